@@ -1,0 +1,869 @@
+/* data-receive.c: see data-receive.h. */
+#include "data-receive.h"
+#include "codec.h"
+#include "disk-write.h"
+#include "log.h"
+#include "ram-feed.h"
+#include "unit-set.h"
+#include "util.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
+#define WRITE_BUFS_MIN 4
+
+struct block {
+	struct ram_target *target;
+	struct unit_set round; /* placed in this round */
+	struct hash128 sum;
+	uint64_t units;
+	bool ended;
+};
+
+struct disk {
+	struct disk_out *out;
+	struct hash128 sum;
+	uint64_t units, round_units, delta_units;
+	uint32_t round;
+	unsigned in_flight;
+	bool open, ended;
+};
+
+struct stream {
+	bool open;
+	XXH3_state_t *state;
+	uint64_t bytes;
+	struct feed *feed;
+};
+
+/* One DATA of a disk being written: a buffer and a request per extent. */
+struct write_batch {
+	struct write_batch *next;
+	uint8_t *buf;
+	unsigned refs;
+};
+
+struct write_req {
+	struct disk_req req;
+	struct receiver *r;
+	struct write_batch *batch; /* NULL for zeros */
+	uint32_t object;
+	struct hash128 hash;
+};
+
+struct receiver {
+	struct receive_shared *shared;
+	unsigned number;
+	struct loop *loop;
+	struct channel *ch;
+	pthread_t thread;
+	struct task stop, retry;
+	struct codec *codec;
+	uint8_t *scratch;
+	struct hash128 zero_content;
+	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
+	unsigned block_count;
+	uint64_t delta_in; /* RAM pages named by this round's deltas */
+	struct disk disk[OBJECT_DISK_MAX + 1];
+	struct stream stream[OBJECT_STREAM_MAX];
+	struct write_batch *free_batches, *batches;
+	/* a disk round's end that waits for writes and sync */
+	struct msg_round_end round_end;
+	struct disk_req sync_req;
+	bool ending, syncing, failed;
+	bool feeding; /* QEMU has not yet taken what it was given */
+	/* opaque: bytes that wait for the main stream's connection */
+	uint8_t *held;
+	size_t held_bytes;
+	uint32_t held_object;
+	struct receive_stats stats;
+};
+
+/* ---- to the main thread ---- */
+
+static struct receive_event *event_new(struct receiver *r, enum receive_kind kind, const void *data, size_t n)
+{
+	struct receive_event *ev = xcalloc(1, sizeof(*ev) + n);
+
+	ev->kind = kind;
+	ev->channel = r->number;
+	ev->n = n;
+	if (n)
+		memcpy(ev->data, data, n);
+	return ev;
+}
+
+static void tell(struct receiver *r, struct receive_event *ev)
+{
+	queue_put(r->shared->events, &ev->node);
+}
+
+static void tell_round(struct receiver *r, enum receive_kind kind, uint32_t group, uint32_t number)
+{
+	struct receive_event *ev = event_new(r, kind, NULL, 0);
+
+	ev->group = group;
+	ev->number = number;
+	tell(r, ev);
+}
+
+static void lost(struct receiver *r, const struct err *why)
+{
+	struct receive_event *ev;
+
+	if (r->failed)
+		return;
+	r->failed = true;
+	ev = event_new(r, RECEIVE_LOST, NULL, 0);
+	ev->err = *why;
+	tell(r, ev);
+}
+
+static void add(uint64_t *counter, uint64_t v)
+{
+	__atomic_store_n(counter, *counter + v, __ATOMIC_RELAXED);
+}
+
+/* ---- objects ---- */
+
+static int open_block(struct receiver *r, const struct msg_object *m, const char *name, struct err *e)
+{
+	unsigned i = m->id - OBJECT_RAM_BASE;
+	struct block *b;
+	int k;
+
+	if (!r->shared->ram)
+		return err_set(e, EPROTO, "the source announced RAM pages in an opaque move");
+	if (i != r->block_count || m->unit_shift != PAGE_SHIFT)
+		return err_set(e, EPROTO, "the source announced RAM block %s out of order", name);
+	r->blocks = xrealloc(r->blocks, (i + 1) * sizeof(*r->blocks));
+	b = &r->blocks[i];
+	memset(b, 0, sizeof(*b));
+	k = ram_place_target(r->shared->ram, name, m->size, &b->target, e);
+	if (k)
+		return k;
+	unit_set_init(&b->round, b->target->table.pages);
+	r->block_count++;
+	return 0;
+}
+
+static int open_disk(struct receiver *r, const struct msg_object *m, struct err *e)
+{
+	const struct disk_target *t = &r->shared->disk[m->id];
+	struct disk *d = &r->disk[m->id];
+	int k;
+
+	if (!t->bytes || t->bytes != m->size || m->unit_shift != DISK_SHIFT || d->open)
+		return err_set(e, EPROTO, "the source announced a disk that is not part of this move");
+	if (t->nbd)
+		k = disk_out_nbd(&d->out, r->loop, t->path, t->export_name, e);
+	else
+		k = disk_out_raw(&d->out, r->loop, t->path, e);
+	if (k)
+		return err_prefix(e, "opening the destination disk %s", t->name);
+	d->open = true;
+	return 0;
+}
+
+static int open_stream(struct receiver *r, const struct msg_object *m)
+{
+	struct stream *s = &r->stream[m->id - OBJECT_STREAM_BASE];
+	struct receive_event *ev;
+
+	s->open = true;
+	s->state = XXH3_createState();
+	XXH3_128bits_reset_withSecret(s->state, r->shared->key.secret, DIGEST_SECRET_BYTES);
+	ev = event_new(r, RECEIVE_STREAM_OPEN, NULL, 0);
+	ev->group = m->id;
+	tell(r, ev);
+	return 0;
+}
+
+static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_object m;
+	char name[512];
+
+	if (msg_object_decode(&m, p, n) || m.name.n >= sizeof(name) || memchr(m.name.p, 0, m.name.n))
+		return err_set(e, EPROTO, "malformed OBJECT");
+	snprintf(name, sizeof(name), "%.*s", (int)m.name.n, (const char *)m.name.p);
+	if (object_is_ram(m.id) && m.kind == OBJECT_RAM)
+		return open_block(r, &m, name, e);
+	if (object_is_disk(m.id) && m.kind == OBJECT_DISK)
+		return open_disk(r, &m, e);
+	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open)
+		return open_stream(r, &m);
+	return err_set(e, EPROTO, "OBJECT %u of kind %u is not understood", m.id, m.kind);
+}
+
+/* ---- DATA: common checks ---- */
+
+struct data {
+	struct msg_data m;
+	struct slice payload;
+	struct data_extent x[DATA_EXTENTS_MAX];
+};
+
+static int decode_data(struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)
+{
+	struct reader rd;
+	uint64_t sum = 0;
+	unsigned i;
+
+	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base ||
+	    d->m.codec > CODEC_HOLE)
+		return err_set(e, EPROTO, "DATA with impossible counts");
+	rd = reader_of(d->m.body.p, d->m.body.n);
+	for (i = 0; i < d->m.extents; i++) {
+		struct data_extent *x = &d->x[i];
+		uint64_t bytes;
+
+		x->offset = read_u64(&rd);
+		x->units = read_u32(&rd);
+		bytes = (uint64_t)x->units << shift;
+		if (rd.bad || !x->units || x->offset & ((1ULL << shift) - 1) || x->offset > object_bytes ||
+		    bytes > object_bytes - x->offset)
+			return err_set(e, EPROTO, "DATA names an extent outside its object");
+		sum += bytes;
+	}
+	d->payload = read_bytes(&rd, reader_left(&rd));
+	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE ? d->m.raw_bytes || d->payload.n : sum != d->m.raw_bytes)
+		return err_set(e, EPROTO, "DATA whose extents and contents do not agree");
+	return 0;
+}
+
+/* The raw contents: the payload itself, or unpacked into buf. */
+static const uint8_t *contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e)
+{
+	if (d->m.codec == CODEC_RAW) {
+		if (d->payload.n == d->m.raw_bytes)
+			return d->payload.p;
+		err_set(e, EPROTO, "raw DATA of the wrong length");
+		return NULL;
+	}
+	return codec_decompress(r->codec, d->m.codec, d->payload, buf, d->m.raw_bytes, e) ? NULL : buf;
+}
+
+/* ---- RAM ---- */
+
+static void account_page(struct receiver *r, struct block *b, uint32_t object, uint64_t offset, struct hash128 content)
+{
+	uint64_t page = offset >> PAGE_SHIFT;
+
+	page_table_set(&b->target->table, &b->sum, page,
+		       hash_place(&r->shared->key, content, object, 0, offset, PAGE_BYTES));
+	unit_set_add(&b->round, page, 1);
+	b->units++;
+}
+
+static int place_zero(struct receiver *r, struct block *b, uint32_t object, const struct data_extent *x, struct err *e)
+{
+	uint64_t bytes = (uint64_t)x->units << PAGE_SHIFT, at;
+	bool first = true;
+	int k;
+
+	for (at = x->offset; at < x->offset + bytes; at += PAGE_BYTES)
+		if (!hash_equal(b->target->table.hash[at >> PAGE_SHIFT], (struct hash128){0, 0}))
+			first = false;
+	k = ram_place_zero(r->shared->ram, b->target, x->offset, bytes, first, e);
+	for (at = x->offset; !k && at < x->offset + bytes; at += PAGE_BYTES)
+		account_page(r, b, object, at, r->zero_content);
+	add(&r->stats.zero_pages, x->units);
+	return k;
+}
+
+static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
+{
+	unsigned i = d->m.object - OBJECT_RAM_BASE;
+	const uint8_t *raw, *at;
+	struct block *b;
+	uint32_t u;
+	int k = 0;
+
+	if (i >= r->block_count)
+		return err_set(e, EPROTO, "DATA for a RAM block that was not announced");
+	b = &r->blocks[i];
+	k = decode_data(d, b->target->bytes, PAGE_SHIFT, e);
+	if (k)
+		return k;
+	if (d->m.codec == CODEC_ZERO) {
+		for (i = 0; i < d->m.extents && !k; i++)
+			k = place_zero(r, b, d->m.object, &d->x[i], e);
+		return k;
+	}
+	raw = d->m.codec == CODEC_HOLE ? NULL : contents(r, d, r->scratch, e);
+	if (!raw)
+		return d->m.codec == CODEC_HOLE ? err_set(e, EPROTO, "a hole in RAM") : -e->code;
+	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
+	for (i = 0, at = raw; i < d->m.extents && !k; i++)
+		for (u = 0; u < d->x[i].units; u++, at += PAGE_BYTES)
+			account_page(r, b, d->m.object, d->x[i].offset + (uint64_t)u * PAGE_BYTES,
+				     hash_content(&r->shared->key, at, PAGE_BYTES));
+	add(&r->stats.pages, d->m.raw_bytes >> PAGE_SHIFT);
+	return k;
+}
+
+static int ram_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
+{
+	uint64_t units = 0;
+	unsigned i;
+
+	for (i = 0; i < r->block_count; i++) {
+		units += r->blocks[i].round.count;
+		unit_set_clear(&r->blocks[i].round);
+	}
+	if (units != m->units || r->delta_in != m->units)
+		return err_set(e, EBADMSG,
+			       "RAM round %u: the source's dirty delta names %llu pages, %llu were placed here",
+			       m->number, (unsigned long long)m->units, (unsigned long long)units);
+	r->delta_in = 0;
+	tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
+	return 0;
+}
+
+/* ---- disks ---- */
+
+static void round_end_step(struct receiver *r);
+
+/* Takes frames again, unless something else still holds them back or the channel is on its way out. */
+static void go_on(struct receiver *r)
+{
+	if (!r->failed && !r->ending && !r->feeding && !r->held && r->free_batches)
+		channel_resume(r->ch);
+}
+
+static struct write_batch *batch_get(struct receiver *r)
+{
+	struct write_batch *b = r->free_batches;
+
+	r->free_batches = b->next;
+	b->refs = 1;
+	if (!r->free_batches)
+		channel_pause(r->ch);
+	return b;
+}
+
+static void batch_unref(struct receiver *r, struct write_batch *b)
+{
+	if (!b || --b->refs)
+		return;
+	b->next = r->free_batches;
+	r->free_batches = b;
+	go_on(r);
+}
+
+static void write_done(struct disk_req *req, int res)
+{
+	struct write_req *w = container_of(req, struct write_req, req);
+	struct receiver *r = w->r;
+	struct disk *d = &r->disk[w->object];
+	struct err e;
+
+	d->in_flight--;
+	if (res) {
+		err_sys(&e, -res, "cannot write the destination disk %s at byte %llu", r->shared->disk[w->object].name,
+			(unsigned long long)req->offset);
+		lost(r, &e);
+	} else {
+		hash_add(&d->sum, w->hash);
+		add(&r->stats.disk_bytes, req->bytes);
+	}
+	batch_unref(r, w->batch);
+	free(w);
+	round_end_step(r);
+}
+
+static struct write_req *write_req_new(struct receiver *r, uint32_t object, const struct data_extent *x,
+				       struct hash128 content, struct write_batch *batch)
+{
+	struct write_req *w = xcalloc(1, sizeof(*w));
+	struct disk *d = &r->disk[object];
+
+	w->req.done = write_done;
+	w->r = r;
+	w->object = object;
+	w->batch = batch;
+	w->hash = hash_place(&r->shared->key, content, object, d->round, x->offset, (uint64_t)x->units << DISK_SHIFT);
+	if (batch)
+		batch->refs++;
+	d->in_flight++;
+	d->units += x->units;
+	d->round_units += x->units;
+	return w;
+}
+
+static int on_disk_data(struct receiver *r, struct data *d, struct err *e)
+{
+	struct disk *k = &r->disk[d->m.object];
+	struct write_batch *batch;
+	const uint8_t *raw;
+	size_t at = 0;
+	unsigned i;
+	int err;
+
+	if (!k->open)
+		return err_set(e, EPROTO, "DATA for a disk that was not announced");
+	err = decode_data(d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
+	if (err)
+		return err;
+	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE) {
+		for (i = 0; i < d->m.extents; i++) {
+			struct write_req *w;
+
+			if (d->x[i].units > (1U << PLACE_SHIFT >> DISK_SHIFT))
+				return err_set(e, EPROTO, "a hole larger than a place");
+			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
+			disk_out_zero(k->out, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
+		}
+		return 0;
+	}
+	batch = batch_get(r);
+	raw = contents(r, d, batch->buf, e);
+	if (!raw) {
+		batch_unref(r, batch);
+		return -e->code;
+	}
+	if (raw != batch->buf)
+		memcpy(batch->buf, raw, d->m.raw_bytes);
+	for (i = 0; i < d->m.extents; i++) {
+		uint32_t bytes = d->x[i].units << DISK_SHIFT;
+		struct write_req *w = write_req_new(r, d->m.object, &d->x[i],
+						    hash_content(&r->shared->key, batch->buf + at, bytes), batch);
+
+		disk_out_write(k->out, &w->req, batch->buf + at, bytes, d->x[i].offset);
+		at += bytes;
+	}
+	batch_unref(r, batch);
+	return 0;
+}
+
+static void sync_done(struct disk_req *req, int res)
+{
+	struct receiver *r = container_of(req, struct receiver, sync_req);
+	struct err e;
+
+	r->syncing = r->ending = false;
+	if (res) {
+		err_sys(&e, -res, "cannot write the destination disk %s to stable storage",
+			r->shared->disk[r->round_end.group].name);
+		lost(r, &e);
+		return;
+	}
+	tell_round(r, RECEIVE_DURABLE, r->round_end.group, r->round_end.number);
+	go_on(r);
+}
+
+/* The round's writes are in: report, then sync, then go on reading. */
+static void round_end_step(struct receiver *r)
+{
+	struct disk *d = &r->disk[r->round_end.group];
+
+	if (!r->ending || r->syncing || r->failed || d->in_flight)
+		return;
+	r->syncing = true;
+	tell_round(r, RECEIVE_APPLIED, r->round_end.group, r->round_end.number);
+	r->sync_req.done = sync_done;
+	disk_out_sync(d->out, &r->sync_req);
+}
+
+static int disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
+{
+	struct disk *d = &r->disk[m->group];
+
+	if (!d->open || m->number != d->round)
+		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");
+	if (d->round_units != m->units || d->delta_units != m->units)
+		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",
+			       r->shared->disk[m->group].name, m->number, (unsigned long long)d->delta_units,
+			       (unsigned long long)d->round_units);
+	d->round_units = d->delta_units = 0;
+	r->round_end = *m;
+	r->ending = true;
+	channel_pause(r->ch);
+	round_end_step(r);
+	return 0;
+}
+
+/* ---- streams ---- */
+
+static void feed_drained(void *ctx)
+{
+	struct receiver *r = ctx;
+
+	r->feeding = false;
+	go_on(r);
+}
+
+static void feed_message(void *ctx, const struct rp_message *m)
+{
+	struct receiver *r = ctx;
+	struct receive_event *ev = event_new(r, RECEIVE_RETURN_PATH, m->data, m->data_bytes);
+
+	ev->rp_type = m->type;
+	ev->rp_value = m->value;
+	tell(r, ev);
+}
+
+static void feed_closed(void *ctx, const struct err *why)
+{
+	(void)ctx;
+	log_info("QEMU's incoming channel: %s", why->msg); /* QMP says whether that is an error */
+}
+
+static const struct feed_handlers feed_on = {feed_drained, feed_message, feed_closed};
+
+static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t n, struct err *e)
+{
+	struct stream *s = &r->stream[object - OBJECT_STREAM_BASE];
+	bool is_main = object == OBJECT_STREAM_BASE;
+	unsigned i;
+
+	if (!s->feed) {
+		if (!is_main && !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE)) {
+			r->held = xmalloc(n);
+			memcpy(r->held, p, n);
+			r->held_bytes = n;
+			r->held_object = object;
+			channel_pause(r->ch);
+			return 0;
+		}
+		if (feed_open(&s->feed, r->loop, r->shared->incoming, &feed_on, r, e))
+			return -e->code;
+		if (is_main) {
+			__atomic_store_n(&r->shared->main_connected, true, __ATOMIC_RELEASE);
+			for (i = 0; i < r->shared->channels; i++)
+				if (r->shared->receivers[i])
+					loop_post(r->shared->receivers[i]->loop, &r->shared->receivers[i]->retry);
+		}
+	}
+	r->feeding = true;
+	channel_pause(r->ch); /* until QEMU has taken it */
+	feed_write(s->feed, p, n);
+	return 0;
+}
+
+static void on_retry(struct task *t)
+{
+	struct receiver *r = container_of(t, struct receiver, retry);
+	uint8_t *p = r->held;
+	struct err e;
+
+	if (!p || !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE))
+		return;
+	r->held = NULL;
+	if (to_qemu(r, r->held_object, p, r->held_bytes, &e))
+		lost(r, &e);
+	free(p);
+}
+
+static int on_stream_data(struct receiver *r, struct data *d, struct err *e)
+{
+	struct stream *s = &r->stream[d->m.object - OBJECT_STREAM_BASE];
+	const uint8_t *raw;
+	unsigned i;
+	uint64_t at;
+	int k;
+
+	if (!s->open)
+		return err_set(e, EPROTO, "DATA for a stream that was not announced");
+	k = decode_data(d, UINT64_MAX / 2, STREAM_SHIFT, e);
+	if (k)
+		return k;
+	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE)
+		return err_set(e, EPROTO, "a hole in a stream");
+	raw = contents(r, d, r->scratch, e);
+	if (!raw)
+		return -e->code;
+	for (i = 0, at = s->bytes; i < d->m.extents; at += d->x[i++].units)
+		if (d->x[i].offset != at)
+			return err_set(e, EPROTO, "a stream's bytes out of order");
+	XXH3_128bits_update(s->state, raw, d->m.raw_bytes);
+	s->bytes += d->m.raw_bytes;
+	if (r->shared->incoming)
+		return to_qemu(r, d->m.object, raw, d->m.raw_bytes, e);
+	tell(r, event_new(r, RECEIVE_STREAM, raw, d->m.raw_bytes));
+	return 0;
+}
+
+/* ---- frames ---- */
+
+static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct data d;
+
+	if (msg_data_decode(&d.m, p, n))
+		return err_set(e, EPROTO, "malformed DATA");
+	if (object_is_ram(d.m.object))
+		return on_ram_data(r, &d, e);
+	if (object_is_disk(d.m.object))
+		return on_disk_data(r, &d, e);
+	if (object_is_stream(d.m.object))
+		return on_stream_data(r, &d, e);
+	return err_set(e, EPROTO, "DATA for an unknown object (%u)", d.m.object);
+}
+
+static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_round_begin m;
+
+	if (msg_round_begin_decode(&m, p, n) || (m.group != GROUP_RAM && !object_is_disk(m.group)))
+		return err_set(e, EPROTO, "malformed ROUND_BEGIN");
+	if (m.group == GROUP_RAM)
+		return 0;
+	if (!r->disk[m.group].open || r->disk[m.group].in_flight)
+		return err_set(e, EPROTO, "a disk's round begins before its last one ended");
+	r->disk[m.group].round = m.number;
+	return 0;
+}
+
+static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	uint64_t in, out, at = 0, start, len;
+	struct msg_delta m;
+	struct reader rd;
+	int k;
+
+	if (msg_delta_decode(&m, p, n))
+		return err_set(e, EPROTO, "malformed DELTA");
+	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->block_count) {
+		if (unit_set_compare(&r->blocks[m.object - OBJECT_RAM_BASE].round, m.runs, &in, &out))
+			return err_set(e, EPROTO, "malformed DELTA");
+		if (out)
+			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive",
+				       m.number, (unsigned long long)out);
+		r->delta_in += in;
+		return 0;
+	}
+	if (!object_is_disk(m.object) || !r->disk[m.object].open)
+		return err_set(e, EPROTO, "DELTA for an unknown object");
+	rd = reader_of(m.runs.p, m.runs.n);
+	while ((k = runs_get(&rd, &at, r->shared->disk[m.object].bytes >> DISK_SHIFT, &start, &len)) > 0)
+		r->disk[m.object].delta_units += len;
+	return k ? err_set(e, EPROTO, "malformed DELTA") : 0;
+}
+
+static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_round_end m;
+
+	if (msg_round_end_decode(&m, p, n) || (m.group != GROUP_RAM && !object_is_disk(m.group)))
+		return err_set(e, EPROTO, "malformed ROUND_END");
+	return m.group == GROUP_RAM ? ram_round_end(r, &m, e) : disk_round_end(r, &m, e);
+}
+
+static int digest_equal(const struct msg_end *m, uint64_t units, struct hash128 h, const char *what, struct err *e)
+{
+	uint8_t mine[16];
+
+	hash_bytes(h, mine);
+	if (m->units != units || memcmp(mine, m->digest, 16))
+		return err_set(e, EBADMSG,
+			       "the digest of %s does not match: what arrived is not what the source sent (%llu units there, %llu here)",
+			       what, (unsigned long long)m->units, (unsigned long long)units);
+	return 0;
+}
+
+static int complete(struct receiver *r, struct err *e)
+{
+	unsigned i;
+
+	for (i = 0; i < r->block_count; i++)
+		if (!r->blocks[i].ended)
+			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->blocks[i].target->name);
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+		if (r->shared->disk[i].bytes && !r->disk[i].ended)
+			return err_set(e, EBADMSG, "no digest came for disk %s", r->shared->disk[i].name);
+	tell(r, event_new(r, RECEIVE_COMPLETE, NULL, 0));
+	return 0;
+}
+
+static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_end m;
+	struct receive_event *ev;
+	int k;
+
+	if (msg_end_decode(&m, p, n))
+		return err_set(e, EPROTO, "malformed END");
+	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->block_count) {
+		struct block *b = &r->blocks[m.object - OBJECT_RAM_BASE];
+
+		b->ended = true;
+		return digest_equal(&m, b->units, b->sum, b->target->name, e);
+	}
+	if (object_is_disk(m.object) && r->disk[m.object].open) {
+		r->disk[m.object].ended = true;
+		return digest_equal(&m, r->disk[m.object].units, r->disk[m.object].sum,
+				    r->shared->disk[m.object].name, e);
+	}
+	if (object_is_stream(m.object) && r->stream[m.object - OBJECT_STREAM_BASE].open) {
+		struct stream *s = &r->stream[m.object - OBJECT_STREAM_BASE];
+		XXH128_hash_t x = XXH3_128bits_digest(s->state);
+
+		k = digest_equal(&m, s->bytes, (struct hash128){x.low64, x.high64}, "QEMU's migration stream", e);
+		if (k)
+			return k;
+		ev = event_new(r, RECEIVE_STREAM_END, NULL, 0);
+		ev->group = m.object;
+		tell(r, ev);
+		return 0;
+	}
+	if (m.object == GROUP_RAM && m.last)
+		return complete(r, e);
+	return err_set(e, EPROTO, "END for an unknown object (%u)", m.object);
+}
+
+static int on_stream_mark(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_stream_mark m;
+	struct receive_event *ev;
+
+	if (msg_stream_mark_decode(&m, p, n) || m.object != OBJECT_STREAM_BASE)
+		return err_set(e, EPROTO, "malformed STREAM_MARK");
+	ev = event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
+	ev->offset = m.offset;
+	tell(r, ev);
+	return 0;
+}
+
+static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *p, size_t n, struct err *e)
+{
+	struct receiver *r = ctx;
+
+	(void)c;
+	if (r->failed)
+		return err_set(e, ECANCELED, "the move is being rolled back");
+	switch (type) {
+	case MSG_OBJECT:
+		return on_object(r, p, n, e);
+	case MSG_DATA:
+		return on_data(r, p, n, e);
+	case MSG_ROUND_BEGIN:
+		return on_round_begin(r, p, n, e);
+	case MSG_DELTA:
+		return on_delta(r, p, n, e);
+	case MSG_ROUND_END:
+		return on_round_end(r, p, n, e);
+	case MSG_END:
+		return on_end(r, p, n, e);
+	case MSG_STREAM_MARK:
+		return on_stream_mark(r, p, n, e);
+	}
+	return err_set(e, EPROTO, "unexpected %s on a data channel", msg_name(type));
+}
+
+static void on_closed(void *ctx, struct channel *c, const struct err *why)
+{
+	(void)c;
+	lost(ctx, why);
+}
+
+/* ---- life ---- */
+
+static void on_stop(struct task *t)
+{
+	loop_stop(container_of(t, struct receiver, stop)->loop);
+}
+
+static void settle_writes(struct receiver *r)
+{
+	struct err e;
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
+		while (r->disk[i].in_flight || (r->syncing && r->round_end.group == i))
+			if (loop_step(r->loop, 1000, &e))
+				break;
+		disk_out_close(r->disk[i].out);
+	}
+}
+
+static void *run(void *arg)
+{
+	struct receiver *r = arg;
+	struct err e;
+	unsigned i;
+
+	if (loop_run(r->loop, &e))
+		lost(r, &e);
+	r->failed = true;
+	channel_free(r->ch);
+	for (i = 0; i < OBJECT_STREAM_MAX; i++)
+		feed_close(r->stream[i].feed);
+	settle_writes(r);
+	return NULL;
+}
+
+int receiver_start(struct receiver **out, int fd, unsigned number, struct receive_shared *shared, struct err *e)
+{
+	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {on_frame, NULL, on_closed}};
+	struct receiver *r = xcalloc(1, sizeof(*r));
+	static const uint8_t zeros[PAGE_BYTES];
+	unsigned i, bufs = MAX(WRITE_BUFS_MIN, WRITE_BUFS_ALL / shared->channels / 2);
+	int k;
+
+	k = loop_new(&r->loop, 128, e);
+	if (k) {
+		close(fd);
+		free(r);
+		return k;
+	}
+	r->shared = shared;
+	r->number = number;
+	r->zero_content = hash_content(&shared->key, zeros, PAGE_BYTES);
+	r->codec = codec_new();
+	r->scratch = xmalloc(DATA_RAW_MAX);
+	r->stop.run = on_stop;
+	r->retry.run = on_retry;
+	r->batches = xcalloc(bufs, sizeof(*r->batches));
+	for (i = 0; i < bufs; i++) {
+		r->batches[i].buf = aligned_alloc(DISK_ALIGN, DATA_RAW_MAX);
+		if (!r->batches[i].buf)
+			abort();
+		r->batches[i].next = r->free_batches;
+		r->free_batches = &r->batches[i];
+	}
+	cfg.ctx = r;
+	r->ch = channel_new(r->loop, fd, &cfg);
+	shared->receivers[number - 1] = r;
+	k = pthread_create(&r->thread, NULL, run, r);
+	if (k)
+		abort(); /* no thread for the one thing we are for */
+	*out = r;
+	return 0;
+}
+
+void receiver_stop(struct receiver *r)
+{
+	struct write_batch *b;
+	unsigned i;
+
+	if (!r)
+		return;
+	loop_post(r->loop, &r->stop);
+	pthread_join(r->thread, NULL);
+	for (i = 0; i < r->block_count; i++)
+		unit_set_fini(&r->blocks[i].round);
+	for (i = 0; i < OBJECT_STREAM_MAX; i++)
+		XXH3_freeState(r->stream[i].state);
+	for (b = r->free_batches; b; b = b->next)
+		free(b->buf);
+	free(r->batches);
+	free(r->blocks);
+	free(r->scratch);
+	free(r->held);
+	codec_free(r->codec);
+	loop_free(r->loop);
+	free(r);
+}
+
+void receiver_stats(const struct receiver *r, struct receive_stats *sum)
+{
+	sum->pages += __atomic_load_n(&r->stats.pages, __ATOMIC_RELAXED);
+	sum->zero_pages += __atomic_load_n(&r->stats.zero_pages, __ATOMIC_RELAXED);
+	sum->disk_bytes += __atomic_load_n(&r->stats.disk_bytes, __ATOMIC_RELAXED);
+}

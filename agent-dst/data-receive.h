@@ -1,0 +1,72 @@
+/*
+ * data-receive.h: one data channel of the destination: a thread that checks, unpacks and places what arrives.
+ *
+ * The mirror of agent-src/data-send. RAM goes into QEMU at once, disk blocks are written with many requests in flight,
+ * streams are handed to the main thread (thin stream) or to QEMU's own sockets (opaque mode).
+ */
+#ifndef VMFERRY_DATA_RECEIVE_H
+#define VMFERRY_DATA_RECEIVE_H
+
+#include "channel.h"
+#include "object.h"
+#include "queue.h"
+#include "ram-place.h"
+
+/* Where a disk's blocks go. */
+struct disk_target {
+	uint64_t bytes; /* 0: no such disk in this move */
+	bool nbd;
+	const char *path; /* raw file, or the NBD server's socket */
+	const char *export_name;
+	const char *name; /* for messages */
+};
+
+struct receiver;
+
+struct receive_shared {
+	struct digest_key key;
+	unsigned channels;
+	struct ram_place *ram; /* NULL in opaque mode */
+	struct disk_target disk[OBJECT_DISK_MAX + 1];
+	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
+	const char *incoming;
+	bool main_connected; /* atomic */
+	struct receiver *receivers[CHANNELS_MAX];
+	struct queue *events; /* of the main loop: struct receive_event */
+};
+
+enum receive_kind {
+	RECEIVE_APPLIED,      /* group, number: this channel's part of a round is in place */
+	RECEIVE_DURABLE,      /* the same, on stable storage */
+	RECEIVE_COMPLETE,     /* all RAM and disks of this channel are here, digests equal */
+	RECEIVE_STREAM,	      /* bytes of the thin stream */
+	RECEIVE_STREAM_MARK,  /* offset: where held pages go into the thin stream */
+	RECEIVE_STREAM_END,   /* a stream is whole, its digest equal; object */
+	RECEIVE_STREAM_OPEN,  /* a stream was announced; object */
+	RECEIVE_RETURN_PATH,  /* opaque: QEMU's answer */
+	RECEIVE_LOST,	      /* the channel broke or its content is wrong: err */
+};
+
+/* The receiver of the event frees it. */
+struct receive_event {
+	struct qnode node;
+	enum receive_kind kind;
+	unsigned channel;
+	uint32_t group, number;
+	uint64_t offset;
+	uint16_t rp_type;
+	uint32_t rp_value;
+	struct err err;
+	size_t n;
+	uint8_t data[];
+};
+
+struct receive_stats {
+	uint64_t pages, zero_pages, disk_bytes;
+};
+
+int receiver_start(struct receiver **out, int fd, unsigned number, struct receive_shared *shared, struct err *e);
+void receiver_stop(struct receiver *r);
+void receiver_stats(const struct receiver *r, struct receive_stats *sum /* added to */);
+
+#endif

@@ -1,0 +1,134 @@
+/* image-create.c: see image-create.h. */
+#include "image-create.h"
+#include "qemu-launch.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define START_MS 20000
+#define JOB_MS	 60000
+
+bool image_format_known(const char *format)
+{
+	return format && (!strcmp(format, "raw") || !strcmp(format, "qcow2"));
+}
+
+static int sync_parent(const char *path, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+
+	if (fd < 0 || fsync(fd))
+		r = err_sys(e, errno, "cannot sync the directory of %s", path);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int create_file(const struct image *im, struct err *e)
+{
+	AUTO_CLOSE int fd = open(im->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create %s", im->path);
+	if (!strcmp(im->format, "raw") && ftruncate(fd, (off_t)im->bytes))
+		return err_sys(e, errno, "cannot make %s %llu bytes long", im->path, (unsigned long long)im->bytes);
+	if (im->uid >= 0 && geteuid() == 0 && fchown(fd, (uid_t)im->uid, (gid_t)im->gid))
+		return err_sys(e, errno, "cannot give %s its owner", im->path);
+	if (im->mode && fchmod(fd, im->mode & 0777))
+		return err_sys(e, errno, "cannot set the mode of %s", im->path);
+	return sync_parent(im->path, e);
+}
+
+struct job_watch {
+	bool concluded;
+};
+
+static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
+{
+	struct job_watch *w = ctx;
+	const char *status = json_string_value(json_object_get(data, "status"));
+
+	(void)at_ns;
+	if (!strcmp(name, "JOB_STATUS_CHANGE") && status && !strcmp(status, "concluded"))
+		w->concluded = true;
+}
+
+static int job_result(struct qmp *q, struct err *e)
+{
+	json_t *jobs, *error;
+	int r = qmp_call(q, "query-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	error = json_object_get(json_array_get(jobs, 0), "error");
+	if (error)
+		r = err_set(e, EIO, "%s", json_string_value(error));
+	json_decref(jobs);
+	return r;
+}
+
+static int format_image(struct loop *l, struct qmp *q, const struct image *im, struct job_watch *w, struct err *e)
+{
+	json_t *opt = json_pack("{s:s,s:s,s:I}", "driver", im->format, "file", "f", "size", (json_int_t)im->bytes);
+	uint64_t until = now_ns() + JOB_MS * 1000000ULL;
+	int r;
+
+	if (im->cluster_size)
+		json_object_set_new(opt, "cluster-size", json_integer(im->cluster_size));
+	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path),
+		     NULL, e);
+	if (r) {
+		json_decref(opt);
+		return r;
+	}
+	r = qmp_call(q, "blockdev-create", json_pack("{s:s,s:o}", "job-id", "create", "options", opt), NULL, e);
+	while (!r && !w->concluded && now_ns() < until && qmp_alive(q))
+		r = loop_step(l, 1000, e);
+	if (!r && !w->concluded)
+		r = err_set(e, ETIMEDOUT, "QEMU did not finish it");
+	return r ? r : job_result(q, e);
+}
+
+/* A QEMU with no machine at all does what qemu-img would. */
+static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
+		    struct err *e)
+{
+	AUTO_FREE char *sock = xasprintf("%s/image.qmp", work_dir);
+	AUTO_FREE char *log = xasprintf("%s/image.log", work_dir);
+	AUTO_FREE char *qmp_arg = xasprintf("unix:%s,server=on,wait=off", sock);
+	char *argv[] = {(char *)qemu, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S",
+			"-qmp", qmp_arg, NULL};
+	struct job_watch watch = {false};
+	const struct qmp_handlers on = {.event = on_event};
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct qmp *q = NULL;
+	int r = qemu_launch(&p, qemu, argv, env, log, e);
+
+	if (!r)
+		r = qemu_launch_wait_qmp(&p, l, sock, log, START_MS, &on, &watch, &q, e);
+	if (!r)
+		r = format_image(l, q, im, &watch, e);
+	qmp_close(q);
+	qemu_end(&p);
+	unlink(sock);
+	unlink(log);
+	return r;
+}
+
+int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
+		 struct err *e)
+{
+	int r = create_file(im, e);
+
+	if (!r && strcmp(im->format, "raw")) {
+		r = run_qemu(l, qemu, env, work_dir, im, e);
+		if (r)
+			err_prefix(e, "formatting %s as %s", im->path, im->format);
+	}
+	return r;
+}

@@ -1,0 +1,26 @@
+/* image-create.h: makes the destination's empty disk images, with nothing but the QEMU binary itself. */
+#ifndef VMFERRY_IMAGE_CREATE_H
+#define VMFERRY_IMAGE_CREATE_H
+
+#include "err.h"
+#include "loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct image {
+	const char *path; /* must not exist */
+	const char *format;
+	uint64_t bytes;
+	unsigned cluster_size; /* 0: the format's default */
+	unsigned mode;
+	long uid, gid; /* -1: leave */
+};
+
+/* Is this a format that can be made and moved? */
+bool image_format_known(const char *format);
+/* qemu, env: the binary that will run the guest; work_dir: for a socket and a log. */
+int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
+		 struct err *e);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * move-commit.c: carries out what the hand-off machine decides at the destination, in this life or a later one.
+ */
+#include "move.h"
+#include "json-message.h"
+#include "log.h"
+#include "qemu-settings.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STATUS_MS 5000
+
+static void send_state(struct move *m, const char *error)
+{
+	if (!m->control || m->control_lost)
+		return;
+	handoff_message_send(m->control, m->attempt, m->handoff.state,
+			     json_pack("{s:s*,s:f,s:f}", "error", error, "load_ms",
+				       m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
+				       m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0));
+}
+
+static bool guest_runs(struct move *m)
+{
+	json_t *status;
+	struct err e;
+	bool yes;
+
+	if (!m->qmp || qmp_call_ms(m->qmp, STATUS_MS, "query-status", NULL, &status, &e))
+		return false;
+	yes = json_is_true(json_object_get(status, "running"));
+	json_decref(status);
+	return yes;
+}
+
+/* The only `cont` this agent ever sends, after START is durable. A guest that was paused stays so: not sending it is
+ * its start. */
+static enum handoff_event start_guest(struct move *m)
+{
+	struct err e;
+
+	m->cont_ns = now_ns();
+	if (json_is_true(json_object_get(m->description, "paused")) || guest_runs(m))
+		return EV_CONT_OK;
+	m->cont_sent = true;
+	if (!m->qmp) {
+		log_error("cannot reach the destination QEMU's monitor");
+		return EV_CONT_FAILED_NEVER_RAN;
+	}
+	if (!qmp_call(m->qmp, "cont", NULL, NULL, &e) || guest_runs(m)) {
+		m->started_ns = now_ns();
+		return EV_CONT_OK;
+	}
+	log_error("starting the guest: %s", e.msg);
+	return qmp_alive(m->qmp) ? EV_CONT_FAILED_NEVER_RAN : EV_QEMU_DEAD;
+}
+
+static void end_qemu(struct move *m)
+{
+	qmp_close(m->qmp);
+	m->qmp = NULL;
+	qemu_end(&m->qemu);
+}
+
+static void remove_scaffolding(struct move *m)
+{
+	struct err e;
+	bool keep = m->handoff.state == HO_DST_DONE;
+	unsigned i;
+
+	feed_close(m->feed);
+	m->feed = NULL;
+	for (i = 0; i < CHANNELS_MAX; i++) {
+		receiver_stop(m->receivers[i]);
+		m->receivers[i] = NULL;
+	}
+	if (keep && m->qmp && m->settings && settings_restore(m->qmp, m->settings, &e))
+		log_error("the destination QEMU's migration settings: %s", e.msg);
+	move_undo(m, keep);
+}
+
+static void finished(struct move *m)
+{
+	struct err e;
+
+	if (m->journal && journal_remove(m->journal, true, &e))
+		log_error("%s", e.msg);
+	m->journal = NULL;
+	conductor_finish(&m->con);
+}
+
+static int carry_out(struct move *m, const struct handoff_actions *acts, const char *error, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < acts->n && !r; i++) {
+		log_info("hand-off: %s in %s", handoff_action_name(acts->a[i]), handoff_state_name(m->handoff.state));
+		switch (acts->a[i]) {
+		case ACT_JOURNAL:
+			r = journal_state(m->journal, m->handoff.state, e);
+			if (m->handoff.state == HO_DST_PREPARED)
+				conductor_goto(&m->con, ST_COMMIT);
+			break;
+		case ACT_SEND_STATE:
+			send_state(m, error);
+			break;
+		case ACT_CONT_DESTINATION:
+			r = move_handoff(m, start_guest(m), HO_NONE, e);
+			break;
+		case ACT_END_DESTINATION_QEMU:
+			end_qemu(m);
+			break;
+		case ACT_REMOVE_SCAFFOLDING:
+			remove_scaffolding(m);
+			break;
+		case ACT_UNDECIDED:
+			log_error("attempt is undecided in %s: only a person can decide (vmferry recover)",
+				  handoff_state_name(m->handoff.state));
+			m->exit_code = 6;
+			conductor_finish(&m->con);
+			break;
+		case ACT_FINISHED:
+			finished(m);
+			break;
+		case ACT_RELEASE_SHUT:
+		case ACT_HOLD_QEMU:
+		case ACT_CONT_SOURCE:
+		case ACT_END_SOURCE_QEMU:
+			r = err_set(e, EPROTO, "a source's action at the destination");
+			break;
+		}
+	}
+	return r;
+}
+
+static int step(struct move *m, enum handoff_event ev, enum handoff_state peer, const char *error, struct err *e)
+{
+	struct handoff_actions acts;
+	int r = handoff_step(&m->handoff, ev, peer, &acts);
+
+	log_info("hand-off: %s %s", handoff_event_name(ev), ev == EV_PEER ? handoff_state_name(peer) : "");
+	if (r)
+		return err_set(e, EPROTO, "%s does not fit state %s", handoff_event_name(ev),
+			       handoff_state_name(m->handoff.state));
+	return carry_out(m, &acts, error, e);
+}
+
+int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e)
+{
+	return step(m, ev, peer, NULL, e);
+}
+
+int move_abort(struct move *m, const char *why, struct err *e)
+{
+	return step(m, EV_ABORT, HO_NONE, why, e);
+}
+
+/* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
+static void note_run_state(struct move *m, json_t *detail)
+{
+	json_t *paused = json_object_get(detail, "paused");
+	struct err e;
+
+	if (!json_is_boolean(paused) || !m->journal || !m->description)
+		return;
+	json_object_set(m->description, "paused", paused);
+	if (journal_note(m->journal, "paused", detail, &e))
+		log_error("%s", e.msg);
+}
+
+static int answer_unknown(struct move *m)
+{
+	m->handoff.state = HO_NONE;
+	send_state(m, NULL);
+	conductor_finish(&m->con);
+	return 0;
+}
+
+/* The journal of an earlier life, if there is one. */
+static int take_up(struct move *m, const uint8_t attempt[ATTEMPT_ID_LEN], struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *path = NULL;
+
+	memcpy(m->attempt, attempt, sizeof(m->attempt));
+	path = xasprintf("%s/%s-dst.journal", m->cfg->state_dir, attempt_id_format(m->attempt, id));
+	return access(path, F_OK) ? 0 : move_restore(m, path, e);
+}
+
+/* A HANDOFF message; before anything was described it asks for the journal of an earlier life. */
+int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
+{
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	unsigned peer;
+	json_t *detail = NULL;
+	struct err why;
+	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
+
+	if (!r && !m->handing_off)
+		r = take_up(m, attempt, e);
+	if (!r && !m->journal) {
+		r = answer_unknown(m);
+	} else if (!r && memcmp(attempt, m->attempt, sizeof(attempt))) {
+		r = err_set(e, EPROTO, "HANDOFF of another attempt");
+	} else if (!r) {
+		note_run_state(m, detail);
+		if (step(m, EV_PEER, (enum handoff_state)peer, NULL, &why))
+			log_error("hand-off: %s", why.msg); /* changes nothing */
+	}
+	json_decref(detail);
+	return r;
+}
+
+/* ---- an earlier life ---- */
+
+static void find_qemu_again(struct move *m)
+{
+	const json_t *note = journal_last_note(m->journal, "qemu");
+	const char *then = json_string_value(json_object_get(journal_begin(m->journal), "boot_id"));
+	AUTO_FREE char *now = boot_id();
+	struct err e;
+
+	if (!then || !now || strcmp(then, now))
+		return;
+	if (note) {
+		pid_t pid = (pid_t)json_integer_value(json_object_get(note, "pid"));
+		uint64_t start = (uint64_t)json_integer_value(json_object_get(note, "start_time"));
+
+		if (!qemu_is_alive(pid, start))
+			return;
+		m->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
+	}
+	if (qmp_open(&m->qmp, m->loop, m->qmp_path, STATUS_MS, &conductor_qmp, &m->con, &e)) {
+		m->qmp = NULL;
+		log_info("QEMU of an earlier life: %s", e.msg);
+	} else if (!note) { /* started, but not noted before the agent died */
+		m->qemu.pid = qmp_peer_pid(m->qmp);
+		m->qemu.pidfd = -1;
+		process_start_time(m->qemu.pid, &m->qemu.start_time);
+	}
+}
+
+int move_restore(struct move *m, const char *journal_path, struct err *e)
+{
+	const json_t *begin, *settings, *note;
+	int r = journal_open(&m->journal, journal_path, e);
+
+	if (r)
+		return r;
+	m->handing_off = true;
+	begin = journal_begin(m->journal);
+	memcpy(m->attempt, journal_attempt_id(m->journal), sizeof(m->attempt));
+	m->qmp_path = xstrdup(json_string_value(json_object_get(begin, "qmp")) ?: "");
+	settings = journal_last_note(m->journal, "settings");
+	m->settings = settings ? json_deep_copy(settings) : NULL;
+	note = journal_last_note(m->journal, "paused");
+	m->description = json_pack("{s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")));
+	find_qemu_again(m);
+	r = handoff_restore(&m->handoff, HO_DESTINATION, journal_last_state(m->journal), m->qemu.pid > 0);
+	if (r)
+		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);
+	return move_handoff(m, EV_RECOVER, HO_NONE, e);
+}

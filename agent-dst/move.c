@@ -1,0 +1,502 @@
+/* move.c: the destination's table of stages, and its one failure path. See move.h. */
+#include "move.h"
+#include "json-message.h"
+#include "log.h"
+#include "net.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CONTROL_WINDOW (8 * MIB)
+#define HELLO_MS       5000
+#define LAST_WORDS_MS  3000
+
+static const struct stage stages[];
+
+/* ---- small things ---- */
+
+/* Gives what was queued a moment to leave. */
+static void drain(struct move *m)
+{
+	uint64_t until = now_ns() + LAST_WORDS_MS * 1000000ULL;
+	struct err e;
+
+	while (m->control && channel_open(m->control) && !channel_idle(m->control) && now_ns() < until)
+		if (loop_step(m->loop, 100, &e))
+			break;
+}
+
+/* ---- events that mean the same in every stage ---- */
+
+static int qemu_gone(struct move *m, struct err *e)
+{
+	AUTO_FREE char *tail = m->log_path ? qemu_log_tail(m->log_path) : NULL;
+
+	if (!m->handing_off || m->handoff.state == HO_DST_DONE)
+		return 0;
+	if (m->handoff.state != HO_DST_BEGUN)
+		return move_handoff(m, EV_QEMU_DEAD, HO_NONE, e);
+	return err_set(e, EPIPE, "the destination QEMU ended%s%s", tail && *tail ? ": " : "", tail ? tail : "");
+}
+
+static int control_gone(struct move *m, const struct event *ev, struct err *e)
+{
+	m->control_lost = true;
+	if (m->handing_off && !handoff_point_of_no_return(&m->handoff))
+		return err_set(e, EPIPE, "the source is gone: %s", ev->err.msg);
+	/* nothing was created, or only the journals of both sides can go on from here */
+	log_info("source gone in %s: %s", handoff_state_name(m->handoff.state), ev->err.msg);
+	m->exit_code = m->handing_off ? 6 : 1;
+	conductor_finish(&m->con);
+	return 0;
+}
+
+static int common_event(struct move *m, const struct event *ev, struct err *e)
+{
+	switch (ev->kind) {
+	case EVENT_CONTROL_LOST:
+		return control_gone(m, ev, e);
+	case EVENT_QMP_LOST:
+		return qemu_gone(m, e);
+	case EVENT_FRAME:
+		if (ev->type == MSG_HANDOFF)
+			return move_on_handoff(m, ev, e);
+		return err_set(e, EPROTO, "unexpected %s in stage %s", msg_name(ev->type),
+			       stages[m->con.stage].name);
+	case EVENT_WORKER:
+		free(ev->ptr);
+		return 0;
+	case EVENT_QMP:
+	case EVENT_USER:
+	case EVENT_TICK:
+		return 0;
+	}
+	return 0;
+}
+
+/* ---- connect ---- */
+
+static int connect_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	int r;
+
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_DESCRIBE)
+		return common_event(m, ev, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, m->attempt, &m->description, e);
+	if (!r)
+		conductor_goto(&m->con, ST_PREFLIGHT);
+	return r;
+}
+
+/* ---- preflight: nothing is created ---- */
+
+static int preflight_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+	int r = move_plan(m, e);
+
+	if (!r)
+		r = json_message_send(m->control, MSG_ACCEPT, m->attempt, move_plan_json(m), e);
+	return r;
+}
+
+static int preflight_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	int r;
+
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE)
+		return common_event(m, ev, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->decisions, e);
+	if (!r)
+		conductor_goto(&m->con, ST_PREPARE);
+	return r;
+}
+
+/* ---- prepare ---- */
+
+static int prepare_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+	int r = move_prepare(m, m->decisions, e);
+
+	if (!r)
+		conductor_goto(&m->con, ST_COPY);
+	return r;
+}
+
+/* ---- copy ---- */
+
+static void on_work(struct queue *q)
+{
+	struct move *m = container_of(q, struct move, work);
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct event *ev = event_new(EVENT_WORKER, 0, NULL, 0);
+
+		ev->ptr = container_of(n, struct receive_event, node);
+		conductor_put(&m->con, ev);
+	}
+}
+
+static void accept_more(struct move *m)
+{
+	struct io_uring_sqe *sqe = loop_sqe(m->loop);
+
+	io_uring_prep_accept(sqe, m->data_fd, NULL, NULL, SOCK_CLOEXEC);
+	loop_bind(sqe, &m->accept_op);
+	m->accepting = true;
+}
+
+static int take_channel(struct move *m, int fd, struct err *e)
+{
+	struct hello theirs;
+	int r;
+
+	net_tune(fd);
+	r = hello_receive(fd, &theirs, HELLO_MS, e);
+	if (!r && (memcmp(theirs.session, m->cfg->hello.session, 16) || strcmp(theirs.token, m->cfg->token) ||
+		   theirs.channel < 1 || theirs.channel > m->channels || m->receivers[theirs.channel - 1]))
+		r = err_set(e, EPERM, "this is not a channel of the session");
+	if (!r) {
+		struct hello mine = m->cfg->hello;
+
+		mine.channel = theirs.channel;
+		r = hello_send(fd, &mine, HELLO_MS, e);
+	}
+	if (r) {
+		close(fd);
+		return r;
+	}
+	return receiver_start(&m->receivers[theirs.channel - 1], fd, theirs.channel, &m->shared, e);
+}
+
+static void accepted(struct op *op, int res, uint32_t flags)
+{
+	struct move *m = container_of(op, struct move, accept_op);
+	struct err e;
+
+	(void)flags;
+	m->accepting = false;
+	if (res >= 0 && take_channel(m, res, &e))
+		log_info("a data connection was refused: %s", e.msg);
+	else if (res >= 0)
+		m->connected++;
+	if (m->connected < m->channels && res != -ECANCELED && !m->con.finished)
+		accept_more(m);
+}
+
+static int copy_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+
+	queue_init(&m->work, m->loop, on_work);
+	m->shared.events = &m->work;
+	m->accept_op.done = accepted;
+	accept_more(m);
+	return json_message_send(m->control, MSG_COPY_READY, m->attempt,
+				 json_pack("{s:s,s:s*,s:s*,s:i,s:i,s:i}", "ram_mode", m->opaque ? "opaque" : "pages", "why",
+					   m->opaque_why, "how", m->ram ? ram_place_how(m->ram) : NULL, "channels",
+					   (int)m->channels, "data_port", net_local_port(m->data_fd), "pid",
+					   (int)m->qemu.pid),
+				 e);
+}
+
+static void count_round(struct move *m, const struct receive_event *rev)
+{
+	struct round_count *c = &m->rounds[rev->group];
+
+	if (rev->kind == RECEIVE_APPLIED && ++c->applied == m->channels) {
+		c->applied = 0;
+		channel_send(m->control, APPLIED, applied, .group = rev->group, .number = rev->number);
+	} else if (rev->kind == RECEIVE_DURABLE && ++c->durable == m->channels) {
+		c->durable = 0;
+		channel_send(m->control, DURABLE, durable, .group = rev->group, .number = rev->number);
+	}
+}
+
+#define THIN_MAX (32 * MIB)
+
+static int keep_thin(struct move *m, const struct receive_event *rev, struct err *e)
+{
+	if (m->thin_bytes + rev->n > THIN_MAX)
+		return err_set(e, EPROTO, "the guest's device state is larger than %d MiB", (int)(THIN_MAX / MIB));
+	if (m->thin_bytes + rev->n > m->thin_cap) {
+		m->thin_cap = MAX(m->thin_bytes + rev->n, 2 * m->thin_cap);
+		m->thin = xrealloc(m->thin, m->thin_cap);
+	}
+	memcpy(m->thin + m->thin_bytes, rev->data, rev->n);
+	m->thin_bytes += rev->n;
+	return move_feed(m, e);
+}
+
+static void send_return_path(struct move *m, const struct receive_event *rev)
+{
+	uint8_t buf[64], value[4];
+	struct writer w = writer_of(value, 4);
+	struct msg_return_path msg = {.kind = rev->rp_type, .data = {value, 4}};
+
+	write_u32(&w, rev->rp_value);
+	w = writer_of(buf, sizeof(buf));
+	msg_return_path_encode(&w, &msg);
+	channel_post(m->control, MSG_RETURN_PATH, buf, writer_len(&w));
+}
+
+static int on_return_path(struct move *m, const struct receive_event *rev, struct err *e)
+{
+	if (rev->rp_type == RP_SHUT && rev->rp_value) {
+		AUTO_FREE char *tail = qemu_log_tail(m->log_path);
+
+		return err_set(e, EREMOTEIO, "the destination QEMU could not load the guest's state: %s", tail);
+	}
+	if (rev->rp_type == RP_SHUT || m->opaque)
+		send_return_path(m, rev);
+	return 0;
+}
+
+static int prepared_if_all_is_in(struct move *m, struct err *e);
+
+static int on_receive(struct move *m, struct receive_event *rev, struct err *e)
+{
+	switch (rev->kind) {
+	case RECEIVE_APPLIED:
+	case RECEIVE_DURABLE:
+		count_round(m, rev);
+		return 0;
+	case RECEIVE_COMPLETE:
+		if (++m->complete == m->channels) {
+			m->complete_ns = now_ns();
+			conductor_goto(&m->con, ST_SWITCHOVER);
+		}
+		return 0;
+	case RECEIVE_STREAM:
+		return keep_thin(m, rev, e);
+	case RECEIVE_STREAM_MARK:
+		m->thin_mark = rev->offset;
+		m->thin_marked = true;
+		return move_feed(m, e);
+	case RECEIVE_STREAM_OPEN:
+		m->streams_open++;
+		return 0;
+	case RECEIVE_STREAM_END:
+		m->streams_ended++;
+		return prepared_if_all_is_in(m, e);
+	case RECEIVE_RETURN_PATH:
+		return on_return_path(m, rev, e);
+	case RECEIVE_LOST:
+		*e = rev->err;
+		return -e->code;
+	}
+	return 0;
+}
+
+static int on_migration_event(struct move *m, const struct event *ev, struct err *e)
+{
+	const char *status = json_string_value(json_object_get(ev->json, "status"));
+
+	if (!status || strcmp(ev->name, "MIGRATION"))
+		return 0;
+	if (!strcmp(status, "failed")) {
+		AUTO_FREE char *tail = qemu_log_tail(m->log_path);
+
+		return err_set(e, EREMOTEIO, "the destination QEMU could not load the guest's state: %s", tail);
+	}
+	if (!strcmp(status, "completed")) {
+		m->loaded = true;
+		m->loaded_ns = ev->at_ns;
+		return prepared_if_all_is_in(m, e);
+	}
+	return 0;
+}
+
+static int copy_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	struct msg_disks_done msg;
+	int r;
+
+	if (ev->kind == EVENT_WORKER) {
+		r = on_receive(m, ev->ptr, e);
+		free(ev->ptr);
+		return r;
+	}
+	if (ev->kind == EVENT_QMP)
+		return on_migration_event(m, ev, e);
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_DONE) {
+		if (msg_disks_done_decode(&msg, ev->bytes, ev->n) || memcmp(msg.attempt, m->attempt, 16))
+			return err_set(e, EPROTO, "malformed DISKS_DONE");
+		r = move_close_exports(m, e);
+		if (!r)
+			channel_post(m->control, MSG_DISKS_CLOSED, m->attempt, sizeof(m->attempt));
+		return r;
+	}
+	return common_event(m, ev, e);
+}
+
+/* ---- switchover ---- */
+
+static int switchover_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+
+	return m->opaque ? prepared_if_all_is_in(m, e) : move_load(m, e);
+}
+
+/* Everything applied, digests equal, disks synced, state loaded: activate the disks and promise. */
+static int prepared_if_all_is_in(struct move *m, struct err *e)
+{
+	int r;
+
+	if (m->con.stage != ST_SWITCHOVER || !m->con.entered || !m->loaded || m->streams_ended < m->streams_open)
+		return 0;
+	r = move_activate(m, e);
+	return r ? r : move_handoff(m, EV_PREPARED_OK, HO_NONE, e);
+}
+
+/* ---- commit, release ---- */
+
+static int commit_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+
+	if (ev->kind == EVENT_WORKER) { /* data channels close as the source lets go: no matter now */
+		free(ev->ptr);
+		return 0;
+	}
+	return common_event(m, ev, e);
+}
+
+static const struct stage stages[] = {
+	[ST_CONNECT] = {"connect", NULL, connect_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, NULL},
+	[ST_COPY] = {"copy", copy_enter, copy_event},
+	[ST_SWITCHOVER] = {"switchover", switchover_enter, copy_event},
+	[ST_COMMIT] = {"commit", NULL, commit_event},
+	[ST_RELEASE] = {"release", NULL, commit_event},
+};
+
+/* The one failure path. */
+static void move_fail(void *ctx, const struct err *why)
+{
+	struct move *m = ctx;
+	struct err e;
+
+	log_error("%s: %s", stages[m->con.stage].name, why->msg);
+	m->exit_code = 1;
+	if (!m->handing_off) {
+		if (m->control && !m->control_lost)
+			channel_send(m->control, ERROR, error, .code = (uint32_t)why->code, .doing = slice_of(""),
+				     .text = slice_of(why->msg));
+		conductor_finish(&m->con);
+	} else if (move_abort(m, why->msg, &e)) {
+		log_error("%s", e.msg); /* past PREPARED: only the source may decide */
+	}
+}
+
+static void move_fini(struct move *m)
+{
+	struct err e;
+	unsigned i;
+
+	drain(m);
+	if (m->accepting)
+		loop_cancel(m->loop, &m->accept_op);
+	while (m->accepting)
+		if (loop_step(m->loop, 1000, &e))
+			break;
+	feed_close(m->feed);
+	for (i = 0; i < CHANNELS_MAX; i++)
+		receiver_stop(m->receivers[i]);
+	channel_free(m->control);
+	qmp_close(m->qmp);
+	if (m->data_fd >= 0)
+		close(m->data_fd);
+	ram_place_free(m->ram);
+	journal_close(m->journal);
+	conductor_fini(&m->con);
+	json_decref(m->description);
+	json_decref(m->decisions);
+	json_decref(m->settings);
+	args_result_fini(&m->args);
+	for (i = 0; i < m->disk_count; i++) {
+		free(m->disks[i].from);
+		free(m->disks[i].path);
+		free(m->disks[i].format);
+		free(m->disks[i].node);
+	}
+	free(m->disks);
+	free(m->thin);
+	free(m->exe);
+	free(m->name);
+	free(m->dir);
+	free(m->run_dir);
+	free(m->qmp_path);
+	free(m->incoming);
+	free(m->nbd_socket);
+	free(m->log_path);
+	loop_free(m->loop);
+	free(m);
+}
+
+static int move_new(struct move **out, const struct move_config *cfg, struct err *e)
+{
+	struct move *m = xcalloc(1, sizeof(*m));
+	int r = loop_new(&m->loop, 128, e);
+
+	if (r) {
+		free(m);
+		return r;
+	}
+	m->cfg = cfg;
+	m->data_fd = -1;
+	m->qemu = QEMU_PROC_NONE;
+	conductor_init(&m->con, m->loop, stages, m, move_fail);
+	*out = m;
+	return 0;
+}
+
+int move_run(const struct move_config *cfg, int control_fd, struct err *e)
+{
+	struct channel_config cc = {.number = 0, .window_bytes = CONTROL_WINDOW, .on = conductor_channel};
+	struct move *m;
+	int r = move_new(&m, cfg, e);
+
+	if (r) {
+		close(control_fd);
+		return r;
+	}
+	cc.ctx = &m->con;
+	m->control = channel_new(m->loop, control_fd, &cc);
+	r = conductor_run(&m->con, e);
+	if (!r)
+		r = m->exit_code;
+	move_fini(m);
+	return r;
+}
+
+void move_recover_all(const struct move_config *cfg)
+{
+	struct move *m;
+	char **paths;
+	size_t count, i;
+	struct err e;
+
+	if (journal_list(cfg->state_dir, &paths, &count, &e)) {
+		log_error("%s", e.msg);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		if (!strstr(paths[i], "-dst.journal") || move_new(&m, cfg, &e))
+			continue;
+		if (move_restore(m, paths[i], &e) && e.code != EBUSY)
+			log_error("%s: %s", paths[i], e.msg);
+		move_fini(m);
+	}
+	journal_list_free(paths, count);
+}

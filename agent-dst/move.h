@@ -1,0 +1,122 @@
+/*
+ * move.h: one move as the destination sees it; the state that its stages share. Private to agent-dst/move*.c.
+ *
+ *   connect · preflight · prepare · copy · switchover · commit · release     (the same names as at the source)
+ *
+ * Theory of operation. The source describes the guest (connect), we answer with a plan or a refusal, having created
+ * nothing (preflight). Told to, we journal, create the disks and start QEMU with `-incoming defer -S` (prepare). Data
+ * channels then fill its RAM and disks (copy); when all of it is here and every digest equal, the device state is
+ * loaded (switchover). From PREPARED on only the hand-off machine decides (commit), and at the end we remove what is
+ * ours (release). Whatever goes wrong ends in move_fail().
+ */
+#ifndef VMFERRY_DST_MOVE_H
+#define VMFERRY_DST_MOVE_H
+
+#include "conductor.h"
+#include "data-receive.h"
+#include "handoff.h"
+#include "journal.h"
+#include "qemu-args.h"
+#include "qemu-launch.h"
+#include "ram-feed.h"
+
+enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
+
+struct move_disk {
+	uint32_t object;
+	char *from;   /* as it stands in the source's argv */
+	char *path;   /* here */
+	char *format;
+	char *node;   /* in the destination QEMU; of formats that go through it */
+	uint64_t virtual_size, allocated;
+	unsigned cluster_size;
+	unsigned mode;
+	long uid, gid;
+};
+
+struct move_config {
+	const char *state_dir, *runtime_dir;
+	const char *listen_host; /* for data channels */
+	bool plaintext;
+	struct hello hello;      /* the control channel's: session and token */
+	char *token;		 /* what data channels must show */
+};
+
+struct move {
+	const struct move_config *cfg;
+	struct loop *loop;
+	struct conductor con;
+	struct channel *control;
+	bool control_lost;
+
+	/* the plan */
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	json_t *description, *decisions; /* DESCRIBE and PREPARE */
+	struct args_result args;
+	char *exe, *name, *dir; /* dir: where disks and sockets go */
+	struct move_disk *disks;
+	size_t disk_count;
+	bool opaque;
+	const char *opaque_why;
+	unsigned channels, multifd;
+
+	/* what exists */
+	struct journal *journal;
+	struct handoff handoff;
+	bool handing_off; /* the journal exists: the hand-off machine decides */
+	char *run_dir, *qmp_path, *incoming, *nbd_socket, *log_path;
+	struct qemu_proc qemu;
+	struct qmp *qmp;
+	json_t *settings; /* of the destination QEMU, to be put back */
+	struct ram_place *ram;
+	bool nbd_running;
+	int data_fd;
+	struct op accept_op;
+	bool accepting;
+	struct receive_shared shared;
+	struct receiver *receivers[CHANNELS_MAX];
+	unsigned connected;
+	struct queue work;
+
+	/* progress of the copy */
+	struct round_count {
+		unsigned applied, durable;
+	} rounds[OBJECT_DISK_MAX + 1];
+	unsigned complete; /* channels whose content is whole */
+	unsigned streams_open, streams_ended;
+	uint8_t *thin;	   /* the thin stream until QEMU takes it */
+	size_t thin_bytes, thin_fed, thin_cap;
+	uint64_t thin_mark;
+	bool thin_marked, mark_fed;
+	struct feed *feed;
+	bool loading, loaded, cont_sent, never_ran;
+	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
+	int exit_code;
+};
+
+/* move-prepare.c */
+int move_plan(struct move *m, struct err *e);	 /* from m->description; creates nothing */
+json_t *move_plan_json(const struct move *m);
+int move_prepare(struct move *m, const json_t *prepare, struct err *e);
+int move_close_exports(struct move *m, struct err *e);
+void move_undo(struct move *m, bool keep_guest);
+
+/* move-switchover.c */
+int move_load(struct move *m, struct err *e);
+int move_feed(struct move *m, struct err *e);
+int move_activate(struct move *m, struct err *e);
+
+/* move-commit.c */
+/* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
+int move_abort(struct move *m, const char *why, struct err *e);
+int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e);
+int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
+/* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
+int move_restore(struct move *m, const char *journal_path, struct err *e);
+
+/* move.c */
+int move_run(const struct move_config *cfg, int control_fd, struct err *e);
+/* At start: everything that an earlier agent left and that needs no peer. */
+void move_recover_all(const struct move_config *cfg);
+
+#endif

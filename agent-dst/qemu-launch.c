@@ -1,0 +1,308 @@
+/*
+ * qemu-launch.c: see qemu-launch.h.
+ *
+ * Between fork and exec only async-signal-safe calls are made: other threads of the agent may hold
+ * locks. What goes wrong there comes back as a `struct exec_failure` over a pipe that a successful
+ * exec closes.
+ */
+#include "qemu-launch.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define LOG_TAIL_BYTES 700
+#define LOG_TAIL_LINES 6
+#define RETRY_MS       5
+#define END_TIMEOUT_MS 30000
+
+extern char **environ;
+
+struct exec_failure {
+	int code;
+	char step[32];
+};
+
+/* In the child */
+
+static void die(int report_fd, const char *step)
+{
+	struct exec_failure f = {.code = errno};
+	ssize_t n;
+
+	memcpy(f.step, step, strlen(step) + 1);
+	n = write(report_fd, &f, sizeof(f));
+	(void)n;
+	_exit(127);
+}
+
+static void default_signals(void)
+{
+	struct sigaction sa = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	int s;
+
+	for (s = 1; s < NSIG; s++)
+		sigaction(s, &sa, NULL); /* EINVAL for SIGKILL, SIGSTOP and libc's own */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd,
+		  int report_fd)
+{
+	default_signals();
+	if (setsid() < 0)
+		die(report_fd, "setsid");
+	if (chdir("/") < 0)
+		die(report_fd, "chdir to /");
+	if (dup2(null_fd, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
+		die(report_fd, "dup2");
+	/* marked, not closed: report_fd is needed until exec */
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		die(report_fd, "close_range");
+	execve(exe, argv, env);
+	die(report_fd, "exec");
+}
+
+/* In the parent */
+
+static bool same_key(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return n == strcspn(b, "=") && !strncmp(a, b, n);
+}
+
+/* Our environment with extra's variables in place of its own. The array is malloc'ed, the strings
+ * are not. */
+static char **merge_environment(char *const *extra)
+{
+	size_t ours = 0, added = 0, n = 0, i, k;
+	char **env;
+
+	while (environ && environ[ours])
+		ours++;
+	while (extra && extra[added])
+		added++;
+	env = xcalloc(ours + added + 1, sizeof(*env));
+	for (i = 0; i < ours; i++) {
+		for (k = 0; k < added && !same_key(environ[i], extra[k]); k++)
+			;
+		if (k == added)
+			env[n++] = environ[i];
+	}
+	for (k = 0; k < added; k++)
+		env[n++] = extra[k];
+	return env;
+}
+
+/* Descriptors 0–2 may be closed in a daemon: then what we open must not land there, or dup2 would
+ * mix them up. */
+static int above_stdio(int fd)
+{
+	int high;
+
+	if (fd < 0 || fd > 2)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	close(fd);
+	return high;
+}
+
+static int open_log(const char *path, struct err *e)
+{
+	int fd = above_stdio(
+	    open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+
+	if (fd >= 0 && fchmod(fd, 0600) == 0)
+		return fd;
+	err_sys(e, errno, "cannot open QEMU's log %s", path);
+	if (fd >= 0)
+		close(fd);
+	return -e->code;
+}
+
+static int read_report(int fd, struct exec_failure *f)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, f, sizeof(*f));
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(*f);
+}
+
+int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
+		const char *log_path, struct err *e)
+{
+	struct qemu_proc q = QEMU_PROC_NONE;
+	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1;
+	AUTO_FREE char **full_env = merge_environment(env);
+	struct exec_failure f;
+	int pipe_fd[2], r;
+
+	log_fd = open_log(log_path, e);
+	if (log_fd < 0)
+		return log_fd;
+	null_fd = above_stdio(open("/dev/null", O_RDWR | O_CLOEXEC));
+	if (null_fd < 0)
+		return err_sys(e, errno, "cannot open /dev/null");
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot create a pipe");
+	report_r = above_stdio(pipe_fd[0]);
+	report_w = above_stdio(pipe_fd[1]);
+	q.pid = fork();
+	if (q.pid < 0)
+		return err_sys(e, errno, "cannot fork for QEMU");
+	if (q.pid == 0)
+		child(exe, argv, full_env, null_fd, log_fd, report_w);
+	close(report_w);
+	report_w = -1;
+	if (read_report(report_r, &f)) {
+		waitpid(q.pid, NULL, 0);
+		return err_sys(e, f.code, "cannot start %s (%s)", exe, f.step);
+	}
+	q.pidfd = pidfd_open(q.pid, 0); /* not reaped yet: the pid is still its own */
+	if (q.pidfd < 0) {
+		err_sys(e, errno, "cannot watch the new QEMU");
+		kill(q.pid, SIGKILL);
+		waitpid(q.pid, NULL, 0);
+		return -e->code;
+	}
+	r = process_start_time(q.pid, &q.start_time);
+	if (r < 0) {
+		err_sys(e, -r, "cannot read the new QEMU's start time");
+		kill(q.pid, SIGKILL);
+		waitpid(q.pid, NULL, 0);
+		close(q.pidfd);
+		return -e->code;
+	}
+	log_info("started %s as pid %d", exe, (int)q.pid);
+	*p = q;
+	return 0;
+}
+
+char *qemu_log_tail(const char *log_path)
+{
+	char buf[LOG_TAIL_BYTES + 1], *line, *save = NULL, *tail = xstrdup(""), *longer;
+	AUTO_CLOSE int fd = open(log_path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t n;
+	unsigned lines = 0, skip, i = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return tail;
+	n = pread(fd, buf, LOG_TAIL_BYTES,
+		  st.st_size > LOG_TAIL_BYTES ? st.st_size - LOG_TAIL_BYTES : 0);
+	if (n <= 0)
+		return tail;
+	buf[n] = '\0';
+	for (line = buf; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+		lines++;
+	skip = lines > LOG_TAIL_LINES ? lines - LOG_TAIL_LINES : 0;
+	for (line = strtok_r(buf, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
+		if (i++ < skip)
+			continue;
+		longer = xasprintf("%s%s%s", tail, *tail ? " / " : "", line);
+		free(tail);
+		tail = longer;
+	}
+	return tail;
+}
+
+static bool has_exited(const struct qemu_proc *p)
+{
+	struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+/* Reaps an exited QEMU and says how and why it ended. */
+static int report_exit(struct qemu_proc *p, const char *log_path, struct err *e)
+{
+	AUTO_FREE char *tail = qemu_log_tail(log_path);
+	const char *why = *tail ? tail : "it wrote nothing to its log";
+	int status = 0;
+
+	if (waitpid(p->pid, &status, WNOHANG) != p->pid)
+		err_set(e, ECHILD, "QEMU ended while starting: %s", why);
+	else if (WIFSIGNALED(status))
+		err_set(e, ECHILD, "QEMU was killed by signal %d (%s) while starting: %s",
+			WTERMSIG(status), strsignal(WTERMSIG(status)), why);
+	else
+		err_set(e, ECHILD, "QEMU ended with status %d while starting: %s",
+			WEXITSTATUS(status), why);
+	close(p->pidfd);
+	*p = QEMU_PROC_NONE;
+	return -e->code;
+}
+
+/* Not there yet, or there but not listening yet; EPIPE: QEMU is just ending. */
+static bool may_come(int code)
+{
+	return code == ENOENT || code == ECONNREFUSED || code == EPIPE || code == ECONNRESET;
+}
+
+int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path,
+			 const char *log_path, unsigned timeout_ms, const struct qmp_handlers *h,
+			 void *ctx, struct qmp **out, struct err *e)
+{
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000, now;
+	struct err step;
+	int r;
+
+	for (;;) {
+		now = now_ns();
+		r = qmp_open(out, l, qmp_path,
+			     now < until_ns ? (unsigned)((until_ns - now) / 1000000) + 1 : 1, h,
+			     ctx, e);
+		if (r == 0 && qmp_peer_pid(*out) && qmp_peer_pid(*out) != p->pid) {
+			r = err_set(e, EBUSY,
+				    "%s is served by process %d, not by the QEMU started here (%d)",
+				    qmp_path, (int)qmp_peer_pid(*out), (int)p->pid);
+			qmp_close(*out);
+			*out = NULL;
+			return r;
+		}
+		if (r == 0)
+			return 0;
+		if (has_exited(p))
+			return report_exit(p, log_path, e);
+		if (!may_come(e->code) && e->code != EBUSY && e->code != ETIMEDOUT)
+			return r;
+		if (now_ns() >= until_ns) {
+			AUTO_FREE char *tail = qemu_log_tail(log_path);
+
+			return err_set(e, ETIMEDOUT,
+				       "QEMU (pid %d) does not answer on %s after %u ms%s%s",
+				       (int)p->pid, qmp_path, timeout_ms,
+				       *tail ? "; its log says: " : "", tail);
+		}
+		r = loop_step(l, RETRY_MS, &step);
+		if (r < 0) {
+			*e = step;
+			return r;
+		}
+	}
+}
+
+void qemu_end(struct qemu_proc *p)
+{
+	struct err e;
+
+	if (process_end(p->pid, p->start_time, END_TIMEOUT_MS, &e) < 0)
+		log_error("%s", e.msg);
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	*p = QEMU_PROC_NONE;
+}

@@ -1,0 +1,195 @@
+/* cmd-control.c: vmferry status, switch, cancel, set: words to a move under way. */
+#include "cmd.h"
+#include "control.h"
+#include "paths.h"
+#include "qemu-discover.h"
+#include "util.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+struct target {
+	char *runtime;
+	pid_t pid;
+};
+
+static int target_open(struct target *t, const char *vm, struct err *e)
+{
+	struct guest g;
+	int r = runtime_dir_get(&t->runtime, NULL, e);
+
+	if (r)
+		return r;
+	r = guest_find(&g, vm, e);
+	if (r == -ENXIO)
+		r = 0;
+	t->pid = g.pid;
+	guest_fini(&g);
+	return r;
+}
+
+static int fail(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_SOURCE;
+}
+
+static int usage_error(const char *text)
+{
+	fprintf(stderr, "usage: %s\n", text);
+	return EXIT_USAGE;
+}
+
+static bool wants_help(int argc, char **argv, const char *text)
+{
+	if (argc < 2 || strcmp(argv[1], "--help"))
+		return false;
+	printf("usage: %s\n", text);
+	return true;
+}
+
+static int order(const char *vm, json_t *request)
+{
+	struct target t = {NULL, 0};
+	json_t *answer = NULL;
+	const char *error;
+	struct err e;
+	int r = target_open(&t, vm, &e);
+
+	if (!r)
+		r = control_call(t.runtime, t.pid, request, &answer, NULL, NULL, &e);
+	json_decref(request);
+	free(t.runtime);
+	if (r)
+		return fail(&e);
+	error = json_string_value(json_object_get(answer, "error"));
+	if (error)
+		fprintf(stderr, "vmferry: %s\n", error);
+	else
+		printf("%s\n", json_string_value(json_object_get(answer, "ok")));
+	json_decref(answer);
+	return error ? EXIT_SOURCE : 0;
+}
+
+int cmd_switch(int argc, char **argv)
+{
+	static const char text[] = "vmferry switch VM      stop the guest and switch it over now";
+
+	if (wants_help(argc, argv, text))
+		return 0;
+	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "switch")) : usage_error(text);
+}
+
+int cmd_cancel(int argc, char **argv)
+{
+	static const char text[] = "vmferry cancel VM      roll the move back; the guest stays here";
+
+	if (wants_help(argc, argv, text))
+		return 0;
+	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "cancel")) : usage_error(text);
+}
+
+int cmd_set(int argc, char **argv)
+{
+	static const char text[] = "vmferry set VM bwlimit=RATE      RATE in bytes per second, such as 100M; 0: no limit";
+	uint64_t rate;
+
+	if (wants_help(argc, argv, text))
+		return 0;
+	if (argc != 3 || strncmp(argv[2], "bwlimit=", 8) || parse_bytes(argv[2] + 8, &rate))
+		return usage_error(text);
+	return order(argv[1], json_pack("{s:s,s:I}", "command", "set", "bwlimit", (json_int_t)rate));
+}
+
+/* ---- status ---- */
+
+static void print_status(const json_t *s, bool json)
+{
+	char ram[24], disk[24], rate[24];
+
+	if (json) {
+		json_dumpf(s, stdout, JSON_COMPACT);
+		putchar('\n');
+		return;
+	}
+	printf("%s (pid %d) -> %s: %s%s, round %d, %s of memory and %s of disks left, %s/s\n",
+	       json_string_value(json_object_get(s, "guest")), (int)json_integer_value(json_object_get(s, "pid")),
+	       json_string_value(json_object_get(s, "destination")), json_string_value(json_object_get(s, "stage")),
+	       json_is_true(json_object_get(s, "held")) ? ", held" : "",
+	       (int)json_integer_value(json_object_get(s, "ram_round")),
+	       format_bytes(ram, (uint64_t)json_integer_value(json_object_get(s, "ram_left"))),
+	       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
+	       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
+}
+
+static bool print_event(void *ctx, const json_t *event)
+{
+	(void)ctx;
+	json_dumpf(event, stdout, JSON_COMPACT);
+	putchar('\n');
+	fflush(stdout);
+	return true;
+}
+
+static int show(const char *runtime, pid_t pid, bool follow, bool json, struct err *e)
+{
+	json_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", follow), *answer = NULL;
+	int r = control_call(runtime, pid, request, &answer, NULL, NULL, e);
+
+	if (!r)
+		print_status(answer, json);
+	json_decref(answer);
+	answer = NULL;
+	if (!r && follow) {
+		fflush(stdout);
+		r = control_call(runtime, pid, request, &answer, print_event, NULL, e);
+		json_decref(answer);
+	}
+	json_decref(request);
+	return r;
+}
+
+int cmd_status(int argc, char **argv)
+{
+	static const char text[] = "vmferry status [VM] [--follow] [--json]      moves under way here; --follow: every event as it comes";
+	static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	struct target t = {NULL, 0};
+	bool follow = false, json = false;
+	pid_t *pids = NULL;
+	size_t n, i, shown = 0;
+	struct err e;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "f", options, NULL)) != -1) {
+		if (c == 'h')
+			return printf("usage: %s\n", text) < 0;
+		if (c == '?')
+			return usage_error(text);
+		follow |= c == 'f';
+		json |= c == 'j';
+	}
+	if (argc - optind > 1 || (follow && argc - optind != 1))
+		return usage_error(text);
+	if (argc - optind == 1) {
+		r = target_open(&t, argv[optind], &e);
+		if (!r)
+			r = show(t.runtime, t.pid, follow, json, &e);
+		free(t.runtime);
+		return r ? fail(&e) : 0;
+	}
+	if (runtime_dir_get(&t.runtime, NULL, &e))
+		return fail(&e);
+	n = control_list(t.runtime, &pids);
+	for (i = 0; i < n; i++)
+		shown += !show(t.runtime, pids[i], false, json, &e);
+	if (!shown && !json)
+		puts("no move is under way here");
+	free(pids);
+	free(t.runtime);
+	return 0;
+}

@@ -1,0 +1,265 @@
+/* cmd-migrate.c: vmferry migrate. */
+#include "cmd.h"
+#include "journal.h"
+#include "log.h"
+#include "move.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const char usage[] =
+	"usage: vmferry migrate VM DEST [options]\n"
+	"\n"
+	"Moves a running guest while it runs. VM is its name, pid or QMP socket. DEST is\n"
+	"  local       an agent of our own beside us, on this machine (needs --disk-dir)\n"
+	"  HOST:PORT   a vmferry-dst that listens there\n"
+	"\n"
+	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
+	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
+	"  --hold                when that is reached, wait for: vmferry switch VM\n"
+	"  --on-stall WHAT       when it never is, as the guest writes too fast:\n"
+	"                        wait (default), throttle the guest, stop it for the rest, or cancel\n"
+	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
+	"  --channels N          data connections (default 2)\n"
+	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
+	"  --ram-mode MODE       auto (default), pages, or opaque: QEMU's stream as it is\n"
+	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
+	"  --dry-run             show the plan; touch nothing\n"
+	"  --detach              go on in the background once nothing stands in the way\n"
+	"  --json                events as NDJSON on standard output; the last line is the result\n"
+	"  --plaintext           allow a destination that is not loopback, in clear: in a test network of your own\n"
+	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
+	"  -v, --verbose         say what is done\n"
+	"\n"
+	"The guest stays here unless the destination has everything and has promised so; whatever fails before\n"
+	"that rolls back. Ctrl-C asks once, then rolls back.\n"
+	"\n"
+	"examples:\n"
+	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
+	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
+
+enum {
+	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_PLAIN, OPT_STATE, OPT_RUNTIME, OPT_HELP
+};
+
+static const struct option options[] = {
+	{"disk-dir", required_argument, NULL, OPT_DISK_DIR}, {"max-downtime", required_argument, NULL, OPT_DOWNTIME},
+	{"hold", no_argument, NULL, OPT_HOLD},		     {"on-stall", required_argument, NULL, OPT_STALL},
+	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},   {"channels", required_argument, NULL, OPT_CHANNELS},
+	{"codec", required_argument, NULL, OPT_CODEC},	     {"ram-mode", required_argument, NULL, OPT_RAM},
+	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
+	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
+	{"plaintext", no_argument, NULL, OPT_PLAIN},	     {"state-dir", required_argument, NULL, OPT_STATE},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
+};
+
+static int bad(const char *option, const char *value, const char *want)
+{
+	fprintf(stderr, "vmferry migrate: %s: '%s' is not %s\n", option, value, want);
+	return EXIT_USAGE;
+}
+
+/* Index of word in the list, or -1. */
+static int choice(const char *word, const char *const *list)
+{
+	int i;
+
+	for (i = 0; list[i]; i++)
+		if (!strcmp(word, list[i]))
+			return i;
+	return -1;
+}
+
+static bool number(const char *s, long min, long max, long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtol(s, &end, 10);
+	return !errno && end != s && !*end && *out >= min && *out <= max;
+}
+
+static int take_option(int c, struct move_options *o, bool *detach)
+{
+	static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
+	static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
+	static const char *const modes[] = {"auto", "pages", "opaque", NULL};
+	long n;
+	int i;
+
+	switch (c) {
+	case OPT_DISK_DIR:
+		o->disk_dir = optarg;
+		return 0;
+	case OPT_DOWNTIME:
+		if (!number(optarg, 1, 3600000, &n))
+			return bad("--max-downtime", optarg, "a number of milliseconds");
+		o->max_downtime_ms = (unsigned)n;
+		return 0;
+	case OPT_HOLD:
+		o->hold = true;
+		return 0;
+	case OPT_STALL:
+		if ((i = choice(optarg, stalls)) < 0)
+			return bad("--on-stall", optarg, "wait, throttle, stop or cancel");
+		o->on_stall = (enum on_stall)i;
+		return 0;
+	case OPT_BWLIMIT:
+		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
+	case OPT_CHANNELS:
+		if (!number(optarg, 1, CHANNELS_MAX - 1, &n))
+			return bad("--channels", optarg, "a number from 1 to 15");
+		o->channels = (unsigned)n;
+		return 0;
+	case OPT_CODEC:
+		if ((i = choice(optarg, codecs)) < 0)
+			return bad("--codec", optarg, "auto, none, lz4 or zstd");
+		o->codec = (enum codec_mode)i;
+		return 0;
+	case OPT_RAM:
+		if ((i = choice(optarg, modes)) < 0)
+			return bad("--ram-mode", optarg, "auto, pages or opaque");
+		o->ram_mode = modes[i];
+		return 0;
+	case OPT_MULTIFD:
+		if (!number(optarg, 0, CHANNELS_MAX - 1, &n))
+			return bad("--multifd", optarg, "a number from 0 to 15");
+		o->multifd = (int)n;
+		return 0;
+	case OPT_DRY:
+		o->dry_run = true;
+		return 0;
+	case OPT_DETACH:
+		*detach = true;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_PLAIN:
+		o->plaintext = true;
+		return 0;
+	case OPT_STATE:
+		o->state_dir = optarg;
+		return 0;
+	case OPT_RUNTIME:
+		o->runtime_dir = optarg;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	}
+	fputs("try: vmferry migrate --help\n", stderr);
+	return EXIT_USAGE;
+}
+
+/* ---- detaching ---- */
+
+static int detach_pipe = -1;
+
+/* Nothing stands in the way: the terminal may go. */
+static void go_to_background(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	close(null);
+	if (write(detach_pipe, "", 1) < 0)
+		return;
+	close(detach_pipe);
+}
+
+static int wait_for_child(pid_t pid, int fd, const char *vm)
+{
+	char byte;
+	int status;
+
+	if (read(fd, &byte, 1) == 1) {
+		fprintf(stderr, "the move goes on in the background: vmferry status %s --follow\n", vm);
+		return 0;
+	}
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return EXIT_UNDECIDED;
+}
+
+static int run_detached(struct move_options *o)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0) {
+		perror("vmferry");
+		return EXIT_REFUSED;
+	}
+	if (pid) {
+		close(fds[1]);
+		return wait_for_child(pid, fds[0], o->vm);
+	}
+	close(fds[0]);
+	detach_pipe = fds[1];
+	o->prepared = go_to_background;
+	return move_run(o);
+}
+
+static char *absolute(const char *path)
+{
+	char cwd[4096];
+
+	if (!path || path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return path ? xstrdup(path) : NULL;
+	return xasprintf("%s/%s", cwd, path);
+}
+
+int cmd_migrate(int argc, char **argv)
+{
+	struct move_options o = {.max_downtime_ms = 300, .channels = 2, .ram_mode = "auto", .multifd = -1};
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *runtime = NULL;
+	AUTO_FREE char *disk_dir = NULL;
+	bool detach = false;
+	struct err e;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+		if (c == OPT_HELP) {
+			fputs(usage, stdout);
+			return 0;
+		}
+		r = take_option(c, &o, &detach);
+		if (r)
+			return r;
+	}
+	if (argc - optind != 2) {
+		fputs("vmferry migrate: say which guest and where to: vmferry migrate VM DEST (--help tells more)\n", stderr);
+		return EXIT_USAGE;
+	}
+	o.vm = argv[optind];
+	o.dest = argv[optind + 1];
+	if (!strcmp(o.dest, "local") && !o.disk_dir) {
+		fputs("vmferry migrate: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones\n", stderr);
+		return EXIT_USAGE;
+	}
+	o.disk_dir = disk_dir = absolute(o.disk_dir);
+	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	r = state_dir_get(&state, o.state_dir, &e);
+	if (!r)
+		r = runtime_dir_get(&runtime, o.runtime_dir, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_REFUSED;
+	}
+	o.state_dir = state;
+	o.runtime_dir = runtime;
+	return detach ? run_detached(&o) : move_run(&o);
+}

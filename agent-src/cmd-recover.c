@@ -1,0 +1,150 @@
+/* cmd-recover.c: vmferry recover and vmferry journal. */
+#include "cmd.h"
+#include "journal.h"
+#include "log.h"
+#include "move.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: vmferry recover [VM] [options]\n"
+	"\n"
+	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of\n"
+	"them, and what the move had created is removed. Without VM: every such move from this host.\n"
+	"\n"
+	"  --peer-is-fenced   the destination will never act again (it is destroyed, or switched off for good):\n"
+	"                     take the guest back whatever its journal might say. If that is not true, the guest may\n"
+	"                     run twice and its disks be ruined\n"
+	"  --dest DEST        where the destination agent is now, if not where it was\n"
+	"  --plaintext        as for migrate\n"
+	"  --json, -v         as for migrate\n";
+
+static const struct option options[] = {
+	{"peer-is-fenced", no_argument, NULL, 'F'}, {"dest", required_argument, NULL, 'd'},
+	{"plaintext", no_argument, NULL, 'p'},	    {"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},	    {"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* Is this the journal of the guest that the user names (NULL: of any)? dest is filled from it. */
+static bool is_wanted(const char *path, const char *vm, char **dest)
+{
+	struct journal *j;
+	struct err e;
+	const char *guest, *to;
+	bool yes;
+
+	if (!strstr(path, "-src.journal"))
+		return false;
+	if (journal_open(&j, path, &e)) {
+		if (e.code != EBUSY)
+			fprintf(stderr, "vmferry: %s\n", e.msg);
+		return false;
+	}
+	guest = json_string_value(json_object_get(journal_begin(j), "guest"));
+	to = json_string_value(json_object_get(journal_begin(j), "dest"));
+	yes = !vm || (guest && !strcmp(guest, vm)) || strstr(path, vm);
+	*dest = yes && to ? xstrdup(to) : NULL;
+	journal_close(j);
+	return yes && *dest;
+}
+
+int cmd_recover(int argc, char **argv)
+{
+	struct move_options o = {.max_downtime_ms = 300, .channels = 1, .ram_mode = "auto"};
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *runtime = NULL;
+	const char *dest = NULL, *vm;
+	bool fenced = false;
+	char **paths;
+	size_t n, i, found = 0;
+	struct err e;
+	int c, r, worst = 0;
+
+	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+		switch (c) {
+		case 'F':
+			fenced = true;
+			break;
+		case 'd':
+			dest = optarg;
+			break;
+		case 'p':
+			o.plaintext = true;
+			break;
+		case 'j':
+			o.json = true;
+			break;
+		case 'v':
+			o.verbose = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	vm = argv[optind];
+	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	r = state_dir_get(&state, NULL, &e);
+	if (!r)
+		r = runtime_dir_get(&runtime, NULL, &e);
+	if (!r)
+		r = journal_list(state, &paths, &n, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_UNDECIDED;
+	}
+	o.state_dir = state;
+	o.runtime_dir = runtime;
+	o.vm = vm;
+	for (i = 0; i < n; i++) {
+		AUTO_FREE char *was = NULL;
+
+		if (!is_wanted(paths[i], vm, &was))
+			continue;
+		found++;
+		o.dest = dest ? dest : was;
+		r = move_recover(&o, paths[i], fenced);
+		worst = MAX(worst, r);
+	}
+	journal_list_free(paths, n);
+	if (!found)
+		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
+	return worst;
+}
+
+int cmd_journal(int argc, char **argv)
+{
+	static const char text[] = "usage: vmferry journal [FILE]      prints a journal; without FILE, lists the unfinished ones\n";
+	AUTO_FREE char *state = NULL;
+	char **paths;
+	size_t n, i;
+	struct err e;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		fputs(text, stdout);
+		return 0;
+	}
+	if (argc > 2) {
+		fputs(text, stderr);
+		return EXIT_USAGE;
+	}
+	if (argc == 2) {
+		if (!journal_dump(argv[1], stdout, &e))
+			return 0;
+	} else if (!state_dir_get(&state, NULL, &e) && !journal_list(state, &paths, &n, &e)) {
+		for (i = 0; i < n; i++)
+			puts(paths[i]);
+		journal_list_free(paths, n);
+		return 0;
+	}
+	fprintf(stderr, "vmferry: %s\n", e.msg);
+	return EXIT_SOURCE;
+}

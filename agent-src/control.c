@@ -1,0 +1,271 @@
+/* control.c: see control.h. */
+#include "control.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define REQUEST_MAX 4096
+
+struct client {
+	struct client *next;
+	struct control *control;
+	struct op op;
+	int fd;
+	bool reading, follow, dead;
+	char in[REQUEST_MAX];
+	size_t n;
+};
+
+struct control {
+	struct loop *loop;
+	struct op accept_op;
+	bool accepting, closing;
+	int fd;
+	char *path;
+	struct client *clients;
+	json_t *(*request)(void *ctx, const char *command, const json_t *args);
+	void *ctx;
+};
+
+static void accept_more(struct control *c);
+static void read_more(struct client *k);
+
+static int socket_path(const char *runtime_dir, pid_t guest, struct sockaddr_un *sa, struct err *e)
+{
+	sa->sun_family = AF_UNIX;
+	if (snprintf(sa->sun_path, sizeof(sa->sun_path), "%s/move-%d.sock", runtime_dir, (int)guest) >=
+	    (int)sizeof(sa->sun_path))
+		return err_set(e, ENAMETOOLONG, "%s is too long for a socket", runtime_dir);
+	return 0;
+}
+
+/* ---- server ---- */
+
+/* A follower that does not read loses its place, never the move its time. */
+static void send_line(struct client *k, const char *line)
+{
+	AUTO_FREE char *text = xasprintf("%s\n", line);
+	size_t n = strlen(text);
+
+	if (!k->dead && send(k->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n) {
+		k->dead = true;
+		shutdown(k->fd, SHUT_RDWR);
+	}
+}
+
+static void answer(struct client *k, char *line)
+{
+	json_t *args = json_loads(line, 0, NULL), *reply;
+	const char *command = json_string_value(json_object_get(args, "command"));
+	char *text;
+
+	reply = command ? k->control->request(k->control->ctx, command, args)
+			: json_pack("{s:s}", "error", "not a request");
+	text = json_dumps(reply, JSON_COMPACT);
+	send_line(k, text);
+	k->follow = json_is_true(json_object_get(args, "follow"));
+	free(text);
+	json_decref(reply);
+	json_decref(args);
+}
+
+static void client_free(struct client *k)
+{
+	struct client **p;
+
+	for (p = &k->control->clients; *p != k; p = &(*p)->next)
+		;
+	*p = k->next;
+	close(k->fd);
+	free(k);
+}
+
+static void read_done(struct op *op, int res, uint32_t flags)
+{
+	struct client *k = container_of(op, struct client, op);
+	char *nl;
+
+	(void)flags;
+	k->reading = false;
+	if (res <= 0 || k->n + (size_t)res == sizeof(k->in)) {
+		client_free(k);
+		return;
+	}
+	k->n += (size_t)res;
+	while ((nl = memchr(k->in, '\n', k->n))) {
+		size_t used = (size_t)(nl + 1 - k->in);
+
+		*nl = '\0';
+		answer(k, k->in);
+		memmove(k->in, nl + 1, k->n - used);
+		k->n -= used;
+	}
+	read_more(k);
+}
+
+static void read_more(struct client *k)
+{
+	struct io_uring_sqe *sqe = loop_sqe(k->control->loop);
+
+	io_uring_prep_recv(sqe, k->fd, k->in + k->n, sizeof(k->in) - k->n, 0);
+	loop_bind(sqe, &k->op);
+	k->reading = true;
+}
+
+static void accepted(struct op *op, int res, uint32_t flags)
+{
+	struct control *c = container_of(op, struct control, accept_op);
+	struct client *k;
+
+	(void)flags;
+	c->accepting = false;
+	if (c->closing || res == -ECANCELED) {
+		if (res >= 0)
+			close(res);
+		return;
+	}
+	if (res >= 0) {
+		k = xcalloc(1, sizeof(*k));
+		k->control = c;
+		k->fd = res;
+		k->op.done = read_done;
+		k->next = c->clients;
+		c->clients = k;
+		read_more(k);
+	}
+	accept_more(c);
+}
+
+static void accept_more(struct control *c)
+{
+	struct io_uring_sqe *sqe = loop_sqe(c->loop);
+
+	io_uring_prep_accept(sqe, c->fd, NULL, NULL, SOCK_CLOEXEC);
+	loop_bind(sqe, &c->accept_op);
+	c->accepting = true;
+}
+
+int control_open(struct control **out, struct loop *l, const char *runtime_dir, pid_t guest,
+		 json_t *(*request)(void *ctx, const char *command, const json_t *args), void *ctx, struct err *e)
+{
+	struct sockaddr_un sa;
+	struct control *c;
+	int fd, r = socket_path(runtime_dir, guest, &sa, e);
+
+	if (r)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(e, errno, "socket");
+	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		close(fd);
+		return err_set(e, EBUSY, "a move of this guest is under way already (vmferry status shows it)");
+	}
+	close(fd);
+	unlink(sa.sun_path); /* of an agent that died: nobody answers there */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 8)) {
+		r = err_sys(e, errno, "cannot listen on %s", sa.sun_path);
+		close(fd);
+		return r;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->loop = l;
+	c->fd = fd;
+	c->path = xstrdup(sa.sun_path);
+	c->request = request;
+	c->ctx = ctx;
+	c->accept_op.done = accepted;
+	accept_more(c);
+	*out = c;
+	return 0;
+}
+
+void control_publish(struct control *c, const char *line)
+{
+	struct client *k;
+
+	for (k = c->clients; k; k = k->next)
+		if (k->follow)
+			send_line(k, line);
+}
+
+void control_close(struct control *c)
+{
+	struct client *k;
+	struct err e;
+
+	if (!c)
+		return;
+	c->closing = true;
+	unlink(c->path);
+	loop_cancel(c->loop, &c->accept_op);
+	for (k = c->clients; k; k = k->next)
+		shutdown(k->fd, SHUT_RDWR);
+	while (c->accepting || c->clients)
+		if (loop_step(c->loop, 1000, &e))
+			break;
+	close(c->fd);
+	free(c->path);
+	free(c);
+}
+
+/* ---- client ---- */
+
+int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer_out,
+		 bool (*each)(void *ctx, const json_t *event), void *ctx, struct err *e)
+{
+	AUTO_FREE char *text = json_dumps(request, JSON_COMPACT);
+	AUTO_FREE char *line = NULL;
+	size_t cap = 0;
+	struct sockaddr_un sa;
+	json_t *event;
+	bool more = true;
+	FILE *f;
+	int fd, r = socket_path(runtime_dir, guest, &sa, e);
+
+	if (r)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		if (fd >= 0)
+			close(fd);
+		return err_set(e, ENOENT, "no move of this guest (pid %d) is under way here", (int)guest);
+	}
+	f = fdopen(fd, "r+");
+	fprintf(f, "%s\n", text);
+	fflush(f);
+	if (getline(&line, &cap, f) <= 0 || !(*answer_out = json_loads(line, 0, NULL)))
+		r = err_set(e, EPROTO, "the agent gave no answer");
+	while (!r && each && more && getline(&line, &cap, f) > 0) {
+		event = json_loads(line, 0, NULL);
+		more = event && each(ctx, event);
+		json_decref(event);
+	}
+	fclose(f);
+	return r;
+}
+
+size_t control_list(const char *runtime_dir, pid_t **pids)
+{
+	DIR *d = opendir(runtime_dir);
+	struct dirent *x;
+	size_t n = 0;
+	int pid;
+
+	*pids = NULL;
+	while (d && (x = readdir(d))) {
+		if (sscanf(x->d_name, "move-%d.sock", &pid) != 1)
+			continue;
+		*pids = xrealloc(*pids, (n + 1) * sizeof(**pids));
+		(*pids)[n++] = pid;
+	}
+	if (d)
+		closedir(d);
+	return n;
+}

@@ -1,0 +1,35 @@
+/*
+ * control.h: the socket by which `vmferry status`, `switch`, `set` and `cancel` reach a move under way.
+ *
+ * RUNTIME_DIR/move-PID.sock (pid of the source QEMU), one JSON object a line each way:
+ *   {"command": "status", "follow": true}  {"command": "switch"}  {"command": "cancel"}  {"command": "set", "bwlimit": N}
+ * The answer is one object; a follower then gets every event of the move, as report.h has them.
+ */
+#ifndef VMFERRY_CONTROL_H
+#define VMFERRY_CONTROL_H
+
+#include "err.h"
+#include "loop.h"
+
+#include <jansson.h>
+#include <sys/types.h>
+
+struct control;
+
+/* request: gives the answer (a new reference); called in the loop's thread. */
+int control_open(struct control **out, struct loop *l, const char *runtime_dir, pid_t guest,
+		 json_t *(*request)(void *ctx, const char *command, const json_t *args), void *ctx, struct err *e);
+void control_publish(struct control *c, const char *line);
+/* Closes all clients (each has got what was published) and removes the socket. NULL ok. */
+void control_close(struct control *c);
+
+/* ---- client side, blocking ---- */
+
+/* Sends request, gives the first answer. Then, if each is not NULL, calls it for every further line until the end or
+ * until it returns false. */
+int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer,
+		 bool (*each)(void *ctx, const json_t *event), void *ctx, struct err *e);
+/* Pids of guests with a move under way here; malloc'ed. */
+size_t control_list(const char *runtime_dir, pid_t **pids);
+
+#endif

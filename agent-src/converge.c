@@ -1,0 +1,33 @@
+/* converge.c: see converge.h. */
+#include "converge.h"
+
+#define PASSES_WITHOUT_GAIN 6
+#define GAIN		    0.95 /* less than this of the best so far counts as better */
+#define FIXED_MS	    25.0 /* stop, last disk round, device state, load, cont: measured 15 to 40 */
+#define ROUND_TRIPS	    4
+
+void converge_init(struct converge *c, double max_downtime_ms)
+{
+	*c = (struct converge){.max_downtime_ms = max_downtime_ms, .best_ms = -1};
+}
+
+double converge_fixed_ms(double round_trip_ms)
+{
+	return FIXED_MS + ROUND_TRIPS * round_trip_ms;
+}
+
+enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
+{
+	double left = (double)s->ram_left + (double)s->disk_left;
+
+	c->predicted_ms = converge_fixed_ms(s->round_trip_ms) + (s->rate_bps > 0 ? left / s->rate_bps * 1000 : 1e9);
+	if (s->pass < 2 || s->rate_bps <= 0)
+		return CONVERGE_GO_ON;
+	if (c->predicted_ms <= c->max_downtime_ms)
+		return CONVERGE_SWITCH;
+	if (c->best_ms < 0 || c->predicted_ms < c->best_ms * GAIN) {
+		c->best_ms = c->predicted_ms;
+		c->best_pass = s->pass;
+	}
+	return s->pass >= c->best_pass + PASSES_WITHOUT_GAIN ? CONVERGE_STALLED : CONVERGE_GO_ON;
+}

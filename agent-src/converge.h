@@ -1,0 +1,36 @@
+/*
+ * converge.h: when to switch over. Pure: measurements in, a decision out.
+ *
+ * The blackout is predicted as what is left of RAM and disks over the measured rate, plus what any switchover costs.
+ */
+#ifndef VMFERRY_CONVERGE_H
+#define VMFERRY_CONVERGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct converge_sample {
+	uint64_t ram_left, disk_left; /* bytes the destination lacks right now */
+	uint64_t pass;		      /* QEMU's passes over RAM so far: at least one whole one is needed */
+	double rate_bps;	      /* bytes per second, of content, as measured while busy */
+	double round_trip_ms;	      /* to the destination agent */
+};
+
+enum converge_verdict {
+	CONVERGE_GO_ON,	  /* it still gets better */
+	CONVERGE_SWITCH,  /* within the limit */
+	CONVERGE_STALLED, /* several passes brought nothing: the guest writes as fast as we copy */
+};
+
+struct converge {
+	double max_downtime_ms;
+	double best_ms, predicted_ms; /* prediction of the last sample */
+	uint64_t best_pass;
+};
+
+void converge_init(struct converge *c, double max_downtime_ms);
+enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s);
+/* The part of a blackout that does not depend on how much is left. */
+double converge_fixed_ms(double round_trip_ms);
+
+#endif

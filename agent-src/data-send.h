@@ -1,0 +1,85 @@
+/*
+ * data-send.h: one data channel of the source: a thread that turns pages and blocks into frames.
+ *
+ * Producers (ram-capture, disk-read, the conductor) put items into its queue; order per channel is kept. Content
+ * stays in the producers' shared buffers, whose number bounds memory: a buffer goes back when the last item that
+ * points into it has been encoded.
+ */
+#ifndef VMFERRY_DATA_SEND_H
+#define VMFERRY_DATA_SEND_H
+
+#include "channel.h"
+#include "object.h"
+#include "queue.h"
+
+/* A buffer of a producer's pool, pointed into by items on several channels. */
+struct shared_buf {
+	int refs; /* atomic */
+	void (*release)(struct shared_buf *b); /* from any thread, when refs reaches 0 */
+};
+void shared_buf_ref(struct shared_buf *b);
+void shared_buf_unref(struct shared_buf *b);
+
+enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
+
+/* What all senders of a move share; written before the threads start, except where atomic is said. */
+struct send_shared {
+	struct digest_key key;
+	enum codec_mode codec;
+	struct pacer pacer; /* atomic inside */
+	unsigned channels;
+	size_t window_bytes;
+	/* the RAM blocks; set by the conductor before the first page item */
+	struct page_table *ram;
+	unsigned ram_blocks;
+	/* to the main thread: the channel broke */
+	void (*lost)(void *ctx, unsigned channel, const struct err *why); /* called in the sender's thread */
+	void *ctx;
+};
+
+/* Totals, readable from any thread. */
+struct send_stats {
+	uint64_t pages, zero_pages, same_pages; /* carried, carried as zero, elided */
+	uint64_t ram_wire, disk_wire, raw_bytes;
+	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
+	uint64_t waited_ns;		    /* with the window full: the network or the peer is the bottleneck */
+};
+
+enum send_kind { SEND_DATA, SEND_ZERO, SEND_HOLE, SEND_MARK };
+
+struct send_part {
+	uint64_t offset;
+	const uint8_t *data; /* NULL for zero and hole */
+	uint32_t bytes;	     /* ≤ DATA_RAW_MAX when there is data */
+};
+
+struct send_item {
+	struct qnode node;
+	enum send_kind kind;
+	uint32_t object;
+	struct shared_buf *buf; /* referenced; NULL for zero, hole and marks */
+	/* SEND_MARK: encodes messages; RAM rounds need the sender's own sums */
+	enum { MARK_MESSAGE, MARK_RAM_ROUND_END, MARK_DISK_ROUND_END, MARK_END } mark;
+	uint16_t message;
+	uint32_t number;
+	unsigned n; /* parts, or bytes of the message */
+	union {
+		struct send_part part[1];
+		uint8_t bytes[1];
+	} u;
+};
+
+/* An item with room for n parts, or for n message bytes. */
+struct send_item *send_item_new(enum send_kind kind, uint32_t object, unsigned parts);
+struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n);
+
+struct sender;
+/* Takes the connected socket. number: 1-based channel number. */
+int sender_start(struct sender **out, int fd, unsigned number, struct send_shared *shared, struct err *e);
+void sender_put(struct sender *s, struct send_item *it);
+/* Ends the thread and frees. NULL ok. */
+void sender_stop(struct sender *s);
+void sender_stats(const struct sender *s, struct send_stats *sum /* added to */);
+uint64_t sender_wire_bytes(const struct sender *s);
+
+#endif

@@ -1,0 +1,178 @@
+/* dest-connect.c: see dest-connect.h. */
+#include "dest-connect.h"
+#include "net.h"
+#include "util.h"
+#include "version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+
+#define CONNECT_MS 10000
+#define HELLO_MS   10000
+#define START_MS   15000
+#define END_MS	   10000
+
+static void random_hex(char *out, size_t bytes)
+{
+	uint8_t raw[64];
+	size_t i;
+
+	if (getrandom(raw, bytes, 0) != (ssize_t)bytes)
+		abort();
+	for (i = 0; i < bytes; i++)
+		sprintf(out + 2 * i, "%02x", raw[i]);
+}
+
+/* ---- local: an agent of our own beside us ---- */
+
+/* vmferry-dst lies beside vmferry, or in the search path. */
+static char *find_agent(void)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash, *path;
+
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		*slash = '\0';
+		path = xasprintf("%s/vmferry-dst", self);
+		if (!access(path, X_OK))
+			return path;
+		free(path);
+	}
+	return xstrdup("vmferry-dst");
+}
+
+static void run_agent(const char *path, const struct dest_config *cfg, int in, int out)
+{
+	char *argv[12] = {(char *)path,		  "--listen",	   "127.0.0.1:0",
+			  "--once",		  "--token-stdin", "--state-dir",
+			  (char *)cfg->state_dir, "--runtime-dir", (char *)cfg->runtime_dir,
+			  cfg->verbose ? "--verbose" : NULL};
+
+	dup2(in, 0);
+	dup2(out, 1);
+	setsid(); /* a Ctrl-C at the terminal is for the source agent to decide on */
+	signal(SIGPIPE, SIG_DFL);
+	execvp(path, argv);
+	dprintf(2, "cannot run %s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+static int read_address(int fd, char *line, size_t n, struct err *e)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t have = 0;
+
+	while (have < n - 1 && !memchr(line, '\n', have)) {
+		ssize_t r;
+
+		if (poll(&p, 1, START_MS) != 1)
+			return err_set(e, ETIMEDOUT, "the local destination agent does not start");
+		r = read(fd, line + have, n - 1 - have);
+		if (r <= 0)
+			return err_set(e, EPIPE, "the local destination agent (vmferry-dst) ended at once");
+		have += (size_t)r;
+	}
+	line[have] = '\0';
+	return 0;
+}
+
+static int start_local(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	AUTO_FREE char *path = find_agent();
+	char line[256], *at;
+	int in[2], out[2], r;
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return err_sys(e, errno, "pipe");
+	random_hex(d->hello.token, 32);
+	d->agent = fork();
+	if (d->agent == 0)
+		run_agent(path, cfg, in[0], out[1]);
+	close(in[0]);
+	close(out[1]);
+	dprintf(in[1], "%s\n", d->hello.token);
+	close(in[1]);
+	r = d->agent < 0 ? err_sys(e, errno, "fork") : read_address(out[0], line, sizeof(line), e);
+	close(out[0]);
+	if (r)
+		return r;
+	line[strcspn(line, "\n")] = '\0';
+	at = strstr(line, "listening on ");
+	return at ? net_parse(at + 13, &d->host, &d->port, e)
+		  : err_set(e, EPROTO, "the local destination agent said: %s", line);
+}
+
+/* ---- both ---- */
+
+static int say_hello(int fd, const struct hello *mine, struct err *e)
+{
+	struct hello theirs;
+	int r = hello_send(fd, mine, HELLO_MS, e);
+
+	return r ? r : hello_receive(fd, &theirs, HELLO_MS, e);
+}
+
+int dest_connect(struct dest *d, const struct dest_config *cfg, int *fd, struct err *e)
+{
+	int r;
+
+	memset(d, 0, sizeof(*d));
+	d->plaintext = cfg->plaintext;
+	d->local = !strcmp(cfg->where, "local");
+	snprintf(d->hello.software, sizeof(d->hello.software), "vmferry " VMFERRY_VERSION);
+	if (getrandom(d->hello.session, sizeof(d->hello.session), 0) != (ssize_t)sizeof(d->hello.session))
+		abort();
+	r = d->local ? start_local(d, cfg, e) : net_parse(cfg->where, &d->host, &d->port, e);
+	if (!r)
+		r = net_connect(d->host, d->port, cfg->plaintext, CONNECT_MS, fd, e);
+	if (r)
+		return r;
+	r = say_hello(*fd, &d->hello, e);
+	if (r) {
+		close(*fd);
+		err_prefix(e, "destination %s", cfg->where);
+	}
+	return r;
+}
+
+int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, int *fd, struct err *e)
+{
+	struct hello mine = d->hello;
+	char port[16];
+	int r;
+
+	mine.channel = number;
+	snprintf(port, sizeof(port), "%u", data_port);
+	r = net_connect(d->host, port, d->plaintext, CONNECT_MS, fd, e);
+	if (r)
+		return err_prefix(e, "data channel %u", number);
+	r = say_hello(*fd, &mine, e);
+	if (r) {
+		close(*fd);
+		err_prefix(e, "data channel %u", number);
+	}
+	return r;
+}
+
+void dest_fini(struct dest *d)
+{
+	uint64_t until = now_ns() + END_MS * 1000000ULL;
+
+	if (d->agent > 0) {
+		while (waitpid(d->agent, NULL, WNOHANG) == 0 && now_ns() < until)
+			poll(NULL, 0, 5);
+		d->agent = 0;
+	}
+	free(d->host);
+	free(d->port);
+	d->host = d->port = NULL;
+}

@@ -1,0 +1,45 @@
+/*
+ * disk-read.h: copies rounds of disks out of the source QEMU's NBD exports into the data channels.
+ *
+ * One thread for all disks, with many reads in flight. What a round is (which export, which dirty bitmap) is the
+ * conductor's decision; disk-read only reads and sends it.
+ */
+#ifndef VMFERRY_DISK_READ_H
+#define VMFERRY_DISK_READ_H
+
+#include "data-send.h"
+
+struct disk_round {
+	uint32_t object;
+	uint32_t number;      /* 0: bulk */
+	const char *socket;   /* QEMU's NBD server */
+	const char *export_name;
+	const char *bitmap;   /* NULL: everything allocated */
+	const char *name;     /* of the object, announced with round 0 */
+	uint64_t size;
+	/* Send chunks of zeros as zeros. Not for qcow2: QEMU may lose a write beside zeros within one cluster. */
+	bool detect_zeros;
+};
+
+/* What became of a round; the receiver frees it. */
+struct disk_round_result {
+	struct qnode node;
+	uint32_t object, number;
+	uint64_t dirty_bytes; /* in the extents of the round */
+	uint64_t read_bytes;
+	struct err err; /* code 0: every block has been queued */
+};
+
+struct disk_reader;
+/* results: of the conductor's loop; gets struct disk_round_result. */
+int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count,
+		      struct send_shared *shared, struct queue *results, struct err *e);
+/* From the conductor's thread; strings are copied. Rounds of different disks run side by side. */
+void disk_reader_round(struct disk_reader *r, const struct disk_round *round);
+/* Bytes read so far of all disks, and bytes of the current rounds still to read. Any thread. */
+void disk_reader_progress(const struct disk_reader *r, uint32_t object, uint64_t *done, uint64_t *left);
+/* Ends the thread; disk_reader_free once the senders have stopped. NULL ok. */
+void disk_reader_stop(struct disk_reader *r);
+void disk_reader_free(struct disk_reader *r);
+
+#endif

@@ -1,0 +1,64 @@
+/* main.c: vmferry, the source agent and the whole command line. */
+#include "cmd.h"
+#include "util.h"
+#include "version.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{"migrate", cmd_migrate, "move a running guest, its memory and its disks"},
+	{"status", cmd_status, "show moves under way"},
+	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)"},
+	{"cancel", cmd_cancel, "roll a move back: the guest stays here"},
+	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
+	{"recover", cmd_recover, "settle a move whose agents died"},
+	{"journal", cmd_journal, "print a move's journal"},
+};
+
+static void help(FILE *to)
+{
+	size_t i;
+
+	fputs("vmferry " VMFERRY_VERSION ": moves a running QEMU guest, memory and disks, to another QEMU, live\n"
+	      "\n"
+	      "usage: vmferry COMMAND [options]\n\n",
+	      to);
+	for (i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].help);
+	fputs("\n"
+	      "vmferry COMMAND --help tells more. The exit code says where the guest runs:\n"
+	      "  0 destination   1 source, nothing left behind   2 usage   3 refused, nothing touched\n"
+	      "  4 source, the destination has leftovers   5 paused on the source   6 undecided: vmferry recover\n"
+	      "  7 destination as far as is known, but it cannot be reached\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
+	if (argc < 2) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		help(stdout);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("vmferry " VMFERRY_VERSION);
+		return 0;
+	}
+	for (i = 0; i < ARRAY_LEN(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "vmferry: there is no command '%s'; vmferry --help lists them\n", argv[1]);
+	return EXIT_USAGE;
+}

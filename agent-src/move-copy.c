@@ -1,0 +1,300 @@
+/*
+ * move-copy.c: the long part. Disks first, in rounds; RAM when what is left of the disks is small; then both together
+ * until the predicted blackout fits, or the user decides, or it is clear that it never will.
+ */
+#include "move.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TICK_MS		 100
+#define SECOND_TICKS	 10
+#define HOLD_CYCLE_TICKS 10 /* while held, QEMU is read one tick of so many: enough to stay converged */
+#define DISK_ROUNDS_ALONE 4 /* more of them without RAM bring nothing */
+#define DISK_SMALL	 (64 * MIB)
+#define DISK_WORTH_A_ROUND (8 * MIB)
+#define DISK_PRE_ROUND	 (256 * KIB)
+
+/* ---- RAM ---- */
+
+struct word {
+	struct qnode node;
+	struct event *ev;
+};
+
+static void capture_told(void *ctx, enum capture_event what, const struct err *why)
+{
+	struct move *m = ctx;
+	struct word *w = xcalloc(1, sizeof(*w));
+
+	w->ev = event_new(EVENT_WORKER, WORD_CAPTURE, &what, sizeof(what));
+	if (why)
+		w->ev->err = *why;
+	queue_put(&m->words, &w->node);
+}
+
+static int start_ram(struct move *m, struct err *e)
+{
+	struct capture_config cfg = {.socket_path = m->migrate_socket,
+				     .mode = m->opaque ? RAM_MODE_OPAQUE : RAM_MODE_PAGES,
+				     .multifd = m->multifd,
+				     .senders = m->senders,
+				     .sender_count = m->channels,
+				     .shared = &m->shared,
+				     .event = capture_told,
+				     .ctx = m};
+	AUTO_FREE char *uri = xasprintf("unix:%s", m->migrate_socket);
+	int r = capture_start(&m->capture, &cfg, e);
+
+	if (r)
+		return r;
+	m->ram_started = true;
+	m->rate_at_ns = 0;
+	return qmp_call(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL, e);
+}
+
+static bool time_for_ram(struct move *m)
+{
+	uint64_t small = MAX(DISK_SMALL, m->guest.ram_bytes / 16);
+	unsigned i, round = 0;
+
+	if (m->ram_started || !disks_bulk_done(m))
+		return false;
+	for (i = 0; i < m->disk_count; i++)
+		round = MAX(round, m->disks[OBJECT_DISK_BASE + i].round);
+	return disks_left(m) < small || round >= DISK_ROUNDS_ALONE;
+}
+
+/* ---- measuring ---- */
+
+static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
+{
+	struct move *m = arg;
+	json_t *ram = json_object_get(ret, "ram");
+
+	m->query_pending = false;
+	if (err || !ram)
+		return;
+	m->ram_left = (uint64_t)json_integer_value(json_object_get(ram, "remaining"));
+	m->ram_total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
+	m->pass = MAX(m->pass, (uint64_t)json_integer_value(json_object_get(ram, "dirty-sync-count")));
+}
+
+static void measure(struct move *m)
+{
+	uint64_t now = now_ns(), bytes = 0, done, left;
+	double bps, seconds;
+	unsigned i;
+
+	if (m->capture)
+		bytes = capture_bytes(m->capture);
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++) {
+		disk_reader_progress(m->reader, i, &done, &left);
+		bytes += done;
+	}
+	if (m->rate_at_ns) {
+		seconds = (double)(now - m->rate_at_ns) / 1e9;
+		bps = (double)(bytes - m->rate_bytes) / seconds;
+		m->rate_bps = 0.7 * m->rate_bps + 0.3 * bps;
+		/* what the path can do shows only while there is enough to carry: keep the best, let it fade slowly */
+		m->best_rate_bps = MAX(bps, 0.98 * m->best_rate_bps);
+	}
+	m->rate_at_ns = now;
+	m->rate_bytes = bytes;
+	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
+}
+
+void move_progress(struct move *m, bool second)
+{
+	uint64_t left = disks_left(m) + (m->ram_started ? m->ram_left : m->guest.ram_bytes), total = 0;
+	json_t *ev;
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
+		total += m->disks[i].guest->allocated;
+	ev = json_pack("{s:s,s:s,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->con.stage], "rate_bps",
+		       m->rate_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held", m->held, "second",
+		       second);
+	if (m->disk_count) {
+		double percent = total ? 100.0 - 100.0 * (double)MIN(disks_left(m), total) / (double)total : 100.0;
+
+		json_object_set_new(ev, "disk_left", json_integer((json_int_t)disks_left(m)));
+		json_object_set_new(ev, "disk_percent", json_real(percent));
+	}
+	if (m->ram_started) {
+		json_object_set_new(ev, "ram_left", json_integer((json_int_t)m->ram_left));
+		json_object_set_new(ev, "ram_round", json_integer((json_int_t)m->pass));
+		if (m->pass > 1)
+			json_object_set_new(ev, "predicted_downtime_ms", json_real(m->converge.predicted_ms));
+	}
+	report_emit(&m->report, ev);
+}
+
+/* ---- deciding ---- */
+
+static void hold(struct move *m)
+{
+	if (!m->held) {
+		m->held = true;
+		report_notice(&m->report, "converged and held: the guest runs on here until you say: vmferry switch %s",
+			      m->guest.name);
+	}
+	capture_stall(m->capture, m->ticks % HOLD_CYCLE_TICKS != 0);
+}
+
+static void throttle(struct move *m)
+{
+	if (m->throttled)
+		return;
+	m->throttled = true;
+	qmp_send(m->qmp, "migrate-set-parameters", json_pack("{s:i}", "throttle-trigger-threshold", 5), QMP_DEADLINE_MS, NULL,
+		 NULL);
+}
+
+static int stalled(struct move *m, struct err *e)
+{
+	char left[24], rate[24];
+	static const char *const doing[] = {
+		[ON_STALL_WAIT] = "waiting for the guest to calm down (vmferry switch moves it now all the same)",
+		[ON_STALL_THROTTLE] = "slowing the guest down (--on-stall=throttle)",
+		[ON_STALL_STOP] = "stopping it for the rest (--on-stall=stop)",
+		[ON_STALL_CANCEL] = "giving up (--on-stall=cancel)",
+	};
+
+	if (!m->stall_told) {
+		m->stall_told = true;
+		report_notice(&m->report,
+			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
+			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
+			      format_bytes(left, m->ram_left + disks_left(m)), (unsigned long long)m->pass,
+			      format_bytes(rate, (uint64_t)m->best_rate_bps), m->converge.predicted_ms,
+			      m->opt->max_downtime_ms, doing[m->opt->on_stall]);
+	}
+	switch (m->opt->on_stall) {
+	case ON_STALL_WAIT:
+		return 0;
+	case ON_STALL_THROTTLE:
+		throttle(m);
+		return 0;
+	case ON_STALL_STOP:
+		m->stop_wanted = true;
+		return 0;
+	case ON_STALL_CANCEL:
+		return err_set(e, ECANCELED, "the guest writes faster than it can be copied (--on-stall=cancel)");
+	}
+	return 0;
+}
+
+/* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first. */
+static int go_to_switchover(struct move *m, struct err *e)
+{
+	int r = 0;
+
+	if (!m->stopping) {
+		m->stopping = true;
+		r = disks_next_round(m, DISK_PRE_ROUND, e);
+	}
+	if (!r && disks_idle(m)) {
+		m->predicted_ms = m->converge.predicted_ms;
+		conductor_goto(&m->con, ST_SWITCHOVER);
+	}
+	return r;
+}
+
+static int decide(struct move *m, struct err *e)
+{
+	struct converge_sample s = {.ram_left = m->ram_left,
+				    .disk_left = disks_left(m),
+				    .pass = m->pass,
+				    .rate_bps = m->best_rate_bps,
+				    .round_trip_ms = m->round_trip_ms};
+	enum converge_verdict verdict;
+
+	if (m->stopping)
+		return go_to_switchover(m, e);
+	verdict = converge_step(&m->converge, &s);
+	if (m->stop_wanted && m->pass >= 2)
+		return go_to_switchover(m, e);
+	switch (verdict) {
+	case CONVERGE_GO_ON:
+		return 0;
+	case CONVERGE_SWITCH:
+		if (!m->opt->hold)
+			return go_to_switchover(m, e);
+		hold(m);
+		return 0;
+	case CONVERGE_STALLED:
+		return stalled(m, e);
+	}
+	return 0;
+}
+
+static int tick(struct move *m, struct err *e)
+{
+	int r = 0;
+
+	m->ticks++;
+	measure(m);
+	disks_query_dirty(m);
+	if (m->ram_started && !m->query_pending) {
+		m->query_pending = true;
+		qmp_send(m->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query_migrate, m);
+	}
+	if (time_for_ram(m))
+		r = start_ram(m, e);
+	else if (m->ram_started)
+		r = decide(m, e);
+	if (!r && m->con.stage == ST_COPY && !m->stopping && disks_bulk_done(m))
+		r = disks_next_round(m, m->ram_started ? DISK_WORTH_A_ROUND : 1, e);
+	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || m->report.tty))
+		move_progress(m, m->ticks % SECOND_TICKS == 0);
+	return r;
+}
+
+/* ---- the stage ---- */
+
+int copy_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+	int r = disks_begin(m, e);
+
+	if (!r && !m->disk_count)
+		r = start_ram(m, e);
+	conductor_tick(&m->con, TICK_MS);
+	return r;
+}
+
+static int on_order(struct move *m, uint16_t order)
+{
+	if (order == ORDER_SWITCH) {
+		m->stop_wanted = true;
+		m->held = false;
+		if (m->capture)
+			capture_stall(m->capture, false);
+	}
+	return 0;
+}
+
+int copy_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+
+	switch (ev->kind) {
+	case EVENT_TICK:
+		return tick(m, e);
+	case EVENT_USER:
+		if (ev->type == ORDER_SWITCH)
+			return on_order(m, ev->type);
+		return move_common_event(m, ev, e);
+	case EVENT_FRAME:
+	case EVENT_CONTROL_LOST:
+	case EVENT_QMP:
+	case EVENT_QMP_LOST:
+	case EVENT_WORKER:
+		return move_common_event(m, ev, e);
+	}
+	return 0;
+}

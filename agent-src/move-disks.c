@@ -1,0 +1,335 @@
+/*
+ * move-disks.c: rounds of disks. Per disk: a bulk copy of what is allocated, then rounds of what was written since,
+ * each taken from a dirty bitmap that is rotated out in one QMP transaction; the last one after the guest has stopped.
+ *
+ * A round of a disk is over when the destination has it on stable storage (DURABLE); only then the next one begins.
+ */
+#include "move.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Fine enough for a database, coarse enough for a terabyte: 2 MiB of bitmap. QEMU's default, made explicit. */
+#define GRANULARITY 65536
+
+static struct disk *first(struct move *m)
+{
+	return &m->disks[OBJECT_DISK_BASE];
+}
+
+static void bitmap_name(char out[48], const struct disk *d, unsigned generation)
+{
+	snprintf(out, 48, "vmferry-%u-%u", d->object, generation);
+}
+
+static json_t *bitmap_ref(const struct disk *d, const char *name)
+{
+	return json_pack("{s:s,s:s}", "node", d->guest->node, "name", name);
+}
+
+static int own(struct move *m, const char *kind, json_t *detail /* stolen */, struct err *e)
+{
+	int r = journal_own(m->journal, kind, detail, e);
+
+	json_decref(detail);
+	return r;
+}
+
+static json_t *action_add(const struct disk *d, const char *name)
+{
+	return json_pack("{s:s,s:{s:s,s:s,s:i,s:b}}", "type", "block-dirty-bitmap-add", "data", "node", d->guest->node, "name",
+			 name, "granularity", GRANULARITY, "persistent", 0);
+}
+
+static json_t *action_disable(const struct disk *d, const char *name)
+{
+	return json_pack("{s:s,s:o}", "type", "block-dirty-bitmap-disable", "data", bitmap_ref(d, name));
+}
+
+/* The recording bitmap stops and becomes the next round's; unless the guest is stopped, a new one takes over. */
+static int rotate(struct move *m, struct disk *d, struct err *e)
+{
+	json_t *actions = json_array();
+	char old[48], fresh[48];
+	int r = 0;
+
+	bitmap_name(old, d, d->bitmap);
+	bitmap_name(fresh, d, d->bitmap + 1);
+	if (!d->final) {
+		r = own(m, "bitmap", bitmap_ref(d, fresh), e);
+		json_array_append_new(actions, action_add(d, fresh));
+	}
+	json_array_append_new(actions, action_disable(d, old));
+	if (r) {
+		json_decref(actions);
+		return r;
+	}
+	d->bitmap++;
+	return qmp_call(m->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+}
+
+static void export_id(char out[48], const struct disk *d)
+{
+	snprintf(out, 48, "vmferry-%u-r%u", d->object, d->round);
+}
+
+static int start_round(struct move *m, struct disk *d, struct err *e)
+{
+	char id[48], bitmap[48], context[80];
+	json_t *args;
+	struct disk_round round = {.object = d->object,
+				   .number = d->round,
+				   .socket = m->nbd_socket,
+				   .export_name = id,
+				   .name = d->guest->real_path,
+				   .size = d->guest->virtual_size,
+				   .detect_zeros = !strcmp(d->guest->format, "raw")};
+	int r;
+
+	export_id(id, d);
+	bitmap_name(bitmap, d, d->bitmap - 1);
+	args = json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->guest->node, "name", id,
+			 "writable", 0);
+	if (d->round) {
+		json_object_set_new(args, "bitmaps", json_pack("[s]", bitmap));
+		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
+		round.bitmap = context;
+	}
+	r = own(m, "export", json_pack("{s:s}", "id", id), e);
+	if (!r)
+		r = qmp_call(m->qmp, "block-export-add", args, NULL, e);
+	else
+		json_decref(args);
+	if (r)
+		return err_prefix(e, "exporting disk %s", d->guest->real_path);
+	d->in_flight = true;
+	d->queued = false;
+	disk_reader_round(m->reader, &round);
+	return 0;
+}
+
+/* Removes the export of the round that is over, and the bitmap that it was read by. */
+static void clean_round(struct move *m, struct disk *d)
+{
+	char id[48], bitmap[48];
+	json_t *detail;
+	struct err e;
+
+	export_id(id, d);
+	/* its connection is closed already; whatever lingers, the undo waits for */
+	qmp_send(m->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), QMP_DEADLINE_MS, NULL, NULL);
+	if (!d->round)
+		return;
+	bitmap_name(bitmap, d, d->bitmap - 1);
+	detail = bitmap_ref(d, bitmap);
+	if (!qmp_call(m->qmp, "block-dirty-bitmap-remove", json_incref(detail), NULL, &e))
+		journal_disown(m->journal, "bitmap", detail, &e);
+	else
+		log_debug("bitmap %s: %s (removed later)", bitmap, e.msg);
+	json_decref(detail);
+}
+
+int disks_begin(struct move *m, struct err *e)
+{
+	json_t *actions = json_array();
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < m->disk_count && !r; i++) {
+		struct disk *d = &first(m)[i];
+		char name[48];
+
+		bitmap_name(name, d, 0);
+		r = own(m, "bitmap", bitmap_ref(d, name), e);
+		json_array_append_new(actions, action_add(d, name));
+	}
+	if (r || !m->disk_count) {
+		json_decref(actions);
+		return r;
+	}
+	r = qmp_call(m->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+	for (i = 0; i < m->disk_count && !r; i++) {
+		first(m)[i].started = true;
+		r = start_round(m, &first(m)[i], e);
+	}
+	return r;
+}
+
+static int next_round(struct move *m, struct disk *d, bool final, struct err *e)
+{
+	int r;
+
+	d->final = final;
+	r = rotate(m, d, e);
+	if (r)
+		return err_prefix(e, "dirty bitmap of disk %s", d->guest->real_path);
+	d->round++;
+	d->dirty = 0;
+	return start_round(m, d, e);
+}
+
+int disks_next_round(struct move *m, uint64_t at_least, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < m->disk_count && !r; i++) {
+		struct disk *d = &first(m)[i];
+
+		if (!d->in_flight && !d->final && d->dirty >= at_least)
+			r = next_round(m, d, false, e);
+	}
+	return r;
+}
+
+int disks_final(struct move *m, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < m->disk_count && !r; i++) {
+		struct disk *d = &first(m)[i];
+
+		if (d->started && !d->in_flight && !d->final)
+			r = next_round(m, d, true, e);
+	}
+	return r;
+}
+
+int disks_on_result(struct move *m, struct disk_round_result *res, struct err *e)
+{
+	struct disk *d = &m->disks[res->object];
+
+	if (res->err.code) {
+		*e = res->err;
+		return -e->code;
+	}
+	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number,
+		 (unsigned long long)res->dirty_bytes, (unsigned long long)res->read_bytes);
+	d->queued = true;
+	d->last_dirty = res->dirty_bytes;
+	d->read_bytes += res->read_bytes;
+	if (d->final)
+		d->finished = true;
+	return 0;
+}
+
+int disks_on_durable(struct move *m, uint32_t object, uint32_t number, uint64_t at_ns, struct err *e)
+{
+	struct disk *d;
+
+	if (!object_is_disk(object) || !m->disks[object].in_flight || m->disks[object].round != number)
+		return err_set(e, EPROTO, "the destination confirmed a round of a disk that it was not sent");
+	d = &m->disks[object];
+	d->in_flight = false;
+	d->durable_ns = at_ns;
+	if (!d->final)
+		clean_round(m, d);
+	return 0;
+}
+
+uint64_t disks_left(const struct move *m)
+{
+	uint64_t sum = 0, done, left;
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++) {
+		disk_reader_progress(m->reader, i, &done, &left);
+		sum += left + m->disks[i].dirty;
+	}
+	return sum;
+}
+
+bool disks_bulk_done(const struct move *m)
+{
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
+		if (!m->disks[i].round && (m->disks[i].in_flight || !m->disks[i].started))
+			return false;
+	return true;
+}
+
+static bool all(const struct move *m, bool (*is)(const struct disk *d))
+{
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
+		if (!is(&m->disks[i]))
+			return false;
+	return true;
+}
+
+static bool is_idle(const struct disk *d)
+{
+	return !d->in_flight;
+}
+
+static bool is_finished(const struct disk *d)
+{
+	return d->finished;
+}
+
+static bool is_durable(const struct disk *d)
+{
+	return d->finished && !d->in_flight;
+}
+
+bool disks_idle(const struct move *m)
+{
+	return all(m, is_idle);
+}
+
+bool disks_finished(const struct move *m)
+{
+	return all(m, is_finished);
+}
+
+bool disks_durable(const struct move *m)
+{
+	return all(m, is_durable);
+}
+
+/* ---- how much is dirty ---- */
+
+static void on_query_block(void *arg, json_t *ret, const struct err *err)
+{
+	struct move *m = arg;
+	json_t *entry, *bitmap;
+	size_t i, j;
+	unsigned k;
+	char name[48];
+
+	m->bitmaps_pending = false;
+	if (err)
+		return;
+	json_array_foreach(ret, i, entry) {
+		json_t *inserted = json_object_get(entry, "inserted");
+		const char *node = json_string_value(json_object_get(inserted, "node-name"));
+
+		for (k = 0; node && k < m->disk_count; k++) {
+			struct disk *d = &first(m)[k];
+
+			if (strcmp(d->guest->node, node))
+				continue;
+			bitmap_name(name, d, d->bitmap);
+			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
+				const char *is = json_string_value(json_object_get(bitmap, "name"));
+
+				if (is && !strcmp(is, name))
+					d->dirty = (uint64_t)json_integer_value(json_object_get(bitmap, "count"));
+			}
+		}
+	}
+}
+
+void disks_query_dirty(struct move *m)
+{
+	if (m->bitmaps_pending || !m->disk_count || !m->qmp)
+		return;
+	m->bitmaps_pending = true;
+	qmp_send(m->qmp, "query-block", NULL, QMP_DEADLINE_MS, on_query_block, m);
+}

@@ -1,0 +1,147 @@
+/* move-report.c: the plan, the status and the result of a move as events (docs/report.md). */
+#include "move.h"
+#include "util.h"
+#include "version.h"
+
+#include <stdio.h>
+#include <string.h>
+
+uint64_t own_rss_anon(void)
+{
+	char line[128];
+	unsigned long long kib = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "RssAnon: %llu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}
+
+static const char *plan_disk_to(const json_t *accept, uint32_t object)
+{
+	json_t *d;
+	size_t i;
+
+	json_array_foreach(json_object_get(accept, "disks"), i, d)
+		if (json_integer_value(json_object_get(d, "object")) == object)
+			return json_string_value(json_object_get(d, "path"));
+	return NULL;
+}
+
+void move_emit_plan(struct move *m, const json_t *accept)
+{
+	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
+	json_t *disks = json_array();
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++) {
+		const struct guest_disk *g = m->disks[i].guest;
+		const char *to = plan_disk_to(accept, i);
+
+		m->disks[i].to = xstrdup(to ? to : "?");
+		json_array_append_new(disks, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "node", g->node, "from", g->real_path,
+						       "to", m->disks[i].to, "format", g->format, "virtual_size",
+						       (json_int_t)g->virtual_size, "allocated",
+						       (json_int_t)g->allocated));
+	}
+	report_emit(&m->report,
+		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*}", "event", "plan", "software",
+			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
+			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest, "ram_bytes",
+			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
+			      !strcmp(m->opt->ram_mode, "auto")
+				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
+				      : m->opt->ram_mode,
+			      "disks", disks, "notes", json_object_get(accept, "notes"), "command_line",
+			      json_object_get(accept, "argv")));
+}
+
+json_t *move_status(struct move *m)
+{
+	return json_pack("{s:s,s:i,s:s,s:s,s:f,s:I,s:I,s:I,s:b,s:s}", "guest", m->guest.name, "pid", (int)m->guest.pid,
+			 "destination", m->opt->dest, "stage", stage_names[m->con.stage], "rate_bps", m->rate_bps, "ram_left",
+			 (json_int_t)m->ram_left, "disk_left", (json_int_t)(m->reader ? disks_left(m) : 0), "ram_round",
+			 (json_int_t)m->pass, "held", m->held, "mode", m->opaque ? "opaque" : "pages");
+}
+
+/* ---- result ---- */
+
+struct outcome {
+	const char *outcome, *guest, *text;
+};
+
+static struct outcome outcome(const struct move *m)
+{
+	enum handoff_state s = m->handoff.state;
+
+	if (!m->handing_off)
+		return (struct outcome){"refused", "source", "on the source, untouched"};
+	if (m->undecided || s == HO_SRC_COMMITTED)
+		return (struct outcome){"undecided", "undecided",
+					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover"};
+	if (s == HO_SRC_RELEASED)
+		return (struct outcome){"migrated", "destination", "on the destination"};
+	if (m->guest_shut_down)
+		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move"};
+	if (!m->handoff.qemu_alive)
+		return (struct outcome){"rolled-back", "none", "nowhere: its source QEMU ended during the move"};
+	if (m->exit_code == 5)
+		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)"};
+	return (struct outcome){"rolled-back", "source", m->paused ? "on the source, paused as it was" : "running on the source"};
+}
+
+static double ms(uint64_t from, uint64_t to)
+{
+	return from && to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+static json_t *downtime(const struct move *m)
+{
+	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "total", ms(m->stop_ns, m->started_ns), "disk",
+			 m->disk_count ? ms(m->stop_ns, m->disks_done_ns) : 0.0, "ram", ms(m->stop_ns, m->ram_done_ns),
+			 "device_state", m->load_ms, "start", m->start_ms, "predicted",
+			 m->predicted_ms > 1e8 ? 0.0 : m->predicted_ms);
+}
+
+static json_t *disks_json(const struct move *m)
+{
+	json_t *out = json_array();
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++) {
+		const struct disk *d = &m->disks[i];
+
+		json_array_append_new(out, json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:s}", "node", d->guest->node, "from",
+						     d->guest->real_path, "to", d->to, "rounds", (int)d->round + 1,
+						     "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
+						     (json_int_t)m->sent.disk_bytes[i], "format", d->guest->format));
+	}
+	return out;
+}
+
+void move_emit_result(struct move *m)
+{
+	struct outcome o = outcome(m);
+	json_t *ev = json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:i,s:i}", "event",
+			       "result", "outcome", o.outcome, "guest", o.guest, "guest_text", o.text, "total_ms",
+			       ms(m->begin_ns, now_ns()), "downtime_ms", downtime(m), "ram", "rounds", (int)m->ram_rounds,
+			       "pages", (json_int_t)m->sent.pages, "zero_pages", (json_int_t)m->sent.zero_pages, "same_pages",
+			       (json_int_t)m->sent.same_pages, "bytes_wire", (json_int_t)m->sent.ram_wire, "mode",
+			       m->opaque ? "opaque" : "pages", "disks", disks_json(m), "bytes_wire",
+			       (json_int_t)m->wire_bytes, "verified", m->prepared_ns != 0, "agent_rss_anon",
+			       (json_int_t)m->rss_anon_max, "destination_pid", m->destination_pid, "exit_code", m->exit_code);
+
+	if (m->why.code)
+		json_object_set_new(ev, "reason", json_string(m->why.msg));
+	if (m->opaque_why)
+		json_object_set_new(ev, "opaque_because", json_string(m->opaque_why));
+	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer_aborted)
+		json_object_set_new(ev, "leftovers",
+				    json_pack("[s]", "the destination agent could not be reached to clean up: its disks and a "
+						     "waiting QEMU may be there; vmferry recover, or the next start of "
+						     "vmferry-dst there, removes them"));
+	report_emit(&m->report, ev);
+}

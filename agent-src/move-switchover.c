@@ -1,0 +1,157 @@
+/*
+ * move-switchover.c: the blackout. Decided by us: QEMU waits for the acknowledgement that only we give. Or unasked: a
+ * guest that is paused or stops by itself makes QEMU switch at once, in whatever stage we are.
+ *
+ *   pages    last disk rounds and the rest of RAM side by side; END when both are queued
+ *   opaque   disks first, as the destination QEMU takes its disks over while it reads the stream
+ */
+#include "move.h"
+#include "log.h"
+#include "qemu-rp.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SETTLE_MS	  110	  /* QEMU re-estimates every 100 ms whether it may switch */
+#define DOWNTIME_LIMIT_MS 2000000 /* QEMU's largest: the moment is ours to choose */
+#define PLENTY_BPS	  (1LL << 50)
+#define BLACKOUT_MS	  60000	  /* patience for the destination once everything was sent */
+
+static void send_ack(struct timer *t)
+{
+	struct move *m = container_of(t, struct move, ack);
+	uint8_t msg[4];
+
+	if (!m->stopped)
+		capture_return_path(m->capture, msg, rp_encode_switchover_ack(msg));
+}
+
+static int ask_for_switchover(struct move *m, struct err *e)
+{
+	json_t *p = json_pack("{s:i}", "downtime-limit", DOWNTIME_LIMIT_MS);
+	int r;
+
+	if (m->has_bandwidth)
+		json_object_set_new(p, "avail-switchover-bandwidth", json_integer(PLENTY_BPS));
+	/* without acknowledgements (QEMU < 8.1) a stall is what keeps QEMU from switching until we let it */
+	capture_stall(m->capture, !m->has_ack);
+	r = qmp_call(m->qmp, "migrate-set-parameters", p, NULL, e);
+	capture_stall(m->capture, false);
+	m->ack.fire = send_ack;
+	if (!r && m->has_ack)
+		loop_timer_set(m->loop, &m->ack, SETTLE_MS);
+	return r;
+}
+
+static int let_qemu_go_on(struct move *m, struct err *e)
+{
+	m->continued = true;
+	return qmp_call(m->qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
+}
+
+static void queue_end(struct move *m, uint32_t object)
+{
+	unsigned i;
+
+	for (i = 0; i < m->channels; i++) {
+		struct send_item *it = send_mark_new(0, NULL, 0);
+
+		it->mark = MARK_END;
+		it->object = object;
+		sender_put(m->senders[i], it);
+	}
+}
+
+static int send_ends(struct move *m, struct err *e)
+{
+	unsigned i;
+	int r = move_handoff(m, EV_END_SENT, HO_NONE, e);
+
+	if (r)
+		return r;
+	m->ends_sent = true;
+	for (i = 0; i < m->disk_count; i++)
+		queue_end(m, OBJECT_DISK_BASE + i);
+	queue_end(m, GROUP_RAM);
+	loop_timer_set(m->loop, &m->patience, BLACKOUT_MS);
+	return 0;
+}
+
+static bool last_rounds_begun(const struct move *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->disk_count; i++)
+		if (!m->disks[OBJECT_DISK_BASE + i].final)
+			return false;
+	return true;
+}
+
+/* One step further, if what it waits for is there. Called after every event of the blackout. */
+static int advance(struct move *m, struct err *e)
+{
+	int r = disks_final(m, e);
+
+	if (r || !m->stopped)
+		return r;
+	if (disks_durable(m) && !m->disks_done_ns)
+		m->disks_done_ns = now_ns();
+	if (!m->opaque) {
+		if (last_rounds_begun(m) && !m->continued)
+			r = let_qemu_go_on(m, e);
+		if (!r && m->ram_done && disks_finished(m) && !m->ends_sent)
+			r = send_ends(m, e);
+		return r;
+	}
+	if (disks_finished(m) && !m->ends_sent)
+		r = send_ends(m, e);
+	if (!r && disks_durable(m) && !m->disks_done_sent) {
+		m->disks_done_sent = true;
+		channel_post(m->control, MSG_DISKS_DONE, m->attempt, sizeof(m->attempt));
+	}
+	if (!r && m->disks_closed && !m->continued)
+		r = let_qemu_go_on(m, e);
+	return r;
+}
+
+int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
+{
+	if (m->stopped)
+		return 0;
+	m->stopped = true;
+	if (!m->stop_ns)
+		m->stop_ns = at_ns;
+	loop_timer_clear(m->loop, &m->ack);
+	if (m->con.stage != ST_SWITCHOVER) {
+		m->unasked = true;
+		m->predicted_ms = m->converge.predicted_ms;
+		capture_stall(m->capture, false);
+		conductor_goto(&m->con, ST_SWITCHOVER);
+		return 0;
+	}
+	return advance(m, e);
+}
+
+int switchover_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+
+	if (m->stopped)
+		return advance(m, e);
+	return ask_for_switchover(m, e);
+}
+
+int switchover_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	int r;
+
+	if (ev->kind == EVENT_TICK)
+		return 0;
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED)
+		m->disks_closed = true;
+	else if ((r = move_common_event(m, ev, e)))
+		return r;
+	return m->con.stage == ST_SWITCHOVER && m->stopped && !m->completed ? advance(m, e) : 0;
+}

@@ -1,0 +1,727 @@
+/* move.c: the source's table of stages, and its one failure path. See move.h. */
+#include "move.h"
+#include "json-message.h"
+#include "log.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+
+#define CONTROL_WINDOW (8 * MIB)
+#define QMP_OPEN_MS    5000
+#define ANSWER_MS      60000 /* for the destination to give up cleanly, or to say STARTED */
+#define RECONNECT_MS   12000
+#define RECONNECT_PAUSE_MS 200
+#define RECONNECTS_MAX 10
+#define LAST_WORDS_MS  3000
+
+const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
+
+struct word {
+	struct qnode node;
+	struct event *ev;
+};
+
+/* ---- recording what threads, signals and users say ---- */
+
+static void on_words(struct queue *q)
+{
+	struct move *m = container_of(q, struct move, words);
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct word *w = container_of(n, struct word, node);
+
+		conductor_put(&m->con, w->ev);
+		free(w);
+	}
+}
+
+static void on_disk_results(struct queue *q)
+{
+	struct move *m = container_of(q, struct move, disk_results);
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct event *ev = event_new(EVENT_WORKER, WORD_DISK_ROUND, NULL, 0);
+
+		ev->ptr = container_of(n, struct disk_round_result, node);
+		conductor_put(&m->con, ev);
+	}
+}
+
+static void on_patience(struct timer *t)
+{
+	struct move *m = container_of(t, struct move, patience);
+	struct event *ev = event_new(EVENT_CONTROL_LOST, 0, NULL, 0);
+
+	err_set(&ev->err, ETIMEDOUT, "the destination does not answer");
+	conductor_put(&m->con, ev);
+}
+
+static json_t *on_request(void *ctx, const char *command, const json_t *args)
+{
+	struct move *m = ctx;
+	json_t *limit = json_object_get(args, "bwlimit");
+
+	if (!strcmp(command, "status"))
+		return move_status(m);
+	if (!strcmp(command, "switch")) {
+		conductor_put(&m->con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
+		return json_pack("{s:s}", "ok", "switching over as soon as memory has been copied once");
+	}
+	if (!strcmp(command, "cancel")) {
+		if (m->handing_off && handoff_point_of_no_return(&m->handoff))
+			return json_pack("{s:s}", "error", "too late: the guest is the destination's");
+		conductor_put(&m->con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
+		return json_pack("{s:s}", "ok", "rolling back");
+	}
+	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0) {
+		__atomic_store_n(&m->shared.pacer.rate_bps, (uint64_t)json_integer_value(limit), __ATOMIC_RELAXED);
+		return json_pack("{s:s}", "ok", "bandwidth limit set");
+	}
+	return json_pack("{s:s}", "error", "unknown request");
+}
+
+static void on_follow(void *ctx, const char *line)
+{
+	struct move *m = ctx;
+
+	if (m->ctl)
+		control_publish(m->ctl, line);
+}
+
+/* ---- losing the other side ---- */
+
+static void control_start(struct move *m, int fd)
+{
+	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .on = conductor_channel, .ctx = &m->con};
+
+	m->control = channel_new(m->loop, fd, &cc);
+	m->control_lost = false;
+}
+
+static int dest_open(struct move *m, int *fd, struct err *e)
+{
+	struct dest_config dc = {.where = m->opt->dest,
+				 .plaintext = m->opt->plaintext,
+				 .state_dir = m->opt->state_dir,
+				 .runtime_dir = m->opt->runtime_dir,
+				 .verbose = m->opt->verbose};
+
+	return dest_connect(&m->dest, &dc, fd, e);
+}
+
+/* A new control connection, by which the journals of both sides go on; false when nobody is there. */
+static bool reconnect(struct move *m)
+{
+	uint64_t until = now_ns() + RECONNECT_MS * 1000000ULL;
+	struct err e;
+	int fd;
+
+	if (m->reconnects++ == RECONNECTS_MAX)
+		return false;
+	channel_free(m->control);
+	m->control = NULL;
+	dest_fini(&m->dest);
+	report_notice(&m->report, "lost the destination agent; trying to reach it again");
+	do {
+		poll(NULL, 0, RECONNECT_PAUSE_MS);
+		if (!dest_open(m, &fd, &e)) {
+			control_start(m, fd);
+			return !move_handoff(m, EV_RESEND, HO_NONE, &e);
+		}
+		log_info("%s", e.msg);
+		dest_fini(&m->dest);
+	} while (now_ns() < until);
+	return false;
+}
+
+static int control_gone(struct move *m, const struct event *ev, struct err *e)
+{
+	loop_timer_clear(m->loop, &m->patience);
+	m->control_lost = true;
+	if (!m->handing_off)
+		return err_set(e, ev->err.code, "%s", ev->err.msg);
+	if (!handoff_point_of_no_return(&m->handoff) && m->handoff.state == HO_SRC_BEGUN)
+		return err_set(e, ev->err.code, "lost the destination: %s", ev->err.msg);
+	if (!reconnect(m))
+		conductor_finish(&m->con); /* the result says what is known */
+	else
+		loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	return 0;
+}
+
+/* ---- events that mean the same in every stage ---- */
+
+static int on_migration(struct move *m, const char *status, uint64_t at_ns, struct err *e)
+{
+	json_t *info;
+	const char *desc;
+	int r;
+
+	if (!strcmp(status, "pre-switchover"))
+		return switchover_stopped(m, at_ns, e);
+	if (!strcmp(status, "completed")) {
+		m->completed = true;
+		m->completed_ns = at_ns;
+		return move_handoff(m, EV_QEMU_COMPLETED, HO_NONE, e);
+	}
+	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
+		return 0;
+	if (m->handoff.state != HO_SRC_BEGUN)
+		return 0; /* our own doing */
+	r = qmp_call(m->qmp, "query-migrate", NULL, &info, e);
+	if (r)
+		return r;
+	desc = json_string_value(json_object_get(info, "error-desc"));
+	err_set(e, EREMOTEIO, "QEMU's migration was %s%s%s", status, desc ? ": " : "", desc ? desc : "");
+	json_decref(info);
+	return -e->code;
+}
+
+static int on_qmp(struct move *m, const struct event *ev, struct err *e)
+{
+	const char *status = json_string_value(json_object_get(ev->json, "status"));
+
+	if (!strcmp(ev->name, "MIGRATION") && status)
+		return on_migration(m, status, ev->at_ns, e);
+	if (!strcmp(ev->name, "MIGRATION_PASS") && m->capture) {
+		m->pass = MAX(m->pass, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
+		capture_cut_round(m->capture);
+	} else if (!strcmp(ev->name, "STOP")) {
+		m->stop_ns = ev->at_ns;
+		if (m->con.stage != ST_SWITCHOVER && m->has_ack)
+			m->paused = true; /* QEMU would have asked us */
+	} else if (!strcmp(ev->name, "RESUME") && m->con.stage < ST_SWITCHOVER) {
+		m->stop_ns = 0;
+		m->paused = false;
+	} else if (!strcmp(ev->name, "SHUTDOWN")) {
+		m->guest_shut_down = true;
+	}
+	return 0;
+}
+
+static int qemu_gone(struct move *m, struct err *e)
+{
+	uint64_t until = now_ns() + 2000 * 1000000ULL;
+
+	/* its monitor closes a moment before it is gone */
+	while (qemu_is_alive(m->guest.pid, m->guest.start_time) && now_ns() < until)
+		poll(NULL, 0, 2);
+	if (qemu_is_alive(m->guest.pid, m->guest.start_time))
+		return err_set(e, EPIPE, "the source QEMU closed its monitor");
+	if (!m->handing_off)
+		return err_set(e, EPIPE, "the guest's QEMU has ended");
+	if (!m->why.code)
+		err_set(&m->why, EPIPE, m->guest_shut_down ? "the guest shut down by itself during the move"
+							   : "the source QEMU ended during the move");
+	return move_handoff(m, EV_QEMU_DEAD, HO_NONE, e);
+}
+
+static int on_capture(struct move *m, const struct event *ev, struct err *e)
+{
+	enum capture_event what;
+
+	memcpy(&what, ev->bytes, sizeof(what));
+	switch (what) {
+	case CAPTURE_BLOCKS:
+		break;
+	case CAPTURE_RAM_DONE:
+		m->ram_done = true;
+		m->ram_done_ns = ev->at_ns;
+		break;
+	case CAPTURE_CLOSED:
+		break; /* QMP says why: failed, cancelled or completed */
+	case CAPTURE_FAILED:
+		*e = ev->err;
+		return -e->code;
+	}
+	return 0;
+}
+
+static int on_worker(struct move *m, const struct event *ev, struct err *e)
+{
+	int r;
+
+	switch ((enum worker_word)ev->type) {
+	case WORD_CHANNEL_LOST:
+		if (m->handoff.state != HO_SRC_BEGUN)
+			return 0;
+		return err_set(e, ev->err.code ? ev->err.code : EIO, "data channel: %s", ev->err.msg);
+	case WORD_CAPTURE:
+		return on_capture(m, ev, e);
+	case WORD_DISK_ROUND:
+		r = disks_on_result(m, ev->ptr, e);
+		free(ev->ptr);
+		return r;
+	}
+	return 0;
+}
+
+static int on_return_path(struct move *m, const struct event *ev, struct err *e)
+{
+	struct msg_return_path msg;
+
+	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64)
+		return err_set(e, EPROTO, "malformed RETURN_PATH");
+	if (msg.kind == 1) { /* SHUT: loaded; ours to let through later */
+		m->shut_seen = true;
+		capture_end_streams(m->capture);
+	} else if (m->opaque && msg.kind == 2) {
+		uint8_t out[8] = {0, 2, 0, 4};
+		unsigned i;
+
+		for (i = 0; i < 4 && msg.data.n == 4; i++)
+			out[4 + i] = msg.data.p[3 - i];
+		capture_return_path(m->capture, out, sizeof(out));
+	}
+	return 0;
+}
+
+static int on_frame(struct move *m, const struct event *ev, struct err *e)
+{
+	struct msg_durable msg;
+
+	switch (ev->type) {
+	case MSG_HANDOFF:
+		return move_on_handoff(m, ev, e);
+	case MSG_APPLIED:
+		return 0;
+	case MSG_DURABLE:
+		if (msg_durable_decode(&msg, ev->bytes, ev->n))
+			return err_set(e, EPROTO, "malformed DURABLE");
+		return disks_on_durable(m, msg.group, msg.number, ev->at_ns, e);
+	case MSG_RETURN_PATH:
+		return on_return_path(m, ev, e);
+	}
+	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type),
+		       stage_names[m->con.stage]);
+}
+
+static int on_order(struct move *m, uint16_t order, struct err *e)
+{
+	bool late = m->handing_off && handoff_point_of_no_return(&m->handoff);
+
+	if (order == ORDER_SWITCH) {
+		m->stop_wanted = true;
+		return 0;
+	}
+	if (late) {
+		report_notice(&m->report, "too late to roll back: the guest is the destination's; finishing");
+		return 0;
+	}
+	if (order == ORDER_INTERRUPT && m->report.tty && !m->interrupted_once) {
+		m->interrupted_once = true;
+		report_notice(&m->report, "Roll back and keep the guest here? Press Ctrl-C again to roll back; wait, and the move "
+					  "goes on.");
+		return 0;
+	}
+	m->user_cancelled = true;
+	return err_set(e, ECANCELED, "cancelled by the user");
+}
+
+int move_common_event(struct move *m, const struct event *ev, struct err *e)
+{
+	switch (ev->kind) {
+	case EVENT_FRAME:
+		return on_frame(m, ev, e);
+	case EVENT_CONTROL_LOST:
+		return control_gone(m, ev, e);
+	case EVENT_QMP:
+		return on_qmp(m, ev, e);
+	case EVENT_QMP_LOST:
+		return qemu_gone(m, e);
+	case EVENT_WORKER:
+		return on_worker(m, ev, e);
+	case EVENT_USER:
+		return on_order(m, ev->type, e);
+	case EVENT_TICK:
+		return 0;
+	}
+	return 0;
+}
+
+static int common_event(void *ctx, const struct event *ev, struct err *e)
+{
+	return move_common_event(ctx, ev, e);
+}
+
+/* ---- connect ---- */
+
+static int connect_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+	int fd, r;
+
+	r = guest_find(&m->guest, m->opt->vm, e);
+	if (!r)
+		r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
+	if (!r)
+		r = guest_open_qmp(&m->guest, &m->qmp, m->loop, QMP_OPEN_MS, &conductor_qmp, &m->con, e);
+	if (!r)
+		r = guest_query(&m->guest, m->qmp, e);
+	if (!r)
+		r = move_examine(m, e);
+	if (r)
+		return r;
+	r = dest_open(m, &fd, e);
+	if (r)
+		return r;
+	control_start(m, fd);
+	r = attempt_id_new(m->attempt, e);
+	if (r)
+		return r;
+	conductor_goto(&m->con, ST_PREFLIGHT);
+	return 0;
+}
+
+/* ---- preflight ---- */
+
+static int preflight_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+
+	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, move_describe(m), e);
+}
+
+static int preflight_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	int r;
+
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
+		return move_common_event(m, ev, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->plan, e);
+	if (r)
+		return r;
+	move_emit_plan(m, m->plan);
+	if (m->opt->dry_run)
+		conductor_finish(&m->con);
+	else
+		conductor_goto(&m->con, ST_PREPARE);
+	return 0;
+}
+
+/* ---- prepare ---- */
+
+static json_t *decisions(struct move *m)
+{
+	char hex[2 * DIGEST_SECRET_BYTES + 1];
+	size_t i;
+
+	if (getrandom(m->shared.key.secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
+		abort();
+	for (i = 0; i < DIGEST_SECRET_BYTES; i++)
+		sprintf(hex + 2 * i, "%02x", m->shared.key.secret[i]);
+	return json_pack("{s:s}", "secret", hex);
+}
+
+static int prepare_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+	int r = move_prepare_source(m, e);
+
+	m->begin_ns = now_ns();
+	return r ? r : json_message_send(m->control, MSG_PREPARE, m->attempt, decisions(m), e);
+}
+
+static int prepare_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	json_t *ready = NULL;
+	int r;
+
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
+		return move_common_event(m, ev, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &ready, e);
+	if (!r)
+		r = move_connect_data(m, ready, e);
+	json_decref(ready);
+	if (r)
+		return r;
+	if (m->opaque)
+		report_notice(&m->report, "memory travels in opaque mode: %s", m->opaque_why ? m->opaque_why : "asked for");
+	if (m->opt->prepared)
+		m->opt->prepared();
+	conductor_goto(&m->con, ST_COPY);
+	return 0;
+}
+
+/* ---- commit ---- */
+
+static int commit_enter(void *ctx, struct err *e)
+{
+	struct move *m = ctx;
+
+	(void)e;
+	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	return 0;
+}
+
+static const struct stage stages[] = {
+	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
+	[ST_COPY] = {"copy", copy_enter, copy_event},
+	[ST_SWITCHOVER] = {"switchover", switchover_enter, switchover_event},
+	[ST_COMMIT] = {"commit", commit_enter, common_event},
+	[ST_RELEASE] = {"release", NULL, common_event},
+};
+
+/* The one failure path. */
+static void move_fail(void *ctx, const struct err *why)
+{
+	struct move *m = ctx;
+	struct err e;
+
+	log_info("%s failed: %s", stage_names[m->con.stage], why->msg);
+	if (!m->why.code)
+		m->why = *why;
+	if (!m->handing_off) {
+		m->exit_code = 3;
+		conductor_finish(&m->con);
+		return;
+	}
+	conductor_tick(&m->con, 0);
+	if (m->con.stage != ST_COMMIT)
+		conductor_goto(&m->con, ST_RELEASE);
+	if (move_handoff(m, EV_ABORT, HO_NONE, &e)) {
+		report_notice(&m->report, "%s", e.msg);
+		return;
+	}
+	if (m->con.finished)
+		return;
+	if (m->control_lost && !reconnect(m))
+		conductor_finish(&m->con);
+	else
+		loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+}
+
+/* ---- signals ---- */
+
+struct signals {
+	struct op op;
+	struct move *m;
+	int fd;
+	bool reading, closing;
+	struct signalfd_siginfo si;
+};
+
+static void signals_read(struct signals *s)
+{
+	struct io_uring_sqe *sqe = loop_sqe(s->m->loop);
+
+	io_uring_prep_read(sqe, s->fd, &s->si, sizeof(s->si), 0);
+	loop_bind(sqe, &s->op);
+	s->reading = true;
+}
+
+static void on_signal(struct op *op, int res, uint32_t flags)
+{
+	struct signals *s = container_of(op, struct signals, op);
+
+	(void)flags;
+	s->reading = false;
+	if (res == sizeof(s->si))
+		conductor_put(&s->m->con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL,
+						    NULL, 0));
+	if (!s->closing)
+		signals_read(s);
+}
+
+static void signals_open(struct signals *s, struct move *m)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGHUP, SIG_IGN); /* a move survives its terminal */
+	signal(SIGPIPE, SIG_IGN);
+	*s = (struct signals){.m = m, .op = {.done = on_signal}};
+	s->fd = signalfd(-1, &set, SFD_CLOEXEC);
+	signals_read(s);
+}
+
+static void signals_close(struct signals *s)
+{
+	struct err e;
+
+	s->closing = true;
+	loop_cancel(s->m->loop, &s->op);
+	while (s->reading)
+		if (loop_step(s->m->loop, 1000, &e))
+			break;
+	close(s->fd);
+}
+
+/* ---- life ---- */
+
+static void drain(struct move *m)
+{
+	uint64_t until = now_ns() + LAST_WORDS_MS * 1000000ULL;
+	struct err e;
+
+	while (m->control && channel_open(m->control) && !channel_idle(m->control) && now_ns() < until)
+		if (loop_step(m->loop, 100, &e))
+			break;
+}
+
+static void settle_exit_code(struct move *m)
+{
+	if (!m->handing_off || m->exit_code == 5)
+		return;
+	switch (m->handoff.state) {
+	case HO_SRC_RELEASED:
+		m->exit_code = m->undecided ? 6 : m->handoff.finished ? 0 : 7;
+		break;
+	case HO_SRC_ABORTED:
+		m->exit_code = m->undecided ? 6 : m->peer_aborted ? 1 : 4;
+		break;
+	case HO_SRC_COMMITTED:
+	case HO_SRC_BEGUN:
+		m->exit_code = 6;
+		m->undecided = true;
+		break;
+	case HO_NONE:
+	case HO_DST_BEGUN:
+	case HO_DST_PREPARED:
+	case HO_DST_START:
+	case HO_DST_STARTED:
+	case HO_DST_DONE:
+	case HO_DST_NOVM:
+	case HO_DST_ABORTED:
+		break;
+	}
+}
+
+static int move_new(struct move **out, const struct move_options *opt, struct err *e)
+{
+	struct move *m = xcalloc(1, sizeof(*m));
+	int r = loop_new(&m->loop, 256, e);
+
+	if (r) {
+		free(m);
+		return r;
+	}
+	m->opt = opt;
+	m->multifd = opt->multifd < 0 ? MIN(opt->channels, CHANNELS_MAX - 1) : (unsigned)opt->multifd;
+	m->patience.fire = on_patience;
+	report_init(&m->report, opt->json);
+	m->report.follow = on_follow;
+	m->report.ctx = m;
+	converge_init(&m->converge, opt->max_downtime_ms);
+	conductor_init(&m->con, m->loop, stages, m, move_fail);
+	queue_init(&m->words, m->loop, on_words);
+	queue_init(&m->disk_results, m->loop, on_disk_results);
+	*out = m;
+	return 0;
+}
+
+static void move_free(struct move *m)
+{
+	unsigned i;
+
+	drain(m);
+	loop_timer_clear(m->loop, &m->patience);
+	loop_timer_clear(m->loop, &m->ack);
+	channel_free(m->control);
+	control_close(m->ctl);
+	qmp_close(m->qmp);
+	journal_close(m->journal);
+	dest_fini(&m->dest);
+	conductor_fini(&m->con);
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+		free(m->disks[i].to);
+	guest_fini(&m->guest);
+	json_decref(m->settings);
+	json_decref(m->plan);
+	free(m->opaque_why);
+	free(m->migrate_socket);
+	free(m->nbd_socket);
+	loop_free(m->loop);
+	free(m);
+}
+
+static int run(struct move *m, struct err *e)
+{
+	struct signals signals;
+	int code;
+
+	signals_open(&signals, m);
+	if (conductor_run(&m->con, e)) {
+		m->why = *e;
+		m->undecided = m->handing_off;
+	}
+	settle_exit_code(m);
+	if (!m->opt->dry_run || m->exit_code)
+		move_emit_result(m);
+	code = m->exit_code;
+	signals_close(&signals);
+	move_free(m);
+	return code;
+}
+
+int move_run(const struct move_options *opt)
+{
+	struct move *m;
+	struct err e;
+
+	if (move_new(&m, opt, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return 3;
+	}
+	m->begin_ns = now_ns();
+	return run(m, &e);
+}
+
+/* ---- recover ---- */
+
+static int recover_begin(struct move *m, const char *journal_path, bool fenced, struct err *e)
+{
+	int fd, r = move_restore(m, journal_path, e);
+
+	if (r)
+		return r;
+	if (fenced)
+		return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
+	r = dest_open(m, &fd, e);
+	if (r)
+		report_notice(&m->report, "%s", e->msg);
+	else
+		control_start(m, fd);
+	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	return move_handoff(m, EV_RECOVER, HO_NONE, e);
+}
+
+int move_recover(const struct move_options *opt, const char *journal_path, bool fenced)
+{
+	struct move *m;
+	struct err e;
+
+	if (move_new(&m, opt, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return 6;
+	}
+	m->begin_ns = now_ns();
+	m->con.stage = ST_COMMIT;
+	m->con.entered = true;
+	if (recover_begin(m, journal_path, fenced, &e)) {
+		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
+		move_free(m);
+		return 6;
+	}
+	if (!m->control && !m->con.finished) {
+		err_set(&m->why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");
+		conductor_finish(&m->con);
+	}
+	return run(m, &e);
+}

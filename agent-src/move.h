@@ -1,0 +1,190 @@
+/*
+ * move.h: one move as the source sees it; the state that its stages share. Private to agent-src/move*.c.
+ *
+ *   connect · preflight · prepare · copy · switchover · commit · release     (the same names as at the destination)
+ *
+ * Theory of operation. We describe the guest (connect) and show the destination's plan (preflight; nothing has been
+ * touched). Then both sides journal and prepare: here QEMU's settings, its NBD server and a dirty bitmap per disk
+ * (prepare). Disks are copied in rounds, then RAM with them, until what is left fits the allowed downtime (copy).
+ * The guest is stopped, the rest sent, ENDed with digests (switchover). From READY on only the hand-off machine
+ * decides (commit). Whatever goes wrong before that ends in move_fail(), which undoes what the journal says is ours.
+ */
+#ifndef VMFERRY_SRC_MOVE_H
+#define VMFERRY_SRC_MOVE_H
+
+#include "conductor.h"
+#include "control.h"
+#include "converge.h"
+#include "data-send.h"
+#include "dest-connect.h"
+#include "disk-read.h"
+#include "handoff.h"
+#include "journal.h"
+#include "qemu-discover.h"
+#include "ram-capture.h"
+#include "report.h"
+
+enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
+
+enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
+
+struct move_options {
+	const char *vm, *dest, *disk_dir;
+	unsigned max_downtime_ms, channels;
+	enum codec_mode codec;
+	const char *ram_mode; /* auto, pages, opaque */
+	enum on_stall on_stall;
+	uint64_t bwlimit; /* bytes per second; 0: none */
+	bool hold, dry_run, json, plaintext, verbose;
+	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
+	const char *state_dir, *runtime_dir;
+	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
+};
+
+/* What the user may say while it runs: EVENT_USER types. */
+enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT };
+
+/* What worker threads tell: EVENT_WORKER types. */
+enum worker_word { WORD_CHANNEL_LOST = 1, WORD_CAPTURE, WORD_DISK_ROUND };
+
+struct disk {
+	const struct guest_disk *guest;
+	uint32_t object;
+	char *to;	    /* path at the destination */
+	unsigned round;	    /* being copied, or copied last */
+	unsigned bitmap;    /* generation of the recording bitmap */
+	bool started;
+	bool in_flight;	    /* queued by us or not yet durable there */
+	bool queued;	    /* the reader has queued every block of the round */
+	bool final;	    /* this round is the last: the guest is stopped */
+	bool finished;	    /* the final round is queued */
+	uint64_t dirty;	    /* of the recording bitmap, as last asked */
+	uint64_t last_dirty; /* that the last round covered */
+	uint64_t read_bytes;
+	uint64_t durable_ns;
+};
+
+struct move {
+	const struct move_options *opt;
+	struct loop *loop;
+	struct conductor con;
+	struct report report;
+	struct control *ctl;
+	struct dest dest;
+	struct channel *control;
+	bool control_lost;
+
+	/* the guest */
+	struct guest guest;
+	struct qmp *qmp;
+	json_t *settings;	  /* of the source QEMU, to be put back */
+	bool was_running, paused; /* paused: is to stay so at the destination */
+	bool has_ack, has_bandwidth;
+	struct disk disks[OBJECT_DISK_MAX + 1]; /* by object id */
+	unsigned disk_count;
+
+	/* the attempt */
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	struct journal *journal;
+	struct handoff handoff;
+	bool handing_off;
+	json_t *plan;
+	bool opaque;
+	char *opaque_why;
+	int destination_pid;
+	char *migrate_socket, *nbd_socket;
+	bool undone;
+
+	/* the data plane */
+	struct send_shared shared;
+	struct sender *senders[CHANNELS_MAX];
+	unsigned channels, multifd;
+	struct capture *capture;
+	struct disk_reader *reader;
+	struct queue disk_results, words;
+
+	/* RAM and convergence */
+	struct converge converge;
+	bool ram_started, ram_done, held, stall_told, throttled;
+	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
+	uint64_t ram_left, pass, ram_total;
+	bool query_pending, bitmaps_pending;
+	uint64_t rate_at_ns, rate_bytes;
+	double rate_bps, best_rate_bps;
+	unsigned ticks;
+
+	/* switchover */
+	bool unasked, stopping, stopped, continued, ends_sent, disks_done_sent, disks_closed, shut_seen, completed;
+	struct timer ack;
+	uint64_t begin_ns, stop_ns, ram_done_ns, disks_done_ns, prepared_ns, completed_ns, started_ns;
+	double predicted_ms, load_ms, start_ms, round_trip_ms;
+
+	/* the end */
+	bool user_cancelled, interrupted_once, guest_shut_down;
+	struct err why;	 /* of the failure */
+	char peer_error[ERR_MAX];
+	bool peer_aborted, undecided;
+	unsigned reconnects;
+	struct timer patience;
+	struct send_stats sent; /* once the senders have ended */
+	uint64_t wire_bytes;
+	unsigned ram_rounds;
+	uint64_t rss_anon_max;
+	int exit_code;
+};
+
+/* move-prepare.c: the source QEMU and what we change in it */
+int move_examine(struct move *m, struct err *e);	 /* connect: what can be said without the destination */
+json_t *move_describe(const struct move *m);
+int move_prepare_source(struct move *m, struct err *e);
+int move_connect_data(struct move *m, const json_t *ready, struct err *e);
+/* Puts QEMU back as it was, from the journal; also in a later life. */
+void move_undo(struct move *m);
+
+/* move-disks.c: rounds of disks */
+int disks_begin(struct move *m, struct err *e);
+/* Starts a further round of every idle disk that has at least this many dirty bytes. */
+int disks_next_round(struct move *m, uint64_t at_least, struct err *e);
+int disks_on_result(struct move *m, struct disk_round_result *r, struct err *e);
+int disks_on_durable(struct move *m, uint32_t object, uint32_t number, uint64_t at_ns, struct err *e);
+/* The guest is stopped: the last round of every disk, as soon as its current one is over. */
+int disks_final(struct move *m, struct err *e);
+uint64_t disks_left(const struct move *m);
+bool disks_bulk_done(const struct move *m);
+bool disks_idle(const struct move *m);
+bool disks_finished(const struct move *m); /* every final round is queued */
+bool disks_durable(const struct move *m);  /* and on stable storage there */
+void disks_query_dirty(struct move *m);
+
+/* move-copy.c */
+int copy_enter(void *ctx, struct err *e);
+int copy_event(void *ctx, const struct event *ev, struct err *e);
+void move_progress(struct move *m, bool second);
+
+/* move-switchover.c */
+int switchover_enter(void *ctx, struct err *e);
+int switchover_event(void *ctx, const struct event *ev, struct err *e);
+/* QEMU has stopped the guest, asked or not. */
+int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e);
+
+/* move-commit.c */
+int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e);
+int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
+int move_restore(struct move *m, const char *journal_path, struct err *e);
+void move_stop_data(struct move *m);
+
+/* move-report.c */
+void move_emit_plan(struct move *m, const json_t *accept);
+void move_emit_result(struct move *m);
+json_t *move_status(struct move *m);
+uint64_t own_rss_anon(void);
+
+/* move.c */
+extern const char *const stage_names[];
+int move_common_event(struct move *m, const struct event *ev, struct err *e);
+/* Runs a move to its end. Returns the exit code. */
+int move_run(const struct move_options *opt);
+/* Settles an attempt of an earlier life. fenced: a person vouches that the peer will never act again. */
+int move_recover(const struct move_options *opt, const char *journal_path, bool fenced);
+
+#endif

@@ -1,0 +1,676 @@
+/*
+ * qemu-discover.c: see qemu-discover.h.
+ *
+ * A QEMU is a process whose executable (or argv[0]) is called qemu-system-*, qemu-kvm or kvm. What
+ * /proc tells comes first, since it needs no one's cooperation; QMP fills in the rest.
+ */
+#include "qemu-discover.h"
+#include "process.h"
+#include "qemu-args.h"
+#include "qemu-opts.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+/* /proc/PID/cmdline and environ: ARG_MAX is 2 MiB by default, and this is a bound, not an
+ * allocation. */
+#define PROC_FILE_MAX (16U << 20)
+#define GUESTS_MAX    4096
+
+/* /proc */
+
+/* The whole file, with a NUL behind it; *len without that. NULL and errno on failure. */
+static char *read_proc(pid_t pid, const char *name, size_t *len)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/%s", (int)pid, name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 4096, n = 0;
+	char *buf;
+	ssize_t r;
+
+	if (fd < 0)
+		return NULL;
+	buf = xmalloc(size + 1);
+	while ((r = read(fd, buf + n, size - n)) > 0) {
+		n += (size_t)r;
+		if (n < size)
+			continue;
+		if (size >= PROC_FILE_MAX) {
+			free(buf);
+			errno = EFBIG;
+			return NULL;
+		}
+		size *= 2;
+		buf = xrealloc(buf, size + 1);
+	}
+	if (r < 0) {
+		free(buf);
+		return NULL;
+	}
+	buf[n] = '\0';
+	*len = n;
+	return buf;
+}
+
+static char *read_proc_link(pid_t pid, const char *name)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/%s", (int)pid, name);
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	return xstrdup(target);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_qemu_name(const char *path)
+{
+	const char *base = base_name(path);
+
+	return !strncmp(base, "qemu-system-", strlen("qemu-system-")) ||
+	       !strcmp(base, "qemu-kvm") || !strcmp(base, "kvm");
+}
+
+/* NUL-separated strings to an argv of its own memory. */
+static void split_argv(struct guest *g, const char *text, size_t len)
+{
+	const char *p;
+
+	g->argv = xcalloc(1, sizeof(*g->argv));
+	for (p = text; p < text + len; p += strlen(p) + 1) {
+		g->argv = xrealloc(g->argv, (g->argc + 2) * sizeof(*g->argv));
+		g->argv[g->argc++] = xstrdup(p);
+		g->argv[g->argc] = NULL;
+	}
+}
+
+static char *environment_value(const char *text, size_t len, const char *key)
+{
+	size_t n = strlen(key);
+	const char *p;
+
+	for (p = text; p && p < text + len; p += strlen(p) + 1)
+		if (!strncmp(p, key, n) && p[n] == '=')
+			return xstrdup(p + n + 1);
+	return NULL;
+}
+
+static void read_environment(struct guest *g)
+{
+	size_t len = 0;
+	AUTO_FREE char *text = read_proc(g->pid, "environ", &len);
+	char *pwd;
+
+	g->env_ld_library_path = environment_value(text, len, "LD_LIBRARY_PATH");
+	g->env_module_dir = environment_value(text, len, "QEMU_MODULE_DIR");
+	/* -daemonize goes to / once everything is open: relative paths were against where the shell
+	 * stood */
+	pwd = environment_value(text, len, "PWD");
+	if (pwd && *pwd == '/' && qemu_args_has(g->argv, g->argc, "daemonize")) {
+		free(g->cwd);
+		g->cwd = pwd;
+	} else {
+		free(pwd);
+	}
+}
+
+static bool ends_with(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), k = strlen(suffix);
+
+	return n > k && !strcmp(s + n - k, suffix);
+}
+
+/* The path of cgroup v2 ("0::/…") or of systemd's own v1 hierarchy; NULL if there is neither. */
+static char *own_cgroup(const char *text)
+{
+	const char *line, *path;
+
+	for (line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		path = NULL;
+		if (!strncmp(line, "0::", 3))
+			path = line + 3;
+		else if (strstr(line, ":name=systemd:") &&
+			 strstr(line, ":name=systemd:") < line + strcspn(line, "\n"))
+			path = strstr(line, ":name=systemd:") + strlen(":name=systemd:");
+		if (path && strncmp(path, "/\n", 2)) {
+			char *out = xstrdup(path);
+
+			out[strcspn(out, "\n")] = '\0';
+			return out;
+		}
+	}
+	return NULL;
+}
+
+/* The innermost *.service of the cgroup's path; user@UID.service is the user's manager, not the
+ * guest's unit. */
+static void find_unit(struct guest *g, const char *cgroup)
+{
+	AUTO_FREE char *path = xstrdup(cgroup);
+	char *part, *save = NULL;
+
+	for (part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+		if (!strncmp(part, "user@", 5)) {
+			g->unit_is_user = true;
+		} else if (ends_with(part, ".service")) {
+			free(g->unit);
+			g->unit = xstrdup(part);
+		}
+	}
+	g->unit_is_user = g->unit_is_user && g->unit;
+}
+
+static bool argv_mentions(const struct guest *g, const char *text)
+{
+	size_t i;
+
+	for (i = 1; i < g->argc; i++)
+		if (strstr(g->argv[i], text))
+			return true;
+	return false;
+}
+
+static void find_owner(struct guest *g)
+{
+	size_t len = 0;
+	AUTO_FREE char *text = read_proc(g->pid, "cgroup", &len);
+	AUTO_FREE char *cgroup = text ? own_cgroup(text) : NULL;
+
+	if (cgroup)
+		find_unit(g, cgroup);
+	if ((cgroup && strstr(cgroup, "machine-qemu")) ||
+	    argv_mentions(g, "/var/lib/libvirt/qemu/domain-") ||
+	    argv_mentions(g, "/libvirt/qemu/lib/domain-"))
+		g->owner_hint = xstrdup("libvirt");
+	else if (argv_mentions(g, "/run/qemu-server/") ||
+		 (cgroup && strstr(cgroup, "/qemu.slice/")))
+		g->owner_hint = xstrdup("proxmox");
+}
+
+static char *against_cwd(const struct guest *g, const char *path)
+{
+	if (*path == '/' || !g->cwd)
+		return xstrdup(path);
+	return xasprintf("%s/%s", g->cwd, path);
+}
+
+static void find_monitors(struct guest *g)
+{
+	char **paths;
+	size_t i;
+
+	g->qmp_count = qemu_args_qmp_paths(g->argv, g->argc, &paths);
+	g->qmp_paths = xcalloc(g->qmp_count, sizeof(*g->qmp_paths));
+	for (i = 0; i < g->qmp_count; i++)
+		g->qmp_paths[i] = against_cwd(g, paths[i]);
+	args_free_strings(paths, g->qmp_count);
+	if (g->qmp_count)
+		g->qmp_path = xstrdup(g->qmp_paths[0]);
+}
+
+/* Everything that /proc/PID tells. 0, -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty
+ * then. */
+static int describe(struct guest *g, pid_t pid)
+{
+	AUTO_FREE char *cmdline = NULL;
+	size_t len = 0;
+	int r;
+
+	*g = (struct guest){.pid = pid};
+	g->exe = read_proc_link(pid, "exe");
+	cmdline = read_proc(pid, "cmdline", &len);
+	if (!cmdline || !len) {
+		guest_fini(g);
+		return -ESRCH;
+	}
+	split_argv(g, cmdline, len);
+	if (g->exe && ends_with(g->exe, " (deleted)")) {
+		g->exe[strlen(g->exe) - strlen(" (deleted)")] = '\0';
+		g->exe_deleted = true;
+	}
+	/* without the right to read the link, argv[0] is all there is */
+	if (!is_qemu_name(g->exe ? g->exe : g->argv[0]) && !is_qemu_name(g->argv[0])) {
+		guest_fini(g);
+		return -EINVAL;
+	}
+	r = g->exe ? process_start_time(pid, &g->start_time) : -EACCES;
+	if (r < 0) {
+		guest_fini(g);
+		return r;
+	}
+	g->cwd = read_proc_link(pid, "cwd");
+	read_environment(g);
+	g->name = qemu_args_name(g->argv, g->argc);
+	if (!g->name)
+		g->name = xasprintf("qemu-%d", (int)pid);
+	find_monitors(g);
+	find_owner(g);
+	return 0;
+}
+
+int guest_list(struct guest **out, size_t *count, struct err *e)
+{
+	DIR *proc = opendir("/proc");
+	struct guest *list = NULL, g;
+	struct dirent *d;
+	size_t n = 0;
+
+	if (!proc)
+		return err_sys(e, errno, "cannot read /proc");
+	while (n < GUESTS_MAX && (d = readdir(proc))) {
+		if (!isdigit((unsigned char)d->d_name[0]) ||
+		    describe(&g, (pid_t)strtol(d->d_name, NULL, 10)) < 0)
+			continue;
+		list = xrealloc(list, (n + 1) * sizeof(*list));
+		list[n++] = g;
+	}
+	closedir(proc);
+	*out = list;
+	*count = n;
+	return 0;
+}
+
+/* Choosing one */
+
+static bool is_path(const char *vm)
+{
+	struct stat st;
+
+	return strchr(vm, '/') || (stat(vm, &st) == 0 && S_ISSOCK(st.st_mode));
+}
+
+/* "vm1 (pid 12), vm2 (pid 34)" */
+static char *name_all(const struct guest *list, size_t count)
+{
+	char *text = xstrdup(""), *longer;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		longer = xasprintf("%s%s%s (pid %d)", text, i ? ", " : "", list[i].name,
+				   (int)list[i].pid);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static bool matches(const struct guest *g, const char *vm)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
+	return !strcmp(g->name, vm) || !strcmp(pid, vm);
+}
+
+/* Moves the one guest that matches into *g. */
+static int choose(struct guest *g, struct guest *list, size_t count, const char *vm, struct err *e)
+{
+	AUTO_FREE char *all = name_all(list, count);
+	size_t i, found = count, hits = 0;
+
+	for (i = 0; i < count; i++) {
+		if (matches(&list[i], vm)) {
+			found = i;
+			hits++;
+		}
+	}
+	if (hits > 1)
+		return err_set(
+		    e, EEXIST,
+		    "more than one guest is called %s: give its pid instead; guests here: %s", vm,
+		    all);
+	if (!hits && !count)
+		return err_set(e, ENOENT,
+			       "no guest %s: no QEMU that this user may look at runs on this host",
+			       vm);
+	if (!hits)
+		return err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s", vm,
+			       all);
+	*g = list[found];
+	list[found] = (struct guest){.pid = 0};
+	return 0;
+}
+
+static int find_by_name(struct guest *g, const char *vm, struct err *e)
+{
+	struct guest *list;
+	size_t count, i;
+	int r = guest_list(&list, &count, e);
+
+	if (r < 0)
+		return r;
+	r = choose(g, list, count, vm, e);
+	for (i = 0; i < count; i++)
+		guest_fini(&list[i]);
+	free(list);
+	if (r == 0 && !g->qmp_path)
+		r = err_set(e, ENXIO,
+			    "guest %s (pid %d) has no QMP monitor on a unix socket; start it with: "
+			    "-qmp unix:/run/%s.qmp,server=on,wait=off",
+			    g->name, (int)g->pid, g->name);
+	return r;
+}
+
+/* SO_PEERCRED says who listens even while another client is being served. */
+static int listener_of(const char *path, pid_t *pid, struct err *e)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create a unix socket");
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return err_set(e, ENAMETOOLONG, "the socket path %s is too long", path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		if (errno == ECONNREFUSED)
+			return err_set(
+			    e, ENOENT,
+			    "nobody listens on %s any more: the QEMU that made it is gone", path);
+		if (errno == EAGAIN)
+			return err_set(e, EBUSY,
+				       "%s is occupied, and more clients are waiting for it", path);
+		return err_sys(e, errno, "cannot connect to %s", path);
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return err_sys(e, errno, "cannot tell who listens on %s", path);
+	if (peer.pid <= 0)
+		return err_set(e, ENOENT,
+			       "who listens on %s cannot be seen from here (another pid namespace)",
+			       path);
+	*pid = peer.pid;
+	return 0;
+}
+
+static int find_by_socket(struct guest *g, const char *vm, struct err *e)
+{
+	char *path = realpath(vm, NULL);
+	pid_t pid = 0;
+	int r;
+
+	if (!path)
+		return err_sys(e, errno, "cannot find the QMP socket %s", vm);
+	r = listener_of(path, &pid, e);
+	if (r == 0) {
+		r = describe(g, pid);
+		if (r == -EINVAL)
+			err_set(e, EINVAL, "%s belongs to process %d, which is not a QEMU", path,
+				(int)pid);
+		else if (r < 0)
+			err_sys(e, -r, "cannot look at process %d, which listens on %s", (int)pid,
+				path);
+	}
+	if (r < 0) {
+		free(path);
+		return r;
+	}
+	free(g->qmp_path);
+	g->qmp_path = path;
+	return 0;
+}
+
+int guest_find(struct guest *g, const char *vm, struct err *e)
+{
+	*g = (struct guest){.pid = 0};
+	return is_path(vm) ? find_by_socket(g, vm, e) : find_by_name(g, vm, e);
+}
+
+/* QMP */
+
+static int open_one(struct guest *g, const char *path, struct qmp **out, struct loop *l,
+		    unsigned timeout_ms, const struct qmp_handlers *h, void *ctx, struct err *e)
+{
+	int r = qmp_open(out, l, path, timeout_ms, h, ctx, e);
+
+	if (r < 0)
+		return r;
+	if (!qmp_peer_pid(*out) || qmp_peer_pid(*out) == g->pid)
+		return 0;
+	r = err_set(e, ESRCH, "%s is served by process %d, not by guest %s (pid %d)", path,
+		    (int)qmp_peer_pid(*out), g->name, (int)g->pid);
+	qmp_close(*out);
+	*out = NULL;
+	return r;
+}
+
+int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms,
+		   const struct qmp_handlers *h, void *ctx, struct err *e)
+{
+	struct err other;
+	size_t i;
+	int r;
+
+	if (!g->qmp_path)
+		return err_set(e, ENXIO, "guest %s has no QMP monitor on a unix socket", g->name);
+	r = open_one(g, g->qmp_path, out, l, timeout_ms, h, ctx, e);
+	for (i = 0; r < 0 && i < g->qmp_count; i++) {
+		if (!strcmp(g->qmp_paths[i], g->qmp_path))
+			continue;
+		r = open_one(g, g->qmp_paths[i], out, l, timeout_ms, h, ctx, &other);
+		if (r < 0)
+			continue;
+		free(g->qmp_path);
+		g->qmp_path = xstrdup(g->qmp_paths[i]);
+	}
+	return r < 0 ? -e->code : 0;
+}
+
+static char *dup_member(json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s && *s ? xstrdup(s) : NULL;
+}
+
+static uint64_t size_member(json_t *object, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(object, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+/* The file behind a "json:{…}" name: the innermost "filename" that goes down along "file". */
+static char *json_filename(const char *text)
+{
+	json_t *root = json_loads(text, 0, NULL), *node = root;
+	char *name = NULL;
+
+	while (json_is_object(node) && !name) {
+		name = dup_member(node, "filename");
+		node = json_object_get(node, "file");
+	}
+	json_decref(root);
+	return name;
+}
+
+static char *plain_filename(const char *text)
+{
+	if (!text)
+		return NULL;
+	if (!strncmp(text, "json:", 5))
+		return json_filename(text + 5);
+	if (!strncmp(text, "file:", 5))
+		return xstrdup(text + 5);
+	return qemu_path_has_protocol(text) ? NULL : xstrdup(text);
+}
+
+static void look_at_file(const struct guest *g, struct guest_disk *d)
+{
+	AUTO_FREE char *path = d->file ? against_cwd(g, d->file) : NULL;
+	struct stat st;
+
+	d->real_path = path ? realpath(path, NULL) : NULL;
+	if (!d->real_path || stat(d->real_path, &st) < 0)
+		return;
+	d->block_device = S_ISBLK(st.st_mode);
+	if (S_ISREG(st.st_mode))
+		d->allocated = (uint64_t)st.st_blocks * 512;
+}
+
+static void fill_image(struct guest_disk *d, json_t *image)
+{
+	json_t *specific = json_object_get(json_object_get(image, "format-specific"), "data");
+
+	d->virtual_size = size_member(image, "virtual-size");
+	d->allocated = size_member(image, "actual-size");
+	d->cluster_size = (unsigned)size_member(image, "cluster-size");
+	d->backing_file = dup_member(image, "full-backing-filename");
+	if (!d->backing_file)
+		d->backing_file = dup_member(image, "backing-filename");
+	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
+	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
+	d->data_file = dup_member(specific, "data-file");
+	d->encrypted = json_is_true(json_object_get(image, "encrypted"));
+}
+
+static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
+{
+	json_t *inserted = json_object_get(block, "inserted");
+	const char *file = json_string_value(json_object_get(inserted, "file"));
+
+	*d = (struct guest_disk){.qdev = dup_member(block, "qdev"),
+				 .drive_id = dup_member(block, "device"),
+				 .removable = json_is_true(json_object_get(block, "removable"))};
+	if (!inserted) {
+		d->removable_empty = true;
+		return;
+	}
+	d->node = dup_member(inserted, "node-name");
+	d->format = dup_member(inserted, "drv");
+	d->read_only = json_is_true(json_object_get(inserted, "ro"));
+	fill_image(d, json_object_get(inserted, "image"));
+	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
+	d->has_backing = d->backing_file ||
+			 json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
+	d->file = plain_filename(file);
+	look_at_file(g, d);
+}
+
+static int query_disks(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *blocks, *block;
+	size_t i;
+	int r = qmp_call(q, "query-block", NULL, &blocks, e);
+
+	if (r < 0)
+		return r;
+	g->disks = xcalloc(json_array_size(blocks), sizeof(*g->disks));
+	json_array_foreach(blocks, i, block) fill_disk(g, &g->disks[g->disk_count++], block);
+	json_decref(blocks);
+	return 0;
+}
+
+static int query_machine(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *type;
+	int r = qmp_call(q, "qom-get",
+			 json_pack("{s:s, s:s}", "path", "/machine", "property", "type"), &type, e);
+	const char *name;
+
+	if (r < 0)
+		return r;
+	name = json_string_value(type);
+	g->machine = xstrdup(name ? name : "");
+	if (ends_with(g->machine, "-machine"))
+		g->machine[strlen(g->machine) - strlen("-machine")] = '\0';
+	json_decref(type);
+	return *g->machine ? 0 : err_set(e, EPROTO, "QEMU does not tell its machine type");
+}
+
+static int query_status(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *status, *memory;
+	int r = qmp_call(q, "query-status", NULL, &status, e);
+
+	if (r < 0)
+		return r;
+	g->running = json_is_true(json_object_get(status, "running"));
+	g->status = dup_member(status, "status");
+	json_decref(status);
+	r = qmp_call(q, "query-memory-size-summary", NULL, &memory, e);
+	if (r < 0)
+		return r;
+	g->ram_bytes = size_member(memory, "base-memory") + size_member(memory, "plugged-memory");
+	json_decref(memory);
+	return 0;
+}
+
+static void free_disks(struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		struct guest_disk *d = &g->disks[i];
+
+		free(d->node);
+		free(d->file);
+		free(d->real_path);
+		free(d->format);
+		free(d->qdev);
+		free(d->drive_id);
+		free(d->backing_file);
+		free(d->data_file);
+	}
+	free(g->disks);
+	g->disks = NULL;
+	g->disk_count = 0;
+}
+
+/* What an earlier guest_query() filled. */
+static void forget_query(struct guest *g)
+{
+	free_disks(g);
+	free(g->machine);
+	free(g->status);
+	g->machine = g->status = NULL;
+}
+
+int guest_query(struct guest *g, struct qmp *q, struct err *e)
+{
+	int r;
+
+	forget_query(g);
+	qmp_version(q, &g->qemu_major, &g->qemu_minor, &g->qemu_micro);
+	r = query_status(g, q, e);
+	if (r == 0)
+		r = query_machine(g, q, e);
+	if (r == 0)
+		r = query_disks(g, q, e);
+	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;
+}
+
+void guest_fini(struct guest *g)
+{
+	forget_query(g);
+	args_free_strings(g->argv, g->argc);
+	args_free_strings(g->qmp_paths, g->qmp_count);
+	free(g->name);
+	free(g->exe);
+	free(g->cwd);
+	free(g->qmp_path);
+	free(g->env_ld_library_path);
+	free(g->env_module_dir);
+	free(g->unit);
+	free(g->owner_hint);
+	*g = (struct guest){.pid = 0};
+}

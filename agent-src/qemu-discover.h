@@ -1,0 +1,90 @@
+/*
+ * qemu-discover.h: finds a running guest from what the user calls it, and describes it.
+ *
+ * guest_find() looks only in /proc; guest_query() asks QEMU for the rest. Nothing is changed by
+ * either.
+ */
+#ifndef VMFERRY_QEMU_DISCOVER_H
+#define VMFERRY_QEMU_DISCOVER_H
+
+#include "err.h"
+#include "qmp.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* One entry of query-block. Strings may be NULL where QEMU does not say. */
+struct guest_disk {
+	char *node; /* name of the root node that the device is attached to (the format layer or a
+		       filter above it) */
+	char *file; /* file name as QEMU was given it; NULL when it is not a file (nbd, rbd, …) */
+	char *real_path; /* realpath of file; NULL when it cannot be resolved */
+	char *format;	 /* driver of the root node: "raw", "qcow2", … */
+	char *qdev;	 /* QOM path of the device, for block_set_io_throttle and the like */
+	char *drive_id;	 /* -drive id=…; NULL with -blockdev */
+	uint64_t virtual_size;
+	uint64_t allocated; /* bytes of the file that occupy disk space */
+	unsigned cluster_size;
+	bool read_only;
+	bool removable_empty; /* a drive without medium: node, file and format are NULL */
+	bool removable;
+	bool block_device; /* real_path is a block device, not a regular file */
+	bool has_backing;
+	char *backing_file;
+	/* what a plain copy of the contents would lose */
+	unsigned snapshot_count; /* internal snapshots */
+	unsigned bitmap_count;	 /* persistent dirty bitmaps */
+	bool encrypted;
+	char *data_file; /* qcow2 external data file */
+};
+
+struct guest {
+	char *name; /* -name; "qemu-PID" without one */
+	pid_t pid;
+	uint64_t start_time; /* field 22 of /proc/PID/stat */
+	char *exe;	     /* /proc/PID/exe, without " (deleted)" */
+	bool
+	    exe_deleted; /* the binary was replaced on disk while the guest ran (package upgrade) */
+	char *cwd;	 /* where QEMU was started: relative paths in argv are against it */
+	char **argv;	 /* argc strings and a NULL */
+	size_t argc;
+	char *qmp_path; /* absolute; the first of qmp_paths, or the path that the user gave */
+	char **qmp_paths;
+	size_t qmp_count;
+	char *env_ld_library_path,
+	    *env_module_dir; /* LD_LIBRARY_PATH, QEMU_MODULE_DIR of QEMU's environment */
+	char *unit;	     /* systemd service that QEMU runs in, or NULL */
+	bool unit_is_user;   /* a unit of a user's own systemd */
+	char *owner_hint;    /* "libvirt", "proxmox" or NULL */
+
+	/* from guest_query() */
+	char *machine; /* versioned type: "pc-q35-10.0" */
+	int qemu_major, qemu_minor, qemu_micro;
+	struct guest_disk *disks;
+	size_t disk_count;
+	bool running;
+	char *status;	    /* query-status: "running", "paused", … */
+	uint64_t ram_bytes; /* base and plugged memory */
+};
+
+/*
+ * vm: a guest's name, a pid, or the path of a QMP socket. 0; -ENOENT (no such guest: the message
+ * lists those that run), -EEXIST (the name is not unique), -ENXIO (no QMP monitor on a unix socket:
+ * the message says which option to add), -EACCES. On failure *g is empty, but for -ENXIO, where all
+ * but the monitor is filled: guest_fini() always.
+ */
+int guest_find(struct guest *g, const char *vm, struct err *e);
+/* Every QEMU on this host, with a monitor or without. *out is malloc'ed: guest_fini() each,
+ * free(*out). */
+int guest_list(struct guest **out, size_t *count, struct err *e);
+/* qmp_open() on the guest's monitors one after the other until one answers; checks that the peer is
+ * the guest's pid. */
+int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms,
+		   const struct qmp_handlers *h, void *ctx, struct err *e);
+/* Fills the rest. */
+int guest_query(struct guest *g, struct qmp *q, struct err *e);
+void guest_fini(struct guest *g);
+
+#endif

@@ -1,0 +1,751 @@
+/*
+ * qemu-stream.c: pure walker of QEMU's migration streams; see qemu-stream.h.
+ *
+ * The main channel is a chain of small items whose length is known before they are read. Each item
+ * has a step function that judges it and names the next item (`expect`). An item that lies whole in
+ * the input is used where it is; one that is cut is put together in `hold`. No item is longer than
+ * a page, so nothing the stream says can make the walker allocate or wait for more, but the block
+ * list, which has a named maximum.
+ *
+ * Layouts: QEMU migration/savevm.c, ram.c, multifd.h, and captures of 7.2 and 10.0.
+ */
+#include "qemu-stream.h"
+#include "be.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util.h"
+
+#define FILE_MAGIC	0x5145564d /* "QEVM" */
+#define FILE_VERSION	3
+#define RAM_VERSION	4
+#define MULTIFD_MAGIC	0x11223344
+#define MULTIFD_VERSION 1
+#define FOOTER_MAGIC	0x7e
+#define PAGE_BITS	12
+#define PAGE_MASK	(~(uint64_t)(QEMU_PAGE_BYTES - 1))
+
+enum section_type {
+	TYPE_EOF = 0x00,
+	TYPE_START = 0x01,
+	TYPE_PART = 0x02,
+	TYPE_END = 0x03,
+	TYPE_FULL = 0x04,
+	TYPE_SUBSECTION = 0x05,
+	TYPE_VMDESC = 0x06,
+	TYPE_CONFIGURATION = 0x07,
+	TYPE_COMMAND = 0x08,
+};
+
+enum command { CMD_OPEN_RETURN_PATH = 1, CMD_PING = 2, CMD_SWITCHOVER_START = 11 };
+
+enum ram_flag {
+	RAM_ZERO = 0x02,
+	RAM_MEM_SIZE = 0x04,
+	RAM_PAGE = 0x08,
+	RAM_EOS = 0x10,
+	RAM_CONTINUE = 0x20,
+	RAM_FLUSH = 0x200,
+};
+
+enum multifd_flag { MULTIFD_SYNC = 0x1 };
+
+typedef int step_fn(struct qemu_stream *s, const uint8_t *p, struct err *e);
+
+struct qemu_stream {
+	struct qemu_stream_handlers on;
+	void *ctx;
+
+	step_fn *step; /* of the item being read; NULL: device state, bytes only */
+	size_t need;   /* its length, at least 1 and at most sizeof(hold) */
+	size_t held;   /* bytes of it in hold */
+	bool paused;
+	struct err failed; /* code != 0: the walker has stopped for good */
+
+	uint64_t item_offset; /* of the item's first byte */
+	uint64_t thin_bytes;
+	uint64_t device_bytes;
+
+	bool configured;
+	bool in_configuration; /* subsections of CONFIGURATION may follow */
+	uint16_t command;
+	enum ram_section section;
+	bool has_ram; /* SECTION_START was seen */
+	uint32_t ram_id;
+	bool has_flush;
+	bool has_blocks;
+	uint64_t list_left; /* bytes of RAM the block list has not named yet */
+
+	struct ram_block *blocks;
+	size_t count;
+	bool has_block; /* carried from section to section */
+	unsigned block;
+	uint64_t offset; /* of the record being read */
+	unsigned kind;	 /* RAM_PAGE or RAM_ZERO */
+
+	uint8_t hold[QEMU_PAGE_BYTES];
+};
+
+static step_fn step_type, step_record;
+
+/* Copies a counted name for comparison; -EPROTO if it is empty, too long or holds a NUL. */
+static int copy_name(char out[256], const uint8_t *p, size_t n)
+{
+	if (n == 0 || n > 255 || memchr(p, 0, n))
+		return -EPROTO;
+	memcpy(out, p, n);
+	out[n] = '\0';
+	return 0;
+}
+
+/* The name as it may be shown on a terminal. */
+static const char *shown(char *name)
+{
+	for (char *c = name; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return name;
+}
+
+/* --- RAM blocks and channel kinds --- */
+
+int ram_block_find(const struct ram_block *blocks, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(blocks[i].name, name) == 0)
+			return (int)i;
+	return -ENOENT;
+}
+
+int ram_block_check(const struct ram_block *blocks, size_t count, unsigned index, uint64_t offset)
+{
+	if (index >= count || offset & ~PAGE_MASK || offset >= blocks[index].used_bytes ||
+	    blocks[index].used_bytes - offset < QEMU_PAGE_BYTES)
+		return -EPROTO;
+	return 0;
+}
+
+enum qemu_channel qemu_channel_kind(const uint8_t first[4])
+{
+	if (be32(first) == FILE_MAGIC)
+		return QEMU_CHANNEL_MAIN;
+	if (be32(first) == MULTIFD_MAGIC)
+		return QEMU_CHANNEL_MULTIFD;
+	return QEMU_CHANNEL_UNKNOWN;
+}
+
+/* --- helpers of the steps --- */
+
+static int expect(struct qemu_stream *s, size_t need, step_fn *step)
+{
+	s->need = need;
+	s->step = step;
+	return 0;
+}
+
+static int told(struct qemu_stream *s, int ret)
+{
+	if (ret <= 0)
+		return ret;
+	s->paused = true;
+	return 0;
+}
+
+static int keep(struct qemu_stream *s, const uint8_t *p, size_t n)
+{
+	s->thin_bytes += n;
+	return told(s, s->on.thin(s->ctx, p, n));
+}
+
+__attribute__((format(printf, 4, 5))) static int refuse(const struct qemu_stream *s, struct err *e,
+							int code, const char *fmt, ...)
+{
+	char what[ERR_MAX / 2];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	return err_set(e, code, "QEMU's migration stream has %s at offset %" PRIu64 "%s", what,
+		       s->item_offset, code == ENOTSUP ? "; use --ram-mode opaque" : "");
+}
+
+/* --- header and configuration --- */
+
+static int step_file_header(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (be32(p) != FILE_MAGIC)
+		return refuse(s, e, EPROTO, "magic 0x%08" PRIx32 " instead of QEVM", be32(p));
+	if (be32(p + 4) != FILE_VERSION)
+		return refuse(s, e, ENOTSUP, "format version %" PRIu32, be32(p + 4));
+	expect(s, 1, step_type);
+	return keep(s, p, 8);
+}
+
+static int step_config_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	size_t n = s->need;
+
+	(void)e;
+	s->in_configuration = true;
+	expect(s, 1, step_type);
+	return keep(s, p, n);
+}
+
+static int step_config_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	uint32_t n = be32(p);
+
+	if (n == 0 || n > 255)
+		return refuse(s, e, EPROTO, "a machine name of %" PRIu32 " bytes", n);
+	expect(s, n, step_config_name);
+	return keep(s, p, 4);
+}
+
+static int step_config_capabilities(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	/* Only capabilities that change the layout are ever listed (x-ignore-shared, mapped-ram).
+	 */
+	if (be32(p) != 0)
+		return refuse(s, e, ENOTSUP, "%" PRIu32 " capabilities that change its layout",
+			      be32(p));
+	expect(s, 1, step_type);
+	return keep(s, p, 4);
+}
+
+static int step_config_uuid(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	(void)e;
+	expect(s, 1, step_type);
+	return keep(s, p, 16);
+}
+
+static int step_config_page_bits(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (be32(p) != PAGE_BITS)
+		return refuse(s, e, ENOTSUP, "target pages of 2^%" PRIu32 " bytes", be32(p));
+	expect(s, 1, step_type);
+	return keep(s, p, 4);
+}
+
+static int step_subsection(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	size_t n = s->need, len = n - 4;
+	uint32_t version = be32(p + len);
+	char name[256];
+
+	if (copy_name(name, p, len) < 0)
+		return refuse(s, e, EPROTO, "a subsection name with a NUL");
+	if (version != 1)
+		return refuse(s, e, ENOTSUP, "subsection '%s' version %" PRIu32, shown(name),
+			      version);
+	if (strcmp(name, "configuration/capabilities") == 0)
+		expect(s, 4, step_config_capabilities);
+	else if (strcmp(name, "configuration/uuid") == 0)
+		expect(s, 16, step_config_uuid);
+	else if (strcmp(name, "configuration/target-page-bits") == 0)
+		expect(s, 4, step_config_page_bits);
+	else
+		return refuse(s, e, ENOTSUP, "subsection '%s'", shown(name));
+	return keep(s, p, n);
+}
+
+static int step_subsection_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (p[0] == 0)
+		return refuse(s, e, EPROTO, "a subsection without a name");
+	expect(s, p[0] + 4u, step_subsection);
+	return keep(s, p, 1);
+}
+
+/* --- commands --- */
+
+static int tell_command(struct qemu_stream *s, const uint8_t *data)
+{
+	expect(s, 1, step_type);
+	if (s->command == CMD_PING)
+		return told(s, s->on.ping(s->ctx, be32(data)));
+	if (s->command == CMD_OPEN_RETURN_PATH)
+		return told(s, s->on.open_return_path(s->ctx));
+	return 0;
+}
+
+static int step_command_data(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	int ret = keep(s, p, s->need);
+
+	(void)e;
+	return ret < 0 ? ret : tell_command(s, p);
+}
+
+static int step_command(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	uint16_t n = be16(p + 2), want;
+	int ret;
+
+	s->command = be16(p);
+	if (s->command == CMD_PING)
+		want = 4;
+	else if (s->command == CMD_OPEN_RETURN_PATH || s->command == CMD_SWITCHOVER_START)
+		want = 0;
+	else
+		return refuse(s, e, ENOTSUP, "command %u (postcopy, COLO or unknown)", s->command);
+	if (n != want)
+		return refuse(s, e, EPROTO, "command %u with %u bytes of data", s->command, n);
+	ret = keep(s, p, 4);
+	if (ret < 0)
+		return ret;
+	return want ? expect(s, want, step_command_data) : tell_command(s, NULL);
+}
+
+/* --- RAM sections --- */
+
+static int step_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	int ret = 0;
+
+	if (p[0] != FOOTER_MAGIC)
+		return refuse(s, e, ENOTSUP, "no section footer (byte 0x%02x)", p[0]);
+	if (be32(p + 1) != s->ram_id)
+		return refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32,
+			      be32(p + 1), s->ram_id);
+	if (s->section == RAM_COMPLETE)
+		s->step = NULL;
+	else
+		expect(s, 1, step_type);
+	if (s->section != RAM_PART)
+		ret = keep(s, p, 5);
+	return ret < 0 ? ret : told(s, s->on.section_end(s->ctx, s->section));
+}
+
+static int step_page(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	(void)e;
+	expect(s, 8, step_record);
+	return told(s, s->on.page(s->ctx, s->block, s->offset, p));
+}
+
+static int step_fill(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (p[0] != 0)
+		return refuse(s, e, ENOTSUP, "a page filled with byte 0x%02x", p[0]);
+	expect(s, 8, step_record);
+	return told(s, s->on.zero(s->ctx, s->block, s->offset));
+}
+
+static int expect_content(struct qemu_stream *s, struct err *e)
+{
+	if (ram_block_check(s->blocks, s->count, s->block, s->offset) < 0)
+		return refuse(s, e, EPROTO,
+			      "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes",
+			      s->offset, s->blocks[s->block].used_bytes);
+	return s->kind == RAM_PAGE ? expect(s, QEMU_PAGE_BYTES, step_page)
+				   : expect(s, 1, step_fill);
+}
+
+static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	char name[256];
+	int i;
+
+	if (copy_name(name, p, s->need) < 0)
+		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
+	i = ram_block_find(s->blocks, s->count, name);
+	if (i < 0)
+		return refuse(s, e, EPROTO, "the unlisted RAM block '%s'", shown(name));
+	s->block = (unsigned)i;
+	s->has_block = true;
+	return expect_content(s, e);
+}
+
+static int step_block_name_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (p[0] == 0)
+		return refuse(s, e, EPROTO, "a RAM block without a name");
+	return expect(s, p[0], step_block_name);
+}
+
+static step_fn step_list_length;
+
+static int step_list_entry(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	size_t n = s->need, len = n - 8;
+	uint64_t used = be64(p + len);
+	struct ram_block b = {.used_bytes = used};
+	int ret;
+
+	if (copy_name(b.name, p, len) < 0)
+		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
+	if (used & ~PAGE_MASK || used > s->list_left)
+		return refuse(s, e, EPROTO,
+			      "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left",
+			      shown(b.name), used, s->list_left);
+	if (s->count == QEMU_BLOCKS_MAX || ram_block_find(s->blocks, s->count, b.name) >= 0)
+		return refuse(s, e, EPROTO, "RAM block '%s' twice, or more than %d blocks",
+			      shown(b.name), QEMU_BLOCKS_MAX);
+	if ((s->count & (s->count + 1)) == 0)
+		s->blocks = xrealloc(s->blocks, (2 * s->count + 1) * sizeof(b));
+	s->blocks[s->count++] = b;
+	s->list_left -= used;
+	ret = keep(s, p, n);
+	if (ret < 0)
+		return ret;
+	if (s->list_left > 0)
+		return expect(s, 1, step_list_length);
+	s->has_blocks = true;
+	expect(s, 8, step_record);
+	return told(s, s->on.blocks(s->ctx, s->blocks, s->count));
+}
+
+static int step_list_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (p[0] == 0)
+		return refuse(s, e, EPROTO, "a RAM block without a name");
+	expect(s, p[0] + 8u, step_list_entry);
+	return keep(s, p, 1);
+}
+
+static int step_mem_size(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (s->section != RAM_SETUP || s->has_blocks)
+		return refuse(s, e, ENOTSUP, "a second list of RAM blocks");
+	s->list_left = be64(p) & PAGE_MASK;
+	if (s->list_left == 0)
+		return refuse(s, e, EPROTO, "an empty list of RAM blocks");
+	expect(s, 1, step_list_length);
+	return keep(s, p, 8);
+}
+
+static int step_flush(struct qemu_stream *s, struct err *e)
+{
+	if (s->section == RAM_SETUP)
+		s->has_flush = true;
+	if (!s->has_flush)
+		return refuse(s, e, ENOTSUP,
+			      "a MULTIFD_FLUSH record, but had none in its first section");
+	return told(s, s->on.flush(s->ctx));
+}
+
+static int step_eos(struct qemu_stream *s, const uint8_t *p)
+{
+	expect(s, 5, step_footer);
+	return s->section == RAM_PART ? 0 : keep(s, p, 8);
+}
+
+static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	uint64_t word = be64(p);
+	unsigned flags = word & ~PAGE_MASK;
+
+	if (flags == RAM_MEM_SIZE)
+		return step_mem_size(s, p, e);
+	if (!s->has_blocks)
+		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x before the list of RAM blocks",
+			      flags);
+	if ((flags == RAM_EOS || flags == RAM_FLUSH) && word & PAGE_MASK)
+		return refuse(s, e, EPROTO, "an address with RAM flags 0x%03x", flags);
+	if (flags == RAM_EOS)
+		return step_eos(s, p);
+	if (flags == RAM_FLUSH)
+		return step_flush(s, e);
+
+	s->kind = flags & ~(unsigned)RAM_CONTINUE;
+	s->offset = word & PAGE_MASK;
+	if (s->kind != RAM_PAGE && s->kind != RAM_ZERO)
+		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x", flags);
+	if (s->section == RAM_SETUP)
+		return refuse(s, e, ENOTSUP, "pages in its first RAM section");
+	if (!(flags & RAM_CONTINUE))
+		return expect(s, 1, step_block_name_length);
+	if (!s->has_block)
+		return refuse(s, e, EPROTO, "a page that continues no RAM block");
+	return expect_content(s, e);
+}
+
+static int step_section_id(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	int ret;
+
+	if (be32(p) != s->ram_id)
+		return refuse(s, e, ENOTSUP, "section %" PRIu32 " while RAM is section %" PRIu32,
+			      be32(p), s->ram_id);
+	expect(s, 8, step_record);
+	if (s->section == RAM_PART)
+		return 0;
+	ret = keep(s, p, 4);
+	return ret < 0 ? ret : told(s, s->on.records_mark(s->ctx));
+}
+
+/* name, be32 instance, be32 version */
+static int step_start_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	size_t n = s->need, len = n - 8;
+	uint32_t instance = be32(p + len), version = be32(p + len + 4);
+	char name[256];
+
+	if (copy_name(name, p, len) < 0)
+		return refuse(s, e, EPROTO, "a section name with a NUL");
+	if (strcmp(name, "ram") != 0)
+		return refuse(s, e, ENOTSUP, "the iterable section '%s'", shown(name));
+	if (instance != 0 || version != RAM_VERSION)
+		return refuse(s, e, ENOTSUP, "section 'ram' instance %" PRIu32 " version %" PRIu32,
+			      instance, version);
+	if (s->has_ram)
+		return refuse(s, e, ENOTSUP, "a second section 'ram'");
+	s->has_ram = true;
+	expect(s, 8, step_record);
+	return keep(s, p, n);
+}
+
+/* be32 section id, u8 length of the name */
+static int step_start(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (p[4] == 0)
+		return refuse(s, e, EPROTO, "a section without a name");
+	if (!s->has_ram)
+		s->ram_id = be32(p);
+	expect(s, p[4] + 8u, step_start_name);
+	return keep(s, p, 5);
+}
+
+static int step_type(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	bool was_in_configuration = s->in_configuration && p[0] == TYPE_SUBSECTION;
+
+	s->in_configuration = was_in_configuration;
+	switch (p[0]) {
+	case TYPE_SUBSECTION:
+		if (!was_in_configuration)
+			return refuse(s, e, ENOTSUP, "a subsection out of place");
+		expect(s, 1, step_subsection_length);
+		break;
+	case TYPE_CONFIGURATION:
+		if (s->configured || s->has_ram)
+			return refuse(s, e, ENOTSUP, "a CONFIGURATION out of place");
+		s->configured = true;
+		expect(s, 4, step_config_length);
+		break;
+	case TYPE_COMMAND:
+		expect(s, 4, step_command);
+		break;
+	case TYPE_START:
+		s->section = RAM_SETUP;
+		expect(s, 5, step_start);
+		break;
+	case TYPE_PART:
+	case TYPE_END:
+		if (!s->has_ram)
+			return refuse(s, e, EPROTO, "section type 0x%02x before its start", p[0]);
+		s->section = p[0] == TYPE_PART ? RAM_PART : RAM_COMPLETE;
+		expect(s, 4, step_section_id);
+		if (s->section == RAM_PART)
+			return 0;
+		break;
+	case TYPE_EOF:
+		return refuse(s, e, EPROTO, "its end, before RAM was complete,");
+	case TYPE_FULL:
+	case TYPE_VMDESC:
+		return refuse(s, e, ENOTSUP, "section type 0x%02x before RAM was complete", p[0]);
+	default:
+		return refuse(s, e, ENOTSUP, "unknown section type 0x%02x", p[0]);
+	}
+	return keep(s, p, 1);
+}
+
+/* --- the walker --- */
+
+struct qemu_stream *qemu_stream_new(const struct qemu_stream_handlers *handlers, void *ctx)
+{
+	struct qemu_stream *s = xcalloc(1, sizeof(*s));
+
+	s->on = *handlers;
+	s->ctx = ctx;
+	expect(s, 8, step_file_header);
+	return s;
+}
+
+void qemu_stream_free(struct qemu_stream *s)
+{
+	if (!s)
+		return;
+	free(s->blocks);
+	free(s);
+}
+
+/* Takes one item, or what there is of it. Returns the bytes taken; sets *ret to what its step said.
+ */
+static size_t take_item(struct qemu_stream *s, const uint8_t *p, size_t n, int *ret, struct err *e)
+{
+	const uint8_t *item = p;
+	size_t need = s->need, took = MIN(need - s->held, n);
+
+	*ret = 0;
+	if (took < need) {
+		memcpy(s->hold + s->held, p, took);
+		s->held += took;
+		if (s->held < need)
+			return took;
+		s->held = 0;
+		item = s->hold;
+	}
+	*ret = s->step(s, item, e);
+	if (*ret == 0)
+		s->item_offset += need;
+	return took;
+}
+
+static size_t take_device_state(struct qemu_stream *s, const uint8_t *p, size_t n, int *ret)
+{
+	s->item_offset += n;
+	s->device_bytes += n;
+	*ret = keep(s, p, n);
+	return n;
+}
+
+int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *used, struct err *e)
+{
+	size_t pos = 0;
+	int ret;
+
+	if (s->failed.code) {
+		*e = s->failed;
+		return -e->code;
+	}
+	s->paused = false;
+	while (pos < n && !s->paused) {
+		if (s->step)
+			pos += take_item(s, p + pos, n - pos, &ret, e);
+		else
+			pos += take_device_state(s, p + pos, n - pos, &ret);
+		if (ret < 0) {
+			s->failed = *e;
+			s->failed.code = -ret;
+			return ret;
+		}
+	}
+	*used = pos;
+	return s->paused;
+}
+
+int qemu_stream_finish(const struct qemu_stream *s, struct err *e)
+{
+	if (s->failed.code) {
+		*e = s->failed;
+		return -e->code;
+	}
+	if (s->step || s->device_bytes == 0)
+		return err_set(
+		    e, EPROTO, "QEMU's migration stream ended at offset %" PRIu64 ", before %s",
+		    qemu_stream_offset(s), s->step ? "RAM was complete" : "the device state");
+	return 0;
+}
+
+const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count)
+{
+	*count = s->has_blocks ? s->count : 0;
+	return s->has_blocks ? s->blocks : NULL;
+}
+
+uint64_t qemu_stream_offset(const struct qemu_stream *s)
+{
+	return s->item_offset + s->held;
+}
+
+uint64_t qemu_stream_thin_bytes(const struct qemu_stream *s)
+{
+	return s->thin_bytes;
+}
+
+uint64_t qemu_stream_device_bytes(const struct qemu_stream *s)
+{
+	return s->device_bytes;
+}
+
+bool qemu_stream_ram_done(const struct qemu_stream *s)
+{
+	return !s->step;
+}
+
+bool qemu_stream_has_flush(const struct qemu_stream *s)
+{
+	return s->has_flush;
+}
+
+/* --- multifd channels --- */
+
+static int check_multifd_start(const uint8_t *p, struct err *e)
+{
+	if (be32(p) != MULTIFD_MAGIC)
+		return err_set(e, EPROTO, "a multifd packet starts with 0x%08" PRIx32, be32(p));
+	if (be32(p + 4) != MULTIFD_VERSION)
+		return err_set(e, ENOTSUP, "multifd version %" PRIu32 "; use --ram-mode opaque",
+			       be32(p + 4));
+	return 0;
+}
+
+int multifd_init_decode(const uint8_t in[MULTIFD_INIT_BYTES], struct multifd_init *out,
+			struct err *e)
+{
+	int ret = check_multifd_start(in, e);
+
+	if (ret < 0)
+		return ret;
+	memcpy(out->uuid, in + 8, sizeof(out->uuid));
+	out->id = in[24];
+	return 0;
+}
+
+/*
+ * magic, version, flags, pages_alloc, normal_pages, next_packet_size: be32; packet_num: be64;
+ * zero_pages (0 before QEMU 9.0), unused: be32; unused: be64[3]; block: char[256]; offset:
+ * be64[128]. next_packet_size and, without pages, block and offset are stale in SYNC packets
+ * of 7.2: not used.
+ */
+int multifd_packet_decode(const uint8_t in[MULTIFD_PACKET_BYTES], struct multifd_packet *out,
+			  struct err *e)
+{
+	uint32_t flags = be32(in + 8), alloc = be32(in + 12), normal = be32(in + 16);
+	uint32_t zero = be32(in + 32);
+	const uint8_t *name = in + 64, *offsets = in + 320;
+	int ret = check_multifd_start(in, e);
+	size_t len;
+
+	if (ret < 0)
+		return ret;
+	if (flags & ~(uint32_t)MULTIFD_SYNC)
+		return err_set(e, ENOTSUP,
+			       "multifd flags 0x%" PRIx32
+			       " (compression or unknown); use --ram-mode opaque",
+			       flags);
+	if (alloc > MULTIFD_PAGES_MAX)
+		return err_set(e, ENOTSUP,
+			       "multifd packets of %" PRIu32 " pages; use --ram-mode opaque",
+			       alloc);
+	if (normal > MULTIFD_PAGES_MAX || zero > MULTIFD_PAGES_MAX - normal)
+		return err_set(e, EPROTO,
+			       "a multifd packet says %" PRIu32 " pages and %" PRIu32 " zero pages",
+			       normal, zero);
+	len = strnlen((const char *)name, sizeof(out->block));
+	if (len == sizeof(out->block) || (len == 0 && normal + zero > 0))
+		return err_set(e, EPROTO, "a multifd packet without a RAM block's name");
+	for (unsigned i = 0; i < normal + zero; i++)
+		if (be64(offsets + 8 * i) & ~PAGE_MASK)
+			return err_set(e, EPROTO, "a multifd packet has the page offset 0x%" PRIx64,
+				       be64(offsets + 8 * i));
+
+	out->sync = flags & MULTIFD_SYNC;
+	out->packet_num = be64(in + 24);
+	out->normal_count = normal;
+	out->zero_count = zero;
+	out->payload_bytes = (size_t)normal * QEMU_PAGE_BYTES;
+	memset(out->block, 0, sizeof(out->block));
+	if (normal + zero > 0)
+		memcpy(out->block, name, len);
+	for (unsigned i = 0; i < normal + zero; i++)
+		out->offsets[i] = be64(offsets + 8 * i);
+	return 0;
+}

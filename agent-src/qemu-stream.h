@@ -1,0 +1,156 @@
+/*
+ * qemu-stream.h: pure walker of the streams a source QEMU writes when it migrates. No I/O.
+ *
+ * Main channel: `struct qemu_stream` takes bytes in any pieces and tells what they are through
+ * handlers. It takes the RAM records out and hands on what is left, the *thin stream*: header,
+ * CONFIGURATION, COMMANDs, RAM SECTION_START with its block list, the emptied SECTION_END, device
+ * state, EOF, VMDESC. Multifd channels: fixed-size headers, each decoded by one call; the caller
+ * reads the payload itself. Return path: three encoders and a decoder of what a destination QEMU
+ * answers.
+ *
+ * Layouts: QEMU 7.2 and 10.0, every machine type, single stream and multifd, x86 (4 KiB target
+ * pages). Anything else is -ENOTSUP with a sentence naming what was seen and at which offset;
+ * lengths and values that contradict each other are -EPROTO.
+ */
+#ifndef VMFERRY_QEMU_STREAM_H
+#define VMFERRY_QEMU_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define QEMU_PAGE_BYTES 4096
+#define QEMU_BLOCKS_MAX 4096 /* RAM blocks in one guest */
+
+/* --- RAM blocks --- */
+
+struct ram_block {
+	char name[256];	     /* never empty */
+	uint64_t used_bytes; /* multiple of QEMU_PAGE_BYTES */
+};
+
+/* Index of the block called `name`, or -ENOENT. */
+int ram_block_find(const struct ram_block *blocks, size_t count, const char *name);
+/* 0 if a whole page lies at `offset` of block `index`, otherwise -EPROTO (also if it is not
+ * page-aligned). */
+int ram_block_check(const struct ram_block *blocks, size_t count, unsigned index, uint64_t offset);
+
+/* --- which channel is this? --- */
+
+enum qemu_channel { QEMU_CHANNEL_UNKNOWN, QEMU_CHANNEL_MAIN, QEMU_CHANNEL_MULTIFD };
+
+/* Tells from the first four bytes of a connection: QEMU's accept order tells nothing. */
+enum qemu_channel qemu_channel_kind(const uint8_t first[4]);
+
+/* --- main channel --- */
+
+enum ram_section {
+	RAM_SETUP,    /* SECTION_START: the block list */
+	RAM_PART,     /* SECTION_PART: a slice of about 50 ms, not a round */
+	RAM_COMPLETE, /* SECTION_END: the last one; the guest is stopped */
+};
+
+/*
+ * What the walker saw, in stream order. All must be set. A handler returns
+ *   0   go on;
+ *   1   pause: qemu_stream_push() returns after the item at hand, before anything later is told;
+ *  <0   an error, which push returns as it is: the handler has written the caller's `struct err`.
+ */
+struct qemu_stream_handlers {
+	/* The next bytes of the thin stream. */
+	int (*thin)(void *ctx, const uint8_t *p, size_t n);
+	/* The block list, once, before any page. Lives as long as the walker
+	 * (qemu_stream_blocks()). */
+	int (*blocks)(void *ctx, const struct ram_block *blocks, size_t count);
+	/* PAGE record: QEMU_PAGE_BYTES bytes, valid during the call only. Block and offset are
+	 * checked. */
+	int (*page)(void *ctx, unsigned block, uint64_t offset, const uint8_t *data);
+	/* ZERO record: the page is all zero. */
+	int (*zero)(void *ctx, unsigned block, uint64_t offset);
+	/* MULTIFD_FLUSH: what was sent before, on all channels, is to be in place before what
+	 * follows. */
+	int (*flush)(void *ctx);
+	/* After the EOS and the footer of a RAM section. Without flush marks this is the sync
+	 * point. */
+	int (*section_end)(void *ctx, enum ram_section which);
+	/* COMMAND PING; it also stays in the thin stream (told after its bytes). */
+	int (*ping)(void *ctx, uint32_t value);
+	/* COMMAND OPEN_RETURN_PATH; also stays in the thin stream (told after its bytes). */
+	int (*open_return_path)(void *ctx);
+	/* The place in the thin stream where SECTION_END's RAM records stood (after its header,
+	 * before its EOS): whoever feeds a QEMU may insert PAGE records here.
+	 * qemu_stream_thin_bytes() is its offset. */
+	int (*records_mark)(void *ctx);
+};
+
+struct qemu_stream;
+
+/* The handlers are copied. Never fails; free with qemu_stream_free() (NULL is fine). */
+struct qemu_stream *qemu_stream_new(const struct qemu_stream_handlers *handlers, void *ctx);
+void qemu_stream_free(struct qemu_stream *s);
+
+/*
+ * Takes the next `n` bytes of the main channel. Returns
+ *   0             all taken, *used == n;
+ *   1             a handler asked to pause; *used bytes were taken, push the rest later;
+ *  -ENOTSUP       a layout this walker does not know;
+ *  -EPROTO        malformed;
+ *  <0             a handler's own error.
+ *
+ * How the input is cut has no influence on what the handlers are told, except on how thin bytes are
+ * cut. After an error the walker is of no more use: each further push returns that error again.
+ */
+int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *used,
+		     struct err *e);
+
+/* Call at end of input: 0 if RAM was complete and something followed, -EPROTO if cut short (or QEMU
+ * gave up). */
+int qemu_stream_finish(const struct qemu_stream *s, struct err *e);
+
+const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count);
+/* Input bytes taken; thin bytes handed out; of these the ones after RAM's SECTION_END (device state
+ * to VMDESC, passed on unparsed). */
+uint64_t qemu_stream_offset(const struct qemu_stream *s);
+uint64_t qemu_stream_thin_bytes(const struct qemu_stream *s);
+uint64_t qemu_stream_device_bytes(const struct qemu_stream *s);
+/* RAM's SECTION_END has passed: all further bytes are device state. */
+bool qemu_stream_ram_done(const struct qemu_stream *s);
+/* Valid from section_end(RAM_SETUP) on. True: multifd SYNC packets pair with flush() (machine types
+ * >= 8.1). False: with every section_end(), of all three kinds (older machine types), or there is
+ * no multifd. */
+bool qemu_stream_has_flush(const struct qemu_stream *s);
+
+/* --- multifd channels --- */
+
+#define MULTIFD_INIT_BYTES   64
+#define MULTIFD_PACKET_BYTES 1344 /* 320 + 128 offsets of 8, always, whatever pages_alloc says */
+#define MULTIFD_PAGES_MAX    128
+
+struct multifd_init {
+	uint8_t uuid[16];
+	uint8_t id; /* QEMU's channel number, not the order of connecting */
+};
+
+struct multifd_packet {
+	bool sync; /* a sync point *after* this packet's pages */
+	uint64_t packet_num;
+	char block[256]; /* "" if the packet has no pages */
+	unsigned normal_count;
+	unsigned zero_count;
+	uint64_t offsets[MULTIFD_PAGES_MAX]; /* page-aligned: normal_count of pages with data, then
+						zero_count */
+	size_t payload_bytes; /* follows on the wire: normal_count pages, in the order of offsets */
+};
+
+/* A channel is one init packet, then packets, each followed by its payload, until end of input.
+ * Both return 0, -EPROTO or -ENOTSUP (compression and other flags). The caller looks `block` up
+ * with ram_block_find() and checks each offset with ram_block_check(): the block list is on the
+ * main channel and may come later than the first packets. */
+int multifd_init_decode(const uint8_t in[MULTIFD_INIT_BYTES], struct multifd_init *out,
+			struct err *e);
+int multifd_packet_decode(const uint8_t in[MULTIFD_PACKET_BYTES], struct multifd_packet *out,
+			  struct err *e);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * ram-capture.h: takes the guest's RAM and device state from the source QEMU's own migration.
+ *
+ * QEMU is told to migrate to a unix socket that this module listens on. One thread reads all of QEMU's channels:
+ *   pages   the main stream is walked, pages are routed to the data channels, and only the thin stream is left;
+ *   opaque  every channel is carried byte for byte as a stream of its own.
+ * All channels of QEMU meet here at each sync point, which is what keeps two versions of a page in order.
+ */
+#ifndef VMFERRY_RAM_CAPTURE_H
+#define VMFERRY_RAM_CAPTURE_H
+
+#include "data-send.h"
+
+enum ram_mode { RAM_MODE_PAGES, RAM_MODE_OPAQUE };
+
+enum capture_event {
+	CAPTURE_BLOCKS,	  /* the block list is known (pages) */
+	CAPTURE_RAM_DONE, /* every page has been queued; device state follows (pages) */
+	CAPTURE_CLOSED,	  /* QEMU closed a channel; why in *e */
+	CAPTURE_FAILED,	  /* the stream cannot be understood; why in *e */
+};
+
+struct capture_config {
+	const char *socket_path; /* created, mode 0600, by capture_start; removed by capture_stop */
+	enum ram_mode mode;
+	unsigned multifd; /* QEMU's multifd channels; 0: single stream */
+	struct sender **senders;
+	unsigned sender_count;
+	struct send_shared *shared;
+	/* called in the capture thread: must only hand over */
+	void (*event)(void *ctx, enum capture_event ev, const struct err *e);
+	void *ctx;
+};
+
+struct capture;
+int capture_start(struct capture **out, const struct capture_config *cfg, struct err *e);
+/* Closes every socket towards QEMU (or QEMU would wait for ever) and ends the thread. NULL and a second
+ * call are fine. */
+void capture_stop(struct capture *c);
+/* After capture_stop and after the senders have stopped, which hold its buffers. NULL ok. */
+void capture_free(struct capture *c);
+
+/* From the conductor's thread: */
+/* Stop or go on reading from QEMU: back-pressure. */
+void capture_stall(struct capture *c, bool stall);
+/* End the RAM round at the next sync point. */
+void capture_cut_round(struct capture *c);
+/* Queue END for all streams: their end is only known from the destination QEMU. */
+void capture_end_streams(struct capture *c);
+/* Writes to QEMU's return path. -errno when the channel is gone. */
+int capture_return_path(struct capture *c, const void *p, size_t n);
+unsigned capture_rounds(const struct capture *c);
+/* Bytes read from QEMU so far. */
+uint64_t capture_bytes(const struct capture *c);
+/* Pages of all RAM blocks; 0 while unknown. */
+uint64_t capture_total_pages(const struct capture *c);
+
+#endif

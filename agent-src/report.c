@@ -1,0 +1,165 @@
+/* report.c: see report.h. A dead terminal must not end a move: failures to write are ignored. */
+#include "report.h"
+#include "util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static double num(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+static const char *bytes(char buf[24], const json_t *o, const char *key)
+{
+	return format_bytes(buf, (uint64_t)num(o, key));
+}
+
+static void end_line(struct report *r)
+{
+	if (r->line_open)
+		fputc('\n', stderr);
+	r->line_open = false;
+}
+
+/* ---- one printer per kind of event ---- */
+
+static void print_plan(const json_t *ev)
+{
+	json_t *v;
+	size_t i;
+	char a[24], b[24];
+
+	fprintf(stderr, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"),
+		(int)num(ev, "pid"), str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
+		str(ev, "destination"));
+	json_array_foreach(json_object_get(ev, "disks"), i, v)
+		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s\n", str(v, "from"), str(v, "format"),
+			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"));
+	fprintf(stderr, "  memory  %s\n", str(ev, "ram_mode"));
+	json_array_foreach(json_object_get(ev, "notes"), i, v)
+		fprintf(stderr, "  change  %s\n", json_string_value(v));
+}
+
+static void progress_text(const json_t *ev, char *out, size_t n)
+{
+	char ram[24], disk[24], rate[24];
+	double predicted = num(ev, "predicted_downtime_ms");
+	size_t k;
+
+	k = (size_t)snprintf(out, n, "%-10s", str(ev, "stage"));
+	if (json_object_get(ev, "disk_left"))
+		k += (size_t)snprintf(out + k, n - k, " disks %3.0f%% (%s left)", num(ev, "disk_percent"),
+				      bytes(disk, ev, "disk_left"));
+	if (json_object_get(ev, "ram_left"))
+		k += (size_t)snprintf(out + k, n - k, "  memory round %d (%s left)", (int)num(ev, "ram_round"),
+				      bytes(ram, ev, "ram_left"));
+	k += (size_t)snprintf(out + k, n - k, "  %s/s", bytes(rate, ev, "rate_bps"));
+	if (num(ev, "eta_s") > 0)
+		k += (size_t)snprintf(out + k, n - k, "  ETA %.0f s", num(ev, "eta_s"));
+	if (json_object_get(ev, "predicted_downtime_ms") && predicted < 1e6)
+		snprintf(out + k, n - k, "  downtime now %.0f ms", predicted);
+}
+
+static void print_progress(struct report *r, const json_t *ev)
+{
+	char line[256];
+
+	progress_text(ev, line, sizeof(line));
+	if (r->tty) {
+		fprintf(stderr, "\r\033[K%s", line);
+		r->line_open = true;
+		fflush(stderr);
+	} else if (json_is_true(json_object_get(ev, "second"))) {
+		fprintf(stderr, "%s\n", line);
+	}
+}
+
+static void print_result(const json_t *ev)
+{
+	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
+	char a[24], b[24];
+	json_t *v;
+	size_t i;
+
+	if (strcmp(str(ev, "outcome"), "migrated")) {
+		fprintf(stderr, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
+		fprintf(stderr, "the guest is now: %s\n", str(ev, "guest_text"));
+		json_array_foreach(json_object_get(ev, "leftovers"), i, v)
+			fprintf(stderr, "  left behind: %s\n", json_string_value(v));
+		return;
+	}
+	fprintf(stderr, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
+	fprintf(stderr, "  total     %.1f s, %s on the wire\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"));
+	fprintf(stderr, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n",
+		num(d, "total"), num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
+	fprintf(stderr, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %s on the wire\n", str(ram, "mode"),
+		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), bytes(a, ram, "bytes_wire"));
+	json_array_foreach(json_object_get(ev, "disks"), i, v)
+		fprintf(stderr, "  disk      %s: %s, %d rounds, %s read, %s on the wire\n", str(v, "to"), str(v, "format"),
+			(int)num(v, "rounds"), bytes(a, v, "bytes_read"), bytes(b, v, "bytes_wire"));
+	fprintf(stderr, "  verified  %s\n", json_is_true(json_object_get(ev, "verified"))
+						    ? "all digests matched at the destination before it started"
+						    : "no");
+	fprintf(stderr, "  agent     %s of own memory at the source\n", bytes(a, ev, "agent_rss_anon"));
+}
+
+static void print(struct report *r, const json_t *ev)
+{
+	const char *kind = str(ev, "event");
+
+	if (!strcmp(kind, "progress")) {
+		print_progress(r, ev);
+		return;
+	}
+	end_line(r);
+	if (!strcmp(kind, "plan"))
+		print_plan(ev);
+	else if (!strcmp(kind, "notice"))
+		fprintf(stderr, "%s\n", str(ev, "text"));
+	else if (!strcmp(kind, "result"))
+		print_result(ev);
+}
+
+void report_init(struct report *r, bool json)
+{
+	*r = (struct report){.json = json, .tty = !json && isatty(2)};
+}
+
+void report_emit(struct report *r, json_t *event)
+{
+	char *line = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+	if (line) {
+		if (r->json && !r->quiet) {
+			puts(line);
+			fflush(stdout);
+		}
+		if (!r->json && !r->quiet)
+			print(r, event);
+		if (r->follow)
+			r->follow(r->ctx, line);
+	}
+	free(line);
+	json_decref(event);
+}
+
+void report_notice(struct report *r, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	report_emit(r, json_pack("{s:s,s:s}", "event", "notice", "text", text));
+}

@@ -1,0 +1,26 @@
+/*
+ * report.h: tells the user. Every event of a move is one JSON object; shown as text, printed as NDJSON, and passed to
+ * whoever follows the move. docs/report.md describes them.
+ */
+#ifndef VMFERRY_REPORT_H
+#define VMFERRY_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct report {
+	bool json;  /* NDJSON on standard output */
+	bool tty;   /* one progress line that is rewritten */
+	bool quiet; /* the terminal is gone or was never ours */
+	bool line_open;
+	void (*follow)(void *ctx, const char *line); /* each event as one line without newline; may be NULL */
+	void *ctx;
+};
+
+void report_init(struct report *r, bool json);
+/* Takes the reference. "event" names its kind: plan, stage, progress, notice, result. */
+void report_emit(struct report *r, json_t *event);
+/* A sentence for the user. */
+void report_notice(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,651 @@
+/* channel.c: see channel.h. */
+#include "channel.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SEND_BATCH 16
+/* Buffers of this payload capacity are pooled; smaller and larger ones come and go with their frame. */
+#define POOL_CAP (DATA_RAW_MAX + 64 * 1024)
+#define POOL_MIN (16 * 1024)
+/* What a frame takes besides its payload: so many small ones may not outgrow the window. */
+#define FRAME_OVERHEAD (sizeof(struct frame) + FRAME_HEADER_BYTES + 16)
+
+struct frame {
+	struct frame *next;
+	uint64_t sequence;
+	size_t cap;   /* payload bytes that fit */
+	size_t bytes; /* header and payload */
+	uint8_t buf[];
+};
+
+struct frame_list {
+	struct frame *head, **tail;
+};
+
+struct channel {
+	struct loop *loop;
+	struct channel_config cfg;
+	int fd;
+	bool open, paused, delivering, reported;
+	struct err why;
+	/* sending */
+	struct frame_list ready, sent;
+	struct frame *pool, *begun;
+	size_t held_bytes; /* memory of all frames not yet acknowledged */
+	bool starved;
+	size_t wanted; /* the room that there was not */
+	uint64_t next_sequence, acked;
+	struct op send_op;
+	bool sending;
+	int send_error; /* sending failed; what the peer said before is still to be read */
+	struct iovec iov[SEND_BATCH + 1];
+	struct msghdr msg;
+	size_t sent_of_head; /* bytes of ready.head that left already */
+	struct timer pace;
+	/* acknowledgements we owe */
+	uint64_t received, ack_sent;
+	uint8_t ack_buf[FRAME_HEADER_BYTES + 8];
+	size_t ack_left;
+	/* receiving */
+	struct op recv_op;
+	bool receiving;
+	uint8_t *in;
+	size_t in_start, in_end;
+	uint64_t bytes_sent, bytes_received;
+};
+
+static void send_more(struct channel *c);
+static void recv_more(struct channel *c);
+
+static void list_init(struct frame_list *l)
+{
+	l->head = NULL;
+	l->tail = &l->head;
+}
+
+static void list_add(struct frame_list *l, struct frame *f)
+{
+	f->next = NULL;
+	*l->tail = f;
+	l->tail = &f->next;
+}
+
+static struct frame *list_take(struct frame_list *l)
+{
+	struct frame *f = l->head;
+
+	if (f && !(l->head = f->next))
+		l->tail = &l->head;
+	return f;
+}
+
+static void fail(struct channel *c, const struct err *e)
+{
+	if (!c->open)
+		return;
+	c->open = false;
+	c->why = *e;
+	shutdown(c->fd, SHUT_RDWR);
+	loop_timer_clear(c->loop, &c->pace);
+	if (!c->reported) {
+		c->reported = true;
+		c->cfg.on.closed(c->cfg.ctx, c, &c->why);
+	}
+}
+
+/* ---- sending ---- */
+
+static void frame_release(struct channel *c, struct frame *f)
+{
+	c->held_bytes -= f->cap + FRAME_OVERHEAD;
+	if (f->cap == POOL_CAP) {
+		f->next = c->pool;
+		c->pool = f;
+	} else {
+		free(f);
+	}
+}
+
+static struct frame *frame_get(struct channel *c, size_t cap)
+{
+	struct frame *f;
+
+	if (cap > POOL_MIN && cap <= POOL_CAP) {
+		cap = POOL_CAP;
+		f = c->pool;
+		if (f) {
+			c->pool = f->next;
+			c->held_bytes += cap + FRAME_OVERHEAD;
+			return f;
+		}
+	}
+	f = xmalloc(sizeof(*f) + FRAME_HEADER_BYTES + cap);
+	f->cap = cap;
+	c->held_bytes += cap + FRAME_OVERHEAD;
+	return f;
+}
+
+static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_t len)
+{
+	struct frame_header h = {.type = type, .channel = c->cfg.number, .length = (uint32_t)len};
+
+	h.sequence = f->sequence = ++c->next_sequence;
+	f->bytes = FRAME_HEADER_BYTES + len;
+	frame_seal(f->buf, &h);
+	list_add(&c->ready, f);
+	send_more(c);
+}
+
+/* A frame larger than the window may go alone. */
+static bool has_room(const struct channel *c, size_t cap)
+{
+	return !c->held_bytes || c->held_bytes + cap <= c->cfg.window_bytes;
+}
+
+uint8_t *channel_begin(struct channel *c, size_t cap)
+{
+	if (!has_room(c, cap)) {
+		c->starved = true;
+		c->wanted = cap;
+		return NULL;
+	}
+	c->begun = frame_get(c, cap);
+	return c->begun->buf + FRAME_HEADER_BYTES;
+}
+
+void channel_commit(struct channel *c, uint16_t type, size_t len)
+{
+	struct frame *f = c->begun;
+
+	c->begun = NULL;
+	if (!c->open) {
+		frame_release(c, f);
+		return;
+	}
+	frame_queue(c, f, type, len);
+}
+
+void channel_post(struct channel *c, uint16_t type, const void *payload, size_t len)
+{
+	struct frame *f;
+
+	if (!c->open)
+		return;
+	f = frame_get(c, len);
+	if (len)
+		memcpy(f->buf + FRAME_HEADER_BYTES, payload, len);
+	frame_queue(c, f, type, len);
+}
+
+static void release_acked(struct channel *c)
+{
+	while (c->sent.head && c->sent.head->sequence <= c->acked)
+		frame_release(c, list_take(&c->sent));
+	if (c->starved && c->open && has_room(c, c->wanted)) {
+		c->starved = false;
+		if (c->cfg.on.writable)
+			c->cfg.on.writable(c->cfg.ctx, c);
+	}
+}
+
+static void pace_fire(struct timer *t)
+{
+	send_more(container_of(t, struct channel, pace));
+}
+
+/* 0: may leave now; else milliseconds to wait. */
+static uint64_t pacer_reserve(struct pacer *p, size_t bytes)
+{
+	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, next;
+
+	if (!rate)
+		return 0;
+	at = __atomic_load_n(&p->free_at_ns, __ATOMIC_RELAXED);
+	do {
+		if (at > now + 1000000)
+			return (at - now) / 1000000;
+		next = MAX(at, now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
+	} while (!__atomic_compare_exchange_n(&p->free_at_ns, &at, next, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return 0;
+}
+
+static unsigned gather(struct channel *c, size_t *bytes)
+{
+	struct frame *f = c->ready.head;
+	unsigned n = 0;
+	size_t skip = c->sent_of_head;
+
+	*bytes = 0;
+	/* a frame that has begun must end before an acknowledgement may go in between */
+	if (!skip && c->ack_left == 0 && c->received != c->ack_sent) {
+		struct frame_header h = {.type = MSG_ACK, .channel = c->cfg.number, .length = 8};
+		struct writer w = writer_of(c->ack_buf + FRAME_HEADER_BYTES, 8);
+
+		write_u64(&w, c->received);
+		frame_seal(c->ack_buf, &h);
+		c->ack_sent = c->received;
+		c->ack_left = sizeof(c->ack_buf);
+	}
+	if (c->ack_left) {
+		c->iov[n].iov_base = c->ack_buf + sizeof(c->ack_buf) - c->ack_left;
+		c->iov[n].iov_len = c->ack_left;
+		*bytes += c->iov[n++].iov_len;
+	}
+	for (; f && n <= SEND_BATCH; f = f->next, skip = 0) {
+		c->iov[n].iov_base = f->buf + skip;
+		c->iov[n].iov_len = f->bytes - skip;
+		*bytes += c->iov[n++].iov_len;
+		if (c->cfg.pacer && *bytes >= POOL_CAP)
+			break;
+	}
+	return n;
+}
+
+/* The peer's last words (an ERROR) may lie in the socket still: the end of receiving is the end of the channel. */
+static void send_failed(struct channel *c, int code)
+{
+	struct err e;
+
+	c->send_error = code;
+	shutdown(c->fd, SHUT_RDWR);
+	if (c->receiving || c->delivering)
+		return;
+	err_sys(&e, code, "connection to the peer broke while sending");
+	fail(c, &e);
+}
+
+static void send_done(struct op *op, int res, uint32_t flags)
+{
+	struct channel *c = container_of(op, struct channel, send_op);
+	size_t n;
+
+	(void)flags;
+	c->sending = false;
+	if (res == -EINTR || res == -EAGAIN)
+		res = 0;
+	if (res < 0) {
+		send_failed(c, -res);
+		return;
+	}
+	n = (size_t)res;
+	__atomic_fetch_add(&c->bytes_sent, n, __ATOMIC_RELAXED);
+	if (c->ack_left) {
+		size_t a = MIN(n, c->ack_left);
+
+		c->ack_left -= a;
+		n -= a;
+	}
+	while (n && c->ready.head) {
+		size_t left = c->ready.head->bytes - c->sent_of_head;
+
+		if (n < left) {
+			c->sent_of_head += n;
+			break;
+		}
+		n -= left;
+		c->sent_of_head = 0;
+		list_add(&c->sent, list_take(&c->ready));
+	}
+	release_acked(c);
+	send_more(c);
+}
+
+static void send_more(struct channel *c)
+{
+	struct io_uring_sqe *sqe;
+	size_t bytes;
+	uint64_t wait;
+	unsigned n;
+
+	if (c->sending || !c->open || c->send_error || c->pace.at_ns)
+		return;
+	n = gather(c, &bytes);
+	if (!n)
+		return;
+	if (c->cfg.pacer && (wait = pacer_reserve(c->cfg.pacer, bytes))) {
+		loop_timer_set(c->loop, &c->pace, wait);
+		return;
+	}
+	c->msg = (struct msghdr){.msg_iov = c->iov, .msg_iovlen = n};
+	sqe = loop_sqe(c->loop);
+	io_uring_prep_sendmsg(sqe, c->fd, &c->msg, MSG_NOSIGNAL | MSG_WAITALL);
+	loop_bind(sqe, &c->send_op);
+	c->sending = true;
+}
+
+/* ---- receiving ---- */
+
+static int on_ack(struct channel *c, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_ack m;
+
+	if (msg_ack_decode(&m, p, n) || m.received < c->acked || m.received > c->next_sequence)
+		return err_set(e, EPROTO, "the peer acknowledged what was never sent");
+	c->acked = m.received;
+	release_acked(c);
+	return 0;
+}
+
+static int on_error(const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_error m;
+
+	if (msg_error_decode(&m, p, n))
+		return err_set(e, EPROTO, "the peer reported an error that cannot be read");
+	if (m.doing.n)
+		return err_set(e, m.code && m.code < 4096 ? (int)m.code : EREMOTEIO, "%.*s: %.*s",
+			       (int)m.doing.n, (const char *)m.doing.p, (int)m.text.n,
+			       (const char *)m.text.p);
+	return err_set(e, m.code && m.code < 4096 ? (int)m.code : EREMOTEIO, "%.*s", (int)m.text.n,
+		       (const char *)m.text.p);
+}
+
+static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t *buf, struct err *e)
+{
+	const uint8_t *payload = buf + FRAME_HEADER_BYTES;
+
+	if (!frame_intact(buf, h))
+		return err_set(e, EBADMSG,
+			       "a frame from the peer arrived damaged (checksum mismatch after frame %llu on channel %u)",
+			       (unsigned long long)c->received, c->cfg.number);
+	if (h->channel != c->cfg.number)
+		return err_set(e, EPROTO, "a frame for channel %u arrived on channel %u", h->channel,
+			       c->cfg.number);
+	if (h->type == MSG_ACK)
+		return on_ack(c, payload, h->length, e);
+	if (h->type == MSG_ERROR)
+		return on_error(payload, h->length, e);
+	if (h->sequence != c->received + 1)
+		return err_set(e, EPROTO, "frame %llu arrived on channel %u where %llu was due",
+			       (unsigned long long)h->sequence, c->cfg.number,
+			       (unsigned long long)c->received + 1);
+	c->received = h->sequence;
+	if (!msg_name(h->type)) {
+		if (h->type & MSG_CRITICAL)
+			return err_set(e, EPROTO, "the peer sent message %#x, which this version does not know",
+				       h->type);
+		return 0;
+	}
+	return c->cfg.on.frame(c->cfg.ctx, c, h->type, payload, h->length, e);
+}
+
+static void deliver(struct channel *c)
+{
+	struct frame_header h;
+	struct err e;
+
+	c->delivering = true;
+	while (c->open && !c->paused && c->in_end - c->in_start >= FRAME_HEADER_BYTES) {
+		uint8_t *buf = c->in + c->in_start;
+
+		if (frame_header_decode(&h, buf)) {
+			err_set(&e, EPROTO, "the peer announced a frame of %u bytes, more than the largest allowed (%d); "
+				"it is not a vmferry peer or the stream is damaged", h.length, FRAME_PAYLOAD_MAX);
+			fail(c, &e);
+			break;
+		}
+		if (c->in_end - c->in_start < FRAME_HEADER_BYTES + (size_t)h.length)
+			break;
+		c->in_start += FRAME_HEADER_BYTES + (size_t)h.length;
+		if (deliver_one(c, &h, buf, &e) < 0)
+			fail(c, &e);
+	}
+	c->delivering = false;
+	if (c->in_start == c->in_end)
+		c->in_start = c->in_end = 0;
+	send_more(c); /* the acknowledgement */
+}
+
+static void recv_done(struct op *op, int res, uint32_t flags)
+{
+	struct channel *c = container_of(op, struct channel, recv_op);
+	struct err e;
+
+	(void)flags;
+	c->receiving = false;
+	if (res == -EINTR || res == -EAGAIN) {
+		recv_more(c);
+		return;
+	}
+	if (res <= 0) {
+		if (c->send_error && c->send_error != EPIPE)
+			err_sys(&e, c->send_error, "connection to the peer broke while sending");
+		else if (res)
+			err_sys(&e, -res, "connection to the peer broke");
+		else
+			err_set(&e, EPIPE, "the peer closed the connection");
+		fail(c, &e);
+		return;
+	}
+	c->in_end += (size_t)res;
+	__atomic_fetch_add(&c->bytes_received, (uint64_t)res, __ATOMIC_RELAXED);
+	deliver(c);
+	recv_more(c);
+}
+
+static void recv_more(struct channel *c)
+{
+	struct io_uring_sqe *sqe;
+
+	if (c->receiving || !c->open || c->paused)
+		return;
+	if (c->in_start && c->cfg.receive_bytes - c->in_end < c->cfg.receive_bytes / 2) {
+		memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
+		c->in_end -= c->in_start;
+		c->in_start = 0;
+	}
+	sqe = loop_sqe(c->loop);
+	io_uring_prep_recv(sqe, c->fd, c->in + c->in_end, c->cfg.receive_bytes - c->in_end, 0);
+	loop_bind(sqe, &c->recv_op);
+	c->receiving = true;
+}
+
+void channel_pause(struct channel *c)
+{
+	c->paused = true;
+}
+
+void channel_resume(struct channel *c)
+{
+	if (!c->paused)
+		return;
+	c->paused = false;
+	if (c->delivering)
+		return;
+	deliver(c);
+	recv_more(c);
+}
+
+/* ---- life ---- */
+
+struct channel *channel_new(struct loop *l, int fd, const struct channel_config *cfg)
+{
+	struct channel *c = xcalloc(1, sizeof(*c));
+
+	c->loop = l;
+	c->cfg = *cfg;
+	c->cfg.receive_bytes = MAX(cfg->receive_bytes, 2 * (FRAME_HEADER_BYTES + (size_t)FRAME_PAYLOAD_MAX));
+	c->fd = fd;
+	c->open = true;
+	list_init(&c->ready);
+	list_init(&c->sent);
+	c->send_op.done = send_done;
+	c->recv_op.done = recv_done;
+	c->pace.fire = pace_fire;
+	c->in = xmalloc(c->cfg.receive_bytes);
+	recv_more(c);
+	return c;
+}
+
+static void free_list(struct frame *f)
+{
+	struct frame *next;
+
+	for (; f; f = next) {
+		next = f->next;
+		free(f);
+	}
+}
+
+void channel_free(struct channel *c)
+{
+	struct err e;
+
+	if (!c)
+		return;
+	c->reported = true;
+	err_set(&e, ECANCELED, "closed");
+	fail(c, &e);
+	shutdown(c->fd, SHUT_RDWR);
+	if (c->sending)
+		loop_cancel(c->loop, &c->send_op);
+	if (c->receiving)
+		loop_cancel(c->loop, &c->recv_op);
+	while (c->sending || c->receiving)
+		if (loop_step(c->loop, 1000, &e))
+			break;
+	close(c->fd);
+	free_list(c->ready.head);
+	free_list(c->sent.head);
+	free_list(c->pool);
+	free(c->begun);
+	free(c->in);
+	free(c);
+}
+
+bool channel_open(const struct channel *c)
+{
+	return c->open;
+}
+
+bool channel_idle(const struct channel *c)
+{
+	return !c->ready.head && !c->sent.head;
+}
+
+uint64_t channel_bytes_sent(const struct channel *c)
+{
+	return __atomic_load_n(&c->bytes_sent, __ATOMIC_RELAXED);
+}
+
+uint64_t channel_bytes_received(const struct channel *c)
+{
+	return __atomic_load_n(&c->bytes_received, __ATOMIC_RELAXED);
+}
+
+/* ---- HELLO ---- */
+
+static int io_all(int fd, uint8_t *p, size_t n, bool out, uint64_t deadline_ns, struct err *e)
+{
+	while (n) {
+		uint64_t now = now_ns();
+		struct pollfd pfd = {.fd = fd, .events = out ? POLLOUT : POLLIN};
+		int ms = now < deadline_ns ? (int)((deadline_ns - now) / 1000000) + 1 : 0;
+		ssize_t r;
+
+		if (poll(&pfd, 1, ms) == 0)
+			return err_set(e, ETIMEDOUT, "the peer did not answer in time; is a vmferry agent listening there?");
+		r = out ? send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd, p, n, MSG_DONTWAIT);
+		if (r < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (r < 0)
+			return err_sys(e, errno, "connection to the peer broke");
+		if (r == 0)
+			return err_set(e, EPIPE, "the peer closed the connection during the handshake");
+		p += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+static void hello_frame(int fd, uint16_t type, uint8_t *buf, size_t len, unsigned timeout_ms, struct err *e)
+{
+	struct frame_header h = {.type = type, .length = (uint32_t)len};
+
+	frame_seal(buf, &h);
+	io_all(fd, buf, FRAME_HEADER_BYTES + len, true, now_ns() + timeout_ms * 1000000ULL, e);
+}
+
+int hello_send(int fd, const struct hello *mine, unsigned timeout_ms, struct err *e)
+{
+	uint8_t buf[FRAME_HEADER_BYTES + 1024];
+	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
+	struct msg_hello m = {.version = PROTO_VERSION,
+			      .version_min = PROTO_VERSION_MIN,
+			      .channel = mine->channel,
+			      .generation = mine->generation,
+			      .software = slice_of(mine->software),
+			      .token = slice_of(mine->token)};
+
+	memcpy(m.session, mine->session, 16);
+	msg_hello_encode(&w, &m);
+	e->code = 0;
+	hello_frame(fd, MSG_HELLO, buf, writer_len(&w), timeout_ms, e);
+	return -e->code;
+}
+
+void hello_refuse(int fd, const char *text)
+{
+	uint8_t buf[FRAME_HEADER_BYTES + 2048];
+	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
+	struct msg_error m = {.code = EPROTO, .doing = slice_of(""), .text = slice_of(text)};
+	struct err e;
+
+	msg_error_encode(&w, &m);
+	hello_frame(fd, MSG_ERROR, buf, writer_len(&w), 1000, &e);
+}
+
+static int hello_check(const struct msg_hello *m, struct hello *theirs, struct err *e)
+{
+	if (m->version < PROTO_VERSION_MIN || m->version_min > PROTO_VERSION)
+		return err_set(e, EPROTONOSUPPORT,
+			       "the peer (%.*s) speaks protocol versions %u to %u, this vmferry %d to %d; use the same release on both hosts",
+			       (int)MIN(m->software.n, 60), (const char *)m->software.p, m->version_min,
+			       m->version, PROTO_VERSION_MIN, PROTO_VERSION);
+	if (m->required & ~FEATURES_KNOWN)
+		return err_set(e, EPROTONOSUPPORT,
+			       "the peer (%.*s) requires features (%#llx) that this vmferry does not have; use the same release on both hosts",
+			       (int)MIN(m->software.n, 60), (const char *)m->software.p,
+			       (unsigned long long)(m->required & ~FEATURES_KNOWN));
+	memcpy(theirs->session, m->session, 16);
+	theirs->channel = m->channel;
+	theirs->generation = m->generation;
+	snprintf(theirs->token, sizeof(theirs->token), "%.*s", (int)MIN(m->token.n, 64),
+		 (const char *)m->token.p);
+	snprintf(theirs->software, sizeof(theirs->software), "%.*s", (int)MIN(m->software.n, 60),
+		 (const char *)m->software.p);
+	return 0;
+}
+
+int hello_receive(int fd, struct hello *theirs, unsigned timeout_ms, struct err *e)
+{
+	uint8_t buf[FRAME_HEADER_BYTES + 16384];
+	uint64_t deadline = now_ns() + timeout_ms * 1000000ULL;
+	struct frame_header h;
+	struct msg_hello m;
+	int r;
+
+	r = io_all(fd, buf, FRAME_HEADER_BYTES, false, deadline, e);
+	if (r)
+		return r;
+	if (frame_header_decode(&h, buf) || h.length > sizeof(buf) - FRAME_HEADER_BYTES ||
+	    (h.type != MSG_HELLO && h.type != MSG_ERROR))
+		return err_set(e, EPROTO, "what is at the other end does not speak the vmferry protocol");
+	r = io_all(fd, buf + FRAME_HEADER_BYTES, h.length, false, deadline, e);
+	if (r)
+		return r;
+	if (!frame_intact(buf, &h))
+		return err_set(e, EBADMSG, "the peer's HELLO arrived damaged");
+	if (h.type == MSG_ERROR)
+		return on_error(buf + FRAME_HEADER_BYTES, h.length, e);
+	if (msg_hello_decode(&m, buf + FRAME_HEADER_BYTES, h.length))
+		return err_set(e, EPROTO, "the peer's HELLO is malformed");
+	return hello_check(&m, theirs, e);
+}

@@ -1,0 +1,23 @@
+/*
+ * codec.h: compression of one DATA body, and the choice of codec. Each channel thread owns one.
+ */
+#ifndef VMFERRY_CODEC_H
+#define VMFERRY_CODEC_H
+
+#include "err.h"
+#include "messages.h"
+
+struct codec;
+
+
+struct codec *codec_new(void);
+void codec_free(struct codec *c);
+
+/* Compresses n bytes with `which` into out (cap bytes). Returns the size, or 0 when it did not pay (send raw). */
+size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap);
+/* Decompresses into exactly n bytes. 0 or -EPROTO. */
+int codec_decompress(struct codec *c, enum data_codec which, struct slice in, uint8_t *out, size_t n, struct err *e);
+/* Is every byte zero? n is a multiple of 8, p is 8-byte aligned. */
+bool bytes_are_zero(const uint8_t *p, size_t n);
+
+#endif

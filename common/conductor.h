@@ -1,0 +1,77 @@
+/*
+ * conductor.h: runs a table of stages over one queue of events. Both agents have one; it knows nothing of their stages.
+ *
+ * Everything that happens to an agent (a frame, a QMP event, a worker's word, a timer, the user) is recorded as an event
+ * by whatever callback sees it, and dealt with later, in order, by the current stage. Stages may therefore wait in
+ * place (qmp_call pumps the loop) without being entered twice.
+ */
+#ifndef VMFERRY_CONDUCTOR_H
+#define VMFERRY_CONDUCTOR_H
+
+#include "channel.h"
+#include "qmp.h"
+
+enum event_kind {
+	EVENT_FRAME,	    /* type, bytes: a message on the control channel */
+	EVENT_CONTROL_LOST, /* err */
+	EVENT_QMP,	    /* name, json: an event of our QEMU */
+	EVENT_QMP_LOST,	    /* err: our QEMU died or closed its monitor */
+	EVENT_WORKER,	    /* type, bytes or ptr: from a thread of ours; the agent's own meaning */
+	EVENT_USER,	    /* type: an order of the user; the agent's own meaning */
+	EVENT_TICK,	    /* the conductor's timer */
+};
+
+struct event {
+	struct event *next;
+	enum event_kind kind;
+	uint16_t type;
+	uint64_t at_ns;
+	char *name;
+	json_t *json;
+	void *ptr; /* freed by the stage that takes it */
+	struct err err;
+	size_t n;
+	uint8_t bytes[];
+};
+
+struct conductor;
+
+struct stage {
+	const char *name;
+	/* Both return 0, or -errno with *e filled: then the whole is rolled back. May be NULL. */
+	int (*enter)(void *ctx, struct err *e);
+	int (*event)(void *ctx, const struct event *ev, struct err *e);
+};
+
+struct conductor {
+	struct loop *loop;
+	const struct stage *stages; /* indexed by the agent's enum */
+	unsigned stage;
+	bool entered, finished;
+	void *ctx;
+	/* The one failure path: called once, with why; afterwards events still come to the stage it set. */
+	void (*fail)(void *ctx, const struct err *why);
+	struct event *head, **tail;
+	struct timer tick;
+	unsigned tick_ms;
+};
+
+void conductor_init(struct conductor *c, struct loop *l, const struct stage *stages, void *ctx,
+		    void (*fail)(void *ctx, const struct err *why));
+void conductor_goto(struct conductor *c, unsigned stage);
+void conductor_finish(struct conductor *c);
+/* Ticks every ms from now on; 0: no more. */
+void conductor_tick(struct conductor *c, unsigned ms);
+/* Until conductor_finish(). 0, or -errno if the loop broke. */
+int conductor_run(struct conductor *c, struct err *e);
+void conductor_fini(struct conductor *c);
+
+/* Recording. */
+struct event *event_new(enum event_kind kind, uint16_t type, const void *bytes, size_t n);
+void conductor_put(struct conductor *c, struct event *ev);
+
+/* Handlers to plug in, with ctx = the conductor. */
+extern const struct channel_handlers conductor_channel;
+extern const struct qmp_handlers conductor_qmp;
+
+#endif

@@ -1,0 +1,149 @@
+/* clang-format off */
+/*
+ * handoff.h: who may run the guest. The state machine of the hand-off, the same code in both agents.
+ *
+ * Pure: events in, actions out; no clock, no file, no socket. Every rule about which side may start,
+ * stop or end a QEMU is in handoff.c and nowhere else; tests/model/handoff.pml is its model and
+ * test-handoff.c walks all its states.
+ *
+ * How an agent uses it:
+ *   - journal_create (which records BEGUN) and handoff_init; or, after a restart, journal_open,
+ *     handoff_restore and EV_RECOVER.
+ *   - For every event handoff_step, then the actions in their order, each finished before the next.
+ *     An action that cannot be carried out ends the list. A failed ACT_JOURNAL is a crash of this
+ *     agent: send nothing, touch no QEMU, say "undecided", exit; what counts afterwards is what the
+ *     journal turns out to hold.
+ *   - -EPROTO: nothing was changed, nothing is to be done. From a peer's message it is an error worth
+ *     a log line; for a user's EV_ABORT it means "too late".
+ *
+ * What the machine cannot see, and the agent owes it:
+ *   - EV_END_SENT before END can leave.
+ *   - EV_QEMU_DEAD only when QMP has been read to its end.
+ *   - Before EV_RECOVER in COMMITTED after a reboot: proof that nobody has the images open and no unit
+ *     started the guest. Otherwise no step, and "undecided".
+ *   - EV_CONT_FAILED_NEVER_RAN only after several tries: NOVM may be the end of the last copy.
+ */
+/* clang-format on */
+#ifndef VMFERRY_HANDOFF_H
+#define VMFERRY_HANDOFF_H
+
+#include <stdbool.h>
+
+enum handoff_role { HO_SOURCE, HO_DESTINATION };
+
+/* What journals hold and what every HANDOFF message carries. Values are on the wire and on disk:
+ * append only. */
+enum handoff_state {
+	HO_NONE = 0, /* no journal of this attempt: it has finished and was forgotten */
+
+	HO_SRC_BEGUN = 1,
+	HO_SRC_COMMITTED = 2,
+	HO_SRC_RELEASED = 3,
+	HO_SRC_ABORTED = 4,
+
+	HO_DST_BEGUN = 5,
+	HO_DST_PREPARED = 6,
+	HO_DST_START = 7,
+	HO_DST_STARTED = 8,
+	HO_DST_DONE = 9,
+	HO_DST_NOVM = 10,
+	HO_DST_ABORTED = 11,
+};
+#define HO_STATE_COUNT 12
+
+enum handoff_event {
+	EV_PEER, /* HANDOFF message; the peer's state is handoff_step's `peer` (HO_NONE: it knows no
+		    such attempt) */
+	EV_RESEND,	/* reconnected, or an answer is overdue: say again where we are */
+	EV_RECOVER,	/* first event after handoff_restore */
+	EV_ABORT,	/* the user, an error, or the peer lost for too long */
+	EV_PEER_FENCED, /* a person says: the peer will never act again, the guest is ours */
+	EV_DISCARD,	/* a person says: this side's copy of the guest is given up for good */
+	EV_QEMU_DEAD,	/* pidfd; first drain QMP, so that a `failed` that came before the death is
+			   seen before it */
+	EV_QEMU_FAILED, /* source: migration failed or cancelled. destination: load failed */
+	EV_END_SENT, /* source: guest stopped, everything incl. END queued; step this before END can
+			leave */
+	EV_QEMU_COMPLETED,  /* source: migration `completed` */
+	EV_DEAD_SINCE_STOP, /* source, restarted, QEMU gone: proven that the guest has not run since
+			       END and nobody has its images open */
+	EV_PREPARED_OK,	    /* destination: all applied, digests equal, disks synced, state loaded,
+			       nodes active */
+	EV_CONT_OK, /* destination: the guest runs or has run (cont succeeded, RESUME seen, found
+		       running) */
+	EV_CONT_FAILED_NEVER_RAN, /* destination: cont refused, still paused, no RESUME event seen
+				   */
+};
+#define HO_EVENT_COUNT 14
+
+enum handoff_action {
+	ACT_JOURNAL,	  /* h->state durable before any later action of the list */
+	ACT_SEND_STATE,	  /* HANDOFF message with h->state */
+	ACT_RELEASE_SHUT, /* source: let QEMU's final SHUT through */
+	ACT_HOLD_QEMU,	  /* source: SIGSTOP, so that nobody's `cont` can wake it */
+	ACT_CONT_SOURCE, /* take the guest back: cancel, close QEMU's sockets, SIGCONT if held, cont
+			    if it is not running */
+	ACT_END_SOURCE_QEMU,  /* source: end the QEMU and wait until it is dead */
+	ACT_CONT_DESTINATION, /* QMP cont if it is not running (nothing else ever sends one); then
+				 EV_CONT_* or EV_QEMU_DEAD */
+	ACT_END_DESTINATION_QEMU, /* destination: end the QEMU and wait until it is dead; it never
+				     ran the guest */
+	ACT_REMOVE_SCAFFOLDING,	  /* undo what the journal still owns (destination DONE: all but the
+				     guest itself) */
+	ACT_UNDECIDED, /* only a person may decide: exit 6 and say so; keep the journal */
+	ACT_FINISHED, /* nothing more to exchange: the journal may be removed. Emitted once per life
+			 of an agent */
+};
+#define HO_ACTION_COUNT 11
+#define HO_ACTIONS_MAX	8
+
+struct handoff {
+	enum handoff_role role;
+	enum handoff_state state; /* as journaled once the ACT_JOURNAL that set it is carried out */
+	enum handoff_state peer;  /* last heard in this life; HO_NONE at first */
+	bool qemu_alive;
+	bool restarted;	    /* this state was read from a journal, not entered in this life */
+	bool end_sent;	    /* source, this life */
+	bool shut_released; /* source, this life */
+	bool finished;	    /* ACT_FINISHED was emitted */
+};
+
+struct handoff_actions {
+	enum handoff_action a[HO_ACTIONS_MAX];
+	unsigned n;
+};
+
+enum handoff_location { HO_AT_SOURCE, HO_AT_SOURCE_PAUSED, HO_AT_DESTINATION, HO_AT_UNDECIDED };
+
+/* A new attempt, in BEGUN. qemu_alive is true: on the destination from when its QEMU is launched,
+ * nothing asks earlier. */
+void handoff_init(struct handoff *h, enum handoff_role role);
+
+/*
+ * After a restart, from journal_last_state(). qemu_alive: the very process that the journal names
+ * (boot_id, pid, start time) lives. Step EV_RECOVER next. -EINVAL if the state is not one of this
+ * role's.
+ */
+int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_state state,
+		    bool qemu_alive);
+
+/* `peer` is looked at for EV_PEER only. 0, or -EPROTO with h and out untouched. */
+int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state peer,
+		 struct handoff_actions *out);
+
+/* Past the point where this side could still abort by itself. */
+bool handoff_point_of_no_return(const struct handoff *h);
+
+/* Where the guest is, from both journals; HO_NONE for one that cannot be asked. */
+enum handoff_location handoff_guest_location(enum handoff_state src, enum handoff_state dst);
+
+bool handoff_state_of_role(enum handoff_state s, enum handoff_role role);
+const char *handoff_state_name(enum handoff_state s); /* "SRC_BEGUN" …; "?" if out of range */
+/* The reverse. 0 or -EINVAL. */
+int handoff_state_parse(const char *name, enum handoff_state *out);
+const char *handoff_event_name(enum handoff_event e);
+const char *handoff_action_name(enum handoff_action a);
+const char *handoff_location_name(
+    enum handoff_location l); /* "source", "source-paused", "destination", "undecided" */
+
+#endif

@@ -1,0 +1,44 @@
+/* log.c: see log.h. Its three settings are written once at start, before any thread. */
+#include "log.h"
+#include "util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *log_who = "vmferry";
+static enum log_level log_max = LOG_LEVEL_ERROR;
+static int log_fd = 2;
+
+void log_init(const char *who, enum log_level level, int fd)
+{
+	const char *env = getenv("VMFERRY_LOG");
+
+	log_who = who;
+	log_max = level;
+	log_fd = fd;
+	if (env && !strcmp(env, "debug"))
+		log_max = LOG_LEVEL_DEBUG;
+	else if (env && !strcmp(env, "info"))
+		log_max = MAX(log_max, LOG_LEVEL_INFO);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[1200];
+	uint64_t ns = now_ns();
+	va_list ap;
+	int n, m;
+
+	if (level > log_max)
+		return;
+	n = snprintf(line, sizeof(line), "%llu.%06llu %s: ", (unsigned long long)(ns / 1000000000),
+		     (unsigned long long)(ns % 1000000000 / 1000), log_who);
+	va_start(ap, fmt);
+	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
+	va_end(ap);
+	n = MIN(n + m, (int)sizeof(line) - 2);
+	line[n++] = '\n';
+	if (write(log_fd, line, (size_t)n) < 0)
+		return; /* a dead terminal must not end a move */
+}

@@ -1,0 +1,230 @@
+/* loop.c: see loop.h. */
+#include "loop.h"
+#include "util.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+struct loop {
+	struct io_uring ring;
+	bool stop;
+	struct timer *timers; /* sorted by at_ns */
+	/* posts: the only part other threads touch */
+	pthread_mutex_t post_lock;
+	struct task *post_head, **post_tail;
+	int post_fd;
+	uint64_t post_count;
+	struct op post_op, cancel_op;
+	bool post_armed;
+};
+
+struct io_uring *loop_ring(struct loop *l)
+{
+	return &l->ring;
+}
+
+static void cancel_done(struct op *op, int res, uint32_t flags)
+{
+	(void)op, (void)res, (void)flags;
+}
+
+static void run_posts(struct loop *l)
+{
+	struct task *t, *next;
+
+	pthread_mutex_lock(&l->post_lock);
+	t = l->post_head;
+	l->post_head = NULL;
+	l->post_tail = &l->post_head;
+	pthread_mutex_unlock(&l->post_lock);
+	for (; t; t = next) {
+		next = t->next;
+		/* from here on it may be posted again */
+		__atomic_store_n(&t->queued, false, __ATOMIC_RELEASE);
+		t->run(t);
+	}
+}
+
+static void post_arm(struct loop *l)
+{
+	struct io_uring_sqe *sqe = loop_sqe(l);
+
+	io_uring_prep_read(sqe, l->post_fd, &l->post_count, sizeof(l->post_count), 0);
+	loop_bind(sqe, &l->post_op);
+	l->post_armed = true;
+}
+
+static void post_done(struct op *op, int res, uint32_t flags)
+{
+	struct loop *l = container_of(op, struct loop, post_op);
+
+	(void)res, (void)flags;
+	l->post_armed = false;
+	run_posts(l);
+	post_arm(l);
+}
+
+int loop_new(struct loop **out, unsigned entries, struct err *e)
+{
+	struct loop *l = xcalloc(1, sizeof(*l));
+	struct io_uring_params p = {.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE,
+				    .cq_entries = entries * 4};
+	int r;
+
+	r = io_uring_queue_init_params(entries, &l->ring, &p);
+	if (r == -EINVAL) { /* a kernel before 5.19 */
+		memset(&p, 0, sizeof(p));
+		r = io_uring_queue_init_params(entries, &l->ring, &p);
+	}
+	if (r < 0) {
+		free(l);
+		return err_sys(e, -r, "cannot set up io_uring (vmferry needs Linux 6.0 or later with io_uring allowed)");
+	}
+	l->post_fd = eventfd(0, EFD_CLOEXEC);
+	if (l->post_fd < 0) {
+		r = -errno;
+		io_uring_queue_exit(&l->ring);
+		free(l);
+		return err_sys(e, -r, "eventfd");
+	}
+	pthread_mutex_init(&l->post_lock, NULL);
+	l->post_tail = &l->post_head;
+	l->post_op.done = post_done;
+	l->cancel_op.done = cancel_done;
+	post_arm(l);
+	*out = l;
+	return 0;
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	io_uring_queue_exit(&l->ring);
+	close(l->post_fd);
+	pthread_mutex_destroy(&l->post_lock);
+	free(l);
+}
+
+struct io_uring_sqe *loop_sqe(struct loop *l)
+{
+	struct io_uring_sqe *sqe;
+
+	while (!(sqe = io_uring_get_sqe(&l->ring)))
+		io_uring_submit(&l->ring);
+	return sqe;
+}
+
+void loop_bind(struct io_uring_sqe *sqe, struct op *op)
+{
+	io_uring_sqe_set_data(sqe, op);
+}
+
+void loop_cancel(struct loop *l, struct op *op)
+{
+	struct io_uring_sqe *sqe = loop_sqe(l);
+
+	io_uring_prep_cancel(sqe, op, 0);
+	loop_bind(sqe, &l->cancel_op);
+}
+
+void loop_timer_set(struct loop *l, struct timer *t, uint64_t after_ms)
+{
+	struct timer **p;
+
+	loop_timer_clear(l, t);
+	t->at_ns = now_ns() + after_ms * 1000000;
+	for (p = &l->timers; *p && (*p)->at_ns <= t->at_ns; p = &(*p)->next)
+		;
+	t->next = *p;
+	*p = t;
+}
+
+void loop_timer_clear(struct loop *l, struct timer *t)
+{
+	struct timer **p;
+
+	if (!t->at_ns)
+		return;
+	t->at_ns = 0;
+	for (p = &l->timers; *p; p = &(*p)->next) {
+		if (*p == t) {
+			*p = t->next;
+			return;
+		}
+	}
+}
+
+void loop_post(struct loop *l, struct task *t)
+{
+	uint64_t one = 1;
+
+	if (__atomic_exchange_n(&t->queued, true, __ATOMIC_ACQ_REL))
+		return;
+	pthread_mutex_lock(&l->post_lock);
+	t->next = NULL;
+	*l->post_tail = t;
+	l->post_tail = &t->next;
+	pthread_mutex_unlock(&l->post_lock);
+	while (write(l->post_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void run_timers(struct loop *l)
+{
+	uint64_t now = now_ns(); /* one that sets itself to now waits for the next step */
+
+	while (l->timers && l->timers->at_ns <= now) {
+		struct timer *t = l->timers;
+
+		l->timers = t->next;
+		t->at_ns = 0;
+		t->fire(t);
+	}
+}
+
+int loop_step(struct loop *l, uint64_t max_wait_ms, struct err *e)
+{
+	struct io_uring_cqe *cqe;
+	uint64_t wait_ns = max_wait_ms * 1000000, now;
+	struct __kernel_timespec ts;
+	int r;
+
+	if (l->timers) {
+		now = now_ns();
+		wait_ns = MIN(wait_ns, l->timers->at_ns > now ? l->timers->at_ns - now : 0);
+	}
+	ts.tv_sec = (int64_t)(wait_ns / 1000000000);
+	ts.tv_nsec = (int64_t)(wait_ns % 1000000000);
+	r = io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, &ts, NULL);
+	if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
+		return err_sys(e, -r, "io_uring failed");
+	while (io_uring_peek_cqe(&l->ring, &cqe) == 0) {
+		struct op *op = io_uring_cqe_get_data(cqe);
+		int res = cqe->res;
+		uint32_t flags = cqe->flags;
+
+		io_uring_cqe_seen(&l->ring, cqe);
+		if (op)
+			op->done(op, res, flags);
+	}
+	run_timers(l);
+	return 0;
+}
+
+int loop_run(struct loop *l, struct err *e)
+{
+	int r = 0;
+
+	l->stop = false;
+	while (!l->stop && !r)
+		r = loop_step(l, 3600 * 1000, e);
+	return r;
+}
+
+void loop_stop(struct loop *l)
+{
+	l->stop = true;
+}

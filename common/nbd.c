@@ -1,0 +1,1309 @@
+/*
+ * nbd.c: see nbd.h. Formats and numbers are those of the NBD protocol, doc/proto.md.
+ *
+ * Theory of operation. After a blocking handshake a connection has at most two operations in the ring: one
+ * sendmsg and one recvmsg.
+ *
+ *   sending    Requests wait in a queue; the sendmsg covers header and payload of as many as fit its iovec, and
+ *              its result says how many bytes of the queue have gone.
+ *   receiving  Headers go through a small stage; data of a read is received into the reader's own buffer by the
+ *              same recvmsg that also fetches the next header.
+ *   a request  is in a slot (the low half of its cookie) until its reply is complete, and in the send queue until
+ *              it is sent; when both are over it is on the `finished` list, from which done() is called. The
+ *              parser itself never calls done(), so done() may do what it likes, nbd_close() included.
+ *   the end    lose() notes the reason once and stops both operations; only when neither is in the kernel any
+ *              more, so that no buffer is still written to, do the requests complete.
+ */
+#include "nbd.h"
+#include "log.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <endian.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#define NBD_MAGIC 0x4e42444d41474943ULL	  /* "NBDMAGIC" */
+#define NBD_OPT_MAGIC 0x49484156454f5054ULL /* "IHAVEOPT" */
+#define NBD_REP_MAGIC 0x0003e889045565a9ULL
+#define NBD_REQUEST_MAGIC 0x25609513u
+#define NBD_SIMPLE_MAGIC 0x67446698u
+#define NBD_CHUNK_MAGIC 0x668e33efu
+
+enum { NBD_FIXED_NEWSTYLE = 1, NBD_NO_ZEROES = 2 };
+enum { NBD_OPT_GO = 7, NBD_OPT_STRUCTURED_REPLY = 8, NBD_OPT_SET_META_CONTEXT = 10 };
+enum { NBD_REP_ACK = 1, NBD_REP_INFO = 3, NBD_REP_META_CONTEXT = 4 };
+#define NBD_REP_ERROR 0x80000000u
+#define NBD_REP_ERR_UNSUP 0x80000001u
+#define NBD_REP_ERR_TLS_REQD 0x80000005u
+#define NBD_REP_ERR_UNKNOWN 0x80000006u
+enum { NBD_INFO_EXPORT = 0, NBD_INFO_BLOCK_SIZE = 3 };
+enum {
+	NBD_HAS_FLAGS = 1 << 0,
+	NBD_READ_ONLY = 1 << 1,
+	NBD_SEND_FLUSH = 1 << 2,
+	NBD_SEND_FUA = 1 << 3,
+	NBD_SEND_TRIM = 1 << 5,
+	NBD_SEND_WRITE_ZEROES = 1 << 6,
+	NBD_CAN_MULTI_CONN = 1 << 8,
+	NBD_SEND_FAST_ZERO = 1 << 11,
+};
+enum {
+	NBD_CMD_READ = 0,
+	NBD_CMD_WRITE = 1,
+	NBD_CMD_DISC = 2,
+	NBD_CMD_FLUSH = 3,
+	NBD_CMD_TRIM = 4,
+	NBD_CMD_WRITE_ZEROES = 6,
+	NBD_CMD_BLOCK_STATUS = 7,
+};
+enum { NBD_CMD_FLAG_NO_HOLE = 1 << 1 };
+enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STATUS = 5 };
+#define NBD_CHUNK_ERROR 0x8000u /* bit set in every error's type */
+#define NBD_CHUNK_DONE 1u
+
+#define HS_MAX_REPLY (16 * 1024)	   /* bytes of one option reply's payload */
+#define HS_MAX_REPLIES 256		   /* replies to one option */
+#define HS_MAX_BLOCK (64 * 1024)	   /* largest minimum block size the protocol permits */
+#define REQUEST_SIZE 28			   /* bytes of a request's header */
+#define SIMPLE_SIZE 16			   /* of a simple reply's */
+#define CHUNK_SIZE 20			   /* of a structured reply chunk's */
+#define DATA_HEADER (CHUNK_SIZE + 8)	   /* with the offset of a data chunk */
+#define ERROR_CHUNK_MAX (6 + 4096 + 8)	   /* payload of an error chunk: code, length, text, offset */
+#define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */
+#define STAGE_SIZE (8 * 1024)		   /* holds any header, and any error chunk whole */
+#define TX_IOV 256
+
+struct slot {
+	struct nbd_req *req; /* NULL: free */
+	uint32_t generation, next_free;
+};
+
+enum rx_state {
+	RX_HEADER,  /* a reply's header is next, in the stage */
+	RX_DATA,    /* rx_left bytes of rx_req's data, to rx_ptr */
+	RX_EXTENTS, /* rx_left bytes of extents for rx_req, through the stage */
+};
+
+struct nbd {
+	struct loop *loop;
+	int fd;
+	struct nbd_info info;
+	bool structured;
+	unsigned nctx;
+	uint32_t ctx_id[NBD_MAX_CONTEXTS];
+	struct err err; /* code != 0: connection lost */
+	bool closed;
+	unsigned draining; /* calls of drain() on the stack */
+
+	struct slot *slot;
+	uint32_t nslots, free_slot, in_flight, reads_in_flight;
+	struct nbd_req *finished, **finished_tail;
+	struct timer late; /* calls drain() for what finished outside of an op */
+
+	struct nbd_req *tx, **tx_tail, *tx_unmapped; /* the queue, and its first entry not in iov */
+	size_t tx_gone;				     /* bytes of the first one sent */
+	struct op tx_op;
+	bool tx_busy;
+	struct msghdr tx_msg;
+	struct iovec tx_iov[TX_IOV];
+
+	struct op rx_op;
+	bool rx_busy;
+	struct msghdr rx_msg;
+	struct iovec rx_iov[2];
+	enum rx_state rx_state;
+	struct nbd_req *rx_req;
+	unsigned char *rx_ptr;
+	uint32_t rx_left;
+	bool rx_last; /* the chunk being received is its reply's last */
+	unsigned rx_ctx;
+	uint64_t rx_offset; /* of the next extent */
+	size_t rx_want;	    /* bytes the parser needs in the stage to go on */
+	size_t pos, end;    /* of what is unread in the stage */
+	unsigned char stage[STAGE_SIZE];
+};
+
+static uint16_t get16(const unsigned char *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be16toh(v);
+}
+
+static uint32_t get32(const unsigned char *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be32toh(v);
+}
+
+static uint64_t get64(const unsigned char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be64toh(v);
+}
+
+static unsigned char *put16(unsigned char *p, uint16_t v)
+{
+	v = htobe16(v);
+	return (unsigned char *)memcpy(p, &v, sizeof(v)) + sizeof(v);
+}
+
+static unsigned char *put32(unsigned char *p, uint32_t v)
+{
+	v = htobe32(v);
+	return (unsigned char *)memcpy(p, &v, sizeof(v)) + sizeof(v);
+}
+
+static unsigned char *put64(unsigned char *p, uint64_t v)
+{
+	v = htobe64(v);
+	return (unsigned char *)memcpy(p, &v, sizeof(v)) + sizeof(v);
+}
+
+static unsigned char *put_string(unsigned char *p, const char *s)
+{
+	size_t len = strlen(s);
+
+	p = put32(p, (uint32_t)len);
+	return (unsigned char *)memcpy(p, s, len) + len;
+}
+
+/* ---- handshake: plain blocking I/O against one deadline ---- */
+
+struct handshake {
+	int fd;
+	uint64_t deadline_ns;
+	struct err *e;
+	uint32_t reply_len; /* of the option reply last received */
+	unsigned char reply[HS_MAX_REPLY];
+};
+
+static int hs_wait(struct handshake *h, short events)
+{
+	struct pollfd p = {.fd = h->fd, .events = events};
+	uint64_t now = now_ns();
+	int r;
+
+	if (now >= h->deadline_ns)
+		return err_set(h->e, ETIMEDOUT, "the NBD server does not answer");
+	r = poll(&p, 1, (int)MIN((h->deadline_ns - now) / 1000000 + 1, (uint64_t)INT_MAX));
+	return r < 0 && errno != EINTR ? err_sys(h->e, errno, "poll") : 0;
+}
+
+static int hs_recv(struct handshake *h, void *buf, size_t len)
+{
+	unsigned char *p = buf;
+
+	while (len) {
+		ssize_t r = recv(h->fd, p, len, MSG_DONTWAIT);
+
+		if (r == 0)
+			return err_set(h->e, ECONNRESET, "the NBD server closed the connection during the handshake");
+		if (r < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				return err_sys(h->e, errno, "cannot read from the NBD server");
+			if (hs_wait(h, POLLIN) < 0)
+				return -h->e->code;
+			continue;
+		}
+		p += r;
+		len -= (size_t)r;
+	}
+	return 0;
+}
+
+static int hs_send(struct handshake *h, const void *buf, size_t len)
+{
+	const unsigned char *p = buf;
+
+	while (len) {
+		ssize_t r = send(h->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (r < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				return err_sys(h->e, errno, "cannot write to the NBD server");
+			if (hs_wait(h, POLLOUT) < 0)
+				return -h->e->code;
+			continue;
+		}
+		p += r;
+		len -= (size_t)r;
+	}
+	return 0;
+}
+
+static int hs_option(struct handshake *h, uint32_t option, const void *data, size_t len)
+{
+	unsigned char head[16];
+
+	put32(put32(put64(head, NBD_OPT_MAGIC), option), (uint32_t)len);
+	if (hs_send(h, head, sizeof(head)) < 0)
+		return -h->e->code;
+	return hs_send(h, data, len);
+}
+
+/* Receives one reply to `option` into h->reply; its type goes to *type. */
+static int hs_reply(struct handshake *h, uint32_t option, uint32_t *type)
+{
+	unsigned char head[20];
+
+	if (hs_recv(h, head, sizeof(head)) < 0)
+		return -h->e->code;
+	if (get64(head) != NBD_REP_MAGIC || get32(head + 8) != option)
+		return err_set(h->e, EPROTO, "the NBD server's reply to option %u is not one", option);
+	h->reply_len = get32(head + 16);
+	if (h->reply_len > HS_MAX_REPLY)
+		return err_set(h->e, EPROTO, "the NBD server's reply to option %u has %u bytes", option, h->reply_len);
+	if (hs_recv(h, h->reply, h->reply_len) < 0)
+		return -h->e->code;
+	*type = get32(head + 12);
+	return 0;
+}
+
+/* What a peer wrote, fit for one line of a message. */
+static void printable(char *out, size_t size, const unsigned char *p, size_t len)
+{
+	size_t i;
+
+	len = MIN(len, size - 1);
+	for (i = 0; i < len; i++)
+		out[i] = isprint(p[i]) ? (char)p[i] : '?';
+	out[len] = '\0';
+}
+
+/* An error reply as an error: what we asked for, and the server's own words. */
+static int hs_refused(struct handshake *h, uint32_t type, const char *what)
+{
+	char text[200];
+
+	printable(text, sizeof(text), h->reply, h->reply_len);
+	if (type == NBD_REP_ERR_UNKNOWN)
+		return err_set(h->e, ENOENT, "%s: the NBD server does not have it (%s)", what, text);
+	if (type == NBD_REP_ERR_UNSUP)
+		return err_set(h->e, ENOTSUP, "%s: the NBD server cannot do that (%s)", what, text);
+	if (type == NBD_REP_ERR_TLS_REQD)
+		return err_set(h->e, EACCES, "%s: the NBD server wants TLS (%s)", what, text);
+	return err_set(h->e, type & NBD_REP_ERROR ? EACCES : EPROTO, "%s: the NBD server refused with reply %#x (%s)",
+		       what, type, text);
+}
+
+static int hs_greeting(struct handshake *h)
+{
+	unsigned char head[18], flags[4];
+
+	if (hs_recv(h, head, sizeof(head)) < 0)
+		return -h->e->code;
+	if (get64(head) != NBD_MAGIC || get64(head + 8) != NBD_OPT_MAGIC)
+		return err_set(h->e, EPROTO, "this is not a newstyle NBD server");
+	if (!(get16(head + 16) & NBD_FIXED_NEWSTYLE))
+		return err_set(h->e, ENOTSUP, "the NBD server does not speak fixed newstyle");
+	put32(flags, get16(head + 16) & (NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES));
+	return hs_send(h, flags, sizeof(flags));
+}
+
+static int hs_structured(struct handshake *h, bool *structured)
+{
+	uint32_t type;
+
+	if (hs_option(h, NBD_OPT_STRUCTURED_REPLY, NULL, 0) < 0 || hs_reply(h, NBD_OPT_STRUCTURED_REPLY, &type) < 0)
+		return -h->e->code;
+	if (type != NBD_REP_ACK && !(type & NBD_REP_ERROR))
+		return hs_refused(h, type, "structured replies");
+	*structured = type == NBD_REP_ACK;
+	return 0;
+}
+
+/* Takes one META_CONTEXT reply: which of `contexts` it answers goes to *found, its id to id[]. */
+static int hs_context(struct handshake *h, const char *const *contexts, unsigned count, uint32_t *found, uint32_t *id)
+{
+	char text[100];
+	unsigned i, k;
+
+	if (h->reply_len < 4)
+		return err_set(h->e, EPROTO, "the NBD server sent a short meta context");
+	for (i = 0; i < count; i++)
+		if (strlen(contexts[i]) == h->reply_len - 4 && !memcmp(contexts[i], h->reply + 4, h->reply_len - 4))
+			break;
+	printable(text, sizeof(text), h->reply + 4, h->reply_len - 4);
+	if (i == count || (*found & 1u << i))
+		return err_set(h->e, EPROTO, "the NBD server sent meta context '%s', not asked for or twice", text);
+	id[i] = get32(h->reply);
+	for (k = 0; k < count; k++)
+		if (k != i && (*found & 1u << k) && id[k] == id[i])
+			return err_set(h->e, EPROTO, "the NBD server gave one id to two meta contexts");
+	*found |= 1u << i;
+	return 0;
+}
+
+static int hs_contexts(struct handshake *h, const char *export_name, const char *const *contexts, unsigned count,
+		       uint32_t *id)
+{
+	size_t size = 8 + strlen(export_name);
+	AUTO_FREE unsigned char *buf = NULL;
+	uint32_t type, found = 0;
+	unsigned char *p;
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		size += 4 + strlen(contexts[i]);
+	buf = xmalloc(size);
+	p = put32(put_string(buf, export_name), count);
+	for (i = 0; i < count; i++)
+		p = put_string(p, contexts[i]);
+	if (hs_option(h, NBD_OPT_SET_META_CONTEXT, buf, size) < 0)
+		return -h->e->code;
+	for (i = 0; i < HS_MAX_REPLIES; i++) {
+		if (hs_reply(h, NBD_OPT_SET_META_CONTEXT, &type) < 0)
+			return -h->e->code;
+		if (type == NBD_REP_ACK)
+			break;
+		if (type != NBD_REP_META_CONTEXT)
+			return hs_refused(h, type, "meta contexts");
+		if (hs_context(h, contexts, count, &found, id) < 0)
+			return -h->e->code;
+	}
+	for (i = 0; i < count; i++)
+		if (!(found & 1u << i))
+			return err_set(h->e, ENOENT, "the NBD server has no '%s' for this export", contexts[i]);
+	return 0;
+}
+
+static int hs_info(struct handshake *h, struct nbd_info *info, bool *have_export)
+{
+	const unsigned char *p = h->reply;
+	unsigned flags;
+
+	if (h->reply_len < 2)
+		return err_set(h->e, EPROTO, "the NBD server sent a short information reply");
+	if (get16(p) == NBD_INFO_EXPORT) {
+		if (h->reply_len != 12)
+			return err_set(h->e, EPROTO, "the NBD server's export information has %u bytes", h->reply_len);
+		info->size = get64(p + 2);
+		if (info->size > INT64_MAX)
+			return err_set(h->e, EPROTO, "the NBD server says the export has %llu bytes",
+				       (unsigned long long)info->size);
+		flags = get16(p + 10);
+		if (!(flags & NBD_HAS_FLAGS))
+			flags = 0;
+		info->read_only = flags & NBD_READ_ONLY;
+		info->can_flush = flags & NBD_SEND_FLUSH;
+		info->can_fua = flags & NBD_SEND_FUA;
+		info->can_trim = flags & NBD_SEND_TRIM;
+		info->can_zero = flags & NBD_SEND_WRITE_ZEROES;
+		info->can_fast_zero = flags & NBD_SEND_FAST_ZERO;
+		info->multi_conn = flags & NBD_CAN_MULTI_CONN;
+		*have_export = true;
+	} else if (get16(p) == NBD_INFO_BLOCK_SIZE) {
+		uint32_t min = h->reply_len == 14 ? get32(p + 2) : 0, pref = min ? get32(p + 6) : 0;
+		uint32_t max = min ? get32(p + 10) : 0;
+
+		if (!min || min > HS_MAX_BLOCK || (min & (min - 1)) || pref < min || (pref & (pref - 1)) || max < min)
+			return err_set(h->e, EPROTO, "the NBD server's block sizes %u, %u, %u make no sense", min, pref,
+				       max);
+		info->min_block = min;
+		info->preferred_block = pref;
+		info->max_block = MIN(max, NBD_MAX_REQUEST);
+	}
+	return 0;
+}
+
+static int hs_go(struct handshake *h, const char *export_name, struct nbd_info *info)
+{
+	size_t size = 4 + strlen(export_name) + 4;
+	AUTO_FREE unsigned char *buf = xmalloc(size);
+	bool have_export = false;
+	char what[300];
+	uint32_t type;
+	unsigned i;
+
+	put16(put16(put_string(buf, export_name), 1), NBD_INFO_BLOCK_SIZE);
+	if (hs_option(h, NBD_OPT_GO, buf, size) < 0)
+		return -h->e->code;
+	for (i = 0; i < HS_MAX_REPLIES; i++) {
+		if (hs_reply(h, NBD_OPT_GO, &type) < 0)
+			return -h->e->code;
+		if (type == NBD_REP_ACK)
+			return have_export ? 0 : err_set(h->e, EPROTO, "the NBD server did not say the export's size");
+		if (type != NBD_REP_INFO) {
+			snprintf(what, sizeof(what), "export '%.200s'", export_name);
+			return hs_refused(h, type, what);
+		}
+		if (hs_info(h, info, &have_export) < 0)
+			return -h->e->code;
+	}
+	return err_set(h->e, EPROTO, "the NBD server does not stop describing the export");
+}
+
+static int connect_unix(const char *path, unsigned timeout_ms, struct err *e)
+{
+	struct timeval tv = {timeout_ms / 1000, (suseconds_t)(timeout_ms % 1000) * 1000}, none = {0, 0};
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd, r;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return err_set(e, ENAMETOOLONG, "NBD socket '%s': the path has more than %zu bytes", path,
+			       sizeof(sa.sun_path) - 1);
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(e, errno, "socket");
+	/* the send timeout also bounds a connect() to a full backlog */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		r = err_sys(e, errno == EAGAIN ? ETIMEDOUT : errno, "cannot connect to NBD socket '%s'", path);
+		close(fd);
+		return r;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
+	return fd;
+}
+
+static int check_names(const char *export_name, const char *const *contexts, unsigned *count, struct err *e)
+{
+	*count = 0;
+	if (strlen(export_name) > NBD_MAX_NAME)
+		return err_set(e, ENAMETOOLONG, "the NBD export's name is too long");
+	for (; contexts && contexts[*count]; ++*count)
+		if (*count == NBD_MAX_CONTEXTS || strlen(contexts[*count]) > NBD_MAX_NAME)
+			return err_set(e, EINVAL, "too many or too long meta contexts");
+	return 0;
+}
+
+static int negotiate(struct nbd *n, const char *export_name, const char *const *contexts, uint64_t deadline_ns,
+		     struct err *e)
+{
+	AUTO_FREE struct handshake *h = xmalloc(sizeof(*h));
+
+	h->fd = n->fd;
+	h->deadline_ns = deadline_ns;
+	h->e = e;
+	n->info.min_block = 1;
+	n->info.preferred_block = 4096;
+	n->info.max_block = NBD_MAX_REQUEST;
+	if (hs_greeting(h) < 0 || hs_structured(h, &n->structured) < 0)
+		return -e->code;
+	if (n->nctx && !n->structured)
+		return err_set(e, ENOTSUP, "the NBD server has no structured replies, so no block status");
+	if (n->nctx && hs_contexts(h, export_name, contexts, n->nctx, n->ctx_id) < 0)
+		return -e->code;
+	return hs_go(h, export_name, &n->info);
+}
+
+/* ---- requests: slots, completion, loss of the connection ---- */
+
+static void push_finished(struct nbd *n, struct nbd_req *r)
+{
+	r->next = NULL;
+	*n->finished_tail = r;
+	n->finished_tail = &r->next;
+}
+
+/* Calls done() of what is finished. n may be gone afterwards: always the last thing a caller does. */
+static void drain(struct nbd *n)
+{
+	struct nbd_req *r;
+
+	n->draining++;
+	while ((r = n->finished)) {
+		n->finished = r->next;
+		if (!n->finished)
+			n->finished_tail = &n->finished;
+		r->done(r, r->res);
+	}
+	if (!--n->draining && n->closed)
+		free(n);
+}
+
+static void late_fire(struct timer *t)
+{
+	drain(container_of(t, struct nbd, late));
+}
+
+/* Finishes r from outside of an op: done() comes from the loop, not from inside the caller's call. */
+static void finish_late(struct nbd *n, struct nbd_req *r, int res)
+{
+	r->res = res;
+	push_finished(n, r);
+	if (!n->late.at_ns)
+		loop_timer_set(n->loop, &n->late, 0);
+}
+
+static void slot_take(struct nbd *n, struct nbd_req *r)
+{
+	struct slot *s;
+
+	if (n->free_slot == n->nslots) {
+		uint32_t i, more = n->nslots ? n->nslots * 2 : 64;
+
+		n->slot = xrealloc(n->slot, more * sizeof(*n->slot));
+		for (i = n->nslots; i < more; i++)
+			n->slot[i] = (struct slot){.next_free = i + 1};
+		n->nslots = more;
+	}
+	s = &n->slot[n->free_slot];
+	r->cookie = (uint64_t)++s->generation << 32 | n->free_slot;
+	s->req = r;
+	n->free_slot = s->next_free;
+	n->in_flight++;
+	n->reads_in_flight += r->type == NBD_CMD_READ;
+}
+
+static void slot_free(struct nbd *n, struct nbd_req *r)
+{
+	uint32_t i = (uint32_t)r->cookie;
+
+	n->slot[i].req = NULL;
+	n->slot[i].next_free = n->free_slot;
+	n->free_slot = i;
+	n->in_flight--;
+	n->reads_in_flight -= r->type == NBD_CMD_READ;
+}
+
+static struct nbd_req *slot_find(const struct nbd *n, uint64_t cookie)
+{
+	uint32_t i = (uint32_t)cookie;
+
+	if (i >= n->nslots || !n->slot[i].req || n->slot[i].req->cookie != cookie)
+		return NULL;
+	return n->slot[i].req;
+}
+
+/* The reply to r is complete. Its memory is ours until it has also left the send queue. */
+static void replied(struct nbd *n, struct nbd_req *r, int res)
+{
+	slot_free(n, r);
+	r->replied = true;
+	r->res = res;
+	if (r->sent)
+		push_finished(n, r);
+}
+
+/* Notes why the connection is lost, and stops its operations; settle() does the rest when they have stopped. */
+__attribute__((format(printf, 3, 4))) static int lose(struct nbd *n, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (n->err.code)
+		return -n->err.code;
+	va_start(ap, fmt);
+	vsnprintf(n->err.msg, sizeof(n->err.msg), fmt, ap);
+	va_end(ap);
+	n->err.code = code;
+	log_debug("nbd: %s", n->err.msg);
+	shutdown(n->fd, SHUT_RDWR);
+	if (n->tx_busy)
+		loop_cancel(n->loop, &n->tx_op);
+	if (n->rx_busy)
+		loop_cancel(n->loop, &n->rx_op);
+	return -code;
+}
+
+/* Every request of a lost connection is finished: those sent or unsent without a reply, and those with one that
+ * are still in the send queue. */
+static void abandon(struct nbd *n)
+{
+	struct nbd_req *r, *next;
+	uint32_t i;
+
+	for (r = n->tx; r; r = next) {
+		next = r->next;
+		if (r->replied)
+			push_finished(n, r);
+	}
+	n->tx = n->tx_unmapped = NULL;
+	n->tx_tail = &n->tx;
+	for (i = 0; i < n->nslots; i++) {
+		r = n->slot[i].req;
+		if (!r)
+			continue;
+		slot_free(n, r);
+		r->res = -n->err.code;
+		push_finished(n, r);
+	}
+}
+
+static void settle(struct nbd *n)
+{
+	if (n->err.code && !n->tx_busy && !n->rx_busy)
+		abandon(n);
+	drain(n);
+}
+
+/* ---- sending ---- */
+
+static uint32_t payload_len(const struct nbd_req *r)
+{
+	return r->type == NBD_CMD_WRITE ? r->len : 0;
+}
+
+/* Maps queued requests into the iovec while there is room. This may be done while a sendmsg is under way: entries
+ * are only ever added behind those it knows, so its result counts bytes of the queue whether it saw them or not. */
+static void tx_map(struct nbd *n)
+{
+	struct nbd_req *r;
+
+	for (r = n->tx_unmapped; r && n->tx_msg.msg_iovlen + 2 <= TX_IOV; r = r->next) {
+		struct iovec *v = &n->tx_iov[n->tx_msg.msg_iovlen];
+		size_t skip = r == n->tx ? n->tx_gone : 0;
+
+		if (skip < REQUEST_SIZE) {
+			*v++ = (struct iovec){r->header + skip, REQUEST_SIZE - skip};
+			skip = REQUEST_SIZE;
+		}
+		if (payload_len(r))
+			*v++ = (struct iovec){(char *)r->buf + (skip - REQUEST_SIZE),
+					      payload_len(r) - (skip - REQUEST_SIZE)};
+		n->tx_msg.msg_iovlen = (size_t)(v - n->tx_iov);
+	}
+	n->tx_unmapped = r;
+}
+
+static void tx_start(struct nbd *n)
+{
+	struct io_uring_sqe *sqe;
+
+	n->tx_msg = (struct msghdr){.msg_iov = n->tx_iov};
+	n->tx_unmapped = n->tx;
+	tx_map(n);
+	sqe = loop_sqe(n->loop);
+	io_uring_prep_sendmsg(sqe, n->fd, &n->tx_msg, MSG_NOSIGNAL);
+	loop_bind(sqe, &n->tx_op);
+	n->tx_busy = true;
+}
+
+/* Takes what `bytes` more of the queue cover off it. */
+static void tx_advance(struct nbd *n, size_t bytes)
+{
+	n->tx_gone += bytes;
+	while (n->tx && n->tx_gone >= REQUEST_SIZE + payload_len(n->tx)) {
+		struct nbd_req *r = n->tx;
+
+		n->tx_gone -= REQUEST_SIZE + payload_len(r);
+		n->tx = r->next;
+		r->sent = true;
+		if (r->replied)
+			push_finished(n, r);
+	}
+	if (!n->tx)
+		n->tx_tail = &n->tx;
+}
+
+static void tx_done(struct op *op, int res, uint32_t cqe_flags)
+{
+	struct nbd *n = container_of(op, struct nbd, tx_op);
+
+	(void)cqe_flags;
+	n->tx_busy = false;
+	if (res >= 0)
+		tx_advance(n, (size_t)res);
+	else if (res == -EPIPE || res == -ECONNRESET)
+		lose(n, ECONNRESET, "the NBD server closed the connection");
+	else if (res != -EINTR && res != -EAGAIN)
+		lose(n, -res, "cannot write to the NBD server: %s", strerror(-res));
+	if (n->tx && !n->err.code)
+		tx_start(n);
+	settle(n);
+}
+
+/* ---- receiving ---- */
+
+/* The protocol's error numbers, which happen to be Linux's; what it does not list means EINVAL. */
+static int errno_of(uint32_t error)
+{
+	static const int known[] = {EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, EOPNOTSUPP, ESHUTDOWN};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(known); i++)
+		if (error == (uint32_t)known[i])
+			return known[i];
+	return EINVAL;
+}
+
+/* Notes that [start, end) of r has arrived. False: some of it already had, or it came in too many pieces. */
+static bool piece_add(struct nbd_req *r, uint32_t start, uint32_t end)
+{
+	unsigned i = 0, k;
+	bool left, right;
+
+	while (i < r->npieces && r->piece[i].end < start)
+		i++;
+	left = i < r->npieces && r->piece[i].end == start;
+	k = left ? i + 1 : i;
+	if (k < r->npieces && r->piece[k].start < end)
+		return false;
+	right = k < r->npieces && r->piece[k].start == end;
+	if (left && right) {
+		r->piece[i].end = r->piece[k].end;
+		memmove(&r->piece[k], &r->piece[k + 1], (--r->npieces - k) * sizeof(r->piece[0]));
+	} else if (left) {
+		r->piece[i].end = end;
+	} else if (right) {
+		r->piece[k].start = start;
+	} else {
+		if (r->npieces == NBD_MAX_PIECES)
+			return false;
+		memmove(&r->piece[i + 1], &r->piece[i], (r->npieces++ - i) * sizeof(r->piece[0]));
+		r->piece[i].start = start;
+		r->piece[i].end = end;
+	}
+	return true;
+}
+
+/* The parser below works in steps: 1: made progress; 0: needs rx_want bytes in the stage; <0: connection lost. */
+
+static int want(struct nbd *n, size_t bytes)
+{
+	n->rx_want = bytes;
+	return 0;
+}
+
+/* r's last chunk is complete. A success must have brought all that was asked for. */
+static int end_of_reply(struct nbd *n, struct nbd_req *r)
+{
+	bool whole = true;
+
+	if (r->type == NBD_CMD_READ)
+		whole = r->npieces == 1 && r->piece[0].start == 0 && r->piece[0].end == r->len;
+	else if (r->type == NBD_CMD_BLOCK_STATUS)
+		whole = r->ctx_seen == (1u << n->nctx) - 1;
+	if (!r->res && !whole)
+		return lose(n, EPROTO, "the NBD server's reply ends before all of it came");
+	replied(n, r, r->res);
+	return 1;
+}
+
+static int end_of_chunk(struct nbd *n, struct nbd_req *r)
+{
+	n->rx_state = RX_HEADER;
+	n->rx_req = NULL;
+	return n->rx_last ? end_of_reply(n, r) : 1;
+}
+
+static int begin_data(struct nbd *n, struct nbd_req *r, uint32_t start, uint32_t len)
+{
+	if (!piece_add(r, start, start + len))
+		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
+	n->rx_state = RX_DATA;
+	n->rx_req = r;
+	n->rx_ptr = (unsigned char *)r->buf + start;
+	n->rx_left = len;
+	return 1;
+}
+
+static int parse_simple(struct nbd *n, const unsigned char *p)
+{
+	uint32_t error = get32(p + 4);
+	struct nbd_req *r = slot_find(n, get64(p + 8));
+
+	if (!r)
+		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
+	n->pos += SIMPLE_SIZE;
+	n->rx_last = true;
+	if (error) {
+		replied(n, r, -errno_of(error));
+		return 1;
+	}
+	if (r->type == NBD_CMD_BLOCK_STATUS || (r->type == NBD_CMD_READ && n->structured))
+		return lose(n, EPROTO, "the NBD server sent a simple reply where a structured one is due");
+	return r->type == NBD_CMD_READ ? begin_data(n, r, 0, r->len) : end_of_reply(n, r);
+}
+
+/* Where in r a chunk's [offset, offset + len) lies; false: not within it. */
+static bool within(const struct nbd_req *r, uint64_t offset, uint64_t len, uint32_t *start)
+{
+	if (!len || offset < r->offset || offset - r->offset > r->len || len > r->len - (offset - r->offset))
+		return false;
+	*start = (uint32_t)(offset - r->offset);
+	return true;
+}
+
+static int parse_data(struct nbd *n, struct nbd_req *r, const unsigned char *p, uint32_t len)
+{
+	uint32_t start;
+
+	if (r->type != NBD_CMD_READ || len <= 8)
+		return lose(n, EPROTO, "the NBD server sent a data chunk of %u bytes where none is due", len);
+	if (n->end - n->pos < DATA_HEADER)
+		return want(n, DATA_HEADER);
+	if (!within(r, get64(p + CHUNK_SIZE), len - 8, &start))
+		return lose(n, EPROTO, "the NBD server sent data outside of the request");
+	n->pos += DATA_HEADER;
+	return begin_data(n, r, start, len - 8);
+}
+
+static int parse_hole(struct nbd *n, struct nbd_req *r, const unsigned char *p, uint32_t len)
+{
+	uint32_t start, size;
+
+	if (r->type != NBD_CMD_READ || len != 12)
+		return lose(n, EPROTO, "the NBD server sent a hole chunk of %u bytes where none is due", len);
+	if (n->end - n->pos < CHUNK_SIZE + 12)
+		return want(n, CHUNK_SIZE + 12);
+	size = get32(p + CHUNK_SIZE + 8);
+	if (!within(r, get64(p + CHUNK_SIZE), size, &start))
+		return lose(n, EPROTO, "the NBD server sent a hole outside of the request");
+	if (!piece_add(r, start, start + size))
+		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
+	memset((char *)r->buf + start, 0, size);
+	n->pos += CHUNK_SIZE + 12;
+	return end_of_chunk(n, r);
+}
+
+static int parse_status(struct nbd *n, struct nbd_req *r, const unsigned char *p, uint32_t len)
+{
+	unsigned ctx;
+
+	if (r->type != NBD_CMD_BLOCK_STATUS || len < 12 || len > STATUS_CHUNK_MAX || (len - 4) % 8)
+		return lose(n, EPROTO, "the NBD server sent a block status chunk of %u bytes where none is due", len);
+	if (n->end - n->pos < CHUNK_SIZE + 4)
+		return want(n, CHUNK_SIZE + 4);
+	for (ctx = 0; ctx < n->nctx && n->ctx_id[ctx] != get32(p + CHUNK_SIZE); ctx++)
+		;
+	if (ctx == n->nctx || (r->ctx_seen & 1u << ctx))
+		return lose(n, EPROTO, "the NBD server sent block status of a context not asked for, or twice");
+	r->ctx_seen |= (uint16_t)(1u << ctx);
+	n->pos += CHUNK_SIZE + 4;
+	n->rx_state = RX_EXTENTS;
+	n->rx_req = r;
+	n->rx_ctx = ctx;
+	n->rx_offset = r->offset;
+	n->rx_left = len - 4;
+	return 1;
+}
+
+static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p, uint32_t len)
+{
+	uint32_t text_len;
+	char text[200];
+
+	if (len < 6 || len > ERROR_CHUNK_MAX)
+		return lose(n, EPROTO, "the NBD server sent an error chunk of %u bytes", len);
+	if (n->end - n->pos < CHUNK_SIZE + len)
+		return want(n, CHUNK_SIZE + len);
+	p += CHUNK_SIZE;
+	text_len = get16(p + 4);
+	if (!get32(p) || text_len > len - 6)
+		return lose(n, EPROTO, "the NBD server sent a malformed error chunk");
+	printable(text, sizeof(text), p + 6, text_len);
+	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type,
+		  (unsigned long long)r->offset, get32(p), text);
+	if (!r->res)
+		r->res = -errno_of(get32(p));
+	n->pos += CHUNK_SIZE + len;
+	return end_of_chunk(n, r);
+}
+
+static int parse_chunk(struct nbd *n, const unsigned char *p)
+{
+	struct nbd_req *r;
+	unsigned type;
+	uint32_t len;
+
+	if (n->end - n->pos < CHUNK_SIZE)
+		return want(n, CHUNK_SIZE);
+	type = get16(p + 6);
+	len = get32(p + 16);
+	n->rx_last = get16(p + 4) & NBD_CHUNK_DONE;
+	r = slot_find(n, get64(p + 8));
+	if (!r)
+		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
+	if (type & NBD_CHUNK_ERROR)
+		return parse_error(n, r, p, len);
+	if (type == NBD_CHUNK_DATA)
+		return parse_data(n, r, p, len);
+	if (type == NBD_CHUNK_HOLE)
+		return parse_hole(n, r, p, len);
+	if (type == NBD_CHUNK_STATUS)
+		return parse_status(n, r, p, len);
+	if (type != NBD_CHUNK_NONE || len || !n->rx_last)
+		return lose(n, EPROTO, "the NBD server sent a chunk of unknown type %u and %u bytes", type, len);
+	n->pos += CHUNK_SIZE;
+	return end_of_chunk(n, r);
+}
+
+static int step_header(struct nbd *n)
+{
+	const unsigned char *p = n->stage + n->pos;
+
+	if (n->end - n->pos < SIMPLE_SIZE)
+		return want(n, SIMPLE_SIZE);
+	if (get32(p) == NBD_SIMPLE_MAGIC)
+		return parse_simple(n, p);
+	if (get32(p) == NBD_CHUNK_MAGIC && n->structured)
+		return parse_chunk(n, p);
+	return lose(n, EPROTO, "the NBD server's reply does not start like one (%#x)", get32(p));
+}
+
+/* Takes data that came through the stage with a header; the rest is received in place. */
+static int step_data(struct nbd *n)
+{
+	size_t have = MIN(n->end - n->pos, (size_t)n->rx_left);
+
+	memcpy(n->rx_ptr, n->stage + n->pos, have);
+	n->pos += have;
+	n->rx_ptr += have;
+	n->rx_left -= (uint32_t)have;
+	return n->rx_left ? want(n, 0) : end_of_chunk(n, n->rx_req);
+}
+
+static int step_extent(struct nbd *n)
+{
+	struct nbd_req *r = n->rx_req;
+	uint64_t left = r->offset + r->len - n->rx_offset;
+	const unsigned char *p = n->stage + n->pos;
+	uint64_t len;
+
+	if (!n->rx_left)
+		return end_of_chunk(n, r);
+	if (n->end - n->pos < 8)
+		return want(n, 8);
+	len = get32(p);
+	if (!len || !left)
+		return lose(n, EPROTO, "the NBD server sent an empty extent, or one outside of the request");
+	len = MIN(len, left); /* the last extent may go on behind the request */
+	r->extent(r->extent_arg, n->rx_ctx, n->rx_offset, len, get32(p + 4));
+	n->rx_offset += len;
+	n->rx_left -= 8;
+	n->pos += 8;
+	return 1;
+}
+
+static int step(struct nbd *n)
+{
+	switch (n->rx_state) {
+	case RX_HEADER:
+		return step_header(n);
+	case RX_DATA:
+		return step_data(n);
+	case RX_EXTENTS:
+		return step_extent(n);
+	}
+	return 0;
+}
+
+/* Starts the one receive: into the reader's buffer if data is due, and behind it into the stage, no more than one
+ * data chunk's header there if another read's data may follow. */
+static void rx_start(struct nbd *n)
+{
+	struct io_uring_sqe *sqe = loop_sqe(n->loop);
+	size_t room;
+
+	memmove(n->stage, n->stage + n->pos, n->end - n->pos);
+	n->end -= n->pos;
+	n->pos = 0;
+	room = STAGE_SIZE - n->end;
+	if (n->reads_in_flight)
+		room = MIN(room, n->rx_want > n->end ? n->rx_want - n->end : (size_t)DATA_HEADER);
+	n->rx_iov[0] = (struct iovec){n->rx_ptr, n->rx_state == RX_DATA ? n->rx_left : 0};
+	n->rx_iov[1] = (struct iovec){n->stage + n->end, room};
+	n->rx_msg = (struct msghdr){.msg_iov = n->rx_iov, .msg_iovlen = 2};
+	io_uring_prep_recvmsg(sqe, n->fd, &n->rx_msg, 0);
+	loop_bind(sqe, &n->rx_op);
+	n->rx_busy = true;
+}
+
+static void rx_take(struct nbd *n, size_t bytes)
+{
+	size_t direct = MIN(bytes, n->rx_iov[0].iov_len);
+
+	n->rx_ptr += direct;
+	n->rx_left -= (uint32_t)direct;
+	n->end += bytes - direct;
+	while (step(n) > 0)
+		;
+}
+
+static void rx_done(struct op *op, int res, uint32_t cqe_flags)
+{
+	struct nbd *n = container_of(op, struct nbd, rx_op);
+
+	(void)cqe_flags;
+	n->rx_busy = false;
+	if (n->err.code)
+		; /* whatever came, it came too late */
+	else if (res > 0)
+		rx_take(n, (size_t)res);
+	else if (res == 0 || res == -ECONNRESET)
+		lose(n, ECONNRESET, "the NBD server closed the connection");
+	else if (res != -EINTR && res != -EAGAIN)
+		lose(n, -res, "cannot read from the NBD server: %s", strerror(-res));
+	if (!n->err.code)
+		rx_start(n);
+	settle(n);
+}
+
+/* ---- the public face ---- */
+
+int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
+	     const char *const *contexts, unsigned timeout_ms, struct err *e)
+{
+	uint64_t deadline_ns = now_ns() + timeout_ms * 1000000ULL;
+	struct nbd *n;
+	unsigned nctx;
+	int fd, r;
+
+	r = check_names(export_name, contexts, &nctx, e);
+	if (r < 0)
+		return r;
+	fd = connect_unix(socket_path, timeout_ms, e);
+	if (fd < 0)
+		return fd;
+	n = xcalloc(1, sizeof(*n));
+	n->loop = l;
+	n->fd = fd;
+	n->nctx = nctx;
+	r = negotiate(n, export_name, contexts, deadline_ns, e);
+	if (r < 0) {
+		close(fd);
+		free(n);
+		return err_prefix(e, "NBD socket '%s'", socket_path);
+	}
+	n->finished_tail = &n->finished;
+	n->tx_tail = &n->tx;
+	n->late.fire = late_fire;
+	n->tx_op.done = tx_done;
+	n->rx_op.done = rx_done;
+	rx_start(n);
+	*out = n;
+	return 0;
+}
+
+const struct nbd_info *nbd_info(const struct nbd *n)
+{
+	return &n->info;
+}
+
+const struct err *nbd_error(const struct nbd *n)
+{
+	return n->err.code ? &n->err : NULL;
+}
+
+static void put_request(unsigned char *p, uint16_t flags, const struct nbd_req *r)
+{
+	p = put16(put32(p, NBD_REQUEST_MAGIC), flags);
+	put32(put64(put64(put16(p, r->type), r->cookie), r->offset), r->len);
+}
+
+void nbd_close(struct nbd *n)
+{
+	struct nbd_req disc = {.type = NBD_CMD_DISC};
+	struct err e;
+
+	if (!n)
+		return;
+	if (!n->err.code && !n->in_flight && !n->tx) {
+		put_request(disc.header, 0, &disc);
+		if (send(n->fd, disc.header, sizeof(disc.header), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			log_debug("nbd: goodbye not sent: %s", strerror(errno));
+	}
+	lose(n, ECANCELED, "the NBD connection was closed");
+	while (n->tx_busy || n->rx_busy) {
+		if (loop_step(n->loop, 1000, &e) < 0) {
+			log_error("nbd: %s", e.msg);
+			return; /* the kernel may still use our memory: better leaked than freed */
+		}
+	}
+	close(n->fd);
+	abandon(n);
+	n->draining++; /* drain() below must not free what is used after it */
+	drain(n);
+	n->draining--;
+	loop_timer_clear(n->loop, &n->late);
+	free(n->slot);
+	n->slot = NULL;
+	n->nslots = 0;
+	n->closed = true;
+	if (!n->draining)
+		free(n);
+}
+
+static bool changes(uint16_t type)
+{
+	return type == NBD_CMD_WRITE || type == NBD_CMD_TRIM || type == NBD_CMD_WRITE_ZEROES;
+}
+
+/* Whether r may be sent: 0 or -errno. */
+static int check_request(const struct nbd *n, const struct nbd_req *r)
+{
+	bool data = r->type == NBD_CMD_READ || r->type == NBD_CMD_WRITE;
+
+	if (n->err.code)
+		return -n->err.code;
+	if (changes(r->type) && n->info.read_only)
+		return -EROFS;
+	if ((r->type == NBD_CMD_TRIM && !n->info.can_trim) || (r->type == NBD_CMD_WRITE_ZEROES && !n->info.can_zero) ||
+	    (r->type == NBD_CMD_FLUSH && !n->info.can_flush) || (r->type == NBD_CMD_BLOCK_STATUS && !n->nctx))
+		return -ENOTSUP;
+	if (r->type == NBD_CMD_FLUSH)
+		return 0;
+	if (!r->len || r->len > (data ? n->info.max_block : NBD_MAX_SPAN) || r->offset > n->info.size ||
+	    r->len > n->info.size - r->offset)
+		return -EINVAL;
+	return 0;
+}
+
+static void submit(struct nbd *n, struct nbd_req *r, uint16_t type, uint16_t flags, void *buf, uint32_t len,
+		   uint64_t offset)
+{
+	int res;
+
+	r->next = NULL;
+	r->offset = offset;
+	r->buf = buf;
+	r->len = len;
+	r->type = type;
+	r->sent = r->replied = false;
+	r->npieces = 0;
+	r->ctx_seen = 0;
+	r->res = 0;
+	res = check_request(n, r);
+	if (res < 0) {
+		finish_late(n, r, res);
+		return;
+	}
+	slot_take(n, r);
+	put_request(r->header, flags, r);
+	*n->tx_tail = r;
+	n->tx_tail = &r->next;
+	if (!n->tx_busy) {
+		tx_start(n);
+		return;
+	}
+	if (!n->tx_unmapped)
+		n->tx_unmapped = r;
+	if (n->tx_unmapped == r)
+		tx_map(n);
+}
+
+void nbd_read(struct nbd *n, struct nbd_req *r, void *buf, uint32_t len, uint64_t offset)
+{
+	submit(n, r, NBD_CMD_READ, 0, buf, len, offset);
+}
+
+void nbd_write(struct nbd *n, struct nbd_req *r, const void *buf, uint32_t len, uint64_t offset)
+{
+	submit(n, r, NBD_CMD_WRITE, 0, (void *)(uintptr_t)buf, len, offset);
+}
+
+void nbd_zero(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, bool may_punch)
+{
+	submit(n, r, NBD_CMD_WRITE_ZEROES, may_punch ? 0 : NBD_CMD_FLAG_NO_HOLE, NULL, len, offset);
+}
+
+void nbd_trim(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len)
+{
+	submit(n, r, NBD_CMD_TRIM, 0, NULL, len, offset);
+}
+
+void nbd_flush(struct nbd *n, struct nbd_req *r)
+{
+	submit(n, r, NBD_CMD_FLUSH, 0, NULL, 0, 0);
+}
+
+void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, nbd_extent_fn *extent, void *arg)
+{
+	r->extent = extent;
+	r->extent_arg = arg;
+	submit(n, r, NBD_CMD_BLOCK_STATUS, 0, NULL, len, offset);
+}
+
+/* ---- the whole export's map ---- */
+
+struct map {
+	struct nbd_req req;
+	unsigned ctx;
+	bool over;
+	int res;
+	struct nbd_extent *extent;
+	size_t count, room;
+	uint64_t upto; /* the map is complete so far */
+};
+
+static void map_done(struct nbd_req *r, int res)
+{
+	struct map *m = container_of(r, struct map, req);
+
+	m->over = true;
+	if (!m->res)
+		m->res = res;
+}
+
+static bool map_grow(struct map *m)
+{
+	size_t room = m->room ? m->room * 2 : 256;
+	struct nbd_extent *p;
+
+	if (m->count < m->room)
+		return true;
+	p = m->count < NBD_MAX_EXTENTS ? realloc(m->extent, room * sizeof(*p)) : NULL;
+	if (!p)
+		return false;
+	m->extent = p;
+	m->room = room;
+	return true;
+}
+
+static void map_extent(void *arg, unsigned ctx, uint64_t offset, uint64_t length, uint32_t flags)
+{
+	struct map *m = arg;
+	struct nbd_extent *last = m->count ? &m->extent[m->count - 1] : NULL;
+
+	if (ctx != m->ctx || m->res)
+		return;
+	m->upto = offset + length;
+	if (last && last->flags == flags) {
+		last->length += length;
+		return;
+	}
+	if (!map_grow(m)) {
+		m->res = -ENOMEM;
+		return;
+	}
+	m->extent[m->count++] = (struct nbd_extent){offset, length, flags};
+}
+
+int nbd_map(struct nbd *n, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e)
+{
+	struct map *m;
+	int r;
+
+	if (ctx >= n->nctx)
+		return err_set(e, EINVAL, "the NBD connection has no meta context %u", ctx);
+	m = xcalloc(1, sizeof(*m));
+	m->ctx = ctx;
+	m->req.done = map_done;
+	while (m->upto < n->info.size && !m->res) {
+		m->over = false;
+		nbd_block_status(n, &m->req, m->upto, (uint32_t)MIN(n->info.size - m->upto, NBD_MAX_SPAN), map_extent, m);
+		while (!m->over)
+			if (loop_step(n->loop, 1000, e) < 0)
+				return -e->code; /* m is still the request's: leaked with the broken ring */
+	}
+	r = m->res;
+	if (r < 0) {
+		free(m->extent);
+		if (n->err.code)
+			r = err_set(e, -r, "cannot get the NBD export's map: %s", n->err.msg);
+		else
+			r = err_sys(e, -r, "cannot get the NBD export's map at %llu", (unsigned long long)m->upto);
+	} else {
+		*extents = m->extent;
+		*count = m->count;
+	}
+	free(m);
+	return r;
+}

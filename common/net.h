@@ -1,0 +1,23 @@
+/*
+ * net.h: the few socket calls both agents need before a channel exists.
+ */
+#ifndef VMFERRY_NET_H
+#define VMFERRY_NET_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+/* "HOST:PORT", "[V6]:PORT". Splits into malloc'ed parts; port may be "0". */
+int net_parse(const char *text, char **host, char **port, struct err *e);
+/* Listens; *actual (malloc'ed) is "ADDR:PORT" with the port that was given. Only an address that carries traffic in
+ * clear safely (loopback) or `any` is accepted. */
+int net_listen(const char *text, bool any, int *fd, char **actual, struct err *e);
+int net_connect(const char *host, const char *port, bool any, unsigned timeout_ms, int *fd, struct err *e);
+/* TCP_NODELAY, keep-alive, and an end to silence. */
+void net_tune(int fd);
+/* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
+char *net_local(int fd);
+int net_local_port(int fd);
+
+#endif

@@ -1,0 +1,11 @@
+/* paths.h: where sockets of a running move live. Journals: state_dir_get() in journal.h. */
+#ifndef VMFERRY_PATHS_H
+#define VMFERRY_PATHS_H
+
+#include "err.h"
+
+/* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /tmp/vmferry-UID: made
+ * 0700; refused when it is somebody else's. The caller frees *out. */
+int runtime_dir_get(char **out, const char *override, struct err *e);
+
+#endif

@@ -1,0 +1,98 @@
+/* process.c: see process.h. */
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+
+/* proc_pid_stat(5): the command in parentheses may itself hold spaces and parentheses; state is
+ * field 3. */
+static int read_stat(pid_t pid, char *state, uint64_t *start_time)
+{
+	char path[64], buf[1024], *p;
+	AUTO_CLOSE int fd = -1;
+	ssize_t n;
+	int field;
+
+	if (pid <= 0)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	p = strrchr(buf, ')');
+	if (!p || p[1] != ' ')
+		return -EPROTO;
+	p += 2;
+	*state = *p;
+	for (field = 3; field < 22 && p; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	return p && sscanf(p, "%" SCNu64, start_time) == 1 ? 0 : -EPROTO;
+}
+
+int process_start_time(pid_t pid, uint64_t *out)
+{
+	char state;
+
+	return read_stat(pid, &state, out);
+}
+
+bool qemu_is_alive(pid_t pid, uint64_t start_time)
+{
+	uint64_t found;
+	char state;
+
+	return read_stat(pid, &state, &found) == 0 && found == start_time && state != 'Z' &&
+	       state != 'X';
+}
+
+/* The pidfd becomes readable when the process has ended, whether it was reaped or not. */
+static int wait_end(int pidfd, unsigned timeout_ms)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000, now;
+	int r;
+
+	do {
+		now = now_ns();
+		r = poll(&p, 1, now < until_ns ? (int)((until_ns - now + 999999) / 1000000) : 0);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r > 0 ? 0 : -ETIMEDOUT;
+}
+
+int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e)
+{
+	AUTO_CLOSE int pidfd = -1;
+	uint64_t found;
+	int r;
+
+	if (pid <= 0)
+		return 0;
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : err_sys(e, errno, "cannot watch process %d", (int)pid);
+	/* the pidfd holds whoever has the pid now: look at the start time only after */
+	if (process_start_time(pid, &found) < 0 || found != start_time)
+		return 0;
+	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return err_sys(e, errno, "cannot end process %d", (int)pid);
+	r = wait_end(pidfd, timeout_ms);
+	if (r < 0)
+		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid,
+			       timeout_ms);
+	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
+	return 0;
+}

@@ -1,0 +1,28 @@
+/*
+ * process.h: a process named so that a reused pid cannot be mistaken for it: pid and start time
+ * together.
+ *
+ * Journals keep both; whoever wants to know or end a QEMU later goes through here.
+ */
+#ifndef VMFERRY_PROCESS_H
+#define VMFERRY_PROCESS_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Field 22 of /proc/PID/stat: clock ticks since boot. 0, or -errno (-ESRCH: no such process).
+ * Zombies have one too. */
+int process_start_time(pid_t pid, uint64_t *out);
+/* Same pid, same start time, and not a zombie. */
+bool qemu_is_alive(pid_t pid, uint64_t start_time);
+/*
+ * SIGKILL, by pidfd, if pid still is the process of that start time; waits at most timeout_ms until
+ * it is gone and reaps it when it is our child. 0 also when it was gone before; -ETIMEDOUT, -EPERM.
+ * Blocks the calling thread.
+ */
+int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
+
+#endif

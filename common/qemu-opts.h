@@ -1,0 +1,48 @@
+/*
+ * qemu-opts.h: the two syntaxes of a QEMU command line: options in argv, and "key=value,key=value"
+ * inside one. Pure: no I/O.
+ */
+#ifndef VMFERRY_QEMU_OPTS_H
+#define VMFERRY_QEMU_OPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One option of argv, pointing into it. */
+struct qemu_opt {
+	const char
+	    *name; /* without its dashes; "" for a plain argument, which QEMU takes as -hda */
+	const char *value; /* NULL: has none */
+};
+
+/* Walks argv[*i…]; start with *i = 1. False at the end. */
+bool qemu_opt_next(char *const *argv, size_t argc, size_t *i, struct qemu_opt *out);
+
+/* "a,b=c,,d" is {NULL, "a"}, {"b", "c,d"}: a part without '=' has no key. */
+struct kv {
+	char *key, *value;
+};
+struct kv_list {
+	struct kv *v;
+	size_t n;
+};
+
+void kv_parse(struct kv_list *l, const char *text);
+/* malloc'ed, with commas doubled again. */
+char *kv_print(const struct kv_list *l);
+void kv_fini(struct kv_list *l);
+/* Value of the last part with that key; with implied_key equal to key, a first part without key
+ * counts too. */
+const char *kv_get(const struct kv_list *l, const char *key, const char *implied_key);
+/* "key", "key=on", "key=yes" against "nokey", "key=off"; the last one counts. */
+bool kv_flag(const struct kv_list *l, const char *key, bool otherwise);
+/* Replaces every "key", "nokey" and "key=…" by one "key=value" at the end. */
+void kv_set_flag(struct kv_list *l, const char *key, const char *value);
+void kv_append(struct kv_list *l, const char *key, const char *value);
+/* Frees *value and puts by, which it then owns, in its place. */
+void kv_replace(char **value, char *by);
+
+/* As QEMU's path_has_protocol(): "nbd:…", "rbd:…", but not "/a:b". */
+bool qemu_path_has_protocol(const char *path);
+
+#endif

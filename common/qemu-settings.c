@@ -1,0 +1,150 @@
+/* qemu-settings.c: see qemu-settings.h. */
+#include "qemu-settings.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int query_capabilities(struct qmp *q, json_t **out, struct err *e)
+{
+	json_t *list, *entry, *map;
+	size_t i;
+	int r = qmp_call(q, "query-migrate-capabilities", NULL, &list, e);
+
+	if (r)
+		return r;
+	map = json_object();
+	json_array_foreach(list, i, entry) {
+		const char *name = json_string_value(json_object_get(entry, "capability"));
+
+		if (name)
+			json_object_set(map, name, json_object_get(entry, "state"));
+	}
+	json_decref(list);
+	*out = map;
+	return 0;
+}
+
+int settings_save(struct qmp *q, json_t **out, struct err *e)
+{
+	json_t *caps, *params;
+	int r = query_capabilities(q, &caps, e);
+
+	if (r)
+		return r;
+	r = qmp_call(q, "query-migrate-parameters", NULL, &params, e);
+	if (r) {
+		json_decref(caps);
+		return r;
+	}
+	*out = json_pack("{s:o,s:o}", "capabilities", caps, "parameters", params);
+	return 0;
+}
+
+bool settings_has_capability(const json_t *saved, const char *name)
+{
+	return json_object_get(json_object_get(saved, "capabilities"), name);
+}
+
+bool settings_has_parameter(const json_t *saved, const char *name)
+{
+	return json_object_get(json_object_get(saved, "parameters"), name);
+}
+
+/* Sets the capabilities in `want` (name → bool) that are not so yet: those off first, as some exclude each other. */
+static int set_capabilities(struct qmp *q, const json_t *want, struct err *e)
+{
+	json_t *now, *list, *value;
+	const char *name;
+	int pass, r = query_capabilities(q, &now, e);
+
+	for (pass = 0; pass < 2 && !r; pass++) {
+		list = json_array();
+		json_object_foreach((json_t *)want, name, value) {
+			json_t *is = json_object_get(now, name);
+
+			if (is && json_is_true(is) != json_is_true(value) && json_is_true(value) == (pass == 1))
+				json_array_append_new(list, json_pack("{s:s,s:b}", "capability", name, "state",
+								      json_is_true(value)));
+		}
+		if (json_array_size(list))
+			r = qmp_call(q, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), NULL, e);
+		else
+			json_decref(list);
+		if (pass == 1 || r)
+			json_decref(now);
+	}
+	return r;
+}
+
+int settings_capabilities(struct qmp *q, const json_t *saved, const char *const *on, struct err *e)
+{
+	json_t *want = json_object(), *value;
+	const char *name;
+	int r;
+
+	json_object_foreach(json_object_get(saved, "capabilities"), name, value)
+		json_object_set_new(want, name, json_false());
+	for (; *on; on++)
+		if (json_object_get(want, *on))
+			json_object_set_new(want, *on, json_true());
+	r = set_capabilities(q, want, e);
+	json_decref(want);
+	return r;
+}
+
+int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, struct err *e)
+{
+	json_t *value;
+	const char *name;
+	void *tmp;
+
+	json_object_foreach_safe(params, tmp, name, value)
+		if (!settings_has_parameter(saved, name))
+			json_object_del(params, name);
+	if (json_object_size(params))
+		return qmp_call(q, "migrate-set-parameters", params, NULL, e);
+	json_decref(params);
+	return 0;
+}
+
+static int restore_parameters(struct qmp *q, const json_t *saved, struct err *e)
+{
+	json_t *now, *value, *set;
+	const char *name;
+	struct err one;
+	int first = 0, r = qmp_call(q, "query-migrate-parameters", NULL, &now, e);
+
+	if (r)
+		return r;
+	json_object_foreach(json_object_get(saved, "parameters"), name, value) {
+		if (json_equal(json_object_get(now, name), value))
+			continue;
+		set = json_object();
+		json_object_set(set, name, value);
+		r = qmp_call(q, "migrate-set-parameters", set, NULL, &one);
+		if (r) {
+			log_info("cannot put %s back: %s", name, one.msg);
+			if (!first) {
+				first = r;
+				*e = one;
+			}
+		}
+	}
+	json_decref(now);
+	return first;
+}
+
+int settings_restore(struct qmp *q, const json_t *saved, struct err *e)
+{
+	struct err second;
+	int r = set_capabilities(q, json_object_get(saved, "capabilities"), e);
+	int r2 = restore_parameters(q, saved, &second);
+
+	if (!r && r2) {
+		*e = second;
+		r = r2;
+	}
+	return r;
+}

@@ -1,0 +1,617 @@
+/*
+ * qmp.c: see qmp.h.
+ *
+ * Theory of operation. One recv is always in flight: its bytes are appended to `rx` and the next
+ * recv is armed before any message is handed out, so that a callback may pump the loop and wait for
+ * a further reply. Messages are framed by counting braces outside strings, since -qmp-pretty
+ * spreads one over many lines. What is to be sent gathers in `tx` while one send, of `tx_flight`,
+ * is under way. A request that was sent waits in a list with a deadline timer of its own; on a dead
+ * connection that same timer, set to now, delivers the error, so that a reply function never runs
+ * inside qmp_send().
+ */
+#include "qmp.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define RX_CHUNK	 65536
+#define RETRY_CONNECT_MS 20
+
+struct buffer {
+	char *data;
+	size_t len, size;
+};
+
+struct request {
+	struct request *next;
+	struct qmp *q;
+	json_int_t id;
+	char *command;
+	qmp_reply_fn fn;
+	void *arg;
+	unsigned deadline_ms;
+	struct timer timer;
+};
+
+struct qmp {
+	struct loop *loop;
+	char *path;
+	int fd;
+	pid_t peer_pid;
+	const struct qmp_handlers *handlers;
+	void *ctx;
+	int version[3];
+
+	bool greeted, opened, closing;
+	bool dead;
+	struct err why; /* when dead */
+
+	struct op recv_op, send_op;
+	bool receiving, sending;
+	char rx_chunk[RX_CHUNK];
+	struct buffer rx, tx, tx_flight;
+	size_t tx_sent;
+	uint64_t rx_at_ns;
+
+	/* the scanner: rx[0, scan_at) was looked at */
+	size_t scan_at;
+	unsigned depth;
+	bool in_string, escaped;
+
+	struct request *requests;
+	json_int_t last_id;
+};
+
+static void recv_done(struct op *op, int res, uint32_t flags);
+static void send_done(struct op *op, int res, uint32_t flags);
+
+static void buffer_append(struct buffer *b, const void *data, size_t len)
+{
+	if (b->size - b->len < len) {
+		b->size = MAX(b->len + len, b->size * 2);
+		b->data = xrealloc(b->data, b->size);
+	}
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
+
+static void buffer_consume(struct buffer *b, size_t len)
+{
+	memmove(b->data, b->data + len, b->len - len);
+	b->len -= len;
+}
+
+/* Requests */
+
+static void request_unlink(struct request *r)
+{
+	struct request **p;
+
+	for (p = &r->q->requests; *p; p = &(*p)->next) {
+		if (*p == r) {
+			*p = r->next;
+			return;
+		}
+	}
+}
+
+/* Takes r out of the list and gives it its one answer. */
+static void request_finish(struct request *r, json_t *ret, const struct err *e)
+{
+	request_unlink(r);
+	loop_timer_clear(r->q->loop, &r->timer);
+	if (r->fn)
+		r->fn(r->arg, ret, e);
+	free(r->command);
+	free(r);
+}
+
+static void request_expired(struct timer *t)
+{
+	struct request *r = container_of(t, struct request, timer);
+	struct err e;
+
+	if (r->q->dead)
+		e = r->q->why;
+	else
+		err_set(&e, ETIMEDOUT, "QEMU did not answer %s within %u ms", r->command,
+			r->deadline_ms);
+	request_finish(r, NULL, &e);
+}
+
+static struct request *request_find(struct qmp *q, json_int_t id)
+{
+	struct request *r = q->requests;
+
+	while (r && r->id != id)
+		r = r->next;
+	return r;
+}
+
+/* Those waiting now; what their reply functions send is not among them. */
+static void fail_all(struct qmp *q, const struct err *e)
+{
+	struct request *r, *next, *all = q->requests;
+
+	q->requests = NULL;
+	for (r = all; r; r = r->next)
+		loop_timer_clear(q->loop, &r->timer);
+	for (r = all; r; r = next) {
+		next = r->next;
+		request_finish(r, NULL, e);
+	}
+}
+
+/* The connection is of no use any more; the first reason stays. */
+static void lost(struct qmp *q, int code, const char *reason)
+{
+	if (q->dead)
+		return;
+	q->dead = true;
+	shutdown(q->fd, SHUT_RDWR);
+	err_set(&q->why, code, "the QMP connection to %s is lost: %s", q->path, reason);
+	if (q->closing)
+		return;
+	fail_all(q, &q->why);
+	if (q->opened && q->handlers && q->handlers->closed)
+		q->handlers->closed(q->ctx, &q->why);
+}
+
+/* What QEMU says */
+
+static void on_greeting(struct qmp *q, json_t *msg)
+{
+	json_t *version =
+	    json_object_get(json_object_get(json_object_get(msg, "QMP"), "version"), "qemu");
+
+	if (!json_is_object(version)) {
+		lost(q, EPROTO, "its first message is not a QMP greeting");
+		return;
+	}
+	q->version[0] = (int)json_integer_value(json_object_get(version, "major"));
+	q->version[1] = (int)json_integer_value(json_object_get(version, "minor"));
+	q->version[2] = (int)json_integer_value(json_object_get(version, "micro"));
+	q->greeted = true;
+}
+
+static void on_reply(struct qmp *q, json_t *msg)
+{
+	json_t *ret = json_object_get(msg, "return"), *error = json_object_get(msg, "error");
+	struct request *r = request_find(q, json_integer_value(json_object_get(msg, "id")));
+	const char *desc = json_string_value(json_object_get(error, "desc"));
+	struct err e;
+
+	if (!r) {
+		log_debug("QMP %s: dropped a reply that nobody waits for%s%s", q->path,
+			  desc ? ": " : "", desc ? desc : "");
+		return;
+	}
+	if (ret) {
+		request_finish(r, ret, NULL);
+		return;
+	}
+	err_set(&e, EREMOTEIO, "QEMU refused %s: %s", r->command,
+		desc ? desc : "(no reason given)");
+	request_finish(r, NULL, &e);
+}
+
+static void on_message(struct qmp *q, json_t *msg)
+{
+	const char *event = json_string_value(json_object_get(msg, "event"));
+
+	if (!q->greeted) {
+		on_greeting(q, msg);
+	} else if (event) {
+		log_debug("QMP %s: event %s", q->path, event);
+		if (q->handlers && q->handlers->event)
+			q->handlers->event(q->ctx, event, json_object_get(msg, "data"),
+					   q->rx_at_ns);
+	} else if (json_object_get(msg, "return") || json_object_get(msg, "error")) {
+		on_reply(q, msg);
+	} else {
+		lost(q, EPROTO, "it sent a message that is neither event nor reply");
+	}
+}
+
+/* Length of the first complete message in rx, or 0. Bytes before its '{' are whitespace. */
+static size_t scan_message(struct qmp *q)
+{
+	for (; q->scan_at < q->rx.len; q->scan_at++) {
+		char c = q->rx.data[q->scan_at];
+
+		if (q->in_string) {
+			if (q->escaped)
+				q->escaped = false;
+			else if (c == '\\')
+				q->escaped = true;
+			else if (c == '"')
+				q->in_string = false;
+		} else if (c == '"' && q->depth) {
+			q->in_string = true;
+		} else if (c == '{' || (c == '[' && q->depth)) {
+			q->depth++;
+		} else if ((c == '}' || c == ']') && q->depth) {
+			if (--q->depth == 0)
+				return ++q->scan_at;
+		} else if (!q->depth && !strchr(" \t\r\n", c)) {
+			lost(q, EPROTO, "it sends something that is not QMP");
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* Takes the first complete message out of rx; NULL when there is none. */
+static json_t *next_message(struct qmp *q)
+{
+	size_t len = scan_message(q);
+	char reason[JSON_ERROR_TEXT_LENGTH + 64];
+	json_error_t je;
+	json_t *msg;
+
+	if (!len)
+		return NULL;
+	msg = json_loadb(q->rx.data, len, JSON_ALLOW_NUL, &je);
+	buffer_consume(&q->rx, len);
+	q->scan_at = 0;
+	if (!msg) {
+		snprintf(reason, sizeof(reason), "it sent a message that is not JSON: %s", je.text);
+		lost(q, EPROTO, reason);
+	}
+	return msg;
+}
+
+static void dispatch(struct qmp *q)
+{
+	json_t *msg;
+
+	while (!q->dead && !q->closing && (msg = next_message(q))) {
+		on_message(q, msg);
+		json_decref(msg);
+	}
+	if (q->rx.len > QMP_MESSAGE_MAX)
+		lost(q, EMSGSIZE, "it sent a message of more than 16 MiB");
+}
+
+/* The socket */
+
+static void arm_recv(struct qmp *q)
+{
+	struct io_uring_sqe *sqe = loop_sqe(q->loop);
+
+	io_uring_prep_recv(sqe, q->fd, q->rx_chunk, sizeof(q->rx_chunk), 0);
+	loop_bind(sqe, &q->recv_op);
+	q->receiving = true;
+}
+
+static void recv_done(struct op *op, int res, uint32_t flags)
+{
+	struct qmp *q = container_of(op, struct qmp, recv_op);
+
+	(void)flags;
+	q->receiving = false;
+	if (q->dead || q->closing)
+		return;
+	if (res == -EINTR || res == -EAGAIN) {
+		arm_recv(q);
+		return;
+	}
+	if (res <= 0) {
+		lost(q, EPIPE, res ? strerror(-res) : "QEMU closed it");
+		return;
+	}
+	q->rx_at_ns = now_ns();
+	buffer_append(&q->rx, q->rx_chunk, (size_t)res);
+	arm_recv(q);
+	dispatch(q);
+}
+
+static void arm_send(struct qmp *q)
+{
+	struct io_uring_sqe *sqe = loop_sqe(q->loop);
+
+	io_uring_prep_send(sqe, q->fd, q->tx_flight.data + q->tx_sent,
+			   q->tx_flight.len - q->tx_sent, MSG_NOSIGNAL);
+	loop_bind(sqe, &q->send_op);
+	q->sending = true;
+}
+
+static void flush_tx(struct qmp *q)
+{
+	struct buffer spare;
+
+	if (q->sending || q->dead || !q->tx.len)
+		return;
+	spare = q->tx_flight;
+	q->tx_flight = q->tx;
+	q->tx = spare;
+	q->tx.len = 0;
+	q->tx_sent = 0;
+	arm_send(q);
+}
+
+static void send_done(struct op *op, int res, uint32_t flags)
+{
+	struct qmp *q = container_of(op, struct qmp, send_op);
+
+	(void)flags;
+	q->sending = false;
+	if (q->dead || q->closing)
+		return;
+	if (res < 0 && res != -EINTR && res != -EAGAIN) {
+		/* what QEMU said before it died is still to be read: the recv reports the end */
+		log_debug("QMP %s: send: %s", q->path, strerror(-res));
+		return;
+	}
+	q->tx_sent += res > 0 ? (size_t)res : 0;
+	if (q->tx_sent < q->tx_flight.len)
+		arm_send(q);
+	else
+		flush_tx(q);
+}
+
+static struct request *request_new(struct qmp *q, const char *command, json_t *args,
+				   unsigned deadline_ms, qmp_reply_fn fn, void *arg)
+{
+	struct request *r = xcalloc(1, sizeof(*r));
+	json_t *msg = json_pack("{s:s, s:I}", "execute", command, "id", ++q->last_id);
+	char *text;
+
+	if (args)
+		json_object_set_new(msg, "arguments", args);
+	*r = (struct request){.next = q->requests,
+			      .q = q,
+			      .id = q->last_id,
+			      .command = xstrdup(command),
+			      .fn = fn,
+			      .arg = arg,
+			      .deadline_ms = deadline_ms,
+			      .timer.fire = request_expired};
+	q->requests = r;
+	loop_timer_set(q->loop, &r->timer, q->dead ? 0 : deadline_ms);
+	if (!q->dead) {
+		text = json_dumps(msg, JSON_COMPACT);
+		buffer_append(&q->tx, text, strlen(text));
+		buffer_append(&q->tx, "\n", 1);
+		free(text);
+		flush_tx(q);
+	}
+	json_decref(msg);
+	return r;
+}
+
+void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms,
+	      qmp_reply_fn fn, void *arg)
+{
+	request_new(q, command, args, deadline_ms, fn, arg);
+}
+
+/* Calls that wait */
+
+struct waiter {
+	bool done;
+	json_t *ret;
+	struct err err;
+};
+
+static void wake(void *arg, json_t *ret, const struct err *e)
+{
+	struct waiter *w = arg;
+
+	w->done = true;
+	w->ret = json_incref(ret);
+	if (e)
+		w->err = *e;
+}
+
+int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args,
+		json_t **ret, struct err *e)
+{
+	struct waiter w = {.err.code = 0};
+	struct request *r = request_new(q, command, args, deadline_ms, wake, &w);
+	int rc;
+
+	while (!w.done) {
+		rc = loop_step(q->loop, 1000, e);
+		if (rc < 0) {
+			if (!w.done)
+				r->fn = NULL;
+			json_decref(w.ret);
+			return rc;
+		}
+	}
+	if (w.err.code) {
+		*e = w.err;
+		return -e->code;
+	}
+	if (ret)
+		*ret = w.ret;
+	else
+		json_decref(w.ret);
+	return 0;
+}
+
+int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e)
+{
+	return qmp_call_ms(q, QMP_DEADLINE_MS, command, args, ret, e);
+}
+
+int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)
+{
+	json_t *ret;
+	int r =
+	    qmp_call(q, "human-monitor-command", json_pack("{s:s}", "command-line", line), &ret, e);
+
+	if (r < 0)
+		return r;
+	if (json_is_string(ret))
+		*text = xstrdup(json_string_value(ret));
+	else
+		r = err_set(
+		    e, EPROTO,
+		    "QEMU answered the monitor command \"%s\" with something that is not text",
+		    line);
+	json_decref(ret);
+	return r;
+}
+
+/* Opening and closing */
+
+static int busy(const char *path, struct err *e)
+{
+	return err_set(e, EBUSY,
+		       "another client occupies the QMP monitor %s; start the guest with a second "
+		       "-qmp for vmferry, "
+		       "or close that client",
+		       path);
+}
+
+static unsigned ms_left(uint64_t until_ns)
+{
+	uint64_t now = now_ns();
+
+	return now >= until_ns ? 0 : (unsigned)((until_ns - now + 999999) / 1000000);
+}
+
+/* A unix connect never waits when non-blocking: EAGAIN means that the listener's queue is full. */
+static int connect_monitor(struct qmp *q, uint64_t until_ns, struct err *e)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int r;
+
+	if (strlen(q->path) >= sizeof(sa.sun_path))
+		return err_set(
+		    e, ENAMETOOLONG,
+		    "the QMP socket path %s is longer than the %zu bytes that a unix socket allows",
+		    q->path, sizeof(sa.sun_path) - 1);
+	memcpy(sa.sun_path, q->path, strlen(q->path) + 1);
+	q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (q->fd < 0)
+		return err_sys(e, errno, "cannot create a unix socket");
+	while (connect(q->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return err_sys(e, errno, "cannot connect to the QMP monitor %s", q->path);
+		if (!ms_left(until_ns))
+			return busy(q->path, e);
+		r = loop_step(q->loop, RETRY_CONNECT_MS, e);
+		if (r < 0)
+			return r;
+	}
+	/* io_uring must wait for data, not return EAGAIN */
+	if (fcntl(q->fd, F_SETFL, fcntl(q->fd, F_GETFL) & ~O_NONBLOCK) < 0)
+		return err_sys(e, errno, "fcntl on %s", q->path);
+	if (getsockopt(q->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		q->peer_pid = peer.pid;
+	return 0;
+}
+
+static int await_greeting(struct qmp *q, uint64_t until_ns, struct err *e)
+{
+	int r = 0;
+
+	arm_recv(q);
+	while (!q->greeted && !q->dead && ms_left(until_ns) && r == 0)
+		r = loop_step(q->loop, ms_left(until_ns), e);
+	if (r < 0)
+		return r;
+	if (q->dead) {
+		*e = q->why;
+		return -e->code;
+	}
+	return q->greeted ? 0 : busy(q->path, e);
+}
+
+int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
+	     const struct qmp_handlers *h, void *ctx, struct err *e)
+{
+	struct qmp *q = xcalloc(1, sizeof(*q));
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
+	int r;
+
+	q->loop = l;
+	q->path = xstrdup(path);
+	q->fd = -1;
+	q->handlers = h;
+	q->ctx = ctx;
+	q->recv_op.done = recv_done;
+	q->send_op.done = send_done;
+	r = connect_monitor(q, until_ns, e);
+	if (r == 0)
+		r = await_greeting(q, until_ns, e);
+	if (r == 0)
+		r = qmp_call_ms(q, MAX(ms_left(until_ns), 1U), "qmp_capabilities", NULL, NULL, e);
+	if (r == 0 && q->dead) {
+		*e = q->why;
+		r = -e->code;
+	}
+	if (r < 0) {
+		qmp_close(q);
+		return r;
+	}
+	q->opened = true;
+	log_debug("QMP %s: QEMU %d.%d.%d, pid %d", path, q->version[0], q->version[1],
+		  q->version[2], (int)q->peer_pid);
+	*out = q;
+	return 0;
+}
+
+void qmp_close(struct qmp *q)
+{
+	struct err canceled, e;
+
+	if (!q)
+		return;
+	q->closing = true;
+	if (q->fd >= 0)
+		shutdown(q->fd, SHUT_RDWR);
+	if (q->receiving)
+		loop_cancel(q->loop, &q->recv_op);
+	if (q->sending)
+		loop_cancel(q->loop, &q->send_op);
+	err_set(&canceled, ECANCELED, "the QMP connection to %s was closed", q->path);
+	if (!q->dead)
+		q->why = canceled;
+	q->dead = true;
+	fail_all(q, &canceled);
+	while (q->receiving || q->sending) {
+		if (loop_step(q->loop, 1000, &e) < 0) {
+			log_error("cannot close the QMP connection to %s: %s", q->path, e.msg);
+			return; /* the kernel may still write to q: leave it */
+		}
+	}
+	while (q->requests) /* sent by those callbacks */
+		fail_all(q, &canceled);
+	if (q->fd >= 0)
+		close(q->fd);
+	free(q->rx.data);
+	free(q->tx.data);
+	free(q->tx_flight.data);
+	free(q->path);
+	free(q);
+}
+
+pid_t qmp_peer_pid(const struct qmp *q)
+{
+	return q->peer_pid;
+}
+
+void qmp_version(const struct qmp *q, int *major, int *minor, int *micro)
+{
+	*major = q->version[0];
+	*minor = q->version[1];
+	*micro = q->version[2];
+}
+
+bool qmp_alive(const struct qmp *q)
+{
+	return !q->dead;
+}

@@ -1,0 +1,51 @@
+/*
+ * util.h: the few helpers every file uses: scope cleanup, array length, allocation that does not fail.
+ */
+#ifndef VMFERRY_UTIL_H
+#define VMFERRY_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define KIB (1024ULL)
+#define MIB (1024ULL * 1024)
+#define GIB (1024ULL * 1024 * 1024)
+
+static inline void auto_free_fn(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void auto_close_fn(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+/* Freed or closed when the scope ends. */
+#define AUTO_FREE __attribute__((cleanup(auto_free_fn)))
+#define AUTO_CLOSE __attribute__((cleanup(auto_close_fn)))
+
+/* Memory for small control structures: running out of it ends the process with a message. */
+void *xmalloc(size_t size);
+void *xcalloc(size_t count, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
+
+/* Parses "10M", "1.5GiB", "800k": binary multiples. 0 or -EINVAL. */
+int parse_bytes(const char *s, uint64_t *out);
+/* Writes "1.5 GiB" and the like to buf (at least 16 bytes) and returns it. */
+const char *format_bytes(char buf[24], uint64_t bytes);
+
+#endif

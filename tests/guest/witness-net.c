@@ -1,0 +1,112 @@
+/* UDP heartbeat: each millisecond one datagram {sequence number, guest's monotonic ns}, both
+ * little-endian 64 bit. A receiver with a clock of its own sees gaps and losses from it. A
+ * broadcast address needs nobody to answer ARP. */
+#include "witness.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define INTERFACE "eth0"
+
+enum { PERIOD_NS = 1000000 };
+
+static struct sockaddr_in target;
+
+static struct in_addr parse_address(const char *text)
+{
+	struct in_addr address;
+
+	if (inet_pton(AF_INET, text, &address) != 1)
+		give_up("not an IPv4 address: %s", text);
+	return address;
+}
+
+static void interface_set(int fd, unsigned long request, struct in_addr address)
+{
+	struct ifreq ask = { .ifr_name = INTERFACE };
+	struct sockaddr_in *field = (struct sockaddr_in *)&ask.ifr_addr;
+
+	field->sin_family = AF_INET;
+	field->sin_addr = address;
+	if (ioctl(fd, request, &ask) != 0)
+		give_up("address of " INTERFACE ": %s", strerror(errno));
+}
+
+static void interface_up(int fd)
+{
+	struct ifreq ask = { .ifr_name = INTERFACE };
+
+	if (ioctl(fd, SIOCGIFFLAGS, &ask) != 0)
+		give_up(INTERFACE ": %s", strerror(errno));
+	ask.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &ask) != 0)
+		give_up(INTERFACE " up: %s", strerror(errno));
+}
+
+static void interface_configure(int fd, const char *net)
+{
+	char text[TEXT_BYTES], *rest = text;
+	const char *address = strsep((snprintf(text, sizeof text, "%s", net), &rest), "/");
+	unsigned long prefix = rest ? strtoul(rest, NULL, 10) : 24;
+	uint32_t mask;
+
+	if (prefix < 1 || prefix > 32)
+		give_up("net=%s: prefix must be 1 to 32", net);
+	mask = UINT32_MAX << (32 - prefix);
+	interface_set(fd, SIOCSIFADDR, parse_address(address));
+	interface_set(fd, SIOCSIFNETMASK, (struct in_addr){ htonl(mask) });
+	interface_set(fd, SIOCSIFBRDADDR, (struct in_addr){ parse_address(address).s_addr | htonl(~mask) });
+	interface_up(fd);
+}
+
+static void *heartbeat_run(void *argument)
+{
+	int fd = (int)(intptr_t)argument;
+	struct sched_param priority = { .sched_priority = 10 };
+	uint64_t beat[2] = { 0, 0 }, next_ns = monotonic_ns();
+
+	pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+	for (;;) {
+		beat[0]++;
+		beat[1] = monotonic_ns();
+		sendto(fd, beat, sizeof beat, MSG_DONTWAIT, (struct sockaddr *)&target, sizeof target);
+		next_ns += PERIOD_NS;
+		if (next_ns < beat[1])
+			next_ns = beat[1] + PERIOD_NS;
+		sleep_until_ns(next_ns);
+	}
+	return argument;
+}
+
+void net_start(const struct options *options)
+{
+	char text[TEXT_BYTES], *port = text;
+	const char *address;
+	int fd = -1, on = 1;
+
+	if (!options->net[0] && !options->hb_udp[0])
+		return;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		give_up("socket: %s", strerror(errno));
+	if (options->net[0])
+		interface_configure(fd, options->net);
+	if (!options->hb_udp[0])
+		return;
+	snprintf(text, sizeof text, "%s", options->hb_udp);
+	address = strsep(&port, ":");
+	if (!port)
+		give_up("hb_udp=%s: ADDRESS:PORT expected", options->hb_udp);
+	setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, INTERFACE, sizeof INTERFACE);
+	target.sin_family = AF_INET;
+	target.sin_addr = parse_address(address);
+	target.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+	start_thread(heartbeat_run, (void *)(intptr_t)fd);
+}

@@ -1,0 +1,89 @@
+/* Contents that say what they are: every word of a page follows from (domain, index,
+ * generation) and from a number drawn at each start, so that nothing written by an earlier
+ * run can pass for what this one wrote. */
+#include "witness.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t run_number;
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 31;
+	x *= UINT64_C(0x9e3779b97f4a7c15);
+	return x ^ x >> 29;
+}
+
+void tag_start(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	run_number = mix((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ __builtin_ia32_rdtsc();
+}
+
+static uint64_t check_word(uint64_t name, unsigned domain)
+{
+	return mix(mix(name + domain) ^ run_number);
+}
+
+void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, bool compressible)
+{
+	uint64_t name = (uint64_t)index << 32 | generation;
+	uint64_t x = check_word(name, domain);
+	size_t noise = compressible ? PAGE_WORDS / 2 : PAGE_WORDS;
+	size_t i;
+
+	page[0] = name;
+	page[1] = x;
+	for (i = 2; i < noise; i++) {
+		x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		page[i] = x ^ x >> 32;
+	}
+	for (; i < PAGE_WORDS; i++)
+		page[i] = name;
+}
+
+bool tag_is_zero(const uint64_t *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - sizeof *page) == 0;
+}
+
+uint64_t tag_hash(const uint64_t *page)
+{
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < PAGE_WORDS; i++)
+		hash = (hash ^ page[i]) * UINT64_C(0x9e3779b97f4a7c15) + i;
+	return mix(hash);
+}
+
+static size_t first_difference(const uint64_t *page, const uint64_t *expected)
+{
+	size_t i = 0;
+
+	while (i < PAGE_WORDS && page[i] == expected[i])
+		i++;
+	return i * sizeof *page;
+}
+
+void tag_describe(const uint64_t *page, const uint64_t *expected, char text[static TEXT_BYTES])
+{
+	size_t offset = expected ? first_difference(page, expected) : 0;
+
+	if (tag_is_zero(page)) {
+		snprintf(text, TEXT_BYTES, "is all zeros");
+		return;
+	}
+	for (unsigned domain = 0; domain <= MAX_DISKS; domain++) {
+		if (page[1] != check_word(page[0], domain))
+			continue;
+		snprintf(text, TEXT_BYTES, "holds %s %u, index %" PRIu64 " generation %" PRIu64 ", differs from byte %zu",
+			 domain ? "disk" : "RAM", domain, page[0] >> 32, page[0] & UINT32_MAX, offset);
+		return;
+	}
+	snprintf(text, TEXT_BYTES, "holds nothing known, differs from byte %zu", offset);
+}

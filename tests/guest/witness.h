@@ -1,0 +1,102 @@
+/*
+ * The witness: the one program of the test guest. It owns a region of RAM and windows of
+ * the guest's disks, changes them at a set pace with contents that say what they are, and
+ * can tell at any time whether each page and each block is the one that it last wrote.
+ *
+ * witness.c         options, heartbeat on the console, start
+ * witness-tag.c     contents that say what they are
+ * witness-ram.c     load and verification of RAM
+ * witness-disk.c    load and verification of disks
+ * witness-net.c     UDP heartbeat
+ * witness-orders.c  orders over the second serial port
+ */
+#ifndef WITNESS_H
+#define WITNESS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, MAX_DISKS = 8, MAX_DETAILS = 8, TEXT_BYTES = 160 };
+
+enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
+
+struct options {
+	uint64_t ram_mb, hot_mb, disk_mb, hb_ms;
+	uint64_t rate_pages_s, disk_rate_s, bg_check_pages_s;
+	uint64_t discard, check;
+	enum pattern pattern;
+	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES];
+};
+
+/* What the load is to do now; set by orders, read by the load threads. */
+struct load {
+	atomic_bool running;
+	_Atomic uint64_t rate_pages_s, disk_rate_s;
+};
+
+/* Everything that was ever found wrong, and the first few findings in words. */
+struct tally {
+	pthread_mutex_t lock;
+	uint64_t pages_wrong, blocks_wrong;
+	char detail[MAX_DETAILS][TEXT_BYTES];
+	unsigned details;
+};
+
+extern struct load load;
+extern struct tally tally;
+
+void tally_page(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void tally_block(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+uint64_t monotonic_ns(void);
+void sleep_until_ns(uint64_t ns);
+/* How many operations are due at this rate since *last_ns, at most a tenth of a second's. */
+uint64_t pace_due(uint64_t rate_s, uint64_t now_ns, uint64_t *last_ns);
+uint64_t random_next(uint64_t *state);
+void start_thread(void *(*run)(void *), void *argument);
+
+/* --- witness-tag.c: a domain is RAM (0) or a disk (1...) --- */
+
+void tag_start(void);
+void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, bool compressible);
+bool tag_is_zero(const uint64_t *page);
+uint64_t tag_hash(const uint64_t *page);
+/* Says in words what is on a page that should have equalled `expected`. */
+void tag_describe(const uint64_t *page, const uint64_t *expected, char text[static TEXT_BYTES]);
+
+/* --- witness-ram.c --- */
+
+void ram_open(const struct options *options);
+void ram_start(void);
+/* Checks every page; returns how many. What is wrong goes to the tally. */
+uint64_t ram_verify(void);
+void ram_corrupt(void);
+/* Returns when the load, told to pause, has come to rest. */
+void ram_settle(void);
+void ram_stats(uint64_t *ops, uint64_t *generation_sum);
+
+/* --- witness-disk.c --- */
+
+void disks_open(const struct options *options);
+void disks_start(void);
+uint64_t disks_verify(void);
+/* 0, or -errno (-ENODEV: there is no disk). */
+int disks_corrupt(void);
+/* As ram_settle; then everything written is on stable storage. */
+int disks_sync(void);
+void disks_stats(uint64_t *ops, uint64_t *generation_sum);
+
+/* --- witness-net.c --- */
+
+void net_start(const struct options *options);
+
+/* --- witness-orders.c --- */
+
+void orders_open(void);
+void orders_start(void);
+
+#endif

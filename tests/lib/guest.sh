@@ -1,0 +1,196 @@
+# shellcheck shell=bash
+# For end-to-end tests and the demo; to be sourced. Starts real guests with the witness in
+# them (tests/guest), gives orders to it, and cleans up at exit: the directory, and those
+# processes that were recorded here, by pid.
+#
+#   DIR        where everything of this test lies (made under build/tmp when not given)
+#   QEMU       the QEMU binary                  (build/qemu/bin/qemu-system-x86_64)
+#   MACHINE    machine type and its properties  (q35)
+#   MEM, SMP   MiB of RAM and processors        (512, 1)
+#   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
+#   READY_S    how long a guest may take until the witness is ready (60)
+#   KEEP       when not empty, DIR is left in place
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+QEMU=${QEMU:-$TOP/build/qemu/bin/qemu-system-x86_64}
+QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}
+BIN=${BIN:-$TOP/build/${VARIANT:-release}}
+
+declare -A GUEST_PID=()
+declare -A PID_BORN=()
+declare -a EXIT_COMMANDS=()
+
+# --- results -------------------------------------------------------------------------------
+
+fail() { # MESSAGE
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+skip() { # REASON
+	echo "skip: $*"
+	exit 77
+}
+
+assert_eq() { # ACTUAL EXPECTED [WHAT]
+	[[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
+}
+
+wait_for() { # DEADLINE_S COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[[ $SECONDS -lt $end ]] || return 1
+		sleep 0.02
+	done
+}
+
+# --- processes -----------------------------------------------------------------------------
+
+process_born() { # PID: its start time, so that a pid used again is not taken for it
+	local stat
+	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	set -- ${stat##*) }
+	[[ $1 != Z ]] && echo "${20}"
+}
+
+process_is_gone() { # PID
+	[[ $(process_born "$1" || true) != "${PID_BORN[$1]}" ]]
+}
+
+kill_at_exit() { # PID
+	PID_BORN[$1]=$(process_born "$1" || echo gone)
+}
+
+at_exit() { # COMMAND: run at exit, the last one first
+	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
+}
+
+end_process() { # PID
+	[[ -n ${PID_BORN[$1]:-} ]] || fail "process $1 was not started here"
+	process_is_gone "$1" && return 0
+	kill "$1" 2>/dev/null || true
+	wait_for 10 process_is_gone "$1" || kill -KILL "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
+show_guest() { # NAME: what it said, for the log of a failed test
+	local file
+	for file in "$DIR/$1.console" "$DIR/$1.stderr"; do
+		[[ -s $file ]] || continue
+		echo "--- ${file##*/}" >&2
+		grep -av '^hb ' "$file" | tail -n 30 >&2 || true
+	done
+}
+
+clean_up() {
+	local status=$? name pid command
+	trap - EXIT
+	set +e
+	if [[ $status -ne 0 && $status -ne 77 ]]; then
+		for name in "${!GUEST_PID[@]}"; do show_guest "$name"; done
+	fi
+	for command in "${EXIT_COMMANDS[@]}"; do eval "$command"; done
+	for pid in "${!PID_BORN[@]}"; do end_process "$pid"; done
+	[[ -n ${KEEP:-} ]] || rm -rf "$DIR"
+	exit "$status"
+}
+
+# --- guests --------------------------------------------------------------------------------
+
+guest_cmdline() {
+	local word line='console=ttyS0 quiet mitigations=off nokaslr'
+	for word in ${WITNESS:-}; do line+=" witness.$word"; done
+	echo "$line"
+}
+
+# Starts a QEMU and does not wait for the guest: for one with -incoming, say.
+guest_launch() { # NAME [QEMU OPTION...]
+	local name=$1
+	shift
+	rm -f "$DIR/$name".{console,orders,qmp}
+	"$QEMU" -accel tcg -machine "${MACHINE:-q35}" -m "${MEM:-512}" -smp "${SMP:-1}" \
+		-display none -nodefaults -no-user-config -name "$name" \
+		-serial "file:$DIR/$name.console" \
+		-serial "unix:$DIR/$name.orders,server=on,wait=off" \
+		-qmp "unix:$DIR/$name.qmp,server=on,wait=off" \
+		-kernel "$TOP/build/guest/vmlinuz" -initrd "$TOP/build/guest/initrd.img" \
+		-append "$(guest_cmdline)" "$@" </dev/null >"$DIR/$name.stderr" 2>&1 &
+	guest_adopt "$name" $!
+}
+
+guest_start() { # NAME [QEMU OPTION...]
+	guest_launch "$@"
+	guest_wait_ready "$1"
+}
+
+# Records a QEMU that someone else started, so that it ends with the test.
+guest_adopt() { # NAME PID
+	GUEST_PID[$1]=$2
+	kill_at_exit "$2"
+}
+
+guest_settled() { # NAME: ready, or beyond hope
+	grep -aqE '^witness (ready|failed)|Kernel panic' "$DIR/$1.console" 2>/dev/null ||
+		process_is_gone "${GUEST_PID[$1]}"
+}
+
+guest_wait_ready() { # NAME
+	wait_for "${READY_S:-60}" guest_settled "$1" || fail "guest $1 is not ready after ${READY_S:-60} s"
+	grep -aq '^witness ready' "$DIR/$1.console" ||
+		fail "guest $1 did not come up: $(grep -ah '^witness failed' "$DIR/$1.console" || tail -n 1 "$DIR/$1.stderr")"
+	guest_order "$DIR/$1.orders" ping >/dev/null
+}
+
+guest_stop() { # NAME
+	end_process "${GUEST_PID[$1]}"
+	unset "GUEST_PID[$1]"
+}
+
+# The answer's lines without the closing `ok`; fails when the witness says `err`.
+guest_order() { # SOCKET ORDER [DEADLINE_S]
+	python3 "$TOP/tests/lib/order.py" "$1" "$2" "${3:-60}"
+}
+
+guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked, too
+	local answer line
+	answer=$(guest_order "$1" verify 120) || fail "the witness at $1 did not verify"
+	echo "$answer"
+	line=$(grep '^verify ' <<<"$answer") || fail "no verdict from the witness at $1"
+	[[ $line =~ pages_checked=[1-9] ]] || fail "the witness checked no pages: $line"
+	[[ ${2:-} != blocks || $line =~ blocks_checked=[1-9] ]] || fail "the witness checked no blocks: $line"
+	[[ $line == *' pages_wrong=0 '* && $line == *' blocks_wrong=0' ]] || fail "the guest lost data: $line"
+}
+
+qmp() { # SOCKET COMMAND-JSON [EVENT]: with EVENT, returns when it has come; prints what QEMU returned
+	python3 "$TOP/tests/lib/qmp.py" "$@"
+}
+
+# --- disks ---------------------------------------------------------------------------------
+
+guest_disk() { # FILE raw|qcow2 SIZE
+	"$QEMU_IMG" create -q -f "$2" "$1" "$3"
+}
+
+# Prints QEMU options, to be used unquoted: guest_start a $(guest_drive d0 $DIR/a.raw raw)
+guest_drive() { # ID FILE FORMAT [virtio|scsi|nvme]
+	local drive="-drive file=$2,format=$3,if=none,id=$1,discard=unmap,detect-zeroes=off"
+	case ${4:-virtio} in
+	virtio) echo "$drive -device virtio-blk-pci,drive=$1,id=$1-dev" ;;
+	scsi) echo "$drive -device virtio-scsi-pci,id=$1-bus -device scsi-hd,bus=$1-bus.0,drive=$1,id=$1-dev" ;;
+	nvme) echo "$drive -device nvme,drive=$1,serial=$1,id=$1-dev" ;;
+	*) fail "guest_drive: $4?" ;;
+	esac
+}
+
+# -------------------------------------------------------------------------------------------
+
+[[ -x $QEMU ]] || skip "no QEMU at $QEMU: run scripts/install-deps"
+"$TOP/tests/guest/build-guest"
+mkdir -p "$TOP/build/tmp"
+DIR=${DIR:-$(mktemp -d "$TOP/build/tmp/t.XXXXXX")}
+mkdir -p "$DIR"
+trap clean_up EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT

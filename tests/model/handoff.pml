@@ -1,0 +1,357 @@
+/*
+ * handoff.pml: model of the hand-off (common/handoff.c) for spin; run it with tests/model/run.
+ *
+ * Two agents with journals, two QEMUs, two links. The agents follow the rules of handoff.c, one action per step, and
+ * may crash before any of them; a crash keeps the journal and loses the rest. A link is a set of states: a message
+ * stays in it, so it may come late, twice and in any order; a bounded number are lost, and resent. Numbers of crashes,
+ * deaths and losses are bounded and chosen at the start (a reboot is a crash with the QEMU's death); nothing else is.
+ * What persons decide (fence, discard) is not here but in tests/unit/test-handoff.c, which walks the real code.
+ *
+ * Without unlimited faults no step can be repeated for ever (a message that would change nothing is not delivered), so
+ * every run comes to rest, and liveness is what holds at rest: `timeout` in Judge.
+ *
+ * CHECK selects the property: 1 never two running, 2 take-back only before COMMITTED or on durable NOVM, 3 the
+ * destination never starts a copy that the source has run on from, nor the source end its QEMU before the destination
+ * ran, 4 at rest the guest runs, and both agents are done. MUTATE_x seeds a mistake.
+ */
+#ifndef CHECK
+#define CHECK 1
+#endif
+#ifndef CRASHES
+#define CRASHES (CHECK == 4 -> 1 : 2)
+#endif
+#ifndef LOSSES
+#define LOSSES (CHECK == 4 -> 1 : 0) /* to be never delivered is to be lost, where only safety counts */
+#endif
+
+#ifndef FAULTS
+#define FAULTS 4 /* of any kinds, in one run; CHECK 4 only */
+#endif
+
+/* As enum handoff_state. */
+#define NONE 0
+#define SB 1
+#define SC 2
+#define SR 3
+#define SA 4
+#define DB 5
+#define DP 6
+#define DSTART 7
+#define DRAN 8
+#define DDONE 9
+#define DNOVM 10
+#define DA 11
+#define bit(s) (1 << (s))
+
+/* QEMUs. */
+#define RUN 0
+#define STOP 1 /* source: all sent, waits for SHUT. destination: not started */
+#define COMP 2 /* source: completed. destination: ran, and was stopped by something else */
+#define DEAD 3
+
+byte sdisk = SB, ddisk = DB; /* journals */
+short to_d = 0, to_s = 0;    /* links */
+byte svm = RUN, dvm = STOP;
+bool end_out, shut_out;
+bool ran_on; /* the source guest ran after END */
+bool d_ran;  /* the destination guest ran */
+bool ev_comp, ev_fail;	      /* unread events of the source QEMU */
+bool cont_ok, cont_no;	      /* answer to cont */
+bool s_up = 1, s_forgot, d_forgot, s_fin, d_fin;
+bool commit_sent;
+
+byte s_crashes, d_crashes, losses;
+bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, forget_s, forget_d;
+
+#if CHECK == 1
+#define NEVER_TWO assert(!(svm == RUN && dvm == RUN))
+#else
+#define NEVER_TWO skip
+#endif
+#if CHECK == 2
+#define TAKE_BACK_OK assert(!commit_sent || ddisk == DNOVM || ddisk == DA); assert(!d_ran)
+#else
+#define TAKE_BACK_OK skip
+#endif
+#if CHECK == 3
+#define START_OK assert(!ran_on)
+#define END_OK assert(d_ran)
+#else
+#define START_OK skip
+#define END_OK skip
+#endif
+
+/* One action; the agent may crash instead. */
+#define S_(action) if :: atomic { action } :: s_crashes > 0 -> goto crashed fi
+#define D_(action) if :: atomic { action } :: d_crashes > 0 -> goto crashed fi
+
+#define S_SEND assert(st == sdisk); to_d = to_d | bit(st); if :: st == SC -> commit_sent = true :: else fi
+#define D_SEND assert(st == ddisk); to_s = to_s | bit(st)
+#define CONT_SOURCE \
+	if \
+	:: svm != DEAD -> TAKE_BACK_OK; svm = RUN; ran_on = ran_on || end_out; NEVER_TWO \
+	:: else \
+	fi
+#define TAKE_BACK st = SA; rst = false; S_(sdisk = SA); S_(CONT_SOURCE); S_(S_SEND)
+#define CONT_DESTINATION \
+	if \
+	:: dvm == DEAD \
+	:: dvm == RUN -> cont_ok = true \
+	:: dvm != DEAD && dvm != RUN -> START_OK; dvm = RUN; d_ran = true; cont_ok = true; NEVER_TWO \
+	:: may_refuse && dvm != DEAD && dvm != RUN -> may_refuse = false; cont_no = true \
+	fi
+#define END_DESTINATION if :: dvm != DEAD -> assert(!d_ran); dvm = DEAD :: else fi; alive = false
+#define CLEAR_OUT st = DA; rst = false; D_(ddisk = DA); D_(END_DESTINATION); D_(D_SEND; d_fin = true)
+
+#ifdef MUTATE_COMMIT_SENT_BEFORE_JOURNALED
+#define COMMIT st = SC; rst = false; S_(to_d = to_d | bit(SC); commit_sent = true); S_(sdisk = SC)
+#else
+#define COMMIT st = SC; rst = false; S_(sdisk = SC); S_(S_SEND)
+#endif
+#ifdef MUTATE_START_JOURNALED_AFTER_CONT
+#define START st = DSTART; rst = false; D_(CONT_DESTINATION); D_(ddisk = DSTART)
+#else
+#define START st = DSTART; rst = false; D_(ddisk = DSTART); D_(CONT_DESTINATION)
+#endif
+
+#ifdef MUTATE_NOTHING_IS_RESENT
+#define RESENDS false
+#else
+#define RESENDS true
+#endif
+
+proctype Source()
+{
+	byte st = SB;
+	bool end_sent, shut, rst, ready, alive = true;
+
+loop:
+	do
+	/* BEGUN */
+	:: st == SB && svm == RUN && alive && !rst && !end_sent && !ev_fail ->
+		atomic { if :: svm == RUN -> end_sent = true; svm = STOP; end_out = true :: else fi }
+	:: st == SB && (to_s & bit(DP)) && end_sent && alive && !shut ->
+		ready = true;
+		S_(shut = true; shut_out = true)
+	:: st == SB && (to_s & bit(DP)) && end_sent && !alive -> COMMIT
+	:: st == SB && (to_s & bit(DP)) && rst && !alive && !ready -> ready = true /* undecided, but for the next */
+#ifdef MUTATE_RESTARTED_SOURCE_COMMITS_WITHOUT_PROOF
+	:: st == SB && rst && !alive && ready -> COMMIT
+#else
+	:: st == SB && rst && !alive && ready && end_out && !ran_on -> COMMIT
+#endif
+	:: st == SB && (to_s & bit(DB)) && rst && !alive && !ready -> TAKE_BACK
+	:: st == SB && (to_s & (bit(DNOVM) | bit(DA) | bit(NONE))) -> TAKE_BACK
+	:: st == SB && may_abort_s -> TAKE_BACK
+	:: st == SB && ev_fail && !ev_comp -> ev_fail = false; TAKE_BACK
+	:: st == SB && ev_comp && shut && alive -> ev_comp = false; COMMIT
+	:: svm == DEAD && alive && !ev_comp && !ev_fail ->
+		alive = false;
+		if
+		:: st == SB && end_sent && ready -> COMMIT
+		:: st == SB && !end_sent && !rst -> TAKE_BACK
+		:: else
+		fi
+	/* COMMITTED */
+	:: st == SC && (to_s & (bit(DRAN) | bit(DDONE))) ->
+		S_(END_OK; svm = DEAD; alive = false);
+		st = SR;
+		rst = false;
+		S_(sdisk = SR);
+		S_(S_SEND)
+	:: st == SC && (to_s & (bit(DNOVM) | bit(DA))) -> TAKE_BACK
+#ifdef MUTATE_SOURCE_CONTS_AFTER_COMMITTED
+	:: st == SC && may_abort_s -> TAKE_BACK
+#endif
+	/* RELEASED, ABORTED */
+	:: st == SR && (to_s & (bit(DDONE) | bit(NONE))) && !s_fin -> s_fin = true
+	:: st == SA && (to_s & (bit(DA) | bit(NONE))) && !s_fin -> s_fin = true
+	:: st == SA && (ev_comp || ev_fail) -> ev_comp = false; ev_fail = false; S_(CONT_SOURCE)
+	/* any */
+	:: (st == SC || st == SR) && (ev_comp || ev_fail) -> ev_comp = false; ev_fail = false
+	:: RESENDS && !s_fin && !(to_d & bit(st)) -> S_(S_SEND)
+	:: s_fin && forget_s -> goto forgotten
+	:: s_crashes > 0 -> goto crashed
+	od;
+
+crashed:
+	skip;
+	d_step {
+		s_crashes--;
+		s_up = false;
+		end_sent = false; shut = false; ready = false; s_fin = false;
+		ev_comp = false; ev_fail = false;
+	}
+	d_step {
+		s_up = true;
+		st = sdisk;
+		rst = true;
+		alive = (svm != DEAD);
+	}
+	if
+	:: st == SB && alive -> TAKE_BACK
+	:: st == SA -> S_(CONT_SOURCE); S_(S_SEND)
+	:: st == SC || st == SR || (st == SB && !alive) -> S_(S_SEND)
+	fi;
+	goto loop;
+
+forgotten:
+	s_forgot = true;
+	do
+	:: to_s != 0 && !(to_d & bit(NONE)) -> to_d = to_d | bit(NONE)
+	od
+}
+
+proctype Destination()
+{
+	byte st = DB;
+	bool rst, alive = true;
+
+loop:
+	do
+	/* BEGUN */
+	:: st == DB && end_out && dvm == STOP && !rst -> st = DP; D_(ddisk = DP); D_(D_SEND)
+	:: st == DB && ((to_d & (bit(SA) | bit(NONE))) || may_abort_d) -> CLEAR_OUT
+	:: dvm == DEAD && alive && !cont_ok && !cont_no ->
+		alive = false;
+		if
+		:: st == DB -> CLEAR_OUT
+		:: st == DP -> st = DNOVM; rst = false; D_(ddisk = DNOVM); D_(D_SEND)
+#ifdef MUTATE_NOVM_AFTER_START
+		:: st == DSTART -> st = DNOVM; rst = false; D_(ddisk = DNOVM); D_(D_SEND)
+#endif
+		:: else
+		fi
+	/* PREPARED */
+#ifdef MUTATE_DESTINATION_STARTS_WITHOUT_COMMIT
+	:: st == DP && alive -> START
+#else
+	:: st == DP && alive && (to_d & (bit(SC) | bit(SR))) -> START
+#endif
+	:: st == DP && (to_d & bit(SA)) -> CLEAR_OUT
+	/* START */
+	:: st == DSTART && cont_ok ->
+		cont_ok = false;
+		if
+		:: alive -> st = DRAN; rst = false; D_(ddisk = DRAN); D_(D_SEND)
+		:: else
+		fi
+	:: st == DSTART && cont_no && !rst ->
+		cont_no = false;
+		st = DNOVM;
+		D_(ddisk = DNOVM);
+		D_(END_DESTINATION);
+		D_(D_SEND)
+	:: st == DSTART && cont_no && rst -> cont_no = false; D_(CONT_DESTINATION) /* tried again */
+	:: st == DSTART && !alive && (to_d & bit(SA)) -> CLEAR_OUT
+	/* STARTED, NOVM */
+	:: st == DRAN && (to_d & (bit(SR) | bit(NONE))) ->
+		st = DDONE;
+		rst = false;
+		D_(ddisk = DDONE);
+		D_(D_SEND; d_fin = true)
+	:: st == DNOVM && (to_d & (bit(SA) | bit(NONE))) -> CLEAR_OUT
+	/* any */
+	:: st != DSTART && (cont_ok || cont_no) -> cont_ok = false; cont_no = false
+	:: RESENDS && !(to_s & bit(st)) -> D_(D_SEND)
+	:: d_fin && forget_d -> goto forgotten
+	:: d_crashes > 0 -> goto crashed
+	od;
+
+crashed:
+	skip;
+	d_step {
+		d_crashes--;
+		d_fin = false;
+		cont_ok = false; cont_no = false;
+	}
+	d_step {
+		st = ddisk;
+		rst = true;
+		alive = (dvm != DEAD);
+	}
+	if
+	:: st == DB -> CLEAR_OUT
+	:: st == DP && !alive -> st = DNOVM; rst = false; D_(ddisk = DNOVM); D_(D_SEND)
+	:: st == DSTART && alive -> D_(CONT_DESTINATION)
+	:: st == DNOVM -> D_(END_DESTINATION); D_(D_SEND)
+	:: st == DA || st == DDONE ->
+		if
+		:: st == DA -> D_(END_DESTINATION)
+		:: else
+		fi;
+		D_(D_SEND; d_fin = true)
+	:: st == DRAN || (st == DP && alive) || (st == DSTART && !alive) -> D_(D_SEND)
+	fi;
+	goto loop;
+
+forgotten:
+	d_forgot = true;
+	do
+	:: to_d != 0 && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE)
+	od
+}
+
+#define listening (s_up && !s_forgot)
+
+proctype World()
+{
+	do
+	/* The source QEMU; on failure it runs on by itself. */
+	:: atomic { svm == STOP && shut_out -> svm = COMP; ev_comp = listening }
+	:: atomic { svm == STOP && (may_fail || !s_up) -> svm = RUN; ran_on = true; ev_fail = listening; NEVER_TWO }
+	:: atomic { s_may_die && svm != DEAD -> s_may_die = false; svm = DEAD }
+	/* The destination QEMU. */
+	:: atomic { d_may_die && dvm != DEAD -> d_may_die = false; dvm = DEAD }
+	:: atomic { may_stop && dvm == RUN -> may_stop = false; dvm = COMP }
+	/* Links lose things; what was sent last may be sent again. */
+	:: atomic { losses > 0 && to_d != 0 -> losses--; to_d = 0 }
+	:: atomic { losses > 0 && to_s != 0 -> losses--; to_s = 0 }
+	od
+}
+
+proctype Judge()
+{
+	timeout;
+#if CHECK == 4
+	/* START and QEMU gone; a source whose guest ran on and died while its agent was away: a person decides. */
+	bool undecided = (ddisk == DSTART && dvm == DEAD) || (sdisk == SB && svm == DEAD && ran_on && ddisk == DP);
+
+	assert(undecided || (s_fin && d_fin));
+	assert(undecided || svm == DEAD || svm == RUN || d_ran);
+	/* The last good copy is not thrown away. */
+	assert(undecided || svm != DEAD || d_ran || ran_on || dvm == DEAD);
+#endif
+}
+
+#if CHECK == 4
+/* Every rest is to be seen, not only the one after all faults. */
+#define choose(x, y, z) if :: x = y :: x = z fi
+#else
+#define choose(x, y, z) x = z
+#endif
+
+init {
+	atomic {
+		choose(s_crashes, 0, CRASHES);
+		choose(d_crashes, 0, CRASHES);
+		choose(losses, 0, LOSSES);
+		choose(may_abort_s, false, true);
+		choose(may_abort_d, false, true);
+		choose(s_may_die, false, true);
+		choose(d_may_die, false, true);
+		choose(may_fail, false, true);
+		choose(may_refuse, false, true);
+		choose(may_stop, false, true);
+		choose(forget_s, false, true);
+		choose(forget_d, false, true);
+#if CHECK == 4
+		s_crashes + d_crashes + losses + may_abort_s + may_abort_d + s_may_die + d_may_die + may_fail +
+			may_refuse + may_stop <= FAULTS;
+#endif
+		run Source();
+		run Destination();
+		run World();
+		run Judge()
+	}
+}

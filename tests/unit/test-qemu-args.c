@@ -1,0 +1,493 @@
+/*
+ * test-qemu-args.c: what becomes of a source's command line. Lines are written as a shell would
+ * split them at spaces; the rewritten one is compared as text.
+ */
+#include "qemu-args.h"
+#include "qemu-opts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OURS  " -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=off"
+#define PLAIN " -display none" OURS
+
+static const struct args_map disks[] = {
+    {.from = "/srv/vm.raw", .to = "/d/vm.raw", .format = "raw"},
+    {.from = "data.qcow2", .to = "/d/data.qcow2", .format = "qcow2"},
+    {.from = "/srv/odd,name.raw", .to = "/d/odd,name.raw", .format = "raw"},
+    {.from = "/dev/vg/lv", .to = "/d/lv.raw", .format = "raw"},
+    {.from = "/srv/to-lv.raw", .to = "/dev/vg/new", .format = "raw", .to_device = true},
+    {.from = "/srv/install.iso", .to = "/d/install.iso", .format = "raw"},
+    {.from = "/srv/unformatted", .to = "/d/unformatted"},
+};
+
+static const struct args_options options = {
+    .socket_dir = "/d",
+    .disks = disks,
+    .disk_count = ARRAY_LEN(disks),
+    .machine = "pc-q35-10.0",
+    .private_qmp = "/d/private.qmp",
+    .cwd = "/srv",
+};
+
+struct line {
+	char *text;
+	char *argv[64];
+	size_t argc;
+};
+
+static void split(struct line *l, const char *text)
+{
+	char *word, *save = NULL;
+
+	l->text = xasprintf("qemu-system-x86_64 %s", text);
+	l->argc = 0;
+	for (word = strtok_r(l->text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		assert_true(l->argc + 1 < ARRAY_LEN(l->argv));
+		l->argv[l->argc++] = word;
+	}
+	l->argv[l->argc] = NULL;
+}
+
+static char *join(char *const *argv, size_t argc)
+{
+	char *text = xstrdup(""), *longer;
+	size_t i;
+
+	for (i = 1; i < argc; i++) {
+		longer = xasprintf("%s%s%s", text, i > 1 ? " " : "", argv[i]);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+/* notes may be NULL; otherwise all of them, one per line, malloc'ed. */
+static char *rewrite(const char *from, char **notes)
+{
+	struct args_result r;
+	struct err e = {.code = 0};
+	struct line l;
+	char *text;
+	size_t i;
+
+	split(&l, from);
+	if (qemu_args_rewrite(&r, l.argv, l.argc, &options, &e) < 0)
+		fail_msg("%s: %s", from, e.msg);
+	assert_string_equal(r.argv[0], "qemu-system-x86_64");
+	assert_null(r.argv[r.argc]);
+	text = join(r.argv, r.argc);
+	if (notes) {
+		*notes = xstrdup("");
+		for (i = 0; i < r.note_count; i++) {
+			char *longer = xasprintf("%s%s\n", *notes, r.notes[i]);
+
+			free(*notes);
+			*notes = longer;
+		}
+	}
+	args_result_fini(&r);
+	free(l.text);
+	return text;
+}
+
+/* The machine is given, to keep what is compared short. */
+static void expect(const char *from, const char *to)
+{
+	AUTO_FREE char *with_machine = xasprintf("-M q35 %s", from);
+	AUTO_FREE char *want = xasprintf("-M pc-q35-10.0 %s", to);
+	AUTO_FREE char *got = rewrite(with_machine, NULL);
+
+	assert_string_equal(got, want);
+}
+
+static void expect_plain(const char *from, const char *to)
+{
+	AUTO_FREE char *want = xasprintf("%s" PLAIN, to);
+
+	expect(from, want);
+}
+
+static void expect_refused(const char *from, const char *reason)
+{
+	struct args_result r = {.argc = 77};
+	struct err e = {.code = 0};
+	struct line l;
+
+	split(&l, from);
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &options, &e), -EINVAL);
+	if (!strstr(e.msg, reason))
+		fail_msg("\"%s\" is not in: %s", reason, e.msg);
+	assert_int_equal(r.argc, 77);
+	free(l.text);
+}
+
+static void machine_type_is_pinned_wherever_it_stands(void **state)
+{
+	static const char *const forms[][2] = {
+	    {"-machine q35,accel=tcg", "-machine pc-q35-10.0,accel=tcg" PLAIN},
+	    {"-machine accel=tcg,type=q35", "-machine accel=tcg,type=pc-q35-10.0" PLAIN},
+	    {"-M q35", "-M pc-q35-10.0" PLAIN},
+	    {"-M pc-q35-10.0", "-M pc-q35-10.0" PLAIN},
+	    {"-machine q35 -machine smm=off", "-machine pc-q35-10.0 -machine smm=off" PLAIN},
+	    {"-machine accel=tcg", "-machine accel=tcg -machine pc-q35-10.0" PLAIN},
+	    {"-m 64", "-m 64 -machine pc-q35-10.0" PLAIN},
+	    {"--machine q35", "-machine pc-q35-10.0" PLAIN},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(forms); i++) {
+		AUTO_FREE char *got = rewrite(forms[i][0], NULL);
+
+		assert_string_equal(got, forms[i][1]);
+	}
+}
+
+static void drives_are_mapped_and_their_format_made_explicit(void **state)
+{
+	(void)state;
+	expect_plain("-drive file=/srv/vm.raw,if=virtio",
+		     "-drive file=/d/vm.raw,if=virtio,format=raw");
+	expect_plain("-drive if=virtio,format=raw,file=/srv/vm.raw",
+		     "-drive if=virtio,format=raw,file=/d/vm.raw");
+	expect_plain("-drive file=/srv/vm.raw,driver=raw", "-drive file=/d/vm.raw,driver=raw");
+	expect_plain("-drive file=file:/srv/vm.raw", "-drive file=/d/vm.raw,format=raw");
+	expect_plain("-drive file.filename=/srv/vm.raw",
+		     "-drive file.filename=/d/vm.raw,format=raw");
+	expect_plain("-drive file=/srv/unformatted", "-drive file=/d/unformatted");
+}
+
+static void relative_and_untidy_names_find_their_disk(void **state)
+{
+	(void)state;
+	expect_plain("-drive file=vm.raw", "-drive file=/d/vm.raw,format=raw");
+	expect_plain("-drive file=./vm.raw", "-drive file=/d/vm.raw,format=raw");
+	expect_plain("-drive file=//srv/./vm.raw", "-drive file=/d/vm.raw,format=raw");
+	expect_plain("-drive file=/srv/data.qcow2", "-drive file=/d/data.qcow2,format=qcow2");
+}
+
+static void doubled_commas_survive(void **state)
+{
+	(void)state;
+	expect_plain("-drive file=/srv/odd,,name.raw,if=none,id=a",
+		     "-drive file=/d/odd,,name.raw,if=none,id=a,format=raw");
+	expect_plain("-name guest=a,,b,debug-threads=on", "-name guest=a,,b,debug-threads=on");
+}
+
+static void drives_outside_the_map_stay(void **state)
+{
+	AUTO_FREE char *notes = NULL;
+	AUTO_FREE char *got = rewrite("-M q35 -drive file=/other.img,format=raw", &notes);
+
+	(void)state;
+	assert_string_equal(got, "-M pc-q35-10.0 -drive file=/other.img,format=raw" PLAIN);
+	assert_non_null(strstr(notes, "/other.img is opened under the same name"));
+	expect_plain("-drive file=nbd:unix:/x.sock,format=raw",
+		     "-drive file=nbd:unix:/x.sock,format=raw");
+	expect_plain("-drive if=none,id=cd,media=cdrom", "-drive if=none,id=cd,media=cdrom");
+	expect_plain("-drive media=cdrom,file=boot.iso", "-drive media=cdrom,file=/srv/boot.iso");
+}
+
+static void blockdevs_are_mapped_in_both_syntaxes(void **state)
+{
+	(void)state;
+	expect_plain(
+	    "-blockdev driver=qcow2,node-name=d0,file.driver=file,file.filename=data.qcow2",
+	    "-blockdev driver=qcow2,node-name=d0,file.driver=file,file.filename=/d/data.qcow2");
+	expect_plain(
+	    "-blockdev file,filename=/srv/vm.raw,node-name=f0 -blockdev raw,file=f0,node-name=d0",
+	    "-blockdev file,filename=/d/vm.raw,node-name=f0 -blockdev raw,file=f0,node-name=d0");
+	expect_plain("-blockdev "
+		     "{\"driver\":\"qcow2\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\","
+		     "\"filename\":\"/srv/data.qcow2\"},"
+		     "\"backing\":{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":"
+		     "\"vm.raw\"}}}",
+		     "-blockdev "
+		     "{\"driver\":\"qcow2\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\","
+		     "\"filename\":\"/d/data.qcow2\"},"
+		     "\"backing\":{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":"
+		     "\"/d/vm.raw\"}}}");
+	expect_plain("-drive "
+		     "file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"file\",,\"filename\":"
+		     "\"/srv/vm.raw\"}}",
+		     "-drive "
+		     "file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"file\",,\"filename\":"
+		     "\"/d/vm.raw\"}},format=raw");
+}
+
+static void protocol_driver_follows_from_file_to_device_and_back(void **state)
+{
+	(void)state;
+	expect_plain("-blockdev host_device,filename=/dev/vg/lv,node-name=f",
+		     "-blockdev file,filename=/d/lv.raw,node-name=f");
+	expect_plain("-blockdev raw,file.driver=file,file.filename=/srv/to-lv.raw,node-name=f",
+		     "-blockdev raw,file.driver=host_device,file.filename=/dev/vg/new,node-name=f");
+	expect_plain(
+	    "-blockdev "
+	    "{\"driver\":\"host_device\",\"filename\":\"/dev/vg/lv\",\"node-name\":\"f\"}",
+	    "-blockdev {\"driver\":\"file\",\"filename\":\"/d/lv.raw\",\"node-name\":\"f\"}");
+}
+
+static void short_disk_options_become_drives_with_a_format(void **state)
+{
+	(void)state;
+	expect_plain("-hda vm.raw", "-drive index=0,media=disk,file=/d/vm.raw,format=raw");
+	expect_plain("-hdd /srv/data.qcow2",
+		     "-drive index=3,media=disk,file=/d/data.qcow2,format=qcow2");
+	expect_plain("-pflash /srv/vm.raw", "-drive if=pflash,file=/d/vm.raw,format=raw");
+	expect_plain("vm.raw", "-drive index=0,media=disk,file=/d/vm.raw,format=raw");
+	expect_plain("-hdb /srv/unformatted", "-hdb /d/unformatted");
+	expect_plain("-hdb other.img", "-hdb /srv/other.img");
+	expect_plain("-cdrom /else/boot.iso -fda floppy", "-cdrom /else/boot.iso -fda /srv/floppy");
+	expect_plain("-cdrom install.iso", "-cdrom /d/install.iso");
+}
+
+static void listening_sockets_move_and_never_wait(void **state)
+{
+	(void)state;
+	expect_plain("-qmp unix:/run/a.qmp,server=on,wait=off",
+		     "-qmp unix:/d/a.qmp,server=on,wait=off");
+	expect_plain("-qmp unix:/run/a.qmp,server,nowait", "-qmp unix:/d/a.qmp,server,nowait");
+	expect_plain("-qmp unix:/run/a.qmp,server,wait", "-qmp unix:/d/a.qmp,server,wait=off");
+	expect_plain("-monitor unix:mon.sock,server=on,wait=on",
+		     "-monitor unix:/d/mon.sock,server=on,wait=off");
+	expect_plain("-serial mon:unix:/run/s,server=on",
+		     "-serial mon:unix:/d/s,server=on,wait=off");
+	expect_plain("-qmp-pretty unix:path=/run/p,server=on,wait=off",
+		     "-qmp-pretty unix:path=/d/p,server=on,wait=off");
+	expect_plain("-gdb unix:path=/tmp/gdb,server=on,wait=off",
+		     "-gdb unix:path=/d/gdb,server=on,wait=off");
+	expect_plain("-gdb tcp::1234", "-gdb tcp::1234");
+	expect_plain("-serial tcp::4444,server", "-serial tcp::4444,server,wait=off");
+	expect_plain("-chardev socket,id=c,path=/run/c.sock,server=on,wait=off",
+		     "-chardev socket,id=c,path=/d/c.sock,server=on,wait=off");
+	expect_plain("-chardev socket,id=c,host=::1,port=5,server=on",
+		     "-chardev socket,id=c,host=::1,port=5,server=on,wait=off");
+	expect("-vnc unix:/run/vnc.sock,password=on", "-vnc unix:/d/vnc.sock,password=on" OURS);
+	expect("-display vnc=unix:/run/vnc.sock", "-vnc unix:/d/vnc.sock" OURS);
+	expect("-spice unix=on,addr=/run/spice.sock", "-spice unix=on,addr=/d/spice.sock" OURS);
+}
+
+static void sockets_of_other_services_stay(void **state)
+{
+	AUTO_FREE char *notes = NULL;
+	AUTO_FREE char *got = rewrite("-M q35 -chardev socket,id=tpm,path=/run/swtpm", &notes);
+
+	(void)state;
+	assert_string_equal(got, "-M pc-q35-10.0 -chardev socket,id=tpm,path=/run/swtpm" PLAIN);
+	assert_non_null(strstr(notes, "somebody must be listening"));
+}
+
+static void written_files_move(void **state)
+{
+	(void)state;
+	expect_plain("-serial file:/var/log/vm,1.log -D qemu.log -pidfile /run/vm.pid",
+		     "-serial file:/d/vm,1.log -D /d/qemu.log -pidfile /d/vm.pid");
+	expect_plain("-chardev file,id=l,path=/var/log/c.log,logfile=/x/y.log",
+		     "-chardev file,id=l,path=/d/c.log,logfile=/d/y.log");
+	expect_plain("-debugcon file:dbg -serial file:/dev/null",
+		     "-debugcon file:/d/dbg -serial file:/dev/null");
+	expect_plain("-trace enable=x,file=t.log,events=e",
+		     "-trace enable=x,file=/d/t.log,events=/srv/e");
+}
+
+static void two_files_of_one_name_stay_apart(void **state)
+{
+	(void)state;
+	expect_plain(
+	    "-monitor unix:/a/m,server=on,wait=off -serial unix:/b/m,server=on,wait=off -D /a/m",
+	    "-monitor unix:/d/m,server=on,wait=off -serial unix:/d/m-2,server=on,wait=off -D /d/m");
+	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off",
+		     "-serial unix:/d/private.qmp-2,server=on,wait=off");
+}
+
+static void start_options_of_the_source_are_dropped(void **state)
+{
+	expect_plain("-S -daemonize -incoming tcp:0:4444 -loadvm snap -preconfig -m 64", "-m 64");
+	(void)state;
+}
+
+static void values_that_look_like_options_are_left_alone(void **state)
+{
+	(void)state;
+	expect_plain("-append -snapshot -m 64", "-append -snapshot -m 64");
+	expect_plain("-name -S", "-name -S");
+	expect_plain("-enable-kvm -nodefaults -no-reboot -usb -cpu host",
+		     "-enable-kvm -nodefaults -no-reboot -usb -cpu host");
+}
+
+static void relative_files_become_absolute(void **state)
+{
+	(void)state;
+	expect_plain("-kernel bzImage -initrd ../rd -L bios -bios bios-256k.bin -bios ./x",
+		     "-kernel /srv/bzImage -initrd /srv/../rd -L /srv/bios -bios bios-256k.bin "
+		     "-bios /srv/x");
+	expect_plain("-fw_cfg name=opt/a,file=a -fw_cfg name=opt/b,string=a/b",
+		     "-fw_cfg name=opt/a,file=/srv/a -fw_cfg name=opt/b,string=a/b");
+	expect_plain("-object memory-backend-file,id=m,size=64M,mem-path=ram,share=on",
+		     "-object memory-backend-file,id=m,size=64M,mem-path=/srv/ram,share=on");
+	expect_plain("-device virtio-net,romfile=efi.rom -device virtio-blk,drive=d",
+		     "-device virtio-net,romfile=efi.rom -device virtio-blk,drive=d");
+}
+
+static void windows_of_a_desktop_are_not_opened(void **state)
+{
+	(void)state;
+	expect("-display gtk,gl=on", "-display none" OURS);
+	expect("-curses", "-display none" OURS);
+	expect("-nographic", "-nographic" OURS);
+	expect("-display none", "-display none" OURS);
+	expect("-vnc :1", "-vnc :1" OURS);
+}
+
+static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
+{
+	(void)state;
+	expect_refused("-snapshot", "temporary files");
+	expect_refused("-drive file=/srv/vm.raw,snapshot=on", "temporary file");
+	expect_refused("-readconfig vm.cfg", "-readconfig vm.cfg");
+	expect_refused("-chardev socket,id=c,fd=3,server=on", "file descriptor");
+	expect_refused("-netdev tap,id=n,fd=33", "file descriptor");
+	expect_refused("-add-fd fd=3,set=1", "file descriptor");
+	expect_refused("-set drive.d0.file=/x", "-set drive.d0.file");
+	expect_refused("-blockdev {\"driver\":", "cannot read -blockdev");
+	expect_refused("-drive file=json:{nonsense", "cannot read the disk description");
+	expect_refused("-drive", "without its value");
+}
+
+static void every_rewrite_is_noted(void **state)
+{
+	AUTO_FREE char *notes = NULL;
+	AUTO_FREE char *got = rewrite(
+	    "-machine q35 -drive file=/srv/vm.raw -qmp unix:/run/q,server=on,wait=on -daemonize",
+	    &notes);
+
+	(void)state;
+	(void)got;
+	assert_string_equal(notes,
+			    "machine type q35 is pinned to pc-q35-10.0\n"
+			    "disk /srv/vm.raw is /d/vm.raw on the destination\n"
+			    "format=raw is made explicit for /d/vm.raw\n"
+			    "-qmp socket /run/q is /d/q on the destination\n"
+			    "-qmp no longer waits for a client before QEMU starts (wait=off)\n"
+			    "-daemonize is left out: it is about how the source was started\n"
+			    "no display is named: the destination runs with -display none\n");
+}
+
+/* The guest moves on: its line was rewritten once already. */
+static void rewriting_twice_keeps_one_of_each(void **state)
+{
+	AUTO_FREE char *once =
+	    rewrite("-M q35 -hda vm.raw -qmp unix:/run/q,server=on,wait=off", NULL);
+	AUTO_FREE char *twice = rewrite(once, NULL);
+
+	(void)state;
+	assert_string_equal(twice,
+			    "-M pc-q35-10.0 -drive index=0,media=disk,file=/d/vm.raw,format=raw "
+			    "-qmp unix:/d/q,server=on,wait=off -display none" OURS);
+}
+
+static void name_is_read_in_every_form(void **state)
+{
+	static const char *const forms[][2] = {
+	    {"-name vm1", "vm1"},	    {"-name guest=vm1,debug-threads=on", "vm1"},
+	    {"-name vm1,process=x", "vm1"}, {"-name process=x,guest=a,,b", "a,b"},
+	    {"-append -name -m 64", NULL},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(forms); i++) {
+		struct line l;
+		char *name;
+
+		split(&l, forms[i][0]);
+		name = qemu_args_name(l.argv, l.argc);
+		if (forms[i][1])
+			assert_string_equal(name, forms[i][1]);
+		else
+			assert_null(name);
+		free(name);
+		free(l.text);
+	}
+}
+
+static void qmp_sockets_are_found_in_every_form(void **state)
+{
+	struct line l;
+	char **paths;
+	size_t n;
+
+	(void)state;
+	split(&l,
+	      "-qmp unix:/a,server=on,wait=off -monitor unix:/no,server=on -qmp tcp::1,server=on "
+	      "-chardev socket,id=c1,path=/b,server=on,wait=off -mon chardev=c1,mode=control "
+	      "-chardev socket,path=rel,id=c2,server -mon c2,mode=control -mon c1,mode=readline "
+	      "-qmp-pretty unix:path=/c,server -qmp chardev:c1 -qmp unix:/client");
+	n = qemu_args_qmp_paths(l.argv, l.argc, &paths);
+	assert_int_equal(n, 5);
+	assert_string_equal(paths[0], "/a");
+	assert_string_equal(paths[1], "/b");
+	assert_string_equal(paths[2], "rel");
+	assert_string_equal(paths[3], "/c");
+	assert_string_equal(paths[4], "/b");
+	args_free_strings(paths, n);
+	free(l.text);
+}
+
+static void key_value_text_survives_a_round_trip(void **state)
+{
+	static const char *const texts[] = {"a",     "a,b=c", "a=,b",  "x=1,,2,y=,,",
+					    "a=b=c", "-",     "a,,b,c"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(texts); i++) {
+		struct kv_list l;
+		char *text;
+
+		kv_parse(&l, texts[i]);
+		text = kv_print(&l);
+		assert_string_equal(text, texts[i]);
+		free(text);
+		kv_fini(&l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(machine_type_is_pinned_wherever_it_stands),
+	    cmocka_unit_test(drives_are_mapped_and_their_format_made_explicit),
+	    cmocka_unit_test(relative_and_untidy_names_find_their_disk),
+	    cmocka_unit_test(doubled_commas_survive),
+	    cmocka_unit_test(drives_outside_the_map_stay),
+	    cmocka_unit_test(blockdevs_are_mapped_in_both_syntaxes),
+	    cmocka_unit_test(protocol_driver_follows_from_file_to_device_and_back),
+	    cmocka_unit_test(short_disk_options_become_drives_with_a_format),
+	    cmocka_unit_test(listening_sockets_move_and_never_wait),
+	    cmocka_unit_test(sockets_of_other_services_stay),
+	    cmocka_unit_test(written_files_move),
+	    cmocka_unit_test(two_files_of_one_name_stay_apart),
+	    cmocka_unit_test(start_options_of_the_source_are_dropped),
+	    cmocka_unit_test(values_that_look_like_options_are_left_alone),
+	    cmocka_unit_test(relative_files_become_absolute),
+	    cmocka_unit_test(windows_of_a_desktop_are_not_opened),
+	    cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
+	    cmocka_unit_test(every_rewrite_is_noted),
+	    cmocka_unit_test(rewriting_twice_keeps_one_of_each),
+	    cmocka_unit_test(name_is_read_in_every_form),
+	    cmocka_unit_test(qmp_sockets_are_found_in_every_form),
+	    cmocka_unit_test(key_value_text_survives_a_round_trip),
+	};
+
+	return cmocka_run_group_tests_name("qemu-args", tests, NULL, NULL);
+}

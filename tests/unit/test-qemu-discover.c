@@ -1,0 +1,552 @@
+/*
+ * test-qemu-discover.c: guests of a real QEMU are found and described; and what was found starts
+ * again, rewritten, as a destination. One directory holds one test's files.
+ */
+#include "loop.h"
+#include "process.h"
+#include "qemu-args.h"
+#include "qemu-discover.h"
+#include "qemu-launch.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+static struct loop *loop;
+static char dir[32];
+static char exe[4096], img[4096];
+
+/* "DIR/NAME"; several at once may be in use. */
+static const char *in_dir(const char *name)
+{
+	static char paths[16][96];
+	static unsigned next;
+	char *p = paths[next++ % ARRAY_LEN(paths)];
+
+	snprintf(p, sizeof(paths[0]), "%s/%s", dir, name);
+	return p;
+}
+
+static void shell(const char *command)
+{
+	AUTO_FREE char *line = xasprintf("cd %s && %s >/dev/null 2>&1", dir, command);
+
+	if (system(line) != 0)
+		fail_msg("%s", line);
+}
+
+static void image(const char *arguments)
+{
+	AUTO_FREE char *command = xasprintf("%s %s", img, arguments);
+
+	shell(command);
+}
+
+/* The word with the directory in place of every "@". */
+static char *with_dir(const char *word)
+{
+	char *out = xmalloc(strlen(word) * sizeof(dir) + 1), *w = out;
+
+	for (; *word; word++) {
+		if (*word == '@')
+			w = stpcpy(w, dir);
+		else
+			*w++ = *word;
+	}
+	*w = '\0';
+	return out;
+}
+
+/* Starts QEMU with these options, split at spaces; "@" stands for the directory. */
+static void start(struct qemu_proc *p, const char *options)
+{
+	AUTO_FREE char *text = xstrdup(options);
+	char *argv[64] = {"qemu-system-x86_64", "-accel", "tcg",	"-m", "64",
+			  "-display",		"none",	  "-nodefaults"};
+	char *word, *save = NULL;
+	struct err e = {.code = 0};
+	size_t n = 8, i;
+
+	for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		argv[n++] = with_dir(word);
+	if (qemu_launch(p, exe, argv, NULL, in_dir("log"), &e) < 0)
+		fail_msg("%s", e.msg);
+	for (i = 8; i < n; i++)
+		free(argv[i]);
+}
+
+static struct qmp *start_and_open(struct qemu_proc *p, const char *options, const char *monitor)
+{
+	struct err e = {.code = 0};
+	struct qmp *q = NULL;
+
+	start(p, options);
+	if (qemu_launch_wait_qmp(p, loop, in_dir(monitor), in_dir("log"), 20000, NULL, NULL, &q,
+				 &e) < 0)
+		fail_msg("%s", e.msg);
+	return q;
+}
+
+static void must_find(struct guest *g, const char *vm)
+{
+	struct err e = {.code = 0};
+
+	if (guest_find(g, vm, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+static void expect_not_found(const char *vm, int code, const char *text)
+{
+	struct err e = {.code = 0};
+	struct guest g;
+
+	assert_int_equal(guest_find(&g, vm, &e), -code);
+	if (!strstr(e.msg, text))
+		fail_msg("\"%s\" is not in: %s", text, e.msg);
+	guest_fini(&g);
+}
+
+static void finds_by_name_pid_and_socket(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct guest g;
+	char pid[16];
+	struct qmp *q;
+
+	(void)state;
+	q = start_and_open(&p,
+			   "-name guest=vmferry-disc-1,debug-threads=on -M q35 -qmp "
+			   "unix:@/a.qmp,server=on,wait=off",
+			   "a.qmp");
+	must_find(&g, "vmferry-disc-1");
+	assert_int_equal(g.pid, p.pid);
+	assert_true(g.start_time && g.start_time == p.start_time);
+	assert_string_equal(g.qmp_path, in_dir("a.qmp"));
+	/* exe may be a wrapper that execs the binary */
+	assert_string_equal(strrchr(g.exe, '/'), "/qemu-system-x86_64");
+	assert_false(g.exe_deleted);
+	assert_string_equal(g.cwd, "/");
+	assert_non_null(strstr(g.argv[0], "qemu-system-x86_64"));
+	assert_null(g.argv[g.argc]);
+	assert_null(g.owner_hint);
+	guest_fini(&g);
+
+	snprintf(pid, sizeof(pid), "%d", (int)p.pid);
+	must_find(&g, pid);
+	assert_string_equal(g.name, "vmferry-disc-1");
+	guest_fini(&g);
+
+	/* our own connection q occupies the monitor: who listens can be told all the same */
+	must_find(&g, in_dir("a.qmp"));
+	assert_int_equal(g.pid, p.pid);
+	assert_string_equal(g.name, "vmferry-disc-1");
+	guest_fini(&g);
+
+	expect_not_found("vmferry-nobody", ENOENT, "vmferry-disc-1 (pid ");
+	qmp_close(q);
+	qemu_end(&p);
+	expect_not_found(in_dir("a.qmp"), ENOENT, "nobody listens");
+}
+
+static void same_name_twice_asks_for_the_pid(void **state)
+{
+	struct qemu_proc a = QEMU_PROC_NONE, b = QEMU_PROC_NONE;
+
+	(void)state;
+	qmp_close(
+	    start_and_open(&a, "-name vmferry-twin -qmp unix:@/a.qmp,server=on,wait=off", "a.qmp"));
+	qmp_close(
+	    start_and_open(&b, "-name vmferry-twin -qmp unix:@/b.qmp,server=on,wait=off", "b.qmp"));
+	expect_not_found("vmferry-twin", EEXIST, "more than one guest is called vmferry-twin");
+	qemu_end(&a);
+	qemu_end(&b);
+}
+
+static void guest_without_monitor_gets_the_line_to_add(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e;
+
+	(void)state;
+	/* the monitor that does not count tells when QEMU is up: exec alone does not show its
+	 * command line yet */
+	start(&p, "-name vmferry-mute -M q35 -monitor unix:@/hmp,server=on,wait=off");
+	while (access(in_dir("hmp"), F_OK) != 0 && loop_step(loop, 5, &e) == 0)
+		;
+	expect_not_found("vmferry-mute", ENXIO,
+			 "-qmp unix:/run/vmferry-mute.qmp,server=on,wait=off");
+	qemu_end(&p);
+}
+
+static void socket_of_something_else_is_refused(void **state)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", in_dir("other"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	expect_not_found(in_dir("other"), EINVAL, "which is not a QEMU");
+	close(fd);
+	expect_not_found(in_dir("missing"), ENOENT, "missing");
+}
+
+static void second_monitor_is_used_when_the_first_is_taken(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct qmp *q, *second = NULL;
+	struct guest g;
+
+	(void)state;
+	q = start_and_open(
+	    &p,
+	    "-name vmferry-two -qmp unix:@/a.qmp,server=on,wait=off "
+	    "-chardev socket,id=m,path=@/b.qmp,server=on,wait=off -mon chardev=m,mode=control",
+	    "a.qmp");
+	must_find(&g, "vmferry-two");
+	assert_int_equal(g.qmp_count, 2);
+	assert_string_equal(g.qmp_path, in_dir("a.qmp"));
+	if (guest_open_qmp(&g, &second, loop, 300, NULL, NULL, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_string_equal(g.qmp_path, in_dir("b.qmp"));
+	guest_fini(&g);
+	qmp_close(second);
+	qmp_close(q);
+	qemu_end(&p);
+}
+
+/* Finds the disk whose file has this basename. */
+static const struct guest_disk *disk_of(const struct guest *g, const char *file)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].file && !strcmp(strrchr(g->disks[i].file, '/') + 1, file))
+			return &g->disks[i];
+	fail_msg("no disk %s", file);
+	return NULL;
+}
+
+static void disks_memory_and_machine_are_described(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	const struct guest_disk *d;
+	struct err e = {.code = 0};
+	struct guest g;
+	struct qmp *q;
+	size_t i, empty = 0;
+
+	(void)state;
+	shell("truncate -s 8M raw && dd if=/dev/urandom of=raw bs=64k count=4 conv=notrunc && ln "
+	      "-s raw link && truncate -s 1M iso");
+	image("create -f qcow2 -o cluster_size=131072 qcow2 32M");
+	image("snapshot -c s1 qcow2");
+	image("create -f raw base 16M");
+	image("create -f qcow2 -b base -F raw over");
+	q = start_and_open(&p,
+			   "-name vmferry-disks -M q35 -qmp unix:@/a.qmp,server=on,wait=off "
+			   "-drive file=@/link,format=raw,if=virtio,id=sys "
+			   "-blockdev driver=file,filename=@/qcow2,node-name=f1 -blockdev "
+			   "driver=qcow2,file=f1,node-name=d1 "
+			   "-device virtio-blk-pci,drive=d1,id=vd1 "
+			   "-drive file=@/over,format=qcow2,if=virtio "
+			   "-drive file=@/iso,format=raw,if=none,id=cd,media=cdrom,readonly=on "
+			   "-device ide-cd,drive=cd "
+			   "-device ide-cd,bus=ide.1",
+			   "a.qmp");
+	must_find(&g, "vmferry-disks");
+	if (guest_query(&g, q, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(strncmp(g.machine, "pc-q35-", 7), 0);
+	assert_null(strstr(g.machine, "machine"));
+	assert_true(g.qemu_major >= 7);
+	assert_true(g.running);
+	assert_string_equal(g.status, "running");
+	assert_int_equal(g.ram_bytes, 64 * MIB);
+
+	d = disk_of(&g, "link");
+	assert_string_equal(d->real_path, in_dir("raw"));
+	assert_string_equal(d->format, "raw");
+	assert_string_equal(d->drive_id, "sys");
+	assert_non_null(d->node);
+	assert_non_null(d->qdev);
+	assert_int_equal(d->virtual_size, 8 * MIB);
+	assert_true(d->allocated >= 256 * KIB && d->allocated < 1 * MIB);
+	assert_false(d->read_only || d->has_backing || d->block_device);
+
+	d = disk_of(&g, "qcow2");
+	assert_string_equal(d->node, "d1");
+	assert_string_equal(d->format, "qcow2");
+	assert_null(d->drive_id);
+	assert_string_equal(d->qdev, "/machine/peripheral/vd1/virtio-backend");
+	assert_int_equal(d->cluster_size, 131072);
+	assert_int_equal(d->snapshot_count, 1);
+
+	d = disk_of(&g, "over");
+	assert_true(d->has_backing);
+	assert_string_equal(d->backing_file, in_dir("base"));
+
+	d = disk_of(&g, "iso");
+	assert_true(d->read_only && d->removable);
+	for (i = 0; i < g.disk_count; i++)
+		empty += g.disks[i].removable_empty;
+	assert_int_equal(empty, 1);
+
+	/* a second time must not leak or double anything */
+	i = g.disk_count;
+	assert_int_equal(guest_query(&g, q, &e), 0);
+	assert_int_equal(g.disk_count, i);
+	guest_fini(&g);
+	qmp_close(q);
+	qemu_end(&p);
+}
+
+static void relative_paths_of_a_daemonized_guest_are_found(void **state)
+{
+	AUTO_FREE char *command =
+	    xasprintf("PWD=%s %s -daemonize -name vmferry-daemon -accel tcg -m 32 -display none "
+		      "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
+		      "file=rel.img,format=raw,if=virtio",
+		      dir, exe);
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct guest g;
+	struct qmp *q;
+
+	(void)state;
+	shell("truncate -s 1M rel.img");
+	shell(command);
+	must_find(&g, "vmferry-daemon");
+	assert_string_equal(g.cwd, dir);
+	assert_string_equal(g.qmp_path, in_dir("rel.qmp"));
+	if (guest_open_qmp(&g, &q, loop, 5000, NULL, NULL, &e) < 0 || guest_query(&g, q, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_string_equal(g.disks[0].real_path, in_dir("rel.img"));
+	p.pid = g.pid;
+	p.start_time = g.start_time;
+	guest_fini(&g);
+	qmp_close(q);
+	qemu_end(&p);
+}
+
+static void what_was_found_starts_again_as_a_destination(void **state)
+{
+	struct qemu_proc src = QEMU_PROC_NONE, dst = QEMU_PROC_NONE;
+	struct args_map map[2];
+	struct args_options o = {.disks = map, .disk_count = 2};
+	AUTO_FREE char *module_dir = NULL;
+	char *env[2] = {NULL, NULL};
+	struct args_result r;
+	struct err e = {.code = 0};
+	struct qmp *q, *dq = NULL;
+	struct guest g;
+	json_t *status;
+
+	(void)state;
+	shell("mkdir d && truncate -s 8M raw d/raw2");
+	image("create -f qcow2 qcow2 32M");
+	image("create -f qcow2 d/qcow2 32M");
+	q = start_and_open(&src,
+			   "-name vmferry-again -M q35 -qmp unix:@/a.qmp,server=on,wait=off "
+			   "-drive file=@/raw,if=virtio "
+			   "-blockdev "
+			   "{\"driver\":\"qcow2\",\"node-name\":\"d1\",\"file\":{\"driver\":"
+			   "\"file\",\"filename\":\"@/qcow2\"}} "
+			   "-device virtio-blk-pci,drive=d1 -serial unix:@/ser,server=on,wait=off "
+			   "-chardev file,id=c0,path=@/con,logfile=@/conlog -device virtio-serial "
+			   "-device virtconsole,chardev=c0 "
+			   "-vnc unix:@/vnc -D @/qemu.log -pidfile @/pid",
+			   "a.qmp");
+	must_find(&g, "vmferry-again");
+	if (guest_query(&g, q, &e) < 0)
+		fail_msg("%s", e.msg);
+	map[0] = (struct args_map){
+	    .from = disk_of(&g, "raw")->real_path, .to = in_dir("d/raw2"), .format = "raw"};
+	map[1] = (struct args_map){
+	    .from = disk_of(&g, "qcow2")->file, .to = in_dir("d/qcow2"), .format = "qcow2"};
+	o.socket_dir = in_dir("d");
+	o.machine = g.machine;
+	o.private_qmp = in_dir("d/vmferry.qmp");
+	o.cwd = g.cwd;
+	if (qemu_args_rewrite(&r, g.argv, g.argc, &o, &e) < 0)
+		fail_msg("%s", e.msg);
+	if (g.env_module_dir)
+		env[0] = module_dir = xasprintf("QEMU_MODULE_DIR=%s", g.env_module_dir);
+	if (qemu_launch(&dst, g.exe, r.argv, env, in_dir("d/log"), &e) < 0 ||
+	    qemu_launch_wait_qmp(&dst, loop, o.private_qmp, in_dir("d/log"), 20000, NULL, NULL, &dq,
+				 &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(qmp_call(dq, "query-status", NULL, &status, &e), 0);
+	assert_string_equal(json_string_value(json_object_get(status, "status")), "inmigrate");
+	json_decref(status);
+	assert_int_equal(access(in_dir("d/ser"), F_OK), 0);
+	assert_int_equal(access(in_dir("d/vnc"), F_OK), 0);
+	assert_int_equal(access(in_dir("d/conlog"), F_OK), 0);
+	args_result_fini(&r);
+	guest_fini(&g);
+	qmp_close(dq);
+	qmp_close(q);
+	qemu_end(&dst);
+	qemu_end(&src);
+}
+
+/* Launching */
+
+static void unknown_option_is_reported_from_the_log(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct qmp *q = NULL;
+	struct stat st;
+
+	(void)state;
+	start(&p, "-no-such-option");
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("a.qmp"), in_dir("log"), 20000, NULL,
+					      NULL, &q, &e),
+			 -ECHILD);
+	assert_non_null(strstr(e.msg, "status 1"));
+	assert_non_null(strstr(e.msg, "-no-such-option: invalid option"));
+	assert_int_equal(p.pid, 0);
+	assert_int_equal(stat(in_dir("log"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	qemu_end(&p);
+}
+
+static void missing_binary_fails_at_once(void **state)
+{
+	char *argv[] = {"qemu", NULL};
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+
+	(void)state;
+	assert_int_equal(qemu_launch(&p, "/nonexistent/qemu", argv, NULL, in_dir("log"), &e),
+			 -ENOENT);
+	assert_non_null(strstr(e.msg, "/nonexistent/qemu (exec)"));
+	assert_int_equal(p.pid, 0);
+}
+
+static void child_has_its_own_session_and_nothing_of_ours(void **state)
+{
+	char *argv[] = {"sh", "-c",
+			"ls /proc/$$/fd; echo cwd $PWD $A $B; "
+			"cut -d' ' -f5,6 /proc/$$/stat; echo pid $$; kill -HUP $$",
+			NULL};
+	char *env[] = {"A=one", "B=two", NULL};
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct qmp *q = NULL;
+	int extra = dup(0);
+	AUTO_FREE char *want = NULL;
+
+	(void)state;
+	setenv("B", "old", 1);
+	signal(SIGHUP, SIG_IGN);
+	assert_int_equal(qemu_launch(&p, "/bin/sh", argv, env, in_dir("log"), &e), 0);
+	want = xasprintf("0 / 1 / 2 / cwd / one two / %d %d / pid %d", p.pid, p.pid, p.pid);
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), in_dir("log"), 20000, NULL,
+					      NULL, &q, &e),
+			 -ECHILD);
+	if (!strstr(e.msg, "signal 1") || !strstr(e.msg, want))
+		fail_msg("%s\nwant %s", e.msg, want);
+	signal(SIGHUP, SIG_DFL);
+	close(extra);
+}
+
+static void only_the_process_of_that_start_time_is_ended(void **state)
+{
+	char *argv[] = {"sleep", "1000", NULL};
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	uint64_t start_time;
+
+	(void)state;
+	assert_int_equal(qemu_launch(&p, "/bin/sleep", argv, NULL, in_dir("log"), &e), 0);
+	assert_true(qemu_is_alive(p.pid, p.start_time));
+	assert_false(qemu_is_alive(p.pid, p.start_time + 1));
+	assert_int_equal(process_end(p.pid, p.start_time + 1, 1000, &e), 0);
+	assert_true(qemu_is_alive(p.pid, p.start_time));
+	kill(p.pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)p.pid, &(siginfo_t){.si_pid = 0}, WEXITED | WNOWAIT),
+			 0);
+	/* a zombie is still in /proc, but not alive */
+	assert_int_equal(process_start_time(p.pid, &start_time), 0);
+	assert_false(qemu_is_alive(p.pid, p.start_time));
+	assert_int_equal(process_end(p.pid, p.start_time, 1000, &e), 0);
+	assert_int_equal(process_start_time(p.pid, &start_time), -ESRCH);
+	assert_int_equal(process_end(p.pid, p.start_time, 1000, &e), 0);
+	qemu_end(&p);
+}
+
+/* Around them */
+
+static bool find_qemu(void)
+{
+	const char *given = getenv("VMFERRY_QEMU");
+	char *slash;
+
+	if (!realpath(given ? given : "build/qemu/bin/qemu-system-x86_64", exe) &&
+	    !realpath("/usr/bin/qemu-system-x86_64", exe))
+		return false;
+	snprintf(img, sizeof(img), "%s", exe);
+	slash = strrchr(img, '/');
+	snprintf(slash, sizeof(img) - (size_t)(slash - img), "/qemu-img");
+	return access(exe, X_OK) == 0 && access(img, X_OK) == 0;
+}
+
+static int setup(void **state)
+{
+	struct err e;
+
+	(void)state;
+	strcpy(dir, "/tmp/vmferry-disc-XXXXXX");
+	return mkdtemp(dir) ? loop_new(&loop, 64, &e) : -1;
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *command = xasprintf("rm -rf %s", dir);
+
+	(void)state;
+	loop_free(loop);
+	return system(command);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(finds_by_name_pid_and_socket),
+	    TEST(same_name_twice_asks_for_the_pid),
+	    TEST(guest_without_monitor_gets_the_line_to_add),
+	    TEST(socket_of_something_else_is_refused),
+	    TEST(second_monitor_is_used_when_the_first_is_taken),
+	    TEST(disks_memory_and_machine_are_described),
+	    TEST(relative_paths_of_a_daemonized_guest_are_found),
+	    TEST(what_was_found_starts_again_as_a_destination),
+	    TEST(unknown_option_is_reported_from_the_log),
+	    TEST(missing_binary_fails_at_once),
+	    TEST(child_has_its_own_session_and_nothing_of_ours),
+	    TEST(only_the_process_of_that_start_time_is_ended),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!find_qemu()) {
+		puts("skipped: no qemu-system-x86_64 with qemu-img beside it "
+		     "(scripts/install-deps)");
+		return 77;
+	}
+	return cmocka_run_group_tests_name("qemu-discover", tests, NULL, NULL);
+}
