@@ -367,6 +367,8 @@ void move_undo(struct move *m)
 
 		if (m->qmp && qmp_alive(m->qmp) && m->handoff.qemu_alive && undo_one(m, kind, detail, &e))
 			report_notice(&m->report, "could not undo a change in the source QEMU (%s): %s", kind, e.msg);
+		if (!strcmp(kind, "nbd-server") && json_string_value(json_object_get(detail, "path")))
+			unlink(json_string_value(json_object_get(detail, "path")));
 		if (journal_disown(m->journal, kind, detail, &e))
 			log_error("%s", e.msg);
 	}

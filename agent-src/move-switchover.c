@@ -2,8 +2,10 @@
  * move-switchover.c: the blackout. Decided by us: QEMU waits for the acknowledgement that only we give. Or unasked: a
  * guest that is paused or stops by itself makes QEMU switch at once, in whatever stage we are.
  *
- *   pages    last disk rounds and the rest of RAM side by side; END when both are queued
- *   opaque   disks first, as the destination QEMU takes its disks over while it reads the stream
+ * Disks come first: once QEMU goes on it inactivates its block nodes before it sends the rest of RAM, and an inactive
+ * node cannot be read any more (QEMU 10: EPERM). In pages mode they need only be read by then, as RAM and disks are
+ * written side by side at the destination; in opaque mode they must be finished there, as the destination QEMU takes its
+ * disks over while it reads the stream.
  */
 #include "move.h"
 #include "log.h"
@@ -78,16 +80,6 @@ static int send_ends(struct move *m, struct err *e)
 	return 0;
 }
 
-static bool last_rounds_begun(const struct move *m)
-{
-	unsigned i;
-
-	for (i = 0; i < m->disk_count; i++)
-		if (!m->disks[OBJECT_DISK_BASE + i].final)
-			return false;
-	return true;
-}
-
 /* One step further, if what it waits for is there. Called after every event of the blackout. */
 static int advance(struct move *m, struct err *e)
 {
@@ -98,7 +90,7 @@ static int advance(struct move *m, struct err *e)
 	if (disks_durable(m) && !m->disks_done_ns)
 		m->disks_done_ns = now_ns();
 	if (!m->opaque) {
-		if (last_rounds_begun(m) && !m->continued)
+		if (disks_finished(m) && !m->continued)
 			r = let_qemu_go_on(m, e);
 		if (!r && m->ram_done && disks_finished(m) && !m->ends_sent)
 			r = send_ends(m, e);

@@ -17,6 +17,7 @@
 #define QMP_OPEN_MS    5000
 #define ANSWER_MS      60000 /* for the destination to give up cleanly, or to say STARTED */
 #define RECONNECT_MS   12000
+#define ROUND_MIN_MS   50
 #define RECONNECT_PAUSE_MS 200
 #define RECONNECTS_MAX 10
 #define LAST_WORDS_MS  3000
@@ -194,7 +195,10 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 		return on_migration(m, status, ev->at_ns, e);
 	if (!strcmp(ev->name, "MIGRATION_PASS") && m->capture) {
 		m->pass = MAX(m->pass, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
-		capture_cut_round(m->capture);
+		if (ev->at_ns - m->round_cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
+			m->round_cut_ns = ev->at_ns;
+			capture_cut_round(m->capture);
+		}
 	} else if (!strcmp(ev->name, "STOP")) {
 		m->stop_ns = ev->at_ns;
 		if (m->con.stage != ST_SWITCHOVER && m->has_ack)

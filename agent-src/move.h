@@ -109,7 +109,7 @@ struct move {
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	uint64_t ram_left, pass, ram_total;
 	bool query_pending, bitmaps_pending;
-	uint64_t rate_at_ns, rate_bytes;
+	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
 	double rate_bps, best_rate_bps;
 	unsigned ticks;
 

@@ -1215,14 +1215,19 @@ static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void 
 
 /* ---- frames made by hand ---- */
 
-static void hand_open(unsigned disks)
+static void hand_connect(void)
 {
 	int fd[2];
 
-	path_init(1, disks);
 	pair(fd);
 	p.hand = fd[0];
 	assert_int_equal(receiver_start(&p.r[0], fd[1], 1, &p.in, &err), 0);
+}
+
+static void hand_open(unsigned disks)
+{
+	path_init(1, disks);
+	hand_connect();
 }
 
 static void hand_frame(uint16_t type, const struct writer *w)
@@ -1373,7 +1378,10 @@ static void what_breaks_the_order_of_a_move_is_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
-		hand_open(1);
+		path_init(1, 1);
+		if (i == 1)
+			p.in.disk[2] = (struct disk_target){.bytes = 512, .path = p.file[1], .name = "vdb"};
+		hand_connect();
 		hand_disk();
 		hand_stream();
 		switch (i) {
@@ -1381,7 +1389,6 @@ static void what_breaks_the_order_of_a_move_is_refused(void **state)
 			hand_disk();
 			break;
 		case 1:
-			p.in.disk[2] = (struct disk_target){.bytes = 512, .path = p.file[1], .name = "vdb"};
 			hand_send(OBJECT, object, .id = 2, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = 1024);
 			break;
 		case 2:
@@ -1466,8 +1473,9 @@ static void every_message_cut_short_is_refused(void **state)
 static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 {
 	(void)state;
-	hand_open(1);
+	path_init(1, 1);
 	p.in.disk[1].path = "/nonexistent/disk";
+	hand_connect();
 	hand_disk();
 	expect_lost(ENOENT, "opening the destination disk vda: cannot open /nonexistent/disk");
 	path_close();
