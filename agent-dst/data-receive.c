@@ -535,9 +535,12 @@ static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t
 			return -e->code;
 		if (is_main) {
 			__atomic_store_n(&r->shared->main_connected, true, __ATOMIC_RELEASE);
-			for (i = 0; i < r->shared->channels; i++)
-				if (r->shared->receivers[i])
-					loop_post(r->shared->receivers[i]->loop, &r->shared->receivers[i]->retry);
+			for (i = 0; i < r->shared->channels; i++) {
+				struct receiver *other = __atomic_load_n(&r->shared->receivers[i], __ATOMIC_ACQUIRE);
+
+				if (other)
+					loop_post(other->loop, &other->retry);
+			}
 		}
 	}
 	r->feeding = true;
@@ -829,7 +832,7 @@ int receiver_start(struct receiver **out, int fd, unsigned number, struct receiv
 	}
 	cfg.ctx = r;
 	r->ch = channel_new(r->loop, fd, &cfg);
-	shared->receivers[number - 1] = r;
+	__atomic_store_n(&shared->receivers[number - 1], r, __ATOMIC_RELEASE);
 	k = pthread_create(&r->thread, NULL, run, r);
 	if (k)
 		abort(); /* no thread for the one thing we are for */

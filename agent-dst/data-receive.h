@@ -31,7 +31,7 @@ struct receive_shared {
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
 	const char *incoming;
 	bool main_connected; /* atomic */
-	struct receiver *receivers[CHANNELS_MAX];
+	struct receiver *receivers[CHANNELS_MAX]; /* atomic; the first is stopped first, as it wakes the others */
 	struct queue *events; /* of the main loop: struct receive_event */
 };
 

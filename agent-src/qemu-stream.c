@@ -319,7 +319,7 @@ static int step_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
 		expect(s, 1, step_type);
 	if (s->section != RAM_PART)
 		ret = keep(s, p, 5);
-	return ret < 0 ? ret : told(s, s->on.section_end(s->ctx, s->section));
+	return ret;
 }
 
 static int step_page(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -430,10 +430,14 @@ static int step_flush(struct qemu_stream *s, struct err *e)
 	return told(s, s->on.flush(s->ctx));
 }
 
+/* The end is told here and not after the footer: QEMU flushes behind the EOS and may then wait for its multifd channels
+ * before the footer leaves. */
 static int step_eos(struct qemu_stream *s, const uint8_t *p)
 {
+	int ret = s->section == RAM_PART ? 0 : keep(s, p, 8);
+
 	expect(s, 5, step_footer);
-	return s->section == RAM_PART ? 0 : keep(s, p, 8);
+	return ret < 0 ? ret : told(s, s->on.section_end(s->ctx, s->section));
 }
 
 static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)

@@ -72,7 +72,7 @@ struct qemu_stream_handlers {
 	/* MULTIFD_FLUSH: what was sent before, on all channels, is to be in place before what
 	 * follows. */
 	int (*flush)(void *ctx);
-	/* After the EOS and the footer of a RAM section. Without flush marks this is the sync
+	/* After the EOS of a RAM section, before its footer. Without flush marks this is the sync
 	 * point. */
 	int (*section_end)(void *ctx, enum ram_section which);
 	/* COMMAND PING; it also stays in the thin stream (told after its bytes). */

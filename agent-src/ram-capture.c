@@ -216,7 +216,7 @@ static void cut_round_if_asked(struct capture *c)
 {
 	if (!__atomic_exchange_n(&c->cut, false, __ATOMIC_RELAXED))
 		return;
-	flush_stage(c);
+	put_all_open(c); /* the stage stays: the walker may be in the middle of it */
 	broadcast_round_end(c);
 	__atomic_store_n(&c->round, c->round + 1, __ATOMIC_RELAXED);
 	broadcast_round_begin(c);
@@ -320,6 +320,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 	c->cfg.shared->ram_blocks = (unsigned)count;
 	c->round = 1;
 	broadcast_round_begin(c);
+	arm_all(c); /* multifd packets may have come first, and waited for the list */
 	tell(c, CAPTURE_BLOCKS, NULL);
 	return 0;
 }

@@ -408,7 +408,7 @@ static void thin_stream_is_the_stream_without_ram(void **state)
 				   "block /rom@etc/acpi/tables 2000 @203\n"
 				   "block pc.bios 1000 @203\n"
 				   "flush @203\n"
-				   "end 0 @216\n"
+				   "end 0 @211\n"
 				   "page 0 3000 a1 @216\n"
 				   "page 0 4000 a2 @216\n"
 				   "flush @216\n"
@@ -422,7 +422,7 @@ static void thin_stream_is_the_stream_without_ram(void **state)
 				   "mark @226\n"
 				   "page 1 0 b2 @226\n"
 				   "flush @226\n"
-				   "end 2 @239\n");
+				   "end 2 @234\n");
 	assert_int_equal(s.direct, s.pages);
 	forget(&s);
 	free(in.p);

@@ -1,0 +1,177 @@
+/*
+ * fuzz-data-receive.c: libFuzzer on a destination's data channel: objects, DATA, rounds, deltas, digests.
+ *
+ * A whole receiver with its thread. The disk is a small file; RAM is one block of a forked child and whatever blocks
+ * the input announces, which are held here. However the input goes, the channel is lost in the end, with a reason, and
+ * nothing is called complete.
+ */
+#include "data-receive.h"
+#include "script.h"
+/* its struct is private, and a QEMU to ask is not at hand */
+#include "../../agent-dst/ram-place.c"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+#define require(cond)                                                                              \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			abort();                                                                   \
+	} while (0)
+
+#define DISK_BYTES (1 * MIB)
+#define RAM_BYTES  (1 * MIB)
+
+static struct loop *loop;
+static struct queue events;
+static struct receive_shared shared;
+static struct host_block block = {.name = "pc.ram", .max_bytes = RAM_BYTES};
+static struct ram_place *place;
+static bool lost;
+
+static void on_events(struct queue *q)
+{
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct receive_event *ev = container_of(n, struct receive_event, node);
+
+		/* the disk of the move has no digest that a fuzzer would find */
+		require(ev->kind != RECEIVE_COMPLETE);
+		if (ev->kind == RECEIVE_LOST) {
+			require(ev->err.code > 0 && ev->err.msg[0]);
+			lost = true;
+		}
+		free(ev);
+	}
+}
+
+/* A child to write into. */
+static void start_child(void)
+{
+	void *ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	require(ram != MAP_FAILED);
+	block.host = (uint64_t)(uintptr_t)ram;
+	place = xcalloc(1, sizeof(*place));
+	pthread_mutex_init(&place->lock, NULL);
+	place->blocks = &block;
+	place->block_count = 1;
+	place->pid = fork();
+	require(place->pid >= 0);
+	if (!place->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	place->pagemap_fd = -1;
+}
+
+/* What one input announced does not stay for the next. */
+static void forget_targets(void)
+{
+	size_t i;
+
+	for (i = 0; i < place->target_count; i++) {
+		free(place->targets[i]->held);
+		free(place->targets[i]->table.hash);
+		free(place->targets[i]);
+	}
+	place->target_count = 0;
+	place->held_bytes = 0;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static char path[] = "/tmp/fuzz-data-receive-XXXXXX";
+	static char by_fd[64];
+	struct err e;
+	int fd;
+
+	(void)argc, (void)argv;
+	fd = mkstemp(path);
+	require(fd >= 0 && !ftruncate(fd, DISK_BYTES));
+	unlink(path);
+	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
+	require(!loop_new(&loop, 64, &e));
+	queue_init(&events, loop, on_events);
+	start_child();
+	shared.channels = CHANNELS_MAX;
+	shared.ram = place;
+	shared.events = &events;
+	memset(shared.key.secret, 7, sizeof(shared.key.secret));
+	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES, .path = by_fd, .name = "vda"};
+	shared.disk[2] = (struct disk_target){.bytes = DISK_BYTES, .path = by_fd, .name = "never announced by a seed"};
+	return 0;
+}
+
+/* The objects first, as every move begins, so that an input need not find them. */
+static size_t preamble(uint8_t *out)
+{
+	struct writer w = writer_of(out, 4096);
+	const struct msg_object objects[] = {
+		{.id = 1, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = DISK_BYTES, .name = slice_of("d")},
+		{.id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES, .name = slice_of("pc.ram")},
+		{.id = OBJECT_RAM_BASE + 1, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 65536, .name = slice_of("/rom@x")},
+		{.id = OBJECT_STREAM_BASE, .kind = OBJECT_STREAM, .name = slice_of("main")},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(objects); i++) {
+		uint8_t b[128];
+		struct writer o = writer_of(b, sizeof(b));
+		size_t k;
+
+		msg_object_encode(&o, &objects[i]);
+		for (k = 0; k < ARRAY_LEN(script_types) && script_types[k] != MSG_OBJECT; k++)
+			;
+		write_u8(&w, (uint8_t)k);
+		write_u16(&w, (uint16_t)writer_len(&o));
+		write_bytes(&w, b, writer_len(&o));
+	}
+	return writer_len(&w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	static uint8_t script[4096 + 65536], bytes[SCRIPT_BYTES_MAX];
+	uint64_t until = now_ns() + 20000000000ULL;
+	struct receiver *r;
+	struct err e;
+	size_t len, at = 0;
+	unsigned good;
+	int fd[2];
+
+	len = n && p[0] & 1 ? preamble(script) : 0;
+	n = MIN(n, 65536);
+	memcpy(script + len, p + (n ? 1 : 0), n ? n - 1 : 0);
+	len = script_play(script, len + (n ? n - 1 : 0), 1, bytes, &good);
+	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+	lost = false;
+	require(!receiver_start(&r, fd[1], 1, &shared, &e));
+	while (at < len && !lost) {
+		ssize_t k = send(fd[0], bytes + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (k > 0)
+			at += (size_t)k;
+		else
+			require(!loop_step(loop, 1, &e));
+		require(now_ns() < until);
+	}
+	shutdown(fd[0], SHUT_WR);
+	while (!lost) {
+		require(!loop_step(loop, 100, &e));
+		require(now_ns() < until);
+	}
+	receiver_stop(r);
+	on_events(&events);
+	close(fd[0]);
+	forget_targets();
+	return 0;
+}
