@@ -1,12 +1,14 @@
 # vmferry: `make help` lists the targets.
 VARIANT ?= release
-CC      ?= gcc
+PREFIX  ?= /usr/local
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 B       := build/$(VARIANT)
 PKGS    := jansson liburing liblz4 libzstd libxxhash
-have     = $(shell pkg-config --exists $(PKGS) 2>/dev/null && echo yes)
+# For the targets that call make again: as many jobs as processors, unless the caller said -j.
+JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 WARN    := -Wall -Wextra -Wshadow -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes -Wvla
-WARN    += $(shell $(CC) -Wjump-misses-init -x c -c /dev/null -o /dev/null 2>/dev/null && echo -Wjump-misses-init)
+WARN    += $(shell $(CC) -Werror -Wjump-misses-init -x c -c /dev/null -o /dev/null 2>/dev/null && echo -Wjump-misses-init)
 ifdef CI
 WARN    += -Werror
 endif
@@ -24,14 +26,17 @@ CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_OBJ := $(call objs,$(wildcard proto/*.c common/*.c))
+LIB_SRC := $(wildcard proto/*.c common/*.c)
+LIB_OBJ := $(call objs,$(LIB_SRC))
 SRC_OBJ := $(call objs,$(wildcard agent-src/*.c))
 DST_OBJ := $(call objs,$(wildcard agent-dst/*.c))
 TESTS   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test-*.c))
 BINS    := $(B)/vmferry $(B)/vmferry-dst
 
+# ---- building ----
+
 .PHONY: all
-all: $(BINS) ## Build vmferry and vmferry-dst under build/$(VARIANT)/
+all: $(BINS) ## Build vmferry and vmferry-dst under build/$(VARIANT)/ (the default)
 
 $(B)/vmferry: $(SRC_OBJ) $(B)/libvmferry.a
 $(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
@@ -41,7 +46,7 @@ $(BINS):
 $(B)/libvmferry.a: $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -52,16 +57,68 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(B)/libagents.a $(B)/libvmferry.a $(LDLIBS) -lcmocka
 
+.PHONY: packages tests
+packages:
+	@pkg-config --exists $(PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
+tests: $(TESTS) ## Build the unit tests
+
+.PHONY: install
+install: all ## Install under $(DESTDIR)$(PREFIX)
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BINS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vmferry README.md LICENSE proto/PROTOCOL.md docs/*.md
+
+# ---- trying and testing: these install what they need first (scripts/install-deps) ----
+
+.PHONY: demo
+demo: ## Move a busy guest live on this machine and let it say whether anything was lost
+	scripts/install-deps
+	$(MAKE) $(JOBS) all
+	VARIANT=$(VARIANT) scripts/demo
+
+.PHONY: check
+check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: so many at a time
+	scripts/install-deps $(DEPS)
+	$(MAKE) $(JOBS) all tests
+	tests/guest/build-guest
+	VARIANT=$(VARIANT) tests/lib/run $(T)
+
+.PHONY: check-long
+check-long: DEPS = --check --model
+check-long: ## All of check, then tests/long: fuzzing, sanitizers, models, other Debian releases
+	scripts/install-deps $(DEPS)
+	$(MAKE) $(JOBS) all tests
+	tests/guest/build-guest
+	VARIANT=$(VARIANT) LONG=1 tests/lib/run $(T)
+
 .PHONY: unit
-unit: $(TESTS) ## Build and run the unit tests only
-	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+unit: tests ## Unit tests only; VARIANT=asan or tsan: under a sanitizer
+	VARIANT=$(VARIANT) tests/lib/run unit/
+
+.PHONY: model
+model: ## Check the model of the hand-off with spin
+	scripts/install-deps --model --without-qemu
+	tests/model/run
+
+.PHONY: bench-ram
+bench-ram: ## Compare moves of RAM with QEMU's own migration
+	scripts/install-deps
+	$(MAKE) $(JOBS) all
+	scripts/bench-ram
+
+# ---- the rest ----
+
+.PHONY: compile_commands.json
+compile_commands.json: ## For clangd and other tools
+	@printf '%s\n' $(LIB_SRC) $(wildcard agent-*/*.c tests/unit/*.c) | \
+		sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(CPPFLAGS) $(CFLAGS) -c &"}|' | \
+		sed '1s/^/[/; $$!s/$$/,/; $$s/$$/]/' >$@
 
 .PHONY: clean
-clean: ## Remove what was compiled (packages and guest under build/ stay)
-	rm -rf build/release build/debug build/asan build/tsan build/fuzz
+clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
+	rm -rf build/release build/debug build/asan build/tsan build/fuzz build/clang compile_commands.json
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
+	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 -include $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%))

@@ -1,11 +1,11 @@
 /* image-create.c: see image-create.h. */
 #include "image-create.h"
+#include "paths.h"
 #include "qemu-launch.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,18 +15,6 @@
 bool image_format_known(const char *format)
 {
 	return format && (!strcmp(format, "raw") || !strcmp(format, "qcow2"));
-}
-
-static int sync_parent(const char *path, struct err *e)
-{
-	AUTO_FREE char *copy = xstrdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-
-	if (fd < 0 || fsync(fd))
-		r = err_sys(e, errno, "cannot sync the directory of %s", path);
-	if (fd >= 0)
-		close(fd);
-	return r;
 }
 
 static int create_file(const struct image *im, struct err *e)
@@ -41,7 +29,7 @@ static int create_file(const struct image *im, struct err *e)
 		return err_sys(e, errno, "cannot give %s its owner", im->path);
 	if (im->mode && fchmod(fd, im->mode & 0777))
 		return err_sys(e, errno, "cannot set the mode of %s", im->path);
-	return sync_parent(im->path, e);
+	return sync_parent_dir(im->path, e);
 }
 
 struct job_watch {

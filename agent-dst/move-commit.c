@@ -2,6 +2,7 @@
  * move-commit.c: carries out what the hand-off machine decides at the destination, in this life or a later one.
  */
 #include "move.h"
+#include "fault.h"
 #include "json-message.h"
 #include "log.h"
 #include "qemu-settings.h"
@@ -101,7 +102,9 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, const c
 		log_info("hand-off: %s in %s", handoff_action_name(acts->a[i]), handoff_state_name(m->handoff.state));
 		switch (acts->a[i]) {
 		case ACT_JOURNAL:
+			fault_point("before-%s", handoff_state_name(m->handoff.state));
 			r = journal_state(m->journal, m->handoff.state, e);
+			fault_point("after-%s", handoff_state_name(m->handoff.state));
 			if (m->handoff.state == HO_DST_PREPARED)
 				conductor_goto(&m->con, ST_COMMIT);
 			break;

@@ -2,6 +2,7 @@
  * move-commit.c: carries out what the hand-off machine decides at the source, in this life or a later one.
  */
 #include "move.h"
+#include "fault.h"
 #include "json-message.h"
 #include "log.h"
 #include "process.h"
@@ -145,7 +146,9 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 		log_info("hand-off: %s in %s", handoff_action_name(acts->a[i]), handoff_state_name(m->handoff.state));
 		switch (acts->a[i]) {
 		case ACT_JOURNAL:
+			fault_point("before-%s", handoff_state_name(m->handoff.state));
 			r = journal_state(m->journal, m->handoff.state, e);
+			fault_point("after-%s", handoff_state_name(m->handoff.state));
 			if (m->handoff.state == HO_SRC_COMMITTED && m->con.stage != ST_COMMIT)
 				conductor_goto(&m->con, ST_COMMIT);
 			break;
@@ -153,6 +156,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			send_state(m);
 			break;
 		case ACT_RELEASE_SHUT:
+			fault_point("src-ready");
 			m->prepared_ns = now_ns();
 			if (capture_return_path(m->capture, shut, rp_encode_shut(shut, 0)))
 				log_error("QEMU's return path is gone");

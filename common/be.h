@@ -19,16 +19,22 @@ static inline uint64_t be64(const uint8_t *p)
 	return (uint64_t)be32(p) << 32 | be32(p + 4);
 }
 
-static inline void put16(uint8_t *p, uint16_t v)
+/* Each returns where the next byte goes. */
+static inline uint8_t *put16(uint8_t *p, uint16_t v)
 {
 	p[0] = (uint8_t)(v >> 8);
 	p[1] = (uint8_t)v;
+	return p + 2;
 }
 
-static inline void put32(uint8_t *p, uint32_t v)
+static inline uint8_t *put32(uint8_t *p, uint32_t v)
 {
-	put16(p, (uint16_t)(v >> 16));
-	put16(p + 2, (uint16_t)v);
+	return put16(put16(p, (uint16_t)(v >> 16)), (uint16_t)v);
+}
+
+static inline uint8_t *put64(uint8_t *p, uint64_t v)
+{
+	return put32(put32(p, (uint32_t)(v >> 32)), (uint32_t)v);
 }
 
 #endif

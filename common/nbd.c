@@ -15,47 +15,22 @@
  *              more, so that no buffer is still written to, do the requests complete.
  */
 #include "nbd.h"
+#include "be.h"
+#include "nbd-handshake.h"
 #include "log.h"
 #include "util.h"
 
-#include <ctype.h>
-#include <endian.h>
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
-#define NBD_MAGIC 0x4e42444d41474943ULL	  /* "NBDMAGIC" */
-#define NBD_OPT_MAGIC 0x49484156454f5054ULL /* "IHAVEOPT" */
-#define NBD_REP_MAGIC 0x0003e889045565a9ULL
 #define NBD_REQUEST_MAGIC 0x25609513u
 #define NBD_SIMPLE_MAGIC 0x67446698u
 #define NBD_CHUNK_MAGIC 0x668e33efu
 
-enum { NBD_FIXED_NEWSTYLE = 1, NBD_NO_ZEROES = 2 };
-enum { NBD_OPT_GO = 7, NBD_OPT_STRUCTURED_REPLY = 8, NBD_OPT_SET_META_CONTEXT = 10 };
-enum { NBD_REP_ACK = 1, NBD_REP_INFO = 3, NBD_REP_META_CONTEXT = 4 };
-#define NBD_REP_ERROR 0x80000000u
-#define NBD_REP_ERR_UNSUP 0x80000001u
-#define NBD_REP_ERR_TLS_REQD 0x80000005u
-#define NBD_REP_ERR_UNKNOWN 0x80000006u
-enum { NBD_INFO_EXPORT = 0, NBD_INFO_BLOCK_SIZE = 3 };
-enum {
-	NBD_HAS_FLAGS = 1 << 0,
-	NBD_READ_ONLY = 1 << 1,
-	NBD_SEND_FLUSH = 1 << 2,
-	NBD_SEND_FUA = 1 << 3,
-	NBD_SEND_TRIM = 1 << 5,
-	NBD_SEND_WRITE_ZEROES = 1 << 6,
-	NBD_CAN_MULTI_CONN = 1 << 8,
-	NBD_SEND_FAST_ZERO = 1 << 11,
-};
 enum {
 	NBD_CMD_READ = 0,
 	NBD_CMD_WRITE = 1,
@@ -70,9 +45,6 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 #define NBD_CHUNK_ERROR 0x8000u /* bit set in every error's type */
 #define NBD_CHUNK_DONE 1u
 
-#define HS_MAX_REPLY (16 * 1024)	   /* bytes of one option reply's payload */
-#define HS_MAX_REPLIES 256		   /* replies to one option */
-#define HS_MAX_BLOCK (64 * 1024)	   /* largest minimum block size the protocol permits */
 #define REQUEST_SIZE 28			   /* bytes of a request's header */
 #define SIMPLE_SIZE 16			   /* of a simple reply's */
 #define CHUNK_SIZE 20			   /* of a structured reply chunk's */
@@ -131,377 +103,6 @@ struct nbd {
 	size_t pos, end;    /* of what is unread in the stage */
 	unsigned char stage[STAGE_SIZE];
 };
-
-static uint16_t get16(const unsigned char *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be16toh(v);
-}
-
-static uint32_t get32(const unsigned char *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be32toh(v);
-}
-
-static uint64_t get64(const unsigned char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be64toh(v);
-}
-
-static unsigned char *put16(unsigned char *p, uint16_t v)
-{
-	v = htobe16(v);
-	return (unsigned char *)memcpy(p, &v, sizeof(v)) + sizeof(v);
-}
-
-static unsigned char *put32(unsigned char *p, uint32_t v)
-{
-	v = htobe32(v);
-	return (unsigned char *)memcpy(p, &v, sizeof(v)) + sizeof(v);
-}
-
-static unsigned char *put64(unsigned char *p, uint64_t v)
-{
-	v = htobe64(v);
-	return (unsigned char *)memcpy(p, &v, sizeof(v)) + sizeof(v);
-}
-
-static unsigned char *put_string(unsigned char *p, const char *s)
-{
-	size_t len = strlen(s);
-
-	p = put32(p, (uint32_t)len);
-	return (unsigned char *)memcpy(p, s, len) + len;
-}
-
-/* ---- handshake: plain blocking I/O against one deadline ---- */
-
-struct handshake {
-	int fd;
-	uint64_t deadline_ns;
-	struct err *e;
-	uint32_t reply_len; /* of the option reply last received */
-	unsigned char reply[HS_MAX_REPLY];
-};
-
-static int hs_wait(struct handshake *h, short events)
-{
-	struct pollfd p = {.fd = h->fd, .events = events};
-	uint64_t now = now_ns();
-	int r;
-
-	if (now >= h->deadline_ns)
-		return err_set(h->e, ETIMEDOUT, "the NBD server does not answer");
-	r = poll(&p, 1, (int)MIN((h->deadline_ns - now) / 1000000 + 1, (uint64_t)INT_MAX));
-	return r < 0 && errno != EINTR ? err_sys(h->e, errno, "poll") : 0;
-}
-
-static int hs_recv(struct handshake *h, void *buf, size_t len)
-{
-	unsigned char *p = buf;
-
-	while (len) {
-		ssize_t r = recv(h->fd, p, len, MSG_DONTWAIT);
-
-		if (r == 0)
-			return err_set(h->e, ECONNRESET, "the NBD server closed the connection during the handshake");
-		if (r < 0) {
-			if (errno != EAGAIN && errno != EINTR)
-				return err_sys(h->e, errno, "cannot read from the NBD server");
-			if (hs_wait(h, POLLIN) < 0)
-				return -h->e->code;
-			continue;
-		}
-		p += r;
-		len -= (size_t)r;
-	}
-	return 0;
-}
-
-static int hs_send(struct handshake *h, const void *buf, size_t len)
-{
-	const unsigned char *p = buf;
-
-	while (len) {
-		ssize_t r = send(h->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (r < 0) {
-			if (errno != EAGAIN && errno != EINTR)
-				return err_sys(h->e, errno, "cannot write to the NBD server");
-			if (hs_wait(h, POLLOUT) < 0)
-				return -h->e->code;
-			continue;
-		}
-		p += r;
-		len -= (size_t)r;
-	}
-	return 0;
-}
-
-static int hs_option(struct handshake *h, uint32_t option, const void *data, size_t len)
-{
-	unsigned char head[16];
-
-	put32(put32(put64(head, NBD_OPT_MAGIC), option), (uint32_t)len);
-	if (hs_send(h, head, sizeof(head)) < 0)
-		return -h->e->code;
-	return hs_send(h, data, len);
-}
-
-/* Receives one reply to `option` into h->reply; its type goes to *type. */
-static int hs_reply(struct handshake *h, uint32_t option, uint32_t *type)
-{
-	unsigned char head[20];
-
-	if (hs_recv(h, head, sizeof(head)) < 0)
-		return -h->e->code;
-	if (get64(head) != NBD_REP_MAGIC || get32(head + 8) != option)
-		return err_set(h->e, EPROTO, "the NBD server's reply to option %u is not one", option);
-	h->reply_len = get32(head + 16);
-	if (h->reply_len > HS_MAX_REPLY)
-		return err_set(h->e, EPROTO, "the NBD server's reply to option %u has %u bytes", option, h->reply_len);
-	if (hs_recv(h, h->reply, h->reply_len) < 0)
-		return -h->e->code;
-	*type = get32(head + 12);
-	return 0;
-}
-
-/* What a peer wrote, fit for one line of a message. */
-static void printable(char *out, size_t size, const unsigned char *p, size_t len)
-{
-	size_t i;
-
-	len = MIN(len, size - 1);
-	for (i = 0; i < len; i++)
-		out[i] = isprint(p[i]) ? (char)p[i] : '?';
-	out[len] = '\0';
-}
-
-/* An error reply as an error: what we asked for, and the server's own words. */
-static int hs_refused(struct handshake *h, uint32_t type, const char *what)
-{
-	char text[200];
-
-	printable(text, sizeof(text), h->reply, h->reply_len);
-	if (type == NBD_REP_ERR_UNKNOWN)
-		return err_set(h->e, ENOENT, "%s: the NBD server does not have it (%s)", what, text);
-	if (type == NBD_REP_ERR_UNSUP)
-		return err_set(h->e, ENOTSUP, "%s: the NBD server cannot do that (%s)", what, text);
-	if (type == NBD_REP_ERR_TLS_REQD)
-		return err_set(h->e, EACCES, "%s: the NBD server wants TLS (%s)", what, text);
-	return err_set(h->e, type & NBD_REP_ERROR ? EACCES : EPROTO, "%s: the NBD server refused with reply %#x (%s)",
-		       what, type, text);
-}
-
-static int hs_greeting(struct handshake *h)
-{
-	unsigned char head[18], flags[4];
-
-	if (hs_recv(h, head, sizeof(head)) < 0)
-		return -h->e->code;
-	if (get64(head) != NBD_MAGIC || get64(head + 8) != NBD_OPT_MAGIC)
-		return err_set(h->e, EPROTO, "this is not a newstyle NBD server");
-	if (!(get16(head + 16) & NBD_FIXED_NEWSTYLE))
-		return err_set(h->e, ENOTSUP, "the NBD server does not speak fixed newstyle");
-	put32(flags, get16(head + 16) & (NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES));
-	return hs_send(h, flags, sizeof(flags));
-}
-
-static int hs_structured(struct handshake *h, bool *structured)
-{
-	uint32_t type;
-
-	if (hs_option(h, NBD_OPT_STRUCTURED_REPLY, NULL, 0) < 0 || hs_reply(h, NBD_OPT_STRUCTURED_REPLY, &type) < 0)
-		return -h->e->code;
-	if (type != NBD_REP_ACK && !(type & NBD_REP_ERROR))
-		return hs_refused(h, type, "structured replies");
-	*structured = type == NBD_REP_ACK;
-	return 0;
-}
-
-/* Takes one META_CONTEXT reply: which of `contexts` it answers goes to *found, its id to id[]. */
-static int hs_context(struct handshake *h, const char *const *contexts, unsigned count, uint32_t *found, uint32_t *id)
-{
-	char text[100];
-	unsigned i, k;
-
-	if (h->reply_len < 4)
-		return err_set(h->e, EPROTO, "the NBD server sent a short meta context");
-	for (i = 0; i < count; i++)
-		if (strlen(contexts[i]) == h->reply_len - 4 && !memcmp(contexts[i], h->reply + 4, h->reply_len - 4))
-			break;
-	printable(text, sizeof(text), h->reply + 4, h->reply_len - 4);
-	if (i == count || (*found & 1u << i))
-		return err_set(h->e, EPROTO, "the NBD server sent meta context '%s', not asked for or twice", text);
-	id[i] = get32(h->reply);
-	for (k = 0; k < count; k++)
-		if (k != i && (*found & 1u << k) && id[k] == id[i])
-			return err_set(h->e, EPROTO, "the NBD server gave one id to two meta contexts");
-	*found |= 1u << i;
-	return 0;
-}
-
-static int hs_contexts(struct handshake *h, const char *export_name, const char *const *contexts, unsigned count,
-		       uint32_t *id)
-{
-	size_t size = 8 + strlen(export_name);
-	AUTO_FREE unsigned char *buf = NULL;
-	uint32_t type, found = 0;
-	unsigned char *p;
-	unsigned i;
-
-	for (i = 0; i < count; i++)
-		size += 4 + strlen(contexts[i]);
-	buf = xmalloc(size);
-	p = put32(put_string(buf, export_name), count);
-	for (i = 0; i < count; i++)
-		p = put_string(p, contexts[i]);
-	if (hs_option(h, NBD_OPT_SET_META_CONTEXT, buf, size) < 0)
-		return -h->e->code;
-	for (i = 0; i < HS_MAX_REPLIES; i++) {
-		if (hs_reply(h, NBD_OPT_SET_META_CONTEXT, &type) < 0)
-			return -h->e->code;
-		if (type == NBD_REP_ACK)
-			break;
-		if (type != NBD_REP_META_CONTEXT)
-			return hs_refused(h, type, "meta contexts");
-		if (hs_context(h, contexts, count, &found, id) < 0)
-			return -h->e->code;
-	}
-	for (i = 0; i < count; i++)
-		if (!(found & 1u << i))
-			return err_set(h->e, ENOENT, "the NBD server has no '%s' for this export", contexts[i]);
-	return 0;
-}
-
-static int hs_info(struct handshake *h, struct nbd_info *info, bool *have_export)
-{
-	const unsigned char *p = h->reply;
-	unsigned flags;
-
-	if (h->reply_len < 2)
-		return err_set(h->e, EPROTO, "the NBD server sent a short information reply");
-	if (get16(p) == NBD_INFO_EXPORT) {
-		if (h->reply_len != 12)
-			return err_set(h->e, EPROTO, "the NBD server's export information has %u bytes", h->reply_len);
-		info->size = get64(p + 2);
-		if (info->size > INT64_MAX)
-			return err_set(h->e, EPROTO, "the NBD server says the export has %llu bytes",
-				       (unsigned long long)info->size);
-		flags = get16(p + 10);
-		if (!(flags & NBD_HAS_FLAGS))
-			flags = 0;
-		info->read_only = flags & NBD_READ_ONLY;
-		info->can_flush = flags & NBD_SEND_FLUSH;
-		info->can_fua = flags & NBD_SEND_FUA;
-		info->can_trim = flags & NBD_SEND_TRIM;
-		info->can_zero = flags & NBD_SEND_WRITE_ZEROES;
-		info->can_fast_zero = flags & NBD_SEND_FAST_ZERO;
-		info->multi_conn = flags & NBD_CAN_MULTI_CONN;
-		*have_export = true;
-	} else if (get16(p) == NBD_INFO_BLOCK_SIZE) {
-		uint32_t min = h->reply_len == 14 ? get32(p + 2) : 0, pref = min ? get32(p + 6) : 0;
-		uint32_t max = min ? get32(p + 10) : 0;
-
-		if (!min || min > HS_MAX_BLOCK || (min & (min - 1)) || pref < min || (pref & (pref - 1)) || max < min)
-			return err_set(h->e, EPROTO, "the NBD server's block sizes %u, %u, %u make no sense", min, pref,
-				       max);
-		info->min_block = min;
-		info->preferred_block = pref;
-		info->max_block = MIN(max, NBD_MAX_REQUEST);
-	}
-	return 0;
-}
-
-static int hs_go(struct handshake *h, const char *export_name, struct nbd_info *info)
-{
-	size_t size = 4 + strlen(export_name) + 4;
-	AUTO_FREE unsigned char *buf = xmalloc(size);
-	bool have_export = false;
-	char what[300];
-	uint32_t type;
-	unsigned i;
-
-	put16(put16(put_string(buf, export_name), 1), NBD_INFO_BLOCK_SIZE);
-	if (hs_option(h, NBD_OPT_GO, buf, size) < 0)
-		return -h->e->code;
-	for (i = 0; i < HS_MAX_REPLIES; i++) {
-		if (hs_reply(h, NBD_OPT_GO, &type) < 0)
-			return -h->e->code;
-		if (type == NBD_REP_ACK)
-			return have_export ? 0 : err_set(h->e, EPROTO, "the NBD server did not say the export's size");
-		if (type != NBD_REP_INFO) {
-			snprintf(what, sizeof(what), "export '%.200s'", export_name);
-			return hs_refused(h, type, what);
-		}
-		if (hs_info(h, info, &have_export) < 0)
-			return -h->e->code;
-	}
-	return err_set(h->e, EPROTO, "the NBD server does not stop describing the export");
-}
-
-static int connect_unix(const char *path, unsigned timeout_ms, struct err *e)
-{
-	struct timeval tv = {timeout_ms / 1000, (suseconds_t)(timeout_ms % 1000) * 1000}, none = {0, 0};
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd, r;
-
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(e, ENAMETOOLONG, "NBD socket '%s': the path has more than %zu bytes", path,
-			       sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_sys(e, errno, "socket");
-	/* the send timeout also bounds a connect() to a full backlog */
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		r = err_sys(e, errno == EAGAIN ? ETIMEDOUT : errno, "cannot connect to NBD socket '%s'", path);
-		close(fd);
-		return r;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
-	return fd;
-}
-
-static int check_names(const char *export_name, const char *const *contexts, unsigned *count, struct err *e)
-{
-	*count = 0;
-	if (strlen(export_name) > NBD_MAX_NAME)
-		return err_set(e, ENAMETOOLONG, "the NBD export's name is too long");
-	for (; contexts && contexts[*count]; ++*count)
-		if (*count == NBD_MAX_CONTEXTS || strlen(contexts[*count]) > NBD_MAX_NAME)
-			return err_set(e, EINVAL, "too many or too long meta contexts");
-	return 0;
-}
-
-static int negotiate(struct nbd *n, const char *export_name, const char *const *contexts, uint64_t deadline_ns,
-		     struct err *e)
-{
-	AUTO_FREE struct handshake *h = xmalloc(sizeof(*h));
-
-	h->fd = n->fd;
-	h->deadline_ns = deadline_ns;
-	h->e = e;
-	n->info.min_block = 1;
-	n->info.preferred_block = 4096;
-	n->info.max_block = NBD_MAX_REQUEST;
-	if (hs_greeting(h) < 0 || hs_structured(h, &n->structured) < 0)
-		return -e->code;
-	if (n->nctx && !n->structured)
-		return err_set(e, ENOTSUP, "the NBD server has no structured replies, so no block status");
-	if (n->nctx && hs_contexts(h, export_name, contexts, n->nctx, n->ctx_id) < 0)
-		return -e->code;
-	return hs_go(h, export_name, &n->info);
-}
 
 /* ---- requests: slots, completion, loss of the connection ---- */
 
@@ -806,8 +407,8 @@ static int begin_data(struct nbd *n, struct nbd_req *r, uint32_t start, uint32_t
 
 static int parse_simple(struct nbd *n, const unsigned char *p)
 {
-	uint32_t error = get32(p + 4);
-	struct nbd_req *r = slot_find(n, get64(p + 8));
+	uint32_t error = be32(p + 4);
+	struct nbd_req *r = slot_find(n, be64(p + 8));
 
 	if (!r)
 		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
@@ -839,7 +440,7 @@ static int parse_data(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 		return lose(n, EPROTO, "the NBD server sent a data chunk of %u bytes where none is due", len);
 	if (n->end - n->pos < DATA_HEADER)
 		return want(n, DATA_HEADER);
-	if (!within(r, get64(p + CHUNK_SIZE), len - 8, &start))
+	if (!within(r, be64(p + CHUNK_SIZE), len - 8, &start))
 		return lose(n, EPROTO, "the NBD server sent data outside of the request");
 	n->pos += DATA_HEADER;
 	return begin_data(n, r, start, len - 8);
@@ -853,8 +454,8 @@ static int parse_hole(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 		return lose(n, EPROTO, "the NBD server sent a hole chunk of %u bytes where none is due", len);
 	if (n->end - n->pos < CHUNK_SIZE + 12)
 		return want(n, CHUNK_SIZE + 12);
-	size = get32(p + CHUNK_SIZE + 8);
-	if (!within(r, get64(p + CHUNK_SIZE), size, &start))
+	size = be32(p + CHUNK_SIZE + 8);
+	if (!within(r, be64(p + CHUNK_SIZE), size, &start))
 		return lose(n, EPROTO, "the NBD server sent a hole outside of the request");
 	if (!piece_add(r, start, start + size))
 		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
@@ -871,7 +472,7 @@ static int parse_status(struct nbd *n, struct nbd_req *r, const unsigned char *p
 		return lose(n, EPROTO, "the NBD server sent a block status chunk of %u bytes where none is due", len);
 	if (n->end - n->pos < CHUNK_SIZE + 4)
 		return want(n, CHUNK_SIZE + 4);
-	for (ctx = 0; ctx < n->nctx && n->ctx_id[ctx] != get32(p + CHUNK_SIZE); ctx++)
+	for (ctx = 0; ctx < n->nctx && n->ctx_id[ctx] != be32(p + CHUNK_SIZE); ctx++)
 		;
 	if (ctx == n->nctx || (r->ctx_seen & 1u << ctx))
 		return lose(n, EPROTO, "the NBD server sent block status of a context not asked for, or twice");
@@ -895,14 +496,14 @@ static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p,
 	if (n->end - n->pos < CHUNK_SIZE + len)
 		return want(n, CHUNK_SIZE + len);
 	p += CHUNK_SIZE;
-	text_len = get16(p + 4);
-	if (!get32(p) || text_len > len - 6)
+	text_len = be16(p + 4);
+	if (!be32(p) || text_len > len - 6)
 		return lose(n, EPROTO, "the NBD server sent a malformed error chunk");
-	printable(text, sizeof(text), p + 6, text_len);
+	nbd_printable(text, sizeof(text), p + 6, text_len);
 	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type,
-		  (unsigned long long)r->offset, get32(p), text);
+		  (unsigned long long)r->offset, be32(p), text);
 	if (!r->res)
-		r->res = -errno_of(get32(p));
+		r->res = -errno_of(be32(p));
 	n->pos += CHUNK_SIZE + len;
 	return end_of_chunk(n, r);
 }
@@ -915,10 +516,10 @@ static int parse_chunk(struct nbd *n, const unsigned char *p)
 
 	if (n->end - n->pos < CHUNK_SIZE)
 		return want(n, CHUNK_SIZE);
-	type = get16(p + 6);
-	len = get32(p + 16);
-	n->rx_last = get16(p + 4) & NBD_CHUNK_DONE;
-	r = slot_find(n, get64(p + 8));
+	type = be16(p + 6);
+	len = be32(p + 16);
+	n->rx_last = be16(p + 4) & NBD_CHUNK_DONE;
+	r = slot_find(n, be64(p + 8));
 	if (!r)
 		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
 	if (type & NBD_CHUNK_ERROR)
@@ -941,11 +542,11 @@ static int step_header(struct nbd *n)
 
 	if (n->end - n->pos < SIMPLE_SIZE)
 		return want(n, SIMPLE_SIZE);
-	if (get32(p) == NBD_SIMPLE_MAGIC)
+	if (be32(p) == NBD_SIMPLE_MAGIC)
 		return parse_simple(n, p);
-	if (get32(p) == NBD_CHUNK_MAGIC && n->structured)
+	if (be32(p) == NBD_CHUNK_MAGIC && n->structured)
 		return parse_chunk(n, p);
-	return lose(n, EPROTO, "the NBD server's reply does not start like one (%#x)", get32(p));
+	return lose(n, EPROTO, "the NBD server's reply does not start like one (%#x)", be32(p));
 }
 
 /* Takes data that came through the stage with a header; the rest is received in place. */
@@ -971,11 +572,11 @@ static int step_extent(struct nbd *n)
 		return end_of_chunk(n, r);
 	if (n->end - n->pos < 8)
 		return want(n, 8);
-	len = get32(p);
+	len = be32(p);
 	if (!len || !left)
 		return lose(n, EPROTO, "the NBD server sent an empty extent, or one outside of the request");
 	len = MIN(len, left); /* the last extent may go on behind the request */
-	r->extent(r->extent_arg, n->rx_ctx, n->rx_offset, len, get32(p + 4));
+	r->extent(r->extent_arg, n->rx_ctx, n->rx_offset, len, be32(p + 4));
 	n->rx_offset += len;
 	n->rx_left -= 8;
 	n->pos += 8;
@@ -1051,27 +652,19 @@ static void rx_done(struct op *op, int res, uint32_t cqe_flags)
 int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
 	     const char *const *contexts, unsigned timeout_ms, struct err *e)
 {
-	uint64_t deadline_ns = now_ns() + timeout_ms * 1000000ULL;
+	struct nbd_session s;
 	struct nbd *n;
-	unsigned nctx;
-	int fd, r;
+	int r = nbd_handshake(&s, socket_path, export_name, contexts, timeout_ms, e);
 
-	r = check_names(export_name, contexts, &nctx, e);
-	if (r < 0)
+	if (r)
 		return r;
-	fd = connect_unix(socket_path, timeout_ms, e);
-	if (fd < 0)
-		return fd;
 	n = xcalloc(1, sizeof(*n));
 	n->loop = l;
-	n->fd = fd;
-	n->nctx = nctx;
-	r = negotiate(n, export_name, contexts, deadline_ns, e);
-	if (r < 0) {
-		close(fd);
-		free(n);
-		return err_prefix(e, "NBD socket '%s'", socket_path);
-	}
+	n->fd = s.fd;
+	n->info = s.info;
+	n->structured = s.structured;
+	n->nctx = s.contexts;
+	memcpy(n->ctx_id, s.context_id, sizeof(n->ctx_id));
 	n->finished_tail = &n->finished;
 	n->tx_tail = &n->tx;
 	n->late.fire = late_fire;

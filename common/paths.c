@@ -3,6 +3,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -34,4 +35,20 @@ int runtime_dir_get(char **out, const char *override, struct err *e)
 	}
 	free(path);
 	return -e->code;
+}
+
+int sync_parent_dir(const char *path, struct err *e)
+{
+	AUTO_FREE char *dir = xstrdup(path);
+	AUTO_CLOSE int fd = -1;
+	char *slash = strrchr(dir, '/');
+
+	if (slash == dir)
+		slash[1] = 0;
+	else if (slash)
+		*slash = 0;
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		return err_sys(e, errno, "cannot sync the directory of %s", path);
+	return 0;
 }

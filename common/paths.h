@@ -1,4 +1,4 @@
-/* paths.h: where sockets of a running move live. Journals: state_dir_get() in journal.h. */
+/* paths.h: where sockets of a running move live, and durable names. Journals: state_dir_get() in journal.h. */
 #ifndef VMFERRY_PATHS_H
 #define VMFERRY_PATHS_H
 
@@ -7,5 +7,7 @@
 /* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /tmp/vmferry-UID: made
  * 0700; refused when it is somebody else's. The caller frees *out. */
 int runtime_dir_get(char **out, const char *override, struct err *e);
+/* Makes a file's name durable: fsync of the directory that holds it. */
+int sync_parent_dir(const char *path, struct err *e);
 
 #endif

@@ -1,0 +1,209 @@
+# shellcheck shell=bash
+# For end-to-end tests of moves; to be sourced. Everything of guest.sh, and moves of its guests
+# on this machine. The state and runtime directories of vmferry lie under DIR.
+#
+#   move NAME local                 one move to its end; what it said is in DIR/move.json
+#   move_start NAME DEST [OPTION...]; ...; move_wait [STATUS]      the same with something in between
+#   guest_verify "$(orders NAME)"   the guest, wherever it is now
+#   result 'r["outcome"]'           a Python expression over r, the result event, and events, all of them
+#   wait_event 'ev["event"] == "notice"'
+#
+# After a move to exit code 0, NAME is the guest at the destination: GUEST_PID, orders, monitor.
+# A guest that is to be looked at over QMP during a move needs a second monitor, as vmferry holds
+# the first: guest_start NAME $(second_monitor NAME).
+. "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
+
+declare -A GUEST_AT=()  # NAME: the directory where the guest's sockets are now
+declare -A MOVED_FROM=() # NAME: pid of the QEMU that it was moved from last
+MOVES=0                 # how many were started
+TO=                     # the directory that the last one goes to
+MOVING=                 # NAME
+MOVE_PID=
+DST_PID= DST_ADDRESS=   # of the vmferry-dst that listen_dst started last
+
+export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run
+mkdir -p -m 700 "$VMFERRY_STATE_DIR" "$VMFERRY_RUNTIME_DIR"
+
+# --- where a guest is ----------------------------------------------------------------------
+
+orders() { # NAME: prints the path of its witness's socket
+	echo "${GUEST_AT[$1]:-$DIR}/$1.orders"
+}
+
+monitor() { # NAME: prints the path of its QMP socket
+	echo "${GUEST_AT[$1]:-$DIR}/$1.qmp"
+}
+
+second_monitor() { # NAME: prints QEMU options
+	echo "-qmp unix:$DIR/$1.mon,server=on,wait=off"
+}
+
+status_of() { # SOCKET: QEMU's run state
+	qmp "$1" '{"execute": "query-status"}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["status"])'
+}
+
+# --- moving --------------------------------------------------------------------------------
+
+vmferry() {
+	"$BIN/vmferry" "$@"
+}
+
+# The directory of the destination is $TO (DIR/d1 for the first move, and so on) unless the options say --disk-dir.
+move_start() { # NAME DEST [OPTION...]
+	local name=$1 dest=$2
+	shift 2
+	MOVES=$((MOVES + 1))
+	TO=$DIR/d$MOVES
+	MOVING=$name
+	mkdir -p "$TO"
+	"$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" --disk-dir "$TO" --json -v "$@" </dev/null \
+		>"$DIR/move.json" 2>"$DIR/move.log" &
+	MOVE_PID=$!
+	kill_at_exit "$MOVE_PID"
+}
+
+# Waits for the end of the move. A destination QEMU that it leaves is ended with the test in any case.
+move_wait() { # [STATUS (0)]
+	local status=0 pid
+	wait_for "${MOVE_S:-90}" process_is_gone "$MOVE_PID" || fail "the move does not end"
+	wait "$MOVE_PID" || status=$?
+	assert_eq "$status" "${1:-0}" "exit code of vmferry migrate ($(result 'r.get("reason", r["outcome"])' 2>/dev/null || tail -n 1 "$DIR/move.log"))"
+	pid=$(result 'r.get("destination_pid", 0)') || return 0 # no result: refused as usage
+	if [[ $status -ne 0 ]]; then
+		[[ $pid -eq 0 ]] || ! is_of_this_test "$pid" || kill_at_exit "$pid"
+		return 0
+	fi
+	MOVED_FROM[$MOVING]=${GUEST_PID[$MOVING]}
+	GUEST_AT[$MOVING]=$TO
+	guest_adopt "$MOVING" "$pid"
+	process_is_gone "${MOVED_FROM[$MOVING]}" || fail "the source QEMU is still there"
+}
+
+move() { # NAME DEST [OPTION...]
+	move_start "$@"
+	move_wait
+}
+
+# A destination agent for many moves: $DST_ADDRESS. Its journals are its own.
+listen_dst() { # [OPTION...]
+	mkdir -p -m 700 "$DIR/dst-state" "$DIR/dst-run"
+	"$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
+		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
+	DST_PID=$!
+	kill_at_exit "$DST_PID"
+	wait_for 20 grep -q '^listening on' "$DIR/dst.out" || fail "vmferry-dst does not listen: $(<"$DIR/dst.log")"
+	DST_ADDRESS=$(sed -n 's/^listening on //p' "$DIR/dst.out")
+}
+
+# --- what it said --------------------------------------------------------------------------
+
+# Prints the value of a Python expression over r (the result), plan and events.
+result() { # EXPRESSION
+	python3 - "$DIR/move.json" "$1" <<-'END'
+		import json, sys
+		events = [json.loads(line) for line in open(sys.argv[1]) if line.endswith("\n")]
+		of = lambda kind: [ev for ev in events if ev["event"] == kind]
+		r, plan, notices = (of("result") or [None])[-1], (of("plan") or [None])[0], [ev["text"] for ev in of("notice")]
+		if r is None and "r" in compile(sys.argv[2], "", "eval").co_names:
+		    sys.exit("the move has given no result")
+		value = eval(sys.argv[2])
+		print(value if isinstance(value, str) else json.dumps(value))
+	END
+}
+
+assert_result() { # EXPRESSION [WHAT]: that it is true
+	local value
+	value=$(result "$1") || fail "${2:-$1}: no such value in $(tail -n 1 "$DIR/move.json")"
+	[[ $value == true ]] || fail "${2:-$1}: $value; the result is $(tail -n 1 "$DIR/move.json")"
+}
+
+# Prints the first event of the move for which the Python expression over ev is true, as soon as there is one.
+wait_event() { # EXPRESSION [DEADLINE_S]
+	python3 - "$DIR/move.json" "$1" "${2:-60}" "$MOVE_PID" <<-'END' || fail "no such event: $1"
+		import json, os, sys, time
+		path, wanted, deadline, pid = sys.argv[1], sys.argv[2], time.monotonic() + float(sys.argv[3]), int(sys.argv[4])
+		text, done = "", 0
+		def alive():
+		    try:
+		        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+		    except OSError:
+		        return False
+		with open(path) as stream:
+		    last_look = False
+		    while True:
+		        text += stream.read()
+		        *lines, text = text.split("\n")
+		        for line in lines:
+		            ev = json.loads(line)
+		            try:
+		                found = eval(wanted)
+		            except KeyError:
+		                found = False
+		            if found:
+		                print(line)
+		                sys.exit(0)
+		        if last_look or time.monotonic() > deadline:
+		            sys.exit(1)
+		        last_look = not alive()
+		        time.sleep(0.01)
+	END
+}
+
+# True when the move's own status has it: is_moving_with NAME 's["held"]'
+is_moving_with() { # NAME EXPRESSION over s, the status
+	vmferry status "${GUEST_PID[$1]}" --json 2>/dev/null |
+		python3 -c 'import json, sys; s = json.load(sys.stdin); sys.exit(not eval(sys.argv[1]))' "$2" 2>/dev/null
+}
+
+# --- disks ---------------------------------------------------------------------------------
+
+assert_same_content() { # FILE FORMAT FILE FORMAT
+	local said
+	said=$("$QEMU_IMG" compare -U -f "$2" -F "$4" "$1" "$3") || fail "$1 and $3: $said"
+	[[ $said == 'Images are identical.' ]] || fail "$1 and $3: $said"
+}
+
+assert_sound() { # QCOW2-FILE of a guest that has ended
+	"$QEMU_IMG" check -q -f qcow2 "$1" || fail "$1 is damaged: $("$QEMU_IMG" check -f qcow2 "$1" 2>&1 | head -n 5)"
+}
+
+allocated() { # FILE: bytes
+	echo $(($(stat -c '%b * %B' "$1")))
+}
+
+# --- what is left --------------------------------------------------------------------------
+
+is_of_this_test() { # PID
+	tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qF "$DIR/"
+}
+
+processes_of_this_test() { # prints the pids of QEMUs and agents that were started with paths under DIR
+	local at pid exe
+	for at in /proc/[0-9]*; do
+		pid=${at#/proc/}
+		exe=$(readlink "$at/exe" 2>/dev/null) || continue
+		[[ ${exe##*/} == qemu-system-* || ${exe##*/} == vmferry* ]] && is_of_this_test "$pid" && echo "$pid"
+	done
+	return 0
+}
+
+# After a move that was rolled back: no file, process or socket of it at the destination, none of vmferry here.
+assert_nothing_left() { # [PID...]: of this test's processes that may live on besides the guests
+	local pid
+	[[ -z $(ls -A "$TO") ]] || fail "left behind at the destination: $(ls -A "$TO")"
+	[[ -z $(ls -A "$VMFERRY_RUNTIME_DIR") ]] || fail "left behind in the runtime directory: $(ls -A "$VMFERRY_RUNTIME_DIR")"
+	for pid in $(processes_of_this_test); do
+		[[ " ${GUEST_PID[*]} $* " == *" $pid "* ]] || fail "left behind: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-200)"
+	done
+}
+
+end_what_is_left() {
+	local pid
+	[[ ${status:-0} -eq 0 || ${status:-0} -eq 77 || ! -s $DIR/move.log ]] || {
+		echo "--- move.log, move.json" >&2
+		tail -n 30 "$DIR/move.log" >&2
+		tail -n 3 "$DIR/move.json" >&2
+	}
+	for pid in $(processes_of_this_test); do kill_at_exit "$pid"; done
+}
+at_exit end_what_is_left
