@@ -264,7 +264,7 @@ static int begin_round(struct job *j, struct err *e)
 		announce(j);
 		plan_round(j, alloc, na, bits, nb);
 		for (i = 0; i < j->count; i++)
-			j->reader->left[j->round.object] += j->read[i].length;
+			__atomic_fetch_add(&j->reader->left[j->round.object], j->read[i].length, __ATOMIC_RELAXED);
 	}
 	free(alloc);
 	free(bits);

@@ -145,13 +145,15 @@ static void hold(struct move *m)
 	capture_stall(m->capture, m->ticks % HOLD_CYCLE_TICKS != 0);
 }
 
-static void throttle(struct move *m)
+/* QEMU's auto-converge for the guest's CPUs; a limit on its writes where the disks are what does not converge. */
+static int throttle(struct move *m, struct err *e)
 {
 	if (m->throttled)
-		return;
+		return 0;
 	m->throttled = true;
 	qmp_send(m->qmp, "migrate-set-parameters", json_pack("{s:i}", "throttle-trigger-threshold", 5), QMP_DEADLINE_MS, NULL,
 		 NULL);
+	return disks_left(m) > m->ram_left ? disks_throttle(m, (uint64_t)m->best_rate_bps / 4, e) : 0;
 }
 
 static int stalled(struct move *m, struct err *e)
@@ -177,8 +179,7 @@ static int stalled(struct move *m, struct err *e)
 	case ON_STALL_WAIT:
 		return 0;
 	case ON_STALL_THROTTLE:
-		throttle(m);
-		return 0;
+		return throttle(m, e);
 	case ON_STALL_STOP:
 		m->stop_wanted = true;
 		return 0;

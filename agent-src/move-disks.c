@@ -293,6 +293,50 @@ bool disks_durable(const struct move *m)
 	return all(m, is_durable);
 }
 
+/* ---- slowing the guest's writes down (--on-stall=throttle) ---- */
+
+#define THROTTLE_MIN_BPS MIB
+
+static json_t *throttle_args(const char *qdev, uint64_t write_bps)
+{
+	return json_pack("{s:s,s:i,s:i,s:I,s:i,s:i,s:i}", "id", qdev, "bps", 0, "bps_rd", 0, "bps_wr", (json_int_t)write_bps,
+			 "iops", 0, "iops_rd", 0, "iops_wr", 0);
+}
+
+int disks_throttle(struct move *m, uint64_t bps, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < m->disk_count && !r; i++) {
+		struct disk *d = &first(m)[i];
+
+		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */
+			continue;
+		r = own(m, "throttle", json_pack("{s:s}", "qdev", d->guest->qdev), e);
+		if (!r)
+			r = qmp_call(m->qmp, "block_set_io_throttle",
+				     throttle_args(d->guest->qdev, MAX(THROTTLE_MIN_BPS, bps / m->disk_count)), NULL, e);
+	}
+	return r;
+}
+
+int disks_unthrottle(struct qmp *q, const char *qdev, struct err *e)
+{
+	return qmp_call(q, "block_set_io_throttle", throttle_args(qdev, 0), NULL, e);
+}
+
+static bool has_throttle(const json_t *inserted)
+{
+	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(limits); i++)
+		if (json_integer_value(json_object_get(inserted, limits[i])))
+			return true;
+	return false;
+}
+
 /* ---- how much is dirty ---- */
 
 static void on_query_block(void *arg, json_t *ret, const struct err *err)
@@ -315,6 +359,8 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 
 			if (strcmp(d->guest->node, node))
 				continue;
+			if (!m->throttled)
+				d->has_throttle = has_throttle(inserted);
 			bitmap_name(name, d, d->bitmap);
 			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
 				const char *is = json_string_value(json_object_get(bitmap, "name"));

@@ -339,6 +339,8 @@ static int undo_one(struct move *m, const char *kind, const json_t *detail, stru
 
 	if (!strcmp(kind, "settings"))
 		return settings_restore(m->qmp, detail, e);
+	if (!strcmp(kind, "throttle"))
+		return disks_unthrottle(m->qmp, json_string_value(json_object_get(detail, "qdev")), e);
 	if (!strcmp(kind, "export"))
 		return undo_export(m, detail, e);
 	if (!strcmp(kind, "nbd-server")) {

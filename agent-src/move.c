@@ -273,7 +273,7 @@ static int on_return_path(struct move *m, const struct event *ev, struct err *e)
 {
 	struct msg_return_path msg;
 
-	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64)
+	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64 || !m->capture)
 		return err_set(e, EPROTO, "malformed RETURN_PATH");
 	if (msg.kind == 1) { /* SHUT: loaded; ours to let through later */
 		m->shut_seen = true;
@@ -693,6 +693,10 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 {
 	int fd, r = move_restore(m, journal_path, e);
 
+	if (r)
+		return r;
+	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
+	r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
 	if (r)
 		return r;
 	if (fenced)

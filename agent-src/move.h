@@ -58,6 +58,7 @@ struct disk {
 	bool queued;	    /* the reader has queued every block of the round */
 	bool final;	    /* this round is the last: the guest is stopped */
 	bool finished;	    /* the final round is queued */
+	bool has_throttle;  /* an I/O limit of the user's own */
 	uint64_t dirty;	    /* of the recording bitmap, as last asked */
 	uint64_t last_dirty; /* that the last round covered */
 	uint64_t read_bytes;
@@ -155,6 +156,9 @@ bool disks_idle(const struct move *m);
 bool disks_finished(const struct move *m); /* every final round is queued */
 bool disks_durable(const struct move *m);  /* and on stable storage there */
 void disks_query_dirty(struct move *m);
+/* Limits the guest's writes to bps over all disks, journaled; and lifts that again. */
+int disks_throttle(struct move *m, uint64_t bps, struct err *e);
+int disks_unthrottle(struct qmp *q, const char *qdev, struct err *e);
 
 /* move-copy.c */
 int copy_enter(void *ctx, struct err *e);

@@ -78,15 +78,23 @@ struct capture {
 	struct packet *stage; /* of the main channel */
 	unsigned stage_pages, stage_zero;
 	struct task task_unstall, task_stop, task_end;
-	bool stall, cut; /* atomic */
 	bool stopping, joined;
 	bool failed, walking, ram_done, ram_told, opened_thin;
-	unsigned round; /* atomic for readers */
-	uint64_t bytes, total_pages;
+	/* shared with the conductor's thread: atomic, and away from the rest */
+	int stall, cut;
+	int main_fd; /* -1: not connected yet */
+	unsigned round;
+	uint64_t bytes;
 };
 
 static void arm(struct conn *k);
 static void arm_all(struct capture *c);
+
+static void main_is(struct capture *c, struct conn *k)
+{
+	c->main = k;
+	__atomic_store_n(&c->main_fd, k->fd, __ATOMIC_RELEASE);
+}
 
 static void tell(struct capture *c, enum capture_event ev, const struct err *e)
 {
@@ -214,7 +222,7 @@ static void flush_stage(struct capture *c)
 
 static void cut_round_if_asked(struct capture *c)
 {
-	if (!__atomic_exchange_n(&c->cut, false, __ATOMIC_RELAXED))
+	if (!__atomic_exchange_n(&c->cut, 0, __ATOMIC_RELAXED))
 		return;
 	put_all_open(c); /* the stage stays: the walker may be in the middle of it */
 	broadcast_round_end(c);
@@ -312,7 +320,6 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 
 		c->tables[i].pages = blocks[i].used_bytes >> PAGE_SHIFT;
 		c->tables[i].hash = xcalloc(c->tables[i].pages, sizeof(struct hash128));
-		c->total_pages += c->tables[i].pages;
 		msg_object_encode(&w, &m);
 		broadcast(c, MSG_OBJECT, &w);
 	}
@@ -542,7 +549,7 @@ static void first_bytes(struct conn *k)
 	case QEMU_CHANNEL_MAIN:
 		if (c->main)
 			break;
-		c->main = k;
+		main_is(c, k);
 		k->state = CONN_MAIN;
 		k->in = xmalloc(MAIN_IN_BYTES);
 		memcpy(k->in, k->first, 4);
@@ -738,7 +745,7 @@ static void accepted(struct op *op, int res, uint32_t flags)
 		snprintf(name, sizeof(name), "channel-%u", k->stream);
 		open_stream(c, k->stream, name);
 		if (!c->main)
-			c->main = k; /* QEMU connects its main channel first; return path */
+			main_is(c, k); /* QEMU connects its main channel first */
 	} else {
 		k->state = CONN_FIRST;
 	}
@@ -806,7 +813,7 @@ void capture_stall(struct capture *c, bool stall)
 
 void capture_cut_round(struct capture *c)
 {
-	__atomic_store_n(&c->cut, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->cut, 1, __ATOMIC_RELAXED);
 }
 
 void capture_end_streams(struct capture *c)
@@ -816,7 +823,9 @@ void capture_end_streams(struct capture *c)
 
 int capture_return_path(struct capture *c, const void *p, size_t n)
 {
-	if (!c->main || send(c->main->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+	int fd = __atomic_load_n(&c->main_fd, __ATOMIC_ACQUIRE);
+
+	if (fd < 0 || send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
 		return -EPIPE;
 	return 0;
 }
@@ -829,11 +838,6 @@ unsigned capture_rounds(const struct capture *c)
 uint64_t capture_bytes(const struct capture *c)
 {
 	return __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
-}
-
-uint64_t capture_total_pages(const struct capture *c)
-{
-	return c->total_pages;
 }
 
 static void *run(void *arg)
@@ -871,6 +875,7 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 	int r;
 
 	c->cfg = *cfg;
+	c->main_fd = -1;
 	c->listen_fd = listen_unix(cfg->socket_path, e);
 	if (c->listen_fd < 0) {
 		r = c->listen_fd;
@@ -912,6 +917,7 @@ void capture_stop(struct capture *c)
 	c->joined = true;
 	loop_post(c->loop, &c->task_stop);
 	pthread_join(c->thread, NULL);
+	c->main_fd = -1;
 	for (i = 0; i < c->conns; i++) {
 		close(c->conn[i].fd);
 		free(c->conn[i].in);

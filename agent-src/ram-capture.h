@@ -52,7 +52,5 @@ int capture_return_path(struct capture *c, const void *p, size_t n);
 unsigned capture_rounds(const struct capture *c);
 /* Bytes read from QEMU so far. */
 uint64_t capture_bytes(const struct capture *c);
-/* Pages of all RAM blocks; 0 while unknown. */
-uint64_t capture_total_pages(const struct capture *c);
 
 #endif

@@ -42,6 +42,14 @@ status_of() { # SOCKET: QEMU's run state
 	qmp "$1" '{"execute": "query-status"}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["status"])'
 }
 
+disk_ops() { # NAME: how many writes its witness has made
+	guest_order "$(orders "$1")" stats | sed -n 's/.* disk_ops=\([0-9]*\) .*/\1/p'
+}
+
+has_disk_ops() { # NAME AT-LEAST
+	[[ $(disk_ops "$1") -ge $2 ]]
+}
+
 # --- moving --------------------------------------------------------------------------------
 
 vmferry() {

@@ -1,0 +1,8 @@
+#!/bin/bash
+# A guest without disks moves, too; two processors.
+. "$(dirname "$0")/../lib/move.sh"
+
+SMP=2 MEM=256 WITNESS="ram_mb=64 rate=2000" guest_start a
+move a local
+assert_result 'r["disks"] == [] and r["verified"]'
+guest_verify "$(orders a)"

@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# For tests of moves that fail or are cut off (tests/e2e/fail-*, kill-*, peer-*); to be sourced. Everything of move.sh,
+# a guest `a` with one disk, faults in the agents, and what must be true afterwards.
+. "$(dirname "${BASH_SOURCE[0]}")/move.sh"
+
+FAULT_PID=      # the agent that reached the fault point
+SETTINGS=       # of the source QEMU, as they were before the first move
+
+# --- the guest -----------------------------------------------------------------------------
+
+# 16 MiB of disk that are not holes, 32 MiB of RAM that change: a second or more at the limits below.
+guest_a() { # [QEMU OPTION...]
+	head -c 16M /dev/urandom >"$DIR/a.raw"
+	MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20" \
+		guest_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
+	SETTINGS=$(settings_of a)
+}
+
+SLOW_DISKS=(--bwlimit 2M) SLOW_RAM=(--bwlimit 12M)
+
+while_disks() { # returns when disks are being copied, and memory is not yet
+	wait_event 'ev["event"] == "progress" and ev["disk_left"] > 0 and "ram_left" not in ev' >/dev/null
+}
+
+while_ram() {
+	wait_event 'ev["event"] == "progress" and ev["ram_left"] > 0' >/dev/null
+}
+
+free_monitor() { # NAME: prints the path of the monitor that vmferry leaves alone
+	echo "${GUEST_AT[$1]:-$DIR}/$1.mon"
+}
+
+settings_of() { # NAME: prints everything that a move changes in a QEMU
+	"$TOP/tests/lib/settings.py" "$(free_monitor "$1")" "$DIR/nbd-probe"
+}
+
+# --- processes of a move -------------------------------------------------------------------
+
+agent_dst() { # prints the pid of the destination agent that has this move
+	pgrep -P "${1:-${DST_PID:-$MOVE_PID}}" -x vmferry-dst
+}
+
+qemu_dst() { # prints the pid of the QEMU that waits at the destination
+	pgrep -f "^[^ ]*/qemu-system-[^ ]* .*$TO/"
+}
+
+ours() { # prints the pids of all QEMUs and agents of this test
+	pgrep -f "^[^ ]*/(qemu-system-[^ ]*|vmferry|vmferry-dst) .*$DIR/" | sort
+}
+
+kill_now() { # PID: and wait until it is gone
+	[[ -n ${PID_BORN[$1]:-} ]] || kill_at_exit "$1"
+	kill -KILL "$1"
+	wait_for 10 process_is_gone "$1" || fail "process $1 does not die"
+	wait "$1" 2>/dev/null || true
+}
+
+# DESTINATION for the next move: a new agent of vmferry's, or a new listener that knows of the fault.
+to_local() {
+	DST_PID=
+	DEST=local
+}
+
+to_listener() { # [OPTION...]
+	[[ -z $DST_PID ]] || end_process "$DST_PID"
+	listen_dst "$@"
+	DEST=$DST_ADDRESS
+}
+
+# --- faults --------------------------------------------------------------------------------
+
+fault() { # POINT [ACTION]: once, in the agents started from now on
+	rm -f "$DIR/fault"
+	export VMFERRY_FAULT=$1:${2:-kill}:$DIR/fault
+}
+
+process_is_stopped() { # PID
+	[[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == T* ]]
+}
+
+fault_is_over() { # the agent is stopped, or is gone
+	[[ -s $DIR/fault ]] && FAULT_PID=$(<"$DIR/fault") &&
+		{ process_is_stopped "$FAULT_PID" || ! process_born "$FAULT_PID" >/dev/null; }
+}
+
+fault_wait() { # until the agent has reached it
+	wait_for 30 fault_is_over || fail "the fault point $VMFERRY_FAULT is not reached: $(tail -n 3 "$DIR/move.log")"
+	unset VMFERRY_FAULT
+}
+
+fault_continue() {
+	kill -CONT "$FAULT_PID"
+}
+
+# --- ends ----------------------------------------------------------------------------------
+
+recover() { # STATUS [OPTION...]
+	local status=0
+	timeout 60 "$BIN/vmferry" recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
+}
+
+said() { # FILE PATTERN: in words of ours, not in a log line
+	grep -aE "$2" "$DIR/$1" | grep -qvE '^[0-9]+\.[0-9]+ (src|dst): ' || fail "$1 does not say '$2': $(tail -n 5 "$DIR/$1")"
+}
+
+unfinished_journals() {
+	find "$VMFERRY_STATE_DIR" "$DIR/dst-state" -name '*.journal' 2>/dev/null
+}
+
+assert_settled() { # what both ends have in common
+	[[ -z $(unfinished_journals) ]] || fail "unfinished journals: $(unfinished_journals)"
+	[[ -z $(ls -A "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run" 2>/dev/null | grep -v '^/\|^$') ]] ||
+		fail "left in the runtime directories: $(ls -A "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run")"
+	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
+	assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
+	guest_verify "$(orders a)" blocks
+}
+
+assert_at_source() {
+	wait_for 10 is_alone || true # an agent that has said its last word may take a moment to end
+	assert_nothing_left $DST_PID
+	assert_settled
+}
+
+is_alone() {
+	[[ $(ours) == $(printf '%s\n' "${GUEST_PID[a]}" $DST_PID | sort) ]]
+}
+
+assert_moved() { # after a move to its end, by this vmferry or by recover
+	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	assert_eq "$(cd "$TO" && echo *)" "a.console a.mon a.orders a.qmp a.raw" "files at the destination"
+	"$QEMU_IMG" info "${1:-$DIR/a.raw}" >/dev/null || fail "the source's image is locked"
+	assert_settled
+}
+
+assert_at_destination() { # after recover
+	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+	guest_adopt a "$(qemu_dst)" || fail "no QEMU at the destination"
+	GUEST_AT[a]=$TO
+	assert_moved
+}
+
+# The proof that nothing of a failed one is in its way.
+assert_next_move_succeeds() {
+	local from=${GUEST_AT[a]:-$DIR}
+	unset VMFERRY_FAULT
+	to_local
+	move a local
+	assert_moved "$from/a.raw"
+}
