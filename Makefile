@@ -77,25 +77,22 @@ demo: ## Move a busy guest live on this machine and let it say whether anything 
 
 .PHONY: check
 check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: so many at a time
-	scripts/install-deps $(DEPS)
+	scripts/install-deps
 	$(MAKE) $(JOBS) all tests
 	tests/guest/build-guest
 	VARIANT=$(VARIANT) tests/lib/run $(T)
 
 .PHONY: check-long
-check-long: DEPS = --check --model
-check-long: ## All of check, then tests/long: fuzzing, sanitizers, models, other Debian releases
-	scripts/install-deps $(DEPS)
-	$(MAKE) $(JOBS) all tests
-	tests/guest/build-guest
-	VARIANT=$(VARIANT) LONG=1 tests/lib/run $(T)
+check-long: ## The same and tests/long: fuzzing, sanitizers, the model's mutants, other Debian releases
+	scripts/install-deps --check --model
+	LONG=1 $(MAKE) check
 
 .PHONY: unit
 unit: tests ## Unit tests only; VARIANT=asan or tsan: under a sanitizer
 	VARIANT=$(VARIANT) tests/lib/run unit/
 
 .PHONY: model
-model: ## Check the model of the hand-off with spin
+model: ## Check the model of the hand-off with spin (about two minutes)
 	scripts/install-deps --model --without-qemu
 	tests/model/run
 

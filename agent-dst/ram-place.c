@@ -1,24 +1,31 @@
 /* ram-place.c: see ram-place.h. */
 #include "ram-place.h"
+#include "fault.h"
 #include "log.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define BLOCKS_MAX     OBJECT_RAM_MAX
-#define HELD_BYTES_MAX (16 * MIB) /* of all blocks that cannot be placed */
+#define HELD_BYTES_MAX (20 * MIB) /* of all blocks that cannot be placed: video memory and ROMs at most */
 #define PAGEMAP_PRESENT (3ULL << 62) /* present or swapped */
 #define IOV_PER_CALL   512
 
 struct host_block {
 	char name[256];
 	uint64_t max_bytes, host;
+	uint8_t *map; /* our own mapping of it, where QEMU's memory may not be written from outside */
+	int fd;	      /* of that mapping; -1: none */
+	uint64_t file_offset;
 };
 
 struct ram_place {
@@ -30,6 +37,7 @@ struct ram_place {
 	struct ram_target *targets[BLOCKS_MAX];
 	size_t target_count;
 	uint64_t held_bytes;
+	bool mapped; /* process_vm_writev is forbidden */
 	char how[128];
 };
 
@@ -70,6 +78,8 @@ static bool parse_ramblock_line(const char *line, struct host_block *b)
 	b->name[n] = '\0';
 	b->max_bytes = total;
 	b->host = host;
+	b->map = NULL;
+	b->fd = -1;
 	return true;
 }
 
@@ -88,6 +98,7 @@ static int ask_gpa2hva(struct ram_place *p, struct qmp *q, struct err *e)
 	p->block_count = 1;
 	strcpy(p->blocks[0].name, "pc.ram");
 	p->blocks[0].max_bytes = UINT64_MAX;
+	p->blocks[0].fd = -1;
 	p->blocks[0].host = host;
 	return 0;
 }
@@ -112,6 +123,75 @@ static int ask_blocks(struct ram_place *p, struct qmp *q, struct err *e)
 
 /* ---- QEMU's memory ---- */
 
+/* What is mapped at addr: 0 and the mapping's fields, or -ENOENT. */
+struct mapping {
+	uint64_t start, end, offset, inode;
+	bool shared;
+};
+
+static int find_mapping(pid_t pid, uint64_t addr, struct mapping *out)
+{
+	char path[64], line[512], perms[8];
+	struct mapping x;
+	int r = -ENOENT;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	f = fopen(path, "re");
+	while (f && r && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64, &x.start, &x.end, perms, &x.offset,
+			   &x.inode) == 5 &&
+		    addr >= x.start && addr < x.end) {
+			x.shared = perms[3] == 's';
+			*out = x;
+			r = 0;
+		}
+	}
+	if (f)
+		fclose(f);
+	return r;
+}
+
+/* QEMU's descriptor of the file with that inode, opened anew; -1 if there is none. */
+static int open_by_inode(pid_t pid, uint64_t inode)
+{
+	char path[64];
+	struct dirent *x;
+	struct stat st;
+	int fd = -1;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	while (d && fd < 0 && (x = readdir(d)))
+		if (!fstatat(dirfd(d), x->d_name, &st, 0) && st.st_ino == inode && S_ISREG(st.st_mode))
+			fd = openat(dirfd(d), x->d_name, O_RDWR | O_CLOEXEC);
+	if (d)
+		closedir(d);
+	return fd;
+}
+
+/* Memory that QEMU shares (memory-backend-memfd, -file with share=on) can be mapped here as well. */
+static void map_block(struct ram_place *p, struct host_block *b)
+{
+	struct mapping x;
+	void *map;
+
+	if (find_mapping(p->pid, b->host, &x) || !x.shared || !x.inode || b->max_bytes > x.end - b->host)
+		return;
+	b->fd = open_by_inode(p->pid, x.inode);
+	if (b->fd < 0)
+		return;
+	b->file_offset = x.offset + b->host - x.start;
+	map = mmap(NULL, b->max_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, (off_t)b->file_offset);
+	if (map == MAP_FAILED) {
+		close(b->fd);
+		b->fd = -1;
+	} else {
+		b->map = map;
+	}
+}
+
 static int probe(struct ram_place *p, struct err *e)
 {
 	uint8_t b[16];
@@ -130,27 +210,27 @@ static int probe(struct ram_place *p, struct err *e)
 	return 0;
 }
 
-/* Is the mapping around addr private and anonymous? Then what is not present is zero. */
+/* Private and anonymous: then what is not present is zero. */
 static bool is_fresh_anonymous(pid_t pid, uint64_t addr)
 {
-	char path[64], line[512], perms[8];
-	uint64_t lo, hi, off, inode;
-	bool yes = false;
-	FILE *f;
+	struct mapping x;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64, &lo, &hi, perms, &off,
-			   &inode) == 5 &&
-		    addr >= lo && addr < hi) {
-			yes = inode == 0 && perms[3] == 'p';
-			break;
-		}
+	return !find_mapping(pid, addr, &x) && !x.shared && !x.inode;
+}
+
+/* Writing from outside is forbidden: what can be mapped is, the rest is held while it is small. */
+static int map_blocks(struct ram_place *p, struct err *e)
+{
+	size_t i, mapped = 0;
+
+	for (i = 0; i < p->block_count; i++) {
+		map_block(p, &p->blocks[i]);
+		mapped += p->blocks[i].map != NULL;
 	}
-	if (f)
-		fclose(f);
-	return yes;
+	if (!mapped)
+		return -e->code; /* as the probe said */
+	p->mapped = true;
+	return 0;
 }
 
 int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e)
@@ -164,13 +244,14 @@ int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	p->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
 	r = ask_blocks(p, q, e);
-	if (!r)
-		r = probe(p, e);
+	if (!r && (fault_point("dst-no-process-vm") ? err_set(e, EACCES, "fault") : probe(p, e)))
+		r = map_blocks(p, e);
 	if (r) {
 		ram_place_free(p);
 		return r;
 	}
-	snprintf(p->how, sizeof(p->how), "written into the waiting QEMU's memory (%zu blocks)", p->block_count);
+	snprintf(p->how, sizeof(p->how), "%s the waiting QEMU's memory (%zu blocks)",
+		 p->mapped ? "through a mapping of" : "written into", p->block_count);
 	*out = p;
 	return 0;
 }
@@ -185,6 +266,12 @@ void ram_place_free(struct ram_place *p)
 		free(p->targets[i]->held);
 		free(p->targets[i]->table.hash);
 		free(p->targets[i]);
+	}
+	for (i = 0; i < p->block_count; i++) {
+		if (p->blocks[i].map)
+			munmap(p->blocks[i].map, p->blocks[i].max_bytes);
+		if (p->blocks[i].fd >= 0)
+			close(p->blocks[i].fd);
 	}
 	if (p->pagemap_fd >= 0)
 		close(p->pagemap_fd);
@@ -208,7 +295,7 @@ static const struct host_block *host_block(const struct ram_place *p, const char
 		return NULL;
 	for (i = 0; i < p->block_count; i++)
 		if (!strcmp(p->blocks[i].name, name))
-			return &p->blocks[i];
+			return p->mapped && !p->blocks[i].map ? NULL : &p->blocks[i];
 	return NULL;
 }
 
@@ -234,7 +321,10 @@ static int new_target(struct ram_place *p, const char *name, uint64_t bytes, str
 	t->table.hash = xcalloc(t->table.pages, sizeof(struct hash128));
 	if (b) {
 		t->host = b->host;
-		t->fresh = p->pagemap_fd >= 0 && is_fresh_anonymous(p->pid, b->host);
+		t->map = b->map;
+		t->map_fd = b->fd;
+		t->map_offset = b->file_offset;
+		t->fresh = !b->map && p->pagemap_fd >= 0 && is_fresh_anonymous(p->pid, b->host);
 	} else {
 		t->held = xcalloc(1, bytes);
 		p->held_bytes += bytes;
@@ -297,12 +387,12 @@ int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data
 	for (i = 0; i < n; i++) {
 		size_t len = (size_t)x[i].units << PAGE_SHIFT;
 
-		if (t->held)
-			memcpy(t->held + x[i].offset, data + bytes, len);
+		if (t->held || t->map)
+			memcpy((t->held ? t->held : t->map) + x[i].offset, data + bytes, len);
 		remote[i] = (struct iovec){(void *)(uintptr_t)(t->host + x[i].offset), len};
 		bytes += len;
 	}
-	return t->held ? 0 : write_remote(p, data, remote, n, e);
+	return t->held || t->map ? 0 : write_remote(p, data, remote, n, e);
 }
 
 /* No page of the range is present in QEMU: it reads as zero already. */
@@ -332,6 +422,15 @@ int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, u
 
 	if (t->held) {
 		memset(t->held + offset, 0, bytes);
+		return 0;
+	}
+	if (t->map) {
+		/* a hole of the file is zero, and to write there would only fill it */
+		uint64_t at = t->map_offset + offset;
+		off_t data = first_time ? lseek(t->map_fd, (off_t)at, SEEK_DATA) : (off_t)at;
+
+		if (data >= 0 && (uint64_t)data < at + bytes)
+			memset(t->map + offset, 0, bytes);
 		return 0;
 	}
 	if (first_time && t->fresh && is_untouched(p, t->host + offset, bytes))

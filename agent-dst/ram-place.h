@@ -1,8 +1,8 @@
 /*
  * ram-place.h: puts pages straight into the waiting destination QEMU's RAM.
  *
- * A block whose host address QEMU tells is written by process_vm_writev; any other (unknown address, or resized at
- * load: /rom@…) is held here and goes to QEMU as PAGE records of the thin stream. Fixed per block, never mixed.
+ * A block whose host address QEMU tells is written by process_vm_writev, or, where that is forbidden, through a mapping
+ * of its memfd; any other (unknown address, or resized at load: /rom@…) is held here and goes to QEMU as PAGE records of the thin stream. Fixed per block, never mixed.
  * Placement is idempotent; each page belongs to one channel, so channels' threads need no locks among them.
  */
 #ifndef VMFERRY_RAM_PLACE_H
@@ -18,6 +18,9 @@ struct ram_target {
 	uint64_t host; /* address in QEMU; 0: held here */
 	bool fresh;    /* private anonymous memory: a page that is not present is zero */
 	uint8_t *held;
+	uint8_t *map; /* QEMU's memory, mapped here too, from its file */
+	int map_fd;
+	uint64_t map_offset;
 	struct page_table table;
 };
 

@@ -339,6 +339,8 @@ static int on_error(const uint8_t *p, size_t n, struct err *e)
 
 	if (msg_error_decode(&m, p, n))
 		return err_set(e, EPROTO, "the peer reported an error that cannot be read");
+	if (!m.text.n)
+		m.text = slice_of("the peer gave up without saying why");
 	if (m.doing.n)
 		return err_set(e, m.code && m.code < 4096 ? (int)m.code : EREMOTEIO, "%.*s: %.*s",
 			       (int)m.doing.n, (const char *)m.doing.p, (int)m.text.n,

@@ -26,7 +26,7 @@ static void act(const char *action)
 		_exit(70); /* EX_SOFTWARE of sysexits.h */
 }
 
-void fault_point(const char *name, ...)
+bool fault_point(const char *name, ...)
 {
 	const char *wanted = getenv("VMFERRY_FAULT");
 	char here[64], point[64] = "", action[8] = "kill";
@@ -34,12 +34,14 @@ void fault_point(const char *name, ...)
 	va_list ap;
 
 	if (!wanted)
-		return;
+		return false;
 	va_start(ap, name);
 	vsnprintf(here, sizeof(here), name, ap);
 	va_end(ap);
 	if (sscanf(wanted, "%63[^:]:%7[^:]:%n", point, action, &file) < 1 || strcmp(point, here))
-		return;
-	if (!file || mark(wanted + file))
-		act(action);
+		return false;
+	if (file && !mark(wanted + file))
+		return false;
+	act(action);
+	return !strcmp(action, "fail");
 }

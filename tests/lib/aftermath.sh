@@ -57,12 +57,13 @@ kill_now() { # PID: and wait until it is gone
 
 # DESTINATION for the next move: a new agent of vmferry's, or a new listener that knows of the fault.
 to_local() {
+	[[ -z $DST_PID ]] || end_process "$DST_PID"
 	DST_PID=
 	DEST=local
 }
 
 to_listener() { # [OPTION...]
-	[[ -z $DST_PID ]] || end_process "$DST_PID"
+	to_local
 	listen_dst "$@"
 	DEST=$DST_ADDRESS
 }

@@ -708,6 +708,15 @@ static void the_peers_own_words_arrive_as_the_reason(void **state)
 	expect_closed(&p.end, EREMOTEIO, "no");
 	peer_close(&p);
 
+	/* nor does one without words leave the user without any */
+	m = (struct msg_error){.code = EIO, .doing = slice_of(""), .text = slice_of("")};
+	w = writer_of(b, sizeof(b));
+	msg_error_encode(&w, &m);
+	peer_open(&p, MIB);
+	peer_frame(&p, MSG_ERROR, 0, b, writer_len(&w));
+	expect_closed(&p.end, EIO, "the peer gave up without saying why");
+	peer_close(&p);
+
 	peer_open(&p, MIB);
 	peer_frame(&p, MSG_ERROR, 0, b, 3);
 	expect_closed(&p.end, EPROTO, "cannot be read");

@@ -1472,6 +1472,8 @@ static void every_message_cut_short_is_refused(void **state)
 
 static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 {
+	const struct data_case one_sector = {"", 1, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
+
 	(void)state;
 	path_init(1, 1);
 	p.in.disk[1].path = "/nonexistent/disk";
@@ -1482,9 +1484,10 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 
 	path_init(1, 1);
 	p.in.disk[1].path = "/dev/full";
-	path_connect();
-	send_round(1, 0);
-	expect_lost(ENOSPC, "cannot write the destination disk vda at byte");
+	hand_connect();
+	hand_disk();
+	hand_data(&one_sector);
+	expect_lost(ENOSPC, "cannot write the destination disk vda at byte 4096");
 	path_close();
 }
 
