@@ -81,6 +81,7 @@ static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
 	m->ram_left = (uint64_t)json_integer_value(json_object_get(ram, "remaining"));
 	m->ram_total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
 	m->pass = MAX(m->pass, (uint64_t)json_integer_value(json_object_get(ram, "dirty-sync-count")));
+	m->dirty_bps = (double)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES;
 }
 
 static void measure(struct move *m)
@@ -107,23 +108,31 @@ static void measure(struct move *m)
 	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
 }
 
+static json_t *disk_progress(const struct move *m, const struct disk *d)
+{
+	const char *slash = strrchr(d->guest->real_path, '/');
+	uint64_t done, left, whole;
+
+	disk_reader_progress(m->reader, d->object, &done, &left);
+	whole = d->round ? d->last_dirty : d->guest->allocated;
+	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path,
+			 "round", (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
+			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole : left ? 0.0 : 100.0);
+}
+
 void move_progress(struct move *m, bool second)
 {
-	uint64_t left = disks_left(m) + (m->ram_started ? m->ram_left : m->guest.ram_bytes), total = 0;
+	uint64_t left = disks_left(m) + (m->ram_started ? m->ram_left : m->guest.ram_bytes);
+	json_t *disks = json_array();
 	json_t *ev;
 	unsigned i;
 
 	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
-		total += m->disks[i].guest->allocated;
-	ev = json_pack("{s:s,s:s,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->con.stage], "rate_bps",
-		       m->rate_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held", m->held, "second",
-		       second);
-	if (m->disk_count) {
-		double percent = total ? 100.0 - 100.0 * (double)MIN(disks_left(m), total) / (double)total : 100.0;
-
-		json_object_set_new(ev, "disk_left", json_integer((json_int_t)disks_left(m)));
-		json_object_set_new(ev, "disk_percent", json_real(percent));
-	}
+		json_array_append_new(disks, disk_progress(m, &m->disks[i]));
+	ev = json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->con.stage], "disks",
+		       disks, "left", (json_int_t)left, "disk_left", (json_int_t)disks_left(m), "rate_bps", m->rate_bps,
+		       "dirty_bps", m->dirty_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held",
+		       m->held, "second", second);
 	if (m->ram_started) {
 		json_object_set_new(ev, "ram_left", json_integer((json_int_t)m->ram_left));
 		json_object_set_new(ev, "ram_round", json_integer((json_int_t)m->pass));

@@ -111,7 +111,7 @@ struct move {
 	uint64_t ram_left, pass, ram_total;
 	bool query_pending, bitmaps_pending;
 	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
-	double rate_bps, best_rate_bps;
+	double rate_bps, best_rate_bps, dirty_bps;
 	unsigned ticks;
 
 	/* switchover */

@@ -24,13 +24,6 @@ static const char *bytes(char buf[24], const json_t *o, const char *key)
 	return format_bytes(buf, (uint64_t)num(o, key));
 }
 
-static void end_line(struct report *r)
-{
-	if (r->line_open)
-		fputc('\n', stderr);
-	r->line_open = false;
-}
-
 /* ---- one printer per kind of event ---- */
 
 static void print_plan(const json_t *ev)
@@ -50,38 +43,72 @@ static void print_plan(const json_t *ev)
 		fprintf(stderr, "  change  %s\n", json_string_value(v));
 }
 
-static void progress_text(const json_t *ev, char *out, size_t n)
-{
-	char ram[24], disk[24], rate[24];
-	double predicted = num(ev, "predicted_downtime_ms");
-	size_t k;
+/* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */
 
-	k = (size_t)snprintf(out, n, "%-10s", str(ev, "stage"));
-	if (json_object_get(ev, "disk_left"))
-		k += (size_t)snprintf(out + k, n - k, " disks %3.0f%% (%s left)", num(ev, "disk_percent"),
-				      bytes(disk, ev, "disk_left"));
-	if (json_object_get(ev, "ram_left"))
-		k += (size_t)snprintf(out + k, n - k, "  memory round %d (%s left)", (int)num(ev, "ram_round"),
-				      bytes(ram, ev, "ram_left"));
-	k += (size_t)snprintf(out + k, n - k, "  %s/s", bytes(rate, ev, "rate_bps"));
+static void whole_line(const json_t *ev, char *out, size_t n)
+{
+	char left[24], rate[24];
+	double predicted = num(ev, "predicted_downtime_ms");
+	int k = snprintf(out, n, "%-10s %s left, %s/s", str(ev, "stage"), bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
+
 	if (num(ev, "eta_s") > 0)
-		k += (size_t)snprintf(out + k, n - k, "  ETA %.0f s", num(ev, "eta_s"));
-	if (json_object_get(ev, "predicted_downtime_ms") && predicted < 1e6)
-		snprintf(out + k, n - k, "  downtime now %.0f ms", predicted);
+		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
+	if (predicted > 0 && predicted < 1e6)
+		k += snprintf(out + k, n - (size_t)k, ", downtime if switched now %.0f ms", predicted);
+	if (json_is_true(json_object_get(ev, "held")))
+		snprintf(out + k, n - (size_t)k, ", held");
+}
+
+static void disk_line(const json_t *d, char *out, size_t n)
+{
+	char left[24];
+
+	snprintf(out, n, "  disk     %-28.28s round %d, %3.0f%%, %s left", str(d, "name"), (int)num(d, "round"), num(d, "percent"),
+		 bytes(left, d, "left"));
+}
+
+static void ram_line(const json_t *ev, char *out, size_t n)
+{
+	char left[24], rate[24];
+
+	if (!json_object_get(ev, "ram_left"))
+		snprintf(out, n, "  memory   after the disks");
+	else
+		snprintf(out, n, "  memory   round %d, %s left, the guest writes %s/s", (int)num(ev, "ram_round"),
+			 bytes(left, ev, "ram_left"), bytes(rate, ev, "dirty_bps"));
+}
+
+static void put_line(struct report *r, const char *line)
+{
+	fprintf(stderr, "%s\033[K\n", line);
+	r->lines++;
 }
 
 static void print_progress(struct report *r, const json_t *ev)
 {
 	char line[256];
+	json_t *d;
+	size_t i;
 
-	progress_text(ev, line, sizeof(line));
-	if (r->tty) {
-		fprintf(stderr, "\r\033[K%s", line);
-		r->line_open = true;
-		fflush(stderr);
-	} else if (json_is_true(json_object_get(ev, "second"))) {
+	if (!r->tty && !json_is_true(json_object_get(ev, "second")))
+		return;
+	if (!r->tty) {
+		whole_line(ev, line, sizeof(line));
 		fprintf(stderr, "%s\n", line);
+		return;
 	}
+	if (r->lines)
+		fprintf(stderr, "\033[%dF", r->lines);
+	r->lines = 0;
+	json_array_foreach(json_object_get(ev, "disks"), i, d) {
+		disk_line(d, line, sizeof(line));
+		put_line(r, line);
+	}
+	ram_line(ev, line, sizeof(line));
+	put_line(r, line);
+	whole_line(ev, line, sizeof(line));
+	put_line(r, line);
+	fflush(stderr);
 }
 
 static void print_result(const json_t *ev)
@@ -121,7 +148,7 @@ static void print(struct report *r, const json_t *ev)
 		print_progress(r, ev);
 		return;
 	}
-	end_line(r);
+	r->lines = 0; /* what follows stands below the last progress */
 	if (!strcmp(kind, "plan"))
 		print_plan(ev);
 	else if (!strcmp(kind, "notice"))

@@ -10,9 +10,9 @@
 
 struct report {
 	bool json;  /* NDJSON on standard output */
-	bool tty;   /* one progress line that is rewritten */
+	bool tty;   /* progress is a block of lines that is rewritten */
 	bool quiet; /* the terminal is gone or was never ours */
-	bool line_open;
+	int lines;  /* of that block, as it stands */
 	void (*follow)(void *ctx, const char *line); /* each event as one line without newline; may be NULL */
 	void *ctx;
 };

@@ -333,20 +333,31 @@ static int on_ack(struct channel *c, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
+/* The peer's text for the user's terminal: cut to fit, and without control characters. */
+static const char *words(char *out, size_t cap, struct slice s)
+{
+	size_t i, n = MIN(s.n, cap - 1);
+
+	for (i = 0; i < n; i++)
+		out[i] = s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : (char)s.p[i];
+	out[n] = '\0';
+	return out;
+}
+
 static int on_error(const uint8_t *p, size_t n, struct err *e)
 {
+	char doing[ERR_MAX / 4], text[ERR_MAX];
 	struct msg_error m;
+	int code;
 
 	if (msg_error_decode(&m, p, n))
 		return err_set(e, EPROTO, "the peer reported an error that cannot be read");
+	code = m.code && m.code < 4096 ? (int)m.code : EREMOTEIO;
 	if (!m.text.n)
 		m.text = slice_of("the peer gave up without saying why");
-	if (m.doing.n)
-		return err_set(e, m.code && m.code < 4096 ? (int)m.code : EREMOTEIO, "%.*s: %.*s",
-			       (int)m.doing.n, (const char *)m.doing.p, (int)m.text.n,
-			       (const char *)m.text.p);
-	return err_set(e, m.code && m.code < 4096 ? (int)m.code : EREMOTEIO, "%.*s", (int)m.text.n,
-		       (const char *)m.text.p);
+	words(doing, sizeof(doing), m.doing);
+	words(text, sizeof(text), m.text);
+	return err_set(e, code, "%s%s%s", doing, *doing ? ": " : "", text);
 }
 
 static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t *buf, struct err *e)
@@ -606,23 +617,23 @@ void hello_refuse(int fd, const char *text)
 
 static int hello_check(const struct msg_hello *m, struct hello *theirs, struct err *e)
 {
+	char software[61];
+
+	words(software, sizeof(software), m->software);
 	if (m->version < PROTO_VERSION_MIN || m->version_min > PROTO_VERSION)
 		return err_set(e, EPROTONOSUPPORT,
-			       "the peer (%.*s) speaks protocol versions %u to %u, this vmferry %d to %d; use the same release on both hosts",
-			       (int)MIN(m->software.n, 60), (const char *)m->software.p, m->version_min,
-			       m->version, PROTO_VERSION_MIN, PROTO_VERSION);
+			       "the peer (%s) speaks protocol versions %u to %u, this vmferry %d to %d; use the same release on both hosts",
+			       software, m->version_min, m->version, PROTO_VERSION_MIN, PROTO_VERSION);
 	if (m->required & ~FEATURES_KNOWN)
 		return err_set(e, EPROTONOSUPPORT,
-			       "the peer (%.*s) requires features (%#llx) that this vmferry does not have; use the same release on both hosts",
-			       (int)MIN(m->software.n, 60), (const char *)m->software.p,
-			       (unsigned long long)(m->required & ~FEATURES_KNOWN));
+			       "the peer (%s) requires features (%#llx) that this vmferry does not have; use the same release on both hosts",
+			       software, (unsigned long long)(m->required & ~FEATURES_KNOWN));
 	memcpy(theirs->session, m->session, 16);
 	theirs->channel = m->channel;
 	theirs->generation = m->generation;
 	snprintf(theirs->token, sizeof(theirs->token), "%.*s", (int)MIN(m->token.n, 64),
 		 (const char *)m->token.p);
-	snprintf(theirs->software, sizeof(theirs->software), "%.*s", (int)MIN(m->software.n, 60),
-		 (const char *)m->software.p);
+	snprintf(theirs->software, sizeof(theirs->software), "%s", software);
 	return 0;
 }
 

@@ -717,6 +717,15 @@ static void the_peers_own_words_arrive_as_the_reason(void **state)
 	expect_closed(&p.end, EIO, "the peer gave up without saying why");
 	peer_close(&p);
 
+	/* and what it says cannot do things to the user's terminal */
+	m = (struct msg_error){.code = EIO, .doing = {(const uint8_t *)"\0\0", 2}, .text = slice_of("\033[2Jgone\n")};
+	w = writer_of(b, sizeof(b));
+	msg_error_encode(&w, &m);
+	peer_open(&p, MIB);
+	peer_frame(&p, MSG_ERROR, 0, b, writer_len(&w));
+	expect_closed(&p.end, EIO, "??: ?[2Jgone?");
+	peer_close(&p);
+
 	peer_open(&p, MIB);
 	peer_frame(&p, MSG_ERROR, 0, b, 3);
 	expect_closed(&p.end, EPROTO, "cannot be read");

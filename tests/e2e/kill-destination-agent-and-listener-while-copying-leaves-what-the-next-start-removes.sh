@@ -1,0 +1,20 @@
+#!/bin/bash
+# The whole destination side dies while copying: the guest runs on at the source, the leftovers are told, and the next
+# start of vmferry-dst there removes them.
+# timeout: 60
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+guest_a
+to_listener
+move_start a "$DEST" "${SLOW_RAM[@]}"
+while_ram
+kill_now "$DST_PID"
+kill_now "$(agent_dst)"
+move_wait 4
+assert_result 'r["guest"] == "source" and len(r["leftovers"]) > 0'
+assert_eq "$(status_of "$(free_monitor a)")" running
+
+listen_dst
+recover 1
+assert_at_source
+assert_next_move_succeeds

@@ -1,0 +1,24 @@
+#!/bin/bash
+# The destination QEMU dies after START was journaled: whether it ran the guest nobody knows, so the guest stays held
+# on the source, and only a person may have it taken back.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+cut_off() {
+	fault after-DST_START stop
+	"to_$1"
+	move_start a "$DEST"
+	fault_wait
+	kill_now "$(qemu_dst)"
+	fault_continue
+	move_wait 6
+	assert_result 'r["outcome"] == "undecided" and "vmferry recover" in r["guest_text"]'
+	recover 6
+	assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest's state while undecided"
+	recover 1 --peer-is-fenced
+}
+
+guest_a
+cut_off local
+cut_off listener
+assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
+guest_verify "$(orders a)" blocks

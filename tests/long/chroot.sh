@@ -1,0 +1,79 @@
+#!/bin/bash
+# On a fresh Debian, with nothing installed but make: `make demo` and `make check`, as a new user runs them.
+#   tests/long/chroot.sh [bookworm|trixie]...      without a name: both, one after the other
+# timeout: 7200
+#
+# Needs root and debootstrap; the mirror is the one that this machine's apt uses. It lies under
+# build/chroot/NAME while it runs (3 GB), and its logs stay in build/test-logs.
+#
+# A chroot brings the release's compiler, libraries and QEMU, but not its kernel, no systemd, no AppArmor
+# profiles and no users: what depends on these is not tried here.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+skip() { echo "skip: $*"; exit 77; }
+
+[[ $EUID -eq 0 ]] || skip "root is needed to make a chroot"
+command -v debootstrap >/dev/null || skip "debootstrap is not installed"
+unshare --mount --pid --fork true 2>/dev/null || skip "no new namespaces may be made here"
+
+# The archive that this machine's own release comes from has the others, too.
+mirror() {
+	. /etc/os-release
+	apt-get indextargets --format '$(REPO_URI)' "Identifier: Packages" "Codename: $VERSION_CODENAME" | head -n 1
+}
+
+build_chroot() { # NAME ROOT
+	echo "$1: debootstrap"
+	rm -rf "$2"
+	mkdir -p "$2"
+	debootstrap --variant=minbase --include=make,ca-certificates "$1" "$2" "$(mirror)" >"$logs/chroot-$1-debootstrap.log" 2>&1 ||
+		{ tail -n 20 "$logs/chroot-$1-debootstrap.log"; skip "debootstrap could not install $1 here"; }
+	apt-config dump | grep -E '^Acquire::https?::' >"$2/etc/apt/apt.conf.d/90machine" || true
+	cp -L /etc/resolv.conf /etc/hosts "$2/etc/"
+	mkdir -p "$2/src/vmferry"
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$2/src/vmferry"
+}
+
+# In a process and mount namespace of its own: when it ends, everything that ran and was mounted in it does.
+in_chroot() { # ROOT COMMAND
+	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
+		unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+			mount -t proc proc "$0/proc"
+			mount -t sysfs sysfs "$0/sys"
+			mkdir -p "$0/dev/pts" "$0/dev/shm" "$0/run"
+			mount -t devpts -o newinstance,ptmxmode=666 devpts "$0/dev/pts"
+			mount -t tmpfs tmpfs "$0/dev/shm"
+			mount -t tmpfs tmpfs "$0/run"
+			exec chroot "$0" bash -c "cd /src/vmferry && $1"' "$1" "$2" </dev/null
+}
+
+try() { # NAME ROOT COMMAND
+	local log=$logs/chroot-$1-${3//[^a-z]/-}.log start=$SECONDS status=0
+	in_chroot "$2" "$3" >"$log" 2>&1 || status=$?
+	echo "$1: $3: status $status after $((SECONDS - start)) s: $(tail -n 1 "$log")"
+	[[ $status -eq 0 ]] && return
+	failed=1
+	tail -n 40 "$log" | sed 's/^/     | /'
+}
+
+clean_up() {
+	[[ -n ${KEEP:-} ]] || rm -rf --one-file-system build/chroot
+}
+
+logs=$PWD/build/test-logs
+mkdir -p "$logs"
+trap clean_up EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+failed=''
+[[ $# -gt 0 ]] || set -- bookworm trixie
+for name in "$@"; do
+	root=$PWD/build/chroot/$name
+	build_chroot "$name" "$root"
+	try "$name" "$root" "make demo"
+	try "$name" "$root" "make check"
+	[[ -n ${KEEP:-} ]] || rm -rf --one-file-system "$root"
+done
+[[ -z $failed ]]

@@ -1,0 +1,13 @@
+#!/bin/bash
+# The unit tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer find nothing.
+# timeout: 3600
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+failed=''
+unset MAKEFLAGS
+for variant in asan tsan; do
+	echo "== $variant"
+	make -s --no-print-directory -j"$(nproc)" unit VARIANT=$variant || failed=1
+done
+[[ -z $failed ]]
