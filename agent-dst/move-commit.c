@@ -19,7 +19,8 @@ static void send_state(struct move *m, const char *error)
 	if (!m->control || m->control_lost)
 		return;
 	handoff_message_send(m->control, m->attempt, m->handoff.state,
-			     json_pack("{s:s*,s:f,s:f}", "error", error, "load_ms",
+			     json_pack("{s:s*,s:I,s:f,s:f}", "error", error, "rss_anon",
+				       (json_int_t)m->rss_anon_max, "load_ms",
 				       m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
 				       m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0));
 }

@@ -211,6 +211,7 @@ static void count_round(struct move *m, const struct receive_event *rev)
 {
 	struct round_count *c = &m->rounds[rev->group];
 
+	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
 	if (rev->kind == RECEIVE_APPLIED && ++c->applied == m->channels) {
 		c->applied = 0;
 		channel_send(m->control, APPLIED, applied, .group = rev->group, .number = rev->number);

@@ -91,6 +91,7 @@ struct move {
 	struct feed *feed;
 	bool loading, loaded, cont_sent, never_ran;
 	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
+	uint64_t rss_anon_max;
 	int exit_code;
 };
 

@@ -15,13 +15,44 @@ struct target {
 	pid_t pid;
 };
 
+/* Is the move of the guest with this pid the one that the user names? By name: in a move on one machine two QEMUs
+ * have it, and only the source has a move. */
+static bool is_move_of(const char *runtime, pid_t pid, const char *vm)
+{
+	AUTO_FREE char *number = xasprintf("%d", (int)pid);
+	json_t *request, *status = NULL;
+	const char *name;
+	struct err e;
+	bool yes;
+
+	if (!strcmp(number, vm))
+		return true;
+	request = json_pack("{s:s}", "command", "status");
+	if (control_call(runtime, pid, request, &status, NULL, NULL, &e))
+		status = NULL;
+	name = json_string_value(json_object_get(status, "guest"));
+	yes = name && !strcmp(name, vm);
+	json_decref(status);
+	json_decref(request);
+	return yes;
+}
+
 static int target_open(struct target *t, const char *vm, struct err *e)
 {
+	pid_t *pids = NULL;
+	size_t n, i;
 	struct guest g;
 	int r = runtime_dir_get(&t->runtime, NULL, e);
 
 	if (r)
 		return r;
+	n = control_list(t->runtime, &pids);
+	for (i = 0; i < n && !t->pid; i++)
+		if (is_move_of(t->runtime, pids[i], vm))
+			t->pid = pids[i];
+	free(pids);
+	if (t->pid)
+		return 0;
 	r = guest_find(&g, vm, e);
 	if (r == -ENXIO)
 		r = 0;

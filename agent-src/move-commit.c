@@ -134,6 +134,16 @@ static void finished(struct move *m)
 	conductor_finish(&m->con);
 }
 
+/* However ABORTED was reached: no stage goes on, and the destination has so long to say that it is clear. */
+static void stop_copying(struct move *m)
+{
+	conductor_tick(&m->con, 0);
+	loop_timer_clear(m->loop, &m->ack);
+	if (m->con.stage != ST_COMMIT)
+		conductor_goto(&m->con, ST_RELEASE);
+	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+}
+
 /* ---- the hand-off ---- */
 
 static int carry_out(struct move *m, const struct handoff_actions *acts, struct err *e)
@@ -151,6 +161,8 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			fault_point("after-%s", handoff_state_name(m->handoff.state));
 			if (m->handoff.state == HO_SRC_COMMITTED && m->con.stage != ST_COMMIT)
 				conductor_goto(&m->con, ST_COMMIT);
+			if (m->handoff.state == HO_SRC_ABORTED)
+				stop_copying(m);
 			break;
 		case ACT_SEND_STATE:
 			send_state(m);
@@ -209,9 +221,11 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 	const char *error = json_string_value(json_object_get(detail, "error"));
 	double load = json_number_value(json_object_get(detail, "load_ms"));
 	double start = json_number_value(json_object_get(detail, "start_ms"));
+	uint64_t rss = (uint64_t)json_integer_value(json_object_get(detail, "rss_anon"));
 
 	if (error)
 		snprintf(m->peer_error, sizeof(m->peer_error), "%s", error);
+	m->peer_rss_anon = MAX(m->peer_rss_anon, rss);
 	if (load > 0)
 		m->load_ms = load;
 	if (start > 0)

@@ -4,6 +4,7 @@
  */
 #include "move.h"
 #include "log.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>

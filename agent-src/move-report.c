@@ -6,20 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-uint64_t own_rss_anon(void)
-{
-	char line[128];
-	unsigned long long kib = 0;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "RssAnon: %llu", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * 1024;
-}
-
 static const char *plan_disk_to(const json_t *accept, uint32_t object)
 {
 	json_t *d;
@@ -125,14 +111,14 @@ static json_t *disks_json(const struct move *m)
 void move_emit_result(struct move *m)
 {
 	struct outcome o = outcome(m);
-	json_t *ev = json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:i,s:i}", "event",
+	json_t *ev = json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:I,s:i,s:i}", "event",
 			       "result", "outcome", o.outcome, "guest", o.guest, "guest_text", o.text, "total_ms",
 			       ms(m->begin_ns, now_ns()), "downtime_ms", downtime(m), "ram", "rounds", (int)m->ram_rounds,
 			       "pages", (json_int_t)m->sent.pages, "zero_pages", (json_int_t)m->sent.zero_pages, "same_pages",
 			       (json_int_t)m->sent.same_pages, "bytes_wire", (json_int_t)m->sent.ram_wire, "mode",
 			       m->opaque ? "opaque" : "pages", "disks", disks_json(m), "bytes_wire",
 			       (json_int_t)m->wire_bytes, "verified", m->prepared_ns != 0, "agent_rss_anon",
-			       (json_int_t)m->rss_anon_max, "destination_pid", m->destination_pid, "exit_code", m->exit_code);
+			       (json_int_t)m->rss_anon_max, "destination_agent_rss_anon", (json_int_t)m->peer_rss_anon, "destination_pid", m->destination_pid, "exit_code", m->exit_code);
 
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));

@@ -15,7 +15,6 @@
 
 #define CONTROL_WINDOW (8 * MIB)
 #define QMP_OPEN_MS    5000
-#define ANSWER_MS      60000 /* for the destination to give up cleanly, or to say STARTED */
 #define RECONNECT_MS   12000
 #define ROUND_MIN_MS   50
 #define RECONNECT_PAUSE_MS 200
@@ -493,9 +492,6 @@ static void move_fail(void *ctx, const struct err *why)
 		conductor_finish(&m->con);
 		return;
 	}
-	conductor_tick(&m->con, 0);
-	if (m->con.stage != ST_COMMIT)
-		conductor_goto(&m->con, ST_RELEASE);
 	if (move_handoff(m, EV_ABORT, HO_NONE, &e)) {
 		report_notice(&m->report, "%s", e.msg);
 		return;
@@ -504,8 +500,6 @@ static void move_fail(void *ctx, const struct err *why)
 		return;
 	if (m->control_lost && !reconnect(m))
 		conductor_finish(&m->con);
-	else
-		loop_timer_set(m->loop, &m->patience, ANSWER_MS);
 }
 
 /* ---- signals ---- */

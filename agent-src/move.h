@@ -24,6 +24,8 @@
 #include "ram-capture.h"
 #include "report.h"
 
+#define ANSWER_MS 60000 /* for the destination to give up cleanly, or to say STARTED */
+
 enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
@@ -130,7 +132,7 @@ struct move {
 	struct send_stats sent; /* once the senders have ended */
 	uint64_t wire_bytes;
 	unsigned ram_rounds;
-	uint64_t rss_anon_max;
+	uint64_t rss_anon_max, peer_rss_anon;
 	int exit_code;
 };
 
@@ -181,7 +183,6 @@ void move_stop_data(struct move *m);
 void move_emit_plan(struct move *m, const json_t *accept);
 void move_emit_result(struct move *m);
 json_t *move_status(struct move *m);
-uint64_t own_rss_anon(void);
 
 /* move.c */
 extern const char *const stage_names[];

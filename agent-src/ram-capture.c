@@ -24,6 +24,7 @@ struct packet {
 	struct shared_buf shared;
 	struct qnode node;
 	struct capture *cap;
+	struct conn *holder; /* opaque: whose bytes it has */
 	uint8_t *data;
 };
 
@@ -44,6 +45,7 @@ struct conn {
 	enum conn_state state;
 	bool reading, at_sync;
 	unsigned stream; /* opaque: number of its stream */
+	unsigned held;	 /* opaque: buffers of the pool with its bytes */
 	uint8_t first[4];
 	uint8_t head[MULTIFD_PACKET_BYTES];
 	size_t have, want;
@@ -123,8 +125,14 @@ static void on_returned(struct queue *q)
 	struct capture *c = container_of(q, struct capture, returned);
 	struct qnode *n;
 
-	while ((n = queue_take(q)))
-		c->free_packet[c->free_count++] = container_of(n, struct packet, node);
+	while ((n = queue_take(q))) {
+		struct packet *p = container_of(n, struct packet, node);
+
+		if (p->holder)
+			p->holder->held--;
+		p->holder = NULL;
+		c->free_packet[c->free_count++] = p;
+	}
 	arm_all(c);
 }
 
@@ -136,6 +144,18 @@ static struct packet *packet_get(struct capture *c)
 		return NULL;
 	p = c->free_packet[--c->free_count];
 	p->shared.refs = 1;
+	return p;
+}
+
+/* Each channel has its share: QEMU at the destination may stop reading one of them until it has read from another. */
+static struct packet *packet_get_share(struct conn *k)
+{
+	struct packet *p = k->held < PACKETS / (1 + k->cap->cfg.multifd) ? packet_get(k->cap) : NULL;
+
+	if (p) {
+		p->holder = k;
+		k->held++;
+	}
 	return p;
 }
 
@@ -666,7 +686,7 @@ static bool next_buffer(struct conn *k, uint8_t **p, size_t *n)
 	case CONN_PAYLOAD:
 		break;
 	case CONN_OPAQUE:
-		if (!k->packet && !(k->packet = packet_get(c)))
+		if (!k->packet && !(k->packet = packet_get_share(k)))
 			return false;
 		*p = k->packet->data;
 		*n = DATA_RAW_MAX;

@@ -137,7 +137,8 @@ static void print_result(const json_t *ev)
 	fprintf(stderr, "  verified  %s\n", json_is_true(json_object_get(ev, "verified"))
 						    ? "all digests matched at the destination before it started"
 						    : "no");
-	fprintf(stderr, "  agent     %s of own memory at the source\n", bytes(a, ev, "agent_rss_anon"));
+	fprintf(stderr, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
+		bytes(b, ev, "destination_agent_rss_anon"));
 }
 
 static void print(struct report *r, const json_t *ev)

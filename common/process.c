@@ -96,3 +96,17 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
 	return 0;
 }
+
+uint64_t own_rss_anon(void)
+{
+	char line[128];
+	unsigned long long kib = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "RssAnon: %llu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}

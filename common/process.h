@@ -25,4 +25,7 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time);
  */
 int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 
+/* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
+uint64_t own_rss_anon(void);
+
 #endif

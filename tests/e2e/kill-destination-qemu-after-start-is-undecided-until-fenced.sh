@@ -13,7 +13,7 @@ cut_off() {
 	move_wait 6
 	assert_result 'r["outcome"] == "undecided" and "vmferry recover" in r["guest_text"]'
 	recover 6
-	assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest's state while undecided"
+	assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU while undecided"
 	recover 1 --peer-is-fenced
 }
 

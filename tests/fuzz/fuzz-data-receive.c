@@ -3,7 +3,7 @@
  *
  * A whole receiver with its thread. The disk is a small file; RAM is one block of a forked child and whatever blocks
  * the input announces, which are held here. However the input goes, the channel is lost in the end, with a reason, and
- * nothing is called complete.
+ * nothing is called complete. With VMFERRY_FUZZ_SEEDS=DIR it writes its seeds and ends.
  */
 #include "data-receive.h"
 #include "script.h"
@@ -87,14 +87,92 @@ static void forget_targets(void)
 	place->held_bytes = 0;
 }
 
+/* ---- seeds ---- */
+
+static void record(struct writer *w, uint16_t type, const struct writer *m)
+{
+	size_t k;
+
+	for (k = 0; k < ARRAY_LEN(script_types) && script_types[k] != type; k++)
+		;
+	write_u8(w, (uint8_t)k);
+	write_u16(w, (uint16_t)writer_len(m));
+	write_bytes(w, m->start, writer_len(m));
+	require(!w->bad && !m->bad);
+}
+
+static void data_record(struct writer *w, uint32_t object, uint8_t codec, unsigned shift, uint32_t units)
+{
+	static uint8_t buf[32768], body[16384];
+	struct writer m = writer_of(buf, sizeof(buf)), b = writer_of(body, sizeof(body));
+	uint32_t raw = codec == CODEC_RAW ? (2 * units) << shift : 0;
+	struct msg_data d = {.object = object, .codec = codec, .extents = 2, .raw_bytes = raw};
+
+	write_u64(&b, 0);
+	write_u32(&b, units);
+	write_u64(&b, (uint64_t)units << shift);
+	write_u32(&b, units);
+	d.body = (struct slice){body, writer_len(&b) + raw};
+	msg_data_encode(&m, &d);
+	record(w, MSG_DATA, &m);
+}
+
+static void write_seeds(const char *dir)
+{
+	static const struct {
+		const char *name;
+		uint32_t object;
+		uint8_t codec, shift;
+	} seeds[] = {
+		{"disk", 1, CODEC_RAW, DISK_SHIFT},
+		{"disk-hole", 1, CODEC_HOLE, DISK_SHIFT},
+		{"ram", OBJECT_RAM_BASE, CODEC_RAW, PAGE_SHIFT},
+		{"ram-zero", OBJECT_RAM_BASE, CODEC_ZERO, PAGE_SHIFT},
+		{"held", OBJECT_RAM_BASE + 1, CODEC_RAW, PAGE_SHIFT},
+		{"held-zero", OBJECT_RAM_BASE + 1, CODEC_ZERO, PAGE_SHIFT},
+		{"stream", OBJECT_STREAM_BASE, CODEC_RAW, STREAM_SHIFT},
+	};
+	static const uint8_t runs[] = {0, 2};
+	static uint8_t script[65536], one[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(seeds); i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, seeds[i].name);
+		struct writer w = writer_of(script, sizeof(script)), m;
+		uint32_t group = seeds[i].object == 1 ? 1 : GROUP_RAM;
+		FILE *f = fopen(path, "w");
+
+		write_u8(&w, 1); /* with the objects */
+		m = writer_of(one, sizeof(one));
+		msg_round_begin_encode(&m, &(struct msg_round_begin){.group = group});
+		record(&w, MSG_ROUND_BEGIN, &m);
+		data_record(&w, seeds[i].object, seeds[i].codec, seeds[i].shift, 1);
+		m = writer_of(one, sizeof(one));
+		msg_delta_encode(&m, &(struct msg_delta){seeds[i].object, 0, 1, {runs, sizeof(runs)}});
+		record(&w, MSG_DELTA, &m);
+		m = writer_of(one, sizeof(one));
+		msg_round_end_encode(&m, &(struct msg_round_end){group, 0, 2});
+		record(&w, MSG_ROUND_END, &m);
+		m = writer_of(one, sizeof(one));
+		msg_end_encode(&m, &(struct msg_end){.object = seeds[i].object, .units = 2});
+		record(&w, MSG_END, &m);
+		require(f && fwrite(script, 1, writer_len(&w), f) == writer_len(&w) && !fclose(f));
+	}
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	const char *seeds = getenv("VMFERRY_FUZZ_SEEDS");
 	static char path[] = "/tmp/fuzz-data-receive-XXXXXX";
 	static char by_fd[64];
 	struct err e;
 	int fd;
 
 	(void)argc, (void)argv;
+	if (seeds) {
+		write_seeds(seeds);
+		exit(0);
+	}
 	fd = mkstemp(path);
 	require(fd >= 0 && !ftruncate(fd, DISK_BYTES));
 	unlink(path);
@@ -126,14 +204,9 @@ static size_t preamble(uint8_t *out)
 	for (i = 0; i < ARRAY_LEN(objects); i++) {
 		uint8_t b[128];
 		struct writer o = writer_of(b, sizeof(b));
-		size_t k;
 
 		msg_object_encode(&o, &objects[i]);
-		for (k = 0; k < ARRAY_LEN(script_types) && script_types[k] != MSG_OBJECT; k++)
-			;
-		write_u8(&w, (uint8_t)k);
-		write_u16(&w, (uint16_t)writer_len(&o));
-		write_bytes(&w, b, writer_len(&o));
+		record(&w, MSG_OBJECT, &o);
 	}
 	return writer_len(&w);
 }

@@ -75,13 +75,12 @@ fault() { # POINT [ACTION]: once, in the agents started from now on
 	export VMFERRY_FAULT=$1:${2:-kill}:$DIR/fault
 }
 
-process_is_stopped() { # PID
-	[[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == T* ]]
+state_of() { # PID: a letter of proc_pid_stat(5); nothing when it is gone
+	sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null || true
 }
 
 fault_is_over() { # the agent is stopped, or is gone
-	[[ -s $DIR/fault ]] && FAULT_PID=$(<"$DIR/fault") &&
-		{ process_is_stopped "$FAULT_PID" || ! process_born "$FAULT_PID" >/dev/null; }
+	[[ -s $DIR/fault ]] && FAULT_PID=$(<"$DIR/fault") && [[ $(state_of "$FAULT_PID") =~ ^[TZ]?$ ]]
 }
 
 fault_wait() { # until the agent has reached it

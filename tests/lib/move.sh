@@ -182,7 +182,7 @@ allocated() { # FILE: bytes
 # --- what is left --------------------------------------------------------------------------
 
 is_of_this_test() { # PID
-	tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qF "$DIR/"
+	{ tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qF "$DIR/"
 }
 
 processes_of_this_test() { # prints the pids of QEMUs and agents that were started with paths under DIR

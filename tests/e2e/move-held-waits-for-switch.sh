@@ -1,0 +1,19 @@
+#!/bin/bash
+# --hold keeps a converged guest running here, and says so in its status, until someone says switch.
+. "$(dirname "$0")/../lib/move.sh"
+
+guest_disk "$DIR/a.raw" raw 32M
+MEM=256 WITNESS="ram_mb=64 rate=2000 disks=vda disk_mb=8 disk_rate=100" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+move_start a local --hold
+wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]'
+is_moving_with a 's["held"] and s["stage"] == "copy"' || fail "status: $(vmferry status --json)"
+vmferry status | tee /dev/stderr | grep -q held || fail "status does not say that the move is held"
+
+written=$(disk_ops a)
+wait_for 30 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
+is_moving_with a 's["held"]' || fail "the move is no more held"
+vmferry switch "${GUEST_PID[a]}"
+move_wait
+assert_result 'r["downtime_ms"]["total"] < 5000'
+guest_verify "$(orders a)" blocks
+vmferry status | grep -qx 'no move is under way here' || fail "status after the end: $(vmferry status)"

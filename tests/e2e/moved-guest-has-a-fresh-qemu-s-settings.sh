@@ -1,0 +1,28 @@
+#!/bin/bash
+# Nothing of the move stays in the destination QEMU: migration settings, exports, bitmaps and NBD server are
+# those of a QEMU that was just started. And after a cancelled move the source's are as they were.
+. "$(dirname "$0")/../lib/move.sh"
+
+settings() {
+	local query
+	for query in query-migrate-capabilities query-migrate-parameters query-block-exports; do
+		qmp "$(monitor a)" "{\"execute\": \"$query\"}"
+	done
+	qmp "$(monitor a)" '{"execute": "query-block"}' | grep -o '"dirty-bitmaps[^]]*' || true
+	qmp "$(monitor a)" '{"execute": "nbd-server-stop"}' 2>&1 || true # an error, as none runs
+}
+
+guest_disk "$DIR/b.qcow2" qcow2 32M
+MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" guest_start a $(guest_drive d1 "$DIR/b.qcow2" qcow2)
+settings >"$DIR/fresh"
+for mode in pages opaque; do
+	move_start a local --ram-mode $mode --hold
+	wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
+	vmferry cancel "${GUEST_PID[a]}"
+	move_wait 1
+	diff -u "$DIR/fresh" <(settings) || fail "the source QEMU has other settings after a cancelled move ($mode)"
+	assert_nothing_left
+	move a local --ram-mode $mode
+	diff -u "$DIR/fresh" <(settings) || fail "the destination QEMU has other settings than a fresh one ($mode)"
+done
+guest_verify "$(orders a)" blocks

@@ -1,0 +1,13 @@
+#!/bin/bash
+# The guest dirties RAM faster than it can be copied, --on-stall=wait: vmferry says so, with numbers,
+# and goes on until someone says switch.
+. "$(dirname "$0")/../lib/move.sh"
+
+MEM=256 WITNESS="ram_mb=64 rate=50000" guest_start a
+move_start a local --bwlimit 50M --codec none --max-downtime 100
+wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
+is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
+vmferry switch "${GUEST_PID[a]}"
+move_wait
+assert_result 'r["downtime_ms"]["total"] > 100' "the downtime is over the limit, as the user wanted"
+guest_verify "$(orders a)"

@@ -1,0 +1,100 @@
+/* test-converge.c: when a move switches over. */
+#include "converge.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define MB 1000000ULL
+
+static enum converge_verdict at(struct converge *c, uint64_t pass, uint64_t ram, uint64_t disk)
+{
+	struct converge_sample s = {.ram_left = ram, .disk_left = disk, .pass = pass, .rate_bps = 100.0 * MB, .round_trip_ms = 1};
+
+	return converge_step(c, &s);
+}
+
+static void never_switches_before_memory_was_copied_once(void **state)
+{
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 300);
+	assert_int_equal(at(&c, 0, 0, 0), CONVERGE_GO_ON);
+	assert_int_equal(at(&c, 1, 0, 0), CONVERGE_GO_ON);
+	assert_int_equal(at(&c, 2, 0, 0), CONVERGE_SWITCH);
+}
+
+static void predicts_what_is_left_over_the_rate_plus_the_fixed_part(void **state)
+{
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 300);
+	at(&c, 2, 10 * MB, 5 * MB);
+	assert_float_equal(c.predicted_ms, 150 + converge_fixed_ms(1), 0.001);
+	assert_true(converge_fixed_ms(10) > converge_fixed_ms(1));
+}
+
+static void disks_count_as_memory_does(void **state)
+{
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 300);
+	assert_int_equal(at(&c, 2, 1 * MB, 40 * MB), CONVERGE_GO_ON);
+	assert_int_equal(at(&c, 3, 1 * MB, 1 * MB), CONVERGE_SWITCH);
+}
+
+static void goes_on_while_it_gets_better(void **state)
+{
+	struct converge c;
+	uint64_t left = 1000 * MB, pass;
+
+	(void)state;
+	converge_init(&c, 60);
+	for (pass = 2; pass < 20; pass++, left = left * 9 / 10)
+		assert_int_equal(at(&c, pass, left, 0), CONVERGE_GO_ON);
+}
+
+static void says_so_when_several_passes_brought_nothing(void **state)
+{
+	struct converge c;
+	uint64_t pass = 2;
+
+	(void)state;
+	converge_init(&c, 60);
+	while (at(&c, pass, 50 * MB, 0) == CONVERGE_GO_ON)
+		assert_true(++pass < 20);
+	assert_true(pass > 4);
+	assert_int_equal(at(&c, pass, 50 * MB, 0), CONVERGE_STALLED);
+	/* and takes it back when the guest calms down */
+	assert_int_equal(at(&c, pass + 1, 20 * MB, 0), CONVERGE_GO_ON);
+	assert_int_equal(at(&c, pass + 2, 1 * MB, 0), CONVERGE_SWITCH);
+}
+
+static void without_a_rate_it_does_not_switch(void **state)
+{
+	struct converge_sample s = {.pass = 5, .round_trip_ms = 1};
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 300);
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(never_switches_before_memory_was_copied_once),
+		cmocka_unit_test(predicts_what_is_left_over_the_rate_plus_the_fixed_part),
+		cmocka_unit_test(disks_count_as_memory_does),
+		cmocka_unit_test(goes_on_while_it_gets_better),
+		cmocka_unit_test(says_so_when_several_passes_brought_nothing),
+		cmocka_unit_test(without_a_rate_it_does_not_switch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
