@@ -81,7 +81,7 @@ static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
 		return;
 	m->ram_left = (uint64_t)json_integer_value(json_object_get(ram, "remaining"));
 	m->ram_total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
-	m->pass = MAX(m->pass, (uint64_t)json_integer_value(json_object_get(ram, "dirty-sync-count")));
+	m->pass = m->query_pass;
 	m->dirty_bps = (double)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES;
 }
 
@@ -252,6 +252,7 @@ static int tick(struct move *m, struct err *e)
 	disks_query_dirty(m);
 	if (m->ram_started && !m->query_pending) {
 		m->query_pending = true;
+		m->query_pass = m->pass_begun;
 		qmp_send(m->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query_migrate, m);
 	}
 	if (time_for_ram(m))

@@ -110,7 +110,8 @@ struct move {
 	struct converge converge;
 	bool ram_started, ram_done, held, stall_told, throttled;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
-	uint64_t ram_left, pass, ram_total;
+	uint64_t ram_left, ram_total, pass; /* pass: that ram_left belongs to. At the end of the one before nearly nothing is left */
+	uint64_t pass_begun, query_pass;    /* newest that QEMU told of; when the query under way was sent */
 	bool query_pending, bitmaps_pending;
 	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
 	double rate_bps, best_rate_bps, dirty_bps;

@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 
 #define SEND_BATCH 16
+/* So soon a limit that was lifted is noticed. */
+#define PACE_MS_MAX 100
+/* Most that one send takes while paced. */
+#define PACE_BATCH_MAX (POOL_CAP + FRAME_PAYLOAD_MAX + 64 * 1024)
 /* Buffers of this payload capacity are pooled; smaller and larger ones come and go with their frame. */
 #define POOL_CAP (DATA_RAW_MAX + 64 * 1024)
 #define POOL_MIN (16 * 1024)
@@ -202,15 +206,17 @@ static void pace_fire(struct timer *t)
 /* 0: may leave now; else milliseconds to wait. */
 static uint64_t pacer_reserve(struct pacer *p, size_t bytes)
 {
-	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, next;
+	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, next, most;
 
 	if (!rate)
 		return 0;
+	/* what was reserved at a lower rate counts no longer than it would at this one */
+	most = now + 1000000 + (uint64_t)((double)PACE_BATCH_MAX * 1e9 / (double)rate);
 	at = __atomic_load_n(&p->free_at_ns, __ATOMIC_RELAXED);
 	do {
-		if (at > now + 1000000)
-			return (at - now) / 1000000;
-		next = MAX(at, now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
+		if (MIN(at, most) > now + 1000000)
+			return (MIN(at, most) - now) / 1000000;
+		next = MAX(MIN(at, most), now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
 	} while (!__atomic_compare_exchange_n(&p->free_at_ns, &at, next, true, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
 	return 0;
@@ -310,7 +316,7 @@ static void send_more(struct channel *c)
 	if (!n)
 		return;
 	if (c->cfg.pacer && (wait = pacer_reserve(c->cfg.pacer, bytes))) {
-		loop_timer_set(c->loop, &c->pace, wait);
+		loop_timer_set(c->loop, &c->pace, MIN(wait, PACE_MS_MAX));
 		return;
 	}
 	c->msg = (struct msghdr){.msg_iov = c->iov, .msg_iovlen = n};

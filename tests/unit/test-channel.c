@@ -979,24 +979,30 @@ static void the_pacer_holds_all_channels_together_to_its_rate(void **state)
 	}
 }
 
-static void a_limit_that_is_lifted_lets_the_rest_go_at_once(void **state)
+static void change_limit(uint64_t to)
 {
-	struct pacer pacer = {.rate_bps = 4 * MIB};
+	struct pacer pacer = {.rate_bps = 4 * KIB};
 	struct flow f = {.total = 400, .fixed = 65536};
 	struct end a = {.on_writable = flow_on, .arg = &f}, b = {0};
 	int fd[2];
 
-	(void)state;
 	unix_pair(fd);
 	end_open(&a, fd[0], 4 * MIB, &pacer);
 	end_open(&b, fd[1], MIB, NULL);
 	flow_on(&a);
 	pump_until(b.frames >= 1);
-	assert_true(b.frames < 400); /* 25 MiB would take six seconds */
-	__atomic_store_n(&pacer.rate_bps, 0, __ATOMIC_RELAXED);
+	assert_true(b.frames < 400); /* 25 MiB would take nearly two hours, the next frame minutes */
+	__atomic_store_n(&pacer.rate_bps, to, __ATOMIC_RELAXED);
 	pump_until(b.frames == 400);
 	channel_free(a.ch);
 	channel_free(b.ch);
+}
+
+static void a_limit_that_is_lifted_or_raised_counts_at_once(void **state)
+{
+	(void)state;
+	change_limit(0);
+	change_limit(100 * MIB);
 }
 
 /* ---- HELLO ---- */
@@ -1240,7 +1246,7 @@ int main(void)
 		test(a_pause_from_outside_stops_what_arrives_later),
 		test(a_paused_receiver_stops_the_sender),
 		test(the_pacer_holds_all_channels_together_to_its_rate),
-		test(a_limit_that_is_lifted_lets_the_rest_go_at_once),
+		test(a_limit_that_is_lifted_or_raised_counts_at_once),
 		test(a_hello_arrives_as_it_was_sent),
 		test(another_version_is_refused_with_one_sentence_on_both_sides),
 		test(a_newer_peer_that_still_speaks_our_version_is_welcome),
