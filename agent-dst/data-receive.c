@@ -287,6 +287,8 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	if (i >= r->block_count)
 		return err_set(e, EPROTO, "DATA for a RAM block that was not announced");
 	b = &r->blocks[i];
+	if (b->ended)
+		return err_set(e, EPROTO, "DATA for a RAM block after its END");
 	k = decode_data(d, b->target->bytes, PAGE_SHIFT, e);
 	if (k)
 		return k;
@@ -405,8 +407,8 @@ static int on_disk_data(struct receiver *r, struct data *d, struct err *e)
 	unsigned i;
 	int err;
 
-	if (!k->open)
-		return err_set(e, EPROTO, "DATA for a disk that was not announced");
+	if (!k->open || k->ended)
+		return err_set(e, EPROTO, "DATA for a disk that was not announced, or after its END");
 	err = decode_data(d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
 	if (err)
 		return err;
@@ -617,7 +619,7 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 		return err_set(e, EPROTO, "malformed ROUND_BEGIN");
 	if (m.group == GROUP_RAM)
 		return 0;
-	if (!r->disk[m.group].open || r->disk[m.group].in_flight)
+	if (!r->disk[m.group].open || r->disk[m.group].ended || r->disk[m.group].in_flight)
 		return err_set(e, EPROTO, "a disk's round begins before its last one ended");
 	r->disk[m.group].round = m.number;
 	return 0;
@@ -677,7 +679,7 @@ static int complete(struct receiver *r, struct err *e)
 	for (i = 0; i < r->block_count; i++)
 		if (!r->blocks[i].ended)
 			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->blocks[i].target->name);
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+	for (i = OBJECT_DISK_BASE; r->number > r->shared->streams && i <= OBJECT_DISK_MAX; i++)
 		if (r->shared->disk[i].bytes && !r->disk[i].ended)
 			return err_set(e, EBADMSG, "no digest came for disk %s", r->shared->disk[i].name);
 	tell(r, event_new(r, RECEIVE_COMPLETE, NULL, 0));

@@ -26,6 +26,7 @@ struct receiver;
 struct receive_shared {
 	struct digest_key key;
 	unsigned channels;
+	unsigned streams; /* opaque: so many first channels carry one stream each and nothing else */
 	struct ram_place *ram; /* NULL in opaque mode */
 	struct disk_target disk[OBJECT_DISK_MAX + 1];
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "paths.h"
 #include "serve.h"
+#include "token.h"
 #include "util.h"
 #include "version.h"
 
@@ -22,7 +23,9 @@ static const char usage[] =
 	"                         Only a loopback address, as the connection is not encrypted yet.\n"
 	"  --plaintext            allow any address, in clear: for a test network of your own\n"
 	"  --once                 serve one source, then end\n"
-	"  --token-stdin          a source must show the token that the first line of standard input holds\n"
+	"  --token-stdin          the token that a source must show is the first line of standard input; otherwise it\n"
+	"                         is in STATE-DIR/token, made at first. Whoever has it may start programs here: on the\n"
+	"                         same machine vmferry finds it, elsewhere give it a copy (vmferry migrate --token-file)\n"
 	"  --state-dir DIR        journals (default /var/lib/vmferry, or ~/.local/state/vmferry)\n"
 	"  --runtime-dir DIR      sockets of moves under way (default /run/vmferry, or $XDG_RUNTIME_DIR/vmferry)\n"
 	"  -v, --verbose          say what is done, on standard error\n"
@@ -114,6 +117,10 @@ int main(int argc, char **argv)
 	r = state_dir_get(&state_dir, state, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime_dir, runtime, &e);
+	if (!r && !*cfg.token) {
+		r = token_own(state_dir, token, &e);
+		cfg.token = token;
+	}
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
 	if (!r)

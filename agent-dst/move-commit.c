@@ -12,11 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STATUS_MS 5000
+#define STATUS_MS     5000
+#define CONT_TRIES    3
+#define CONT_PAUSE_MS 100
+#define BUSY_MS	      20000
+#define BUSY_PAUSE_MS 100
 
 static void send_state(struct move *m, const char *error)
 {
-	if (!m->control || m->control_lost)
+	if (!m->control || m->control_lost || m->dead)
 		return;
 	handoff_message_send(m->control, m->attempt, m->handoff.state,
 			     json_pack("{s:s*,s:I,s:f,s:f}", "error", error, "rss_anon",
@@ -25,46 +29,80 @@ static void send_state(struct move *m, const char *error)
 				       m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0));
 }
 
-static bool guest_runs(struct move *m)
+enum run_state { RUNS, STANDS, UNKNOWN };
+
+static enum run_state run_state(struct move *m)
 {
 	json_t *status;
 	struct err e;
-	bool yes;
+	bool runs;
 
 	if (!m->qmp || qmp_call_ms(m->qmp, STATUS_MS, "query-status", NULL, &status, &e))
-		return false;
-	yes = json_is_true(json_object_get(status, "running"));
+		return UNKNOWN;
+	runs = json_is_true(json_object_get(status, "running"));
 	json_decref(status);
-	return yes;
+	return runs ? RUNS : STANDS;
 }
 
-/* The only `cont` this agent ever sends, after START is durable. A guest that was paused stays so: not sending it is
- * its start. */
-static enum handoff_event start_guest(struct move *m)
+/* As after a crash: what counts is what the journal holds. */
+static int die(struct move *m, int r)
 {
-	struct err e;
+	m->dead = true;
+	m->exit_code = 6;
+	conductor_finish(&m->con);
+	return r;
+}
 
+/*
+ * The only `cont` this agent ever sends, after START is durable. A guest that was paused stays so: not sending it is its
+ * start. Only a clear refusal, more than once, of a guest that stands and never resumed counts as "never ran"; where
+ * it cannot be told, -EAGAIN.
+ */
+static int start_guest(struct move *m, enum handoff_event *out, struct err *e)
+{
+	enum run_state state = UNKNOWN;
+	unsigned try;
+	int r;
+
+	*out = EV_CONT_OK;
 	m->cont_ns = now_ns();
-	if (json_is_true(json_object_get(m->description, "paused")) || guest_runs(m))
-		return EV_CONT_OK;
-	m->cont_sent = true;
-	if (!m->qmp) {
-		log_error("cannot reach the destination QEMU's monitor");
-		return EV_CONT_FAILED_NEVER_RAN;
+	if (json_is_true(json_object_get(m->description, "paused")) || run_state(m) == RUNS)
+		return 0;
+	for (try = 0; try < CONT_TRIES && m->qmp && qmp_alive(m->qmp); try++) {
+		m->cont_sent = true;
+		r = qmp_call(m->qmp, "cont", NULL, NULL, e);
+		state = r ? run_state(m) : RUNS;
+		if (state == RUNS || conductor_has_qmp(&m->con, "RESUME")) {
+			m->started_ns = now_ns();
+			return 0;
+		}
+		log_error("starting the guest: %s", e->msg);
+		if (r != -EREMOTEIO)
+			state = UNKNOWN;
+		loop_step(m->loop, CONT_PAUSE_MS, e);
 	}
-	if (!qmp_call(m->qmp, "cont", NULL, NULL, &e) || guest_runs(m)) {
-		m->started_ns = now_ns();
-		return EV_CONT_OK;
+	if (state == STANDS && m->qmp && qmp_alive(m->qmp)) {
+		*out = EV_CONT_FAILED_NEVER_RAN;
+		return 0;
 	}
-	log_error("starting the guest: %s", e.msg);
-	return qmp_alive(m->qmp) ? EV_CONT_FAILED_NEVER_RAN : EV_QEMU_DEAD;
+	if (!qemu_is_alive(m->qemu.pid, m->qemu.start_time)) {
+		*out = EV_QEMU_DEAD;
+		return 0;
+	}
+	return err_set(e, EAGAIN, "the destination QEMU does not say whether the guest runs");
 }
 
-static void end_qemu(struct move *m)
+static int end_qemu(struct move *m, struct err *e)
 {
+	pid_t pid = m->qemu.pid;
+	uint64_t start_time = m->qemu.start_time;
+
 	qmp_close(m->qmp);
 	m->qmp = NULL;
 	qemu_end(&m->qemu);
+	return pid > 0 && qemu_is_alive(pid, start_time)
+		       ? err_set(e, EBUSY, "the destination QEMU (pid %d) does not end", (int)pid)
+		       : 0;
 }
 
 static void remove_scaffolding(struct move *m)
@@ -94,6 +132,14 @@ static void finished(struct move *m)
 	conductor_finish(&m->con);
 }
 
+static int continue_guest(struct move *m, struct err *e)
+{
+	enum handoff_event what;
+	int r = start_guest(m, &what, e);
+
+	return r ? die(m, r) : move_handoff(m, what, HO_NONE, e);
+}
+
 static int carry_out(struct move *m, const struct handoff_actions *acts, const char *error, struct err *e)
 {
 	unsigned i;
@@ -105,6 +151,8 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, const c
 		case ACT_JOURNAL:
 			fault_point("before-%s", handoff_state_name(m->handoff.state));
 			r = journal_state(m->journal, m->handoff.state, e);
+			if (r)
+				return die(m, r);
 			fault_point("after-%s", handoff_state_name(m->handoff.state));
 			if (m->handoff.state == HO_DST_PREPARED)
 				conductor_goto(&m->con, ST_COMMIT);
@@ -113,10 +161,12 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, const c
 			send_state(m, error);
 			break;
 		case ACT_CONT_DESTINATION:
-			r = move_handoff(m, start_guest(m), HO_NONE, e);
+			r = continue_guest(m, e);
 			break;
 		case ACT_END_DESTINATION_QEMU:
-			end_qemu(m);
+			r = end_qemu(m, e);
+			if (r)
+				return die(m, r);
 			break;
 		case ACT_REMOVE_SCAFFOLDING:
 			remove_scaffolding(m);
@@ -163,6 +213,18 @@ int move_abort(struct move *m, const char *why, struct err *e)
 	return step(m, EV_ABORT, HO_NONE, why, e);
 }
 
+int move_qemu_dead(struct move *m, const char *why, struct err *e)
+{
+	return step(m, EV_QEMU_DEAD, HO_NONE, why, e);
+}
+
+/* Its monitor's end may come after COMMIT. It has never run the guest: NOVM, where START would be undecided for ever. */
+static bool died_unstarted(const struct move *m)
+{
+	return m->handoff.state == HO_DST_PREPARED && m->handoff.qemu_alive &&
+	       !qemu_is_alive(m->qemu.pid, m->qemu.start_time);
+}
+
 /* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
 static void note_run_state(struct move *m, json_t *detail)
 {
@@ -187,12 +249,20 @@ static int answer_unknown(struct move *m)
 /* The journal of an earlier life, if there is one. */
 static int take_up(struct move *m, const uint8_t attempt[ATTEMPT_ID_LEN], struct err *e)
 {
+	uint64_t until = now_ns() + BUSY_MS * 1000000ULL;
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *path = NULL;
+	int r;
 
 	memcpy(m->attempt, attempt, sizeof(m->attempt));
 	path = xasprintf("%s/%s-dst.journal", m->cfg->state_dir, attempt_id_format(m->attempt, id));
-	return access(path, F_OK) ? 0 : move_restore(m, path, e);
+	if (access(path, F_OK))
+		return 0;
+	/* the session that held it may not have noticed yet that its source is gone */
+	do
+		r = move_restore(m, path, e);
+	while (r == -EBUSY && now_ns() < until && !loop_step(m->loop, BUSY_PAUSE_MS, e));
+	return r;
 }
 
 /* A HANDOFF message; before anything was described it asks for the journal of an earlier life. */
@@ -212,6 +282,8 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	} else if (!r) {
 		note_run_state(m, detail);
+		if (died_unstarted(m) && move_qemu_dead(m, "the destination QEMU ended", &why))
+			log_error("hand-off: %s", why.msg);
 		if (step(m, EV_PEER, (enum handoff_state)peer, NULL, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 	}

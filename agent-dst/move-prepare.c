@@ -8,6 +8,7 @@
 #include "image-create.h"
 #include "log.h"
 #include "net.h"
+#include "paths.h"
 #include "qemu-settings.h"
 #include "util.h"
 
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #define START_MS 30000
 #define DISKS_MAX 64
@@ -66,9 +68,13 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 	json_int_t object = json_integer_value(json_object_get(o, "object"));
 	AUTO_FREE char *copy = NULL;
 	char *path;
+	size_t i;
 
 	if (!real || !text(o, "file") || !text(o, "format") || !object_is_disk((uint32_t)object))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
+	for (i = 0; i < m->disk_count; i++)
+		if (m->disks[i].object == (uint32_t)object)
+			return err_set(e, EPROTO, "the source describes two disks with one number");
 	if (!image_format_known(text(o, "format")))
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       text(o, "format"));
@@ -207,7 +213,7 @@ int move_plan(struct move *m, struct err *e)
 			       text(d, "exe"));
 	m->multifd = (unsigned)json_integer_value(json_object_get(d, "multifd"));
 	m->channels = (unsigned)json_integer_value(json_object_get(d, "channels"));
-	if (!m->channels || m->channels > CHANNELS_MAX || m->multifd + 1 > CHANNELS_MAX)
+	if (!m->channels || m->channels > CHANNELS_MAX || m->multifd > MULTIFD_MAX)
 		return err_set(e, EPROTO, "the source asks for %u channels; 1 to %d are possible", m->channels, CHANNELS_MAX);
 	m->opaque = text(d, "ram_mode") && !strcmp(text(d, "ram_mode"), "opaque");
 	m->disks = xcalloc(json_array_size(disks) + 1, sizeof(*m->disks));
@@ -254,13 +260,27 @@ json_t *move_plan_json(const struct move *m)
 
 /* ---- preparing ---- */
 
-static int own(struct move *m, const char *kind, const char *path, struct err *e)
+static int own_detail(struct move *m, const char *kind, json_t *detail /* stolen */, struct err *e)
 {
-	json_t *detail = json_pack("{s:s}", "path", path);
 	int r = journal_own(m->journal, kind, detail, e);
 
 	json_decref(detail);
 	return r;
+}
+
+/* A name that only we can have made: of this attempt. */
+static int own(struct move *m, const char *kind, const char *path, struct err *e)
+{
+	return own_detail(m, kind, json_pack("{s:s}", "path", path), e);
+}
+
+static void disown(struct move *m, const char *kind, json_t *detail /* stolen */)
+{
+	struct err e;
+
+	if (journal_disown(m->journal, kind, detail, &e))
+		log_error("%s", e.msg);
+	json_decref(detail);
 }
 
 static int begin_journal(struct move *m, struct err *e)
@@ -280,19 +300,47 @@ static int begin_journal(struct move *m, struct err *e)
 	return 0;
 }
 
+/*
+ * Under a name of this attempt first, then linked to its own, which fails if somebody else has that by now. The journal
+ * knows the final name only with the inode, so that no rollback can remove another's file.
+ */
+static int make_disk(struct move *m, const struct move_disk *d, char *const *env, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->attempt, id));
+	struct image im = {temp, d->format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
+	json_t *final;
+	struct stat st;
+	int r;
+
+	r = own(m, "file", temp, e);
+	if (!r)
+		r = image_create(m->loop, m->exe, env, m->run_dir, &im, e);
+	if (!r && stat(temp, &st))
+		r = err_sys(e, errno, "cannot look at %s", temp);
+	if (r)
+		return r;
+	final = json_pack("{s:s,s:I,s:I}", "path", d->path, "device", (json_int_t)st.st_dev, "inode", (json_int_t)st.st_ino);
+	r = own_detail(m, "file", json_incref(final), e);
+	if (!r && link(temp, d->path)) {
+		r = err_sys(e, errno, "cannot create %s", d->path);
+		disown(m, "file", json_incref(final));
+	}
+	json_decref(final);
+	if (!r && unlink(temp))
+		r = err_sys(e, errno, "cannot remove %s", temp);
+	if (!r)
+		disown(m, "file", json_pack("{s:s}", "path", temp));
+	return r ? r : sync_parent_dir(d->path, e);
+}
+
 static int make_disks(struct move *m, char *const *env, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->disk_count && !r; i++) {
-		struct move_disk *d = &m->disks[i];
-		struct image im = {d->path, d->format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
-
-		r = own(m, "file", d->path, e);
-		if (!r)
-			r = image_create(m->loop, m->exe, env, m->run_dir, &im, e);
-	}
+	for (i = 0; i < m->disk_count && !r; i++)
+		r = make_disk(m, &m->disks[i], env, e);
 	return r;
 }
 
@@ -300,6 +348,7 @@ static int make_disks(struct move *m, char *const *env, struct err *e)
  * its command line and do not exist yet. */
 static int own_what_qemu_creates(struct move *m, struct err *e)
 {
+	json_int_t since = (json_int_t)time(NULL);
 	size_t n = strlen(m->dir), i;
 	struct stat st;
 	int r = 0;
@@ -314,7 +363,7 @@ static int own_what_qemu_creates(struct move *m, struct err *e)
 				AUTO_FREE char *path = strndup(at, len);
 
 				if (lstat(path, &st) && errno == ENOENT)
-					r = own(m, "file", path, e);
+					r = own_detail(m, "file", json_pack("{s:s,s:I}", "path", path, "since", since), e);
 			}
 			at += n;
 		}
@@ -509,7 +558,9 @@ int move_prepare(struct move *m, const json_t *prepare, struct err *e)
 	if (!r && m->opaque) {
 		AUTO_FREE char *uri = xasprintf("unix:%s", m->incoming);
 
-		m->channels = 1 + m->multifd;
+		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
+		m->shared.streams = 1 + m->multifd;
+		m->channels = m->shared.streams + (m->disk_count ? 1 : 0);
 		m->shared.incoming = m->incoming;
 		r = qmp_call(m->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
 	}
@@ -539,6 +590,23 @@ static void remove_dir(const char *path)
 		log_error("cannot remove %s: %s", path, strerror(errno));
 }
 
+/* Only if it is still the file that the journal means: by its inode, or made since our QEMU was started. */
+static void remove_file(const char *path, const json_t *detail)
+{
+	json_t *inode = json_object_get(detail, "inode"), *since = json_object_get(detail, "since");
+	struct stat st;
+
+	if (lstat(path, &st))
+		return;
+	if (inode && ((json_int_t)st.st_ino != json_integer_value(inode) ||
+		      (json_int_t)st.st_dev != json_integer_value(json_object_get(detail, "device"))))
+		return;
+	if (since && (json_int_t)st.st_ctime < json_integer_value(since))
+		return;
+	if (unlink(path))
+		log_error("cannot remove %s: %s", path, strerror(errno));
+}
+
 /* keep_guest: the guest runs here: its disks, sockets and QEMU are no longer ours, only our scaffolding goes. */
 void move_undo(struct move *m, bool keep_guest)
 {
@@ -557,8 +625,8 @@ void move_undo(struct move *m, bool keep_guest)
 			continue;
 		if (!strcmp(kind, "dir"))
 			remove_dir(path);
-		else if (!strcmp(kind, "file") && !keep_guest && unlink(path) && errno != ENOENT)
-			log_error("cannot remove %s: %s", path, strerror(errno));
+		else if (!strcmp(kind, "file") && !keep_guest)
+			remove_file(path, detail);
 		if (journal_disown(m->journal, kind, detail, &e))
 			log_error("%s", e.msg);
 	}

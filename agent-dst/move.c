@@ -13,6 +13,7 @@
 #define CONTROL_WINDOW (8 * MIB)
 #define HELLO_MS       5000
 #define LAST_WORDS_MS  3000
+#define QEMU_END_MS    5000
 
 static const struct stage stages[];
 
@@ -37,19 +38,22 @@ static int qemu_gone(struct move *m, struct err *e)
 
 	if (!m->handing_off || m->handoff.state == HO_DST_DONE)
 		return 0;
-	if (m->handoff.state != HO_DST_BEGUN)
-		return move_handoff(m, EV_QEMU_DEAD, HO_NONE, e);
-	return err_set(e, EPIPE, "the destination QEMU ended%s%s", tail && *tail ? ": " : "", tail ? tail : "");
+	/* a closed monitor is not a dead QEMU: whatever is left of it must not come back to life */
+	if (qemu_is_alive(m->qemu.pid, m->qemu.start_time) && m->handoff.state != HO_DST_STARTED && !m->cont_sent &&
+	    process_end(m->qemu.pid, m->qemu.start_time, QEMU_END_MS, e))
+		return -e->code;
+	err_set(e, EPIPE, "the destination QEMU ended%s%s", tail && *tail ? ": " : "", tail ? tail : "");
+	return m->handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
 }
 
 static int control_gone(struct move *m, const struct event *ev, struct err *e)
 {
 	m->control_lost = true;
-	if (m->handing_off && !handoff_point_of_no_return(&m->handoff))
+	if (m->handing_off && m->handoff.state == HO_DST_BEGUN)
 		return err_set(e, EPIPE, "the source is gone: %s", ev->err.msg);
 	/* nothing was created, or only the journals of both sides can go on from here */
 	log_info("source gone in %s: %s", handoff_state_name(m->handoff.state), ev->err.msg);
-	m->exit_code = m->handing_off ? 6 : 1;
+	m->exit_code = m->handing_off && m->handoff.state != HO_DST_ABORTED ? 6 : 1;
 	conductor_finish(&m->con);
 	return 0;
 }
@@ -210,12 +214,13 @@ static int copy_enter(void *ctx, struct err *e)
 static void count_round(struct move *m, const struct receive_event *rev)
 {
 	struct round_count *c = &m->rounds[rev->group];
+	unsigned channels = m->channels - m->shared.streams;
 
 	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
-	if (rev->kind == RECEIVE_APPLIED && ++c->applied == m->channels) {
+	if (rev->kind == RECEIVE_APPLIED && ++c->applied == channels) {
 		c->applied = 0;
 		channel_send(m->control, APPLIED, applied, .group = rev->group, .number = rev->number);
-	} else if (rev->kind == RECEIVE_DURABLE && ++c->durable == m->channels) {
+	} else if (rev->kind == RECEIVE_DURABLE && ++c->durable == channels) {
 		c->durable = 0;
 		channel_send(m->control, DURABLE, durable, .group = rev->group, .number = rev->number);
 	}
@@ -290,8 +295,10 @@ static int on_receive(struct move *m, struct receive_event *rev, struct err *e)
 	case RECEIVE_RETURN_PATH:
 		return on_return_path(m, rev, e);
 	case RECEIVE_LOST:
+		if (!qemu_is_alive(m->qemu.pid, m->qemu.start_time)) /* seen here first, as its memory is gone */
+			return qemu_gone(m, e);
 		*e = rev->err;
-		return -e->code;
+		return err_prefix(e, "data channel");
 	}
 	return 0;
 }

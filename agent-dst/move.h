@@ -92,6 +92,7 @@ struct move {
 	bool loading, loaded, cont_sent, never_ran;
 	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
 	uint64_t rss_anon_max;
+	bool dead; /* the journal failed us: from here on as if we had crashed */
 	int exit_code;
 };
 
@@ -110,6 +111,7 @@ int move_activate(struct move *m, struct err *e);
 /* move-commit.c */
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int move_abort(struct move *m, const char *why, struct err *e);
+int move_qemu_dead(struct move *m, const char *why, struct err *e);
 int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e);
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
 /* Takes up a journal of an earlier life: EV_RECOVER is stepped. */

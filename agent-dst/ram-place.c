@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
 #define BLOCKS_MAX     OBJECT_RAM_MAX
@@ -126,6 +127,7 @@ static int ask_blocks(struct ram_place *p, struct qmp *q, struct err *e)
 /* What is mapped at addr: 0 and the mapping's fields, or -ENOENT. */
 struct mapping {
 	uint64_t start, end, offset, inode;
+	unsigned dev_major, dev_minor;
 	bool shared;
 };
 
@@ -139,8 +141,8 @@ static int find_mapping(pid_t pid, uint64_t addr, struct mapping *out)
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	f = fopen(path, "re");
 	while (f && r && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64, &x.start, &x.end, perms, &x.offset,
-			   &x.inode) == 5 &&
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &x.start, &x.end, perms, &x.offset,
+			   &x.dev_major, &x.dev_minor, &x.inode) == 7 &&
 		    addr >= x.start && addr < x.end) {
 			x.shared = perms[3] == 's';
 			*out = x;
@@ -152,8 +154,8 @@ static int find_mapping(pid_t pid, uint64_t addr, struct mapping *out)
 	return r;
 }
 
-/* QEMU's descriptor of the file with that inode, opened anew; -1 if there is none. */
-static int open_by_inode(pid_t pid, uint64_t inode)
+/* QEMU's descriptor of the file that is mapped, opened anew; -1 if there is none. */
+static int open_mapped_file(pid_t pid, const struct mapping *m)
 {
 	char path[64];
 	struct dirent *x;
@@ -164,7 +166,8 @@ static int open_by_inode(pid_t pid, uint64_t inode)
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	d = opendir(path);
 	while (d && fd < 0 && (x = readdir(d)))
-		if (!fstatat(dirfd(d), x->d_name, &st, 0) && st.st_ino == inode && S_ISREG(st.st_mode))
+		if (!fstatat(dirfd(d), x->d_name, &st, 0) && st.st_ino == m->inode && S_ISREG(st.st_mode) &&
+		    st.st_dev == makedev(m->dev_major, m->dev_minor))
 			fd = openat(dirfd(d), x->d_name, O_RDWR | O_CLOEXEC);
 	if (d)
 		closedir(d);
@@ -179,7 +182,7 @@ static void map_block(struct ram_place *p, struct host_block *b)
 
 	if (find_mapping(p->pid, b->host, &x) || !x.shared || !x.inode || b->max_bytes > x.end - b->host)
 		return;
-	b->fd = open_by_inode(p->pid, x.inode);
+	b->fd = open_mapped_file(p->pid, &x);
 	if (b->fd < 0)
 		return;
 	b->file_offset = x.offset + b->host - x.start;
@@ -429,7 +432,7 @@ int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, u
 		uint64_t at = t->map_offset + offset;
 		off_t data = first_time ? lseek(t->map_fd, (off_t)at, SEEK_DATA) : (off_t)at;
 
-		if (data >= 0 && (uint64_t)data < at + bytes)
+		if (data < 0 ? errno != ENXIO : (uint64_t)data < at + bytes)
 			memset(t->map + offset, 0, bytes);
 		return 0;
 	}

@@ -37,10 +37,13 @@ static int session(const struct serve_config *cfg, const char *address, int fd, 
 	int r;
 
 	net_tune(fd);
+	net_limit_silence(fd);
 	mc.listen_host = host;
 	r = hello_receive(fd, &theirs, HELLO_MS, e);
 	if (!r && (theirs.channel || strcmp(theirs.token, cfg->token)))
-		r = err_set(e, EPERM, "the peer does not know this agent's token");
+		r = err_set(e, EPERM, "the peer does not know this agent's token: it is in %s/token on this host; give vmferry a copy "
+			    "with --token-file",
+			    cfg->state_dir);
 	if (r) {
 		hello_refuse(fd, e->msg);
 		close(fd);

@@ -34,6 +34,7 @@ static const char usage[] =
 	"  --detach              go on in the background once nothing stands in the way\n"
 	"  --json                events as NDJSON on standard output; the last line is the result\n"
 	"  --plaintext           allow a destination that is not loopback, in clear: in a test network of your own\n"
+	"  --token-file FILE     a copy of the token of the vmferry-dst there (default: this host's own)\n"
 	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
 	"  -v, --verbose         say what is done\n"
 	"\n"
@@ -46,7 +47,7 @@ static const char usage[] =
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_PLAIN, OPT_STATE, OPT_RUNTIME, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_PLAIN, OPT_STATE, OPT_RUNTIME, OPT_TOKEN, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -58,7 +59,7 @@ static const struct option options[] = {
 	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
 	{"plaintext", no_argument, NULL, OPT_PLAIN},	     {"state-dir", required_argument, NULL, OPT_STATE},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
+	{"token-file", required_argument, NULL, OPT_TOKEN},  {"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -130,8 +131,8 @@ static int take_option(int c, struct move_options *o, bool *detach)
 		o->ram_mode = modes[i];
 		return 0;
 	case OPT_MULTIFD:
-		if (!number(optarg, 0, CHANNELS_MAX - 1, &n))
-			return bad("--multifd", optarg, "a number from 0 to 15");
+		if (!number(optarg, 0, MULTIFD_MAX, &n))
+			return bad("--multifd", optarg, "a number from 0 to 14");
 		o->multifd = (int)n;
 		return 0;
 	case OPT_DRY:
@@ -145,6 +146,9 @@ static int take_option(int c, struct move_options *o, bool *detach)
 		return 0;
 	case OPT_PLAIN:
 		o->plaintext = true;
+		return 0;
+	case OPT_TOKEN:
+		o->token_file = optarg;
 		return 0;
 	case OPT_STATE:
 		o->state_dir = optarg;

@@ -8,8 +8,11 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+
+#define DYING_MS 2000
 
 static const char usage[] =
 	"usage: vmferry recover [VM] [options]\n"
@@ -21,30 +24,43 @@ static const char usage[] =
 	"                     take the guest back whatever its journal might say. If that is not true, the guest may\n"
 	"                     run twice and its disks be ruined\n"
 	"  --dest DEST        where the destination agent is now, if not where it was\n"
-	"  --plaintext        as for migrate\n"
+	"  --plaintext, --token-file FILE   as for migrate\n"
 	"  --json, -v         as for migrate\n";
 
 static const struct option options[] = {
 	{"peer-is-fenced", no_argument, NULL, 'F'}, {"dest", required_argument, NULL, 'd'},
-	{"plaintext", no_argument, NULL, 'p'},	    {"json", no_argument, NULL, 'j'},
+	{"token-file", required_argument, NULL, 't'}, {"plaintext", no_argument, NULL, 'p'},	    {"json", no_argument, NULL, 'j'},
 	{"verbose", no_argument, NULL, 'v'},	    {"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
-/* Is this the journal of the guest that the user names (NULL: of any)? dest is filled from it. */
-static bool is_wanted(const char *path, const char *vm, char **dest)
+/* An agent that has just been killed holds its journal for a moment more. */
+static int open_patiently(struct journal **j, const char *path, struct err *e)
+{
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	int r;
+
+	while ((r = journal_open(j, path, e)) == -EBUSY && now_ns() < until)
+		poll(NULL, 0, 10);
+	return r;
+}
+
+/* Is this the journal of the guest that the user names (NULL: of any)? dest is filled from it. A negative result: it
+ * cannot be said. */
+static int is_wanted(const char *path, const char *vm, char **dest)
 {
 	struct journal *j;
 	struct err e;
 	const char *guest, *to;
 	bool yes;
+	int r;
 
 	if (!strstr(path, "-src.journal"))
 		return false;
-	if (journal_open(&j, path, &e)) {
-		if (e.code != EBUSY)
-			fprintf(stderr, "vmferry: %s\n", e.msg);
-		return false;
+	r = open_patiently(&j, path, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return r == -ENOENT ? 0 : r;
 	}
 	guest = json_string_value(json_object_get(journal_begin(j), "guest"));
 	to = json_string_value(json_object_get(journal_begin(j), "dest"));
@@ -73,6 +89,9 @@ int cmd_recover(int argc, char **argv)
 			break;
 		case 'd':
 			dest = optarg;
+			break;
+		case 't':
+			o.token_file = optarg;
 			break;
 		case 'p':
 			o.plaintext = true;
@@ -107,7 +126,10 @@ int cmd_recover(int argc, char **argv)
 	for (i = 0; i < n; i++) {
 		AUTO_FREE char *was = NULL;
 
-		if (!is_wanted(paths[i], vm, &was))
+		r = is_wanted(paths[i], vm, &was);
+		if (r < 0)
+			worst = MAX(worst, r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED);
+		if (r <= 0)
 			continue;
 		found++;
 		o.dest = dest ? dest : was;
@@ -115,7 +137,7 @@ int cmd_recover(int argc, char **argv)
 		worst = MAX(worst, r);
 	}
 	journal_list_free(paths, n);
-	if (!found)
+	if (!found && !worst)
 		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
 	return worst;
 }

@@ -4,12 +4,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #define REQUEST_MAX 4096
+#define DYING_MS    1000
 
 struct client {
 	struct client *next;
@@ -150,6 +152,26 @@ static void accept_more(struct control *c)
 	c->accepting = true;
 }
 
+static bool answers(const struct sockaddr_un *sa)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && !connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
+}
+
+/* An agent that has just died keeps its socket until the kernel has wound up its ring. */
+static bool answers_for_good(const struct sockaddr_un *sa)
+{
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+
+	while (answers(sa)) {
+		if (now_ns() > until)
+			return true;
+		poll(NULL, 0, 10);
+	}
+	return false;
+}
+
 int control_open(struct control **out, struct loop *l, const char *runtime_dir, pid_t guest,
 		 json_t *(*request)(void *ctx, const char *command, const json_t *args), void *ctx, struct err *e)
 {
@@ -159,16 +181,12 @@ int control_open(struct control **out, struct loop *l, const char *runtime_dir, 
 
 	if (r)
 		return r;
+	if (answers_for_good(&sa))
+		return err_set(e, EBUSY, "a move of this guest is under way already (vmferry status shows it)");
+	unlink(sa.sun_path); /* of an agent that died: nobody answers there */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(e, errno, "socket");
-	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		close(fd);
-		return err_set(e, EBUSY, "a move of this guest is under way already (vmferry status shows it)");
-	}
-	close(fd);
-	unlink(sa.sun_path); /* of an agent that died: nobody answers there */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 8)) {
 		r = err_sys(e, errno, "cannot listen on %s", sa.sun_path);
 		close(fd);

@@ -1,6 +1,7 @@
 /* dest-connect.c: see dest-connect.h. */
 #include "dest-connect.h"
 #include "net.h"
+#include "token.h"
 #include "util.h"
 #include "version.h"
 
@@ -17,17 +18,6 @@
 #define HELLO_MS   10000
 #define START_MS   15000
 #define END_MS	   10000
-
-static void random_hex(char *out, size_t bytes)
-{
-	uint8_t raw[64];
-	size_t i;
-
-	if (getrandom(raw, bytes, 0) != (ssize_t)bytes)
-		abort();
-	for (i = 0; i < bytes; i++)
-		sprintf(out + 2 * i, "%02x", raw[i]);
-}
 
 /* ---- local: an agent of our own beside us ---- */
 
@@ -57,6 +47,11 @@ static void run_agent(const char *path, const struct dest_config *cfg, int in, i
 			  (char *)cfg->state_dir, "--runtime-dir", (char *)cfg->runtime_dir,
 			  cfg->verbose ? "--verbose" : NULL};
 
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL); /* ours are blocked, for the loop */
+	signal(SIGHUP, SIG_DFL);
 	dup2(in, 0);
 	dup2(out, 1);
 	setsid(); /* a Ctrl-C at the terminal is for the source agent to decide on */
@@ -93,7 +88,7 @@ static int start_local(struct dest *d, const struct dest_config *cfg, struct err
 
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		return err_sys(e, errno, "pipe");
-	random_hex(d->hello.token, 32);
+	token_new(d->hello.token);
 	d->agent = fork();
 	if (d->agent == 0)
 		run_agent(path, cfg, in[0], out[1]);
@@ -109,6 +104,21 @@ static int start_local(struct dest *d, const struct dest_config *cfg, struct err
 	at = strstr(line, "listening on ");
 	return at ? net_parse(at + 13, &d->host, &d->port, e)
 		  : err_set(e, EPROTO, "the local destination agent said: %s", line);
+}
+
+/* ---- an agent that stands already ---- */
+
+/* Without a token file of either kind we try without: the agent there says what is missing. */
+static int find_standing(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	AUTO_FREE char *own = xasprintf("%s/token", cfg->state_dir);
+	int r = 0;
+
+	if (cfg->token_file)
+		r = token_read(cfg->token_file, d->hello.token, e);
+	else if (!access(own, R_OK))
+		r = token_read(own, d->hello.token, e);
+	return r ? r : net_parse(cfg->where, &d->host, &d->port, e);
 }
 
 /* ---- both ---- */
@@ -131,11 +141,12 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, int *fd, struct 
 	snprintf(d->hello.software, sizeof(d->hello.software), "vmferry " VMFERRY_VERSION);
 	if (getrandom(d->hello.session, sizeof(d->hello.session), 0) != (ssize_t)sizeof(d->hello.session))
 		abort();
-	r = d->local ? start_local(d, cfg, e) : net_parse(cfg->where, &d->host, &d->port, e);
+	r = d->local ? start_local(d, cfg, e) : find_standing(d, cfg, e);
 	if (!r)
 		r = net_connect(d->host, d->port, cfg->plaintext, CONNECT_MS, fd, e);
 	if (r)
 		return r;
+	net_limit_silence(*fd);
 	r = say_hello(*fd, &d->hello, e);
 	if (r) {
 		close(*fd);

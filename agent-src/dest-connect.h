@@ -22,6 +22,7 @@ struct dest_config {
 	const char *where; /* "local" or HOST:PORT */
 	bool plaintext;
 	const char *state_dir, *runtime_dir; /* for a local agent */
+	const char *token_file;		     /* of a standing agent; NULL: that of this host */
 	bool verbose;
 };
 

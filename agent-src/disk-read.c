@@ -296,8 +296,7 @@ static void job_end(struct job *j)
 	__atomic_store_n(&r->left[j->round.object], 0, __ATOMIC_RELAXED);
 	if (!j->failed)
 		end_round(j);
-	nbd_close(j->nbd);
-	j->nbd = NULL;
+	/* at once: what follows may pump the loop while the destination answers the round's end */
 	queue_put(r->results, &j->result->node);
 	j->result = NULL;
 	job_free(j);

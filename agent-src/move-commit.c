@@ -16,13 +16,31 @@
 
 #define CANCEL_MS 15000
 #define END_MS	  10000
+#define ANSWER_MS 60000 /* for the destination to say that it is clean */
 
 static void send_state(struct move *m)
 {
-	if (!m->control || m->control_lost)
+	if (!m->control || m->control_lost || m->dead)
 		return;
 	handoff_message_send(m->control, m->attempt, m->handoff.state,
 			     json_pack("{s:b,s:s*}", "paused", m->paused, "error", m->why.code ? m->why.msg : NULL));
+}
+
+/* As after a crash: what counts is what the journal holds. */
+static int die(struct move *m, int r)
+{
+	m->dead = m->undecided = true;
+	conductor_finish(&m->con);
+	return r;
+}
+
+/* No stage goes on with a move that is over; only the destination's word is waited for. */
+static void leave_stages(struct move *m)
+{
+	conductor_tick(&m->con, 0);
+	loop_timer_clear(m->loop, &m->ack);
+	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	conductor_goto(&m->con, ST_RELEASE);
 }
 
 /* ---- taking the guest back ---- */
@@ -75,7 +93,9 @@ static int take_back(struct move *m, struct err *e)
 
 	capture_stop(m->capture);
 	kill(m->guest.pid, SIGCONT); /* held since COMMITTED, or running: then it does nothing */
-	if (!m->qmp || !qmp_alive(m->qmp))
+	if (!m->qmp && qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e))
+		return -e->code;
+	if (!qmp_alive(m->qmp))
 		return err_set(e, EPIPE, "the source QEMU's monitor is gone: start the guest there by hand (QMP cont)");
 	if (!migration_over(m))
 		qmp_call(m->qmp, "migrate_cancel", NULL, NULL, e);
@@ -158,6 +178,10 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 		case ACT_JOURNAL:
 			fault_point("before-%s", handoff_state_name(m->handoff.state));
 			r = journal_state(m->journal, m->handoff.state, e);
+			if (r)
+				return die(m, r);
+			if (m->handoff.state == HO_SRC_ABORTED)
+				leave_stages(m);
 			fault_point("after-%s", handoff_state_name(m->handoff.state));
 			if (m->handoff.state == HO_SRC_COMMITTED && m->con.stage != ST_COMMIT)
 				conductor_goto(&m->con, ST_COMMIT);
@@ -248,7 +272,7 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	if (!r) {
 		note_peer(m, (enum handoff_state)peer, detail, ev->at_ns);
-		if (peer == HO_DST_ABORTED && m->handoff.state == HO_SRC_BEGUN && m->peer_error[0] && !m->why.code)
+		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && m->peer_error[0] && (!m->why.code || m->channel_lost))
 			err_set(&m->why, EREMOTEIO, "the destination gave up: %s", m->peer_error);
 		if (move_handoff(m, EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
@@ -258,6 +282,24 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 }
 
 /* ---- an earlier life ---- */
+
+/* COMMITTED, and its QEMU gone since (the host was rebooted, say): if anybody has the disks open here, the guest may have
+ * been started again, and only a person can tell which copy is to live. */
+static int nobody_restarted_it(const json_t *begin, struct err *e)
+{
+	json_t *path;
+	pid_t pid;
+	size_t i;
+
+	json_array_foreach(json_object_get(begin, "disks"), i, path) {
+		pid = process_that_opened(json_string_value(path));
+		if (pid)
+			return err_set(e, EBUSY, "its disk %s is open here in process %d: the guest may have been started again. Nothing "
+					 "is changed; end whichever copy is not to live, then recover again",
+				       json_string_value(path), (int)pid);
+	}
+	return 0;
+}
 
 int move_restore(struct move *m, const char *journal_path, struct err *e)
 {
@@ -282,11 +324,11 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 		unlink(json_string_value(json_object_get(b, "migrate_socket")));
 	if (handoff_restore(&m->handoff, HO_SOURCE, journal_last_state(m->journal), alive))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
-	if (alive) {
-		kill(m->guest.pid, SIGCONT); /* held since COMMITTED: its monitor must answer; its guest stays stopped */
-		if (qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e))
-			return -e->code;
-	}
 	m->handing_off = true;
-	return 0;
+	if (m->handoff.state == HO_SRC_COMMITTED)
+		return alive ? 0 : nobody_restarted_it(b, e); /* held: it stays so */
+	if (!alive)
+		return 0;
+	kill(m->guest.pid, SIGCONT);
+	return qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);
 }

@@ -43,7 +43,7 @@ static int start_ram(struct move *m, struct err *e)
 				     .mode = m->opaque ? RAM_MODE_OPAQUE : RAM_MODE_PAGES,
 				     .multifd = m->multifd,
 				     .senders = m->senders,
-				     .sender_count = m->channels,
+				     .sender_count = m->opaque ? m->streams : m->channels,
 				     .shared = &m->shared,
 				     .event = capture_told,
 				     .ctx = m};
@@ -102,7 +102,7 @@ static void measure(struct move *m)
 		bps = (double)(bytes - m->rate_bytes) / seconds;
 		m->rate_bps = 0.7 * m->rate_bps + 0.3 * bps;
 		/* what the path can do shows only while there is enough to carry: keep the best, let it fade slowly */
-		m->best_rate_bps = MAX(bps, 0.98 * m->best_rate_bps);
+		m->best_rate_bps = MAX(bps, m->held ? m->best_rate_bps : 0.98 * m->best_rate_bps);
 	}
 	m->rate_at_ns = now;
 	m->rate_bytes = bytes;
@@ -144,6 +144,13 @@ void move_progress(struct move *m, bool second)
 }
 
 /* ---- deciding ---- */
+
+/* It no longer fits: copy on at full speed until it does again. */
+static void release_hold(struct move *m)
+{
+	m->held = false;
+	capture_stall(m->capture, false);
+}
 
 static void hold(struct move *m)
 {
@@ -229,6 +236,8 @@ static int decide(struct move *m, struct err *e)
 	verdict = converge_step(&m->converge, &s);
 	if (m->stop_wanted && m->pass >= 2)
 		return go_to_switchover(m, e);
+	if (m->held && verdict != CONVERGE_SWITCH)
+		release_hold(m);
 	switch (verdict) {
 	case CONVERGE_GO_ON:
 		return 0;

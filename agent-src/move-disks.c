@@ -120,7 +120,10 @@ static void clean_round(struct move *m, struct disk *d)
 
 	export_id(id, d);
 	/* its connection is closed already; whatever lingers, the undo waits for */
-	qmp_send(m->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), QMP_DEADLINE_MS, NULL, NULL);
+	detail = json_pack("{s:s}", "id", id);
+	if (!qmp_call(m->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, &e))
+		journal_disown(m->journal, "export", detail, &e);
+	json_decref(detail);
 	if (!d->round)
 		return;
 	bitmap_name(bitmap, d, d->bitmap - 1);
@@ -207,6 +210,8 @@ int disks_on_result(struct move *m, struct disk_round_result *res, struct err *e
 		*e = res->err;
 		return -e->code;
 	}
+	if (res->number != d->round) /* overtaken by its own DURABLE */
+		return 0;
 	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number,
 		 (unsigned long long)res->dirty_bytes, (unsigned long long)res->read_bytes);
 	d->queued = true;

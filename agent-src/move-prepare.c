@@ -112,6 +112,21 @@ static int check_journals(struct move *m, struct err *e)
 	return r;
 }
 
+/* A guest whose command line is not UTF-8 cannot be described in JSON. */
+static int check_text(const struct move *m, struct err *e)
+{
+	json_t *one;
+	size_t i;
+
+	for (i = 0; i < m->guest.argc; i++) {
+		one = json_string(m->guest.argv[i]);
+		if (!one)
+			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
+		json_decref(one);
+	}
+	return 0;
+}
+
 int move_examine(struct move *m, struct err *e)
 {
 	size_t i;
@@ -122,7 +137,9 @@ int move_examine(struct move *m, struct err *e)
 			       m->guest.owner_hint,
 			       strcmp(m->guest.owner_hint, "libvirt") ? "`qm remote-migrate`"
 								      : "`virsh migrate --live --copy-storage-all`");
-	r = check_journals(m, e);
+	r = check_text(m, e);
+	if (!r)
+		r = check_journals(m, e);
 	if (!r)
 		r = check_blockers(m, e);
 	for (i = 0; !r && i < m->guest.disk_count; i++)
@@ -198,13 +215,24 @@ static int set_parameters(struct move *m, struct err *e)
 	return settings_parameters(m->qmp, m->settings, p, e);
 }
 
+static json_t *disk_paths(const struct move *m)
+{
+	json_t *out = json_array();
+	unsigned i;
+
+	for (i = 0; i < m->disk_count; i++)
+		json_array_append_new(out, json_string(m->disks[OBJECT_DISK_BASE + i].guest->real_path));
+	return out;
+}
+
 static int begin_journal(struct move *m, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
-	json_t *begin = json_pack("{s:s,s:i,s:I,s:s,s:s*,s:s,s:s*,s:s*,s:b}", "guest", m->guest.name, "pid",
+	json_t *begin = json_pack("{s:s,s:i,s:I,s:s,s:s*,s:s,s:s*,s:s*,s:b,s:o}", "guest", m->guest.name, "pid",
 				  (int)m->guest.pid, "start_time", (json_int_t)m->guest.start_time, "qmp",
 				  m->guest.qmp_path, "boot_id", boot, "dest", m->opt->dest, "migrate_socket",
-				  m->migrate_socket, "disk_dir", m->opt->disk_dir, "paused", m->paused);
+				  m->migrate_socket, "disk_dir", m->opt->disk_dir, "paused", m->paused, "disks",
+				  disk_paths(m));
 	int r = journal_create(&m->journal, m->opt->state_dir, m->attempt, true, begin, e);
 
 	json_decref(begin);
@@ -281,6 +309,9 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 	m->opaque_why = why ? xstrdup(why) : NULL;
 	m->destination_pid = (int)json_integer_value(json_object_get(ready, "pid"));
 	m->channels = (unsigned)channels;
+	m->streams = m->opaque ? 1 + m->multifd : 0;
+	if (m->channels < m->streams + (m->opaque && !m->disk_count ? 0 : 1))
+		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", m->channels);
 	m->shared.codec = m->opt->codec;
 	m->shared.pacer.rate_bps = m->opt->bwlimit;
 	m->shared.channels = m->channels;
@@ -295,7 +326,8 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 	/* a connection and a HELLO are two round trips */
 	m->round_trip_ms = (double)(now_ns() - t0) / 1e6 / m->channels / 2;
 	if (!r)
-		r = disk_reader_start(&m->reader, m->senders, m->channels, &m->shared, &m->disk_results, e);
+		r = disk_reader_start(&m->reader, m->senders + m->streams, m->channels - m->streams, &m->shared,
+				      &m->disk_results, e);
 	return r;
 }
 
@@ -367,8 +399,11 @@ void move_undo(struct move *m)
 		const char *kind = json_string_value(json_object_get(entry, "kind"));
 		json_t *detail = json_object_get(entry, "detail");
 
-		if (m->qmp && qmp_alive(m->qmp) && m->handoff.qemu_alive && undo_one(m, kind, detail, &e))
+		if (m->qmp && qmp_alive(m->qmp) && m->handoff.qemu_alive && undo_one(m, kind, detail, &e)) {
 			report_notice(&m->report, "could not undo a change in the source QEMU (%s): %s", kind, e.msg);
+			m->undo_failed = true;
+			continue; /* stays in the journal */
+		}
 		if (!strcmp(kind, "nbd-server") && json_string_value(json_object_get(detail, "path")))
 			unlink(json_string_value(json_object_get(detail, "path")));
 		if (journal_disown(m->journal, kind, detail, &e))

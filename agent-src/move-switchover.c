@@ -18,7 +18,7 @@
 #define SETTLE_MS	  110	  /* QEMU re-estimates every 100 ms whether it may switch */
 #define DOWNTIME_LIMIT_MS 2000000 /* QEMU's largest: the moment is ours to choose */
 #define PLENTY_BPS	  (1LL << 50)
-#define BLACKOUT_MS	  60000	  /* patience for the destination once everything was sent */
+#define BLACKOUT_MS	  60000	  /* patience with a destination that nothing more gets to */
 
 static void send_ack(struct timer *t)
 {
@@ -56,7 +56,7 @@ static void queue_end(struct move *m, uint32_t object)
 {
 	unsigned i;
 
-	for (i = 0; i < m->channels; i++) {
+	for (i = object_is_disk(object) ? m->streams : 0; i < m->channels; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
 
 		it->mark = MARK_END;
@@ -76,7 +76,6 @@ static int send_ends(struct move *m, struct err *e)
 	for (i = 0; i < m->disk_count; i++)
 		queue_end(m, OBJECT_DISK_BASE + i);
 	queue_end(m, GROUP_RAM);
-	loop_timer_set(m->loop, &m->patience, BLACKOUT_MS);
 	return 0;
 }
 
@@ -114,6 +113,9 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 	m->stopped = true;
 	if (!m->stop_ns)
 		m->stop_ns = at_ns;
+	/* a limit would only keep the guest stopped for longer */
+	__atomic_store_n(&m->shared.pacer.rate_bps, 0, __ATOMIC_RELAXED);
+	m->moved_ns = now_ns();
 	loop_timer_clear(m->loop, &m->ack);
 	if (m->con.stage != ST_SWITCHOVER) {
 		m->unasked = true;
@@ -134,13 +136,29 @@ int switchover_enter(void *ctx, struct err *e)
 	return ask_for_switchover(m, e);
 }
 
+/* A destination that takes nothing more must not keep the guest stopped for ever. */
+static int watch(struct move *m, struct err *e)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < m->channels; i++)
+		bytes += sender_wire_bytes(m->senders[i]);
+	if (bytes != m->moved_bytes || !m->stopped)
+		m->moved_ns = now_ns();
+	m->moved_bytes = bytes;
+	if (now_ns() - m->moved_ns < BLACKOUT_MS * 1000000ULL)
+		return 0;
+	return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
+}
+
 int switchover_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct move *m = ctx;
 	int r;
 
 	if (ev->kind == EVENT_TICK)
-		return 0;
+		return watch(m, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED)
 		m->disks_closed = true;
 	else if ((r = move_common_event(m, ev, e)))

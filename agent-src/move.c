@@ -18,7 +18,7 @@
 #define RECONNECT_MS   12000
 #define ROUND_MIN_MS   50
 #define RECONNECT_PAUSE_MS 200
-#define RECONNECTS_MAX 10
+#define RECONNECTS_MS  60000 /* all of them together */
 #define LAST_WORDS_MS  3000
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
@@ -113,6 +113,7 @@ static int dest_open(struct move *m, int *fd, struct err *e)
 				 .plaintext = m->opt->plaintext,
 				 .state_dir = m->opt->state_dir,
 				 .runtime_dir = m->opt->runtime_dir,
+				 .token_file = m->opt->token_file,
 				 .verbose = m->opt->verbose};
 
 	return dest_connect(&m->dest, &dc, fd, e);
@@ -125,8 +126,10 @@ static bool reconnect(struct move *m)
 	struct err e;
 	int fd;
 
-	if (m->reconnects++ == RECONNECTS_MAX)
+	if (m->dead || (m->reconnects++ && now_ns() - m->first_lost_ns > RECONNECTS_MS * 1000000ULL))
 		return false;
+	if (!m->first_lost_ns)
+		m->first_lost_ns = now_ns();
 	channel_free(m->control);
 	m->control = NULL;
 	dest_fini(&m->dest);
@@ -166,7 +169,7 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 	const char *desc;
 	int r;
 
-	if (!strcmp(status, "pre-switchover"))
+	if (!strcmp(status, "pre-switchover") && m->handoff.state == HO_SRC_BEGUN && m->capture)
 		return switchover_stopped(m, at_ns, e);
 	if (!strcmp(status, "completed")) {
 		m->completed = true;
@@ -186,6 +189,24 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 	return -e->code;
 }
 
+/* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches. */
+static void note_stop(struct move *m)
+{
+	json_t *status;
+	const char *s;
+	struct err e;
+
+	if (m->has_ack) {
+		m->paused = true;
+		return;
+	}
+	if (qmp_call(m->qmp, "query-status", NULL, &status, &e))
+		return;
+	s = json_string_value(json_object_get(status, "status"));
+	m->paused = s && strcmp(s, "finish-migrate");
+	json_decref(status);
+}
+
 static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 {
 	const char *status = json_string_value(json_object_get(ev->json, "status"));
@@ -200,8 +221,8 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 		}
 	} else if (!strcmp(ev->name, "STOP")) {
 		m->stop_ns = ev->at_ns;
-		if (m->con.stage != ST_SWITCHOVER && m->has_ack)
-			m->paused = true; /* QEMU would have asked us */
+		if (m->con.stage < ST_SWITCHOVER)
+			note_stop(m);
 	} else if (!strcmp(ev->name, "RESUME") && m->con.stage < ST_SWITCHOVER) {
 		m->stop_ns = 0;
 		m->paused = false;
@@ -257,6 +278,7 @@ static int on_worker(struct move *m, const struct event *ev, struct err *e)
 	case WORD_CHANNEL_LOST:
 		if (m->handoff.state != HO_SRC_BEGUN)
 			return 0;
+		m->channel_lost = true;
 		return err_set(e, ev->err.code ? ev->err.code : EIO, "data channel: %s", ev->err.msg);
 	case WORD_CAPTURE:
 		return on_capture(m, ev, e);
@@ -487,6 +509,8 @@ static void move_fail(void *ctx, const struct err *why)
 	log_info("%s failed: %s", stage_names[m->con.stage], why->msg);
 	if (!m->why.code)
 		m->why = *why;
+	if (m->dead)
+		return;
 	if (!m->handing_off) {
 		m->exit_code = 3;
 		conductor_finish(&m->con);
@@ -582,7 +606,7 @@ static void settle_exit_code(struct move *m)
 		m->exit_code = m->undecided ? 6 : m->handoff.finished ? 0 : 7;
 		break;
 	case HO_SRC_ABORTED:
-		m->exit_code = m->undecided ? 6 : m->peer_aborted ? 1 : 4;
+		m->exit_code = m->undecided ? 6 : m->peer_aborted && !m->undo_failed ? 1 : 4;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:
@@ -611,7 +635,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 		return r;
 	}
 	m->opt = opt;
-	m->multifd = opt->multifd < 0 ? MIN(opt->channels, CHANNELS_MAX - 1) : (unsigned)opt->multifd;
+	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
 	m->patience.fire = on_patience;
 	report_init(&m->report, opt->json);
 	m->report.follow = on_follow;
@@ -629,6 +653,7 @@ static void move_free(struct move *m)
 	unsigned i;
 
 	drain(m);
+	move_stop_data(m);
 	loop_timer_clear(m->loop, &m->patience);
 	loop_timer_clear(m->loop, &m->ack);
 	channel_free(m->control);

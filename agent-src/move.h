@@ -38,6 +38,7 @@ struct move_options {
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, plaintext, verbose;
+	const char *token_file;
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
 	const char *state_dir, *runtime_dir;
 	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
@@ -102,6 +103,7 @@ struct move {
 	struct send_shared shared;
 	struct sender *senders[CHANNELS_MAX];
 	unsigned channels, multifd;
+	unsigned streams; /* opaque: so many first channels carry one stream each, the others the disks */
 	struct capture *capture;
 	struct disk_reader *reader;
 	struct queue disk_results, words;
@@ -127,13 +129,18 @@ struct move {
 	bool user_cancelled, interrupted_once, guest_shut_down;
 	struct err why;	 /* of the failure */
 	char peer_error[ERR_MAX];
+	bool channel_lost; /* then the other side may know better why */
 	bool peer_aborted, undecided;
 	unsigned reconnects;
+	uint64_t first_lost_ns;
 	struct timer patience;
 	struct send_stats sent; /* once the senders have ended */
 	uint64_t wire_bytes;
 	unsigned ram_rounds;
 	uint64_t rss_anon_max, peer_rss_anon;
+	bool dead;	/* the journal failed us: from here on as if we had crashed */
+	bool undo_failed;
+	uint64_t moved_bytes, moved_ns; /* when the blackout last got further */
 	int exit_code;
 };
 

@@ -826,6 +826,8 @@ static void on_stop(struct task *t)
 
 void capture_stall(struct capture *c, bool stall)
 {
+	if (!c)
+		return;
 	__atomic_store_n(&c->stall, stall, __ATOMIC_RELAXED);
 	if (!stall)
 		loop_post(c->loop, &c->task_unstall);
@@ -843,7 +845,7 @@ void capture_end_streams(struct capture *c)
 
 int capture_return_path(struct capture *c, const void *p, size_t n)
 {
-	int fd = __atomic_load_n(&c->main_fd, __ATOMIC_ACQUIRE);
+	int fd = c ? __atomic_load_n(&c->main_fd, __ATOMIC_ACQUIRE) : -1;
 
 	if (fd < 0 || send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
 		return -EPIPE;

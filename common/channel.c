@@ -206,17 +206,18 @@ static void pace_fire(struct timer *t)
 /* 0: may leave now; else milliseconds to wait. */
 static uint64_t pacer_reserve(struct pacer *p, size_t bytes)
 {
-	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, next, most;
+	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, from, next, most;
 
 	if (!rate)
 		return 0;
-	/* what was reserved at a lower rate counts no longer than it would at this one */
 	most = now + 1000000 + (uint64_t)((double)PACE_BATCH_MAX * 1e9 / (double)rate);
 	at = __atomic_load_n(&p->free_at_ns, __ATOMIC_RELAXED);
 	do {
-		if (MIN(at, most) > now + 1000000)
-			return (MIN(at, most) - now) / 1000000;
-		next = MAX(MIN(at, most), now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
+		/* further ahead than this rate ever reserves: it was a lower one, which counts no longer */
+		from = at > most ? now : at;
+		if (from > now + 1000000)
+			return (from - now) / 1000000;
+		next = MAX(from, now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
 	} while (!__atomic_compare_exchange_n(&p->free_at_ns, &at, next, true, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
 	return 0;

@@ -61,6 +61,16 @@ void conductor_put(struct conductor *c, struct event *ev)
 	c->tail = &ev->next;
 }
 
+bool conductor_has_qmp(const struct conductor *c, const char *name)
+{
+	const struct event *ev;
+
+	for (ev = c->head; ev; ev = ev->next)
+		if (ev->kind == EVENT_QMP && !strcmp(ev->name, name))
+			return true;
+	return false;
+}
+
 static void event_free(struct event *ev)
 {
 	json_decref(ev->json);

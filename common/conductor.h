@@ -69,6 +69,8 @@ void conductor_fini(struct conductor *c);
 /* Recording. */
 struct event *event_new(enum event_kind kind, uint16_t type, const void *bytes, size_t n);
 void conductor_put(struct conductor *c, struct event *ev);
+/* Was this QMP event recorded and not yet dealt with? */
+bool conductor_has_qmp(const struct conductor *c, const char *name);
 
 /* Handlers to plug in, with ctx = the conductor. */
 extern const struct channel_handlers conductor_channel;

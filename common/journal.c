@@ -43,6 +43,7 @@
 #define HEADER_BYTES   16
 #define CHUNK_BYTES    (64 * 1024)
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
+#define STATES_BYTES   (64 * 1024) /* of which only states may take: however much else was recorded, they fit */
 
 enum kind { K_END = 0, K_BEGIN = 1, K_STATE = 2, K_TWIN = 3, K_OWN = 4, K_DISOWN = 5, K_NOTE = 6 };
 
@@ -326,12 +327,13 @@ static int write_at(struct journal *j, const uint8_t *buf, size_t len, off_t at,
 }
 
 /* Room for len more bytes, with a record header of zeros behind them. */
-static int reserve(struct journal *j, size_t len, struct err *e)
+static int reserve(struct journal *j, enum kind kind, size_t len, struct err *e)
 {
+	off_t limit = kind == K_STATE ? FILE_MAX_BYTES : FILE_MAX_BYTES - STATES_BYTES;
 	off_t need = j->end + (off_t)len + HEADER_BYTES;
 	int r;
 
-	if (need > FILE_MAX_BYTES)
+	if (need > limit)
 		return err_set(e, EFBIG, "journal %s is full", j->path);
 	if (need <= j->allocated)
 		return 0;
@@ -363,7 +365,7 @@ static int append(struct journal *j, enum kind kind, json_t *o, struct err *e)
 		return err_set(e, EIO, "journal %s: an earlier write failed", j->path);
 	one = record_bytes(len);
 	all = kind == K_STATE ? 2 * one : one;
-	r = reserve(j, all, e);
+	r = reserve(j, kind, all, e);
 	if (r)
 		return r;
 	buf = xcalloc(1, all);

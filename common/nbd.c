@@ -53,6 +53,7 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 #define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */
 #define STAGE_SIZE (8 * 1024)		   /* holds any header, and any error chunk whole */
 #define TX_IOV 256
+#define MAP_MS 30000			   /* for one answer of block status */
 
 struct slot {
 	struct nbd_req *req; /* NULL: free */
@@ -871,6 +872,7 @@ static void map_extent(void *arg, unsigned ctx, uint64_t offset, uint64_t length
 
 int nbd_map(struct nbd *n, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e)
 {
+	uint64_t until;
 	struct map *m;
 	int r;
 
@@ -882,9 +884,13 @@ int nbd_map(struct nbd *n, unsigned ctx, struct nbd_extent **extents, size_t *co
 	while (m->upto < n->info.size && !m->res) {
 		m->over = false;
 		nbd_block_status(n, &m->req, m->upto, (uint32_t)MIN(n->info.size - m->upto, NBD_MAX_SPAN), map_extent, m);
-		while (!m->over)
+		until = now_ns() + MAP_MS * 1000000ULL;
+		while (!m->over) {
+			if (now_ns() > until) /* a hung server: the request ends with the connection */
+				shutdown(n->fd, SHUT_RDWR);
 			if (loop_step(n->loop, 1000, e) < 0)
 				return -e->code; /* m is still the request's: leaked with the broken ring */
+		}
 	}
 	r = m->res;
 	if (r < 0) {

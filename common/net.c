@@ -166,12 +166,17 @@ int net_connect(const char *host, const char *port, bool any, unsigned timeout_m
 void net_tune(int fd)
 {
 	int one = 1, idle = 5, every = 2, count = 4;
-	unsigned silence = SILENCE_MS;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+void net_limit_silence(int fd)
+{
+	unsigned silence = SILENCE_MS;
+
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence, sizeof(silence));
 }

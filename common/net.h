@@ -14,8 +14,11 @@ int net_parse(const char *text, char **host, char **port, struct err *e);
  * clear safely (loopback) or `any` is accepted. */
 int net_listen(const char *text, bool any, int *fd, char **actual, struct err *e);
 int net_connect(const char *host, const char *port, bool any, unsigned timeout_ms, int *fd, struct err *e);
-/* TCP_NODELAY, keep-alive, and an end to silence. */
+/* TCP_NODELAY, and keep-alive: a peer that is gone is noticed within seconds. A peer that is there and takes nothing
+ * for a while, as its disk is slow, is none of TCP's business. */
 void net_tune(int fd);
+/* Also notices a peer that is gone while something is on its way: for the control connection, which is always read. */
+void net_limit_silence(int fd);
 /* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
 char *net_local(int fd);
 int net_local_port(int fd);

@@ -19,6 +19,7 @@
 #define OBJECT_STREAM_BASE 65536
 #define OBJECT_STREAM_MAX  64
 #define CHANNELS_MAX	   16
+#define MULTIFD_MAX	   (CHANNELS_MAX - 2) /* beside them: the main stream and, in opaque mode, the disks */
 
 #define PAGE_SHIFT  12
 #define PAGE_BYTES  4096U

@@ -3,6 +3,10 @@
 #include "util.h"
 
 #include <errno.h>
+#include <unistd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -109,4 +113,38 @@ uint64_t own_rss_anon(void)
 	if (f)
 		fclose(f);
 	return kib * 1024;
+}
+
+static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)
+{
+	DIR *d = opendir(fd_dir);
+	struct dirent *x;
+	struct stat st;
+	bool yes = false;
+
+	while (d && !yes && (x = readdir(d)))
+		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == dev && st.st_ino == ino;
+	if (d)
+		closedir(d);
+	return yes;
+}
+
+pid_t process_that_opened(const char *path)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *x;
+	struct stat st;
+	char dir[64];
+	pid_t found = 0;
+
+	while (d && !found && !stat(path, &st) && (x = readdir(d))) {
+		pid_t pid = (pid_t)atoi(x->d_name);
+
+		snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+		if (pid > 0 && pid != getpid() && has_open(dir, st.st_dev, st.st_ino))
+			found = pid;
+	}
+	if (d)
+		closedir(d);
+	return found;
 }

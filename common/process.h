@@ -25,6 +25,8 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time);
  */
 int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 
+/* A process (not ourselves) that has this file open; 0: none that we may see. */
+pid_t process_that_opened(const char *path);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);
 

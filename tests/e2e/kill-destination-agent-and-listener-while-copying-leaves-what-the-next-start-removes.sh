@@ -8,13 +8,15 @@ guest_a
 to_listener
 move_start a "$DEST" "${SLOW_RAM[@]}"
 while_ram
+session=$(agent_dst)
 kill_now "$DST_PID"
-kill_now "$(agent_dst)"
+kill_now "$session"
 move_wait 4
 assert_result 'r["guest"] == "source" and len(r["leftovers"]) > 0'
 assert_eq "$(status_of "$(free_monitor a)")" running
 
 listen_dst
+wait_for 10 is_alone || fail "not removed: $(ours)"
 recover 1
 assert_at_source
 assert_next_move_succeeds

@@ -14,7 +14,7 @@ cut_off() {
 	assert_result 'r["outcome"] == "undecided" and "vmferry recover" in r["guest_text"]'
 	recover 6
 	assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU while undecided"
-	recover 1 --peer-is-fenced
+	recover 4 --peer-is-fenced
 }
 
 guest_a

@@ -1,0 +1,21 @@
+/*
+ * token.h: what a source must show to a standing destination agent, as whoever may talk to that agent may start programs
+ * there. 64 hex digits in STATE_DIR/token, readable by its owner only; a copy of it is the right to move guests there.
+ */
+#ifndef VMFERRY_TOKEN_H
+#define VMFERRY_TOKEN_H
+
+#include "err.h"
+
+#include <stddef.h>
+
+#define TOKEN_CHARS 64
+
+/* TOKEN_CHARS random hex digits. */
+void token_new(char out[TOKEN_CHARS + 1]);
+/* The token of this host's agent, made when there is none yet. */
+int token_own(const char *state_dir, char out[TOKEN_CHARS + 1], struct err *e);
+/* From a file; -ENOENT when there is none. */
+int token_read(const char *path, char out[TOKEN_CHARS + 1], struct err *e);
+
+#endif
