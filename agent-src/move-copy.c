@@ -71,6 +71,19 @@ static bool time_for_ram(struct move *m)
 
 /* ---- measuring ---- */
 
+/* What QEMU calls remaining is as of its last look at the dirty bitmap, at the beginning of the pass: what the guest has
+ * written since comes on top. QEMU tells a rate only after a second; until then what the last pass left behind gives it. */
+static void estimate_left(struct move *m, uint64_t remaining, uint64_t qemu_dirty_bps)
+{
+	double since = m->pass_ns ? (double)(now_ns() - m->pass_ns) / 1e9 : 0;
+
+	if (qemu_dirty_bps)
+		m->dirty_bps = (double)qemu_dirty_bps;
+	else if (m->query_pass > MAX(m->pass, 1) && m->pass_took_ns)
+		m->dirty_bps = (double)remaining / (double)m->pass_took_ns * 1e9;
+	m->ram_left = MIN(remaining + (uint64_t)(m->dirty_bps * since), MAX(remaining, m->ram_total));
+}
+
 static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
 {
 	struct move *m = arg;
@@ -79,10 +92,10 @@ static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
 	m->query_pending = false;
 	if (err || !ram)
 		return;
-	m->ram_left = (uint64_t)json_integer_value(json_object_get(ram, "remaining"));
 	m->ram_total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
+	estimate_left(m, (uint64_t)json_integer_value(json_object_get(ram, "remaining")),
+		      (uint64_t)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES);
 	m->pass = m->query_pass;
-	m->dirty_bps = (double)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES;
 }
 
 static void measure(struct move *m)
@@ -145,10 +158,10 @@ void move_progress(struct move *m, bool second)
 
 /* ---- deciding ---- */
 
-/* It no longer fits: copy on at full speed until it does again. */
-static void release_hold(struct move *m)
+/* It no longer fits: copy on at full speed until it does again; held no more if that brings nothing. */
+static void release_hold(struct move *m, enum converge_verdict verdict)
 {
-	m->held = false;
+	m->held = verdict == CONVERGE_GO_ON;
 	capture_stall(m->capture, false);
 }
 
@@ -237,7 +250,7 @@ static int decide(struct move *m, struct err *e)
 	if (m->stop_wanted && m->pass >= 2)
 		return go_to_switchover(m, e);
 	if (m->held && verdict != CONVERGE_SWITCH)
-		release_hold(m);
+		release_hold(m, verdict);
 	switch (verdict) {
 	case CONVERGE_GO_ON:
 		return 0;

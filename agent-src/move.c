@@ -215,6 +215,8 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 		return on_migration(m, status, ev->at_ns, e);
 	if (!strcmp(ev->name, "MIGRATION_PASS") && m->capture) {
 		m->pass_begun = MAX(m->pass_begun, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
+		m->pass_took_ns = m->pass_ns ? ev->at_ns - m->pass_ns : 0;
+		m->pass_ns = ev->at_ns;
 		if (ev->at_ns - m->round_cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
 			m->round_cut_ns = ev->at_ns;
 			capture_cut_round(m->capture);

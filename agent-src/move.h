@@ -117,6 +117,7 @@ struct move {
 	bool query_pending, bitmaps_pending;
 	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
 	double rate_bps, best_rate_bps, dirty_bps;
+	uint64_t pass_ns, pass_took_ns; /* when QEMU began this pass; how long the one before took */
 	unsigned ticks;
 
 	/* switchover */

@@ -13,7 +13,8 @@ qemu_state() {
 }
 
 files() {
-	(cd "$DIR" && find . ! -path './move.*' ! -path './seen*' ! -name a.console ! -name . -printf '%p %y %i %s %m %T@\n' | sort)
+	(cd "$DIR" && find . ! -path './move.*' ! -path './seen*' ! -name a.console ! -name . -printf '%p %y %i %s %m\n' | sort &&
+		find . -type f ! -path './move.*' ! -path './seen*' ! -name a.console -printf '%p %T@\n' | sort)
 }
 
 see() { # WHEN
@@ -27,7 +28,6 @@ MEM=256 WITNESS="ram_mb=16 disks=vda,vdb disk_mb=8" guest_start a \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 guest_order "$(orders a)" quiesce
 mkdir "$DIR/seen" "$DIR/d1"
-touch "$DIR/state" "$DIR/run"
 see before
 move_start a local --dry-run
 wait "$MOVE_PID" || fail "exit code $? of a dry run"

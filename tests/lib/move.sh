@@ -95,6 +95,10 @@ move() { # NAME DEST [OPTION...]
 # A destination agent for many moves: $DST_ADDRESS. Its journals are its own.
 listen_dst() { # [OPTION...]
 	mkdir -p -m 700 "$DIR/dst-state" "$DIR/dst-run"
+	if [[ ! -e $DIR/dst-state/token ]]; then # the right to move guests there
+		od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$DIR/dst-state/token"
+		cp "$DIR/dst-state/token" "$VMFERRY_STATE_DIR/token"
+	fi
 	"$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
@@ -110,7 +114,7 @@ result() { # EXPRESSION
 	python3 - "$DIR/move.json" "$1" <<-'END'
 		import json, sys
 		events = [json.loads(line) for line in open(sys.argv[1]) if line.endswith("\n")]
-		of = lambda kind: [ev for ev in events if ev["event"] == kind]
+		of = lambda kind: [ev for ev in events if ev.get("event") == kind]
 		r, plan, notices = (of("result") or [None])[-1], (of("plan") or [None])[0], [ev["text"] for ev in of("notice")]
 		if r is None and "r" in compile(sys.argv[2], "", "eval").co_names:
 		    sys.exit("the move has given no result")

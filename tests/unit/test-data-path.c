@@ -30,7 +30,7 @@
 
 #include <cmocka.h>
 
-#define DEADLINE_MS 60000
+#define DEADLINE_MS 120000
 #define DISKS	    2
 #define ROUNDS	    5
 #define CHANNELS    4
@@ -1372,8 +1372,11 @@ static void what_breaks_the_order_of_a_move_is_refused(void **state)
 		{"complete without the disk", "no digest came for disk vda", EBADMSG},
 		{"a hand-off on a data channel", "unexpected HANDOFF", EPROTO},
 		{"a mark of no stream", "malformed STREAM_MARK", EPROTO},
+		{"content after the digest", "after its END", EPROTO},
+		{"a round after the digest", "a disk's round begins", EPROTO},
 	};
 	static const uint8_t beyond[] = {0x80, 0x80, 0x80, 0x80, 1, 1};
+	const struct data_case one_sector = {"", 1, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
 	unsigned i;
 
 	(void)state;
@@ -1437,6 +1440,14 @@ static void what_breaks_the_order_of_a_move_is_refused(void **state)
 			break;
 		case 16:
 			hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE + 1);
+			break;
+		case 17:
+			hand_send(END, end, .object = 1); /* of nothing: all zero */
+			hand_data(&one_sector);
+			break;
+		case 18:
+			hand_send(END, end, .object = 1);
+			hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 1);
 			break;
 		}
 		wait_until(p.lost);

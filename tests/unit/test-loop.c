@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define DEADLINE_MS 60000
+#define DEADLINE_MS 120000
 #define THREADS	    4
 
 static struct loop *loop;
