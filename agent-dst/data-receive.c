@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
+#include "xxh.h"
 
 #define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
 #define WRITE_BUFS_MIN 4
@@ -208,7 +208,16 @@ struct data {
 	struct data_extent x[DATA_EXTENTS_MAX];
 };
 
-static int decode_data(struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)
+/* Order per place is order per channel, and the tables have no locks: a place must come on its own channel. */
+static bool on_its_channel(const struct receiver *r, uint32_t object, uint64_t offset, uint64_t bytes)
+{
+	unsigned n = r->shared->channels;
+
+	return object_is_stream(object) || (place_channel(object, offset, n) == r->number - 1 &&
+					    place_channel(object, offset + bytes - 1, n) == r->number - 1);
+}
+
+static int decode_data(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)
 {
 	struct reader rd;
 	uint64_t sum = 0;
@@ -228,6 +237,8 @@ static int decode_data(struct data *d, uint64_t object_bytes, unsigned shift, st
 		if (rd.bad || !x->units || x->offset & ((1ULL << shift) - 1) || x->offset > object_bytes ||
 		    bytes > object_bytes - x->offset)
 			return err_set(e, EPROTO, "DATA names an extent outside its object");
+		if (!on_its_channel(r, d->m.object, x->offset, bytes))
+			return err_set(e, EPROTO, "DATA for a place that belongs to another channel");
 		sum += bytes;
 	}
 	d->payload = read_bytes(&rd, reader_left(&rd));
@@ -289,7 +300,7 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	b = &r->blocks[i];
 	if (b->ended)
 		return err_set(e, EPROTO, "DATA for a RAM block after its END");
-	k = decode_data(d, b->target->bytes, PAGE_SHIFT, e);
+	k = decode_data(r, d, b->target->bytes, PAGE_SHIFT, e);
 	if (k)
 		return k;
 	if (d->m.codec == CODEC_ZERO) {
@@ -409,7 +420,7 @@ static int on_disk_data(struct receiver *r, struct data *d, struct err *e)
 
 	if (!k->open || k->ended)
 		return err_set(e, EPROTO, "DATA for a disk that was not announced, or after its END");
-	err = decode_data(d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
+	err = decode_data(r, d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
 	if (err)
 		return err;
 	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE) {
@@ -575,7 +586,7 @@ static int on_stream_data(struct receiver *r, struct data *d, struct err *e)
 
 	if (!s->open)
 		return err_set(e, EPROTO, "DATA for a stream that was not announced");
-	k = decode_data(d, UINT64_MAX / 2, STREAM_SHIFT, e);
+	k = decode_data(r, d, UINT64_MAX / 2, STREAM_SHIFT, e);
 	if (k)
 		return k;
 	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE)

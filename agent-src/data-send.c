@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <xxhash.h>
+#include "xxh.h"
 
 #define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
 #define HEAD_BYTES  12		 /* DATA before its extents */
@@ -393,7 +393,7 @@ static void mark_end(struct sender *s, uint32_t object)
 		send_end(s, object, s->disk[object].units, s->disk[object].digest, false);
 	} else {
 		unsigned k = object - OBJECT_STREAM_BASE;
-		struct hash128 h = {0, 0};
+		struct hash128 h = hash_content(&s->shared->key, "", 0);
 
 		if (s->stream[k].state) {
 			XXH128_hash_t x = XXH3_128bits_digest(s->stream[k].state);

@@ -34,7 +34,7 @@ static int die(struct move *m, int r)
 	return r;
 }
 
-/* No stage goes on with a move that is over; only the destination's word is waited for. */
+/* However ABORTED was reached: no stage goes on, and the destination has so long to say that it is clean. */
 static void leave_stages(struct move *m)
 {
 	conductor_tick(&m->con, 0);
@@ -154,16 +154,6 @@ static void finished(struct move *m)
 	conductor_finish(&m->con);
 }
 
-/* However ABORTED was reached: no stage goes on, and the destination has so long to say that it is clear. */
-static void stop_copying(struct move *m)
-{
-	conductor_tick(&m->con, 0);
-	loop_timer_clear(m->loop, &m->ack);
-	if (m->con.stage != ST_COMMIT)
-		conductor_goto(&m->con, ST_RELEASE);
-	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
-}
-
 /* ---- the hand-off ---- */
 
 static int carry_out(struct move *m, const struct handoff_actions *acts, struct err *e)
@@ -185,8 +175,6 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			fault_point("after-%s", handoff_state_name(m->handoff.state));
 			if (m->handoff.state == HO_SRC_COMMITTED && m->con.stage != ST_COMMIT)
 				conductor_goto(&m->con, ST_COMMIT);
-			if (m->handoff.state == HO_SRC_ABORTED)
-				stop_copying(m);
 			break;
 		case ACT_SEND_STATE:
 			send_state(m);

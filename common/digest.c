@@ -2,7 +2,7 @@
 #include "digest.h"
 #include "cursor.h"
 
-#include <xxhash.h>
+#include "xxh.h"
 
 struct hash128 hash_content(const struct digest_key *k, const void *p, size_t n)
 {

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <xxhash.h>
+#include "xxh.h"
 
 #define CHECKSUM_AT 20
 

@@ -4,10 +4,10 @@
 . "$(dirname "$0")/../lib/move.sh"
 
 MEM=256 WITNESS="ram_mb=64 rate=50000" guest_start a
-move_start a local --bwlimit 50M --codec none --max-downtime 100
+move_start a local --bwlimit 50M --codec none --max-downtime 10
 wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
 is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
 vmferry switch "${GUEST_PID[a]}"
 move_wait
-assert_result 'r["downtime_ms"]["total"] > 100' "the downtime is over the limit, as the user wanted"
+assert_result 'r["downtime_ms"]["total"] > 10' "the downtime is over the limit, as the user wanted"
 guest_verify "$(orders a)"

@@ -1,0 +1,10 @@
+/* xxh.h: xxHash, as fast as this processor can: on x86 the library's plain entry points use SSE2 only. */
+#ifndef VMFERRY_XXH_H
+#define VMFERRY_XXH_H
+
+#include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#endif
+
+#endif
