@@ -6,12 +6,12 @@
 #include "ram-feed.h"
 #include "unit-set.h"
 #include "util.h"
+#include "xxh.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include "xxh.h"
 
 #define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
 #define WRITE_BUFS_MIN 4
@@ -211,10 +211,12 @@ struct data {
 /* Order per place is order per channel, and the tables have no locks: a place must come on its own channel. */
 static bool on_its_channel(const struct receiver *r, uint32_t object, uint64_t offset, uint64_t bytes)
 {
-	unsigned n = r->shared->channels;
+	unsigned first = r->shared->streams + 1, n = r->shared->channels - r->shared->streams;
 
-	return object_is_stream(object) || (place_channel(object, offset, n) == r->number - 1 &&
-					    place_channel(object, offset + bytes - 1, n) == r->number - 1);
+	if (object_is_stream(object))
+		return true;
+	return r->number >= first && place_channel(object, offset, n) == r->number - first &&
+	       place_channel(object, offset + bytes - 1, n) == r->number - first;
 }
 
 static int decode_data(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)

@@ -18,12 +18,13 @@
 #define BUSY_MS	      20000
 #define BUSY_PAUSE_MS 100
 
-static void send_state(struct move *m, const char *error)
+/* undecided: no agent here will ever know more, so that the source need not ask again. */
+static void send_state(struct move *m, const char *error, bool undecided)
 {
 	if (!m->control || m->control_lost || m->dead)
 		return;
 	handoff_message_send(m->control, m->attempt, m->handoff.state,
-			     json_pack("{s:s*,s:I,s:f,s:f}", "error", error, "rss_anon",
+			     json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon",
 				       (json_int_t)m->rss_anon_max, "load_ms",
 				       m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
 				       m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0));
@@ -158,7 +159,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, const c
 				conductor_goto(&m->con, ST_COMMIT);
 			break;
 		case ACT_SEND_STATE:
-			send_state(m, error);
+			send_state(m, error, acts->a[acts->n - 1] == ACT_UNDECIDED);
 			break;
 		case ACT_CONT_DESTINATION:
 			r = continue_guest(m, e);
@@ -241,7 +242,7 @@ static void note_run_state(struct move *m, json_t *detail)
 static int answer_unknown(struct move *m)
 {
 	m->handoff.state = HO_NONE;
-	send_state(m, NULL);
+	send_state(m, NULL, false);
 	conductor_finish(&m->con);
 	return 0;
 }

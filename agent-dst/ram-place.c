@@ -369,6 +369,8 @@ static int write_remote(struct ram_place *p, const uint8_t *data, struct iovec *
 		for (i = 0; i < k; i++)
 			local.iov_len += remote[i].iov_len;
 		w = process_vm_writev(p->pid, &local, 1, remote, k, 0);
+		if (w < 0 && errno == ESRCH)
+			return err_set(e, ESRCH, "the destination QEMU ended");
 		if (w != (ssize_t)local.iov_len)
 			return err_sys(e, w < 0 ? errno : EFAULT, "cannot write into the destination QEMU's RAM");
 		data += local.iov_len;

@@ -4,11 +4,11 @@
 #include "log.h"
 #include "unit-set.h"
 #include "util.h"
+#include "xxh.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include "xxh.h"
 
 #define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
 #define HEAD_BYTES  12		 /* DATA before its extents */

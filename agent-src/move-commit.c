@@ -189,7 +189,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			hold_qemu(m);
 			break;
 		case ACT_CONT_SOURCE:
-			if (take_back(m, e)) {
+			if (take_back(m, e) && !move_source_qemu_ended(m)) {
 				report_notice(&m->report, "%s", e->msg);
 				m->exit_code = 5;
 			}
@@ -248,6 +248,17 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 		m->peer_aborted = true;
 }
 
+/* Asking again would bring the same answer. */
+static void undecided(struct move *m, const char *why)
+{
+	if (m->handoff.state != HO_SRC_COMMITTED)
+		return;
+	if (!m->why.code)
+		err_set(&m->why, EREMOTEIO, "%s", why);
+	m->undecided = true;
+	conductor_finish(&m->con);
+}
+
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 {
 	uint8_t attempt[ATTEMPT_ID_LEN];
@@ -264,6 +275,8 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 			err_set(&m->why, EREMOTEIO, "the destination gave up: %s", m->peer_error);
 		if (move_handoff(m, EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
+		if (json_is_true(json_object_get(detail, "undecided")))
+			undecided(m, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
 	}
 	json_decref(detail);
 	return r;

@@ -17,6 +17,7 @@
 #define QMP_OPEN_MS    5000
 #define RECONNECT_MS   12000
 #define ROUND_MIN_MS   50
+#define QEMU_END_MS    2000
 #define RECONNECT_PAUSE_MS 200
 #define RECONNECTS_MS  60000 /* all of them together */
 #define LAST_WORDS_MS  3000
@@ -234,14 +235,20 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 	return 0;
 }
 
-static int qemu_gone(struct move *m, struct err *e)
+bool move_source_qemu_ended(const struct move *m)
 {
-	uint64_t until = now_ns() + 2000 * 1000000ULL;
+	uint64_t until = now_ns() + QEMU_END_MS * 1000000ULL;
 
-	/* its monitor closes a moment before it is gone */
+	if (m->qmp && qmp_alive(m->qmp))
+		return false;
 	while (qemu_is_alive(m->guest.pid, m->guest.start_time) && now_ns() < until)
 		poll(NULL, 0, 2);
-	if (qemu_is_alive(m->guest.pid, m->guest.start_time))
+	return !qemu_is_alive(m->guest.pid, m->guest.start_time);
+}
+
+static int qemu_gone(struct move *m, struct err *e)
+{
+	if (!move_source_qemu_ended(m))
 		return err_set(e, EPIPE, "the source QEMU closed its monitor");
 	if (!m->handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
@@ -281,7 +288,7 @@ static int on_worker(struct move *m, const struct event *ev, struct err *e)
 		if (m->handoff.state != HO_SRC_BEGUN)
 			return 0;
 		m->channel_lost = true;
-		return err_set(e, ev->err.code ? ev->err.code : EIO, "data channel: %s", ev->err.msg);
+		return err_set(e, ev->err.code ? ev->err.code : EIO, "data connection to the destination: %s", ev->err.msg);
 	case WORD_CAPTURE:
 		return on_capture(m, ev, e);
 	case WORD_DISK_ROUND:

@@ -196,6 +196,8 @@ json_t *move_status(struct move *m);
 /* move.c */
 extern const char *const stage_names[];
 int move_common_event(struct move *m, const struct event *ev, struct err *e);
+/* Whether the source QEMU's monitor closed because it ended; waits a moment for that, as the monitor closes first. */
+bool move_source_qemu_ended(const struct move *m);
 /* Runs a move to its end. Returns the exit code. */
 int move_run(const struct move_options *opt);
 /* Settles an attempt of an earlier life. fenced: a person vouches that the peer will never act again. */

@@ -139,7 +139,7 @@ static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_
 {
 	struct frame_header h = {.type = type, .channel = c->cfg.number, .length = (uint32_t)len};
 
-	h.sequence = f->sequence = ++c->next_sequence;
+	h.sequence = f->sequence = type == MSG_ERROR ? 0 : ++c->next_sequence;
 	f->bytes = FRAME_HEADER_BYTES + len;
 	frame_seal(f->buf, &h);
 	list_add(&c->ready, f);

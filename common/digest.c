@@ -1,8 +1,9 @@
 /* digest.c: see digest.h. */
 #include "digest.h"
 #include "cursor.h"
-
 #include "xxh.h"
+
+#include <endian.h>
 
 struct hash128 hash_content(const struct digest_key *k, const void *p, size_t n)
 {
@@ -14,15 +15,9 @@ struct hash128 hash_content(const struct digest_key *k, const void *p, size_t n)
 struct hash128 hash_place(const struct digest_key *k, struct hash128 content, uint32_t object, uint32_t round,
 			  uint64_t offset, uint64_t length)
 {
-	uint8_t b[40];
-	struct writer w = writer_of(b, sizeof(b));
+	const uint64_t b[] = {htole64(content.lo), htole64(content.hi), htole64(object | (uint64_t)round << 32),
+			      htole64(offset), htole64(length)};
 
-	write_u64(&w, content.lo);
-	write_u64(&w, content.hi);
-	write_u32(&w, object);
-	write_u32(&w, round);
-	write_u64(&w, offset);
-	write_u64(&w, length);
 	return hash_content(k, b, sizeof(b));
 }
 

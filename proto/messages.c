@@ -1,9 +1,9 @@
 /* messages.c: see messages.h. */
 #include "messages.h"
+#include "xxh.h"
 
 #include <errno.h>
 #include <string.h>
-#include "xxh.h"
 
 #define CHECKSUM_AT 20
 

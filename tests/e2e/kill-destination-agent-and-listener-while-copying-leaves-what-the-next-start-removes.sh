@@ -15,7 +15,7 @@ move_wait 4
 assert_result 'r["guest"] == "source" and len(r["leftovers"]) > 0'
 assert_eq "$(status_of "$(free_monitor a)")" running
 
-listen_dst
+listen_dst --listen "$DEST"
 wait_for 10 is_alone || fail "not removed: $(ours)"
 recover 1
 assert_at_source

@@ -18,7 +18,7 @@ for ((i = 1; i <= N; i++)); do
 	# shellcheck disable=SC2086
 	move a "${dests[i % 2]}" $how
 	verdict=$(guest_verify "$(orders a)" blocks | grep '^verify')
-	echo "move $i to ${dests[i % 2]} ($how): $(result 'f"{r[\"total_ms\"]:.0f} ms, stopped for {r[\"downtime_ms\"][\"total\"]:.0f}"'), $verdict"
+	echo "move $i to ${dests[i % 2]} ($how): $(result '"%.0f ms, stopped for %.0f" % (r["total_ms"], r["downtime_ms"]["total"])'), $verdict"
 	rm -rf "$DIR/d$((MOVES - 1))"
 done
 guest_order "$(orders a)" quiesce

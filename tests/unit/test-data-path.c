@@ -1211,6 +1211,7 @@ static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void 
 {
 	(void)state;
 	ram_through_the_middle(move_data, "RAM round 0:");
+	ram_through_the_middle(shorten_delta, "RAM round 0: the source's dirty delta names");
 }
 
 /* ---- frames made by hand ---- */
@@ -1479,6 +1480,33 @@ static void every_message_cut_short_is_refused(void **state)
 	}
 }
 
+static void two_rounds_that_end_together_are_each_made_durable(void **state)
+{
+	static const uint8_t runs[] = {8, 1};
+	uint32_t disk;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		hand_open(2);
+		for (disk = 1; disk <= 2; disk++) {
+			const struct data_case one_sector = {"", disk, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
+
+			hand_send(OBJECT, object, .id = disk, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = DISK_BYTES);
+			hand_send(ROUND_BEGIN, round_begin, .group = disk);
+			hand_send(DELTA, delta, .object = disk, .final = 1, .runs = {runs, sizeof(runs)});
+			hand_data(&one_sector);
+		}
+		for (disk = 1; disk <= 2; disk++)
+			hand_send(ROUND_END, round_end, .group = disk, .units = 1);
+		wait_for(p.durable[1][0] + p.durable[2][0] == 2);
+		assert_int_equal(p.durable[1][0], 1);
+		assert_int_equal(p.applied[1][0], 1);
+		assert_int_equal(p.applied[2][0], 1);
+		path_close();
+	}
+}
+
 /* ---- trouble at the destination ---- */
 
 static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
@@ -1590,6 +1618,7 @@ int main(void)
 		cmocka_unit_test(malformed_data_is_refused_and_writes_nothing),
 		cmocka_unit_test(what_breaks_the_order_of_a_move_is_refused),
 		cmocka_unit_test(every_message_cut_short_is_refused),
+		cmocka_unit_test(two_rounds_that_end_together_are_each_made_durable),
 		cmocka_unit_test(a_disk_that_cannot_be_opened_or_is_full_is_named),
 		cmocka_unit_test(a_receiver_stopped_in_the_middle_of_its_writes_ends_cleanly),
 		cmocka_unit_test(a_round_cut_off_by_the_source_is_lost_and_nothing_hangs),
