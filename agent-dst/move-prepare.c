@@ -5,6 +5,7 @@
  * this life of the agent or a later one.
  */
 #include "move.h"
+#include "fault.h"
 #include "image-create.h"
 #include "log.h"
 #include "net.h"
@@ -538,6 +539,7 @@ int move_prepare(struct move *m, const json_t *prepare, struct err *e)
 	size_t i;
 	int r;
 
+	fault_point("dst-prepare");
 	r = take_secret(m, prepare, e);
 	if (!r)
 		r = begin_journal(m, e);

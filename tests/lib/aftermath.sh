@@ -153,3 +153,26 @@ assert_next_move_succeeds() {
 	move a local
 	assert_moved "$from/a.raw"
 }
+
+# --- other peers ---------------------------------------------------------------------------
+
+# A program that says "listening on ADDRESS": $LISTENER, $LISTENER_ADDRESS.
+listener() { # PROGRAM [ARGUMENT...]
+	python3 "$TOP/tests/lib/$1" "${@:2}" </dev/null >"$DIR/listener.out" 2>"$DIR/listener.log" &
+	LISTENER=$!
+	kill_at_exit "$LISTENER"
+	wait_for 10 grep -q '^listening on' "$DIR/listener.out" || fail "$1 does not listen: $(<"$DIR/listener.log")"
+	LISTENER_ADDRESS=$(sed -n 's/^listening on //p' "$DIR/listener.out")
+}
+
+# A listener, and in front of it a proxy that does something to one frame: $DEST.
+to_proxy() { # FAULT of proxy.py
+	to_listener
+	listener proxy.py "$DST_ADDRESS" "$1"
+	DEST=$LISTENER_ADDRESS
+}
+
+proxy_has_done_it() {
+	[[ $(wc -l <"$DIR/listener.out") -ge 2 ]] || fail "the proxy has not come to its frame: $(cat "$DIR/listener.log")"
+	end_process "$LISTENER"
+}

@@ -1,0 +1,51 @@
+#!/bin/bash
+# A backing file, an internal snapshot, a persistent bitmap, an NBD server in use and a monitor in use: each refused in
+# words, and the guest is as before.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+not_moved() { # STATUS WORD NAME
+	move_start "$3" local
+	move_wait "$1"
+	result 'r["reason"]' >"$DIR/reason"
+	grep -q "$2" "$DIR/reason" || fail "the reason is not '$2': $(<"$DIR/reason")"
+	assert_nothing_left
+	assert_eq "$(settings_of "$3")" "$before" "settings of QEMU"
+}
+
+guest_b() { # [OPTION...]: it need not come up
+	guest_launch b -S $(second_monitor b) "$@"
+	wait_for 20 test -S "$DIR/b.mon"
+	before=$(settings_of b)
+}
+
+image=$DIR/b.qcow2
+guest_disk "$image" qcow2 64M
+"$QEMU_IMG" create -q -f qcow2 -b "$image" -F qcow2 "$DIR/top.qcow2"
+guest_b $(guest_drive d0 "$DIR/top.qcow2" qcow2)
+not_moved 3 "top.qcow2 has a backing file" b
+guest_stop b
+
+"$QEMU_IMG" snapshot -c one "$image"
+guest_b $(guest_drive d0 "$image" qcow2)
+not_moved 3 "b.qcow2 has internal snapshots" b
+guest_stop b
+
+"$QEMU_IMG" snapshot -d one "$image"
+"$QEMU_IMG" bitmap --add "$image" kept
+guest_b $(guest_drive d0 "$image" qcow2)
+not_moved 3 "b.qcow2 has persistent dirty bitmaps" b
+guest_stop b
+
+"$QEMU_IMG" bitmap --remove "$image" kept
+guest_b $(guest_drive d0 "$image" qcow2)
+qmp "$DIR/b.mon" '{"execute": "nbd-server-start", "arguments":
+	{"addr": {"type": "unix", "data": {"path": "'"$DIR/nbd"'"}}}}' >/dev/null
+qmp "$DIR/b.mon" '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "theirs", "node-name": "'"$(
+	qmp "$DIR/b.mon" '{"execute": "query-block"}' | sed 's/.*"node-name": "\([^"]*\)".*/\1/')"'"}}' >/dev/null
+before=$("$TOP/tests/lib/settings.py" "$DIR/b.mon" "$DIR/nbd-probe" 2>&1 | grep -v 'NBD server')
+settings_of() {
+	"$TOP/tests/lib/settings.py" "$DIR/b.mon" "$DIR/nbd-probe" | grep -v 'NBD server'
+}
+qmp "$DIR/b.mon" '{"execute": "nbd-server-start", "arguments":
+	{"addr": {"type": "unix", "data": {"path": "'"$DIR/nbd"'"}}}}' >/dev/null || true
+not_moved 1 "NBD server" b
