@@ -109,6 +109,10 @@ int cmd_recover(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
+	if (argc - optind > 1) {
+		fputs("vmferry recover: one guest, or none for all of them (--help tells more)\n", stderr);
+		return EXIT_USAGE;
+	}
 	vm = argv[optind];
 	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, NULL, &e);

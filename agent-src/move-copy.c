@@ -21,20 +21,14 @@
 
 /* ---- RAM ---- */
 
-struct word {
-	struct qnode node;
-	struct event *ev;
-};
-
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)
 {
 	struct move *m = ctx;
-	struct word *w = xcalloc(1, sizeof(*w));
+	struct event *ev = event_new(EVENT_WORKER, WORD_CAPTURE, &what, sizeof(what));
 
-	w->ev = event_new(EVENT_WORKER, WORD_CAPTURE, &what, sizeof(what));
 	if (why)
-		w->ev->err = *why;
-	queue_put(&m->words, &w->node);
+		ev->err = *why;
+	move_tell(m, ev);
 }
 
 static int start_ram(struct move *m, struct err *e)

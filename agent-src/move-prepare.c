@@ -281,16 +281,11 @@ int move_prepare_source(struct move *m, struct err *e)
 
 static void channel_lost(void *ctx, unsigned channel, const struct err *why)
 {
-	struct move *m = ctx;
-	struct word {
-		struct qnode node;
-		struct event *ev;
-	} *w = xcalloc(1, sizeof(*w));
+	struct event *ev = event_new(EVENT_WORKER, WORD_CHANNEL_LOST, NULL, 0);
 
 	(void)channel;
-	w->ev = event_new(EVENT_WORKER, WORD_CHANNEL_LOST, NULL, 0);
-	w->ev->err = *why;
-	queue_put(&m->words, &w->node);
+	ev->err = *why;
+	move_tell(ctx, ev);
 }
 
 int move_connect_data(struct move *m, const json_t *ready, struct err *e)

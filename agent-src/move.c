@@ -2,47 +2,21 @@
 #include "move.h"
 #include "json-message.h"
 #include "log.h"
-#include "process.h"
 #include "util.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 
-#define CONTROL_WINDOW (8 * MIB)
 #define QMP_OPEN_MS    5000
-#define RECONNECT_MS   12000
-#define ROUND_MIN_MS   50
-#define QEMU_END_MS    2000
-#define RECONNECT_PAUSE_MS 200
-#define RECONNECTS_MS  60000 /* all of them together */
 #define LAST_WORDS_MS  3000
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
-struct word {
-	struct qnode node;
-	struct event *ev;
-};
-
 /* ---- recording what threads, signals and users say ---- */
-
-static void on_words(struct queue *q)
-{
-	struct move *m = container_of(q, struct move, words);
-	struct qnode *n;
-
-	while ((n = queue_take(q))) {
-		struct word *w = container_of(n, struct word, node);
-
-		conductor_put(&m->con, w->ev);
-		free(w);
-	}
-}
 
 static void on_disk_results(struct queue *q)
 {
@@ -98,290 +72,6 @@ static void on_follow(void *ctx, const char *line)
 		control_publish(m->ctl, line);
 }
 
-/* ---- losing the other side ---- */
-
-static void control_start(struct move *m, int fd)
-{
-	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .on = conductor_channel, .ctx = &m->con};
-
-	m->control = channel_new(m->loop, fd, &cc);
-	m->control_lost = false;
-}
-
-static int dest_open(struct move *m, int *fd, struct err *e)
-{
-	struct dest_config dc = {.where = m->opt->dest,
-				 .plaintext = m->opt->plaintext,
-				 .state_dir = m->opt->state_dir,
-				 .runtime_dir = m->opt->runtime_dir,
-				 .token_file = m->opt->token_file,
-				 .verbose = m->opt->verbose};
-
-	return dest_connect(&m->dest, &dc, fd, e);
-}
-
-/* A new control connection, by which the journals of both sides go on; false when nobody is there. */
-static bool reconnect(struct move *m)
-{
-	uint64_t until = now_ns() + RECONNECT_MS * 1000000ULL;
-	struct err e;
-	int fd;
-
-	if (m->dead || (m->reconnects++ && now_ns() - m->first_lost_ns > RECONNECTS_MS * 1000000ULL))
-		return false;
-	if (!m->first_lost_ns)
-		m->first_lost_ns = now_ns();
-	channel_free(m->control);
-	m->control = NULL;
-	dest_fini(&m->dest);
-	report_notice(&m->report, "lost the destination agent; trying to reach it again");
-	do {
-		poll(NULL, 0, RECONNECT_PAUSE_MS);
-		if (!dest_open(m, &fd, &e)) {
-			control_start(m, fd);
-			return !move_handoff(m, EV_RESEND, HO_NONE, &e);
-		}
-		log_info("%s", e.msg);
-		dest_fini(&m->dest);
-	} while (now_ns() < until);
-	return false;
-}
-
-static int control_gone(struct move *m, const struct event *ev, struct err *e)
-{
-	loop_timer_clear(m->loop, &m->patience);
-	m->control_lost = true;
-	if (!m->handing_off)
-		return err_set(e, ev->err.code, "%s", ev->err.msg);
-	if (!handoff_point_of_no_return(&m->handoff) && m->handoff.state == HO_SRC_BEGUN)
-		return err_set(e, ev->err.code, "lost the destination: %s", ev->err.msg);
-	if (!reconnect(m))
-		conductor_finish(&m->con); /* the result says what is known */
-	else
-		loop_timer_set(m->loop, &m->patience, ANSWER_MS);
-	return 0;
-}
-
-/* ---- events that mean the same in every stage ---- */
-
-static int on_migration(struct move *m, const char *status, uint64_t at_ns, struct err *e)
-{
-	json_t *info;
-	const char *desc;
-	int r;
-
-	if (!strcmp(status, "pre-switchover") && m->handoff.state == HO_SRC_BEGUN && m->capture)
-		return switchover_stopped(m, at_ns, e);
-	if (!strcmp(status, "completed")) {
-		m->completed = true;
-		m->completed_ns = at_ns;
-		return move_handoff(m, EV_QEMU_COMPLETED, HO_NONE, e);
-	}
-	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
-		return 0;
-	if (m->handoff.state != HO_SRC_BEGUN)
-		return 0; /* our own doing */
-	r = qmp_call(m->qmp, "query-migrate", NULL, &info, e);
-	if (r)
-		return r;
-	desc = json_string_value(json_object_get(info, "error-desc"));
-	err_set(e, EREMOTEIO, "QEMU's migration was %s%s%s", status, desc ? ": " : "", desc ? desc : "");
-	json_decref(info);
-	return -e->code;
-}
-
-/* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches. */
-static void note_stop(struct move *m)
-{
-	json_t *status;
-	const char *s;
-	struct err e;
-
-	if (m->has_ack) {
-		m->paused = true;
-		return;
-	}
-	if (qmp_call(m->qmp, "query-status", NULL, &status, &e))
-		return;
-	s = json_string_value(json_object_get(status, "status"));
-	m->paused = s && strcmp(s, "finish-migrate");
-	json_decref(status);
-}
-
-static int on_qmp(struct move *m, const struct event *ev, struct err *e)
-{
-	const char *status = json_string_value(json_object_get(ev->json, "status"));
-
-	if (!strcmp(ev->name, "MIGRATION") && status)
-		return on_migration(m, status, ev->at_ns, e);
-	if (!strcmp(ev->name, "MIGRATION_PASS") && m->capture) {
-		m->pass_begun = MAX(m->pass_begun, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
-		m->pass_took_ns = m->pass_ns ? ev->at_ns - m->pass_ns : 0;
-		m->pass_ns = ev->at_ns;
-		if (ev->at_ns - m->round_cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
-			m->round_cut_ns = ev->at_ns;
-			capture_cut_round(m->capture);
-		}
-	} else if (!strcmp(ev->name, "STOP")) {
-		m->stop_ns = ev->at_ns;
-		if (m->con.stage < ST_SWITCHOVER)
-			note_stop(m);
-	} else if (!strcmp(ev->name, "RESUME") && m->con.stage < ST_SWITCHOVER) {
-		m->stop_ns = 0;
-		m->paused = false;
-	} else if (!strcmp(ev->name, "SHUTDOWN")) {
-		m->guest_shut_down = true;
-	}
-	return 0;
-}
-
-bool move_source_qemu_ended(const struct move *m)
-{
-	uint64_t until = now_ns() + QEMU_END_MS * 1000000ULL;
-
-	if (m->qmp && qmp_alive(m->qmp))
-		return false;
-	while (qemu_is_alive(m->guest.pid, m->guest.start_time) && now_ns() < until)
-		poll(NULL, 0, 2);
-	return !qemu_is_alive(m->guest.pid, m->guest.start_time);
-}
-
-static int qemu_gone(struct move *m, struct err *e)
-{
-	if (!move_source_qemu_ended(m))
-		return err_set(e, EPIPE, "the source QEMU closed its monitor");
-	if (!m->handing_off)
-		return err_set(e, EPIPE, "the guest's QEMU has ended");
-	if (!m->why.code)
-		err_set(&m->why, EPIPE, m->guest_shut_down ? "the guest shut down by itself during the move"
-							   : "the source QEMU ended during the move");
-	return move_handoff(m, EV_QEMU_DEAD, HO_NONE, e);
-}
-
-static int on_capture(struct move *m, const struct event *ev, struct err *e)
-{
-	enum capture_event what;
-
-	memcpy(&what, ev->bytes, sizeof(what));
-	switch (what) {
-	case CAPTURE_BLOCKS:
-		break;
-	case CAPTURE_RAM_DONE:
-		m->ram_done = true;
-		m->ram_done_ns = ev->at_ns;
-		break;
-	case CAPTURE_CLOSED:
-		break; /* QMP says why: failed, cancelled or completed */
-	case CAPTURE_FAILED:
-		*e = ev->err;
-		return -e->code;
-	}
-	return 0;
-}
-
-static int on_worker(struct move *m, const struct event *ev, struct err *e)
-{
-	int r;
-
-	switch ((enum worker_word)ev->type) {
-	case WORD_CHANNEL_LOST:
-		if (m->handoff.state != HO_SRC_BEGUN)
-			return 0;
-		m->channel_lost = true;
-		return err_set(e, ev->err.code ? ev->err.code : EIO, "data connection to the destination: %s", ev->err.msg);
-	case WORD_CAPTURE:
-		return on_capture(m, ev, e);
-	case WORD_DISK_ROUND:
-		r = disks_on_result(m, ev->ptr, e);
-		free(ev->ptr);
-		return r;
-	}
-	return 0;
-}
-
-static int on_return_path(struct move *m, const struct event *ev, struct err *e)
-{
-	struct msg_return_path msg;
-
-	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64 || !m->capture)
-		return err_set(e, EPROTO, "malformed RETURN_PATH");
-	if (msg.kind == 1) { /* SHUT: loaded; ours to let through later */
-		m->shut_seen = true;
-		capture_end_streams(m->capture);
-	} else if (m->opaque && msg.kind == 2) {
-		uint8_t out[8] = {0, 2, 0, 4};
-		unsigned i;
-
-		for (i = 0; i < 4 && msg.data.n == 4; i++)
-			out[4 + i] = msg.data.p[3 - i];
-		capture_return_path(m->capture, out, sizeof(out));
-	}
-	return 0;
-}
-
-static int on_frame(struct move *m, const struct event *ev, struct err *e)
-{
-	struct msg_durable msg;
-
-	switch (ev->type) {
-	case MSG_HANDOFF:
-		return move_on_handoff(m, ev, e);
-	case MSG_APPLIED:
-		return 0;
-	case MSG_DURABLE:
-		if (msg_durable_decode(&msg, ev->bytes, ev->n))
-			return err_set(e, EPROTO, "malformed DURABLE");
-		return disks_on_durable(m, msg.group, msg.number, ev->at_ns, e);
-	case MSG_RETURN_PATH:
-		return on_return_path(m, ev, e);
-	}
-	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type),
-		       stage_names[m->con.stage]);
-}
-
-static int on_order(struct move *m, uint16_t order, struct err *e)
-{
-	bool late = m->handing_off && handoff_point_of_no_return(&m->handoff);
-
-	if (order == ORDER_SWITCH) {
-		m->stop_wanted = true;
-		return 0;
-	}
-	if (late) {
-		report_notice(&m->report, "too late to roll back: the guest is the destination's; finishing");
-		return 0;
-	}
-	if (order == ORDER_INTERRUPT && m->report.tty && !m->interrupted_once) {
-		m->interrupted_once = true;
-		report_notice(&m->report, "Roll back and keep the guest here? Press Ctrl-C again to roll back; wait, and the move "
-					  "goes on.");
-		return 0;
-	}
-	m->user_cancelled = true;
-	return err_set(e, ECANCELED, "cancelled by the user");
-}
-
-int move_common_event(struct move *m, const struct event *ev, struct err *e)
-{
-	switch (ev->kind) {
-	case EVENT_FRAME:
-		return on_frame(m, ev, e);
-	case EVENT_CONTROL_LOST:
-		return control_gone(m, ev, e);
-	case EVENT_QMP:
-		return on_qmp(m, ev, e);
-	case EVENT_QMP_LOST:
-		return qemu_gone(m, e);
-	case EVENT_WORKER:
-		return on_worker(m, ev, e);
-	case EVENT_USER:
-		return on_order(m, ev->type, e);
-	case EVENT_TICK:
-		return 0;
-	}
-	return 0;
-}
-
 static int common_event(void *ctx, const struct event *ev, struct err *e)
 {
 	return move_common_event(ctx, ev, e);
@@ -405,10 +95,10 @@ static int connect_enter(void *ctx, struct err *e)
 		r = move_examine(m, e);
 	if (r)
 		return r;
-	r = dest_open(m, &fd, e);
+	r = move_dest_open(m, &fd, e);
 	if (r)
 		return r;
-	control_start(m, fd);
+	move_control_start(m, fd);
 	r = attempt_id_new(m->attempt, e);
 	if (r)
 		return r;
@@ -531,7 +221,7 @@ static void move_fail(void *ctx, const struct err *why)
 	}
 	if (m->con.finished)
 		return;
-	if (m->control_lost && !reconnect(m))
+	if (m->control_lost && !move_reconnect(m))
 		conductor_finish(&m->con);
 }
 
@@ -651,7 +341,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->report.ctx = m;
 	converge_init(&m->converge, opt->max_downtime_ms);
 	conductor_init(&m->con, m->loop, stages, m, move_fail);
-	queue_init(&m->words, m->loop, on_words);
+	queue_init(&m->words, m->loop, move_hear);
 	queue_init(&m->disk_results, m->loop, on_disk_results);
 	*out = m;
 	return 0;
@@ -729,11 +419,11 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 		return r;
 	if (fenced)
 		return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
-	r = dest_open(m, &fd, e);
+	r = move_dest_open(m, &fd, e);
 	if (r)
 		report_notice(&m->report, "%s", e->msg);
 	else
-		control_start(m, fd);
+		move_control_start(m, fd);
 	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
 	return move_handoff(m, EV_RECOVER, HO_NONE, e);
 }

@@ -193,9 +193,18 @@ void move_emit_plan(struct move *m, const json_t *accept);
 void move_emit_result(struct move *m);
 json_t *move_status(struct move *m);
 
+/* move-events.c */
+/* From any thread: becomes an event of the conductor's. */
+void move_tell(struct move *m, struct event *ev);
+void move_hear(struct queue *words);
+int move_common_event(struct move *m, const struct event *ev, struct err *e);
+/* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
+int move_dest_open(struct move *m, int *fd, struct err *e);
+void move_control_start(struct move *m, int fd);
+bool move_reconnect(struct move *m);
+
 /* move.c */
 extern const char *const stage_names[];
-int move_common_event(struct move *m, const struct event *ev, struct err *e);
 /* Whether the source QEMU's monitor closed because it ended; waits a moment for that, as the monitor closes first. */
 bool move_source_qemu_ended(const struct move *m);
 /* Runs a move to its end. Returns the exit code. */

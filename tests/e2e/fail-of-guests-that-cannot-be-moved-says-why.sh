@@ -13,7 +13,7 @@ not_moved() { # STATUS WORD NAME
 }
 
 guest_b() { # [OPTION...]: it need not come up
-	guest_launch b -S $(second_monitor b) "$@"
+	guest_launch b $(second_monitor b) "$@"
 	wait_for 20 test -S "$DIR/b.mon"
 	before=$(settings_of b)
 }
@@ -42,10 +42,8 @@ qmp "$DIR/b.mon" '{"execute": "nbd-server-start", "arguments":
 	{"addr": {"type": "unix", "data": {"path": "'"$DIR/nbd"'"}}}}' >/dev/null
 qmp "$DIR/b.mon" '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "theirs", "node-name": "'"$(
 	qmp "$DIR/b.mon" '{"execute": "query-block"}' | sed 's/.*"node-name": "\([^"]*\)".*/\1/')"'"}}' >/dev/null
-before=$("$TOP/tests/lib/settings.py" "$DIR/b.mon" "$DIR/nbd-probe" 2>&1 | grep -v 'NBD server')
-settings_of() {
-	"$TOP/tests/lib/settings.py" "$DIR/b.mon" "$DIR/nbd-probe" | grep -v 'NBD server'
-}
-qmp "$DIR/b.mon" '{"execute": "nbd-server-start", "arguments":
-	{"addr": {"type": "unix", "data": {"path": "'"$DIR/nbd"'"}}}}' >/dev/null || true
-not_moved 1 "NBD server" b
+move_start b local
+move_wait 1
+assert_result '"NBD server" in r["reason"] and r["guest"] == "source"'
+assert_nothing_left
+qmp "$DIR/b.mon" '{"execute": "query-block-exports"}' | grep -q theirs || fail "the export of someone else is gone"

@@ -7,14 +7,13 @@ cp --reflink=auto "$real" "$DIR/qemu-system-here"
 cat >"$DIR/run-qemu" <<END
 #!/bin/sh
 root=$(cd "$(dirname "$(readlink -f "$QEMU")")/.." && pwd)
-export QEMU_MODULE_DIR=\$root/usr/lib/x86_64-linux-gnu/qemu
+export LD_LIBRARY_PATH=\$root/usr/lib/x86_64-linux-gnu:\$root/lib/x86_64-linux-gnu QEMU_MODULE_DIR=\$root/usr/lib/x86_64-linux-gnu/qemu
 exec "$DIR/qemu-system-here" -L "\$root/usr/share/qemu" -L "\$root/usr/share/seabios" "\$@"
 END
 chmod +x "$DIR/run-qemu"
 QEMU=$DIR/run-qemu guest_a
 to_local
-mv "$DIR/qemu-system-here" "$DIR/moved-away"
-rm "$DIR/moved-away"
+rm "$DIR/qemu-system-here"
 move_start a local
 move_wait 3
 assert_result '"no QEMU at the destination" in r["reason"] and "qemu-system-here" in r["reason"]'

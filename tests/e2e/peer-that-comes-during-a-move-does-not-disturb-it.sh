@@ -19,10 +19,10 @@ for kind in garbage new token nothing; do
 	"$TOP/tests/lib/peer.py" send "$DEST" "$kind" >/dev/null
 done
 status=0
-vmferry migrate a "$DEST" --disk-dir "$TO" >"$DIR/second" 2>&1 || status=$?
+vmferry migrate "${GUEST_PID[a]}" "$DEST" --disk-dir "$TO" >"$DIR/second" 2>&1 || status=$?
 assert_eq "$status" 3 "exit code of a second move of the same guest"
 grep -q 'under way already' "$DIR/second" || fail "$(<"$DIR/second")"
-vmferry set a bwlimit=0 >/dev/null
+vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 exec 7>&-
 move_wait
 assert_moved
