@@ -88,7 +88,7 @@ static int run_qemu(struct loop *l, const char *qemu, char *const *env, const ch
 {
 	AUTO_FREE char *sock = xasprintf("%s/image.qmp", work_dir);
 	AUTO_FREE char *log = xasprintf("%s/image.log", work_dir);
-	AUTO_FREE char *qmp_arg = xasprintf("unix:%s,server=on,wait=off", sock);
+	AUTO_FREE char *qmp_arg = xasprintf("unix:%s,server=on,wait=on", sock);
 	char *argv[] = {(char *)qemu, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S",
 			"-qmp", qmp_arg, NULL};
 	struct job_watch watch = {false};

@@ -192,6 +192,8 @@ int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *c
 	return 0;
 }
 
+#define WAITS_FOR_US "info: QEMU waiting for connection on"
+
 char *qemu_log_tail(const char *log_path)
 {
 	char buf[LOG_TAIL_BYTES + 1], *line, *save = NULL, *tail = xstrdup(""), *longer;
@@ -211,7 +213,7 @@ char *qemu_log_tail(const char *log_path)
 		lines++;
 	skip = lines > LOG_TAIL_LINES ? lines - LOG_TAIL_LINES : 0;
 	for (line = strtok_r(buf, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
-		if (i++ < skip)
+		if (i++ < skip || strstr(line, WAITS_FOR_US))
 			continue;
 		longer = xasprintf("%s%s%s", tail, *tail ? " / " : "", line);
 		free(tail);

@@ -663,7 +663,8 @@ static void append_ours(struct rewrite *w)
 	value = xasprintf("unix:%s", w->o->private_qmp);
 	kv_append(&l, NULL, value);
 	kv_append(&l, "server", "on");
-	kv_append(&l, "wait", "off");
+	/* QEMU greets twice, or not at all, who connects while it sets its monitor up: so it waits for us before that */
+	kv_append(&l, "wait", "on");
 	args_emit_list(w, "qmp", &l);
 	free(value);
 	kv_fini(&l);

@@ -64,6 +64,7 @@ to_local() {
 
 to_listener() { # [OPTION...]
 	to_local
+	rm -f "$DIR/dst.out"
 	listen_dst "$@"
 	DEST=$DST_ADDRESS
 }
@@ -158,10 +159,11 @@ assert_next_move_succeeds() {
 
 # A program that says "listening on ADDRESS": $LISTENER, $LISTENER_ADDRESS.
 listener() { # PROGRAM [ARGUMENT...]
+	rm -f "$DIR/listener.out"
 	python3 "$TOP/tests/lib/$1" "${@:2}" </dev/null >"$DIR/listener.out" 2>"$DIR/listener.log" &
 	LISTENER=$!
 	kill_at_exit "$LISTENER"
-	wait_for 10 grep -q '^listening on' "$DIR/listener.out" || fail "$1 does not listen: $(<"$DIR/listener.log")"
+	wait_for 10 grep -qs '^listening on' "$DIR/listener.out" || fail "$1 does not listen: $(<"$DIR/listener.log")"
 	LISTENER_ADDRESS=$(sed -n 's/^listening on //p' "$DIR/listener.out")
 }
 

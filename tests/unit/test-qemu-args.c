@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define OURS  " -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=off"
+#define OURS  " -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on"
 #define PLAIN " -display none" OURS
 
 static const struct args_map disks[] = {
