@@ -1,91 +1,15 @@
-/* data-receive.c: see data-receive.h. */
-#include "data-receive.h"
-#include "codec.h"
-#include "disk-write.h"
+/* data-receive.c: see data-receive.h. Frames, and RAM; disks and streams have files of their own. */
+#include "data-receive-private.h"
 #include "log.h"
-#include "ram-feed.h"
-#include "unit-set.h"
 #include "util.h"
-#include "xxh.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
-#define WRITE_BUFS_MIN 4
-
-struct block {
-	struct ram_target *target;
-	struct unit_set round; /* placed in this round */
-	struct hash128 sum;
-	uint64_t units;
-	bool ended;
-};
-
-struct disk {
-	struct disk_out *out;
-	struct hash128 sum;
-	uint64_t units, round_units, delta_units;
-	uint32_t round;
-	unsigned in_flight;
-	bool open, ended;
-};
-
-struct stream {
-	bool open;
-	XXH3_state_t *state;
-	uint64_t bytes;
-	struct feed *feed;
-};
-
-/* One DATA of a disk being written: a buffer and a request per extent. */
-struct write_batch {
-	struct write_batch *next;
-	uint8_t *buf;
-	unsigned refs;
-};
-
-struct write_req {
-	struct disk_req req;
-	struct receiver *r;
-	struct write_batch *batch; /* NULL for zeros */
-	uint32_t object;
-	struct hash128 hash;
-};
-
-struct receiver {
-	struct receive_shared *shared;
-	unsigned number;
-	struct loop *loop;
-	struct channel *ch;
-	pthread_t thread;
-	struct task stop, retry;
-	struct codec *codec;
-	uint8_t *scratch;
-	struct hash128 zero_content;
-	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
-	unsigned block_count;
-	uint64_t delta_in; /* RAM pages named by this round's deltas */
-	struct disk disk[OBJECT_DISK_MAX + 1];
-	struct stream stream[OBJECT_STREAM_MAX];
-	struct write_batch *free_batches, *batches;
-	/* a disk round's end that waits for writes and sync */
-	struct msg_round_end round_end;
-	struct disk_req sync_req;
-	bool ending, syncing, failed;
-	bool feeding; /* QEMU has not yet taken what it was given */
-	/* opaque: bytes that wait for the main stream's connection */
-	uint8_t *held;
-	size_t held_bytes;
-	uint32_t held_object;
-	struct receive_stats stats;
-};
-
 /* ---- to the main thread ---- */
 
-static struct receive_event *event_new(struct receiver *r, enum receive_kind kind, const void *data, size_t n)
+struct receive_event *receive_event_new(struct receiver *r, enum receive_kind kind, const void *data, size_t n)
 {
 	struct receive_event *ev = xcalloc(1, sizeof(*ev) + n);
 
@@ -97,35 +21,42 @@ static struct receive_event *event_new(struct receiver *r, enum receive_kind kin
 	return ev;
 }
 
-static void tell(struct receiver *r, struct receive_event *ev)
+void receive_tell(struct receiver *r, struct receive_event *ev)
 {
 	queue_put(r->shared->events, &ev->node);
 }
 
-static void tell_round(struct receiver *r, enum receive_kind kind, uint32_t group, uint32_t number)
+void receive_tell_round(struct receiver *r, enum receive_kind kind, uint32_t group, uint32_t number)
 {
-	struct receive_event *ev = event_new(r, kind, NULL, 0);
+	struct receive_event *ev = receive_event_new(r, kind, NULL, 0);
 
 	ev->group = group;
 	ev->number = number;
-	tell(r, ev);
+	receive_tell(r, ev);
 }
 
-static void lost(struct receiver *r, const struct err *why)
+void receive_lost(struct receiver *r, const struct err *why)
 {
 	struct receive_event *ev;
 
 	if (r->failed)
 		return;
 	r->failed = true;
-	ev = event_new(r, RECEIVE_LOST, NULL, 0);
+	ev = receive_event_new(r, RECEIVE_LOST, NULL, 0);
 	ev->err = *why;
-	tell(r, ev);
+	receive_tell(r, ev);
 }
 
-static void add(uint64_t *counter, uint64_t v)
+void receive_count(uint64_t *counter, uint64_t v)
 {
 	__atomic_store_n(counter, *counter + v, __ATOMIC_RELAXED);
+}
+
+/* Takes frames again, unless something else still holds them back or the channel is on its way out. */
+void receive_go_on(struct receiver *r)
+{
+	if (!r->failed && !r->ending && !r->feeding && !r->held && r->free_batches)
+		channel_resume(r->ch);
 }
 
 /* ---- objects ---- */
@@ -169,20 +100,6 @@ static int open_disk(struct receiver *r, const struct msg_object *m, struct err 
 	return 0;
 }
 
-static int open_stream(struct receiver *r, const struct msg_object *m)
-{
-	struct stream *s = &r->stream[m->id - OBJECT_STREAM_BASE];
-	struct receive_event *ev;
-
-	s->open = true;
-	s->state = XXH3_createState();
-	XXH3_128bits_reset_withSecret(s->state, r->shared->key.secret, DIGEST_SECRET_BYTES);
-	ev = event_new(r, RECEIVE_STREAM_OPEN, NULL, 0);
-	ev->group = m->id;
-	tell(r, ev);
-	return 0;
-}
-
 static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_object m;
@@ -196,17 +113,11 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 	if (object_is_disk(m.id) && m.kind == OBJECT_DISK)
 		return open_disk(r, &m, e);
 	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open)
-		return open_stream(r, &m);
+		return receive_stream_open(r, &m);
 	return err_set(e, EPROTO, "OBJECT %u of kind %u is not understood", m.id, m.kind);
 }
 
 /* ---- DATA: common checks ---- */
-
-struct data {
-	struct msg_data m;
-	struct slice payload;
-	struct data_extent x[DATA_EXTENTS_MAX];
-};
 
 /* Order per place is order per channel, and the tables have no locks: a place must come on its own channel. */
 static bool on_its_channel(const struct receiver *r, uint32_t object, uint64_t offset, uint64_t bytes)
@@ -219,7 +130,7 @@ static bool on_its_channel(const struct receiver *r, uint32_t object, uint64_t o
 	       place_channel(object, offset + bytes - 1, n) == r->number - first;
 }
 
-static int decode_data(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)
+int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)
 {
 	struct reader rd;
 	uint64_t sum = 0;
@@ -250,7 +161,7 @@ static int decode_data(struct receiver *r, struct data *d, uint64_t object_bytes
 }
 
 /* The raw contents: the payload itself, or unpacked into buf. */
-static const uint8_t *contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e)
+const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e)
 {
 	if (d->m.codec == CODEC_RAW) {
 		if (d->payload.n == d->m.raw_bytes)
@@ -285,7 +196,7 @@ static int place_zero(struct receiver *r, struct block *b, uint32_t object, cons
 	k = ram_place_zero(r->shared->ram, b->target, x->offset, bytes, first, e);
 	for (at = x->offset; !k && at < x->offset + bytes; at += PAGE_BYTES)
 		account_page(r, b, object, at, r->zero_content);
-	add(&r->stats.zero_pages, x->units);
+	receive_count(&r->stats.zero_pages, x->units);
 	return k;
 }
 
@@ -302,7 +213,7 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	b = &r->blocks[i];
 	if (b->ended)
 		return err_set(e, EPROTO, "DATA for a RAM block after its END");
-	k = decode_data(r, d, b->target->bytes, PAGE_SHIFT, e);
+	k = receive_decode(r, d, b->target->bytes, PAGE_SHIFT, e);
 	if (k)
 		return k;
 	if (d->m.codec == CODEC_ZERO) {
@@ -310,7 +221,7 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 			k = place_zero(r, b, d->m.object, &d->x[i], e);
 		return k;
 	}
-	raw = d->m.codec == CODEC_HOLE ? NULL : contents(r, d, r->scratch, e);
+	raw = d->m.codec == CODEC_HOLE ? NULL : receive_contents(r, d, r->scratch, e);
 	if (!raw)
 		return d->m.codec == CODEC_HOLE ? err_set(e, EPROTO, "a hole in RAM") : -e->code;
 	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
@@ -318,7 +229,7 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 		for (u = 0; u < d->x[i].units; u++, at += PAGE_BYTES)
 			account_page(r, b, d->m.object, d->x[i].offset + (uint64_t)u * PAGE_BYTES,
 				     hash_content(&r->shared->key, at, PAGE_BYTES));
-	add(&r->stats.pages, d->m.raw_bytes >> PAGE_SHIFT);
+	receive_count(&r->stats.pages, d->m.raw_bytes >> PAGE_SHIFT);
 	return k;
 }
 
@@ -336,274 +247,7 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 			       "RAM round %u: the source's dirty delta names %llu pages, %llu were placed here",
 			       m->number, (unsigned long long)m->units, (unsigned long long)units);
 	r->delta_in = 0;
-	tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
-	return 0;
-}
-
-/* ---- disks ---- */
-
-static void round_end_step(struct receiver *r);
-
-/* Takes frames again, unless something else still holds them back or the channel is on its way out. */
-static void go_on(struct receiver *r)
-{
-	if (!r->failed && !r->ending && !r->feeding && !r->held && r->free_batches)
-		channel_resume(r->ch);
-}
-
-static struct write_batch *batch_get(struct receiver *r)
-{
-	struct write_batch *b = r->free_batches;
-
-	r->free_batches = b->next;
-	b->refs = 1;
-	if (!r->free_batches)
-		channel_pause(r->ch);
-	return b;
-}
-
-static void batch_unref(struct receiver *r, struct write_batch *b)
-{
-	if (!b || --b->refs)
-		return;
-	b->next = r->free_batches;
-	r->free_batches = b;
-	go_on(r);
-}
-
-static void write_done(struct disk_req *req, int res)
-{
-	struct write_req *w = container_of(req, struct write_req, req);
-	struct receiver *r = w->r;
-	struct disk *d = &r->disk[w->object];
-	struct err e;
-
-	d->in_flight--;
-	if (res) {
-		err_sys(&e, -res, "cannot write the destination disk %s at byte %llu", r->shared->disk[w->object].name,
-			(unsigned long long)req->offset);
-		lost(r, &e);
-	} else {
-		hash_add(&d->sum, w->hash);
-		add(&r->stats.disk_bytes, req->bytes);
-	}
-	batch_unref(r, w->batch);
-	free(w);
-	round_end_step(r);
-}
-
-static struct write_req *write_req_new(struct receiver *r, uint32_t object, const struct data_extent *x,
-				       struct hash128 content, struct write_batch *batch)
-{
-	struct write_req *w = xcalloc(1, sizeof(*w));
-	struct disk *d = &r->disk[object];
-
-	w->req.done = write_done;
-	w->r = r;
-	w->object = object;
-	w->batch = batch;
-	w->hash = hash_place(&r->shared->key, content, object, d->round, x->offset, (uint64_t)x->units << DISK_SHIFT);
-	if (batch)
-		batch->refs++;
-	d->in_flight++;
-	d->units += x->units;
-	d->round_units += x->units;
-	return w;
-}
-
-static int on_disk_data(struct receiver *r, struct data *d, struct err *e)
-{
-	struct disk *k = &r->disk[d->m.object];
-	struct write_batch *batch;
-	const uint8_t *raw;
-	size_t at = 0;
-	unsigned i;
-	int err;
-
-	if (!k->open || k->ended)
-		return err_set(e, EPROTO, "DATA for a disk that was not announced, or after its END");
-	err = decode_data(r, d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
-	if (err)
-		return err;
-	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE) {
-		for (i = 0; i < d->m.extents; i++) {
-			struct write_req *w;
-
-			if (d->x[i].units > (1U << PLACE_SHIFT >> DISK_SHIFT))
-				return err_set(e, EPROTO, "a hole larger than a place");
-			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
-			disk_out_zero(k->out, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
-		}
-		return 0;
-	}
-	batch = batch_get(r);
-	raw = contents(r, d, batch->buf, e);
-	if (!raw) {
-		batch_unref(r, batch);
-		return -e->code;
-	}
-	if (raw != batch->buf)
-		memcpy(batch->buf, raw, d->m.raw_bytes);
-	for (i = 0; i < d->m.extents; i++) {
-		uint32_t bytes = d->x[i].units << DISK_SHIFT;
-		struct write_req *w = write_req_new(r, d->m.object, &d->x[i],
-						    hash_content(&r->shared->key, batch->buf + at, bytes), batch);
-
-		disk_out_write(k->out, &w->req, batch->buf + at, bytes, d->x[i].offset);
-		at += bytes;
-	}
-	batch_unref(r, batch);
-	return 0;
-}
-
-static void sync_done(struct disk_req *req, int res)
-{
-	struct receiver *r = container_of(req, struct receiver, sync_req);
-	struct err e;
-
-	r->syncing = r->ending = false;
-	if (res) {
-		err_sys(&e, -res, "cannot write the destination disk %s to stable storage",
-			r->shared->disk[r->round_end.group].name);
-		lost(r, &e);
-		return;
-	}
-	tell_round(r, RECEIVE_DURABLE, r->round_end.group, r->round_end.number);
-	go_on(r);
-}
-
-/* The round's writes are in: report, then sync, then go on reading. */
-static void round_end_step(struct receiver *r)
-{
-	struct disk *d = &r->disk[r->round_end.group];
-
-	if (!r->ending || r->syncing || r->failed || d->in_flight)
-		return;
-	r->syncing = true;
-	tell_round(r, RECEIVE_APPLIED, r->round_end.group, r->round_end.number);
-	r->sync_req.done = sync_done;
-	disk_out_sync(d->out, &r->sync_req);
-}
-
-static int disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
-{
-	struct disk *d = &r->disk[m->group];
-
-	if (!d->open || m->number != d->round)
-		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");
-	if (d->round_units != m->units || d->delta_units != m->units)
-		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",
-			       r->shared->disk[m->group].name, m->number, (unsigned long long)d->delta_units,
-			       (unsigned long long)d->round_units);
-	d->round_units = d->delta_units = 0;
-	r->round_end = *m;
-	r->ending = true;
-	channel_pause(r->ch);
-	round_end_step(r);
-	return 0;
-}
-
-/* ---- streams ---- */
-
-static void feed_drained(void *ctx)
-{
-	struct receiver *r = ctx;
-
-	r->feeding = false;
-	go_on(r);
-}
-
-static void feed_message(void *ctx, const struct rp_message *m)
-{
-	struct receiver *r = ctx;
-	struct receive_event *ev = event_new(r, RECEIVE_RETURN_PATH, m->data, m->data_bytes);
-
-	ev->rp_type = m->type;
-	ev->rp_value = m->value;
-	tell(r, ev);
-}
-
-static void feed_closed(void *ctx, const struct err *why)
-{
-	(void)ctx;
-	log_info("QEMU's incoming channel: %s", why->msg); /* QMP says whether that is an error */
-}
-
-static const struct feed_handlers feed_on = {feed_drained, feed_message, feed_closed};
-
-static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t n, struct err *e)
-{
-	struct stream *s = &r->stream[object - OBJECT_STREAM_BASE];
-	bool is_main = object == OBJECT_STREAM_BASE;
-	unsigned i;
-
-	if (!s->feed) {
-		if (!is_main && !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE)) {
-			r->held = xmalloc(n);
-			memcpy(r->held, p, n);
-			r->held_bytes = n;
-			r->held_object = object;
-			channel_pause(r->ch);
-			return 0;
-		}
-		if (feed_open(&s->feed, r->loop, r->shared->incoming, &feed_on, r, e))
-			return -e->code;
-		if (is_main) {
-			__atomic_store_n(&r->shared->main_connected, true, __ATOMIC_RELEASE);
-			for (i = 0; i < r->shared->channels; i++) {
-				struct receiver *other = __atomic_load_n(&r->shared->receivers[i], __ATOMIC_ACQUIRE);
-
-				if (other)
-					loop_post(other->loop, &other->retry);
-			}
-		}
-	}
-	r->feeding = true;
-	channel_pause(r->ch); /* until QEMU has taken it */
-	feed_write(s->feed, p, n);
-	return 0;
-}
-
-static void on_retry(struct task *t)
-{
-	struct receiver *r = container_of(t, struct receiver, retry);
-	uint8_t *p = r->held;
-	struct err e;
-
-	if (!p || !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE))
-		return;
-	r->held = NULL;
-	if (to_qemu(r, r->held_object, p, r->held_bytes, &e))
-		lost(r, &e);
-	free(p);
-}
-
-static int on_stream_data(struct receiver *r, struct data *d, struct err *e)
-{
-	struct stream *s = &r->stream[d->m.object - OBJECT_STREAM_BASE];
-	const uint8_t *raw;
-	unsigned i;
-	uint64_t at;
-	int k;
-
-	if (!s->open)
-		return err_set(e, EPROTO, "DATA for a stream that was not announced");
-	k = decode_data(r, d, UINT64_MAX / 2, STREAM_SHIFT, e);
-	if (k)
-		return k;
-	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE)
-		return err_set(e, EPROTO, "a hole in a stream");
-	raw = contents(r, d, r->scratch, e);
-	if (!raw)
-		return -e->code;
-	for (i = 0, at = s->bytes; i < d->m.extents; at += d->x[i++].units)
-		if (d->x[i].offset != at)
-			return err_set(e, EPROTO, "a stream's bytes out of order");
-	XXH3_128bits_update(s->state, raw, d->m.raw_bytes);
-	s->bytes += d->m.raw_bytes;
-	if (r->shared->incoming)
-		return to_qemu(r, d->m.object, raw, d->m.raw_bytes, e);
-	tell(r, event_new(r, RECEIVE_STREAM, raw, d->m.raw_bytes));
+	receive_tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
 	return 0;
 }
 
@@ -618,9 +262,9 @@ static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e
 	if (object_is_ram(d.m.object))
 		return on_ram_data(r, &d, e);
 	if (object_is_disk(d.m.object))
-		return on_disk_data(r, &d, e);
+		return receive_disk_data(r, &d, e);
 	if (object_is_stream(d.m.object))
-		return on_stream_data(r, &d, e);
+		return receive_stream_data(r, &d, e);
 	return err_set(e, EPROTO, "DATA for an unknown object (%u)", d.m.object);
 }
 
@@ -670,7 +314,7 @@ static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct e
 
 	if (msg_round_end_decode(&m, p, n) || (m.group != GROUP_RAM && !object_is_disk(m.group)))
 		return err_set(e, EPROTO, "malformed ROUND_END");
-	return m.group == GROUP_RAM ? ram_round_end(r, &m, e) : disk_round_end(r, &m, e);
+	return m.group == GROUP_RAM ? ram_round_end(r, &m, e) : receive_disk_round_end(r, &m, e);
 }
 
 static int digest_equal(const struct msg_end *m, uint64_t units, struct hash128 h, const char *what, struct err *e)
@@ -695,7 +339,7 @@ static int complete(struct receiver *r, struct err *e)
 	for (i = OBJECT_DISK_BASE; r->number > r->shared->streams && i <= OBJECT_DISK_MAX; i++)
 		if (r->shared->disk[i].bytes && !r->disk[i].ended)
 			return err_set(e, EBADMSG, "no digest came for disk %s", r->shared->disk[i].name);
-	tell(r, event_new(r, RECEIVE_COMPLETE, NULL, 0));
+	receive_tell(r, receive_event_new(r, RECEIVE_COMPLETE, NULL, 0));
 	return 0;
 }
 
@@ -725,9 +369,9 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 		k = digest_equal(&m, s->bytes, (struct hash128){x.low64, x.high64}, "QEMU's migration stream", e);
 		if (k)
 			return k;
-		ev = event_new(r, RECEIVE_STREAM_END, NULL, 0);
+		ev = receive_event_new(r, RECEIVE_STREAM_END, NULL, 0);
 		ev->group = m.object;
-		tell(r, ev);
+		receive_tell(r, ev);
 		return 0;
 	}
 	if (m.object == GROUP_RAM && m.last)
@@ -742,9 +386,9 @@ static int on_stream_mark(struct receiver *r, const uint8_t *p, size_t n, struct
 
 	if (msg_stream_mark_decode(&m, p, n) || m.object != OBJECT_STREAM_BASE)
 		return err_set(e, EPROTO, "malformed STREAM_MARK");
-	ev = event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
+	ev = receive_event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
 	ev->offset = m.offset;
-	tell(r, ev);
+	receive_tell(r, ev);
 	return 0;
 }
 
@@ -777,7 +421,7 @@ static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *
 static void on_closed(void *ctx, struct channel *c, const struct err *why)
 {
 	(void)c;
-	lost(ctx, why);
+	receive_lost(ctx, why);
 }
 
 /* ---- life ---- */
@@ -807,7 +451,7 @@ static void *run(void *arg)
 	unsigned i;
 
 	if (loop_run(r->loop, &e))
-		lost(r, &e);
+		receive_lost(r, &e);
 	r->failed = true;
 	channel_free(r->ch);
 	for (i = 0; i < OBJECT_STREAM_MAX; i++)
@@ -836,7 +480,7 @@ int receiver_start(struct receiver **out, int fd, unsigned number, struct receiv
 	r->codec = codec_new();
 	r->scratch = xmalloc(DATA_RAW_MAX);
 	r->stop.run = on_stop;
-	r->retry.run = on_retry;
+	r->retry.run = receive_stream_retry;
 	r->batches = xcalloc(bufs, sizeof(*r->batches));
 	for (i = 0; i < bufs; i++) {
 		r->batches[i].buf = aligned_alloc(DISK_ALIGN, DATA_RAW_MAX);

@@ -1,0 +1,120 @@
+/*
+ * data-receive-private.h: what data-receive.c (frames, RAM), disk-receive.c and stream-receive.c share. Nobody else's.
+ */
+#ifndef VMFERRY_DATA_RECEIVE_PRIVATE_H
+#define VMFERRY_DATA_RECEIVE_PRIVATE_H
+
+#include "codec.h"
+#include "data-receive.h"
+#include "disk-write.h"
+#include "ram-feed.h"
+#include "unit-set.h"
+
+#include <pthread.h>
+#include "xxh.h"
+
+#define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
+#define WRITE_BUFS_MIN 4
+
+struct block {
+	struct ram_target *target;
+	struct unit_set round; /* placed in this round */
+	struct hash128 sum;
+	uint64_t units;
+	bool ended;
+};
+
+struct disk {
+	struct disk_out *out;
+	struct hash128 sum;
+	uint64_t units, round_units, delta_units;
+	uint32_t round;
+	unsigned in_flight;
+	bool open, ended;
+};
+
+struct stream {
+	bool open;
+	XXH3_state_t *state;
+	uint64_t bytes;
+	struct feed *feed;
+};
+
+/* One DATA of a disk being written: a buffer and a request per extent. */
+struct write_batch {
+	struct write_batch *next;
+	uint8_t *buf;
+	unsigned refs;
+};
+
+struct write_req {
+	struct disk_req req;
+	struct receiver *r;
+	struct write_batch *batch; /* NULL for zeros */
+	uint32_t object;
+	struct hash128 hash;
+};
+
+struct receiver {
+	struct receive_shared *shared;
+	unsigned number;
+	struct loop *loop;
+	struct channel *ch;
+	pthread_t thread;
+	struct task stop, retry;
+	struct codec *codec;
+	uint8_t *scratch;
+	struct hash128 zero_content;
+	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
+	unsigned block_count;
+	uint64_t delta_in; /* RAM pages named by this round's deltas */
+	struct disk disk[OBJECT_DISK_MAX + 1];
+	struct stream stream[OBJECT_STREAM_MAX];
+	struct write_batch *free_batches, *batches;
+	/* a disk round's end that waits for writes and sync */
+	struct msg_round_end round_end;
+	struct disk_req sync_req;
+	bool ending, syncing, failed;
+	bool feeding; /* QEMU has not yet taken what it was given */
+	/* opaque: bytes that wait for the main stream's connection */
+	uint8_t *held;
+	size_t held_bytes;
+	uint32_t held_object;
+	struct receive_stats stats;
+};
+
+/* One DATA message, checked. */
+struct data {
+	struct msg_data m;
+	struct slice payload;
+	struct data_extent x[DATA_EXTENTS_MAX];
+};
+
+/* ---- data-receive.c ---- */
+
+struct receive_event *receive_event_new(struct receiver *r, enum receive_kind kind, const void *data, size_t n);
+void receive_tell(struct receiver *r, struct receive_event *ev);
+void receive_tell_round(struct receiver *r, enum receive_kind kind, uint32_t group, uint32_t number);
+void receive_lost(struct receiver *r, const struct err *why);
+/* For statistics that other threads read. */
+void receive_count(uint64_t *counter, uint64_t v);
+/* Takes frames again, unless something else still holds them back. */
+void receive_go_on(struct receiver *r);
+/* Fills d's extents and payload, all within the object. */
+int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e);
+/* The raw contents: the payload itself, or unpacked into buf. NULL: *e. */
+const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e);
+
+/* ---- disk-receive.c ---- */
+
+int receive_disk_data(struct receiver *r, struct data *d, struct err *e);
+int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);
+
+/* ---- stream-receive.c ---- */
+
+int receive_stream_open(struct receiver *r, const struct msg_object *m);
+int receive_stream_data(struct receiver *r, struct data *d, struct err *e);
+/* The main stream's connection stands: what waited for it goes on. */
+void receive_stream_retry(struct task *t);
+
+#endif

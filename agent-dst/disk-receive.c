@@ -1,0 +1,164 @@
+/*
+ * disk-receive.c: a disk's blocks as they arrive on one data channel: many writes in flight, a round at a time.
+ */
+#include "data-receive-private.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void round_end_step(struct receiver *r);
+
+static struct write_batch *batch_get(struct receiver *r)
+{
+	struct write_batch *b = r->free_batches;
+
+	r->free_batches = b->next;
+	b->refs = 1;
+	if (!r->free_batches)
+		channel_pause(r->ch);
+	return b;
+}
+
+static void batch_unref(struct receiver *r, struct write_batch *b)
+{
+	if (!b || --b->refs)
+		return;
+	b->next = r->free_batches;
+	r->free_batches = b;
+	receive_go_on(r);
+}
+
+static void write_done(struct disk_req *req, int res)
+{
+	struct write_req *w = container_of(req, struct write_req, req);
+	struct receiver *r = w->r;
+	struct disk *d = &r->disk[w->object];
+	struct err e;
+
+	d->in_flight--;
+	if (res) {
+		err_sys(&e, -res, "cannot write the destination disk %s at byte %llu", r->shared->disk[w->object].name,
+			(unsigned long long)req->offset);
+		receive_lost(r, &e);
+	} else {
+		hash_add(&d->sum, w->hash);
+		receive_count(&r->stats.disk_bytes, req->bytes);
+	}
+	batch_unref(r, w->batch);
+	free(w);
+	round_end_step(r);
+}
+
+static struct write_req *write_req_new(struct receiver *r, uint32_t object, const struct data_extent *x,
+				       struct hash128 content, struct write_batch *batch)
+{
+	struct write_req *w = xcalloc(1, sizeof(*w));
+	struct disk *d = &r->disk[object];
+
+	w->req.done = write_done;
+	w->r = r;
+	w->object = object;
+	w->batch = batch;
+	w->hash = hash_place(&r->shared->key, content, object, d->round, x->offset, (uint64_t)x->units << DISK_SHIFT);
+	if (batch)
+		batch->refs++;
+	d->in_flight++;
+	d->units += x->units;
+	d->round_units += x->units;
+	return w;
+}
+
+int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
+{
+	struct disk *k = &r->disk[d->m.object];
+	struct write_batch *batch;
+	const uint8_t *raw;
+	size_t at = 0;
+	unsigned i;
+	int err;
+
+	if (!k->open || k->ended)
+		return err_set(e, EPROTO, "DATA for a disk that was not announced, or after its END");
+	err = receive_decode(r, d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
+	if (err)
+		return err;
+	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE) {
+		for (i = 0; i < d->m.extents; i++) {
+			struct write_req *w;
+
+			if (d->x[i].units > (1U << PLACE_SHIFT >> DISK_SHIFT))
+				return err_set(e, EPROTO, "a hole larger than a place");
+			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
+			disk_out_zero(k->out, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
+		}
+		return 0;
+	}
+	batch = batch_get(r);
+	raw = receive_contents(r, d, batch->buf, e);
+	if (!raw) {
+		batch_unref(r, batch);
+		return -e->code;
+	}
+	if (raw != batch->buf)
+		memcpy(batch->buf, raw, d->m.raw_bytes);
+	for (i = 0; i < d->m.extents; i++) {
+		uint32_t bytes = d->x[i].units << DISK_SHIFT;
+		struct write_req *w = write_req_new(r, d->m.object, &d->x[i],
+						    hash_content(&r->shared->key, batch->buf + at, bytes), batch);
+
+		disk_out_write(k->out, &w->req, batch->buf + at, bytes, d->x[i].offset);
+		at += bytes;
+	}
+	batch_unref(r, batch);
+	return 0;
+}
+
+static void sync_done(struct disk_req *req, int res)
+{
+	struct receiver *r = container_of(req, struct receiver, sync_req);
+	struct err e;
+
+	r->syncing = r->ending = false;
+	if (res) {
+		err_sys(&e, -res, "cannot write the destination disk %s to stable storage",
+			r->shared->disk[r->round_end.group].name);
+		receive_lost(r, &e);
+		return;
+	}
+	receive_tell_round(r, RECEIVE_DURABLE, r->round_end.group, r->round_end.number);
+	receive_go_on(r);
+}
+
+/* The round's writes are in: report, then sync, then go on reading. */
+static void round_end_step(struct receiver *r)
+{
+	struct disk *d = &r->disk[r->round_end.group];
+
+	if (!r->ending || r->syncing || r->failed || d->in_flight)
+		return;
+	r->syncing = true;
+	receive_tell_round(r, RECEIVE_APPLIED, r->round_end.group, r->round_end.number);
+	r->sync_req.done = sync_done;
+	disk_out_sync(d->out, &r->sync_req);
+}
+
+int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
+{
+	struct disk *d = &r->disk[m->group];
+
+	if (!d->open || m->number != d->round)
+		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");
+	if (d->round_units != m->units || d->delta_units != m->units)
+		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",
+			       r->shared->disk[m->group].name, m->number, (unsigned long long)d->delta_units,
+			       (unsigned long long)d->round_units);
+	d->round_units = d->delta_units = 0;
+	r->round_end = *m;
+	r->ending = true;
+	channel_pause(r->ch);
+	round_end_step(r);
+	return 0;
+}

@@ -1,0 +1,126 @@
+/*
+ * stream-receive.c: QEMU's own stream as it arrives: the thin stream to the main thread, opaque ones into QEMU.
+ */
+#include "data-receive-private.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int receive_stream_open(struct receiver *r, const struct msg_object *m)
+{
+	struct stream *s = &r->stream[m->id - OBJECT_STREAM_BASE];
+	struct receive_event *ev;
+
+	s->open = true;
+	s->state = XXH3_createState();
+	XXH3_128bits_reset_withSecret(s->state, r->shared->key.secret, DIGEST_SECRET_BYTES);
+	ev = receive_event_new(r, RECEIVE_STREAM_OPEN, NULL, 0);
+	ev->group = m->id;
+	receive_tell(r, ev);
+	return 0;
+}
+
+static void feed_drained(void *ctx)
+{
+	struct receiver *r = ctx;
+
+	r->feeding = false;
+	receive_go_on(r);
+}
+
+static void feed_message(void *ctx, const struct rp_message *m)
+{
+	struct receiver *r = ctx;
+	struct receive_event *ev = receive_event_new(r, RECEIVE_RETURN_PATH, m->data, m->data_bytes);
+
+	ev->rp_type = m->type;
+	ev->rp_value = m->value;
+	receive_tell(r, ev);
+}
+
+static void feed_closed(void *ctx, const struct err *why)
+{
+	(void)ctx;
+	log_info("QEMU's incoming channel: %s", why->msg); /* QMP says whether that is an error */
+}
+
+static const struct feed_handlers feed_on = {feed_drained, feed_message, feed_closed};
+
+static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t n, struct err *e)
+{
+	struct stream *s = &r->stream[object - OBJECT_STREAM_BASE];
+	bool is_main = object == OBJECT_STREAM_BASE;
+	unsigned i;
+
+	if (!s->feed) {
+		if (!is_main && !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE)) {
+			r->held = xmalloc(n);
+			memcpy(r->held, p, n);
+			r->held_bytes = n;
+			r->held_object = object;
+			channel_pause(r->ch);
+			return 0;
+		}
+		if (feed_open(&s->feed, r->loop, r->shared->incoming, &feed_on, r, e))
+			return -e->code;
+		if (is_main) {
+			__atomic_store_n(&r->shared->main_connected, true, __ATOMIC_RELEASE);
+			for (i = 0; i < r->shared->channels; i++) {
+				struct receiver *other = __atomic_load_n(&r->shared->receivers[i], __ATOMIC_ACQUIRE);
+
+				if (other)
+					loop_post(other->loop, &other->retry);
+			}
+		}
+	}
+	r->feeding = true;
+	channel_pause(r->ch); /* until QEMU has taken it */
+	feed_write(s->feed, p, n);
+	return 0;
+}
+
+void receive_stream_retry(struct task *t)
+{
+	struct receiver *r = container_of(t, struct receiver, retry);
+	uint8_t *p = r->held;
+	struct err e;
+
+	if (!p || !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE))
+		return;
+	r->held = NULL;
+	if (to_qemu(r, r->held_object, p, r->held_bytes, &e))
+		receive_lost(r, &e);
+	free(p);
+}
+
+int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
+{
+	struct stream *s = &r->stream[d->m.object - OBJECT_STREAM_BASE];
+	const uint8_t *raw;
+	unsigned i;
+	uint64_t at;
+	int k;
+
+	if (!s->open)
+		return err_set(e, EPROTO, "DATA for a stream that was not announced");
+	k = receive_decode(r, d, UINT64_MAX / 2, STREAM_SHIFT, e);
+	if (k)
+		return k;
+	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE)
+		return err_set(e, EPROTO, "a hole in a stream");
+	raw = receive_contents(r, d, r->scratch, e);
+	if (!raw)
+		return -e->code;
+	for (i = 0, at = s->bytes; i < d->m.extents; at += d->x[i++].units)
+		if (d->x[i].offset != at)
+			return err_set(e, EPROTO, "a stream's bytes out of order");
+	XXH3_128bits_update(s->state, raw, d->m.raw_bytes);
+	s->bytes += d->m.raw_bytes;
+	if (r->shared->incoming)
+		return to_qemu(r, d->m.object, raw, d->m.raw_bytes, e);
+	receive_tell(r, receive_event_new(r, RECEIVE_STREAM, raw, d->m.raw_bytes));
+	return 0;
+}
