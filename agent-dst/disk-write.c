@@ -69,7 +69,7 @@ static void raw_zero_done(struct op *op, int res, uint32_t flags)
 	struct disk_req *r = container_of(op, struct disk_req, op);
 	struct raw_out *o = container_of(r->out, struct raw_out, base);
 
-	if (res == -EOPNOTSUPP) { /* no holes here: write the zeros */
+	if (res == -EOPNOTSUPP || res == -ENODEV) { /* no holes here: write the zeros */
 		static const uint8_t zeros[2 * 1024 * 1024] __attribute__((aligned(DISK_ALIGN)));
 
 		r->buf = zeros;

@@ -321,7 +321,11 @@ static int new_target(struct ram_place *p, const char *name, uint64_t bytes, str
 	strcpy(t->name, name);
 	t->bytes = bytes;
 	t->table.pages = bytes >> PAGE_SHIFT;
-	t->table.hash = xcalloc(t->table.pages, sizeof(struct hash128));
+	t->table.hash = calloc(t->table.pages + 1, sizeof(struct hash128)); /* of a size that the peer named */
+	if (!t->table.hash) {
+		free(t);
+		return err_set(e, ENOMEM, "no memory to check RAM block %s of %llu bytes", name, (unsigned long long)bytes);
+	}
 	if (b) {
 		t->host = b->host;
 		t->map = b->map;

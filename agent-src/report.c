@@ -125,6 +125,10 @@ static void print_result(const json_t *ev)
 			fprintf(stderr, "  left behind: %s\n", json_string_value(v));
 		return;
 	}
+	if (!num(ev, "destination_pid")) { /* recover: what was measured died with the first agent */
+		fputs("migrated: the guest runs at the destination\n", stderr);
+		return;
+	}
 	fprintf(stderr, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
 	fprintf(stderr, "  total     %.1f s, %s on the wire\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"));
 	fprintf(stderr, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n",

@@ -396,6 +396,23 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 	return c->cfg.on.frame(c->cfg.ctx, c, h->type, payload, h->length, e);
 }
 
+/* Ends the channel over what the peer sent, and tells it why if nothing of ours is half on its way. */
+static void refuse(struct channel *c, const struct err *e)
+{
+	uint8_t buf[FRAME_HEADER_BYTES + 2048];
+	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
+	struct msg_error m = {.code = (uint32_t)e->code, .doing = slice_of("the peer"), .text = slice_of(e->msg)};
+	struct frame_header h = {.type = MSG_ERROR, .channel = c->cfg.number};
+
+	msg_error_encode(&w, &m);
+	h.length = (uint32_t)writer_len(&w);
+	frame_seal(buf, &h);
+	if (c->open && !c->sending && !c->sent_of_head && !c->ack_left &&
+	    send(c->fd, buf, FRAME_HEADER_BYTES + h.length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_info("could not tell the peer: %s", e->msg);
+	fail(c, e);
+}
+
 static void deliver(struct channel *c)
 {
 	struct frame_header h;
@@ -408,14 +425,18 @@ static void deliver(struct channel *c)
 		if (frame_header_decode(&h, buf)) {
 			err_set(&e, EPROTO, "the peer announced a frame of %u bytes, more than the largest allowed (%d); "
 				"it is not a vmferry peer or the stream is damaged", h.length, FRAME_PAYLOAD_MAX);
-			fail(c, &e);
+			refuse(c, &e);
 			break;
 		}
 		if (c->in_end - c->in_start < FRAME_HEADER_BYTES + (size_t)h.length)
 			break;
 		c->in_start += FRAME_HEADER_BYTES + (size_t)h.length;
-		if (deliver_one(c, &h, buf, &e) < 0)
-			fail(c, &e);
+		if (deliver_one(c, &h, buf, &e) < 0) {
+			if (h.type == MSG_ERROR)
+				fail(c, &e);
+			else
+				refuse(c, &e);
+		}
 	}
 	c->delivering = false;
 	if (c->in_start == c->in_end)
