@@ -79,8 +79,10 @@ static _Noreturn void serve_many(const struct serve_config *cfg, const char *add
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		pid_t pid;
 
-		if (fd < 0)
+		if (fd < 0) {
+			poll(NULL, 0, 100); /* out of descriptors, say */
 			continue;
+		}
 		pid = fork();
 		if (pid == 0)
 			session_process(cfg, address, listen_fd, fd);

@@ -304,7 +304,7 @@ static int nobody_restarted_it(const json_t *begin, struct err *e)
 
 int move_restore(struct move *m, const char *journal_path, struct err *e)
 {
-	const json_t *b;
+	const json_t *b, *note;
 	AUTO_FREE char *boot = boot_id();
 	const char *then;
 	bool alive;
@@ -318,7 +318,8 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	m->guest.pid = (pid_t)json_integer_value(json_object_get(b, "pid"));
 	m->guest.start_time = (uint64_t)json_integer_value(json_object_get(b, "start_time"));
 	m->guest.qmp_path = xstrdup(json_string_value(json_object_get(b, "qmp")) ?: "");
-	m->paused = json_is_true(json_object_get(b, "paused"));
+	note = journal_last_note(m->journal, "paused");
+	m->paused = json_is_true(json_object_get(note ? note : b, "paused"));
 	then = json_string_value(json_object_get(b, "boot_id"));
 	alive = boot && then && !strcmp(boot, then) && qemu_is_alive(m->guest.pid, m->guest.start_time);
 	if (json_string_value(json_object_get(b, "migrate_socket")))

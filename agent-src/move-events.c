@@ -137,6 +137,17 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 	return -e->code;
 }
 
+static void set_paused(struct move *m, bool paused)
+{
+	json_t *detail = json_pack("{s:b}", "paused", paused);
+	struct err e;
+
+	m->paused = paused;
+	if (m->journal && journal_note(m->journal, "paused", detail, &e)) /* for `recover` */
+		log_error("%s", e.msg);
+	json_decref(detail);
+}
+
 /* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches. */
 static void note_stop(struct move *m)
 {
@@ -145,13 +156,13 @@ static void note_stop(struct move *m)
 	struct err e;
 
 	if (m->has_ack) {
-		m->paused = true;
+		set_paused(m, true);
 		return;
 	}
 	if (qmp_call(m->qmp, "query-status", NULL, &status, &e))
 		return;
 	s = json_string_value(json_object_get(status, "status"));
-	m->paused = s && strcmp(s, "finish-migrate");
+	set_paused(m, s && strcmp(s, "finish-migrate"));
 	json_decref(status);
 }
 
@@ -175,7 +186,7 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 			note_stop(m);
 	} else if (!strcmp(ev->name, "RESUME") && m->con.stage < ST_SWITCHOVER) {
 		m->stop_ns = 0;
-		m->paused = false;
+		set_paused(m, false);
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {
 		m->guest_shut_down = true;
 	}
@@ -199,7 +210,7 @@ static int qemu_gone(struct move *m, struct err *e)
 		return err_set(e, EPIPE, "the source QEMU closed its monitor");
 	if (!m->handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
-	if (!m->why.code)
+	if (!m->why.code || m->why_is_vague)
 		err_set(&m->why, EPIPE, m->guest_shut_down ? "the guest shut down by itself during the move"
 							   : "the source QEMU ended during the move");
 	return move_handoff(m, EV_QEMU_DEAD, HO_NONE, e);

@@ -206,8 +206,10 @@ static void move_fail(void *ctx, const struct err *why)
 	struct err e;
 
 	log_info("%s failed: %s", stage_names[m->con.stage], why->msg);
-	if (!m->why.code)
+	if (!m->why.code) {
 		m->why = *why;
+		m->why_is_vague = !m->user_cancelled && m->qmp && !qmp_alive(m->qmp);
+	}
 	if (m->dead)
 		return;
 	if (!m->handing_off) {

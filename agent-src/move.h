@@ -129,6 +129,7 @@ struct move {
 	/* the end */
 	bool user_cancelled, interrupted_once, guest_shut_down;
 	struct err why;	 /* of the failure */
+	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
 	char peer_error[ERR_MAX];
 	bool channel_lost; /* then the other side may know better why */
 	bool peer_aborted, undecided;
