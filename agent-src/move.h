@@ -156,11 +156,11 @@ void move_undo(struct move *m);
 
 /* move-disks.c: rounds of disks */
 int disks_begin(struct move *m, struct err *e);
-/* Starts a further round of every idle disk that has at least this many dirty bytes. */
+/* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */
 int disks_next_round(struct move *m, uint64_t at_least, struct err *e);
 int disks_on_result(struct move *m, struct disk_round_result *r, struct err *e);
 int disks_on_durable(struct move *m, uint32_t object, uint32_t number, uint64_t at_ns, struct err *e);
-/* The guest is stopped: the last round of every disk, as soon as its current one is over. */
+/* The guest is stopped: the last round of the disks, as soon as the current one is over. */
 int disks_final(struct move *m, struct err *e);
 uint64_t disks_left(const struct move *m);
 bool disks_bulk_done(const struct move *m);
