@@ -74,7 +74,7 @@ static void estimate_left(struct move *m, uint64_t remaining, uint64_t qemu_dirt
 	if (qemu_dirty_bps)
 		m->dirty_bps = (double)qemu_dirty_bps;
 	else if (m->query_pass > MAX(m->pass, 1) && m->pass_took_ns)
-		m->dirty_bps = (double)remaining / (double)m->pass_took_ns * 1e9;
+		m->dirty_bps = (double)remaining / (double)MAX(m->pass_took_ns, TICK_MS * 1000000ULL) * 1e9;
 	m->ram_left = MIN(remaining + (uint64_t)(m->dirty_bps * since), MAX(remaining, m->ram_total));
 }
 
@@ -172,12 +172,14 @@ static void hold(struct move *m)
 /* QEMU's auto-converge for the guest's CPUs; a limit on its writes where the disks are what does not converge. */
 static int throttle(struct move *m, struct err *e)
 {
-	if (m->throttled)
-		return 0;
+	if (!m->throttled)
+		qmp_send(m->qmp, "migrate-set-parameters", json_pack("{s:i}", "throttle-trigger-threshold", 5), QMP_DEADLINE_MS,
+			 NULL, NULL);
 	m->throttled = true;
-	qmp_send(m->qmp, "migrate-set-parameters", json_pack("{s:i}", "throttle-trigger-threshold", 5), QMP_DEADLINE_MS, NULL,
-		 NULL);
-	return disks_left(m) > m->ram_left ? disks_throttle(m, (uint64_t)m->best_rate_bps / 4, e) : 0;
+	if (m->disks_throttled || disks_left(m) <= m->ram_left)
+		return 0;
+	m->disks_throttled = true;
+	return disks_throttle(m, (uint64_t)m->best_rate_bps / 4, e);
 }
 
 static int stalled(struct move *m, struct err *e)

@@ -110,7 +110,7 @@ struct move {
 
 	/* RAM and convergence */
 	struct converge converge;
-	bool ram_started, ram_done, held, stall_told, throttled;
+	bool ram_started, ram_done, held, stall_told, throttled, disks_throttled;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	uint64_t ram_left, ram_total, pass; /* pass: that ram_left belongs to. At the end of the one before nearly nothing is left */
 	uint64_t pass_begun, query_pass;    /* newest that QEMU told of; when the query under way was sent */
