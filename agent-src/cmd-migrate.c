@@ -41,6 +41,12 @@ static const char usage[] =
 	"The guest stays here unless the destination has everything and has promised so; whatever fails before\n"
 	"that rolls back. Ctrl-C asks once, then rolls back.\n"
 	"\n"
+	"The exit code says where the guest is:\n"
+	"  0 it runs at the destination    1 on the source, or its QEMU ended by itself; the destination is clean\n"
+	"  2 the command line is wrong     3 refused, nothing was touched\n"
+	"  4 as 1, but something is left at the destination (listed)      5 on the source, paused\n"
+	"  6 undecided: vmferry recover    7 at the destination as far as is known: it does not answer\n"
+	"\n"
 	"examples:\n"
 	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";

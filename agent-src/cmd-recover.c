@@ -20,9 +20,10 @@ static const char usage[] =
 	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of\n"
 	"them, and what the move had created is removed. Without VM: every such move from this host.\n"
 	"\n"
-	"  --peer-is-fenced   the destination will never act again (it is destroyed, or switched off for good):\n"
-	"                     take the guest back whatever its journal might say. If that is not true, the guest may\n"
-	"                     run twice and its disks be ruined\n"
+	"  --peer-is-fenced   the destination will never run the guest (it is destroyed, or switched off for good, or\n"
+	"                     you know what became of its QEMU): take the guest back unless the destination answers\n"
+	"                     and says that it runs there. If that is not true, the guest may run twice and its disks\n"
+	"                     be ruined\n"
 	"  --dest DEST        where the destination agent is now, if not where it was\n"
 	"  --plaintext, --token-file FILE   as for migrate\n"
 	"  --json, -v         as for migrate\n";

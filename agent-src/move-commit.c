@@ -248,15 +248,19 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 		m->peer_aborted = true;
 }
 
-/* Asking again would bring the same answer. */
-static void undecided(struct move *m, const char *why)
+/* The destination cannot tell whether the guest ran there, and asking again would bring the same answer. A person's word
+ * counts as its NOVM. */
+static int on_undecided(struct move *m, struct err *e)
 {
 	if (m->handoff.state != HO_SRC_COMMITTED)
-		return;
+		return 0;
+	if (m->fenced)
+		return move_handoff(m, EV_PEER, HO_DST_NOVM, e);
 	if (!m->why.code)
-		err_set(&m->why, EREMOTEIO, "%s", why);
+		err_set(&m->why, EREMOTEIO, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
 	m->undecided = true;
 	conductor_finish(&m->con);
+	return 0;
 }
 
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
@@ -276,7 +280,7 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		if (move_handoff(m, EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 		if (json_is_true(json_object_get(detail, "undecided")))
-			undecided(m, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
+			r = on_undecided(m, e);
 	}
 	json_decref(detail);
 	return r;

@@ -112,19 +112,37 @@ static int check_journals(struct move *m, struct err *e)
 	return r;
 }
 
-/* A guest whose command line is not UTF-8 cannot be described in JSON. */
+/* What is not UTF-8 cannot be described in JSON. */
 static int check_text(const struct move *m, struct err *e)
 {
-	json_t *one;
 	size_t i;
 
-	for (i = 0; i < m->guest.argc; i++) {
-		one = json_string(m->guest.argv[i]);
-		if (!one)
+	for (i = 0; i < m->guest.argc; i++)
+		if (!text_is_utf8(m->guest.argv[i]))
 			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
-		json_decref(one);
-	}
+	for (i = 0; i < m->guest.disk_count; i++)
+		if (m->guest.disks[i].real_path && !text_is_utf8(m->guest.disks[i].real_path))
+			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", m->guest.disks[i].real_path);
+	if (!text_is_utf8(m->guest.cwd))
+		return err_set(e, EILSEQ, "the name of QEMU's directory %s is not UTF-8 text", m->guest.cwd);
 	return 0;
+}
+
+/* QEMU has one NBD server, and only its exports can be seen. */
+static int check_exports(struct move *m, struct err *e)
+{
+	json_t *exports;
+	const char *id;
+	int r = qmp_call(m->qmp, "query-block-exports", NULL, &exports, e);
+
+	if (r)
+		return r;
+	id = json_string_value(json_object_get(json_array_get(exports, 0), "id"));
+	if (m->disk_count && json_array_size(exports))
+		r = err_set(e, EBUSY, "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
+			    "end that first (block-export-del, nbd-server-stop)", id ? id : "?");
+	json_decref(exports);
+	return r;
 }
 
 int move_examine(struct move *m, struct err *e)
@@ -144,6 +162,8 @@ int move_examine(struct move *m, struct err *e)
 		r = check_blockers(m, e);
 	for (i = 0; !r && i < m->guest.disk_count; i++)
 		r = examine_disk(m, &m->guest.disks[i], e);
+	if (!r)
+		r = check_exports(m, e);
 	if (r)
 		return r;
 	if (strcmp(m->guest.status, "running") && strcmp(m->guest.status, "paused"))

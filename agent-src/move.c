@@ -419,9 +419,11 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 	r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
 	if (r)
 		return r;
-	if (fenced)
-		return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
 	r = move_dest_open(m, &fd, e);
+	if (r && fenced)
+		return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
+	/* a destination that answers is heard first: it may know that the guest runs there */
+	m->fenced = fenced;
 	if (r)
 		report_notice(&m->report, "%s", e->msg);
 	else

@@ -133,6 +133,7 @@ struct move {
 	char peer_error[ERR_MAX];
 	bool channel_lost; /* then the other side may know better why */
 	bool peer_aborted, undecided;
+	bool fenced; /* recover: a person vouches that the destination will never run the guest */
 	unsigned reconnects;
 	uint64_t first_lost_ns;
 	struct timer patience;

@@ -1,9 +1,17 @@
 /* err.c: see err.h. */
 #include "err.h"
 
+#include "util.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* File names and logs in a message may hold any bytes, and cutting it may have split a character. */
+static void finish(struct err *e)
+{
+	text_make_utf8(e->msg);
+}
 
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
@@ -12,6 +20,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
 	va_end(ap);
+	finish(e);
 	e->code = code;
 	return -code;
 }
@@ -26,6 +35,7 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e->msg);
 	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(code));
+	finish(e);
 	e->code = code;
 	return -code;
 }
@@ -42,5 +52,6 @@ int err_prefix(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e->msg);
 	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", old);
+	finish(e);
 	return -e->code;
 }

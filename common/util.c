@@ -118,3 +118,41 @@ const char *format_bytes(char buf[24], uint64_t bytes)
 	snprintf(buf, 24, u && v < 100 ? "%.1f %s" : "%.0f %s", v, unit[u]);
 	return buf;
 }
+
+size_t text_utf8_length(const char *s)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	uint32_t code;
+	size_t n, i;
+
+	if (u[0] < 0x80)
+		return 1;
+	n = u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
+	if (!n)
+		return 0;
+	code = u[0] & (0x7fu >> n);
+	for (i = 1; i < n; i++) {
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (u[i] & 0x3f);
+	}
+	/* too long a form, half of a surrogate pair, beyond the last */
+	return (n == 3 && code < 0x800) || (code >= 0xd800 && code < 0xe000) || (n == 4 && (code < 0x10000 || code > 0x10ffff)) ? 0 : n;
+}
+
+bool text_is_utf8(const char *s)
+{
+	for (size_t n; *s; s += n)
+		if (!(n = text_utf8_length(s)))
+			return false;
+	return true;
+}
+
+void text_make_utf8(char *s)
+{
+	for (size_t n; *s; s += n) {
+		n = text_utf8_length(s);
+		if (!n)
+			*s = '?', n = 1;
+	}
+}

@@ -45,6 +45,11 @@ uint64_t now_ns(void);
 
 /* Parses "10M", "1.5GiB", "800k": binary multiples. 0 or -EINVAL. */
 int parse_bytes(const char *s, uint64_t *out);
+/* Bytes of the UTF-8 character that s begins with (RFC 3629); 0: it is none. */
+size_t text_utf8_length(const char *s);
+bool text_is_utf8(const char *s);
+/* Puts '?' in place of every byte that belongs to no UTF-8 character. */
+void text_make_utf8(char *s);
 /* Writes "1.5 GiB" and the like to buf (at least 16 bytes) and returns it. */
 const char *format_bytes(char buf[24], uint64_t bytes);
 

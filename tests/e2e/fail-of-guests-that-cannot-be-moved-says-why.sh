@@ -42,8 +42,11 @@ qmp "$DIR/b.mon" '{"execute": "nbd-server-start", "arguments":
 	{"addr": {"type": "unix", "data": {"path": "'"$DIR/nbd"'"}}}}' >/dev/null
 qmp "$DIR/b.mon" '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "theirs", "node-name": "'"$(
 	qmp "$DIR/b.mon" '{"execute": "query-block"}' | sed 's/.*"node-name": "\([^"]*\)".*/\1/')"'"}}' >/dev/null
+before=$(settings_of b)
+not_moved 3 "exports a disk already (block export theirs)" b
+qmp "$DIR/b.mon" '{"execute": "block-export-del", "arguments": {"id": "theirs"}}' >/dev/null
 move_start b local
 move_wait 1
 assert_result '"NBD server" in r["reason"] and r["guest"] == "source"'
 assert_nothing_left
-qmp "$DIR/b.mon" '{"execute": "query-block-exports"}' | grep -q theirs || fail "the export of someone else is gone"
+qmp "$DIR/b.mon" '{"execute": "nbd-server-stop"}' >/dev/null || fail "the NBD server of someone else is gone"

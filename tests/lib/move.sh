@@ -64,6 +64,7 @@ move_start() { # NAME DEST [OPTION...]
 	TO=$DIR/d$MOVES
 	MOVING=$name
 	mkdir -p "$TO"
+	rm -f "$DIR/move.json" "$DIR/move.log"
 	"$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" --disk-dir "$TO" --json -v "$@" </dev/null \
 		>"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!

@@ -174,6 +174,34 @@ static void an_error_too_long_is_cut_and_never_overruns(void **state)
 	assert_string_equal(s.after, "canary");
 }
 
+static void what_is_no_utf8_in_an_error_becomes_question_marks(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} t[] = {
+		{"plain", "plain"},
+		{"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"a\xff" "b", "a?b"},
+		{"\xc3", "?"},		      /* cut */
+		{"\xe2\x82", "??"},
+		{"\xc0\xaf", "??"},	      /* a longer form of '/' */
+		{"\xe0\x80\xaf", "???"},
+		{"\xed\xa0\x80", "???"},	      /* half of a surrogate pair */
+		{"\xf4\x90\x80\x80", "????"}, /* beyond the last character */
+		{"\x80", "?"},
+	};
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(t); i++) {
+		err_set(&e, EIO, "%s", t[i].in);
+		assert_string_equal(e.msg, t[i].out);
+		assert_true(text_is_utf8(e.msg));
+		assert_int_equal(text_is_utf8(t[i].in), !strcmp(t[i].in, t[i].out));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +214,7 @@ int main(void)
 		cmocka_unit_test(the_clock_never_goes_back),
 		cmocka_unit_test(an_error_says_what_and_why_and_gains_context_on_the_way_up),
 		cmocka_unit_test(an_error_too_long_is_cut_and_never_overruns),
+		cmocka_unit_test(what_is_no_utf8_in_an_error_becomes_question_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
