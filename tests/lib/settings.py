@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """settings.py SOCKET PROBE: what a move changes in a QEMU, one line each: to be compared with the same of before.
 
-PROBE is a path for a socket: QEMU does not tell whether its NBD server runs, so that it is started there and stopped.
+PROBE is a path for a socket: QEMU does not tell whether its NBD server runs, so that it is started there and stopped, if it does not run already.
 """
 import json
 import socket
@@ -34,8 +34,10 @@ def main():
         bitmaps = [bitmap.get("name") for bitmap in node.get("dirty-bitmaps", [])]
         print("node", node["drv"], "bitmaps", bitmaps, "active", node.get("active"), "iops", node["iops"], node["bps"])
     address = {"type": "unix", "data": {"path": probe}}
-    print("NBD server", "was running" if "class" in call("nbd-server-start", addr=address) else "was off")
-    call("nbd-server-stop")
+    running = "class" in call("nbd-server-start", addr=address)
+    print("NBD server", "was running" if running else "was off")
+    if not running:
+        call("nbd-server-stop")
 
 
 main()
