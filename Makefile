@@ -3,7 +3,8 @@ VARIANT ?= release
 PREFIX  ?= /usr/local
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 B       := build/$(VARIANT)
-PKGS    := jansson liburing liblz4 libzstd libxxhash
+PKGS    := jansson liburing liblz4 libzstd libxxhash openssl
+SRC_PKGS := libssh2
 # For the targets that call make again: as many jobs as processors, unless the caller said -j.
 JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -22,8 +23,9 @@ LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
 CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
-CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CPPFLAGS += $(shell pkg-config --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+$(B)/vmferry $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null)
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_SRC := $(wildcard proto/*.c common/*.c)
@@ -59,7 +61,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 
 .PHONY: packages tests
 packages:
-	@pkg-config --exists $(PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
+	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
 tests: $(TESTS) ## Build the unit tests
 
 .PHONY: install
