@@ -460,7 +460,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int receiver_start(struct receiver **out, int fd, unsigned number, struct receive_shared *shared, struct err *e)
+int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e)
 {
 	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {on_frame, NULL, on_closed}};
 	struct receiver *r = xcalloc(1, sizeof(*r));
@@ -470,7 +470,7 @@ int receiver_start(struct receiver **out, int fd, unsigned number, struct receiv
 
 	k = loop_new(&r->loop, 128, e);
 	if (k) {
-		close(fd);
+		link_close(&link);
 		free(r);
 		return k;
 	}
@@ -490,7 +490,7 @@ int receiver_start(struct receiver **out, int fd, unsigned number, struct receiv
 		r->free_batches = &r->batches[i];
 	}
 	cfg.ctx = r;
-	r->ch = channel_new(r->loop, fd, &cfg);
+	r->ch = channel_new(r->loop, link, &cfg);
 	__atomic_store_n(&shared->receivers[number - 1], r, __ATOMIC_RELEASE);
 	k = pthread_create(&r->thread, NULL, run, r);
 	if (k)

@@ -66,7 +66,7 @@ struct receive_stats {
 	uint64_t pages, zero_pages, disk_bytes;
 };
 
-int receiver_start(struct receiver **out, int fd, unsigned number, struct receive_shared *shared, struct err *e);
+int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e);
 void receiver_stop(struct receiver *r);
 void receiver_stats(const struct receiver *r, struct receive_stats *sum /* added to */);
 

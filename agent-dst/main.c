@@ -2,11 +2,13 @@
 #include "journal.h"
 #include "log.h"
 #include "paths.h"
+#include "psk.h"
 #include "serve.h"
 #include "token.h"
 #include "util.h"
 #include "version.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
@@ -17,19 +19,27 @@ static const char usage[] =
 	"usage: vmferry-dst --listen ADDRESS:PORT [options]\n"
 	"\n"
 	"The destination side of a vmferry move: waits for a source, starts its guest's QEMU here, fills its memory and\n"
-	"disks, and starts the guest when the source has let go of it. Needs nothing but QEMU.\n"
+	"disks, and starts the guest when the source has let go of it. Needs nothing but QEMU. `vmferry migrate VM\n"
+	"USER@HOST` starts it by itself; by hand it is started to stand, for sources that may come without SSH.\n"
 	"\n"
-	"  --listen ADDRESS:PORT  where to wait; port 0 takes a free one. It is printed once it is open.\n"
-	"                         Only a loopback address, as the connection is not encrypted yet.\n"
-	"  --plaintext            allow any address, in clear: for a test network of your own\n"
+	"  --listen ADDRESS:PORT  where to wait: a numeric address, or * for all; port 0 takes a free one. It is printed\n"
+	"                         once it is open\n"
+	"  --psk-file FILE        who may come: a line NAME:KEY (64 hex digits) for each source; connections use TLS 1.3.\n"
+	"                         Whoever has such a key may start programs here as this user. A source is given its\n"
+	"                         own line: vmferry migrate --psk-file FILE. Make one with:\n"
+	"                         (umask 077; echo \"host-a:$(openssl rand -hex 32)\" >>FILE)\n"
+	"  --data-ports A-B       TCP ports for data (default: any free one; with --once the one it listens on)\n"
 	"  --once                 serve one source, then end\n"
-	"  --token-stdin          the token that a source must show is the first line of standard input; otherwise it\n"
-	"                         is in STATE-DIR/token, made at first. Whoever has it may start programs here: on the\n"
-	"                         same machine vmferry finds it, elsewhere give it a copy (vmferry migrate --token-file)\n"
+	"  --psk-stdin            the key is the first line of standard input\n"
+	"  --plaintext            without keys, on any address, in clear: for a test network of your own\n"
+	"  --token-stdin          as --psk-stdin, for connections in clear\n"
 	"  --state-dir DIR        journals (default /var/lib/vmferry, or ~/.local/state/vmferry)\n"
 	"  --runtime-dir DIR      sockets of moves under way (default /run/vmferry, or $XDG_RUNTIME_DIR/vmferry)\n"
 	"  -v, --verbose          say what is done, on standard error\n"
 	"  --version, --help\n"
+	"\n"
+	"Without keys only a loopback address will do, in clear, and a source must show the token in STATE-DIR/token (made\n"
+	"at first): on the same machine vmferry finds it.\n"
 	"\n"
 	"example (two terminals on one machine):\n"
 	"  vmferry-dst --listen 127.0.0.1:7788\n"
@@ -37,92 +47,156 @@ static const char usage[] =
 	"\n"
 	"At start it settles what an agent that died has left, as far as that needs no peer.\n";
 
-static bool read_token(char token[65])
-{
-	size_t n;
-
-	if (!fgets(token, 65, stdin))
-		return false;
-	n = strcspn(token, "\n");
-	token[n] = '\0';
-	return n > 0;
-}
-
-enum { OPT_LISTEN = 256, OPT_PLAINTEXT, OPT_ONCE, OPT_TOKEN, OPT_STATE, OPT_RUNTIME, OPT_VERSION, OPT_HELP };
+enum { OPT_LISTEN = 256, OPT_PLAINTEXT, OPT_ONCE, OPT_TOKEN, OPT_PSK_FILE, OPT_PSK_STDIN, OPT_DATA_PORTS, OPT_STATE, OPT_RUNTIME,
+       OPT_VERSION, OPT_HELP };
 
 static const struct option options[] = {
 	{"listen", required_argument, NULL, OPT_LISTEN},   {"plaintext", no_argument, NULL, OPT_PLAINTEXT},
 	{"once", no_argument, NULL, OPT_ONCE},		   {"token-stdin", no_argument, NULL, OPT_TOKEN},
+	{"psk-file", required_argument, NULL, OPT_PSK_FILE}, {"psk-stdin", no_argument, NULL, OPT_PSK_STDIN},
+	{"data-ports", required_argument, NULL, OPT_DATA_PORTS},
 	{"state-dir", required_argument, NULL, OPT_STATE}, {"runtime-dir", required_argument, NULL, OPT_RUNTIME},
 	{"verbose", no_argument, NULL, 'v'},		   {"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},		   {NULL, 0, NULL, 0},
 };
 
-int main(int argc, char **argv)
+/* What the command line says. */
+struct choice {
+	const char *listen, *data_ports, *psk_file, *state, *runtime;
+	bool plaintext, once, token_stdin, psk_stdin, verbose;
+};
+
+/* 0: go on; else the exit code and one. */
+static int read_options(struct choice *o, int argc, char **argv)
 {
-	struct serve_config cfg = {.token = ""};
-	const char *state = NULL, *runtime = NULL;
-	AUTO_FREE char *state_dir = NULL;
-	AUTO_FREE char *runtime_dir = NULL;
-	char token[65] = "";
-	bool verbose = false;
-	struct err e;
-	int c, r;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
 		switch (c) {
 		case OPT_LISTEN:
-			cfg.listen = optarg;
+			o->listen = optarg;
 			break;
 		case OPT_PLAINTEXT:
-			cfg.plaintext = true;
+			o->plaintext = true;
 			break;
 		case OPT_ONCE:
-			cfg.once = true;
+			o->once = true;
 			break;
 		case OPT_TOKEN:
-			if (!read_token(token)) {
-				fputs("vmferry-dst: no token on standard input\n", stderr);
-				return 2;
-			}
-			cfg.token = token;
+			o->token_stdin = true;
+			break;
+		case OPT_PSK_FILE:
+			o->psk_file = optarg;
+			break;
+		case OPT_PSK_STDIN:
+			o->psk_stdin = true;
+			break;
+		case OPT_DATA_PORTS:
+			o->data_ports = optarg;
 			break;
 		case OPT_STATE:
-			state = optarg;
+			o->state = optarg;
 			break;
 		case OPT_RUNTIME:
-			runtime = optarg;
+			o->runtime = optarg;
 			break;
 		case 'v':
-			verbose = true;
+			o->verbose = true;
 			break;
 		case OPT_VERSION:
 			puts("vmferry-dst " VMFERRY_VERSION);
-			return 0;
+			return 1;
 		case OPT_HELP:
 			fputs(usage, stdout);
-			return 0;
+			return 1;
 		default:
 			fputs("try: vmferry-dst --help\n", stderr);
-			return 2;
+			return 3;
 		}
 	}
-	if (!cfg.listen || optind != argc) {
-		fputs("vmferry-dst: say where to listen: --listen ADDRESS:PORT (--help tells more)\n", stderr);
-		return 2;
+	if (o->listen && optind == argc && o->token_stdin + o->psk_stdin + (o->psk_file != NULL) <= 1)
+		return 0;
+	fputs(o->listen ? "vmferry-dst: one of --psk-file, --psk-stdin and --token-stdin, and no further words\n"
+			: "vmferry-dst: say where to listen: --listen ADDR:PORT (--help tells more)\n",
+	      stderr);
+	return 3;
+}
+
+static bool read_line(char *line, size_t cap)
+{
+	if (!fgets(line, (int)cap, stdin))
+		return false;
+	line[strcspn(line, "\r\n")] = '\0';
+	return *line;
+}
+
+/* Where, and who may come. What cfg points to stays. */
+static int configure(struct serve_config *cfg, const struct choice *o, const char *state_dir, struct err *e)
+{
+	static char token[TOKEN_CHARS + 1];
+	char line[PSK_TEXT_MAX + 2];
+	char *host, *port;
+	struct tls_key *keys;
+	int r = net_parse(o->listen, &host, &port, e);
+
+	if (r)
+		return r;
+	cfg->host = host;
+	r = net_parse_ports(port, &cfg->ports, e);
+	free(port);
+	if (!r && o->data_ports)
+		r = net_parse_ports(o->data_ports, &cfg->data_ports, e);
+	cfg->once = o->once;
+	cfg->plaintext = o->plaintext;
+	cfg->access.token = "";
+	if (r)
+		return r;
+	if (o->psk_file) {
+		r = psk_read(o->psk_file, &keys, &cfg->access.key_count, e);
+		cfg->access.keys = keys;
+		return r;
 	}
-	log_init("dst", verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	if (o->psk_stdin || o->token_stdin) {
+		if (!read_line(line, sizeof(line)))
+			return err_set(e, EINVAL, "no key on standard input");
+		cfg->access.token_origin = "the words of whoever started it";
+	}
+	if (o->psk_stdin) {
+		cfg->access.keys = keys = xcalloc(1, sizeof(*keys));
+		cfg->access.key_count = 1;
+		return psk_parse(line, keys, e);
+	}
+	if (o->token_stdin) {
+		snprintf(token, sizeof(token), "%.*s", TOKEN_CHARS, line);
+	} else {
+		cfg->access.token_origin = xasprintf("%s/token", state_dir);
+		r = token_own(state_dir, token, e);
+	}
+	cfg->access.token = token;
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct serve_config cfg = {.once = false};
+	AUTO_FREE char *state_dir = NULL;
+	AUTO_FREE char *runtime_dir = NULL;
+	struct choice o = {.listen = NULL};
+	struct err e;
+	int r = read_options(&o, argc, argv);
+
+	if (r)
+		return r - 1;
+	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	signal(SIGPIPE, SIG_IGN);
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
-	r = state_dir_get(&state_dir, state, &e);
+	r = state_dir_get(&state_dir, o.state, &e);
 	if (!r)
-		r = runtime_dir_get(&runtime_dir, runtime, &e);
-	if (!r && !*cfg.token) {
-		r = token_own(state_dir, token, &e);
-		cfg.token = token;
-	}
+		r = runtime_dir_get(&runtime_dir, o.runtime, &e);
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
+	if (!r)
+		r = configure(&cfg, &o, state_dir, &e);
 	if (!r)
 		r = serve(&cfg, &e);
 	if (r < 0) {

@@ -514,10 +514,11 @@ int move_close_exports(struct move *m, struct err *e)
 
 static int open_data_port(struct move *m, struct err *e)
 {
-	AUTO_FREE char *where = xasprintf(strchr(m->cfg->listen_host, ':') ? "[%s]:0" : "%s:0", m->cfg->listen_host);
-	AUTO_FREE char *actual = NULL;
+	bool any = m->cfg->plaintext || m->cfg->access->key_count;
 
-	return net_listen(where, m->cfg->plaintext, &m->data_fd, &actual, e);
+	if (m->data_fd >= 0)
+		return 0;
+	return net_listen(m->cfg->listen_host, m->cfg->data_ports, any, &m->data_fd, NULL, e);
 }
 
 static int take_secret(struct move *m, const json_t *prepare, struct err *e)

@@ -160,24 +160,26 @@ static void accept_more(struct move *m)
 static int take_channel(struct move *m, int fd, struct err *e)
 {
 	struct hello theirs;
-	int r;
+	struct link link;
+	int r = peer_accept(fd, m->cfg->access, HELLO_MS, &link, &theirs, e);
 
-	net_tune(fd);
-	r = hello_receive(fd, &theirs, HELLO_MS, e);
-	if (!r && (memcmp(theirs.session, m->cfg->hello.session, 16) || strcmp(theirs.token, m->cfg->token) ||
-		   theirs.channel < 1 || theirs.channel > m->channels || m->receivers[theirs.channel - 1]))
+	if (r)
+		return r;
+	if (memcmp(theirs.session, m->cfg->hello.session, 16) || theirs.channel < 1 || theirs.channel > m->channels ||
+	    m->receivers[theirs.channel - 1]) {
 		r = err_set(e, EPERM, "this is not a channel of the session");
-	if (!r) {
+		hello_refuse(&link, e->msg);
+	} else {
 		struct hello mine = m->cfg->hello;
 
 		mine.channel = theirs.channel;
-		r = hello_send(fd, &mine, HELLO_MS, e);
+		r = hello_send(&link, &mine, HELLO_MS, e);
 	}
 	if (r) {
-		close(fd);
+		link_close(&link);
 		return r;
 	}
-	return receiver_start(&m->receivers[theirs.channel - 1], fd, theirs.channel, &m->shared, e);
+	return receiver_start(&m->receivers[theirs.channel - 1], link, theirs.channel, &m->shared, e);
 }
 
 static void accepted(struct op *op, int res, uint32_t flags)
@@ -469,18 +471,19 @@ static int move_new(struct move **out, const struct move_config *cfg, struct err
 	return 0;
 }
 
-int move_run(const struct move_config *cfg, int control_fd, struct err *e)
+int move_run(const struct move_config *cfg, struct link control, struct err *e)
 {
 	struct channel_config cc = {.number = 0, .window_bytes = CONTROL_WINDOW, .on = conductor_channel};
 	struct move *m;
 	int r = move_new(&m, cfg, e);
 
 	if (r) {
-		close(control_fd);
+		link_close(&control);
 		return r;
 	}
+	m->data_fd = cfg->listen_fd;
 	cc.ctx = &m->con;
-	m->control = channel_new(m->loop, control_fd, &cc);
+	m->control = channel_new(m->loop, control, &cc);
 	r = conductor_run(&m->con, e);
 	if (!r)
 		r = m->exit_code;

@@ -16,6 +16,8 @@
 #include "data-receive.h"
 #include "handoff.h"
 #include "journal.h"
+#include "net.h"
+#include "peer-accept.h"
 #include "qemu-args.h"
 #include "qemu-launch.h"
 #include "ram-feed.h"
@@ -36,10 +38,13 @@ struct move_disk {
 
 struct move_config {
 	const char *state_dir, *runtime_dir;
-	const char *listen_host; /* for data channels */
+	const struct access *access;
 	bool plaintext;
-	struct hello hello;      /* the control channel's: session and token */
-	char *token;		 /* what data channels must show */
+	/* for data channels: a socket that listens already, or (-1) where to */
+	int listen_fd;
+	const char *listen_host;
+	struct net_ports data_ports;
+	struct hello hello; /* the control channel's: session */
 };
 
 struct move {
@@ -118,7 +123,8 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
 int move_restore(struct move *m, const char *journal_path, struct err *e);
 
 /* move.c */
-int move_run(const struct move_config *cfg, int control_fd, struct err *e);
+/* Takes over the control link and cfg->listen_fd. */
+int move_run(const struct move_config *cfg, struct link control, struct err *e);
 /* At start: everything that an earlier agent left and that needs no peer. */
 void move_recover_all(const struct move_config *cfg);
 

@@ -2,14 +2,15 @@
 #ifndef VMFERRY_SERVE_H
 #define VMFERRY_SERVE_H
 
-#include "err.h"
-
-#include <stdbool.h>
+#include "net.h"
+#include "peer-accept.h"
 
 struct serve_config {
-	const char *listen; /* ADDR:PORT */
+	const char *host;    /* to listen on, as in net_listen() */
+	struct net_ports ports;
 	const char *state_dir, *runtime_dir;
-	const char *token;  /* what a source must show; "" for none */
+	struct access access;
+	struct net_ports data_ports; /* where a standing agent takes data; one that serves once takes it where it listens */
 	bool plaintext;	    /* any address, in clear */
 	bool once;	    /* one session, in this process, then the end */
 };

@@ -524,7 +524,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int sender_start(struct sender **out, int fd, unsigned number, struct send_shared *shared, struct err *e)
+int sender_start(struct sender **out, struct link link, unsigned number, struct send_shared *shared, struct err *e)
 {
 	struct channel_config cfg = {.number = number,
 				     .window_bytes = shared->window_bytes,
@@ -537,7 +537,7 @@ int sender_start(struct sender **out, int fd, unsigned number, struct send_share
 	r = loop_new(&s->loop, 64, e);
 	if (r) {
 		free(s);
-		close(fd);
+		link_close(&link);
 		return r;
 	}
 	s->shared = shared;
@@ -550,7 +550,7 @@ int sender_start(struct sender **out, int fd, unsigned number, struct send_share
 	s->scratch = xmalloc(DATA_RAW_MAX);
 	s->stop.run = on_stop;
 	queue_init(&s->in, s->loop, on_ready);
-	s->ch = channel_new(s->loop, fd, &cfg);
+	s->ch = channel_new(s->loop, link, &cfg);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
 		channel_free(s->ch);

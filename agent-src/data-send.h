@@ -75,7 +75,7 @@ struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n)
 
 struct sender;
 /* Takes the connected socket. number: 1-based channel number. */
-int sender_start(struct sender **out, int fd, unsigned number, struct send_shared *shared, struct err *e);
+int sender_start(struct sender **out, struct link link, unsigned number, struct send_shared *shared, struct err *e);
 void sender_put(struct sender *s, struct send_item *it);
 /* Ends the thread and frees. NULL ok. */
 void sender_stop(struct sender *s);

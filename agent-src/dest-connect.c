@@ -1,6 +1,7 @@
 /* dest-connect.c: see dest-connect.h. */
 #include "dest-connect.h"
 #include "net.h"
+#include "psk.h"
 #include "token.h"
 #include "util.h"
 #include "version.h"
@@ -112,26 +113,53 @@ static int start_local(struct dest *d, const struct dest_config *cfg, struct err
 static int find_standing(struct dest *d, const struct dest_config *cfg, struct err *e)
 {
 	AUTO_FREE char *own = xasprintf("%s/token", cfg->state_dir);
-	int r = 0;
+	struct tls_key *keys;
+	size_t count;
+	int r = net_parse(cfg->where, &d->host, &d->port, e);
 
+	if (r)
+		return r;
+	if (cfg->psk_file) {
+		r = psk_read(cfg->psk_file, &keys, &count, e);
+		if (r)
+			return r;
+		d->tls = true;
+		d->key = keys[0];
+		explicit_bzero(keys, count * sizeof(*keys));
+		free(keys);
+		return 0;
+	}
 	if (cfg->token_file)
-		r = token_read(cfg->token_file, d->hello.token, e);
-	else if (!access(own, R_OK))
-		r = token_read(own, d->hello.token, e);
-	return r ? r : net_parse(cfg->where, &d->host, &d->port, e);
+		return token_read(cfg->token_file, d->hello.token, e);
+	return access(own, R_OK) ? 0 : token_read(own, d->hello.token, e);
 }
 
 /* ---- both ---- */
 
-static int say_hello(int fd, const struct hello *mine, struct err *e)
+/* A connection on which both sides have said HELLO. */
+static int meet(const struct dest *d, const char *port, const struct hello *mine, struct link *out, struct err *e)
 {
+	struct link link = LINK_NONE;
 	struct hello theirs;
-	int r = hello_send(fd, mine, HELLO_MS, e);
+	int r = net_connect(d->host, port, d->plaintext || d->tls, CONNECT_MS, &link.fd, e);
 
-	return r ? r : hello_receive(fd, &theirs, HELLO_MS, e);
+	if (r)
+		return r;
+	if (d->tls)
+		r = link_secure(&link, tls_client(&d->key), now_ns() + HELLO_MS * 1000000ULL, e);
+	if (!r)
+		r = hello_send(&link, mine, HELLO_MS, e);
+	if (!r)
+		r = hello_receive(&link, &theirs, HELLO_MS, e);
+	if (r) {
+		link_close(&link);
+		return r;
+	}
+	*out = link;
+	return 0;
 }
 
-int dest_connect(struct dest *d, const struct dest_config *cfg, int *fd, struct err *e)
+int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e)
 {
 	int r;
 
@@ -143,35 +171,21 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, int *fd, struct 
 		abort();
 	r = d->local ? start_local(d, cfg, e) : find_standing(d, cfg, e);
 	if (!r)
-		r = net_connect(d->host, d->port, cfg->plaintext, CONNECT_MS, fd, e);
+		r = meet(d, d->port, &d->hello, control, e);
 	if (r)
-		return r;
-	net_limit_silence(*fd);
-	r = say_hello(*fd, &d->hello, e);
-	if (r) {
-		close(*fd);
-		err_prefix(e, "destination %s", cfg->where);
-	}
-	return r;
+		return err_prefix(e, "destination %s", cfg->where);
+	net_limit_silence(control->fd);
+	return 0;
 }
 
-int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, int *fd, struct err *e)
+int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
 {
 	struct hello mine = d->hello;
 	char port[16];
-	int r;
 
 	mine.channel = number;
 	snprintf(port, sizeof(port), "%u", data_port);
-	r = net_connect(d->host, port, d->plaintext, CONNECT_MS, fd, e);
-	if (r)
-		return err_prefix(e, "data channel %u", number);
-	r = say_hello(*fd, &mine, e);
-	if (r) {
-		close(*fd);
-		err_prefix(e, "data channel %u", number);
-	}
-	return r;
+	return meet(d, port, &mine, link, e) ? err_prefix(e, "data channel %u", number) : 0;
 }
 
 void dest_fini(struct dest *d)

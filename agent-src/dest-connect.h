@@ -14,6 +14,8 @@ struct dest {
 	bool local;
 	char *host, *port;
 	bool plaintext;
+	bool tls;
+	struct tls_key key; /* with tls */
 	pid_t agent; /* local mode: our child; 0 otherwise */
 	struct hello hello; /* session and token, for the data channels too */
 };
@@ -23,13 +25,14 @@ struct dest_config {
 	bool plaintext;
 	const char *state_dir, *runtime_dir; /* for a local agent */
 	const char *token_file;		     /* of a standing agent; NULL: that of this host */
+	const char *psk_file;		     /* of a standing agent that speaks TLS; NULL: in clear */
 	bool verbose;
 };
 
-/* Starts or reaches the destination agent and says HELLO. *fd is the control connection. */
-int dest_connect(struct dest *d, const struct dest_config *cfg, int *fd, struct err *e);
+/* Starts or reaches the destination agent and says HELLO. */
+int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e);
 /* One more connection, for data channel number. */
-int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, int *fd, struct err *e);
+int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
 /* Waits for a local agent to end (it does once its control connection has). */
 void dest_fini(struct dest *d);
 

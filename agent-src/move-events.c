@@ -47,15 +47,15 @@ void move_hear(struct queue *q)
 
 /* ---- losing the other side ---- */
 
-void move_control_start(struct move *m, int fd)
+void move_control_start(struct move *m, struct link link)
 {
 	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .on = conductor_channel, .ctx = &m->con};
 
-	m->control = channel_new(m->loop, fd, &cc);
+	m->control = channel_new(m->loop, link, &cc);
 	m->control_lost = false;
 }
 
-int move_dest_open(struct move *m, int *fd, struct err *e)
+int move_dest_open(struct move *m, struct link *link, struct err *e)
 {
 	struct dest_config dc = {.where = m->opt->dest,
 				 .plaintext = m->opt->plaintext,
@@ -64,15 +64,15 @@ int move_dest_open(struct move *m, int *fd, struct err *e)
 				 .token_file = m->opt->token_file,
 				 .verbose = m->opt->verbose};
 
-	return dest_connect(&m->dest, &dc, fd, e);
+	return dest_connect(&m->dest, &dc, link, e);
 }
 
 /* A new control connection, by which the journals of both sides go on; false when nobody is there. */
 bool move_reconnect(struct move *m)
 {
 	uint64_t until = now_ns() + RECONNECT_MS * 1000000ULL;
+	struct link link;
 	struct err e;
-	int fd;
 
 	if (m->dead || (m->reconnects++ && now_ns() - m->first_lost_ns > RECONNECTS_MS * 1000000ULL))
 		return false;
@@ -84,8 +84,8 @@ bool move_reconnect(struct move *m)
 	report_notice(&m->report, "lost the destination agent; trying to reach it again");
 	do {
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
-		if (!move_dest_open(m, &fd, &e)) {
-			move_control_start(m, fd);
+		if (!move_dest_open(m, &link, &e)) {
+			move_control_start(m, link);
 			return !move_handoff(m, EV_RESEND, HO_NONE, &e);
 		}
 		log_info("%s", e.msg);

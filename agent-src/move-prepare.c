@@ -315,8 +315,9 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 	json_int_t port = json_integer_value(json_object_get(ready, "data_port"));
 	json_int_t channels = json_integer_value(json_object_get(ready, "channels"));
 	uint64_t t0 = now_ns();
+	struct link link;
 	unsigned i;
-	int fd, r = 0;
+	int r = 0;
 
 	if (!mode || port < 1 || port > 65535 || channels < 1 || channels > CHANNELS_MAX)
 		return err_set(e, EPROTO, "the destination's COPY_READY cannot be understood");
@@ -334,9 +335,9 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 	m->shared.lost = channel_lost;
 	m->shared.ctx = m;
 	for (i = 0; i < m->channels && !r; i++) {
-		r = dest_connect_data(&m->dest, (unsigned)port, i + 1, &fd, e);
+		r = dest_connect_data(&m->dest, (unsigned)port, i + 1, &link, e);
 		if (!r)
-			r = sender_start(&m->senders[i], fd, i + 1, &m->shared, e);
+			r = sender_start(&m->senders[i], link, i + 1, &m->shared, e);
 	}
 	/* a connection and a HELLO are two round trips */
 	m->round_trip_ms = (double)(now_ns() - t0) / 1e6 / m->channels / 2;

@@ -82,7 +82,8 @@ static int common_event(void *ctx, const struct event *ev, struct err *e)
 static int connect_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
-	int fd, r;
+	struct link link;
+	int r;
 
 	r = guest_find(&m->guest, m->opt->vm, e);
 	if (!r)
@@ -95,10 +96,10 @@ static int connect_enter(void *ctx, struct err *e)
 		r = move_examine(m, e);
 	if (r)
 		return r;
-	r = move_dest_open(m, &fd, e);
+	r = move_dest_open(m, &link, e);
 	if (r)
 		return r;
-	move_control_start(m, fd);
+	move_control_start(m, link);
 	r = attempt_id_new(m->attempt, e);
 	if (r)
 		return r;
@@ -411,7 +412,8 @@ int move_run(const struct move_options *opt)
 
 static int recover_begin(struct move *m, const char *journal_path, bool fenced, struct err *e)
 {
-	int fd, r = move_restore(m, journal_path, e);
+	struct link link;
+	int r = move_restore(m, journal_path, e);
 
 	if (r)
 		return r;
@@ -419,7 +421,7 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 	r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
 	if (r)
 		return r;
-	r = move_dest_open(m, &fd, e);
+	r = move_dest_open(m, &link, e);
 	if (r && fenced)
 		return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
 	/* a destination that answers is heard first: it may know that the guest runs there */
@@ -427,7 +429,7 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 	if (r)
 		report_notice(&m->report, "%s", e->msg);
 	else
-		move_control_start(m, fd);
+		move_control_start(m, link);
 	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
 	return move_handoff(m, EV_RECOVER, HO_NONE, e);
 }

@@ -201,8 +201,8 @@ void move_tell(struct move *m, struct event *ev);
 void move_hear(struct queue *words);
 int move_common_event(struct move *m, const struct event *ev, struct err *e);
 /* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
-int move_dest_open(struct move *m, int *fd, struct err *e);
-void move_control_start(struct move *m, int fd);
+int move_dest_open(struct move *m, struct link *link, struct err *e);
+void move_control_start(struct move *m, struct link link);
 bool move_reconnect(struct move *m);
 
 /* move.c */

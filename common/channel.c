@@ -4,7 +4,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +16,8 @@
 /* Buffers of this payload capacity are pooled; smaller and larger ones come and go with their frame. */
 #define POOL_CAP (DATA_RAW_MAX + 64 * 1024)
 #define POOL_MIN (16 * 1024)
+/* So much is encrypted ahead of sending. */
+#define CIPHER_AHEAD (512 * 1024)
 /* What a frame takes besides its payload: so many small ones may not outgrow the window. */
 #define FRAME_OVERHEAD (sizeof(struct frame) + FRAME_HEADER_BYTES + 16)
 
@@ -35,7 +36,7 @@ struct frame_list {
 struct channel {
 	struct loop *loop;
 	struct channel_config cfg;
-	int fd;
+	struct link link;
 	bool open, paused, delivering, reported;
 	struct err why;
 	/* sending */
@@ -50,7 +51,7 @@ struct channel {
 	int send_error; /* sending failed; what the peer said before is still to be read */
 	struct iovec iov[SEND_BATCH + 1];
 	struct msghdr msg;
-	size_t sent_of_head; /* bytes of ready.head that left already */
+	size_t sent_of_head; /* plain: bytes of ready.head that left already */
 	struct timer pace;
 	/* acknowledgements we owe */
 	uint64_t received, ack_sent;
@@ -66,6 +67,7 @@ struct channel {
 
 static void send_more(struct channel *c);
 static void recv_more(struct channel *c);
+static void take_more(struct channel *c);
 
 static void list_init(struct frame_list *l)
 {
@@ -95,7 +97,7 @@ static void fail(struct channel *c, const struct err *e)
 		return;
 	c->open = false;
 	c->why = *e;
-	shutdown(c->fd, SHUT_RDWR);
+	shutdown(c->link.fd, SHUT_RDWR);
 	loop_timer_clear(c->loop, &c->pace);
 	if (!c->reported) {
 		c->reported = true;
@@ -223,6 +225,17 @@ static uint64_t pacer_reserve(struct pacer *p, size_t bytes)
 	return 0;
 }
 
+/* Puts the acknowledgement that we owe into ack_buf. */
+static void seal_ack(struct channel *c)
+{
+	struct frame_header h = {.type = MSG_ACK, .channel = c->cfg.number, .length = 8};
+	struct writer w = writer_of(c->ack_buf + FRAME_HEADER_BYTES, 8);
+
+	write_u64(&w, c->received);
+	frame_seal(c->ack_buf, &h);
+	c->ack_sent = c->received;
+}
+
 static unsigned gather(struct channel *c, size_t *bytes)
 {
 	struct frame *f = c->ready.head;
@@ -232,12 +245,7 @@ static unsigned gather(struct channel *c, size_t *bytes)
 	*bytes = 0;
 	/* a frame that has begun must end before an acknowledgement may go in between */
 	if (!skip && c->ack_left == 0 && c->received != c->ack_sent) {
-		struct frame_header h = {.type = MSG_ACK, .channel = c->cfg.number, .length = 8};
-		struct writer w = writer_of(c->ack_buf + FRAME_HEADER_BYTES, 8);
-
-		write_u64(&w, c->received);
-		frame_seal(c->ack_buf, &h);
-		c->ack_sent = c->received;
+		seal_ack(c);
 		c->ack_left = sizeof(c->ack_buf);
 	}
 	if (c->ack_left) {
@@ -255,17 +263,58 @@ static unsigned gather(struct channel *c, size_t *bytes)
 	return n;
 }
 
+/* The same through TLS: frames are encrypted whole, one after the other, as soon as what was before has left. */
+static int gather_encrypted(struct channel *c, unsigned *n, size_t *bytes, struct err *e)
+{
+	struct frame *f;
+	int r = 0;
+
+	tls_output(c->link.tls, bytes);
+	if (!*bytes && c->received != c->ack_sent) {
+		seal_ack(c);
+		r = tls_encrypt(c->link.tls, c->ack_buf, sizeof(c->ack_buf), e);
+	}
+	if (!*bytes)
+		for (; !r && *bytes < CIPHER_AHEAD && (f = list_take(&c->ready)); tls_output(c->link.tls, bytes)) {
+			list_add(&c->sent, f);
+			r = tls_encrypt(c->link.tls, f->buf, f->bytes, e);
+		}
+	c->iov[0].iov_base = (void *)tls_output(c->link.tls, bytes);
+	c->iov[0].iov_len = *bytes;
+	*n = *bytes > 0;
+	return r;
+}
+
 /* The peer's last words (an ERROR) may lie in the socket still: the end of receiving is the end of the channel. */
 static void send_failed(struct channel *c, int code)
 {
 	struct err e;
 
 	c->send_error = code;
-	shutdown(c->fd, SHUT_RDWR);
+	shutdown(c->link.fd, SHUT_RDWR);
 	if (c->receiving || c->delivering)
 		return;
 	err_sys(&e, code, "connection to the peer broke while sending");
 	fail(c, &e);
+}
+
+/* n more bytes of the acknowledgement and the frames have left. */
+static void frames_left(struct channel *c, size_t n)
+{
+	size_t left = MIN(n, c->ack_left);
+
+	c->ack_left -= left;
+	n -= left;
+	while (n && c->ready.head) {
+		left = c->ready.head->bytes - c->sent_of_head;
+		if (n < left) {
+			c->sent_of_head += n;
+			break;
+		}
+		n -= left;
+		c->sent_of_head = 0;
+		list_add(&c->sent, list_take(&c->ready));
+	}
 }
 
 static void send_done(struct op *op, int res, uint32_t flags)
@@ -283,23 +332,10 @@ static void send_done(struct op *op, int res, uint32_t flags)
 	}
 	n = (size_t)res;
 	__atomic_fetch_add(&c->bytes_sent, n, __ATOMIC_RELAXED);
-	if (c->ack_left) {
-		size_t a = MIN(n, c->ack_left);
-
-		c->ack_left -= a;
-		n -= a;
-	}
-	while (n && c->ready.head) {
-		size_t left = c->ready.head->bytes - c->sent_of_head;
-
-		if (n < left) {
-			c->sent_of_head += n;
-			break;
-		}
-		n -= left;
-		c->sent_of_head = 0;
-		list_add(&c->sent, list_take(&c->ready));
-	}
+	if (c->link.tls)
+		tls_output_sent(c->link.tls, n);
+	else
+		frames_left(c, n);
 	release_acked(c);
 	send_more(c);
 }
@@ -307,13 +343,19 @@ static void send_done(struct op *op, int res, uint32_t flags)
 static void send_more(struct channel *c)
 {
 	struct io_uring_sqe *sqe;
+	struct err e;
 	size_t bytes;
 	uint64_t wait;
 	unsigned n;
 
 	if (c->sending || !c->open || c->send_error || c->pace.at_ns)
 		return;
-	n = gather(c, &bytes);
+	if (!c->link.tls) {
+		n = gather(c, &bytes);
+	} else if (gather_encrypted(c, &n, &bytes, &e)) {
+		fail(c, &e);
+		return;
+	}
 	if (!n)
 		return;
 	if (c->cfg.pacer && (wait = pacer_reserve(c->cfg.pacer, bytes))) {
@@ -322,7 +364,7 @@ static void send_more(struct channel *c)
 	}
 	c->msg = (struct msghdr){.msg_iov = c->iov, .msg_iovlen = n};
 	sqe = loop_sqe(c->loop);
-	io_uring_prep_sendmsg(sqe, c->fd, &c->msg, MSG_NOSIGNAL | MSG_WAITALL);
+	io_uring_prep_sendmsg(sqe, c->link.fd, &c->msg, MSG_NOSIGNAL | MSG_WAITALL);
 	loop_bind(sqe, &c->send_op);
 	c->sending = true;
 }
@@ -396,6 +438,22 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 	return c->cfg.on.frame(c->cfg.ctx, c, h->type, payload, h->length, e);
 }
 
+/* If it can leave at once. */
+static void say_last(struct channel *c, const uint8_t *p, size_t n)
+{
+	struct err e;
+	size_t waiting;
+
+	if (c->link.tls) {
+		tls_output(c->link.tls, &waiting);
+		if (waiting || tls_encrypt(c->link.tls, p, n, &e))
+			return;
+		p = tls_output(c->link.tls, &n);
+	}
+	if (send(c->link.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_info("could not tell the peer why: %s", strerror(errno));
+}
+
 /* Ends the channel over what the peer sent, and tells it why if nothing of ours is half on its way. */
 static void refuse(struct channel *c, const struct err *e)
 {
@@ -407,9 +465,8 @@ static void refuse(struct channel *c, const struct err *e)
 	msg_error_encode(&w, &m);
 	h.length = (uint32_t)writer_len(&w);
 	frame_seal(buf, &h);
-	if (c->open && !c->sending && !c->sent_of_head && !c->ack_left &&
-	    send(c->fd, buf, FRAME_HEADER_BYTES + h.length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_info("could not tell the peer: %s", e->msg);
+	if (c->open && !c->sending && !c->sent_of_head && !c->ack_left)
+		say_last(c, buf, FRAME_HEADER_BYTES + h.length);
 	fail(c, e);
 }
 
@@ -461,29 +518,63 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 		else if (res)
 			err_sys(&e, -res, "connection to the peer broke");
 		else
-			err_set(&e, EPIPE, "the peer closed the connection");
+			err_set(&e, EPIPE, c->link.tls ? "the connection to the peer was cut" : "the peer closed the connection");
 		fail(c, &e);
 		return;
 	}
-	c->in_end += (size_t)res;
 	__atomic_fetch_add(&c->bytes_received, (uint64_t)res, __ATOMIC_RELAXED);
-	deliver(c);
+	if (c->link.tls) {
+		tls_input_add(c->link.tls, (size_t)res);
+	} else {
+		c->in_end += (size_t)res;
+	}
+	take_more(c);
 	recv_more(c);
 }
 
-static void recv_more(struct channel *c)
+/* Makes room behind what is not yet delivered. */
+static size_t room(struct channel *c)
 {
-	struct io_uring_sqe *sqe;
-
-	if (c->receiving || !c->open || c->paused)
-		return;
 	if (c->in_start && c->cfg.receive_bytes - c->in_end < c->cfg.receive_bytes / 2) {
 		memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
 		c->in_end -= c->in_start;
 		c->in_start = 0;
 	}
+	return c->cfg.receive_bytes - c->in_end;
+}
+
+/* Delivers what is in, and with TLS what can be decrypted from what came. */
+static void take_more(struct channel *c)
+{
+	struct err e;
+	ssize_t n;
+
+	deliver(c);
+	while (c->link.tls && c->open && !c->paused) {
+		n = tls_decrypt(c->link.tls, c->in + c->in_end, room(c), &e);
+		if (n < 0)
+			fail(c, &e);
+		if (n <= 0)
+			return;
+		c->in_end += (size_t)n;
+		deliver(c);
+	}
+}
+
+static void recv_more(struct channel *c)
+{
+	struct io_uring_sqe *sqe;
+	uint8_t *to;
+	size_t cap;
+
+	if (c->receiving || !c->open || c->paused)
+		return;
+	cap = room(c);
+	to = c->in + c->in_end;
+	if (c->link.tls)
+		to = tls_input(c->link.tls, &cap);
 	sqe = loop_sqe(c->loop);
-	io_uring_prep_recv(sqe, c->fd, c->in + c->in_end, c->cfg.receive_bytes - c->in_end, 0);
+	io_uring_prep_recv(sqe, c->link.fd, to, cap, 0);
 	loop_bind(sqe, &c->recv_op);
 	c->receiving = true;
 }
@@ -500,20 +591,20 @@ void channel_resume(struct channel *c)
 	c->paused = false;
 	if (c->delivering)
 		return;
-	deliver(c);
+	take_more(c);
 	recv_more(c);
 }
 
 /* ---- life ---- */
 
-struct channel *channel_new(struct loop *l, int fd, const struct channel_config *cfg)
+struct channel *channel_new(struct loop *l, struct link link, const struct channel_config *cfg)
 {
 	struct channel *c = xcalloc(1, sizeof(*c));
 
 	c->loop = l;
 	c->cfg = *cfg;
 	c->cfg.receive_bytes = MAX(cfg->receive_bytes, 2 * (FRAME_HEADER_BYTES + (size_t)FRAME_PAYLOAD_MAX));
-	c->fd = fd;
+	c->link = link;
 	c->open = true;
 	list_init(&c->ready);
 	list_init(&c->sent);
@@ -537,14 +628,22 @@ static void free_list(struct frame *f)
 
 void channel_free(struct channel *c)
 {
+	const uint8_t *p;
 	struct err e;
+	size_t n;
 
 	if (!c)
 		return;
 	c->reported = true;
+	if (c->link.tls && c->open && !c->sending) {
+		tls_end(c->link.tls);
+		p = tls_output(c->link.tls, &n);
+		if (send(c->link.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			log_info("could not end the connection in order: %s", strerror(errno));
+	}
 	err_set(&e, ECANCELED, "closed");
 	fail(c, &e);
-	shutdown(c->fd, SHUT_RDWR);
+	shutdown(c->link.fd, SHUT_RDWR);
 	if (c->sending)
 		loop_cancel(c->loop, &c->send_op);
 	if (c->receiving)
@@ -552,7 +651,7 @@ void channel_free(struct channel *c)
 	while (c->sending || c->receiving)
 		if (loop_step(c->loop, 1000, &e))
 			break;
-	close(c->fd);
+	link_close(&c->link);
 	free_list(c->ready.head);
 	free_list(c->sent.head);
 	free_list(c->pool);
@@ -583,38 +682,15 @@ uint64_t channel_bytes_received(const struct channel *c)
 
 /* ---- HELLO ---- */
 
-static int io_all(int fd, uint8_t *p, size_t n, bool out, uint64_t deadline_ns, struct err *e)
-{
-	while (n) {
-		uint64_t now = now_ns();
-		struct pollfd pfd = {.fd = fd, .events = out ? POLLOUT : POLLIN};
-		int ms = now < deadline_ns ? (int)((deadline_ns - now) / 1000000) + 1 : 0;
-		ssize_t r;
-
-		if (poll(&pfd, 1, ms) == 0)
-			return err_set(e, ETIMEDOUT, "the peer did not answer in time; is a vmferry agent listening there?");
-		r = out ? send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd, p, n, MSG_DONTWAIT);
-		if (r < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (r < 0)
-			return err_sys(e, errno, "connection to the peer broke");
-		if (r == 0)
-			return err_set(e, EPIPE, "the peer closed the connection during the handshake");
-		p += r;
-		n -= (size_t)r;
-	}
-	return 0;
-}
-
-static void hello_frame(int fd, uint16_t type, uint8_t *buf, size_t len, unsigned timeout_ms, struct err *e)
+static void hello_frame(struct link *l, uint16_t type, uint8_t *buf, size_t len, unsigned timeout_ms, struct err *e)
 {
 	struct frame_header h = {.type = type, .length = (uint32_t)len};
 
 	frame_seal(buf, &h);
-	io_all(fd, buf, FRAME_HEADER_BYTES + len, true, now_ns() + timeout_ms * 1000000ULL, e);
+	link_send(l, buf, FRAME_HEADER_BYTES + len, now_ns() + timeout_ms * 1000000ULL, e);
 }
 
-int hello_send(int fd, const struct hello *mine, unsigned timeout_ms, struct err *e)
+int hello_send(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e)
 {
 	uint8_t buf[FRAME_HEADER_BYTES + 1024];
 	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
@@ -628,11 +704,11 @@ int hello_send(int fd, const struct hello *mine, unsigned timeout_ms, struct err
 	memcpy(m.session, mine->session, 16);
 	msg_hello_encode(&w, &m);
 	e->code = 0;
-	hello_frame(fd, MSG_HELLO, buf, writer_len(&w), timeout_ms, e);
+	hello_frame(l, MSG_HELLO, buf, writer_len(&w), timeout_ms, e);
 	return -e->code;
 }
 
-void hello_refuse(int fd, const char *text)
+void hello_refuse(struct link *l, const char *text)
 {
 	uint8_t buf[FRAME_HEADER_BYTES + 2048];
 	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
@@ -640,7 +716,7 @@ void hello_refuse(int fd, const char *text)
 	struct err e;
 
 	msg_error_encode(&w, &m);
-	hello_frame(fd, MSG_ERROR, buf, writer_len(&w), 1000, &e);
+	hello_frame(l, MSG_ERROR, buf, writer_len(&w), 1000, &e);
 }
 
 static int hello_check(const struct msg_hello *m, struct hello *theirs, struct err *e)
@@ -665,7 +741,7 @@ static int hello_check(const struct msg_hello *m, struct hello *theirs, struct e
 	return 0;
 }
 
-int hello_receive(int fd, struct hello *theirs, unsigned timeout_ms, struct err *e)
+int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
 {
 	uint8_t buf[FRAME_HEADER_BYTES + 16384];
 	uint64_t deadline = now_ns() + timeout_ms * 1000000ULL;
@@ -673,13 +749,13 @@ int hello_receive(int fd, struct hello *theirs, unsigned timeout_ms, struct err 
 	struct msg_hello m;
 	int r;
 
-	r = io_all(fd, buf, FRAME_HEADER_BYTES, false, deadline, e);
+	r = link_receive(l, buf, FRAME_HEADER_BYTES, deadline, e);
 	if (r)
 		return r;
 	if (frame_header_decode(&h, buf) || h.length > sizeof(buf) - FRAME_HEADER_BYTES ||
 	    (h.type != MSG_HELLO && h.type != MSG_ERROR))
 		return err_set(e, EPROTO, "what is at the other end does not speak the vmferry protocol");
-	r = io_all(fd, buf + FRAME_HEADER_BYTES, h.length, false, deadline, e);
+	r = link_receive(l, buf + FRAME_HEADER_BYTES, h.length, deadline, e);
 	if (r)
 		return r;
 	if (!frame_intact(buf, &h))

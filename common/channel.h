@@ -1,14 +1,15 @@
 /*
- * channel.h: one ordered, checksummed, acknowledged stream of frames over a connected socket.
+ * channel.h: one ordered, checksummed, acknowledged stream of frames over a connected socket, plain or with TLS in it.
  *
  * A channel lives in one loop and is used only in that loop's thread. Frames that carry content have sequence
  * numbers; what is sent is kept until the peer has acknowledged it, which bounds memory (the window) and is what
- * a later reconnection resends from. The socket is owned by the channel from channel_new() on.
+ * a later reconnection resends from. The link is owned by the channel from channel_new() on.
  */
 #ifndef VMFERRY_CHANNEL_H
 #define VMFERRY_CHANNEL_H
 
 #include "err.h"
+#include "link.h"
 #include "loop.h"
 #include "messages.h"
 
@@ -38,7 +39,7 @@ struct channel_config {
 	void *ctx;
 };
 
-struct channel *channel_new(struct loop *l, int fd, const struct channel_config *cfg);
+struct channel *channel_new(struct loop *l, struct link link, const struct channel_config *cfg);
 /* Closes the socket, waits (pumping the loop) for pending operations, frees. NULL ok. */
 void channel_free(struct channel *c);
 
@@ -79,9 +80,9 @@ struct hello {
 	char token[65];	   /* what the peer must know; "" for none */
 	char software[64]; /* filled from the peer */
 };
-int hello_send(int fd, const struct hello *mine, unsigned timeout_ms, struct err *e);
-int hello_receive(int fd, struct hello *theirs, unsigned timeout_ms, struct err *e);
+int hello_send(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e);
+int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e);
 /* Tells the peer why, before closing; best effort. */
-void hello_refuse(int fd, const char *text);
+void hello_refuse(struct link *l, const char *text);
 
 #endif

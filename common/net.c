@@ -4,14 +4,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define SILENCE_MS 15000
 
@@ -34,7 +30,20 @@ int net_parse(const char *text, char **host, char **port, struct err *e)
 	return 0;
 }
 
-static bool is_loopback(const struct sockaddr *sa)
+int net_parse_ports(const char *text, struct net_ports *out, struct err *e)
+{
+	char *end;
+	unsigned long first = strtoul(text, &end, 10), last = first;
+
+	if (end != text && *end == '-')
+		last = strtoul(end + 1, &end, 10);
+	if (end == text || *end || last < first || last > 65535 || (!first && last))
+		return err_set(e, EINVAL, "'%s' is not a range of ports, such as 50000-50100", text);
+	*out = (struct net_ports){(unsigned)first, (unsigned)last};
+	return 0;
+}
+
+bool net_is_loopback(const struct sockaddr *sa)
 {
 	if (sa->sa_family == AF_INET)
 		return (ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr) >> 24) == 127;
@@ -42,30 +51,47 @@ static bool is_loopback(const struct sockaddr *sa)
 	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
 }
 
-static int refuse_clear(const char *host, struct err *e)
+int net_refuse_clear(const char *host, struct err *e)
 {
 	return err_set(e, EPERM,
 		       "%s is not a loopback address, and the connection is not encrypted: guest memory and disks would "
-		       "cross the network in clear, and anyone could start programs here. In a test network namespace of "
-		       "your own, say --plaintext",
+		       "cross the network in clear, and anyone could start programs there. Use SSH (vmferry migrate VM "
+		       "USER@HOST) or keys (--psk-file on both sides); in a test network namespace of your own, --plaintext",
 		       host);
 }
 
-static int resolve(const char *host, const char *port, int flags, struct addrinfo **ai, struct err *e)
+/* The numeric address that host is; "*" is every address. */
+static int address(const char *host, unsigned port, struct sockaddr_storage *ss, socklen_t *len, struct err *e)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags};
-	int r = getaddrinfo(host, port, &hints, ai);
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
 
-	return r ? err_set(e, EINVAL, "cannot resolve '%s': %s", host, gai_strerror(r)) : 0;
+	memset(ss, 0, sizeof(*ss));
+	if (!strcmp(host, "localhost"))
+		host = "127.0.0.1";
+	if (!strcmp(host, "*") || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+		*len = sizeof(*v6);
+		return 0;
+	}
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons((uint16_t)port);
+	*len = sizeof(*v4);
+	return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? 0 : err_set(e, EINVAL, "'%s' is not a numeric address", host);
 }
 
-static char *name_of(const struct sockaddr *sa, socklen_t len)
+static char *name_of(const struct sockaddr_storage *ss)
 {
-	char h[64], p[16];
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+	char h[INET6_ADDRSTRLEN];
 
-	if (getnameinfo(sa, len, h, sizeof(h), p, sizeof(p), NI_NUMERICHOST | NI_NUMERICSERV))
-		return xstrdup("?");
-	return strchr(h, ':') ? xasprintf("[%s]:%s", h, p) : xasprintf("%s:%s", h, p);
+	if (ss->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, h, sizeof(h)))
+		return xasprintf("%s:%u", h, ntohs(v4->sin_port));
+	if (ss->ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, h, sizeof(h)))
+		return xasprintf("[%s]:%u", h, ntohs(v6->sin6_port));
+	return xstrdup("?");
 }
 
 char *net_local(int fd)
@@ -75,7 +101,7 @@ char *net_local(int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len))
 		return xstrdup("?");
-	return name_of((struct sockaddr *)&ss, len);
+	return name_of(&ss);
 }
 
 int net_local_port(int fd)
@@ -86,80 +112,48 @@ int net_local_port(int fd)
 	return colon ? atoi(colon + 1) : 0;
 }
 
-int net_listen(const char *text, bool any, int *out, char **actual, struct err *e)
+/* A socket that listens, or -errno. */
+static int listen_on(const struct sockaddr_storage *ss, socklen_t len)
 {
-	AUTO_FREE char *host = NULL;
-	AUTO_FREE char *port = NULL;
-	struct addrinfo *ai;
-	int fd, one = 1, r;
+	int fd = socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, zero = 0, code;
 
-	r = net_parse(text, &host, &port, e);
-	if (!r)
-		r = resolve(host, port, AI_PASSIVE, &ai, e);
-	if (r)
-		return r;
-	if (!any && !is_loopback(ai->ai_addr)) {
-		freeaddrinfo(ai);
-		return refuse_clear(host, e);
-	}
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, 64)) {
-		r = err_sys(e, errno, "cannot listen on %s", text);
-		if (fd >= 0)
-			close(fd);
-		freeaddrinfo(ai);
-		return r;
-	}
-	freeaddrinfo(ai);
-	*out = fd;
-	*actual = net_local(fd);
-	return 0;
-}
-
-static int connect_one(const struct addrinfo *ai, unsigned timeout_ms)
-{
-	struct pollfd p = {.events = POLLOUT};
-	int code = 0;
-	socklen_t len = sizeof(code);
-
-	p.fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (p.fd < 0)
-		return -errno;
-	if (connect(p.fd, ai->ai_addr, ai->ai_addrlen) && errno != EINPROGRESS)
-		code = errno;
-	else if (poll(&p, 1, (int)timeout_ms) == 0)
-		code = ETIMEDOUT;
-	else
-		getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &code, &len);
-	if (code) {
-		close(p.fd);
-		return -code;
-	}
-	fcntl(p.fd, F_SETFL, fcntl(p.fd, F_GETFL) & ~O_NONBLOCK);
-	return p.fd;
-}
-
-int net_connect(const char *host, const char *port, bool any, unsigned timeout_ms, int *out, struct err *e)
-{
-	struct addrinfo *list, *ai;
-	int fd = -ENOENT, r = resolve(host, port, 0, &list, e);
-
-	if (r)
-		return r;
-	for (ai = list; ai && fd < 0; ai = ai->ai_next) {
-		if (!any && !is_loopback(ai->ai_addr)) {
-			freeaddrinfo(list);
-			return refuse_clear(host, e);
-		}
-		fd = connect_one(ai, timeout_ms);
-	}
-	freeaddrinfo(list);
 	if (fd < 0)
-		return err_sys(e, -fd, "cannot connect to %s:%s", host, port);
-	net_tune(fd);
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (ss->ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	if (!bind(fd, (const struct sockaddr *)ss, len) && !listen(fd, 64))
+		return fd;
+	code = errno;
+	close(fd);
+	return -code;
+}
+
+int net_listen(const char *host, struct net_ports ports, bool any, int *out, char **actual, struct err *e)
+{
+	struct sockaddr_storage ss;
+	unsigned port = ports.first;
+	socklen_t len;
+	int fd;
+
+	do {
+		if (address(host, port, &ss, &len, e))
+			return -e->code;
+		if (!any && !net_is_loopback((struct sockaddr *)&ss))
+			return net_refuse_clear(host, e);
+		fd = listen_on(&ss, len);
+		if (fd == -EAFNOSUPPORT && !strcmp(host, "*")) /* no IPv6 here */
+			host = "0.0.0.0";
+		else
+			port++;
+	} while ((fd == -EADDRINUSE || fd == -EAFNOSUPPORT) && port <= ports.last);
+	if (fd < 0 && ports.last > ports.first)
+		return err_sys(e, -fd, "cannot listen on %s, ports %u to %u", host, ports.first, ports.last);
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot listen on %s, port %u", host, ports.first);
 	*out = fd;
+	if (actual)
+		*actual = net_local(fd);
 	return 0;
 }
 
@@ -175,7 +169,7 @@ void net_tune(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 	/* Nothing to congest: BBR, where it is the default, would pace us by timers (half the speed on a busy host). */
-	if (!getpeername(fd, (struct sockaddr *)&peer, &len) && is_loopback((struct sockaddr *)&peer))
+	if (!getpeername(fd, (struct sockaddr *)&peer, &len) && net_is_loopback((struct sockaddr *)&peer))
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
 }
 

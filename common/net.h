@@ -7,12 +7,22 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <sys/socket.h>
+
+/* A range of TCP ports; 0, 0: any free one. */
+struct net_ports {
+	unsigned first, last;
+};
 
 /* "HOST:PORT", "[V6]:PORT". Splits into malloc'ed parts; port may be "0". */
 int net_parse(const char *text, char **host, char **port, struct err *e);
-/* Listens; *actual (malloc'ed) is "ADDR:PORT" with the port that was given. Only an address that carries traffic in
- * clear safely (loopback) or `any` is accepted. */
-int net_listen(const char *text, bool any, int *fd, char **actual, struct err *e);
+/* "50000-50100", "7788", "0". */
+int net_parse_ports(const char *text, struct net_ports *out, struct err *e);
+/* Listens on a numeric address, "localhost", or "*" (every address, of IPv6 too where there is that), on the first port of
+ * the range that is free. *actual (malloc'ed, may be NULL) is "ADDR:PORT" with the port that was given. Only an address that
+ * carries traffic in clear safely (loopback) or `any` is accepted. */
+int net_listen(const char *host, struct net_ports ports, bool any, int *fd, char **actual, struct err *e);
+/* net-connect.c. any as above. */
 int net_connect(const char *host, const char *port, bool any, unsigned timeout_ms, int *fd, struct err *e);
 /* TCP_NODELAY, and keep-alive: a peer that is gone is noticed within seconds. A peer that is there and takes nothing
  * for a while, as its disk is slow, is none of TCP's business. */
@@ -22,5 +32,9 @@ void net_limit_silence(int fd);
 /* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
 char *net_local(int fd);
 int net_local_port(int fd);
+
+bool net_is_loopback(const struct sockaddr *sa);
+/* Sets the sentence why host is refused, and returns -EPERM. */
+int net_refuse_clear(const char *host, struct err *e);
 
 #endif

@@ -2,13 +2,16 @@
 # No such QEMU at the destination: refused. One that refuses the guest: rolled back, with its own words.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-real=$(dirname "$(readlink -f "$QEMU")")/../usr/bin/qemu-system-x86_64
-cp --reflink=auto "$real" "$DIR/qemu-system-here"
+# QEMU is the system's own, or was unpacked beside everything that it needs, with a script that starts it.
+qemu=$(readlink -f "$QEMU")
+root=
+[[ $qemu == /usr/* ]] || root=${qemu%/bin/*}
+cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$DIR/qemu-system-here"
 cat >"$DIR/run-qemu" <<END
 #!/bin/sh
-root=$(cd "$(dirname "$(readlink -f "$QEMU")")/.." && pwd)
-export LD_LIBRARY_PATH=\$root/usr/lib/x86_64-linux-gnu:\$root/lib/x86_64-linux-gnu QEMU_MODULE_DIR=\$root/usr/lib/x86_64-linux-gnu/qemu
-exec "$DIR/qemu-system-here" -L "\$root/usr/share/qemu" -L "\$root/usr/share/seabios" "\$@"
+lib=$root/usr/lib/x86_64-linux-gnu
+export LD_LIBRARY_PATH=\$lib:$root/lib/x86_64-linux-gnu QEMU_MODULE_DIR=\$lib/qemu
+exec "$DIR/qemu-system-here" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "\$@"
 END
 chmod +x "$DIR/run-qemu"
 QEMU=$DIR/run-qemu guest_a

@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		require(!loop_new(&loop, 64, &e));
 	len = script_play(p, n, cfg.number, bytes, &s.good);
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
-	c = channel_new(loop, fd[0], &cfg);
+	c = channel_new(loop, (struct link){.fd = fd[0]}, &cfg);
 	for (i = 0; i < 3; i++) /* something to acknowledge */
 		channel_post(c, MSG_APPLIED, "12345678", 8);
 	feed(loop, fd[1], c, &s, bytes, len);

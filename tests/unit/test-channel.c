@@ -128,7 +128,7 @@ static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer
 				     .on = {on_frame, on_writable, on_closed},
 				     .ctx = end};
 
-	end->ch = channel_new(loop, fd, &cfg);
+	end->ch = channel_new(loop, (struct link){.fd = fd}, &cfg);
 }
 
 /* Sends one numbered frame of len bytes; false when the window is full. */
@@ -1031,8 +1031,8 @@ static void a_hello_arrives_as_it_was_sent(void **state)
 	memset(mine.token, 't', 64);
 	strcpy(mine.software, "vmferry 1.2.3");
 	memset(&theirs, 0xa5, sizeof(theirs));
-	assert_int_equal(hello_send(fd[0], &mine, 1000, &err), 0);
-	assert_int_equal(hello_receive(fd[1], &theirs, 1000, &err), 0);
+	assert_int_equal(hello_send(&(struct link){.fd = fd[0]}, &mine, 1000, &err), 0);
+	assert_int_equal(hello_receive(&(struct link){.fd = fd[1]}, &theirs, 1000, &err), 0);
 	assert_memory_equal(&mine.session, &theirs.session, 16);
 	assert_int_equal(theirs.channel, 3);
 	assert_int_equal(theirs.generation, 9);
@@ -1054,14 +1054,14 @@ static void refused(uint16_t version, uint16_t version_min, uint64_t required, c
 	unix_pair(fd);
 	n = hello_bytes(buf, version, version_min, required, "vmferry 9.9");
 	assert_int_equal(send(fd[0], buf, n, 0), n);
-	assert_int_equal(hello_receive(fd[1], &theirs, 1000, &err), -EPROTONOSUPPORT);
+	assert_int_equal(hello_receive(&(struct link){.fd = fd[1]}, &theirs, 1000, &err), -EPROTONOSUPPORT);
 	assert_non_null(strstr(err.msg, words));
 	assert_non_null(strstr(err.msg, "vmferry 9.9"));
 	assert_non_null(strstr(err.msg, "use the same release on both hosts"));
 	assert_null(strchr(err.msg, '\n'));
-	hello_refuse(fd[1], err.msg);
+	hello_refuse(&(struct link){.fd = fd[1]}, err.msg);
 	close(fd[1]);
-	assert_true(hello_receive(fd[0], &theirs, 1000, &far) < 0);
+	assert_true(hello_receive(&(struct link){.fd = fd[0]}, &theirs, 1000, &far) < 0);
 	assert_string_equal(far.msg, err.msg);
 	close(fd[0]);
 }
@@ -1088,7 +1088,7 @@ static void a_newer_peer_that_still_speaks_our_version_is_welcome(void **state)
 	unix_pair(fd);
 	n = hello_bytes(buf, PROTO_VERSION + 5, PROTO_VERSION, 0, "vmferry 9.9");
 	assert_int_equal(send(fd[0], buf, n, 0), n);
-	assert_int_equal(hello_receive(fd[1], &theirs, 1000, &err), 0);
+	assert_int_equal(hello_receive(&(struct link){.fd = fd[1]}, &theirs, 1000, &err), 0);
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -1110,7 +1110,7 @@ static void hello_from(const void *bytes, size_t n, int code, const char *words)
 	assert_int_equal(send(fd[0], bytes, n, 0), n);
 	shutdown(fd[0], SHUT_WR);
 	err.code = 0;
-	if (hello_receive(fd[1], &theirs, DEADLINE_MS, &err) != -code || !strstr(err.msg, words))
+	if (hello_receive(&(struct link){.fd = fd[1]}, &theirs, DEADLINE_MS, &err) != -code || !strstr(err.msg, words))
 		fail_msg("%d (%s), not %d (%s)", err.code, err.msg, code, words);
 	assert_true(now_ns() - start < DEADLINE_MS * 1000000ULL);
 	close(fd[0]);
@@ -1162,7 +1162,7 @@ static void a_silent_peer_is_given_up_in_time(void **state)
 		unix_pair(fd);
 		assert_int_equal(send(fd[0], buf, (size_t)part, 0), part);
 		start = now_ns();
-		assert_int_equal(hello_receive(fd[1], &theirs, 60, &err), -ETIMEDOUT);
+		assert_int_equal(hello_receive(&(struct link){.fd = fd[1]}, &theirs, 60, &err), -ETIMEDOUT);
 		assert_true(now_ns() - start >= 60 * 1000000ULL);
 		assert_true(now_ns() - start < DEADLINE_MS * 1000000ULL);
 		assert_non_null(strstr(err.msg, "did not answer in time"));
@@ -1191,7 +1191,7 @@ static void a_peer_that_sends_a_byte_now_and_then_is_given_up_too(void **state)
 	(void)state;
 	unix_pair(fd);
 	assert_int_equal(pthread_create(&th, NULL, trickle, &fd[0]), 0);
-	assert_int_equal(hello_receive(fd[1], &theirs, 60, &err), -ETIMEDOUT);
+	assert_int_equal(hello_receive(&(struct link){.fd = fd[1]}, &theirs, 60, &err), -ETIMEDOUT);
 	close(fd[1]);
 	pthread_join(th, NULL);
 	close(fd[0]);
@@ -1205,9 +1205,9 @@ static void a_hello_to_a_peer_that_is_gone_is_an_error(void **state)
 	(void)state;
 	unix_pair(fd);
 	close(fd[1]);
-	assert_true(hello_send(fd[0], &mine, 1000, &err) < 0);
+	assert_true(hello_send(&(struct link){.fd = fd[0]}, &mine, 1000, &err) < 0);
 	assert_non_null(strstr(err.msg, "broke"));
-	hello_refuse(fd[0], "nobody hears this"); /* and it is no signal */
+	hello_refuse(&(struct link){.fd = fd[0]}, "nobody hears this"); /* and it is no signal */
 	close(fd[0]);
 }
 

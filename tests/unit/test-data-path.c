@@ -273,8 +273,8 @@ static void path_connect(void)
 			assert_int_equal(pthread_create(&p.middle[i].thread, NULL, stand_in_the_middle, &p.middle[i]), 0);
 			fd[1] = fd2[1];
 		}
-		assert_int_equal(receiver_start(&p.r[i], fd[1], i + 1, &p.in, &err), 0);
-		assert_int_equal(sender_start(&p.s[i], fd[0], i + 1, &p.out, &err), 0);
+		assert_int_equal(receiver_start(&p.r[i], (struct link){.fd = fd[1]}, i + 1, &p.in, &err), 0);
+		assert_int_equal(sender_start(&p.s[i], (struct link){.fd = fd[0]}, i + 1, &p.out, &err), 0);
 	}
 }
 
@@ -1222,7 +1222,7 @@ static void hand_connect(void)
 
 	pair(fd);
 	p.hand = fd[0];
-	assert_int_equal(receiver_start(&p.r[0], fd[1], 1, &p.in, &err), 0);
+	assert_int_equal(receiver_start(&p.r[0], (struct link){.fd = fd[1]}, 1, &p.in, &err), 0);
 }
 
 static void hand_open(unsigned disks)

@@ -1,0 +1,104 @@
+/* psk.c: see psk.h. */
+#include "psk.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#define LINE_MAX_CHARS 256
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int psk_parse(const char *line, struct tls_key *key, struct err *e)
+{
+	const char *colon = strchr(line, ':');
+	size_t n = colon ? (size_t)(colon - line) : 0, i;
+	int high, low;
+
+	if (!n || n > TLS_NAME_MAX)
+		return err_set(e, EINVAL, "it does not begin with NAME: (1 to %d characters)", TLS_NAME_MAX);
+	if (strlen(colon + 1) != 2 * TLS_SECRET_BYTES)
+		return err_set(e, EINVAL, "the key of %.*s does not have %d hex digits", (int)n, line, 2 * TLS_SECRET_BYTES);
+	for (i = 0; i < TLS_SECRET_BYTES; i++) {
+		high = hex_digit(colon[1 + 2 * i]);
+		low = hex_digit(colon[2 + 2 * i]);
+		if (high < 0 || low < 0)
+			return err_set(e, EINVAL, "the key of %.*s is not all hex digits", (int)n, line);
+		key->secret[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(key->name, line, n);
+	key->name[n] = '\0';
+	return 0;
+}
+
+static int read_lines(FILE *f, const char *path, struct tls_key **keys, size_t *count, struct err *e)
+{
+	char line[LINE_MAX_CHARS];
+	unsigned number = 0;
+	size_t n = 0;
+	int r = 0;
+
+	while (!r && fgets(line, sizeof(line), f)) {
+		number++;
+		line[strcspn(line, "\r\n")] = '\0';
+		if (!*line || *line == '#')
+			continue;
+		if (n == PSK_KEYS_MAX)
+			return err_set(e, E2BIG, "%s has more than %d keys", path, PSK_KEYS_MAX);
+		*keys = xrealloc(*keys, (n + 1) * sizeof(**keys));
+		r = psk_parse(line, &(*keys)[n++], e);
+		if (r)
+			err_prefix(e, "%s, line %u", path, number);
+	}
+	explicit_bzero(line, sizeof(line));
+	*count = n;
+	return r;
+}
+
+int psk_read(const char *path, struct tls_key **out, size_t *count, struct err *e)
+{
+	struct tls_key *keys = NULL;
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	size_t n = 0;
+	int r;
+
+	if (!f)
+		return err_sys(e, errno, "cannot read the keys in %s", path);
+	if (fstat(fileno(f), &st) || st.st_mode & 077)
+		r = err_set(e, EPERM, "%s can be read by others: whoever has a key of it may start programs (chmod 600 %s)", path, path);
+	else
+		r = read_lines(f, path, &keys, &n, e);
+	fclose(f);
+	if (!r && !n)
+		r = err_set(e, EINVAL, "there is no key in %s; make one: (umask 077; echo \"NAME:$(openssl rand -hex 32)\" >>%s)", path,
+			    path);
+	if (r) {
+		free(keys);
+		return r;
+	}
+	*out = keys;
+	*count = n;
+	return 0;
+}
+
+void psk_new(const char *name, struct tls_key *key)
+{
+	snprintf(key->name, sizeof(key->name), "%s", name);
+	if (getrandom(key->secret, sizeof(key->secret), 0) != (ssize_t)sizeof(key->secret))
+		abort();
+}
+
+void psk_print(const struct tls_key *key, char out[PSK_TEXT_MAX])
+{
+	size_t n = (size_t)sprintf(out, "%s:", key->name), i;
+
+	for (i = 0; i < TLS_SECRET_BYTES; i++)
+		n += (size_t)sprintf(out + n, "%02x", key->secret[i]);
+}

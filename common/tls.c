@@ -1,0 +1,301 @@
+/* tls.c: see tls.h. OpenSSL reads and writes through a BIO that is nothing but this object's two buffers. */
+#include "tls.h"
+#include "util.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define INPUT_BYTES (256 * 1024)
+#define SUITE	    "TLS_AES_128_GCM_SHA256"
+
+/* RFC 8446, B.4: that suite's number, as OpenSSL wants it. */
+static const unsigned char suite_id[2] = {0x13, 0x01};
+
+struct tls {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	BIO_METHOD *method;
+	const struct tls_key *keys; /* a server's, while it shakes hands */
+	size_t key_count;
+	struct tls_key key; /* the client's; at a server that of the peer */
+	bool done;
+	uint8_t *in;
+	size_t in_start, in_end;
+	uint8_t *out;
+	size_t out_start, out_end, out_cap;
+	uint64_t since_rekey, rekey_after;
+};
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *b, char *p, size_t cap, size_t *n)
+{
+	struct tls *t = BIO_get_data(b);
+
+	BIO_clear_retry_flags(b);
+	*n = MIN(cap, t->in_end - t->in_start);
+	if (!*n) {
+		BIO_set_retry_read(b);
+		return 0;
+	}
+	memcpy(p, t->in + t->in_start, *n);
+	t->in_start += *n;
+	if (t->in_start == t->in_end)
+		t->in_start = t->in_end = 0;
+	return 1;
+}
+
+static int bio_write(BIO *b, const char *p, size_t len, size_t *n)
+{
+	struct tls *t = BIO_get_data(b);
+
+	if (t->out_end + len > t->out_cap) {
+		t->out_cap = MAX(t->out_end + len, 2 * t->out_cap);
+		t->out = xrealloc(t->out, t->out_cap);
+	}
+	memcpy(t->out + t->out_end, p, len);
+	t->out_end += len;
+	*n = len;
+	return 1;
+}
+
+static long bio_ctrl(BIO *b, int command, long num, void *ptr)
+{
+	(void)b, (void)num, (void)ptr;
+	return command == BIO_CTRL_FLUSH;
+}
+
+/* ---- the key ---- */
+
+static SSL_SESSION *session_of(SSL *ssl, const struct tls_key *key)
+{
+	const SSL_CIPHER *suite = SSL_CIPHER_find(ssl, suite_id);
+	SSL_SESSION *s = SSL_SESSION_new();
+
+	if (!s || !suite || !SSL_SESSION_set1_master_key(s, key->secret, TLS_SECRET_BYTES) ||
+	    !SSL_SESSION_set_cipher(s, suite) || !SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION)) {
+		SSL_SESSION_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static int use_key(SSL *ssl, const EVP_MD *md, const unsigned char **name, size_t *n, SSL_SESSION **session)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	(void)md;
+	*session = session_of(ssl, &t->key);
+	*name = (const unsigned char *)t->key.name;
+	*n = strlen(t->key.name);
+	return *session != NULL;
+}
+
+static int find_key(SSL *ssl, const unsigned char *name, size_t n, SSL_SESSION **session)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+	size_t i;
+
+	*session = NULL;
+	for (i = 0; i < t->key_count; i++) {
+		if (strlen(t->keys[i].name) != n || memcmp(t->keys[i].name, name, n))
+			continue;
+		t->key = t->keys[i];
+		*session = session_of(ssl, &t->key);
+		break;
+	}
+	return 1; /* without a session: a stranger, and the handshake fails for want of a certificate */
+}
+
+/* ---- life ---- */
+
+static struct tls *tls_new(const SSL_METHOD *kind)
+{
+	struct tls *t = xcalloc(1, sizeof(*t));
+	BIO *bio;
+
+	t->rekey_after = TLS_REKEY_BYTES;
+	t->in = xmalloc(INPUT_BYTES);
+	t->ctx = SSL_CTX_new(kind);
+	t->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "vmferry");
+	if (!t->ctx || !t->method || !SSL_CTX_set_min_proto_version(t->ctx, TLS1_3_VERSION) ||
+	    !SSL_CTX_set_ciphersuites(t->ctx, SUITE) || !SSL_CTX_set_num_tickets(t->ctx, 0))
+		abort(); /* out of memory, or an OpenSSL without TLS 1.3 */
+	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL); /* nobody's certificate will do */
+	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_psk_use_session_callback(t->ctx, use_key);
+	SSL_CTX_set_psk_find_session_callback(t->ctx, find_key);
+	BIO_meth_set_read_ex(t->method, bio_read);
+	BIO_meth_set_write_ex(t->method, bio_write);
+	BIO_meth_set_ctrl(t->method, bio_ctrl);
+	t->ssl = SSL_new(t->ctx);
+	bio = BIO_new(t->method);
+	if (!t->ssl || !bio)
+		abort();
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_app_data(t->ssl, t);
+	return t;
+}
+
+struct tls *tls_client(const struct tls_key *key)
+{
+	struct tls *t = tls_new(TLS_client_method());
+
+	t->key = *key;
+	SSL_set_connect_state(t->ssl);
+	return t;
+}
+
+struct tls *tls_server(const struct tls_key *keys, size_t count)
+{
+	struct tls *t = tls_new(TLS_server_method());
+
+	t->keys = keys;
+	t->key_count = count;
+	SSL_set_accept_state(t->ssl);
+	return t;
+}
+
+void tls_free(struct tls *t)
+{
+	if (!t)
+		return;
+	SSL_free(t->ssl);
+	SSL_CTX_free(t->ctx);
+	BIO_meth_free(t->method);
+	OPENSSL_cleanse(&t->key, sizeof(t->key));
+	free(t->in);
+	free(t->out);
+	free(t);
+}
+
+/* ---- handshake ---- */
+
+static int fail(struct err *e, const char *what)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(code);
+	int r = err_set(e, EPROTO, "%s%s%s", what, reason ? ": " : "", reason ? reason : "");
+
+	ERR_clear_error();
+	return r;
+}
+
+int tls_handshake(struct tls *t, struct err *e)
+{
+	int r;
+
+	ERR_clear_error();
+	r = SSL_do_handshake(t->ssl);
+	if (r == 1) {
+		/* "reused" is what OpenSSL calls a session from a key known before: there is no other way in */
+		if (!SSL_session_reused(t->ssl))
+			return err_set(e, EPERM, "TLS: the peer did not prove that it has the key");
+		t->keys = NULL;
+		t->key_count = 0;
+		t->done = true;
+		return 1;
+	}
+	if (SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ)
+		return 0;
+	fail(e, "TLS handshake failed (do both ends have the same key?)");
+	e->code = EPERM;
+	return -EPERM;
+}
+
+const char *tls_peer_name(const struct tls *t)
+{
+	return t->key.name;
+}
+
+const char *tls_description(const struct tls *t)
+{
+	(void)t; /* there is only one */
+	return "TLS 1.3, " SUITE;
+}
+
+/* ---- contents ---- */
+
+uint8_t *tls_input(struct tls *t, size_t *cap)
+{
+	if (t->in_start) {
+		memmove(t->in, t->in + t->in_start, t->in_end - t->in_start);
+		t->in_end -= t->in_start;
+		t->in_start = 0;
+	}
+	*cap = INPUT_BYTES - t->in_end;
+	return t->in + t->in_end;
+}
+
+void tls_input_add(struct tls *t, size_t n)
+{
+	t->in_end += n;
+}
+
+ssize_t tls_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e)
+{
+	size_t done = 0, n;
+	int r, why;
+
+	while (done < cap) {
+		ERR_clear_error();
+		r = SSL_read_ex(t->ssl, p + done, cap - done, &n);
+		if (r) {
+			done += n;
+			continue;
+		}
+		why = SSL_get_error(t->ssl, r);
+		if (done || why == SSL_ERROR_WANT_READ)
+			break; /* an error shows again at the next call */
+		if (why == SSL_ERROR_ZERO_RETURN)
+			return err_set(e, EPIPE, "the peer closed the connection");
+		return fail(e, "what came from the peer is no TLS record of this connection");
+	}
+	return (ssize_t)done;
+}
+
+int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e)
+{
+	size_t done;
+
+	if (t->since_rekey >= t->rekey_after) {
+		t->since_rekey = 0;
+		if (!SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED))
+			return fail(e, "TLS: the keys cannot be changed");
+	}
+	t->since_rekey += n;
+	ERR_clear_error();
+	if (n && (!SSL_write_ex(t->ssl, p, n, &done) || done != n))
+		return fail(e, "TLS: cannot encrypt");
+	return 0;
+}
+
+const uint8_t *tls_output(const struct tls *t, size_t *n)
+{
+	*n = t->out_end - t->out_start;
+	return t->out + t->out_start;
+}
+
+void tls_output_sent(struct tls *t, size_t n)
+{
+	t->out_start += n;
+	if (t->out_start == t->out_end)
+		t->out_start = t->out_end = 0;
+}
+
+void tls_end(struct tls *t)
+{
+	if (t->done)
+		SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
+void tls_rekey_after(struct tls *t, uint64_t bytes)
+{
+	t->rekey_after = bytes;
+}

@@ -1,0 +1,64 @@
+/*
+ * tls.h: one end of a TLS 1.3 connection with a pre-shared key, from memory to memory: no I/O here. link.h moves its bytes
+ * while the connection is made, channel.h afterwards.
+ *
+ * One ciphersuite (TLS_AES_128_GCM_SHA256), psk_dhe_ke only: each connection has fresh keys. No certificates, no tickets,
+ * no early data. The keys are changed after every TLS_REKEY_BYTES (RFC 8446, 5.5).
+ *
+ * After tls_new() an object may be used in any one thread.
+ */
+#ifndef VMFERRY_TLS_H
+#define VMFERRY_TLS_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TLS_SECRET_BYTES 32
+#define TLS_NAME_MAX	 64
+#define TLS_RECORD_MAX	 (16384 + 256) /* of ciphertext, without its header (RFC 8446, 5.2) */
+#define TLS_REKEY_BYTES	 (64ULL << 30)
+
+/* A name and the secret of whoever has that name. The secret is worth as much as the right to start programs there. */
+struct tls_key {
+	char name[TLS_NAME_MAX + 1];
+	uint8_t secret[TLS_SECRET_BYTES];
+};
+
+struct tls;
+
+/* The end that connects. */
+struct tls *tls_client(const struct tls_key *key);
+/* The end that is connected to, by anyone who has one of the keys (borrowed until the handshake is over). */
+struct tls *tls_server(const struct tls_key *keys, size_t count);
+void tls_free(struct tls *t); /* NULL ok */
+
+/* Goes on with the handshake: 1 done; 0 when it needs more from the peer, or has something to send; -errno. */
+int tls_handshake(struct tls *t, struct err *e);
+/* The name that the client showed, after the handshake. */
+const char *tls_peer_name(const struct tls *t);
+/* "TLSv1.3, TLS_AES_128_GCM_SHA256" */
+const char *tls_description(const struct tls *t);
+
+/* Ciphertext from the peer: put up to *cap bytes at what is returned, then say how many there are. */
+uint8_t *tls_input(struct tls *t, size_t *cap);
+void tls_input_add(struct tls *t, size_t n);
+/* Plaintext out of it: > 0 bytes; 0: more ciphertext is needed; -EPIPE: the peer has ended the connection properly; else
+ * -errno. */
+ssize_t tls_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);
+
+/* Adds n bytes to the ciphertext that is to be sent. */
+int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e);
+/* What is to be sent: *n may be 0. Valid until the next call that adds to it. */
+const uint8_t *tls_output(const struct tls *t, size_t *n);
+void tls_output_sent(struct tls *t, size_t n);
+/* Adds the notice that this end has nothing more to say. */
+void tls_end(struct tls *t);
+
+/* For tests: change keys after so many bytes instead. */
+void tls_rekey_after(struct tls *t, uint64_t bytes);
+
+#endif
