@@ -1,7 +1,8 @@
 /*
  * test-channel.c: frames between two channels, and between a channel and a peer whose every byte the test writes.
  *
- * All runs in one loop and one thread, but for the handshake, which blocks. The hand-made peer is a plain socket.
+ * All runs in one loop and one thread, but for the handshake, which blocks. The hand-made peer is a plain socket. What holds
+ * in clear and through TLS alike is tried both ways.
  */
 #include "channel.h"
 #include "util.h"
@@ -25,6 +26,8 @@
 
 static struct loop *loop;
 static struct err err;
+static bool secured;		 /* the tests at hand are through TLS */
+static struct tls *other_end;	 /* of the connection that end_open() made last, for who is at its other end */
 static uint64_t seed = 1181783497276652981ULL;
 
 static uint64_t rnd(void)
@@ -120,6 +123,45 @@ static void on_closed(void *ctx, struct channel *c, const struct err *why)
 	end->why = *why;
 }
 
+static void carry(struct tls *from, struct tls *to)
+{
+	size_t n, cap;
+	const uint8_t *p = tls_output(from, &n);
+	uint8_t *in = tls_input(to, &cap);
+
+	assert_true(n <= cap);
+	memcpy(in, p, n);
+	tls_input_add(to, n);
+	tls_output_sent(from, n);
+}
+
+/* One end of a connection whose handshake is over; the other is other_end. */
+static struct tls *one_end(void)
+{
+	static const struct tls_key key = {"someone", {1, 2, 3}};
+	struct tls *a = other_end, *b;
+	int done_a = 0, done_b = 0;
+
+	if (a) { /* both ends are channels, and this is the second */
+		other_end = NULL;
+		return a;
+	}
+	a = tls_client(&key);
+	b = tls_server(&key, 1);
+	tls_rekey_after(a, 3 * MIB); /* many times, in a test that sends much */
+	tls_rekey_after(b, MIB);
+	while (!done_a || !done_b) {
+		done_a = tls_handshake(a, &err);
+		assert_true(done_a >= 0);
+		carry(a, b);
+		done_b = tls_handshake(b, &err);
+		assert_true(done_b >= 0);
+		carry(b, a);
+	}
+	other_end = b;
+	return a;
+}
+
 static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer)
 {
 	struct channel_config cfg = {.number = NUMBER,
@@ -128,7 +170,7 @@ static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer
 				     .on = {on_frame, on_writable, on_closed},
 				     .ctx = end};
 
-	end->ch = channel_new(loop, (struct link){.fd = fd}, &cfg);
+	end->ch = channel_new(loop, (struct link){fd, secured ? one_end() : NULL}, &cfg);
 }
 
 /* Sends one numbered frame of len bytes; false when the window is full. */
@@ -183,6 +225,7 @@ static int teardown(void **state)
 struct peer {
 	struct end end; /* the channel under test */
 	int fd;
+	struct tls *tls;
 };
 
 static void peer_open(struct peer *p, size_t window)
@@ -193,18 +236,49 @@ static void peer_open(struct peer *p, size_t window)
 	unix_pair(fd);
 	p->fd = fd[1];
 	end_open(&p->end, fd[0], window, NULL);
+	p->tls = other_end;
+	other_end = NULL;
 }
 
 static void peer_close(struct peer *p)
 {
 	channel_free(p->end.ch);
+	tls_free(p->tls);
 	if (p->fd >= 0)
 		close(p->fd);
 }
 
 static void peer_bytes(struct peer *p, const void *b, size_t n)
 {
+	if (p->tls) {
+		assert_int_equal(tls_encrypt(p->tls, b, n, &err), 0);
+		b = tls_output(p->tls, &n);
+	}
 	assert_int_equal(send(p->fd, b, n, MSG_NOSIGNAL), n);
+	if (p->tls)
+		tls_output_sent(p->tls, n);
+}
+
+/* As recv(), of plaintext. */
+static ssize_t peer_recv(struct peer *p, uint8_t *b, size_t n)
+{
+	ssize_t r;
+	size_t cap;
+	uint8_t *in;
+
+	if (!p->tls)
+		return recv(p->fd, b, n, MSG_DONTWAIT);
+	r = tls_decrypt(p->tls, b, n, &err);
+	if (r)
+		return r;
+	in = tls_input(p->tls, &cap);
+	r = recv(p->fd, in, cap, MSG_DONTWAIT);
+	if (r <= 0)
+		return r;
+	tls_input_add(p->tls, (size_t)r);
+	errno = EAGAIN;
+	r = tls_decrypt(p->tls, b, n, &err);
+	return r ? r : -1;
 }
 
 /* Header and payload with a right checksum, in a buffer of the caller's. */
@@ -247,7 +321,7 @@ static void peer_read(struct peer *p, uint8_t *b, size_t n)
 	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL;
 
 	while (n) {
-		ssize_t r = recv(p->fd, b, n, MSG_DONTWAIT);
+		ssize_t r = peer_recv(p, b, n);
 
 		assert_true(r > 0 || (r < 0 && errno == EAGAIN));
 		if (r > 0) {
@@ -421,7 +495,7 @@ static void a_full_window_gives_nothing_until_acks_make_room(void **state)
 	assert_true(sent >= 6 && sent <= 8);
 	assert_false(put(p.end.ch, sent, 8192));
 	/* all leaves the machine, and yet there is no room: it is not acknowledged */
-	pump_until(channel_bytes_sent(p.end.ch) == sent * (8192ULL + FRAME_HEADER_BYTES));
+	pump_until(channel_bytes_sent(p.end.ch) >= sent * (8192ULL + FRAME_HEADER_BYTES));
 	assert_int_equal(p.end.writables, 0);
 	assert_false(put(p.end.ch, sent, 8192));
 	assert_false(channel_idle(p.end.ch));
@@ -449,10 +523,10 @@ static void a_posted_message_needs_no_room_in_the_window(void **state)
 	peer_open(&p, 64 * 1024);
 	while (put(p.end.ch, sent, 8192))
 		sent++;
-	pump_until(channel_bytes_sent(p.end.ch) == sent * (8192ULL + FRAME_HEADER_BYTES));
+	pump_until(channel_bytes_sent(p.end.ch) >= sent * (8192ULL + FRAME_HEADER_BYTES));
 	before = channel_bytes_sent(p.end.ch);
 	channel_send(p.end.ch, APPLIED, applied, .group = 1);
-	pump_until(channel_bytes_sent(p.end.ch) == before + FRAME_HEADER_BYTES + 8);
+	pump_until(channel_bytes_sent(p.end.ch) >= before + FRAME_HEADER_BYTES + 8);
 	assert_int_equal(p.end.writables, 0);
 	peer_close(&p);
 }
@@ -485,7 +559,8 @@ static void memory_held_for_frames_is_bounded_by_the_window_whatever_their_size(
 		while (put(p.end.ch, n, sizes[i]))
 			n++;
 		held = allocated() - before;
-		if (held > window + window / 4)
+		/* and as much ciphertext as is made ahead: at most a frame more than CIPHER_AHEAD */
+		if (held > window + window / 4 + (secured ? 2 * MIB : 0))
 			fail_msg("%u frames of %zu bytes hold %zu", n, sizes[i], held);
 		peer_close(&p);
 	}
@@ -742,16 +817,24 @@ static void the_peer_going_away_is_told_once(void **state)
 	peer_data(&p, 1, 0);
 	close(p.fd);
 	p.fd = -1;
-	expect_closed(&p.end, EPIPE, "closed the connection");
+	expect_closed(&p.end, EPIPE, secured ? "was cut" : "closed the connection");
 	assert_int_equal(p.end.frames, 1); /* what came before it counts */
 	peer_close(&p);
+
+	if (secured) { /* as it should be done */
+		peer_open(&p, MIB);
+		tls_end(p.tls);
+		peer_bytes(&p, "", 0);
+		expect_closed(&p.end, EPIPE, "closed the connection");
+		peer_close(&p);
+	}
 
 	/* in the middle of a frame */
 	peer_open(&p, MIB);
 	seal(half, MSG_DATA, NUMBER, 1, body, numbered(body, 0, sizeof(body)));
 	peer_bytes(&p, half, 50);
 	shutdown(p.fd, SHUT_WR);
-	expect_closed(&p.end, EPIPE, "closed the connection");
+	expect_closed(&p.end, EPIPE, secured ? "was cut" : "closed the connection");
 	assert_int_equal(p.end.frames, 0);
 	peer_close(&p);
 }
@@ -1213,6 +1296,56 @@ static void a_hello_to_a_peer_that_is_gone_is_an_error(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static int with_tls(void **state)
+{
+	(void)state;
+	secured = true;
+	return 0;
+}
+
+static void a_byte_changed_on_the_way_ends_a_tls_connection(void **state)
+{
+	uint8_t b[64], wire[512];
+	struct peer p;
+	const uint8_t *out;
+	size_t n, at;
+
+	(void)state;
+	for (at = 5; at < 64 + FRAME_HEADER_BYTES + 5; at += 7) {
+		uint8_t frame[FRAME_HEADER_BYTES + 64];
+
+		peer_open(&p, MIB);
+		n = seal(frame, MSG_DATA, NUMBER, 1, b, numbered(b, 0, sizeof(b)));
+		assert_int_equal(tls_encrypt(p.tls, frame, n, &err), 0);
+		out = tls_output(p.tls, &n);
+		memcpy(wire, out, n);
+		wire[at] ^= 1;
+		assert_int_equal(send(p.fd, wire, n, 0), n);
+		expect_closed(&p.end, EPROTO, "no TLS record");
+		assert_int_equal(p.end.frames, 0);
+		peer_close(&p);
+	}
+}
+
+static void a_record_sent_twice_ends_a_tls_connection(void **state)
+{
+	struct peer p;
+	const uint8_t *out;
+	uint8_t b[64], frame[FRAME_HEADER_BYTES + 64];
+	size_t n;
+
+	(void)state;
+	peer_open(&p, MIB);
+	n = seal(frame, MSG_DATA, NUMBER, 1, b, numbered(b, 0, sizeof(b)));
+	assert_int_equal(tls_encrypt(p.tls, frame, n, &err), 0);
+	out = tls_output(p.tls, &n);
+	assert_int_equal(send(p.fd, out, n, 0), n);
+	assert_int_equal(send(p.fd, out, n, 0), n);
+	expect_closed(&p.end, EPROTO, "no TLS record");
+	assert_int_equal(p.end.frames, 1);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1257,5 +1390,34 @@ int main(void)
 		test(a_hello_to_a_peer_that_is_gone_is_an_error),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest through_tls[] = {
+		test(frames_of_all_sizes_arrive_in_order_both_ways),
+		test(frames_arrive_over_tcp_too),
+		test(a_window_smaller_than_a_frame_still_lets_one_through_at_a_time),
+		test(posted_messages_keep_their_place_among_frames),
+		test(sequence_numbers_count_from_one_and_acks_have_none),
+		test(a_full_window_gives_nothing_until_acks_make_room),
+		test(a_posted_message_needs_no_room_in_the_window),
+		test(memory_held_for_frames_is_bounded_by_the_window_whatever_their_size),
+		test(a_damaged_byte_anywhere_ends_the_channel_before_the_frame_is_used),
+		test(a_frame_longer_than_allowed_is_refused_from_its_header_alone),
+		test(a_frame_out_of_sequence_is_refused),
+		test(an_ack_of_what_was_never_sent_is_refused),
+		test(an_unknown_message_is_skipped_unless_it_is_critical),
+		test(the_peers_own_words_arrive_as_the_reason),
+		test(the_peer_going_away_is_told_once),
+		test(the_peer_going_away_while_much_is_being_sent_is_told_once),
+		test(a_handler_that_refuses_ends_the_channel_with_its_reason),
+		test(freeing_a_busy_channel_reports_nothing_and_leaves_nothing),
+		test(a_paused_channel_delivers_nothing_and_loses_nothing),
+		test(a_pause_from_outside_stops_what_arrives_later),
+		test(a_paused_receiver_stops_the_sender),
+		test(the_pacer_holds_all_channels_together_to_its_rate),
+		test(a_limit_that_is_lifted_or_raised_counts_at_once),
+		test(a_byte_changed_on_the_way_ends_a_tls_connection),
+		test(a_record_sent_twice_ends_a_tls_connection),
+	};
+	int failed = cmocka_run_group_tests_name("in clear", tests, NULL, NULL);
+
+	return failed + cmocka_run_group_tests_name("through TLS", through_tls, with_tls, NULL);
 }
