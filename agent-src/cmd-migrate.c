@@ -1,5 +1,6 @@
 /* cmd-migrate.c: vmferry migrate. */
 #include "cmd.h"
+#include "dest-options.h"
 #include "journal.h"
 #include "log.h"
 #include "move.h"
@@ -17,8 +18,9 @@ static const char usage[] =
 	"usage: vmferry migrate VM DEST [options]\n"
 	"\n"
 	"Moves a running guest while it runs. VM is its name, pid or QMP socket. DEST is\n"
-	"  local       an agent of our own beside us, on this machine (needs --disk-dir)\n"
-	"  HOST:PORT   a vmferry-dst that listens there\n"
+	"  [USER@]HOST   another host, reached by SSH; nothing of vmferry need be there (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
+	"  HOST:PORT     a vmferry-dst that stands there already\n"
+	"  local         this machine (needs --disk-dir)\n"
 	"\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
 	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
@@ -33,10 +35,10 @@ static const char usage[] =
 	"  --dry-run             show the plan; touch nothing\n"
 	"  --detach              go on in the background once nothing stands in the way\n"
 	"  --json                events as NDJSON on standard output; the last line is the result\n"
-	"  --plaintext           allow a destination that is not loopback, in clear: in a test network of your own\n"
-	"  --token-file FILE     a copy of the token of the vmferry-dst there (default: this host's own)\n"
 	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
 	"  -v, --verbose         say what is done\n"
+	"\n"
+	DEST_OPTIONS_HELP
 	"\n"
 	"The guest stays here unless the destination has everything and has promised so; whatever fails before\n"
 	"that rolls back. Ctrl-C asks once, then rolls back.\n"
@@ -48,12 +50,13 @@ static const char usage[] =
 	"  6 undecided: vmferry recover    7 at the destination as far as is known: it does not answer\n"
 	"\n"
 	"examples:\n"
+	"  vmferry migrate vm1 root@host-b\n"
 	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_PLAIN, OPT_STATE, OPT_RUNTIME, OPT_TOKEN, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -63,9 +66,10 @@ static const struct option options[] = {
 	{"codec", required_argument, NULL, OPT_CODEC},	     {"ram-mode", required_argument, NULL, OPT_RAM},
 	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
 	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
-	{"plaintext", no_argument, NULL, OPT_PLAIN},	     {"state-dir", required_argument, NULL, OPT_STATE},
+	{"state-dir", required_argument, NULL, OPT_STATE},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
-	{"token-file", required_argument, NULL, OPT_TOKEN},  {"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
+	DEST_OPTIONS,
+	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -150,12 +154,6 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	case OPT_JSON:
 		o->json = true;
 		return 0;
-	case OPT_PLAIN:
-		o->plaintext = true;
-		return 0;
-	case OPT_TOKEN:
-		o->token_file = optarg;
-		return 0;
 	case OPT_STATE:
 		o->state_dir = optarg;
 		return 0;
@@ -166,6 +164,8 @@ static int take_option(int c, struct move_options *o, bool *detach)
 		o->verbose = true;
 		return 0;
 	}
+	if (dest_is_option(c))
+		return dest_option(&o->dest, c, optarg);
 	fputs("try: vmferry migrate --help\n", stderr);
 	return EXIT_USAGE;
 }
@@ -241,7 +241,7 @@ int cmd_migrate(int argc, char **argv)
 	struct err e;
 	int c, r;
 
-	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(usage, stdout);
 			return 0;
@@ -255,8 +255,11 @@ int cmd_migrate(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	o.vm = argv[optind];
-	o.dest = argv[optind + 1];
-	if (!strcmp(o.dest, "local") && !o.disk_dir) {
+	o.dest.where = argv[optind + 1];
+	r = dest_options_check(&o.dest);
+	if (r)
+		return r;
+	if (dest_kind(o.dest.where) == DEST_LOCAL && !o.disk_dir) {
 		fputs("vmferry migrate: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones\n", stderr);
 		return EXIT_USAGE;
 	}
@@ -269,7 +272,8 @@ int cmd_migrate(int argc, char **argv)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	o.state_dir = state;
-	o.runtime_dir = runtime;
+	o.state_dir = o.dest.state_dir = state;
+	o.runtime_dir = o.dest.runtime_dir = runtime;
+	o.dest.verbose = o.verbose;
 	return detach ? run_detached(&o) : move_run(&o);
 }

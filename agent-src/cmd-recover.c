@@ -1,5 +1,6 @@
 /* cmd-recover.c: vmferry recover and vmferry journal. */
 #include "cmd.h"
+#include "dest-options.h"
 #include "journal.h"
 #include "log.h"
 #include "move.h"
@@ -25,13 +26,15 @@ static const char usage[] =
 	"                     and says that it runs there. If that is not true, the guest may run twice and its disks\n"
 	"                     be ruined\n"
 	"  --dest DEST        where the destination agent is now, if not where it was\n"
-	"  --plaintext, --token-file FILE   as for migrate\n"
-	"  --json, -v         as for migrate\n";
+	"  --json, -v         as for migrate\n"
+	"\n"
+	"How the destination was reached is in the journal; these options are for what has changed.\n"
+	DEST_OPTIONS_HELP;
 
 static const struct option options[] = {
 	{"peer-is-fenced", no_argument, NULL, 'F'}, {"dest", required_argument, NULL, 'd'},
-	{"token-file", required_argument, NULL, 't'}, {"plaintext", no_argument, NULL, 'p'},	    {"json", no_argument, NULL, 'j'},
-	{"verbose", no_argument, NULL, 'v'},	    {"help", no_argument, NULL, 'h'},
+	{"json", no_argument, NULL, 'j'},	    {"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},	    DEST_OPTIONS,
 	{NULL, 0, NULL, 0},
 };
 
@@ -46,13 +49,14 @@ static int open_patiently(struct journal **j, const char *path, struct err *e)
 	return r;
 }
 
-/* Is this the journal of the guest that the user names (NULL: of any)? dest is filled from it. A negative result: it
- * cannot be said. */
-static int is_wanted(const char *path, const char *vm, char **dest)
+/* Is this the journal of the guest that the user names (NULL: of any)? Then *begin is a reference to what it begins with.
+ * A negative result: it cannot be said. */
+static int is_wanted(const char *path, const char *vm, json_t **begin)
 {
 	struct journal *j;
 	struct err e;
-	const char *guest, *to;
+	const char *guest;
+	const json_t *b;
 	bool yes;
 	int r;
 
@@ -63,12 +67,12 @@ static int is_wanted(const char *path, const char *vm, char **dest)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return r == -ENOENT ? 0 : r;
 	}
-	guest = json_string_value(json_object_get(journal_begin(j), "guest"));
-	to = json_string_value(json_object_get(journal_begin(j), "dest"));
-	yes = !vm || (guest && !strcmp(guest, vm)) || strstr(path, vm);
-	*dest = yes && to ? xstrdup(to) : NULL;
+	b = journal_begin(j);
+	guest = json_string_value(json_object_get(b, "guest"));
+	yes = json_is_string(json_object_get(b, "dest")) && (!vm || (guest && !strcmp(guest, vm)) || strstr(path, vm));
+	*begin = yes ? json_deep_copy(b) : NULL;
 	journal_close(j);
-	return yes && *dest;
+	return yes;
 }
 
 int cmd_recover(int argc, char **argv)
@@ -76,6 +80,7 @@ int cmd_recover(int argc, char **argv)
 	struct move_options o = {.max_downtime_ms = 300, .channels = 1, .ram_mode = "auto"};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
+	struct dest_config given = {.where = NULL}; /* what the command line says */
 	const char *dest = NULL, *vm;
 	bool fenced = false;
 	char **paths;
@@ -83,19 +88,13 @@ int cmd_recover(int argc, char **argv)
 	struct err e;
 	int c, r, worst = 0;
 
-	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		switch (c) {
 		case 'F':
 			fenced = true;
 			break;
 		case 'd':
 			dest = optarg;
-			break;
-		case 't':
-			o.token_file = optarg;
-			break;
-		case 'p':
-			o.plaintext = true;
 			break;
 		case 'j':
 			o.json = true;
@@ -107,7 +106,11 @@ int cmd_recover(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			return EXIT_USAGE;
+			if (!dest_is_option(c))
+				return EXIT_USAGE;
+			r = dest_option(&given, c, optarg);
+			if (r)
+				return r;
 		}
 	}
 	if (argc - optind > 1) {
@@ -129,16 +132,22 @@ int cmd_recover(int argc, char **argv)
 	o.runtime_dir = runtime;
 	o.vm = vm;
 	for (i = 0; i < n; i++) {
-		AUTO_FREE char *was = NULL;
+		json_t *begin = NULL;
 
-		r = is_wanted(paths[i], vm, &was);
+		r = is_wanted(paths[i], vm, &begin);
 		if (r < 0)
 			worst = MAX(worst, r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED);
 		if (r <= 0)
 			continue;
 		found++;
-		o.dest = dest ? dest : was;
+		o.dest = given;
+		o.dest.where = dest ? dest : json_string_value(json_object_get(begin, "dest"));
+		o.dest.state_dir = state;
+		o.dest.runtime_dir = runtime;
+		o.dest.verbose = o.verbose;
+		dest_options_load(&o.dest, json_object_get(begin, "reach"));
 		r = move_recover(&o, paths[i], fenced);
+		json_decref(begin);
 		worst = MAX(worst, r);
 	}
 	journal_list_free(paths, n);

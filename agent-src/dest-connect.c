@@ -20,6 +20,21 @@
 #define START_MS   15000
 #define END_MS	   10000
 
+enum dest_kind dest_kind(const char *where)
+{
+	const char *at = strrchr(where, '@');
+	char *host, *port;
+	struct err e;
+
+	if (!strcmp(where, "local"))
+		return DEST_LOCAL;
+	if (at || !strncmp(where, "ssh://", 6) || net_parse(where, &host, &port, &e))
+		return DEST_SSH;
+	free(host);
+	free(port);
+	return DEST_STANDING;
+}
+
 /* ---- local: an agent of our own beside us ---- */
 
 /* vmferry-dst lies beside vmferry, or in the search path. */
@@ -186,6 +201,11 @@ int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number,
 	mine.channel = number;
 	snprintf(port, sizeof(port), "%u", data_port);
 	return meet(d, port, &mine, link, e) ? err_prefix(e, "data channel %u", number) : 0;
+}
+
+const char *dest_transport(const struct dest *d)
+{
+	return d->tls ? TLS_DESCRIPTION : "in clear";
 }
 
 void dest_fini(struct dest *d)

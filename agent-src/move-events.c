@@ -57,14 +57,7 @@ void move_control_start(struct move *m, struct link link)
 
 int move_dest_open(struct move *m, struct link *link, struct err *e)
 {
-	struct dest_config dc = {.where = m->opt->dest,
-				 .plaintext = m->opt->plaintext,
-				 .state_dir = m->opt->state_dir,
-				 .runtime_dir = m->opt->runtime_dir,
-				 .token_file = m->opt->token_file,
-				 .verbose = m->opt->verbose};
-
-	return dest_connect(&m->dest, &dc, link, e);
+	return dest_connect(&m->dest, &m->opt->dest, link, e);
 }
 
 /* A new control connection, by which the journals of both sides go on; false when nobody is there. */

@@ -5,6 +5,7 @@
  * journal alone, in this life of the agent or a later one.
  */
 #include "move.h"
+#include "dest-options.h"
 #include "log.h"
 #include "qemu-settings.h"
 #include "util.h"
@@ -248,9 +249,10 @@ static json_t *disk_paths(const struct move *m)
 static int begin_journal(struct move *m, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
-	json_t *begin = json_pack("{s:s,s:i,s:I,s:s,s:s*,s:s,s:s*,s:s*,s:b,s:o}", "guest", m->guest.name, "pid",
+	json_t *begin = json_pack("{s:s,s:i,s:I,s:s,s:s*,s:s,s:o,s:s*,s:s*,s:b,s:o}", "guest", m->guest.name, "pid",
 				  (int)m->guest.pid, "start_time", (json_int_t)m->guest.start_time, "qmp",
-				  m->guest.qmp_path, "boot_id", boot, "dest", m->opt->dest, "migrate_socket",
+				  m->guest.qmp_path, "boot_id", boot, "dest", m->opt->dest.where, "reach",
+				  dest_options_save(&m->opt->dest), "migrate_socket",
 				  m->migrate_socket, "disk_dir", m->opt->disk_dir, "paused", m->paused, "disks",
 				  disk_paths(m));
 	int r = journal_create(&m->journal, m->opt->state_dir, m->attempt, true, begin, e);

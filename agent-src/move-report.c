@@ -36,7 +36,7 @@ void move_emit_plan(struct move *m, const json_t *accept)
 	report_emit(&m->report,
 		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*}", "event", "plan", "software",
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
-			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest, "ram_bytes",
+			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
 			      !strcmp(m->opt->ram_mode, "auto")
 				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
@@ -48,7 +48,7 @@ void move_emit_plan(struct move *m, const json_t *accept)
 json_t *move_status(struct move *m)
 {
 	return json_pack("{s:s,s:i,s:s,s:s,s:f,s:I,s:I,s:I,s:b,s:s}", "guest", m->guest.name, "pid", (int)m->guest.pid,
-			 "destination", m->opt->dest, "stage", stage_names[m->con.stage], "rate_bps", m->rate_bps, "ram_left",
+			 "destination", m->opt->dest.where, "stage", stage_names[m->con.stage], "rate_bps", m->rate_bps, "ram_left",
 			 (json_int_t)m->ram_left, "disk_left", (json_int_t)(m->reader ? disks_left(m) : 0), "ram_round",
 			 (json_int_t)m->pass, "held", m->held, "mode", m->opaque ? "opaque" : "pages");
 }
@@ -120,6 +120,8 @@ void move_emit_result(struct move *m)
 			       (json_int_t)m->wire_bytes, "verified", m->prepared_ns != 0, "agent_rss_anon",
 			       (json_int_t)m->rss_anon_max, "destination_agent_rss_anon", (json_int_t)m->peer_rss_anon, "destination_pid", m->destination_pid, "exit_code", m->exit_code);
 
+	if (m->channels)
+		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));
 	if (m->opaque_why)

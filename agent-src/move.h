@@ -31,14 +31,14 @@ enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, 
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
 
 struct move_options {
-	const char *vm, *dest, *disk_dir;
+	const char *vm, *disk_dir;
+	struct dest_config dest; /* where to, and how to get there */
 	unsigned max_downtime_ms, channels;
 	enum codec_mode codec;
 	const char *ram_mode; /* auto, pages, opaque */
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
-	bool hold, dry_run, json, plaintext, verbose;
-	const char *token_file;
+	bool hold, dry_run, json, verbose;
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
 	const char *state_dir, *runtime_dir;
 	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */

@@ -130,7 +130,9 @@ static void print_result(const json_t *ev)
 		return;
 	}
 	fprintf(stderr, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
-	fprintf(stderr, "  total     %.1f s, %s on the wire\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"));
+	fprintf(stderr, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
+		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
+		str(ev, "transport"));
 	fprintf(stderr, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n",
 		num(d, "total"), num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
 	fprintf(stderr, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %s on the wire\n", str(ram, "mode"),

@@ -23,6 +23,8 @@ int net_parse(const char *text, char **host, char **port, struct err *e)
 		h++;
 		n -= 2;
 	}
+	else if (memchr(text, ':', n))
+		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT (an IPv6 address needs brackets)", text);
 	if (!n)
 		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT", text);
 	*host = strndup(h, n);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define INPUT_BYTES (256 * 1024)
-#define SUITE	    "TLS_AES_128_GCM_SHA256"
 
 /* RFC 8446, B.4: that suite's number, as OpenSSL wants it. */
 static const unsigned char suite_id[2] = {0x13, 0x01};
@@ -122,7 +121,7 @@ static struct tls *tls_new(const SSL_METHOD *kind)
 	t->ctx = SSL_CTX_new(kind);
 	t->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "vmferry");
 	if (!t->ctx || !t->method || !SSL_CTX_set_min_proto_version(t->ctx, TLS1_3_VERSION) ||
-	    !SSL_CTX_set_ciphersuites(t->ctx, SUITE) || !SSL_CTX_set_num_tickets(t->ctx, 0))
+	    !SSL_CTX_set_ciphersuites(t->ctx, TLS_SUITE) || !SSL_CTX_set_num_tickets(t->ctx, 0))
 		abort(); /* out of memory, or an OpenSSL without TLS 1.3 */
 	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_psk_use_session_callback(t->ctx, use_key);
@@ -211,12 +210,6 @@ int tls_handshake(struct tls *t, struct err *e)
 const char *tls_peer_name(const struct tls *t)
 {
 	return t->key.name;
-}
-
-const char *tls_description(const struct tls *t)
-{
-	(void)t; /* there is only one */
-	return "TLS 1.3, " SUITE;
 }
 
 /* ---- contents ---- */

@@ -21,6 +21,8 @@
 #define TLS_NAME_MAX	 64
 #define TLS_RECORD_MAX	 (16384 + 256) /* of ciphertext, without its header (RFC 8446, 5.2) */
 #define TLS_REKEY_BYTES	 (64ULL << 30)
+#define TLS_SUITE	 "TLS_AES_128_GCM_SHA256"
+#define TLS_DESCRIPTION	 "TLS 1.3, " TLS_SUITE
 
 /* A name and the secret of whoever has that name. The secret is worth as much as the right to start programs there. */
 struct tls_key {
@@ -40,8 +42,6 @@ void tls_free(struct tls *t); /* NULL ok */
 int tls_handshake(struct tls *t, struct err *e);
 /* The name that the client showed, after the handshake. */
 const char *tls_peer_name(const struct tls *t);
-/* "TLSv1.3, TLS_AES_128_GCM_SHA256" */
-const char *tls_description(const struct tls *t);
 
 /* Ciphertext from the peer: put up to *cap bytes at what is returned, then say how many there are. */
 uint8_t *tls_input(struct tls *t, size_t *cap);
