@@ -41,9 +41,24 @@ BINS    := $(B)/vmferry $(B)/vmferry-dst
 all: $(BINS) ## Build vmferry and vmferry-dst under build/$(VARIANT)/ (the default)
 
 $(B)/vmferry: $(SRC_OBJ) $(B)/libvmferry.a
-$(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
-$(BINS):
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The destination agent is one static binary, as nothing is installed where it goes; but a sanitizer needs its library.
+ifneq ($(filter asan tsan,$(VARIANT)),)
+$(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+else
+STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(LIB_SRC) $(wildcard agent-dst/*.c))
+# no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
+$(B)/vmferry-dst: $(STATIC_OBJ)
+	$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $^ \
+		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
+	strip -o $@ $@.full
+	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
+$(B)/static/%.o: %.c | packages
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+endif
 
 $(B)/libvmferry.a: $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
@@ -120,4 +135,4 @@ clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
 help: ## This list
 	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
--include $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%))
+-include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%))
