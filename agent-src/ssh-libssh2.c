@@ -1,0 +1,440 @@
+/* ssh-libssh2.c: opens a session of our own and checks the host's key. See ssh-session.h. */
+#include "log.h"
+#include "net.h"
+#include "ssh-session.h"
+#include "util.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define KNOWN_HOSTS_MAX (8 * MIB)
+#define RSA_TYPES	"rsa-sha2-512,rsa-sha2-256"
+#define OTHER_TYPES	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
+
+/* What servers of the last ten years have and nobody has reason to doubt. What this libssh2 lacks of it, it leaves out. */
+static const struct {
+	int method;
+	const char *algorithms;
+} preferred[] = {
+	{LIBSSH2_METHOD_KEX, "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,"
+			     "ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,"
+			     "diffie-hellman-group14-sha256,ext-info-c,kex-strict-c-v00@openssh.com"},
+	{LIBSSH2_METHOD_CRYPT_CS, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,aes192-ctr"},
+	{LIBSSH2_METHOD_CRYPT_SC, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,aes192-ctr"},
+	{LIBSSH2_METHOD_MAC_CS,
+	 "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"},
+	{LIBSSH2_METHOD_MAC_SC,
+	 "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"},
+};
+
+const char *session_why(struct ssh_session *s)
+{
+	char *text = NULL;
+
+	libssh2_session_last_error(s->lib, &text, NULL, 0);
+	return text && *text ? text : "no reason given";
+}
+
+bool session_has_rsa_sha2(void)
+{
+	return libssh2_version(0x010b00) != NULL;
+}
+
+char *session_read_file(const char *path, size_t max)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	size_t have = 0, room = 4096;
+	char *text;
+	ssize_t r;
+
+	if (fd < 0)
+		return NULL;
+	text = xmalloc(room);
+	while ((r = read(fd, text + have, room - have - 1)) > 0) {
+		have += (size_t)r;
+		if (have == room - 1)
+			text = xrealloc(text, room *= 2);
+		if (have > max) {
+			free(text);
+			errno = EFBIG;
+			return NULL;
+		}
+	}
+	text[have] = '\0';
+	return text;
+}
+
+/* ---- the socket ---- */
+
+static ssize_t take(struct ssh_session *s, const void *data, size_t n)
+{
+	if (s->out_at && s->out_at + s->out_n + n > s->out_room) {
+		memmove(s->out, s->out + s->out_at, s->out_n);
+		s->out_at = 0;
+	}
+	if (s->out_n + n > s->out_room) {
+		s->out_room = (s->out_n + n) * 2;
+		s->out = xrealloc(s->out, s->out_room);
+	}
+	memcpy(s->out + s->out_at + s->out_n, data, n);
+	s->out_n += n;
+	return (ssize_t)n;
+}
+
+static LIBSSH2_SEND_FUNC(send_bytes)
+{
+	struct ssh_session *s = *abstract;
+	ssize_t r;
+
+	(void)flags;
+	if (s->out)
+		return take(s, buffer, length);
+	r = send(socket, buffer, length, MSG_NOSIGNAL);
+	return r < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : r;
+}
+
+static LIBSSH2_RECV_FUNC(receive_bytes)
+{
+	struct ssh_session *s = *abstract;
+	ssize_t r = recv(socket, buffer, length, 0);
+	size_t keep;
+
+	(void)flags;
+	if (r > 0 && s->first_n < sizeof(s->first)) {
+		keep = MIN((size_t)r, sizeof(s->first) - s->first_n);
+		memcpy(s->first + s->first_n, buffer, keep);
+		s->first_n += keep;
+	}
+	return r < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : r;
+}
+
+static void set_callbacks(struct ssh_session *s)
+{
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+	libssh2_session_callback_set2(s->lib, LIBSSH2_CALLBACK_SEND, (libssh2_cb_generic *)send_bytes);
+	libssh2_session_callback_set2(s->lib, LIBSSH2_CALLBACK_RECV, (libssh2_cb_generic *)receive_bytes);
+#else
+	/* object pointers are what that interface has */
+	libssh2_session_callback_set(s->lib, LIBSSH2_CALLBACK_SEND, (void *)(uintptr_t)send_bytes);
+	libssh2_session_callback_set(s->lib, LIBSSH2_CALLBACK_RECV, (void *)(uintptr_t)receive_bytes);
+#endif
+}
+
+static char *peer_of(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	char host[NI_MAXHOST];
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &n) ||
+	    getnameinfo((struct sockaddr *)&ss, n, host, sizeof(host), NULL, 0, NI_NUMERICHOST))
+		return NULL;
+	return xstrdup(host);
+}
+
+static int connect_socket(struct ssh_session *s, struct err *e)
+{
+	char port[16];
+	int r;
+
+	snprintf(port, sizeof(port), "%u", s->port);
+	r = net_connect(s->host, port, true, s->connect_ms, &s->fd, e);
+	if (r == -EINVAL)
+		return err_set(e, EINVAL, "cannot resolve '%s'; if it is an alias of your ssh configuration, say --ssh=openssh",
+			       s->host);
+	if (r)
+		return err_set(e, -r, "cannot connect to %s: %s%s", s->base.text, strerror(-r),
+			       r == -ECONNREFUSED ? " (is an SSH server running there, at that port?)" : "");
+	net_tune(s->fd);
+	s->base.address = peer_of(s->fd);
+	return 0;
+}
+
+/* ---- the host's key ---- */
+
+struct host_key {
+	char *files[2]; /* the first is where a new one is added */
+	const char *shown[2];
+	char *texts[2];
+	char types[SSH_TYPES_MAX];
+};
+
+static void host_key_load(struct host_key *k, const struct ssh_config *cfg, const char *home)
+{
+	size_t i;
+
+	memset(k, 0, sizeof(*k));
+	k->files[0] = cfg->known_hosts ? xstrdup(cfg->known_hosts) : xasprintf("%s/.ssh/known_hosts", home);
+	k->files[1] = cfg->known_hosts ? NULL : xstrdup("/etc/ssh/ssh_known_hosts");
+	for (i = 0; i < ARRAY_LEN(k->files); i++)
+		k->texts[i] = k->files[i] ? session_read_file(k->files[i], KNOWN_HOSTS_MAX) : NULL;
+}
+
+static void host_key_fini(struct host_key *k)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(k->files); i++) {
+		free(k->files[i]);
+		free(k->texts[i]);
+	}
+}
+
+/* The verdict over both files; *file is that of the line that decided. */
+static struct known_hosts look(const struct host_key *k, const struct ssh_session *s, const void *key, size_t n,
+			       const char **file)
+{
+	struct known_hosts all = {.verdict = KNOWN_NOT};
+	enum known before;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(k->files); i++) {
+		before = all.verdict;
+		if (k->texts[i])
+			known_hosts_look(k->texts[i], s->host, s->port, key, n, &all);
+		if (all.verdict != before)
+			*file = k->files[i];
+	}
+	return all;
+}
+
+static bool in_list(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+	const char *p;
+
+	for (p = list; (p = strstr(p, word)); p += n)
+		if ((p == list || p[-1] == ',') && (p[n] == ',' || !p[n]))
+			return true;
+	return false;
+}
+
+/* Asks for the types that known_hosts has for this host, so that another key cannot take the place of the known one. */
+static int prefer_known_types(struct ssh_session *s, struct host_key *k, struct err *e)
+{
+	static const char *const others[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
+					     "ecdsa-sha2-nistp521"};
+	const char *file = NULL;
+	struct known_hosts known = look(k, s, NULL, 0, &file);
+	char types[SSH_TYPES_MAX] = "";
+	bool rsa = session_has_rsa_sha2();
+	size_t i;
+
+	memcpy(k->types, known.types, sizeof(k->types));
+	if (!*known.types) {
+		snprintf(types, sizeof(types), "%s%s", OTHER_TYPES, rsa ? "," RSA_TYPES : "");
+	} else {
+		for (i = 0; i < ARRAY_LEN(others); i++)
+			if (in_list(known.types, others[i]))
+				snprintf(types + strlen(types), sizeof(types) - strlen(types), "%s,", others[i]);
+		if (rsa && in_list(known.types, "ssh-rsa"))
+			snprintf(types + strlen(types), sizeof(types) - strlen(types), RSA_TYPES ",");
+		if (*types)
+			types[strlen(types) - 1] = '\0';
+	}
+	if (!*types)
+		return err_set(e, EACCES,
+			       "known_hosts has only a key of type %s for %s, which libssh2 %s cannot check: say --ssh=openssh, or "
+			       "add its ed25519 key once (ssh-keyscan -t ed25519 -p %u %s, compared with what the host itself "
+			       "says)",
+			       known.types, s->host, libssh2_version(0), s->port, s->host);
+	if (libssh2_session_method_pref(s->lib, LIBSSH2_METHOD_HOSTKEY, types))
+		return err_set(e, EOPNOTSUPP, "libssh2 %s has none of these types of host keys: %s", libssh2_version(0), types);
+	return 0;
+}
+
+/* Why a key exchange failed, if it is for lack of a host key type in common. */
+static int handshake_failed(struct ssh_session *s, const struct host_key *k, struct err *e)
+{
+	char offered[SSH_TYPES_MAX], list[SSH_TYPES_MAX], *type, *state = NULL;
+	bool usable = false, only_rsa = true;
+
+	kexinit_host_keys(s->first, s->first_n, offered);
+	memcpy(list, offered, sizeof(list));
+	for (type = strtok_r(list, ",", &state); type; type = strtok_r(NULL, ",", &state)) {
+		bool rsa = in_list(RSA_TYPES ",ssh-rsa", type);
+
+		usable = usable || in_list(*k->types ? k->types : OTHER_TYPES, type) ||
+			 (rsa && session_has_rsa_sha2() && (!*k->types || in_list(k->types, "ssh-rsa")));
+		only_rsa = only_rsa && rsa;
+	}
+	if (*offered && !usable && only_rsa && !session_has_rsa_sha2())
+		return err_set(e, EACCES,
+			       "%s has only an RSA host key, which libssh2 %s cannot check in the way that is safe today: say "
+			       "--ssh=openssh, or give the host an ed25519 key (ssh-keygen -A there)",
+			       s->base.text, libssh2_version(0));
+	if (*offered && !usable && *k->types)
+		return err_set(e, EACCES,
+			       "%s no longer shows a key of a type that %s has for it (%s), but offers %s: it may be another host. "
+			       "If it is not: ssh-keygen -f %s -R '%s', and then ssh %s once",
+			       s->base.text, k->files[0], k->types, offered, k->files[0], s->host, s->host);
+	if (libssh2_session_last_errno(s->lib) == LIBSSH2_ERROR_TIMEOUT)
+		return err_set(e, ETIMEDOUT, "%s does not answer as an SSH server within %u s", s->base.text,
+			       (s->connect_ms + 999) / 1000);
+	return err_set(e, EPROTO, "%s: the key exchange failed: %s%s%s", s->base.text, session_why(s),
+		       *offered ? "; it offers host keys of type " : "", offered);
+}
+
+static int make_parent(const char *path)
+{
+	AUTO_FREE char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+
+	if (!slash || slash == dir)
+		return 0;
+	*slash = '\0';
+	return mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+/* One write at the end of the file, after a newline if somebody left the last line without. */
+static int add_key(const struct host_key *k, const struct ssh_session *s, const void *key, size_t n, struct err *e)
+{
+	const char *before = k->texts[0] && *k->texts[0] ? k->texts[0] : "\n";
+	AUTO_FREE char *line = known_hosts_line(s->host, s->port, key, n);
+	AUTO_FREE char *text = xasprintf("%s%s", before[strlen(before) - 1] == '\n' ? "" : "\n", line);
+	int r = make_parent(k->files[0]);
+	AUTO_CLOSE int fd = r ? -1 : open(k->files[0], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return err_sys(e, r ? -r : errno, "cannot add the key of %s to %s", s->host, k->files[0]);
+	log_info("the key of %s was added to %s", s->host, k->files[0]);
+	return 0;
+}
+
+static int refuse_unknown(const struct ssh_session *s, const char *type, const char *print, struct err *e)
+{
+	AUTO_FREE char *port = s->port == 22 ? xstrdup("") : xasprintf("-p %u ", s->port);
+
+	return err_set(e, EACCES,
+		       "the key of %s is not known: %s %s. Compare it with what the host itself says (ssh-keygen -lf "
+		       "/etc/ssh/ssh_host_*_key.pub there), then log in once with: ssh %s%s, or say --ssh-accept-new",
+		       s->base.text, type, print, port, s->host);
+}
+
+static int check_host_key(struct ssh_session *s, const struct host_key *k, const struct ssh_config *cfg, struct err *e)
+{
+	AUTO_FREE char *name = known_hosts_name(s->host, s->port);
+	const char *key, *file = NULL;
+	struct known_hosts known;
+	char type[64], print[64];
+	int lib_type;
+	size_t n;
+
+	key = libssh2_session_hostkey(s->lib, &n, &lib_type);
+	if (!key || n > SSH_KEY_MAX || !ssh_key_type((const uint8_t *)key, n, type))
+		return err_set(e, EPROTO, "%s shows no host key", s->base.text);
+	ssh_fingerprint((const uint8_t *)key, n, print);
+	known = look(k, s, key, n, &file);
+	switch (known.verdict) {
+	case KNOWN_SAME:
+		return 0;
+	case KNOWN_REVOKED:
+		return err_set(e, EACCES, "the key of %s (%s %s) is marked as revoked in line %u of %s", s->base.text, type,
+			       print, known.line, file);
+	case KNOWN_CHANGED:
+		return err_set(e, EACCES,
+			       "the key of %s has CHANGED: it shows %s %s, but line %u of %s has another. It may be another host "
+			       "that answers in its place. If the change is right: ssh-keygen -f %s -R '%s'",
+			       s->base.text, type, print, known.line, file, file, name);
+	case KNOWN_NOT:
+		break;
+	}
+	return cfg->accept_new ? add_key(k, s, key, n, e) : refuse_unknown(s, type, print, e);
+}
+
+/* ---- opening ---- */
+
+static int shake_hands(struct ssh_session *s, const struct ssh_config *cfg, const char *home, struct err *e)
+{
+	struct host_key k;
+	size_t i;
+	int r;
+
+	host_key_load(&k, cfg, home);
+	for (i = 0; i < ARRAY_LEN(preferred); i++)
+		libssh2_session_method_pref(s->lib, preferred[i].method, preferred[i].algorithms);
+	libssh2_session_set_blocking(s->lib, 1);
+	libssh2_session_set_timeout(s->lib, s->connect_ms);
+	r = prefer_known_types(s, &k, e);
+	if (!r && libssh2_session_handshake(s->lib, s->fd))
+		r = handshake_failed(s, &k, e);
+	if (!r)
+		log_debug("ssh: %s, %s, %s", libssh2_session_methods(s->lib, LIBSSH2_METHOD_HOSTKEY),
+			  libssh2_session_methods(s->lib, LIBSSH2_METHOD_CRYPT_CS),
+			  libssh2_session_methods(s->lib, LIBSSH2_METHOD_MAC_CS));
+	if (!r)
+		r = check_host_key(s, &k, cfg, e);
+	host_key_fini(&k);
+	return r;
+}
+
+static void session_close(struct ssh *ssh)
+{
+	struct ssh_session *s = container_of(ssh, struct ssh_session, base);
+
+	if (s->pumping)
+		pump_stop(s);
+	if (s->lib)
+		libssh2_session_free(s->lib);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->out);
+	free(s->user);
+	free(s->host);
+	free(s);
+}
+
+static const struct ssh_ops libssh2_ops = {session_close, pump_exec, pump_forward};
+
+static struct ssh_session *session_new(const struct ssh_config *cfg, struct err *e)
+{
+	const struct passwd *pw = cfg->target.user ? NULL : getpwuid(getuid());
+	struct ssh_session *s;
+
+	if (!cfg->target.user && !pw) {
+		err_set(e, EINVAL, "this user has no name: say USER@%s", cfg->target.host);
+		return NULL;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->base.ops = &libssh2_ops;
+	s->fd = -1;
+	s->connect_ms = cfg->connect_ms ? cfg->connect_ms : SSH_CONNECT_MS;
+	s->user = xstrdup(pw ? pw->pw_name : cfg->target.user);
+	s->host = xstrdup(cfg->target.host);
+	s->port = cfg->target.port ? (unsigned)atoi(cfg->target.port) : 22;
+	s->base.text = xasprintf(strchr(s->host, ':') ? "%s@[%s]:%u" : "%s@%s:%u", s->user, s->host, s->port);
+	return s;
+}
+
+int ssh_libssh2_open(struct ssh **out, const struct ssh_config *cfg, struct err *e)
+{
+	const char *home = cfg->home ? cfg->home : getenv("HOME");
+	struct ssh_session *s = session_new(cfg, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	r = connect_socket(s, e);
+	if (!r && (libssh2_init(0) || !(s->lib = libssh2_session_init_ex(NULL, NULL, NULL, s))))
+		r = err_set(e, ENOMEM, "libssh2 does not start");
+	if (!r) {
+		set_callbacks(s);
+		r = shake_hands(s, cfg, home ? home : "/", e);
+	}
+	if (!r)
+		r = session_log_in(s, cfg, home ? home : "/", e);
+	if (!r)
+		r = pump_start(s, e);
+	if (r)
+		ssh_close(&s->base);
+	else
+		*out = &s->base;
+	return r;
+}

@@ -1,0 +1,82 @@
+/* ssh-prompt.c: see ssh-prompt.h. */
+#include "ssh-prompt.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <termios.h>
+
+#define CTRL_C 3
+
+bool prompt_possible(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* What comes from a remote host is shown without control characters. */
+static void show(int tty, const char *text)
+{
+	AUTO_FREE char *clean = xstrdup(text);
+	char *p;
+
+	for (p = clean; *p; p++)
+		if ((unsigned char)*p < ' ' && *p != '\n')
+			*p = '?';
+	text_make_utf8(clean);
+	if (write(tty, clean, strlen(clean)) < 0)
+		return;
+}
+
+static int read_line(int tty, char answer[PROMPT_MAX])
+{
+	size_t n = 0;
+	char c;
+
+	for (;;) {
+		ssize_t r = read(tty, &c, 1);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0 || c == CTRL_C) /* which is no signal here: the agent's are blocked, for its loop */
+			return -ECANCELED;
+		if (c == '\n' || c == '\r')
+			break;
+		if (n < PROMPT_MAX - 1)
+			answer[n++] = c;
+	}
+	answer[n] = '\0';
+	return 0;
+}
+
+int prompt_ask(const char *question, bool echo, char answer[PROMPT_MAX], struct err *e)
+{
+	AUTO_CLOSE int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios before, during;
+	int r;
+
+	if (tty < 0 || tcgetattr(tty, &before))
+		return err_set(e, ENOTTY, "there is no terminal to ask at");
+	during = before;
+	during.c_lflag &= ~(tcflag_t)(ISIG | (echo ? 0 : ECHO));
+	during.c_lflag |= ICANON;
+	during.c_cc[VEOL] = CTRL_C; /* ends the line at once, as no signal does */
+	tcsetattr(tty, TCSAFLUSH, &during);
+	show(tty, question);
+	r = read_line(tty, answer);
+	tcsetattr(tty, TCSAFLUSH, &before);
+	if (!echo)
+		show(tty, "\n");
+	if (r)
+		prompt_wipe(answer, PROMPT_MAX);
+	return r ? err_set(e, -r, "cancelled at the terminal") : 0;
+}
+
+void prompt_wipe(void *p, size_t n)
+{
+	explicit_bzero(p, n);
+}

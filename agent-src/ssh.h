@@ -1,0 +1,72 @@
+/*
+ * ssh.h: commands and byte streams at the destination, over SSH.
+ *
+ * Two back ends behind one interface: libssh2 in this process (the default), and the user's own `ssh` (--ssh=openssh),
+ * which brings their whole configuration: aliases, ProxyJump, hardware keys. Whatever is opened is a connected stream
+ * socket; the back end carries bytes between it and the other host by itself, so the caller needs no SSH in its loop.
+ *
+ * An open connection may be used by one thread at a time. Opening anything blocks; the sockets are as fast or slow as the
+ * network. When the connection is lost, all its sockets end.
+ */
+#ifndef VMFERRY_SSH_H
+#define VMFERRY_SSH_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+#define SSH_STREAMS_MAX 32   /* commands and forwarded streams of one connection at one time */
+#define SSH_STDERR_MAX	4096 /* bytes that are kept of what a command says on stderr: the last ones */
+#define SSH_CONNECT_MS	15000
+
+enum ssh_backend { SSH_LIBSSH2, SSH_OPENSSH };
+
+struct ssh_target {
+	char *user, *host, *port; /* user, port: NULL when not given. An IPv6 address has no brackets */
+};
+
+/* "[ssh://][USER@]HOST[:PORT]"; an IPv6 address with a port needs brackets. -EINVAL: *out is untouched. */
+int ssh_target_parse(const char *text, struct ssh_target *out, struct err *e);
+void ssh_target_fini(struct ssh_target *t);
+
+struct ssh_config {
+	struct ssh_target target; /* copied */
+	enum ssh_backend backend;
+	const char *identity;	 /* a private key; NULL: the agent and the usual ones under HOME/.ssh */
+	bool accept_new;	 /* a host that is not in known_hosts is added to it; one that has changed is refused all the same */
+	bool batch;		 /* never ask at the terminal */
+	unsigned connect_ms;	 /* for TCP, and again for the key exchange; 0: SSH_CONNECT_MS */
+	const char *home;	 /* where .ssh is; NULL: $HOME. For libssh2 */
+	const char *known_hosts; /* instead of HOME/.ssh/known_hosts and /etc/ssh/ssh_known_hosts; NULL: these */
+};
+
+struct ssh;
+struct ssh_proc;
+
+/* Connects, checks the host's key, logs in; asks at the terminal where that is needed and allowed. -EACCES: the host's key
+ * or every way to log in was refused; -ECANCELED: the user did not want to answer; otherwise as the network says. */
+int ssh_open(struct ssh **out, const struct ssh_config *cfg, struct err *e);
+/* Ends the connection and all its sockets. Commands there are not killed: they see the end of their input. */
+void ssh_close(struct ssh *s);
+
+/* USER@HOST:PORT, as far as known, for messages. Lives as long as s. */
+const char *ssh_host_text(const struct ssh *s);
+/* The numeric address that data connections can be made to; NULL: not known, or behind a proxy. */
+const char *ssh_peer_address(const struct ssh *s);
+
+/* Runs a command line through the remote login shell. Writes to *fd are its stdin, reads are its stdout; shutdown(SHUT_WR)
+ * is the end of stdin. The caller owns *fd and *proc. With OpenSSH the end of stdout shows when the command ends. */
+int ssh_exec(struct ssh *s, const char *command, struct ssh_proc **proc, int *fd, struct err *e);
+/* Waits until the command has ended and its output was delivered to the socket. *status is its exit status, 128 + N after
+ * a signal. -ETIMEDOUT: still running (may be asked again); -EPIPE: the connection ended first. */
+int ssh_wait(struct ssh_proc *p, int timeout_ms, int *status, struct err *e);
+/* What it said last on stderr, in UTF-8 without the last newline; complete once ssh_wait has succeeded, "" before. */
+const char *ssh_stderr(const struct ssh_proc *p);
+/* Forgets the command; it goes on running as long as it likes. */
+void ssh_proc_free(struct ssh_proc *p);
+
+/* A byte stream to HOST:PORT as seen from there. *fd is the caller's. With OpenSSH a refused connection is not an error
+ * here, but an end of the stream at the first read. */
+int ssh_forward(struct ssh *s, const char *host, unsigned port, int *fd, struct err *e);
+
+#endif
