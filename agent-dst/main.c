@@ -28,7 +28,8 @@ static const char usage[] =
 	"                         Whoever has such a key may start programs here as this user. A source is given its\n"
 	"                         own line: vmferry migrate --psk-file FILE. Make one with:\n"
 	"                         (umask 077; echo \"host-a:$(openssl rand -hex 32)\" >>FILE)\n"
-	"  --data-ports A-B       TCP ports for data (default: any free one; with --once the one it listens on)\n"
+	"  --data-ports A-B       TCP ports for data (default: any free one). With --once it listens on one of\n"
+	"                         these, and data comes there, too\n"
 	"  --once                 serve one source, then end\n"
 	"  --psk-stdin            the key is the first line of standard input\n"
 	"  --plaintext            without keys, on any address, in clear: for a test network of your own\n"
@@ -145,7 +146,7 @@ static int configure(struct serve_config *cfg, const struct choice *o, const cha
 	r = net_parse_ports(port, &cfg->ports, e);
 	free(port);
 	if (!r && o->data_ports)
-		r = net_parse_ports(o->data_ports, &cfg->data_ports, e);
+		r = net_parse_ports(o->data_ports, o->once ? &cfg->ports : &cfg->data_ports, e);
 	cfg->once = o->once;
 	cfg->plaintext = o->plaintext;
 	cfg->access.token = "";

@@ -1,5 +1,6 @@
 /* dest-connect.c: see dest-connect.h. */
 #include "dest-connect.h"
+#include "dest-ssh.h"
 #include "net.h"
 #include "psk.h"
 #include "token.h"
@@ -37,21 +38,22 @@ enum dest_kind dest_kind(const char *where)
 
 /* ---- local: an agent of our own beside us ---- */
 
-/* vmferry-dst lies beside vmferry, or in the search path. */
+/* vmferry-dst lies beside vmferry, or in the search path; malloc'ed. */
 static char *find_agent(void)
 {
-	char self[4096];
+	AUTO_FREE char *path = xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/local/bin:/usr/bin");
+	char self[4096], *rest = path, *dir, *file;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash, *path;
 
 	if (n > 0) {
 		self[n] = '\0';
-		slash = strrchr(self, '/');
-		*slash = '\0';
-		path = xasprintf("%s/vmferry-dst", self);
-		if (!access(path, X_OK))
-			return path;
-		free(path);
+		*strrchr(self, '/') = '\0';
+	}
+	for (dir = n > 0 ? self : strsep(&rest, ":"); dir; dir = strsep(&rest, ":")) {
+		file = xasprintf("%s/vmferry-dst", dir);
+		if (!access(file, X_OK))
+			return file;
+		free(file);
 	}
 	return xstrdup("vmferry-dst");
 }
@@ -96,9 +98,8 @@ static int read_address(int fd, char *line, size_t n, struct err *e)
 	return 0;
 }
 
-static int start_local(struct dest *d, const struct dest_config *cfg, struct err *e)
+static int start_local(struct dest *d, const struct dest_config *cfg, const char *path, struct err *e)
 {
-	AUTO_FREE char *path = find_agent();
 	char line[256], *at;
 	int in[2], out[2], r;
 
@@ -152,12 +153,16 @@ static int find_standing(struct dest *d, const struct dest_config *cfg, struct e
 /* ---- both ---- */
 
 /* A connection on which both sides have said HELLO. */
-static int meet(const struct dest *d, const char *port, const struct hello *mine, struct link *out, struct err *e)
+static int meet(struct dest *d, const char *port, const struct hello *mine, struct link *out, struct err *e)
 {
 	struct link link = LINK_NONE;
 	struct hello theirs;
-	int r = net_connect(d->host, port, d->plaintext || d->tls, CONNECT_MS, &link.fd, e);
+	int r;
 
+	if (d->kind == DEST_SSH)
+		r = dest_ssh_connect(d, port, &link.fd, e);
+	else
+		r = net_connect(d->host, port, d->plaintext || d->tls, CONNECT_MS, &link.fd, e);
 	if (r)
 		return r;
 	if (d->tls)
@@ -170,7 +175,23 @@ static int meet(const struct dest *d, const char *port, const struct hello *mine
 		link_close(&link);
 		return r;
 	}
+	d->met = true;
 	*out = link;
+	return 0;
+}
+
+static int start(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	AUTO_FREE char *agent = find_agent();
+
+	switch (d->kind) {
+	case DEST_LOCAL:
+		return start_local(d, cfg, agent, e);
+	case DEST_STANDING:
+		return find_standing(d, cfg, e);
+	case DEST_SSH:
+		return dest_ssh_start(d, cfg, agent, e);
+	}
 	return 0;
 }
 
@@ -178,13 +199,12 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 {
 	int r;
 
-	memset(d, 0, sizeof(*d));
 	d->plaintext = cfg->plaintext;
-	d->local = !strcmp(cfg->where, "local");
+	d->kind = dest_kind(cfg->where);
 	snprintf(d->hello.software, sizeof(d->hello.software), "vmferry " VMFERRY_VERSION);
 	if (getrandom(d->hello.session, sizeof(d->hello.session), 0) != (ssize_t)sizeof(d->hello.session))
 		abort();
-	r = d->local ? start_local(d, cfg, e) : find_standing(d, cfg, e);
+	r = start(d, cfg, e);
 	if (!r)
 		r = meet(d, d->port, &d->hello, control, e);
 	if (r)
@@ -193,7 +213,7 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 	return 0;
 }
 
-int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
+int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
 {
 	struct hello mine = d->hello;
 	char port[16];
@@ -205,10 +225,10 @@ int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number,
 
 const char *dest_transport(const struct dest *d)
 {
-	return d->tls ? TLS_DESCRIPTION : "in clear";
+	return !d->tls ? "in clear" : d->through_ssh ? TLS_DESCRIPTION ", through SSH" : TLS_DESCRIPTION;
 }
 
-void dest_fini(struct dest *d)
+void dest_disconnect(struct dest *d)
 {
 	uint64_t until = now_ns() + END_MS * 1000000ULL;
 
@@ -217,7 +237,18 @@ void dest_fini(struct dest *d)
 			poll(NULL, 0, 5);
 		d->agent = 0;
 	}
+	dest_ssh_forget_agent(d);
+	d->reconnecting = true;
+	d->met = false;
 	free(d->host);
 	free(d->port);
-	d->host = d->port = NULL;
+	free(d->note);
+	d->host = d->port = d->note = NULL;
+	explicit_bzero(&d->key, sizeof(d->key));
+}
+
+void dest_fini(struct dest *d)
+{
+	dest_disconnect(d);
+	dest_ssh_fini(d);
 }

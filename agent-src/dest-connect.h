@@ -9,15 +9,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct dest {
-	bool local;
-	char *host, *port;
-	bool plaintext;
-	bool tls;
-	struct tls_key key; /* with tls */
-	pid_t agent; /* local mode: our child; 0 otherwise */
-	struct hello hello; /* session and token, for the data channels too */
-};
+struct ssh;
+struct ssh_proc;
 
 enum dest_kind {
 	DEST_LOCAL,    /* "local": an agent of our own beside us */
@@ -26,6 +19,24 @@ enum dest_kind {
 };
 
 enum dest_kind dest_kind(const char *where);
+
+struct dest {
+	enum dest_kind kind;
+	char *host, *port; /* where the agent is to be reached */
+	bool plaintext, tls;
+	struct tls_key key; /* with tls */
+	struct hello hello; /* session and token, for the data channels too */
+	bool met;	    /* a connection stood */
+	bool reconnecting;  /* somebody may not be there any more to answer questions */
+	char *note;	    /* something the user should know, or NULL */
+	pid_t agent;	    /* local mode: our child; 0 otherwise */
+	/* SSH: dest-ssh.c */
+	struct ssh *ssh;
+	struct ssh_proc *agent_proc;
+	int agent_fd;
+	bool through_ssh;
+	char *ssh_host, *forward_host;
+};
 
 struct dest_config {
 	const char *where;
@@ -41,13 +52,15 @@ struct dest_config {
 	const char *listen_address, *via, *data_ports; /* for data, there */
 };
 
-/* Starts or reaches the destination agent and says HELLO. */
+/* Starts or reaches the destination agent and says HELLO. *d is all zero, or has been through dest_disconnect(). */
 int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e);
 /* One more connection, for data channel number. */
-int dest_connect_data(const struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
+int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
 /* How the data travels, for the report: "in clear", "TLS 1.3, …", "… through SSH". */
 const char *dest_transport(const struct dest *d);
-/* Waits for a local agent to end (it does once its control connection has). */
+/* The agent is gone or has nothing more to do (a local one is waited for: it ends when its control connection has). What a new
+ * dest_connect() can use again stays. */
+void dest_disconnect(struct dest *d);
 void dest_fini(struct dest *d);
 
 #endif

@@ -57,7 +57,11 @@ void move_control_start(struct move *m, struct link link)
 
 int move_dest_open(struct move *m, struct link *link, struct err *e)
 {
-	return dest_connect(&m->dest, &m->opt->dest, link, e);
+	int r = dest_connect(&m->dest, &m->opt->dest, link, e);
+
+	if (m->dest.note)
+		report_notice(&m->report, "%s", m->dest.note);
+	return r;
 }
 
 /* A new control connection, by which the journals of both sides go on; false when nobody is there. */
@@ -73,7 +77,7 @@ bool move_reconnect(struct move *m)
 		m->first_lost_ns = now_ns();
 	channel_free(m->control);
 	m->control = NULL;
-	dest_fini(&m->dest);
+	dest_disconnect(&m->dest);
 	report_notice(&m->report, "lost the destination agent; trying to reach it again");
 	do {
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
@@ -82,7 +86,7 @@ bool move_reconnect(struct move *m)
 			return !move_handoff(m, EV_RESEND, HO_NONE, &e);
 		}
 		log_info("%s", e.msg);
-		dest_fini(&m->dest);
+		dest_disconnect(&m->dest);
 	} while (now_ns() < until);
 	return false;
 }

@@ -1,0 +1,187 @@
+/* dest-ssh.c: see dest-ssh.h. */
+#include "dest-ssh.h"
+#include "log.h"
+#include "net.h"
+#include "psk.h"
+#include "ssh-bootstrap.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REACH_MS    4000  /* for TCP, before data goes through SSH */
+#define ANSWER_MS   15000 /* for the agent to listen */
+#define LAST_MS	    2000
+#define KEY_NAME    "vmferry"
+#define ARGS_MAX    12
+
+/* ---- the connection ---- */
+
+static int open_ssh(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	struct ssh_config sc = {.backend = cfg->openssh ? SSH_OPENSSH : SSH_LIBSSH2,
+				.identity = cfg->identity,
+				.accept_new = cfg->ssh_accept_new,
+				.batch = d->reconnecting};
+	int r = ssh_target_parse(cfg->where, &sc.target, e);
+
+	if (r)
+		return r;
+	if (cfg->ssh_port) {
+		free(sc.target.port);
+		sc.target.port = xstrdup(cfg->ssh_port);
+	}
+	free(d->ssh_host);
+	d->ssh_host = xstrdup(sc.target.host);
+	r = ssh_open(&d->ssh, &sc, e);
+	ssh_target_fini(&sc.target);
+	return r;
+}
+
+/* ---- the agent ---- */
+
+static int run_agent(struct dest *d, const struct dest_config *cfg, const char *agent, struct err *e)
+{
+	AUTO_FREE char *listen = xasprintf(cfg->listen_address && strchr(cfg->listen_address, ':') ? "[%s]:0" : "%s:0",
+					   cfg->listen_address ? cfg->listen_address : "*");
+	const char *args[ARGS_MAX] = {"--listen", listen, "--once", "--psk-stdin"};
+	struct bootstrap_config bc = {.binary = agent, .args = args, .keep = cfg->keep_agent};
+	unsigned n = 4;
+
+	if (cfg->data_ports) {
+		args[n++] = "--data-ports";
+		args[n++] = cfg->data_ports;
+	}
+	if (cfg->verbose)
+		args[n++] = "--verbose";
+	return ssh_bootstrap(d->ssh, &bc, &d->agent_proc, &d->agent_fd, NULL, e);
+}
+
+/* What the agent said last, when it ended or did not do what it should. */
+static int agent_failed(struct dest *d, const char *what, struct err *e)
+{
+	const char *words;
+	struct err ignored;
+	int status;
+
+	shutdown(d->agent_fd, SHUT_RDWR);
+	ssh_wait(d->agent_proc, LAST_MS, &status, &ignored);
+	words = ssh_stderr(d->agent_proc);
+	return err_set(e, EREMOTEIO, "the destination agent %s%s%s", what, *words ? ": " : "", words);
+}
+
+static int read_line(struct dest *d, char *line, size_t cap, struct err *e)
+{
+	uint64_t until = now_ns() + ANSWER_MS * 1000000ULL, now;
+	struct pollfd p = {.fd = d->agent_fd, .events = POLLIN};
+	size_t n = 0;
+	ssize_t r;
+
+	while (n < cap - 1) {
+		now = now_ns();
+		if (now >= until || poll(&p, 1, (int)((until - now) / 1000000) + 1) != 1)
+			return agent_failed(d, "does not say where it listens", e);
+		r = read(d->agent_fd, line + n, 1); /* a short line, once */
+		if (r <= 0)
+			return agent_failed(d, "ended at once", e);
+		if (line[n] == '\n')
+			break;
+		n++;
+	}
+	line[n] = '\0';
+	return 0;
+}
+
+/* Gives the agent its key, and hears where it listens. */
+static int meet_agent(struct dest *d, struct err *e)
+{
+	static const char prefix[] = "listening on ";
+	char line[256], key[PSK_TEXT_MAX + 1], *host;
+	size_t n;
+	int r;
+
+	psk_new(KEY_NAME, &d->key);
+	psk_print(&d->key, key);
+	n = strlen(key);
+	key[n++] = '\n';
+	r = send(d->agent_fd, key, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : err_sys(e, errno, "cannot talk to the destination agent");
+	explicit_bzero(key, sizeof(key));
+	if (!r)
+		r = read_line(d, line, sizeof(line), e);
+	if (r)
+		return r;
+	if (strncmp(line, prefix, strlen(prefix)) || net_parse(line + strlen(prefix), &host, &d->port, e))
+		return err_set(e, EPROTO, "the destination agent said: %s", line);
+	free(host);
+	d->tls = true;
+	return 0;
+}
+
+int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *agent, struct err *e)
+{
+	const char *address;
+	int r = -ENOTCONN;
+
+	if (d->ssh) {
+		r = run_agent(d, cfg, agent, e);
+		if (r) {
+			log_info("the SSH connection cannot be used again: %s", e->msg);
+			ssh_close(d->ssh);
+			d->ssh = NULL;
+		}
+	}
+	if (!d->ssh) {
+		r = open_ssh(d, cfg, e);
+		if (!r)
+			r = run_agent(d, cfg, agent, e);
+	}
+	if (!r)
+		r = meet_agent(d, e);
+	if (r)
+		return r;
+	address = ssh_peer_address(d->ssh);
+	d->host = xstrdup(cfg->via ? cfg->via : address ? address : d->ssh_host);
+	free(d->forward_host);
+	d->forward_host = xstrdup(cfg->listen_address ? cfg->listen_address : "127.0.0.1");
+	return 0;
+}
+
+int dest_ssh_connect(struct dest *d, const char *port, int *fd, struct err *e)
+{
+	struct err tcp;
+
+	if (!d->through_ssh) {
+		if (!net_connect(d->host, port, true, REACH_MS, fd, &tcp))
+			return 0;
+		if (d->met) /* the port was reached before: this is something else */
+			return *e = tcp, -e->code;
+		free(d->note);
+		d->note = xasprintf("%s: data goes through the SSH connection instead. It is encrypted twice there and by one thread, so it is "
+				    "slower; open that port there (--data-ports chooses it, --via the address)",
+				    tcp.msg);
+		d->through_ssh = true;
+	}
+	return ssh_forward(d->ssh, d->forward_host, (unsigned)atoi(port), fd, e);
+}
+
+void dest_ssh_forget_agent(struct dest *d)
+{
+	if (!d->agent_proc)
+		return;
+	close(d->agent_fd);
+	ssh_proc_free(d->agent_proc);
+	d->agent_proc = NULL;
+}
+
+void dest_ssh_fini(struct dest *d)
+{
+	dest_ssh_forget_agent(d);
+	if (d->ssh)
+		ssh_close(d->ssh);
+	d->ssh = NULL;
+	free(d->ssh_host);
+	free(d->forward_host);
+	d->ssh_host = d->forward_host = NULL;
+}
