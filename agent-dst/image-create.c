@@ -1,7 +1,7 @@
 /* image-create.c: see image-create.h. */
 #include "image-create.h"
 #include "paths.h"
-#include "qemu-launch.h"
+#include "qemu-helper.h"
 #include "util.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define START_MS 20000
 #define JOB_MS	 60000
 
 bool image_format_known(const char *format)
@@ -86,25 +85,16 @@ static int format_image(struct loop *l, struct qmp *q, const struct image *im, s
 static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
 		    struct err *e)
 {
-	AUTO_FREE char *sock = xasprintf("%s/image.qmp", work_dir);
-	AUTO_FREE char *log = xasprintf("%s/image.log", work_dir);
-	AUTO_FREE char *qmp_arg = xasprintf("unix:%s,server=on,wait=on", sock);
-	char *argv[] = {(char *)qemu, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S",
-			"-qmp", qmp_arg, NULL};
+	char *options[] = {"-machine", "none", NULL};
 	struct job_watch watch = {false};
 	const struct qmp_handlers on = {.event = on_event};
-	struct qemu_proc p = QEMU_PROC_NONE;
-	struct qmp *q = NULL;
-	int r = qemu_launch(&p, qemu, argv, env, log, e);
+	struct qemu_helper h;
+	int r = qemu_helper_start(&h, l, qemu, env, work_dir, options, &on, &watch, e);
 
-	if (!r)
-		r = qemu_launch_wait_qmp(&p, l, sock, log, START_MS, &on, &watch, &q, e);
-	if (!r)
-		r = format_image(l, q, im, &watch, e);
-	qmp_close(q);
-	qemu_end(&p);
-	unlink(sock);
-	unlink(log);
+	if (r)
+		return r;
+	r = format_image(l, h.qmp, im, &watch, e);
+	qemu_helper_end(&h);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "net.h"
 #include "paths.h"
+#include "preflight.h"
 #include "qemu-settings.h"
 #include "util.h"
 
@@ -197,6 +198,23 @@ static char **environment(const struct move *m)
 	return out;
 }
 
+/* Its directory is for this moment only. */
+static int ask_qemu(struct move *m, struct err *e)
+{
+	AUTO_FREE char **env = environment(m);
+	struct preflight p = {m->exe, env, m->args.argv, m->args.argc, m->run_dir, m->description};
+	size_t i;
+	int r;
+
+	if (mkdir(m->run_dir, 0700))
+		return err_sys(e, errno, "cannot create %s", m->run_dir);
+	r = preflight_qemu(&p, m->loop, &m->findings, &m->qemu_version, e);
+	rmdir(m->run_dir);
+	for (i = 0; env[i]; i++)
+		free(env[i]);
+	return r;
+}
+
 int move_plan(struct move *m, struct err *e)
 {
 	const json_t *d = m->description, *disks = json_object_get(d, "disks");
@@ -241,7 +259,9 @@ int move_plan(struct move *m, struct err *e)
 	r = check_space(m, e);
 	if (!r)
 		r = check_memory(m, e);
-	return r ? r : rewrite(m, e);
+	if (!r)
+		r = rewrite(m, e);
+	return r ? r : ask_qemu(m, e);
 }
 
 json_t *move_plan_json(const struct move *m)
@@ -256,7 +276,8 @@ json_t *move_plan_json(const struct move *m)
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, json_pack("{s:i,s:s,s:s}", "object", (int)m->disks[i].object, "path",
 						       m->disks[i].path, "format", m->disks[i].format));
-	return json_pack("{s:s,s:o,s:o,s:o}", "qemu", m->exe, "argv", argv, "notes", notes, "disks", disks);
+	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings", m->findings, "argv",
+			 argv, "notes", notes, "disks", disks);
 }
 
 /* ---- preparing ---- */

@@ -61,6 +61,8 @@ struct move {
 	char *exe, *name, *dir; /* dir: where disks and sockets go */
 	struct move_disk *disks;
 	size_t disk_count;
+	json_t *findings; /* of preflight, in words */
+	char *qemu_version;
 	bool opaque;
 	const char *opaque_why;
 	unsigned channels, multifd;

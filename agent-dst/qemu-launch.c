@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -58,9 +59,11 @@ static void default_signals(void)
 }
 
 static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd,
-		  int report_fd)
+		  int report_fd, bool helper)
 {
 	default_signals();
+	if (helper && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		die(report_fd, "prctl");
 	if (setsid() < 0)
 		die(report_fd, "setsid");
 	if (chdir("/") < 0)
@@ -142,8 +145,8 @@ static int read_report(int fd, struct exec_failure *f)
 	return n == sizeof(*f);
 }
 
-int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
-		const char *log_path, struct err *e)
+static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
+		  const char *log_path, bool helper, struct err *e)
 {
 	struct qemu_proc q = QEMU_PROC_NONE;
 	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1;
@@ -165,7 +168,7 @@ int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *c
 	if (q.pid < 0)
 		return err_sys(e, errno, "cannot fork for QEMU");
 	if (q.pid == 0)
-		child(exe, argv, full_env, null_fd, log_fd, report_w);
+		child(exe, argv, full_env, null_fd, log_fd, report_w, helper);
 	close(report_w);
 	report_w = -1;
 	if (read_report(report_r, &f)) {
@@ -190,6 +193,18 @@ int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *c
 	log_info("started %s as pid %d", exe, (int)q.pid);
 	*p = q;
 	return 0;
+}
+
+int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
+		const char *log_path, struct err *e)
+{
+	return launch(p, exe, argv, env, log_path, false, e);
+}
+
+int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
+		       const char *log_path, struct err *e)
+{
+	return launch(p, exe, argv, env, log_path, true, e);
 }
 
 #define WAITS_FOR_US "info: QEMU waiting for connection on"

@@ -29,6 +29,9 @@ struct qemu_proc {
  */
 int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
 		const char *log_path, struct err *e);
+/* The same, for a QEMU that only helps: it is killed when the calling thread ends. */
+int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
+		       const char *log_path, struct err *e);
 /*
  * Waits (pumping the loop) until the QMP socket answers. When QEMU exits first: -ECHILD, with the
  * last lines of its log, and *p is QEMU_PROC_NONE again. -ETIMEDOUT: it runs but does not answer;

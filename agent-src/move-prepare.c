@@ -7,6 +7,7 @@
 #include "move.h"
 #include "dest-options.h"
 #include "log.h"
+#include "qemu-cpu.h"
 #include "qemu-settings.h"
 #include "util.h"
 #include "version.h"
@@ -146,6 +147,18 @@ static int check_exports(struct move *m, struct err *e)
 	return r;
 }
 
+static int examine_cpu(struct move *m, struct err *e)
+{
+	json_t *kvm;
+	int r = qmp_call(m->qmp, "query-kvm", NULL, &kvm, e);
+
+	if (r)
+		return r;
+	m->accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
+	json_decref(kvm);
+	return qemu_cpu(m->qmp, &m->cpu, e);
+}
+
 int move_examine(struct move *m, struct err *e)
 {
 	size_t i;
@@ -165,6 +178,8 @@ int move_examine(struct move *m, struct err *e)
 		r = examine_disk(m, &m->guest.disks[i], e);
 	if (!r)
 		r = check_exports(m, e);
+	if (!r)
+		r = examine_cpu(m, e);
 	if (r)
 		return r;
 	if (strcmp(m->guest.status, "running") && strcmp(m->guest.status, "paused"))
@@ -191,19 +206,24 @@ static json_t *describe_disk(const struct disk *d)
 
 json_t *move_describe(const struct move *m)
 {
-	json_t *argv = json_array(), *disks = json_array();
+	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
+	json_t *argv = json_array(), *disks = json_array(), *d;
 	size_t i;
 
 	for (i = 0; i < m->guest.argc; i++)
 		json_array_append_new(argv, json_string(m->guest.argv[i]));
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, describe_disk(&m->disks[OBJECT_DISK_BASE + i]));
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
-			 VMFERRY_VERSION, "ram_mode", m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv",
-			 argv, "disks", disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd",
-			 m->guest.cwd, "disk_dir", m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd",
-			 (int)m->multifd, "env", "LD_LIBRARY_PATH", m->guest.env_ld_library_path, "QEMU_MODULE_DIR",
-			 m->guest.env_module_dir);
+	d = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
+		      VMFERRY_VERSION, "ram_mode", m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv",
+		      argv, "disks", disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd",
+		      m->guest.cwd, "disk_dir", m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd",
+		      (int)m->multifd, "env", "LD_LIBRARY_PATH", m->guest.env_ld_library_path, "QEMU_MODULE_DIR",
+		      m->guest.env_module_dir);
+	json_object_set(d, "cpu", m->cpu);
+	json_object_set_new(d, "accel", json_string(m->accel));
+	json_object_set_new(d, "qemu_version", json_string(version));
+	return d;
 }
 
 /* ---- prepare ---- */

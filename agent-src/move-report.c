@@ -34,14 +34,15 @@ void move_emit_plan(struct move *m, const json_t *accept)
 						       (json_int_t)g->allocated));
 	}
 	report_emit(&m->report,
-		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*}", "event", "plan", "software",
+		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*,s:O*,s:O*}", "event", "plan", "software",
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
 			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
 			      !strcmp(m->opt->ram_mode, "auto")
 				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
 				      : m->opt->ram_mode,
-			      "disks", disks, "notes", json_object_get(accept, "notes"), "command_line",
+			      "disks", disks, "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
+			      json_object_get(accept, "findings"), "notes", json_object_get(accept, "notes"), "command_line",
 			      json_object_get(accept, "argv")));
 }
 

@@ -368,6 +368,7 @@ static void move_free(struct move *m)
 		free(m->disks[i].to);
 	guest_fini(&m->guest);
 	json_decref(m->settings);
+	json_decref(m->cpu);
 	json_decref(m->plan);
 	free(m->opaque_why);
 	free(m->migrate_socket);

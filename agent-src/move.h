@@ -80,6 +80,8 @@ struct move {
 
 	/* the guest */
 	struct guest guest;
+	json_t *cpu; /* qemu_cpu() */
+	const char *accel;
 	struct qmp *qmp;
 	json_t *settings;	  /* of the source QEMU, to be put back */
 	bool was_running, paused; /* paused: is to stay so at the destination */

@@ -39,6 +39,8 @@ static void print_plan(const json_t *ev)
 		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s\n", str(v, "from"), str(v, "format"),
 			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"));
 	fprintf(stderr, "  memory  %s\n", str(ev, "ram_mode"));
+	json_array_foreach(json_object_get(ev, "findings"), i, v)
+		fprintf(stderr, "  there   %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "notes"), i, v)
 		fprintf(stderr, "  change  %s\n", json_string_value(v));
 }

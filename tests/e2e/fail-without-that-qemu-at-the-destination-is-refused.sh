@@ -1,5 +1,5 @@
 #!/bin/bash
-# No such QEMU at the destination: refused. One that refuses the guest: rolled back, with its own words.
+# No such QEMU at the destination, or one that does not take the guest: refused, with its own words.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 # QEMU is the system's own, or was unpacked beside everything that it needs, with a script that starts it.
@@ -24,6 +24,6 @@ assert_result '"no QEMU at the destination" in r["reason"] and "qemu-system-here
 printf '#!/bin/sh\necho "qemu-system: unsupported machine type $2" >&2\nexit 1\n' >"$DIR/qemu-system-here"
 chmod +x "$DIR/qemu-system-here"
 move_start a local
-move_wait 1
-assert_result '"starting the destination QEMU" in r["reason"] and "unsupported machine type" in r["reason"]'
+move_wait 3
+assert_result '"does not take this guest" in r["reason"] and "unsupported machine type" in r["reason"]'
 assert_at_source

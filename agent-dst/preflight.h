@@ -1,0 +1,27 @@
+/*
+ * preflight.h: would the destination's QEMU take this guest? Asked of that QEMU itself, started for a moment with the guest's
+ * machine type, accelerator and CPU, and without anything of its own.
+ */
+#ifndef VMFERRY_PREFLIGHT_H
+#define VMFERRY_PREFLIGHT_H
+
+#include "err.h"
+#include "loop.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct preflight {
+	const char *exe;
+	char *const *env;
+	char *const *argv; /* the destination's command line */
+	size_t argc;
+	const char *work_dir;	   /* an empty directory */
+	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
+};
+
+/* 0 and findings in words for the plan (*notes, a new reference to an array of strings), and the QEMU's version ("10.0.2",
+ * malloc'ed); -ENOTSUP and the reason why the guest cannot run there. */
+int preflight_qemu(const struct preflight *p, struct loop *l, json_t **notes, char **version, struct err *e);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * qemu-helper.h: a QEMU that runs for a moment, for what only QEMU can do or tell: without a guest's disks or devices, and
+ * never beyond this agent.
+ */
+#ifndef VMFERRY_QEMU_HELPER_H
+#define VMFERRY_QEMU_HELPER_H
+
+#include "qemu-launch.h"
+
+struct qemu_helper {
+	struct qemu_proc proc;
+	struct qmp *qmp;
+	char *socket, *log;
+};
+
+/* exe, env: the binary that is to run the guest; work_dir: for a socket and a log; options: what follows -nodefaults and
+ * the like, up to a NULL. On failure (*e has QEMU's words) nothing is left. */
+int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir,
+		      char *const *options, const struct qmp_handlers *on, void *ctx, struct err *e);
+void qemu_helper_end(struct qemu_helper *h);
+
+#endif
