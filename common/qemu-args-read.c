@@ -114,3 +114,16 @@ size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
 	*out = s.v;
 	return s.n;
 }
+
+size_t qemu_args_config_paths(char *const *argv, size_t argc, char ***out)
+{
+	struct strings s = {.n = 0};
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	while (s.n < ARGS_CONFIG_COUNT && qemu_opt_next(argv, argc, &i, &opt))
+		if (opt.value && !strcmp(opt.name, "readconfig"))
+			add_string(&s, opt.value);
+	*out = s.v;
+	return s.n;
+}
