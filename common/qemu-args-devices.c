@@ -137,7 +137,7 @@ static void note_memory(struct rewrite *w, const struct item *it, const char *ki
 {
 	const char *path = kv_get(&it->p.l, "mem-path", NULL);
 
-	if (path && kv_flag(&it->p.l, "share", false))
+	if (path && kv_flag(&it->p.l, "share", false) && !args_find_map(w, path))
 		args_note(w, "guest memory is backed by %s: the destination must not see the same file as the source", path);
 	if ((path && strstr(path, "hugepages")) || kv_flag(&it->p.l, "hugetlb", false))
 		args_note(w, "-object %s of size %s needs as many huge pages on the destination", kind,
@@ -151,9 +151,9 @@ int args_on_object(struct rewrite *w, struct item *it)
 
 	if (r < 0)
 		return r;
-	map_files(w, it, kind);
 	if (kind && args_starts(kind, "memory-backend-"))
 		note_memory(w, it, kind);
+	map_files(w, it, kind);
 	args_emit_item(w, it);
 	return 0;
 }

@@ -313,15 +313,16 @@ static void note_nic(struct rewrite *w, const struct item *it, const struct args
 {
 	const char *script = kv_get(&it->p.l, "script", NULL);
 	bool none = script && (!strcmp(script, "no") || !*script);
+	bool helped = !strcmp(n->type, "bridge") || (kv_get(&it->p.l, "br", NULL) && !kv_get(&it->p.l, "ifname", NULL));
 
-	if (!strcmp(n->type, "tap") && n->attach)
+	if (helped && n->attach)
+		args_note(w, "network %s is attached to bridge %s of the destination, too", nic_name(n), n->attach);
+	else if (!strcmp(n->type, "tap") && n->attach)
 		args_note(w, "network %s is tap %s on the destination, too%s", nic_name(n), n->attach,
 			  none ? ": it must be there already, attached to its bridge" : "");
 	else if (!strcmp(n->type, "tap"))
 		args_note(w, "network %s is a new tap device, which the destination's %s attaches", nic_name(n),
 			  script ? script : "/etc/qemu-ifup");
-	else if (!strcmp(n->type, "bridge"))
-		args_note(w, "network %s is attached to bridge %s of the destination, too", nic_name(n), n->attach);
 	else if (n->attach && strcmp(n->type, "hubport"))
 		args_note(w, "network %s is %s %s on the destination, too", nic_name(n), n->type, n->attach);
 }

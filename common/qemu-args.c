@@ -321,6 +321,24 @@ int args_refuse_descriptor(struct rewrite *w, const struct item *it)
 		       it->name, it->value ? it->value : "");
 }
 
+/* Options that QEMU dropped between 7 and 10, as what has taken their place since before that. */
+static int on_old_word(struct rewrite *w, struct item *it)
+{
+	static const struct {
+		const char *name, *option, *value;
+	} words[] = {
+		{"no-hpet", "machine", "hpet=off"},
+		{"no-acpi", "machine", "acpi=off"},
+		{"watchdog", "device", NULL},
+	};
+	size_t i;
+
+	for (i = 0; strcmp(words[i].name, it->name); i++)
+		;
+	args_emit(w, words[i].option, words[i].value ? words[i].value : it->value);
+	return 0;
+}
+
 static int refuse_add_fd(struct rewrite *w, struct item *it)
 {
 	return args_refuse_descriptor(w, it);
@@ -390,8 +408,8 @@ static const struct rule {
 	{"overcommit", .meaning = CARRIED},
 	{"realtime", .meaning = CARRIED},
 	{"seed", .meaning = CARRIED},
-	{"no-acpi", CARRIED, .bare = true},
-	{"no-hpet", CARRIED, .bare = true},
+	{"no-acpi", RULE, .apply = on_old_word, .bare = true},
+	{"no-hpet", RULE, .apply = on_old_word, .bare = true},
 	{"no-fd-bootchk", CARRIED, .bare = true},
 	{"no-kvm", CARRIED, .bare = true},
 	{"no-kvm-irqchip", CARRIED, .bare = true},
@@ -433,7 +451,7 @@ static const struct rule {
 	{"usbdevice", RULE, .apply = args_on_usbdevice},
 	{"vga", .meaning = CARRIED},
 	{"balloon", .meaning = CARRIED},
-	{"watchdog", .meaning = CARRIED},
+	{"watchdog", RULE, .apply = on_old_word},
 	{"watchdog-action", .meaning = CARRIED},
 	{"action", .meaning = CARRIED},
 	{"soundhw", .meaning = CARRIED},
@@ -506,6 +524,7 @@ static const struct rule {
 	{"daemonize", DROPPED, SOURCE_START, .bare = true},
 	{"preconfig", DROPPED, SOURCE_START, .bare = true},
 	{"loadvm", DROPPED, .why = SOURCE_START},
+	{"id", DROPPED, .why = "only Proxmox's QEMU has it"},
 	{"writeconfig", DROPPED, .why = SOURCE_START},
 	{"dump-vmstate", DROPPED, .why = SOURCE_START},
 
