@@ -111,6 +111,8 @@ static int on_compat_socket(struct rewrite *w, struct item *it, const char *rest
 	int r;
 
 	kv_parse(&l, rest);
+	if (!is_unix && l.n && !kv_flag(&l, "server", false))
+		args_note(w, "-%s connects to %s from the destination, too", it->name, l.v[0].value);
 	r = rewrite_socket(w, it, &l, is_unix);
 	move_logfile(w, it, &l);
 	if (r == 0) {

@@ -161,6 +161,8 @@ static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 
 static char *describe_end(const char *type, const char *attach)
 {
+	if (!strcmp(type, "none"))
+		return xstrdup("attached to nothing");
 	return attach ? xasprintf("%s %s", type, attach) : xstrdup(type);
 }
 
