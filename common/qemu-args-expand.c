@@ -94,7 +94,7 @@ static int read_config_line(struct line *l, struct section *s, const char *text,
 		kv_append(&s->l, key, value);
 		return 0;
 	}
-	return err_set(l->e, EINVAL, "line %u of the guest's -readconfig %s cannot be understood: %.80s", number, path, text);
+	return err_set(l->e, EINVAL, "line %u of the guest's -readconfig %s cannot be understood", number, path);
 }
 
 static int add_config(struct line *l, const struct args_config *c)
@@ -126,8 +126,8 @@ static int read_config(struct line *l, const char *path, const struct args_confi
 		if (!strcmp(configs[i].path, path))
 			return add_config(l, &configs[i]);
 	return err_set(l->e, EINVAL,
-		       "the guest was started with -readconfig %s, whose contents are not known (it cannot be read any "
-		       "more); put them on the command line",
+		       "the guest was started with -readconfig %s, whose contents are not known (it is gone, cannot be "
+		       "read, or was changed since); put them on the command line",
 		       path);
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What a host file is to the guest. In this order in the table of qemu-args-files.c. */
 enum args_role {
@@ -136,6 +137,13 @@ char *qemu_args_name(char *const *argv, size_t argc);
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
 /* Whether the option (without dashes) is given. */
 bool qemu_args_has(char *const *argv, size_t argc, const char *option);
+/* What the line says of the guest, for whoever cannot ask its QEMU; QEMU's own defaults where it says nothing. */
+struct args_basics {
+	uint64_t ram_bytes;
+	unsigned vcpus;
+	bool kvm; /* not TCG, Xen … */
+};
+void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc);
 /* The paths of -readconfig as they stand in argv; as qemu_args_qmp_paths(). */
 size_t qemu_args_config_paths(char *const *argv, size_t argc, char ***out);
 /* argv with -readconfig and -set worked into it: *out has *count strings and a NULL, malloc'ed (args_free_strings).
