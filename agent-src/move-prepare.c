@@ -173,19 +173,21 @@ static json_t *describe_disk(const struct disk *d)
 
 json_t *move_describe(const struct move *m)
 {
-	json_t *argv = json_array(), *disks = json_array();
+	json_t *argv = json_array(), *disks = json_array(), *out;
 	size_t i;
 
 	for (i = 0; i < m->guest.argc; i++)
 		json_array_append_new(argv, json_string(m->guest.argv[i]));
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, describe_disk(&m->disks[OBJECT_DISK_BASE + i]));
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
+	out = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
 			 VMFERRY_VERSION, "ram_mode", m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv",
 			 argv, "disks", disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd",
 			 m->guest.cwd, "disk_dir", m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd",
 			 (int)m->multifd, "env", "LD_LIBRARY_PATH", m->guest.env_ld_library_path, "QEMU_MODULE_DIR",
 			 m->guest.env_module_dir);
+	move_describe_line(m, out);
+	return out;
 }
 
 /* ---- prepare ---- */

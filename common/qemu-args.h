@@ -60,8 +60,8 @@ struct args_config {
 	const char *path; /* as it stands in argv */
 	const char *text;
 };
-#define ARGS_CONFIG_MAX	  65536 /* bytes of one */
-#define ARGS_CONFIG_COUNT 16
+#define ARGS_CONFIG_MAX	  32768 /* bytes of one: all of them fit into a message */
+#define ARGS_CONFIG_COUNT 8
 
 struct args_options {
 	const char *socket_dir; /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
