@@ -11,6 +11,7 @@
 #include "net.h"
 #include "paths.h"
 #include "preflight.h"
+#include "qemu-args-json.h"
 #include "qemu-settings.h"
 #include "util.h"
 
@@ -158,6 +159,8 @@ static int rewrite(struct move *m, struct err *e)
 	const json_t *disks = json_object_get(m->description, "disks");
 	AUTO_FREE struct args_map *map = xcalloc(2 * m->disk_count + 1, sizeof(*map));
 	struct args_options o = {.socket_dir = m->dir, .disks = map, .private_qmp = m->qmp_path};
+	AUTO_FREE struct args_config *configs = NULL;
+	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char **argv = NULL;
 	size_t argc, i, j;
 	int r;
@@ -169,6 +172,10 @@ static int rewrite(struct move *m, struct err *e)
 		map[o.disk_count++] =
 			(struct args_map){text(json_array_get(disks, i), "real_path"), d->path, d->format, false};
 	}
+	o.config_count = args_configs_of(&configs, json_object_get(m->description, "configs"));
+	o.configs = configs;
+	o.net_count = args_nets_of(&nets, json_object_get(m->description, "map_net"));
+	o.nets = nets;
 	o.machine = text(m->description, "machine");
 	o.cwd = text(m->description, "cwd");
 	argv = strings(json_object_get(m->description, "argv"), &argc);
@@ -276,8 +283,9 @@ json_t *move_plan_json(const struct move *m)
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, json_pack("{s:i,s:s,s:s}", "object", (int)m->disks[i].object, "path",
 						       m->disks[i].path, "format", m->disks[i].format));
-	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings", m->findings, "argv",
-			 argv, "notes", notes, "disks", disks);
+	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o,s:o,s:o}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings",
+			 m->findings, "argv", argv, "notes", notes, "disks", disks, "files", args_files_json(&m->args), "nics",
+			 args_nics_json(&m->args));
 }
 
 /* ---- preparing ---- */

@@ -23,6 +23,8 @@ static const char usage[] =
 	"  local         this machine (needs --disk-dir)\n"
 	"\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
+	"  --map-net NIC=WHAT    what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user,\n"
+	"                        none or as-is (default); may be repeated\n"
 	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
 	"  --hold                when that is reached, wait for: vmferry switch VM\n"
 	"  --on-stall WHAT       when it never is, as the guest writes too fast:\n"
@@ -56,7 +58,7 @@ static const char usage[] =
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -66,7 +68,7 @@ static const struct option options[] = {
 	{"codec", required_argument, NULL, OPT_CODEC},	     {"ram-mode", required_argument, NULL, OPT_RAM},
 	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
 	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
-	{"state-dir", required_argument, NULL, OPT_STATE},
+	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
 	DEST_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
@@ -109,6 +111,11 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	switch (c) {
 	case OPT_DISK_DIR:
 		o->disk_dir = optarg;
+		return 0;
+	case OPT_MAP_NET:
+		if (!strchr(optarg, '=') || o->map_net_count == MAP_NET_MAX)
+			return bad("--map-net", optarg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
+		o->map_net[o->map_net_count++] = optarg;
 		return 0;
 	case OPT_DOWNTIME:
 		if (!number(optarg, 1, 3600000, &n))

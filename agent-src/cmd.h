@@ -13,6 +13,7 @@ enum exit_code {
 	EXIT_PEER_LOST = 7,
 };
 
+int cmd_list(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_switch(int argc, char **argv);

@@ -24,31 +24,14 @@
 
 /* ---- connect: may this guest be moved at all? ---- */
 
-static int refuse_disk(const struct guest_disk *d, const char *why, struct err *e)
-{
-	return err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why);
-}
-
 static int examine_disk(struct move *m, const struct guest_disk *d, struct err *e)
 {
 	struct disk *k;
 
 	if (d->removable_empty || d->read_only)
 		return 0; /* stays as it is in the command line */
-	if (!d->real_path)
-		return refuse_disk(d, "is not a local file: only files and block devices can be copied", e);
-	if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
-		return refuse_disk(d, "has a format that cannot be moved (raw and qcow2 can)", e);
-	if (d->has_backing)
-		return refuse_disk(d, "has a backing file: flatten it first (qemu-img rebase, or block-stream)", e);
-	if (d->snapshot_count)
-		return refuse_disk(d, "has internal snapshots, which a copy of a running disk cannot carry", e);
-	if (d->bitmap_count)
-		return refuse_disk(d, "has persistent dirty bitmaps, which would be lost", e);
-	if (d->encrypted)
-		return refuse_disk(d, "is encrypted by QEMU", e);
-	if (d->data_file)
-		return refuse_disk(d, "keeps its data in an external file", e);
+	if (guest_disk_movable(d, e))
+		return -e->code;
 	if (m->disk_count == 64)
 		return err_set(e, ENOTSUP, "more than 64 disks");
 	k = &m->disks[OBJECT_DISK_BASE + m->disk_count++];
@@ -223,6 +206,7 @@ json_t *move_describe(const struct move *m)
 	json_object_set(d, "cpu", m->cpu);
 	json_object_set_new(d, "accel", json_string(m->accel));
 	json_object_set_new(d, "qemu_version", json_string(version));
+	move_describe_line(m, d);
 	return d;
 }
 

@@ -30,6 +30,8 @@ enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, 
 
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
 
+#define MAP_NET_MAX 64
+
 struct move_options {
 	const char *vm, *disk_dir;
 	struct dest_config dest; /* where to, and how to get there */
@@ -40,6 +42,8 @@ struct move_options {
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, verbose;
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
+	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
+	unsigned map_net_count;
 	const char *state_dir, *runtime_dir;
 	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
 };
@@ -152,6 +156,8 @@ struct move {
 /* move-prepare.c: the source QEMU and what we change in it */
 int move_examine(struct move *m, struct err *e);	 /* connect: what can be said without the destination */
 json_t *move_describe(const struct move *m);
+/* Adds to it what the command line refers to: `configs`, `files`, `nics` … (move-describe.c). */
+void move_describe_line(const struct move *m, json_t *out);
 int move_prepare_source(struct move *m, struct err *e);
 int move_connect_data(struct move *m, const json_t *ready, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */

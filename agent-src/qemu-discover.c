@@ -7,7 +7,6 @@
 #include "qemu-discover.h"
 #include "process.h"
 #include "qemu-args.h"
-#include "qemu-opts.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -20,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 /* /proc/PID/cmdline and environ: ARG_MAX is 2 MiB by default, and this is a bound, not an
  * allocation. */
@@ -205,11 +205,73 @@ static void find_owner(struct guest *g)
 		g->owner_hint = xstrdup("proxmox");
 }
 
-static char *against_cwd(const struct guest *g, const char *path)
+char *guest_path(const struct guest *g, const char *path)
 {
 	if (*path == '/' || !g->cwd)
 		return xstrdup(path);
 	return xasprintf("%s/%s", g->cwd, path);
+}
+
+/* ---- -readconfig ---- */
+
+/* CLOCK_REALTIME seconds at which the process began: from field 22 of its stat, ticks since boot. */
+static time_t process_began(uint64_t start_time)
+{
+	struct timespec boot, now;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec - boot.tv_sec + (time_t)(start_time / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* The text, or NULL: not a file that can be read, too long, or changed after QEMU had read it. */
+static char *read_config(const struct guest *g, const char *name)
+{
+	AUTO_FREE char *path = guest_path(g, name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > ARGS_CONFIG_MAX ||
+	    st.st_mtime > process_began(g->start_time) + 1)
+		return NULL;
+	text = xmalloc((size_t)st.st_size + 1);
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	if (n != st.st_size || memchr(text, '\0', (size_t)n) != NULL) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}
+
+static void read_configs(struct guest *g)
+{
+	char **paths;
+	size_t n = qemu_args_config_paths(g->argv, g->argc, &paths), i;
+
+	g->configs = xcalloc(n, sizeof(*g->configs));
+	for (i = 0; i < n; i++) {
+		char *text = read_config(g, paths[i]);
+
+		if (text)
+			g->configs[g->config_count++] = (struct args_config){xstrdup(paths[i]), text};
+	}
+	args_free_strings(paths, n);
+}
+
+/* The line with its config files worked in; as it is where that cannot be done. */
+static void expand_line(struct guest *g)
+{
+	struct err e;
+
+	if (qemu_args_expand(&g->line, &g->line_count, g->argv, g->argc, g->configs, g->config_count, &e) == 0)
+		return;
+	g->line_count = 0;
+	g->line = xcalloc(g->argc + 1, sizeof(*g->line));
+	for (; g->line_count < g->argc; g->line_count++)
+		g->line[g->line_count] = xstrdup(g->argv[g->line_count]);
 }
 
 static void find_monitors(struct guest *g)
@@ -217,10 +279,10 @@ static void find_monitors(struct guest *g)
 	char **paths;
 	size_t i;
 
-	g->qmp_count = qemu_args_qmp_paths(g->argv, g->argc, &paths);
+	g->qmp_count = qemu_args_qmp_paths(g->line, g->line_count, &paths);
 	g->qmp_paths = xcalloc(g->qmp_count, sizeof(*g->qmp_paths));
 	for (i = 0; i < g->qmp_count; i++)
-		g->qmp_paths[i] = against_cwd(g, paths[i]);
+		g->qmp_paths[i] = guest_path(g, paths[i]);
 	args_free_strings(paths, g->qmp_count);
 	if (g->qmp_count)
 		g->qmp_path = xstrdup(g->qmp_paths[0]);
@@ -258,7 +320,9 @@ static int describe(struct guest *g, pid_t pid)
 	}
 	g->cwd = read_proc_link(pid, "cwd");
 	read_environment(g);
-	g->name = qemu_args_name(g->argv, g->argc);
+	read_configs(g);
+	expand_line(g);
+	g->name = qemu_args_name(g->line, g->line_count);
 	if (!g->name)
 		g->name = xasprintf("qemu-%d", (int)pid);
 	find_monitors(g);
@@ -475,194 +539,18 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 	return r < 0 ? -e->code : 0;
 }
 
-static char *dup_member(json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-
-	return s && *s ? xstrdup(s) : NULL;
-}
-
-static uint64_t size_member(json_t *object, const char *key)
-{
-	json_int_t v = json_integer_value(json_object_get(object, key));
-
-	return v > 0 ? (uint64_t)v : 0;
-}
-
-/* The file behind a "json:{…}" name: the innermost "filename" that goes down along "file". */
-static char *json_filename(const char *text)
-{
-	json_t *root = json_loads(text, 0, NULL), *node = root;
-	char *name = NULL;
-
-	while (json_is_object(node) && !name) {
-		name = dup_member(node, "filename");
-		node = json_object_get(node, "file");
-	}
-	json_decref(root);
-	return name;
-}
-
-static char *plain_filename(const char *text)
-{
-	if (!text)
-		return NULL;
-	if (!strncmp(text, "json:", 5))
-		return json_filename(text + 5);
-	if (!strncmp(text, "file:", 5))
-		return xstrdup(text + 5);
-	return qemu_path_has_protocol(text) ? NULL : xstrdup(text);
-}
-
-static void look_at_file(const struct guest *g, struct guest_disk *d)
-{
-	AUTO_FREE char *path = d->file ? against_cwd(g, d->file) : NULL;
-	struct stat st;
-
-	d->real_path = path ? realpath(path, NULL) : NULL;
-	if (!d->real_path || stat(d->real_path, &st) < 0)
-		return;
-	d->block_device = S_ISBLK(st.st_mode);
-	if (S_ISREG(st.st_mode))
-		d->allocated = (uint64_t)st.st_blocks * 512;
-}
-
-static void fill_image(struct guest_disk *d, json_t *image)
-{
-	json_t *specific = json_object_get(json_object_get(image, "format-specific"), "data");
-
-	d->virtual_size = size_member(image, "virtual-size");
-	d->allocated = size_member(image, "actual-size");
-	d->cluster_size = (unsigned)size_member(image, "cluster-size");
-	d->backing_file = dup_member(image, "full-backing-filename");
-	if (!d->backing_file)
-		d->backing_file = dup_member(image, "backing-filename");
-	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
-	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
-	d->data_file = dup_member(specific, "data-file");
-	d->encrypted = json_is_true(json_object_get(image, "encrypted"));
-}
-
-static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
-{
-	json_t *inserted = json_object_get(block, "inserted");
-	const char *file = json_string_value(json_object_get(inserted, "file"));
-
-	*d = (struct guest_disk){.qdev = dup_member(block, "qdev"),
-				 .drive_id = dup_member(block, "device"),
-				 .removable = json_is_true(json_object_get(block, "removable"))};
-	if (!inserted) {
-		d->removable_empty = true;
-		return;
-	}
-	d->node = dup_member(inserted, "node-name");
-	d->format = dup_member(inserted, "drv");
-	d->read_only = json_is_true(json_object_get(inserted, "ro"));
-	fill_image(d, json_object_get(inserted, "image"));
-	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
-	d->has_backing = d->backing_file ||
-			 json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
-	d->file = plain_filename(file);
-	look_at_file(g, d);
-}
-
-static int query_disks(struct guest *g, struct qmp *q, struct err *e)
-{
-	json_t *blocks, *block;
-	size_t i;
-	int r = qmp_call(q, "query-block", NULL, &blocks, e);
-
-	if (r < 0)
-		return r;
-	g->disks = xcalloc(json_array_size(blocks), sizeof(*g->disks));
-	json_array_foreach(blocks, i, block) fill_disk(g, &g->disks[g->disk_count++], block);
-	json_decref(blocks);
-	return 0;
-}
-
-static int query_machine(struct guest *g, struct qmp *q, struct err *e)
-{
-	json_t *type;
-	int r = qmp_call(q, "qom-get",
-			 json_pack("{s:s, s:s}", "path", "/machine", "property", "type"), &type, e);
-	const char *name;
-
-	if (r < 0)
-		return r;
-	name = json_string_value(type);
-	g->machine = xstrdup(name ? name : "");
-	if (ends_with(g->machine, "-machine"))
-		g->machine[strlen(g->machine) - strlen("-machine")] = '\0';
-	json_decref(type);
-	return *g->machine ? 0 : err_set(e, EPROTO, "QEMU does not tell its machine type");
-}
-
-static int query_status(struct guest *g, struct qmp *q, struct err *e)
-{
-	json_t *status, *memory;
-	int r = qmp_call(q, "query-status", NULL, &status, e);
-
-	if (r < 0)
-		return r;
-	g->running = json_is_true(json_object_get(status, "running"));
-	g->status = dup_member(status, "status");
-	json_decref(status);
-	r = qmp_call(q, "query-memory-size-summary", NULL, &memory, e);
-	if (r < 0)
-		return r;
-	g->ram_bytes = size_member(memory, "base-memory") + size_member(memory, "plugged-memory");
-	json_decref(memory);
-	return 0;
-}
-
-static void free_disks(struct guest *g)
-{
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++) {
-		struct guest_disk *d = &g->disks[i];
-
-		free(d->node);
-		free(d->file);
-		free(d->real_path);
-		free(d->format);
-		free(d->qdev);
-		free(d->drive_id);
-		free(d->backing_file);
-		free(d->data_file);
-	}
-	free(g->disks);
-	g->disks = NULL;
-	g->disk_count = 0;
-}
-
-/* What an earlier guest_query() filled. */
-static void forget_query(struct guest *g)
-{
-	free_disks(g);
-	free(g->machine);
-	free(g->status);
-	g->machine = g->status = NULL;
-}
-
-int guest_query(struct guest *g, struct qmp *q, struct err *e)
-{
-	int r;
-
-	forget_query(g);
-	qmp_version(q, &g->qemu_major, &g->qemu_minor, &g->qemu_micro);
-	r = query_status(g, q, e);
-	if (r == 0)
-		r = query_machine(g, q, e);
-	if (r == 0)
-		r = query_disks(g, q, e);
-	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;
-}
-
 void guest_fini(struct guest *g)
 {
-	forget_query(g);
+	size_t i;
+
+	guest_forget_query(g);
+	for (i = 0; i < g->config_count; i++) {
+		free((char *)g->configs[i].path);
+		free((char *)g->configs[i].text);
+	}
+	free(g->configs);
 	args_free_strings(g->argv, g->argc);
+	args_free_strings(g->line, g->line_count);
 	args_free_strings(g->qmp_paths, g->qmp_count);
 	free(g->name);
 	free(g->exe);

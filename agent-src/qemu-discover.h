@@ -8,6 +8,7 @@
 #define VMFERRY_QEMU_DISCOVER_H
 
 #include "err.h"
+#include "qemu-args.h"
 #include "qmp.h"
 
 #include <stdbool.h>
@@ -40,6 +41,14 @@ struct guest_disk {
 	char *data_file; /* qcow2 external data file */
 };
 
+/* One entry of query-memdev. */
+struct guest_backend {
+	char *id; /* NULL: QEMU's own */
+	uint64_t size;
+	bool share;
+	char *policy; /* "default", "bind", … */
+};
+
 struct guest {
 	char *name; /* -name; "qemu-PID" without one */
 	pid_t pid;
@@ -50,6 +59,10 @@ struct guest {
 	char *cwd;	 /* where QEMU was started: relative paths in argv are against it */
 	char **argv;	 /* argc strings and a NULL */
 	size_t argc;
+	struct args_config *configs; /* files of -readconfig that are still as QEMU read them */
+	size_t config_count;
+	char **line; /* argv with those files and -set worked in, as far as they are known */
+	size_t line_count;
 	char *qmp_path; /* absolute; the first of qmp_paths, or the path that the user gave */
 	char **qmp_paths;
 	size_t qmp_count;
@@ -59,6 +72,8 @@ struct guest {
 	bool unit_is_user;   /* a unit of a user's own systemd */
 	char *owner_hint;    /* "libvirt", "proxmox" or NULL */
 
+	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
+
 	/* from guest_query() */
 	char *machine; /* versioned type: "pc-q35-10.0" */
 	int qemu_major, qemu_minor, qemu_micro;
@@ -67,6 +82,11 @@ struct guest {
 	bool running;
 	char *status;	    /* query-status: "running", "paused", … */
 	uint64_t ram_bytes; /* base and plugged memory */
+	char *accel;	    /* "kvm" or "tcg" */
+	unsigned vcpus;
+	char *cpu_model; /* "host", "qemu64", …; NULL if QEMU does not tell */
+	struct guest_backend *backends;
+	size_t backend_count;
 };
 
 /*
@@ -85,6 +105,12 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 		   const struct qmp_handlers *h, void *ctx, struct err *e);
 /* Fills the rest. */
 int guest_query(struct guest *g, struct qmp *q, struct err *e);
+/* Forgets what it filled. */
+void guest_forget_query(struct guest *g);
+/* 0, or -ENOTSUP: what of this disk a move could not carry. */
+int guest_disk_movable(const struct guest_disk *d, struct err *e);
+/* A path of the guest's command line, against its directory; malloc'ed. */
+char *guest_path(const struct guest *g, const char *path);
 void guest_fini(struct guest *g);
 
 #endif

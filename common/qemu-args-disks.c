@@ -1,111 +1,171 @@
 /*
- * qemu-args-disks.c: the rules of qemu-args.c for disks: names of files in -drive, -blockdev, -hda
- * and the like.
+ * qemu-args-disks.c: the rules of qemu-args.c for disks, firmware in flash and removable media: names of files in -drive,
+ * -blockdev, -hda and the like.
  */
 #include "qemu-args-rules.h"
 #include "util.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
-static const struct args_map *find_disk(const struct rewrite *w, const char *path)
+/* What map_filename() needs to know of the place where the name stands. */
+struct place {
+	const struct item *it;
+	enum args_role role;
+	bool read_only;
+};
+
+/* ---- what a file is ---- */
+
+/* A drive for media: by the device that uses it. */
+static bool is_media_device(const struct item *device)
 {
-	AUTO_FREE char *want = args_absolute(w, path);
-	size_t i;
+	static const char *const drives[] = {"ide-cd", "scsi-cd", "floppy"};
+	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
 
-	for (i = 0; i < w->o->disk_count; i++) {
-		AUTO_FREE char *from = args_absolute(w, w->o->disks[i].from);
-
-		if (!strcmp(from, want))
-			return &w->o->disks[i];
-	}
-	return NULL;
+	return driver && args_among(driver, drives, ARRAY_LEN(drives));
 }
 
-static void replace_filenames(struct rewrite *w, json_t *node, const struct args_map **found);
+static bool is_pflash(const struct rewrite *w, const char *node)
+{
+	size_t i;
+
+	for (i = 0; i < w->item_count; i++) {
+		const struct item *it = &w->items[i];
+		const char *code = kv_get(&it->p.l, "pflash0", NULL), *vars = kv_get(&it->p.l, "pflash1", NULL);
+
+		if ((!strcmp(it->name, "machine") || !strcmp(it->name, "M")) &&
+		    ((code && !strcmp(code, node)) || (vars && !strcmp(vars, node))))
+			return true;
+	}
+	return false;
+}
+
+/* The block node whose file is this one: that of the format, above that of the protocol. */
+static const struct item *node_above(const struct rewrite *w, const char *node)
+{
+	return args_find(w, "blockdev", "file", NULL, node);
+}
+
+#define NODES_MAX 8 /* one above the other on a line; a ring of them ends here */
+
+enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only)
+{
+	const struct item *above;
+	unsigned depth;
+
+	for (depth = 0; id && depth < NODES_MAX; depth++) {
+		if (is_media_device(args_find(w, "device", "drive", NULL, id)))
+			return ARGS_MEDIA;
+		above = node_above(w, id);
+		if (above)
+			read_only |= kv_flag(&above->p.l, "read-only", false);
+		if (is_pflash(w, id))
+			return read_only ? ARGS_PFLASH_CODE : ARGS_PFLASH_VARS;
+		id = above ? kv_get(&above->p.l, "node-name", NULL) : NULL;
+	}
+	return ARGS_DISK;
+}
+
+static bool node_read_only(const struct rewrite *w, const struct item *it)
+{
+	unsigned depth;
+
+	for (depth = 0; it && depth < NODES_MAX; depth++) {
+		const char *node = kv_get(&it->p.l, "node-name", NULL);
+
+		if (kv_flag(&it->p.l, "read-only", false))
+			return true;
+		it = node ? node_above(w, node) : NULL;
+	}
+	return false;
+}
+
+static void drive_place(const struct rewrite *w, const struct item *it, struct place *at)
+{
+	const char *media = kv_get(&it->p.l, "media", NULL), *bus = kv_get(&it->p.l, "if", NULL);
+	bool cdrom = media && !strcmp(media, "cdrom");
+
+	at->it = it;
+	at->read_only = cdrom || kv_flag(&it->p.l, "readonly", false) || kv_flag(&it->p.l, "read-only", false);
+	at->role = args_drive_role(w, kv_get(&it->p.l, "id", NULL), at->read_only);
+	if (cdrom || (bus && !strcmp(bus, "floppy")))
+		at->role = ARGS_MEDIA;
+	if (bus && !strcmp(bus, "pflash"))
+		at->role = at->read_only ? ARGS_PFLASH_CODE : ARGS_PFLASH_VARS;
+}
+
+/* ---- names ---- */
+
+static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at,
+		    const struct args_map **found);
 
 /* "json:{…}" in place of a file name. */
-static int map_json_filename(struct rewrite *w, char **value, const struct args_map **found)
+static int map_json_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
 {
-	json_error_t je;
-	json_t *tree = json_loads(*value + 5, 0, &je);
+	struct props p;
 	char *text;
+	int r;
 
-	if (!json_is_object(tree)) {
-		json_decref(tree);
-		return err_set(w->e, EINVAL, "cannot read the disk description %s: %s", *value,
-			       je.text);
-	}
-	replace_filenames(w, tree, found);
-	text = json_dumps(tree, JSON_COMPACT);
+	props_parse(&p, *value + 5);
+	if (!p.tree)
+		return err_set(w->e, EINVAL, "cannot read the disk description %s: it is no JSON", *value);
+	r = map_list(w, &p.l, "filename", at, found);
+	text = props_print(&p);
 	kv_replace(value, xasprintf("json:%s", text));
 	free(text);
-	json_decref(tree);
+	props_fini(&p);
+	return r;
+}
+
+static int refuse_protocol(struct rewrite *w, const struct place *at, const char *what)
+{
+	return err_set(w->e, EINVAL, "%s %s is not a local file: vmferry copies files and block devices only",
+		       at->role == ARGS_DISK ? "disk" : "medium", what);
+}
+
+/* Something that QEMU reaches over the network, or makes up. */
+static int on_protocol(struct rewrite *w, const struct place *at, const char *name)
+{
+	static const char *const harmless[] = {"null-co:*", "null-aio:*", "null-co", "null-aio"};
+
+	if (args_among(name, harmless, ARRAY_LEN(harmless)))
+		return 0;
+	if (!at->read_only || args_starts(name, "fat:") || args_starts(name, "nvme:"))
+		return refuse_protocol(w, at, name);
+	args_note(w, "%s is opened from the destination, too", name);
 	return 0;
 }
 
 /* One file name: *found becomes its entry in the map, if it has one. */
-static int map_filename(struct rewrite *w, char **value, const struct args_map **found)
+static int map_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
 {
 	const char *path = args_starts(*value, "file:") ? *value + 5 : *value;
 	const struct args_map *m;
+	char *name;
 
 	if (args_starts(*value, "json:"))
-		return map_json_filename(w, value, found);
-	if (!*path || (path == *value && qemu_path_has_protocol(path)))
+		return map_json_filename(w, value, at, found);
+	if (!*path)
 		return 0;
-	m = find_disk(w, path);
-	if (m) {
-		if (strcmp(path, m->to))
-			args_note(w, "disk %s is %s on the destination", path, m->to);
+	if (path == *value && qemu_path_has_protocol(path))
+		return on_protocol(w, at, path);
+	name = xstrdup(path);
+	m = args_file(w, at->it, at->role, at->read_only, NULL, &name);
+	kv_replace(value, name);
+	if (m)
 		*found = m;
-		kv_replace(value, xstrdup(m->to));
-	} else {
-		kv_replace(value, args_absolute(w, path));
-	}
 	return 0;
 }
 
-/* The protocol driver that fits the destination, or NULL when driver is not one of the two or fits
- * already. */
+/* The protocol driver that fits the destination, or NULL when driver is not one of the two or fits already. */
 static const char *other_driver(const char *driver, const struct args_map *m)
 {
 	const char *want = m->to_device ? "host_device" : "file";
 
-	if (!driver || !strcmp(driver, want) ||
-	    (strcmp(driver, "file") && strcmp(driver, "host_device")))
+	if (!driver || !strcmp(driver, want) || (strcmp(driver, "file") && strcmp(driver, "host_device")))
 		return NULL;
 	return want;
-}
-
-static void replace_filenames(struct rewrite *w, json_t *node, const struct args_map **found)
-{
-	const char *key, *driver;
-	json_t *child;
-	void *next;
-	size_t i;
-
-	json_array_foreach(node, i, child) replace_filenames(w, child, found);
-	json_object_foreach_safe(node, next, key, child)
-	{
-		const struct args_map *m = NULL;
-		char *name;
-
-		replace_filenames(w, child, found);
-		if (strcmp(key, "filename") || !json_is_string(child))
-			continue;
-		name = xstrdup(json_string_value(child));
-		map_filename(w, &name, &m);
-		json_object_set_new(node, key, json_string(name));
-		free(name);
-		if (!m)
-			continue;
-		*found = m;
-		driver = other_driver(json_string_value(json_object_get(node, "driver")), m);
-		if (driver)
-			json_object_set_new(node, "driver", json_string(driver));
-	}
 }
 
 /* "file.driver" beside "file.filename", "driver" beside "filename". */
@@ -113,17 +173,11 @@ static void fit_driver(struct kv_list *l, const char *filename_key, const struct
 {
 	int prefix = (int)(strlen(filename_key) - strlen("filename"));
 	AUTO_FREE char *key = xasprintf("%.*sdriver", prefix, filename_key);
-	const char *driver;
-	size_t i;
+	struct kv *p = kv_find(l, key, prefix ? NULL : "driver"); /* the first part may leave its key out */
+	const char *driver = p && m->to ? other_driver(p->value, m) : NULL;
 
-	for (i = 0; i < l->n; i++) {
-		/* the first part may leave its key out */
-		if (strcmp(l->v[i].key ? l->v[i].key : i ? "" : "driver", key))
-			continue;
-		driver = other_driver(l->v[i].value, m);
-		if (driver)
-			kv_replace(&l->v[i].value, xstrdup(driver));
-	}
+	if (driver)
+		kv_replace(&p->value, xstrdup(driver));
 }
 
 static bool is_filename_key(const char *key)
@@ -134,7 +188,7 @@ static bool is_filename_key(const char *key)
 }
 
 /* *found: the entry of the last file that is in the map. */
-static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key,
+static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at,
 		    const struct args_map **found)
 {
 	size_t i;
@@ -143,10 +197,13 @@ static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key,
 	for (i = 0; i < l->n && r == 0; i++) {
 		const struct args_map *m = NULL;
 		const char *key = l->v[i].key;
+		struct place here = *at;
 
 		if (!key || (strcmp(key, file_key) && !is_filename_key(key)))
 			continue;
-		r = map_filename(w, &l->v[i].value, &m);
+		/* QEMU opens what is below an image read-only */
+		here.read_only |= args_starts(key, "backing.") || strstr(key, ".backing.");
+		r = map_filename(w, &l->v[i].value, &here, &m);
 		if (!m)
 			continue;
 		*found = m;
@@ -156,6 +213,32 @@ static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key,
 	return r;
 }
 
+/* "driver=rbd", "file.driver=nbd" and so on have no filename at all. */
+static int check_drivers(struct rewrite *w, const struct kv_list *l, const struct place *at)
+{
+	static const char *const remote[] = {"nbd",   "rbd",   "iscsi",	   "ssh",	 "http",	  "https",
+					     "ftp",   "ftps",  "gluster",  "nfs",	 "nvme",	  "vvfat",
+					     "quorum", "replication", "nvme-io_uring", "virtio-blk-*"};
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		const char *key = l->v[i].key ? l->v[i].key : i ? "" : "driver";
+		size_t n = strlen(key);
+
+		if ((strcmp(key, "driver") && (n < 7 || strcmp(key + n - 7, ".driver"))) ||
+		    !args_among(l->v[i].value, remote, ARRAY_LEN(remote)))
+			continue;
+		if (!at->read_only || !strcmp(l->v[i].value, "nvme"))
+			return err_set(w->e, EINVAL,
+				       "-%s %s has the driver %s: vmferry copies local files and block devices only",
+				       at->it->name, at->it->value, l->v[i].value);
+		args_note(w, "-%s with driver %s is opened from the destination, too", at->it->name, l->v[i].value);
+	}
+	return 0;
+}
+
+/* ---- rules ---- */
+
 static void add_format(struct rewrite *w, struct kv_list *l, const struct args_map *m)
 {
 	if (!m->format || kv_get(l, "format", NULL) || kv_get(l, "driver", NULL))
@@ -164,110 +247,161 @@ static void add_format(struct rewrite *w, struct kv_list *l, const struct args_m
 	args_note(w, "format=%s is made explicit for %s", m->format, m->to);
 }
 
-int args_on_drive(struct rewrite *w, const struct qemu_opt *opt)
+/* Leaves a drive without medium. */
+static void eject(struct kv_list *l)
+{
+	static const char *const keys[] = {"file", "file.*", "filename", "format", "driver"};
+	size_t i = 0;
+
+	while (i < l->n) {
+		const char *key = l->v[i].key;
+
+		if (!key || !args_among(key, keys, ARRAY_LEN(keys))) {
+			i++;
+			continue;
+		}
+		AUTO_FREE char *gone = xstrdup(key);
+
+		kv_remove(l, gone);
+	}
+}
+
+int args_on_drive(struct rewrite *w, struct item *it)
 {
 	const struct args_map *m = NULL;
-	const char *file, *media;
-	struct kv_list l;
+	struct kv_list *l = &it->p.l;
+	struct place at;
 	int r;
 
-	kv_parse(&l, opt->value);
-	if (kv_flag(&l, "snapshot", false)) {
-		kv_fini(&l);
+	if (kv_flag(l, "snapshot", false))
 		return err_set(w->e, EINVAL,
-			       "-drive %s has snapshot=on: what the guest wrote is in a temporary "
-			       "file that only the "
-			       "running QEMU can read, so this disk cannot be moved",
-			       opt->value);
-	}
-	r = map_list(w, &l, "file", &m);
-	file = kv_get(&l, "file", NULL);
-	media = kv_get(&l, "media", NULL);
-	if (m)
-		add_format(w, &l, m);
-	else if (r == 0 && file && *file && !(media && !strcmp(media, "cdrom")))
-		args_note(w, "disk %s is opened under the same name on the destination", file);
+			       "-drive %s has snapshot=on: what the guest wrote is in a temporary file that only the running "
+			       "QEMU can read, so this disk cannot be moved",
+			       it->value);
+	drive_place(w, it, &at);
+	r = check_drivers(w, l, &at);
 	if (r == 0)
-		args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
+		r = map_list(w, l, "file", &at, &m);
+	if (r < 0)
+		return r;
+	if (m && m->to)
+		add_format(w, l, m);
+	else if (m)
+		eject(l);
+	args_emit_item(w, it);
+	return 0;
+}
+
+int args_on_blockdev(struct rewrite *w, struct item *it)
+{
+	const char *node = kv_get(&it->p.l, "node-name", NULL);
+	const struct args_map *m = NULL;
+	struct place at = {.it = it};
+	int r;
+
+	at.read_only = node_read_only(w, it);
+	at.role = args_drive_role(w, node, at.read_only);
+	r = check_drivers(w, &it->p.l, &at);
+	if (r == 0)
+		r = map_list(w, &it->p.l, "filename", &at, &m); /* file= names a node here */
+	if (r == 0 && !it->ejected)
+		args_emit_item(w, it);
 	return r;
 }
 
-int args_on_blockdev(struct rewrite *w, const struct qemu_opt *opt)
+static bool has_ejected_file(const struct rewrite *w, const struct item *it)
 {
-	const struct args_map *m = NULL;
-	struct kv_list l;
-	json_error_t je;
-	json_t *tree;
-	char *text;
-	int r;
+	const char *below = kv_get(&it->p.l, "file", NULL);
+	const struct item *node = args_find(w, "blockdev", "node-name", NULL, below);
+	size_t i;
 
-	if (*opt->value == '{') {
-		tree = json_loads(opt->value, 0, &je);
-		if (!tree)
-			return err_set(w->e, EINVAL, "cannot read -blockdev %s: %s", opt->value,
-				       je.text);
-		replace_filenames(w, tree, &m);
-		text = json_dumps(tree, JSON_COMPACT);
-		args_emit(w, opt->name, text);
-		free(text);
-		json_decref(tree);
-		return 0;
+	if (node && node->ejected)
+		return true;
+	for (i = 0; i < it->p.l.n; i++) {
+		const struct kv *p = &it->p.l.v[i];
+		const struct args_map *m = p->key && is_filename_key(p->key) ? args_find_map(w, p->value) : NULL;
+
+		if (m && !m->to)
+			return true;
 	}
-	kv_parse(&l, opt->value);
-	r = map_list(w, &l, "filename", &m); /* file= names a node here */
-	if (r == 0)
-		args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
-	return r;
+	return false;
+}
+
+/* The nodes of media that stay behind, from the file upwards. */
+void args_mark_ejected(struct rewrite *w)
+{
+	bool more = true;
+	size_t i;
+
+	while (more) {
+		more = false;
+		for (i = 0; i < w->item_count; i++) {
+			struct item *it = &w->items[i];
+
+			if (it->ejected || strcmp(it->name, "blockdev") || !has_ejected_file(w, it))
+				continue;
+			it->ejected = more = true;
+		}
+	}
 }
 
 /* -hda FILE and its like have no place for a format: with one to give they become a -drive. */
-int args_on_disk_file(struct rewrite *w, const struct qemu_opt *opt)
+static const char *as_drive(const char *name)
 {
 	static const struct {
 		const char *name, *as;
 	} forms[] = {
-	    {"", "index=0,media=disk"},
-	    {"hda", "index=0,media=disk"},
-	    {"hdb", "index=1,media=disk"},
-	    {"hdc", "index=2,media=disk"},
-	    {"hdd", "index=3,media=disk"},
-	    {"pflash", "if=pflash"},
-	    {"sd", "if=sd"},
-	    {"mtdblock", "if=mtd"},
+		{"", "index=0,media=disk"},    {"hda", "index=0,media=disk"}, {"hdb", "index=1,media=disk"},
+		{"hdc", "index=2,media=disk"}, {"hdd", "index=3,media=disk"}, {"pflash", "if=pflash"},
+		{"sd", "if=sd"},	       {"mtdblock", "if=mtd"},	      {"cdrom", "index=2,media=cdrom"},
+		{"fda", "if=floppy,index=0"},  {"fdb", "if=floppy,index=1"},
 	};
-	const struct args_map *m = NULL;
-	char *file = xstrdup(opt->value);
-	struct kv_list l = {.n = 0};
 	size_t i;
-	int r = map_filename(w, &file, &m);
 
-	if (r == 0 && !m)
-		args_note(w, "disk %s is opened under the same name on the destination", file);
-	if (r == 0 && (!m || !m->format)) {
-		args_emit(w, opt->name, file);
-	} else if (r == 0) {
-		for (i = 0; strcmp(forms[i].name, opt->name); i++)
-			;
-		kv_parse(&l, forms[i].as);
+	for (i = 0; i < ARRAY_LEN(forms) && strcmp(forms[i].name, name); i++)
+		;
+	return i < ARRAY_LEN(forms) ? forms[i].as : "";
+}
+
+static void emit_as_drive(struct rewrite *w, const char *name, const char *file, const struct args_map *m)
+{
+	struct kv_list l;
+
+	kv_parse(&l, as_drive(name));
+	if (file)
 		kv_append(&l, "file", file);
+	if (file)
 		add_format(w, &l, m);
-		args_emit_list(w, "drive", &l);
-		kv_fini(&l);
-	}
+	args_emit_list(w, "drive", &l);
+	kv_fini(&l);
+}
+
+int args_on_disk_file(struct rewrite *w, struct item *it)
+{
+	struct place at = {it, strcmp(it->name, "pflash") ? ARGS_DISK : ARGS_PFLASH_VARS, false};
+	const struct args_map *m = NULL;
+	char *file = xstrdup(it->value);
+	int r = map_filename(w, &file, &at, &m);
+
+	if (r == 0 && m && m->to && m->format)
+		emit_as_drive(w, it->name, file, m);
+	else if (r == 0)
+		args_emit(w, it->name, file);
 	free(file);
 	return r;
 }
 
-int args_on_media(struct rewrite *w, const struct qemu_opt *opt)
+int args_on_media(struct rewrite *w, struct item *it)
 {
+	struct place at = {it, ARGS_MEDIA, !strcmp(it->name, "cdrom")};
 	const struct args_map *m = NULL;
-	char *file = xstrdup(opt->value);
-	int r = map_filename(w, &file, &m);
+	char *file = xstrdup(it->value);
+	int r = map_filename(w, &file, &at, &m);
 
-	if (r == 0)
-		args_emit(w, opt->name, file);
+	if (r == 0 && m && !m->to)
+		emit_as_drive(w, it->name, NULL, m);
+	else if (r == 0)
+		args_emit(w, it->name, file);
 	free(file);
 	return r;
 }

@@ -114,3 +114,86 @@ size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
 	*out = s.v;
 	return s.n;
 }
+
+/* -m: MiB unless a unit stands behind it. */
+static uint64_t memory_size(const char *text)
+{
+	size_t n = strlen(text);
+	uint64_t bytes;
+
+	if (!n || parse_bytes(text, &bytes) < 0)
+		return 0;
+	return text[n - 1] >= '0' && text[n - 1] <= '9' && bytes < UINT64_MAX / MIB ? bytes * MIB : bytes;
+}
+
+static unsigned count_of(const struct kv_list *l, const char *key, const char *implied)
+{
+	const char *text = kv_get(l, key, implied);
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+
+	return n < 65536 ? (unsigned)n : 0;
+}
+
+/* -smp: the number, or what the levels multiply to. */
+static unsigned cpu_count(const struct kv_list *l)
+{
+	static const char *const levels[] = {"drawers", "books", "sockets", "dies", "clusters", "modules", "cores", "threads"};
+	unsigned n = count_of(l, "cpus", "cpus"), each;
+	size_t i;
+
+	if (n)
+		return n;
+	for (n = 1, i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		each = count_of(l, levels[i], NULL);
+		if (each && n < 65536)
+			n *= each;
+	}
+	return n;
+}
+
+static bool names_kvm(const char *accels)
+{
+	return accels && !strncmp(accels, "kvm", 3) && (!accels[3] || accels[3] == ':');
+}
+
+void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc)
+{
+	struct args_basics b = {.ram_bytes = 128 * MIB, .vcpus = 1};
+	struct qemu_opt opt;
+	bool named = false;
+	size_t i = 1;
+
+	while (qemu_opt_next(argv, argc, &i, &opt)) {
+		struct kv_list l;
+
+		kv_parse(&l, opt.value ? opt.value : "");
+		if (!strcmp(opt.name, "m") && kv_get(&l, "size", "size"))
+			b.ram_bytes = memory_size(kv_get(&l, "size", "size"));
+		else if (!strcmp(opt.name, "smp"))
+			b.vcpus = cpu_count(&l);
+		else if (!strcmp(opt.name, "enable-kvm"))
+			b.kvm = named = true;
+		else if (!strcmp(opt.name, "accel") && !named) /* the first one that works counts */
+			b.kvm = names_kvm(kv_get(&l, "accel", "accel")), named = true;
+		else if ((!strcmp(opt.name, "machine") || !strcmp(opt.name, "M")) && kv_get(&l, "accel", NULL))
+			b.kvm = names_kvm(kv_get(&l, "accel", NULL)), named = true;
+		kv_fini(&l);
+	}
+	/* a program of that name tries KVM first (system/vl.c) */
+	if (!named && argc && strlen(argv[0]) >= 3 && !strcmp(argv[0] + strlen(argv[0]) - 3, "kvm"))
+		b.kvm = true;
+	*out = b;
+}
+
+size_t qemu_args_config_paths(char *const *argv, size_t argc, char ***out)
+{
+	struct strings s = {.n = 0};
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	while (s.n < ARGS_CONFIG_COUNT && qemu_opt_next(argv, argc, &i, &opt))
+		if (opt.value && !strcmp(opt.name, "readconfig"))
+			add_string(&s, opt.value);
+	*out = s.v;
+	return s.n;
+}

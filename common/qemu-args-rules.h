@@ -4,9 +4,17 @@
 
 #include "qemu-args.h"
 #include "qemu-opts.h"
+#include "qemu-props.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* One option of the line. Its rule changes props and emits them; ids stay as they are, so that others can look it up. */
+struct item {
+	const char *name, *value;
+	struct props p;
+	bool ejected; /* -blockdev: its medium is not taken along */
+};
 
 struct moved {
 	char *from, *to;
@@ -16,24 +24,58 @@ struct rewrite {
 	const struct args_options *o;
 	struct args_result *r;
 	struct err *e;
+	struct item *items;
+	size_t item_count;
 	struct moved *moved; /* what went to socket_dir, so that two files never get one name */
 	size_t moved_count;
 	bool machine_typed, has_display;
 };
 
+typedef int rule_fn(struct rewrite *w, struct item *it);
+
 /* Appends an option to the result; without a name ("") only its value. */
 void args_emit(struct rewrite *w, const char *name, const char *value);
 void args_emit_list(struct rewrite *w, const char *name, const struct kv_list *l);
-/* A line for the plan. */
+/* The option with its props as they are now. */
+void args_emit_item(struct rewrite *w, const struct item *it);
+/* A line for the plan; the same one only once. */
 void args_note(struct rewrite *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool args_starts(const char *s, const char *prefix);
+const char *args_base_name(const char *path);
+/* "name" equals one of count patterns; '*' at a pattern's end stands for anything. */
+bool args_among(const char *name, const char *const *patterns, size_t count);
+/* Another option of that name whose key has that value: NULL if there is none. */
+struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *implied,
+		       const char *value);
+int args_refuse_descriptor(struct rewrite *w, const struct item *it);
+
+/* qemu-args-files.c */
+
 /* Without "//" and "/./", against cwd when relative; malloc'ed. */
 char *args_absolute(const struct rewrite *w, const char *path);
+const struct args_map *args_find_map(const struct rewrite *w, const char *path);
+/*
+ * A file that the option names: noted in the result, and *path replaced by its name at the destination. Returns its entry
+ * in the map, or NULL. An entry without `to` leaves *path: the caller takes the medium out. what: in the note; NULL:
+ * as the role is called.
+ */
+const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only,
+				 const char *what, char **path);
+/* As args_file() for one that QEMU listens on; refuses a path that would be too long. */
+int args_listen(struct rewrite *w, const struct item *it, const char *what, char **path);
 
 /* Rules: 0 or -errno. */
-int args_on_drive(struct rewrite *w, const struct qemu_opt *opt);
-int args_on_blockdev(struct rewrite *w, const struct qemu_opt *opt);
-int args_on_disk_file(struct rewrite *w, const struct qemu_opt *opt);
-int args_on_media(struct rewrite *w, const struct qemu_opt *opt);
+rule_fn args_on_drive, args_on_blockdev, args_on_disk_file, args_on_media;		     /* qemu-args-disks.c */
+rule_fn args_on_chardev, args_on_chardev_compat, args_on_qmp;				     /* qemu-args-chars.c */
+rule_fn args_on_vnc, args_on_spice, args_on_display, args_on_window, args_on_nographic;    /* qemu-args-display.c */
+rule_fn args_on_audiodev, args_on_audio;						     /* qemu-args-display.c */
+rule_fn args_on_network;					     /* qemu-args-net.c */
+rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_usbdevice; /* qemu-args-devices.c */
+
+/* Before the walk. */
+void args_mark_ejected(struct rewrite *w); /* qemu-args-disks.c */
+int args_list_nics(struct rewrite *w);	   /* qemu-args-net.c: fills r->nics and checks o->nets */
+/* What kind of drive the block node or -drive id is in. */
+enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only);
 
 #endif

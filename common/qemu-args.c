@@ -1,17 +1,19 @@
 /*
- * qemu-args.c: see qemu-args.h.
+ * qemu-args.c: see qemu-args.h. This file: the table of options, and the walk over a line.
  *
- * The rules, option by option, are the table at the end; what is not there is carried as it is.
- * Those for disks are in qemu-args-disks.c.
+ * The table at the end has every x86 option of QEMU 5 to 10. What an option means for a move is one of:
  *
- *   disks      -drive -blockdev -hda… -pflash …: files in the map are replaced, a guessed format is
- * made explicit media      -cdrom -fda -fdb: as disks, but nothing is said when they are not in the
- * map sockets    listening unix sockets, log files, pidfile → SOCKET_DIR/BASENAME; listeners never
- * wait for a client machine    the type is pinned to the version that runs display    a window of
- * the source's desktop becomes "none" files      -kernel, -L, …: relative paths are made absolute,
- * since the destination runs in / start      -incoming -S -daemonize -loadvm -preconfig are
- * dropped, ours are appended refused    what would give another guest than the one that runs, or
- * needs descriptors that nobody passes
+ *   CARRIED    as it is
+ *   NOTED      as it is, and the plan says what that means there
+ *   PATH       one host file: mapped, made absolute (the destination runs in /), told to the caller
+ *   OUTPUT     one file that QEMU writes: SOCKET_DIR/BASENAME
+ *   DROPPED    left out, and the plan says why
+ *   SILENT     left out: ours takes its place
+ *   REFUSED    the guest cannot be moved, with the reason
+ *   RULE       a function: files and sockets inside it, devices of the host, network, displays
+ *
+ * An option that is not in the table is carried, and the plan says so. Before the walk -readconfig and -set are worked
+ * into the line (qemu-args-expand.c), so that all else is in one form.
  */
 #include "qemu-args-rules.h"
 #include "util.h"
@@ -20,9 +22,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* sizeof(sun_path) - 1: longer unix socket paths do not exist (unix(7)). */
-#define SOCKET_PATH_MAX 107
 
 /* Output */
 
@@ -52,593 +51,564 @@ void args_emit_list(struct rewrite *w, const char *name, const struct kv_list *l
 	args_emit(w, name, value);
 }
 
+void args_emit_item(struct rewrite *w, const struct item *it)
+{
+	struct props p = it->p;
+	AUTO_FREE char *value = props_print(&p);
+
+	args_emit(w, it->name, value);
+}
+
 void args_note(struct rewrite *w, const char *fmt, ...)
 {
 	struct args_result *r = w->r;
 	char *text = NULL;
 	va_list ap;
+	size_t i;
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
+	for (i = 0; i < r->note_count; i++) {
+		if (!strcmp(r->notes[i], text)) {
+			free(text);
+			return;
+		}
+	}
 	r->notes = xrealloc(r->notes, (r->note_count + 1) * sizeof(*r->notes));
 	r->notes[r->note_count++] = text;
 }
 
-/* Paths */
+/* Looking */
 
 bool args_starts(const char *s, const char *prefix)
 {
 	return !strncmp(s, prefix, strlen(prefix));
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-char *args_absolute(const struct rewrite *w, const char *path)
-{
-	char *out, *r, *p;
-
-	if (*path == '/' || !w->o->cwd)
-		out = xstrdup(path);
-	else
-		out = xasprintf("%s/%s", w->o->cwd, path);
-	for (r = p = out; *r; r++) {
-		if (r[0] == '/' && r[1] == '/')
-			continue;
-		if (r[0] == '/' && r[1] == '.' && r[2] == '/') {
-			r++;
-			continue;
-		}
-		*p++ = *r;
-	}
-	*p = '\0';
-	if (args_starts(out, "./"))
-		memmove(out, out + 2, strlen(out + 2) + 1);
-	return out;
-}
-
-static bool is_taken(const struct rewrite *w, const char *path)
+bool args_among(const char *name, const char *const *patterns, size_t count)
 {
 	size_t i;
 
-	if (w->o->private_qmp && !strcmp(w->o->private_qmp, path))
-		return true;
-	for (i = 0; i < w->moved_count; i++)
-		if (!strcmp(w->moved[i].to, path))
+	for (i = 0; i < count; i++) {
+		size_t n = strlen(patterns[i]);
+
+		if (n && patterns[i][n - 1] == '*' ? !strncmp(name, patterns[i], n - 1) : !strcmp(name, patterns[i]))
 			return true;
+	}
 	return false;
 }
 
-/* SOCKET_DIR/BASENAME for a file that the source writes or listens on; the same file always goes to
- * the same name. */
-static char *move_path(struct rewrite *w, const char *what, const char *path)
+struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *implied,
+		       const char *value)
 {
-	AUTO_FREE char *from = args_absolute(w, path);
-	const char *base = base_name(from);
-	char *to;
+	const char *found;
 	size_t i;
 
-	if (!w->o->socket_dir || args_starts(from, "/dev/"))
-		return xstrdup(from);
-	for (i = 0; i < w->moved_count; i++)
-		if (!strcmp(w->moved[i].from, from))
-			return xstrdup(w->moved[i].to);
-	to = xasprintf("%s/%s", w->o->socket_dir, base);
-	for (i = 2; is_taken(w, to); i++) {
-		free(to);
-		to = xasprintf("%s/%s-%zu", w->o->socket_dir, base, i);
-	}
-	w->moved = xrealloc(w->moved, (w->moved_count + 1) * sizeof(*w->moved));
-	w->moved[w->moved_count++] = (struct moved){.from = xstrdup(from), .to = xstrdup(to)};
-	args_note(w, "%s %s is %s on the destination", what, from, to);
-	return to;
-}
-
-static int move_socket(struct rewrite *w, const char *what, char **path)
-{
-	char *to = move_path(w, what, *path);
-
-	kv_replace(path, to);
-	if (strlen(to) <= SOCKET_PATH_MAX)
-		return 0;
-	return err_set(
-	    w->e, EINVAL,
-	    "%s would be the unix socket %s, longer than the %d bytes that a socket path may have",
-	    what, to, SOCKET_PATH_MAX);
-}
-
-/* Character devices */
-
-static int refuse_descriptor(struct rewrite *w, const struct qemu_opt *opt)
-{
-	return err_set(w->e, EINVAL,
-		       "-%s %s uses a file descriptor that whoever started this QEMU passed to it; "
-		       "the destination has "
-		       "none like it",
-		       opt->name, opt->value ? opt->value : "");
-}
-
-/* The socket in l, its path being the part with key "path" or, with implied, the first. */
-static int rewrite_socket(struct rewrite *w, const struct qemu_opt *opt, struct kv_list *l,
-			  bool implied)
-{
-	AUTO_FREE char *what = xasprintf("-%s socket", opt->name);
-	bool server = kv_flag(l, "server", false);
-	char **path = NULL;
-	size_t i;
-
-	for (i = 0; i < l->n; i++) {
-		const char *key = l->v[i].key ? l->v[i].key : i == 0 && implied ? "path" : "";
-
-		if (!strcmp(key, "path"))
-			path = &l->v[i].value;
-		else if (!strcmp(key, "fd"))
-			return refuse_descriptor(w, opt);
-	}
-	if (!server) {
-		if (path)
-			args_note(w,
-				  "-%s connects to %s: somebody must be listening there on the "
-				  "destination too",
-				  opt->name, *path);
-		return 0;
-	}
-	if (path && move_socket(w, what, path) < 0)
-		return -w->e->code;
-	/* a listener waits for its first client unless told not to, and QEMU does not start
-	 * meanwhile */
-	if (kv_flag(l, "wait", true)) {
-		kv_set_flag(l, "wait", "off");
-		args_note(w, "-%s no longer waits for a client before QEMU starts (wait=off)",
-			  opt->name);
-	}
-	return 0;
-}
-
-static void move_logfile(struct rewrite *w, struct kv_list *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		if (l->v[i].key && !strcmp(l->v[i].key, "logfile"))
-			kv_replace(&l->v[i].value, move_path(w, "log", l->v[i].value));
-}
-
-static int on_chardev(struct rewrite *w, const struct qemu_opt *opt)
-{
-	const char *backend;
-	struct kv_list l;
-	size_t i;
-	int r = 0;
-
-	kv_parse(&l, opt->value);
-	backend = kv_get(&l, "backend", "backend");
-	if (backend && !strcmp(backend, "socket"))
-		r = rewrite_socket(w, opt, &l, false);
-	for (i = 0; backend && i < l.n; i++) {
-		char **value = &l.v[i].value;
-
-		if (!l.v[i].key || strcmp(l.v[i].key, "path"))
+	for (i = 0; value && i < w->item_count; i++) {
+		if (strcmp(w->items[i].name, name))
 			continue;
-		if (!strcmp(backend, "file") || !strcmp(backend, "pty"))
-			kv_replace(value, move_path(w, "-chardev file", *value));
-		if (!strcmp(backend, "pipe")) {
-			kv_replace(value, move_path(w, "-chardev pipe", *value));
-			args_note(
-			    w, "-chardev pipe needs the FIFOs %s.in and %s.out on the destination",
-			    *value, *value);
-		}
+		found = kv_get(&w->items[i].p.l, key, implied);
+		if (found && !strcmp(found, value))
+			return &w->items[i];
 	}
-	move_logfile(w, &l);
-	if (r == 0)
-		args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
-	return r;
-}
-
-/* What -serial, -monitor, -qmp … take (qemu_chr_parse_compat): "unix:PATH,server=on", "file:PATH",
- * "mon:…". */
-static int on_chardev_compat(struct rewrite *w, const struct qemu_opt *opt)
-{
-	static const char *const sockets[] = {"unix:", "tcp:", "telnet:", "tn3270:", "websocket:"};
-	AUTO_FREE char *what = xasprintf("-%s", opt->name);
-	const char *dev = opt->value, *rest;
-	struct kv_list l;
-	size_t i;
-	int r;
-
-	if (args_starts(dev, "mon:"))
-		dev += 4;
-	if (args_starts(dev, "file:") || args_starts(dev, "pipe:")) {
-		AUTO_FREE char *path = move_path(w, what, dev + 5);
-		AUTO_FREE char *value =
-		    xasprintf("%.*s%s", (int)(dev + 5 - opt->value), opt->value, path);
-
-		if (args_starts(dev, "pipe:"))
-			args_note(w, "-%s needs the FIFOs %s.in and %s.out on the destination",
-				  opt->name, path, path);
-		args_emit(w, opt->name, value);
-		return 0;
-	}
-	for (i = 0; i < ARRAY_LEN(sockets) && !args_starts(dev, sockets[i]); i++)
-		;
-	/* QEMU itself adds what -gdb needs, but for unix: */
-	if (i == ARRAY_LEN(sockets) || (!strcmp(opt->name, "gdb") && i)) {
-		args_emit(w, opt->name, opt->value);
-		return 0;
-	}
-	rest = dev + strlen(sockets[i]);
-	kv_parse(&l, rest);
-	r = rewrite_socket(w, opt, &l, i == 0);
-	move_logfile(w, &l);
-	if (r == 0) {
-		AUTO_FREE char *list = kv_print(&l);
-		AUTO_FREE char *value =
-		    xasprintf("%.*s%s", (int)(rest - opt->value), opt->value, list);
-
-		args_emit(w, opt->name, value);
-	}
-	kv_fini(&l);
-	return r;
-}
-
-/* The monitor that an earlier move added is not carried along: the new one takes its place. */
-static int on_qmp(struct rewrite *w, const struct qemu_opt *opt)
-{
-	struct kv_list l = {.n = 0};
-	const char *path;
-	bool ours = false;
-
-	if (args_starts(opt->value, "unix:") && w->o->private_qmp) {
-		kv_parse(&l, opt->value + 5);
-		path = kv_get(&l, "path", "path");
-		ours = path && !strcmp(base_name(path), base_name(w->o->private_qmp));
-		kv_fini(&l);
-	}
-	return ours ? 0 : on_chardev_compat(w, opt);
-}
-
-/* Displays */
-
-static int on_vnc(struct rewrite *w, const struct qemu_opt *opt)
-{
-	struct kv_list l;
-	int r = 0;
-
-	w->has_display = true;
-	kv_parse(&l, opt->value);
-	if (l.n && !l.v[0].key && args_starts(l.v[0].value, "unix:")) {
-		AUTO_FREE char *path = xstrdup(l.v[0].value + 5);
-
-		r = move_socket(w, "-vnc socket", &path);
-		kv_replace(&l.v[0].value, xasprintf("unix:%s", path));
-	}
-	if (r == 0)
-		args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
-	return r;
-}
-
-static int on_spice(struct rewrite *w, const struct qemu_opt *opt)
-{
-	struct kv_list l;
-	size_t i;
-	int r = 0;
-
-	w->has_display = true;
-	kv_parse(&l, opt->value);
-	for (i = 0; i < l.n && r == 0; i++)
-		if (l.v[i].key && !strcmp(l.v[i].key, "addr") && kv_flag(&l, "unix", false))
-			r = move_socket(w, "-spice socket", &l.v[i].value);
-	if (r == 0)
-		args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
-	return r;
-}
-
-static int on_window(struct rewrite *w, const struct qemu_opt *opt)
-{
-	w->has_display = true;
-	args_emit(w, "display", "none");
-	args_note(
-	    w,
-	    "-%s%s%s is a window on the source's desktop: the destination runs with -display none",
-	    opt->name, opt->value ? " " : "", opt->value ? opt->value : "");
-	return 0;
-}
-
-static int on_display(struct rewrite *w, const struct qemu_opt *opt)
-{
-	static const char *const windows[] = {"gtk", "sdl", "curses", "cocoa", "spice-app", "dbus"};
-	size_t n = strcspn(opt->value, ","), i;
-
-	w->has_display = true;
-	for (i = 0; i < ARRAY_LEN(windows); i++)
-		if (strlen(windows[i]) == n && !strncmp(opt->value, windows[i], n))
-			return on_window(w, opt);
-	if (args_starts(opt->value, "vnc="))
-		return on_vnc(w, &(struct qemu_opt){.name = "vnc", .value = opt->value + 4});
-	args_emit(w, opt->name, opt->value);
-	return 0;
-}
-
-static int on_nographic(struct rewrite *w, const struct qemu_opt *opt)
-{
-	w->has_display = true;
-	args_emit(w, opt->name, opt->value);
-	return 0;
+	return NULL;
 }
 
 /* The machine */
 
-static int on_machine(struct rewrite *w, const struct qemu_opt *opt)
+static int on_machine(struct rewrite *w, struct item *it)
 {
-	struct kv_list l;
+	static const struct {
+		const char *key;
+		enum args_role role;
+	} files[] = {{"kernel", ARGS_KERNEL}, {"initrd", ARGS_INITRD}, {"dtb", ARGS_DTB}, {"firmware", ARGS_BIOS}};
+	struct kv *type = kv_find(&it->p.l, "type", "type"), *p;
 	size_t i;
 
-	kv_parse(&l, opt->value);
-	for (i = 0; i < l.n; i++) {
-		if (strcmp(l.v[i].key ? l.v[i].key : i ? "" : "type", "type"))
-			continue;
-		w->machine_typed = true;
-		if (!w->o->machine || !strcmp(l.v[i].value, w->o->machine))
-			continue;
-		args_note(w, "machine type %s is pinned to %s", l.v[i].value, w->o->machine);
-		kv_replace(&l.v[i].value, xstrdup(w->o->machine));
+	if (kv_get(&it->p.l, "confidential-guest-support", NULL) || kv_get(&it->p.l, "memory-encryption", NULL))
+		return err_set(w->e, EINVAL, "the guest's memory is encrypted (-%s %s): QEMU cannot migrate it", it->name,
+			       it->value);
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		p = kv_find(&it->p.l, files[i].key, NULL);
+		if (p && strchr(p->value, '/'))
+			args_file(w, it, files[i].role, true, NULL, &p->value);
 	}
-	args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
+	if (type) {
+		w->machine_typed = true;
+		if (w->o->machine && strcmp(type->value, w->o->machine)) {
+			args_note(w, "machine type %s is pinned to %s", type->value, w->o->machine);
+			kv_replace(&type->value, xstrdup(w->o->machine));
+		}
+	}
+	args_emit_item(w, it);
+	return 0;
+}
+
+static int on_accel(struct rewrite *w, struct item *it)
+{
+	static const char *const elsewhere[] = {"xen", "hvf", "whpx", "nvmm", "hax", "qtest", "mshv"};
+	const char *accel = kv_get(&it->p.l, "accel", "accel");
+
+	if (accel && args_among(accel, elsewhere, ARRAY_LEN(elsewhere)))
+		return err_set(w->e, EINVAL, "the guest runs with -accel %s: only guests of KVM and TCG can be moved", accel);
+	args_emit_item(w, it);
+	return 0;
+}
+
+static int on_cpu(struct rewrite *w, struct item *it)
+{
+	size_t n = strcspn(it->value, ",");
+
+	if ((n == 4 && args_starts(it->value, "host")) || (n == 3 && args_starts(it->value, "max")))
+		args_note(w, "-cpu %.*s shows the guest the processor that it is on: the destination's must have all that it "
+			  "was shown here", (int)n, it->value);
+	args_emit(w, it->name, it->value);
+	return 0;
+}
+
+static int on_mem_path(struct rewrite *w, struct item *it)
+{
+	char *path = xstrdup(it->value);
+
+	args_file(w, it, ARGS_MEMORY, false, NULL, &path);
+	args_emit(w, it->name, path);
+	free(path);
+	return 0;
+}
+
+static int on_icount(struct rewrite *w, struct item *it)
+{
+	if (kv_get(&it->p.l, "rr", NULL))
+		return err_set(w->e, EINVAL, "the guest is being recorded or replayed (-icount %s): QEMU cannot migrate it",
+			       it->value);
+	args_emit_item(w, it);
+	return 0;
+}
+
+/* -runas and -chroot until QEMU 9, -run-with since. */
+static int on_run_with(struct rewrite *w, struct item *it)
+{
+	const char *user = strcmp(it->name, "runas") ? kv_get(&it->p.l, "user", NULL) : it->value;
+
+	if (!strcmp(it->name, "chroot") || kv_get(&it->p.l, "chroot", NULL))
+		return err_set(w->e, EINVAL, "QEMU runs in a chroot (-%s %s), from where it reaches neither vmferry's sockets "
+			       "nor the files that it was started with", it->name, it->value);
+	if (user)
+		return err_set(w->e, EINVAL, "QEMU gave up its rights after it had started (-%s %s), so that it cannot reach "
+			       "vmferry's sockets; start it as user %s instead", it->name, it->value, user);
+	args_emit(w, it->name, it->value);
 	return 0;
 }
 
 /* Files */
 
-static int on_path(struct rewrite *w, const struct qemu_opt *opt)
-{
-	AUTO_FREE char *path = args_absolute(w, opt->value);
-
-	args_emit(w, opt->name, path);
-	return 0;
-}
-
 /* A bare name is looked up in QEMU's own data directory. */
-static int on_data_file(struct rewrite *w, const struct qemu_opt *opt)
+static bool is_data_file(const char *value)
 {
-	if (strchr(opt->value, '/'))
-		return on_path(w, opt);
-	args_emit(w, opt->name, opt->value);
+	return !strchr(value, '/');
+}
+
+static int on_data_file(struct rewrite *w, struct item *it)
+{
+	char *path = xstrdup(it->value);
+
+	if (!is_data_file(path))
+		args_file(w, it, strcmp(it->name, "bios") ? ARGS_ROM : ARGS_BIOS, true, NULL, &path);
+	args_emit(w, it->name, path);
+	free(path);
 	return 0;
 }
 
-/* -initrd may list several files for multiboot; each may have arguments. */
-static int on_initrd(struct rewrite *w, const struct qemu_opt *opt)
+static int on_option_rom(struct rewrite *w, struct item *it)
 {
-	return strchr(opt->value, ',') ? on_data_file(w, opt) : on_path(w, opt);
-}
+	struct kv *file = kv_find(&it->p.l, "romfile", "romfile");
 
-static int on_output_file(struct rewrite *w, const struct qemu_opt *opt)
-{
-	AUTO_FREE char *what = xasprintf("-%s", opt->name);
-	AUTO_FREE char *path = move_path(w, what, opt->value);
-
-	args_emit(w, opt->name, path);
+	if (file && !is_data_file(file->value))
+		args_file(w, it, ARGS_ROM, true, NULL, &file->value);
+	args_emit_item(w, it);
 	return 0;
 }
 
-static bool names_file(const struct qemu_opt *opt, const struct kv *p)
+/* "FILE", or "FILE ARGUMENTS,FILE ARGUMENTS" for multiboot. */
+static int on_initrd(struct rewrite *w, struct item *it)
 {
-	static const char *const keys[] = {"file", "filename", "dir", "mem-path", "path", "events"};
-	size_t i;
+	AUTO_FREE char *list = xstrdup(it->value);
+	char *out = xstrdup(""), *module, *save = NULL;
+	bool multi = strchr(list, ',') != NULL;
 
-	if (!p->key || !*p->value || qemu_path_has_protocol(p->value))
-		return false;
-	if (!strcmp(p->key, "romfile"))
-		return strchr(p->value, '/');
-	for (i = 0; i < ARRAY_LEN(keys); i++)
-		if (!strcmp(p->key, keys[i]))
-			/* a device's "path" is its own affair */
-			return strcmp(opt->name, "device") || strcmp(p->key, "path");
-	return false;
-}
+	for (module = strtok_r(list, ",", &save); module; module = strtok_r(NULL, ",", &save)) {
+		size_t n = multi ? strcspn(module, " ") : strlen(module);
+		char *path = xasprintf("%.*s", (int)n, module);
 
-/* -object, -device, -fw_cfg …: only relative file names change. */
-static int on_properties(struct rewrite *w, const struct qemu_opt *opt)
-{
-	const char *mem_path;
-	struct kv_list l;
-	size_t i;
-
-	if (*opt->value == '{') {
-		args_emit(w, opt->name, opt->value);
-		return 0;
+		args_file(w, it, ARGS_INITRD, true, NULL, &path);
+		kv_replace(&out, xasprintf("%s%s%s%s", out, *out ? "," : "", path, module + n));
+		free(path);
 	}
-	kv_parse(&l, opt->value);
-	for (i = 0; i < l.n; i++)
-		if (names_file(opt, &l.v[i]))
-			kv_replace(&l.v[i].value, args_absolute(w, l.v[i].value));
-	mem_path = kv_get(&l, "mem-path", NULL);
-	if (mem_path && kv_flag(&l, "share", false))
-		args_note(w,
-			  "guest memory is backed by %s: the destination must not see the same "
-			  "file as the source",
-			  mem_path);
-	args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
+	args_emit(w, it->name, out);
+	free(out);
 	return 0;
 }
 
-static int on_trace(struct rewrite *w, const struct qemu_opt *opt)
+/* data=FILE:FILE… */
+static void map_file_list(struct rewrite *w, const struct item *it, enum args_role role, char **value)
 {
-	struct kv_list l;
-	size_t i;
+	AUTO_FREE char *list = xstrdup(*value);
+	char *out = xstrdup(""), *name, *save = NULL;
 
-	kv_parse(&l, opt->value);
-	for (i = 0; i < l.n; i++) {
-		if (l.v[i].key && !strcmp(l.v[i].key, "file"))
-			kv_replace(&l.v[i].value, move_path(w, "-trace file", l.v[i].value));
-		else if (names_file(opt, &l.v[i]))
-			kv_replace(&l.v[i].value, args_absolute(w, l.v[i].value));
+	for (name = strtok_r(list, ":", &save); name; name = strtok_r(NULL, ":", &save)) {
+		char *path = xstrdup(name);
+
+		args_file(w, it, role, true, NULL, &path);
+		kv_replace(&out, xasprintf("%s%s%s", out, *out ? ":" : "", path));
+		free(path);
 	}
-	args_emit_list(w, opt->name, &l);
-	kv_fini(&l);
+	kv_replace(value, out);
+}
+
+/* Options whose only files are named by one or two keys. */
+static int on_file_keys(struct rewrite *w, struct item *it)
+{
+	static const struct {
+		const char *option, *key;
+		enum args_role role;
+		bool list;
+	} keys[] = {
+		{"fw_cfg", "file", ARGS_FW_CFG, false},	    {"smbios", "file", ARGS_SMBIOS, false},
+		{"smbios", "path", ARGS_SMBIOS, false},	    {"acpitable", "file", ARGS_ACPITABLE, true},
+		{"acpitable", "data", ARGS_ACPITABLE, true}, {"boot", "splash", ARGS_DATA, false},
+		{"plugin", "file", ARGS_DATA, false},
+	};
+	size_t i, k;
+
+	for (i = 0; i < it->p.l.n; i++) {
+		for (k = 0; k < ARRAY_LEN(keys); k++) {
+			struct kv *p = &it->p.l.v[i];
+
+			if (strcmp(keys[k].option, it->name) || !p->key || strcmp(keys[k].key, p->key) ||
+			    (keys[k].role == ARGS_DATA && is_data_file(p->value)))
+				continue;
+			if (keys[k].list)
+				map_file_list(w, it, keys[k].role, &p->value);
+			else
+				args_file(w, it, keys[k].role, true, NULL, &p->value);
+		}
+	}
+	args_emit_item(w, it);
 	return 0;
 }
 
-static int on_net(struct rewrite *w, const struct qemu_opt *opt)
+static int on_trace(struct rewrite *w, struct item *it)
 {
-	static const char *const keys[] = {"fd", "fds", "vhostfd", "vhostfds"};
-	struct kv_list l;
-	bool inherited = false;
-	size_t i;
+	struct kv *p;
 
-	kv_parse(&l, *opt->value == '{' ? "" : opt->value);
-	for (i = 0; i < ARRAY_LEN(keys); i++)
-		inherited |= kv_get(&l, keys[i], NULL) != NULL;
-	kv_fini(&l);
-	if (inherited)
-		return refuse_descriptor(w, opt);
-	args_emit(w, opt->name, opt->value);
+	p = kv_find(&it->p.l, "file", NULL);
+	if (p)
+		args_file(w, it, ARGS_LOG, false, "-trace file", &p->value);
+	p = kv_find(&it->p.l, "events", NULL);
+	if (p)
+		args_file(w, it, ARGS_DATA, true, "-trace events", &p->value);
+	args_emit_item(w, it);
 	return 0;
 }
 
-/* How the source was started */
-
-static int on_silent_drop(struct rewrite *w, const struct qemu_opt *opt)
-{
-	(void)w, (void)opt;
-	return 0;
-}
-
-static int on_drop(struct rewrite *w, const struct qemu_opt *opt)
-{
-	args_note(w, "-%s%s%s is left out: it is about how the source was started", opt->name,
-		  opt->value ? " " : "", opt->value ? opt->value : "");
-	return 0;
-}
-
-static int on_snapshot(struct rewrite *w, const struct qemu_opt *opt)
-{
-	(void)opt;
-	return err_set(w->e, EINVAL,
-		       "the guest runs with -snapshot: what it wrote is in temporary files that "
-		       "only the running QEMU can "
-		       "read, so its disks cannot be moved");
-}
-
-static int on_readconfig(struct rewrite *w, const struct qemu_opt *opt)
+int args_refuse_descriptor(struct rewrite *w, const struct item *it)
 {
 	return err_set(w->e, EINVAL,
-		       "the guest was started with -readconfig %s: vmferry does not rewrite such "
-		       "files yet, and this one "
-		       "may have changed since; put its contents on the command line",
-		       opt->value);
+		       "-%s %s uses a file descriptor that whoever started this QEMU passed to it; the destination has "
+		       "none like it",
+		       it->name, it->value ? it->value : "");
 }
 
-static int on_set(struct rewrite *w, const struct qemu_opt *opt)
+/* Options that QEMU dropped between 7 and 10, as what has taken their place since before that. */
+static int on_old_word(struct rewrite *w, struct item *it)
 {
-	if (args_starts(opt->value, "drive.") || args_starts(opt->value, "chardev."))
-		return err_set(w->e, EINVAL,
-			       "the guest was started with -set %s, which vmferry cannot rewrite; "
-			       "put it into the option "
-			       "that it changes",
-			       opt->value);
-	args_emit(w, opt->name, opt->value);
+	static const struct {
+		const char *name, *option, *value;
+	} words[] = {
+		{"no-hpet", "machine", "hpet=off"},
+		{"no-acpi", "machine", "acpi=off"},
+		{"watchdog", "device", NULL},
+	};
+	size_t i;
+
+	for (i = 0; strcmp(words[i].name, it->name); i++)
+		;
+	args_emit(w, words[i].option, words[i].value ? words[i].value : it->value);
 	return 0;
 }
+
+static int refuse_add_fd(struct rewrite *w, struct item *it)
+{
+	return args_refuse_descriptor(w, it);
+}
+
+/* ---- the table ---- */
+
+enum meaning {
+	CARRIED,
+	NOTED,
+	PATH,
+	OUTPUT,
+	DROPPED,
+	SILENT,
+	REFUSED,
+	RULE,
+};
+
+#define SOURCE_START "it is about how the source was started"
+#define A_WINDOW     "it is about a window on the source's desktop"
+#define XEN	     "it runs under Xen; only guests of KVM and TCG can be moved"
 
 static const struct rule {
 	const char *name;
-	int (*apply)(struct rewrite *w, const struct qemu_opt *opt);
-	bool bare; /* comes without a value */
+	enum meaning meaning;
+	const char *why;     /* NOTED, DROPPED, REFUSED */
+	rule_fn *apply;	     /* RULE */
+	enum args_role role; /* PATH, OUTPUT */
+	bool bare;	     /* comes without a value */
 } rules[] = {
-    {"drive", args_on_drive, false},
-    {"blockdev", args_on_blockdev, false},
-    {"", args_on_disk_file, false},
-    {"hda", args_on_disk_file, false},
-    {"hdb", args_on_disk_file, false},
-    {"hdc", args_on_disk_file, false},
-    {"hdd", args_on_disk_file, false},
-    {"pflash", args_on_disk_file, false},
-    {"sd", args_on_disk_file, false},
-    {"mtdblock", args_on_disk_file, false},
-    {"cdrom", args_on_media, false},
-    {"fda", args_on_media, false},
-    {"fdb", args_on_media, false},
+	/* disks and media */
+	{"drive", RULE, .apply = args_on_drive},
+	{"blockdev", RULE, .apply = args_on_blockdev},
+	{"", RULE, .apply = args_on_disk_file},
+	{"hda", RULE, .apply = args_on_disk_file},
+	{"hdb", RULE, .apply = args_on_disk_file},
+	{"hdc", RULE, .apply = args_on_disk_file},
+	{"hdd", RULE, .apply = args_on_disk_file},
+	{"pflash", RULE, .apply = args_on_disk_file},
+	{"sd", RULE, .apply = args_on_disk_file},
+	{"mtdblock", RULE, .apply = args_on_disk_file},
+	{"cdrom", RULE, .apply = args_on_media},
+	{"fda", RULE, .apply = args_on_media},
+	{"fdb", RULE, .apply = args_on_media},
+	{"iscsi", .meaning = CARRIED},
+	{"snapshot", REFUSED, "what it wrote is in temporary files that only the running QEMU can read, so its disks cannot "
+			      "be moved", .bare = true},
 
-    {"chardev", on_chardev, false},
-    {"qmp", on_qmp, false},
-    {"qmp-pretty", on_chardev_compat, false},
-    {"monitor", on_chardev_compat, false},
-    {"serial", on_chardev_compat, false},
-    {"parallel", on_chardev_compat, false},
-    {"debugcon", on_chardev_compat, false},
-    {"gdb", on_chardev_compat, false},
+	/* the machine */
+	{"machine", RULE, .apply = on_machine},
+	{"M", RULE, .apply = on_machine},
+	{"accel", RULE, .apply = on_accel},
+	{"cpu", RULE, .apply = on_cpu},
+	{"enable-kvm", CARRIED, .bare = true},
+	{"m", .meaning = CARRIED},
+	{"smp", .meaning = CARRIED},
+	{"numa", .meaning = CARRIED},
+	{"mem-path", RULE, .apply = on_mem_path},
+	{"mem-prealloc", CARRIED, .bare = true},
+	{"uuid", .meaning = CARRIED},
+	{"name", .meaning = CARRIED},
+	{"global", .meaning = CARRIED},
+	{"compat", .meaning = CARRIED},
+	{"rtc", .meaning = CARRIED},
+	{"icount", RULE, .apply = on_icount},
+	{"boot", RULE, .apply = on_file_keys},
+	{"overcommit", .meaning = CARRIED},
+	{"realtime", .meaning = CARRIED},
+	{"seed", .meaning = CARRIED},
+	{"no-acpi", RULE, .apply = on_old_word, .bare = true},
+	{"no-hpet", RULE, .apply = on_old_word, .bare = true},
+	{"no-fd-bootchk", CARRIED, .bare = true},
+	{"no-kvm", CARRIED, .bare = true},
+	{"no-kvm-irqchip", CARRIED, .bare = true},
+	{"no-kvm-pit", CARRIED, .bare = true},
+	{"no-kvm-pit-reinjection", CARRIED, .bare = true},
+	{"win2k-hack", CARRIED, .bare = true},
+	{"tb-size", .meaning = CARRIED},
+	{"singlestep", CARRIED, .bare = true},
+	{"one-insn-per-tb", CARRIED, .bare = true},
+	{"enable-hax", REFUSED, "it runs with HAXM; only guests of KVM and TCG can be moved", .bare = true},
+	{"xen-domid", REFUSED, .why = XEN},
+	{"xen-attach", REFUSED, XEN, .bare = true},
+	{"xen-domid-restrict", REFUSED, XEN, .bare = true},
 
-    {"vnc", on_vnc, false},
-    {"spice", on_spice, false},
-    {"display", on_display, false},
-    {"sdl", on_window, true},
-    {"curses", on_window, true},
-    {"nographic", on_nographic, true},
+	/* what it boots, and other files for the guest */
+	{"kernel", PATH, .role = ARGS_KERNEL},
+	{"initrd", RULE, .apply = on_initrd},
+	{"append", .meaning = CARRIED},
+	{"dtb", PATH, .role = ARGS_DTB},
+	{"shim", PATH, .role = ARGS_SHIM},
+	{"bios", RULE, .apply = on_data_file},
+	{"option-rom", RULE, .apply = on_option_rom},
+	{"fw_cfg", RULE, .apply = on_file_keys},
+	{"smbios", RULE, .apply = on_file_keys},
+	{"acpitable", RULE, .apply = on_file_keys},
+	{"prom-env", .meaning = CARRIED},
+	{"semihosting", CARRIED, .bare = true},
+	{"semihosting-config", .meaning = CARRIED},
+	{"L", PATH, .role = ARGS_DIRECTORY},
 
-    {"machine", on_machine, false},
-    {"M", on_machine, false},
+	/* devices */
+	{"device", RULE, .apply = args_on_device},
+	{"object", RULE, .apply = args_on_object},
+	{"fsdev", RULE, .apply = args_on_fsdev},
+	{"virtfs", RULE, .apply = args_on_fsdev},
+	{"virtfs_synth", CARRIED, .bare = true},
+	{"tpmdev", RULE, .apply = args_on_tpmdev},
+	{"usb", CARRIED, .bare = true},
+	{"usbdevice", RULE, .apply = args_on_usbdevice},
+	{"vga", .meaning = CARRIED},
+	{"balloon", .meaning = CARRIED},
+	{"watchdog", RULE, .apply = on_old_word},
+	{"watchdog-action", .meaning = CARRIED},
+	{"action", .meaning = CARRIED},
+	{"soundhw", .meaning = CARRIED},
+	{"audiodev", RULE, .apply = args_on_audiodev},
+	{"audio", RULE, .apply = args_on_audio},
+	{"k", .meaning = CARRIED},
 
-    {"kernel", on_path, false},
-    {"shim", on_path, false},
-    {"dtb", on_path, false},
-    {"initrd", on_initrd, false},
-    {"L", on_path, false},
-    {"mem-path", on_path, false},
-    {"bios", on_data_file, false},
-    {"option-rom", on_data_file, false},
-    {"D", on_output_file, false},
-    {"pidfile", on_output_file, false},
-    {"trace", on_trace, false},
-    {"device", on_properties, false},
-    {"object", on_properties, false},
-    {"fw_cfg", on_properties, false},
-    {"smbios", on_properties, false},
-    {"acpitable", on_properties, false},
-    {"fsdev", on_properties, false},
-    {"virtfs", on_properties, false},
-    {"plugin", on_properties, false},
-    {"netdev", on_net, false},
-    {"nic", on_net, false},
-    {"net", on_net, false},
+	/* network */
+	{"netdev", RULE, .apply = args_on_network},
+	{"nic", RULE, .apply = args_on_network},
+	{"net", RULE, .apply = args_on_network},
 
-    {"S", on_silent_drop, true},
-    {"incoming", on_silent_drop, false},
-    {"daemonize", on_drop, true},
-    {"preconfig", on_drop, true},
-    {"loadvm", on_drop, false},
+	/* character devices and monitors */
+	{"chardev", RULE, .apply = args_on_chardev},
+	{"mon", .meaning = CARRIED},
+	{"qmp", RULE, .apply = args_on_qmp},
+	{"qmp-pretty", RULE, .apply = args_on_chardev_compat},
+	{"monitor", RULE, .apply = args_on_chardev_compat},
+	{"serial", RULE, .apply = args_on_chardev_compat},
+	{"parallel", RULE, .apply = args_on_chardev_compat},
+	{"debugcon", RULE, .apply = args_on_chardev_compat},
+	{"virtioconsole", RULE, .apply = args_on_chardev_compat},
+	{"gdb", RULE, .apply = args_on_chardev_compat},
+	{"s", NOTED, "QEMU waits for a debugger on TCP port 1234 of the destination, as it does here", .bare = true},
+	{"echr", .meaning = CARRIED},
 
-    {"snapshot", on_snapshot, true},
-    {"readconfig", on_readconfig, false},
-    {"add-fd", refuse_descriptor, false},
-    {"set", on_set, false},
+	/* displays */
+	{"vnc", RULE, .apply = args_on_vnc},
+	{"spice", RULE, .apply = args_on_spice},
+	{"display", RULE, .apply = args_on_display},
+	{"sdl", RULE, .apply = args_on_window, .bare = true},
+	{"curses", RULE, .apply = args_on_window, .bare = true},
+	{"nographic", RULE, .apply = args_on_nographic, .bare = true},
+	{"full-screen", DROPPED, A_WINDOW, .bare = true},
+	{"no-frame", DROPPED, A_WINDOW, .bare = true},
+	{"no-quit", DROPPED, A_WINDOW, .bare = true},
+	{"alt-grab", DROPPED, A_WINDOW, .bare = true},
+	{"ctrl-grab", DROPPED, A_WINDOW, .bare = true},
+	{"show-cursor", DROPPED, A_WINDOW, .bare = true},
+	{"portrait", DROPPED, A_WINDOW, .bare = true},
+	{"rotate", DROPPED, .why = A_WINDOW},
+
+	/* the process */
+	{"nodefaults", CARRIED, .bare = true},
+	{"no-user-config", CARRIED, .bare = true},
+	{"nodefconfig", CARRIED, .bare = true},
+	{"no-reboot", CARRIED, .bare = true},
+	{"no-shutdown", CARRIED, .bare = true},
+	{"only-migratable", CARRIED, .bare = true},
+	{"sandbox", .meaning = CARRIED},
+	{"enable-fips", CARRIED, .bare = true},
+	{"async-teardown", CARRIED, .bare = true},
+	{"run-with", RULE, .apply = on_run_with},
+	{"runas", RULE, .apply = on_run_with},
+	{"chroot", RULE, .apply = on_run_with},
+	{"pidfile", OUTPUT, .role = ARGS_PIDFILE},
+	{"D", OUTPUT, .role = ARGS_LOG},
+	{"d", .meaning = CARRIED},
+	{"dfilter", .meaning = CARRIED},
+	{"msg", .meaning = CARRIED},
+	{"trace", RULE, .apply = on_trace},
+	{"plugin", RULE, .apply = on_file_keys},
+	{"perfmap", CARRIED, .bare = true},
+	{"jitdump", CARRIED, .bare = true},
+	{"enable-sync-profile", CARRIED, .bare = true},
+
+	/* how it starts */
+	{"S", SILENT, .bare = true},
+	{"incoming", .meaning = SILENT},
+	{"daemonize", DROPPED, SOURCE_START, .bare = true},
+	{"preconfig", DROPPED, SOURCE_START, .bare = true},
+	{"loadvm", DROPPED, .why = SOURCE_START},
+	{"id", DROPPED, .why = "only Proxmox's QEMU has it"},
+	{"writeconfig", DROPPED, .why = SOURCE_START},
+	{"dump-vmstate", DROPPED, .why = SOURCE_START},
+
+	/* tests of QEMU itself */
+	{"qtest", REFUSED, .why = "it is driven by QEMU's own test program"},
+	{"qtest-log", REFUSED, .why = "it is driven by QEMU's own test program"},
+	{"add-fd", RULE, .apply = refuse_add_fd},
 };
 
-static int apply_rule(struct rewrite *w, const struct qemu_opt *opt)
+/* ---- the walk ---- */
+
+static const struct rule *rule_of(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(rules); i++) {
-		if (strcmp(rules[i].name, opt->name))
-			continue;
-		if (!rules[i].bare && !opt->value)
-			return err_set(w->e, EINVAL,
-				       "the guest's command line ends after -%s, without its value",
-				       opt->name);
-		return rules[i].apply(w, opt);
+	for (i = 0; i < ARRAY_LEN(rules); i++)
+		if (!strcmp(rules[i].name, name))
+			return &rules[i];
+	return NULL;
+}
+
+static int apply_path(struct rewrite *w, const struct rule *rule, struct item *it)
+{
+	AUTO_FREE char *what = xasprintf("-%s", it->name);
+	char *path = xstrdup(it->value);
+
+	args_file(w, it, rule->role, rule->meaning == PATH, rule->meaning == OUTPUT ? what : NULL, &path);
+	args_emit(w, it->name, path);
+	free(path);
+	return 0;
+}
+
+/* Options with properties, whose "fd" is an inherited descriptor. */
+static bool has_descriptor(const struct item *it)
+{
+	static const char *const options[] = {"chardev", "netdev", "nic",   "net",    "device",	 "object",
+					      "fsdev",	 "virtfs", "drive", "tpmdev", "blockdev"};
+	static const char *const keys[] = {"fd", "fds", "vhostfd", "vhostfds", "sock_fd"};
+	size_t i;
+
+	if (!args_among(it->name, options, ARRAY_LEN(options)))
+		return false;
+	for (i = 0; i < it->p.l.n; i++)
+		if ((it->p.l.v[i].key && args_among(it->p.l.v[i].key, keys, ARRAY_LEN(keys))) ||
+		    args_starts(it->p.l.v[i].value, "/dev/fdset/"))
+			return true;
+	return false;
+}
+
+static int apply_rule(struct rewrite *w, struct item *it)
+{
+	const struct rule *rule = rule_of(it->name);
+
+	if (!rule) {
+		args_note(w, "-%s is not known to this vmferry and carried as it is", it->name);
+		args_emit(w, it->name, it->value);
+		return 0;
 	}
-	args_emit(w, opt->name, opt->value);
+	if (!rule->bare && !it->value)
+		return err_set(w->e, EINVAL, "the guest's command line ends after -%s, without its value", it->name);
+	if (has_descriptor(it))
+		return args_refuse_descriptor(w, it);
+	switch (rule->meaning) {
+	case NOTED:
+		args_note(w, "-%s: %s", it->name, rule->why);
+		break;
+	case CARRIED:
+		break;
+	case PATH:
+	case OUTPUT:
+		return apply_path(w, rule, it);
+	case DROPPED:
+		args_note(w, "-%s%s%s is left out: %s", it->name, it->value ? " " : "", it->value ? it->value : "", rule->why);
+		return 0;
+	case SILENT:
+		return 0;
+	case REFUSED:
+		return err_set(w->e, EINVAL, "the guest runs with -%s: %s", it->name, rule->why);
+	case RULE:
+		if (it->p.broken)
+			return err_set(w->e, EINVAL, "cannot read -%s %s: it is no JSON", it->name, it->value);
+		return rule->apply(w, it);
+	}
+	args_emit(w, it->name, it->value);
 	return 0;
 }
 
@@ -649,8 +619,7 @@ static void append_ours(struct rewrite *w)
 
 	if (!w->machine_typed && w->o->machine) {
 		args_emit(w, "machine", w->o->machine);
-		args_note(w, "machine type is pinned to %s, the default of the source's QEMU",
-			  w->o->machine);
+		args_note(w, "machine type is pinned to %s, the default of the source's QEMU", w->o->machine);
 	}
 	if (!w->has_display) {
 		args_emit(w, "display", "none");
@@ -670,27 +639,67 @@ static void append_ours(struct rewrite *w)
 	kv_fini(&l);
 }
 
-int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc,
-		      const struct args_options *o, struct err *e)
+static void read_items(struct rewrite *w, char *const *argv, size_t argc)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	w->items = xcalloc(argc, sizeof(*w->items));
+	while (qemu_opt_next(argv, argc, &i, &opt)) {
+		struct item *it = &w->items[w->item_count++];
+
+		*it = (struct item){.name = opt.name, .value = opt.value};
+		props_parse(&it->p, opt.value);
+	}
+}
+
+static void finish(struct rewrite *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->item_count; i++)
+		props_fini(&w->items[i].p);
+	for (i = 0; i < w->moved_count; i++) {
+		free(w->moved[i].from);
+		free(w->moved[i].to);
+	}
+	free(w->items);
+	free(w->moved);
+}
+
+static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
+{
+	size_t i;
+	int r;
+
+	read_items(w, argv, argc);
+	args_mark_ejected(w);
+	emit(w, argv[0]);
+	r = args_list_nics(w);
+	for (i = 0; i < w->item_count && r == 0; i++)
+		r = apply_rule(w, &w->items[i]);
+	if (r == 0)
+		append_ours(w);
+	finish(w);
+	return r;
+}
+
+int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o,
+		      struct err *e)
 {
 	struct args_result result = {.argc = 0};
 	struct rewrite w = {.o = o, .r = &result, .e = e};
-	struct qemu_opt opt;
-	size_t i = 1;
-	int r = 0;
+	char **line;
+	size_t count;
+	int r;
 
 	if (!argc)
 		return err_set(e, EINVAL, "the guest's command line is empty");
-	emit(&w, argv[0]);
-	while (r == 0 && qemu_opt_next(argv, argc, &i, &opt))
-		r = apply_rule(&w, &opt);
-	if (r == 0)
-		append_ours(&w);
-	for (i = 0; i < w.moved_count; i++) {
-		free(w.moved[i].from);
-		free(w.moved[i].to);
-	}
-	free(w.moved);
+	r = qemu_args_expand(&line, &count, argv, argc, o->configs, o->config_count, e);
+	if (r < 0)
+		return r;
+	r = rewrite_expanded(&w, line, count);
+	args_free_strings(line, count);
 	if (r == 0)
 		*out = result;
 	else
@@ -707,9 +716,32 @@ void args_free_strings(char **strings, size_t count)
 	free(strings);
 }
 
+static void free_nic(struct args_nic *n)
+{
+	free(n->netdev);
+	free(n->device);
+	free(n->model);
+	free(n->mac);
+	free(n->type);
+	free(n->attach);
+	free(n->to_type);
+	free(n->to_attach);
+}
+
 void args_result_fini(struct args_result *r)
 {
+	size_t i;
+
 	args_free_strings(r->argv, r->argc);
 	args_free_strings(r->notes, r->note_count);
+	for (i = 0; i < r->file_count; i++) {
+		free(r->files[i].option);
+		free(r->files[i].path);
+		free(r->files[i].to);
+	}
+	free(r->files);
+	for (i = 0; i < r->nic_count; i++)
+		free_nic(&r->nics[i]);
+	free(r->nics);
 	*r = (struct args_result){.argc = 0};
 }

@@ -1,6 +1,9 @@
 /*
- * qemu-args.h: reads a QEMU command line, and rewrites the source's into the destination's. Pure:
- * no I/O.
+ * qemu-args.h: reads a QEMU command line, and rewrites the source's into the destination's. Pure: no I/O.
+ *
+ * One walk over the line does both: qemu_args_rewrite() gives the new line, and says which host files and which network
+ * back ends the old one refers to and what becomes of each. Who only wants to know those (the source agent, `list`)
+ * calls it with no options but cwd and throws the line away.
  */
 #ifndef VMFERRY_QEMU_ARGS_H
 #define VMFERRY_QEMU_ARGS_H
@@ -9,26 +12,89 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* What a host file is to the guest. In this order in the table of qemu-args-files.c. */
+enum args_role {
+	ARGS_DISK,
+	ARGS_PFLASH_CODE,
+	ARGS_PFLASH_VARS,
+	ARGS_MEDIA, /* in a drive for removable media */
+	ARGS_KERNEL,
+	ARGS_INITRD,
+	ARGS_DTB,
+	ARGS_SHIM,
+	ARGS_BIOS,
+	ARGS_ROM,
+	ARGS_FW_CFG,
+	ARGS_SMBIOS,
+	ARGS_ACPITABLE,
+	ARGS_DATA,	 /* anything else that QEMU reads when it starts: -device loader,file= … */
+	ARGS_SECRET,	 /* keys, certificates, passwords: a file or a directory */
+	ARGS_SCRIPT,	 /* a program that QEMU runs: ifup, helper */
+	ARGS_DIRECTORY,	 /* must be there: shared by 9p, firmware search path */
+	ARGS_MEMORY,	 /* file or hugetlbfs directory behind guest memory */
+	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
+	ARGS_CONNECT,	 /* unix socket of another process */
+	ARGS_FIFO,	 /* PATH.in and PATH.out, or PATH */
+	ARGS_LISTEN,	 /* unix socket that QEMU makes */
+	ARGS_LOG,	 /* written by QEMU */
+	ARGS_PIDFILE,
+	ARGS_ROLES
+};
 
 struct args_map {
-	const char
-	    *from;	/* a string naming the source file as it stands in argv, or its realpath */
-	const char *to; /* the destination's file */
-	const char *format; /* "raw", "qcow2": made explicit where the line leaves it to guessing;
-			       NULL: leave */
+	const char *from;   /* a string naming the source file as it stands in argv, or its realpath */
+	const char *to;	    /* the destination's file; NULL: a medium that is not taken along (its drive stays, empty) */
+	const char *format; /* "raw", "qcow2": made explicit where the line leaves it to guessing; NULL: leave */
 	bool to_device;	    /* to is a block device: -blockdev needs host_device instead of file */
 };
 
+struct args_net_map {
+	const char *nic; /* id of the -netdev, id of the device, or MAC address */
+	const char *to;	 /* "bridge:BRIDGE", "tap:NAME[,script=…]", "user", "none" or "as-is" */
+};
+
+/* A file that the source's line names by -readconfig. */
+struct args_config {
+	const char *path; /* as it stands in argv */
+	const char *text;
+};
+#define ARGS_CONFIG_MAX	  32768 /* bytes of one: all of them fit into a message */
+#define ARGS_CONFIG_COUNT 8
+
 struct args_options {
-	const char
-	    *socket_dir; /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
-	const struct args_map *disks;
+	const char *socket_dir; /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
+	const struct args_map *disks; /* files of every role */
 	size_t disk_count;
-	const char *machine; /* versioned machine type to pin; NULL: leave */
-	const char
-	    *private_qmp; /* path for the agent's own monitor; a -qmp of the same basename, from an
-			   * earlier move, is left out: take a name that nobody else would */
-	const char *cwd;  /* of the source QEMU: relative paths are made absolute against it */
+	const struct args_net_map *nets;
+	size_t net_count;
+	const struct args_config *configs;
+	size_t config_count;
+	const char *machine;	 /* versioned machine type to pin; NULL: leave */
+	const char *private_qmp; /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
+				  * left out: take a name that nobody else would */
+	const char *cwd;	 /* of the source QEMU: relative paths are made absolute against it */
+};
+
+struct args_file {
+	enum args_role role;
+	bool read_only; /* QEMU does not write to it */
+	char *option;	/* that names it, without dash */
+	char *path;	/* absolute if cwd is known */
+	char *to;	/* at the destination; NULL: not taken along */
+};
+
+/* A network back end and the guest's device on it. Strings may be NULL where the line does not say. */
+struct args_nic {
+	char *netdev;	 /* id of -netdev, -nic or -net */
+	char *device;	 /* id of the device */
+	char *model;	 /* "virtio-net-pci", "e1000", … */
+	char *mac;	 /* NULL also when QEMU gives it one by itself */
+	char *type;	 /* "user", "tap", "bridge", "socket", … */
+	char *attach;	 /* bridge, tap interface or socket */
+	char *to_type;	 /* the same at the destination */
+	char *to_attach;
 };
 
 struct args_result {
@@ -36,15 +102,33 @@ struct args_result {
 	size_t argc;
 	char **notes; /* every rewrite in words, for the plan */
 	size_t note_count;
+	struct args_file *files;
+	size_t file_count;
+	struct args_nic *nics;
+	size_t nic_count;
 };
 
 /*
- * 0; -EINVAL when the line has something that cannot be carried (-snapshot, -readconfig, inherited
- * descriptors), with the reason. Nothing is left in *out on failure. qemu-args.c has the rules.
+ * 0; -EINVAL when the line has something that cannot be carried (-snapshot, inherited descriptors, devices of the host,
+ * …), with the reason. Nothing is left in *out on failure. qemu-args.c has the table of options.
  */
-int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc,
-		      const struct args_options *o, struct err *e);
+int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o,
+		      struct err *e);
 void args_result_fini(struct args_result *r);
+
+/*
+ * The line that starts the guest again later, for a shell: one option per line, malloc'ed, no newline at the end. argv is a
+ * rewritten line; what only a move needs (-incoming, -S, the monitor private_qmp) is left out. exe replaces argv[0];
+ * NULL: leave. daemonize: as the source was (qemu_args_has(source's argv, "daemonize")), which a rewritten line is not.
+ */
+char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, const char *private_qmp, bool daemonize);
+
+/* "disk", "pflash-code", …: stable words for JSON. */
+const char *args_role_name(enum args_role role);
+/* The role of that name, or ARGS_ROLES. */
+enum args_role args_role_of(const char *name);
+/* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */
+bool args_role_is_content(enum args_role role);
 
 /* What -name says, malloc'ed, or NULL. */
 char *qemu_args_name(char *const *argv, size_t argc);
@@ -53,6 +137,19 @@ char *qemu_args_name(char *const *argv, size_t argc);
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
 /* Whether the option (without dashes) is given. */
 bool qemu_args_has(char *const *argv, size_t argc, const char *option);
+/* What the line says of the guest, for whoever cannot ask its QEMU; QEMU's own defaults where it says nothing. */
+struct args_basics {
+	uint64_t ram_bytes;
+	unsigned vcpus;
+	bool kvm; /* not TCG, Xen … */
+};
+void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc);
+/* The paths of -readconfig as they stand in argv; as qemu_args_qmp_paths(). */
+size_t qemu_args_config_paths(char *const *argv, size_t argc, char ***out);
+/* argv with -readconfig and -set worked into it: *out has *count strings and a NULL, malloc'ed (args_free_strings).
+ * 0 or -EINVAL. */
+int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc, const struct args_config *configs,
+		     size_t config_count, struct err *e);
 void args_free_strings(char **strings, size_t count);
 
 #endif

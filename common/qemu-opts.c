@@ -9,10 +9,12 @@
 static const char *const no_value[] = {
     "S",
     "alt-grab",
+    "async-teardown",
     "ctrl-grab",
     "curses",
     "daemonize",
     "enable-fips",
+    "enable-hax",
     "enable-kvm",
     "enable-sync-profile",
     "full-screen",
@@ -168,20 +170,40 @@ void kv_fini(struct kv_list *l)
 	*l = (struct kv_list){.n = 0};
 }
 
-const char *kv_get(const struct kv_list *l, const char *key, const char *implied_key)
+struct kv *kv_find(const struct kv_list *l, const char *key, const char *implied_key)
 {
-	const char *found = NULL;
+	struct kv *found = NULL;
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
-		const char *k = l->v[i].key		? l->v[i].key
-				: i == 0 && implied_key ? implied_key
-							: "";
+		const char *k = l->v[i].key ? l->v[i].key : i == 0 && implied_key ? implied_key : "";
 
 		if (!strcmp(k, key))
-			found = l->v[i].value;
+			found = &l->v[i];
 	}
 	return found;
+}
+
+const char *kv_get(const struct kv_list *l, const char *key, const char *implied_key)
+{
+	const struct kv *found = kv_find(l, key, implied_key);
+
+	return found ? found->value : NULL;
+}
+
+void kv_remove(struct kv_list *l, const char *key)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++) {
+		if (!l->v[i].key || strcmp(l->v[i].key, key)) {
+			l->v[n++] = l->v[i];
+			continue;
+		}
+		free(l->v[i].key);
+		free(l->v[i].value);
+	}
+	l->n = n;
 }
 
 /* 1: the part sets the flag, 0: it clears it, -1: it is about something else. */

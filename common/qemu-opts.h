@@ -39,6 +39,10 @@ bool kv_flag(const struct kv_list *l, const char *key, bool otherwise);
 /* Replaces every "key", "nokey" and "key=…" by one "key=value" at the end. */
 void kv_set_flag(struct kv_list *l, const char *key, const char *value);
 void kv_append(struct kv_list *l, const char *key, const char *value);
+/* The last part with that key, or NULL; implied_key as in kv_get(). */
+struct kv *kv_find(const struct kv_list *l, const char *key, const char *implied_key);
+/* Removes every part with that key. */
+void kv_remove(struct kv_list *l, const char *key);
 /* Frees *value and puts by, which it then owns, in its place. */
 void kv_replace(char **value, char *by);
 

@@ -190,8 +190,9 @@ static void drives_outside_the_map_stay(void **state)
 	(void)state;
 	assert_string_equal(got, "-M pc-q35-10.0 -drive file=/other.img,format=raw" PLAIN);
 	assert_non_null(strstr(notes, "/other.img is opened under the same name"));
-	expect_plain("-drive file=nbd:unix:/x.sock,format=raw",
-		     "-drive file=nbd:unix:/x.sock,format=raw");
+	expect_plain("-drive file=nbd:unix:/x.sock,format=raw,readonly=on",
+		     "-drive file=nbd:unix:/x.sock,format=raw,readonly=on");
+	expect_refused("-drive file=nbd:unix:/x.sock,format=raw", "not a local file");
 	expect_plain("-drive if=none,id=cd,media=cdrom", "-drive if=none,id=cd,media=cdrom");
 	expect_plain("-drive media=cdrom,file=boot.iso", "-drive media=cdrom,file=/srv/boot.iso");
 }

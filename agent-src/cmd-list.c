@@ -1,0 +1,460 @@
+/*
+ * cmd-list.c: vmferry list: the guests that run here, and whether each can be moved.
+ *
+ * Harmless and quick: the guests are asked one after the other with short deadlines, nothing is changed, and a monitor that
+ * somebody else holds is said so and not waited for. What QEMU cannot be asked comes from its command line.
+ */
+#include "cmd.h"
+#include "control.h"
+#include "paths.h"
+#include "qemu-discover.h"
+#include "util.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OPEN_MS	 500  /* for a monitor to greet us */
+#define QUERY_MS 1000 /* for an answer */
+
+enum monitor {
+	MONITOR_NONE,
+	MONITOR_BUSY,
+	MONITOR_SILENT,
+	MONITOR_ANSWERED,
+};
+
+static const char *const monitor_names[] = {"none", "busy", "silent", "answered"};
+
+#define REASONS_MAX 16
+
+struct reason {
+	char *why;
+	char *advice; /* what to do about it; may be NULL */
+};
+
+struct entry {
+	struct guest g;
+	struct args_result line; /* empty if it cannot be rewritten */
+	struct args_basics basics;
+	enum monitor monitor;
+	bool moving;
+	struct reason reasons[REASONS_MAX]; /* why it cannot be moved */
+	size_t reason_count;
+};
+
+struct listing {
+	struct loop *loop;
+	pid_t *moving; /* QEMUs that a vmferry is moving */
+	size_t moving_count;
+	char **wanted; /* names and pids; none: all guests */
+	size_t wanted_count;
+};
+
+/* Both strings are n's from here. */
+static void because(struct entry *n, char *why, char *advice)
+{
+	if (n->reason_count < REASONS_MAX) {
+		n->reasons[n->reason_count++] = (struct reason){why, advice};
+		return;
+	}
+	free(why);
+	free(advice);
+}
+
+/* ---- looking at one ---- */
+
+/* Proxmox: the number behind -id; NULL if there is none. */
+static const char *proxmox_id(const struct guest *g)
+{
+	size_t i;
+
+	for (i = 1; i + 1 < g->argc; i++)
+		if (!strcmp(g->argv[i], "-id"))
+			return g->argv[i + 1];
+	return NULL;
+}
+
+static void check_owner(struct entry *n)
+{
+	const char *id = proxmox_id(&n->g);
+
+	if (!n->g.owner_hint)
+		return;
+	if (!strcmp(n->g.owner_hint, "libvirt"))
+		because(n, xstrdup("it belongs to libvirt, which would lose track of it"),
+			xasprintf("virsh migrate --live --copy-storage-all --verbose %s qemu+ssh://HOST/system", n->g.name));
+	else
+		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
+			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "
+				  "--with-local-disks",
+				  id ? id : "VMID", id ? id : "VMID"));
+}
+
+static void check_line(struct entry *n)
+{
+	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.configs, .config_count = n->g.config_count};
+	struct err e;
+
+	if (qemu_args_rewrite(&n->line, n->g.argv, n->g.argc, &o, &e) < 0)
+		because(n, xstrdup(e.msg), NULL);
+}
+
+static void check_blockers(struct entry *n, struct qmp *q)
+{
+	const char *reason, *status;
+	json_t *info;
+	struct err e;
+
+	if (qmp_call_ms(q, QUERY_MS, "query-migrate", NULL, &info, &e) < 0)
+		return;
+	reason = json_string_value(json_array_get(json_object_get(info, "blocked-reasons"), 0));
+	status = json_string_value(json_object_get(info, "status"));
+	if (reason)
+		because(n, xasprintf("QEMU cannot migrate it: %s", reason), NULL);
+	else if (status && (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "pre-switchover") ||
+			    !strcmp(status, "device")))
+		because(n, xstrdup("a migration of it is under way already"), NULL);
+	json_decref(info);
+}
+
+static void check_answers(struct entry *n)
+{
+	struct err e;
+	size_t i;
+
+	if (strcmp(n->g.status, "running") && strcmp(n->g.status, "paused"))
+		because(n, xasprintf("it is in state '%s'; only a running or paused guest can be moved", n->g.status), NULL);
+	for (i = 0; i < n->g.disk_count; i++)
+		if (guest_disk_movable(&n->g.disks[i], &e))
+			because(n, xstrdup(e.msg), NULL);
+}
+
+static void ask(struct entry *n, struct loop *loop)
+{
+	struct qmp *q = NULL;
+	struct err e;
+	int r;
+
+	if (!n->g.qmp_path) {
+		because(n, xstrdup("it has no QMP monitor on a unix socket"),
+			xasprintf("start it with: -qmp unix:/run/%s.qmp,server=on,wait=off", n->g.name));
+		return;
+	}
+	n->monitor = MONITOR_SILENT;
+	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
+	if (r == -EBUSY) {
+		n->monitor = MONITOR_BUSY;
+		because(n, xasprintf("its monitor %s is occupied by another program", n->g.qmp_path),
+			xstrdup("end that, or give the guest a second -qmp"));
+		return;
+	}
+	n->g.deadline_ms = QUERY_MS;
+	if (r == 0)
+		r = guest_query(&n->g, q, &e);
+	if (r == 0) {
+		n->monitor = MONITOR_ANSWERED;
+		check_blockers(n, q);
+		check_answers(n);
+	} else {
+		guest_forget_query(&n->g);
+		because(n, xstrdup(e.msg), NULL);
+	}
+	qmp_close(q);
+}
+
+static void examine(struct entry *n, const struct listing *l)
+{
+	size_t i;
+
+	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
+	for (i = 0; i < l->moving_count; i++)
+		n->moving |= l->moving[i] == n->g.pid;
+	if (n->moving)
+		because(n, xstrdup("it is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
+	check_owner(n);
+	check_line(n);
+	/* another program lives on that monitor, and would notice */
+	if (!n->moving && !n->g.owner_hint)
+		ask(n, l->loop);
+	else if (n->g.qmp_path)
+		n->monitor = MONITOR_BUSY;
+}
+
+static void entry_fini(struct entry *n)
+{
+	size_t i;
+
+	guest_fini(&n->g);
+	args_result_fini(&n->line);
+	for (i = 0; i < n->reason_count; i++) {
+		free(n->reasons[i].why);
+		free(n->reasons[i].advice);
+	}
+}
+
+/* ---- what is known of one, from QEMU or from its line ---- */
+
+static bool answered(const struct entry *n)
+{
+	return n->monitor == MONITOR_ANSWERED;
+}
+
+static const char *accel_of(const struct entry *n)
+{
+	return answered(n) ? n->g.accel : n->basics.kvm ? "kvm" : "tcg";
+}
+
+static uint64_t ram_of(const struct entry *n)
+{
+	return answered(n) ? n->g.ram_bytes : n->basics.ram_bytes;
+}
+
+static unsigned vcpus_of(const struct entry *n)
+{
+	return answered(n) ? n->g.vcpus : n->basics.vcpus;
+}
+
+static bool is_disk(const struct args_file *f)
+{
+	return (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only;
+}
+
+/* "libvirt", "proxmox", "systemd" or "plain". */
+static const char *owner_of(const struct guest *g)
+{
+	return g->owner_hint ? g->owner_hint : g->unit ? "systemd" : "plain";
+}
+
+/* ---- JSON ---- */
+
+static json_t *disks_json(const struct entry *n)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < n->g.disk_count; i++) {
+		const struct guest_disk *d = &n->g.disks[i];
+
+		if (!d->removable_empty)
+			json_array_append_new(
+				out, json_pack("{s:s*,s:s*,s:s*,s:I,s:I,s:b}", "path",
+					       d->real_path ? d->real_path : d->file, "node", d->node, "format", d->format,
+					       "virtual_size", (json_int_t)d->virtual_size, "allocated",
+					       (json_int_t)d->allocated, "read_only", d->read_only));
+	}
+	for (i = 0; !answered(n) && i < n->line.file_count; i++)
+		if (is_disk(&n->line.files[i]))
+			json_array_append_new(out, json_pack("{s:s}", "path", n->line.files[i].path));
+	return out;
+}
+
+static json_t *reasons_json(const struct entry *n)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < n->reason_count; i++)
+		json_array_append_new(out, json_pack("{s:s,s:s*}", "text", n->reasons[i].why, "advice", n->reasons[i].advice));
+	return out;
+}
+
+static json_t *entry_json(const struct entry *n)
+{
+	const struct guest *g = &n->g;
+	json_t *o = json_pack("{s:s,s:i,s:b,s:I,s:i,s:s,s:s,s:s,s:o}", "name", g->name, "pid", (int)g->pid, "movable", !n->reason_count,
+			      "ram_bytes", (json_int_t)ram_of(n), "vcpus", (int)vcpus_of(n), "accel", accel_of(n), "owner",
+			      owner_of(g), "monitor", monitor_names[n->monitor], "disks", disks_json(n));
+
+	if (g->unit) {
+		json_object_set_new(o, "unit", json_string(g->unit));
+		json_object_set_new(o, "unit_is_user", json_boolean(g->unit_is_user));
+	}
+	if (g->qmp_path)
+		json_object_set_new(o, "qmp", json_string(g->qmp_path));
+	json_object_set_new(o, "reasons", reasons_json(n));
+	if (!answered(n))
+		return o;
+	json_object_set_new(o, "status", json_string(g->status));
+	json_object_set_new(o, "machine", json_string(g->machine));
+	json_object_set_new(o, "qemu_version",
+			    json_sprintf("%d.%d.%d", g->qemu_major, g->qemu_minor, g->qemu_micro));
+	if (g->cpu_model)
+		json_object_set_new(o, "cpu_model", json_string(g->cpu_model));
+	return o;
+}
+
+static void print_json(const struct entry *entries, size_t count)
+{
+	json_t *list = json_array(), *all = json_pack("{s:o}", "guests", list);
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(list, entry_json(&entries[i]));
+	json_dumpf(all, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(all);
+}
+
+/* ---- text ---- */
+
+static void print_disks(const struct entry *n)
+{
+	char size[24];
+	size_t i;
+
+	for (i = 0; i < n->g.disk_count; i++) {
+		const struct guest_disk *d = &n->g.disks[i];
+
+		if (!d->removable_empty)
+			printf("  disk     %s (%s, %s%s)\n", d->real_path ? d->real_path : d->file ? d->file : d->node,
+			       d->format ? d->format : "?", format_bytes(size, d->virtual_size),
+			       d->read_only ? ", read-only" : "");
+	}
+	for (i = 0; !answered(n) && i < n->line.file_count; i++)
+		if (is_disk(&n->line.files[i]))
+			printf("  disk     %s\n", n->line.files[i].path);
+}
+
+static void print_owner(const struct guest *g)
+{
+	if (g->owner_hint)
+		printf("  owner    %s\n", strcmp(g->owner_hint, "libvirt") ? "Proxmox VE" : "libvirt");
+	else if (g->unit)
+		printf("  owner    systemd unit %s%s\n", g->unit, g->unit_is_user ? " (of a user)" : "");
+}
+
+static void print_entry(const struct entry *n)
+{
+	const struct guest *g = &n->g;
+	char ram[24];
+	size_t i;
+
+	printf("%s (pid %d): %s of memory, %u vCPU%s, %s", g->name, (int)g->pid, format_bytes(ram, ram_of(n)), vcpus_of(n),
+	       vcpus_of(n) == 1 ? "" : "s", accel_of(n));
+	if (answered(n))
+		printf(", %s, QEMU %d.%d.%d, %s", g->machine, g->qemu_major, g->qemu_minor, g->qemu_micro, g->status);
+	putchar('\n');
+	print_owner(g);
+	print_disks(n);
+	if (!n->reason_count)
+		printf("  movable  vmferry migrate %s HOST\n", g->name);
+	for (i = 0; i < n->reason_count; i++) {
+		printf("  cannot be moved: %s\n", n->reasons[i].why);
+		if (n->reasons[i].advice)
+			printf("           %s\n", n->reasons[i].advice);
+	}
+}
+
+static void print_text(const struct entry *entries, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		print_entry(&entries[i]);
+	if (!count)
+		puts("no QEMU guest that this user may look at runs here");
+}
+
+/* ---- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	int r = strcmp(x->g.name, y->g.name);
+
+	return r ? r : x->g.pid < y->g.pid ? -1 : x->g.pid > y->g.pid;
+}
+
+static bool is_wanted(const struct guest *g, const struct listing *l)
+{
+	AUTO_FREE char *pid = xasprintf("%d", (int)g->pid);
+	size_t i;
+
+	for (i = 0; i < l->wanted_count; i++)
+		if (!strcmp(l->wanted[i], g->name) || !strcmp(l->wanted[i], pid))
+			return true;
+	return !l->wanted_count;
+}
+
+static int list_guests(struct listing *l, bool json, struct err *e)
+{
+	struct guest *guests;
+	struct entry *entries;
+	size_t all, count = 0, i;
+	int r = guest_list(&guests, &all, e);
+
+	if (r < 0)
+		return r;
+	entries = xcalloc(all + 1, sizeof(*entries));
+	for (i = 0; i < all; i++) {
+		if (is_wanted(&guests[i], l))
+			entries[count++].g = guests[i];
+		else
+			guest_fini(&guests[i]);
+	}
+	free(guests);
+	qsort(entries, count, sizeof(*entries), compare);
+	for (i = 0; i < count; i++)
+		examine(&entries[i], l);
+	if (!count && l->wanted_count)
+		r = err_set(e, ENOENT, "no guest %s%s runs here", l->wanted[0], l->wanted_count > 1 ? " (nor the others)" : "");
+	else
+		(json ? print_json : print_text)(entries, count);
+	for (i = 0; i < count; i++)
+		entry_fini(&entries[i]);
+	free(entries);
+	return r;
+}
+
+static const char usage[] =
+	"usage: vmferry list [--json] [VM…]\n"
+	"\n"
+	"Shows the QEMU guests that run here, all or those of that name or pid, with memory, processors and disks, and\n"
+	"whether vmferry can move them, or why not. Nothing is changed.\n"
+	"\n"
+	"  --json   one JSON object; docs/report.md says what is in it\n";
+
+static const struct option options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+int cmd_list(int argc, char **argv)
+{
+	AUTO_FREE char *runtime = NULL;
+	struct listing l = {.loop = NULL};
+	bool json = false;
+	struct err e;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	l.wanted = argv + optind;
+	l.wanted_count = (size_t)(argc - optind);
+	signal(SIGPIPE, SIG_IGN);
+	r = loop_new(&l.loop, 64, &e);
+	if (!r && !runtime_dir_get(&runtime, NULL, &e))
+		l.moving_count = control_list(runtime, &l.moving);
+	if (!r)
+		r = list_guests(&l, json, &e);
+	free(l.moving);
+	if (l.loop)
+		loop_free(l.loop);
+	if (r)
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	return r ? EXIT_SOURCE : 0;
+}

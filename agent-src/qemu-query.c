@@ -1,0 +1,303 @@
+/* qemu-query.c: what QEMU itself says about a guest: guest_query() of qemu-discover.h. Nothing is changed. */
+#include "qemu-discover.h"
+#include "qemu-opts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BACKENDS_MAX 256
+
+static int ask(const struct guest *g, struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e)
+{
+	return qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, command, args, ret, e);
+}
+
+static char *dup_member(json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s && *s ? xstrdup(s) : NULL;
+}
+
+static uint64_t size_member(json_t *object, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(object, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+/* The file behind a "json:{…}" name: the innermost "filename" that goes down along "file". */
+static char *json_filename(const char *text)
+{
+	json_t *root = json_loads(text, 0, NULL), *node = root;
+	char *name = NULL;
+
+	while (json_is_object(node) && !name) {
+		name = dup_member(node, "filename");
+		node = json_object_get(node, "file");
+	}
+	json_decref(root);
+	return name;
+}
+
+static char *plain_filename(const char *text)
+{
+	if (!text)
+		return NULL;
+	if (!strncmp(text, "json:", 5))
+		return json_filename(text + 5);
+	if (!strncmp(text, "file:", 5))
+		return xstrdup(text + 5);
+	return qemu_path_has_protocol(text) ? NULL : xstrdup(text);
+}
+
+static void look_at_file(const struct guest *g, struct guest_disk *d)
+{
+	AUTO_FREE char *path = d->file ? guest_path(g, d->file) : NULL;
+	struct stat st;
+
+	d->real_path = path ? realpath(path, NULL) : NULL;
+	if (!d->real_path || stat(d->real_path, &st) < 0)
+		return;
+	d->block_device = S_ISBLK(st.st_mode);
+	if (S_ISREG(st.st_mode))
+		d->allocated = (uint64_t)st.st_blocks * 512;
+}
+
+static void fill_image(struct guest_disk *d, json_t *image)
+{
+	json_t *specific = json_object_get(json_object_get(image, "format-specific"), "data");
+
+	d->virtual_size = size_member(image, "virtual-size");
+	d->allocated = size_member(image, "actual-size");
+	d->cluster_size = (unsigned)size_member(image, "cluster-size");
+	d->backing_file = dup_member(image, "full-backing-filename");
+	if (!d->backing_file)
+		d->backing_file = dup_member(image, "backing-filename");
+	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
+	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
+	d->data_file = dup_member(specific, "data-file");
+	d->encrypted = json_is_true(json_object_get(image, "encrypted"));
+}
+
+static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
+{
+	json_t *inserted = json_object_get(block, "inserted");
+	const char *file = json_string_value(json_object_get(inserted, "file"));
+
+	*d = (struct guest_disk){.qdev = dup_member(block, "qdev"),
+				 .drive_id = dup_member(block, "device"),
+				 .removable = json_is_true(json_object_get(block, "removable"))};
+	if (!inserted) {
+		d->removable_empty = true;
+		return;
+	}
+	d->node = dup_member(inserted, "node-name");
+	d->format = dup_member(inserted, "drv");
+	d->read_only = json_is_true(json_object_get(inserted, "ro"));
+	fill_image(d, json_object_get(inserted, "image"));
+	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
+	d->has_backing = d->backing_file ||
+			 json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
+	d->file = plain_filename(file);
+	look_at_file(g, d);
+}
+
+static int query_disks(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *blocks, *block;
+	size_t i;
+	int r = ask(g, q, "query-block", NULL, &blocks, e);
+
+	if (r < 0)
+		return r;
+	g->disks = xcalloc(json_array_size(blocks), sizeof(*g->disks));
+	json_array_foreach(blocks, i, block) fill_disk(g, &g->disks[g->disk_count++], block);
+	json_decref(blocks);
+	return 0;
+}
+
+static int query_machine(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *type;
+	int r = ask(g, q, "qom-get",
+			 json_pack("{s:s, s:s}", "path", "/machine", "property", "type"), &type, e);
+	const char *name;
+	char *suffix;
+
+	if (r < 0)
+		return r;
+	name = json_string_value(type);
+	g->machine = xstrdup(name ? name : "");
+	suffix = strstr(g->machine, "-machine");
+	if (suffix)
+		*suffix = '\0';
+	json_decref(type);
+	return *g->machine ? 0 : err_set(e, EPROTO, "QEMU does not tell its machine type");
+}
+
+static int query_status(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *status, *memory;
+	int r = ask(g, q, "query-status", NULL, &status, e);
+
+	if (r < 0)
+		return r;
+	g->running = json_is_true(json_object_get(status, "running"));
+	g->status = dup_member(status, "status");
+	json_decref(status);
+	r = ask(g, q, "query-memory-size-summary", NULL, &memory, e);
+	if (r < 0)
+		return r;
+	g->ram_bytes = size_member(memory, "base-memory") + size_member(memory, "plugged-memory");
+	json_decref(memory);
+	return 0;
+}
+
+/* "host-x86_64-cpu" is -cpu host. */
+static void query_cpu_model(struct guest *g, struct qmp *q, json_t *cpu)
+{
+	const char *path = json_string_value(json_object_get(cpu, "qom-path"));
+	char *suffix;
+	json_t *type;
+	struct err e;
+
+	if (!path ||
+	    ask(g, q, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "type"), &type, &e) < 0)
+		return;
+	if (json_is_string(type))
+		g->cpu_model = xstrdup(json_string_value(type));
+	suffix = g->cpu_model ? strstr(g->cpu_model, "-x86_64-cpu") : NULL;
+	if (suffix)
+		*suffix = '\0';
+	json_decref(type);
+}
+
+static int query_cpus(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *kvm, *cpus;
+	int r = ask(g, q, "query-kvm", NULL, &kvm, e);
+
+	if (r < 0)
+		return r;
+	g->accel = xstrdup(json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg");
+	json_decref(kvm);
+	r = ask(g, q, "query-cpus-fast", NULL, &cpus, e);
+	if (r < 0)
+		return r;
+	g->vcpus = (unsigned)json_array_size(cpus);
+	query_cpu_model(g, q, json_array_get(cpus, 0));
+	json_decref(cpus);
+	return 0;
+}
+
+static int query_backends(struct guest *g, struct qmp *q, struct err *e)
+{
+	json_t *list, *one;
+	size_t i;
+	int r = ask(g, q, "query-memdev", NULL, &list, e);
+
+	if (r < 0)
+		return r;
+	g->backends = xcalloc(MIN(json_array_size(list), (size_t)BACKENDS_MAX), sizeof(*g->backends));
+	json_array_foreach(list, i, one)
+	{
+		if (i >= BACKENDS_MAX)
+			break;
+		g->backends[g->backend_count++] =
+			(struct guest_backend){.id = dup_member(one, "id"),
+					       .size = size_member(one, "size"),
+					       .share = json_is_true(json_object_get(one, "share")),
+					       .policy = dup_member(one, "policy")};
+	}
+	json_decref(list);
+	return 0;
+}
+
+static void free_backends(struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->backend_count; i++) {
+		free(g->backends[i].id);
+		free(g->backends[i].policy);
+	}
+	free(g->backends);
+	g->backends = NULL;
+	g->backend_count = 0;
+}
+
+static void free_disks(struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		struct guest_disk *d = &g->disks[i];
+
+		free(d->node);
+		free(d->file);
+		free(d->real_path);
+		free(d->format);
+		free(d->qdev);
+		free(d->drive_id);
+		free(d->backing_file);
+		free(d->data_file);
+	}
+	free(g->disks);
+	g->disks = NULL;
+	g->disk_count = 0;
+}
+
+void guest_forget_query(struct guest *g)
+{
+	free_disks(g);
+	free_backends(g);
+	free(g->machine);
+	free(g->status);
+	free(g->accel);
+	free(g->cpu_model);
+	g->machine = g->status = g->accel = g->cpu_model = NULL;
+}
+
+int guest_query(struct guest *g, struct qmp *q, struct err *e)
+{
+	int r;
+
+	guest_forget_query(g);
+	qmp_version(q, &g->qemu_major, &g->qemu_minor, &g->qemu_micro);
+	r = query_status(g, q, e);
+	if (r == 0)
+		r = query_machine(g, q, e);
+	if (r == 0)
+		r = query_cpus(g, q, e);
+	if (r == 0)
+		r = query_backends(g, q, e);
+	if (r == 0)
+		r = query_disks(g, q, e);
+	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;
+}
+
+int guest_disk_movable(const struct guest_disk *d, struct err *e)
+{
+	const char *why = NULL;
+
+	if (d->removable_empty || d->read_only)
+		return 0;
+	if (!d->real_path)
+		why = "is not a local file: only files and block devices can be copied";
+	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
+		why = "has a format that cannot be moved (raw and qcow2 can)";
+	else if (d->has_backing)
+		why = "has a backing file: flatten it first (qemu-img rebase, or block-stream)";
+	else if (d->snapshot_count)
+		why = "has internal snapshots, which a copy of a running disk cannot carry";
+	else if (d->bitmap_count)
+		why = "has persistent dirty bitmaps, which would be lost";
+	else if (d->encrypted)
+		why = "is encrypted by QEMU";
+	else if (d->data_file)
+		why = "keeps its data in an external file";
+	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why) : 0;
+}

@@ -1,0 +1,168 @@
+/*
+ * qemu-args-chars.c: the rules of qemu-args.c for character devices and monitors: sockets, logs and host devices in -chardev,
+ * and in the short forms that -serial, -monitor, -qmp … take (QEMU's qemu_chr_parse_compat).
+ */
+#include "qemu-args-rules.h"
+#include "util.h"
+
+#include <string.h>
+
+/* The socket in l, its path being the part with key "path" or, with implied, the first. */
+static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l, bool implied)
+{
+	AUTO_FREE char *what = xasprintf("-%s socket", it->name);
+	struct kv *path = kv_find(l, "path", implied ? "path" : NULL);
+
+	if (kv_get(l, "fd", NULL))
+		return args_refuse_descriptor(w, it);
+	if (!kv_flag(l, "server", false)) {
+		const char *host = kv_get(l, "host", NULL);
+
+		if (path) {
+			args_file(w, it, ARGS_CONNECT, false, what, &path->value);
+			args_note(w, "-%s connects to %s: somebody must be listening there on the destination too", it->name,
+				  path->value);
+		} else if (host) {
+			args_note(w, "-%s connects to %s port %s from the destination, too", it->name, host,
+				  kv_get(l, "port", NULL) ? kv_get(l, "port", NULL) : "?");
+		}
+		return 0;
+	}
+	if (path && args_listen(w, it, what, &path->value) < 0)
+		return -w->e->code;
+	/* a listener waits for its first client unless told not to, and QEMU does not start meanwhile */
+	if (kv_flag(l, "wait", true)) {
+		kv_set_flag(l, "wait", "off");
+		args_note(w, "-%s no longer waits for a client before QEMU starts (wait=off)", it->name);
+	}
+	return 0;
+}
+
+static void move_logfile(struct rewrite *w, struct item *it, struct kv_list *l)
+{
+	struct kv *p = kv_find(l, "logfile", NULL);
+
+	if (p)
+		args_file(w, it, ARGS_LOG, false, NULL, &p->value);
+}
+
+static void note_fifo(struct rewrite *w, const char *option, const char *path)
+{
+	args_note(w, "-%s pipe needs the FIFOs %s.in and %s.out on the destination", option, path, path);
+}
+
+static void note_pty(struct rewrite *w, const struct item *it)
+{
+	args_note(w, "-%s gets another pseudo-terminal on the destination: query-chardev names it", it->name);
+}
+
+static int rewrite_backend(struct rewrite *w, struct item *it, const char *backend)
+{
+	static const char *const host_devices[] = {"serial", "tty", "parallel", "parport"};
+	struct kv *path = kv_find(&it->p.l, "path", NULL), *input = kv_find(&it->p.l, "input-path", NULL);
+
+	if (!strcmp(backend, "socket"))
+		return rewrite_socket(w, it, &it->p.l, false);
+	if (!strcmp(backend, "pty"))
+		note_pty(w, it);
+	if (path && (!strcmp(backend, "file") || !strcmp(backend, "pty")))
+		args_file(w, it, ARGS_LOG, false, "-chardev file", &path->value);
+	if (path && !strcmp(backend, "pipe")) {
+		args_file(w, it, ARGS_FIFO, false, "-chardev pipe", &path->value);
+		note_fifo(w, it->name, path->value);
+	}
+	if (path && args_among(backend, host_devices, ARRAY_LEN(host_devices)))
+		args_file(w, it, ARGS_HOST_DEVICE, false, NULL, &path->value);
+	if (input)
+		args_file(w, it, ARGS_DATA, true, NULL, &input->value);
+	return 0;
+}
+
+int args_on_chardev(struct rewrite *w, struct item *it)
+{
+	const char *backend = kv_get(&it->p.l, "backend", "backend");
+	int r = backend ? rewrite_backend(w, it, backend) : 0;
+
+	move_logfile(w, it, &it->p.l);
+	if (r == 0)
+		args_emit_item(w, it);
+	return r;
+}
+
+/* "file:PATH", "pipe:PATH", "/dev/ttyS0": the value up to the path, and the path. */
+static int on_compat_path(struct rewrite *w, struct item *it, enum args_role role, const char *from)
+{
+	AUTO_FREE char *what = xasprintf("-%s", it->name);
+	char *path = xstrdup(from), *value;
+
+	args_file(w, it, role, false, role == ARGS_HOST_DEVICE ? NULL : what, &path);
+	if (role == ARGS_FIFO)
+		note_fifo(w, it->name, path);
+	value = xasprintf("%.*s%s", (int)(from - it->value), it->value, path);
+	args_emit(w, it->name, value);
+	free(value);
+	free(path);
+	return 0;
+}
+
+static int on_compat_socket(struct rewrite *w, struct item *it, const char *rest, bool is_unix)
+{
+	struct kv_list l;
+	int r;
+
+	kv_parse(&l, rest);
+	if (!is_unix && l.n && !kv_flag(&l, "server", false))
+		args_note(w, "-%s connects to %s from the destination, too", it->name, l.v[0].value);
+	r = rewrite_socket(w, it, &l, is_unix);
+	move_logfile(w, it, &l);
+	if (r == 0) {
+		AUTO_FREE char *list = kv_print(&l);
+		AUTO_FREE char *value = xasprintf("%.*s%s", (int)(rest - it->value), it->value, list);
+
+		args_emit(w, it->name, value);
+	}
+	kv_fini(&l);
+	return r;
+}
+
+int args_on_chardev_compat(struct rewrite *w, struct item *it)
+{
+	static const char *const sockets[] = {"unix:", "tcp:", "telnet:", "tn3270:", "websocket:"};
+	const char *dev = it->value;
+	size_t i;
+
+	if (args_starts(dev, "mon:"))
+		dev += 4;
+	if (args_starts(dev, "file:"))
+		return on_compat_path(w, it, ARGS_LOG, dev + 5);
+	if (args_starts(dev, "pipe:"))
+		return on_compat_path(w, it, ARGS_FIFO, dev + 5);
+	if (args_starts(dev, "/dev/"))
+		return on_compat_path(w, it, ARGS_HOST_DEVICE, dev);
+	if (!strcmp(dev, "pty"))
+		note_pty(w, it);
+	for (i = 0; i < ARRAY_LEN(sockets) && !args_starts(dev, sockets[i]); i++)
+		;
+	/* QEMU itself adds what -gdb needs, but for unix: */
+	if (i == ARRAY_LEN(sockets) || (!strcmp(it->name, "gdb") && i)) {
+		args_emit(w, it->name, it->value);
+		return 0;
+	}
+	return on_compat_socket(w, it, dev + strlen(sockets[i]), i == 0);
+}
+
+/* The monitor that an earlier move added is not carried along: the new one takes its place. */
+int args_on_qmp(struct rewrite *w, struct item *it)
+{
+	struct kv_list l = {.n = 0};
+	const char *path;
+	bool ours = false;
+
+	if (args_starts(it->value, "unix:") && w->o->private_qmp) {
+		kv_parse(&l, it->value + 5);
+		path = kv_get(&l, "path", "path");
+		ours = path && !strcmp(args_base_name(path), args_base_name(w->o->private_qmp));
+		kv_fini(&l);
+	}
+	return ours ? 0 : args_on_chardev_compat(w, it);
+}

@@ -1,0 +1,192 @@
+/* qemu-args-devices.c: the rules of qemu-args.c for -device, -object, file systems and TPMs: what cannot leave the host. */
+#include "qemu-args-rules.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define OF_THE_HOST	 "it is a device of this host"
+#define OTHER_PROCESS	 "another process holds a part of its state, behind a socket"
+#define QEMU_CANNOT	 "QEMU cannot migrate it"
+#define ENCRYPTED	 "the guest's memory is encrypted, and QEMU cannot migrate it"
+
+struct refusal {
+	const char *name; /* '*' at the end: anything */
+	const char *why;
+};
+
+static const struct refusal refused_devices[] = {
+	{"vfio-*", OF_THE_HOST},
+	{"pci-assign", OF_THE_HOST},
+	{"usb-host", OF_THE_HOST},
+	{"scsi-block", OF_THE_HOST},
+	{"scsi-generic", OF_THE_HOST},
+	{"vhost-scsi*", OF_THE_HOST},
+	{"vhost-vdpa*", OF_THE_HOST},
+	{"virtio-input-host*", OF_THE_HOST},
+	{"u2f-passthru", OF_THE_HOST},
+	{"xen-*", OF_THE_HOST},
+	{"vhost-user-*", OTHER_PROCESS},
+	{"ivshmem*", "its memory is shared with other processes of this host"},
+	{"x-pci-proxy-dev", OTHER_PROCESS},
+	{"nvme*", QEMU_CANNOT},
+	{"usb-mtp", QEMU_CANNOT},
+	{"virtio-vga-gl", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
+	{"virtio-gpu-gl*", QEMU_CANNOT " while it renders on the host's GPU; use virtio-gpu-pci"},
+	{"virtio-gpu-rutabaga*", QEMU_CANNOT " while it renders on the host's GPU; use virtio-gpu-pci"},
+	{"virtio-vga-rutabaga", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
+};
+
+static const struct refusal refused_objects[] = {
+	{"sev-guest", ENCRYPTED},
+	{"sev-snp-guest", ENCRYPTED},
+	{"tdx-guest", ENCRYPTED},
+	{"memory-backend-epc", ENCRYPTED},
+	{"iommufd", OF_THE_HOST},
+	{"input-linux", OF_THE_HOST},
+	{"pr-manager-helper", "persistent reservations belong to this host"},
+	{"cryptodev-vhost-user", OTHER_PROCESS},
+	{"cryptodev-lkcf", OF_THE_HOST},
+	{"x-remote-object", OTHER_PROCESS},
+	{"x-vfio-user-server", OTHER_PROCESS},
+	{"dbus-vmstate", OTHER_PROCESS},
+	{"qtest", "it is driven by QEMU's own test program"},
+	{"colo-compare", "the guest is one of a pair (COLO)"},
+};
+
+static int check_refused(struct rewrite *w, const struct item *it, const struct refusal *list, size_t count,
+			 const char *name)
+{
+	size_t i;
+
+	for (i = 0; name && i < count; i++)
+		if (args_among(name, &list[i].name, 1))
+			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, name, list[i].why);
+	return 0;
+}
+
+/* What to read and what must be there, by the option, the kind of device or object, and the key. */
+static const struct file_key {
+	const char *option, *kind, *key;
+	enum args_role role;
+	bool read_only;
+} file_keys[] = {
+	{"device", "loader", "file", ARGS_DATA, true},
+	{"device", "guest-loader", "kernel", ARGS_KERNEL, true},
+	{"device", "guest-loader", "initrd", ARGS_INITRD, true},
+	{"device", "*", "romfile", ARGS_ROM, true},
+	{"object", "memory-backend-file", "mem-path", ARGS_MEMORY, false},
+	{"object", "rng-random", "filename", ARGS_HOST_DEVICE, true},
+	{"object", "secret", "file", ARGS_SECRET, true},
+	{"object", "tls-creds-*", "dir", ARGS_SECRET, true},
+	{"object", "tls-cipher-suites", "dir", ARGS_SECRET, true},
+	{"object", "authz-list-file", "filename", ARGS_SECRET, true},
+	{"object", "filter-dump", "file", ARGS_LOG, false},
+	{"object", "igvm-cfg", "file", ARGS_DATA, true},
+	{"fsdev", "local", "path", ARGS_DIRECTORY, false},
+	{"virtfs", "local", "path", ARGS_DIRECTORY, false},
+};
+
+static void map_files(struct rewrite *w, struct item *it, const char *kind)
+{
+	size_t i, k;
+
+	for (i = 0; kind && i < it->p.l.n; i++) {
+		struct kv *p = &it->p.l.v[i];
+
+		for (k = 0; p->key && k < ARRAY_LEN(file_keys); k++) {
+			const struct file_key *f = &file_keys[k];
+
+			if (strcmp(f->option, it->name) || strcmp(f->key, p->key) || !args_among(kind, &f->kind, 1) ||
+			    !*p->value)
+				continue;
+			/* a bare name is one of QEMU's own ROMs */
+			if (f->role != ARGS_ROM || strchr(p->value, '/'))
+				args_file(w, it, f->role, f->read_only, NULL, &p->value);
+			break;
+		}
+	}
+}
+
+/* A device whose medium stays behind keeps no drive. */
+static void drop_ejected(struct rewrite *w, struct item *it)
+{
+	const struct item *node = args_find(w, "blockdev", "node-name", NULL, kv_get(&it->p.l, "drive", NULL));
+
+	if (node && node->ejected)
+		kv_remove(&it->p.l, "drive");
+}
+
+int args_on_device(struct rewrite *w, struct item *it)
+{
+	const char *driver = kv_get(&it->p.l, "driver", "driver");
+	int r = check_refused(w, it, refused_devices, ARRAY_LEN(refused_devices), driver);
+
+	if (r < 0)
+		return r;
+	if (driver && args_starts(driver, "vhost-vsock"))
+		args_note(w, "vsock address guest-cid=%s must be free on the destination; connections to the guest end",
+			  kv_get(&it->p.l, "guest-cid", NULL) ? kv_get(&it->p.l, "guest-cid", NULL) : "?");
+	drop_ejected(w, it);
+	map_files(w, it, driver);
+	args_emit_item(w, it);
+	return 0;
+}
+
+static void note_memory(struct rewrite *w, const struct item *it, const char *kind)
+{
+	const char *path = kv_get(&it->p.l, "mem-path", NULL);
+
+	if (path && kv_flag(&it->p.l, "share", false) && !args_find_map(w, path))
+		args_note(w, "guest memory is backed by %s: the destination must not see the same file as the source", path);
+	if ((path && strstr(path, "hugepages")) || kv_flag(&it->p.l, "hugetlb", false))
+		args_note(w, "-object %s of size %s needs as many huge pages on the destination", kind,
+			  kv_get(&it->p.l, "size", NULL) ? kv_get(&it->p.l, "size", NULL) : "?");
+}
+
+int args_on_object(struct rewrite *w, struct item *it)
+{
+	const char *kind = kv_get(&it->p.l, "qom-type", "qom-type");
+	int r = check_refused(w, it, refused_objects, ARRAY_LEN(refused_objects), kind);
+
+	if (r < 0)
+		return r;
+	if (kind && args_starts(kind, "memory-backend-"))
+		note_memory(w, it, kind);
+	map_files(w, it, kind);
+	args_emit_item(w, it);
+	return 0;
+}
+
+/* 9p: QEMU itself blocks migration for as long as the guest has it mounted. */
+int args_on_fsdev(struct rewrite *w, struct item *it)
+{
+	const char *driver = kv_get(&it->p.l, "fsdriver", "fsdriver");
+
+	if (driver && !strcmp(driver, "proxy"))
+		return err_set(w->e, EINVAL, "the guest has -%s proxy: %s", it->name, OTHER_PROCESS);
+	if (driver && !strcmp(driver, "local"))
+		args_note(w, "-%s shares a directory: the guest must have it unmounted during the move, and finds the "
+			  "destination's directory of that name afterwards", it->name);
+	map_files(w, it, driver);
+	args_emit_item(w, it);
+	return 0;
+}
+
+int args_on_tpmdev(struct rewrite *w, struct item *it)
+{
+	const char *type = kv_get(&it->p.l, "type", "type");
+
+	if (type && !strcmp(type, "emulator"))
+		return err_set(w->e, EINVAL, "the guest has a TPM (-tpmdev emulator): its state is in a swtpm process, which "
+			       "vmferry does not move yet");
+	return err_set(w->e, EINVAL, "the guest has -tpmdev %s: %s", type ? type : "?", OF_THE_HOST);
+}
+
+int args_on_usbdevice(struct rewrite *w, struct item *it)
+{
+	if (args_starts(it->value, "host:"))
+		return err_set(w->e, EINVAL, "the guest has -usbdevice %s: %s", it->value, OF_THE_HOST);
+	args_emit(w, it->name, it->value);
+	return 0;
+}

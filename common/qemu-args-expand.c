@@ -1,0 +1,212 @@
+/*
+ * qemu-args-expand.c: works -readconfig and -set into a line, so that every option stands on it with its value.
+ *
+ * A config file (QEMU's util/qemu-config.c) has sections, [device "id"] or [machine], with lines KEY = "VALUE"; each
+ * section is what one option on the line would be. -set GROUP.ID.KEY=VALUE changes an option that came before it.
+ */
+#include "qemu-args.h"
+#include "qemu-opts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ARGS_MAX 65536 /* options of an expanded line */
+
+struct line {
+	char **v;
+	size_t n;
+	struct err *e;
+};
+
+static void add(struct line *l, const char *arg)
+{
+	l->v = xrealloc(l->v, (l->n + 2) * sizeof(*l->v));
+	l->v[l->n++] = xstrdup(arg);
+	l->v[l->n] = NULL;
+}
+
+static void add_option(struct line *l, const char *name, const char *value)
+{
+	AUTO_FREE char *dashed = xasprintf("-%s", name);
+
+	if (*name)
+		add(l, dashed);
+	if (value)
+		add(l, value);
+}
+
+/* ---- -readconfig ---- */
+
+/* Sections are named by groups, which mostly are called as their options. */
+static const char *option_of(const char *group)
+{
+	static const struct {
+		const char *group, *option;
+	} others[] = {{"memory", "m"}, {"smp-opts", "smp"}, {"boot-opts", "boot"}, {"acpi", "acpitable"}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(others); i++)
+		if (!strcmp(others[i].group, group))
+			return others[i].option;
+	return group;
+}
+
+struct section {
+	char group[64], id[64];
+	struct kv_list l;
+	bool open;
+};
+
+/* First what the option expects first: the part whose key may be left out. */
+static void end_section(struct line *l, struct section *s)
+{
+	AUTO_FREE char *value = NULL;
+
+	if (s->open && (s->l.n || !strcmp(s->group, "machine"))) {
+		if (*s->id)
+			kv_append(&s->l, !strcmp(s->group, "fw_cfg") ? "name" : "id", s->id);
+		value = kv_print(&s->l);
+		add_option(l, option_of(s->group), value);
+	}
+	kv_fini(&s->l);
+	s->open = false;
+}
+
+/* One line without its end. The bounds of the words are QEMU's own. */
+static int read_config_line(struct line *l, struct section *s, const char *text, const char *path, unsigned number)
+{
+	char group[64], id[64] = "", key[64], value[1024] = "";
+
+	text += strspn(text, " \t\r");
+	if (!*text || *text == '#')
+		return 0;
+	if (sscanf(text, "[ %63s \"%63[^\"]\" ]", group, id) == 2 || sscanf(text, "[ %63[^]\" ] ]", group) == 1) {
+		end_section(l, s);
+		s->open = true;
+		snprintf(s->group, sizeof(s->group), "%s", group);
+		snprintf(s->id, sizeof(s->id), "%s", id);
+		return 0;
+	}
+	if (s->open && (sscanf(text, "%63[^= \t] = \"%1023[^\"]\"", key, value) == 2 ||
+			(sscanf(text, "%63[^= \t] = \"\"", key) == 1 && strstr(text, "\"\"")))) {
+		kv_append(&s->l, key, value);
+		return 0;
+	}
+	return err_set(l->e, EINVAL, "line %u of the guest's -readconfig %s cannot be understood", number, path);
+}
+
+static int add_config(struct line *l, const struct args_config *c)
+{
+	AUTO_FREE char *text = NULL;
+	struct section s = {.open = false};
+	char *p, *end;
+	unsigned number = 0;
+	int r = 0;
+
+	if (strlen(c->text) > ARGS_CONFIG_MAX)
+		return err_set(l->e, EINVAL, "-readconfig %s is longer than %d bytes", c->path, ARGS_CONFIG_MAX);
+	text = xstrdup(c->text);
+	for (p = text; p && r == 0; p = end) {
+		end = strchr(p, '\n');
+		if (end)
+			*end++ = '\0';
+		r = read_config_line(l, &s, p, c->path, ++number);
+	}
+	end_section(l, &s);
+	return r;
+}
+
+static int read_config(struct line *l, const char *path, const struct args_config *configs, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(configs[i].path, path))
+			return add_config(l, &configs[i]);
+	return err_set(l->e, EINVAL,
+		       "the guest was started with -readconfig %s, whose contents are not known (it is gone, cannot be "
+		       "read, or was changed since); put them on the command line",
+		       path);
+}
+
+/* ---- -set ---- */
+
+static bool has_id(const char *value, const char *id)
+{
+	struct kv_list l;
+	const char *found;
+	bool yes;
+
+	kv_parse(&l, *value == '{' ? "" : value);
+	found = kv_get(&l, "id", NULL);
+	yes = found && !strcmp(found, id);
+	kv_fini(&l);
+	return yes;
+}
+
+/* The value of the option GROUP with that id, among those so far. */
+static char **find_option(struct line *l, const char *group, const char *id)
+{
+	size_t i;
+
+	for (i = 1; i + 1 < l->n; i++) {
+		const char *name = l->v[i];
+
+		if (*name == '-' && !strcmp(name + (name[1] == '-' ? 2 : 1), option_of(group)) && has_id(l->v[i + 1], id))
+			return &l->v[i + 1];
+	}
+	return NULL;
+}
+
+static int apply_set(struct line *l, const char *text)
+{
+	char group[64], id[64], key[64];
+	struct kv_list list;
+	char **value;
+	int used = 0;
+
+	if (sscanf(text, "%63[^.].%63[^.].%63[^=]%n", group, id, key, &used) < 3 || text[used] != '=')
+		return err_set(l->e, EINVAL, "cannot understand -set %s of the guest's command line", text);
+	value = find_option(l, group, id);
+	if (!value)
+		return err_set(l->e, EINVAL, "the guest was started with -set %s, but no -%s before it has that id", text, group);
+	kv_parse(&list, *value);
+	kv_remove(&list, key);
+	kv_append(&list, key, text + used + 1);
+	kv_replace(value, kv_print(&list));
+	kv_fini(&list);
+	return 0;
+}
+
+/* ---- */
+
+int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc, const struct args_config *configs,
+		     size_t config_count, struct err *e)
+{
+	struct line l = {.e = e};
+	struct qemu_opt opt;
+	size_t i = 1;
+	int r = 0;
+
+	if (argc)
+		add(&l, argv[0]);
+	while (r == 0 && qemu_opt_next(argv, argc, &i, &opt)) {
+		if (l.n > ARGS_MAX)
+			r = err_set(e, EINVAL, "the guest's command line has more than %d words", ARGS_MAX);
+		else if (opt.value && !strcmp(opt.name, "readconfig"))
+			r = read_config(&l, opt.value, configs, config_count);
+		else if (opt.value && !strcmp(opt.name, "set"))
+			r = apply_set(&l, opt.value);
+		else
+			add_option(&l, opt.name, opt.value);
+	}
+	if (r < 0) {
+		args_free_strings(l.v, l.n);
+		return r;
+	}
+	*out = l.v;
+	*count = l.n;
+	return 0;
+}

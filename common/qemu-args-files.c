@@ -1,0 +1,213 @@
+/* qemu-args-files.c: the host files that a line refers to: what each is, and its name at the destination. */
+#include "qemu-args-rules.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* sizeof(sun_path) - 1: longer unix socket paths do not exist (unix(7)). */
+#define SOCKET_PATH_MAX 107
+
+enum policy {
+	CONTENT,   /* what is in it matters: copied, or brought there by the user */
+	THERE,	   /* something of that name has to be there */
+	WRITTEN,   /* QEMU makes it: SOCKET_DIR/BASENAME */
+	UNNOTICED, /* every host has one */
+};
+
+/* In the order of enum args_role. */
+static const struct role {
+	const char *name; /* for JSON */
+	const char *noun; /* for people */
+	enum policy policy;
+} roles[ARGS_ROLES] = {
+	[ARGS_DISK] = {"disk", "disk", CONTENT},
+	[ARGS_PFLASH_CODE] = {"pflash-code", "firmware", CONTENT},
+	[ARGS_PFLASH_VARS] = {"pflash-vars", "firmware variables", CONTENT},
+	[ARGS_MEDIA] = {"media", "medium", CONTENT},
+	[ARGS_KERNEL] = {"kernel", "kernel", CONTENT},
+	[ARGS_INITRD] = {"initrd", "initrd", CONTENT},
+	[ARGS_DTB] = {"dtb", "device tree", CONTENT},
+	[ARGS_SHIM] = {"shim", "shim", CONTENT},
+	[ARGS_BIOS] = {"bios", "firmware", CONTENT},
+	[ARGS_ROM] = {"rom", "option ROM", CONTENT},
+	[ARGS_FW_CFG] = {"fw_cfg", "fw_cfg file", CONTENT},
+	[ARGS_SMBIOS] = {"smbios", "SMBIOS table", CONTENT},
+	[ARGS_ACPITABLE] = {"acpitable", "ACPI table", CONTENT},
+	[ARGS_DATA] = {"data", "file", CONTENT},
+	[ARGS_SECRET] = {"secret", "key or certificate", THERE},
+	[ARGS_SCRIPT] = {"script", "program", THERE},
+	[ARGS_DIRECTORY] = {"directory", "directory", THERE},
+	[ARGS_MEMORY] = {"memory", "memory's file or directory", THERE},
+	[ARGS_HOST_DEVICE] = {"host-device", "device of the host", THERE},
+	[ARGS_CONNECT] = {"connect", "socket", UNNOTICED}, /* has a note of its own */
+	[ARGS_FIFO] = {"fifo", "FIFO", UNNOTICED},
+	[ARGS_LISTEN] = {"listen", "socket", WRITTEN},
+	[ARGS_LOG] = {"log", "log", WRITTEN},
+	[ARGS_PIDFILE] = {"pidfile", "pidfile", WRITTEN},
+};
+
+const char *args_role_name(enum args_role role)
+{
+	return role < ARGS_ROLES ? roles[role].name : "unknown";
+}
+
+enum args_role args_role_of(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARGS_ROLES && strcmp(roles[i].name, name); i++)
+		;
+	return (enum args_role)i;
+}
+
+bool args_role_is_content(enum args_role role)
+{
+	return role < ARGS_ROLES && roles[role].policy == CONTENT;
+}
+
+const char *args_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+char *args_absolute(const struct rewrite *w, const char *path)
+{
+	char *out, *r, *p;
+
+	if (*path == '/' || !w->o->cwd)
+		out = xstrdup(path);
+	else
+		out = xasprintf("%s/%s", w->o->cwd, path);
+	for (r = p = out; *r; r++) {
+		if (r[0] == '/' && r[1] == '/')
+			continue;
+		if (r[0] == '/' && r[1] == '.' && r[2] == '/') {
+			r++;
+			continue;
+		}
+		*p++ = *r;
+	}
+	*p = '\0';
+	if (args_starts(out, "./"))
+		memmove(out, out + 2, strlen(out + 2) + 1);
+	return out;
+}
+
+const struct args_map *args_find_map(const struct rewrite *w, const char *path)
+{
+	AUTO_FREE char *want = args_absolute(w, path);
+	size_t i;
+
+	for (i = 0; i < w->o->disk_count; i++) {
+		AUTO_FREE char *from = args_absolute(w, w->o->disks[i].from);
+
+		if (!strcmp(from, want))
+			return &w->o->disks[i];
+	}
+	return NULL;
+}
+
+static bool is_taken(const struct rewrite *w, const char *path)
+{
+	size_t i;
+
+	if (w->o->private_qmp && !strcmp(w->o->private_qmp, path))
+		return true;
+	for (i = 0; i < w->moved_count; i++)
+		if (!strcmp(w->moved[i].to, path))
+			return true;
+	return false;
+}
+
+/* SOCKET_DIR/BASENAME for a file that the source writes or listens on; the same file always goes to the same name. */
+static char *move_path(struct rewrite *w, const char *from)
+{
+	const char *base = args_base_name(from);
+	char *to;
+	size_t i;
+
+	if (!w->o->socket_dir || args_starts(from, "/dev/"))
+		return xstrdup(from);
+	for (i = 0; i < w->moved_count; i++)
+		if (!strcmp(w->moved[i].from, from))
+			return xstrdup(w->moved[i].to);
+	to = xasprintf("%s/%s", w->o->socket_dir, base);
+	for (i = 2; is_taken(w, to); i++) {
+		free(to);
+		to = xasprintf("%s/%s-%zu", w->o->socket_dir, base, i);
+	}
+	w->moved = xrealloc(w->moved, (w->moved_count + 1) * sizeof(*w->moved));
+	w->moved[w->moved_count++] = (struct moved){.from = xstrdup(from), .to = xstrdup(to)};
+	return to;
+}
+
+static void record(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *from,
+		   const char *to)
+{
+	struct args_result *r = w->r;
+	size_t i;
+
+	for (i = 0; i < r->file_count; i++)
+		if (r->files[i].role == role && !strcmp(r->files[i].path, from))
+			return;
+	r->files = xrealloc(r->files, (r->file_count + 1) * sizeof(*r->files));
+	r->files[r->file_count++] = (struct args_file){.role = role,
+						       .read_only = read_only,
+						       .option = xstrdup(it->name),
+						       .path = xstrdup(from),
+						       .to = to ? xstrdup(to) : NULL};
+}
+
+static bool is_on_every_host(const char *path)
+{
+	static const char *const names[] = {"/dev/null",   "/dev/zero",   "/dev/full", "/dev/random",
+					    "/dev/urandom", "/dev/hwrng", "/dev/kvm",  "/dev/vhost-net"};
+
+	return args_among(path, names, ARRAY_LEN(names));
+}
+
+static void note_file(struct rewrite *w, const struct role *role, const char *what, const char *from, const char *to)
+{
+	if (!to)
+		args_note(w, "%s %s is not taken along: its drive is empty on the destination", what, from);
+	else if (strcmp(from, to))
+		args_note(w, "%s %s is %s on the destination", what, from, to);
+	else if (role->policy == CONTENT)
+		args_note(w, "%s %s is opened under the same name on the destination", what, from);
+	else if (role->policy == THERE && !is_on_every_host(from))
+		args_note(w, "%s %s must be there on the destination, too", what, from);
+}
+
+const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only,
+				 const char *what, char **path)
+{
+	AUTO_FREE char *from = args_absolute(w, *path);
+	const struct args_map *m = args_find_map(w, *path);
+	const struct role *kind = &roles[role];
+	char *to;
+
+	if (m && !m->to) {
+		record(w, it, role, read_only, from, NULL);
+		note_file(w, kind, what ? what : kind->noun, from, NULL);
+		return m;
+	}
+	to = m ? xstrdup(m->to) : kind->policy == WRITTEN ? move_path(w, from) : xstrdup(from);
+	record(w, it, role, read_only, from, to);
+	if (!m || strcmp(from, to))
+		note_file(w, kind, what ? what : kind->noun, from, to);
+	kv_replace(path, to);
+	return m;
+}
+
+int args_listen(struct rewrite *w, const struct item *it, const char *what, char **path)
+{
+	args_file(w, it, ARGS_LISTEN, false, what, path);
+	if (strlen(*path) <= SOCKET_PATH_MAX)
+		return 0;
+	return err_set(w->e, EINVAL,
+		       "%s would be the unix socket %s, longer than the %d bytes that a socket path may have", what, *path,
+		       SOCKET_PATH_MAX);
+}

@@ -1,0 +1,19 @@
+/* qemu-args-json.h: what a command line refers to, and what a peer said about one, between structs and JSON. Pure: no I/O. */
+#ifndef VMFERRY_QEMU_ARGS_JSON_H
+#define VMFERRY_QEMU_ARGS_JSON_H
+
+#include "qemu-args.h"
+
+#include <jansson.h>
+
+/* New references; members as PROTOCOL.md has them under ACCEPT. */
+json_t *args_files_json(const struct args_result *r);
+json_t *args_nics_json(const struct args_result *r);
+
+/* [{"path": …, "text": …}], and back: *out is malloc'ed, its strings are the array's. How many. */
+json_t *args_configs_json(const struct args_config *configs, size_t count);
+size_t args_configs_of(struct args_config **out, const json_t *array);
+/* {NIC: WHAT}: *out is malloc'ed, its strings are the object's. How many. */
+size_t args_nets_of(struct args_net_map **out, const json_t *object);
+
+#endif

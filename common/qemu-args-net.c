@@ -1,0 +1,377 @@
+/*
+ * qemu-args-net.c: the rules of qemu-args.c for the network: what each NIC is attached to here and there.
+ *
+ * A back end (-netdev, -nic, -net TYPE) and the guest's device on it are one NIC, which --map-net names by the back end's id,
+ * the device's id, or the MAC address. What the guest sees stays; only the back end changes.
+ */
+#include "qemu-args-rules.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#define FIRST_HUB 1000 /* hubs of NICs attached to nothing, each alone in its own */
+
+/* Which property of a back end says what it is attached to. */
+static const char *attachment(const struct kv_list *l, const char *type)
+{
+	static const struct {
+		const char *type, *key;
+	} keys[] = {
+		{"tap", "ifname"},     {"tap", "br"},	     {"bridge", "br"},	     {"socket", "connect"},
+		{"socket", "listen"},  {"socket", "mcast"},  {"socket", "udp"},	     {"stream", "addr.path"},
+		{"stream", "addr.host"}, {"dgram", "remote.path"}, {"dgram", "remote.host"}, {"vde", "sock"},
+		{"l2tpv3", "dst"},     {"af-xdp", "ifname"}, {"passt", "interface"}, {"hubport", "hubid"},
+	};
+	const char *value = NULL;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(keys) && !value; i++)
+		if (!strcmp(keys[i].type, type))
+			value = kv_get(l, keys[i].key, NULL);
+	return value ? value : !strcmp(type, "bridge") ? "br0" : NULL; /* QEMU's default */
+}
+
+static char *dup_or_null(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+/* ---- the list ---- */
+
+/* -net nic has the properties of a device, and a back end of its own hub: they are paired in their order. */
+static const struct item *net_nic(const struct rewrite *w, size_t number)
+{
+	size_t i;
+
+	for (i = 0; i < w->item_count; i++) {
+		const char *type = kv_get(&w->items[i].p.l, "type", "type");
+
+		if (!strcmp(w->items[i].name, "net") && type && !strcmp(type, "nic") && number-- == 0)
+			return &w->items[i];
+	}
+	return NULL;
+}
+
+static void device_of(const struct rewrite *w, const struct item *it, size_t nets, struct args_nic *n)
+{
+	const struct item *device = it;
+	const char *model = "model", *mac = "mac";
+
+	if (!strcmp(it->name, "netdev")) {
+		device = args_find(w, "device", "netdev", NULL, n->netdev);
+		model = "driver";
+	} else if (!strcmp(it->name, "net")) {
+		device = net_nic(w, nets);
+		mac = "macaddr";
+	}
+	if (!device)
+		return;
+	n->device = strcmp(it->name, "netdev") ? NULL : dup_or_null(kv_get(&device->p.l, "id", NULL));
+	n->model = dup_or_null(kv_get(&device->p.l, model, device != it && *model == 'd' ? "driver" : NULL));
+	n->mac = dup_or_null(kv_get(&device->p.l, mac, NULL));
+}
+
+static bool is_backend(const struct item *it, const char *type)
+{
+	if (strcmp(it->name, "netdev") && strcmp(it->name, "nic") && strcmp(it->name, "net"))
+		return false;
+	return type && strcmp(type, "none") && strcmp(type, "nic");
+}
+
+static bool is_nic(const struct args_nic *n, const char *name)
+{
+	return (n->netdev && !strcmp(n->netdev, name)) || (n->device && !strcmp(n->device, name)) ||
+	       (n->mac && !strcasecmp(n->mac, name));
+}
+
+static int check_maps(struct rewrite *w)
+{
+	char *names = xstrdup("");
+	size_t i, k;
+	int r = 0;
+
+	for (k = 0; k < w->r->nic_count; k++) {
+		const struct args_nic *n = &w->r->nics[k];
+		const char *name = n->netdev ? n->netdev : n->device ? n->device : n->mac;
+
+		if (name)
+			kv_replace(&names, xasprintf("%s%s%s", names, *names ? ", " : "", name));
+	}
+	for (i = 0; i < w->o->net_count && r == 0; i++) {
+		for (k = 0; k < w->r->nic_count && !is_nic(&w->r->nics[k], w->o->nets[i].nic); k++)
+			;
+		if (k == w->r->nic_count)
+			r = err_set(w->e, EINVAL, "--map-net %s=%s: the guest has no NIC %s; it has: %s", w->o->nets[i].nic,
+				    w->o->nets[i].to, w->o->nets[i].nic, *names ? names : "none");
+	}
+	free(names);
+	return r;
+}
+
+int args_list_nics(struct rewrite *w)
+{
+	struct args_result *r = w->r;
+	size_t i, nets = 0;
+
+	for (i = 0; i < w->item_count; i++) {
+		const struct item *it = &w->items[i];
+		const char *type = kv_get(&it->p.l, "type", "type");
+		struct args_nic n = {.netdev = NULL};
+
+		if (!is_backend(it, type))
+			continue;
+		n.type = xstrdup(type);
+		n.attach = dup_or_null(attachment(&it->p.l, type));
+		n.netdev = dup_or_null(kv_get(&it->p.l, "id", NULL));
+		if (!n.netdev)
+			n.netdev = dup_or_null(kv_get(&it->p.l, "name", NULL));
+		device_of(w, it, nets, &n);
+		nets += !strcmp(it->name, "net");
+		n.to_type = xstrdup(n.type);
+		n.to_attach = dup_or_null(n.attach);
+		r->nics = xrealloc(r->nics, (r->nic_count + 1) * sizeof(*r->nics));
+		r->nics[r->nic_count++] = n;
+	}
+	return check_maps(w);
+}
+
+/* ---- mapping ---- */
+
+/* The NICs are listed in the order of their options. */
+static struct args_nic *nic_of(struct rewrite *w, const struct item *it)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->item_count && &w->items[i] != it; i++)
+		n += is_backend(&w->items[i], kv_get(&w->items[i].p.l, "type", "type"));
+	return &w->r->nics[n];
+}
+
+static const char *map_of(const struct rewrite *w, const struct args_nic *n)
+{
+	size_t i;
+
+	for (i = 0; i < w->o->net_count; i++)
+		if (is_nic(n, w->o->nets[i].nic))
+			return strcmp(w->o->nets[i].to, "as-is") ? w->o->nets[i].to : NULL;
+	return NULL;
+}
+
+static char *describe_end(const char *type, const char *attach)
+{
+	if (!strcmp(type, "none"))
+		return xstrdup("attached to nothing");
+	return attach ? xasprintf("%s %s", type, attach) : xstrdup(type);
+}
+
+static const char *nic_name(const struct args_nic *n)
+{
+	return n->netdev ? n->netdev : n->mac ? n->mac : n->type;
+}
+
+/* QEMU loads a virtio NIC that had a tap's offloads only onto a back end that has them, too (virtio_net_post_load). */
+static int check_offloads(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *to)
+{
+	bool from_tap = !strcmp(n->type, "tap") || !strcmp(n->type, "bridge");
+	bool to_tap = !strcmp(to, "tap") || !strcmp(to, "bridge");
+
+	if (!from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || (n->model && !args_starts(n->model, "virtio")))
+		return 0;
+	return err_set(w->e, EINVAL,
+		       "--map-net %s=%s: the guest's virtio NIC uses the offloads of a tap device, which %s has not: QEMU "
+		       "would refuse it; map it to a bridge or a tap",
+		       nic_name(n), to, to);
+}
+
+static int check_queues(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *to)
+{
+	const char *queues = kv_get(&it->p.l, "queues", NULL);
+
+	if (!queues || !strcmp(queues, "1") || !strcmp(to, "tap"))
+		return 0;
+	return err_set(w->e, EINVAL, "--map-net %s=%s: the NIC has %s queues, and only a tap has more than one", nic_name(n), to,
+		       queues);
+}
+
+/* What is about the device, or about any back end, stays; what is about the old one goes. */
+static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic, bool tap)
+{
+	static const char *const device[] = {"model", "mac", "macaddr", "addr", "vectors", "name"};
+	static const char *const taps[] = {"queues", "vhost", "vhostforce", "poll-us", "sndbuf", "vnet_hdr"};
+	size_t i;
+
+	for (i = 0; i < from->n; i++) {
+		const char *key = from->v[i].key;
+
+		if (key && (!strcmp(key, "id") || (nic && args_among(key, device, ARRAY_LEN(device))) ||
+			    (tap && args_among(key, taps, ARRAY_LEN(taps)))))
+			kv_append(to, key, from->v[i].value);
+	}
+}
+
+/* "bridge:br1" and the like to the properties of the new back end; -EINVAL if it is none. */
+static int parse_map(struct rewrite *w, const char *to, const struct item *it, struct args_nic *n, struct kv_list *out)
+{
+	size_t type_len = strcspn(to, ":");
+	const char *what = to[type_len] ? to + type_len + 1 : "";
+	AUTO_FREE char *type = xasprintf("%.*s", (int)type_len, to);
+	bool tap = !strcmp(type, "tap"), none = !strcmp(type, "none");
+	struct kv_list more;
+	size_t i;
+
+	if ((!tap && !none && strcmp(type, "bridge") && strcmp(type, "user")) ||
+	    (*what == '\0') == (tap || !strcmp(type, "bridge")))
+		return err_set(w->e, EINVAL,
+			       "--map-net %s=%s: what is behind '=' is bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is",
+			       nic_name(n), to);
+	kv_parse(&more, what);
+	kv_append(out, NULL, none ? "hubport" : type);
+	keep_common(out, &it->p.l, strcmp(it->name, "netdev"), tap && !strcmp(n->type, "tap"));
+	if (none) {
+		AUTO_FREE char *hub = xasprintf("%zu", FIRST_HUB + (size_t)(n - w->r->nics));
+
+		kv_append(out, "hubid", hub);
+	}
+	if (more.n)
+		kv_append(out, tap ? "ifname" : "br", more.v[0].value);
+	if (tap && !kv_get(&more, "script", NULL))
+		kv_append(out, "script", "no");
+	if (tap && !kv_get(&more, "downscript", NULL))
+		kv_append(out, "downscript", "no");
+	for (i = 1; i < more.n; i++)
+		kv_append(out, more.v[i].key, more.v[i].value);
+	kv_replace(&n->to_type, xstrdup(type));
+	kv_replace(&n->to_attach, more.n ? xstrdup(more.v[0].value) : NULL);
+	kv_fini(&more);
+	return 0;
+}
+
+static int map_nic(struct rewrite *w, const char *to, struct item *it, struct args_nic *n)
+{
+	AUTO_FREE char *here = describe_end(n->type, n->attach), *there = NULL;
+	struct kv_list out = {.n = 0};
+	int r = parse_map(w, to, it, n, &out);
+
+	if (r == 0)
+		r = check_offloads(w, it, n, n->to_type);
+	if (r == 0)
+		r = check_queues(w, it, n, n->to_type);
+	if (r == 0) {
+		there = describe_end(n->to_type, n->to_attach);
+		args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
+		args_emit_list(w, it->name, &out);
+	}
+	kv_fini(&out);
+	return r;
+}
+
+/* ---- as it is ---- */
+
+static void map_scripts(struct rewrite *w, struct item *it)
+{
+	static const struct {
+		const char *key;
+		enum args_role role;
+	} keys[] = {{"script", ARGS_SCRIPT},	{"downscript", ARGS_SCRIPT}, {"helper", ARGS_SCRIPT},
+		    {"smb", ARGS_DIRECTORY},	{"tftp", ARGS_DIRECTORY},    {"sock", ARGS_CONNECT},
+		    {"path", ARGS_SCRIPT},	{"config", ARGS_DATA}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(keys); i++) {
+		struct kv *p = kv_find(&it->p.l, keys[i].key, NULL);
+
+		if (p && *p->value == '/')
+			args_file(w, it, keys[i].role, true, NULL, &p->value);
+	}
+}
+
+/* Unix sockets of -netdev stream and dgram. */
+static int map_sockets(struct rewrite *w, struct item *it, const char *type)
+{
+	bool server = kv_flag(&it->p.l, "server", false);
+	const char *keys[] = {"addr.path", "local.path", "remote.path"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(keys); i++) {
+		struct kv *p = kv_find(&it->p.l, keys[i], NULL);
+
+		if (!p)
+			continue;
+		if (*keys[i] == 'l' || (*keys[i] == 'a' && server)) {
+			if (args_listen(w, it, "network socket", &p->value) < 0)
+				return -w->e->code;
+			continue;
+		}
+		args_file(w, it, ARGS_CONNECT, false, "network socket", &p->value);
+		args_note(w, "-%s %s connects to %s: somebody must be listening there on the destination too", it->name, type,
+			  p->value);
+	}
+	return 0;
+}
+
+static void note_nic(struct rewrite *w, const struct item *it, const struct args_nic *n)
+{
+	const char *script = kv_get(&it->p.l, "script", NULL);
+	bool none = script && (!strcmp(script, "no") || !*script);
+	bool helped = !strcmp(n->type, "bridge") || (kv_get(&it->p.l, "br", NULL) && !kv_get(&it->p.l, "ifname", NULL));
+
+	if (helped && n->attach)
+		args_note(w, "network %s is attached to bridge %s of the destination, too", nic_name(n), n->attach);
+	else if (!strcmp(n->type, "tap") && n->attach)
+		args_note(w, "network %s is tap %s on the destination, too%s", nic_name(n), n->attach,
+			  none ? ": it must be there already, attached to its bridge" : "");
+	else if (!strcmp(n->type, "tap"))
+		args_note(w, "network %s is a new tap device, which the destination's %s attaches", nic_name(n),
+			  script ? script : "/etc/qemu-ifup");
+	else if (n->attach && strcmp(n->type, "hubport"))
+		args_note(w, "network %s is %s %s on the destination, too", nic_name(n), n->type, n->attach);
+}
+
+static int refuse_type(struct rewrite *w, const struct item *it, const char *type)
+{
+	static const struct {
+		const char *type, *why;
+	} refused[] = {
+		{"vhost-user", "another process holds a part of its state, behind a socket"},
+		{"vhost-vdpa", "it is a device of this host"},
+		{"af-xdp", "it is bound to a network card of this host"},
+		{"netmap", "it is bound to a network card of this host"},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(refused); i++)
+		if (!strcmp(type, refused[i].type))
+			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, type, refused[i].why);
+	return 0;
+}
+
+static int on_backend(struct rewrite *w, struct item *it, const char *type)
+{
+	struct args_nic *n = nic_of(w, it);
+	const char *to = map_of(w, n);
+	int r;
+
+	if (to)
+		return map_nic(w, to, it, n);
+	r = refuse_type(w, it, type);
+	if (r == 0)
+		r = map_sockets(w, it, type);
+	if (r < 0)
+		return r;
+	map_scripts(w, it);
+	note_nic(w, it, n);
+	args_emit_item(w, it);
+	return 0;
+}
+
+int args_on_network(struct rewrite *w, struct item *it)
+{
+	const char *type = kv_get(&it->p.l, "type", "type");
+
+	if (is_backend(it, type))
+		return on_backend(w, it, type);
+	args_emit_item(w, it);
+	return 0;
+}

@@ -1,0 +1,26 @@
+/*
+ * qemu-props.h: the value of one QEMU option, "key=value,key=value" or JSON (QEMU >= 5), as one flat list. Pure: no I/O.
+ *
+ * A member of a JSON object within another has the key that the other syntax would use: {"file": {"driver": "x"}} is
+ * file.driver=x, and the elements of an array are KEY.0, KEY.1 …  (QEMU's util/keyval.c).
+ */
+#ifndef VMFERRY_QEMU_PROPS_H
+#define VMFERRY_QEMU_PROPS_H
+
+#include "err.h"
+#include "qemu-opts.h"
+
+#include <jansson.h>
+
+struct props {
+	struct kv_list l; /* to be looked at and changed */
+	json_t *tree;	  /* as it was written; NULL: not in JSON */
+	bool broken;	  /* begins like JSON and is none: l is empty */
+};
+
+void props_parse(struct props *p, const char *text);
+/* In the syntax that it was written in, with l's changes; malloc'ed. */
+char *props_print(struct props *p);
+void props_fini(struct props *p);
+
+#endif
