@@ -427,6 +427,10 @@ void move_undo(struct move *m)
 			m->undo_failed = true;
 			continue;
 		}
+		if (!strcmp(kind, "unit") && !released && !m->handoff.qemu_alive && !m->autostart.unit &&
+		    !json_is_true(json_object_get(detail, "runtime")))
+			report_notice(&m->report, "unit %s may start the guest again",
+				      json_string_value(json_object_get(detail, "unit")));
 		if (m->qmp && qmp_alive(m->qmp) && m->handoff.qemu_alive && undo_one(m, kind, detail, &e)) {
 			report_notice(&m->report, "could not undo a change in the source QEMU (%s): %s", kind, e.msg);
 			m->undo_failed = true;
