@@ -2,6 +2,7 @@
 #include "autostart.h"
 #include "log.h"
 #include "paths.h"
+#include "shell-quote.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
@@ -66,15 +67,13 @@ static char *unit_of_ours(const struct guest *g, bool user)
 	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
 }
 
-static bool may_change(const struct autostart *a, const struct guest *g, struct err *e)
+static bool may_change(const struct autostart *a, struct err *e)
 {
 	AUTO_FREE char *now = systemd_unit_dir(a->user, true);
 	AUTO_FREE char *later = systemd_unit_dir(a->user, false);
 
 	if (!a->user && geteuid() != 0)
 		err_set(e, EPERM, "only root may change it: run vmferry as root");
-	else if (a->user && a->active && g->unit_uid != geteuid())
-		err_set(e, EPERM, "it belongs to the systemd of user %u: run vmferry as that user", g->unit_uid);
 	else if (!dir_is_writable(now))
 		err_set(e, EPERM, "%s cannot be written", now);
 	else if (!dir_is_writable(later))
@@ -104,7 +103,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 	bool restarts = unit_restarts(a->restart), may = restarts || unit_is_wanted(state);
 	struct err why;
 
-	if (keep && relation == MAIN && a->active && restarts)
+	if (keep && relation != APART && a->active && restarts)
 		return refuse(a, "it would do so as soon as its QEMU ends: --unit keep is not possible", e);
 	if (keep)
 		return leave(a, xasprintf("unit %s is left as it is: see to it that it does not start the guest here again", a->unit));
@@ -112,7 +111,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 		return refuse(a, "it runs other programs, too; if it is not what starts the guest, say so with --unit keep", e);
 	if (relation == APART)
 		return leave(a, xasprintf("unit %s, in which it runs, starts nothing by itself and is left as it is", a->unit));
-	if (!may_change(a, g, &why)) {
+	if (!may_change(a, &why)) {
 		if (may || relation == WRAPPED)
 			return refuse(a, why.msg, e);
 		return leave(a, xasprintf("unit %s ends with the guest; nothing starts it by itself", a->unit));
@@ -120,7 +119,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 	if (relation == WRAPPED && another_guest_in(g))
 		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
 	a->wrapped = relation == WRAPPED;
-	a->enabled = !strncmp(state, "enabled", strlen("enabled")) || !strcmp(state, "linked");
+	a->enabled = !strncmp(state, "enabled", strlen("enabled"));
 	a->note = xasprintf("unit %s will be stopped and disabled here", a->unit);
 	return 0;
 }
@@ -154,8 +153,11 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	find_unit_of(a, g);
 	if (!a->unit)
 		return 0;
+	if (a->active && a->user && g->unit_uid != geteuid())
+		return err_set(e, EPERM, "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
+			       a->unit, g->unit_uid);
 	if (show(a, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
-		return keep ? leave(a, NULL) : err_prefix(e, "cannot ask about the unit %s, which might start the guest again", a->unit);
+		return err_prefix(e, "cannot ask about the unit %s, which might start the guest again here", a->unit);
 	free(a->restart);
 	a->restart = unit_property(shown, "Restart");
 	load = unit_property(shown, "LoadState");
@@ -182,9 +184,11 @@ void autostart_fini(struct autostart *a)
 static char *way_back(const struct autostart *a, const char *file)
 {
 	const char *ctl = a->user ? "systemctl --user" : "systemctl";
+	AUTO_FREE char *path = shell_quote(file);
+	AUTO_FREE char *unit = shell_quote(a->unit);
 
-	return a->enabled ? xasprintf("rm '%s' && %s daemon-reload && %s enable '%s'", file, ctl, ctl, a->unit)
-			  : xasprintf("rm '%s' && %s daemon-reload", file, ctl);
+	return a->enabled ? xasprintf("rm %s && %s daemon-reload && %s enable %s", path, ctl, ctl, unit)
+			  : xasprintf("rm %s && %s daemon-reload", path, ctl);
 }
 
 static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, struct err *e)

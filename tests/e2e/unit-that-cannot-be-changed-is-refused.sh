@@ -45,8 +45,23 @@ chmod +x "$DIR/bin/systemctl"
 PATH=$DIR/bin:$PATH
 move_start a local
 move_wait 3
-PATH=$PATH_BEFORE
 [[ $(result 'r["reason"]') == *'cannot ask about the unit vm-a.service'*'Failed to connect'* ]] || fail "the reason is: $(result 'r["reason"]')"
+
+# a unit of the system's (its cgroup, and a stand-in for systemctl, as only root can talk to the real one in here)
+mkdir -p /sys/fs/cgroup/system.slice/vm-s.service
+echo "${GUEST_PID[a]}" >/sys/fs/cgroup/system.slice/vm-s.service/cgroup.procs
+printf '#!/bin/sh\nprintf "LoadState=loaded\\nRestart=%%s\\nUnitFileState=disabled\\nMainPID=%d\\n" "$(cat %q)"\n' \
+	"${GUEST_PID[a]}" "$DIR/restart" >"$DIR/bin/systemctl"
+echo always >"$DIR/restart"
+move_start a local
+move_wait 3
+[[ $(result 'r["reason"]') == *'vm-s.service'*'Restart=always'*'only root may change it'* ]] || fail "the reason is: $(result 'r["reason"]')"
+echo no >"$DIR/restart"
+move_start a local --dry-run
+wait_for 20 process_is_gone "$MOVE_PID"
+assert_result '"unit vm-s.service ends with the guest; nothing starts it by itself" in plan["afterwards"]'
+PATH=$PATH_BEFORE
+echo "${GUEST_PID[a]}" >"/sys/fs/cgroup/user@$SANDBOX_UID.service/app.slice/vm-a.service/cgroup.procs"
 
 # one that restarts nothing may be left alone
 systemctl --user stop vm-a.service

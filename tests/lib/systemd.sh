@@ -91,6 +91,7 @@ sandbox_user() {
 	echo $$ >/sys/fs/cgroup/test/cgroup.procs
 	chown -R "$SANDBOX_UID:$SANDBOX_UID" /sys/fs/cgroup/{cgroup.procs,cgroup.subtree_control,cgroup.threads} \
 		"/sys/fs/cgroup/user@$SANDBOX_UID.service" /sys/fs/cgroup/test "$DIR"
+	chown "$SANDBOX_UID" /sys/fs/cgroup
 	unset DBUS_SESSION_BUS_ADDRESS XDG_DATA_HOME
 	SANDBOX_STEP=inside HOME=$DIR/home XDG_CONFIG_HOME=$DIR/home/.config XDG_RUNTIME_DIR=$DIR/xdg \
 		exec setpriv --reuid="$SANDBOX_UID" --regid="$SANDBOX_UID" --clear-groups bash "$0"
