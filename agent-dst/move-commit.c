@@ -2,6 +2,7 @@
  * move-commit.c: carries out what the hand-off machine decides at the destination, in this life or a later one.
  */
 #include "move.h"
+#include "afterwards.h"
 #include "fault.h"
 #include "json-message.h"
 #include "log.h"
@@ -21,13 +22,17 @@
 /* undecided: no agent here will ever know more, so that the source need not ask again. */
 static void send_state(struct move *m, const char *error, bool undecided)
 {
+	json_t *detail;
+
 	if (!m->control || m->control_lost || m->dead)
 		return;
-	handoff_message_send(m->control, m->attempt, m->handoff.state,
-			     json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon",
-				       (json_int_t)m->rss_anon_max, "load_ms",
-				       m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
-				       m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0));
+	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon",
+			   (json_int_t)m->rss_anon_max, "load_ms",
+			   m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
+			   m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0);
+	if (m->settled)
+		json_object_update(detail, m->settled);
+	handoff_message_send(m->control, m->attempt, m->handoff.state, detail);
 }
 
 enum run_state { RUNS, STANDS, UNKNOWN };
@@ -106,6 +111,13 @@ static int end_qemu(struct move *m, struct err *e)
 		       : 0;
 }
 
+/* The guest can only be ours from here on. Once a life. */
+static void settle(struct move *m)
+{
+	if (!m->settled && !m->dead)
+		m->settled = afterwards_settle(m->journal);
+}
+
 static void remove_scaffolding(struct move *m)
 {
 	struct err e;
@@ -120,6 +132,8 @@ static void remove_scaffolding(struct move *m)
 	}
 	if (keep && m->qmp && m->settings && settings_restore(m->qmp, m->settings, &e))
 		log_error("the destination QEMU's migration settings: %s", e.msg);
+	if (keep)
+		settle(m);
 	move_undo(m, keep);
 }
 
@@ -189,6 +203,8 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, const c
 			break;
 		}
 	}
+	if (!r && m->handoff.state == HO_DST_STARTED) /* after the source has been told: it takes a moment */
+		settle(m);
 	return r;
 }
 

@@ -5,6 +5,7 @@
  * this life of the agent or a later one.
  */
 #include "move.h"
+#include "afterwards.h"
 #include "fault.h"
 #include "image-create.h"
 #include "log.h"
@@ -267,6 +268,8 @@ int move_plan(struct move *m, struct err *e)
 	if (!r)
 		r = check_memory(m, e);
 	if (!r)
+		r = afterwards_plan(&m->afterwards, m->name, m->dir, id, json_is_true(json_object_get(d, "install_unit")), e);
+	if (!r)
 		r = rewrite(m, e);
 	return r ? r : ask_qemu(m, e);
 }
@@ -283,9 +286,10 @@ json_t *move_plan_json(const struct move *m)
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, json_pack("{s:i,s:s,s:s}", "object", (int)m->disks[i].object, "path",
 						       m->disks[i].path, "format", m->disks[i].format));
-	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o,s:o,s:o}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings",
+	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o,s:o,s:o,s:O,s:O*}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings",
 			 m->findings, "argv", argv, "notes", notes, "disks", disks, "files", args_files_json(&m->args), "nics",
-			 args_nics_json(&m->args));
+			 args_nics_json(&m->args), "start_script", json_object_get(m->afterwards, "script"), "unit",
+			 json_object_get(m->afterwards, "unit"));
 }
 
 /* ---- preparing ---- */
@@ -399,6 +403,19 @@ static int own_what_qemu_creates(struct move *m, struct err *e)
 		}
 	}
 	return r;
+}
+
+static int write_start_script(struct move *m, char *const *env, struct err *e)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[32];
+	struct start_script s = {m->name, text(m->description, "host"), date, m->exe, m->args.argv, m->args.argc, env};
+	AUTO_FREE char *script = NULL;
+
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
+	script = start_script_text(&s);
+	return afterwards_prepare(m->journal, m->afterwards, script, e);
 }
 
 static int start_qemu(struct move *m, char *const *env, struct err *e)
@@ -579,6 +596,8 @@ int move_prepare(struct move *m, const json_t *prepare, struct err *e)
 		r = err_sys(e, errno, "cannot create %s", m->run_dir);
 	if (!r)
 		r = make_disks(m, env, e);
+	if (!r)
+		r = write_start_script(m, env, e);
 	if (!r)
 		r = start_qemu(m, env, e);
 	if (!r)

@@ -435,6 +435,8 @@ static void move_fini(struct move *m)
 	json_decref(m->settings);
 	json_decref(m->findings);
 	free(m->qemu_version);
+	json_decref(m->afterwards);
+	json_decref(m->settled);
 	args_result_fini(&m->args);
 	for (i = 0; i < m->disk_count; i++) {
 		free(m->disks[i].from);

@@ -58,6 +58,7 @@ struct move {
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	json_t *description, *decisions; /* DESCRIBE and PREPARE */
 	struct args_result args;
+	json_t *afterwards, *settled; /* what starts the guest again: the plan, and what came of it */
 	char *exe, *name, *dir; /* dir: where disks and sockets go */
 	struct move_disk *disks;
 	size_t disk_count;

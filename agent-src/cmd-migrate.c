@@ -34,6 +34,8 @@ static const char usage[] =
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
 	"  --ram-mode MODE       auto (default), pages, or opaque: QEMU's stream as it is\n"
 	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
+	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
+	"  --unit disable|keep   the unit that the guest runs in here: stop and disable it (default), or leave it alone\n"
 	"  --dry-run             show the plan; touch nothing\n"
 	"  --detach              go on in the background once nothing stands in the way\n"
 	"  --json                events as NDJSON on standard output; the last line is the result\n"
@@ -58,7 +60,7 @@ static const char usage[] =
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_INSTALL_UNIT, OPT_UNIT, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -70,6 +72,7 @@ static const struct option options[] = {
 	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
 	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
+	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT}, {"unit", required_argument, NULL, OPT_UNIT},
 	DEST_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
 };
@@ -104,6 +107,7 @@ static int take_option(int c, struct move_options *o, bool *detach)
 {
 	static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
 	static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
+	static const char *const units[] = {"disable", "keep", NULL};
 	static const char *const modes[] = {"auto", "pages", "opaque", NULL};
 	long n;
 	int i;
@@ -151,6 +155,14 @@ static int take_option(int c, struct move_options *o, bool *detach)
 		if (!number(optarg, 0, MULTIFD_MAX, &n))
 			return bad("--multifd", optarg, "a number from 0 to 14");
 		o->multifd = (int)n;
+		return 0;
+	case OPT_INSTALL_UNIT:
+		o->install_unit = true;
+		return 0;
+	case OPT_UNIT:
+		if ((i = choice(optarg, units)) < 0)
+			return bad("--unit", optarg, "disable or keep");
+		o->keep_unit = i == 1;
 		return 0;
 	case OPT_DRY:
 		o->dry_run = true;

@@ -141,6 +141,7 @@ static int end_source(struct move *m, struct err *e)
 {
 	qmp_close(m->qmp);
 	m->qmp = NULL;
+	autostart_end_wrappers(m->journal);
 	return process_end(m->guest.pid, m->guest.start_time, END_MS, e);
 }
 
@@ -235,6 +236,10 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 	double start = json_number_value(json_object_get(detail, "start_ms"));
 	uint64_t rss = (uint64_t)json_integer_value(json_object_get(detail, "rss_anon"));
 
+	if (json_object_get(detail, "start_script") || json_object_get(detail, "after_error")) {
+		json_decref(m->afterwards);
+		m->afterwards = json_deep_copy(detail);
+	}
 	if (error)
 		snprintf(m->peer_error, sizeof(m->peer_error), "%s", error);
 	m->peer_rss_anon = MAX(m->peer_rss_anon, rss);
@@ -324,6 +329,7 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	m->guest.qmp_path = xstrdup(json_string_value(json_object_get(b, "qmp")) ?: "");
 	note = journal_last_note(m->journal, "paused");
 	m->paused = json_is_true(json_object_get(note ? note : b, "paused"));
+	m->source_disks = json_deep_copy(json_object_get(b, "disks"));
 	then = json_string_value(json_object_get(b, "boot_id"));
 	alive = boot && then && !strcmp(boot, then) && qemu_is_alive(m->guest.pid, m->guest.start_time);
 	if (json_string_value(json_object_get(b, "migrate_socket")))

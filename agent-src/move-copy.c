@@ -42,8 +42,10 @@ static int start_ram(struct move *m, struct err *e)
 				     .event = capture_told,
 				     .ctx = m};
 	AUTO_FREE char *uri = xasprintf("unix:%s", m->migrate_socket);
-	int r = capture_start(&m->capture, &cfg, e);
+	int r = autostart_hold(&m->autostart, m->journal, e);
 
+	if (!r)
+		r = capture_start(&m->capture, &cfg, e);
 	if (r)
 		return r;
 	m->ram_started = true;

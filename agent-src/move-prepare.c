@@ -163,6 +163,8 @@ int move_examine(struct move *m, struct err *e)
 		r = check_exports(m, e);
 	if (!r)
 		r = examine_cpu(m, e);
+	if (!r)
+		r = autostart_examine(&m->autostart, &m->guest, m->opt->keep_unit, e);
 	if (r)
 		return r;
 	if (strcmp(m->guest.status, "running") && strcmp(m->guest.status, "paused"))
@@ -191,18 +193,21 @@ json_t *move_describe(const struct move *m)
 {
 	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
 	json_t *argv = json_array(), *disks = json_array(), *d;
+	char host[256] = "";
 	size_t i;
+
+	gethostname(host, sizeof(host) - 1);
 
 	for (i = 0; i < m->guest.argc; i++)
 		json_array_append_new(argv, json_string(m->guest.argv[i]));
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, describe_disk(&m->disks[OBJECT_DISK_BASE + i]));
-	d = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
-		      VMFERRY_VERSION, "ram_mode", m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv",
-		      argv, "disks", disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd",
-		      m->guest.cwd, "disk_dir", m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd",
-		      (int)m->multifd, "env", "LD_LIBRARY_PATH", m->guest.env_ld_library_path, "QEMU_MODULE_DIR",
-		      m->guest.env_module_dir);
+	d = json_pack("{s:s,s:s*,s:b,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
+		      VMFERRY_VERSION, "host", text_is_utf8(host) ? host : NULL, "install_unit", m->opt->install_unit, "ram_mode",
+		      m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv", argv, "disks",
+		      disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd", m->guest.cwd, "disk_dir",
+		      m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd", (int)m->multifd, "env", "LD_LIBRARY_PATH",
+		      m->guest.env_ld_library_path, "QEMU_MODULE_DIR", m->guest.env_module_dir);
 	json_object_set(d, "cpu", m->cpu);
 	json_object_set_new(d, "accel", json_string(m->accel));
 	json_object_set_new(d, "qemu_version", json_string(version));
@@ -261,6 +266,7 @@ static int begin_journal(struct move *m, struct err *e)
 				  disk_paths(m));
 	int r = journal_create(&m->journal, m->opt->state_dir, m->attempt, true, begin, e);
 
+	m->source_disks = json_incref(json_object_get(begin, "disks"));
 	json_decref(begin);
 	if (r)
 		return r;
@@ -410,6 +416,7 @@ static int undo_one(struct move *m, const char *kind, const json_t *detail, stru
 
 void move_undo(struct move *m)
 {
+	bool released = m->handoff.state == HO_SRC_RELEASED;
 	json_t *owned, *entry;
 	struct err e;
 	size_t i;
@@ -421,6 +428,15 @@ void move_undo(struct move *m)
 		const char *kind = json_string_value(json_object_get(entry, "kind"));
 		json_t *detail = json_object_get(entry, "detail");
 
+		if (!strcmp(kind, "unit") && autostart_settle(detail, released, m->disabled, &e)) {
+			report_notice(&m->report, "%s", e.msg);
+			m->undo_failed = true;
+			continue;
+		}
+		if (!strcmp(kind, "unit") && !released && !m->handoff.qemu_alive && !m->autostart.unit &&
+		    !json_is_true(json_object_get(detail, "runtime")))
+			report_notice(&m->report, "unit %s may start the guest again",
+				      json_string_value(json_object_get(detail, "unit")));
 		if (m->qmp && qmp_alive(m->qmp) && m->handoff.qemu_alive && undo_one(m, kind, detail, &e)) {
 			report_notice(&m->report, "could not undo a change in the source QEMU (%s): %s", kind, e.msg);
 			m->undo_failed = true;
@@ -432,4 +448,6 @@ void move_undo(struct move *m)
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);
+	if (!released && !m->handoff.qemu_alive && autostart_make_up(&m->autostart, m->guest_shut_down))
+		report_notice(&m->report, "unit %s starts the guest again, as it would have without the move", m->autostart.unit);
 }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *plan_disk_to(const json_t *accept, uint32_t object)
 {
@@ -15,6 +16,26 @@ static const char *plan_disk_to(const json_t *accept, uint32_t object)
 		if (json_integer_value(json_object_get(d, "object")) == object)
 			return json_string_value(json_object_get(d, "path"));
 	return NULL;
+}
+
+static void append_sentence(json_t *list, const char *fmt, const json_t *what)
+{
+	AUTO_FREE char *s = json_string_value(what) ? xasprintf("%s%s", fmt, json_string_value(what)) : NULL;
+
+	if (s)
+		json_array_append_new(list, json_string(s));
+}
+
+/* What will be changed outside of both QEMUs once the guest runs there. */
+static json_t *plan_afterwards(const struct move *m, const json_t *accept)
+{
+	json_t *list = json_array();
+
+	if (m->autostart.note)
+		json_array_append_new(list, json_string(m->autostart.note));
+	append_sentence(list, "what starts the guest again there: ", json_object_get(accept, "start_script"));
+	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(accept, "unit"));
+	return list;
 }
 
 void move_emit_plan(struct move *m, const json_t *accept)
@@ -34,7 +55,7 @@ void move_emit_plan(struct move *m, const json_t *accept)
 						       (json_int_t)g->allocated));
 	}
 	report_emit(&m->report,
-		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*,s:O*,s:O*}", "event", "plan", "software",
+		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
 			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
@@ -43,7 +64,7 @@ void move_emit_plan(struct move *m, const json_t *accept)
 				      : m->opt->ram_mode,
 			      "disks", disks, "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
 			      json_object_get(accept, "findings"), "notes", json_object_get(accept, "notes"), "command_line",
-			      json_object_get(accept, "argv")));
+			      json_object_get(accept, "argv"), "afterwards", plan_afterwards(m, accept)));
 }
 
 json_t *move_status(struct move *m)
@@ -109,6 +130,31 @@ static json_t *disks_json(const struct move *m)
 	return out;
 }
 
+/* The source's files that nobody needs any more. */
+static json_t *deletable(const struct move *m)
+{
+	json_t *out = json_array(), *path;
+	struct stat st;
+	size_t i;
+
+	json_array_foreach(m->source_disks, i, path)
+		if (!stat(json_string_value(path), &st) && S_ISREG(st.st_mode))
+			json_array_append_new(out, json_pack("{s:O,s:I}", "path", path, "bytes", (json_int_t)st.st_blocks * 512));
+	return out;
+}
+
+static void add_afterwards(const struct move *m, json_t *ev)
+{
+	static const char *const from_there[] = {"start_script", "unit", "after_reboot", "after_error"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(from_there); i++)
+		if (json_is_string(json_object_get(m->afterwards, from_there[i])))
+			json_object_set(ev, from_there[i], json_object_get(m->afterwards, from_there[i]));
+	json_object_set(ev, "disabled", m->disabled);
+	json_object_set_new(ev, "deletable", deletable(m));
+}
+
 void move_emit_result(struct move *m)
 {
 	struct outcome o = outcome(m);
@@ -125,6 +171,8 @@ void move_emit_result(struct move *m)
 		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));
+	if (!strcmp(o.outcome, "migrated"))
+		add_afterwards(m, ev);
 	if (m->opaque_why)
 		json_object_set_new(ev, "opaque_because", json_string(m->opaque_why));
 	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer_aborted)

@@ -130,10 +130,11 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 int switchover_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
+	int r = autostart_block(&m->autostart, m->journal, e);
 
-	if (m->stopped)
-		return advance(m, e);
-	return ask_for_switchover(m, e);
+	if (r)
+		return r;
+	return m->stopped ? advance(m, e) : ask_for_switchover(m, e);
 }
 
 /* A destination that takes nothing more must not keep the guest stopped for ever. */

@@ -338,6 +338,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	}
 	m->opt = opt;
 	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
+	m->disabled = json_array();
 	m->patience.fire = on_patience;
 	report_init(&m->report, opt->json);
 	m->report.follow = on_follow;
@@ -370,6 +371,10 @@ static void move_free(struct move *m)
 	json_decref(m->settings);
 	json_decref(m->cpu);
 	json_decref(m->plan);
+	json_decref(m->afterwards);
+	json_decref(m->disabled);
+	json_decref(m->source_disks);
+	autostart_fini(&m->autostart);
 	free(m->opaque_why);
 	free(m->migrate_socket);
 	free(m->nbd_socket);

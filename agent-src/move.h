@@ -12,6 +12,7 @@
 #ifndef VMFERRY_SRC_MOVE_H
 #define VMFERRY_SRC_MOVE_H
 
+#include "autostart.h"
 #include "conductor.h"
 #include "control.h"
 #include "converge.h"
@@ -41,6 +42,8 @@ struct move_options {
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, verbose;
+	bool install_unit; /* at the destination */
+	bool keep_unit;	   /* here: it is not to be disabled */
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
 	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
 	unsigned map_net_count;
@@ -90,6 +93,7 @@ struct move {
 	json_t *settings;	  /* of the source QEMU, to be put back */
 	bool was_running, paused; /* paused: is to stay so at the destination */
 	bool has_ack, has_bandwidth;
+	struct autostart autostart; /* who else might start it here */
 	struct disk disks[OBJECT_DISK_MAX + 1]; /* by object id */
 	unsigned disk_count;
 
@@ -151,6 +155,9 @@ struct move {
 	bool undo_failed;
 	uint64_t moved_bytes, moved_ns; /* when the blackout last got further */
 	int exit_code;
+	json_t *afterwards;   /* what the destination says about starting the guest again */
+	json_t *disabled;     /* units that no longer start it here */
+	json_t *source_disks; /* paths */
 };
 
 /* move-prepare.c: the source QEMU and what we change in it */

@@ -170,6 +170,7 @@ static void find_unit(struct guest *g, const char *cgroup)
 	for (part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
 		if (!strncmp(part, "user@", 5)) {
 			g->unit_is_user = true;
+			g->unit_uid = (unsigned)strtoul(part + 5, NULL, 10);
 		} else if (ends_with(part, ".service")) {
 			free(g->unit);
 			g->unit = xstrdup(part);

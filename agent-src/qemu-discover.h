@@ -70,6 +70,7 @@ struct guest {
 	    *env_module_dir; /* LD_LIBRARY_PATH, QEMU_MODULE_DIR of QEMU's environment */
 	char *unit;	     /* systemd service that QEMU runs in, or NULL */
 	bool unit_is_user;   /* a unit of a user's own systemd */
+	unsigned unit_uid;   /* of which user, then */
 	char *owner_hint;    /* "libvirt", "proxmox" or NULL */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */

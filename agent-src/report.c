@@ -43,6 +43,8 @@ static void print_plan(const json_t *ev)
 		fprintf(stderr, "  there   %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "notes"), i, v)
 		fprintf(stderr, "  change  %s\n", json_string_value(v));
+	json_array_foreach(json_object_get(ev, "afterwards"), i, v)
+		fprintf(stderr, "  after   %s\n", json_string_value(v));
 }
 
 /* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */
@@ -113,6 +115,22 @@ static void print_progress(struct report *r, const json_t *ev)
 	fflush(stderr);
 }
 
+static void print_afterwards(const json_t *ev)
+{
+	char a[24];
+	json_t *v;
+	size_t i;
+
+	if (json_object_get(ev, "start_script"))
+		fprintf(stderr, "  there     %s starts the guest again; %s\n", str(ev, "start_script"), str(ev, "after_reboot"));
+	if (json_object_get(ev, "after_error"))
+		fprintf(stderr, "  there     could not be done: %s\n", str(ev, "after_error"));
+	json_array_foreach(json_object_get(ev, "disabled"), i, v)
+		fprintf(stderr, "  here      unit %s was stopped and disabled; to have it back: %s\n", str(v, "unit"), str(v, "again"));
+	json_array_foreach(json_object_get(ev, "deletable"), i, v)
+		fprintf(stderr, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
+}
+
 static void print_result(const json_t *ev)
 {
 	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
@@ -129,6 +147,7 @@ static void print_result(const json_t *ev)
 	}
 	if (!num(ev, "destination_pid")) { /* recover: what was measured died with the first agent */
 		fputs("migrated: the guest runs at the destination\n", stderr);
+		print_afterwards(ev);
 		return;
 	}
 	fprintf(stderr, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
@@ -147,6 +166,7 @@ static void print_result(const json_t *ev)
 						    : "no");
 	fprintf(stderr, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
 		bytes(b, ev, "destination_agent_rss_anon"));
+	print_afterwards(ev);
 }
 
 static void print(struct report *r, const json_t *ev)

@@ -1,5 +1,6 @@
 /* ssh-bootstrap.c: see ssh-bootstrap.h. */
 #include "log.h"
+#include "shell-quote.h"
 #include "ssh-bootstrap.h"
 #include "util.h"
 
@@ -132,22 +133,6 @@ struct upload {
 };
 
 /* ---- here ---- */
-
-char *shell_quote(const char *s)
-{
-	char *out = xmalloc(strlen(s) * 4 + 3), *p = out;
-
-	*p++ = '\'';
-	for (; *s; s++) {
-		if (*s == '\'')
-			p = stpcpy(p, "'\\''");
-		else
-			*p++ = *s;
-	}
-	*p++ = '\'';
-	*p = '\0';
-	return out;
-}
 
 static int read_binary(const char *path, uint8_t **out, size_t *n, struct err *e)
 {

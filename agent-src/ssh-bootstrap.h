@@ -35,7 +35,4 @@ struct bootstrap_config {
 int ssh_bootstrap(struct ssh *s, const struct bootstrap_config *cfg, struct ssh_proc **proc, int *fd, char **where,
 		  struct err *e);
 
-/* s between single quotes, for any POSIX shell; malloc'ed. */
-char *shell_quote(const char *s);
-
 #endif

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -98,6 +99,88 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid,
 			       timeout_ms);
 	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
+	return 0;
+}
+
+/* ---- running a program ---- */
+
+static int spawn(char *const *argv, int out_fd, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out_fd, 1);
+	posix_spawn_file_actions_adddup2(&files, out_fd, 2);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	r = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return r;
+}
+
+/* Until its output ends: true. What does not fit is read and forgotten. */
+static bool read_output(int fd, uint64_t until_ns, struct process_output *out)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t have = 0;
+	char waste[1024];
+	uint64_t now;
+	ssize_t n;
+
+	while ((now = now_ns()) < until_ns) {
+		size_t room = sizeof(out->text) - 1 - have;
+
+		if (poll(&p, 1, (int)((until_ns - now + 999999) / 1000000)) <= 0)
+			continue;
+		n = room ? read(fd, out->text + have, room) : read(fd, waste, sizeof(waste));
+		if (n <= 0)
+			return true;
+		have += room ? (size_t)n : 0;
+		out->text[have] = '\0';
+	}
+	return false;
+}
+
+static bool reaped_in_time(pid_t pid, uint64_t until_ns, int *status)
+{
+	pid_t r;
+
+	while ((r = waitpid(pid, status, WNOHANG)) == 0 && now_ns() < until_ns)
+		poll(NULL, 0, 2);
+	return r == pid;
+}
+
+int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e)
+{
+	uint64_t until_ns = now_ns() + timeout_ms * 1000000ULL;
+	AUTO_CLOSE int read_fd = -1;
+	int fds[2], status = 0, r;
+	pid_t pid;
+
+	*out = (struct process_output){.status = 0};
+	if (pipe2(fds, O_CLOEXEC))
+		return err_sys(e, errno, "cannot create a pipe");
+	read_fd = fds[0];
+	r = spawn(argv, fds[1], &pid);
+	close(fds[1]);
+	if (r)
+		return err_sys(e, r, "cannot run %s", argv[0]);
+	if (!read_output(read_fd, until_ns, out) || !reaped_in_time(pid, until_ns, &status)) {
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return err_set(e, ETIMEDOUT, "%s did not end within %u ms", argv[0], timeout_ms);
+	}
+	out->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	return 0;
 }
 

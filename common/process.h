@@ -25,6 +25,17 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time);
  */
 int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 
+/* What a program that was run to its end printed, on either stream, cut to what fits; status as of exit(3), 128 + N after
+ * signal N. */
+struct process_output {
+	int status;
+	char text[8192];
+};
+/*
+ * Runs argv (ends with NULL; argv[0] is looked up in PATH) to its end, without a terminal or standard input, with default
+ * signals. -ETIMEDOUT: it was killed after timeout_ms, with all of its process group. Blocks the calling thread.
+ */
+int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
 /* A process (not ourselves) that has this file open; 0: none that we may see. */
 pid_t process_that_opened(const char *path);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */

@@ -134,7 +134,7 @@ is_alone() {
 
 assert_moved() { # after a move to its end, by this vmferry or by recover
 	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
-	assert_eq "$(cd "$TO" && echo *)" "a.console a.mon a.orders a.qmp a.raw" "files at the destination"
+	assert_eq "$(cd "$TO" && ls -aU | sort | xargs)" ". .. a.console a.mon a.orders a.qmp a.raw a.sh" "files at the destination"
 	"$QEMU_IMG" info "${1:-$DIR/a.raw}" >/dev/null || fail "the source's image is locked"
 	assert_settled
 }

@@ -188,8 +188,7 @@ guest_drive() { # ID FILE FORMAT [virtio|scsi|nvme]
 
 [[ -x $QEMU ]] || skip "no QEMU at $QEMU: run scripts/install-deps"
 "$TOP/tests/guest/build-guest"
-mkdir -p "$TOP/build/tmp"
-DIR=${DIR:-$(mktemp -d "$TOP/build/tmp/t.XXXXXX")}
+[[ -n ${DIR:-} ]] || { mkdir -p "$TOP/build/tmp" && DIR=$(mktemp -d "$TOP/build/tmp/t.XXXXXX"); }
 mkdir -p "$DIR"
 trap clean_up EXIT
 trap 'exit 143' TERM

@@ -1,0 +1,44 @@
+/*
+ * afterwards.h: the guest belongs to its new host: what starts it there again, without vmferry.
+ *
+ * Theory of operation. The plan names a script DIR/NAME.sh, and with --install-unit a systemd unit that runs it. Prepare
+ * writes the script as a hidden draft that nobody can execute, owned by the journal like a disk: a rollback removes it.
+ * Once STARTED is durable the guest can only be this host's: afterwards_settle gives the draft its name, writes the unit and
+ * enables it. It needs nothing but the journal and may be repeated, so that a later life finishes what a dead agent began;
+ * before STARTED nothing here can start the guest, not even at a reboot.
+ */
+#ifndef VMFERRY_AFTERWARDS_H
+#define VMFERRY_AFTERWARDS_H
+
+#include "err.h"
+#include "journal.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct start_script {
+	const char *guest, *from, *date; /* for its head; from: a host, or NULL */
+	const char *exe;
+	char *const *argv; /* of the waiting QEMU: what only concerns the move is left out */
+	size_t argc;
+	char *const *env; /* "K=V" and a NULL */
+};
+
+/* The text of NAME.sh. Pure; the caller frees it. */
+char *start_script_text(const struct start_script *s);
+
+/*
+ * What there will be: {"guest", "script", "draft"} and with install_unit {"unit", "unit_file", "user"}. Creates nothing.
+ * -EEXIST, -ENOTSUP, -EPERM: such a unit exists, there is no systemd, or no right.
+ */
+int afterwards_plan(json_t **out, const char *guest, const char *dir, const char *attempt, bool install_unit, struct err *e);
+/* Notes the plan in the journal and writes the draft. */
+int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e);
+/*
+ * STARTED is durable. What came of it, a new reference: "start_script", "unit", "after_reboot" (a sentence), "after_error"
+ * (what could not be done), each if there is one. NULL if nothing was planned.
+ */
+json_t *afterwards_settle(struct journal *j);
+
+#endif

@@ -1,0 +1,336 @@
+/* autostart.c: see autostart.h. */
+#include "autostart.h"
+#include "log.h"
+#include "paths.h"
+#include "shell-quote.h"
+#include "systemd.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Drop-ins apply in the order of their names. */
+#define DROP_IN "zz-vmferry.conf"
+
+static const char drop_in[] =
+	"# vmferry: the guest of this unit is being moved to another host, or was. While this file is here the unit does not\n"
+	"# start it: the disks here are old.\n"
+	"[Unit]\n"
+	"ConditionPathExists=!/\n"
+	"\n"
+	"[Service]\n"
+	"Restart=no\n"
+	"SuccessExitStatus=SIGKILL\n";
+
+/* ---- looking ---- */
+
+enum relation { MAIN, WRAPPED, APART };
+
+/* MAIN: the service is this QEMU. WRAPPED: a script of the service's runs it. APART: it was started in a session of its own
+ * by something that lives in the service. */
+static enum relation relation_to(const struct guest *g, pid_t main_pid)
+{
+	if (!main_pid || main_pid == g->pid)
+		return MAIN;
+	return getsid(main_pid) == getsid(g->pid) ? WRAPPED : APART;
+}
+
+static bool another_guest_in(const struct guest *g)
+{
+	struct guest *list;
+	size_t n, i;
+	struct err e;
+	bool yes = false;
+
+	if (guest_list(&list, &n, &e))
+		return false;
+	for (i = 0; i < n; i++) {
+		yes |= list[i].pid != g->pid && list[i].unit && !strcmp(list[i].unit, g->unit) &&
+		       list[i].unit_is_user == g->unit_is_user && list[i].unit_uid == g->unit_uid;
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return yes;
+}
+
+/* The one that --install-unit made, when the guest was moved to this host. */
+static char *unit_of_ours(const struct guest *g, bool user)
+{
+	AUTO_FREE char *plain = unit_plain_name(g->name);
+	AUTO_FREE char *dir = systemd_unit_dir(user, false);
+	AUTO_FREE char *file = xasprintf("%s/vmferry-%s.service", dir, plain);
+	struct stat st;
+
+	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
+}
+
+static bool may_change(const struct autostart *a, struct err *e)
+{
+	AUTO_FREE char *now = systemd_unit_dir(a->user, true);
+	AUTO_FREE char *later = systemd_unit_dir(a->user, false);
+
+	if (!a->user && geteuid() != 0)
+		err_set(e, EPERM, "only root may change it: run vmferry as root");
+	else if (!dir_is_writable(now))
+		err_set(e, EPERM, "%s cannot be written", now);
+	else if (!dir_is_writable(later))
+		err_set(e, EPERM, "%s cannot be written", later);
+	else
+		return true;
+	return false;
+}
+
+static int refuse(const struct autostart *a, const char *why, struct err *e)
+{
+	return err_set(e, EPERM, "the guest runs in the unit %s, which might start it again here (Restart=%s), and %s", a->unit,
+		       a->restart, why);
+}
+
+/* Nothing will be done to it. */
+static int leave(struct autostart *a, char *note /* stolen */)
+{
+	free(a->unit);
+	a->unit = NULL;
+	a->note = note;
+	return 0;
+}
+
+static int decide(struct autostart *a, const struct guest *g, enum relation relation, const char *state, bool keep, struct err *e)
+{
+	bool restarts = unit_restarts(a->restart), may = restarts || unit_is_wanted(state);
+	struct err why;
+
+	if (keep && relation != APART && a->active && restarts)
+		return refuse(a, "it would do so as soon as its QEMU ends: --unit keep is not possible", e);
+	if (keep)
+		return leave(a, xasprintf("unit %s is left as it is: see to it that it does not start the guest here again", a->unit));
+	if (relation == APART && may)
+		return refuse(a, "it runs other programs, too; if it is not what starts the guest, say so with --unit keep", e);
+	if (relation == APART)
+		return leave(a, xasprintf("unit %s, in which it runs, starts nothing by itself and is left as it is", a->unit));
+	if (!may_change(a, &why)) {
+		if (may || relation == WRAPPED)
+			return refuse(a, why.msg, e);
+		return leave(a, xasprintf("unit %s ends with the guest; nothing starts it by itself", a->unit));
+	}
+	if (relation == WRAPPED && another_guest_in(g))
+		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
+	a->wrapped = relation == WRAPPED;
+	a->enabled = !strncmp(state, "enabled", strlen("enabled"));
+	a->note = xasprintf("unit %s will be stopped and disabled here", a->unit);
+	return 0;
+}
+
+/* The unit, if there is one, its name and its systemd. */
+static void find_unit_of(struct autostart *a, const struct guest *g)
+{
+	a->active = g->unit && !unit_is_generic(g->unit);
+	a->user = a->active ? g->unit_is_user : geteuid() != 0;
+	a->unit = a->active ? xstrdup(g->unit) : unit_of_ours(g, a->user);
+	a->restart = xstrdup("?");
+}
+
+static int show(const struct autostart *a, const char *properties, char **out, struct err *e)
+{
+	const char *words[] = {"show", "-p", properties, "--", a->unit, NULL};
+
+	return systemctl(a->user, words, out, e);
+}
+
+int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
+{
+	AUTO_FREE char *shown = NULL;
+	AUTO_FREE char *load = NULL;
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *pid = NULL;
+
+	*a = (struct autostart){.unit = NULL};
+	if (!systemd_runs()) /* then a unit is one of a container's host, and none of ours */
+		return 0;
+	find_unit_of(a, g);
+	if (!a->unit)
+		return 0;
+	if (a->active && a->user && g->unit_uid != geteuid())
+		return err_set(e, EPERM, "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
+			       a->unit, g->unit_uid);
+	if (show(a, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
+		return err_prefix(e, "cannot ask about the unit %s, which might start the guest again here", a->unit);
+	free(a->restart);
+	a->restart = unit_property(shown, "Restart");
+	load = unit_property(shown, "LoadState");
+	state = unit_property(shown, "UnitFileState");
+	pid = unit_property(shown, "MainPID");
+	if (!a->active && (strcmp(load, "loaded") || !unit_is_wanted(state)))
+		return leave(a, NULL);
+	if (strcmp(load, "loaded") && !keep)
+		return err_set(e, ENOTSUP, "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
+			       "again; repair it (systemctl daemon-reload), or say --unit keep", a->unit, load);
+	return decide(a, g, a->active ? relation_to(g, (pid_t)atoi(pid)) : MAIN, state, keep, e);
+}
+
+void autostart_fini(struct autostart *a)
+{
+	free(a->unit);
+	free(a->restart);
+	free(a->note);
+	*a = (struct autostart){.unit = NULL};
+}
+
+/* ---- holding and blocking ---- */
+
+static char *way_back(const struct autostart *a, const char *file)
+{
+	const char *ctl = a->user ? "systemctl --user" : "systemctl";
+	AUTO_FREE char *path = shell_quote(file);
+	AUTO_FREE char *unit = shell_quote(a->unit);
+
+	return a->enabled ? xasprintf("rm %s && %s daemon-reload && %s enable %s", path, ctl, ctl, unit)
+			  : xasprintf("rm %s && %s daemon-reload", path, ctl);
+}
+
+static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, struct err *e)
+{
+	AUTO_FREE char *base = systemd_unit_dir(a->user, runtime);
+	AUTO_FREE char *dir = xasprintf("%s/%s.d", base, a->unit);
+	AUTO_FREE char *file = xasprintf("%s/" DROP_IN, dir);
+	AUTO_FREE char *again = way_back(a, file);
+	struct stat st;
+	json_t *detail;
+	int r;
+
+	if (!lstat(file, &st)) /* of another move: it does the same, and is not ours to remove */
+		return 0;
+	detail = json_pack("{s:s,s:b,s:s,s:s,s:b,s:b,s:b,s:b,s:s}", "unit", a->unit, "user", a->user, "file", file, "dir", dir,
+			   "made_dir", lstat(dir, &st) != 0, "runtime", runtime, "wrapped", a->wrapped, "enabled", a->enabled,
+			   "again", again);
+	if (!detail)
+		return err_set(e, EILSEQ, "the name of the unit %s is not UTF-8 text", a->unit);
+	r = journal_own(j, "unit", detail, e);
+	json_decref(detail);
+	if (!r)
+		r = make_dirs(dir, e);
+	if (!r)
+		r = write_new_file(file, drop_in, e);
+	return r ? r : sync_parent_dir(dir, e);
+}
+
+/* What counts is what systemd makes of it: another drop-in may have the last word. */
+static int check_held(const struct autostart *a, struct err *e)
+{
+	AUTO_FREE char *shown = NULL;
+	AUTO_FREE char *restart = NULL;
+	int r = show(a, "Restart", &shown, e);
+
+	if (r)
+		return r;
+	restart = unit_property(shown, "Restart");
+	if (unit_restarts(restart))
+		return err_set(e, EPERM, "unit %s keeps Restart=%s whatever we say: a drop-in named after " DROP_IN " sets it", a->unit,
+			       restart);
+	return 0;
+}
+
+int autostart_hold(struct autostart *a, struct journal *j, struct err *e)
+{
+	const char *reload[] = {"daemon-reload", NULL};
+	int r;
+
+	if (!a->unit || !a->active)
+		return 0;
+	r = put_drop_in(a, j, true, e);
+	if (!r)
+		r = systemctl(a->user, reload, NULL, e);
+	if (!r)
+		r = check_held(a, e);
+	a->held = !r;
+	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
+}
+
+int autostart_block(struct autostart *a, struct journal *j, struct err *e)
+{
+	int r = a->unit ? put_drop_in(a, j, false, e) : 0;
+
+	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
+}
+
+/* ---- afterwards ---- */
+
+void autostart_end_wrappers(struct journal *j)
+{
+	json_t *owned, *entry;
+	struct err e;
+	size_t i;
+
+	if (!j || journal_owned(j, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		const json_t *detail = json_object_get(entry, "detail");
+		const char *unit = json_string_value(json_object_get(detail, "unit"));
+		const char *end[] = {"kill", "--signal=SIGKILL", "--", unit, NULL};
+
+		if (unit && json_is_true(json_object_get(detail, "wrapped")) &&
+		    systemctl(json_is_true(json_object_get(detail, "user")), end, NULL, &e))
+			log_info("%s", e.msg);
+	}
+	json_decref(owned);
+}
+
+static int disable(const json_t *detail, const char *unit, bool user, struct err *e)
+{
+	const char *reload[] = {"daemon-reload", NULL}, *off[] = {"disable", "--", unit, NULL};
+	const char *stop[] = {"stop", "--no-block", "--", unit, NULL};
+	int r = json_is_true(json_object_get(detail, "enabled")) ? systemctl(user, off, NULL, e) : 0;
+
+	if (!r)
+		r = systemctl(user, reload, NULL, e);
+	if (!r)
+		r = systemctl(user, stop, NULL, e);
+	return r ? err_prefix(e, "unit %s is kept from starting the guest by %s, but", unit,
+			      json_string_value(json_object_get(detail, "file"))) : 0;
+}
+
+static int restore(const json_t *detail, const char *file, bool user, struct err *e)
+{
+	const char *reload[] = {"daemon-reload", NULL}, *dir = json_string_value(json_object_get(detail, "dir"));
+
+	if (unlink(file) && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove %s", file);
+	if (dir && json_is_true(json_object_get(detail, "made_dir")))
+		rmdir(dir);
+	return systemctl(user, reload, NULL, e);
+}
+
+int autostart_settle(const json_t *detail, bool released, json_t *disabled, struct err *e)
+{
+	const char *unit = json_string_value(json_object_get(detail, "unit"));
+	const char *file = json_string_value(json_object_get(detail, "file"));
+	bool user = json_is_true(json_object_get(detail, "user"));
+
+	if (!unit || !file)
+		return 0;
+	if (!released || json_is_true(json_object_get(detail, "runtime")))
+		return restore(detail, file, user, e);
+	json_array_append_new(disabled, json_pack("{s:s,s:O*}", "unit", unit, "again", json_object_get(detail, "again")));
+	return disable(detail, unit, user, e);
+}
+
+bool autostart_make_up(const struct autostart *a, bool shut_down)
+{
+	const char *start[] = {"start", "--no-block", "--", a->unit, NULL};
+	struct err e;
+	bool would;
+
+	if (!a->unit || !a->held)
+		return false;
+	would = !strcmp(a->restart, "always") || (shut_down ? !strcmp(a->restart, "on-success") : !strncmp(a->restart, "on-fail", 7) ||
+		!strcmp(a->restart, "on-abnormal") || !strcmp(a->restart, "on-abort"));
+	if (!would)
+		return false;
+	if (!systemctl(a->user, start, NULL, &e))
+		return true;
+	log_error("%s", e.msg);
+	return false;
+}

@@ -1,0 +1,56 @@
+/*
+ * autostart.h: who else might start the guest here: the systemd unit that its QEMU runs in, or one that vmferry made for it
+ * in an earlier move.
+ *
+ * Theory of operation. A unit is kept from starting the guest by a drop-in of ours that says Restart=no and a condition
+ * that is never true, so that neither the death of QEMU, nor the boot, nor another unit, a timer or a person in a hurry
+ * starts the old copy. That is one file, so it can be journaled before it is made and undone to the byte.
+ *
+ *   hold    before memory is copied: the drop-in under /run, and daemon-reload. From here on systemd does not answer the
+ *           death of QEMU; a reboot forgets it, and the guest starts here as ever: it is still ours.
+ *   block   before the guest is stopped for the switchover, thus before COMMITTED: the same under /etc, durable. From here
+ *           on a reboot does not start it either. (Nothing to reload: systemd reads it when it matters.)
+ *   settle  RELEASED: the unit is disabled and stopped, the drop-in under /etc stays and is reported with how to undo it.
+ *           ABORTED: both drop-ins go, and the unit is as it was.
+ *
+ * The journal's entries (kind "unit") carry all that settling needs, in this life or a later one.
+ */
+#ifndef VMFERRY_AUTOSTART_H
+#define VMFERRY_AUTOSTART_H
+
+#include "err.h"
+#include "journal.h"
+#include "qemu-discover.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct autostart {
+	char *unit;    /* to be stopped and disabled; NULL: nobody else starts the guest, or that was left to the user */
+	bool user;     /* of our own user's systemd */
+	bool active;   /* the guest runs in it now */
+	bool wrapped;  /* as the child of a program of the unit's, which might start it again by itself */
+	bool enabled;  /* systemctl disable is needed */
+	bool held;
+	char *restart; /* Restart= */
+	char *note;    /* a sentence for the plan, or NULL */
+};
+
+/*
+ * Changes nothing. keep: the user wants the unit left alone. A unit that might start the guest again and cannot be kept
+ * from it is refused: -EPERM, -ENOTSUP, -EBUSY. autostart_fini() in any case.
+ */
+int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e);
+int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
+int autostart_block(struct autostart *a, struct journal *j, struct err *e);
+/* Ends the other programs of wrapping units, so that they do not start the guest again when its QEMU is ended. */
+void autostart_end_wrappers(struct journal *j);
+/* What is to become of one entry. released: the guest is gone for good; an object with "unit" and "again" (the command that
+ * brings it back) is appended to disabled. 0 when it need not be looked at again. */
+int autostart_settle(const json_t *detail, bool released, json_t *disabled, struct err *e);
+/* Rolled back, and QEMU has ended while systemd was kept from restarting it: what systemd would have done. True: it is
+ * started. */
+bool autostart_make_up(const struct autostart *a, bool shut_down);
+void autostart_fini(struct autostart *a);
+
+#endif

@@ -1,0 +1,131 @@
+/* systemd.c: see systemd.h. */
+#include "systemd.h"
+#include "paths.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SYSTEMCTL_MS 15000 /* two in a row are well within what the peer waits for */
+#define WORDS_MAX    16
+
+bool systemd_runs(void)
+{
+	struct stat st;
+
+	return !lstat("/run/systemd/system", &st) && S_ISDIR(st.st_mode);
+}
+
+static char *user_runtime_dir(void)
+{
+	const char *xdg = getenv("XDG_RUNTIME_DIR");
+
+	return xdg && *xdg ? xstrdup(xdg) : xasprintf("/run/user/%u", (unsigned)geteuid());
+}
+
+/* Its last line says what went wrong; the ones before are hints at other commands. */
+static const char *what_it_said(char *text)
+{
+	char *end = text + strlen(text), *line;
+
+	while (end > text && (end[-1] == '\n' || end[-1] == ' '))
+		*--end = '\0';
+	line = strchr(text, '\n');
+	if (line)
+		*line = '\0';
+	return *text ? text : "it failed and did not say why";
+}
+
+int systemctl(bool user, const char *const *words, char **out, struct err *e)
+{
+	AUTO_FREE char *dir = user_runtime_dir();
+	AUTO_FREE char *env = xasprintf("XDG_RUNTIME_DIR=%s", dir);
+	const char *argv[WORDS_MAX + 6] = {"env", user ? env : "LC_ALL=C", "systemctl", user ? "--user" : "--system",
+					   "--no-ask-password", "--no-pager"};
+	struct process_output said;
+	size_t i;
+	int r;
+
+	for (i = 0; words[i] && i + 7 < ARRAY_LEN(argv); i++)
+		argv[i + 6] = words[i];
+	r = process_run((char *const *)argv, SYSTEMCTL_MS, &said, e);
+	if (r)
+		return err_prefix(e, "systemctl %s", words[0]);
+	if (said.status)
+		return err_set(e, EREMOTEIO, "systemctl %s: %s", words[0], what_it_said(said.text));
+	if (out)
+		*out = xstrdup(said.text);
+	return 0;
+}
+
+char *systemd_unit_dir(bool user, bool runtime)
+{
+	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	if (!user)
+		return xstrdup(runtime ? "/run/systemd/system" : "/etc/systemd/system");
+	if (runtime) {
+		AUTO_FREE char *dir = user_runtime_dir();
+
+		return xasprintf("%s/systemd/user", dir);
+	}
+	return config && *config ? xasprintf("%s/systemd/user", config) : xasprintf("%s/.config/systemd/user", home ? home : "");
+}
+
+int make_dirs(const char *path, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	char *slash;
+
+	for (slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return err_sys(e, errno, "cannot create the directory %s", copy);
+		*slash = '/';
+	}
+	if (mkdir(copy, 0755) && errno != EEXIST)
+		return err_sys(e, errno, "cannot create the directory %s", copy);
+	return 0;
+}
+
+bool dir_is_writable(const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	char *slash;
+
+	while (access(copy, F_OK) && (slash = strrchr(copy, '/')) && slash != copy)
+		*slash = '\0';
+	return !access(copy, W_OK | X_OK);
+}
+
+static int fill(int fd, const char *path, const char *text, struct err *e)
+{
+	size_t n = strlen(text), done = 0;
+	ssize_t r;
+
+	while (done < n) {
+		r = write(fd, text + done, n - done);
+		if (r < 0 && errno != EINTR)
+			return err_sys(e, errno, "cannot write %s", path);
+		done += r > 0 ? (size_t)r : 0;
+	}
+	return fsync(fd) ? err_sys(e, errno, "cannot write %s", path) : 0;
+}
+
+int write_new_file(const char *path, const char *text, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create %s", path);
+	r = fill(fd, path, text, e);
+	if (!r)
+		r = sync_parent_dir(path, e);
+	if (r)
+		unlink(path);
+	return r;
+}

@@ -1,0 +1,29 @@
+/*
+ * systemd.h: the systemd of this host, or of our own user, by way of systemctl.
+ *
+ * `user` chooses whose: the system's, or that of the user that we run as. systemctl is run directly, with a deadline, and
+ * never asks for a password. Blocks the calling thread.
+ */
+#ifndef VMFERRY_SYSTEMD_H
+#define VMFERRY_SYSTEMD_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+/* This host was booted with systemd (sd_booted(3)). */
+bool systemd_runs(void);
+/* words ends with NULL. 0: it succeeded; *out (may be NULL) is what it printed, which the caller frees. Otherwise e says
+ * what systemctl said. */
+int systemctl(bool user, const char *const *words, char **out, struct err *e);
+/* Where units and drop-ins are put by an administrator, or (runtime) until the next boot. The caller frees it. */
+char *systemd_unit_dir(bool user, bool runtime);
+/* mkdir -p with mode 0755. */
+int make_dirs(const char *path, struct err *e);
+/* Whether a file could be made in this directory, or in the nearest one above it that exists. */
+bool dir_is_writable(const char *path);
+/* A new file with this text, 0644, durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies
+ * meanwhile leaves a part of it. */
+int write_new_file(const char *path, const char *text, struct err *e);
+
+#endif

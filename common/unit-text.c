@@ -1,0 +1,92 @@
+/* unit-text.c: see unit-text.h. */
+#include "unit-text.h"
+#include "util.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 100
+
+char *unit_plain_name(const char *guest)
+{
+	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	char *out = xstrdup(*guest ? guest : "guest"), *p;
+
+	if (strlen(out) > NAME_MAX_BYTES)
+		out[NAME_MAX_BYTES] = '\0';
+	for (p = out; *p; p++)
+		if (!strchr(good, *p) || (p == out && (*p == '.' || *p == '-')))
+			*p = '_';
+	return out;
+}
+
+char *unit_quote(const char *argument)
+{
+	char *out = xmalloc(4 * strlen(argument) + 3), *p = out;
+
+	*p++ = '"';
+	for (; *argument; argument++) {
+		unsigned char c = (unsigned char)*argument;
+
+		if (c < ' ' || c == 0x7f) {
+			p += sprintf(p, "\\x%02x", c);
+			continue;
+		}
+		if (c == '"' || c == '\\')
+			*p++ = '\\';
+		else if (c == '%' || c == '$')
+			*p++ = (char)c;
+		*p++ = (char)c;
+	}
+	*p++ = '"';
+	*p = '\0';
+	return out;
+}
+
+char *unit_property(const char *shown, const char *key)
+{
+	size_t n = strlen(key);
+	const char *line;
+	char *value;
+
+	for (line = shown; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		if (strncmp(line, key, n) || line[n] != '=')
+			continue;
+		value = xstrdup(line + n + 1);
+		value[strcspn(value, "\n")] = '\0';
+		return value;
+	}
+	return xstrdup("");
+}
+
+bool unit_restarts(const char *restart)
+{
+	return strcmp(restart, "no") != 0;
+}
+
+bool unit_is_wanted(const char *state)
+{
+	static const char *const by_nobody[] = {"disabled", "transient", "linked", "linked-runtime", "masked", "masked-runtime"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(by_nobody); i++)
+		if (!strcmp(state, by_nobody[i]))
+			return false;
+	return true;
+}
+
+bool unit_is_generic(const char *unit)
+{
+	static const char *const patterns[] = {
+		"ssh.service", "ssh@*.service", "sshd.service", "sshd@*.service", "cron.service", "crond.service", "atd.service",
+		"getty@*.service", "serial-getty@*.service", "console-getty.service", "container-getty@*.service", "user@*.service",
+		"docker.service", "containerd.service", "lxc*.service", "podman*.service", "vmferry-dst*.service",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(patterns); i++)
+		if (!fnmatch(patterns[i], unit, 0))
+			return true;
+	return false;
+}

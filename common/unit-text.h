@@ -1,0 +1,22 @@
+/* unit-text.h: names and texts of systemd units, and what systemctl prints of them. Pure. The caller frees what is returned. */
+#ifndef VMFERRY_UNIT_TEXT_H
+#define VMFERRY_UNIT_TEXT_H
+
+#include <stdbool.h>
+
+/* A guest's name as part of a file's or a unit's name: letters, digits and . _ - stay, all else becomes _; never empty,
+ * never with a dot or a dash in front, at most 100 bytes. */
+char *unit_plain_name(const char *guest);
+/* One argument of ExecStart=: in double quotes, with nothing that systemd expands (systemd.service(5), "Command lines"). */
+char *unit_quote(const char *argument);
+/* The value of a property in the output of `systemctl show -p …`; "" when it is not there. */
+char *unit_property(const char *shown, const char *key);
+
+/* May systemd start the service again by itself when its process is killed? Restart= as shown. */
+bool unit_restarts(const char *restart);
+/* May something start it that is not a person (the boot, another unit)? UnitFileState as shown. */
+bool unit_is_wanted(const char *unit_file_state);
+/* A service in which people and other programs run whatever they like: a shell in it says nothing about the service. */
+bool unit_is_generic(const char *unit);
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * test-afterwards.c: what is left to the shell and to systemd after a move: quoting, the script that starts a guest again,
+ * what systemctl says of units. A real sh judges the quoting.
+ */
+#include "afterwards.h"
+#include "process.h"
+#include "shell-quote.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* What sh prints for a script of one command. */
+static void run_sh(const char *script, struct process_output *out)
+{
+	char *argv[] = {"sh", "-c", (char *)script, NULL};
+	struct err e;
+
+	if (process_run(argv, 10000, out, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(out->status, 0);
+}
+
+static void expect_word(const char *word)
+{
+	AUTO_FREE char *quoted = shell_quote(word);
+	AUTO_FREE char *script = xasprintf("printf %%s. %s", quoted);
+	AUTO_FREE char *want = xasprintf("%s.", word);
+	struct process_output out;
+
+	run_sh(script, &out);
+	assert_string_equal(out.text, want);
+}
+
+static void a_shell_reads_every_character_back_as_it_was(void **state)
+{
+	char alone[2] = "", between[4] = "a?b", all[256];
+	int c;
+
+	(void)state;
+	for (c = 1; c < 256; c++) {
+		alone[0] = between[1] = all[c - 1] = (char)c;
+		expect_word(alone);
+		expect_word(between);
+	}
+	all[255] = '\0';
+	expect_word(all);
+}
+
+static void a_shell_reads_awkward_words_back_as_they_were(void **state)
+{
+	static const char *const words[] = {
+		"", "-n", "~", "~root", "a b", "$HOME", "`id`", "$(id)", "it's", "''", "'", "\\", "a\\", "a\nb", "\n", "*", "?[a]",
+		"a=b", "#x", "!x", "file=/x,if=none", "driver={\"a\": \"b c\"}", "a;b", "a&b", "a|b", "<a>", "{a,b}", "\xff\xfe", "ä",
+		"console=ttyS0 quiet 'x'", "%s", "--",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		expect_word(words[i]);
+}
+
+static void plain_words_stay_readable(void **state)
+{
+	AUTO_FREE char *plain = shell_quote("file=/srv/vm1.raw,format=raw");
+	AUTO_FREE char *quoted = shell_quote("a b");
+
+	(void)state;
+	assert_string_equal(plain, "file=/srv/vm1.raw,format=raw");
+	assert_string_equal(quoted, "'a b'");
+}
+
+/* The script, with a program that prints its environment and its arguments in place of QEMU. */
+static void the_script_runs_the_line_without_what_concerns_the_move(void **state)
+{
+	char *argv[] = {"qemu",	     "-name",	 "it's \"a\"\n$guest", "-S",   "-drive", "file=/a b,if=none", "-incoming",
+			"defer",     "-qmp",	 "unix:/mine,server=on", "-qmp", "unix:/run/x/vmferry.qmp,server=on,wait=on"};
+	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
+	struct start_script s = {"two\nlines `x`", "host\r-a", "2024-01-02", "/usr/bin/printf", argv, ARRAY_LEN(argv), env};
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *check = NULL;
+	AUTO_FREE char *quoted = NULL;
+	struct process_output out;
+
+	(void)state;
+	argv[1] = "[%s]"; /* printf's format; its first argument may not look like an option */
+	text = start_script_text(&s);
+	assert_non_null(strstr(text, "# Starts the guest two?lines `x` again, as it was moved here from host?-a on 2024-01-02"));
+	assert_non_null(strstr(text, "export LD_LIBRARY_PATH=/a:/b\nexport QEMU_MODULE_DIR='/c '\\''d'\\'''\n"));
+	quoted = shell_quote(text);
+	check = xasprintf("unset LD_LIBRARY_PATH; sh -c %s", quoted);
+	run_sh(check, &out);
+	assert_string_equal(out.text, "[it's \"a\"\n$guest][-drive][file=/a b,if=none][-qmp][unix:/mine,server=on]");
+}
+
+static void names_of_files_and_units_are_tame(void **state)
+{
+	static const struct {
+		const char *guest, *plain;
+	} cases[] = {
+		{"vm1", "vm1"}, {"", "guest"}, {"a b", "a_b"}, {"../../etc/passwd", "_._.._etc_passwd"}, {"-rf", "_rf"},
+		{".hidden", "_hidden"}, {"a@b%i$HOME\\x2d", "a_b_i_HOME_x2d"}, {"ä", "__"}, {"a\nb", "a_b"}, {"web.prod_1-2", "web.prod_1-2"},
+	};
+	char longest[300];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_FREE char *plain = unit_plain_name(cases[i].guest);
+
+		assert_string_equal(plain, cases[i].plain);
+		assert_null(strchr(plain, '/'));
+		assert_true(plain[0] != '.' && plain[0] != '-');
+	}
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	AUTO_FREE char *cut = unit_plain_name(longest);
+
+	assert_int_equal(strlen(cut), 100);
+}
+
+static void arguments_of_units_hold_nothing_that_systemd_expands(void **state)
+{
+	AUTO_FREE char *q = unit_quote("/a \"b\"/%h/$HOME\\x\n.sh");
+
+	(void)state;
+	assert_string_equal(q, "\"/a \\\"b\\\"/%%h/$$HOME\\\\x\\x0a.sh\"");
+}
+
+static void properties_are_found_in_what_systemctl_shows(void **state)
+{
+	static const char shown[] = "Restart=always\nMainPID=17\nLoadState=loaded\nExecStart={ path=/x ; argv[]=/x Restart=no ; }\nEmpty=\nLast=a=b";
+	static const struct {
+		const char *key, *value;
+	} cases[] = {{"Restart", "always"}, {"MainPID", "17"}, {"Empty", ""}, {"Last", "a=b"}, {"Rest", ""}, {"PID", ""}, {"none", ""}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_FREE char *v = unit_property(shown, cases[i].key);
+
+		assert_string_equal(v, cases[i].value);
+	}
+	AUTO_FREE char *nothing = unit_property("", "Restart");
+
+	assert_string_equal(nothing, "");
+}
+
+static void what_may_start_a_unit_is_told_apart(void **state)
+{
+	(void)state;
+	assert_false(unit_restarts("no"));
+	assert_true(unit_restarts("always"));
+	assert_true(unit_restarts("on-failure"));
+	assert_true(unit_restarts("")); /* not told: the worse */
+	assert_true(unit_is_wanted("enabled"));
+	assert_true(unit_is_wanted("static"));
+	assert_true(unit_is_wanted("generated"));
+	assert_true(unit_is_wanted(""));
+	assert_false(unit_is_wanted("disabled"));
+	assert_false(unit_is_wanted("transient"));
+	assert_true(unit_is_generic("ssh.service"));
+	assert_true(unit_is_generic("user@1000.service"));
+	assert_true(unit_is_generic("vmferry-dst.service"));
+	assert_false(unit_is_generic("vmferry-vm1.service"));
+	assert_false(unit_is_generic("sshd-guest.service"));
+}
+
+static void a_program_is_run_with_its_output_and_status(void **state)
+{
+	char *say[] = {"sh", "-c", "echo out; echo err >&2; read x || echo eof; exit 3", NULL};
+	char *die[] = {"sh", "-c", "kill -TERM $$", NULL};
+	char *none[] = {"no-such-program-anywhere", NULL};
+	struct process_output out;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(process_run(say, 10000, &out, &e), 0);
+	assert_int_equal(out.status, 3);
+	assert_string_equal(out.text, "out\nerr\neof\n");
+	assert_int_equal(process_run(die, 10000, &out, &e), 0);
+	assert_int_equal(out.status, 128 + 15);
+	assert_int_equal(process_run(none, 10000, &out, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "no-such-program-anywhere"));
+}
+
+static void output_beyond_what_fits_is_forgotten(void **state)
+{
+	char *flood[] = {"sh", "-c", "i=0; while [ $i -lt 5000 ]; do echo 0123456789; i=$((i+1)); done", NULL};
+	struct process_output out;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(process_run(flood, 20000, &out, &e), 0);
+	assert_int_equal(out.status, 0);
+	assert_int_equal(strlen(out.text), sizeof(out.text) - 1);
+}
+
+static void a_program_that_does_not_end_is_killed_with_its_children(void **state)
+{
+	char *hang[] = {"sh", "-c", "sleep 100 & echo $!; wait", NULL};
+	uint64_t begin = now_ns();
+	struct process_output out;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(process_run(hang, 300, &out, &e), -ETIMEDOUT);
+	assert_true(now_ns() - begin < 5000000000ULL);
+	assert_true(atoi(out.text) > 0);
+	for (int i = 0; i < 500 && !kill(atoi(out.text), 0); i++) {
+		uint64_t start;
+
+		if (process_start_time(atoi(out.text), &start) || !qemu_is_alive(atoi(out.text), start))
+			return;
+		usleep(10000);
+	}
+	assert_int_not_equal(kill(atoi(out.text), 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_shell_reads_every_character_back_as_it_was),
+		cmocka_unit_test(a_shell_reads_awkward_words_back_as_they_were),
+		cmocka_unit_test(plain_words_stay_readable),
+		cmocka_unit_test(the_script_runs_the_line_without_what_concerns_the_move),
+		cmocka_unit_test(names_of_files_and_units_are_tame),
+		cmocka_unit_test(arguments_of_units_hold_nothing_that_systemd_expands),
+		cmocka_unit_test(properties_are_found_in_what_systemctl_shows),
+		cmocka_unit_test(what_may_start_a_unit_is_told_apart),
+		cmocka_unit_test(a_program_is_run_with_its_output_and_status),
+		cmocka_unit_test(output_beyond_what_fits_is_forgotten),
+		cmocka_unit_test(a_program_that_does_not_end_is_killed_with_its_children),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
