@@ -22,7 +22,7 @@ static void add_note(json_t *notes, char *words /* freed */)
 	free(words);
 }
 
-/* ---- the options that a CPU and a machine depend on ---- */
+/* ---- the options that a machine and its CPUs depend on (-smp, too: it shows in CPUID) ---- */
 
 struct words {
 	char **v;
@@ -63,7 +63,7 @@ static void add_machine(struct words *w, const char *value)
 
 static struct words options_of(const struct preflight *p)
 {
-	static const char *const kept[] = {"L", "accel", "cpu", "enable-kvm"};
+	static const char *const kept[] = {"L", "accel", "cpu", "enable-kvm", "smp"};
 	struct words w = {NULL, 0};
 	struct qemu_opt opt;
 	size_t i = 1, k;
