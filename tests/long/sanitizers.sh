@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 failed=''
 unset MAKEFLAGS
+export TIMEOUT_S=1200 # they are slow
 for variant in asan tsan; do
 	echo "== $variant"
 	make -s --no-print-directory -j"$(nproc)" unit VARIANT=$variant || failed=1

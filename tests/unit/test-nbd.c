@@ -1316,7 +1316,7 @@ static void a_dirty_bitmap_names_the_blocks_written(void **state)
 {
 	static const char *const ctx[] = {"base:allocation", "qemu:dirty-bitmap:b0", NULL};
 	static const char *const other[] = {"qemu:dirty-bitmap:nope", NULL};
-	unsigned char *buf = xmalloc(65536);
+	unsigned char buf[65536];
 	struct nbd_extent *x;
 	struct nbd *n, *no = NULL;
 	struct server s;
@@ -1352,7 +1352,6 @@ static void a_dirty_bitmap_names_the_blocks_written(void **state)
 	free(x);
 	nbd_close(n);
 	server_stop(&s);
-	free(buf);
 }
 
 static void nbdkit_data_has_its_map(void **state)
