@@ -248,6 +248,38 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	return 0;
 }
 
+/*
+ * A user network has state of its own in QEMU's stream ("slirp"), which the destination's QEMU must find a place for: so
+ * one that leads nowhere stays beside what replaces it. Changes the item, which has been emitted as something else.
+ */
+static void keep_slirp(struct rewrite *w, struct item *it)
+{
+	static const char *const not_its[] = {"model", "mac", "macaddr", "addr", "vectors", "name", "hostfwd", "hostfwd.*"};
+	struct kv_list *l = &it->p.l;
+	char *id = NULL, *value;
+	size_t i = 0;
+
+	do
+		kv_replace(&id, xasprintf("vmferry-user-%zu", i++));
+	while (args_find(w, "netdev", "id", NULL, id));
+	json_object_del(it->p.tree, "hostfwd");
+	for (i = 0; i < l->n;) {
+		AUTO_FREE char *key = l->v[i].key ? xstrdup(l->v[i].key) : NULL;
+
+		if (key && args_among(key, not_its, ARRAY_LEN(not_its)))
+			kv_remove(l, key);
+		else
+			i++;
+	}
+	if (kv_find(l, "id", NULL))
+		kv_replace(&kv_find(l, "id", NULL)->value, id);
+	else
+		kv_append(l, "id", id), free(id);
+	value = props_print(&it->p);
+	args_emit(w, "netdev", value);
+	free(value);
+}
+
 static int map_nic(struct rewrite *w, const char *to, struct item *it, struct args_nic *n)
 {
 	AUTO_FREE char *here = describe_end(n->type, n->attach), *there = NULL;
@@ -262,6 +294,8 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 		there = describe_end(n->to_type, n->to_attach);
 		args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
 		args_emit_list(w, it->name, &out);
+		if (!strcmp(n->type, "user") && strcmp(n->to_type, "user"))
+			keep_slirp(w, it);
 	}
 	kv_fini(&out);
 	return r;

@@ -368,6 +368,7 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 	expect_refused("-blockdev {\"driver\":", "cannot read -blockdev");
 	expect_refused("-drive file=json:{nonsense", "cannot read the disk description");
 	expect_refused("-drive", "without its value");
+	expect_refused("-drive file=json:driver=raw", "cannot read the disk description");
 }
 
 static void every_rewrite_is_noted(void **state)
