@@ -211,6 +211,20 @@ static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic
 	}
 }
 
+/* The number of a hub that nobody is in: on this line, nor by another call of this. */
+static char *free_hub(const struct rewrite *w, const struct args_nic *n)
+{
+	size_t number = FIRST_HUB + (size_t)(n - w->r->nics);
+	char *hub = xasprintf("%zu", number);
+
+	while (args_find(w, "netdev", "hubid", NULL, hub) || args_find(w, "nic", "hubid", NULL, hub) ||
+	       args_find(w, "net", "hubid", NULL, hub)) {
+		number += w->r->nic_count;
+		kv_replace(&hub, xasprintf("%zu", number));
+	}
+	return hub;
+}
+
 /* "bridge:br1" and the like to the properties of the new back end; -EINVAL if it is none. */
 static int parse_map(struct rewrite *w, const char *to, const struct item *it, struct args_nic *n, struct kv_list *out)
 {
@@ -230,7 +244,7 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	kv_append(out, NULL, none ? "hubport" : type);
 	keep_common(out, &it->p.l, strcmp(it->name, "netdev"), tap && !strcmp(n->type, "tap"));
 	if (none) {
-		AUTO_FREE char *hub = xasprintf("%zu", FIRST_HUB + (size_t)(n - w->r->nics));
+		AUTO_FREE char *hub = free_hub(w, n);
 
 		kv_append(out, "hubid", hub);
 	}
