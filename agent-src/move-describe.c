@@ -22,6 +22,16 @@ static const char *kind_of(const struct stat *st)
 				     : "other";
 }
 
+/* A medium that the guest has ejected since it started is not put in again. */
+static void look_at_medium(const struct guest *g, json_t *entry)
+{
+	const char *role = json_string_value(json_object_get(entry, "role"));
+	const char *path = json_string_value(json_object_get(entry, "path"));
+
+	if (role && path && !strcmp(role, args_role_name(ARGS_MEDIA)) && !guest_is_inserted(g, path))
+		json_object_set_new(entry, "ejected", json_true());
+}
+
 /* Onto an entry of `files` what the file system says; "missing" if it says nothing. */
 static void look(json_t *entry)
 {
@@ -57,8 +67,10 @@ static void describe_files(const struct guest *g, json_t *out)
 	files = args_files_json(&r);
 	while (json_array_size(files) > FILES_MAX)
 		json_array_remove(files, FILES_MAX);
-	for (i = 0; i < json_array_size(files); i++)
+	for (i = 0; i < json_array_size(files); i++) {
 		look(json_array_get(files, i));
+		look_at_medium(g, json_array_get(files, i));
+	}
 	json_object_set_new(out, "files", files);
 	json_object_set_new(out, "nics", args_nics_json(&r));
 	args_result_fini(&r);
