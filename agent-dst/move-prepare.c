@@ -158,7 +158,8 @@ static char **strings(const json_t *array, size_t *count)
 static int rewrite(struct move *m, struct err *e)
 {
 	const json_t *disks = json_object_get(m->description, "disks");
-	AUTO_FREE struct args_map *map = xcalloc(2 * m->disk_count + 1, sizeof(*map));
+	const json_t *files = json_object_get(m->description, "files");
+	AUTO_FREE struct args_map *map = xcalloc(2 * m->disk_count + json_array_size(files) + 1, sizeof(*map));
 	struct args_options o = {.socket_dir = m->dir, .disks = map, .private_qmp = m->qmp_path};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
@@ -173,6 +174,7 @@ static int rewrite(struct move *m, struct err *e)
 		map[o.disk_count++] =
 			(struct args_map){text(json_array_get(disks, i), "real_path"), d->path, d->format, false};
 	}
+	o.disk_count += args_ejected_of(map + o.disk_count, files);
 	o.config_count = args_configs_of(&configs, json_object_get(m->description, "configs"));
 	o.configs = configs;
 	o.net_count = args_nets_of(&nets, json_object_get(m->description, "map_net"));

@@ -120,7 +120,7 @@ static void check_blockers(struct entry *n, struct qmp *q)
 	json_decref(info);
 }
 
-static void check_answers(struct entry *n)
+static void check_answers(struct entry *n, struct qmp *q)
 {
 	struct err e;
 	size_t i;
@@ -130,6 +130,8 @@ static void check_answers(struct entry *n)
 	for (i = 0; i < n->g.disk_count; i++)
 		if (guest_disk_movable(&n->g.disks[i], &e))
 			because(n, xstrdup(e.msg), NULL);
+	if (guest_check_drift(&n->g, q, &e) == -ENOTSUP)
+		because(n, xstrdup(e.msg), NULL);
 }
 
 static void ask(struct entry *n, struct loop *loop)
@@ -157,7 +159,7 @@ static void ask(struct entry *n, struct loop *loop)
 	if (r == 0) {
 		n->monitor = MONITOR_ANSWERED;
 		check_blockers(n, q);
-		check_answers(n);
+		check_answers(n, q);
 	} else {
 		guest_forget_query(&n->g);
 		because(n, xstrdup(e.msg), NULL);

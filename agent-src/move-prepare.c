@@ -160,6 +160,8 @@ int move_examine(struct move *m, struct err *e)
 	for (i = 0; !r && i < m->guest.disk_count; i++)
 		r = examine_disk(m, &m->guest.disks[i], e);
 	if (!r)
+		r = guest_check_drift(&m->guest, m->qmp, e);
+	if (!r)
 		r = check_exports(m, e);
 	if (!r)
 		r = examine_cpu(m, e);

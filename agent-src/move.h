@@ -45,6 +45,7 @@ struct move_options {
 	bool install_unit; /* at the destination */
 	bool keep_unit;	   /* here: it is not to be disabled */
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
+	const char *media; /* auto (NULL), copy, path, eject: files that the guest only reads */
 	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
 	unsigned map_net_count;
 	const char *state_dir, *runtime_dir;

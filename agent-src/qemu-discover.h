@@ -110,6 +110,11 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e);
 void guest_forget_query(struct guest *g);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, struct err *e);
+/* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media
+ * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. (qemu-drift.c) */
+int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e);
+/* Whether this file of the command line (absolute) is in one of the guest's drives now. */
+bool guest_is_inserted(const struct guest *g, const char *path);
 /* A path of the guest's command line, against its directory; malloc'ed. */
 char *guest_path(const struct guest *g, const char *path);
 void guest_fini(struct guest *g);

@@ -135,6 +135,8 @@ void conductor_fini(struct conductor *c)
 static int on_frame(void *ctx, struct channel *ch, uint16_t type, const uint8_t *payload, size_t n, struct err *e)
 {
 	(void)ch, (void)e;
+	if (!(type & MSG_CRITICAL)) /* of the session: PROBE, which is there to be acknowledged */
+		return 0;
 	log_debug("received %s (%zu bytes)", msg_name(type), n);
 	conductor_put(ctx, event_new(EVENT_FRAME, type, payload, n));
 	return 0;

@@ -108,8 +108,10 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 	int r;
 
 	props_parse(&p, *value + 5);
-	if (!p.tree)
+	if (!p.tree) {
+		props_fini(&p);
 		return err_set(w->e, EINVAL, "cannot read the disk description %s: it is no JSON", *value);
+	}
 	r = map_list(w, &p.l, "filename", at, found);
 	text = props_print(&p);
 	kv_replace(value, xasprintf("json:%s", text));

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARGS_MAX 65536 /* options of an expanded line */
+#define ARGS_MAX 16384 /* words of an expanded line */
 
 struct line {
 	char **v;

@@ -33,6 +33,17 @@ json_t *args_nics_json(const struct args_result *r)
 	return out;
 }
 
+size_t args_ejected_of(struct args_map *map, const json_t *files)
+{
+	json_t *one;
+	size_t i, n = 0;
+
+	json_array_foreach((json_t *)files, i, one)
+		if (json_is_true(json_object_get(one, "ejected")) && json_is_string(json_object_get(one, "path")))
+			map[n++] = (struct args_map){.from = json_string_value(json_object_get(one, "path"))};
+	return n;
+}
+
 json_t *args_configs_json(const struct args_config *configs, size_t count)
 {
 	json_t *out = json_array();

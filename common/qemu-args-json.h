@@ -10,6 +10,9 @@
 json_t *args_files_json(const struct args_result *r);
 json_t *args_nics_json(const struct args_result *r);
 
+/* Of `files` of a description: those media that are no longer in their drives, to map, which has room for all of files. */
+size_t args_ejected_of(struct args_map *map, const json_t *files);
+
 /* [{"path": …, "text": …}], and back: *out is malloc'ed, its strings are the array's. How many. */
 json_t *args_configs_json(const struct args_config *configs, size_t count);
 size_t args_configs_of(struct args_config **out, const json_t *array);

@@ -211,6 +211,20 @@ static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic
 	}
 }
 
+/* The number of a hub that nobody is in: on this line, nor by another call of this. */
+static char *free_hub(const struct rewrite *w, const struct args_nic *n)
+{
+	size_t number = FIRST_HUB + (size_t)(n - w->r->nics);
+	char *hub = xasprintf("%zu", number);
+
+	while (args_find(w, "netdev", "hubid", NULL, hub) || args_find(w, "nic", "hubid", NULL, hub) ||
+	       args_find(w, "net", "hubid", NULL, hub)) {
+		number += w->r->nic_count;
+		kv_replace(&hub, xasprintf("%zu", number));
+	}
+	return hub;
+}
+
 /* "bridge:br1" and the like to the properties of the new back end; -EINVAL if it is none. */
 static int parse_map(struct rewrite *w, const char *to, const struct item *it, struct args_nic *n, struct kv_list *out)
 {
@@ -230,7 +244,7 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	kv_append(out, NULL, none ? "hubport" : type);
 	keep_common(out, &it->p.l, strcmp(it->name, "netdev"), tap && !strcmp(n->type, "tap"));
 	if (none) {
-		AUTO_FREE char *hub = xasprintf("%zu", FIRST_HUB + (size_t)(n - w->r->nics));
+		AUTO_FREE char *hub = free_hub(w, n);
 
 		kv_append(out, "hubid", hub);
 	}
@@ -248,6 +262,38 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	return 0;
 }
 
+/*
+ * A user network has state of its own in QEMU's stream ("slirp"), which the destination's QEMU must find a place for: so
+ * one that leads nowhere stays beside what replaces it. Changes the item, which has been emitted as something else.
+ */
+static void keep_slirp(struct rewrite *w, struct item *it)
+{
+	static const char *const not_its[] = {"model", "mac", "macaddr", "addr", "vectors", "name", "hostfwd", "hostfwd.*"};
+	struct kv_list *l = &it->p.l;
+	char *id = NULL, *value;
+	size_t i = 0;
+
+	do
+		kv_replace(&id, xasprintf("vmferry-user-%zu", i++));
+	while (args_find(w, "netdev", "id", NULL, id));
+	json_object_del(it->p.tree, "hostfwd");
+	for (i = 0; i < l->n;) {
+		AUTO_FREE char *key = l->v[i].key ? xstrdup(l->v[i].key) : NULL;
+
+		if (key && args_among(key, not_its, ARRAY_LEN(not_its)))
+			kv_remove(l, key);
+		else
+			i++;
+	}
+	if (kv_find(l, "id", NULL))
+		kv_replace(&kv_find(l, "id", NULL)->value, id);
+	else
+		kv_append(l, "id", id), free(id);
+	value = props_print(&it->p);
+	args_emit(w, "netdev", value);
+	free(value);
+}
+
 static int map_nic(struct rewrite *w, const char *to, struct item *it, struct args_nic *n)
 {
 	AUTO_FREE char *here = describe_end(n->type, n->attach), *there = NULL;
@@ -262,6 +308,8 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 		there = describe_end(n->to_type, n->to_attach);
 		args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
 		args_emit_list(w, it->name, &out);
+		if (!strcmp(n->type, "user") && strcmp(n->to_type, "user"))
+			keep_slirp(w, it);
 	}
 	kv_fini(&out);
 	return r;

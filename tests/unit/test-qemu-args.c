@@ -4,6 +4,7 @@
  */
 #include "qemu-args.h"
 #include "qemu-opts.h"
+#include "qemu-props.h"
 #include "util.h"
 
 #include <errno.h>
@@ -359,9 +360,15 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 	expect_refused("-netdev tap,id=n,fd=33", "file descriptor");
 	expect_refused("-add-fd fd=3,set=1", "file descriptor");
 	expect_refused("-set drive.d0.file=/x", "-set drive.d0.file");
+	expect_refused("-qtest unix:/q", "test program");
+	expect_refused("-xen-domid 3", "Xen");
+	expect_refused("-device {\"driver\":\"vfio-pci\"}", "device of this host");
+	expect_refused("-drive file=/dev/fdset/3", "file descriptor");
+	expect_refused("-blockdev rbd,node-name=r,pool=p,image=i", "driver rbd");
 	expect_refused("-blockdev {\"driver\":", "cannot read -blockdev");
 	expect_refused("-drive file=json:{nonsense", "cannot read the disk description");
 	expect_refused("-drive", "without its value");
+	expect_refused("-drive file=json:driver=raw", "cannot read the disk description");
 }
 
 static void every_rewrite_is_noted(void **state)
@@ -463,6 +470,145 @@ static void key_value_text_survives_a_round_trip(void **state)
 	}
 }
 
+static void json_options_are_read_as_a_flat_list(void **state)
+{
+	struct props p;
+	char *text;
+
+	(void)state;
+	props_parse(&p, "{\"driver\":\"a\",\"n\":5,\"on\":true,\"file\":{\"filename\":\"/x\"},"
+			"\"list\":[{\"k\":\"v\"},\"w\"],\"none\":null}");
+	assert_string_equal(kv_get(&p.l, "driver", "driver"), "a");
+	assert_string_equal(kv_get(&p.l, "n", NULL), "5");
+	assert_true(kv_flag(&p.l, "on", false));
+	assert_string_equal(kv_get(&p.l, "file.filename", NULL), "/x");
+	assert_string_equal(kv_get(&p.l, "list.0.k", NULL), "v");
+	assert_string_equal(kv_get(&p.l, "list.1", NULL), "w");
+	kv_replace(&kv_find(&p.l, "file.filename", NULL)->value, xstrdup("/y"));
+	kv_replace(&kv_find(&p.l, "on", NULL)->value, xstrdup("off"));
+	kv_remove(&p.l, "n");
+	kv_append(&p.l, "new", "1");
+	text = props_print(&p);
+	assert_string_equal(text, "{\"driver\":\"a\",\"on\":false,\"file\":{\"filename\":\"/y\"},"
+				  "\"list\":[{\"k\":\"v\"},\"w\"],\"none\":null,\"new\":\"1\"}");
+	free(text);
+	props_fini(&p);
+	props_parse(&p, "{\"driver\":");
+	assert_true(p.broken);
+	props_fini(&p);
+}
+
+static void expect_basics(const char *line, uint64_t ram_mib, unsigned vcpus, bool kvm)
+{
+	struct args_basics b;
+	struct line l;
+
+	split(&l, line);
+	qemu_args_basics(&b, l.argv, l.argc);
+	assert_int_equal(b.ram_bytes, ram_mib * MIB);
+	assert_int_equal(b.vcpus, vcpus);
+	assert_int_equal(b.kvm, kvm);
+	free(l.text);
+}
+
+static void memory_processors_and_accelerator_are_read_in_every_form(void **state)
+{
+	(void)state;
+	expect_basics("-nodefaults", 128, 1, false);
+	expect_basics("-m 4096 -smp 4 -enable-kvm", 4096, 4, true);
+	expect_basics("-m size=2G,slots=4,maxmem=8G -smp cpus=3,maxcpus=8 -accel kvm", 2048, 3, true);
+	expect_basics("-m 1.5G -smp sockets=2,cores=3,threads=2 -M q35,accel=kvm:tcg", 1536, 12, true);
+	expect_basics("-m 512M -smp 2,cores=2 -accel tcg -accel kvm", 512, 2, false);
+	expect_basics("-m nonsense -smp 99999999999999999999", 0, 1, false);
+}
+
+static void expect_start(const char *from, bool daemonize, const char *to)
+{
+	struct line l;
+	char *text;
+
+	split(&l, from);
+	text = qemu_args_start_line(l.argv, l.argc, NULL, "/d/private.qmp", daemonize);
+	assert_string_equal(text, to);
+	free(text);
+	free(l.text);
+}
+
+static void start_line_is_one_that_a_shell_reads_back(void **state)
+{
+	char *odd[] = {"q", "-name", "it's $HOME", "-append", "", "a b"};
+	char *text = qemu_args_start_line(odd, ARRAY_LEN(odd), "/usr/bin/qemu", NULL, false);
+
+	(void)state;
+	assert_string_equal(text, "/usr/bin/qemu \\\n    -name 'it'\\''s $HOME' \\\n    -append '' \\\n    'a b'");
+	free(text);
+	expect_start("-m 64 -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on -qmp unix:/d/own.qmp,server=on,wait=off", true,
+		     "qemu-system-x86_64 \\\n    -m 64 \\\n    -qmp unix:/d/own.qmp,server=on,wait=off \\\n    -daemonize");
+}
+
+static int expand(const char *line, const char *config, char **text, struct err *e)
+{
+	struct args_config c = {"f", config};
+	struct line l;
+	char **out;
+	size_t n;
+	int r;
+
+	split(&l, line);
+	r = qemu_args_expand(&out, &n, l.argv, l.argc, &c, 1, e);
+	*text = NULL;
+	if (r == 0) {
+		*text = join(out, n);
+		assert_null(out[n]);
+		args_free_strings(out, n);
+	}
+	free(l.text);
+	return r;
+}
+
+static void expect_expanded(const char *line, const char *config, const char *to)
+{
+	struct err e = {.code = 0};
+	char *text;
+
+	if (expand(line, config, &text, &e) < 0)
+		fail_msg("%s: %s", line, e.msg);
+	assert_string_equal(text, to);
+	free(text);
+}
+
+static void expect_not_expanded(const char *line, const char *config, const char *why)
+{
+	struct err e = {.code = 0};
+	char *text;
+
+	assert_int_equal(expand(line, config, &text, &e), -EINVAL);
+	if (!strstr(e.msg, why))
+		fail_msg("\"%s\" is not in: %s", why, e.msg);
+}
+
+static void config_files_and_set_are_worked_into_the_line(void **state)
+{
+	AUTO_FREE char *long_text = xmalloc(ARGS_CONFIG_MAX + 2);
+
+	(void)state;
+	memset(long_text, '#', ARGS_CONFIG_MAX + 1);
+	long_text[ARGS_CONFIG_MAX + 1] = '\0';
+	expect_expanded("-m 1 -readconfig f -S", "", "-m 1 -S");
+	expect_expanded("-readconfig f", "# a comment\n\n[device \"d\"]\r\n\tdriver = \"e1000\"\n  mac = \"a,b\"\n",
+			"-device driver=e1000,mac=a,,b,id=d");
+	expect_expanded("-readconfig f", "[memory]\n size=\"64\"\n[ fw_cfg \"opt/x\" ]\nstring = \"\"", "-m size=64 -fw_cfg string=,name=opt/x");
+	expect_expanded("-readconfig f", "[machine]\n[device]\n", "-machine ");
+	expect_expanded("-readconfig f -set device.d.mac=x", "[device \"d\"]\ndriver=\"e1000\"\nmac=\"y\"\n", "-device driver=e1000,id=d,mac=x");
+	expect_expanded("-netdev user,id=n -set netdev.n.restrict=on", "", "-netdev user,id=n,restrict=on");
+	expect_not_expanded("-readconfig other", "", "not known");
+	expect_not_expanded("-readconfig f", "driver = \"x\"\n", "line 1");
+	expect_not_expanded("-readconfig f", "[device \"d\"]\ndriver = e1000\n", "line 2");
+	expect_not_expanded("-readconfig f", long_text, "longer than");
+	expect_not_expanded("-set device.d.mac=x", "", "no -device before it has that id");
+	expect_not_expanded("-set nonsense", "", "cannot understand");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +634,10 @@ int main(void)
 	    cmocka_unit_test(name_is_read_in_every_form),
 	    cmocka_unit_test(qmp_sockets_are_found_in_every_form),
 	    cmocka_unit_test(key_value_text_survives_a_round_trip),
+	    cmocka_unit_test(json_options_are_read_as_a_flat_list),
+	    cmocka_unit_test(memory_processors_and_accelerator_are_read_in_every_form),
+	    cmocka_unit_test(start_line_is_one_that_a_shell_reads_back),
+	    cmocka_unit_test(config_files_and_set_are_worked_into_the_line),
 	};
 
 	return cmocka_run_group_tests_name("qemu-args", tests, NULL, NULL);

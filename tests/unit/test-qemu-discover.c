@@ -276,6 +276,11 @@ static void disks_memory_and_machine_are_described(void **state)
 	assert_true(g.running);
 	assert_string_equal(g.status, "running");
 	assert_int_equal(g.ram_bytes, 64 * MIB);
+	assert_string_equal(g.accel, "tcg");
+	assert_int_equal(g.vcpus, 1);
+	assert_string_equal(g.cpu_model, "qemu64");
+	assert_int_equal(g.backend_count, 1);
+	assert_string_equal(g.backends[0].id, "pc.ram");
 
 	d = disk_of(&g, "link");
 	assert_string_equal(d->real_path, in_dir("raw"));
@@ -340,6 +345,72 @@ static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 	guest_fini(&g);
 	qmp_close(q);
 	qemu_end(&p);
+}
+
+static void processors_and_memory_back_ends_are_described(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct guest g;
+	struct qmp *q;
+
+	(void)state;
+	q = start_and_open(&p,
+			   "-name vmferry-memory -M q35 -cpu max -smp 3 -object memory-backend-memfd,id=m0,size=64M,share=on "
+			   "-numa node,memdev=m0 -qmp unix:@/a.qmp,server=on,wait=off",
+			   "a.qmp");
+	must_find(&g, "vmferry-memory");
+	g.deadline_ms = 5000;
+	if (guest_query(&g, q, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(g.vcpus, 3);
+	assert_string_equal(g.cpu_model, "max");
+	assert_int_equal(g.backend_count, 1);
+	assert_string_equal(g.backends[0].id, "m0");
+	assert_int_equal(g.backends[0].size, 64 * MIB);
+	assert_true(g.backends[0].share);
+	guest_fini(&g);
+	qmp_close(q);
+	qemu_end(&p);
+}
+
+static void guest_of_a_config_file_is_found_by_what_is_in_it(void **state)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct guest g;
+	struct qmp *q;
+
+	(void)state;
+	shell("(printf '[name]\\nguest = \"vmferry-config\"\\n[chardev \"m\"]\\nbackend = \"socket\"\\npath = \"'$PWD'/c.qmp\"\\n"
+	      "server = \"on\"\\nwait = \"off\"\\n[mon]\\nmode = \"control\"\\nchardev = \"m\"\\n' > vm.cfg)");
+	q = start_and_open(&p, "-M q35 -readconfig @/vm.cfg", "c.qmp");
+	must_find(&g, "vmferry-config");
+	assert_int_equal(g.config_count, 1);
+	assert_string_equal(g.qmp_path, in_dir("c.qmp"));
+	guest_fini(&g);
+	/* what it says now is not what QEMU read */
+	shell("touch -d '+1 hour' vm.cfg");
+	expect_not_found("vmferry-config", ENOENT, "qemu-");
+	qmp_close(q);
+	qemu_end(&p);
+}
+
+static void disks_that_a_copy_would_spoil_are_named(void **state)
+{
+	const struct guest_disk good = {.real_path = "/d", .format = "raw"};
+	struct guest_disk bad = good;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(guest_disk_movable(&good, &e), 0);
+	bad.format = "vmdk";
+	assert_int_equal(guest_disk_movable(&bad, &e), -ENOTSUP);
+	assert_string_equal(e.msg, "disk /d has a format that cannot be moved (raw and qcow2 can)");
+	bad.read_only = true;
+	assert_int_equal(guest_disk_movable(&bad, &e), 0);
+	bad = (struct guest_disk){.node = "n0", .format = "raw"};
+	assert_int_equal(guest_disk_movable(&bad, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "disk n0 is not a local file"));
 }
 
 static void what_was_found_starts_again_as_a_destination(void **state)
@@ -535,6 +606,9 @@ int main(void)
 	    TEST(second_monitor_is_used_when_the_first_is_taken),
 	    TEST(disks_memory_and_machine_are_described),
 	    TEST(relative_paths_of_a_daemonized_guest_are_found),
+	    TEST(processors_and_memory_back_ends_are_described),
+	    TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
+	    TEST(disks_that_a_copy_would_spoil_are_named),
 	    TEST(what_was_found_starts_again_as_a_destination),
 	    TEST(unknown_option_is_reported_from_the_log),
 	    TEST(missing_binary_fails_at_once),

@@ -1,0 +1,38 @@
+#!/bin/bash
+# What the command line does not say any more: a device plugged in or out, a medium inserted. One that was taken out is no
+# obstacle: its drive is empty at the destination, too, and its file is not needed any more.
+. "$(dirname "$0")/../lib/move.sh"
+
+ask() { # COMMAND-JSON [EVENT]
+	qmp "$DIR/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
+}
+
+refused_because() { # TEXT
+	move_start a local
+	move_wait 3
+	assert_result "'$1' in r['reason']"
+}
+
+guest_disk "$DIR/a.raw" raw 16M
+truncate -s 1M "$DIR/first.iso" "$DIR/second.iso"
+MEM=256 WITNESS="ram_mb=16" guest_start a $(second_monitor a) $(guest_drive d0 "$DIR/a.raw" raw) \
+	-device virtio-scsi-pci,id=bus -drive "file=$DIR/first.iso,format=raw,if=none,id=cd0,media=cdrom" -device scsi-cd,drive=cd0,id=cd \
+	-device scsi-cd,id=spare,scsi-id=5,lun=0
+
+ask '{"execute": "device_add", "arguments": {"driver": "scsi-cd", "id": "late", "bus": "bus.0"}}'
+refused_because 'device late (scsi-cd) was plugged in while the guest ran'
+ask '{"execute": "device_del", "arguments": {"id": "late"}}' DEVICE_DELETED
+
+ask '{"execute": "device_del", "arguments": {"id": "spare"}}' DEVICE_DELETED
+refused_because 'device spare was unplugged while the guest ran'
+ask '{"execute": "device_add", "arguments": {"driver": "scsi-cd", "id": "spare", "bus": "bus.0", "scsi-id": 5, "lun": 0}}'
+
+ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename": "'"$DIR/second.iso"'", "format": "raw", "force": true}}'
+refused_because "medium $DIR/second.iso was inserted while the guest ran"
+
+ask '{"execute": "blockdev-open-tray", "arguments": {"id": "cd", "force": true}}'
+ask '{"execute": "blockdev-remove-medium", "arguments": {"id": "cd"}}'
+rm "$DIR/first.iso" "$DIR/second.iso"
+move a local
+assert_result 'any("first.iso is not taken along: its drive is empty" in n for n in plan["notes"])'
+guest_verify "$(orders a)"

@@ -1,0 +1,80 @@
+/*
+ * fuzz-qemu-args.c: libFuzzer on the reader of command lines: a peer, or whoever started a guest, wrote them.
+ *
+ * Words are separated by newlines; the last one is also the contents of -readconfig f. What has been
+ * rewritten is rewritten once more, as when a guest moves on.
+ */
+#include "qemu-args.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+#define WORDS_MAX 256
+
+static const struct args_map maps[] = {
+	{"/a", "/d/a", "raw", false},
+	{"/b", "/dev/b", "qcow2", true},
+	{.from = "/c"},
+};
+/* With VMFERRY_FUZZ_SEEDS=DIR: each option of a few that have rules of their own. */
+static const char seeds[] =
+	" \n-drive\nfile=/a,format=raw,if=none,id=d\n-device\nvirtio-blk-pci,drive=d\n-netdev\ntap,id=n,ifname=t\n"
+	"-blockdev\n{\"driver\":\"qcow2\",\"node-name\":\"x\",\"file\":{\"driver\":\"file\",\"filename\":\"/b\"}}\n"
+	"-chardev\nsocket,id=c,path=/s,server=on\n-mon\nchardev=c,mode=control\n-object\nsecret,id=s,file=/k\n"
+	"-set\ndevice.x.y=z\n-readconfig\nf\n-cdrom\n/c\n-initrd\n/i a,/j\n-nic\nuser,model=e1000,mac=1:2\n[device \"x\"]";
+
+static const struct args_net_map nets[] = {{"n", "bridge:br1"}, {"m", "tap:t,script=/s"}};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	const char *dir = getenv("VMFERRY_FUZZ_SEEDS");
+	char *path = dir ? xasprintf("%s/seed", dir) : NULL;
+	FILE *out = path ? fopen(path, "we") : NULL;
+
+	(void)argc, (void)argv;
+	if (!dir)
+		return 0;
+	if (!out || fwrite(seeds, 1, sizeof(seeds) - 1, out) != sizeof(seeds) - 1 || fclose(out))
+		exit(1);
+	free(path);
+	exit(0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	char *text = xmalloc(n + 1), *argv[WORDS_MAX] = {"qemu"}, *save = NULL, *word, *start, **paths;
+	struct args_config config = {"f", ""};
+	struct args_options o = {.socket_dir = "/d", .disks = maps, .disk_count = ARRAY_LEN(maps), .configs = &config,
+				 .config_count = 1, .machine = "pc-q35-10.0", .private_qmp = "/d/private.qmp", .cwd = "/w"};
+	struct args_result once, twice;
+	struct args_basics basics;
+	size_t argc = 1, path_count;
+	struct err e;
+
+	memcpy(text, p, n);
+	text[n] = '\0';
+	if (n && p[0] & 1) {
+		o.nets = nets;
+		o.net_count = ARRAY_LEN(nets);
+	}
+	for (word = strtok_r(text, "\n", &save); word && argc < WORDS_MAX; word = strtok_r(NULL, "\n", &save))
+		argv[argc++] = word;
+	config.text = argv[argc - 1];
+	qemu_args_basics(&basics, argv, argc);
+	free(qemu_args_name(argv, argc));
+	path_count = qemu_args_qmp_paths(argv, argc, &paths);
+	args_free_strings(paths, path_count);
+	if (qemu_args_rewrite(&once, argv, argc, &o, &e) == 0) {
+		start = qemu_args_start_line(once.argv, once.argc, NULL, o.private_qmp, true);
+		free(start);
+		if (qemu_args_rewrite(&twice, once.argv, once.argc, &(struct args_options){.cwd = "/w"}, &e) == 0)
+			args_result_fini(&twice);
+		args_result_fini(&once);
+	}
+	free(text);
+	return 0;
+}
