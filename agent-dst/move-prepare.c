@@ -54,7 +54,7 @@ static char *find_qemu(const char *exe)
 	return NULL;
 }
 
-static bool path_taken(const struct move *m, const char *path)
+bool move_path_taken(const struct move *m, const char *path)
 {
 	struct stat st;
 	size_t i;
@@ -84,7 +84,7 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 			       text(o, "format"));
 	copy = xstrdup(real);
 	path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
-	if (path_taken(m, path)) {
+	if (move_path_taken(m, path)) {
 		int r = err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away",
 				path);
 
@@ -105,24 +105,65 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 	return 0;
 }
 
-static int check_space(struct move *m, struct err *e)
+/* What is to be written on one file system. */
+struct volume {
+	dev_t device;
+	char *dir; /* one on it */
+	uint64_t need;
+};
+
+/* Adds to the volumes what goes to path's directory. */
+static int need_space(struct volume *v, size_t *n, const char *path, uint64_t bytes, struct err *e)
 {
-	uint64_t need = 0, have;
-	struct statvfs vfs;
-	char a[24], b[24];
+	AUTO_FREE char *copy = xstrdup(path);
+	const char *dir = dirname(copy);
+	struct stat st;
 	size_t i;
 
-	for (i = 0; i < m->disk_count; i++)
-		need += m->disks[i].allocated;
-	if (statvfs(m->dir, &vfs))
-		return err_sys(e, errno, "the directory %s at the destination", m->dir);
-	have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	if (need > have)
-		return err_set(e, ENOSPC, "the disks need %s but %s at the destination has only %s free",
-			       format_bytes(a, need), m->dir, format_bytes(b, have));
-	if (access(m->dir, W_OK))
-		return err_sys(e, errno, "%s at the destination cannot be written", m->dir);
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ENOENT, "the directory %s does not exist at the destination; create it first", dir);
+	if (access(dir, W_OK))
+		return err_sys(e, errno, "%s at the destination cannot be written", dir);
+	for (i = 0; i < *n && v[i].device != st.st_dev; i++)
+		;
+	if (i == *n)
+		v[(*n)++] = (struct volume){st.st_dev, xstrdup(dir), 0};
+	v[i].need += bytes;
 	return 0;
+}
+
+static int check_volume(const struct volume *v, struct err *e)
+{
+	struct statvfs vfs;
+	uint64_t have;
+	char a[24], b[24];
+
+	if (statvfs(v->dir, &vfs))
+		return err_sys(e, errno, "the directory %s at the destination", v->dir);
+	have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	if (v->need > have)
+		return err_set(e, ENOSPC, "the disks need %s but %s at the destination has only %s free", format_bytes(a, v->need),
+			       v->dir, format_bytes(b, have));
+	return 0;
+}
+
+static int check_space(struct move *m, struct err *e)
+{
+	AUTO_FREE struct volume *v = xcalloc(m->disk_count + m->carried_count + 1, sizeof(*v));
+	AUTO_FREE char *here = xasprintf("%s/-", m->dir);
+	size_t n = 0, i;
+	int r = need_space(v, &n, here, 0, e);
+
+	for (i = 0; i < m->disk_count && !r; i++)
+		r = need_space(v, &n, m->disks[i].path, m->disks[i].allocated, e);
+	for (i = 0; i < m->carried_count && !r; i++)
+		if (m->carried[i].transfer == CARRY_COPY)
+			r = need_space(v, &n, m->carried[i].to, m->carried[i].size, e);
+	for (i = 0; i < n && !r; i++)
+		r = check_volume(&v[i], e);
+	for (i = 0; i < n; i++)
+		free(v[i].dir);
+	return r;
 }
 
 static int check_memory(const struct move *m, struct err *e)
@@ -159,7 +200,7 @@ static int rewrite(struct move *m, struct err *e)
 {
 	const json_t *disks = json_object_get(m->description, "disks");
 	const json_t *files = json_object_get(m->description, "files");
-	AUTO_FREE struct args_map *map = xcalloc(2 * m->disk_count + json_array_size(files) + 1, sizeof(*map));
+	AUTO_FREE struct args_map *map = xcalloc(2 * (m->disk_count + m->carried_count) + json_array_size(files) + 1, sizeof(*map));
 	struct args_options o = {.socket_dir = m->dir, .disks = map, .private_qmp = m->qmp_path};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
@@ -174,6 +215,7 @@ static int rewrite(struct move *m, struct err *e)
 		map[o.disk_count++] =
 			(struct args_map){text(json_array_get(disks, i), "real_path"), d->path, d->format, false};
 	}
+	o.disk_count += move_map_files(m, map + o.disk_count);
 	o.disk_count += args_ejected_of(map + o.disk_count, files);
 	o.config_count = args_configs_of(&configs, json_object_get(m->description, "configs"));
 	o.configs = configs;
@@ -208,20 +250,28 @@ static char **environment(const struct move *m)
 	return out;
 }
 
+static void free_environment(char **env)
+{
+	size_t i;
+
+	for (i = 0; env[i]; i++)
+		free(env[i]);
+	free(env);
+}
+
 /* Its directory is for this moment only. */
 static int ask_qemu(struct move *m, struct err *e)
 {
-	AUTO_FREE char **env = environment(m);
+	char **env = environment(m);
 	struct preflight p = {m->exe, env, m->args.argv, m->args.argc, m->run_dir, m->description};
-	size_t i;
-	int r;
+	int r = 0;
 
 	if (mkdir(m->run_dir, 0700))
-		return err_sys(e, errno, "cannot create %s", m->run_dir);
-	r = preflight_qemu(&p, m->loop, &m->findings, &m->qemu_version, e);
+		r = err_sys(e, errno, "cannot create %s", m->run_dir);
+	if (!r)
+		r = preflight_qemu(&p, m->loop, &m->findings, &m->qemu_version, e);
 	rmdir(m->run_dir);
-	for (i = 0; env[i]; i++)
-		free(env[i]);
+	free_environment(env);
 	return r;
 }
 
@@ -266,7 +316,9 @@ int move_plan(struct move *m, struct err *e)
 	m->incoming = xasprintf("%s/incoming", m->run_dir);
 	m->nbd_socket = xasprintf("%s/nbd", m->run_dir);
 	m->log_path = xasprintf("%s/qemu.log", m->run_dir);
-	r = check_space(m, e);
+	r = move_plan_files(m, e);
+	if (!r)
+		r = check_space(m, e);
 	if (!r)
 		r = check_memory(m, e);
 	if (!r)
@@ -288,9 +340,9 @@ json_t *move_plan_json(const struct move *m)
 	for (i = 0; i < m->disk_count; i++)
 		json_array_append_new(disks, json_pack("{s:i,s:s,s:s}", "object", (int)m->disks[i].object, "path",
 						       m->disks[i].path, "format", m->disks[i].format));
-	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o,s:o,s:o,s:O,s:O*}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings",
+	return json_pack("{s:s,s:s,s:O,s:o,s:o,s:o,s:o,s:o,s:o,s:O,s:O*}", "qemu", m->exe, "qemu_version", m->qemu_version, "findings",
 			 m->findings, "argv", argv, "notes", notes, "disks", disks, "files", args_files_json(&m->args), "nics",
-			 args_nics_json(&m->args), "start_script", json_object_get(m->afterwards, "script"), "unit",
+			 args_nics_json(&m->args), "carry", move_files_json(m), "start_script", json_object_get(m->afterwards, "script"), "unit",
 			 json_object_get(m->afterwards, "unit"));
 }
 
@@ -308,6 +360,11 @@ static int own_detail(struct move *m, const char *kind, json_t *detail /* stolen
 static int own(struct move *m, const char *kind, const char *path, struct err *e)
 {
 	return own_detail(m, kind, json_pack("{s:s}", "path", path), e);
+}
+
+int move_own_file(struct move *m, const char *path, struct err *e)
+{
+	return own(m, "file", path, e);
 }
 
 static void disown(struct move *m, const char *kind, json_t *detail /* stolen */)
@@ -340,26 +397,18 @@ static int begin_journal(struct move *m, struct err *e)
  * Under a name of this attempt first, then linked to its own, which fails if somebody else has that by now. The journal
  * knows the final name only with the inode, so that no rollback can remove another's file.
  */
-static int make_disk(struct move *m, const struct move_disk *d, char *const *env, struct err *e)
+int move_publish(struct move *m, const char *temp, const char *path, struct err *e)
 {
-	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->attempt, id));
-	struct image im = {temp, d->format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
 	json_t *final;
 	struct stat st;
 	int r;
 
-	r = own(m, "file", temp, e);
-	if (!r)
-		r = image_create(m->loop, m->exe, env, m->run_dir, &im, e);
-	if (!r && stat(temp, &st))
-		r = err_sys(e, errno, "cannot look at %s", temp);
-	if (r)
-		return r;
-	final = json_pack("{s:s,s:I,s:I}", "path", d->path, "device", (json_int_t)st.st_dev, "inode", (json_int_t)st.st_ino);
+	if (stat(temp, &st))
+		return err_sys(e, errno, "cannot look at %s", temp);
+	final = json_pack("{s:s,s:I,s:I}", "path", path, "device", (json_int_t)st.st_dev, "inode", (json_int_t)st.st_ino);
 	r = own_detail(m, "file", json_incref(final), e);
-	if (!r && link(temp, d->path)) {
-		r = err_sys(e, errno, "cannot create %s", d->path);
+	if (!r && link(temp, path)) {
+		r = err_sys(e, errno, "cannot create %s", path);
 		disown(m, "file", json_incref(final));
 	}
 	json_decref(final);
@@ -367,7 +416,19 @@ static int make_disk(struct move *m, const struct move_disk *d, char *const *env
 		r = err_sys(e, errno, "cannot remove %s", temp);
 	if (!r)
 		disown(m, "file", json_pack("{s:s}", "path", temp));
-	return r ? r : sync_parent_dir(d->path, e);
+	return r ? r : sync_parent_dir(path, e);
+}
+
+static int make_disk(struct move *m, const struct move_disk *d, char *const *env, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->attempt, id));
+	struct image im = {temp, d->format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
+	int r = own(m, "file", temp, e);
+
+	if (!r)
+		r = image_create(m->loop, m->exe, env, m->run_dir, &im, e);
+	return r ? r : move_publish(m, temp, d->path, e);
 }
 
 static int make_disks(struct move *m, char *const *env, struct err *e)
@@ -585,7 +646,6 @@ static int take_secret(struct move *m, const json_t *prepare, struct err *e)
 int move_prepare(struct move *m, const json_t *prepare, struct err *e)
 {
 	char **env = environment(m);
-	size_t i;
 	int r;
 
 	fault_point("dst-prepare");
@@ -599,9 +659,19 @@ int move_prepare(struct move *m, const json_t *prepare, struct err *e)
 	if (!r)
 		r = make_disks(m, env, e);
 	if (!r)
-		r = write_start_script(m, env, e);
+		r = move_create_files(m, e);
+	free_environment(env);
+	return r;
+}
+
+int move_start_guest(struct move *m, struct err *e)
+{
+	char **env = environment(m);
+	int r = write_start_script(m, env, e);
+
 	if (!r)
 		r = start_qemu(m, env, e);
+	free_environment(env);
 	if (!r)
 		r = configure_qemu(m, e);
 	if (!r)
@@ -621,9 +691,6 @@ int move_prepare(struct move *m, const json_t *prepare, struct err *e)
 		r = open_data_port(m, e);
 	m->shared.channels = m->channels;
 	m->shared.ram = m->ram;
-	for (i = 0; env[i]; i++)
-		free(env[i]);
-	free(env);
 	return r;
 }
 

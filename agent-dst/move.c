@@ -123,14 +123,32 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 
 /* ---- prepare ---- */
 
+static int start_if_all_files_are_here(struct move *m, struct err *e)
+{
+	int r = m->files_awaited ? 0 : move_start_guest(m, e);
+
+	if (!r && !m->files_awaited)
+		conductor_goto(&m->con, ST_COPY);
+	return r;
+}
+
 static int prepare_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
 	int r = move_prepare(m, m->decisions, e);
 
-	if (!r)
-		conductor_goto(&m->con, ST_COPY);
-	return r;
+	return r ? r : start_if_all_files_are_here(m, e);
+}
+
+static int prepare_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct move *m = ctx;
+	int r;
+
+	if (ev->kind != EVENT_FRAME || (ev->type != MSG_FILE_DATA && ev->type != MSG_FILE_END))
+		return common_event(m, ev, e);
+	r = move_take_file(m, ev, e);
+	return r || ev->type != MSG_FILE_END ? r : start_if_all_files_are_here(m, e);
 }
 
 /* ---- copy ---- */
@@ -384,7 +402,7 @@ static int commit_event(void *ctx, const struct event *ev, struct err *e)
 static const struct stage stages[] = {
 	[ST_CONNECT] = {"connect", NULL, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
-	[ST_PREPARE] = {"prepare", prepare_enter, NULL},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
 	[ST_COPY] = {"copy", copy_enter, copy_event},
 	[ST_SWITCHOVER] = {"switchover", switchover_enter, copy_event},
 	[ST_COMMIT] = {"commit", NULL, commit_event},
@@ -445,6 +463,7 @@ static void move_fini(struct move *m)
 		free(m->disks[i].node);
 	}
 	free(m->disks);
+	move_free_files(m);
 	free(m->thin);
 	free(m->exe);
 	free(m->name);

@@ -36,6 +36,20 @@ struct move_disk {
 	long uid, gid;
 };
 
+/* A file that the guest only reads: move-files.c. */
+struct carried {
+	unsigned file; /* index in DESCRIBE's files */
+	const json_t *description;
+	enum { CARRY_PRESENT, CARRY_COPY, CARRY_EJECT } transfer;
+	char *to;
+	bool other; /* present, but not the same */
+	uint64_t size;
+	/* while it is received; fd is -1 before and after */
+	int fd;
+	char *temp;
+	struct XXH3_state_s *hash;
+};
+
 struct move_config {
 	const char *state_dir, *runtime_dir;
 	const struct access *access;
@@ -62,6 +76,9 @@ struct move {
 	char *exe, *name, *dir; /* dir: where disks and sockets go */
 	struct move_disk *disks;
 	size_t disk_count;
+	struct carried *carried;
+	size_t carried_count;
+	unsigned files_awaited; /* of these, that the source is still sending */
 	json_t *findings; /* of preflight, in words */
 	char *qemu_version;
 	bool opaque;
@@ -107,9 +124,26 @@ struct move {
 /* move-prepare.c */
 int move_plan(struct move *m, struct err *e);	 /* from m->description; creates nothing */
 json_t *move_plan_json(const struct move *m);
+/* Journal, directory, disks and files: those that are to be received are empty. */
 int move_prepare(struct move *m, const json_t *prepare, struct err *e);
+/* Once all files are here: QEMU. */
+int move_start_guest(struct move *m, struct err *e);
+bool move_path_taken(const struct move *m, const char *path);
+/* Journals a file under a name that only this attempt has. */
+int move_own_file(struct move *m, const char *path, struct err *e);
+/* Gives it the name that it is to have, unless somebody else's file has that. */
+int move_publish(struct move *m, const char *temp, const char *path, struct err *e);
 int move_close_exports(struct move *m, struct err *e);
 void move_undo(struct move *m, bool keep_guest);
+
+/* move-files.c */
+int move_plan_files(struct move *m, struct err *e);
+/* What the command line's files become: up to two entries for each. */
+size_t move_map_files(const struct move *m, struct args_map *map);
+json_t *move_files_json(const struct move *m);
+int move_create_files(struct move *m, struct err *e);
+int move_take_file(struct move *m, const struct event *ev, struct err *e);
+void move_free_files(struct move *m);
 
 /* move-switchover.c */
 int move_load(struct move *m, struct err *e);

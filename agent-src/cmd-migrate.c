@@ -23,6 +23,9 @@ static const char usage[] =
 	"  local         this machine (needs --disk-dir)\n"
 	"\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
+	"  --media WHAT          of files that the guest only reads (media, kernel, firmware): auto (default): those that\n"
+	"                        are there with the same content are used, others copied; copy: all of them; path: none,\n"
+	"                        they must be there; eject: media are taken out of their drives, the rest is as with auto\n"
 	"  --map-net NIC=WHAT    what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user,\n"
 	"                        none or as-is (default); may be repeated\n"
 	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
@@ -60,7 +63,7 @@ static const char usage[] =
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_INSTALL_UNIT, OPT_UNIT, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_INSTALL_UNIT, OPT_UNIT, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -71,6 +74,7 @@ static const struct option options[] = {
 	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
 	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
 	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
+	{"media", required_argument, NULL, OPT_MEDIA},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
 	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT}, {"unit", required_argument, NULL, OPT_UNIT},
 	DEST_OPTIONS,
@@ -108,6 +112,7 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
 	static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
 	static const char *const units[] = {"disable", "keep", NULL};
+	static const char *const media[] = {"auto", "copy", "path", "eject", NULL};
 	static const char *const modes[] = {"auto", "pages", "opaque", NULL};
 	long n;
 	int i;
@@ -166,6 +171,11 @@ static int take_option(int c, struct move_options *o, bool *detach)
 		return 0;
 	case OPT_DRY:
 		o->dry_run = true;
+		return 0;
+	case OPT_MEDIA:
+		if (choice(optarg, media) < 0)
+			return bad("--media", optarg, "auto, copy, path or eject");
+		o->media = optarg;
 		return 0;
 	case OPT_DETACH:
 		*detach = true;

@@ -49,7 +49,7 @@ void move_hear(struct queue *q)
 
 void move_control_start(struct move *m, struct link link)
 {
-	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .on = conductor_channel, .ctx = &m->con};
+	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .pacer = &m->shared.pacer, .on = conductor_channel, .ctx = &m->con};
 
 	m->control = channel_new(m->loop, link, &cc);
 	m->control_lost = false;

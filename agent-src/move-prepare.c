@@ -343,7 +343,6 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 	if (m->channels < m->streams + (m->opaque && !m->disk_count ? 0 : 1))
 		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", m->channels);
 	m->shared.codec = m->opt->codec;
-	m->shared.pacer.rate_bps = m->opt->bwlimit;
 	m->shared.channels = m->channels;
 	m->shared.window_bytes = MAX(2 * MIB, WINDOW_ALL / m->channels);
 	m->shared.lost = channel_lost;

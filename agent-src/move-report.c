@@ -38,6 +38,24 @@ static json_t *plan_afterwards(const struct move *m, const json_t *accept)
 	return list;
 }
 
+/* What becomes of files that the guest only reads, as the destination decided. */
+static json_t *plan_files(const struct move *m, const json_t *accept)
+{
+	const json_t *described = json_object_get(m->description, "files");
+	json_t *out = json_array(), *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(accept, "carry"), i, c) {
+		const json_t *f = json_array_get(described, (size_t)json_integer_value(json_object_get(c, "file")));
+		const char *to = json_string_value(json_object_get(c, "to"));
+
+		json_array_append_new(out, json_pack("{s:O*,s:O*,s:O*,s:s*,s:O*,s:O*}", "from", json_object_get(f, "path"), "role",
+						     json_object_get(f, "role"), "size", json_object_get(f, "size"), "to", to,
+						     "transfer", json_object_get(c, "transfer"), "other", json_object_get(c, "other")));
+	}
+	return out;
+}
+
 void move_emit_plan(struct move *m, const json_t *accept)
 {
 	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
@@ -55,14 +73,14 @@ void move_emit_plan(struct move *m, const json_t *accept)
 						       (json_int_t)g->allocated));
 	}
 	report_emit(&m->report,
-		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
+		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:o,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
 			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
 			      !strcmp(m->opt->ram_mode, "auto")
 				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
 				      : m->opt->ram_mode,
-			      "disks", disks, "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
+			      "disks", disks, "files", plan_files(m, accept), "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
 			      json_object_get(accept, "findings"), "notes", json_object_get(accept, "notes"), "command_line",
 			      json_object_get(accept, "argv"), "afterwards", plan_afterwards(m, accept)));
 }

@@ -113,7 +113,8 @@ static int preflight_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
 
-	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, move_describe(m), e);
+	m->description = move_describe(m);
+	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
 }
 
 static int preflight_event(void *ctx, const struct event *ev, struct err *e)
@@ -127,6 +128,9 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (r)
 		return r;
 	move_emit_plan(m, m->plan);
+	r = files_plan(m, e);
+	if (r)
+		return r;
 	if (m->opt->dry_run)
 		conductor_finish(&m->con);
 	else
@@ -154,7 +158,11 @@ static int prepare_enter(void *ctx, struct err *e)
 	int r = move_prepare_source(m, e);
 
 	m->begin_ns = now_ns();
-	return r ? r : json_message_send(m->control, MSG_PREPARE, m->attempt, decisions(m), e);
+	if (!r)
+		r = json_message_send(m->control, MSG_PREPARE, m->attempt, decisions(m), e);
+	if (!r)
+		files_start(m);
+	return r;
 }
 
 static int prepare_event(void *ctx, const struct event *ev, struct err *e)
@@ -163,6 +171,8 @@ static int prepare_event(void *ctx, const struct event *ev, struct err *e)
 	json_t *ready = NULL;
 	int r;
 
+	if (ev->kind == EVENT_TICK)
+		return files_on_tick(m, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
 		return move_common_event(m, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &ready, e);
@@ -340,6 +350,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
 	m->disabled = json_array();
 	m->patience.fire = on_patience;
+	m->shared.pacer.rate_bps = opt->bwlimit;
 	report_init(&m->report, opt->json);
 	m->report.follow = on_follow;
 	m->report.ctx = m;
@@ -371,6 +382,8 @@ static void move_free(struct move *m)
 	json_decref(m->settings);
 	json_decref(m->cpu);
 	json_decref(m->plan);
+	json_decref(m->description);
+	files_free(m);
 	json_decref(m->afterwards);
 	json_decref(m->disabled);
 	json_decref(m->source_disks);

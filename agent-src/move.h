@@ -103,7 +103,8 @@ struct move {
 	struct journal *journal;
 	struct handoff handoff;
 	bool handing_off;
-	json_t *plan;
+	json_t *description, *plan; /* DESCRIBE and ACCEPT */
+	struct files_out *files;    /* that the destination lacks */
 	bool opaque;
 	char *opaque_why;
 	int destination_pid;
@@ -170,6 +171,12 @@ int move_prepare_source(struct move *m, struct err *e);
 int move_connect_data(struct move *m, const json_t *ready, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */
 void move_undo(struct move *m);
+
+/* move-files.c: from ACCEPT on */
+int files_plan(struct move *m, struct err *e);
+void files_start(struct move *m);
+int files_on_tick(struct move *m, struct err *e);
+void files_free(struct move *m);
 
 /* move-disks.c: rounds of disks */
 int disks_begin(struct move *m, struct err *e);

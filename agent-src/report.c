@@ -26,6 +26,20 @@ static const char *bytes(char buf[24], const json_t *o, const char *key)
 
 /* ---- one printer per kind of event ---- */
 
+static void print_file(const json_t *f)
+{
+	const char *transfer = str(f, "transfer");
+	char a[24];
+
+	fprintf(stderr, "  file    %s (%s, %s)", str(f, "from"), str(f, "role"), bytes(a, f, "size"));
+	if (!strcmp(transfer, "copy"))
+		fprintf(stderr, " -> %s\n", str(f, "to"));
+	else if (!strcmp(transfer, "eject"))
+		fputs(": not taken along, its drive is empty there\n", stderr);
+	else
+		fputs(json_is_true(json_object_get(f, "other")) ? " is there, though with other content\n" : " is there already\n", stderr);
+}
+
 static void print_plan(const json_t *ev)
 {
 	json_t *v;
@@ -39,6 +53,8 @@ static void print_plan(const json_t *ev)
 		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s\n", str(v, "from"), str(v, "format"),
 			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"));
 	fprintf(stderr, "  memory  %s\n", str(ev, "ram_mode"));
+	json_array_foreach(json_object_get(ev, "files"), i, v)
+		print_file(v);
 	json_array_foreach(json_object_get(ev, "findings"), i, v)
 		fprintf(stderr, "  there   %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "notes"), i, v)
