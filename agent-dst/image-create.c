@@ -65,6 +65,10 @@ static int format_image(struct loop *l, struct qmp *q, const struct image *im, s
 	uint64_t until = now_ns() + JOB_MS * 1000000ULL;
 	int r;
 
+	if (im->backing)
+		json_object_set_new(opt, "backing-file", json_string(im->backing));
+	if (im->backing && im->backing_format)
+		json_object_set_new(opt, "backing-fmt", json_string(im->backing_format));
 	if (im->cluster_size)
 		json_object_set_new(opt, "cluster-size", json_integer(im->cluster_size));
 	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path),

@@ -11,6 +11,7 @@
 struct image {
 	const char *path; /* must not exist */
 	const char *format;
+	const char *backing, *backing_format; /* NULL: none */
 	uint64_t bytes;
 	unsigned cluster_size; /* 0: the format's default */
 	unsigned mode;

@@ -98,6 +98,48 @@ static int refuse(const json_t *file, const char *why, struct err *e)
 	return err_set(e, ENOENT, "the guest's %s %s %s", text(file, "role"), text(file, "path"), why);
 }
 
+/* A backing file is where the image above it says. */
+static char *backing_place(const struct move *m, const json_t *file)
+{
+	const char *name = text(file, "name"), *above = NULL;
+	json_int_t parent = json_integer_value(json_object_get(file, "parent"));
+	AUTO_FREE char *copy = NULL;
+	size_t i;
+
+	if (!name || name[0] == '/')
+		return name ? xstrdup(name) : NULL;
+	for (i = 0; i < m->disk_count && parent < 0; i++)
+		if (m->disks[i].object == number(file, "object"))
+			above = m->disks[i].path;
+	for (i = 0; i < m->carried_count && parent >= 0; i++)
+		if ((json_int_t)m->carried[i].file == parent)
+			above = m->carried[i].to;
+	if (!above)
+		return NULL;
+	copy = xstrdup(above);
+	return xasprintf("%s/%s", dirname(copy), name);
+}
+
+static int decide_backing(struct move *m, struct carried *c, const json_t *file, struct err *e)
+{
+	const char *wish = text(file, "wish");
+
+	c->to = backing_place(m, file);
+	if (!c->to)
+		return err_set(e, EPROTO, "the source's description of a backing file is incomplete");
+	if (is_here(c->to, file) || carried_to(m, c->to))
+		return 0;
+	if (wish && !strcmp(wish, "path"))
+		return err_set(e, ENOENT, "the backing file %s is not at the destination, or is another one (--chain=copy brings it along, "
+				   "--chain=flatten makes one image of all)", c->to);
+	if (move_path_taken(m, c->to))
+		return err_set(e, EEXIST, "another file than the backing file %s is at the destination under that name (--chain=flatten "
+				   "makes one image of all)", c->to);
+	c->transfer = CARRY_COPY;
+	c->size = number(file, "size");
+	return 0;
+}
+
 static int decide(struct move *m, struct carried *c, const json_t *file, struct err *e)
 {
 	const char *path = text(file, "path"), *kind = text(file, "kind"), *wish = text(file, "wish");
@@ -126,10 +168,19 @@ static int decide(struct move *m, struct carried *c, const json_t *file, struct 
 	return 0;
 }
 
+static bool is_backing(const json_t *file)
+{
+	const char *role = text(file, "role");
+
+	return role && !strcmp(role, "backing");
+}
+
 static bool is_ours(const struct move *m, const json_t *file)
 {
 	const char *role = text(file, "role");
 
+	if (is_backing(file))
+		return true;
 	return role && text(file, "path") && text(file, "path")[0] == '/' && args_role_is_content(args_role_of(role)) &&
 	       json_is_true(json_object_get(file, "read_only")) && !json_is_true(json_object_get(file, "ejected")) &&
 	       !is_disk(m, file);
@@ -150,7 +201,7 @@ int move_plan_files(struct move *m, struct err *e)
 		if (!is_ours(m, file))
 			continue;
 		*c = (struct carried){.file = (unsigned)i, .fd = -1, .description = file};
-		if (decide(m, c, file, e))
+		if (is_backing(file) ? decide_backing(m, c, file, e) : decide(m, c, file, e))
 			return -e->code;
 		m->carried_count++;
 	}

@@ -69,6 +69,7 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 {
 	struct move_disk *d = &m->disks[m->disk_count];
 	const char *real = text(o, "real_path"), *want = text(o, "path"), *dir = text(m->description, "disk_dir");
+	const json_t *backing = json_object_get(o, "backing");
 	json_int_t object = json_integer_value(json_object_get(o, "object"));
 	AUTO_FREE char *copy = NULL;
 	char *path;
@@ -101,6 +102,10 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 	d->mode = (unsigned)json_integer_value(json_object_get(o, "mode"));
 	d->uid = (long)json_integer_value(json_object_get(o, "uid"));
 	d->gid = (long)json_integer_value(json_object_get(o, "gid"));
+	if (text(backing, "name"))
+		d->backing = xstrdup(text(backing, "name"));
+	if (text(backing, "format"))
+		d->backing_format = xstrdup(text(backing, "format"));
 	m->disk_count++;
 	return 0;
 }
@@ -423,7 +428,7 @@ static int make_disk(struct move *m, const struct move_disk *d, char *const *env
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->attempt, id));
-	struct image im = {temp, d->format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
+	struct image im = {temp, d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
 	int r = own(m, "file", temp, e);
 
 	if (!r)

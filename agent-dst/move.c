@@ -461,6 +461,8 @@ static void move_fini(struct move *m)
 		free(m->disks[i].path);
 		free(m->disks[i].format);
 		free(m->disks[i].node);
+		free(m->disks[i].backing);
+		free(m->disks[i].backing_format);
 	}
 	free(m->disks);
 	move_free_files(m);

@@ -30,6 +30,7 @@ struct move_disk {
 	char *path;   /* here */
 	char *format;
 	char *node;   /* in the destination QEMU; of formats that go through it */
+	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
 	unsigned cluster_size;
 	unsigned mode;

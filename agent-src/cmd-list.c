@@ -128,7 +128,7 @@ static void check_answers(struct entry *n, struct qmp *q)
 	if (strcmp(n->g.status, "running") && strcmp(n->g.status, "paused"))
 		because(n, xasprintf("it is in state '%s'; only a running or paused guest can be moved", n->g.status), NULL);
 	for (i = 0; i < n->g.disk_count; i++)
-		if (guest_disk_movable(&n->g.disks[i], &e))
+		if (guest_disk_movable(&n->g.disks[i], 0, &e))
 			because(n, xstrdup(e.msg), NULL);
 	if (guest_check_drift(&n->g, q, &e) == -ENOTSUP)
 		because(n, xstrdup(e.msg), NULL);

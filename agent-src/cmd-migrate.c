@@ -23,6 +23,11 @@ static const char usage[] =
 	"  local         this machine (needs --disk-dir)\n"
 	"\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
+	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated\n"
+	"  --chain HOW           of backing files: copy (default): the same chain there; files that are there already are\n"
+	"                        used; top: they must be there; flatten: one image of all\n"
+	"  --drop WHAT,...       leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into\n"
+	"                        the image\n"
 	"  --media WHAT          of files that the guest only reads (media, kernel, firmware): auto (default): those that\n"
 	"                        are there with the same content are used, others copied; copy: all of them; path: none,\n"
 	"                        they must be there; eject: media are taken out of their drives, the rest is as with auto\n"
@@ -63,7 +68,7 @@ static const char usage[] =
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_INSTALL_UNIT, OPT_UNIT, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_DISK, OPT_CHAIN, OPT_DROP, OPT_INSTALL_UNIT, OPT_UNIT, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -74,7 +79,8 @@ static const struct option options[] = {
 	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
 	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
 	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
-	{"media", required_argument, NULL, OPT_MEDIA},
+	{"media", required_argument, NULL, OPT_MEDIA},	     {"disk", required_argument, NULL, OPT_DISK},
+	{"chain", required_argument, NULL, OPT_CHAIN},	     {"drop", required_argument, NULL, OPT_DROP},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
 	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT}, {"unit", required_argument, NULL, OPT_UNIT},
 	DEST_OPTIONS,
@@ -107,11 +113,28 @@ static bool number(const char *s, long min, long max, long *out)
 	return !errno && end != s && !*end && *out >= min && *out <= max;
 }
 
+/* "snapshots,bitmaps" */
+static int take_drop(const char *list, unsigned *accept)
+{
+	static const char *const words[] = {"snapshots", "bitmaps", "data-file", NULL};
+	AUTO_FREE char *copy = xstrdup(list);
+	char *rest = copy, *word;
+	int i;
+
+	while ((word = strsep(&rest, ","))) {
+		if ((i = choice(word, words)) < 0)
+			return bad("--drop", word, "snapshots, bitmaps or data-file");
+		*accept |= 1u << i; /* DISK_ACCEPT_*, in this order */
+	}
+	return 0;
+}
+
 static int take_option(int c, struct move_options *o, bool *detach)
 {
 	static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
 	static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
 	static const char *const units[] = {"disable", "keep", NULL};
+	static const char *const chains[] = {"copy", "top", "flatten", NULL};
 	static const char *const media[] = {"auto", "copy", "path", "eject", NULL};
 	static const char *const modes[] = {"auto", "pages", "opaque", NULL};
 	long n;
@@ -172,6 +195,20 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	case OPT_DRY:
 		o->dry_run = true;
 		return 0;
+	case OPT_DISK:
+		if (!strchr(optarg, '=') || strchr(optarg, '=')[1] != '/')
+			return bad("--disk", optarg, "DISK=PATH with an absolute path");
+		if (o->disk_map_count == DISK_MAP_MAX)
+			return bad("--disk", optarg, "possible any more: there are too many");
+		o->disk_map[o->disk_map_count++] = optarg;
+		return 0;
+	case OPT_CHAIN:
+		if (choice(optarg, chains) < 0)
+			return bad("--chain", optarg, "copy, top or flatten");
+		o->chain = optarg;
+		return 0;
+	case OPT_DROP:
+		return take_drop(optarg, &o->accept);
 	case OPT_MEDIA:
 		if (choice(optarg, media) < 0)
 			return bad("--media", optarg, "auto, copy, path or eject");

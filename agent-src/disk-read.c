@@ -33,7 +33,7 @@ struct job {
 	struct job *next;
 	struct disk_reader *reader;
 	struct disk_round round;
-	char *socket, *export_name, *bitmap, *name;
+	char *socket, *export_name, *select, *name;
 	struct nbd *nbd;
 	struct nbd_extent *read; /* what is to be read, in order */
 	size_t count, at;
@@ -221,7 +221,7 @@ static void plan_round(struct job *j, const struct nbd_extent *alloc, size_t na,
 				if (b == nb)
 					break;
 				stop = MIN(end, bits[b].offset + bits[b].length);
-				dirty = bits[b].flags & NBD_STATE_DIRTY;
+				dirty = bits[b].flags == 1;
 			}
 			if (dirty && alloc[i].flags & NBD_STATE_ZERO) {
 				if (bits) {
@@ -246,7 +246,7 @@ static void plan_round(struct job *j, const struct nbd_extent *alloc, size_t na,
 
 static int begin_round(struct job *j, struct err *e)
 {
-	const char *contexts[] = {"base:allocation", j->bitmap, NULL};
+	const char *contexts[] = {"base:allocation", j->select, NULL};
 	struct nbd_extent *alloc = NULL, *bits = NULL;
 	size_t na = 0, nb = 0, i;
 	int r;
@@ -258,7 +258,7 @@ static int begin_round(struct job *j, struct err *e)
 		return err_set(e, ESTALE, "the disk's size changed from %llu to %llu bytes during the move",
 			       (unsigned long long)j->round.size, (unsigned long long)nbd_info(j->nbd)->size);
 	r = nbd_map(j->nbd, 0, &alloc, &na, e);
-	if (!r && j->bitmap)
+	if (!r && j->select)
 		r = nbd_map(j->nbd, 1, &bits, &nb, e);
 	if (!r) {
 		announce(j);
@@ -279,7 +279,7 @@ static void job_free(struct job *j)
 	free(j->read);
 	free(j->socket);
 	free(j->export_name);
-	free(j->bitmap);
+	free(j->select);
 	free(j->name);
 	free(j->result);
 	free(j);
@@ -503,7 +503,7 @@ void disk_reader_round(struct disk_reader *r, const struct disk_round *round)
 	j->round = *round;
 	j->socket = xstrdup(round->socket);
 	j->export_name = xstrdup(round->export_name);
-	j->bitmap = round->bitmap ? xstrdup(round->bitmap) : NULL;
+	j->select = round->select ? xstrdup(round->select) : NULL;
 	j->name = xstrdup(round->name);
 	j->result = xcalloc(1, sizeof(*j->result));
 	j->result->object = round->object;

@@ -14,7 +14,8 @@ struct disk_round {
 	uint32_t number;      /* 0: bulk */
 	const char *socket;   /* QEMU's NBD server */
 	const char *export_name;
-	const char *bitmap;   /* NULL: everything allocated */
+	const char *select;   /* the metadata context whose value is 1 for what is to be copied: a dirty bitmap, or
+			       * qemu:allocation-depth (this image, without those below); NULL: everything allocated */
 	const char *name;     /* of the object, announced with round 0 */
 	uint64_t size;
 	/* Send chunks of zeros as zeros. Not for qcow2: QEMU may lose a write beside zeros within one cluster. */

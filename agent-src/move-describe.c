@@ -38,6 +38,8 @@ static const char *wish_for(const struct move_options *o, const char *role)
 {
 	bool medium = role && !strcmp(role, "media");
 
+	if (!strcmp(role, "backing"))
+		return o->chain && !strcmp(o->chain, "top") ? "path" : "auto";
 	return o->media && (medium || strcmp(o->media, "eject")) ? o->media : "auto";
 }
 
@@ -48,7 +50,6 @@ static void look(const struct move_options *o, json_t *entry)
 	char digest[FILE_DIGEST_CHARS + 1];
 	struct err e;
 	uint64_t size;
-
 	const char *path = json_string_value(json_object_get(entry, "path"));
 	AUTO_FREE char *real = NULL;
 	struct stat st;
@@ -66,11 +67,35 @@ static void look(const struct move_options *o, json_t *entry)
 	json_object_set_new(entry, "gid", json_integer((json_int_t)st.st_gid));
 	if (real && text_is_utf8(real))
 		json_object_set_new(entry, "real_path", json_string(real));
-	if (!role || !args_role_is_content(args_role_of(role)) || !json_is_true(json_object_get(entry, "read_only")))
+	if (!role || (strcmp(role, "backing") && !args_role_is_content(args_role_of(role))) || !json_is_true(json_object_get(entry, "read_only")))
 		return;
 	json_object_set_new(entry, "wish", json_string(wish_for(o, role)));
 	if (S_ISREG(st.st_mode) && !file_digest(path, &size, digest, &e))
 		json_object_set_new(entry, "digest", json_string(digest));
+}
+
+/* A backing file: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
+static int describe_chain(const struct move *m, const struct disk *d, json_t *files, struct err *e)
+{
+	json_int_t parent = -1;
+	size_t i;
+
+	for (i = 0; i < d->guest->chain_count && move_keeps_chain(m, d->guest); i++) {
+		const struct guest_backing *b = &d->guest->chain[i];
+		json_t *entry;
+
+		if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
+			return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
+				       b->name ? b->name : "?", d->guest->real_path);
+		if (json_array_size(files) == FILES_MAX)
+			return err_set(e, ENOTSUP, "more than %d files", FILES_MAX);
+		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path",
+				  b->real_path, "name", b->name, "object", (int)d->object, "parent", parent);
+		look(m->opt, entry);
+		parent = (json_int_t)json_array_size(files);
+		json_array_append_new(files, entry);
+	}
+	return 0;
 }
 
 static void describe_files(const struct move_options *opt, const struct guest *g, json_t *out)
@@ -109,9 +134,11 @@ static json_t *map_net(const struct move_options *o)
 	return out;
 }
 
-void move_describe_line(const struct move *m, json_t *out)
+int move_describe_line(const struct move *m, json_t *out, struct err *e)
 {
 	const struct guest *g = &m->guest;
+	unsigned i;
+	int r = 0;
 
 	if (g->config_count)
 		json_object_set_new(out, "configs", args_configs_json(g->configs, g->config_count));
@@ -123,4 +150,9 @@ void move_describe_line(const struct move *m, json_t *out)
 		json_object_set_new(out, "cpu_model", json_string(g->cpu_model));
 	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
 	describe_files(m->opt, g, out);
+	if (!json_object_get(out, "files"))
+		json_object_set_new(out, "files", json_array());
+	for (i = 0; i < m->disk_count && !r; i++)
+		r = describe_chain(m, &m->disks[OBJECT_DISK_BASE + i], json_object_get(out, "files"), e);
+	return r;
 }

@@ -92,6 +92,8 @@ static int add_export(struct move *m, const struct disk *d, struct err *e)
 	if (d->round) {
 		bitmap_name(bitmap, d, d->bitmap - 1);
 		json_object_set_new(args, "bitmaps", json_pack("[s]", bitmap));
+	} else if (move_keeps_chain(m, d->guest)) {
+		json_object_set_new(args, "allocation-depth", json_true());
 	}
 	r = own(m, "export", json_pack("{s:s}", "id", id), e);
 	if (!r)
@@ -116,7 +118,9 @@ static void read_round(struct move *m, struct disk *d)
 	if (d->round) {
 		bitmap_name(bitmap, d, d->bitmap - 1);
 		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
-		round.bitmap = context;
+		round.select = context;
+	} else if (move_keeps_chain(m, d->guest)) {
+		round.select = "qemu:allocation-depth";
 	}
 	d->in_flight = true;
 	d->queued = false;

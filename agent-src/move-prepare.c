@@ -30,7 +30,7 @@ static int examine_disk(struct move *m, const struct guest_disk *d, struct err *
 
 	if (d->removable_empty || d->read_only)
 		return 0; /* stays as it is in the command line */
-	if (guest_disk_movable(d, e))
+	if (guest_disk_movable(d, m->opt->accept, e))
 		return -e->code;
 	if (m->disk_count == 64)
 		return err_set(e, ENOTSUP, "more than 64 disks");
@@ -142,6 +142,68 @@ static int examine_cpu(struct move *m, struct err *e)
 	return qemu_cpu(m->qmp, &m->cpu, e);
 }
 
+bool move_keeps_chain(const struct move *m, const struct guest_disk *d)
+{
+	return d->chain_count && (!m->opt->chain || strcmp(m->opt->chain, "flatten"));
+}
+
+/* A disk that the user calls by its node, drive, device or file. */
+static bool is_called(const struct guest_disk *d, const char *name, size_t n)
+{
+	const char *slash = strrchr(d->real_path, '/'), *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
+	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
+			return true;
+	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
+	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
+	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
+}
+
+/* Where the user wants it, or NULL. */
+static const char *wanted_path(const struct move *m, const struct guest_disk *d)
+{
+	unsigned i;
+
+	for (i = 0; i < m->opt->disk_map_count; i++) {
+		const char *map = m->opt->disk_map[i], *to = strchr(map, '=');
+
+		if (is_called(d, map, (size_t)(to - map)))
+			return to + 1;
+	}
+	return NULL;
+}
+
+/* Each --disk names one disk of this guest. */
+static int check_disk_map(const struct move *m, struct err *e)
+{
+	unsigned i, k, hits;
+
+	for (i = 0; i < m->opt->disk_map_count; i++) {
+		const char *map = m->opt->disk_map[i];
+		size_t n = strcspn(map, "=");
+
+		for (hits = 0, k = 0; k < m->disk_count; k++)
+			hits += is_called(m->disks[OBJECT_DISK_BASE + k].guest, map, n);
+		if (hits != 1)
+			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", map,
+				       hits ? "more than one" : "no", (int)n, map);
+	}
+	return 0;
+}
+
+static uint64_t allocated(const struct move *m, const struct guest_disk *d)
+{
+	uint64_t sum = d->allocated;
+	size_t i;
+
+	for (i = 0; i < d->chain_count && !move_keeps_chain(m, d); i++)
+		sum += d->chain[i].allocated;
+	return MIN(sum, MAX(d->virtual_size, d->allocated));
+}
+
 int move_examine(struct move *m, struct err *e)
 {
 	size_t i;
@@ -162,6 +224,8 @@ int move_examine(struct move *m, struct err *e)
 	if (!r)
 		r = guest_check_drift(&m->guest, m->qmp, e);
 	if (!r)
+		r = check_disk_map(m, e);
+	if (!r)
 		r = check_exports(m, e);
 	if (!r)
 		r = examine_cpu(m, e);
@@ -177,21 +241,25 @@ int move_examine(struct move *m, struct err *e)
 	return 0;
 }
 
-static json_t *describe_disk(const struct disk *d)
+static json_t *describe_disk(const struct move *m, const struct disk *d)
 {
 	const struct guest_disk *g = d->guest;
 	struct stat st = {.st_mode = 0600};
+	json_t *out;
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
-	return json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i}", "object", (int)d->object, "node", g->node, "file",
-			 g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
-			 (json_int_t)g->virtual_size, "allocated", (json_int_t)g->allocated, "cluster_size",
-			 (int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
-			 (int)st.st_gid);
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*}", "object", (int)d->object, "node", g->node, "file",
+			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
+			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(m, g), "cluster_size",
+			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
+			(int)st.st_gid, "path", wanted_path(m, g));
+	if (move_keeps_chain(m, g))
+		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
+	return out;
 }
 
-json_t *move_describe(const struct move *m)
+json_t *move_describe(const struct move *m, struct err *e)
 {
 	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
 	json_t *argv = json_array(), *disks = json_array(), *d;
@@ -203,7 +271,7 @@ json_t *move_describe(const struct move *m)
 	for (i = 0; i < m->guest.argc; i++)
 		json_array_append_new(argv, json_string(m->guest.argv[i]));
 	for (i = 0; i < m->disk_count; i++)
-		json_array_append_new(disks, describe_disk(&m->disks[OBJECT_DISK_BASE + i]));
+		json_array_append_new(disks, describe_disk(m, &m->disks[OBJECT_DISK_BASE + i]));
 	d = json_pack("{s:s,s:s*,s:b,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
 		      VMFERRY_VERSION, "host", text_is_utf8(host) ? host : NULL, "install_unit", m->opt->install_unit, "ram_mode",
 		      m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv", argv, "disks",
@@ -213,7 +281,10 @@ json_t *move_describe(const struct move *m)
 	json_object_set(d, "cpu", m->cpu);
 	json_object_set_new(d, "accel", json_string(m->accel));
 	json_object_set_new(d, "qemu_version", json_string(version));
-	move_describe_line(m, d);
+	if (move_describe_line(m, d, e)) {
+		json_decref(d);
+		return NULL;
+	}
 	return d;
 }
 

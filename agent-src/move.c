@@ -113,7 +113,9 @@ static int preflight_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
 
-	m->description = move_describe(m);
+	m->description = move_describe(m, e);
+	if (!m->description)
+		return -e->code;
 	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
 }
 

@@ -33,6 +33,8 @@ enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL
 
 #define MAP_NET_MAX 64
 
+#define DISK_MAP_MAX 64
+
 struct move_options {
 	const char *vm, *disk_dir;
 	struct dest_config dest; /* where to, and how to get there */
@@ -45,6 +47,10 @@ struct move_options {
 	bool install_unit; /* at the destination */
 	bool keep_unit;	   /* here: it is not to be disabled */
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
+	unsigned accept;   /* DISK_ACCEPT_* */
+	const char *chain; /* flatten, copy (NULL), top: what becomes of backing files */
+	const char *disk_map[DISK_MAP_MAX]; /* "DISK=PATH", with a '=' */
+	unsigned disk_map_count;
 	const char *media; /* auto (NULL), copy, path, eject: files that the guest only reads */
 	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
 	unsigned map_net_count;
@@ -164,9 +170,12 @@ struct move {
 
 /* move-prepare.c: the source QEMU and what we change in it */
 int move_examine(struct move *m, struct err *e);	 /* connect: what can be said without the destination */
-json_t *move_describe(const struct move *m);
+/* DESCRIBE; NULL and *e if something cannot be described. */
+json_t *move_describe(const struct move *m, struct err *e);
+/* Is the disk's backing chain to be the same there? Else it becomes one image. */
+bool move_keeps_chain(const struct move *m, const struct guest_disk *d);
 /* Adds to it what the command line refers to: `configs`, `files`, `nics` … (move-describe.c). */
-void move_describe_line(const struct move *m, json_t *out);
+int move_describe_line(const struct move *m, json_t *out, struct err *e);
 int move_prepare_source(struct move *m, struct err *e);
 int move_connect_data(struct move *m, const json_t *ready, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */

@@ -16,6 +16,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A file that another image is based on. */
+struct guest_backing {
+	char *name;	 /* as that image refers to it: absolute, or relative to its directory */
+	char *real_path; /* NULL when it cannot be resolved */
+	char *format;
+	uint64_t allocated;
+};
+
 /* One entry of query-block. Strings may be NULL where QEMU does not say. */
 struct guest_disk {
 	char *node; /* name of the root node that the device is attached to (the format layer or a
@@ -34,6 +42,8 @@ struct guest_disk {
 	bool block_device; /* real_path is a block device, not a regular file */
 	bool has_backing;
 	char *backing_file;
+	struct guest_backing *chain; /* its backing files, nearest first */
+	size_t chain_count;
 	/* what a plain copy of the contents would lose */
 	unsigned snapshot_count; /* internal snapshots */
 	unsigned bitmap_count;	 /* persistent dirty bitmaps */
@@ -108,8 +118,14 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 int guest_query(struct guest *g, struct qmp *q, struct err *e);
 /* Forgets what it filled. */
 void guest_forget_query(struct guest *g);
+/* What the user accepts to lose, or has chosen a way for. */
+enum {
+	DISK_ACCEPT_SNAPSHOTS = 1,
+	DISK_ACCEPT_BITMAPS = 2,
+	DISK_ACCEPT_DATA_FILE = 4, /* contents come into the image itself */
+};
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
-int guest_disk_movable(const struct guest_disk *d, struct err *e);
+int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media
  * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. (qemu-drift.c) */
 int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e);

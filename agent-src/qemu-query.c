@@ -66,7 +66,29 @@ static void look_at_file(const struct guest *g, struct guest_disk *d)
 		d->allocated = (uint64_t)st.st_blocks * 512;
 }
 
-static void fill_image(struct guest_disk *d, json_t *image)
+#define CHAIN_MAX 64
+
+/* Down the chain of "backing-image"; a name that is no file's leaves real_path NULL. */
+static void fill_chain(const struct guest *g, struct guest_disk *d, json_t *image)
+{
+	json_t *below;
+	struct stat st;
+
+	d->chain = xcalloc(CHAIN_MAX, sizeof(*d->chain));
+	for (; d->chain_count < CHAIN_MAX && (below = json_object_get(image, "backing-image")); image = below) {
+		struct guest_backing *b = &d->chain[d->chain_count++];
+		AUTO_FREE char *full = plain_filename(json_string_value(json_object_get(below, "filename")));
+		AUTO_FREE char *path = full ? guest_path(g, full) : NULL;
+
+		b->name = dup_member(image, "backing-filename");
+		b->format = dup_member(below, "format");
+		b->real_path = path ? realpath(path, NULL) : NULL;
+		if (b->real_path && !stat(b->real_path, &st))
+			b->allocated = (uint64_t)st.st_blocks * 512;
+	}
+}
+
+static void fill_image(const struct guest *g, struct guest_disk *d, json_t *image)
 {
 	json_t *specific = json_object_get(json_object_get(image, "format-specific"), "data");
 
@@ -80,6 +102,7 @@ static void fill_image(struct guest_disk *d, json_t *image)
 	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
 	d->data_file = dup_member(specific, "data-file");
 	d->encrypted = json_is_true(json_object_get(image, "encrypted"));
+	fill_chain(g, d, image);
 }
 
 static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
@@ -97,7 +120,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->node = dup_member(inserted, "node-name");
 	d->format = dup_member(inserted, "drv");
 	d->read_only = json_is_true(json_object_get(inserted, "ro"));
-	fill_image(d, json_object_get(inserted, "image"));
+	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
 	d->has_backing = d->backing_file ||
 			 json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
@@ -229,6 +252,18 @@ static void free_backends(struct guest *g)
 	g->backend_count = 0;
 }
 
+static void free_chain(struct guest_disk *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->chain_count; i++) {
+		free(d->chain[i].name);
+		free(d->chain[i].real_path);
+		free(d->chain[i].format);
+	}
+	free(d->chain);
+}
+
 static void free_disks(struct guest *g)
 {
 	size_t i;
@@ -243,6 +278,7 @@ static void free_disks(struct guest *g)
 		free(d->qdev);
 		free(d->drive_id);
 		free(d->backing_file);
+		free_chain(d);
 		free(d->data_file);
 	}
 	free(g->disks);
@@ -279,7 +315,7 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e)
 	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;
 }
 
-int guest_disk_movable(const struct guest_disk *d, struct err *e)
+int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e)
 {
 	const char *why = NULL;
 
@@ -289,15 +325,13 @@ int guest_disk_movable(const struct guest_disk *d, struct err *e)
 		why = "is not a local file: only files and block devices can be copied";
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
-	else if (d->has_backing)
-		why = "has a backing file: flatten it first (qemu-img rebase, or block-stream)";
-	else if (d->snapshot_count)
-		why = "has internal snapshots, which a copy of a running disk cannot carry";
-	else if (d->bitmap_count)
-		why = "has persistent dirty bitmaps, which would be lost";
+	else if (d->snapshot_count && !(accept & DISK_ACCEPT_SNAPSHOTS))
+		why = "has internal snapshots, which a copy of a running disk cannot carry (--drop=snapshots leaves them behind)";
+	else if (d->bitmap_count && !(accept & DISK_ACCEPT_BITMAPS))
+		why = "has persistent dirty bitmaps, which would be lost (--drop=bitmaps leaves them behind)";
 	else if (d->encrypted)
 		why = "is encrypted by QEMU";
-	else if (d->data_file)
-		why = "keeps its data in an external file";
+	else if (d->data_file && !(accept & DISK_ACCEPT_DATA_FILE))
+		why = "keeps its data in an external file (--drop=data-file brings them into the image)";
 	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why) : 0;
 }

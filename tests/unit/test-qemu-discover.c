@@ -402,15 +402,22 @@ static void disks_that_a_copy_would_spoil_are_named(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(guest_disk_movable(&good, &e), 0);
+	assert_int_equal(guest_disk_movable(&good, 0, &e), 0);
 	bad.format = "vmdk";
-	assert_int_equal(guest_disk_movable(&bad, &e), -ENOTSUP);
+	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
 	assert_string_equal(e.msg, "disk /d has a format that cannot be moved (raw and qcow2 can)");
 	bad.read_only = true;
-	assert_int_equal(guest_disk_movable(&bad, &e), 0);
+	assert_int_equal(guest_disk_movable(&bad, 0, &e), 0);
 	bad = (struct guest_disk){.node = "n0", .format = "raw"};
-	assert_int_equal(guest_disk_movable(&bad, &e), -ENOTSUP);
+	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "disk n0 is not a local file"));
+	bad = good;
+	bad.snapshot_count = bad.bitmap_count = 1;
+	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "--drop=snapshots"));
+	assert_int_equal(guest_disk_movable(&bad, DISK_ACCEPT_SNAPSHOTS, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "--drop=bitmaps"));
+	assert_int_equal(guest_disk_movable(&bad, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS, &e), 0);
 }
 
 static void what_was_found_starts_again_as_a_destination(void **state)
