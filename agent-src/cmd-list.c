@@ -149,8 +149,8 @@ static void ask(struct entry *n, struct loop *loop)
 	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
 	if (r == -EBUSY) {
 		n->monitor = MONITOR_BUSY;
-		because(n, xasprintf("its monitor %s is occupied by another program", n->g.qmp_path),
-			xstrdup("end that, or give the guest a second -qmp"));
+		because(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs", n->g.qmp_path),
+			xstrdup("end that program, or start the guest with a second -qmp"));
 		return;
 	}
 	n->g.deadline_ms = QUERY_MS;
@@ -171,6 +171,7 @@ static void examine(struct entry *n, const struct listing *l)
 {
 	size_t i;
 
+	text_make_utf8(n->g.name);
 	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
 	for (i = 0; i < l->moving_count; i++)
 		n->moving |= l->moving[i] == n->g.pid;
@@ -266,8 +267,8 @@ static json_t *reasons_json(const struct entry *n)
 static json_t *entry_json(const struct entry *n)
 {
 	const struct guest *g = &n->g;
-	json_t *o = json_pack("{s:s,s:i,s:b,s:I,s:i,s:s,s:s,s:s,s:o}", "name", g->name, "pid", (int)g->pid, "movable", !n->reason_count,
-			      "ram_bytes", (json_int_t)ram_of(n), "vcpus", (int)vcpus_of(n), "accel", accel_of(n), "owner",
+	json_t *o = json_pack("{s:s,s:i,s:b,s:I,s:i,s:s,s:s,s:s,s:o}", "name", g->name, "pid", (int)g->pid, "movable",
+			      !n->reason_count, "ram_bytes", (json_int_t)ram_of(n), "vcpus", (int)vcpus_of(n), "accel", accel_of(n), "owner",
 			      owner_of(g), "monitor", monitor_names[n->monitor], "disks", disks_json(n));
 
 	if (g->unit) {

@@ -1,6 +1,6 @@
 /*
- * qemu-args-chars.c: the rules of qemu-args.c for character devices and monitors: sockets, logs and host devices in -chardev,
- * and in the short forms that -serial, -monitor, -qmp … take (QEMU's qemu_chr_parse_compat).
+ * qemu-args-chars.c: the rules of qemu-args.c for character devices and monitors: sockets, logs and host devices in
+ * -chardev, and in the short forms that -serial, -monitor, -qmp … take (QEMU's qemu_chr_parse_compat).
  */
 #include "qemu-args-rules.h"
 #include "util.h"

@@ -1,8 +1,8 @@
 /*
  * qemu-args-net.c: the rules of qemu-args.c for the network: what each NIC is attached to here and there.
  *
- * A back end (-netdev, -nic, -net TYPE) and the guest's device on it are one NIC, which --map-net names by the back end's id,
- * the device's id, or the MAC address. What the guest sees stays; only the back end changes.
+ * A back end (-netdev, -nic, -net TYPE) and the guest's device on it are one NIC, which --map-net names by the back
+ * end's id, the device's id, or the MAC address. What the guest sees stays; only the back end changes.
  */
 #include "qemu-args-rules.h"
 #include "util.h"
@@ -57,20 +57,20 @@ static const struct item *net_nic(const struct rewrite *w, size_t number)
 static void device_of(const struct rewrite *w, const struct item *it, size_t nets, struct args_nic *n)
 {
 	const struct item *device = it;
-	const char *model = "model", *mac = "mac";
 
-	if (!strcmp(it->name, "netdev")) {
+	if (!strcmp(it->name, "netdev"))
 		device = args_find(w, "device", "netdev", NULL, n->netdev);
-		model = "driver";
-	} else if (!strcmp(it->name, "net")) {
+	else if (!strcmp(it->name, "net"))
 		device = net_nic(w, nets);
-		mac = "macaddr";
-	}
 	if (!device)
 		return;
-	n->device = strcmp(it->name, "netdev") ? NULL : dup_or_null(kv_get(&device->p.l, "id", NULL));
-	n->model = dup_or_null(kv_get(&device->p.l, model, device != it && *model == 'd' ? "driver" : NULL));
-	n->mac = dup_or_null(kv_get(&device->p.l, mac, NULL));
+	if (!strcmp(device->name, "device")) {
+		n->device = dup_or_null(kv_get(&device->p.l, "id", NULL));
+		n->model = dup_or_null(kv_get(&device->p.l, "driver", "driver"));
+	} else {
+		n->model = dup_or_null(kv_get(&device->p.l, "model", NULL));
+	}
+	n->mac = dup_or_null(kv_get(&device->p.l, strcmp(device->name, "net") ? "mac" : "macaddr", NULL));
 }
 
 static bool is_backend(const struct item *it, const char *type)
@@ -177,7 +177,8 @@ static int check_offloads(struct rewrite *w, const struct item *it, const struct
 	bool from_tap = !strcmp(n->type, "tap") || !strcmp(n->type, "bridge");
 	bool to_tap = !strcmp(to, "tap") || !strcmp(to, "bridge");
 
-	if (!from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || (n->model && !args_starts(n->model, "virtio")))
+	if (!from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model ||
+	    !args_starts(n->model, "virtio"))
 		return 0;
 	return err_set(w->e, EINVAL,
 		       "--map-net %s=%s: the guest's virtio NIC uses the offloads of a tap device, which %s has not: QEMU "
@@ -338,10 +339,14 @@ static void map_scripts(struct rewrite *w, struct item *it)
 /* Unix sockets of -netdev stream and dgram. */
 static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 {
+	static const char *const keys[] = {"addr.path", "local.path", "remote.path"};
+	static const char *const kinds[] = {"addr.type", "local.type", "remote.type"};
 	bool server = kv_flag(&it->p.l, "server", false);
-	const char *keys[] = {"addr.path", "local.path", "remote.path"};
 	size_t i;
 
+	for (i = 0; i < ARRAY_LEN(kinds); i++)
+		if (kv_get(&it->p.l, kinds[i], NULL) && !strcmp(kv_get(&it->p.l, kinds[i], NULL), "fd"))
+			return args_refuse_descriptor(w, it);
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
 		struct kv *p = kv_find(&it->p.l, keys[i], NULL);
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# `vmferry list` with five real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with an NVMe
-# disk, one that began with -readconfig. It is quick, and changes nothing.
+# `vmferry list` with real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with an NVMe disk,
+# one that began with -readconfig, and two that look like libvirt's and Proxmox's. It is quick, and changes nothing.
 . "$(dirname "$0")/../lib/move.sh"
 
 launch() { # NAME [QEMU OPTION...]: no guest in it: it need not boot
@@ -15,7 +15,7 @@ monitor_of() { # NAME: prints QEMU options
 }
 
 list() { # [OPTION...]: only ours, as other tests may be running
-	vmferry list "$@" "${GUEST_PID[plain]}" "${GUEST_PID[mute]}" "${GUEST_PID[busy]}" "${GUEST_PID[disk]}" "${GUEST_PID[config]}"
+	vmferry list "$@" "${GUEST_PID[@]}"
 }
 
 listed() { # PYTHON EXPRESSION over g, the guests by name
@@ -50,7 +50,10 @@ launch busy -M q35 $(monitor_of busy)
 guest_disk "$DIR/nvme.raw" raw 16M
 launch disk -M q35 $(monitor_of disk) $(guest_drive d0 "$DIR/nvme.raw" raw nvme)
 launch config -readconfig "$DIR/config.cfg"
-for name in plain busy disk config; do
+mkdir -p "$DIR/libvirt/qemu/lib/domain-1" "$DIR/run/qemu-server"
+launch virt -M q35 $(monitor_of virt) -D "$DIR/libvirt/qemu/lib/domain-1/log"
+launch pve -M q35 $(monitor_of pve) -pidfile "$DIR/run/qemu-server/100.pid"
+for name in plain busy disk config virt pve; do
 	wait_for 20 test -S "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
 	wait_for 20 eval 'qmp "$DIR/'$name'.qmp" "{\"execute\": \"query-status\"}" >/dev/null 2>&1' || fail "$name does not answer"
 done
@@ -71,7 +74,7 @@ list --json >"$DIR/list.json"
 took_ms=$((($(date +%s%N) - before) / 1000000))
 [[ $took_ms -lt 5000 ]] || fail "it took $took_ms ms"
 
-listed 'len(g) == 5'
+listed 'len(g) == 7'
 listed 'g["plain"]["movable"] and g["plain"]["reasons"] == []'
 listed 'g["plain"]["vcpus"] == 2 and g["plain"]["ram_bytes"] == 64 << 20 and g["plain"]["accel"] == "tcg"'
 listed 'g["plain"]["machine"].startswith("pc-q35-") and g["plain"]["qemu_version"][0].isdigit()'
@@ -84,6 +87,9 @@ listed '[d["path"] for d in g["mute"]["disks"]] == ["'"$DIR"'/n.raw"]'
 listed 'not g["busy"]["movable"] and g["busy"]["monitor"] == "busy" and "occupied" in g["busy"]["reasons"][0]["text"]'
 listed 'not g["disk"]["movable"] and any("nvme" in r["text"] for r in g["disk"]["reasons"])'
 listed 'g["config"]["movable"] and g["config"]["vcpus"] == 2 and g["config"]["qmp"] == "'"$DIR"'/config.qmp"'
+listed 'g["virt"]["owner"] == "libvirt" and "virsh migrate --live" in g["virt"]["reasons"][0]["advice"]'
+listed 'g["pve"]["owner"] == "proxmox" and "qm remote-migrate" in g["pve"]["reasons"][0]["advice"]'
+listed 'not g["virt"]["movable"] and not g["pve"]["movable"]'
 
 list >"$DIR/list.txt"
 cat "$DIR/list.txt"

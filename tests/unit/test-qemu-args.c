@@ -358,6 +358,7 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 	expect_refused("-readconfig vm.cfg", "-readconfig vm.cfg");
 	expect_refused("-chardev socket,id=c,fd=3,server=on", "file descriptor");
 	expect_refused("-netdev tap,id=n,fd=33", "file descriptor");
+	expect_refused("-netdev stream,id=n,addr.type=fd,addr.str=5", "file descriptor");
 	expect_refused("-add-fd fd=3,set=1", "file descriptor");
 	expect_refused("-set drive.d0.file=/x", "-set drive.d0.file");
 	expect_refused("-qtest unix:/q", "test program");
@@ -542,7 +543,8 @@ static void start_line_is_one_that_a_shell_reads_back(void **state)
 	(void)state;
 	assert_string_equal(text, "/usr/bin/qemu \\\n    -name 'it'\\''s $HOME' \\\n    -append '' \\\n    'a b'");
 	free(text);
-	expect_start("-m 64 -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on -qmp unix:/d/own.qmp,server=on,wait=off", true,
+	expect_start("-m 64 -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on "
+		     "-qmp unix:/d/own.qmp,server=on,wait=off", true,
 		     "qemu-system-x86_64 \\\n    -m 64 \\\n    -qmp unix:/d/own.qmp,server=on,wait=off \\\n    -daemonize");
 }
 
@@ -597,9 +599,11 @@ static void config_files_and_set_are_worked_into_the_line(void **state)
 	expect_expanded("-m 1 -readconfig f -S", "", "-m 1 -S");
 	expect_expanded("-readconfig f", "# a comment\n\n[device \"d\"]\r\n\tdriver = \"e1000\"\n  mac = \"a,b\"\n",
 			"-device driver=e1000,mac=a,,b,id=d");
-	expect_expanded("-readconfig f", "[memory]\n size=\"64\"\n[ fw_cfg \"opt/x\" ]\nstring = \"\"", "-m size=64 -fw_cfg string=,name=opt/x");
+	expect_expanded("-readconfig f", "[memory]\n size=\"64\"\n[ fw_cfg \"opt/x\" ]\nstring = \"\"",
+			"-m size=64 -fw_cfg string=,name=opt/x");
 	expect_expanded("-readconfig f", "[machine]\n[device]\n", "-machine ");
-	expect_expanded("-readconfig f -set device.d.mac=x", "[device \"d\"]\ndriver=\"e1000\"\nmac=\"y\"\n", "-device driver=e1000,id=d,mac=x");
+	expect_expanded("-readconfig f -set device.d.mac=x", "[device \"d\"]\ndriver=\"e1000\"\nmac=\"y\"\n",
+			"-device driver=e1000,id=d,mac=x");
 	expect_expanded("-netdev user,id=n -set netdev.n.restrict=on", "", "-netdev user,id=n,restrict=on");
 	expect_not_expanded("-readconfig other", "", "not known");
 	expect_not_expanded("-readconfig f", "driver = \"x\"\n", "line 1");
