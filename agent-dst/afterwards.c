@@ -283,10 +283,10 @@ static int settle_unit(const json_t *plan, const char *script, struct err *e)
 	return r ? err_prefix(e, "unit %s", unit) : 0;
 }
 
-static char *what_after_reboot(const json_t *plan, const char *script, bool unit)
+static char *what_after_reboot(const json_t *plan, bool unit)
 {
 	if (!unit)
-		return xasprintf("nothing starts the guest by itself after a reboot there: run %s", script);
+		return xstrdup("after a reboot there nothing starts the guest by itself: run its script");
 	return xasprintf("unit %s starts the guest when its host boots%s", text_of(plan, "unit"),
 			 json_is_true(json_object_get(plan, "user"))
 				 ? ", if its user may have services then (loginctl enable-linger), otherwise when that user logs in"
@@ -319,7 +319,7 @@ json_t *afterwards_settle(struct journal *j)
 	if (unit)
 		json_object_set_new(told, "unit", json_string(text_of(plan, "unit")));
 	if (script) {
-		sentence = what_after_reboot(plan, script, unit);
+		sentence = what_after_reboot(plan, unit);
 		json_object_set_new(told, "after_reboot", json_string(sentence));
 	}
 	if (r) {

@@ -2,12 +2,14 @@
 #include "autostart.h"
 #include "log.h"
 #include "paths.h"
+#include "process.h"
 #include "shell-quote.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,6 +121,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 	if (relation == WRAPPED && another_guest_in(g))
 		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
 	a->wrapped = relation == WRAPPED;
+	a->guest_pid = g->pid;
 	a->enabled = !strncmp(state, "enabled", strlen("enabled"));
 	a->note = xasprintf("unit %s will be stopped and disabled here", a->unit);
 	return 0;
@@ -163,12 +166,13 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	load = unit_property(shown, "LoadState");
 	state = unit_property(shown, "UnitFileState");
 	pid = unit_property(shown, "MainPID");
+	a->main_pid = (pid_t)atoi(pid);
 	if (!a->active && (strcmp(load, "loaded") || !unit_is_wanted(state)))
 		return leave(a, NULL);
 	if (strcmp(load, "loaded") && !keep)
 		return err_set(e, ENOTSUP, "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
 			       "again; repair it (systemctl daemon-reload), or say --unit keep", a->unit, load);
-	return decide(a, g, a->active ? relation_to(g, (pid_t)atoi(pid)) : MAIN, state, keep, e);
+	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }
 
 void autostart_fini(struct autostart *a)
@@ -249,10 +253,25 @@ int autostart_hold(struct autostart *a, struct journal *j, struct err *e)
 	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
 }
 
+/* From the parent of QEMU up to the unit's main process, which systemd would not let go unnoticed. */
+static int stop_wrappers(const struct autostart *a, struct err *e)
+{
+	pid_t pid = a->guest_pid;
+
+	do {
+		pid = process_parent(pid);
+		if (pid > 1 && kill(pid, SIGSTOP))
+			return err_sys(e, errno, "cannot stop process %d, which runs QEMU", (int)pid);
+	} while (pid > 1 && pid != a->main_pid);
+	return 0;
+}
+
 int autostart_block(struct autostart *a, struct journal *j, struct err *e)
 {
 	int r = a->unit ? put_drop_in(a, j, false, e) : 0;
 
+	if (!r && a->wrapped)
+		r = stop_wrappers(a, e);
 	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
 }
 
@@ -295,7 +314,10 @@ static int disable(const json_t *detail, const char *unit, bool user, struct err
 static int restore(const json_t *detail, const char *file, bool user, struct err *e)
 {
 	const char *reload[] = {"daemon-reload", NULL}, *dir = json_string_value(json_object_get(detail, "dir"));
+	const char *go_on[] = {"kill", "--signal=SIGCONT", "--", json_string_value(json_object_get(detail, "unit")), NULL};
 
+	if (json_is_true(json_object_get(detail, "wrapped")) && systemctl(user, go_on, NULL, e))
+		log_info("%s", e->msg); /* it may have ended meanwhile */
 	if (unlink(file) && errno != ENOENT)
 		return err_sys(e, errno, "cannot remove %s", file);
 	if (dir && json_is_true(json_object_get(detail, "made_dir")))

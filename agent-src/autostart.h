@@ -9,9 +9,10 @@
  *   hold    before memory is copied: the drop-in under /run, and daemon-reload. From here on systemd does not answer the
  *           death of QEMU; a reboot forgets it, and the guest starts here as ever: it is still ours.
  *   block   before the guest is stopped for the switchover, thus before COMMITTED: the same under /etc, durable. From here
- *           on a reboot does not start it either. (Nothing to reload: systemd reads it when it matters.)
+ *           on a reboot does not start it either. (Nothing to reload: systemd reads it when it matters.) Where a script of
+ *           the unit's runs QEMU, that is stopped, so that it does not answer the death of QEMU either.
  *   settle  RELEASED: the unit is disabled and stopped, the drop-in under /etc stays and is reported with how to undo it.
- *           ABORTED: both drop-ins go, and the unit is as it was.
+ *           ABORTED: both drop-ins go, scripts go on, and the unit is as it was.
  *
  * The journal's entries (kind "unit") carry all that settling needs, in this life or a later one.
  */
@@ -30,6 +31,7 @@ struct autostart {
 	bool user;     /* of our own user's systemd */
 	bool active;   /* the guest runs in it now */
 	bool wrapped;  /* as the child of a program of the unit's, which might start it again by itself */
+	pid_t main_pid, guest_pid; /* that program, and QEMU */
 	bool enabled;  /* systemctl disable is needed */
 	bool held;
 	char *restart; /* Restart= */

@@ -19,7 +19,7 @@
 
 /* proc_pid_stat(5): the command in parentheses may itself hold spaces and parentheses; state is
  * field 3. */
-static int read_stat(pid_t pid, char *state, uint64_t *start_time)
+static int read_stat(pid_t pid, char *state, pid_t *parent, uint64_t *start_time)
 {
 	char path[64], buf[1024], *p;
 	AUTO_CLOSE int fd = -1;
@@ -41,6 +41,7 @@ static int read_stat(pid_t pid, char *state, uint64_t *start_time)
 		return -EPROTO;
 	p += 2;
 	*state = *p;
+	*parent = (pid_t)atoi(p + 1);
 	for (field = 3; field < 22 && p; field++) {
 		p = strchr(p, ' ');
 		p = p ? p + 1 : NULL;
@@ -50,17 +51,28 @@ static int read_stat(pid_t pid, char *state, uint64_t *start_time)
 
 int process_start_time(pid_t pid, uint64_t *out)
 {
+	pid_t parent;
 	char state;
 
-	return read_stat(pid, &state, out);
+	return read_stat(pid, &state, &parent, out);
+}
+
+pid_t process_parent(pid_t pid)
+{
+	uint64_t start_time;
+	pid_t parent;
+	char state;
+
+	return read_stat(pid, &state, &parent, &start_time) ? 0 : parent;
 }
 
 bool qemu_is_alive(pid_t pid, uint64_t start_time)
 {
 	uint64_t found;
+	pid_t parent;
 	char state;
 
-	return read_stat(pid, &state, &found) == 0 && found == start_time && state != 'Z' &&
+	return read_stat(pid, &state, &parent, &found) == 0 && found == start_time && state != 'Z' &&
 	       state != 'X';
 }
 

@@ -16,6 +16,8 @@
 /* Field 22 of /proc/PID/stat: clock ticks since boot. 0, or -errno (-ESRCH: no such process).
  * Zombies have one too. */
 int process_start_time(pid_t pid, uint64_t *out);
+/* 0: it has none that we can see, or is gone. */
+pid_t process_parent(pid_t pid);
 /* Same pid, same start time, and not a zombie. */
 bool qemu_is_alive(pid_t pid, uint64_t start_time);
 /*

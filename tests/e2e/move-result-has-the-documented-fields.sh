@@ -11,7 +11,7 @@ python3 - "$DIR/move.json" "$TOP/docs/report.md" <<-'END' || fail "the result an
 	told = set(result) - {"event"}
 	section = open(sys.argv[2]).read().split("## `result`")[1].split("\n## ")[0].split("\n\n`ram`")[0]
 	documented = {name for row in re.findall(r"^\| (`.*?) \|", section, re.M) for name in re.findall(r"`(\w+)`", row)}
-	only_when_so = {"reason", "opaque_because", "leftovers"}
+	only_when_so = {"reason", "opaque_because", "leftovers", "unit", "after_error"}
 	print("not documented:", told - documented, "missing:", documented - told - only_when_so)
 	sys.exit(not (told <= documented and documented - told <= only_when_so))
 END
@@ -26,4 +26,5 @@ assert_result 'r["ram"]["pages"] + r["ram"]["zero_pages"] >= 256 * 256' "every p
 assert_result 'set(r["disks"][0]) == {"node", "from", "to", "format", "rounds", "bytes_read", "bytes_wire"}'
 assert_result 'r["disks"][0]["format"] == "raw" and r["disks"][0]["rounds"] >= 2 and r["disks"][0]["bytes_read"] > 0'
 assert_result 'r["bytes_wire"] >= r["ram"]["bytes_wire"] + r["disks"][0]["bytes_wire"] > 0'
+assert_result 'r["disabled"] == [] and set(r["deletable"][0]) == {"path", "bytes"} and "after_error" not in r'
 guest_verify "$(orders a)" blocks
