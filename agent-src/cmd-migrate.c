@@ -44,7 +44,8 @@ static const char usage[] =
 	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
 	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
 	"  --unit disable|keep   the unit that the guest runs in here: stop and disable it (default), or leave it alone\n"
-	"  --dry-run             show the plan; touch nothing\n"
+	"  --dry-run             show the plan; touch nothing (vmferry check also measures what it would cost)\n"
+	"  --script              print this command with every choice made explicit; touch nothing\n"
 	"  --detach              go on in the background once nothing stands in the way\n"
 	"  --json                events as NDJSON on standard output; the last line is the result\n"
 	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
@@ -68,7 +69,8 @@ static const char usage[] =
 
 enum {
 	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_DISK, OPT_CHAIN, OPT_DROP, OPT_INSTALL_UNIT, OPT_UNIT, OPT_HELP
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_DISK, OPT_CHAIN, OPT_DROP, OPT_INSTALL_UNIT, OPT_UNIT, OPT_SCRIPT,
+	OPT_HELP
 };
 
 static const struct option options[] = {
@@ -82,6 +84,7 @@ static const struct option options[] = {
 	{"media", required_argument, NULL, OPT_MEDIA},	     {"disk", required_argument, NULL, OPT_DISK},
 	{"chain", required_argument, NULL, OPT_CHAIN},	     {"drop", required_argument, NULL, OPT_DROP},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
+	{"script", no_argument, NULL, OPT_SCRIPT},
 	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT}, {"unit", required_argument, NULL, OPT_UNIT},
 	DEST_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
@@ -214,6 +217,10 @@ static int take_option(int c, struct move_options *o, bool *detach)
 			return bad("--media", optarg, "auto, copy, path or eject");
 		o->media = optarg;
 		return 0;
+	case OPT_SCRIPT:
+		o->script = o->dry_run = true;
+		o->estimate = false;
+		return 0;
 	case OPT_DETACH:
 		*detach = true;
 		return 0;
@@ -297,9 +304,25 @@ static char *absolute(const char *path)
 	return xasprintf("%s/%s", cwd, path);
 }
 
-int cmd_migrate(int argc, char **argv)
+static const char check_usage[] =
+	"usage: vmferry check VM DEST [options]\n"
+	"\n"
+	"Says what `vmferry migrate VM DEST` would do with the same options, what would not work and why, and what it would cost\n"
+	"(measured for about two seconds). Touches nothing. Exit code 0: nothing stands in the way; 3: something does.\n"
+	"\n"
+	"  --script   print instead, on standard output, the migrate command with every choice made explicit, and the command\n"
+	"             line of the destination's QEMU\n"
+	"  --json     events as NDJSON: plan, estimate, and a result if it is refused\n"
+	"\n"
+	"All other options are those of vmferry migrate.\n"
+	"\n"
+	"examples:\n"
+	"  vmferry check vm1 root@host-b\n"
+	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
+
+/* command: "migrate" or "check". */
+static int run(int argc, char **argv, struct move_options *o, const char *command, const char *help)
 {
-	struct move_options o = {.max_downtime_ms = 300, .channels = 2, .ram_mode = "auto", .multifd = -1};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
 	AUTO_FREE char *disk_dir = NULL;
@@ -309,37 +332,56 @@ int cmd_migrate(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		if (c == OPT_HELP) {
-			fputs(usage, stdout);
+			fputs(help, stdout);
 			return 0;
 		}
-		r = take_option(c, &o, &detach);
+		r = take_option(c, o, &detach);
 		if (r)
 			return r;
 	}
 	if (argc - optind != 2) {
-		fputs("vmferry migrate: say which guest and where to: vmferry migrate VM DEST (--help tells more)\n", stderr);
+		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s VM DEST (--help tells more)\n", command, command);
 		return EXIT_USAGE;
 	}
-	o.vm = argv[optind];
-	o.dest.where = argv[optind + 1];
-	r = dest_options_check(&o.dest);
+	o->vm = argv[optind];
+	o->dest.where = argv[optind + 1];
+	r = dest_options_check(&o->dest);
 	if (r)
 		return r;
-	if (dest_kind(o.dest.where) == DEST_LOCAL && !o.disk_dir) {
-		fputs("vmferry migrate: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones\n", stderr);
+	if (dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir) {
+		fprintf(stderr, "vmferry %s: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones\n", command);
 		return EXIT_USAGE;
 	}
-	o.disk_dir = disk_dir = absolute(o.disk_dir);
-	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	r = state_dir_get(&state, o.state_dir, &e);
+	o->disk_dir = disk_dir = absolute(o->disk_dir);
+	log_init("src", o->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	r = state_dir_get(&state, o->state_dir, &e);
 	if (!r)
-		r = runtime_dir_get(&runtime, o.runtime_dir, &e);
+		r = runtime_dir_get(&runtime, o->runtime_dir, &e);
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	o.state_dir = o.dest.state_dir = state;
-	o.runtime_dir = o.dest.runtime_dir = runtime;
-	o.dest.verbose = o.verbose;
-	return detach ? run_detached(&o) : move_run(&o);
+	o->state_dir = o->dest.state_dir = state;
+	o->runtime_dir = o->dest.runtime_dir = runtime;
+	o->dest.verbose = o->verbose;
+	return detach && !o->dry_run ? run_detached(o) : move_run(o);
+}
+
+#define DEFAULTS .max_downtime_ms = 300, .channels = 2, .ram_mode = "auto", .multifd = -1
+
+int cmd_migrate(int argc, char **argv)
+{
+	struct move_options o = {DEFAULTS};
+
+	return run(argc, argv, &o, "migrate", usage);
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct move_options o = {DEFAULTS, .dry_run = true, .estimate = true};
+	int code = run(argc, argv, &o, "check", check_usage);
+
+	if (!code && !o.json && !o.script && o.vm)
+		fprintf(stderr, "nothing stands in the way\n");
+	return code;
 }

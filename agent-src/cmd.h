@@ -14,6 +14,7 @@ enum exit_code {
 };
 
 int cmd_list(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_switch(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{"list", cmd_list, "show the guests that run here, and whether they can be moved"},
+	{"check", cmd_check, "say what a move would do, what would not work, and what it would cost; touch nothing"},
 	{"migrate", cmd_migrate, "move a running guest, its memory and its disks"},
 	{"status", cmd_status, "show moves under way"},
 	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)"},

@@ -131,8 +131,12 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		return r;
 	move_emit_plan(m, m->plan);
 	r = files_plan(m, e);
+	if (!r && m->opt->estimate)
+		r = move_estimate(m, e);
 	if (r)
 		return r;
+	if (m->opt->script)
+		move_print_script(m);
 	if (m->opt->dry_run)
 		conductor_finish(&m->con);
 	else
@@ -354,6 +358,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->patience.fire = on_patience;
 	m->shared.pacer.rate_bps = opt->bwlimit;
 	report_init(&m->report, opt->json);
+	m->report.quiet_plan = opt->script;
 	m->report.follow = on_follow;
 	m->report.ctx = m;
 	converge_init(&m->converge, opt->max_downtime_ms);

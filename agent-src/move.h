@@ -44,6 +44,7 @@ struct move_options {
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, verbose;
+	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit; /* at the destination */
 	bool keep_unit;	   /* here: it is not to be disabled */
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
@@ -180,6 +181,11 @@ int move_prepare_source(struct move *m, struct err *e);
 int move_connect_data(struct move *m, const json_t *ready, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */
 void move_undo(struct move *m);
+
+/* move-estimate.c: emits an "estimate" */
+int move_estimate(struct move *m, struct err *e);
+/* move-script.c: to standard output, after ACCEPT */
+void move_print_script(const struct move *m);
 
 /* move-files.c: from ACCEPT on */
 int files_plan(struct move *m, struct err *e);

@@ -63,6 +63,19 @@ static void print_plan(const json_t *ev)
 		fprintf(stderr, "  after   %s\n", json_string_value(v));
 }
 
+static void print_estimate(const json_t *ev)
+{
+	char a[24], b[24], c[24];
+
+	fprintf(stderr, "  link    %s/s, round trip %.2f ms; the guest writes %s/s of memory\n", bytes(a, ev, "link_bps"),
+		num(ev, "round_trip_ms"), bytes(b, ev, "dirty_bps"));
+	if (json_is_true(json_object_get(ev, "converges")))
+		fprintf(stderr, "  about   %s in %.0f s before compression, and %.0f ms of downtime\n", bytes(c, ev, "bytes"),
+			num(ev, "total_s"), num(ev, "downtime_ms"));
+	else
+		fprintf(stderr, "  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n");
+}
+
 /* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */
 
 static void whole_line(const json_t *ev, char *out, size_t n)
@@ -194,8 +207,10 @@ static void print(struct report *r, const json_t *ev)
 		return;
 	}
 	r->lines = 0; /* what follows stands below the last progress */
-	if (!strcmp(kind, "plan"))
+	if (!strcmp(kind, "plan") && !r->quiet_plan)
 		print_plan(ev);
+	else if (!strcmp(kind, "estimate"))
+		print_estimate(ev);
 	else if (!strcmp(kind, "notice"))
 		fprintf(stderr, "%s\n", str(ev, "text"));
 	else if (!strcmp(kind, "result"))

@@ -12,6 +12,7 @@ struct report {
 	bool json;  /* NDJSON on standard output */
 	bool tty;   /* progress is a block of lines that is rewritten */
 	bool quiet; /* the terminal is gone or was never ours */
+	bool quiet_plan; /* somebody else shows it */
 	int lines;  /* of that block, as it stands */
 	void (*follow)(void *ctx, const char *line); /* each event as one line without newline; may be NULL */
 	void *ctx;

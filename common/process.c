@@ -196,18 +196,32 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 	return 0;
 }
 
-uint64_t own_rss_anon(void)
+/* A line of /proc/PID/status, in bytes. */
+__attribute__((format(scanf, 2, 0))) static uint64_t status_bytes(const char *path, const char *format)
 {
 	char line[128];
 	unsigned long long kib = 0;
-	FILE *f = fopen("/proc/self/status", "re");
+	FILE *f = fopen(path, "re");
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "RssAnon: %llu", &kib) == 1)
+		if (sscanf(line, format, &kib) == 1)
 			break;
 	if (f)
 		fclose(f);
 	return kib * 1024;
+}
+
+uint64_t own_rss_anon(void)
+{
+	return status_bytes("/proc/self/status", "RssAnon: %llu");
+}
+
+uint64_t process_resident_bytes(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	return status_bytes(path, "VmRSS: %llu");
 }
 
 static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)

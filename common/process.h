@@ -40,6 +40,8 @@ struct process_output {
 int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
 /* A process (not ourselves) that has this file open; 0: none that we may see. */
 pid_t process_that_opened(const char *path);
+/* Bytes of a process's memory that are resident; 0 if it cannot be told. */
+uint64_t process_resident_bytes(pid_t pid);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);
 

@@ -1,0 +1,134 @@
+/*
+ * move-script.c: the move that was planned as a shell script with every choice made explicit, so that it can be reviewed and
+ * repeated; and the command line of the destination's QEMU.
+ */
+#include "move.h"
+#include "shell-quote.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void put(const char *option, const char *value)
+{
+	AUTO_FREE char *quoted = shell_quote(value);
+
+	printf(" \\\n    %s %s", option, quoted);
+}
+
+static void put_text(const char *option, const char *value)
+{
+	if (value)
+		put(option, value);
+}
+
+static void put_number(const char *option, unsigned long long value)
+{
+	AUTO_FREE char *text = xasprintf("%llu", value);
+
+	put(option, text);
+}
+
+static void put_flag(const char *option, bool on)
+{
+	if (on)
+		printf(" \\\n    %s", option);
+}
+
+static void put_way(const struct dest_config *d)
+{
+	put_text("--psk-file", d->psk_file);
+	put_text("--token-file", d->token_file);
+	put_flag("--plaintext", d->plaintext);
+	put_text("--identity", d->identity);
+	put_text("--port", d->ssh_port);
+	put_flag("--ssh=openssh", d->openssh);
+	put_flag("--ssh-accept-new", d->ssh_accept_new);
+	put_flag("--keep-agent", d->keep_agent);
+	put_text("--listen-address", d->listen_address);
+	put_text("--via", d->via);
+	put_text("--data-ports", d->data_ports);
+}
+
+/* What each NIC would be attached to, by the name that --map-net takes. */
+static void put_nics(const struct move *m)
+{
+	json_t *nic;
+	size_t i;
+
+	for (i = 0; i < m->opt->map_net_count; i++)
+		put("--map-net", m->opt->map_net[i]);
+	json_array_foreach(json_object_get(m->plan, "nics"), i, nic) {
+		const char *id = json_string_value(json_object_get(nic, "netdev"));
+		AUTO_FREE char *as_is = id ? xasprintf("%s=as-is", id) : NULL;
+
+		if (as_is && json_equal(json_object_get(nic, "type"), json_object_get(nic, "to_type")) &&
+		    json_equal(json_object_get(nic, "attach"), json_object_get(nic, "to_attach")) && !m->opt->map_net_count)
+			put("--map-net", as_is);
+	}
+}
+
+static void put_disks(const struct move *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->disk_count; i++) {
+		const struct disk *d = &m->disks[OBJECT_DISK_BASE + i];
+		AUTO_FREE char *map = xasprintf("%s=%s", d->guest->real_path, d->to);
+
+		put("--disk", map);
+	}
+	put_text("--disk-dir", m->opt->disk_dir);
+}
+
+static void put_drops(unsigned accept)
+{
+	AUTO_FREE char *list = xasprintf("%s%s%s", accept & DISK_ACCEPT_SNAPSHOTS ? ",snapshots" : "",
+					 accept & DISK_ACCEPT_BITMAPS ? ",bitmaps" : "", accept & DISK_ACCEPT_DATA_FILE ? ",data-file" : "");
+
+	if (*list)
+		put("--drop", list + 1);
+}
+
+void move_print_script(const struct move *m)
+{
+	static const char *const stalls[] = {[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop",
+					     [ON_STALL_CANCEL] = "cancel"};
+	static const char *const codecs[] = {"auto", "none", "lz4", "zstd"};
+	const struct move_options *o = m->opt;
+	AUTO_FREE char *vm = shell_quote(o->vm);
+	AUTO_FREE char *dest = shell_quote(o->dest.where);
+	json_t *word;
+	size_t i;
+
+	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", vm, vm, dest);
+	put_disks(m);
+	put("--chain", o->chain ? o->chain : "copy");
+	put("--media", o->media ? o->media : "auto");
+	put_drops(o->accept);
+	put_nics(m);
+	put_number("--max-downtime", o->max_downtime_ms);
+	put("--on-stall", stalls[o->on_stall]);
+	if (o->bwlimit)
+		put_number("--bwlimit", o->bwlimit);
+	put_number("--channels", o->channels);
+	put("--codec", codecs[o->codec]);
+	put("--ram-mode", o->ram_mode);
+	put_number("--multifd", m->multifd);
+	put_flag("--hold", o->hold);
+	put_flag("--install-unit", o->install_unit);
+	put("--unit", o->keep_unit ? "keep" : "disable");
+	put_way(&o->dest);
+	printf("\n\n# QEMU at the destination:\n#");
+	json_array_foreach(json_object_get(m->plan, "argv"), i, word) {
+		AUTO_FREE char *quoted = shell_quote(json_string_value(word));
+		char *line = quoted, *end;
+
+		while ((end = strchr(line, '\n'))) { /* each further line of an argument is a comment, too */
+			printf(" %.*s\n#", (int)(end - line), line);
+			line = end + 1;
+		}
+		printf(" %s", line);
+	}
+	putchar('\n');
+}
