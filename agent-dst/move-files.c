@@ -9,6 +9,7 @@
 #include "util.h"
 #include "xxh.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -205,6 +206,79 @@ int move_plan_files(struct move *m, struct err *e)
 			return -e->code;
 		m->carried_count++;
 	}
+	return 0;
+}
+
+/* ---- what is not copied, but must be here ---- */
+
+/* The file that it needs, or the directory that it needs to make one in (a file behind memory); NULL: none. Malloc'ed. */
+static char *needs(enum args_role role, const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+
+	if (role == ARGS_MEMORY && access(path, F_OK))
+		return xstrdup(dirname(copy));
+	return role == ARGS_SECRET || role == ARGS_SCRIPT || role == ARGS_DIRECTORY || role == ARGS_MEMORY || role == ARGS_HOST_DEVICE ||
+			       role == ARGS_CONNECT
+		       ? xstrdup(path)
+		       : NULL;
+}
+
+/* " (bridges here: br0, br1)" */
+static char *bridges_here(void)
+{
+	DIR *d = opendir("/sys/class/net");
+	char *all = xstrdup(""), *longer;
+	struct dirent *x;
+
+	while (d && (x = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", x->d_name);
+
+		if (access(path, F_OK))
+			continue;
+		longer = xasprintf("%s%s%s", all, *all ? ", " : "", x->d_name);
+		free(all);
+		all = longer;
+	}
+	if (d)
+		closedir(d);
+	return all;
+}
+
+static int check_nic(const struct args_nic *n, struct err *e)
+{
+	const char *name = n->netdev ? n->netdev : n->mac ? n->mac : "?";
+	AUTO_FREE char *path = NULL;
+
+	if (!n->to_type || strcmp(n->to_type, "bridge") || !n->to_attach)
+		return 0;
+	path = xasprintf("/sys/class/net/%s/bridge", n->to_attach);
+	if (access(path, F_OK)) {
+		AUTO_FREE char *all = bridges_here();
+
+		return err_set(e, ENODEV, "NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
+			       "to be attached to: --map-net %s=bridge:…, or make the bridge",
+			       name, n->to_attach, *all ? "there are: " : "there is none", all, name);
+	}
+	return 0;
+}
+
+int move_check_surroundings(const struct move *m, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < m->args.file_count; i++) {
+		const struct args_file *f = &m->args.files[i];
+		const char *named = f->to ? f->to : f->path;
+		AUTO_FREE char *path = named && named[0] == '/' ? needs(f->role, named) : NULL;
+
+		if (path && access(path, F_OK))
+			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
+				       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
+	}
+	for (i = 0; i < m->args.nic_count; i++)
+		if (check_nic(&m->args.nics[i], e))
+			return -e->code;
 	return 0;
 }
 

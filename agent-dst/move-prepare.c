@@ -330,6 +330,8 @@ int move_plan(struct move *m, struct err *e)
 		r = afterwards_plan(&m->afterwards, m->name, m->dir, id, json_is_true(json_object_get(d, "install_unit")), e);
 	if (!r)
 		r = rewrite(m, e);
+	if (!r)
+		r = move_check_surroundings(m, e);
 	return r ? r : ask_qemu(m, e);
 }
 

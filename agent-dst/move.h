@@ -139,6 +139,8 @@ void move_undo(struct move *m, bool keep_guest);
 
 /* move-files.c */
 int move_plan_files(struct move *m, struct err *e);
+/* Files, directories and bridges that the new command line needs and nobody brings. */
+int move_check_surroundings(const struct move *m, struct err *e);
 /* What the command line's files become: up to two entries for each. */
 size_t move_map_files(const struct move *m, struct args_map *map);
 json_t *move_files_json(const struct move *m);
