@@ -274,28 +274,30 @@ static int ends(struct ssh *s, char **args, struct err *e)
 
 /* ---- commands ---- */
 
-/* Our stdin to it, its stdout to ours, until both have ended. */
-static void carry(int fd)
+static void *carry_stdin(void *arg)
 {
-	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+	int fd = (int)(intptr_t)arg;
 	AUTO_FREE char *data = xmalloc(CHUNK);
 	ssize_t r;
 
-	for (;;) {
-		poll(p, 2, -1);
-		if (p[1].fd >= 0 && p[1].revents) {
-			r = read(0, data, CHUNK);
-			if (r <= 0 || !write_all(fd, data, (size_t)r)) {
-				shutdown(fd, SHUT_WR);
-				p[1].fd = -1;
-			}
-		}
-		if (p[0].revents) {
-			r = read(fd, data, CHUNK);
-			if (r <= 0 || write(1, data, (size_t)r) != r)
-				return;
-		}
-	}
+	while ((r = read(0, data, CHUNK)) > 0 && write_all(fd, data, (size_t)r))
+		;
+	shutdown(fd, SHUT_WR);
+	return NULL;
+}
+
+/* Our stdin to it, its stdout to ours, until that has ended. */
+static void carry(int fd)
+{
+	AUTO_FREE char *data = xmalloc(CHUNK);
+	pthread_t t;
+	ssize_t r;
+
+	pthread_create(&t, NULL, carry_stdin, (void *)(intptr_t)fd);
+	while ((r = recv(fd, data, CHUNK, 0)) > 0 && write(1, data, (size_t)r) == r)
+		;
+	pthread_cancel(t);
+	pthread_join(t, NULL);
 }
 
 static int finish(struct ssh_proc *proc, int fd, struct err *e)
