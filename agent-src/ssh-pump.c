@@ -62,6 +62,7 @@ struct pump {
 	size_t count;
 	bool ending, broken;
 	char why[256];
+	char scratch[BUFFER_BYTES];
 };
 
 /* ---- reports ---- */
@@ -233,14 +234,15 @@ static bool send_up(struct pump *p, struct stream *st)
 	return r > 0;
 }
 
-/* What comes on stderr is kept for messages; reading it also makes libssh2 take in what has arrived for anyone. */
+/* What comes on stderr is kept for messages; reading it also makes libssh2 take in what has arrived for anyone. The room
+ * given must be that of receive_down: libssh2 1.10 takes it for the size of a window adjustment that waits for a key
+ * exchange to end, whichever of the two asked for it. */
 static bool read_said(struct pump *p, struct stream *st)
 {
-	char text[SSH_STDERR_MAX];
-	ssize_t r = libssh2_channel_read_stderr(st->channel, text, sizeof(text));
+	ssize_t r = libssh2_channel_read_stderr(st->channel, p->scratch, sizeof(p->scratch));
 
 	if (r > 0)
-		ssh_tail_append(&st->said, text, (size_t)r);
+		ssh_tail_append(&st->said, p->scratch, (size_t)r);
 	return r > 0 || (stands(p, r) && false);
 }
 

@@ -30,4 +30,7 @@ check() { # OPTION...
 killed=137 check
 killed=255 check -o # which is all that ssh says of it
 [[ -z $(on_a find /tmp -maxdepth 1 -name 'vmferry-ssh.*' -newer "$DIR/hosts/passwd") ]] || fail "control directories are left"
-wait_for 5 test -z "$(on_a pgrep -x ssh)" || fail "an ssh is left: $(on_a pgrep -ax ssh)"
+no_ssh() {
+	! pgrep -x --ns "$HOST_A" --nslist net ssh >/dev/null
+}
+wait_for 10 no_ssh || fail "an ssh is left: $(pgrep -ax ssh)"

@@ -25,7 +25,7 @@ tool 0 root@host-b exec true
 rm "$(at_a /etc/ssh/ssh_known_hosts)"
 
 tool 99 root@host-b exec true # unknown
-said "the key of root@host-b:22 is not known: ssh-ed25519 $print\."
+said "the key of root@host-b:22 is not known: ssh-ed25519 ${print//+/.}\."
 said '--ssh-accept-new'
 [[ ! -s $file ]] || fail "an unknown key was added"
 rm -r "$(at_a "$HOME_A/.ssh/known_hosts")"
@@ -43,7 +43,7 @@ for with in '' -n; do # changed
 	printf 'host-b %s\n' "$(cut -d' ' -f1,2 "$DIR/other.pub")" >"$file"
 	cp "$file" "$DIR/before"
 	tool 99 $with root@host-b exec true
-	said "the key of root@host-b:22 has CHANGED: it shows ssh-ed25519 $print, but line 1 of $known has another"
+	said "the key of root@host-b:22 has CHANGED: it shows ssh-ed25519 ${print//+/.}, but line 1 of $known has another"
 	said "ssh-keygen -f $known -R 'host-b'"
 	cmp "$file" "$DIR/before" || fail "known_hosts was changed"
 done

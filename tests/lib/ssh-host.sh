@@ -81,6 +81,7 @@ if ! declare -F at_exit >/dev/null; then # without guest.sh, which needs QEMU
 fi
 
 SSHD_LOG=$DIR/sshd.log
+: >"$SSHD_LOG"
 HOSTS=$DIR/hosts
 
 # --- commands there ------------------------------------------------------------------------
@@ -306,5 +307,5 @@ tool() { # STATUS ARGUMENT... : of tests/lib/ssh-tool.c
 }
 
 said() { # PATTERN: that the error message has it
-	grep -qE "$1" "$DIR/err" || fail "expected '$1' in: $(<"$DIR/err")"
+	grep -qE -- "$1" "$DIR/err" || fail "expected '$1' in: $(<"$DIR/err")"
 }
