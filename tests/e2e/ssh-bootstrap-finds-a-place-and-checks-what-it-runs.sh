@@ -9,7 +9,7 @@ cc -O1 -o "$program" -x c - <<-'END'
 	#include <signal.h>
 	#include <stdio.h>
 	#include <unistd.h>
-	static char bulk[3 << 20] = {1}; /* as large as the real one */
+	static volatile char bulk[3 << 20] = {1}; /* as large as the real one */
 	int main(int n, char **v)
 	{
 		char line[256];
@@ -119,7 +119,7 @@ on_b rm "$HOME_B/.bashrc"
 # one that is no Bourne shell
 for shell in csh tcsh fish; do
 	[[ -x $(command -v "$shell" || true) ]] || continue
-	sed -i "s|^root:.*|root:x:0:0:root:$HOME_B:$(command -v "$shell")|" "$HOSTS/passwd"
+	login_shell "$(command -v "$shell")"
 	run 5 no root "${args[@]}"
 	ran "$cache"
 done
@@ -133,13 +133,13 @@ if busybox=$(command -v busybox); then
 	on_b mkdir -p /run/busybox
 	on_b "$busybox" --install -s /run/busybox
 	on_b rm -f /run/busybox/setsid
-	sed -i "s|^root:.*|root:x:0:0:root:$HOME_B:$HOSTS/only-busybox|" "$HOSTS/passwd"
+	login_shell "$HOSTS/only-busybox"
 	run 5 no root "${args[@]}"
 	ran "$cache"
 	wait_for 10 is_empty "$cache" || fail "left by busybox: $(on_b ls -la "$cache")"
 fi
 # and one that lets nobody do anything
-sed -i "s|^root:.*|root:x:0:0:root:$HOME_B:/usr/sbin/nologin|" "$HOSTS/passwd"
+login_shell /usr/sbin/nologin
 run 99 no root "${args[@]}"
 said 'the login shell does not run our script in sh \(exit status 1\): This account is currently not available'
 

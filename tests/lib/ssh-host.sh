@@ -17,6 +17,7 @@
 #                                   without, as homes are HOME_A=/var/lib/host/root, and on host-b also /var/lib/host/ferry
 #   sshd_start [OPTION...]          again, after sshd_stop, with lines for sshd_config: sshd_start "MaxSessions 1"
 #   sshd_stop                       ends sshd and all of its connections
+#   login_shell PATH                changes that of root
 #   host_b_processes                pids of all that runs there
 #
 # Processes on host-b have the same pids as seen from here (guest_adopt works); those left at exit are killed.
@@ -247,7 +248,7 @@ hosts_end() {
 	wait $HOST_A $HOST_B 2>/dev/null
 	[[ ${status:-0} -eq 0 || ${status:-0} -eq 77 || ! -s $SSHD_LOG ]] || {
 		echo "--- sshd.log" >&2
-		tail -n 20 "$SSHD_LOG" >&2
+		tail -n 6 "$SSHD_LOG" >&2
 	}
 }
 
@@ -294,6 +295,13 @@ allow_key() { # PUBLIC-KEY-FILE...
 		cat "$@" >"$(at_b "$home/.ssh/authorized_keys")"
 	done
 	on_b chown -R ferry:ferry "$HOME_FERRY/.ssh"
+}
+
+# Root's, from the next login on.
+login_shell() { # PATH
+	local users
+	users=$(sed "s|^\(root:.*\):[^:]*|\1:$1|" "$HOSTS/passwd")
+	echo "$users" >"$HOSTS/passwd" # the file itself is mounted in both hosts
 }
 
 # --- the client on its own -----------------------------------------------------------------
