@@ -10,15 +10,19 @@
 #
 #   ssh_hosts_start                 makes both, with sshd; root on host-a may log in to host-b as root and as ferry
 #                                   (an ed25519 key; host-b's keys are in known_hosts)
-#   on_a COMMAND...                 as root on host-a: on_a "$BIN/vmferry" migrate … root@host-b
+#   on_a COMMAND...                 as root on host-a: on_a "$BIN/vmferry" migrate … root@host-b. In the background:
+#                                   on_a … & kill_at_exit $!; the environment is the test's, but for HOME
 #   on_b COMMAND...                 as root on host-b
 #   on_b_as USER COMMAND...
-#   at_a PATH, at_b PATH            that file of host-a or -b as seen from this test: at_a /root/.ssh is not possible
-#                                   without, as homes are HOME_A=/var/lib/host/root, and on host-b also /var/lib/host/ferry
+#   at_a PATH, at_b PATH            prints the path by which this test finds that file of host-a or host-b, where it has its
+#                                   own: root's home is $HOME_A, $HOME_B (/var/lib/host/root), ferry's is $HOME_FERRY
 #   sshd_start [OPTION...]          again, after sshd_stop, with lines for sshd_config: sshd_start "MaxSessions 1"
 #   sshd_stop                       ends sshd and all of its connections
 #   login_shell PATH                changes that of root
 #   host_b_processes                pids of all that runs there
+#   allow_key PUBLIC-KEY-FILE...    these keys, and no others, may log in as root and as ferry
+#   know_host_b [KEY TYPE...]       writes root's known_hosts on host-a
+#   tool STATUS ARGUMENT...; said PATTERN    the SSH client on its own (tests/lib/ssh-tool.c)
 #
 # Processes on host-b have the same pids as seen from here (guest_adopt works); those left at exit are killed.
 # SSHD_LOG is what sshd says. Passwords: ferry has "in-the-clear", root none.
@@ -243,9 +247,11 @@ host_b_processes() {
 hosts_end() {
 	local host pid
 	for host in $HOST_A $HOST_B; do
-		for pid in $(host_processes "$host"); do kill -KILL "$pid" 2>/dev/null; done
+		for pid in $(host_processes "$host"); do
+			kill -KILL "$pid" 2>/dev/null
+			wait "$pid" 2>/dev/null # those that are our children
+		done
 	done
-	wait $HOST_A $HOST_B 2>/dev/null
 	[[ ${status:-0} -eq 0 || ${status:-0} -eq 77 || ! -s $SSHD_LOG ]] || {
 		echo "--- sshd.log" >&2
 		tail -n 6 "$SSHD_LOG" >&2
