@@ -103,6 +103,15 @@ static void report_end(const struct stream *st, bool lost)
 
 /* ---- streams ---- */
 
+/* A socket that is closed with bytes in it that nobody has read gives its other end an error in place of the end. */
+static void close_politely(int fd, char *scratch, size_t n)
+{
+	shutdown(fd, SHUT_RDWR);
+	while (recv(fd, scratch, n, MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+}
+
 static void stream_free(struct pump *p, struct stream *st)
 {
 	struct stream **at;
@@ -111,7 +120,7 @@ static void stream_free(struct pump *p, struct stream *st)
 		;
 	*at = st->next;
 	p->count--;
-	close(st->req.fd);
+	close_politely(st->req.fd, p->scratch, sizeof(p->scratch));
 	close(st->req.report);
 	free(st->req.text);
 	free(st);
@@ -350,7 +359,7 @@ static bool stream_step(struct pump *p, struct stream *st)
 }
 
 /* libssh2 opens one channel at a time: the oldest that waits. */
-static bool may_step(const struct pump *p, const struct stream *st)
+static bool may_step(const struct stream *st)
 {
 	const struct stream *other;
 
@@ -359,7 +368,6 @@ static bool may_step(const struct pump *p, const struct stream *st)
 	for (other = st->next; other; other = other->next)
 		if (other->state == OPENING || other->state == STARTING)
 			return false;
-	(void)p;
 	return true;
 }
 
@@ -468,7 +476,7 @@ static void carry_all(struct pump *p)
 		moved = false;
 		for (st = p->streams; st && !p->broken; st = next) {
 			next = st->next;
-			if (may_step(p, st))
+			if (may_step(st))
 				moved |= stream_step(p, st);
 		}
 		flush_out(p);

@@ -12,6 +12,7 @@
 #                                   (an ed25519 key; host-b's keys are in known_hosts)
 #   on_a COMMAND...                 as root on host-a: on_a "$BIN/vmferry" migrate … root@host-b. In the background:
 #                                   on_a … & kill_at_exit $!; the environment is the test's, but for HOME
+#                                   and TMPDIR
 #   on_b COMMAND...                 as root on host-b
 #   on_b_as USER COMMAND...
 #   at_a PATH, at_b PATH            prints the path by which this test finds that file of host-a or host-b, where it has its
@@ -32,7 +33,7 @@
 A_ADDRESS=10.231.0.1 B_ADDRESS=10.231.0.2
 HOME_A=/var/lib/host/root HOME_B=/var/lib/host/root HOME_FERRY=/var/lib/host/ferry
 FERRY_PASSWORD=in-the-clear
-HOST_A= HOST_B= # pids of what holds their namespaces
+HOST_A='' HOST_B='' # pids of what holds their namespaces
 SSHD_PID=
 
 if ! declare -F at_exit >/dev/null; then # without guest.sh, which needs QEMU
@@ -96,7 +97,7 @@ on_host() { # PID HOME COMMAND...
 }
 
 on_a() { # COMMAND...
-	on_host "$HOST_A" "$HOME_A" "$@"
+	on_host "$HOST_A" "$HOME_A" TMPDIR="$DIR/tmp-a" "$@"
 }
 
 on_b() { # COMMAND...
@@ -261,10 +262,9 @@ hosts_end() {
 # The keys of host-b, in the files of host-a as ssh-keyscan would have put them there.
 know_host_b() { # [KEY TYPE...]
 	local type
-	for type in "${@:-ed25519 ecdsa rsa}"; do
-		for type in $type; do
-			cut -d' ' -f1,2 "$HOSTS/key_$type.pub" | sed "s/^/host-b,$B_ADDRESS /"
-		done
+	[[ $# -gt 0 ]] || set -- ed25519 ecdsa rsa
+	for type; do
+		cut -d' ' -f1,2 "$HOSTS/key_$type.pub" | sed "s/^/host-b,$B_ADDRESS /"
 	done >"$(at_a "$HOME_A/.ssh/known_hosts")"
 }
 
@@ -272,7 +272,7 @@ ssh_hosts_start() {
 	local type
 	[[ $EUID -eq 0 ]] || skip "two hosts with an sshd need root, for namespaces"
 	find_sshd
-	mkdir -p "$HOSTS"
+	mkdir -p "$HOSTS" "$DIR/tmp-a"
 	chmod 711 "$DIR" "$HOSTS"
 	write_users
 	at_exit hosts_end

@@ -274,10 +274,10 @@ static int ends(struct ssh *s, char **args, struct err *e)
 
 /* ---- commands ---- */
 
-static void *carry_stdin(void *arg)
+static void *carry_stdin(void *arg) /* is cancelled while it reads */
 {
 	int fd = (int)(intptr_t)arg;
-	AUTO_FREE char *data = xmalloc(CHUNK);
+	static char data[CHUNK];
 	ssize_t r;
 
 	while ((r = read(0, data, CHUNK)) > 0 && write_all(fd, data, (size_t)r))
@@ -404,11 +404,14 @@ int main(int argc, char **argv)
 		return serve((unsigned)atoi(argv[1]));
 	if (argc < 2)
 		return sorry_that("usage: see tests/lib/ssh-tool.c");
-	if (ssh_target_parse(argv[0], &cfg.target, &e) || ssh_open(&s, &cfg, &e))
+	if (ssh_target_parse(argv[0], &cfg.target, &e))
+		return sorry(&e);
+	r = ssh_open(&s, &cfg, &e);
+	ssh_target_fini(&cfg.target);
+	if (r)
 		return sorry(&e);
 	fprintf(stderr, "connected: %s at %s\n", ssh_host_text(s), ssh_peer_address(s) ? ssh_peer_address(s) : "?");
 	r = act(s, argv + 1, argc - 1, &e);
 	ssh_close(s);
-	ssh_target_fini(&cfg.target);
 	return r;
 }
