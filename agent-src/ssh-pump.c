@@ -79,7 +79,7 @@ static void report(const struct stream *st, int code, int status, const char *me
 	ssh_report_send(st->req.report, r);
 }
 
-static void report_end(const struct stream *st, bool lost)
+static void report_end(const struct pump *p, const struct stream *st, bool lost)
 {
 	char *signal_name = NULL;
 	size_t n;
@@ -98,6 +98,8 @@ static void report_end(const struct stream *st, bool lost)
 			status = 128 + number;
 	if (signal_name && status < 128)
 		status = 255;
+	if (signal_name)
+		libssh2_free(p->s->lib, signal_name);
 	report(st, 0, status, "");
 }
 
@@ -332,7 +334,7 @@ static bool stream_close(struct pump *p, struct stream *st)
 				return false;
 		}
 		if (st->req.kind == ASK_EXEC) {
-			report_end(st, false);
+			report_end(p, st, false);
 			st->req.kind = ASK_FORWARD;
 		}
 		rc = libssh2_channel_free(st->channel);
@@ -461,7 +463,7 @@ static void end_streams(struct pump *p, bool lost)
 		if (st->state == OPENING || st->state == STARTING)
 			report(st, EPIPE, 0, p->broken ? p->why : "the SSH connection was closed");
 		else
-			report_end(st, lost);
+			report_end(p, st, lost);
 		stream_free(p, st);
 	}
 }
