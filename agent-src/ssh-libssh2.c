@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 
 #define KNOWN_HOSTS_MAX (8 * MIB)
+#define OUT_LIMIT	(8 * MIB)
+#define FREE_TRIES	1000
 #define RSA_TYPES	"rsa-sha2-512,rsa-sha2-256"
 #define OTHER_TYPES	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
 
@@ -75,6 +77,8 @@ char *session_read_file(const char *path, size_t max)
 
 static ssize_t take(struct ssh_session *s, const void *data, size_t n)
 {
+	if (s->out_n + n > OUT_LIMIT) /* answers that a server asks for and does not read */
+		return -ENOBUFS;
 	if (s->out_at && s->out_at + s->out_n + n > s->out_room) {
 		memmove(s->out, s->out + s->out_at, s->out_n);
 		s->out_at = 0;
@@ -216,6 +220,29 @@ static bool in_list(const char *list, const char *word)
 	return false;
 }
 
+/* Those of the wanted algorithms, in their order, that this libssh2 has. Its own filter copies over itself in 1.10. */
+static int prefer(struct ssh_session *s, int method, const char *wanted)
+{
+	AUTO_FREE char *copy = xstrdup(wanted);
+	AUTO_FREE char *list = xcalloc(1, strlen(wanted) + 2);
+	int i, n;
+	const char **have;
+	char *name, *state = NULL;
+
+	n = libssh2_session_supported_algs(s->lib, method, &have);
+	if (n <= 0)
+		return -ENOTSUP;
+	for (name = strtok_r(copy, ",", &state); name; name = strtok_r(NULL, ",", &state))
+		for (i = 0; i < n; i++)
+			if (!strcmp(have[i], name)) {
+				strcat(list, *list ? "," : "");
+				strcat(list, name);
+				break;
+			}
+	libssh2_free(s->lib, have);
+	return *list && !libssh2_session_method_pref(s->lib, method, list) ? 0 : -ENOTSUP;
+}
+
 /* Asks for the types that known_hosts has for this host, so that another key cannot take the place of the known one. */
 static int prefer_known_types(struct ssh_session *s, struct host_key *k, struct err *e)
 {
@@ -245,7 +272,7 @@ static int prefer_known_types(struct ssh_session *s, struct host_key *k, struct 
 			       "add its ed25519 key once (ssh-keyscan -t ed25519 -p %u %s, compared with what the host itself "
 			       "says)",
 			       known.types, s->host, libssh2_version(0), s->port, s->host);
-	if (libssh2_session_method_pref(s->lib, LIBSSH2_METHOD_HOSTKEY, types))
+	if (prefer(s, LIBSSH2_METHOD_HOSTKEY, types))
 		return err_set(e, EOPNOTSUPP, "libssh2 %s has none of these types of host keys: %s", libssh2_version(0), types);
 	return 0;
 }
@@ -359,7 +386,8 @@ static int shake_hands(struct ssh_session *s, const struct ssh_config *cfg, cons
 
 	host_key_load(&k, cfg, home);
 	for (i = 0; i < ARRAY_LEN(preferred); i++)
-		libssh2_session_method_pref(s->lib, preferred[i].method, preferred[i].algorithms);
+		if (prefer(s, preferred[i].method, preferred[i].algorithms))
+			log_info("ssh: this libssh2 has none of %s", preferred[i].algorithms);
 	libssh2_session_set_blocking(s->lib, 1);
 	libssh2_session_set_timeout(s->lib, s->connect_ms);
 	r = prefer_known_types(s, &k, e);
@@ -379,10 +407,14 @@ static void session_close(struct ssh *ssh)
 {
 	struct ssh_session *s = container_of(ssh, struct ssh_session, base);
 
+	int i;
+
 	if (s->pumping)
 		pump_stop(s);
-	if (s->lib)
-		libssh2_session_free(s->lib);
+	if (s->fd >= 0)
+		shutdown(s->fd, SHUT_RDWR); /* so that nothing is waited for */
+	for (i = 0; s->lib && i < FREE_TRIES && libssh2_session_free(s->lib) == LIBSSH2_ERROR_EAGAIN; i++)
+		;
 	if (s->fd >= 0)
 		close(s->fd);
 	free(s->out);

@@ -27,6 +27,7 @@
 #define ARGS_MAX    40
 #define BATCH_MS    60000 /* for logging in when nobody is asked, on top of connecting */
 #define CONTROL_MS  10000 /* for the master to answer */
+#define TMPDIR_MAX	    60 /* chars of TMPDIR that leave room for a socket's path, 107 in all */
 #define PERSIST_S   60
 #define GONE_MS	    1000 /* how soon after its clients the master of a lost connection ends */
 
@@ -480,14 +481,19 @@ static const struct ssh_ops openssh_ops = {openssh_close, openssh_exec, openssh_
 int ssh_openssh_open(struct ssh **out, const struct ssh_config *cfg, struct err *e)
 {
 	struct openssh *o = xcalloc(1, sizeof(*o));
-	char dir[] = "/tmp/vmferry-ssh.XXXXXX"; /* short enough for a socket's path, whatever TMPDIR is */
+	const char *tmp = getenv("TMPDIR");
+	AUTO_FREE char *dir = NULL;
 	int r = 0;
+
+	if (!tmp || *tmp != '/' || strlen(tmp) > TMPDIR_MAX)
+		tmp = "/tmp";
+	dir = xasprintf("%s/vmferry-ssh.XXXXXX", tmp);
 
 	o->base.ops = &openssh_ops;
 	o->master = -1;
 	o->host = xstrdup(cfg->target.host);
 	if (!mkdtemp(dir))
-		r = err_sys(e, errno, "/tmp");
+		r = err_sys(e, errno, "%s", tmp);
 	else
 		o->dir = xstrdup(dir);
 	o->control = xasprintf("%s/c", dir);

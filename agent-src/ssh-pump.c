@@ -62,6 +62,7 @@ struct pump {
 	size_t count;
 	bool ending, broken;
 	char why[256];
+	char scratch[BUFFER_BYTES];
 };
 
 /* ---- reports ---- */
@@ -78,7 +79,7 @@ static void report(const struct stream *st, int code, int status, const char *me
 	ssh_report_send(st->req.report, r);
 }
 
-static void report_end(const struct stream *st, bool lost)
+static void report_end(const struct pump *p, const struct stream *st, bool lost)
 {
 	char *signal_name = NULL;
 	size_t n;
@@ -97,10 +98,21 @@ static void report_end(const struct stream *st, bool lost)
 			status = 128 + number;
 	if (signal_name && status < 128)
 		status = 255;
+	if (signal_name)
+		libssh2_free(p->s->lib, signal_name);
 	report(st, 0, status, "");
 }
 
 /* ---- streams ---- */
+
+/* A socket that is closed with bytes in it that nobody has read gives its other end an error in place of the end. */
+static void close_politely(int fd, char *scratch, size_t n)
+{
+	shutdown(fd, SHUT_RDWR);
+	while (recv(fd, scratch, n, MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+}
 
 static void stream_free(struct pump *p, struct stream *st)
 {
@@ -110,7 +122,7 @@ static void stream_free(struct pump *p, struct stream *st)
 		;
 	*at = st->next;
 	p->count--;
-	close(st->req.fd);
+	close_politely(st->req.fd, p->scratch, sizeof(p->scratch));
 	close(st->req.report);
 	free(st->req.text);
 	free(st);
@@ -233,14 +245,15 @@ static bool send_up(struct pump *p, struct stream *st)
 	return r > 0;
 }
 
-/* What comes on stderr is kept for messages; reading it also makes libssh2 take in what has arrived for anyone. */
+/* What comes on stderr is kept for messages; reading it also makes libssh2 take in what has arrived for anyone. The room
+ * given must be that of receive_down: libssh2 1.10 takes it for the size of a window adjustment that waits for a key
+ * exchange to end, whichever of the two asked for it. */
 static bool read_said(struct pump *p, struct stream *st)
 {
-	char text[SSH_STDERR_MAX];
-	ssize_t r = libssh2_channel_read_stderr(st->channel, text, sizeof(text));
+	ssize_t r = libssh2_channel_read_stderr(st->channel, p->scratch, sizeof(p->scratch));
 
 	if (r > 0)
-		ssh_tail_append(&st->said, text, (size_t)r);
+		ssh_tail_append(&st->said, p->scratch, (size_t)r);
 	return r > 0 || (stands(p, r) && false);
 }
 
@@ -321,7 +334,7 @@ static bool stream_close(struct pump *p, struct stream *st)
 				return false;
 		}
 		if (st->req.kind == ASK_EXEC) {
-			report_end(st, false);
+			report_end(p, st, false);
 			st->req.kind = ASK_FORWARD;
 		}
 		rc = libssh2_channel_free(st->channel);
@@ -348,7 +361,7 @@ static bool stream_step(struct pump *p, struct stream *st)
 }
 
 /* libssh2 opens one channel at a time: the oldest that waits. */
-static bool may_step(const struct pump *p, const struct stream *st)
+static bool may_step(const struct stream *st)
 {
 	const struct stream *other;
 
@@ -357,7 +370,6 @@ static bool may_step(const struct pump *p, const struct stream *st)
 	for (other = st->next; other; other = other->next)
 		if (other->state == OPENING || other->state == STARTING)
 			return false;
-	(void)p;
 	return true;
 }
 
@@ -451,7 +463,7 @@ static void end_streams(struct pump *p, bool lost)
 		if (st->state == OPENING || st->state == STARTING)
 			report(st, EPIPE, 0, p->broken ? p->why : "the SSH connection was closed");
 		else
-			report_end(st, lost);
+			report_end(p, st, lost);
 		stream_free(p, st);
 	}
 }
@@ -466,7 +478,7 @@ static void carry_all(struct pump *p)
 		moved = false;
 		for (st = p->streams; st && !p->broken; st = next) {
 			next = st->next;
-			if (may_step(p, st))
+			if (may_step(st))
 				moved |= stream_step(p, st);
 		}
 		flush_out(p);

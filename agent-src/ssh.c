@@ -2,6 +2,7 @@
 #include "ssh-backend.h"
 #include "util.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -36,6 +37,14 @@ static bool is_plain(const char *s, const char *more)
 			return false;
 	}
 	return true;
+}
+
+static bool is_v6(const char *host)
+{
+	AUTO_FREE char *address = strndup(host, strcspn(host, "%")); /* without the zone */
+	struct in6_addr ignored;
+
+	return inet_pton(AF_INET6, address, &ignored) == 1;
 }
 
 /* Splits "HOST", "HOST:PORT", "[V6]", "[V6]:PORT" or a bare V6 in place. */
@@ -77,7 +86,7 @@ int ssh_target_parse(const char *text, struct ssh_target *out, struct err *e)
 	wrong = split_host(rest, &host, &port);
 	if (wrong)
 		return refuse_target(text, wrong, e);
-	if (!*host || *host == '-' || !is_plain(host, "._-:%"))
+	if (!*host || *host == '-' || !is_plain(host, "._-:%") || (strchr(host, ':') && !is_v6(host)))
 		return refuse_target(text, *host ? "not a host name" : "there is no host name", e);
 	if (at && (!*copy || *copy == '-' || !is_plain(copy, "._-+@$\\")))
 		return refuse_target(text, *copy ? "not a user name" : "there is no user name before the @", e);

@@ -274,28 +274,30 @@ static int ends(struct ssh *s, char **args, struct err *e)
 
 /* ---- commands ---- */
 
-/* Our stdin to it, its stdout to ours, until both have ended. */
-static void carry(int fd)
+static void *carry_stdin(void *arg) /* is cancelled while it reads */
 {
-	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
-	AUTO_FREE char *data = xmalloc(CHUNK);
+	int fd = (int)(intptr_t)arg;
+	static char data[CHUNK];
 	ssize_t r;
 
-	for (;;) {
-		poll(p, 2, -1);
-		if (p[1].fd >= 0 && p[1].revents) {
-			r = read(0, data, CHUNK);
-			if (r <= 0 || !write_all(fd, data, (size_t)r)) {
-				shutdown(fd, SHUT_WR);
-				p[1].fd = -1;
-			}
-		}
-		if (p[0].revents) {
-			r = read(fd, data, CHUNK);
-			if (r <= 0 || write(1, data, (size_t)r) != r)
-				return;
-		}
-	}
+	while ((r = read(0, data, CHUNK)) > 0 && write_all(fd, data, (size_t)r))
+		;
+	shutdown(fd, SHUT_WR);
+	return NULL;
+}
+
+/* Our stdin to it, its stdout to ours, until that has ended. */
+static void carry(int fd)
+{
+	AUTO_FREE char *data = xmalloc(CHUNK);
+	pthread_t t;
+	ssize_t r;
+
+	pthread_create(&t, NULL, carry_stdin, (void *)(intptr_t)fd);
+	while ((r = recv(fd, data, CHUNK, 0)) > 0 && write(1, data, (size_t)r) == r)
+		;
+	pthread_cancel(t);
+	pthread_join(t, NULL);
 }
 
 static int finish(struct ssh_proc *proc, int fd, struct err *e)
@@ -402,11 +404,14 @@ int main(int argc, char **argv)
 		return serve((unsigned)atoi(argv[1]));
 	if (argc < 2)
 		return sorry_that("usage: see tests/lib/ssh-tool.c");
-	if (ssh_target_parse(argv[0], &cfg.target, &e) || ssh_open(&s, &cfg, &e))
+	if (ssh_target_parse(argv[0], &cfg.target, &e))
+		return sorry(&e);
+	r = ssh_open(&s, &cfg, &e);
+	ssh_target_fini(&cfg.target);
+	if (r)
 		return sorry(&e);
 	fprintf(stderr, "connected: %s at %s\n", ssh_host_text(s), ssh_peer_address(s) ? ssh_peer_address(s) : "?");
 	r = act(s, argv + 1, argc - 1, &e);
 	ssh_close(s);
-	ssh_target_fini(&cfg.target);
 	return r;
 }
