@@ -2,6 +2,7 @@
  * test-ssh.c: what the SSH client reads itself: targets, known_hosts, private keys' outsides, the server's first offer; quoting
  * for the remote shell; the last words of a command.
  */
+#include "shell-quote.h"
 #include "ssh-backend.h"
 #include "ssh-bootstrap.h"
 #include "ssh-format.h"
