@@ -198,6 +198,9 @@ void move_emit_result(struct move *m)
 
 	if (m->channels)
 		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
+	if (m->channels)
+		json_object_set_new(ev, "io_uring", json_pack("{s:b,s:b}", "source", loop_has_io_uring(m->loop), "destination",
+							      m->peer_has_io_uring));
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));
 	if (!strcmp(o.outcome, "migrated"))
