@@ -279,6 +279,11 @@ static int ask_qemu(struct move *m, struct err *e)
 		r = preflight_qemu(&p, m->loop, &m->findings, &m->qemu_version, e);
 	rmdir(m->run_dir);
 	free_environment(env);
+	if (!r && geteuid()) {
+		AUTO_FREE char *words = xasprintf("user there: %d, not root, so that files belong to that user", (int)geteuid());
+
+		json_array_append_new(m->findings, json_string(words));
+	}
 	return r;
 }
 

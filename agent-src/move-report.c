@@ -114,6 +114,8 @@ static struct outcome outcome(const struct move *m)
 {
 	enum handoff_state s = m->handoff.state;
 
+	if (!m->handing_off && !m->guest.pid)
+		return (struct outcome){"refused", "none", "not found"};
 	if (!m->handing_off)
 		return (struct outcome){"refused", "source", "on the source, untouched"};
 	if (m->undecided || s == HO_SRC_COMMITTED)
