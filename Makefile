@@ -51,7 +51,9 @@ else
 STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(LIB_SRC) $(wildcard agent-dst/*.c))
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
 $(B)/vmferry-dst: $(STATIC_OBJ)
-	$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $^ \
+	$(CC) -r -nostdlib -o $@.o $^
+	objcopy --keep-global-symbol=main $@.o # so that no name of ours is taken for one inside a library
+	$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $@.o \
 		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
 	strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)

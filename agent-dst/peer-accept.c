@@ -17,7 +17,7 @@ static int secure(struct link *link, const struct access *a, uint64_t deadline_n
 		return err_set(e, EPERM, "this vmferry-dst has no keys (it was started without --psk-file), but the source wants TLS");
 	if (!tls && a->key_count)
 		return err_set(e, EPERM, "this vmferry-dst speaks TLS only: give the source its key (--psk-file)");
-	return tls ? link_secure(link, tls_server(a->keys, a->key_count), deadline_ns, e) : 0;
+	return tls ? link_secure(link, tls_conn_server(a->keys, a->key_count), deadline_ns, e) : 0;
 }
 
 int peer_accept(int fd, const struct access *a, unsigned timeout_ms, struct link *out, struct hello *theirs, struct err *e)

@@ -166,7 +166,7 @@ static int meet(struct dest *d, const char *port, const struct hello *mine, stru
 	if (r)
 		return r;
 	if (d->tls)
-		r = link_secure(&link, tls_client(&d->key), now_ns() + HELLO_MS * 1000000ULL, e);
+		r = link_secure(&link, tls_conn_client(&d->key), now_ns() + HELLO_MS * 1000000ULL, e);
 	if (!r)
 		r = hello_send(&link, mine, HELLO_MS, e);
 	if (!r)

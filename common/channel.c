@@ -270,17 +270,17 @@ static int gather_encrypted(struct channel *c, unsigned *n, size_t *bytes, struc
 	struct frame *f;
 	int r = 0;
 
-	if (!tls_output_bytes(t)) {
+	if (!tls_conn_output_bytes(t)) {
 		if (c->received != c->ack_sent) {
 			seal_ack(c);
-			r = tls_encrypt(t, c->ack_buf, sizeof(c->ack_buf), e);
+			r = tls_conn_encrypt(t, c->ack_buf, sizeof(c->ack_buf), e);
 		}
-		while (!r && tls_output_bytes(t) < CIPHER_AHEAD && (f = list_take(&c->ready))) {
+		while (!r && tls_conn_output_bytes(t) < CIPHER_AHEAD && (f = list_take(&c->ready))) {
 			list_add(&c->sent, f);
-			r = tls_encrypt(t, f->buf, f->bytes, e);
+			r = tls_conn_encrypt(t, f->buf, f->bytes, e);
 		}
 	}
-	c->iov[0].iov_base = (void *)tls_output(t, bytes);
+	c->iov[0].iov_base = (void *)tls_conn_output(t, bytes);
 	c->iov[0].iov_len = *bytes;
 	*n = *bytes > 0;
 	return r;
@@ -334,7 +334,7 @@ static void send_done(struct op *op, int res, uint32_t flags)
 	n = (size_t)res;
 	__atomic_fetch_add(&c->bytes_sent, n, __ATOMIC_RELAXED);
 	if (c->link.tls)
-		tls_output_sent(c->link.tls, n);
+		tls_conn_output_sent(c->link.tls, n);
 	else
 		frames_left(c, n);
 	release_acked(c);
@@ -445,9 +445,9 @@ static void say_last(struct channel *c, const uint8_t *p, size_t n)
 	struct err e;
 
 	if (c->link.tls) {
-		if (tls_output_bytes(c->link.tls) || tls_encrypt(c->link.tls, p, n, &e))
+		if (tls_conn_output_bytes(c->link.tls) || tls_conn_encrypt(c->link.tls, p, n, &e))
 			return;
-		p = tls_output(c->link.tls, &n);
+		p = tls_conn_output(c->link.tls, &n);
 	}
 	if (send(c->link.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_info("could not tell the peer why: %s", strerror(errno));
@@ -523,7 +523,7 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 	}
 	__atomic_fetch_add(&c->bytes_received, (uint64_t)res, __ATOMIC_RELAXED);
 	if (c->link.tls) {
-		tls_input_add(c->link.tls, (size_t)res);
+		tls_conn_input_add(c->link.tls, (size_t)res);
 	} else {
 		c->in_end += (size_t)res;
 	}
@@ -550,7 +550,7 @@ static void take_more(struct channel *c)
 
 	deliver(c);
 	while (c->link.tls && c->open && !c->paused) {
-		n = tls_decrypt(c->link.tls, c->in + c->in_end, room(c), &e);
+		n = tls_conn_decrypt(c->link.tls, c->in + c->in_end, room(c), &e);
 		if (n < 0)
 			fail(c, &e);
 		if (n <= 0)
@@ -571,7 +571,7 @@ static void recv_more(struct channel *c)
 	cap = room(c);
 	to = c->in + c->in_end;
 	if (c->link.tls)
-		to = tls_input(c->link.tls, &cap);
+		to = tls_conn_input(c->link.tls, &cap);
 	sqe = loop_sqe(c->loop);
 	io_uring_prep_recv(sqe, c->link.fd, to, cap, 0);
 	loop_bind(sqe, &c->recv_op);
@@ -635,8 +635,8 @@ void channel_free(struct channel *c)
 		return;
 	c->reported = true;
 	if (c->link.tls && c->open && !c->sending) {
-		tls_end(c->link.tls);
-		p = tls_output(c->link.tls, &n);
+		tls_conn_end(c->link.tls);
+		p = tls_conn_output(c->link.tls, &n);
 		if (send(c->link.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_info("could not end the connection in order: %s", strerror(errno));
 	}

@@ -47,9 +47,9 @@ static int flush(struct link *l, uint64_t deadline_ns, struct err *e)
 	size_t n;
 	int r = 0;
 
-	while (!r && (p = tls_output(l->tls, &n), n)) {
+	while (!r && (p = tls_conn_output(l->tls, &n), n)) {
 		r = io_all(l->fd, (uint8_t *)p, n, true, deadline_ns, e);
-		tls_output_sent(l->tls, n);
+		tls_conn_output_sent(l->tls, n);
 	}
 	return r;
 }
@@ -57,7 +57,7 @@ static int flush(struct link *l, uint64_t deadline_ns, struct err *e)
 static int read_record(struct link *l, uint64_t deadline_ns, struct err *e)
 {
 	size_t cap, n;
-	uint8_t *p = tls_input(l->tls, &cap);
+	uint8_t *p = tls_conn_input(l->tls, &cap);
 	int r = io_all(l->fd, p, RECORD_HEADER, false, deadline_ns, e);
 
 	if (r)
@@ -67,7 +67,7 @@ static int read_record(struct link *l, uint64_t deadline_ns, struct err *e)
 		return err_set(e, EPROTO, "what is at the other end does not speak TLS");
 	r = io_all(l->fd, p + RECORD_HEADER, n, false, deadline_ns, e);
 	if (!r)
-		tls_input_add(l->tls, RECORD_HEADER + n);
+		tls_conn_input_add(l->tls, RECORD_HEADER + n);
 	return r;
 }
 
@@ -78,7 +78,7 @@ int link_secure(struct link *l, struct tls *t, uint64_t deadline_ns, struct err 
 
 	l->tls = t;
 	for (;;) {
-		done = tls_handshake(t, e);
+		done = tls_conn_handshake(t, e);
 		r = flush(l, deadline_ns, &broke); /* an alert, if it failed */
 		if (done < 0)
 			return done;
@@ -97,7 +97,7 @@ int link_send(struct link *l, const void *p, size_t n, uint64_t deadline_ns, str
 {
 	if (!l->tls)
 		return io_all(l->fd, (uint8_t *)p, n, true, deadline_ns, e);
-	return tls_encrypt(l->tls, p, n, e) ? -e->code : flush(l, deadline_ns, e);
+	return tls_conn_encrypt(l->tls, p, n, e) ? -e->code : flush(l, deadline_ns, e);
 }
 
 int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct err *e)
@@ -108,7 +108,7 @@ int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct
 	if (!l->tls)
 		return io_all(l->fd, p, n, false, deadline_ns, e);
 	while (n) {
-		k = tls_decrypt(l->tls, to, n, e);
+		k = tls_conn_decrypt(l->tls, to, n, e);
 		if (k < 0)
 			return (int)k;
 		if (k == 0 && read_record(l, deadline_ns, e))
@@ -142,9 +142,9 @@ void link_close(struct link *l)
 	if (l->fd < 0)
 		return;
 	if (l->tls) {
-		tls_end(l->tls);
+		tls_conn_end(l->tls);
 		flush(l, 0, &e); /* if there is room for it at once */
-		tls_free(l->tls);
+		tls_conn_free(l->tls);
 	}
 	close(l->fd);
 	*l = LINK_NONE;

@@ -142,7 +142,7 @@ static struct tls *tls_new(const SSL_METHOD *kind)
 	return t;
 }
 
-struct tls *tls_client(const struct tls_key *key)
+struct tls *tls_conn_client(const struct tls_key *key)
 {
 	struct tls *t = tls_new(TLS_client_method());
 
@@ -152,7 +152,7 @@ struct tls *tls_client(const struct tls_key *key)
 	return t;
 }
 
-struct tls *tls_server(const struct tls_key *keys, size_t count)
+struct tls *tls_conn_server(const struct tls_key *keys, size_t count)
 {
 	struct tls *t = tls_new(TLS_server_method());
 
@@ -162,7 +162,7 @@ struct tls *tls_server(const struct tls_key *keys, size_t count)
 	return t;
 }
 
-void tls_free(struct tls *t)
+void tls_conn_free(struct tls *t)
 {
 	if (!t)
 		return;
@@ -188,7 +188,7 @@ static int fail(struct err *e, const char *what)
 	return r;
 }
 
-int tls_handshake(struct tls *t, struct err *e)
+int tls_conn_handshake(struct tls *t, struct err *e)
 {
 	int r;
 
@@ -210,14 +210,14 @@ int tls_handshake(struct tls *t, struct err *e)
 	return -EPERM;
 }
 
-const char *tls_peer_name(const struct tls *t)
+const char *tls_conn_peer_name(const struct tls *t)
 {
 	return t->key.name;
 }
 
 /* ---- contents ---- */
 
-uint8_t *tls_input(struct tls *t, size_t *cap)
+uint8_t *tls_conn_input(struct tls *t, size_t *cap)
 {
 	if (t->in_start) {
 		memmove(t->in, t->in + t->in_start, t->in_end - t->in_start);
@@ -228,12 +228,12 @@ uint8_t *tls_input(struct tls *t, size_t *cap)
 	return t->in + t->in_end;
 }
 
-void tls_input_add(struct tls *t, size_t n)
+void tls_conn_input_add(struct tls *t, size_t n)
 {
 	t->in_end += n;
 }
 
-ssize_t tls_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e)
+ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e)
 {
 	size_t done = 0, n;
 	int r, why;
@@ -255,7 +255,7 @@ ssize_t tls_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e)
 	return (ssize_t)done;
 }
 
-int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e)
+int tls_conn_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e)
 {
 	size_t done;
 
@@ -271,12 +271,12 @@ int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-size_t tls_output_bytes(const struct tls *t)
+size_t tls_conn_output_bytes(const struct tls *t)
 {
 	return t->out.end + t->flight.end - t->flight.start;
 }
 
-const uint8_t *tls_output(struct tls *t, size_t *n)
+const uint8_t *tls_conn_output(struct tls *t, size_t *n)
 {
 	struct buffer sent = t->flight;
 
@@ -288,19 +288,19 @@ const uint8_t *tls_output(struct tls *t, size_t *n)
 	return t->flight.p + t->flight.start;
 }
 
-void tls_output_sent(struct tls *t, size_t n)
+void tls_conn_output_sent(struct tls *t, size_t n)
 {
 	t->flight.start += n;
 }
 
-void tls_end(struct tls *t)
+void tls_conn_end(struct tls *t)
 {
 	if (t->done)
 		SSL_shutdown(t->ssl);
 	ERR_clear_error();
 }
 
-void tls_rekey_after(struct tls *t, uint64_t bytes)
+void tls_conn_rekey_after(struct tls *t, uint64_t bytes)
 {
 	t->rekey_after = bytes;
 }

@@ -33,35 +33,35 @@ struct tls_key {
 struct tls;
 
 /* The end that connects. */
-struct tls *tls_client(const struct tls_key *key);
+struct tls *tls_conn_client(const struct tls_key *key);
 /* The end that is connected to, by anyone who has one of the keys (borrowed until the handshake is over). */
-struct tls *tls_server(const struct tls_key *keys, size_t count);
-void tls_free(struct tls *t); /* NULL ok */
+struct tls *tls_conn_server(const struct tls_key *keys, size_t count);
+void tls_conn_free(struct tls *t); /* NULL ok */
 
 /* Goes on with the handshake: 1 done; 0 when it needs more from the peer, or has something to send; -errno. */
-int tls_handshake(struct tls *t, struct err *e);
+int tls_conn_handshake(struct tls *t, struct err *e);
 /* The name that the client showed, after the handshake. */
-const char *tls_peer_name(const struct tls *t);
+const char *tls_conn_peer_name(const struct tls *t);
 
 /* Ciphertext from the peer: put up to *cap bytes at what is returned, then say how many there are. */
-uint8_t *tls_input(struct tls *t, size_t *cap);
-void tls_input_add(struct tls *t, size_t n);
+uint8_t *tls_conn_input(struct tls *t, size_t *cap);
+void tls_conn_input_add(struct tls *t, size_t n);
 /* Plaintext out of it: > 0 bytes; 0: more ciphertext is needed; -EPIPE: the peer has ended the connection properly; else
  * -errno. */
-ssize_t tls_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);
+ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);
 
 /* Adds n bytes to the ciphertext that is to be sent. */
-int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e);
+int tls_conn_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e);
 /* How much is to be sent in all. */
-size_t tls_output_bytes(const struct tls *t);
+size_t tls_conn_output_bytes(const struct tls *t);
 /* What is to be sent next: *n is 0 only if there is nothing. It stays where it is, whatever else is called (an alert may be
  * added at any time), until all *n bytes are said to have been sent. */
-const uint8_t *tls_output(struct tls *t, size_t *n);
-void tls_output_sent(struct tls *t, size_t n);
+const uint8_t *tls_conn_output(struct tls *t, size_t *n);
+void tls_conn_output_sent(struct tls *t, size_t n);
 /* Adds the notice that this end has nothing more to say. */
-void tls_end(struct tls *t);
+void tls_conn_end(struct tls *t);
 
 /* For tests: change keys after so many bytes instead. */
-void tls_rekey_after(struct tls *t, uint64_t bytes);
+void tls_conn_rekey_after(struct tls *t, uint64_t bytes);
 
 #endif

@@ -40,6 +40,7 @@ in_chroot() { # ROOT COMMAND
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
 		unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+			mount --bind "$0" "$0" # so that / in there is a mount point: tests make namespaces of their own
 			mount -t proc proc "$0/proc"
 			mount -t sysfs sysfs "$0/sys"
 			mkdir -p "$0/dev/pts" "$0/dev/shm" "$0/run"

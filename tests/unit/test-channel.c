@@ -126,13 +126,13 @@ static void on_closed(void *ctx, struct channel *c, const struct err *why)
 static void carry(struct tls *from, struct tls *to)
 {
 	size_t n, cap;
-	const uint8_t *p = tls_output(from, &n);
-	uint8_t *in = tls_input(to, &cap);
+	const uint8_t *p = tls_conn_output(from, &n);
+	uint8_t *in = tls_conn_input(to, &cap);
 
 	assert_true(n <= cap);
 	memcpy(in, p, n);
-	tls_input_add(to, n);
-	tls_output_sent(from, n);
+	tls_conn_input_add(to, n);
+	tls_conn_output_sent(from, n);
 }
 
 /* One end of a connection whose handshake is over; the other is other_end. */
@@ -146,15 +146,15 @@ static struct tls *one_end(void)
 		other_end = NULL;
 		return a;
 	}
-	a = tls_client(&key);
-	b = tls_server(&key, 1);
-	tls_rekey_after(a, 3 * MIB); /* many times, in a test that sends much */
-	tls_rekey_after(b, MIB);
+	a = tls_conn_client(&key);
+	b = tls_conn_server(&key, 1);
+	tls_conn_rekey_after(a, 3 * MIB); /* many times, in a test that sends much */
+	tls_conn_rekey_after(b, MIB);
 	while (!done_a || !done_b) {
-		done_a = tls_handshake(a, &err);
+		done_a = tls_conn_handshake(a, &err);
 		assert_true(done_a >= 0);
 		carry(a, b);
-		done_b = tls_handshake(b, &err);
+		done_b = tls_conn_handshake(b, &err);
 		assert_true(done_b >= 0);
 		carry(b, a);
 	}
@@ -243,7 +243,7 @@ static void peer_open(struct peer *p, size_t window)
 static void peer_close(struct peer *p)
 {
 	channel_free(p->end.ch);
-	tls_free(p->tls);
+	tls_conn_free(p->tls);
 	if (p->fd >= 0)
 		close(p->fd);
 }
@@ -251,12 +251,12 @@ static void peer_close(struct peer *p)
 static void peer_bytes(struct peer *p, const void *b, size_t n)
 {
 	if (p->tls) {
-		assert_int_equal(tls_encrypt(p->tls, b, n, &err), 0);
-		b = tls_output(p->tls, &n);
+		assert_int_equal(tls_conn_encrypt(p->tls, b, n, &err), 0);
+		b = tls_conn_output(p->tls, &n);
 	}
 	assert_int_equal(send(p->fd, b, n, MSG_NOSIGNAL), n);
 	if (p->tls)
-		tls_output_sent(p->tls, n);
+		tls_conn_output_sent(p->tls, n);
 }
 
 /* As recv(), of plaintext. */
@@ -268,16 +268,16 @@ static ssize_t peer_recv(struct peer *p, uint8_t *b, size_t n)
 
 	if (!p->tls)
 		return recv(p->fd, b, n, MSG_DONTWAIT);
-	r = tls_decrypt(p->tls, b, n, &err);
+	r = tls_conn_decrypt(p->tls, b, n, &err);
 	if (r)
 		return r;
-	in = tls_input(p->tls, &cap);
+	in = tls_conn_input(p->tls, &cap);
 	r = recv(p->fd, in, cap, MSG_DONTWAIT);
 	if (r <= 0)
 		return r;
-	tls_input_add(p->tls, (size_t)r);
+	tls_conn_input_add(p->tls, (size_t)r);
 	errno = EAGAIN;
-	r = tls_decrypt(p->tls, b, n, &err);
+	r = tls_conn_decrypt(p->tls, b, n, &err);
 	return r ? r : -1;
 }
 
@@ -823,7 +823,7 @@ static void the_peer_going_away_is_told_once(void **state)
 
 	if (secured) { /* as it should be done */
 		peer_open(&p, MIB);
-		tls_end(p.tls);
+		tls_conn_end(p.tls);
 		peer_bytes(&p, "", 0);
 		expect_closed(&p.end, EPIPE, "closed the connection");
 		peer_close(&p);
@@ -1316,8 +1316,8 @@ static void a_byte_changed_on_the_way_ends_a_tls_connection(void **state)
 
 		peer_open(&p, MIB);
 		n = seal(frame, MSG_DATA, NUMBER, 1, b, numbered(b, 0, sizeof(b)));
-		assert_int_equal(tls_encrypt(p.tls, frame, n, &err), 0);
-		out = tls_output(p.tls, &n);
+		assert_int_equal(tls_conn_encrypt(p.tls, frame, n, &err), 0);
+		out = tls_conn_output(p.tls, &n);
 		memcpy(wire, out, n);
 		wire[at] ^= 1;
 		assert_int_equal(send(p.fd, wire, n, 0), n);
@@ -1337,8 +1337,8 @@ static void a_record_sent_twice_ends_a_tls_connection(void **state)
 	(void)state;
 	peer_open(&p, MIB);
 	n = seal(frame, MSG_DATA, NUMBER, 1, b, numbered(b, 0, sizeof(b)));
-	assert_int_equal(tls_encrypt(p.tls, frame, n, &err), 0);
-	out = tls_output(p.tls, &n);
+	assert_int_equal(tls_conn_encrypt(p.tls, frame, n, &err), 0);
+	out = tls_conn_output(p.tls, &n);
 	assert_int_equal(send(p.fd, out, n, 0), n);
 	assert_int_equal(send(p.fd, out, n, 0), n);
 	expect_closed(&p.end, EPROTO, "no TLS record");

@@ -31,7 +31,7 @@ static void *serve(void *arg)
 	char word[5];
 
 	s->link = (struct link){.fd = s->fd};
-	s->result = link_secure(&s->link, tls_server(keys, 2), DEADLINE, &s->err);
+	s->result = link_secure(&s->link, tls_conn_server(keys, 2), DEADLINE, &s->err);
 	if (!s->result)
 		s->result = link_receive(&s->link, word, 5, DEADLINE, &s->err);
 	if (!s->result)
@@ -51,7 +51,7 @@ static int meet(const struct tls_key *key, struct server *s, struct err *e)
 	*s = (struct server){.fd = fd[1]};
 	assert_int_equal(pthread_create(&thread, NULL, serve, s), 0);
 	link = (struct link){.fd = fd[0]};
-	r = link_secure(&link, tls_client(key), DEADLINE, e);
+	r = link_secure(&link, tls_conn_client(key), DEADLINE, e);
 	if (!r)
 		r = link_send(&link, word, 5, DEADLINE, e);
 	memset(word, 0, 5);
@@ -74,7 +74,7 @@ static void whoever_has_a_key_is_known_by_its_name(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(meet(&keys[i], &s, &e), 0);
 		assert_int_equal(s.result, 0);
-		assert_string_equal(tls_peer_name(s.link.tls), keys[i].name);
+		assert_string_equal(tls_conn_peer_name(s.link.tls), keys[i].name);
 		link_close(&s.link);
 	}
 }
@@ -100,20 +100,20 @@ static void a_wrong_key_an_unknown_name_and_another_s_key_are_refused(void **sta
 static size_t hand_over(struct tls *from, struct tls *to, uint8_t copy[4096])
 {
 	size_t n, cap;
-	const uint8_t *p = tls_output(from, &n);
+	const uint8_t *p = tls_conn_output(from, &n);
 
 	assert_true(n && n <= 4096);
 	memcpy(copy, p, n);
-	memcpy(tls_input(to, &cap), p, n);
-	tls_input_add(to, n);
-	tls_output_sent(from, n);
+	memcpy(tls_conn_input(to, &cap), p, n);
+	tls_conn_input_add(to, n);
+	tls_conn_output_sent(from, n);
 	return n;
 }
 
 /* Two servers: neither may take the client's part of the other's conversation. */
 static void a_recorded_handshake_opens_nothing(void **state)
 {
-	struct tls *client = tls_client(&keys[0]), *server = tls_server(keys, 2), *again;
+	struct tls *client = tls_conn_client(&keys[0]), *server = tls_conn_server(keys, 2), *again;
 	uint8_t record[2][4096] = {{0}};
 	size_t n[2], cap;
 	char word[8];
@@ -121,26 +121,26 @@ static void a_recorded_handshake_opens_nothing(void **state)
 
 	(void)state;
 	/* client hello; server's answer; client's finished and a word */
-	assert_int_equal(tls_handshake(client, &e), 0);
+	assert_int_equal(tls_conn_handshake(client, &e), 0);
 	n[0] = hand_over(client, server, record[0]);
-	assert_int_equal(tls_handshake(server, &e), 0);
+	assert_int_equal(tls_conn_handshake(server, &e), 0);
 	hand_over(server, client, record[1]);
-	assert_int_equal(tls_handshake(client, &e), 1);
-	assert_int_equal(tls_encrypt(client, (const uint8_t *)"word", 4, &e), 0);
+	assert_int_equal(tls_conn_handshake(client, &e), 1);
+	assert_int_equal(tls_conn_encrypt(client, (const uint8_t *)"word", 4, &e), 0);
 	n[1] = hand_over(client, server, record[1]);
-	assert_int_equal(tls_handshake(server, &e), 1);
-	assert_int_equal(tls_decrypt(server, (uint8_t *)word, 8, &e), 4);
+	assert_int_equal(tls_conn_handshake(server, &e), 1);
+	assert_int_equal(tls_conn_decrypt(server, (uint8_t *)word, 8, &e), 4);
 
-	again = tls_server(keys, 2);
-	memcpy(tls_input(again, &cap), record[0], n[0]);
-	tls_input_add(again, n[0]);
-	assert_int_equal(tls_handshake(again, &e), 0);
-	memcpy(tls_input(again, &cap), record[1], n[1]);
-	tls_input_add(again, n[1]);
-	assert_true(tls_handshake(again, &e) < 0);
-	tls_free(client);
-	tls_free(server);
-	tls_free(again);
+	again = tls_conn_server(keys, 2);
+	memcpy(tls_conn_input(again, &cap), record[0], n[0]);
+	tls_conn_input_add(again, n[0]);
+	assert_int_equal(tls_conn_handshake(again, &e), 0);
+	memcpy(tls_conn_input(again, &cap), record[1], n[1]);
+	tls_conn_input_add(again, n[1]);
+	assert_true(tls_conn_handshake(again, &e) < 0);
+	tls_conn_free(client);
+	tls_conn_free(server);
+	tls_conn_free(again);
 }
 
 static void a_peer_in_clear_and_a_peer_that_is_silent_are_told_apart(void **state)
@@ -154,19 +154,19 @@ static void a_peer_in_clear_and_a_peer_that_is_silent_are_told_apart(void **stat
 	assert_int_equal(write(fd[0], "SSH-2.0-OpenSSH_9.2 and more\r\n", 30), 30);
 	link = (struct link){.fd = fd[1]};
 	assert_int_equal(link_peek_tls(&link, DEADLINE, &e), 0);
-	assert_true(link_secure(&link, tls_server(keys, 2), DEADLINE, &e) < 0);
+	assert_true(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e) < 0);
 	link_close(&link);
 	close(fd[0]);
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	link = (struct link){.fd = fd[1]};
 	assert_int_equal(link_peek_tls(&link, now_ns() + 30000000, &e), -ETIMEDOUT);
-	assert_int_equal(link_secure(&link, tls_client(&keys[0]), now_ns() + 30000000, &e), -ETIMEDOUT);
+	assert_int_equal(link_secure(&link, tls_conn_client(&keys[0]), now_ns() + 30000000, &e), -ETIMEDOUT);
 	assert_int_equal(link_peek_tls(&(struct link){.fd = fd[0]}, DEADLINE, &e), 1);
 	link_close(&link);
 	/* gone in the middle of the handshake */
 	link = (struct link){.fd = fd[0]};
-	assert_true(link_secure(&link, tls_server(keys, 2), DEADLINE, &e) < 0);
+	assert_true(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e) < 0);
 	link_close(&link);
 }
 
