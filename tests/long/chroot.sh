@@ -40,14 +40,18 @@ in_chroot() { # ROOT COMMAND
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
 		unshare --mount --pid --fork --kill-child --propagation private bash -euc '
-			mount --bind "$0" "$0" # so that / in there is a mount point: tests make namespaces of their own
+			mount --bind "$0" "$0"
 			mount -t proc proc "$0/proc"
 			mount -t sysfs sysfs "$0/sys"
 			mkdir -p "$0/dev/pts" "$0/dev/shm" "$0/run"
 			mount -t devpts -o newinstance,ptmxmode=666 devpts "$0/dev/pts"
 			mount -t tmpfs tmpfs "$0/dev/shm"
 			mount -t tmpfs tmpfs "$0/run"
-			exec chroot "$0" bash -c "cd /src/vmferry && $1"' "$1" "$2" </dev/null
+			# a root of its own, as tests in there make and enter namespaces
+			cd "$0"
+			pivot_root . mnt
+			umount -l mnt
+			exec chroot . bash -c "cd /src/vmferry && $1"' "$1" "$2" </dev/null
 }
 
 try() { # NAME ROOT COMMAND
