@@ -1,19 +1,35 @@
 /* image-create.c: see image-create.h. */
 #include "image-create.h"
+#include "log.h"
 #include "paths.h"
 #include "qemu-helper.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #define JOB_MS	 60000
 
 bool image_format_known(const char *format)
 {
 	return format && (!strcmp(format, "raw") || !strcmp(format, "qcow2"));
+}
+
+/* Where the file system has no such lists, owner and mode must do. */
+static void set_acl(int fd, const char *hex)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	size_t n = strlen(hex) / 2, i;
+
+	for (i = 0; i < n && i < sizeof(acl); i++)
+		if (sscanf(hex + 2 * i, "%2hhx", &acl[i]) != 1)
+			return;
+	if (n <= sizeof(acl) && fsetxattr(fd, ACL_XATTR, acl, n, 0))
+		log_info("the access control list of a disk cannot be set: %s", strerror(errno));
 }
 
 static int create_file(const struct image *im, struct err *e)
@@ -28,6 +44,8 @@ static int create_file(const struct image *im, struct err *e)
 		return err_sys(e, errno, "cannot give %s its owner", im->path);
 	if (im->mode && fchmod(fd, im->mode & 0777))
 		return err_sys(e, errno, "cannot set the mode of %s", im->path);
+	if (im->acl)
+		set_acl(fd, im->acl);
 	return sync_parent_dir(im->path, e);
 }
 

@@ -16,6 +16,7 @@ struct image {
 	unsigned cluster_size; /* 0: the format's default */
 	unsigned mode;
 	long uid, gid; /* -1: leave */
+	const char *acl; /* in hex; NULL: none */
 };
 
 /* Is this a format that can be made and moved? */

@@ -102,6 +102,8 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 	d->mode = (unsigned)json_integer_value(json_object_get(o, "mode"));
 	d->uid = (long)json_integer_value(json_object_get(o, "uid"));
 	d->gid = (long)json_integer_value(json_object_get(o, "gid"));
+	if (text(o, "acl"))
+		d->acl = xstrdup(text(o, "acl"));
 	if (text(backing, "name"))
 		d->backing = xstrdup(text(backing, "name"));
 	if (text(backing, "format"))
@@ -430,7 +432,7 @@ static int make_disk(struct move *m, const struct move_disk *d, char *const *env
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->attempt, id));
-	struct image im = {temp, d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid};
+	struct image im = {temp, d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid, d->acl};
 	int r = own(m, "file", temp, e);
 
 	if (!r)

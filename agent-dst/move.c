@@ -462,6 +462,7 @@ static void move_fini(struct move *m)
 		free(m->disks[i].format);
 		free(m->disks[i].node);
 		free(m->disks[i].backing);
+		free(m->disks[i].acl);
 		free(m->disks[i].backing_format);
 	}
 	free(m->disks);

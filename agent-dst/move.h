@@ -35,6 +35,7 @@ struct move_disk {
 	unsigned cluster_size;
 	unsigned mode;
 	long uid, gid;
+	char *acl; /* as the source sent it, or NULL */
 };
 
 /* A file that the guest only reads: move-files.c. */

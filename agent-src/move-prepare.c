@@ -7,6 +7,7 @@
 #include "move.h"
 #include "dest-options.h"
 #include "log.h"
+#include "paths.h"
 #include "qemu-cpu.h"
 #include "qemu-settings.h"
 #include "util.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #define UNLIMITED_BPS  (1LL << 40) /* QEMU's own limiter is not used */
 #define WINDOW_ALL     (16 * MIB)  /* frames on their way, over all channels */
@@ -241,19 +243,32 @@ int move_examine(struct move *m, struct err *e)
 	return 0;
 }
 
+/* Who else may use the file, beyond owner and mode, as the file system keeps it (acl(5)); in hex, malloc'ed, or NULL. */
+static char *acl_of(const char *path)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl)), i;
+	char *hex = n > 0 ? xmalloc(2 * (size_t)n + 1) : NULL;
+
+	for (i = 0; i < n; i++)
+		sprintf(hex + 2 * i, "%02x", acl[i]);
+	return hex;
+}
+
 static json_t *describe_disk(const struct move *m, const struct disk *d)
 {
 	const struct guest_disk *g = d->guest;
 	struct stat st = {.st_mode = 0600};
+	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
 	json_t *out;
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
-	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*}", "object", (int)d->object, "node", g->node, "file",
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*}", "object", (int)d->object, "node", g->node, "file",
 			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
 			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(m, g), "cluster_size",
 			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
-			(int)st.st_gid, "path", wanted_path(m, g));
+			(int)st.st_gid, "path", wanted_path(m, g), "acl", acl);
 	if (move_keeps_chain(m, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;

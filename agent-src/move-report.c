@@ -38,6 +38,20 @@ static json_t *plan_afterwards(const struct move *m, const json_t *accept)
 	return list;
 }
 
+static json_t *plan_disk(const struct move *m, const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+	json_t *described = json_array_get(json_object_get(m->description, "disks"), d->object - OBJECT_DISK_BASE);
+	AUTO_FREE char *mode = xasprintf("%03o", (unsigned)json_integer_value(json_object_get(described, "mode")));
+	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(described, "uid")),
+					  (int)json_integer_value(json_object_get(described, "gid")));
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b}", "node", g->node, "from", g->real_path, "to", d->to, "format",
+			 g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated", json_object_get(described, "allocated"),
+			 "transfer", "copy", "flatten", g->chain_count && !move_keeps_chain(m, g), "mode", mode, "owner", owner, "acl",
+			 json_object_get(described, "acl") != NULL);
+}
+
 /* What becomes of files that the guest only reads, as the destination decided. */
 static json_t *plan_files(const struct move *m, const json_t *accept)
 {
@@ -63,24 +77,21 @@ void move_emit_plan(struct move *m, const json_t *accept)
 	unsigned i;
 
 	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++) {
-		const struct guest_disk *g = m->disks[i].guest;
 		const char *to = plan_disk_to(accept, i);
 
 		m->disks[i].to = xstrdup(to ? to : "?");
-		json_array_append_new(disks, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "node", g->node, "from", g->real_path,
-						       "to", m->disks[i].to, "format", g->format, "virtual_size",
-						       (json_int_t)g->virtual_size, "allocated",
-						       (json_int_t)g->allocated));
+		json_array_append_new(disks, plan_disk(m, &m->disks[i]));
 	}
 	report_emit(&m->report,
-		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:o,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
+		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:o,s:O*,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
 			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
 			      !strcmp(m->opt->ram_mode, "auto")
 				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
 				      : m->opt->ram_mode,
-			      "disks", disks, "files", plan_files(m, accept), "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
+			      "disks", disks, "files", plan_files(m, accept), "nics",
+			      json_object_get(accept, "nics"), "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
 			      json_object_get(accept, "findings"), "notes", json_object_get(accept, "notes"), "command_line",
 			      json_object_get(accept, "argv"), "afterwards", plan_afterwards(m, accept)));
 }

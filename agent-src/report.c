@@ -40,6 +40,23 @@ static void print_file(const json_t *f)
 		fputs(json_is_true(json_object_get(f, "other")) ? " is there, though with other content\n" : " is there already\n", stderr);
 }
 
+/* "bridge br0" */
+static const char *attachment(char *buf, size_t cap, const char *type, const char *to)
+{
+	snprintf(buf, cap, "%s%s%s", type, *to ? " " : "", to);
+	return buf;
+}
+
+static void print_nic(const json_t *n)
+{
+	const char *name = str(n, "netdev"), *model = str(n, "model"), *mac = str(n, "mac");
+	char here[128], there[128];
+
+	fprintf(stderr, "  nic     %s (%s%s%s): %s -> %s\n", *name ? name : "?", *model ? model : "no device", *mac ? ", " : "", mac,
+		attachment(here, sizeof(here), str(n, "type"), str(n, "attach")),
+		attachment(there, sizeof(there), str(n, "to_type"), str(n, "to_attach")));
+}
+
 static void print_plan(const json_t *ev)
 {
 	json_t *v;
@@ -50,11 +67,15 @@ static void print_plan(const json_t *ev)
 		(int)num(ev, "pid"), str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
 		str(ev, "destination"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s\n", str(v, "from"), str(v, "format"),
-			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"));
+		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s, copied%s, mode %s, owner %s\n", str(v, "from"), str(v, "format"),
+			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
+			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
+			str(v, "owner"));
 	fprintf(stderr, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
 		print_file(v);
+	json_array_foreach(json_object_get(ev, "nics"), i, v)
+		print_nic(v);
 	json_array_foreach(json_object_get(ev, "findings"), i, v)
 		fprintf(stderr, "  there   %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "notes"), i, v)

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #define BINARY_MAX (64 * MIB)
-#define LINE_MAX_  4096
+#define LINE_BYTES  4096
 #define NOISE_MAX  (256 * KIB) /* what a login shell may write before our script runs */
 #define ANSWER_MS  60000       /* for each answer, and for each piece of the upload */
 #define END_MS	   5000
@@ -204,18 +204,18 @@ static int no_answer(struct upload *u, struct err *e)
 }
 
 /* Takes one line off the stream, and nothing behind it; a longer one in pieces. */
-static int read_line(struct upload *u, char line[LINE_MAX_], struct err *e)
+static int read_line(struct upload *u, char line[LINE_BYTES], struct err *e)
 {
 	struct pollfd p = {.fd = u->fd, .events = POLLIN};
 	size_t have = 0;
 
-	while (have < LINE_MAX_ - 1) {
+	while (have < LINE_BYTES - 1) {
 		ssize_t r;
 		char *nl;
 
 		if (poll(&p, 1, ANSWER_MS) == 0)
 			return err_set(e, ETIMEDOUT, "%s does not answer for %d s", ssh_host_text(u->ssh), ANSWER_MS / 1000);
-		r = recv(u->fd, line + have, LINE_MAX_ - 1 - have, MSG_PEEK);
+		r = recv(u->fd, line + have, LINE_BYTES - 1 - have, MSG_PEEK);
 		if (r <= 0)
 			return no_answer(u, e);
 		nl = memchr(line + have, '\n', (size_t)r);
@@ -235,7 +235,7 @@ static int read_line(struct upload *u, char line[LINE_MAX_], struct err *e)
 }
 
 /* The next answer, without its mark. */
-static int read_answer(struct upload *u, char line[LINE_MAX_], struct err *e)
+static int read_answer(struct upload *u, char line[LINE_BYTES], struct err *e)
 {
 	size_t mark = strlen(u->mark), noise = 0;
 	int r;
@@ -303,7 +303,7 @@ static int send_script(struct upload *u, const char *text, struct err *e)
 
 static int converse(struct upload *u, const char *text, char **where, struct err *e)
 {
-	AUTO_FREE char *line = xmalloc(LINE_MAX_);
+	AUTO_FREE char *line = xmalloc(LINE_BYTES);
 	int r = send_script(u, text, e);
 
 	if (!r)

@@ -157,6 +157,7 @@ static int connect_socket(struct ssh_session *s, struct err *e)
 		return err_set(e, -r, "cannot connect to %s: %s%s", s->base.text, strerror(-r),
 			       r == -ECONNREFUSED ? " (is an SSH server running there, at that port?)" : "");
 	net_tune(s->fd);
+	net_limit_silence(s->fd); /* an SSH server reads always: what it must not take yet is not sent */
 	s->base.address = peer_of(s->fd);
 	return 0;
 }

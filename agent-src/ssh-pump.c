@@ -295,11 +295,12 @@ static bool deliver_down(struct stream *st)
 	return true;
 }
 
-/* A command is done when its channel has ended there; a stream also when nobody here holds it any more. */
-static bool is_done(struct stream *st)
+/* A command is done when its channel is closed there, as it may read on after the end of its output; a stream also when
+ * nobody here holds it any more. */
+static bool is_done(const struct stream *st)
 {
 	if (st->req.kind == ASK_EXEC)
-		return st->down_ended && !st->down.n;
+		return st->down_ended && !st->down.n && libssh2_channel_wait_closed(st->channel) != LIBSSH2_ERROR_EAGAIN;
 	return (st->down_ended && !st->down.n && st->up_ended) || (st->gone && st->no_more_up && !st->up.n);
 }
 

@@ -58,7 +58,7 @@ const char *ssh_peer_address(const struct ssh *s);
  * is the end of stdin. The caller owns *fd and *proc. With OpenSSH the end of stdout shows when the command ends. */
 int ssh_exec(struct ssh *s, const char *command, struct ssh_proc **proc, int *fd, struct err *e);
 /* Waits until the command has ended and its output was delivered to the socket. *status is its exit status, 128 + N after
- * a signal. -ETIMEDOUT: still running (may be asked again); -EPIPE: the connection ended first. */
+ * a signal (with OpenSSH 255). -ETIMEDOUT: still running (may be asked again); -EPIPE: the connection ended first. */
 int ssh_wait(struct ssh_proc *p, int timeout_ms, int *status, struct err *e);
 /* What it said last on stderr, in UTF-8 without the last newline; complete once ssh_wait has succeeded, "" before. */
 const char *ssh_stderr(const struct ssh_proc *p);

@@ -266,20 +266,21 @@ static unsigned gather(struct channel *c, size_t *bytes)
 /* The same through TLS: frames are encrypted whole, one after the other, as soon as what was before has left. */
 static int gather_encrypted(struct channel *c, unsigned *n, size_t *bytes, struct err *e)
 {
+	struct tls *t = c->link.tls;
 	struct frame *f;
 	int r = 0;
 
-	tls_output(c->link.tls, bytes);
-	if (!*bytes && c->received != c->ack_sent) {
-		seal_ack(c);
-		r = tls_encrypt(c->link.tls, c->ack_buf, sizeof(c->ack_buf), e);
-	}
-	if (!*bytes)
-		for (; !r && *bytes < CIPHER_AHEAD && (f = list_take(&c->ready)); tls_output(c->link.tls, bytes)) {
-			list_add(&c->sent, f);
-			r = tls_encrypt(c->link.tls, f->buf, f->bytes, e);
+	if (!tls_output_bytes(t)) {
+		if (c->received != c->ack_sent) {
+			seal_ack(c);
+			r = tls_encrypt(t, c->ack_buf, sizeof(c->ack_buf), e);
 		}
-	c->iov[0].iov_base = (void *)tls_output(c->link.tls, bytes);
+		while (!r && tls_output_bytes(t) < CIPHER_AHEAD && (f = list_take(&c->ready))) {
+			list_add(&c->sent, f);
+			r = tls_encrypt(t, f->buf, f->bytes, e);
+		}
+	}
+	c->iov[0].iov_base = (void *)tls_output(t, bytes);
 	c->iov[0].iov_len = *bytes;
 	*n = *bytes > 0;
 	return r;
@@ -442,11 +443,9 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 static void say_last(struct channel *c, const uint8_t *p, size_t n)
 {
 	struct err e;
-	size_t waiting;
 
 	if (c->link.tls) {
-		tls_output(c->link.tls, &waiting);
-		if (waiting || tls_encrypt(c->link.tls, p, n, &e))
+		if (tls_output_bytes(c->link.tls) || tls_encrypt(c->link.tls, p, n, &e))
 			return;
 		p = tls_output(c->link.tls, &n);
 	}

@@ -43,11 +43,14 @@ static int io_all(int fd, uint8_t *p, size_t n, bool out, uint64_t deadline_ns, 
 
 static int flush(struct link *l, uint64_t deadline_ns, struct err *e)
 {
+	const uint8_t *p;
 	size_t n;
-	const uint8_t *p = tls_output(l->tls, &n);
-	int r = io_all(l->fd, (uint8_t *)p, n, true, deadline_ns, e);
+	int r = 0;
 
-	tls_output_sent(l->tls, n);
+	while (!r && (p = tls_output(l->tls, &n), n)) {
+		r = io_all(l->fd, (uint8_t *)p, n, true, deadline_ns, e);
+		tls_output_sent(l->tls, n);
+	}
 	return r;
 }
 

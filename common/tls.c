@@ -23,8 +23,10 @@ struct tls {
 	bool done;
 	uint8_t *in;
 	size_t in_start, in_end;
-	uint8_t *out;
-	size_t out_start, out_end, out_cap;
+	struct buffer {
+		uint8_t *p;
+		size_t start, end, cap;
+	} out, flight; /* added to; being sent */
 	uint64_t since_rekey, rekey_after;
 };
 
@@ -51,12 +53,12 @@ static int bio_write(BIO *b, const char *p, size_t len, size_t *n)
 {
 	struct tls *t = BIO_get_data(b);
 
-	if (t->out_end + len > t->out_cap) {
-		t->out_cap = MAX(t->out_end + len, 2 * t->out_cap);
-		t->out = xrealloc(t->out, t->out_cap);
+	if (t->out.end + len > t->out.cap) {
+		t->out.cap = MAX(t->out.end + len, 2 * t->out.cap);
+		t->out.p = xrealloc(t->out.p, t->out.cap);
 	}
-	memcpy(t->out + t->out_end, p, len);
-	t->out_end += len;
+	memcpy(t->out.p + t->out.end, p, len);
+	t->out.end += len;
 	*n = len;
 	return 1;
 }
@@ -169,7 +171,8 @@ void tls_free(struct tls *t)
 	BIO_meth_free(t->method);
 	OPENSSL_cleanse(&t->key, sizeof(t->key));
 	free(t->in);
-	free(t->out);
+	free(t->out.p);
+	free(t->flight.p);
 	free(t);
 }
 
@@ -268,17 +271,26 @@ int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-const uint8_t *tls_output(const struct tls *t, size_t *n)
+size_t tls_output_bytes(const struct tls *t)
 {
-	*n = t->out_end - t->out_start;
-	return t->out + t->out_start;
+	return t->out.end + t->flight.end - t->flight.start;
+}
+
+const uint8_t *tls_output(struct tls *t, size_t *n)
+{
+	struct buffer sent = t->flight;
+
+	if (sent.start == sent.end) {
+		t->flight = t->out;
+		t->out = (struct buffer){.p = sent.p, .cap = sent.cap};
+	}
+	*n = t->flight.end - t->flight.start;
+	return t->flight.p + t->flight.start;
 }
 
 void tls_output_sent(struct tls *t, size_t n)
 {
-	t->out_start += n;
-	if (t->out_start == t->out_end)
-		t->out_start = t->out_end = 0;
+	t->flight.start += n;
 }
 
 void tls_end(struct tls *t)

@@ -52,8 +52,11 @@ ssize_t tls_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);
 
 /* Adds n bytes to the ciphertext that is to be sent. */
 int tls_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e);
-/* What is to be sent: *n may be 0. Valid until the next call that adds to it. */
-const uint8_t *tls_output(const struct tls *t, size_t *n);
+/* How much is to be sent in all. */
+size_t tls_output_bytes(const struct tls *t);
+/* What is to be sent next: *n is 0 only if there is nothing. It stays where it is, whatever else is called (an alert may be
+ * added at any time), until all *n bytes are said to have been sent. */
+const uint8_t *tls_output(struct tls *t, size_t *n);
 void tls_output_sent(struct tls *t, size_t n);
 /* Adds the notice that this end has nothing more to say. */
 void tls_end(struct tls *t);

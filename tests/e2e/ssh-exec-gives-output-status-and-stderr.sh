@@ -17,6 +17,13 @@ check() { # OPTION...
 		fail "exit status 3 is lost"
 	assert_eq "$(cut -c1-64 "$DIR/out")" "$(sha256sum <"$DIR/data" | cut -c1-64)" "sum there"
 	on_a "$BIN/ssh-tool" "$@" root@host-b exec cat <"$DIR/data" 2>"$DIR/err" | cmp - "$DIR/data" || fail "not the same back"
+	# One that reads on after the end of its output, and one that does not read at all.
+	[[ " $* " == *' -o '* ]] || {
+		on_a "$BIN/ssh-tool" "$@" root@host-b exec 'exec >&- 2>&-; cat >/run/copy' <"$DIR/data" 2>"$DIR/err"
+		cmp "$DIR/data" "$(at_b /run/copy)" || fail "its input is cut"
+	}
+	on_a "$BIN/ssh-tool" "$@" root@host-b exec 'echo done' <"$DIR/data" >"$DIR/out" 2>"$DIR/err" || fail "$(<"$DIR/err")"
+	assert_eq "$(<"$DIR/out")" "done"
 	tool "$killed" "$@" root@host-b exec 'kill -KILL $$'
 	tool 99 "$@" nobody-there@host-b exec true
 	said 'nobody-there@host-b'

@@ -17,7 +17,7 @@ rsa_is_usable=$(pkg-config --exists 'libssh2 >= 1.11' && echo yes || true)
 typed() { # STATUS ANSWERS... -- ARGUMENT...
 	local status=0 want=$1
 	shift
-	on_a env -u SSH_AUTH_SOCK python3 "$TOP/tests/lib/typing.py" "${@/#--/--}" >"$DIR/err" || status=$?
+	on_a env -u SSH_AUTH_SOCK python3 "$TOP/tests/lib/typing.py" "$@" >"$DIR/err" || status=$?
 	assert_eq "$status" "$want" "status of ${*} ($(tail -n 3 "$DIR/err"))"
 }
 tool_path=$BIN/ssh-tool

@@ -214,7 +214,8 @@ sshd_start() { # [LINE OF sshd_config...]: they come first, so they win
 		[[ " $* " == *HostKey* ]] || printf 'HostKey %s\n' "$HOSTS"/key_{ed25519,ecdsa,rsa}
 	} >"$HOSTS/sshd_config"
 	on_b mkdir -p -m 1777 /run/tmp
-	on_b env LD_LIBRARY_PATH="$SSHD_ROOT/usr/lib/x86_64-linux-gnu:$SSHD_ROOT/lib/x86_64-linux-gnu" \
+	on_b setpriv --pdeathsig KILL \
+		env LD_LIBRARY_PATH="$SSHD_ROOT/usr/lib/x86_64-linux-gnu:$SSHD_ROOT/lib/x86_64-linux-gnu" \
 		"$SSHD" -D -f "$HOSTS/sshd_config" -E "$SSHD_LOG" </dev/null >>"$SSHD_LOG" 2>&1 &
 	SSHD_PID=$!
 	disown "$SSHD_PID" # so that nobody tells of its end

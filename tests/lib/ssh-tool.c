@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #define CHUNK	    (64 * KIB)
@@ -290,13 +291,15 @@ static void *carry_stdin(void *arg) /* is cancelled while it reads */
 static void carry(int fd)
 {
 	AUTO_FREE char *data = xmalloc(CHUNK);
+	struct stat st;
 	pthread_t t;
 	ssize_t r;
 
 	pthread_create(&t, NULL, carry_stdin, (void *)(intptr_t)fd);
 	while ((r = recv(fd, data, CHUNK, 0)) > 0 && write(1, data, (size_t)r) == r)
 		;
-	pthread_cancel(t);
+	if (fstat(0, &st) || !S_ISREG(st.st_mode)) /* of a file, all goes there while somebody reads */
+		pthread_cancel(t);
 	pthread_join(t, NULL);
 }
 

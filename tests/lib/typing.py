@@ -33,10 +33,8 @@ while time.monotonic() < deadline:
             break
         answer = answers.pop(0)
         os.write(terminal, b"\x03" if answer == "^C" else answer.encode() + b"\n")
-        if answer and answer != "^C":
-            last = answer.encode()
-            time.sleep(0)
-os.close(terminal) if verdict else None
+if verdict:
+    os.close(terminal)
 sys.stdout.write(said.decode(errors="replace"))
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 if any(secret.encode() in said for secret in sys.argv[1:split] if secret and secret != "^C"):

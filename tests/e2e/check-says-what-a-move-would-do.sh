@@ -1,0 +1,57 @@
+#!/bin/bash
+# vmferry check: the plan and what it would cost, exit code 0, and nothing touched on either side; what stands in the way, with
+# exit code 3. The script that --script prints moves the guest as it says.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+check() { # STATUS [OPTION...]: in DIR/check.out and DIR/check.err
+	local status=0
+	vmferry check "${GUEST_PID[a]}" local --disk-dir "$TO" "${@:2}" </dev/null >"$DIR/check.out" 2>"$DIR/check.err" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry check ($(tail -n 1 "$DIR/check.err"))"
+}
+
+says() { # FILE PATTERN
+	grep -qE -- "$2" "$DIR/$1" || fail "$1 does not say '$2': $(<"$DIR/$1")"
+}
+
+guest_a
+TO="$DIR/to here"
+mkdir "$TO"
+check 0
+says check.err "disk .*/a.raw \(raw, 16.0 MiB.* -> $TO/a.raw"
+says check.err "kernel, .* is there already"
+says check.err "all [0-9]+ features"
+says check.err "link .*/s, round trip"
+says check.err "of downtime"
+says check.err "nothing stands in the way"
+assert_at_source
+
+check 0 --json
+python3 - "$DIR/check.out" <<-'END'
+	import json, sys
+	events = {ev["event"]: ev for ev in map(json.loads, open(sys.argv[1]))}
+	plan, estimate = events["plan"], events["estimate"]
+	assert plan["disks"][0]["to"].endswith("/to here/a.raw") and plan["command_line"] and plan["destination_qemu_version"]
+	assert {f["role"]: f["transfer"] for f in plan["files"]} == {"kernel": "present", "initrd": "present"}, plan["files"]
+	assert estimate["link_bps"] > 1e6 and 0 < estimate["round_trip_ms"] < 1000 and estimate["disk_bytes"] > 8 << 20
+	assert estimate["ram_bytes"] > 32 << 20 and estimate["dirty_bps"] > 0 and estimate["converges"] is True
+END
+
+check 3 --disk "nosuch=/x/y"
+says check.err "no disk of this guest is called nosuch"
+touch "$TO/a.raw"
+check 3
+says check.err "a.raw exists already at the destination"
+rm "$TO/a.raw"
+check 3 --disk "d0=$DIR/nowhere/a.raw"
+says check.err "directory $DIR/nowhere does not exist"
+assert_at_source
+
+mkdir "$DIR/elsewhere"
+check 0 --script --disk "d0-dev=$DIR/elsewhere/it's new.raw" --media copy
+! grep -q . "$DIR/check.err" || fail "more than the script: $(<"$DIR/check.err")"
+assert_at_source
+PATH=$BIN:$PATH sh "$DIR/check.out" >"$DIR/move.json" 2>"$DIR/move.log" </dev/null || fail "the script: $(<"$DIR/move.log")"
+GUEST_AT[a]=$TO
+guest_adopt a "$(qemu_dst)"
+[[ -s "$DIR/elsewhere/it's new.raw" && -s $TO/vmlinuz ]] || fail "not where the script said: $(ls "$TO" "$DIR/elsewhere")"
+guest_verify "$(orders a)" blocks
