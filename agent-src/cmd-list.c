@@ -171,7 +171,7 @@ static void examine(struct entry *n, const struct listing *l)
 {
 	size_t i;
 
-	text_make_utf8(n->g.name);
+	text_make_printable(n->g.name, false); /* anybody may call a guest anything */
 	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
 	for (i = 0; i < l->moving_count; i++)
 		n->moving |= l->moving[i] == n->g.pid;
@@ -303,6 +303,15 @@ static void print_json(const struct entry *entries, size_t count)
 
 /* ---- text ---- */
 
+/* Malloc'ed. */
+static char *shown(const char *s)
+{
+	char *copy = xstrdup(s);
+
+	text_make_printable(copy, false);
+	return copy;
+}
+
 static void print_disks(const struct entry *n)
 {
 	char size[24];
@@ -310,15 +319,19 @@ static void print_disks(const struct entry *n)
 
 	for (i = 0; i < n->g.disk_count; i++) {
 		const struct guest_disk *d = &n->g.disks[i];
+		AUTO_FREE char *path = shown(d->real_path ? d->real_path : d->file ? d->file : d->node);
 
 		if (!d->removable_empty)
-			printf("  disk     %s (%s, %s%s)\n", d->real_path ? d->real_path : d->file ? d->file : d->node,
+			printf("  disk     %s (%s, %s%s)\n", path,
 			       d->format ? d->format : "?", format_bytes(size, d->virtual_size),
 			       d->read_only ? ", read-only" : "");
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
-		if (is_disk(&n->line.files[i]))
-			printf("  disk     %s\n", n->line.files[i].path);
+		if (is_disk(&n->line.files[i])) {
+			AUTO_FREE char *path = shown(n->line.files[i].path);
+
+			printf("  disk     %s\n", path);
+		}
 }
 
 static void print_owner(const struct guest *g)
