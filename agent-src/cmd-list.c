@@ -93,6 +93,14 @@ static void check_owner(struct entry *n)
 				  id ? id : "VMID", id ? id : "VMID"));
 }
 
+static void check_user(struct entry *n)
+{
+	struct err e;
+
+	if (!n->g.owner_hint && guest_check_user(&n->g, &e))
+		because(n, xstrdup(e.msg), NULL);
+}
+
 static void check_line(struct entry *n)
 {
 	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.configs, .config_count = n->g.config_count};
@@ -178,6 +186,7 @@ static void examine(struct entry *n, const struct listing *l)
 	if (n->moving)
 		because(n, xstrdup("it is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
 	check_owner(n);
+	check_user(n);
 	check_line(n);
 	/* another program lives on that monitor, and would notice */
 	if (!n->moving && !n->g.owner_hint)
