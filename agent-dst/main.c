@@ -131,18 +131,30 @@ static bool read_line(char *line, size_t cap)
 	return *line;
 }
 
-/* Where, and who may come. What cfg points to stays. */
-static int configure(struct serve_config *cfg, const struct choice *o, const char *state_dir, struct err *e)
+/* What configure() made. */
+struct made {
+	char *host, *token_origin;
+	struct tls_key *keys;
+};
+
+static void free_made(struct made *m)
+{
+	free(m->host);
+	free(m->token_origin);
+	free(m->keys);
+}
+
+/* Where, and who may come. */
+static int configure(struct serve_config *cfg, struct made *made, const struct choice *o, const char *state_dir, struct err *e)
 {
 	static char token[TOKEN_CHARS + 1];
 	char line[PSK_TEXT_MAX + 2];
-	char *host, *port;
-	struct tls_key *keys;
-	int r = net_parse(o->listen, &host, &port, e);
+	char *port;
+	int r = net_parse(o->listen, &made->host, &port, e);
 
 	if (r)
 		return r;
-	cfg->host = host;
+	cfg->host = made->host;
 	r = net_parse_ports(port, &cfg->ports, e);
 	free(port);
 	if (!r && o->data_ports)
@@ -153,8 +165,8 @@ static int configure(struct serve_config *cfg, const struct choice *o, const cha
 	if (r)
 		return r;
 	if (o->psk_file) {
-		r = psk_read(o->psk_file, &keys, &cfg->access.key_count, e);
-		cfg->access.keys = keys;
+		r = psk_read(o->psk_file, &made->keys, &cfg->access.key_count, e);
+		cfg->access.keys = made->keys;
 		return r;
 	}
 	if (o->psk_stdin || o->token_stdin) {
@@ -163,14 +175,14 @@ static int configure(struct serve_config *cfg, const struct choice *o, const cha
 		cfg->access.token_origin = "the words of whoever started it";
 	}
 	if (o->psk_stdin) {
-		cfg->access.keys = keys = xcalloc(1, sizeof(*keys));
+		cfg->access.keys = made->keys = xcalloc(1, sizeof(*made->keys));
 		cfg->access.key_count = 1;
-		return psk_parse(line, keys, e);
+		return psk_parse(line, made->keys, e);
 	}
 	if (o->token_stdin) {
 		snprintf(token, sizeof(token), "%.*s", TOKEN_CHARS, line);
 	} else {
-		cfg->access.token_origin = xasprintf("%s/token", state_dir);
+		cfg->access.token_origin = made->token_origin = xasprintf("%s/token", state_dir);
 		r = token_own(state_dir, token, e);
 	}
 	cfg->access.token = token;
@@ -183,6 +195,7 @@ int main(int argc, char **argv)
 	AUTO_FREE char *state_dir = NULL;
 	AUTO_FREE char *runtime_dir = NULL;
 	struct choice o = {.listen = NULL};
+	struct made made = {NULL};
 	struct err e;
 	int r = read_options(&o, argc, argv);
 
@@ -197,9 +210,10 @@ int main(int argc, char **argv)
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
 	if (!r)
-		r = configure(&cfg, &o, state_dir, &e);
+		r = configure(&cfg, &made, &o, state_dir, &e);
 	if (!r)
 		r = serve(&cfg, &e);
+	free_made(&made);
 	if (r < 0) {
 		fprintf(stderr, "vmferry-dst: %s\n", e.msg);
 		return 1;

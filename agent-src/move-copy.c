@@ -11,9 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TICK_MS		 100
-#define SECOND_TICKS	 10
-#define HOLD_CYCLE_TICKS 10 /* while held, QEMU is read one tick of so many: enough to stay converged */
+#define TICK_MS		 25 /* so soon it is noticed that what is left fits */
+#define MEASURE_TICKS	 4  /* rates are taken over so many */
+#define SECOND_TICKS	 (1000 / TICK_MS)
+#define HOLD_CYCLE_TICKS SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many: enough to stay converged */
 #define DISK_ROUNDS_ALONE 4 /* more of them without RAM bring nothing */
 #define DISK_SMALL	 (64 * MIB)
 #define DISK_WORTH_A_ROUND (8 * MIB)
@@ -76,7 +77,7 @@ static void estimate_left(struct move *m, uint64_t remaining, uint64_t qemu_dirt
 	if (qemu_dirty_bps)
 		m->dirty_bps = (double)qemu_dirty_bps;
 	else if (m->query_pass > MAX(m->pass, 1) && m->pass_took_ns)
-		m->dirty_bps = (double)remaining / (double)MAX(m->pass_took_ns, TICK_MS * 1000000ULL) * 1e9;
+		m->dirty_bps = (double)remaining / (double)MAX(m->pass_took_ns, MEASURE_TICKS * TICK_MS * 1000000ULL) * 1e9;
 	m->ram_left = MIN(remaining + (uint64_t)(m->dirty_bps * since), MAX(remaining, m->ram_total));
 }
 
@@ -168,7 +169,7 @@ static void hold(struct move *m)
 		report_notice(&m->report, "converged and held: the guest runs on here until you say: vmferry switch %s",
 			      m->guest.name);
 	}
-	capture_stall(m->capture, m->ticks % HOLD_CYCLE_TICKS != 0);
+	capture_stall(m->capture, m->ticks % HOLD_CYCLE_TICKS >= MEASURE_TICKS);
 }
 
 /* QEMU's auto-converge for the guest's CPUs; a limit on its writes where the disks are what does not converge. */
@@ -265,11 +266,13 @@ static int decide(struct move *m, struct err *e)
 
 static int tick(struct move *m, struct err *e)
 {
+	bool whole = ++m->ticks % MEASURE_TICKS == 0;
 	int r = 0;
 
-	m->ticks++;
-	measure(m);
-	disks_query_dirty(m);
+	if (whole) {
+		measure(m);
+		disks_query_dirty(m);
+	}
 	if (m->ram_started && !m->query_pending) {
 		m->query_pending = true;
 		m->query_pass = m->pass_begun;
@@ -281,7 +284,7 @@ static int tick(struct move *m, struct err *e)
 		r = decide(m, e);
 	if (!r && m->con.stage == ST_COPY && !m->stopping && disks_bulk_done(m))
 		r = disks_next_round(m, m->ram_started ? DISK_WORTH_A_ROUND : 1, e);
-	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || m->report.tty))
+	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.tty)))
 		move_progress(m, m->ticks % SECOND_TICKS == 0);
 	return r;
 }

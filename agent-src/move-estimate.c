@@ -15,6 +15,9 @@
 #define SILENCE_MS   10000
 #define SAMPLE_S     1
 #define SAMPLE_MS    10000
+#define SAMPLES	     8192  /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
+#define SAMPLES_MIN  512
+#define SAMPLES_MAX  16384
 #define LAST_PASS_S  0.05 /* so long does a pass over little memory take at least */
 
 static int wait_acknowledged(struct move *m, struct err *e)
@@ -73,12 +76,13 @@ static int measure_link(struct move *m, double *bps, struct err *e)
 static double measure_dirty(struct move *m)
 {
 	uint64_t until = now_ns() + SAMPLE_MS * 1000000ULL;
+	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(m->guest.ram_bytes, MIB)));
 	const char *status = "measuring";
 	json_t *info = NULL;
 	double rate = 0;
 	struct err e;
 
-	if (!m->was_running || qmp_call(m->qmp, "calc-dirty-rate", json_pack("{s:i}", "calc-time", SAMPLE_S), NULL, &e))
+	if (!m->was_running || qmp_call(m->qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib), NULL, &e))
 		return 0;
 	while (now_ns() < until) {
 		uint64_t pause = now_ns() + 100000000ULL;

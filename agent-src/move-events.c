@@ -243,7 +243,7 @@ static int on_worker(struct move *m, const struct event *ev, struct err *e)
 		if (m->handoff.state != HO_SRC_BEGUN)
 			return 0;
 		m->channel_lost = true;
-		return err_set(e, ev->err.code ? ev->err.code : EIO, "data connection to the destination: %s", ev->err.msg);
+		return err_set(e, ev->err.code ? ev->err.code : EIO, "lost the destination (data connection): %s", ev->err.msg);
 	case WORD_CAPTURE:
 		return on_capture(m, ev, e);
 	case WORD_DISK_ROUND:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A backing file, an internal snapshot, a persistent bitmap, an NBD server in use and a monitor in use: each refused in
+# An external data file, an internal snapshot, a persistent bitmap, an NBD server in use and a monitor in use: each refused in
 # words, and the guest is as before.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
@@ -20,9 +20,9 @@ guest_b() { # [OPTION...]: it need not come up
 
 image=$DIR/b.qcow2
 guest_disk "$image" qcow2 64M
-"$QEMU_IMG" create -q -f qcow2 -b "$image" -F qcow2 "$DIR/top.qcow2"
-guest_b $(guest_drive d0 "$DIR/top.qcow2" qcow2)
-not_moved 3 "top.qcow2 has a backing file" b
+"$QEMU_IMG" create -q -f qcow2 -o data_file="$DIR/outside.raw" "$DIR/inside.qcow2" 64M
+guest_b $(guest_drive d0 "$DIR/inside.qcow2" qcow2)
+not_moved 3 "inside.qcow2 keeps its data in an external file" b
 guest_stop b
 
 "$QEMU_IMG" snapshot -c one "$image"
