@@ -1,5 +1,6 @@
 /* afterwards.c: see afterwards.h. */
 #include "afterwards.h"
+#include "json-message.h"
 #include "fault.h"
 #include "log.h"
 #include "paths.h"
@@ -17,11 +18,6 @@
 
 #define NAMES_MAX     99
 #define UNIT_TEXT_MAX 16384
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
 
 /* ---- the script ---- */
 
@@ -156,7 +152,7 @@ int afterwards_plan(json_t **out, const char *guest, const char *dir, const char
 
 int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e)
 {
-	const char *draft = text_of(plan, "draft");
+	const char *draft = json_text(plan, "draft");
 	json_t *detail = json_pack("{s:s}", "path", draft);
 	int r = journal_note(j, "afterwards", plan, e);
 
@@ -182,7 +178,7 @@ static bool is_same_file(const char *a, const char *b)
 /* The first name that nobody has. A draft that has its name already got it from an agent that died here. */
 static int name_draft(const json_t *plan, char **path, struct err *e)
 {
-	const char *draft = text_of(plan, "draft"), *dir = text_of(plan, "dir"), *plain = text_of(plan, "plain");
+	const char *draft = json_text(plan, "draft"), *dir = json_text(plan, "dir"), *plain = json_text(plan, "plain");
 	unsigned n;
 
 	for (n = 1; n <= NAMES_MAX; n++) {
@@ -204,7 +200,7 @@ static int name_draft(const json_t *plan, char **path, struct err *e)
 
 static int settle_script(struct journal *j, const json_t *plan, struct err *e)
 {
-	const char *draft = text_of(plan, "draft");
+	const char *draft = json_text(plan, "draft");
 	AUTO_FREE char *path = NULL;
 	json_t *note, *detail;
 	struct err ignored;
@@ -230,9 +226,9 @@ static int settle_script(struct journal *j, const json_t *plan, struct err *e)
 
 static char *unit_text(const json_t *plan, const char *script)
 {
-	AUTO_FREE char *guest = shell_comment(text_of(plan, "guest"));
+	AUTO_FREE char *guest = shell_comment(json_text(plan, "guest"));
 	AUTO_FREE char *quoted = unit_quote(script);
-	AUTO_FREE char *plain = unit_plain_name(text_of(plan, "guest"));
+	AUTO_FREE char *plain = unit_plain_name(json_text(plan, "guest"));
 	bool user = json_is_true(json_object_get(plan, "user"));
 
 	return xasprintf("# Made by vmferry, which moved the guest %s to this host and started it outside of this unit: it takes over at\n"
@@ -267,7 +263,7 @@ static bool is_written(const char *path, const char *text)
 
 static int settle_unit(const json_t *plan, const char *script, struct err *e)
 {
-	const char *file = text_of(plan, "unit_file"), *unit = text_of(plan, "unit");
+	const char *file = json_text(plan, "unit_file"), *unit = json_text(plan, "unit");
 	const char *reload[] = {"daemon-reload", NULL}, *enable[] = {"enable", "--", unit, NULL};
 	bool user = json_is_true(json_object_get(plan, "user"));
 	AUTO_FREE char *text = unit_text(plan, script);
@@ -287,7 +283,7 @@ static char *what_after_reboot(const json_t *plan, bool unit)
 {
 	if (!unit)
 		return xstrdup("after a reboot there nothing starts the guest by itself: run its script");
-	return xasprintf("unit %s starts the guest when its host boots%s", text_of(plan, "unit"),
+	return xasprintf("unit %s starts the guest when its host boots%s", json_text(plan, "unit"),
 			 json_is_true(json_object_get(plan, "user"))
 				 ? ", if its user may have services then (loginctl enable-linger), otherwise when that user logs in"
 				 : "");
@@ -309,15 +305,15 @@ json_t *afterwards_settle(struct journal *j)
 	told = json_object();
 	r = settle_script(j, plan, &e);
 	if (!r) {
-		script = xstrdup(text_of(journal_last_note(j, "start-script"), "path"));
+		script = xstrdup(json_text(journal_last_note(j, "start-script"), "path"));
 		json_object_set_new(told, "start_script", json_string(script));
 	}
-	if (!r && text_of(plan, "unit")) {
+	if (!r && json_text(plan, "unit")) {
 		r = settle_unit(plan, script, &e);
 		unit = !r;
 	}
 	if (unit)
-		json_object_set_new(told, "unit", json_string(text_of(plan, "unit")));
+		json_object_set_new(told, "unit", json_string(json_text(plan, "unit")));
 	if (script) {
 		sentence = what_after_reboot(plan, unit);
 		json_object_set_new(told, "after_reboot", json_string(sentence));

@@ -5,6 +5,7 @@
  */
 #include "move.h"
 #include "file-digest.h"
+#include "json-message.h"
 #include "log.h"
 #include "util.h"
 #include "xxh.h"
@@ -19,11 +20,6 @@
 
 #define FILES_MAX	256
 #define WRITEBACK_EVERY (64 * MIB)
-
-static const char *text(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
 
 static uint64_t number(const json_t *o, const char *key)
 {
@@ -54,9 +50,9 @@ static bool is_here(const char *path, const json_t *file)
 	struct err e;
 	uint64_t size;
 
-	if (!text(file, "digest") || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != number(file, "size"))
+	if (!json_text(file, "digest") || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != number(file, "size"))
 		return false;
-	return !file_digest(path, &size, digest, &e) && !strcmp(digest, text(file, "digest"));
+	return !file_digest(path, &size, digest, &e) && !strcmp(digest, json_text(file, "digest"));
 }
 
 static bool is_writable_dir_of(const char *path)
@@ -84,7 +80,7 @@ static char *place_for(const struct move *m, const char *path)
 	char *to = xstrdup(path);
 	unsigned n;
 
-	if (!text(m->description, "disk_dir") && !move_path_taken(m, to) && !carried_to(m, to) && is_writable_dir_of(to))
+	if (!json_text(m->description, "disk_dir") && !move_path_taken(m, to) && !carried_to(m, to) && is_writable_dir_of(to))
 		return to;
 	for (n = 1;; n++) {
 		free(to);
@@ -96,13 +92,13 @@ static char *place_for(const struct move *m, const char *path)
 
 static int refuse(const json_t *file, const char *why, struct err *e)
 {
-	return err_set(e, ENOENT, "the guest's %s %s %s", text(file, "role"), text(file, "path"), why);
+	return err_set(e, ENOENT, "the guest's %s %s %s", json_text(file, "role"), json_text(file, "path"), why);
 }
 
 /* A backing file is where the image above it says. */
 static char *backing_place(const struct move *m, const json_t *file)
 {
-	const char *name = text(file, "name"), *above = NULL;
+	const char *name = json_text(file, "name"), *above = NULL;
 	json_int_t parent = json_integer_value(json_object_get(file, "parent"));
 	AUTO_FREE char *copy = NULL;
 	size_t i;
@@ -123,7 +119,7 @@ static char *backing_place(const struct move *m, const json_t *file)
 
 static int decide_backing(struct move *m, struct carried *c, const json_t *file, struct err *e)
 {
-	const char *wish = text(file, "wish");
+	const char *wish = json_text(file, "wish");
 
 	c->to = backing_place(m, file);
 	if (!c->to)
@@ -143,7 +139,7 @@ static int decide_backing(struct move *m, struct carried *c, const json_t *file,
 
 static int decide(struct move *m, struct carried *c, const json_t *file, struct err *e)
 {
-	const char *path = text(file, "path"), *kind = text(file, "kind"), *wish = text(file, "wish");
+	const char *path = json_text(file, "path"), *kind = json_text(file, "kind"), *wish = json_text(file, "wish");
 	bool regular = kind && !strcmp(kind, "file");
 
 	if (wish && !strcmp(wish, "eject")) {
@@ -171,18 +167,18 @@ static int decide(struct move *m, struct carried *c, const json_t *file, struct 
 
 static bool is_backing(const json_t *file)
 {
-	const char *role = text(file, "role");
+	const char *role = json_text(file, "role");
 
 	return role && !strcmp(role, "backing");
 }
 
 static bool is_ours(const struct move *m, const json_t *file)
 {
-	const char *role = text(file, "role");
+	const char *role = json_text(file, "role");
 
 	if (is_backing(file))
 		return true;
-	return role && text(file, "path") && text(file, "path")[0] == '/' && args_role_is_content(args_role_of(role)) &&
+	return role && json_text(file, "path") && json_text(file, "path")[0] == '/' && args_role_is_content(args_role_of(role)) &&
 	       json_is_true(json_object_get(file, "read_only")) && !json_is_true(json_object_get(file, "ejected")) &&
 	       !is_disk(m, file);
 }
@@ -288,9 +284,9 @@ size_t move_map_files(const struct move *m, struct args_map *map)
 
 	for (i = 0; i < m->carried_count; i++) {
 		const struct carried *c = &m->carried[i];
-		const char *real = text(c->description, "real_path");
+		const char *real = json_text(c->description, "real_path");
 
-		map[n++] = (struct args_map){.from = text(c->description, "path"), .to = c->to};
+		map[n++] = (struct args_map){.from = json_text(c->description, "path"), .to = c->to};
 		if (real)
 			map[n++] = (struct args_map){.from = real, .to = c->to};
 	}

@@ -224,10 +224,10 @@ static int copy_enter(void *ctx, struct err *e)
 	m->accept_op.done = accepted;
 	accept_more(m);
 	return json_message_send(m->control, MSG_COPY_READY, m->attempt,
-				 json_pack("{s:s,s:s*,s:s*,s:i,s:i,s:i}", "ram_mode", m->opaque ? "opaque" : "pages", "why",
+				 json_pack("{s:s,s:s*,s:s*,s:i,s:i,s:i,s:b}", "ram_mode", m->opaque ? "opaque" : "pages", "why",
 					   m->opaque_why, "how", m->ram ? ram_place_how(m->ram) : NULL, "channels",
 					   (int)m->channels, "data_port", net_local_port(m->data_fd), "pid",
-					   (int)m->qemu.pid),
+					   (int)m->qemu.pid, "io_uring", loop_has_io_uring(m->loop)),
 				 e);
 }
 

@@ -123,14 +123,19 @@ struct move {
 	int exit_code;
 };
 
-/* move-prepare.c */
+/* move-plan.c */
 int move_plan(struct move *m, struct err *e);	 /* from m->description; creates nothing */
 json_t *move_plan_json(const struct move *m);
+bool move_path_taken(const struct move *m, const char *path);
+/* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */
+char **move_environment(const struct move *m);
+void move_free_environment(char **env);
+
+/* move-prepare.c */
 /* Journal, directory, disks and files: those that are to be received are empty. */
 int move_prepare(struct move *m, const json_t *prepare, struct err *e);
 /* Once all files are here: QEMU. */
 int move_start_guest(struct move *m, struct err *e);
-bool move_path_taken(const struct move *m, const char *path);
 /* Journals a file under a name that only this attempt has. */
 int move_own_file(struct move *m, const char *path, struct err *e);
 /* Gives it the name that it is to have, unless somebody else's file has that. */

@@ -1,5 +1,6 @@
 /* preflight.c: see preflight.h. */
 #include "preflight.h"
+#include "json-message.h"
 #include "qemu-cpu.h"
 #include "qemu-helper.h"
 #include "qemu-opts.h"
@@ -10,11 +11,6 @@
 #include <string.h>
 
 #define MISSING_SHOWN 24
-
-static const char *text(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
 
 static void add_note(json_t *notes, char *words /* freed */)
 {
@@ -88,7 +84,7 @@ static struct words options_of(const struct preflight *p)
 
 static int check_accelerator(const struct preflight *p, struct qmp *q, json_t *notes, struct err *e)
 {
-	const char *here = text(p->description, "accel");
+	const char *here = json_text(p->description, "accel");
 	json_t *kvm;
 	bool has;
 	int r = qmp_call(q, "query-kvm", NULL, &kvm, e);
@@ -126,7 +122,7 @@ static char *list(const json_t *names)
 
 static int compare_cpus(const json_t *guest, const json_t *there, json_t *notes, struct err *e)
 {
-	const char *vendor = text(guest, "vendor"), *other = text(there, "vendor");
+	const char *vendor = json_text(guest, "vendor"), *other = json_text(there, "vendor");
 	json_t *missing;
 	int r = 0;
 
@@ -166,7 +162,7 @@ static int check_cpu(const struct preflight *p, struct qmp *q, json_t *notes, st
 
 static void note_version(const struct preflight *p, struct qmp *q, json_t *notes, char **version)
 {
-	const char *here = text(p->description, "qemu_version");
+	const char *here = json_text(p->description, "qemu_version");
 	int major, minor, micro, was_major = 0, was_minor = 0;
 
 	qmp_version(q, &major, &minor, &micro);

@@ -426,6 +426,7 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 		return err_set(e, EPROTO, "the destination's COPY_READY cannot be understood");
 	m->opaque = !strcmp(mode, "opaque");
 	m->opaque_why = why ? xstrdup(why) : NULL;
+	m->peer_has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
 	m->destination_pid = (int)json_integer_value(json_object_get(ready, "pid"));
 	m->channels = (unsigned)channels;
 	m->streams = m->opaque ? 1 + m->multifd : 0;

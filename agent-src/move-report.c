@@ -114,6 +114,8 @@ static struct outcome outcome(const struct move *m)
 {
 	enum handoff_state s = m->handoff.state;
 
+	if (!m->handing_off && !m->guest.pid)
+		return (struct outcome){"refused", "none", "not found"};
 	if (!m->handing_off)
 		return (struct outcome){"refused", "source", "on the source, untouched"};
 	if (m->undecided || s == HO_SRC_COMMITTED)
@@ -198,6 +200,9 @@ void move_emit_result(struct move *m)
 
 	if (m->channels)
 		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
+	if (m->channels)
+		json_object_set_new(ev, "io_uring", json_pack("{s:b,s:b}", "source", loop_has_io_uring(m->loop), "destination",
+							      m->peer_has_io_uring));
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));
 	if (!strcmp(o.outcome, "migrated"))

@@ -187,6 +187,9 @@ static int prepare_event(void *ctx, const struct event *ev, struct err *e)
 	json_decref(ready);
 	if (r)
 		return r;
+	if (!loop_has_io_uring(m->loop) || !m->peer_has_io_uring)
+		report_notice(&m->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
+			      loop_has_io_uring(m->loop) ? "at the destination" : m->peer_has_io_uring ? "here" : "here and at the destination");
 	if (m->opaque)
 		report_notice(&m->report, "memory travels in opaque mode: %s", m->opaque_why ? m->opaque_why : "asked for");
 	if (m->opt->prepared)

@@ -115,6 +115,7 @@ struct move {
 	bool opaque;
 	char *opaque_why;
 	int destination_pid;
+	bool peer_has_io_uring;
 	char *migrate_socket, *nbd_socket;
 	bool undone;
 

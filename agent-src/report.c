@@ -190,7 +190,8 @@ static void print_result(const json_t *ev)
 
 	if (strcmp(str(ev, "outcome"), "migrated")) {
 		fprintf(stderr, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
-		fprintf(stderr, "the guest is now: %s\n", str(ev, "guest_text"));
+		if (strcmp(str(ev, "guest_text"), "not found"))
+			fprintf(stderr, "the guest is now: %s\n", str(ev, "guest_text"));
 		json_array_foreach(json_object_get(ev, "leftovers"), i, v)
 			fprintf(stderr, "  left behind: %s\n", json_string_value(v));
 		return;

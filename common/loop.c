@@ -1,5 +1,7 @@
 /* loop.c: see loop.h. */
 #include "loop.h"
+#include "fault.h"
+#include "loop-poll.h"
 #include "util.h"
 
 #include <errno.h>
@@ -9,6 +11,7 @@
 
 struct loop {
 	struct io_uring ring;
+	struct loop_poll *poll; /* in place of the ring, where that is forbidden */
 	bool stop;
 	struct timer *timers; /* sorted by at_ns */
 	/* posts: the only part other threads touch */
@@ -20,9 +23,9 @@ struct loop {
 	bool post_armed;
 };
 
-struct io_uring *loop_ring(struct loop *l)
+bool loop_has_io_uring(const struct loop *l)
 {
-	return &l->ring;
+	return !l->poll;
 }
 
 static void cancel_done(struct op *op, int res, uint32_t flags)
@@ -66,26 +69,46 @@ static void post_done(struct op *op, int res, uint32_t flags)
 	post_arm(l);
 }
 
+static int ring_new(struct io_uring *ring, unsigned entries)
+{
+	struct io_uring_params p = {.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE, .cq_entries = entries * 4};
+	int r;
+
+	if (fault_point("no-io-uring"))
+		return -EPERM;
+	r = io_uring_queue_init_params(entries, ring, &p);
+	if (r == -EINVAL) { /* a kernel before 5.19 */
+		memset(&p, 0, sizeof(p));
+		r = io_uring_queue_init_params(entries, ring, &p);
+	}
+	return r;
+}
+
+static void ring_free(struct loop *l)
+{
+	if (l->poll)
+		loop_poll_free(l->poll);
+	else
+		io_uring_queue_exit(&l->ring);
+}
+
 int loop_new(struct loop **out, unsigned entries, struct err *e)
 {
 	struct loop *l = xcalloc(1, sizeof(*l));
-	struct io_uring_params p = {.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE,
-				    .cq_entries = entries * 4};
-	int r;
+	int r = ring_new(&l->ring, entries);
 
-	r = io_uring_queue_init_params(entries, &l->ring, &p);
-	if (r == -EINVAL) { /* a kernel before 5.19 */
-		memset(&p, 0, sizeof(p));
-		r = io_uring_queue_init_params(entries, &l->ring, &p);
+	if (r == -EPERM || r == -EACCES || r == -ENOSYS) {
+		l->poll = loop_poll_new();
+		r = 0;
 	}
 	if (r < 0) {
 		free(l);
-		return err_sys(e, -r, "cannot set up io_uring (vmferry needs Linux 6.0 or later with io_uring allowed)");
+		return err_sys(e, -r, "cannot set up io_uring");
 	}
 	l->post_fd = eventfd(0, EFD_CLOEXEC);
 	if (l->post_fd < 0) {
 		r = -errno;
-		io_uring_queue_exit(&l->ring);
+		ring_free(l);
 		free(l);
 		return err_sys(e, -r, "eventfd");
 	}
@@ -102,7 +125,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	io_uring_queue_exit(&l->ring);
+	ring_free(l);
 	close(l->post_fd);
 	pthread_mutex_destroy(&l->post_lock);
 	free(l);
@@ -112,6 +135,8 @@ struct io_uring_sqe *loop_sqe(struct loop *l)
 {
 	struct io_uring_sqe *sqe;
 
+	if (l->poll)
+		return loop_poll_sqe(l->poll);
 	while (!(sqe = io_uring_get_sqe(&l->ring)))
 		io_uring_submit(&l->ring);
 	return sqe;
@@ -185,20 +210,20 @@ static void run_timers(struct loop *l)
 	}
 }
 
-int loop_step(struct loop *l, uint64_t max_wait_ms, struct err *e)
+static void complete(uint64_t user_data, int res)
 {
-	struct io_uring_cqe *cqe;
-	uint64_t wait_ns = max_wait_ms * 1000000, now;
-	struct __kernel_timespec ts;
-	int r;
+	struct op *op = (struct op *)(uintptr_t)user_data;
 
-	if (l->timers) {
-		now = now_ns();
-		wait_ns = MIN(wait_ns, l->timers->at_ns > now ? l->timers->at_ns - now : 0);
-	}
-	ts.tv_sec = (int64_t)(wait_ns / 1000000000);
-	ts.tv_nsec = (int64_t)(wait_ns % 1000000000);
-	r = io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, &ts, NULL);
+	if (op)
+		op->done(op, res, 0);
+}
+
+static int ring_step(struct loop *l, uint64_t wait_ns, struct err *e)
+{
+	struct __kernel_timespec ts = {.tv_sec = (int64_t)(wait_ns / 1000000000), .tv_nsec = (int64_t)(wait_ns % 1000000000)};
+	struct io_uring_cqe *cqe;
+	int r = io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, &ts, NULL);
+
 	if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
 		return err_sys(e, -r, "io_uring failed");
 	while (io_uring_peek_cqe(&l->ring, &cqe) == 0) {
@@ -210,6 +235,21 @@ int loop_step(struct loop *l, uint64_t max_wait_ms, struct err *e)
 		if (op)
 			op->done(op, res, flags);
 	}
+	return 0;
+}
+
+int loop_step(struct loop *l, uint64_t max_wait_ms, struct err *e)
+{
+	uint64_t wait_ns = max_wait_ms * 1000000, now;
+
+	if (l->timers) {
+		now = now_ns();
+		wait_ns = MIN(wait_ns, l->timers->at_ns > now ? l->timers->at_ns - now : 0);
+	}
+	if (l->poll)
+		loop_poll_step(l->poll, wait_ns, complete);
+	else if (ring_step(l, wait_ns, e))
+		return -e->code;
 	run_timers(l);
 	return 0;
 }

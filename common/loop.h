@@ -1,5 +1,6 @@
 /*
- * loop.h: one io_uring, its operations, timers and posts from other threads.
+ * loop.h: one io_uring, its operations, timers and posts from other threads. Where io_uring is forbidden the same operations
+ * are carried out by loop-poll.h, and nobody but loop_has_io_uring() notices.
  *
  * Every thread of ours runs exactly one loop: the agent's main thread (QMP, timers, all state) and one per
  * data channel. An operation is a `struct op` embedded in its owner; the kernel's completion calls op->done
@@ -33,7 +34,7 @@ struct task {
 	bool queued;
 };
 
-/* entries: submission queue size. 0 or -errno (io_uring forbidden: -EPERM or -ENOSYS, said so). */
+/* entries: submission queue size. 0 or -errno. */
 int loop_new(struct loop **out, unsigned entries, struct err *e);
 /* No op may be pending any more. */
 void loop_free(struct loop *l);
@@ -45,7 +46,7 @@ struct io_uring_sqe *loop_sqe(struct loop *l);
 void loop_bind(struct io_uring_sqe *sqe, struct op *op);
 /* Asks for op's cancellation; op->done still comes, with -ECANCELED or its result. */
 void loop_cancel(struct loop *l, struct op *op);
-struct io_uring *loop_ring(struct loop *l);
+bool loop_has_io_uring(const struct loop *l);
 
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t after_ms);
 void loop_timer_clear(struct loop *l, struct timer *t);

@@ -1,0 +1,239 @@
+/* loop-poll.c: see loop-poll.h. */
+#include "loop-poll.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct entry {
+	struct io_uring_sqe sqe;
+	struct entry *next;
+	int res;
+	bool tried; /* and has to wait */
+};
+
+struct loop_poll {
+	struct entry *head, **tail; /* under way, in the order of submission */
+	struct entry *spare;
+	struct pollfd *fds;
+	size_t fds_cap;
+};
+
+struct loop_poll *loop_poll_new(void)
+{
+	struct loop_poll *p = xcalloc(1, sizeof(*p));
+
+	p->tail = &p->head;
+	return p;
+}
+
+static void free_all(struct entry *x)
+{
+	struct entry *next;
+
+	for (; x; x = next) {
+		next = x->next;
+		free(x);
+	}
+}
+
+void loop_poll_free(struct loop_poll *p)
+{
+	if (!p)
+		return;
+	free_all(p->head);
+	free_all(p->spare);
+	free(p->fds);
+	free(p);
+}
+
+struct io_uring_sqe *loop_poll_sqe(struct loop_poll *p)
+{
+	struct entry *x = p->spare;
+
+	if (x)
+		p->spare = x->next;
+	else
+		x = xmalloc(sizeof(*x));
+	*x = (struct entry){.next = NULL};
+	*p->tail = x;
+	p->tail = &x->next;
+	return &x->sqe;
+}
+
+/* What to wait for on the entry's descriptor; 0: nothing. */
+static short events_of(const struct io_uring_sqe *s)
+{
+	switch (s->opcode) {
+	case IORING_OP_ACCEPT:
+	case IORING_OP_READ:
+	case IORING_OP_RECV:
+	case IORING_OP_RECVMSG:
+		return POLLIN;
+	case IORING_OP_SEND:
+	case IORING_OP_SENDMSG:
+		return POLLOUT;
+	default:
+		return 0;
+	}
+}
+
+/* Nothing to wait for, or it may succeed at once (poll() finds a unix socket writable only when it is nearly empty). An
+ * eventfd may block. */
+static bool is_due(const struct entry *x)
+{
+	return !events_of(&x->sqe) || (!x->tried && x->sqe.opcode != IORING_OP_READ);
+}
+
+static void *pointer(uint64_t value)
+{
+	return (void *)(uintptr_t)value;
+}
+
+static int result(ssize_t r)
+{
+	return r < 0 ? -errno : (int)r;
+}
+
+static int write_file(const struct io_uring_sqe *s)
+{
+	ssize_t r;
+
+	do
+		r = pwrite(s->fd, pointer(s->addr), s->len, (off_t)s->off);
+	while (r < 0 && errno == EINTR);
+	return result(r);
+}
+
+static int do_accept(const struct io_uring_sqe *s)
+{
+	/* the connection may be gone again */
+	fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) | O_NONBLOCK);
+	return result(accept4(s->fd, pointer(s->addr), pointer(s->addr2), (int)s->accept_flags));
+}
+
+/* Its result, or -EAGAIN. */
+static int perform(const struct io_uring_sqe *s)
+{
+	int flags = (int)((s->msg_flags & ~(unsigned)MSG_WAITALL) | MSG_DONTWAIT);
+
+	switch (s->opcode) {
+	case IORING_OP_NOP:
+		return 0;
+	case IORING_OP_ACCEPT:
+		return do_accept(s);
+	case IORING_OP_READ:
+		return result(read(s->fd, pointer(s->addr), s->len));
+	case IORING_OP_RECV:
+		return result(recv(s->fd, pointer(s->addr), s->len, flags));
+	case IORING_OP_RECVMSG:
+		return result(recvmsg(s->fd, pointer(s->addr), flags));
+	case IORING_OP_SEND:
+		return result(send(s->fd, pointer(s->addr), s->len, flags));
+	case IORING_OP_SENDMSG:
+		return result(sendmsg(s->fd, pointer(s->addr), flags));
+	case IORING_OP_WRITE:
+		return write_file(s);
+	case IORING_OP_FSYNC:
+		return result(s->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(s->fd) : fsync(s->fd));
+	case IORING_OP_FALLOCATE:
+		return result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr));
+	default:
+		return -EINVAL;
+	}
+}
+
+/* An entry that waits ends with -ECANCELED: it is performed no more. */
+static int cancel(struct loop_poll *p, const struct io_uring_sqe *s)
+{
+	struct entry *x;
+
+	for (x = p->head; x; x = x->next)
+		if (x->sqe.user_data == s->addr && x->sqe.opcode != IORING_OP_ASYNC_CANCEL && x->res == -EAGAIN) {
+			x->res = -ECANCELED;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+/* Fills fds with what waits; whether there is anything that does not. */
+static bool gather(struct loop_poll *p, nfds_t *n)
+{
+	struct entry *x;
+	bool at_once = false;
+
+	*n = 0;
+	for (x = p->head; x; x = x->next) {
+		x->res = -EAGAIN;
+		if (is_due(x)) {
+			at_once = true;
+			continue;
+		}
+		if (*n == p->fds_cap) {
+			p->fds_cap = MAX(16, 2 * p->fds_cap);
+			p->fds = xrealloc(p->fds, p->fds_cap * sizeof(*p->fds));
+		}
+		p->fds[(*n)++] = (struct pollfd){.fd = x->sqe.fd, .events = events_of(&x->sqe)};
+	}
+	return at_once;
+}
+
+static void perform_ready(struct loop_poll *p)
+{
+	struct entry *x;
+	nfds_t i = 0;
+
+	for (x = p->head; x; x = x->next) {
+		bool ready = is_due(x) || p->fds[i++].revents;
+
+		x->tried = true;
+		if (x->res != -EAGAIN || !ready) /* cancelled, or still waiting */
+			continue;
+		x->res = x->sqe.opcode == IORING_OP_ASYNC_CANCEL ? cancel(p, &x->sqe) : perform(&x->sqe);
+	}
+}
+
+/* Takes what is done out of the list. */
+static struct entry *take_done(struct loop_poll *p)
+{
+	struct entry *done = NULL, **tail = &done, **at = &p->head, *x;
+
+	while ((x = *at)) {
+		if (x->res == -EAGAIN) {
+			at = &x->next;
+			continue;
+		}
+		*at = x->next;
+		x->next = NULL;
+		*tail = x;
+		tail = &x->next;
+	}
+	p->tail = at;
+	return done;
+}
+
+void loop_poll_step(struct loop_poll *p, uint64_t wait_ns, void (*complete)(uint64_t user_data, int res))
+{
+	struct entry *x, *done;
+	nfds_t n;
+	int ms = gather(p, &n) ? 0 : (int)MIN((wait_ns + 999999) / 1000000, INT_MAX);
+
+	if (poll(p->fds, n, ms) < 0) /* EINTR: the next step sees what there is */
+		for (nfds_t i = 0; i < n; i++)
+			p->fds[i].revents = 0;
+	perform_ready(p);
+	done = take_done(p);
+	while ((x = done)) {
+		uint64_t user_data = x->sqe.user_data;
+		int res = x->res;
+
+		done = x->next;
+		x->next = p->spare;
+		p->spare = x;
+		complete(user_data, res);
+	}
+}

@@ -1,0 +1,10 @@
+#!/bin/bash
+# What is built on a loop behaves the same where io_uring is forbidden.
+cd "$(dirname "$0")/../.." || exit
+export VMFERRY_FAULT=no-io-uring:fail
+failed=
+for test in loop channel link qmp nbd data-path; do
+	echo "== test-$test"
+	"build/${VARIANT:-release}/tests/test-$test" || failed=1
+done
+[[ -z $failed ]]
