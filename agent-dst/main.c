@@ -195,7 +195,7 @@ int main(int argc, char **argv)
 	AUTO_FREE char *state_dir = NULL;
 	AUTO_FREE char *runtime_dir = NULL;
 	struct choice o = {.listen = NULL};
-	struct made made = {NULL};
+	struct made made = {.host = NULL};
 	struct err e;
 	int r = read_options(&o, argc, argv);
 

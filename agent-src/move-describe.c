@@ -1,14 +1,19 @@
 /*
- * move-describe.c: what DESCRIBE says of the guest's command line beyond argv: the files that it names, as they are on this
- * host, and what the destination needs to judge whether the guest fits there. All of it is optional to a destination.
+ * move-describe.c: DESCRIBE, what the destination is told of the guest: its command line, disks, processor, and the files that
+ * the line names, as they are on this host.
  */
 #include "file-digest.h"
 #include "move.h"
+#include "paths.h"
 #include "qemu-args-json.h"
 #include "util.h"
+#include "version.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #define FILES_MAX 256
 
@@ -134,7 +139,7 @@ static json_t *map_net(const struct move_options *o)
 	return out;
 }
 
-int move_describe_line(const struct move *m, json_t *out, struct err *e)
+static int describe_line(const struct move *m, json_t *out, struct err *e)
 {
 	const struct guest *g = &m->guest;
 	unsigned i;
@@ -155,4 +160,76 @@ int move_describe_line(const struct move *m, json_t *out, struct err *e)
 	for (i = 0; i < m->disk_count && !r; i++)
 		r = describe_chain(m, &m->disks[OBJECT_DISK_BASE + i], json_object_get(out, "files"), e);
 	return r;
+}
+
+/* ---- DESCRIBE ---- */
+
+static uint64_t allocated(const struct move *m, const struct guest_disk *d)
+{
+	uint64_t sum = d->allocated;
+	size_t i;
+
+	for (i = 0; i < d->chain_count && !move_keeps_chain(m, d); i++)
+		sum += d->chain[i].allocated;
+	return MIN(sum, MAX(d->virtual_size, d->allocated));
+}
+
+/* Who else may use the file, beyond owner and mode, as the file system keeps it (acl(5)); in hex, malloc'ed, or NULL. */
+static char *acl_of(const char *path)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl)), i;
+	char *hex = n > 0 ? xmalloc(2 * (size_t)n + 1) : NULL;
+
+	for (i = 0; i < n; i++)
+		sprintf(hex + 2 * i, "%02x", acl[i]);
+	return hex;
+}
+
+static json_t *describe_disk(const struct move *m, const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+	struct stat st = {.st_mode = 0600};
+	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
+	json_t *out;
+
+	if (g->block_device || stat(g->real_path, &st))
+		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*}", "object", (int)d->object, "node", g->node, "file",
+			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
+			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(m, g), "cluster_size",
+			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
+			(int)st.st_gid, "path", move_wanted_path(m, g), "acl", acl);
+	if (move_keeps_chain(m, g))
+		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
+	return out;
+}
+
+json_t *move_describe(const struct move *m, struct err *e)
+{
+	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
+	json_t *argv = json_array(), *disks = json_array(), *d;
+	char host[256] = "";
+	size_t i;
+
+	gethostname(host, sizeof(host) - 1);
+
+	for (i = 0; i < m->guest.argc; i++)
+		json_array_append_new(argv, json_string(m->guest.argv[i]));
+	for (i = 0; i < m->disk_count; i++)
+		json_array_append_new(disks, describe_disk(m, &m->disks[OBJECT_DISK_BASE + i]));
+	d = json_pack("{s:s,s:s*,s:b,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
+		      VMFERRY_VERSION, "host", text_is_utf8(host) ? host : NULL, "install_unit", m->opt->install_unit, "ram_mode",
+		      m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv", argv, "disks",
+		      disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd", m->guest.cwd, "disk_dir",
+		      m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd", (int)m->multifd, "env", "LD_LIBRARY_PATH",
+		      m->guest.env_ld_library_path, "QEMU_MODULE_DIR", m->guest.env_module_dir);
+	json_object_set(d, "cpu", m->cpu);
+	json_object_set_new(d, "accel", json_string(m->accel));
+	json_object_set_new(d, "qemu_version", json_string(version));
+	if (describe_line(m, d, e)) {
+		json_decref(d);
+		return NULL;
+	}
+	return d;
 }

@@ -170,14 +170,17 @@ struct move {
 	json_t *source_disks; /* paths */
 };
 
-/* move-prepare.c: the source QEMU and what we change in it */
-int move_examine(struct move *m, struct err *e);	 /* connect: what can be said without the destination */
-/* DESCRIBE; NULL and *e if something cannot be described. */
-json_t *move_describe(const struct move *m, struct err *e);
+/* move-examine.c: connect: what can be said without the destination */
+int move_examine(struct move *m, struct err *e);
 /* Is the disk's backing chain to be the same there? Else it becomes one image. */
 bool move_keeps_chain(const struct move *m, const struct guest_disk *d);
-/* Adds to it what the command line refers to: `configs`, `files`, `nics` … (move-describe.c). */
-int move_describe_line(const struct move *m, json_t *out, struct err *e);
+/* Where the user wants the disk (--disk), or NULL. */
+const char *move_wanted_path(const struct move *m, const struct guest_disk *d);
+
+/* move-describe.c: DESCRIBE; NULL and *e if something cannot be described */
+json_t *move_describe(const struct move *m, struct err *e);
+
+/* move-prepare.c: the source QEMU and what we change in it */
 int move_prepare_source(struct move *m, struct err *e);
 int move_connect_data(struct move *m, const json_t *ready, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */

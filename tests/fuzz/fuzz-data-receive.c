@@ -227,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	len = script_play(script, len + (n ? n - 1 : 0), 1, bytes, &good);
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
 	lost = false;
-	require(!receiver_start(&r, fd[1], 1, &shared, &e));
+	require(!receiver_start(&r, (struct link){.fd = fd[1]}, 1, &shared, &e));
 	while (at < len && !lost) {
 		ssize_t k = send(fd[0], bytes + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
 

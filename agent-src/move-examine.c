@@ -1,0 +1,219 @@
+/*
+ * move-examine.c: may this guest be moved at all? What can be said without the destination, before anything is touched.
+ */
+#include "move.h"
+#include "qemu-cpu.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int examine_disk(struct move *m, const struct guest_disk *d, struct err *e)
+{
+	struct disk *k;
+
+	if (d->removable_empty || d->read_only)
+		return 0; /* stays as it is in the command line */
+	if (guest_disk_movable(d, m->opt->accept, e))
+		return -e->code;
+	if (m->disk_count == 64)
+		return err_set(e, ENOTSUP, "more than 64 disks");
+	k = &m->disks[OBJECT_DISK_BASE + m->disk_count++];
+	k->guest = d;
+	k->object = OBJECT_DISK_BASE + m->disk_count - 1;
+	return 0;
+}
+
+static int check_blockers(struct move *m, struct err *e)
+{
+	json_t *info, *reasons, *jobs;
+	const char *status;
+	int r = qmp_call(m->qmp, "query-migrate", NULL, &info, e);
+
+	if (r)
+		return r;
+	reasons = json_object_get(info, "blocked-reasons");
+	status = json_string_value(json_object_get(info, "status"));
+	if (json_array_size(reasons))
+		r = err_set(e, ENOTSUP, "QEMU cannot migrate this guest: %s",
+			    json_string_value(json_array_get(reasons, 0)));
+	else if (status && (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "device") ||
+			    !strcmp(status, "pre-switchover") || !strcmp(status, "cancelling")))
+		r = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
+	json_decref(info);
+	if (r)
+		return r;
+	r = qmp_call(m->qmp, "query-block-jobs", NULL, &jobs, e);
+	if (!r && json_array_size(jobs))
+		r = err_set(e, EBUSY, "a block job (%s) is running in this guest; wait for it or cancel it first",
+			    json_string_value(json_object_get(json_array_get(jobs, 0), "device")));
+	if (!r)
+		json_decref(jobs);
+	return r;
+}
+
+/* An unfinished journal of this very QEMU: its agent died, or is alive. */
+static int check_journals(struct move *m, struct err *e)
+{
+	struct journal *j;
+	char **paths;
+	size_t n, i;
+	struct err je;
+	int r = journal_list(m->opt->state_dir, &paths, &n, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < n && !r; i++) {
+		const json_t *b;
+
+		if (!strstr(paths[i], "-src.journal"))
+			continue;
+		if (journal_open(&j, paths[i], &je))
+			continue; /* another agent holds it; control_open finds out whether for this guest */
+		b = journal_begin(j);
+		if (json_integer_value(json_object_get(b, "pid")) == m->guest.pid &&
+		    (uint64_t)json_integer_value(json_object_get(b, "start_time")) == m->guest.start_time)
+			r = err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s",
+				    m->guest.name);
+		journal_close(j);
+	}
+	journal_list_free(paths, n);
+	return r;
+}
+
+/* What is not UTF-8 cannot be described in JSON. */
+static int check_text(const struct move *m, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < m->guest.argc; i++)
+		if (!text_is_utf8(m->guest.argv[i]))
+			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
+	for (i = 0; i < m->guest.disk_count; i++)
+		if (m->guest.disks[i].real_path && !text_is_utf8(m->guest.disks[i].real_path))
+			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", m->guest.disks[i].real_path);
+	if (!text_is_utf8(m->guest.cwd))
+		return err_set(e, EILSEQ, "the name of QEMU's directory %s is not UTF-8 text", m->guest.cwd);
+	return 0;
+}
+
+/* QEMU has one NBD server, and only its exports can be seen. */
+static int check_exports(struct move *m, struct err *e)
+{
+	json_t *exports;
+	const char *id;
+	int r = qmp_call(m->qmp, "query-block-exports", NULL, &exports, e);
+
+	if (r)
+		return r;
+	id = json_string_value(json_object_get(json_array_get(exports, 0), "id"));
+	if (m->disk_count && json_array_size(exports))
+		r = err_set(e, EBUSY, "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
+			    "end that first (block-export-del, nbd-server-stop)", id ? id : "?");
+	json_decref(exports);
+	return r;
+}
+
+static int examine_cpu(struct move *m, struct err *e)
+{
+	json_t *kvm;
+	int r = qmp_call(m->qmp, "query-kvm", NULL, &kvm, e);
+
+	if (r)
+		return r;
+	m->accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
+	json_decref(kvm);
+	return qemu_cpu(m->qmp, &m->cpu, e);
+}
+
+bool move_keeps_chain(const struct move *m, const struct guest_disk *d)
+{
+	return d->chain_count && (!m->opt->chain || strcmp(m->opt->chain, "flatten"));
+}
+
+/* A disk that the user calls by its node, drive, device or file. */
+static bool is_called(const struct guest_disk *d, const char *name, size_t n)
+{
+	const char *slash = strrchr(d->real_path, '/'), *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
+	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
+			return true;
+	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
+	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
+	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
+}
+
+/* Where the user wants it, or NULL. */
+const char *move_wanted_path(const struct move *m, const struct guest_disk *d)
+{
+	unsigned i;
+
+	for (i = 0; i < m->opt->disk_map_count; i++) {
+		const char *map = m->opt->disk_map[i], *to = strchr(map, '=');
+
+		if (is_called(d, map, (size_t)(to - map)))
+			return to + 1;
+	}
+	return NULL;
+}
+
+/* Each --disk names one disk of this guest. */
+static int check_disk_map(const struct move *m, struct err *e)
+{
+	unsigned i, k, hits;
+
+	for (i = 0; i < m->opt->disk_map_count; i++) {
+		const char *map = m->opt->disk_map[i];
+		size_t n = strcspn(map, "=");
+
+		for (hits = 0, k = 0; k < m->disk_count; k++)
+			hits += is_called(m->disks[OBJECT_DISK_BASE + k].guest, map, n);
+		if (hits != 1)
+			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", map,
+				       hits ? "more than one" : "no", (int)n, map);
+	}
+	return 0;
+}
+
+int move_examine(struct move *m, struct err *e)
+{
+	size_t i;
+	int r;
+
+	if (m->guest.owner_hint)
+		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with %s", m->guest.name,
+			       m->guest.owner_hint,
+			       strcmp(m->guest.owner_hint, "libvirt") ? "`qm remote-migrate`"
+								      : "`virsh migrate --live --copy-storage-all`");
+	r = guest_check_user(&m->guest, e);
+	if (r)
+		return err_prefix(e, "guest %s", m->guest.name);
+	r = check_text(m, e);
+	if (!r)
+		r = check_journals(m, e);
+	if (!r)
+		r = check_blockers(m, e);
+	for (i = 0; !r && i < m->guest.disk_count; i++)
+		r = examine_disk(m, &m->guest.disks[i], e);
+	if (!r)
+		r = guest_check_drift(&m->guest, m->qmp, e);
+	if (!r)
+		r = check_disk_map(m, e);
+	if (!r)
+		r = check_exports(m, e);
+	if (!r)
+		r = examine_cpu(m, e);
+	if (!r)
+		r = autostart_examine(&m->autostart, &m->guest, m->opt->keep_unit, e);
+	if (r)
+		return r;
+	if (strcmp(m->guest.status, "running") && strcmp(m->guest.status, "paused"))
+		return err_set(e, EBUSY, "the guest is in state '%s'; only a running or paused one can be moved",
+			       m->guest.status);
+	m->was_running = m->guest.running;
+	m->paused = !m->was_running;
+	return 0;
+}
