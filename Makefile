@@ -34,6 +34,7 @@ SRC_OBJ := $(call objs,$(wildcard agent-src/*.c))
 DST_OBJ := $(call objs,$(wildcard agent-dst/*.c))
 TESTS   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test-*.c))
 BINS    := $(B)/vmferry $(B)/vmferry-dst
+MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
 
 # ---- building ----
 
@@ -80,15 +81,28 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 $(B)/ssh-tool: $(B)/tests/lib/ssh-tool.o $(B)/libagents.a $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+.PHONY: man
+man: $(MANS) ## Build the man pages (needs scdoc: scripts/install-deps --docs)
+$(B)/%.1: docs/%.1.scd
+	@command -v scdoc >/dev/null || { echo "scdoc is missing: run scripts/install-deps --docs --without-qemu" >&2; exit 1; }
+	@mkdir -p $(@D)
+	scdoc <$< >$@.new && mv $@.new $@
+
 .PHONY: packages tests
 packages:
 	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
 tests: $(TESTS) $(B)/ssh-tool ## Build the unit tests
 
 .PHONY: install
-install: all ## Install under $(DESTDIR)$(PREFIX)
+install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BINS)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vmferry README.md LICENSE proto/PROTOCOL.md docs/*.md
+	install -D -m 644 scripts/vmferry.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmferry
+	ln -sf vmferry $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmferry-dst
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' docs/vmferry-dst.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
+	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard $(MANS)))
 
 # ---- trying and testing: these install what they need first (scripts/install-deps) ----
 

@@ -42,6 +42,13 @@ static bool is_disk(const struct move *m, const json_t *file)
 	return false;
 }
 
+static bool is_backing(const json_t *file)
+{
+	const char *role = json_text(file, "role");
+
+	return role && !strcmp(role, "backing");
+}
+
 /* Whether there is the same file under that name here. */
 static bool is_here(const char *path, const json_t *file)
 {
@@ -52,7 +59,7 @@ static bool is_here(const char *path, const json_t *file)
 
 	if (!json_text(file, "digest") || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != number(file, "size"))
 		return false;
-	return !file_digest(path, &size, digest, &e) && !strcmp(digest, json_text(file, "digest"));
+	return !file_digest(path, is_backing(file), &size, digest, &e) && !strcmp(digest, json_text(file, "digest"));
 }
 
 static bool is_writable_dir_of(const char *path)
@@ -163,13 +170,6 @@ static int decide(struct move *m, struct carried *c, const json_t *file, struct 
 			      e);
 	c->other = regular && !is_here(path, file);
 	return 0;
-}
-
-static bool is_backing(const json_t *file)
-{
-	const char *role = json_text(file, "role");
-
-	return role && !strcmp(role, "backing");
 }
 
 static bool is_ours(const struct move *m, const json_t *file)

@@ -139,14 +139,17 @@ int cmd_set(int argc, char **argv)
 static void print_status(const json_t *s, bool json)
 {
 	char ram[24], disk[24], rate[24];
+	AUTO_FREE char *name = NULL;
 
 	if (json) {
 		json_dumpf(s, stdout, JSON_COMPACT);
 		putchar('\n');
 		return;
 	}
-	printf("%s (pid %d) -> %s: %s%s, round %d, %s of memory and %s of disks left, %s/s\n",
-	       json_string_value(json_object_get(s, "guest")), (int)json_integer_value(json_object_get(s, "pid")),
+	name = xstrdup(json_string_value(json_object_get(s, "guest")));
+	text_make_printable(name, false);
+	printf("%s (pid %d) -> %s: %s%s, round %d, %s of memory and %s of disks left, %s/s\n", name,
+	       (int)json_integer_value(json_object_get(s, "pid")),
 	       json_string_value(json_object_get(s, "destination")), json_string_value(json_object_get(s, "stage")),
 	       json_is_true(json_object_get(s, "held")) ? ", held" : "",
 	       (int)json_integer_value(json_object_get(s, "ram_round")),

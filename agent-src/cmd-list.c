@@ -93,6 +93,14 @@ static void check_owner(struct entry *n)
 				  id ? id : "VMID", id ? id : "VMID"));
 }
 
+static void check_user(struct entry *n)
+{
+	struct err e;
+
+	if (!n->g.owner_hint && guest_check_user(&n->g, &e))
+		because(n, xstrdup(e.msg), NULL);
+}
+
 static void check_line(struct entry *n)
 {
 	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.configs, .config_count = n->g.config_count};
@@ -171,13 +179,14 @@ static void examine(struct entry *n, const struct listing *l)
 {
 	size_t i;
 
-	text_make_utf8(n->g.name);
+	text_make_printable(n->g.name, false); /* anybody may call a guest anything */
 	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
 	for (i = 0; i < l->moving_count; i++)
 		n->moving |= l->moving[i] == n->g.pid;
 	if (n->moving)
 		because(n, xstrdup("it is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
 	check_owner(n);
+	check_user(n);
 	check_line(n);
 	/* another program lives on that monitor, and would notice */
 	if (!n->moving && !n->g.owner_hint)
@@ -303,6 +312,15 @@ static void print_json(const struct entry *entries, size_t count)
 
 /* ---- text ---- */
 
+/* Malloc'ed. */
+static char *shown(const char *s)
+{
+	char *copy = xstrdup(s);
+
+	text_make_printable(copy, false);
+	return copy;
+}
+
 static void print_disks(const struct entry *n)
 {
 	char size[24];
@@ -310,15 +328,19 @@ static void print_disks(const struct entry *n)
 
 	for (i = 0; i < n->g.disk_count; i++) {
 		const struct guest_disk *d = &n->g.disks[i];
+		AUTO_FREE char *path = shown(d->real_path ? d->real_path : d->file ? d->file : d->node);
 
 		if (!d->removable_empty)
-			printf("  disk     %s (%s, %s%s)\n", d->real_path ? d->real_path : d->file ? d->file : d->node,
+			printf("  disk     %s (%s, %s%s)\n", path,
 			       d->format ? d->format : "?", format_bytes(size, d->virtual_size),
 			       d->read_only ? ", read-only" : "");
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
-		if (is_disk(&n->line.files[i]))
-			printf("  disk     %s\n", n->line.files[i].path);
+		if (is_disk(&n->line.files[i])) {
+			AUTO_FREE char *path = shown(n->line.files[i].path);
+
+			printf("  disk     %s\n", path);
+		}
 }
 
 static void print_owner(const struct guest *g)

@@ -326,6 +326,9 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
 	AUTO_FREE char *disk_dir = NULL;
+	AUTO_FREE char *psk_file = NULL;
+	AUTO_FREE char *token_file = NULL;
+	AUTO_FREE char *identity = NULL;
 	bool detach = false;
 	struct err e;
 	int c, r;
@@ -353,6 +356,10 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		return EXIT_USAGE;
 	}
 	o->disk_dir = disk_dir = absolute(o->disk_dir);
+	/* the journal has them, for a recover that is started elsewhere */
+	o->dest.psk_file = psk_file = absolute(o->dest.psk_file);
+	o->dest.token_file = token_file = absolute(o->dest.token_file);
+	o->dest.identity = identity = absolute(o->dest.identity);
 	log_init("src", o->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, o->state_dir, &e);
 	if (!r)

@@ -75,7 +75,7 @@ static void look(const struct move_options *o, json_t *entry)
 	if (!role || (strcmp(role, "backing") && !args_role_is_content(args_role_of(role))) || !json_is_true(json_object_get(entry, "read_only")))
 		return;
 	json_object_set_new(entry, "wish", json_string(wish_for(o, role)));
-	if (S_ISREG(st.st_mode) && !file_digest(path, &size, digest, &e))
+	if (S_ISREG(st.st_mode) && !file_digest(path, !strcmp(role, "backing"), &size, digest, &e))
 		json_object_set_new(entry, "digest", json_string(digest));
 }
 

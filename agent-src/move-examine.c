@@ -188,6 +188,9 @@ int move_examine(struct move *m, struct err *e)
 			       m->guest.owner_hint,
 			       strcmp(m->guest.owner_hint, "libvirt") ? "`qm remote-migrate`"
 								      : "`virsh migrate --live --copy-storage-all`");
+	r = guest_check_user(&m->guest, e);
+	if (r)
+		return err_prefix(e, "guest %s", m->guest.name);
 	r = check_text(m, e);
 	if (!r)
 		r = check_journals(m, e);

@@ -32,13 +32,15 @@ struct files_out {
 	unsigned ticks;
 };
 
+/* Only what was offered, by a wish: of all files that the guest has, a destination gets no others (keys, say). */
 static int open_file(struct files_out *out, const json_t *described, uint32_t file, struct err *e)
 {
 	struct file_out *f = &out->files[out->count];
-	const char *path = json_string_value(json_object_get(json_array_get(described, file), "path"));
+	const json_t *entry = json_array_get(described, file);
+	const char *path = json_string_value(json_object_get(entry, "path"));
 
-	if (!path)
-		return err_set(e, EPROTO, "the destination wants file %u, which it was not told of", file);
+	if (!path || !json_object_get(entry, "wish"))
+		return err_set(e, EPROTO, "the destination wants file %u, which it was not offered", file);
 	*f = (struct file_out){.file = file, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC)};
 	if (f->fd < 0)
 		return err_sys(e, errno, "cannot read %s, which the guest needs at the destination", path);

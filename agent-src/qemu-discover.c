@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -498,6 +499,21 @@ int guest_find(struct guest *g, const char *vm, struct err *e)
 {
 	*g = (struct guest){.pid = 0};
 	return is_path(vm) ? find_by_socket(g, vm, e) : find_by_name(g, vm, e);
+}
+
+int guest_check_user(const struct guest *g, struct err *e)
+{
+	struct passwd *pw;
+	uid_t user;
+	int r = process_user(g->pid, &user);
+
+	if (r)
+		return err_sys(e, -r, "cannot tell whose process %d is", (int)g->pid);
+	if (user == geteuid())
+		return 0;
+	pw = getpwuid(user);
+	return err_set(e, EPERM, "its QEMU runs as another user (%s%suid %u): run vmferry as that user", pw ? pw->pw_name : "",
+		       pw ? ", " : "", (unsigned)user);
 }
 
 /* QMP */

@@ -124,6 +124,9 @@ enum {
 	DISK_ACCEPT_BITMAPS = 2,
 	DISK_ACCEPT_DATA_FILE = 4, /* contents come into the image itself */
 };
+/* 0, or -EPERM: its QEMU is another user's, which could not use our sockets, and whose word on what it is we must not take
+ * with our rights. */
+int guest_check_user(const struct guest *g, struct err *e);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media

@@ -220,7 +220,27 @@ static void print_result(const json_t *ev)
 	print_afterwards(ev);
 }
 
-static void print(struct report *r, const json_t *ev)
+/* Names and sentences come from guests and from the other host: their control characters are not for the terminal. */
+static void clean(json_t *v)
+{
+	json_t *member;
+	const char *key;
+	char *copy;
+	size_t i;
+
+	if (json_is_string(v)) {
+		copy = xstrdup(json_string_value(v));
+		text_make_printable(copy, true);
+		json_string_set(v, copy);
+		free(copy);
+	}
+	json_array_foreach(v, i, member)
+		clean(member);
+	json_object_foreach(v, key, member)
+		clean(member);
+}
+
+static void print(struct report *r, json_t *ev)
 {
 	const char *kind = str(ev, "event");
 
@@ -247,14 +267,19 @@ void report_init(struct report *r, bool json)
 void report_emit(struct report *r, json_t *event)
 {
 	char *line = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	json_t *shown;
 
 	if (line) {
 		if (r->json && !r->quiet) {
 			puts(line);
 			fflush(stdout);
 		}
-		if (!r->json && !r->quiet)
-			print(r, event);
+		if (!r->json && !r->quiet) {
+			shown = json_deep_copy(event);
+			clean(shown);
+			print(r, shown);
+			json_decref(shown);
+		}
 		if (r->follow)
 			r->follow(r->ctx, line);
 	}

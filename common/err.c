@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* File names and logs in a message may hold any bytes, and cutting it may have split a character. */
+/* File names, logs and a peer's words in a message may hold any bytes, and cutting it may have split a character. */
 static void finish(struct err *e)
 {
-	text_make_utf8(e->msg);
+	text_make_printable(e->msg, true);
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)

@@ -27,7 +27,7 @@ static int add(XXH3_state_t *hash, int fd, uint64_t from, uint64_t bytes, uint8_
 	return 0;
 }
 
-int file_digest(const char *path, uint64_t *size, char hex[FILE_DIGEST_CHARS + 1], struct err *e)
+int file_digest(const char *path, bool whole, uint64_t *size, char hex[FILE_DIGEST_CHARS + 1], struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
@@ -44,9 +44,10 @@ int file_digest(const char *path, uint64_t *size, char hex[FILE_DIGEST_CHARS + 1
 	n = (uint64_t)st.st_size;
 	hash = XXH3_createState();
 	XXH3_128bits_reset(hash);
-	if (n <= FILE_DIGEST_WHOLE)
+	whole = whole || n <= FILE_DIGEST_WHOLE;
+	if (whole)
 		r = add(hash, fd, 0, n, buf);
-	for (i = 0; n > FILE_DIGEST_WHOLE && i < SAMPLES && !r; i++)
+	for (i = 0; !whole && i < SAMPLES && !r; i++)
 		r = add(hash, fd, (n - CHUNK) / (SAMPLES - 1) * (uint64_t)i, CHUNK, buf);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
 	XXH3_freeState(hash);

@@ -224,6 +224,25 @@ uint64_t process_resident_bytes(pid_t pid)
 	return status_bytes(path, "VmRSS: %llu");
 }
 
+int process_user(pid_t pid, uid_t *out)
+{
+	char path[32], line[128];
+	unsigned user;
+	int r = -ESRCH;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (r && fgets(line, sizeof(line), f))
+		r = sscanf(line, "Uid: %*u %u", &user) == 1 ? 0 : r;
+	fclose(f);
+	if (!r)
+		*out = user;
+	return r;
+}
+
 static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)
 {
 	DIR *d = opendir(fd_dir);

@@ -42,6 +42,8 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 pid_t process_that_opened(const char *path);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */
 uint64_t process_resident_bytes(pid_t pid);
+/* The effective user of a process; 0, or -errno. */
+int process_user(pid_t pid, uid_t *out);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);
 

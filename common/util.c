@@ -156,3 +156,15 @@ void text_make_utf8(char *s)
 			*s = '?', n = 1;
 	}
 }
+
+void text_make_printable(char *s, bool lines)
+{
+	unsigned char *u = (unsigned char *)s;
+
+	text_make_utf8(s);
+	for (; *u; u++)
+		if ((*u < ' ' && !(lines && (*u == '\n' || *u == '\t'))) || *u == 0x7f)
+			*u = '?';
+		else if (u[0] == 0xc2 && u[1] < 0xa0) /* U+0080 to U+009F */
+			u[0] = u[1] = '?';
+}

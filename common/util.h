@@ -50,6 +50,8 @@ size_t text_utf8_length(const char *s);
 bool text_is_utf8(const char *s);
 /* Puts '?' in place of every byte that belongs to no UTF-8 character. */
 void text_make_utf8(char *s);
+/* The same for control characters, which a terminal might obey; with lines, newlines and tabs stay. */
+void text_make_printable(char *s, bool lines);
 /* Writes "1.5 GiB" and the like to buf (at least 16 bytes) and returns it. */
 const char *format_bytes(char buf[24], uint64_t bytes);
 

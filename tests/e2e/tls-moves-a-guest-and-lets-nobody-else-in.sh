@@ -17,6 +17,10 @@ guest_a
 	{ echo "# who may come" && cat "$DIR/psk-a" "$DIR/psk-b"; } >"$DIR/psk-both"
 )
 to_listener --psk-file "$DIR/psk-both"
+mkdir "$DIR/scripted"
+(cd "$DIR" && vmferry check "${GUEST_PID[a]}" "$DEST" --psk-file psk-a --disk-dir scripted --script) >"$DIR/script" 2>"$DIR/script.log" ||
+	fail "check --script: $(<"$DIR/script.log")"
+grep -qF -- "--psk-file $DIR/psk-a" "$DIR/script" || fail "the key's path is not absolute: recover would not find it"
 move a "$DEST" --psk-file "$DIR/psk-a"
 assert_moved
 move a "$DEST" --psk-file "$DIR/psk-b" --channels 4 --codec zstd

@@ -12,10 +12,10 @@ _hash.restype = ctypes.c_uint64
 _hash.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
 
-def frame(kind, payload, length=None):
+def frame(kind, payload, length=None, sequence=0):
     """length: a false one for the header."""
-    head = HEADER.pack(kind, 0, 0, 0, len(payload) if length is None else length, 0)
-    return HEADER.pack(kind, 0, 0, 0, len(payload) if length is None else length,
+    head = HEADER.pack(kind, 0, 0, sequence, len(payload) if length is None else length, 0)
+    return HEADER.pack(kind, 0, 0, sequence, len(payload) if length is None else length,
                        _hash(head + payload, len(head) + len(payload))) + payload
 
 

@@ -174,7 +174,7 @@ static void an_error_too_long_is_cut_and_never_overruns(void **state)
 	assert_string_equal(s.after, "canary");
 }
 
-static void what_is_no_utf8_in_an_error_becomes_question_marks(void **state)
+static void what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks(void **state)
 {
 	static const struct {
 		const char *in, *out;
@@ -189,6 +189,9 @@ static void what_is_no_utf8_in_an_error_becomes_question_marks(void **state)
 		{"\xed\xa0\x80", "???"},	      /* half of a surrogate pair */
 		{"\xf4\x90\x80\x80", "????"}, /* beyond the last character */
 		{"\x80", "?"},
+		{"a\033[2Jb\rc\177", "a?[2Jb?c?"}, /* what a terminal would obey */
+		{"\xc2\x9b" "2J \xc2\xa0", "??2J \xc2\xa0"},
+		{"one\n\ttwo", "one\n\ttwo"},
 	};
 	struct err e;
 	size_t i;
@@ -198,8 +201,25 @@ static void what_is_no_utf8_in_an_error_becomes_question_marks(void **state)
 		err_set(&e, EIO, "%s", t[i].in);
 		assert_string_equal(e.msg, t[i].out);
 		assert_true(text_is_utf8(e.msg));
-		assert_int_equal(text_is_utf8(t[i].in), !strcmp(t[i].in, t[i].out));
 	}
+}
+
+static void utf8_is_told_from_what_is_not(void **state)
+{
+	(void)state;
+	assert_true(text_is_utf8("plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"));
+	assert_false(text_is_utf8("a\xff"));
+	assert_false(text_is_utf8("\xe2\x82"));
+	assert_false(text_is_utf8("\xc0\xaf"));
+}
+
+static void a_line_has_no_newline_once_it_is_printable(void **state)
+{
+	char s[] = "vm1\nvm2\t\033]0;title\a";
+
+	(void)state;
+	text_make_printable(s, false);
+	assert_string_equal(s, "vm1?vm2??]0;title?");
 }
 
 int main(void)
@@ -214,7 +234,9 @@ int main(void)
 		cmocka_unit_test(the_clock_never_goes_back),
 		cmocka_unit_test(an_error_says_what_and_why_and_gains_context_on_the_way_up),
 		cmocka_unit_test(an_error_too_long_is_cut_and_never_overruns),
-		cmocka_unit_test(what_is_no_utf8_in_an_error_becomes_question_marks),
+		cmocka_unit_test(what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks),
+		cmocka_unit_test(utf8_is_told_from_what_is_not),
+		cmocka_unit_test(a_line_has_no_newline_once_it_is_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

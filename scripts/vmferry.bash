@@ -1,0 +1,142 @@
+# bash completion for vmferry and vmferry-dst. It needs nothing but bash; host names come from bash-completion's helper
+# where that is loaded. tests/e2e/documents-name-every-option.sh compares what it offers with --help.
+# shellcheck shell=bash
+
+_vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
+	--token-file --plaintext'
+_vmferry_migrate="--disk-dir --disk --chain --drop --media --map-net --max-downtime --hold --on-stall --bwlimit --channels
+	--codec --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
+	--verbose $_vmferry_reach"
+
+_vmferry_options() { # COMMAND: its options
+	case $1 in
+	list) echo --json ;;
+	check | migrate) echo "$_vmferry_migrate" ;;
+	status) echo --follow --json ;;
+	recover) echo "--peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
+	vmferry-dst)
+		echo --listen --psk-file --data-ports --once --psk-stdin --plaintext --token-stdin --state-dir --runtime-dir \
+			--verbose --version
+		;;
+	esac
+	echo --help
+}
+
+_vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host, @any; nothing: it has no value
+	case $1 in
+	--chain) echo copy top flatten ;;
+	--drop) echo snapshots bitmaps data-file ;;
+	--media) echo auto copy path eject ;;
+	--on-stall) echo wait throttle stop cancel ;;
+	--codec) echo auto none lz4 zstd ;;
+	--ram-mode) echo auto pages opaque ;;
+	--unit) echo disable keep ;;
+	--ssh) echo libssh2 openssh ;;
+	--psk-file | --token-file | --identity | -i) echo @file ;;
+	--disk-dir | --state-dir | --runtime-dir) echo @dir ;;
+	--dest) echo @host ;;
+	--disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+		--listen-address | --listen) echo @any ;;
+	esac
+}
+
+_vmferry_guests() { # COMMAND: those that it could be about
+	case $1 in
+	list | check | migrate | recover) timeout 2 vmferry list ;;
+	*) timeout 2 vmferry status ;;
+	esac 2>/dev/null </dev/null | sed -n 's/^\([^ ].*\) (pid [0-9]*).*/\1/p'
+}
+
+# Adds the lines on standard input that begin so. They are other people's words: compgen -W would expand them.
+_vmferry_offer() { # CURRENT WORD
+	local line
+	while IFS= read -r line; do
+		[[ $line != "$1"* ]] || COMPREPLY+=("$(printf %q "$line")")
+	done
+}
+
+_vmferry_hosts() { # CURRENT WORD
+	if declare -F _known_hosts_real >/dev/null; then
+		_known_hosts_real -a -- "$1"
+	fi
+	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W local -- "$1")
+}
+
+_vmferry_complete_value() { # OPTION'S VALUES, CURRENT WORD
+	case $1 in
+	@file | @dir)
+		compopt -o filenames 2>/dev/null # fails where nobody completes, as in a test
+		mapfile -t COMPREPLY < <(compgen "$([[ $1 == @file ]] && echo -f || echo -d)" -- "$2")
+		;;
+	@host) _vmferry_hosts "$2" ;;
+	@any) ;;
+	*) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
+	esac
+}
+
+# How many words before the current one are no options and no values of options.
+_vmferry_count_words() { # FIRST WORD TO LOOK AT
+	local i n=0 previous='' option='' word
+	for ((i = $1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		if [[ $word == '=' ]]; then
+			previous=$option
+		elif [[ $word == -* ]]; then
+			previous=$word option=$word
+		elif [[ -n $(_vmferry_values "$previous") ]]; then
+			previous=''
+		else
+			previous='' n=$((n + 1))
+		fi
+	done
+	echo "$n"
+}
+
+_vmferry_complete() { # COMMAND, THE WORD BEHIND IT
+	local cur=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]} values n
+	# "--codec=l" is three words
+	if [[ $cur == '=' ]]; then
+		cur=''
+	elif [[ $option == '=' ]]; then
+		option=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	values=$(_vmferry_values "$option")
+	if [[ -n $values ]]; then
+		_vmferry_complete_value "$values" "$cur"
+		return
+	fi
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_options "$1")" -- "$cur")
+		return
+	fi
+	n=$(_vmferry_count_words "$2")
+	case $1:$n in
+	check:1 | migrate:1) _vmferry_hosts "$cur" ;;
+	set:1)
+		compopt -o nospace 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -W bwlimit= -- "$cur")
+		;;
+	journal:0) _vmferry_complete_value @file "$cur" ;;
+	list:* | check:0 | migrate:0 | status:0 | switch:0 | set:0 | cancel:0 | recover:0)
+		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
+		;;
+	esac
+}
+
+_vmferry() {
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	COMPREPLY=()
+	if [[ $COMP_CWORD -eq 1 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal --help --version' -- "$cur")
+	else
+		_vmferry_complete "${COMP_WORDS[1]}" 2
+	fi
+}
+
+_vmferry_dst() {
+	COMPREPLY=()
+	_vmferry_complete vmferry-dst 1
+}
+
+complete -F _vmferry vmferry
+complete -F _vmferry_dst vmferry-dst
