@@ -130,6 +130,8 @@ static void carry(struct tls *from, struct tls *to)
 	uint8_t *in = tls_conn_input(to, &cap);
 
 	assert_true(n <= cap);
+	if (!n)
+		return;
 	memcpy(in, p, n);
 	tls_conn_input_add(to, n);
 	tls_conn_output_sent(from, n);
