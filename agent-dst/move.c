@@ -415,7 +415,11 @@ static void move_fail(void *ctx, const struct err *why)
 	struct move *m = ctx;
 	struct err e;
 
-	log_error("%s: %s", stages[m->con.stage].name, why->msg);
+	/* the source is told, and tells the user */
+	if (m->control && !m->control_lost)
+		log_info("%s: %s", stages[m->con.stage].name, why->msg);
+	else
+		log_error("%s: %s", stages[m->con.stage].name, why->msg);
 	m->exit_code = 1;
 	if (!m->handing_off) {
 		if (m->control && !m->control_lost)

@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define PROBE_BYTES  (256 * KIB)
+#define FRAME_BYTES  (256 * KIB)
+#define PROBE_MIN    (64 * KIB)
+#define PROBE_MAX    (4 * MIB)
 #define PROBE_MS     600
 #define ROUND_TRIPS  5
-#define SILENCE_MS   10000
+#define SILENCE_MS   60000
 #define SAMPLE_S     1
 #define SAMPLE_MS    10000
 #define SAMPLES	     8192  /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
@@ -50,25 +52,42 @@ static int measure_round_trip(struct move *m, double *best_ms, struct err *e)
 	return 0;
 }
 
-static int measure_link(struct move *m, double *bps, struct err *e)
+static int send_and_wait(struct move *m, uint64_t bytes, struct err *e)
 {
-	uint64_t t0 = now_ns(), sent = 0;
 	uint8_t *p;
 
-	while (now_ns() - t0 < PROBE_MS * 1000000ULL) {
-		while ((p = channel_begin(m->control, PROBE_BYTES))) {
-			memset(p, 0, PROBE_BYTES);
-			channel_commit(m->control, MSG_PROBE, PROBE_BYTES);
-			sent += PROBE_BYTES;
+	while (bytes) {
+		uint64_t n = MIN(bytes, FRAME_BYTES);
+
+		p = channel_begin(m->control, n);
+		if (!p) { /* more than the window: never, with PROBE_MAX */
+			if (wait_acknowledged(m, e))
+				return -e->code;
+			continue;
 		}
-		if (!channel_open(m->control))
-			return err_set(e, EPIPE, "lost the destination agent");
-		if (loop_step(m->loop, 50, e))
-			return -e->code;
+		memset(p, 0, n);
+		channel_commit(m->control, MSG_PROBE, n);
+		bytes -= n;
 	}
-	if (wait_acknowledged(m, e))
-		return -e->code;
-	*bps = (double)sent * 1e9 / (double)(now_ns() - t0);
+	return wait_acknowledged(m, e);
+}
+
+/* More and more at a time, so that a slow link is not blocked for long and a fast one is filled: the best of it. */
+static int measure_link(struct move *m, double *bps, struct err *e)
+{
+	uint64_t begin = now_ns(), bytes = PROBE_MIN;
+
+	*bps = 0;
+	while (now_ns() - begin < PROBE_MS * 1000000ULL) {
+		uint64_t t0 = now_ns(), took;
+
+		if (send_and_wait(m, bytes, e))
+			return -e->code;
+		took = MAX(now_ns() - t0, 1);
+		*bps = MAX(*bps, (double)bytes * 1e9 / (double)took);
+		if (took < PROBE_MS * 1000000ULL / 6)
+			bytes = MIN(2 * bytes, PROBE_MAX);
+	}
 	return 0;
 }
 
