@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 
 #define FILES_MAX 256
+#define LONG_READ (2 * GIB) /* takes more than a second */
 
 static const char *kind_of(const struct stat *st)
 {
@@ -80,7 +81,7 @@ static void look(const struct move_options *o, json_t *entry)
 }
 
 /* A backing file: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
-static int describe_chain(const struct move *m, const struct disk *d, json_t *files, struct err *e)
+static int describe_chain(struct move *m, const struct disk *d, json_t *files, struct err *e)
 {
 	json_int_t parent = -1;
 	size_t i;
@@ -96,6 +97,8 @@ static int describe_chain(const struct move *m, const struct disk *d, json_t *fi
 			return err_set(e, ENOTSUP, "more than %d files", FILES_MAX);
 		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path",
 				  b->real_path, "name", b->name, "object", (int)d->object, "parent", parent);
+		if (b->allocated > LONG_READ)
+			report_notice(&m->report, "reading %s, to know it again at the destination", b->real_path);
 		look(m->opt, entry);
 		parent = (json_int_t)json_array_size(files);
 		json_array_append_new(files, entry);
@@ -139,7 +142,7 @@ static json_t *map_net(const struct move_options *o)
 	return out;
 }
 
-static int describe_line(const struct move *m, json_t *out, struct err *e)
+static int describe_line(struct move *m, json_t *out, struct err *e)
 {
 	const struct guest *g = &m->guest;
 	unsigned i;
@@ -205,7 +208,7 @@ static json_t *describe_disk(const struct move *m, const struct disk *d)
 	return out;
 }
 
-json_t *move_describe(const struct move *m, struct err *e)
+json_t *move_describe(struct move *m, struct err *e)
 {
 	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
 	json_t *argv = json_array(), *disks = json_array(), *d;

@@ -178,7 +178,7 @@ bool move_keeps_chain(const struct move *m, const struct guest_disk *d);
 const char *move_wanted_path(const struct move *m, const struct guest_disk *d);
 
 /* move-describe.c: DESCRIBE; NULL and *e if something cannot be described */
-json_t *move_describe(const struct move *m, struct err *e);
+json_t *move_describe(struct move *m, struct err *e);
 
 /* move-prepare.c: the source QEMU and what we change in it */
 int move_prepare_source(struct move *m, struct err *e);
