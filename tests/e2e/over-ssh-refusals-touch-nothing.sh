@@ -61,6 +61,5 @@ rm "$(there "$VM/a.raw")"
 on_a env -u SSH_AUTH_SOCK python3 "$TOP/tests/lib/typing.py" 'open sesame' -- "$BIN/vmferry" migrate "${GUEST_PID[a]}" root@host-b \
 	-i "$keys/locked" >"$DIR/typed" || fail "$(<"$DIR/typed")"
 grep -q "^migrated: the guest runs at the destination" "$DIR/typed" || fail "$(<"$DIR/typed")"
-guest_adopt a "$(on_b pgrep -f "^[^ ]*/qemu-system-[^ ]* .*$VM/")"
-GUEST_AT[a]=$(there "$VM")
+adopt_on_b a
 assert_arrived

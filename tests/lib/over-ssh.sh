@@ -8,6 +8,8 @@
 #   guest_on_a NAME [QEMU OPTION...]
 #   ssh_guest [NAME]       a small guest with a disk in VM, and a second monitor
 #   ssh_move_start NAME DEST [OPTION...]; ...; move_wait [STATUS]; ssh_move: both
+#   agent_on_b             prints the pid of the agent there; adopt_on_b NAME: after a move that did not say where the guest is
+#   ssh_recover STATUS [OPTION...]            of guest a
 #   remember               takes down what there is on both hosts (files, processes, sockets, bridges)
 #   assert_as_remembered   that all is as it was then, and the guest runs at the source as before
 #   refused STATUS WORDS DEST [OPTION...]     a move that ends so, with a reason like that, and leaves all as it was
@@ -38,6 +40,13 @@ hide_from_b() { # DIRECTORY...
 	for at; do on_b mount -t tmpfs -o mode=755 hidden "$at"; done
 }
 
+# In the background: $B_PID.
+start_on_b() { # COMMAND...
+	(exec nsenter -t "$HOST_B" -n -m -u "$@") </dev/null &
+	B_PID=$!
+	kill_at_exit "$B_PID"
+}
+
 # --- the guest -----------------------------------------------------------------------------
 
 guest_on_a() { # NAME [QEMU OPTION...]
@@ -61,10 +70,10 @@ ssh_guest() { # [NAME [QEMU OPTION...]]
 
 # --- moving --------------------------------------------------------------------------------
 
-# In the background its pid is vmferry's own.
+# In the background its pid is vmferry's own. WD: where it is called.
 vmferry_on_a() { # ARGUMENT...
 	[[ $BASHPID != "$$" ]] || { (vmferry_on_a "$@"); return; }
-	exec nsenter -t "$HOST_A" -n -m -u --wd="$PWD" env HOME="$HOME_A" TMPDIR="$DIR/tmp-a" ${SSH_AUTH_SOCK:+SSH_AUTH_SOCK="$SSH_AUTH_SOCK"} \
+	exec nsenter -t "$HOST_A" -n -m -u --wd="${WD:-$PWD}" env HOME="$HOME_A" TMPDIR="$DIR/tmp-a" ${SSH_AUTH_SOCK:+SSH_AUTH_SOCK="$SSH_AUTH_SOCK"} \
 		setsid -w "$BIN/vmferry" "$@"
 }
 
@@ -80,6 +89,33 @@ ssh_move_start() { # NAME DEST [OPTION...]
 ssh_move() { # NAME DEST [OPTION...]
 	ssh_move_start "$@"
 	move_wait
+}
+
+find_on_b() { # PATTERN: prints the pids of the processes of host-b whose command line is like that
+	local pid
+	for pid in $(host_b_processes); do
+		{ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qE -- "$1" && echo "$pid"
+	done
+	return 0
+}
+
+agent_on_b() {
+	find_on_b '^[^ ]*/vmferry-dst'
+}
+
+ssh_recover() { # STATUS [OPTION...]
+	local status=0
+	vmferry_on_a recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
+}
+
+# The QEMU there, after recover.
+adopt_on_b() { # [NAME]
+	local name=${1:-a}
+	wait_for 10 process_is_gone "${GUEST_PID[$name]}" || fail "the source QEMU is still there"
+	guest_adopt "$name" "$(find_on_b "^[^ ]*/qemu-system-[^ ]* .*-name $name ")"
+	[[ -n ${GUEST_PID[$name]} ]] || fail "no QEMU on host-b"
+	GUEST_AT[$name]=$(there "$VM")
 }
 
 assert_arrived() { # [NAME]: from inside, and nothing is left of the move
@@ -112,7 +148,7 @@ as_it_is() {
 		echo "$host"
 		"$host" find "$VM" "$VMFERRY_RUNTIME_DIR" /run /var/lib/vm* /var/lib/host /var/cache -xdev ! -name '*.journal.done' ! -path '*/tmp-a/*' \
 			! -path '*/hosts/*' ! -path '*/.ssh/*' ! -path /var/lib/vmferry ! -path /run/vmferry ! -path '*/.cache*' \
-			! -path '*/.local*' -printf '%p %y %m %u\n' 2>/dev/null | sort
+			! -path '*/.local*' ! -path /run/ferry/vmferry -printf '%p %y %m %u\n' 2>/dev/null | sort
 		"$host" bash -c 'ls -A "$HOME/.cache/vmferry" /var/lib/host/ferry/.cache/vmferry 2>/dev/null | grep -v :$; true'
 		"$host" ss -Hlntx | awk '{ print $1, $5 }' | sort
 		"$host" ip -o link | sed 's/@.*//; s/[0-9]*: //'
