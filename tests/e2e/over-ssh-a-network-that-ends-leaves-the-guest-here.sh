@@ -13,7 +13,7 @@ ssh_move_start a root@host-b "${SLOW_DISKS[@]}"
 while_disks
 on_b ip link set to-a down
 move_wait 4
-assert_result '"lost the destination" in r["reason"] and r["guest_text"] == "running on the source"'
+assert_result '("lost the destination" in r["reason"] or "data connection to the destination" in r["reason"]) and r["guest_text"] == "running on the source"'
 assert_result 'any("vmferry recover" in l for l in r["leftovers"])'
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 guest_verify "$(orders a)" blocks

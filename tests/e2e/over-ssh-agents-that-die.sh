@@ -17,7 +17,7 @@ start "${SLOW_DISKS[@]}"
 while_disks
 kill -KILL "$(agent_on_b)"
 move_wait 1
-assert_result '"lost the destination" in r["reason"]'
+assert_result '"lost the destination" in r["reason"] or "data connection to the destination" in r["reason"]'
 assert_as_remembered
 
 start "${SLOW_DISKS[@]}"
