@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #define CONTROL_WINDOW (8 * MIB)
-#define HELLO_MS       5000
+#define HELLO_MS       3000 /* the source may be waiting behind whoever says nothing */
 #define LAST_WORDS_MS  3000
 #define QEMU_END_MS    5000
 
