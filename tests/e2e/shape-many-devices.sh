@@ -1,6 +1,6 @@
 #!/bin/bash
 # What an ordinary guest has besides: display and its VNC socket, USB tablet, random numbers, balloon, a channel for a guest
-# agent, a watchdog, a SATA disk that nobody uses; some RAM is hugepages where there are any.
+# agent, a watchdog, sound, a SATA disk that nobody uses.
 . "$(dirname "$0")/../lib/over-ssh.sh"
 hosts_start
 head -c 4M /dev/urandom >"$VM/sata.raw"
