@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #define CONTROL_WINDOW (8 * MIB)
-#define HELLO_MS       5000
+#define HELLO_MS       3000 /* the source may be waiting behind whoever says nothing */
 #define LAST_WORDS_MS  3000
 #define QEMU_END_MS    5000
 
@@ -211,8 +211,12 @@ static void accepted(struct op *op, int res, uint32_t flags)
 		log_info("a data connection was refused: %s", e.msg);
 	else if (res >= 0)
 		m->connected++;
-	if (m->connected < m->channels && res != -ECANCELED && !m->con.finished)
+	if (m->connected < m->channels && res != -ECANCELED && !m->con.finished) {
 		accept_more(m);
+	} else if (m->connected == m->channels) { /* nobody else is expected: refused, not left waiting */
+		close(m->data_fd);
+		m->data_fd = -1;
+	}
 }
 
 static int copy_enter(void *ctx, struct err *e)

@@ -13,13 +13,14 @@
 #include <sys/socket.h>
 
 #define HELLO_MS   10000
+#define ALONE_MS   3000  /* --once: the source may be waiting behind whoever says nothing */
 #define UNUSED_MS  60000 /* --once: nobody came */
 
 /* A connection that is the control channel of a source. Takes over fd. */
 static int hear(const struct serve_config *cfg, int fd, struct link *link, struct hello *mine, struct err *e)
 {
 	struct hello theirs;
-	int r = peer_accept(fd, &cfg->access, HELLO_MS, link, &theirs, e);
+	int r = peer_accept(fd, &cfg->access, cfg->once ? ALONE_MS : HELLO_MS, link, &theirs, e);
 
 	if (r)
 		return r;

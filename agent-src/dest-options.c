@@ -5,6 +5,7 @@
 #include "util.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The strings among the options, by the name that the journal has for them. */
@@ -12,14 +13,15 @@ static const struct text_option {
 	const char *name;
 	size_t offset;
 	int option;
+	bool file; /* a name that depends on where we are */
 } texts[] = {
-	{"psk_file", offsetof(struct dest_config, psk_file), DEST_OPT_PSK},
-	{"token_file", offsetof(struct dest_config, token_file), DEST_OPT_TOKEN},
-	{"identity", offsetof(struct dest_config, identity), 'i'},
-	{"port", offsetof(struct dest_config, ssh_port), 'p'},
-	{"listen_address", offsetof(struct dest_config, listen_address), DEST_OPT_LISTEN},
-	{"via", offsetof(struct dest_config, via), DEST_OPT_VIA},
-	{"data_ports", offsetof(struct dest_config, data_ports), DEST_OPT_PORTS},
+	{"psk_file", offsetof(struct dest_config, psk_file), DEST_OPT_PSK, true},
+	{"token_file", offsetof(struct dest_config, token_file), DEST_OPT_TOKEN, true},
+	{"identity", offsetof(struct dest_config, identity), 'i', true},
+	{"port", offsetof(struct dest_config, ssh_port), 'p', false},
+	{"listen_address", offsetof(struct dest_config, listen_address), DEST_OPT_LISTEN, false},
+	{"via", offsetof(struct dest_config, via), DEST_OPT_VIA, false},
+	{"data_ports", offsetof(struct dest_config, data_ports), DEST_OPT_PORTS, false},
 };
 
 static const char **text_of(struct dest_config *cfg, const struct text_option *t)
@@ -90,9 +92,10 @@ json_t *dest_options_save(const struct dest_config *cfg)
 
 	for (i = 0; i < ARRAY_LEN(texts); i++) {
 		const char *s = *text_of((struct dest_config *)cfg, &texts[i]);
+		AUTO_FREE char *full = s && texts[i].file ? realpath(s, NULL) : NULL;
 
 		if (s)
-			json_object_set_new(o, texts[i].name, json_string(s));
+			json_object_set_new(o, texts[i].name, json_string(full ? full : s));
 	}
 	return o;
 }

@@ -26,12 +26,15 @@ static void on_value(void *arg, json_t *ret, const struct err *e)
 	p->query->open--;
 }
 
-/* True in every CPU, or about the object and not the CPU. */
+/* True in every CPU, or about the object and not the CPU; or how a newer QEMU is like an older one (legacy-cache), which that
+ * does not know the name of. */
 static bool is_feature(const char *name)
 {
 	static const char *const others[] = {"realized", "hotplugged", "hotpluggable", "start-powered-off"};
 	size_t i;
 
+	if (!strncmp(name, "legacy-", 7))
+		return false;
 	for (i = 0; i < ARRAY_LEN(others); i++)
 		if (!strcmp(name, others[i]))
 			return false;

@@ -132,13 +132,13 @@ guest_adopt() { # NAME PID
 }
 
 guest_settled() { # NAME: ready, or beyond hope
-	grep -aqE '^witness (ready|failed)|Kernel panic' "$DIR/$1.console" 2>/dev/null ||
+	grep -aqE 'witness (ready|failed)|Kernel panic' "$DIR/$1.console" 2>/dev/null ||
 		process_is_gone "${GUEST_PID[$1]}"
 }
 
 guest_wait_ready() { # NAME
 	wait_for "${READY_S:-60}" guest_settled "$1" || fail "guest $1 is not ready after ${READY_S:-60} s"
-	grep -aq '^witness ready' "$DIR/$1.console" ||
+	grep -aq 'witness ready' "$DIR/$1.console" ||
 		fail "guest $1 did not come up: $(grep -ah '^witness failed' "$DIR/$1.console" || tail -n 1 "$DIR/$1.stderr")"
 	guest_order "$DIR/$1.orders" ping >/dev/null
 }

@@ -1,0 +1,40 @@
+#!/bin/bash
+# A paused guest of QEMU 7.2 (which loses memory of a running one under TCG, even in its own migration) goes to a host with
+# QEMU 10, and keeps its machine type. The other way a machine type that 7.2 does not have is refused, and one that both have
+# is moved, with a note.
+. "$(dirname "$0")/../lib/over-ssh.sh"
+[[ -x $TOP/build/qemu72/bin/qemu-system-x86_64 ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross (Debian 12)"
+[[ -d $TOP/build/qemu/usr ]] || skip "QEMU 10 is the system's here"
+hosts_start
+there_is() { # QEMU-DIRECTORY-HERE QEMU-DIRECTORY-THERE: under the same name
+	on_b mount --bind "$TOP/build/$2" "$TOP/build/$1"
+}
+
+there_is qemu72 qemu
+WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=8 disk_rate=0 bg_check=0"
+QEMU=$TOP/build/qemu72/bin/qemu-system-x86_64
+sed -i "s|\"/[^\"]*/qemu-system-x86_64\"|\"$QEMU\"|" "$DIR/qemu-on-a"
+ssh_guest a
+assert_eq "$(qmp "$VM/a.mon" '{"execute": "query-version"}' | grep -o '"major": [0-9]*')" '"major": 7' "QEMU here"
+qmp "$VM/a.mon" '{"execute": "stop"}' STOP >/dev/null
+ssh_move a root@host-b
+qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
+assert_arrived
+assert_eq "$(qmp "$(free_monitor a)" '{"execute": "query-version"}' | grep -o '"major": [0-9]*')" '"major": 10' "QEMU there"
+assert_result 'plan["machine"] == "pc-q35-7.2"'
+guest_stop a
+rm -rf "${TO:?}"/*
+on_b umount "$TOP/build/qemu72"
+
+there_is qemu qemu72
+QEMU=$TOP/build/qemu/bin/qemu-system-x86_64
+sed -i "s|\"/[^\"]*/qemu-system-x86_64\"|\"$QEMU\"|" "$DIR/qemu-on-a"
+ssh_guest a
+remember
+refused 3 'does not take this guest.*pc-q35-10' root@host-b
+guest_stop a
+rm -f "$VM"/a.*
+MACHINE=pc-q35-7.2 ssh_guest a
+ssh_move a root@host-b
+assert_result 'any("older than" in f for f in plan["findings"])'
+assert_arrived
