@@ -185,7 +185,7 @@ int preflight_qemu(const struct preflight *p, struct loop *l, json_t **out, char
 
 	free_words(&w);
 	if (r) {
-		const char *machine = text(p->description, "machine");
+		const char *machine = json_text(p->description, "machine");
 
 		json_decref(notes);
 		err_prefix(e, "QEMU at the destination does not take this guest's machine (%s), accelerator or CPU", machine ? machine : "?");
