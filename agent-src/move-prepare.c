@@ -155,9 +155,9 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 		if (!r)
 			r = sender_start(&m->senders[i], link, i + 1, &m->shared, e);
 	}
-	/* A connection and a HELLO are two round trips; a lost packet among them says nothing of the rest, and must not keep the
+	/* A connection and a HELLO are two round trips, TLS is one more; a lost packet among them says nothing of the rest, and must not keep the
 	 * move from switching over. */
-	m->round_trip_ms = (double)quickest / 1e6 / 2;
+	m->round_trip_ms = (double)quickest / 1e6 / (m->dest.tls ? 3 : 2);
 	if (!r)
 		r = disk_reader_start(&m->reader, m->senders + m->streams, m->channels - m->streams, &m->shared,
 				      &m->disk_results, e);
