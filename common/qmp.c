@@ -171,6 +171,11 @@ static void on_greeting(struct qmp *q, json_t *msg)
 	json_t *version =
 	    json_object_get(json_object_get(json_object_get(msg, "QMP"), "version"), "qemu");
 
+	/* QEMU takes note of a new client in one thread while it tells the old one's events in another: some may come first */
+	if (json_is_string(json_object_get(msg, "event"))) {
+		log_debug("QMP %s: an event before the greeting", q->path);
+		return;
+	}
 	if (!json_is_object(version)) {
 		lost(q, EPROTO, "its first message is not a QMP greeting");
 		return;

@@ -350,6 +350,26 @@ static void leaving_later_script(struct server *s)
 	hear(s);
 }
 
+static void eager_script(struct server *s)
+{
+	say(s, "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"RESUME\"}\r\n");
+	negotiate(s);
+	until_closed(s);
+}
+
+static void an_event_before_the_greeting_is_no_harm(void **state)
+{
+	struct server s;
+	struct qmp *q;
+	struct err e;
+
+	(void)state;
+	server_start(&s, eager_script);
+	assert_int_equal(qmp_open(&q, loop, s.path, 5000, NULL, NULL, &e), 0);
+	qmp_close(q);
+	server_stop(&s);
+}
+
 static void bad_greetings_are_told_apart(void **state)
 {
 	static const struct {
@@ -851,6 +871,7 @@ int main(void)
 	    cmocka_unit_test(silent_monitor_is_reported_as_occupied),
 	    cmocka_unit_test(full_queue_of_clients_is_reported_as_occupied),
 	    cmocka_unit_test(missing_or_dead_monitor_is_named),
+	    cmocka_unit_test(an_event_before_the_greeting_is_no_harm),
 	    cmocka_unit_test(bad_greetings_are_told_apart),
 	    cmocka_unit_test(reply_in_single_bytes_and_over_many_lines_is_one_reply),
 	    cmocka_unit_test(many_events_in_one_write_all_arrive_in_order),
