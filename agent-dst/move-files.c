@@ -266,7 +266,9 @@ int move_check_surroundings(const struct move *m, struct err *e)
 	for (i = 0; i < m->args.file_count; i++) {
 		const struct args_file *f = &m->args.files[i];
 		const char *named = f->to ? f->to : f->path;
-		AUTO_FREE char *path = named && named[0] == '/' ? needs(f->role, named) : NULL;
+		/* QEMU looks for its own files elsewhere, too, if a directory of -L is missing */
+		bool asked = named && named[0] == '/' && strcmp(f->option, "L");
+		AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
 		if (path && access(path, F_OK))
 			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
