@@ -49,6 +49,21 @@ bool move_path_taken(const struct move *m, const char *path)
 	return !lstat(path, &st);
 }
 
+/* Something is where the disk is to go: perhaps the disk itself. An inode number is the same on every client of a file
+ * system that hosts share. */
+static int refuse_taken(const char *path, const json_t *o, struct err *e)
+{
+	json_int_t inode = json_integer_value(json_object_get(o, "inode"));
+	const char *real = json_text(o, "real_path");
+	struct stat st;
+
+	if (inode && !strcmp(path, real) && !stat(path, &st) && (json_int_t)st.st_ino == inode)
+		return err_set(e, EEXIST, "%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
+				   "it is cannot be moved yet, as both QEMUs would need its lock at once while the move may still be rolled back. "
+				   "Choose a place for a copy: --disk-dir DIR", path);
+	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away", path);
+}
+
 static int plan_disk(struct move *m, const json_t *o, struct err *e)
 {
 	struct move_disk *d = &m->disks[m->disk_count];
@@ -70,11 +85,9 @@ static int plan_disk(struct move *m, const json_t *o, struct err *e)
 	copy = xstrdup(real);
 	path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
 	if (move_path_taken(m, path)) {
-		int r = err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away",
-				path);
-
+		refuse_taken(path, o, e);
 		free(path);
-		return r;
+		return -e->code;
 	}
 	d->object = (uint32_t)object;
 	d->from = xstrdup(json_text(o, "file"));

@@ -198,11 +198,11 @@ static json_t *describe_disk(const struct move *m, const struct disk *d)
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
-	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*}", "object", (int)d->object, "node", g->node, "file",
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I}", "object", (int)d->object, "node", g->node, "file",
 			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
 			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(m, g), "cluster_size",
 			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
-			(int)st.st_gid, "path", move_wanted_path(m, g), "acl", acl);
+			(int)st.st_gid, "path", move_wanted_path(m, g), "acl", acl, "inode", (json_int_t)st.st_ino);
 	if (move_keeps_chain(m, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;

@@ -67,7 +67,7 @@ static void print_plan(const json_t *ev)
 		(int)num(ev, "pid"), str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
 		str(ev, "destination"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s, copied%s, mode %s, owner %s\n", str(v, "from"), str(v, "format"),
+		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"), str(v, "format"),
 			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
 			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
 			str(v, "owner"));

@@ -42,6 +42,8 @@ touch "$TO/a.raw"
 check 3
 says check.err "a.raw exists already at the destination"
 rm "$TO/a.raw"
+check 3 --disk-dir "$DIR"
+says check.err "a.raw at the destination is the guest's own disk, on storage that both hosts see"
 check 3 --disk "d0=$DIR/nowhere/a.raw"
 says check.err "directory $DIR/nowhere does not exist"
 assert_at_source
