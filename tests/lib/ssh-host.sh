@@ -211,6 +211,8 @@ sshd_start() { # [LINE OF sshd_config...]: they come first, so they win
 			UseDNS no
 			SetEnv TMPDIR=/run/tmp
 		END
+		# from 9.8 on a client that is refused too often is not let in for a while: here it is meant to be
+		! grep -aqi persourcepenalties "$SSHD" || echo "PerSourcePenalties no"
 		[[ " $* " == *HostKey* ]] || printf 'HostKey %s\n' "$HOSTS"/key_{ed25519,ecdsa,rsa}
 	} >"$HOSTS/sshd_config"
 	on_b mkdir -p -m 1777 /run/tmp
