@@ -121,7 +121,7 @@ check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: 
 
 .PHONY: check-long
 check-long: ## The same and tests/long: fuzzing, sanitizers, the model's mutants, other Debian releases
-	scripts/install-deps --check --model
+	scripts/install-deps --check --model --cross
 	LONG=1 $(MAKE) check
 
 .PHONY: unit
