@@ -58,6 +58,7 @@ $(B)/vmferry-dst: $(STATIC_OBJ)
 		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
 	strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
+$(B)/static/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
 $(B)/static/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
