@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "log.h"
 #include "paths.h"
+#include "qemu-args.h"
 #include "shell-quote.h"
 #include "systemd.h"
 #include "unit-text.h"
@@ -21,18 +22,6 @@
 
 /* ---- the script ---- */
 
-/* How many arguments from argv[i] on concern only the move: -incoming WHERE, -S, our own monitor. */
-static size_t of_the_move(char *const *argv, size_t argc, size_t i)
-{
-	if (!strcmp(argv[i], "-S"))
-		return 1;
-	if (i + 1 < argc && !strcmp(argv[i], "-incoming"))
-		return 2;
-	if (i + 1 < argc && !strcmp(argv[i], "-qmp") && strstr(argv[i + 1], "/vmferry.qmp"))
-		return 2;
-	return 0;
-}
-
 static void put(FILE *f, const char *before, const char *word, const char *after)
 {
 	AUTO_FREE char *quoted = shell_quote(word);
@@ -40,24 +29,11 @@ static void put(FILE *f, const char *before, const char *word, const char *after
 	fprintf(f, "%s%s%s", before, quoted, after);
 }
 
-/* An option and what follows it share a line. */
-static void put_arguments(FILE *f, char *const *argv, size_t argc)
-{
-	size_t i = 1, n;
-
-	while (i < argc) {
-		n = of_the_move(argv, argc, i);
-		if (!n)
-			put(f, argv[i][0] == '-' ? " \\\n\t" : " ", argv[i], "");
-		i += n ? n : 1;
-	}
-	fputs("\n", f);
-}
-
 char *start_script_text(const struct start_script *s)
 {
 	AUTO_FREE char *guest = shell_comment(s->guest);
 	AUTO_FREE char *from = shell_comment(s->from ? s->from : "another host");
+	AUTO_FREE char *line = NULL;
 	char *text;
 	size_t size, i;
 	FILE *f = open_memstream(&text, &size);
@@ -79,8 +55,8 @@ char *start_script_text(const struct start_script *s)
 		fprintf(f, "export %s", key);
 		put(f, "=", value, "\n");
 	}
-	put(f, "exec ", s->exe, "");
-	put_arguments(f, s->argv, s->argc);
+	line = qemu_args_start_line(s->argv, s->argc, s->exe, s->private_qmp);
+	fprintf(f, "exec %s\n", line);
 	if (fclose(f))
 		abort();
 	return text;

@@ -151,7 +151,7 @@ static int write_start_script(struct move *m, char *const *env, struct err *e)
 	time_t now = time(NULL);
 	struct tm tm;
 	char date[32];
-	struct start_script s = {m->name, json_text(m->description, "host"), date, m->exe, m->args.argv, m->args.argc, env};
+	struct start_script s = {m->name, json_text(m->description, "host"), date, m->exe, m->args.argv, m->args.argc, env, m->qmp_path};
 	AUTO_FREE char *script = NULL;
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));

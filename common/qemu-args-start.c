@@ -1,39 +1,14 @@
 /* qemu-args-start.c: the line that starts a guest again later, as a person or a script would write it. */
 #include "qemu-args.h"
 #include "qemu-opts.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <string.h>
 
-static bool needs_quotes(const char *word)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%^";
-
-	return !*word || word[strspn(word, plain)];
-}
-
-/* As sh(1) reads it back: in single quotes, with those inside as '\''. */
-static char *quoted(const char *word)
-{
-	char *out, *p;
-
-	if (!needs_quotes(word))
-		return xstrdup(word);
-	p = out = xmalloc(4 * strlen(word) + 3);
-	*p++ = '\'';
-	for (; *word; word++) {
-		if (*word == '\'')
-			p = stpcpy(p, "'\\''");
-		else
-			*p++ = *word;
-	}
-	stpcpy(p, "'");
-	return out;
-}
-
 static void append(char **text, const char *separator, const char *word)
 {
-	AUTO_FREE char *q = quoted(word);
+	AUTO_FREE char *q = shell_quote(word);
 	char *longer = xasprintf("%s%s%s", *text, separator, q);
 
 	kv_replace(text, longer);
@@ -56,7 +31,7 @@ static bool only_for_a_move(const struct qemu_opt *opt, const char *private_qmp)
 	return yes;
 }
 
-char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, const char *private_qmp, bool daemonize)
+char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, const char *private_qmp)
 {
 	static const char next[] = " \\\n    ";
 	char *text = xstrdup("");
@@ -74,7 +49,5 @@ char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, cons
 		if (opt.value)
 			append(&text, *opt.name ? " " : next, opt.value);
 	}
-	if (daemonize)
-		append(&text, next, "-daemonize");
 	return text;
 }

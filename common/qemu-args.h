@@ -119,9 +119,9 @@ void args_result_fini(struct args_result *r);
 /*
  * The line that starts the guest again later, for a shell: one option per line, malloc'ed, no newline at the end. argv is a
  * rewritten line; what only a move needs (-incoming, -S, the monitor private_qmp) is left out. exe replaces argv[0];
- * NULL: leave. daemonize: as the source was (qemu_args_has(source's argv, "daemonize")), which a rewritten line is not.
+ * NULL: leave. QEMU stays in the foreground, as a rewritten line does.
  */
-char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, const char *private_qmp, bool daemonize);
+char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, const char *private_qmp);
 
 /* "disk", "pflash-code", …: stable words for JSON. */
 const char *args_role_name(enum args_role role);

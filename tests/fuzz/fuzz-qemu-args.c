@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	path_count = qemu_args_qmp_paths(argv, argc, &paths);
 	args_free_strings(paths, path_count);
 	if (qemu_args_rewrite(&once, argv, argc, &o, &e) == 0) {
-		start = qemu_args_start_line(once.argv, once.argc, NULL, o.private_qmp, true);
+		start = qemu_args_start_line(once.argv, once.argc, NULL, o.private_qmp);
 		free(start);
 		if (qemu_args_rewrite(&twice, once.argv, once.argc, &(struct args_options){.cwd = "/w"}, &e) == 0)
 			args_result_fini(&twice);

@@ -81,10 +81,10 @@ static void plain_words_stay_readable(void **state)
 /* The script, with a program that prints its environment and its arguments in place of QEMU. */
 static void the_script_runs_the_line_without_what_concerns_the_move(void **state)
 {
-	char *argv[] = {"qemu",	     "-name",	 "it's \"a\"\n$guest", "-S",   "-drive", "file=/a b,if=none", "-incoming",
+	char *argv[] = {"qemu",	     "-name",	 "it's \"a\"\n$guest", "-S",   "-drive", "file=/a b,if=none", "-append", "-S", "-incoming",
 			"defer",     "-qmp",	 "unix:/mine,server=on", "-qmp", "unix:/run/x/vmferry.qmp,server=on,wait=on"};
 	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
-	struct start_script s = {"two\nlines `x`", "host\r-a", "2024-01-02", "/usr/bin/printf", argv, ARRAY_LEN(argv), env};
+	struct start_script s = {"two\nlines `x`", "host\r-a", "2024-01-02", "/usr/bin/printf", argv, ARRAY_LEN(argv), env, "/run/x/vmferry.qmp"};
 	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *check = NULL;
 	AUTO_FREE char *quoted = NULL;
@@ -98,7 +98,7 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 	quoted = shell_quote(text);
 	check = xasprintf("unset LD_LIBRARY_PATH; sh -c %s", quoted);
 	run_sh(check, &out);
-	assert_string_equal(out.text, "[it's \"a\"\n$guest][-drive][file=/a b,if=none][-qmp][unix:/mine,server=on]");
+	assert_string_equal(out.text, "[it's \"a\"\n$guest][-drive][file=/a b,if=none][-append][-S][-qmp][unix:/mine,server=on]");
 }
 
 static void names_of_files_and_units_are_tame(void **state)

@@ -250,7 +250,7 @@ static char *notes_text(const struct args_result *r)
 /* Without what every destination's line ends with. */
 static char *line_text(char *const *argv, size_t argc)
 {
-	AUTO_FREE char *rest = qemu_args_start_line(argv, argc, NULL, QMP, false);
+	AUTO_FREE char *rest = qemu_args_start_line(argv, argc, NULL, QMP);
 
 	return xasprintf("%s\n", rest);
 }
@@ -287,13 +287,11 @@ static void write_case(const struct file *f, const char *path)
 	fclose(out);
 }
 
-static void check_result(struct file *f, const char *path, struct args_result *r, char *const *argv, size_t argc,
-			 bool *changed)
+static void check_result(struct file *f, const char *path, struct args_result *r, bool *changed)
 {
 	AUTO_FREE char *line = line_text(r->argv, r->argc), *notes = notes_text(r), *files = files_text(r),
 		       *nics = nics_text(r);
-	AUTO_FREE char *start = qemu_args_start_line(r->argv, r->argc, "/usr/bin/qemu-system-x86_64", QMP,
-						     qemu_args_has(argv, argc, "daemonize"));
+	AUTO_FREE char *start = qemu_args_start_line(r->argv, r->argc, "/usr/bin/qemu-system-x86_64", QMP);
 	AUTO_FREE char *start_line = xasprintf("%s\n", start);
 
 	assert_true(r->argc > 5);
@@ -333,7 +331,7 @@ static void a_line_becomes_what_is_expected(void **state)
 	} else {
 		if (get(&f, "refused"))
 			fail_msg("%s: is not refused", path);
-		check_result(&f, path, &r, argv, argc, &changed);
+		check_result(&f, path, &r, &changed);
 	}
 	if (changed)
 		write_case(&f, path);

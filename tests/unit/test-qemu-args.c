@@ -523,13 +523,13 @@ static void memory_processors_and_accelerator_are_read_in_every_form(void **stat
 	expect_basics("-m nonsense -smp 99999999999999999999", 0, 1, false);
 }
 
-static void expect_start(const char *from, bool daemonize, const char *to)
+static void expect_start(const char *from, const char *to)
 {
 	struct line l;
 	char *text;
 
 	split(&l, from);
-	text = qemu_args_start_line(l.argv, l.argc, NULL, "/d/private.qmp", daemonize);
+	text = qemu_args_start_line(l.argv, l.argc, NULL, "/d/private.qmp");
 	assert_string_equal(text, to);
 	free(text);
 	free(l.text);
@@ -538,14 +538,15 @@ static void expect_start(const char *from, bool daemonize, const char *to)
 static void start_line_is_one_that_a_shell_reads_back(void **state)
 {
 	char *odd[] = {"q", "-name", "it's $HOME", "-append", "", "a b"};
-	char *text = qemu_args_start_line(odd, ARRAY_LEN(odd), "/usr/bin/qemu", NULL, false);
+	char *text = qemu_args_start_line(odd, ARRAY_LEN(odd), "/usr/bin/qemu", NULL);
 
 	(void)state;
 	assert_string_equal(text, "/usr/bin/qemu \\\n    -name 'it'\\''s $HOME' \\\n    -append '' \\\n    'a b'");
 	free(text);
 	expect_start("-m 64 -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on "
-		     "-qmp unix:/d/own.qmp,server=on,wait=off", true,
-		     "qemu-system-x86_64 \\\n    -m 64 \\\n    -qmp unix:/d/own.qmp,server=on,wait=off \\\n    -daemonize");
+		     "-qmp unix:/d/own.qmp,server=on,wait=off",
+		     "qemu-system-x86_64 \\\n    -m 64 \\\n    -qmp unix:/d/own.qmp,server=on,wait=off");
+	expect_start("-name -S -append -incoming -S", "qemu-system-x86_64 \\\n    -name -S \\\n    -append -incoming");
 }
 
 static int expand(const char *line, const char *config, char **text, struct err *e)
