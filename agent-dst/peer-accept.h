@@ -6,6 +6,7 @@
 #define VMFERRY_PEER_ACCEPT_H
 
 #include "channel.h"
+#include "hello.h"
 
 #include <stddef.h>
 

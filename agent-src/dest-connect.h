@@ -5,6 +5,7 @@
 #define VMFERRY_DEST_CONNECT_H
 
 #include "channel.h"
+#include "hello.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

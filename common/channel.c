@@ -1,6 +1,7 @@
 /* channel.c: see channel.h. */
 #include "channel.h"
 #include "log.h"
+#include "peer-error.h"
 #include "util.h"
 
 #include <errno.h>
@@ -383,33 +384,6 @@ static int on_ack(struct channel *c, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-/* The peer's text for the user's terminal: cut to fit, and without control characters. */
-static const char *words(char *out, size_t cap, struct slice s)
-{
-	size_t i, n = MIN(s.n, cap - 1);
-
-	for (i = 0; i < n; i++)
-		out[i] = s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : (char)s.p[i];
-	out[n] = '\0';
-	return out;
-}
-
-static int on_error(const uint8_t *p, size_t n, struct err *e)
-{
-	char doing[ERR_MAX / 4], text[ERR_MAX];
-	struct msg_error m;
-	int code;
-
-	if (msg_error_decode(&m, p, n))
-		return err_set(e, EPROTO, "the peer reported an error that cannot be read");
-	code = m.code && m.code < 4096 ? (int)m.code : EREMOTEIO;
-	if (!m.text.n)
-		m.text = slice_of("the peer gave up without saying why");
-	words(doing, sizeof(doing), m.doing);
-	words(text, sizeof(text), m.text);
-	return err_set(e, code, "%s%s%s", doing, *doing ? ": " : "", text);
-}
-
 static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t *buf, struct err *e)
 {
 	const uint8_t *payload = buf + FRAME_HEADER_BYTES;
@@ -424,7 +398,7 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 	if (h->type == MSG_ACK)
 		return on_ack(c, payload, h->length, e);
 	if (h->type == MSG_ERROR)
-		return on_error(payload, h->length, e);
+		return peer_error(payload, h->length, e);
 	if (h->sequence != c->received + 1)
 		return err_set(e, EPROTO, "frame %llu arrived on channel %u where %llu was due",
 			       (unsigned long long)h->sequence, c->cfg.number,
@@ -677,91 +651,4 @@ uint64_t channel_bytes_sent(const struct channel *c)
 uint64_t channel_bytes_received(const struct channel *c)
 {
 	return __atomic_load_n(&c->bytes_received, __ATOMIC_RELAXED);
-}
-
-/* ---- HELLO ---- */
-
-static void hello_frame(struct link *l, uint16_t type, uint8_t *buf, size_t len, unsigned timeout_ms, struct err *e)
-{
-	struct frame_header h = {.type = type, .length = (uint32_t)len};
-
-	frame_seal(buf, &h);
-	link_send(l, buf, FRAME_HEADER_BYTES + len, now_ns() + timeout_ms * 1000000ULL, e);
-}
-
-int hello_send(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e)
-{
-	uint8_t buf[FRAME_HEADER_BYTES + 1024];
-	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
-	struct msg_hello m = {.version = PROTO_VERSION,
-			      .version_min = PROTO_VERSION_MIN,
-			      .channel = mine->channel,
-			      .generation = mine->generation,
-			      .software = slice_of(mine->software),
-			      .token = slice_of(mine->token)};
-
-	memcpy(m.session, mine->session, 16);
-	msg_hello_encode(&w, &m);
-	e->code = 0;
-	hello_frame(l, MSG_HELLO, buf, writer_len(&w), timeout_ms, e);
-	return -e->code;
-}
-
-void hello_refuse(struct link *l, const char *text)
-{
-	uint8_t buf[FRAME_HEADER_BYTES + 2048];
-	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
-	struct msg_error m = {.code = EPROTO, .doing = slice_of(""), .text = slice_of(text)};
-	struct err e;
-
-	msg_error_encode(&w, &m);
-	hello_frame(l, MSG_ERROR, buf, writer_len(&w), 1000, &e);
-}
-
-static int hello_check(const struct msg_hello *m, struct hello *theirs, struct err *e)
-{
-	char software[61];
-
-	words(software, sizeof(software), m->software);
-	if (m->version < PROTO_VERSION_MIN || m->version_min > PROTO_VERSION)
-		return err_set(e, EPROTONOSUPPORT,
-			       "the peer (%s) speaks protocol versions %u to %u, this vmferry %d to %d; use the same release on both hosts",
-			       software, m->version_min, m->version, PROTO_VERSION_MIN, PROTO_VERSION);
-	if (m->required & ~FEATURES_KNOWN)
-		return err_set(e, EPROTONOSUPPORT,
-			       "the peer (%s) requires features (%#llx) that this vmferry does not have; use the same release on both hosts",
-			       software, (unsigned long long)(m->required & ~FEATURES_KNOWN));
-	memcpy(theirs->session, m->session, 16);
-	theirs->channel = m->channel;
-	theirs->generation = m->generation;
-	snprintf(theirs->token, sizeof(theirs->token), "%.*s", (int)MIN(m->token.n, 64),
-		 (const char *)m->token.p);
-	snprintf(theirs->software, sizeof(theirs->software), "%s", software);
-	return 0;
-}
-
-int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
-{
-	uint8_t buf[FRAME_HEADER_BYTES + 16384];
-	uint64_t deadline = now_ns() + timeout_ms * 1000000ULL;
-	struct frame_header h;
-	struct msg_hello m;
-	int r;
-
-	r = link_receive(l, buf, FRAME_HEADER_BYTES, deadline, e);
-	if (r)
-		return r;
-	if (frame_header_decode(&h, buf) || h.length > sizeof(buf) - FRAME_HEADER_BYTES ||
-	    (h.type != MSG_HELLO && h.type != MSG_ERROR))
-		return err_set(e, EPROTO, "what is at the other end does not speak the vmferry protocol");
-	r = link_receive(l, buf + FRAME_HEADER_BYTES, h.length, deadline, e);
-	if (r)
-		return r;
-	if (!frame_intact(buf, &h))
-		return err_set(e, EBADMSG, "the peer's HELLO arrived damaged");
-	if (h.type == MSG_ERROR)
-		return on_error(buf + FRAME_HEADER_BYTES, h.length, e);
-	if (msg_hello_decode(&m, buf + FRAME_HEADER_BYTES, h.length))
-		return err_set(e, EPROTO, "the peer's HELLO is malformed");
-	return hello_check(&m, theirs, e);
 }

@@ -71,18 +71,4 @@ bool channel_idle(const struct channel *c);
 uint64_t channel_bytes_sent(const struct channel *c);
 uint64_t channel_bytes_received(const struct channel *c);
 
-/* Blocking, before a channel exists: both sides send HELLO and check the other's. deadline in ms.
- * Refuses other versions and unknown required features with a sentence, which the peer is told too. */
-struct hello {
-	uint8_t session[16];
-	uint32_t channel;
-	uint32_t generation;
-	char token[65];	   /* what the peer must know; "" for none */
-	char software[64]; /* filled from the peer */
-};
-int hello_send(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e);
-int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e);
-/* Tells the peer why, before closing; best effort. */
-void hello_refuse(struct link *l, const char *text);
-
 #endif

@@ -5,6 +5,7 @@
  * in clear and through TLS alike is tried both ways.
  */
 #include "channel.h"
+#include "hello.h"
 #include "util.h"
 
 #include <arpa/inet.h>
