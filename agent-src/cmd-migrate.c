@@ -132,91 +132,114 @@ static int take_drop(const char *list, unsigned *accept)
 	return 0;
 }
 
-static int take_option(int c, struct move_options *o, bool *detach)
-{
-	static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
-	static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
-	static const char *const units[] = {"disable", "keep", NULL};
-	static const char *const chains[] = {"copy", "top", "flatten", NULL};
-	static const char *const media[] = {"auto", "copy", "path", "eject", NULL};
-	static const char *const modes[] = {"auto", "pages", "opaque", NULL};
-	long n;
-	int i;
+/* Options that only set a flag. */
+static const struct flag_option {
+	int option;
+	size_t offset; /* of a bool in move_options */
+} flags[] = {
+	{OPT_HOLD, offsetof(struct move_options, hold)},
+	{OPT_INSTALL_UNIT, offsetof(struct move_options, install_unit)},
+	{OPT_DRY, offsetof(struct move_options, dry_run)},
+	{OPT_JSON, offsetof(struct move_options, json)},
+	{'v', offsetof(struct move_options, verbose)},
+};
 
+/* Options whose value is one of some words; the index of the word is what counts. */
+static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
+static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
+static const char *const units[] = {"disable", "keep", NULL};
+static const char *const chains[] = {"copy", "top", "flatten", NULL};
+static const char *const media[] = {"auto", "copy", "path", "eject", NULL};
+static const char *const modes[] = {"auto", "pages", "opaque", NULL};
+static const struct word_option {
+	int option;
+	const char *name, *want;
+	const char *const *words;
+} word_options[] = {
+	{OPT_STALL, "--on-stall", "wait, throttle, stop or cancel", stalls},
+	{OPT_CODEC, "--codec", "auto, none, lz4 or zstd", codecs},
+	{OPT_UNIT, "--unit", "disable or keep", units},
+	{OPT_CHAIN, "--chain", "copy, top or flatten", chains},
+	{OPT_MEDIA, "--media", "auto, copy, path or eject", media},
+	{OPT_RAM, "--ram-mode", "auto, pages or opaque", modes},
+};
+
+static const struct number_option {
+	int option;
+	const char *name, *want;
+	long min, max;
+} number_options[] = {
+	{OPT_DOWNTIME, "--max-downtime", "a number of milliseconds", 1, 3600000},
+	{OPT_CHANNELS, "--channels", "a number from 1 to 15", 1, CHANNELS_MAX - 1},
+	{OPT_MULTIFD, "--multifd", "a number from 0 to 14", 0, MULTIFD_MAX},
+};
+
+static void set_word(struct move_options *o, int c, int i)
+{
+	switch (c) {
+	case OPT_STALL:
+		o->on_stall = (enum on_stall)i;
+		break;
+	case OPT_CODEC:
+		o->codec = (enum codec_mode)i;
+		break;
+	case OPT_UNIT:
+		o->keep_unit = i == 1;
+		break;
+	case OPT_CHAIN:
+		o->chain = chains[i];
+		break;
+	case OPT_MEDIA:
+		o->media = media[i];
+		break;
+	case OPT_RAM:
+		o->ram_mode = modes[i];
+		break;
+	}
+}
+
+static void set_number(struct move_options *o, int c, long n)
+{
+	if (c == OPT_DOWNTIME)
+		o->max_downtime_ms = (unsigned)n;
+	else if (c == OPT_CHANNELS)
+		o->channels = (unsigned)n;
+	else
+		o->multifd = (int)n;
+}
+
+static int take_pair(struct move_options *o, int c)
+{
+	const char *value = strchr(optarg, '=');
+
+	if (c == OPT_MAP_NET) {
+		if (!value || o->map_net_count == MAP_NET_MAX)
+			return bad("--map-net", optarg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
+		o->map_net[o->map_net_count++] = optarg;
+		return 0;
+	}
+	if (!value || value[1] != '/')
+		return bad("--disk", optarg, "DISK=PATH with an absolute path");
+	if (o->disk_map_count == DISK_MAP_MAX)
+		return bad("--disk", optarg, "possible any more: there are too many");
+	o->disk_map[o->disk_map_count++] = optarg;
+	return 0;
+}
+
+/* What is in none of the tables. */
+static int take_other(int c, struct move_options *o, bool *detach)
+{
 	switch (c) {
 	case OPT_DISK_DIR:
 		o->disk_dir = optarg;
 		return 0;
 	case OPT_MAP_NET:
-		if (!strchr(optarg, '=') || o->map_net_count == MAP_NET_MAX)
-			return bad("--map-net", optarg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
-		o->map_net[o->map_net_count++] = optarg;
-		return 0;
-	case OPT_DOWNTIME:
-		if (!number(optarg, 1, 3600000, &n))
-			return bad("--max-downtime", optarg, "a number of milliseconds");
-		o->max_downtime_ms = (unsigned)n;
-		return 0;
-	case OPT_HOLD:
-		o->hold = true;
-		return 0;
-	case OPT_STALL:
-		if ((i = choice(optarg, stalls)) < 0)
-			return bad("--on-stall", optarg, "wait, throttle, stop or cancel");
-		o->on_stall = (enum on_stall)i;
-		return 0;
+	case OPT_DISK:
+		return take_pair(o, c);
 	case OPT_BWLIMIT:
 		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
-	case OPT_CHANNELS:
-		if (!number(optarg, 1, CHANNELS_MAX - 1, &n))
-			return bad("--channels", optarg, "a number from 1 to 15");
-		o->channels = (unsigned)n;
-		return 0;
-	case OPT_CODEC:
-		if ((i = choice(optarg, codecs)) < 0)
-			return bad("--codec", optarg, "auto, none, lz4 or zstd");
-		o->codec = (enum codec_mode)i;
-		return 0;
-	case OPT_RAM:
-		if ((i = choice(optarg, modes)) < 0)
-			return bad("--ram-mode", optarg, "auto, pages or opaque");
-		o->ram_mode = modes[i];
-		return 0;
-	case OPT_MULTIFD:
-		if (!number(optarg, 0, MULTIFD_MAX, &n))
-			return bad("--multifd", optarg, "a number from 0 to 14");
-		o->multifd = (int)n;
-		return 0;
-	case OPT_INSTALL_UNIT:
-		o->install_unit = true;
-		return 0;
-	case OPT_UNIT:
-		if ((i = choice(optarg, units)) < 0)
-			return bad("--unit", optarg, "disable or keep");
-		o->keep_unit = i == 1;
-		return 0;
-	case OPT_DRY:
-		o->dry_run = true;
-		return 0;
-	case OPT_DISK:
-		if (!strchr(optarg, '=') || strchr(optarg, '=')[1] != '/')
-			return bad("--disk", optarg, "DISK=PATH with an absolute path");
-		if (o->disk_map_count == DISK_MAP_MAX)
-			return bad("--disk", optarg, "possible any more: there are too many");
-		o->disk_map[o->disk_map_count++] = optarg;
-		return 0;
-	case OPT_CHAIN:
-		if (choice(optarg, chains) < 0)
-			return bad("--chain", optarg, "copy, top or flatten");
-		o->chain = optarg;
-		return 0;
 	case OPT_DROP:
 		return take_drop(optarg, &o->accept);
-	case OPT_MEDIA:
-		if (choice(optarg, media) < 0)
-			return bad("--media", optarg, "auto, copy, path or eject");
-		o->media = optarg;
-		return 0;
 	case OPT_SCRIPT:
 		o->script = o->dry_run = true;
 		o->estimate = false;
@@ -224,23 +247,46 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	case OPT_DETACH:
 		*detach = true;
 		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
 	case OPT_STATE:
 		o->state_dir = optarg;
 		return 0;
 	case OPT_RUNTIME:
 		o->runtime_dir = optarg;
 		return 0;
-	case 'v':
-		o->verbose = true;
-		return 0;
 	}
 	if (dest_is_option(c))
 		return dest_option(&o->dest, c, optarg);
 	fputs("try: vmferry migrate --help\n", stderr);
 	return EXIT_USAGE;
+}
+
+static int take_option(int c, struct move_options *o, bool *detach)
+{
+	size_t i;
+	long n;
+	int k;
+
+	for (i = 0; i < ARRAY_LEN(flags); i++)
+		if (flags[i].option == c) {
+			*(bool *)((char *)o + flags[i].offset) = true;
+			return 0;
+		}
+	for (i = 0; i < ARRAY_LEN(word_options); i++)
+		if (word_options[i].option == c) {
+			k = choice(optarg, word_options[i].words);
+			if (k < 0)
+				return bad(word_options[i].name, optarg, word_options[i].want);
+			set_word(o, c, k);
+			return 0;
+		}
+	for (i = 0; i < ARRAY_LEN(number_options); i++)
+		if (number_options[i].option == c) {
+			if (!number(optarg, number_options[i].min, number_options[i].max, &n))
+				return bad(number_options[i].name, optarg, number_options[i].want);
+			set_number(o, c, n);
+			return 0;
+		}
+	return take_other(c, o, detach);
 }
 
 /* ---- detaching ---- */

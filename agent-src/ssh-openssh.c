@@ -52,6 +52,20 @@ static void add(struct args *a, const char *word)
 		abort();
 }
 
+static void add_target(struct args *a, const struct ssh_target *t)
+{
+	if (t->user) {
+		add(a, "-l");
+		add(a, t->user);
+	}
+	if (t->port) {
+		add(a, "-p");
+		add(a, t->port);
+	}
+	add(a, "--");
+	add(a, t->host);
+}
+
 static const char *const quiet[] = {"-T", "-x", "-a"};
 
 /* ---- running ssh ---- */
@@ -207,16 +221,7 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 		add(&a, "-i");
 		add(&a, cfg->identity);
 	}
-	if (cfg->target.user) {
-		add(&a, "-l");
-		add(&a, cfg->target.user);
-	}
-	if (cfg->target.port) {
-		add(&a, "-p");
-		add(&a, cfg->target.port);
-	}
-	add(&a, "--");
-	add(&a, cfg->target.host);
+	add_target(&a, &cfg->target);
 	add(&a, "exit 0"); /* in any shell */
 	r = run(&a, false, cfg->batch ? (int)(connect_ms + BATCH_MS) : -1, tail);
 	text_of(tail, said);
@@ -290,16 +295,7 @@ static void look_up(struct openssh *o, const struct ssh_config *cfg)
 	add(&a, "-c");
 	add(&a, "ssh -G \"$@\" | grep -E '^(hostname|port|user|proxyjump|proxycommand) '");
 	add(&a, "sh");
-	if (cfg->target.user) {
-		add(&a, "-l");
-		add(&a, cfg->target.user);
-	}
-	if (cfg->target.port) {
-		add(&a, "-p");
-		add(&a, cfg->target.port);
-	}
-	add(&a, "--");
-	add(&a, cfg->target.host);
+	add_target(&a, &cfg->target);
 	run(&a, true, CONTROL_MS, tail);
 	text = xasprintf("\n%.*s", (int)tail->n, tail->text);
 	host = setting(text, "hostname");

@@ -7,11 +7,12 @@
 
 const char *peer_words(char *out, size_t cap, struct slice s)
 {
-	size_t i, n = MIN(s.n, cap - 1);
+	size_t n = MIN(s.n, cap - 1), i;
 
 	for (i = 0; i < n; i++)
-		out[i] = s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : (char)s.p[i];
+		out[i] = s.p[i] ? (char)s.p[i] : '?';
 	out[n] = '\0';
+	text_make_printable(out, false);
 	return out;
 }
 

@@ -1,50 +1,21 @@
 # shellcheck shell=bash
 # For end-to-end tests and the demo; to be sourced. Starts real guests with the witness in
 # them (tests/guest), gives orders to it, and cleans up at exit: the directory, and those
-# processes that were recorded here, by pid.
+# processes that were recorded here, by pid. DIR and KEEP are base.sh's.
 #
-#   DIR        where everything of this test lies (made under build/tmp when not given)
 #   QEMU       the QEMU binary                  (build/qemu/bin/qemu-system-x86_64)
 #   MACHINE    machine type and its properties  (q35)
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
 #   READY_S    how long a guest may take until the witness is ready (60)
-#   KEEP       when not empty, DIR is left in place
 set -euo pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 QEMU=${QEMU:-$TOP/build/qemu/bin/qemu-system-x86_64}
 QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}
-BIN=${BIN:-$TOP/build/${VARIANT:-release}}
 
 declare -A GUEST_PID=()
 declare -A PID_BORN=()
-declare -a EXIT_COMMANDS=()
-
-# --- results -------------------------------------------------------------------------------
-
-fail() { # MESSAGE
-	echo "FAIL: $*" >&2
-	exit 1
-}
-
-skip() { # REASON
-	echo "skip: $*"
-	exit 77
-}
-
-assert_eq() { # ACTUAL EXPECTED [WHAT]
-	[[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
-}
-
-wait_for() { # DEADLINE_S COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[[ $SECONDS -lt $end ]] || return 1
-		sleep 0.02
-	done
-}
 
 # --- processes -----------------------------------------------------------------------------
 
@@ -61,10 +32,6 @@ process_is_gone() { # PID
 
 kill_at_exit() { # PID
 	PID_BORN[$1]=$(process_born "$1" || echo gone)
-}
-
-at_exit() { # COMMAND: run at exit, the last one first
-	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
 }
 
 end_process() { # PID
@@ -84,17 +51,14 @@ show_guest() { # NAME: what it said, for the log of a failed test
 	done
 }
 
-clean_up() {
-	local status=$? name pid command
-	trap - EXIT
-	set +e
-	if [[ $status -ne 0 && $status -ne 77 ]]; then
-		for name in "${!GUEST_PID[@]}"; do show_guest "$name"; done
-	fi
-	for command in "${EXIT_COMMANDS[@]}"; do eval "$command"; done
+on_failure() {
+	local name
+	for name in "${!GUEST_PID[@]}"; do show_guest "$name"; done
+}
+
+end_processes() {
+	local pid
 	for pid in "${!PID_BORN[@]}"; do end_process "$pid"; done
-	[[ -n ${KEEP:-} ]] || rm -rf "$DIR"
-	exit "$status"
 }
 
 # --- guests --------------------------------------------------------------------------------
@@ -188,8 +152,5 @@ guest_drive() { # ID FILE FORMAT [virtio|scsi|nvme]
 
 [[ -x $QEMU ]] || skip "no QEMU at $QEMU: run scripts/install-deps"
 "$TOP/tests/guest/build-guest"
-[[ -n ${DIR:-} ]] || { mkdir -p "$TOP/build/tmp" && DIR=$(mktemp -d "$TOP/build/tmp/t.XXXXXX"); }
-mkdir -p "$DIR"
-trap clean_up EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT
+test_begins
+at_exit end_processes

@@ -38,52 +38,8 @@ SSHD_PID=
 
 if ! declare -F at_exit >/dev/null; then # without guest.sh, which needs QEMU
 	set -euo pipefail
-	TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-	BIN=${BIN:-$TOP/build/${VARIANT:-release}}
-	declare -a EXIT_COMMANDS=()
-
-	fail() { # MESSAGE
-		echo "FAIL: $*" >&2
-		exit 1
-	}
-
-	skip() { # REASON
-		echo "skip: $*"
-		exit 77
-	}
-
-	assert_eq() { # ACTUAL EXPECTED [WHAT]
-		[[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
-	}
-
-	wait_for() { # DEADLINE_S COMMAND...
-		local end=$((SECONDS + $1))
-		shift
-		until "$@"; do
-			[[ $SECONDS -lt $end ]] || return 1
-			sleep 0.02
-		done
-	}
-
-	at_exit() { # COMMAND: run at exit, the last one first
-		EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
-	}
-
-	clean_up() {
-		local status=$? command
-		trap - EXIT
-		set +e
-		for command in "${EXIT_COMMANDS[@]}"; do eval "$command"; done
-		[[ -n ${KEEP:-} ]] || rm -rf "$DIR"
-		exit "$status"
-	}
-
-	mkdir -p "$TOP/build/tmp"
-	DIR=${DIR:-$(mktemp -d "$TOP/build/tmp/t.XXXXXX")}
-	mkdir -p "$DIR"
-	trap clean_up EXIT
-	trap 'exit 143' TERM
-	trap 'exit 130' INT
+	. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
+	test_begins
 fi
 
 SSHD_LOG=$DIR/sshd.log

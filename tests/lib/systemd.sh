@@ -11,13 +11,10 @@
 #   unit_guest NAME UNIT LINE...   a guest with one disk in a unit with these lines in [Service], enabled and started
 #   reboot                         the user's manager ends and everything in it; it starts again with default.target
 #   show PROPERTY UNIT
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 SYSTEMD=/lib/systemd/systemd
 SANDBOX_UID=54321
-
-sandbox_skip() { # REASON
-	echo "skip: $*"
-	exit 77
-}
+BOOT_S=120 # for one boot of a host and all that the script does in it
 
 sandbox_end() { # everything in the cgroup
 	echo 1 >"$SANDBOX/cgroup.kill" 2>/dev/null || true
@@ -29,7 +26,7 @@ sandbox_end() { # everything in the cgroup
 }
 
 sandbox_enter() { # UNSHARE OPTION...
-	mkdir "$SANDBOX" 2>/dev/null || sandbox_skip "no cgroup can be made in ${SANDBOX%/*}"
+	mkdir "$SANDBOX" 2>/dev/null || skip "no cgroup can be made in ${SANDBOX%/*}"
 	(
 		echo "$BASHPID" >"$SANDBOX/cgroup.procs"
 		SANDBOX_STEP=root DIR=$DIR exec unshare --mount --cgroup "$@" bash "$0"
@@ -46,7 +43,7 @@ host_boots() {
 	export BOOT=$1
 	sandbox_enter --pid --fork --mount-proc >"$DIR/host.log" 2>&1 </dev/null &
 	pid=$!
-	until host_has_done "$pid"; do sleep 0.05; done
+	wait_for "$BOOT_S" host_has_done "$pid" || echo "FAIL: the host is not done after $BOOT_S s"
 	sandbox_end
 	wait "$pid" 2>/dev/null
 	cat "$DIR/boot.$BOOT" 2>/dev/null || tail -n 5 "$DIR/host.log"
@@ -58,10 +55,10 @@ host_boots() {
 # Outside: a cgroup, the namespaces, and in the end all of that gone.
 sandbox_outside() {
 	local mount boot status=0
-	[[ $(id -u) -eq 0 ]] || sandbox_skip "only root can make the namespaces of a systemd"
-	[[ -x $SYSTEMD ]] || sandbox_skip "no systemd at $SYSTEMD"
+	[[ $(id -u) -eq 0 ]] || skip "only root can make the namespaces of a systemd"
+	[[ -x $SYSTEMD ]] || skip "no systemd at $SYSTEMD"
 	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-	[[ -n $mount ]] || sandbox_skip "no cgroup2 is mounted"
+	[[ -n $mount ]] || skip "no cgroup2 is mounted"
 	SANDBOX=$mount/vmferry-test-$$
 	# not under build/tmp: the user may have no right to come there, and sockets need short names
 	DIR=$(mktemp -d /tmp/vmferry-sd.XXXXXX)
@@ -81,7 +78,7 @@ sandbox_mounts() {
 	mount --make-rprivate /
 	mount -t tmpfs none /run
 	umount -l /sys/fs/cgroup
-	mount -t cgroup2 none /sys/fs/cgroup || sandbox_skip "no cgroup2 can be mounted"
+	mount -t cgroup2 none /sys/fs/cgroup || skip "no cgroup2 can be mounted"
 }
 
 # What a login would have prepared for the user.

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# What every end-to-end test has; sourced by the other libraries. Functions only, but for TOP and BIN.
+#
+#   DIR        where everything of this test lies (made under build/tmp when not given): test_begins
+#   KEEP       when not empty, DIR is left in place
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=${BIN:-$TOP/build/${VARIANT:-release}}
+declare -a EXIT_COMMANDS=()
+
+fail() { # MESSAGE
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+skip() { # REASON
+	echo "skip: $*"
+	exit 77
+}
+
+assert_eq() { # ACTUAL EXPECTED [WHAT]
+	[[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
+}
+
+wait_for() { # DEADLINE_S COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[[ $SECONDS -lt $end ]] || return 1
+		sleep 0.02
+	done
+}
+
+at_exit() { # COMMAND: run at exit, the last one first; $status is the test's
+	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
+}
+
+on_failure() { # what a failed test shows before anything is cleaned up
+	:
+}
+
+clean_up() {
+	local status=$? command
+	trap - EXIT
+	set +e
+	[[ $status -eq 0 || $status -eq 77 ]] || on_failure
+	for command in "${EXIT_COMMANDS[@]}"; do eval "$command"; done
+	[[ -n ${KEEP:-} ]] || rm -rf "$DIR"
+	exit "$status"
+}
+
+# DIR, and that it is cleaned up whatever happens.
+test_begins() {
+	[[ -n ${DIR:-} ]] || { mkdir -p "$TOP/build/tmp" && DIR=$(mktemp -d "$TOP/build/tmp/t.XXXXXX"); }
+	mkdir -p "$DIR"
+	trap clean_up EXIT
+	trap 'exit 143' TERM
+	trap 'exit 130' INT
+}
