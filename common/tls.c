@@ -28,6 +28,7 @@ struct tls {
 		size_t start, end, cap;
 	} out, flight; /* added to; being sent */
 	uint64_t since_rekey, rekey_after;
+	unsigned rekeys;
 };
 
 /* ---- the BIO ---- */
@@ -263,6 +264,7 @@ int tls_conn_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e)
 		t->since_rekey = 0;
 		if (!SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED))
 			return fail(e, "TLS: the keys cannot be changed");
+		t->rekeys++;
 	}
 	t->since_rekey += n;
 	ERR_clear_error();
@@ -303,4 +305,9 @@ void tls_conn_end(struct tls *t)
 void tls_conn_rekey_after(struct tls *t, uint64_t bytes)
 {
 	t->rekey_after = bytes;
+}
+
+unsigned tls_conn_rekeys(const struct tls *t)
+{
+	return t->rekeys;
 }

@@ -61,7 +61,8 @@ void tls_conn_output_sent(struct tls *t, size_t n);
 /* Adds the notice that this end has nothing more to say. */
 void tls_conn_end(struct tls *t);
 
-/* For tests: change keys after so many bytes instead. */
+/* For tests: change keys after so many bytes instead; and how often this end has. */
 void tls_conn_rekey_after(struct tls *t, uint64_t bytes);
+unsigned tls_conn_rekeys(const struct tls *t);
 
 #endif

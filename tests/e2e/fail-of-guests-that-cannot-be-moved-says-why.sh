@@ -1,6 +1,6 @@
 #!/bin/bash
-# An external data file, an internal snapshot, a persistent bitmap, an NBD server in use and a monitor in use: each refused in
-# words, and the guest is as before.
+# An external data file, an internal snapshot, a persistent bitmap, a format that QEMU cannot migrate, encryption, a block job
+# and an NBD server in use: each refused in words, and the guest is as before.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 not_moved() { # STATUS WORD NAME
@@ -37,6 +37,25 @@ not_moved 3 "b.qcow2 has persistent dirty bitmaps" b
 guest_stop b
 
 "$QEMU_IMG" bitmap --remove "$image" kept
+"$QEMU_IMG" create -q -f vmdk "$DIR/b.vmdk" 64M
+guest_b -drive "file=$DIR/b.vmdk,format=vmdk,if=none,id=d0" -device virtio-blk-pci,drive=d0
+not_moved 3 "QEMU cannot migrate this guest: The vmdk format .* does not support live migration" b
+guest_stop b
+
+secret=(--object secret,id=key,data=hush)
+"$QEMU_IMG" create -q "${secret[@]}" -f qcow2 -o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 "$DIR/luks.qcow2" 16M
+guest_b "${secret[@]/#--/-}" -drive "file=$DIR/luks.qcow2,format=qcow2,encrypt.key-secret=key,if=none,id=d0" -device virtio-blk-pci,drive=d0
+not_moved 3 "luks.qcow2 is encrypted by QEMU" b
+guest_stop b
+
+guest_b $(guest_drive d0 "$image" qcow2)
+qmp "$DIR/b.mon" '{"execute": "drive-backup", "arguments": {"job-id": "theirs", "device": "d0", "sync": "full",
+	"target": "'"$DIR/backup.raw"'", "format": "raw", "speed": 1}}' >/dev/null
+before=$(settings_of b)
+not_moved 3 "a block job (theirs) is running" b
+qmp "$DIR/b.mon" '{"execute": "block-job-cancel", "arguments": {"device": "theirs", "force": true}}' >/dev/null
+guest_stop b
+
 guest_b $(guest_drive d0 "$image" qcow2)
 qmp "$DIR/b.mon" '{"execute": "nbd-server-start", "arguments":
 	{"addr": {"type": "unix", "data": {"path": "'"$DIR/nbd"'"}}}}' >/dev/null

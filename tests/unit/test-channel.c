@@ -28,6 +28,7 @@
 static struct loop *loop;
 static struct err err;
 static bool secured;		 /* the tests at hand are through TLS */
+static struct tls *ends[2];	 /* of the connection that was made last */
 static struct tls *other_end;	 /* of the connection that end_open() made last, for who is at its other end */
 static uint64_t seed = 1181783497276652981ULL;
 
@@ -161,7 +162,8 @@ static struct tls *one_end(void)
 		assert_true(done_b >= 0);
 		carry(b, a);
 	}
-	other_end = b;
+	ends[0] = a;
+	ends[1] = other_end = b;
 	return a;
 }
 
@@ -402,6 +404,8 @@ static void exchange(void (*pair)(int fd[2]), size_t window)
 	assert_true(channel_bytes_sent(a.ch) >= b.bytes + ab.total * FRAME_HEADER_BYTES);
 	pump_until(channel_bytes_received(b.ch) == channel_bytes_sent(a.ch) &&
 		   channel_bytes_received(a.ch) == channel_bytes_sent(b.ch));
+	if (secured) /* and the keys have changed on the way */
+		assert_true(tls_conn_rekeys(ends[0]) > 2 && tls_conn_rekeys(ends[1]) > 2);
 	channel_free(a.ch);
 	channel_free(b.ch);
 }
