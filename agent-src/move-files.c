@@ -29,6 +29,7 @@ struct files_out {
 	struct file_out *files;
 	size_t count, now;
 	uint64_t left, sent, begin_ns;
+	int64_t credit; /* bytes that --bwlimit lets go now; negative after a piece that was more */
 	unsigned ticks;
 };
 
@@ -161,12 +162,16 @@ static void show(struct move *m)
 int files_on_tick(struct move *m, struct err *e)
 {
 	struct files_out *out = m->files;
+	uint64_t limit = __atomic_load_n(&m->shared.pacer.rate_bps, __ATOMIC_RELAXED);
 	int r = 1;
 
-	while (r > 0 && out->now < out->count) {
+	out->credit = limit ? MIN(out->credit, 0) + (int64_t)(limit * TICK_MS / 1000) : INT64_MAX / 2;
+	while (r > 0 && out->now < out->count && out->credit > 0) {
 		struct file_out *f = &out->files[out->now];
+		uint64_t before = out->sent;
 
 		r = send_piece(m, f, e);
+		out->credit -= (int64_t)(out->sent - before);
 		if (r || f->at < (uint64_t)f->st.st_size)
 			continue;
 		r = check_unchanged(f, e);
