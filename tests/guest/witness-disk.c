@@ -257,6 +257,7 @@ static void disk_op(struct disk *disk)
 	else
 		range_write(disk, range);
 	disk->ops++;
+	done.disk_ops++;
 	if (disk->ops % READ_EVERY == 0)
 		range_check(disk, range_pick(disk));
 	if (disk->ops % SYNC_EVERY == 0 && fsync(disk->fd) != 0)
@@ -436,10 +437,10 @@ int disks_sync(void)
 
 void disks_stats(uint64_t *ops, uint64_t *generation_sum)
 {
-	*ops = *generation_sum = 0;
+	*ops = done.disk_ops;
+	*generation_sum = 0;
 	for (unsigned i = 0; i < disk_count; i++) {
 		pthread_mutex_lock(&disks[i].lock);
-		*ops += disks[i].ops;
 		*generation_sum += disks[i].generation_sum;
 		pthread_mutex_unlock(&disks[i].lock);
 	}

@@ -14,7 +14,7 @@ static struct {
 	pthread_mutex_t lock;
 	uint64_t *memory;
 	uint32_t *generation, *complement;
-	uint64_t pages, hot_pages, ops, generation_sum;
+	uint64_t pages, hot_pages, generation_sum;
 	uint64_t cursor, scan, random;
 	uint64_t bg_check_pages_s;
 	enum pattern pattern;
@@ -93,7 +93,7 @@ static void dirty_one(void)
 	if (ram.check_first)
 		page_check(page);
 	page_write(page, ram.generation[page] + 1);
-	ram.ops++;
+	done.ram_ops++;
 }
 
 static void dirty_slice(uint64_t due, uint64_t limit_ns)
@@ -198,7 +198,7 @@ void ram_settle(void)
 void ram_stats(uint64_t *ops, uint64_t *generation_sum)
 {
 	pthread_mutex_lock(&ram.lock);
-	*ops = ram.ops;
+	*ops = done.ram_ops;
 	*generation_sum = ram.generation_sum;
 	pthread_mutex_unlock(&ram.lock);
 }

@@ -18,6 +18,7 @@
 enum { CMDLINE_BYTES = 4096 };
 
 struct load load;
+struct done done;
 struct tally tally = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int console = -1;
@@ -201,6 +202,7 @@ static void option_set(struct options *options, const char *key, const char *val
 	};
 	const struct { const char *key; char *to; } texts[] = {
 		{ "disks", options->disks }, { "hb_udp", options->hb_udp }, { "net", options->net },
+		{ "tcp", options->tcp },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -258,6 +260,7 @@ int main(void)
 	ram_open(&options);
 	disks_open(&options);
 	net_start(&options);
+	probe_start(&options);
 	ram_start();
 	disks_start();
 	orders_start();

@@ -7,12 +7,14 @@
  * witness-tag.c     contents that say what they are
  * witness-ram.c     load and verification of RAM
  * witness-disk.c    load and verification of disks
- * witness-net.c     UDP heartbeat
+ * witness-net.c     the network card, UDP heartbeat
+ * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
  */
 #ifndef WITNESS_H
 #define WITNESS_H
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,13 +30,18 @@ struct options {
 	uint64_t rate_pages_s, disk_rate_s, bg_check_pages_s;
 	uint64_t discard, check;
 	enum pattern pattern;
-	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES];
+	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], tcp[TEXT_BYTES];
 };
 
 /* What the load is to do now; set by orders, read by the load threads. */
 struct load {
 	atomic_bool running;
 	_Atomic uint64_t rate_pages_s, disk_rate_s;
+};
+
+/* What the load has done since the start: counted where it is done, read by the heartbeat, which waits for no lock. */
+struct done {
+	_Atomic uint64_t ram_ops, disk_ops;
 };
 
 /* Everything that was ever found wrong, and the first few findings in words. */
@@ -46,6 +53,7 @@ struct tally {
 };
 
 extern struct load load;
+extern struct done done;
 extern struct tally tally;
 
 void tally_page(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -92,7 +100,13 @@ void disks_stats(uint64_t *ops, uint64_t *generation_sum);
 
 /* --- witness-net.c --- */
 
+/* "ADDRESS:PORT" of an option; gives up when it is none. */
+struct sockaddr_in net_target(const char *option, const char *text);
 void net_start(const struct options *options);
+
+/* --- witness-probe.c --- */
+
+void probe_start(const struct options *options);
 
 /* --- witness-orders.c --- */
 
