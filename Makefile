@@ -25,7 +25,7 @@ CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-$(B)/vmferry $(B)/ssh-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null)
+$(B)/vmferry $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null)
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_SRC := $(wildcard proto/*.c common/*.c)
@@ -33,6 +33,7 @@ LIB_OBJ := $(call objs,$(LIB_SRC))
 SRC_OBJ := $(call objs,$(wildcard agent-src/*.c))
 DST_OBJ := $(call objs,$(wildcard agent-dst/*.c))
 TESTS   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test-*.c))
+TOOLS   := $(patsubst tests/lib/%.c,$(B)/%,$(wildcard tests/lib/*-tool.c))
 BINS    := $(B)/vmferry $(B)/vmferry-dst
 MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
 
@@ -78,8 +79,8 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(B)/libagents.a $(B)/libvmferry.a $(LDLIBS) -lcmocka
 
-# What the end-to-end tests of SSH call: the source agent's SSH client, on its own.
-$(B)/ssh-tool: $(B)/tests/lib/ssh-tool.o $(B)/libagents.a $(B)/libvmferry.a
+# What end-to-end tests call: the source agent's SSH client and the benchmark's collector, each on its own.
+$(B)/%-tool: $(B)/tests/lib/%-tool.o $(B)/libagents.a $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 .PHONY: man
@@ -92,7 +93,7 @@ $(B)/%.1: docs/%.1.scd
 .PHONY: packages tests
 packages:
 	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
-tests: $(TESTS) $(B)/ssh-tool ## Build the unit tests
+tests: $(TESTS) $(TOOLS) ## Build the unit tests, and what end-to-end tests call
 
 .PHONY: install
 install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
@@ -156,4 +157,4 @@ clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
 help: ## This list
 	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
--include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(B)/tests/lib/ssh-tool.d
+-include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d)
