@@ -47,7 +47,8 @@ static const char usage[] =
 	"  --dry-run             show the plan; touch nothing (vmferry check also measures what it would cost)\n"
 	"  --script              print this command with every choice made explicit; touch nothing\n"
 	"  --detach              go on in the background once nothing stands in the way\n"
-	"  --json                events as NDJSON on standard output; the last line is the result\n"
+	"  --json[=fine]         events as NDJSON on standard output; the last line is the result. fine: progress ten times a\n"
+	"                        second\n"
 	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
 	"  -v, --verbose         say what is done\n"
 	"\n"
@@ -79,7 +80,7 @@ static const struct option options[] = {
 	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},   {"channels", required_argument, NULL, OPT_CHANNELS},
 	{"codec", required_argument, NULL, OPT_CODEC},	     {"ram-mode", required_argument, NULL, OPT_RAM},
 	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
-	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", no_argument, NULL, OPT_JSON},
+	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", optional_argument, NULL, OPT_JSON},
 	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
 	{"media", required_argument, NULL, OPT_MEDIA},	     {"disk", required_argument, NULL, OPT_DISK},
 	{"chain", required_argument, NULL, OPT_CHAIN},	     {"drop", required_argument, NULL, OPT_DROP},
@@ -140,7 +141,6 @@ static const struct flag_option {
 	{OPT_HOLD, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, offsetof(struct move_options, dry_run)},
-	{OPT_JSON, offsetof(struct move_options, json)},
 	{'v', offsetof(struct move_options, verbose)},
 };
 
@@ -243,6 +243,12 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_SCRIPT:
 		o->script = o->dry_run = true;
 		o->estimate = false;
+		return 0;
+	case OPT_JSON:
+		if (optarg && strcmp(optarg, "fine"))
+			return bad("--json", optarg, "fine, or nothing");
+		o->json = true;
+		o->json_fine = optarg != NULL;
 		return 0;
 	case OPT_DETACH:
 		*detach = true;

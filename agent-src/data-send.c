@@ -106,6 +106,12 @@ static void add(uint64_t *counter, uint64_t v)
 
 /* ---- which codec ---- */
 
+static void use_codec(struct sender *s, enum data_codec codec)
+{
+	s->now = codec;
+	__atomic_store_n(&s->shared->codec_now, (int)codec, __ATOMIC_RELAXED);
+}
+
 static void choose_codec(struct sender *s)
 {
 	uint64_t now = now_ns(), ns = now - s->rate_at, bytes, waited;
@@ -121,10 +127,10 @@ static void choose_codec(struct sender *s)
 	s->rate_waited = s->stats.waited_ns;
 	if (waited < ns / 5) {
 		/* the link keeps up with what we produce: spend less on each byte */
-		s->now = s->now == CODEC_ZSTD ? CODEC_LZ4 : CODEC_RAW;
+		use_codec(s, s->now == CODEC_ZSTD ? CODEC_LZ4 : CODEC_RAW);
 		return;
 	}
-	s->now = bps < ZSTD_BELOW_BPS ? CODEC_ZSTD : bps < LZ4_BELOW_BPS ? CODEC_LZ4 : CODEC_RAW;
+	use_codec(s, bps < ZSTD_BELOW_BPS ? CODEC_ZSTD : bps < LZ4_BELOW_BPS ? CODEC_LZ4 : CODEC_RAW);
 }
 
 static enum data_codec fixed_codec(enum codec_mode m)
@@ -543,7 +549,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->shared = shared;
 	s->number = number;
 	cfg.ctx = s;
-	s->now = fixed_codec(shared->codec);
+	use_codec(s, fixed_codec(shared->codec));
 	s->rate_at = now_ns();
 	s->zero_content = hash_content(&shared->key, zeros, PAGE_BYTES);
 	s->codec = codec_new();

@@ -27,6 +27,7 @@ struct send_shared {
 	struct digest_key key;
 	enum codec_mode codec;
 	struct pacer pacer; /* atomic inside */
+	int codec_now;	    /* enum data_codec that was chosen last, by any channel; atomic */
 	unsigned channels;
 	size_t window_bytes;
 	/* the RAM blocks; set by the conductor before the first page item */

@@ -21,6 +21,7 @@ static const struct command {
 	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},
+	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them"},
 };
 
 static void help(FILE *to)

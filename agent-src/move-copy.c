@@ -133,6 +133,7 @@ static json_t *disk_progress(const struct move *m, const struct disk *d)
 
 void move_progress(struct move *m, bool second)
 {
+	static const char *const codec_names[] = {[CODEC_RAW] = "none", [CODEC_LZ4] = "lz4", [CODEC_ZSTD] = "zstd"};
 	uint64_t left = disks_left(m) + (m->ram_started ? m->ram_left : m->guest.ram_bytes);
 	json_t *disks = json_array();
 	json_t *ev;
@@ -144,6 +145,7 @@ void move_progress(struct move *m, bool second)
 		       disks, "left", (json_int_t)left, "disk_left", (json_int_t)disks_left(m), "rate_bps", m->rate_bps,
 		       "dirty_bps", m->dirty_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held",
 		       m->held, "second", second);
+	json_object_set_new(ev, "codec", json_string(codec_names[__atomic_load_n(&m->shared.codec_now, __ATOMIC_RELAXED)]));
 	if (m->ram_started) {
 		json_object_set_new(ev, "ram_left", json_integer((json_int_t)m->ram_left));
 		json_object_set_new(ev, "ram_round", json_integer((json_int_t)m->pass));
@@ -284,7 +286,7 @@ static int tick(struct move *m, struct err *e)
 		r = decide(m, e);
 	if (!r && m->con.stage == ST_COPY && !m->stopping && disks_bulk_done(m))
 		r = disks_next_round(m, m->ram_started ? DISK_WORTH_A_ROUND : 1, e);
-	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.tty)))
+	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.often)))
 		move_progress(m, m->ticks % SECOND_TICKS == 0);
 	return r;
 }

@@ -360,7 +360,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->disabled = json_array();
 	m->patience.fire = on_patience;
 	m->shared.pacer.rate_bps = opt->bwlimit;
-	report_init(&m->report, opt->json);
+	report_init(&m->report, opt->json, opt->json_fine);
 	m->report.quiet_plan = opt->script;
 	m->report.follow = on_follow;
 	m->report.ctx = m;

@@ -43,7 +43,7 @@ struct move_options {
 	const char *ram_mode; /* auto, pages, opaque */
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
-	bool hold, dry_run, json, verbose;
+	bool hold, dry_run, json, json_fine, verbose;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit; /* at the destination */
 	bool keep_unit;	   /* here: it is not to be disabled */

@@ -259,9 +259,10 @@ static void print(struct report *r, json_t *ev)
 		print_result(ev);
 }
 
-void report_init(struct report *r, bool json)
+void report_init(struct report *r, bool json, bool fine)
 {
 	*r = (struct report){.json = json, .tty = !json && isatty(2)};
+	r->often = r->tty || fine;
 }
 
 void report_emit(struct report *r, json_t *event)

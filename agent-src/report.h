@@ -11,6 +11,7 @@
 struct report {
 	bool json;  /* NDJSON on standard output */
 	bool tty;   /* progress is a block of lines that is rewritten */
+	bool often; /* progress is wanted ten times a second */
 	bool quiet; /* the terminal is gone or was never ours */
 	bool quiet_plan; /* somebody else shows it */
 	int lines;  /* of that block, as it stands */
@@ -18,7 +19,7 @@ struct report {
 	void *ctx;
 };
 
-void report_init(struct report *r, bool json);
+void report_init(struct report *r, bool json, bool fine);
 /* Takes the reference. "event" names its kind: plan, stage, progress, notice, result. */
 void report_emit(struct report *r, json_t *event);
 /* A sentence for the user. */

@@ -58,7 +58,7 @@ struct qmp {
 	char rx_chunk[RX_CHUNK];
 	struct buffer rx, tx, tx_flight;
 	size_t tx_sent;
-	uint64_t rx_at_ns;
+	uint64_t rx_at_ns, event_realtime_ns;
 
 	/* the scanner: rx[0, scan_at) was looked at */
 	size_t scan_at;
@@ -207,6 +207,14 @@ static void on_reply(struct qmp *q, json_t *msg)
 	request_finish(r, NULL, &e);
 }
 
+static uint64_t event_time(const json_t *stamp)
+{
+	json_int_t s = json_integer_value(json_object_get(stamp, "seconds"));
+	json_int_t us = json_integer_value(json_object_get(stamp, "microseconds"));
+
+	return s > 0 && us >= 0 && us < 1000000 ? (uint64_t)s * 1000000000 + (uint64_t)us * 1000 : 0;
+}
+
 static void on_message(struct qmp *q, json_t *msg)
 {
 	const char *event = json_string_value(json_object_get(msg, "event"));
@@ -215,6 +223,7 @@ static void on_message(struct qmp *q, json_t *msg)
 		on_greeting(q, msg);
 	} else if (event) {
 		log_debug("QMP %s: event %s", q->path, event);
+		q->event_realtime_ns = event_time(json_object_get(msg, "timestamp"));
 		if (q->handlers && q->handlers->event)
 			q->handlers->event(q->ctx, event, json_object_get(msg, "data"),
 					   q->rx_at_ns);
@@ -614,6 +623,11 @@ void qmp_version(const struct qmp *q, int *major, int *minor, int *micro)
 	*major = q->version[0];
 	*minor = q->version[1];
 	*micro = q->version[2];
+}
+
+uint64_t qmp_event_realtime_ns(const struct qmp *q)
+{
+	return q->event_realtime_ns;
 }
 
 bool qmp_alive(const struct qmp *q)

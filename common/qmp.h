@@ -69,5 +69,7 @@ pid_t qmp_peer_pid(const struct qmp *q);
 /* From the greeting. */
 void qmp_version(const struct qmp *q, int *major, int *minor, int *micro);
 bool qmp_alive(const struct qmp *q);
+/* Within event(): when QEMU says that it happened, CLOCK_REALTIME; 0: it did not say. */
+uint64_t qmp_event_realtime_ns(const struct qmp *q);
 
 #endif

@@ -1,0 +1,234 @@
+/*
+ * bench.h: what the files of `vmferry bench` share. A bench moves one guest to and fro between two sides, by one tool after the
+ * other, and writes down what it saw (docs/bench.md).
+ *
+ * cmd-bench     options
+ * bench-plan    what is to be measured, in which order (pure)
+ * bench-lab     two hosts out of namespaces; what ends with us
+ * bench-run     cells, rounds, the file of results
+ * bench-guest   the guest: its QEMU, its disks, what its witness says
+ * bench-native  a move by QEMU's own migration, with its mirror for disks
+ * bench-ferry   a move by vmferry
+ * bench-watch   what is sampled while a move runs
+ * bench-result  what becomes of it
+ * bench-table   the table in the terminal
+ *
+ * All times of a move are CLOCK_REALTIME, which QEMU's events and the kernel's receive timestamps have, too.
+ */
+#ifndef VMFERRY_BENCH_H
+#define VMFERRY_BENCH_H
+
+#include "bench-collect.h"
+#include "err.h"
+#include "loop.h"
+#include "qmp.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BENCH_LIST_MAX	  16  /* links, sizes, workloads, tools */
+#define BENCH_REPEAT_MAX  1000
+#define BENCH_DISKS_MAX	  2
+#define BENCH_GUEST_IP	  "10.78.0.50"
+#define BENCH_COLLECTOR_IP "10.78.0.254"
+
+/* ---- bench-plan ---- */
+
+struct workload {
+	const char *name, *text;
+	const char *witness; /* options of the witness; %u: half of the guest's memory in MiB */
+	bool disk, database;
+};
+
+enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VMFERRY };
+
+struct tool {
+	char *text; /* as given: its name in results */
+	enum tool_kind kind;
+	unsigned channels;  /* 0: the tool's own default */
+	const char *codec;  /* vmferry; NULL: auto */
+	bool tls;	    /* vmferry */
+};
+
+struct bench_plan {
+	char *links[BENCH_LIST_MAX + 1];
+	unsigned mem_mib[BENCH_LIST_MAX + 1];
+	struct workload workloads[BENCH_LIST_MAX + 1];
+	struct tool tools[BENCH_LIST_MAX + 1];
+	unsigned link_count, mem_count, workload_count, tool_count;
+	unsigned repeat, seed, disk_mib, disk_data_mib;
+	double max_downtime_ms;
+};
+
+/* Each takes a list with commas. -EINVAL says what there is. */
+int plan_links(struct bench_plan *p, const char *list, struct err *e);
+int plan_mems(struct bench_plan *p, const char *list, struct err *e);
+int plan_workloads(struct bench_plan *p, const char *list, struct err *e);
+int plan_tools(struct bench_plan *p, const char *list, struct err *e);
+void plan_fini(struct bench_plan *p);
+/* All workloads there are, for --help. */
+const struct workload *plan_workload(unsigned index);
+/* Bytes per second that a link carries; 0: not shaped, or not known. */
+double link_capacity_bps(const char *link);
+json_t *plan_json(const struct bench_plan *p);
+/* The other way, for a run that goes on. */
+int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e);
+/* The tools of one round of a cell in their order there. */
+void plan_order(const struct bench_plan *p, unsigned cell, unsigned round, unsigned order[BENCH_LIST_MAX]);
+
+/* ---- the two sides ---- */
+
+struct side {
+	const char *host;    /* a network namespace */
+	const char *address; /* of the migration's link */
+};
+
+struct bench_options {
+	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
+	unsigned timeout_s; /* of one move */
+	bool verbose, keep;
+};
+
+struct bench {
+	struct bench_options opt;
+	struct bench_plan plan;
+	struct loop *loop;
+	struct side sides[2];
+	struct collector *collector;
+	char *work;	   /* our directory: everything lies in it, and it ends with us */
+	char *vmferry, *agent; /* programs */
+	unsigned folders, orders; /* how many were used, given */
+	json_t *run;	   /* the file of results */
+};
+
+/* Someone wants us to end. */
+extern volatile sig_atomic_t bench_stop;
+/* One step of the loop; -EINTR when we are to end, -ETIMEDOUT after until_ns (CLOCK_MONOTONIC). */
+int bench_step(struct bench *b, uint64_t until_ns, unsigned max_wait_ms, struct err *e);
+uint64_t realtime_ns(void);
+
+/* ---- bench-lab ---- */
+
+/* Goes on in a process of its own, the first one in new namespaces, with the lab around it: ends there with *status set when
+ * the caller is the one outside (returns 1). 0: inside. */
+int lab_enter(const char *script, int *status, struct err *e);
+/* Everything in that directory is removed when this process, and whoever inherited from it, has ended, however it does. */
+int remove_when_we_end(const char *dir, struct err *e);
+int lab_shape(const struct bench *b, const char *link, struct err *e);
+/* TCP's, of both hosts; malloc'ed. */
+char *lab_congestion(const struct bench *b);
+/* On a side; out_fd and err_fd: -1: nowhere. Its pid. In a session of its own. */
+int side_spawn(const struct side *s, char *const *argv, int out_fd, int err_fd, pid_t *pid, struct err *e);
+
+/* ---- bench-guest ---- */
+
+struct bench_guest {
+	pid_t pid; /* 0: there is none */
+	unsigned side, mem_mib, disk_count;
+	const struct workload *workload;
+	char *folder;
+};
+
+char *bench_guest_path(const struct bench_guest *g, const char *what);
+/* A new folder. */
+char *bench_folder(struct bench *b, struct err *e);
+/* Boots one and waits until its witness is ready. */
+int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, struct err *e);
+/* A QEMU for g on the other side, waiting for it, with disks of the same sizes, empty. */
+int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e);
+/* The witness checks everything: the `verified` of docs/bench.md; -EBADMSG: something is wrong, -EIO: it did not answer. */
+int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e);
+/* Ends its QEMU, and removes its folder. */
+void bench_guest_end(struct bench_guest *g);
+uint64_t bench_guest_disk_allocated(const struct bench_guest *g);
+void folder_remove(const char *folder);
+
+/* ---- bench-watch ---- */
+
+enum role { ROLE_SOURCE_QEMU, ROLE_TARGET_QEMU, ROLE_VMFERRY, ROLE_AGENT, ROLES };
+
+struct watch_sample {
+	uint64_t at_ns, wire_bytes;
+	int64_t ram_left, disk_left, round, dirty_bps; /* -1: not known */
+	const char *codec;
+};
+
+struct watch_event {
+	uint64_t at_ns;
+	char *what;
+};
+
+struct watch;
+
+struct watch_end {
+	struct watch *watch;
+	struct qmp *qmp;
+	bool is_target;
+};
+
+struct watch {
+	struct bench *b;
+	uint64_t began_ns; /* CLOCK_REALTIME */
+	struct watch_end source, target;
+	pid_t pids[ROLES];
+	double cpu_s[ROLES], cpu_base_s[ROLES];
+	uint64_t rss_anon[ROLES];
+	double busy_base_s, others_cpu_s;
+	uint64_t wire_base;
+	struct watch_sample *samples, now; /* now: the newest of what is known */
+	size_t sample_count;
+	struct watch_event *events;
+	size_t event_count;
+	bool asking;
+	uint64_t asked_ns;
+	/* 0: has not been seen */
+	uint64_t migrate_ns, pre_switchover_ns, stop_ns, resume_ns, completed_ns;
+	bool failed;
+	int jobs_ready, jobs_completed;
+};
+
+extern const char *const role_names[ROLES];
+
+void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g);
+/* Opens the second monitor of a QEMU of ours. */
+int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e);
+/* Steps the loop and samples. */
+int watch_step(struct watch *w, uint64_t until_ns, struct err *e);
+void watch_event(struct watch *w, uint64_t at_ns, const char *what);
+void watch_close(struct watch *w);
+void watch_fini(struct watch *w);
+double process_cpu_s(pid_t pid);
+
+/* ---- the tools ---- */
+
+/* What a tool says of its move, and where the guest is then. */
+struct outcome {
+	struct bench_guest target; /* the guest, if it moved */
+	uint64_t done_ns;
+	double qmp_ms, own_ms, predicted_ms; /* 0: not known */
+	uint64_t carried_bytes;
+	json_t *breakdown, *stages; /* may be NULL */
+};
+
+/* The guest is g's before and o->target's after. An error: where it is nobody knows; both are to be ended. */
+int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
+int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
+
+/* ---- bench-result ---- */
+
+/* Adds what was seen to the JSON of a move. */
+void result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps);
+json_t *bench_environment(const struct bench *b);
+
+/* ---- bench-run, bench-table ---- */
+
+/* Goes on where b->run ends. */
+int bench_run(struct bench *b, struct err *e);
+/* Writes b->run to its file. */
+int bench_save(const struct bench *b, struct err *e);
+void bench_table(const json_t *run);
+
+#endif
