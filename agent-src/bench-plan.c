@@ -63,7 +63,7 @@ static double rate_bits(const char *text)
 
 double link_capacity_bps(const char *link)
 {
-	return rate_bits(link) / 8;
+	return rate_bits(link) / 8 * 1448 / 1514;
 }
 
 static int take_link(struct bench_plan *p, const char *word, struct err *e)

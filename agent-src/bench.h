@@ -71,7 +71,7 @@ int plan_tools(struct bench_plan *p, const char *list, struct err *e);
 void plan_fini(struct bench_plan *p);
 /* All workloads there are, for --help. */
 const struct workload *plan_workload(unsigned index);
-/* Bytes per second that a link carries; 0: not shaped, or not known. */
+/* Bytes per second of TCP's payload that a link carries (1448 of each 1514 on the wire); 0: not shaped, or not known. */
 double link_capacity_bps(const char *link);
 json_t *plan_json(const struct bench_plan *p);
 /* The other way, for a run that goes on. */
@@ -183,7 +183,7 @@ struct watch {
 	struct watch_event *events;
 	size_t event_count;
 	bool asking;
-	uint64_t asked_ns;
+	uint64_t asked_ns, pass_told_ns;
 	/* 0: has not been seen */
 	uint64_t migrate_ns, pre_switchover_ns, stop_ns, resume_ns, completed_ns;
 	bool failed;

@@ -5,6 +5,8 @@
 #define GAIN		    0.95 /* less than this of the best so far counts as better */
 #define FIXED_MS	    25.0 /* stop, last disk round, device state, load, cont: measured 15 to 40 */
 #define ROUND_TRIPS	    4
+#define LITTLE_MS	    4.0
+#define MOMENT_MS	    200
 
 void converge_init(struct converge *c, double max_downtime_ms)
 {
@@ -16,15 +18,33 @@ double converge_fixed_ms(double round_trip_ms)
 	return FIXED_MS + ROUND_TRIPS * round_trip_ms;
 }
 
-enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
+static double to_carry_ms(const struct converge_sample *s)
 {
 	double left = (double)s->ram_left + (double)s->disk_left;
 
-	c->predicted_ms = converge_fixed_ms(s->round_trip_ms) + (s->rate_bps > 0 ? left / s->rate_bps * 1000 : 1e9);
+	if (s->rate_bps <= 0)
+		return 1e9;
+	return left / s->rate_bps * 1000 + (s->wire_bps > 0 ? (double)s->wire_left / s->wire_bps * 1000 : 0);
+}
+
+/* A guest that writes little is worth a moment more: what is left would only be carried while it stands still. */
+static bool worth_waiting(struct converge *c, const struct converge_sample *s, double left_ms)
+{
+	if (!c->within)
+		c->within_ms = s->now_ms;
+	c->within = true;
+	return left_ms > LITTLE_MS && s->dirty_bps < s->rate_bps / 2 && s->now_ms - c->within_ms < c->max_downtime_ms + MOMENT_MS;
+}
+
+enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
+{
+	double left_ms = to_carry_ms(s);
+
+	c->predicted_ms = converge_fixed_ms(s->round_trip_ms) + left_ms;
 	if (s->pass < 2 || s->rate_bps <= 0)
 		return CONVERGE_GO_ON;
 	if (c->predicted_ms <= c->max_downtime_ms)
-		return CONVERGE_SWITCH;
+		return worth_waiting(c, s, left_ms) ? CONVERGE_GO_ON : CONVERGE_SWITCH;
 	if (c->best_ms < 0 || c->predicted_ms < c->best_ms * GAIN) {
 		c->best_ms = c->predicted_ms;
 		c->best_pass = s->pass;

@@ -12,13 +12,17 @@
 struct converge_sample {
 	uint64_t ram_left, disk_left; /* bytes the destination lacks right now */
 	uint64_t pass;		      /* QEMU's passes over RAM so far: at least one whole one is needed */
+	uint64_t wire_left;	      /* bytes that were sent or are about to be, and have not arrived */
 	double rate_bps;	      /* bytes per second, of content, as measured while busy */
+	double wire_bps;	      /* the same of what travels, compressed */
+	double dirty_bps;	      /* what the guest writes to memory */
+	double now_ms;		      /* any clock */
 	double round_trip_ms;	      /* to the destination agent */
 };
 
 enum converge_verdict {
 	CONVERGE_GO_ON,	  /* it still gets better */
-	CONVERGE_SWITCH,  /* within the limit */
+	CONVERGE_SWITCH,  /* within the limit, and waiting a moment more would not make it much shorter */
 	CONVERGE_STALLED, /* several passes brought nothing: the guest writes as fast as we copy */
 };
 
@@ -26,6 +30,8 @@ struct converge {
 	double max_downtime_ms;
 	double best_ms, predicted_ms; /* prediction of the last sample */
 	uint64_t best_pass;
+	bool within; /* the limit, once */
+	double within_ms; /* since when */
 };
 
 void converge_init(struct converge *c, double max_downtime_ms);

@@ -616,3 +616,8 @@ uint64_t sender_wire_bytes(const struct sender *s)
 {
 	return channel_bytes_sent(s->ch);
 }
+
+uint64_t sender_unacked_bytes(const struct sender *s)
+{
+	return channel_bytes_unacked(s->ch);
+}

@@ -38,7 +38,6 @@ static int die(struct move *m, int r)
 static void leave_stages(struct move *m)
 {
 	conductor_tick(&m->con, 0);
-	loop_timer_clear(m->loop, &m->ack);
 	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
 	conductor_goto(&m->con, ST_RELEASE);
 }

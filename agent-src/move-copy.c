@@ -97,9 +97,12 @@ static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
 
 static void measure(struct move *m)
 {
-	uint64_t now = now_ns(), bytes = 0, done, left;
+	uint64_t now = now_ns(), bytes = 0, wire = 0, done, left;
 	double bps, seconds;
 	unsigned i;
+
+	for (i = 0; i < m->channels; i++)
+		wire += sender_wire_bytes(m->senders[i]);
 
 	if (m->capture)
 		bytes = capture_bytes(m->capture);
@@ -113,9 +116,11 @@ static void measure(struct move *m)
 		m->rate_bps = 0.7 * m->rate_bps + 0.3 * bps;
 		/* what the path can do shows only while there is enough to carry: keep the best, let it fade slowly */
 		m->best_rate_bps = MAX(bps, m->held ? m->best_rate_bps : 0.98 * m->best_rate_bps);
+		m->best_wire_bps = MAX((double)(wire - m->rate_wire) / seconds, m->held ? m->best_wire_bps : 0.98 * m->best_wire_bps);
 	}
 	m->rate_at_ns = now;
 	m->rate_bytes = bytes;
+	m->rate_wire = wire;
 	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
 }
 
@@ -236,12 +241,26 @@ static int go_to_switchover(struct move *m, struct err *e)
 	return r;
 }
 
+static uint64_t wire_left(const struct move *m)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < m->channels; i++)
+		bytes += sender_unacked_bytes(m->senders[i]);
+	return bytes;
+}
+
 static int decide(struct move *m, struct err *e)
 {
 	struct converge_sample s = {.ram_left = m->ram_left,
 				    .disk_left = disks_left(m),
 				    .pass = m->pass,
+				    .wire_left = wire_left(m),
+				    .wire_bps = m->best_wire_bps,
 				    .rate_bps = m->best_rate_bps,
+				    .dirty_bps = m->dirty_bps,
+				    .now_ms = (double)now_ns() / 1e6,
 				    .round_trip_ms = m->round_trip_ms};
 	enum converge_verdict verdict;
 
@@ -280,6 +299,8 @@ static int tick(struct move *m, struct err *e)
 		m->query_pass = m->pass_begun;
 		qmp_send(m->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query_migrate, m);
 	}
+	if (m->ram_started && whole && !m->stopping)
+		switchover_arm(m);
 	if (time_for_ram(m))
 		r = start_ram(m, e);
 	else if (m->ram_started)

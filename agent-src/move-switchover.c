@@ -15,22 +15,34 @@
 #include <errno.h>
 #include <string.h>
 
-#define SETTLE_MS	  110	  /* QEMU re-estimates every 100 ms whether it may switch */
 #define DOWNTIME_LIMIT_MS 2000000 /* QEMU's largest: the moment is ours to choose */
 #define PLENTY_BPS	  (1LL << 50)
+#define ARM_SLACK	  1.25	  /* QEMU may switch a little before we want it */
+#define ARM_AGAIN	  1.25	  /* a rate that differs by less is the same */
 #define BLACKOUT_MS	  60000	  /* patience with a destination that nothing more gets to */
 
-static void send_ack(struct timer *t)
+/*
+ * QEMU looks every 100 ms from how little on it may switch. It is told so in time, of what we shall decide by: then it stops as
+ * soon as we acknowledge, and until then does not go round and round over nothing, which the guest would feel.
+ */
+void switchover_arm(struct move *m)
 {
-	struct move *m = container_of(t, struct move, ack);
-	uint8_t msg[4];
+	double bps = m->best_rate_bps * ARM_SLACK;
 
-	if (!m->stopped)
-		capture_return_path(m->capture, msg, rp_encode_switchover_ack(msg));
+	if (!m->has_ack || !m->has_bandwidth || m->best_rate_bps <= 0)
+		return;
+	if (bps < m->armed_bps * ARM_AGAIN && bps > m->armed_bps / ARM_AGAIN)
+		return;
+	m->armed_bps = bps;
+	qmp_send(m->qmp, "migrate-set-parameters",
+		 json_pack("{s:I,s:I}", "downtime-limit", (json_int_t)m->opt->max_downtime_ms, "avail-switchover-bandwidth", (json_int_t)bps),
+		 QMP_DEADLINE_MS, NULL, NULL);
 }
 
+/* Now, whatever is left: at the latest when QEMU next looks. */
 static int ask_for_switchover(struct move *m, struct err *e)
 {
+	uint8_t ack[4];
 	json_t *p = json_pack("{s:i}", "downtime-limit", DOWNTIME_LIMIT_MS);
 	int r;
 
@@ -40,9 +52,8 @@ static int ask_for_switchover(struct move *m, struct err *e)
 	capture_stall(m->capture, !m->has_ack);
 	r = qmp_call(m->qmp, "migrate-set-parameters", p, NULL, e);
 	capture_stall(m->capture, false);
-	m->ack.fire = send_ack;
-	if (!r && m->has_ack)
-		loop_timer_set(m->loop, &m->ack, SETTLE_MS);
+	if (!r && m->has_ack && !m->stopped)
+		capture_return_path(m->capture, ack, rp_encode_switchover_ack(ack));
 	return r;
 }
 
@@ -116,7 +127,6 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 	/* a limit would only keep the guest stopped for longer */
 	__atomic_store_n(&m->shared.pacer.rate_bps, 0, __ATOMIC_RELAXED);
 	m->moved_ns = now_ns();
-	loop_timer_clear(m->loop, &m->ack);
 	if (m->con.stage != ST_SWITCHOVER) {
 		m->unasked = true;
 		m->predicted_ms = m->converge.predicted_ms;

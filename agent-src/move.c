@@ -379,7 +379,6 @@ static void move_free(struct move *m)
 	drain(m);
 	move_stop_data(m);
 	loop_timer_clear(m->loop, &m->patience);
-	loop_timer_clear(m->loop, &m->ack);
 	channel_free(m->control);
 	control_close(m->ctl);
 	qmp_close(m->qmp);

@@ -136,13 +136,13 @@ struct move {
 	uint64_t pass_begun, query_pass;    /* newest that QEMU told of; when the query under way was sent */
 	bool query_pending, bitmaps_pending;
 	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
-	double rate_bps, best_rate_bps, dirty_bps;
+	double rate_bps, best_rate_bps, dirty_bps, armed_bps, best_wire_bps;
+	uint64_t rate_wire;
 	uint64_t pass_ns, pass_took_ns; /* when QEMU began this pass; how long the one before took */
 	unsigned ticks;
 
 	/* switchover */
 	bool unasked, stopping, stopped, continued, ends_sent, disks_done_sent, disks_closed, shut_seen, completed;
-	struct timer ack;
 	uint64_t begin_ns, stop_ns, ram_done_ns, disks_done_ns, prepared_ns, completed_ns, started_ns;
 	double predicted_ms, load_ms, start_ms, round_trip_ms;
 
@@ -222,6 +222,7 @@ void move_progress(struct move *m, bool second);
 
 /* move-switchover.c */
 int switchover_enter(void *ctx, struct err *e);
+void switchover_arm(struct move *m);
 int switchover_event(void *ctx, const struct event *ev, struct err *e);
 /* QEMU has stopped the guest, asked or not. */
 int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e);

@@ -63,7 +63,7 @@ struct channel {
 	bool receiving;
 	uint8_t *in;
 	size_t in_start, in_end;
-	uint64_t bytes_sent, bytes_received;
+	uint64_t bytes_sent, bytes_received, bytes_unacked;
 };
 
 static void send_more(struct channel *c);
@@ -145,6 +145,7 @@ static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_
 	h.sequence = f->sequence = type == MSG_ERROR ? 0 : ++c->next_sequence;
 	f->bytes = FRAME_HEADER_BYTES + len;
 	frame_seal(f->buf, &h);
+	__atomic_fetch_add(&c->bytes_unacked, f->bytes, __ATOMIC_RELAXED);
 	list_add(&c->ready, f);
 	send_more(c);
 }
@@ -192,8 +193,10 @@ void channel_post(struct channel *c, uint16_t type, const void *payload, size_t 
 
 static void release_acked(struct channel *c)
 {
-	while (c->sent.head && c->sent.head->sequence <= c->acked)
+	while (c->sent.head && c->sent.head->sequence <= c->acked) {
+		__atomic_fetch_sub(&c->bytes_unacked, c->sent.head->bytes, __ATOMIC_RELAXED);
 		frame_release(c, list_take(&c->sent));
+	}
 	if (c->starved && c->open && has_room(c, c->wanted)) {
 		c->starved = false;
 		if (c->cfg.on.writable)
@@ -646,6 +649,11 @@ bool channel_idle(const struct channel *c)
 uint64_t channel_bytes_sent(const struct channel *c)
 {
 	return __atomic_load_n(&c->bytes_sent, __ATOMIC_RELAXED);
+}
+
+uint64_t channel_bytes_unacked(const struct channel *c)
+{
+	return __atomic_load_n(&c->bytes_unacked, __ATOMIC_RELAXED);
 }
 
 uint64_t channel_bytes_received(const struct channel *c)

@@ -70,5 +70,7 @@ bool channel_idle(const struct channel *c);
 /* Totals on the wire, headers included; readable from any thread. */
 uint64_t channel_bytes_sent(const struct channel *c);
 uint64_t channel_bytes_received(const struct channel *c);
+/* Of frames that the peer has not acknowledged, whether they have left or not; readable from any thread. */
+uint64_t channel_bytes_unacked(const struct channel *c);
 
 #endif

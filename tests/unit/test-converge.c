@@ -11,7 +11,7 @@
 
 static enum converge_verdict at(struct converge *c, uint64_t pass, uint64_t ram, uint64_t disk)
 {
-	struct converge_sample s = {.ram_left = ram, .disk_left = disk, .pass = pass, .rate_bps = 100.0 * MB, .round_trip_ms = 1};
+	struct converge_sample s = {.ram_left = ram, .disk_left = disk, .pass = pass, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 1};
 
 	return converge_step(c, &s);
 }
@@ -46,6 +46,24 @@ static void disks_count_as_memory_does(void **state)
 	converge_init(&c, 300);
 	assert_int_equal(at(&c, 2, 1 * MB, 40 * MB), CONVERGE_GO_ON);
 	assert_int_equal(at(&c, 3, 1 * MB, 1 * MB), CONVERGE_SWITCH);
+}
+
+/* It costs a moment, and what is left is carried while the guest runs. */
+static void a_calm_guest_is_worth_a_moment_and_no_more(void **state)
+{
+	struct converge_sample s = {.ram_left = 5 * MB, .pass = 3, .rate_bps = 100.0 * MB, .dirty_bps = 1.0 * MB, .now_ms = 1000};
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 100);
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	s.ram_left = MB / 10;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
+	s.ram_left = 5 * MB;
+	s.now_ms = 1250;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	s.now_ms = 1500;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 }
 
 static void goes_on_while_it_gets_better(void **state)
@@ -91,6 +109,7 @@ int main(void)
 		cmocka_unit_test(never_switches_before_memory_was_copied_once),
 		cmocka_unit_test(predicts_what_is_left_over_the_rate_plus_the_fixed_part),
 		cmocka_unit_test(disks_count_as_memory_does),
+		cmocka_unit_test(a_calm_guest_is_worth_a_moment_and_no_more),
 		cmocka_unit_test(goes_on_while_it_gets_better),
 		cmocka_unit_test(says_so_when_several_passes_brought_nothing),
 		cmocka_unit_test(without_a_rate_it_does_not_switch),
