@@ -74,7 +74,7 @@ static void order_ping(const char *unused)
 
 static void order_verify(const char *unused)
 {
-	uint64_t pages = ram_verify(), blocks = disks_verify();
+	uint64_t pages = ram_verify(), blocks = disks_verify() + cache_verify();
 
 	(void)unused;
 	pthread_mutex_lock(&tally.lock);
@@ -88,10 +88,9 @@ static void order_verify(const char *unused)
 
 static void set_number(_Atomic uint64_t *to, const char *text)
 {
-	char *end;
-	uint64_t value = strtoull(text, &end, 10);
+	uint64_t value;
 
-	if (end == text || *end != '\0') {
+	if (!parse_number(text, &value)) {
 		answer("err a number is expected, not '%s'", text);
 		return;
 	}
@@ -107,6 +106,34 @@ static void order_rate(const char *text)
 static void order_disk_rate(const char *text)
 {
 	set_number(&load.disk_rate_s, text);
+}
+
+/* KEY=VALUE...: all of them, or, when one is wrong, none. */
+static void order_load(const char *text)
+{
+	uint64_t rate = load.rate_pages_s, disk_rate = load.disk_rate_s;
+	enum pattern pattern = load.pattern;
+	const struct { const char *key; uint64_t *to; } numbers[] = {
+		{ "rate", &rate }, { "disk_rate", &disk_rate },
+	};
+	char words[LINE_BYTES], *rest = words, *word;
+
+	snprintf(words, sizeof words, "%s", text);
+	while ((word = strsep(&rest, " ")) != NULL) {
+		const char *key = strsep(&word, "=");
+		bool right = word && strcmp(key, "pattern") == 0 && parse_pattern(word, &pattern);
+
+		for (size_t i = 0; word && i < sizeof numbers / sizeof *numbers; i++)
+			right = right || (strcmp(key, numbers[i].key) == 0 && parse_number(word, numbers[i].to));
+		if (!right) {
+			answer("err load: not '%s=%s'", key, word ? word : "");
+			return;
+		}
+	}
+	load.rate_pages_s = rate;
+	load.disk_rate_s = disk_rate;
+	load.pattern = pattern;
+	answer("ok");
 }
 
 static void order_start(const char *unused)
@@ -133,6 +160,16 @@ static void order_stats(const char *unused)
 	disks_stats(&disk_ops, &disk_sum);
 	answer("stats ram_ops=%" PRIu64 " ram_sum=%" PRIu64 " disk_ops=%" PRIu64 " disk_sum=%" PRIu64 " monotonic_ns=%" PRIu64,
 	       ram_ops, ram_sum, disk_ops, disk_sum, monotonic_ns());
+	answer("ok");
+}
+
+static void order_cache(const char *unused)
+{
+	uint64_t pages, present;
+
+	(void)unused;
+	cache_stats(&pages, &present);
+	answer("cache pages=%" PRIu64 " present=%" PRIu64, pages, present);
 	answer("ok");
 }
 
@@ -200,6 +237,7 @@ static const struct {
 	{ "stop", order_stop },         { "disk_rate", order_disk_rate }, { "start", order_start },
 	{ "stats", order_stats },       { "corrupt", order_corrupt },     { "quiesce", order_stop },
 	{ "poweroff", order_poweroff }, { "panic", order_panic },         { "sum", order_sum },
+	{ "load", order_load },         { "cache", order_cache },
 };
 
 static void order_run(char *line)
