@@ -74,7 +74,7 @@ static void order_ping(const char *unused)
 
 static void order_verify(const char *unused)
 {
-	uint64_t pages = ram_verify(), blocks = disks_verify() + cache_verify();
+	uint64_t pages = ram_verify(), blocks = disks_verify() + cache_verify() + db_verify();
 
 	(void)unused;
 	pthread_mutex_lock(&tally.lock);
@@ -111,10 +111,10 @@ static void order_disk_rate(const char *text)
 /* KEY=VALUE...: all of them, or, when one is wrong, none. */
 static void order_load(const char *text)
 {
-	uint64_t rate = load.rate_pages_s, disk_rate = load.disk_rate_s;
+	uint64_t rate = load.rate_pages_s, disk_rate = load.disk_rate_s, db_rate = load.db_rate_s;
 	enum pattern pattern = load.pattern;
 	const struct { const char *key; uint64_t *to; } numbers[] = {
-		{ "rate", &rate }, { "disk_rate", &disk_rate },
+		{ "rate", &rate }, { "disk_rate", &disk_rate }, { "db_rate", &db_rate },
 	};
 	char words[LINE_BYTES], *rest = words, *word;
 
@@ -132,8 +132,16 @@ static void order_load(const char *text)
 	}
 	load.rate_pages_s = rate;
 	load.disk_rate_s = disk_rate;
+	load.db_rate_s = db_rate;
 	load.pattern = pattern;
 	answer("ok");
+}
+
+static int everything_sync(void)
+{
+	int disks = disks_sync(), database = db_sync();
+
+	return disks != 0 ? disks : database;
 }
 
 static void order_start(const char *unused)
@@ -148,7 +156,7 @@ static void order_stop(const char *unused)
 	(void)unused;
 	load.running = false;
 	ram_settle();
-	answer_result(disks_sync());
+	answer_result(everything_sync());
 }
 
 static void order_stats(const char *unused)
@@ -180,8 +188,10 @@ static void order_corrupt(const char *what)
 		answer("ok");
 	} else if (strcmp(what, "block") == 0) {
 		answer_result(disks_corrupt());
+	} else if (strcmp(what, "row") == 0) {
+		answer_result(db_corrupt());
 	} else {
-		answer("err corrupt page or corrupt block?");
+		answer("err corrupt page, block or row?");
 	}
 }
 
@@ -212,7 +222,8 @@ static void order_poweroff(const char *unused)
 {
 	(void)unused;
 	load.running = false;
-	disks_sync();
+	everything_sync();
+	db_close();
 	answer("ok");
 	tcdrain(port);
 	reboot(RB_POWER_OFF);

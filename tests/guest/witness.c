@@ -217,11 +217,12 @@ static void option_set(struct options *options, const char *key, const char *val
 		{ "disk_mb", &options->disk_mb },       { "cache_mb", &options->cache_mb },
 		{ "rate", &options->rate_pages_s },     { "disk_rate", &options->disk_rate_s },
 		{ "discard", &options->discard },       { "check", &options->check },
-		{ "bg_check", &options->bg_check_pages_s }, { "hb_ms", &options->hb_ms },
+		{ "db_rate", &options->db_rate_s },       { "bg_check", &options->bg_check_pages_s },
+		{ "hb_ms", &options->hb_ms },
 	};
 	const struct { const char *key; char *to; } texts[] = {
 		{ "disks", options->disks }, { "hb_udp", options->hb_udp }, { "net", options->net },
-		{ "tcp", options->tcp },
+		{ "tcp", options->tcp }, { "db", options->db },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -273,7 +274,7 @@ int main(void)
 {
 	struct options options = {
 		.ram_mb = 64, .hot_mb = 8, .disk_mb = 64, .hb_ms = 100, .rate_pages_s = 1000,
-		.disk_rate_s = 20, .bg_check_pages_s = 800, .discard = 1, .check = 1,
+		.disk_rate_s = 20, .db_rate_s = 50, .bg_check_pages_s = 800, .discard = 1, .check = 1,
 	};
 
 	console_open();
@@ -282,15 +283,18 @@ int main(void)
 	tag_start();
 	load.rate_pages_s = options.rate_pages_s;
 	load.disk_rate_s = options.disk_rate_s;
+	load.db_rate_s = options.db_rate_s;
 	load.pattern = options.pattern;
 	load.running = true;
 	ram_open(&options);
 	disks_open(&options);
 	cache_open(&options);
+	db_open(&options);
 	net_start(&options);
 	probe_start(&options);
 	ram_start();
 	disks_start();
+	db_start();
 	orders_start();
 	console_line("witness ready");
 	if (options.hb_ms == 0)

@@ -8,6 +8,7 @@
  * witness-ram.c     load and verification of RAM
  * witness-disk.c    load and verification of disks
  * witness-cache.c   disk content in the page cache, and its verification
+ * witness-db.c      load and verification of a database
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
@@ -30,19 +31,30 @@ enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
  * compressible pages, some noise, some zeros, and blocks that are discarded. */
 enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE };
 
+/*
+ * Of the kernel's command line, each as witness.KEY=VALUE:
+ *   ram_mb, pattern=random|seq|hot, hot_mb, rate (pages/s), check (before overwriting), bg_check (pages/s)
+ *   disks=vda,vdb, disk_mb (that the load uses of each, in four windows; 0: all), disk_rate (operations/s), discard
+ *   content=mixed|compressible|incompressible   of pages, blocks and rows
+ *   cache_mb      of the first disk to be kept in the page cache; what no load writes, so disk_mb must leave as much
+ *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
+ *   hb_ms         of the heartbeat on the console; 0: none
+ *   net=ADDRESS/PREFIX, hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   of eth0; where the heartbeat and the probe go
+ */
 struct options {
 	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, hb_ms;
-	uint64_t rate_pages_s, disk_rate_s, bg_check_pages_s;
+	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
 	uint64_t discard, check;
 	enum pattern pattern;
 	enum content content;
-	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], tcp[TEXT_BYTES];
+	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES];
 };
 
 /* What the load is to do now; set by orders, read by the load threads. */
 struct load {
 	atomic_bool running;
 	_Atomic uint64_t rate_pages_s, disk_rate_s;
+	_Atomic uint64_t db_rate_s; /* transactions; 0: as fast as they go */
 	_Atomic(enum pattern) pattern;
 };
 
@@ -79,6 +91,8 @@ void start_thread(void *(*run)(void *), void *argument);
 /* --- witness-tag.c: a domain is RAM (0) or a disk (1...) --- */
 
 void tag_start(void);
+/* A number drawn at each start. */
+uint64_t tag_run(void);
 /* Whether it is to be compressible; `mixed`: what it is in mixed content. */
 bool content_compressible(enum content content, bool mixed);
 void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, bool compressible);
@@ -122,6 +136,18 @@ void cache_open(const struct options *options);
 uint64_t cache_verify(void);
 /* How many pages there are, and how many of them the kernel has in memory. */
 void cache_stats(uint64_t *pages, uint64_t *present);
+
+/* --- witness-db.c: all of it does nothing, or says -ENODEV, without a database --- */
+
+void db_open(const struct options *options);
+void db_start(void);
+/* Returns how many rows were checked. */
+uint64_t db_verify(void);
+int db_corrupt(void);
+/* As disks_sync; nothing is left in its journal. */
+int db_sync(void);
+/* For good: the file system is unmounted. */
+void db_close(void);
 
 /* --- witness-net.c --- */
 
