@@ -1,14 +1,21 @@
 # shellcheck shell=bash
-# For end-to-end tests with the benchmark's collector; to be sourced after guest.sh. The guest has a user network of QEMU's,
-# which needs no rights: the collector is 10.0.2.2 there.
+# For end-to-end tests with the benchmark's collector; to be sourced after guest.sh.
 #
-#   collector_start; guest_start a $(collector_net); collector_clear; ...; collector_stop    what it heard is in DIR/heard.json
+#   collector_start; WITNESS="$(collector_witness)" guest_start a $(collector_net)
+#   collector_clear; ...; collector_stop      what it heard in between is in DIR/heard.json
+#
+# The guest then has a user network of QEMU's, which needs no rights: the collector is 10.0.2.2 there. With COLLECTOR_IN, a
+# process whose network namespace the collector is to listen in, at all addresses, the guest's network is the caller's business.
 
-COLLECTOR_PID= COLLECTOR_PORT=
+COLLECTOR_IN=''
+COLLECTOR_PID=''
+COLLECTOR_PORT=''
 
 collector_start() { # [OPTION of collect-tool...]
+	local -a run=("$BIN/collect-tool" -a 127.0.0.1)
 	[[ -x $BIN/collect-tool ]] || skip "no $BIN/collect-tool: make tests"
-	"$BIN/collect-tool" -a 127.0.0.1 "$@" >"$DIR/collector" &
+	[[ -z $COLLECTOR_IN ]] || run=(nsenter -t "$COLLECTOR_IN" -n "$BIN/collect-tool")
+	(exec "${run[@]}" "$@") >"$DIR/collector" &
 	COLLECTOR_PID=$!
 	kill_at_exit "$COLLECTOR_PID"
 	wait_for 10 grep -q '^listening' "$DIR/collector" || fail "the collector does not listen"
