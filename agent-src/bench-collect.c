@@ -238,12 +238,22 @@ static void connection_accept(struct collector *c)
 
 /* ---- the thread ---- */
 
+/* The kernel does not say when what TCP carried has come: the thread has to be there, however busy the machine is. It may go
+ * before others as root; else it has to wait its turn. */
+static void go_first(void)
+{
+	struct sched_param first = {.sched_priority = 1};
+
+	pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
+}
+
 static void *run(void *arg)
 {
 	struct collector *c = arg;
 	struct pollfd p[3 + CONNECTIONS] = {{c->stop, POLLIN, 0}, {c->udp, POLLIN, 0}, {c->tcp, POLLIN, 0}};
 	unsigned i;
 
+	go_first();
 	for (;;) {
 		for (i = 0; i < CONNECTIONS; i++) {
 			const struct connection *k = &c->connections[i];

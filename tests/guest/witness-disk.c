@@ -32,6 +32,7 @@ struct disk {
 	int fd;
 	unsigned domain;
 	bool discard;
+	enum content content;
 	uint64_t bytes, blocks, window_blocks;
 	uint32_t *state, *complement; /* generation * 4 + kind */
 	uint64_t *foreign_hash;
@@ -52,14 +53,33 @@ static unsigned disk_count;
 
 /* --- where a block lies --- */
 
-static off_t block_offset(const struct disk *disk, uint64_t block)
+static uint64_t window_start(const struct disk *disk, uint64_t window)
 {
 	uint64_t windows = disk->blocks / disk->window_blocks;
-	uint64_t window = block / disk->window_blocks;
 	uint64_t room = disk->bytes / PAGE_BYTES - disk->window_blocks;
-	uint64_t start = windows > 1 ? room * window / (windows - 1) : 0;
+
+	return windows > 1 ? room * window / (windows - 1) : 0;
+}
+
+static off_t block_offset(const struct disk *disk, uint64_t block)
+{
+	uint64_t start = window_start(disk, block / disk->window_blocks);
 
 	return (off_t)((start + block % disk->window_blocks) * PAGE_BYTES);
+}
+
+uint64_t disk_unused_blocks(void)
+{
+	return disk_count == 0 ? 0 : disks[0].bytes / PAGE_BYTES - disks[0].blocks;
+}
+
+uint64_t disk_unused_block(uint64_t n)
+{
+	uint64_t windows = disks[0].blocks / disks[0].window_blocks;
+
+	for (uint64_t window = 0; window < windows && n >= window_start(&disks[0], window); window++)
+		n += disks[0].window_blocks;
+	return n;
 }
 
 static struct range range_from(const struct disk *disk, uint64_t first, uint64_t count)
@@ -97,7 +117,7 @@ static void state_set(struct disk *disk, uint64_t block, uint32_t generation, en
 
 static void block_fill(const struct disk *disk, uint64_t *to, uint64_t block, uint32_t generation)
 {
-	tag_fill(to, disk->domain, (uint32_t)block, generation, block % 4 != 0);
+	tag_fill(to, disk->domain, (uint32_t)block, generation, content_compressible(disk->content, block % 4 != 0));
 }
 
 /* --- verification --- */
@@ -252,7 +272,7 @@ static void disk_op(struct disk *disk)
 
 	if (range_has(range, disk->pinned))
 		return;
-	if (random_next(&disk->random) % ZERO_EVERY == 0)
+	if (disk->content == CONTENT_MIXED && random_next(&disk->random) % ZERO_EVERY == 0)
 		range_zero(disk, range);
 	else
 		range_write(disk, range);
@@ -332,12 +352,12 @@ static void disk_learn(struct disk *disk)
 }
 
 /* Disks behind a SCSI or an ATA controller appear a while after its driver was loaded. */
-static int open_when_there(const char *path)
+int disk_open_when_there(const char *path, int flags)
 {
 	uint64_t deadline_ns = monotonic_ns() + DEADLINE_NS;
 	int fd;
 
-	while ((fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC)) < 0) {
+	while ((fd = open(path, flags | O_CLOEXEC)) < 0) {
 		if ((errno != ENOENT && errno != ENXIO) || monotonic_ns() > deadline_ns)
 			give_up("%s: %s", path, strerror(errno));
 		sleep_until_ns(monotonic_ns() + TICK_NS);
@@ -351,11 +371,12 @@ static void disk_open(struct disk *disk, const char *name, const struct options 
 
 	snprintf(disk->name, sizeof disk->name, "%s", name);
 	snprintf(path, sizeof path, "/dev/%s", disk->name);
-	disk->fd = open_when_there(path);
+	disk->fd = disk_open_when_there(path, O_RDWR | O_DIRECT);
 	pthread_mutex_init(&disk->lock, NULL);
 	disk->domain = disk_count;
 	disk->pinned = UINT64_MAX;
 	disk->random = 0x2545f4914f6cdd1dU + disk_count;
+	disk->content = options->content;
 	disk->discard = options->discard && takes_discard(disk->name);
 	disk_size(disk, options->disk_mb);
 	disk->state = calloc(disk->blocks, sizeof *disk->state);
@@ -380,6 +401,14 @@ void disks_open(const struct options *options)
 		disk_count++;
 		disk_open(&disks[disk_count - 1], name, options);
 	}
+}
+
+int disk_open_cached(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/dev/%s", disks[0].name);
+	return disk_open_when_there(path, O_RDONLY);
 }
 
 void disks_start(void)

@@ -74,7 +74,7 @@ static void order_ping(const char *unused)
 
 static void order_verify(const char *unused)
 {
-	uint64_t pages = ram_verify(), blocks = disks_verify();
+	uint64_t pages = ram_verify(), blocks = disks_verify() + cache_verify() + db_verify();
 
 	(void)unused;
 	pthread_mutex_lock(&tally.lock);
@@ -88,10 +88,9 @@ static void order_verify(const char *unused)
 
 static void set_number(_Atomic uint64_t *to, const char *text)
 {
-	char *end;
-	uint64_t value = strtoull(text, &end, 10);
+	uint64_t value;
 
-	if (end == text || *end != '\0') {
+	if (!parse_number(text, &value)) {
 		answer("err a number is expected, not '%s'", text);
 		return;
 	}
@@ -109,6 +108,42 @@ static void order_disk_rate(const char *text)
 	set_number(&load.disk_rate_s, text);
 }
 
+/* KEY=VALUE...: all of them, or, when one is wrong, none. */
+static void order_load(const char *text)
+{
+	uint64_t rate = load.rate_pages_s, disk_rate = load.disk_rate_s, db_rate = load.db_rate_s;
+	enum pattern pattern = load.pattern;
+	const struct { const char *key; uint64_t *to; } numbers[] = {
+		{ "rate", &rate }, { "disk_rate", &disk_rate }, { "db_rate", &db_rate },
+	};
+	char words[LINE_BYTES], *rest = words, *word;
+
+	snprintf(words, sizeof words, "%s", text);
+	while ((word = strsep(&rest, " ")) != NULL) {
+		const char *key = strsep(&word, "=");
+		bool right = word && strcmp(key, "pattern") == 0 && parse_pattern(word, &pattern);
+
+		for (size_t i = 0; word && i < sizeof numbers / sizeof *numbers; i++)
+			right = right || (strcmp(key, numbers[i].key) == 0 && parse_number(word, numbers[i].to));
+		if (!right) {
+			answer("err load: not '%s=%s'", key, word ? word : "");
+			return;
+		}
+	}
+	load.rate_pages_s = rate;
+	load.disk_rate_s = disk_rate;
+	load.db_rate_s = db_rate;
+	load.pattern = pattern;
+	answer("ok");
+}
+
+static int everything_sync(void)
+{
+	int disks = disks_sync(), database = db_sync();
+
+	return disks != 0 ? disks : database;
+}
+
 static void order_start(const char *unused)
 {
 	(void)unused;
@@ -121,7 +156,7 @@ static void order_stop(const char *unused)
 	(void)unused;
 	load.running = false;
 	ram_settle();
-	answer_result(disks_sync());
+	answer_result(everything_sync());
 }
 
 static void order_stats(const char *unused)
@@ -136,6 +171,16 @@ static void order_stats(const char *unused)
 	answer("ok");
 }
 
+static void order_cache(const char *unused)
+{
+	uint64_t pages, present;
+
+	(void)unused;
+	cache_stats(&pages, &present);
+	answer("cache pages=%" PRIu64 " present=%" PRIu64, pages, present);
+	answer("ok");
+}
+
 static void order_corrupt(const char *what)
 {
 	if (strcmp(what, "page") == 0) {
@@ -143,8 +188,10 @@ static void order_corrupt(const char *what)
 		answer("ok");
 	} else if (strcmp(what, "block") == 0) {
 		answer_result(disks_corrupt());
+	} else if (strcmp(what, "row") == 0) {
+		answer_result(db_corrupt());
 	} else {
-		answer("err corrupt page or corrupt block?");
+		answer("err corrupt page, block or row?");
 	}
 }
 
@@ -175,7 +222,8 @@ static void order_poweroff(const char *unused)
 {
 	(void)unused;
 	load.running = false;
-	disks_sync();
+	everything_sync();
+	db_close();
 	answer("ok");
 	tcdrain(port);
 	reboot(RB_POWER_OFF);
@@ -200,6 +248,7 @@ static const struct {
 	{ "stop", order_stop },         { "disk_rate", order_disk_rate }, { "start", order_start },
 	{ "stats", order_stats },       { "corrupt", order_corrupt },     { "quiesce", order_stop },
 	{ "poweroff", order_poweroff }, { "panic", order_panic },         { "sum", order_sum },
+	{ "load", order_load },         { "cache", order_cache },
 };
 
 static void order_run(char *line)

@@ -17,7 +17,7 @@ static struct {
 	uint64_t pages, hot_pages, generation_sum;
 	uint64_t cursor, scan, random;
 	uint64_t bg_check_pages_s;
-	enum pattern pattern;
+	enum content content;
 	bool check_first;
 } ram = { .lock = PTHREAD_MUTEX_INITIALIZER, .random = 88172645463325252U };
 
@@ -28,10 +28,10 @@ static uint64_t *page_at(uint64_t page)
 
 static void page_fill(uint64_t *to, uint64_t page, uint32_t generation)
 {
-	if (generation % 4 == 3)
+	if (ram.content == CONTENT_MIXED && generation % 4 == 3)
 		memset(to, 0, PAGE_BYTES);
 	else
-		tag_fill(to, 0, (uint32_t)page, generation, page % 8 != 0);
+		tag_fill(to, 0, (uint32_t)page, generation, content_compressible(ram.content, page % 8 != 0));
 }
 
 static void page_write(uint64_t page, uint32_t generation)
@@ -75,7 +75,7 @@ static void sum_check(void)
 
 static uint64_t page_pick(void)
 {
-	switch (ram.pattern) {
+	switch ((enum pattern)load.pattern) {
 	case PATTERN_SEQ:
 		return ram.cursor++ % ram.pages;
 	case PATTERN_HOT:
@@ -150,7 +150,7 @@ void ram_open(const struct options *options)
 	ram.hot_pages = options->hot_mb * 256;
 	if (ram.hot_pages == 0 || ram.hot_pages > ram.pages)
 		ram.hot_pages = ram.pages;
-	ram.pattern = options->pattern;
+	ram.content = options->content;
 	ram.check_first = options->check;
 	ram.bg_check_pages_s = options->bg_check_pages_s;
 	if (ram.pages == 0)

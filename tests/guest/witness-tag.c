@@ -25,6 +25,16 @@ void tag_start(void)
 	run_number = mix((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ __builtin_ia32_rdtsc();
 }
 
+uint64_t tag_run(void)
+{
+	return run_number;
+}
+
+bool content_compressible(enum content content, bool mixed)
+{
+	return content == CONTENT_COMPRESSIBLE || (content == CONTENT_MIXED && mixed);
+}
+
 static uint64_t check_word(uint64_t name, unsigned domain)
 {
 	return mix(mix(name + domain) ^ run_number);

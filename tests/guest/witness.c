@@ -170,44 +170,65 @@ _Noreturn void give_up(const char *format, ...)
 
 /* --- options --- */
 
-static void option_number(uint64_t *to, const char *key, const char *value)
+bool parse_number(const char *text, uint64_t *to)
 {
 	char *end;
+	uint64_t value = strtoull(text, &end, 10);
 
-	*to = strtoull(value, &end, 10);
-	if (end == value || *end != '\0')
-		give_up("%s=%s: a number is expected", key, value);
+	if (end == text || *end != '\0')
+		return false;
+	*to = value;
+	return true;
 }
 
-static void option_pattern(enum pattern *to, const char *value)
+/* The index of a word in a list that ends with NULL; -1: it is not there. */
+static int parse_word(const char *text, const char *const *words)
 {
-	if (strcmp(value, "random") == 0)
-		*to = PATTERN_RANDOM;
-	else if (strcmp(value, "seq") == 0)
-		*to = PATTERN_SEQ;
-	else if (strcmp(value, "hot") == 0)
-		*to = PATTERN_HOT;
-	else
-		give_up("pattern=%s: random, seq or hot is expected", value);
+	for (int i = 0; words[i]; i++)
+		if (strcmp(text, words[i]) == 0)
+			return i;
+	return -1;
+}
+
+bool parse_pattern(const char *text, enum pattern *to)
+{
+	static const char *const words[] = { "random", "seq", "hot", NULL };
+	int found = parse_word(text, words);
+
+	if (found >= 0)
+		*to = (enum pattern)found;
+	return found >= 0;
+}
+
+static bool parse_content(const char *text, enum content *to)
+{
+	static const char *const words[] = { "mixed", "compressible", "incompressible", NULL };
+	int found = parse_word(text, words);
+
+	if (found >= 0)
+		*to = (enum content)found;
+	return found >= 0;
 }
 
 static void option_set(struct options *options, const char *key, const char *value)
 {
 	const struct { const char *key; uint64_t *to; } numbers[] = {
 		{ "ram_mb", &options->ram_mb },         { "hot_mb", &options->hot_mb },
-		{ "disk_mb", &options->disk_mb },       { "hb_ms", &options->hb_ms },
+		{ "disk_mb", &options->disk_mb },       { "cache_mb", &options->cache_mb },
 		{ "rate", &options->rate_pages_s },     { "disk_rate", &options->disk_rate_s },
 		{ "discard", &options->discard },       { "check", &options->check },
-		{ "bg_check", &options->bg_check_pages_s },
+		{ "db_rate", &options->db_rate_s },       { "bg_check", &options->bg_check_pages_s },
+		{ "hb_ms", &options->hb_ms },
 	};
 	const struct { const char *key; char *to; } texts[] = {
 		{ "disks", options->disks }, { "hb_udp", options->hb_udp }, { "net", options->net },
-		{ "tcp", options->tcp },
+		{ "tcp", options->tcp }, { "db", options->db },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
 		if (strcmp(numbers[i].key, key) == 0) {
-			option_number(numbers[i].to, key, value);
+			if (!parse_number(value, numbers[i].to))
+				give_up("%s=%s: a number is expected", key, value);
 			return;
 		}
 	}
@@ -217,9 +238,15 @@ static void option_set(struct options *options, const char *key, const char *val
 			return;
 		}
 	}
-	if (strcmp(key, "pattern") != 0)
+	if (strcmp(key, "pattern") == 0) {
+		if (!parse_pattern(value, &options->pattern))
+			give_up("pattern=%s: random, seq or hot is expected", value);
+	} else if (strcmp(key, "content") == 0) {
+		if (!parse_content(value, &options->content))
+			give_up("content=%s: mixed, compressible or incompressible is expected", value);
+	} else {
 		give_up("unknown option %s", key);
-	option_pattern(&options->pattern, value);
+	}
 }
 
 static void options_read(struct options *options)
@@ -247,7 +274,7 @@ int main(void)
 {
 	struct options options = {
 		.ram_mb = 64, .hot_mb = 8, .disk_mb = 64, .hb_ms = 100, .rate_pages_s = 1000,
-		.disk_rate_s = 20, .bg_check_pages_s = 800, .discard = 1, .check = 1,
+		.disk_rate_s = 20, .db_rate_s = 50, .bg_check_pages_s = 800, .discard = 1, .check = 1,
 	};
 
 	console_open();
@@ -256,13 +283,18 @@ int main(void)
 	tag_start();
 	load.rate_pages_s = options.rate_pages_s;
 	load.disk_rate_s = options.disk_rate_s;
+	load.db_rate_s = options.db_rate_s;
+	load.pattern = options.pattern;
 	load.running = true;
 	ram_open(&options);
 	disks_open(&options);
+	cache_open(&options);
+	db_open(&options);
 	net_start(&options);
 	probe_start(&options);
 	ram_start();
 	disks_start();
+	db_start();
 	orders_start();
 	console_line("witness ready");
 	if (options.hb_ms == 0)

@@ -7,6 +7,8 @@
  * witness-tag.c     contents that say what they are
  * witness-ram.c     load and verification of RAM
  * witness-disk.c    load and verification of disks
+ * witness-cache.c   disk content in the page cache, and its verification
+ * witness-db.c      load and verification of a database
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
@@ -25,18 +27,35 @@ enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, MAX_DISKS = 8, MAX_DETAIL
 
 enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
 
+/* Of what is written. Compressible: half noise, half one word. Incompressible: noise. Mixed: mostly
+ * compressible pages, some noise, some zeros, and blocks that are discarded. */
+enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE };
+
+/*
+ * Of the kernel's command line, each as witness.KEY=VALUE:
+ *   ram_mb, pattern=random|seq|hot, hot_mb, rate (pages/s), check (before overwriting), bg_check (pages/s)
+ *   disks=vda,vdb, disk_mb (that the load uses of each, in four windows; 0: all), disk_rate (operations/s), discard
+ *   content=mixed|compressible|incompressible   of pages, blocks and rows
+ *   cache_mb      of the first disk to be kept in the page cache; what no load writes, so disk_mb must leave as much
+ *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
+ *   hb_ms         of the heartbeat on the console; 0: none
+ *   net=ADDRESS/PREFIX, hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   of eth0; where the heartbeat and the probe go
+ */
 struct options {
-	uint64_t ram_mb, hot_mb, disk_mb, hb_ms;
-	uint64_t rate_pages_s, disk_rate_s, bg_check_pages_s;
+	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, hb_ms;
+	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
 	uint64_t discard, check;
 	enum pattern pattern;
-	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], tcp[TEXT_BYTES];
+	enum content content;
+	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES];
 };
 
 /* What the load is to do now; set by orders, read by the load threads. */
 struct load {
 	atomic_bool running;
 	_Atomic uint64_t rate_pages_s, disk_rate_s;
+	_Atomic uint64_t db_rate_s; /* transactions; 0: as fast as they go */
+	_Atomic(enum pattern) pattern;
 };
 
 /* What the load has done since the start: counted where it is done, read by the heartbeat, which waits for no lock. */
@@ -65,11 +84,17 @@ void sleep_until_ns(uint64_t ns);
 /* How many operations are due at this rate since *last_ns, at most a tenth of a second's. */
 uint64_t pace_due(uint64_t rate_s, uint64_t now_ns, uint64_t *last_ns);
 uint64_t random_next(uint64_t *state);
+bool parse_number(const char *text, uint64_t *to);
+bool parse_pattern(const char *text, enum pattern *to);
 void start_thread(void *(*run)(void *), void *argument);
 
 /* --- witness-tag.c: a domain is RAM (0) or a disk (1...) --- */
 
 void tag_start(void);
+/* A number drawn at each start. */
+uint64_t tag_run(void);
+/* Whether it is to be compressible; `mixed`: what it is in mixed content. */
+bool content_compressible(enum content content, bool mixed);
 void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, bool compressible);
 bool tag_is_zero(const uint64_t *page);
 uint64_t tag_hash(const uint64_t *page);
@@ -90,6 +115,8 @@ void ram_stats(uint64_t *ops, uint64_t *generation_sum);
 /* --- witness-disk.c --- */
 
 void disks_open(const struct options *options);
+/* Waits for the device; gives up when it does not come. */
+int disk_open_when_there(const char *path, int flags);
 void disks_start(void);
 uint64_t disks_verify(void);
 /* 0, or -errno (-ENODEV: there is no disk). */
@@ -97,6 +124,30 @@ int disks_corrupt(void);
 /* As ram_settle; then everything written is on stable storage. */
 int disks_sync(void);
 void disks_stats(uint64_t *ops, uint64_t *generation_sum);
+/* The first disk's blocks outside of the windows: how many, and where the n-th one lies. */
+uint64_t disk_unused_blocks(void);
+uint64_t disk_unused_block(uint64_t n);
+/* The first disk, to be read through the page cache. */
+int disk_open_cached(void);
+
+/* --- witness-cache.c --- */
+
+void cache_open(const struct options *options);
+uint64_t cache_verify(void);
+/* How many pages there are, and how many of them the kernel has in memory. */
+void cache_stats(uint64_t *pages, uint64_t *present);
+
+/* --- witness-db.c: all of it does nothing, or says -ENODEV, without a database --- */
+
+void db_open(const struct options *options);
+void db_start(void);
+/* Returns how many rows were checked. */
+uint64_t db_verify(void);
+int db_corrupt(void);
+/* As disks_sync; nothing is left in its journal. */
+int db_sync(void);
+/* For good: the file system is unmounted. */
+void db_close(void);
 
 /* --- witness-net.c --- */
 

@@ -3,8 +3,9 @@
  *
  *   collect-tool [-a ADDRESS] [-p PORT] [-g GAPS] [SECONDS]
  *
- * Prints "listening PORT". After SECONDS, or with SIGTERM or SIGINT, prints what was heard as one line of JSON and ends. GAPS
- * (10): so many of the longest silences are in it; `at` in seconds since 1970.
+ * Prints "listening PORT". After SECONDS, or with SIGTERM or SIGINT, prints what was heard as one line of JSON and ends: the
+ * GAPS (10) longest silences are in it, `at` in seconds since 1970, and `ram_ops` and `disk_ops` as the last datagram has them.
+ * With SIGUSR1 it forgets what it has heard, prints "cleared", and begins anew.
  */
 #include "bench-collect.h"
 #include "util.h"
@@ -35,13 +36,11 @@ static json_t *heartbeat_json(const struct beat *beats, size_t count, size_t gap
 	AUTO_FREE struct gap *gaps = xcalloc(gaps_max, sizeof(*gaps));
 	size_t n = beats_gaps(beats, count, from, to, gaps, gaps_max), i;
 	json_t *list = json_array();
-	struct beat_step all;
-
-	beats_steps(beats, count, from, to - from, &all, 1);
 	for (i = 0; i < n; i++)
 		json_array_append_new(list, gap_json(gaps[i].begin_ns, gaps[i].ns));
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "sent", (json_int_t)c.sent, "received", (json_int_t)c.received, "lost",
-			 (json_int_t)c.lost, "ram_ops", (json_int_t)all.ram_ops, "disk_ops", (json_int_t)all.disk_ops, "gaps", list);
+			 (json_int_t)c.lost, "ram_ops", (json_int_t)(count ? beats[count - 1].ram_ops : 0), "disk_ops",
+			 (json_int_t)(count ? beats[count - 1].disk_ops : 0), "gaps", list);
 }
 
 static json_t *probe_json(const struct probe *p)
@@ -73,7 +72,7 @@ int main(int argc, char **argv)
 	struct timespec limit;
 	struct collector *c;
 	struct err e;
-	sigset_t ends;
+	sigset_t told;
 	int o;
 
 	while ((o = getopt(argc, argv, "a:p:g:")) != -1) {
@@ -86,10 +85,11 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigprocmask(SIG_BLOCK, &ends, NULL); /* the collector's thread, too */
+	sigemptyset(&told);
+	sigaddset(&told, SIGTERM);
+	sigaddset(&told, SIGINT);
+	sigaddset(&told, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &told, NULL); /* the collector's thread, too */
 	if (collector_new(&c, address, port, &e)) {
 		fprintf(stderr, "collect-tool: %s\n", e.msg);
 		return 1;
@@ -97,7 +97,11 @@ int main(int argc, char **argv)
 	printf("listening %u\n", collector_port(c));
 	fflush(stdout);
 	limit = (struct timespec){.tv_sec = argc > optind ? atoi(argv[optind]) : 0};
-	sigtimedwait(&ends, NULL, limit.tv_sec ? &limit : NULL);
+	while (sigtimedwait(&told, NULL, limit.tv_sec ? &limit : NULL) == SIGUSR1) {
+		collector_clear(c);
+		printf("cleared\n");
+		fflush(stdout);
+	}
 	print_verdict(c, gaps);
 	collector_free(c);
 	return 0;

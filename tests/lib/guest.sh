@@ -137,6 +137,18 @@ guest_disk() { # FILE raw|qcow2 SIZE
 	"$QEMU_IMG" create -q -f "$2" "$1" "$3"
 }
 
+guest_ext4() { # FILE raw|qcow2 SIZE: for the witness's db=; blocks of the size that a disk has that is not tiny
+	local raw=$1
+	[[ $(<"$TOP/build/guest/database") == with ]] || skip "the witness has no database: libsqlite3-dev is not installed"
+	[[ $2 == raw ]] || raw=$1.ext4
+	rm -f "$raw"
+	truncate -s "$3" "$raw"
+	PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -t ext4 -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 "$raw"
+	[[ $2 == raw ]] && return
+	"$QEMU_IMG" convert -f raw -O "$2" "$raw" "$1"
+	rm -f "$raw"
+}
+
 # Prints QEMU options, to be used unquoted: guest_start a $(guest_drive d0 $DIR/a.raw raw)
 guest_drive() { # ID FILE FORMAT [virtio|scsi|nvme]
 	local drive="-drive file=$2,format=$3,if=none,id=$1,discard=unmap,detect-zeroes=off"
