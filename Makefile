@@ -101,6 +101,8 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vmferry README.md LICENSE proto/PROTOCOL.md docs/*.md
 	install -D -m 644 scripts/vmferry.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmferry
 	ln -sf vmferry $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmferry-dst
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vmferry scripts/lab
+	$(if $(wildcard build/guest/initrd.img),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vmferry/guest build/guest/vmlinuz build/guest/initrd.img)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local/bin|$(PREFIX)/bin|' docs/vmferry-dst.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
@@ -140,6 +142,20 @@ bench-ram: ## Compare moves of RAM with QEMU's own migration
 	scripts/install-deps
 	$(MAKE) $(JOBS) all
 	scripts/bench-ram
+
+.PHONY: bench bench-quick
+BENCH := build/bench/latest.json
+bench: ## Measure moves over 1 Gb/s beside QEMU's own, as the guest feels them (needs root; half an hour); BENCH_OPTIONS='...'
+	scripts/install-deps
+	$(MAKE) $(JOBS) all
+	tests/guest/build-guest
+	@mkdir -p $(dir $(BENCH))
+	$(B)/vmferry bench --lab -o $(BENCH) $(BENCH_OPTIONS)
+	$(B)/vmferry report $(BENCH) -o $(BENCH:.json=.html)
+
+bench-quick: ## The same, smaller: one workload, twice (five minutes)
+	$(MAKE) bench BENCH=build/bench/quick.json \
+		BENCH_OPTIONS='--mem 512M --disk-data 64M --workloads writer --repeat 2 $(BENCH_OPTIONS)'
 
 # ---- the rest ----
 

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Every tool moves the guest to and fro, what it did is measured and verified, and nothing of the lab is left.
+. "$(dirname "$0")/../lib/bench.sh"
+
+before=$(ip -br link; cat /proc/mounts)
+small_bench "${SMALL[@]}" --workloads writer --tools single,multifd,multifd+zstd,xbzrle,vmferry,vmferry+codec=zstd+channels=1+tls \
+	-o "$RUN" >"$DIR/table" || fail "it does not end well"
+cat "$DIR/table"
+assert_eq "$(ip -br link; cat /proc/mounts)" "$before" "links and mounts of this machine"
+wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$DIR/bench")"
+
+assert_run 'len(moves) == 12 and all(m["outcome"] == "ok" for m in moves)'
+assert_run 'sorted(m["round"] for m in moves) == 6 * [0] + 6 * [1] and all(m["warmup"] == (m["round"] == 0) for m in moves)'
+assert_run 'all(m["verified"]["pages_checked"] > 10000 and m["verified"]["blocks_checked"] > 1000 for m in moves)'
+assert_run 'all(m["verified"]["pages_wrong"] == m["verified"]["blocks_wrong"] == 0 for m in moves)'
+assert_run 'all(0 < m["downtime_ms"]["events"] and 1 < m["downtime_ms"]["guest"] < 3000 for m in moves)'
+assert_run 'all(m["tcp"]["alive"] for m in moves)'
+assert_run 'all(m["copy_ms"] <= m["total_ms"] for m in moves)'
+assert_run 'all(m["bytes_wire"] > 30e6 for m in moves if m["tool"] in ("single", "multifd", "xbzrle"))'
+assert_run 'all(m["cpu_s"]["source QEMU"] > 0 for m in moves)'
+assert_run 'all(len(m["series"]["beats"]) == len(m["series"]["wire_bps"]) == len(m["series"]["ram_left"]) for m in moves)'
+assert_run 'all(sum(m["series"]["beats"]) > 300 and max(w or 0 for w in m["series"]["work"]) > 10 for m in moves)'
+assert_run 'all({"migrate", "stop", "resume", "completed", "done"} <= {e["what"] for e in m["events"]} for m in moves)'
+# The gap in the heartbeat is where both QEMUs say that the guest stood still.
+assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for m in moves)'
+[[ $(grep -c '^  vmferry' "$DIR/table") -eq 2 ]] || fail "the table lacks a tool"
