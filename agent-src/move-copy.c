@@ -146,8 +146,8 @@ void move_progress(struct move *m, bool second)
 
 	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
 		json_array_append_new(disks, disk_progress(m, &m->disks[i]));
-	ev = json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->con.stage], "disks",
-		       disks, "left", (json_int_t)left, "disk_left", (json_int_t)disks_left(m), "rate_bps", m->rate_bps,
+	ev = json_pack("{s:s,s:s,s:f,s:o,s:I,s:I,s:f,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->con.stage], "t_ms",
+		       (double)(now_ns() - m->begin_ns) / 1e6, "disks", disks, "left", (json_int_t)left, "disk_left", (json_int_t)disks_left(m), "rate_bps", m->rate_bps,
 		       "dirty_bps", m->dirty_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held",
 		       m->held, "second", second);
 	json_object_set_new(ev, "codec", json_string(codec_names[__atomic_load_n(&m->shared.codec_now, __ATOMIC_RELAXED)]));

@@ -154,8 +154,8 @@ static void show(struct move *m)
 
 	for (i = 0; i < out->count; i++)
 		left -= out->files[i].at;
-	report_emit(&m->report, json_pack("{s:s,s:s,s:s,s:[],s:I,s:I,s:f,s:f,s:b}", "event", "progress", "stage", "prepare", "file",
-					  out->files[out->now].path, "disks", "left", (json_int_t)left, "disk_left", (json_int_t)left,
+	report_emit(&m->report, json_pack("{s:s,s:s,s:f,s:s,s:[],s:I,s:I,s:f,s:f,s:b}", "event", "progress", "stage", "prepare", "t_ms",
+					  (double)(now_ns() - m->begin_ns) / 1e6, "file", out->files[out->now].path, "disks", "left", (json_int_t)left, "disk_left", (json_int_t)left,
 					  "rate_bps", bps, "eta_s", bps > 1e5 ? (double)left / bps : 0.0, "second", true));
 }
 
