@@ -25,7 +25,7 @@ CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-$(B)/vmferry $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null)
+$(B)/vmferry $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_SRC := $(wildcard proto/*.c common/*.c)

@@ -1,0 +1,271 @@
+/* html-bench-moves.c: see html-bench.h: what happened when in a move, and the guest around its switchover. */
+#include "html-bench.h"
+#include "html-page.h"
+#include "html-timeline.h"
+#include "html-value.h"
+#include "util.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STEP_MS	       100
+#define AROUND_STEP_MS 10
+#define AROUND_MS      250.0 /* at least so much before and behind the gap */
+#define EVENTS_LOOKED  20000 /* QEMU makes thousands of passes near the end */
+
+/* ---- from the file ---- */
+
+static double step_of(const json_t *o, double usual)
+{
+	double step = value_of(o, "step_ms");
+
+	return step > 0 ? step : usual;
+}
+
+/* Where a member of so many steps is drawn: when its first step was, how long each is, and what is left out. */
+struct steps {
+	double first, step;
+	double from, until;
+};
+
+static double time_of(const struct steps *p, size_t i)
+{
+	return p->first + p->step * (double)i;
+}
+
+static bool is_drawn(const struct steps *p, size_t i)
+{
+	return time_of(p, i) >= p->from && time_of(p, i) + p->step <= p->until + p->step / 2;
+}
+
+static void fill(struct series *s, const json_t *array, const struct steps *p)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(array, i, v)
+		if (is_drawn(p, i))
+			series_add(s, time_of(p, i), value_number(v));
+	if (s->counts && s->n) /* the last one lasts for a step, too */
+		series_add(s, s->t[s->n - 1] + p->step, s->v[s->n - 1]);
+}
+
+static void add_line(struct timeline *t, const json_t *o, const char *title, enum quantity q, const char *member, bool counts,
+		     const struct steps *p)
+{
+	fill(panel_series(timeline_panel(t, title, q), NULL, counts), json_object_get(o, member), p);
+}
+
+/* Counts of each step; what: "Datagrams of the guest". */
+static void add_counts(struct timeline *t, const json_t *o, const char *what, const char *member, const struct steps *p)
+{
+	AUTO_FREE char *title = xasprintf("%s per %.0f ms", what, p->step);
+
+	add_line(t, o, title, Q_PLAIN, member, true, p);
+}
+
+static void add_left(struct timeline *t, const json_t *series, const struct steps *p)
+{
+	struct panel *left = timeline_panel(t, "Left to copy", Q_BYTES);
+
+	fill(panel_series(left, "memory", false), json_object_get(series, "ram_left"), p);
+	fill(panel_series(left, "disk", false), json_object_get(series, "disk_left"), p);
+}
+
+/* A strip of what a member says: numbers or strings. */
+static void add_strip(struct timeline *t, const char *title, const json_t *array, const struct steps *p)
+{
+	struct strip *s = timeline_strip(t, title);
+	char text[SHOW_MAX];
+	double last = 0;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(array, i, v) {
+		if (!is_drawn(p, i))
+			continue;
+		last = time_of(p, i) + p->step;
+		if (json_is_string(v))
+			strip_add(s, time_of(p, i), json_string_value(v));
+		else if (!isnan(value_number(v)))
+			strip_add(s, time_of(p, i), show_number(text, value_number(v)));
+		else if (s->count)
+			strip_add(s, time_of(p, i), "");
+	}
+	if (s->count)
+		strip_add(s, last, "");
+}
+
+/* Passes are in the strip of rounds. */
+static void add_events(struct timeline *t, const json_t *move, double zero)
+{
+	const char *what;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(move, "events"), i, v) {
+		what = value_text(v, "what");
+		if (i == EVENTS_LOOKED)
+			break;
+		if (what && strncmp(what, "pass", 4))
+			timeline_mark(t, value_of(v, "t_ms") - zero, what);
+	}
+}
+
+static double move_end(const json_t *move)
+{
+	const json_t *series = json_object_get(move, "series");
+	double lasted = step_of(series, STEP_MS) * (double)json_array_size(json_object_get(series, "wire_bps"));
+
+	return fmax(value_of(move, "total_ms"), lasted);
+}
+
+static void write_timeline(FILE *f, const struct cell *c, const json_t *move, double end, const char *caption)
+{
+	const json_t *series = json_object_get(move, "series");
+	struct timeline t = {.width = TIMELINE_WIDE, .to = end, .axis = "time since the move began", .shade_from = NAN};
+	struct steps all = {.step = step_of(series, STEP_MS), .until = INFINITY}, moving = all;
+	size_t i;
+
+	if (move_figure(move, FIGURE_TOTAL) > 0)
+		moving.until = move_figure(move, FIGURE_TOTAL) + all.step / 2; /* later the tool has nothing to say */
+	add_strip(&t, "codec", json_object_get(series, "codec"), &moving);
+	add_strip(&t, "round", json_object_get(series, "round"), &moving);
+	add_line(&t, series, "On the wire", Q_BPS, "wire_bps", false, &all);
+	t.panels[0].limit = cell_link_bps(c);
+	t.panels[0].limit_name = c->link;
+	add_left(&t, series, &moving);
+	add_line(&t, series, "The guest writes memory", Q_BPS, "dirty_bps", false, &moving);
+	add_counts(&t, series, "Datagrams of the guest", "beats", &all);
+	add_counts(&t, series, "Work of the guest (pages, blocks)", "work", &all);
+	add_events(&t, move, 0);
+	for (i = 0; i < t.mark_count; i++)
+		t.to = fmax(t.to, t.marks[i].t);
+	timeline_write(f, &t, caption);
+	timeline_fini(&t);
+}
+
+/* ---- one move ---- */
+
+/* Malloc'ed. */
+static char *caption_of(const struct tool *t, const json_t *move, const char *which)
+{
+	char number[SHOW_MAX], round[SHOW_MAX], total[SHOW_MAX], down[SHOW_MAX];
+
+	return xasprintf("%s: move %s, round %s%s: total %s, downtime %s", t->name, show_number(number, value_of(move, "number")),
+			 show_number(round, value_of(move, "round")), which, show_ms(total, move_figure(move, FIGURE_TOTAL)),
+			 show_ms(down, move_figure(move, FIGURE_DOWNTIME)));
+}
+
+static void median_timeline(FILE *f, const struct cell *c, const struct tool *t, double end)
+{
+	const json_t *move = tool_median_move(t);
+	AUTO_FREE char *which = xasprintf(", the median of %zu", t->good_count);
+	AUTO_FREE char *caption = caption_of(t, move, t->good_count > 1 ? which : "");
+
+	write_timeline(f, c, move, end, caption);
+}
+
+static void other_timeline(FILE *f, const struct cell *c, const struct tool *t, const json_t *move)
+{
+	enum outcome_kind outcome = move_outcome(move);
+	AUTO_FREE char *caption = caption_of(t, move, outcome == OUTCOME_OK ? "" : outcome == OUTCOME_FAILED ? ", failed" : ", damaged");
+
+	fputs("<details class=\"more\"><summary>", f);
+	html_text_n(f, caption, 160);
+	fputs("</summary>\n", f);
+	write_timeline(f, c, move, move_end(move), caption);
+	page_details_end(f);
+}
+
+static void other_timelines(FILE *f, const struct cell *c, const struct tool *t, size_t *left)
+{
+	size_t i;
+
+	for (i = 0; i < t->good_count && *left; i++)
+		if (t->good[i] != tool_median_move(t)) {
+			other_timeline(f, c, t, t->good[i]);
+			--*left;
+		}
+	for (i = 0; i < t->bad_count && *left; i++, --*left)
+		other_timeline(f, c, t, t->bad[i]);
+}
+
+/* ---- around the switchover ---- */
+
+/* As much before and behind the gap as lets it be seen; all of it where there is no gap. */
+static void look_closely(struct timeline *t, struct steps *p, double gap_ms)
+{
+	if (gap_ms > 0) {
+		t->from = fmax(t->from, -fmax(AROUND_MS, 2 * gap_ms));
+		t->to = fmin(t->to, gap_ms + fmax(AROUND_MS, 3 * gap_ms));
+	}
+	p->from = t->from;
+	p->until = t->to;
+}
+
+static void write_around(FILE *f, const struct tool *t, const json_t *move)
+{
+	const json_t *around = json_object_get(move, "around"), *heart = json_object_get(move, "heartbeat");
+	double from = value_signed(around, "from_ms"), gap = value_of(heart, "gap_t_ms"), zero = isnan(gap) ? 0 : gap;
+	size_t n = MAX(json_array_size(json_object_get(around, "beats")), json_array_size(json_object_get(around, "work")));
+	struct steps p = {.first = isnan(from) ? 0 : from - zero, .step = step_of(around, AROUND_STEP_MS)};
+	struct timeline line = {.width = TIMELINE_NARROW, .from = p.first, .to = time_of(&p, n), .shade_from = isnan(gap) ? NAN : 0,
+				.shade_to = value_of(heart, "gap_ms"),
+				.axis = isnan(gap) ? "time since the move began" : "time since the guest was last heard"};
+	char number[SHOW_MAX], down[SHOW_MAX];
+	AUTO_FREE char *caption = xasprintf("%s: move %s, silent for %s", t->name, show_number(number, value_of(move, "number")),
+					    show_ms(down, value_of(heart, "gap_ms")));
+
+	look_closely(&line, &p, isnan(gap) ? 0 : line.shade_to);
+	add_counts(&line, around, "Datagrams of the guest", "beats", &p);
+	add_counts(&line, around, "Work of the guest (pages, blocks)", "work", &p);
+	timeline_write(f, &line, caption);
+	timeline_fini(&line);
+}
+
+static bool has_around(const struct cell *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->tool_count; i++)
+		if (json_array_size(json_object_get(json_object_get(tool_median_move(&c->tools[i]), "around"), "beats")))
+			return true;
+	return false;
+}
+
+static void all_around(FILE *f, const struct cell *c)
+{
+	size_t i;
+
+	fputs("<h3>The guest around the switchover</h3>\n<p class=\"soft\">What its peers heard of it and what it got done, close up, "
+	      "in each tool’s median move. The longest gap between two datagrams is shaded.</p>\n<div class=\"charts\">\n",
+	      f);
+	for (i = 0; i < c->tool_count; i++)
+		if (c->tools[i].good_count)
+			write_around(f, &c->tools[i], tool_median_move(&c->tools[i]));
+	fputs("</div>\n", f);
+}
+
+void html_bench_moves(FILE *f, const struct cell *c, size_t *left)
+{
+	double end = 0;
+	size_t i;
+
+	if (has_around(c) && *left)
+		all_around(f, c);
+	for (i = 0; i < c->tool_count; i++)
+		end = fmax(end, c->tools[i].good_count ? move_end(tool_median_move(&c->tools[i])) : 0);
+	fputs("<h3>How the moves went</h3>\n<p class=\"soft\">Each tool’s median move is shown, all on the same time axis; the others, each on "
+	      "its own, open with a click (and are not printed).</p>\n",
+	      f);
+	for (i = 0; i < c->tool_count; i++) {
+		if (c->tools[i].good_count && *left) {
+			median_timeline(f, c, &c->tools[i], end);
+			--*left;
+		}
+		other_timelines(f, c, &c->tools[i], left);
+	}
+	if (!*left)
+		fputs("<p class=\"soft\">There are more moves than this page shows timelines of.</p>\n", f);
+}

@@ -1,0 +1,36 @@
+/*
+ * html-bench.h: the page about a run of `vmferry bench`. html-bench.c puts it together; its tables, charts and timelines are in
+ * files of their own.
+ */
+#ifndef VMFERRY_HTML_BENCH_H
+#define VMFERRY_HTML_BENCH_H
+
+#include "html-runs.h"
+
+#include <stdio.h>
+
+/* The whole page; what is missing in the input is missing in it. input: the file's name. Refuses what is no such file. */
+int html_bench_page(FILE *f, const json_t *root, const char *input, struct err *e);
+
+/* ---- between these files ---- */
+
+/* "1gbit, 512 MiB, busy" */
+void html_bench_cell_name(FILE *f, const struct cell *c);
+/* It may be broken after each "+". */
+void html_bench_tool_name(FILE *f, const char *name);
+/* The outcomes of a tool, as HTML. */
+void html_bench_outcomes(FILE *f, const struct tool *t);
+
+void html_bench_ratio_table(FILE *f, const struct runs *r);
+void html_bench_cell_table(FILE *f, const struct cell *c);
+/* What went wrong, and every move in a table that is closed. */
+void html_bench_move_table(FILE *f, const struct runs *r, const struct cell *c);
+
+void html_bench_comparison(FILE *f, const struct cell *c);
+void html_bench_downtime(FILE *f, const struct cell *c);
+void html_bench_cpu(FILE *f, const struct cell *c);
+
+/* The guest around the switchover, and what happened when; at most *left timelines. */
+void html_bench_moves(FILE *f, const struct cell *c, size_t *left);
+
+#endif

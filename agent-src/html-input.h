@@ -1,0 +1,27 @@
+/* html-input.h: reads the file that a report is about, and finds out what it is. Its content is not trusted. */
+#ifndef VMFERRY_HTML_INPUT_H
+#define VMFERRY_HTML_INPUT_H
+
+#include "err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define INPUT_MAX	     (256u << 20) /* bytes of the file */
+#define INPUT_VALUES_MAX     (16u << 20)  /* values in it: some 40 bytes of memory each */
+#define INPUT_CONTAINERS_MAX (2u << 20)	  /* arrays and objects: some 300 bytes of memory each */
+
+struct input {
+	json_t *root;  /* of a run of bench; or an array of the events of one move */
+	bool is_move;
+	bool is_cut;   /* the last event's line is not complete, and not in root */
+};
+
+/* path: "-" is standard input. Says what is wrong with the file, and in which line. */
+int input_read(struct input *in, const char *path, struct err *e);
+/* The same of what is in memory already. */
+int input_parse(struct input *in, const char *text, size_t n, struct err *e);
+void input_fini(struct input *in);
+
+#endif

@@ -1,0 +1,405 @@
+/* html-move.c: see html-move.h. */
+#include "html-move.h"
+#include "html-chart.h"
+#include "html-page.h"
+#include "html-timeline.h"
+#include "html-value.h"
+#include "util.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define NOTICES_MAX 100
+
+/* What the events say, borrowed; NULL: there was none. Of each kind the last one counts. */
+struct story {
+	const json_t *events, *plan, *estimate, *result;
+	const json_t *notices[NOTICES_MAX];
+	double notice_at[NOTICES_MAX]; /* ms: when the progress before was */
+	size_t notice_count, progress_count;
+	bool cut;
+};
+
+static bool is(const json_t *event, const char *kind)
+{
+	const char *s = value_text(event, "event");
+
+	return s && !strcmp(s, kind);
+}
+
+/* When a progress event was; those of older versions do not say so, but come ten times a second and tell which ends one. */
+static double time_of(const json_t *event, double before)
+{
+	double t = value_of(event, "t_ms");
+
+	if (!isnan(t))
+		return t;
+	return value_true(event, "second") ? (floor(before / 1000 + 1e-6) + 1) * 1000 : before + 100;
+}
+
+static void read_story(struct story *s)
+{
+	double at = 0;
+	json_t *ev;
+	size_t i;
+
+	json_array_foreach(s->events, i, ev) {
+		if (is(ev, "plan"))
+			s->plan = ev;
+		else if (is(ev, "estimate"))
+			s->estimate = ev;
+		else if (is(ev, "result"))
+			s->result = ev;
+		if (is(ev, "progress")) {
+			at = time_of(ev, at);
+			s->progress_count++;
+		}
+		if (is(ev, "notice") && s->notice_count < NOTICES_MAX) {
+			s->notice_at[s->notice_count] = at;
+			s->notices[s->notice_count++] = ev;
+		}
+	}
+}
+
+/* ---- in words ---- */
+
+static void strong(FILE *f, const char *text)
+{
+	fprintf(f, "<strong>%s</strong>", text);
+}
+
+static void name_guest(FILE *f, const struct story *s)
+{
+	char mem[SHOW_MAX];
+	size_t disks = json_array_size(json_object_get(s->plan, "disks"));
+
+	fputs("Guest ", f);
+	html_text_n(f, value_text(s->plan, "guest"), 80);
+	if (s->plan)
+		fprintf(f, " (%s of memory, %zu %s)", show_bytes(mem, value_of(s->plan, "ram_bytes")), disks, disks == 1 ? "disk" : "disks");
+}
+
+static void destination(FILE *f, const struct story *s)
+{
+	fputs(" to ", f);
+	html_text_n(f, value_text(s->plan, "destination"), 120);
+}
+
+static void migrated(FILE *f, const struct story *s)
+{
+	const json_t *down = json_object_get(s->result, "downtime_ms");
+	double total = value_of(s->result, "total_ms"), wire = value_of(s->result, "bytes_wire");
+	char text[SHOW_MAX];
+
+	fputs(" was moved", f);
+	destination(f, s);
+	fputs(" in ", f);
+	strong(f, show_ms(text, total));
+	fputs(" and stood still for ", f);
+	strong(f, show_ms(text, value_of(down, "total")));
+	if (value_of(down, "predicted") > 0)
+		fprintf(f, " (%s were expected)", show_ms(text, value_of(down, "predicted")));
+	fputs(". ", f);
+	strong(f, show_bytes(text, wire));
+	fputs(" went over the wire", f);
+	if (total > 0 && !isnan(wire))
+		fprintf(f, ", %s/s on average", show_bytes(text, wire / total * 1000));
+	fputs(value_true(s->result, "verified") ? ". The destination found every digest equal before the guest was started."
+						: ". <span class=\"bad\">The result does not say that it was verified.</span>",
+	      f);
+}
+
+static void not_migrated(FILE *f, const struct story *s)
+{
+	fputs(" was <strong class=\"bad\">not moved</strong>", f);
+	destination(f, s);
+	fputs(": ", f);
+	html_text(f, value_text(s->result, "outcome"));
+	fputs(". The reason: ", f);
+	html_text(f, value_text(s->result, "reason"));
+	fputs(". The guest is: ", f);
+	html_text(f, value_text(s->result, "guest_text"));
+	fputs(".", f);
+}
+
+static void summary(FILE *f, const struct story *s)
+{
+	const char *outcome = value_text(s->result, "outcome");
+
+	fputs("<p class=\"lead\">", f);
+	name_guest(f, s);
+	if (outcome && !strcmp(outcome, "migrated")) {
+		migrated(f, s);
+	} else if (s->result) {
+		not_migrated(f, s);
+	} else if (s->progress_count) {
+		fputs(" is being moved", f);
+		destination(f, s);
+		fputs(", or its move was cut off: these events have no result.", f);
+	} else {
+		fputs(": this is what a move", f);
+		destination(f, s);
+		fputs(" would do; nothing was moved.", f);
+	}
+	if (s->cut)
+		fputs(" <span class=\"bad\">The last line of the file is cut off and was left out.</span>", f);
+	fputs("</p>\n", f);
+}
+
+/* ---- figures ---- */
+
+static void add_row(struct chart_row *rows, size_t *n, const char *name, const char *class, double from, double length)
+{
+	if (length > 0)
+		rows[(*n)++] = (struct chart_row){NULL, name, class, from, from + length};
+}
+
+/* Disk and memory count from the stop; what follows them is drawn behind them. */
+static void downtime(FILE *f, const struct story *s)
+{
+	const json_t *d = json_object_get(s->result, "downtime_ms");
+	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), load = value_of(d, "device_state"), begin;
+	struct chart_row rows[6];
+	size_t n = 0;
+
+	add_row(rows, &n, "total", "ours-bar", 0, value_of(d, "total"));
+	add_row(rows, &n, "predicted", "native-bar", 0, value_of(d, "predicted"));
+	add_row(rows, &n, "disk", "c1", 0, disk);
+	add_row(rows, &n, "memory", "c1", 0, ram);
+	begin = fmax(fmax(disk, ram), 0);
+	add_row(rows, &n, "device state", "c2", isnan(begin) ? 0 : begin, load);
+	begin = fmax(begin + load, begin);
+	add_row(rows, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));
+	if (!n)
+		return;
+	fputs("<section><h2>Downtime</h2>\n<p class=\"soft\">From QEMU’s STOP to the destination’s word that the guest has started, by the "
+	      "source’s clock. Disk and memory travel side by side and count from the stop; device state is drawn behind the longer of them, "
+	      "the start behind that. The guest’s peers see a gap that is some 10 to 40 ms longer.</p>\n<div class=\"charts\">\n",
+	      f);
+	chart_rows(f, "What the guest stood still for", Q_MS, "time since the guest stopped", rows, n);
+	fputs("</div></section>\n", f);
+}
+
+struct panels {
+	struct series *rate, *ram, *disk, *dirty, *predicted;
+	struct strip *codec, *round;
+};
+
+static void add_progress(struct panels *p, const json_t *ev, double t)
+{
+	double round = value_of(ev, "ram_round");
+	char text[SHOW_MAX];
+
+	series_add(p->rate, t, value_of(ev, "rate_bps"));
+	series_add(p->ram, t, value_of(ev, "ram_left"));
+	series_add(p->disk, t, value_of(ev, "disk_left"));
+	series_add(p->dirty, t, value_of(ev, "dirty_bps"));
+	series_add(p->predicted, t, value_of(ev, "predicted_downtime_ms"));
+	if (value_text(ev, "codec"))
+		strip_add(p->codec, t, value_text(ev, "codec"));
+	if (!isnan(round))
+		strip_add(p->round, t, show_number(text, round));
+}
+
+static void make_panels(struct panels *p, struct timeline *t)
+{
+	struct panel *left;
+
+	p->codec = timeline_strip(t, "codec");
+	p->round = timeline_strip(t, "round");
+	p->rate = panel_series(timeline_panel(t, "Read from QEMU", Q_BPS), NULL, false);
+	left = timeline_panel(t, "Left to copy", Q_BYTES);
+	p->ram = panel_series(left, "memory", false);
+	p->disk = panel_series(left, "disk", false);
+	p->dirty = panel_series(timeline_panel(t, "The guest writes memory", Q_BPS), NULL, false);
+	p->predicted = panel_series(timeline_panel(t, "Downtime if it were switched over now", Q_MS), NULL, false);
+}
+
+static void mark_notices(struct timeline *t, const struct story *s)
+{
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < s->notice_count; i++) {
+		snprintf(text, sizeof(text), "notice %zu", i + 1);
+		timeline_mark(t, s->notice_at[i], text);
+	}
+}
+
+static void timeline(FILE *f, const struct story *s)
+{
+	struct timeline line = {.width = TIMELINE_WIDE, .axis = "time since the plan was accepted", .shade_from = NAN};
+	double total = value_of(s->result, "total_ms"), at = 0;
+	struct panels p;
+	json_t *ev;
+	size_t i;
+
+	make_panels(&p, &line);
+	json_array_foreach(s->events, i, ev) {
+		if (!is(ev, "progress"))
+			continue;
+		at = time_of(ev, at);
+		line.to = fmax(line.to, at);
+		add_progress(&p, ev, at);
+	}
+	mark_notices(&line, s);
+	if (total > 0) {
+		line.to = fmax(line.to, total);
+		timeline_mark(&line, total, "done");
+	}
+	if (!timeline_is_empty(&line)) {
+		fputs("<section><h2>How it went</h2>\n", f);
+		timeline_write(f, &line, "From the plan to the end");
+		fputs("</section>\n", f);
+	}
+	timeline_fini(&line);
+}
+
+static void notices(FILE *f, const struct story *s)
+{
+	char at[SHOW_MAX];
+	size_t i;
+
+	if (!s->notice_count)
+		return;
+	fputs("<section><h2>Notices</h2>\n<ol>\n", f);
+	for (i = 0; i < s->notice_count; i++) {
+		fprintf(f, "<li><span class=\"soft\">after %s:</span> ", show_ms(at, s->notice_at[i]));
+		html_text(f, value_text(s->notices[i], "text"));
+		fputs("</li>\n", f);
+	}
+	fputs("</ol></section>\n", f);
+}
+
+/* ---- what was carried ---- */
+
+static void bytes_cell(FILE *f, const json_t *o, const char *key)
+{
+	char text[SHOW_MAX];
+
+	fprintf(f, "<td class=\"n\">%s</td>", show_bytes(text, value_of(o, key)));
+}
+
+static void memory_row(FILE *f, const struct story *s)
+{
+	const json_t *ram = json_object_get(s->result, "ram");
+	char rounds[SHOW_MAX];
+
+	fputs("<tr><th scope=\"row\">memory</th><td>mode ", f);
+	html_text_n(f, value_text(ram, "mode"), 30);
+	fprintf(f, "</td><td></td><td class=\"n\">%s</td>", show_number(rounds, value_of(ram, "rounds")));
+	bytes_cell(f, s->plan, "ram_bytes");
+	bytes_cell(f, ram, "bytes_wire");
+	fputs("</tr>\n", f);
+}
+
+static void disk_row(FILE *f, const json_t *d)
+{
+	char rounds[SHOW_MAX];
+
+	fputs("<tr><th scope=\"row\">disk ", f);
+	html_text_n(f, value_text(d, "node"), 60);
+	fputs("</th><td>", f);
+	html_text_n(f, value_text(d, "from"), 200);
+	fputs("<small>", f);
+	html_text_n(f, value_text(d, "format"), 20);
+	fputs("</small></td><td>", f);
+	html_text_n(f, value_text(d, "to"), 200);
+	fprintf(f, "</td><td class=\"n\">%s</td>", show_number(rounds, value_of(d, "rounds")));
+	bytes_cell(f, d, "bytes_read");
+	bytes_cell(f, d, "bytes_wire");
+	fputs("</tr>\n", f);
+}
+
+static void carried(FILE *f, const struct story *s)
+{
+	const json_t *disks = json_object_get(s->result, "disks");
+	size_t i, n = MIN(json_array_size(disks), 64);
+
+	if (!json_is_object(json_object_get(s->result, "ram")) && !n)
+		return;
+	fputs("<section><h2>What was carried</h2>\n<div class=\"scroll\"><table><thead><tr><th>What</th><th>From</th><th>To</th>"
+	      "<th class=\"n\">Rounds</th><th class=\"n\">Read, or its size</th><th class=\"n\">On the wire</th></tr></thead>\n<tbody>\n",
+	      f);
+	memory_row(f, s);
+	for (i = 0; i < n; i++)
+		disk_row(f, json_array_get(disks, i));
+	fputs("</tbody></table></div></section>\n", f);
+}
+
+static void list(FILE *f, const char *title, const json_t *strings)
+{
+	size_t i, n = MIN(json_array_size(strings), 300);
+
+	if (!n)
+		return;
+	fprintf(f, "<h3>%s</h3>\n<ul>\n", title);
+	for (i = 0; i < n; i++) {
+		fputs("<li>", f);
+		html_any(f, "", json_array_get(strings, i));
+		fputs("</li>\n", f);
+	}
+	fputs("</ul>\n", f);
+}
+
+/* The members of an event that are shown elsewhere, or only by their names. */
+static void members(FILE *f, const char *title, const json_t *event)
+{
+	static const char *const elsewhere[] = {"event", "downtime_ms", "disks", "command_line", "findings", "notes", "afterwards",
+						"leftovers", "deletable", "files", "nics"};
+	json_t *rest = event ? json_copy((json_t *)event) : NULL;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(elsewhere); i++)
+		json_object_del(rest, elsewhere[i]);
+	page_members(f, title, rest);
+	json_decref(rest);
+}
+
+static void details(FILE *f, const struct story *s)
+{
+	fputs("<section><h2>Details</h2>\n", f);
+	members(f, "Result", s->result);
+	list(f, "Left behind at the destination", json_object_get(s->result, "leftovers"));
+	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
+	members(f, "Estimate", s->estimate);
+	members(f, "Plan", s->plan);
+	list(f, "Disks", json_object_get(s->plan, "disks"));
+	list(f, "Files that the guest only reads", json_object_get(s->plan, "files"));
+	list(f, "Networks", json_object_get(s->plan, "nics"));
+	list(f, "Compared at the destination and found good", json_object_get(s->plan, "findings"));
+	list(f, "What differs in the destination’s command line", json_object_get(s->plan, "notes"));
+	list(f, "What else is changed once the guest runs there", json_object_get(s->plan, "afterwards"));
+	if (json_array_size(json_object_get(s->plan, "command_line"))) {
+		page_details_begin(f, "The destination’s command line");
+		list(f, "Arguments", json_object_get(s->plan, "command_line"));
+		page_details_end(f);
+	}
+	fputs("</section>\n", f);
+}
+
+int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, struct err *e)
+{
+	struct story s = {.events = events, .cut = cut};
+	AUTO_FREE char *title = NULL;
+
+	read_story(&s);
+	if (!s.plan && !s.result && !s.progress_count)
+		return err_set(e, EINVAL, "it has events, but neither a plan nor progress nor a result: give all lines that "
+					  "`vmferry migrate --json` printed");
+	title = xasprintf("Move of guest %s", value_text(s.plan, "guest") ? value_text(s.plan, "guest") : "(unnamed)");
+	page_begin(f, title);
+	fputs("<header><h1>", f);
+	html_text_n(f, title, 120);
+	fputs("</h1></header>\n<main>\n", f);
+	summary(f, &s);
+	timeline(f, &s);
+	notices(f, &s);
+	downtime(f, &s);
+	carried(f, &s);
+	details(f, &s);
+	fputs("</main>\n", f);
+	page_end(f, input);
+	return 0;
+}
