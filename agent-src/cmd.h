@@ -23,5 +23,6 @@ int cmd_set(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_journal(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 
 #endif

@@ -22,6 +22,7 @@ static const struct command {
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},
 	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them"},
+	{"report", cmd_report, "make an HTML page of a benchmark, or of a move's JSON"},
 };
 
 static void help(FILE *to)

@@ -13,6 +13,7 @@ _vmferry_options() { # COMMAND: its options
 	list) echo --json ;;
 	check | migrate) echo "$_vmferry_migrate" ;;
 	status) echo --follow --json ;;
+	report) echo --output ;;
 	recover) echo "--peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
 	vmferry-dst)
 		echo --listen --psk-file --data-ports --once --psk-stdin --plaintext --token-stdin --state-dir --runtime-dir \
@@ -32,7 +33,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--ram-mode) echo auto pages opaque ;;
 	--unit) echo disable keep ;;
 	--ssh) echo libssh2 openssh ;;
-	--psk-file | --token-file | --identity | -i) echo @file ;;
+	--psk-file | --token-file | --identity | -i | --output | -o) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir) echo @dir ;;
 	--dest) echo @host ;;
 	--disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
@@ -116,7 +117,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		compopt -o nospace 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -W bwlimit= -- "$cur")
 		;;
-	journal:0) _vmferry_complete_value @file "$cur" ;;
+	journal:0 | report:0) _vmferry_complete_value @file "$cur" ;;
 	list:* | check:0 | migrate:0 | status:0 | switch:0 | set:0 | cancel:0 | recover:0)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;
@@ -127,7 +128,7 @@ _vmferry() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report --help --version' -- "$cur")
 	else
 		_vmferry_complete "${COMP_WORDS[1]}" 2
 	fi

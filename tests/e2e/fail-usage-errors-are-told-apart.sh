@@ -33,6 +33,10 @@ wrong vmferry recover --frobnicate
 wrong vmferry recover a b
 wrong vmferry status a b
 wrong vmferry journal a b
+wrong vmferry report
+wrong vmferry report a b
+wrong vmferry report a -o ""
+wrong vmferry report a --frobnicate
 wrong vmferry-dst
 wrong vmferry-dst --listen
 wrong vmferry-dst --listen 127.0.0.1:0 more

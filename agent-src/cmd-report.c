@@ -1,0 +1,184 @@
+/*
+ * cmd-report.c: vmferry report: an HTML page about a run of `vmferry bench`, or about one move.
+ *
+ * The page is made in memory and then put in place whole: whoever looks at it meanwhile sees the one before.
+ */
+#include "cmd.h"
+#include "html-bench.h"
+#include "html-input.h"
+#include "html-move.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char usage[] =
+	"usage: vmferry report FILE [-o OUTPUT]\n"
+	"\n"
+	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it\n"
+	"loads nothing and runs nothing, so it can be sent as it is. FILE is one of\n"
+	"\n"
+	"  what vmferry bench wrote: the page compares vmferry with QEMU's own migration; while the run goes on, too\n"
+	"  what vmferry migrate --json printed: the page is about that move; --json=fine makes a finer timeline\n"
+	"\n"
+	"and is told apart by what is in it; - is standard input. docs/bench.md and docs/report.md say what these files hold.\n"
+	"\n"
+	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending\n"
+	"\n"
+	"For example:\n"
+	"\n"
+	"  vmferry bench --lab -o run.json; vmferry report run.json     # makes run.html\n"
+	"  vmferry migrate vm1 root@host-b --json=fine >move.json; vmferry report move.json\n"
+	"\n"
+	"Exit code: 0 the page was made; 1 it was not, and why; 2 wrong usage.\n";
+
+static const struct option options[] = {
+	{"output", required_argument, NULL, 'o'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* ---- where it goes ---- */
+
+/* "runs/a.json" is "runs/a.html"; malloc'ed. */
+static char *default_output(const char *input)
+{
+	const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input, *dot = strrchr(name, '.');
+
+	if (!strcmp(input, "-"))
+		return xstrdup("-");
+	return xasprintf("%.*s.html", dot && dot != name ? (int)(dot - input) : (int)strlen(input), input);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int write_all(int fd, const char *p, size_t n)
+{
+	ssize_t r;
+
+	for (; n; p += r, n -= (size_t)r) {
+		r = write(fd, p, n);
+		if (r < 0 && errno == EINTR)
+			r = 0;
+		if (r < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* A device or a pipe is written to; a file is replaced. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !S_ISREG(st.st_mode);
+}
+
+static int put_special(const char *path, const char *page, size_t n, struct err *e)
+{
+	AUTO_CLOSE int fd = strcmp(path, "-") ? open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY) : dup(1);
+	int r = fd < 0 ? -errno : write_all(fd, page, n);
+
+	return r ? err_sys(e, -r, "cannot write the page to %s", strcmp(path, "-") ? path : "standard output") : 0;
+}
+
+static int put_file(const char *path, const char *page, size_t n, struct err *e)
+{
+	AUTO_FREE char *temporary = xasprintf("%s.XXXXXX", path);
+	AUTO_CLOSE int fd = mkostemp(temporary, O_CLOEXEC);
+	mode_t mask = umask(0);
+	int r = fd < 0 ? -errno : 0;
+
+	umask(mask);
+	if (fd < 0)
+		return err_sys(e, -r, "cannot make the page %s; another place: -o FILE", path);
+	r = write_all(fd, page, n);
+	if (!r && (fchmod(fd, 0666 & ~mask) || rename(temporary, path)))
+		r = -errno;
+	if (r) {
+		unlink(temporary);
+		return err_sys(e, -r, "cannot write the page %s; another place: -o FILE", path);
+	}
+	return 0;
+}
+
+/* ---- */
+
+/* page: malloc'ed, whatever is returned. */
+static int render(const char *path, char **page, size_t *n, struct err *e)
+{
+	const char *slash = strrchr(path, '/'), *name = !strcmp(path, "-") ? "standard input" : slash ? slash + 1 : path;
+	FILE *f = open_memstream(page, n);
+	struct input in;
+	int r;
+
+	if (!f)
+		return err_sys(e, errno, "no memory for the page");
+	r = input_read(&in, path, e);
+	if (!r) {
+		r = in.is_move ? html_move_page(f, in.root, in.is_cut, name, e) : html_bench_page(f, in.root, name, e);
+		if (r)
+			err_prefix(e, "%s", path);
+	}
+	if ((ferror(f) || fclose(f)) && !r)
+		r = err_set(e, ENOMEM, "no memory for the page");
+	input_fini(&in);
+	return r;
+}
+
+static int make_report(const char *input, const char *output, struct err *e)
+{
+	AUTO_FREE char *page = NULL;
+	size_t n;
+	int r;
+
+	if (same_file(input, output))
+		return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", output);
+	r = render(input, &page, &n, e);
+	if (r)
+		return r;
+	return !strcmp(output, "-") || is_special(output) ? put_special(output, page, n, e) : put_file(output, page, n, e);
+}
+
+int cmd_report(int argc, char **argv)
+{
+	AUTO_FREE char *output = NULL;
+	struct err e;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			free(output);
+			output = xstrdup(optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (argc - optind != 1 || (output && !*output)) {
+		fprintf(stderr, "vmferry: report takes one FILE, and -o where the page goes; vmferry report --help tells more\n");
+		return EXIT_USAGE;
+	}
+	if (!output)
+		output = default_output(argv[optind]);
+	if (make_report(argv[optind], output, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_SOURCE;
+	}
+	if (strcmp(output, "-"))
+		fprintf(stderr, "%s\n", output);
+	return 0;
+}
