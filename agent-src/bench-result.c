@@ -91,7 +91,8 @@ static void add_beats(json_t *o, const struct beats *b, uint64_t from_ns, uint64
 static json_t *around_json(const struct beats *b, const struct watch *w, uint64_t end_ns)
 {
 	uint64_t from = b->gap.begin_ns - BEFORE_NS, to = MIN(b->gap.begin_ns + b->gap.ns + AFTER_NS, end_ns);
-	json_t *o = json_pack("{s:f,s:f}", "step_ms", (double)FINE_NS / 1e6, "from_ms", ms_since(from, w->began_ns));
+	json_t *o = json_pack("{s:f,s:f,s:f,s:f}", "step_ms", (double)FINE_NS / 1e6, "from_ms", ms_since(from, w->began_ns), "gap_t_ms",
+			      ms_since(b->gap.begin_ns, w->began_ns), "gap_ms", (double)b->gap.ns / 1e6);
 
 	add_beats(o, b, from, FINE_NS, to > from ? (to - from) / FINE_NS : 0);
 	return o;

@@ -197,6 +197,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	watch_begin(&w, b, g);
 	json_object_set_new(move, "began_at", json_real((double)w.began_ns / 1e9));
 	moved = moved ? moved : move_by(b, t, g, &w, &o, e);
+	watch_others(&w);
 	if (!moved && !(heard = pause_ms(b, AFTER_MS, e)))
 		result_fill(move, &w, &o, link_capacity_bps(c->link));
 	watch_close(&w);

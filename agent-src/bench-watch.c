@@ -254,7 +254,7 @@ void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 	w->wire_base = wire_bytes(g->pid);
 }
 
-void watch_close(struct watch *w)
+void watch_others(struct watch *w)
 {
 	double used = 0;
 	enum role role;
@@ -262,6 +262,10 @@ void watch_close(struct watch *w)
 	for (role = 0; role < ROLES; role++)
 		used += w->cpu_s[role];
 	w->others_cpu_s = MAX(machine_busy_s() - w->busy_base_s - used, 0.0);
+}
+
+void watch_close(struct watch *w)
+{
 	qmp_close(w->source.qmp);
 	qmp_close(w->target.qmp);
 	w->source.qmp = w->target.qmp = NULL;

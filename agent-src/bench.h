@@ -198,6 +198,8 @@ int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e
 /* Steps the loop and samples. */
 int watch_step(struct watch *w, uint64_t until_ns, struct err *e);
 void watch_event(struct watch *w, uint64_t at_ns, const char *what);
+/* What everything else on the machine took until now. */
+void watch_others(struct watch *w);
 void watch_close(struct watch *w);
 void watch_fini(struct watch *w);
 double process_cpu_s(pid_t pid);

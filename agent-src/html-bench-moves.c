@@ -206,16 +206,16 @@ static void look_closely(struct timeline *t, struct steps *p, double gap_ms)
 
 static void write_around(FILE *f, const struct tool *t, const json_t *move)
 {
-	const json_t *around = json_object_get(move, "around"), *heart = json_object_get(move, "heartbeat");
-	double from = value_signed(around, "from_ms"), gap = value_of(heart, "gap_t_ms"), zero = isnan(gap) ? 0 : gap;
+	const json_t *around = json_object_get(move, "around");
+	double from = value_signed(around, "from_ms"), gap = value_of(around, "gap_t_ms"), zero = isnan(gap) ? 0 : gap;
 	size_t n = MAX(json_array_size(json_object_get(around, "beats")), json_array_size(json_object_get(around, "work")));
 	struct steps p = {.first = isnan(from) ? 0 : from - zero, .step = step_of(around, AROUND_STEP_MS)};
 	struct timeline line = {.width = TIMELINE_NARROW, .from = p.first, .to = time_of(&p, n), .shade_from = isnan(gap) ? NAN : 0,
-				.shade_to = value_of(heart, "gap_ms"),
+				.shade_to = value_of(around, "gap_ms"),
 				.axis = isnan(gap) ? "time since the move began" : "time since the guest was last heard"};
 	char number[SHOW_MAX], down[SHOW_MAX];
 	AUTO_FREE char *caption = xasprintf("%s: move %s, silent for %s", t->name, show_number(number, value_of(move, "number")),
-					    show_ms(down, value_of(heart, "gap_ms")));
+					    show_ms(down, value_of(around, "gap_ms")));
 
 	look_closely(&line, &p, isnan(gap) ? 0 : line.shade_to);
 	add_counts(&line, around, "Datagrams of the guest", "beats", &p);
@@ -239,7 +239,7 @@ static void all_around(FILE *f, const struct cell *c)
 	size_t i;
 
 	fputs("<h3>The guest around the switchover</h3>\n<p class=\"soft\">What its peers heard of it and what it got done, close up, "
-	      "in each tool’s median move. The longest gap between two datagrams is shaded.</p>\n<div class=\"charts\">\n",
+	      "in each tool’s median move. The gap in its datagrams at switchover is shaded.</p>\n<div class=\"charts\">\n",
 	      f);
 	for (i = 0; i < c->tool_count; i++)
 		if (c->tools[i].good_count)

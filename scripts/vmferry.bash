@@ -14,6 +14,10 @@ _vmferry_options() { # COMMAND: its options
 	check | migrate) echo "$_vmferry_migrate" ;;
 	status) echo --follow --json ;;
 	report) echo --output ;;
+	bench)
+		echo --lab --links --mem --workloads --tools --repeat --max-downtime --disk --disk-data --seed --output --resume \
+			--timeout --dir --qemu --accel --guest --verbose
+		;;
 	recover) echo "--peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
 	vmferry-dst)
 		echo --listen --psk-file --data-ports --once --psk-stdin --plaintext --token-stdin --state-dir --runtime-dir \
@@ -33,10 +37,14 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--ram-mode) echo auto pages opaque ;;
 	--unit) echo disable keep ;;
 	--ssh) echo libssh2 openssh ;;
-	--psk-file | --token-file | --identity | -i | --output | -o) echo @file ;;
-	--disk-dir | --state-dir | --runtime-dir) echo @dir ;;
+	--accel) echo kvm tcg ;;
+	--links) echo unshaped 100mbit 1gbit 10gbit ;;
+	--workloads) echo idle writer fast-writer hot disk cache compressible incompressible database ;;
+	--tools) echo single multifd multifd+zstd xbzrle vmferry ;;
+	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
+	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;
 	--dest) echo @host ;;
-	--disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--mem | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen) echo @any ;;
 	esac
 }
@@ -128,7 +136,7 @@ _vmferry() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report bench --help --version' -- "$cur")
 	else
 		_vmferry_complete "${COMP_WORDS[1]}" 2
 	fi

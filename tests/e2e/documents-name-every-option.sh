@@ -7,7 +7,7 @@ BIN=$TOP/build/${VARIANT:-release}
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-documents.XXXXXX")
 trap 'rm -rf "$DIR"' EXIT
 export HOME=$DIR VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run PATH=$DIR/bin:$PATH
-commands=(list check migrate status switch set cancel recover journal report)
+commands=(list check migrate status switch set cancel recover journal report bench)
 failed=''
 
 wrong() {
@@ -81,6 +81,7 @@ for command in "${commands[@]}" vmferry-dst; do
 		[[ $option != --version ]] || continue
 		case $command in switch | set | cancel | journal) continue ;; esac
 		[[ $command != list ]] || set -- no-such-guest # leaves the guests of this host in peace
+		[[ $command != bench ]] || set -- nonsense # which ends it
 		! run "$command" "$option" "$@" | grep -qE 'unrecognized|invalid option' || wrong "$command does not know $option"
 		set --
 	done < <(grep -vx -e --once -e --plaintext "$DIR/help" | sort -u)
