@@ -33,7 +33,8 @@ static bool worth_waiting(struct converge *c, const struct converge_sample *s, d
 	if (!c->within)
 		c->within_ms = s->now_ms;
 	c->within = true;
-	return left_ms > LITTLE_MS && s->dirty_bps < s->rate_bps / 2 && s->now_ms - c->within_ms < c->max_downtime_ms + MOMENT_MS;
+	return left_ms > LITTLE_MS && s->dirty_bps < s->rate_bps * CONVERGE_CALM &&
+	       s->now_ms - c->within_ms < 4 * c->max_downtime_ms + MOMENT_MS;
 }
 
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)

@@ -20,6 +20,9 @@ struct converge_sample {
 	double round_trip_ms;	      /* to the destination agent */
 };
 
+/* A guest that writes less than so much of what is carried is calm: what is left soon will be little. */
+#define CONVERGE_CALM 0.5
+
 enum converge_verdict {
 	CONVERGE_GO_ON,	  /* it still gets better */
 	CONVERGE_SWITCH,  /* within the limit, and waiting a moment more would not make it much shorter */

@@ -16,6 +16,8 @@
 /* One channel slower than this is waiting for its link: worth compressing. */
 #define LZ4_BELOW_BPS  (150.0 * 1000 * 1000)
 #define ZSTD_BELOW_BPS (40.0 * 1000 * 1000)
+#define BARREN_GAIN    16 /* less than a 16th saved is nothing */
+#define BARREN_MAX     5  /* of 32 batches one is tried */
 
 struct batch {
 	uint32_t object;
@@ -60,6 +62,7 @@ struct sender {
 	struct send_stats stats;
 	/* codec choice */
 	uint64_t rate_at, rate_bytes, rate_waited;
+	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
 	enum data_codec now;
 };
 
@@ -131,6 +134,21 @@ static void choose_codec(struct sender *s)
 		return;
 	}
 	use_codec(s, bps < ZSTD_BELOW_BPS ? CODEC_ZSTD : bps < LZ4_BELOW_BPS ? CODEC_LZ4 : CODEC_RAW);
+}
+
+/* Content that does not compress comes in stretches: then only every so manieth batch is tried. */
+static bool is_barren(struct sender *s)
+{
+	if (s->shared->codec != CODEC_MODE_AUTO || !s->skip)
+		return false;
+	s->skip--;
+	return true;
+}
+
+static void count_barren(struct sender *s, bool gained)
+{
+	s->barren = gained ? 0 : MIN(s->barren + 1, BARREN_MAX);
+	s->skip = s->barren ? (1u << s->barren) - 1 : 0;
 }
 
 static enum data_codec fixed_codec(enum codec_mode m)
@@ -222,10 +240,11 @@ static bool flush_batch(struct sender *s)
 	count_at[1] = (uint8_t)(i >> 8);
 	if (b->kind != SEND_DATA) {
 		codec = b->kind == SEND_ZERO ? CODEC_ZERO : CODEC_HOLE;
-	} else if (s->now != CODEC_RAW && payload >= 512) {
+	} else if (s->now != CODEC_RAW && payload >= 512 && !is_barren(s)) {
 		gather_batch(b, s->scratch);
 		n = codec_compress(s->codec, s->now, s->scratch, payload, w.p, writer_left(&w));
 		codec = n ? s->now : CODEC_RAW;
+		count_barren(s, n && n < payload - payload / BARREN_GAIN);
 	}
 	if (payload && !n) {
 		gather_batch(b, w.p);

@@ -18,6 +18,7 @@
 #define DOWNTIME_LIMIT_MS 2000000 /* QEMU's largest: the moment is ours to choose */
 #define PLENTY_BPS	  (1LL << 50)
 #define ARM_SLACK	  1.25	  /* QEMU may switch a little before we want it */
+#define ARM_CALM_MS	  20	  /* with a guest that writes little we wait until so little is left, or less */
 #define ARM_AGAIN	  1.25	  /* a rate that differs by less is the same */
 #define BLACKOUT_MS	  60000	  /* patience with a destination that nothing more gets to */
 
@@ -28,14 +29,17 @@
 void switchover_arm(struct move *m)
 {
 	double bps = m->best_rate_bps * ARM_SLACK;
+	bool busy = m->dirty_bps > m->best_rate_bps * CONVERGE_CALM;
+	unsigned limit_ms = busy ? m->opt->max_downtime_ms : MIN(m->opt->max_downtime_ms, ARM_CALM_MS);
 
 	if (!m->has_ack || !m->has_bandwidth || m->best_rate_bps <= 0)
 		return;
-	if (bps < m->armed_bps * ARM_AGAIN && bps > m->armed_bps / ARM_AGAIN)
+	if (limit_ms == m->armed_ms && bps < m->armed_bps * ARM_AGAIN && bps > m->armed_bps / ARM_AGAIN)
 		return;
 	m->armed_bps = bps;
+	m->armed_ms = limit_ms;
 	qmp_send(m->qmp, "migrate-set-parameters",
-		 json_pack("{s:I,s:I}", "downtime-limit", (json_int_t)m->opt->max_downtime_ms, "avail-switchover-bandwidth", (json_int_t)bps),
+		 json_pack("{s:I,s:I}", "downtime-limit", (json_int_t)limit_ms, "avail-switchover-bandwidth", (json_int_t)bps),
 		 QMP_DEADLINE_MS, NULL, NULL);
 }
 

@@ -137,6 +137,7 @@ struct move {
 	bool query_pending, bitmaps_pending;
 	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
 	double rate_bps, best_rate_bps, dirty_bps, armed_bps, best_wire_bps;
+	unsigned armed_ms;
 	uint64_t rate_wire;
 	uint64_t pass_ns, pass_took_ns; /* when QEMU began this pass; how long the one before took */
 	unsigned ticks;

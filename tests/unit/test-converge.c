@@ -60,9 +60,9 @@ static void a_calm_guest_is_worth_a_moment_and_no_more(void **state)
 	s.ram_left = MB / 10;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	s.ram_left = 5 * MB;
-	s.now_ms = 1250;
+	s.now_ms = 1550;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	s.now_ms = 1500;
+	s.now_ms = 1601;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 }
 
