@@ -22,8 +22,6 @@
 #define RESERVE_MIB 176 /* of the guest's memory that the witness leaves to the kernel and to itself */
 #define ARGS_MAX   96
 
-static const char *const disk_names[BENCH_DISKS_MAX] = {"disk", "db"};
-
 char *bench_guest_path(const struct bench_guest *g, const char *what)
 {
 	return xasprintf("%s/bench.%s", g->folder, what);
@@ -44,7 +42,7 @@ char *bench_folder(struct bench *b, struct err *e)
 
 static char *disk_path(const struct bench_guest *g, unsigned disk)
 {
-	return xasprintf("%s/%s.raw", g->folder, disk_names[disk]);
+	return xasprintf("%s/disk%u.raw", g->folder, disk);
 }
 
 static int disk_create(const char *path, uint64_t bytes, struct err *e)
@@ -90,6 +88,12 @@ static int database_format(const char *path, struct err *e)
 	return out.status ? err_set(e, EIO, "mke2fs %s: %s", path, out.text) : 0;
 }
 
+/* The last one, where there is one. */
+static bool is_database(const struct bench_guest *g, unsigned disk)
+{
+	return g->workload->database && disk + 1 == g->disk_count;
+}
+
 static int disks_create(const struct bench *b, const struct bench_guest *g, bool filled, struct err *e)
 {
 	unsigned i;
@@ -100,7 +104,7 @@ static int disks_create(const struct bench *b, const struct bench_guest *g, bool
 
 		r = disk_create(path, b->plan.disk_mib * MIB, e);
 		if (!r && filled)
-			r = i == 0 ? disk_fill(b, path, e) : database_format(path, e);
+			r = is_database(g, i) ? database_format(path, e) : disk_fill(b, path, e);
 	}
 	return r;
 }
@@ -166,7 +170,9 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	AUTO_FREE char *load = xasprintf(g->workload->witness, g->mem_mib / 2);
 	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
 	unsigned ram_mib = g->mem_mib - MAX(RESERVE_MIB, g->mem_mib / 16);
-	char *rest = load, *word, *longer;
+	char *rest = load, *word, *longer, disks[64];
+	size_t at;
+	unsigned i;
 
 	if (strstr(load, "cache_mb"))
 		ram_mib -= g->mem_mib / 2;
@@ -179,10 +185,15 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	add(w, "%s/vmlinuz", b->opt.guest_dir);
 	add(w, "-initrd");
 	add(w, "%s/initrd.img", b->opt.guest_dir);
+	for (i = 0, at = 0; i < g->disk_count; i++)
+		if (!is_database(g, i))
+			at += (size_t)snprintf(disks + at, sizeof(disks) - at, "%svd%c", i ? "," : "", 'a' + (int)i);
+	if (g->workload->database)
+		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
 	add(w, "-append");
-	add(w, "%s witness.ram_mb=%u witness.disks=vda witness.disk_mb=64 witness.hb_ms=1000 witness.net=" BENCH_GUEST_IP
+	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=64 witness.hb_ms=1000 witness.net=" BENCH_GUEST_IP
 	       "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
-	    line, ram_mib, collector_port(b->collector), collector_port(b->collector));
+	    line, ram_mib, disks, collector_port(b->collector), collector_port(b->collector));
 }
 
 static bool takes_direct(const struct bench_guest *g)
@@ -272,7 +283,7 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 {
 	int r;
 
-	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = w->database ? 2 : 1};
+	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database};
 	g->folder = bench_folder(b, e);
 	if (!g->folder)
 		return -e->code;

@@ -8,15 +8,15 @@
 #include <string.h>
 
 static const struct workload workloads[] = {
-	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", true, false},
-	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", true, false},
-	{"fast-writer", "writes 8000 random pages a second", "rate=8000 disk_rate=0", true, false},
-	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", true, false},
-	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", true, false},
-	{"cache", "half of its memory is page cache of its disk", "rate=200 disk_rate=0 cache_mb=%u", true, false},
-	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", true, false},
-	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", true, false},
-	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db=vdb db_rate=40", true, true},
+	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", false},
+	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", false},
+	{"fast-writer", "writes 8000 random pages a second", "rate=8000 disk_rate=0", false},
+	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", false},
+	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", false},
+	{"cache", "half of its memory is page cache of its disk", "rate=200 disk_rate=0 cache_mb=%u", false},
+	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", false},
+	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", false},
+	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", true},
 };
 
 const struct workload *plan_workload(unsigned index)
@@ -199,8 +199,8 @@ json_t *plan_json(const struct bench_plan *p)
 		json_array_append_new(works, json_pack("{s:s,s:s}", "name", p->workloads[i].name, "text", p->workloads[i].text));
 	for (i = 0; i < p->tool_count; i++)
 		json_array_append_new(tools, json_string(p->tools[i].text));
-	return json_pack("{s:o,s:o,s:o,s:o,s:i,s:i,s:f,s:i,s:i}", "links", links, "mem_mib", mems, "workloads", works, "tools", tools,
-			 "repeat", (int)p->repeat, "seed", (int)p->seed, "max_downtime_ms", p->max_downtime_ms, "disk_mib",
+	return json_pack("{s:o,s:o,s:o,s:o,s:i,s:i,s:f,s:i,s:i,s:i}", "links", links, "mem_mib", mems, "workloads", works, "tools", tools,
+			 "repeat", (int)p->repeat, "seed", (int)p->seed, "max_downtime_ms", p->max_downtime_ms, "disks", (int)p->disks, "disk_mib",
 			 (int)p->disk_mib, "disk_data_mib", (int)p->disk_data_mib);
 }
 
@@ -245,10 +245,11 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	r = r ? r : take_array(p, json_object_get(plan, "tools"), &p->tool_count, take_tool, e);
 	p->repeat = number(plan, "repeat", BENCH_REPEAT_MAX);
 	p->seed = number(plan, "seed", INT32_MAX);
+	p->disks = number(plan, "disks", BENCH_DISKS_MAX - 1);
 	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
 	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
-	if (!r && (!p->repeat || p->max_downtime_ms < 1))
+	if (!r && (!p->repeat || !p->disks || !p->disk_mib || p->disk_data_mib > p->disk_mib || p->max_downtime_ms < 1))
 		r = err_set(e, EINVAL, "its plan is not complete");
 	return r;
 }

@@ -31,7 +31,7 @@
 
 #define BENCH_LIST_MAX	  16  /* links, sizes, workloads, tools */
 #define BENCH_REPEAT_MAX  1000
-#define BENCH_DISKS_MAX	  2
+#define BENCH_DISKS_MAX	  8 /* that the witness takes */
 #define BENCH_GUEST_IP	  "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
 
@@ -40,7 +40,7 @@
 struct workload {
 	const char *name, *text;
 	const char *witness; /* options of the witness; %u: half of the guest's memory in MiB */
-	bool disk, database;
+	bool database; /* on a disk of its own */
 };
 
 enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VMFERRY };
@@ -59,7 +59,7 @@ struct bench_plan {
 	struct workload workloads[BENCH_LIST_MAX + 1];
 	struct tool tools[BENCH_LIST_MAX + 1];
 	unsigned link_count, mem_count, workload_count, tool_count;
-	unsigned repeat, seed, disk_mib, disk_data_mib;
+	unsigned repeat, seed, disks, disk_mib, disk_data_mib;
 	double max_downtime_ms;
 };
 

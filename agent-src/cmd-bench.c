@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define KVM_TRIAL_MS 1000
+#define DISK_MIN_MIB 64
 
 static const char help_text[] =
 	"usage: vmferry bench --lab [options]\n"
@@ -36,7 +37,7 @@ static const char help_text[] =
 	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls\n"
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
-	"  --disk SIZE           of the guest (default 1G)\n"
+	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
 	"  --disk-data SIZE      how much of it is allocated (default 256M)\n"
 	"  --seed N              of the random order of the tools (default: of the clock)\n"
 	"\n"
@@ -56,7 +57,7 @@ static const char help_text[] =
 	"  vmferry bench --lab --links 1gbit,10gbit --mem 1G,4G --workloads writer,database --tools single,multifd,vmferry\n";
 
 enum {
-	OPT_LAB = 256, OPT_LINKS, OPT_MEM, OPT_WORKLOADS, OPT_TOOLS, OPT_REPEAT, OPT_DOWNTIME, OPT_DISK, OPT_DISK_DATA, OPT_SEED, OPT_RESUME,
+	OPT_LAB = 256, OPT_LINKS, OPT_MEM, OPT_WORKLOADS, OPT_TOOLS, OPT_REPEAT, OPT_DOWNTIME, OPT_DISKS, OPT_DISK, OPT_DISK_DATA, OPT_SEED, OPT_RESUME,
 	OPT_TIMEOUT, OPT_DIR, OPT_QEMU, OPT_ACCEL, OPT_GUEST, OPT_HELP
 };
 
@@ -68,6 +69,7 @@ static const struct option options[] = {
 	{"tools", required_argument, NULL, OPT_TOOLS},
 	{"repeat", required_argument, NULL, OPT_REPEAT},
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
+	{"disks", required_argument, NULL, OPT_DISKS},
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"disk-data", required_argument, NULL, OPT_DISK_DATA},
 	{"seed", required_argument, NULL, OPT_SEED},
@@ -164,6 +166,8 @@ static int take_plan(struct bench *b, int option)
 		if (!r)
 			b->plan.max_downtime_ms = ms;
 		return r;
+	case OPT_DISKS:
+		return number("--disks", optarg, 1, BENCH_DISKS_MAX - 1, &b->plan.disks);
 	case OPT_DISK:
 		return size_mib("--disk", optarg, &b->plan.disk_mib);
 	case OPT_DISK_DATA:
@@ -215,6 +219,7 @@ static void defaults(struct bench *b)
 
 	b->plan.repeat = 5;
 	b->plan.max_downtime_ms = 100;
+	b->plan.disks = 1;
 	b->plan.disk_mib = 1024;
 	b->plan.disk_data_mib = 256;
 	b->plan.seed = (unsigned)(realtime_ns() / 1000000000 % 1000000);
@@ -247,6 +252,10 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 	}
 	if (optind < argc) {
 		fprintf(stderr, "vmferry bench: what is '%s' for? Only --lab is there so far\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	if (b->plan.disk_data_mib > b->plan.disk_mib || b->plan.disk_mib < DISK_MIN_MIB) {
+		fprintf(stderr, "vmferry bench: a disk has %d MiB at least, and no more data than its size\n", DISK_MIN_MIB);
 		return EXIT_USAGE;
 	}
 	if (planned && c->resume) {

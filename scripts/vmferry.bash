@@ -15,7 +15,7 @@ _vmferry_options() { # COMMAND: its options
 	status) echo --follow --json ;;
 	report) echo --output ;;
 	bench)
-		echo --lab --links --mem --workloads --tools --repeat --max-downtime --disk --disk-data --seed --output --resume \
+		echo --lab --links --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --seed --output --resume \
 			--timeout --dir --qemu --accel --guest --verbose
 		;;
 	recover) echo "--peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
@@ -44,7 +44,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;
 	--dest) echo @host ;;
-	--mem | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--mem | --disks | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen) echo @any ;;
 	esac
 }
