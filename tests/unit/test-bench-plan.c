@@ -1,0 +1,146 @@
+/* test-bench-plan.c: what a bench measures, in which order. */
+#include "bench.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void tools_are_read_with_their_options(void **state)
+{
+	struct bench_plan p = {0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(plan_tools(&p, "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls", &e), 0);
+	assert_int_equal(p.tool_count, 7);
+	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
+	assert_int_equal(p.tools[1].channels, 8);
+	assert_int_equal(p.tools[2].kind, TOOL_ZSTD);
+	assert_int_equal(p.tools[3].kind, TOOL_ZSTD);
+	assert_int_equal(p.tools[3].channels, 3);
+	assert_null(p.tools[5].codec);
+	assert_false(p.tools[5].tls);
+	assert_string_equal(p.tools[6].codec, "none");
+	assert_true(p.tools[6].tls);
+	plan_fini(&p);
+}
+
+static void what_there_is_not_is_refused(void **state)
+{
+	static const char *const tools[] = {"", "fast", "vmferryx", "single+channels=2", "multifd+codec=lz4", "multifd+channels=0", "multifd+channels=17",
+					    "multifd+channels=", "vmferry+", "vmferry+codec=gzip", "multifd,,single"};
+	static const char *const links[] = {"", "1", "gbit", "-1gbit", "1gbitx", "99999999999gbit", "1kbit"};
+	static const char *const mems[] = {"", "1M", "x", "-1G", "99999999G"};
+	struct bench_plan p = {0};
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(tools); i++) {
+		assert_int_equal(plan_tools(&p, tools[i], &e), -EINVAL);
+		plan_fini(&p);
+		p = (struct bench_plan){0};
+	}
+	for (i = 0; i < ARRAY_LEN(links); i++)
+		assert_int_equal(plan_links(&p, links[i], &e), -EINVAL);
+	for (i = 0; i < ARRAY_LEN(mems); i++)
+		assert_int_equal(plan_mems(&p, mems[i], &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "idle,nothing", &e), -EINVAL);
+	assert_int_equal(plan_mems(&p, "1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G", &e), -EINVAL);
+	plan_fini(&p);
+}
+
+static void a_link_carries_what_tcp_leaves_of_its_rate(void **state)
+{
+	(void)state;
+	assert_float_equal(link_capacity_bps("1gbit"), 125e6 * 1448 / 1514, 1);
+	assert_float_equal(link_capacity_bps("unshaped"), 0, 0);
+}
+
+/* Each tool once in a round; another order in another round; the same for the same seed. */
+static void the_order_is_random_and_can_be_had_again(void **state)
+{
+	unsigned order[BENCH_LIST_MAX], again[BENCH_LIST_MAX], round, i, seen, first = 0;
+	struct bench_plan p = {.tool_count = 3, .seed = 7};
+
+	(void)state;
+	for (round = 0; round < 300; round++) {
+		plan_order(&p, 1, round, order);
+		plan_order(&p, 1, round, again);
+		assert_memory_equal(order, again, 3 * sizeof(*order));
+		for (i = seen = 0; i < 3; i++)
+			seen |= 1u << order[i];
+		assert_int_equal(seen, 7);
+		first += order[0] == 0;
+	}
+	assert_in_range(first, 70, 130);
+}
+
+static void a_plan_survives_its_file(void **state)
+{
+	struct bench_plan p = {.repeat = 4, .seed = 9, .disks = 2, .disk_mib = 512, .disk_data_mib = 100, .max_downtime_ms = 50}, q = {0};
+	json_t *one, *two;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(plan_links(&p, "1gbit,unshaped", &e), 0);
+	assert_int_equal(plan_mems(&p, "1G,4G", &e), 0);
+	assert_int_equal(plan_workloads(&p, "idle,database", &e), 0);
+	assert_int_equal(plan_tools(&p, "multifd,vmferry+channels=4", &e), 0);
+	one = plan_json(&p);
+	assert_int_equal(plan_from_json(&q, one, &e), 0);
+	two = plan_json(&q);
+	assert_true(json_equal(one, two));
+	json_decref(one);
+	json_decref(two);
+	plan_fini(&p);
+	plan_fini(&q);
+}
+
+static void a_file_that_lacks_something_is_refused(void **state)
+{
+	static const char *const keys[] = {"links", "mem_mib", "workloads", "tools", "repeat", "disks", "disk_mib", "max_downtime_ms"};
+	struct bench_plan p = {.repeat = 1, .disks = 1, .disk_mib = 100, .max_downtime_ms = 50}, q;
+	json_t *whole, *part;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	plan_links(&p, "1gbit", &e);
+	plan_mems(&p, "1G", &e);
+	plan_workloads(&p, "idle", &e);
+	plan_tools(&p, "vmferry", &e);
+	whole = plan_json(&p);
+	for (i = 0; i < 2 * ARRAY_LEN(keys); i++) {
+		part = json_copy(whole);
+		if (i % 2)
+			json_object_set_new(part, keys[i / 2], json_pack("[[]]"));
+		else
+			json_object_del(part, keys[i / 2]);
+		q = (struct bench_plan){0};
+		assert_int_equal(plan_from_json(&q, part, &e), -EINVAL);
+		plan_fini(&q);
+		json_decref(part);
+	}
+	json_decref(whole);
+	plan_fini(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tools_are_read_with_their_options),
+		cmocka_unit_test(what_there_is_not_is_refused),
+		cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
+		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
+		cmocka_unit_test(a_plan_survives_its_file),
+		cmocka_unit_test(a_file_that_lacks_something_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
