@@ -147,12 +147,13 @@ static int compare_cpus(const json_t *guest, const json_t *there, json_t *notes,
 static int check_cpu(const struct preflight *p, struct qmp *q, json_t *notes, struct err *e)
 {
 	const json_t *guest = json_object_get(p->description, "cpu");
+	const json_t *features = json_object_get(guest, "features");
 	json_t *there;
 	int r;
 
 	if (!json_is_object(guest))
 		return 0;
-	r = qemu_cpu(q, &there, e);
+	r = qemu_cpu(q, features, &there, e);
 	if (r)
 		return r;
 	r = compare_cpus(guest, there, notes, e);
