@@ -259,7 +259,7 @@ static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *
 	AUTO_FREE char *console = bench_guest_path(g, "console"), *log = bench_guest_path(g, "log");
 	uint64_t until_ns = now_ns() + BOOT_MS * 1000000ULL;
 	char text[2048];
-	int r;
+	int r, status;
 
 	for (;;) {
 		file_tail(console, text, sizeof(text));
@@ -267,9 +267,10 @@ static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *
 			return 0;
 		if (strstr(text, "witness failed"))
 			return err_set(e, EIO, "the guest does not come up: %s", strstr(text, "witness failed"));
-		if (waitpid(g->pid, NULL, WNOHANG) == g->pid) {
+		if (waitpid(g->pid, &status, WNOHANG) == g->pid) {
 			file_tail(log, text, sizeof(text));
-			return err_set(e, EIO, "the guest's QEMU ended: %s", text);
+			return err_set(e, EIO, "%s ended with status %d: %s", b->opt.qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+				       *text ? text : "it said nothing");
 		}
 		r = bench_step(b, until_ns, 20, e);
 		if (r == -ETIMEDOUT)

@@ -306,6 +306,7 @@ int bench_run(struct bench *b, struct err *e)
 
 	if (!r && p.all)
 		fprintf(stderr, "%u moves, results in %s\n", p.all, b->opt.out);
+	r = r ? r : bench_save(b, e); /* that it can be written is better known now */
 	r = r ? r : each_cell(b, run_cell, &p, e);
 	if (r)
 		return r;

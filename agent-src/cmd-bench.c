@@ -275,11 +275,11 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 static char *find(const char *base, const char *const *places)
 {
 	for (; *places; places++) {
-		char *path = xasprintf("%s/%s", base, *places);
+		AUTO_FREE char *path = xasprintf("%s/%s", base, *places);
+		char *real = realpath(path, NULL);
 
-		if (!access(path, R_OK))
-			return path;
-		free(path);
+		if (real)
+			return real;
 	}
 	return NULL;
 }
