@@ -137,13 +137,7 @@ model: ## Check the model of the hand-off with spin (about two minutes)
 	scripts/install-deps --model --without-qemu
 	tests/model/run
 
-.PHONY: bench-ram
-bench-ram: ## Compare moves of RAM with QEMU's own migration
-	scripts/install-deps
-	$(MAKE) $(JOBS) all
-	scripts/bench-ram
-
-.PHONY: bench bench-quick
+.PHONY: bench bench-quick bench-ram
 BENCH := build/bench/latest.json
 bench: ## Measure moves over 1 Gb/s beside QEMU's own, as the guest feels them (needs root; half an hour); BENCH_OPTIONS='...'
 	scripts/install-deps
@@ -156,6 +150,10 @@ bench: ## Measure moves over 1 Gb/s beside QEMU's own, as the guest feels them (
 bench-quick: ## The same, smaller: one workload, twice (five minutes)
 	$(MAKE) bench BENCH=build/bench/quick.json \
 		BENCH_OPTIONS='--mem 512M --disk-data 64M --workloads writer --repeat 2 $(BENCH_OPTIONS)'
+
+bench-ram: ## Memory alone, as fast as loopback carries it
+	$(MAKE) bench BENCH=build/bench/ram.json BENCH_OPTIONS='--links unshaped --mem 4G --disks 0 --workloads idle \
+		--tools single,multifd,vmferry+codec=none $(BENCH_OPTIONS)'
 
 # ---- the rest ----
 

@@ -92,7 +92,8 @@ static int start_agent(struct ferry *f, const char *key, struct err *e)
 {
 	AUTO_FREE char *listen = xasprintf("%s:0", f->b->sides[f->target->side].address);
 	AUTO_FREE char *state = xasprintf("%s/state-target", f->target->folder), *run = xasprintf("%s/run-target", f->target->folder);
-	char *argv[] = {f->b->agent, "--listen", listen, "--once", "--state-dir", state, "--runtime-dir", run,
+	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry-dst", f->tool->from) : xstrdup(f->b->agent);
+	char *argv[] = {program, "--listen", listen, "--once", "--state-dir", state, "--runtime-dir", run,
 			key ? "--psk-file" : "--plaintext", (char *)key, f->b->opt.verbose ? "-v" : NULL, NULL};
 
 	if (!key)
@@ -133,7 +134,8 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 	AUTO_FREE char *qmp = bench_guest_path(f->source, "qmp"), *limit = xasprintf("%.0f", f->b->plan.max_downtime_ms);
 	AUTO_FREE char *state = xasprintf("%s/state-source", f->target->folder), *run = xasprintf("%s/run-source", f->target->folder);
 	AUTO_FREE char *channels = xasprintf("%u", f->tool->channels), *token = xasprintf("%s/state-target/token", f->target->folder);
-	char *argv[32] = {f->b->vmferry, "migrate", qmp, address, "--disk-dir", f->target->folder, "--json=fine",
+	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry", f->tool->from) : xstrdup(f->b->vmferry);
+	char *argv[32] = {program, "migrate", qmp, address, "--disk-dir", f->target->folder, "--json=fine",
 			  "--max-downtime", limit, "--state-dir", state, "--runtime-dir", run};
 	size_t n = 13;
 

@@ -111,13 +111,17 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		t->tls = true;
 		return 0;
 	}
+	if (t->kind == TOOL_VMFERRY && !strncmp(word, "from=/", 6) && !t->from) {
+		t->from = xstrdup(word + 5);
+		return 0;
+	}
 	for (i = 0; t->kind == TOOL_VMFERRY && !strncmp(word, "codec=", 6) && i < ARRAY_LEN(codecs); i++) {
 		if (!strcmp(word + 6, codecs[i])) {
 			t->codec = codecs[i];
 			return 0;
 		}
 	}
-	return err_set(e, EINVAL, "'%s': there is no option '%s' (channels=1…16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls)",
+	return err_set(e, EINVAL, "'%s': there is no option '%s' (channels=1…16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls, from=/DIRECTORY)",
 		       t->text, word);
 }
 
@@ -148,7 +152,7 @@ static int take_tool(struct bench_plan *p, const char *word, struct err *e)
 	while (!r && (option = strsep(&rest, "+")))
 		r = tool_option(&t, option, e);
 	if (r)
-		free(t.text);
+		free(t.text), free(t.from);
 	else
 		p->tools[p->tool_count] = t;
 	return r;
@@ -181,7 +185,7 @@ void plan_fini(struct bench_plan *p)
 	for (i = 0; i < p->link_count; i++)
 		free(p->links[i]);
 	for (i = 0; i < p->tool_count; i++)
-		free(p->tools[i].text);
+		free(p->tools[i].text), free(p->tools[i].from);
 }
 
 /* ---- as JSON ---- */
@@ -249,7 +253,7 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
 	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
-	if (!r && (!p->repeat || !p->disks || !p->disk_mib || p->disk_data_mib > p->disk_mib || p->max_downtime_ms < 1))
+	if (!r && (!p->repeat || !p->disk_mib || p->disk_data_mib > p->disk_mib || p->max_downtime_ms < 1))
 		r = err_set(e, EINVAL, "its plan is not complete");
 	return r;
 }

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* 64 MiB and 16 bytes for each of the guest's pages. */
+#define AGENT_BYTES(mem_mib) ((double)(64 * MIB) + 16 * (mem_mib) * (double)MIB / 4096)
+
 struct figures {
 	double *v;
 	size_t n;
@@ -137,6 +140,29 @@ static bool is_first(const json_t *moves, size_t at, const struct row *row, bool
 	return true;
 }
 
+/* The most memory of its own that either agent was seen to have, and what the design allows: it must not grow with the speed. */
+static void print_memory(const json_t *moves)
+{
+	double most = -1e18, allowed = 0, mem_mib;
+	const json_t *move;
+	json_t *v;
+	const char *key;
+	size_t i;
+
+	json_array_foreach((json_t *)moves, i, move) {
+		json_object_foreach(json_object_get(move, "rss_anon_bytes"), key, v) {
+			mem_mib = json_number_value(json_object_get(move, "mem_mib"));
+			if (json_number_value(v) - AGENT_BYTES(mem_mib) > most - allowed) {
+				most = json_number_value(v);
+				allowed = AGENT_BYTES(mem_mib);
+			}
+		}
+	}
+	if (most > 0)
+		printf("memory of vmferry's agents: %.0f MiB at most, %.0f allowed%s\n", most / (double)MIB, allowed / (double)MIB,
+		       most > allowed ? ": TOO MUCH" : "");
+}
+
 void bench_table(const json_t *run)
 {
 	const json_t *moves = json_object_get(run, "moves"), *a, *b;
@@ -157,5 +183,7 @@ void bench_table(const json_t *run)
 				print_row(moves, &row);
 		}
 	}
-	puts("\nmedian (least–most) of the moves that count; downtime: the longest gap in the guest's heartbeat at switchover");
+	putchar('\n');
+	print_memory(moves);
+	puts("median (least–most) of the moves that count; downtime: the longest gap in the guest's heartbeat at switchover");
 }

@@ -51,6 +51,7 @@ struct tool {
 	unsigned channels;  /* 0: the tool's own default */
 	const char *codec;  /* vmferry; NULL: auto */
 	bool tls;	    /* vmferry */
+	char *from;	    /* vmferry: another build's directory; NULL: this one */
 };
 
 struct bench_plan {

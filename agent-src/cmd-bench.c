@@ -34,7 +34,7 @@ static const char help_text[] =
 	"%s"
 	"  --tools LIST          default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and\n"
 	"                        xbzrle, their disks by blockdev-mirror over NBD; and vmferry. Options follow a +:\n"
-	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls\n"
+	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls; +from=/DIR is another build\n"
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
@@ -167,7 +167,7 @@ static int take_plan(struct bench *b, int option)
 			b->plan.max_downtime_ms = ms;
 		return r;
 	case OPT_DISKS:
-		return number("--disks", optarg, 1, BENCH_DISKS_MAX - 1, &b->plan.disks);
+		return number("--disks", optarg, 0, BENCH_DISKS_MAX - 1, &b->plan.disks);
 	case OPT_DISK:
 		return size_mib("--disk", optarg, &b->plan.disk_mib);
 	case OPT_DISK_DATA:

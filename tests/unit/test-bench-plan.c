@@ -16,7 +16,7 @@ static void tools_are_read_with_their_options(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(plan_tools(&p, "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls", &e), 0);
+	assert_int_equal(plan_tools(&p, "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y", &e), 0);
 	assert_int_equal(p.tool_count, 7);
 	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
 	assert_int_equal(p.tools[1].channels, 8);
@@ -27,13 +27,14 @@ static void tools_are_read_with_their_options(void **state)
 	assert_false(p.tools[5].tls);
 	assert_string_equal(p.tools[6].codec, "none");
 	assert_true(p.tools[6].tls);
+	assert_string_equal(p.tools[6].from, "/x/y");
 	plan_fini(&p);
 }
 
 static void what_there_is_not_is_refused(void **state)
 {
 	static const char *const tools[] = {"", "fast", "vmferryx", "single+channels=2", "multifd+codec=lz4", "multifd+channels=0", "multifd+channels=17",
-					    "multifd+channels=", "vmferry+", "vmferry+codec=gzip", "multifd,,single"};
+					    "multifd+channels=", "vmferry+", "vmferry+codec=gzip", "multifd,,single", "vmferry+from=x", "multifd+from=/x"};
 	static const char *const links[] = {"", "1", "gbit", "-1gbit", "1gbitx", "99999999999gbit", "1kbit"};
 	static const char *const mems[] = {"", "1M", "x", "-1G", "99999999G"};
 	struct bench_plan p = {0};
@@ -104,7 +105,7 @@ static void a_plan_survives_its_file(void **state)
 
 static void a_file_that_lacks_something_is_refused(void **state)
 {
-	static const char *const keys[] = {"links", "mem_mib", "workloads", "tools", "repeat", "disks", "disk_mib", "max_downtime_ms"};
+	static const char *const keys[] = {"links", "mem_mib", "workloads", "tools", "repeat", "disk_mib", "max_downtime_ms"};
 	struct bench_plan p = {.repeat = 1, .disks = 1, .disk_mib = 100, .max_downtime_ms = 50}, q;
 	json_t *whole, *part;
 	struct err e;
