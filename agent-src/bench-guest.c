@@ -19,7 +19,8 @@
 
 #define BOOT_MS	   300000
 #define VERIFY_MS  300000
-#define RESERVE_MIB 176 /* of the guest's memory that the witness leaves to the kernel and to itself */
+/* Of the guest's memory, what the witness leaves to the kernel and to itself. */
+#define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
 #define ARGS_MAX   96
 
 char *bench_guest_path(const struct bench_guest *g, const char *what)
@@ -167,15 +168,15 @@ static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk
 
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
-	AUTO_FREE char *load = xasprintf(g->workload->witness, g->mem_mib / 2);
+	unsigned ram_mib = g->mem_mib - RESERVE_MIB(g->mem_mib);
+	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
 	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
-	unsigned ram_mib = g->mem_mib - MAX(RESERVE_MIB, g->mem_mib / 16);
 	char *rest = load, *word, *longer, disks[64] = "";
 	size_t at;
 	unsigned i;
 
 	if (strstr(load, "cache_mb"))
-		ram_mib -= g->mem_mib / 2;
+		ram_mib -= ram_mib / 2;
 	while ((word = strsep(&rest, " "))) {
 		longer = xasprintf("%s witness.%s", line, word);
 		free(line);

@@ -8,15 +8,15 @@
 #include <string.h>
 
 static const struct workload workloads[] = {
-	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", false},
-	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", false},
-	{"fast-writer", "writes 8000 random pages a second", "rate=8000 disk_rate=0", false},
-	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", false},
-	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", false},
-	{"cache", "half of its memory is page cache of its disk", "rate=200 disk_rate=0 cache_mb=%u", false},
-	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", false},
-	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", false},
-	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", true},
+	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", false, false},
+	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", false, false},
+	{"fast-writer", "writes 8000 random pages a second", "rate=8000 disk_rate=0", false, false},
+	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", false, false},
+	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", true, false},
+	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0 cache_mb=%u", true, false},
+	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", false, false},
+	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", false, false},
+	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", false, true},
 };
 
 const struct workload *plan_workload(unsigned index)

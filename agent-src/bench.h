@@ -39,8 +39,9 @@
 
 struct workload {
 	const char *name, *text;
-	const char *witness; /* options of the witness; %u: half of the guest's memory in MiB */
-	bool database; /* on a disk of its own */
+	const char *witness; /* options of the witness; %u: half of the guest's memory that is to be had, in MiB */
+	bool disk;	     /* it needs one */
+	bool database;	     /* on a disk of its own */
 };
 
 enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VMFERRY };

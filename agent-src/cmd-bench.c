@@ -231,6 +231,23 @@ static void defaults(struct bench *b)
 	plan_tools(&b->plan, "multifd,multifd+zstd,vmferry", &e);
 }
 
+static int check_plan(const struct bench *b)
+{
+	unsigned i;
+
+	if (b->plan.disk_data_mib > b->plan.disk_mib || b->plan.disk_mib < DISK_MIN_MIB) {
+		fprintf(stderr, "vmferry bench: a disk has %d MiB at least, and no more data than its size\n", DISK_MIN_MIB);
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < b->plan.workload_count; i++) {
+		if (b->plan.workloads[i].disk && !b->plan.disks) {
+			fprintf(stderr, "vmferry bench: the workload %s needs a disk\n", b->plan.workloads[i].name);
+			return EXIT_USAGE;
+		}
+	}
+	return 0;
+}
+
 static int read_options(struct bench *b, struct choice *c, int argc, char **argv)
 {
 	bool planned = false;
@@ -254,10 +271,9 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 		fprintf(stderr, "vmferry bench: what is '%s' for? Only --lab is there so far\n", argv[optind]);
 		return EXIT_USAGE;
 	}
-	if (b->plan.disk_data_mib > b->plan.disk_mib || b->plan.disk_mib < DISK_MIN_MIB) {
-		fprintf(stderr, "vmferry bench: a disk has %d MiB at least, and no more data than its size\n", DISK_MIN_MIB);
-		return EXIT_USAGE;
-	}
+	r = check_plan(b);
+	if (r)
+		return r;
 	if (planned && c->resume) {
 		fputs("vmferry bench: --resume goes on as the run was planned: no other plan can be given\n", stderr);
 		return EXIT_USAGE;
