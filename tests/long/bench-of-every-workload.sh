@@ -1,0 +1,8 @@
+#!/bin/bash
+# timeout: 1200
+# Every workload of the bench survives being moved by vmferry and by QEMU's own migration.
+. "$(dirname "$0")/../lib/bench.sh"
+
+small_bench --links 1gbit --mem 512M --disks 2 --disk 512M --disk-data 64M --repeat 1 --tools multifd,vmferry -o "$RUN" --workloads \
+	idle,writer,fast-writer,hot,disk,cache,compressible,incompressible,database
+assert_run 'len(moves) == 36 and all(m["outcome"] == "ok" for m in moves)'
