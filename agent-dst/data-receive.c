@@ -169,6 +169,7 @@ const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_
 		err_set(e, EPROTO, "raw DATA of the wrong length");
 		return NULL;
 	}
+	cpu_stage_enter_for(CPU_DECOMPRESS, d->m.raw_bytes);
 	return codec_decompress(r->codec, d->m.codec, d->payload, buf, d->m.raw_bytes, e) ? NULL : buf;
 }
 
@@ -217,6 +218,7 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	if (k)
 		return k;
 	if (d->m.codec == CODEC_ZERO) {
+		cpu_stage_enter(CPU_PLACE); /* their hashes, too: they cost less than to tell them apart */
 		for (i = 0; i < d->m.extents && !k; i++)
 			k = place_zero(r, b, d->m.object, &d->x[i], e);
 		return k;
@@ -224,7 +226,9 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	raw = d->m.codec == CODEC_HOLE ? NULL : receive_contents(r, d, r->scratch, e);
 	if (!raw)
 		return d->m.codec == CODEC_HOLE ? err_set(e, EPROTO, "a hole in RAM") : -e->code;
+	cpu_stage_enter_for(CPU_PLACE, d->m.raw_bytes);
 	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
+	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
 	for (i = 0, at = raw; i < d->m.extents && !k; i++)
 		for (u = 0; u < d->x[i].units; u++, at += PAGE_BYTES)
 			account_page(r, b, d->m.object, d->x[i].offset + (uint64_t)u * PAGE_BYTES,
@@ -450,6 +454,7 @@ static void *run(void *arg)
 	struct err e;
 	unsigned i;
 
+	cpu_thread_begin(r->shared->cpu, CPU_RECEIVE);
 	if (loop_run(r->loop, &e))
 		receive_lost(r, &e);
 	r->failed = true;
@@ -457,6 +462,7 @@ static void *run(void *arg)
 	for (i = 0; i < OBJECT_STREAM_MAX; i++)
 		feed_close(r->stream[i].feed);
 	settle_writes(r);
+	cpu_thread_end();
 	return NULL;
 }
 

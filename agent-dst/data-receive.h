@@ -8,6 +8,7 @@
 #define VMFERRY_DATA_RECEIVE_H
 
 #include "channel.h"
+#include "cpu-stage.h"
 #include "object.h"
 #include "queue.h"
 #include "ram-place.h"
@@ -34,6 +35,7 @@ struct receive_shared {
 	bool main_connected; /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; the first is stopped first, as it wakes the others */
 	struct queue *events; /* of the main loop: struct receive_event */
+	struct cpu_meter *cpu; /* measures the receivers' threads; NULL: nothing does */
 };
 
 enum receive_kind {

@@ -102,8 +102,11 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		batch_unref(r, batch);
 		return -e->code;
 	}
-	if (raw != batch->buf)
+	if (raw != batch->buf) {
+		cpu_stage_enter_for(CPU_DISK, d->m.raw_bytes);
 		memcpy(batch->buf, raw, d->m.raw_bytes);
+	}
+	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
 	for (i = 0; i < d->m.extents; i++) {
 		uint32_t bytes = d->x[i].units << DISK_SHIFT;
 		struct write_req *w = write_req_new(r, d->m.object, &d->x[i],
@@ -113,6 +116,8 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		at += bytes;
 	}
 	batch_unref(r, batch);
+	cpu_stage_enter(CPU_DISK);
+	loop_submit(r->loop);
 	return 0;
 }
 

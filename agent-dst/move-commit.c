@@ -30,6 +30,9 @@ static void send_state(struct move *m, const char *error, bool undecided)
 			   (json_int_t)m->rss_anon_max, "load_ms",
 			   m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
 			   m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0);
+	/* the kernel's workers do nothing for us but what is slow with files */
+	json_object_set_new(detail, "cpu_s", cpu_meter_json(&m->cpu_used, cpu_stages_destination,
+							    m->disk_count ? CPU_DISK : CPU_OTHER));
 	if (m->settled)
 		json_object_update(detail, m->settled);
 	handoff_message_send(m->control, m->attempt, m->handoff.state, detail);

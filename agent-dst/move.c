@@ -485,6 +485,7 @@ static void move_fini(struct move *m)
 	free(m->nbd_socket);
 	free(m->log_path);
 	loop_free(m->loop);
+	cpu_thread_end();
 	free(m);
 }
 
@@ -497,6 +498,8 @@ static int move_new(struct move **out, const struct move_config *cfg, struct err
 		free(m);
 		return r;
 	}
+	cpu_meter_begin(&m->cpu_used);
+	m->shared.cpu = &m->cpu_used;
 	m->cfg = cfg;
 	m->data_fd = -1;
 	m->qemu = QEMU_PROC_NONE;

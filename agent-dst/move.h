@@ -119,6 +119,7 @@ struct move {
 	bool loading, loaded, cont_sent, never_ran;
 	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
 	uint64_t rss_anon_max;
+	struct cpu_meter cpu_used;
 	bool dead; /* the journal failed us: from here on as if we had crashed */
 	int exit_code;
 };

@@ -213,7 +213,7 @@ static void gather_batch(const struct batch *b, uint8_t *out)
 	}
 }
 
-/* Sends the batch; false when the window is full. */
+/* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
 static bool flush_batch(struct sender *s)
 {
 	struct batch *b = &s->batch;
@@ -241,18 +241,21 @@ static bool flush_batch(struct sender *s)
 	if (b->kind != SEND_DATA) {
 		codec = b->kind == SEND_ZERO ? CODEC_ZERO : CODEC_HOLE;
 	} else if (s->now != CODEC_RAW && payload >= 512 && !is_barren(s)) {
+		cpu_stage_enter_for(CPU_COMPRESS, payload);
 		gather_batch(b, s->scratch);
 		n = codec_compress(s->codec, s->now, s->scratch, payload, w.p, writer_left(&w));
 		codec = n ? s->now : CODEC_RAW;
 		count_barren(s, n && n < payload - payload / BARREN_GAIN);
 	}
 	if (payload && !n) {
+		cpu_stage_enter_for(CPU_SEND, payload);
 		gather_batch(b, w.p);
 		n = payload;
 	}
 	p[4] = (uint8_t)codec;
 	add(&s->stats.raw_bytes, payload);
 	count_wire(s, b->object, writer_len(&w) + n);
+	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
 	channel_commit(s->ch, MSG_DATA, writer_len(&w) + n);
 	for (i = 0; i < b->n; i++)
 		shared_buf_unref(b->buf[i]);
@@ -476,28 +479,36 @@ static bool encode(struct sender *s, struct send_item *it)
 	return true;
 }
 
-static void pump(struct sender *s)
+/* Encodes what there is; false when the window is full. */
+static bool encode_all(struct sender *s)
 {
-	if (s->blocked || !channel_open(s->ch))
-		return;
-	choose_codec(s);
 	for (;;) {
 		if (!s->cur) {
 			s->cur = (struct send_item *)queue_take(&s->in);
 			s->cur_at = 0;
 		}
-		if (!s->cur) {
-			if (!flush_batch(s))
-				break;
-			return;
-		}
+		if (!s->cur)
+			return flush_batch(s);
 		if (!encode(s, s->cur))
-			break;
+			return false;
 		item_free(s->cur);
 		s->cur = NULL;
 	}
-	s->blocked = true;
-	s->blocked_at = now_ns();
+}
+
+static void pump(struct sender *s)
+{
+	enum cpu_stage before;
+
+	if (s->blocked || !channel_open(s->ch))
+		return;
+	choose_codec(s);
+	before = cpu_stage_enter(CPU_HASH);
+	if (!encode_all(s)) {
+		s->blocked = true;
+		s->blocked_at = now_ns();
+	}
+	cpu_stage_enter(before);
 }
 
 static void on_ready(struct queue *q)
@@ -541,11 +552,13 @@ static void *run(void *arg)
 	struct sender *s = arg;
 	struct err e;
 
+	cpu_thread_begin(s->shared->cpu, CPU_SEND);
 	if (loop_run(s->loop, &e)) {
 		log_error("data channel %u: %s", s->number, e.msg);
 		s->shared->lost(s->shared->ctx, s->number, &e);
 	}
 	channel_free(s->ch);
+	cpu_thread_end();
 	return NULL;
 }
 

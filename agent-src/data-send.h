@@ -9,6 +9,7 @@
 #define VMFERRY_DATA_SEND_H
 
 #include "channel.h"
+#include "cpu-stage.h"
 #include "object.h"
 #include "queue.h"
 
@@ -30,6 +31,7 @@ struct send_shared {
 	int codec_now;	    /* enum data_codec that was chosen last, by any channel; atomic */
 	unsigned channels;
 	size_t window_bytes;
+	struct cpu_meter *cpu; /* measures the threads of the data plane; NULL: nothing does */
 	/* the RAM blocks; set by the conductor before the first page item */
 	struct page_table *ram;
 	unsigned ram_blocks;

@@ -447,6 +447,7 @@ static void *run(void *arg)
 	struct job *j;
 	struct err e;
 
+	cpu_thread_begin(r->shared->cpu, CPU_DISK);
 	if (loop_run(r->loop, &e))
 		log_error("disk reader: %s", e.msg);
 	r->stopping = true;
@@ -456,6 +457,7 @@ static void *run(void *arg)
 		r->jobs = j->next;
 		job_free(j);
 	}
+	cpu_thread_end();
 	return NULL;
 }
 

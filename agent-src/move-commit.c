@@ -234,7 +234,12 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 	double load = json_number_value(json_object_get(detail, "load_ms"));
 	double start = json_number_value(json_object_get(detail, "start_ms"));
 	uint64_t rss = (uint64_t)json_integer_value(json_object_get(detail, "rss_anon"));
+	json_t *cpu = cpu_json_take(json_object_get(detail, "cpu_s"), cpu_stages_destination);
 
+	if (cpu) {
+		json_decref(m->peer_cpu_used);
+		m->peer_cpu_used = cpu;
+	}
 	if (json_object_get(detail, "start_script") || json_object_get(detail, "after_error")) {
 		json_decref(m->afterwards);
 		m->afterwards = json_deep_copy(detail);

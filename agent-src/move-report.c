@@ -161,6 +161,13 @@ static json_t *disks_json(const struct move *m)
 	return out;
 }
 
+/* What the kernel's workers do here is not the data plane's: QEMU reads the disks. */
+static json_t *cpu_used(const struct move *m)
+{
+	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&m->cpu_used, cpu_stages_source, CPU_OTHER), "destination",
+			 m->peer_cpu_used);
+}
+
 /* The source's files that nobody needs any more. */
 static json_t *deletable(const struct move *m)
 {
@@ -198,6 +205,7 @@ void move_emit_result(struct move *m)
 			       (json_int_t)m->wire_bytes, "verified", m->prepared_ns != 0, "agent_rss_anon",
 			       (json_int_t)m->rss_anon_max, "destination_agent_rss_anon", (json_int_t)m->peer_rss_anon, "destination_pid", m->destination_pid, "exit_code", m->exit_code);
 
+	json_object_set_new(ev, "cpu_s", cpu_used(m));
 	if (m->channels)
 		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
 	if (m->channels)

@@ -355,6 +355,8 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 		free(m);
 		return r;
 	}
+	cpu_meter_begin(&m->cpu_used);
+	m->shared.cpu = &m->cpu_used;
 	m->opt = opt;
 	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
 	m->disabled = json_array();
@@ -390,6 +392,7 @@ static void move_free(struct move *m)
 	guest_fini(&m->guest);
 	json_decref(m->settings);
 	json_decref(m->cpu);
+	json_decref(m->peer_cpu_used);
 	json_decref(m->plan);
 	json_decref(m->description);
 	files_free(m);
@@ -401,6 +404,7 @@ static void move_free(struct move *m)
 	free(m->migrate_socket);
 	free(m->nbd_socket);
 	loop_free(m->loop);
+	cpu_thread_end();
 	free(m);
 }
 

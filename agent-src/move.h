@@ -162,6 +162,8 @@ struct move {
 	uint64_t wire_bytes;
 	unsigned ram_rounds;
 	uint64_t rss_anon_max, peer_rss_anon;
+	struct cpu_meter cpu_used;
+	json_t *peer_cpu_used; /* NULL: it did not say */
 	bool dead;	/* the journal failed us: from here on as if we had crashed */
 	bool undo_failed;
 	uint64_t moved_bytes, moved_ns; /* when the blackout last got further */

@@ -352,6 +352,7 @@ static void *run(void *arg)
 	struct err e;
 	unsigned i;
 
+	cpu_thread_begin(c->cfg.shared->cpu, CPU_PARSE);
 	if (loop_run(c->loop, &e))
 		capture_give_up(c, &e);
 	c->stopping = true;
@@ -367,6 +368,7 @@ static void *run(void *arg)
 			loop_step(c->loop, 1000, &e);
 		else
 			i++;
+	cpu_thread_end();
 	return NULL;
 }
 

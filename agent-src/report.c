@@ -181,6 +181,52 @@ static void print_afterwards(const json_t *ev)
 		fprintf(stderr, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
 }
 
+/* GiB of the guest that were carried; 0 in opaque mode, which does not know. */
+static double gib_moved(const json_t *ev)
+{
+	double bytes_moved = num(json_object_get(ev, "ram"), "pages") * 4096;
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev, "disks"), i, disk)
+		bytes_moved += num(disk, "bytes_read");
+	return !strcmp(str(json_object_get(ev, "ram"), "mode"), "pages") ? bytes_moved / (1 << 30) : 0;
+}
+
+#define LARGEST 3
+
+/* Both agents' CPU time, and for what most of it went. */
+static void print_cpu(const json_t *ev)
+{
+	struct {
+		const char *agent, *stage;
+		double s;
+	} top[LARGEST + 1] = {{NULL, NULL, 0}}, swap;
+	double sum = 0, gib = gib_moved(ev);
+	const char *agent, *stage;
+	json_t *stages, *v;
+	unsigned i;
+
+	json_object_foreach(json_object_get(ev, "cpu_s"), agent, stages)
+		json_object_foreach(stages, stage, v) {
+			sum += json_number_value(v);
+			top[LARGEST].agent = agent;
+			top[LARGEST].stage = stage;
+			top[LARGEST].s = json_number_value(v);
+			for (i = LARGEST; i && top[i].s > top[i - 1].s; i--) {
+				swap = top[i];
+				top[i] = top[i - 1];
+				top[i - 1] = swap;
+			}
+		}
+	fprintf(stderr, "  cpu       %.2f s", sum);
+	if (gib > 0)
+		fprintf(stderr, ", %.2f s per GiB", sum / gib);
+	for (i = 0; i < LARGEST && top[i].s > 0; i++)
+		fprintf(stderr, "%s %s %s %.2f", i ? "," : "; most:", top[i].agent, top[i].stage, top[i].s);
+	fputc('\n', stderr);
+}
+
 static void print_result(const json_t *ev)
 {
 	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
@@ -217,6 +263,7 @@ static void print_result(const json_t *ev)
 						    : "no");
 	fprintf(stderr, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
 		bytes(b, ev, "destination_agent_rss_anon"));
+	print_cpu(ev);
 	print_afterwards(ev);
 }
 

@@ -1,5 +1,6 @@
 /* channel.c: see channel.h. */
 #include "channel.h"
+#include "cpu-stage.h"
 #include "log.h"
 #include "peer-error.h"
 #include "util.h"
@@ -275,6 +276,8 @@ static int gather_encrypted(struct channel *c, unsigned *n, size_t *bytes, struc
 	int r = 0;
 
 	if (!tls_conn_output_bytes(t)) {
+		enum cpu_stage before = cpu_stage_enter_for(CPU_ENCRYPT, c->ready.head ? c->ready.head->bytes : 0);
+
 		if (c->received != c->ack_sent) {
 			seal_ack(c);
 			r = tls_conn_encrypt(t, c->ack_buf, sizeof(c->ack_buf), e);
@@ -283,6 +286,7 @@ static int gather_encrypted(struct channel *c, unsigned *n, size_t *bytes, struc
 			list_add(&c->sent, f);
 			r = tls_conn_encrypt(t, f->buf, f->bytes, e);
 		}
+		cpu_stage_enter(before);
 	}
 	c->iov[0].iov_base = (void *)tls_conn_output(t, bytes);
 	c->iov[0].iov_len = *bytes;
@@ -448,6 +452,7 @@ static void refuse(struct channel *c, const struct err *e)
 
 static void deliver(struct channel *c)
 {
+	enum cpu_stage before = cpu_stage_now();
 	struct frame_header h;
 	struct err e;
 
@@ -464,6 +469,7 @@ static void deliver(struct channel *c)
 		if (c->in_end - c->in_start < FRAME_HEADER_BYTES + (size_t)h.length)
 			break;
 		c->in_start += FRAME_HEADER_BYTES + (size_t)h.length;
+		cpu_stage_enter_for(CPU_HASH, h.length);
 		if (deliver_one(c, &h, buf, &e) < 0) {
 			if (h.type == MSG_ERROR)
 				fail(c, &e);
@@ -471,6 +477,7 @@ static void deliver(struct channel *c)
 				refuse(c, &e);
 		}
 	}
+	cpu_stage_enter(before);
 	c->delivering = false;
 	if (c->in_start == c->in_end)
 		c->in_start = c->in_end = 0;
@@ -522,12 +529,15 @@ static size_t room(struct channel *c)
 /* Delivers what is in, and with TLS what can be decrypted from what came. */
 static void take_more(struct channel *c)
 {
+	enum cpu_stage before;
 	struct err e;
 	ssize_t n;
 
 	deliver(c);
 	while (c->link.tls && c->open && !c->paused) {
+		before = cpu_stage_enter_for(CPU_DECRYPT, tls_conn_input_bytes(c->link.tls));
 		n = tls_conn_decrypt(c->link.tls, c->in + c->in_end, room(c), &e);
+		cpu_stage_enter(before);
 		if (n < 0)
 			fail(c, &e);
 		if (n <= 0)

@@ -22,7 +22,8 @@ struct pacer {
 };
 
 struct channel_handlers {
-	/* A frame, checked and in order; payload is borrowed. A negative result ends the channel with *e. */
+	/* A frame, checked and in order; payload is borrowed. A negative result ends the channel with *e. It may change the
+	 * thread's stage (cpu-stage.h), which is put back. */
 	int (*frame)(void *ctx, struct channel *c, uint16_t type, const uint8_t *payload, size_t n, struct err *e);
 	/* There is room in the window again after channel_begin() gave NULL. May be NULL. */
 	void (*writable)(void *ctx, struct channel *c);

@@ -1,5 +1,6 @@
 /* loop-poll.c: see loop-poll.h. */
 #include "loop-poll.h"
+#include "cpu-stage.h"
 #include "util.h"
 
 #include <errno.h>
@@ -109,6 +110,21 @@ static int write_file(const struct io_uring_sqe *s)
 	return result(r);
 }
 
+static int do_file(const struct io_uring_sqe *s)
+{
+	enum cpu_stage before = cpu_stage_enter(CPU_DISK);
+	int r;
+
+	if (s->opcode == IORING_OP_WRITE)
+		r = write_file(s);
+	else if (s->opcode == IORING_OP_FSYNC)
+		r = result(s->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(s->fd) : fsync(s->fd));
+	else
+		r = result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr));
+	cpu_stage_enter(before);
+	return r;
+}
+
 static int do_accept(const struct io_uring_sqe *s)
 {
 	/* the connection may be gone again */
@@ -137,11 +153,9 @@ static int perform(const struct io_uring_sqe *s)
 	case IORING_OP_SENDMSG:
 		return result(sendmsg(s->fd, pointer(s->addr), flags));
 	case IORING_OP_WRITE:
-		return write_file(s);
 	case IORING_OP_FSYNC:
-		return result(s->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(s->fd) : fsync(s->fd));
 	case IORING_OP_FALLOCATE:
-		return result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr));
+		return do_file(s);
 	default:
 		return -EINVAL;
 	}

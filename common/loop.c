@@ -147,6 +147,12 @@ void loop_bind(struct io_uring_sqe *sqe, struct op *op)
 	io_uring_sqe_set_data(sqe, op);
 }
 
+void loop_submit(struct loop *l)
+{
+	if (!l->poll)
+		io_uring_submit(&l->ring); /* what fails is tried again when the loop waits */
+}
+
 void loop_cancel(struct loop *l, struct op *op)
 {
 	struct io_uring_sqe *sqe = loop_sqe(l);

@@ -44,6 +44,8 @@ void loop_free(struct loop *l);
  * called before loop_bind(): use the macro-like order  sqe = loop_sqe(l); io_uring_prep_x(sqe,…); loop_bind(sqe, op). */
 struct io_uring_sqe *loop_sqe(struct loop *l);
 void loop_bind(struct io_uring_sqe *sqe, struct op *op);
+/* What was queued begins now: its CPU time belongs to the stage (cpu-stage.h) that the thread is in. */
+void loop_submit(struct loop *l);
 /* Asks for op's cancellation; op->done still comes, with -ECANCELED or its result. */
 void loop_cancel(struct loop *l, struct op *op);
 bool loop_has_io_uring(const struct loop *l);

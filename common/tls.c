@@ -234,6 +234,11 @@ void tls_conn_input_add(struct tls *t, size_t n)
 	t->in_end += n;
 }
 
+size_t tls_conn_input_bytes(const struct tls *t)
+{
+	return t->in_end - t->in_start;
+}
+
 ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e)
 {
 	size_t done = 0, n;

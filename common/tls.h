@@ -46,6 +46,8 @@ const char *tls_conn_peer_name(const struct tls *t);
 /* Ciphertext from the peer: put up to *cap bytes at what is returned, then say how many there are. */
 uint8_t *tls_conn_input(struct tls *t, size_t *cap);
 void tls_conn_input_add(struct tls *t, size_t n);
+/* How much of it is still to be decrypted. */
+size_t tls_conn_input_bytes(const struct tls *t);
 /* Plaintext out of it: > 0 bytes; 0: more ciphertext is needed; -EPIPE: the peer has ended the connection properly; else
  * -errno. */
 ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);

@@ -4,6 +4,17 @@
 
 guest_disk "$DIR/a.raw" raw 32M
 MEM=256 WITNESS="ram_mb=32 rate=1000 disks=vda disk_mb=8 disk_rate=100" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+# CPU time that vmferry has used, and the other agent, which it has waited for; it does not wait for QEMU
+mkdir "$DIR/bin"
+cat >"$DIR/bin/vmferry" <<-END
+	#!/bin/bash
+	"$BIN/vmferry" "\$@"
+	status=\$?
+	times >"$DIR/times"
+	exit \$status
+END
+chmod +x "$DIR/bin/vmferry"
+BIN=$DIR/bin
 move a local
 python3 - "$DIR/move.json" "$TOP/docs/report.md" <<-'END' || fail "the result and docs/report.md differ"
 	import json, re, sys
@@ -27,5 +38,14 @@ assert_result 'r["ram"]["pages"] + r["ram"]["zero_pages"] >= 256 * 256' "every p
 assert_result 'set(r["disks"][0]) == {"node", "from", "to", "format", "rounds", "bytes_read", "bytes_wire"}'
 assert_result 'r["disks"][0]["format"] == "raw" and r["disks"][0]["rounds"] >= 2 and r["disks"][0]["bytes_read"] > 0'
 assert_result 'r["bytes_wire"] >= r["ram"]["bytes_wire"] + r["disks"][0]["bytes_wire"] > 0'
+assert_result 'set(r["cpu_s"]["source"]) == {"parse", "hash", "compress", "encrypt", "send", "disk", "other"}'
+assert_result 'set(r["cpu_s"]["destination"]) == {"receive", "decrypt", "decompress", "hash", "place", "disk", "other"}'
+assert_result 'all(type(s) is float and s >= 0 for agent in r["cpu_s"].values() for s in agent.values())'
+assert_result 'all(r["cpu_s"]["source"][stage] > 0 for stage in ("parse", "hash", "send", "disk"))'
+assert_result 'all(r["cpu_s"]["destination"][stage] > 0 for stage in ("receive", "hash", "place", "disk"))'
+# "1m2.345s 0m0.678s": user and system
+used=$(sed -n '2s/\([0-9]*\)m\([0-9.]*\)s \([0-9]*\)m\([0-9.]*\)s/60 * (\1 + \3) + \2 + \4/p' "$DIR/times")
+assert_result "0.5 * ($used) < sum(s for agent in r['cpu_s'].values() for s in agent.values()) < 1.05 * ($used) + 0.02" \
+	"the stages' sum and what the processes used ($used)"
 assert_result 'r["disabled"] == [] and set(r["deletable"][0]) == {"path", "bytes"} and "after_error" not in r'
 guest_verify "$(orders a)" blocks

@@ -12,6 +12,7 @@ MEM=256 WITNESS="ram_mb=48 rate=1000 disks=vda,vdb disk_mb=8 disk_rate=50" guest
 export VMFERRY_FAULT=no-io-uring:fail
 move a local
 assert_result 'r["io_uring"] == {"source": False, "destination": False} and any("io_uring is not allowed" in n for n in notices)'
+assert_result 'all(r["cpu_s"]["destination"][stage] > 0 for stage in ("receive", "hash", "place", "disk"))'
 guest_verify "$(orders a)" blocks
 move a local --ram-mode opaque --multifd 0
 guest_verify "$(orders a)" blocks

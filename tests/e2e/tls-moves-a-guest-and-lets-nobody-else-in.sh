@@ -24,6 +24,8 @@ grep -qF -- "--psk-file $DIR/psk-a" "$DIR/script" || fail "the key's path is not
 move a "$DEST" --psk-file "$DIR/psk-a"
 assert_moved
 move a "$DEST" --psk-file "$DIR/psk-b" --channels 4 --codec zstd
+assert_result 'all(r["cpu_s"]["source"][stage] > 0 for stage in ("compress", "encrypt"))'
+assert_result 'all(r["cpu_s"]["destination"][stage] > 0 for stage in ("decrypt", "decompress"))'
 assert_moved "$DIR/d1/a.raw"
 move a "$DEST" --psk-file "$DIR/psk-a" --ram-mode opaque --channels 1
 assert_moved "$DIR/d2/a.raw"
