@@ -29,7 +29,8 @@
 void switchover_arm(struct move *m)
 {
 	double bps = m->best_rate_bps * ARM_SLACK;
-	bool busy = m->dirty_bps > m->best_rate_bps * CONVERGE_CALM;
+	/* and in its first pass over memory QEMU is to look at what was written at its end, not again and again */
+	bool busy = m->pass >= 2 && m->dirty_bps > m->best_rate_bps * CONVERGE_CALM;
 	unsigned limit_ms = busy ? m->opt->max_downtime_ms : MIN(m->opt->max_downtime_ms, ARM_CALM_MS);
 
 	if (!m->has_ack || !m->has_bandwidth || m->best_rate_bps <= 0)
