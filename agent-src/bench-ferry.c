@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -25,6 +27,7 @@ struct ferry {
 	struct watch *w;
 	pid_t pid, agent;
 	int out, agent_out; /* their standard outputs, ours to read */
+	int monitor;	    /* of the target, before it greets; -1: not reached, or met */
 	char *text;	    /* what of a line has been read */
 	size_t length;
 	json_t *result;
@@ -64,22 +67,16 @@ static int write_key(const struct ferry *f, char **path, struct err *e)
 	return write(fd, text, strlen(text)) < 0 ? err_sys(e, errno, "cannot write %s", *path) : 0;
 }
 
-static int open_log(const struct ferry *f, const char *name)
+static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *name, int *out, pid_t *pid, struct err *e)
 {
-	AUTO_FREE char *path = xasprintf("%s/%s", f->target->folder, name);
-
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-}
-
-static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *log, int *out, pid_t *pid, struct err *e)
-{
-	AUTO_CLOSE int err_fd = open_log(f, log);
+	AUTO_FREE char *log = xasprintf("%s/%s", f->target->folder, name);
+	struct side *s = &f->b->sides[side];
 	int ends[2], r;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return err_sys(e, errno, "cannot make a pipe");
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	r = side_spawn(&f->b->sides[side], argv, ends[1], err_fd, pid, e);
+	r = s->ops->spawn(s, argv, ends[1], log, pid, e);
 	close(ends[1]);
 	if (r)
 		close(ends[0]);
@@ -202,16 +199,31 @@ static int read_events(struct ferry *f, struct err *e)
 	return f->length > LINE_MAX_BYTES ? err_set(e, EPROTO, "vmferry printed a line that does not end") : 0;
 }
 
-/* The QEMU that vmferry-dst has started for the guest, once it shows. */
+static pid_t peer_pid(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
+}
+
+/* The QEMU that vmferry-dst has started for the guest, once it shows and greets. */
 static void meet_target(struct ferry *f)
 {
 	AUTO_FREE char *path = bench_guest_path(f->target, "mon");
+	struct side *s = &f->b->sides[f->target->side];
+	struct pollfd p = {.events = POLLIN};
 	struct err e;
 
-	if (f->w->target.qmp || access(path, F_OK) || watch_open(&f->w->target, f->target, &e))
+	if (f->w->target.qmp || (f->monitor < 0 && s->ops->reach(s, path, &f->monitor, &e)))
 		return;
-	f->target->pid = qmp_peer_pid(f->w->target.qmp);
+	p.fd = f->monitor;
+	if (poll(&p, 1, 0) <= 0)
+		return;
+	f->target->pid = peer_pid(f->monitor);
 	f->w->pids[ROLE_TARGET_QEMU] = f->target->pid;
+	watch_join(&f->w->target, f->monitor, f->target, &e);
+	f->monitor = -1;
 }
 
 /* Its CPU time when it has ended; false: it runs. */
@@ -312,6 +324,8 @@ static void end_all(struct ferry *f)
 		close(f->out);
 	if (f->agent_out >= 0)
 		close(f->agent_out);
+	if (f->monitor >= 0)
+		close(f->monitor);
 	free(f->text);
 	json_decref(f->result);
 }
@@ -319,14 +333,14 @@ static void end_all(struct ferry *f)
 int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
 	struct ferry f = {.b = b, .tool = t, .source = g, .target = &o->target, .w = w, .out = -1, .agent_out = -1,
-			  .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
+			  .monitor = -1, .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
 	AUTO_FREE char *key = NULL, *address = NULL;
 	int r;
 
 	o->target = *g;
 	o->target.pid = 0;
 	o->target.side = !g->side;
-	o->target.folder = bench_folder(b, e);
+	o->target.folder = bench_folder(b, o->target.side, e);
 	r = o->target.folder ? make_dirs(&f, e) : -e->code;
 	if (!r && t->tls)
 		r = write_key(&f, &key, e);

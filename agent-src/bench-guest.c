@@ -28,13 +28,13 @@ char *bench_guest_path(const struct bench_guest *g, const char *what)
 	return xasprintf("%s/bench.%s", g->folder, what);
 }
 
-char *bench_folder(struct bench *b, struct err *e)
+char *bench_folder(struct bench *b, unsigned side, struct err *e)
 {
-	char *path = xasprintf("%s/%u", b->work, ++b->folders);
+	struct side *s = &b->sides[side];
+	char *path = xasprintf("%s/%u", s->work, ++b->folders);
 
-	if (!mkdir(path, 0700))
+	if (!s->ops->folder(s, path, e))
 		return path;
-	err_sys(e, errno, "cannot make %s", path);
 	free(path);
 	return NULL;
 }
@@ -44,15 +44,6 @@ char *bench_folder(struct bench *b, struct err *e)
 static char *disk_path(const struct bench_guest *g, unsigned disk)
 {
 	return xasprintf("%s/disk%u.raw", g->folder, disk);
-}
-
-static int disk_create(const char *path, uint64_t bytes, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (fd < 0 || ftruncate(fd, (off_t)bytes))
-		return err_sys(e, errno, "cannot make %s", path);
-	return 0;
 }
 
 /* Data at the disk's beginning, behind the witness's first window: three of four blocks hold what does not compress. */
@@ -95,32 +86,32 @@ static bool is_database(const struct bench_guest *g, unsigned disk)
 	return g->workload->database && disk + 1 == g->disk_count;
 }
 
-static int disks_create(const struct bench *b, const struct bench_guest *g, bool filled, struct err *e)
+static int disks_create(struct bench *b, struct bench_guest *g, bool filled, struct err *e)
 {
+	struct side *s = &b->sides[g->side];
 	unsigned i;
 	int r = 0;
 
 	for (i = 0; i < g->disk_count && !r; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
-		r = disk_create(path, b->plan.disk_mib * MIB, e);
+		r = s->ops->image(s, path, b->plan.disk_mib * MIB, &g->direct, e);
 		if (!r && filled)
 			r = is_database(g, i) ? database_format(path, e) : disk_fill(b, path, e);
 	}
 	return r;
 }
 
-uint64_t bench_guest_disk_allocated(const struct bench_guest *g)
+uint64_t bench_guest_disk_allocated(struct bench *b, const struct bench_guest *g)
 {
+	struct side *s = &b->sides[g->side];
 	uint64_t bytes = 0;
-	struct stat st;
 	unsigned i;
 
 	for (i = 0; i < g->disk_count; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
-		if (!stat(path, &st))
-			bytes += (uint64_t)st.st_blocks * 512;
+		bytes += s->ops->allocated(s, path);
 	}
 	return bytes;
 }
@@ -155,19 +146,21 @@ static void words_free(struct words *w)
 		free(w->v[--w->n]);
 }
 
-static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk, bool direct)
+static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk)
 {
+	const char *direct = g->direct ? "on" : "off";
 	AUTO_FREE char *path = disk_path(g, disk);
 
 	add(w, "-blockdev");
 	add(w, "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,file.filename=%s,"
-	       "file.discard=unmap,file.cache.direct=%s", disk, direct ? "on" : "off", path, direct ? "on" : "off");
+	       "file.discard=unmap,file.cache.direct=%s", disk, direct, path, direct);
 	add(w, "-device");
 	add(w, "virtio-blk-pci,drive=d%u,id=d%u-dev", disk, disk);
 }
 
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
+	const char *dir = b->sides[g->side].guest_dir;
 	unsigned ram_mib = g->mem_mib - RESERVE_MIB(g->mem_mib);
 	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
 	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
@@ -183,9 +176,9 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 		line = longer;
 	}
 	add(w, "-kernel");
-	add(w, "%s/vmlinuz", b->opt.guest_dir);
+	add(w, "%s/vmlinuz", dir);
 	add(w, "-initrd");
-	add(w, "%s/initrd.img", b->opt.guest_dir);
+	add(w, "%s/initrd.img", dir);
 	for (i = 0, at = 0; i < g->disk_count; i++)
 		if (!is_database(g, i))
 			at += (size_t)snprintf(disks + at, sizeof(disks) - at, "%svd%c", i ? "," : "", 'a' + (int)i);
@@ -197,25 +190,16 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	    line, ram_mib, disks, collector_port(b->collector), collector_port(b->collector));
 }
 
-static bool takes_direct(const struct bench_guest *g)
-{
-	AUTO_FREE char *path = disk_path(g, 0);
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-
-	return fd >= 0;
-}
-
-static int guest_launch(const struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
+static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
 {
 	static const char *const monitors[] = {"qmp", "mon"};
 	AUTO_FREE char *log = bench_guest_path(g, "log");
-	AUTO_CLOSE int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool direct = takes_direct(g);
+	struct side *s = &b->sides[g->side];
 	struct words w = {0};
 	unsigned i;
 	int r;
 
-	add(&w, "%s", b->opt.qemu);
+	add(&w, "%s", s->qemu);
 	for (i = 0; i < 2; i++) {
 		add(&w, "-qmp");
 		add(&w, "unix:%s/bench.%s,server=on,wait=off", g->folder, monitors[i]);
@@ -233,11 +217,11 @@ static int guest_launch(const struct bench *b, struct bench_guest *g, bool incom
 	add(&w, "-netdev"), add(&w, "tap,id=n0,ifname=tap0,script=no,downscript=no");
 	add(&w, "-device"), add(&w, "virtio-net-pci,netdev=n0,mac=52:54:00:78:00:32");
 	for (i = 0; i < g->disk_count; i++)
-		add_disk(&w, g, i, direct);
+		add_disk(&w, g, i);
 	add_kernel(&w, b, g);
 	if (incoming)
 		add(&w, "-incoming"), add(&w, "defer");
-	r = side_spawn(&b->sides[g->side], w.v, fd, fd, &g->pid, e);
+	r = s->ops->spawn(s, w.v, -1, log, &g->pid, e);
 	words_free(&w);
 	return r;
 }
@@ -286,7 +270,7 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 	int r;
 
 	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database};
-	g->folder = bench_folder(b, e);
+	g->folder = bench_folder(b, 0, e);
 	if (!g->folder)
 		return -e->code;
 	r = disks_create(b, g, true, e);
@@ -302,43 +286,34 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 	*target = *g;
 	target->pid = 0;
 	target->side = !g->side;
-	target->folder = bench_folder(b, e);
+	target->folder = bench_folder(b, target->side, e);
 	if (!target->folder)
 		return -e->code;
 	r = disks_create(b, target, false, e);
 	return r ? r : guest_launch(b, target, true, e);
 }
 
-void bench_guest_end(struct bench_guest *g)
+void bench_guest_end(struct bench *b, struct bench_guest *g)
 {
-	uint64_t born;
-	struct err e;
+	struct side *s = &b->sides[g->side];
 
-	if (g->pid && !process_start_time(g->pid, &born))
-		process_end(g->pid, born, 20000, &e);
-	if (g->folder)
-		folder_remove(g->folder);
+	if (g->pid || g->folder)
+		s->ops->remove(s, g->pid, g->folder);
 	free(g->folder);
 	*g = (struct bench_guest){0};
 }
 
 /* ---- the witness ---- */
 
-static int orders_connect(const struct bench_guest *g, struct err *e)
+static int orders_connect(struct bench *b, const struct bench_guest *g, struct err *e)
 {
 	AUTO_FREE char *path = bench_guest_path(g, "orders");
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct side *s = &b->sides[g->side];
+	int fd = -1;
 
-	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s", path) >= (int)sizeof(to.sun_path))
-		err_set(e, ENAMETOOLONG, "%s is too long for a socket: choose a shorter --dir", path);
-	else if (fd >= 0 && !connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		return fd;
-	else
-		err_sys(e, errno, "cannot speak with the witness at %s", path);
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (s->ops->reach(s, path, &fd, e))
+		err_prefix(e, "speaking with the witness");
+	return fd;
 }
 
 /* Reads lines that begin with the tag until `ok` or `err`; the last complete one that begins with word is kept in line. */
@@ -393,7 +368,7 @@ static json_int_t count(const char *line, const char *key)
 int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e)
 {
 	AUTO_FREE char *tag = xasprintf("@bench%u", ++b->orders), *order = xasprintf("\n%s verify\n", tag);
-	AUTO_CLOSE int fd = orders_connect(g, e);
+	AUTO_CLOSE int fd = orders_connect(b, g, e);
 	json_int_t pages, pages_wrong, blocks, blocks_wrong;
 	char line[512];
 	int r;

@@ -184,7 +184,7 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 		return r;
 	ram = json_object_get(info, "ram");
 	o->qmp_ms = json_number_value(json_object_get(info, "downtime"));
-	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096 + bench_guest_disk_allocated(n->target);
+	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096 + bench_guest_disk_allocated(n->b, n->target);
 	json_decref(info);
 	r = qmp_call(n->w->source.qmp, "quit", NULL, NULL, e);
 	while (!r && waitpid(n->source->pid, NULL, WNOHANG) == 0)

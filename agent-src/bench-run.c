@@ -201,7 +201,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	if (!moved && !(heard = pause_ms(b, AFTER_MS, e)))
 		result_fill(move, &w, &o, link_capacity_bps(c->link));
 	watch_close(&w);
-	bench_guest_end(g);
+	bench_guest_end(b, g);
 	*g = o.target;
 	if (!moved && !heard)
 		heard = bench_guest_verify(b, g, &verdict, e);
@@ -210,7 +210,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	json_object_set_new(move, "outcome", json_string(judge(moved, heard)));
 	if (moved || heard) {
 		json_object_set_new(move, "error", json_string(e->msg));
-		bench_guest_end(g);
+		bench_guest_end(b, g);
 	}
 	json_decref(o.breakdown);
 	json_decref(o.stages);
@@ -265,7 +265,7 @@ static int run_cell(struct bench *b, const struct cell *c, struct progress *p, s
 				r = one(b, c, round, t, &g, p, e);
 		}
 	}
-	bench_guest_end(&g);
+	bench_guest_end(b, &g);
 	return r;
 }
 

@@ -404,6 +404,12 @@ static void on_signal(int number)
 	bench_stop = number;
 }
 
+static struct side lab_side(const struct bench *b, const char *namespace, const char *address)
+{
+	return (struct side){.ops = &side_here, .namespace = namespace, .address = address, .listen = address, .interface = "mig0",
+			     .work = b->work, .qemu = b->opt.qemu, .guest_dir = b->opt.guest_dir};
+}
+
 static int inside(struct bench *b, struct err *e)
 {
 	const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -413,8 +419,8 @@ static int inside(struct bench *b, struct err *e)
 
 	for (i = 0; i < ARRAY_LEN(numbers); i++)
 		sigaction(numbers[i], &on, NULL);
-	b->sides[0] = (struct side){"src", "10.77.0.1"};
-	b->sides[1] = (struct side){"dst", "10.77.0.2"};
+	b->sides[0] = lab_side(b, "src", "10.77.0.1");
+	b->sides[1] = lab_side(b, "dst", "10.77.0.2");
 	r = loop_new(&b->loop, 64, e);
 	r = r ? r : collector_new(&b->collector, NULL, 0, e);
 	if (!r && !b->run)
