@@ -47,7 +47,7 @@ static char *disk_path(const struct bench_guest *g, unsigned disk)
 }
 
 /* Data at the disk's beginning, behind the witness's first window: three of four blocks hold what does not compress. */
-static int disk_fill(const struct bench *b, const char *path, struct err *e)
+static int disk_fill(struct bench *b, const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
 	AUTO_FREE uint64_t *piece = xmalloc(MIB);
@@ -57,6 +57,8 @@ static int disk_fill(const struct bench *b, const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
 	for (at = 0; at < b->plan.disk_data_mib * MIB; at += MIB) {
+		if (bench_step(b, UINT64_MAX, 0, e))
+			return -e->code;
 		for (i = 0; i < MIB / 8; i++) {
 			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
 			piece[i] = i / 512 % 4 == 0 ? i / 64 + at : state;
@@ -158,11 +160,23 @@ static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk
 	add(w, "virtio-blk-pci,drive=d%u,id=d%u-dev", disk, disk);
 }
 
+/* A connection does not survive a move from one user network to another: there is no probe of it. */
+static char *witness_net(const struct bench *b)
+{
+	unsigned port = collector_port(b->collector);
+
+	if (b->host)
+		return xasprintf("witness.net=10.0.2.15/24 witness.gw=10.0.2.2 witness.hb_udp=%s:%u", b->opt.collector, port);
+	return xasprintf("witness.net=" BENCH_GUEST_IP "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
+			 port, port);
+}
+
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
 	const char *dir = b->sides[g->side].guest_dir;
 	unsigned ram_mib = g->mem_mib - RESERVE_MIB(g->mem_mib);
 	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
+	AUTO_FREE char *net = witness_net(b);
 	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
 	char *rest = load, *word, *longer, disks[64] = "";
 	size_t at;
@@ -185,9 +199,7 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	if (g->workload->database)
 		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
 	add(w, "-append");
-	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=64 witness.hb_ms=1000 witness.net=" BENCH_GUEST_IP
-	       "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
-	    line, ram_mib, disks, collector_port(b->collector), collector_port(b->collector));
+	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=64 witness.hb_ms=1000 %s", line, ram_mib, disks, net);
 }
 
 static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
@@ -214,7 +226,7 @@ static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, s
 	add(&w, "-name"), add(&w, "bench");
 	add(&w, "-serial"), add(&w, "file:%s/bench.console", g->folder);
 	add(&w, "-serial"), add(&w, "unix:%s/bench.orders,server=on,wait=off", g->folder);
-	add(&w, "-netdev"), add(&w, "tap,id=n0,ifname=tap0,script=no,downscript=no");
+	add(&w, "-netdev"), add(&w, b->host ? "user,id=n0" : "tap,id=n0,ifname=tap0,script=no,downscript=no");
 	add(&w, "-device"), add(&w, "virtio-net-pci,netdev=n0,mac=52:54:00:78:00:32");
 	for (i = 0; i < g->disk_count; i++)
 		add_disk(&w, g, i);
@@ -228,34 +240,34 @@ static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, s
 
 /* ---- its life ---- */
 
-/* A file's end, at most room - 1 bytes. */
-static void file_tail(const char *path, char *text, size_t room)
+int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t n = fd < 0 ? 0 : pread(fd, text, room - 1, size > (off_t)room - 1 ? size - (off_t)room + 1 : 0);
+	AUTO_FREE char *log = bench_guest_path(g, "log");
+	struct side *s = &b->sides[g->side];
+	char text[512];
 
-	text[n > 0 ? n : 0] = '\0';
-	text_make_printable(text, true);
+	s->ops->tail(s, log, text, sizeof(text));
+	text[strcspn(text, "\n")] = '\0';
+	return *text ? err_set(e, e->code, "%s; QEMU said: %s", e->msg, text) : -e->code;
 }
 
 static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *e)
 {
-	AUTO_FREE char *console = bench_guest_path(g, "console"), *log = bench_guest_path(g, "log");
+	AUTO_FREE char *console = bench_guest_path(g, "console");
+	struct side *s = &b->sides[g->side];
 	uint64_t until_ns = now_ns() + BOOT_MS * 1000000ULL;
 	char text[2048];
 	int r, status;
 
 	for (;;) {
-		file_tail(console, text, sizeof(text));
+		s->ops->tail(s, console, text, sizeof(text));
 		if (strstr(text, "witness ready"))
 			return 0;
 		if (strstr(text, "witness failed"))
 			return err_set(e, EIO, "the guest does not come up: %s", strstr(text, "witness failed"));
 		if (waitpid(g->pid, &status, WNOHANG) == g->pid) {
-			file_tail(log, text, sizeof(text));
-			return err_set(e, EIO, "%s ended with status %d: %s", b->opt.qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-				       *text ? text : "it said nothing");
+			err_set(e, EIO, "%s ended with status %d", s->qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			return bench_guest_why(b, g, e);
 		}
 		r = bench_step(b, until_ns, 20, e);
 		if (r == -ETIMEDOUT)

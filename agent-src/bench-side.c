@@ -84,6 +84,17 @@ static uint64_t here_allocated(struct side *s, const char *path)
 	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
+static void here_tail(struct side *s, const char *path, char *text, size_t room)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	ssize_t n = fd < 0 ? 0 : pread(fd, text, room - 1, size > (off_t)room - 1 ? size - (off_t)room + 1 : 0);
+
+	(void)s;
+	text[n > 0 ? n : 0] = '\0';
+	text_make_printable(text, true);
+}
+
 static void here_remove(struct side *s, pid_t pid, const char *folder)
 {
 	uint64_t born;
@@ -163,6 +174,6 @@ static int here_port(struct side *s, unsigned usual, unsigned *port, struct err 
 }
 
 const struct side_ops side_here = {
-	.spawn = here_spawn, .folder = here_folder, .image = here_image, .allocated = here_allocated, .reach = here_reach,
-	.port = here_port, .remove = here_remove,
+	.spawn = here_spawn, .folder = here_folder, .image = here_image, .allocated = here_allocated, .tail = here_tail,
+	.reach = here_reach, .port = here_port, .remove = here_remove,
 };

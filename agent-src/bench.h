@@ -6,6 +6,7 @@
  * bench-plan    what is to be measured, in which order (pure)
  * bench-lab     two hosts out of namespaces
  * bench-side    what is done on a host that is this machine; what ends with us
+ * bench-ssh     what is done on another one
  * bench-run     cells, rounds, the file of results
  * bench-guest   the guest: its QEMU, its disks, what its witness says
  * bench-native  a move by QEMU's own migration, with its mirror for disks
@@ -20,6 +21,7 @@
 #define VMFERRY_BENCH_H
 
 #include "bench-collect.h"
+#include "dest-connect.h"
 #include "err.h"
 #include "loop.h"
 #include "qmp.h"
@@ -68,6 +70,8 @@ struct bench_plan {
 
 /* Each takes a list with commas. -EINVAL says what there is. */
 int plan_links(struct bench_plan *p, const char *list, struct err *e);
+/* Instead: whatever there is between two hosts. */
+void plan_network(struct bench_plan *p);
 int plan_mems(struct bench_plan *p, const char *list, struct err *e);
 int plan_workloads(struct bench_plan *p, const char *list, struct err *e);
 int plan_tools(struct bench_plan *p, const char *list, struct err *e);
@@ -95,6 +99,8 @@ struct side_ops {
 	/* An empty disk. *direct: its file system takes O_DIRECT. */
 	int (*image)(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e);
 	uint64_t (*allocated)(struct side *s, const char *path);
+	/* The end of a file, printable; "": it cannot be read. */
+	void (*tail)(struct side *s, const char *path, char *text, size_t room);
 	/* Connects to a unix socket. -ENOENT: it is not there yet. */
 	int (*reach)(struct side *s, const char *path, int *fd, struct err *e);
 	/* A TCP port that can be listened on; usual: which one where nobody else is; it may be 0, for any. */
@@ -111,6 +117,7 @@ struct side {
 	const char *interface;	     /* of that link */
 	const char *work;	     /* the directory of all there */
 	const char *qemu, *guest_dir; /* program; kernel and initrd */
+	struct there *there;	     /* NULL: pids and clocks are those of this machine */
 };
 
 /* This machine. */
@@ -118,6 +125,7 @@ extern const struct side_ops side_here;
 
 struct bench_options {
 	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
+	const char *collector; /* our address as the other host sees it */
 	unsigned timeout_s; /* of one move */
 	bool verbose, keep;
 };
@@ -126,6 +134,9 @@ struct bench {
 	struct bench_options opt;
 	struct bench_plan plan;
 	struct loop *loop;
+	const char *host; /* the other one, as given; NULL: all is in the lab */
+	struct dest_config dest; /* how vmferry and we reach it */
+	struct there *there;
 	struct side sides[2]; /* guests are booted on the first */
 	struct collector *collector;
 	char *work;	   /* our directory: everything lies in it, and it ends with us */
@@ -152,6 +163,17 @@ int lab_shape(const struct bench *b, const char *link, struct err *e);
 /* TCP's, of both hosts; malloc'ed. */
 char *lab_congestion(const struct bench *b);
 
+/* ---- bench-ssh ---- */
+
+/* Logs in at b->host and makes both sides. The collector is there already. there_close() also after an error. */
+int there_open(struct bench *b, struct err *e);
+/* To be called each few seconds: else that host takes us for dead. -EPIPE: the connection was lost. */
+int there_beat(struct there *t, struct err *e);
+/* What that host's QEMU says to --version. */
+const char *there_qemu_version(const struct there *t);
+/* Waits until nothing of ours is there any more. */
+void there_close(struct bench *b);
+
 /* ---- bench-guest ---- */
 
 struct bench_guest {
@@ -169,6 +191,8 @@ char *bench_folder(struct bench *b, unsigned side, struct err *e);
 int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, struct err *e);
 /* A QEMU for g on the other side, waiting for it, with disks of the same sizes, empty. */
 int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e);
+/* Adds to an error what the guest's QEMU said last. Returns -e->code. */
+int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e);
 /* The witness checks everything: the `verified` of docs/bench.md; -EBADMSG: something is wrong, -EIO: it did not answer. */
 int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e);
 /* Ends its QEMU, and removes its folder. */
@@ -216,6 +240,7 @@ struct watch {
 	uint64_t asked_ns, pass_told_ns;
 	/* 0: has not been seen */
 	uint64_t migrate_ns, pre_switchover_ns, stop_ns, resume_ns, completed_ns;
+	bool clocks_differ; /* the target's QEMU has another clock: its events count from when we hear of them */
 	bool failed;
 	int jobs_ready, jobs_completed;
 };
