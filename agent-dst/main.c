@@ -1,4 +1,5 @@
 /* main.c: vmferry-dst, the destination agent. */
+#include "bench-host.h"
 #include "journal.h"
 #include "log.h"
 #include "paths.h"
@@ -46,7 +47,8 @@ static const char usage[] =
 	"  vmferry-dst --listen 127.0.0.1:7788\n"
 	"  vmferry migrate vm1 127.0.0.1:7788 --disk-dir /srv/vm\n"
 	"\n"
-	"At start it settles what an agent that died has left, as far as that needs no peer.\n";
+	"At start it settles what an agent that died has left, as far as that needs no peer. Called with --bench-host or\n"
+	"--bench-reach it is the other end of vmferry bench, and nothing of all this.\n";
 
 enum { OPT_LISTEN = 256, OPT_PLAINTEXT, OPT_ONCE, OPT_TOKEN, OPT_PSK_FILE, OPT_PSK_STDIN, OPT_DATA_PORTS, OPT_STATE, OPT_RUNTIME,
        OPT_VERSION, OPT_HELP };
@@ -197,8 +199,13 @@ int main(int argc, char **argv)
 	struct choice o = {.listen = NULL};
 	struct made made = {.host = NULL};
 	struct err e;
-	int r = read_options(&o, argc, argv);
+	int r;
 
+	if (argc == 2 && !strcmp(argv[1], "--bench-host"))
+		return bench_host();
+	if (argc == 3 && !strcmp(argv[1], "--bench-reach"))
+		return bench_reach(argv[2]);
+	r = read_options(&o, argc, argv);
 	if (r)
 		return r - 1;
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);

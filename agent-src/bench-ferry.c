@@ -8,23 +8,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #define LISTEN_MS 20000
 #define END_MS	  20000
 #define LINE_MAX_BYTES (1U << 20)
+#define ARGS_MAX  48
 
 struct ferry {
 	struct bench *b;
 	const struct tool *tool;
 	struct bench_guest *source, *target;
 	struct watch *w;
+	struct there *there; /* where the target is; NULL: this machine, and the agent is ours */
+	const char *folder;  /* here, of the move's files */
 	pid_t pid, agent;
 	int out, agent_out; /* their standard outputs, ours to read */
+	int monitor;	    /* of the target, before it greets; -1: not reached, or met */
 	char *text;	    /* what of a line has been read */
 	size_t length;
 	json_t *result;
@@ -39,7 +45,7 @@ static int make_dirs(struct ferry *f, struct err *e)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names); i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", f->target->folder, names[i]);
+		AUTO_FREE char *path = xasprintf("%s/%s", f->folder, names[i]);
 
 		if (mkdir(path, 0700))
 			return err_sys(e, errno, "cannot make %s", path);
@@ -54,7 +60,7 @@ static int write_key(const struct ferry *f, char **path, struct err *e)
 	char text[80] = "bench:";
 	size_t i;
 
-	*path = xasprintf("%s/key", f->target->folder);
+	*path = xasprintf("%s/key", f->folder);
 	fd = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || getentropy(key, sizeof(key)))
 		return err_sys(e, errno, "cannot make %s", *path);
@@ -64,22 +70,16 @@ static int write_key(const struct ferry *f, char **path, struct err *e)
 	return write(fd, text, strlen(text)) < 0 ? err_sys(e, errno, "cannot write %s", *path) : 0;
 }
 
-static int open_log(const struct ferry *f, const char *name)
+static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *name, int *out, pid_t *pid, struct err *e)
 {
-	AUTO_FREE char *path = xasprintf("%s/%s", f->target->folder, name);
-
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-}
-
-static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *log, int *out, pid_t *pid, struct err *e)
-{
-	AUTO_CLOSE int err_fd = open_log(f, log);
+	AUTO_FREE char *log = xasprintf("%s/%s", f->folder, name);
+	struct side *s = &f->b->sides[side];
 	int ends[2], r;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return err_sys(e, errno, "cannot make a pipe");
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	r = side_spawn(&f->b->sides[side], argv, ends[1], err_fd, pid, e);
+	r = s->ops->spawn(s, argv, ends[1], log, pid, e);
 	close(ends[1]);
 	if (r)
 		close(ends[0]);
@@ -129,13 +129,43 @@ static int wait_address(struct ferry *f, char **address, struct err *e)
 	}
 }
 
+/* As the user gave them. */
+static void add_ssh(const struct dest_config *d, char **argv, size_t n)
+{
+	const struct {
+		char *option;
+		const char *value;
+	} valued[] = {{"--identity", d->identity}, {"--port", d->ssh_port}, {"--via", d->via}, {"--data-ports", d->data_ports},
+		      {"--listen-address", d->listen_address}};
+	const struct {
+		char *option;
+		bool on;
+	} plain[] = {{"--ssh=openssh", d->openssh}, {"--ssh-accept-new", d->ssh_accept_new}, {"--keep-agent", d->keep_agent}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(valued); i++)
+		if (valued[i].value)
+			argv[n++] = valued[i].option, argv[n++] = (char *)valued[i].value;
+	for (i = 0; i < ARRAY_LEN(plain); i++)
+		if (plain[i].on)
+			argv[n++] = plain[i].option;
+}
+
+static void add_access(char **argv, size_t n, const char *key, char *token)
+{
+	argv[n++] = key ? "--psk-file" : "--token-file";
+	argv[n++] = key ? (char *)key : token;
+	if (!key)
+		argv[n++] = "--plaintext";
+}
+
 static int start_move(struct ferry *f, char *address, const char *key, struct err *e)
 {
 	AUTO_FREE char *qmp = bench_guest_path(f->source, "qmp"), *limit = xasprintf("%.0f", f->b->plan.max_downtime_ms);
-	AUTO_FREE char *state = xasprintf("%s/state-source", f->target->folder), *run = xasprintf("%s/run-source", f->target->folder);
-	AUTO_FREE char *channels = xasprintf("%u", f->tool->channels), *token = xasprintf("%s/state-target/token", f->target->folder);
+	AUTO_FREE char *state = xasprintf("%s/state-source", f->folder), *run = xasprintf("%s/run-source", f->folder);
+	AUTO_FREE char *channels = xasprintf("%u", f->tool->channels), *token = xasprintf("%s/state-target/token", f->folder);
 	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry", f->tool->from) : xstrdup(f->b->vmferry);
-	char *argv[32] = {program, "migrate", qmp, address, "--disk-dir", f->target->folder, "--json=fine",
+	char *argv[ARGS_MAX] = {program, "migrate", qmp, address, "--disk-dir", f->target->folder, "--json=fine",
 			  "--max-downtime", limit, "--state-dir", state, "--runtime-dir", run};
 	size_t n = 13;
 
@@ -145,10 +175,10 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 		argv[n++] = "--codec", argv[n++] = (char *)f->tool->codec;
 	if (f->b->opt.verbose)
 		argv[n++] = "-v";
-	argv[n++] = key ? "--psk-file" : "--token-file";
-	argv[n++] = key ? (char *)key : token;
-	if (!key)
-		argv[n++] = "--plaintext";
+	if (f->there)
+		add_ssh(&f->b->dest, argv, n);
+	else
+		add_access(argv, n, key, token);
 	return spawn(f, f->source->side, argv, "vmferry.log", &f->out, &f->pid, e);
 }
 
@@ -202,16 +232,31 @@ static int read_events(struct ferry *f, struct err *e)
 	return f->length > LINE_MAX_BYTES ? err_set(e, EPROTO, "vmferry printed a line that does not end") : 0;
 }
 
-/* The QEMU that vmferry-dst has started for the guest, once it shows. */
+static pid_t peer_pid(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
+}
+
+/* The QEMU that vmferry-dst has started for the guest, once it shows and greets. */
 static void meet_target(struct ferry *f)
 {
 	AUTO_FREE char *path = bench_guest_path(f->target, "mon");
+	struct side *s = &f->b->sides[f->target->side];
+	struct pollfd p = {.events = POLLIN};
 	struct err e;
 
-	if (f->w->target.qmp || access(path, F_OK) || watch_open(&f->w->target, f->target, &e))
+	if (f->w->target.qmp || (f->monitor < 0 && s->ops->reach(s, path, &f->monitor, &e)))
 		return;
-	f->target->pid = qmp_peer_pid(f->w->target.qmp);
-	f->w->pids[ROLE_TARGET_QEMU] = f->target->pid;
+	p.fd = f->monitor;
+	if (poll(&p, 1, 0) <= 0)
+		return;
+	if (!f->there)
+		f->w->pids[ROLE_TARGET_QEMU] = f->target->pid = peer_pid(f->monitor);
+	watch_join(&f->w->target, f->monitor, f->target, &e);
+	f->monitor = -1;
 }
 
 /* Its CPU time when it has ended; false: it runs. */
@@ -283,10 +328,12 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 		return err_set(e, EIO, "vmferry: %s: %s", outcome ? outcome : "it ended without a result", reason ? reason : "no reason given");
 	watch_event(f->w, o->done_ns, "done");
 	f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
-	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && f->w->resume_ns))
+	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && f->w->resume_ns)) {
 		r = watch_step(f->w, until_ns, e);
+		meet_target(f);
+	}
 	if (r)
-		return err_prefix(e, "waiting for the end of vmferry-dst");
+		return err_prefix(e, f->there ? "waiting for word of the guest's QEMU" : "waiting for the end of vmferry-dst");
 	if (waitpid(f->source->pid, NULL, WNOHANG) == f->source->pid)
 		f->source->pid = 0;
 	o->own_ms = json_number_value(json_object_get(downtime, "total"));
@@ -312,29 +359,34 @@ static void end_all(struct ferry *f)
 		close(f->out);
 	if (f->agent_out >= 0)
 		close(f->agent_out);
+	if (f->monitor >= 0)
+		close(f->monitor);
 	free(f->text);
 	json_decref(f->result);
 }
 
 int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
-	struct ferry f = {.b = b, .tool = t, .source = g, .target = &o->target, .w = w, .out = -1, .agent_out = -1,
-			  .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
+	struct ferry f = {.b = b, .tool = t, .source = g, .target = &o->target, .w = w, .there = b->sides[!g->side].there, .out = -1, .agent_out = -1,
+			  .monitor = -1, .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
 	AUTO_FREE char *key = NULL, *address = NULL;
 	int r;
 
 	o->target = *g;
 	o->target.pid = 0;
 	o->target.side = !g->side;
-	o->target.folder = bench_folder(b, e);
+	o->target.folder = bench_folder(b, o->target.side, e);
+	f.folder = f.there ? g->folder : o->target.folder;
 	r = o->target.folder ? make_dirs(&f, e) : -e->code;
-	if (!r && t->tls)
+	if (!r && t->tls && !f.there)
 		r = write_key(&f, &key, e);
 	r = r ? r : watch_open(&w->source, g, e);
-	r = r ? r : start_agent(&f, key, e);
-	w->pids[ROLE_AGENT] = f.agent;
-	r = r ? r : wait_address(&f, &address, e);
-	r = r ? r : start_move(&f, address, key, e);
+	if (!f.there) {
+		r = r ? r : start_agent(&f, key, e);
+		w->pids[ROLE_AGENT] = f.agent;
+		r = r ? r : wait_address(&f, &address, e);
+	}
+	r = r ? r : start_move(&f, f.there ? (char *)b->host : address, key, e);
 	w->pids[ROLE_VMFERRY] = f.pid;
 	r = r ? r : follow(&f, e);
 	r = r ? r : settle(&f, o, e);

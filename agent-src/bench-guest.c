@@ -28,13 +28,13 @@ char *bench_guest_path(const struct bench_guest *g, const char *what)
 	return xasprintf("%s/bench.%s", g->folder, what);
 }
 
-char *bench_folder(struct bench *b, struct err *e)
+char *bench_folder(struct bench *b, unsigned side, struct err *e)
 {
-	char *path = xasprintf("%s/%u", b->work, ++b->folders);
+	struct side *s = &b->sides[side];
+	char *path = xasprintf("%s/%u", s->work, ++b->folders);
 
-	if (!mkdir(path, 0700))
+	if (!s->ops->folder(s, path, e))
 		return path;
-	err_sys(e, errno, "cannot make %s", path);
 	free(path);
 	return NULL;
 }
@@ -46,17 +46,8 @@ static char *disk_path(const struct bench_guest *g, unsigned disk)
 	return xasprintf("%s/disk%u.raw", g->folder, disk);
 }
 
-static int disk_create(const char *path, uint64_t bytes, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (fd < 0 || ftruncate(fd, (off_t)bytes))
-		return err_sys(e, errno, "cannot make %s", path);
-	return 0;
-}
-
 /* Data at the disk's beginning, behind the witness's first window: three of four blocks hold what does not compress. */
-static int disk_fill(const struct bench *b, const char *path, struct err *e)
+static int disk_fill(struct bench *b, const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
 	AUTO_FREE uint64_t *piece = xmalloc(MIB);
@@ -66,6 +57,8 @@ static int disk_fill(const struct bench *b, const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
 	for (at = 0; at < b->plan.disk_data_mib * MIB; at += MIB) {
+		if (bench_step(b, UINT64_MAX, 0, e))
+			return -e->code;
 		for (i = 0; i < MIB / 8; i++) {
 			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
 			piece[i] = i / 512 % 4 == 0 ? i / 64 + at : state;
@@ -95,32 +88,32 @@ static bool is_database(const struct bench_guest *g, unsigned disk)
 	return g->workload->database && disk + 1 == g->disk_count;
 }
 
-static int disks_create(const struct bench *b, const struct bench_guest *g, bool filled, struct err *e)
+static int disks_create(struct bench *b, struct bench_guest *g, bool filled, struct err *e)
 {
+	struct side *s = &b->sides[g->side];
 	unsigned i;
 	int r = 0;
 
 	for (i = 0; i < g->disk_count && !r; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
-		r = disk_create(path, b->plan.disk_mib * MIB, e);
+		r = s->ops->image(s, path, b->plan.disk_mib * MIB, &g->direct, e);
 		if (!r && filled)
 			r = is_database(g, i) ? database_format(path, e) : disk_fill(b, path, e);
 	}
 	return r;
 }
 
-uint64_t bench_guest_disk_allocated(const struct bench_guest *g)
+uint64_t bench_guest_disk_allocated(struct bench *b, const struct bench_guest *g)
 {
+	struct side *s = &b->sides[g->side];
 	uint64_t bytes = 0;
-	struct stat st;
 	unsigned i;
 
 	for (i = 0; i < g->disk_count; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
-		if (!stat(path, &st))
-			bytes += (uint64_t)st.st_blocks * 512;
+		bytes += s->ops->allocated(s, path);
 	}
 	return bytes;
 }
@@ -155,21 +148,35 @@ static void words_free(struct words *w)
 		free(w->v[--w->n]);
 }
 
-static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk, bool direct)
+static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk)
 {
+	const char *direct = g->direct ? "on" : "off";
 	AUTO_FREE char *path = disk_path(g, disk);
 
 	add(w, "-blockdev");
 	add(w, "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,file.filename=%s,"
-	       "file.discard=unmap,file.cache.direct=%s", disk, direct ? "on" : "off", path, direct ? "on" : "off");
+	       "file.discard=unmap,file.cache.direct=%s", disk, direct, path, direct);
 	add(w, "-device");
 	add(w, "virtio-blk-pci,drive=d%u,id=d%u-dev", disk, disk);
 }
 
+/* A connection does not survive a move from one user network to another: there is no probe of it. */
+static char *witness_net(const struct bench *b)
+{
+	unsigned port = collector_port(b->collector);
+
+	if (b->host)
+		return xasprintf("witness.net=10.0.2.15/24 witness.gw=10.0.2.2 witness.hb_udp=%s:%u", b->opt.collector, port);
+	return xasprintf("witness.net=" BENCH_GUEST_IP "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
+			 port, port);
+}
+
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
+	const char *dir = b->sides[g->side].guest_dir;
 	unsigned ram_mib = g->mem_mib - RESERVE_MIB(g->mem_mib);
 	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
+	AUTO_FREE char *net = witness_net(b);
 	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
 	char *rest = load, *word, *longer, disks[64] = "";
 	size_t at;
@@ -183,39 +190,28 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 		line = longer;
 	}
 	add(w, "-kernel");
-	add(w, "%s/vmlinuz", b->opt.guest_dir);
+	add(w, "%s/vmlinuz", dir);
 	add(w, "-initrd");
-	add(w, "%s/initrd.img", b->opt.guest_dir);
+	add(w, "%s/initrd.img", dir);
 	for (i = 0, at = 0; i < g->disk_count; i++)
 		if (!is_database(g, i))
 			at += (size_t)snprintf(disks + at, sizeof(disks) - at, "%svd%c", i ? "," : "", 'a' + (int)i);
 	if (g->workload->database)
 		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
 	add(w, "-append");
-	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=64 witness.hb_ms=1000 witness.net=" BENCH_GUEST_IP
-	       "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
-	    line, ram_mib, disks, collector_port(b->collector), collector_port(b->collector));
+	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=64 witness.hb_ms=1000 %s", line, ram_mib, disks, net);
 }
 
-static bool takes_direct(const struct bench_guest *g)
-{
-	AUTO_FREE char *path = disk_path(g, 0);
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-
-	return fd >= 0;
-}
-
-static int guest_launch(const struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
+static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
 {
 	static const char *const monitors[] = {"qmp", "mon"};
 	AUTO_FREE char *log = bench_guest_path(g, "log");
-	AUTO_CLOSE int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool direct = takes_direct(g);
+	struct side *s = &b->sides[g->side];
 	struct words w = {0};
 	unsigned i;
 	int r;
 
-	add(&w, "%s", b->opt.qemu);
+	add(&w, "%s", s->qemu);
 	for (i = 0; i < 2; i++) {
 		add(&w, "-qmp");
 		add(&w, "unix:%s/bench.%s,server=on,wait=off", g->folder, monitors[i]);
@@ -230,48 +226,48 @@ static int guest_launch(const struct bench *b, struct bench_guest *g, bool incom
 	add(&w, "-name"), add(&w, "bench");
 	add(&w, "-serial"), add(&w, "file:%s/bench.console", g->folder);
 	add(&w, "-serial"), add(&w, "unix:%s/bench.orders,server=on,wait=off", g->folder);
-	add(&w, "-netdev"), add(&w, "tap,id=n0,ifname=tap0,script=no,downscript=no");
+	add(&w, "-netdev"), add(&w, b->host ? "user,id=n0" : "tap,id=n0,ifname=tap0,script=no,downscript=no");
 	add(&w, "-device"), add(&w, "virtio-net-pci,netdev=n0,mac=52:54:00:78:00:32");
 	for (i = 0; i < g->disk_count; i++)
-		add_disk(&w, g, i, direct);
+		add_disk(&w, g, i);
 	add_kernel(&w, b, g);
 	if (incoming)
 		add(&w, "-incoming"), add(&w, "defer");
-	r = side_spawn(&b->sides[g->side], w.v, fd, fd, &g->pid, e);
+	r = s->ops->spawn(s, w.v, -1, log, &g->pid, e);
 	words_free(&w);
 	return r;
 }
 
 /* ---- its life ---- */
 
-/* A file's end, at most room - 1 bytes. */
-static void file_tail(const char *path, char *text, size_t room)
+int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t n = fd < 0 ? 0 : pread(fd, text, room - 1, size > (off_t)room - 1 ? size - (off_t)room + 1 : 0);
+	AUTO_FREE char *log = bench_guest_path(g, "log");
+	struct side *s = &b->sides[g->side];
+	char text[512];
 
-	text[n > 0 ? n : 0] = '\0';
-	text_make_printable(text, true);
+	s->ops->tail(s, log, text, sizeof(text));
+	text[strcspn(text, "\n")] = '\0';
+	return *text ? err_set(e, e->code, "%s; QEMU said: %s", e->msg, text) : -e->code;
 }
 
 static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *e)
 {
-	AUTO_FREE char *console = bench_guest_path(g, "console"), *log = bench_guest_path(g, "log");
+	AUTO_FREE char *console = bench_guest_path(g, "console");
+	struct side *s = &b->sides[g->side];
 	uint64_t until_ns = now_ns() + BOOT_MS * 1000000ULL;
 	char text[2048];
 	int r, status;
 
 	for (;;) {
-		file_tail(console, text, sizeof(text));
+		s->ops->tail(s, console, text, sizeof(text));
 		if (strstr(text, "witness ready"))
 			return 0;
 		if (strstr(text, "witness failed"))
 			return err_set(e, EIO, "the guest does not come up: %s", strstr(text, "witness failed"));
 		if (waitpid(g->pid, &status, WNOHANG) == g->pid) {
-			file_tail(log, text, sizeof(text));
-			return err_set(e, EIO, "%s ended with status %d: %s", b->opt.qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-				       *text ? text : "it said nothing");
+			err_set(e, EIO, "%s ended with status %d", s->qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			return bench_guest_why(b, g, e);
 		}
 		r = bench_step(b, until_ns, 20, e);
 		if (r == -ETIMEDOUT)
@@ -286,7 +282,7 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 	int r;
 
 	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database};
-	g->folder = bench_folder(b, e);
+	g->folder = bench_folder(b, 0, e);
 	if (!g->folder)
 		return -e->code;
 	r = disks_create(b, g, true, e);
@@ -302,43 +298,34 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 	*target = *g;
 	target->pid = 0;
 	target->side = !g->side;
-	target->folder = bench_folder(b, e);
+	target->folder = bench_folder(b, target->side, e);
 	if (!target->folder)
 		return -e->code;
 	r = disks_create(b, target, false, e);
 	return r ? r : guest_launch(b, target, true, e);
 }
 
-void bench_guest_end(struct bench_guest *g)
+void bench_guest_end(struct bench *b, struct bench_guest *g)
 {
-	uint64_t born;
-	struct err e;
+	struct side *s = &b->sides[g->side];
 
-	if (g->pid && !process_start_time(g->pid, &born))
-		process_end(g->pid, born, 20000, &e);
-	if (g->folder)
-		folder_remove(g->folder);
+	if (g->pid || g->folder)
+		s->ops->remove(s, g->pid, g->folder);
 	free(g->folder);
 	*g = (struct bench_guest){0};
 }
 
 /* ---- the witness ---- */
 
-static int orders_connect(const struct bench_guest *g, struct err *e)
+static int orders_connect(struct bench *b, const struct bench_guest *g, struct err *e)
 {
 	AUTO_FREE char *path = bench_guest_path(g, "orders");
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct side *s = &b->sides[g->side];
+	int fd = -1;
 
-	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s", path) >= (int)sizeof(to.sun_path))
-		err_set(e, ENAMETOOLONG, "%s is too long for a socket: choose a shorter --dir", path);
-	else if (fd >= 0 && !connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		return fd;
-	else
-		err_sys(e, errno, "cannot speak with the witness at %s", path);
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (s->ops->reach(s, path, &fd, e))
+		err_prefix(e, "speaking with the witness");
+	return fd;
 }
 
 /* Reads lines that begin with the tag until `ok` or `err`; the last complete one that begins with word is kept in line. */
@@ -393,7 +380,7 @@ static json_int_t count(const char *line, const char *key)
 int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e)
 {
 	AUTO_FREE char *tag = xasprintf("@bench%u", ++b->orders), *order = xasprintf("\n%s verify\n", tag);
-	AUTO_CLOSE int fd = orders_connect(g, e);
+	AUTO_CLOSE int fd = orders_connect(b, g, e);
 	json_int_t pages, pages_wrong, blocks, blocks_wrong;
 	char line[512];
 	int r;

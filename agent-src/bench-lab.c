@@ -1,18 +1,15 @@
 /*
- * bench-lab.c: the two hosts of a bench on one machine, and what must not outlive it.
+ * bench-lab.c: the two hosts of a bench on one machine.
  *
  * Theory of operation. The bench forks. The child is the first process of a pid namespace, with networks and mounts of its own, in
  * which scripts/lab makes both hosts. When the child ends, by whatever, the kernel ends everything in there; and when the
- * parent ends, so does the child. Files are removed by a third process outside, which only waits until nobody holds the other
- * end of its pipe.
+ * parent ends, so does the child.
  */
 #include "bench.h"
 #include "process.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,7 +85,7 @@ int lab_shape(const struct bench *b, const char *link, struct err *e)
 
 char *lab_congestion(const struct bench *b)
 {
-	char *argv[] = {"ip", "netns", "exec", (char *)b->sides[0].host, "cat", "/proc/sys/net/ipv4/tcp_congestion_control", NULL};
+	char *argv[] = {"ip", "netns", "exec", (char *)b->sides[0].namespace, "cat", "/proc/sys/net/ipv4/tcp_congestion_control", NULL};
 	struct process_output said;
 	struct err e;
 
@@ -96,76 +93,4 @@ char *lab_congestion(const struct bench *b)
 		snprintf(said.text, sizeof(said.text), "unknown");
 	said.text[strcspn(said.text, "\n")] = '\0';
 	return xstrdup(said.text);
-}
-
-/* ---- files ---- */
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-	(void)st, (void)kind, (void)where;
-	remove(path);
-	return 0;
-}
-
-void folder_remove(const char *folder)
-{
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-int remove_when_we_end(const char *dir, struct err *e)
-{
-	int ends[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return err_sys(e, errno, "cannot make a pipe");
-	pid = fork();
-	if (pid < 0)
-		return err_sys(e, errno, "cannot start a process");
-	if (pid) {
-		close(ends[0]); /* the other end stays open for as long as we live */
-		return 0;
-	}
-	setsid();
-	close(ends[1]);
-	/* not to be held on to by whoever waits for the end of our output */
-	close(0), close(1), close(2);
-	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
-		;
-	folder_remove(dir);
-	_exit(0);
-}
-
-/* ---- processes ---- */
-
-static void become(const struct side *s, char *const *argv, int out_fd, int err_fd)
-{
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	char *words[128] = {"ip", "netns", "exec", (char *)s->host};
-	sigset_t none;
-	size_t i;
-
-	for (i = 0; argv[i] && i + 5 < ARRAY_LEN(words); i++)
-		words[4 + i] = argv[i];
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	dup2(null, 0);
-	dup2(out_fd < 0 ? null : out_fd, 1);
-	dup2(err_fd < 0 ? null : err_fd, 2);
-	execvp(words[0], words);
-	_exit(127);
-}
-
-int side_spawn(const struct side *s, char *const *argv, int out_fd, int err_fd, pid_t *pid, struct err *e)
-{
-	pid_t child = fork();
-
-	if (child < 0)
-		return err_sys(e, errno, "cannot start %s", argv[0]);
-	if (child == 0)
-		become(s, argv, out_fd, err_fd);
-	*pid = child;
-	return 0;
 }

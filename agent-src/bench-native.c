@@ -22,6 +22,7 @@ struct native {
 	struct bench_guest *source, *target;
 	struct watch *w;
 	uint64_t until_ns;
+	unsigned nbd_port;
 };
 
 static bool has_multifd(const struct tool *t)
@@ -84,18 +85,26 @@ static int wait_count(struct native *n, const int *count, unsigned wanted, const
 
 /* ---- disks ---- */
 
+static struct side *target_side(const struct native *n)
+{
+	return &n->b->sides[n->target->side];
+}
+
+/* As the source's QEMU is to connect to it. */
 static const char *target_address(const struct native *n)
 {
-	return n->b->sides[n->target->side].address;
+	return target_side(n)->address;
 }
 
 static int serve_disks(struct native *n, struct err *e)
 {
 	struct qmp *q = n->w->target.qmp;
 	unsigned i;
-	int r = qmp_call(q, "nbd-server-start",
-			 json_pack("{s:{s:s,s:{s:s,s:o}}}", "addr", "type", "inet", "data", "host", target_address(n), "port",
-				   json_sprintf("%d", NBD_PORT)), NULL, e);
+	int r = target_side(n)->ops->port(target_side(n), NBD_PORT, &n->nbd_port, e);
+
+	r = r ? r : qmp_call(q, "nbd-server-start",
+			 json_pack("{s:{s:s,s:{s:s,s:o}}}", "addr", "type", "inet", "data", "host", target_side(n)->listen, "port",
+				   json_sprintf("%u", n->nbd_port)), NULL, e);
 
 	for (i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(q, "block-export-add", json_pack("{s:s,s:o,s:o,s:o,s:b}", "type", "nbd", "id", json_sprintf("e%u", i),
@@ -112,7 +121,7 @@ static int mirror_disks(struct native *n, struct err *e)
 	for (i = 0; i < n->source->disk_count && !r; i++) {
 		r = qmp_call(q, "blockdev-add",
 			     json_pack("{s:s,s:o,s:{s:s,s:s,s:o},s:o,s:s,s:s}", "driver", "nbd", "node-name", json_sprintf("t%u", i),
-				       "server", "type", "inet", "host", target_address(n), "port", json_sprintf("%d", NBD_PORT),
+				       "server", "type", "inet", "host", target_address(n), "port", json_sprintf("%u", n->nbd_port),
 				       "export", json_sprintf("d%u", i), "discard", "unmap", "detect-zeroes", "unmap"), NULL, e);
 		r = r ? r : qmp_call(q, "blockdev-mirror",
 			     json_pack("{s:o,s:o,s:o,s:s}", "job-id", json_sprintf("m%u", i), "device", json_sprintf("d%u", i), "target",
@@ -137,16 +146,28 @@ static int end_mirrors(struct native *n, struct err *e)
 
 /* ---- memory ---- */
 
+static char *tcp_uri(const char *host, unsigned port)
+{
+	return xasprintf(strchr(host, ':') ? "tcp:[%s]:%u" : "tcp:%s:%u", host, port);
+}
+
 static int start(struct native *n, struct err *e)
 {
-	AUTO_FREE char *uri = xasprintf("tcp:%s:0", target_address(n)), *to = NULL;
+	AUTO_FREE char *uri = NULL, *to = NULL;
+	const char *said;
+	unsigned port;
 	json_t *info;
-	int r = qmp_call(n->w->target.qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
+	int r = target_side(n)->ops->port(target_side(n), 0, &port, e);
 
+	if (r)
+		return r;
+	uri = tcp_uri(target_side(n)->listen, port);
+	r = qmp_call(n->w->target.qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
 	r = r ? r : qmp_call(n->w->target.qmp, "query-migrate", NULL, &info, e);
 	if (r)
 		return r;
-	to = xasprintf("tcp:%s:%s", target_address(n), json_text(json_array_get(json_object_get(info, "socket-address"), 0), "port"));
+	said = json_text(json_array_get(json_object_get(info, "socket-address"), 0), "port");
+	to = tcp_uri(target_address(n), said ? (unsigned)atoi(said) : port);
 	json_decref(info);
 	return qmp_call(n->w->source.qmp, "migrate", json_pack("{s:s}", "uri", to), NULL, e);
 }
@@ -184,7 +205,7 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 		return r;
 	ram = json_object_get(info, "ram");
 	o->qmp_ms = json_number_value(json_object_get(info, "downtime"));
-	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096 + bench_guest_disk_allocated(n->target);
+	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096 + bench_guest_disk_allocated(n->b, n->target);
 	json_decref(info);
 	r = qmp_call(n->w->source.qmp, "quit", NULL, NULL, e);
 	while (!r && waitpid(n->source->pid, NULL, WNOHANG) == 0)
@@ -196,14 +217,22 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 	return r;
 }
 
+static int open_target(struct native *n, struct err *e)
+{
+	int r = watch_open(&n->w->target, n->target, e);
+
+	return r ? bench_guest_why(n->b, n->target, e) : 0;
+}
+
 int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
-	struct native n = {b, t, g, &o->target, w, now_ns() + b->opt.timeout_s * 1000000000ULL};
+	struct native n = {b, t, g, &o->target, w, now_ns() + b->opt.timeout_s * 1000000000ULL, 0};
 	int r = bench_guest_prepare_target(b, g, &o->target, e);
 
-	w->pids[ROLE_TARGET_QEMU] = o->target.pid;
+	if (!r && !b->sides[o->target.side].there)
+		w->pids[ROLE_TARGET_QEMU] = o->target.pid;
 	r = r ? r : watch_open(&w->source, g, e);
-	r = r ? r : watch_open(&w->target, &o->target, e);
+	r = r ? r : open_target(&n, e);
 	r = r ? r : configure(&n, w->source.qmp, e);
 	r = r ? r : configure(&n, w->target.qmp, e);
 	if (!r && g->disk_count)

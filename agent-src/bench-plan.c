@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NETWORK "network"
+
 static const struct workload workloads[] = {
 	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", false, false},
 	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", false, false},
@@ -70,6 +72,15 @@ static int take_link(struct bench_plan *p, const char *word, struct err *e)
 {
 	if (strcmp(word, "unshaped") && rate_bits(word) < 1e5)
 		return err_set(e, EINVAL, "'%s' is no link: unshaped, or a rate as 100mbit, 1gbit, 10gbit", word);
+	p->links[p->link_count] = xstrdup(word);
+	return 0;
+}
+
+/* Of a plan that was made already. */
+static int take_planned_link(struct bench_plan *p, const char *word, struct err *e)
+{
+	if (strcmp(word, NETWORK))
+		return take_link(p, word, e);
 	p->links[p->link_count] = xstrdup(word);
 	return 0;
 }
@@ -163,6 +174,13 @@ int plan_links(struct bench_plan *p, const char *list, struct err *e)
 	return take_list(p, list, &p->link_count, take_link, e);
 }
 
+void plan_network(struct bench_plan *p)
+{
+	while (p->link_count)
+		free(p->links[--p->link_count]);
+	p->links[p->link_count++] = xstrdup(NETWORK);
+}
+
 int plan_mems(struct bench_plan *p, const char *list, struct err *e)
 {
 	return take_list(p, list, &p->mem_count, take_mem, e);
@@ -242,7 +260,7 @@ static unsigned number(const json_t *plan, const char *key, unsigned max)
 
 int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 {
-	int r = take_array(p, json_object_get(plan, "links"), &p->link_count, take_link, e);
+	int r = take_array(p, json_object_get(plan, "links"), &p->link_count, take_planned_link, e);
 
 	r = r ? r : take_array(p, json_object_get(plan, "mem_mib"), &p->mem_count, take_mem, e);
 	r = r ? r : take_array(p, json_object_get(plan, "workloads"), &p->workload_count, take_workload, e);

@@ -204,7 +204,7 @@ static json_t *downtime_json(const struct watch *w, const struct outcome *o, con
 
 	set_ms(d, "guest", (double)b->gap.ns / 1e6);
 	set_ms(d, "qmp", o->qmp_ms);
-	if (w->stop_ns && w->resume_ns)
+	if (w->stop_ns && w->resume_ns && !w->clocks_differ)
 		set_ms(d, "events", ms_since(w->resume_ns, w->stop_ns));
 	set_ms(d, "own", o->own_ms);
 	set_ms(d, "predicted", o->predicted_ms);
@@ -217,7 +217,7 @@ static void add_roles(json_t *move, const struct watch *w)
 	enum role role;
 
 	for (role = 0; role < ROLES; role++) {
-		if (role <= ROLE_TARGET_QEMU || w->cpu_s[role] > 0)
+		if (role == ROLE_SOURCE_QEMU || (role == ROLE_TARGET_QEMU && !w->clocks_differ) || w->cpu_s[role] > 0)
 			json_object_set_new(cpu, role_names[role], json_real(w->cpu_s[role]));
 		if (role > ROLE_TARGET_QEMU && w->rss_anon[role])
 			json_object_set_new(rss, role_names[role], json_integer((json_int_t)w->rss_anon[role]));
@@ -282,24 +282,42 @@ static void file_value(const char *path, const char *key, char *out, size_t room
 		fclose(f);
 }
 
-/* "10.0.2 (…)"; malloc'ed. */
-static char *qemu_version(const char *qemu)
+/* Of what QEMU prints, "10.0.2 (…)"; malloc'ed. */
+static char *version_of(const char *said)
 {
 	static const char prefix[] = "QEMU emulator version ";
+
+	if (!strncmp(said, prefix, strlen(prefix)))
+		said += strlen(prefix);
+	return xasprintf("%.*s", (int)strcspn(said, "\n"), said);
+}
+
+static char *qemu_version(const char *qemu)
+{
 	char *argv[] = {(char *)qemu, "--version", NULL};
 	struct process_output said;
 	struct err e;
 
-	if (process_run(argv, 10000, &said, &e) || said.status)
-		return xstrdup("unknown");
-	said.text[strcspn(said.text, "\n")] = '\0';
-	return xstrdup(strncmp(said.text, prefix, strlen(prefix)) ? said.text : said.text + strlen(prefix));
+	return process_run(argv, 10000, &said, &e) || said.status ? xstrdup("unknown") : version_of(said.text);
+}
+
+static char *own_congestion(void)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
+	char text[64] = "unknown";
+
+	if (f && fgets(text, sizeof(text), f))
+		text[strcspn(text, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	return xstrdup(text);
 }
 
 json_t *bench_environment(const struct bench *b)
 {
 	char cpu[128], os[128];
-	AUTO_FREE char *qemu = qemu_version(b->opt.qemu), *congestion = lab_congestion(b);
+	AUTO_FREE char *qemu = qemu_version(b->opt.qemu), *there = b->there ? version_of(there_qemu_version(b->there)) : NULL;
+	AUTO_FREE char *congestion = b->host ? own_congestion() : lab_congestion(b);
 	struct utsname name;
 	struct sysinfo info;
 	double load = 0;
@@ -309,8 +327,8 @@ json_t *bench_environment(const struct bench *b)
 	getloadavg(&load, 1);
 	file_value("/proc/cpuinfo", "model name", cpu, sizeof(cpu));
 	file_value("/etc/os-release", "PRETTY_NAME", os, sizeof(os));
-	return json_pack("{s:s,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:b}", "cpu", cpu, "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
+	return json_pack("{s:s,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:b,s:s*}", "cpu", cpu, "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
 			 "memory_bytes", (json_int_t)info.totalram * info.mem_unit, "os", os, "kernel", name.release, "qemu", qemu,
-			 "accel", b->opt.accel, "tcp_congestion", congestion, "where", "lab", "load", load, "io_uring",
-			 loop_has_io_uring(b->loop));
+			 "accel", b->opt.accel, "tcp_congestion", congestion, "where", b->host ? b->host : "lab", "load", load, "io_uring",
+			 loop_has_io_uring(b->loop), "qemu_there", there);
 }

@@ -48,6 +48,8 @@ int bench_step(struct bench *b, uint64_t until_ns, unsigned max_wait_ms, struct 
 		return err_set(e, EINTR, "interrupted");
 	if (now_ns() >= until_ns)
 		return err_set(e, ETIMEDOUT, "it took too long");
+	if (b->there && there_beat(b->there, e))
+		return -e->code;
 	return loop_step(b->loop, max_wait_ms, e);
 }
 
@@ -201,7 +203,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	if (!moved && !(heard = pause_ms(b, AFTER_MS, e)))
 		result_fill(move, &w, &o, link_capacity_bps(c->link));
 	watch_close(&w);
-	bench_guest_end(g);
+	bench_guest_end(b, g);
 	*g = o.target;
 	if (!moved && !heard)
 		heard = bench_guest_verify(b, g, &verdict, e);
@@ -210,12 +212,16 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	json_object_set_new(move, "outcome", json_string(judge(moved, heard)));
 	if (moved || heard) {
 		json_object_set_new(move, "error", json_string(e->msg));
-		bench_guest_end(g);
+		bench_guest_end(b, g);
 	}
+	if (b->sides[g->side].there) /* nothing of vmferry is there to bring it back */
+		bench_guest_end(b, g);
 	json_decref(o.breakdown);
 	json_decref(o.stages);
 	watch_fini(&w);
-	return bench_stop ? -EINTR : 0;
+	if (bench_stop)
+		return err_set(e, EINTR, "interrupted");
+	return b->there ? there_beat(b->there, e) : 0;
 }
 
 /* ---- cells ---- */
@@ -254,7 +260,7 @@ static int run_cell(struct bench *b, const struct cell *c, struct progress *p, s
 {
 	unsigned order[BENCH_LIST_MAX], round, i;
 	struct bench_guest g = {0};
-	int r = lab_shape(b, c->link, e);
+	int r = b->host ? 0 : lab_shape(b, c->link, e);
 
 	for (round = 0; round <= b->plan.repeat && !r; round++) {
 		plan_order(&b->plan, c->number, round, order);
@@ -265,7 +271,7 @@ static int run_cell(struct bench *b, const struct cell *c, struct progress *p, s
 				r = one(b, c, round, t, &g, p, e);
 		}
 	}
-	bench_guest_end(&g);
+	bench_guest_end(b, &g);
 	return r;
 }
 

@@ -54,15 +54,21 @@ static uint64_t process_rss_anon(pid_t pid)
 	return at ? strtoull(at + 8, NULL, 10) * 1024 : 0;
 }
 
-/* What left that process's host on the migration's link; 0: it is gone. */
-static uint64_t wire_bytes(pid_t pid)
+/* What left that guest's host on the migration's link; 0: its QEMU is gone. */
+static uint64_t wire_bytes(const struct watch *w)
 {
+	const char *name = w->b->sides[w->source_side].interface;
 	unsigned long long sent;
-	char text[4096], *at;
+	char text[16384], *rest = text, *line;
 
-	proc_read(pid, "net/dev", text, sizeof(text));
-	at = strstr(text, "mig0:");
-	return at && sscanf(at + 5, "%*u %*u %*u %*u %*u %*u %*u %*u %llu", &sent) == 1 ? sent : 0;
+	proc_read(w->pids[ROLE_SOURCE_QEMU], "net/dev", text, sizeof(text));
+	while ((line = strsep(&rest, "\n"))) {
+		line += strspn(line, " ");
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':' &&
+		    sscanf(line + strlen(name) + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %llu", &sent) == 1)
+			return sent;
+	}
+	return 0;
 }
 
 static double machine_busy_s(void)
@@ -125,7 +131,7 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t unused)
 {
 	struct watch_end *end = ctx;
 	struct watch *w = end->watch;
-	uint64_t at = qmp_event_realtime_ns(end->qmp);
+	uint64_t at = end->is_target && w->clocks_differ ? realtime_ns() : qmp_event_realtime_ns(end->qmp);
 
 	(void)unused;
 	if (end->is_target) {
@@ -148,15 +154,27 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t unused)
 
 static const struct qmp_handlers handlers = {.event = on_event};
 
+int watch_join(struct watch_end *end, int fd, const struct bench_guest *g, struct err *e)
+{
+	AUTO_FREE char *path = bench_guest_path(g, "mon");
+
+	return qmp_open_fd(&end->qmp, end->watch->b->loop, fd, path, GREET_MS, &handlers, end, e);
+}
+
 int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e)
 {
 	AUTO_FREE char *path = bench_guest_path(g, "mon");
+	struct bench *b = end->watch->b;
+	struct side *s = &b->sides[g->side];
 	uint64_t until_ns = now_ns() + GREET_MS * 1000000ULL;
-	int r = 0;
+	int fd, r;
 
-	while (!r && access(path, F_OK))
-		r = bench_step(end->watch->b, until_ns, 2, e);
-	return r ? err_prefix(e, "waiting for the monitor of a QEMU") : qmp_open(&end->qmp, end->watch->b->loop, path, GREET_MS, &handlers, end, e);
+	while ((r = s->ops->reach(s, path, &fd, e)) == -ENOENT) {
+		r = bench_step(b, until_ns, 2, e);
+		if (r)
+			return err_prefix(e, "waiting for the monitor of a QEMU");
+	}
+	return r ? r : watch_join(end, fd, g, e);
 }
 
 /* ---- sampling ---- */
@@ -218,7 +236,7 @@ static void sample_role(struct watch *w, enum role role)
 
 static void sample(struct watch *w)
 {
-	uint64_t wire = wire_bytes(w->pids[ROLE_SOURCE_QEMU]);
+	uint64_t wire = wire_bytes(w);
 	enum role role;
 
 	for (role = 0; role < ROLES; role++)
@@ -251,7 +269,9 @@ void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 	w->pids[ROLE_SOURCE_QEMU] = g->pid;
 	w->cpu_base_s[ROLE_SOURCE_QEMU] = process_cpu_s(g->pid);
 	w->busy_base_s = machine_busy_s();
-	w->wire_base = wire_bytes(g->pid);
+	w->source_side = g->side;
+	w->clocks_differ = b->sides[!g->side].there != NULL;
+	w->wire_base = wire_bytes(w);
 }
 
 void watch_others(struct watch *w)

@@ -4,7 +4,9 @@
  *
  * cmd-bench     options
  * bench-plan    what is to be measured, in which order (pure)
- * bench-lab     two hosts out of namespaces; what ends with us
+ * bench-lab     two hosts out of namespaces
+ * bench-side    what is done on a host that is this machine; what ends with us
+ * bench-ssh     what is done on another one
  * bench-run     cells, rounds, the file of results
  * bench-guest   the guest: its QEMU, its disks, what its witness says
  * bench-native  a move by QEMU's own migration, with its mirror for disks
@@ -19,6 +21,7 @@
 #define VMFERRY_BENCH_H
 
 #include "bench-collect.h"
+#include "dest-connect.h"
 #include "err.h"
 #include "loop.h"
 #include "qmp.h"
@@ -67,6 +70,8 @@ struct bench_plan {
 
 /* Each takes a list with commas. -EINVAL says what there is. */
 int plan_links(struct bench_plan *p, const char *list, struct err *e);
+/* Instead: whatever there is between two hosts. */
+void plan_network(struct bench_plan *p);
 int plan_mems(struct bench_plan *p, const char *list, struct err *e);
 int plan_workloads(struct bench_plan *p, const char *list, struct err *e);
 int plan_tools(struct bench_plan *p, const char *list, struct err *e);
@@ -83,13 +88,44 @@ void plan_order(const struct bench_plan *p, unsigned cell, unsigned round, unsig
 
 /* ---- the two sides ---- */
 
-struct side {
-	const char *host;    /* a network namespace */
-	const char *address; /* of the migration's link */
+struct side;
+
+/* What a bench does on a host. Paths are that host's, and within its `work`. */
+struct side_ops {
+	/* A process in a session of its own, which ends with us. log: what it says on stderr is added there, and with out_fd -1 what
+	 * it says on stdout. */
+	int (*spawn)(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e);
+	int (*folder)(struct side *s, const char *path, struct err *e);
+	/* An empty disk. *direct: its file system takes O_DIRECT. */
+	int (*image)(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e);
+	uint64_t (*allocated)(struct side *s, const char *path);
+	/* The end of a file, printable; "": it cannot be read. */
+	void (*tail)(struct side *s, const char *path, char *text, size_t room);
+	/* Connects to a unix socket. -ENOENT: it is not there yet. */
+	int (*reach)(struct side *s, const char *path, int *fd, struct err *e);
+	/* A TCP port that can be listened on; usual: which one where nobody else is; it may be 0, for any. */
+	int (*port)(struct side *s, unsigned usual, unsigned *port, struct err *e);
+	/* Ends that QEMU (0: there is none), and removes its folder, which may be NULL. */
+	void (*remove)(struct side *s, pid_t pid, const char *folder);
 };
+
+struct side {
+	const struct side_ops *ops;
+	const char *namespace;	     /* of the network; NULL: our own */
+	const char *address;	     /* of the migration's link, for connections from the other side */
+	const char *listen;	     /* the same address, as that host has it */
+	const char *interface;	     /* of that link */
+	const char *work;	     /* the directory of all there */
+	const char *qemu, *guest_dir; /* program; kernel and initrd */
+	struct there *there;	     /* NULL: pids and clocks are those of this machine */
+};
+
+/* This machine. */
+extern const struct side_ops side_here;
 
 struct bench_options {
 	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
+	const char *collector; /* our address as the other host sees it */
 	unsigned timeout_s; /* of one move */
 	bool verbose, keep;
 };
@@ -98,7 +134,10 @@ struct bench {
 	struct bench_options opt;
 	struct bench_plan plan;
 	struct loop *loop;
-	struct side sides[2];
+	const char *host; /* the other one, as given; NULL: all is in the lab */
+	struct dest_config dest; /* how vmferry and we reach it */
+	struct there *there;
+	struct side sides[2]; /* guests are booted on the first */
 	struct collector *collector;
 	char *work;	   /* our directory: everything lies in it, and it ends with us */
 	char *vmferry, *agent; /* programs */
@@ -112,41 +151,53 @@ extern volatile sig_atomic_t bench_stop;
 int bench_step(struct bench *b, uint64_t until_ns, unsigned max_wait_ms, struct err *e);
 uint64_t realtime_ns(void);
 
+/* Everything in that directory is removed when this process, and whoever inherited from it, has ended, however it does. */
+int remove_when_we_end(const char *dir, struct err *e);
+
 /* ---- bench-lab ---- */
 
 /* Goes on in a process of its own, the first one in new namespaces, with the lab around it: ends there with *status set when
  * the caller is the one outside (returns 1). 0: inside. */
 int lab_enter(const char *script, int *status, struct err *e);
-/* Everything in that directory is removed when this process, and whoever inherited from it, has ended, however it does. */
-int remove_when_we_end(const char *dir, struct err *e);
 int lab_shape(const struct bench *b, const char *link, struct err *e);
 /* TCP's, of both hosts; malloc'ed. */
 char *lab_congestion(const struct bench *b);
-/* On a side; out_fd and err_fd: -1: nowhere. Its pid. In a session of its own. */
-int side_spawn(const struct side *s, char *const *argv, int out_fd, int err_fd, pid_t *pid, struct err *e);
+
+/* ---- bench-ssh ---- */
+
+/* Logs in at b->host and makes both sides. The collector is there already. there_close() also after an error. */
+int there_open(struct bench *b, struct err *e);
+/* To be called each few seconds: else that host takes us for dead. -EPIPE: the connection was lost. */
+int there_beat(struct there *t, struct err *e);
+/* What that host's QEMU says to --version. */
+const char *there_qemu_version(const struct there *t);
+/* Waits until nothing of ours is there any more. */
+void there_close(struct bench *b);
 
 /* ---- bench-guest ---- */
 
 struct bench_guest {
 	pid_t pid; /* 0: there is none */
 	unsigned side, mem_mib, disk_count;
+	bool direct; /* disks without the page cache */
 	const struct workload *workload;
 	char *folder;
 };
 
 char *bench_guest_path(const struct bench_guest *g, const char *what);
-/* A new folder. */
-char *bench_folder(struct bench *b, struct err *e);
+/* A new folder on that side. */
+char *bench_folder(struct bench *b, unsigned side, struct err *e);
 /* Boots one and waits until its witness is ready. */
 int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, struct err *e);
 /* A QEMU for g on the other side, waiting for it, with disks of the same sizes, empty. */
 int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e);
+/* Adds to an error what the guest's QEMU said last. Returns -e->code. */
+int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e);
 /* The witness checks everything: the `verified` of docs/bench.md; -EBADMSG: something is wrong, -EIO: it did not answer. */
 int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e);
 /* Ends its QEMU, and removes its folder. */
-void bench_guest_end(struct bench_guest *g);
-uint64_t bench_guest_disk_allocated(const struct bench_guest *g);
-void folder_remove(const char *folder);
+void bench_guest_end(struct bench *b, struct bench_guest *g);
+uint64_t bench_guest_disk_allocated(struct bench *b, const struct bench_guest *g);
 
 /* ---- bench-watch ---- */
 
@@ -175,6 +226,7 @@ struct watch {
 	struct bench *b;
 	uint64_t began_ns; /* CLOCK_REALTIME */
 	struct watch_end source, target;
+	unsigned source_side;
 	pid_t pids[ROLES];
 	double cpu_s[ROLES], cpu_base_s[ROLES];
 	uint64_t rss_anon[ROLES];
@@ -188,6 +240,7 @@ struct watch {
 	uint64_t asked_ns, pass_told_ns;
 	/* 0: has not been seen */
 	uint64_t migrate_ns, pre_switchover_ns, stop_ns, resume_ns, completed_ns;
+	bool clocks_differ; /* the target's QEMU has another clock: its events count from when we hear of them */
 	bool failed;
 	int jobs_ready, jobs_completed;
 };
@@ -197,6 +250,8 @@ extern const char *const role_names[ROLES];
 void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g);
 /* Opens the second monitor of a QEMU of ours. */
 int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e);
+/* The same over a connection to it, which belongs to the end from then on. */
+int watch_join(struct watch_end *end, int fd, const struct bench_guest *g, struct err *e);
 /* Steps the loop and samples. */
 int watch_step(struct watch *w, uint64_t until_ns, struct err *e);
 void watch_event(struct watch *w, uint64_t at_ns, const char *what);

@@ -1,6 +1,7 @@
 /* cmd-bench.c: vmferry bench: its options, and what it needs from this machine. */
 #include "bench.h"
 #include "cmd.h"
+#include "dest-options.h"
 #include "json-message.h"
 #include "process.h"
 #include "util.h"
@@ -19,6 +20,7 @@
 
 static const char help_text[] =
 	"usage: vmferry bench --lab [options]\n"
+	"       vmferry bench [USER@]HOST [options]\n"
 	"\n"
 	"Measures moves, by vmferry and by QEMU's own migration, on the same guest and link, in turn, and how the guest's\n"
 	"peers feel them: boots a small guest that keeps itself busy and knows what its memory and disk must hold, and\n"
@@ -26,9 +28,15 @@ static const char help_text[] =
 	"\n"
 	"  --lab                 between two hosts out of network namespaces on this machine; needs root, and changes\n"
 	"                        nothing outside them\n"
+	"  [USER@]HOST           from this host to that one, by SSH, over the network that they have. Needs QEMU with a user\n"
+	"                        network (-netdev user) and sshd there, and root nowhere. After each move the guest is\n"
+	"                        verified and ended there, and another is booted here for the next. All that was brought\n"
+	"                        there is removed, also when the connection breaks. QEMU's own migration and NBD are in\n"
+	"                        clear, and anyone may reach their ports there meanwhile. docs/bench.md says what cannot\n"
+	"                        be measured so\n"
 	"\n"
 	"What is measured; each takes a list with commas, and all combinations are:\n"
-	"  --links LIST          unshaped, or rates as 100mbit, 1gbit (default), 10gbit\n"
+	"  --links LIST          unshaped, or rates as 100mbit, 1gbit (default), 10gbit. Not with HOST\n"
 	"  --mem LIST            the guest's memory (default 1G)\n"
 	"  --workloads LIST      default: idle,writer,disk. There are:\n"
 	"%s"
@@ -50,15 +58,22 @@ static const char help_text[] =
 	"                        initrd of the test guest\n"
 	"  -v, --verbose         the agents' logs, in the directory of each move\n"
 	"\n"
+	"With HOST:\n"
+	"  --collector ADDRESS   IPv4 address of this host for the guest's heartbeat, by UDP (default: where SSH comes from, as\n"
+	"                        that host sees it)\n"
+	"  --identity, --port, --ssh, --ssh-accept-new, --via, --data-ports, --listen-address, --keep-agent\n"
+	"                        as for vmferry migrate. Nobody is asked for a password: use a key, or an SSH agent\n"
+	"\n"
 	"exit code: 0 the run is complete   1 it is not: --resume   2 the command line is wrong\n"
 	"\n"
 	"examples:\n"
 	"  vmferry bench --lab --workloads idle --repeat 3 -o quick.json\n"
+	"  vmferry bench root@host-b --mem 2G --tools multifd,vmferry\n"
 	"  vmferry bench --lab --links 1gbit,10gbit --mem 1G,4G --workloads writer,database --tools single,multifd,vmferry\n";
 
 enum {
 	OPT_LAB = 256, OPT_LINKS, OPT_MEM, OPT_WORKLOADS, OPT_TOOLS, OPT_REPEAT, OPT_DOWNTIME, OPT_DISKS, OPT_DISK, OPT_DISK_DATA, OPT_SEED, OPT_RESUME,
-	OPT_TIMEOUT, OPT_DIR, OPT_QEMU, OPT_ACCEL, OPT_GUEST, OPT_HELP
+	OPT_TIMEOUT, OPT_DIR, OPT_QEMU, OPT_ACCEL, OPT_GUEST, OPT_COLLECTOR, OPT_HELP
 };
 
 static const struct option options[] = {
@@ -81,12 +96,14 @@ static const struct option options[] = {
 	{"accel", required_argument, NULL, OPT_ACCEL},
 	{"guest", required_argument, NULL, OPT_GUEST},
 	{"verbose", no_argument, NULL, 'v'},
+	{"collector", required_argument, NULL, OPT_COLLECTOR},
 	{"help", no_argument, NULL, OPT_HELP},
+	DEST_OPTIONS,
 	{NULL, 0, NULL, 0},
 };
 
 struct choice {
-	bool lab;
+	bool lab, links, reaching; /* reaching: an option that says how to reach HOST */
 	const char *resume;
 	char *own_out, *base; /* ours to free; base: where what belongs to us lies */
 };
@@ -191,6 +208,10 @@ static int take_other(struct bench *b, struct choice *c, int option)
 	case OPT_RESUME:
 		c->resume = optarg;
 		return 0;
+	case OPT_COLLECTOR:
+		b->opt.collector = optarg;
+		c->reaching = true;
+		return 0;
 	case OPT_TIMEOUT:
 		return number("--timeout", optarg, 10, 86400, &b->opt.timeout_s);
 	case OPT_DIR:
@@ -209,7 +230,10 @@ static int take_other(struct bench *b, struct choice *c, int option)
 		b->opt.verbose = true;
 		return 0;
 	default:
-		return EXIT_USAGE;
+		if (!dest_is_option(option))
+			return EXIT_USAGE;
+		c->reaching = true;
+		return dest_option(&b->dest, option, optarg);
 	}
 }
 
@@ -248,12 +272,37 @@ static int check_plan(const struct bench *b)
 	return 0;
 }
 
+static int usage(const char *why)
+{
+	fprintf(stderr, "vmferry bench: %s\n", why);
+	return EXIT_USAGE;
+}
+
+static int check_lab(const struct bench *b, const struct choice *c)
+{
+	if (b->host)
+		return usage("--lab or a HOST, not both");
+	return c->reaching ? usage("how to reach a host does not go with --lab, which has its own") : 0;
+}
+
+static int check_host(struct bench *b, const struct choice *c)
+{
+	if (!b->host)
+		return usage("say where: --lab, or [USER@]HOST. vmferry bench --help tells more");
+	if (dest_kind(b->host) != DEST_SSH)
+		return usage("that host must be one that SSH reaches: [USER@]HOST");
+	if (c->links)
+		return usage("--links makes links of its own, with --lab only: between two hosts there is the network that they have");
+	plan_network(&b->plan);
+	return dest_options_check(&b->dest);
+}
+
 static int read_options(struct bench *b, struct choice *c, int argc, char **argv)
 {
 	bool planned = false;
 	int option, r;
 
-	while ((option = getopt_long(argc, argv, "o:v", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "o:v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		if (option == OPT_HELP) {
 			print_help();
 			return -1;
@@ -262,27 +311,20 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 			return EXIT_USAGE;
 		r = take_plan(b, option);
 		planned |= r >= 0;
+		c->links |= option == OPT_LINKS;
 		if (r < 0)
 			r = take_other(b, c, option);
 		if (r)
 			return r;
 	}
-	if (optind < argc) {
-		fprintf(stderr, "vmferry bench: what is '%s' for? Only --lab is there so far\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	r = check_plan(b);
-	if (r)
-		return r;
-	if (planned && c->resume) {
-		fputs("vmferry bench: --resume goes on as the run was planned: no other plan can be given\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (!c->lab) {
-		fputs("vmferry bench: say where: --lab. vmferry bench --help tells more\n", stderr);
-		return EXIT_USAGE;
-	}
-	return 0;
+	if (optind < argc)
+		b->host = b->dest.where = argv[optind++];
+	if (optind < argc)
+		return usage("it takes one HOST, and no further words");
+	if (planned && c->resume)
+		return usage("--resume goes on as the run was planned: no other plan can be given");
+	r = c->lab ? check_lab(b, c) : check_host(b, c);
+	return r ? r : check_plan(b);
 }
 
 /* ---- what it needs ---- */
@@ -341,7 +383,7 @@ static int find_all(struct bench *b, struct err *e)
 	b->agent = xasprintf("%s/vmferry-dst", base);
 	if (!b->opt.qemu)
 		b->opt.qemu = getenv("QEMU");
-	r = need(&b->opt.lab_script, find(base, scripts), "the script that makes the lab (scripts/lab)", e);
+	r = b->host ? 0 : need(&b->opt.lab_script, find(base, scripts), "the script that makes the lab (scripts/lab)", e);
 	r = r ? r : need(&b->opt.guest_dir, find(base, guests), "the test guest: build it (tests/guest/build-guest) or say --guest DIR", e);
 	if (!r && !b->opt.qemu)
 		b->opt.qemu = find(base, qemus);
@@ -364,14 +406,18 @@ static int make_work(struct bench *b, struct err *e)
 
 static int load(struct bench *b, const struct choice *c, struct err *e)
 {
-	json_error_t where;
+	json_error_t wrong;
+	const char *where;
 
 	b->opt.out = c->resume;
-	b->run = json_load_file(c->resume, 0, &where);
+	b->run = json_load_file(c->resume, 0, &wrong);
 	if (!b->run)
-		return err_set(e, EINVAL, "cannot read %s: line %d: %s", c->resume, where.line, where.text);
+		return err_set(e, EINVAL, "cannot read %s: line %d: %s", c->resume, wrong.line, wrong.text);
+	where = json_text(json_object_get(b->run, "environment"), "where");
 	if (json_integer_value(json_object_get(b->run, "schema")) != 1 || !json_is_array(json_object_get(b->run, "moves")))
 		return err_set(e, EINVAL, "%s is not a file of vmferry bench, or of a later version", c->resume);
+	if (where && strcmp(where, b->host ? b->host : "lab"))
+		return err_set(e, EINVAL, "%s is of another place: --resume it with %s", c->resume, strcmp(where, "lab") ? where : "--lab");
 	plan_fini(&b->plan);
 	b->plan = (struct bench_plan){0};
 	return plan_from_json(&b->plan, json_object_get(b->run, "plan"), e) ? err_prefix(e, "%s", c->resume) : 0;
@@ -404,6 +450,21 @@ static void on_signal(int number)
 	bench_stop = number;
 }
 
+static struct side lab_side(const struct bench *b, const char *namespace, const char *address)
+{
+	return (struct side){.ops = &side_here, .namespace = namespace, .address = address, .listen = address, .interface = "mig0",
+			     .work = b->work, .qemu = b->opt.qemu, .guest_dir = b->opt.guest_dir};
+}
+
+static int make_sides(struct bench *b, struct err *e)
+{
+	if (b->host)
+		return there_open(b, e);
+	b->sides[0] = lab_side(b, "src", "10.77.0.1");
+	b->sides[1] = lab_side(b, "dst", "10.77.0.2");
+	return 0;
+}
+
 static int inside(struct bench *b, struct err *e)
 {
 	const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -413,14 +474,14 @@ static int inside(struct bench *b, struct err *e)
 
 	for (i = 0; i < ARRAY_LEN(numbers); i++)
 		sigaction(numbers[i], &on, NULL);
-	b->sides[0] = (struct side){"src", "10.77.0.1"};
-	b->sides[1] = (struct side){"dst", "10.77.0.2"};
 	r = loop_new(&b->loop, 64, e);
 	r = r ? r : collector_new(&b->collector, NULL, 0, e);
+	r = r ? r : make_sides(b, e);
 	if (!r && !b->run)
 		b->run = json_pack("{s:i,s:s,s:f,s:o,s:o,s:[]}", "schema", 1, "software", VMFERRY_VERSION, "began_at",
 				   (double)realtime_ns() / 1e9, "environment", bench_environment(b), "plan", plan_json(&b->plan), "moves");
 	r = r ? r : bench_run(b, e);
+	there_close(b);
 	collector_free(b->collector);
 	if (b->loop)
 		loop_free(b->loop);
@@ -435,7 +496,7 @@ static int ending(const struct bench *b, int r, const struct err *e)
 		return 0;
 	fprintf(stderr, "vmferry bench: %s\n", e->msg);
 	if (b->run && json_array_size(json_object_get(b->run, "moves")))
-		fprintf(stderr, "to go on: vmferry bench --lab --resume %s\n", b->opt.out);
+		fprintf(stderr, "to go on: vmferry bench %s --resume %s\n", b->host ? b->host : "--lab", b->opt.out);
 	return 1;
 }
 
@@ -451,7 +512,8 @@ int cmd_bench(int argc, char **argv)
 	if (r)
 		return r < 0 ? 0 : r;
 	r = prepare(&b, &c, &e);
-	r = r ? r : lab_enter(b.opt.lab_script, &status, &e);
+	if (!r && c.lab)
+		r = lab_enter(b.opt.lab_script, &status, &e);
 	if (r <= 0)
 		status = ending(&b, r ? r : inside(&b, &e), &e);
 	json_decref(b.run);

@@ -544,21 +544,23 @@ static int await_greeting(struct qmp *q, uint64_t until_ns, struct err *e)
 	return q->greeted ? 0 : busy(q->path, e);
 }
 
-int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
-	     const struct qmp_handlers *h, void *ctx, struct err *e)
+static struct qmp *qmp_new(struct loop *l, int fd, const char *name, const struct qmp_handlers *h, void *ctx)
 {
 	struct qmp *q = xcalloc(1, sizeof(*q));
-	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
-	int r;
 
 	q->loop = l;
-	q->path = xstrdup(path);
-	q->fd = -1;
+	q->path = xstrdup(name);
+	q->fd = fd;
 	q->handlers = h;
 	q->ctx = ctx;
 	q->recv_op.done = recv_done;
 	q->send_op.done = send_done;
-	r = connect_monitor(q, until_ns, e);
+	return q;
+}
+
+/* r: whether it is connected. */
+static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struct err *e)
+{
 	if (r == 0)
 		r = await_greeting(q, until_ns, e);
 	if (r == 0)
@@ -572,10 +574,27 @@ int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeou
 		return r;
 	}
 	q->opened = true;
-	log_debug("QMP %s: QEMU %d.%d.%d, pid %d", path, q->version[0], q->version[1],
+	log_debug("QMP %s: QEMU %d.%d.%d, pid %d", q->path, q->version[0], q->version[1],
 		  q->version[2], (int)q->peer_pid);
 	*out = q;
 	return 0;
+}
+
+int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
+	     const struct qmp_handlers *h, void *ctx, struct err *e)
+{
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
+	struct qmp *q = qmp_new(l, -1, path, h, ctx);
+
+	return meet(out, q, connect_monitor(q, until_ns, e), until_ns, e);
+}
+
+int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms,
+		const struct qmp_handlers *h, void *ctx, struct err *e)
+{
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
+
+	return meet(out, qmp_new(l, fd, name, h, ctx), 0, until_ns, e);
 }
 
 void qmp_close(struct qmp *q)

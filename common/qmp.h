@@ -43,6 +43,10 @@ typedef void (*qmp_reply_fn)(void *arg, json_t *ret, const struct err *e);
  */
 int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
 	     const struct qmp_handlers *h, void *ctx, struct err *e);
+/* The same over a connection that somebody else made (a stream socket that leads to a monitor); it is ours from now on, also
+ * after an error. name: the monitor's, for messages. */
+int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms,
+		const struct qmp_handlers *h, void *ctx, struct err *e);
 /* NULL is fine. Pending replies get ECANCELED; no op is pending when it returns (pumps the loop).
  */
 void qmp_close(struct qmp *q);
@@ -63,7 +67,7 @@ int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t
 /* human-monitor-command; *text is malloc'ed, the caller frees it. */
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e);
 
-/* The QEMU at the other end, by SO_PEERCRED; 0 when it lives in a pid namespace that we do not see.
+/* The QEMU at the other end, by SO_PEERCRED; 0 when it lives in a pid namespace that we do not see, and after qmp_open_fd.
  */
 pid_t qmp_peer_pid(const struct qmp *q);
 /* From the greeting. */

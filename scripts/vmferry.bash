@@ -16,7 +16,8 @@ _vmferry_options() { # COMMAND: its options
 	report) echo --output ;;
 	bench)
 		echo --lab --links --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --seed --output --resume \
-			--timeout --dir --qemu --accel --guest --verbose
+			--timeout --dir --qemu --accel --guest --verbose --collector --identity --port --ssh --ssh-accept-new --via \
+			--data-ports --listen-address --keep-agent
 		;;
 	recover) echo "--peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
 	vmferry-dst)
@@ -45,7 +46,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;
 	--dest) echo @host ;;
 	--mem | --disks | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
-		--listen-address | --listen) echo @any ;;
+		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }
 
@@ -121,6 +122,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 	n=$(_vmferry_count_words "$2")
 	case $1:$n in
 	check:1 | migrate:1) _vmferry_hosts "$cur" ;;
+	bench:0) ! declare -F _known_hosts_real >/dev/null || _known_hosts_real -a -- "$cur" ;;
 	set:1)
 		compopt -o nospace 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -W bwlimit= -- "$cur")

@@ -81,7 +81,7 @@ for command in "${commands[@]}" vmferry-dst; do
 		[[ $option != --version ]] || continue
 		case $command in switch | set | cancel | journal) continue ;; esac
 		[[ $command != list ]] || set -- no-such-guest # leaves the guests of this host in peace
-		[[ $command != bench ]] || set -- nonsense # which ends it
+		[[ $command != bench ]] || set -- one host too-many # which ends it
 		! run "$command" "$option" "$@" | grep -qE 'unrecognized|invalid option' || wrong "$command does not know $option"
 		set --
 	done < <(grep -vx -e --once -e --plaintext "$DIR/help" | sort -u)

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,25 @@ static void interface_configure(int fd, const char *net)
 	interface_up(fd);
 }
 
+static struct sockaddr in_family(struct in_addr address)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = address };
+	struct sockaddr out;
+
+	memcpy(&out, &in, sizeof out);
+	return out;
+}
+
+static void route_configure(int fd, const char *gateway)
+{
+	struct in_addr all = { INADDR_ANY };
+	struct rtentry route = { .rt_dst = in_family(all), .rt_genmask = in_family(all), .rt_flags = RTF_UP | RTF_GATEWAY };
+
+	route.rt_gateway = in_family(parse_address(gateway));
+	if (ioctl(fd, SIOCADDRT, &route) != 0)
+		give_up("gw=%s: %s", gateway, strerror(errno));
+}
+
 static void *heartbeat_run(void *argument)
 {
 	int fd = (int)(intptr_t)argument;
@@ -109,6 +129,8 @@ void net_start(const struct options *options)
 		give_up("socket: %s", strerror(errno));
 	if (options->net[0])
 		interface_configure(fd, options->net);
+	if (options->gw[0])
+		route_configure(fd, options->gw);
 	if (!options->hb_udp[0])
 		return;
 	target = net_target("hb_udp", options->hb_udp);

@@ -222,7 +222,7 @@ static void option_set(struct options *options, const char *key, const char *val
 	};
 	const struct { const char *key; char *to; } texts[] = {
 		{ "disks", options->disks }, { "hb_udp", options->hb_udp }, { "net", options->net },
-		{ "tcp", options->tcp }, { "db", options->db },
+		{ "tcp", options->tcp }, { "db", options->db }, { "gw", options->gw },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {

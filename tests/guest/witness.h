@@ -39,7 +39,8 @@ enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE };
  *   cache_mb      of the first disk to be kept in the page cache; what no load writes, so disk_mb must leave as much
  *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
  *   hb_ms         of the heartbeat on the console; 0: none
- *   net=ADDRESS/PREFIX, hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   of eth0; where the heartbeat and the probe go
+ *   net=ADDRESS/PREFIX, gw=ADDRESS   of eth0; a gateway to all other networks
+ *   hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   where the heartbeat and the probe go
  */
 struct options {
 	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, hb_ms;
@@ -47,7 +48,7 @@ struct options {
 	uint64_t discard, check;
 	enum pattern pattern;
 	enum content content;
-	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES];
+	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], gw[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES];
 };
 
 /* What the load is to do now; set by orders, read by the load threads. */

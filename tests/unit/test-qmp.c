@@ -11,6 +11,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -368,6 +369,29 @@ static void an_event_before_the_greeting_is_no_harm(void **state)
 	assert_int_equal(qmp_open(&q, loop, s.path, 5000, NULL, NULL, &e), 0);
 	qmp_close(q);
 	server_stop(&s);
+}
+
+static void another_s_connection_will_do(void **state)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct server s;
+	struct qmp *q;
+	struct err e;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	(void)state;
+	server_start(&s, eager_script);
+	strcpy(to.sun_path, s.path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(qmp_open_fd(&q, loop, fd, "far away", 5000, NULL, NULL, &e), 0);
+	assert_int_equal(qmp_peer_pid(q), 0);
+	qmp_close(q);
+	server_stop(&s);
+	/* it is closed after an error, too */
+	shutdown(other, SHUT_RDWR);
+	assert_int_equal(qmp_open_fd(&q, loop, other, "far away", 5000, NULL, NULL, &e), -EPIPE);
+	assert_non_null(strstr(e.msg, "far away"));
+	assert_int_equal(fcntl(other, F_GETFD), -1);
 }
 
 static void bad_greetings_are_told_apart(void **state)
@@ -872,6 +896,7 @@ int main(void)
 	    cmocka_unit_test(full_queue_of_clients_is_reported_as_occupied),
 	    cmocka_unit_test(missing_or_dead_monitor_is_named),
 	    cmocka_unit_test(an_event_before_the_greeting_is_no_harm),
+	    cmocka_unit_test(another_s_connection_will_do),
 	    cmocka_unit_test(bad_greetings_are_told_apart),
 	    cmocka_unit_test(reply_in_single_bytes_and_over_many_lines_is_one_reply),
 	    cmocka_unit_test(many_events_in_one_write_all_arrive_in_order),

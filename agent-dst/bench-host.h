@@ -1,0 +1,34 @@
+/*
+ * bench-host.h: what `vmferry bench HOST` has done on that host. It sends this program there and starts it over SSH:
+ *
+ *     vmferry-dst --bench-host             makes a directory, then takes orders on standard input until that ends
+ *     vmferry-dst --bench-reach SOCKET     joins standard input and output to a unix socket, once it is there
+ *
+ * Orders and answers are JSON, one object a line. The first line, unasked, is {dir, client, server}: the new directory and the
+ * two addresses of the SSH connection as they are seen here. Paths in orders are relative and stay within the directory.
+ *
+ *     {order: "folder", path}                 {}              a new one
+ *     {order: "file", path, bytes}            {}              its bytes follow the line
+ *     {order: "image", path, bytes}           {direct}        an empty one; whether O_DIRECT works there
+ *     {order: "allocated", path}              {bytes}
+ *     {order: "tail", path}                   {text}          the end of a file
+ *     {order: "port", first, last}            {port}          a free one of these (0, 0: of any)
+ *     {order: "qemu", names}                  {path, version, netdevs}   of the first that can be run: what it prints about these
+ *     {order: "spawn", argv, log}             {pid}
+ *     {order: "beat", address, port}          {}              some datagrams like those of the guest's heartbeat
+ *     {order: "remove", path}                 {}              the folder, and all processes that have it on their command line
+ *
+ * {error: TEXT} is an answer to any of them. An empty line is no order, but says that somebody is still there.
+ *
+ * When input ends, or nothing has come for SILENCE_S seconds, everything goes: processes that name the directory on their command
+ * line, agents that have files there open once they had time to take back what they did, the directory, and the journals of
+ * moves into it.
+ */
+#ifndef VMFERRY_BENCH_HOST_H
+#define VMFERRY_BENCH_HOST_H
+
+/* Exit codes. */
+int bench_host(void);
+int bench_reach(const char *path);
+
+#endif

@@ -1,0 +1,73 @@
+/* bench-reach.c: joins standard input and output to a unix socket. See bench-host.h. */
+#include "bench-host.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define RETRY_MS    5
+#define PIECE_BYTES 65536
+
+/* Whoever waits for us has gone. */
+static bool left(void)
+{
+	struct pollfd p = {.fd = 1};
+
+	return poll(&p, 1, RETRY_MS) > 0 && (p.revents & (POLLERR | POLLHUP));
+}
+
+/* Waits for the socket as long as somebody waits for us. */
+static int reach(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct pollfd in = {.fd = 0, .events = POLLIN};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char byte;
+
+	if (fd < 0 || strlen(path) >= sizeof(to.sun_path))
+		return -1;
+	strcpy(to.sun_path, path);
+	while (connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) || left())
+			return -1;
+		if (poll(&in, 1, 0) > 0 && recv(0, &byte, 1, MSG_PEEK) == 0)
+			return -1;
+	}
+	return fd;
+}
+
+static bool pass(int from, int to)
+{
+	char piece[PIECE_BYTES];
+	ssize_t n = read(from, piece, sizeof(piece)), done, put;
+
+	for (done = 0; done < n; done += put) {
+		put = write(to, piece + done, (size_t)(n - done));
+		if (put <= 0)
+			return false;
+	}
+	return n > 0;
+}
+
+int bench_reach(const char *path)
+{
+	int fd = reach(path);
+	struct pollfd p[] = {{.fd = 0, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+
+	if (fd < 0) {
+		fprintf(stderr, "cannot connect to %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	for (;;) {
+		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
+			return 1;
+		if (p[0].revents && !pass(0, fd))
+			return 0;
+		if (p[1].revents && !pass(fd, 1))
+			return 0;
+	}
+}

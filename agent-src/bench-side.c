@@ -1,0 +1,179 @@
+/*
+ * bench-side.c: a side of a bench that is this machine, in a network namespace or not: its processes, folders and images. The
+ * other host's are in bench-ssh.c.
+ */
+#include "bench.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define END_MS	  20000
+#define WORDS_MAX 128
+
+/* ---- files ---- */
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st, (void)kind, (void)where;
+	remove(path);
+	return 0;
+}
+
+static void folder_remove(const char *folder)
+{
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int remove_when_we_end(const char *dir, struct err *e)
+{
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return err_sys(e, errno, "cannot make a pipe");
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, errno, "cannot start a process");
+	if (pid) {
+		close(ends[0]); /* the other end stays open for as long as we live */
+		return 0;
+	}
+	setsid();
+	close(ends[1]);
+	/* not to be held on to by whoever waits for the end of our output */
+	close(0), close(1), close(2);
+	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	folder_remove(dir);
+	_exit(0);
+}
+
+static int here_folder(struct side *s, const char *path, struct err *e)
+{
+	(void)s;
+	return mkdir(path, 0700) ? err_sys(e, errno, "cannot make %s", path) : 0;
+}
+
+static int here_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), trial = -1;
+
+	(void)s;
+	if (fd < 0 || ftruncate(fd, (off_t)bytes))
+		return err_sys(e, errno, "cannot make %s", path);
+	trial = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	*direct = trial >= 0;
+	return 0;
+}
+
+static uint64_t here_allocated(struct side *s, const char *path)
+{
+	struct stat st;
+
+	(void)s;
+	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+static void here_tail(struct side *s, const char *path, char *text, size_t room)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	ssize_t n = fd < 0 ? 0 : pread(fd, text, room - 1, size > (off_t)room - 1 ? size - (off_t)room + 1 : 0);
+
+	(void)s;
+	text[n > 0 ? n : 0] = '\0';
+	text_make_printable(text, true);
+}
+
+static void here_remove(struct side *s, pid_t pid, const char *folder)
+{
+	uint64_t born;
+	struct err e;
+
+	(void)s;
+	if (pid && !process_start_time(pid, &born))
+		process_end(pid, born, END_MS, &e);
+	if (folder)
+		folder_remove(folder);
+}
+
+/* ---- processes and sockets ---- */
+
+static void become(const struct side *s, char *const *argv, int out_fd, int log_fd)
+{
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char *words[WORDS_MAX] = {"ip", "netns", "exec", (char *)s->namespace};
+	size_t n = s->namespace ? 4 : 0;
+	sigset_t none;
+
+	while (*argv && n + 1 < ARRAY_LEN(words))
+		words[n++] = *argv++;
+	words[n] = NULL;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(null, 0);
+	dup2(out_fd < 0 ? log_fd : out_fd, 1);
+	dup2(log_fd, 2);
+	execvp(words[0], words);
+	_exit(127);
+}
+
+static int here_spawn(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e)
+{
+	AUTO_CLOSE int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	pid_t child;
+
+	if (log_fd < 0)
+		return err_sys(e, errno, "cannot make %s", log);
+	child = fork();
+	if (child < 0)
+		return err_sys(e, errno, "cannot start %s", argv[0]);
+	if (child == 0)
+		become(s, argv, out_fd, log_fd);
+	*pid = child;
+	return 0;
+}
+
+static int here_reach(struct side *s, const char *path, int *out, struct err *e)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd;
+
+	(void)s;
+	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s", path) >= (int)sizeof(to.sun_path))
+		return err_set(e, ENAMETOOLONG, "%s is too long for a socket: choose a shorter --dir", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+		err_sys(e, errno == ECONNREFUSED ? ENOENT : errno, "cannot connect to %s", path); /* bound, but does not listen yet */
+		if (fd >= 0)
+			close(fd);
+		return -e->code;
+	}
+	*out = fd;
+	return 0;
+}
+
+/* QEMU itself finds a free one. */
+static int here_port(struct side *s, unsigned usual, unsigned *port, struct err *e)
+{
+	(void)s, (void)e;
+	*port = usual;
+	return 0;
+}
+
+const struct side_ops side_here = {
+	.spawn = here_spawn, .folder = here_folder, .image = here_image, .allocated = here_allocated, .tail = here_tail,
+	.reach = here_reach, .port = here_port, .remove = here_remove,
+};
