@@ -8,7 +8,7 @@
 hosts_start
 on_b mount -t tmpfs -o mode=1777 hidden /var/tmp
 "$QEMU" -netdev help | grep -qx user || skip "this QEMU has no user network"
-LOCAL=$DIR/bench
+LOCAL=$BENCH_DIR
 
 # In the background its pid is vmferry's own.
 host_bench() { # [OPTION...]

@@ -7,7 +7,7 @@ small_bench "${SMALL[@]}" --workloads writer --tools single,multifd,multifd+zstd
 	-o "$RUN" >"$DIR/table" || fail "it does not end well"
 cat "$DIR/table"
 assert_eq "$(ip -br link; cat /proc/mounts)" "$before" "links and mounts of this machine"
-wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$DIR/bench")"
+wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
 assert_run 'len(moves) == 12 and all(m["outcome"] == "ok" for m in moves)'
 assert_run 'sorted(m["round"] for m in moves) == 6 * [0] + 6 * [1] and all(m["warmup"] == (m["round"] == 0) for m in moves)'

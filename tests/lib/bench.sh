@@ -10,12 +10,14 @@
 unshare --net --mount true 2>/dev/null || skip "namespaces cannot be made here"
 
 RUN=$DIR/run.json
-mkdir -p "$DIR/bench"
+# Paths of sockets have a limit of 107 bytes, which a deep checkout may exceed.
+BENCH_DIR=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-test.XXXXXX")
+at_exit 'rm -rf "$BENCH_DIR"'
 
 # In the background its pid is vmferry's own.
 small_bench() { # [OPTION...]
 	[[ $BASHPID != "$$" ]] || { (small_bench "$@"); return; }
-	exec "$BIN/vmferry" bench --lab --dir "$DIR/bench" --qemu "$QEMU" --accel tcg "$@"
+	exec "$BIN/vmferry" bench --lab --dir "$BENCH_DIR" --qemu "$QEMU" --accel tcg "$@"
 }
 
 SMALL=(--links unshaped --mem 256M --disk 64M --disk-data 8M --repeat 1)
@@ -27,9 +29,9 @@ assert_run() { # EXPRESSION
 
 # Programs with that directory on their command line.
 bench_processes() {
-	pgrep -f -- "$DIR/bench/" || true
+	pgrep -f -- "$BENCH_DIR/" || true
 }
 
 nothing_left() {
-	[[ -z $(bench_processes) && -z $(ls -A "$DIR/bench") ]]
+	[[ -z $(bench_processes) && -z $(ls -A "$BENCH_DIR") ]]
 }
