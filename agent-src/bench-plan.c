@@ -10,15 +10,14 @@
 #define NETWORK "network"
 
 static const struct workload workloads[] = {
-	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", false, false},
-	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", false, false},
-	{"fast-writer", "writes 8000 random pages a second", "rate=8000 disk_rate=0", false, false},
-	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", false, false},
-	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", true, false},
-	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0 cache_mb=%u", true, false},
-	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", false, false},
-	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", false, false},
-	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", false, true},
+	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", NULL, false, false},
+	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", "rate", false, false},
+	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", "rate", false, false},
+	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", "disk_rate", true, false},
+	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0 cache_mb=%u", "rate", true, false},
+	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", "rate", false, false},
+	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", "rate", false, false},
+	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", "db_rate", false, true},
 };
 
 const struct workload *plan_workload(unsigned index)
@@ -95,16 +94,37 @@ static int take_mem(struct bench_plan *p, const char *word, struct err *e)
 	return 0;
 }
 
+/* "writer=5000": at another rate. */
+static int take_rate(struct bench_plan *p, struct workload *w, const char *word, const char *text, struct err *e)
+{
+	char *end;
+	unsigned long rate = strtoul(text, &end, 10);
+
+	if (!w->rate)
+		return err_set(e, EINVAL, "'%s': %s has no rate that could be changed", word, w->name);
+	if (p->own_count + 3 > ARRAY_LEN(p->own))
+		return err_set(e, EINVAL, "'%s': --workloads has been given too often", word);
+	if (end == text || *end || *text == '-' || rate > WORKLOAD_RATE_MAX)
+		return err_set(e, EINVAL, "'%s': a rate is a number up to %d, a second", word, WORKLOAD_RATE_MAX);
+	w->witness = p->own[p->own_count++] = xasprintf("%s %s=%lu", w->witness, w->rate, rate);
+	w->text = p->own[p->own_count++] = xasprintf("%s; but %lu a second", w->text, rate);
+	w->name = p->own[p->own_count++] = xstrdup(word);
+	return 0;
+}
+
 static int take_workload(struct bench_plan *p, const char *word, struct err *e)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(workloads) && strcmp(word, workloads[i].name); i++)
+	size_t n = strcspn(word, "=");
+	struct workload *w = &p->workloads[p->workload_count];
+
+	for (i = 0; i < ARRAY_LEN(workloads) && (strncmp(word, workloads[i].name, n) || workloads[i].name[n]); i++)
 		;
 	if (i == ARRAY_LEN(workloads))
 		return err_set(e, EINVAL, "there is no workload '%s'; vmferry bench --help lists them", word);
-	p->workloads[p->workload_count] = workloads[i];
-	return 0;
+	*w = workloads[i];
+	return word[n] ? take_rate(p, w, word, word + n + 1, e) : 0;
 }
 
 static int tool_option(struct tool *t, const char *word, struct err *e)
@@ -202,6 +222,8 @@ void plan_fini(struct bench_plan *p)
 
 	for (i = 0; i < p->link_count; i++)
 		free(p->links[i]);
+	for (i = 0; i < p->own_count; i++)
+		free(p->own[i]);
 	for (i = 0; i < p->tool_count; i++)
 		free(p->tools[i].text), free(p->tools[i].from);
 }

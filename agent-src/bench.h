@@ -34,6 +34,7 @@
 
 #define BENCH_LIST_MAX	  16  /* links, sizes, workloads, tools */
 #define BENCH_REPEAT_MAX  1000
+#define WORKLOAD_RATE_MAX 1000000
 #define BENCH_DISKS_MAX	  8 /* that the witness takes */
 #define BENCH_GUEST_IP	  "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
@@ -43,6 +44,7 @@
 struct workload {
 	const char *name, *text;
 	const char *witness; /* options of the witness; %u: half of the guest's memory that is to be had, in MiB */
+	const char *rate;    /* the option of these that is its rate a second; NULL: none that could be changed */
 	bool disk;	     /* it needs one */
 	bool database;	     /* on a disk of its own */
 };
@@ -64,6 +66,8 @@ struct bench_plan {
 	struct workload workloads[BENCH_LIST_MAX + 1];
 	struct tool tools[BENCH_LIST_MAX + 1];
 	unsigned link_count, mem_count, workload_count, tool_count;
+	char *own[3 * BENCH_LIST_MAX]; /* strings of workloads at other rates */
+	unsigned own_count;
 	unsigned repeat, seed, disks, disk_mib, disk_data_mib;
 	double max_downtime_ms;
 };

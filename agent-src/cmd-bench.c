@@ -38,7 +38,7 @@ static const char help_text[] =
 	"What is measured; each takes a list with commas, and all combinations are:\n"
 	"  --links LIST          unshaped, or rates as 100mbit, 1gbit (default), 10gbit. Not with HOST\n"
 	"  --mem LIST            the guest's memory (default 1G)\n"
-	"  --workloads LIST      default: idle,writer,disk. There are:\n"
+	"  --workloads LIST      default: idle,writer,disk. writer=5000 is one at another rate a second. There are:\n"
 	"%s"
 	"  --tools LIST          default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and\n"
 	"                        xbzrle, their disks by blockdev-mirror over NBD; and vmferry. Options follow a +:\n"

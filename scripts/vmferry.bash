@@ -40,7 +40,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--ssh) echo libssh2 openssh ;;
 	--accel) echo kvm tcg ;;
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
-	--workloads) echo idle writer fast-writer hot disk cache compressible incompressible database ;;
+	--workloads) echo idle writer hot disk cache compressible incompressible database ;;
 	--tools) echo single multifd multifd+zstd xbzrle vmferry ;;
 	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;

@@ -4,5 +4,5 @@
 . "$(dirname "$0")/../lib/bench.sh"
 
 small_bench --links 1gbit --mem 512M --disks 2 --disk 512M --disk-data 64M --repeat 1 --tools multifd,vmferry -o "$RUN" --workloads \
-	idle,writer,fast-writer,hot,disk,cache,compressible,incompressible,database
+	idle,writer,writer=8000,hot,disk,cache,compressible,incompressible,database
 assert_run 'len(moves) == 36 and all(m["outcome"] == "ok" for m in moves)'

@@ -52,7 +52,30 @@ static void what_there_is_not_is_refused(void **state)
 	for (i = 0; i < ARRAY_LEN(mems); i++)
 		assert_int_equal(plan_mems(&p, mems[i], &e), -EINVAL);
 	assert_int_equal(plan_workloads(&p, "idle,nothing", &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "idle=5", &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "writer=", &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "writer=1x", &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "writer=-1", &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "writ", &e), -EINVAL);
+	assert_int_equal(plan_workloads(&p, "=5", &e), -EINVAL);
 	assert_int_equal(plan_mems(&p, "1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G", &e), -EINVAL);
+	plan_fini(&p);
+}
+
+static void a_workload_may_have_another_rate(void **state)
+{
+	struct bench_plan p = {0};
+	struct err e;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(plan_workloads(&p, "writer,disk=90", &e), 0);
+	assert_string_equal(p.workloads[1].name, "disk=90");
+	assert_non_null(strstr(p.workloads[1].witness, "disk_rate=90"));
+	assert_true(p.workloads[1].disk);
+	for (i = 0; i < 100; i++)
+		plan_workloads(&p, "writer=1,writer=2", &e); /* refused in the end, and nothing overflows */
+	assert_int_equal(plan_workloads(&p, "writer=1,writer=2", &e), -EINVAL);
 	plan_fini(&p);
 }
 
@@ -91,7 +114,7 @@ static void a_plan_survives_its_file(void **state)
 	(void)state;
 	assert_int_equal(plan_links(&p, "1gbit,unshaped", &e), 0);
 	assert_int_equal(plan_mems(&p, "1G,4G", &e), 0);
-	assert_int_equal(plan_workloads(&p, "idle,database", &e), 0);
+	assert_int_equal(plan_workloads(&p, "idle,database,writer=5000", &e), 0);
 	assert_int_equal(plan_tools(&p, "multifd,vmferry+channels=4", &e), 0);
 	one = plan_json(&p);
 	assert_int_equal(plan_from_json(&q, one, &e), 0);
@@ -137,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tools_are_read_with_their_options),
 		cmocka_unit_test(what_there_is_not_is_refused),
+		cmocka_unit_test(a_workload_may_have_another_rate),
 		cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
 		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
 		cmocka_unit_test(a_plan_survives_its_file),
