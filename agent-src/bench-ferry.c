@@ -88,6 +88,17 @@ static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *
 	return r;
 }
 
+/* Adds to the error what that program said last; its log goes with the move's directory. */
+static int said_last(struct ferry *f, const char *name, struct err *e)
+{
+	AUTO_FREE char *log = xasprintf("%s/%s", f->folder, name), *msg = xstrdup(e->msg);
+	struct side *s = &f->b->sides[0];
+	char text[600];
+
+	s->ops->tail(s, log, text, sizeof(text));
+	return err_set(e, e->code, "%s: %s", msg, *text ? text : "it said nothing");
+}
+
 static int start_agent(struct ferry *f, const char *key, struct err *e)
 {
 	AUTO_FREE char *listen = xasprintf("%s:0", f->b->sides[f->target->side].address);
@@ -114,7 +125,7 @@ static int wait_address(struct ferry *f, char **address, struct err *e)
 	for (;;) {
 		got = read(f->agent_out, text + n, sizeof(text) - 1 - n);
 		if (got == 0 || (got < 0 && errno != EAGAIN))
-			return err_set(e, EIO, "vmferry-dst ended at once: see %s/vmferry-dst.log (--keep)", f->target->folder);
+			return err_set(e, EIO, "vmferry-dst ended at once"), said_last(f, "vmferry-dst.log", e);
 		n += got > 0 ? (size_t)got : 0;
 		text[n] = '\0';
 		at = strstr(text, host);
@@ -324,8 +335,10 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 	int r = 0;
 
 	o->done_ns = realtime_ns();
-	if (!outcome || strcmp(outcome, "migrated"))
-		return err_set(e, EIO, "vmferry: %s: %s", outcome ? outcome : "it ended without a result", reason ? reason : "no reason given");
+	if (!outcome)
+		return err_set(e, EIO, "vmferry ended without a result"), said_last(f, "vmferry.log", e);
+	if (strcmp(outcome, "migrated"))
+		return err_set(e, EIO, "vmferry: %s: %s", outcome, reason ? reason : "no reason given");
 	watch_event(f->w, o->done_ns, "done");
 	f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
 	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && f->w->resume_ns)) {

@@ -131,7 +131,7 @@ struct bench_options {
 	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
 	const char *collector; /* our address as the other host sees it */
 	unsigned timeout_s; /* of one move */
-	bool verbose, keep;
+	bool verbose;
 };
 
 struct bench {

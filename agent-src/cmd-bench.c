@@ -17,6 +17,7 @@
 
 #define KVM_TRIAL_MS 1000
 #define DISK_MIN_MIB 64
+#define WORK_MAX     54 /* /123/run-target must not be longer than 70 (agents), and their sockets not than 107 (unix(7)) */
 
 static const char help_text[] =
 	"usage: vmferry bench --lab [options]\n"
@@ -397,6 +398,9 @@ static int find_all(struct bench *b, struct err *e)
 static int make_work(struct bench *b, struct err *e)
 {
 	b->work = xasprintf("%s/vmferry-bench.XXXXXX", b->opt.dir);
+	if (strlen(b->work) > WORK_MAX)
+		return err_set(e, ENAMETOOLONG, "--dir %s: its name is too long for the sockets that will be in it; choose one with %zu bytes at "
+			       "most", b->opt.dir, (size_t)WORK_MAX - strlen("/vmferry-bench.XXXXXX"));
 	if (!mkdtemp(b->work))
 		return err_sys(e, errno, "cannot make a directory under %s", b->opt.dir);
 	return remove_when_we_end(b->work, e);
