@@ -88,15 +88,12 @@ static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *
 	return r;
 }
 
-/* Adds to the error what that program said last; its log goes with the move's directory. */
+/* Its log goes with the move's directory. */
 static int said_last(struct ferry *f, const char *name, struct err *e)
 {
-	AUTO_FREE char *log = xasprintf("%s/%s", f->folder, name), *msg = xstrdup(e->msg);
-	struct side *s = &f->b->sides[0];
-	char text[600];
+	AUTO_FREE char *log = xasprintf("%s/%s", f->folder, name);
 
-	s->ops->tail(s, log, text, sizeof(text));
-	return err_set(e, e->code, "%s: %s", msg, *text ? text : "it said nothing");
+	return bench_said_last(&f->b->sides[0], log, e);
 }
 
 static int start_agent(struct ferry *f, const char *key, struct err *e)

@@ -240,15 +240,20 @@ static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, s
 
 /* ---- its life ---- */
 
+int bench_said_last(struct side *s, const char *log, struct err *e)
+{
+	AUTO_FREE char *msg = xstrdup(e->msg);
+	char text[600];
+
+	s->ops->tail(s, log, text, sizeof(text));
+	return *text ? err_set(e, e->code, "%s; it said: %s", msg, text) : -e->code;
+}
+
 int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e)
 {
 	AUTO_FREE char *log = bench_guest_path(g, "log");
-	struct side *s = &b->sides[g->side];
-	char text[512];
 
-	s->ops->tail(s, log, text, sizeof(text));
-	text[strcspn(text, "\n")] = '\0';
-	return *text ? err_set(e, e->code, "%s; QEMU said: %s", e->msg, text) : -e->code;
+	return bench_said_last(&b->sides[g->side], log, e);
 }
 
 static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *e)

@@ -180,6 +180,9 @@ void there_close(struct bench *b);
 
 /* ---- bench-guest ---- */
 
+/* Adds the end of a program's log to the error. */
+int bench_said_last(struct side *s, const char *log, struct err *e);
+
 struct bench_guest {
 	pid_t pid; /* 0: there is none */
 	unsigned side, mem_mib, disk_count;
