@@ -4,6 +4,7 @@
 record.py TO replay FILE BYTES: says the first BYTES of FILE to TO and prints how many bytes came back before the connection
 ended: "ended BYTES". TO is ADDRESS:PORT.
 """
+import contextlib
 import socket
 import sys
 import threading
@@ -53,6 +54,7 @@ def replay(to, path, count):
     came = 0
     try:
         sock.sendall(open(path, "rb").read()[:count])
+        with contextlib.suppress(OSError):  # it may have been refused already
         sock.shutdown(socket.SHUT_WR)
         while data := sock.recv(1 << 16):
             came += len(data)
