@@ -4,7 +4,7 @@
 record.py TO replay FILE BYTES: says the first BYTES of FILE to TO and prints how many bytes came back before the connection
 ended: "ended BYTES". TO is ADDRESS:PORT.
 """
-import contextlib
+import errno
 import socket
 import sys
 import threading
@@ -54,12 +54,12 @@ def replay(to, path, count):
     came = 0
     try:
         sock.sendall(open(path, "rb").read()[:count])
-        with contextlib.suppress(OSError):  # it may have been refused already
         sock.shutdown(socket.SHUT_WR)
         while data := sock.recv(1 << 16):
             came += len(data)
-    except (ConnectionResetError, BrokenPipeError):
-        pass
+    except OSError as error:  # refused, perhaps before all was sent
+        if error.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+            raise
     print("ended", came)
 
 
