@@ -15,7 +15,7 @@
 #define EXTENT_BYTES 12
 /* One channel slower than this is waiting for its link: worth compressing. */
 #define LZ4_BELOW_BPS  (150.0 * 1000 * 1000)
-#define ZSTD_BELOW_BPS (40.0 * 1000 * 1000)
+#define ZSTD_BELOW_BPS (80.0 * 1000 * 1000)
 #define BARREN_GAIN    16 /* less than a 16th saved is nothing */
 #define BARREN_MAX     5  /* of 32 batches one is tried */
 
