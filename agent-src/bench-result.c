@@ -60,7 +60,7 @@ static json_t *heartbeat_json(const struct beats *b, const struct watch *w, uint
 	size_t count = beats_gaps(b->all, b->count, w->began_ns, end_ns, gaps, GAPS_SHOWN), i;
 	json_t *list = json_array(), *o;
 
-	beats_gaps(b->all, b->count, w->began_ns - BEFORE_NS, w->began_ns, &before, 1);
+	beats_gaps(b->all, b->count, w->quiet_ns - BEFORE_NS, w->quiet_ns, &before, 1);
 	for (i = 0; i < count; i++)
 		json_array_append_new(list, json_pack("{s:f,s:f}", "t_ms", ms_since(gaps[i].begin_ns, w->began_ns), "ms",
 						      (double)gaps[i].ns / 1e6));

@@ -188,15 +188,17 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	struct outcome o = {0};
 	struct watch w;
 	json_t *verdict = NULL;
-	int moved, heard = 0;
+	uint64_t quiet_ns;
+	int moved = wait_heard(b, e), heard = 0;
 
-	even_out(b, c->mem_mib);
-	moved = wait_heard(b, e);
 	if (!moved) {
 		collector_clear(b->collector);
 		moved = pause_ms(b, BEFORE_MS, e);
 	}
+	quiet_ns = realtime_ns();
+	even_out(b, c->mem_mib); /* at the last moment: a virtual machine may give memory that is free for seconds back to its host */
 	watch_begin(&w, b, g);
+	w.quiet_ns = quiet_ns;
 	json_object_set_new(move, "began_at", json_real((double)w.began_ns / 1e9));
 	moved = moved ? moved : move_by(b, t, g, &w, &o, e);
 	watch_others(&w);

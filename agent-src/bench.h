@@ -232,6 +232,7 @@ struct watch_end {
 struct watch {
 	struct bench *b;
 	uint64_t began_ns; /* CLOCK_REALTIME */
+	uint64_t quiet_ns; /* until then nobody disturbed the guest */
 	struct watch_end source, target;
 	unsigned source_side;
 	pid_t pids[ROLES];
