@@ -339,6 +339,12 @@ int move_plan(struct move *m, struct err *e)
 	return r ? r : ask_qemu(m, e);
 }
 
+int move_plan_again(struct move *m, const json_t *description, struct err *e)
+{
+	json_object_set(m->description, "cpu", json_object_get(description, "cpu"));
+	return ask_qemu(m, e);
+}
+
 json_t *move_plan_json(const struct move *m)
 {
 	json_t *argv = json_array(), *notes = json_array(), *disks = json_array();

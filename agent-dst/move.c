@@ -98,14 +98,33 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 
 /* ---- preflight: nothing is created ---- */
 
+/* r: of move_plan(). More is asked for once. */
+static int accept_or_ask(struct move *m, int r, struct err *e)
+{
+	if (r == -EAGAIN && !m->asked) {
+		m->asked = true;
+		return json_message_send(m->control, MSG_ASK, m->attempt, json_pack("{s:b}", "cpu_features", true), e);
+	}
+	return r ? r : json_message_send(m->control, MSG_ACCEPT, m->attempt, move_plan_json(m), e);
+}
+
 static int preflight_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
-	int r = move_plan(m, e);
 
-	if (!r)
-		r = json_message_send(m->control, MSG_ACCEPT, m->attempt, move_plan_json(m), e);
-	return r;
+	return accept_or_ask(m, move_plan(m, e), e);
+}
+
+static int take_more(struct move *m, const struct event *ev, struct err *e)
+{
+	json_t *description;
+	int r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &description, e);
+
+	if (r)
+		return r;
+	r = move_plan_again(m, description, e);
+	json_decref(description);
+	return accept_or_ask(m, r, e);
 }
 
 static int preflight_event(void *ctx, const struct event *ev, struct err *e)
@@ -113,7 +132,9 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	struct move *m = ctx;
 	int r;
 
-	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE)
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DESCRIBE && m->asked && !m->findings)
+		return take_more(m, ev, e);
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !m->findings)
 		return common_event(m, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->decisions, e);
 	if (!r)

@@ -81,6 +81,7 @@ struct move {
 	struct carried *carried;
 	size_t carried_count;
 	unsigned files_awaited; /* of these, that the source is still sending */
+	bool asked;	  /* the source, for more */
 	json_t *findings; /* of preflight, in words */
 	char *qemu_version;
 	bool opaque;
@@ -125,7 +126,9 @@ struct move {
 };
 
 /* move-plan.c */
-int move_plan(struct move *m, struct err *e);	 /* from m->description; creates nothing */
+/* From m->description; creates nothing. -EAGAIN: cannot be said without the names of the CPU's features. */
+int move_plan(struct move *m, struct err *e);
+int move_plan_again(struct move *m, const json_t *description, struct err *e); /* with these names, the rest as it was */
 json_t *move_plan_json(const struct move *m);
 bool move_path_taken(const struct move *m, const char *path);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */

@@ -120,7 +120,7 @@ static char *list(const json_t *names)
 	return all;
 }
 
-static int compare_cpus(const json_t *guest, const json_t *there, json_t *notes, struct err *e)
+static int compare_cpus(const json_t *guest, const json_t *there, struct err *e)
 {
 	const char *vendor = json_text(guest, "vendor"), *other = json_text(there, "vendor");
 	json_t *missing;
@@ -139,8 +139,6 @@ static int compare_cpus(const json_t *guest, const json_t *there, json_t *notes,
 			    names);
 	}
 	json_decref(missing);
-	if (!r)
-		add_note(notes, xasprintf("CPU there: all %zu features of the guest's", json_array_size(json_object_get(guest, "features"))));
 	return r;
 }
 
@@ -153,11 +151,16 @@ static int check_cpu(const struct preflight *p, struct qmp *q, json_t *notes, st
 
 	if (!json_is_object(guest))
 		return 0;
-	r = qemu_cpu(q, features, &there, e);
+	r = features ? qemu_cpu_names(q, features, &there, e) : qemu_cpu(q, &there, e);
 	if (r)
 		return r;
-	r = compare_cpus(guest, there, notes, e);
+	if (!features && !qemu_cpu_covers(guest, there))
+		r = err_set(e, EAGAIN, "the CPU at the destination lacks something that the guest's has");
+	else
+		r = compare_cpus(guest, there, e);
 	json_decref(there);
+	if (!r)
+		add_note(notes, xstrdup("CPU there: all features of the guest's"));
 	return r;
 }
 

@@ -21,7 +21,8 @@ struct preflight {
 };
 
 /* 0 and findings in words for the plan (*notes, a new reference to an array of strings), and the QEMU's version ("10.0.2",
- * malloc'ed); -ENOTSUP and the reason why the guest cannot run there. */
+ * malloc'ed); -ENOTSUP and the reason why the guest cannot run there; -EAGAIN: it cannot as far as numbers tell, but the names of its
+ * CPU's features are wanted. */
 int preflight_qemu(const struct preflight *p, struct loop *l, json_t **notes, char **version, struct err *e);
 
 #endif

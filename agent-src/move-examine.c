@@ -123,7 +123,7 @@ static int examine_cpu(struct move *m, struct err *e)
 		return r;
 	m->accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
 	json_decref(kvm);
-	return qemu_cpu(m->qmp, NULL, &m->cpu, e);
+	return qemu_cpu(m->qmp, &m->cpu, e);
 }
 
 bool move_keeps_chain(const struct move *m, const struct guest_disk *d)

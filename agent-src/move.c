@@ -2,6 +2,7 @@
 #include "move.h"
 #include "json-message.h"
 #include "log.h"
+#include "qemu-cpu.h"
 #include "util.h"
 
 #include <errno.h>
@@ -119,11 +120,35 @@ static int preflight_enter(void *ctx, struct err *e)
 	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
 }
 
+/* The destination wants to know more: the names of the CPU's features are all that it can ask for. */
+static int describe_more(struct move *m, const struct event *ev, struct err *e)
+{
+	json_t *wanted, *cpu;
+	bool known;
+	int r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &wanted, e);
+
+	if (r)
+		return r;
+	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(m->cpu, "features");
+	json_decref(wanted);
+	if (!known)
+		return err_set(e, EPROTO, "the destination asks for what this vmferry does not know");
+	r = qemu_cpu_names(m->qmp, NULL, &cpu, e);
+	if (r)
+		return r;
+	json_decref(m->cpu);
+	m->cpu = cpu;
+	json_object_set(m->description, "cpu", cpu);
+	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
+}
+
 static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct move *m = ctx;
 	int r;
 
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_ASK)
+		return describe_more(m, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return move_common_event(m, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->plan, e);
