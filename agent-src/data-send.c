@@ -16,6 +16,8 @@
 /* One channel slower than this is waiting for its link: worth compressing. */
 #define LZ4_BELOW_BPS  (150.0 * 1000 * 1000)
 #define ZSTD_BELOW_BPS (80.0 * 1000 * 1000)
+#define FIRST_CHOICE_NS (100 * 1000000ULL)
+#define CHOICE_NS	(200 * 1000000ULL)
 #define BARREN_GAIN    16 /* less than a 16th saved is nothing */
 #define BARREN_MAX     5  /* of 32 batches one is tried */
 
@@ -120,14 +122,15 @@ static void choose_codec(struct sender *s)
 	uint64_t now = now_ns(), ns = now - s->rate_at, bytes, waited;
 	double bps;
 
-	if (s->shared->codec != CODEC_MODE_AUTO || ns < 200 * 1000000ULL)
+	if (s->shared->codec != CODEC_MODE_AUTO || ns < (s->rate_bytes ? CHOICE_NS : FIRST_CHOICE_NS))
 		return;
 	bytes = channel_bytes_sent(s->ch) - s->rate_bytes;
-	waited = s->stats.waited_ns - s->rate_waited;
+	/* by any channel: one that waits holds the producers' buffers, for which the others go without work */
+	waited = __atomic_load_n(&s->shared->waited_ns, __ATOMIC_RELAXED) - s->rate_waited;
 	bps = (double)bytes * 1e9 / (double)ns;
 	s->rate_at = now;
 	s->rate_bytes += bytes;
-	s->rate_waited = s->stats.waited_ns;
+	s->rate_waited += waited;
 	if (waited < ns / 5) {
 		/* the link keeps up with what we produce: spend less on each byte */
 		use_codec(s, s->now == CODEC_ZSTD ? CODEC_LZ4 : CODEC_RAW);
@@ -519,12 +522,14 @@ static void on_ready(struct queue *q)
 static void on_writable(void *ctx, struct channel *c)
 {
 	struct sender *s = ctx;
+	uint64_t ns = now_ns() - s->blocked_at;
 
 	(void)c;
 	if (!s->blocked)
 		return;
 	s->blocked = false;
-	add(&s->stats.waited_ns, now_ns() - s->blocked_at);
+	add(&s->stats.waited_ns, ns);
+	__atomic_fetch_add(&s->shared->waited_ns, ns, __ATOMIC_RELAXED);
 	pump(s);
 }
 
