@@ -19,6 +19,7 @@
 #define DISK_SMALL	 (64 * MIB)
 #define DISK_WORTH_A_ROUND (8 * MIB)
 #define DISK_PRE_ROUND	 (256 * KIB)
+#define NEARLY_THERE_S	 0.1
 
 /* ---- RAM ---- */
 
@@ -54,12 +55,23 @@ static int start_ram(struct move *m, struct err *e)
 	return qmp_call(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL, e);
 }
 
+static uint64_t wire_left(const struct move *m)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < m->channels; i++)
+		bytes += sender_unacked_bytes(m->senders[i]);
+	return bytes;
+}
+
+/* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. */
 static bool time_for_ram(struct move *m)
 {
 	uint64_t small = MAX(DISK_SMALL, m->guest.ram_bytes / 16);
 	unsigned i, round = 0;
 
-	if (m->ram_started || !disks_bulk_done(m))
+	if (m->ram_started || !disks_read(m) || (double)wire_left(m) > m->best_wire_bps * NEARLY_THERE_S)
 		return false;
 	for (i = 0; i < m->disk_count; i++)
 		round = MAX(round, m->disks[OBJECT_DISK_BASE + i].round);
@@ -241,16 +253,6 @@ static int go_to_switchover(struct move *m, struct err *e)
 	return r;
 }
 
-static uint64_t wire_left(const struct move *m)
-{
-	uint64_t bytes = 0;
-	unsigned i;
-
-	for (i = 0; i < m->channels; i++)
-		bytes += sender_unacked_bytes(m->senders[i]);
-	return bytes;
-}
-
 static int decide(struct move *m, struct err *e)
 {
 	struct converge_sample s = {.ram_left = m->ram_left,
@@ -285,6 +287,15 @@ static int decide(struct move *m, struct err *e)
 	return 0;
 }
 
+/* How much is worth a round of the disks: whatever it is, until RAM is under way, and in its last passes where the disks are what
+ * makes the blackout long. */
+static uint64_t worth_a_round(const struct move *m)
+{
+	if (!m->ram_started)
+		return 1;
+	return m->pass >= 2 && disks_left(m) > m->ram_left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
+}
+
 static int tick(struct move *m, struct err *e)
 {
 	bool whole = ++m->ticks % MEASURE_TICKS == 0;
@@ -305,8 +316,8 @@ static int tick(struct move *m, struct err *e)
 		r = start_ram(m, e);
 	else if (m->ram_started)
 		r = decide(m, e);
-	if (!r && m->con.stage == ST_COPY && !m->stopping && disks_bulk_done(m))
-		r = disks_next_round(m, m->ram_started ? DISK_WORTH_A_ROUND : 1, e);
+	if (!r && m->con.stage == ST_COPY && !m->stopping)
+		r = disks_next_round(m, worth_a_round(m), e);
 	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.often)))
 		move_progress(m, m->ticks % SECOND_TICKS == 0);
 	return r;
@@ -339,6 +350,7 @@ static int on_order(struct move *m, uint16_t order)
 int copy_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct move *m = ctx;
+	int r;
 
 	switch (ev->kind) {
 	case EVENT_TICK:
@@ -348,10 +360,12 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 			return on_order(m, ev->type);
 		return move_common_event(m, ev, e);
 	case EVENT_FRAME:
+	case EVENT_WORKER: /* perhaps of the disks */
+		r = move_common_event(m, ev, e);
+		return !r && m->con.stage == ST_COPY && time_for_ram(m) ? start_ram(m, e) : r;
 	case EVENT_CONTROL_LOST:
 	case EVENT_QMP:
 	case EVENT_QMP_LOST:
-	case EVENT_WORKER:
 		return move_common_event(m, ev, e);
 	}
 	return 0;

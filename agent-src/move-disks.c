@@ -299,16 +299,6 @@ uint64_t disks_left(const struct move *m)
 	return sum;
 }
 
-bool disks_bulk_done(const struct move *m)
-{
-	unsigned i;
-
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
-		if (!m->disks[i].round && (m->disks[i].in_flight || !m->disks[i].started))
-			return false;
-	return true;
-}
-
 static bool all(const struct move *m, bool (*is)(const struct disk *d))
 {
 	unsigned i;
@@ -324,6 +314,11 @@ static bool is_idle(const struct disk *d)
 	return !d->in_flight;
 }
 
+static bool was_read(const struct disk *d)
+{
+	return d->round || d->queued;
+}
+
 static bool is_finished(const struct disk *d)
 {
 	return d->finished;
@@ -337,6 +332,11 @@ static bool is_durable(const struct disk *d)
 bool disks_idle(const struct move *m)
 {
 	return all(m, is_idle);
+}
+
+bool disks_read(const struct move *m)
+{
+	return all(m, was_read);
 }
 
 bool disks_finished(const struct move *m)

@@ -209,8 +209,8 @@ int disks_on_durable(struct move *m, uint32_t object, uint32_t number, uint64_t 
 /* The guest is stopped: the last round of the disks, as soon as the current one is over. */
 int disks_final(struct move *m, struct err *e);
 uint64_t disks_left(const struct move *m);
-bool disks_bulk_done(const struct move *m);
 bool disks_idle(const struct move *m);
+bool disks_read(const struct move *m);	   /* every block was queued at least once */
 bool disks_finished(const struct move *m); /* every final round is queued */
 bool disks_durable(const struct move *m);  /* and on stable storage there */
 void disks_query_dirty(struct move *m);
