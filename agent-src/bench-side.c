@@ -118,6 +118,10 @@ static void become(const struct side *s, char *const *argv, int out_fd, int log_
 
 	while (*argv && n + 1 < ARRAY_LEN(words))
 		words[n++] = *argv++;
+	if (*argv) {
+		dprintf(log_fd, "more than %zu words in a command\n", n);
+		_exit(127);
+	}
 	words[n] = NULL;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

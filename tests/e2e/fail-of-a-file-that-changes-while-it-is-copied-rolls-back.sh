@@ -9,6 +9,8 @@ guest_a -drive "file=$DIR/cd.iso,format=raw,media=cdrom,if=none,id=cd0,readonly=
 to_local
 move_start a local --media copy --bwlimit 2M
 wait_event 'ev["event"] == "progress" and ev["stage"] == "prepare" and ev["file"].endswith("cd.iso")' >/dev/null
+# from the first second on: what is queued ahead of the link would delay a cancellation
+assert_result '[ev["rate_bps"] for ev in events if ev["event"] == "progress"][0] < 3e6'
 printf x | dd of="$DIR/cd.iso" bs=1 seek=99 conv=notrunc status=none
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 move_wait 1
