@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TICK_MS		 25 /* so soon it is noticed that what is left fits */
+#define TICK_MS		 25
+#define GLANCE_MS	 5 /* towards the end it is noticed so soon that what is left fits */
 #define MEASURE_TICKS	 4  /* rates are taken over so many */
 #define SECOND_TICKS	 (1000 / TICK_MS)
 #define HOLD_CYCLE_TICKS SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many: enough to stay converged */
@@ -296,6 +297,28 @@ static uint64_t worth_a_round(const struct move *m)
 	return m->pass >= 2 && disks_left(m) > m->ram_left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
 }
 
+static void query_ram(struct move *m)
+{
+	if (m->query_pending)
+		return;
+	m->query_pending = true;
+	m->query_pass = m->pass_begun;
+	qmp_send(m->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query_migrate, m);
+}
+
+static bool is_near_the_end(const struct move *m)
+{
+	if (m->held || m->pass_begun < 2)
+		return false;
+	return m->stopping || m->pass < 2 || m->converge.predicted_ms <= m->opt->max_downtime_ms;
+}
+
+static int glance(struct move *m, struct err *e)
+{
+	query_ram(m);
+	return decide(m, e);
+}
+
 static int tick(struct move *m, struct err *e)
 {
 	bool whole = ++m->ticks % MEASURE_TICKS == 0;
@@ -305,11 +328,8 @@ static int tick(struct move *m, struct err *e)
 		measure(m);
 		disks_query_dirty(m);
 	}
-	if (m->ram_started && !m->query_pending) {
-		m->query_pending = true;
-		m->query_pass = m->pass_begun;
-		qmp_send(m->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query_migrate, m);
-	}
+	if (m->ram_started)
+		query_ram(m);
 	if (m->ram_started && whole && !m->stopping)
 		switchover_arm(m);
 	if (time_for_ram(m))
@@ -332,7 +352,7 @@ int copy_enter(void *ctx, struct err *e)
 
 	if (!r && !m->disk_count)
 		r = start_ram(m, e);
-	conductor_tick(&m->con, TICK_MS);
+	conductor_tick(&m->con, GLANCE_MS);
 	return r;
 }
 
@@ -354,7 +374,9 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 
 	switch (ev->kind) {
 	case EVENT_TICK:
-		return tick(m, e);
+		if (++m->glances % (TICK_MS / GLANCE_MS) == 0)
+			return tick(m, e);
+		return is_near_the_end(m) ? glance(m, e) : 0;
 	case EVENT_USER:
 		if (ev->type == ORDER_SWITCH)
 			return on_order(m, ev->type);

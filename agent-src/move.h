@@ -140,7 +140,7 @@ struct move {
 	unsigned armed_ms;
 	uint64_t rate_wire;
 	uint64_t pass_ns, pass_took_ns; /* when QEMU began this pass; how long the one before took */
-	unsigned ticks;
+	unsigned ticks, glances;
 
 	/* switchover */
 	bool unasked, stopping, stopped, continued, ends_sent, disks_done_sent, disks_closed, shut_seen, completed;
