@@ -8,7 +8,7 @@
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
 #   READY_S    how long a guest may take until the witness is ready (60)
-#   ON         an array, the words before QEMU's: (ip netns exec src), say, to start it in that namespace
+#   ON         an array: what starts QEMU, and vmferry migrate in move.sh: (ip netns exec src), say, in that namespace
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
