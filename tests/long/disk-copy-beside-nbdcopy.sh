@@ -32,7 +32,7 @@ QEMU_IO=${QEMU_IO:-$TOP/build/qemu/bin/qemu-io}
 # Not under TMPDIR, which may be memory.
 mkdir -p "$TOP/build/tmp"
 IMAGES=$(mktemp -d "$TOP/build/tmp/images.XXXXXX")
-at_exit "rm -rf '$IMAGES'"
+at_exit "[[ -n \${KEEP:-} ]] || rm -rf '$IMAGES'"
 SOURCE=$IMAGES/source.raw
 
 reads_by() { # io_uring|native
