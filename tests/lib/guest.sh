@@ -8,11 +8,13 @@
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
 #   READY_S    how long a guest may take until the witness is ready (60)
+#   ON         an array: what starts QEMU, and vmferry migrate in move.sh: (ip netns exec src), say, in that namespace
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 QEMU=${QEMU:-$TOP/build/qemu/bin/qemu-system-x86_64}
 QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}
+declare -a ON=()
 
 declare -A GUEST_PID=()
 declare -A PID_BORN=()
@@ -74,7 +76,7 @@ guest_launch() { # NAME [QEMU OPTION...]
 	local name=$1
 	shift
 	rm -f "$DIR/$name".{console,orders,qmp}
-	"$QEMU" -accel tcg -machine "${MACHINE:-q35}" -m "${MEM:-512}" -smp "${SMP:-1}" \
+	"${ON[@]}" "$QEMU" -accel tcg -machine "${MACHINE:-q35}" -m "${MEM:-512}" -smp "${SMP:-1}" \
 		-display none -nodefaults -no-user-config -name "$name" \
 		-serial "file:$DIR/$name.console" \
 		-serial "unix:$DIR/$name.orders,server=on,wait=off" \

@@ -67,4 +67,5 @@ def main():
         sys.exit(f"QMP at {path}: {error}")
 
 
-main()
+if __name__ == "__main__":
+    main()
