@@ -1,6 +1,7 @@
 /* data-send.c: see data-send.h. */
 #include "data-send.h"
 #include "codec.h"
+#include "codec-choice.h"
 #include "log.h"
 #include "unit-set.h"
 #include "util.h"
@@ -13,11 +14,6 @@
 #define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
 #define HEAD_BYTES  12		 /* DATA before its extents */
 #define EXTENT_BYTES 12
-/* One channel slower than this is waiting for its link: worth compressing. */
-#define LZ4_BELOW_BPS  (150.0 * 1000 * 1000)
-#define ZSTD_BELOW_BPS (80.0 * 1000 * 1000)
-#define FIRST_CHOICE_NS (100 * 1000000ULL)
-#define CHOICE_NS	(200 * 1000000ULL)
 #define BARREN_GAIN    16 /* less than a 16th saved is nothing */
 #define BARREN_MAX     5  /* of 32 batches one is tried */
 
@@ -63,7 +59,7 @@ struct sender {
 	} stream[OBJECT_STREAM_MAX];
 	struct send_stats stats;
 	/* codec choice */
-	uint64_t rate_at, rate_bytes, rate_waited;
+	struct codec_choice choice;
 	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
 	enum data_codec now;
 };
@@ -119,24 +115,13 @@ static void use_codec(struct sender *s, enum data_codec codec)
 
 static void choose_codec(struct sender *s)
 {
-	uint64_t now = now_ns(), ns = now - s->rate_at, bytes, waited;
-	double bps;
+	struct codec_sample sample = {.now_ns = now_ns(),
+				      .wire_bytes = channel_bytes_sent(s->ch),
+				      .raw_bytes = s->stats.raw_bytes,
+				      .waited_ns = __atomic_load_n(&s->shared->waited_ns, __ATOMIC_RELAXED) / s->shared->channels};
 
-	if (s->shared->codec != CODEC_MODE_AUTO || ns < (s->rate_bytes ? CHOICE_NS : FIRST_CHOICE_NS))
-		return;
-	bytes = channel_bytes_sent(s->ch) - s->rate_bytes;
-	/* by any channel: one that waits holds the producers' buffers, for which the others go without work */
-	waited = __atomic_load_n(&s->shared->waited_ns, __ATOMIC_RELAXED) - s->rate_waited;
-	bps = (double)bytes * 1e9 / (double)ns;
-	s->rate_at = now;
-	s->rate_bytes += bytes;
-	s->rate_waited += waited;
-	if (waited < ns / 5) {
-		/* the link keeps up with what we produce: spend less on each byte */
-		use_codec(s, s->now == CODEC_ZSTD ? CODEC_LZ4 : CODEC_RAW);
-		return;
-	}
-	use_codec(s, bps < ZSTD_BELOW_BPS ? CODEC_ZSTD : bps < LZ4_BELOW_BPS ? CODEC_LZ4 : CODEC_RAW);
+	if (s->shared->codec == CODEC_MODE_AUTO && codec_choice_step(&s->choice, &sample))
+		use_codec(s, s->choice.now);
 }
 
 /* Content that does not compress comes in stretches: then only every so manieth batch is tried. */
@@ -587,7 +572,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->number = number;
 	cfg.ctx = s;
 	use_codec(s, fixed_codec(shared->codec));
-	s->rate_at = now_ns();
+	codec_choice_init(&s->choice, now_ns());
 	s->zero_content = hash_content(&shared->key, zeros, PAGE_BYTES);
 	s->codec = codec_new();
 	s->scratch = xmalloc(DATA_RAW_MAX);

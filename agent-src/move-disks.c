@@ -280,6 +280,7 @@ int disks_on_durable(struct move *m, uint32_t object, uint32_t number, uint64_t 
 	if (!object_is_disk(object) || !m->disks[object].in_flight || m->disks[object].round != number)
 		return err_set(e, EPROTO, "the destination confirmed a round of a disk that it was not sent");
 	d = &m->disks[object];
+	log_info("disk %u round %u: durable", object, number);
 	d->in_flight = false;
 	d->durable_ns = at_ns;
 	if (!d->final && disks_idle(m))

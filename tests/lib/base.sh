@@ -6,7 +6,7 @@
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=${BIN:-$TOP/build/${VARIANT:-release}}
-declare -a EXIT_COMMANDS=()
+[[ -v EXIT_COMMANDS ]] || EXIT_COMMANDS=() # of a library that was sourced before
 
 fail() { # MESSAGE
 	echo "FAIL: $*" >&2

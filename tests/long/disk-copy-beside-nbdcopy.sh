@@ -8,9 +8,9 @@
 #
 #   nbdcopy   its whole run, with --flush: out of a qemu-nbd on the image (unix socket) into a qemu-nbd there (TCP); both run already
 #   mirror    blockdev-mirror of the guest's QEMU into the same qemu-nbd, until BLOCK_JOB_READY, before which QEMU flushes it
-#   vmferry   a move with --codec none: from when stage copy begins, by its log (then it makes a dirty bitmap and an export), until
-#             the destination's word that the bulk round is durable arrives (none of its events says so: lib/durable.py). The
-#             guest's memory, which then has begun to travel, and all that comes before stage copy are not in it
+#   vmferry   a move with --codec none, by its log: from when stage copy begins (then it makes a dirty bitmap and an export), until
+#             the destination's word that the bulk round is durable arrives. The guest's memory, which has begun to travel by then,
+#             and all that comes before stage copy are not in it
 . "$(dirname "$0")/../lib/lab.sh"
 enter_lab unshaped "$0" "$@"
 . "$(dirname "$0")/../lib/move.sh"
@@ -105,15 +105,9 @@ logged_at() { # TEXT: prints the time of that line, in seconds
 }
 
 copy_by_vmferry() {
-	local watcher
-	ip netns exec src "$TOP/tests/lib/durable.py" mig0 </dev/null >"$DIR/durable" &
-	watcher=$!
-	kill_at_exit "$watcher"
-	wait_for 20 grep -q watching "$DIR/durable" || fail "nobody watches the link"
 	ferry_options src dst
 	move g "${AGENT[dst]}" --codec none --disk "source.raw=$IMAGES/moved.raw" "${FERRY_OPTIONS[@]}"
-	wait_for 5 process_is_gone "$watcher" || fail "the word that the disk is durable was not seen"
-	TOOK=$(calculate "$(sed 1d "$DIR/durable") - $(logged_at 'stage prepare -> copy')")
+	TOOK=$(calculate "$(logged_at 'disk 1 round 0: durable') - $(logged_at 'stage prepare -> copy')")
 	guest_verify "$(orders g)" >/dev/null
 	guest_stop g
 	assert_copied "$IMAGES/moved.raw"
