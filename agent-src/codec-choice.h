@@ -2,7 +2,7 @@
  * codec-choice.h: which codec suits a data channel (--codec auto). Pure: counters in, a codec out.
  *
  * A channel that waits for its link has time to compress. It tries a costlier codec then, and keeps it only if it carries as much
- * contents as before: a channel may also be slow because this machine, or the other one, is busy.
+ * contents as before, or more where the link is fast: a channel may also be slow because this machine, or the other one, is busy.
  */
 #ifndef VMFERRY_CODEC_CHOICE_H
 #define VMFERRY_CODEC_CHOICE_H
@@ -24,9 +24,7 @@ struct codec_sample {
 struct codec_choice {
 	enum data_codec now;
 	struct codec_sample at; /* of the last choice */
-	/* the codec that a costlier one replaced, and what it carried, in bytes per second; 0: nothing is to be compared */
-	enum data_codec before;
-	double before_bps;
+	double lately_bps[CODEC_ZSTD + 1]; /* contents that each carried at best, fading, in bytes per second */
 	/* no costlier one until then; how long the last time */
 	uint64_t pardon_at_ns, pardon_ns;
 };

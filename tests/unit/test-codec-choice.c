@@ -64,7 +64,19 @@ static void a_slow_link_is_compressed_for_at_once(void **state)
 static void a_middling_one_gets_lz4(void **state)
 {
 	(void)state;
-	assert_int_equal(after(120, 120, 80), CODEC_LZ4);
+	assert_int_equal(after(300, 300, 80), CODEC_LZ4);
+}
+
+static void on_a_fast_link_a_codec_must_carry_more(void **state)
+{
+	(void)state;
+	after(500, 500, 80);
+	assert_int_equal(after(300, 300, 80), CODEC_LZ4);
+	assert_int_equal(after(250, 320, 80), CODEC_RAW); /* not a tenth more */
+	begin(NULL);
+	after(500, 500, 80);
+	assert_int_equal(after(300, 300, 80), CODEC_LZ4);
+	assert_int_equal(after(250, 340, 80), CODEC_LZ4);
 }
 
 static void a_channel_that_does_not_wait_spends_less_step_by_step(void **state)
@@ -78,19 +90,29 @@ static void a_channel_that_does_not_wait_spends_less_step_by_step(void **state)
 static void contents_that_do_not_compress_are_no_loss(void **state)
 {
 	(void)state;
-	assert_int_equal(after(200, 200, 80), CODEC_RAW);
+	assert_int_equal(after(500, 500, 80), CODEC_RAW);
 	assert_int_equal(after(60, 60, 80), CODEC_ZSTD);
 	assert_int_equal(after(60, 58, 80), CODEC_ZSTD);
-	assert_int_equal(after(60, 30, 80), CODEC_ZSTD); /* it has proved itself: what happens later is something else */
 }
 
 static void a_codec_that_carries_less_is_given_up(void **state)
 {
 	(void)state;
-	assert_int_equal(after(400, 400, 80), CODEC_RAW);
-	assert_int_equal(after(120, 120, 80), CODEC_LZ4);
-	assert_int_equal(after(70, 140, 80), CODEC_ZSTD); /* it carried more: kept, and the next is tried */
+	assert_int_equal(after(500, 500, 80), CODEC_RAW);
+	assert_int_equal(after(250, 250, 80), CODEC_LZ4);
+	assert_int_equal(after(70, 300, 80), CODEC_ZSTD); /* it carried more: kept, and the next is tried */
 	assert_int_equal(after(20, 40, 80), CODEC_LZ4);
+}
+
+/* A moment in which nothing went right must not make a codec look good. */
+static void a_codec_that_came_in_a_bad_moment_does_not_stay(void **state)
+{
+	(void)state;
+	after(600, 600, 80);
+	assert_int_equal(after(600, 600, 80), CODEC_RAW);
+	assert_int_equal(after(50, 50, 80), CODEC_ZSTD);
+	assert_int_equal(after(100, 200, 80), CODEC_RAW);
+	assert_int_equal(after(600, 600, 80), CODEC_RAW);
 }
 
 static void what_was_given_up_is_tried_again_later_and_later(void **state)
@@ -98,7 +120,7 @@ static void what_was_given_up_is_tried_again_later_and_later(void **state)
 	unsigned tries = 0, i;
 
 	(void)state;
-	after(400, 400, 80);
+	after(500, 500, 80);
 	for (i = 0; i < 150; i++) /* 30 s: at 0.2, then 1, 2, 4, 8 and so on after each failure */
 		tries += after(70, c.now == CODEC_RAW ? 140 : 40, 80) == CODEC_ZSTD;
 	assert_in_range(tries, 4, 6);
@@ -111,9 +133,11 @@ int main(void)
 		cmocka_unit_test_setup(a_fast_link_is_not_compressed_for, begin),
 		cmocka_unit_test_setup(a_slow_link_is_compressed_for_at_once, begin),
 		cmocka_unit_test_setup(a_middling_one_gets_lz4, begin),
+		cmocka_unit_test_setup(on_a_fast_link_a_codec_must_carry_more, begin),
 		cmocka_unit_test_setup(a_channel_that_does_not_wait_spends_less_step_by_step, begin),
 		cmocka_unit_test_setup(contents_that_do_not_compress_are_no_loss, begin),
 		cmocka_unit_test_setup(a_codec_that_carries_less_is_given_up, begin),
+		cmocka_unit_test_setup(a_codec_that_came_in_a_bad_moment_does_not_stay, begin),
 		cmocka_unit_test_setup(what_was_given_up_is_tried_again_later_and_later, begin),
 	};
 
