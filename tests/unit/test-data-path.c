@@ -1350,110 +1350,118 @@ static void malformed_data_is_refused_and_writes_nothing(void **state)
 	}
 }
 
-static void what_breaks_the_order_of_a_move_is_refused(void **state)
+static const struct {
+	const char *what, *words;
+	int code;
+} wrong_orders[] = {
+	{"the same disk twice", "not part of this move", EPROTO},
+	{"a disk of another size", "not part of this move", EPROTO},
+	{"a disk that is no part", "not part of this move", EPROTO},
+	{"a stream twice", "not understood", EPROTO},
+	{"a disk as RAM", "not understood", EPROTO},
+	{"RAM in an opaque move", "opaque move", EPROTO},
+	{"a name with a NUL", "malformed OBJECT", EPROTO},
+	{"a round of a disk that is not there", "a disk's round begins", EPROTO},
+	{"a round of no group", "malformed ROUND_BEGIN", EPROTO},
+	{"the end of another round", "did not begin", EPROTO},
+	{"an end without its content", "the dirty delta names", EBADMSG},
+	{"delta beyond the disk", "malformed DELTA", EPROTO},
+	{"delta of nothing", "DELTA for an unknown object", EPROTO},
+	{"the end of nothing", "END for an unknown object", EPROTO},
+	{"complete without the disk", "no digest came for disk vda", EBADMSG},
+	{"a hand-off on a data channel", "unexpected HANDOFF", EPROTO},
+	{"a mark of no stream", "malformed STREAM_MARK", EPROTO},
+	{"content after the digest", "after its END", EPROTO},
+	{"a round after the digest", "a disk's round begins", EPROTO},
+};
+
+/* Sends what wrong_orders[i] says, behind the beginning of a move. */
+static void go_wrong(unsigned i)
 {
-	static const struct {
-		const char *what, *words;
-		int code;
-	} cases[] = {
-		{"the same disk twice", "not part of this move", EPROTO},
-		{"a disk of another size", "not part of this move", EPROTO},
-		{"a disk that is no part", "not part of this move", EPROTO},
-		{"a stream twice", "not understood", EPROTO},
-		{"a disk as RAM", "not understood", EPROTO},
-		{"RAM in an opaque move", "opaque move", EPROTO},
-		{"a name with a NUL", "malformed OBJECT", EPROTO},
-		{"a round of a disk that is not there", "a disk's round begins", EPROTO},
-		{"a round of no group", "malformed ROUND_BEGIN", EPROTO},
-		{"the end of another round", "did not begin", EPROTO},
-		{"an end without its content", "the dirty delta names", EBADMSG},
-		{"delta beyond the disk", "malformed DELTA", EPROTO},
-		{"delta of nothing", "DELTA for an unknown object", EPROTO},
-		{"the end of nothing", "END for an unknown object", EPROTO},
-		{"complete without the disk", "no digest came for disk vda", EBADMSG},
-		{"a hand-off on a data channel", "unexpected HANDOFF", EPROTO},
-		{"a mark of no stream", "malformed STREAM_MARK", EPROTO},
-		{"content after the digest", "after its END", EPROTO},
-		{"a round after the digest", "a disk's round begins", EPROTO},
-	};
 	static const uint8_t beyond[] = {0x80, 0x80, 0x80, 0x80, 1, 1};
 	const struct data_case one_sector = {"", 1, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
+
+	switch (i) {
+	case 0:
+		hand_disk();
+		break;
+	case 1:
+		hand_send(OBJECT, object, .id = 2, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = 1024);
+		break;
+	case 2:
+		hand_send(OBJECT, object, .id = 3, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = 1024);
+		break;
+	case 3:
+		hand_stream();
+		break;
+	case 4:
+		hand_send(OBJECT, object, .id = 2, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 4096);
+		break;
+	case 5:
+		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT,
+			  .size = 4096, .name = slice_of("pc.ram"));
+		break;
+	case 6:
+		hand_send(OBJECT, object, .id = OBJECT_STREAM_BASE + 1, .kind = OBJECT_STREAM,
+			  .name = {(const uint8_t *)"a\0b", 3});
+		break;
+	case 7:
+		hand_send(ROUND_BEGIN, round_begin, .group = 2);
+		break;
+	case 8:
+		hand_send(ROUND_BEGIN, round_begin, .group = 4711);
+		break;
+	case 9:
+		hand_send(ROUND_END, round_end, .group = 1, .number = 1);
+		break;
+	case 10:
+		hand_send(ROUND_END, round_end, .group = 1, .units = 5);
+		break;
+	case 11:
+		hand_send(DELTA, delta, .object = 1, .runs = {beyond, sizeof(beyond)});
+		break;
+	case 12:
+		hand_send(DELTA, delta, .object = 2);
+		break;
+	case 13:
+		hand_send(END, end, .object = 9);
+		break;
+	case 14:
+		hand_send(END, end, .object = GROUP_RAM, .last = 1);
+		break;
+	case 15:
+		hand_send(HANDOFF, handoff, .state = 1);
+		break;
+	case 16:
+		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE + 1);
+		break;
+	case 17:
+		hand_send(END, end, .object = 1); /* of nothing: all zero */
+		hand_data(&one_sector);
+		break;
+	case 18:
+		hand_send(END, end, .object = 1);
+		hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 1);
+		break;
+	}
+}
+
+static void what_breaks_the_order_of_a_move_is_refused(void **state)
+{
 	unsigned i;
 
 	(void)state;
-	for (i = 0; i < ARRAY_LEN(cases); i++) {
+	for (i = 0; i < ARRAY_LEN(wrong_orders); i++) {
 		path_init(1, 1);
 		if (i == 1)
 			p.in.disk[2] = (struct disk_target){.bytes = 512, .path = p.file[1], .name = "vdb"};
 		hand_connect();
 		hand_disk();
 		hand_stream();
-		switch (i) {
-		case 0:
-			hand_disk();
-			break;
-		case 1:
-			hand_send(OBJECT, object, .id = 2, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = 1024);
-			break;
-		case 2:
-			hand_send(OBJECT, object, .id = 3, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = 1024);
-			break;
-		case 3:
-			hand_stream();
-			break;
-		case 4:
-			hand_send(OBJECT, object, .id = 2, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 4096);
-			break;
-		case 5:
-			hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT,
-				  .size = 4096, .name = slice_of("pc.ram"));
-			break;
-		case 6:
-			hand_send(OBJECT, object, .id = OBJECT_STREAM_BASE + 1, .kind = OBJECT_STREAM,
-				  .name = {(const uint8_t *)"a\0b", 3});
-			break;
-		case 7:
-			hand_send(ROUND_BEGIN, round_begin, .group = 2);
-			break;
-		case 8:
-			hand_send(ROUND_BEGIN, round_begin, .group = 4711);
-			break;
-		case 9:
-			hand_send(ROUND_END, round_end, .group = 1, .number = 1);
-			break;
-		case 10:
-			hand_send(ROUND_END, round_end, .group = 1, .units = 5);
-			break;
-		case 11:
-			hand_send(DELTA, delta, .object = 1, .runs = {beyond, sizeof(beyond)});
-			break;
-		case 12:
-			hand_send(DELTA, delta, .object = 2);
-			break;
-		case 13:
-			hand_send(END, end, .object = 9);
-			break;
-		case 14:
-			hand_send(END, end, .object = GROUP_RAM, .last = 1);
-			break;
-		case 15:
-			hand_send(HANDOFF, handoff, .state = 1);
-			break;
-		case 16:
-			hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE + 1);
-			break;
-		case 17:
-			hand_send(END, end, .object = 1); /* of nothing: all zero */
-			hand_data(&one_sector);
-			break;
-		case 18:
-			hand_send(END, end, .object = 1);
-			hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 1);
-			break;
-		}
+		go_wrong(i);
 		wait_until(p.lost);
-		if (p.why.code != cases[i].code || !strstr(p.why.msg, cases[i].words))
-			fail_msg("%s: lost with %d (%s)", cases[i].what, p.why.code, p.why.msg);
+		if (p.why.code != wrong_orders[i].code || !strstr(p.why.msg, wrong_orders[i].words))
+			fail_msg("%s: lost with %d (%s)", wrong_orders[i].what, p.why.code, p.why.msg);
 		assert_int_equal(p.complete, 0);
 		path_close();
 	}
