@@ -1,6 +1,7 @@
 /* bench-plan.c: what a bench is to measure: links, sizes, workloads, tools, and their order. Pure. */
 #include "bench.h"
 #include "json-message.h"
+#include "object.h"
 #include "util.h"
 
 #include <errno.h>
@@ -131,11 +132,12 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 {
 	static const char *const codecs[] = {"auto", "none", "lz4", "zstd"};
 	size_t i;
+	unsigned most = t->kind == TOOL_VMFERRY ? CHANNELS_MAX - 1 : 16; /* as vmferry migrate takes; of QEMU, what is sensible */
 	char *end;
 
 	if (!strncmp(word, "channels=", 9) && t->kind != TOOL_SINGLE && t->kind != TOOL_XBZRLE) {
 		t->channels = (unsigned)strtoul(word + 9, &end, 10);
-		if (word[9] >= '1' && word[9] <= '9' && !*end && t->channels <= 16)
+		if (word[9] >= '1' && word[9] <= '9' && !*end && t->channels <= most)
 			return 0;
 	}
 	if (t->kind == TOOL_VMFERRY && !strcmp(word, "tls")) {
@@ -152,8 +154,8 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, EINVAL, "'%s': there is no option '%s' (channels=1…16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls, from=/DIRECTORY)",
-		       t->text, word);
+	return err_set(e, EINVAL, "'%s': there is no option '%s' (channels=1…%u of vmferry, …16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls, from=/DIRECTORY)",
+		       t->text, word, CHANNELS_MAX - 1);
 }
 
 static int take_tool(struct bench_plan *p, const char *word, struct err *e)

@@ -393,15 +393,35 @@ static int compare(const void *a, const void *b)
 	return r ? r : x->g.pid < y->g.pid ? -1 : x->g.pid > y->g.pid;
 }
 
-static bool is_wanted(const struct guest *g, const struct listing *l)
+static bool is_called(const struct guest *g, const char *name_or_pid)
 {
 	AUTO_FREE char *pid = xasprintf("%d", (int)g->pid);
+
+	return !strcmp(name_or_pid, g->name) || !strcmp(name_or_pid, pid);
+}
+
+static bool is_wanted(const struct guest *g, const struct listing *l)
+{
 	size_t i;
 
 	for (i = 0; i < l->wanted_count; i++)
-		if (!strcmp(l->wanted[i], g->name) || !strcmp(l->wanted[i], pid))
+		if (is_called(g, l->wanted[i]))
 			return true;
 	return !l->wanted_count;
+}
+
+/* All that were asked for are among those found. */
+static int all_found(const struct listing *l, const struct entry *entries, size_t count, struct err *e)
+{
+	size_t i, k;
+
+	for (i = 0; i < l->wanted_count; i++) {
+		for (k = 0; k < count && !is_called(&entries[k].g, l->wanted[i]); k++)
+			;
+		if (k == count)
+			return err_set(e, ENOENT, "no guest %s runs here", l->wanted[i]);
+	}
+	return 0;
 }
 
 static int list_guests(struct listing *l, bool json, struct err *e)
@@ -424,9 +444,8 @@ static int list_guests(struct listing *l, bool json, struct err *e)
 	qsort(entries, count, sizeof(*entries), compare);
 	for (i = 0; i < count; i++)
 		examine(&entries[i], l);
-	if (!count && l->wanted_count)
-		r = err_set(e, ENOENT, "no guest %s%s runs here", l->wanted[0], l->wanted_count > 1 ? " (nor the others)" : "");
-	else
+	r = all_found(l, entries, count, e);
+	if (count || !r)
 		(json ? print_json : print_text)(entries, count);
 	for (i = 0; i < count; i++)
 		entry_fini(&entries[i]);

@@ -26,7 +26,8 @@ static const char usage[] =
 	"                     and says that it runs there. If that is not true, the guest may run twice and its disks\n"
 	"                     be ruined\n"
 	"  --dest DEST        where the destination agent is now, if not where it was\n"
-	"  --json, -v         as for migrate\n"
+	"  --json             events as NDJSON on standard output\n"
+	"  -v, --verbose      as for migrate\n"
 	"\n"
 	"How the destination was reached is in the journal; these options are for what has changed.\n"
 	DEST_OPTIONS_HELP;

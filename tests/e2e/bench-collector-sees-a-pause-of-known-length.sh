@@ -4,12 +4,12 @@
 . "$(dirname "$0")/../lib/guest.sh"
 . "$TOP/tests/lib/collect.sh"
 
-# Between two beats 1 ms passes in any case: the gap is the pause and that. Of each length the median of five is taken, and QEMU
-# is preferred to other processes where this is allowed: what is tested is the collector, not how busy this machine is, which may
-# keep an emulated guest from running for some milliseconds at any time.
+# Between two beats 1 ms passes in any case: the gap is the pause and that. What is tested is the collector, not how busy this
+# machine is, which may keep an emulated guest from running for some milliseconds at any time: that only adds to a gap. So QEMU is
+# preferred to other processes where this is allowed, and of nine gaps of each length the second shortest is taken.
 check_gaps() { # ERROR-MS that is added to each pause
 	python3 - "$DIR/heard.json" "$DIR/pauses.json" "$1" <<-'END'
-		import json, statistics, sys
+		import json, sys
 		PERIOD_MS, TOLERANCE_MS = 1, 2
 		gaps = json.load(open(sys.argv[1]))["heartbeat"]["gaps"]
 		errors = {}
@@ -17,9 +17,9 @@ check_gaps() { # ERROR-MS that is added to each pause
 		    length = (pause["end"] - pause["begin"]) * 1000 + float(sys.argv[3])
 		    heard = max((gap["ms"] for gap in gaps if gap["at"] < pause["end"] and gap["at"] + gap["ms"] / 1000 > pause["begin"]), default=0)
 		    errors.setdefault(pause["wanted_ms"], []).append(heard - PERIOD_MS - length)
-		medians = {wanted: round(statistics.median(found), 2) for wanted, found in errors.items()}
-		print("gap - pause, ms:", medians)
-		sys.exit(not (len(medians) == 5 and all(abs(error) <= TOLERANCE_MS for error in medians.values())))
+		typical = {wanted: round(sorted(found)[1], 2) for wanted, found in errors.items()}
+		print("gap - pause, ms:", typical)
+		sys.exit(not (len(typical) == 5 and all(abs(error) <= TOLERANCE_MS for error in typical.values())))
 	END
 }
 
@@ -27,7 +27,7 @@ collector_start -g 1000
 MEM=256 WITNESS="ram_mb=8 rate=0 bg_check=0 hb_ms=1000 $(collector_witness)" guest_start a $(collector_net)
 chrt -a -f -p 10 "${GUEST_PID[a]}" 2>/dev/null || echo "QEMU is not preferred to other processes"
 collector_clear
-python3 "$TOP/tests/lib/pauses.py" "$DIR/a.qmp" 5 20 50 100 200 400 >"$DIR/pauses.json"
+python3 "$TOP/tests/lib/pauses.py" "$DIR/a.qmp" 9 20 50 100 200 400 >"$DIR/pauses.json"
 collector_stop
 
 check_gaps 0 || fail "the gaps are not as long as the pauses"

@@ -98,5 +98,9 @@ status=0
 vmferry list no-such-guest-here 2>"$DIR/stderr" || status=$?
 assert_eq "$status" 1 "exit code for a guest that is not there"
 grep -q "no guest no-such-guest-here runs here" "$DIR/stderr" || fail "$(cat "$DIR/stderr")"
+status=0
+vmferry list plain no-such-guest-here >"$DIR/one.txt" 2>/dev/null || status=$?
+assert_eq "$status" 1 "exit code if one of two is not there"
+grep -q "vmferry migrate plain HOST" "$DIR/one.txt" || fail "the guest that is there is not shown"
 # the listing has let go of the monitors
 qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "the monitor does not answer afterwards"
