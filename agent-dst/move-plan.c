@@ -267,13 +267,15 @@ void move_free_environment(char **env)
 static int ask_qemu(struct move *m, struct err *e)
 {
 	char **env = move_environment(m);
-	struct preflight p = {m->exe, env, m->args.argv, m->args.argc, m->run_dir, m->description};
+	struct preflight p = {.exe = m->exe, .env = env, .argv = m->args.argv, .argc = m->args.argc, .work_dir = m->run_dir,
+			      .description = m->description};
 	int r = 0;
 
 	if (mkdir(m->run_dir, 0700))
 		r = err_sys(e, errno, "cannot create %s", m->run_dir);
 	if (!r)
 		r = preflight_qemu(&p, m->loop, &m->findings, &m->qemu_version, e);
+	m->wants_names = p.wants_names;
 	rmdir(m->run_dir);
 	move_free_environment(env);
 	if (!r && geteuid()) {

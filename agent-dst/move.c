@@ -101,7 +101,7 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 /* r: of move_plan(). More is asked for once. */
 static int accept_or_ask(struct move *m, int r, struct err *e)
 {
-	if (r == -EAGAIN && !m->asked) {
+	if (r && m->wants_names && !m->asked) {
 		m->asked = true;
 		return json_message_send(m->control, MSG_ASK, m->attempt, json_pack("{s:b}", "cpu_features", true), e);
 	}

@@ -81,7 +81,8 @@ struct move {
 	struct carried *carried;
 	size_t carried_count;
 	unsigned files_awaited; /* of these, that the source is still sending */
-	bool asked;	  /* the source, for more */
+	bool wants_names; /* of the CPU's features: its numbers do not fit */
+	bool asked;	  /* the source, for them */
 	json_t *findings; /* of preflight, in words */
 	char *qemu_version;
 	bool opaque;

@@ -95,6 +95,9 @@ static int check_accelerator(const struct preflight *p, struct qmp *q, json_t *n
 	json_decref(kvm);
 	if (here && !strcmp(here, "kvm") && !has)
 		return err_set(e, ENOTSUP, "the guest uses KVM, and QEMU at the destination cannot (is /dev/kvm there, and may this user use it?)");
+	if (here && !strcmp(here, "tcg") && has)
+		return err_set(e, ENOTSUP, "the guest is emulated (TCG), and would run under KVM at the destination: a running guest does not "
+			       "survive that. Start it with `-accel tcg` alone");
 	add_note(notes, xasprintf("accelerator there: %s", has ? "KVM" : "TCG (emulation)"));
 	return 0;
 }
@@ -120,7 +123,7 @@ static char *list(const json_t *names)
 	return all;
 }
 
-static int compare_cpus(const json_t *guest, const json_t *there, struct err *e)
+static int compare_cpus(struct preflight *p, const json_t *guest, const json_t *there, struct err *e)
 {
 	const char *vendor = json_text(guest, "vendor"), *other = json_text(there, "vendor");
 	json_t *missing;
@@ -134,6 +137,7 @@ static int compare_cpus(const json_t *guest, const json_t *there, struct err *e)
 	if (json_array_size(missing)) {
 		AUTO_FREE char *names = list(missing);
 
+		p->wants_names = !json_object_get(guest, "features");
 		r = err_set(e, ENOTSUP, "the CPU at the destination lacks what the guest's has: %s. Start the guest with a CPU model that both "
 			    "hosts have (-cpu)",
 			    names);
@@ -142,7 +146,7 @@ static int compare_cpus(const json_t *guest, const json_t *there, struct err *e)
 	return r;
 }
 
-static int check_cpu(const struct preflight *p, struct qmp *q, json_t *notes, struct err *e)
+static int check_cpu(struct preflight *p, struct qmp *q, json_t *notes, struct err *e)
 {
 	const json_t *guest = json_object_get(p->description, "cpu");
 	const json_t *features = json_object_get(guest, "features");
@@ -151,13 +155,12 @@ static int check_cpu(const struct preflight *p, struct qmp *q, json_t *notes, st
 
 	if (!json_is_object(guest))
 		return 0;
-	r = features ? qemu_cpu_names(q, features, &there, e) : qemu_cpu(q, &there, e);
+	r = qemu_cpu(q, &there, e);
 	if (r)
 		return r;
-	if (!features && !qemu_cpu_covers(guest, there))
-		r = err_set(e, EAGAIN, "the CPU at the destination lacks something that the guest's has");
-	else
-		r = compare_cpus(guest, there, e);
+	if (features)
+		r = qemu_cpu_names(q, features, there, e);
+	r = r ? r : compare_cpus(p, guest, there, e);
 	json_decref(there);
 	if (!r)
 		add_note(notes, xstrdup("CPU there: all features of the guest's"));
@@ -179,7 +182,7 @@ static void note_version(const struct preflight *p, struct qmp *q, json_t *notes
 					  *version, here));
 }
 
-int preflight_qemu(const struct preflight *p, struct loop *l, json_t **out, char **version, struct err *e)
+int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **version, struct err *e)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
 	struct words w = options_of(p);

@@ -9,6 +9,7 @@
 #include "loop.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct preflight {
@@ -18,11 +19,11 @@ struct preflight {
 	size_t argc;
 	const char *work_dir;	   /* an empty directory */
 	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
+	bool wants_names; /* out: it is refused for its CPU, and the names of that one's features would say why */
 };
 
 /* 0 and findings in words for the plan (*notes, a new reference to an array of strings), and the QEMU's version ("10.0.2",
- * malloc'ed); -ENOTSUP and the reason why the guest cannot run there; -EAGAIN: it cannot as far as numbers tell, but the names of its
- * CPU's features are wanted. */
-int preflight_qemu(const struct preflight *p, struct loop *l, json_t **notes, char **version, struct err *e);
+ * malloc'ed); -ENOTSUP and the reason why the guest cannot run there. */
+int preflight_qemu(struct preflight *p, struct loop *l, json_t **notes, char **version, struct err *e);
 
 #endif

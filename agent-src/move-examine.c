@@ -123,7 +123,10 @@ static int examine_cpu(struct move *m, struct err *e)
 		return r;
 	m->accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
 	json_decref(kvm);
-	return qemu_cpu(m->qmp, &m->cpu, e);
+	r = qemu_cpu(m->qmp, &m->cpu, e);
+	if (r || !qemu_cpu_needs_names(m->cpu))
+		return r;
+	return qemu_cpu_names(m->qmp, NULL, m->cpu, e);
 }
 
 bool move_keeps_chain(const struct move *m, const struct guest_disk *d)

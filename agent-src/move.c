@@ -123,7 +123,7 @@ static int preflight_enter(void *ctx, struct err *e)
 /* The destination wants to know more: the names of the CPU's features are all that it can ask for. */
 static int describe_more(struct move *m, const struct event *ev, struct err *e)
 {
-	json_t *wanted, *cpu;
+	json_t *wanted;
 	bool known;
 	int r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &wanted, e);
 
@@ -133,12 +133,10 @@ static int describe_more(struct move *m, const struct event *ev, struct err *e)
 	json_decref(wanted);
 	if (!known)
 		return err_set(e, EPROTO, "the destination asks for what this vmferry does not know");
-	r = qemu_cpu_names(m->qmp, NULL, &cpu, e);
+	r = qemu_cpu_names(m->qmp, NULL, m->cpu, e);
 	if (r)
 		return r;
-	json_decref(m->cpu);
-	m->cpu = cpu;
-	json_object_set(m->description, "cpu", cpu);
+	json_object_set(m->description, "cpu", m->cpu);
 	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
 }
 

@@ -151,17 +151,7 @@ static json_t *get(struct qmp *q, const char *path, const char *property)
 	return qmp_call(q, "qom-get", json_pack("{s:s,s:s}", "path", path, "property", property), &value, &none) ? NULL : value;
 }
 
-/* Takes the reference to what. */
-static json_t *with_vendor(struct qmp *q, const char *path, const char *name, json_t *what)
-{
-	json_t *vendor = get(q, path, "vendor");
-	json_t *cpu = json_pack("{s:s,s:o}", "vendor", json_is_string(vendor) ? json_string_value(vendor) : "", name, what);
-
-	json_decref(vendor);
-	return cpu;
-}
-
-int qemu_cpu_names(struct qmp *q, const json_t *only, json_t **out, struct err *e)
+int qemu_cpu_names(struct qmp *q, const json_t *only, json_t *cpu, struct err *e)
 {
 	json_t *names = json_incref((json_t *)only), *features = json_array();
 	AUTO_FREE char *path = NULL;
@@ -174,7 +164,7 @@ int qemu_cpu_names(struct qmp *q, const json_t *only, json_t **out, struct err *
 	if (r)
 		json_decref(features);
 	else
-		*out = with_vendor(q, path, "features", features);
+		json_object_set_new(cpu, "features", features);
 	return r;
 }
 
@@ -187,12 +177,21 @@ static const struct {
 	uint32_t bits;
 } beyond_cpuid[] = {{"1.0.ECX", 1u << 5 | 1u << 15}, {"7.0.EDX", 1u << 29 | 1u << 30}};
 
-static uint32_t word_of(const json_t *words, const char *name)
+
+/* What is no feature, but must not be less: bits of physical addresses, the version of AVX10. */
+static const char *const numbers[] = {"phys-bits", "avx10-version"};
+
+static json_int_t number_of(const json_t *cpu, const char *of, const char *name)
 {
-	return (uint32_t)json_integer_value(json_object_get(words, name));
+	return json_integer_value(json_object_get(json_object_get(cpu, of), name));
 }
 
-/* QEMU's list as {"EAX.ECX.REGISTER": bits}; NULL if it has none, or it does not tell all. */
+static uint32_t word_of(const json_t *cpu, const char *name)
+{
+	return (uint32_t)number_of(cpu, "words", name);
+}
+
+/* QEMU's list as {"EAX.ECX.REGISTER": bits}. */
 static json_t *words_of(const json_t *list)
 {
 	json_t *words = json_object(), *one;
@@ -206,55 +205,94 @@ static json_t *words_of(const json_t *list)
 
 		json_object_set(words, name, json_object_get(one, "features"));
 	}
-	for (i = 0; i < ARRAY_LEN(beyond_cpuid); i++)
-		if (!json_object_get(words, beyond_cpuid[i].word) || word_of(words, beyond_cpuid[i].word) & beyond_cpuid[i].bits) {
-			json_decref(words);
-			return NULL;
-		}
 	return words;
 }
 
 int qemu_cpu(struct qmp *q, json_t **out, struct err *e)
 {
 	AUTO_FREE char *path = NULL;
-	json_t *list, *words;
+	json_t *list, *vendor, *value, *found = json_object();
+	size_t i;
 	int r = first_cpu(q, &path, e);
 
-	if (r)
+	if (r) {
+		json_decref(found);
 		return r;
+	}
+	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+		value = get(q, path, numbers[i]);
+		if (json_is_integer(value))
+			json_object_set(found, numbers[i], value);
+		json_decref(value);
+	}
+	vendor = get(q, path, "vendor");
 	list = get(q, path, "feature-words");
-	words = words_of(list);
+	*out = json_pack("{s:s,s:o,s:o}", "vendor", json_is_string(vendor) ? json_string_value(vendor) : "", "words", words_of(list),
+			 "numbers", found);
 	json_decref(list);
-	if (!words)
-		return qemu_cpu_names(q, NULL, out, e);
-	*out = with_vendor(q, path, "words", words);
+	json_decref(vendor);
 	return 0;
 }
 
-bool qemu_cpu_covers(const json_t *guest, const json_t *host)
+bool qemu_cpu_needs_names(const json_t *cpu)
 {
-	json_t *words = json_object_get(guest, "words"), *there = json_object_get(host, "words"), *bits;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(beyond_cpuid); i++)
+		if (!json_object_get(json_object_get(cpu, "words"), beyond_cpuid[i].word) ||
+		    word_of(cpu, beyond_cpuid[i].word) & beyond_cpuid[i].bits)
+			return true;
+	return false;
+}
+
+static bool has(const json_t *list, const json_t *wanted)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, one)
+		if (json_equal(one, wanted))
+			return true;
+	return false;
+}
+
+static void add_lower(json_t *missing, const json_t *guest, const json_t *host)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+		json_int_t here = number_of(guest, "numbers", numbers[i]), there = number_of(host, "numbers", numbers[i]);
+		AUTO_FREE char *text = xasprintf("%s of %lld (there: %lld)", numbers[i], (long long)here, (long long)there);
+
+		if (there < here)
+			json_array_append_new(missing, json_string(text));
+	}
+}
+
+static void add_words(json_t *missing, const json_t *guest, const json_t *host)
+{
+	json_t *bits;
 	const char *name;
 
-	if (!json_is_object(words))
-		return false;
-	json_object_foreach(words, name, bits)
-		if ((uint32_t)json_integer_value(bits) & ~word_of(there, name))
-			return false;
-	return true;
+	json_object_foreach(json_object_get(guest, "words"), name, bits) {
+		uint32_t lacks = (uint32_t)json_integer_value(bits) & ~word_of(host, name);
+		AUTO_FREE char *text = lacks ? xasprintf("bits 0x%x of CPUID %.40s", lacks, name) : NULL;
+
+		if (text)
+			json_array_append_new(missing, json_string(text));
+	}
 }
 
 json_t *qemu_cpu_missing(const json_t *guest, const json_t *host)
 {
-	json_t *missing = json_array(), *a, *b;
-	size_t i, k;
+	json_t *missing = json_array(), *name;
+	size_t i;
 
-	json_array_foreach(json_object_get(guest, "features"), i, a) {
-		json_array_foreach(json_object_get(host, "features"), k, b)
-			if (json_equal(a, b))
-				break;
-		if (k == json_array_size(json_object_get(host, "features")))
-			json_array_append(missing, a);
-	}
+	json_array_foreach(json_object_get(guest, "features"), i, name)
+		if (!has(json_object_get(host, "features"), name))
+			json_array_append(missing, name);
+	if (!json_array_size(missing)) /* else the names say it better */
+		add_words(missing, guest, host);
+	add_lower(missing, guest, host);
 	return missing;
 }

@@ -34,6 +34,10 @@ static json_t *value_of(struct fake *f, const char *property)
 		return json_string("GenuineIntel");
 	if (!strcmp(property, "feature-words"))
 		return f->words ? json_loads(f->words, 0, NULL) : NULL;
+	if (!strcmp(property, "phys-bits"))
+		return json_integer(46);
+	if (!strcmp(property, "avx10-version"))
+		return NULL;
 	f->asked++;
 	return json_boolean(!strcmp(property, "avx512-bf16") || !strcmp(property, "vmx"));
 }
@@ -75,7 +79,7 @@ static void *play(void *arg)
 	return NULL;
 }
 
-/* What qemu_cpu() makes of a QEMU with these words; *asked: how many properties it asked for. */
+/* What a source tells of a QEMU with these words; *asked: how many properties it asked for by name. */
 static json_t *cpu_with(const char *words, unsigned *asked)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
@@ -90,7 +94,7 @@ static json_t *cpu_with(const char *words, unsigned *asked)
 	f.fd = fd[1];
 	assert_int_equal(pthread_create(&thread, NULL, play, &f), 0);
 	assert_int_equal(qmp_open_fd(&q, loop, fd[0], "fake", 5000, &none, NULL, &e), 0);
-	if (qemu_cpu(q, &cpu, &e))
+	if (qemu_cpu(q, &cpu, &e) || (qemu_cpu_needs_names(cpu) && qemu_cpu_names(q, NULL, cpu, &e)))
 		fail_msg("%s", e.msg);
 	qmp_close(q);
 	pthread_join(thread, NULL);
@@ -109,6 +113,8 @@ static void words_are_taken_where_they_tell_all(void **state)
 	assert_string_equal(json_text(cpu, "vendor"), "GenuineIntel");
 	assert_int_equal(json_object_size(words), 3);
 	assert_int_equal(json_integer_value(json_object_get(words, "7.0.EBX")), 5);
+	assert_int_equal(json_object_size(json_object_get(cpu, "numbers")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(cpu, "numbers"), "phys-bits")), 46);
 	json_decref(cpu);
 }
 
@@ -131,55 +137,61 @@ static void names_are_asked_for_where_words_do_not_tell_all(void **state)
 		json_t *cpu = cpu_with(words[i], &asked), *features = json_object_get(cpu, "features");
 
 		assert_int_equal(asked, 3); /* avx512_bf16 is avx512-bf16 */
-		assert_null(json_object_get(cpu, "words"));
+		assert_non_null(json_object_get(cpu, "words"));
 		assert_int_equal(json_array_size(features), 2);
 		json_decref(cpu);
 	}
 }
 
-static bool covers(const char *guest, const char *host)
+/* What the guest's has and the host's lacks, in one string. */
+static void assert_missing(const char *guest, const char *host, const char *wanted)
 {
-	json_t *g = json_loads(guest, 0, NULL), *h = json_loads(host, 0, NULL);
-	bool is = qemu_cpu_covers(g, h);
+	json_t *g = json_loads(guest, 0, NULL), *h = json_loads(host, 0, NULL), *missing = qemu_cpu_missing(g, h), *one;
+	AUTO_FREE char *all = xstrdup("");
+	size_t i;
 
 	assert_non_null(g);
 	assert_non_null(h);
+	json_array_foreach(missing, i, one) {
+		char *longer = xasprintf("%s%s%s", all, i ? ", " : "", json_string_value(one));
+
+		free(all);
+		all = longer;
+	}
+	assert_string_equal(all, wanted);
+	json_decref(missing);
 	json_decref(g);
 	json_decref(h);
-	return is;
 }
 
-static void a_cpu_covers_another_if_no_bit_is_missing(void **state)
+static void bits_are_missing_if_the_host_has_them_not(void **state)
 {
 	(void)state;
-	assert_true(covers("{\"words\":{\"1.0.ECX\":5}}", "{\"words\":{\"1.0.ECX\":5}}"));
-	assert_true(covers("{\"words\":{\"1.0.ECX\":5,\"9.0.EAX\":0}}", "{\"words\":{\"1.0.ECX\":7,\"7.0.EBX\":1}}"));
-	assert_false(covers("{\"words\":{\"1.0.ECX\":5}}", "{\"words\":{\"1.0.ECX\":4}}"));
-	assert_false(covers("{\"words\":{\"1.0.ECX\":5,\"7.0.EBX\":1}}", "{\"words\":{\"1.0.ECX\":5}}"));
-	assert_false(covers("{\"words\":{\"7.0.EDX\":2147483648}}", "{\"words\":{\"7.0.EDX\":2147483647}}"));
+	assert_missing("{\"words\":{\"1.0.ECX\":5}}", "{\"words\":{\"1.0.ECX\":5}}", "");
+	assert_missing("{\"words\":{\"1.0.ECX\":5,\"9.0.EAX\":0}}", "{\"words\":{\"1.0.ECX\":7,\"7.0.EBX\":1}}", "");
+	assert_missing("{\"words\":{\"1.0.ECX\":5}}", "{\"words\":{\"1.0.ECX\":4}}", "bits 0x1 of CPUID 1.0.ECX");
+	assert_missing("{\"words\":{\"1.0.ECX\":5,\"7.0.EBX\":1}}", "{\"words\":{\"1.0.ECX\":5}}", "bits 0x1 of CPUID 7.0.EBX");
+	assert_missing("{\"words\":{\"7.0.EDX\":2147483648}}", "{\"words\":{\"7.0.EDX\":2147483647}}", "bits 0x80000000 of CPUID 7.0.EDX");
+	assert_missing("{\"words\":{\"1.0.ECX\":5}}", "{\"features\":[\"sse3\"]}", "bits 0x5 of CPUID 1.0.ECX");
+	assert_missing("{\"words\":{\"1.0.ECX\":5}}", "{\"words\":{\"1.0.ECX\":\"5\"}}", "bits 0x5 of CPUID 1.0.ECX");
 }
 
-static void what_is_no_words_covers_nothing(void **state)
+static void names_are_told_in_place_of_bits(void **state)
 {
 	(void)state;
-	assert_false(covers("{}", "{\"words\":{\"1.0.ECX\":5}}"));
-	assert_false(covers("{\"words\":[1]}", "{\"words\":{\"1.0.ECX\":5}}"));
-	assert_false(covers("{\"words\":{\"1.0.ECX\":5}}", "{\"features\":[\"sse3\"]}"));
-	assert_false(covers("{\"words\":{\"1.0.ECX\":5}}", "{\"words\":{\"1.0.ECX\":\"5\"}}"));
+	assert_missing("{\"features\":[\"avx2\",\"popcnt\",\"sse3\"]}", "{\"features\":[\"sse3\"]}", "avx2, popcnt");
+	assert_missing("{\"words\":{\"1.0.ECX\":5},\"features\":[\"avx2\",\"sse3\"]}", "{\"words\":{},\"features\":[\"sse3\"]}", "avx2");
+	assert_missing("{\"words\":{\"1.0.ECX\":5},\"features\":[\"sse3\"]}", "{\"words\":{\"1.0.ECX\":1},\"features\":[\"sse3\"]}",
+		       "bits 0x4 of CPUID 1.0.ECX"); /* which has no name */
 }
 
-static void missing_features_are_named(void **state)
+static void numbers_may_be_greater_but_not_less(void **state)
 {
-	json_t *guest = json_pack("{s:[s,s,s]}", "features", "avx2", "popcnt", "sse3"), *host = json_pack("{s:[s]}", "features", "sse3");
-	json_t *missing = qemu_cpu_missing(guest, host);
-
 	(void)state;
-	assert_int_equal(json_array_size(missing), 2);
-	assert_string_equal(json_string_value(json_array_get(missing, 0)), "avx2");
-	assert_string_equal(json_string_value(json_array_get(missing, 1)), "popcnt");
-	json_decref(missing);
-	json_decref(guest);
-	json_decref(host);
+	assert_missing("{\"numbers\":{\"phys-bits\":40}}", "{\"numbers\":{\"phys-bits\":46}}", "");
+	assert_missing("{\"numbers\":{\"phys-bits\":46}}", "{\"numbers\":{\"phys-bits\":39}}", "phys-bits of 46 (there: 39)");
+	assert_missing("{\"numbers\":{\"avx10-version\":2}}", "{}", "avx10-version of 2 (there: 0)");
+	assert_missing("{\"numbers\":{\"other\":2}}", "{}", "");
 }
 
 static int setup(void **state)
@@ -202,9 +214,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_taken_where_they_tell_all),
 		cmocka_unit_test(names_are_asked_for_where_words_do_not_tell_all),
-		cmocka_unit_test(a_cpu_covers_another_if_no_bit_is_missing),
-		cmocka_unit_test(what_is_no_words_covers_nothing),
-		cmocka_unit_test(missing_features_are_named),
+		cmocka_unit_test(bits_are_missing_if_the_host_has_them_not),
+		cmocka_unit_test(names_are_told_in_place_of_bits),
+		cmocka_unit_test(numbers_may_be_greater_but_not_less),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
