@@ -5,6 +5,7 @@
 #define MS		1000000ULL
 #define FIRST_CHOICE_NS (100 * MS)
 #define CHOICE_NS	(200 * MS)
+#define IDLE_NS		(2 * CHOICE_NS) /* whoever comes that late had nothing to send, if it did not wait either */
 #define WAITS		5 /* at least this part of the time: the link is what is slow */
 /* One channel slower than this is worth so much work; */
 #define LZ4_BELOW_BPS  (400.0 * 1000 * 1000)
@@ -62,24 +63,33 @@ static void choose(struct codec_choice *c, enum data_codec wanted, double wire_b
 
 	remember(c, content_bps);
 	if (back < c->now) {
+		c->refused = c->now;
 		c->now = back;
 		c->pardon_ns = MIN(MAX(2 * c->pardon_ns, PARDON_MIN_NS), PARDON_MAX_NS);
 		c->pardon_at_ns = now_ns + c->pardon_ns;
-	} else if (wanted <= c->now || now_ns >= c->pardon_at_ns) {
-		c->now = wanted;
+		return;
 	}
+	if (c->now >= c->refused) /* it carries enough after all */
+		c->pardon_ns -= c->pardon_ns / 8;
+	if (wanted <= c->now || now_ns >= c->pardon_at_ns)
+		c->now = wanted;
 }
 
 bool codec_choice_step(struct codec_choice *c, const struct codec_sample *s)
 {
 	uint64_t ns = s->now_ns - c->at.now_ns;
 	bool first = !c->at.wire_bytes; /* the window was filled, too: more than can be kept up, and nothing to compare with */
+	bool waits = s->waited_ns - c->at.waited_ns >= ns / WAITS;
 	enum data_codec wanted;
 	double seconds = (double)ns / 1e9, wire_bps = (double)(s->wire_bytes - c->at.wire_bytes) / seconds;
 
 	if (ns < (first ? FIRST_CHOICE_NS : CHOICE_NS))
 		return false;
-	wanted = for_link(c->now, wire_bps, s->waited_ns - c->at.waited_ns >= ns / WAITS);
+	if (!waits && ns > IDLE_NS) {
+		c->at = *s;
+		return false;
+	}
+	wanted = for_link(c->now, wire_bps, waits);
 	if (first)
 		c->now = wanted;
 	else

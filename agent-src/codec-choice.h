@@ -27,10 +27,12 @@ struct codec_choice {
 	double lately_bps[CODEC_ZSTD + 1]; /* contents that each carried at best, fading, in bytes per second */
 	/* no costlier one until then; how long the last time */
 	uint64_t pardon_at_ns, pardon_ns;
+	enum data_codec refused; /* the last that was given up */
 };
 
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns);
-/* Called whenever there is something to send. True when c->now may have changed: it chooses every 200 ms. */
+/* Called whenever there is something to send. True when c->now may have changed: it chooses every 200 ms, but not by a
+ * stretch in which there was nothing to send. */
 bool codec_choice_step(struct codec_choice *c, const struct codec_sample *s);
 
 #endif

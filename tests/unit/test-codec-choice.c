@@ -126,6 +126,37 @@ static void what_was_given_up_is_tried_again_later_and_later(void **state)
 	assert_in_range(tries, 4, 6);
 }
 
+/* Between two rounds: it is no fault of the codec. */
+static void a_stretch_without_anything_to_send_says_nothing(void **state)
+{
+	(void)state;
+	after(60, 60, 80);
+	assert_int_equal(after(60, 120, 80), CODEC_ZSTD);
+	s.now_ns += 2000 * MS;
+	s.raw_bytes += MB;
+	s.wire_bytes += MB / 2;
+	assert_false(codec_choice_step(&c, &s));
+	assert_int_equal(after(60, 120, 80), CODEC_ZSTD);
+}
+
+static void a_codec_that_proves_itself_is_pardoned_sooner_again(void **state)
+{
+	unsigned i, tries = 0;
+
+	(void)state;
+	after(500, 500, 80);
+	for (i = 0; i < 60; i++)
+		after(70, c.now == CODEC_RAW ? 140 : 40, 80);
+	for (i = 0; i < 200 && c.now != CODEC_ZSTD; i++)
+		after(70, 140, 80);
+	assert_true(c.pardon_ns >= 8000 * MS);
+	for (i = 0; i < 50; i++) /* now it carries twice as much */
+		assert_int_equal(after(70, 280, 80), CODEC_ZSTD);
+	for (i = 0; i < 10; i++) /* and fails but once */
+		tries += after(70, c.now != CODEC_ZSTD ? 140 : i ? 280 : 40, 80) == CODEC_ZSTD;
+	assert_true(tries >= 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +168,8 @@ int main(void)
 		cmocka_unit_test_setup(a_channel_that_does_not_wait_spends_less_step_by_step, begin),
 		cmocka_unit_test_setup(contents_that_do_not_compress_are_no_loss, begin),
 		cmocka_unit_test_setup(a_codec_that_carries_less_is_given_up, begin),
+		cmocka_unit_test_setup(a_stretch_without_anything_to_send_says_nothing, begin),
+		cmocka_unit_test_setup(a_codec_that_proves_itself_is_pardoned_sooner_again, begin),
 		cmocka_unit_test_setup(a_codec_that_came_in_a_bad_moment_does_not_stay, begin),
 		cmocka_unit_test_setup(what_was_given_up_is_tried_again_later_and_later, begin),
 	};
