@@ -2,6 +2,7 @@
 #include "converge.h"
 
 #define PASSES_WITHOUT_GAIN 6
+#define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
 #define GAIN		    0.95 /* less than this of the best so far counts as better */
 #define FIXED_MS	    25.0 /* stop, last disk round, device state, load, cont: measured 15 to 40 */
 #define ROUND_TRIPS	    4
@@ -49,6 +50,9 @@ enum converge_verdict converge_step(struct converge *c, const struct converge_sa
 	if (c->best_ms < 0 || c->predicted_ms < c->best_ms * GAIN) {
 		c->best_ms = c->predicted_ms;
 		c->best_pass = s->pass;
+		c->best_at_ms = s->now_ms;
 	}
-	return s->pass >= c->best_pass + PASSES_WITHOUT_GAIN ? CONVERGE_STALLED : CONVERGE_GO_ON;
+	if (s->pass < c->best_pass + PASSES_WITHOUT_GAIN || s->now_ms < c->best_at_ms + WITHOUT_GAIN_MS)
+		return CONVERGE_GO_ON;
+	return CONVERGE_STALLED;
 }

@@ -26,13 +26,14 @@ struct converge_sample {
 enum converge_verdict {
 	CONVERGE_GO_ON,	  /* it still gets better */
 	CONVERGE_SWITCH,  /* within the limit, and waiting a moment more would not make it much shorter */
-	CONVERGE_STALLED, /* several passes brought nothing: the guest writes as fast as we copy */
+	CONVERGE_STALLED, /* several passes, and some time, brought nothing: the guest writes as fast as we copy */
 };
 
 struct converge {
 	double max_downtime_ms;
 	double best_ms, predicted_ms; /* prediction of the last sample */
 	uint64_t best_pass;
+	double best_at_ms;
 	bool within; /* the limit, once */
 	double within_ms; /* since when */
 };

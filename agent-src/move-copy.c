@@ -21,6 +21,7 @@
 #define DISK_WORTH_A_ROUND (8 * MIB)
 #define DISK_PRE_ROUND	 (256 * KIB)
 #define NEARLY_THERE_S	 0.1
+#define NO_LONGER_FITS	 1.2 /* times the limit: what was decided is taken back */
 
 /* ---- RAM ---- */
 
@@ -66,13 +67,14 @@ static uint64_t wire_left(const struct move *m)
 	return bytes;
 }
 
-/* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. */
+/* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. But a QEMU that does not
+ * wait for our acknowledgement may stop the guest whenever it likes, and that would wait for the disks then. */
 static bool time_for_ram(struct move *m)
 {
 	uint64_t small = MAX(DISK_SMALL, m->guest.ram_bytes / 16);
 	unsigned i, round = 0;
 
-	if (m->ram_started || !disks_read(m) || (double)wire_left(m) > m->best_wire_bps * NEARLY_THERE_S)
+	if (m->ram_started || !(m->has_ack ? disks_read(m) : disks_idle(m)) || (double)wire_left(m) > m->best_wire_bps * NEARLY_THERE_S)
 		return false;
 	for (i = 0; i < m->disk_count; i++)
 		round = MAX(round, m->disks[OBJECT_DISK_BASE + i].round);
@@ -243,8 +245,9 @@ static int go_to_switchover(struct move *m, struct err *e)
 {
 	int r = 0;
 
-	if (!m->stopping) {
-		m->stopping = true;
+	m->stopping = true;
+	if (disks_idle(m) && !m->disks_ahead) {
+		m->disks_ahead = true;
 		r = disks_next_round(m, DISK_PRE_ROUND, e);
 	}
 	if (!r && disks_idle(m)) {
@@ -252,6 +255,12 @@ static int go_to_switchover(struct move *m, struct err *e)
 		conductor_goto(&m->con, ST_SWITCHOVER);
 	}
 	return r;
+}
+
+/* While a round of the disks was waited for, the guest may have written more than will do. */
+static bool still_fits(const struct move *m)
+{
+	return m->stop_wanted || m->converge.predicted_ms <= m->opt->max_downtime_ms * NO_LONGER_FITS;
 }
 
 static int decide(struct move *m, struct err *e)
@@ -267,9 +276,10 @@ static int decide(struct move *m, struct err *e)
 				    .round_trip_ms = m->round_trip_ms};
 	enum converge_verdict verdict;
 
-	if (m->stopping)
-		return go_to_switchover(m, e);
 	verdict = converge_step(&m->converge, &s);
+	if (m->stopping && still_fits(m))
+		return go_to_switchover(m, e);
+	m->stopping = m->disks_ahead = false;
 	if (m->stop_wanted && m->pass >= 2)
 		return go_to_switchover(m, e);
 	if (m->held && verdict != CONVERGE_SWITCH)

@@ -11,7 +11,8 @@
 
 static enum converge_verdict at(struct converge *c, uint64_t pass, uint64_t ram, uint64_t disk)
 {
-	struct converge_sample s = {.ram_left = ram, .disk_left = disk, .pass = pass, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 1};
+	struct converge_sample s = {.ram_left = ram, .disk_left = disk, .pass = pass, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 1,
+				    .now_ms = (double)pass * 500};
 
 	return converge_step(c, &s);
 }
@@ -93,6 +94,19 @@ static void says_so_when_several_passes_brought_nothing(void **state)
 	assert_int_equal(at(&c, pass + 2, 1 * MB, 0), CONVERGE_SWITCH);
 }
 
+static void many_passes_in_a_moment_are_no_stall(void **state)
+{
+	struct converge_sample s = {.ram_left = 1 * MB, .disk_left = 100 * MB, .pass = 2, .rate_bps = 100.0 * MB, .now_ms = 1000};
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 60);
+	for (; s.now_ms < 2900; s.now_ms += 25, s.pass += 25)
+		assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	s.now_ms = 3000;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_STALLED);
+}
+
 static void without_a_rate_it_does_not_switch(void **state)
 {
 	struct converge_sample s = {.pass = 5, .round_trip_ms = 1};
@@ -112,6 +126,7 @@ int main(void)
 		cmocka_unit_test(a_calm_guest_is_worth_a_moment_and_no_more),
 		cmocka_unit_test(goes_on_while_it_gets_better),
 		cmocka_unit_test(says_so_when_several_passes_brought_nothing),
+		cmocka_unit_test(many_passes_in_a_moment_are_no_stall),
 		cmocka_unit_test(without_a_rate_it_does_not_switch),
 	};
 
