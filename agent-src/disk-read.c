@@ -294,6 +294,9 @@ static void job_end(struct job *j)
 		;
 	*p = j->next;
 	__atomic_store_n(&r->left[j->round.object], 0, __ATOMIC_RELAXED);
+	/* before anyone hears of it: then QEMU's exports and bitmaps change, beside which no client may come or go */
+	nbd_close(j->nbd);
+	j->nbd = NULL;
 	if (!j->failed)
 		end_round(j);
 	/* at once: what follows may pump the loop while the destination answers the round's end */
