@@ -68,17 +68,22 @@ static off_t block_offset(const struct disk *disk, uint64_t block)
 	return (off_t)((start + block % disk->window_blocks) * PAGE_BYTES);
 }
 
-uint64_t disk_unused_blocks(void)
+unsigned disks_count(void)
 {
-	return disk_count == 0 ? 0 : disks[0].bytes / PAGE_BYTES - disks[0].blocks;
+	return disk_count;
 }
 
-uint64_t disk_unused_block(uint64_t n)
+uint64_t disk_unused_blocks(unsigned disk)
 {
-	uint64_t windows = disks[0].blocks / disks[0].window_blocks;
+	return disks[disk].bytes / PAGE_BYTES - disks[disk].blocks;
+}
 
-	for (uint64_t window = 0; window < windows && n >= window_start(&disks[0], window); window++)
-		n += disks[0].window_blocks;
+uint64_t disk_unused_block(unsigned disk, uint64_t n)
+{
+	uint64_t windows = disks[disk].blocks / disks[disk].window_blocks;
+
+	for (uint64_t window = 0; window < windows && n >= window_start(&disks[disk], window); window++)
+		n += disks[disk].window_blocks;
 	return n;
 }
 
@@ -403,12 +408,12 @@ void disks_open(const struct options *options)
 	}
 }
 
-int disk_open_cached(void)
+int disk_reopen(unsigned disk, int flags)
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "/dev/%s", disks[0].name);
-	return disk_open_when_there(path, O_RDONLY);
+	snprintf(path, sizeof path, "/dev/%s", disks[disk].name);
+	return disk_open_when_there(path, flags);
 }
 
 void disks_start(void)

@@ -74,7 +74,7 @@ static void order_ping(const char *unused)
 
 static void order_verify(const char *unused)
 {
-	uint64_t pages = ram_verify(), blocks = disks_verify() + cache_verify() + db_verify();
+	uint64_t pages = ram_verify(), blocks = disks_verify() + stills_verify() + db_verify();
 
 	(void)unused;
 	pthread_mutex_lock(&tally.lock);

@@ -215,6 +215,7 @@ static void option_set(struct options *options, const char *key, const char *val
 	const struct { const char *key; uint64_t *to; } numbers[] = {
 		{ "ram_mb", &options->ram_mb },         { "hot_mb", &options->hot_mb },
 		{ "disk_mb", &options->disk_mb },       { "cache_mb", &options->cache_mb },
+		{ "still_mb", &options->still_mb },
 		{ "rate", &options->rate_pages_s },     { "disk_rate", &options->disk_rate_s },
 		{ "discard", &options->discard },       { "check", &options->check },
 		{ "db_rate", &options->db_rate_s },       { "bg_check", &options->bg_check_pages_s },
@@ -288,7 +289,7 @@ int main(void)
 	load.running = true;
 	ram_open(&options);
 	disks_open(&options);
-	cache_open(&options);
+	stills_open(&options);
 	db_open(&options);
 	net_start(&options);
 	probe_start(&options);

@@ -7,7 +7,7 @@
  * witness-tag.c     contents that say what they are
  * witness-ram.c     load and verification of RAM
  * witness-disk.c    load and verification of disks
- * witness-cache.c   disk content in the page cache, and its verification
+ * witness-still.c   disk content that no load writes, on the disks and in the page cache, and its verification
  * witness-db.c      load and verification of a database
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
@@ -37,13 +37,14 @@ enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE };
  *   disks=vda,vdb, disk_mb (that the load uses of each, in four windows; 0: all), disk_rate (operations/s), discard
  *   content=mixed|compressible|incompressible   of pages, blocks and rows
  *   cache_mb      of the first disk to be kept in the page cache; what no load writes, so disk_mb must leave as much
+ *   still_mb      of each disk, of what no load writes, that is to be verified, too
  *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
  *   hb_ms         of the heartbeat on the console; 0: none
  *   net=ADDRESS/PREFIX, gw=ADDRESS   of eth0; a gateway to all other networks
  *   hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   where the heartbeat and the probe go
  */
 struct options {
-	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, hb_ms;
+	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, still_mb, hb_ms;
 	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
 	uint64_t discard, check;
 	enum pattern pattern;
@@ -125,17 +126,18 @@ int disks_corrupt(void);
 /* As ram_settle; then everything written is on stable storage. */
 int disks_sync(void);
 void disks_stats(uint64_t *ops, uint64_t *generation_sum);
-/* The first disk's blocks outside of the windows: how many, and where the n-th one lies. */
-uint64_t disk_unused_blocks(void);
-uint64_t disk_unused_block(uint64_t n);
-/* The first disk, to be read through the page cache. */
-int disk_open_cached(void);
+unsigned disks_count(void);
+/* A disk's blocks outside of the windows: how many, and where the n-th one lies. */
+uint64_t disk_unused_blocks(unsigned disk);
+uint64_t disk_unused_block(unsigned disk, uint64_t n);
+int disk_reopen(unsigned disk, int flags);
 
-/* --- witness-cache.c --- */
+/* --- witness-still.c --- */
 
-void cache_open(const struct options *options);
-uint64_t cache_verify(void);
-/* How many pages there are, and how many of them the kernel has in memory. */
+void stills_open(const struct options *options);
+/* Returns how many blocks and pages of the cache were checked. */
+uint64_t stills_verify(void);
+/* How many pages are to be in the page cache, and how many of them the kernel has there. */
 void cache_stats(uint64_t *pages, uint64_t *present);
 
 /* --- witness-db.c: all of it does nothing, or says -ENODEV, without a database --- */
