@@ -144,6 +144,7 @@ bench: ## Measure moves over 1 Gb/s beside QEMU's own, as the guest feels them (
 	$(MAKE) $(JOBS) all
 	tests/guest/build-guest
 	@mkdir -p $(dir $(BENCH))
+	@if [ -s $(BENCH) ]; then mv -v $(BENCH) $(BENCH:.json=.before.json); fi
 	$(B)/vmferry bench --lab -o $(BENCH) $(BENCH_OPTIONS)
 	$(B)/vmferry report $(BENCH) -o $(BENCH:.json=.html)
 

@@ -149,6 +149,7 @@ static void keep_record(struct collector *c, const uint8_t *data, uint64_t now)
 	p->connection_last = connection;
 	p->unechoed = sequence > echoed ? sequence - echoed : 0;
 	p->records++;
+	p->record_ns = now;
 	pthread_mutex_unlock(&c->lock);
 }
 

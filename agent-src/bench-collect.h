@@ -24,7 +24,7 @@ struct probe {
 	/* The guest's own numbers of its connections. first: the one that was there at the beginning, or the first after it. The
 	 * same number: the same connection all the time. 0: there was none. */
 	uint64_t connection_first, connection_last;
-	uint64_t records;
+	uint64_t records, record_ns; /* record_ns: when the last came; 0: none did */
 	/* Between two records, on whatever connections; also from the beginning to the first, and from the last until now. */
 	uint64_t longest_gap_ns, gap_at_ns;
 	/* How many records the guest had sent, with its last one, of which it had not seen the echo yet: small while the way to the

@@ -18,6 +18,7 @@
 
 #define LISTEN_MS 20000
 #define END_MS	  20000
+#define ROLL_BACK_MS 10000
 #define LINE_MAX_BYTES (1U << 20)
 #define ARGS_MAX  48
 
@@ -312,12 +313,15 @@ static json_t *breakdown(const json_t *downtime)
 	return list;
 }
 
+/* 0: in opaque mode nobody counts pages. */
 static uint64_t carried(const json_t *result)
 {
 	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(json_object_get(result, "ram"), "pages")) * 4096;
 	const json_t *d;
 	size_t i;
 
+	if (!bytes)
+		return 0;
 	json_array_foreach(json_object_get(result, "disks"), i, d)
 		bytes += (uint64_t)json_integer_value(json_object_get(d, "bytes_read"));
 	return bytes;
@@ -357,12 +361,16 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 static void end_all(struct ferry *f)
 {
 	const pid_t pids[] = {f->pid, f->agent};
+	uint64_t until_ns = now_ns() + ROLL_BACK_MS * 1000000ULL;
 	size_t i;
 
+	if (f->pid)
+		kill(f->pid, SIGTERM); /* rolls back; the agent there ends with it */
 	for (i = 0; i < ARRAY_LEN(pids); i++) {
-		if (pids[i]) {
-			kill(pids[i], SIGKILL);
-			waitpid(pids[i], NULL, 0);
+		while (pids[i] && waitpid(pids[i], NULL, WNOHANG) == 0) {
+			if (now_ns() > until_ns)
+				kill(pids[i], SIGKILL);
+			poll(NULL, 0, 10);
 		}
 	}
 	if (f->out >= 0)

@@ -19,9 +19,16 @@
 
 #define BOOT_MS	   300000
 #define VERIFY_MS  300000
-/* Of the guest's memory, what the witness leaves to the kernel and to itself. */
+#define CALM_MS	   10000 /* for a guest to run again after a move that failed */
+/* What the witness leaves to the kernel and to itself. */
 #define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
 #define ARGS_MAX   96
+#define STILL_MAX_MIB 2048u /* of what a disk is filled with: so much is verified at most */
+
+unsigned bench_guest_load_mib(unsigned mem_mib)
+{
+	return mem_mib - RESERVE_MIB(mem_mib);
+}
 
 char *bench_guest_path(const struct bench_guest *g, const char *what)
 {
@@ -174,7 +181,7 @@ static char *witness_net(const struct bench *b)
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
 	const char *dir = b->sides[g->side].guest_dir;
-	unsigned ram_mib = g->mem_mib - RESERVE_MIB(g->mem_mib);
+	unsigned ram_mib = bench_guest_load_mib(g->mem_mib);
 	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
 	AUTO_FREE char *net = witness_net(b);
 	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
@@ -199,7 +206,8 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	if (g->workload->database)
 		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
 	add(w, "-append");
-	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=64 witness.hb_ms=1000 %s", line, ram_mib, disks, net);
+	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=%d witness.still_mb=%u witness.hb_ms=1000 %s", line, ram_mib, disks,
+	    BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), net);
 }
 
 static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
@@ -308,6 +316,40 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 		return -e->code;
 	r = disks_create(b, target, false, e);
 	return r ? r : guest_launch(b, target, true, e);
+}
+
+static int running(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)
+{
+	uint64_t until_ns = now_ns() + CALM_MS * 1000000ULL;
+	const char *status;
+	bool runs = false;
+	json_t *info;
+	int r = 0;
+
+	if (!g->pid || waitpid(g->pid, NULL, WNOHANG) == g->pid) {
+		g->pid = 0;
+		return err_set(e, EIO, "its QEMU ended");
+	}
+	while (!r && !runs && q && qmp_alive(q)) {
+		r = qmp_call(q, "query-status", NULL, &info, e);
+		status = r ? NULL : json_text(info, "status");
+		runs = status && !strcmp(status, "running");
+		if (!r && !runs && bench_step(b, until_ns, 20, e))
+			r = err_set(e, EIO, "it stands still, %s", status ? status : "?");
+		if (status)
+			json_decref(info);
+	}
+	return r;
+}
+
+int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)
+{
+	json_t *verdict = NULL;
+	int r = running(b, g, q, e);
+
+	r = r ? r : bench_guest_verify(b, g, &verdict, e);
+	json_decref(verdict);
+	return r;
 }
 
 void bench_guest_end(struct bench *b, struct bench_guest *g)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define LATE_NS 1000000000ULL /* no datagram is overtaken by so much */
+
 /* ---- gaps ---- */
 
 struct gap_list {
@@ -44,6 +46,25 @@ size_t beats_gaps(const struct beat *beats, size_t count, uint64_t from_ns, uint
 	}
 	gap_add(&list, last_ns, to_ns);
 	return list.count;
+}
+
+bool beats_go_on(const struct beat *beats, size_t count, uint64_t after_ns)
+{
+	const struct beat *newest = NULL;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const struct beat *b = &beats[i];
+
+		if (newest && b->guest_ns + LATE_NS < newest->guest_ns)
+			return false;
+		if (newest && (b->sequence <= newest->sequence || b->guest_ns <= newest->guest_ns))
+			continue;
+		if (newest && b->at_ns >= after_ns)
+			return true;
+		newest = b;
+	}
+	return false;
 }
 
 /* ---- numbers ---- */

@@ -8,6 +8,7 @@
 #ifndef VMFERRY_BENCH_HEARTBEAT_H
 #define VMFERRY_BENCH_HEARTBEAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ struct beat_step {
  * after the last it ends at to_ns.
  */
 size_t beats_gaps(const struct beat *beats, size_t count, uint64_t from_ns, uint64_t to_ns, struct gap *out, size_t max);
+/* The guest was heard at or after that time, and counts on from what was heard before: it has not started anew. */
+bool beats_go_on(const struct beat *beats, size_t count, uint64_t after_ns);
 /* Of the beats that arrived in [from_ns, to_ns). */
 struct beat_count beats_count(const struct beat *beats, size_t count, uint64_t from_ns, uint64_t to_ns);
 /* Fills out[0] to out[steps - 1]; step i is [from_ns + i * step_ns, from_ns + (i + 1) * step_ns). step_ns is not 0. */

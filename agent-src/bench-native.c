@@ -4,6 +4,7 @@
  */
 #include "bench.h"
 #include "json-message.h"
+#include "qemu-settings.h"
 #include "util.h"
 
 #include <errno.h>
@@ -30,23 +31,6 @@ static bool has_multifd(const struct tool *t)
 	return t->kind == TOOL_MULTIFD || t->kind == TOOL_ZSTD;
 }
 
-/* Every one that matters, on or off: they outlive a migration (and a wrong one breaks the next). */
-static json_t *capabilities(const struct native *n)
-{
-	const struct {
-		const char *name;
-		bool on;
-	} all[] = {{"return-path", true}, {"events", true}, {"multifd", has_multifd(n->tool)}, {"switchover-ack", false},
-		   {"pause-before-switchover", n->source->disk_count > 0}, {"auto-converge", false},
-		   {"xbzrle", n->tool->kind == TOOL_XBZRLE}, {"postcopy-ram", false}};
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(all); i++)
-		json_array_append_new(list, json_pack("{s:s,s:b}", "capability", all[i].name, "state", all[i].on));
-	return json_pack("{s:o}", "capabilities", list);
-}
-
 static json_t *parameters(const struct native *n)
 {
 	json_int_t cache = (json_int_t)(n->source->mem_mib * MIB / 4);
@@ -59,11 +43,43 @@ static json_t *parameters(const struct native *n)
 			 "zero-page-detection", "multifd");
 }
 
+/* Each explicitly: what an earlier move has left behind would count in this one. What an older QEMU lacks is left out. */
 static int configure(const struct native *n, struct qmp *q, struct err *e)
 {
-	int r = qmp_call(q, "migrate-set-capabilities", capabilities(n), NULL, e);
+	const char *on[6];
+	json_t *now;
+	size_t i = 0;
+	int r = settings_save(q, &now, e);
 
-	return r ? r : qmp_call(q, "migrate-set-parameters", parameters(n), NULL, e);
+	if (r)
+		return r;
+	on[i++] = "return-path";
+	on[i++] = "events";
+	if (has_multifd(n->tool))
+		on[i++] = "multifd";
+	if (n->tool->kind == TOOL_XBZRLE)
+		on[i++] = "xbzrle";
+	if (n->source->disk_count)
+		on[i++] = "pause-before-switchover";
+	on[i] = NULL;
+	r = settings_capabilities(q, now, on, e);
+	r = r ? r : settings_parameters(q, now, parameters(n), e);
+	json_decref(now);
+	return r;
+}
+
+/* One step, with both QEMUs there. */
+static int step(struct native *n, struct err *e)
+{
+	int r = watch_step(n->w, n->until_ns, e);
+
+	if (r)
+		return r;
+	if (!qmp_alive(n->w->source.qmp))
+		return err_set(e, EIO, "the source's QEMU is gone");
+	if (!qmp_alive(n->w->target.qmp))
+		return err_set(e, EIO, "the destination's QEMU is gone");
+	return n->w->failed ? err_set(e, EIO, "QEMU says that it failed") : 0;
 }
 
 /* Steps until *flag is at least so much. */
@@ -72,13 +88,11 @@ static int wait_count(struct native *n, const int *count, unsigned wanted, const
 	int r;
 
 	while (*count < (int)wanted) {
-		r = watch_step(n->w, n->until_ns, e);
+		r = step(n, e);
 		if (r == -ETIMEDOUT)
 			return err_set(e, ETIMEDOUT, "%s did not happen within %u s", what, n->b->opt.timeout_s);
 		if (r)
-			return r;
-		if (n->w->failed)
-			return err_set(e, EIO, "it failed while waiting for %s", what);
+			return err_prefix(e, "waiting for %s", what);
 	}
 	return 0;
 }
@@ -179,11 +193,9 @@ static int carry(struct native *n, struct err *e)
 	int r = 0;
 
 	while (!w->completed_ns || !w->resume_ns) {
-		r = watch_step(w, n->until_ns, e);
+		r = step(n, e);
 		if (r)
 			return r == -ETIMEDOUT ? err_set(e, ETIMEDOUT, "it did not converge within %u s", n->b->opt.timeout_s) : r;
-		if (w->failed)
-			return err_set(e, EIO, "QEMU says that its migration failed");
 		if (w->pre_switchover_ns && !ended) {
 			ended = true;
 			r = end_mirrors(n, e);
@@ -205,8 +217,9 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 		return r;
 	ram = json_object_get(info, "ram");
 	o->qmp_ms = json_number_value(json_object_get(info, "downtime"));
-	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096 + bench_guest_disk_allocated(n->b, n->target);
+	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096;
 	json_decref(info);
+	watch_sample(n->w); /* it goes with its QEMU */
 	r = qmp_call(n->w->source.qmp, "quit", NULL, NULL, e);
 	while (!r && waitpid(n->source->pid, NULL, WNOHANG) == 0)
 		r = bench_step(n->b, until_ns, 2, e);
@@ -214,6 +227,7 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 		n->source->pid = 0;
 	o->done_ns = realtime_ns();
 	watch_event(n->w, o->done_ns, "done");
+	o->carried_bytes += bench_guest_disk_allocated(n->b, n->target);
 	return r;
 }
 
@@ -227,6 +241,7 @@ static int open_target(struct native *n, struct err *e)
 int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
 	struct native n = {b, t, g, &o->target, w, now_ns() + b->opt.timeout_s * 1000000000ULL, 0};
+	struct err none;
 	int r = bench_guest_prepare_target(b, g, &o->target, e);
 
 	if (!r && !b->sides[o->target.side].there)
@@ -241,5 +256,8 @@ int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, st
 		r = mirror_disks(&n, e);
 	r = r ? r : start(&n, e);
 	r = r ? r : carry(&n, e);
-	return r ? r : finish(&n, o, e);
+	r = r ? r : finish(&n, o, e);
+	if (r && n.w->source.qmp && qmp_alive(n.w->source.qmp))
+		qmp_call(n.w->source.qmp, "migrate_cancel", NULL, NULL, &none);
+	return r;
 }

@@ -295,7 +295,7 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
 	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
-	if (!r && (!p->repeat || !p->disk_mib || p->disk_data_mib > p->disk_mib || p->max_downtime_ms < 1))
+	if (!r && (!p->repeat || !json_is_integer(json_object_get(plan, "disks")) || !p->disk_mib || p->disk_data_mib > p->disk_mib || p->max_downtime_ms < 1))
 		r = err_set(e, EINVAL, "its plan is not complete");
 	return r;
 }

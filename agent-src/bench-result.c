@@ -6,6 +6,7 @@
 #include "util.h"
 #include "version.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -105,7 +106,7 @@ static json_t *probe_json(const struct watch *w)
 	collector_probe(w->b->collector, &p);
 	if (!p.records)
 		return NULL;
-	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last, "gap_ms",
+	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last && p.record_ns > w->resume_ns, "gap_ms",
 			 (double)p.longest_gap_ns / 1e6);
 }
 
@@ -227,7 +228,7 @@ static void add_roles(json_t *move, const struct watch *w)
 	json_object_set_new(move, "others_cpu_s", json_real(w->others_cpu_s));
 }
 
-void result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps)
+int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps, struct err *e)
 {
 	uint64_t end_ns = realtime_ns(), last = w->sample_count ? w->samples[w->sample_count - 1].wire_bytes : 0;
 	struct beats b = {0};
@@ -258,6 +259,7 @@ void result_fill(json_t *move, struct watch *w, const struct outcome *o, double 
 		json_object_set_new(move, "around", around_json(&b, w, end_ns));
 	json_object_set_new(move, "events", events_json(w));
 	free(b.all);
+	return json_is_false(json_object_get(probe, "alive")) ? err_set(e, EBADMSG, "the guest's TCP connection did not live through the move") : 0;
 }
 
 /* ---- the environment ---- */

@@ -19,6 +19,7 @@
 #define HEARD_MS   20000 /* for the guest to be heard */
 #define BEFORE_MS  1100  /* listening before a move, */
 #define AFTER_MS   2100  /* and after it */
+#define DIGITS	   13 /* of real numbers: seconds since 1970 to the millisecond */
 
 volatile sig_atomic_t bench_stop;
 
@@ -69,7 +70,7 @@ int bench_save(const struct bench *b, struct err *e)
 {
 	AUTO_FREE char *fresh = xasprintf("%s.new", b->opt.out);
 
-	if (json_dump_file(b->run, fresh, JSON_COMPACT | JSON_REAL_PRECISION(9)) || rename(fresh, b->opt.out))
+	if (json_dump_file(b->run, fresh, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) || rename(fresh, b->opt.out))
 		return err_sys(e, errno ? errno : EIO, "cannot write %s", b->opt.out);
 	return sync_parent_dir(b->opt.out, e);
 }
@@ -96,6 +97,13 @@ static bool is_done(const struct bench *b, const struct cell *c, unsigned round,
 	return false;
 }
 
+static bool went_well(const json_t *move)
+{
+	const char *outcome = json_text(move, "outcome");
+
+	return outcome && !strcmp(outcome, "ok");
+}
+
 /* What every tool has to carry at least, which is the same for all of a cell: the least that any carried. */
 static void set_payload(struct bench *b, const struct cell *c)
 {
@@ -105,7 +113,7 @@ static void set_payload(struct bench *b, const struct cell *c)
 
 	json_array_foreach(json_object_get(b->run, "moves"), i, move) {
 		n = json_integer_value(json_object_get(move, "carried_bytes"));
-		if (is_of(move, c) && n > 0 && (!least || n < least))
+		if (is_of(move, c) && went_well(move) && n > 0 && (!least || n < least))
 			least = n;
 	}
 	json_array_foreach(json_object_get(b->run, "moves"), i, move)
@@ -169,6 +177,29 @@ static int wait_heard(struct bench *b, struct err *e)
 	return r == -ETIMEDOUT ? err_set(e, EIO, "the guest is not heard: no heartbeat within %d s", HEARD_MS / 1000) : r;
 }
 
+/* After a move: the same guest, which counts on, and its connection carries something, if it did before. */
+static bool goes_on(struct bench *b, const struct watch *w)
+{
+	AUTO_FREE struct beat *beats = NULL;
+	size_t count = collector_beats(b->collector, &beats);
+	struct probe p;
+
+	collector_probe(b->collector, &p);
+	return beats_go_on(beats, count, w->resume_ns) && (!p.connection_first || p.record_ns > w->resume_ns);
+}
+
+static int wait_going_on(struct bench *b, const struct watch *w, struct err *e)
+{
+	uint64_t until_ns = now_ns() + HEARD_MS * 1000000ULL;
+	int r = 0;
+
+	while (!r && !goes_on(b, w))
+		r = bench_step(b, until_ns, 50, e);
+	return r == -ETIMEDOUT ? err_set(e, EBADMSG, "after the move the guest's heartbeat or its TCP connection does not go on within %d s",
+					 HEARD_MS / 1000)
+			       : r;
+}
+
 static int move_by(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
 	if (t->kind == TOOL_VMFERRY)
@@ -176,43 +207,52 @@ static int move_by(struct bench *b, const struct tool *t, struct bench_guest *g,
 	return move_native(b, t, g, w, o, e);
 }
 
-/* What may be said of it: -EBADMSG and -EIO of the witness mean that the guest was harmed. */
-static const char *judge(int moved, int heard)
+/* The tool says that the guest did not move: is it as it was, then? */
+static int left_unharmed(struct bench *b, struct bench_guest *g, struct outcome *o, struct watch *w, struct err *e)
 {
-	return moved ? "failed" : heard ? "damaged" : "ok";
+	struct err why = *e, harm;
+
+	bench_guest_end(b, &o->target);
+	if (!bench_guest_unharmed(b, g, w->source.qmp, &harm))
+		return 0;
+	return err_set(e, EBADMSG, "%s; and of the guest at the source: %s", why.msg, harm.msg);
 }
 
-/* Moves and judges; the guest is gone afterwards unless all went well. -EINTR: nothing is to be kept. */
+/* Moves and judges; the guest is gone afterwards unless all went well. An error: nothing is to be kept. */
 static int move_once(struct bench *b, const struct cell *c, const struct tool *t, struct bench_guest *g, json_t *move, struct err *e)
 {
 	struct outcome o = {0};
 	struct watch w;
 	json_t *verdict = NULL;
 	uint64_t quiet_ns;
-	int moved = wait_heard(b, e), heard = 0;
+	int moved = wait_heard(b, e), harmed = 0;
 
-	if (!moved) {
-		collector_clear(b->collector);
-		moved = pause_ms(b, BEFORE_MS, e);
-	}
+	collector_clear(b->collector);
+	moved = moved ? moved : pause_ms(b, BEFORE_MS, e);
+	if (moved)
+		return moved;
 	quiet_ns = realtime_ns();
 	even_out(b, c->mem_mib); /* at the last moment: a virtual machine may give memory that is free for seconds back to its host */
 	watch_begin(&w, b, g);
 	w.quiet_ns = quiet_ns;
 	json_object_set_new(move, "began_at", json_real((double)w.began_ns / 1e9));
-	moved = moved ? moved : move_by(b, t, g, &w, &o, e);
+	moved = move_by(b, t, g, &w, &o, e);
 	watch_others(&w);
-	if (!moved && !(heard = pause_ms(b, AFTER_MS, e)))
-		result_fill(move, &w, &o, link_capacity_bps(c->link));
+	if (moved && !bench_stop)
+		harmed = left_unharmed(b, g, &o, &w, e);
+	else if (!moved)
+		harmed = wait_going_on(b, &w, e);
+	if (!moved && !harmed && !(harmed = pause_ms(b, AFTER_MS, e)))
+		harmed = result_fill(move, &w, &o, link_capacity_bps(c->link), e);
 	watch_close(&w);
 	bench_guest_end(b, g);
 	*g = o.target;
-	if (!moved && !heard)
-		heard = bench_guest_verify(b, g, &verdict, e);
+	if (!moved && !harmed)
+		harmed = bench_guest_verify(b, g, &verdict, e);
 	if (verdict)
 		json_object_set_new(move, "verified", verdict);
-	json_object_set_new(move, "outcome", json_string(judge(moved, heard)));
-	if (moved || heard) {
+	json_object_set_new(move, "outcome", json_string(harmed ? "damaged" : moved ? "failed" : "ok"));
+	if (moved || harmed) {
 		json_object_set_new(move, "error", json_string(e->msg));
 		bench_guest_end(b, g);
 	}

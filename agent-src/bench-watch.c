@@ -57,18 +57,21 @@ static uint64_t process_rss_anon(pid_t pid)
 /* What left that guest's host on the migration's link; 0: its QEMU is gone. */
 static uint64_t wire_bytes(const struct watch *w)
 {
+	AUTO_FREE char *path = xasprintf("/proc/%d/net/dev", (int)w->pids[ROLE_SOURCE_QEMU]);
 	const char *name = w->b->sides[w->source_side].interface;
-	unsigned long long sent;
-	char text[16384], *rest = text, *line;
+	FILE *f = fopen(path, "re");
+	unsigned long long sent, found = 0;
+	char text[512], *line;
 
-	proc_read(w->pids[ROLE_SOURCE_QEMU], "net/dev", text, sizeof(text));
-	while ((line = strsep(&rest, "\n"))) {
-		line += strspn(line, " ");
+	while (f && !found && fgets(text, sizeof(text), f)) {
+		line = text + strspn(text, " ");
 		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':' &&
 		    sscanf(line + strlen(name) + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %llu", &sent) == 1)
-			return sent;
+			found = sent;
 	}
-	return 0;
+	if (f)
+		fclose(f);
+	return found;
 }
 
 static double machine_busy_s(void)
@@ -234,7 +237,7 @@ static void sample_role(struct watch *w, enum role role)
 	w->rss_anon[role] = MAX(w->rss_anon[role], process_rss_anon(w->pids[role]));
 }
 
-static void sample(struct watch *w)
+void watch_sample(struct watch *w)
 {
 	uint64_t wire = wire_bytes(w);
 	enum role role;
@@ -256,7 +259,7 @@ int watch_step(struct watch *w, uint64_t until_ns, struct err *e)
 	int r = bench_step(w->b, until_ns, 5, e);
 
 	if (realtime_ns() - last >= SAMPLE_MS * 1000000ULL)
-		sample(w);
+		watch_sample(w);
 	ask(w);
 	return r;
 }

@@ -36,6 +36,7 @@
 #define BENCH_REPEAT_MAX  1000
 #define WORKLOAD_RATE_MAX 1000000
 #define BENCH_DISKS_MAX	  8 /* that the witness takes */
+#define BENCH_WINDOWS_MIB 64 /* of each disk, that it writes to */
 #define BENCH_GUEST_IP	  "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
 
@@ -191,6 +192,8 @@ struct bench_guest {
 	char *folder;
 };
 
+/* How much of its memory the witness has; half of that is page cache in the workload "cache". */
+unsigned bench_guest_load_mib(unsigned mem_mib);
 char *bench_guest_path(const struct bench_guest *g, const char *what);
 /* A new folder on that side. */
 char *bench_folder(struct bench *b, unsigned side, struct err *e);
@@ -202,6 +205,8 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e);
 /* The witness checks everything: the `verified` of docs/bench.md; -EBADMSG: something is wrong, -EIO: it did not answer. */
 int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e);
+/* After a move that failed: the guest runs where it was, soon, and its witness finds nothing wrong. q: its monitor, or NULL. */
+int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e);
 /* Ends its QEMU, and removes its folder. */
 void bench_guest_end(struct bench *b, struct bench_guest *g);
 uint64_t bench_guest_disk_allocated(struct bench *b, const struct bench_guest *g);
@@ -260,6 +265,8 @@ void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g);
 int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e);
 /* The same over a connection to it, which belongs to the end from then on. */
 int watch_join(struct watch_end *end, int fd, const struct bench_guest *g, struct err *e);
+/* Takes a sample now. */
+void watch_sample(struct watch *w);
 /* Steps the loop and samples. */
 int watch_step(struct watch *w, uint64_t until_ns, struct err *e);
 void watch_event(struct watch *w, uint64_t at_ns, const char *what);
@@ -280,14 +287,14 @@ struct outcome {
 	json_t *breakdown, *stages; /* may be NULL */
 };
 
-/* The guest is g's before and o->target's after. An error: where it is nobody knows; both are to be ended. */
+/* The guest is g's before and o->target's after. An error: the tool says that it did not move. Both are to be ended. */
 int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
 int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
 
 /* ---- bench-result ---- */
 
-/* Adds what was seen to the JSON of a move. */
-void result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps);
+/* Adds what was seen to the JSON of a move. -EBADMSG: the guest's connection broke. */
+int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps, struct err *e);
 json_t *bench_environment(const struct bench *b);
 
 /* ---- bench-run, bench-table ---- */

@@ -258,8 +258,10 @@ static void defaults(struct bench *b)
 
 static int check_plan(const struct bench *b)
 {
-	unsigned i;
+	unsigned i, most = 0, cached = 0;
 
+	for (i = 0; i < b->plan.mem_count; i++)
+		most = MAX(most, b->plan.mem_mib[i]);
 	if (b->plan.disk_data_mib > b->plan.disk_mib || b->plan.disk_mib < DISK_MIN_MIB) {
 		fprintf(stderr, "vmferry bench: a disk has %d MiB at least, and no more data than its size\n", DISK_MIN_MIB);
 		return EXIT_USAGE;
@@ -269,6 +271,13 @@ static int check_plan(const struct bench *b)
 			fprintf(stderr, "vmferry bench: the workload %s needs a disk\n", b->plan.workloads[i].name);
 			return EXIT_USAGE;
 		}
+		if (strstr(b->plan.workloads[i].witness, "cache_mb"))
+			cached = bench_guest_load_mib(most) / 2;
+	}
+	if (cached > b->plan.disk_mib - BENCH_WINDOWS_MIB) {
+		fprintf(stderr, "vmferry bench: the workload cache reads %u MiB of a disk into memory of %u MiB: --disk %uM at least, and "
+			"--disk-data, so that these are no holes\n", cached, most, cached + BENCH_WINDOWS_MIB);
+		return EXIT_USAGE;
 	}
 	return 0;
 }
@@ -324,6 +333,8 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 		return usage("it takes one HOST, and no further words");
 	if (planned && c->resume)
 		return usage("--resume goes on as the run was planned: no other plan can be given");
+	if (c->resume && b->opt.out)
+		return usage("--resume adds to the file that it names: there is no other output");
 	r = c->lab ? check_lab(b, c) : check_host(b, c);
 	return r ? r : check_plan(b);
 }
@@ -411,7 +422,7 @@ static int make_work(struct bench *b, struct err *e)
 static int load(struct bench *b, const struct choice *c, struct err *e)
 {
 	json_error_t wrong;
-	const char *where;
+	const char *where, *accel;
 
 	b->opt.out = c->resume;
 	b->run = json_load_file(c->resume, 0, &wrong);
@@ -422,9 +433,50 @@ static int load(struct bench *b, const struct choice *c, struct err *e)
 		return err_set(e, EINVAL, "%s is not a file of vmferry bench, or of a later version", c->resume);
 	if (where && strcmp(where, b->host ? b->host : "lab"))
 		return err_set(e, EINVAL, "%s is of another place: --resume it with %s", c->resume, strcmp(where, "lab") ? where : "--lab");
+	accel = json_text(json_object_get(b->run, "environment"), "accel");
+	if (!b->opt.accel && accel && (!strcmp(accel, "kvm") || !strcmp(accel, "tcg")))
+		b->opt.accel = accel;
 	plan_fini(&b->plan);
 	b->plan = (struct bench_plan){0};
-	return plan_from_json(&b->plan, json_object_get(b->run, "plan"), e) ? err_prefix(e, "%s", c->resume) : 0;
+	if (plan_from_json(&b->plan, json_object_get(b->run, "plan"), e))
+		return err_prefix(e, "%s", c->resume);
+	return check_plan(b) ? err_set(e, EINVAL, "%s has a plan that cannot be carried out", c->resume) : 0;
+}
+
+/* Results of different machines or programs do not belong into one file. */
+static int check_same(const struct bench *b, const json_t *now, struct err *e)
+{
+	static const char *const members[] = {"cpu", "cores", "kernel", "qemu", "qemu_there", "accel", "tcp_congestion"};
+	const json_t *then = json_object_get(b->run, "environment");
+	const char *software = json_text(b->run, "software");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(members); i++) {
+		const json_t *was = json_object_get(then, members[i]), *is = json_object_get(now, members[i]);
+		AUTO_FREE char *was_text = json_dumps(was, JSON_ENCODE_ANY), *is_text = json_dumps(is, JSON_ENCODE_ANY);
+
+		if (!json_equal(was, is) && (was || is))
+			return err_set(e, EINVAL, "%s was begun with another environment (%s: %s, now %s): measure it anew", b->opt.out, members[i],
+				       was_text ? was_text : "none", is_text ? is_text : "none");
+	}
+	if (!software || strcmp(software, VMFERRY_VERSION))
+		return err_set(e, EINVAL, "%s was begun by vmferry %s, this is " VMFERRY_VERSION ": measure it anew", b->opt.out, software ? software : "?");
+	return 0;
+}
+
+static int check_output(const char *path, struct err *e)
+{
+	struct stat st;
+	json_t *old;
+	bool empty;
+
+	if (stat(path, &st) || (S_ISREG(st.st_mode) && !st.st_size))
+		return 0;
+	old = json_load_file(path, 0, NULL);
+	empty = json_is_array(json_object_get(old, "moves")) && !json_array_size(json_object_get(old, "moves"));
+	json_decref(old);
+	return empty ? 0 : err_set(e, EEXIST, "%s is there already, and would be overwritten: --resume %s goes on with results in it; else choose "
+				   "another name", path, path);
 }
 
 static char *default_output(void)
@@ -440,10 +492,9 @@ static char *default_output(void)
 
 static int prepare(struct bench *b, struct choice *c, struct err *e)
 {
-	int r = find_all(b, e);
+	int r = c->resume ? load(b, c, e) : b->opt.out ? check_output(b->opt.out, e) : 0;
 
-	if (!r && c->resume)
-		r = load(b, c, e);
+	r = r ? r : find_all(b, e);
 	if (!b->opt.out)
 		b->opt.out = c->own_out = default_output();
 	return r ? r : make_work(b, e);
@@ -473,6 +524,7 @@ static int inside(struct bench *b, struct err *e)
 {
 	const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction on = {.sa_handler = on_signal};
+	json_t *environment = NULL;
 	size_t i;
 	int r;
 
@@ -481,9 +533,14 @@ static int inside(struct bench *b, struct err *e)
 	r = loop_new(&b->loop, 64, e);
 	r = r ? r : collector_new(&b->collector, NULL, 0, e);
 	r = r ? r : make_sides(b, e);
-	if (!r && !b->run)
-		b->run = json_pack("{s:i,s:s,s:f,s:o,s:o,s:[]}", "schema", 1, "software", VMFERRY_VERSION, "began_at",
-				   (double)realtime_ns() / 1e9, "environment", bench_environment(b), "plan", plan_json(&b->plan), "moves");
+	if (!r)
+		environment = bench_environment(b);
+	if (!r && b->run)
+		r = check_same(b, environment, e);
+	else if (!r)
+		b->run = json_pack("{s:i,s:s,s:f,s:O,s:o,s:[]}", "schema", 1, "software", VMFERRY_VERSION, "began_at",
+				   (double)realtime_ns() / 1e9, "environment", environment, "plan", plan_json(&b->plan), "moves");
+	json_decref(environment);
 	r = r ? r : bench_run(b, e);
 	there_close(b);
 	collector_free(b->collector);
@@ -500,7 +557,8 @@ static int ending(const struct bench *b, int r, const struct err *e)
 		return 0;
 	fprintf(stderr, "vmferry bench: %s\n", e->msg);
 	if (b->run && json_array_size(json_object_get(b->run, "moves")))
-		fprintf(stderr, "to go on: vmferry bench %s --resume %s\n", b->host ? b->host : "--lab", b->opt.out);
+		fprintf(stderr, "to go on: vmferry bench %s --resume %s, and --qemu, --guest, --timeout, --dir and how to reach a host, if they were "
+			"given\n", b->host ? b->host : "--lab", b->opt.out);
 	return 1;
 }
 

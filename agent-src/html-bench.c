@@ -39,10 +39,10 @@ static void names(FILE *f, const json_t *list)
 
 static void counts(FILE *f, const struct runs *r)
 {
-	size_t counted = r->ok + r->failed + r->damaged;
+	size_t moves = r->move_count - r->ignored;
 
-	fprintf(f, "Of %zu %s %zu %s to warm up and not counted. Of the %zu counted, <strong>%zu went well</strong>, ", r->move_count - r->ignored,
-		plural(r->move_count - r->ignored, "move", "moves"), r->warmups, plural(r->warmups, "was", "were"), counted, r->ok);
+	fprintf(f, "Of %zu %s %zu %s to warm up: no figures are made of them. Of the others <strong>%zu went well</strong>. Of all, ", moves,
+		plural(moves, "move", "moves"), r->warmups, plural(r->warmups, "was", "were"), r->ok);
 	fprintf(f, "<strong%s>%zu failed</strong> (the guest stayed where it was) and <strong%s>%zu did damage</strong> (the witness inside "
 		   "the guest found something wrong, or the guest was gone).",
 		r->failed ? " class=\"bad\"" : "", r->failed, r->damaged ? " class=\"bad\"" : "", r->damaged);
@@ -179,7 +179,8 @@ static void how(FILE *f)
 	      "receiver: what its peers notice, and what is compared here. <em>qmp</em>: QEMU’s own figure, which does not know when the guest is "
 	      "started. <em>events</em>: QEMU’s STOP at the source to RESUME at the destination. <em>own</em>: vmferry’s. "
 	      "<em>predicted</em>: what vmferry expected when it switched over</dd>\n"
-	      "<dt>on the wire</dt><dd>all that left the source on the migration’s link, headers and all</dd>\n"
+	      "<dt>on the wire</dt><dd>all that left the source on the migration’s link, as its interface counts: on a virtual one large packets "
+	      "are not cut up, and count with one header</dd>\n"
 	      "<dt>link use</dt><dd>of the link’s capacity, from 10 % to 90 % of the bytes; – where the link has no limit</dd>\n"
 	      "<dt>CPU per GiB</dt><dd>CPU seconds of both QEMUs and both agents until the guest runs at the destination, divided by the payload: "
 	      "the guest’s non-zero memory and allocated disk. The guest’s own work is in the QEMUs’ seconds, so a longer move has more "

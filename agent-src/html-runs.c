@@ -240,7 +240,7 @@ static int take_move(struct runs *r, const json_t *move, struct err *e)
 		return -e->code;
 	if (value_true(move, "warmup"))
 		r->warmups++;
-	else
+	if (!value_true(move, "warmup") || move_outcome(move) != OUTCOME_OK)
 		count_move(r, t, move);
 	return 0;
 }

@@ -39,7 +39,7 @@ struct tool {
 	bool ours;	     /* some vmferry */
 	const json_t **good; /* its counted moves that went well, the shortest total_ms first */
 	size_t good_count;
-	const json_t **bad; /* its counted moves that did not */
+	const json_t **bad; /* its moves that did not, those to warm up, too */
 	size_t bad_count, failed, damaged;
 };
 

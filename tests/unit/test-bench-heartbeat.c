@@ -35,6 +35,29 @@ static void gaps_are_the_longest_silences_the_longest_first(void **state)
 	assert_int_equal(beats_gaps(b, ARRAY_LEN(b), T0, T0 + 151 * MS, gaps, 0), 0);
 }
 
+static void a_guest_goes_on_if_it_counts_on(void **state)
+{
+	struct beat on[] = {beat(0, 7), beat(1, 8), beat(200, 9)}, anew[] = {beat(0, 7), beat(1, 8), beat(200, 1), beat(201, 2)};
+	struct beat late[] = {beat(0, 7), beat(1, 9), beat(200, 8)}, back[] = {beat(0, 7), beat(1, 8), beat(200, 9)};
+	struct beat young[4];
+	unsigned i;
+
+	(void)state;
+	assert_true(beats_go_on(on, ARRAY_LEN(on), T0 + 100 * MS));
+	assert_true(beats_go_on(on, ARRAY_LEN(on), T0 + 200 * MS));
+	assert_false(beats_go_on(on, ARRAY_LEN(on), T0 + 201 * MS));
+	assert_false(beats_go_on(on, 2, T0 + 100 * MS));
+	assert_false(beats_go_on(on, 0, T0));
+	assert_false(beats_go_on(anew, ARRAY_LEN(anew), T0 + 100 * MS));
+	assert_false(beats_go_on(late, ARRAY_LEN(late), T0 + 100 * MS));
+	back[2].guest_ns = 0; /* its clock did not */
+	assert_false(beats_go_on(back, ARRAY_LEN(back), T0 + 100 * MS));
+	for (i = 0; i < 4; i++) /* young guests: the new one is older now than that before became */
+		young[i] = (struct beat){.at_ns = T0 + i * 1500 * MS, .sequence = 10 + i / 2, .guest_ns = (i < 2 ? 2 + i : i - 2) * 1000 * MS};
+	young[3].sequence = 99, young[3].guest_ns = 9000 * MS;
+	assert_false(beats_go_on(young, ARRAY_LEN(young), T0 + 4000 * MS));
+}
+
 static void gaps_that_reach_into_the_time_asked_for_are_given_whole(void **state)
 {
 	struct beat b[] = {beat(0, 1), beat(100, 2), beat(101, 3), beat(102, 4), beat(152, 5)};
@@ -158,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gaps_are_the_longest_silences_the_longest_first),
+		cmocka_unit_test(a_guest_goes_on_if_it_counts_on),
 		cmocka_unit_test(gaps_that_reach_into_the_time_asked_for_are_given_whole),
 		cmocka_unit_test(guest_that_is_heard_no_more_has_a_gap_until_the_end),
 		cmocka_unit_test(doubles_and_stragglers_are_no_news_and_end_no_gap),
