@@ -35,7 +35,8 @@ void html_bench_comparison(FILE *f, const struct cell *c)
 	compare(f, c, FIGURE_TOTAL, "Total time", Q_MS, "time");
 	compare(f, c, FIGURE_DOWNTIME, "Downtime, as the guest’s peers see it", Q_MS, "time");
 	compare(f, c, FIGURE_WIRE, "Bytes on the wire", Q_BYTES, "sent by the source");
-	compare(f, c, FIGURE_CPU, "CPU, of both QEMUs and both agents", Q_PLAIN, "CPU seconds per GiB of payload");
+	compare(f, c, FIGURE_CPU, c->link && !strcmp(c->link, "network") ? "CPU, of this host’s QEMU and agent" : "CPU, of both QEMUs and both agents",
+		Q_PLAIN, "CPU seconds per GiB of payload");
 	fputs("</div>\n", f);
 }
 

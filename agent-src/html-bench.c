@@ -165,10 +165,14 @@ static void cell_section(FILE *f, const struct runs *r, const struct cell *c, si
 	fputs("</section>\n", f);
 }
 
-static void how(FILE *f)
+static void how(FILE *f, const struct runs *r)
 {
-	fputs("<section id=\"how\"><h2>How this was measured, how to read it</h2>\n"
-	      "<p>In each cell one guest is booted and moved to and fro. A first round of all tools warms up and does not count; then each "
+	const char *where = value_text(r->environment, "where");
+	bool hosts = where && strcmp(where, "lab");
+
+	fputs("<section id=\"how\"><h2>How this was measured, how to read it</h2>\n<p>", f);
+	fputs(hosts ? "Each move has a guest of its own, booted here and ended there. " : "In each cell one guest is booted and moved to and fro. ", f);
+	fputs("A first round of all tools warms up and does not count; then each "
 	      "round has one move of every tool, in random order, so that what changes on the machine meanwhile meets all of them. Native "
 	      "tools are QEMU’s own migration with its disks by blockdev-mirror to NBD; every tool has the same limit of downtime. Figures "
 	      "are medians of the moves that went well; with few moves look at the spread before the median.</p>\n<dl>\n"
@@ -179,17 +183,23 @@ static void how(FILE *f)
 	      "receiver: what its peers notice, and what is compared here. <em>qmp</em>: QEMU’s own figure, which does not know when the guest is "
 	      "started. <em>events</em>: QEMU’s STOP at the source to RESUME at the destination. <em>own</em>: vmferry’s. "
 	      "<em>predicted</em>: what vmferry expected when it switched over</dd>\n"
-	      "<dt>on the wire</dt><dd>all that left the source on the migration’s link, as its interface counts: on a virtual one large packets "
-	      "are not cut up, and count with one header</dd>\n"
-	      "<dt>link use</dt><dd>of the link’s capacity, from 10 % to 90 % of the bytes; – where the link has no limit</dd>\n"
-	      "<dt>CPU per GiB</dt><dd>CPU seconds of both QEMUs and both agents until the guest runs at the destination, divided by the payload: "
-	      "the guest’s non-zero memory and allocated disk. The guest’s own work is in the QEMUs’ seconds, so a longer move has more "
-	      "of it</dd>\n"
+	      "<dt>on the wire</dt><dd>", f);
+	fputs(hosts ? "all that left this host by the interface that leads to the other, so vmferry’s agent and the guest’s kernel, too, which it brings "
+		      "along, and what others sent</dd>\n"
+		    : "all that left the source on the migration’s link, as its interface counts: on a virtual one large packets are not cut up, and "
+		      "count with one header</dd>\n", f);
+	fputs("<dt>link use</dt><dd>of the link’s capacity, from 10 % to 90 % of the bytes; – where the link has no limit</dd>\n"
+	      "<dt>CPU per GiB</dt><dd>CPU seconds of ", f);
+	fputs(hosts ? "this host’s QEMU and agent" : "both QEMUs and both agents", f);
+	fputs(" until the guest runs at the destination, divided by the payload: the guest’s non-zero memory and allocated disk. The guest’s own "
+	      "work is in the QEMUs’ seconds, so a longer move has more of it</dd>\n"
 	      "<dt>payload</dt><dd>what a tool without any trick has to carry; compression and deduplication put less on the wire</dd>\n"
 	      "<dt>others’ CPU</dt><dd>what everything else on the machine took meanwhile: if that is much, the move was disturbed</dd>\n"
 	      "<dt>gap before</dt><dd>the longest gap between datagrams in the second before the move: what a gap is without any move</dd>\n"
-	      "</dl>\n<p>In a lab both hosts are one machine: its processors are shared by both QEMUs, and its memory bandwidth, too. Under TCG a "
-	      "guest is slow and its devices take more of the host’s CPU than under KVM. Ratios hold for the environment below, not for "
+	      "</dl>\n<p>", f);
+	if (!hosts)
+		fputs("In a lab both hosts are one machine: its processors are shared by both QEMUs, and its memory bandwidth, too. ", f);
+	fputs("Under TCG a guest is slow and its devices take more of the host’s CPU than under KVM. Ratios hold for the environment below, not for "
 	      "every other.</p></section>\n",
 	      f);
 }
@@ -221,7 +231,7 @@ int html_bench_page(FILE *f, const json_t *root, const char *input, struct err *
 	html_bench_ratio_table(f, &r);
 	for (i = 0; i < r.cell_count; i++)
 		cell_section(f, &r, &r.cells[i], &left);
-	how(f);
+	how(f, &r);
 	environment(f, &r);
 	fputs("</main>\n", f);
 	page_end(f, input);

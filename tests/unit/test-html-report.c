@@ -225,7 +225,7 @@ static void the_sample_s_page_is_well_formed_and_says_what_was_measured(void **s
 
 	(void)state;
 	assert_clean(page);
-	assert_says(page, "Of 24 moves 6 were to warm up and not counted. Of the 18 counted, <strong>16 went well</strong>");
+	assert_says(page, "Of 24 moves 6 were to warm up: no figures are made of them. Of the others <strong>16 went well</strong>");
 	assert_says(page, ">1 failed</strong>");
 	assert_says(page, ">1 did damage</strong>");
 	assert_says(page, "1gbit, 512 MiB, light");
@@ -250,6 +250,20 @@ static void medians_are_of_the_moves_that_went_well_without_warm_ups(void **stat
 			  "<span class=\"bad\">1 damaged</span></td><td class=\"n\">5<small>4 – 9</small></td>"
 			  "<td class=\"n\">4.90<small>3.90 – 8.90</small></td>"
 			  "<td class=\"n\">200<small>100 – 300</small></td>");
+	free(page);
+}
+
+static void a_warm_up_that_did_damage_is_no_secret(void **state)
+{
+	static const char *const moves[] = {"*single damaged 1 1", "*single ok 1 1", "single ok 5000 100"};
+	char *page = page_of(moves, ARRAY_LEN(moves));
+
+	(void)state;
+	assert_says(page, "Of 3 moves 2 were to warm up");
+	assert_says(page, "<strong>1 went well</strong>");
+	assert_says(page, ">1 did damage</strong>");
+	assert_says(page, "<td>1 ok<br/><span class=\"bad\">1 damaged</span></td>");
+	assert_says(page, "In no figure, as they did not go well");
 	free(page);
 }
 
@@ -671,7 +685,7 @@ static void only_so_many_timelines_are_drawn(void **state)
 	assert_clean(page);
 	assert_int_equal(occurrences(page, "<figure class=\"timeline\">"), 1000);
 	assert_says(page, "There are more moves than this page shows timelines of");
-	assert_says(page, "Of the 3000 counted");
+	assert_says(page, "<strong>3000 went well</strong>");
 	free(page);
 	free(text);
 }
@@ -763,6 +777,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_sample_s_page_is_well_formed_and_says_what_was_measured),
 		cmocka_unit_test(medians_are_of_the_moves_that_went_well_without_warm_ups),
+		cmocka_unit_test(a_warm_up_that_did_damage_is_no_secret),
 		cmocka_unit_test(the_median_of_two_moves_is_between_them),
 		cmocka_unit_test(ratios_are_to_the_best_native_tool_of_each_figure),
 		cmocka_unit_test(a_tool_without_a_good_move_has_dashes_and_no_ratio),
