@@ -25,12 +25,14 @@ struct block {
 };
 
 struct disk {
+	struct receiver *receiver;
 	struct disk_out *out;
 	struct hash128 sum;
 	uint64_t units, round_units, delta_units;
 	uint32_t round;
 	unsigned in_flight;
-	bool open, ended;
+	struct disk_req sync_req;
+	bool open, ending, syncing, ended; /* ending: the round's end waits for its writes, and for their sync */
 };
 
 struct stream {
@@ -71,10 +73,8 @@ struct receiver {
 	struct disk disk[OBJECT_DISK_MAX + 1];
 	struct stream stream[OBJECT_STREAM_MAX];
 	struct write_batch *free_batches, *batches;
-	/* a disk round's end that waits for writes and sync */
-	struct msg_round_end round_end;
-	struct disk_req sync_req;
-	bool ending, syncing, failed;
+	bool failed;
+	bool end_waits; /* an END, for the rounds of disks to be durable */
 	bool feeding; /* QEMU has not yet taken what it was given */
 	/* opaque: bytes that wait for the main stream's connection */
 	uint8_t *held;
@@ -107,6 +107,8 @@ const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_
 
 /* ---- disk-receive.c ---- */
 
+/* A round of a disk on this channel is not durable yet. */
+bool receive_disks_ending(const struct receiver *r);
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e);
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);
 

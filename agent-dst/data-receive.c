@@ -55,7 +55,7 @@ void receive_count(uint64_t *counter, uint64_t v)
 /* Takes frames again, unless something else still holds them back or the channel is on its way out. */
 void receive_go_on(struct receiver *r)
 {
-	if (!r->failed && !r->ending && !r->feeding && !r->held && r->free_batches)
+	if (!r->failed && !r->end_waits && !r->feeding && !r->held && r->free_batches)
 		channel_resume(r->ch);
 }
 
@@ -96,6 +96,7 @@ static int open_disk(struct receiver *r, const struct msg_object *m, struct err 
 		k = disk_out_raw(&d->out, r->loop, t->path, e);
 	if (k)
 		return err_prefix(e, "opening the destination disk %s", t->name);
+	d->receiver = r;
 	d->open = true;
 	return 0;
 }
@@ -280,7 +281,7 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 		return err_set(e, EPROTO, "malformed ROUND_BEGIN");
 	if (m.group == GROUP_RAM)
 		return 0;
-	if (!r->disk[m.group].open || r->disk[m.group].ended || r->disk[m.group].in_flight)
+	if (!r->disk[m.group].open || r->disk[m.group].ending || r->disk[m.group].ended || r->disk[m.group].in_flight)
 		return err_set(e, EPROTO, "a disk's round begins before its last one ended");
 	r->disk[m.group].round = m.number;
 	return 0;
@@ -355,6 +356,11 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 
 	if (msg_end_decode(&m, p, n))
 		return err_set(e, EPROTO, "malformed END");
+	if (receive_disks_ending(r)) { /* what it says is true of writes that have completed and are durable */
+		r->end_waits = true;
+		channel_pause(r->ch);
+		return CHANNEL_LATER;
+	}
 	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->block_count) {
 		struct block *b = &r->blocks[m.object - OBJECT_RAM_BASE];
 
@@ -441,7 +447,7 @@ static void settle_writes(struct receiver *r)
 	unsigned i;
 
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
-		while (r->disk[i].in_flight || (r->syncing && r->round_end.group == i))
+		while (r->disk[i].in_flight || r->disk[i].syncing)
 			if (loop_step(r->loop, 1000, &e))
 				break;
 		disk_out_close(r->disk[i].out);

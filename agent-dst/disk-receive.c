@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void round_end_step(struct receiver *r);
+static void round_end_step(struct disk *d);
 
 static struct write_batch *batch_get(struct receiver *r)
 {
@@ -49,7 +49,7 @@ static void write_done(struct disk_req *req, int res)
 	}
 	batch_unref(r, w->batch);
 	free(w);
-	round_end_step(r);
+	round_end_step(d);
 }
 
 static struct write_req *write_req_new(struct receiver *r, uint32_t object, const struct data_extent *x,
@@ -80,8 +80,8 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	unsigned i;
 	int err;
 
-	if (!k->open || k->ended)
-		return err_set(e, EPROTO, "DATA for a disk that was not announced, or after its END");
+	if (!k->open || k->ending || k->ended)
+		return err_set(e, EPROTO, "DATA for a disk that was not announced, before its last round is durable, or after its END");
 	err = receive_decode(r, d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
 	if (err)
 		return err;
@@ -121,49 +121,63 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	return 0;
 }
 
+static uint32_t object_of(const struct disk *d)
+{
+	return (uint32_t)(d - d->receiver->disk);
+}
+
 static void sync_done(struct disk_req *req, int res)
 {
-	struct receiver *r = container_of(req, struct receiver, sync_req);
+	struct disk *d = container_of(req, struct disk, sync_req);
+	struct receiver *r = d->receiver;
 	struct err e;
 
-	r->syncing = r->ending = false;
+	d->syncing = d->ending = false;
 	if (res) {
-		err_sys(&e, -res, "cannot write the destination disk %s to stable storage",
-			r->shared->disk[r->round_end.group].name);
+		err_sys(&e, -res, "cannot write the destination disk %s to stable storage", r->shared->disk[object_of(d)].name);
 		receive_lost(r, &e);
 		return;
 	}
-	receive_tell_round(r, RECEIVE_DURABLE, r->round_end.group, r->round_end.number);
+	receive_tell_round(r, RECEIVE_DURABLE, object_of(d), d->round);
+	r->end_waits &= receive_disks_ending(r);
 	receive_go_on(r);
 }
 
-/* The round's writes are in: report, then sync, then go on reading. */
-static void round_end_step(struct receiver *r)
+/* The round's writes are in: report, then sync. What else comes on this channel is taken meanwhile. */
+static void round_end_step(struct disk *d)
 {
-	struct disk *d = &r->disk[r->round_end.group];
+	struct receiver *r = d->receiver;
 
-	if (!r->ending || r->syncing || r->failed || d->in_flight)
+	if (!d->ending || d->syncing || r->failed || d->in_flight)
 		return;
-	r->syncing = true;
-	receive_tell_round(r, RECEIVE_APPLIED, r->round_end.group, r->round_end.number);
-	r->sync_req.done = sync_done;
-	disk_out_sync(d->out, &r->sync_req);
+	d->syncing = true;
+	receive_tell_round(r, RECEIVE_APPLIED, object_of(d), d->round);
+	d->sync_req.done = sync_done;
+	disk_out_sync(d->out, &d->sync_req);
+}
+
+bool receive_disks_ending(const struct receiver *r)
+{
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+		if (r->disk[i].ending)
+			return true;
+	return false;
 }
 
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
 {
 	struct disk *d = &r->disk[m->group];
 
-	if (!d->open || m->number != d->round)
+	if (!d->open || d->ending || m->number != d->round)
 		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");
 	if (d->round_units != m->units || d->delta_units != m->units)
 		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",
 			       r->shared->disk[m->group].name, m->number, (unsigned long long)d->delta_units,
 			       (unsigned long long)d->round_units);
 	d->round_units = d->delta_units = 0;
-	r->round_end = *m;
-	r->ending = true;
-	channel_pause(r->ch);
-	round_end_step(r);
+	d->ending = true;
+	round_end_step(d);
 	return 0;
 }

@@ -455,6 +455,7 @@ static void deliver(struct channel *c)
 	enum cpu_stage before = cpu_stage_now();
 	struct frame_header h;
 	struct err e;
+	int r;
 
 	c->delivering = true;
 	while (c->open && !c->paused && c->in_end - c->in_start >= FRAME_HEADER_BYTES) {
@@ -470,7 +471,11 @@ static void deliver(struct channel *c)
 			break;
 		c->in_start += FRAME_HEADER_BYTES + (size_t)h.length;
 		cpu_stage_enter_for(CPU_HASH, h.length);
-		if (deliver_one(c, &h, buf, &e) < 0) {
+		r = deliver_one(c, &h, buf, &e);
+		if (r == CHANNEL_LATER) {
+			c->in_start -= FRAME_HEADER_BYTES + (size_t)h.length;
+			c->received--;
+		} else if (r < 0) {
 			if (h.type == MSG_ERROR)
 				fail(c, &e);
 			else

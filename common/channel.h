@@ -21,8 +21,11 @@ struct pacer {
 	uint64_t free_at_ns;  /* when the next byte may leave. Atomic. */
 };
 
+enum { CHANNEL_LATER = 1 };
+
 struct channel_handlers {
-	/* A frame, checked and in order; payload is borrowed. A negative result ends the channel with *e. It may change the
+	/* A frame, checked and in order; payload is borrowed. A negative result ends the channel with *e. CHANNEL_LATER, after
+	 * channel_pause(): not now, it comes again when the channel is resumed, as if it had not arrived yet. It may change the
 	 * thread's stage (cpu-stage.h), which is put back. */
 	int (*frame)(void *ctx, struct channel *c, uint16_t type, const uint8_t *payload, size_t n, struct err *e);
 	/* There is room in the window again after channel_begin() gave NULL. May be NULL. */

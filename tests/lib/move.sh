@@ -141,6 +141,8 @@ wait_event() { # EXPRESSION [DEADLINE_S]
 		        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
 		    except OSError:
 		        return False
+		while not os.path.exists(path) and alive() and time.monotonic() < deadline: # it has only just been started
+		    time.sleep(0.01)
 		with open(path) as stream:
 		    last_look = False
 		    while True:

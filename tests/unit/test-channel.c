@@ -61,6 +61,8 @@ struct end {
 	/* behaviour */
 	unsigned pause_after; /* pauses in the handler of every n-th frame; 0: never */
 	unsigned refuse_at;   /* the handler fails at this frame */
+	unsigned later;	      /* this frame is put off, */
+	unsigned put_off;     /* so often */
 	void (*on_writable)(struct end *e);
 	void *arg;
 };
@@ -92,6 +94,11 @@ static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *
 
 	assert_ptr_equal(c, end->ch);
 	assert_int_equal(end->closes, 0);
+	if (end->later && end->frames + 1 == end->later) {
+		end->put_off++;
+		channel_pause(c);
+		return CHANNEL_LATER;
+	}
 	end->frames++;
 	end->bytes += n;
 	end->last_type = type;
@@ -1008,6 +1015,36 @@ static void a_pause_from_outside_stops_what_arrives_later(void **state)
 	peer_close(&p);
 }
 
+static void a_frame_that_is_put_off_comes_again_and_is_not_acknowledged(void **state)
+{
+	uint8_t buf[256];
+	struct peer p;
+	unsigned i;
+
+	(void)state;
+	peer_open(&p, MIB);
+	p.end.later = 2;
+	peer_data(&p, 1, 0);
+	peer_data(&p, 2, 1);
+	peer_data(&p, 3, 2);
+	pump_until(p.end.put_off == 1);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(loop_step(loop, 0, &err), 0);
+	assert_int_equal(p.end.frames, 1);
+	peer_read_frame(&p, buf);
+	assert_int_equal(buf[FRAME_HEADER_BYTES], 1); /* so many were received, it says */
+	channel_resume(p.end.ch); /* still not */
+	assert_int_equal(p.end.put_off, 2);
+	assert_int_equal(p.end.frames, 1);
+	p.end.later = 0;
+	channel_resume(p.end.ch);
+	pump_until(p.end.frames == 3);
+	peer_data(&p, 4, 3);
+	pump_until(p.end.frames == 4);
+	assert_int_equal(p.end.closes, 0);
+	peer_close(&p);
+}
+
 static void a_paused_receiver_stops_the_sender(void **state)
 {
 	struct flow f = {.total = 4000, .max = 64 * 1024};
@@ -1383,6 +1420,7 @@ int main(void)
 		test(freeing_a_busy_channel_reports_nothing_and_leaves_nothing),
 		test(a_paused_channel_delivers_nothing_and_loses_nothing),
 		test(a_pause_from_outside_stops_what_arrives_later),
+		test(a_frame_that_is_put_off_comes_again_and_is_not_acknowledged),
 		test(a_paused_receiver_stops_the_sender),
 		test(the_pacer_holds_all_channels_together_to_its_rate),
 		test(a_limit_that_is_lifted_or_raised_counts_at_once),
@@ -1418,6 +1456,7 @@ int main(void)
 		test(freeing_a_busy_channel_reports_nothing_and_leaves_nothing),
 		test(a_paused_channel_delivers_nothing_and_loses_nothing),
 		test(a_pause_from_outside_stops_what_arrives_later),
+		test(a_frame_that_is_put_off_comes_again_and_is_not_acknowledged),
 		test(a_paused_receiver_stops_the_sender),
 		test(the_pacer_holds_all_channels_together_to_its_rate),
 		test(a_limit_that_is_lifted_or_raised_counts_at_once),
