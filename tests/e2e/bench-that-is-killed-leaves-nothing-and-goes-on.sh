@@ -46,6 +46,26 @@ assert_eq "$status" 1 "exit status of an interrupted run"
 grep -q -- "--resume $RUN" "$DIR/out" || fail "it does not say how to go on: $(<"$DIR/out")"
 wait_for 20 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
+# Results are not overwritten, nor mixed with those of another machine or program.
+before=$(<"$RUN")
+refused() { # WORDS OPTION...
+	! small_bench "${@:2}" >"$DIR/out" 2>&1 || fail "it was accepted: ${*:2}"
+	grep -q "$1" "$DIR/out" || fail "it says: $(<"$DIR/out")"
+	[[ $(<"$RUN") == "$before" ]] || fail "the results are not as they were"
+}
+refused "would be overwritten" "${SMALL[@]}" --workloads idle --tools vmferry -o "$RUN"
+refused "no other output" --resume "$RUN" -o "$DIR/other.json"
+for change in '["environment"]["kernel"] = "6.0"' '["environment"]["qemu"] = "9.0"' '["software"] = "0.0"'; do
+	python3 - "$RUN" "$change" <<-'END'
+		import json, sys
+		run = json.load(open(sys.argv[1]))
+		exec("run" + sys.argv[2])
+		json.dump(run, open(sys.argv[1], "w"))
+	END
+	before=$(<"$RUN")
+	refused "was begun " --resume "$RUN"
+done
+
 # A file that is none.
 for text in '{' '{}' '[1]' '{"schema":1,"moves":[],"plan":{"links":["1gbit"]}}' '{"schema":1,"moves":[],"plan":{"links":[[]]}}'; do
 	echo "$text" >"$RUN"
