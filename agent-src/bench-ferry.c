@@ -348,6 +348,7 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 	}
 	if (r)
 		return err_prefix(e, f->there ? "waiting for word of the guest's QEMU" : "waiting for the end of vmferry-dst");
+	f->w->resume_ns = MIN(f->w->resume_ns, o->done_ns); /* word of it from another host may come late */
 	if (waitpid(f->source->pid, NULL, WNOHANG) == f->source->pid)
 		f->source->pid = 0;
 	o->own_ms = json_number_value(json_object_get(downtime, "total"));
