@@ -16,7 +16,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define BOOT_TRIES 3
 #define HEARD_MS   20000 /* for the guest to be heard */
 #define BEFORE_MS  1100  /* listening before a move, */
 #define AFTER_MS   2100  /* and after it */
@@ -279,17 +278,13 @@ static json_t *move_begin(const struct bench *b, const struct cell *c, unsigned 
 static int one(struct bench *b, const struct cell *c, unsigned round, const struct tool *t, struct bench_guest *g, struct progress *p,
 	       struct err *e)
 {
-	unsigned tries = BOOT_TRIES;
 	json_t *move;
 	int r = 0;
 
-	while (!g->pid && (r = bench_guest_boot(b, g, c->workload, c->mem_mib, e))) {
-		err_prefix(e, "starting the guest");
-		bench_guest_end(b, g);
-		if (r != -ETIMEDOUT || !--tries)
-			return r;
-		fprintf(stderr, "%s; another one is started\n", e->msg); /* no tool has touched it */
-	}
+	if (!g->pid)
+		r = bench_guest_boot(b, g, c->workload, c->mem_mib, e);
+	if (r)
+		return err_prefix(e, "starting the guest");
 	move = move_begin(b, c, round, t);
 	r = move_once(b, c, t, g, move, e);
 	if (r) {
