@@ -4,6 +4,7 @@
 #ifndef VMFERRY_RAM_CAPTURE_PRIVATE_H
 #define VMFERRY_RAM_CAPTURE_PRIVATE_H
 
+#include "qemu-multifd.h"
 #include "qemu-stream.h"
 #include "ram-capture.h"
 

@@ -12,6 +12,7 @@
 /* cmocka.h wants the above */
 #include <cmocka.h>
 
+#include "qemu-multifd.h"
 #include "qemu-stream.h"
 #include "qemu-rp.h"
 #include "util.h"
