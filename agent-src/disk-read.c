@@ -257,9 +257,9 @@ static int begin_round(struct job *j, struct err *e)
 	if (nbd_info(j->nbd)->size != j->round.size)
 		return err_set(e, ESTALE, "the disk's size changed from %llu to %llu bytes during the move",
 			       (unsigned long long)j->round.size, (unsigned long long)nbd_info(j->nbd)->size);
-	r = nbd_map(j->nbd, 0, &alloc, &na, e);
+	r = nbd_map(j->nbd, j->reader->loop, 0, &alloc, &na, e);
 	if (!r && j->select)
-		r = nbd_map(j->nbd, 1, &bits, &nb, e);
+		r = nbd_map(j->nbd, j->reader->loop, 1, &bits, &nb, e);
 	if (!r) {
 		announce(j);
 		plan_round(j, alloc, na, bits, nb);

@@ -53,7 +53,6 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 #define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */
 #define STAGE_SIZE (8 * 1024)		   /* holds any header, and any error chunk whole */
 #define TX_IOV 256
-#define MAP_MS 30000			   /* for one answer of block status */
 
 struct slot {
 	struct nbd_req *req; /* NULL: free */
@@ -71,7 +70,6 @@ struct nbd {
 	int fd;
 	struct nbd_info info;
 	bool structured;
-	unsigned nctx;
 	uint32_t ctx_id[NBD_MAX_CONTEXTS];
 	struct err err; /* code != 0: connection lost */
 	bool closed;
@@ -381,7 +379,7 @@ static int end_of_reply(struct nbd *n, struct nbd_req *r)
 	if (r->type == NBD_CMD_READ)
 		whole = r->npieces == 1 && r->piece[0].start == 0 && r->piece[0].end == r->len;
 	else if (r->type == NBD_CMD_BLOCK_STATUS)
-		whole = r->ctx_seen == (1u << n->nctx) - 1;
+		whole = r->ctx_seen == (1u << n->info.contexts) - 1;
 	if (!r->res && !whole)
 		return lose(n, EPROTO, "the NBD server's reply ends before all of it came");
 	replied(n, r, r->res);
@@ -473,9 +471,9 @@ static int parse_status(struct nbd *n, struct nbd_req *r, const unsigned char *p
 		return lose(n, EPROTO, "the NBD server sent a block status chunk of %u bytes where none is due", len);
 	if (n->end - n->pos < CHUNK_SIZE + 4)
 		return want(n, CHUNK_SIZE + 4);
-	for (ctx = 0; ctx < n->nctx && n->ctx_id[ctx] != be32(p + CHUNK_SIZE); ctx++)
+	for (ctx = 0; ctx < n->info.contexts && n->ctx_id[ctx] != be32(p + CHUNK_SIZE); ctx++)
 		;
-	if (ctx == n->nctx || (r->ctx_seen & 1u << ctx))
+	if (ctx == n->info.contexts || (r->ctx_seen & 1u << ctx))
 		return lose(n, EPROTO, "the NBD server sent block status of a context not asked for, or twice");
 	r->ctx_seen |= (uint16_t)(1u << ctx);
 	n->pos += CHUNK_SIZE + 4;
@@ -664,7 +662,7 @@ int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const ch
 	n->fd = s.fd;
 	n->info = s.info;
 	n->structured = s.structured;
-	n->nctx = s.contexts;
+	n->info.contexts = s.contexts;
 	memcpy(n->ctx_id, s.context_id, sizeof(n->ctx_id));
 	n->finished_tail = &n->finished;
 	n->tx_tail = &n->tx;
@@ -679,6 +677,11 @@ int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const ch
 const struct nbd_info *nbd_info(const struct nbd *n)
 {
 	return &n->info;
+}
+
+void nbd_drop(struct nbd *n)
+{
+	shutdown(n->fd, SHUT_RDWR);
 }
 
 const struct err *nbd_error(const struct nbd *n)
@@ -740,7 +743,7 @@ static int check_request(const struct nbd *n, const struct nbd_req *r)
 	if (changes(r->type) && n->info.read_only)
 		return -EROFS;
 	if ((r->type == NBD_CMD_TRIM && !n->info.can_trim) || (r->type == NBD_CMD_WRITE_ZEROES && !n->info.can_zero) ||
-	    (r->type == NBD_CMD_FLUSH && !n->info.can_flush) || (r->type == NBD_CMD_BLOCK_STATUS && !n->nctx))
+	    (r->type == NBD_CMD_FLUSH && !n->info.can_flush) || (r->type == NBD_CMD_BLOCK_STATUS && !n->info.contexts))
 		return -ENOTSUP;
 	if (r->type == NBD_CMD_FLUSH)
 		return 0;
@@ -813,96 +816,4 @@ void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_
 	r->extent = extent;
 	r->extent_arg = arg;
 	submit(n, r, NBD_CMD_BLOCK_STATUS, 0, NULL, len, offset);
-}
-
-/* ---- the whole export's map ---- */
-
-struct map {
-	struct nbd_req req;
-	unsigned ctx;
-	bool over;
-	int res;
-	struct nbd_extent *extent;
-	size_t count, room;
-	uint64_t upto; /* the map is complete so far */
-};
-
-static void map_done(struct nbd_req *r, int res)
-{
-	struct map *m = container_of(r, struct map, req);
-
-	m->over = true;
-	if (!m->res)
-		m->res = res;
-}
-
-static bool map_grow(struct map *m)
-{
-	size_t room = m->room ? m->room * 2 : 256;
-	struct nbd_extent *p;
-
-	if (m->count < m->room)
-		return true;
-	p = m->count < NBD_MAX_EXTENTS ? realloc(m->extent, room * sizeof(*p)) : NULL;
-	if (!p)
-		return false;
-	m->extent = p;
-	m->room = room;
-	return true;
-}
-
-static void map_extent(void *arg, unsigned ctx, uint64_t offset, uint64_t length, uint32_t flags)
-{
-	struct map *m = arg;
-	struct nbd_extent *last = m->count ? &m->extent[m->count - 1] : NULL;
-
-	if (ctx != m->ctx || m->res)
-		return;
-	m->upto = offset + length;
-	if (last && last->flags == flags) {
-		last->length += length;
-		return;
-	}
-	if (!map_grow(m)) {
-		m->res = -ENOMEM;
-		return;
-	}
-	m->extent[m->count++] = (struct nbd_extent){offset, length, flags};
-}
-
-int nbd_map(struct nbd *n, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e)
-{
-	uint64_t until;
-	struct map *m;
-	int r;
-
-	if (ctx >= n->nctx)
-		return err_set(e, EINVAL, "the NBD connection has no meta context %u", ctx);
-	m = xcalloc(1, sizeof(*m));
-	m->ctx = ctx;
-	m->req.done = map_done;
-	while (m->upto < n->info.size && !m->res) {
-		m->over = false;
-		nbd_block_status(n, &m->req, m->upto, (uint32_t)MIN(n->info.size - m->upto, NBD_MAX_SPAN), map_extent, m);
-		until = now_ns() + MAP_MS * 1000000ULL;
-		while (!m->over) {
-			if (now_ns() > until) /* a hung server: the request ends with the connection */
-				shutdown(n->fd, SHUT_RDWR);
-			if (loop_step(n->loop, 1000, e) < 0)
-				return -e->code; /* m is still the request's: leaked with the broken ring */
-		}
-	}
-	r = m->res;
-	if (r < 0) {
-		free(m->extent);
-		if (n->err.code)
-			r = err_set(e, -r, "cannot get the NBD export's map: %s", n->err.msg);
-		else
-			r = err_sys(e, -r, "cannot get the NBD export's map at %llu", (unsigned long long)m->upto);
-	} else {
-		*extents = m->extent;
-		*count = m->count;
-	}
-	free(m);
-	return r;
 }

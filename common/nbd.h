@@ -48,6 +48,7 @@ struct nbd_info {
 	uint64_t size;
 	bool read_only, can_trim, can_zero, can_fast_zero, can_flush, can_fua, multi_conn;
 	uint32_t min_block, preferred_block, max_block; /* bytes; max_block limits one read or write */
+	unsigned contexts; /* meta contexts of this connection */
 };
 
 struct nbd_extent {
@@ -82,6 +83,8 @@ struct nbd_req {
 int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
 	     const char *const *contexts, unsigned timeout_ms, struct err *e);
 const struct nbd_info *nbd_info(const struct nbd *n);
+/* As if the server had hung up: what is in flight completes from the loop. */
+void nbd_drop(struct nbd *n);
 /* Why the connection was lost; NULL while it works. */
 const struct err *nbd_error(const struct nbd *n);
 /* Disconnects politely if nothing is in flight, else drops; pending requests complete with -ECANCELED. When it
@@ -103,8 +106,8 @@ void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_
 		      void *arg);
 
 /* The whole export's extents for one context, adjacent equal flags merged, in order, without gaps; *extents is
- * the caller's to free() (NULL when the export is empty). Pumps the loop until it has them: requests of
+ * the caller's to free() (NULL when the export is empty). Pumps l, the connection's loop, until it has them: requests of
  * NBD_MAX_SPAN, asking again after short replies. Nothing may nbd_close(n) meanwhile. */
-int nbd_map(struct nbd *n, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e);
+int nbd_map(struct nbd *n, struct loop *l, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e);
 
 #endif
