@@ -9,12 +9,16 @@ SRC_PKGS := libssh2
 JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 WARN    := -Wall -Wextra -Wshadow -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes -Wvla
-WARN    += $(shell $(CC) -Werror -Wjump-misses-init -x c -c /dev/null -o /dev/null 2>/dev/null && echo -Wjump-misses-init)
+# An option, where this compiler has it.
+cc-option = $(shell $(CC) -O2 -Werror $(1) -include features.h -x c -c /dev/null -o /dev/null 2>/dev/null && echo ' $(1)')
+WARN    += $(call cc-option,-Wjump-misses-init)
 ifdef CI
 WARN    += -Werror
 endif
 CPPFLAGS += -D_GNU_SOURCE -Iproto -Icommon -Iagent-src -Iagent-dst
-CFLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN  := $(call cc-option,-fstack-clash-protection)$(call cc-option,-fcf-protection)$(call cc-option,-ftrivial-auto-var-init=zero)
+FORTIFY := $(or $(call cc-option,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+CFLAGS_release := -O2 -g $(FORTIFY) -fstack-protector-strong -fPIE $(HARDEN)
 CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
@@ -60,6 +64,7 @@ $(B)/vmferry-dst: $(STATIC_OBJ)
 	strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
 $(B)/static/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
+$(B)/static/common/libraries.o: CPPFLAGS += $(LIBURING)
 $(B)/static/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -68,6 +73,9 @@ endif
 $(B)/libvmferry.a: $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
+# which its headers do not tell
+LIBURING = -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
+$(B)/common/libraries.o: CPPFLAGS += $(LIBURING)
 $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -78,6 +86,18 @@ $(B)/libagents.a: $(filter-out %/main.o,$(SRC_OBJ) $(DST_OBJ))
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(B)/libagents.a $(B)/libvmferry.a $(LDLIBS) -lcmocka
+
+# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h).
+SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so
+$(B)/shared/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/shared/vmferry: $(B)/vmferry
+	@mkdir -p $(@D)
+	cp $< $@
+$(B)/shared/power.so: tests/lib/power-shim.c tests/lib/power.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
 # What end-to-end tests call: the source agent's SSH client and the benchmark's collector, each on its own.
 $(B)/%-tool: $(B)/tests/lib/%-tool.o $(B)/libagents.a $(B)/libvmferry.a
@@ -93,7 +113,7 @@ $(B)/%.1: docs/%.1.scd
 .PHONY: packages tests
 packages:
 	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
-tests: $(TESTS) $(TOOLS) ## Build the unit tests, and what end-to-end tests call
+tests: $(TESTS) $(TOOLS) $(SHARED) ## Build the unit tests, and what end-to-end tests call
 
 .PHONY: install
 install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
@@ -124,7 +144,7 @@ check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: 
 	VARIANT=$(VARIANT) tests/lib/run $(T)
 
 .PHONY: check-long
-check-long: ## The same and tests/long: fuzzing, sanitizers, the model's mutants, other Debian releases
+check-long: ## The same and tests/long: fuzzing, sanitizers, mutants, other Debian releases
 	scripts/install-deps --check --model --cross
 	LONG=1 $(MAKE) check
 

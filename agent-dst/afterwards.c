@@ -135,9 +135,7 @@ int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct
 	if (!r)
 		r = journal_own(j, "file", detail, e);
 	if (!r)
-		r = write_new_file(draft, text, e);
-	if (!r && chmod(draft, 0600))
-		r = err_sys(e, errno, "cannot change the mode of %s", draft);
+		r = write_new_file(draft, 0600, text, e); /* the command line may hold secrets */
 	json_decref(detail);
 	return r;
 }
@@ -247,7 +245,7 @@ static int settle_unit(const json_t *plan, const char *script, struct err *e)
 	int r = make_dirs(dir, e);
 
 	if (!r && !is_written(file, text))
-		r = write_new_file(file, text, e);
+		r = write_new_file(file, 0644, text, e);
 	if (!r)
 		r = systemctl(user, reload, NULL, e);
 	if (!r)

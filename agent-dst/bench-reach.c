@@ -1,5 +1,6 @@
 /* bench-reach.c: joins standard input and output to a unix socket. See bench-host.h. */
 #include "bench-host.h"
+#include "paths.h"
 #include "util.h"
 
 #include <errno.h>
@@ -20,18 +21,27 @@ static bool left(void)
 	return poll(&p, 1, RETRY_MS) > 0 && (p.revents & (POLLERR | POLLHUP));
 }
 
+static int join(int fd, const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	AUTO_FREE char *real = path_maybe_hidden(path);
+
+	errno = ENOENT;
+	if (!real || snprintf(to.sun_path, sizeof(to.sun_path), "%s", real) >= (int)sizeof(to.sun_path))
+		return -1;
+	return connect(fd, (struct sockaddr *)&to, sizeof(to));
+}
+
 /* Waits for the socket as long as somebody waits for us. */
 static int reach(const char *path)
 {
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	struct pollfd in = {.fd = 0, .events = POLLIN};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char byte;
 
-	if (fd < 0 || strlen(path) >= sizeof(to.sun_path))
+	if (fd < 0)
 		return -1;
-	strcpy(to.sun_path, path);
-	while (connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+	while (join(fd, path)) {
 		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) || left())
 			return -1;
 		if (poll(&in, 1, 0) > 0 && recv(0, &byte, 1, MSG_PEEK) == 0)

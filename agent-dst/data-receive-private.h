@@ -15,6 +15,7 @@
 
 #define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
 #define WRITE_BUFS_MIN 4
+#define ZEROS_MAX      256 /* requests without a buffer; with so many under way no further frame is taken */
 
 struct block {
 	struct ram_target *target;
@@ -57,6 +58,13 @@ struct write_req {
 	struct hash128 hash;
 };
 
+/* One DATA message, checked. */
+struct data {
+	struct msg_data m;
+	struct slice payload;
+	struct data_extent x[DATA_EXTENTS_MAX];
+};
+
 struct receiver {
 	struct receive_shared *shared;
 	unsigned number;
@@ -66,6 +74,7 @@ struct receiver {
 	struct task stop, retry;
 	struct codec *codec;
 	uint8_t *scratch;
+	struct data data; /* the one at hand */
 	struct hash128 zero_content;
 	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
 	unsigned block_count;
@@ -73,6 +82,7 @@ struct receiver {
 	struct disk disk[OBJECT_DISK_MAX + 1];
 	struct stream stream[OBJECT_STREAM_MAX];
 	struct write_batch *free_batches, *batches;
+	unsigned zeros; /* requests under way that have no batch */
 	bool failed;
 	bool end_waits; /* an END, for the rounds of disks to be durable */
 	bool feeding; /* QEMU has not yet taken what it was given */
@@ -81,13 +91,6 @@ struct receiver {
 	size_t held_bytes;
 	uint32_t held_object;
 	struct receive_stats stats;
-};
-
-/* One DATA message, checked. */
-struct data {
-	struct msg_data m;
-	struct slice payload;
-	struct data_extent x[DATA_EXTENTS_MAX];
 };
 
 /* ---- data-receive.c ---- */

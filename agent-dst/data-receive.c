@@ -55,7 +55,7 @@ void receive_count(uint64_t *counter, uint64_t v)
 /* Takes frames again, unless something else still holds them back or the channel is on its way out. */
 void receive_go_on(struct receiver *r)
 {
-	if (!r->failed && !r->end_waits && !r->feeding && !r->held && r->free_batches)
+	if (!r->failed && !r->end_waits && !r->feeding && !r->held && r->free_batches && r->zeros < ZEROS_MAX)
 		channel_resume(r->ch);
 }
 
@@ -113,22 +113,27 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 		return open_block(r, &m, name, e);
 	if (object_is_disk(m.id) && m.kind == OBJECT_DISK)
 		return open_disk(r, &m, e);
-	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open)
+	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open &&
+	    (r->shared->incoming || m.id == OBJECT_STREAM_BASE)) /* not opaque: the thin one */
 		return receive_stream_open(r, &m);
 	return err_set(e, EPROTO, "OBJECT %u of kind %u is not understood", m.id, m.kind);
 }
 
 /* ---- DATA: common checks ---- */
 
-/* Order per place is order per channel, and the tables have no locks: a place must come on its own channel. */
+/* Order per place is order per channel, and the tables have no locks: each place that an extent touches must come on its own
+ * channel. */
 static bool on_its_channel(const struct receiver *r, uint32_t object, uint64_t offset, uint64_t bytes)
 {
 	unsigned first = r->shared->streams + 1, n = r->shared->channels - r->shared->streams;
+	uint64_t place;
 
 	if (object_is_stream(object))
 		return true;
-	return r->number >= first && place_channel(object, offset, n) == r->number - first &&
-	       place_channel(object, offset + bytes - 1, n) == r->number - first;
+	for (place = offset >> PLACE_SHIFT; place <= (offset + bytes - 1) >> PLACE_SHIFT; place++)
+		if (r->number < first || place_channel(object, place << PLACE_SHIFT, n) != r->number - first)
+			return false;
+	return true;
 }
 
 int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e)
@@ -260,17 +265,17 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 
 static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
-	struct data d;
+	struct data *d = &r->data;
 
-	if (msg_data_decode(&d.m, p, n))
+	if (msg_data_decode(&d->m, p, n))
 		return err_set(e, EPROTO, "malformed DATA");
-	if (object_is_ram(d.m.object))
-		return on_ram_data(r, &d, e);
-	if (object_is_disk(d.m.object))
-		return receive_disk_data(r, &d, e);
-	if (object_is_stream(d.m.object))
-		return receive_stream_data(r, &d, e);
-	return err_set(e, EPROTO, "DATA for an unknown object (%u)", d.m.object);
+	if (object_is_ram(d->m.object))
+		return on_ram_data(r, d, e);
+	if (object_is_disk(d->m.object))
+		return receive_disk_data(r, d, e);
+	if (object_is_stream(d->m.object))
+		return receive_stream_data(r, d, e);
+	return err_set(e, EPROTO, "DATA for an unknown object (%u)", d->m.object);
 }
 
 static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct err *e)

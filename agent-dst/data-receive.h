@@ -22,6 +22,8 @@ struct disk_target {
 	const char *name; /* for messages */
 };
 
+#define THIN_MAX (32 * MIB) /* of the thin stream, which is held until QEMU takes it */
+
 struct receiver;
 
 struct receive_shared {

@@ -24,7 +24,7 @@ static struct write_batch *batch_get(struct receiver *r)
 
 static void batch_unref(struct receiver *r, struct write_batch *b)
 {
-	if (!b || --b->refs)
+	if (--b->refs)
 		return;
 	b->next = r->free_batches;
 	r->free_batches = b;
@@ -47,7 +47,10 @@ static void write_done(struct disk_req *req, int res)
 		hash_add(&d->sum, w->hash);
 		receive_count(&r->stats.disk_bytes, req->bytes);
 	}
-	batch_unref(r, w->batch);
+	if (w->batch)
+		batch_unref(r, w->batch);
+	else if (--r->zeros == ZEROS_MAX - 1)
+		receive_go_on(r);
 	free(w);
 	round_end_step(d);
 }
@@ -92,6 +95,8 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 			if (d->x[i].units > (1U << PLACE_SHIFT >> DISK_SHIFT))
 				return err_set(e, EPROTO, "a hole larger than a place");
 			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
+			if (++r->zeros == ZEROS_MAX) /* what is behind this frame waits */
+				channel_pause(r->ch);
 			disk_out_zero(k->out, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
 		}
 		return 0;

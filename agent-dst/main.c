@@ -1,13 +1,15 @@
 /* main.c: vmferry-dst, the destination agent. */
 #include "bench-host.h"
+#include "cmd-recover.h"
 #include "journal.h"
+#include "libraries.h"
 #include "log.h"
 #include "paths.h"
+#include "process.h"
 #include "psk.h"
 #include "serve.h"
 #include "token.h"
 #include "util.h"
-#include "version.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +20,7 @@
 
 static const char usage[] =
 	"usage: vmferry-dst --listen ADDRESS:PORT [options]\n"
+	"       vmferry-dst recover [GUEST] [--peer-is-fenced]     (recover --help tells more)\n"
 	"\n"
 	"The destination side of a vmferry move: waits for a source, starts its guest's QEMU here, fills its memory and\n"
 	"disks, and starts the guest when the source has let go of it. Needs nothing but QEMU. `vmferry migrate VM\n"
@@ -40,8 +43,8 @@ static const char usage[] =
 	"  -v, --verbose          say what is done, on standard error\n"
 	"  --version, --help\n"
 	"\n"
-	"Without keys only a loopback address will do, in clear, and a source must show the token in STATE-DIR/token (made\n"
-	"at first): on the same machine vmferry finds it.\n"
+	"Without keys only a loopback address will do, in clear, and a source must prove that it knows the token in\n"
+	"STATE-DIR/token (made at first): on the same machine vmferry finds it.\n"
 	"\n"
 	"example (two terminals on one machine):\n"
 	"  vmferry-dst --listen 127.0.0.1:7788\n"
@@ -107,7 +110,7 @@ static int read_options(struct choice *o, int argc, char **argv)
 			o->verbose = true;
 			break;
 		case OPT_VERSION:
-			puts("vmferry-dst " VMFERRY_VERSION);
+			libraries_print("vmferry-dst", "");
 			return 1;
 		case OPT_HELP:
 			fputs(usage, stdout);
@@ -127,6 +130,7 @@ static int read_options(struct choice *o, int argc, char **argv)
 
 static bool read_line(char *line, size_t cap)
 {
+	setvbuf(stdin, NULL, _IONBF, 0); /* no copy that nobody wipes */
 	if (!fgets(line, (int)cap, stdin))
 		return false;
 	line[strcspn(line, "\r\n")] = '\0';
@@ -135,14 +139,16 @@ static bool read_line(char *line, size_t cap)
 
 /* What configure() made. */
 struct made {
-	char *host, *token_origin;
+	char *host;
 	struct tls_key *keys;
+	size_t key_count;
 };
 
 static void free_made(struct made *m)
 {
 	free(m->host);
-	free(m->token_origin);
+	if (m->keys)
+		explicit_bzero(m->keys, m->key_count * sizeof(*m->keys));
 	free(m->keys);
 }
 
@@ -164,27 +170,28 @@ static int configure(struct serve_config *cfg, struct made *made, const struct c
 	cfg->once = o->once;
 	cfg->plaintext = o->plaintext;
 	cfg->access.token = "";
+	cfg->access.relayed = o->plaintext;
 	if (r)
 		return r;
 	if (o->psk_file) {
 		r = psk_read(o->psk_file, &made->keys, &cfg->access.key_count, e);
 		cfg->access.keys = made->keys;
+		made->key_count = cfg->access.key_count;
 		return r;
 	}
-	if (o->psk_stdin || o->token_stdin) {
-		if (!read_line(line, sizeof(line)))
-			return err_set(e, EINVAL, "no key on standard input");
-		cfg->access.token_origin = "the words of whoever started it";
-	}
+	if ((o->psk_stdin || o->token_stdin) && !read_line(line, sizeof(line)))
+		return err_set(e, EINVAL, "no key on standard input");
 	if (o->psk_stdin) {
 		cfg->access.keys = made->keys = xcalloc(1, sizeof(*made->keys));
-		cfg->access.key_count = 1;
-		return psk_parse(line, made->keys, e);
+		cfg->access.key_count = made->key_count = 1;
+		r = psk_parse(line, made->keys, e);
+		explicit_bzero(line, sizeof(line));
+		return r;
 	}
 	if (o->token_stdin) {
 		snprintf(token, sizeof(token), "%.*s", TOKEN_CHARS, line);
+		explicit_bzero(line, sizeof(line));
 	} else {
-		cfg->access.token_origin = made->token_origin = xasprintf("%s/token", state_dir);
 		r = token_own(state_dir, token, e);
 	}
 	cfg->access.token = token;
@@ -205,9 +212,12 @@ int main(int argc, char **argv)
 		return bench_host();
 	if (argc == 3 && !strcmp(argv[1], "--bench-reach"))
 		return bench_reach(argv[2]);
+	if (argc >= 2 && !strcmp(argv[1], "recover"))
+		return cmd_recover_here(argc - 1, argv + 1);
 	r = read_options(&o, argc, argv);
 	if (r)
 		return r - 1;
+	process_keep_to_itself(); /* keys and the guest's memory pass through */
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	signal(SIGPIPE, SIG_IGN);
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */

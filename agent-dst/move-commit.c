@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STATUS_MS     5000
 #define CONT_TRIES    3
@@ -35,6 +36,8 @@ static void send_state(struct move *m, const char *error, bool undecided)
 							    m->disk_count ? CPU_DISK : CPU_OTHER));
 	if (m->settled)
 		json_object_update(detail, m->settled);
+	if (json_array_size(m->leftovers))
+		json_object_set(detail, "leftovers", m->leftovers);
 	handoff_message_send(m->control, m->attempt, m->handoff.state, detail);
 }
 
@@ -106,6 +109,8 @@ static int end_qemu(struct move *m, struct err *e)
 	pid_t pid = m->qemu.pid;
 	uint64_t start_time = m->qemu.start_time;
 
+	if (qemu_is_alive(pid, start_time))
+		move_know_what_qemu_made(m, true);
 	qmp_close(m->qmp);
 	m->qmp = NULL;
 	qemu_end(&m->qemu);
@@ -114,11 +119,33 @@ static int end_qemu(struct move *m, struct err *e)
 		       : 0;
 }
 
+static void show_monitors(struct move *m)
+{
+	json_t *owned, *entry;
+	struct err e;
+	size_t i;
+
+	monitors_let_go(m);
+	if (journal_owned(m->journal, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		json_t *detail = json_object_get(entry, "detail");
+
+		if (strcmp(json_text(entry, "kind"), "hidden"))
+			continue;
+		if (monitors_show(json_text(detail, "path"), &e) || journal_disown(m->journal, "hidden", detail, &e))
+			log_error("%s", e.msg);
+	}
+	json_decref(owned);
+}
+
 /* The guest can only be ours from here on. Once a life. */
 static void settle(struct move *m)
 {
-	if (!m->settled && !m->dead)
-		m->settled = afterwards_settle(m->journal);
+	if (m->settled || m->dead)
+		return;
+	show_monitors(m);
+	m->settled = afterwards_settle(m->journal);
 }
 
 static void remove_scaffolding(struct move *m)
@@ -135,18 +162,14 @@ static void remove_scaffolding(struct move *m)
 	}
 	if (keep && m->qmp && m->settings && settings_restore(m->qmp, m->settings, &e))
 		log_error("the destination QEMU's migration settings: %s", e.msg);
-	if (keep)
+	if (keep && !m->over)
 		settle(m);
 	move_undo(m, keep);
 }
 
 static void finished(struct move *m)
 {
-	struct err e;
-
-	if (m->journal && journal_remove(m->journal, true, &e))
-		log_error("%s", e.msg);
-	m->journal = NULL;
+	move_end_journal(m);
 	conductor_finish(&m->con);
 }
 
@@ -245,6 +268,22 @@ static bool died_unstarted(const struct move *m)
 	       !qemu_is_alive(m->qemu.pid, m->qemu.start_time);
 }
 
+/* Promised in an earlier life, and somebody has started it since, while no agent looked. If the source has not given the guest
+ * up, both may be alive, and which is to stay is not ours to say. */
+static bool runs_unasked(struct move *m, enum handoff_state peer)
+{
+	return m->handoff.state == HO_DST_PREPARED && m->handoff.restarted && m->handoff.qemu_alive && peer != HO_SRC_COMMITTED &&
+	       peer != HO_SRC_RELEASED && run_state(m) == RUNS;
+}
+
+static void leave_undecided(struct move *m)
+{
+	send_state(m, "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
+		      "vmferry ran. End whichever copy is not to live, then recover again", true);
+	m->exit_code = 6;
+	conductor_finish(&m->con);
+}
+
 /* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
 static void note_run_state(struct move *m, json_t *detail)
 {
@@ -276,13 +315,12 @@ static int take_up(struct move *m, const uint8_t attempt[ATTEMPT_ID_LEN], struct
 
 	memcpy(m->attempt, attempt, sizeof(m->attempt));
 	path = xasprintf("%s/%s-dst.journal", m->cfg->state_dir, attempt_id_format(m->attempt, id));
-	if (access(path, F_OK))
-		return 0;
 	/* the session that held it may not have noticed yet that its source is gone */
 	do
 		r = move_restore(m, path, e);
 	while (r == -EBUSY && now_ns() < until && !loop_step(m->loop, BUSY_PAUSE_MS, e));
-	return r;
+	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
+	return r == -ENOENT && !m->handing_off && !access(m->cfg->state_dir, R_OK | X_OK) ? 0 : r;
 }
 
 /* A HANDOFF message; before anything was described it asks for the journal of an earlier life. */
@@ -304,7 +342,9 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		note_run_state(m, detail);
 		if (died_unstarted(m) && move_qemu_dead(m, "the destination QEMU ended", &why))
 			log_error("hand-off: %s", why.msg);
-		if (step(m, EV_PEER, (enum handoff_state)peer, NULL, &why))
+		if (runs_unasked(m, (enum handoff_state)peer))
+			leave_undecided(m);
+		else if (step(m, EV_PEER, (enum handoff_state)peer, NULL, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 	}
 	json_decref(detail);
@@ -313,30 +353,22 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 
 /* ---- an earlier life ---- */
 
+/* There is none that the journal does not know of. */
 static void find_qemu_again(struct move *m)
 {
 	const json_t *note = journal_last_note(m->journal, "qemu");
 	const char *then = json_string_value(json_object_get(journal_begin(m->journal), "boot_id"));
+	pid_t pid = (pid_t)json_integer_value(json_object_get(note, "pid"));
+	uint64_t start = (uint64_t)json_integer_value(json_object_get(note, "start_time"));
 	AUTO_FREE char *now = boot_id();
 	struct err e;
 
-	if (!then || !now || strcmp(then, now))
+	if (!then || !now || strcmp(then, now) || !qemu_is_alive(pid, start))
 		return;
-	if (note) {
-		pid_t pid = (pid_t)json_integer_value(json_object_get(note, "pid"));
-		uint64_t start = (uint64_t)json_integer_value(json_object_get(note, "start_time"));
-
-		if (!qemu_is_alive(pid, start))
-			return;
-		m->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
-	}
+	m->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
 	if (qmp_open(&m->qmp, m->loop, m->qmp_path, STATUS_MS, &conductor_qmp, &m->con, &e)) {
 		m->qmp = NULL;
 		log_info("QEMU of an earlier life: %s", e.msg);
-	} else if (!note) { /* started, but not noted before the agent died */
-		m->qemu.pid = qmp_peer_pid(m->qmp);
-		m->qemu.pidfd = -1;
-		process_start_time(m->qemu.pid, &m->qemu.start_time);
 	}
 }
 
@@ -355,7 +387,10 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	m->settings = settings ? json_deep_copy(settings) : NULL;
 	note = journal_last_note(m->journal, "paused");
 	m->description = json_pack("{s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")));
-	find_qemu_again(m);
+	m->over = journal_last_note(m->journal, "over") != NULL;
+	m->name = xstrdup(json_string_value(json_object_get(begin, "guest")) ?: "?");
+	if (!m->over)
+		find_qemu_again(m);
 	r = handoff_restore(&m->handoff, HO_DESTINATION, journal_last_state(m->journal), m->qemu.pid > 0);
 	if (r)
 		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);

@@ -129,7 +129,7 @@ static int decide_backing(struct move *m, struct carried *c, const json_t *file,
 	const char *wish = json_text(file, "wish");
 
 	c->to = backing_place(m, file);
-	if (!c->to)
+	if (!c->to || !json_text(file, "path"))
 		return err_set(e, EPROTO, "the source's description of a backing file is incomplete");
 	if (is_here(c->to, file) || carried_to(m, c->to))
 		return 0;
@@ -198,8 +198,10 @@ int move_plan_files(struct move *m, struct err *e)
 		if (!is_ours(m, file))
 			continue;
 		*c = (struct carried){.file = (unsigned)i, .fd = -1, .description = file};
-		if (is_backing(file) ? decide_backing(m, c, file, e) : decide(m, c, file, e))
+		if (is_backing(file) ? decide_backing(m, c, file, e) : decide(m, c, file, e)) {
+			free(c->to);
 			return -e->code;
+		}
 		m->carried_count++;
 	}
 	return 0;
@@ -418,15 +420,25 @@ int move_take_file(struct move *m, const struct event *ev, struct err *e)
 	return ev->type == MSG_FILE_DATA ? on_data(m, ev, e) : on_end(m, ev, e);
 }
 
-void move_free_files(struct move *m)
+void move_close_files(struct move *m)
 {
 	size_t i;
 
 	for (i = 0; i < m->carried_count; i++) {
+		if (m->carried[i].fd >= 0)
+			close(m->carried[i].fd);
+		m->carried[i].fd = -1;
+	}
+}
+
+void move_free_files(struct move *m)
+{
+	size_t i;
+
+	move_close_files(m);
+	for (i = 0; i < m->carried_count; i++) {
 		struct carried *c = &m->carried[i];
 
-		if (c->fd >= 0)
-			close(c->fd);
 		XXH3_freeState(c->hash);
 		free(c->to);
 		free(c->temp);

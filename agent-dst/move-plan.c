@@ -326,7 +326,6 @@ int move_plan(struct move *m, struct err *e)
 	m->qmp_path = xasprintf("%s/vmferry.qmp", m->run_dir);
 	m->incoming = xasprintf("%s/incoming", m->run_dir);
 	m->nbd_socket = xasprintf("%s/nbd", m->run_dir);
-	m->log_path = xasprintf("%s/qemu.log", m->run_dir);
 	r = move_plan_files(m, e);
 	if (!r)
 		r = check_space(m, e);

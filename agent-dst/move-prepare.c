@@ -1,8 +1,9 @@
 /*
  * move-prepare.c: from the plan to a waiting QEMU with empty disks; and all of that undone.
  *
- * What is created is journaled first (kinds "dir", "file", "qemu"), so that move_undo works from the journal alone, in
- * this life of the agent or a later one.
+ * What is created is journaled first (kinds "dir", "file", "made-by-qemu", "qemu"), so that move_undo works from the journal alone, in
+ * this life of the agent or a later one. What cannot be removed stays in the journal, is told, and is tried again when an agent next
+ * starts here.
  */
 #include "move.h"
 #include "afterwards.h"
@@ -11,8 +12,11 @@
 #include "json-message.h"
 #include "log.h"
 #include "net.h"
+#include "own-file.h"
 #include "paths.h"
 #include "qemu-settings.h"
+#include "systemd.h"
+#include "unit-text.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -21,6 +25,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define START_MS 30000
 
@@ -73,17 +78,15 @@ static int begin_journal(struct move *m, struct err *e)
 
 /*
  * Under a name of this attempt first, then linked to its own, which fails if somebody else has that by now. The journal
- * knows the final name only with the inode, so that no rollback can remove another's file.
+ * knows the final name only with what the file is known by, so that no rollback can remove another's file.
  */
 int move_publish(struct move *m, const char *temp, const char *path, struct err *e)
 {
 	json_t *final;
-	struct stat st;
-	int r;
+	int r = own_file_know(temp, path, &final, e);
 
-	if (stat(temp, &st))
-		return err_sys(e, errno, "cannot look at %s", temp);
-	final = json_pack("{s:s,s:I,s:I}", "path", path, "device", (json_int_t)st.st_dev, "inode", (json_int_t)st.st_ino);
+	if (r)
+		return r;
 	r = own_detail(m, "file", json_incref(final), e);
 	if (!r && link(temp, path)) {
 		r = err_sys(e, errno, "cannot create %s", path);
@@ -123,7 +126,6 @@ static int make_disks(struct move *m, char *const *env, struct err *e)
  * its command line and do not exist yet. */
 static int own_what_qemu_creates(struct move *m, struct err *e)
 {
-	json_int_t since = (json_int_t)time(NULL);
 	size_t n = strlen(m->dir), i;
 	struct stat st;
 	int r = 0;
@@ -138,12 +140,44 @@ static int own_what_qemu_creates(struct move *m, struct err *e)
 				AUTO_FREE char *path = strndup(at, len);
 
 				if (lstat(path, &st) && errno == ENOENT)
-					r = own_detail(m, "file", json_pack("{s:s,s:I}", "path", path, "since", since), e);
+					r = own(m, "made-by-qemu", path, e);
 			}
 			at += n;
 		}
 	}
 	return r;
+}
+
+static bool qemu_has(const struct move *m, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return false;
+	return S_ISSOCK(st.st_mode) ? process_may_have_socket(m->qemu.pid, path) : process_has_open(m->qemu.pid, path);
+}
+
+/* From now on they are known by more than their name. found: in a QEMU of an earlier life, say; then only what it has open is its own. */
+void move_know_what_qemu_made(struct move *m, bool found)
+{
+	json_t *owned, *entry, *known;
+	struct err e;
+	size_t i;
+
+	if (journal_owned(m->journal, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		json_t *detail = json_object_get(entry, "detail");
+		const char *kind = json_text(entry, "kind"), *path = json_text(detail, "path");
+
+		if (!kind || !path || strcmp(kind, "made-by-qemu") || (found && !qemu_has(m, path)) || own_file_know(path, path, &known, &e))
+			continue;
+		if (own_detail(m, "file", known, &e))
+			log_error("%s", e.msg);
+		else
+			disown(m, kind, json_incref(detail));
+	}
+	json_decref(owned);
 }
 
 static int write_start_script(struct move *m, char *const *env, struct err *e)
@@ -159,24 +193,52 @@ static int write_start_script(struct move *m, char *const *env, struct err *e)
 	return afterwards_prepare(m->journal, m->afterwards, script, e);
 }
 
+/* The guest outlives us, and what we are allowed to use is not meant for it. */
+static char **scope_of_its_own(const struct move *m)
+{
+	AUTO_FREE char *plain = unit_plain_name(m->name);
+	AUTO_FREE char *unit = xasprintf("vmferry-%s-%d.scope", plain, (int)getpid());
+	AUTO_FREE char *description = xasprintf("QEMU of guest %s", plain);
+	struct err e;
+	char **scope = systemd_scope(unit, description, &e);
+
+	if (!scope && e.code)
+		log_error("the guest shares our unit and its limits: %s", e.msg);
+	return scope;
+}
+
+/* The journal knows of it before it is a QEMU. */
+static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
+{
+	json_t *note = json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time);
+	struct move *m = ctx;
+	int r;
+
+	fault_point("dst-qemu-forked");
+	r = journal_note(m->journal, "qemu", note, e);
+	fault_point("dst-qemu-noted");
+	json_decref(note);
+	return r;
+}
+
 static int start_qemu(struct move *m, char *const *env, struct err *e)
 {
-	json_t *note;
+	char **scope;
 	int r = own_what_qemu_creates(m, e);
 
 	if (!r)
 		r = own(m, "qemu", m->qmp_path, e);
-	if (!r)
-		r = qemu_launch(&m->qemu, m->exe, m->args.argv, env, m->log_path, e);
+	if (r)
+		return r;
+	scope = scope_of_its_own(m);
+	r = qemu_launch(&m->qemu, m->exe, m->args.argv, env, scope, note_qemu, m, e);
+	free_words(scope);
 	if (r)
 		return r;
 	m->handoff.qemu_alive = true;
-	note = json_pack("{s:i,s:I}", "pid", (int)m->qemu.pid, "start_time", (json_int_t)m->qemu.start_time);
-	r = journal_note(m->journal, "qemu", note, e);
-	json_decref(note);
-	if (!r)
-		r = qemu_launch_wait_qmp(&m->qemu, m->loop, m->qmp_path, m->log_path, START_MS, &conductor_qmp, &m->con,
-					 &m->qmp, e);
+	fault_point("dst-qemu-launched");
+	r = qemu_launch_wait_qmp(&m->qemu, m->loop, m->qmp_path, START_MS, &conductor_qmp, &m->con, &m->qmp, e);
+	move_know_what_qemu_made(m, false);
 	if (r == -ECHILD)
 		m->handoff.qemu_alive = false;
 	return r ? err_prefix(e, "starting the destination QEMU") : 0;
@@ -351,6 +413,8 @@ int move_start_guest(struct move *m, struct err *e)
 		r = start_qemu(m, env, e);
 	move_free_environment(env);
 	if (!r)
+		r = monitors_hide(m, e);
+	if (!r)
 		r = configure_qemu(m, e);
 	if (!r)
 		r = choose_mode(m, e);
@@ -374,35 +438,78 @@ int move_start_guest(struct move *m, struct err *e)
 
 /* ---- undoing ---- */
 
-static void remove_dir(const char *path)
-{
-	DIR *d = opendir(path);
-	struct dirent *x;
+/* What is in our own directory, of ours and of QEMUs that help: nothing else is removed from it. */
+static const char *const in_run_dir[] = {"vmferry.qmp", "incoming", "nbd", "helper.qmp"};
 
-	while (d && (x = readdir(d)))
-		if (strcmp(x->d_name, ".") && strcmp(x->d_name, ".."))
-			unlinkat(dirfd(d), x->d_name, 0);
-	if (d)
-		closedir(d);
-	if (rmdir(path) && errno != ENOENT)
-		log_error("cannot remove %s: %s", path, strerror(errno));
+static int remove_dir(const char *path, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(in_run_dir); i++) {
+		AUTO_FREE char *file = xasprintf("%s/%s", path, in_run_dir[i]);
+
+		if (unlink(file) && errno != ENOENT)
+			return err_sys(e, errno, "cannot remove %s", file);
+	}
+	return rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
-/* Only if it is still the file that the journal means: by its inode, or made since our QEMU was started. */
-static void remove_file(const char *path, const json_t *detail)
+/* Our QEMU has ended: what anybody uses is not its own. */
+static int remove_unknown(const char *path, struct err *e)
 {
-	json_t *inode = json_object_get(detail, "inode"), *since = json_object_get(detail, "since");
 	struct stat st;
 
 	if (lstat(path, &st))
-		return;
-	if (inode && ((json_int_t)st.st_ino != json_integer_value(inode) ||
-		      (json_int_t)st.st_dev != json_integer_value(json_object_get(detail, "device"))))
-		return;
-	if (since && (json_int_t)st.st_ctime < json_integer_value(since))
-		return;
-	if (unlink(path))
-		log_error("cannot remove %s: %s", path, strerror(errno));
+		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, errno, "cannot look at %s", path);
+	if (S_ISSOCK(st.st_mode) ? process_may_have_socket(getpid(), path) : process_that_opened(path)) {
+		log_info("%s is another's", path);
+		return 0;
+	}
+	return err_set(e, EUCLEAN, "whether %s was made by the QEMU of this move cannot be told: delete it if nobody needs it", path);
+}
+
+static bool is_rebooted(const struct move *m)
+{
+	const char *then = json_text(journal_begin(m->journal), "boot_id");
+	AUTO_FREE char *now = boot_id();
+
+	return !then || !now || strcmp(then, now);
+}
+
+/* Of a guest that runs here, all but the hidden name of its script, once that has its own. */
+static bool is_the_guests(const struct move *m, const json_t *detail)
+{
+	return json_object_get(detail, "inode") || !journal_last_note(m->journal, "start-script");
+}
+
+/* 0; 1: it is somebody else's now, and stays; or why it cannot be undone. */
+static int undo_one(const struct move *m, const char *kind, const json_t *detail, bool keep_guest, struct err *e)
+{
+	const char *path = json_text(detail, "path");
+
+	if (path && !strcmp(kind, "dir"))
+		return remove_dir(path, e);
+	if (path && !strcmp(kind, "file"))
+		return keep_guest && is_the_guests(m, detail) ? 0 : own_file_remove(detail, is_rebooted(m), e);
+	if (path && !strcmp(kind, "made-by-qemu"))
+		return keep_guest ? 0 : remove_unknown(path, e);
+	if (path && !strcmp(kind, "hidden"))
+		return keep_guest ? monitors_show(path, e) : monitors_remove(path, e);
+	return strcmp(kind, "qemu") ? err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind) : 0;
+}
+
+static void note_leftover(struct move *m, const char *why, bool again)
+{
+	AUTO_FREE char *sentence = xasprintf("%s%s", why, again ? "; vmferry-dst tries again when it is next started there" : "");
+
+	if (m->control && !m->control_lost) /* the source tells */
+		log_info("left behind: %s", sentence);
+	else
+		log_error("left behind by the move of guest %s: %s", m->name ? m->name : "?", sentence);
+	if (json_array_size(m->leftovers) < LEFTOVERS_MAX)
+		json_array_append_new(m->leftovers, json_string(sentence));
+	else if (json_array_size(m->leftovers) == LEFTOVERS_MAX)
+		json_array_append_new(m->leftovers, json_string("and more, which `vmferry journal` lists there"));
 }
 
 /* keep_guest: the guest runs here: its disks, sockets and QEMU are no longer ours, only our scaffolding goes. */
@@ -411,22 +518,41 @@ void move_undo(struct move *m, bool keep_guest)
 	json_t *owned, *entry;
 	struct err e;
 	size_t i;
+	int r;
 
 	if (!m->journal || journal_owned(m->journal, &owned))
 		return;
+	move_close_files(m);
+	m->undo_failed = false;
+	json_array_clear(m->leftovers);
 	json_array_foreach(owned, i, entry) {
 		const char *kind = json_text(entry, "kind");
 		json_t *detail = json_object_get(entry, "detail");
-		const char *path = json_text(detail, "path");
 
-		if (!kind || !path)
-			continue;
-		if (!strcmp(kind, "dir"))
-			remove_dir(path);
-		else if (!strcmp(kind, "file") && !keep_guest)
-			remove_file(path, detail);
-		if (journal_disown(m->journal, kind, detail, &e))
+		r = undo_one(m, kind, detail, keep_guest, &e);
+		if (r)
+			note_leftover(m, e.msg, r < 0);
+		m->undo_failed |= r < 0;
+		if (r >= 0 && journal_disown(m->journal, kind, detail, &e))
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);
+}
+
+void move_end_journal(struct move *m)
+{
+	struct err e;
+	int r;
+
+	if (!m->journal)
+		return;
+	if (m->undo_failed) {
+		r = journal_note(m->journal, "over", NULL, &e);
+		journal_close(m->journal);
+	} else {
+		r = journal_remove(m->journal, true, &e);
+	}
+	if (r)
+		log_error("%s", e.msg);
+	m->journal = NULL;
 }

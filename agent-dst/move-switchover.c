@@ -96,3 +96,18 @@ int move_activate(struct move *m, struct err *e)
 		return 0;
 	return qmp_call(m->qmp, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
 }
+
+int move_stands(struct move *m, struct err *e)
+{
+	json_t *status;
+	bool runs;
+	int r = qmp_call(m->qmp, "query-status", NULL, &status, e);
+
+	if (r)
+		return r;
+	runs = json_is_true(json_object_get(status, "running"));
+	json_decref(status);
+	if (runs || conductor_has_qmp(&m->con, "RESUME"))
+		return err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else before it was handed over");
+	return 0;
+}

@@ -6,12 +6,13 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define CONTROL_WINDOW (8 * MIB)
-#define HELLO_MS       3000 /* the source may be waiting behind whoever says nothing */
+#define HELLO_MS       10000
 #define LAST_WORDS_MS  3000
 #define QEMU_END_MS    5000
 
@@ -34,7 +35,7 @@ static void drain(struct move *m)
 
 static int qemu_gone(struct move *m, struct err *e)
 {
-	AUTO_FREE char *tail = m->log_path ? qemu_log_tail(m->log_path) : NULL;
+	AUTO_FREE char *tail = qemu_log_tail(&m->qemu);
 
 	if (!m->handing_off || m->handoff.state == HO_DST_DONE)
 		return 0;
@@ -42,7 +43,18 @@ static int qemu_gone(struct move *m, struct err *e)
 	if (qemu_is_alive(m->qemu.pid, m->qemu.start_time) && m->handoff.state != HO_DST_STARTED && !m->cont_sent &&
 	    process_end(m->qemu.pid, m->qemu.start_time, QEMU_END_MS, e))
 		return -e->code;
-	err_set(e, EPIPE, "the destination QEMU ended%s%s", tail && *tail ? ": " : "", tail ? tail : "");
+	err_set(e, EPIPE, "the destination QEMU ended%s%s", *tail ? ": " : "", tail);
+	return m->handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
+}
+
+/* Not by us: before START we send no `cont`. There may be a guest at the source, so that this one must not live. */
+static int resumed(struct move *m, struct err *e)
+{
+	if (!m->handing_off || (m->handoff.state != HO_DST_BEGUN && m->handoff.state != HO_DST_PREPARED))
+		return 0;
+	if (process_end(m->qemu.pid, m->qemu.start_time, QEMU_END_MS, e))
+		return -e->code; /* nothing is promised while it lives */
+	err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else (cont in a monitor of its QEMU) before it was handed over");
 	return m->handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
 }
 
@@ -74,6 +86,7 @@ static int common_event(struct move *m, const struct event *ev, struct err *e)
 		free(ev->ptr);
 		return 0;
 	case EVENT_QMP:
+		return !strcmp(ev->name, "RESUME") ? resumed(m, e) : 0;
 	case EVENT_USER:
 	case EVENT_TICK:
 		return 0;
@@ -90,6 +103,12 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_DESCRIBE)
 		return common_event(m, ev, e);
+	if (m->handing_off) { /* by a HANDOFF, from its journal: which stays as it is, whatever else this peer wants */
+		channel_send(m->control, ERROR, error, .code = EPROTO, .doing = slice_of(""),
+			     .text = slice_of("DESCRIBE in a session that is about an earlier move"));
+		conductor_finish(&m->con);
+		return 0;
+	}
 	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, m->attempt, &m->description, e);
 	if (!r)
 		conductor_goto(&m->con, ST_PREFLIGHT);
@@ -187,57 +206,79 @@ static void on_work(struct queue *q)
 	}
 }
 
-static void accept_more(struct move *m)
+/* The session's own data channels come one after another; strangers may come, too. */
+static int data_wanted(void *ctx, const struct hello *theirs, struct err *e)
+{
+	const struct move *m = ctx;
+
+	if (memcmp(theirs->session, m->cfg->session, 16) || theirs->channel < 1 || theirs->channel > m->channels ||
+	    m->receivers[theirs->channel - 1])
+		return err_set(e, EPERM, "this is not a channel of the session");
+	return 0;
+}
+
+static void data_enters(void *ctx, struct link *link, const struct hello *theirs)
+{
+	struct move *m = ctx;
+	struct err e;
+
+	if (data_wanted(m, theirs, &e)) /* it was, when it said so */
+		link_close(link);
+	else if (receiver_start(&m->receivers[theirs->channel - 1], *link, theirs->channel, &m->shared, &e))
+		log_info("data channel %u: %s", theirs->channel, e.msg);
+	else
+		m->connected++;
+}
+
+static void watch_door(struct move *m)
 {
 	struct io_uring_sqe *sqe = loop_sqe(m->loop);
 
-	io_uring_prep_accept(sqe, m->data_fd, NULL, NULL, SOCK_CLOEXEC);
-	loop_bind(sqe, &m->accept_op);
-	m->accepting = true;
+	io_uring_prep_poll_add(sqe, door_fd(m->door), POLLIN);
+	loop_bind(sqe, &m->door_op);
+	m->door_watched = true;
 }
 
-static int take_channel(struct move *m, int fd, struct err *e)
+/* Once nobody else is expected: refused, not left waiting. */
+static void close_door(struct move *m)
 {
-	struct hello theirs;
-	struct link link;
-	int r = peer_accept(fd, m->cfg->access, HELLO_MS, &link, &theirs, e);
+	door_free(m->door);
+	m->door = NULL;
+	if (m->data_fd >= 0)
+		close(m->data_fd);
+	m->data_fd = -1;
+}
+
+static void at_door(struct op *op, int res, uint32_t flags)
+{
+	struct move *m = container_of(op, struct move, door_op);
+
+	(void)flags;
+	m->door_watched = false;
+	if (res == -ECANCELED || m->con.finished)
+		return;
+	door_step(m->door);
+	if (m->connected < m->channels)
+		watch_door(m);
+	else
+		close_door(m);
+}
+
+static int open_door(struct move *m, struct err *e)
+{
+	struct door_config dc = {.access = m->cfg->access,
+				 .timeout_ms = HELLO_MS,
+				 .level = LOG_LEVEL_INFO,
+				 .wanted = data_wanted,
+				 .enter = data_enters,
+				 .ctx = m};
+	int r = door_new(&m->door, m->data_fd, &dc, e);
 
 	if (r)
 		return r;
-	if (memcmp(theirs.session, m->cfg->hello.session, 16) || theirs.channel < 1 || theirs.channel > m->channels ||
-	    m->receivers[theirs.channel - 1]) {
-		r = err_set(e, EPERM, "this is not a channel of the session");
-		hello_refuse(&link, e->msg);
-	} else {
-		struct hello mine = m->cfg->hello;
-
-		mine.channel = theirs.channel;
-		r = hello_send(&link, &mine, HELLO_MS, e);
-	}
-	if (r) {
-		link_close(&link);
-		return r;
-	}
-	return receiver_start(&m->receivers[theirs.channel - 1], link, theirs.channel, &m->shared, e);
-}
-
-static void accepted(struct op *op, int res, uint32_t flags)
-{
-	struct move *m = container_of(op, struct move, accept_op);
-	struct err e;
-
-	(void)flags;
-	m->accepting = false;
-	if (res >= 0 && take_channel(m, res, &e))
-		log_info("a data connection was refused: %s", e.msg);
-	else if (res >= 0)
-		m->connected++;
-	if (m->connected < m->channels && res != -ECANCELED && !m->con.finished) {
-		accept_more(m);
-	} else if (m->connected == m->channels) { /* nobody else is expected: refused, not left waiting */
-		close(m->data_fd);
-		m->data_fd = -1;
-	}
+	m->door_op.done = at_door;
+	watch_door(m);
+	return 0;
 }
 
 static int copy_enter(void *ctx, struct err *e)
@@ -246,8 +287,8 @@ static int copy_enter(void *ctx, struct err *e)
 
 	queue_init(&m->work, m->loop, on_work);
 	m->shared.events = &m->work;
-	m->accept_op.done = accepted;
-	accept_more(m);
+	if (open_door(m, e))
+		return -e->code;
 	return json_message_send(m->control, MSG_COPY_READY, m->attempt,
 				 json_pack("{s:s,s:s*,s:s*,s:i,s:i,s:i,s:b}", "ram_mode", m->opaque ? "opaque" : "pages", "why",
 					   m->opaque_why, "how", m->ram ? ram_place_how(m->ram) : NULL, "channels",
@@ -270,8 +311,6 @@ static void count_round(struct move *m, const struct receive_event *rev)
 		channel_send(m->control, DURABLE, durable, .group = rev->group, .number = rev->number);
 	}
 }
-
-#define THIN_MAX (32 * MIB)
 
 static int keep_thin(struct move *m, const struct receive_event *rev, struct err *e)
 {
@@ -301,7 +340,7 @@ static void send_return_path(struct move *m, const struct receive_event *rev)
 static int on_return_path(struct move *m, const struct receive_event *rev, struct err *e)
 {
 	if (rev->rp_type == RP_SHUT && rev->rp_value) {
-		AUTO_FREE char *tail = qemu_log_tail(m->log_path);
+		AUTO_FREE char *tail = qemu_log_tail(&m->qemu);
 
 		return err_set(e, EREMOTEIO, "the destination QEMU could not load the guest's state: %s", tail);
 	}
@@ -352,10 +391,10 @@ static int on_migration_event(struct move *m, const struct event *ev, struct err
 {
 	const char *status = json_string_value(json_object_get(ev->json, "status"));
 
-	if (!status || strcmp(ev->name, "MIGRATION"))
+	if (!status)
 		return 0;
 	if (!strcmp(status, "failed")) {
-		AUTO_FREE char *tail = qemu_log_tail(m->log_path);
+		AUTO_FREE char *tail = qemu_log_tail(&m->qemu);
 
 		return err_set(e, EREMOTEIO, "the destination QEMU could not load the guest's state: %s", tail);
 	}
@@ -378,7 +417,7 @@ static int copy_event(void *ctx, const struct event *ev, struct err *e)
 		free(ev->ptr);
 		return r;
 	}
-	if (ev->kind == EVENT_QMP)
+	if (ev->kind == EVENT_QMP && !strcmp(ev->name, "MIGRATION"))
 		return on_migration_event(m, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_DONE) {
 		if (msg_disks_done_decode(&msg, ev->bytes, ev->n) || memcmp(msg.attempt, m->attempt, 16))
@@ -408,6 +447,8 @@ static int prepared_if_all_is_in(struct move *m, struct err *e)
 	if (m->con.stage != ST_SWITCHOVER || !m->con.entered || !m->loaded || m->streams_ended < m->streams_open)
 		return 0;
 	r = move_activate(m, e);
+	if (!r)
+		r = move_stands(m, e);
 	return r ? r : move_handoff(m, EV_PREPARED_OK, HO_NONE, e);
 }
 
@@ -462,18 +503,18 @@ static void move_fini(struct move *m)
 	unsigned i;
 
 	drain(m);
-	if (m->accepting)
-		loop_cancel(m->loop, &m->accept_op);
-	while (m->accepting)
+	if (m->door_watched)
+		loop_cancel(m->loop, &m->door_op);
+	while (m->door_watched)
 		if (loop_step(m->loop, 1000, &e))
 			break;
 	feed_close(m->feed);
+	monitors_let_go(m);
 	for (i = 0; i < CHANNELS_MAX; i++)
 		receiver_stop(m->receivers[i]);
 	channel_free(m->control);
 	qmp_close(m->qmp);
-	if (m->data_fd >= 0)
-		close(m->data_fd);
+	close_door(m);
 	ram_place_free(m->ram);
 	journal_close(m->journal);
 	conductor_fini(&m->con);
@@ -484,6 +525,7 @@ static void move_fini(struct move *m)
 	free(m->qemu_version);
 	json_decref(m->afterwards);
 	json_decref(m->settled);
+	json_decref(m->leftovers);
 	args_result_fini(&m->args);
 	for (i = 0; i < m->disk_count; i++) {
 		free(m->disks[i].from);
@@ -504,7 +546,6 @@ static void move_fini(struct move *m)
 	free(m->qmp_path);
 	free(m->incoming);
 	free(m->nbd_socket);
-	free(m->log_path);
 	loop_free(m->loop);
 	cpu_thread_end();
 	free(m);
@@ -523,6 +564,7 @@ static int move_new(struct move **out, const struct move_config *cfg, struct err
 	m->shared.cpu = &m->cpu_used;
 	m->cfg = cfg;
 	m->data_fd = -1;
+	m->leftovers = json_array();
 	m->qemu = QEMU_PROC_NONE;
 	conductor_init(&m->con, m->loop, stages, m, move_fail);
 	*out = m;
@@ -549,6 +591,58 @@ int move_run(const struct move_config *cfg, struct link control, struct err *e)
 	return r;
 }
 
+static int settled(const struct move *m, struct err *e)
+{
+	switch (m->handoff.state) {
+	case HO_DST_STARTED:
+	case HO_DST_DONE:
+		if (m->handoff.qemu_alive)
+			return 0;
+		err_set(e, ESRCH, "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
+		return 6;
+	case HO_DST_ABORTED:
+		if (!json_array_size(m->leftovers))
+			return 1;
+		err_set(e, EBUSY, "it is not here; what of its move could not be removed is listed above");
+		return 4;
+	case HO_DST_PREPARED:
+		err_set(e, EAGAIN, "complete, and waits for its source to let go of it (vmferry recover there). If the source is gone for good: "
+			"--peer-is-fenced");
+		return 6;
+	case HO_DST_NOVM:
+		err_set(e, EAGAIN, "its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover there). If the "
+			"source is gone for good: its disks here are complete, and are kept; start it from them");
+		return 6;
+	case HO_NONE:
+	case HO_SRC_BEGUN:
+	case HO_SRC_COMMITTED:
+	case HO_SRC_RELEASED:
+	case HO_SRC_ABORTED:
+	case HO_DST_BEGUN:
+	case HO_DST_START:
+		break;
+	}
+	err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest, or ran it: that cannot be told");
+	return 6;
+}
+
+int move_settle(const struct move_config *cfg, const char *journal_path, bool fenced, struct err *e)
+{
+	struct move *m;
+	unsigned i;
+	int r = move_new(&m, cfg, e);
+
+	if (r)
+		return 6;
+	r = move_restore(m, journal_path, e);
+	/* START and STARTED in one go, then DONE */
+	for (i = 0; i < 2 && !r && fenced && m->handoff.state != HO_DST_NOVM && !m->con.finished; i++) /* its disks may be the last */
+		r = move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
+	r = r ? 6 : settled(m, e);
+	move_fini(m);
+	return r;
+}
+
 void move_recover_all(const struct move_config *cfg)
 {
 	struct move *m;
@@ -561,7 +655,7 @@ void move_recover_all(const struct move_config *cfg)
 		return;
 	}
 	for (i = 0; i < count; i++) {
-		if (!strstr(paths[i], "-dst.journal") || move_new(&m, cfg, &e))
+		if (!journal_path_is(paths[i], false) || move_new(&m, cfg, &e))
 			continue;
 		if (move_restore(m, paths[i], &e) && e.code != EBUSY)
 			log_error("%s: %s", paths[i], e.msg);

@@ -22,6 +22,8 @@
 #include "qemu-launch.h"
 #include "ram-feed.h"
 
+#define LEFTOVERS_MAX 20 /* that are told */
+
 enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 
 struct move_disk {
@@ -52,6 +54,15 @@ struct carried {
 	struct XXH3_state_s *hash;
 };
 
+/* A listening socket of QEMU's, as query-chardev names it. */
+struct chardev_socket {
+	bool is_unix, connected;
+	char address[256]; /* path, or HOST:PORT */
+	char peer[128];
+};
+
+#define OCCUPIED_MAX 8
+
 struct move_config {
 	const char *state_dir, *runtime_dir;
 	const struct access *access;
@@ -60,7 +71,7 @@ struct move_config {
 	int listen_fd;
 	const char *listen_host;
 	struct net_ports data_ports;
-	struct hello hello; /* the control channel's: session */
+	uint8_t session[16]; /* as in the HELLO of its control channel */
 };
 
 struct move {
@@ -93,15 +104,18 @@ struct move {
 	struct journal *journal;
 	struct handoff handoff;
 	bool handing_off; /* the journal exists: the hand-off machine decides */
-	char *run_dir, *qmp_path, *incoming, *nbd_socket, *log_path;
+	char *run_dir, *qmp_path, *incoming, *nbd_socket;
 	struct qemu_proc qemu;
 	struct qmp *qmp;
 	json_t *settings; /* of the destination QEMU, to be put back */
+	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
+	unsigned occupied_count;
 	struct ram_place *ram;
 	bool nbd_running;
 	int data_fd;
-	struct op accept_op;
-	bool accepting;
+	struct door *door; /* for data channels */
+	struct op door_op;
+	bool door_watched;
 	struct receive_shared shared;
 	struct receiver *receivers[CHANNELS_MAX];
 	unsigned connected;
@@ -122,6 +136,9 @@ struct move {
 	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
 	uint64_t rss_anon_max;
 	struct cpu_meter cpu_used;
+	bool over; /* the journal says so: nothing is left of it but what could not be removed */
+	bool undo_failed;
+	json_t *leftovers; /* sentences: what stays here */
 	bool dead; /* the journal failed us: from here on as if we had crashed */
 	int exit_code;
 };
@@ -146,7 +163,24 @@ int move_own_file(struct move *m, const char *path, struct err *e);
 /* Gives it the name that it is to have, unless somebody else's file has that. */
 int move_publish(struct move *m, const char *temp, const char *path, struct err *e);
 int move_close_exports(struct move *m, struct err *e);
+/* The files that QEMU has made are its own by now: found when it starts, or (found) before it is ended. */
+void move_know_what_qemu_made(struct move *m, bool found);
+/* Removes what the journal owns; what stays is in leftovers. */
 void move_undo(struct move *m, bool keep_guest);
+/* The hand-off is over: the journal goes, unless something is still to be removed. */
+void move_end_journal(struct move *m);
+
+/* move-monitors.c */
+/* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. */
+int monitors_hide(struct move *m, struct err *e);
+/* The sockets that were hidden in this directory get their names back. It may have been done already. */
+int monitors_show(const char *dir, struct err *e);
+/* They are of no use any more: QEMU has ended. */
+int monitors_remove(const char *dir, struct err *e);
+/* TCP ports are free for others. */
+void monitors_let_go(struct move *m);
+/* Pure. False: this is no listening socket. */
+bool monitors_parse(const char *filename, struct chardev_socket *out);
 
 /* move-files.c */
 int move_plan_files(struct move *m, struct err *e);
@@ -157,12 +191,15 @@ size_t move_map_files(const struct move *m, struct args_map *map);
 json_t *move_files_json(const struct move *m);
 int move_create_files(struct move *m, struct err *e);
 int move_take_file(struct move *m, const struct event *ev, struct err *e);
+void move_close_files(struct move *m);
 void move_free_files(struct move *m);
 
 /* move-switchover.c */
 int move_load(struct move *m, struct err *e);
 int move_feed(struct move *m, struct err *e);
 int move_activate(struct move *m, struct err *e);
+/* 0: the guest is loaded and has not run; what may be promised. */
+int move_stands(struct move *m, struct err *e);
 
 /* move-commit.c */
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
@@ -176,6 +213,12 @@ int move_restore(struct move *m, const char *journal_path, struct err *e);
 /* move.c */
 /* Takes over the control link and cfg->listen_fd. */
 int move_run(const struct move_config *cfg, struct link control, struct err *e);
+/*
+ * Takes up one journal of an earlier life, without a source. fenced: a person vouches that the source will never run the guest
+ * again. 0: the guest runs here; 1: it does not, and nothing is left; with *e 4: something is; 6: it waits, or only a person
+ * can tell.
+ */
+int move_settle(const struct move_config *cfg, const char *journal_path, bool fenced, struct err *e);
 /* At start: everything that an earlier agent left and that needs no peer. */
 void move_recover_all(const struct move_config *cfg);
 

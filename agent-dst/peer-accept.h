@@ -1,25 +1,49 @@
 /*
- * peer-accept.h: from a connection that was accepted to a peer that may be listened to: TLS, HELLO, and the proof that
- * it has the right to move guests here. The counterpart of the source's dest-connect.h.
+ * peer-accept.h: the door: a socket that listens, and everybody who came there and has not proved yet that they may. The
+ * counterpart of the source's dest-connect.h.
+ *
+ * All of them are heard side by side, without waiting for any: TLS, HELLO, and in clear the proof of the token. There are at
+ * most DOOR_PEERS_MAX, of one address DOOR_SAME_MAX; whoever comes then takes the place of one that has been silent for the
+ * longest. Each has timeout_ms in all. A stranger costs some tens of KiB, no process and, after a few, no line in the log.
  */
 #ifndef VMFERRY_PEER_ACCEPT_H
 #define VMFERRY_PEER_ACCEPT_H
 
-#include "channel.h"
 #include "hello.h"
+#include "log.h"
 
 #include <stddef.h>
 
-/* Who may move guests here: who has one of these keys (TLS), or, where there are none, who shows the token (in clear). */
+#define DOOR_PEERS_MAX 64
+#define DOOR_SAME_MAX  32
+
+/* Who may move guests here: who has one of these keys (TLS), or, where there are none, who knows the token (in clear). */
 struct access {
 	const struct tls_key *keys;
 	size_t key_count;
-	const char *token;	  /* "" with keys */
-	const char *token_origin; /* where the user finds it, for the refusal */
+	const char *token; /* "" with keys */
+	bool relayed;	   /* in clear: other programs may stand between the source and us */
 };
 
-/* Takes over fd. On failure the peer has been told why, as far as it can be, and everything is closed. Blocks up to
- * timeout_ms. */
-int peer_accept(int fd, const struct access *access, unsigned timeout_ms, struct link *link, struct hello *theirs, struct err *e);
+struct door_config {
+	const struct access *access;
+	unsigned timeout_ms;
+	enum log_level level; /* of lines about strangers */
+	/* Is there anything here for who says this HELLO? It has not proved anything in clear. If not, it is told e. */
+	int (*wanted)(void *ctx, const struct hello *theirs, struct err *e);
+	/* It may come in; both HELLOs have been said. Takes over *link. May not free the door. */
+	void (*enter)(void *ctx, struct link *link, const struct hello *theirs);
+	void *ctx;
+};
+
+struct door;
+
+/* listen_fd stays the caller's. */
+int door_new(struct door **out, int listen_fd, const struct door_config *cfg, struct err *e);
+/* Can be read from (poll(2)) when door_step() has something to do. */
+int door_fd(const struct door *d);
+void door_step(struct door *d);
+/* Forgets whoever stands there, without a word: their connections may be another process's. NULL ok. */
+void door_free(struct door *d);
 
 #endif

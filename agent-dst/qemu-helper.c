@@ -14,8 +14,7 @@ int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, ch
 	int r;
 
 	*h = (struct qemu_helper){.proc = QEMU_PROC_NONE,
-				  .socket = xasprintf("%s/helper.qmp", work_dir),
-				  .log = xasprintf("%s/helper.log", work_dir)};
+				  .socket = xasprintf("%s/helper.qmp", work_dir)};
 	monitor = xasprintf("unix:%s,server=on,wait=on", h->socket);
 	while (options[count])
 		count++;
@@ -26,9 +25,9 @@ int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, ch
 	argv[n++] = monitor;
 	for (i = 0; i < count; i++)
 		argv[n++] = options[i];
-	r = qemu_launch_helper(&h->proc, exe, argv, env, h->log, e);
+	r = qemu_launch_helper(&h->proc, exe, argv, env, e);
 	if (!r)
-		r = qemu_launch_wait_qmp(&h->proc, l, h->socket, h->log, START_MS, on, ctx, &h->qmp, e);
+		r = qemu_launch_wait_qmp(&h->proc, l, h->socket, START_MS, on, ctx, &h->qmp, e);
 	if (r)
 		qemu_helper_end(h);
 	return r;
@@ -40,8 +39,6 @@ void qemu_helper_end(struct qemu_helper *h)
 	if (h->proc.pid)
 		qemu_end(&h->proc);
 	unlink(h->socket);
-	unlink(h->log);
 	free(h->socket);
-	free(h->log);
 	*h = (struct qemu_helper){.proc = QEMU_PROC_NONE};
 }

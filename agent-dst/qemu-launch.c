@@ -16,9 +16,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define LOG_TAIL_BYTES 700
@@ -58,9 +58,24 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd,
-		  int report_fd, bool helper)
+/* Until the parent says so; not at all if it is gone. */
+static void wait_for_leave(const int gate[2])
 {
+	ssize_t n;
+	char c;
+
+	close(gate[1]);
+	do
+		n = read(gate[0], &c, 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(127);
+}
+
+static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd,
+		  int report_fd, const int gate[2], bool helper)
+{
+	wait_for_leave(gate);
 	default_signals();
 	if (helper && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die(report_fd, "prctl");
@@ -122,14 +137,14 @@ static int above_stdio(int fd)
 	return high;
 }
 
-static int open_log(const char *path, struct err *e)
+/* What may be written to it is bounded, whoever has it and however long: a file of a fixed size that nobody can change. */
+static int new_log(struct err *e)
 {
-	int fd = above_stdio(
-	    open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+	int fd = above_stdio(memfd_create("qemu.log", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
-	if (fd >= 0 && fchmod(fd, 0600) == 0)
+	if (fd >= 0 && !ftruncate(fd, LOG_BYTES_MAX) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		return fd;
-	err_sys(e, errno, "cannot open QEMU's log %s", path);
+	err_sys(e, errno, "cannot make a log for QEMU");
 	if (fd >= 0)
 		close(fd);
 	return -e->code;
@@ -145,16 +160,69 @@ static int read_report(int fd, struct exec_failure *f)
 	return n == sizeof(*f);
 }
 
+/* The scope's words and then ours; the strings are not copied. */
+static char **with_scope(char *const *scope, const char *exe, char *const *argv)
+{
+	size_t k = 0, n = 0, i = 0;
+	char **all;
+
+	while (scope && scope[k])
+		k++;
+	while (argv[n])
+		n++;
+	all = xcalloc(k + n + 1, sizeof(*all));
+	if (k) {
+		memcpy(all, scope, k * sizeof(*all));
+		all[k + i++] = (char *)exe; /* it is looked for by this */
+	}
+	for (; i < n; i++)
+		all[k + i] = argv[i];
+	return all;
+}
+
+static void forget(struct qemu_proc *p)
+{
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	if (p->log_fd)
+		close(p->log_fd);
+	*p = QEMU_PROC_NONE;
+}
+
+/* Not reaped yet: the pid is still its own. */
+static int name_process(struct qemu_proc *q, struct err *e)
+{
+	int r;
+
+	q->pidfd = pidfd_open(q->pid, 0);
+	if (q->pidfd < 0)
+		return err_sys(e, errno, "cannot watch the new QEMU");
+	r = process_start_time(q->pid, &q->start_time);
+	return r < 0 ? err_sys(e, -r, "cannot read the new QEMU's start time") : 0;
+}
+
+/* The child waits at the gate. */
+static int let_it_go(const struct qemu_proc *q, int gate, int report, const char *exe, qemu_born_fn born, void *ctx, struct err *e)
+{
+	struct exec_failure f;
+	int r = born ? born(ctx, q, e) : 0;
+
+	if (r)
+		return r;
+	if (write(gate, "", 1) != 1)
+		return err_sys(e, errno, "cannot start %s", exe);
+	return read_report(report, &f) ? err_sys(e, f.code, "cannot start %s (%s)", exe, f.step) : 0;
+}
+
 static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
-		  const char *log_path, bool helper, struct err *e)
+		  char *const *scope, bool helper, qemu_born_fn born, void *ctx, struct err *e)
 {
 	struct qemu_proc q = QEMU_PROC_NONE;
-	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1;
-	AUTO_FREE char **full_env = merge_environment(env);
-	struct exec_failure f;
-	int pipe_fd[2], r;
+	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1, gate_r = -1, gate_w = -1;
+	AUTO_FREE char **full_env = merge_environment(env), **words = with_scope(scope, exe, argv);
+	int pipe_fd[2], gate_fd[2], r;
 
-	log_fd = open_log(log_path, e);
+	log_fd = new_log(e);
 	if (log_fd < 0)
 		return log_fd;
 	null_fd = above_stdio(open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -164,63 +232,54 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 		return err_sys(e, errno, "cannot create a pipe");
 	report_r = above_stdio(pipe_fd[0]);
 	report_w = above_stdio(pipe_fd[1]);
+	if (pipe2(gate_fd, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot create a pipe");
+	gate_r = above_stdio(gate_fd[0]);
+	gate_w = above_stdio(gate_fd[1]);
 	q.pid = fork();
 	if (q.pid < 0)
 		return err_sys(e, errno, "cannot fork for QEMU");
 	if (q.pid == 0)
-		child(exe, argv, full_env, null_fd, log_fd, report_w, helper);
+		child(scope ? scope[0] : exe, words, full_env, null_fd, log_fd, report_w, (int[]){gate_r, gate_w}, helper);
 	close(report_w);
 	report_w = -1;
-	if (read_report(report_r, &f)) {
-		waitpid(q.pid, NULL, 0);
-		return err_sys(e, f.code, "cannot start %s (%s)", exe, f.step);
-	}
-	q.pidfd = pidfd_open(q.pid, 0); /* not reaped yet: the pid is still its own */
-	if (q.pidfd < 0) {
-		err_sys(e, errno, "cannot watch the new QEMU");
+	r = name_process(&q, e);
+	if (!r)
+		r = let_it_go(&q, gate_w, report_r, exe, born, ctx, e);
+	if (r) {
 		kill(q.pid, SIGKILL);
 		waitpid(q.pid, NULL, 0);
-		return -e->code;
+		forget(&q);
+		return r;
 	}
-	r = process_start_time(q.pid, &q.start_time);
-	if (r < 0) {
-		err_sys(e, -r, "cannot read the new QEMU's start time");
-		kill(q.pid, SIGKILL);
-		waitpid(q.pid, NULL, 0);
-		close(q.pidfd);
-		return -e->code;
-	}
+	q.log_fd = log_fd;
+	log_fd = -1;
 	log_info("started %s as pid %d", exe, (int)q.pid);
 	*p = q;
 	return 0;
 }
 
-int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
-		const char *log_path, struct err *e)
+int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope,
+		qemu_born_fn born, void *ctx, struct err *e)
 {
-	return launch(p, exe, argv, env, log_path, false, e);
+	return launch(p, exe, argv, env, scope, false, born, ctx, e);
 }
 
-int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
-		       const char *log_path, struct err *e)
+int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, struct err *e)
 {
-	return launch(p, exe, argv, env, log_path, true, e);
+	return launch(p, exe, argv, env, NULL, true, NULL, NULL, e);
 }
 
 #define WAITS_FOR_US "info: QEMU waiting for connection on"
 
-char *qemu_log_tail(const char *log_path)
+char *qemu_log_tail(const struct qemu_proc *p)
 {
 	char buf[LOG_TAIL_BYTES + 1], *line, *save = NULL, *tail = xstrdup(""), *longer;
-	AUTO_CLOSE int fd = open(log_path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	ssize_t n;
+	off_t end = p->log_fd ? lseek(p->log_fd, 0, SEEK_CUR) : 0; /* where QEMU writes next: the position is shared */
 	unsigned lines = 0, skip, i = 0;
+	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return tail;
-	n = pread(fd, buf, LOG_TAIL_BYTES,
-		  st.st_size > LOG_TAIL_BYTES ? st.st_size - LOG_TAIL_BYTES : 0);
+	n = end > 0 ? pread(p->log_fd, buf, MIN(end, LOG_TAIL_BYTES), MAX(0, end - LOG_TAIL_BYTES)) : 0;
 	if (n <= 0)
 		return tail;
 	buf[n] = '\0';
@@ -245,9 +304,9 @@ static bool has_exited(const struct qemu_proc *p)
 }
 
 /* Reaps an exited QEMU and says how and why it ended. */
-static int report_exit(struct qemu_proc *p, const char *log_path, struct err *e)
+static int report_exit(struct qemu_proc *p, struct err *e)
 {
-	AUTO_FREE char *tail = qemu_log_tail(log_path);
+	AUTO_FREE char *tail = qemu_log_tail(p);
 	const char *why = *tail ? tail : "it wrote nothing to its log";
 	int status = 0;
 
@@ -259,8 +318,7 @@ static int report_exit(struct qemu_proc *p, const char *log_path, struct err *e)
 	else
 		err_set(e, ECHILD, "QEMU ended with status %d while starting: %s",
 			WEXITSTATUS(status), why);
-	close(p->pidfd);
-	*p = QEMU_PROC_NONE;
+	forget(p);
 	return -e->code;
 }
 
@@ -271,8 +329,8 @@ static bool may_come(int code)
 }
 
 int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path,
-			 const char *log_path, unsigned timeout_ms, const struct qmp_handlers *h,
-			 void *ctx, struct qmp **out, struct err *e)
+			 unsigned timeout_ms, const struct qmp_handlers *h, void *ctx, struct qmp **out,
+			 struct err *e)
 {
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000, now;
 	struct err step;
@@ -294,11 +352,11 @@ int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_pa
 		if (r == 0)
 			return 0;
 		if (has_exited(p))
-			return report_exit(p, log_path, e);
+			return report_exit(p, e);
 		if (!may_come(e->code) && e->code != EBUSY && e->code != ETIMEDOUT)
 			return r;
 		if (now_ns() >= until_ns) {
-			AUTO_FREE char *tail = qemu_log_tail(log_path);
+			AUTO_FREE char *tail = qemu_log_tail(p);
 
 			return err_set(e, ETIMEDOUT,
 				       "QEMU (pid %d) does not answer on %s after %u ms%s%s",
@@ -319,7 +377,5 @@ void qemu_end(struct qemu_proc *p)
 
 	if (process_end(p->pid, p->start_time, END_TIMEOUT_MS, &e) < 0)
 		log_error("%s", e.msg);
-	if (p->pidfd >= 0)
-		close(p->pidfd);
-	*p = QEMU_PROC_NONE;
+	forget(p);
 }

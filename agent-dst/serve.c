@@ -2,6 +2,7 @@
 #include "serve.h"
 #include "log.h"
 #include "move.h"
+#include "output.h"
 #include "net.h"
 #include "util.h"
 
@@ -10,32 +11,25 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/wait.h>
 
-#define HELLO_MS   10000
-#define ALONE_MS   3000  /* --once: the source may be waiting behind whoever says nothing */
-#define UNUSED_MS  60000 /* --once: nobody came */
+#define HELLO_MS  10000
+#define UNUSED_MS 60000 /* --once: nobody came */
 
-/* A connection that is the control channel of a source. Takes over fd. */
-static int hear(const struct serve_config *cfg, int fd, struct link *link, struct hello *mine, struct err *e)
+struct server {
+	const struct serve_config *cfg;
+	int listen_fd;
+	struct door *door;
+	/* --once: who came */
+	struct link link;
+	struct hello hello;
+};
+
+/* A connection that is the control channel of a source. */
+static int wanted(void *ctx, const struct hello *theirs, struct err *e)
 {
-	struct hello theirs;
-	int r = peer_accept(fd, &cfg->access, cfg->once ? ALONE_MS : HELLO_MS, link, &theirs, e);
-
-	if (r)
-		return r;
-	net_limit_silence(fd);
-	*mine = (struct hello){.software = "vmferry-dst"};
-	memcpy(mine->session, theirs.session, 16);
-	if (theirs.channel) {
-		r = err_set(e, EPROTO, "no session here has a data channel %u", theirs.channel);
-		hello_refuse(link, e->msg);
-	} else {
-		r = hello_send(link, mine, HELLO_MS, e);
-	}
-	if (r)
-		link_close(link);
-	return r;
+	(void)ctx;
+	return theirs->channel ? err_set(e, EPROTO, "no session here has a data channel %u", theirs->channel) : 0;
 }
 
 /* listen_fd: where data is to come in, too; -1: on a port of its own. */
@@ -47,85 +41,160 @@ static int session(const struct serve_config *cfg, int listen_fd, struct link li
 				 .access = &cfg->access,
 				 .listen_host = cfg->host,
 				 .listen_fd = listen_fd,
-				 .data_ports = cfg->data_ports,
-				 .hello = *hello};
+				 .data_ports = cfg->data_ports};
 
+	memcpy(mc.session, hello->session, sizeof(mc.session));
+	net_limit_silence(link.fd);
 	return move_run(&mc, link, e);
 }
 
-static void session_process(const struct serve_config *cfg, int listen_fd, int fd)
+static void heard_of_a_child(int signo)
 {
-	struct hello hello;
-	struct link link;
+	(void)signo; /* ends ppoll */
+}
+
+/* The listener hears of its children while it waits, and at no other moment. */
+static void wait_for_children(bool yes)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	signal(SIGCHLD, yes ? heard_of_a_child : SIG_DFL);
+	sigprocmask(yes ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+/* In a child: what is the listener's is let go. */
+static void leave_door(struct server *s)
+{
+	door_free(s->door);
+	close(s->listen_fd);
+	wait_for_children(false);
+}
+
+static _Noreturn void session_process(struct server *s, struct link link, const struct hello *hello)
+{
 	struct err e;
 	int r;
 
-	close(listen_fd);
-	signal(SIGCHLD, SIG_DFL);
-	r = hear(cfg, fd, &link, &hello, &e);
-	if (!r)
-		r = session(cfg, -1, link, &hello, &e);
+	leave_door(s);
+	r = session(s->cfg, -1, link, hello, &e);
 	if (r < 0)
 		log_error("session: %s", e.msg);
+	output_flush(OUTPUT_EXIT_MS);
 	_exit(r < 0 ? 1 : r);
 }
 
-static _Noreturn void serve_many(const struct serve_config *cfg, int listen_fd)
+static void enter_one_of_many(void *ctx, struct link *link, const struct hello *theirs)
 {
-	signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		pid_t pid;
+	struct server *s = ctx;
+	pid_t pid = fork();
 
-		if (fd < 0) {
-			poll(NULL, 0, 100); /* out of descriptors, say */
-			continue;
-		}
-		pid = fork();
-		if (pid == 0)
-			session_process(cfg, listen_fd, fd);
-		if (pid < 0)
-			log_error("cannot start a session: %s", strerror(errno));
-		close(fd);
+	if (pid == 0)
+		session_process(s, *link, theirs);
+	if (pid < 0) {
+		log_error("cannot start a session: %s", strerror(errno));
+		link_close(link);
+	}
+	link_forget(link);
+}
+
+static void enter_the_one(void *ctx, struct link *link, const struct hello *theirs)
+{
+	struct server *s = ctx;
+
+	if (s->link.fd >= 0) {
+		link_close(link);
+		return;
+	}
+	s->link = *link;
+	s->hello = *theirs;
+}
+
+/* What a session that was killed has left does not wait for the next start. */
+static void settle(struct server *s)
+{
+	struct move_config mc = {.state_dir = s->cfg->state_dir, .runtime_dir = s->cfg->runtime_dir};
+
+	if (fork())
+		return;
+	leave_door(s);
+	move_recover_all(&mc);
+	_exit(0);
+}
+
+static void reap(struct server *s)
+{
+	int status;
+
+	while (waitpid(-1, &status, WNOHANG) > 0)
+		if (WIFSIGNALED(status))
+			settle(s);
+}
+
+static _Noreturn void serve_many(struct server *s)
+{
+	struct pollfd p = {.fd = door_fd(s->door), .events = POLLIN};
+	sigset_t none;
+
+	sigemptyset(&none);
+	wait_for_children(true);
+	for (;;) {
+		ppoll(&p, 1, NULL, &none);
+		reap(s);
+		door_step(s->door);
 	}
 }
 
-/* Whoever else finds the port does not keep the source from coming. */
-static int serve_one(const struct serve_config *cfg, const char *address, int listen_fd, struct err *e)
+/* Until somebody has entered, or the time is over: -ETIMEDOUT. */
+static int wait_for_one(struct server *s, uint64_t until_ns)
 {
-	uint64_t until = now_ns() + UNUSED_MS * 1000000ULL, now;
-	struct pollfd p = {.fd = listen_fd, .events = POLLIN};
-	struct hello hello;
-	struct link link;
-	int fd, r;
+	struct pollfd p = {.fd = door_fd(s->door), .events = POLLIN};
+	uint64_t now;
 
-	do {
+	while (s->link.fd < 0) {
 		now = now_ns();
-		if (now >= until || poll(&p, 1, (int)((until - now) / 1000000) + 1) != 1) {
-			close(listen_fd);
-			return err_set(e, ETIMEDOUT, "nobody connected to %s", address);
-		}
-		fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		r = fd < 0 ? err_sys(e, errno, "accept") : hear(cfg, fd, &link, &hello, e);
-		if (r)
-			log_error("a connection was refused: %s", e->msg);
-	} while (r);
-	return session(cfg, listen_fd, link, &hello, e);
+		if (now >= until_ns)
+			return -ETIMEDOUT;
+		poll(&p, 1, (int)((until_ns - now) / 1000000) + 1);
+		door_step(s->door);
+	}
+	return 0;
+}
+
+/* Whoever else finds the port does not keep the source from coming. */
+static int serve_one(struct server *s, const char *address, struct err *e)
+{
+	int r = wait_for_one(s, now_ns() + UNUSED_MS * 1000000ULL);
+
+	door_free(s->door);
+	if (!r)
+		return session(s->cfg, s->listen_fd, s->link, &s->hello, e);
+	close(s->listen_fd);
+	return err_set(e, ETIMEDOUT, "nobody connected to %s", address);
 }
 
 int serve(const struct serve_config *cfg, struct err *e)
 {
 	struct move_config mc = {.state_dir = cfg->state_dir, .runtime_dir = cfg->runtime_dir};
+	struct server s = {.cfg = cfg, .link = LINK_NONE};
+	struct door_config dc = {.access = &cfg->access,
+				 .timeout_ms = HELLO_MS,
+				 .level = LOG_LEVEL_ERROR,
+				 .wanted = wanted,
+				 .enter = cfg->once ? enter_the_one : enter_one_of_many,
+				 .ctx = &s};
 	AUTO_FREE char *address = NULL;
-	int fd, r;
+	int r = net_listen(cfg->host, cfg->ports, cfg->plaintext || cfg->access.key_count, &s.listen_fd, &address, e);
 
-	r = net_listen(cfg->host, cfg->ports, cfg->plaintext || cfg->access.key_count, &fd, &address, e);
+	if (!r)
+		r = door_new(&s.door, s.listen_fd, &dc, e);
 	if (r)
 		return r;
 	move_recover_all(&mc);
 	printf("listening on %s\n", address);
 	fflush(stdout);
 	if (!cfg->once)
-		serve_many(cfg, fd);
-	return serve_one(cfg, address, fd, e);
+		serve_many(&s);
+	return serve_one(&s, address, e);
 }

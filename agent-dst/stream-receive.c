@@ -117,6 +117,8 @@ int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
 	for (i = 0, at = s->bytes; i < d->m.extents; at += d->x[i++].units)
 		if (d->x[i].offset != at)
 			return err_set(e, EPROTO, "a stream's bytes out of order");
+	if (!r->shared->incoming && d->m.raw_bytes > THIN_MAX - s->bytes) /* here, too: the main thread may be waiting for QEMU */
+		return err_set(e, EPROTO, "the guest's device state is larger than %d MiB", (int)(THIN_MAX / MIB));
 	XXH3_128bits_update(s->state, raw, d->m.raw_bytes);
 	s->bytes += d->m.raw_bytes;
 	if (r->shared->incoming)

@@ -217,7 +217,7 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 	if (!r)
 		r = make_dirs(dir, e);
 	if (!r)
-		r = write_new_file(file, drop_in, e);
+		r = write_new_file(file, 0644, drop_in, e);
 	return r ? r : sync_parent_dir(dir, e);
 }
 
@@ -253,16 +253,31 @@ int autostart_hold(struct autostart *a, struct journal *j, struct err *e)
 	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
 }
 
-/* From the parent of QEMU up to the unit's main process, which systemd would not let go unnoticed. */
-static int stop_wrappers(const struct autostart *a, struct err *e)
+size_t autostart_wrappers(pid_t qemu, pid_t main_pid, pid_t out[AUTOSTART_WRAPPERS_MAX])
 {
-	pid_t pid = a->guest_pid;
+	size_t n = 0;
+	pid_t pid = qemu;
 
 	do {
 		pid = process_parent(pid);
-		if (pid > 1 && kill(pid, SIGSTOP))
-			return err_sys(e, errno, "cannot stop process %d, which runs QEMU", (int)pid);
-	} while (pid > 1 && pid != a->main_pid);
+		if (pid > 1)
+			out[n++] = pid;
+	} while (pid > 1 && pid != main_pid && n < AUTOSTART_WRAPPERS_MAX);
+	if (n && out[n - 1] == main_pid)
+		return n;
+	out[0] = main_pid; /* QEMU was left to systemd, which is none of the unit's */
+	return 1;
+}
+
+/* What systemd would not let go unnoticed. */
+static int stop_wrappers(const struct autostart *a, struct err *e)
+{
+	pid_t pids[AUTOSTART_WRAPPERS_MAX];
+	size_t n = autostart_wrappers(a->guest_pid, a->main_pid, pids), i;
+
+	for (i = 0; i < n; i++)
+		if (kill(pids[i], SIGSTOP))
+			return err_sys(e, errno, "cannot stop process %d, which runs QEMU", (int)pids[i]);
 	return 0;
 }
 

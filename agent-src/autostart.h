@@ -47,6 +47,10 @@ int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
 /* Ends the other programs of wrapping units, so that they do not start the guest again when its QEMU is ended. */
 void autostart_end_wrappers(struct journal *j);
+/* The processes from QEMU's parent up to the unit's main process; that one alone if QEMU does not descend from it (its parent may be
+ * the user's systemd then, without which nothing of the user's goes on). How many. */
+#define AUTOSTART_WRAPPERS_MAX 64
+size_t autostart_wrappers(pid_t qemu, pid_t main_pid, pid_t out[AUTOSTART_WRAPPERS_MAX]);
 /* What is to become of one entry. released: the guest is gone for good; an object with "unit" and "again" (the command that
  * brings it back) is appended to disabled. 0 when it need not be looked at again. */
 int autostart_settle(const json_t *detail, bool released, json_t *disabled, struct err *e);

@@ -4,6 +4,7 @@
  */
 #include "bench.h"
 #include "json-message.h"
+#include "paths.h"
 #include "util.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct ferry {
 	const char *folder;  /* here, of the move's files */
 	pid_t pid, agent;
 	int out, agent_out; /* their standard outputs, ours to read */
+	bool copying;	    /* the destination's QEMU waits */
 	int monitor;	    /* of the target, before it greets; -1: not reached, or met */
 	char *text;	    /* what of a line has been read */
 	size_t length;
@@ -214,6 +216,7 @@ static void on_line(struct ferry *f, char *line)
 
 	if (kind && !strcmp(kind, "progress")) {
 		on_progress(f, ev);
+		f->copying |= !strcmp(json_text(ev, "stage") ? json_text(ev, "stage") : "", "copy");
 	} else if (kind && !strcmp(kind, "result")) {
 		json_decref(f->result);
 		f->result = json_incref(ev);
@@ -249,15 +252,17 @@ static pid_t peer_pid(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
 }
 
-/* The QEMU that vmferry-dst has started for the guest, once it shows and greets. */
+/* The QEMU that vmferry-dst has started for the guest, once it shows and greets. Until the guest is there vmferry-dst keeps its
+ * monitors where others do not look, and takes nobody who was quicker. */
 static void meet_target(struct ferry *f)
 {
-	AUTO_FREE char *path = bench_guest_path(f->target, "mon");
+	AUTO_FREE char *path = f->result ? bench_guest_path(f->target, "mon")
+					 : xasprintf("%s/" HIDDEN_DIR_PREFIX "*/bench.mon", f->target->folder);
 	struct side *s = &f->b->sides[f->target->side];
 	struct pollfd p = {.events = POLLIN};
 	struct err e;
 
-	if (f->w->target.qmp || (f->monitor < 0 && s->ops->reach(s, path, &f->monitor, &e)))
+	if (!f->copying || f->w->target.qmp || (f->monitor < 0 && s->ops->reach(s, path, &f->monitor, &e)))
 		return;
 	p.fd = f->monitor;
 	if (poll(&p, 1, 0) <= 0)

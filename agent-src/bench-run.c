@@ -19,7 +19,6 @@
 #define HEARD_MS   20000 /* for the guest to be heard */
 #define BEFORE_MS  1100  /* listening before a move, */
 #define AFTER_MS   2100  /* and after it */
-#define DIGITS	   13 /* of real numbers: seconds since 1970 to the millisecond */
 
 volatile sig_atomic_t bench_stop;
 
@@ -65,15 +64,6 @@ static int pause_ms(struct bench *b, unsigned ms, struct err *e)
 }
 
 /* ---- the file ---- */
-
-int bench_save(const struct bench *b, struct err *e)
-{
-	AUTO_FREE char *fresh = xasprintf("%s.new", b->opt.out);
-
-	if (json_dump_file(b->run, fresh, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) || rename(fresh, b->opt.out))
-		return err_sys(e, errno ? errno : EIO, "cannot write %s", b->opt.out);
-	return sync_parent_dir(b->opt.out, e);
-}
 
 static bool is_of(const json_t *move, const struct cell *c)
 {

@@ -3,6 +3,7 @@
  * other host's are in bench-ssh.c.
  */
 #include "bench.h"
+#include "paths.h"
 #include "process.h"
 #include "util.h"
 
@@ -162,10 +163,13 @@ static int here_spawn(struct side *s, char *const *argv, int out_fd, const char 
 static int here_reach(struct side *s, const char *path, int *out, struct err *e)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	AUTO_FREE char *real = path_maybe_hidden(path);
 	int fd;
 
 	(void)s;
-	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s", path) >= (int)sizeof(to.sun_path))
+	if (!real)
+		return err_set(e, ENOENT, "there is no %s", path);
+	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s", real) >= (int)sizeof(to.sun_path))
 		return err_set(e, ENAMETOOLONG, "%s is too long for a socket: choose a shorter --dir", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to))) {

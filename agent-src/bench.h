@@ -7,12 +7,13 @@
  * bench-lab     two hosts out of namespaces
  * bench-side    what is done on a host that is this machine; what ends with us
  * bench-ssh     what is done on another one
- * bench-run     cells, rounds, the file of results
+ * bench-run     cells, rounds, verdicts
  * bench-guest   the guest: its QEMU, its disks, what its witness says
  * bench-native  a move by QEMU's own migration, with its mirror for disks
  * bench-ferry   a move by vmferry
  * bench-watch   what is sampled while a move runs
  * bench-result  what becomes of it
+ * bench-file    the file of results
  * bench-table   the table in the terminal
  *
  * All times of a move are CLOCK_REALTIME, which QEMU's events and the kernel's receive timestamps have, too.
@@ -297,12 +298,23 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps, struct err *e);
 json_t *bench_environment(const struct bench *b);
 
+/* ---- bench-file ---- */
+
+/* "bench-DATE-TIME.json"; malloc'ed. */
+char *bench_default_output(void);
+/* -EEXIST: there are results in it. */
+int bench_check_output(const char *path, struct err *e);
+/* Takes up the run that is in this file: b->run, its plan, and its accelerator if none was chosen. */
+int bench_load(struct bench *b, const char *path, struct err *e);
+/* -EINVAL: it was begun with other programs or on another machine, whose results do not belong into one file. */
+int bench_check_same(const struct bench *b, const json_t *environment, struct err *e);
+/* Writes b->run to its file. */
+int bench_save(const struct bench *b, struct err *e);
+
 /* ---- bench-run, bench-table ---- */
 
 /* Goes on where b->run ends. */
 int bench_run(struct bench *b, struct err *e);
-/* Writes b->run to its file. */
-int bench_save(const struct bench *b, struct err *e);
 void bench_table(const json_t *run);
 
 #endif

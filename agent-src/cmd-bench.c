@@ -378,9 +378,10 @@ static bool kvm_works(const char *qemu, const char *guest_dir)
 
 	if (access("/dev/kvm", R_OK | W_OK))
 		return false;
+	fputs("trying whether KVM works here\n", stderr);
 	if (!process_run(argv, KVM_TRIAL_MS, &out, &e) && !out.status)
 		return true;
-	fputs("vmferry bench: KVM does not work here, though /dev/kvm is there: guests are emulated (TCG)\n", stderr);
+	fputs("it does not, though /dev/kvm is there: guests are emulated (TCG)\n", stderr);
 	return false;
 }
 
@@ -427,84 +428,16 @@ static int make_work(struct bench *b, struct err *e)
 
 /* ---- the run ---- */
 
-static int load(struct bench *b, const struct choice *c, struct err *e)
-{
-	json_error_t wrong;
-	const char *where, *accel;
-
-	b->opt.out = c->resume;
-	b->run = json_load_file(c->resume, 0, &wrong);
-	if (!b->run)
-		return err_set(e, EINVAL, "cannot read %s: line %d: %s", c->resume, wrong.line, wrong.text);
-	where = json_text(json_object_get(b->run, "environment"), "where");
-	if (json_integer_value(json_object_get(b->run, "schema")) != 1 || !json_is_array(json_object_get(b->run, "moves")))
-		return err_set(e, EINVAL, "%s is not a file of vmferry bench, or of a later version", c->resume);
-	if (where && strcmp(where, b->host ? b->host : "lab"))
-		return err_set(e, EINVAL, "%s is of another place: --resume it with %s", c->resume, strcmp(where, "lab") ? where : "--lab");
-	accel = json_text(json_object_get(b->run, "environment"), "accel");
-	if (!b->opt.accel && accel && (!strcmp(accel, "kvm") || !strcmp(accel, "tcg")))
-		b->opt.accel = accel;
-	plan_fini(&b->plan);
-	b->plan = (struct bench_plan){0};
-	if (plan_from_json(&b->plan, json_object_get(b->run, "plan"), e))
-		return err_prefix(e, "%s", c->resume);
-	return check_plan(b) ? err_set(e, EINVAL, "%s has a plan that cannot be carried out", c->resume) : 0;
-}
-
-/* Results of different machines or programs do not belong into one file. */
-static int check_same(const struct bench *b, const json_t *now, struct err *e)
-{
-	static const char *const members[] = {"cpu", "cores", "kernel", "qemu", "qemu_there", "accel", "tcp_congestion"};
-	const json_t *then = json_object_get(b->run, "environment");
-	const char *software = json_text(b->run, "software");
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(members); i++) {
-		const json_t *was = json_object_get(then, members[i]), *is = json_object_get(now, members[i]);
-		AUTO_FREE char *was_text = json_dumps(was, JSON_ENCODE_ANY), *is_text = json_dumps(is, JSON_ENCODE_ANY);
-
-		if (!json_equal(was, is) && (was || is))
-			return err_set(e, EINVAL, "%s was begun with another environment (%s: %s, now %s): measure it anew", b->opt.out, members[i],
-				       was_text ? was_text : "none", is_text ? is_text : "none");
-	}
-	if (!software || strcmp(software, VMFERRY_VERSION))
-		return err_set(e, EINVAL, "%s was begun by vmferry %s, this is " VMFERRY_VERSION ": measure it anew", b->opt.out, software ? software : "?");
-	return 0;
-}
-
-static int check_output(const char *path, struct err *e)
-{
-	struct stat st;
-	json_t *old;
-	bool empty;
-
-	if (stat(path, &st) || (S_ISREG(st.st_mode) && !st.st_size))
-		return 0;
-	old = json_load_file(path, 0, NULL);
-	empty = json_is_array(json_object_get(old, "moves")) && !json_array_size(json_object_get(old, "moves"));
-	json_decref(old);
-	return empty ? 0 : err_set(e, EEXIST, "%s is there already, and would be overwritten: --resume %s goes on with results in it; else choose "
-				   "another name", path, path);
-}
-
-static char *default_output(void)
-{
-	char text[64];
-	time_t now = time(NULL);
-	struct tm t;
-
-	localtime_r(&now, &t);
-	strftime(text, sizeof(text), "bench-%Y%m%d-%H%M%S.json", &t);
-	return xstrdup(text);
-}
-
 static int prepare(struct bench *b, struct choice *c, struct err *e)
 {
-	int r = c->resume ? load(b, c, e) : b->opt.out ? check_output(b->opt.out, e) : 0;
+	int r;
 
+	if (!c->resume && !b->opt.out)
+		b->opt.out = c->own_out = bench_default_output();
+	r = c->resume ? bench_load(b, c->resume, e) : bench_check_output(b->opt.out, e);
+	if (!r && check_plan(b))
+		r = err_set(e, EINVAL, "the plan of %s cannot be carried out", b->opt.out);
 	r = r ? r : find_all(b, e);
-	if (!b->opt.out)
-		b->opt.out = c->own_out = default_output();
 	return r ? r : make_work(b, e);
 }
 
@@ -544,7 +477,7 @@ static int inside(struct bench *b, struct err *e)
 	if (!r)
 		environment = bench_environment(b);
 	if (!r && b->run)
-		r = check_same(b, environment, e);
+		r = bench_check_same(b, environment, e);
 	else if (!r)
 		b->run = json_pack("{s:i,s:s,s:f,s:O,s:o,s:[]}", "schema", 1, "software", VMFERRY_VERSION, "began_at",
 				   (double)realtime_ns() / 1e9, "environment", environment, "plan", plan_json(&b->plan), "moves");

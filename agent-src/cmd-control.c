@@ -1,6 +1,7 @@
 /* cmd-control.c: vmferry status, switch, cancel, set: words to a move under way. */
 #include "cmd.h"
 #include "control.h"
+#include "json-text.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "util.h"
@@ -85,7 +86,8 @@ static int order(const char *vm, json_t *request)
 {
 	struct target t = {NULL, 0};
 	json_t *answer = NULL;
-	const char *error;
+	AUTO_FREE char *text = NULL;
+	bool refused;
 	struct err e;
 	int r = target_open(&t, vm, &e);
 
@@ -95,13 +97,14 @@ static int order(const char *vm, json_t *request)
 	free(t.runtime);
 	if (r)
 		return fail(&e);
-	error = json_string_value(json_object_get(answer, "error"));
-	if (error)
-		fprintf(stderr, "vmferry: %s\n", error);
+	refused = json_object_get(answer, "error");
+	text = text_shown(json_string_value(json_object_get(answer, refused ? "error" : "ok")));
+	if (refused)
+		fprintf(stderr, "vmferry: %s\n", text);
 	else
-		printf("%s\n", json_string_value(json_object_get(answer, "ok")));
+		printf("%s\n", text);
 	json_decref(answer);
-	return error ? EXIT_SOURCE : 0;
+	return refused ? EXIT_SOURCE : 0;
 }
 
 int cmd_switch(int argc, char **argv)
@@ -139,18 +142,17 @@ int cmd_set(int argc, char **argv)
 static void print_status(const json_t *s, bool json)
 {
 	char ram[24], disk[24], rate[24];
-	AUTO_FREE char *name = NULL;
+	AUTO_FREE char *name = text_shown(json_string_value(json_object_get(s, "guest")));
+	AUTO_FREE char *to = text_shown(json_string_value(json_object_get(s, "destination")));
+	AUTO_FREE char *stage = text_shown(json_string_value(json_object_get(s, "stage")));
 
 	if (json) {
-		json_dumpf(s, stdout, JSON_COMPACT);
-		putchar('\n');
+		json_text_print(s);
 		return;
 	}
-	name = xstrdup(json_string_value(json_object_get(s, "guest")));
-	text_make_printable(name, false);
 	printf("%s (pid %d) -> %s: %s%s, round %d, %s of memory and %s of disks left, %s/s\n", name,
 	       (int)json_integer_value(json_object_get(s, "pid")),
-	       json_string_value(json_object_get(s, "destination")), json_string_value(json_object_get(s, "stage")),
+	       to, stage,
 	       json_is_true(json_object_get(s, "held")) ? ", held" : "",
 	       (int)json_integer_value(json_object_get(s, "ram_round")),
 	       format_bytes(ram, (uint64_t)json_integer_value(json_object_get(s, "ram_left"))),
@@ -161,8 +163,7 @@ static void print_status(const json_t *s, bool json)
 static bool print_event(void *ctx, const json_t *event)
 {
 	(void)ctx;
-	json_dumpf(event, stdout, JSON_COMPACT);
-	putchar('\n');
+	json_text_print(event);
 	fflush(stdout);
 	return true;
 }

@@ -6,6 +6,7 @@
  */
 #include "cmd.h"
 #include "control.h"
+#include "json-text.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "util.h"
@@ -24,9 +25,10 @@ enum monitor {
 	MONITOR_BUSY,
 	MONITOR_SILENT,
 	MONITOR_ANSWERED,
+	MONITOR_FOREIGN, /* another user's: not even looked for */
 };
 
-static const char *const monitor_names[] = {"none", "busy", "silent", "answered"};
+static const char *const monitor_names[] = {"none", "busy", "silent", "answered", "foreign"};
 
 #define REASONS_MAX 16
 
@@ -180,13 +182,17 @@ static void examine(struct entry *n, const struct listing *l)
 	size_t i;
 
 	text_make_printable(n->g.name, false); /* anybody may call a guest anything */
-	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
 	for (i = 0; i < l->moving_count; i++)
 		n->moving |= l->moving[i] == n->g.pid;
 	if (n->moving)
 		because(n, xstrdup("it is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
 	check_owner(n);
 	check_user(n);
+	if (n->g.foreign) {
+		n->monitor = MONITOR_FOREIGN;
+		return;
+	}
+	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
 	check_line(n);
 	/* another program lives on that monitor, and would notice */
 	if (!n->moving && !n->g.owner_hint)
@@ -276,10 +282,14 @@ static json_t *reasons_json(const struct entry *n)
 static json_t *entry_json(const struct entry *n)
 {
 	const struct guest *g = &n->g;
-	json_t *o = json_pack("{s:s,s:i,s:b,s:I,s:i,s:s,s:s,s:s,s:o}", "name", g->name, "pid", (int)g->pid, "movable",
-			      !n->reason_count, "ram_bytes", (json_int_t)ram_of(n), "vcpus", (int)vcpus_of(n), "accel", accel_of(n), "owner",
+	json_t *o = json_pack("{s:s,s:i,s:b,s:s,s:s,s:o}", "name", g->name, "pid", (int)g->pid, "movable", !n->reason_count, "owner",
 			      owner_of(g), "monitor", monitor_names[n->monitor], "disks", disks_json(n));
 
+	if (!g->foreign) {
+		json_object_set_new(o, "ram_bytes", json_integer((json_int_t)ram_of(n)));
+		json_object_set_new(o, "vcpus", json_integer((json_int_t)vcpus_of(n)));
+		json_object_set_new(o, "accel", json_string(accel_of(n)));
+	}
 	if (g->unit) {
 		json_object_set_new(o, "unit", json_string(g->unit));
 		json_object_set_new(o, "unit_is_user", json_boolean(g->unit_is_user));
@@ -305,21 +315,11 @@ static void print_json(const struct entry *entries, size_t count)
 
 	for (i = 0; i < count; i++)
 		json_array_append_new(list, entry_json(&entries[i]));
-	json_dumpf(all, stdout, JSON_COMPACT);
-	putchar('\n');
+	json_text_print(all);
 	json_decref(all);
 }
 
 /* ---- text ---- */
-
-/* Malloc'ed. */
-static char *shown(const char *s)
-{
-	char *copy = xstrdup(s);
-
-	text_make_printable(copy, false);
-	return copy;
-}
 
 static void print_disks(const struct entry *n)
 {
@@ -328,7 +328,7 @@ static void print_disks(const struct entry *n)
 
 	for (i = 0; i < n->g.disk_count; i++) {
 		const struct guest_disk *d = &n->g.disks[i];
-		AUTO_FREE char *path = shown(d->real_path ? d->real_path : d->file ? d->file : d->node);
+		AUTO_FREE char *path = text_shown(d->real_path ? d->real_path : d->file ? d->file : d->node);
 
 		if (!d->removable_empty)
 			printf("  disk     %s (%s, %s%s)\n", path,
@@ -337,7 +337,7 @@ static void print_disks(const struct entry *n)
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
 		if (is_disk(&n->line.files[i])) {
-			AUTO_FREE char *path = shown(n->line.files[i].path);
+			AUTO_FREE char *path = text_shown(n->line.files[i].path);
 
 			printf("  disk     %s\n", path);
 		}
@@ -345,31 +345,40 @@ static void print_disks(const struct entry *n)
 
 static void print_owner(const struct guest *g)
 {
+	AUTO_FREE char *unit = text_shown(g->unit);
+
 	if (g->owner_hint)
 		printf("  owner    %s\n", strcmp(g->owner_hint, "libvirt") ? "Proxmox VE" : "libvirt");
 	else if (g->unit)
-		printf("  owner    systemd unit %s%s\n", g->unit, g->unit_is_user ? " (of a user)" : "");
+		printf("  owner    systemd unit %s%s\n", unit, g->unit_is_user ? " (of a user)" : "");
 }
 
 static void print_entry(const struct entry *n)
 {
 	const struct guest *g = &n->g;
+	AUTO_FREE char *machine = text_shown(g->machine);
+	AUTO_FREE char *status = text_shown(g->status);
 	char ram[24];
 	size_t i;
 
-	printf("%s (pid %d): %s of memory, %u vCPU%s, %s", g->name, (int)g->pid, format_bytes(ram, ram_of(n)), vcpus_of(n),
-	       vcpus_of(n) == 1 ? "" : "s", accel_of(n));
+	printf("%s (pid %d)", g->name, (int)g->pid);
+	if (!g->foreign)
+		printf(": %s of memory, %u vCPU%s, %s", format_bytes(ram, ram_of(n)), vcpus_of(n), vcpus_of(n) == 1 ? "" : "s",
+		       accel_of(n));
 	if (answered(n))
-		printf(", %s, QEMU %d.%d.%d, %s", g->machine, g->qemu_major, g->qemu_minor, g->qemu_micro, g->status);
+		printf(", %s, QEMU %d.%d.%d, %s", machine, g->qemu_major, g->qemu_minor, g->qemu_micro, status);
 	putchar('\n');
 	print_owner(g);
 	print_disks(n);
 	if (!n->reason_count)
 		printf("  movable  vmferry migrate %s HOST\n", g->name);
 	for (i = 0; i < n->reason_count; i++) {
-		printf("  cannot be moved: %s\n", n->reasons[i].why);
+		AUTO_FREE char *why = text_shown(n->reasons[i].why);
+		AUTO_FREE char *advice = text_shown(n->reasons[i].advice);
+
+		printf("  cannot be moved: %s\n", why);
 		if (n->reasons[i].advice)
-			printf("           %s\n", n->reasons[i].advice);
+			printf("           %s\n", advice);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "journal.h"
 #include "log.h"
 #include "move.h"
+#include "output.h"
 #include "paths.h"
 #include "util.h"
 
@@ -58,10 +59,11 @@ static const char usage[] =
 	"that rolls back. Ctrl-C asks once, then rolls back.\n"
 	"\n"
 	"The exit code says where the guest is:\n"
-	"  0 it runs at the destination    1 on the source, or its QEMU ended by itself; the destination is clean\n"
+	"  0 it runs at the destination    1 on the source; nothing of the move is left on either side\n"
 	"  2 the command line is wrong     3 refused, nothing was touched\n"
-	"  4 as 1, but something is left at the destination (listed)      5 on the source, paused\n"
+	"  4 as 1, but something is left on either side (listed)           5 on the source, paused\n"
 	"  6 undecided: vmferry recover    7 at the destination as far as is known: it does not answer\n"
+	"  8 nowhere: its QEMU has ended during the move, or the guest shut down; its disks are whole at the source\n"
 	"\n"
 	"examples:\n"
 	"  vmferry migrate vm1 root@host-b\n"
@@ -304,6 +306,7 @@ static void go_to_background(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	output_flush(OUTPUT_EXIT_MS);
 	setsid();
 	dup2(null, 0);
 	dup2(null, 1);

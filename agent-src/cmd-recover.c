@@ -5,6 +5,7 @@
 #include "log.h"
 #include "move.h"
 #include "paths.h"
+#include "recover-choice.h"
 #include "util.h"
 
 #include <errno.h>
@@ -13,18 +14,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DYING_MS 2000
+#define DYING_MS 5000 /* or its guard, while it takes the guest back */
 
 static const char usage[] =
 	"usage: vmferry recover [VM] [options]\n"
 	"\n"
 	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of\n"
-	"them, and what the move had created is removed. Without VM: every such move from this host.\n"
+	"them, and what the move had created is removed. VM is the guest's name, its pid when it was moved, or the\n"
+	"first 8 digits, or more, of the attempt that `vmferry journal` lists. Without VM: every such move from this\n"
+	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`.\n"
 	"\n"
 	"  --peer-is-fenced   the destination will never run the guest (it is destroyed, or switched off for good, or\n"
 	"                     you know what became of its QEMU): take the guest back unless the destination answers\n"
 	"                     and says that it runs there. If that is not true, the guest may run twice and its disks\n"
-	"                     be ruined\n"
+	"                     be ruined. Needs VM\n"
 	"  --dest DEST        where the destination agent is now, if not where it was\n"
 	"  --json             events as NDJSON on standard output\n"
 	"  -v, --verbose      as for migrate\n"
@@ -39,41 +42,192 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* A move from this host that has not ended. */
+struct attempt {
+	const char *path; /* of its journal */
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *begin;
+};
+
+struct attempts {
+	char **paths;
+	size_t path_count;
+	struct attempt *list;
+	size_t n;
+};
+
+static const char *member(const struct attempt *a, const char *key)
+{
+	const char *s = json_string_value(json_object_get(a->begin, key));
+
+	return s ? s : "?";
+}
+
+/* As the user is told of it: "vm1 (pid 17) -> root@host-b, attempt 0123…". The caller frees it. */
+static char *attempt_text(const struct attempt *a)
+{
+	char *s = xasprintf("%s (pid %d) -> %s, attempt %s", member(a, "guest"), (int)json_integer_value(json_object_get(a->begin, "pid")),
+			    member(a, "dest"), a->id);
+
+	text_make_printable(s, false);
+	return s;
+}
+
+/* Of all source journals, those that the user means; vm NULL: all. *unread: others whose guest cannot be told. */
+static int attempts_find(struct attempts *all, const char *state, const char *vm, size_t *unread, struct err *e)
+{
+	size_t i;
+	int r = journal_list(state, &all->paths, &all->path_count, e);
+
+	if (r)
+		return r;
+	all->list = xcalloc(all->path_count + 1, sizeof(*all->list));
+	for (i = 0; i < all->path_count; i++) {
+		struct attempt *a = &all->list[all->n];
+		struct err why;
+
+		if (!journal_path_is(all->paths[i], true))
+			continue;
+		a->path = all->paths[i];
+		r = journal_peek(a->path, a->id, &a->begin, &why);
+		if (r) {
+			if (r != -ENOENT) {
+				fprintf(stderr, "vmferry: %s\n", why.msg);
+				(*unread)++;
+			}
+		} else if (json_is_string(json_object_get(a->begin, "dest")) &&
+			   (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")),
+						 (int)json_integer_value(json_object_get(a->begin, "pid")), a->id))) {
+			all->n++;
+		} else {
+			json_decref(a->begin);
+		}
+	}
+	return 0;
+}
+
+static void attempts_free(struct attempts *all)
+{
+	size_t i;
+
+	for (i = 0; i < all->n; i++)
+		json_decref(all->list[i].begin);
+	free(all->list);
+	journal_list_free(all->paths, all->path_count);
+}
+
 /* An agent that has just been killed holds its journal for a moment more. */
-static int open_patiently(struct journal **j, const char *path, struct err *e)
+static int wait_for_its_agent(const char *path, struct err *e)
 {
 	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	struct journal *j;
 	int r;
 
-	while ((r = journal_open(j, path, e)) == -EBUSY && now_ns() < until)
+	while ((r = journal_open(&j, path, e)) == -EBUSY && now_ns() < until)
 		poll(NULL, 0, 10);
+	if (!r)
+		journal_close(j);
 	return r;
 }
 
-/* Is this the journal of the guest that the user names (NULL: of any)? Then *begin is a reference to what it begins with.
- * A negative result: it cannot be said. */
-static int is_wanted(const char *path, const char *vm, json_t **begin)
+/* Does vm mean a move to this host? */
+static bool arrives_here(const struct attempts *all, const char *vm)
 {
-	struct journal *j;
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	bool yes = false;
+	json_t *begin;
 	struct err e;
-	const char *guest;
-	const json_t *b;
-	bool yes;
-	int r;
+	size_t i;
 
-	if (!strstr(path, "-src.journal"))
-		return false;
-	r = open_patiently(&j, path, &e);
-	if (r) {
-		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return r == -ENOENT ? 0 : r;
+	for (i = 0; i < all->path_count && !yes; i++) {
+		if (!journal_path_is(all->paths[i], false) || journal_peek(all->paths[i], id, &begin, &e))
+			continue;
+		yes = recover_means(vm, json_string_value(json_object_get(begin, "guest")), 0, id);
+		json_decref(begin);
 	}
-	b = journal_begin(j);
-	guest = json_string_value(json_object_get(b, "guest"));
-	yes = json_is_string(json_object_get(b, "dest")) && (!vm || (guest && !strcmp(guest, vm)) || strstr(path, vm));
-	*begin = yes ? json_deep_copy(b) : NULL;
-	journal_close(j);
 	return yes;
+}
+
+/* That side's journals are its agent's. Returns only if there is none. */
+static int become_the_destination(const struct move_options *o, bool fenced)
+{
+	AUTO_FREE char *program = dest_agent_here();
+	const char *argv[6] = {program, "recover", o->vm};
+	unsigned n = 3;
+
+	if (fenced)
+		argv[n++] = "--peer-is-fenced";
+	if (o->verbose)
+		argv[n++] = "-v";
+	execvp(program, (char *const *)argv);
+	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", o->vm, program, strerror(errno));
+	return EXIT_UNDECIDED;
+}
+
+/* given, dest: what the command line says about the destination. */
+static int settle(struct move_options *o, const struct attempt *a, const struct dest_config *given, const char *dest, bool fenced)
+{
+	struct err e;
+	int r = wait_for_its_agent(a->path, &e);
+
+	if (r) {
+		if (r == -ENOENT) /* settled meanwhile */
+			return 0;
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
+	}
+	o->dest = *given;
+	o->dest.where = dest ? dest : member(a, "dest");
+	o->dest.state_dir = o->state_dir;
+	o->dest.runtime_dir = o->runtime_dir;
+	o->dest.verbose = o->verbose;
+	dest_options_load(&o->dest, json_object_get(a->begin, "reach"));
+	return move_recover(o, a->path, fenced);
+}
+
+/* Whoever names a guest means one move. */
+static int refuse_several(const struct attempts *all, const char *vm)
+{
+	size_t i;
+
+	fprintf(stderr, "vmferry: more than one unfinished move is called %s; say which by its pid or its attempt:\n", vm);
+	for (i = 0; i < all->n; i++) {
+		AUTO_FREE char *text = attempt_text(&all->list[i]);
+
+		fprintf(stderr, "  %s\n", text);
+	}
+	return EXIT_REFUSED;
+}
+
+static int settle_all(struct move_options *o, const struct dest_config *given, const char *dest, bool fenced)
+{
+	struct attempts all = {NULL, 0, NULL, 0};
+	size_t i, unread = 0;
+	struct err e;
+	int code, worst = 0;
+
+	if (attempts_find(&all, o->state_dir, o->vm, &unread, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_UNDECIDED;
+	}
+	if (o->vm && all.n > 1) {
+		worst = refuse_several(&all, o->vm);
+	} else if (o->vm && !all.n && arrives_here(&all, o->vm)) {
+		worst = become_the_destination(o, fenced);
+	} else {
+		for (i = 0; i < all.n; i++) {
+			code = settle(o, &all.list[i], given, dest, fenced);
+			worst = MAX(worst, code);
+		}
+		if (unread && !(o->vm && all.n)) /* one of these may have been meant */
+			worst = EXIT_UNDECIDED;
+		else if (!all.n)
+			worst = fenced ? EXIT_REFUSED : 0;
+		if (!all.n && !unread)
+			fprintf(stderr, "nothing to recover%s%s\n", o->vm ? " for " : "", o->vm ? o->vm : "");
+	}
+	attempts_free(&all);
+	return worst;
 }
 
 int cmd_recover(int argc, char **argv)
@@ -82,12 +236,10 @@ int cmd_recover(int argc, char **argv)
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
 	struct dest_config given = {.where = NULL}; /* what the command line says */
-	const char *dest = NULL, *vm;
+	const char *dest = NULL;
 	bool fenced = false;
-	char **paths;
-	size_t n, i, found = 0;
 	struct err e;
-	int c, r, worst = 0;
+	int c, r;
 
 	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		switch (c) {
@@ -118,43 +270,40 @@ int cmd_recover(int argc, char **argv)
 		fputs("vmferry recover: one guest, or none for all of them (--help tells more)\n", stderr);
 		return EXIT_USAGE;
 	}
-	vm = argv[optind];
+	o.vm = argv[optind];
+	if (fenced && !o.vm) {
+		fputs("vmferry recover: --peer-is-fenced: say which guest, as that is true of one move (--help tells more)\n", stderr);
+		return EXIT_USAGE;
+	}
 	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, NULL, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime, NULL, &e);
-	if (!r)
-		r = journal_list(state, &paths, &n, &e);
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
 	o.state_dir = state;
 	o.runtime_dir = runtime;
-	o.vm = vm;
-	for (i = 0; i < n; i++) {
-		json_t *begin = NULL;
+	return settle_all(&o, &given, dest, fenced);
+}
 
-		r = is_wanted(paths[i], vm, &begin);
-		if (r < 0)
-			worst = MAX(worst, r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED);
-		if (r <= 0)
-			continue;
-		found++;
-		o.dest = given;
-		o.dest.where = dest ? dest : json_string_value(json_object_get(begin, "dest"));
-		o.dest.state_dir = state;
-		o.dest.runtime_dir = runtime;
-		o.dest.verbose = o.verbose;
-		dest_options_load(&o.dest, json_object_get(begin, "reach"));
-		r = move_recover(&o, paths[i], fenced);
-		json_decref(begin);
-		worst = MAX(worst, r);
+/* Unfinished journals. Of those that begin a move from here: which it is, in the words that recover takes. */
+static void list_journals(char **paths, size_t n)
+{
+	struct attempt a;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		AUTO_FREE char *text = NULL;
+
+		a.begin = NULL;
+		if (journal_path_is(paths[i], true) && !journal_peek(paths[i], a.id, &a.begin, &e))
+			text = attempt_text(&a);
+		printf("%s%s%s\n", text ? text : "", text ? ": " : "", paths[i]);
+		json_decref(a.begin);
 	}
-	journal_list_free(paths, n);
-	if (!found && !worst)
-		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
-	return worst;
 }
 
 int cmd_journal(int argc, char **argv)
@@ -162,7 +311,7 @@ int cmd_journal(int argc, char **argv)
 	static const char text[] = "usage: vmferry journal [FILE]      prints a journal; without FILE, lists the unfinished ones\n";
 	AUTO_FREE char *state = NULL;
 	char **paths;
-	size_t n, i;
+	size_t n;
 	struct err e;
 
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
@@ -177,8 +326,7 @@ int cmd_journal(int argc, char **argv)
 		if (!journal_dump(argv[1], stdout, &e))
 			return 0;
 	} else if (!state_dir_get(&state, NULL, &e) && !journal_list(state, &paths, &n, &e)) {
-		for (i = 0; i < n; i++)
-			puts(paths[i]);
+		list_journals(paths, n);
 		journal_list_free(paths, n);
 		return 0;
 	}

@@ -11,6 +11,7 @@ enum exit_code {
 	EXIT_PAUSED = 5,
 	EXIT_UNDECIDED = 6,
 	EXIT_PEER_LOST = 7,
+	EXIT_NOWHERE = 8,
 };
 
 int cmd_list(int argc, char **argv);
@@ -24,5 +25,6 @@ int cmd_recover(int argc, char **argv);
 int cmd_journal(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_guard(int argc, char **argv);
 
 #endif

@@ -4,10 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define REQUEST_MAX 4096
@@ -28,7 +31,9 @@ struct control {
 	struct op accept_op;
 	bool accepting, closing;
 	int fd;
-	char *path;
+	char *dir, *path;
+	dev_t dev; /* of the socket's name */
+	ino_t ino;
 	struct client *clients;
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);
 	void *ctx;
@@ -152,24 +157,80 @@ static void accept_more(struct control *c)
 	c->accepting = true;
 }
 
+/* EAGAIN: somebody listens and has no time for more. */
 static bool answers(const struct sockaddr_un *sa)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd >= 0 && !connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	return fd >= 0 && (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno == EAGAIN);
+}
+
+/* Whoever makes or removes a socket holds the directory, for that moment only. 1: it is held by another agent. */
+static int dir_lock(const char *runtime_dir, int *fd, struct err *e)
+{
+	*fd = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return err_sys(e, errno, "cannot open %s", runtime_dir);
+	if (!flock(*fd, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno == EWOULDBLOCK) {
+		close(*fd);
+		*fd = -1;
+		return 1;
+	}
+	err_sys(e, errno, "cannot lock %s", runtime_dir);
+	close(*fd);
+	*fd = -1;
+	return -e->code;
+}
+
+static int dir_lock_patiently(const char *runtime_dir, int *fd, uint64_t until_ns, struct err *e)
+{
+	int r;
+
+	while ((r = dir_lock(runtime_dir, fd, e)) == 1) {
+		if (now_ns() > until_ns)
+			return err_set(e, EBUSY, "%s is locked by another vmferry", runtime_dir);
+		poll(NULL, 0, 5);
+	}
+	return r;
+}
+
+/* With the directory locked: nobody answers there, whatever is there is of an agent that died. */
+static int listen_there(const struct sockaddr_un *sa, struct stat *st, struct err *e)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(e, errno, "socket");
+	unlink(sa->sun_path);
+	if (!bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) && !listen(fd, 8) && !lstat(sa->sun_path, st))
+		return fd;
+	err_sys(e, errno, "cannot listen on %s", sa->sun_path);
+	close(fd);
+	return -e->code;
 }
 
 /* An agent that has just died keeps its socket until the kernel has wound up its ring. */
-static bool answers_for_good(const struct sockaddr_un *sa)
+static int take_place(const char *runtime_dir, const struct sockaddr_un *sa, struct stat *st, struct err *e)
 {
 	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	int r;
 
-	while (answers(sa)) {
+	for (;;) {
+		AUTO_CLOSE int lock = -1;
+
+		r = dir_lock_patiently(runtime_dir, &lock, until + DYING_MS * 1000000ULL, e);
+		if (r)
+			return r;
+		if (!answers(sa))
+			return listen_there(sa, st, e);
 		if (now_ns() > until)
-			return true;
+			return err_set(e, EBUSY, "a move of this guest is under way already (vmferry status shows it)");
+		close(lock);
+		lock = -1;
 		poll(NULL, 0, 10);
 	}
-	return false;
 }
 
 int control_open(struct control **out, struct loop *l, const char *runtime_dir, pid_t guest,
@@ -177,31 +238,40 @@ int control_open(struct control **out, struct loop *l, const char *runtime_dir, 
 {
 	struct sockaddr_un sa;
 	struct control *c;
+	struct stat st;
 	int fd, r = socket_path(runtime_dir, guest, &sa, e);
 
 	if (r)
 		return r;
-	if (answers_for_good(&sa))
-		return err_set(e, EBUSY, "a move of this guest is under way already (vmferry status shows it)");
-	unlink(sa.sun_path); /* of an agent that died: nobody answers there */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = take_place(runtime_dir, &sa, &st, e);
 	if (fd < 0)
-		return err_sys(e, errno, "socket");
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 8)) {
-		r = err_sys(e, errno, "cannot listen on %s", sa.sun_path);
-		close(fd);
-		return r;
-	}
+		return fd;
 	c = xcalloc(1, sizeof(*c));
 	c->loop = l;
 	c->fd = fd;
+	c->dir = xstrdup(runtime_dir);
 	c->path = xstrdup(sa.sun_path);
+	c->dev = st.st_dev;
+	c->ino = st.st_ino;
 	c->request = request;
 	c->ctx = ctx;
 	c->accept_op.done = accepted;
 	accept_more(c);
 	*out = c;
 	return 0;
+}
+
+/* Ours, unless somebody removed it and another agent is there now. */
+static void remove_socket(const struct control *c)
+{
+	AUTO_CLOSE int lock = -1;
+	struct stat st;
+	struct err e;
+
+	if (dir_lock_patiently(c->dir, &lock, now_ns() + DYING_MS * 1000000ULL, &e))
+		return; /* it stays: nobody answers there, so the next one removes it */
+	if (!lstat(c->path, &st) && st.st_dev == c->dev && st.st_ino == c->ino)
+		unlink(c->path);
 }
 
 void control_publish(struct control *c, const char *line)
@@ -221,7 +291,7 @@ void control_close(struct control *c)
 	if (!c)
 		return;
 	c->closing = true;
-	unlink(c->path);
+	remove_socket(c);
 	loop_cancel(c->loop, &c->accept_op);
 	for (k = c->clients; k; k = k->next)
 		shutdown(k->fd, SHUT_RDWR);
@@ -230,6 +300,7 @@ void control_close(struct control *c)
 			break;
 	close(c->fd);
 	free(c->path);
+	free(c->dir);
 	free(c);
 }
 

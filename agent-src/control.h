@@ -16,7 +16,8 @@
 
 struct control;
 
-/* request: gives the answer (a new reference); called in the loop's thread. */
+/* -EBUSY: a move of this guest is under way. Of several agents that begin at once one gets the place; runtime_dir is locked
+ * (flock) for as long as that takes. request: gives the answer (a new reference); called in the loop's thread. */
 int control_open(struct control **out, struct loop *l, const char *runtime_dir, pid_t guest,
 		 json_t *(*request)(void *ctx, const char *command, const json_t *args), void *ctx, struct err *e);
 void control_publish(struct control *c, const char *line);

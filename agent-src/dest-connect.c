@@ -38,8 +38,7 @@ enum dest_kind dest_kind(const char *where)
 
 /* ---- local: an agent of our own beside us ---- */
 
-/* vmferry-dst lies beside vmferry, or in the search path; malloc'ed. */
-static char *find_agent(void)
+char *dest_agent_here(void)
 {
 	AUTO_FREE char *path = xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/local/bin:/usr/bin");
 	char self[4096], *rest = path, *dir, *file;
@@ -105,13 +104,13 @@ static int start_local(struct dest *d, const struct dest_config *cfg, const char
 
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		return err_sys(e, errno, "pipe");
-	token_new(d->hello.token);
+	token_new(d->token);
 	d->agent = fork();
 	if (d->agent == 0)
 		run_agent(path, cfg, in[0], out[1]);
 	close(in[0]);
 	close(out[1]);
-	dprintf(in[1], "%s\n", d->hello.token);
+	dprintf(in[1], "%s\n", d->token);
 	close(in[1]);
 	r = d->agent < 0 ? err_sys(e, errno, "fork") : read_address(out[0], line, sizeof(line), e);
 	close(out[0]);
@@ -125,7 +124,7 @@ static int start_local(struct dest *d, const struct dest_config *cfg, const char
 
 /* ---- an agent that stands already ---- */
 
-/* Without a token file of either kind we try without: the agent there says what is missing. */
+/* Without a token file of either kind we ask all the same: the agent there may want a key instead, and says so. */
 static int find_standing(struct dest *d, const struct dest_config *cfg, struct err *e)
 {
 	AUTO_FREE char *own = xasprintf("%s/token", cfg->state_dir);
@@ -145,18 +144,62 @@ static int find_standing(struct dest *d, const struct dest_config *cfg, struct e
 		free(keys);
 		return 0;
 	}
-	if (cfg->token_file)
-		return token_read(cfg->token_file, d->hello.token, e);
-	return access(own, R_OK) ? 0 : token_read(own, d->hello.token, e);
+	free(d->token_origin);
+	d->token_origin = xstrdup(cfg->token_file ? cfg->token_file : own);
+	return cfg->token_file || !access(own, R_OK) ? token_read(d->token_origin, d->token, e) : 0;
 }
 
 /* ---- both ---- */
 
-/* A connection on which both sides have said HELLO. */
-static int meet(struct dest *d, const char *port, const struct hello *mine, struct link *out, struct err *e)
+/* In clear nothing more is said before the agent has proved that it knows the token. It never learns it from us. */
+static int exchange_proofs(struct dest *d, struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
+{
+	uint8_t proof[HELLO_PROOF_BYTES];
+
+	if (!*d->token)
+		return err_set(e, EPERM, "that vmferry-dst wants a token, and there is none in %s: it lies in the state directory of "
+			       "vmferry-dst there; bring a copy, and name it with --token-file", d->token_origin);
+	if (!theirs->proves || !hello_proof_is(theirs->proof, HELLO_DESTINATION, d->token, mine, theirs))
+		return err_set(e, EPERM, "what listens there does not know the token%s%s: it is another vmferry-dst, whose token is to be "
+			       "copied and named with --token-file, or somebody who took its port",
+			       d->token_origin ? " in " : "", d->token_origin ? d->token_origin : "");
+	hello_prove(HELLO_SOURCE, d->token, mine, theirs, proof);
+	return hello_send_proof(l, proof, HELLO_MS, e);
+}
+
+/* One key file on two hosts: somebody between them may have turned us round to our own agent. */
+static int check_host(const struct dest *d, const struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
+{
+	if (d->kind != DEST_STANDING || net_peer_is_loopback(l->fd) || memcmp(mine->host, theirs->host, sizeof(mine->host)))
+		return 0;
+	return err_set(e, ELOOP, "what answers there is a vmferry-dst of this host itself: give each source a key of its own. If you mean "
+		       "this host, name it by a loopback address");
+}
+
+/* Both sides say HELLO, and prove that they may. */
+static int say_hello(struct dest *d, struct link *l, unsigned channel, struct err *e)
+{
+	struct hello mine = d->hello, theirs;
+	AUTO_FREE char *way = net_way(l->fd, false);
+	int r;
+
+	mine.channel = channel;
+	hello_begin(&mine);
+	if (!l->tls && !d->plaintext)
+		snprintf(mine.way, sizeof(mine.way), "%s", way);
+	r = hello_send(l, &mine, HELLO_MS, e);
+	if (!r)
+		r = hello_receive(l, &theirs, HELLO_MS, e);
+	if (!r)
+		r = check_host(d, l, &mine, &theirs, e);
+	if (!r && !l->tls)
+		r = exchange_proofs(d, l, &mine, &theirs, e);
+	return r;
+}
+
+static int meet(struct dest *d, const char *port, unsigned channel, struct link *out, struct err *e)
 {
 	struct link link = LINK_NONE;
-	struct hello theirs;
 	int r;
 
 	if (d->kind == DEST_SSH)
@@ -168,9 +211,7 @@ static int meet(struct dest *d, const char *port, const struct hello *mine, stru
 	if (d->tls)
 		r = link_secure(&link, tls_conn_client(&d->key), now_ns() + HELLO_MS * 1000000ULL, e);
 	if (!r)
-		r = hello_send(&link, mine, HELLO_MS, e);
-	if (!r)
-		r = hello_receive(&link, &theirs, HELLO_MS, e);
+		r = say_hello(d, &link, channel, e);
 	if (r) {
 		link_close(&link);
 		return r;
@@ -182,7 +223,7 @@ static int meet(struct dest *d, const char *port, const struct hello *mine, stru
 
 static int start(struct dest *d, const struct dest_config *cfg, struct err *e)
 {
-	AUTO_FREE char *agent = find_agent();
+	AUTO_FREE char *agent = dest_agent_here();
 
 	switch (d->kind) {
 	case DEST_LOCAL:
@@ -206,7 +247,7 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 		abort();
 	r = start(d, cfg, e);
 	if (!r)
-		r = meet(d, d->port, &d->hello, control, e);
+		r = meet(d, d->port, 0, control, e);
 	if (r)
 		return err_prefix(e, "destination %s", cfg->where);
 	net_limit_silence(control->fd);
@@ -215,12 +256,10 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 
 int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
 {
-	struct hello mine = d->hello;
 	char port[16];
 
-	mine.channel = number;
 	snprintf(port, sizeof(port), "%u", data_port);
-	return meet(d, port, &mine, link, e) ? err_prefix(e, "data channel %u", number) : 0;
+	return meet(d, port, number, link, e) ? err_prefix(e, "data channel %u", number) : 0;
 }
 
 const char *dest_transport(const struct dest *d)
@@ -243,12 +282,15 @@ void dest_disconnect(struct dest *d)
 	free(d->host);
 	free(d->port);
 	free(d->note);
-	d->host = d->port = d->note = NULL;
+	free(d->token_origin);
+	d->host = d->port = d->note = d->token_origin = NULL;
 	explicit_bzero(&d->key, sizeof(d->key));
+	explicit_bzero(d->token, sizeof(d->token));
 }
 
 void dest_fini(struct dest *d)
 {
 	dest_disconnect(d);
 	dest_ssh_fini(d);
+	explicit_bzero(&d->key, sizeof(d->key));
 }

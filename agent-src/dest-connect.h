@@ -6,6 +6,7 @@
 
 #include "channel.h"
 #include "hello.h"
+#include "token.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -26,7 +27,9 @@ struct dest {
 	char *host, *port; /* where the agent is to be reached */
 	bool plaintext, tls;
 	struct tls_key key; /* with tls */
-	struct hello hello; /* session and token, for the data channels too */
+	char token[TOKEN_CHARS + 1]; /* in clear; "": not known */
+	char *token_origin;
+	struct hello hello; /* session, for the data channels too */
 	bool met;	    /* a connection stood */
 	bool reconnecting;  /* somebody may not be there any more to answer questions */
 	char *note;	    /* something the user should know, or NULL */
@@ -63,5 +66,8 @@ const char *dest_transport(const struct dest *d);
  * dest_connect() can use again stays. */
 void dest_disconnect(struct dest *d);
 void dest_fini(struct dest *d);
+
+/* The vmferry-dst of this host: it lies beside vmferry, or in the search path; malloc'ed. */
+char *dest_agent_here(void);
 
 #endif

@@ -361,7 +361,7 @@ static void details(FILE *f, const struct story *s)
 {
 	fputs("<section><h2>Details</h2>\n", f);
 	members(f, "Result", s->result);
-	list(f, "Left behind at the destination", json_object_get(s->result, "leftovers"));
+	list(f, "Left behind", json_object_get(s->result, "leftovers"));
 	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
 	members(f, "Estimate", s->estimate);
 	members(f, "Plan", s->plan);

@@ -1,8 +1,12 @@
 /* main.c: vmferry, the source agent and the whole command line. */
 #include "cmd.h"
+#include "guard.h"
+#include "libraries.h"
+#include "process.h"
 #include "util.h"
 #include "version.h"
 
+#include <libssh2.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,8 +42,8 @@ static void help(FILE *to)
 	fputs("\n"
 	      "vmferry COMMAND --help tells more. The exit code says where the guest runs:\n"
 	      "  0 destination   1 source, nothing left behind   2 usage   3 refused, nothing touched\n"
-	      "  4 source, the destination has leftovers   5 paused on the source   6 undecided: vmferry recover\n"
-	      "  7 destination as far as is known, but it cannot be reached\n",
+	      "  4 source, leftovers on either side are listed   5 paused on the source   6 undecided: vmferry recover\n"
+	      "  7 destination as far as is known, but it cannot be reached   8 nowhere: its QEMU has ended\n",
 	      to);
 }
 
@@ -47,6 +51,7 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	process_keep_to_itself(); /* keys, passwords, and the guest's memory pass through */
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
 	if (argc < 2) {
 		help(stderr);
@@ -57,9 +62,13 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		puts("vmferry " VMFERRY_VERSION);
+		AUTO_FREE char *ssh = xasprintf(", libssh2 %s", libssh2_version(0));
+
+		libraries_print("vmferry", ssh);
 		return 0;
 	}
+	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */
+		return cmd_guard(argc - 1, argv + 1);
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

@@ -13,9 +13,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CANCEL_MS 15000
+#define SETUP_MS  2000
 #define END_MS	  10000
+#define HOLD_MS	  5000
 #define ANSWER_MS 60000 /* for the destination to say that it is clean */
 
 static void send_state(struct move *m)
@@ -50,7 +53,7 @@ static const char *migration_status(struct move *m, char out[32])
 	const char *s;
 	struct err e;
 
-	strcpy(out, "none");
+	strcpy(out, "unknown");
 	if (qmp_call(m->qmp, "query-migrate", NULL, &info, &e))
 		return out;
 	s = json_string_value(json_object_get(info, "status"));
@@ -72,46 +75,106 @@ static bool migration_over(struct move *m)
 	return false;
 }
 
-static bool guest_runs(struct move *m)
+/* QEMU's run state, once it is not about to change by itself: at the end of a migration QEMU sets the guest going again. */
+static int settled_run_state(struct move *m, char out[32], uint64_t until_ns, struct err *e)
 {
 	json_t *status;
-	struct err e;
-	bool yes;
+	int r;
 
-	if (qmp_call(m->qmp, "query-status", NULL, &status, &e))
-		return false;
-	yes = json_is_true(json_object_get(status, "running"));
-	json_decref(status);
-	return yes;
+	do {
+		r = qmp_call(m->qmp, "query-status", NULL, &status, e);
+		if (r)
+			return r;
+		snprintf(out, 32, "%s", json_string_value(json_object_get(status, "status")) ?: "?");
+		json_decref(status);
+		if (strcmp(out, "finish-migrate"))
+			return 0;
+	} while (now_ns() < until_ns && !(r = loop_step(m->loop, 2, e)));
+	return r ? r : err_set(e, ETIMEDOUT, "the source QEMU does not leave the state finish-migrate");
 }
 
-/* QEMU's sockets go first: with them open a cancel may hang (multifd), without them QEMU gives up by itself. */
-static int take_back(struct move *m, struct err *e)
+/* Of a migration whose sockets go while QEMU sets it up QEMU 10 may lose track: it is "cancelling" for good then. Setting it up takes some
+ * milliseconds, for which the capture goes on to read. */
+static void wait_until_set_up(struct move *m)
 {
-	uint64_t until = now_ns() + CANCEL_MS * 1000000ULL;
+	uint64_t until = now_ns() + SETUP_MS * 1000000ULL;
+	char status[32];
+	struct err e;
 
-	capture_stop(m->capture);
-	kill(m->guest.pid, SIGCONT); /* held since COMMITTED, or running: then it does nothing */
-	if (!m->qmp && qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e))
-		return -e->code;
-	if (!qmp_alive(m->qmp))
-		return err_set(e, EPIPE, "the source QEMU's monitor is gone: start the guest there by hand (QMP cont)");
-	if (!migration_over(m))
-		qmp_call(m->qmp, "migrate_cancel", NULL, NULL, e);
-	while (!migration_over(m))
-		if (now_ns() > until || loop_step(m->loop, 5, e))
-			return err_set(e, ETIMEDOUT, "the source QEMU does not end its migration");
-	if (m->paused || guest_runs(m))
+	while (m->capture && m->qmp && qmp_alive(m->qmp) && !strcmp(migration_status(m, status), "setup") && now_ns() < until)
+		if (loop_step(m->loop, 5, &e))
+			return;
+}
+
+static int open_monitor_again(struct move *m, struct err *e)
+{
+	if (m->qmp && qmp_alive(m->qmp))
 		return 0;
-	if (qmp_call(m->qmp, "cont", NULL, NULL, e))
-		return err_prefix(e, "the guest is paused at the source");
+	qmp_close(m->qmp);
+	m->qmp = NULL;
+	if (qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e))
+		return err_prefix(e, "the source QEMU cannot be told to go on; if the guest is paused there, resume it (QMP cont)");
 	return 0;
 }
 
-static void hold_qemu(struct move *m)
+static int end_migration(struct move *m, uint64_t until_ns, struct err *e)
 {
-	if (qemu_is_alive(m->guest.pid, m->guest.start_time))
-		kill(m->guest.pid, SIGSTOP);
+	if (!m->ram_started) /* if there is one, somebody else began it */
+		return 0;
+	if (!migration_over(m))
+		qmp_call(m->qmp, "migrate_cancel", NULL, NULL, e);
+	while (!migration_over(m))
+		if (now_ns() > until_ns || !qmp_alive(m->qmp) || loop_step(m->loop, 5, e))
+			return err_set(e, ETIMEDOUT, "the source QEMU does not end its migration");
+	return 0;
+}
+
+/*
+ * QEMU's sockets go first: with them open a cancel may hang (multifd), without them QEMU gives up by itself. A migration
+ * that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever else
+ * keeps the guest from running is not our doing, and not ours to end.
+ */
+static int take_back(struct move *m, struct err *e)
+{
+	uint64_t until = now_ns() + CANCEL_MS * 1000000ULL;
+	char state[32];
+	int r;
+
+	kill(m->guest.pid, SIGCONT); /* held, or running: then it does nothing */
+	wait_until_set_up(m);
+	capture_stop(m->capture);
+	r = open_monitor_again(m, e);
+	if (!r)
+		r = end_migration(m, until, e);
+	if (!r)
+		r = settled_run_state(m, state, until, e);
+	if (r || m->paused || !strcmp(state, "running") || !strcmp(state, "suspended"))
+		return r;
+	if (!strcmp(state, "postmigrate") && !m->ram_started)
+		return err_set(e, ECANCELED, "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
+	if (strcmp(state, "postmigrate"))
+		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
+	r = qmp_call(m->qmp, "cont", NULL, NULL, e);
+	return r ? err_prefix(e, "the guest is paused at the source") : 0;
+}
+
+/*
+ * Nobody's `cont` reaches it any more, and what came before is known: QEMU sends RESUME before it lets the guest run. In BEGUN
+ * a guest that was resumed is still the source's, and taken back.
+ */
+static int hold_qemu(struct move *m, struct err *e)
+{
+	int r = process_hold(m->guest.pid, m->guest.start_time, HOLD_MS, e);
+
+	if (r || m->handoff.state != HO_SRC_BEGUN)
+		return r;
+	fault_point("src-held");
+	qmp_drain(m->qmp);
+	if (conductor_has_qmp(&m->con, "RESUME"))
+		return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
+	if (!qmp_alive(m->qmp)) /* it has ended: that is the next event */
+		return 0;
+	return move_handoff(m, EV_QEMU_HELD, HO_NONE, e);
 }
 
 void move_stop_data(struct move *m)
@@ -136,8 +199,13 @@ void move_stop_data(struct move *m)
 	m->reader = NULL;
 }
 
+/* Only one that stands as we left it: what goes on again may be the only copy that does. */
 static int end_source(struct move *m, struct err *e)
 {
+	if (qemu_is_alive(m->guest.pid, m->guest.start_time) && !process_is_held(m->guest.pid, m->guest.start_time))
+		return err_set(e, EBUSY, "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
+				 "guest beside the destination. End whichever is not to live, then run vmferry recover",
+			       (int)m->guest.pid);
 	qmp_close(m->qmp);
 	m->qmp = NULL;
 	autostart_end_wrappers(m->journal);
@@ -146,12 +214,32 @@ static int end_source(struct move *m, struct err *e)
 
 static void finished(struct move *m)
 {
-	struct err e;
-
-	if (m->journal && journal_remove(m->journal, true, &e))
-		log_error("%s", e.msg);
-	m->journal = NULL;
+	move_end_journal(m);
 	conductor_finish(&m->con);
+}
+
+/* ---- the disks that stay here ---- */
+
+/* When a file was written last; 0: that cannot be told. */
+static json_int_t written_ns(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) || !S_ISREG(st.st_mode) ? 0 : (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+/* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
+static void note_disks(struct move *m)
+{
+	json_t *written = json_object(), *path;
+	struct err e;
+	size_t i;
+
+	json_array_foreach(m->source_disks, i, path)
+		json_object_set_new(written, json_string_value(path), json_integer(written_ns(json_string_value(path))));
+	if (journal_note(m->journal, "disks-written", written, &e))
+		log_error("%s", e.msg);
+	json_decref(written);
 }
 
 /* ---- the hand-off ---- */
@@ -186,16 +274,24 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 				log_error("QEMU's return path is gone");
 			break;
 		case ACT_HOLD_QEMU:
-			hold_qemu(m);
+			r = hold_qemu(m, e);
 			break;
 		case ACT_CONT_SOURCE:
-			if (take_back(m, e) && !move_source_qemu_ended(m)) {
+			r = take_back(m, e);
+			if (r && !move_source_qemu_ended(m)) {
 				report_notice(&m->report, "%s", e->msg);
 				m->exit_code = 5;
+			} else if (!r && m->ram_started) {
+				move_note_migration(m, false, e); /* once: what is begun from now on is somebody else's */
 			}
+			r = 0;
 			break;
 		case ACT_END_SOURCE_QEMU:
 			r = end_source(m, e);
+			if (r) {
+				m->why = *e;
+				return die(m, r);
+			}
 			break;
 		case ACT_REMOVE_SCAFFOLDING:
 			move_stop_data(m);
@@ -214,6 +310,8 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			break;
 		}
 	}
+	if (!r && m->handoff.state == HO_SRC_COMMITTED && acts->n && acts->a[0] == ACT_JOURNAL) /* just entered; it was told first */
+		note_disks(m);
 	return r;
 }
 
@@ -244,6 +342,8 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 		json_decref(m->afterwards);
 		m->afterwards = json_deep_copy(detail);
 	}
+	if (json_object_get(detail, "leftovers"))
+		move_take_leftovers(m, json_object_get(detail, "leftovers"));
 	if (error)
 		snprintf(m->peer_error, sizeof(m->peer_error), "%s", error);
 	m->peer_rss_anon = MAX(m->peer_rss_anon, rss);
@@ -257,15 +357,17 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 		m->peer_aborted = true;
 }
 
-/* The destination cannot tell whether the guest ran there, and asking again would bring the same answer. A person's word
- * counts as its NOVM. */
-static int on_undecided(struct move *m, struct err *e)
+/* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
+ * same answer. For one that was committed a person's word counts as its NOVM. */
+static int on_undecided(struct move *m, enum handoff_state peer, struct err *e)
 {
-	if (m->handoff.state != HO_SRC_COMMITTED)
+	if (m->handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED)
 		return 0;
-	if (m->fenced)
+	if (m->fenced && m->handoff.state == HO_SRC_COMMITTED)
 		return move_handoff(m, EV_PEER, HO_DST_NOVM, e);
-	if (!m->why.code)
+	if (peer == HO_DST_PREPARED)
+		err_set(&m->why, EREMOTEIO, "%s", m->peer_error);
+	else if (!m->why.code)
 		err_set(&m->why, EREMOTEIO, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
 	m->undecided = true;
 	conductor_finish(&m->con);
@@ -289,7 +391,7 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		if (move_handoff(m, EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 		if (json_is_true(json_object_get(detail, "undecided")))
-			r = on_undecided(m, e);
+			r = on_undecided(m, (enum handoff_state)peer, e);
 	}
 	json_decref(detail);
 	return r;
@@ -297,22 +399,59 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 
 /* ---- an earlier life ---- */
 
-/* COMMITTED, and its QEMU gone since (the host was rebooted, say): if anybody has the disks open here, the guest may have
- * been started again, and only a person can tell which copy is to live. */
-static int nobody_restarted_it(const json_t *begin, struct err *e)
+/* COMMITTED, and its QEMU gone since (the host was rebooted, say): if anybody has the disks open here, or has written to them, the
+ * guest may have been started again, and only a person can tell which copy is to live. */
+static int nobody_restarted_it(const struct journal *j, const json_t *begin, struct err *e)
 {
+	const json_t *written = journal_last_note(j, "disks-written");
+	json_int_t then, now;
 	json_t *path;
 	pid_t pid;
 	size_t i;
 
 	json_array_foreach(json_object_get(begin, "disks"), i, path) {
+		then = json_integer_value(json_object_get(written, json_string_value(path)));
+		now = written_ns(json_string_value(path));
 		pid = process_that_opened(json_string_value(path));
 		if (pid)
 			return err_set(e, EBUSY, "its disk %s is open here in process %d: the guest may have been started again. Nothing "
 					 "is changed; end whichever copy is not to live, then recover again",
 				       json_string_value(path), (int)pid);
+		if (then && now && then != now)
+			return err_set(e, EBUSY, "its disk %s has been written here since the guest was handed over: it may have been started again. "
+					 "Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
+					 "destination's; otherwise move this disk away first", json_string_value(path));
 	}
 	return 0;
+}
+
+/* COMMITTED, and its QEMU lives. One that stands as it was left, or has done nothing since, is held again; one that has gone on
+ * may have run the guest, and only a person can tell which copy is to live. */
+static int still_held(struct move *m, struct err *e)
+{
+	const struct guest *g = &m->guest;
+	char state[32];
+
+	if (process_is_held(g->pid, g->start_time))
+		return 0;
+	if (!qmp_open(&m->qmp, m->loop, g->qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e) &&
+	    !settled_run_state(m, state, 0, e) && !strcmp(state, "postmigrate") &&
+	    !process_hold(g->pid, g->start_time, HOLD_MS, e)) {
+		qmp_drain(m->qmp);
+		if (!conductor_has_qmp(&m->con, "RESUME"))
+			return 0;
+		kill(g->pid, SIGCONT);
+	}
+	m->ran_on = true;
+	return err_set(e, EBUSY, "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
+		       "the guest may have run here, and at the destination, too. Nothing is changed; end whichever copy is not to live, "
+		       "then recover again%s", (int)g->pid, m->fenced ? " (the destination can be reached: it is not gone)" : "");
+}
+
+static int may_have_run(struct move *m, int r)
+{
+	m->ran_on = r != 0;
+	return r;
 }
 
 int move_restore(struct move *m, const char *journal_path, struct err *e)
@@ -333,6 +472,7 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	m->guest.qmp_path = xstrdup(json_string_value(json_object_get(b, "qmp")) ?: "");
 	note = journal_last_note(m->journal, "paused");
 	m->paused = json_is_true(json_object_get(note ? note : b, "paused"));
+	m->ram_started = json_is_true(json_object_get(journal_last_note(m->journal, "migration"), "ours"));
 	m->source_disks = json_deep_copy(json_object_get(b, "disks"));
 	then = json_string_value(json_object_get(b, "boot_id"));
 	alive = boot && then && !strcmp(boot, then) && qemu_is_alive(m->guest.pid, m->guest.start_time);
@@ -341,9 +481,12 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	if (handoff_restore(&m->handoff, HO_SOURCE, journal_last_state(m->journal), alive))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
 	m->handing_off = true;
+	m->over = journal_last_note(m->journal, "over") != NULL;
+	if (m->over)
+		return 0;
 	if (m->handoff.state == HO_SRC_COMMITTED)
-		return alive ? 0 : nobody_restarted_it(b, e); /* held: it stays so */
-	if (!alive)
+		return alive ? still_held(m, e) : may_have_run(m, nobody_restarted_it(m->journal, b, e));
+	if (!alive || m->handoff.state == HO_SRC_RELEASED)
 		return 0;
 	kill(m->guest.pid, SIGCONT);
 	return qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);

@@ -3,6 +3,7 @@
  * until the predicted blackout fits, or the user decides, or it is clear that it never will.
  */
 #include "move.h"
+#include "fault.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -35,6 +36,16 @@ static void capture_told(void *ctx, enum capture_event what, const struct err *w
 	move_tell(m, ev);
 }
 
+int move_note_migration(struct move *m, bool ours, struct err *e)
+{
+	json_t *detail = json_pack("{s:b}", "ours", ours);
+	int r = journal_note(m->journal, "migration", detail, e);
+
+	json_decref(detail);
+	m->ram_started = ours;
+	return r;
+}
+
 static int start_ram(struct move *m, struct err *e)
 {
 	struct capture_config cfg = {.socket_path = m->migrate_socket,
@@ -45,16 +56,24 @@ static int start_ram(struct move *m, struct err *e)
 				     .shared = &m->shared,
 				     .event = capture_told,
 				     .ctx = m};
+	struct err why;
 	AUTO_FREE char *uri = xasprintf("unix:%s", m->migrate_socket);
 	int r = autostart_hold(&m->autostart, m->journal, e);
 
 	if (!r)
+		r = move_check_capabilities(m, e);
+	if (!r)
 		r = capture_start(&m->capture, &cfg, e);
+	if (!r)
+		r = move_note_migration(m, true, e);
 	if (r)
 		return r;
-	m->ram_started = true;
+	fault_point("src-migrate");
 	m->rate_at_ns = 0;
-	return qmp_call(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL, e);
+	r = qmp_call(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL, e);
+	if (r == -EREMOTEIO) /* refused: then the one under way is somebody else's */
+		move_note_migration(m, false, &why);
+	return r;
 }
 
 static uint64_t wire_left(const struct move *m)
@@ -332,8 +351,10 @@ static int glance(struct move *m, struct err *e)
 static int tick(struct move *m, struct err *e)
 {
 	bool whole = ++m->ticks % MEASURE_TICKS == 0;
-	int r = 0;
+	int r = guest_watch_result(&m->watch, e);
 
+	if (r)
+		return r;
 	if (whole) {
 		measure(m);
 		disks_query_dirty(m);
@@ -363,6 +384,8 @@ int copy_enter(void *ctx, struct err *e)
 	if (!r && !m->disk_count)
 		r = start_ram(m, e);
 	conductor_tick(&m->con, GLANCE_MS);
+	if (!r && m->report.often)
+		move_progress(m, false);
 	return r;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "move.h"
 #include "log.h"
+#include "qemu-undo.h"
 #include "util.h"
 
 #include <errno.h>
@@ -20,22 +21,16 @@ static struct disk *first(struct move *m)
 	return &m->disks[OBJECT_DISK_BASE];
 }
 
-static void bitmap_name(char out[48], const struct disk *d, unsigned generation)
+static void bitmap_name(const struct move *m, char out[48], const struct disk *d, unsigned generation)
 {
-	snprintf(out, 48, "vmferry-%u-%u", d->object, generation);
+	char prefix[QEMU_PREFIX_MAX];
+
+	snprintf(out, 48, "%s%u-%u", qemu_prefix(prefix, m->attempt), d->object, generation);
 }
 
 static json_t *bitmap_ref(const struct disk *d, const char *name)
 {
 	return json_pack("{s:s,s:s}", "node", d->guest->node, "name", name);
-}
-
-static int own(struct move *m, const char *kind, json_t *detail /* stolen */, struct err *e)
-{
-	int r = journal_own(m->journal, kind, detail, e);
-
-	json_decref(detail);
-	return r;
 }
 
 static json_t *action_add(const struct disk *d, const char *name)
@@ -56,29 +51,25 @@ static int rotate(struct move *m, bool final, struct err *e)
 	json_t *actions = json_array();
 	char name[48];
 	unsigned i;
-	int r = 0;
 
-	for (i = 0; i < m->disk_count && !r; i++) {
+	for (i = 0; i < m->disk_count; i++) {
 		struct disk *d = &first(m)[i];
 
 		if (!final) {
-			bitmap_name(name, d, d->bitmap + 1);
-			r = own(m, "bitmap", bitmap_ref(d, name), e);
+			bitmap_name(m, name, d, d->bitmap + 1);
 			json_array_append_new(actions, action_add(d, name));
 		}
-		bitmap_name(name, d, d->bitmap);
+		bitmap_name(m, name, d, d->bitmap);
 		json_array_append_new(actions, action_disable(d, name));
-	}
-	if (r) {
-		json_decref(actions);
-		return r;
 	}
 	return qmp_call(m->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
 }
 
-static void export_id(char out[48], const struct disk *d)
+static void export_id(const struct move *m, char out[48], const struct disk *d)
 {
-	snprintf(out, 48, "vmferry-%u-r%u", d->object, d->round);
+	char prefix[QEMU_PREFIX_MAX];
+
+	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, m->attempt), d->object, d->round);
 }
 
 static int add_export(struct move *m, const struct disk *d, struct err *e)
@@ -87,19 +78,15 @@ static int add_export(struct move *m, const struct disk *d, struct err *e)
 	json_t *args;
 	int r;
 
-	export_id(id, d);
+	export_id(m, id, d);
 	args = json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->guest->node, "name", id, "writable", 0);
 	if (d->round) {
-		bitmap_name(bitmap, d, d->bitmap - 1);
+		bitmap_name(m, bitmap, d, d->bitmap - 1);
 		json_object_set_new(args, "bitmaps", json_pack("[s]", bitmap));
 	} else if (move_keeps_chain(m, d->guest)) {
 		json_object_set_new(args, "allocation-depth", json_true());
 	}
-	r = own(m, "export", json_pack("{s:s}", "id", id), e);
-	if (!r)
-		r = qmp_call(m->qmp, "block-export-add", args, NULL, e);
-	else
-		json_decref(args);
+	r = qmp_call(m->qmp, "block-export-add", args, NULL, e);
 	return r ? err_prefix(e, "exporting disk %s", d->guest->real_path) : 0;
 }
 
@@ -114,9 +101,9 @@ static void read_round(struct move *m, struct disk *d)
 				   .size = d->guest->virtual_size,
 				   .detect_zeros = !strcmp(d->guest->format, "raw")};
 
-	export_id(id, d);
+	export_id(m, id, d);
 	if (d->round) {
-		bitmap_name(bitmap, d, d->bitmap - 1);
+		bitmap_name(m, bitmap, d, d->bitmap - 1);
 		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
 		round.select = context;
 	} else if (move_keeps_chain(m, d->guest)) {
@@ -147,33 +134,23 @@ static int start_rounds(struct move *m, struct err *e)
 static void clean_export(struct move *m, const struct disk *d)
 {
 	char id[48];
-	json_t *detail;
 	struct err e;
 
-	export_id(id, d);
-	detail = json_pack("{s:s}", "id", id);
-	if (!qmp_call(m->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, &e))
-		journal_disown(m->journal, "export", detail, &e);
-	else
+	export_id(m, id, d);
+	if (qmp_call(m->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, &e))
 		log_debug("export %s: %s (removed later)", id, e.msg);
-	json_decref(detail);
 }
 
 static void clean_bitmap(struct move *m, const struct disk *d)
 {
 	char name[48];
-	json_t *detail;
 	struct err e;
 
 	if (!d->round)
 		return;
-	bitmap_name(name, d, d->bitmap - 1);
-	detail = bitmap_ref(d, name);
-	if (!qmp_call(m->qmp, "block-dirty-bitmap-remove", json_incref(detail), NULL, &e))
-		journal_disown(m->journal, "bitmap", detail, &e);
-	else
+	bitmap_name(m, name, d, d->bitmap - 1);
+	if (qmp_call(m->qmp, "block-dirty-bitmap-remove", bitmap_ref(d, name), NULL, &e))
 		log_debug("bitmap %s: %s (removed later)", name, e.msg);
-	json_decref(detail);
 }
 
 /* Removes the exports of the round that is over, and the bitmaps that it was read by. */
@@ -191,20 +168,19 @@ int disks_begin(struct move *m, struct err *e)
 {
 	json_t *actions = json_array();
 	unsigned i;
-	int r = 0;
+	int r;
 
-	for (i = 0; i < m->disk_count && !r; i++) {
+	for (i = 0; i < m->disk_count; i++) {
 		struct disk *d = &first(m)[i];
 		char name[48];
 
-		bitmap_name(name, d, 0);
-		r = own(m, "bitmap", bitmap_ref(d, name), e);
+		bitmap_name(m, name, d, 0);
 		json_array_append_new(actions, action_add(d, name));
 		d->started = true;
 	}
-	if (r || !m->disk_count) {
+	if (!m->disk_count) {
 		json_decref(actions);
-		return r;
+		return 0;
 	}
 	r = qmp_call(m->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
 	return r ? r : start_rounds(m, e);
@@ -362,6 +338,7 @@ static json_t *throttle_args(const char *qdev, uint64_t write_bps)
 
 int disks_throttle(struct move *m, uint64_t bps, struct err *e)
 {
+	json_t *detail;
 	unsigned i;
 	int r = 0;
 
@@ -370,7 +347,9 @@ int disks_throttle(struct move *m, uint64_t bps, struct err *e)
 
 		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */
 			continue;
-		r = own(m, "throttle", json_pack("{s:s}", "qdev", d->guest->qdev), e);
+		detail = json_pack("{s:s}", "qdev", d->guest->qdev);
+		r = journal_own(m->journal, "throttle", detail, e);
+		json_decref(detail);
 		if (!r)
 			r = qmp_call(m->qmp, "block_set_io_throttle",
 				     throttle_args(d->guest->qdev, MAX(THROTTLE_MIN_BPS, bps / m->disk_count)), NULL, e);
@@ -407,6 +386,7 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 	m->bitmaps_pending = false;
 	if (err)
 		return;
+	guest_watch_drives(&m->watch, ret);
 	json_array_foreach(ret, i, entry) {
 		json_t *inserted = json_object_get(entry, "inserted");
 		const char *node = json_string_value(json_object_get(inserted, "node-name"));
@@ -418,7 +398,7 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 				continue;
 			if (!m->throttled)
 				d->has_throttle = has_throttle(inserted);
-			bitmap_name(name, d, d->bitmap);
+			bitmap_name(m, name, d, d->bitmap);
 			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
 				const char *is = json_string_value(json_object_get(bitmap, "name"));
 

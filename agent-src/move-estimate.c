@@ -1,6 +1,10 @@
 /*
  * move-estimate.c: what a move would cost, measured for `vmferry check`: the link by frames that are there to be acknowledged,
- * the guest by QEMU's own sampling of its dirty pages. Takes about two seconds and changes nothing.
+ * the guest by QEMU's own sampling of its dirty pages, at the same time. Takes about two seconds and changes nothing.
+ *
+ * A link that is shaped lets a burst pass at another rate, some MiB of it, and TCP needs a moment to fill one that is long. So it
+ * is kept full for SETTLE_MS and some round trips, and what then arrives at the destination in MEASURE_MS counts: from one
+ * acknowledgement to another.
  */
 #include "move.h"
 #include "process.h"
@@ -9,10 +13,16 @@
 #include <errno.h>
 #include <string.h>
 
-#define FRAME_BYTES  (256 * KIB)
-#define PROBE_MIN    (64 * KIB)
-#define PROBE_MAX    (4 * MIB)
-#define PROBE_MS     600
+#define FRAME_SMALL   (64 * KIB) /* a few milliseconds of a slow link */
+#define FRAME_LARGE   (512 * KIB)
+#define QUICK_BYTES   (32 * MIB) /* from so much on, frames are large */
+#define ON_WAY_MIN    (256 * KIB)
+#define ON_WAY_MAX    (7 * MIB) /* less than the channel's window */
+#define ON_WAY_MS     100       /* so much of the link's time is on the way, twice over: it stays full */
+#define SETTLE_MS     500
+#define SETTLE_TRIPS  10 /* and so many round trips */
+#define SETTLE_MAX_MS 2000
+#define MEASURE_MS    1200
 #define ROUND_TRIPS  5
 #define SILENCE_MS   60000
 #define SAMPLE_S     1
@@ -52,57 +62,90 @@ static int measure_round_trip(struct move *m, double *best_ms, struct err *e)
 	return 0;
 }
 
-static int send_and_wait(struct move *m, uint64_t bytes, struct err *e)
+struct link_meter {
+	uint64_t begin_ns, sent;	/* bytes of all frames */
+	uint64_t acked, acked_ns;	/* as the last acknowledgement had it */
+	uint64_t from, from_ns;		/* when it had settled */
+	uint64_t lately, lately_ns, on_way; /* acked a while ago, and what that allows to be on the way */
+	uint64_t while_ns, settle_ns;
+};
+
+static void send_frames(struct move *m, struct link_meter *k)
 {
+	size_t n = k->acked < QUICK_BYTES ? FRAME_SMALL : FRAME_LARGE;
 	uint8_t *p;
 
-	while (bytes) {
-		uint64_t n = MIN(bytes, FRAME_BYTES);
-
-		p = channel_begin(m->control, n);
-		if (!p) { /* more than the window: never, with PROBE_MAX */
-			if (wait_acknowledged(m, e))
-				return -e->code;
-			continue;
-		}
+	while (k->sent - k->acked < k->on_way && (p = channel_begin(m->control, n))) {
 		memset(p, 0, n);
 		channel_commit(m->control, MSG_PROBE, n);
-		bytes -= n;
+		k->sent += n;
 	}
-	return wait_acknowledged(m, e);
 }
 
-/* More and more at a time, so that a slow link is not blocked for long and a fast one is filled: the best of it. */
-static int measure_link(struct move *m, double *bps, struct err *e)
+static void note_acknowledged(struct move *m, struct link_meter *k)
 {
-	uint64_t begin = now_ns(), bytes = PROBE_MIN;
+	uint64_t now = now_ns(), unacked = channel_bytes_unacked(m->control), acked = k->sent - MIN(k->sent, unacked);
 
-	*bps = 0;
-	while (now_ns() - begin < PROBE_MS * 1000000ULL) {
-		uint64_t t0 = now_ns(), took;
+	if (acked > k->acked) {
+		k->acked = acked;
+		k->acked_ns = now;
+		if (!k->from_ns && now - k->begin_ns >= k->settle_ns) {
+			k->from = acked;
+			k->from_ns = now;
+		}
+	}
+	k->on_way = MAX(k->on_way, MIN(2 * (acked - k->lately) + ON_WAY_MIN, ON_WAY_MAX));
+	if (now - k->lately_ns >= k->while_ns) {
+		k->on_way = MAX(ON_WAY_MIN, MIN(2 * (acked - k->lately), ON_WAY_MAX));
+		k->lately = acked;
+		k->lately_ns = now;
+	}
+}
 
-		if (send_and_wait(m, bytes, e))
+static int measure_link(struct move *m, double round_trip_ms, double *bps, struct err *e)
+{
+	struct link_meter k = {.begin_ns = now_ns(), .on_way = ON_WAY_MIN};
+
+	k.lately_ns = k.begin_ns;
+	k.while_ns = (uint64_t)((ON_WAY_MS + round_trip_ms) * 1e6);
+	k.settle_ns = (uint64_t)((SETTLE_MS + MIN(SETTLE_TRIPS * round_trip_ms, SETTLE_MAX_MS)) * 1e6);
+	while (now_ns() - k.begin_ns < k.settle_ns + MEASURE_MS * 1000000ULL) {
+		if (!channel_open(m->control))
+			return err_set(e, EPIPE, "the connection to the destination broke while the link was measured");
+		send_frames(m, &k);
+		if (loop_step(m->loop, 10, e))
 			return -e->code;
-		took = MAX(now_ns() - t0, 1);
-		*bps = MAX(*bps, (double)bytes * 1e9 / (double)took);
-		if (took < PROBE_MS * 1000000ULL / 6)
-			bytes = MIN(2 * bytes, PROBE_MAX);
+		note_acknowledged(m, &k);
+	}
+	if (wait_acknowledged(m, e))
+		return -e->code;
+	if (k.from_ns && k.acked > k.from) {
+		*bps = (double)(k.acked - k.from) * 1e9 / (double)(k.acked_ns - k.from_ns);
+	} else { /* so slow that all of it is but a few frames */
+		*bps = (double)k.sent * 1e9 / (double)(now_ns() - k.begin_ns);
 	}
 	return 0;
 }
 
-/* Bytes per second that the guest writes to; 0 when QEMU cannot tell, or the guest is paused. */
-static double measure_dirty(struct move *m)
+static bool dirty_begin(struct move *m)
+{
+	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(m->guest.ram_bytes, MIB)));
+	struct err e;
+
+	return m->was_running &&
+	       !qmp_call(m->qmp, "calc-dirty-rate",
+			 json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib), NULL, &e);
+}
+
+/* Bytes per second that the guest writes to; 0 when QEMU cannot tell. */
+static double dirty_result(struct move *m)
 {
 	uint64_t until = now_ns() + SAMPLE_MS * 1000000ULL;
-	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(m->guest.ram_bytes, MIB)));
 	const char *status = "measuring";
 	json_t *info = NULL;
 	double rate = 0;
 	struct err e;
 
-	if (!m->was_running || qmp_call(m->qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib), NULL, &e))
-		return 0;
 	while (now_ns() < until) {
 		uint64_t pause = now_ns() + 100000000ULL;
 
@@ -128,13 +171,17 @@ int move_estimate(struct move *m, struct err *e)
 {
 	uint64_t ram = process_resident_bytes(m->guest.pid), disks = 0;
 	double bps = 0, round_trip_ms = 0, dirty, growth, downtime;
+	bool sampling;
 	unsigned i;
 
-	if (measure_round_trip(m, &round_trip_ms, e) || measure_link(m, &bps, e))
+	if (measure_round_trip(m, &round_trip_ms, e))
+		return -e->code;
+	sampling = dirty_begin(m);
+	if (measure_link(m, round_trip_ms, &bps, e))
 		return -e->code;
 	if (m->opt->bwlimit)
 		bps = MIN(bps, (double)m->opt->bwlimit);
-	dirty = measure_dirty(m);
+	dirty = sampling ? dirty_result(m) : 0;
 	ram = ram ? MIN(ram, m->guest.ram_bytes) : m->guest.ram_bytes;
 	for (i = 0; i < m->disk_count; i++)
 		disks += m->disks[OBJECT_DISK_BASE + i].guest->allocated;

@@ -2,6 +2,7 @@
  * move-events.c: events that mean the same in every stage of a move, and how the destination is reached again.
  */
 #include "move.h"
+#include "fault.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -116,7 +117,11 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 
 	if (!strcmp(status, "pre-switchover") && m->handoff.state == HO_SRC_BEGUN && m->capture)
 		return switchover_stopped(m, at_ns, e);
+	if (!strcmp(status, "device") && m->handoff.state == HO_SRC_BEGUN && m->capture && !m->continued)
+		return err_set(e, EBUSY, "QEMU switches over without waiting for us: somebody else has switched its capability "
+				 "pause-before-switchover off, or told it to go on");
 	if (!strcmp(status, "completed")) {
+		fault_point("src-completed");
 		m->completed = true;
 		m->completed_ns = at_ns;
 		return move_handoff(m, EV_QEMU_COMPLETED, HO_NONE, e);
@@ -129,7 +134,10 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 	if (r)
 		return r;
 	desc = json_string_value(json_object_get(info, "error-desc"));
-	err_set(e, EREMOTEIO, "QEMU's migration was %s%s%s", status, desc ? ": " : "", desc ? desc : "");
+	if (!strcmp(status, "cancelled"))
+		err_set(e, ECANCELED, "somebody else cancelled QEMU's migration (migrate_cancel)");
+	else
+		err_set(e, EREMOTEIO, "QEMU's migration failed%s%s", desc ? ": " : "", desc ? desc : "");
 	json_decref(info);
 	return -e->code;
 }
@@ -145,14 +153,15 @@ static void set_paused(struct move *m, bool paused)
 	json_decref(detail);
 }
 
-/* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches. */
+/* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches: an old one,
+ * and any with a guest that has suspended itself (S3), which is not paused: it goes on to sleep at the destination. */
 static void note_stop(struct move *m)
 {
 	json_t *status;
 	const char *s;
 	struct err e;
 
-	if (m->has_ack) {
+	if (m->has_ack && !m->suspended) {
 		set_paused(m, true);
 		return;
 	}
@@ -167,6 +176,7 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 {
 	const char *status = json_string_value(json_object_get(ev->json, "status"));
 
+	guest_watch_event(&m->watch, ev->name, ev->json);
 	if (!strcmp(ev->name, "MIGRATION") && status)
 		return on_migration(m, status, ev->at_ns, e);
 	if (!strcmp(ev->name, "MIGRATION_PASS") && m->capture) {
@@ -181,9 +191,14 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 		m->stop_ns = ev->at_ns;
 		if (m->con.stage < ST_SWITCHOVER)
 			note_stop(m);
-	} else if (!strcmp(ev->name, "RESUME") && m->con.stage < ST_SWITCHOVER) {
+	} else if (!strcmp(ev->name, "RESUME") && (m->con.stage < ST_SWITCHOVER || m->handoff.state == HO_SRC_BEGUN)) {
+		/* a migration that failed says so before it resumes the guest */
+		if (m->stopped)
+			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 		m->stop_ns = 0;
 		set_paused(m, false);
+	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
+		m->suspended = *ev->name == 'S';
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {
 		m->guest_shut_down = true;
 	}

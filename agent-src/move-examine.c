@@ -52,7 +52,58 @@ static int check_blockers(struct move *m, struct err *e)
 	return r;
 }
 
-/* An unfinished journal of this very QEMU: its agent died, or is alive. */
+/* Left by a move that was over, in this QEMU: what has its own name is in nobody's way. */
+static bool only_names_are_left(const struct journal *j)
+{
+	json_t *owned, *entry;
+	bool yes = true;
+	size_t i;
+
+	if (journal_owned(j, &owned))
+		return false;
+	json_array_foreach(owned, i, entry)
+		yes &= !strcmp(json_string_value(json_object_get(entry, "kind")), "bitmaps");
+	json_decref(owned);
+	return yes;
+}
+
+static int check_journal(struct move *m, const struct journal *j, struct err *e)
+{
+	const json_t *b = journal_begin(j);
+
+	if (json_integer_value(json_object_get(b, "pid")) != m->guest.pid ||
+	    (uint64_t)json_integer_value(json_object_get(b, "start_time")) != m->guest.start_time)
+		return 0;
+	if (!journal_last_note(j, "over"))
+		return err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s", m->guest.name);
+	if (only_names_are_left(j))
+		return 0;
+	return err_set(e, EBUSY, "an earlier move could not undo all that it had changed in this guest's QEMU, which is in the way of another: "
+		       "`vmferry recover %s` tries that again, and says what stands in its way", m->guest.name);
+}
+
+/* It may be of this guest: refused, unless what it begins with can be read and names another QEMU. */
+static int check_unreadable(struct move *m, const char *path, const struct err *why, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *b;
+	struct err ignored;
+	bool other;
+
+	if (!journal_peek(path, id, &b, &ignored)) {
+		other = json_integer_value(json_object_get(b, "pid")) != m->guest.pid ||
+			(uint64_t)json_integer_value(json_object_get(b, "start_time")) != m->guest.start_time;
+		json_decref(b);
+		if (other) {
+			report_notice(&m->report, "%s (it is of another guest's move)", why->msg);
+			return 0;
+		}
+	}
+	return err_set(e, EBUSY, "%s. It may be of an earlier move of this guest, so another is not begun. `vmferry journal %s` shows what of it "
+		       "can be read; if that move is not to be settled any more, move the file to another directory", why->msg, path);
+}
+
+/* Is there an unfinished journal of this very QEMU? Its agent died, or is alive. */
 static int check_journals(struct move *m, struct err *e)
 {
 	struct journal *j;
@@ -64,18 +115,17 @@ static int check_journals(struct move *m, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i < n && !r; i++) {
-		const json_t *b;
-
-		if (!strstr(paths[i], "-src.journal"))
+		if (!journal_path_is(paths[i], true))
 			continue;
-		if (journal_open(&j, paths[i], &je))
-			continue; /* another agent holds it; control_open finds out whether for this guest */
-		b = journal_begin(j);
-		if (json_integer_value(json_object_get(b, "pid")) == m->guest.pid &&
-		    (uint64_t)json_integer_value(json_object_get(b, "start_time")) == m->guest.start_time)
-			r = err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s",
-				    m->guest.name);
-		journal_close(j);
+		r = journal_open(&j, paths[i], &je);
+		if (!r) {
+			r = check_journal(m, j, e);
+			journal_close(j);
+		} else if (r == -EBUSY || r == -ENOENT) {
+			r = 0; /* another agent holds it: control_open finds out whether for this guest; or has just finished it */
+		} else {
+			r = check_unreadable(m, paths[i], &je, e);
+		}
 	}
 	journal_list_free(paths, n);
 	return r;
@@ -203,6 +253,8 @@ int move_examine(struct move *m, struct err *e)
 		r = examine_disk(m, &m->guest.disks[i], e);
 	if (!r)
 		r = guest_check_drift(&m->guest, m->qmp, e);
+	if (!r)
+		r = guest_watch_begin(&m->watch, &m->guest, m->qmp, e);
 	if (!r)
 		r = check_disk_map(m, e);
 	if (!r)

@@ -4,6 +4,7 @@
  */
 #include "move.h"
 #include "log.h"
+#include "open-regular.h"
 #include "util.h"
 #include "xxh.h"
 
@@ -42,9 +43,9 @@ static int open_file(struct files_out *out, const json_t *described, uint32_t fi
 
 	if (!path || !json_object_get(entry, "wish"))
 		return err_set(e, EPROTO, "the destination wants file %u, which it was not offered", file);
-	*f = (struct file_out){.file = file, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+	*f = (struct file_out){.file = file, .path = path, .fd = open_regular(path)};
 	if (f->fd < 0)
-		return err_sys(e, errno, "cannot read %s, which the guest needs at the destination", path);
+		return err_sys(e, -f->fd, "cannot read %s, which the guest needs at the destination", path);
 	out->count++;
 	f->hash = XXH3_createState();
 	XXH3_128bits_reset(f->hash);

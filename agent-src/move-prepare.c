@@ -1,13 +1,15 @@
 /*
  * move-prepare.c: changes in the source QEMU what a move needs; and puts all of it back.
  *
- * Every change is journaled first (kinds "settings", "nbd-server", "bitmap", "export"), so that move_undo works from the
- * journal alone, in this life of the agent or a later one.
+ * Every change is journaled first (kinds "settings", "nbd-server", "bitmaps", "exports"), so that move_undo works from the
+ * journal alone, in this life of the agent or a later one. What cannot be undone stays in the journal, is told, and is tried again by
+ * `vmferry recover`.
  */
 #include "move.h"
 #include "dest-options.h"
 #include "log.h"
 #include "qemu-settings.h"
+#include "qemu-undo.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,17 +19,34 @@
 
 #define UNLIMITED_BPS  (1LL << 40) /* QEMU's own limiter is not used */
 #define WINDOW_ALL     (16 * MIB)  /* frames on their way, over all channels */
-#define GONE_MS	       3000
+#define MONITOR_MS     3000
 
-static int set_capabilities(struct move *m, struct err *e)
+static void capabilities(const struct move *m, const char *on[8])
 {
-	const char *on[8] = {"events", "return-path", "pause-before-switchover", "switchover-ack"};
-	unsigned n = 4;
+	static const char *const always[] = {"events", "return-path", "pause-before-switchover", "switchover-ack"};
+	unsigned n = ARRAY_LEN(always);
 
+	memcpy(on, always, sizeof(always));
 	if (m->multifd)
 		on[n++] = "multifd";
 	if (m->opt->on_stall == ON_STALL_THROTTLE)
 		on[n++] = "auto-converge";
+	on[n] = NULL;
+}
+
+int move_check_capabilities(struct move *m, struct err *e)
+{
+	const char *on[8];
+
+	capabilities(m, on);
+	return settings_check(m->qmp, m->settings, on, e);
+}
+
+static int set_capabilities(struct move *m, struct err *e)
+{
+	const char *on[8];
+
+	capabilities(m, on);
 	m->has_ack = settings_has_capability(m->settings, "switchover-ack");
 	m->has_bandwidth = settings_has_parameter(m->settings, "avail-switchover-bandwidth");
 	return settings_capabilities(m->qmp, m->settings, on, e);
@@ -77,6 +96,19 @@ static int begin_journal(struct move *m, struct err *e)
 	return 0;
 }
 
+/* Before the first of them is made: all that has a name of this attempt. */
+static int own_names(struct move *m, struct err *e)
+{
+	char prefix[QEMU_PREFIX_MAX];
+	json_t *detail = json_pack("{s:s}", "prefix", qemu_prefix(prefix, m->attempt));
+	int r = journal_own(m->journal, "bitmaps", detail, e);
+
+	if (!r)
+		r = journal_own(m->journal, "exports", detail, e);
+	json_decref(detail);
+	return r;
+}
+
 int move_prepare_source(struct move *m, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -87,6 +119,8 @@ int move_prepare_source(struct move *m, struct err *e)
 	m->migrate_socket = xasprintf("%s/%.12s.migrate", m->opt->runtime_dir, id);
 	m->nbd_socket = xasprintf("%s/%.12s.nbd", m->opt->runtime_dir, id);
 	r = begin_journal(m, e);
+	if (!r)
+		r = guard_start(&m->guard, journal_path(m->journal), m->opt->runtime_dir, m->opt->prepared, e);
 	if (!r)
 		r = settings_save(m->qmp, &m->settings, e);
 	if (!r)
@@ -110,7 +144,7 @@ int move_prepare_source(struct move *m, struct err *e)
 		err_prefix(e, "the guest's NBD server (is it in use by someone else?)");
 	}
 	json_decref(detail);
-	return r;
+	return r ? r : own_names(m, e);
 }
 
 static void channel_lost(void *ctx, unsigned channel, const struct err *why)
@@ -166,62 +200,90 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 
 /* ---- undo ---- */
 
-static bool export_listed(struct qmp *q, const char *id)
+static int undo_in_qemu(struct move *m, const char *kind, const json_t *detail, struct err *e)
 {
-	json_t *list, *x;
-	bool yes = false;
-	struct err e;
-	size_t i;
+	const char *prefix = json_string_value(json_object_get(detail, "prefix"));
+	const char *path = json_string_value(json_object_get(detail, "path"));
+	const char *qdev = json_string_value(json_object_get(detail, "qdev"));
 
-	if (qmp_call(q, "query-block-exports", NULL, &list, &e))
-		return false;
-	json_array_foreach(list, i, x)
-		yes |= !strcmp(json_string_value(json_object_get(x, "id")), id);
-	json_decref(list);
-	return yes;
+	if (!strcmp(kind, "settings"))
+		return settings_restore(m->qmp, detail, e);
+	if (!strcmp(kind, "throttle") && qdev)
+		return disks_unthrottle(m->qmp, qdev, e);
+	if (!strcmp(kind, "exports") && prefix)
+		return qemu_undo_exports(m->qmp, m->loop, prefix, e);
+	if (!strcmp(kind, "bitmaps") && prefix)
+		return qemu_undo_bitmaps(m->qmp, prefix, e);
+	if (!strcmp(kind, "nbd-server") && path)
+		return qemu_undo_nbd_server(m->qmp, m->guest.pid, path, e);
+	return err_set(e, ENOTSUP, "this vmferry does not know how");
 }
 
-static int undo_export(struct move *m, const json_t *detail, struct err *e)
+static int undo_unit(struct move *m, const json_t *detail, struct err *e)
 {
-	const char *id = json_string_value(json_object_get(detail, "id"));
-	uint64_t until = now_ns() + GONE_MS * 1000000ULL;
+	bool released = m->handoff.state == HO_SRC_RELEASED;
+	int r = autostart_settle(detail, released, m->disabled, e);
 
-	if (!id || !export_listed(m->qmp, id))
-		return 0;
-	if (qmp_call(m->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, e))
-		return -e->code;
-	while (export_listed(m->qmp, id))
-		if (now_ns() > until || loop_step(m->loop, 2, e))
-			return err_set(e, ETIMEDOUT, "the NBD export %s does not go away", id);
-	return 0;
+	if (!r && !released && !m->handoff.qemu_alive && !m->autostart.unit && !m->over && !json_is_true(json_object_get(detail, "runtime")))
+		report_notice(&m->report, "unit %s may start the guest again", json_string_value(json_object_get(detail, "unit")));
+	return r;
+}
+
+/* Not if it has just ended, which its monitor shows first. */
+static bool is_there(struct move *m)
+{
+	if (!m->handoff.qemu_alive || (m->qmp && qmp_alive(m->qmp)))
+		return m->handoff.qemu_alive;
+	m->unreachable = m->unreachable || !move_source_qemu_ended(m);
+	return m->unreachable;
 }
 
 static int undo_one(struct move *m, const char *kind, const json_t *detail, struct err *e)
 {
-	const char *node = json_string_value(json_object_get(detail, "node"));
-	const char *name = json_string_value(json_object_get(detail, "name"));
+	const char *path = json_string_value(json_object_get(detail, "path"));
 	int r;
 
-	if (!strcmp(kind, "settings"))
-		return settings_restore(m->qmp, detail, e);
-	if (!strcmp(kind, "throttle"))
-		return disks_unthrottle(m->qmp, json_string_value(json_object_get(detail, "qdev")), e);
-	if (!strcmp(kind, "export"))
-		return undo_export(m, detail, e);
-	if (!strcmp(kind, "nbd-server")) {
-		r = qmp_call(m->qmp, "nbd-server-stop", NULL, NULL, e);
-		return r == -EREMOTEIO ? 0 : r; /* it was not running */
+	if (!strcmp(kind, "unit"))
+		return undo_unit(m, detail, e);
+	if (is_there(m)) {
+		r = m->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", m->guest.qmp_path) : undo_in_qemu(m, kind, detail, e);
+		if (!r || is_there(m))
+			return r;
 	}
-	if (!strcmp(kind, "bitmap") && node && name) {
-		r = qmp_call(m->qmp, "block-dirty-bitmap-remove", json_pack("{s:s,s:s}", "node", node, "name", name), NULL, e);
-		return r == -EREMOTEIO && strstr(e->msg, "not found") ? 0 : r;
-	}
+	/* it ended, and all of this with it */
+	if (!strcmp(kind, "nbd-server") && path && unlink(path) && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove %s", path);
 	return 0;
+}
+
+/* In words, with how to get rid of it. */
+static void note_leftover(struct move *m, const char *kind, const json_t *detail, const struct err *why)
+{
+	static const char *const names[][2] = {
+		{"settings", "the migration settings of its QEMU"}, {"throttle", "a limit of writes to a disk"},
+		{"bitmaps", "dirty bitmaps in its QEMU"},	    {"exports", "NBD exports of its QEMU"},
+		{"nbd-server", "the NBD server of its QEMU"},	    {"unit", "its systemd unit"},
+	};
+	const char *prefix = json_string_value(json_object_get(detail, "prefix")), *name = kind;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(names[i][0], kind))
+			name = names[i][1];
+	move_add_leftover(m, xasprintf("at the source: %s%s%s%s: %s; `vmferry recover %s` tries again to undo that", name,
+				       prefix ? " (" : "", prefix ? prefix : "", prefix ? "…)" : "", why->msg, m->guest.name));
+	m->undo_failed = true;
+}
+
+void move_add_leftover(struct move *m, char *sentence /* stolen */)
+{
+	log_info("left behind %s", sentence);
+	json_array_append_new(m->leftovers, json_string(sentence));
+	free(sentence);
 }
 
 void move_undo(struct move *m)
 {
-	bool released = m->handoff.state == HO_SRC_RELEASED;
 	json_t *owned, *entry;
 	struct err e;
 	size_t i;
@@ -233,26 +295,47 @@ void move_undo(struct move *m)
 		const char *kind = json_string_value(json_object_get(entry, "kind"));
 		json_t *detail = json_object_get(entry, "detail");
 
-		if (!strcmp(kind, "unit") && autostart_settle(detail, released, m->disabled, &e)) {
-			report_notice(&m->report, "%s", e.msg);
-			m->undo_failed = true;
-			continue;
-		}
-		if (!strcmp(kind, "unit") && !released && !m->handoff.qemu_alive && !m->autostart.unit &&
-		    !json_is_true(json_object_get(detail, "runtime")))
-			report_notice(&m->report, "unit %s may start the guest again",
-				      json_string_value(json_object_get(detail, "unit")));
-		if (m->qmp && qmp_alive(m->qmp) && m->handoff.qemu_alive && undo_one(m, kind, detail, &e)) {
-			report_notice(&m->report, "could not undo a change in the source QEMU (%s): %s", kind, e.msg);
-			m->undo_failed = true;
-			continue; /* stays in the journal */
-		}
-		if (!strcmp(kind, "nbd-server") && json_string_value(json_object_get(detail, "path")))
-			unlink(json_string_value(json_object_get(detail, "path")));
-		if (journal_disown(m->journal, kind, detail, &e))
+		if (undo_one(m, kind, detail, &e))
+			note_leftover(m, kind, detail, &e);
+		else if (journal_disown(m->journal, kind, detail, &e))
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);
-	if (!released && !m->handoff.qemu_alive && autostart_make_up(&m->autostart, m->guest_shut_down))
+	if (m->handoff.state != HO_SRC_RELEASED && !m->handoff.qemu_alive && !m->over && autostart_make_up(&m->autostart, m->guest_shut_down))
 		report_notice(&m->report, "unit %s starts the guest again, as it would have without the move", m->autostart.unit);
+}
+
+void move_end_journal(struct move *m)
+{
+	struct err e;
+	int r;
+
+	if (!m->journal)
+		return;
+	if (m->undo_failed) {
+		r = journal_note(m->journal, "over", NULL, &e);
+		journal_close(m->journal);
+	} else {
+		r = journal_remove(m->journal, true, &e);
+	}
+	if (r)
+		log_error("%s", e.msg);
+	m->journal = NULL;
+}
+
+void move_undo_again(struct move *m)
+{
+	struct err e;
+
+	if (m->handoff.qemu_alive && qmp_open(&m->qmp, m->loop, m->guest.qmp_path, MONITOR_MS, &conductor_qmp, &m->con, &e)) {
+		log_info("%s", e.msg);
+		m->qmp = NULL;
+	}
+	move_undo(m);
+	move_end_journal(m);
+	if (m->handoff.state == HO_SRC_ABORTED)
+		err_set(&m->why, ECANCELED, m->undo_failed ? "that move was over before, and what it left can still not be undone"
+							   : "that move was over before, and what it left is undone now");
+	m->handoff.finished = m->peer_aborted = true;
+	conductor_finish(&m->con);
 }

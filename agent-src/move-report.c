@@ -70,6 +70,22 @@ static json_t *plan_files(const struct move *m, const json_t *accept)
 	return out;
 }
 
+/* What QEMU will run there, as the user that it has there. */
+static json_t *plan_programs(const json_t *accept)
+{
+	json_t *out = json_array(), *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(accept, "files"), i, f) {
+		const char *role = json_string_value(json_object_get(f, "role"));
+		json_t *to = json_object_get(f, "to");
+
+		if (role && !strcmp(role, "script") && json_is_string(to))
+			json_array_append(out, to);
+	}
+	return out;
+}
+
 void move_emit_plan(struct move *m, const json_t *accept)
 {
 	AUTO_FREE char *version = xasprintf("%d.%d.%d", m->guest.qemu_major, m->guest.qemu_minor, m->guest.qemu_micro);
@@ -83,14 +99,14 @@ void move_emit_plan(struct move *m, const json_t *accept)
 		json_array_append_new(disks, plan_disk(m, &m->disks[i]));
 	}
 	report_emit(&m->report,
-		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:o,s:O*,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
+		    json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:b,s:s,s:o,s:o,s:o,s:O*,s:O*,s:O*,s:O*,s:O*,s:o}", "event", "plan", "software",
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
 			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
 			      !strcmp(m->opt->ram_mode, "auto")
 				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
 				      : m->opt->ram_mode,
-			      "disks", disks, "files", plan_files(m, accept), "nics",
+			      "disks", disks, "files", plan_files(m, accept), "programs", plan_programs(accept), "nics",
 			      json_object_get(accept, "nics"), "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
 			      json_object_get(accept, "findings"), "notes", json_object_get(accept, "notes"), "command_line",
 			      json_object_get(accept, "argv"), "afterwards", plan_afterwards(m, accept)));
@@ -107,7 +123,7 @@ json_t *move_status(struct move *m)
 /* ---- result ---- */
 
 struct outcome {
-	const char *outcome, *guest, *text;
+	const char *outcome, *guest, *text, *where;
 };
 
 static struct outcome outcome(const struct move *m)
@@ -115,21 +131,25 @@ static struct outcome outcome(const struct move *m)
 	enum handoff_state s = m->handoff.state;
 
 	if (!m->handing_off && !m->guest.pid)
-		return (struct outcome){"refused", "none", "not found"};
+		return (struct outcome){"refused", "none", "not found", "nowhere"};
 	if (!m->handing_off)
-		return (struct outcome){"refused", "source", "on the source, untouched"};
+		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
 	if (m->undecided || s == HO_SRC_COMMITTED)
 		return (struct outcome){"undecided", "undecided",
-					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover"};
+					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover", "undecided"};
 	if (s == HO_SRC_RELEASED)
-		return (struct outcome){"migrated", "destination", "on the destination"};
+		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
+	if (m->over && m->handoff.qemu_alive)
+		return (struct outcome){"rolled-back", "source", "on the source, where that move left it", "source"};
+	if (m->over)
+		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since", "nowhere"};
 	if (m->guest_shut_down)
-		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move"};
+		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
 	if (!m->handoff.qemu_alive)
-		return (struct outcome){"rolled-back", "none", "nowhere: its source QEMU ended during the move"};
+		return (struct outcome){"rolled-back", "none", "nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
 	if (m->exit_code == 5)
-		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)"};
-	return (struct outcome){"rolled-back", "source", m->paused ? "on the source, paused as it was" : "running on the source"};
+		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
+	return (struct outcome){"rolled-back", "source", m->paused ? "on the source, paused as it was" : "running on the source", "source"};
 }
 
 static double ms(uint64_t from, uint64_t to)
@@ -193,11 +213,51 @@ static void add_afterwards(const struct move *m, json_t *ev)
 	json_object_set_new(ev, "deletable", deletable(m));
 }
 
+#define LEFTOVERS_MAX	   32
+#define LEFTOVER_BYTES_MAX 2048
+
+void move_take_leftovers(struct move *m, const json_t *told)
+{
+	json_t *one;
+	size_t i;
+
+	json_decref(m->peer_leftovers);
+	m->peer_leftovers = json_array();
+	json_array_foreach((json_t *)told, i, one) {
+		const char *s = json_string_value(one);
+		AUTO_FREE char *text = s && i < LEFTOVERS_MAX ? xasprintf("at the destination: %.*s", LEFTOVER_BYTES_MAX, s) : NULL;
+
+		if (!text)
+			continue;
+		text_make_utf8(text);
+		json_array_append_new(m->peer_leftovers, json_string(text));
+	}
+}
+
+bool move_has_leftovers(const struct move *m)
+{
+	return json_array_size(m->leftovers) || json_array_size(m->peer_leftovers);
+}
+
+/* Of both sides; an empty array if all is clean. */
+static json_t *leftovers(const struct move *m)
+{
+	json_t *all = json_copy(m->leftovers);
+
+	if (m->peer_leftovers)
+		json_array_extend(all, m->peer_leftovers);
+	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer_aborted)
+		json_array_append_new(all, json_string("at the destination: its agent could not be reached to clean up: its disks and a "
+						       "waiting QEMU may be there; vmferry recover, or the next start of "
+						       "vmferry-dst there, removes them"));
+	return all;
+}
+
 void move_emit_result(struct move *m)
 {
 	struct outcome o = outcome(m);
-	json_t *ev = json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:I,s:i,s:i}", "event",
-			       "result", "outcome", o.outcome, "guest", o.guest, "guest_text", o.text, "total_ms",
+	json_t *left, *ev = json_pack("{s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:I,s:i,s:i}", "event",
+			       "result", "outcome", o.outcome, "guest", o.guest, "guest_text", o.text, "where", o.where, "total_ms",
 			       ms(m->begin_ns, now_ns()), "downtime_ms", downtime(m), "ram", "rounds", (int)m->ram_rounds,
 			       "pages", (json_int_t)m->sent.pages, "zero_pages", (json_int_t)m->sent.zero_pages, "same_pages",
 			       (json_int_t)m->sent.same_pages, "bytes_wire", (json_int_t)m->sent.ram_wire, "mode",
@@ -217,10 +277,9 @@ void move_emit_result(struct move *m)
 		add_afterwards(m, ev);
 	if (m->opaque_why)
 		json_object_set_new(ev, "opaque_because", json_string(m->opaque_why));
-	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer_aborted)
-		json_object_set_new(ev, "leftovers",
-				    json_pack("[s]", "the destination agent could not be reached to clean up: its disks and a "
-						     "waiting QEMU may be there; vmferry recover, or the next start of "
-						     "vmferry-dst there, removes them"));
+	left = leftovers(m);
+	if (json_array_size(left))
+		json_object_set(ev, "leftovers", left);
+	json_decref(left);
 	report_emit(&m->report, ev);
 }

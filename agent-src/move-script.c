@@ -11,7 +11,7 @@
 
 static void put(const char *option, const char *value)
 {
-	AUTO_FREE char *quoted = shell_quote(value);
+	AUTO_FREE char *quoted = shell_quote_shown(value);
 
 	printf(" \\\n    %s %s", option, quoted);
 }
@@ -96,12 +96,13 @@ void move_print_script(const struct move *m)
 					     [ON_STALL_CANCEL] = "cancel"};
 	static const char *const codecs[] = {"auto", "none", "lz4", "zstd"};
 	const struct move_options *o = m->opt;
-	AUTO_FREE char *vm = shell_quote(o->vm);
-	AUTO_FREE char *dest = shell_quote(o->dest.where);
+	AUTO_FREE char *vm = shell_quote_shown(o->vm);
+	AUTO_FREE char *dest = shell_quote_shown(o->dest.where);
+	AUTO_FREE char *comment = shell_comment(o->vm);
 	json_t *word;
 	size_t i;
 
-	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", vm, vm, dest);
+	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", comment, vm, dest);
 	put_disks(m);
 	put("--chain", o->chain ? o->chain : "copy");
 	put("--media", o->media ? o->media : "auto");
@@ -124,6 +125,7 @@ void move_print_script(const struct move *m)
 		AUTO_FREE char *quoted = shell_quote(json_string_value(word));
 		char *line = quoted, *end;
 
+		text_make_printable(quoted, true);
 		while ((end = strchr(line, '\n'))) { /* each further line of an argument is a comment, too */
 			printf(" %.*s\n#", (int)(end - line), line);
 			line = end + 1;

@@ -8,6 +8,7 @@
  * disks over while it reads the stream.
  */
 #include "move.h"
+#include "fault.h"
 #include "log.h"
 #include "qemu-rp.h"
 #include "util.h"
@@ -81,11 +82,14 @@ static void queue_end(struct move *m, uint32_t object)
 	}
 }
 
+/* What is declared complete must be the guest as it stands now. */
 static int send_ends(struct move *m, struct err *e)
 {
 	unsigned i;
-	int r = move_handoff(m, EV_END_SENT, HO_NONE, e);
+	int r = guest_watch_result(&m->watch, e);
 
+	if (!r)
+		r = move_handoff(m, EV_END_SENT, HO_NONE, e);
 	if (r)
 		return r;
 	m->ends_sent = true;
@@ -95,6 +99,14 @@ static int send_ends(struct move *m, struct err *e)
 	return 0;
 }
 
+/* An event of its own, so that the blackout goes on. */
+static void watch_answered(void *ctx)
+{
+	struct move *m = ctx;
+
+	conductor_put(&m->con, event_new(EVENT_TICK, 0, NULL, 0));
+}
+
 /* One step further, if what it waits for is there. Called after every event of the blackout. */
 static int advance(struct move *m, struct err *e)
 {
@@ -102,16 +114,19 @@ static int advance(struct move *m, struct err *e)
 
 	if (r || !m->stopped)
 		return r;
+	m->watch.answered = watch_answered;
+	m->watch.ctx = m;
+	guest_watch_ask(&m->watch, m->qmp);
 	if (disks_durable(m) && !m->disks_done_ns)
 		m->disks_done_ns = now_ns();
 	if (!m->opaque) {
 		if (disks_finished(m) && !m->continued)
 			r = let_qemu_go_on(m, e);
-		if (!r && m->ram_done && disks_finished(m) && !m->ends_sent)
+		if (!r && m->ram_done && disks_finished(m) && guest_watch_answered(&m->watch) && !m->ends_sent)
 			r = send_ends(m, e);
 		return r;
 	}
-	if (disks_finished(m) && !m->ends_sent)
+	if (disks_finished(m) && guest_watch_answered(&m->watch) && !m->ends_sent)
 		r = send_ends(m, e);
 	if (!r && disks_durable(m) && !m->disks_done_sent) {
 		m->disks_done_sent = true;
@@ -126,6 +141,7 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 {
 	if (m->stopped)
 		return 0;
+	fault_point("src-pre-switchover");
 	m->stopped = true;
 	if (!m->stop_ns)
 		m->stop_ns = at_ns;
@@ -173,11 +189,9 @@ int switchover_event(void *ctx, const struct event *ev, struct err *e)
 	struct move *m = ctx;
 	int r;
 
-	if (ev->kind == EVENT_TICK)
-		return watch(m, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED)
 		m->disks_closed = true;
-	else if ((r = move_common_event(m, ev, e)))
+	else if ((r = ev->kind == EVENT_TICK ? watch(m, e) : move_common_event(m, ev, e)))
 		return r;
 	return m->con.stage == ST_SWITCHOVER && m->stopped && !m->completed ? advance(m, e) : 0;
 }

@@ -2,10 +2,12 @@
 #include "move.h"
 #include "json-message.h"
 #include "log.h"
+#include "move-accept.h"
 #include "qemu-cpu.h"
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +16,8 @@
 
 #define QMP_OPEN_MS    5000
 #define LAST_WORDS_MS  3000
+#define DYING_MS       2000
+#define DYING_PAUSE_MS 5
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
@@ -150,6 +154,8 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return move_common_event(m, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->plan, e);
+	if (!r)
+		r = accept_check(m->plan, e);
 	if (r)
 		return r;
 	move_emit_plan(m, m->plan);
@@ -312,6 +318,9 @@ static void signals_open(struct signals *s, struct move *m)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGHUP, SIG_IGN); /* a move survives its terminal */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTSTP, SIG_IGN); /* a guest may be waiting; `--detach` is for the background */
+	signal(SIGTTOU, SIG_IGN);
+	signal(SIGTTIN, SIG_IGN);
 	*s = (struct signals){.m = m, .op = {.done = on_signal}};
 	s->fd = signalfd(-1, &set, SFD_CLOEXEC);
 	signals_read(s);
@@ -350,7 +359,7 @@ static void settle_exit_code(struct move *m)
 		m->exit_code = m->undecided ? 6 : m->handoff.finished ? 0 : 7;
 		break;
 	case HO_SRC_ABORTED:
-		m->exit_code = m->undecided ? 6 : m->peer_aborted && !m->undo_failed ? 1 : 4;
+		m->exit_code = m->undecided ? 6 : !m->handoff.qemu_alive && !m->over ? 8 : m->peer_aborted && !move_has_leftovers(m) ? 1 : 4;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:
@@ -383,6 +392,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->opt = opt;
 	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
 	m->disabled = json_array();
+	m->leftovers = json_array();
 	m->patience.fire = on_patience;
 	m->shared.pacer.rate_bps = opt->bwlimit;
 	report_init(&m->report, opt->json, opt->json_fine);
@@ -403,6 +413,9 @@ static void move_free(struct move *m)
 
 	drain(m);
 	move_stop_data(m);
+	/* it has something to do if we could not */
+	if (!m->dead && !(m->handing_off && m->handoff.state == HO_SRC_BEGUN && m->handoff.qemu_alive))
+		guard_dismiss(&m->guard);
 	loop_timer_clear(m->loop, &m->patience);
 	channel_free(m->control);
 	control_close(m->ctl);
@@ -412,6 +425,7 @@ static void move_free(struct move *m)
 	conductor_fini(&m->con);
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
 		free(m->disks[i].to);
+	guest_watch_fini(&m->watch);
 	guest_fini(&m->guest);
 	json_decref(m->settings);
 	json_decref(m->cpu);
@@ -421,6 +435,8 @@ static void move_free(struct move *m)
 	files_free(m);
 	json_decref(m->afterwards);
 	json_decref(m->disabled);
+	json_decref(m->leftovers);
+	json_decref(m->peer_leftovers);
 	json_decref(m->source_disks);
 	autostart_fini(&m->autostart);
 	free(m->opaque_why);
@@ -465,34 +481,106 @@ int move_run(const struct move_options *opt)
 
 /* ---- recover ---- */
 
-static int recover_begin(struct move *m, const char *journal_path, bool fenced, struct err *e)
+/* The guest comes first, where it is ours without a doubt: the destination may take its time to be reached, or be gone. */
+static bool take_back_first(const struct move *m)
+{
+	return m->handoff.state == HO_SRC_ABORTED || (m->handoff.state == HO_SRC_BEGUN && m->handoff.qemu_alive);
+}
+
+/* A destination that answers is heard, whatever a person vouches for: it may know that the guest runs there. */
+static int recover_with_destination(struct move *m, enum handoff_event first, struct err *e)
 {
 	struct link link;
-	int r = move_restore(m, journal_path, e);
+	struct err why;
 
-	if (r)
+	if (move_dest_open(m, &link, &why)) {
+		if (m->fenced)
+			return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
+		report_notice(&m->report, "%s", why.msg);
+	} else if (m->ran_on) {
+		link_close(&link);
+		return -e->code; /* of move_restore() */
+	} else {
+		move_control_start(m, link);
+	}
+	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	return move_handoff(m, first, HO_NONE, e);
+}
+
+static int recover_begin(struct move *m, const char *journal_path, bool fenced, struct err *e)
+{
+	enum handoff_event first = EV_RECOVER;
+	int r;
+
+	m->fenced = fenced;
+	r = move_restore(m, journal_path, e);
+	if (r && !(m->ran_on && fenced))
 		return r;
 	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
-	r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
+	if (!m->ran_on)
+		r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
+	if (r && !m->ran_on)
+		return r;
+	if (m->over) {
+		move_undo_again(m);
+		return 0;
+	}
+	if (take_back_first(m)) {
+		r = move_handoff(m, EV_RECOVER, HO_NONE, e);
+		first = EV_RESEND;
+	}
+	return r && !m->ran_on ? r : recover_with_destination(m, first, e);
+}
+
+/* What a process held is let go of in no certain order. -ENOENT: the attempt has ended. */
+static int last_state_of_the_dead(const char *journal_path, enum handoff_state *state, struct err *e)
+{
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	struct journal *j;
+	int r;
+
+	while ((r = journal_open(&j, journal_path, e)) == -EBUSY && now_ns() < until)
+		poll(NULL, 0, DYING_PAUSE_MS);
 	if (r)
 		return r;
-	r = move_dest_open(m, &link, e);
-	if (r && fenced)
-		return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
-	/* a destination that answers is heard first: it may know that the guest runs there */
-	m->fenced = fenced;
+	*state = journal_last_state(j);
+	journal_close(j);
+	return 0;
+}
+
+int move_guard(const struct move_options *opt, const char *journal_path)
+{
+	enum handoff_state state = HO_NONE;
+	struct move *m;
+	struct err e;
+	int r = last_state_of_the_dead(journal_path, &state, &e);
+
+	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED))
+		return 0; /* it has ended, or only the destination may run the guest */
+	if (r || move_new(&m, opt, &e)) {
+		fprintf(stderr, "vmferry: the agent of a move has died: %s\n", e.msg);
+		return 1;
+	}
+	m->con.stage = ST_COMMIT;
+	m->con.entered = true;
+	r = move_restore(m, journal_path, &e);
+	if (!r && !m->over && take_back_first(m))
+		r = move_handoff(m, EV_RECOVER, HO_NONE, &e);
 	if (r)
-		report_notice(&m->report, "%s", e->msg);
-	else
-		move_control_start(m, link);
-	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
-	return move_handoff(m, EV_RECOVER, HO_NONE, e);
+		fprintf(stderr, "vmferry: the agent that moved guest %s has died: %s\n", m->guest.name ? m->guest.name : "?", e.msg);
+	else if (!m->exit_code && m->handoff.qemu_alive)
+		fprintf(stderr, "vmferry: the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: "
+				"vmferry recover %s\n", m->guest.name, m->guest.name);
+	r = r || m->exit_code;
+	move_free(m);
+	return r;
 }
 
 int move_recover(const struct move_options *opt, const char *journal_path, bool fenced)
 {
 	struct move *m;
 	struct err e;
+	int code;
 
 	if (move_new(&m, opt, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
@@ -503,8 +591,9 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 	m->con.entered = true;
 	if (recover_begin(m, journal_path, fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
+		code = m->over ? 4 : 6;
 		move_free(m);
-		return 6;
+		return code;
 	}
 	if (!m->control && !m->con.finished) {
 		err_set(&m->why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");

@@ -19,12 +19,15 @@
 #include "data-send.h"
 #include "dest-connect.h"
 #include "disk-read.h"
+#include "guard.h"
+#include "guest-watch.h"
 #include "handoff.h"
 #include "journal.h"
 #include "qemu-discover.h"
 #include "ram-capture.h"
 #include "report.h"
 
+#define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
 #define ANSWER_MS 60000 /* for the destination to give up cleanly, or to say STARTED */
 
 enum move_stage { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
@@ -95,11 +98,13 @@ struct move {
 
 	/* the guest */
 	struct guest guest;
+	struct guest_watch watch; /* what others do to it */
 	json_t *cpu; /* qemu_cpu() */
 	const char *accel;
 	struct qmp *qmp;
 	json_t *settings;	  /* of the source QEMU, to be put back */
 	bool was_running, paused; /* paused: is to stay so at the destination */
+	bool suspended;		  /* by itself */
 	bool has_ack, has_bandwidth;
 	struct autostart autostart; /* who else might start it here */
 	struct disk disks[OBJECT_DISK_MAX + 1]; /* by object id */
@@ -108,6 +113,7 @@ struct move {
 	/* the attempt */
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	struct journal *journal;
+	struct guard guard;
 	struct handoff handoff;
 	bool handing_off;
 	json_t *description, *plan; /* DESCRIBE and ACCEPT */
@@ -130,7 +136,8 @@ struct move {
 
 	/* RAM and convergence */
 	struct converge converge;
-	bool ram_started, ram_done, held, stall_told, throttled, disks_throttled;
+	bool ram_started; /* the migration in QEMU is ours; also in a later life */
+	bool ram_done, held, stall_told, throttled, disks_throttled;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	uint64_t ram_left, ram_total, pass; /* pass: that ram_left belongs to. At the end of the one before nearly nothing is left */
 	uint64_t pass_begun, query_pass;    /* newest that QEMU told of; when the query under way was sent */
@@ -154,6 +161,7 @@ struct move {
 	char peer_error[ERR_MAX];
 	bool channel_lost; /* then the other side may know better why */
 	bool peer_aborted, undecided;
+	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced; /* recover: a person vouches that the destination will never run the guest */
 	unsigned reconnects;
 	uint64_t first_lost_ns;
@@ -165,7 +173,9 @@ struct move {
 	struct cpu_meter cpu_used;
 	json_t *peer_cpu_used; /* NULL: it did not say */
 	bool dead;	/* the journal failed us: from here on as if we had crashed */
-	bool undo_failed;
+	bool over;	/* the journal says so: nothing is left of it but what could not be undone */
+	bool undo_failed, unreachable; /* unreachable: the source QEMU, which is alive, by its monitor */
+	json_t *leftovers, *peer_leftovers; /* sentences: what could not be undone here, and there (NULL: it said nothing) */
 	uint64_t moved_bytes, moved_ns; /* when the blackout last got further */
 	int exit_code;
 	json_t *afterwards;   /* what the destination says about starting the guest again */
@@ -186,8 +196,15 @@ json_t *move_describe(struct move *m, struct err *e);
 /* move-prepare.c: the source QEMU and what we change in it */
 int move_prepare_source(struct move *m, struct err *e);
 int move_connect_data(struct move *m, const json_t *ready, struct err *e);
+/* Are QEMU's capabilities still those that we set? */
+int move_check_capabilities(struct move *m, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */
 void move_undo(struct move *m);
+void move_add_leftover(struct move *m, char *sentence /* stolen */);
+/* The hand-off is over: the journal goes, unless something is still to be undone. */
+void move_end_journal(struct move *m);
+/* Of an attempt that was over: nothing else is done to the guest, nobody else is asked. */
+void move_undo_again(struct move *m);
 
 /* move-estimate.c: emits an "estimate" */
 int move_estimate(struct move *m, struct err *e);
@@ -222,6 +239,8 @@ int disks_unthrottle(struct qmp *q, const char *qdev, struct err *e);
 int copy_enter(void *ctx, struct err *e);
 int copy_event(void *ctx, const struct event *ev, struct err *e);
 void move_progress(struct move *m, bool second);
+/* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. */
+int move_note_migration(struct move *m, bool ours, struct err *e);
 
 /* move-switchover.c */
 int switchover_enter(void *ctx, struct err *e);
@@ -239,6 +258,9 @@ void move_stop_data(struct move *m);
 /* move-report.c */
 void move_emit_plan(struct move *m, const json_t *accept);
 void move_emit_result(struct move *m);
+/* What the destination says it could not remove. */
+void move_take_leftovers(struct move *m, const json_t *told);
+bool move_has_leftovers(const struct move *m);
 json_t *move_status(struct move *m);
 
 /* move-events.c */
@@ -257,6 +279,8 @@ extern const char *const stage_names[];
 bool move_source_qemu_ended(const struct move *m);
 /* Runs a move to its end. Returns the exit code. */
 int move_run(const struct move_options *opt);
+/* The agent of this attempt has died: before COMMITTED the guest is set going again here. Returns 0, or 1: it said why not. */
+int move_guard(const struct move_options *opt, const char *journal_path);
 /* Settles an attempt of an earlier life. fenced: a person vouches that the peer will never act again. */
 int move_recover(const struct move_options *opt, const char *journal_path, bool fenced);
 

@@ -5,6 +5,7 @@
  * /proc tells comes first, since it needs no one's cooperation; QMP fills in the rest.
  */
 #include "qemu-discover.h"
+#include "open-regular.h"
 #include "process.h"
 #include "qemu-args.h"
 #include "util.h"
@@ -26,11 +27,13 @@
  * allocation. */
 #define PROC_FILE_MAX (16U << 20)
 #define GUESTS_MAX    4096
+/* So much of the command line of another user's process is looked at, for its name. */
+#define FOREIGN_MAX   65536
 
 /* /proc */
 
-/* The whole file, with a NUL behind it; *len without that. NULL and errno on failure. */
-static char *read_proc(pid_t pid, const char *name, size_t *len)
+/* The file, or its first most bytes, with a NUL behind it; *len without that. NULL and errno on failure. */
+static char *read_proc(pid_t pid, const char *name, size_t most, size_t *len)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/%s", (int)pid, name);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -45,11 +48,8 @@ static char *read_proc(pid_t pid, const char *name, size_t *len)
 		n += (size_t)r;
 		if (n < size)
 			continue;
-		if (size >= PROC_FILE_MAX) {
-			free(buf);
-			errno = EFBIG;
-			return NULL;
-		}
+		if (size >= most)
+			break;
 		size *= 2;
 		buf = xrealloc(buf, size + 1);
 	}
@@ -116,7 +116,7 @@ static char *environment_value(const char *text, size_t len, const char *key)
 static void read_environment(struct guest *g)
 {
 	size_t len = 0;
-	AUTO_FREE char *text = read_proc(g->pid, "environ", &len);
+	AUTO_FREE char *text = read_proc(g->pid, "environ", PROC_FILE_MAX, &len);
 	char *pwd;
 
 	g->env_ld_library_path = environment_value(text, len, "LD_LIBRARY_PATH");
@@ -193,7 +193,7 @@ static bool argv_mentions(const struct guest *g, const char *text)
 static void find_owner(struct guest *g)
 {
 	size_t len = 0;
-	AUTO_FREE char *text = read_proc(g->pid, "cgroup", &len);
+	AUTO_FREE char *text = read_proc(g->pid, "cgroup", PROC_FILE_MAX, &len);
 	AUTO_FREE char *cgroup = text ? own_cgroup(text) : NULL;
 
 	if (cgroup)
@@ -230,12 +230,12 @@ static time_t process_began(uint64_t start_time)
 static char *read_config(const struct guest *g, const char *name)
 {
 	AUTO_FREE char *path = guest_path(g, name);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO_CLOSE int fd = open_regular(path);
 	struct stat st;
 	char *text;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > ARGS_CONFIG_MAX ||
+	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX ||
 	    st.st_mtime > process_began(g->start_time) + 1)
 		return NULL;
 	text = xmalloc((size_t)st.st_size + 1);
@@ -290,6 +290,32 @@ static void find_monitors(struct guest *g)
 		g->qmp_path = xstrdup(g->qmp_paths[0]);
 }
 
+/* Still that process, and ours. It may have become another one, or another user's, while it was looked at. */
+static bool is_ours(const struct guest *g)
+{
+	uint64_t start;
+	uid_t user;
+
+	return !process_user(g->pid, &user) && user == geteuid() && !process_start_time(g->pid, &start) && start == g->start_time;
+}
+
+static void drop_argv(struct guest *g)
+{
+	args_free_strings(g->argv, g->argc);
+	g->argv = xcalloc(1, sizeof(*g->argv));
+	g->argc = 0;
+}
+
+/* What only our own process is believed: whoever is another user, or can be told what to say by one, may name any file. */
+static void believe(struct guest *g)
+{
+	read_configs(g);
+	expand_line(g);
+	find_monitors(g);
+	free(g->name);
+	g->name = qemu_args_name(g->line, g->line_count);
+}
+
 /* Everything that /proc/PID tells. 0, -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty
  * then. */
 static int describe(struct guest *g, pid_t pid)
@@ -299,9 +325,11 @@ static int describe(struct guest *g, pid_t pid)
 	int r;
 
 	*g = (struct guest){.pid = pid};
+	r = process_start_time(pid, &g->start_time);
+	g->foreign = r || !is_ours(g);
 	g->exe = read_proc_link(pid, "exe");
-	cmdline = read_proc(pid, "cmdline", &len);
-	if (!cmdline || !len) {
+	cmdline = read_proc(pid, "cmdline", g->foreign ? FOREIGN_MAX : PROC_FILE_MAX, &len);
+	if (r || !cmdline || !len) {
 		guest_fini(g);
 		return -ESRCH;
 	}
@@ -310,24 +338,24 @@ static int describe(struct guest *g, pid_t pid)
 		g->exe[strlen(g->exe) - strlen(" (deleted)")] = '\0';
 		g->exe_deleted = true;
 	}
-	/* without the right to read the link, argv[0] is all there is */
-	if (!is_qemu_name(g->exe ? g->exe : g->argv[0]) && !is_qemu_name(g->argv[0])) {
-		guest_fini(g);
-		return -EINVAL;
-	}
-	r = g->exe ? process_start_time(pid, &g->start_time) : -EACCES;
-	if (r < 0) {
+	/* who may not read the link may not look at it in other ways */
+	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->argv[0])))) {
+		r = !g->exe && is_qemu_name(g->argv[0]) ? -EACCES : -EINVAL;
 		guest_fini(g);
 		return r;
 	}
-	g->cwd = read_proc_link(pid, "cwd");
-	read_environment(g);
-	read_configs(g);
-	expand_line(g);
-	g->name = qemu_args_name(g->line, g->line_count);
+	g->cwd = g->foreign ? NULL : read_proc_link(pid, "cwd");
+	if (!g->foreign)
+		read_environment(g);
+	g->name = qemu_args_name(g->argv, g->argc);
+	if (!is_ours(g)) {
+		g->foreign = true;
+		drop_argv(g);
+	} else {
+		believe(g);
+	}
 	if (!g->name)
 		g->name = xasprintf("qemu-%d", (int)pid);
-	find_monitors(g);
 	find_owner(g);
 	return 0;
 }
@@ -378,12 +406,12 @@ static char *name_all(const struct guest *list, size_t count)
 	return text;
 }
 
-static bool matches(const struct guest *g, const char *vm)
+static bool matches(const struct guest *g, const char *vm, bool foreign)
 {
 	char pid[16];
 
 	snprintf(pid, sizeof(pid), "%d", (int)g->pid);
-	return !strcmp(g->name, vm) || !strcmp(pid, vm);
+	return g->foreign == foreign && (!strcmp(g->name, vm) || !strcmp(pid, vm));
 }
 
 /* Moves the one guest that matches into *g. */
@@ -391,12 +419,16 @@ static int choose(struct guest *g, struct guest *list, size_t count, const char 
 {
 	AUTO_FREE char *all = name_all(list, count);
 	size_t i, found = count, hits = 0;
+	bool foreign;
 
-	for (i = 0; i < count; i++) {
-		if (matches(&list[i], vm)) {
-			found = i;
-			hits++;
-		}
+	for (foreign = false;; foreign = true) { /* nobody can stand in front of ours with a name like it */
+		for (i = 0; i < count; i++)
+			if (matches(&list[i], vm, foreign)) {
+				found = i;
+				hits++;
+			}
+		if (hits || foreign)
+			break;
 	}
 	if (hits > 1)
 		return err_set(
@@ -427,6 +459,8 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	for (i = 0; i < count; i++)
 		guest_fini(&list[i]);
 	free(list);
+	if (r == 0)
+		r = guest_check_user(g, e);
 	if (r == 0 && !g->qmp_path)
 		r = err_set(e, ENXIO,
 			    "guest %s (pid %d) has no QMP monitor on a unix socket; start it with: "
@@ -492,7 +526,7 @@ static int find_by_socket(struct guest *g, const char *vm, struct err *e)
 	}
 	free(g->qmp_path);
 	g->qmp_path = path;
-	return 0;
+	return guest_check_user(g, e);
 }
 
 int guest_find(struct guest *g, const char *vm, struct err *e)
@@ -509,7 +543,7 @@ int guest_check_user(const struct guest *g, struct err *e)
 
 	if (r)
 		return err_sys(e, -r, "cannot tell whose process %d is", (int)g->pid);
-	if (user == geteuid())
+	if (user == geteuid() && !g->foreign)
 		return 0;
 	pw = getpwuid(user);
 	return err_set(e, EPERM, "its QEMU runs as another user (%s%suid %u): run vmferry as that user", pw ? pw->pw_name : "",
@@ -518,22 +552,6 @@ int guest_check_user(const struct guest *g, struct err *e)
 
 /* QMP */
 
-static int open_one(struct guest *g, const char *path, struct qmp **out, struct loop *l,
-		    unsigned timeout_ms, const struct qmp_handlers *h, void *ctx, struct err *e)
-{
-	int r = qmp_open(out, l, path, timeout_ms, h, ctx, e);
-
-	if (r < 0)
-		return r;
-	if (!qmp_peer_pid(*out) || qmp_peer_pid(*out) == g->pid)
-		return 0;
-	r = err_set(e, ESRCH, "%s is served by process %d, not by guest %s (pid %d)", path,
-		    (int)qmp_peer_pid(*out), g->name, (int)g->pid);
-	qmp_close(*out);
-	*out = NULL;
-	return r;
-}
-
 int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms,
 		   const struct qmp_handlers *h, void *ctx, struct err *e)
 {
@@ -541,13 +559,15 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 	size_t i;
 	int r;
 
+	if (guest_check_user(g, e))
+		return -e->code;
 	if (!g->qmp_path)
 		return err_set(e, ENXIO, "guest %s has no QMP monitor on a unix socket", g->name);
-	r = open_one(g, g->qmp_path, out, l, timeout_ms, h, ctx, e);
+	r = qmp_open_of(out, l, g->qmp_path, g->pid, timeout_ms, h, ctx, e);
 	for (i = 0; r < 0 && i < g->qmp_count; i++) {
 		if (!strcmp(g->qmp_paths[i], g->qmp_path))
 			continue;
-		r = open_one(g, g->qmp_paths[i], out, l, timeout_ms, h, ctx, &other);
+		r = qmp_open_of(out, l, g->qmp_paths[i], g->pid, timeout_ms, h, ctx, &other);
 		if (r < 0)
 			continue;
 		free(g->qmp_path);

@@ -1,7 +1,7 @@
 /*
  * qemu-discover.h: finds a running guest from what the user calls it, and describes it.
  *
- * guest_find() looks only in /proc; guest_query() asks QEMU for the rest. Nothing is changed by
+ * guest_find() looks only in /proc, guest_list() too; guest_query() asks QEMU for the rest. Nothing is changed by
  * either.
  */
 #ifndef VMFERRY_QEMU_DISCOVER_H
@@ -60,6 +60,8 @@ struct guest_backend {
 };
 
 struct guest {
+	bool foreign; /* another user's, who may call anything QEMU and say anything: only name, pid, start_time, exe, and what the
+		       * kernel says of its cgroup are filled */
 	char *name; /* -name; "qemu-PID" without one */
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
@@ -102,7 +104,8 @@ struct guest {
 
 /*
  * vm: a guest's name, a pid, or the path of a QMP socket. 0; -ENOENT (no such guest: the message
- * lists those that run), -EEXIST (the name is not unique), -ENXIO (no QMP monitor on a unix socket:
+ * lists those that run), -EEXIST (the name is not unique; one of ours comes before others'), -EPERM (another user's, as
+ * guest_check_user()), -ENXIO (no QMP monitor on a unix socket:
  * the message says which option to add), -EACCES. On failure *g is empty, but for -ENXIO, where all
  * but the monitor is filled: guest_fini() always.
  */
@@ -132,6 +135,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media
  * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. (qemu-drift.c) */
 int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e);
+/* The devices' part of that, from an answer to qom-list of /machine/peripheral. */
+int guest_check_devices(const struct guest *g, json_t *present, struct err *e);
 /* Whether this file of the command line (absolute) is in one of the guest's drives now. */
 bool guest_is_inserted(const struct guest *g, const char *path);
 /* A path of the guest's command line, against its directory; malloc'ed. */

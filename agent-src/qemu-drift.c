@@ -82,19 +82,26 @@ static int check_unplugged(json_t *present, json_t *ids, struct err *e)
 	return 0;
 }
 
+int guest_check_devices(const struct guest *g, json_t *present, struct err *e)
+{
+	json_t *ids = ids_on_line(g);
+	int r = check_plugged(present, ids, e);
+
+	if (r == 0)
+		r = check_unplugged(present, ids, e);
+	json_decref(ids);
+	return r;
+}
+
 static int check_devices(const struct guest *g, struct qmp *q, struct err *e)
 {
-	json_t *present, *ids;
+	json_t *present;
 	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-list",
 			    json_pack("{s:s}", "path", "/machine/peripheral"), &present, e);
 
 	if (r < 0)
 		return r;
-	ids = ids_on_line(g);
-	r = check_plugged(present, ids, e);
-	if (r == 0)
-		r = check_unplugged(present, ids, e);
-	json_decref(ids);
+	r = guest_check_devices(g, present, e);
 	json_decref(present);
 	return r;
 }

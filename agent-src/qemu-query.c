@@ -137,9 +137,16 @@ static int query_disks(struct guest *g, struct qmp *q, struct err *e)
 	if (r < 0)
 		return r;
 	g->disks = xcalloc(json_array_size(blocks), sizeof(*g->disks));
-	json_array_foreach(blocks, i, block) fill_disk(g, &g->disks[g->disk_count++], block);
+	json_array_foreach(blocks, i, block)
+	{
+		struct guest_disk *d = &g->disks[g->disk_count++];
+
+		fill_disk(g, d, block);
+		if (!d->removable_empty && (!d->node || !d->format))
+			r = err_set(e, EPROTO, "QEMU does not tell the node or the driver of a disk");
+	}
 	json_decref(blocks);
-	return 0;
+	return r;
 }
 
 static int query_machine(struct guest *g, struct qmp *q, struct err *e)
@@ -171,6 +178,8 @@ static int query_status(struct guest *g, struct qmp *q, struct err *e)
 	g->running = json_is_true(json_object_get(status, "running"));
 	g->status = dup_member(status, "status");
 	json_decref(status);
+	if (!g->status)
+		return err_set(e, EPROTO, "QEMU does not tell its state");
 	r = ask(g, q, "query-memory-size-summary", NULL, &memory, e);
 	if (r < 0)
 		return r;

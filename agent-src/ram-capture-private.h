@@ -77,13 +77,14 @@ struct capture {
 	struct packet *stage; /* of the main channel */
 	unsigned stage_pages, stage_zero;
 	struct task task_unstall, task_stop, task_end;
-	bool stopping, joined;
+	bool stopping;
 	bool failed, walking, ram_done, ram_told, opened_thin;
 	/* shared with the conductor's thread: atomic, and away from the rest */
 	int stall, cut;
 	int main_fd; /* -1: not connected yet */
 	unsigned round;
 	uint64_t bytes;
+	bool joined; /* the conductor's alone */
 };
 
 /* ---- ram-capture.c ---- */

@@ -1,5 +1,7 @@
-/* report.c: see report.h. A dead terminal must not end a move: failures to write are ignored. */
+/* report.c: see report.h. A dead terminal must not end a move, nor one that nobody reads delay it: output.h. */
+#include "output.h"
 #include "report.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <stdarg.h>
@@ -26,18 +28,18 @@ static const char *bytes(char buf[24], const json_t *o, const char *key)
 
 /* ---- one printer per kind of event ---- */
 
-static void print_file(const json_t *f)
+static void print_file(FILE *to, const json_t *f)
 {
 	const char *transfer = str(f, "transfer");
 	char a[24];
 
-	fprintf(stderr, "  file    %s (%s, %s)", str(f, "from"), str(f, "role"), bytes(a, f, "size"));
+	fprintf(to, "  file    %s (%s, %s)", str(f, "from"), str(f, "role"), bytes(a, f, "size"));
 	if (!strcmp(transfer, "copy"))
-		fprintf(stderr, " -> %s\n", str(f, "to"));
+		fprintf(to, " -> %s\n", str(f, "to"));
 	else if (!strcmp(transfer, "eject"))
-		fputs(": not taken along, its drive is empty there\n", stderr);
+		fputs(": not taken along, its drive is empty there\n", to);
 	else
-		fputs(json_is_true(json_object_get(f, "other")) ? " is there, though with other content\n" : " is there already\n", stderr);
+		fputs(json_is_true(json_object_get(f, "other")) ? " is there, though with other content\n" : " is there already\n", to);
 }
 
 /* "bridge br0" */
@@ -47,54 +49,56 @@ static const char *attachment(char *buf, size_t cap, const char *type, const cha
 	return buf;
 }
 
-static void print_nic(const json_t *n)
+static void print_nic(FILE *to, const json_t *n)
 {
 	const char *name = str(n, "netdev"), *model = str(n, "model"), *mac = str(n, "mac");
 	char here[128], there[128];
 
-	fprintf(stderr, "  nic     %s (%s%s%s): %s -> %s\n", *name ? name : "?", *model ? model : "no device", *mac ? ", " : "", mac,
+	fprintf(to, "  nic     %s (%s%s%s): %s -> %s\n", *name ? name : "?", *model ? model : "no device", *mac ? ", " : "", mac,
 		attachment(here, sizeof(here), str(n, "type"), str(n, "attach")),
 		attachment(there, sizeof(there), str(n, "to_type"), str(n, "to_attach")));
 }
 
-static void print_plan(const json_t *ev)
+static void print_plan(FILE *to, const json_t *ev)
 {
 	json_t *v;
 	size_t i;
 	char a[24], b[24];
 
-	fprintf(stderr, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"),
+	fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"),
 		(int)num(ev, "pid"), str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
 		str(ev, "destination"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		fprintf(stderr, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"), str(v, "format"),
+		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"), str(v, "format"),
 			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
 			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
 			str(v, "owner"));
-	fprintf(stderr, "  memory  %s\n", str(ev, "ram_mode"));
+	fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
-		print_file(v);
+		print_file(to, v);
+	json_array_foreach(json_object_get(ev, "programs"), i, v)
+		fprintf(to, "  runs    %s there, by QEMU\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "nics"), i, v)
-		print_nic(v);
+		print_nic(to, v);
 	json_array_foreach(json_object_get(ev, "findings"), i, v)
-		fprintf(stderr, "  there   %s\n", json_string_value(v));
+		fprintf(to, "  there   %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "notes"), i, v)
-		fprintf(stderr, "  change  %s\n", json_string_value(v));
+		fprintf(to, "  change  %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "afterwards"), i, v)
-		fprintf(stderr, "  after   %s\n", json_string_value(v));
+		fprintf(to, "  after   %s\n", json_string_value(v));
 }
 
-static void print_estimate(const json_t *ev)
+static void print_estimate(FILE *to, const json_t *ev)
 {
 	char a[24], b[24], c[24];
 
-	fprintf(stderr, "  link    %s/s, round trip %.2f ms; the guest writes %s/s of memory\n", bytes(a, ev, "link_bps"),
+	fprintf(to, "  link    %s/s, round trip %.2f ms; the guest writes %s/s of memory\n", bytes(a, ev, "link_bps"),
 		num(ev, "round_trip_ms"), bytes(b, ev, "dirty_bps"));
 	if (json_is_true(json_object_get(ev, "converges")))
-		fprintf(stderr, "  about   %s in %.0f s before compression, and %.0f ms of downtime\n", bytes(c, ev, "bytes"),
+		fprintf(to, "  about   %s in %.0f s before compression, and %.0f ms of downtime\n", bytes(c, ev, "bytes"),
 			num(ev, "total_s"), num(ev, "downtime_ms"));
 	else
-		fprintf(stderr, "  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n");
+		fprintf(to, "  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n");
 }
 
 /* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */
@@ -132,53 +136,50 @@ static void ram_line(const json_t *ev, char *out, size_t n)
 			 bytes(left, ev, "ram_left"), bytes(rate, ev, "dirty_bps"));
 }
 
-static void put_line(struct report *r, const char *line)
-{
-	fprintf(stderr, "%s\033[K\n", line);
-	r->lines++;
-}
-
-static void print_progress(struct report *r, const json_t *ev)
+static void print_block(FILE *to, const json_t *ev, int *lines)
 {
 	char line[256];
 	json_t *d;
 	size_t i;
 
-	if (!r->tty && !json_is_true(json_object_get(ev, "second")))
-		return;
-	if (!r->tty) {
-		whole_line(ev, line, sizeof(line));
-		fprintf(stderr, "%s\n", line);
-		return;
-	}
-	if (r->lines)
-		fprintf(stderr, "\033[%dF", r->lines);
-	r->lines = 0;
+	if (*lines)
+		fprintf(to, "\033[%dF", *lines);
+	*lines = 2;
 	json_array_foreach(json_object_get(ev, "disks"), i, d) {
 		disk_line(d, line, sizeof(line));
-		put_line(r, line);
+		fprintf(to, "%s\033[K\n", line);
+		++*lines;
 	}
 	ram_line(ev, line, sizeof(line));
-	put_line(r, line);
+	fprintf(to, "%s\033[K\n", line);
 	whole_line(ev, line, sizeof(line));
-	put_line(r, line);
-	fflush(stderr);
+	fprintf(to, "%s\033[K\n", line);
 }
 
-static void print_afterwards(const json_t *ev)
+static void print_leftovers(FILE *to, const json_t *ev)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev, "leftovers"), i, v)
+		fprintf(to, "  left behind %s\n", json_string_value(v));
+}
+
+static void print_afterwards(FILE *to, const json_t *ev)
 {
 	char a[24];
 	json_t *v;
 	size_t i;
 
 	if (json_object_get(ev, "start_script"))
-		fprintf(stderr, "  there     %s starts the guest again; %s\n", str(ev, "start_script"), str(ev, "after_reboot"));
+		fprintf(to, "  there     %s starts the guest again; %s\n", str(ev, "start_script"), str(ev, "after_reboot"));
 	if (json_object_get(ev, "after_error"))
-		fprintf(stderr, "  there     could not be done: %s\n", str(ev, "after_error"));
+		fprintf(to, "  there     could not be done: %s\n", str(ev, "after_error"));
 	json_array_foreach(json_object_get(ev, "disabled"), i, v)
-		fprintf(stderr, "  here      unit %s was stopped and disabled; to have it back: %s\n", str(v, "unit"), str(v, "again"));
+		fprintf(to, "  here      unit %s was stopped and disabled; to have it back: %s\n", str(v, "unit"), str(v, "again"));
 	json_array_foreach(json_object_get(ev, "deletable"), i, v)
-		fprintf(stderr, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
+		fprintf(to, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
+	print_leftovers(to, ev);
 }
 
 /* GiB of the guest that were carried; 0 in opaque mode, which does not know. */
@@ -196,7 +197,7 @@ static double gib_moved(const json_t *ev)
 #define LARGEST 3
 
 /* Both agents' CPU time, and for what most of it went. */
-static void print_cpu(const json_t *ev)
+static void print_cpu(FILE *to, const json_t *ev)
 {
 	struct {
 		const char *agent, *stage;
@@ -219,15 +220,15 @@ static void print_cpu(const json_t *ev)
 				top[i - 1] = swap;
 			}
 		}
-	fprintf(stderr, "  cpu       %.2f s", sum);
+	fprintf(to, "  cpu       %.2f s", sum);
 	if (gib > 0)
-		fprintf(stderr, ", %.2f s per GiB", sum / gib);
+		fprintf(to, ", %.2f s per GiB", sum / gib);
 	for (i = 0; i < LARGEST && top[i].s > 0; i++)
-		fprintf(stderr, "%s %s %s %.2f", i ? "," : "; most:", top[i].agent, top[i].stage, top[i].s);
-	fputc('\n', stderr);
+		fprintf(to, "%s %s %s %.2f", i ? "," : "; most:", top[i].agent, top[i].stage, top[i].s);
+	fputc('\n', to);
 }
 
-static void print_result(const json_t *ev)
+static void print_result(FILE *to, const json_t *ev)
 {
 	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
 	char a[24], b[24];
@@ -235,36 +236,35 @@ static void print_result(const json_t *ev)
 	size_t i;
 
 	if (strcmp(str(ev, "outcome"), "migrated")) {
-		fprintf(stderr, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
+		fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
 		if (strcmp(str(ev, "guest_text"), "not found"))
-			fprintf(stderr, "the guest is now: %s\n", str(ev, "guest_text"));
-		json_array_foreach(json_object_get(ev, "leftovers"), i, v)
-			fprintf(stderr, "  left behind: %s\n", json_string_value(v));
+			fprintf(to, "the guest is now: %s\n", str(ev, "guest_text"));
+		print_leftovers(to, ev);
 		return;
 	}
 	if (!num(ev, "destination_pid")) { /* recover: what was measured died with the first agent */
-		fputs("migrated: the guest runs at the destination\n", stderr);
-		print_afterwards(ev);
+		fputs("migrated: the guest runs at the destination\n", to);
+		print_afterwards(to, ev);
 		return;
 	}
-	fprintf(stderr, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
-	fprintf(stderr, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
+	fprintf(to, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
+	fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
 		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
 		str(ev, "transport"));
-	fprintf(stderr, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n",
+	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n",
 		num(d, "total"), num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
-	fprintf(stderr, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %s on the wire\n", str(ram, "mode"),
+	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), bytes(a, ram, "bytes_wire"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		fprintf(stderr, "  disk      %s: %s, %d rounds, %s read, %s on the wire\n", str(v, "to"), str(v, "format"),
+		fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire\n", str(v, "to"), str(v, "format"),
 			(int)num(v, "rounds"), bytes(a, v, "bytes_read"), bytes(b, v, "bytes_wire"));
-	fprintf(stderr, "  verified  %s\n", json_is_true(json_object_get(ev, "verified"))
+	fprintf(to, "  verified  %s\n", json_is_true(json_object_get(ev, "verified"))
 						    ? "all digests matched at the destination before it started"
 						    : "no");
-	fprintf(stderr, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
+	fprintf(to, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
 		bytes(b, ev, "destination_agent_rss_anon"));
-	print_cpu(ev);
-	print_afterwards(ev);
+	print_cpu(to, ev);
+	print_afterwards(to, ev);
 }
 
 /* Names and sentences come from guests and from the other host: their control characters are not for the terminal. */
@@ -277,7 +277,7 @@ static void clean(json_t *v)
 
 	if (json_is_string(v)) {
 		copy = xstrdup(json_string_value(v));
-		text_make_printable(copy, true);
+		text_make_printable(copy, false);
 		json_string_set(v, copy);
 		free(copy);
 	}
@@ -287,23 +287,70 @@ static void clean(json_t *v)
 		clean(member);
 }
 
-static void print(struct report *r, json_t *ev)
+static void show_progress(struct report *r, const json_t *ev)
+{
+	char line[256], *text;
+	size_t n;
+	FILE *to;
+	int lines = r->lines;
+
+	if (!r->tty && !json_is_true(json_object_get(ev, "second")))
+		return;
+	to = open_memstream(&text, &n);
+	if (!to)
+		return;
+	if (r->tty) {
+		print_block(to, ev, &lines);
+	} else {
+		whole_line(ev, line, sizeof(line));
+		fprintf(to, "%s\n", line);
+	}
+	fclose(to);
+	if (output_put(2, OUTPUT_PASSING, text, n))
+		r->lines = lines;
+	free(text);
+}
+
+static void show(struct report *r, const json_t *ev)
 {
 	const char *kind = str(ev, "event");
+	char *text;
+	size_t n;
+	FILE *to;
 
 	if (!strcmp(kind, "progress")) {
-		print_progress(r, ev);
+		show_progress(r, ev);
 		return;
 	}
+	to = open_memstream(&text, &n);
+	if (!to)
+		return;
 	r->lines = 0; /* what follows stands below the last progress */
 	if (!strcmp(kind, "plan") && !r->quiet_plan)
-		print_plan(ev);
+		print_plan(to, ev);
 	else if (!strcmp(kind, "estimate"))
-		print_estimate(ev);
+		print_estimate(to, ev);
 	else if (!strcmp(kind, "notice"))
-		fprintf(stderr, "%s\n", str(ev, "text"));
+		fprintf(to, "%s\n", str(ev, "text"));
 	else if (!strcmp(kind, "result"))
-		print_result(ev);
+		print_result(to, ev);
+	fclose(to);
+	output_put(2, !strcmp(kind, "result") ? OUTPUT_LAST : OUTPUT_TEXT, text, n);
+	free(text);
+}
+
+/* Of a reader that is too slow: progress is lost first, then other events, the result never. */
+static void put_json(struct report *r, const json_t *event, const char *line)
+{
+	const char *kind = str(event, "event");
+	enum output_kind how = !strcmp(kind, "progress") ? OUTPUT_LOG : !strcmp(kind, "result") ? OUTPUT_LAST : OUTPUT_TEXT;
+	AUTO_FREE char *lost = r->lost ? xasprintf("{\"event\":\"events-lost\",\"count\":%u}\n", r->lost) : NULL;
+	AUTO_FREE char *text = xasprintf("%s%s\n", lost ? lost : "", line);
+
+	if (output_put(1, how, text, strlen(text)))
+		r->lost = 0;
+	else
+		r->lost++;
 }
 
 void report_init(struct report *r, bool json, bool fine)
@@ -314,18 +361,16 @@ void report_init(struct report *r, bool json, bool fine)
 
 void report_emit(struct report *r, json_t *event)
 {
-	char *line = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	char *line = json_text_dump(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	json_t *shown;
 
 	if (line) {
-		if (r->json && !r->quiet) {
-			puts(line);
-			fflush(stdout);
-		}
+		if (r->json && !r->quiet)
+			put_json(r, event, line);
 		if (!r->json && !r->quiet) {
 			shown = json_deep_copy(event);
 			clean(shown);
-			print(r, shown);
+			show(r, shown);
 			json_decref(shown);
 		}
 		if (r->follow)

@@ -1,6 +1,6 @@
 /*
  * report.h: tells the user. Every event of a move is one JSON object; shown as text, printed as NDJSON, and passed to
- * whoever follows the move. docs/report.md describes them.
+ * whoever follows the move. docs/report.md describes them. None of this waits for who reads it (output.h).
  */
 #ifndef VMFERRY_REPORT_H
 #define VMFERRY_REPORT_H
@@ -15,6 +15,7 @@ struct report {
 	bool quiet; /* the terminal is gone or was never ours */
 	bool quiet_plan; /* somebody else shows it */
 	int lines;  /* of that block, as it stands */
+	unsigned lost; /* events that standard output had no room for, since the last that it had */
 	void (*follow)(void *ctx, const char *line); /* each event as one line without newline; may be NULL */
 	void *ctx;
 };

@@ -22,12 +22,8 @@ bool prompt_possible(void)
 static void show(int tty, const char *text)
 {
 	AUTO_FREE char *clean = xstrdup(text);
-	char *p;
 
-	for (p = clean; *p; p++)
-		if ((unsigned char)*p < ' ' && *p != '\n')
-			*p = '?';
-	text_make_utf8(clean);
+	text_make_printable(clean, true);
 	if (write(tty, clean, strlen(clean)) < 0)
 		return;
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define FRAMES_MAX (4 * MIB)
+
 static void on_tick(struct timer *t)
 {
 	struct conductor *c = container_of(t, struct conductor, tick);
@@ -84,7 +86,20 @@ static struct event *take(struct conductor *c)
 
 	if (ev && !(c->head = ev->next))
 		c->tail = &c->head;
+	if (ev && ev->kind == EVENT_FRAME)
+		c->frame_bytes -= sizeof(*ev) + ev->n;
 	return ev;
+}
+
+/* The peer may go on. It may be heard at once. */
+static void resume(struct conductor *c)
+{
+	struct channel *ch = c->waiting;
+
+	if (!ch || c->frame_bytes > FRAMES_MAX / 2)
+		return;
+	c->waiting = NULL;
+	channel_resume(ch);
 }
 
 /* Deals with one event or one entry; false when there is nothing to do. */
@@ -105,6 +120,7 @@ static bool advance(struct conductor *c)
 		if (c->stages[c->stage].event)
 			r = c->stages[c->stage].event(c->ctx, ev, &e);
 		event_free(ev);
+		resume(c);
 	}
 	if (r < 0)
 		c->fail(c->ctx, &e);
@@ -134,19 +150,31 @@ void conductor_fini(struct conductor *c)
 
 static int on_frame(void *ctx, struct channel *ch, uint16_t type, const uint8_t *payload, size_t n, struct err *e)
 {
-	(void)ch, (void)e;
+	struct conductor *c = ctx;
+	struct event *ev;
+
+	(void)e;
 	if (!(type & MSG_CRITICAL)) /* of the session: PROBE, which is there to be acknowledged */
 		return 0;
+	if (c->frame_bytes > FRAMES_MAX) {
+		c->waiting = ch;
+		channel_pause(ch);
+		return CHANNEL_LATER;
+	}
 	log_debug("received %s (%zu bytes)", msg_name(type), n);
-	conductor_put(ctx, event_new(EVENT_FRAME, type, payload, n));
+	ev = event_new(EVENT_FRAME, type, payload, n);
+	c->frame_bytes += sizeof(*ev) + n;
+	conductor_put(c, ev);
 	return 0;
 }
 
 static void on_closed(void *ctx, struct channel *ch, const struct err *why)
 {
 	struct event *ev = event_new(EVENT_CONTROL_LOST, 0, NULL, 0);
+	struct conductor *c = ctx;
 
-	(void)ch;
+	if (c->waiting == ch)
+		c->waiting = NULL;
 	ev->err = *why;
 	conductor_put(ctx, ev);
 }

@@ -3,7 +3,8 @@
  *
  * Everything that happens to an agent (a frame, a QMP event, a worker's word, a timer, the user) is recorded as an event
  * by whatever callback sees it, and dealt with later, in order, by the current stage. Stages may therefore wait in
- * place (qmp_call pumps the loop) without being entered twice.
+ * place (qmp_call pumps the loop) without being entered twice. Meanwhile a peer's frames are taken, and acknowledged, up to a
+ * bound: what is beyond waits on the wire until some of them have been dealt with.
  */
 #ifndef VMFERRY_CONDUCTOR_H
 #define VMFERRY_CONDUCTOR_H
@@ -52,6 +53,8 @@ struct conductor {
 	/* The one failure path: called once, with why; afterwards events still come to the stage it set. */
 	void (*fail)(void *ctx, const struct err *why);
 	struct event *head, **tail;
+	size_t frame_bytes;	 /* of frames in the queue */
+	struct channel *waiting; /* paused, as these are too many; NULL: none is */
 	struct timer tick;
 	unsigned tick_ms;
 };

@@ -7,10 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* File names, logs and a peer's words in a message may hold any bytes, and cutting it may have split a character. */
+/* File names, logs and a peer's words in a message may hold any bytes, and cutting it may have split a character. It stays one
+ * line: a second one would look like a message of its own. */
 static void finish(struct err *e)
 {
-	text_make_printable(e->msg, true);
+	char *p;
+
+	for (p = e->msg; (p = strpbrk(p, "\n\t")); p++)
+		*p = ' ';
+	text_make_printable(e->msg, false);
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)

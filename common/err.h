@@ -10,7 +10,7 @@
 
 struct err {
 	int code; /* positive errno; 0: no error */
-	char msg[ERR_MAX]; /* always UTF-8 */
+	char msg[ERR_MAX]; /* always UTF-8, one line without control characters */
 };
 
 /* Sets the error and returns -code. Overwrites what was there. */

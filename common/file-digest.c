@@ -1,10 +1,10 @@
 /* file-digest.c: see file-digest.h. */
 #include "file-digest.h"
+#include "open-regular.h"
 #include "util.h"
 #include "xxh.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -29,7 +29,7 @@ static int add(XXH3_state_t *hash, int fd, uint64_t from, uint64_t bytes, uint8_
 
 int file_digest(const char *path, bool whole, uint64_t *size, char hex[FILE_DIGEST_CHARS + 1], struct err *e)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = open_regular(path);
 	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
 	XXH128_canonical_t canonical;
 	XXH3_state_t *hash;
@@ -37,10 +37,10 @@ int file_digest(const char *path, bool whole, uint64_t *size, char hex[FILE_DIGE
 	uint64_t n;
 	int r = 0, i;
 
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, errno, "cannot read %s", path);
-	if (!S_ISREG(st.st_mode))
+	if (fd == -EINVAL)
 		return err_set(e, EINVAL, "%s is not a regular file", path);
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
 	n = (uint64_t)st.st_size;
 	hash = XXH3_createState();
 	XXH3_128bits_reset(hash);

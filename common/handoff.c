@@ -8,10 +8,10 @@
  *   ---------   -------------------------------------------   --------------------------------------------
  *   BEGUN       the source, always: it may take the guest     QEMU alive: take it back (also when SHUT was
  *               back whatever the destination has said.       let through and QEMU completed: no COMMIT
- *               READY lets SHUT through; `completed`, or      was ever sent). QEMU gone: it may have run
- *               the QEMU's death after END, leads on.         on alone, so never COMMITTED without
- *                                                             EV_DEAD_SINCE_STOP.
- *   COMMITTED   the destination. The source QEMU is stopped   say COMMITTED again until answered.
+ *               READY lets SHUT through; `completed` has      was ever sent). QEMU gone: it may have run
+ *               it held, and held it is COMMITTED; so is      on alone, so never COMMITTED: a person
+ *               a QEMU that died after END.                   decides.
+ *   COMMITTED   the destination. The source QEMU is held      say COMMITTED again until answered.
  *               and stays so, unless a durable NOVM comes
  *               back, or a person fences the destination.
  *   RELEASED    the destination. The source QEMU is gone.     say RELEASED again until DONE or forgotten.
@@ -100,14 +100,13 @@ static const struct rule rules[] = {
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* the answer decides */
 	{S, EV_ABORT, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
-	{S, EV_QEMU_FAILED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_QEMU_DEAD, 0, END | READY, 0, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, END, 0, S, DO(ACT_SEND_STATE)}, /* all was sent: the destination may yet be READY */
 	{S, EV_QEMU_DEAD, 0, RESTARTED, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_END_SENT, 0, ALIVE, RESTARTED, S, NOTHING},
-	{S, EV_QEMU_COMPLETED, 0, SHUT | ALIVE, 0, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_HOLD_QEMU, ACT_SEND_STATE)},
-	{S, EV_DEAD_SINCE_STOP, 0, RESTARTED | READY, ALIVE, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
+	{S, EV_QEMU_COMPLETED, 0, SHUT | ALIVE, 0, S, DO(ACT_HOLD_QEMU)},
+	{S, EV_QEMU_HELD, 0, END | SHUT | ALIVE, RESTARTED, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 #undef S
 #define S HO_SRC_COMMITTED
 	{S, EV_PEER, P(HO_DST_PREPARED), 0, 0, S, DO(ACT_SEND_STATE)},
@@ -123,8 +122,6 @@ static const struct rule rules[] = {
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_HOLD_QEMU, ACT_SEND_STATE)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
-	{S, EV_DISCARD, 0, 0, 0, HO_SRC_RELEASED,
-	 DO(ACT_END_SOURCE_QEMU, ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, NOTHING},
 #undef S
@@ -132,11 +129,11 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_PREPARED) | P(HO_DST_START) | P(HO_DST_STARTED), 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_BEGUN), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_DONE) | P(HO_NONE), 0, 0, S, DO(ACT_FINISHED)},
-	{S, EV_PEER, P(HO_DST_NOVM) | P(HO_DST_ABORTED), 0, 0, S, DO(ACT_UNDECIDED)}, /* only after EV_DISCARD */
+	/* Only after a person fenced a source that was alive after all. */
+	{S, EV_PEER, P(HO_DST_NOVM) | P(HO_DST_ABORTED), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_END_SOURCE_QEMU, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
 	{S, EV_PEER_FENCED, 0, 0, 0, S, DO(ACT_FINISHED)},
-	{S, EV_DISCARD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_SRC_ABORTED
@@ -153,7 +150,6 @@ static const struct rule rules[] = {
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 	/* The cancel that came too late, or its echo: see that the guest runs. */
 	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, DO(ACT_CONT_SOURCE)},
-	{S, EV_QEMU_FAILED, 0, 0, 0, S, DO(ACT_CONT_SOURCE)},
 #undef S
 
 #define S HO_DST_BEGUN
@@ -163,9 +159,7 @@ static const struct rule rules[] = {
 	{S, EV_RECOVER, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
 	{S, EV_ABORT, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
-	{S, EV_DISCARD, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
-	{S, EV_QEMU_FAILED, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
 	{S, EV_PREPARED_OK, 0, ALIVE, RESTARTED, HO_DST_PREPARED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 #undef S
 #define S HO_DST_PREPARED
@@ -180,7 +174,6 @@ static const struct rule rules[] = {
 	{S, EV_RECOVER, 0, ALIVE, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, HO_DST_NOVM, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_PEER_FENCED, 0, ALIVE, 0, HO_DST_START, DO(ACT_JOURNAL, ACT_CONT_DESTINATION)},
-	{S, EV_DISCARD, 0, 0, 0, HO_DST_NOVM, DO(ACT_JOURNAL, ACT_END_DESTINATION_QEMU, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, HO_DST_NOVM, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 #undef S
 #define S HO_DST_START
@@ -201,7 +194,6 @@ static const struct rule rules[] = {
 	{S, EV_RECOVER, 0, ALIVE, 0, S, DO(ACT_CONT_DESTINATION)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE, ACT_UNDECIDED)},
 	{S, EV_PEER_FENCED, 0, ALIVE, 0, S, NOTHING},
-	{S, EV_DISCARD, 0, 0, ALIVE, HO_DST_NOVM, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, DO(ACT_SEND_STATE, ACT_UNDECIDED)},
 #undef S
 #define S HO_DST_STARTED
@@ -233,7 +225,6 @@ static const struct rule rules[] = {
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_END_DESTINATION_QEMU, ACT_SEND_STATE)},
 	{S, EV_ABORT, 0, 0, 0, S, NOTHING},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
-	{S, EV_DISCARD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_DST_ABORTED
@@ -244,9 +235,7 @@ static const struct rule rules[] = {
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_END_DESTINATION_QEMU, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED)},
 	{S, EV_ABORT, 0, 0, 0, S, NOTHING},
 	{S, EV_PEER_FENCED, 0, 0, 0, S, NOTHING},
-	{S, EV_DISCARD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
-	{S, EV_QEMU_FAILED, 0, 0, 0, S, NOTHING},
 #undef S
     /* clang-format on */
 };
@@ -461,12 +450,10 @@ const char *handoff_event_name(enum handoff_event e)
 	    [EV_RECOVER] = "RECOVER",
 	    [EV_ABORT] = "ABORT",
 	    [EV_PEER_FENCED] = "PEER_FENCED",
-	    [EV_DISCARD] = "DISCARD",
 	    [EV_QEMU_DEAD] = "QEMU_DEAD",
-	    [EV_QEMU_FAILED] = "QEMU_FAILED",
 	    [EV_END_SENT] = "END_SENT",
 	    [EV_QEMU_COMPLETED] = "QEMU_COMPLETED",
-	    [EV_DEAD_SINCE_STOP] = "DEAD_SINCE_STOP",
+	    [EV_QEMU_HELD] = "QEMU_HELD",
 	    [EV_PREPARED_OK] = "PREPARED_OK",
 	    [EV_CONT_OK] = "CONT_OK",
 	    [EV_CONT_FAILED_NEVER_RAN] = "CONT_FAILED_NEVER_RAN",

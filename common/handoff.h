@@ -19,8 +19,12 @@
  * What the machine cannot see, and the agent owes it:
  *   - EV_END_SENT before END can leave.
  *   - EV_QEMU_DEAD only when QMP has been read to its end.
- *   - Before EV_RECOVER in COMMITTED after a reboot: proof that nobody has the images open and no unit
- *     started the guest. Otherwise no step, and "undecided".
+ *   - EV_QEMU_HELD only when the source QEMU stands and QMP was read to its end, and it has not resumed the guest
+ *     since END: somebody else's `cont` is possible until then. EV_ABORT if it has.
+ *   - Before EV_RECOVER in COMMITTED: proof that the guest has not run here since. That is a QEMU that stands as we
+ *     left it; after a reboot, that nobody has the images open and no unit started the guest. Otherwise no step, and
+ *     "undecided".
+ *   - No monitor but its own leads to the destination QEMU until the guest runs there.
  *   - EV_CONT_FAILED_NEVER_RAN only after several tries: NOVM may be the end of the last copy.
  */
 /* clang-format on */
@@ -58,15 +62,12 @@ enum handoff_event {
 	EV_RECOVER,	/* first event after handoff_restore */
 	EV_ABORT,	/* the user, an error, or the peer lost for too long */
 	EV_PEER_FENCED, /* a person says: the peer will never act again, the guest is ours */
-	EV_DISCARD,	/* a person says: this side's copy of the guest is given up for good */
 	EV_QEMU_DEAD,	/* pidfd; first drain QMP, so that a `failed` that came before the death is
 			   seen before it */
-	EV_QEMU_FAILED, /* source: migration failed or cancelled. destination: load failed */
 	EV_END_SENT, /* source: guest stopped, everything incl. END queued; step this before END can
 			leave */
 	EV_QEMU_COMPLETED,  /* source: migration `completed` */
-	EV_DEAD_SINCE_STOP, /* source, restarted, QEMU gone: proven that the guest has not run since
-			       END and nobody has its images open */
+	EV_QEMU_HELD,	    /* source: it was stopped by SIGSTOP and has not run the guest since END */
 	EV_PREPARED_OK,	    /* destination: all applied, digests equal, disks synced, state loaded,
 			       nodes active */
 	EV_CONT_OK, /* destination: the guest runs or has run (cont succeeded, RESUME seen, found
@@ -74,13 +75,13 @@ enum handoff_event {
 	EV_CONT_FAILED_NEVER_RAN, /* destination: cont refused, still paused, no RESUME event seen
 				   */
 };
-#define HO_EVENT_COUNT 14
+#define HO_EVENT_COUNT 12
 
 enum handoff_action {
 	ACT_JOURNAL,	  /* h->state durable before any later action of the list */
 	ACT_SEND_STATE,	  /* HANDOFF message with h->state */
 	ACT_RELEASE_SHUT, /* source: let QEMU's final SHUT through */
-	ACT_HOLD_QEMU,	  /* source: SIGSTOP, so that nobody's `cont` can wake it */
+	ACT_HOLD_QEMU,	  /* source: SIGSTOP, so that nobody's `cont` can wake it; in BEGUN EV_QEMU_HELD is next */
 	ACT_CONT_SOURCE, /* take the guest back: cancel, close QEMU's sockets, SIGCONT if held, cont
 			    if it is not running */
 	ACT_END_SOURCE_QEMU,  /* source: end the QEMU and wait until it is dead */

@@ -18,6 +18,9 @@
  * damage: -EBADMSG.
  *
  * The file is opened O_DSYNC, so a record is durable when its write returns.
+ *
+ * A journal that has become long is written anew, with what still counts: BEGIN, the state, what is owned, the last notes.
+ * It has its name by rename(2), so there is at any moment one whole journal, and both mean the same.
  */
 /* clang-format on */
 #include "journal.h"
@@ -35,6 +38,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "json-text.h"
 #include "paths.h"
 #include "state-dir.h"
 #include "util.h"
@@ -44,6 +48,7 @@
 #define CHUNK_BYTES    (64 * 1024)
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
 #define STATES_BYTES   (64 * 1024) /* of which only states may take: however much else was recorded, they fit */
+#define ANEW_BYTES     (256 * 1024)
 
 enum kind { K_END = 0, K_BEGIN = 1, K_STATE = 2, K_TWIN = 3, K_OWN = 4, K_DISOWN = 5, K_NOTE = 6 };
 
@@ -52,11 +57,13 @@ struct journal {
 	char *path;
 	off_t end;	 /* where the next record goes */
 	off_t allocated; /* bytes of the file */
+	off_t anew_at;	 /* with so much in it, what no longer counts is left out */
 	bool broken;	 /* a write failed: what is on disk is not known */
 	bool source;
 	uint8_t attempt_id[ATTEMPT_ID_LEN];
 	enum handoff_state state;
-	json_t *begin;
+	json_t *head;  /* the whole first record */
+	json_t *begin; /* in it */
 	json_t *owned; /* array, oldest first */
 	json_t *notes; /* object: kind → detail */
 };
@@ -214,7 +221,8 @@ static int apply_begin(struct journal *j, json_t *o, struct err *e)
 		return err_set(e, EBADMSG, "does not begin as a journal does");
 	j->source = !strcmp(role, "source");
 	j->state = j->source ? HO_SRC_BEGUN : HO_DST_BEGUN;
-	j->begin = json_incref(begin);
+	j->head = json_incref(o);
+	j->begin = begin;
 	return 0;
 }
 
@@ -379,27 +387,130 @@ static int append(struct journal *j, enum kind kind, json_t *o, struct err *e)
 	return 0;
 }
 
-/* Appends, then does in memory what a replay would do. Consumes o. */
-static int record(struct journal *j, enum kind kind, json_t *o, struct err *e)
-{
-	int r;
-
-	if (!o)
-		return err_set(e, ENOMEM,
-			       "out of memory, or text that is not UTF-8, in a journal record");
-	r = append(j, kind, o, e);
-	if (!r)
-		r = apply(j, kind, o, e);
-	json_decref(o);
-	return r;
-}
-
 static double wall_clock(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (double)ts.tv_sec + (double)(ts.tv_nsec / 1000000) / 1000;
+}
+
+/* O_EXCL; a left-over of a creation that crashed is replaced: nobody else has this attempt's id. */
+static int open_new(const char *tmp)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_DSYNC | O_CLOEXEC | O_NOFOLLOW;
+	int fd = open(tmp, flags, 0600);
+
+	if (fd < 0 && errno == EEXIST && !unlink(tmp))
+		fd = open(tmp, flags, 0600);
+	return fd;
+}
+
+/* ---- writing it anew ---- */
+
+struct image {
+	uint8_t *buf;
+	size_t len;
+};
+
+static void image_put(struct image *im, enum kind kind, json_t *o /* stolen */)
+{
+	AUTO_FREE char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	size_t len, all;
+
+	if (!text)
+		abort(); /* it was written, or read, before */
+	len = strlen(text);
+	all = record_bytes(len);
+	im->buf = xrealloc(im->buf, im->len + all);
+	memset(im->buf + im->len, 0, all);
+	encode(im->buf + im->len, kind, text, len);
+	im->len += all;
+	json_decref(o);
+}
+
+static struct image image_of(struct journal *j)
+{
+	struct image im = {NULL, 0};
+	json_t *state = json_pack("{s:s, s:f}", "state", handoff_state_name(j->state), "time", wall_clock());
+	json_t *o, *detail;
+	const char *kind;
+	size_t i;
+
+	image_put(&im, K_BEGIN, json_incref(j->head));
+	image_put(&im, K_STATE, json_incref(state));
+	image_put(&im, K_TWIN, state);
+	json_array_foreach(j->owned, i, o)
+		image_put(&im, K_OWN, json_pack("{s:O, s:O, s:f}", "kind", json_object_get(o, "kind"), "detail",
+						json_object_get(o, "detail"), "time", wall_clock()));
+	json_object_foreach(j->notes, kind, detail)
+		image_put(&im, K_NOTE, json_pack("{s:s, s:O, s:f}", "kind", kind, "detail", detail, "time", wall_clock()));
+	return im;
+}
+
+/* Under another name, whole and durable; the new file, or -1. */
+static int write_image(const char *tmp, const struct image *im, off_t *allocated)
+{
+	struct journal anew = {.fd = open_new(tmp), .path = (char *)tmp};
+	struct err ignored;
+
+	if (anew.fd < 0)
+		return -1;
+	if (!flock(anew.fd, LOCK_EX | LOCK_NB) && !reserve(&anew, K_NOTE, im->len, &ignored) &&
+	    !write_at(&anew, im->buf, im->len, 0, &ignored) && !fsync(anew.fd)) {
+		*allocated = anew.allocated;
+		return anew.fd;
+	}
+	close(anew.fd);
+	unlink(tmp);
+	return -1;
+}
+
+/* Where there is no room for a second one, the first goes on growing. */
+static int begin_anew(struct journal *j, struct err *e)
+{
+	AUTO_FREE char *tmp = xasprintf("%s.new", j->path);
+	struct image im = image_of(j);
+	off_t allocated = 0;
+	int fd = (off_t)im.len < j->end / 2 ? write_image(tmp, &im, &allocated) : -1;
+
+	free(im.buf);
+	if (fd >= 0 && rename(tmp, j->path)) {
+		close(fd);
+		unlink(tmp);
+		fd = -1;
+	}
+	if (fd < 0) {
+		j->anew_at = 2 * j->end;
+		return 0;
+	}
+	close(j->fd);
+	j->fd = fd;
+	j->end = (off_t)im.len;
+	j->allocated = allocated;
+	j->anew_at = MAX(ANEW_BYTES, 2 * j->end);
+	if (!sync_parent_dir(j->path, e))
+		return 0;
+	j->broken = true; /* whose name it is after a crash is not known */
+	return -e->code;
+}
+
+/* Appends, then does in memory what a replay would do. Consumes o. */
+static int record(struct journal *j, enum kind kind, json_t *o, struct err *e)
+{
+	int r = 0;
+
+	if (!o)
+		return err_set(e, ENOMEM,
+			       "out of memory, or text that is not UTF-8, in a journal record");
+	if (kind != K_STATE && j->end > j->anew_at && !j->broken)
+		r = begin_anew(j, e);
+	if (!r)
+		r = append(j, kind, o, e);
+	if (!r)
+		r = apply(j, kind, o, e);
+	json_decref(o);
+	return r;
 }
 
 int journal_state(struct journal *j, enum handoff_state s, struct err *e)
@@ -436,6 +547,10 @@ int journal_disown(struct journal *j, const char *kind, json_t *detail, struct e
 
 int journal_note(struct journal *j, const char *kind, json_t *detail, struct err *e)
 {
+	const json_t *last = journal_last_note(j, kind);
+
+	if (last && detail && json_equal(last, detail))
+		return 0;
 	return record_item(j, K_NOTE, kind, detail, e);
 }
 
@@ -447,8 +562,8 @@ static struct journal *new_journal(int fd, char *path)
 {
 	struct journal *j = xcalloc(1, sizeof(*j));
 
-	*j =
-	    (struct journal){.fd = fd, .path = path, .owned = json_array(), .notes = json_object()};
+	*j = (struct journal){
+	    .fd = fd, .path = path, .anew_at = ANEW_BYTES, .owned = json_array(), .notes = json_object()};
 	if (!j->owned || !j->notes)
 		abort();
 	return j;
@@ -461,21 +576,10 @@ void journal_close(struct journal *j)
 	if (j->fd >= 0)
 		close(j->fd);
 	free(j->path);
-	json_decref(j->begin);
+	json_decref(j->head);
 	json_decref(j->owned);
 	json_decref(j->notes);
 	free(j);
-}
-
-/* O_EXCL; a left-over of a creation that crashed is replaced: nobody else has this attempt's id. */
-static int open_new(const char *tmp)
-{
-	const int flags = O_RDWR | O_CREAT | O_EXCL | O_DSYNC | O_CLOEXEC | O_NOFOLLOW;
-	int fd = open(tmp, flags, 0600);
-
-	if (fd < 0 && errno == EEXIST && !unlink(tmp))
-		fd = open(tmp, flags, 0600);
-	return fd;
 }
 
 int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN],
@@ -672,16 +776,45 @@ static int dump_record(void *arg, const struct record *r, struct err *e)
 	fprintf(d->to, "%s.%03dZ  %-6s  ", when, (int)((t - (double)secs) * 1000 + 0.5),
 		names[r->kind]);
 	if (r->kind == K_STATE || r->kind == K_TWIN) {
-		fprintf(d->to, "%s\n", json_string_value(json_object_get(o, "state")));
+		AUTO_FREE char *state = text_shown(json_string_value(json_object_get(o, "state")));
+
+		fprintf(d->to, "%s\n", state);
 	} else {
 		AUTO_FREE char *text = NULL;
 
 		json_object_del(o, "time");
-		text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+		text = json_text_dump(o, JSON_COMPACT | JSON_SORT_KEYS);
 		fprintf(d->to, "%s\n", text ? text : "");
 	}
 	json_decref(o);
 	return 0;
+}
+
+int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin,
+		 struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FREE uint8_t *buf = NULL;
+	struct journal *j;
+	struct record first;
+	size_t size;
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open journal %s", path);
+	r = read_all(fd, &buf, &size, path, e);
+	if (r)
+		return r;
+	if (!decode(buf, size, &first))
+		return err_set(e, EBADMSG, "%s is not a journal, or damaged: it does not begin as one does", path);
+	j = new_journal(-1, xstrdup(path));
+	r = parse_and_apply(j, &first, e);
+	if (!r) {
+		attempt_id_format(j->attempt_id, attempt);
+		*begin = json_incref(j->begin);
+	}
+	journal_close(j);
+	return r;
 }
 
 int journal_dump(const char *path, FILE *to, struct err *e)

@@ -2,8 +2,8 @@
  * journal.h: what one agent has promised and what it has created, in one attempt; it survives the
  * agent and the host.
  *
- * One file per attempt and side, STATE_DIR/ATTEMPT_ID-src.journal or -dst.journal, append-only,
- * preallocated, O_DSYNC, held under an exclusive flock by the agent that writes it. journal.c
+ * One file per attempt and side, STATE_DIR/ATTEMPT_ID-src.journal or -dst.journal, append-only (and
+ * written anew before it becomes long: what is owned for a while only never fills it), preallocated, O_DSYNC, held under an exclusive flock by the agent that writes it. journal.c
  * describes the format. Not thread-safe: the loop thread owns it. Every function that appends is
  * durable when it returns 0; after an error the journal refuses further writes (-EIO) and the
  * caller behaves as if it had crashed (handoff.h).
@@ -69,7 +69,7 @@ int journal_state(struct journal *j, enum handoff_state s, struct err *e);
 int journal_own(struct journal *j, const char *kind, json_t *detail, struct err *e);
 int journal_disown(struct journal *j, const char *kind, json_t *detail, struct err *e);
 /* Anything worth finding after a crash that is neither state nor ownership (a QEMU's pid, the
- * plan); last one of a kind wins. */
+ * plan); last one of a kind wins, and the same again is not written. */
 int journal_note(struct journal *j, const char *kind, json_t *detail, struct err *e);
 
 enum handoff_state journal_last_state(const struct journal *j);
@@ -86,6 +86,15 @@ int journal_owned(const struct journal *j, json_t **array);
  * (journal_list_free). */
 int journal_list(const char *dir, char ***paths, size_t *count, struct err *e);
 void journal_list_free(char **paths, size_t count);
+/* Does path end as a source's journal does, or as a destination's? */
+bool journal_path_is(const char *path, bool source);
+
+/*
+ * What a journal begins with (journal_begin), and its attempt's id in hex, if that much of it can be read. Takes no lock: a
+ * live journal may be read. The caller decrefs *begin.
+ */
+int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin,
+		 struct err *e);
 
 /*
  * One readable line per record, then one for the state. Takes no lock: a live journal may be read.

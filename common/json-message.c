@@ -45,13 +45,15 @@ int json_message_take(uint16_t type, const uint8_t *p, size_t n, const uint8_t *
 int handoff_message_send(struct channel *c, const uint8_t attempt[16], unsigned state, json_t *detail)
 {
 	AUTO_FREE char *text = json_dumps(detail, JSON_COMPACT);
-	uint8_t buf[MSG_SMALL_MAX];
-	struct writer w = writer_of(buf, sizeof(buf));
+	const char *body = text && strlen(text) <= FRAME_PAYLOAD_MAX - 17 ? text : "{}";
+	size_t n = strlen(body) + 17;
+	AUTO_FREE uint8_t *buf = xmalloc(n);
+	struct writer w = writer_of(buf, n);
 	struct msg_handoff m = {.state = (uint8_t)state};
 
 	json_decref(detail);
 	memcpy(m.attempt, attempt, 16);
-	m.json = slice_of(text && strlen(text) < MSG_SMALL_MAX - 64 ? text : "{}");
+	m.json = slice_of(body);
 	msg_handoff_encode(&w, &m);
 	channel_post(c, MSG_HANDOFF, buf, writer_len(&w));
 	return 0;

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECORD_HEADER  5    /* RFC 8446, 5.1: type, version, length */
 #define TLS_HANDSHAKE  0x16 /* type of the first record */
+#define TLS_FIRST_TYPE 0x14 /* change_cipher_spec, alert, handshake, application_data */
+#define TLS_LAST_TYPE  0x17
+#define TLS_MAJOR      0x03 /* of the legacy version of every record */
 
 static int wait_until(int fd, short events, uint64_t deadline_ns, struct err *e)
 {
@@ -21,20 +23,18 @@ static int wait_until(int fd, short events, uint64_t deadline_ns, struct err *e)
 	return 0;
 }
 
-static int io_all(int fd, uint8_t *p, size_t n, bool out, uint64_t deadline_ns, struct err *e)
+static int send_all(int fd, const uint8_t *p, size_t n, uint64_t deadline_ns, struct err *e)
 {
 	while (n) {
 		ssize_t r;
 
-		if (wait_until(fd, out ? POLLOUT : POLLIN, deadline_ns, e))
+		if (wait_until(fd, POLLOUT, deadline_ns, e))
 			return -e->code;
-		r = out ? send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd, p, n, MSG_DONTWAIT);
+		r = send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (r < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (r < 0)
 			return err_sys(e, errno, "connection to the peer broke");
-		if (r == 0)
-			return err_set(e, EPIPE, "the peer closed the connection during the handshake");
 		p += r;
 		n -= (size_t)r;
 	}
@@ -48,90 +48,166 @@ static int flush(struct link *l, uint64_t deadline_ns, struct err *e)
 	int r = 0;
 
 	while (!r && (p = tls_conn_output(l->tls, &n), n)) {
-		r = io_all(l->fd, (uint8_t *)p, n, true, deadline_ns, e);
+		r = send_all(l->fd, p, n, deadline_ns, e);
 		tls_conn_output_sent(l->tls, n);
 	}
 	return r;
 }
 
+/* What the socket has, up to n: how many; 0: nothing now; -errno. */
+static ssize_t receive_now(int fd, uint8_t *p, size_t n, struct err *e)
+{
+	ssize_t r = recv(fd, p, n, MSG_DONTWAIT);
+
+	if (r > 0)
+		return r;
+	if (r < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return r < 0 ? err_sys(e, errno, "connection to the peer broke")
+		     : err_set(e, EPIPE, "the peer closed the connection during the handshake");
+}
+
+static bool is_tls(const uint8_t header[LINK_RECORD_HEADER])
+{
+	return header[0] >= TLS_FIRST_TYPE && header[0] <= TLS_LAST_TYPE && header[1] == TLS_MAJOR;
+}
+
+/* The rest of the record, as far as it is there: 1: it is whole. */
+static int take_record(struct link *l, struct err *e)
+{
+	size_t cap, want;
+	uint8_t *p;
+	ssize_t k;
+
+	for (;;) {
+		bool begun = l->record >= sizeof(l->header);
+
+		want = sizeof(l->header);
+		if (begun)
+			want += (size_t)l->header[3] << 8 | l->header[4];
+		if (want > sizeof(l->header) + TLS_RECORD_MAX || (begun && !is_tls(l->header)))
+			return err_set(e, EPROTO, "what is at the other end does not speak TLS");
+		if (begun && l->record == want)
+			break;
+		p = tls_conn_input(l->tls, &cap);
+		if (want - l->record > cap)
+			return err_set(e, EPROTO, "what is at the other end does not speak TLS");
+		k = receive_now(l->fd, p, want - l->record, e);
+		if (k <= 0)
+			return (int)k;
+		if (l->record < sizeof(l->header))
+			memcpy(l->header + l->record, p, (size_t)k);
+		tls_conn_input_add(l->tls, (size_t)k);
+		l->record += (unsigned)k;
+	}
+	l->record = 0;
+	return 1;
+}
+
 static int read_record(struct link *l, uint64_t deadline_ns, struct err *e)
 {
-	size_t cap, n;
-	uint8_t *p = tls_conn_input(l->tls, &cap);
-	int r = io_all(l->fd, p, RECORD_HEADER, false, deadline_ns, e);
+	int r;
 
-	if (r)
-		return r;
-	n = (size_t)p[3] << 8 | p[4];
-	if (n > TLS_RECORD_MAX || n + RECORD_HEADER > cap)
-		return err_set(e, EPROTO, "what is at the other end does not speak TLS");
-	r = io_all(l->fd, p + RECORD_HEADER, n, false, deadline_ns, e);
-	if (!r)
-		tls_conn_input_add(l->tls, RECORD_HEADER + n);
-	return r;
+	while ((r = take_record(l, e)) == 0)
+		if (link_wait(l, deadline_ns, e))
+			return -e->code;
+	return r < 0 ? r : 0;
+}
+
+/* One go: as link_secure_more(), but what is to be sent may wait. */
+static int shake_hands(struct link *l, uint64_t deadline_ns, struct err *e)
+{
+	struct err broke;
+	int done = tls_conn_handshake(l->tls, e);
+	int r = flush(l, deadline_ns, &broke); /* an alert, if it failed */
+
+	if (done >= 0 && r) {
+		*e = broke;
+		return err_prefix(e, "TLS handshake");
+	}
+	return done;
 }
 
 int link_secure(struct link *l, struct tls *t, uint64_t deadline_ns, struct err *e)
 {
-	struct err broke;
-	int done, r;
+	int done;
 
 	l->tls = t;
-	for (;;) {
-		done = tls_conn_handshake(t, e);
-		r = flush(l, deadline_ns, &broke); /* an alert, if it failed */
-		if (done < 0)
-			return done;
-		if (!r && done)
-			return 0;
-		if (!r)
-			r = read_record(l, deadline_ns, &broke);
-		if (r) {
-			*e = broke;
+	while ((done = shake_hands(l, deadline_ns, e)) == 0)
+		if (read_record(l, deadline_ns, e))
 			return err_prefix(e, "TLS handshake");
-		}
+	return done < 0 ? done : 0;
+}
+
+int link_secure_more(struct link *l, struct err *e)
+{
+	int r = take_record(l, e), done = 0;
+
+	while (r > 0 && !done) {
+		done = shake_hands(l, 0, e);
+		if (!done)
+			r = take_record(l, e);
 	}
+	return r < 0 ? err_prefix(e, "TLS handshake") : done;
+}
+
+int link_wait(const struct link *l, uint64_t deadline_ns, struct err *e)
+{
+	return wait_until(l->fd, POLLIN, deadline_ns, e);
 }
 
 int link_send(struct link *l, const void *p, size_t n, uint64_t deadline_ns, struct err *e)
 {
 	if (!l->tls)
-		return io_all(l->fd, (uint8_t *)p, n, true, deadline_ns, e);
+		return send_all(l->fd, p, n, deadline_ns, e);
 	return tls_conn_encrypt(l->tls, p, n, e) ? -e->code : flush(l, deadline_ns, e);
+}
+
+int link_receive_more(struct link *l, void *p, size_t n, size_t *have, struct err *e)
+{
+	ssize_t k;
+	int r;
+
+	while (*have < n) {
+		uint8_t *to = (uint8_t *)p + *have;
+
+		if (!l->tls)
+			k = receive_now(l->fd, to, n - *have, e);
+		else
+			k = l->record ? 0 : tls_conn_decrypt(l->tls, to, n - *have, e);
+		if (k < 0)
+			return (int)k;
+		*have += (size_t)k;
+		r = k || !l->tls ? (int)k : take_record(l, e);
+		if (r <= 0)
+			return r;
+	}
+	return 1;
 }
 
 int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct err *e)
 {
-	uint8_t *to = p;
-	ssize_t k;
+	size_t have = 0;
+	int r;
 
-	if (!l->tls)
-		return io_all(l->fd, p, n, false, deadline_ns, e);
-	while (n) {
-		k = tls_conn_decrypt(l->tls, to, n, e);
-		if (k < 0)
-			return (int)k;
-		if (k == 0 && read_record(l, deadline_ns, e))
+	while ((r = link_receive_more(l, p, n, &have, e)) == 0)
+		if (link_wait(l, deadline_ns, e))
 			return -e->code;
-		to += k;
-		n -= (size_t)k;
-	}
-	return 0;
+	return r < 0 ? r : 0;
 }
 
-int link_peek_tls(const struct link *l, uint64_t deadline_ns, struct err *e)
+int link_peek_tls(const struct link *l, bool *yes, struct err *e)
 {
 	uint8_t first;
 
-	if (wait_until(l->fd, POLLIN, deadline_ns, e))
-		return -e->code;
 	switch (recv(l->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT)) {
 	case 1:
-		return first == TLS_HANDSHAKE;
+		*yes = first == TLS_HANDSHAKE;
+		return 1;
 	case 0:
 		return err_set(e, EPIPE, "the peer closed the connection during the handshake");
 	default:
-		return err_sys(e, errno, "connection to the peer broke");
+		return errno == EAGAIN || errno == EINTR ? 0 : err_sys(e, errno, "connection to the peer broke");
 	}
 }
 
@@ -146,6 +222,15 @@ void link_close(struct link *l)
 		flush(l, 0, &e); /* if there is room for it at once */
 		tls_conn_free(l->tls);
 	}
+	close(l->fd);
+	*l = LINK_NONE;
+}
+
+void link_forget(struct link *l)
+{
+	if (l->fd < 0)
+		return;
+	tls_conn_free(l->tls);
 	close(l->fd);
 	*l = LINK_NONE;
 }

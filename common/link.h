@@ -1,5 +1,6 @@
 /*
- * link.h: a connection to a peer before a channel has it: a socket, plain or with TLS in it. Blocking, with deadlines.
+ * link.h: a connection to a peer before a channel has it: a socket, plain or with TLS in it. Who connects waits, with
+ * deadlines; who is connected to has many strangers at once and waits for none.
  *
  * Nothing is read ahead: what the peer sends after the last thing that was asked for is still in the socket when a channel
  * takes the link over.
@@ -10,20 +11,35 @@
 #include "err.h"
 #include "tls.h"
 
+#define LINK_RECORD_HEADER 5 /* RFC 8446, 5.1: type, version, length */
+
 struct link {
 	int fd;
 	struct tls *tls; /* NULL: plain */
+	unsigned record; /* bytes of the TLS record that is coming in; not for decryption before it is whole */
+	uint8_t header[LINK_RECORD_HEADER];
 };
 
 #define LINK_NONE ((struct link){.fd = -1})
 
-/* Exactly n bytes. Deadlines are of now_ns(). -ETIMEDOUT, -EPIPE (the peer closed), -errno. */
+/* Exactly n bytes. Deadlines are of now_ns(); 0: what cannot be done at once fails. -ETIMEDOUT, -EPIPE (the peer closed),
+ * -errno. */
 int link_send(struct link *l, const void *p, size_t n, uint64_t deadline_ns, struct err *e);
 int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct err *e);
+/* Until something comes in. 0, or -ETIMEDOUT. */
+int link_wait(const struct link *l, uint64_t deadline_ns, struct err *e);
 /* Shakes hands; t belongs to the link from here on, whatever happens. */
 int link_secure(struct link *l, struct tls *t, uint64_t deadline_ns, struct err *e);
-/* Does what the peer sends first look like TLS? Waits for it. 1, 0 or -errno. */
-int link_peek_tls(const struct link *l, uint64_t deadline_ns, struct err *e);
+/* Says goodbye. */
 void link_close(struct link *l);
+
+/* Without waiting: 1: done; 0: when more has come in, again; -errno. */
+int link_secure_more(struct link *l, struct err *e); /* l->tls shakes hands */
+/* *have of n bytes are there; starts with 0. */
+int link_receive_more(struct link *l, void *p, size_t n, size_t *have, struct err *e);
+/* Does what the peer has sent first look like TLS? *yes if 1 is returned. */
+int link_peek_tls(const struct link *l, bool *yes, struct err *e);
+/* Closes this process's end without a word to the peer, which another process may have. */
+void link_forget(struct link *l);
 
 #endif

@@ -1,5 +1,6 @@
 /* log.c: see log.h. Its three settings are written once at start, before any thread. */
 #include "log.h"
+#include "output.h"
 #include "util.h"
 
 #include <stdarg.h>
@@ -38,7 +39,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	va_end(ap);
 	n = MIN(n + m, (int)sizeof(line) - 2);
+	text_make_printable(line, false);
 	line[n++] = '\n';
-	if (write(log_fd, line, (size_t)n) < 0)
-		return; /* a dead terminal must not end a move */
+	output_put(log_fd, OUTPUT_LOG, line, (size_t)n); /* a dead terminal must not end a move, nor one that is stopped delay it */
 }

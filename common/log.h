@@ -1,7 +1,8 @@
 /*
  * log.h: lines for whoever debugs a move, on stderr or to a file; never the way a user learns of an error.
  *
- * The level comes from the command line (-v) or VMFERRY_LOG=debug|info. Thread-safe: one write per line.
+ * The level comes from the command line (-v) or VMFERRY_LOG=debug|info. Thread-safe: one write per line; what nobody reads
+ * is dropped (output.h). What a line says may be foreign: control characters in it, newlines too, become question marks.
  */
 #ifndef VMFERRY_LOG_H
 #define VMFERRY_LOG_H

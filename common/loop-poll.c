@@ -74,6 +74,7 @@ static short events_of(const struct io_uring_sqe *s)
 	case IORING_OP_READ:
 	case IORING_OP_RECV:
 	case IORING_OP_RECVMSG:
+	case IORING_OP_POLL_ADD: /* for POLLIN */
 		return POLLIN;
 	case IORING_OP_SEND:
 	case IORING_OP_SENDMSG:
@@ -87,7 +88,7 @@ static short events_of(const struct io_uring_sqe *s)
  * eventfd may block. */
 static bool is_due(const struct entry *x)
 {
-	return !events_of(&x->sqe) || (!x->tried && x->sqe.opcode != IORING_OP_READ);
+	return !events_of(&x->sqe) || (!x->tried && x->sqe.opcode != IORING_OP_READ && x->sqe.opcode != IORING_OP_POLL_ADD);
 }
 
 static void *pointer(uint64_t value)
@@ -140,6 +141,8 @@ static int perform(const struct io_uring_sqe *s)
 	switch (s->opcode) {
 	case IORING_OP_NOP:
 		return 0;
+	case IORING_OP_POLL_ADD:
+		return POLLIN;
 	case IORING_OP_ACCEPT:
 		return do_accept(s);
 	case IORING_OP_READ:

@@ -21,6 +21,13 @@ struct loop {
 	uint64_t post_count;
 	struct op post_op, cancel_op;
 	bool post_armed;
+	/* completions that had to make room before their time: loop_sqe() */
+	struct completion {
+		struct op *op;
+		int res;
+		uint32_t flags;
+	} *early;
+	size_t early_at, early_count, early_size;
 };
 
 bool loop_has_io_uring(const struct loop *l)
@@ -126,9 +133,26 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	ring_free(l);
+	free(l->early);
 	close(l->post_fd);
 	pthread_mutex_destroy(&l->post_lock);
 	free(l);
+}
+
+/* Kernels before 5.19 take no more (EBUSY) while completions overflow their queue. These are told in the next step only: whose
+ * they are may be the one that is asking. */
+static void take_early(struct loop *l)
+{
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&l->ring, &cqe) == 0) {
+		if (l->early_count == l->early_size) {
+			l->early_size = MAX(64U, 2 * l->early_size);
+			l->early = xrealloc(l->early, l->early_size * sizeof(*l->early));
+		}
+		l->early[l->early_count++] = (struct completion){io_uring_cqe_get_data(cqe), cqe->res, cqe->flags};
+		io_uring_cqe_seen(&l->ring, cqe);
+	}
 }
 
 struct io_uring_sqe *loop_sqe(struct loop *l)
@@ -138,7 +162,8 @@ struct io_uring_sqe *loop_sqe(struct loop *l)
 	if (l->poll)
 		return loop_poll_sqe(l->poll);
 	while (!(sqe = io_uring_get_sqe(&l->ring)))
-		io_uring_submit(&l->ring);
+		if (io_uring_submit(&l->ring) < 0)
+			take_early(l);
 	return sqe;
 }
 
@@ -224,12 +249,30 @@ static void complete(uint64_t user_data, int res)
 		op->done(op, res, 0);
 }
 
+/* In their order. A callback may add to them, or step the loop itself and wait for another one. */
+static void tell_early(struct loop *l)
+{
+	while (l->early_count) {
+		struct completion c = l->early[l->early_at++];
+
+		if (l->early_at == l->early_count)
+			l->early_at = l->early_count = 0;
+		if (c.op)
+			c.op->done(c.op, c.res, c.flags);
+	}
+}
+
 static int ring_step(struct loop *l, uint64_t wait_ns, struct err *e)
 {
 	struct __kernel_timespec ts = {.tv_sec = (int64_t)(wait_ns / 1000000000), .tv_nsec = (int64_t)(wait_ns % 1000000000)};
 	struct io_uring_cqe *cqe;
-	int r = io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, &ts, NULL);
+	int r;
 
+	if (l->early_count) {
+		tell_early(l);
+		return 0;
+	}
+	r = io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, &ts, NULL);
 	if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
 		return err_sys(e, -r, "io_uring failed");
 	while (io_uring_peek_cqe(&l->ring, &cqe) == 0) {

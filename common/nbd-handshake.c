@@ -3,9 +3,9 @@
  */
 #include "nbd-handshake.h"
 #include "be.h"
+#include "peer-error.h"
 #include "util.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -138,22 +138,12 @@ static int hs_reply(struct handshake *h, uint32_t option, uint32_t *type)
 	return 0;
 }
 
-void nbd_printable(char *out, size_t size, const unsigned char *p, size_t len)
-{
-	size_t i;
-
-	len = MIN(len, size - 1);
-	for (i = 0; i < len; i++)
-		out[i] = isprint(p[i]) ? (char)p[i] : '?';
-	out[len] = '\0';
-}
-
 /* An error reply as an error: what we asked for, and the server's own words. */
 static int hs_refused(struct handshake *h, uint32_t type, const char *what)
 {
 	char text[200];
 
-	nbd_printable(text, sizeof(text), h->reply, h->reply_len);
+	peer_words(text, sizeof(text), (struct slice){h->reply, h->reply_len});
 	if (type == NBD_REP_ERR_UNKNOWN)
 		return err_set(h->e, ENOENT, "%s: the NBD server does not have it (%s)", what, text);
 	if (type == NBD_REP_ERR_UNSUP)
@@ -201,7 +191,7 @@ static int hs_context(struct handshake *h, const char *const *contexts, unsigned
 	for (i = 0; i < count; i++)
 		if (strlen(contexts[i]) == h->reply_len - 4 && !memcmp(contexts[i], h->reply + 4, h->reply_len - 4))
 			break;
-	nbd_printable(text, sizeof(text), h->reply + 4, h->reply_len - 4);
+	peer_words(text, sizeof(text), (struct slice){h->reply + 4, h->reply_len - 4});
 	if (i == count || (*found & 1u << i))
 		return err_set(h->e, EPROTO, "the NBD server sent meta context '%s', not asked for or twice", text);
 	id[i] = be32(h->reply);

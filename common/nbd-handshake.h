@@ -18,7 +18,5 @@ struct nbd_session {
 /* Fills *s; on failure nothing is left open. contexts: NULL-terminated, or NULL. */
 int nbd_handshake(struct nbd_session *s, const char *socket_path, const char *export_name, const char *const *contexts,
 		  unsigned timeout_ms, struct err *e);
-/* What a peer wrote, fit for one line of a message. */
-void nbd_printable(char *out, size_t size, const unsigned char *p, size_t len);
 
 #endif

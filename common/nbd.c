@@ -18,6 +18,7 @@
 #include "be.h"
 #include "nbd-handshake.h"
 #include "log.h"
+#include "peer-error.h"
 #include "util.h"
 
 #include <errno.h>
@@ -498,7 +499,7 @@ static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p,
 	text_len = be16(p + 4);
 	if (!be32(p) || text_len > len - 6)
 		return lose(n, EPROTO, "the NBD server sent a malformed error chunk");
-	nbd_printable(text, sizeof(text), p + 6, text_len);
+	peer_words(text, sizeof(text), (struct slice){p + 6, text_len});
 	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type,
 		  (unsigned long long)r->offset, be32(p), text);
 	if (!r->res)
@@ -620,8 +621,10 @@ static void rx_take(struct nbd *n, size_t bytes)
 {
 	size_t direct = MIN(bytes, n->rx_iov[0].iov_len);
 
-	n->rx_ptr += direct;
-	n->rx_left -= (uint32_t)direct;
+	if (direct) {
+		n->rx_ptr += direct;
+		n->rx_left -= (uint32_t)direct;
+	}
 	n->end += bytes - direct;
 	while (step(n) > 0)
 		;

@@ -53,6 +53,14 @@ bool net_is_loopback(const struct sockaddr *sa)
 	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
 }
 
+bool net_peer_is_loopback(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	return !getpeername(fd, (struct sockaddr *)&peer, &len) && net_is_loopback((struct sockaddr *)&peer);
+}
+
 int net_refuse_clear(const char *host, struct err *e)
 {
 	return err_set(e, EPERM,
@@ -91,6 +99,9 @@ static char *name_of(const struct sockaddr_storage *ss)
 
 	if (ss->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, h, sizeof(h)))
 		return xasprintf("%s:%u", h, ntohs(v4->sin_port));
+	if (ss->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+	    inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, h, sizeof(h)))
+		return xasprintf("%s:%u", h, ntohs(v6->sin6_port));
 	if (ss->ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, h, sizeof(h)))
 		return xasprintf("[%s]:%u", h, ntohs(v6->sin6_port));
 	return xstrdup("?");
@@ -104,6 +115,23 @@ char *net_local(int fd)
 	if (getsockname(fd, (struct sockaddr *)&ss, &len))
 		return xstrdup("?");
 	return name_of(&ss);
+}
+
+char *net_peer(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len))
+		return xstrdup("?");
+	return name_of(&ss);
+}
+
+char *net_way(int fd, bool accepted)
+{
+	AUTO_FREE char *here = net_local(fd), *there = net_peer(fd);
+
+	return xasprintf("%s %s", accepted ? there : here, accepted ? here : there);
 }
 
 int net_local_port(int fd)
@@ -162,8 +190,6 @@ int net_listen(const char *host, struct net_ports ports, bool any, int *out, cha
 void net_tune(int fd)
 {
 	int one = 1, idle = 5, every = 2, count = 4;
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
@@ -171,7 +197,7 @@ void net_tune(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 	/* Nothing to congest: BBR, where it is the default, would pace us by timers (half the speed on a busy host). */
-	if (!getpeername(fd, (struct sockaddr *)&peer, &len) && net_is_loopback((struct sockaddr *)&peer))
+	if (net_peer_is_loopback(fd))
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
 }
 

@@ -31,9 +31,13 @@ void net_tune(int fd);
 void net_limit_silence(int fd);
 /* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
 char *net_local(int fd);
+char *net_peer(int fd);
+/* Both ends of a connection, the one that connected first: the same text at both, if nothing stands between them. malloc'ed. */
+char *net_way(int fd, bool accepted);
 int net_local_port(int fd);
 
 bool net_is_loopback(const struct sockaddr *sa);
+bool net_peer_is_loopback(int fd);
 /* Sets the sentence why host is refused, and returns -EPERM. */
 int net_refuse_clear(const char *host, struct err *e);
 

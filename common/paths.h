@@ -8,10 +8,17 @@
 
 #include "err.h"
 
-/* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /tmp/vmferry-UID: made
- * 0700; refused when it is somebody else's. The caller frees *out. */
+/* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /run/user/UID/vmferry,
+ * or STATE-DIR/run: made 0700; refused when it is somebody else's. The caller frees *out. */
 int runtime_dir_get(char **out, const char *override, struct err *e);
+/* Refuses (-EPERM) an open file of keys that others may read or that is another user's: path is for the sentence. */
+int secret_file_check(int fd, const char *path, struct err *e);
 /* Makes a file's name durable: fsync of the directory that holds it. */
 int sync_parent_dir(const char *path, struct err *e);
+
+/* The directory, beside the disks, of sockets of a guest that has not arrived yet: this, and the attempt. */
+#define HIDDEN_DIR_PREFIX ".vmferry-"
+/* path, where it has "/" HIDDEN_DIR_PREFIX "*" "/" the one that is there; malloc'ed, NULL if there is none. */
+char *path_maybe_hidden(const char *path);
 
 #endif

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* proc_pid_stat(5): the command in parentheses may itself hold spaces and parentheses; state is
  * field 3. */
@@ -111,6 +113,50 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid,
 			       timeout_ms);
 	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
+	return 0;
+}
+
+/* ---- holding ---- */
+
+bool process_is_held(pid_t pid, uint64_t start_time)
+{
+	bool all = qemu_is_alive(pid, start_time);
+	char path[32];
+	struct dirent *x;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	all = all && d;
+	while (all && (x = readdir(d))) {
+		uint64_t born;
+		pid_t parent;
+		char state;
+
+		if (x->d_name[0] != '.' && !read_stat((pid_t)atoi(x->d_name), &state, &parent, &born))
+			all = strchr("TtZX", state);
+	}
+	if (d)
+		closedir(d);
+	return all;
+}
+
+#define HOLD_PAUSE_NS 50000
+
+int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e)
+{
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
+	const struct timespec pause = {.tv_nsec = HOLD_PAUSE_NS};
+
+	if (!qemu_is_alive(pid, start_time))
+		return 0;
+	if (kill(pid, SIGSTOP) && errno != ESRCH)
+		return err_sys(e, errno, "cannot stop process %d", (int)pid);
+	while (!process_is_held(pid, start_time) && qemu_is_alive(pid, start_time)) {
+		if (now_ns() > until_ns)
+			return err_set(e, ETIMEDOUT, "process %d did not stop within %u ms of SIGSTOP", (int)pid, timeout_ms);
+		nanosleep(&pause, NULL);
+	}
 	return 0;
 }
 
@@ -224,10 +270,17 @@ uint64_t process_resident_bytes(pid_t pid)
 	return status_bytes(path, "VmRSS: %llu");
 }
 
+void process_keep_to_itself(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* whose search for leaks is a ptrace */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int process_user(pid_t pid, uid_t *out)
 {
 	char path[32], line[128];
-	unsigned user;
+	unsigned user[4], i;
 	int r = -ESRCH;
 	FILE *f;
 
@@ -236,10 +289,12 @@ int process_user(pid_t pid, uid_t *out)
 	if (!f)
 		return -errno;
 	while (r && fgets(line, sizeof(line), f))
-		r = sscanf(line, "Uid: %*u %u", &user) == 1 ? 0 : r;
+		r = sscanf(line, "Uid: %u %u %u %u", &user[0], &user[1], &user[2], &user[3]) == 4 ? 0 : r;
 	fclose(f);
+	for (i = 0; !r && i < 3 && user[i] == geteuid(); i++)
+		;
 	if (!r)
-		*out = user;
+		*out = user[i];
 	return r;
 }
 
@@ -255,6 +310,15 @@ static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)
 	if (d)
 		closedir(d);
 	return yes;
+}
+
+bool process_has_open(pid_t pid, const char *path)
+{
+	struct stat st;
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+	return !stat(path, &st) && has_open(dir, st.st_dev, st.st_ino);
 }
 
 pid_t process_that_opened(const char *path)
@@ -275,4 +339,25 @@ pid_t process_that_opened(const char *path)
 	if (d)
 		closedir(d);
 	return found;
+}
+
+bool process_may_have_socket(pid_t pid, const char *path)
+{
+	AUTO_FREE char *end = xasprintf(" %s\n", path);
+	size_t cap = 0, n = strlen(end);
+	char at[32], *line = NULL;
+	bool yes = false;
+	ssize_t len;
+	FILE *f;
+
+	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
+	f = fopen(at, "re");
+	if (!f)
+		return true;
+	while (!yes && (len = getline(&line, &cap, f)) >= 0)
+		yes = (size_t)len > n && !strcmp(line + len - n, end);
+	yes |= ferror(f) != 0;
+	fclose(f);
+	free(line);
+	return yes;
 }

@@ -27,6 +27,14 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time);
  */
 int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 
+/*
+ * SIGSTOP, and waits at most timeout_ms until every thread of it stands: from then on it has done nothing more. 0 also when
+ * it is gone; -ETIMEDOUT, -EPERM. Blocks the calling thread.
+ */
+int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
+/* Every thread of it stands, as SIGSTOP leaves them. */
+bool process_is_held(pid_t pid, uint64_t start_time);
+
 /* What a program that was run to its end printed, on either stream, cut to what fits; status as of exit(3), 128 + N after
  * signal N. */
 struct process_output {
@@ -40,9 +48,16 @@ struct process_output {
 int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
 /* A process (not ourselves) that has this file open; 0: none that we may see. */
 pid_t process_that_opened(const char *path);
+bool process_has_open(pid_t pid, const char *path);
+/* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
+ * be told. */
+bool process_may_have_socket(pid_t pid, const char *path);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */
 uint64_t process_resident_bytes(pid_t pid);
-/* The effective user of a process; 0, or -errno. */
+/* Nobody but root reads our memory, by ptrace or from a core dump, from now on. Programs that we start are as they were. */
+void process_keep_to_itself(void);
+/* Whose process it is: ours, or of its real, effective, saved and file system users the first who is not us (a setuid program
+ * is also its caller's, who chose its arguments). 0, or -errno. */
 int process_user(pid_t pid, uid_t *out);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);

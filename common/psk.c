@@ -1,12 +1,12 @@
 /* psk.c: see psk.h. */
 #include "psk.h"
+#include "paths.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #define LINE_MAX_CHARS 256
 
@@ -37,7 +37,7 @@ int psk_parse(const char *line, struct tls_key *key, struct err *e)
 	return 0;
 }
 
-static int read_lines(FILE *f, const char *path, struct tls_key **keys, size_t *count, struct err *e)
+static int read_lines(FILE *f, const char *path, struct tls_key *keys, size_t *count, struct err *e)
 {
 	char line[LINE_MAX_CHARS];
 	unsigned number = 0;
@@ -51,8 +51,7 @@ static int read_lines(FILE *f, const char *path, struct tls_key **keys, size_t *
 			continue;
 		if (n == PSK_KEYS_MAX)
 			return err_set(e, E2BIG, "%s has more than %d keys", path, PSK_KEYS_MAX);
-		*keys = xrealloc(*keys, (n + 1) * sizeof(**keys));
-		r = psk_parse(line, &(*keys)[n++], e);
+		r = psk_parse(line, &keys[n++], e);
 		if (r)
 			err_prefix(e, "%s, line %u", path, number);
 	}
@@ -63,23 +62,25 @@ static int read_lines(FILE *f, const char *path, struct tls_key **keys, size_t *
 
 int psk_read(const char *path, struct tls_key **out, size_t *count, struct err *e)
 {
-	struct tls_key *keys = NULL;
+	const size_t bytes = PSK_KEYS_MAX * sizeof(struct tls_key);
 	FILE *f = fopen(path, "re");
-	struct stat st;
+	struct tls_key *keys;
 	size_t n = 0;
 	int r;
 
 	if (!f)
 		return err_sys(e, errno, "cannot read the keys in %s", path);
-	if (fstat(fileno(f), &st) || st.st_mode & 077)
-		r = err_set(e, EPERM, "%s can be read by others: whoever has a key of it may start programs (chmod 600 %s)", path, path);
-	else
-		r = read_lines(f, path, &keys, &n, e);
+	setvbuf(f, NULL, _IONBF, 0); /* no copy that nobody wipes */
+	keys = xcalloc(1, bytes);
+	r = secret_file_check(fileno(f), path, e);
+	if (!r)
+		r = read_lines(f, path, keys, &n, e);
 	fclose(f);
 	if (!r && !n)
 		r = err_set(e, EINVAL, "there is no key in %s; make one: (umask 077; echo \"NAME:$(openssl rand -hex 32)\" >>%s)", path,
 			    path);
 	if (r) {
+		explicit_bzero(keys, bytes);
 		free(keys);
 		return r;
 	}

@@ -56,6 +56,11 @@ static void note_pty(struct rewrite *w, const struct item *it)
 	args_note(w, "-%s gets another pseudo-terminal on the destination: query-chardev names it", it->name);
 }
 
+void args_note_stdio(struct rewrite *w)
+{
+	args_note(w, "nobody reads QEMU's standard output on the destination: what the guest writes there gets lost");
+}
+
 static int rewrite_backend(struct rewrite *w, struct item *it, const char *backend)
 {
 	static const char *const host_devices[] = {"serial", "tty", "parallel", "parport"};
@@ -65,6 +70,8 @@ static int rewrite_backend(struct rewrite *w, struct item *it, const char *backe
 		return rewrite_socket(w, it, &it->p.l, false);
 	if (!strcmp(backend, "pty"))
 		note_pty(w, it);
+	if (!strcmp(backend, "stdio"))
+		args_note_stdio(w);
 	if (path && (!strcmp(backend, "file") || !strcmp(backend, "pty")))
 		args_file(w, it, ARGS_LOG, false, "-chardev file", &path->value);
 	if (path && !strcmp(backend, "pipe")) {
@@ -141,6 +148,8 @@ int args_on_chardev_compat(struct rewrite *w, struct item *it)
 		return on_compat_path(w, it, ARGS_HOST_DEVICE, dev);
 	if (!strcmp(dev, "pty"))
 		note_pty(w, it);
+	if (!strcmp(dev, "stdio"))
+		args_note_stdio(w);
 	for (i = 0; i < ARRAY_LEN(sockets) && !args_starts(dev, sockets[i]); i++)
 		;
 	/* QEMU itself adds what -gdb needs, but for unix: */

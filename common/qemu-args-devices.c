@@ -111,7 +111,7 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 /* A device whose medium stays behind keeps no drive. */
 static void drop_ejected(struct rewrite *w, struct item *it)
 {
-	const struct item *node = args_find(w, "blockdev", "node-name", NULL, kv_get(&it->p.l, "drive", NULL));
+	const struct item *node = args_find(w, "blockdev", "node-name", kv_get(&it->p.l, "drive", NULL));
 
 	if (node && node->ejected)
 		kv_remove(&it->p.l, "drive");

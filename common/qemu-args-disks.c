@@ -28,23 +28,14 @@ static bool is_media_device(const struct item *device)
 
 static bool is_pflash(const struct rewrite *w, const char *node)
 {
-	size_t i;
-
-	for (i = 0; i < w->item_count; i++) {
-		const struct item *it = &w->items[i];
-		const char *code = kv_get(&it->p.l, "pflash0", NULL), *vars = kv_get(&it->p.l, "pflash1", NULL);
-
-		if ((!strcmp(it->name, "machine") || !strcmp(it->name, "M")) &&
-		    ((code && !strcmp(code, node)) || (vars && !strcmp(vars, node))))
-			return true;
-	}
-	return false;
+	return args_find(w, "machine", "pflash0", node) || args_find(w, "machine", "pflash1", node) || args_find(w, "M", "pflash0", node) ||
+	       args_find(w, "M", "pflash1", node);
 }
 
 /* The block node whose file is this one: that of the format, above that of the protocol. */
 static const struct item *node_above(const struct rewrite *w, const char *node)
 {
-	return args_find(w, "blockdev", "file", NULL, node);
+	return args_find(w, "blockdev", "file", node);
 }
 
 #define NODES_MAX 8 /* one above the other on a line; a ring of them ends here */
@@ -55,7 +46,7 @@ enum args_role args_drive_role(const struct rewrite *w, const char *id, bool rea
 	unsigned depth;
 
 	for (depth = 0; id && depth < NODES_MAX; depth++) {
-		if (is_media_device(args_find(w, "device", "drive", NULL, id)))
+		if (is_media_device(args_find(w, "device", "drive", id)))
 			return ARGS_MEDIA;
 		above = node_above(w, id);
 		if (above)
@@ -314,7 +305,7 @@ int args_on_blockdev(struct rewrite *w, struct item *it)
 static bool has_ejected_file(const struct rewrite *w, const struct item *it)
 {
 	const char *below = kv_get(&it->p.l, "file", NULL);
-	const struct item *node = args_find(w, "blockdev", "node-name", NULL, below);
+	const struct item *node = args_find(w, "blockdev", "node-name", below);
 	size_t i;
 
 	if (node && node->ejected)
@@ -333,9 +324,10 @@ static bool has_ejected_file(const struct rewrite *w, const struct item *it)
 void args_mark_ejected(struct rewrite *w)
 {
 	bool more = true;
+	unsigned depth;
 	size_t i;
 
-	while (more) {
+	for (depth = 0; more && depth < NODES_MAX; depth++) {
 		more = false;
 		for (i = 0; i < w->item_count; i++) {
 			struct item *it = &w->items[i];

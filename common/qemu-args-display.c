@@ -89,6 +89,7 @@ int args_on_display(struct rewrite *w, struct item *it)
 int args_on_nographic(struct rewrite *w, struct item *it)
 {
 	w->has_display = true;
+	args_note_stdio(w);
 	args_emit(w, it->name, it->value);
 	return 0;
 }

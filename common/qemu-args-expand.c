@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARGS_MAX 16384 /* words of an expanded line */
+#define ARGS_MAX 16384 /* words of a line, before and after */
 
 struct line {
 	char **v;
@@ -139,6 +139,8 @@ static bool has_id(const char *value, const char *id)
 	const char *found;
 	bool yes;
 
+	if (!strstr(value, id)) /* which most have not, and parsing each for each -set takes long */
+		return false;
 	kv_parse(&l, *value == '{' ? "" : value);
 	found = kv_get(&l, "id", NULL);
 	yes = found && !strcmp(found, id);
@@ -190,6 +192,8 @@ int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc,
 	size_t i = 1;
 	int r = 0;
 
+	if (argc > ARGS_MAX)
+		return err_set(e, EINVAL, "the guest's command line has more than %d words", ARGS_MAX);
 	if (argc)
 		add(&l, argv[0]);
 	while (r == 0 && qemu_opt_next(argv, argc, &i, &opt)) {

@@ -147,12 +147,11 @@ static char *move_path(struct rewrite *w, const char *from)
 static void record(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *from,
 		   const char *to)
 {
+	AUTO_FREE char *once = xasprintf("\n%s %s", args_role_name(role), from); /* which no note begins with */
 	struct args_result *r = w->r;
-	size_t i;
 
-	for (i = 0; i < r->file_count; i++)
-		if (r->files[i].role == role && !strcmp(r->files[i].path, from))
-			return;
+	if (!args_is_new(w, once))
+		return;
 	r->files = xrealloc(r->files, (r->file_count + 1) * sizeof(*r->files));
 	r->files[r->file_count++] = (struct args_file){.role = role,
 						       .read_only = read_only,

@@ -59,7 +59,7 @@ static void device_of(const struct rewrite *w, const struct item *it, size_t net
 	const struct item *device = it;
 
 	if (!strcmp(it->name, "netdev"))
-		device = args_find(w, "device", "netdev", NULL, n->netdev);
+		device = args_find(w, "device", "netdev", n->netdev);
 	else if (!strcmp(it->name, "net"))
 		device = net_nic(w, nets);
 	if (!device)
@@ -116,7 +116,7 @@ int args_list_nics(struct rewrite *w)
 	size_t i, nets = 0;
 
 	for (i = 0; i < w->item_count; i++) {
-		const struct item *it = &w->items[i];
+		struct item *it = &w->items[i];
 		const char *type = kv_get(&it->p.l, "type", "type");
 		struct args_nic n = {.netdev = NULL};
 
@@ -132,22 +132,13 @@ int args_list_nics(struct rewrite *w)
 		n.to_type = xstrdup(n.type);
 		n.to_attach = dup_or_null(n.attach);
 		r->nics = xrealloc(r->nics, (r->nic_count + 1) * sizeof(*r->nics));
+		it->nic = r->nic_count;
 		r->nics[r->nic_count++] = n;
 	}
 	return check_maps(w);
 }
 
 /* ---- mapping ---- */
-
-/* The NICs are listed in the order of their options. */
-static struct args_nic *nic_of(struct rewrite *w, const struct item *it)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < w->item_count && &w->items[i] != it; i++)
-		n += is_backend(&w->items[i], kv_get(&w->items[i].p.l, "type", "type"));
-	return &w->r->nics[n];
-}
 
 static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 {
@@ -218,8 +209,8 @@ static char *free_hub(const struct rewrite *w, const struct args_nic *n)
 	size_t number = FIRST_HUB + (size_t)(n - w->r->nics);
 	char *hub = xasprintf("%zu", number);
 
-	while (args_find(w, "netdev", "hubid", NULL, hub) || args_find(w, "nic", "hubid", NULL, hub) ||
-	       args_find(w, "net", "hubid", NULL, hub)) {
+	while (args_find(w, "netdev", "hubid", hub) || args_find(w, "nic", "hubid", hub) ||
+	       args_find(w, "net", "hubid", hub)) {
 		number += w->r->nic_count;
 		kv_replace(&hub, xasprintf("%zu", number));
 	}
@@ -272,11 +263,11 @@ static void keep_slirp(struct rewrite *w, struct item *it)
 	static const char *const not_its[] = {"model", "mac", "macaddr", "addr", "vectors", "name", "hostfwd", "hostfwd.*"};
 	struct kv_list *l = &it->p.l;
 	char *id = NULL, *value;
-	size_t i = 0;
+	size_t i;
 
 	do
-		kv_replace(&id, xasprintf("vmferry-user-%zu", i++));
-	while (args_find(w, "netdev", "id", NULL, id));
+		kv_replace(&id, xasprintf("vmferry-user-%zu", w->slirps++));
+	while (args_find(w, "netdev", "id", id));
 	json_object_del(it->p.tree, "hostfwd");
 	for (i = 0; i < l->n;) {
 		AUTO_FREE char *key = l->v[i].key ? xstrdup(l->v[i].key) : NULL;
@@ -318,6 +309,17 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 
 /* ---- as it is ---- */
 
+/* QEMU gives a helper with a blank in it to a shell. */
+static int check_helper(struct rewrite *w, const struct item *it)
+{
+	const char *helper = kv_get(&it->p.l, "helper", NULL);
+
+	if (!helper || !strpbrk(helper, " \t"))
+		return 0;
+	return err_set(w->e, EINVAL, "-%s %s: its helper is not one program, but a line for a shell; name a program", it->name, it->value);
+}
+
+/* Programs and directories, which the destination is to have. What is relative was so to where the source was started. */
 static void map_scripts(struct rewrite *w, struct item *it)
 {
 	static const struct {
@@ -330,8 +332,10 @@ static void map_scripts(struct rewrite *w, struct item *it)
 
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
 		struct kv *p = kv_find(&it->p.l, keys[i].key, NULL);
+		bool none = !p || !*p->value || (keys[i].role == ARGS_SCRIPT && !strcmp(p->value, "no"));
+		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* in $PATH */
 
-		if (p && *p->value == '/')
+		if (!none && !searched)
 			args_file(w, it, keys[i].role, true, NULL, &p->value);
 	}
 }
@@ -402,13 +406,15 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 
 static int on_backend(struct rewrite *w, struct item *it, const char *type)
 {
-	struct args_nic *n = nic_of(w, it);
+	struct args_nic *n = &w->r->nics[it->nic];
 	const char *to = map_of(w, n);
 	int r;
 
 	if (to)
 		return map_nic(w, to, it, n);
 	r = refuse_type(w, it, type);
+	if (r == 0)
+		r = check_helper(w, it);
 	if (r == 0)
 		r = map_sockets(w, it, type);
 	if (r < 0)

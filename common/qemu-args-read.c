@@ -58,7 +58,7 @@ static void add_chardev_path(struct strings *s, char *const *argv, size_t argc, 
 		const char *found, *backend, *path;
 		struct kv_list l;
 
-		if (strcmp(opt.name, "chardev") || !opt.value)
+		if (strcmp(opt.name, "chardev") || !opt.value || !strstr(opt.value, id))
 			continue;
 		kv_parse(&l, opt.value);
 		found = kv_get(&l, "id", NULL);

@@ -14,10 +14,18 @@ struct item {
 	const char *name, *value;
 	struct props p;
 	bool ejected; /* -blockdev: its medium is not taken along */
+	size_t nic;   /* a network's back end: its index in the result */
 };
 
 struct moved {
 	char *from, *to;
+};
+
+/* An item by what it is called, or refers to. */
+struct args_ref {
+	const char *name, *key;
+	char *value;
+	size_t item;
 };
 
 struct rewrite {
@@ -26,6 +34,10 @@ struct rewrite {
 	struct err *e;
 	struct item *items;
 	size_t item_count;
+	struct args_ref *refs; /* sorted: lines may have thousands of options */
+	size_t ref_count;
+	json_t *said;  /* of args_is_new() */
+	size_t slirps; /* names made for user networks that stay */
 	struct moved *moved; /* what went to socket_dir, so that two files never get one name */
 	size_t moved_count;
 	bool machine_typed, has_display;
@@ -40,13 +52,16 @@ void args_emit_list(struct rewrite *w, const char *name, const struct kv_list *l
 void args_emit_item(struct rewrite *w, const struct item *it);
 /* A line for the plan; the same one only once. */
 void args_note(struct rewrite *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void args_note_stdio(struct rewrite *w);
+/* Whether it was not asked for this text before. */
+bool args_is_new(struct rewrite *w, const char *what);
 bool args_starts(const char *s, const char *prefix);
 const char *args_base_name(const char *path);
 /* "name" equals one of count patterns; '*' at a pattern's end stands for anything. */
 bool args_among(const char *name, const char *const *patterns, size_t count);
-/* Another option of that name whose key has that value: NULL if there is none. */
-struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *implied,
-		       const char *value);
+/* The first option of that name whose key has that value on the line as it was read: NULL if there is none. Only the keys in
+ * args_index()'s table. */
+struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);
 
 /* qemu-args-files.c */

@@ -59,22 +59,29 @@ void args_emit_item(struct rewrite *w, const struct item *it)
 	args_emit(w, it->name, value);
 }
 
+bool args_is_new(struct rewrite *w, const char *what)
+{
+	if (!w->said)
+		w->said = json_object();
+	if (json_object_get(w->said, what))
+		return false;
+	json_object_set_new_nocheck(w->said, what, json_true());
+	return true;
+}
+
 void args_note(struct rewrite *w, const char *fmt, ...)
 {
 	struct args_result *r = w->r;
 	char *text = NULL;
 	va_list ap;
-	size_t i;
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
-	for (i = 0; i < r->note_count; i++) {
-		if (!strcmp(r->notes[i], text)) {
-			free(text);
-			return;
-		}
+	if (!args_is_new(w, text)) {
+		free(text);
+		return;
 	}
 	r->notes = xrealloc(r->notes, (r->note_count + 1) * sizeof(*r->notes));
 	r->notes[r->note_count++] = text;
@@ -100,20 +107,55 @@ bool args_among(const char *name, const char *const *patterns, size_t count)
 	return false;
 }
 
-struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *implied,
-		       const char *value)
+static int compare_refs(const void *a, const void *b)
 {
-	const char *found;
-	size_t i;
+	const struct args_ref *x = a, *y = b;
+	int r = strcmp(x->name, y->name);
 
-	for (i = 0; value && i < w->item_count; i++) {
-		if (strcmp(w->items[i].name, name))
-			continue;
-		found = kv_get(&w->items[i].p.l, key, implied);
-		if (found && !strcmp(found, value))
-			return &w->items[i];
+	if (!r)
+		r = strcmp(x->key, y->key);
+	if (!r)
+		r = strcmp(x->value, y->value);
+	return r ? r : x->item < y->item ? -1 : x->item > y->item;
+}
+
+/* What args_find() finds. */
+static void args_index(struct rewrite *w)
+{
+	static const struct {
+		const char *name, *key;
+	} keys[] = {{"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"}, {"device", "netdev"},
+		    {"netdev", "id"},	       {"netdev", "hubid"},  {"nic", "hubid"},	  {"net", "hubid"},
+		    {"machine", "pflash0"},    {"machine", "pflash1"}, {"M", "pflash0"},  {"M", "pflash1"}};
+	size_t i, k;
+
+	w->refs = xcalloc(2 * w->item_count, sizeof(*w->refs)); /* no option has more keys in the table */
+	for (i = 0; i < w->item_count; i++)
+		for (k = 0; k < ARRAY_LEN(keys); k++) {
+			const char *value = strcmp(w->items[i].name, keys[k].name) ? NULL : kv_get(&w->items[i].p.l, keys[k].key, NULL);
+
+			if (value)
+				w->refs[w->ref_count++] = (struct args_ref){keys[k].name, keys[k].key, xstrdup(value), i};
+		}
+	qsort(w->refs, w->ref_count, sizeof(*w->refs), compare_refs);
+}
+
+struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value)
+{
+	const struct args_ref want = {name, key, (char *)value, 0};
+	size_t low = 0, high = w->ref_count, mid;
+
+	while (value && low < high) {
+		mid = low + (high - low) / 2;
+		if (compare_refs(&w->refs[mid], &want) < 0)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return NULL;
+	if (!value || low == w->ref_count || strcmp(w->refs[low].name, name) || strcmp(w->refs[low].key, key) ||
+	    strcmp(w->refs[low].value, value))
+		return NULL;
+	return &w->items[w->refs[low].item];
 }
 
 /* The machine */
@@ -663,6 +705,10 @@ static void finish(struct rewrite *w)
 		free(w->moved[i].from);
 		free(w->moved[i].to);
 	}
+	for (i = 0; i < w->ref_count; i++)
+		free(w->refs[i].value);
+	free(w->refs);
+	json_decref(w->said);
 	free(w->items);
 	free(w->moved);
 }
@@ -673,6 +719,7 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	int r;
 
 	read_items(w, argv, argc);
+	args_index(w);
 	args_mark_ejected(w);
 	emit(w, argv[0]);
 	r = args_list_nics(w);

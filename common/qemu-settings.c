@@ -78,19 +78,43 @@ static int set_capabilities(struct qmp *q, const json_t *want, struct err *e)
 	return r;
 }
 
-int settings_capabilities(struct qmp *q, const json_t *saved, const char *const *on, struct err *e)
+/* Name → bool, of all that this QEMU has. */
+static json_t *exactly(const json_t *saved, const char *const *on)
 {
 	json_t *want = json_object(), *value;
 	const char *name;
-	int r;
 
 	json_object_foreach(json_object_get(saved, "capabilities"), name, value)
 		json_object_set_new(want, name, json_false());
 	for (; *on; on++)
 		if (json_object_get(want, *on))
 			json_object_set_new(want, *on, json_true());
-	r = set_capabilities(q, want, e);
+	return want;
+}
+
+int settings_capabilities(struct qmp *q, const json_t *saved, const char *const *on, struct err *e)
+{
+	json_t *want = exactly(saved, on);
+	int r = set_capabilities(q, want, e);
+
 	json_decref(want);
+	return r;
+}
+
+int settings_check(struct qmp *q, const json_t *saved, const char *const *on, struct err *e)
+{
+	json_t *now, *want, *value;
+	const char *name;
+	int r = query_capabilities(q, &now, e);
+
+	if (r)
+		return r;
+	want = exactly(saved, on);
+	json_object_foreach(want, name, value)
+		if (!r && json_is_true(json_object_get(now, name)) != json_is_true(value))
+			r = err_set(e, EBUSY, "somebody else has changed the migration capability %s of this QEMU", name);
+	json_decref(want);
+	json_decref(now);
 	return r;
 }
 

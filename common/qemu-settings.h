@@ -12,6 +12,8 @@
 int settings_save(struct qmp *q, json_t **out, struct err *e);
 /* Exactly these capabilities on, every other off. NULL-terminated; one this QEMU does not have is skipped. */
 int settings_capabilities(struct qmp *q, const json_t *saved, const char *const *on, struct err *e);
+/* Whether they still are as settings_capabilities() left them; -EBUSY: somebody else has changed one, and which. */
+int settings_check(struct qmp *q, const json_t *saved, const char *const *on, struct err *e);
 /* Sets those parameters that this QEMU has; params is stolen. */
 int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, struct err *e);
 /* Puts back whatever differs from saved. Tries everything; the first error is returned. */

@@ -49,7 +49,7 @@ struct qmp {
 	void *ctx;
 	int version[3];
 
-	bool greeted, opened, closing;
+	bool greeted, opened, closing, draining;
 	bool dead;
 	struct err why; /* when dead */
 
@@ -305,6 +305,16 @@ static void arm_recv(struct qmp *q)
 	q->receiving = true;
 }
 
+/* From rx_chunk. */
+static void take_bytes(struct qmp *q, size_t n)
+{
+	q->rx_at_ns = now_ns();
+	buffer_append(&q->rx, q->rx_chunk, n);
+	if (!q->receiving && !q->draining)
+		arm_recv(q);
+	dispatch(q);
+}
+
 static void recv_done(struct op *op, int res, uint32_t flags)
 {
 	struct qmp *q = container_of(op, struct qmp, recv_op);
@@ -313,18 +323,16 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 	q->receiving = false;
 	if (q->dead || q->closing)
 		return;
-	if (res == -EINTR || res == -EAGAIN) {
-		arm_recv(q);
+	if (res == -EINTR || res == -EAGAIN || (res == -ECANCELED && q->draining)) {
+		if (!q->draining)
+			arm_recv(q);
 		return;
 	}
 	if (res <= 0) {
 		lost(q, EPIPE, res ? strerror(-res) : "QEMU closed it");
 		return;
 	}
-	q->rx_at_ns = now_ns();
-	buffer_append(&q->rx, q->rx_chunk, (size_t)res);
-	arm_recv(q);
-	dispatch(q);
+	take_bytes(q, (size_t)res);
 }
 
 static void arm_send(struct qmp *q)
@@ -457,6 +465,27 @@ int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, str
 	return qmp_call_ms(q, QMP_DEADLINE_MS, command, args, ret, e);
 }
 
+/* The recv in flight first, whatever it has taken: what the socket holds beyond that comes after it. */
+void qmp_drain(struct qmp *q)
+{
+	ssize_t n;
+	struct err e;
+
+	if (q->dead)
+		return;
+	q->draining = true;
+	if (q->receiving)
+		loop_cancel(q->loop, &q->recv_op);
+	while (q->receiving)
+		if (loop_step(q->loop, 1000, &e))
+			break;
+	while (!q->dead && !q->receiving && (n = recv(q->fd, q->rx_chunk, sizeof(q->rx_chunk), MSG_DONTWAIT)) > 0)
+		take_bytes(q, (size_t)n);
+	q->draining = false;
+	if (!q->dead && !q->receiving)
+		arm_recv(q); /* which finds out if it was the end */
+}
+
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)
 {
 	json_t *ret;
@@ -494,12 +523,26 @@ static unsigned ms_left(uint64_t until_ns)
 	return now >= until_ns ? 0 : (unsigned)((until_ns - now + 999999) / 1000000);
 }
 
-/* A unix connect never waits when non-blocking: EAGAIN means that the listener's queue is full. */
-static int connect_monitor(struct qmp *q, uint64_t until_ns, struct err *e)
+/* Who listens: before anything is said, as a path is only a name. pid 0: any process of ours. */
+static int check_listener(struct qmp *q, pid_t pid, struct err *e)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
+
+	if (getsockopt(q->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return err_sys(e, errno, "cannot tell who listens on %s", q->path);
+	if (peer.uid != geteuid())
+		return err_set(e, EPERM, "the QMP monitor %s is served by another user (uid %u)", q->path, (unsigned)peer.uid);
+	if (pid && peer.pid && peer.pid != pid)
+		return err_set(e, ESRCH, "%s is served by process %d, not by the guest (pid %d)", q->path, (int)peer.pid, (int)pid);
+	q->peer_pid = peer.pid;
+	return 0;
+}
+
+/* A unix connect never waits when non-blocking: EAGAIN means that the listener's queue is full. */
+static int connect_monitor(struct qmp *q, pid_t pid, uint64_t until_ns, struct err *e)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int r;
 
 	if (strlen(q->path) >= sizeof(sa.sun_path))
@@ -523,9 +566,7 @@ static int connect_monitor(struct qmp *q, uint64_t until_ns, struct err *e)
 	/* io_uring must wait for data, not return EAGAIN */
 	if (fcntl(q->fd, F_SETFL, fcntl(q->fd, F_GETFL) & ~O_NONBLOCK) < 0)
 		return err_sys(e, errno, "fcntl on %s", q->path);
-	if (getsockopt(q->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
-		q->peer_pid = peer.pid;
-	return 0;
+	return check_listener(q, pid, e);
 }
 
 static int await_greeting(struct qmp *q, uint64_t until_ns, struct err *e)
@@ -580,13 +621,19 @@ static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struc
 	return 0;
 }
 
-int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
-	     const struct qmp_handlers *h, void *ctx, struct err *e)
+int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
+		void *ctx, struct err *e)
 {
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 	struct qmp *q = qmp_new(l, -1, path, h, ctx);
 
-	return meet(out, q, connect_monitor(q, until_ns, e), until_ns, e);
+	return meet(out, q, connect_monitor(q, pid, until_ns, e), until_ns, e);
+}
+
+int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
+	     const struct qmp_handlers *h, void *ctx, struct err *e)
+{
+	return qmp_open_of(out, l, path, 0, timeout_ms, h, ctx, e);
 }
 
 int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms,

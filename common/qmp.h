@@ -39,10 +39,14 @@ typedef void (*qmp_reply_fn)(void *arg, json_t *ret, const struct err *e);
 /*
  * Connects, waits for the greeting at most timeout_ms and negotiates capabilities; pumps the loop
  * meanwhile. Errors: ENOENT, ECONNREFUSED, EACCES (connecting), EBUSY (accepts but sends no
- * greeting: another client occupies the monitor), EPROTO (not QMP), EPIPE (closed meanwhile).
+ * greeting: another client occupies the monitor), EPROTO (not QMP), EPIPE (closed meanwhile), EPERM (another user listens there:
+ * nothing was said to it).
  */
 int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
 	     const struct qmp_handlers *h, void *ctx, struct err *e);
+/* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was said to it. */
+int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
+		void *ctx, struct err *e);
 /* The same over a connection that somebody else made (a stream socket that leads to a monitor); it is ours from now on, also
  * after an error. name: the monitor's, for messages. */
 int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms,
@@ -64,6 +68,8 @@ void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadlin
 int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
 int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args,
 		json_t **ret, struct err *e);
+/* Takes in all that QEMU had said until now: its events are recorded when this returns. For a QEMU that stands. */
+void qmp_drain(struct qmp *q);
 /* human-monitor-command; *text is malloc'ed, the caller frees it. */
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e);
 

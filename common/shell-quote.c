@@ -2,6 +2,7 @@
 #include "shell-quote.h"
 #include "util.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Nothing that any shell expands, in any place of a command but the first (= would assign there). */
@@ -28,12 +29,35 @@ char *shell_quote(const char *s)
 	return out;
 }
 
+char *shell_quote_shown(const char *s)
+{
+	AUTO_FREE char *shown = text_shown(s);
+	size_t n = strlen(s), i;
+	char *out, *p;
+
+	if (!strcmp(shown, s))
+		return shell_quote(s);
+	while (n && s[n - 1] == '\n')
+		n--;
+	out = p = xmalloc(4 * strlen(s) + 32);
+	p = stpcpy(p, "\"$(printf -- '");
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < ' ' || c >= 0x7f || c == '\'' || c == '\\')
+			p += sprintf(p, "\\%03o", c);
+		else if (c == '%')
+			p = stpcpy(p, "%%");
+		else
+			*p++ = (char)c;
+	}
+	p = stpcpy(p, "')\"");
+	if (s[n])
+		sprintf(p, "'%s'", s + n);
+	return out;
+}
+
 char *shell_comment(const char *s)
 {
-	char *out = xstrdup(s), *p;
-
-	for (p = out; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
-	return out;
+	return text_shown(s);
 }

@@ -84,6 +84,14 @@ void journal_list_free(char **paths, size_t count)
 	free(paths);
 }
 
+bool journal_path_is(const char *path, bool source)
+{
+	const char *tail = source ? "-src" SUFFIX : "-dst" SUFFIX;
+	size_t n = strlen(path), k = strlen(tail);
+
+	return n > k && !strcmp(path + n - k, tail);
+}
+
 static struct timespec modified(const char *path)
 {
 	struct stat st;

@@ -6,17 +6,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define SYSTEMCTL_MS 15000 /* two in a row are well within what the peer waits for */
 #define WORDS_MAX    16
+#define SYSTEMD_RUN  "/usr/bin/systemd-run"
 
 bool systemd_runs(void)
 {
 	struct stat st;
 
 	return !lstat("/run/systemd/system", &st) && S_ISDIR(st.st_mode);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n >= k && !strcmp(s + n - k, end);
 }
 
 static char *user_runtime_dir(void)
@@ -59,6 +68,78 @@ int systemctl(bool user, const char *const *words, char **out, struct err *e)
 	if (out)
 		*out = xstrdup(said.text);
 	return 0;
+}
+
+/* cgroups(7): the cgroup that we are in is a service's, or one below it. *user: of our user's manager. */
+static bool in_service(bool *user)
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[1024], *part, *path, *save;
+	bool yes = false;
+
+	*user = false;
+	while (f && !yes && fgets(line, sizeof(line), f)) {
+		path = !strncmp(line, "0::", 3) ? line + 3 : strstr(line, ":name=systemd:");
+		for (part = path ? strtok_r(path, "/\n", &save) : NULL; part; part = strtok_r(NULL, "/\n", &save)) {
+			if (!strncmp(part, "user@", 5))
+				*user = true;
+			else if (ends_with(part, ".service") || ends_with(part, ".scope"))
+				yes = ends_with(part, ".service");
+		}
+	}
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+void free_words(char **words)
+{
+	size_t i;
+
+	for (i = 0; words && words[i]; i++)
+		free(words[i]);
+	free(words);
+}
+
+/* What comes before "--", and with `true` behind it whether it works. */
+static char **scope_words(bool user, const char *unit, const char *description)
+{
+	char **words = xcalloc(10, sizeof(*words));
+
+	words[0] = xstrdup(SYSTEMD_RUN);
+	words[1] = xstrdup(user ? "--user" : "--system");
+	words[2] = xstrdup("--scope");
+	words[3] = xstrdup("--quiet");
+	words[4] = xstrdup("--collect");
+	words[5] = xasprintf("--unit=%s", unit);
+	words[6] = xasprintf("--description=%s", description);
+	words[7] = xstrdup("--no-ask-password");
+	words[8] = xstrdup("--");
+	return words;
+}
+
+static int try_scope(bool user, const char *unit, struct err *e)
+{
+	AUTO_FREE char *name = xasprintf("try-%s", unit);
+	char **words = scope_words(user, name, name);
+	char *argv[] = {words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7], words[8], "true", NULL};
+	struct process_output said;
+	int r = process_run(argv, SYSTEMCTL_MS, &said, e);
+
+	if (!r && said.status)
+		r = err_set(e, EREMOTEIO, "systemd-run: %s", what_it_said(said.text));
+	free_words(words);
+	return r;
+}
+
+char **systemd_scope(const char *unit, const char *description, struct err *e)
+{
+	bool user;
+
+	*e = (struct err){.code = 0};
+	if (!systemd_runs() || !in_service(&user) || try_scope(user, unit, e))
+		return NULL;
+	return scope_words(user, unit, description);
 }
 
 char *systemd_unit_dir(bool user, bool runtime)
@@ -115,9 +196,9 @@ static int fill(int fd, const char *path, const char *text, struct err *e)
 	return fsync(fd) ? err_sys(e, errno, "cannot write %s", path) : 0;
 }
 
-int write_new_file(const char *path, const char *text, struct err *e)
+int write_new_file(const char *path, unsigned mode, const char *text, struct err *e)
 {
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
 	int r;
 
 	if (fd < 0)

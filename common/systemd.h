@@ -16,14 +16,21 @@ bool systemd_runs(void);
 /* words ends with NULL. 0: it succeeded; *out (may be NULL) is what it printed, which the caller frees. Otherwise e says
  * what systemctl said. */
 int systemctl(bool user, const char *const *words, char **out, struct err *e);
+/*
+ * Words to begin a command line with, so that the program runs in a scope of its own: the limits and the end of a service that
+ * we are part of are not meant for it. NULL: we are in no service, or its systemd does not do it (then e says why). unit: a
+ * name that ends with .scope. The caller frees the array with free_words().
+ */
+char **systemd_scope(const char *unit, const char *description, struct err *e);
+void free_words(char **words);
 /* Where units and drop-ins are put by an administrator, or (runtime) until the next boot. The caller frees it. */
 char *systemd_unit_dir(bool user, bool runtime);
 /* mkdir -p with mode 0755. */
 int make_dirs(const char *path, struct err *e);
 /* Whether a file could be made in this directory, or in the nearest one above it that exists. */
 bool dir_is_writable(const char *path);
-/* A new file with this text, 0644, durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies
+/* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies
  * meanwhile leaves a part of it. */
-int write_new_file(const char *path, const char *text, struct err *e);
+int write_new_file(const char *path, unsigned mode, const char *text, struct err *e);
 
 #endif

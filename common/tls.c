@@ -5,24 +5,24 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #define INPUT_BYTES (256 * 1024)
+#define FIRST_BYTES (5 + TLS_RECORD_MAX) /* until the peer is known: a record */
 
 /* RFC 8446, B.4: that suite's number, as OpenSSL wants it. */
 static const unsigned char suite_id[2] = {0x13, 0x01};
 
 struct tls {
-	SSL_CTX *ctx;
 	SSL *ssl;
-	BIO_METHOD *method;
 	const struct tls_key *keys; /* a server's, while it shakes hands */
 	size_t key_count;
 	struct tls_key key; /* the client's; at a server that of the peer */
 	bool done;
 	uint8_t *in;
-	size_t in_start, in_end;
+	size_t in_start, in_end, in_cap;
 	struct buffer {
 		uint8_t *p;
 		size_t start, end, cap;
@@ -114,26 +114,47 @@ static int find_key(SSL *ssl, const unsigned char *name, size_t n, SSL_SESSION *
 
 /* ---- life ---- */
 
-static struct tls *tls_new(const SSL_METHOD *kind)
+/* Made once, and constant from then on: what all connections have in common. */
+static SSL_CTX *contexts[2]; /* of clients, of servers */
+static BIO_METHOD *method;
+
+static SSL_CTX *new_context(const SSL_METHOD *kind)
 {
+	SSL_CTX *ctx = SSL_CTX_new(kind);
+
+	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) || !SSL_CTX_set_ciphersuites(ctx, TLS_SUITE) ||
+	    !SSL_CTX_set_num_tickets(ctx, 0))
+		abort(); /* out of memory, or an OpenSSL without TLS 1.3 */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_psk_use_session_callback(ctx, use_key);
+	SSL_CTX_set_psk_find_session_callback(ctx, find_key);
+	return ctx;
+}
+
+static void make_common(void)
+{
+	contexts[0] = new_context(TLS_client_method());
+	contexts[1] = new_context(TLS_server_method());
+	method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "vmferry");
+	if (!method)
+		abort();
+	BIO_meth_set_read_ex(method, bio_read);
+	BIO_meth_set_write_ex(method, bio_write);
+	BIO_meth_set_ctrl(method, bio_ctrl);
+}
+
+static struct tls *tls_new(bool server)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tls *t = xcalloc(1, sizeof(*t));
 	BIO *bio;
 
+	pthread_once(&once, make_common);
 	t->rekey_after = TLS_REKEY_BYTES;
-	t->in = xmalloc(INPUT_BYTES);
-	t->ctx = SSL_CTX_new(kind);
-	t->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "vmferry");
-	if (!t->ctx || !t->method || !SSL_CTX_set_min_proto_version(t->ctx, TLS1_3_VERSION) ||
-	    !SSL_CTX_set_ciphersuites(t->ctx, TLS_SUITE) || !SSL_CTX_set_num_tickets(t->ctx, 0))
-		abort(); /* out of memory, or an OpenSSL without TLS 1.3 */
-	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_psk_use_session_callback(t->ctx, use_key);
-	SSL_CTX_set_psk_find_session_callback(t->ctx, find_key);
-	BIO_meth_set_read_ex(t->method, bio_read);
-	BIO_meth_set_write_ex(t->method, bio_write);
-	BIO_meth_set_ctrl(t->method, bio_ctrl);
-	t->ssl = SSL_new(t->ctx);
-	bio = BIO_new(t->method);
+	t->in_cap = FIRST_BYTES;
+	t->in = xmalloc(t->in_cap);
+	t->ssl = SSL_new(contexts[server]);
+	bio = BIO_new(method);
 	if (!t->ssl || !bio)
 		abort();
 	BIO_set_data(bio, t);
@@ -145,7 +166,7 @@ static struct tls *tls_new(const SSL_METHOD *kind)
 
 struct tls *tls_conn_client(const struct tls_key *key)
 {
-	struct tls *t = tls_new(TLS_client_method());
+	struct tls *t = tls_new(false);
 
 	t->key = *key;
 	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL); /* nobody's certificate will do */
@@ -155,7 +176,7 @@ struct tls *tls_conn_client(const struct tls_key *key)
 
 struct tls *tls_conn_server(const struct tls_key *keys, size_t count)
 {
-	struct tls *t = tls_new(TLS_server_method());
+	struct tls *t = tls_new(true);
 
 	t->keys = keys;
 	t->key_count = count;
@@ -168,8 +189,6 @@ void tls_conn_free(struct tls *t)
 	if (!t)
 		return;
 	SSL_free(t->ssl);
-	SSL_CTX_free(t->ctx);
-	BIO_meth_free(t->method);
 	OPENSSL_cleanse(&t->key, sizeof(t->key));
 	free(t->in);
 	free(t->out.p);
@@ -225,7 +244,11 @@ uint8_t *tls_conn_input(struct tls *t, size_t *cap)
 		t->in_end -= t->in_start;
 		t->in_start = 0;
 	}
-	*cap = INPUT_BYTES - t->in_end;
+	if (t->done && t->in_cap < INPUT_BYTES) {
+		t->in_cap = INPUT_BYTES;
+		t->in = xrealloc(t->in, t->in_cap);
+	}
+	*cap = t->in_cap - t->in_end;
 	return t->in + t->in_end;
 }
 
@@ -292,7 +315,7 @@ const uint8_t *tls_conn_output(struct tls *t, size_t *n)
 		t->out = (struct buffer){.p = sent.p, .cap = sent.cap};
 	}
 	*n = t->flight.end - t->flight.start;
-	return t->flight.p + t->flight.start;
+	return *n ? t->flight.p + t->flight.start : NULL;
 }
 
 void tls_conn_output_sent(struct tls *t, size_t n)

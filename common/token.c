@@ -1,5 +1,6 @@
 /* token.c: see token.h. */
 #include "token.h"
+#include "paths.h"
 #include "util.h"
 
 #include <errno.h>
@@ -26,6 +27,8 @@ int token_read(const char *path, char out[TOKEN_CHARS + 1], struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot read the token in %s", path);
+	if (secret_file_check(fd, path, e))
+		return -e->code;
 	n = read(fd, out, TOKEN_CHARS);
 	out[n > 0 ? n : 0] = '\0';
 	if (strspn(out, "0123456789abcdef") != TOKEN_CHARS)

@@ -1,6 +1,7 @@
 /*
- * token.h: what a source must show to a standing destination agent, as whoever may talk to that agent may start programs
- * there. 64 hex digits in STATE_DIR/token, readable by its owner only; a copy of it is the right to move guests there.
+ * token.h: what a source and a destination agent without keys must both know, as whoever may talk to that agent may start
+ * programs there. 64 hex digits in STATE_DIR/token, readable by its owner only; a copy of it is the right to move guests
+ * there. It never goes over a connection: hello.h proves it.
  */
 #ifndef VMFERRY_TOKEN_H
 #define VMFERRY_TOKEN_H
@@ -15,7 +16,7 @@
 void token_new(char out[TOKEN_CHARS + 1]);
 /* The token of this host's agent, made when there is none yet. */
 int token_own(const char *state_dir, char out[TOKEN_CHARS + 1], struct err *e);
-/* From a file; -ENOENT when there is none. */
+/* From a file; -ENOENT when there is none, -EPERM when others may read or change it. */
 int token_read(const char *path, char out[TOKEN_CHARS + 1], struct err *e);
 
 #endif

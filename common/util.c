@@ -168,3 +168,11 @@ void text_make_printable(char *s, bool lines)
 		else if (u[0] == 0xc2 && u[1] < 0xa0) /* U+0080 to U+009F */
 			u[0] = u[1] = '?';
 }
+
+char *text_shown(const char *s)
+{
+	char *copy = xstrdup(s ? s : "?");
+
+	text_make_printable(copy, false);
+	return copy;
+}

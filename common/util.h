@@ -52,6 +52,8 @@ bool text_is_utf8(const char *s);
 void text_make_utf8(char *s);
 /* The same for control characters, which a terminal might obey; with lines, newlines and tabs stay. */
 void text_make_printable(char *s, bool lines);
+/* A copy of foreign text for one line of a terminal or a log, malloc'ed; "?" for NULL. */
+char *text_shown(const char *s);
 /* Writes "1.5 GiB" and the like to buf (at least 16 bytes) and returns it. */
 const char *format_bytes(char buf[24], uint64_t bytes);
 

@@ -52,7 +52,8 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 
 _vmferry_guests() { # COMMAND: those that it could be about
 	case $1 in
-	list | check | migrate | recover) timeout 2 vmferry list ;;
+	list | check | migrate) timeout 2 vmferry list ;;
+	recover) timeout 2 vmferry journal ;;
 	*) timeout 2 vmferry status ;;
 	esac 2>/dev/null </dev/null | sed -n 's/^\([^ ].*\) (pid [0-9]*).*/\1/p'
 }

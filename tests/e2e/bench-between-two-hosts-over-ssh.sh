@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/over-ssh.sh"
 
 hosts_start
-on_b mount -t tmpfs -o mode=1777 hidden /var/tmp
+on_b env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide); hide /var/tmp 1777"
 "$QEMU" -netdev help | grep -qx user || skip "this QEMU has no user network"
 LOCAL=$BENCH_DIR
 
@@ -18,7 +18,7 @@ host_bench() { # [OPTION...]
 
 left_there() {
 	on_b_runs
-	on_b bash -c 'find /var/tmp /var/lib/vmferry /run/vmferry "$HOME/.cache/vmferry" -mindepth 1 2>/dev/null; true'
+	on_b bash -c 'find /var/tmp/vmferry-bench.* /var/lib/vmferry/* /run/vmferry/* "$HOME"/.cache/vmferry/* 2>/dev/null; true'
 }
 
 left_here() {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest is paused for known times, by QEMU's own clock; the collector hears gaps of just these lengths, in the heartbeat and
 # in the TCP connection, which lives on. The check sees a figure that is wrong by 4 ms.
+# alone: a QEMU of it has real-time priority
 . "$(dirname "$0")/../lib/guest.sh"
 . "$TOP/tests/lib/collect.sh"
 

@@ -7,7 +7,7 @@ orders_of_the_guest() { # where it is now: of the folders that have such a socke
 	find "$BENCH_DIR" -name bench.orders -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2
 }
 
-corrupted() {
+corrupted() { # an order whose answer is late is given twice
 	local socket
 	socket=$(orders_of_the_guest)
 	[[ -n $socket ]] && guest_order "$socket" "corrupt page" 2 >/dev/null 2>&1
@@ -20,6 +20,6 @@ wait_for 120 corrupted || fail "the guest could not be reached: $(<"$DIR/out")"
 wait "$BENCH" || fail "it does not end well: $(<"$DIR/out")"
 cat "$DIR/table"
 assert_run '[m["outcome"] for m in moves].count("damaged") == 1 and [m["outcome"] for m in moves].count("ok") == 3'
-assert_run 'all("pages_wrong=1" in m["error"] and m["verified"]["pages_wrong"] == 1 for m in moves if m["outcome"] == "damaged")'
+assert_run 'all("pages_wrong=" in m["error"] and m["verified"]["pages_wrong"] in (1, 2) for m in moves if m["outcome"] == "damaged")'
 assert_run 'all(m["verified"]["pages_wrong"] == 0 for m in moves if m["outcome"] == "ok")'
 grep -qE '^  vmferry +[23] +1 ' "$DIR/table" || fail "the table does not tell it"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Every tool moves the guest to and fro, what it did is measured and verified, and nothing of the lab is left.
+# alone: it compares the links and mounts of this machine, and others make some
 . "$(dirname "$0")/../lib/bench.sh"
 
 before=$(ip -br link; cat /proc/mounts)

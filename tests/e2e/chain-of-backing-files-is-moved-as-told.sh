@@ -17,7 +17,7 @@ backing_of() { # IMAGE
 	"$QEMU_IMG" info -U --output=json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin).get("backing-filename"))'
 }
 
-WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=50" guest_start a $(guest_drive d0 "$DIR/src/top.qcow2" qcow2)
+WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=50 still_mb=16" guest_start a $(guest_drive d0 "$DIR/src/top.qcow2" qcow2)
 move a local
 guest_verify "$(orders a)" blocks
 assert_eq "$(backing_of "$TO/top.qcow2")" mid.qcow2 "what the top is based on"

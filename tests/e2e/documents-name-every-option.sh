@@ -107,6 +107,7 @@ mkdir "$DIR/bin"
 cat >"$DIR/bin/vmferry" <<-'STUB'
 	#!/bin/sh
 	[ "$1" = list ] && printf '%s\n' 'vm1 (pid 11): 1 GiB' '  disk  /a' 'vm2 (pid 12): 1 GiB' '$(touch expanded) (pid 13): 1 GiB'
+	[ "$1" = journal ] && printf '%s\n' 'vm3 (pid 14) -> root@host-b, attempt 01: /s/01-src.journal' '/s/02-dst.journal'
 	[ "$1" = status ] && echo 'vm1 (pid 11) -> root@host-b: copy, round 1'
 STUB
 chmod 755 "$DIR/bin/vmferry"
@@ -114,13 +115,16 @@ cd "$DIR"
 [[ $(complete_words vmferry migrate vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests of migrate"
 [[ $(complete_words vmferry migrate --codec lz4 vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests behind an option"
 [[ $(complete_words vmferry switch '') == vm1 ]] || wrong "guests of switch"
+[[ $(complete_words vmferry recover '') == vm3 ]] || wrong "guests of recover"
 [[ $(complete_words vmferry migrate vm1 lo) == local ]] || wrong "destinations"
 [[ $(complete_words vmferry migrate --codec = lz4 vm1 lo) == local ]] || wrong "destinations behind --codec=lz4"
 [[ $(complete_words vmferry set vm1 b) == bwlimit= ]] || wrong "what is set"
 complete_words vmferry migrate '$' >/dev/null
 [[ ! -e expanded ]] || wrong "a guest's name was expanded"
 
-if command -v scdoc >/dev/null; then
+if ! command -v scdoc >/dev/null; then
+	echo "skipped: no scdoc: run scripts/install-deps"
+else
 	for page in vmferry vmferry-dst; do
 		scdoc <"$TOP/docs/$page.1.scd" >"$DIR/$page.1" || wrong "$page.1.scd"
 		! command -v mandoc >/dev/null || mandoc -T lint -W error "$DIR/$page.1" || wrong "$page.1"

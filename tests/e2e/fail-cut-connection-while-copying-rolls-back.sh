@@ -4,7 +4,7 @@
 
 cut() { # FAULT
 	to_proxy "$1"
-	move_start a "$DEST"
+	move_start a "$DEST" --plaintext
 	move_wait 1
 	proxy_has_done_it
 	assert_result 'r["guest"] == "source" and "connection" in r["reason"]'

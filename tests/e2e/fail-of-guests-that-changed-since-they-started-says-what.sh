@@ -2,6 +2,7 @@
 # What the command line does not say any more: a device plugged in or out, a medium inserted. One that was taken out is no
 # obstacle: its drive is empty at the destination, too, and its file is not needed any more.
 . "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
 
 ask() { # COMMAND-JSON [EVENT]
 	qmp "$DIR/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
@@ -15,7 +16,7 @@ refused_because() { # TEXT
 
 guest_disk "$DIR/a.raw" raw 16M
 truncate -s 1M "$DIR/first.iso" "$DIR/second.iso"
-MEM=256 WITNESS="ram_mb=16" guest_start a $(second_monitor a) $(guest_drive d0 "$DIR/a.raw" raw) \
+MEM=256 WITNESS="ram_mb=16" tiny_start a $(second_monitor a) $(guest_drive d0 "$DIR/a.raw" raw) \
 	-device virtio-scsi-pci,id=bus -drive "file=$DIR/first.iso,format=raw,if=none,id=cd0,media=cdrom" -device scsi-cd,drive=cd0,id=cd \
 	-device scsi-cd,id=spare,scsi-id=5,lun=0
 

@@ -31,6 +31,7 @@ wrong vmferry set a colour=blue
 wrong vmferry set a bwlimit=x
 wrong vmferry recover --frobnicate
 wrong vmferry recover a b
+wrong vmferry recover --peer-is-fenced
 wrong vmferry status a b
 wrong vmferry journal a b
 wrong vmferry report

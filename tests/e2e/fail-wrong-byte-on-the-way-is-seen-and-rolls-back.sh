@@ -4,7 +4,7 @@
 
 spoilt() { # FAULT REASON [OPTION...]
 	to_proxy "$1"
-	move_start a "$DEST" "${@:3}"
+	move_start a "$DEST" --plaintext "${@:3}"
 	move_wait 1
 	proxy_has_done_it
 	assert_result 'r["guest"] == "source"'
@@ -16,5 +16,5 @@ guest_a
 spoilt data:up:20:flip 'damaged\|checksum'
 spoilt data:up:250:flip 'damaged\|checksum'
 spoilt control:down:5:flip 'damaged\|checksum'
-spoilt control:up:4:flip 'damaged\|checksum'
+spoilt control:up:5:flip 'damaged\|checksum'
 assert_next_move_succeeds

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The guest sends a UDP packet each millisecond. Seen by who receives them, the switchover is a gap of less than a second.
+# alone: it measures how long the guest is silent
 . "$(dirname "$0")/../lib/move.sh"
 
 at_exit 'kill "$LISTENER" 2>/dev/null'

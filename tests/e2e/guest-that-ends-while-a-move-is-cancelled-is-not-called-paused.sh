@@ -11,6 +11,6 @@ kill -KILL "$for_good"
 kill -TERM "$MOVE_PID"
 wait_for 10 process_is_gone "$for_good" || fail "QEMU does not end"
 kill -CONT "$MOVE_PID"
-move_wait 1
-assert_result 'r["guest"] == "none"'
+move_wait 8
+assert_result 'r["guest"] == "none" and r["where"] == "nowhere"'
 assert_nothing_left

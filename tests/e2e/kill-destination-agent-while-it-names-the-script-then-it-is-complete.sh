@@ -11,11 +11,11 @@ for point in after-DST_STARTED dst-script-named; do
 	fault_wait
 	kill_now "$DST_PID"
 	kill_now "$FAULT_PID"
-	wait_for 90 process_is_gone "$MOVE_PID" || fail "the move does not end"
+	move_wait 6 # nobody has told the source that the guest runs there
 	listen_dst --listen "$DEST"
 	FROM=${GUEST_AT[a]:-$DIR}
 	recover 0
-	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+	wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 	guest_adopt a "$(qemu_dst)"
 	GUEST_AT[a]=$TO
 	assert_moved "$FROM/a.raw"

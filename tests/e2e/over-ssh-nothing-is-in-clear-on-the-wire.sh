@@ -25,7 +25,7 @@ capture_end() {
 
 guest() { # NAME
 	cp "$VM/marked.raw" "$VM/$1.raw"
-	MEM=256 WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=4 disk_rate=10" \
+	MEM=256 WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=4 disk_rate=10 still_mb=16" \
 		guest_on_a "$1" $(guest_drive d0 "$VM/$1.raw" raw) $(mon_on_a "$1")
 }
 

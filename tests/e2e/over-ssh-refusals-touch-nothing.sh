@@ -44,16 +44,16 @@ refused 3 'does not take this guest.*unsupported machine type' root@host-b
 on_b umount "$qemu"
 
 # where it goes
-refused 3 "no such directory|does not exist|No such file" root@host-b --disk-dir "$VM/none"
+refused 3 "the directory $VM/none does not exist at the destination" root@host-b --disk-dir "$VM/none"
 mkdir "$(there "$VM/tiny")"
 on_b mount -t tmpfs -o size=8m tiny "$VM/tiny"
 remember
-refused 3 'MiB|space' root@host-b --disk-dir "$VM/tiny"
+refused 3 'the disks need [0-9.]+ MiB but .* has only 8.0 MiB free' root@host-b --disk-dir "$VM/tiny"
 on_b umount "$VM/tiny"
 rmdir "$(there "$VM/tiny")"
 echo mine >"$(there "$VM/a.raw")"
 remember
-refused 3 "a.raw.*(exists|taken|already)" root@host-b
+refused 3 "$VM/a.raw exists already at the destination; .*--disk-dir" root@host-b
 assert_eq "$(<"$(there "$VM/a.raw")")" mine "the file that was there"
 rm "$(there "$VM/a.raw")"
 

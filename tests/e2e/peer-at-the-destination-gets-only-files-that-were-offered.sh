@@ -4,9 +4,10 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 echo -n secret >"$DIR/key"
-MEM=256 guest_start a -object secret,id=s0,file="$DIR/key" $(second_monitor a)
+tiny_start a -object secret,id=s0,file="$DIR/key" $(second_monitor a)
 SETTINGS=$(settings_of a)
-listener greedy.py secret
+(umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$VMFERRY_STATE_DIR/token")
+listener greedy.py secret "$(<"$VMFERRY_STATE_DIR/token")"
 mkdir "$DIR/d1"
 status=0
 vmferry migrate "${GUEST_PID[a]}" "$LISTENER_ADDRESS" --disk-dir "$DIR/d1" >"$DIR/text" 2>&1 || status=$?

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A disk on a block device becomes a file, or goes onto a device at a path that the user names; another disk elsewhere.
+# A disk on a block device becomes a file of the device's name; another one goes to a path that the user names.
 # Internal snapshots of a third are left behind when that is said.
 . "$(dirname "$0")/../lib/move.sh"
 [[ $EUID -eq 0 ]] || skip "loop devices need root"
@@ -9,7 +9,7 @@ at_exit "losetup -d $loop"
 guest_disk "$DIR/b.raw" raw 16M
 guest_disk "$DIR/c.qcow2" qcow2 16M
 "$QEMU_IMG" snapshot -c before "$DIR/c.qcow2"
-MEM=256 WITNESS="ram_mb=16 disks=vda,vdb,vdc disk_mb=8 disk_rate=40" guest_start a \
+MEM=256 WITNESS="ram_mb=16 disks=vda,vdb,vdc disk_mb=8 disk_rate=40 still_mb=16" guest_start a \
 	$(guest_drive d0 "$loop" raw) $(guest_drive d1 "$DIR/b.raw" raw) $(guest_drive d2 "$DIR/c.qcow2" qcow2)
 
 move_start a local
@@ -19,12 +19,13 @@ mkdir "$DIR/elsewhere"
 move a local --drop snapshots --disk "d1=$DIR/elsewhere/other-name.raw"
 guest_verify "$(orders a)" blocks
 result '[d["to"] for d in r["disks"]]'
-[[ -f $TO/${loop##*/} || -n $(find "$TO" -name '*loop*' -o -name 'd0*') ]] || fail "the device's copy: $(ls "$TO")"
+[[ -f $TO/${loop##*/} && $(stat -c %s "$TO/${loop##*/}") -eq $((24 << 20)) ]] || fail "the device's copy: $(ls -l "$TO")"
 [[ -s $DIR/elsewhere/other-name.raw && ! -e $TO/b.raw ]] || fail "b.raw is not where it was sent"
 ! "$QEMU_IMG" snapshot -U -l "$TO/c.qcow2" | grep -q before || fail "the snapshot came along"
 "$QEMU_IMG" snapshot -l "$DIR/c.qcow2" | grep -q before || fail "the source's snapshot is gone"
 guest_order "$(orders a)" quiesce
 first=$TO
+cmp "$loop" "$first/${loop##*/}" && fail "the guest wrote nothing to its first disk"
 move a local --disk "d1=$DIR/elsewhere/back.raw"
 guest_verify "$(orders a)" blocks
 assert_same_content "$DIR/elsewhere/other-name.raw" raw "$DIR/elsewhere/back.raw" raw

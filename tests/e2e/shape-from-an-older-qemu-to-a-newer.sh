@@ -11,7 +11,7 @@ there_is() { # QEMU-DIRECTORY-HERE QEMU-DIRECTORY-THERE: under the same name
 }
 
 there_is qemu72 qemu
-WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=8 disk_rate=0 bg_check=0"
+WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=8 disk_rate=0 still_mb=16 bg_check=0"
 QEMU=$TOP/build/qemu72/bin/qemu-system-x86_64
 sed -i "s|\"/[^\"]*/qemu-system-x86_64\"|\"$QEMU\"|" "$DIR/qemu-on-a"
 ssh_guest a

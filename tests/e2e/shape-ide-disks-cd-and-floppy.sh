@@ -7,7 +7,7 @@ guest_disk "$DIR/b.raw" raw 20M
 head -c 2M /dev/urandom >"$DIR/cd.iso"
 head -c 1440K /dev/urandom >"$DIR/floppy.img"
 cp "$DIR/floppy.img" "$DIR/floppy.was"
-MACHINE=pc MEM=256 WITNESS="ram_mb=32 disks=sda,sdb disk_mb=8 disk_rate=30" guest_start a -vga std \
+MACHINE=pc MEM=256 WITNESS="ram_mb=32 disks=sda,sdb disk_mb=8 disk_rate=30 still_mb=16" guest_start a -vga std \
 	-hda "$DIR/a.qcow2" -drive "file=$DIR/b.raw,format=raw,if=ide,index=1" -cdrom "$DIR/cd.iso" \
 	-drive "file=$DIR/floppy.img,format=raw,if=floppy"
 cd=$(guest_order "$(orders a)" "sum /dev/sr0")

@@ -12,7 +12,7 @@ head -c 3M /dev/urandom >"$DIR/src/cd.iso"
 lun() { # NUMBER FILE FORMAT [DEVICE]
 	echo "-drive file=$2,format=$3,if=none,id=l$1${5:-} -device ${4:-scsi-hd},bus=bus.0,scsi-id=0,lun=$1,drive=l$1,id=lun$1"
 }
-SMP=2 MEM=256 WITNESS="ram_mb=32 disks=sda,sdb,sdc disk_mb=8 disk_rate=40" guest_start a -device virtio-scsi-pci,id=bus \
+SMP=2 MEM=256 WITNESS="ram_mb=32 disks=sda,sdb,sdc disk_mb=8 disk_rate=40 still_mb=16" guest_start a -device virtio-scsi-pci,id=bus \
 	$(lun 0 "$DIR/src/one.qcow2" qcow2) $(lun 1 "$DIR/src/two.qcow2" qcow2) $(lun 2 "$DIR/src/three.raw" raw) \
 	$(lun 3 "$DIR/src/cd.iso" raw scsi-cd ,readonly=on)
 sum=$(guest_order "$(orders a)" "sum /dev/sr0")

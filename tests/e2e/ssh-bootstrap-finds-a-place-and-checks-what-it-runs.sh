@@ -91,6 +91,14 @@ on_b ln -s /run/elsewhere "$HOME_FERRY/.cache/vmferry"
 run 5 no ferry "${args[@]}"
 ran '/run/tmp/vmferry\..*'
 on_b rm -rf "$HOME_FERRY/.cache"
+# its own, in a directory where others may put theirs in its place
+on_b mkdir -p -m 777 "$HOME_FERRY/.cache"
+on_b chmod 777 "$HOME_FERRY/.cache"
+on_b mkdir -m 700 "$HOME_FERRY/.cache/vmferry"
+on_b chown -R ferry "$HOME_FERRY/.cache"
+run 5 no ferry "${args[@]}"
+ran '/run/tmp/vmferry\..*'
+on_b rm -rf "$HOME_FERRY/.cache"
 
 # a cache where programs may not be executed, then one without room
 for options in noexec size=1m; do

@@ -3,10 +3,11 @@
 # and goes on until someone says switch.
 . "$(dirname "$0")/../lib/move.sh"
 
-MEM=256 WITNESS="ram_mb=64 rate=50000" guest_start a
+MEM=256 WITNESS="ram_mb=64 rate=50000" guest_start a $(second_monitor a)
 move_start a local --bwlimit 50M --codec none --max-downtime 10
 wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
 is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
+assert_eq "$(status_of "$DIR/a.mon")" running "run state while it waits"
 vmferry switch "${GUEST_PID[a]}"
 move_wait
 assert_result 'r["downtime_ms"]["total"] > 10' "the downtime is over the limit, as the user wanted"

@@ -45,7 +45,7 @@ chmod 644 "$DIR/psk-a"
 refused "can be read by others" --psk-file "$DIR/psk-a"
 chmod 600 "$DIR/psk-a"
 to_listener
-refused "no keys\|no vmferry peer\|TLS" --psk-file "$DIR/psk-a"
+refused "what is at the other end does not speak TLS" --psk-file "$DIR/psk-a"
 move a "$DEST"
 assert_moved "$DIR/d3/a.raw"
 assert_result 'r["transport"] == "in clear"'

@@ -23,18 +23,19 @@ move_wait 1
 still_as_before
 assert_at_source
 
-# the source agent dies then, and before COMMITTED with the drop-in for the next boot in place: recover
+# the source agent dies then, and before COMMITTED with the drop-in for the next boot in place: its guard puts that right, and recover
+# the rest
 for point in memory before-SRC_COMMITTED; do
-	[[ $point == memory ]] || fault "$point"
+	[[ $point == memory ]] || fault "$point" stop
 	move_start a local $([[ $point != memory ]] || echo "${SLOW_RAM[@]}")
 	if [[ $point == memory ]]; then
 		while_ram
-		kill_now "$MOVE_PID"
 		[[ $(unit_as_it_is vm-a.service) != "$BEFORE" ]] || fail "the unit was not held"
 	else
 		fault_wait
 		[[ -e $UNITS/vm-a.service.d ]] || fail "the unit was not kept from starting at the next boot"
 	fi
+	kill_now "$MOVE_PID"
 	recover 1
 	still_as_before
 	assert_at_source

@@ -1,6 +1,6 @@
 #!/bin/bash
-# docs/vmferry-dst.service on a host with systemd: a guest moves to it, goes on when the unit is restarted and when it is stopped,
-# and moves on from there to the next one.
+# docs/vmferry-dst.service on a host with systemd: a guest moves to it, into a scope of its own, goes on when the unit is restarted
+# and when it is stopped, and moves on from there to the next one. A scope starts nothing again, and nothing is left of it.
 # timeout: 120
 WHOLE_HOST=1
 . "$(dirname "$0")/../lib/systemd.sh"
@@ -29,7 +29,11 @@ wait_for 20 standing || fail "it does not listen: $(systemctl status vmferry-dst
 DEST=$(sed -n 's/^listening on //p' "$DIR/dst.out")
 
 move a "$DEST" --psk-file "$DIR/psk"
-grep -q 'vmferry-dst.service$' "/proc/${GUEST_PID[a]}/cgroup" || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
+scope() { # prints the guest's
+	sed -n 's,^0::/system.slice/\(vmferry-a-[0-9]*\.scope\)$,\1,p' "/proc/${GUEST_PID[a]}/cgroup"
+}
+first=$(scope)
+[[ -n $first ]] || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
 assert_eq "$(sed -n 's/^Seccomp:\t//p' "/proc/${GUEST_PID[a]}/status")" 2 "seccomp of the guest's QEMU"
 systemctl restart vmferry-dst.service
 wait_for 20 standing || fail "it does not listen again"
@@ -38,6 +42,10 @@ guest_verify "$(orders a)" blocks
 DEST=$(sed -n 's/^listening on //p' "$DIR/dst.out")
 move a "$DEST" --psk-file "$DIR/psk"
 assert_result 'r["disabled"] == []'
+assert_result 'not any("unit" in note for note in notices)' "notices about units"
+[[ -n $(scope) && $(scope) != "$first" ]] || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
+is_forgotten() { [[ $(show LoadState "$first") == not-found ]]; }
+wait_for 10 is_forgotten || fail "the scope of the guest that moved on is $(show LoadState "$first")"
 systemctl stop vmferry-dst.service
 assert_eq "$(show ActiveState vmferry-dst.service)" inactive "the unit"
 guest_verify "$(orders a)" blocks

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What every end-to-end test has; sourced by the other libraries. Functions only, but for TOP and BIN.
 #
-#   DIR        where everything of this test lies (made under build/tmp when not given): test_begins
+#   DIR        where everything of this test lies (made under build/tmp, or under /var/tmp where that is a long way down, when
+#              not given): test_begins
 #   KEEP       when not empty, DIR is left in place
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -31,6 +32,29 @@ wait_for() { # DEADLINE_S COMMAND...
 	done
 }
 
+# For a mount namespace of its own: an empty file system over that directory, in which this checkout and DIR stay where they are.
+hide() { # DIRECTORY [MODE (755)]
+	local kept
+	mount -n -t tmpfs -o "mode=${2:-755}" hidden /mnt
+	for kept in "$(realpath "$TOP")" "$(realpath "$DIR")"; do
+		[[ $kept == "$1"/* && ! -e /mnt${kept#"$1"} ]] || continue
+		mkdir -p "/mnt${kept#"$1"}"
+		mount -n --rbind "$kept" "/mnt${kept#"$1"}"
+	done
+	mount -n --move /mnt "$1" # -n, as the table is in /run
+}
+
+# Likewise, where the checkout lies below a directory that other users may not enter: now they may.
+open_the_way() {
+	local at closed=
+	at=$(dirname "$(realpath "$TOP")")
+	while [[ $at != / ]]; do
+		[[ $(stat -c %A "$at") == *[xt] ]] || closed=$at
+		at=$(dirname "$at")
+	done
+	[[ -z $closed ]] || hide "$closed"
+}
+
 at_exit() { # COMMAND: run at exit, the last one first; $status is the test's
 	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
 }
@@ -51,7 +75,10 @@ clean_up() {
 
 # DIR, and that it is cleaned up whatever happens.
 test_begins() {
-	[[ -n ${DIR:-} ]] || { mkdir -p "$TOP/build/tmp" && DIR=$(mktemp -d "$TOP/build/tmp/t.XXXXXX"); }
+	local parent=$TOP/build/tmp
+	mkdir -p "$parent"
+	[[ ${#parent} -le 54 ]] || parent=/var/tmp # the names of sockets are short
+	[[ -n ${DIR:-} ]] || DIR=$(mktemp -d "$parent/t.XXXXXX")
 	mkdir -p "$DIR"
 	trap clean_up EXIT
 	trap 'exit 143' TERM

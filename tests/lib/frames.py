@@ -1,10 +1,12 @@
-"""frames.py: what tests need of the wire protocol (proto/PROTOCOL.md): the frame header, HELLO, ERROR."""
+"""frames.py: what tests need of the wire protocol (proto/PROTOCOL.md): the frame header, HELLO, PROOF, ERROR."""
 import ctypes
+import hashlib
+import hmac
 import os
 import struct
 
 HEADER = struct.Struct("<HHIQIQ")
-HELLO, ERROR = 0x8001, 0x8004
+HELLO, ERROR, PROOF = 0x8001, 0x8004, 0x8006
 NAMES = {}
 
 _hash = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
@@ -19,13 +21,48 @@ def frame(kind, payload, length=None, sequence=0):
                        _hash(head + payload, len(head) + len(payload))) + payload
 
 
+def sealed(raw):
+    """A frame with the checksum that its bytes have now."""
+    raw = raw[:HEADER.size - 8] + bytes(8) + raw[HEADER.size:]
+    return raw[:HEADER.size - 8] + struct.pack("<Q", _hash(raw, len(raw))) + raw[HEADER.size:]
+
+
 def string(text):
     return struct.pack("<H", len(text)) + text.encode()
 
 
-def hello(version=1, version_min=1, token="", software="a test", required=0):
-    return frame(HELLO, struct.pack("<HHQQ16sII", version, version_min, required, 0, os.urandom(16), 0, 0) +
-                 string(software) + string(token))
+def way(sock, accepted=False):
+    """Both ends of a connection, the one that connected first."""
+    ends = [sock.getsockname(), sock.getpeername()]
+    return " ".join(f"{host}:{port}" for host, port, *_ in (reversed(ends) if accepted else ends))
+
+
+def hello(version=1, version_min=1, software="a test", required=0, session=None, nonce=None, channel=0, way="", proof=b""):
+    return frame(HELLO, struct.pack("<HHQQ16sII16s16s", version, version_min, required, 0, session or os.urandom(16), channel, 0,
+                                    nonce or os.urandom(16), bytes(16)) +
+                 string(software) + string(way) + struct.pack("<H", len(proof)) + proof)
+
+
+class Hello:
+    """What a HELLO says."""
+
+    def __init__(self, payload):
+        (self.version, _, _, _, self.session, self.channel, self.generation, self.nonce,
+         self.host) = struct.unpack_from("<HHQQ16sII16s16s", payload)
+        rest = payload[struct.calcsize("<HHQQ16sII16s16s"):]
+        self.texts = []
+        while rest:
+            n = 2 + struct.unpack_from("<H", rest)[0]
+            self.texts.append(rest[2:n])
+            rest = rest[n:]
+        self.software, self.way, self.proof = self.texts
+
+
+def proof(by, token, source, destination):
+    """by: "source" or "destination"; the other two: Hello."""
+    text = (string("vmferry 1 " + by) + source.session + source.nonce + destination.nonce +
+            struct.pack("<II", source.channel, source.generation) + struct.pack("<H", len(source.way)) + source.way)
+    return hmac.digest(token.encode(), text, hashlib.sha256)
 
 
 def error_text(payload):

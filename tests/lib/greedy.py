@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""greedy.py ROLE: a destination that, once, wants the first file of that role from the source, whether it was offered or not.
-Prints its address, then what the source says to that: "error: …", "closed", or the number of the frame."""
+"""greedy.py ROLE TOKEN [PLAN]: a destination that, once, wants the first file of that role from the source, whether it was offered or
+not; PLAN is JSON, members of its plan in place of these. Prints its address, then what the source says to that: "error: …", "closed", or
+the number of the frame."""
 import json
+import os
 import socket
-import struct
 import sys
 
 import frames
@@ -16,15 +17,17 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
     with sock:
         _, kind, payload = frames.read_frame(sock)
         assert kind == frames.HELLO, hex(kind)
-        session = payload[20:36]
-        sock.sendall(frames.frame(frames.HELLO, struct.pack("<HHQQ", 1, 1, 0, 0) + session + struct.pack("<II", 0, 0) +
-                                  frames.string("greedy") + frames.string("")))
+        theirs, nonce = frames.Hello(payload), os.urandom(16)
+        mine = frames.Hello(frames.hello(session=theirs.session, nonce=nonce)[frames.HEADER.size:])
+        sock.sendall(frames.hello(software="greedy", session=theirs.session, nonce=nonce,
+                                  proof=frames.proof("destination", sys.argv[2], theirs, mine)))
         while kind != DESCRIBE:
             _, kind, payload = frames.read_frame(sock)
         attempt, description = payload[:16], json.loads(payload[16:])
         wanted = [i for i, file in enumerate(description["files"]) if file["role"] == sys.argv[1]][0]
         plan = {"qemu": "/bin/true", "qemu_version": "10.0.0", "argv": [], "notes": ["\033[2J"], "findings": [], "disks": [],
                 "files": [], "nics": [], "carry": [{"file": wanted, "transfer": "copy", "to": "/x", "other": False}]}
+        plan.update(json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})
         sock.sendall(frames.frame(ACCEPT, attempt + json.dumps(plan).encode(), sequence=1))
         while True:
             found = frames.read_frame(sock)

@@ -20,6 +20,7 @@ TO=                     # the directory that the last one goes to
 MOVING=                 # NAME
 MOVE_PID=
 DST_PID= DST_ADDRESS=   # of the vmferry-dst that listen_dst started last
+declare -a DST_ON=()    # what starts that, as ON does the source's
 
 export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run
 mkdir -p -m 700 "$VMFERRY_STATE_DIR" "$VMFERRY_RUNTIME_DIR"
@@ -97,10 +98,10 @@ move() { # NAME DEST [OPTION...]
 listen_dst() { # [OPTION...]
 	mkdir -p -m 700 "$DIR/dst-state" "$DIR/dst-run"
 	if [[ ! -e $DIR/dst-state/token ]]; then # the right to move guests there
-		od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$DIR/dst-state/token"
-		cp "$DIR/dst-state/token" "$VMFERRY_STATE_DIR/token"
+		(umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$DIR/dst-state/token")
+		cp -p "$DIR/dst-state/token" "$VMFERRY_STATE_DIR/token"
 	fi
-	"$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
+	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
 	kill_at_exit "$DST_PID"

@@ -30,7 +30,7 @@ hosts_start() {
 	hide_from_b "$BIN" "$TOP/build/guest"
 	cat >"$DIR/qemu-on-a" <<-END
 		#!/bin/sh
-		exec nsenter -t $HOST_A -n -m -u --wd="$VM" "$QEMU" "\$@"
+		exec nsenter -t $HOST_A -n -m -u env -C "$VM" "$QEMU" "\$@"
 	END
 	chmod +x "$DIR/qemu-on-a"
 }
@@ -63,7 +63,7 @@ mon_on_a() { # NAME: prints QEMU options
 ssh_guest() { # [NAME [QEMU OPTION...]]
 	local name=${1:-a}
 	head -c 16M /dev/urandom >"$VM/$name.raw"
-	MEM=${MEM:-256} WITNESS="${WITNESS:-ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20}" \
+	MEM=${MEM:-256} WITNESS="${WITNESS:-ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20 still_mb=16}" \
 		guest_on_a "$name" $(guest_drive d0 "$VM/$name.raw" raw) $(mon_on_a "$name") "${@:2}"
 	SETTINGS=$(settings_of "$name")
 }
@@ -73,7 +73,7 @@ ssh_guest() { # [NAME [QEMU OPTION...]]
 # In the background its pid is vmferry's own. WD: where it is called.
 vmferry_on_a() { # ARGUMENT...
 	[[ $BASHPID != "$$" ]] || { (vmferry_on_a "$@"); return; }
-	exec nsenter -t "$HOST_A" -n -m -u --wd="${WD:-$PWD}" env HOME="$HOME_A" TMPDIR="$DIR/tmp-a" ${SSH_AUTH_SOCK:+SSH_AUTH_SOCK="$SSH_AUTH_SOCK"} \
+	exec nsenter -t "$HOST_A" -n -m -u env -C "${WD:-$PWD}" HOME="$HOME_A" TMPDIR="$DIR/tmp-a" ${SSH_AUTH_SOCK:+SSH_AUTH_SOCK="$SSH_AUTH_SOCK"} \
 		setsid -w "$BIN/vmferry" "$@"
 }
 

@@ -3,8 +3,8 @@
 #
 #     host-a 10.231.0.1 ════ veth ════ host-b 10.231.0.2:22, a real sshd
 #
-# Each has its own network, /etc/passwd, homes, /etc/ssh, /run, /var/lib, /var/cache; all else, this checkout and DIR
-# included, is what this machine has, so QEMU, sockets and images are found under the same paths. Nothing of sshd is installed
+# Each has its own network, /etc/passwd, homes, /etc/ssh, /run, /var/lib, /var/cache; all else, and this checkout and DIR
+# wherever they lie, is what this machine has, so QEMU, sockets and images are found under the same paths. Nothing of sshd is installed
 # or started outside: without /usr/sbin/sshd, the one under build/sshd (scripts/install-deps) is used. Nothing is left at exit;
 # if the shell is killed the namespaces end with it.
 #
@@ -49,7 +49,7 @@ HOSTS=$DIR/hosts
 # --- commands there ------------------------------------------------------------------------
 
 on_host() { # PID HOME COMMAND...
-	nsenter -t "$1" -n -m -u --wd="$PWD" env HOME="$2" "${@:3}"
+	nsenter -t "$1" -n -m -u env -C "$PWD" HOME="$2" "${@:3}" # -C: as the path leads there, see hide
 }
 
 on_a() { # COMMAND...
@@ -113,8 +113,9 @@ write_users() {
 # Its own writable directories and files of /etc.
 host_furnish() { # PID
 	mkdir -p "$HOSTS/ssh"
-	nsenter -t "$1" -m bash -ec '
-		for at in /run /var/lib /var/cache; do mount -t tmpfs -o mode=755 host "$at"; done
+	nsenter -t "$1" -m env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide open_the_way)"'
+		for at in /run /var/lib /var/cache; do hide "$at"; done
+		open_the_way
 		mkdir -p -m 755 /run/sshd /var/lib/host
 		mkdir -m 700 /var/lib/host/root /var/lib/host/ferry
 		chown 1731:1731 /var/lib/host/ferry
@@ -231,6 +232,7 @@ ssh_hosts_start() {
 	local type
 	[[ $EUID -eq 0 ]] || skip "two hosts with an sshd need root, for namespaces"
 	find_sshd
+	cd "$TOP" # which both hosts have, wherever this was called
 	mkdir -p "$HOSTS" "$DIR/tmp-a"
 	chmod 711 "$DIR" "$HOSTS"
 	write_users

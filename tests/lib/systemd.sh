@@ -76,7 +76,8 @@ sandbox_outside() {
 # Inside, still root.
 sandbox_mounts() {
 	mount --make-rprivate /
-	mount -t tmpfs none /run
+	hide /run
+	open_the_way
 	umount -l /sys/fs/cgroup
 	mount -t cgroup2 none /sys/fs/cgroup || skip "no cgroup2 can be mounted"
 }
@@ -182,7 +183,7 @@ unit_guest() { # NAME UNIT LINE...: lines of the unit's [Service]
 			-serial "file:$DIR/$name.console" -serial "unix:$DIR/$name.orders,server=on,wait=off" \
 			-qmp "unix:$DIR/$name.qmp,server=on,wait=off" $(second_monitor "$name") \
 			-kernel "$TOP/build/guest/vmlinuz" -initrd "$TOP/build/guest/initrd.img" \
-			-append "$(WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=20" guest_cmdline)" \
+			-append "$(WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=20 still_mb=16" guest_cmdline)" \
 			$(guest_drive d0 "$DIR/$name.raw" raw)
 		echo
 	} >"$DIR/$name-start"

@@ -1,7 +1,9 @@
 #!/bin/bash
-# On a fresh Debian, with nothing installed but make: `make demo` and `make check`, as a new user runs them.
+# On a fresh Debian, with nothing installed but make: `make demo` and `make check`, as a new user runs them: as root, as a user
+# with sudo, and as root in a checkout below /var/tmp. A skip that tests/expected-skips does not have fails.
 #   tests/long/chroot.sh [bookworm|trixie]...      without a name: both, one after the other
-# timeout: 7200
+#   T=word tests/long/chroot.sh                    only tests whose name contains it
+# timeout: 21600
 #
 # Needs root and debootstrap; the mirror is the one that this machine's apt uses. It lies under
 # build/chroot/NAME while it runs (3 GB), and its logs stay in build/test-logs.
@@ -27,22 +29,35 @@ build_chroot() { # NAME ROOT
 	echo "$1: debootstrap"
 	rm -rf "$2"
 	mkdir -p "$2"
-	debootstrap --variant=minbase --include=make,ca-certificates "$1" "$2" "$(mirror)" >"$logs/chroot-$1-debootstrap.log" 2>&1 ||
+	debootstrap --variant=minbase --include=make,ca-certificates,sudo "$1" "$2" "$(mirror)" >"$logs/chroot-$1-debootstrap.log" 2>&1 ||
 		{ tail -n 20 "$logs/chroot-$1-debootstrap.log"; skip "debootstrap could not install $1 here"; }
 	apt-config dump | grep -E '^Acquire::https?::' >"$2/etc/apt/apt.conf.d/90machine" || true
 	cp -L /etc/resolv.conf /etc/hosts "$2/etc/"
-	mkdir -p "$2/src/vmferry"
-	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$2/src/vmferry"
+	mkdir -p "$2/dev/net"
+	mknod "$2/dev/net/tun" c 10 200
+	mknod "$2/dev/loop-control" c 10 237
+	for loop in {0..15}; do mknod "$2/dev/loop$loop" b 7 "$loop"; done
+	chroot "$2" useradd --create-home --shell /bin/bash "$user"
+	echo "$user ALL=(ALL) NOPASSWD: ALL" >"$2/etc/sudoers.d/$user"
+	printf 'Defaults env_keep += "http_proxy https_proxy"\n' >"$2/etc/sudoers.d/proxy"
+}
+
+check_out() { # ROOT DIRECTORY [OWNER]
+	rm -rf "${1:?}/src" "$1/home/$user/vmferry" "$1/var/tmp/vmferry" # of those before: each is 2 GB
+	mkdir -p "$1$2"
+	tar -c --exclude=./build --exclude=./.git . | tar -x --no-same-owner -C "$1$2"
+	[[ -z ${3:-} ]] || chroot "$1" chown -R "$3:" "$2"
 }
 
 # In a process and mount namespace of its own: when it ends, everything that ran and was mounted in it does.
-in_chroot() { # ROOT COMMAND
+in_chroot() { # ROOT USER DIRECTORY COMMAND
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
 		unshare --mount --pid --fork --kill-child --propagation private bash -euc '
 			mount --bind "$0" "$0"
 			mount -t proc proc "$0/proc"
 			mount -t sysfs sysfs "$0/sys"
+			mount -t cgroup2 none "$0/sys/fs/cgroup" || true
 			mkdir -p "$0/dev/pts" "$0/dev/shm" "$0/run"
 			mount -t devpts -o newinstance,ptmxmode=666 devpts "$0/dev/pts"
 			mount -t tmpfs tmpfs "$0/dev/shm"
@@ -51,13 +66,13 @@ in_chroot() { # ROOT COMMAND
 			cd "$0"
 			pivot_root . mnt
 			umount -l mnt
-			exec chroot . bash -c "cd /src/vmferry && $1"' "$1" "$2" </dev/null
+			exec chroot . runuser -u "$1" -- env HOME="$(chroot . bash -c "echo ~$1")" CI=true bash -c "cd $2 && $3"' "$@" </dev/null
 }
 
-try() { # NAME ROOT COMMAND
-	local log=$logs/chroot-$1-${3//[^a-z]/-}.log start=$SECONDS status=0
-	in_chroot "$2" "$3" >"$log" 2>&1 || status=$?
-	echo "$1: $3: status $status after $((SECONDS - start)) s: $(tail -n 1 "$log")"
+try() { # NAME ROOT USER DIRECTORY COMMAND
+	local log=$logs/chroot-$1${4//[^a-z]/-}-${5//[^a-z]/-}.log start=$SECONDS status=0
+	in_chroot "${@:2}" >"$log" 2>&1 || status=$?
+	echo "$1: $5 by $3 in $4: status $status after $((SECONDS - start)) s: $(tail -n 1 "$log")"
 	[[ $status -eq 0 ]] && return
 	failed=1
 	tail -n 40 "$log" | sed 's/^/     | /'
@@ -68,6 +83,8 @@ clean_up() {
 }
 
 logs=$PWD/build/test-logs
+user=somebody
+check="make check${T:+ T=$T}"
 mkdir -p "$logs"
 trap clean_up EXIT
 trap 'exit 143' TERM
@@ -77,8 +94,13 @@ failed=''
 for name in "$@"; do
 	root=$PWD/build/chroot/$name
 	build_chroot "$name" "$root"
-	try "$name" "$root" "make demo"
-	try "$name" "$root" "make check"
+	check_out "$root" /src/vmferry
+	try "$name" "$root" root /src/vmferry "make demo"
+	try "$name" "$root" root /src/vmferry "$check"
+	check_out "$root" "/home/$user/vmferry" "$user"
+	try "$name" "$root" "$user" "/home/$user/vmferry" "$check"
+	check_out "$root" /var/tmp/vmferry
+	try "$name" "$root" root /var/tmp/vmferry "$check"
 	[[ -n ${KEEP:-} ]] || rm -rf --one-file-system "$root"
 done
 [[ -z $failed ]]

@@ -2,17 +2,21 @@
  * handoff.pml: model of the hand-off (common/handoff.c) for spin; run it with tests/model/run.
  *
  * Two agents with journals, two QEMUs, two links. The agents follow the rules of handoff.c, one action per step, and
- * may crash before any of them; a crash keeps the journal and loses the rest. A link is a set of states: a message
+ * may crash before any of them; a crash keeps the journal and loses the rest, and an agent may never start again. The
+ * source's has a guard then, which takes the guest back and no more. A link is a set of states: a message
  * stays in it, so it may come late, twice and in any order; a bounded number are lost, and resent. Numbers of crashes,
  * deaths and losses are bounded and chosen at the start (a reboot is a crash with the QEMU's death); nothing else is.
- * What persons decide (fence, discard) is not here but in tests/unit/test-handoff.c, which walks the real code.
+ * Somebody else may resume the guest (QMP cont) where QEMU allows it: at the source once its migration is completed, unless
+ * it is held by SIGSTOP. At the destination there is no monitor for that before STARTED.
+ * What persons decide (fence) is not here but in tests/unit/test-handoff.c, which walks the real code.
  *
  * Without unlimited faults no step can be repeated for ever (a message that would change nothing is not delivered), so
  * every run comes to rest, and liveness is what holds at rest: `timeout` in Judge.
  *
  * CHECK selects the property: 1 never two running, 2 take-back only before COMMITTED or on durable NOVM, 3 the
  * destination never starts a copy that the source has run on from, nor the source end its QEMU before the destination
- * ran, 4 at rest the guest runs, and both agents are done. MUTATE_x seeds a mistake.
+ * ran, 4 at rest the guest runs, both agents are done, and nothing that could not be undone is forgotten. MUTATE_x
+ * seeds a mistake.
  */
 #ifndef CHECK
 #define CHECK 1
@@ -25,7 +29,7 @@
 #endif
 
 #ifndef FAULTS
-#define FAULTS 4 /* of any kinds, in one run; CHECK 4 only */
+#define FAULTS 3 /* of any kinds, in one run; CHECK 4 only */
 #endif
 
 /* As enum handoff_state. */
@@ -45,9 +49,10 @@
 
 /* QEMUs. */
 #define RUN 0
-#define STOP 1 /* source: all sent, waits for SHUT. destination: not started */
+#define STOP 1 /* source: all sent, waits for SHUT; if its sockets close it runs on. destination: not started */
 #define COMP 2 /* source: completed. destination: ran, and was stopped by something else */
 #define DEAD 3
+#define PRE 4 /* source: in pre-switchover; whatever becomes of its sockets it waits for the agent */
 
 byte sdisk = SB, ddisk = DB; /* journals */
 short to_d = 0, to_s = 0;    /* links */
@@ -55,13 +60,16 @@ byte svm = RUN, dvm = STOP;
 bool end_out, shut_out;
 bool ran_on; /* the source guest ran after END */
 bool d_ran;  /* the destination guest ran */
-bool ev_comp, ev_fail;	      /* unread events of the source QEMU */
+bool held;   /* the source QEMU, by SIGSTOP */
+bool s_left; /* something at the source could not be undone */
+bool ev_comp, ev_fail, ev_res; /* unread events of the source QEMU */
 bool cont_ok, cont_no;	      /* answer to cont */
-bool s_up = 1, s_forgot, d_forgot, s_fin, d_fin;
+bool s_up = 1, s_forgot, d_forgot, s_fin, d_fin, s_gone, d_gone;
 bool commit_sent;
 
 byte s_crashes, d_crashes, losses;
-bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, forget_s, forget_d;
+bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, may_cont, may_leave, s_never, d_never,
+     forget_s, forget_d;
 
 #if CHECK == 1
 #define NEVER_TWO assert(!(svm == RUN && dvm == RUN))
@@ -89,10 +97,13 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 #define D_SEND assert(st == ddisk); to_s = to_s | bit(st)
 #define CONT_SOURCE \
 	if \
-	:: svm != DEAD -> TAKE_BACK_OK; svm = RUN; ran_on = ran_on || end_out; NEVER_TWO \
+	:: svm != DEAD -> held = false; TAKE_BACK_OK; svm = RUN; ran_on = ran_on || end_out; NEVER_TWO \
 	:: else \
 	fi
-#define TAKE_BACK st = SA; rst = false; S_(sdisk = SA); S_(CONT_SOURCE); S_(S_SEND)
+#define UNDO s_left = may_leave; may_leave = false
+#define TAKE_BACK st = SA; rst = false; S_(sdisk = SA); S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
+/* The guard does not crash: should it be killed with its agent, a person is needed, as for an agent without one. */
+#define S_GUARD(action) atomic { action }
 #define CONT_DESTINATION \
 	if \
 	:: dvm == DEAD \
@@ -123,13 +134,15 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 proctype Source()
 {
 	byte st = SB;
-	bool end_sent, shut, rst, ready, alive = true;
+	bool stopped, end_sent, shut, rst, ready, alive = true;
 
 loop:
 	do
 	/* BEGUN */
-	:: st == SB && svm == RUN && alive && !rst && !end_sent && !ev_fail ->
-		atomic { if :: svm == RUN -> end_sent = true; svm = STOP; end_out = true :: else fi }
+	:: st == SB && svm == RUN && alive && !rst && !stopped && !ev_fail ->
+		atomic { if :: svm == RUN -> stopped = true; svm = PRE :: else fi }
+	:: st == SB && svm == PRE && alive && stopped && !end_sent ->
+		S_(if :: svm == PRE -> end_sent = true; svm = STOP; end_out = true :: else fi)
 	:: st == SB && (to_s & bit(DP)) && end_sent && alive && !shut ->
 		ready = true;
 		S_(shut = true; shut_out = true)
@@ -142,10 +155,27 @@ loop:
 #endif
 	:: st == SB && (to_s & bit(DB)) && rst && !alive && !ready -> TAKE_BACK
 	:: st == SB && (to_s & (bit(DNOVM) | bit(DA) | bit(NONE))) -> TAKE_BACK
-	:: st == SB && may_abort_s -> TAKE_BACK
-	:: st == SB && ev_fail && !ev_comp -> ev_fail = false; TAKE_BACK
-	:: st == SB && ev_comp && shut && alive -> ev_comp = false; COMMIT
-	:: svm == DEAD && alive && !ev_comp && !ev_fail ->
+	:: st == SB && (may_abort_s || d_gone) -> TAKE_BACK
+	:: st == SB && (ev_fail || ev_res) && !ev_comp -> ev_fail = false; ev_res = false; TAKE_BACK
+#ifdef MUTATE_COMMITTED_BEFORE_IT_IS_HELD
+	:: st == SB && ev_comp && shut && alive -> ev_comp = false; COMMIT; S_(held = svm != DEAD)
+#else
+	:: st == SB && ev_comp && shut && alive ->
+		ev_comp = false;
+		S_(held = svm != DEAD);
+		if
+#ifndef MUTATE_A_RESUME_IS_NOT_LOOKED_FOR
+		:: ev_res -> ev_res = false; TAKE_BACK
+#endif
+#ifdef MUTATE_A_RESUME_IS_NOT_LOOKED_FOR
+		:: held -> ev_res = false; COMMIT
+#else
+		:: !ev_res && held -> COMMIT
+#endif
+		:: !ev_res && !held
+		fi
+#endif
+	:: svm == DEAD && alive && !ev_comp && !ev_fail && !ev_res ->
 		alive = false;
 		if
 		:: st == SB && end_sent && ready -> COMMIT
@@ -154,7 +184,7 @@ loop:
 		fi
 	/* COMMITTED */
 	:: st == SC && (to_s & (bit(DRAN) | bit(DDONE))) ->
-		S_(END_OK; svm = DEAD; alive = false);
+		S_(END_OK; svm = DEAD; held = false; alive = false);
 		st = SR;
 		rst = false;
 		S_(sdisk = SR);
@@ -166,11 +196,15 @@ loop:
 	/* RELEASED, ABORTED */
 	:: st == SR && (to_s & (bit(DDONE) | bit(NONE))) && !s_fin -> s_fin = true
 	:: st == SA && (to_s & (bit(DA) | bit(NONE))) && !s_fin -> s_fin = true
-	:: st == SA && (ev_comp || ev_fail) -> ev_comp = false; ev_fail = false; S_(CONT_SOURCE)
+	:: st == SA && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false; S_(CONT_SOURCE)
 	/* any */
-	:: (st == SC || st == SR) && (ev_comp || ev_fail) -> ev_comp = false; ev_fail = false
+	:: (st == SC || st == SR) && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false
 	:: RESENDS && !s_fin && !(to_d & bit(st)) -> S_(S_SEND)
+#ifdef MUTATE_WHAT_IS_LEFT_IS_FORGOTTEN
 	:: s_fin && forget_s -> goto forgotten
+#else
+	:: s_fin && forget_s && !s_left -> goto forgotten
+#endif
 	:: s_crashes > 0 -> goto crashed
 	od;
 
@@ -179,9 +213,20 @@ crashed:
 	d_step {
 		s_crashes--;
 		s_up = false;
-		end_sent = false; shut = false; ready = false; s_fin = false;
-		ev_comp = false; ev_fail = false;
+		stopped = false; end_sent = false; shut = false; ready = false; s_fin = false;
+		ev_comp = false; ev_fail = false; ev_res = false;
 	}
+#ifndef MUTATE_NO_GUARD
+	if
+	:: sdisk == SB && svm != DEAD -> S_GUARD(sdisk = SA); S_GUARD(CONT_SOURCE); S_GUARD(UNDO)
+	:: sdisk == SA -> S_GUARD(CONT_SOURCE); S_GUARD(UNDO)
+	:: else
+	fi;
+#endif
+	if
+	:: s_never -> s_gone = true; goto over
+	:: true
+	fi;
 	d_step {
 		s_up = true;
 		st = sdisk;
@@ -190,7 +235,7 @@ crashed:
 	}
 	if
 	:: st == SB && alive -> TAKE_BACK
-	:: st == SA -> S_(CONT_SOURCE); S_(S_SEND)
+	:: st == SA -> S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
 	:: st == SC || st == SR || (st == SB && !alive) -> S_(S_SEND)
 	fi;
 	goto loop;
@@ -199,7 +244,9 @@ forgotten:
 	s_forgot = true;
 	do
 	:: to_s != 0 && !(to_d & bit(NONE)) -> to_d = to_d | bit(NONE)
-	od
+	od;
+over:
+	skip
 }
 
 proctype Destination()
@@ -265,6 +312,10 @@ crashed:
 		d_fin = false;
 		cont_ok = false; cont_no = false;
 	}
+	if
+	:: d_never -> d_gone = true; goto over
+	:: true
+	fi;
 	d_step {
 		st = ddisk;
 		rst = true;
@@ -289,7 +340,9 @@ forgotten:
 	d_forgot = true;
 	do
 	:: to_d != 0 && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE)
-	od
+	od;
+over:
+	skip
 }
 
 #define listening (s_up && !s_forgot)
@@ -299,8 +352,13 @@ proctype World()
 	do
 	/* The source QEMU; on failure it runs on by itself. */
 	:: atomic { svm == STOP && shut_out -> svm = COMP; ev_comp = listening }
+	/* Somebody else. RESUME is told before the guest runs, and `completed` before that. */
+	:: atomic { may_cont && svm == COMP && !held -> may_cont = false; svm = RUN; ran_on = true; ev_res = listening; NEVER_TWO }
+#ifdef MUTATE_MONITORS_AT_THE_DESTINATION_TOO_EARLY
+	:: atomic { may_cont && dvm == STOP -> may_cont = false; dvm = RUN; d_ran = true; NEVER_TWO }
+#endif
 	:: atomic { svm == STOP && (may_fail || !s_up) -> svm = RUN; ran_on = true; ev_fail = listening; NEVER_TWO }
-	:: atomic { s_may_die && svm != DEAD -> s_may_die = false; svm = DEAD }
+	:: atomic { s_may_die && svm != DEAD -> s_may_die = false; svm = DEAD; held = false }
 	/* The destination QEMU. */
 	:: atomic { d_may_die && dvm != DEAD -> d_may_die = false; dvm = DEAD }
 	:: atomic { may_stop && dvm == RUN -> may_stop = false; dvm = COMP }
@@ -316,11 +374,15 @@ proctype Judge()
 #if CHECK == 4
 	/* START and QEMU gone; a source whose guest ran on and died while its agent was away: a person decides. */
 	bool undecided = (ddisk == DSTART && dvm == DEAD) || (sdisk == SB && svm == DEAD && ran_on && ddisk == DP);
+	/* Past COMMITTED an agent that never comes back keeps a person waiting; before, only its own side's rubbish. */
+	bool alone = s_gone || d_gone;
 
-	assert(undecided || (s_fin && d_fin));
+	undecided = undecided || (alone && sdisk == SC);
+	assert(undecided || alone || (s_fin && d_fin));
 	assert(undecided || svm == DEAD || svm == RUN || d_ran);
+	assert(!s_forgot || !s_left);
 	/* The last good copy is not thrown away. */
-	assert(undecided || svm != DEAD || d_ran || ran_on || dvm == DEAD);
+	assert(undecided || alone || svm != DEAD || d_ran || ran_on || dvm == DEAD);
 #endif
 }
 
@@ -343,11 +405,15 @@ init {
 		choose(may_fail, false, true);
 		choose(may_refuse, false, true);
 		choose(may_stop, false, true);
+		choose(may_cont, false, true);
+		choose(may_leave, false, true);
+		choose(s_never, false, true);
+		choose(d_never, false, true);
 		choose(forget_s, false, true);
 		choose(forget_d, false, true);
 #if CHECK == 4
 		s_crashes + d_crashes + losses + may_abort_s + may_abort_d + s_may_die + d_may_die + may_fail +
-			may_refuse + may_stop <= FAULTS;
+			may_refuse + may_stop + may_cont + may_leave + s_never + d_never <= FAULTS;
 #endif
 		run Source();
 		run Destination();

@@ -14,8 +14,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
+
+/* In place of the C library's: what others could do with a file while it is made. */
+static mode_t modes_at_fsync;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		modes_at_fsync |= st.st_mode & 0777;
+	return (int)syscall(SYS_fsync, fd);
+}
 
 /* What sh prints for a script of one command. */
 static void run_sh(const char *script, struct process_output *out)
@@ -99,6 +113,32 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 	check = xasprintf("unset LD_LIBRARY_PATH; sh -c %s", quoted);
 	run_sh(check, &out);
 	assert_string_equal(out.text, "[it's \"a\"\n$guest][-drive][file=/a b,if=none][-append][-S][-qmp][unix:/mine,server=on]");
+}
+
+static void the_draft_of_the_script_is_never_readable_by_others(void **state)
+{
+	char dir[] = "/tmp/test-afterwards-XXXXXX";
+	uint8_t id[ATTEMPT_ID_LEN] = {1};
+	json_t *plan, *begin;
+	struct journal *j;
+	struct err e;
+	mode_t mask;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	begin = json_pack("{s:s}", "guest", "vm1");
+	assert_int_equal(journal_create(&j, dir, id, false, begin, &e), 0);
+	json_decref(begin);
+	assert_int_equal(afterwards_plan(&plan, "vm1", dir, "0100000000000000", false, &e), 0);
+	modes_at_fsync = 0;
+	mask = umask(0);
+	assert_int_equal(afterwards_prepare(j, plan, "-object secret,data=secret", &e), 0);
+	umask(mask);
+	assert_int_equal(modes_at_fsync, 0600);
+	unlink(json_string_value(json_object_get(plan, "draft")));
+	json_decref(plan);
+	assert_int_equal(journal_remove(j, false, &e), 0);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void names_of_files_and_units_are_tame(void **state)
@@ -232,6 +272,7 @@ int main(void)
 		cmocka_unit_test(a_shell_reads_awkward_words_back_as_they_were),
 		cmocka_unit_test(plain_words_stay_readable),
 		cmocka_unit_test(the_script_runs_the_line_without_what_concerns_the_move),
+		cmocka_unit_test(the_draft_of_the_script_is_never_readable_by_others),
 		cmocka_unit_test(names_of_files_and_units_are_tame),
 		cmocka_unit_test(arguments_of_units_hold_nothing_that_systemd_expands),
 		cmocka_unit_test(properties_are_found_in_what_systemctl_shows),

@@ -39,6 +39,21 @@ static void predicts_what_is_left_over_the_rate_plus_the_fixed_part(void **state
 	assert_true(converge_fixed_ms(10) > converge_fixed_ms(1));
 }
 
+/* It has been read and packed, but has to get there. */
+static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
+{
+	struct converge_sample s = {.ram_left = 1 * MB, .pass = 5, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 1,
+				    .wire_left = 4 * MB, .wire_bps = 10.0 * MB, .now_ms = 1000};
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 300);
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	assert_float_equal(c.predicted_ms, 10 + 400 + converge_fixed_ms(1), 0.001);
+	s.wire_left = MB / 10;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
+}
+
 static void disks_count_as_memory_does(void **state)
 {
 	struct converge c;
@@ -122,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(never_switches_before_memory_was_copied_once),
 		cmocka_unit_test(predicts_what_is_left_over_the_rate_plus_the_fixed_part),
+		cmocka_unit_test(what_is_on_the_wire_counts_at_the_wire_s_rate),
 		cmocka_unit_test(disks_count_as_memory_does),
 		cmocka_unit_test(a_calm_guest_is_worth_a_moment_and_no_more),
 		cmocka_unit_test(goes_on_while_it_gets_better),

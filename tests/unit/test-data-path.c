@@ -5,6 +5,8 @@
  * thread that speaks as much QMP as is asked) tells the address of. Between the two ends may stand a man in the middle
  * who changes frames and seals them again; or there is no sender at all, and the test writes each frame by hand.
  */
+#include "../lib/power.h"
+
 #include "data-receive.h"
 #include "data-send.h"
 #include "log.h"
@@ -74,6 +76,7 @@ struct path {
 	uint8_t *model[DISKS + 1]; /* what each disk must hold */
 	/* heard */
 	unsigned applied[DISKS + 1][ROUNDS], durable[DISKS + 1][ROUNDS];
+	unsigned durable_at_end; /* rounds 0 of disk 1, when each channel was complete */
 	unsigned complete, lost, streams_open, stream_ends;
 	struct err why;
 	uint8_t *stream;
@@ -82,6 +85,7 @@ struct path {
 	int source_lost; /* atomic */
 	int buffers;	 /* atomic: shared buffers not yet released */
 	int hand;	 /* the socket of a test that plays the sender */
+	unsigned hand_channel;
 	uint64_t sequence;
 };
 
@@ -102,6 +106,7 @@ static void on_event(struct receive_event *ev)
 		assert_true(p.applied[ev->group][ev->number] >= p.durable[ev->group][ev->number]);
 		return;
 	case RECEIVE_COMPLETE:
+		p.durable_at_end += p.durable[1][0];
 		p.complete++;
 		return;
 	case RECEIVE_STREAM:
@@ -167,7 +172,7 @@ static void source_lost(void *ctx, unsigned channel, const struct err *why)
 
 static bool read_all(int fd, uint8_t *b, size_t n)
 {
-	return recv(fd, b, n, MSG_WAITALL) == (ssize_t)n;
+	return !n || recv(fd, b, n, MSG_WAITALL) == (ssize_t)n;
 }
 
 /* A thread that has a ring may be interrupted for a completion, and then even a blocking send is short. */
@@ -807,9 +812,24 @@ struct guest {
 	struct ram_place *place;
 	uint8_t *model[RAM_BLOCKS];
 	struct page_table table[RAM_BLOCKS];
+	int memfd; /* of RAM that is shared; -1: it is private */
 };
 
 static struct guest g;
+static bool ram_is_shared, ram_is_swapped_out;
+
+/* A page that is there is one that was swapped out, to who reads it in a pagemap. */
+ssize_t pread(int fd, void *to, size_t n, off_t offset)
+{
+	ssize_t r = syscall(SYS_pread64, fd, to, n, offset);
+	uint64_t *entry = to;
+	ssize_t i;
+
+	for (i = 0; g.place && ram_is_swapped_out && i < r / 8; i++)
+		if (entry[i] >> 63)
+			entry[i] = 1ULL << 62;
+	return r;
+}
 
 /* As much of a monitor as ram_place_open() asks for. */
 static void *monitor(void *arg)
@@ -852,8 +872,13 @@ static void guest_start(void)
 	unsigned i;
 
 	memset(&g, 0, sizeof(g));
-	g.ram = mmap(NULL, RAM_BYTES + VGA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	g.memfd = ram_is_shared ? memfd_create("ram", 0) : -1;
+	assert_int_equal(ram_is_shared ? ftruncate(g.memfd, RAM_BYTES + VGA_BYTES) : 0, 0);
+	g.ram = mmap(NULL, RAM_BYTES + VGA_BYTES, PROT_READ | PROT_WRITE,
+		     ram_is_shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, g.memfd, 0);
 	assert_true(g.ram != MAP_FAILED);
+	if (ram_is_swapped_out) /* what the firmware left there, say */
+		memset(g.ram, 0x77, RAM_BYTES);
 	g.pid = fork();
 	assert_true(g.pid >= 0);
 	if (!g.pid) {
@@ -901,6 +926,8 @@ static void guest_end(void)
 	close(g.listen_fd);
 	unlink(g.path);
 	munmap(g.ram, RAM_BYTES + VGA_BYTES);
+	if (g.memfd >= 0)
+		close(g.memfd);
 	for (i = 0; i < RAM_BLOCKS; i++) {
 		free(g.model[i]);
 		free(g.table[i].hash);
@@ -1004,6 +1031,7 @@ static void move_ram(unsigned channels, enum codec_mode codec)
 	if (!ram_open(channels, codec)) {
 		p.channels = 0;
 		ram_close();
+		print_message("skipped: nobody may write into the memory of a child here\n");
 		skip();
 	}
 	path_connect();
@@ -1034,6 +1062,43 @@ static void ram_arrives_page_for_page_round_for_round(void **state)
 	move_ram(1, CODEC_MODE_NONE);
 	move_ram(2, CODEC_MODE_LZ4);
 	move_ram(CHANNELS, CODEC_MODE_ZSTD);
+}
+
+/* Where ptrace rules forbid to write into QEMU its shared memory is mapped. */
+static void ram_that_is_mapped_arrives_as_well(void **state)
+{
+	(void)state;
+	ram_is_shared = true;
+	setenv("VMFERRY_FAULT", "dst-no-process-vm:fail", 1);
+	move_ram(2, CODEC_MODE_NONE);
+	unsetenv("VMFERRY_FAULT");
+	ram_is_shared = false;
+}
+
+/* A page that is zero is not written where nothing ever was; but what was swapped out is something. */
+static void a_page_that_was_swapped_out_is_made_zero(void **state)
+{
+	(void)state;
+	ram_is_swapped_out = true;
+	move_ram(1, CODEC_MODE_NONE);
+	ram_is_swapped_out = false;
+}
+
+/* The digests that come right behind a round are taken when it is durable, and not before. */
+static void an_end_waits_for_the_round_before_it_to_be_durable(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		path_open(1, 1, CODEC_MODE_NONE);
+		send_round(1, 0);
+		end_everything(1);
+		wait_for(p.complete == 1);
+		assert_int_equal(p.durable_at_end, 1);
+		check_disk(1);
+		path_close();
+	}
 }
 
 /* ---- a man in the middle ---- */
@@ -1086,12 +1151,14 @@ static bool zero_instead_of_data(uint16_t type, uint8_t *payload, size_t n)
 	return true;
 }
 
+static unsigned flipped_byte; /* of the digest */
+
 static bool flip_end(uint16_t type, uint8_t *payload, size_t n)
 {
 	if (type != MSG_END)
 		return false;
 	assert_int_equal(n, 4 + 8 + 16 + 1);
-	payload[12] ^= 0x80;
+	payload[12 + flipped_byte] ^= 0x80;
 	return true;
 }
 
@@ -1104,13 +1171,40 @@ static bool count_less_in_end(uint16_t type, uint8_t *payload, size_t n)
 	return true;
 }
 
+/* One run is `by` (1 or -1) longer, and those behind it stay where they are. */
+static bool change_delta(uint16_t type, uint8_t *payload, size_t n, int by)
+{
+	uint8_t *length = NULL; /* of the run before, if it can be changed */
+	struct msg_delta m;
+	struct reader r;
+
+	if (type != MSG_DELTA || msg_delta_decode(&m, payload, n))
+		return false;
+	for (r = reader_of(m.runs.p, m.runs.n); reader_left(&r);) {
+		uint8_t *gap = payload + (r.p - payload), *at;
+		uint64_t gap_before = read_varint(&r);
+
+		at = payload + (r.p - payload);
+		if (length && (by < 0 || gap_before > 1) && gap_before < 0x7f && gap == length + 1) {
+			*length = (uint8_t)(*length + by);
+			*gap = (uint8_t)(*gap - by);
+			return true;
+		}
+		length = read_varint(&r) >= 2 && *at < 0x7f ? at : NULL;
+	}
+	if (length)
+		*length = (uint8_t)(*length + by);
+	return length;
+}
+
 static bool shorten_delta(uint16_t type, uint8_t *payload, size_t n)
 {
-	/* the last byte of the runs: the low part of a length; 1 becomes 0 and is malformed, which is fine too */
-	if (type != MSG_DELTA || n < 12 || payload[n - 1] < 2)
-		return false;
-	payload[n - 1]--;
-	return true;
+	return change_delta(type, payload, n, -1);
+}
+
+static bool lengthen_delta(uint16_t type, uint8_t *payload, size_t n)
+{
+	return change_delta(type, payload, n, 1);
 }
 
 static bool move_data(uint16_t type, uint8_t *payload, size_t n)
@@ -1156,7 +1250,8 @@ static void disk_content_changed_on_the_way_under_a_right_checksum_is_found_at_t
 static void a_digest_changed_on_the_way_is_not_believed(void **state)
 {
 	(void)state;
-	disk_through_the_middle(flip_end, "the digest of vda does not match");
+	for (flipped_byte = 0; flipped_byte < 16; flipped_byte += 5)
+		disk_through_the_middle(flip_end, "the digest of vda does not match");
 	disk_through_the_middle(count_less_in_end, "the digest of vda does not match");
 }
 
@@ -1189,6 +1284,7 @@ static void ram_through_the_middle(bool (*tamper)(uint16_t, uint8_t *, size_t), 
 	if (!ram_open(1, CODEC_MODE_NONE)) {
 		p.channels = 0;
 		ram_close();
+		print_message("skipped: nobody may write into the memory of a child here\n");
 		skip();
 	}
 	p.tamper = tamper;
@@ -1212,6 +1308,7 @@ static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void 
 	(void)state;
 	ram_through_the_middle(move_data, "RAM round 0:");
 	ram_through_the_middle(shorten_delta, "RAM round 0: the source's dirty delta names");
+	ram_through_the_middle(lengthen_delta, "RAM round 0: 1 pages of the source's dirty delta did not arrive");
 }
 
 /* ---- frames made by hand ---- */
@@ -1222,6 +1319,7 @@ static void hand_connect(void)
 
 	pair(fd);
 	p.hand = fd[0];
+	p.hand_channel = 1;
 	assert_int_equal(receiver_start(&p.r[0], (struct link){.fd = fd[1]}, 1, &p.in, &err), 0);
 }
 
@@ -1235,7 +1333,7 @@ static void hand_frame(uint16_t type, const struct writer *w)
 {
 	size_t n = writer_len(w);
 	uint8_t *buf = xmalloc(FRAME_HEADER_BYTES + n);
-	struct frame_header h = {.type = type, .channel = 1, .sequence = ++p.sequence, .length = (uint32_t)n};
+	struct frame_header h = {.type = type, .channel = p.hand_channel, .sequence = ++p.sequence, .length = (uint32_t)n};
 
 	assert_false(w->bad);
 	memcpy(buf + FRAME_HEADER_BYTES, w->start, n);
@@ -1346,6 +1444,41 @@ static void malformed_data_is_refused_and_writes_nothing(void **state)
 			fail_msg("%s: lost with %d (%s)", cases[i].what, p.why.code, p.why.msg);
 		check_disk(1); /* all zeros */
 		assert_int_equal(p.stream_bytes, 0);
+		path_close();
+	}
+}
+
+/* A place that is another channel's, as a whole or where an extent ends: its order is that channel's. */
+static void data_for_another_channel_s_place_is_refused(void **state)
+{
+	uint64_t mine = 0, other = 0;
+	unsigned i;
+
+	(void)state;
+	while (place_channel(1, mine, 2) != 0)
+		mine += 1ULL << PLACE_SHIFT;
+	while (place_channel(1, other, 2) == 0)
+		other += 1ULL << PLACE_SHIFT;
+	assert_true(mine < DISK_BYTES - 512 && other < DISK_BYTES - 512);
+	for (i = 0; i < 2; i++) {
+		/* the second one begins in a place of this channel's and ends in one of the other's */
+		uint64_t at = other;
+		struct data_case d = {"", 1, 0, 0, 1, 512, 1, {{0, 1}}, 512, ""};
+
+		if (i) {
+			for (at = 0; place_channel(1, at, 2) != 0 || place_channel(1, at + (1ULL << PLACE_SHIFT), 2) != 1;)
+				at += 1ULL << PLACE_SHIFT;
+			at += (1ULL << PLACE_SHIFT) - 512;
+			d.raw_bytes = d.body = 1024;
+			d.x[0].units = 2;
+		}
+		d.x[0].offset = at;
+		path_init(2, 1);
+		hand_connect();
+		hand_disk();
+		hand_data(&d);
+		expect_lost(EPROTO, "belongs to another channel");
+		check_disk(1);
 		path_close();
 	}
 }
@@ -1538,6 +1671,22 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 	path_close();
 }
 
+static void a_disk_that_cannot_be_synced_is_not_called_durable(void **state)
+{
+	(void)state;
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* then power.h sees the calls */
+	power_sync_error = EIO;
+	path_open(1, 1, CODEC_MODE_NONE);
+	send_round(1, 0);
+	wait_until(p.lost || p.durable[1][0]);
+	assert_int_equal(p.durable[1][0], 0);
+	assert_int_equal(p.why.code, EIO);
+	assert_non_null(strstr(p.why.msg, "vda to stable storage"));
+	path_close();
+	power_sync_error = 0;
+	unsetenv("VMFERRY_FAULT");
+}
+
 static void a_receiver_stopped_in_the_middle_of_its_writes_ends_cleanly(void **state)
 {
 	unsigned i, k;
@@ -1584,6 +1733,215 @@ static void a_receiver_gone_is_told_to_the_source_and_its_buffers_come_back(void
 	path_close(); /* which counts them */
 }
 
+/* ---- back-pressure ---- */
+
+/* A disk's NBD server that answers nothing before it is told to, and then everything. */
+struct slow_disk {
+	char path[80];
+	int listen_fd, go[2];
+	pthread_t thread;
+};
+
+static void put_be(uint8_t *to, uint64_t v, unsigned n)
+{
+	while (n--) {
+		to[n] = (uint8_t)v;
+		v >>= 8;
+	}
+}
+
+static void option_reply(int fd, uint32_t option, uint32_t type, const uint8_t *data, size_t n)
+{
+	uint8_t b[64];
+
+	put_be(b, 0x0003e889045565a9ULL, 8);
+	put_be(b + 8, option, 4);
+	put_be(b + 12, type, 4);
+	put_be(b + 16, n, 4);
+	if (n)
+		memcpy(b + 20, data, n);
+	assert_true(write_all(fd, b, 20 + n));
+}
+
+static void *slow_disk_main(void *arg)
+{
+	struct slow_disk *s = arg;
+	int fd = accept(s->listen_fd, NULL, NULL);
+	uint8_t b[4096], info[12], option = 0;
+
+	assert_true(write_all(fd, (const uint8_t *)"NBDMAGICIHAVEOPT\0\3", 18) && read_all(fd, b, 4));
+	while (option != 7) { /* NBD_OPT_GO */
+		assert_true(read_all(fd, b, 16));
+		option = b[11];
+		assert_true(read_all(fd, b + 16, b[15] + 256U * b[14]));
+		if (option == 7) {
+			put_be(info, 0, 2);
+			put_be(info + 2, DISK_BYTES, 8);
+			put_be(info + 10, 1 | 4 | 64 | 256, 2); /* flags: can flush, write zeroes; many connections */
+			option_reply(fd, 7, 3, info, sizeof(info));
+			option_reply(fd, 7, 1, NULL, 0);
+		} else {
+			option_reply(fd, option, 0x80000001, NULL, 0);
+		}
+	}
+	assert_true(read(s->go[0], b, 1) == 1);
+	while (read_all(fd, b, 28) && b[7] != 2) {
+		put_be(b, 0x67446698, 4);
+		put_be(b + 4, 0, 4); /* and the cookie */
+		if (!write_all(fd, b, 16))
+			break;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void slow_disk_start(struct slow_disk *s)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	snprintf(s->path, sizeof(s->path), "%s/nbd", dir);
+	memcpy(sa.sun_path, s->path, strlen(s->path) + 1);
+	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(s->listen_fd, 1), 0);
+	assert_int_equal(pipe2(s->go, O_CLOEXEC), 0);
+	assert_int_equal(pthread_create(&s->thread, NULL, slow_disk_main, s), 0);
+}
+
+static void slow_disk_end(struct slow_disk *s)
+{
+	pthread_join(s->thread, NULL);
+	close(s->listen_fd);
+	close(s->go[0]);
+	close(s->go[1]);
+	unlink(s->path);
+}
+
+/* DATA of as many zero extents as fit, sealed, malloc'ed; *n is its length. */
+static uint8_t *frame_of_zeros(size_t *n)
+{
+	uint8_t *buf = xmalloc(FRAME_PAYLOAD_MAX), *body = xmalloc(12 * DATA_EXTENTS_MAX);
+	struct frame_header h = {.type = MSG_DATA, .channel = 1, .sequence = ++p.sequence};
+	struct writer w = writer_of(body, 12 * DATA_EXTENTS_MAX);
+	struct msg_data m = {.object = 1, .codec = CODEC_ZERO, .extents = DATA_EXTENTS_MAX};
+	unsigned i;
+
+	for (i = 0; i < DATA_EXTENTS_MAX; i++) {
+		write_u64(&w, (uint64_t)i * SECTOR);
+		write_u32(&w, 1);
+	}
+	m.body = (struct slice){body, writer_len(&w)};
+	w = writer_of(buf + FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX - FRAME_HEADER_BYTES);
+	msg_data_encode(&w, &m);
+	h.length = (uint32_t)writer_len(&w);
+	frame_seal(buf, &h);
+	*n = FRAME_HEADER_BYTES + h.length;
+	free(body);
+	return buf;
+}
+
+#define ZERO_FRAMES 400 /* 19 MiB, whose requests would be some hundred */
+
+static void zeros_that_are_not_written_yet_hold_the_source_back(void **state)
+{
+	struct timeval patience = {.tv_sec = 3};
+	struct receive_stats got = {0};
+	struct slow_disk disk;
+	bool held = false;
+	unsigned i;
+
+	(void)state;
+	slow_disk_start(&disk);
+	path_init(1, 1);
+	p.in.disk[1].nbd = true;
+	p.in.disk[1].path = disk.path;
+	p.in.disk[1].export_name = "d";
+	hand_connect();
+	hand_disk();
+	assert_int_equal(setsockopt(p.hand, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
+	for (i = 0; i < ZERO_FRAMES; i++) {
+		size_t n, at = 0;
+		uint8_t *frame = frame_of_zeros(&n);
+
+		while (at < n) {
+			ssize_t k = send(p.hand, frame + at, n - at, MSG_NOSIGNAL);
+
+			if (k < 0 && errno == EINTR)
+				continue;
+			if (k < 0 && !held) { /* until the disk answers */
+				assert_int_equal(errno, EAGAIN);
+				assert_true(i < 40);
+				held = true;
+				assert_int_equal(write(disk.go[1], "", 1), 1);
+				patience.tv_sec = DEADLINE_MS / 1000;
+				assert_int_equal(setsockopt(p.hand, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
+				continue;
+			}
+			assert_true(k > 0);
+			at += (size_t)k;
+		}
+		free(frame);
+	}
+	if (!held)
+		assert_int_equal(write(disk.go[1], "", 1), 1);
+	wait_until((memset(&got, 0, sizeof(got)), receiver_stats(p.r[0], &got), got.disk_bytes) ==
+		   (uint64_t)ZERO_FRAMES * DATA_EXTENTS_MAX * SECTOR);
+	assert_true(held);
+	path_close();
+	slow_disk_end(&disk);
+}
+
+/* It is held in memory until QEMU takes it, which may be long after. */
+static void a_thin_stream_that_is_too_long_is_refused_as_it_comes(void **state)
+{
+	struct data_case d = {"", OBJECT_STREAM_BASE, 0, 0, 1, DATA_RAW_MAX, 1, {{0, DATA_RAW_MAX}}, DATA_RAW_MAX, ""};
+	unsigned i;
+
+	(void)state;
+	hand_open(0);
+	hand_stream();
+	for (i = 0; i <= THIN_MAX / DATA_RAW_MAX; i++) {
+		d.x[0].offset = (uint64_t)i * DATA_RAW_MAX;
+		hand_data(&d);
+	}
+	wait_until(p.lost);
+	assert_non_null(strstr(p.why.msg, "device state is larger than"));
+	assert_int_equal(p.stream_bytes, THIN_MAX);
+	path_close();
+}
+
+/* The first and the last place of it belong to this channel, the one between them does not. */
+static void an_extent_of_ram_over_another_channels_place_is_refused(void **state)
+{
+	const uint64_t place = 1ULL << PLACE_SHIFT;
+	const struct data_case three = {"", OBJECT_RAM_BASE, CODEC_ZERO, 0, 1, 0, 1, {{0, RAM_BYTES >> PAGE_SHIFT}}, 0, ""};
+	unsigned n, ch;
+	int fd[2];
+
+	(void)state;
+	for (n = 2; n <= CHANNELS_MAX; n++) {
+		ch = place_channel(OBJECT_RAM_BASE, 0, n);
+		if (place_channel(OBJECT_RAM_BASE, 2 * place, n) == ch && place_channel(OBJECT_RAM_BASE, place, n) != ch)
+			break;
+	}
+	assert_true(n <= CHANNELS_MAX);
+	if (!ram_open(1, CODEC_MODE_NONE)) {
+		ram_close();
+		skip();
+	}
+	p.in.channels = n;
+	pair(fd);
+	p.hand = fd[0];
+	assert_int_equal(receiver_start(&p.r[0], (struct link){.fd = fd[1]}, ch + 1, &p.in, &err), 0);
+	p.hand_channel = ch + 1;
+	hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES,
+		  .name = slice_of(block_name[0]));
+	hand_data(&three);
+	wait_until(p.lost);
+	assert_non_null(strstr(p.why.msg, "belongs to another channel"));
+	ram_close();
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -1617,6 +1975,9 @@ int main(void)
 		cmocka_unit_test(a_stream_arrives_byte_for_byte_with_its_marks),
 		cmocka_unit_test(opaque_streams_reach_qemu_and_the_main_one_connects_first),
 		cmocka_unit_test(ram_arrives_page_for_page_round_for_round),
+		cmocka_unit_test(an_end_waits_for_the_round_before_it_to_be_durable),
+		cmocka_unit_test(ram_that_is_mapped_arrives_as_well),
+		cmocka_unit_test(a_page_that_was_swapped_out_is_made_zero),
 		cmocka_unit_test(disk_content_changed_on_the_way_under_a_right_checksum_is_found_at_the_end),
 		cmocka_unit_test(a_digest_changed_on_the_way_is_not_believed),
 		cmocka_unit_test(a_disk_delta_that_names_other_sectors_than_arrive_is_found_in_its_round),
@@ -1624,13 +1985,18 @@ int main(void)
 		cmocka_unit_test(ram_content_changed_on_the_way_is_found_at_the_end),
 		cmocka_unit_test(ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round),
 		cmocka_unit_test(malformed_data_is_refused_and_writes_nothing),
+		cmocka_unit_test(data_for_another_channel_s_place_is_refused),
 		cmocka_unit_test(what_breaks_the_order_of_a_move_is_refused),
 		cmocka_unit_test(every_message_cut_short_is_refused),
 		cmocka_unit_test(two_rounds_that_end_together_are_each_made_durable),
 		cmocka_unit_test(a_disk_that_cannot_be_opened_or_is_full_is_named),
+		cmocka_unit_test(a_disk_that_cannot_be_synced_is_not_called_durable),
 		cmocka_unit_test(a_receiver_stopped_in_the_middle_of_its_writes_ends_cleanly),
 		cmocka_unit_test(a_round_cut_off_by_the_source_is_lost_and_nothing_hangs),
 		cmocka_unit_test(a_receiver_gone_is_told_to_the_source_and_its_buffers_come_back),
+		cmocka_unit_test(zeros_that_are_not_written_yet_hold_the_source_back),
+		cmocka_unit_test(a_thin_stream_that_is_too_long_is_refused_as_it_comes),
+		cmocka_unit_test(an_extent_of_ram_over_another_channels_place_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

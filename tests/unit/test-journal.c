@@ -1,6 +1,8 @@
 /*
  * test-journal.c: what a journal still knows after a crash, a torn write, a flipped byte.
  */
+#include "../lib/power.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +16,7 @@
 #include <cmocka.h>
 
 #include "journal.h"
+#include "paths.h"
 #include "util.h"
 
 static const uint8_t ID[ATTEMPT_ID_LEN] = {0xde, 0xad, 0xbe, 0xef, 1, 2,  3,  4,
@@ -166,6 +169,65 @@ static void journal_grows_past_its_first_allocation(void **state)
 	journal_close(j);
 }
 
+static int setup_in_memory(void **state)
+{
+	char *dir = xstrdup(access("/dev/shm", W_OK) ? "/tmp/vmferry-journal-XXXXXX" : "/dev/shm/vmferry-journal-XXXXXX");
+
+	*state = dir;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+/* As a move of many days would, if it recorded every round. */
+static void a_million_records_leave_its_size_as_it_was(void **state)
+{
+	struct journal *j = create(*state, true), *other;
+	AUTO_FREE char *path = xstrdup(journal_path(j));
+	AUTO_FREE char *leftover = xasprintf("ls %s | grep -q new; test $? = 1", (char *)*state);
+	json_t *on = json_pack("{s:b}", "paused", 1), *off = json_pack("{s:b}", "paused", 0);
+	char what[48] = "vmferry-deadbeef-1-0", last[48];
+	off_t largest = 0, size_before;
+	struct stat st;
+
+	do_own(j, "settings", "as they were");
+	for (unsigned i = 0; i < 333333; i++) {
+		strcpy(last, what);
+		snprintf(what, sizeof(what), "vmferry-deadbeef-1-%u", i);
+		do_own(j, "bitmap", what);
+		if (i)
+			assert_int_equal(do_disown(j, "bitmap", last), 0);
+		assert_int_equal(journal_note(j, "paused", i & 1 ? on : off, &e), 0);
+		if (i % 1000)
+			continue;
+		if (i == 20000)
+			assert_int_equal(journal_state(j, HO_SRC_ABORTED, &e), 0);
+		assert_int_equal(stat(path, &st), 0);
+		if (st.st_size > largest)
+			largest = st.st_size;
+	}
+	assert_true(largest < 512 * 1024);
+	assert_int_equal(system(leftover), 0);
+	assert_int_equal(journal_open(&other, path, &e), -EBUSY); /* the new file is locked, too */
+	assert_owned(j, "bitmap:vmferry-deadbeef-1-333332 settings:as they were");
+	journal_close(j);
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(journal_open(&j, path, &e), 0);
+	assert_owned(j, "bitmap:vmferry-deadbeef-1-333332 settings:as they were");
+	assert_int_equal(journal_last_state(j), HO_SRC_ABORTED);
+	assert_true(json_equal(journal_last_note(j, "paused"), off));
+	assert_memory_equal(journal_attempt_id(j), ID, sizeof(ID));
+	assert_int_equal(json_integer_value(json_object_get(journal_begin(j), "pid")), 4242);
+	size_before = st.st_size;
+	for (unsigned i = 0; i < 100000; i++) /* no news */
+		assert_int_equal(journal_note(j, "paused", off, &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, size_before);
+	journal_close(j);
+	json_decref(on);
+	json_decref(off);
+}
+
 static size_t slurp(const char *path, uint8_t *buf, size_t max)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY);
@@ -233,9 +295,10 @@ static void one_bad_byte_never_makes_a_state_unheard_of(void **state)
 	struct journal *j = create(*state, true);
 	AUTO_FREE char *path = xstrdup(journal_path(j));
 	unsigned refused = 0, fine = 0;
-	size_t n;
+	size_t n, state_at;
 
 	do_own(j, "file", "/first");
+	state_at = (used(whole, slurp(path, whole, sizeof(whole))) + 7) & ~(size_t)7;
 	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), 0);
 	n = slurp(path, whole, sizeof(whole));
 	journal_close(j);
@@ -248,6 +311,7 @@ static void one_bad_byte_never_makes_a_state_unheard_of(void **state)
 		r = journal_open(&j, path, &e);
 		if (r) {
 			assert_int_equal(r, -EBADMSG);
+			assert_true(at < state_at); /* a state has a twin */
 			refused++;
 			continue;
 		}
@@ -296,6 +360,129 @@ static void state_survives_sigkill_right_after_it_was_told(void **state)
 	journal_close(j);
 }
 
+static void after_a_write_that_failed_nothing_is_recorded_any_more(void **state)
+{
+	struct journal *j = create(*state, true);
+	AUTO_FREE char *path = xstrdup(journal_path(j));
+
+	power_write_nothing = true;
+	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), -EIO);
+	power_write_nothing = false;
+	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), -EIO);
+	journal_close(j);
+	assert_int_equal(journal_open(&j, path, &e), 0);
+	assert_int_equal(journal_last_state(j), HO_SRC_BEGUN);
+	journal_close(j);
+}
+
+static void a_journal_that_is_full_has_room_for_states(void **state)
+{
+	struct journal *j = create(*state, false);
+	char *text = xmalloc(30001);
+	unsigned i, n;
+	int r;
+
+	memset(text, 'x', 30000);
+	text[30000] = '\0';
+	for (n = 30000; n; n /= 30) /* until not even a short one is taken */
+		for (r = 0, i = 0; !r && i < 2000; i++) {
+			json_t *d = json_pack("{s:s,s:i}", "text", text + 30000 - n, "i", (int)i);
+
+			r = journal_own(j, "file", d, &e);
+			assert_true(!r || r == -EFBIG);
+			json_decref(d);
+		}
+	assert_int_equal(r, -EFBIG);
+	assert_int_equal(journal_state(j, HO_DST_PREPARED, &e), 0);
+	assert_int_equal(journal_state(j, HO_DST_START, &e), 0);
+	assert_int_equal(journal_state(j, HO_DST_STARTED, &e), 0);
+	assert_int_equal(journal_state(j, HO_DST_DONE, &e), 0);
+	journal_close(j);
+	free(text);
+}
+
+/* ---- when the power fails ---- */
+
+static char *journal_file(const char *dir)
+{
+	return xasprintf("%s/" ID_TEXT "-src.journal", dir);
+}
+
+static struct journal *reopen(const char *dir)
+{
+	AUTO_FREE char *path = journal_file(dir);
+	struct journal *j = NULL;
+
+	assert_int_equal(journal_open(&j, path, &e), 0);
+	return j;
+}
+
+/* What an agent does before the power fails: the steps up to this one. */
+static void live(const char *dir, unsigned upto)
+{
+	struct journal *j = create(dir, true);
+	unsigned i;
+
+	if (upto >= 1)
+		assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), 0);
+	if (upto >= 2)
+		do_own(j, "file", "a");
+	if (upto >= 3) {
+		journal_close(j);
+		j = reopen(dir);
+		assert_int_equal(journal_state(j, HO_SRC_RELEASED, &e), 0);
+	}
+	for (i = 0; upto >= 4 && i < 2000; i++) /* beyond what is allocated at first */
+		do_own(j, "file", "another one of a name that takes some room in the journal");
+	if (upto >= 5)
+		assert_int_equal(journal_remove(j, true, &e), 0);
+	_exit(0);
+}
+
+static void assert_as_promised(const char *dir, unsigned upto)
+{
+	AUTO_FREE char *path = journal_file(dir);
+	AUTO_FREE char *done = xasprintf("%s.done", path);
+	struct journal *j;
+	json_t *owned;
+
+	assert_int_equal(access(path, F_OK) == 0, upto < 5);
+	assert_int_equal(access(done, F_OK) == 0, upto >= 5);
+	if (upto >= 5)
+		return;
+	j = reopen(dir);
+	assert_string_equal(handoff_state_name(journal_last_state(j)),
+			    handoff_state_name(upto >= 3 ? HO_SRC_RELEASED : upto >= 1 ? HO_SRC_COMMITTED : HO_SRC_BEGUN));
+	assert_int_equal(journal_owned(j, &owned), 0);
+	assert_int_equal(json_array_size(owned), upto >= 4 ? 2001 : upto >= 2 ? 1 : 0);
+	json_decref(owned);
+	journal_close(j);
+}
+
+static void whatever_was_recorded_is_there_after_a_power_failure(void **state)
+{
+	unsigned upto;
+
+	for (upto = 0; upto <= 5; upto++) {
+		AUTO_FREE char *dir = xasprintf("%s/power%u", (char *)*state, upto);
+		AUTO_FREE char *logs = xasprintf("%s.logs", dir);
+		int status;
+		pid_t pid;
+
+		assert_int_equal(mkdir(dir, 0700) | mkdir(logs, 0700), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid) {
+			power_begins(dir, logs);
+			live(dir, upto);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		power_fails(logs);
+		assert_as_promised(dir, upto);
+	}
+}
+
 static void list_names_unfinished_attempts_only_and_twenty_done_are_kept(void **state)
 {
 	struct journal *j;
@@ -329,6 +516,31 @@ static void list_names_unfinished_attempts_only_and_twenty_done_are_kept(void **
 	assert_int_equal(n, 1);
 	journal_list_free(paths, n);
 	assert_int_equal(journal_list("/nonexistent", &paths, &n, &e), -ENOENT);
+}
+
+static void what_it_begins_with_can_be_read_while_an_agent_holds_it(void **state)
+{
+	struct journal *j = create(*state, true);
+	AUTO_FREE char *path = xstrdup(journal_path(j));
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *begin = NULL;
+
+	assert_int_equal(journal_peek(path, id, &begin, &e), 0);
+	assert_string_equal(id, ID_TEXT);
+	assert_string_equal(json_string_value(json_object_get(begin, "guest")), "vm1");
+	json_decref(begin);
+	assert_int_equal(journal_remove(j, false, &e), 0);
+	assert_int_equal(journal_peek(path, id, &begin, &e), -ENOENT);
+}
+
+static void path_tells_by_its_end_alone_whose_it_is(void **state)
+{
+	(void)state;
+	assert_true(journal_path_is("/x/" ID_TEXT "-src.journal", true));
+	assert_false(journal_path_is("/x/" ID_TEXT "-src.journal", false));
+	assert_true(journal_path_is("/x-src.journal/" ID_TEXT "-dst.journal", false));
+	assert_false(journal_path_is("/x-src.journal/" ID_TEXT "-dst.journal", true));
+	assert_false(journal_path_is("/x/" ID_TEXT "-src.journal.done", true));
 }
 
 static void dump_reads_like_a_story(void **state)
@@ -394,6 +606,35 @@ static void ids_are_what_they_should_be(void **state)
 	assert_string_equal(attempt_id_format(ID, text), ID_TEXT);
 }
 
+/* In a child, as a user without privileges whose name for it below /tmp somebody else has taken. */
+static void the_runtime_directory_cannot_be_taken_by_others(void **state)
+{
+	AUTO_FREE char *want = xasprintf("%s/.local/state/vmferry/run", (char *)*state), *logind = xstrdup("/run/user/54321");
+	char *got = NULL;
+	struct stat st;
+	pid_t pid;
+	int status;
+
+	if (geteuid() || !stat(logind, &st))
+		skip();
+	assert_int_equal(chown(*state, 54321, 54321), 0);
+	assert_true(!mkdir("/tmp/vmferry-54321", 0755) || errno == EEXIST);
+	pid = fork();
+	if (pid == 0) {
+		unsetenv("XDG_RUNTIME_DIR");
+		unsetenv("VMFERRY_RUNTIME_DIR");
+		unsetenv("VMFERRY_STATE_DIR");
+		unsetenv("XDG_STATE_HOME");
+		setenv("HOME", *state, 1);
+		if (setresuid(54321, 54321, 54321))
+			_exit(2);
+		_exit(runtime_dir_get(&got, NULL, &e) || strcmp(got, want) || stat(got, &st) || (st.st_mode & 0777) != 0700);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	rmdir("/tmp/vmferry-54321");
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -401,14 +642,21 @@ int main(void)
 	    T(journal_remembers_state_and_what_is_owned),
 	    T(file_is_private_preallocated_and_locked),
 	    T(journal_grows_past_its_first_allocation),
+	    cmocka_unit_test_setup_teardown(a_million_records_leave_its_size_as_it_was, setup_in_memory, teardown),
 	    T(torn_tail_is_ignored_and_written_over),
 	    T(one_bad_byte_never_makes_a_state_unheard_of),
 	    T(what_is_no_journal_is_refused),
 	    T(state_survives_sigkill_right_after_it_was_told),
+	    T(after_a_write_that_failed_nothing_is_recorded_any_more),
+	    T(a_journal_that_is_full_has_room_for_states),
+	    T(whatever_was_recorded_is_there_after_a_power_failure),
 	    T(list_names_unfinished_attempts_only_and_twenty_done_are_kept),
+	    T(what_it_begins_with_can_be_read_while_an_agent_holds_it),
+	    T(path_tells_by_its_end_alone_whose_it_is),
 	    T(dump_reads_like_a_story),
 	    T(state_dir_is_chosen_and_created),
 	    T(ids_are_what_they_should_be),
+	    T(the_runtime_directory_cannot_be_taken_by_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,17 @@ static size_t hand_over(struct tls *from, struct tls *to, uint8_t copy[4096])
 	return n;
 }
 
+static size_t take_output(struct tls *t, uint8_t out[4096])
+{
+	size_t n;
+	const uint8_t *p = tls_conn_output(t, &n);
+
+	assert_true(n && n <= 4096);
+	memcpy(out, p, n);
+	tls_conn_output_sent(t, n);
+	return n;
+}
+
 /* Two servers: neither may take the client's part of the other's conversation. */
 static void a_recorded_handshake_opens_nothing(void **state)
 {
@@ -147,27 +158,86 @@ static void a_peer_in_clear_and_a_peer_that_is_silent_are_told_apart(void **stat
 {
 	struct link link;
 	struct err e;
+	bool tls;
 	int fd[2];
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	assert_int_equal(write(fd[0], "SSH-2.0-OpenSSH_9.2 and more\r\n", 30), 30);
 	link = (struct link){.fd = fd[1]};
-	assert_int_equal(link_peek_tls(&link, DEADLINE, &e), 0);
-	assert_true(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e) < 0);
+	assert_int_equal(link_peek_tls(&link, &tls, &e), 1);
+	assert_false(tls);
+	assert_int_equal(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e), -EPROTO);
+	assert_non_null(strstr(e.msg, "does not speak TLS"));
+	link_close(&link);
+	close(fd[0]);
+
+	/* nor is what would be a record without content, were it one: the header of an ERROR */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	assert_int_equal(write(fd[0], "\x04\x80\0\0\0\0\0\0", 8), 8);
+	link = (struct link){.fd = fd[1]};
+	assert_int_equal(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e), -EPROTO);
+	assert_non_null(strstr(e.msg, "does not speak TLS"));
 	link_close(&link);
 	close(fd[0]);
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	link = (struct link){.fd = fd[1]};
-	assert_int_equal(link_peek_tls(&link, now_ns() + 30000000, &e), -ETIMEDOUT);
+	assert_int_equal(link_peek_tls(&link, &tls, &e), 0);
 	assert_int_equal(link_secure(&link, tls_conn_client(&keys[0]), now_ns() + 30000000, &e), -ETIMEDOUT);
-	assert_int_equal(link_peek_tls(&(struct link){.fd = fd[0]}, DEADLINE, &e), 1);
+	assert_int_equal(link_peek_tls(&(struct link){.fd = fd[0]}, &tls, &e), 1);
+	assert_true(tls);
 	link_close(&link);
 	/* gone in the middle of the handshake */
 	link = (struct link){.fd = fd[0]};
-	assert_true(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e) < 0);
+	assert_int_equal(link_secure(&link, tls_conn_server(keys, 2), DEADLINE, &e), -EPIPE);
 	link_close(&link);
+}
+
+/* What a peer sends arrives in pieces of any size, and the one that waits for it has others to hear. */
+static void a_handshake_in_single_bytes_waits_for_nobody(void **state)
+{
+	struct tls *client = tls_conn_client(&keys[1]);
+	uint8_t record[4096], word[4] = {0};
+	struct link link;
+	struct err e;
+	size_t n, i, have = 0;
+	int fd[2], r = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	link = (struct link){.fd = fd[1], .tls = tls_conn_server(keys, 2)};
+	assert_int_equal(link_secure_more(&link, &e), 0);
+	assert_int_equal(tls_conn_handshake(client, &e), 0);
+	n = take_output(client, record);
+	for (i = 0; i < n && !r; i++) {
+		assert_int_equal(write(fd[0], record + i, 1), 1);
+		r = link_secure_more(&link, &e);
+	}
+	assert_int_equal(r, 0); /* the client has to answer first */
+	assert_int_equal(i, n);
+	n = (size_t)recv(fd[0], record, sizeof(record), MSG_DONTWAIT);
+	assert_true(n < sizeof(record));
+	memcpy(tls_conn_input(client, &i), record, n);
+	tls_conn_input_add(client, n);
+	assert_int_equal(tls_conn_handshake(client, &e), 1);
+	assert_int_equal(tls_conn_encrypt(client, (const uint8_t *)"word", 4, &e), 0);
+	n = take_output(client, record);
+	for (i = 0; i < n && !r; i++) {
+		assert_int_equal(write(fd[0], record + i, 1), 1);
+		r = link_secure_more(&link, &e);
+	}
+	assert_int_equal(r, 1);
+	for (r = 0; i < n; i++) {
+		assert_int_equal(r, 0);
+		assert_int_equal(write(fd[0], record + i, 1), 1);
+		r = link_receive_more(&link, word, 4, &have, &e);
+	}
+	assert_int_equal(r, 1);
+	assert_memory_equal(word, "word", 4);
+	tls_conn_free(client);
+	close(fd[0]);
+	link_forget(&link);
 }
 
 /* ---- key files ---- */
@@ -238,6 +308,17 @@ static void a_key_file_that_is_wrong_says_where(void **state)
 	assert_int_equal(from_file("a:" HEX "\n", 0640, &k, &n, &e), -EPERM);
 	assert_non_null(strstr(e.msg, "chmod 600"));
 	assert_int_equal(psk_read("/nonexistent/psk", &k, &n, &e), -ENOENT);
+	if (geteuid() == 0) { /* only root can give a file away */
+		char path[] = "/tmp/vmferry-psk-XXXXXX";
+		int fd = mkstemp(path);
+
+		assert_int_equal(write(fd, "a:" HEX "\n", 3 + 64), 3 + 64);
+		assert_int_equal(fchown(fd, 65534, 65534), 0);
+		close(fd);
+		assert_int_equal(psk_read(path, &k, &n, &e), -EPERM);
+		assert_non_null(strstr(e.msg, "belongs to user 65534"));
+		unlink(path);
+	}
 }
 
 int main(void)
@@ -247,6 +328,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_key_an_unknown_name_and_another_s_key_are_refused),
 		cmocka_unit_test(a_recorded_handshake_opens_nothing),
 		cmocka_unit_test(a_peer_in_clear_and_a_peer_that_is_silent_are_told_apart),
+		cmocka_unit_test(a_handshake_in_single_bytes_waits_for_nobody),
 		cmocka_unit_test(keys_are_read_from_a_file),
 		cmocka_unit_test(a_key_file_that_is_wrong_says_where),
 	};

@@ -3,7 +3,9 @@
  *
  * The tables are expanded from messages.def, so a message that is added there is tested here.
  */
+#include "digest.h"
 #include "messages.h"
+#include "object.h"
 #include "util.h"
 
 #include <errno.h>
@@ -555,6 +557,133 @@ static void a_run_cut_short_is_refused(void **state)
 	}
 }
 
+/* ---- the test vectors of PROTOCOL.md ---- */
+
+/* The bytes of the n-th block of lines with four spaces before them in that section; comments behind three spaces. */
+static size_t vector(unsigned n, uint8_t out[256])
+{
+	FILE *f = fopen("proto/PROTOCOL.md", "re");
+	bool section = false, in_block = false;
+	unsigned block = 0, byte;
+	char line[512];
+	size_t bytes = 0;
+
+	if (!f) {
+		print_message("skipped: proto/PROTOCOL.md is not below the working directory\n");
+		skip();
+	}
+	while (fgets(line, sizeof(line), f)) {
+		const char *at = line;
+		int used;
+
+		section |= !strcmp(line, "## Test vectors\n");
+		if (strncmp(line, "    ", 4)) {
+			block += section && in_block;
+			in_block = false;
+			continue;
+		}
+		in_block = section;
+		for (at += 4; section && block == n && strncmp(at, "  ", 2) && sscanf(at, "%2x%n", &byte, &used) == 1 && used == 2; at += 3) {
+			assert_true(bytes < 256);
+			out[bytes++] = (uint8_t)byte;
+		}
+	}
+	fclose(f);
+	return bytes;
+}
+
+static void assert_frame_is_vector(unsigned n, const struct frame_header *like, uint8_t *buf, const struct writer *w)
+{
+	struct frame_header h = *like;
+	uint8_t want[256];
+	size_t bytes = vector(n, want);
+
+	h.length = (uint32_t)writer_len(w);
+	frame_seal(buf, &h);
+	assert_int_equal(bytes, FRAME_HEADER_BYTES + h.length);
+	assert_memory_equal(buf, want, bytes);
+}
+
+static void the_test_vectors_of_the_document_are_what_is_sent(void **state)
+{
+	static const struct msg_applied applied = {.group = 1, .number = 2};
+	uint8_t buf[FRAME_HEADER_BYTES + 256], body[24];
+	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, 256), b = writer_of(body, sizeof(body));
+	struct msg_hello hello = {.version = 1, .version_min = 1, .software = slice_of("vmferry 0.1"),
+				  .way = slice_of("127.0.0.1:40000 127.0.0.1:7788")};
+	struct msg_data data = {.object = 256, .codec = CODEC_ZERO, .extents = 2};
+	unsigned i;
+
+	(void)state;
+	msg_applied_encode(&w, &applied);
+	assert_frame_is_vector(0, &(struct frame_header){.type = MSG_APPLIED, .sequence = 5}, buf, &w);
+
+	for (i = 0; i < 16; i++) {
+		hello.session[i] = (uint8_t)i;
+		hello.nonce[i] = (uint8_t)(0x10 + i);
+	}
+	w = writer_of(buf + FRAME_HEADER_BYTES, 256);
+	msg_hello_encode(&w, &hello);
+	assert_frame_is_vector(1, &(struct frame_header){.type = MSG_HELLO}, buf, &w);
+
+	write_u64(&b, 0x1000);
+	write_u32(&b, 3);
+	write_u64(&b, 0x200000);
+	write_u32(&b, 1);
+	data.body = (struct slice){body, writer_len(&b)};
+	w = writer_of(buf + FRAME_HEADER_BYTES, 256);
+	msg_data_encode(&w, &data);
+	assert_frame_is_vector(2, &(struct frame_header){.type = MSG_DATA, .channel = 1, .sequence = 7}, buf, &w);
+}
+
+/* The 16 bytes at the end of the line that begins so. */
+static void assert_digest_is(const char *begin, struct hash128 h)
+{
+	FILE *f = fopen("proto/PROTOCOL.md", "re");
+	uint8_t got[16], want[16] = {0};
+	char line[512];
+	unsigned i;
+
+	while (fgets(line, sizeof(line), f)) {
+		size_t n = strlen(line);
+
+		if (strncmp(line, begin, strlen(begin)) || n < 48)
+			continue;
+		for (i = 0; i < 16; i++)
+			want[i] = (uint8_t)strtoul(line + n - 48 + 3 * (size_t)i, NULL, 16);
+	}
+	fclose(f);
+	hash_bytes(h, got);
+	assert_memory_equal(got, want, 16);
+}
+
+static void digests_and_places_are_as_in_the_document(void **state)
+{
+	static const unsigned channels[] = {1, 2, 3, 1, 2};
+	uint8_t page[4096] = {0};
+	struct hash128 content, at_1000, sum;
+	struct digest_key key;
+	unsigned i;
+
+	(void)state;
+	if (access("proto/PROTOCOL.md", R_OK)) {
+		print_message("skipped: proto/PROTOCOL.md is not below the working directory\n");
+		skip();
+	}
+	for (i = 0; i < sizeof(key.secret); i++)
+		key.secret[i] = (uint8_t)i;
+	content = hash_content(&key, page, sizeof(page));
+	at_1000 = hash_place(&key, content, 256, 0, 0x1000, 4096);
+	sum = at_1000;
+	hash_add(&sum, hash_place(&key, content, 256, 0, 0x2000, 4096));
+	assert_digest_is("    content hash of a page of zeros", content);
+	assert_digest_is("    its place hash in object 256", at_1000);
+	assert_digest_is("    the sum of that", sum);
+	assert_digest_is("    hole of disk 1, round 3", hash_place(&key, (struct hash128){0, 0}, 1, 3, 1048576, 65536));
+	for (i = 0; i < 5; i++)
+		assert_int_equal(place_channel(256, (uint64_t)i << PLACE_SHIFT, 4) + 1, channels[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,6 +705,8 @@ int main(void)
 		cmocka_unit_test(a_run_without_room_is_not_written_in_part),
 		cmocka_unit_test(runs_beyond_the_limit_or_wrapping_around_are_refused),
 		cmocka_unit_test(a_run_cut_short_is_refused),
+		cmocka_unit_test(the_test_vectors_of_the_document_are_what_is_sent),
+		cmocka_unit_test(digests_and_places_are_as_in_the_document),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

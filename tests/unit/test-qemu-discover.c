@@ -10,6 +10,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -80,7 +81,7 @@ static void start(struct qemu_proc *p, const char *options)
 
 	for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[n++] = with_dir(word);
-	if (qemu_launch(p, exe, argv, NULL, in_dir("log"), &e) < 0)
+	if (qemu_launch(p, exe, argv, NULL, NULL, NULL, NULL, &e) < 0)
 		fail_msg("%s", e.msg);
 	for (i = 8; i < n; i++)
 		free(argv[i]);
@@ -92,7 +93,7 @@ static struct qmp *start_and_open(struct qemu_proc *p, const char *options, cons
 	struct qmp *q = NULL;
 
 	start(p, options);
-	if (qemu_launch_wait_qmp(p, loop, in_dir(monitor), in_dir("log"), 20000, NULL, NULL, &q,
+	if (qemu_launch_wait_qmp(p, loop, in_dir(monitor), 20000, NULL, NULL, &q,
 				 &e) < 0)
 		fail_msg("%s", e.msg);
 	return q;
@@ -463,8 +464,8 @@ static void what_was_found_starts_again_as_a_destination(void **state)
 		fail_msg("%s", e.msg);
 	if (g.env_module_dir)
 		env[0] = module_dir = xasprintf("QEMU_MODULE_DIR=%s", g.env_module_dir);
-	if (qemu_launch(&dst, g.exe, r.argv, env, in_dir("d/log"), &e) < 0 ||
-	    qemu_launch_wait_qmp(&dst, loop, o.private_qmp, in_dir("d/log"), 20000, NULL, NULL, &dq,
+	if (qemu_launch(&dst, g.exe, r.argv, env, NULL, NULL, NULL, &e) < 0 ||
+	    qemu_launch_wait_qmp(&dst, loop, o.private_qmp, 20000, NULL, NULL, &dq,
 				 &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(qmp_call(dq, "query-status", NULL, &status, &e), 0);
@@ -488,18 +489,15 @@ static void unknown_option_is_reported_from_the_log(void **state)
 	struct qemu_proc p = QEMU_PROC_NONE;
 	struct err e = {.code = 0};
 	struct qmp *q = NULL;
-	struct stat st;
 
 	(void)state;
 	start(&p, "-no-such-option");
-	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("a.qmp"), in_dir("log"), 20000, NULL,
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("a.qmp"), 20000, NULL,
 					      NULL, &q, &e),
 			 -ECHILD);
 	assert_non_null(strstr(e.msg, "status 1"));
 	assert_non_null(strstr(e.msg, "-no-such-option: invalid option"));
 	assert_int_equal(p.pid, 0);
-	assert_int_equal(stat(in_dir("log"), &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
 	qemu_end(&p);
 }
 
@@ -510,8 +508,7 @@ static void missing_binary_fails_at_once(void **state)
 	struct err e = {.code = 0};
 
 	(void)state;
-	assert_int_equal(qemu_launch(&p, "/nonexistent/qemu", argv, NULL, in_dir("log"), &e),
-			 -ENOENT);
+	assert_int_equal(qemu_launch(&p, "/nonexistent/qemu", argv, NULL, NULL, NULL, NULL, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "/nonexistent/qemu (exec)"));
 	assert_int_equal(p.pid, 0);
 }
@@ -532,15 +529,37 @@ static void child_has_its_own_session_and_nothing_of_ours(void **state)
 	(void)state;
 	setenv("B", "old", 1);
 	signal(SIGHUP, SIG_IGN);
-	assert_int_equal(qemu_launch(&p, "/bin/sh", argv, env, in_dir("log"), &e), 0);
+	assert_int_equal(qemu_launch(&p, "/bin/sh", argv, env, NULL, NULL, NULL, &e), 0);
 	want = xasprintf("0 / 1 / 2 / cwd / one two / %d %d / pid %d", p.pid, p.pid, p.pid);
-	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), in_dir("log"), 20000, NULL,
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), 20000, NULL,
 					      NULL, &q, &e),
 			 -ECHILD);
 	if (!strstr(e.msg, "signal 1") || !strstr(e.msg, want))
 		fail_msg("%s\nwant %s", e.msg, want);
 	signal(SIGHUP, SIG_DFL);
 	close(extra);
+}
+
+static void what_it_says_is_kept_but_not_without_end(void **state)
+{
+	char *argv[] = {"sh", "-c", "head -c 100000000 /dev/zero; head -c 300000 /dev/zero >&2; sleep 1000", NULL};
+	char *few[] = {"sh", "-c", "echo one; echo two >&2; exit 3", NULL};
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct qmp *q = NULL;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(qemu_launch(&p, "/bin/sh", argv, NULL, NULL, NULL, NULL, &e), 0);
+	while (lseek(p.log_fd, 0, SEEK_CUR) < LOG_BYTES_MAX)
+		poll(NULL, 0, 5);
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), 200, NULL, NULL, &q, &e), -ETIMEDOUT);
+	assert_int_equal(fstat(p.log_fd, &st), 0);
+	assert_int_equal(st.st_size, LOG_BYTES_MAX);
+	qemu_end(&p);
+	assert_int_equal(qemu_launch(&p, "/bin/sh", few, NULL, NULL, NULL, NULL, &e), 0);
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), 20000, NULL, NULL, &q, &e), -ECHILD);
+	assert_non_null(strstr(e.msg, "status 3 while starting: one / two"));
 }
 
 static void only_the_process_of_that_start_time_is_ended(void **state)
@@ -551,7 +570,7 @@ static void only_the_process_of_that_start_time_is_ended(void **state)
 	uint64_t start_time;
 
 	(void)state;
-	assert_int_equal(qemu_launch(&p, "/bin/sleep", argv, NULL, in_dir("log"), &e), 0);
+	assert_int_equal(qemu_launch(&p, "/bin/sleep", argv, NULL, NULL, NULL, NULL, &e), 0);
 	assert_true(qemu_is_alive(p.pid, p.start_time));
 	assert_false(qemu_is_alive(p.pid, p.start_time + 1));
 	assert_int_equal(process_end(p.pid, p.start_time + 1, 1000, &e), 0);
@@ -620,6 +639,7 @@ int main(void)
 	    TEST(unknown_option_is_reported_from_the_log),
 	    TEST(missing_binary_fails_at_once),
 	    TEST(child_has_its_own_session_and_nothing_of_ours),
+	    TEST(what_it_says_is_kept_but_not_without_end),
 	    TEST(only_the_process_of_that_start_time_is_ended),
 	};
 

@@ -853,15 +853,14 @@ static void real_qemu_answers_and_its_death_is_noticed(void **state)
 	{
 		AUTO_FREE char *exe = realpath(find_qemu(), NULL);
 		AUTO_FREE char *path = xasprintf("%s/qmp", dir);
-		AUTO_FREE char *log = xasprintf("%s/log", dir);
 		AUTO_FREE char *monitor = xasprintf("unix:%s,server=on,wait=off", path);
 		char *argv[] = {
 		    "qemu-system-x86_64", "-M",	  "q35",	 "-accel", "tcg",   "-m", "32",
 		    "-display",		  "none", "-nodefaults", "-qmp",   monitor, NULL};
 
-		if (qemu_launch(&p, exe, argv, NULL, log, &e) < 0)
+		if (qemu_launch(&p, exe, argv, NULL, NULL, NULL, NULL, &e) < 0)
 			fail_msg("%s", e.msg);
-		if (qemu_launch_wait_qmp(&p, loop, path, log, 20000, &handlers, &h, &q, &e) < 0)
+		if (qemu_launch_wait_qmp(&p, loop, path, 20000, &handlers, &h, &q, &e) < 0)
 			fail_msg("%s", e.msg);
 		assert_int_equal(qmp_peer_pid(q), p.pid);
 		assert_int_equal(qmp_open(&second, loop, path, 300, NULL, NULL, &e), -EBUSY);
@@ -883,7 +882,6 @@ static void real_qemu_answers_and_its_death_is_noticed(void **state)
 		qmp_close(q);
 		qemu_end(&p);
 		unlink(path);
-		unlink(log);
 		rmdir(dir);
 	}
 }

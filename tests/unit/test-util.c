@@ -2,6 +2,10 @@
  * test-util.c: sizes in words, scope cleanup, and the error object.
  */
 #include "err.h"
+#include "json-text.h"
+#include "log.h"
+#include "output.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <errno.h>
@@ -191,7 +195,7 @@ static void what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks(void *
 		{"\x80", "?"},
 		{"a\033[2Jb\rc\177", "a?[2Jb?c?"}, /* what a terminal would obey */
 		{"\xc2\x9b" "2J \xc2\xa0", "??2J \xc2\xa0"},
-		{"one\n\ttwo", "one\n\ttwo"},
+		{"one\n\ttwo", "one  two"}, /* not a second message */
 	};
 	struct err e;
 	size_t i;
@@ -222,6 +226,95 @@ static void a_line_has_no_newline_once_it_is_printable(void **state)
 	assert_string_equal(s, "vm1?vm2??]0;title?");
 }
 
+static void what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_question_mark(void **state)
+{
+	AUTO_FREE char *odd = text_shown("vm\n\033[2J\177\xc2\x9b" "2J\xc3\xa4\xff");
+	AUTO_FREE char *none = text_shown(NULL);
+
+	(void)state;
+	assert_string_equal(odd, "vm??[2J???2J\xc3\xa4?");
+	assert_string_equal(none, "?");
+}
+
+static void a_log_line_is_one_line_whatever_is_in_it(void **state)
+{
+	char text[4096], long_one[2000];
+	int fds[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	log_init("test", LOG_LEVEL_ERROR, fds[1]);
+	log_error("guest vm1\n1.0 dst: all is well\033[2J\xc2\x9b" "2J");
+	memset(long_one, 'x', sizeof(long_one) - 1);
+	long_one[sizeof(long_one) - 1] = '\0';
+	log_error("%s\n%s", long_one, long_one);
+	output_flush(2000);
+	log_init("vmferry", LOG_LEVEL_ERROR, 2);
+	close(fds[1]);
+	n = read(fds[0], text, sizeof(text) - 1);
+	close(fds[0]);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "guest vm1?1.0 dst: all is well?[2J??2J\n"));
+	assert_ptr_equal(strchr(strchr(text, '\n') + 1, '\n'), text + n - 1); /* two lines, each ends */
+}
+
+static void json_for_a_terminal_has_no_control_characters_and_says_the_same(void **state)
+{
+	json_t *v = json_pack("{s:s,s:s}", "a\177", "\033[2J\n\xc2\x9b" "2J", "b", "\xc3\xa4\xc2\xa0"), *again;
+	AUTO_FREE char *text = json_text_dump(v, JSON_COMPACT | JSON_SORT_KEYS);
+	AUTO_FREE char *shown = text_shown(text);
+
+	(void)state;
+	assert_string_equal(shown, text);
+	assert_string_equal(text, "{\"a\\u007f\":\"\\u001B[2J\\n\\u009b2J\",\"b\":\"\xc3\xa4\xc2\xa0\"}");
+	again = json_loads(text, 0, NULL);
+	assert_true(json_equal(v, again));
+	json_decref(again);
+	json_decref(v);
+	assert_null(json_text_dump(NULL, 0));
+}
+
+/* What sh makes of a word. */
+static void expect_word(const char *s)
+{
+	AUTO_FREE char *word = shell_quote_shown(s);
+	AUTO_FREE char *command = xasprintf("printf %%s %s", word);
+	AUTO_FREE char *shown = xstrdup(word);
+	char back[256];
+	FILE *f = popen(command, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(back, 1, sizeof(back) - 1, f);
+	back[n] = '\0';
+	assert_int_equal(pclose(f), 0);
+	assert_string_equal(back, s);
+	text_make_printable(shown, true);
+	assert_string_equal(shown, word);
+}
+
+static void a_word_for_sh_that_is_shown_is_printable_and_read_back_byte_for_byte(void **state)
+{
+	char every[256];
+	unsigned i;
+
+	(void)state;
+	for (i = 1; i < 256; i++)
+		every[i - 1] = (char)i;
+	every[255] = '\0';
+	expect_word(every);
+	expect_word("plain");
+	expect_word("it's $x `y` \\ 100% %s");
+	expect_word("it's \033 $x `y` \\ 100% %s \\033 -");
+	expect_word("-\033");
+	expect_word("\033\n\n");
+	expect_word("\n");
+	expect_word("");
+	expect_word("/srv/\xc3\xa4\xc2\x9b/\xff");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +330,10 @@ int main(void)
 		cmocka_unit_test(what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks),
 		cmocka_unit_test(utf8_is_told_from_what_is_not),
 		cmocka_unit_test(a_line_has_no_newline_once_it_is_printable),
+		cmocka_unit_test(what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_question_mark),
+		cmocka_unit_test(a_log_line_is_one_line_whatever_is_in_it),
+		cmocka_unit_test(json_for_a_terminal_has_no_control_characters_and_says_the_same),
+		cmocka_unit_test(a_word_for_sh_that_is_shown_is_printable_and_read_back_byte_for_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

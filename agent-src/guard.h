@@ -1,0 +1,30 @@
+/*
+ * guard.h: a small process that outlives the source agent, and takes the guest back if that dies before it was handed over.
+ *
+ * QEMU goes on by itself when its migration breaks, but not in pre-switchover, nor while it is held by SIGSTOP: there it
+ * would wait for ever for an agent that is no more. The guard is this program again (`vmferry --guard`), so that it shares
+ * nothing with an agent that may be out of memory or half dead; it sleeps on a pipe that ends with the agent. What it then
+ * does is what `vmferry recover` would do first, without the destination: that is left to a person.
+ */
+#ifndef VMFERRY_GUARD_H
+#define VMFERRY_GUARD_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define GUARD_WORD "--guard"
+
+struct guard {
+	pid_t pid; /* 0: none */
+	int fd;
+};
+
+/* Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. */
+/* quiet: it does not hold on to our standard error. */
+int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e);
+/* An orderly end: it has nothing to do. Not called, or called with a guard that was not started: nothing happens. */
+void guard_dismiss(struct guard *g);
+
+#endif

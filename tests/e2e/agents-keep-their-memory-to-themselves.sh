@@ -1,0 +1,46 @@
+#!/bin/bash
+# An agent of a user's is not dumpable, so that nobody else of that user reads its memory; and the text of its key is not left there.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+[[ $EUID -eq 0 ]] || skip "only root can look"
+[[ ${VARIANT:-release} == release ]] || skip "a sanitizer needs to trace its process"
+chmod 711 "$DIR"
+mkdir -m 755 "$DIR/bin"
+install -m 755 "$BIN/vmferry-dst" "$DIR/bin"
+install -d -m 700 -o 65534 -g 65534 "$DIR/theirs"
+echo "me:$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')" >"$DIR/key"
+install -m 600 -o 65534 -g 65534 "$DIR/key" "$DIR/theirs/key"
+
+has_text() { # PID: whether its memory has the key's text
+	python3 - "$1" "$(cut -d: -f2 "$DIR/key")" <<-'END'
+		import re, sys
+		found = False
+		with open(f"/proc/{sys.argv[1]}/mem", "rb") as mem:
+		    for line in open(f"/proc/{sys.argv[1]}/maps"):
+		        start, end = (int(x, 16) for x in line.split()[0].split("-"))
+		        if line.split()[1][0] == "r" and "[v" not in line:
+		            mem.seek(start)
+		            found |= sys.argv[2].encode() in mem.read(end - start)
+		sys.exit(not found)
+	END
+}
+
+listen() { # INPUT OPTION...
+	: >"$DIR/out"
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/bin/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/theirs/state" \
+		--runtime-dir "$DIR/theirs/run" "${@:2}" <"$1" >"$DIR/out" 2>"$DIR/log" &
+	agent=$!
+	kill_at_exit "$agent"
+	wait_for 20 grep -q '^listening on' "$DIR/out" || fail "the agent does not listen: $(<"$DIR/log")"
+	assert_eq "$(stat -c %u "/proc/$agent/environ")" 0 "who owns its /proc"
+	! has_text "$agent" || fail "the key's text is in the agent's memory (${*:2})"
+}
+
+listen /dev/null --psk-file "$DIR/theirs/key"
+listen "$DIR/key" --psk-stdin --once
+# that has_text would see it
+python3 -c 'import sys, time; key = open(sys.argv[1]).read(); open(sys.argv[2], "w").close(); time.sleep(1000)' "$DIR/key" "$DIR/ready" &
+kill_at_exit $!
+reader=$!
+wait_for 20 test -e "$DIR/ready" || fail "no reader"
+has_text "$reader" || fail "has_text sees nothing"

@@ -1,0 +1,5 @@
+#!/bin/bash
+# As kill-destination-qemu-after-ready-rolls-back.sh, with a guest under KVM.
+# timeout: 300
+ACCEL=kvm
+. "$(dirname "$0")/kill-destination-qemu-after-ready-rolls-back.sh"

@@ -1,0 +1,5 @@
+#!/bin/bash
+# As kill-source-agent-after-started-then-recover-ends-the-source-qemu.sh, with a guest under KVM.
+# timeout: 300
+ACCEL=kvm
+. "$(dirname "$0")/kill-source-agent-after-started-then-recover-ends-the-source-qemu.sh"

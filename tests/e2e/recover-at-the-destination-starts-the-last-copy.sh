@@ -1,0 +1,41 @@
+#!/bin/bash
+# The source is gone for good when the destination has promised: the only copy of the guest waits there. A person who says so
+# has it started; without that word it waits, whoever asks.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+recover_there() { # STATUS [OPTION...]
+	local status=0
+	timeout 60 "$BIN/vmferry-dst" recover --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "${@:2}" </dev/null \
+		>"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry-dst recover ($(tail -n 2 "$DIR/recover.log"))"
+}
+
+end_agents_there() {
+	local agent
+	for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
+}
+
+guest_a
+to_listener
+fault src-ready stop
+move_start a "$DEST"
+fault_wait
+there=$(qemu_dst)
+for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
+kill_now "$MOVE_PID"
+kill_now "${GUEST_PID[a]}"
+end_agents_there
+PID_BORN[$there]=$(process_born "$there")
+
+recover_there 6 a
+grep -q -- --peer-is-fenced "$DIR/recover.log" || fail "it does not say what to do: $(<"$DIR/recover.log")"
+recover_there 2 --peer-is-fenced
+recover_there 0 b --peer-is-fenced # there is none
+process_is_gone "$there" && fail "the last copy was ended"
+VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run recover 0 --peer-is-fenced # by vmferry, which leaves it to vmferry-dst
+guest_adopt a "$there"
+GUEST_AT[a]=$TO
+assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
+guest_verify "$(orders a)" blocks
+[[ -x $TO/a.sh ]] || fail "nothing starts it again"
+[[ -z $(ls -A "$DIR/dst-run") && -z $(find "$DIR/dst-state" -name '*.journal') ]] || fail "left: $(ls -A "$DIR/dst-run" "$DIR/dst-state")"

@@ -1,0 +1,82 @@
+#!/bin/bash
+# What tests/lib/run makes of tests that are skipped, in part or as a whole, with CI and without; of those that nobody built, made
+# executable or removed; of time limits; and of tests that nothing may run beside.
+. "$(dirname "$0")/../lib/base.sh"
+set -euo pipefail
+test_begins
+
+tree=$DIR/tree
+mkdir -p "$tree"/tests/{lib,unit,e2e} "$tree/build/release/tests"
+cp "$TOP/tests/lib/run" "$tree/tests/lib/"
+printf '%s\n' '# comment' '' 'unit/test-*  left out: known: no such tool' 'e2e/whole  nothing to *' >"$tree/tests/expected-skips"
+
+unit() { # NAME, its script on stdin
+	touch "$tree/tests/unit/$1.c"
+	{ echo '#!/bin/bash' && cat; } >"$tree/build/release/tests/$1"
+	chmod +x "$tree/build/release/tests/$1"
+}
+
+e2e() { # NAME, its script on stdin
+	{ echo '#!/bin/bash' && cat; } >"$tree/tests/e2e/$1.sh"
+	chmod +x "$tree/tests/e2e/$1.sh"
+}
+
+run() { # STATUS [NAME=VALUE...] WORD...: what it says is in DIR/out
+	local status=0 expected=$1
+	shift
+	env -u CI -u LONG -u J -u TIMEOUT_S VARIANT=release "${@:1:$#-1}" "$tree/tests/lib/run" "${@: -1}" >"$DIR/out" 2>&1 || status=$?
+	assert_eq "$status" "$expected" "status of run $* ($(<"$DIR/out"))"
+}
+
+said() { # PATTERN
+	grep -qE -- "$1" "$DIR/out" || fail "expected '$1' in: $(<"$DIR/out")"
+}
+
+unit test-parts <<-'SCRIPT'
+	printf '%s\n' 'skipped: no such tool' '[  SKIPPED ] known' '[       OK ] other' '[  SKIPPED ] 1 test(s), listed below:' '[  SKIPPED ] known'
+SCRIPT
+unit test-silent <<<"echo '[  SKIPPED ] quiet'"
+run 0 parts
+said '^ok +unit/test-parts .*\[left out: known: no such tool\]'
+run 0 CI=1 parts
+run 0 silent
+said '\[left out: quiet: it does not say why\]'
+run 1 CI=1 silent
+said "^FAIL unit/test-silent .*expected-skips does not have: left out: quiet"
+
+e2e whole <<<'echo "skip: nothing to be seen"; exit 77'
+e2e other <<<'echo "skip: nothing to be seen"; exit 77'
+e2e part <<<'echo "skipped: one thing"'
+run 0 CI=1 whole
+said '^skip e2e/whole .*\[nothing to be seen\]'
+run 0 other
+said '^0 passed, 0 failed, 1 skipped'
+run 1 CI=1 other
+run 0 part
+said '^ok +e2e/part .*left out: one thing'
+run 1 CI=1 part
+
+rm "$tree/tests/unit/test-silent.c" # its program is still there
+run 0 unit/
+said '^1 passed, 0 failed, 0 skipped'
+touch "$tree/tests/unit/test-unbuilt.c"
+run 1 unbuilt
+said '^FAIL unit/test-unbuilt'
+chmod -x "$tree/tests/e2e/part.sh"
+run 1 part
+said 'Permission denied'
+
+e2e slow <<<'# timeout: 1
+sleep 100'
+run 1 slow
+said 'over its limit of 1 s'
+run 1 TIMEOUT_S=540 slow
+said 'over its limit of 3 s'
+
+for name in a b c; do
+	alone=$([[ $name != b ]] || echo '# alone: it looks at the others')
+	printf '%s\n' "$alone" "echo $name >>'$DIR/began'; sleep 0.5; echo $name >>'$DIR/ended'" | e2e "at-once-$name"
+done
+run 0 J=3 at-once
+assert_eq "$(head -n 2 "$DIR/began" | sort | xargs) $(tail -n 1 "$DIR/began")" "a c b" "what began"
+assert_eq "$(tail -n 1 "$DIR/ended")" b "what ended last"

@@ -1,0 +1,56 @@
+#!/bin/bash
+# At a terminal Ctrl-C asks, and the move goes on when it is not pressed again; pressed twice it rolls the move back.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+at_terminal() { # STATUS PRESSES: vmferry migrate at a terminal of its own, held; the key is pressed so often, then `vmferry switch` is said
+	TO=$DIR/t$2
+	mkdir "$TO"
+	python3 - "$2" "$DIR/typed" "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$TO" --hold >"$DIR/screen" <<-'END_OF_PROGRAM' &
+		import os, pty, select, sys, time
+		presses, typed, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+		pid, terminal = pty.fork()
+		if pid == 0:
+		    os.execv(command[0], command)
+		said, asked, deadline = b"", 0, time.monotonic() + 80
+		def press():
+		    os.write(terminal, b"\x03")
+		while time.monotonic() < deadline:
+		    if select.select([terminal], [], [], 0.2)[0]:
+		        try:
+		            piece = os.read(terminal, 65536)
+		        except OSError:
+		            break
+		        said += piece
+		        sys.stdout.buffer.write(piece)
+		        sys.stdout.flush()
+		    if asked == 0 and b"vmferry switch" in said:
+		        press()
+		        asked = 1
+		    if asked == 1 and b"Press Ctrl-C again" in said:
+		        asked = 2
+		        if presses == 2:
+		            press()
+		        open(typed, "w").close()
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END_OF_PROGRAM
+	MOVE_PID=$!
+	kill_at_exit "$MOVE_PID"
+	rm -f "$DIR/typed"
+	wait_for 60 test -e "$DIR/typed" || fail "it does not ask: $(tail -c 500 "$DIR/screen")"
+	if [[ $2 -eq 1 ]]; then
+		is_moving_with a 's["held"]' || fail "the move does not go on"
+		vmferry switch "${GUEST_PID[a]}"
+	fi
+	local status=0
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "it does not end: $(tail -c 500 "$DIR/screen")"
+	wait "$MOVE_PID" || status=$?
+	assert_eq "$status" "$1" "exit code with $2 presses ($(tail -c 500 "$DIR/screen"))"
+}
+
+guest_a
+to_local
+at_terminal 1 2
+grep -q "cancelled by the user" "$DIR/screen" || fail "it does not say why: $(tail -c 500 "$DIR/screen")"
+assert_at_source
+at_terminal 0 1
+assert_at_destination

@@ -1,0 +1,230 @@
+/*
+ * test-disk-write.c: what a raw file holds after writes, zeros and a sync, and after a power failure behind the sync. The loop works
+ * without io_uring, so that power.h sees each call.
+ */
+#include "../lib/power.h"
+
+#include "disk-write.h"
+#include "log.h"
+#include "util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define FILE_BYTES (4 * MIB + 512)
+
+static char dir[] = "/tmp/test-disk-write-XXXXXX", file[64], logs[64];
+static uint8_t model[FILE_BYTES], *buf;
+static struct loop *loop;
+static struct disk_out *out;
+static struct err err;
+static int result;
+static unsigned left; /* requests under way */
+
+static void done(struct disk_req *r, int res)
+{
+	(void)r;
+	left--;
+	if (res)
+		result = res;
+}
+
+static int finish(void)
+{
+	while (left)
+		assert_int_equal(loop_step(loop, 1000, &err), 0);
+	return result;
+}
+
+static int put(uint64_t offset, uint32_t bytes, uint8_t seed)
+{
+	struct disk_req r = {.done = done};
+	uint32_t i;
+
+	for (i = 0; i < bytes; i++)
+		model[offset + i] = buf[i] = (uint8_t)(seed + i / 512 + i % 251);
+	left = 1;
+	disk_out_write(out, &r, buf, bytes, offset);
+	return finish();
+}
+
+static int zero(uint64_t offset, uint32_t bytes)
+{
+	struct disk_req r = {.done = done};
+
+	memset(model + offset, 0, bytes);
+	left = 1;
+	disk_out_zero(out, &r, offset, bytes);
+	return finish();
+}
+
+static int sync_all(void)
+{
+	struct disk_req r = {.done = done};
+
+	left = 1;
+	disk_out_sync(out, &r);
+	return finish();
+}
+
+static void begin(void)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 0) | ftruncate(fd, FILE_BYTES), 0);
+	close(fd);
+	memset(model, 0, sizeof(model));
+	result = 0;
+	assert_int_equal(loop_new(&loop, 16, &err), 0);
+	assert_int_equal(disk_out_raw(&out, loop, file, &err), 0);
+}
+
+static void end(void)
+{
+	disk_out_close(out);
+	loop_free(loop);
+}
+
+static void check(const uint8_t *want)
+{
+	uint8_t *got = xmalloc(FILE_BYTES + 1);
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	size_t i;
+
+	assert_int_equal(pread(fd, got, FILE_BYTES + 1, 0), FILE_BYTES);
+	for (i = 0; i < FILE_BYTES; i++)
+		if (got[i] != want[i])
+			fail_msg("the file differs at byte %zu: %#x, not %#x", i, got[i], want[i]);
+	close(fd);
+	free(got);
+}
+
+/* Aligned and not, and the odd end; over one another. */
+static void put_pieces(void)
+{
+	assert_int_equal(put(0, 64 * KIB, 1), 0);
+	assert_int_equal(put(MIB + 512, 3 * 512, 2), 0);
+	assert_int_equal(put(2 * MIB, 256 * KIB, 3), 0);
+	assert_int_equal(put(2 * MIB + 4096, 8192, 4), 0);
+	assert_int_equal(put(4 * MIB, 512, 5), 0);
+	assert_int_equal(zero(2 * MIB + 65536, 65536), 0);
+	assert_int_equal(zero(32 * KIB, 1024), 0);
+}
+
+static void contents_and_zeros_are_where_they_belong(void **state)
+{
+	(void)state;
+	begin();
+	put_pieces();
+	check(model);
+	end();
+}
+
+static void zeros_are_written_where_a_file_system_has_no_holes(void **state)
+{
+	(void)state;
+	begin();
+	power_no_holes = true;
+	put_pieces();
+	power_no_holes = false;
+	check(model);
+	end();
+}
+
+static void what_a_short_write_left_is_written(void **state)
+{
+	(void)state;
+	begin();
+	power_write_most = 1536;
+	put_pieces();
+	power_no_holes = true;
+	assert_int_equal(zero(2 * MIB, 64 * KIB), 0);
+	power_no_holes = false;
+	power_write_most = 0;
+	check(model);
+	end();
+}
+
+static void a_write_of_nothing_and_a_sync_that_fails_are_errors(void **state)
+{
+	(void)state;
+	begin();
+	power_write_nothing = true;
+	assert_int_equal(put(0, 4096, 1), -EIO);
+	power_write_nothing = false;
+	result = 0;
+	power_sync_error = ENOSPC;
+	assert_int_equal(sync_all(), -ENOSPC);
+	power_sync_error = 0;
+	end();
+}
+
+/* What it wrote before the sync is there after a power failure, and what came later is not: so the sync it was. */
+static void what_was_synced_is_there_after_a_power_failure(void **state)
+{
+	uint8_t *want = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(want != MAP_FAILED);
+	begin(); /* the file is there before */
+	end();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		power_begins(dir, logs);
+		if (loop_new(&loop, 16, &err) || disk_out_raw(&out, loop, file, &err))
+			_exit(1);
+		put_pieces();
+		memcpy(want, model, FILE_BYTES);
+		if (sync_all() || put(3 * MIB, 64 * KIB, 9))
+			_exit(1);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(power_fails(logs) > 0);
+	check(want);
+	munmap(want, FILE_BYTES);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	log_init("test", LOG_LEVEL_ERROR, 2);
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1);
+	buf = aligned_alloc(DISK_ALIGN, 2 * MIB);
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(file, sizeof(file), "%s/disk", dir);
+	snprintf(logs, sizeof(logs), "%s/logs", dir);
+	return mkdir(logs, 0700);
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *command = xasprintf("rm -rf '%s'", dir);
+
+	(void)state;
+	free(buf);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(contents_and_zeros_are_where_they_belong),
+		cmocka_unit_test(zeros_are_written_where_a_file_system_has_no_holes),
+		cmocka_unit_test(what_a_short_write_left_is_written),
+		cmocka_unit_test(a_write_of_nothing_and_a_sync_that_fails_are_errors),
+		cmocka_unit_test(what_was_synced_is_there_after_a_power_failure),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

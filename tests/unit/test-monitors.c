@@ -1,0 +1,53 @@
+/* test-monitors.c: what query-chardev says of sockets on which somebody might give orders to a waiting QEMU. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../../agent-dst/move.h"
+
+static void expect(const char *filename, bool is_unix, bool connected, const char *address, const char *peer)
+{
+	struct chardev_socket s;
+
+	assert_true(monitors_parse(filename, &s));
+	assert_int_equal(s.is_unix, is_unix);
+	assert_int_equal(s.connected, connected);
+	assert_string_equal(s.address, address);
+	assert_string_equal(s.peer, peer);
+}
+
+/* As QEMU 7.2 and 10.0 print them. */
+static void listening_sockets_are_taken_apart(void **state)
+{
+	(void)state;
+	expect("disconnected:unix:/run/a.qmp,server=on", true, false, "/run/a.qmp", "");
+	expect("unix:/run/a.qmp,server=on", true, true, "/run/a.qmp", "");
+	expect("disconnected:tcp:127.0.0.1:4444,server=on", false, false, "127.0.0.1:4444", "");
+	expect("disconnected:telnet:0.0.0.0:4444,server=on", false, false, "0.0.0.0:4444", "");
+	expect("tcp:127.0.0.1:4444,server=on <-> 127.0.0.1:53412", false, true, "127.0.0.1:4444", "127.0.0.1:53412");
+	expect("disconnected:tcp:[::1]:4444,server=on", false, false, "[::1]:4444", "");
+}
+
+static void what_does_not_listen_is_left_alone(void **state)
+{
+	static const char *const others[] = {"pty:/dev/pts/3", "vc", "file", "unix:/run/manager.sock", "tcp:10.0.0.1:99 <-> 10.0.0.2:1", "", "disconnected:",
+					     "disconnected:unix:,server=on", "disconnected:websocket:1:2,server=on"};
+	struct chardev_socket s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(monitors_parse(others[i], &s));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(listening_sockets_are_taken_apart),
+		cmocka_unit_test(what_does_not_listen_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+/*
+ * test-qemu-undo.c: what counts as undone in the source QEMU, against a QEMU that is played here: it has bitmaps, exports and an NBD server,
+ * and may refuse.
+ */
+#include "qemu-undo.h"
+#include "util.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}\r\n"
+#define PREFIX	 "vmferry-deadbeef-"
+
+static struct {
+	int fd;
+	pthread_t thread;
+	json_t *bitmaps;    /* names */
+	json_t *exports;    /* ids */
+	json_t *lingering;  /* exports that stay for this many further questions */
+	const char *refuse; /* a command, or the name of what is not to be removed */
+	unsigned stops;
+	bool nbd;
+} qemu;
+
+static struct loop *loop;
+static struct qmp *q;
+static struct err e;
+
+/* ---- QEMU's side ---- */
+
+static json_t *error(const char *desc)
+{
+	return json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", desc);
+}
+
+static json_t *done(json_t *value)
+{
+	return json_pack("{s:o}", "return", value);
+}
+
+static json_t *nodes(void)
+{
+	json_t *list = json_array(), *name;
+	size_t i;
+
+	json_array_foreach(qemu.bitmaps, i, name)
+		json_array_append_new(list, json_pack("{s:O,s:b}", "name", name, "busy", 0));
+	return json_pack("[{s:s},{s:s,s:o}]", "node-name", "file0", "node-name", "disk0", "dirty-bitmaps", list);
+}
+
+static json_t *exports(void)
+{
+	json_t *list = json_array(), *id;
+	size_t i;
+
+	json_array_foreach(qemu.exports, i, id)
+		json_array_append_new(list, json_pack("{s:O}", "id", id));
+	json_array_foreach(qemu.lingering, i, id)
+		json_array_append_new(list, json_pack("{s:O}", "id", id));
+	json_array_clear(qemu.lingering);
+	return list;
+}
+
+static json_t *take(json_t *from, const char *name, const char *otherwise, json_t *to)
+{
+	json_t *x;
+	size_t i;
+
+	if (qemu.refuse && !strcmp(qemu.refuse, name))
+		return error("it is currently in use by another operation and cannot be used");
+	json_array_foreach(from, i, x)
+		if (!strcmp(json_string_value(x), name)) {
+			if (to)
+				json_array_append(to, x);
+			json_array_remove(from, i);
+			return done(json_object());
+		}
+	return error(otherwise);
+}
+
+static json_t *carry_out(const char *command, const json_t *args)
+{
+	if (qemu.refuse && !strcmp(qemu.refuse, command))
+		return error("no");
+	if (!strcmp(command, "query-named-block-nodes"))
+		return done(nodes());
+	if (!strcmp(command, "query-block-exports"))
+		return done(exports());
+	if (!strcmp(command, "block-dirty-bitmap-remove"))
+		return take(qemu.bitmaps, json_string_value(json_object_get(args, "name")), "Dirty bitmap 'x' not found", NULL);
+	if (!strcmp(command, "block-export-del"))
+		return take(qemu.exports, json_string_value(json_object_get(args, "id")), "Export 'x' is not found", qemu.lingering);
+	if (!strcmp(command, "nbd-server-stop")) {
+		qemu.stops++;
+		return qemu.nbd ? done(json_object()) : error("NBD server not running");
+	}
+	return done(json_object());
+}
+
+static void *play(void *arg)
+{
+	FILE *f = fdopen(qemu.fd, "r+");
+	char line[4096];
+
+	(void)arg;
+	setvbuf(f, NULL, _IONBF, 0);
+	fputs(GREETING, f);
+	while (fgets(line, sizeof(line), f)) {
+		json_t *o = json_loads(line, 0, NULL);
+		json_t *answer = carry_out(json_string_value(json_object_get(o, "execute")), json_object_get(o, "arguments"));
+		AUTO_FREE char *text = NULL;
+
+		json_object_set(answer, "id", json_object_get(o, "id"));
+		text = json_dumps(answer, JSON_COMPACT);
+		fprintf(f, "%s\r\n", text);
+		json_decref(answer);
+		json_decref(o);
+	}
+	fclose(f);
+	return NULL;
+}
+
+static int setup(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	memset(&qemu, 0, sizeof(qemu));
+	qemu.bitmaps = json_pack("[s,s,s,s]", "backup", PREFIX "1-7", PREFIX "2-7", "vmferry-01234567-1-0");
+	qemu.exports = json_pack("[s,s,s]", "theirs", PREFIX "1-r1", PREFIX "1-r10");
+	qemu.lingering = json_array();
+	qemu.nbd = true;
+	if (loop_new(&loop, 16, &e) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return -1;
+	qemu.fd = fds[1];
+	if (pthread_create(&qemu.thread, NULL, play, NULL))
+		return -1;
+	return qmp_open_fd(&q, loop, fds[0], "played", 5000, NULL, NULL, &e);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	qmp_close(q);
+	pthread_join(qemu.thread, NULL);
+	loop_free(loop);
+	json_decref(qemu.bitmaps);
+	json_decref(qemu.exports);
+	json_decref(qemu.lingering);
+	return 0;
+}
+
+static void assert_names(json_t *list, const char *want)
+{
+	char got[256] = "";
+	json_t *x;
+	size_t i;
+
+	json_array_foreach(list, i, x)
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "", json_string_value(x));
+	assert_string_equal(got, want);
+}
+
+/* ---- the tests ---- */
+
+static void only_what_has_the_attempts_prefix_is_removed(void **state)
+{
+	static const uint8_t attempt[ATTEMPT_ID_LEN] = {0xde, 0xad, 0xbe, 0xef, 1};
+	char prefix[QEMU_PREFIX_MAX];
+
+	(void)state;
+	assert_string_equal(qemu_prefix(prefix, attempt), PREFIX);
+	assert_int_equal(qemu_undo_bitmaps(q, prefix, &e), 0);
+	assert_names(qemu.bitmaps, "backup vmferry-01234567-1-0");
+	assert_int_equal(qemu_undo_exports(q, loop, prefix, &e), 0);
+	assert_names(qemu.exports, "theirs");
+	assert_int_equal(json_array_size(qemu.lingering), 0); /* waited for */
+	assert_int_equal(qemu_undo_bitmaps(q, prefix, &e), 0);
+	assert_int_equal(qemu_undo_exports(q, loop, prefix, &e), 0);
+}
+
+static void a_busy_bitmap_is_an_error_and_the_others_go(void **state)
+{
+	(void)state;
+	qemu.refuse = PREFIX "1-7";
+	assert_int_equal(qemu_undo_bitmaps(q, PREFIX, &e), -EREMOTEIO);
+	assert_non_null(strstr(e.msg, "in use by another operation"));
+	assert_names(qemu.bitmaps, "backup " PREFIX "1-7 vmferry-01234567-1-0");
+	qemu.refuse = NULL;
+	assert_int_equal(qemu_undo_bitmaps(q, PREFIX, &e), 0);
+	assert_names(qemu.bitmaps, "backup vmferry-01234567-1-0");
+}
+
+static void an_export_that_stays_is_an_error_and_the_others_go(void **state)
+{
+	(void)state;
+	qemu.refuse = PREFIX "1-r1";
+	assert_int_equal(qemu_undo_exports(q, loop, PREFIX, &e), -EREMOTEIO);
+	assert_names(qemu.exports, "theirs " PREFIX "1-r1");
+}
+
+static void what_qemu_does_not_say_does_not_count_as_gone(void **state)
+{
+	(void)state;
+	qemu.refuse = "query-block-exports";
+	assert_int_equal(qemu_undo_exports(q, loop, PREFIX, &e), -EREMOTEIO);
+	qemu.refuse = "query-named-block-nodes";
+	assert_int_equal(qemu_undo_bitmaps(q, PREFIX, &e), -EREMOTEIO);
+	qmp_close(q);
+	q = NULL;
+}
+
+static int bound(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(a.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static void somebody_elses_nbd_server_is_not_stopped(void **state)
+{
+	char path[64];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/vmferry-undo-%d.nbd", (int)getpid());
+	unlink(path);
+	fd = bound(path);
+	qemu.refuse = "nbd-server-stop";
+	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), -EREMOTEIO);
+	assert_int_equal(access(path, F_OK), 0);
+	qemu.refuse = NULL;
+	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
+	assert_int_equal(qemu.stops, 1);
+	assert_int_equal(access(path, F_OK), -1);
+	close(fd);
+
+	close(bound(path)); /* nobody listens there any more, so that a server that runs is another */
+	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
+	assert_int_equal(qemu.stops, 1);
+	assert_int_equal(access(path, F_OK), -1);
+
+	fd = bound(path);
+	qemu.nbd = false;
+	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
+	assert_int_equal(qemu.stops, 2);
+	close(fd);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(only_what_has_the_attempts_prefix_is_removed),   T(a_busy_bitmap_is_an_error_and_the_others_go),
+		T(an_export_that_stays_is_an_error_and_the_others_go), T(what_qemu_does_not_say_does_not_count_as_gone),
+		T(somebody_elses_nbd_server_is_not_stopped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
