@@ -173,6 +173,13 @@ static void finished(struct move *m)
 	conductor_finish(&m->con);
 }
 
+void move_keep_disks(struct move *m)
+{
+	settle(m);
+	move_undo(m, true);
+	finished(m);
+}
+
 static int continue_guest(struct move *m, struct err *e)
 {
 	enum handoff_event what;

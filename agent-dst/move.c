@@ -610,8 +610,13 @@ static int settled(const struct move *m, struct err *e)
 			"--peer-is-fenced");
 		return 6;
 	case HO_DST_NOVM:
-		err_set(e, EAGAIN, "its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover there). If the "
-			"source is gone for good: its disks here are complete, and are kept; start it from them");
+		if (m->con.finished)
+			err_set(e, ESRCH, "its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
+				"kept: %s starts it from them",
+				json_string_value(json_object_get(m->settled, "start_script")) ?: "their QEMU's command line");
+		else
+			err_set(e, EAGAIN, "its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover "
+				"there). If the source is gone for good: --peer-is-fenced, and its disks here, which are complete, stay");
 		return 6;
 	case HO_NONE:
 	case HO_SRC_BEGUN:
@@ -638,6 +643,8 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 	/* START and STARTED in one go, then DONE */
 	for (i = 0; i < 2 && !r && fenced && m->handoff.state != HO_DST_NOVM && !m->con.finished; i++) /* its disks may be the last */
 		r = move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
+	if (!r && fenced && m->handoff.state == HO_DST_NOVM && !m->dead)
+		move_keep_disks(m);
 	r = r ? 6 : settled(m, e);
 	move_fini(m);
 	return r;

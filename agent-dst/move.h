@@ -167,6 +167,8 @@ int move_close_exports(struct move *m, struct err *e);
 void move_know_what_qemu_made(struct move *m, bool found);
 /* Removes what the journal owns; what stays is in leftovers. */
 void move_undo(struct move *m, bool keep_guest);
+/* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
+void move_keep_disks(struct move *m);
 /* The hand-off is over: the journal goes, unless something is still to be removed. */
 void move_end_journal(struct move *m);
 
