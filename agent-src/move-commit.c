@@ -148,10 +148,14 @@ static int take_back(struct move *m, struct err *e)
 		r = end_migration(m, until, e);
 	if (!r)
 		r = settled_run_state(m, state, until, e);
-	if (r || m->paused || !strcmp(state, "running") || !strcmp(state, "suspended"))
+	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))
 		return r;
-	if (!strcmp(state, "postmigrate") && !m->ram_started)
+	if (!strcmp(state, "postmigrate") && !m->ram_started) {
+		m->migrated_away = true;
 		return err_set(e, ECANCELED, "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
+	}
+	if (m->paused)
+		return 0;
 	if (strcmp(state, "postmigrate"))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
 	r = qmp_call(m->qmp, "cont", NULL, NULL, e);

@@ -147,6 +147,9 @@ static struct outcome outcome(const struct move *m)
 		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
 	if (!m->handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "none", "nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
+	if (m->migrated_away)
+		return (struct outcome){"rolled-back", "source-paused", "migrated away by somebody else; its old QEMU on the source stands still",
+					"source"};
 	if (m->exit_code == 5)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	return (struct outcome){"rolled-back", "source", m->paused ? "on the source, paused as it was" : "running on the source", "source"};

@@ -156,6 +156,7 @@ struct move {
 
 	/* the end */
 	bool user_cancelled, interrupted_once, guest_shut_down;
+	bool migrated_away; /* by somebody else: a copy of the guest is not ours to resume */
 	struct err why;	 /* of the failure */
 	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
 	char peer_error[ERR_MAX];
