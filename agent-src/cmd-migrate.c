@@ -426,6 +426,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.verbose = o->verbose;
+	o->dest.background = detach;
 	return detach && !o->dry_run ? run_detached(o) : move_run(o);
 }
 

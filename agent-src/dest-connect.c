@@ -64,6 +64,7 @@ static void run_agent(const char *path, const struct dest_config *cfg, int in, i
 			  (char *)cfg->state_dir, "--runtime-dir", (char *)cfg->runtime_dir,
 			  cfg->verbose ? "--verbose" : NULL};
 
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), said = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -71,10 +72,12 @@ static void run_agent(const char *path, const struct dest_config *cfg, int in, i
 	signal(SIGHUP, SIG_DFL);
 	dup2(in, 0);
 	dup2(out, 1);
+	if (cfg->background)
+		dup2(null, 2);
 	setsid(); /* a Ctrl-C at the terminal is for the source agent to decide on */
 	signal(SIGPIPE, SIG_DFL);
 	execvp(path, argv);
-	dprintf(2, "cannot run %s: %s\n", path, strerror(errno));
+	dprintf(said, "cannot run %s: %s\n", path, strerror(errno));
 	_exit(127);
 }
 
