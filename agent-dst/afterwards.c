@@ -1,6 +1,6 @@
 /* afterwards.c: see afterwards.h. */
 #include "afterwards.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "fault.h"
 #include "log.h"
 #include "paths.h"

@@ -1,9 +1,10 @@
 /* bench-host-clear.c: see bench-host-clear.h. */
 #include "bench-host-clear.h"
+#include "attempt-id.h"
 #include "journal.h"
 #include "paths.h"
 #include "process.h"
-#include "state-dir.h"
+#include "journal-dir.h"
 #include "util.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* bench-host.c: takes the orders of a bench on another host, and leaves nothing there. See bench-host.h. */
 #include "bench-host.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "process.h"
 #include "util.h"
 

@@ -1,5 +1,6 @@
 /* image-create.c: see image-create.h. */
 #include "image-create.h"
+#include "hex.h"
 #include "log.h"
 #include "paths.h"
 #include "qemu-helper.h"
@@ -23,12 +24,9 @@ bool image_format_known(const char *format)
 static void set_acl(int fd, const char *hex)
 {
 	uint8_t acl[ACL_BYTES_MAX];
-	size_t n = strlen(hex) / 2, i;
+	size_t n = strlen(hex) / 2;
 
-	for (i = 0; i < n && i < sizeof(acl); i++)
-		if (sscanf(hex + 2 * i, "%2hhx", &acl[i]) != 1)
-			return;
-	if (n <= sizeof(acl) && fsetxattr(fd, ACL_XATTR, acl, n, 0))
+	if (n <= sizeof(acl) && hex_parse(hex, acl, n) && fsetxattr(fd, ACL_XATTR, acl, n, 0))
 		log_info("the access control list of a disk cannot be set: %s", strerror(errno));
 }
 

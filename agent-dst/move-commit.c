@@ -5,7 +5,9 @@
 #include "afterwards.h"
 #include "fault.h"
 #include "json-message.h"
+#include "json-text.h"
 #include "log.h"
+#include "process.h"
 #include "qemu-settings.h"
 #include "util.h"
 

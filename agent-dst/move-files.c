@@ -5,7 +5,7 @@
  */
 #include "move.h"
 #include "file-digest.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "log.h"
 #include "util.h"
 #include "xxh.h"

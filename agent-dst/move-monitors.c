@@ -10,7 +10,7 @@
  * once (move.c), before it was promised or as NOVM.
  */
 #include "move.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "log.h"
 #include "paths.h"
 #include "qemu-props.h"

@@ -5,7 +5,7 @@
 #include "move.h"
 #include "afterwards.h"
 #include "image-create.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
 #include "util.h"

@@ -8,12 +8,14 @@
 #include "move.h"
 #include "afterwards.h"
 #include "fault.h"
+#include "hex.h"
 #include "image-create.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "log.h"
 #include "net.h"
 #include "own-file.h"
 #include "paths.h"
+#include "process.h"
 #include "qemu-settings.h"
 #include "systemd.h"
 #include "unit-text.h"
@@ -373,14 +375,10 @@ static int open_data_port(struct move *m, struct err *e)
 static int take_secret(struct move *m, const json_t *prepare, struct err *e)
 {
 	const char *hex = json_text(prepare, "secret");
-	size_t i;
 
-	if (!hex || strlen(hex) != 2 * DIGEST_SECRET_BYTES)
-		return err_set(e, EPROTO, "the source sent no digest secret");
-	for (i = 0; i < DIGEST_SECRET_BYTES; i++)
-		if (sscanf(hex + 2 * i, "%2hhx", &m->shared.key.secret[i]) != 1)
-			return err_set(e, EPROTO, "the source sent no digest secret");
-	return 0;
+	return hex && strlen(hex) == 2 * DIGEST_SECRET_BYTES && hex_parse(hex, m->shared.key.secret, DIGEST_SECRET_BYTES)
+		       ? 0
+		       : err_set(e, EPROTO, "the source sent no digest secret");
 }
 
 int move_prepare(struct move *m, const json_t *prepare, struct err *e)

@@ -1,6 +1,7 @@
 /* own-file.c: see own-file.h. */
 #include "own-file.h"
-#include "json-message.h"
+#include "hex.h"
+#include "json-text.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -35,13 +36,12 @@ static void read_handle(const char *path, char *out, size_t cap)
 		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 	} h = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
 	int mount, n;
-	unsigned i;
 
 	if (name_to_handle_at(AT_FDCWD, path, &h.head, &mount, 0))
 		return;
 	n = snprintf(out, cap, "%d:", h.head.handle_type);
-	for (i = 0; i < h.head.handle_bytes; i++)
-		snprintf(out + n + 2 * i, cap - (size_t)n - 2 * i, "%02x", h.head.f_handle[i]);
+	if ((size_t)n + 2 * h.head.handle_bytes < cap)
+		hex_format(h.head.f_handle, h.head.handle_bytes, out + n);
 }
 
 static int identify(const char *path, struct identity *id)

@@ -1,6 +1,6 @@
 /* preflight.c: see preflight.h. */
 #include "preflight.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "qemu-cpu.h"
 #include "qemu-helper.h"
 #include "qemu-opts.h"

@@ -3,7 +3,8 @@
  * events are read as they come.
  */
 #include "bench.h"
-#include "json-message.h"
+#include "hex.h"
+#include "json-text.h"
 #include "paths.h"
 #include "util.h"
 
@@ -61,14 +62,12 @@ static int write_key(const struct ferry *f, char **path, struct err *e)
 	AUTO_CLOSE int fd = -1;
 	uint8_t key[32];
 	char text[80] = "bench:";
-	size_t i;
 
 	*path = xasprintf("%s/key", f->folder);
 	fd = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || getentropy(key, sizeof(key)))
 		return err_sys(e, errno, "cannot make %s", *path);
-	for (i = 0; i < sizeof(key); i++)
-		sprintf(text + 6 + 2 * i, "%02x", key[i]);
+	hex_format(key, sizeof(key), text + strlen(text));
 	strcat(text, "\n");
 	return write(fd, text, strlen(text)) < 0 ? err_sys(e, errno, "cannot write %s", *path) : 0;
 }

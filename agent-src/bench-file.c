@@ -1,6 +1,6 @@
 /* bench-file.c: the file of results: begun, taken up again, saved after each move. docs/bench.md describes it. */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "paths.h"
 #include "util.h"
 #include "version.h"

@@ -3,7 +3,7 @@
  * millisecond that it lives, and can tell whether anything was lost.
  */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "process.h"
 #include "util.h"
 

@@ -3,7 +3,7 @@
  * NBD server first, memory when they are in step, the mirror ended while the guest stands still, as libvirt does.
  */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "qemu-settings.h"
 #include "util.h"
 

@@ -1,6 +1,6 @@
 /* bench-plan.c: what a bench is to measure: links, sizes, workloads, tools, and their order. Pure. */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "object.h"
 #include "util.h"
 

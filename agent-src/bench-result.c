@@ -1,7 +1,6 @@
 /* bench-result.c: what becomes of what was seen of a move: the JSON of docs/bench.md. */
 #include "bench.h"
 #include "bench-heartbeat.h"
-#include "json-message.h"
 #include "process.h"
 #include "util.h"
 #include "version.h"

@@ -4,7 +4,7 @@
  */
 #include "bench.h"
 #include "bench-heartbeat.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "paths.h"
 #include "util.h"
 

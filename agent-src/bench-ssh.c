@@ -9,7 +9,7 @@
  * host's network is changed, and nobody needs to be root.
  */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "net.h"
 #include "process.h"
 #include "shell-quote.h"

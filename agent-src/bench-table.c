@@ -1,6 +1,6 @@
 /* bench-table.c: the table of a run in the terminal: a line for each cell and tool, medians with the least and the most. */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * link. It speaks with each QEMU over a monitor of its own; the other is the tool's.
  */
 #include "bench.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <ctype.h>

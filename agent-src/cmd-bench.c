@@ -2,7 +2,6 @@
 #include "bench.h"
 #include "cmd.h"
 #include "dest-options.h"
-#include "json-message.h"
 #include "process.h"
 #include "util.h"
 #include "version.h"

@@ -3,6 +3,7 @@
  * the line names, as they are on this host.
  */
 #include "file-digest.h"
+#include "hex.h"
 #include "move.h"
 #include "paths.h"
 #include "qemu-args-json.h"
@@ -181,12 +182,9 @@ static uint64_t allocated(const struct move *m, const struct guest_disk *d)
 static char *acl_of(const char *path)
 {
 	uint8_t acl[ACL_BYTES_MAX];
-	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl)), i;
-	char *hex = n > 0 ? xmalloc(2 * (size_t)n + 1) : NULL;
+	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl));
 
-	for (i = 0; i < n; i++)
-		sprintf(hex + 2 * i, "%02x", acl[i]);
-	return hex;
+	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
 }
 
 static json_t *describe_disk(const struct move *m, const struct disk *d)

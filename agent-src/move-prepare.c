@@ -8,6 +8,7 @@
 #include "move.h"
 #include "dest-options.h"
 #include "log.h"
+#include "process.h"
 #include "qemu-settings.h"
 #include "qemu-undo.h"
 #include "util.h"

@@ -1,5 +1,6 @@
 /* move.c: the source's table of stages, and its one failure path. See move.h. */
 #include "move.h"
+#include "hex.h"
 #include "json-message.h"
 #include "log.h"
 #include "move-accept.h"
@@ -178,13 +179,10 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 static json_t *decisions(struct move *m)
 {
 	char hex[2 * DIGEST_SECRET_BYTES + 1];
-	size_t i;
 
 	if (getrandom(m->shared.key.secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
 		abort();
-	for (i = 0; i < DIGEST_SECRET_BYTES; i++)
-		sprintf(hex + 2 * i, "%02x", m->shared.key.secret[i]);
-	return json_pack("{s:s}", "secret", hex);
+	return json_pack("{s:s}", "secret", hex_format(m->shared.key.secret, DIGEST_SECRET_BYTES, hex));
 }
 
 static int prepare_enter(void *ctx, struct err *e)

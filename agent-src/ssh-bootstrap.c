@@ -1,5 +1,6 @@
 /* ssh-bootstrap.c: see ssh-bootstrap.h. */
 #include "log.h"
+#include "hex.h"
 #include "shell-quote.h"
 #include "ssh-bootstrap.h"
 #include "util.h"
@@ -166,14 +167,6 @@ static int read_binary(const char *path, uint8_t **out, size_t *n, struct err *e
 	return 0;
 }
 
-static void to_hex(const uint8_t *p, size_t n, char *out)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		snprintf(out + 2 * i, 3, "%02x", p[i]);
-}
-
 /* Variables, arguments and script, as one text. */
 static char *whole_script(const struct upload *u, const struct bootstrap_config *cfg)
 {
@@ -182,7 +175,7 @@ static char *whole_script(const struct upload *u, const struct bootstrap_config 
 	size_t i;
 
 	EVP_Digest(u->data, u->n, sum, NULL, EVP_sha256(), NULL);
-	to_hex(sum, sizeof(sum), sum_hex);
+	hex_format(sum, sizeof(sum), sum_hex);
 	text = xasprintf("mark=%s sum=%s short=%.16s bytes=%zu keep=%s\nset --", u->mark, sum_hex, sum_hex, u->n,
 			 cfg->keep ? "yes" : "");
 	for (i = 0; cfg->args && cfg->args[i]; i++) {
@@ -350,7 +343,7 @@ int ssh_bootstrap(struct ssh *s, const struct bootstrap_config *cfg, struct ssh_
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		abort();
 	snprintf(u.mark, sizeof(u.mark), "vmferry-");
-	to_hex(random, sizeof(random), u.mark + strlen(u.mark));
+	hex_format(random, sizeof(random), u.mark + strlen(u.mark));
 	text = whole_script(&u, cfg);
 	/* Between single quotes this is the same in sh, csh and fish. dd takes no byte too many. */
 	command = xasprintf("sh -c 'eval \"$(dd bs=1 count=%zu 2>/dev/null)\"'", strlen(text));

@@ -1,5 +1,6 @@
 /* file-digest.c: see file-digest.h. */
 #include "file-digest.h"
+#include "hex.h"
 #include "open-regular.h"
 #include "util.h"
 #include "xxh.h"
@@ -53,8 +54,7 @@ int file_digest(const char *path, bool whole, uint64_t *size, char hex[FILE_DIGE
 	XXH3_freeState(hash);
 	if (r)
 		return err_sys(e, -r, "cannot read %s", path);
-	for (i = 0; i < (int)sizeof(canonical.digest); i++)
-		sprintf(hex + 2 * i, "%02x", canonical.digest[i]);
+	hex_format(canonical.digest, sizeof(canonical.digest), hex);
 	*size = n;
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* hello.c: see hello.h. */
 #include "hello.h"
-#include "journal.h"
 #include "peer-error.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>

@@ -40,7 +40,7 @@
 
 #include "json-text.h"
 #include "paths.h"
-#include "state-dir.h"
+#include "journal-dir.h"
 #include "util.h"
 
 #define VERSION	       1

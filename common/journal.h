@@ -17,28 +17,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "attempt-id.h"
 #include "err.h"
 #include "handoff.h"
 
-#define ATTEMPT_ID_LEN	    16
 #define JOURNAL_PAYLOAD_MAX (32 * 1024)
 
 struct journal;
-
-/*
- * The directory of journals, created 0700 with its parents: override, or $VMFERRY_STATE_DIR, or for
- * root /var/lib/vmferry, or $XDG_STATE_HOME/vmferry, or ~/.local/state/vmferry. The caller frees
- * *out.
- */
-int state_dir_get(char **out, const char *override, struct err *e);
-
-/* 128 random bits. */
-int attempt_id_new(uint8_t id[ATTEMPT_ID_LEN], struct err *e);
-/* 32 hex digits and a zero. Returns buf. */
-const char *attempt_id_format(const uint8_t id[ATTEMPT_ID_LEN], char buf[2 * ATTEMPT_ID_LEN + 1]);
-/* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The
- * caller frees it. */
-char *boot_id(void);
 
 /*
  * A new journal in state BEGUN. begin: an object with the guest's identity, the peer's address,

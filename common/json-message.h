@@ -1,16 +1,10 @@
-/* json-message.h: the control messages whose body is JSON (DESCRIBE, ACCEPT, PREPARE, COPY_READY, HANDOFF), and looking into it. */
+/* json-message.h: the control messages whose body is JSON (DESCRIBE, ACCEPT, PREPARE, COPY_READY, HANDOFF). */
 #ifndef VMFERRY_JSON_MESSAGE_H
 #define VMFERRY_JSON_MESSAGE_H
 
 #include "channel.h"
 
 #include <jansson.h>
-
-/* A string of an object, borrowed; NULL if it has none of that name. */
-static inline const char *json_text(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
 
 /* Takes the reference to body. Too large a body is an error of ours: -EMSGSIZE. */
 int json_message_send(struct channel *c, uint16_t type, const uint8_t attempt[16], json_t *body, struct err *e);

@@ -1,4 +1,4 @@
-/* json-text.h: JSON for people's terminals and for programs behind them. Pure. */
+/* json-text.h: JSON for people's terminals and for programs behind them, and a look into it. Pure. */
 #ifndef VMFERRY_JSON_TEXT_H
 #define VMFERRY_JSON_TEXT_H
 
@@ -10,5 +10,11 @@
 char *json_text_dump(const json_t *v, size_t flags);
 /* On a line of its own. */
 void json_text_print(const json_t *v);
+
+/* A string of an object, borrowed; NULL if it has none of that name. */
+static inline const char *json_text(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
 
 #endif

@@ -1,6 +1,5 @@
 /* paths.c: see paths.h. */
 #include "paths.h"
-#include "journal.h"
 #include "util.h"
 
 #include <errno.h>
@@ -10,6 +9,71 @@
 #include <sys/stat.h>
 
 #define LENGTH_MAX 70 /* a socket's path below it must fit in 107 bytes */
+
+/* mkdir -p, 0700 for what it creates. */
+static int make_dirs(char *path, struct err *e)
+{
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (!mkdir(path, 0700)) {
+			int r = sync_parent_dir(path, e);
+
+			if (r)
+				return r;
+		} else if (errno != EEXIST) {
+			return err_sys(e, errno, "cannot create the state directory %s", path);
+		}
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+static const char *env(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : NULL;
+}
+
+int state_dir_get(char **out, const char *override, struct err *e)
+{
+	AUTO_FREE char *dir = NULL;
+	struct stat st;
+	int r;
+
+	if (override && *override)
+		dir = xstrdup(override);
+	else if (env("VMFERRY_STATE_DIR"))
+		dir = xstrdup(env("VMFERRY_STATE_DIR"));
+	else if (!geteuid())
+		dir = xstrdup("/var/lib/vmferry");
+	else if (env("XDG_STATE_HOME"))
+		dir = xasprintf("%s/vmferry", env("XDG_STATE_HOME"));
+	else if (env("HOME"))
+		dir = xasprintf("%s/.local/state/vmferry", env("HOME"));
+	else
+		return err_set(e, ENOENT, "no place for journals: set VMFERRY_STATE_DIR or HOME");
+	r = make_dirs(dir, e);
+	if (r)
+		return r;
+	if (stat(dir, &st))
+		return err_sys(e, errno, "cannot use the state directory %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "the state directory %s is not a directory", dir);
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return err_set(e, EPERM,
+			       "the state directory %s must be yours, and writable by nobody else "
+			       "(chmod go-w)",
+			       dir);
+	*out = dir;
+	dir = NULL;
+	return 0;
+}
 
 /* Not below /tmp, where anybody could have made it first. */
 static int own_runtime_dir(char **out, struct err *e)

@@ -1,4 +1,4 @@
-/* paths.h: where sockets of a running move live, and durable names. Journals: state_dir_get() in journal.h. */
+/* paths.h: where journals and the sockets of a running move live, and durable names. */
 #ifndef VMFERRY_PATHS_H
 #define VMFERRY_PATHS_H
 
@@ -8,6 +8,11 @@
 
 #include "err.h"
 
+/*
+ * The directory of journals, created 0700 with its parents: override, or $VMFERRY_STATE_DIR, or for root /var/lib/vmferry, or
+ * $XDG_STATE_HOME/vmferry, or ~/.local/state/vmferry. The caller frees *out.
+ */
+int state_dir_get(char **out, const char *override, struct err *e);
 /* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /run/user/UID/vmferry,
  * or STATE-DIR/run: made 0700; refused when it is somebody else's. The caller frees *out. */
 int runtime_dir_get(char **out, const char *override, struct err *e);

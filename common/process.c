@@ -361,3 +361,16 @@ bool process_may_have_socket(pid_t pid, const char *path)
 	free(line);
 	return yes;
 }
+
+char *boot_id(void)
+{
+	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char buf[64];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return NULL;
+	buf[n] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return xstrdup(buf);
+}

@@ -62,4 +62,7 @@ int process_user(pid_t pid, uid_t *out);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);
 
+/* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
+char *boot_id(void);
+
 #endif

@@ -1,5 +1,6 @@
 /* psk.c: see psk.h. */
 #include "psk.h"
+#include "hex.h"
 #include "paths.h"
 #include "util.h"
 
@@ -10,28 +11,17 @@
 
 #define LINE_MAX_CHARS 256
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 int psk_parse(const char *line, struct tls_key *key, struct err *e)
 {
 	const char *colon = strchr(line, ':');
-	size_t n = colon ? (size_t)(colon - line) : 0, i;
-	int high, low;
+	size_t n = colon ? (size_t)(colon - line) : 0;
 
 	if (!n || n > TLS_NAME_MAX)
 		return err_set(e, EINVAL, "it does not begin with NAME: (1 to %d characters)", TLS_NAME_MAX);
 	if (strlen(colon + 1) != 2 * TLS_SECRET_BYTES)
 		return err_set(e, EINVAL, "the key of %.*s does not have %d hex digits", (int)n, line, 2 * TLS_SECRET_BYTES);
-	for (i = 0; i < TLS_SECRET_BYTES; i++) {
-		high = hex_digit(colon[1 + 2 * i]);
-		low = hex_digit(colon[2 + 2 * i]);
-		if (high < 0 || low < 0)
-			return err_set(e, EINVAL, "the key of %.*s is not all hex digits", (int)n, line);
-		key->secret[i] = (uint8_t)(high << 4 | low);
-	}
+	if (!hex_parse(colon + 1, key->secret, TLS_SECRET_BYTES))
+		return err_set(e, EINVAL, "the key of %.*s is not all hex digits", (int)n, line);
 	memcpy(key->name, line, n);
 	key->name[n] = '\0';
 	return 0;
@@ -98,8 +88,5 @@ void psk_new(const char *name, struct tls_key *key)
 
 void psk_print(const struct tls_key *key, char out[PSK_TEXT_MAX])
 {
-	size_t n = (size_t)sprintf(out, "%s:", key->name), i;
-
-	for (i = 0; i < TLS_SECRET_BYTES; i++)
-		n += (size_t)sprintf(out + n, "%02x", key->secret[i]);
+	hex_format(key->secret, TLS_SECRET_BYTES, out + sprintf(out, "%s:", key->name));
 }

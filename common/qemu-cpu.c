@@ -3,7 +3,7 @@
  * 0.2 s of a guest under TCG, though none is waited for before the next.
  */
 #include "qemu-cpu.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* token.c: see token.h. */
 #include "token.h"
+#include "hex.h"
 #include "paths.h"
 #include "util.h"
 
@@ -12,12 +13,10 @@
 void token_new(char out[TOKEN_CHARS + 1])
 {
 	unsigned char raw[TOKEN_CHARS / 2];
-	size_t i;
 
 	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
 		abort();
-	for (i = 0; i < sizeof(raw); i++)
-		sprintf(out + 2 * i, "%02x", raw[i]);
+	hex_format(raw, sizeof(raw), out);
 }
 
 int token_read(const char *path, char out[TOKEN_CHARS + 1], struct err *e)
