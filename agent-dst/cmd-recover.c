@@ -1,5 +1,6 @@
 /* cmd-recover.c: see cmd-recover.h. */
 #include "cmd-recover.h"
+#include "exit-code.h"
 #include "log.h"
 #include "move.h"
 #include "paths.h"
@@ -145,7 +146,7 @@ static int recover(const struct move_config *cfg, const struct choice *o, struct
 		return r;
 	guests = xcalloc(n + 1, sizeof(*guests));
 	count = choose(paths, guests, n, o->guest, &unreadable);
-	worst = unreadable ? 6 : 0;
+	worst = unreadable ? EXIT_UNDECIDED : EXIT_DESTINATION;
 	if (!count)
 		fprintf(stderr, "nothing to recover here%s%s\n", o->guest ? " for " : "", o->guest ? o->guest : "");
 	if (count > 1 && o->fenced) {
@@ -153,7 +154,7 @@ static int recover(const struct move_config *cfg, const struct choice *o, struct
 		for (i = 0; i < n; i++)
 			if (guests[i])
 				fprintf(stderr, "  %.16s  guest %s\n", strrchr(paths[i], '/') + 1, guests[i]);
-		worst = 2;
+		worst = EXIT_USAGE;
 	}
 	for (i = 0; i < n; i++) {
 		r = guests[i] && (count == 1 || !o->fenced) ? settle_one(cfg, paths[i], guests[i], o->fenced) : 0;
@@ -187,7 +188,7 @@ int cmd_recover_here(int argc, char **argv)
 		r = recover(&cfg, &o, &e);
 	if (r < 0) {
 		fprintf(stderr, "vmferry-dst: %s\n", e.msg);
-		return 6;
+		return EXIT_UNDECIDED;
 	}
 	return r;
 }

@@ -3,6 +3,7 @@
  */
 #include "move.h"
 #include "afterwards.h"
+#include "exit-code.h"
 #include "fault.h"
 #include "json-message.h"
 #include "json-text.h"
@@ -62,7 +63,7 @@ static enum run_state run_state(struct move *m)
 static int die(struct move *m, int r)
 {
 	m->dead = true;
-	m->exit_code = 6;
+	m->exit_code = EXIT_UNDECIDED;
 	conductor_finish(&m->con);
 	return r;
 }
@@ -224,7 +225,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, const c
 		case ACT_UNDECIDED:
 			log_error("attempt is undecided in %s: only a person can decide (vmferry recover)",
 				  handoff_state_name(m->handoff.state));
-			m->exit_code = 6;
+			m->exit_code = EXIT_UNDECIDED;
 			conductor_finish(&m->con);
 			break;
 		case ACT_FINISHED:
@@ -289,7 +290,7 @@ static void leave_undecided(struct move *m)
 {
 	send_state(m, "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
 		      "vmferry ran. End whichever copy is not to live, then recover again", true);
-	m->exit_code = 6;
+	m->exit_code = EXIT_UNDECIDED;
 	conductor_finish(&m->con);
 }
 

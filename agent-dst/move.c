@@ -1,5 +1,6 @@
 /* move.c: the destination's table of stages, and its one failure path. See move.h. */
 #include "move.h"
+#include "exit-code.h"
 #include "json-message.h"
 #include "log.h"
 #include "net.h"
@@ -65,7 +66,7 @@ static int control_gone(struct move *m, const struct event *ev, struct err *e)
 		return err_set(e, EPIPE, "the source is gone: %s", ev->err.msg);
 	/* nothing was created, or only the journals of both sides can go on from here */
 	log_info("source gone in %s: %s", handoff_state_name(m->handoff.state), ev->err.msg);
-	m->exit_code = m->handing_off && m->handoff.state != HO_DST_ABORTED ? 6 : 1;
+	m->exit_code = m->handing_off && m->handoff.state != HO_DST_ABORTED ? EXIT_UNDECIDED : EXIT_SOURCE;
 	conductor_finish(&m->con);
 	return 0;
 }
@@ -486,7 +487,7 @@ static void move_fail(void *ctx, const struct err *why)
 		log_info("%s: %s", stages[m->con.stage].name, why->msg);
 	else
 		log_error("%s: %s", stages[m->con.stage].name, why->msg);
-	m->exit_code = 1;
+	m->exit_code = EXIT_SOURCE;
 	if (!m->handing_off) {
 		if (m->control && !m->control_lost)
 			channel_send(m->control, ERROR, error, .code = (uint32_t)why->code, .doing = slice_of(""),
@@ -597,18 +598,18 @@ static int settled(const struct move *m, struct err *e)
 	case HO_DST_STARTED:
 	case HO_DST_DONE:
 		if (m->handoff.qemu_alive)
-			return 0;
+			return EXIT_DESTINATION;
 		err_set(e, ESRCH, "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
-		return 6;
+		return EXIT_UNDECIDED;
 	case HO_DST_ABORTED:
 		if (!json_array_size(m->leftovers))
-			return 1;
+			return EXIT_SOURCE;
 		err_set(e, EBUSY, "it is not here; what of its move could not be removed is listed above");
-		return 4;
+		return EXIT_LEFTOVERS;
 	case HO_DST_PREPARED:
 		err_set(e, EAGAIN, "complete, and waits for its source to let go of it (vmferry recover there). If the source is gone for good: "
 			"--peer-is-fenced");
-		return 6;
+		return EXIT_UNDECIDED;
 	case HO_DST_NOVM:
 		if (m->con.finished)
 			err_set(e, ESRCH, "its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
@@ -617,7 +618,7 @@ static int settled(const struct move *m, struct err *e)
 		else
 			err_set(e, EAGAIN, "its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover "
 				"there). If the source is gone for good: --peer-is-fenced, and its disks here, which are complete, stay");
-		return 6;
+		return EXIT_UNDECIDED;
 	case HO_NONE:
 	case HO_SRC_BEGUN:
 	case HO_SRC_COMMITTED:
@@ -628,7 +629,7 @@ static int settled(const struct move *m, struct err *e)
 		break;
 	}
 	err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest, or ran it: that cannot be told");
-	return 6;
+	return EXIT_UNDECIDED;
 }
 
 int move_settle(const struct move_config *cfg, const char *journal_path, bool fenced, struct err *e)
@@ -638,14 +639,14 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 	int r = move_new(&m, cfg, e);
 
 	if (r)
-		return 6;
+		return EXIT_UNDECIDED;
 	r = move_restore(m, journal_path, e);
 	/* START and STARTED in one go, then DONE */
 	for (i = 0; i < 2 && !r && fenced && m->handoff.state != HO_DST_NOVM && !m->con.finished; i++) /* its disks may be the last */
 		r = move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
 	if (!r && fenced && m->handoff.state == HO_DST_NOVM && !m->dead)
 		move_keep_disks(m);
-	r = r ? 6 : settled(m, e);
+	r = r ? EXIT_UNDECIDED : settled(m, e);
 	move_fini(m);
 	return r;
 }

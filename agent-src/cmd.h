@@ -2,17 +2,7 @@
 #ifndef VMFERRY_CMD_H
 #define VMFERRY_CMD_H
 
-enum exit_code {
-	EXIT_DESTINATION = 0,
-	EXIT_SOURCE = 1,
-	EXIT_USAGE = 2,
-	EXIT_REFUSED = 3,
-	EXIT_LEFTOVERS = 4,
-	EXIT_PAUSED = 5,
-	EXIT_UNDECIDED = 6,
-	EXIT_PEER_LOST = 7,
-	EXIT_NOWHERE = 8,
-};
+#include "exit-code.h"
 
 int cmd_list(int argc, char **argv);
 int cmd_check(int argc, char **argv);

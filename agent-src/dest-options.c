@@ -1,6 +1,6 @@
 /* dest-options.c: see dest-options.h. */
 #include "dest-options.h"
-#include "cmd.h"
+#include "exit-code.h"
 #include "net.h"
 #include "util.h"
 

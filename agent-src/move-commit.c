@@ -2,6 +2,7 @@
  * move-commit.c: carries out what the hand-off machine decides at the source, in this life or a later one.
  */
 #include "move.h"
+#include "exit-code.h"
 #include "fault.h"
 #include "json-message.h"
 #include "log.h"
@@ -284,7 +285,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			r = take_back(m, e);
 			if (r && !move_source_qemu_ended(m)) {
 				report_notice(&m->report, "%s", e->msg);
-				m->exit_code = 5;
+				m->exit_code = EXIT_PAUSED;
 			} else if (!r && m->ram_started) {
 				move_note_migration(m, false, e); /* once: what is begun from now on is somebody else's */
 			}

@@ -1,5 +1,6 @@
 /* move-report.c: the plan, the status and the result of a move as events (docs/report.md). */
 #include "move.h"
+#include "exit-code.h"
 #include "util.h"
 #include "version.h"
 
@@ -150,7 +151,7 @@ static struct outcome outcome(const struct move *m)
 	if (m->migrated_away)
 		return (struct outcome){"rolled-back", "source-paused", "migrated away by somebody else; its old QEMU on the source stands still",
 					"source"};
-	if (m->exit_code == 5)
+	if (m->exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	return (struct outcome){"rolled-back", "source", m->paused ? "on the source, paused as it was" : "running on the source", "source"};
 }

@@ -1,5 +1,6 @@
 /* move.c: the source's table of stages, and its one failure path. See move.h. */
 #include "move.h"
+#include "exit-code.h"
 #include "hex.h"
 #include "json-message.h"
 #include "log.h"
@@ -260,7 +261,7 @@ static void move_fail(void *ctx, const struct err *why)
 	if (m->dead)
 		return;
 	if (!m->handing_off) {
-		m->exit_code = 3;
+		m->exit_code = EXIT_REFUSED;
 		conductor_finish(&m->con);
 		return;
 	}
@@ -350,18 +351,21 @@ static void drain(struct move *m)
 
 static void settle_exit_code(struct move *m)
 {
-	if (!m->handing_off || m->exit_code == 5)
+	if (!m->handing_off || m->exit_code == EXIT_PAUSED)
 		return;
 	switch (m->handoff.state) {
 	case HO_SRC_RELEASED:
-		m->exit_code = m->undecided ? 6 : m->handoff.finished ? 0 : 7;
+		m->exit_code = m->undecided ? EXIT_UNDECIDED : m->handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
 		break;
 	case HO_SRC_ABORTED:
-		m->exit_code = m->undecided ? 6 : !m->handoff.qemu_alive && !m->over ? 8 : m->peer_aborted && !move_has_leftovers(m) ? 1 : 4;
+		m->exit_code = m->undecided				       ? EXIT_UNDECIDED
+			       : !m->handoff.qemu_alive && !m->over	       ? EXIT_NOWHERE
+			       : m->peer_aborted && !move_has_leftovers(m) ? EXIT_SOURCE
+									       : EXIT_LEFTOVERS;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:
-		m->exit_code = 6;
+		m->exit_code = EXIT_UNDECIDED;
 		m->undecided = true;
 		break;
 	case HO_NONE:
@@ -471,7 +475,7 @@ int move_run(const struct move_options *opt)
 
 	if (move_new(&m, opt, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return 3;
+		return EXIT_REFUSED;
 	}
 	m->begin_ns = now_ns();
 	return run(m, &e);
@@ -582,14 +586,14 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 
 	if (move_new(&m, opt, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return 6;
+		return EXIT_UNDECIDED;
 	}
 	m->begin_ns = now_ns();
 	m->con.stage = ST_COMMIT;
 	m->con.entered = true;
 	if (recover_begin(m, journal_path, fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
-		code = m->over ? 4 : 6;
+		code = m->over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;
 		move_free(m);
 		return code;
 	}
