@@ -172,6 +172,18 @@ static void note_stop(struct move *m)
 	json_decref(status);
 }
 
+/* What QEMU found when it stopped the guest for its switchover: once that was asked for, a STOP event may be somebody's as well as
+ * QEMU's own, and nothing else tells. */
+static void note_found_state(struct move *m)
+{
+	enum qemu_runstate found = capture_runstate(m->capture);
+
+	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == m->paused)
+		return;
+	log_info("QEMU says that the guest %s before its switchover", m->paused ? "ran" : "was stopped");
+	set_paused(m, !m->paused);
+}
+
 static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 {
 	const char *status = json_string_value(json_object_get(ev->json, "status"));
@@ -277,6 +289,7 @@ static int on_return_path(struct move *m, const struct event *ev, struct err *e)
 		return err_set(e, EPROTO, "malformed RETURN_PATH");
 	if (msg.kind == 1) { /* SHUT: loaded; ours to let through later */
 		m->shut_seen = true;
+		note_found_state(m);
 		capture_end_streams(m->capture);
 	} else if (m->opaque && msg.kind == 2) {
 		uint8_t out[8] = {0, 2, 0, 4};
