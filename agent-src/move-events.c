@@ -184,6 +184,19 @@ static void note_found_state(struct move *m)
 	set_paused(m, !m->paused);
 }
 
+/* Nothing can be promised there before all has been loaded, and it may be the last that the destination hears of us. */
+static int loaded(struct move *m, struct err *e)
+{
+	int r = 0;
+
+	m->shut_seen = true;
+	note_found_state(m);
+	if (m->paused == m->was_running && m->handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
+		r = move_handoff(m, EV_RESEND, HO_NONE, e);
+	capture_end_streams(m->capture);
+	return r;
+}
+
 static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 {
 	const char *status = json_string_value(json_object_get(ev->json, "status"));
@@ -287,11 +300,9 @@ static int on_return_path(struct move *m, const struct event *ev, struct err *e)
 
 	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64 || !m->capture)
 		return err_set(e, EPROTO, "malformed RETURN_PATH");
-	if (msg.kind == 1) { /* SHUT: loaded; ours to let through later */
-		m->shut_seen = true;
-		note_found_state(m);
-		capture_end_streams(m->capture);
-	} else if (m->opaque && msg.kind == 2) {
+	if (msg.kind == 1) /* SHUT: ours to let through later */
+		return loaded(m, e);
+	if (m->opaque && msg.kind == 2) {
 		uint8_t out[8] = {0, 2, 0, 4};
 		unsigned i;
 
