@@ -15,7 +15,7 @@ WARN    += $(call cc-option,-Wjump-misses-init)
 ifdef CI
 WARN    += -Werror
 endif
-CPPFLAGS += -D_GNU_SOURCE -Iproto -Icommon -Iagent-src -Iagent-dst
+CPPFLAGS += -D_GNU_SOURCE
 HARDEN  := $(call cc-option,-fstack-clash-protection)$(call cc-option,-fcf-protection)$(call cc-option,-ftrivial-auto-var-init=zero)
 FORTIFY := $(or $(call cc-option,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 CFLAGS_release := -O2 -g $(FORTIFY) -fstack-protector-strong -fPIE $(HARDEN)
@@ -32,14 +32,44 @@ LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 $(B)/vmferry $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_SRC := $(wildcard proto/*.c common/*.c)
+LIB_SRC := $(wildcard proto/*.c common/*/*.c)
 LIB_OBJ := $(call objs,$(LIB_SRC))
-SRC_OBJ := $(call objs,$(wildcard agent-src/*.c))
-DST_OBJ := $(call objs,$(wildcard agent-dst/*.c))
+SRC_OBJ := $(call objs,$(wildcard agent-src/*/*.c))
+DST_OBJ := $(call objs,$(wildcard agent-dst/*/*.c))
 TESTS   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test-*.c))
 TOOLS   := $(patsubst tests/lib/%.c,$(B)/%,$(wildcard tests/lib/*-tool.c))
 BINS    := $(B)/vmferry $(B)/vmferry-dst
 MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
+
+# ---- rooms ----
+
+# Whose headers each may include, beside its own (docs/HACKING.md has the map). No room can look back at one that uses it: what is not
+# named here is not found. Whoever includes a header may include what that does.
+MAY_common/host      := common/base
+MAY_common/wire      := common/host common/base proto
+MAY_common/qemu      := common/base
+MAY_common/args      := common/qemu common/base
+MAY_common/disk      := common/wire common/base proto
+MAY_common/carry     := common/base proto
+MAY_common/attempt   := common/wire common/qemu common/host common/base proto
+COMMON               := $(addprefix common/,attempt carry disk args qemu wire host base) proto
+MAY_agent-src/ssh    := common/wire common/base
+MAY_agent-src/dest   := agent-src/ssh common/wire common/base proto
+MAY_agent-src/guest  := $(addprefix common/,attempt args qemu host base)
+MAY_agent-src/carry  := common/carry common/disk common/qemu common/wire common/base proto
+MAY_agent-src/moves  := $(addprefix agent-src/,carry guest dest) $(COMMON)
+MAY_agent-src/cli    := $(addprefix agent-src/,moves carry guest dest) $(COMMON)
+MAY_agent-src/bench  := $(addprefix agent-src/,cli dest ssh) $(addprefix common/,carry qemu wire host base) proto
+MAY_agent-src/page   := agent-src/cli common/base
+MAY_agent-dst/peer   := common/wire common/base proto
+MAY_agent-dst/launch := $(addprefix common/,attempt args qemu host base)
+MAY_agent-dst/carry  := common/carry common/disk common/qemu common/wire common/host common/base proto
+MAY_agent-dst/moves  := $(addprefix agent-dst/,carry launch peer) $(COMMON)
+MAY_agent-dst/bench  := $(addprefix common/,attempt host base)
+MAY_agent-dst/serve  := $(addprefix agent-dst/,moves carry launch peer bench) $(COMMON)
+MAY_tests/unit       := $(wildcard agent-src/* agent-dst/*) $(COMMON)
+MAY_tests/lib        := $(wildcard agent-src/*) $(COMMON)
+includes = $(addprefix -I,$(1) $(MAY_$(1)))
 
 # ---- building ----
 
@@ -54,7 +84,7 @@ ifneq ($(filter asan tsan,$(VARIANT)),)
 $(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 else
-STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(LIB_SRC) $(wildcard agent-dst/*.c))
+STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(LIB_SRC) $(wildcard agent-dst/*/*.c))
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
 $(B)/vmferry-dst: $(STATIC_OBJ)
 	$(CC) -r -nostdlib -o $@.o $^
@@ -64,10 +94,10 @@ $(B)/vmferry-dst: $(STATIC_OBJ)
 	strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
 $(B)/static/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
-$(B)/static/common/libraries.o: CPPFLAGS += $(LIBURING)
+$(B)/static/common/base/libraries.o: CPPFLAGS += $(LIBURING)
 $(B)/static/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(call includes,$(<D)) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
 endif
 
 $(B)/libvmferry.a: $(LIB_OBJ)
@@ -75,10 +105,10 @@ $(B)/libvmferry.a: $(LIB_OBJ)
 
 # which its headers do not tell
 LIBURING = -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
-$(B)/common/libraries.o: CPPFLAGS += $(LIBURING)
+$(B)/common/base/libraries.o: CPPFLAGS += $(LIBURING)
 $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # A unit test links everything but the two mains; each agent's modules are in an archive of their own.
 $(B)/libagents.a: $(filter-out %/main.o,$(SRC_OBJ) $(DST_OBJ))
@@ -180,8 +210,8 @@ bench-ram: ## Memory alone, as fast as loopback carries it
 
 .PHONY: compile_commands.json
 compile_commands.json: ## For clangd and other tools
-	@printf '%s\n' $(LIB_SRC) $(wildcard agent-*/*.c tests/unit/*.c) | \
-		sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(CPPFLAGS) $(CFLAGS) -c &"}|' | \
+	@printf '%s\n' $(LIB_SRC) $(wildcard agent-*/*/*.c tests/unit/*.c) | \
+		sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(call includes,tests/unit) $(CPPFLAGS) $(CFLAGS) -c &"}|' | \
 		sed '1s/^/[/; $$!s/$$/,/; $$s/$$/]/' >$@
 
 .PHONY: clean

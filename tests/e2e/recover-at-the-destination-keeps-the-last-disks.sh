@@ -1,6 +1,7 @@
 #!/bin/bash
 # Both hosts lose everything that runs when the destination has promised, and the source never comes back: the memory is lost, but the disks
-# that wait at the destination are whole, and the last. No word of a person's has them removed.
+# that wait at the destination are whole, and the last. No word of a person's has them removed; with that word they are this host's, the
+# script that boots the guest from them has its name, and nothing is left to settle.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a
@@ -21,5 +22,8 @@ for options in "" "--peer-is-fenced"; do
 	"$BIN/vmferry-dst" recover a $options --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" </dev/null >"$DIR/out" 2>&1 || status=$?
 	assert_eq "$status" 6 "exit code of vmferry-dst recover a $options: $(<"$DIR/out")"
 	cmp "$DIR/promised.raw" "$TO/a.raw" || fail "the disk is not what was promised"
+	[[ -n $options || ! -e $TO/a.sh ]] || fail "it can be started here, though its source may live"
 done
-grep -q 'its disks here are complete, and are kept' "$DIR/out" || fail "it does not say so: $(<"$DIR/out")"
+grep -q "Its disks here are complete, and are kept: $TO/a.sh" "$DIR/out" || fail "it does not say so: $(<"$DIR/out")"
+[[ -x $TO/a.sh ]] || fail "nothing starts it"
+[[ -z $(ls -A "$DIR/dst-run") && -z $(find "$DIR/dst-state" -name '*.journal') ]] || fail "left: $(ls -A "$DIR/dst-run" "$DIR/dst-state")"

@@ -8,7 +8,7 @@
 #include "data-receive.h"
 #include "script.h"
 /* its struct is private, and a QEMU to ask is not at hand */
-#include "../../agent-dst/ram-place.c"
+#include "../../agent-dst/carry/ram-place.c"
 
 #include <fcntl.h>
 #include <signal.h>

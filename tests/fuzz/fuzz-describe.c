@@ -1,8 +1,8 @@
 /*
  * fuzz-describe.c: libFuzzer on what a source describes: JSON to a plan, or to a refusal. The QEMU that would be asked is none.
  */
-#include "../../agent-dst/move.h"
-#include "../../agent-dst/preflight.h"
+#include "../../agent-dst/moves/move.h"
+#include "../../agent-dst/launch/preflight.h"
 #include "afterwards.h"
 #include "util.h"
 

@@ -1,5 +1,5 @@
 /*
- * handoff.pml: model of the hand-off (common/handoff.c) for spin; run it with tests/model/run.
+ * handoff.pml: model of the hand-off (common/attempt/handoff.c) for spin; run it with tests/model/run.
  *
  * Two agents with journals, two QEMUs, two links. The agents follow the rules of handoff.c, one action per step, and
  * may crash before any of them; a crash keeps the journal and loses the rest, and an agent may never start again. The

@@ -17,6 +17,7 @@
 
 #include "journal.h"
 #include "paths.h"
+#include "process.h"
 #include "util.h"
 
 static const uint8_t ID[ATTEMPT_ID_LEN] = {0xde, 0xad, 0xbe, 0xef, 1, 2,  3,  4,

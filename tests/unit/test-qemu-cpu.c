@@ -3,7 +3,7 @@
  * real one says is in the end-to-end tests, but for VMX and the like, which TCG does not have.
  */
 #include "qemu-cpu.h"
-#include "json-message.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <pthread.h>

@@ -2,6 +2,7 @@
  * test-util.c: sizes in words, scope cleanup, and the error object.
  */
 #include "err.h"
+#include "hex.h"
 #include "json-text.h"
 #include "log.h"
 #include "output.h"
@@ -315,6 +316,22 @@ static void a_word_for_sh_that_is_shown_is_printable_and_read_back_byte_for_byte
 	expect_word("/srv/\xc3\xa4\xc2\x9b/\xff");
 }
 
+static void digits_of_either_case_are_bytes_and_nothing_else_is(void **state)
+{
+	static const char *const wrong[] = {"00fg", "00 f", "000x", "00f", "", "-1ff", "00+f"};
+	unsigned char bytes[2];
+	char text[5];
+	size_t i;
+
+	(void)state;
+	assert_true(hex_parse("0aFE, and so on", bytes, 2));
+	assert_int_equal(bytes[0], 0x0a);
+	assert_int_equal(bytes[1], 0xfe);
+	assert_string_equal(hex_format(bytes, 2, text), "0afe");
+	for (i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_false(hex_parse(wrong[i], bytes, 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +350,7 @@ int main(void)
 		cmocka_unit_test(what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_question_mark),
 		cmocka_unit_test(a_log_line_is_one_line_whatever_is_in_it),
 		cmocka_unit_test(json_for_a_terminal_has_no_control_characters_and_says_the_same),
+		cmocka_unit_test(digits_of_either_case_are_bytes_and_nothing_else_is),
 		cmocka_unit_test(a_word_for_sh_that_is_shown_is_printable_and_read_back_byte_for_byte),
 	};
 

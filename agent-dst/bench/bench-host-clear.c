@@ -1,0 +1,180 @@
+/* bench-host-clear.c: see bench-host-clear.h. */
+#include "bench-host-clear.h"
+#include "attempt-id.h"
+#include "journal.h"
+#include "paths.h"
+#include "process.h"
+#include "journal-dir.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define END_MS	       5000
+#define LOOK_MS	       100
+#define QUIET_LOOKS    15  /* so many times in turn nobody was found */
+#define PATIENT_LOOKS  200 /* before agents are ended, too */
+#define LOOKS_MAX      300
+#define TEXT_BYTES     (256 * KIB)
+#define RUN_ID_CHARS   12 /* of an attempt's name in the runtime directory */
+
+/* ---- processes ---- */
+
+/* A file from its beginning, at most room bytes. */
+static size_t file_read(const char *path, char *text, size_t room)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	size_t n = 0;
+	ssize_t got;
+
+	while (fd >= 0 && n < room && (got = read(fd, text + n, room - n)) > 0)
+		n += (size_t)got;
+	return n;
+}
+
+static bool holds(const char *path, const char *folder)
+{
+	AUTO_FREE char *inside = xasprintf("%s/", folder), *text = xmalloc(TEXT_BYTES);
+
+	return memmem(text, file_read(path, text, TEXT_BYTES), inside, strlen(inside));
+}
+
+static bool names(pid_t pid, const char *folder)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/cmdline", (int)pid);
+
+	return holds(path, folder);
+}
+
+static bool has_open(pid_t pid, const char *folder)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/fd", (int)pid);
+	DIR *d = opendir(path);
+	size_t n = strlen(folder);
+	struct dirent *x;
+	char target[512];
+	bool yes = false;
+
+	while (d && !yes && (x = readdir(d))) {
+		ssize_t got = readlinkat(dirfd(d), x->d_name, target, sizeof(target));
+
+		yes = got > (ssize_t)n && !memcmp(target, folder, n) && target[n] == '/';
+	}
+	if (d)
+		closedir(d);
+	return yes;
+}
+
+typedef bool (*is_fn)(pid_t pid, const char *folder);
+
+/* Ends those that are so, or only counts them. */
+static unsigned each(is_fn is, const char *folder, bool end)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *x;
+	unsigned found = 0;
+	uint64_t born;
+	struct err e;
+	uid_t user;
+
+	while (d && (x = readdir(d))) {
+		pid_t pid = (pid_t)atoi(x->d_name);
+
+		if (pid <= 1 || pid == getpid() || process_user(pid, &user) || user != geteuid() || process_start_time(pid, &born) ||
+		    !qemu_is_alive(pid, born) || !is(pid, folder))
+			continue;
+		found++;
+		if (end)
+			process_end(pid, born, END_MS, &e);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+void processes_end(const char *folder)
+{
+	each(names, folder, true);
+}
+
+/* An agent whose source has gone takes back by itself what it did. */
+static void all_end(const char *dir)
+{
+	unsigned looks, quiet = 0;
+
+	for (looks = 0; looks < LOOKS_MAX && quiet < QUIET_LOOKS; looks++) {
+		unsigned found = each(names, dir, true) + each(has_open, dir, looks > PATIENT_LOOKS);
+
+		quiet = found ? 0 : quiet + 1;
+		poll(NULL, 0, LOOK_MS);
+	}
+}
+
+/* ---- files ---- */
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st, (void)kind, (void)where;
+	remove(path);
+	return 0;
+}
+
+void folder_remove(const char *folder)
+{
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* What an attempt has in the runtime directory, if its agent was ended. */
+static void runtime_remove(const char *journal)
+{
+	AUTO_FREE char *run = NULL;
+	AUTO_FREE char *path = NULL;
+	struct err e;
+
+	if (runtime_dir_get(&run, NULL, &e))
+		return;
+	path = xasprintf("%s/%.*s", run, RUN_ID_CHARS, journal);
+	folder_remove(path);
+}
+
+static bool is_journal(const char *name)
+{
+	char digits[2 * ATTEMPT_ID_LEN + 1];
+	uint8_t id[ATTEMPT_ID_LEN];
+
+	snprintf(digits, sizeof(digits), "%.*s", 2 * ATTEMPT_ID_LEN, name);
+	return attempt_id_parse(digits, id) && !strncmp(name + strlen(digits), "-dst" SUFFIX, strlen("-dst" SUFFIX));
+}
+
+static void journals_remove(const char *dir)
+{
+	AUTO_FREE char *state = NULL;
+	struct dirent *x;
+	struct err e;
+	DIR *d;
+
+	if (state_dir_get(&state, NULL, &e))
+		return;
+	d = opendir(state);
+	while (d && (x = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", state, x->d_name);
+
+		if (!is_journal(x->d_name) || !holds(path, dir))
+			continue;
+		runtime_remove(x->d_name);
+		unlink(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+void clear_all(const char *dir)
+{
+	all_end(dir);
+	journals_remove(dir);
+	folder_remove(dir);
+}

@@ -1,0 +1,165 @@
+/* own-file.c: see own-file.h. */
+#include "own-file.h"
+#include "hex.h"
+#include "json-text.h"
+#include "log.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define ATTEMPTS_NAME ".vmferry-" /* before an attempt's id: nobody else makes such a name */
+#define ENDING_MS     1000	  /* what a process had open that was just ended may be closed a moment later */
+#define PAUSE_MS      10
+
+/* ---- what a file is known by ---- */
+
+struct identity {
+	mode_t mode;
+	bool covered;			     /* something is mounted there: this is not what lies beneath */
+	json_int_t device, inode, btime;     /* ns; -1: none */
+	char handle[2 * MAX_HANDLE_SZ + 16]; /* "": none */
+};
+
+static void read_handle(const char *path, char *out, size_t cap)
+{
+	union {
+		struct file_handle head;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} h = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
+	int mount, n;
+
+	if (name_to_handle_at(AT_FDCWD, path, &h.head, &mount, 0))
+		return;
+	n = snprintf(out, cap, "%d:", h.head.handle_type);
+	if ((size_t)n + 2 * h.head.handle_bytes < cap)
+		hex_format(h.head.f_handle, h.head.handle_bytes, out + n);
+}
+
+static int identify(const char *path, struct identity *id)
+{
+	struct statx x;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &x))
+		return -errno;
+	*id = (struct identity){.mode = x.stx_mode,
+				.covered = x.stx_attributes & STATX_ATTR_MOUNT_ROOT,
+				.device = (json_int_t)makedev(x.stx_dev_major, x.stx_dev_minor),
+				.inode = (json_int_t)x.stx_ino,
+				.btime = -1};
+	if (x.stx_mask & STATX_BTIME && x.stx_btime.tv_sec > 0)
+		id->btime = (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+	read_handle(path, id->handle, sizeof(id->handle));
+	return 0;
+}
+
+int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
+{
+	struct identity id;
+	int r = identify(path, &id);
+
+	if (r)
+		return err_sys(e, -r, "cannot look at %s", path);
+	*out = json_pack("{s:s,s:I,s:I}", "path", as, "device", id.device, "inode", id.inode);
+	if (!*out)
+		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", as);
+	if (id.btime >= 0)
+		json_object_set_new(*out, "btime", json_integer(id.btime));
+	if (*id.handle)
+		json_object_set_new(*out, "handle", json_string(id.handle));
+	return 0;
+}
+
+enum likeness { SAME, OTHER, UNSURE };
+
+static enum likeness compare(const json_t *known, const struct identity *id, bool rebooted)
+{
+	json_t *inode = json_object_get(known, "inode"), *btime = json_object_get(known, "btime");
+	const char *handle = json_text(known, "handle");
+	bool moved = json_integer_value(json_object_get(known, "device")) != id->device;
+
+	bool born = btime && id->btime >= 0, handled = handle && *id->handle && !moved && !rebooted;
+
+	if (!inode)
+		return strstr(json_text(known, "path"), ATTEMPTS_NAME) ? SAME : UNSURE;
+	if (json_integer_value(inode) != id->inode || (moved && !rebooted))
+		return OTHER;
+	if ((born && json_integer_value(btime) != id->btime) || (handled && strcmp(handle, id->handle)))
+		return OTHER;
+	return born || handled ? SAME : UNSURE;
+}
+
+/* ---- does anybody use it? ---- */
+
+/* The kernel grants a lease for writing only if no other descriptor of the file is open, in whatever process, namespace or loop device. */
+static int ask_for_lease(int fd)
+{
+	int r;
+
+	fcntl(fd, F_SETSIG, SIGURG); /* instead of SIGIO, which would end us if it were broken */
+	r = fcntl(fd, F_SETLEASE, F_WRLCK) ? -errno : 0;
+	if (!r)
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	return r;
+}
+
+static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t *pid)
+{
+	int r = fd >= 0 ? ask_for_lease(fd) : -ENOTSUP;
+
+	*pid = 0;
+	if (S_ISSOCK(id->mode))
+		return false; /* of that birth, so it was our QEMU's, which has ended */
+	if (r)
+		*pid = process_that_opened(path);
+	return r == -EAGAIN || *pid;
+}
+
+static int refuse_used(const char *path, pid_t pid, struct err *e)
+{
+	AUTO_FREE char *who = pid ? xasprintf("process %d", (int)pid) : xstrdup("a process that cannot be seen from here");
+
+	err_set(e, EBUSY, "%s is open in %s, and is left to it; delete it when nobody needs it", path, who);
+	return 1;
+}
+
+int own_file_remove(const json_t *known, bool rebooted, struct err *e)
+{
+	const char *path = json_text(known, "path");
+	uint64_t until = now_ns() + ENDING_MS * 1000000ULL;
+	AUTO_CLOSE int fd = -1;
+	struct identity id;
+	enum likeness like;
+	pid_t pid;
+	int r = identify(path, &id);
+
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r)
+		return err_sys(e, -r, "cannot look at %s", path);
+	if (id.covered)
+		return err_set(e, EBUSY, "cannot remove %s: something is mounted there", path);
+	like = compare(known, &id, rebooted);
+	if (like == OTHER) {
+		log_info("%s is another's by now", path);
+		return 0;
+	}
+	if (like == UNSURE)
+		return err_set(e, EUCLEAN, "whether %s is still the file that this move made cannot be told: delete it if it is", path);
+	if (S_ISREG(id.mode))
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	while (is_in_use(fd, path, &id, &pid)) {
+		if (now_ns() > until)
+			return refuse_used(path, pid, e);
+		poll(NULL, 0, PAUSE_MS);
+	}
+	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}

@@ -1,0 +1,301 @@
+/* afterwards.c: see afterwards.h. */
+#include "afterwards.h"
+#include "json-text.h"
+#include "fault.h"
+#include "log.h"
+#include "paths.h"
+#include "qemu-args.h"
+#include "shell-quote.h"
+#include "systemd.h"
+#include "unit-text.h"
+#include "util.h"
+#include "version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define NAMES_MAX     99
+#define UNIT_TEXT_MAX 16384
+
+/* ---- the script ---- */
+
+static void put(FILE *f, const char *before, const char *word, const char *after)
+{
+	AUTO_FREE char *quoted = shell_quote(word);
+
+	fprintf(f, "%s%s%s", before, quoted, after);
+}
+
+char *start_script_text(const struct start_script *s)
+{
+	AUTO_FREE char *guest = shell_comment(s->guest);
+	AUTO_FREE char *from = shell_comment(s->from ? s->from : "another host");
+	AUTO_FREE char *line = NULL;
+	char *text;
+	size_t size, i;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f,
+		"#!/bin/sh\n"
+		"# Starts the guest %s again, as it was moved here from %s on %s by vmferry %s.\n"
+		"# QEMU stays in the foreground. Do not run this while the guest runs, here or anywhere else.\n"
+		"# It is yours: vmferry neither reads nor changes it again.\n"
+		"cd / || exit\n",
+		guest, from, s->date, VMFERRY_VERSION);
+	for (i = 0; s->env && s->env[i]; i++) {
+		AUTO_FREE char *key = xstrdup(s->env[i]);
+		char *value = strchr(key, '=');
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		fprintf(f, "export %s", key);
+		put(f, "=", value, "\n");
+	}
+	line = qemu_args_start_line(s->argv, s->argc, s->exe, s->private_qmp);
+	fprintf(f, "exec %s\n", line);
+	if (fclose(f))
+		abort();
+	return text;
+}
+
+/* ---- the plan ---- */
+
+static char *script_path(const char *dir, const char *plain, unsigned n)
+{
+	return n == 1 ? xasprintf("%s/%s.sh", dir, plain) : xasprintf("%s/%s-%u.sh", dir, plain, n);
+}
+
+static int plan_unit(json_t *plan, const char *plain, struct err *e)
+{
+	bool user = geteuid() != 0;
+	AUTO_FREE char *unit = xasprintf("vmferry-%s.service", plain);
+	AUTO_FREE char *dir = systemd_unit_dir(user, false);
+	AUTO_FREE char *file = xasprintf("%s/%s", dir, unit);
+	const char *ask[] = {"show", "-p", "LoadState", "--", unit, NULL};
+	AUTO_FREE char *shown = NULL;
+	AUTO_FREE char *state = NULL;
+	struct stat st;
+
+	if (!systemd_runs())
+		return err_set(e, ENOTSUP, "--install-unit: the destination does not run systemd");
+	if (systemctl(user, ask, &shown, e))
+		return err_prefix(e, "--install-unit: systemd at the destination");
+	state = unit_property(shown, "LoadState");
+	if (strcmp(state, "not-found") || !lstat(file, &st))
+		return err_set(e, EEXIST, "--install-unit: there is a unit %s at the destination already; remove it first, or move without "
+			       "--install-unit", unit);
+	if (!dir_is_writable(dir))
+		return err_set(e, EPERM, "--install-unit: %s at the destination cannot be written", dir);
+	json_object_set_new(plan, "unit", json_string(unit));
+	json_object_set_new(plan, "unit_file", json_string(file));
+	json_object_set_new(plan, "user", json_boolean(user));
+	return 0;
+}
+
+int afterwards_plan(json_t **out, const char *guest, const char *dir, const char *attempt, bool install_unit, struct err *e)
+{
+	AUTO_FREE char *plain = unit_plain_name(guest);
+	AUTO_FREE char *draft = xasprintf("%s/.%s.sh.vmferry-%.8s", dir, plain, attempt);
+	char *script = NULL;
+	json_t *plan;
+	struct stat st;
+	unsigned n;
+	int r;
+
+	for (n = 1; n <= NAMES_MAX; n++) {
+		free(script);
+		script = script_path(dir, plain, n);
+		if (lstat(script, &st))
+			break;
+	}
+	plan = json_pack("{s:s,s:s,s:s,s:s,s:s}", "guest", guest, "dir", dir, "plain", plain, "script", script, "draft", draft);
+	free(script);
+	if (!plan)
+		return err_set(e, EILSEQ, "the directory %s has a name that is not UTF-8 text", dir);
+	r = install_unit ? plan_unit(plan, plain, e) : 0;
+	if (r)
+		json_decref(plan);
+	else
+		*out = plan;
+	return r;
+}
+
+/* ---- prepare ---- */
+
+int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e)
+{
+	const char *draft = json_text(plan, "draft");
+	json_t *detail = json_pack("{s:s}", "path", draft);
+	int r = journal_note(j, "afterwards", plan, e);
+
+	if (!r)
+		r = journal_own(j, "file", detail, e);
+	if (!r)
+		r = write_new_file(draft, 0600, text, e); /* the command line may hold secrets */
+	json_decref(detail);
+	return r;
+}
+
+/* ---- settling ---- */
+
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !lstat(a, &x) && !lstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The first name that nobody has. A draft that has its name already got it from an agent that died here. */
+static int name_draft(const json_t *plan, char **path, struct err *e)
+{
+	const char *draft = json_text(plan, "draft"), *dir = json_text(plan, "dir"), *plain = json_text(plan, "plain");
+	unsigned n;
+
+	for (n = 1; n <= NAMES_MAX; n++) {
+		char *try = script_path(dir, plain, n);
+
+		if (!link(draft, try) || (errno == EEXIST && is_same_file(draft, try))) {
+			*path = try;
+			return sync_parent_dir(try, e);
+		}
+		if (errno != EEXIST) {
+			err_sys(e, errno, "cannot create %s; its text is in %s", try, draft);
+			free(try);
+			return -e->code;
+		}
+		free(try);
+	}
+	return err_set(e, EEXIST, "all names from %s/%s.sh on are taken; its text is in %s", dir, plain, draft);
+}
+
+static int settle_script(struct journal *j, const json_t *plan, struct err *e)
+{
+	const char *draft = json_text(plan, "draft");
+	AUTO_FREE char *path = NULL;
+	json_t *note, *detail;
+	struct err ignored;
+	int r;
+
+	if (access(draft, F_OK))
+		return journal_last_note(j, "start-script") ? 0 : err_set(e, ENOENT, "%s is gone", draft);
+	if (chmod(draft, 0700))
+		return err_sys(e, errno, "cannot change the mode of %s", draft);
+	r = name_draft(plan, &path, e);
+	if (r)
+		return r;
+	fault_point("dst-script-named");
+	note = json_pack("{s:s}", "path", path);
+	detail = json_pack("{s:s}", "path", draft);
+	r = journal_note(j, "start-script", note, e);
+	if (!r && !unlink(draft))
+		journal_disown(j, "file", detail, &ignored);
+	json_decref(note);
+	json_decref(detail);
+	return r;
+}
+
+static char *unit_text(const json_t *plan, const char *script)
+{
+	AUTO_FREE char *guest = shell_comment(json_text(plan, "guest"));
+	AUTO_FREE char *quoted = unit_quote(script);
+	AUTO_FREE char *plain = unit_plain_name(json_text(plan, "guest"));
+	bool user = json_is_true(json_object_get(plan, "user"));
+
+	return xasprintf("# Made by vmferry, which moved the guest %s to this host and started it outside of this unit: it takes over at\n"
+			 "# the next boot. Do not start it while the guest runs.\n"
+			 "[Unit]\n"
+			 "Description=QEMU guest %s\n"
+			 "%s"
+			 "\n"
+			 "[Service]\n"
+			 "Type=exec\n"
+			 "ExecStart=/bin/sh %s\n"
+			 "\n"
+			 "[Install]\n"
+			 "WantedBy=%s\n",
+			 guest, plain, user ? "" : "Wants=network-online.target\nAfter=network-online.target local-fs.target\n", quoted,
+			 user ? "default.target" : "multi-user.target");
+}
+
+/* What an agent that died here has written of it makes room for the whole. True: it is all there. */
+static bool is_written(const char *path, const char *text)
+{
+	char buf[UNIT_TEXT_MAX];
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+
+	if (n < 0 || (size_t)n > strlen(text) || memcmp(buf, text, (size_t)n))
+		return false;
+	if ((size_t)n < strlen(text))
+		unlink(path);
+	return (size_t)n == strlen(text);
+}
+
+static int settle_unit(const json_t *plan, const char *script, struct err *e)
+{
+	const char *file = json_text(plan, "unit_file"), *unit = json_text(plan, "unit");
+	const char *reload[] = {"daemon-reload", NULL}, *enable[] = {"enable", "--", unit, NULL};
+	bool user = json_is_true(json_object_get(plan, "user"));
+	AUTO_FREE char *text = unit_text(plan, script);
+	AUTO_FREE char *dir = systemd_unit_dir(user, false);
+	int r = make_dirs(dir, e);
+
+	if (!r && !is_written(file, text))
+		r = write_new_file(file, 0644, text, e);
+	if (!r)
+		r = systemctl(user, reload, NULL, e);
+	if (!r)
+		r = systemctl(user, enable, NULL, e);
+	return r ? err_prefix(e, "unit %s", unit) : 0;
+}
+
+static char *what_after_reboot(const json_t *plan, bool unit)
+{
+	if (!unit)
+		return xstrdup("after a reboot there nothing starts the guest by itself: run its script");
+	return xasprintf("unit %s starts the guest when its host boots%s", json_text(plan, "unit"),
+			 json_is_true(json_object_get(plan, "user"))
+				 ? ", if its user may have services then (loginctl enable-linger), otherwise when that user logs in"
+				 : "");
+}
+
+json_t *afterwards_settle(struct journal *j)
+{
+	const json_t *note = journal_last_note(j, "afterwards");
+	AUTO_FREE char *sentence = NULL;
+	AUTO_FREE char *script = NULL;
+	json_t *plan, *told;
+	struct err e;
+	bool unit = false;
+	int r;
+
+	if (!note)
+		return NULL;
+	plan = json_deep_copy(note); /* later notes may move it */
+	told = json_object();
+	r = settle_script(j, plan, &e);
+	if (!r) {
+		script = xstrdup(json_text(journal_last_note(j, "start-script"), "path"));
+		json_object_set_new(told, "start_script", json_string(script));
+	}
+	if (!r && json_text(plan, "unit")) {
+		r = settle_unit(plan, script, &e);
+		unit = !r;
+	}
+	if (unit)
+		json_object_set_new(told, "unit", json_string(json_text(plan, "unit")));
+	if (script) {
+		sentence = what_after_reboot(plan, unit);
+		json_object_set_new(told, "after_reboot", json_string(sentence));
+	}
+	if (r) {
+		log_error("%s", e.msg);
+		json_object_set_new(told, "after_error", json_string(e.msg));
+	}
+	json_decref(plan);
+	return told;
+}

@@ -1,0 +1,132 @@
+/* image-create.c: see image-create.h. */
+#include "image-create.h"
+#include "hex.h"
+#include "log.h"
+#include "paths.h"
+#include "qemu-helper.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#define JOB_MS	 60000
+
+bool image_format_known(const char *format)
+{
+	return format && (!strcmp(format, "raw") || !strcmp(format, "qcow2"));
+}
+
+/* Where the file system has no such lists, owner and mode must do. */
+static void set_acl(int fd, const char *hex)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	size_t n = strlen(hex) / 2;
+
+	if (n <= sizeof(acl) && hex_parse(hex, acl, n) && fsetxattr(fd, ACL_XATTR, acl, n, 0))
+		log_info("the access control list of a disk cannot be set: %s", strerror(errno));
+}
+
+static int create_file(const struct image *im, struct err *e)
+{
+	AUTO_CLOSE int fd = open(im->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create %s", im->path);
+	if (!strcmp(im->format, "raw") && ftruncate(fd, (off_t)im->bytes))
+		return err_sys(e, errno, "cannot make %s %llu bytes long", im->path, (unsigned long long)im->bytes);
+	if (im->uid >= 0 && geteuid() == 0 && fchown(fd, (uid_t)im->uid, (gid_t)im->gid))
+		return err_sys(e, errno, "cannot give %s its owner", im->path);
+	if (im->mode && fchmod(fd, im->mode & 0777))
+		return err_sys(e, errno, "cannot set the mode of %s", im->path);
+	if (im->acl)
+		set_acl(fd, im->acl);
+	return sync_parent_dir(im->path, e);
+}
+
+struct job_watch {
+	bool concluded;
+};
+
+static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
+{
+	struct job_watch *w = ctx;
+	const char *status = json_string_value(json_object_get(data, "status"));
+
+	(void)at_ns;
+	if (!strcmp(name, "JOB_STATUS_CHANGE") && status && !strcmp(status, "concluded"))
+		w->concluded = true;
+}
+
+static int job_result(struct qmp *q, struct err *e)
+{
+	json_t *jobs, *error;
+	int r = qmp_call(q, "query-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	error = json_object_get(json_array_get(jobs, 0), "error");
+	if (error)
+		r = err_set(e, EIO, "%s", json_string_value(error));
+	json_decref(jobs);
+	return r;
+}
+
+static int format_image(struct loop *l, struct qmp *q, const struct image *im, struct job_watch *w, struct err *e)
+{
+	json_t *opt = json_pack("{s:s,s:s,s:I}", "driver", im->format, "file", "f", "size", (json_int_t)im->bytes);
+	uint64_t until = now_ns() + JOB_MS * 1000000ULL;
+	int r;
+
+	if (im->backing)
+		json_object_set_new(opt, "backing-file", json_string(im->backing));
+	if (im->backing && im->backing_format)
+		json_object_set_new(opt, "backing-fmt", json_string(im->backing_format));
+	if (im->cluster_size)
+		json_object_set_new(opt, "cluster-size", json_integer(im->cluster_size));
+	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path),
+		     NULL, e);
+	if (r) {
+		json_decref(opt);
+		return r;
+	}
+	r = qmp_call(q, "blockdev-create", json_pack("{s:s,s:o}", "job-id", "create", "options", opt), NULL, e);
+	while (!r && !w->concluded && now_ns() < until && qmp_alive(q))
+		r = loop_step(l, 1000, e);
+	if (!r && !w->concluded)
+		r = err_set(e, ETIMEDOUT, "QEMU did not finish it");
+	return r ? r : job_result(q, e);
+}
+
+/* A QEMU with no machine at all does what qemu-img would. */
+static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
+		    struct err *e)
+{
+	char *options[] = {"-machine", "none", NULL};
+	struct job_watch watch = {false};
+	const struct qmp_handlers on = {.event = on_event};
+	struct qemu_helper h;
+	int r = qemu_helper_start(&h, l, qemu, env, work_dir, options, &on, &watch, e);
+
+	if (r)
+		return r;
+	r = format_image(l, h.qmp, im, &watch, e);
+	qemu_helper_end(&h);
+	return r;
+}
+
+int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
+		 struct err *e)
+{
+	int r = create_file(im, e);
+
+	if (!r && strcmp(im->format, "raw")) {
+		r = run_qemu(l, qemu, env, work_dir, im, e);
+		if (r)
+			err_prefix(e, "formatting %s as %s", im->path, im->format);
+	}
+	return r;
+}

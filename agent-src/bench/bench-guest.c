@@ -1,0 +1,449 @@
+/*
+ * bench-guest.c: the guest of a bench: Debian's kernel with the witness in it, which changes its memory and disks, says each
+ * millisecond that it lives, and can tell whether anything was lost.
+ */
+#include "bench.h"
+#include "json-text.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#define BOOT_MS	   300000
+#define VERIFY_MS  300000
+#define CALM_MS	   10000 /* for a guest to run again after a move that failed */
+/* What the witness leaves to the kernel and to itself. */
+#define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
+#define ARGS_MAX   96
+#define STILL_MAX_MIB 2048u /* of what a disk is filled with: so much is verified at most */
+
+unsigned bench_guest_load_mib(unsigned mem_mib)
+{
+	return mem_mib - RESERVE_MIB(mem_mib);
+}
+
+char *bench_guest_path(const struct bench_guest *g, const char *what)
+{
+	return xasprintf("%s/bench.%s", g->folder, what);
+}
+
+char *bench_folder(struct bench *b, unsigned side, struct err *e)
+{
+	struct side *s = &b->sides[side];
+	char *path = xasprintf("%s/%u", s->work, ++b->folders);
+
+	if (!s->ops->folder(s, path, e))
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* ---- disks ---- */
+
+static char *disk_path(const struct bench_guest *g, unsigned disk)
+{
+	return xasprintf("%s/disk%u.raw", g->folder, disk);
+}
+
+/* Data at the disk's beginning, behind the witness's first window: three of four blocks hold what does not compress. */
+static int disk_fill(struct bench *b, const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+	AUTO_FREE uint64_t *piece = xmalloc(MIB);
+	uint64_t state = 88172645463325252U, at;
+	size_t i;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	for (at = 0; at < b->plan.disk_data_mib * MIB; at += MIB) {
+		if (bench_step(b, UINT64_MAX, 0, e))
+			return -e->code;
+		for (i = 0; i < MIB / 8; i++) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			piece[i] = i / 512 % 4 == 0 ? i / 64 + at : state;
+		}
+		if (pwrite(fd, piece, MIB, (off_t)at) != (ssize_t)MIB)
+			return err_sys(e, errno, "cannot fill %s", path);
+	}
+	return fsync(fd) ? err_sys(e, errno, "cannot fill %s", path) : 0;
+}
+
+static int database_format(const char *path, struct err *e)
+{
+	char *argv[] = {"mke2fs", "-q", "-F", "-t", "ext4", (char *)path, NULL};
+	struct process_output out;
+	int r;
+
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	r = process_run(argv, 60000, &out, e);
+	if (r)
+		return err_prefix(e, "making the database's file system (package e2fsprogs)");
+	return out.status ? err_set(e, EIO, "mke2fs %s: %s", path, out.text) : 0;
+}
+
+/* The last one, where there is one. */
+static bool is_database(const struct bench_guest *g, unsigned disk)
+{
+	return g->workload->database && disk + 1 == g->disk_count;
+}
+
+static int disks_create(struct bench *b, struct bench_guest *g, bool filled, struct err *e)
+{
+	struct side *s = &b->sides[g->side];
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < g->disk_count && !r; i++) {
+		AUTO_FREE char *path = disk_path(g, i);
+
+		r = s->ops->image(s, path, b->plan.disk_mib * MIB, &g->direct, e);
+		if (!r && filled)
+			r = is_database(g, i) ? database_format(path, e) : disk_fill(b, path, e);
+	}
+	return r;
+}
+
+uint64_t bench_guest_disk_allocated(struct bench *b, const struct bench_guest *g)
+{
+	struct side *s = &b->sides[g->side];
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		AUTO_FREE char *path = disk_path(g, i);
+
+		bytes += s->ops->allocated(s, path);
+	}
+	return bytes;
+}
+
+/* ---- its QEMU ---- */
+
+struct words {
+	char *v[ARGS_MAX];
+	size_t n;
+};
+
+static void add(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct words *w, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	if (w->n + 1 >= ARGS_MAX)
+		return;
+	va_start(args, fmt);
+	r = vasprintf(&w->v[w->n], fmt, args);
+	va_end(args);
+	if (r < 0)
+		abort();
+	w->v[++w->n] = NULL;
+}
+
+static void words_free(struct words *w)
+{
+	while (w->n)
+		free(w->v[--w->n]);
+}
+
+static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk)
+{
+	const char *direct = g->direct ? "on" : "off";
+	AUTO_FREE char *path = disk_path(g, disk);
+
+	add(w, "-blockdev");
+	add(w, "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,file.filename=%s,"
+	       "file.discard=unmap,file.cache.direct=%s", disk, direct, path, direct);
+	add(w, "-device");
+	add(w, "virtio-blk-pci,drive=d%u,id=d%u-dev", disk, disk);
+}
+
+/* A connection does not survive a move from one user network to another: there is no probe of it. */
+static char *witness_net(const struct bench *b)
+{
+	unsigned port = collector_port(b->collector);
+
+	if (b->host)
+		return xasprintf("witness.net=10.0.2.15/24 witness.gw=10.0.2.2 witness.hb_udp=%s:%u", b->opt.collector, port);
+	return xasprintf("witness.net=" BENCH_GUEST_IP "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
+			 port, port);
+}
+
+static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
+{
+	const char *dir = b->sides[g->side].guest_dir;
+	unsigned ram_mib = bench_guest_load_mib(g->mem_mib);
+	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
+	AUTO_FREE char *net = witness_net(b);
+	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
+	char *rest = load, *word, *longer, disks[64] = "";
+	size_t at;
+	unsigned i;
+
+	if (strstr(load, "cache_mb"))
+		ram_mib -= ram_mib / 2;
+	while ((word = strsep(&rest, " "))) {
+		longer = xasprintf("%s witness.%s", line, word);
+		free(line);
+		line = longer;
+	}
+	add(w, "-kernel");
+	add(w, "%s/vmlinuz", dir);
+	add(w, "-initrd");
+	add(w, "%s/initrd.img", dir);
+	for (i = 0, at = 0; i < g->disk_count; i++)
+		if (!is_database(g, i))
+			at += (size_t)snprintf(disks + at, sizeof(disks) - at, "%svd%c", i ? "," : "", 'a' + (int)i);
+	if (g->workload->database)
+		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
+	add(w, "-append");
+	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=%d witness.still_mb=%u witness.hb_ms=1000 %s", line, ram_mib, disks,
+	    BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), net);
+}
+
+static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
+{
+	static const char *const monitors[] = {"qmp", "mon"};
+	AUTO_FREE char *log = bench_guest_path(g, "log");
+	struct side *s = &b->sides[g->side];
+	struct words w = {0};
+	unsigned i;
+	int r;
+
+	add(&w, "%s", s->qemu);
+	for (i = 0; i < 2; i++) {
+		add(&w, "-qmp");
+		add(&w, "unix:%s/bench.%s,server=on,wait=off", g->folder, monitors[i]);
+	}
+	add(&w, "-accel"), add(&w, "%s", b->opt.accel);
+	add(&w, "-machine"), add(&w, "q35");
+	if (!strcmp(b->opt.accel, "kvm"))
+		add(&w, "-cpu"), add(&w, "host,migratable=on");
+	add(&w, "-m"), add(&w, "%u", g->mem_mib);
+	add(&w, "-display"), add(&w, "none");
+	add(&w, "-nodefaults"), add(&w, "-no-user-config");
+	add(&w, "-name"), add(&w, "bench");
+	add(&w, "-serial"), add(&w, "file:%s/bench.console", g->folder);
+	add(&w, "-serial"), add(&w, "unix:%s/bench.orders,server=on,wait=off", g->folder);
+	add(&w, "-netdev"), add(&w, b->host ? "user,id=n0" : "tap,id=n0,ifname=tap0,script=no,downscript=no");
+	add(&w, "-device"), add(&w, "virtio-net-pci,netdev=n0,mac=52:54:00:78:00:32");
+	for (i = 0; i < g->disk_count; i++)
+		add_disk(&w, g, i);
+	add_kernel(&w, b, g);
+	if (incoming)
+		add(&w, "-incoming"), add(&w, "defer");
+	r = s->ops->spawn(s, w.v, -1, log, &g->pid, e);
+	words_free(&w);
+	return r;
+}
+
+/* ---- its life ---- */
+
+int bench_said_last(struct side *s, const char *log, struct err *e)
+{
+	AUTO_FREE char *msg = xstrdup(e->msg);
+	char text[600];
+
+	s->ops->tail(s, log, text, sizeof(text));
+	return *text ? err_set(e, e->code, "%s; it said: %s", msg, text) : -e->code;
+}
+
+int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e)
+{
+	AUTO_FREE char *log = bench_guest_path(g, "log");
+
+	return bench_said_last(&b->sides[g->side], log, e);
+}
+
+static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *e)
+{
+	AUTO_FREE char *console = bench_guest_path(g, "console");
+	struct side *s = &b->sides[g->side];
+	uint64_t until_ns = now_ns() + BOOT_MS * 1000000ULL;
+	char text[2048];
+	int r, status;
+
+	for (;;) {
+		s->ops->tail(s, console, text, sizeof(text));
+		if (strstr(text, "witness ready"))
+			return 0;
+		if (strstr(text, "witness failed"))
+			return err_set(e, EIO, "the guest does not come up: %s", strstr(text, "witness failed"));
+		if (waitpid(g->pid, &status, WNOHANG) == g->pid) {
+			err_set(e, EIO, "%s ended with status %d", s->qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			return bench_guest_why(b, g, e);
+		}
+		r = bench_step(b, until_ns, 20, e);
+		if (r == -ETIMEDOUT)
+			return err_set(e, ETIMEDOUT, "the guest is not ready after %d s; its console ends with: %s", BOOT_MS / 1000, text);
+		if (r)
+			return r;
+	}
+}
+
+int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, struct err *e)
+{
+	int r;
+
+	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database};
+	g->folder = bench_folder(b, 0, e);
+	if (!g->folder)
+		return -e->code;
+	r = disks_create(b, g, true, e);
+	r = r ? r : guest_launch(b, g, false, e);
+	r = r ? r : wait_ready(b, g, e);
+	return r;
+}
+
+int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e)
+{
+	int r;
+
+	*target = *g;
+	target->pid = 0;
+	target->side = !g->side;
+	target->folder = bench_folder(b, target->side, e);
+	if (!target->folder)
+		return -e->code;
+	r = disks_create(b, target, false, e);
+	return r ? r : guest_launch(b, target, true, e);
+}
+
+static int running(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)
+{
+	uint64_t until_ns = now_ns() + CALM_MS * 1000000ULL;
+	const char *status;
+	bool runs = false;
+	json_t *info;
+	int r = 0;
+
+	if (!g->pid || waitpid(g->pid, NULL, WNOHANG) == g->pid) {
+		g->pid = 0;
+		return err_set(e, EIO, "its QEMU ended");
+	}
+	while (!r && !runs && q && qmp_alive(q)) {
+		r = qmp_call(q, "query-status", NULL, &info, e);
+		status = r ? NULL : json_text(info, "status");
+		runs = status && !strcmp(status, "running");
+		if (!r && !runs && bench_step(b, until_ns, 20, e))
+			r = err_set(e, EIO, "it stands still, %s", status ? status : "?");
+		if (status)
+			json_decref(info);
+	}
+	return r;
+}
+
+int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)
+{
+	json_t *verdict = NULL;
+	int r = running(b, g, q, e);
+
+	r = r ? r : bench_guest_verify(b, g, &verdict, e);
+	json_decref(verdict);
+	return r;
+}
+
+void bench_guest_end(struct bench *b, struct bench_guest *g)
+{
+	struct side *s = &b->sides[g->side];
+
+	if (g->pid || g->folder)
+		s->ops->remove(s, g->pid, g->folder);
+	free(g->folder);
+	*g = (struct bench_guest){0};
+}
+
+/* ---- the witness ---- */
+
+static int orders_connect(struct bench *b, const struct bench_guest *g, struct err *e)
+{
+	AUTO_FREE char *path = bench_guest_path(g, "orders");
+	struct side *s = &b->sides[g->side];
+	int fd = -1;
+
+	if (s->ops->reach(s, path, &fd, e))
+		err_prefix(e, "speaking with the witness");
+	return fd;
+}
+
+/* Reads lines that begin with the tag until `ok` or `err`; the last complete one that begins with word is kept in line. */
+static int read_answer(struct bench *b, int fd, const char *tag, const char *word, char *line, size_t room, struct err *e)
+{
+	uint64_t until_ns = now_ns() + VERIFY_MS * 1000000ULL;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char text[4096];
+	size_t n = 0;
+	char *end, *at;
+	int r;
+
+	line[0] = '\0';
+	for (;;) {
+		r = bench_step(b, until_ns, 5, e);
+		if (r)
+			return r == -ETIMEDOUT ? err_set(e, EIO, "the witness did not answer within %d s", VERIFY_MS / 1000) : r;
+		if (poll(&p, 1, 0) <= 0)
+			continue;
+		ssize_t got = read(fd, text + n, sizeof(text) - 1 - n);
+
+		if (got <= 0)
+			return err_set(e, EIO, "the witness's line was closed");
+		n += (size_t)got;
+		text[n] = '\0';
+		for (at = text; (end = strchr(at, '\n')); at = end + 1) {
+			*end = '\0';
+			if (strncmp(at, tag, strlen(tag)) || at[strlen(tag)] != ' ')
+				continue;
+			at += strlen(tag) + 1;
+			if (!strncmp(at, word, strlen(word)))
+				snprintf(line, room, "%s", at);
+			if (!strcmp(at, "ok"))
+				return 0;
+			if (!strncmp(at, "err", 3))
+				return err_set(e, EIO, "the witness says: %s", at);
+		}
+		n -= (size_t)(at - text);
+		memmove(text, at, n);
+		if (n == sizeof(text) - 1)
+			n = 0;
+	}
+}
+
+static json_int_t count(const char *line, const char *key)
+{
+	const char *at = strstr(line, key);
+
+	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+}
+
+int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e)
+{
+	AUTO_FREE char *tag = xasprintf("@bench%u", ++b->orders), *order = xasprintf("\n%s verify\n", tag);
+	AUTO_CLOSE int fd = orders_connect(b, g, e);
+	json_int_t pages, pages_wrong, blocks, blocks_wrong;
+	char line[512];
+	int r;
+
+	if (fd < 0)
+		return -EIO;
+	if (write(fd, order, strlen(order)) < 0)
+		return err_sys(e, EIO, "cannot speak with the witness");
+	r = read_answer(b, fd, tag, "verify ", line, sizeof(line), e);
+	if (r)
+		return r;
+	pages = count(line, "pages_checked="), pages_wrong = count(line, "pages_wrong=");
+	blocks = count(line, "blocks_checked="), blocks_wrong = count(line, "blocks_wrong=");
+	*verdict = json_pack("{s:I,s:I,s:I,s:I}", "pages_checked", pages, "pages_wrong", pages_wrong, "blocks_checked", blocks,
+			     "blocks_wrong", blocks_wrong);
+	if (pages > 0 && (blocks > 0 || !g->disk_count) && pages_wrong == 0 && blocks_wrong == 0)
+		return 0;
+	return err_set(e, EBADMSG, "the witness found damage: %s", line);
+}

@@ -1,0 +1,335 @@
+/* bench-result.c: what becomes of what was seen of a move: the JSON of docs/bench.md. */
+#include "bench.h"
+#include "bench-heartbeat.h"
+#include "process.h"
+#include "util.h"
+#include "version.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+#define STEP_NS	      100000000ULL
+#define FINE_NS	      10000000ULL
+#define BEFORE_NS     1000000000ULL /* of the beats before a move, and before its gap */
+#define AFTER_NS      2000000000ULL
+#define GAPS_SHOWN    10
+#define STOP_SLACK_NS 300000000ULL /* QEMU's STOP event may come that late */
+
+static double ms_since(uint64_t at_ns, uint64_t from_ns)
+{
+	return ((double)at_ns - (double)from_ns) / 1e6;
+}
+
+static void set_ms(json_t *o, const char *key, double ms)
+{
+	if (ms > 0)
+		json_object_set_new(o, key, json_real(ms));
+}
+
+static json_t *number_or_null(int64_t n)
+{
+	return n < 0 ? json_null() : json_integer((json_int_t)n);
+}
+
+/* ---- the guest's heartbeat ---- */
+
+struct beats {
+	struct beat *all;
+	size_t count;
+	struct gap gap; /* the one of the switchover */
+};
+
+/* The longest silence that begins about when the guest stopped. */
+static struct gap switchover_gap(const struct beats *b, const struct watch *w)
+{
+	uint64_t from = w->stop_ns > STOP_SLACK_NS ? w->stop_ns - STOP_SLACK_NS : 0, to = w->resume_ns + STOP_SLACK_NS;
+	struct gap longest = {0};
+
+	if (w->stop_ns && w->resume_ns)
+		beats_gaps(b->all, b->count, from, to, &longest, 1);
+	return longest;
+}
+
+static json_t *heartbeat_json(const struct beats *b, const struct watch *w, uint64_t end_ns)
+{
+	struct beat_count n = beats_count(b->all, b->count, w->began_ns, end_ns);
+	struct gap gaps[GAPS_SHOWN], before = {0};
+	size_t count = beats_gaps(b->all, b->count, w->began_ns, end_ns, gaps, GAPS_SHOWN), i;
+	json_t *list = json_array(), *o;
+
+	beats_gaps(b->all, b->count, w->quiet_ns - BEFORE_NS, w->quiet_ns, &before, 1);
+	for (i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:f,s:f}", "t_ms", ms_since(gaps[i].begin_ns, w->began_ns), "ms",
+						      (double)gaps[i].ns / 1e6));
+	o = json_pack("{s:I,s:I,s:I,s:f,s:o}", "sent", (json_int_t)n.sent, "received", (json_int_t)n.received, "lost",
+		      (json_int_t)n.lost, "before_ms", (double)before.ns / 1e6, "gaps", list);
+	if (count)
+		json_object_update_new(o, json_pack("{s:f,s:f}", "gap_ms", (double)gaps[0].ns / 1e6, "gap_t_ms",
+						    ms_since(gaps[0].begin_ns, w->began_ns)));
+	return o;
+}
+
+static void add_beats(json_t *o, const struct beats *b, uint64_t from_ns, uint64_t step_ns, size_t steps)
+{
+	struct beat_step *s = xcalloc(steps + 1, sizeof(*s));
+	json_t *beats = json_array(), *work = json_array();
+	size_t i;
+
+	beats_steps(b->all, b->count, from_ns, step_ns, s, steps);
+	for (i = 0; i < steps; i++) {
+		json_array_append_new(beats, json_integer((json_int_t)s[i].beats));
+		json_array_append_new(work, s[i].beats ? json_integer((json_int_t)(s[i].ram_ops + s[i].disk_ops)) : json_null());
+	}
+	json_object_set_new(o, "beats", beats);
+	json_object_set_new(o, "work", work);
+	free(s);
+}
+
+static json_t *around_json(const struct beats *b, const struct watch *w, uint64_t end_ns)
+{
+	uint64_t from = b->gap.begin_ns - BEFORE_NS, to = MIN(b->gap.begin_ns + b->gap.ns + AFTER_NS, end_ns);
+	json_t *o = json_pack("{s:f,s:f,s:f,s:f}", "step_ms", (double)FINE_NS / 1e6, "from_ms", ms_since(from, w->began_ns), "gap_t_ms",
+			      ms_since(b->gap.begin_ns, w->began_ns), "gap_ms", (double)b->gap.ns / 1e6);
+
+	add_beats(o, b, from, FINE_NS, to > from ? (to - from) / FINE_NS : 0);
+	return o;
+}
+
+static json_t *probe_json(const struct watch *w)
+{
+	struct probe p;
+
+	collector_probe(w->b->collector, &p);
+	if (!p.records)
+		return NULL;
+	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last && p.record_ns > w->resume_ns, "gap_ms",
+			 (double)p.longest_gap_ns / 1e6);
+}
+
+/* ---- the link and the tool ---- */
+
+/* Bytes that had left by then, between two samples in proportion. */
+static double wire_at(const struct watch *w, uint64_t at_ns)
+{
+	size_t low = 0, high = w->sample_count;
+	const struct watch_sample *a, *b;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (w->samples[middle].at_ns <= at_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!w->sample_count || low == 0)
+		return 0;
+	a = &w->samples[low - 1];
+	if (low == w->sample_count)
+		return (double)a->wire_bytes;
+	b = &w->samples[low];
+	return (double)a->wire_bytes + (double)(b->wire_bytes - a->wire_bytes) * (double)(at_ns - a->at_ns) / (double)(b->at_ns - a->at_ns);
+}
+
+/* When that much had left. */
+static uint64_t wire_when(const struct watch *w, double bytes)
+{
+	size_t i;
+
+	for (i = 1; i < w->sample_count; i++) {
+		const struct watch_sample *a = &w->samples[i - 1], *b = &w->samples[i];
+
+		if ((double)b->wire_bytes >= bytes && b->wire_bytes > a->wire_bytes)
+			return a->at_ns + (uint64_t)((bytes - (double)a->wire_bytes) / (double)(b->wire_bytes - a->wire_bytes) *
+						     (double)(b->at_ns - a->at_ns));
+	}
+	return w->sample_count ? w->samples[w->sample_count - 1].at_ns : 0;
+}
+
+static double utilisation(const struct watch *w, double capacity_bps)
+{
+	double all = w->sample_count ? (double)w->samples[w->sample_count - 1].wire_bytes : 0;
+	uint64_t from = wire_when(w, 0.1 * all), to = wire_when(w, 0.9 * all);
+
+	return capacity_bps > 0 && to > from ? 0.8 * all / ((double)(to - from) / 1e9) / capacity_bps : 0;
+}
+
+static const struct watch_sample *sample_at(const struct watch *w, uint64_t at_ns, size_t *from)
+{
+	while (*from + 1 < w->sample_count && w->samples[*from + 1].at_ns <= at_ns)
+		++*from;
+	return w->sample_count ? &w->samples[*from] : NULL;
+}
+
+static json_t *series_json(const struct watch *w, const struct beats *b, uint64_t end_ns)
+{
+	json_t *wire = json_array(), *ram = json_array(), *disk = json_array(), *round = json_array(), *dirty = json_array(),
+	       *codec = json_array(), *o;
+	size_t steps = (end_ns - w->began_ns + STEP_NS - 1) / STEP_NS, i, from = 0;
+
+	for (i = 0; i < steps; i++) {
+		uint64_t at = w->began_ns + i * STEP_NS;
+		const struct watch_sample *s = sample_at(w, at + STEP_NS, &from);
+
+		json_array_append_new(wire, json_real((wire_at(w, at + STEP_NS) - wire_at(w, at)) / ((double)STEP_NS / 1e9)));
+		json_array_append_new(ram, number_or_null(s ? s->ram_left : -1));
+		json_array_append_new(disk, number_or_null(s ? s->disk_left : -1));
+		json_array_append_new(round, number_or_null(s ? s->round : -1));
+		json_array_append_new(dirty, number_or_null(s ? s->dirty_bps : -1));
+		json_array_append_new(codec, s && s->codec ? json_string(s->codec) : json_null());
+	}
+	o = json_pack("{s:f,s:o,s:o,s:o,s:o,s:o,s:o}", "step_ms", (double)STEP_NS / 1e6, "wire_bps", wire, "ram_left", ram, "disk_left",
+		      disk, "round", round, "dirty_bps", dirty, "codec", codec);
+	add_beats(o, b, w->began_ns, STEP_NS, steps);
+	return o;
+}
+
+static json_t *events_json(const struct watch *w)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < w->event_count; i++)
+		json_array_append_new(list, json_pack("{s:f,s:s}", "t_ms", ms_since(w->events[i].at_ns, w->began_ns), "what",
+						      w->events[i].what));
+	return list;
+}
+
+static json_t *downtime_json(const struct watch *w, const struct outcome *o, const struct beats *b)
+{
+	json_t *d = json_object();
+
+	set_ms(d, "guest", (double)b->gap.ns / 1e6);
+	set_ms(d, "qmp", o->qmp_ms);
+	if (w->stop_ns && w->resume_ns && !w->clocks_differ)
+		set_ms(d, "events", ms_since(w->resume_ns, w->stop_ns));
+	set_ms(d, "own", o->own_ms);
+	set_ms(d, "predicted", o->predicted_ms);
+	return d;
+}
+
+static void add_roles(json_t *move, const struct watch *w)
+{
+	json_t *cpu = json_object(), *rss = json_object();
+	enum role role;
+
+	for (role = 0; role < ROLES; role++) {
+		if (role == ROLE_SOURCE_QEMU || (role == ROLE_TARGET_QEMU && !w->clocks_differ) || w->cpu_s[role] > 0)
+			json_object_set_new(cpu, role_names[role], json_real(w->cpu_s[role]));
+		if (role > ROLE_TARGET_QEMU && w->rss_anon[role])
+			json_object_set_new(rss, role_names[role], json_integer((json_int_t)w->rss_anon[role]));
+	}
+	json_object_set_new(move, "cpu_s", cpu);
+	json_object_set_new(move, "rss_anon_bytes", rss);
+	json_object_set_new(move, "others_cpu_s", json_real(w->others_cpu_s));
+}
+
+int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps, struct err *e)
+{
+	uint64_t end_ns = realtime_ns(), last = w->sample_count ? w->samples[w->sample_count - 1].wire_bytes : 0;
+	struct beats b = {0};
+	json_t *probe = probe_json(w);
+	double used = utilisation(w, capacity_bps);
+
+	b.count = collector_beats(w->b->collector, &b.all);
+	b.gap = switchover_gap(&b, w);
+	if (o->done_ns)
+		json_object_set_new(move, "total_ms", json_real(ms_since(o->done_ns, w->began_ns)));
+	if (w->resume_ns)
+		json_object_set_new(move, "copy_ms", json_real(ms_since(w->resume_ns, w->began_ns)));
+	json_object_set_new(move, "bytes_wire", json_integer((json_int_t)last));
+	json_object_set_new(move, "carried_bytes", json_integer((json_int_t)o->carried_bytes));
+	if (used > 0)
+		json_object_set_new(move, "bulk_utilisation", json_real(used));
+	json_object_set_new(move, "downtime_ms", downtime_json(w, o, &b));
+	if (o->breakdown)
+		json_object_set(move, "breakdown_ms", o->breakdown);
+	if (o->stages)
+		json_object_set(move, "stage_cpu_s", o->stages);
+	add_roles(move, w);
+	json_object_set_new(move, "heartbeat", heartbeat_json(&b, w, end_ns));
+	if (probe)
+		json_object_set_new(move, "tcp", probe);
+	json_object_set_new(move, "series", series_json(w, &b, end_ns));
+	if (b.gap.ns)
+		json_object_set_new(move, "around", around_json(&b, w, end_ns));
+	json_object_set_new(move, "events", events_json(w));
+	free(b.all);
+	return json_is_false(json_object_get(probe, "alive")) ? err_set(e, EBADMSG, "the guest's TCP connection did not live through the move") : 0;
+}
+
+/* ---- the environment ---- */
+
+/* The value of a line "KEY<separator>value", without quotes. */
+static void file_value(const char *path, const char *key, char *out, size_t room)
+{
+	FILE *f = fopen(path, "re");
+	char line[512], *at;
+
+	snprintf(out, room, "unknown");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, key, strlen(key)))
+			continue;
+		at = line + strlen(key);
+		at += strspn(at, " \t:=\"");
+		at[strcspn(at, "\"\n")] = '\0';
+		snprintf(out, room, "%s", at);
+		break;
+	}
+	if (f)
+		fclose(f);
+}
+
+/* Of what QEMU prints, "10.0.2 (…)"; malloc'ed. */
+static char *version_of(const char *said)
+{
+	static const char prefix[] = "QEMU emulator version ";
+
+	if (!strncmp(said, prefix, strlen(prefix)))
+		said += strlen(prefix);
+	return xasprintf("%.*s", (int)strcspn(said, "\n"), said);
+}
+
+static char *qemu_version(const char *qemu)
+{
+	char *argv[] = {(char *)qemu, "--version", NULL};
+	struct process_output said;
+	struct err e;
+
+	return process_run(argv, 10000, &said, &e) || said.status ? xstrdup("unknown") : version_of(said.text);
+}
+
+static char *own_congestion(void)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
+	char text[64] = "unknown";
+
+	if (f && fgets(text, sizeof(text), f))
+		text[strcspn(text, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	return xstrdup(text);
+}
+
+json_t *bench_environment(const struct bench *b)
+{
+	char cpu[128], os[128];
+	AUTO_FREE char *qemu = qemu_version(b->opt.qemu), *there = b->there ? version_of(there_qemu_version(b->there)) : NULL;
+	AUTO_FREE char *congestion = b->host ? own_congestion() : lab_congestion(b);
+	struct utsname name;
+	struct sysinfo info;
+	double load = 0;
+
+	uname(&name);
+	sysinfo(&info);
+	getloadavg(&load, 1);
+	file_value("/proc/cpuinfo", "model name", cpu, sizeof(cpu));
+	file_value("/etc/os-release", "PRETTY_NAME", os, sizeof(os));
+	return json_pack("{s:s,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:b,s:s*}", "cpu", cpu, "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
+			 "memory_bytes", (json_int_t)info.totalram * info.mem_unit, "os", os, "kernel", name.release, "qemu", qemu,
+			 "accel", b->opt.accel, "tcp_congestion", congestion, "where", b->host ? b->host : "lab", "load", load, "io_uring",
+			 loop_has_io_uring(b->loop), "qemu_there", there);
+}

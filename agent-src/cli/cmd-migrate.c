@@ -1,0 +1,450 @@
+/* cmd-migrate.c: vmferry migrate. */
+#include "cmd.h"
+#include "dest-options.h"
+#include "journal.h"
+#include "log.h"
+#include "move.h"
+#include "output.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const char usage[] =
+	"usage: vmferry migrate VM DEST [options]\n"
+	"\n"
+	"Moves a running guest while it runs. VM is its name, pid or QMP socket. DEST is\n"
+	"  [USER@]HOST   another host, reached by SSH; nothing of vmferry need be there (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
+	"  HOST:PORT     a vmferry-dst that stands there already\n"
+	"  local         this machine (needs --disk-dir)\n"
+	"\n"
+	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
+	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated\n"
+	"  --chain HOW           of backing files: copy (default): the same chain there; files that are there already are\n"
+	"                        used; top: they must be there; flatten: one image of all\n"
+	"  --drop WHAT,...       leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into\n"
+	"                        the image\n"
+	"  --media WHAT          of files that the guest only reads (media, kernel, firmware): auto (default): those that\n"
+	"                        are there with the same content are used, others copied; copy: all of them; path: none,\n"
+	"                        they must be there; eject: media are taken out of their drives, the rest is as with auto\n"
+	"  --map-net NIC=WHAT    what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user,\n"
+	"                        none or as-is (default); may be repeated\n"
+	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
+	"  --hold                when that is reached, wait for: vmferry switch VM\n"
+	"  --on-stall WHAT       when it never is, as the guest writes too fast:\n"
+	"                        wait (default), throttle the guest, stop it for the rest, or cancel\n"
+	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
+	"  --channels N          data connections (default 2)\n"
+	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
+	"  --ram-mode MODE       auto (default), pages, or opaque: QEMU's stream as it is\n"
+	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
+	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
+	"  --unit disable|keep   the unit that the guest runs in here: stop and disable it (default), or leave it alone\n"
+	"  --dry-run             show the plan; touch nothing (vmferry check also measures what it would cost)\n"
+	"  --script              print this command with every choice made explicit; touch nothing\n"
+	"  --detach              go on in the background once nothing stands in the way\n"
+	"  --json[=fine]         events as NDJSON on standard output; the last line is the result. fine: progress ten times a\n"
+	"                        second\n"
+	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
+	"  -v, --verbose         say what is done\n"
+	"\n"
+	DEST_OPTIONS_HELP
+	"\n"
+	"The guest stays here unless the destination has everything and has promised so; whatever fails before\n"
+	"that rolls back. Ctrl-C asks once, then rolls back.\n"
+	"\n"
+	"The exit code says where the guest is:\n"
+	"  0 it runs at the destination    1 on the source; nothing of the move is left on either side\n"
+	"  2 the command line is wrong     3 refused, nothing was touched\n"
+	"  4 as 1, but something is left on either side (listed)           5 on the source, paused\n"
+	"  6 undecided: vmferry recover    7 at the destination as far as is known: it does not answer\n"
+	"  8 nowhere: its QEMU has ended during the move, or the guest shut down; its disks are whole at the source\n"
+	"\n"
+	"examples:\n"
+	"  vmferry migrate vm1 root@host-b\n"
+	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
+	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
+
+enum {
+	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
+	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_DISK, OPT_CHAIN, OPT_DROP, OPT_INSTALL_UNIT, OPT_UNIT, OPT_SCRIPT,
+	OPT_HELP
+};
+
+static const struct option options[] = {
+	{"disk-dir", required_argument, NULL, OPT_DISK_DIR}, {"max-downtime", required_argument, NULL, OPT_DOWNTIME},
+	{"hold", no_argument, NULL, OPT_HOLD},		     {"on-stall", required_argument, NULL, OPT_STALL},
+	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},   {"channels", required_argument, NULL, OPT_CHANNELS},
+	{"codec", required_argument, NULL, OPT_CODEC},	     {"ram-mode", required_argument, NULL, OPT_RAM},
+	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
+	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", optional_argument, NULL, OPT_JSON},
+	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
+	{"media", required_argument, NULL, OPT_MEDIA},	     {"disk", required_argument, NULL, OPT_DISK},
+	{"chain", required_argument, NULL, OPT_CHAIN},	     {"drop", required_argument, NULL, OPT_DROP},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
+	{"script", no_argument, NULL, OPT_SCRIPT},
+	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT}, {"unit", required_argument, NULL, OPT_UNIT},
+	DEST_OPTIONS,
+	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
+};
+
+static int bad(const char *option, const char *value, const char *want)
+{
+	fprintf(stderr, "vmferry migrate: %s: '%s' is not %s\n", option, value, want);
+	return EXIT_USAGE;
+}
+
+/* Index of word in the list, or -1. */
+static int choice(const char *word, const char *const *list)
+{
+	int i;
+
+	for (i = 0; list[i]; i++)
+		if (!strcmp(word, list[i]))
+			return i;
+	return -1;
+}
+
+static bool number(const char *s, long min, long max, long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtol(s, &end, 10);
+	return !errno && end != s && !*end && *out >= min && *out <= max;
+}
+
+/* "snapshots,bitmaps" */
+static int take_drop(const char *list, unsigned *accept)
+{
+	static const char *const words[] = {"snapshots", "bitmaps", "data-file", NULL};
+	AUTO_FREE char *copy = xstrdup(list);
+	char *rest = copy, *word;
+	int i;
+
+	while ((word = strsep(&rest, ","))) {
+		if ((i = choice(word, words)) < 0)
+			return bad("--drop", word, "snapshots, bitmaps or data-file");
+		*accept |= 1u << i; /* DISK_ACCEPT_*, in this order */
+	}
+	return 0;
+}
+
+/* Options that only set a flag. */
+static const struct flag_option {
+	int option;
+	size_t offset; /* of a bool in move_options */
+} flags[] = {
+	{OPT_HOLD, offsetof(struct move_options, hold)},
+	{OPT_INSTALL_UNIT, offsetof(struct move_options, install_unit)},
+	{OPT_DRY, offsetof(struct move_options, dry_run)},
+	{'v', offsetof(struct move_options, verbose)},
+};
+
+/* Options whose value is one of some words; the index of the word is what counts. */
+static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
+static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
+static const char *const units[] = {"disable", "keep", NULL};
+static const char *const chains[] = {"copy", "top", "flatten", NULL};
+static const char *const media[] = {"auto", "copy", "path", "eject", NULL};
+static const char *const modes[] = {"auto", "pages", "opaque", NULL};
+static const struct word_option {
+	int option;
+	const char *name, *want;
+	const char *const *words;
+} word_options[] = {
+	{OPT_STALL, "--on-stall", "wait, throttle, stop or cancel", stalls},
+	{OPT_CODEC, "--codec", "auto, none, lz4 or zstd", codecs},
+	{OPT_UNIT, "--unit", "disable or keep", units},
+	{OPT_CHAIN, "--chain", "copy, top or flatten", chains},
+	{OPT_MEDIA, "--media", "auto, copy, path or eject", media},
+	{OPT_RAM, "--ram-mode", "auto, pages or opaque", modes},
+};
+
+static const struct number_option {
+	int option;
+	const char *name, *want;
+	long min, max;
+} number_options[] = {
+	{OPT_DOWNTIME, "--max-downtime", "a number of milliseconds", 1, 3600000},
+	{OPT_CHANNELS, "--channels", "a number from 1 to 15", 1, CHANNELS_MAX - 1},
+	{OPT_MULTIFD, "--multifd", "a number from 0 to 14", 0, MULTIFD_MAX},
+};
+
+static void set_word(struct move_options *o, int c, int i)
+{
+	switch (c) {
+	case OPT_STALL:
+		o->on_stall = (enum on_stall)i;
+		break;
+	case OPT_CODEC:
+		o->codec = (enum codec_mode)i;
+		break;
+	case OPT_UNIT:
+		o->keep_unit = i == 1;
+		break;
+	case OPT_CHAIN:
+		o->chain = chains[i];
+		break;
+	case OPT_MEDIA:
+		o->media = media[i];
+		break;
+	case OPT_RAM:
+		o->ram_mode = modes[i];
+		break;
+	}
+}
+
+static void set_number(struct move_options *o, int c, long n)
+{
+	if (c == OPT_DOWNTIME)
+		o->max_downtime_ms = (unsigned)n;
+	else if (c == OPT_CHANNELS)
+		o->channels = (unsigned)n;
+	else
+		o->multifd = (int)n;
+}
+
+static int take_pair(struct move_options *o, int c)
+{
+	const char *value = strchr(optarg, '=');
+
+	if (c == OPT_MAP_NET) {
+		if (!value || o->map_net_count == MAP_NET_MAX)
+			return bad("--map-net", optarg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
+		o->map_net[o->map_net_count++] = optarg;
+		return 0;
+	}
+	if (!value || value[1] != '/')
+		return bad("--disk", optarg, "DISK=PATH with an absolute path");
+	if (o->disk_map_count == DISK_MAP_MAX)
+		return bad("--disk", optarg, "possible any more: there are too many");
+	o->disk_map[o->disk_map_count++] = optarg;
+	return 0;
+}
+
+/* What is in none of the tables. */
+static int take_other(int c, struct move_options *o, bool *detach)
+{
+	switch (c) {
+	case OPT_DISK_DIR:
+		o->disk_dir = optarg;
+		return 0;
+	case OPT_MAP_NET:
+	case OPT_DISK:
+		return take_pair(o, c);
+	case OPT_BWLIMIT:
+		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
+	case OPT_DROP:
+		return take_drop(optarg, &o->accept);
+	case OPT_SCRIPT:
+		o->script = o->dry_run = true;
+		o->estimate = false;
+		return 0;
+	case OPT_JSON:
+		if (optarg && strcmp(optarg, "fine"))
+			return bad("--json", optarg, "fine, or nothing");
+		o->json = true;
+		o->json_fine = optarg != NULL;
+		return 0;
+	case OPT_DETACH:
+		*detach = true;
+		return 0;
+	case OPT_STATE:
+		o->state_dir = optarg;
+		return 0;
+	case OPT_RUNTIME:
+		o->runtime_dir = optarg;
+		return 0;
+	}
+	if (dest_is_option(c))
+		return dest_option(&o->dest, c, optarg);
+	fputs("try: vmferry migrate --help\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int take_option(int c, struct move_options *o, bool *detach)
+{
+	size_t i;
+	long n;
+	int k;
+
+	for (i = 0; i < ARRAY_LEN(flags); i++)
+		if (flags[i].option == c) {
+			*(bool *)((char *)o + flags[i].offset) = true;
+			return 0;
+		}
+	for (i = 0; i < ARRAY_LEN(word_options); i++)
+		if (word_options[i].option == c) {
+			k = choice(optarg, word_options[i].words);
+			if (k < 0)
+				return bad(word_options[i].name, optarg, word_options[i].want);
+			set_word(o, c, k);
+			return 0;
+		}
+	for (i = 0; i < ARRAY_LEN(number_options); i++)
+		if (number_options[i].option == c) {
+			if (!number(optarg, number_options[i].min, number_options[i].max, &n))
+				return bad(number_options[i].name, optarg, number_options[i].want);
+			set_number(o, c, n);
+			return 0;
+		}
+	return take_other(c, o, detach);
+}
+
+/* ---- detaching ---- */
+
+static int detach_pipe = -1;
+
+/* Nothing stands in the way: the terminal may go. */
+static void go_to_background(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	output_flush(OUTPUT_EXIT_MS);
+	setsid();
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	close(null);
+	if (write(detach_pipe, "", 1) < 0)
+		return;
+	close(detach_pipe);
+}
+
+static int wait_for_child(pid_t pid, int fd, const char *vm)
+{
+	char byte;
+	int status;
+
+	if (read(fd, &byte, 1) == 1) {
+		fprintf(stderr, "the move goes on in the background: vmferry status %s --follow\n", vm);
+		return 0;
+	}
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return EXIT_UNDECIDED;
+}
+
+static int run_detached(struct move_options *o)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0) {
+		perror("vmferry");
+		return EXIT_REFUSED;
+	}
+	if (pid) {
+		close(fds[1]);
+		return wait_for_child(pid, fds[0], o->vm);
+	}
+	close(fds[0]);
+	detach_pipe = fds[1];
+	o->prepared = go_to_background;
+	return move_run(o);
+}
+
+static char *absolute(const char *path)
+{
+	char cwd[4096];
+
+	if (!path || path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return path ? xstrdup(path) : NULL;
+	return xasprintf("%s/%s", cwd, path);
+}
+
+static const char check_usage[] =
+	"usage: vmferry check VM DEST [options]\n"
+	"\n"
+	"Says what `vmferry migrate VM DEST` would do with the same options, what would not work and why, and what it would cost\n"
+	"(measured for about two seconds). Touches nothing. Exit code 0: nothing stands in the way; 3: something does.\n"
+	"\n"
+	"  --script   print instead, on standard output, the migrate command with every choice made explicit, and the command\n"
+	"             line of the destination's QEMU\n"
+	"  --json     events as NDJSON: plan, estimate, and a result if it is refused\n"
+	"\n"
+	"All other options are those of vmferry migrate.\n"
+	"\n"
+	"examples:\n"
+	"  vmferry check vm1 root@host-b\n"
+	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
+
+/* command: "migrate" or "check". */
+static int run(int argc, char **argv, struct move_options *o, const char *command, const char *help)
+{
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *runtime = NULL;
+	AUTO_FREE char *disk_dir = NULL;
+	AUTO_FREE char *psk_file = NULL;
+	AUTO_FREE char *token_file = NULL;
+	AUTO_FREE char *identity = NULL;
+	bool detach = false;
+	struct err e;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+		if (c == OPT_HELP) {
+			fputs(help, stdout);
+			return 0;
+		}
+		r = take_option(c, o, &detach);
+		if (r)
+			return r;
+	}
+	if (argc - optind != 2) {
+		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s VM DEST (--help tells more)\n", command, command);
+		return EXIT_USAGE;
+	}
+	o->vm = argv[optind];
+	o->dest.where = argv[optind + 1];
+	r = dest_options_check(&o->dest);
+	if (r)
+		return r;
+	if (dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir) {
+		fprintf(stderr, "vmferry %s: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones\n", command);
+		return EXIT_USAGE;
+	}
+	o->disk_dir = disk_dir = absolute(o->disk_dir);
+	/* the journal has them, for a recover that is started elsewhere */
+	o->dest.psk_file = psk_file = absolute(o->dest.psk_file);
+	o->dest.token_file = token_file = absolute(o->dest.token_file);
+	o->dest.identity = identity = absolute(o->dest.identity);
+	log_init("src", o->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	r = state_dir_get(&state, o->state_dir, &e);
+	if (!r)
+		r = runtime_dir_get(&runtime, o->runtime_dir, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_REFUSED;
+	}
+	o->state_dir = o->dest.state_dir = state;
+	o->runtime_dir = o->dest.runtime_dir = runtime;
+	o->dest.verbose = o->verbose;
+	o->dest.background = detach;
+	return detach && !o->dry_run ? run_detached(o) : move_run(o);
+}
+
+#define DEFAULTS .max_downtime_ms = 300, .channels = 2, .ram_mode = "auto", .multifd = -1
+
+int cmd_migrate(int argc, char **argv)
+{
+	struct move_options o = {DEFAULTS};
+
+	return run(argc, argv, &o, "migrate", usage);
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct move_options o = {DEFAULTS, .dry_run = true, .estimate = true};
+	int code = run(argc, argv, &o, "check", check_usage);
+
+	if (!code && !o.json && !o.script && o.vm)
+		fprintf(stderr, "nothing stands in the way\n");
+	return code;
+}

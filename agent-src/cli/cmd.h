@@ -1,0 +1,20 @@
+/* cmd.h: one function per subcommand; each takes its own argv (argv[0]: the subcommand) and returns the exit code. */
+#ifndef VMFERRY_CMD_H
+#define VMFERRY_CMD_H
+
+#include "exit-code.h"
+
+int cmd_list(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_migrate(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_switch(int argc, char **argv);
+int cmd_cancel(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_recover(int argc, char **argv);
+int cmd_journal(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_guard(int argc, char **argv);
+
+#endif

@@ -1,0 +1,299 @@
+/* dest-connect.c: see dest-connect.h. */
+#include "dest-connect.h"
+#include "dest-ssh.h"
+#include "net.h"
+#include "psk.h"
+#include "token.h"
+#include "util.h"
+#include "version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+
+#define CONNECT_MS 10000
+#define HELLO_MS   10000
+#define START_MS   15000
+#define END_MS	   10000
+
+enum dest_kind dest_kind(const char *where)
+{
+	const char *at = strrchr(where, '@');
+	char *host, *port;
+	struct err e;
+
+	if (!strcmp(where, "local"))
+		return DEST_LOCAL;
+	if (at || !strncmp(where, "ssh://", 6) || net_parse(where, &host, &port, &e))
+		return DEST_SSH;
+	free(host);
+	free(port);
+	return DEST_STANDING;
+}
+
+/* ---- local: an agent of our own beside us ---- */
+
+char *dest_agent_here(void)
+{
+	AUTO_FREE char *path = xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/local/bin:/usr/bin");
+	char self[4096], *rest = path, *dir, *file;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		*strrchr(self, '/') = '\0';
+	}
+	for (dir = n > 0 ? self : strsep(&rest, ":"); dir; dir = strsep(&rest, ":")) {
+		file = xasprintf("%s/vmferry-dst", dir);
+		if (!access(file, X_OK))
+			return file;
+		free(file);
+	}
+	return xstrdup("vmferry-dst");
+}
+
+static void run_agent(const char *path, const struct dest_config *cfg, int in, int out)
+{
+	char *argv[12] = {(char *)path,		  "--listen",	   "127.0.0.1:0",
+			  "--once",		  "--token-stdin", "--state-dir",
+			  (char *)cfg->state_dir, "--runtime-dir", (char *)cfg->runtime_dir,
+			  cfg->verbose ? "--verbose" : NULL};
+
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), said = fcntl(2, F_DUPFD_CLOEXEC, 3);
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL); /* ours are blocked, for the loop */
+	signal(SIGHUP, SIG_DFL);
+	dup2(in, 0);
+	dup2(out, 1);
+	if (cfg->background)
+		dup2(null, 2);
+	setsid(); /* a Ctrl-C at the terminal is for the source agent to decide on */
+	signal(SIGPIPE, SIG_DFL);
+	execvp(path, argv);
+	dprintf(said, "cannot run %s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+static int read_address(int fd, char *line, size_t n, struct err *e)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t have = 0;
+
+	while (have < n - 1 && !memchr(line, '\n', have)) {
+		ssize_t r;
+
+		if (poll(&p, 1, START_MS) != 1)
+			return err_set(e, ETIMEDOUT, "the local destination agent does not start");
+		r = read(fd, line + have, n - 1 - have);
+		if (r <= 0)
+			return err_set(e, EPIPE, "the local destination agent (vmferry-dst) ended at once");
+		have += (size_t)r;
+	}
+	line[have] = '\0';
+	return 0;
+}
+
+static int start_local(struct dest *d, const struct dest_config *cfg, const char *path, struct err *e)
+{
+	char line[256], *at;
+	int in[2], out[2], r;
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return err_sys(e, errno, "pipe");
+	token_new(d->token);
+	d->agent = fork();
+	if (d->agent == 0)
+		run_agent(path, cfg, in[0], out[1]);
+	close(in[0]);
+	close(out[1]);
+	dprintf(in[1], "%s\n", d->token);
+	close(in[1]);
+	r = d->agent < 0 ? err_sys(e, errno, "fork") : read_address(out[0], line, sizeof(line), e);
+	close(out[0]);
+	if (r)
+		return r;
+	line[strcspn(line, "\n")] = '\0';
+	at = strstr(line, "listening on ");
+	return at ? net_parse(at + 13, &d->host, &d->port, e)
+		  : err_set(e, EPROTO, "the local destination agent said: %s", line);
+}
+
+/* ---- an agent that stands already ---- */
+
+/* Without a token file of either kind we ask all the same: the agent there may want a key instead, and says so. */
+static int find_standing(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	AUTO_FREE char *own = xasprintf("%s/token", cfg->state_dir);
+	struct tls_key *keys;
+	size_t count;
+	int r = net_parse(cfg->where, &d->host, &d->port, e);
+
+	if (r)
+		return r;
+	if (cfg->psk_file) {
+		r = psk_read(cfg->psk_file, &keys, &count, e);
+		if (r)
+			return r;
+		d->tls = true;
+		d->key = keys[0];
+		explicit_bzero(keys, count * sizeof(*keys));
+		free(keys);
+		return 0;
+	}
+	free(d->token_origin);
+	d->token_origin = xstrdup(cfg->token_file ? cfg->token_file : own);
+	return cfg->token_file || !access(own, R_OK) ? token_read(d->token_origin, d->token, e) : 0;
+}
+
+/* ---- both ---- */
+
+/* In clear nothing more is said before the agent has proved that it knows the token. It never learns it from us. */
+static int exchange_proofs(struct dest *d, struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
+{
+	uint8_t proof[HELLO_PROOF_BYTES];
+
+	if (!*d->token)
+		return err_set(e, EPERM, "that vmferry-dst wants a token, and there is none in %s: it lies in the state directory of "
+			       "vmferry-dst there; bring a copy, and name it with --token-file", d->token_origin);
+	if (!theirs->proves || !hello_proof_is(theirs->proof, HELLO_DESTINATION, d->token, mine, theirs))
+		return err_set(e, EPERM, "what listens there does not know the token%s%s: it is another vmferry-dst, whose token is to be "
+			       "copied and named with --token-file, or somebody who took its port",
+			       d->token_origin ? " in " : "", d->token_origin ? d->token_origin : "");
+	hello_prove(HELLO_SOURCE, d->token, mine, theirs, proof);
+	return hello_send_proof(l, proof, HELLO_MS, e);
+}
+
+/* One key file on two hosts: somebody between them may have turned us round to our own agent. */
+static int check_host(const struct dest *d, const struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
+{
+	if (d->kind != DEST_STANDING || net_peer_is_loopback(l->fd) || memcmp(mine->host, theirs->host, sizeof(mine->host)))
+		return 0;
+	return err_set(e, ELOOP, "what answers there is a vmferry-dst of this host itself: give each source a key of its own. If you mean "
+		       "this host, name it by a loopback address");
+}
+
+/* Both sides say HELLO, and prove that they may. */
+static int say_hello(struct dest *d, struct link *l, unsigned channel, struct err *e)
+{
+	struct hello mine = d->hello, theirs;
+	AUTO_FREE char *way = net_way(l->fd, false);
+	int r;
+
+	mine.channel = channel;
+	hello_begin(&mine);
+	if (!l->tls && !d->plaintext)
+		snprintf(mine.way, sizeof(mine.way), "%s", way);
+	r = hello_send(l, &mine, HELLO_MS, e);
+	if (!r)
+		r = hello_receive(l, &theirs, HELLO_MS, e);
+	if (!r)
+		r = check_host(d, l, &mine, &theirs, e);
+	if (!r && !l->tls)
+		r = exchange_proofs(d, l, &mine, &theirs, e);
+	return r;
+}
+
+static int meet(struct dest *d, const char *port, unsigned channel, struct link *out, struct err *e)
+{
+	struct link link = LINK_NONE;
+	int r;
+
+	if (d->kind == DEST_SSH)
+		r = dest_ssh_connect(d, port, &link.fd, e);
+	else
+		r = net_connect(d->host, port, d->plaintext || d->tls, CONNECT_MS, &link.fd, e);
+	if (r)
+		return r;
+	if (d->tls)
+		r = link_secure(&link, tls_conn_client(&d->key), now_ns() + HELLO_MS * 1000000ULL, e);
+	if (!r)
+		r = say_hello(d, &link, channel, e);
+	if (r) {
+		link_close(&link);
+		return r;
+	}
+	d->met = true;
+	*out = link;
+	return 0;
+}
+
+static int start(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	AUTO_FREE char *agent = dest_agent_here();
+
+	switch (d->kind) {
+	case DEST_LOCAL:
+		return start_local(d, cfg, agent, e);
+	case DEST_STANDING:
+		return find_standing(d, cfg, e);
+	case DEST_SSH:
+		return dest_ssh_start(d, cfg, agent, e);
+	}
+	return 0;
+}
+
+int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e)
+{
+	int r;
+
+	d->plaintext = cfg->plaintext;
+	d->kind = dest_kind(cfg->where);
+	snprintf(d->hello.software, sizeof(d->hello.software), "vmferry " VMFERRY_VERSION);
+	if (getrandom(d->hello.session, sizeof(d->hello.session), 0) != (ssize_t)sizeof(d->hello.session))
+		abort();
+	r = start(d, cfg, e);
+	if (!r)
+		r = meet(d, d->port, 0, control, e);
+	if (r)
+		return err_prefix(e, "destination %s", cfg->where);
+	net_limit_silence(control->fd);
+	return 0;
+}
+
+int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
+{
+	char port[16];
+
+	snprintf(port, sizeof(port), "%u", data_port);
+	return meet(d, port, number, link, e) ? err_prefix(e, "data channel %u", number) : 0;
+}
+
+const char *dest_transport(const struct dest *d)
+{
+	return !d->tls ? "in clear" : d->through_ssh ? TLS_DESCRIPTION ", through SSH" : TLS_DESCRIPTION;
+}
+
+void dest_disconnect(struct dest *d)
+{
+	uint64_t until = now_ns() + END_MS * 1000000ULL;
+
+	if (d->agent > 0) {
+		while (waitpid(d->agent, NULL, WNOHANG) == 0 && now_ns() < until)
+			poll(NULL, 0, 5);
+		d->agent = 0;
+	}
+	dest_ssh_forget_agent(d);
+	d->reconnecting = true;
+	d->met = false;
+	free(d->host);
+	free(d->port);
+	free(d->note);
+	free(d->token_origin);
+	d->host = d->port = d->note = d->token_origin = NULL;
+	explicit_bzero(&d->key, sizeof(d->key));
+	explicit_bzero(d->token, sizeof(d->token));
+}
+
+void dest_fini(struct dest *d)
+{
+	dest_disconnect(d);
+	dest_ssh_fini(d);
+	explicit_bzero(&d->key, sizeof(d->key));
+}

@@ -1,0 +1,90 @@
+/*
+ * journal.h: what one agent has promised and what it has created, in one attempt; it survives the
+ * agent and the host.
+ *
+ * One file per attempt and side, STATE_DIR/ATTEMPT_ID-src.journal or -dst.journal, append-only (and
+ * written anew before it becomes long: what is owned for a while only never fills it), preallocated, O_DSYNC, held under an exclusive flock by the agent that writes it. journal.c
+ * describes the format. Not thread-safe: the loop thread owns it. Every function that appends is
+ * durable when it returns 0; after an error the journal refuses further writes (-EIO) and the
+ * caller behaves as if it had crashed (handoff.h).
+ */
+#ifndef VMFERRY_JOURNAL_H
+#define VMFERRY_JOURNAL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "attempt-id.h"
+#include "err.h"
+#include "handoff.h"
+
+#define JOURNAL_PAYLOAD_MAX (32 * 1024)
+
+struct journal;
+
+/*
+ * A new journal in state BEGUN. begin: an object with the guest's identity, the peer's address,
+ * boot_id, the QEMU's pid and start time, as the caller likes; borrowed. -EEXIST if there is one
+ * already.
+ */
+int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN],
+		   bool source, json_t *begin, struct err *e);
+/* Replays and stays open for appending. -EBUSY: a live agent holds it. -EBADMSG: damaged (more than
+ * a torn tail). */
+int journal_open(struct journal **out, const char *path, struct err *e);
+/* Closes the file, keeps it on disk. NULL is allowed. */
+void journal_close(struct journal *j);
+/*
+ * The attempt has ended (ACT_FINISHED): closes and frees j. keep: renames the file to .done,
+ * keeping the last 20 of these; otherwise deletes it. Frees j in any case.
+ */
+int journal_remove(struct journal *j, bool keep, struct err *e);
+
+/* Records the state of the hand-off. -EINVAL for a state of the other role. */
+int journal_state(struct journal *j, enum handoff_state s, struct err *e);
+/*
+ * "I am about to create or change this": file, process, socket, setting … detail (borrowed, may be
+ * NULL) says what and how to undo it. journal_disown("undone" or "not ours any more") names the
+ * same kind and an equal detail; the newest such entry goes. -ENOENT from journal_disown if there
+ * is none.
+ */
+int journal_own(struct journal *j, const char *kind, json_t *detail, struct err *e);
+int journal_disown(struct journal *j, const char *kind, json_t *detail, struct err *e);
+/* Anything worth finding after a crash that is neither state nor ownership (a QEMU's pid, the
+ * plan); last one of a kind wins, and the same again is not written. */
+int journal_note(struct journal *j, const char *kind, json_t *detail, struct err *e);
+
+enum handoff_state journal_last_state(const struct journal *j);
+bool journal_is_source(const struct journal *j);
+const uint8_t *journal_attempt_id(const struct journal *j);
+const char *journal_path(const struct journal *j);
+const json_t *journal_begin(const struct journal *j); /* borrowed */
+/* The last note of that kind, borrowed; NULL if there is none. */
+const json_t *journal_last_note(const struct journal *j, const char *kind);
+/* What is still owned, newest first: [{"kind": …, "detail": …}]. A new reference. 0 or -ENOMEM. */
+int journal_owned(const struct journal *j, json_t **array);
+
+/* Paths of all unfinished journals in dir, sorted by name. The caller frees each and the array
+ * (journal_list_free). */
+int journal_list(const char *dir, char ***paths, size_t *count, struct err *e);
+void journal_list_free(char **paths, size_t count);
+/* Does path end as a source's journal does, or as a destination's? */
+bool journal_path_is(const char *path, bool source);
+
+/*
+ * What a journal begins with (journal_begin), and its attempt's id in hex, if that much of it can be read. Takes no lock: a
+ * live journal may be read. The caller decrefs *begin.
+ */
+int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin,
+		 struct err *e);
+
+/*
+ * One readable line per record, then one for the state. Takes no lock: a live journal may be read.
+ * A damaged journal is printed up to the damage and -EBADMSG returned.
+ */
+int journal_dump(const char *path, FILE *to, struct err *e);
+
+#endif

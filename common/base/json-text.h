@@ -1,0 +1,20 @@
+/* json-text.h: JSON for people's terminals and for programs behind them, and a look into it. Pure. */
+#ifndef VMFERRY_JSON_TEXT_H
+#define VMFERRY_JSON_TEXT_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* As json_dumps(), but a terminal obeys nothing in it: DEL and C1, which JSON allows as they are, are escaped, too. NULL when v
+ * is nothing that can be written. */
+char *json_text_dump(const json_t *v, size_t flags);
+/* On a line of its own. */
+void json_text_print(const json_t *v);
+
+/* A string of an object, borrowed; NULL if it has none of that name. */
+static inline const char *json_text(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* paths.h: where journals and the sockets of a running move live, and durable names. */
+#ifndef VMFERRY_PATHS_H
+#define VMFERRY_PATHS_H
+
+/* The access control list of a file as an extended attribute (xattr(7)), and the longest that is carried. */
+#define ACL_XATTR     "system.posix_acl_access"
+#define ACL_BYTES_MAX 1024
+
+#include "err.h"
+
+/*
+ * The directory of journals, created 0700 with its parents: override, or $VMFERRY_STATE_DIR, or for root /var/lib/vmferry, or
+ * $XDG_STATE_HOME/vmferry, or ~/.local/state/vmferry. The caller frees *out.
+ */
+int state_dir_get(char **out, const char *override, struct err *e);
+/* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /run/user/UID/vmferry,
+ * or STATE-DIR/run: made 0700; refused when it is somebody else's. The caller frees *out. */
+int runtime_dir_get(char **out, const char *override, struct err *e);
+/* Refuses (-EPERM) an open file of keys that others may read or that is another user's: path is for the sentence. */
+int secret_file_check(int fd, const char *path, struct err *e);
+/* Makes a file's name durable: fsync of the directory that holds it. */
+int sync_parent_dir(const char *path, struct err *e);
+
+/* The directory, beside the disks, of sockets of a guest that has not arrived yet: this, and the attempt. */
+#define HIDDEN_DIR_PREFIX ".vmferry-"
+/* path, where it has "/" HIDDEN_DIR_PREFIX "*" "/" the one that is there; malloc'ed, NULL if there is none. */
+char *path_maybe_hidden(const char *path);
+
+#endif

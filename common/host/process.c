@@ -1,0 +1,376 @@
+/* process.c: see process.h. */
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <unistd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* proc_pid_stat(5): the command in parentheses may itself hold spaces and parentheses; state is
+ * field 3. */
+static int read_stat(pid_t pid, char *state, pid_t *parent, uint64_t *start_time)
+{
+	char path[64], buf[1024], *p;
+	AUTO_CLOSE int fd = -1;
+	ssize_t n;
+	int field;
+
+	if (pid <= 0)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	p = strrchr(buf, ')');
+	if (!p || p[1] != ' ')
+		return -EPROTO;
+	p += 2;
+	*state = *p;
+	*parent = (pid_t)atoi(p + 1);
+	for (field = 3; field < 22 && p; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	return p && sscanf(p, "%" SCNu64, start_time) == 1 ? 0 : -EPROTO;
+}
+
+int process_start_time(pid_t pid, uint64_t *out)
+{
+	pid_t parent;
+	char state;
+
+	return read_stat(pid, &state, &parent, out);
+}
+
+pid_t process_parent(pid_t pid)
+{
+	uint64_t start_time;
+	pid_t parent;
+	char state;
+
+	return read_stat(pid, &state, &parent, &start_time) ? 0 : parent;
+}
+
+bool qemu_is_alive(pid_t pid, uint64_t start_time)
+{
+	uint64_t found;
+	pid_t parent;
+	char state;
+
+	return read_stat(pid, &state, &parent, &found) == 0 && found == start_time && state != 'Z' &&
+	       state != 'X';
+}
+
+/* The pidfd becomes readable when the process has ended, whether it was reaped or not. */
+static int wait_end(int pidfd, unsigned timeout_ms)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000, now;
+	int r;
+
+	do {
+		now = now_ns();
+		r = poll(&p, 1, now < until_ns ? (int)((until_ns - now + 999999) / 1000000) : 0);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r > 0 ? 0 : -ETIMEDOUT;
+}
+
+int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e)
+{
+	AUTO_CLOSE int pidfd = -1;
+	uint64_t found;
+	int r;
+
+	if (pid <= 0)
+		return 0;
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : err_sys(e, errno, "cannot watch process %d", (int)pid);
+	/* the pidfd holds whoever has the pid now: look at the start time only after */
+	if (process_start_time(pid, &found) < 0 || found != start_time)
+		return 0;
+	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return err_sys(e, errno, "cannot end process %d", (int)pid);
+	r = wait_end(pidfd, timeout_ms);
+	if (r < 0)
+		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid,
+			       timeout_ms);
+	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
+	return 0;
+}
+
+/* ---- holding ---- */
+
+bool process_is_held(pid_t pid, uint64_t start_time)
+{
+	bool all = qemu_is_alive(pid, start_time);
+	char path[32];
+	struct dirent *x;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	all = all && d;
+	while (all && (x = readdir(d))) {
+		uint64_t born;
+		pid_t parent;
+		char state;
+
+		if (x->d_name[0] != '.' && !read_stat((pid_t)atoi(x->d_name), &state, &parent, &born))
+			all = strchr("TtZX", state);
+	}
+	if (d)
+		closedir(d);
+	return all;
+}
+
+#define HOLD_PAUSE_NS 50000
+
+int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e)
+{
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
+	const struct timespec pause = {.tv_nsec = HOLD_PAUSE_NS};
+
+	if (!qemu_is_alive(pid, start_time))
+		return 0;
+	if (kill(pid, SIGSTOP) && errno != ESRCH)
+		return err_sys(e, errno, "cannot stop process %d", (int)pid);
+	while (!process_is_held(pid, start_time) && qemu_is_alive(pid, start_time)) {
+		if (now_ns() > until_ns)
+			return err_set(e, ETIMEDOUT, "process %d did not stop within %u ms of SIGSTOP", (int)pid, timeout_ms);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/* ---- running a program ---- */
+
+static int spawn(char *const *argv, int out_fd, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out_fd, 1);
+	posix_spawn_file_actions_adddup2(&files, out_fd, 2);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	r = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return r;
+}
+
+/* Until its output ends: true. What does not fit is read and forgotten. */
+static bool read_output(int fd, uint64_t until_ns, struct process_output *out)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t have = 0;
+	char waste[1024];
+	uint64_t now;
+	ssize_t n;
+
+	while ((now = now_ns()) < until_ns) {
+		size_t room = sizeof(out->text) - 1 - have;
+
+		if (poll(&p, 1, (int)((until_ns - now + 999999) / 1000000)) <= 0)
+			continue;
+		n = room ? read(fd, out->text + have, room) : read(fd, waste, sizeof(waste));
+		if (n <= 0)
+			return true;
+		have += room ? (size_t)n : 0;
+		out->text[have] = '\0';
+	}
+	return false;
+}
+
+static bool reaped_in_time(pid_t pid, uint64_t until_ns, int *status)
+{
+	pid_t r;
+
+	while ((r = waitpid(pid, status, WNOHANG)) == 0 && now_ns() < until_ns)
+		poll(NULL, 0, 2);
+	return r == pid;
+}
+
+int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e)
+{
+	uint64_t until_ns = now_ns() + timeout_ms * 1000000ULL;
+	AUTO_CLOSE int read_fd = -1;
+	int fds[2], status = 0, r;
+	pid_t pid;
+
+	*out = (struct process_output){.status = 0};
+	if (pipe2(fds, O_CLOEXEC))
+		return err_sys(e, errno, "cannot create a pipe");
+	read_fd = fds[0];
+	r = spawn(argv, fds[1], &pid);
+	close(fds[1]);
+	if (r)
+		return err_sys(e, r, "cannot run %s", argv[0]);
+	if (!read_output(read_fd, until_ns, out) || !reaped_in_time(pid, until_ns, &status)) {
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return err_set(e, ETIMEDOUT, "%s did not end within %u ms", argv[0], timeout_ms);
+	}
+	out->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return 0;
+}
+
+/* A line of /proc/PID/status, in bytes. */
+__attribute__((format(scanf, 2, 0))) static uint64_t status_bytes(const char *path, const char *format)
+{
+	char line[128];
+	unsigned long long kib = 0;
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, format, &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}
+
+uint64_t own_rss_anon(void)
+{
+	return status_bytes("/proc/self/status", "RssAnon: %llu");
+}
+
+uint64_t process_resident_bytes(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	return status_bytes(path, "VmRSS: %llu");
+}
+
+void process_keep_to_itself(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* whose search for leaks is a ptrace */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+int process_user(pid_t pid, uid_t *out)
+{
+	char path[32], line[128];
+	unsigned user[4], i;
+	int r = -ESRCH;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (r && fgets(line, sizeof(line), f))
+		r = sscanf(line, "Uid: %u %u %u %u", &user[0], &user[1], &user[2], &user[3]) == 4 ? 0 : r;
+	fclose(f);
+	for (i = 0; !r && i < 3 && user[i] == geteuid(); i++)
+		;
+	if (!r)
+		*out = user[i];
+	return r;
+}
+
+static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)
+{
+	DIR *d = opendir(fd_dir);
+	struct dirent *x;
+	struct stat st;
+	bool yes = false;
+
+	while (d && !yes && (x = readdir(d)))
+		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == dev && st.st_ino == ino;
+	if (d)
+		closedir(d);
+	return yes;
+}
+
+bool process_has_open(pid_t pid, const char *path)
+{
+	struct stat st;
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+	return !stat(path, &st) && has_open(dir, st.st_dev, st.st_ino);
+}
+
+pid_t process_that_opened(const char *path)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *x;
+	struct stat st;
+	char dir[64];
+	pid_t found = 0;
+
+	while (d && !found && !stat(path, &st) && (x = readdir(d))) {
+		pid_t pid = (pid_t)atoi(x->d_name);
+
+		snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+		if (pid > 0 && pid != getpid() && has_open(dir, st.st_dev, st.st_ino))
+			found = pid;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool process_may_have_socket(pid_t pid, const char *path)
+{
+	AUTO_FREE char *end = xasprintf(" %s\n", path);
+	size_t cap = 0, n = strlen(end);
+	char at[32], *line = NULL;
+	bool yes = false;
+	ssize_t len;
+	FILE *f;
+
+	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
+	f = fopen(at, "re");
+	if (!f)
+		return true;
+	while (!yes && (len = getline(&line, &cap, f)) >= 0)
+		yes = (size_t)len > n && !strcmp(line + len - n, end);
+	yes |= ferror(f) != 0;
+	fclose(f);
+	free(line);
+	return yes;
+}
+
+char *boot_id(void)
+{
+	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char buf[64];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return NULL;
+	buf[n] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return xstrdup(buf);
+}

@@ -1,0 +1,68 @@
+/*
+ * process.h: a process named so that a reused pid cannot be mistaken for it: pid and start time
+ * together.
+ *
+ * Journals keep both; whoever wants to know or end a QEMU later goes through here.
+ */
+#ifndef VMFERRY_PROCESS_H
+#define VMFERRY_PROCESS_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Field 22 of /proc/PID/stat: clock ticks since boot. 0, or -errno (-ESRCH: no such process).
+ * Zombies have one too. */
+int process_start_time(pid_t pid, uint64_t *out);
+/* 0: it has none that we can see, or is gone. */
+pid_t process_parent(pid_t pid);
+/* Same pid, same start time, and not a zombie. */
+bool qemu_is_alive(pid_t pid, uint64_t start_time);
+/*
+ * SIGKILL, by pidfd, if pid still is the process of that start time; waits at most timeout_ms until
+ * it is gone and reaps it when it is our child. 0 also when it was gone before; -ETIMEDOUT, -EPERM.
+ * Blocks the calling thread.
+ */
+int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
+
+/*
+ * SIGSTOP, and waits at most timeout_ms until every thread of it stands: from then on it has done nothing more. 0 also when
+ * it is gone; -ETIMEDOUT, -EPERM. Blocks the calling thread.
+ */
+int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
+/* Every thread of it stands, as SIGSTOP leaves them. */
+bool process_is_held(pid_t pid, uint64_t start_time);
+
+/* What a program that was run to its end printed, on either stream, cut to what fits; status as of exit(3), 128 + N after
+ * signal N. */
+struct process_output {
+	int status;
+	char text[8192];
+};
+/*
+ * Runs argv (ends with NULL; argv[0] is looked up in PATH) to its end, without a terminal or standard input, with default
+ * signals. -ETIMEDOUT: it was killed after timeout_ms, with all of its process group. Blocks the calling thread.
+ */
+int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
+/* A process (not ourselves) that has this file open; 0: none that we may see. */
+pid_t process_that_opened(const char *path);
+bool process_has_open(pid_t pid, const char *path);
+/* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
+ * be told. */
+bool process_may_have_socket(pid_t pid, const char *path);
+/* Bytes of a process's memory that are resident; 0 if it cannot be told. */
+uint64_t process_resident_bytes(pid_t pid);
+/* Nobody but root reads our memory, by ptrace or from a core dump, from now on. Programs that we start are as they were. */
+void process_keep_to_itself(void);
+/* Whose process it is: ours, or of its real, effective, saved and file system users the first who is not us (a setuid program
+ * is also its caller's, who chose its arguments). 0, or -errno. */
+int process_user(pid_t pid, uid_t *out);
+/* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
+uint64_t own_rss_anon(void);
+
+/* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
+char *boot_id(void);
+
+#endif

@@ -1,0 +1,25 @@
+#!/bin/bash
+# While its disks are copied somebody migrates the guest away by QEMU itself: the move ends, the copy that stands still here is not set
+# going again, and nobody is told that it is merely paused.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+ask() { # COMMAND-JSON
+	qmp "$(free_monitor a)" "$1" >/dev/null
+}
+
+off() { # CAPABILITY...
+	local list
+	list=$(printf ',{"capability":"%s","state":false}' "$@")
+	ask "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":[${list#,}]}}"
+}
+
+guest_a
+to_local
+move_start a local "${SLOW_DISKS[@]}"
+while_disks
+off multifd pause-before-switchover switchover-ack return-path
+ask '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
+move_wait 5
+assert_result "r['guest'] == 'source-paused' and 'migrated away by somebody else' in r['guest_text']"
+assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is elsewhere"
+[[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"
