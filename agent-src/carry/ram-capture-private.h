@@ -79,11 +79,13 @@ struct capture {
 	struct task task_unstall, task_stop, task_end;
 	bool stopping;
 	bool failed, walking, ram_done, ram_told, opened_thin;
+	struct runstate_scan scan; /* of stream 0 */
 	/* shared with the conductor's thread: atomic, and away from the rest */
 	int stall, cut;
 	int main_fd; /* -1: not connected yet */
 	unsigned round;
 	uint64_t bytes;
+	enum qemu_runstate runstate;
 	bool joined; /* the conductor's alone */
 };
 

@@ -346,6 +346,11 @@ uint64_t capture_bytes(const struct capture *c)
 	return __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
 }
 
+enum qemu_runstate capture_runstate(const struct capture *c)
+{
+	return __atomic_load_n(&c->runstate, __ATOMIC_RELAXED);
+}
+
 static void *run(void *arg)
 {
 	struct capture *c = arg;

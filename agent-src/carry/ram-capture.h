@@ -10,6 +10,7 @@
 #define VMFERRY_RAM_CAPTURE_H
 
 #include "data-send.h"
+#include "qemu-runstate.h"
 
 enum ram_mode { RAM_MODE_PAGES, RAM_MODE_OPAQUE };
 
@@ -52,5 +53,7 @@ int capture_return_path(struct capture *c, const void *p, size_t n);
 unsigned capture_rounds(const struct capture *c);
 /* Bytes read from QEMU so far. */
 uint64_t capture_bytes(const struct capture *c);
+/* What QEMU found when it stopped the guest, once the destination QEMU has loaded all. */
+enum qemu_runstate capture_runstate(const struct capture *c);
 
 #endif

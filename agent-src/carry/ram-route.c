@@ -168,6 +168,10 @@ void route_stream(struct capture *c, unsigned stream, struct shared_buf *b, cons
 {
 	struct send_item *it = send_item_new(SEND_DATA, OBJECT_STREAM_BASE + stream, 1);
 
+	if (!stream) { /* QEMU's main channel, or what is left of it: before it goes on its way */
+		runstate_scan(&c->scan, p, n);
+		__atomic_store_n(&c->runstate, runstate_found(&c->scan), __ATOMIC_RELAXED);
+	}
 	it->buf = b;
 	it->n = 1;
 	it->u.part[0] = (struct send_part){0, p, (uint32_t)n};

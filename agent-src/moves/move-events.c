@@ -172,6 +172,31 @@ static void note_stop(struct move *m)
 	json_decref(status);
 }
 
+/* What QEMU found when it stopped the guest for its switchover: once that was asked for, a STOP event may be somebody's as well as
+ * QEMU's own, and nothing else tells. */
+static void note_found_state(struct move *m)
+{
+	enum qemu_runstate found = capture_runstate(m->capture);
+
+	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == m->paused)
+		return;
+	log_info("QEMU says that the guest %s before its switchover", m->paused ? "ran" : "was stopped");
+	set_paused(m, !m->paused);
+}
+
+/* Nothing can be promised there before all has been loaded, and it may be the last that the destination hears of us. */
+static int loaded(struct move *m, struct err *e)
+{
+	int r = 0;
+
+	m->shut_seen = true;
+	note_found_state(m);
+	if (m->paused == m->was_running && m->handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
+		r = move_handoff(m, EV_RESEND, HO_NONE, e);
+	capture_end_streams(m->capture);
+	return r;
+}
+
 static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 {
 	const char *status = json_string_value(json_object_get(ev->json, "status"));
@@ -275,10 +300,9 @@ static int on_return_path(struct move *m, const struct event *ev, struct err *e)
 
 	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64 || !m->capture)
 		return err_set(e, EPROTO, "malformed RETURN_PATH");
-	if (msg.kind == 1) { /* SHUT: loaded; ours to let through later */
-		m->shut_seen = true;
-		capture_end_streams(m->capture);
-	} else if (m->opaque && msg.kind == 2) {
+	if (msg.kind == 1) /* SHUT: ours to let through later */
+		return loaded(m, e);
+	if (m->opaque && msg.kind == 2) {
 		uint8_t out[8] = {0, 2, 0, 4};
 		unsigned i;
 

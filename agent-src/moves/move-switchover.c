@@ -58,6 +58,7 @@ static int ask_for_switchover(struct move *m, struct err *e)
 	capture_stall(m->capture, !m->has_ack);
 	r = qmp_call(m->qmp, "migrate-set-parameters", p, NULL, e);
 	capture_stall(m->capture, false);
+	fault_point("src-acknowledge");
 	if (!r && m->has_ack && !m->stopped)
 		capture_return_path(m->capture, ack, rp_encode_switchover_ack(ack));
 	return r;

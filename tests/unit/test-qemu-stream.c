@@ -1,6 +1,7 @@
 /*
  * test-qemu-stream.c: the walker against streams built here (both layouts, all known traps),
- * against damaged ones, and against captures of real QEMUs (tests/data/streams).
+ * against damaged ones, and against captures of real QEMUs (tests/data/streams). The run state that they
+ * end with, too.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "qemu-multifd.h"
+#include "qemu-runstate.h"
 #include "qemu-stream.h"
 #include "qemu-rp.h"
 #include "util.h"
@@ -1143,6 +1145,137 @@ static void real_captures_are_walked(void **state)
 	check_capture("qemu-7.2-multifd", true, 7, 1099, 76231, false);
 }
 
+/* --- the run state at a stream's end --- */
+
+#define VMDESC_BYTES 300
+
+/* Section "globalstate", and the end of the stream up to VMDESC's text. */
+static void put_state(struct buf *b, const char *state)
+{
+	uint8_t runstate[100] = {[32] = 1, [33] = 1}; /* as QEMU 10 has it: behind the name is whether it slept */
+
+	memcpy(runstate, state, strlen(state));
+	put_be(b, 0x0400000026, 5);
+	put_name(b, "globalstate");
+	put_be(b, 1, 8);
+	put_be(b, strlen(state) + 1, 4);
+	put(b, runstate, sizeof(runstate));
+	put_be(b, 0x7e00000026, 5);
+	put_be(b, 0x0006, 2);
+	put_be(b, VMDESC_BYTES, 4);
+}
+
+static void put_zeroes(struct buf *b, size_t n)
+{
+	while (n--)
+		put_be(b, 0, 1);
+}
+
+static struct buf ends_with(const char *state)
+{
+	struct buf b = {0};
+
+	put_device_state(&b);
+	put_zeroes(&b, 200);
+	put_state(&b, state);
+	put_zeroes(&b, VMDESC_BYTES);
+	return b;
+}
+
+static enum qemu_runstate found_in(const uint8_t *p, size_t n, size_t piece)
+{
+	struct runstate_scan s = {0};
+
+	for (size_t i = 0; i < n; i += piece) {
+		uint8_t *part = xmalloc(MIN(piece, n - i)); /* its ends are watched by the sanitizer */
+
+		memcpy(part, p + i, MIN(piece, n - i));
+		runstate_scan(&s, part, MIN(piece, n - i));
+		free(part);
+	}
+	return runstate_found(&s);
+}
+
+static void run_state_is_found_at_any_cut(void **state)
+{
+	static const struct {
+		const char *name;
+		enum qemu_runstate found;
+	} states[] = {
+	    {"running", RUNSTATE_LIVE},	  {"suspended", RUNSTATE_LIVE},	 {"paused", RUNSTATE_STOPPED},	{"io-error", RUNSTATE_STOPPED},
+	    {"watchdog", RUNSTATE_STOPPED}, {"guest-panicked", RUNSTATE_STOPPED}, {"runn", RUNSTATE_STOPPED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		struct buf b = ends_with(states[i].name);
+
+		for (size_t piece = 1; piece <= b.n; piece++)
+			assert_int_equal(found_in(b.p, b.n, piece), states[i].found);
+		free(b.p);
+	}
+}
+
+/* Guest memory may hold the like, whole streams even. */
+static void only_the_run_state_at_the_very_end_counts(void **state)
+{
+	struct buf b = ends_with("paused"), other = {0};
+
+	(void)state;
+	put_zeroes(&b, 1);
+	for (size_t piece = 1; piece <= b.n; piece++)
+		assert_int_equal(found_in(b.p, b.n, piece), RUNSTATE_UNKNOWN);
+	assert_int_equal(found_in(b.p, b.n - 2, b.n), RUNSTATE_UNKNOWN);
+	put_state(&b, "running");
+	put_zeroes(&b, VMDESC_BYTES);
+	for (size_t piece = 1; piece <= b.n; piece++)
+		assert_int_equal(found_in(b.p, b.n, piece), RUNSTATE_LIVE);
+	free(b.p);
+
+	assert_int_equal(found_in(NULL, 0, 1), RUNSTATE_UNKNOWN);
+	put_state(&other, "paused"); /* one within the other's VMDESC, which is longer than QEMU's may be */
+	put_state(&other, "running");
+	put_zeroes(&other, VMDESC_BYTES);
+	assert_int_equal(found_in(other.p, other.n, other.n), RUNSTATE_LIVE);
+	free(other.p);
+}
+
+static void another_layout_has_no_run_state(void **state)
+{
+	struct buf b = ends_with("paused");
+	size_t at = b.n - VMDESC_BYTES - RUNSTATE_BYTES;
+	unsigned matters = 0;
+
+	(void)state;
+	for (size_t i = at; i < b.n; i++) {
+		b.p[i] ^= 0x80;
+		matters += found_in(b.p, b.n, b.n) == RUNSTATE_UNKNOWN;
+		b.p[i] ^= 0x80;
+	}
+	/* all but the name's six letters (another is no live one), and what is behind its NUL, and VMDESC */
+	assert_int_equal(matters, RUNSTATE_BYTES - 6 - 93);
+	memset(b.p + at + 29, 'x', 100);
+	assert_int_equal(found_in(b.p, b.n, b.n), RUNSTATE_UNKNOWN);
+	free(b.p);
+}
+
+static void real_captures_end_with_a_run_state(void **state)
+{
+	static const char *const names[] = {"qemu-10.0-single-main", "qemu-10.0-multifd-main", "qemu-7.2-multifd-main"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct buf b = capture(names[i]);
+		uint8_t *at = memmem(b.p, b.n, "prelaunch", 10);
+
+		assert_int_equal(found_in(b.p, b.n, 1000), RUNSTATE_STOPPED);
+		assert_int_equal(found_in(b.p, b.n - 1, 1000), RUNSTATE_UNKNOWN);
+		memcpy(at - 4, "\0\0\0\x08running\0\0", 14);
+		assert_int_equal(found_in(b.p, b.n, 1000), RUNSTATE_LIVE);
+		free(b.p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1166,6 +1299,10 @@ int main(void)
 	    cmocka_unit_test(replies_are_decoded_at_any_cut),
 	    cmocka_unit_test(bad_reply_lengths_are_refused),
 	    cmocka_unit_test(real_captures_are_walked),
+	    cmocka_unit_test(run_state_is_found_at_any_cut),
+	    cmocka_unit_test(only_the_run_state_at_the_very_end_counts),
+	    cmocka_unit_test(another_layout_has_no_run_state),
+	    cmocka_unit_test(real_captures_end_with_a_run_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
