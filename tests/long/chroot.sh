@@ -66,7 +66,9 @@ in_chroot() { # ROOT USER DIRECTORY COMMAND
 			cd "$0"
 			pivot_root . mnt
 			umount -l mnt
-			exec chroot . runuser -u "$1" -- env HOME="$(chroot . bash -c "echo ~$1")" CI=true J="$J" bash -c "cd $2 && $3"' "$@" </dev/null
+			chroot . runuser -u "$1" -- env HOME="$(chroot . bash -c "echo ~$1")" CI=true J="$J" bash -c "cd $2 && $3"
+			exit $? # not exec: the first process of this namespace is to be one that waits for orphans
+		' "$@" </dev/null
 }
 
 try() { # NAME ROOT USER DIRECTORY COMMAND
