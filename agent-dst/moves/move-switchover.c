@@ -47,7 +47,6 @@ int move_load(struct move *m, struct err *e)
 		r = qmp_call(m->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
 	if (!r)
 		r = feed_open(&m->feed, m->loop, m->incoming, &feed_on, m, e);
-	m->loading = !r;
 	return r ? r : move_feed(m, e);
 }
 

@@ -132,7 +132,7 @@ struct move {
 	uint64_t thin_mark;
 	bool thin_marked, mark_fed;
 	struct feed *feed;
-	bool loading, loaded, cont_sent, never_ran;
+	bool loaded, cont_sent;
 	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
 	uint64_t rss_anon_max;
 	struct cpu_meter cpu_used;

@@ -191,7 +191,6 @@ static int loaded(struct move *m, struct err *e)
 {
 	int r = 0;
 
-	m->shut_seen = true;
 	note_found_state(m);
 	if (m->paused == m->was_running && m->handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
 		r = move_handoff(m, EV_RESEND, HO_NONE, e);

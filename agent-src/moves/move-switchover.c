@@ -150,7 +150,6 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 	__atomic_store_n(&m->shared.pacer.rate_bps, 0, __ATOMIC_RELAXED);
 	m->moved_ns = now_ns();
 	if (m->con.stage != ST_SWITCHOVER) {
-		m->unasked = true;
 		m->predicted_ms = m->converge.predicted_ms;
 		capture_stall(m->capture, false);
 		conductor_goto(&m->con, ST_SWITCHOVER);

@@ -150,7 +150,7 @@ struct move {
 	unsigned ticks, glances;
 
 	/* switchover */
-	bool unasked, stopping, disks_ahead, stopped, continued, ends_sent, disks_done_sent, disks_closed, shut_seen, completed;
+	bool stopping, disks_ahead, stopped, continued, ends_sent, disks_done_sent, disks_closed, completed;
 	uint64_t begin_ns, stop_ns, ram_done_ns, disks_done_ns, prepared_ns, completed_ns, started_ns;
 	double predicted_ms, load_ms, start_ms, round_trip_ms;
 
