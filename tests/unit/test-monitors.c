@@ -28,6 +28,8 @@ static void listening_sockets_are_taken_apart(void **state)
 	expect("disconnected:telnet:0.0.0.0:4444,server=on", false, false, "0.0.0.0:4444", "");
 	expect("tcp:127.0.0.1:4444,server=on <-> 127.0.0.1:53412", false, true, "127.0.0.1:4444", "127.0.0.1:53412");
 	expect("disconnected:tcp:[::1]:4444,server=on", false, false, "[::1]:4444", "");
+	/* a name may have anything in it */
+	expect("unix:/run/x,server=on <-> /a.qmp,server=on", true, true, "/run/x,server=on <-> /a.qmp", "");
 }
 
 static void what_does_not_listen_is_left_alone(void **state)
