@@ -30,6 +30,14 @@
 
 /* ---- what query-chardev says ---- */
 
+/* Where the text ends in that, or NULL. */
+static const char *suffix(const char *text, const char *end)
+{
+	size_t n = strlen(text), k = strlen(end);
+
+	return n >= k && !strcmp(text + n - k, end) ? text + n - k : NULL;
+}
+
 /* "disconnected:unix:/run/a.qmp,server=on", "tcp:127.0.0.1:4444,server=on <-> 127.0.0.1:53412" (QEMU: chardev/char-socket.c) */
 bool monitors_parse(const char *filename, struct chardev_socket *out)
 {
@@ -38,10 +46,10 @@ bool monitors_parse(const char *filename, struct chardev_socket *out)
 
 	*out = (struct chardev_socket){.connected = strncmp(filename, idle, strlen(idle))};
 	filename += out->connected ? 0 : strlen(idle);
-	end = strstr(filename, listens);
+	out->is_unix = !strncmp(filename, "unix:", 5);
+	end = out->is_unix ? suffix(filename, listens) : strstr(filename, listens);
 	if (!end)
 		return false;
-	out->is_unix = !strncmp(filename, "unix:", 5);
 	out->is_websocket = !strncmp(filename, "websocket:", 10);
 	if (!out->is_unix && !out->is_websocket && strncmp(filename, "tcp:", 4) && strncmp(filename, "telnet:", 7))
 		return false;

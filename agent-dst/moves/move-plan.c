@@ -200,6 +200,17 @@ static char **strings(const json_t *array, size_t *count)
 	return s;
 }
 
+/* Whether the new command line has it at its place here. */
+static bool is_named(const struct move *m, const struct move_disk *d)
+{
+	size_t i;
+
+	for (i = 0; i < m->args.file_count; i++)
+		if (m->args.files[i].to && !strcmp(m->args.files[i].to, d->path))
+			return true;
+	return false;
+}
+
 static int rewrite(struct move *m, struct err *e)
 {
 	const json_t *disks = json_object_get(m->description, "disks");
@@ -209,7 +220,7 @@ static int rewrite(struct move *m, struct err *e)
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char **argv = NULL;
-	size_t argc, i, j;
+	size_t argc, i;
 	int r;
 
 	for (i = 0; i < m->disk_count; i++) {
@@ -231,13 +242,10 @@ static int rewrite(struct move *m, struct err *e)
 	if (argc < 1)
 		return err_set(e, EPROTO, "the source sent no command line");
 	r = qemu_args_rewrite(&m->args, argv, argc, &o, e);
-	for (i = 0; !r && i < m->disk_count; i++) {
-		for (j = 0; j < m->args.argc && !strstr(m->args.argv[j], m->disks[i].path); j++)
-			;
-		if (j == m->args.argc)
+	for (i = 0; !r && i < m->disk_count; i++)
+		if (!is_named(m, &m->disks[i]))
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    m->disks[i].from);
-	}
 	return r;
 }
 

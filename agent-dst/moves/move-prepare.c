@@ -124,27 +124,31 @@ static int make_disks(struct move *m, char *const *env, struct err *e)
 	return r;
 }
 
-/* Sockets, logs and the like that QEMU is about to create beside the disks: paths under our directory that stand in
- * its command line and do not exist yet. */
-static int own_what_qemu_creates(struct move *m, struct err *e)
+static int own_if_new(struct move *m, const char *path, struct err *e)
 {
-	size_t n = strlen(m->dir), i;
 	struct stat st;
+
+	return lstat(path, &st) && errno == ENOENT ? own(m, "made-by-qemu", path, e) : 0;
+}
+
+/* What it is about to make: sockets, logs and the like that do not exist yet. Its own log has its pid where the name says %d. */
+static int own_what_qemu_makes(struct move *m, pid_t pid, struct err *e)
+{
+	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->args.argc && !r; i++) {
-		const char *at = m->args.argv[i];
+	for (i = 0; i < m->args.file_count && !r; i++) {
+		const struct args_file *f = &m->args.files[i];
+		const char *number;
 
-		while (!r && (at = strstr(at, m->dir))) {
-			size_t len = strcspn(at, ",\" ");
+		if (!args_role_is_made(f->role) || !f->to || *f->to != '/')
+			continue;
+		r = own_if_new(m, f->to, e);
+		number = strcmp(f->option, "D") && strcmp(f->option, "trace") ? NULL : strstr(f->to, "%d");
+		if (number && !r) {
+			AUTO_FREE char *path = xasprintf("%.*s%d%s", (int)(number - f->to), f->to, (int)pid, number + 2);
 
-			if (at[n] == '/' && len > n + 1 && len < 4096) {
-				AUTO_FREE char *path = strndup(at, len);
-
-				if (lstat(path, &st) && errno == ENOENT)
-					r = own(m, "made-by-qemu", path, e);
-			}
-			at += n;
+			r = own_if_new(m, path, e);
 		}
 	}
 	return r;
@@ -209,7 +213,7 @@ static char **scope_of_its_own(const struct move *m)
 	return scope;
 }
 
-/* The journal knows of it before it is a QEMU. */
+/* The journal knows of it, and of what it will make, before it is a QEMU. */
 static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 {
 	json_t *note = json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time);
@@ -218,6 +222,8 @@ static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 
 	fault_point("dst-qemu-forked");
 	r = journal_note(m->journal, "qemu", note, e);
+	if (!r)
+		r = own_what_qemu_makes(m, p->pid, e);
 	fault_point("dst-qemu-noted");
 	json_decref(note);
 	return r;
@@ -226,10 +232,8 @@ static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 static int start_qemu(struct move *m, char *const *env, struct err *e)
 {
 	char **scope;
-	int r = own_what_qemu_creates(m, e);
+	int r = own(m, "qemu", m->qmp_path, e);
 
-	if (!r)
-		r = own(m, "qemu", m->qmp_path, e);
 	if (r)
 		return r;
 	scope = scope_of_its_own(m);

@@ -20,6 +20,9 @@ struct server {
 	const struct serve_config *cfg;
 	int listen_fd;
 	struct door *door;
+	/* the child that settles what sessions left, or 0; unsettled: another was killed since it began */
+	pid_t settling;
+	bool unsettled;
 	/* --once: who came */
 	struct link link;
 	struct hello hello;
@@ -115,21 +118,35 @@ static void enter_the_one(void *ctx, struct link *link, const struct hello *thei
 static void settle(struct server *s)
 {
 	struct move_config mc = {.state_dir = s->cfg->state_dir, .runtime_dir = s->cfg->runtime_dir};
+	pid_t pid;
 
-	if (fork())
+	s->unsettled = s->settling;
+	if (s->settling)
 		return;
+	pid = fork();
+	if (pid) {
+		s->settling = MAX(pid, 0);
+		return;
+	}
 	leave_door(s);
 	move_recover_all(&mc);
 	_exit(0);
 }
 
+/* Only the death of a session starts one: a child that dies settling would do so again. */
 static void reap(struct server *s)
 {
 	int status;
+	pid_t pid;
 
-	while (waitpid(-1, &status, WNOHANG) > 0)
-		if (WIFSIGNALED(status))
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		bool was_session = pid != s->settling;
+
+		if (!was_session)
+			s->settling = 0;
+		if (was_session ? WIFSIGNALED(status) : s->unsettled)
 			settle(s);
+	}
 }
 
 static _Noreturn void serve_many(struct server *s)

@@ -66,6 +66,11 @@ bool args_role_is_content(enum args_role role)
 	return role < ARGS_ROLES && roles[role].policy == CONTENT;
 }
 
+bool args_role_is_made(enum args_role role)
+{
+	return role == ARGS_MEMORY || (role < ARGS_ROLES && roles[role].policy == WRITTEN);
+}
+
 const char *args_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -129,6 +129,8 @@ const char *args_role_name(enum args_role role);
 enum args_role args_role_of(const char *name);
 /* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */
 bool args_role_is_content(enum args_role role);
+/* Whether QEMU makes such a file, where there is none, when it starts. */
+bool args_role_is_made(enum args_role role);
 
 /* Whether a character device of that kind ("pty", "stdio" …) leads to nobody but QEMU's user and root in a QEMU that vmferry-dst
  * has started, so that a monitor on it may stay. */

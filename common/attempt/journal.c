@@ -751,8 +751,11 @@ int journal_owned(const struct journal *j, json_t **array)
 int journal_remove(struct journal *j, bool keep, struct err *e)
 {
 	AUTO_FREE char *done = xasprintf("%s.done", j->path);
-	int r = keep ? rename(j->path, done) : unlink(j->path);
+	AUTO_FREE char *anew = xasprintf("%s.new", j->path); /* of an agent that died while it wrote that */
+	int r;
 
+	unlink(anew);
+	r = keep ? rename(j->path, done) : unlink(j->path);
 	if (r)
 		r = err_sys(e, errno, "cannot remove journal %s", j->path);
 	else

@@ -229,6 +229,43 @@ static void a_million_records_leave_its_size_as_it_was(void **state)
 	json_decref(off);
 }
 
+/* In a child: it ends when the journal that is written anew is whole and has not its name yet. */
+static void die_writing_it_anew(const char *dir)
+{
+	struct journal *j = create(dir, true);
+	unsigned i;
+
+	power_ends_at_rename = true;
+	for (i = 0; i < 100000; i++) {
+		do_own(j, "bitmap", "vmferry-deadbeef-1-0");
+		do_disown(j, "bitmap", "vmferry-deadbeef-1-0");
+	}
+	_exit(1);
+}
+
+static void what_a_crash_left_of_writing_it_anew_goes_with_it(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/" ID_TEXT "-src.journal", (char *)*state);
+	AUTO_FREE char *anew = xasprintf("%s.new", path);
+	struct journal *j;
+	int keep, status;
+	pid_t pid;
+
+	for (keep = 0; keep <= 1; keep++) {
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid)
+			die_writing_it_anew(*state);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(access(anew, F_OK), 0);
+		assert_int_equal(journal_open(&j, path, &e), 0);
+		assert_int_equal(journal_remove(j, keep, &e), 0);
+		assert_int_equal(access(path, F_OK), -1);
+		assert_int_equal(access(anew, F_OK), -1);
+	}
+}
+
 static size_t slurp(const char *path, uint8_t *buf, size_t max)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY);
@@ -664,6 +701,7 @@ int main(void)
 	    T(file_is_private_preallocated_and_locked),
 	    T(journal_grows_past_its_first_allocation),
 	    cmocka_unit_test_setup_teardown(a_million_records_leave_its_size_as_it_was, setup_in_memory, teardown),
+	    T(what_a_crash_left_of_writing_it_anew_goes_with_it),
 	    T(torn_tail_is_ignored_and_written_over),
 	    T(one_bad_byte_never_makes_a_state_unheard_of),
 	    T(what_is_no_journal_is_refused),

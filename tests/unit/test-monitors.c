@@ -31,6 +31,8 @@ static void listening_sockets_are_taken_apart(void **state)
 	expect("disconnected:websocket:127.0.0.1:4444,server=on", false, false, "127.0.0.1:4444", "");
 	/* what has no file is no socket that could be hidden */
 	expect("disconnected:unix:/run/a,abstract=on,tight=on,server=on", true, false, "/run/a,abstract=on,tight=on", "");
+	/* a name may have anything in it */
+	expect("unix:/run/x,server=on <-> /a.qmp,server=on", true, true, "/run/x,server=on <-> /a.qmp", "");
 }
 
 static void what_does_not_listen_is_left_alone(void **state)

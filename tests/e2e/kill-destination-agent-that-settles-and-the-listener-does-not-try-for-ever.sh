@@ -1,0 +1,38 @@
+#!/bin/bash
+# A standing vmferry-dst settles what a session of its own has left that was killed. Whatever does that is killed, too: for each session it
+# tries once, and the next one that is started there removes all of it.
+# timeout: 60
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+tries() {
+	grep -c 'hand-off: JOURNAL in DST_ABORTED' "$DIR/dst.log" || true
+}
+
+tried_and_does_no_more() { # for a second
+	local before
+	before=$(tries)
+	[[ $before -gt 0 ]] || return 1
+	sleep 1
+	[[ $(tries) -eq $before && -z $(agent_dst) ]]
+}
+
+guest_a
+export VMFERRY_FAULT=before-DST_ABORTED:kill # not once, but each time
+to_listener
+unset VMFERRY_FAULT
+move_start a "$DEST" "${SLOW_DISKS[@]}"
+while_disks
+session=$(agent_dst)
+kill_at_exit "$session"
+kill -STOP "$session" # so that it does not notice the other's end
+kill_now "$MOVE_PID"
+kill_now "$session"
+wait_for 10 tried_and_does_no_more || fail "it has tried $(tries) times"
+assert_eq "$(tries)" 1 "how often it has tried"
+[[ -e $TO/a.raw ]] || fail "$TO was cleared all the same"
+
+end_process "$DST_PID"
+listen_dst --listen "$DEST"
+recover 1
+assert_at_source
+assert_next_move_succeeds
