@@ -119,7 +119,7 @@ static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t
 	if (S_ISSOCK(id->mode))
 		return false; /* of that birth, so it was our QEMU's, which has ended */
 	if (r)
-		*pid = process_that_opened(path);
+		*pid = process_that_opened(path, 0);
 	return r == -EAGAIN || *pid;
 }
 

@@ -5,15 +5,17 @@
  * A `cont` there would start the guest beside the source's: at once, or as soon as it is loaded. So as soon as QEMU is up its
  * listening unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), and back
  * under their names once STARTED is durable. The sockets themselves do not change: QEMU and its command line know them by
- * their names. A monitor on a TCP port takes one client at a time: that is we. What came in before is undone by `stop`, which
- * takes back an early `cont`. Monitors of other kinds cannot be closed; a guest that is resumed all the same is ended at
- * once (move.c), before it was promised or as NOVM.
+ * their names. A monitor on a TCP port takes one client at a time: that is we, and where it wants a WebSocket handshake first we
+ * make one, as QEMU does not say before whom it serves. What came in before is undone by `stop`, which takes back an early `cont`.
+ * Every monitor must be one of these, or of a kind that leads to nobody but us and root (qemu-args-monitors.c, which also refuses
+ * others when a move is planned). A guest that is resumed all the same is ended at once (move.c), before it was promised or as
+ * NOVM.
  */
 #include "move.h"
 #include "json-text.h"
 #include "log.h"
 #include "paths.h"
-#include "qemu-props.h"
+#include "qemu-opts.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -24,6 +26,7 @@
 #include <sys/stat.h>
 
 #define CONNECT_MS 2000
+#define PAUSE_MS   5
 
 /* ---- what query-chardev says ---- */
 
@@ -39,7 +42,8 @@ bool monitors_parse(const char *filename, struct chardev_socket *out)
 	if (!end)
 		return false;
 	out->is_unix = !strncmp(filename, "unix:", 5);
-	if (!out->is_unix && strncmp(filename, "tcp:", 4) && strncmp(filename, "telnet:", 7))
+	out->is_websocket = !strncmp(filename, "websocket:", 10);
+	if (!out->is_unix && !out->is_websocket && strncmp(filename, "tcp:", 4) && strncmp(filename, "telnet:", 7))
 		return false;
 	filename = strchr(filename, ':') + 1;
 	if (end - filename < 1 || (size_t)(end - filename) >= sizeof(out->address))
@@ -49,24 +53,54 @@ bool monitors_parse(const char *filename, struct chardev_socket *out)
 	return true;
 }
 
-/* QEMU's own names for what -monitor, -qmp and -serial mon: make, or what a -mon names. */
-static bool is_monitor(const struct move *m, const char *label)
+/* -mon CHARDEV, or "chardev:LABEL" where a monitor is defined in another way. */
+static bool is_named(const struct args_result *line, const char *label)
 {
-	bool yes = !strncmp(label, "compat_monitor", strlen("compat_monitor"));
-	size_t i;
+	static const char *const others[] = {"monitor", "qmp", "qmp-pretty", "gdb"};
+	struct qemu_opt opt;
+	bool yes = false;
+	size_t i = 1, k;
 
-	for (i = 1; i + 1 < m->args.argc && !yes; i++) {
+	while (!yes && qemu_opt_next(line->argv, line->argc, &i, &opt)) {
+		struct kv_list l;
 		const char *chardev;
-		struct props p;
 
-		if (strcmp(m->args.argv[i], "-mon"))
+		if (!opt.value)
 			continue;
-		props_parse(&p, m->args.argv[i + 1]);
-		chardev = kv_get(&p.l, "chardev", "chardev");
-		yes = chardev && !strcmp(chardev, label);
-		props_fini(&p);
+		if (!strcmp(opt.name, "mon")) {
+			kv_parse(&l, opt.value);
+			chardev = kv_get(&l, "chardev", "chardev");
+			yes = chardev && !strcmp(chardev, label);
+			kv_fini(&l);
+		}
+		for (k = 0; k < ARRAY_LEN(others) && !yes; k++)
+			yes = !strcmp(opt.name, others[k]) && !strncmp(opt.value, "chardev:", 8) && !strcmp(opt.value + 8, label);
 	}
 	return yes;
+}
+
+/* "LABEL-base" is behind LABEL, a mux (chardev/char.c: qemu_chr_new_from_opts): `mon:` makes one, and others may have a monitor, too. */
+static bool is_shared(const json_t *chardevs, const char *label)
+{
+	size_t n = strlen(label), i;
+	json_t *one;
+
+	if (n < 5 || strcmp(label + n - 5, "-base"))
+		return false;
+	json_array_foreach((json_t *)chardevs, i, one) {
+		const char *other = json_text(one, "label"), *filename = json_text(one, "filename");
+
+		if (other && filename && strlen(other) == n - 5 && !strncmp(other, label, n - 5) && !strcmp(filename, "mux"))
+			return true;
+	}
+	return false;
+}
+
+/* Those of -monitor, -qmp and -gdb have names of QEMU's own. */
+bool monitors_has(const struct args_result *line, const json_t *chardevs, const char *label)
+{
+	return !strncmp(label, "compat_monitor", strlen("compat_monitor")) || !strcmp(label, "gdb") || is_shared(chardevs, label) ||
+	       is_named(line, label);
 }
 
 static int query(struct move *m, json_t **out, struct err *e)
@@ -101,16 +135,22 @@ static bool is_socket(const char *path)
 	return !lstat(path, &st) && S_ISSOCK(st.st_mode);
 }
 
-/* Those of the agent's own directory, its monitor among them, stay. */
-static int hide_one(struct move *m, const char *dir, const char *path, struct err *e)
+/* NULL: this one is not in the guest's directory, but the agent's own, say. */
+static char *hidden_name(const struct move *m, const char *path)
 {
 	size_t n = strlen(m->dir);
 	const char *base = strrchr(path, '/');
-	AUTO_FREE char *to = NULL;
+	AUTO_FREE char *dir = hidden_dir(m);
 
-	if (strncmp(path, m->dir, n) || base != path + n || !is_socket(path))
+	return strncmp(path, m->dir, n) || base != path + n ? NULL : xasprintf("%s%s", dir, base);
+}
+
+static int hide_one(const struct move *m, const char *path, struct err *e)
+{
+	AUTO_FREE char *to = hidden_name(m, path);
+
+	if (!to || !is_socket(path))
 		return 0;
-	to = xasprintf("%s%s", dir, base);
 	return rename(path, to) ? err_sys(e, errno, "cannot move %s away until the guest is here", path) : 0;
 }
 
@@ -124,7 +164,7 @@ static int hide_sockets(struct move *m, const json_t *chardevs, struct err *e)
 
 	json_array_foreach((json_t *)chardevs, i, one)
 		if (!r && json_text(one, "filename") && monitors_parse(json_text(one, "filename"), &s) && s.is_unix)
-			r = hide_one(m, dir, s.address, e);
+			r = hide_one(m, s.address, e);
 	return r;
 }
 
@@ -184,10 +224,20 @@ int monitors_remove(const char *dir, struct err *e)
 
 /* ---- TCP ports ---- */
 
-static int occupy(struct move *m, const char *address, struct err *e)
+/* RFC 6455, 4.1; "binary" is what QEMU wants to hear (io/channel-websock.c). */
+static int upgrade(int fd, struct err *e)
 {
+	static const char request[] = "GET / HTTP/1.1\r\nHost: monitor\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+				      "Sec-WebSocket-Key: dm1mZXJyeS1vY2N1cGllcw==\r\nSec-WebSocket-Version: 13\r\n"
+				      "Sec-WebSocket-Protocol: binary\r\n\r\n";
+
+	return send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 ? err_sys(e, errno, "cannot occupy a monitor on a WebSocket") : 0;
+}
+
+static int occupy(struct move *m, const struct chardev_socket *s, struct err *e)
+{
+	const char *address = s->address, *colon = strrchr(address, ':');
 	bool brackets = *address == '[';
-	const char *colon = strrchr(address, ':');
 	AUTO_FREE char *host = NULL;
 	int fd, r;
 
@@ -202,7 +252,7 @@ static int occupy(struct move *m, const char *address, struct err *e)
 		return err_set(e, E2BIG, "more than %zu monitors on TCP ports", ARRAY_LEN(m->occupied));
 	}
 	m->occupied[m->occupied_count++] = fd;
-	return 0;
+	return s->is_websocket ? upgrade(fd, e) : 0;
 }
 
 void monitors_let_go(struct move *m)
@@ -232,43 +282,76 @@ static int occupy_ports(struct move *m, const json_t *chardevs, struct err *e)
 	json_array_foreach((json_t *)chardevs, i, one) {
 		const char *label = json_text(one, "label"), *filename = json_text(one, "filename");
 
-		if (!r && label && filename && is_monitor(m, label) && monitors_parse(filename, &s) && !s.is_unix)
-			r = occupy(m, s.address, e);
+		if (!r && label && filename && monitors_has(&m->args, chardevs, label) && monitors_parse(filename, &s) && !s.is_unix)
+			r = occupy(m, &s, e);
 	}
 	return r;
 }
 
 /* ---- all of it ---- */
 
-/* Somebody may have been quicker. */
-static int check_alone(struct move *m, const json_t *chardevs, struct err *e)
+/* "pty:/dev/pts/3", "stdio" */
+static bool is_private(const char *filename)
 {
-	struct chardev_socket s;
-	json_t *one;
-	size_t i;
+	AUTO_FREE char *kind = strndup(filename, strcspn(filename, ":"));
 
-	json_array_foreach((json_t *)chardevs, i, one) {
-		const char *label = json_text(one, "label"), *filename = json_text(one, "filename");
-
-		if (!label || !filename || !is_monitor(m, label) || !monitors_parse(filename, &s) || !strcmp(s.address, m->qmp_path))
-			continue;
-		if (s.is_unix ? s.connected : !ends_with_our_port(m, s.peer))
-			return err_set(e, EBUSY, "somebody else is connected to the monitor %s of the QEMU that waits for the guest, and might start "
-				       "it too early; end that connection, then move again", s.address);
-	}
-	return 0;
+	return args_chardev_is_private(kind) || !strcmp(kind, "mux"); /* what is behind that is looked at */
 }
 
-static int checked(struct move *m, struct err *e)
+static bool is_hidden(const struct move *m, const char *path)
 {
-	json_t *chardevs;
+	AUTO_FREE char *to = hidden_name(m, path);
+
+	return to && is_socket(to);
+}
+
+/* 0: nobody else has this monitor. -EBUSY: somebody was quicker, or (-EAGAIN) QEMU does not say yet that we have it. */
+static int check_alone(const struct move *m, const char *label, const char *filename, struct err *e)
+{
+	struct chardev_socket s;
+	bool listens = monitors_parse(filename, &s);
+
+	if (listens && !strcmp(s.address, m->qmp_path))
+		return 0;
+	if (listens ? s.is_unix && !is_hidden(m, s.address) : !is_private(filename))
+		return err_set(e, ENOTSUP, "others can reach the monitor %s (%s) of the QEMU that waits for the guest, and might start it too early; "
+			       "start the guest with that monitor on a unix socket, or without it", label, filename);
+	if (!listens || (s.is_unix ? !s.connected : ends_with_our_port(m, s.peer)))
+		return 0;
+	err_set(e, EBUSY, "somebody else is connected to the monitor %s of the QEMU that waits for the guest, and might start it too early; end "
+		"that connection, then move again", s.address);
+	return s.connected ? -EBUSY : -EAGAIN;
+}
+
+static int check_all_alone(struct move *m, struct err *e)
+{
+	json_t *chardevs, *one;
+	size_t i;
 	int r = query(m, &chardevs, e);
 
 	if (r)
 		return r;
-	r = check_alone(m, chardevs, e);
+	json_array_foreach(chardevs, i, one) {
+		const char *label = json_text(one, "label"), *filename = json_text(one, "filename");
+
+		if (!r && label && filename && monitors_has(&m->args, chardevs, label))
+			r = check_alone(m, label, filename, e);
+	}
 	json_decref(chardevs);
 	return r;
+}
+
+/* QEMU accepts us when it comes to it. */
+static int wait_until_alone(struct move *m, struct err *e)
+{
+	uint64_t until = now_ns() + CONNECT_MS * 1000000ULL;
+	struct err step;
+	int r;
+
+	while ((r = check_all_alone(m, e)) == -EAGAIN && now_ns() < until)
+		if (loop_step(m->loop, PAUSE_MS, &step) < 0)
+			break;
+	return r ? -e->code : 0;
 }
 
 int monitors_hide(struct move *m, struct err *e)
@@ -283,6 +366,6 @@ int monitors_hide(struct move *m, struct err *e)
 		r = occupy_ports(m, chardevs, e);
 	json_decref(chardevs);
 	if (!r)
-		r = checked(m, e);
+		r = wait_until_alone(m, e);
 	return r ? r : qmp_call(m->qmp, "stop", NULL, NULL, e);
 }

@@ -56,7 +56,7 @@ struct carried {
 
 /* A listening socket of QEMU's, as query-chardev names it. */
 struct chardev_socket {
-	bool is_unix, connected;
+	bool is_unix, is_websocket, connected;
 	char address[256]; /* path, or HOST:PORT */
 	char peer[128];
 };
@@ -173,7 +173,8 @@ void move_keep_disks(struct move *m);
 void move_end_journal(struct move *m);
 
 /* move-monitors.c */
-/* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. */
+/* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. -ENOTSUP: it has a monitor that cannot be kept from
+ * others. */
 int monitors_hide(struct move *m, struct err *e);
 /* The sockets that were hidden in this directory get their names back. It may have been done already. */
 int monitors_show(const char *dir, struct err *e);
@@ -183,6 +184,8 @@ int monitors_remove(const char *dir, struct err *e);
 void monitors_let_go(struct move *m);
 /* Pure. False: this is no listening socket. */
 bool monitors_parse(const char *filename, struct chardev_socket *out);
+/* Pure. Whether what has that label in QEMU's answer to query-chardev is a monitor, or has one behind it. */
+bool monitors_has(const struct args_result *line, const json_t *chardevs, const char *label);
 
 /* move-files.c */
 int move_plan_files(struct move *m, struct err *e);

@@ -130,7 +130,16 @@ static int wait_for_its_agent(const char *path, struct err *e)
 	return r;
 }
 
-/* Does vm mean a move to this host? */
+static bool leaves_here(const struct attempts *all, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < all->n && strcmp(all->list[i].id, id); i++)
+		;
+	return i < all->n;
+}
+
+/* Does vm mean a move to this host, and not from it, too? */
 static bool arrives_here(const struct attempts *all, const char *vm)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -142,7 +151,7 @@ static bool arrives_here(const struct attempts *all, const char *vm)
 	for (i = 0; i < all->path_count && !yes; i++) {
 		if (!journal_path_is(all->paths[i], false) || journal_peek(all->paths[i], id, &begin, &e))
 			continue;
-		yes = recover_means(vm, json_string_value(json_object_get(begin, "guest")), 0, id);
+		yes = !leaves_here(all, id) && recover_means(vm, json_string_value(json_object_get(begin, "guest")), 0, id);
 		json_decref(begin);
 	}
 	return yes;
@@ -164,6 +173,23 @@ static int become_the_destination(const struct move_options *o, bool fenced)
 	return EXIT_UNDECIDED;
 }
 
+/* By somebody else, whose journal of it is kept for a while. */
+static int settled_meanwhile(const struct attempt *a)
+{
+	AUTO_FREE char *done = xasprintf("%s.done", a->path);
+	enum handoff_state state;
+	struct journal *j;
+	struct err e;
+
+	if (journal_open(&j, done, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_UNDECIDED;
+	}
+	state = journal_last_state(j);
+	journal_close(j);
+	return state == HO_SRC_RELEASED ? EXIT_DESTINATION : EXIT_SOURCE;
+}
+
 /* given, dest: what the command line says about the destination. */
 static int settle(struct move_options *o, const struct attempt *a, const struct dest_config *given, const char *dest, bool fenced)
 {
@@ -171,8 +197,8 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	int r = wait_for_its_agent(a->path, &e);
 
 	if (r) {
-		if (r == -ENOENT) /* settled meanwhile */
-			return 0;
+		if (r == -ENOENT)
+			return settled_meanwhile(a);
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
 	}
@@ -212,6 +238,10 @@ static int settle_all(struct move_options *o, const struct dest_config *given, c
 	}
 	if (o->vm && all.n > 1) {
 		worst = refuse_several(&all, o->vm);
+	} else if (fenced && all.n && arrives_here(&all, o->vm)) {
+		fprintf(stderr, "vmferry: %s is being moved from this host, and a guest of that name to it. Of which other host do you vouch? Say the "
+				"attempt (vmferry journal)\n", o->vm);
+		worst = EXIT_REFUSED;
 	} else if (o->vm && !all.n && arrives_here(&all, o->vm)) {
 		worst = become_the_destination(o, fenced);
 	} else {

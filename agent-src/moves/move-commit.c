@@ -5,6 +5,7 @@
 #include "exit-code.h"
 #include "fault.h"
 #include "json-message.h"
+#include "json-text.h"
 #include "log.h"
 #include "process.h"
 #include "qemu-migration.h"
@@ -21,6 +22,7 @@
 #define SETUP_MS  2000
 #define END_MS	  10000
 #define HOLD_MS	  5000
+#define GUARD_MONITOR_MS 2000 /* it tries again */
 #define ANSWER_MS 60000 /* for the destination to say that it is clean */
 
 static void send_state(struct move *m)
@@ -80,13 +82,19 @@ static void wait_until_set_up(struct move *m)
 			return;
 }
 
+/* Any of the guest's: one may be somebody else's by now. */
+static int open_monitor(struct move *m, struct err *e)
+{
+	return guest_open_qmp(&m->guest, &m->qmp, m->loop, m->guarding ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);
+}
+
 static int open_monitor_again(struct move *m, struct err *e)
 {
 	if (m->qmp && qmp_alive(m->qmp))
 		return 0;
 	qmp_close(m->qmp);
 	m->qmp = NULL;
-	if (qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e))
+	if (open_monitor(m, e))
 		return err_prefix(e, "the source QEMU cannot be told to go on; if the guest is paused there, resume it (QMP cont)");
 	return 0;
 }
@@ -210,8 +218,25 @@ static void note_disks(struct move *m)
 
 /* ---- the hand-off ---- */
 
+/*
+ * The journal does not take a state (its disk is full, or was made read-only). In BEGUN, which it holds, the guest is ours whatever
+ * comes: it is taken back without ABORTED on disk, and COMMITTED, of which nothing can be there, has not happened. 0: so it is.
+ */
+static int cannot_note(struct move *m, enum handoff_state before, int r, struct err *e)
+{
+	if (before != HO_SRC_BEGUN || !m->handoff.qemu_alive || !journal_refused(m->journal))
+		return r;
+	if (m->handoff.state == HO_SRC_ABORTED) {
+		move_add_leftover(m, xasprintf("at the source: the journal of this move: %s; `vmferry recover %s` settles it", e->msg, m->guest.name));
+		return 0;
+	}
+	handoff_not_noted(&m->handoff, before);
+	return 0;
+}
+
 static int carry_out(struct move *m, const struct handoff_actions *acts, struct err *e)
 {
+	enum handoff_state before;
 	uint8_t shut[8];
 	unsigned i;
 	int r = 0;
@@ -221,7 +246,10 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 		switch (acts->a[i]) {
 		case ACT_JOURNAL:
 			fault_point("before-%s", handoff_state_name(m->handoff.state));
+			before = journal_last_state(m->journal);
 			r = journal_state(m->journal, m->handoff.state, e);
+			if (r && !(r = cannot_note(m, before, r, e)) && m->handoff.state == before)
+				return -e->code;
 			if (r)
 				return die(m, r);
 			if (m->handoff.state == HO_SRC_ABORTED)
@@ -247,6 +275,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			if (r && !move_source_qemu_ended(m)) {
 				report_notice(&m->report, "%s", e->msg);
 				m->exit_code = EXIT_PAUSED;
+				m->unheard = r != -ECANCELED;
 			} else if (!r && m->ram_started) {
 				move_note_migration(m, false, e); /* once: what is begun from now on is somebody else's */
 			}
@@ -340,6 +369,12 @@ static int on_undecided(struct move *m, enum handoff_state peer, struct err *e)
 	return 0;
 }
 
+/* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
+static bool vouched_for(const struct move *m, unsigned peer)
+{
+	return m->fenced && m->handoff.state == HO_SRC_COMMITTED && peer == HO_NONE;
+}
+
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 {
 	uint8_t attempt[ATTEMPT_ID_LEN];
@@ -354,7 +389,7 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		note_peer(m, (enum handoff_state)peer, detail, ev->at_ns);
 		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && m->peer_error[0] && (!m->why.code || m->channel_lost))
 			err_set(&m->why, EREMOTEIO, "the destination gave up: %s", m->peer_error);
-		if (move_handoff(m, EV_PEER, (enum handoff_state)peer, &why))
+		if (move_handoff(m, vouched_for(m, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 		if (json_is_true(json_object_get(detail, "undecided")))
 			r = on_undecided(m, (enum handoff_state)peer, e);
@@ -365,25 +400,25 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 
 /* ---- an earlier life ---- */
 
-/* COMMITTED, and its QEMU gone since (the host was rebooted, say): if anybody has the disks open here, or has written to them, the
- * guest may have been started again, and only a person can tell which copy is to live. */
-static int nobody_restarted_it(const struct journal *j, const json_t *begin, struct err *e)
+/* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
+ * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
+int move_nobody_restarted_it(const struct move *m, struct err *e)
 {
-	const json_t *written = journal_last_note(j, "disks-written");
+	const json_t *written = journal_last_note(m->journal, "disks-written");
 	json_int_t then, now;
 	json_t *path;
 	pid_t pid;
 	size_t i;
 
-	json_array_foreach(json_object_get(begin, "disks"), i, path) {
+	json_array_foreach(m->source_disks, i, path) {
 		then = json_integer_value(json_object_get(written, json_string_value(path)));
 		now = written_ns(json_string_value(path));
-		pid = process_that_opened(json_string_value(path));
+		pid = process_that_opened(json_string_value(path), m->handoff.qemu_alive ? m->guest.pid : 0);
 		if (pid)
 			return err_set(e, EBUSY, "its disk %s is open here in process %d: the guest may have been started again. Nothing "
 					 "is changed; end whichever copy is not to live, then recover again",
 				       json_string_value(path), (int)pid);
-		if (then && now && then != now)
+		if (then && now > then) /* older: a power failure took the time of the last write with it */
 			return err_set(e, EBUSY, "its disk %s has been written here since the guest was handed over: it may have been started again. "
 					 "Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
 					 "destination's; otherwise move this disk away first", json_string_value(path));
@@ -400,7 +435,7 @@ static int still_held(struct move *m, struct err *e)
 
 	if (process_is_held(g->pid, g->start_time))
 		return 0;
-	if (!qmp_open(&m->qmp, m->loop, g->qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e) &&
+	if (!open_monitor(m, e) &&
 	    !settled_run_state(m, state, 0, e) && !strcmp(state, "postmigrate") &&
 	    !process_hold(g->pid, g->start_time, HOLD_MS, e)) {
 		qmp_drain(m->qmp);
@@ -420,6 +455,26 @@ static int may_have_run(struct move *m, int r)
 	return r;
 }
 
+/* The one that the agent had, and the others. */
+static void restore_monitors(struct guest *g, const json_t *begin)
+{
+	const json_t *all = json_object_get(begin, "monitors");
+	json_t *path;
+	size_t i;
+
+	g->qmp_path = xstrdup(json_text(begin, "qmp") ?: "");
+	g->qmp_paths = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp_paths));
+	json_array_foreach(all, i, path)
+		if (json_is_string(path))
+			g->qmp_paths[g->qmp_count++] = xstrdup(json_string_value(path));
+}
+
+/* What is held has an older memory than the disks then, whatever a person says of the destination: it is never to run again. */
+static int beside_it(struct move *m, struct err *e)
+{
+	return move_nobody_restarted_it(m, e) ? err_prefix(e, "its QEMU (process %d) is held", (int)m->guest.pid) : 0;
+}
+
 int move_restore(struct move *m, const char *journal_path, struct err *e)
 {
 	const json_t *b, *note;
@@ -435,7 +490,7 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	m->guest.name = xstrdup(json_string_value(json_object_get(b, "guest")) ?: "?");
 	m->guest.pid = (pid_t)json_integer_value(json_object_get(b, "pid"));
 	m->guest.start_time = (uint64_t)json_integer_value(json_object_get(b, "start_time"));
-	m->guest.qmp_path = xstrdup(json_string_value(json_object_get(b, "qmp")) ?: "");
+	restore_monitors(&m->guest, b);
 	note = journal_last_note(m->journal, "paused");
 	m->paused = json_is_true(json_object_get(note ? note : b, "paused"));
 	m->ram_started = json_is_true(json_object_get(journal_last_note(m->journal, "migration"), "ours"));
@@ -451,9 +506,9 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	if (m->over)
 		return 0;
 	if (m->handoff.state == HO_SRC_COMMITTED)
-		return alive ? still_held(m, e) : may_have_run(m, nobody_restarted_it(m->journal, b, e));
+		return alive ? beside_it(m, e) ?: still_held(m, e) : may_have_run(m, move_nobody_restarted_it(m, e));
 	if (!alive || m->handoff.state == HO_SRC_RELEASED)
 		return 0;
 	kill(m->guest.pid, SIGCONT);
-	return qmp_open(&m->qmp, m->loop, m->guest.qmp_path, QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);
+	return open_monitor(m, e);
 }

@@ -84,6 +84,8 @@ bool move_reconnect(struct move *m)
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
 		if (!move_dest_open(m, &link, &e)) {
 			move_control_start(m, link);
+			if (m->handoff.state == HO_SRC_COMMITTED && move_nobody_restarted_it(m, &m->why))
+				return false;
 			return !move_handoff(m, EV_RESEND, HO_NONE, &e);
 		}
 		log_info("%s", e.msg);

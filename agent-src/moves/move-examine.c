@@ -70,12 +70,16 @@ static bool only_names_are_left(const struct journal *j)
 	return yes;
 }
 
+/* Does a journal that begins so speak of this very QEMU? */
+static bool is_ours(const struct move *m, const json_t *begin)
+{
+	return json_integer_value(json_object_get(begin, "pid")) == m->guest.pid &&
+	       (uint64_t)json_integer_value(json_object_get(begin, "start_time")) == m->guest.start_time;
+}
+
 static int check_journal(struct move *m, const struct journal *j, struct err *e)
 {
-	const json_t *b = journal_begin(j);
-
-	if (json_integer_value(json_object_get(b, "pid")) != m->guest.pid ||
-	    (uint64_t)json_integer_value(json_object_get(b, "start_time")) != m->guest.start_time)
+	if (!is_ours(m, journal_begin(j)))
 		return 0;
 	if (!journal_last_note(j, "over"))
 		return err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s", m->guest.name);
@@ -94,8 +98,7 @@ static int check_unreadable(struct move *m, const char *path, const struct err *
 	bool other;
 
 	if (!journal_peek(path, id, &b, &ignored)) {
-		other = json_integer_value(json_object_get(b, "pid")) != m->guest.pid ||
-			(uint64_t)json_integer_value(json_object_get(b, "start_time")) != m->guest.start_time;
+		other = !is_ours(m, b);
 		json_decref(b);
 		if (other) {
 			report_notice(&m->report, "%s (it is of another guest's move)", why->msg);
@@ -104,6 +107,22 @@ static int check_unreadable(struct move *m, const char *path, const struct err *
 	}
 	return err_set(e, EBUSY, "%s. It may be of an earlier move of this guest, so another is not begun. `vmferry journal %s` shows what of it "
 		       "can be read; if that move is not to be settled any more, move the file to another directory", why->msg, path);
+}
+
+/* Somebody has it open: an agent, whose control socket is in its runtime directory and not always in ours, or a guard, which has none. */
+static int check_in_hand(struct move *m, const char *path, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *b;
+	struct err ignored;
+	bool ours;
+
+	if (journal_peek(path, id, &b, &ignored))
+		return 0; /* finished just now, or another guest's that is just begun */
+	ours = is_ours(m, b);
+	json_decref(b);
+	return ours ? err_set(e, EBUSY, "a move of this guest is under way, or one that was cut off is just being settled (journal %s): wait for it", path)
+		    : 0;
 }
 
 /* Is there an unfinished journal of this very QEMU? Its agent died, or is alive. */
@@ -124,8 +143,10 @@ static int check_journals(struct move *m, struct err *e)
 		if (!r) {
 			r = check_journal(m, j, e);
 			journal_close(j);
-		} else if (r == -EBUSY || r == -ENOENT) {
-			r = 0; /* another agent holds it: control_open finds out whether for this guest; or has just finished it */
+		} else if (r == -EBUSY) {
+			r = check_in_hand(m, paths[i], e);
+		} else if (r == -ENOENT) {
+			r = 0; /* just finished */
 		} else {
 			r = check_unreadable(m, paths[i], &je, e);
 		}

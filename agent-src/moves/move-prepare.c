@@ -78,12 +78,22 @@ static json_t *disk_paths(const struct move *m)
 	return out;
 }
 
+static json_t *monitors(const struct guest *g)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < g->qmp_count; i++)
+		json_array_append_new(out, json_string(g->qmp_paths[i]));
+	return out;
+}
+
 static int begin_journal(struct move *m, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
-	json_t *begin = json_pack("{s:s,s:i,s:I,s:s,s:s*,s:s,s:o,s:s*,s:s*,s:b,s:o}", "guest", m->guest.name, "pid",
+	json_t *begin = json_pack("{s:s,s:i,s:I,s:s,s:o,s:s*,s:s,s:o,s:s*,s:s*,s:b,s:o}", "guest", m->guest.name, "pid",
 				  (int)m->guest.pid, "start_time", (json_int_t)m->guest.start_time, "qmp",
-				  m->guest.qmp_path, "boot_id", boot, "dest", m->opt->dest.where, "reach",
+				  m->guest.qmp_path, "monitors", monitors(&m->guest), "boot_id", boot, "dest", m->opt->dest.where, "reach",
 				  dest_options_save(&m->opt->dest), "migrate_socket",
 				  m->migrate_socket, "disk_dir", m->opt->disk_dir, "paused", m->paused, "disks",
 				  disk_paths(m));
@@ -336,7 +346,7 @@ void move_undo_again(struct move *m)
 {
 	struct err e;
 
-	if (m->handoff.qemu_alive && qmp_open(&m->qmp, m->loop, m->guest.qmp_path, MONITOR_MS, &conductor_qmp, &m->con, &e)) {
+	if (m->handoff.qemu_alive && guest_open_qmp(&m->guest, &m->qmp, m->loop, MONITOR_MS, &conductor_qmp, &m->con, &e)) {
 		log_info("%s", e.msg);
 		m->qmp = NULL;
 	}

@@ -5,6 +5,7 @@
 #include "json-message.h"
 #include "log.h"
 #include "move-accept.h"
+#include "output.h"
 #include "qemu-cpu.h"
 #include "util.h"
 
@@ -18,8 +19,10 @@
 
 #define QMP_OPEN_MS    5000
 #define LAST_WORDS_MS  3000
+#define GUARD_PAUSE_MS 1000
 #define DYING_MS       2000
 #define DYING_PAUSE_MS 5
+#define GUARD_PAUSE_MS 1000
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
@@ -518,8 +521,12 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 	r = move_restore(m, journal_path, e);
 	if (r && !(m->ran_on && fenced))
 		return r;
+	if (!r && !m->over && take_back_first(m)) {
+		r = move_handoff(m, EV_RECOVER, HO_NONE, e);
+		first = EV_RESEND;
+	}
 	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
-	if (!m->ran_on)
+	if (!r)
 		r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
 	if (r && !m->ran_on)
 		return r;
@@ -527,11 +534,7 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 		move_undo_again(m);
 		return 0;
 	}
-	if (take_back_first(m)) {
-		r = move_handoff(m, EV_RECOVER, HO_NONE, e);
-		first = EV_RESEND;
-	}
-	return r && !m->ran_on ? r : recover_with_destination(m, first, e);
+	return recover_with_destination(m, first, e);
 }
 
 /* What a process held is let go of in no certain order. -ENOENT: the attempt has ended. */
@@ -550,32 +553,65 @@ static int last_state_of_the_dead(const char *journal_path, enum handoff_state *
 	return 0;
 }
 
-int move_guard(const struct move_options *opt, const char *journal_path)
+static void say(const struct err *words)
 {
-	enum handoff_state state = HO_NONE;
-	struct move *m;
-	struct err e;
-	int r = last_state_of_the_dead(journal_path, &state, &e);
+	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
 
-	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED))
-		return 0; /* it has ended, or only the destination may run the guest */
-	if (r || move_new(&m, opt, &e)) {
-		fprintf(stderr, "vmferry: the agent of a move has died: %s\n", e.msg);
-		return 1;
-	}
-	m->con.stage = ST_COMMIT;
-	m->con.entered = true;
-	r = move_restore(m, journal_path, &e);
+	output_put(2, OUTPUT_LAST, line, strlen(line));
+}
+
+/* True: nothing more is to be tried. */
+static bool guard_take_back(struct move *m, const char *journal_path, struct err *words)
+{
+	struct err e;
+	int r = move_restore(m, journal_path, &e);
+
 	if (!r && !m->over && take_back_first(m))
 		r = move_handoff(m, EV_RECOVER, HO_NONE, &e);
 	if (r)
-		fprintf(stderr, "vmferry: the agent that moved guest %s has died: %s\n", m->guest.name ? m->guest.name : "?", e.msg);
+		err_set(words, -r, "the agent that moved guest %s has died: %s", m->guest.name ? m->guest.name : "?", e.msg);
 	else if (!m->exit_code && m->handoff.qemu_alive)
-		fprintf(stderr, "vmferry: the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: "
-				"vmferry recover %s\n", m->guest.name, m->guest.name);
-	r = r || m->exit_code;
-	move_free(m);
-	return r;
+		err_set(words, 0, "the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
+			m->guest.name, m->guest.name);
+	return !r ? !m->unheard : r != -EBUSY && !m->handoff.qemu_alive;
+}
+
+/* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
+static bool guard_try(const struct move_options *opt, const char *journal_path, struct err *words)
+{
+	enum handoff_state state = HO_NONE;
+	struct move *m;
+	bool done;
+	int r = last_state_of_the_dead(journal_path, &state, words);
+
+	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
+		words->code = 0, words->msg[0] = '\0';
+		return true; /* it has ended, or only the destination may run the guest */
+	}
+	if (r || move_new(&m, opt, words))
+		return err_prefix(words, "the agent of a move has died") != -EBUSY;
+	m->guarding = true;
+	m->con.stage = ST_COMMIT;
+	m->con.entered = true;
+	done = guard_take_back(m, journal_path, words);
+	move_free(m); /* before anything is said: whoever is to read it may not */
+	return done;
+}
+
+int move_guard(const struct move_options *opt, const char *journal_path)
+{
+	struct err words = {.code = 0}, said = words;
+
+	for (;;) {
+		bool done = guard_try(opt, journal_path, &words);
+
+		if (words.msg[0] && strcmp(words.msg, said.msg))
+			say(&words);
+		if (done)
+			return words.code != 0;
+		said = words;
+		poll(NULL, 0, GUARD_PAUSE_MS);
+	}
 }
 
 int move_recover(const struct move_options *opt, const char *journal_path, bool fenced)

@@ -156,6 +156,8 @@ struct move {
 
 	/* the end */
 	bool user_cancelled, interrupted_once, guest_shut_down;
+	bool unheard;	    /* the source QEMU could not be told to go on */
+	bool guarding;	    /* we are the guard: what cannot be done now is tried again */
 	bool migrated_away; /* by somebody else: a copy of the guest is not ours to resume */
 	struct err why;	 /* of the failure */
 	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
@@ -254,6 +256,8 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e);
 int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e);
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
 int move_restore(struct move *m, const char *journal_path, struct err *e);
+/* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
+int move_nobody_restarted_it(const struct move *m, struct err *e);
 void move_stop_data(struct move *m);
 
 /* move-report.c */

@@ -90,6 +90,7 @@ rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_u
 /* Before the walk. */
 void args_mark_ejected(struct rewrite *w); /* qemu-args-disks.c */
 int args_list_nics(struct rewrite *w);	   /* qemu-args-net.c: fills r->nics and checks o->nets */
+int args_check_monitors(const struct rewrite *w); /* qemu-args-monitors.c */
 /* What kind of drive the block node or -drive id is in. */
 enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only);
 

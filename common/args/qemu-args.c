@@ -124,7 +124,7 @@ static void args_index(struct rewrite *w)
 {
 	static const struct {
 		const char *name, *key;
-	} keys[] = {{"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"}, {"device", "netdev"},
+	} keys[] = {{"chardev", "id"},	       {"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"}, {"device", "netdev"},
 		    {"netdev", "id"},	       {"netdev", "hubid"},  {"nic", "hubid"},	  {"net", "hubid"},
 		    {"machine", "pflash0"},    {"machine", "pflash1"}, {"M", "pflash0"},  {"M", "pflash1"}};
 	size_t i, k;
@@ -722,7 +722,9 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	args_index(w);
 	args_mark_ejected(w);
 	emit(w, argv[0]);
-	r = args_list_nics(w);
+	r = args_check_monitors(w);
+	if (r == 0)
+		r = args_list_nics(w);
 	for (i = 0; i < w->item_count && r == 0; i++)
 		r = apply_rule(w, &w->items[i]);
 	if (r == 0)

@@ -130,6 +130,10 @@ enum args_role args_role_of(const char *name);
 /* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */
 bool args_role_is_content(enum args_role role);
 
+/* Whether a character device of that kind ("pty", "stdio" …) leads to nobody but QEMU's user and root in a QEMU that vmferry-dst
+ * has started, so that a monitor on it may stay. */
+bool args_chardev_is_private(const char *kind);
+
 /* What -name says, malloc'ed, or NULL. */
 char *qemu_args_name(char *const *argv, size_t argc);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.

@@ -348,6 +348,11 @@ int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state pe
 	return 0;
 }
 
+void handoff_not_noted(struct handoff *h, enum handoff_state before)
+{
+	h->state = before;
+}
+
 bool handoff_point_of_no_return(const struct handoff *h)
 {
 	switch (h->state) {

@@ -132,6 +132,9 @@ int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_stat
 int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state peer,
 		 struct handoff_actions *out);
 
+/* ACT_JOURNAL failed, and certainly nothing of it is on disk: nothing has happened, the state is the one before. */
+void handoff_not_noted(struct handoff *h, enum handoff_state before);
+
 /* Past the point where this side could still abort by itself. */
 bool handoff_point_of_no_return(const struct handoff *h);
 

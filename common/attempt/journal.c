@@ -59,6 +59,7 @@ struct journal {
 	off_t allocated; /* bytes of the file */
 	off_t anew_at;	 /* with so much in it, what no longer counts is left out */
 	bool broken;	 /* a write failed: what is on disk is not known */
+	bool refused;	 /* but of that write certainly nothing */
 	bool source;
 	uint8_t attempt_id[ATTEMPT_ID_LEN];
 	enum handoff_state state;
@@ -316,6 +317,17 @@ static int parse_and_apply(void *arg, const struct record *r, struct err *e)
  * -------------------------------------------------------------------------------------------------
  */
 
+/* Is what lies behind the end still nothing? Of a write that failed something may be there, and reach the disk later. */
+static bool nothing_there(const struct journal *j, size_t len, off_t at)
+{
+	AUTO_FREE char *buf = xmalloc(len);
+	ssize_t n = pread(j->fd, buf, len, at), i;
+
+	for (i = 0; i < n && !buf[i];)
+		i++;
+	return n >= 0 && i == n;
+}
+
 static int write_at(struct journal *j, const uint8_t *buf, size_t len, off_t at, struct err *e)
 {
 	while (len) {
@@ -374,6 +386,7 @@ static int append(struct journal *j, enum kind kind, json_t *o, struct err *e)
 	one = record_bytes(len);
 	all = kind == K_STATE ? 2 * one : one;
 	r = reserve(j, kind, all, e);
+	j->refused = r != 0;
 	if (r)
 		return r;
 	buf = xcalloc(1, all);
@@ -381,6 +394,7 @@ static int append(struct journal *j, enum kind kind, json_t *o, struct err *e)
 	if (kind == K_STATE)
 		encode(buf + one, K_TWIN, text, len);
 	r = write_at(j, buf, all, j->end, e);
+	j->refused = r && nothing_there(j, all, j->end);
 	if (r)
 		return r;
 	j->end += (off_t)all;
@@ -511,6 +525,11 @@ static int record(struct journal *j, enum kind kind, json_t *o, struct err *e)
 		r = apply(j, kind, o, e);
 	json_decref(o);
 	return r;
+}
+
+bool journal_refused(const struct journal *j)
+{
+	return j->refused;
 }
 
 int journal_state(struct journal *j, enum handoff_state s, struct err *e)
@@ -644,6 +663,10 @@ int journal_open(struct journal **out, const char *path, struct err *e)
 	int r;
 
 	j->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
+	if (j->fd < 0 && errno == EROFS) { /* what it says counts all the same */
+		j->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		j->broken = j->refused = true;
+	}
 	if (j->fd < 0) {
 		r = err_sys(e, errno, "cannot open journal %s", path);
 		goto fail;
@@ -669,7 +692,7 @@ int journal_open(struct journal **out, const char *path, struct err *e)
 	}
 	j->end = (off_t)end;
 	j->allocated = (off_t)size;
-	r = torn ? zero_tail(j, e) : 0;
+	r = torn && !j->broken ? zero_tail(j, e) : 0;
 	if (r)
 		goto fail;
 	*out = j;

@@ -32,8 +32,8 @@ struct journal;
  */
 int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN],
 		   bool source, json_t *begin, struct err *e);
-/* Replays and stays open for appending. -EBUSY: a live agent holds it. -EBADMSG: damaged (more than
- * a torn tail). */
+/* Replays and stays open for appending; on a file system that is read-only, for reading: every write then fails. -EBUSY: a live
+ * agent holds it. -EBADMSG: damaged (more than a torn tail). */
 int journal_open(struct journal **out, const char *path, struct err *e);
 /* Closes the file, keeps it on disk. NULL is allowed. */
 void journal_close(struct journal *j);
@@ -45,6 +45,8 @@ int journal_remove(struct journal *j, bool keep, struct err *e);
 
 /* Records the state of the hand-off. -EINVAL for a state of the other role. */
 int journal_state(struct journal *j, enum handoff_state s, struct err *e);
+/* Of the write that failed last nothing can be on disk, now or later: whoever reads the journal finds what was there before. */
+bool journal_refused(const struct journal *j);
 /*
  * "I am about to create or change this": file, process, socket, setting … detail (borrowed, may be
  * NULL) says what and how to undo it. journal_disown("undone" or "not ours any more") names the

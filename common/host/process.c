@@ -321,7 +321,7 @@ bool process_has_open(pid_t pid, const char *path)
 	return !stat(path, &st) && has_open(dir, st.st_dev, st.st_ino);
 }
 
-pid_t process_that_opened(const char *path)
+pid_t process_that_opened(const char *path, pid_t but)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *x;
@@ -333,7 +333,7 @@ pid_t process_that_opened(const char *path)
 		pid_t pid = (pid_t)atoi(x->d_name);
 
 		snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
-		if (pid > 0 && pid != getpid() && has_open(dir, st.st_dev, st.st_ino))
+		if (pid > 0 && pid != getpid() && pid != but && has_open(dir, st.st_dev, st.st_ino))
 			found = pid;
 	}
 	if (d)

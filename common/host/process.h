@@ -46,8 +46,8 @@ struct process_output {
  * signals. -ETIMEDOUT: it was killed after timeout_ms, with all of its process group. Blocks the calling thread.
  */
 int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
-/* A process (not ourselves) that has this file open; 0: none that we may see. */
-pid_t process_that_opened(const char *path);
+/* A process (not ourselves, and not but) that has this file open; 0: none that we may see. */
+pid_t process_that_opened(const char *path, pid_t but);
 bool process_has_open(pid_t pid, const char *path);
 /* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
  * be told. */

@@ -21,8 +21,9 @@ guest_a() { # [QEMU OPTION...]
 	SETTINGS=$(settings_of a)
 }
 
-SLOW_DISKS=(--bwlimit 2M) SLOW_RAM=(--bwlimit 12M)
-[[ $ACCEL != kvm ]] || SLOW_RAM=(--bwlimit 5M)
+# progress ten times a second: a stage that is looked for may last but one
+SLOW_DISKS=(--bwlimit 2M --json=fine) SLOW_RAM=(--bwlimit 12M --json=fine)
+[[ $ACCEL != kvm ]] || SLOW_RAM=(--bwlimit 5M --json=fine)
 
 while_disks() { # returns when disks are being copied, and memory is not yet
 	wait_event 'ev["event"] == "progress" and ev["disk_left"] > 0 and "ram_left" not in ev' >/dev/null

@@ -51,7 +51,7 @@ check_out() { # ROOT DIRECTORY [OWNER]
 
 # In a process and mount namespace of its own: when it ends, everything that ran and was mounted in it does.
 in_chroot() { # ROOT USER DIRECTORY COMMAND
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 J="${J:-$(nproc)}" \
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
 		unshare --mount --pid --fork --kill-child --propagation private bash -euc '
 			mount --bind "$0" "$0"
@@ -66,7 +66,9 @@ in_chroot() { # ROOT USER DIRECTORY COMMAND
 			cd "$0"
 			pivot_root . mnt
 			umount -l mnt
-			exec chroot . runuser -u "$1" -- env HOME="$(chroot . bash -c "echo ~$1")" CI=true bash -c "cd $2 && $3"' "$@" </dev/null
+			chroot . runuser -u "$1" -- env HOME="$(chroot . bash -c "echo ~$1")" CI=true J="$J" bash -c "cd $2 && $3"
+			exit $? # not exec: the first process of this namespace is to be one that waits for orphans
+		' "$@" </dev/null
 }
 
 try() { # NAME ROOT USER DIRECTORY COMMAND

@@ -5,6 +5,7 @@
 #include "disk-read.h"
 #include "log.h"
 #include "messages.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ static struct {
 	struct disk_reader *reader;
 	int out;
 	pid_t server;
+	uint64_t server_start;
 	char log[512]; /* "< D128 a@0+64 h@64+64 >": begin, delta of so many sectors, content or hole at KiB, end */
 } t;
 
@@ -102,6 +104,7 @@ static void begin(const char *server)
 
 	memset(&t, 0, sizeof(t));
 	serve(server);
+	assert_int_equal(process_start_time(t.server, &t.server_start), 0);
 	t.shared = (struct send_shared){.codec = CODEC_MODE_NONE, .channels = 1, .window_bytes = 16 * MIB, .lost = on_lost};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	t.out = fd[1];
@@ -122,7 +125,7 @@ static void end(void)
 	loop_free(t.loop);
 	close(t.out);
 	kill(t.server, SIGTERM);
-	while (!kill(t.server, 0)) /* it removes its socket at its end */
+	while (qemu_is_alive(t.server, t.server_start)) /* at its end it removes its socket */
 		poll(NULL, 0, 5);
 }
 

@@ -368,11 +368,31 @@ static void after_a_write_that_failed_nothing_is_recorded_any_more(void **state)
 
 	power_write_nothing = true;
 	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), -EIO);
+	assert_true(journal_refused(j));
 	power_write_nothing = false;
 	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), -EIO);
+	assert_true(journal_refused(j));
 	journal_close(j);
 	assert_int_equal(journal_open(&j, path, &e), 0);
 	assert_int_equal(journal_last_state(j), HO_SRC_BEGUN);
+	assert_false(journal_refused(j));
+	journal_close(j);
+}
+
+static void of_a_write_that_failed_halfway_nothing_is_certain(void **state)
+{
+	struct journal *j = create(*state, true);
+	AUTO_CLOSE int fd = open(journal_path(j), O_RDWR);
+	off_t end = lseek(fd, 0, SEEK_END);
+	char byte = 0;
+
+	while (end > 0 && !byte)
+		assert_int_equal(pread(fd, &byte, 1, --end), 1);
+	assert_int_equal(pwrite(fd, "x", 1, end + 30), 1); /* as if some of it had been taken */
+	power_write_nothing = true;
+	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), -EIO);
+	power_write_nothing = false;
+	assert_false(journal_refused(j));
 	journal_close(j);
 }
 
@@ -649,6 +669,7 @@ int main(void)
 	    T(what_is_no_journal_is_refused),
 	    T(state_survives_sigkill_right_after_it_was_told),
 	    T(after_a_write_that_failed_nothing_is_recorded_any_more),
+	    T(of_a_write_that_failed_halfway_nothing_is_certain),
 	    T(a_journal_that_is_full_has_room_for_states),
 	    T(whatever_was_recorded_is_there_after_a_power_failure),
 	    T(list_names_unfinished_attempts_only_and_twenty_done_are_kept),

@@ -28,12 +28,15 @@ static void listening_sockets_are_taken_apart(void **state)
 	expect("disconnected:telnet:0.0.0.0:4444,server=on", false, false, "0.0.0.0:4444", "");
 	expect("tcp:127.0.0.1:4444,server=on <-> 127.0.0.1:53412", false, true, "127.0.0.1:4444", "127.0.0.1:53412");
 	expect("disconnected:tcp:[::1]:4444,server=on", false, false, "[::1]:4444", "");
+	expect("disconnected:websocket:127.0.0.1:4444,server=on", false, false, "127.0.0.1:4444", "");
+	/* what has no file is no socket that could be hidden */
+	expect("disconnected:unix:/run/a,abstract=on,tight=on,server=on", true, false, "/run/a,abstract=on,tight=on", "");
 }
 
 static void what_does_not_listen_is_left_alone(void **state)
 {
 	static const char *const others[] = {"pty:/dev/pts/3", "vc", "file", "unix:/run/manager.sock", "tcp:10.0.0.1:99 <-> 10.0.0.2:1", "", "disconnected:",
-					     "disconnected:unix:,server=on", "disconnected:websocket:1:2,server=on"};
+					     "disconnected:unix:,server=on", "unix:,server=on", "udp", "disconnected:vsock:2:1,server=on"};
 	struct chardev_socket s;
 	size_t i;
 
@@ -42,11 +45,42 @@ static void what_does_not_listen_is_left_alone(void **state)
 		assert_false(monitors_parse(others[i], &s));
 }
 
+static void expect_monitor(const char *label, const char *const *line, bool yes)
+{
+	json_t *chardevs = json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "label", "serial0", "filename", "mux", "label", "c1", "filename", "mux",
+				     "label", "c2", "filename", "stdio");
+	struct args_result r = {.argv = (char **)line};
+
+	while (line[r.argc])
+		r.argc++;
+	if (monitors_has(&r, chardevs, label) != yes)
+		fail_msg("%s is %sa monitor", label, yes ? "not " : "");
+	json_decref(chardevs);
+}
+
+/* Labels as QEMU 10.0 makes them. */
+static void monitors_are_known_by_their_labels(void **state)
+{
+	static const char *const line[] = {"qemu", "-mon", "mode=control,chardev=m1", "-mon", "m2", "-qmp", "chardev:m3", "-monitor", "chardev:m4",
+					   "-gdb", "chardev:m5", "-serial", "chardev:s1", "-name", "chardev:s2", NULL};
+	static const char *const monitors[] = {"compat_monitor0", "compat_monitor12", "compat_monitor1-base", "gdb", "serial0-base", "c1-base",
+					       "m1", "m2", "m3", "m4", "m5"},
+				 *const others[] = {"serial0", "serial1", "c1", "c2", "c2-base", "-base", "s1", "s2", "m", "m12", "parallel0", ""};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(monitors) / sizeof(monitors[0]); i++)
+		expect_monitor(monitors[i], line, true);
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		expect_monitor(others[i], line, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listening_sockets_are_taken_apart),
 		cmocka_unit_test(what_does_not_listen_is_left_alone),
+		cmocka_unit_test(monitors_are_known_by_their_labels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

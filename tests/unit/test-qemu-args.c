@@ -390,6 +390,48 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 	expect_refused("-drive file=json:driver=raw", "cannot read the disk description");
 }
 
+static void monitors_that_others_could_use_are_refused(void **state)
+{
+	static const char *const refused[][2] = {
+	    {"-monitor udp:127.0.0.1:9@:8", "through -monitor udp:127.0.0.1:9@:8 others could"},
+	    {"-monitor pipe:/srv/p", "this kind"},
+	    {"-monitor /dev/ttyS0", "this kind"},
+	    {"-qmp unix:/run/manager.sock", "connects to somebody"},
+	    {"-qmp-pretty tcp:192.0.2.1:99,reconnect=1", "connects to somebody"},
+	    {"-gdb unix:/run/gdb", "connects to somebody"},
+	    {"-gdb udp::1234", "this kind"},
+	    {"-qmp unix:name,abstract=on,server=on", "abstract"},
+	    {"-chardev socket,id=c,host=::1,port=9,server=on,tls-creds=t -mon chardev=c,mode=control", "TLS"},
+	    {"-chardev udp,id=c,port=9 -mon c", "through -chardev udp,id=c,port=9 others"},
+	    {"-chardev udp,id=c,port=9 -monitor chardev:c", "this kind"},
+	    {"-chardev udp,id=c,port=9,mux=on -serial chardev:c", "this kind"},
+	    {"-chardev null,id=d -chardev hub,id=c,chardevs.0=d -mon c", "this kind"},
+	    {"-chardev file,id=c,path=/l,input-path=/i -mon c", "it reads from a file"},
+	    {"-serial mon:udp::9", "this kind"},
+	    {"-monitor vc -vnc :1", "VNC"},
+	    {"-display vnc=:1 -monitor vc:80Cx24C", "VNC"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		expect_refused(refused[i][0], refused[i][1]);
+}
+
+static void monitors_that_are_hidden_occupied_or_alone_stay(void **state)
+{
+	static const char *const kept[] = {"-monitor stdio", "-monitor pty", "-monitor null", "-monitor none", "-monitor vc", "-serial mon:stdio",
+					   "-gdb none", "-gdb tcp::1234", "-gdb stdio", "-monitor telnet:127.0.0.1:9,server=on,wait=off",
+					   "-monitor websocket:127.0.0.1:9,server,nowait", "-serial mon:tcp::9,server=on,wait=off",
+					   "-chardev socket,id=c,host=::1,port=9,server=on,wait=off -mon chardev=c,mode=control",
+					   "-chardev ringbuf,id=c -monitor chardev:c", "-serial udp::9", "-chardev udp,id=c,port=9 -serial chardev:c"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		expect_plain(kept[i], kept[i]);
+}
+
 static void every_rewrite_is_noted(void **state)
 {
 	AUTO_FREE char *notes = NULL;
@@ -705,6 +747,8 @@ int main(void)
 	    cmocka_unit_test(programs_of_networks_are_named_whole_and_told),
 	    cmocka_unit_test(windows_of_a_desktop_are_not_opened),
 	    cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
+	    cmocka_unit_test(monitors_that_others_could_use_are_refused),
+	    cmocka_unit_test(monitors_that_are_hidden_occupied_or_alone_stay),
 	    cmocka_unit_test(every_rewrite_is_noted),
 	    cmocka_unit_test(rewriting_twice_keeps_one_of_each),
 	    cmocka_unit_test(name_is_read_in_every_form),
