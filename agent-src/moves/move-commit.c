@@ -8,6 +8,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "process.h"
+#include "qemu-migration.h"
 #include "qemu-rp.h"
 #include "util.h"
 
@@ -50,34 +51,6 @@ static void leave_stages(struct move *m)
 
 /* ---- taking the guest back ---- */
 
-static const char *migration_status(struct move *m, char out[32])
-{
-	json_t *info;
-	const char *s;
-	struct err e;
-
-	strcpy(out, "unknown");
-	if (qmp_call(m->qmp, "query-migrate", NULL, &info, &e))
-		return out;
-	s = json_string_value(json_object_get(info, "status"));
-	snprintf(out, 32, "%s", s ? s : "none");
-	json_decref(info);
-	return out;
-}
-
-static bool migration_over(struct move *m)
-{
-	static const char *const over[] = {"none", "cancelled", "failed", "completed"};
-	char status[32];
-	size_t i;
-
-	migration_status(m, status);
-	for (i = 0; i < ARRAY_LEN(over); i++)
-		if (!strcmp(status, over[i]))
-			return true;
-	return false;
-}
-
 /* QEMU's run state, once it is not about to change by itself: at the end of a migration QEMU sets the guest going again. */
 static int settled_run_state(struct move *m, char out[32], uint64_t until_ns, struct err *e)
 {
@@ -101,10 +74,10 @@ static int settled_run_state(struct move *m, char out[32], uint64_t until_ns, st
 static void wait_until_set_up(struct move *m)
 {
 	uint64_t until = now_ns() + SETUP_MS * 1000000ULL;
-	char status[32];
+	char status[MIGRATION_STATUS_MAX];
 	struct err e;
 
-	while (m->capture && m->qmp && qmp_alive(m->qmp) && !strcmp(migration_status(m, status), "setup") && now_ns() < until)
+	while (m->capture && m->qmp && qmp_alive(m->qmp) && !strcmp(qemu_migration_status(m->qmp, status), "setup") && now_ns() < until)
 		if (loop_step(m->loop, 5, &e))
 			return;
 }
@@ -126,18 +99,6 @@ static int open_monitor_again(struct move *m, struct err *e)
 	return 0;
 }
 
-static int end_migration(struct move *m, uint64_t until_ns, struct err *e)
-{
-	if (!m->ram_started) /* if there is one, somebody else began it */
-		return 0;
-	if (!migration_over(m))
-		qmp_call(m->qmp, "migrate_cancel", NULL, NULL, e);
-	while (!migration_over(m))
-		if (now_ns() > until_ns || !qmp_alive(m->qmp) || loop_step(m->loop, 5, e))
-			return err_set(e, ETIMEDOUT, "the source QEMU does not end its migration");
-	return 0;
-}
-
 /*
  * QEMU's sockets go first: with them open a cancel may hang (multifd), without them QEMU gives up by itself. A migration
  * that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever else
@@ -153,8 +114,8 @@ static int take_back(struct move *m, struct err *e)
 	wait_until_set_up(m);
 	capture_stop(m->capture);
 	r = open_monitor_again(m, e);
-	if (!r)
-		r = end_migration(m, until, e);
+	if (!r && m->ram_started) /* otherwise, if there is one, somebody else began it */
+		r = qemu_migration_cancel(m->qmp, m->loop, until, e);
 	if (!r)
 		r = settled_run_state(m, state, until, e);
 	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))

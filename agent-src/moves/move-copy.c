@@ -6,6 +6,7 @@
 #include "fault.h"
 #include "log.h"
 #include "process.h"
+#include "qemu-migration.h"
 #include "util.h"
 
 #include <errno.h>
@@ -70,8 +71,8 @@ static int start_ram(struct move *m, struct err *e)
 		return r;
 	fault_point("src-migrate");
 	m->rate_at_ns = 0;
-	r = qmp_call(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL, e);
-	if (r == -EREMOTEIO) /* refused: then the one under way is somebody else's */
+	r = qemu_migration_begin(m->qmp, m->loop, uri, e);
+	if (r == -EREMOTEIO) /* refused: if one is under way it is somebody else's */
 		move_note_migration(m, false, &why);
 	return r;
 }

@@ -3,6 +3,7 @@
  */
 #include "move.h"
 #include "qemu-cpu.h"
+#include "qemu-migration.h"
 #include "util.h"
 
 #include <errno.h>
@@ -41,6 +42,8 @@ static int check_blockers(struct move *m, struct err *e)
 			    !strcmp(status, "pre-switchover") || !strcmp(status, "cancelling")))
 		r = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
 	json_decref(info);
+	if (!r)
+		r = qemu_migration_settle(m->qmp, m->loop, e);
 	if (r)
 		return r;
 	r = qmp_call(m->qmp, "query-block-jobs", NULL, &jobs, e);

@@ -9,6 +9,7 @@
 #include "dest-options.h"
 #include "log.h"
 #include "process.h"
+#include "qemu-migration.h"
 #include "qemu-settings.h"
 #include "qemu-undo.h"
 #include "util.h"
@@ -211,6 +212,13 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 
 /* ---- undo ---- */
 
+static int restore_settings(struct move *m, const json_t *settings, struct err *e)
+{
+	int r = qemu_migration_settle(m->qmp, m->loop, e);
+
+	return r ? r : settings_restore(m->qmp, settings, e);
+}
+
 static int undo_in_qemu(struct move *m, const char *kind, const json_t *detail, struct err *e)
 {
 	const char *prefix = json_string_value(json_object_get(detail, "prefix"));
@@ -218,7 +226,7 @@ static int undo_in_qemu(struct move *m, const char *kind, const json_t *detail, 
 	const char *qdev = json_string_value(json_object_get(detail, "qdev"));
 
 	if (!strcmp(kind, "settings"))
-		return settings_restore(m->qmp, detail, e);
+		return restore_settings(m, detail, e);
 	if (!strcmp(kind, "throttle") && qdev)
 		return disks_unthrottle(m->qmp, qdev, e);
 	if (!strcmp(kind, "exports") && prefix)

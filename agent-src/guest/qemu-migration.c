@@ -1,0 +1,101 @@
+/* qemu-migration.c: see qemu-migration.h. */
+#include "qemu-migration.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAUSE_MS  5
+#define SETTLE_MS 3000
+#define CANCEL_MS 5000
+
+const char *qemu_migration_status(struct qmp *q, char out[MIGRATION_STATUS_MAX])
+{
+	json_t *info;
+	const char *s;
+	struct err e;
+
+	strcpy(out, "unknown");
+	if (qmp_call(q, "query-migrate", NULL, &info, &e))
+		return out;
+	s = json_string_value(json_object_get(info, "status"));
+	snprintf(out, MIGRATION_STATUS_MAX, "%s", s ? s : "none");
+	json_decref(info);
+	return out;
+}
+
+bool qemu_migration_is_over(struct qmp *q)
+{
+	static const char *const over[] = {"none", "cancelled", "failed", "completed"};
+	char status[MIGRATION_STATUS_MAX];
+	size_t i;
+
+	qemu_migration_status(q, status);
+	for (i = 0; i < ARRAY_LEN(over); i++)
+		if (!strcmp(status, over[i]))
+			return true;
+	return false;
+}
+
+/* 1: it has one, or something of one; 0: it has not, or is too old to say. */
+static int has_any(struct qmp *q, struct err *e)
+{
+	json_t *list, *x;
+	size_t i;
+	int r = qmp_call(q, "query-yank", NULL, &list, e);
+
+	if (r)
+		return r == -EREMOTEIO ? 0 : r;
+	json_array_foreach(list, i, x)
+	{
+		const char *type = json_string_value(json_object_get(x, "type"));
+
+		r |= type && !strcmp(type, "migration");
+	}
+	json_decref(list);
+	return r;
+}
+
+int qemu_migration_settle(struct qmp *q, struct loop *l, struct err *e)
+{
+	uint64_t until = now_ns() + SETTLE_MS * 1000000ULL;
+	char status[MIGRATION_STATUS_MAX];
+	int r;
+
+	while ((r = has_any(q, e)) == 1) {
+		if (now_ns() > until)
+			return err_set(e, EBUSY, "QEMU has not done with its last migration (which it calls %s); if that stays so it has lost track "
+						 "of it, and migrates again only once this guest has been shut down and started anew",
+				       qemu_migration_status(q, status));
+		r = loop_step(l, PAUSE_MS, e);
+		if (r)
+			return r;
+	}
+	return r;
+}
+
+int qemu_migration_cancel(struct qmp *q, struct loop *l, uint64_t until_ns, struct err *e)
+{
+	if (!qemu_migration_is_over(q))
+		qmp_call(q, "migrate_cancel", NULL, NULL, e);
+	while (!qemu_migration_is_over(q))
+		if (now_ns() > until_ns || !qmp_alive(q) || loop_step(l, PAUSE_MS, e))
+			return err_set(e, ETIMEDOUT, "the source QEMU does not end its migration");
+	return 0;
+}
+
+/* One refusal comes too late: that for a yank instance which is there already, when the status is `setup`. No other migration was under
+ * way, or it would have been refused for that, and none can be begun: it is ours. */
+int qemu_migration_begin(struct qmp *q, struct loop *l, const char *uri, struct err *e)
+{
+	struct err why;
+	int r = qmp_call(q, "migrate", json_pack("{s:s}", "uri", uri), NULL, e);
+
+	if (r != -EREMOTEIO || !strstr(e->msg, "yank instance"))
+		return r;
+	if (!qemu_migration_cancel(q, l, now_ns() + CANCEL_MS * 1000000ULL, &why))
+		return err_prefix(e, "QEMU has not done with its last migration");
+	*e = why;
+	return -why.code;
+}
