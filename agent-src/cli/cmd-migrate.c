@@ -388,6 +388,12 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	struct err e;
 	int c, r;
 
+	for (c = 1; c < argc; c++) {
+		if (text_is_utf8(argv[c]))
+			continue;
+		fprintf(stderr, "vmferry %s: argument %d is not UTF-8 text, and could not be told to the other side\n", command, c);
+		return EXIT_USAGE;
+	}
 	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(help, stdout);
@@ -411,6 +417,10 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		return EXIT_USAGE;
 	}
 	o->disk_dir = disk_dir = absolute(o->disk_dir);
+	if (disk_dir && !text_is_utf8(disk_dir)) {
+		fprintf(stderr, "vmferry %s: the name of the directory that we are in is not UTF-8 text: give --disk-dir in full\n", command);
+		return EXIT_USAGE;
+	}
 	/* the journal has them, for a recover that is started elsewhere */
 	o->dest.psk_file = psk_file = absolute(o->dest.psk_file);
 	o->dest.token_file = token_file = absolute(o->dest.token_file);

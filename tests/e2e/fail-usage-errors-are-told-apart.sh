@@ -24,6 +24,11 @@ wrong vmferry migrate a local --disk-dir /tmp --ram-mode magic
 wrong vmferry migrate a local --disk-dir /tmp --on-stall panic
 wrong vmferry migrate a local --disk-dir /tmp --no-such-option
 wrong vmferry migrate a local more --disk-dir /tmp
+wrong vmferry migrate a local --disk-dir $'/tmp/\xfc'
+mkdir "$DIR/"$'\xfc'
+cd "$DIR/"$'\xfc'
+wrong vmferry check a local --disk-dir new
+cd - >/dev/null
 wrong vmferry cancel
 wrong vmferry switch
 wrong vmferry set a
