@@ -3,6 +3,8 @@
 # with sudo, and as root in a checkout below /var/tmp. A skip that tests/expected-skips does not have fails.
 #   tests/long/chroot.sh [bookworm|trixie]...      without a name: both, one after the other
 #   T=word tests/long/chroot.sh                    only tests whose name contains it
+#   ONLY=somebody tests/long/chroot.sh             of these runs those with that word: demo, somebody, /src, /var/tmp
+#   KEEP=1 tests/long/chroot.sh                    leaves build/chroot, for another look, and for the next KEEP=1
 # timeout: 21600
 #
 # Needs root and debootstrap; the mirror is the one that this machine's apt uses. It lies under
@@ -26,6 +28,7 @@ mirror() {
 }
 
 build_chroot() { # NAME ROOT
+	[[ -z ${KEEP:-} || ! -e $2/etc/sudoers.d/proxy ]] || return 0
 	echo "$1: debootstrap"
 	rm -rf "$2"
 	mkdir -p "$2"
@@ -35,6 +38,7 @@ build_chroot() { # NAME ROOT
 	cp -L /etc/resolv.conf /etc/hosts "$2/etc/"
 	mkdir -p "$2/dev/net"
 	mknod "$2/dev/net/tun" c 10 200
+	[[ ! -e /dev/kvm ]] || mknod -m 666 "$2/dev/kvm" c 10 232
 	mknod "$2/dev/loop-control" c 10 237
 	for loop in {0..15}; do mknod "$2/dev/loop$loop" b 7 "$loop"; done
 	chroot "$2" useradd --create-home --shell /bin/bash "$user"
@@ -72,6 +76,7 @@ in_chroot() { # ROOT USER DIRECTORY COMMAND
 }
 
 try() { # NAME ROOT USER DIRECTORY COMMAND
+	[[ "$3 $4 $5" == *${ONLY:-}* ]] || return 0
 	local log=$logs/chroot-$1${4//[^a-z]/-}-${5//[^a-z]/-}.log start=$SECONDS status=0
 	in_chroot "${@:2}" >"$log" 2>&1 || status=$?
 	echo "$1: $5 by $3 in $4: status $status after $((SECONDS - start)) s: $(tail -n 1 "$log")"
