@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-OWN = "/dst|/home/user|/srv|/etc/pki|/etc/vm|/usr/share/OVMF|/usr/share/qemu-server|/dev/vg[01]|/dev/sr0|/run/vmferry"
+OWN = "/dst|/mnt|/home/user|/srv|/etc/pki|/etc/vm|/usr/share/OVMF|/usr/share/qemu-server|/dev/vg[01]|/dev/sr0|/run/vmferry"
 SIZES = {"pflash-code": 4 << 20, "pflash-vars": 4 << 20, "media": 1474560, "disk": 64 << 20}
-MEMORY_BYTES = 1 << 30
+MEMORY_BYTES = 2 << 30
 DEADLINE_S = 30
 
 

@@ -94,8 +94,10 @@ static void completions_that_fill_their_queue_are_taken_and_told_once(void **sta
 	unsigned i;
 
 	(void)state;
-	if (!loop_has_io_uring(loop))
+	if (!loop_has_io_uring(loop)) {
+		print_message("skipped: there is no io_uring here\n");
 		skip();
+	}
 	full_queue = true;
 	refused = 0;
 	waited_for = &c[40];

@@ -252,8 +252,10 @@ static void what_cannot_be_removed_is_an_error(void **state)
 	json_t *known;
 
 	(void)state;
-	if (!mounts)
+	if (!mounts) {
+		print_message("skipped: need root, to mount a file system\n");
 		skip();
+	}
 	make(path);
 	make(over);
 	known = know(path);
@@ -280,11 +282,14 @@ static void with_inodes_used_again(unsigned inode_bytes, bool born)
 	json_t *known;
 	ino_t before;
 
-	if (!mounts)
+	if (!mounts) {
+		print_message("skipped: need root, to mount a file system\n");
 		skip();
+	}
 	if (mkdir(at("fs"), 0700) || run("truncate -s 8M %s/image && mke2fs -q -F -t ext4 -I %u %s/image >/dev/null 2>&1 && "
 					 "mount -o loop %s/image %s/fs", dir, inode_bytes, dir, dir, dir)) {
 		rmdir(at("fs"));
+		print_message("skipped: no file system can be mounted here\n");
 		skip();
 	}
 	make(path);
