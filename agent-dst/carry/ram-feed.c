@@ -1,11 +1,11 @@
 /* ram-feed.c: see ram-feed.h. */
 #include "ram-feed.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 struct feed {
 	struct loop *loop;
@@ -131,22 +131,11 @@ static void recv_more(struct feed *f)
 int feed_open(struct feed **out, struct loop *l, const char *socket_path, const struct feed_handlers *h, void *ctx,
 	      struct err *e)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct feed *f;
-	int fd;
+	int fd = unix_connect(socket_path, 0);
 
-	if (strlen(socket_path) >= sizeof(sa.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s is too long for a socket", socket_path);
-	strcpy(sa.sun_path, socket_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return err_sys(e, errno, "socket");
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		int code = errno;
-
-		close(fd);
-		return err_sys(e, code, "cannot connect to the destination QEMU at %s", socket_path);
-	}
+		return err_sys(e, -fd, "cannot connect to the destination QEMU at %s", socket_path);
 	f = xcalloc(1, sizeof(*f));
 	f->loop = l;
 	f->on = *h;

@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "paths.h"
 #include "process.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #define END_MS	  20000
 #define WORDS_MAX 128
@@ -162,22 +162,17 @@ static int here_spawn(struct side *s, char *const *argv, int out_fd, const char 
 
 static int here_reach(struct side *s, const char *path, int *out, struct err *e)
 {
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	AUTO_FREE char *real = path_maybe_hidden(path);
 	int fd;
 
 	(void)s;
 	if (!real)
 		return err_set(e, ENOENT, "there is no %s", path);
-	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s", real) >= (int)sizeof(to.sun_path))
+	fd = unix_connect(real, 0);
+	if (fd == -ENAMETOOLONG)
 		return err_set(e, ENAMETOOLONG, "%s is too long for a socket: choose a shorter --dir", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to))) {
-		err_sys(e, errno == ECONNREFUSED ? ENOENT : errno, "cannot connect to %s", path); /* bound, but does not listen yet */
-		if (fd >= 0)
-			close(fd);
-		return -e->code;
-	}
+	if (fd < 0)
+		return err_sys(e, fd == -ECONNREFUSED ? ENOENT : -fd, "cannot connect to %s", path); /* bound, but does not listen yet */
 	*out = fd;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "open-regular.h"
 #include "process.h"
 #include "qemu-args.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -20,7 +21,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 
 /* /proc/PID/cmdline and environ: ARG_MAX is 2 MiB by default, and this is a bound, not an
@@ -472,26 +472,16 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 /* SO_PEERCRED says who listens even while another client is being served. */
 static int listener_of(const char *path, pid_t *pid, struct err *e)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	AUTO_CLOSE int fd = unix_connect(path, SOCK_NONBLOCK);
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
+	if (fd == -ECONNREFUSED)
+		return err_set(e, ENOENT, "nobody listens on %s any more: the QEMU that made it is gone", path);
+	if (fd == -EAGAIN)
+		return err_set(e, EBUSY, "%s is occupied, and more clients are waiting for it", path);
 	if (fd < 0)
-		return err_sys(e, errno, "cannot create a unix socket");
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(e, ENAMETOOLONG, "the socket path %s is too long", path);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		if (errno == ECONNREFUSED)
-			return err_set(
-			    e, ENOENT,
-			    "nobody listens on %s any more: the QEMU that made it is gone", path);
-		if (errno == EAGAIN)
-			return err_set(e, EBUSY,
-				       "%s is occupied, and more clients are waiting for it", path);
-		return err_sys(e, errno, "cannot connect to %s", path);
-	}
+		return err_sys(e, -fd, "cannot connect to %s", path);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return err_sys(e, errno, "cannot tell who listens on %s", path);
 	if (peer.pid <= 0)

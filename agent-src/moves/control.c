@@ -1,5 +1,6 @@
 /* control.c: see control.h. */
 #include "control.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -160,9 +161,11 @@ static void accept_more(struct control *c)
 /* EAGAIN: somebody listens and has no time for more. */
 static bool answers(const struct sockaddr_un *sa)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = unix_connect(sa->sun_path, SOCK_NONBLOCK);
 
-	return fd >= 0 && (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno == EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EAGAIN;
 }
 
 /* Whoever makes or removes a socket holds the directory, for that moment only. 1: it is held by another agent. */
@@ -320,12 +323,9 @@ int control_call(const char *runtime_dir, pid_t guest, const json_t *request, js
 
 	if (r)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		if (fd >= 0)
-			close(fd);
+	fd = unix_connect(sa.sun_path, 0);
+	if (fd < 0)
 		return err_set(e, ENOENT, "no move of this guest (pid %d) is under way here", (int)guest);
-	}
 	f = fdopen(fd, "r+");
 	fprintf(f, "%s\n", text);
 	fflush(f);

@@ -8,6 +8,7 @@
  */
 #include "log.h"
 #include "ssh-backend.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
@@ -21,7 +22,6 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define ARGS_MAX    40
@@ -402,17 +402,8 @@ static int openssh_exec(struct ssh *ssh, const char *command, int fd, int report
 
 static int connect_to(const char *path, int *fd, struct err *e)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*fd < 0)
-		return err_sys(e, errno, "socket");
-	if (connect(*fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		close(*fd);
-		return err_sys(e, errno, "%s", path);
-	}
-	return 0;
+	*fd = unix_connect(path, 0);
+	return *fd < 0 ? err_sys(e, -*fd, "%s", path) : 0;
 }
 
 static int openssh_forward(struct ssh *ssh, const char *host, unsigned port, int *out, struct err *e)
