@@ -2,6 +2,8 @@
 # --bwlimit is kept, and `vmferry set VM bwlimit=` takes effect while the move runs.
 . "$(dirname "$0")/../lib/move.sh"
 
+[[ $(id -u) -eq 0 ]] || skip "only root can see which connections are an agent's"
+
 sent() { # prints how many bytes vmferry has sent over its connections, as the kernel counts them
 	ss -HOtnip state established | grep "pid=$MOVE_PID," | grep -o ' bytes_sent:[0-9]*' | awk -F: '{ n += $2 } END { print n + 0 }'
 }

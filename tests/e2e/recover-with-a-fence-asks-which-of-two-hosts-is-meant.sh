@@ -11,8 +11,8 @@ fault_wait
 there=$(qemu_dst)
 kill_at_exit "$there"
 agent=$(agent_dst)
-kill_now "$MOVE_PID"
-kill_now "$agent"
+kill -KILL "$agent" "$MOVE_PID" # whichever is left alone would end by itself
+wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent does not die"
 for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
 rm "$VMFERRY_STATE_DIR"/*-src.journal
 kill_now "${GUEST_PID[a]}"
