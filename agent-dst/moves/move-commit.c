@@ -1,7 +1,7 @@
 /*
  * move-commit.c: carries out what the hand-off machine decides at the destination, in this life or a later one.
  */
-#include "move.h"
+#include "move-private.h"
 #include "afterwards.h"
 #include "exit-code.h"
 #include "fault.h"

@@ -3,7 +3,7 @@
  * here already with the same content, or is received over the control channel before QEMU is started; the disks, which
  * change meanwhile, are move-prepare's and the data channels' business.
  */
-#include "move.h"
+#include "move-private.h"
 #include "file-digest.h"
 #include "json-text.h"
 #include "log.h"

@@ -11,7 +11,7 @@
  * others when a move is planned). A guest that is resumed all the same is ended at once (move.c), before it was promised or as
  * NOVM.
  */
-#include "move.h"
+#include "move-private.h"
 #include "json-text.h"
 #include "log.h"
 #include "paths.h"

@@ -2,7 +2,7 @@
  * move-plan.c: from the source's description to a plan, or the reason why the guest cannot run here. Creates nothing that
  * outlives the question.
  */
-#include "move.h"
+#include "move-private.h"
 #include "afterwards.h"
 #include "image-create.h"
 #include "json-text.h"

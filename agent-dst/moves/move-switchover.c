@@ -1,7 +1,7 @@
 /*
  * move-switchover.c: everything has arrived; the device state goes into QEMU and its disks become active.
  */
-#include "move.h"
+#include "move-private.h"
 #include "be.h"
 #include "log.h"
 #include "util.h"

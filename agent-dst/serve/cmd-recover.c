@@ -1,6 +1,7 @@
 /* cmd-recover.c: see cmd-recover.h. */
 #include "cmd-recover.h"
 #include "exit-code.h"
+#include "journal.h"
 #include "log.h"
 #include "move.h"
 #include "paths.h"

@@ -9,6 +9,7 @@
 #define VMFERRY_DATA_SEND_H
 
 #include "channel.h"
+#include "codec.h"
 #include "cpu-stage.h"
 #include "object.h"
 #include "queue.h"
@@ -20,8 +21,6 @@ struct shared_buf {
 };
 void shared_buf_ref(struct shared_buf *b);
 void shared_buf_unref(struct shared_buf *b);
-
-enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
 
 /* What all senders of a move share; written before the threads start, except where atomic is said. */
 struct send_shared {

@@ -4,6 +4,7 @@
 #include "journal.h"
 #include "log.h"
 #include "move.h"
+#include "object.h"
 #include "output.h"
 #include "paths.h"
 #include "util.h"

@@ -2,7 +2,7 @@
  * move-copy.c: the long part. Disks first, in rounds; RAM when what is left of the disks is small; then both together
  * until the predicted blackout fits, or the user decides, or it is clear that it never will.
  */
-#include "move.h"
+#include "move-private.h"
 #include "fault.h"
 #include "log.h"
 #include "process.h"

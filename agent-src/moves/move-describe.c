@@ -4,7 +4,7 @@
  */
 #include "file-digest.h"
 #include "hex.h"
-#include "move.h"
+#include "move-private.h"
 #include "paths.h"
 #include "qemu-args-json.h"
 #include "util.h"

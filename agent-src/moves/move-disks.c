@@ -4,7 +4,7 @@
  *
  * A round of a disk is over when the destination has it on stable storage (DURABLE); only then the next one begins.
  */
-#include "move.h"
+#include "move-private.h"
 #include "log.h"
 #include "qemu-undo.h"
 #include "util.h"

@@ -6,7 +6,7 @@
  * is kept full for SETTLE_MS and some round trips, and what then arrives at the destination in MEASURE_MS counts: from one
  * acknowledgement to another.
  */
-#include "move.h"
+#include "move-private.h"
 #include "process.h"
 #include "util.h"
 

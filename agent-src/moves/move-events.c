@@ -1,7 +1,7 @@
 /*
  * move-events.c: events that mean the same in every stage of a move, and how the destination is reached again.
  */
-#include "move.h"
+#include "move-private.h"
 #include "fault.h"
 #include "log.h"
 #include "process.h"

@@ -1,7 +1,7 @@
 /*
  * move-examine.c: may this guest be moved at all? What can be said without the destination, before anything is touched.
  */
-#include "move.h"
+#include "move-private.h"
 #include "qemu-cpu.h"
 #include "qemu-migration.h"
 #include "util.h"

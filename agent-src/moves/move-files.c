@@ -2,7 +2,7 @@
  * move-files.c: sends the host files that the guest only reads and the destination lacks, over the control channel, before
  * the destination's QEMU is started. Holes are left out. Which files is the destination's decision (ACCEPT).
  */
-#include "move.h"
+#include "move-private.h"
 #include "log.h"
 #include "open-regular.h"
 #include "util.h"

@@ -5,7 +5,7 @@
  * journal alone, in this life of the agent or a later one. What cannot be undone stays in the journal, is told, and is tried again by
  * `vmferry recover`.
  */
-#include "move.h"
+#include "move-private.h"
 #include "dest-options.h"
 #include "log.h"
 #include "process.h"

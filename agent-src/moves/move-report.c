@@ -1,5 +1,5 @@
 /* move-report.c: the plan, the status and the result of a move as events (docs/report.md). */
-#include "move.h"
+#include "move-private.h"
 #include "exit-code.h"
 #include "util.h"
 #include "version.h"

@@ -2,7 +2,7 @@
  * move-script.c: the move that was planned as a shell script with every choice made explicit, so that it can be reviewed and
  * repeated; and the command line of the destination's QEMU.
  */
-#include "move.h"
+#include "move-private.h"
 #include "shell-quote.h"
 #include "util.h"
 

@@ -7,7 +7,7 @@
  * written side by side at the destination; in opaque mode they must be finished there, as the destination QEMU takes its
  * disks over while it reads the stream.
  */
-#include "move.h"
+#include "move-private.h"
 #include "fault.h"
 #include "log.h"
 #include "qemu-rp.h"

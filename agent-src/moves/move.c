@@ -1,5 +1,5 @@
 /* move.c: the source's table of stages, and its one failure path. See move.h. */
-#include "move.h"
+#include "move-private.h"
 #include "exit-code.h"
 #include "hex.h"
 #include "json-message.h"

@@ -9,6 +9,8 @@
 
 struct codec;
 
+/* What the user wants of the source: AUTO decides from moment to moment. */
+enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
 
 struct codec *codec_new(void);
 void codec_free(struct codec *c);

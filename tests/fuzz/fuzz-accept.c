@@ -3,7 +3,7 @@
  * What the script makes of it must be printable.
  */
 #include "move-accept.h"
-#include "../../agent-src/moves/move.h"
+#include "../../agent-src/moves/move-private.h"
 #include "util.h"
 
 #include <stdio.h>

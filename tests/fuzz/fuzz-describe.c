@@ -1,7 +1,7 @@
 /*
  * fuzz-describe.c: libFuzzer on what a source describes: JSON to a plan, or to a refusal. The QEMU that would be asked is none.
  */
-#include "../../agent-dst/moves/move.h"
+#include "../../agent-dst/moves/move-private.h"
 #include "../../agent-dst/launch/preflight.h"
 #include "afterwards.h"
 #include "util.h"
