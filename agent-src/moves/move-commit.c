@@ -23,7 +23,7 @@
 #define END_MS	  10000
 #define HOLD_MS	  5000
 #define GUARD_MONITOR_MS 2000 /* it tries again */
-#define ANSWER_MS 60000 /* for the destination to say that it is clean */
+#define CLEAN_MS  60000 /* for the destination to say that it is clean */
 
 static void send_state(struct move *m)
 {
@@ -45,7 +45,7 @@ static int die(struct move *m, int r)
 static void leave_stages(struct move *m)
 {
 	conductor_tick(&m->con, 0);
-	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	loop_timer_set(m->loop, &m->patience, CLEAN_MS);
 	conductor_goto(&m->con, ST_RELEASE);
 }
 
