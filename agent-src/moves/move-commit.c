@@ -114,13 +114,13 @@ static int take_back(struct move *m, struct err *e)
 	wait_until_set_up(m);
 	capture_stop(m->capture);
 	r = open_monitor_again(m, e);
-	if (!r && m->ram_started) /* otherwise, if there is one, somebody else began it */
+	if (!r && m->ram.started) /* otherwise, if there is one, somebody else began it */
 		r = qemu_migration_cancel(m->qmp, m->loop, until, e);
 	if (!r)
 		r = settled_run_state(m, state, until, e);
 	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))
 		return r;
-	if (!strcmp(state, "postmigrate") && !m->ram_started) {
+	if (!strcmp(state, "postmigrate") && !m->ram.started) {
 		m->migrated_away = true;
 		return err_set(e, ECANCELED, "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
 	}
@@ -156,7 +156,7 @@ void move_stop_data(struct move *m)
 	unsigned i;
 
 	if (m->capture)
-		m->ram_rounds = capture_rounds(m->capture);
+		m->ram.rounds = capture_rounds(m->capture);
 	capture_stop(m->capture);
 	disk_reader_stop(m->reader);
 	for (i = 0; i < m->channels; i++) {
@@ -263,7 +263,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 			break;
 		case ACT_RELEASE_SHUT:
 			fault_point("src-ready");
-			m->prepared_ns = now_ns();
+			m->blackout.prepared_ns = now_ns();
 			if (capture_return_path(m->capture, shut, rp_encode_shut(shut, 0)))
 				log_error("QEMU's return path is gone");
 			break;
@@ -276,7 +276,7 @@ static int carry_out(struct move *m, const struct handoff_actions *acts, struct 
 				report_notice(&m->report, "%s", e->msg);
 				m->exit_code = EXIT_PAUSED;
 				m->unheard = r != -ECANCELED;
-			} else if (!r && m->ram_started) {
+			} else if (!r && m->ram.started) {
 				move_note_migration(m, false, e); /* once: what is begun from now on is somebody else's */
 			}
 			r = 0;
@@ -330,26 +330,26 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
 	json_t *cpu = cpu_json_take(json_object_get(detail, "cpu_s"), cpu_stages_destination);
 
 	if (cpu) {
-		json_decref(m->peer_cpu_used);
-		m->peer_cpu_used = cpu;
+		json_decref(m->peer.cpu_used);
+		m->peer.cpu_used = cpu;
 	}
 	if (json_object_get(detail, "start_script") || json_object_get(detail, "after_error")) {
-		json_decref(m->afterwards);
-		m->afterwards = json_deep_copy(detail);
+		json_decref(m->peer.afterwards);
+		m->peer.afterwards = json_deep_copy(detail);
 	}
 	if (json_object_get(detail, "leftovers"))
 		move_take_leftovers(m, json_object_get(detail, "leftovers"));
 	if (error)
-		snprintf(m->peer_error, sizeof(m->peer_error), "%s", error);
-	m->peer_rss_anon = MAX(m->peer_rss_anon, rss);
+		snprintf(m->peer.error, sizeof(m->peer.error), "%s", error);
+	m->peer.rss_anon = MAX(m->peer.rss_anon, rss);
 	if (load > 0)
-		m->load_ms = load;
+		m->peer.load_ms = load;
 	if (start > 0)
-		m->start_ms = start;
-	if (peer == HO_DST_STARTED && !m->started_ns)
-		m->started_ns = at_ns;
+		m->peer.start_ms = start;
+	if (peer == HO_DST_STARTED && !m->blackout.started_ns)
+		m->blackout.started_ns = at_ns;
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)
-		m->peer_aborted = true;
+		m->peer.aborted = true;
 }
 
 /* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
@@ -361,7 +361,7 @@ static int on_undecided(struct move *m, enum handoff_state peer, struct err *e)
 	if (m->fenced && m->handoff.state == HO_SRC_COMMITTED)
 		return move_handoff(m, EV_PEER, HO_DST_NOVM, e);
 	if (peer == HO_DST_PREPARED)
-		err_set(&m->why, EREMOTEIO, "%s", m->peer_error);
+		err_set(&m->why, EREMOTEIO, "%s", m->peer.error);
 	else if (!m->why.code)
 		err_set(&m->why, EREMOTEIO, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
 	m->undecided = true;
@@ -387,8 +387,8 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	if (!r) {
 		note_peer(m, (enum handoff_state)peer, detail, ev->at_ns);
-		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && m->peer_error[0] && (!m->why.code || m->channel_lost))
-			err_set(&m->why, EREMOTEIO, "the destination gave up: %s", m->peer_error);
+		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && m->peer.error[0] && (!m->why.code || m->channel_lost))
+			err_set(&m->why, EREMOTEIO, "the destination gave up: %s", m->peer.error);
 		if (move_handoff(m, vouched_for(m, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 		if (json_is_true(json_object_get(detail, "undecided")))
@@ -493,7 +493,7 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	restore_monitors(&m->guest, b);
 	note = journal_last_note(m->journal, "paused");
 	m->paused = json_is_true(json_object_get(note ? note : b, "paused"));
-	m->ram_started = json_is_true(json_object_get(journal_last_note(m->journal, "migration"), "ours"));
+	m->ram.started = json_is_true(json_object_get(journal_last_note(m->journal, "migration"), "ours"));
 	m->source_disks = json_deep_copy(json_object_get(b, "disks"));
 	then = json_string_value(json_object_get(b, "boot_id"));
 	alive = boot && then && !strcmp(boot, then) && qemu_is_alive(m->guest.pid, m->guest.start_time);

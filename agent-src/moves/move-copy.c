@@ -43,7 +43,7 @@ int move_note_migration(struct move *m, bool ours, struct err *e)
 	int r = journal_note(m->journal, "migration", detail, e);
 
 	json_decref(detail);
-	m->ram_started = ours;
+	m->ram.started = ours;
 	return r;
 }
 
@@ -94,7 +94,7 @@ static bool time_for_ram(struct move *m)
 	uint64_t small = MAX(DISK_SMALL, m->guest.ram_bytes / 16);
 	unsigned i, round = 0;
 
-	if (m->ram_started || !(m->has_ack ? disks_read(m) : disks_idle(m)) || (double)wire_left(m) > m->best_wire_bps * NEARLY_THERE_S)
+	if (m->ram.started || !(m->has_ack ? disks_read(m) : disks_idle(m)) || (double)wire_left(m) > m->best_wire_bps * NEARLY_THERE_S)
 		return false;
 	for (i = 0; i < m->disk_count; i++)
 		round = MAX(round, m->disks[OBJECT_DISK_BASE + i].round);
@@ -107,13 +107,13 @@ static bool time_for_ram(struct move *m)
  * written since comes on top. QEMU tells a rate only after a second; until then what the last pass left behind gives it. */
 static void estimate_left(struct move *m, uint64_t remaining, uint64_t qemu_dirty_bps)
 {
-	double since = m->pass_ns ? (double)(now_ns() - m->pass_ns) / 1e9 : 0;
+	double since = m->ram.pass_ns ? (double)(now_ns() - m->ram.pass_ns) / 1e9 : 0;
 
 	if (qemu_dirty_bps)
 		m->dirty_bps = (double)qemu_dirty_bps;
-	else if (m->query_pass > MAX(m->pass, 1) && m->pass_took_ns)
-		m->dirty_bps = (double)remaining / (double)MAX(m->pass_took_ns, MEASURE_TICKS * TICK_MS * 1000000ULL) * 1e9;
-	m->ram_left = MIN(remaining + (uint64_t)(m->dirty_bps * since), MAX(remaining, m->ram_total));
+	else if (m->ram.query_pass > MAX(m->ram.pass, 1) && m->ram.pass_took_ns)
+		m->dirty_bps = (double)remaining / (double)MAX(m->ram.pass_took_ns, MEASURE_TICKS * TICK_MS * 1000000ULL) * 1e9;
+	m->ram.left = MIN(remaining + (uint64_t)(m->dirty_bps * since), MAX(remaining, m->ram.total));
 }
 
 static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
@@ -121,13 +121,13 @@ static void on_query_migrate(void *arg, json_t *ret, const struct err *err)
 	struct move *m = arg;
 	json_t *ram = json_object_get(ret, "ram");
 
-	m->query_pending = false;
+	m->ram.query_pending = false;
 	if (err || !ram)
 		return;
-	m->ram_total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
+	m->ram.total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
 	estimate_left(m, (uint64_t)json_integer_value(json_object_get(ram, "remaining")),
 		      (uint64_t)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES);
-	m->pass = m->query_pass;
+	m->ram.pass = m->ram.query_pass;
 }
 
 static void measure(struct move *m)
@@ -174,7 +174,7 @@ static json_t *disk_progress(const struct move *m, const struct disk *d)
 void move_progress(struct move *m, bool second)
 {
 	static const char *const codec_names[] = {[CODEC_RAW] = "none", [CODEC_LZ4] = "lz4", [CODEC_ZSTD] = "zstd"};
-	uint64_t left = disks_left(m) + (m->ram_started ? m->ram_left : m->guest.ram_bytes);
+	uint64_t left = disks_left(m) + (m->ram.started ? m->ram.left : m->guest.ram_bytes);
 	json_t *disks = json_array();
 	json_t *ev;
 	unsigned i;
@@ -186,10 +186,10 @@ void move_progress(struct move *m, bool second)
 		       "dirty_bps", m->dirty_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held",
 		       m->held, "second", second);
 	json_object_set_new(ev, "codec", json_string(codec_names[__atomic_load_n(&m->shared.codec_now, __ATOMIC_RELAXED)]));
-	if (m->ram_started) {
-		json_object_set_new(ev, "ram_left", json_integer((json_int_t)m->ram_left));
-		json_object_set_new(ev, "ram_round", json_integer((json_int_t)m->pass));
-		if (m->pass > 1)
+	if (m->ram.started) {
+		json_object_set_new(ev, "ram_left", json_integer((json_int_t)m->ram.left));
+		json_object_set_new(ev, "ram_round", json_integer((json_int_t)m->ram.pass));
+		if (m->ram.pass > 1)
 			json_object_set_new(ev, "predicted_downtime_ms", json_real(m->converge.predicted_ms));
 	}
 	report_emit(&m->report, ev);
@@ -221,7 +221,7 @@ static int throttle(struct move *m, struct err *e)
 		qmp_send(m->qmp, "migrate-set-parameters", json_pack("{s:i}", "throttle-trigger-threshold", 5), QMP_DEADLINE_MS,
 			 NULL, NULL);
 	m->throttled = true;
-	if (m->disks_throttled || disks_left(m) <= m->ram_left)
+	if (m->disks_throttled || disks_left(m) <= m->ram.left)
 		return 0;
 	m->disks_throttled = true;
 	return disks_throttle(m, (uint64_t)m->best_rate_bps / 4, e);
@@ -242,9 +242,9 @@ static int stalled(struct move *m, struct err *e)
 		report_notice(&m->report,
 			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
 			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
-			      format_bytes(left, m->ram_left + disks_left(m)), (unsigned long long)m->pass,
-			      format_bytes(rate, (uint64_t)m->best_rate_bps), m->converge.predicted_ms,
-			      m->opt->max_downtime_ms, doing[m->opt->on_stall]);
+			      format_bytes(left, m->ram.left + disks_left(m)), (unsigned long long)m->ram.pass,
+			      format_bytes(rate, (uint64_t)m->best_rate_bps), m->converge.predicted_ms, m->opt->max_downtime_ms,
+			      doing[m->opt->on_stall]);
 	}
 	switch (m->opt->on_stall) {
 	case ON_STALL_WAIT:
@@ -265,13 +265,13 @@ static int go_to_switchover(struct move *m, struct err *e)
 {
 	int r = 0;
 
-	m->stopping = true;
-	if (disks_idle(m) && !m->disks_ahead) {
-		m->disks_ahead = true;
+	m->blackout.stopping = true;
+	if (disks_idle(m) && !m->blackout.disks_ahead) {
+		m->blackout.disks_ahead = true;
 		r = disks_next_round(m, DISK_PRE_ROUND, e);
 	}
 	if (!r && disks_idle(m)) {
-		m->predicted_ms = m->converge.predicted_ms;
+		m->blackout.predicted_ms = m->converge.predicted_ms;
 		conductor_goto(&m->con, ST_SWITCHOVER);
 	}
 	return r;
@@ -285,22 +285,22 @@ static bool still_fits(const struct move *m)
 
 static int decide(struct move *m, struct err *e)
 {
-	struct converge_sample s = {.ram_left = m->ram_left,
+	struct converge_sample s = {.ram_left = m->ram.left,
 				    .disk_left = disks_left(m),
-				    .pass = m->pass,
+				    .pass = m->ram.pass,
 				    .wire_left = wire_left(m),
 				    .wire_bps = m->best_wire_bps,
 				    .rate_bps = m->best_rate_bps,
 				    .dirty_bps = m->dirty_bps,
 				    .now_ms = (double)now_ns() / 1e6,
-				    .round_trip_ms = m->round_trip_ms};
+				    .round_trip_ms = m->blackout.round_trip_ms};
 	enum converge_verdict verdict;
 
 	verdict = converge_step(&m->converge, &s);
-	if (m->stopping && still_fits(m))
+	if (m->blackout.stopping && still_fits(m))
 		return go_to_switchover(m, e);
-	m->stopping = m->disks_ahead = false;
-	if (m->stop_wanted && m->pass >= 2)
+	m->blackout.stopping = m->blackout.disks_ahead = false;
+	if (m->stop_wanted && m->ram.pass >= 2)
 		return go_to_switchover(m, e);
 	if (m->held && verdict != CONVERGE_SWITCH)
 		release_hold(m, verdict);
@@ -322,25 +322,25 @@ static int decide(struct move *m, struct err *e)
  * makes the blackout long. */
 static uint64_t worth_a_round(const struct move *m)
 {
-	if (!m->ram_started)
+	if (!m->ram.started)
 		return 1;
-	return m->pass >= 2 && disks_left(m) > m->ram_left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
+	return m->ram.pass >= 2 && disks_left(m) > m->ram.left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
 }
 
 static void query_ram(struct move *m)
 {
-	if (m->query_pending)
+	if (m->ram.query_pending)
 		return;
-	m->query_pending = true;
-	m->query_pass = m->pass_begun;
+	m->ram.query_pending = true;
+	m->ram.query_pass = m->ram.pass_begun;
 	qmp_send(m->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query_migrate, m);
 }
 
 static bool is_near_the_end(const struct move *m)
 {
-	if (m->held || m->pass_begun < 2)
+	if (m->held || m->ram.pass_begun < 2)
 		return false;
-	return m->stopping || m->pass < 2 || m->converge.predicted_ms <= m->opt->max_downtime_ms;
+	return m->blackout.stopping || m->ram.pass < 2 || m->converge.predicted_ms <= m->opt->max_downtime_ms;
 }
 
 static int glance(struct move *m, struct err *e)
@@ -360,15 +360,15 @@ static int tick(struct move *m, struct err *e)
 		measure(m);
 		disks_query_dirty(m);
 	}
-	if (m->ram_started)
+	if (m->ram.started)
 		query_ram(m);
-	if (m->ram_started && whole && !m->stopping)
+	if (m->ram.started && whole && !m->blackout.stopping)
 		switchover_arm(m);
 	if (time_for_ram(m))
 		r = start_ram(m, e);
-	else if (m->ram_started)
+	else if (m->ram.started)
 		r = decide(m, e);
-	if (!r && m->con.stage == ST_COPY && !m->stopping)
+	if (!r && m->con.stage == ST_COPY && !m->blackout.stopping)
 		r = disks_next_round(m, worth_a_round(m), e);
 	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.often)))
 		move_progress(m, m->ticks % SECOND_TICKS == 0);

@@ -119,13 +119,13 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 
 	if (!strcmp(status, "pre-switchover") && m->handoff.state == HO_SRC_BEGUN && m->capture)
 		return switchover_stopped(m, at_ns, e);
-	if (!strcmp(status, "device") && m->handoff.state == HO_SRC_BEGUN && m->capture && !m->continued)
+	if (!strcmp(status, "device") && m->handoff.state == HO_SRC_BEGUN && m->capture && !m->blackout.continued)
 		return err_set(e, EBUSY, "QEMU switches over without waiting for us: somebody else has switched its capability "
 				 "pause-before-switchover off, or told it to go on");
 	if (!strcmp(status, "completed")) {
 		fault_point("src-completed");
-		m->completed = true;
-		m->completed_ns = at_ns;
+		m->blackout.completed = true;
+		m->blackout.completed_ns = at_ns;
 		return move_handoff(m, EV_QEMU_COMPLETED, HO_NONE, e);
 	}
 	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
@@ -206,22 +206,22 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 	if (!strcmp(ev->name, "MIGRATION") && status)
 		return on_migration(m, status, ev->at_ns, e);
 	if (!strcmp(ev->name, "MIGRATION_PASS") && m->capture) {
-		m->pass_begun = MAX(m->pass_begun, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
-		m->pass_took_ns = m->pass_ns ? ev->at_ns - m->pass_ns : 0;
-		m->pass_ns = ev->at_ns;
-		if (ev->at_ns - m->round_cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
-			m->round_cut_ns = ev->at_ns;
+		m->ram.pass_begun = MAX(m->ram.pass_begun, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
+		m->ram.pass_took_ns = m->ram.pass_ns ? ev->at_ns - m->ram.pass_ns : 0;
+		m->ram.pass_ns = ev->at_ns;
+		if (ev->at_ns - m->ram.round_cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
+			m->ram.round_cut_ns = ev->at_ns;
 			capture_cut_round(m->capture);
 		}
 	} else if (!strcmp(ev->name, "STOP")) {
-		m->stop_ns = ev->at_ns;
+		m->blackout.stop_ns = ev->at_ns;
 		if (m->con.stage < ST_SWITCHOVER)
 			note_stop(m);
 	} else if (!strcmp(ev->name, "RESUME") && (m->con.stage < ST_SWITCHOVER || m->handoff.state == HO_SRC_BEGUN)) {
 		/* a migration that failed says so before it resumes the guest */
-		if (m->stopped)
+		if (m->blackout.stopped)
 			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
-		m->stop_ns = 0;
+		m->blackout.stop_ns = 0;
 		set_paused(m, false);
 	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
 		m->suspended = *ev->name == 'S';
@@ -263,8 +263,8 @@ static int on_capture(struct move *m, const struct event *ev, struct err *e)
 	case CAPTURE_BLOCKS:
 		break;
 	case CAPTURE_RAM_DONE:
-		m->ram_done = true;
-		m->ram_done_ns = ev->at_ns;
+		m->ram.done = true;
+		m->blackout.ram_done_ns = ev->at_ns;
 		break;
 	case CAPTURE_CLOSED:
 		break; /* QMP says why: failed, cancelled or completed */

@@ -183,8 +183,8 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 		return err_set(e, EPROTO, "the destination's COPY_READY cannot be understood");
 	m->opaque = !strcmp(mode, "opaque");
 	m->opaque_why = why ? xstrdup(why) : NULL;
-	m->peer_has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
-	m->destination_pid = (int)json_integer_value(json_object_get(ready, "pid"));
+	m->peer.has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
+	m->peer.pid = (int)json_integer_value(json_object_get(ready, "pid"));
 	m->channels = (unsigned)channels;
 	m->streams = m->opaque ? 1 + m->multifd : 0;
 	if (m->channels < m->streams + (m->opaque && !m->disk_count ? 0 : 1))
@@ -203,7 +203,7 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 	}
 	/* A connection and a HELLO are two round trips, TLS is one more; a lost packet among them says nothing of the rest, and must not keep the
 	 * move from switching over. */
-	m->round_trip_ms = (double)quickest / 1e6 / (m->dest.tls ? 3 : 2);
+	m->blackout.round_trip_ms = (double)quickest / 1e6 / (m->dest.tls ? 3 : 2);
 	if (!r)
 		r = disk_reader_start(&m->reader, m->senders + m->streams, m->channels - m->streams, &m->shared,
 				      &m->disk_results, e);
@@ -355,6 +355,6 @@ void move_undo_again(struct move *m)
 	if (m->handoff.state == HO_SRC_ABORTED)
 		err_set(&m->why, ECANCELED, m->undo_failed ? "that move was over before, and what it left can still not be undone"
 							   : "that move was over before, and what it left is undone now");
-	m->handoff.finished = m->peer_aborted = true;
+	m->handoff.finished = m->peer.aborted = true;
 	conductor_finish(&m->con);
 }

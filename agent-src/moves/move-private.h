@@ -57,6 +57,38 @@ struct disk {
 	uint64_t durable_ns;
 };
 
+struct ram_progress {
+	bool started; /* the migration in QEMU is ours; also in a later life */
+	bool done;
+	uint64_t left, total, pass;	 /* pass: that left belongs to. At the end of the one before nearly nothing is left */
+	uint64_t pass_begun, query_pass; /* newest that QEMU told of; when the query under way was sent */
+	bool query_pending;
+	uint64_t pass_ns, pass_took_ns; /* when QEMU began this pass; how long the one before took */
+	uint64_t round_cut_ns;
+	unsigned rounds; /* once the capture has ended */
+};
+
+/* From the guest's stop here to its start there. */
+struct blackout {
+	bool stopping, stopped, continued, completed; /* we have let QEMU stop it; it has; told QEMU to go on; QEMU said so */
+	bool disks_ahead, disks_closed, disks_done_sent, ends_sent;
+	uint64_t stop_ns, ram_done_ns, disks_done_ns, prepared_ns, completed_ns, started_ns;
+	double predicted_ms, round_trip_ms;
+	uint64_t moved_bytes, moved_ns; /* when it last got further */
+};
+
+/* What the destination has said of itself. */
+struct peer_word {
+	int pid; /* of its QEMU */
+	bool has_io_uring, aborted;
+	char error[ERR_MAX];
+	double load_ms, start_ms;
+	uint64_t rss_anon;
+	json_t *cpu_used;   /* NULL: it did not say */
+	json_t *leftovers;  /* sentences: what could not be undone there; NULL: it said nothing */
+	json_t *afterwards; /* about starting the guest again */
+};
+
 struct move {
 	const struct move_options *opt;
 	struct loop *loop;
@@ -91,8 +123,6 @@ struct move {
 	struct files_out *files;    /* that the destination lacks */
 	bool opaque;
 	char *opaque_why;
-	int destination_pid;
-	bool peer_has_io_uring;
 	char *migrate_socket, *nbd_socket;
 	bool undone;
 
@@ -107,34 +137,29 @@ struct move {
 
 	/* RAM and convergence */
 	struct converge converge;
-	bool ram_started; /* the migration in QEMU is ours; also in a later life */
-	bool ram_done, held, stall_told, throttled, disks_throttled;
+	struct ram_progress ram;
+	bool held, stall_told, throttled, disks_throttled;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
-	uint64_t ram_left, ram_total, pass; /* pass: that ram_left belongs to. At the end of the one before nearly nothing is left */
-	uint64_t pass_begun, query_pass;    /* newest that QEMU told of; when the query under way was sent */
-	bool query_pending, bitmaps_pending;
-	uint64_t rate_at_ns, rate_bytes, round_cut_ns;
+	bool bitmaps_pending;
+	uint64_t rate_at_ns, rate_bytes;
 	double rate_bps, best_rate_bps, dirty_bps, armed_bps, best_wire_bps;
 	unsigned armed_ms;
 	uint64_t rate_wire;
-	uint64_t pass_ns, pass_took_ns; /* when QEMU began this pass; how long the one before took */
 	unsigned ticks, glances;
 
-	/* switchover */
-	bool stopping, disks_ahead, stopped, continued, ends_sent, disks_done_sent, disks_closed, completed;
-	uint64_t begin_ns, stop_ns, ram_done_ns, disks_done_ns, prepared_ns, completed_ns, started_ns;
-	double predicted_ms, load_ms, start_ms, round_trip_ms;
+	struct blackout blackout;
+	struct peer_word peer;
 
 	/* the end */
+	uint64_t begin_ns;
 	bool user_cancelled, interrupted_once, guest_shut_down;
 	bool unheard;	    /* the source QEMU could not be told to go on */
 	bool guarding;	    /* we are the guard: what cannot be done now is tried again */
 	bool migrated_away; /* by somebody else: a copy of the guest is not ours to resume */
 	struct err why;	 /* of the failure */
 	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
-	char peer_error[ERR_MAX];
 	bool channel_lost; /* then the other side may know better why */
-	bool peer_aborted, undecided;
+	bool undecided;
 	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced; /* recover: a person vouches that the destination will never run the guest */
 	unsigned reconnects;
@@ -142,17 +167,13 @@ struct move {
 	struct timer patience;
 	struct send_stats sent; /* once the senders have ended */
 	uint64_t wire_bytes;
-	unsigned ram_rounds;
-	uint64_t rss_anon_max, peer_rss_anon;
+	uint64_t rss_anon_max;
 	struct cpu_meter cpu_used;
-	json_t *peer_cpu_used; /* NULL: it did not say */
 	bool dead;	/* the journal failed us: from here on as if we had crashed */
 	bool over;	/* the journal says so: nothing is left of it but what could not be undone */
 	bool undo_failed, unreachable; /* unreachable: the source QEMU, which is alive, by its monitor */
-	json_t *leftovers, *peer_leftovers; /* sentences: what could not be undone here, and there (NULL: it said nothing) */
-	uint64_t moved_bytes, moved_ns; /* when the blackout last got further */
+	json_t *leftovers;	       /* sentences: what could not be undone here */
 	int exit_code;
-	json_t *afterwards;   /* what the destination says about starting the guest again */
 	json_t *disabled;     /* units that no longer start it here */
 	json_t *source_disks; /* paths */
 };

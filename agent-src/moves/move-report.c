@@ -115,10 +115,10 @@ void move_emit_plan(struct move *m, const json_t *accept)
 
 json_t *move_status(struct move *m)
 {
-	return json_pack("{s:s,s:i,s:s,s:s,s:f,s:I,s:I,s:I,s:b,s:s}", "guest", m->guest.name, "pid", (int)m->guest.pid,
-			 "destination", m->opt->dest.where, "stage", stage_names[m->con.stage], "rate_bps", m->rate_bps, "ram_left",
-			 (json_int_t)m->ram_left, "disk_left", (json_int_t)(m->reader ? disks_left(m) : 0), "ram_round",
-			 (json_int_t)m->pass, "held", m->held, "mode", m->opaque ? "opaque" : "pages");
+	return json_pack("{s:s,s:i,s:s,s:s,s:f,s:I,s:I,s:I,s:b,s:s}", "guest", m->guest.name, "pid", (int)m->guest.pid, "destination",
+			 m->opt->dest.where, "stage", stage_names[m->con.stage], "rate_bps", m->rate_bps, "ram_left",
+			 (json_int_t)m->ram.left, "disk_left", (json_int_t)(m->reader ? disks_left(m) : 0), "ram_round",
+			 (json_int_t)m->ram.pass, "held", m->held, "mode", m->opaque ? "opaque" : "pages");
 }
 
 /* ---- result ---- */
@@ -163,10 +163,10 @@ static double ms(uint64_t from, uint64_t to)
 
 static json_t *downtime(const struct move *m)
 {
-	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "total", ms(m->stop_ns, m->started_ns), "disk",
-			 m->disk_count ? ms(m->stop_ns, m->disks_done_ns) : 0.0, "ram", ms(m->stop_ns, m->ram_done_ns),
-			 "device_state", m->load_ms, "start", m->start_ms, "predicted",
-			 m->predicted_ms > 1e8 ? 0.0 : m->predicted_ms);
+	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "total", ms(m->blackout.stop_ns, m->blackout.started_ns), "disk",
+			 m->disk_count ? ms(m->blackout.stop_ns, m->blackout.disks_done_ns) : 0.0, "ram",
+			 ms(m->blackout.stop_ns, m->blackout.ram_done_ns), "device_state", m->peer.load_ms, "start", m->peer.start_ms,
+			 "predicted", m->blackout.predicted_ms > 1e8 ? 0.0 : m->blackout.predicted_ms);
 }
 
 static json_t *disks_json(const struct move *m)
@@ -189,7 +189,7 @@ static json_t *disks_json(const struct move *m)
 static json_t *cpu_used(const struct move *m)
 {
 	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&m->cpu_used, cpu_stages_source, CPU_OTHER), "destination",
-			 m->peer_cpu_used);
+			 m->peer.cpu_used);
 }
 
 /* The source's files that nobody needs any more. */
@@ -211,8 +211,8 @@ static void add_afterwards(const struct move *m, json_t *ev)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(from_there); i++)
-		if (json_is_string(json_object_get(m->afterwards, from_there[i])))
-			json_object_set(ev, from_there[i], json_object_get(m->afterwards, from_there[i]));
+		if (json_is_string(json_object_get(m->peer.afterwards, from_there[i])))
+			json_object_set(ev, from_there[i], json_object_get(m->peer.afterwards, from_there[i]));
 	json_object_set(ev, "disabled", m->disabled);
 	json_object_set_new(ev, "deletable", deletable(m));
 }
@@ -225,8 +225,8 @@ void move_take_leftovers(struct move *m, const json_t *told)
 	json_t *one;
 	size_t i;
 
-	json_decref(m->peer_leftovers);
-	m->peer_leftovers = json_array();
+	json_decref(m->peer.leftovers);
+	m->peer.leftovers = json_array();
 	json_array_foreach((json_t *)told, i, one) {
 		const char *s = json_string_value(one);
 		AUTO_FREE char *text = s && i < LEFTOVERS_MAX ? xasprintf("at the destination: %.*s", LEFTOVER_BYTES_MAX, s) : NULL;
@@ -234,13 +234,13 @@ void move_take_leftovers(struct move *m, const json_t *told)
 		if (!text)
 			continue;
 		text_make_utf8(text);
-		json_array_append_new(m->peer_leftovers, json_string(text));
+		json_array_append_new(m->peer.leftovers, json_string(text));
 	}
 }
 
 bool move_has_leftovers(const struct move *m)
 {
-	return json_array_size(m->leftovers) || json_array_size(m->peer_leftovers);
+	return json_array_size(m->leftovers) || json_array_size(m->peer.leftovers);
 }
 
 /* Of both sides; an empty array if all is clean. */
@@ -248,9 +248,9 @@ static json_t *leftovers(const struct move *m)
 {
 	json_t *all = json_copy(m->leftovers);
 
-	if (m->peer_leftovers)
-		json_array_extend(all, m->peer_leftovers);
-	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer_aborted)
+	if (m->peer.leftovers)
+		json_array_extend(all, m->peer.leftovers);
+	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer.aborted)
 		json_array_append_new(all, json_string("at the destination: its agent could not be reached to clean up: its disks and a "
 						       "waiting QEMU may be there; vmferry recover, or the next start of "
 						       "vmferry-dst there, removes them"));
@@ -260,21 +260,22 @@ static json_t *leftovers(const struct move *m)
 void move_emit_result(struct move *m)
 {
 	struct outcome o = outcome(m);
-	json_t *left, *ev = json_pack("{s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:I,s:i,s:i}", "event",
-			       "result", "outcome", o.outcome, "guest", o.guest, "guest_text", o.text, "where", o.where, "total_ms",
-			       ms(m->begin_ns, now_ns()), "downtime_ms", downtime(m), "ram", "rounds", (int)m->ram_rounds,
-			       "pages", (json_int_t)m->sent.pages, "zero_pages", (json_int_t)m->sent.zero_pages, "same_pages",
-			       (json_int_t)m->sent.same_pages, "bytes_wire", (json_int_t)m->sent.ram_wire, "mode",
-			       m->opaque ? "opaque" : "pages", "disks", disks_json(m), "bytes_wire",
-			       (json_int_t)m->wire_bytes, "verified", m->prepared_ns != 0, "agent_rss_anon",
-			       (json_int_t)m->rss_anon_max, "destination_agent_rss_anon", (json_int_t)m->peer_rss_anon, "destination_pid", m->destination_pid, "exit_code", m->exit_code);
+	json_t *left,
+	    *ev = json_pack("{s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:{s:i,s:I,s:I,s:I,s:I,s:s},s:o,s:I,s:b,s:I,s:I,s:i,s:i}", "event", "result",
+			    "outcome", o.outcome, "guest", o.guest, "guest_text", o.text, "where", o.where, "total_ms",
+			    ms(m->begin_ns, now_ns()), "downtime_ms", downtime(m), "ram", "rounds", (int)m->ram.rounds, "pages",
+			    (json_int_t)m->sent.pages, "zero_pages", (json_int_t)m->sent.zero_pages, "same_pages",
+			    (json_int_t)m->sent.same_pages, "bytes_wire", (json_int_t)m->sent.ram_wire, "mode",
+			    m->opaque ? "opaque" : "pages", "disks", disks_json(m), "bytes_wire", (json_int_t)m->wire_bytes, "verified",
+			    m->blackout.prepared_ns != 0, "agent_rss_anon", (json_int_t)m->rss_anon_max, "destination_agent_rss_anon",
+			    (json_int_t)m->peer.rss_anon, "destination_pid", m->peer.pid, "exit_code", m->exit_code);
 
 	json_object_set_new(ev, "cpu_s", cpu_used(m));
 	if (m->channels)
 		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
 	if (m->channels)
-		json_object_set_new(ev, "io_uring", json_pack("{s:b,s:b}", "source", loop_has_io_uring(m->loop), "destination",
-							      m->peer_has_io_uring));
+		json_object_set_new(ev, "io_uring",
+				    json_pack("{s:b,s:b}", "source", loop_has_io_uring(m->loop), "destination", m->peer.has_io_uring));
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));
 	if (!strcmp(o.outcome, "migrated"))

@@ -31,7 +31,7 @@ void switchover_arm(struct move *m)
 {
 	double bps = m->best_rate_bps * ARM_SLACK;
 	/* and in its first pass over memory QEMU is to look at what was written at its end, not again and again */
-	bool busy = m->pass >= 2 && m->dirty_bps > m->best_rate_bps * CONVERGE_CALM;
+	bool busy = m->ram.pass >= 2 && m->dirty_bps > m->best_rate_bps * CONVERGE_CALM;
 	unsigned limit_ms = busy ? m->opt->max_downtime_ms : MIN(m->opt->max_downtime_ms, ARM_CALM_MS);
 
 	if (!m->has_ack || !m->has_bandwidth || m->best_rate_bps <= 0)
@@ -59,14 +59,14 @@ static int ask_for_switchover(struct move *m, struct err *e)
 	r = qmp_call(m->qmp, "migrate-set-parameters", p, NULL, e);
 	capture_stall(m->capture, false);
 	fault_point("src-acknowledge");
-	if (!r && m->has_ack && !m->stopped)
+	if (!r && m->has_ack && !m->blackout.stopped)
 		capture_return_path(m->capture, ack, rp_encode_switchover_ack(ack));
 	return r;
 }
 
 static int let_qemu_go_on(struct move *m, struct err *e)
 {
-	m->continued = true;
+	m->blackout.continued = true;
 	return qmp_call(m->qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
 }
 
@@ -93,7 +93,7 @@ static int send_ends(struct move *m, struct err *e)
 		r = move_handoff(m, EV_END_SENT, HO_NONE, e);
 	if (r)
 		return r;
-	m->ends_sent = true;
+	m->blackout.ends_sent = true;
 	for (i = 0; i < m->disk_count; i++)
 		queue_end(m, OBJECT_DISK_BASE + i);
 	queue_end(m, GROUP_RAM);
@@ -113,44 +113,44 @@ static int advance(struct move *m, struct err *e)
 {
 	int r = disks_final(m, e);
 
-	if (r || !m->stopped)
+	if (r || !m->blackout.stopped)
 		return r;
 	m->watch.answered = watch_answered;
 	m->watch.ctx = m;
 	guest_watch_ask(&m->watch, m->qmp);
-	if (disks_durable(m) && !m->disks_done_ns)
-		m->disks_done_ns = now_ns();
+	if (disks_durable(m) && !m->blackout.disks_done_ns)
+		m->blackout.disks_done_ns = now_ns();
 	if (!m->opaque) {
-		if (disks_finished(m) && !m->continued)
+		if (disks_finished(m) && !m->blackout.continued)
 			r = let_qemu_go_on(m, e);
-		if (!r && m->ram_done && disks_finished(m) && guest_watch_answered(&m->watch) && !m->ends_sent)
+		if (!r && m->ram.done && disks_finished(m) && guest_watch_answered(&m->watch) && !m->blackout.ends_sent)
 			r = send_ends(m, e);
 		return r;
 	}
-	if (disks_finished(m) && guest_watch_answered(&m->watch) && !m->ends_sent)
+	if (disks_finished(m) && guest_watch_answered(&m->watch) && !m->blackout.ends_sent)
 		r = send_ends(m, e);
-	if (!r && disks_durable(m) && !m->disks_done_sent) {
-		m->disks_done_sent = true;
+	if (!r && disks_durable(m) && !m->blackout.disks_done_sent) {
+		m->blackout.disks_done_sent = true;
 		channel_post(m->control, MSG_DISKS_DONE, m->attempt, sizeof(m->attempt));
 	}
-	if (!r && m->disks_closed && !m->continued)
+	if (!r && m->blackout.disks_closed && !m->blackout.continued)
 		r = let_qemu_go_on(m, e);
 	return r;
 }
 
 int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 {
-	if (m->stopped)
+	if (m->blackout.stopped)
 		return 0;
 	fault_point("src-pre-switchover");
-	m->stopped = true;
-	if (!m->stop_ns)
-		m->stop_ns = at_ns;
+	m->blackout.stopped = true;
+	if (!m->blackout.stop_ns)
+		m->blackout.stop_ns = at_ns;
 	/* a limit would only keep the guest stopped for longer */
 	__atomic_store_n(&m->shared.pacer.rate_bps, 0, __ATOMIC_RELAXED);
-	m->moved_ns = now_ns();
+	m->blackout.moved_ns = now_ns();
 	if (m->con.stage != ST_SWITCHOVER) {
-		m->predicted_ms = m->converge.predicted_ms;
+		m->blackout.predicted_ms = m->converge.predicted_ms;
 		capture_stall(m->capture, false);
 		conductor_goto(&m->con, ST_SWITCHOVER);
 		return 0;
@@ -165,7 +165,7 @@ int switchover_enter(void *ctx, struct err *e)
 
 	if (r)
 		return r;
-	return m->stopped ? advance(m, e) : ask_for_switchover(m, e);
+	return m->blackout.stopped ? advance(m, e) : ask_for_switchover(m, e);
 }
 
 /* A destination that takes nothing more must not keep the guest stopped for ever. */
@@ -176,10 +176,10 @@ static int watch(struct move *m, struct err *e)
 
 	for (i = 0; i < m->channels; i++)
 		bytes += sender_wire_bytes(m->senders[i]);
-	if (bytes != m->moved_bytes || !m->stopped)
-		m->moved_ns = now_ns();
-	m->moved_bytes = bytes;
-	if (now_ns() - m->moved_ns < BLACKOUT_MS * 1000000ULL)
+	if (bytes != m->blackout.moved_bytes || !m->blackout.stopped)
+		m->blackout.moved_ns = now_ns();
+	m->blackout.moved_bytes = bytes;
+	if (now_ns() - m->blackout.moved_ns < BLACKOUT_MS * 1000000ULL)
 		return 0;
 	return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
 }
@@ -190,8 +190,8 @@ int switchover_event(void *ctx, const struct event *ev, struct err *e)
 	int r;
 
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED)
-		m->disks_closed = true;
+		m->blackout.disks_closed = true;
 	else if ((r = ev->kind == EVENT_TICK ? watch(m, e) : move_common_event(m, ev, e)))
 		return r;
-	return m->con.stage == ST_SWITCHOVER && m->stopped && !m->completed ? advance(m, e) : 0;
+	return m->con.stage == ST_SWITCHOVER && m->blackout.stopped && !m->blackout.completed ? advance(m, e) : 0;
 }

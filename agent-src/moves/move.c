@@ -218,9 +218,11 @@ static int prepare_event(void *ctx, const struct event *ev, struct err *e)
 	json_decref(ready);
 	if (r)
 		return r;
-	if (!loop_has_io_uring(m->loop) || !m->peer_has_io_uring)
+	if (!loop_has_io_uring(m->loop) || !m->peer.has_io_uring)
 		report_notice(&m->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
-			      loop_has_io_uring(m->loop) ? "at the destination" : m->peer_has_io_uring ? "here" : "here and at the destination");
+			      loop_has_io_uring(m->loop) ? "at the destination"
+			      : m->peer.has_io_uring	 ? "here"
+							 : "here and at the destination");
 	if (m->opaque)
 		report_notice(&m->report, "memory travels in opaque mode: %s", m->opaque_why ? m->opaque_why : "asked for");
 	if (m->opt->prepared)
@@ -361,10 +363,10 @@ static void settle_exit_code(struct move *m)
 		m->exit_code = m->undecided ? EXIT_UNDECIDED : m->handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
 		break;
 	case HO_SRC_ABORTED:
-		m->exit_code = m->undecided				       ? EXIT_UNDECIDED
-			       : !m->handoff.qemu_alive && !m->over	       ? EXIT_NOWHERE
-			       : m->peer_aborted && !move_has_leftovers(m) ? EXIT_SOURCE
-									       : EXIT_LEFTOVERS;
+		m->exit_code = m->undecided				   ? EXIT_UNDECIDED
+			       : !m->handoff.qemu_alive && !m->over	   ? EXIT_NOWHERE
+			       : m->peer.aborted && !move_has_leftovers(m) ? EXIT_SOURCE
+									   : EXIT_LEFTOVERS;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:
@@ -434,14 +436,14 @@ static void move_free(struct move *m)
 	guest_fini(&m->guest);
 	json_decref(m->settings);
 	json_decref(m->cpu);
-	json_decref(m->peer_cpu_used);
+	json_decref(m->peer.cpu_used);
 	json_decref(m->plan);
 	json_decref(m->description);
 	files_free(m);
-	json_decref(m->afterwards);
+	json_decref(m->peer.afterwards);
 	json_decref(m->disabled);
 	json_decref(m->leftovers);
-	json_decref(m->peer_leftovers);
+	json_decref(m->peer.leftovers);
 	json_decref(m->source_disks);
 	autostart_fini(&m->autostart);
 	free(m->opaque_why);
