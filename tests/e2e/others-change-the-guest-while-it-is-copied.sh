@@ -60,6 +60,12 @@ rolled_back "somebody else began a block job (copy"
 ask '{"execute": "block-job-cancel", "arguments": {"device": "copy", "force": true}}'
 wait_for 10 eval '[[ $(qmp "$(free_monitor a)" "{\"execute\": \"query-block-jobs\"}") == "[]" ]]' || fail "the job does not end"
 
+# One that is over when the guest stops was there all the same.
+begin while_ram
+ask '{"execute": "drive-backup", "arguments": {"device": "d0", "job-id": "backup", "target": "'$DIR'/backup.raw", "format": "raw", "sync": "full"}}' \
+	BLOCK_JOB_COMPLETED
+rolled_back "somebody else began a block job (backup"
+
 begin while_disks
 ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename": "'"$DIR/second.iso"'", "format": "raw", "force": true}}'
 rolled_back "somebody else changed drive"
