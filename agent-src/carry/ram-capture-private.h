@@ -81,7 +81,7 @@ struct capture {
 	bool failed, walking, ram_done, ram_told, opened_thin;
 	struct runstate_scan scan; /* of stream 0 */
 	/* shared with the conductor's thread: atomic, and away from the rest */
-	int stall, cut;
+	int stall, cut, drain; /* drain: 1 begin, 2 end */
 	int main_fd; /* -1: not connected yet */
 	unsigned round;
 	uint64_t bytes;

@@ -5,6 +5,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -279,6 +280,8 @@ static int listen_unix(const char *path, struct err *e)
 	return r;
 }
 
+#define DRAIN_MS 5
+
 /* ---- from the conductor ---- */
 
 static void on_unstall(struct task *t)
@@ -351,18 +354,40 @@ enum qemu_runstate capture_runstate(const struct capture *c)
 	return __atomic_load_n(&c->runstate, __ATOMIC_RELAXED);
 }
 
-static void *run(void *arg)
+/*
+ * What QEMU still sends is read and thrown away, on connections that it makes just now, too, until it is told to end. One that is
+ * closed under a thread of multifd's may leave QEMU's migration waiting for that thread for ever.
+ */
+static void drain(struct capture *c)
 {
-	struct capture *c = arg;
+	AUTO_FREE uint8_t *away = xmalloc(PACKET_BYTES);
+	struct pollfd p[1 + CONNS_MAX];
+	unsigned i;
+	ssize_t n;
+	int fd;
+
+	while (__atomic_load_n(&c->drain, __ATOMIC_ACQUIRE) == 1) {
+		for (i = 0; i < c->conns; i++)
+			p[i] = (struct pollfd){.fd = c->conn[i].state == CONN_CLOSED ? -1 : c->conn[i].fd, .events = POLLIN};
+		p[i] = (struct pollfd){.fd = c->conns < CONNS_MAX ? c->listen_fd : -1, .events = POLLIN};
+		if (poll(p, c->conns + 1, DRAIN_MS) <= 0)
+			continue;
+		fd = p[c->conns].revents ? accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+		for (i = 0; i < c->conns; i++) {
+			n = p[i].revents ? recv(c->conn[i].fd, away, PACKET_BYTES, MSG_DONTWAIT) : 1;
+			if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+				c->conn[i].state = CONN_CLOSED;
+		}
+		if (fd >= 0)
+			c->conn[c->conns++] = (struct conn){.cap = c, .fd = fd, .state = CONN_OPAQUE};
+	}
+}
+
+static void stop_reading(struct capture *c)
+{
 	struct err e;
 	unsigned i;
 
-	cpu_thread_begin(c->cfg.shared->cpu, CPU_PARSE);
-	if (loop_run(c->loop, &e))
-		capture_give_up(c, &e);
-	c->stopping = true;
-	for (i = 0; i < c->conns; i++)
-		shutdown(c->conn[i].fd, SHUT_RDWR);
 	if (c->accepting)
 		loop_cancel(c->loop, &c->accept_op);
 	for (i = 0; i < c->conns; i++)
@@ -373,6 +398,22 @@ static void *run(void *arg)
 			loop_step(c->loop, 1000, &e);
 		else
 			i++;
+}
+
+static void *run(void *arg)
+{
+	struct capture *c = arg;
+	struct err e;
+	unsigned i;
+
+	cpu_thread_begin(c->cfg.shared->cpu, CPU_PARSE);
+	if (loop_run(c->loop, &e))
+		capture_give_up(c, &e);
+	c->stopping = true;
+	stop_reading(c);
+	drain(c);
+	for (i = 0; i < c->conns; i++)
+		shutdown(c->conn[i].fd, SHUT_RDWR);
 	cpu_thread_end();
 	return NULL;
 }
@@ -417,6 +458,14 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 	return 0;
 }
 
+void capture_drain(struct capture *c)
+{
+	if (!c || c->joined || c->drain)
+		return;
+	__atomic_store_n(&c->drain, 1, __ATOMIC_RELEASE);
+	loop_post(c->loop, &c->task_stop);
+}
+
 void capture_stop(struct capture *c)
 {
 	unsigned i;
@@ -424,7 +473,9 @@ void capture_stop(struct capture *c)
 	if (!c || c->joined)
 		return;
 	c->joined = true;
-	loop_post(c->loop, &c->task_stop);
+	if (!c->drain)
+		loop_post(c->loop, &c->task_stop);
+	__atomic_store_n(&c->drain, 2, __ATOMIC_RELEASE);
 	pthread_join(c->thread, NULL);
 	c->main_fd = -1;
 	for (i = 0; i < c->conns; i++) {

@@ -38,6 +38,9 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 /* Closes every socket towards QEMU (or QEMU would wait for ever) and ends the thread. NULL and a second
  * call are fine. */
 void capture_stop(struct capture *c);
+/* Nothing more is captured, but QEMU's connections stay open and are read until capture_stop(): for a migration that is to be
+ * cancelled. NULL, and one that was stopped, are fine. */
+void capture_drain(struct capture *c);
 /* After capture_stop and after the senders have stopped, which hold its buffers. NULL ok. */
 void capture_free(struct capture *c);
 

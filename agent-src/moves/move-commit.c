@@ -20,6 +20,7 @@
 
 #define CANCEL_MS 15000
 #define SETUP_MS  2000
+#define GENTLE_MS 3000
 #define END_MS	  10000
 #define HOLD_MS	  5000
 #define GUARD_MONITOR_MS 2000 /* it tries again */
@@ -99,10 +100,22 @@ static int open_monitor_again(struct move *m, struct err *e)
 	return 0;
 }
 
+/* QEMU's sockets stay open, and are read, until it is over: closed under a thread of multifd's they may leave QEMU waiting for that
+ * thread for ever. One that does not end so is left to give up by itself, without them. */
+static int end_migration(struct move *m, uint64_t until, struct err *e)
+{
+	if (!m->ram.started) /* if there is one, somebody else began it */
+		return 0;
+	if (m->capture && !qemu_migration_cancel(m->qmp, m->loop, MIN(until, now_ns() + GENTLE_MS * 1000000ULL), e) &&
+	    qemu_migration_settle(m->qmp, m->loop, e))
+		log_info("%s", e->msg);
+	capture_stop(m->capture);
+	return qemu_migration_cancel(m->qmp, m->loop, until, e);
+}
+
 /*
- * QEMU's sockets go first: with them open a cancel may hang (multifd), without them QEMU gives up by itself. A migration
- * that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever else
- * keeps the guest from running is not our doing, and not ours to end.
+ * A migration that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever
+ * else keeps the guest from running is not our doing, and not ours to end.
  */
 static int take_back(struct move *m, struct err *e)
 {
@@ -112,10 +125,11 @@ static int take_back(struct move *m, struct err *e)
 
 	kill(m->guest.pid, SIGCONT); /* held, or running: then it does nothing */
 	wait_until_set_up(m);
-	capture_stop(m->capture);
+	capture_drain(m->capture);
 	r = open_monitor_again(m, e);
-	if (!r && m->ram.started) /* otherwise, if there is one, somebody else began it */
-		r = qemu_migration_cancel(m->qmp, m->loop, until, e);
+	if (!r)
+		r = end_migration(m, until, e);
+	capture_stop(m->capture);
 	if (!r)
 		r = settled_run_state(m, state, until, e);
 	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))

@@ -395,6 +395,45 @@ static void a_page_outside_its_block_ends_it(void **state)
 	end();
 }
 
+/* How many of n bytes are taken before nobody takes more. */
+static size_t taken(int fd, size_t n)
+{
+	static const uint8_t zeros[64 * KIB];
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	size_t done = 0;
+	ssize_t r;
+
+	while (done < n && poll(&p, 1, 1000) == 1) {
+		r = send(fd, zeros, MIN(n - done, sizeof(zeros)), MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (r < 0)
+			break;
+		done += (size_t)r;
+	}
+	return done;
+}
+
+static void whatever_still_comes_is_read_until_the_connections_are_closed(void **state)
+{
+	unsigned i;
+	int late;
+
+	(void)state;
+	begin();
+	sync_point(1); /* where it would wait for the others */
+	capture_stall(t.capture, true);
+	assert_true(taken(t.qemu[1], 8 * MIB) < 8 * MIB);
+	capture_drain(t.capture);
+	for (i = 0; i <= MULTIFD; i++)
+		assert_int_equal(taken(t.qemu[i], 8 * MIB), 8 * MIB);
+	late = qemu_connect();
+	assert_int_equal(taken(late, 8 * MIB), 8 * MIB);
+	capture_stop(t.capture);
+	for (i = 0; i <= MULTIFD; i++)
+		assert_int_equal(taken(t.qemu[i], 1), 0);
+	close(late);
+	end();
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -416,6 +455,7 @@ int main(void)
 		cmocka_unit_test(zero_pages_of_multifd_leave_as_such),
 		cmocka_unit_test(a_round_ends_at_a_sync_point_between_the_pages_around_it),
 		cmocka_unit_test(a_page_outside_its_block_ends_it),
+		cmocka_unit_test(whatever_still_comes_is_read_until_the_connections_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
