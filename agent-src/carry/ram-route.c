@@ -246,7 +246,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 	}
 	c->cfg.shared->ram = c->tables;
 	c->cfg.shared->ram_blocks = (unsigned)count;
-	c->round = 1;
+	__atomic_store_n(&c->round, 1, __ATOMIC_RELAXED);
 	broadcast_round_begin(c);
 	capture_arm_all(c); /* multifd packets may have come first, and waited for the list */
 	capture_tell(c, CAPTURE_BLOCKS, NULL);
