@@ -8,11 +8,20 @@ tries() {
 	grep -c 'hand-off: JOURNAL in DST_ABORTED' "$DIR/dst.log" || true
 }
 
-tried_and_does_no_more() { # for a second
+answers() { # a stranger, whom it sends away: whatever it was about before that is done
+	python3 -c 'import socket, sys
+host, port = sys.argv[1].rsplit(":", 1)
+stranger = socket.create_connection((host, int(port)), 10)
+stranger.shutdown(socket.SHUT_WR)
+while stranger.recv(4096): pass' "$DST_ADDRESS" || fail "the listener does not answer"
+}
+
+tried_and_does_no_more() { # it would a thousand times a second
 	local before
 	before=$(tries)
 	[[ $before -gt 0 ]] || return 1
-	sleep 1
+	answers
+	answers
 	[[ $(tries) -eq $before && -z $(agent_dst) ]]
 }
 
