@@ -23,25 +23,39 @@
 #define BUSY_MS	      20000
 #define BUSY_PAUSE_MS 100
 
+static struct move *move_of(struct attempt *a)
+{
+	return container_of(a, struct move, a);
+}
+
 /* undecided: no agent here will ever know more, so that the source need not ask again. */
-static void send_state(struct move *m, const char *error, bool undecided)
+static void tell_state(struct move *m, const char *error, bool undecided)
 {
 	json_t *detail;
 
-	if (!m->control || m->control_lost || m->dead)
+	if (!attempt_can_tell(&m->a))
 		return;
 	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon",
-			   (json_int_t)m->rss_anon_max, "load_ms",
+			   (json_int_t)m->a.rss_anon_max, "load_ms",
 			   m->loaded_ns ? (double)(m->loaded_ns - m->complete_ns) / 1e6 : 0.0, "start_ms",
 			   m->started_ns ? (double)(m->started_ns - m->cont_ns) / 1e6 : 0.0);
 	/* the kernel's workers do nothing for us but what is slow with files */
-	json_object_set_new(detail, "cpu_s", cpu_meter_json(&m->cpu_used, cpu_stages_destination,
+	json_object_set_new(detail, "cpu_s", cpu_meter_json(&m->a.cpu_used, cpu_stages_destination,
 							    m->disk_count ? CPU_DISK : CPU_OTHER));
 	if (m->settled)
 		json_object_update(detail, m->settled);
-	if (json_array_size(m->leftovers))
-		json_object_set(detail, "leftovers", m->leftovers);
-	handoff_message_send(m->control, m->attempt, m->handoff.state, detail);
+	if (json_array_size(m->a.leftovers))
+		json_object_set(detail, "leftovers", m->a.leftovers);
+	handoff_message_send(m->a.control, m->a.id, m->a.handoff.state, detail);
+}
+
+static int send_state(struct attempt *a, struct err *e)
+{
+	struct move *m = move_of(a);
+
+	(void)e;
+	tell_state(m, m->given_up_because, a->to_be_undecided);
+	return 0;
 }
 
 enum run_state { RUNS, STANDS, UNKNOWN };
@@ -57,15 +71,6 @@ static enum run_state run_state(struct move *m)
 	runs = json_is_true(json_object_get(status, "running"));
 	json_decref(status);
 	return runs ? RUNS : STANDS;
-}
-
-/* As after a crash: what counts is what the journal holds. */
-static int die(struct move *m, int r)
-{
-	m->dead = true;
-	m->exit_code = EXIT_UNDECIDED;
-	conductor_finish(&m->con);
-	return r;
 }
 
 /*
@@ -87,14 +92,14 @@ static int start_guest(struct move *m, enum handoff_event *out, struct err *e)
 		m->cont_sent = true;
 		r = qmp_call(m->qmp, "cont", NULL, NULL, e);
 		state = r ? run_state(m) : RUNS;
-		if (state == RUNS || conductor_has_qmp(&m->con, "RESUME")) {
+		if (state == RUNS || conductor_has_qmp(&m->a.con, "RESUME")) {
 			m->started_ns = now_ns();
 			return 0;
 		}
 		log_error("starting the guest: %s", e->msg);
 		if (r != -EREMOTEIO)
 			state = UNKNOWN;
-		loop_step(m->loop, CONT_PAUSE_MS, e);
+		loop_step(m->a.loop, CONT_PAUSE_MS, e);
 	}
 	if (state == STANDS && m->qmp && qmp_alive(m->qmp)) {
 		*out = EV_CONT_FAILED_NEVER_RAN;
@@ -107,8 +112,9 @@ static int start_guest(struct move *m, enum handoff_event *out, struct err *e)
 	return err_set(e, EAGAIN, "the destination QEMU does not say whether the guest runs");
 }
 
-static int end_qemu(struct move *m, struct err *e)
+static int end_qemu(struct attempt *a, struct err *e)
 {
+	struct move *m = move_of(a);
 	pid_t pid = m->qemu.pid;
 	uint64_t start_time = m->qemu.start_time;
 
@@ -117,9 +123,9 @@ static int end_qemu(struct move *m, struct err *e)
 	qmp_close(m->qmp);
 	m->qmp = NULL;
 	qemu_end(&m->qemu);
-	return pid > 0 && qemu_is_alive(pid, start_time)
-		       ? err_set(e, EBUSY, "the destination QEMU (pid %d) does not end", (int)pid)
-		       : 0;
+	if (pid <= 0 || !qemu_is_alive(pid, start_time))
+		return 0;
+	return attempt_die(a, err_set(e, EBUSY, "the destination QEMU (pid %d) does not end", (int)pid));
 }
 
 static void show_monitors(struct move *m)
@@ -129,14 +135,14 @@ static void show_monitors(struct move *m)
 	size_t i;
 
 	monitors_let_go(m);
-	if (journal_owned(m->journal, &owned))
+	if (journal_owned(m->a.journal, &owned))
 		return;
 	json_array_foreach(owned, i, entry) {
 		json_t *detail = json_object_get(entry, "detail");
 
 		if (strcmp(json_text(entry, "kind"), "hidden"))
 			continue;
-		if (monitors_show(json_text(detail, "path"), &e) || journal_disown(m->journal, "hidden", detail, &e))
+		if (monitors_show(json_text(detail, "path"), &e) || journal_disown(m->a.journal, "hidden", detail, &e))
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);
@@ -145,18 +151,20 @@ static void show_monitors(struct move *m)
 /* The guest can only be ours from here on. Once a life. */
 static void settle(struct move *m)
 {
-	if (m->settled || m->dead)
+	if (m->settled || m->a.dead)
 		return;
 	show_monitors(m);
-	m->settled = afterwards_settle(m->journal);
+	m->settled = afterwards_settle(m->a.journal);
 }
 
-static void remove_scaffolding(struct move *m)
+static int remove_scaffolding(struct attempt *a, struct err *ignored)
 {
+	struct move *m = move_of(a);
 	struct err e;
-	bool keep = m->handoff.state == HO_DST_DONE;
+	bool keep = a->handoff.state == HO_DST_DONE;
 	unsigned i;
 
+	(void)ignored;
 	feed_close(m->feed);
 	m->feed = NULL;
 	for (i = 0; i < CHANNELS_MAX; i++) {
@@ -165,116 +173,78 @@ static void remove_scaffolding(struct move *m)
 	}
 	if (keep && m->qmp && m->settings && settings_restore(m->qmp, m->settings, &e))
 		log_error("the destination QEMU's migration settings: %s", e.msg);
-	if (keep && !m->over)
+	if (keep && !m->a.over)
 		settle(m);
 	move_undo(m, keep);
-}
-
-static void finished(struct move *m)
-{
-	move_end_journal(m);
-	conductor_finish(&m->con);
+	return 0;
 }
 
 void move_keep_disks(struct move *m)
 {
 	settle(m);
 	move_undo(m, true);
-	finished(m);
+	attempt_finish(&m->a);
 }
 
-static int continue_guest(struct move *m, struct err *e)
+static int cont_destination(struct attempt *a, struct err *e)
 {
 	enum handoff_event what;
-	int r = start_guest(m, &what, e);
+	int r = start_guest(move_of(a), &what, e);
 
-	return r ? die(m, r) : move_handoff(m, what, HO_NONE, e);
+	return r ? attempt_die(a, r) : attempt_step(a, what, HO_NONE, e);
 }
 
-static int carry_out(struct move *m, const struct handoff_actions *acts, const char *error, struct err *e)
+static void entered(struct attempt *a)
 {
-	unsigned i;
-	int r = 0;
+	if (a->handoff.state == HO_DST_PREPARED)
+		conductor_goto(&a->con, ST_COMMIT);
+}
 
-	for (i = 0; i < acts->n && !r; i++) {
-		log_info("hand-off: %s in %s", handoff_action_name(acts->a[i]), handoff_state_name(m->handoff.state));
-		switch (acts->a[i]) {
-		case ACT_JOURNAL:
-			fault_point("before-%s", handoff_state_name(m->handoff.state));
-			r = journal_state(m->journal, m->handoff.state, e);
-			if (r)
-				return die(m, r);
-			fault_point("after-%s", handoff_state_name(m->handoff.state));
-			if (m->handoff.state == HO_DST_PREPARED)
-				conductor_goto(&m->con, ST_COMMIT);
-			break;
-		case ACT_SEND_STATE:
-			send_state(m, error, acts->a[acts->n - 1] == ACT_UNDECIDED);
-			break;
-		case ACT_CONT_DESTINATION:
-			r = continue_guest(m, e);
-			break;
-		case ACT_END_DESTINATION_QEMU:
-			r = end_qemu(m, e);
-			if (r)
-				return die(m, r);
-			break;
-		case ACT_REMOVE_SCAFFOLDING:
-			remove_scaffolding(m);
-			break;
-		case ACT_UNDECIDED:
-			log_error("attempt is undecided in %s: only a person can decide (vmferry recover)",
-				  handoff_state_name(m->handoff.state));
-			m->exit_code = EXIT_UNDECIDED;
-			conductor_finish(&m->con);
-			break;
-		case ACT_FINISHED:
-			finished(m);
-			break;
-		case ACT_RELEASE_SHUT:
-		case ACT_HOLD_QEMU:
-		case ACT_CONT_SOURCE:
-		case ACT_END_SOURCE_QEMU:
-			r = err_set(e, EPROTO, "a source's action at the destination");
-			break;
-		}
-	}
-	if (!r && m->handoff.state == HO_DST_STARTED) /* after the source has been told: it takes a moment */
-		settle(m);
+static void carried_out(struct attempt *a, bool has_entered)
+{
+	(void)has_entered;
+	if (a->undecided)
+		log_error("attempt is undecided in %s: only a person can decide (vmferry recover)", handoff_state_name(a->handoff.state));
+	if (a->handoff.state == HO_DST_STARTED) /* after the source has been told: it takes a moment */
+		settle(move_of(a));
+}
+
+const struct attempt_ops move_attempt_ops = {
+	.act = {[ACT_SEND_STATE] = send_state,
+		[ACT_CONT_DESTINATION] = cont_destination,
+		[ACT_END_DESTINATION_QEMU] = end_qemu,
+		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
+	.entered = entered,
+	.carried_out = carried_out,
+	.undo = move_undo_one,
+	.left_behind = move_note_leftover,
+};
+
+/* The source is told why, if the step is one that it hears of. */
+static int step_because(struct move *m, enum handoff_event ev, const char *why, struct err *e)
+{
+	int r;
+
+	m->given_up_because = why;
+	r = attempt_step(&m->a, ev, HO_NONE, e);
+	m->given_up_because = NULL;
 	return r;
-}
-
-static int step(struct move *m, enum handoff_event ev, enum handoff_state peer, const char *error, struct err *e)
-{
-	struct handoff_actions acts;
-	int r = handoff_step(&m->handoff, ev, peer, &acts);
-
-	log_info("hand-off: %s %s", handoff_event_name(ev), ev == EV_PEER ? handoff_state_name(peer) : "");
-	if (r)
-		return err_set(e, EPROTO, "%s does not fit state %s", handoff_event_name(ev),
-			       handoff_state_name(m->handoff.state));
-	return carry_out(m, &acts, error, e);
-}
-
-int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e)
-{
-	return step(m, ev, peer, NULL, e);
 }
 
 int move_abort(struct move *m, const char *why, struct err *e)
 {
-	return step(m, EV_ABORT, HO_NONE, why, e);
+	return step_because(m, EV_ABORT, why, e);
 }
 
 int move_qemu_dead(struct move *m, const char *why, struct err *e)
 {
-	return step(m, EV_QEMU_DEAD, HO_NONE, why, e);
+	return step_because(m, EV_QEMU_DEAD, why, e);
 }
 
 /* Its monitor's end may come after COMMIT. It has never run the guest: NOVM, where START would be undecided for ever. */
 static bool died_unstarted(const struct move *m)
 {
-	return m->handoff.state == HO_DST_PREPARED && m->handoff.qemu_alive &&
+	return m->a.handoff.state == HO_DST_PREPARED && m->a.handoff.qemu_alive &&
 	       !qemu_is_alive(m->qemu.pid, m->qemu.start_time);
 }
 
@@ -282,16 +252,16 @@ static bool died_unstarted(const struct move *m)
  * up, both may be alive, and which is to stay is not ours to say. */
 static bool runs_unasked(struct move *m, enum handoff_state peer)
 {
-	return m->handoff.state == HO_DST_PREPARED && m->handoff.restarted && m->handoff.qemu_alive && peer != HO_SRC_COMMITTED &&
+	return m->a.handoff.state == HO_DST_PREPARED && m->a.handoff.restarted && m->a.handoff.qemu_alive && peer != HO_SRC_COMMITTED &&
 	       peer != HO_SRC_RELEASED && run_state(m) == RUNS;
 }
 
 static void leave_undecided(struct move *m)
 {
-	send_state(m, "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
+	tell_state(m, "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
 		      "vmferry ran. End whichever copy is not to live, then recover again", true);
-	m->exit_code = EXIT_UNDECIDED;
-	conductor_finish(&m->con);
+	m->a.exit_code = EXIT_UNDECIDED;
+	conductor_finish(&m->a.con);
 }
 
 /* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
@@ -300,18 +270,18 @@ static void note_run_state(struct move *m, json_t *detail)
 	json_t *paused = json_object_get(detail, "paused");
 	struct err e;
 
-	if (!json_is_boolean(paused) || !m->journal || !m->description)
+	if (!json_is_boolean(paused) || !m->a.journal || !m->description)
 		return;
 	json_object_set(m->description, "paused", paused);
-	if (journal_note(m->journal, "paused", detail, &e))
+	if (journal_note(m->a.journal, "paused", detail, &e))
 		log_error("%s", e.msg);
 }
 
 static int answer_unknown(struct move *m)
 {
-	m->handoff.state = HO_NONE;
-	send_state(m, NULL, false);
-	conductor_finish(&m->con);
+	m->a.handoff.state = HO_NONE;
+	tell_state(m, NULL, false);
+	conductor_finish(&m->a.con);
 	return 0;
 }
 
@@ -323,14 +293,14 @@ static int take_up(struct move *m, const uint8_t attempt[ATTEMPT_ID_LEN], struct
 	AUTO_FREE char *path = NULL;
 	int r;
 
-	memcpy(m->attempt, attempt, sizeof(m->attempt));
-	path = xasprintf("%s/%s-dst.journal", m->cfg->state_dir, attempt_id_format(m->attempt, id));
+	memcpy(m->a.id, attempt, sizeof(m->a.id));
+	path = xasprintf("%s/%s-dst.journal", m->cfg->state_dir, attempt_id_format(m->a.id, id));
 	/* the session that held it may not have noticed yet that its source is gone */
 	do
 		r = move_restore(m, path, e);
-	while (r == -EBUSY && now_ns() < until && !loop_step(m->loop, BUSY_PAUSE_MS, e));
+	while (r == -EBUSY && now_ns() < until && !loop_step(m->a.loop, BUSY_PAUSE_MS, e));
 	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
-	return r == -ENOENT && !m->handing_off && !access(m->cfg->state_dir, R_OK | X_OK) ? 0 : r;
+	return r == -ENOENT && !m->a.handing_off && !access(m->cfg->state_dir, R_OK | X_OK) ? 0 : r;
 }
 
 /* A HANDOFF message; before anything was described it asks for the journal of an earlier life. */
@@ -342,11 +312,11 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 	struct err why;
 	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
 
-	if (!r && !m->handing_off)
+	if (!r && !m->a.handing_off)
 		r = take_up(m, attempt, e);
-	if (!r && !m->journal) {
+	if (!r && !m->a.journal) {
 		r = answer_unknown(m);
-	} else if (!r && memcmp(attempt, m->attempt, sizeof(attempt))) {
+	} else if (!r && memcmp(attempt, m->a.id, sizeof(attempt))) {
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	} else if (!r) {
 		note_run_state(m, detail);
@@ -354,7 +324,7 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 			log_error("hand-off: %s", why.msg);
 		if (runs_unasked(m, (enum handoff_state)peer))
 			leave_undecided(m);
-		else if (step(m, EV_PEER, (enum handoff_state)peer, NULL, &why))
+		else if (attempt_step(&m->a, EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 	}
 	json_decref(detail);
@@ -366,8 +336,8 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 /* There is none that the journal does not know of. */
 static void find_qemu_again(struct move *m)
 {
-	const json_t *note = journal_last_note(m->journal, "qemu");
-	const char *then = json_string_value(json_object_get(journal_begin(m->journal), "boot_id"));
+	const json_t *note = journal_last_note(m->a.journal, "qemu");
+	const char *then = json_string_value(json_object_get(journal_begin(m->a.journal), "boot_id"));
 	pid_t pid = (pid_t)json_integer_value(json_object_get(note, "pid"));
 	uint64_t start = (uint64_t)json_integer_value(json_object_get(note, "start_time"));
 	AUTO_FREE char *now = boot_id();
@@ -376,7 +346,7 @@ static void find_qemu_again(struct move *m)
 	if (!then || !now || strcmp(then, now) || !qemu_is_alive(pid, start))
 		return;
 	m->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
-	if (qmp_open(&m->qmp, m->loop, m->qmp_path, STATUS_MS, &conductor_qmp, &m->con, &e)) {
+	if (qmp_open(&m->qmp, m->a.loop, m->qmp_path, STATUS_MS, &conductor_qmp, &m->a.con, &e)) {
 		m->qmp = NULL;
 		log_info("QEMU of an earlier life: %s", e.msg);
 	}
@@ -385,24 +355,21 @@ static void find_qemu_again(struct move *m)
 int move_restore(struct move *m, const char *journal_path, struct err *e)
 {
 	const json_t *begin, *settings, *note;
-	int r = journal_open(&m->journal, journal_path, e);
+	int r = attempt_open(&m->a, journal_path, e);
 
 	if (r)
 		return r;
-	m->handing_off = true;
-	begin = journal_begin(m->journal);
-	memcpy(m->attempt, journal_attempt_id(m->journal), sizeof(m->attempt));
+	begin = journal_begin(m->a.journal);
 	m->qmp_path = xstrdup(json_string_value(json_object_get(begin, "qmp")) ?: "");
-	settings = journal_last_note(m->journal, "settings");
+	settings = journal_last_note(m->a.journal, "settings");
 	m->settings = settings ? json_deep_copy(settings) : NULL;
-	note = journal_last_note(m->journal, "paused");
+	note = journal_last_note(m->a.journal, "paused");
 	m->description = json_pack("{s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")));
-	m->over = journal_last_note(m->journal, "over") != NULL;
 	m->name = xstrdup(json_string_value(json_object_get(begin, "guest")) ?: "?");
-	if (!m->over)
+	if (!m->a.over)
 		find_qemu_again(m);
-	r = handoff_restore(&m->handoff, HO_DESTINATION, journal_last_state(m->journal), m->qemu.pid > 0);
+	r = handoff_restore(&m->a.handoff, HO_DESTINATION, journal_last_state(m->a.journal), m->qemu.pid > 0);
 	if (r)
 		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);
-	return move_handoff(m, EV_RECOVER, HO_NONE, e);
+	return attempt_step(&m->a, EV_RECOVER, HO_NONE, e);
 }

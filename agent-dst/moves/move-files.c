@@ -318,7 +318,7 @@ int move_create_files(struct move *m, struct err *e)
 	size_t i;
 	int r = 0;
 
-	attempt_id_format(m->attempt, id);
+	attempt_id_format(m->a.id, id);
 	for (i = 0; i < m->carried_count && !r; i++) {
 		struct carried *c = &m->carried[i];
 

@@ -122,13 +122,13 @@ static char *hidden_dir(const struct move *m)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	return xasprintf("%s/" HIDDEN_DIR_PREFIX "%.8s", m->dir, attempt_id_format(m->attempt, id));
+	return xasprintf("%s/" HIDDEN_DIR_PREFIX "%.8s", m->dir, attempt_id_format(m->a.id, id));
 }
 
 static int make_hidden_dir(struct move *m, const char *dir, struct err *e)
 {
 	json_t *detail = json_pack("{s:s}", "path", dir);
-	int r = journal_own(m->journal, "hidden", detail, e);
+	int r = journal_own(m->a.journal, "hidden", detail, e);
 
 	json_decref(detail);
 	if (!r && mkdir(dir, 0700))
@@ -357,7 +357,7 @@ static int wait_until_alone(struct move *m, struct err *e)
 	int r;
 
 	while ((r = check_all_alone(m, e)) == -EAGAIN && now_ns() < until)
-		if (loop_step(m->loop, PAUSE_MS, &step) < 0)
+		if (loop_step(m->a.loop, PAUSE_MS, &step) < 0)
 			break;
 	return r ? -e->code : 0;
 }

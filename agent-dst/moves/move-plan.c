@@ -282,7 +282,7 @@ static int ask_qemu(struct move *m, struct err *e)
 	if (mkdir(m->run_dir, 0700))
 		r = err_sys(e, errno, "cannot create %s", m->run_dir);
 	if (!r)
-		r = preflight_qemu(&p, m->loop, &m->findings, &m->qemu_version, e);
+		r = preflight_qemu(&p, m->a.loop, &m->findings, &m->qemu_version, e);
 	m->wants_names = p.wants_names;
 	rmdir(m->run_dir);
 	move_free_environment(env);
@@ -329,7 +329,7 @@ int move_plan(struct move *m, struct err *e)
 	}
 	if (m->dir[0] != '/' || stat(m->dir, &st) || !S_ISDIR(st.st_mode))
 		return err_set(e, ENOENT, "the directory %s does not exist at the destination; create it first", m->dir);
-	attempt_id_format(m->attempt, id);
+	attempt_id_format(m->a.id, id);
 	m->run_dir = xasprintf("%s/%.12s", m->cfg->runtime_dir, id);
 	m->qmp_path = xasprintf("%s/vmferry.qmp", m->run_dir);
 	m->incoming = xasprintf("%s/incoming", m->run_dir);

@@ -33,32 +33,15 @@
 
 /* ---- preparing ---- */
 
-static int own_detail(struct move *m, const char *kind, json_t *detail /* stolen */, struct err *e)
-{
-	int r = journal_own(m->journal, kind, detail, e);
-
-	json_decref(detail);
-	return r;
-}
-
 /* A name that only we can have made: of this attempt. */
 static int own(struct move *m, const char *kind, const char *path, struct err *e)
 {
-	return own_detail(m, kind, json_pack("{s:s}", "path", path), e);
+	return attempt_own(&m->a, kind, json_pack("{s:s}", "path", path), e);
 }
 
 int move_own_file(struct move *m, const char *path, struct err *e)
 {
 	return own(m, "file", path, e);
-}
-
-static void disown(struct move *m, const char *kind, json_t *detail /* stolen */)
-{
-	struct err e;
-
-	if (journal_disown(m->journal, kind, detail, &e))
-		log_error("%s", e.msg);
-	json_decref(detail);
 }
 
 static int begin_journal(struct move *m, struct err *e)
@@ -67,15 +50,11 @@ static int begin_journal(struct move *m, struct err *e)
 	json_t *begin = json_pack("{s:s,s:s*,s:s,s:s,s:s,s:b}", "guest", m->name, "boot_id", boot, "dir", m->dir,
 				  "run_dir", m->run_dir, "qmp", m->qmp_path, "paused",
 				  json_is_true(json_object_get(m->description, "paused")));
-	int r = journal_create(&m->journal, m->cfg->state_dir, m->attempt, false, begin, e);
+	int r = attempt_begin(&m->a, m->cfg->state_dir, HO_DESTINATION, begin, e);
 
 	json_decref(begin);
-	if (r)
-		return r;
-	handoff_init(&m->handoff, HO_DESTINATION);
-	m->handoff.qemu_alive = false;
-	m->handing_off = true;
-	return 0;
+	m->a.handoff.qemu_alive = false;
+	return r;
 }
 
 /*
@@ -89,28 +68,28 @@ int move_publish(struct move *m, const char *temp, const char *path, struct err 
 
 	if (r)
 		return r;
-	r = own_detail(m, "file", json_incref(final), e);
+	r = attempt_own(&m->a, "file", json_incref(final), e);
 	if (!r && link(temp, path)) {
 		r = err_sys(e, errno, "cannot create %s", path);
-		disown(m, "file", json_incref(final));
+		attempt_disown(&m->a, "file", json_incref(final));
 	}
 	json_decref(final);
 	if (!r && unlink(temp))
 		r = err_sys(e, errno, "cannot remove %s", temp);
 	if (!r)
-		disown(m, "file", json_pack("{s:s}", "path", temp));
+		attempt_disown(&m->a, "file", json_pack("{s:s}", "path", temp));
 	return r ? r : sync_parent_dir(path, e);
 }
 
 static int make_disk(struct move *m, const struct move_disk *d, char *const *env, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->attempt, id));
+	AUTO_FREE char *temp = xasprintf("%s.vmferry-%.8s", d->path, attempt_id_format(m->a.id, id));
 	struct image im = {temp, d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid, d->acl};
 	int r = own(m, "file", temp, e);
 
 	if (!r)
-		r = image_create(m->loop, m->exe, env, m->run_dir, &im, e);
+		r = image_create(m->a.loop, m->exe, env, m->run_dir, &im, e);
 	return r ? r : move_publish(m, temp, d->path, e);
 }
 
@@ -170,7 +149,7 @@ void move_know_what_qemu_made(struct move *m, bool found)
 	struct err e;
 	size_t i;
 
-	if (journal_owned(m->journal, &owned))
+	if (journal_owned(m->a.journal, &owned))
 		return;
 	json_array_foreach(owned, i, entry) {
 		json_t *detail = json_object_get(entry, "detail");
@@ -178,10 +157,10 @@ void move_know_what_qemu_made(struct move *m, bool found)
 
 		if (!kind || !path || strcmp(kind, "made-by-qemu") || (found && !qemu_has(m, path)) || own_file_know(path, path, &known, &e))
 			continue;
-		if (own_detail(m, "file", known, &e))
+		if (attempt_own(&m->a, "file", known, &e))
 			log_error("%s", e.msg);
 		else
-			disown(m, kind, json_incref(detail));
+			attempt_disown(&m->a, kind, json_incref(detail));
 	}
 	json_decref(owned);
 }
@@ -196,7 +175,7 @@ static int write_start_script(struct move *m, char *const *env, struct err *e)
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	script = start_script_text(&s);
-	return afterwards_prepare(m->journal, m->afterwards, script, e);
+	return afterwards_prepare(m->a.journal, m->afterwards, script, e);
 }
 
 /* The guest outlives us, and what we are allowed to use is not meant for it. */
@@ -221,7 +200,7 @@ static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 	int r;
 
 	fault_point("dst-qemu-forked");
-	r = journal_note(m->journal, "qemu", note, e);
+	r = journal_note(m->a.journal, "qemu", note, e);
 	if (!r)
 		r = own_what_qemu_makes(m, p->pid, e);
 	fault_point("dst-qemu-noted");
@@ -241,12 +220,12 @@ static int start_qemu(struct move *m, char *const *env, struct err *e)
 	free_words(scope);
 	if (r)
 		return r;
-	m->handoff.qemu_alive = true;
+	m->a.handoff.qemu_alive = true;
 	fault_point("dst-qemu-launched");
-	r = qemu_launch_wait_qmp(&m->qemu, m->loop, m->qmp_path, START_MS, &conductor_qmp, &m->con, &m->qmp, e);
+	r = qemu_launch_wait_qmp(&m->qemu, m->a.loop, m->qmp_path, START_MS, &conductor_qmp, &m->a.con, &m->qmp, e);
 	move_know_what_qemu_made(m, false);
 	if (r == -ECHILD)
-		m->handoff.qemu_alive = false;
+		m->a.handoff.qemu_alive = false;
 	return r ? err_prefix(e, "starting the destination QEMU") : 0;
 }
 
@@ -260,7 +239,7 @@ static int configure_qemu(struct move *m, struct err *e)
 
 	r = settings_save(m->qmp, &m->settings, e);
 	if (!r)
-		r = journal_note(m->journal, "settings", m->settings, e);
+		r = journal_note(m->a.journal, "settings", m->settings, e);
 	if (!r)
 		r = settings_capabilities(m->qmp, m->settings, multifd ? opaque : pages, e);
 	if (multifd)
@@ -472,7 +451,7 @@ static int remove_unknown(const char *path, struct err *e)
 
 static bool is_rebooted(const struct move *m)
 {
-	const char *then = json_text(journal_begin(m->journal), "boot_id");
+	const char *then = json_text(journal_begin(m->a.journal), "boot_id");
 	AUTO_FREE char *now = boot_id();
 
 	return !then || !now || strcmp(then, now);
@@ -481,80 +460,48 @@ static bool is_rebooted(const struct move *m)
 /* Of a guest that runs here, all but the hidden name of its script, once that has its own. */
 static bool is_the_guests(const struct move *m, const json_t *detail)
 {
-	return json_object_get(detail, "inode") || !journal_last_note(m->journal, "start-script");
+	return json_object_get(detail, "inode") || !journal_last_note(m->a.journal, "start-script");
 }
 
 /* 0; 1: it is somebody else's now, and stays; or why it cannot be undone. */
-static int undo_one(const struct move *m, const char *kind, const json_t *detail, bool keep_guest, struct err *e)
+int move_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e)
 {
+	struct move *m = container_of(a, struct move, a);
 	const char *path = json_text(detail, "path");
 
 	if (path && !strcmp(kind, "dir"))
 		return remove_dir(path, e);
 	if (path && !strcmp(kind, "file"))
-		return keep_guest && is_the_guests(m, detail) ? 0 : own_file_remove(detail, is_rebooted(m), e);
+		return m->keep_guest && is_the_guests(m, detail) ? 0 : own_file_remove(detail, is_rebooted(m), e);
 	if (path && !strcmp(kind, "made-by-qemu"))
-		return keep_guest ? 0 : remove_unknown(path, e);
+		return m->keep_guest ? 0 : remove_unknown(path, e);
 	if (path && !strcmp(kind, "hidden"))
-		return keep_guest ? monitors_show(path, e) : monitors_remove(path, e);
+		return m->keep_guest ? monitors_show(path, e) : monitors_remove(path, e);
 	return strcmp(kind, "qemu") ? err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind) : 0;
 }
 
-static void note_leftover(struct move *m, const char *why, bool again)
+void move_note_leftover(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)
 {
-	AUTO_FREE char *sentence = xasprintf("%s%s", why, again ? "; vmferry-dst tries again when it is next started there" : "");
+	struct move *m = container_of(a, struct move, a);
+	AUTO_FREE char *sentence = xasprintf("%s%s", why->msg, r < 0 ? "; vmferry-dst tries again when it is next started there" : "");
 
-	if (m->control && !m->control_lost) /* the source tells */
+	(void)kind;
+	(void)detail;
+	if (a->control && !a->control_lost) /* the source tells */
 		log_info("left behind: %s", sentence);
 	else
 		log_error("left behind by the move of guest %s: %s", m->name ? m->name : "?", sentence);
-	if (json_array_size(m->leftovers) < LEFTOVERS_MAX)
-		json_array_append_new(m->leftovers, json_string(sentence));
-	else if (json_array_size(m->leftovers) == LEFTOVERS_MAX)
-		json_array_append_new(m->leftovers, json_string("and more, which `vmferry journal` lists there"));
+	if (json_array_size(a->leftovers) < LEFTOVERS_MAX)
+		json_array_append_new(a->leftovers, json_string(sentence));
+	else if (json_array_size(a->leftovers) == LEFTOVERS_MAX)
+		json_array_append_new(a->leftovers, json_string("and more, which `vmferry journal` lists there"));
 }
 
 /* keep_guest: the guest runs here: its disks, sockets and QEMU are no longer ours, only our scaffolding goes. */
 void move_undo(struct move *m, bool keep_guest)
 {
-	json_t *owned, *entry;
-	struct err e;
-	size_t i;
-	int r;
-
-	if (!m->journal || journal_owned(m->journal, &owned))
-		return;
 	move_close_files(m);
-	m->undo_failed = false;
-	json_array_clear(m->leftovers);
-	json_array_foreach(owned, i, entry) {
-		const char *kind = json_text(entry, "kind");
-		json_t *detail = json_object_get(entry, "detail");
-
-		r = undo_one(m, kind, detail, keep_guest, &e);
-		if (r)
-			note_leftover(m, e.msg, r < 0);
-		m->undo_failed |= r < 0;
-		if (r >= 0 && journal_disown(m->journal, kind, detail, &e))
-			log_error("%s", e.msg);
-	}
-	json_decref(owned);
-}
-
-void move_end_journal(struct move *m)
-{
-	struct err e;
-	int r;
-
-	if (!m->journal)
-		return;
-	if (m->undo_failed) {
-		r = journal_note(m->journal, "over", NULL, &e);
-		journal_close(m->journal);
-	} else {
-		r = journal_remove(m->journal, true, &e);
-	}
-	if (r)
-		log_error("%s", e.msg);
-	m->journal = NULL;
+	m->keep_guest = keep_guest;
+	json_array_clear(m->a.leftovers);
+	attempt_undo(&m->a);
 }

@@ -13,10 +13,8 @@
 #define VMFERRY_DST_MOVE_PRIVATE_H
 
 #include "move.h"
-#include "conductor.h"
+#include "attempt.h"
 #include "data-receive.h"
-#include "handoff.h"
-#include "journal.h"
 #include "net.h"
 #include "peer-accept.h"
 #include "qemu-args.h"
@@ -65,14 +63,10 @@ struct chardev_socket {
 #define OCCUPIED_MAX 8
 
 struct move {
+	struct attempt a;
 	const struct move_config *cfg;
-	struct loop *loop;
-	struct conductor con;
-	struct channel *control;
-	bool control_lost;
 
 	/* the plan */
-	uint8_t attempt[ATTEMPT_ID_LEN];
 	json_t *description, *decisions; /* DESCRIBE and PREPARE */
 	struct args_result args;
 	json_t *afterwards, *settled; /* what starts the guest again: the plan, and what came of it */
@@ -91,9 +85,6 @@ struct move {
 	unsigned channels, multifd;
 
 	/* what exists */
-	struct journal *journal;
-	struct handoff handoff;
-	bool handing_off; /* the journal exists: the hand-off machine decides */
 	char *run_dir, *qmp_path, *incoming, *nbd_socket;
 	struct qemu_proc qemu;
 	struct qmp *qmp;
@@ -124,13 +115,9 @@ struct move {
 	struct feed *feed;
 	bool loaded, cont_sent;
 	uint64_t complete_ns, loaded_ns, cont_ns, started_ns;
-	uint64_t rss_anon_max;
-	struct cpu_meter cpu_used;
-	bool over; /* the journal says so: nothing is left of it but what could not be removed */
-	bool undo_failed;
-	json_t *leftovers; /* sentences: what stays here */
-	bool dead; /* the journal failed us: from here on as if we had crashed */
-	int exit_code;
+
+	const char *given_up_because; /* while a step is carried out that the source hears of */
+	bool keep_guest; /* it runs here: what is undone is our scaffolding only */
 };
 
 /* move-plan.c */
@@ -159,8 +146,8 @@ void move_know_what_qemu_made(struct move *m, bool found);
 void move_undo(struct move *m, bool keep_guest);
 /* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
 void move_keep_disks(struct move *m);
-/* The hand-off is over: the journal goes, unless something is still to be removed. */
-void move_end_journal(struct move *m);
+int move_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
+void move_note_leftover(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why);
 
 /* move-monitors.c */
 /* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. -ENOTSUP: it has a monitor that cannot be kept from
@@ -200,7 +187,7 @@ int move_stands(struct move *m, struct err *e);
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int move_abort(struct move *m, const char *why, struct err *e);
 int move_qemu_dead(struct move *m, const char *why, struct err *e);
-int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e);
+extern const struct attempt_ops move_attempt_ops;
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
 /* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
 int move_restore(struct move *m, const char *journal_path, struct err *e);

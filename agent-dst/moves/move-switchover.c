@@ -25,7 +25,7 @@ static void on_message(void *ctx, const struct rp_message *msg)
 	rev->rp_type = msg->type;
 	rev->rp_value = msg->value;
 	ev->ptr = rev;
-	conductor_put(&m->con, ev);
+	conductor_put(&m->a.con, ev);
 }
 
 static void on_closed(void *ctx, const struct err *why)
@@ -46,7 +46,7 @@ int move_load(struct move *m, struct err *e)
 	if (!r)
 		r = qmp_call(m->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
 	if (!r)
-		r = feed_open(&m->feed, m->loop, m->incoming, &feed_on, m, e);
+		r = feed_open(&m->feed, m->a.loop, m->incoming, &feed_on, m, e);
 	return r ? r : move_feed(m, e);
 }
 
@@ -106,7 +106,7 @@ int move_stands(struct move *m, struct err *e)
 		return r;
 	runs = json_is_true(json_object_get(status, "running"));
 	json_decref(status);
-	if (runs || conductor_has_qmp(&m->con, "RESUME"))
+	if (runs || conductor_has_qmp(&m->a.con, "RESUME"))
 		return err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else before it was handed over");
 	return 0;
 }

@@ -12,25 +12,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_WINDOW (8 * MIB)
 #define HELLO_MS       10000
-#define LAST_WORDS_MS  3000
 #define QEMU_END_MS    5000
 
 static const struct stage stages[];
-
-/* ---- small things ---- */
-
-/* Gives what was queued a moment to leave. */
-static void drain(struct move *m)
-{
-	uint64_t until = now_ns() + LAST_WORDS_MS * 1000000ULL;
-	struct err e;
-
-	while (m->control && channel_open(m->control) && !channel_idle(m->control) && now_ns() < until)
-		if (loop_step(m->loop, 100, &e))
-			break;
-}
 
 /* ---- events that mean the same in every stage ---- */
 
@@ -38,36 +23,36 @@ static int qemu_gone(struct move *m, struct err *e)
 {
 	AUTO_FREE char *tail = qemu_log_tail(&m->qemu);
 
-	if (!m->handing_off || m->handoff.state == HO_DST_DONE)
+	if (!m->a.handing_off || m->a.handoff.state == HO_DST_DONE)
 		return 0;
 	/* a closed monitor is not a dead QEMU: whatever is left of it must not come back to life */
-	if (qemu_is_alive(m->qemu.pid, m->qemu.start_time) && m->handoff.state != HO_DST_STARTED && !m->cont_sent &&
+	if (qemu_is_alive(m->qemu.pid, m->qemu.start_time) && m->a.handoff.state != HO_DST_STARTED && !m->cont_sent &&
 	    process_end(m->qemu.pid, m->qemu.start_time, QEMU_END_MS, e))
 		return -e->code;
 	err_set(e, EPIPE, "the destination QEMU ended%s%s", *tail ? ": " : "", tail);
-	return m->handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
+	return m->a.handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
 }
 
 /* Not by us: before START we send no `cont`. There may be a guest at the source, so that this one must not live. */
 static int resumed(struct move *m, struct err *e)
 {
-	if (!m->handing_off || (m->handoff.state != HO_DST_BEGUN && m->handoff.state != HO_DST_PREPARED))
+	if (!m->a.handing_off || (m->a.handoff.state != HO_DST_BEGUN && m->a.handoff.state != HO_DST_PREPARED))
 		return 0;
 	if (process_end(m->qemu.pid, m->qemu.start_time, QEMU_END_MS, e))
 		return -e->code; /* nothing is promised while it lives */
 	err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else (cont in a monitor of its QEMU) before it was handed over");
-	return m->handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
+	return m->a.handoff.state == HO_DST_BEGUN ? -e->code : move_qemu_dead(m, e->msg, e);
 }
 
 static int control_gone(struct move *m, const struct event *ev, struct err *e)
 {
-	m->control_lost = true;
-	if (m->handing_off && m->handoff.state == HO_DST_BEGUN)
+	m->a.control_lost = true;
+	if (m->a.handing_off && m->a.handoff.state == HO_DST_BEGUN)
 		return err_set(e, EPIPE, "the source is gone: %s", ev->err.msg);
 	/* nothing was created, or only the journals of both sides can go on from here */
-	log_info("source gone in %s: %s", handoff_state_name(m->handoff.state), ev->err.msg);
-	m->exit_code = m->handing_off && m->handoff.state != HO_DST_ABORTED ? EXIT_UNDECIDED : EXIT_SOURCE;
-	conductor_finish(&m->con);
+	log_info("source gone in %s: %s", handoff_state_name(m->a.handoff.state), ev->err.msg);
+	m->a.exit_code = m->a.handing_off && m->a.handoff.state != HO_DST_ABORTED ? EXIT_UNDECIDED : EXIT_SOURCE;
+	conductor_finish(&m->a.con);
 	return 0;
 }
 
@@ -82,7 +67,7 @@ static int common_event(struct move *m, const struct event *ev, struct err *e)
 		if (ev->type == MSG_HANDOFF)
 			return move_on_handoff(m, ev, e);
 		return err_set(e, EPROTO, "unexpected %s in stage %s", msg_name(ev->type),
-			       stages[m->con.stage].name);
+			       stages[m->a.con.stage].name);
 	case EVENT_WORKER:
 		free(ev->ptr);
 		return 0;
@@ -104,15 +89,15 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_DESCRIBE)
 		return common_event(m, ev, e);
-	if (m->handing_off) { /* by a HANDOFF, from its journal: which stays as it is, whatever else this peer wants */
-		channel_send(m->control, ERROR, error, .code = EPROTO, .doing = slice_of(""),
+	if (m->a.handing_off) { /* by a HANDOFF, from its journal: which stays as it is, whatever else this peer wants */
+		channel_send(m->a.control, ERROR, error, .code = EPROTO, .doing = slice_of(""),
 			     .text = slice_of("DESCRIBE in a session that is about an earlier move"));
-		conductor_finish(&m->con);
+		conductor_finish(&m->a.con);
 		return 0;
 	}
-	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, m->attempt, &m->description, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, m->a.id, &m->description, e);
 	if (!r)
-		conductor_goto(&m->con, ST_PREFLIGHT);
+		conductor_goto(&m->a.con, ST_PREFLIGHT);
 	return r;
 }
 
@@ -123,9 +108,9 @@ static int accept_or_ask(struct move *m, int r, struct err *e)
 {
 	if (r && m->wants_names && !m->asked) {
 		m->asked = true;
-		return json_message_send(m->control, MSG_ASK, m->attempt, json_pack("{s:b}", "cpu_features", true), e);
+		return json_message_send(m->a.control, MSG_ASK, m->a.id, json_pack("{s:b}", "cpu_features", true), e);
 	}
-	return r ? r : json_message_send(m->control, MSG_ACCEPT, m->attempt, move_plan_json(m), e);
+	return r ? r : json_message_send(m->a.control, MSG_ACCEPT, m->a.id, move_plan_json(m), e);
 }
 
 static int preflight_enter(void *ctx, struct err *e)
@@ -138,7 +123,7 @@ static int preflight_enter(void *ctx, struct err *e)
 static int take_more(struct move *m, const struct event *ev, struct err *e)
 {
 	json_t *description;
-	int r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &description, e);
+	int r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &description, e);
 
 	if (r)
 		return r;
@@ -156,9 +141,9 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		return take_more(m, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !m->findings)
 		return common_event(m, ev, e);
-	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->decisions, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &m->decisions, e);
 	if (!r)
-		conductor_goto(&m->con, ST_PREPARE);
+		conductor_goto(&m->a.con, ST_PREPARE);
 	return r;
 }
 
@@ -169,7 +154,7 @@ static int start_if_all_files_are_here(struct move *m, struct err *e)
 	int r = m->files_awaited ? 0 : move_start_guest(m, e);
 
 	if (!r && !m->files_awaited)
-		conductor_goto(&m->con, ST_COPY);
+		conductor_goto(&m->a.con, ST_COPY);
 	return r;
 }
 
@@ -203,7 +188,7 @@ static void on_work(struct queue *q)
 		struct event *ev = event_new(EVENT_WORKER, 0, NULL, 0);
 
 		ev->ptr = container_of(n, struct receive_event, node);
-		conductor_put(&m->con, ev);
+		conductor_put(&m->a.con, ev);
 	}
 }
 
@@ -233,7 +218,7 @@ static void data_enters(void *ctx, struct link *link, const struct hello *theirs
 
 static void watch_door(struct move *m)
 {
-	struct io_uring_sqe *sqe = loop_sqe(m->loop);
+	struct io_uring_sqe *sqe = loop_sqe(m->a.loop);
 
 	io_uring_prep_poll_add(sqe, door_fd(m->door), POLLIN);
 	loop_bind(sqe, &m->door_op);
@@ -256,7 +241,7 @@ static void at_door(struct op *op, int res, uint32_t flags)
 
 	(void)flags;
 	m->door_watched = false;
-	if (res == -ECANCELED || m->con.finished)
+	if (res == -ECANCELED || m->a.con.finished)
 		return;
 	door_step(m->door);
 	if (m->connected < m->channels)
@@ -286,15 +271,15 @@ static int copy_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
 
-	queue_init(&m->work, m->loop, on_work);
+	queue_init(&m->work, m->a.loop, on_work);
 	m->shared.events = &m->work;
 	if (open_door(m, e))
 		return -e->code;
-	return json_message_send(m->control, MSG_COPY_READY, m->attempt,
+	return json_message_send(m->a.control, MSG_COPY_READY, m->a.id,
 				 json_pack("{s:s,s:s*,s:s*,s:i,s:i,s:i,s:b}", "ram_mode", m->opaque ? "opaque" : "pages", "why",
 					   m->opaque_why, "how", m->ram ? ram_place_how(m->ram) : NULL, "channels",
 					   (int)m->channels, "data_port", net_local_port(m->data_fd), "pid",
-					   (int)m->qemu.pid, "io_uring", loop_has_io_uring(m->loop)),
+					   (int)m->qemu.pid, "io_uring", loop_has_io_uring(m->a.loop)),
 				 e);
 }
 
@@ -303,13 +288,13 @@ static void count_round(struct move *m, const struct receive_event *rev)
 	struct round_count *c = &m->rounds[rev->group];
 	unsigned channels = m->channels - m->shared.streams;
 
-	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
+	m->a.rss_anon_max = MAX(m->a.rss_anon_max, own_rss_anon());
 	if (rev->kind == RECEIVE_APPLIED && ++c->applied == channels) {
 		c->applied = 0;
-		channel_send(m->control, APPLIED, applied, .group = rev->group, .number = rev->number);
+		channel_send(m->a.control, APPLIED, applied, .group = rev->group, .number = rev->number);
 	} else if (rev->kind == RECEIVE_DURABLE && ++c->durable == channels) {
 		c->durable = 0;
-		channel_send(m->control, DURABLE, durable, .group = rev->group, .number = rev->number);
+		channel_send(m->a.control, DURABLE, durable, .group = rev->group, .number = rev->number);
 	}
 }
 
@@ -335,7 +320,7 @@ static void send_return_path(struct move *m, const struct receive_event *rev)
 	write_u32(&w, rev->rp_value);
 	w = writer_of(buf, sizeof(buf));
 	msg_return_path_encode(&w, &msg);
-	channel_post(m->control, MSG_RETURN_PATH, buf, writer_len(&w));
+	channel_post(m->a.control, MSG_RETURN_PATH, buf, writer_len(&w));
 }
 
 static int on_return_path(struct move *m, const struct receive_event *rev, struct err *e)
@@ -362,7 +347,7 @@ static int on_receive(struct move *m, struct receive_event *rev, struct err *e)
 	case RECEIVE_COMPLETE:
 		if (++m->complete == m->channels) {
 			m->complete_ns = now_ns();
-			conductor_goto(&m->con, ST_SWITCHOVER);
+			conductor_goto(&m->a.con, ST_SWITCHOVER);
 		}
 		return 0;
 	case RECEIVE_STREAM:
@@ -421,11 +406,11 @@ static int copy_event(void *ctx, const struct event *ev, struct err *e)
 	if (ev->kind == EVENT_QMP && !strcmp(ev->name, "MIGRATION"))
 		return on_migration_event(m, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_DONE) {
-		if (msg_disks_done_decode(&msg, ev->bytes, ev->n) || memcmp(msg.attempt, m->attempt, 16))
+		if (msg_disks_done_decode(&msg, ev->bytes, ev->n) || memcmp(msg.attempt, m->a.id, 16))
 			return err_set(e, EPROTO, "malformed DISKS_DONE");
 		r = move_close_exports(m, e);
 		if (!r)
-			channel_post(m->control, MSG_DISKS_CLOSED, m->attempt, sizeof(m->attempt));
+			channel_post(m->a.control, MSG_DISKS_CLOSED, m->a.id, sizeof(m->a.id));
 		return r;
 	}
 	return common_event(m, ev, e);
@@ -445,12 +430,12 @@ static int prepared_if_all_is_in(struct move *m, struct err *e)
 {
 	int r;
 
-	if (m->con.stage != ST_SWITCHOVER || !m->con.entered || !m->loaded || m->streams_ended < m->streams_open)
+	if (m->a.con.stage != ST_SWITCHOVER || !m->a.con.entered || !m->loaded || m->streams_ended < m->streams_open)
 		return 0;
 	r = move_activate(m, e);
 	if (!r)
 		r = move_stands(m, e);
-	return r ? r : move_handoff(m, EV_PREPARED_OK, HO_NONE, e);
+	return r ? r : attempt_step(&m->a, EV_PREPARED_OK, HO_NONE, e);
 }
 
 /* ---- commit, release ---- */
@@ -483,16 +468,16 @@ static void move_fail(void *ctx, const struct err *why)
 	struct err e;
 
 	/* the source is told, and tells the user */
-	if (m->control && !m->control_lost)
-		log_info("%s: %s", stages[m->con.stage].name, why->msg);
+	if (m->a.control && !m->a.control_lost)
+		log_info("%s: %s", stages[m->a.con.stage].name, why->msg);
 	else
-		log_error("%s: %s", stages[m->con.stage].name, why->msg);
-	m->exit_code = EXIT_SOURCE;
-	if (!m->handing_off) {
-		if (m->control && !m->control_lost)
-			channel_send(m->control, ERROR, error, .code = (uint32_t)why->code, .doing = slice_of(""),
+		log_error("%s: %s", stages[m->a.con.stage].name, why->msg);
+	m->a.exit_code = EXIT_SOURCE;
+	if (!m->a.handing_off) {
+		if (m->a.control && !m->a.control_lost)
+			channel_send(m->a.control, ERROR, error, .code = (uint32_t)why->code, .doing = slice_of(""),
 				     .text = slice_of(why->msg));
-		conductor_finish(&m->con);
+		conductor_finish(&m->a.con);
 	} else if (move_abort(m, why->msg, &e)) {
 		log_error("%s", e.msg); /* past PREPARED: only the source may decide */
 	}
@@ -503,22 +488,20 @@ static void move_fini(struct move *m)
 	struct err e;
 	unsigned i;
 
-	drain(m);
+	attempt_drain(&m->a);
 	if (m->door_watched)
-		loop_cancel(m->loop, &m->door_op);
+		loop_cancel(m->a.loop, &m->door_op);
 	while (m->door_watched)
-		if (loop_step(m->loop, 1000, &e))
+		if (loop_step(m->a.loop, 1000, &e))
 			break;
 	feed_close(m->feed);
 	monitors_let_go(m);
 	for (i = 0; i < CHANNELS_MAX; i++)
 		receiver_stop(m->receivers[i]);
-	channel_free(m->control);
 	qmp_close(m->qmp);
 	close_door(m);
 	ram_place_free(m->ram);
-	journal_close(m->journal);
-	conductor_fini(&m->con);
+	attempt_fini(&m->a);
 	json_decref(m->description);
 	json_decref(m->decisions);
 	json_decref(m->settings);
@@ -526,7 +509,6 @@ static void move_fini(struct move *m)
 	free(m->qemu_version);
 	json_decref(m->afterwards);
 	json_decref(m->settled);
-	json_decref(m->leftovers);
 	args_result_fini(&m->args);
 	for (i = 0; i < m->disk_count; i++) {
 		free(m->disks[i].from);
@@ -547,7 +529,7 @@ static void move_fini(struct move *m)
 	free(m->qmp_path);
 	free(m->incoming);
 	free(m->nbd_socket);
-	loop_free(m->loop);
+	loop_free(m->a.loop);
 	cpu_thread_end();
 	free(m);
 }
@@ -555,26 +537,22 @@ static void move_fini(struct move *m)
 static int move_new(struct move **out, const struct move_config *cfg, struct err *e)
 {
 	struct move *m = xcalloc(1, sizeof(*m));
-	int r = loop_new(&m->loop, 128, e);
+	int r = attempt_init(&m->a, &move_attempt_ops, 128, stages, m, move_fail, e);
 
 	if (r) {
 		free(m);
 		return r;
 	}
-	cpu_meter_begin(&m->cpu_used);
-	m->shared.cpu = &m->cpu_used;
+	m->shared.cpu = &m->a.cpu_used;
 	m->cfg = cfg;
 	m->data_fd = -1;
-	m->leftovers = json_array();
 	m->qemu = QEMU_PROC_NONE;
-	conductor_init(&m->con, m->loop, stages, m, move_fail);
 	*out = m;
 	return 0;
 }
 
 int move_run(const struct move_config *cfg, struct link control, struct err *e)
 {
-	struct channel_config cc = {.number = 0, .window_bytes = CONTROL_WINDOW, .on = conductor_channel};
 	struct move *m;
 	int r = move_new(&m, cfg, e);
 
@@ -583,26 +561,25 @@ int move_run(const struct move_config *cfg, struct link control, struct err *e)
 		return r;
 	}
 	m->data_fd = cfg->listen_fd;
-	cc.ctx = &m->con;
-	m->control = channel_new(m->loop, control, &cc);
-	r = conductor_run(&m->con, e);
+	attempt_connect(&m->a, control, NULL);
+	r = conductor_run(&m->a.con, e);
 	if (!r)
-		r = m->exit_code;
+		r = m->a.exit_code;
 	move_fini(m);
 	return r;
 }
 
 static int settled(const struct move *m, struct err *e)
 {
-	switch (m->handoff.state) {
+	switch (m->a.handoff.state) {
 	case HO_DST_STARTED:
 	case HO_DST_DONE:
-		if (m->handoff.qemu_alive)
+		if (m->a.handoff.qemu_alive)
 			return EXIT_DESTINATION;
 		err_set(e, ESRCH, "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
 		return EXIT_UNDECIDED;
 	case HO_DST_ABORTED:
-		if (!json_array_size(m->leftovers))
+		if (!json_array_size(m->a.leftovers))
 			return EXIT_SOURCE;
 		err_set(e, EBUSY, "it is not here; what of its move could not be removed is listed above");
 		return EXIT_LEFTOVERS;
@@ -611,7 +588,7 @@ static int settled(const struct move *m, struct err *e)
 			"--peer-is-fenced");
 		return EXIT_UNDECIDED;
 	case HO_DST_NOVM:
-		if (m->con.finished)
+		if (m->a.con.finished)
 			err_set(e, ESRCH, "its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
 				"kept: %s starts it from them",
 				json_string_value(json_object_get(m->settled, "start_script")) ?: "their QEMU's command line");
@@ -642,9 +619,9 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 		return EXIT_UNDECIDED;
 	r = move_restore(m, journal_path, e);
 	/* START and STARTED in one go, then DONE */
-	for (i = 0; i < 2 && !r && fenced && m->handoff.state != HO_DST_NOVM && !m->con.finished; i++) /* its disks may be the last */
-		r = move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
-	if (!r && fenced && m->handoff.state == HO_DST_NOVM && !m->dead)
+	for (i = 0; i < 2 && !r && fenced && m->a.handoff.state != HO_DST_NOVM && !m->a.con.finished; i++) /* its disks may be the last */
+		r = attempt_step(&m->a, EV_PEER_FENCED, HO_NONE, e);
+	if (!r && fenced && m->a.handoff.state == HO_DST_NOVM && !m->a.dead)
 		move_keep_disks(m);
 	r = r ? EXIT_UNDECIDED : settled(m, e);
 	move_fini(m);

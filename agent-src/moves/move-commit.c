@@ -26,28 +26,29 @@
 #define GUARD_MONITOR_MS 2000 /* it tries again */
 #define CLEAN_MS  60000 /* for the destination to say that it is clean */
 
-static void send_state(struct move *m)
+static struct move *move_of(struct attempt *a)
 {
-	if (!m->control || m->control_lost || m->dead)
-		return;
-	handoff_message_send(m->control, m->attempt, m->handoff.state,
-			     json_pack("{s:b,s:s*}", "paused", m->paused, "error", m->why.code ? m->why.msg : NULL));
+	return container_of(a, struct move, a);
 }
 
-/* As after a crash: what counts is what the journal holds. */
-static int die(struct move *m, int r)
+static int send_state(struct attempt *a, struct err *e)
 {
-	m->dead = m->undecided = true;
-	conductor_finish(&m->con);
-	return r;
+	struct move *m = move_of(a);
+
+	(void)e;
+	if (!attempt_can_tell(a))
+		return 0;
+	handoff_message_send(a->control, a->id, a->handoff.state,
+			     json_pack("{s:b,s:s*}", "paused", m->paused, "error", m->why.code ? m->why.msg : NULL));
+	return 0;
 }
 
 /* However ABORTED was reached: no stage goes on, and the destination has so long to say that it is clean. */
 static void leave_stages(struct move *m)
 {
-	conductor_tick(&m->con, 0);
-	loop_timer_set(m->loop, &m->patience, CLEAN_MS);
-	conductor_goto(&m->con, ST_RELEASE);
+	conductor_tick(&m->a.con, 0);
+	loop_timer_set(m->a.loop, &m->patience, CLEAN_MS);
+	conductor_goto(&m->a.con, ST_RELEASE);
 }
 
 /* ---- taking the guest back ---- */
@@ -66,7 +67,7 @@ static int settled_run_state(struct move *m, char out[32], uint64_t until_ns, st
 		json_decref(status);
 		if (strcmp(out, "finish-migrate"))
 			return 0;
-	} while (now_ns() < until_ns && !(r = loop_step(m->loop, 2, e)));
+	} while (now_ns() < until_ns && !(r = loop_step(m->a.loop, 2, e)));
 	return r ? r : err_set(e, ETIMEDOUT, "the source QEMU does not leave the state finish-migrate");
 }
 
@@ -79,14 +80,14 @@ static void wait_until_set_up(struct move *m)
 	struct err e;
 
 	while (m->capture && m->qmp && qmp_alive(m->qmp) && !strcmp(qemu_migration_status(m->qmp, status), "setup") && now_ns() < until)
-		if (loop_step(m->loop, 5, &e))
+		if (loop_step(m->a.loop, 5, &e))
 			return;
 }
 
 /* Any of the guest's: one may be somebody else's by now. */
 static int open_monitor(struct move *m, struct err *e)
 {
-	return guest_open_qmp(&m->guest, &m->qmp, m->loop, m->guarding ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);
+	return guest_open_qmp(&m->guest, &m->qmp, m->a.loop, m->guarding ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp, &m->a.con, e);
 }
 
 static int open_monitor_again(struct move *m, struct err *e)
@@ -106,11 +107,11 @@ static int end_migration(struct move *m, uint64_t until, struct err *e)
 {
 	if (!m->ram.started) /* if there is one, somebody else began it */
 		return 0;
-	if (m->capture && !qemu_migration_cancel(m->qmp, m->loop, MIN(until, now_ns() + GENTLE_MS * 1000000ULL), e) &&
-	    qemu_migration_settle(m->qmp, m->loop, e))
+	if (m->capture && !qemu_migration_cancel(m->qmp, m->a.loop, MIN(until, now_ns() + GENTLE_MS * 1000000ULL), e) &&
+	    qemu_migration_settle(m->qmp, m->a.loop, e))
 		log_info("%s", e->msg);
 	capture_stop(m->capture);
-	return qemu_migration_cancel(m->qmp, m->loop, until, e);
+	return qemu_migration_cancel(m->qmp, m->a.loop, until, e);
 }
 
 /*
@@ -150,19 +151,20 @@ static int take_back(struct move *m, struct err *e)
  * Nobody's `cont` reaches it any more, and what came before is known: QEMU sends RESUME before it lets the guest run. In BEGUN
  * a guest that was resumed is still the source's, and taken back.
  */
-static int hold_qemu(struct move *m, struct err *e)
+static int hold_qemu(struct attempt *a, struct err *e)
 {
+	struct move *m = move_of(a);
 	int r = process_hold(m->guest.pid, m->guest.start_time, HOLD_MS, e);
 
-	if (r || m->handoff.state != HO_SRC_BEGUN)
+	if (r || m->a.handoff.state != HO_SRC_BEGUN)
 		return r;
 	fault_point("src-held");
 	qmp_drain(m->qmp);
-	if (conductor_has_qmp(&m->con, "RESUME"))
+	if (conductor_has_qmp(&m->a.con, "RESUME"))
 		return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 	if (!qmp_alive(m->qmp)) /* it has ended: that is the next event */
 		return 0;
-	return move_handoff(m, EV_QEMU_HELD, HO_NONE, e);
+	return attempt_step(&m->a, EV_QEMU_HELD, HO_NONE, e);
 }
 
 void move_stop_data(struct move *m)
@@ -188,7 +190,7 @@ void move_stop_data(struct move *m)
 }
 
 /* Only one that stands as we left it: what goes on again may be the only copy that does. */
-static int end_source(struct move *m, struct err *e)
+static int end_qemu(struct move *m, struct err *e)
 {
 	if (qemu_is_alive(m->guest.pid, m->guest.start_time) && !process_is_held(m->guest.pid, m->guest.start_time))
 		return err_set(e, EBUSY, "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
@@ -196,14 +198,19 @@ static int end_source(struct move *m, struct err *e)
 			       (int)m->guest.pid);
 	qmp_close(m->qmp);
 	m->qmp = NULL;
-	autostart_end_wrappers(m->journal);
+	autostart_end_wrappers(m->a.journal);
 	return process_end(m->guest.pid, m->guest.start_time, END_MS, e);
 }
 
-static void finished(struct move *m)
+static int end_source(struct attempt *a, struct err *e)
 {
-	move_end_journal(m);
-	conductor_finish(&m->con);
+	struct move *m = move_of(a);
+	int r = end_qemu(m, e);
+
+	if (!r)
+		return 0;
+	m->why = *e;
+	return attempt_die(a, r);
 }
 
 /* ---- the disks that stay here ---- */
@@ -225,7 +232,7 @@ static void note_disks(struct move *m)
 
 	json_array_foreach(m->source_disks, i, path)
 		json_object_set_new(written, json_string_value(path), json_integer(written_ns(json_string_value(path))));
-	if (journal_note(m->journal, "disks-written", written, &e))
+	if (journal_note(m->a.journal, "disks-written", written, &e))
 		log_error("%s", e.msg);
 	json_decref(written);
 }
@@ -236,104 +243,84 @@ static void note_disks(struct move *m)
  * The journal does not take a state (its disk is full, or was made read-only). In BEGUN, which it holds, the guest is ours whatever
  * comes: it is taken back without ABORTED on disk, and COMMITTED, of which nothing can be there, has not happened. 0: so it is.
  */
-static int cannot_note(struct move *m, enum handoff_state before, int r, struct err *e)
+static int not_noted(struct attempt *a, enum handoff_state before, struct err *e)
 {
-	if (before != HO_SRC_BEGUN || !m->handoff.qemu_alive || !journal_refused(m->journal))
-		return r;
-	if (m->handoff.state == HO_SRC_ABORTED) {
-		move_add_leftover(m, xasprintf("at the source: the journal of this move: %s; `vmferry recover %s` settles it", e->msg, m->guest.name));
+	if (before != HO_SRC_BEGUN || !a->handoff.qemu_alive || !journal_refused(a->journal))
+		return -e->code;
+	if (a->handoff.state == HO_SRC_ABORTED) {
+		attempt_add_leftover(a, xasprintf("at the source: the journal of this move: %s; `vmferry recover %s` settles it", e->msg,
+						  move_of(a)->guest.name));
 		return 0;
 	}
-	handoff_not_noted(&m->handoff, before);
+	handoff_not_noted(&a->handoff, before);
+	return 1;
+}
+
+static void entered(struct attempt *a)
+{
+	if (a->handoff.state == HO_SRC_ABORTED)
+		leave_stages(move_of(a));
+	else if (a->handoff.state == HO_SRC_COMMITTED && a->con.stage != ST_COMMIT)
+		conductor_goto(&a->con, ST_COMMIT);
+}
+
+static int release_shut(struct attempt *a, struct err *e)
+{
+	struct move *m = move_of(a);
+	uint8_t shut[8];
+
+	(void)e;
+	fault_point("src-ready");
+	m->blackout.prepared_ns = now_ns();
+	if (capture_return_path(m->capture, shut, rp_encode_shut(shut, 0)))
+		log_error("QEMU's return path is gone");
 	return 0;
 }
 
-static int carry_out(struct move *m, const struct handoff_actions *acts, struct err *e)
+/* A guest that cannot be set going is told of, and the rest is undone all the same. */
+static int cont_source(struct attempt *a, struct err *e)
 {
-	enum handoff_state before;
-	uint8_t shut[8];
-	unsigned i;
-	int r = 0;
+	struct move *m = move_of(a);
+	int r = take_back(m, e);
 
-	for (i = 0; i < acts->n && !r; i++) {
-		log_info("hand-off: %s in %s", handoff_action_name(acts->a[i]), handoff_state_name(m->handoff.state));
-		switch (acts->a[i]) {
-		case ACT_JOURNAL:
-			fault_point("before-%s", handoff_state_name(m->handoff.state));
-			before = journal_last_state(m->journal);
-			r = journal_state(m->journal, m->handoff.state, e);
-			if (r && !(r = cannot_note(m, before, r, e)) && m->handoff.state == before)
-				return -e->code;
-			if (r)
-				return die(m, r);
-			if (m->handoff.state == HO_SRC_ABORTED)
-				leave_stages(m);
-			fault_point("after-%s", handoff_state_name(m->handoff.state));
-			if (m->handoff.state == HO_SRC_COMMITTED && m->con.stage != ST_COMMIT)
-				conductor_goto(&m->con, ST_COMMIT);
-			break;
-		case ACT_SEND_STATE:
-			send_state(m);
-			break;
-		case ACT_RELEASE_SHUT:
-			fault_point("src-ready");
-			m->blackout.prepared_ns = now_ns();
-			if (capture_return_path(m->capture, shut, rp_encode_shut(shut, 0)))
-				log_error("QEMU's return path is gone");
-			break;
-		case ACT_HOLD_QEMU:
-			r = hold_qemu(m, e);
-			break;
-		case ACT_CONT_SOURCE:
-			r = take_back(m, e);
-			if (r && !move_source_qemu_ended(m)) {
-				report_notice(&m->report, "%s", e->msg);
-				m->exit_code = EXIT_PAUSED;
-				m->unheard = r != -ECANCELED;
-			} else if (!r && m->ram.started) {
-				move_note_migration(m, false, e); /* once: what is begun from now on is somebody else's */
-			}
-			r = 0;
-			break;
-		case ACT_END_SOURCE_QEMU:
-			r = end_source(m, e);
-			if (r) {
-				m->why = *e;
-				return die(m, r);
-			}
-			break;
-		case ACT_REMOVE_SCAFFOLDING:
-			move_stop_data(m);
-			move_undo(m);
-			break;
-		case ACT_UNDECIDED:
-			m->undecided = true;
-			conductor_finish(&m->con);
-			break;
-		case ACT_FINISHED:
-			finished(m);
-			break;
-		case ACT_CONT_DESTINATION:
-		case ACT_END_DESTINATION_QEMU:
-			r = err_set(e, EPROTO, "a destination's action at the source");
-			break;
-		}
+	if (r && !move_source_qemu_ended(m)) {
+		report_notice(&m->report, "%s", e->msg);
+		a->exit_code = EXIT_PAUSED;
+		m->unheard = r != -ECANCELED;
+	} else if (!r && m->ram.started) {
+		move_note_migration(m, false, e); /* once: what is begun from now on is somebody else's */
 	}
-	if (!r && m->handoff.state == HO_SRC_COMMITTED && acts->n && acts->a[0] == ACT_JOURNAL) /* just entered; it was told first */
-		note_disks(m);
-	return r;
+	return 0;
 }
 
-int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e)
+static int remove_scaffolding(struct attempt *a, struct err *e)
 {
-	struct handoff_actions acts;
-
-	log_info("hand-off: %s %s", handoff_event_name(ev), ev == EV_PEER ? handoff_state_name(peer) : "");
-	if (handoff_step(&m->handoff, ev, peer, &acts))
-		return err_set(e, EPROTO, "%s does not fit state %s", handoff_event_name(ev),
-			       handoff_state_name(m->handoff.state));
-	return carry_out(m, &acts, e);
+	(void)e;
+	move_stop_data(move_of(a));
+	move_undo(move_of(a));
+	return 0;
 }
+
+/* The destination was told first. */
+static void carried_out(struct attempt *a, bool has_entered)
+{
+	if (has_entered && a->handoff.state == HO_SRC_COMMITTED)
+		note_disks(move_of(a));
+}
+
+const struct attempt_ops move_attempt_ops = {
+	.act = {[ACT_SEND_STATE] = send_state,
+		[ACT_RELEASE_SHUT] = release_shut,
+		[ACT_HOLD_QEMU] = hold_qemu,
+		[ACT_CONT_SOURCE] = cont_source,
+		[ACT_END_SOURCE_QEMU] = end_source,
+		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
+	.entered = entered,
+	.not_noted = not_noted,
+	.carried_out = carried_out,
+	.undo = move_undo_one,
+	.left_behind = move_note_leftover,
+};
 
 static void note_peer(struct move *m, enum handoff_state peer, const json_t *detail, uint64_t at_ns)
 {
@@ -370,23 +357,23 @@ static void note_peer(struct move *m, enum handoff_state peer, const json_t *det
  * same answer. For one that was committed a person's word counts as its NOVM. */
 static int on_undecided(struct move *m, enum handoff_state peer, struct err *e)
 {
-	if (m->handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED)
+	if (m->a.handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED)
 		return 0;
-	if (m->fenced && m->handoff.state == HO_SRC_COMMITTED)
-		return move_handoff(m, EV_PEER, HO_DST_NOVM, e);
+	if (m->fenced && m->a.handoff.state == HO_SRC_COMMITTED)
+		return attempt_step(&m->a, EV_PEER, HO_DST_NOVM, e);
 	if (peer == HO_DST_PREPARED)
 		err_set(&m->why, EREMOTEIO, "%s", m->peer.error);
 	else if (!m->why.code)
 		err_set(&m->why, EREMOTEIO, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
-	m->undecided = true;
-	conductor_finish(&m->con);
+	m->a.undecided = true;
+	conductor_finish(&m->a.con);
 	return 0;
 }
 
 /* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
 static bool vouched_for(const struct move *m, unsigned peer)
 {
-	return m->fenced && m->handoff.state == HO_SRC_COMMITTED && peer == HO_NONE;
+	return m->fenced && m->a.handoff.state == HO_SRC_COMMITTED && peer == HO_NONE;
 }
 
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
@@ -397,13 +384,13 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
 	struct err why;
 	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
 
-	if (!r && memcmp(attempt, m->attempt, sizeof(attempt)))
+	if (!r && memcmp(attempt, m->a.id, sizeof(attempt)))
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	if (!r) {
 		note_peer(m, (enum handoff_state)peer, detail, ev->at_ns);
 		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && m->peer.error[0] && (!m->why.code || m->channel_lost))
 			err_set(&m->why, EREMOTEIO, "the destination gave up: %s", m->peer.error);
-		if (move_handoff(m, vouched_for(m, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
+		if (attempt_step(&m->a, vouched_for(m, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
 		if (json_is_true(json_object_get(detail, "undecided")))
 			r = on_undecided(m, (enum handoff_state)peer, e);
@@ -418,7 +405,7 @@ int move_on_handoff(struct move *m, const struct event *ev, struct err *e)
  * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
 int move_nobody_restarted_it(const struct move *m, struct err *e)
 {
-	const json_t *written = journal_last_note(m->journal, "disks-written");
+	const json_t *written = journal_last_note(m->a.journal, "disks-written");
 	json_int_t then, now;
 	json_t *path;
 	pid_t pid;
@@ -427,7 +414,7 @@ int move_nobody_restarted_it(const struct move *m, struct err *e)
 	json_array_foreach(m->source_disks, i, path) {
 		then = json_integer_value(json_object_get(written, json_string_value(path)));
 		now = written_ns(json_string_value(path));
-		pid = process_that_opened(json_string_value(path), m->handoff.qemu_alive ? m->guest.pid : 0);
+		pid = process_that_opened(json_string_value(path), m->a.handoff.qemu_alive ? m->guest.pid : 0);
 		if (pid)
 			return err_set(e, EBUSY, "its disk %s is open here in process %d: the guest may have been started again. Nothing "
 					 "is changed; end whichever copy is not to live, then recover again",
@@ -453,7 +440,7 @@ static int still_held(struct move *m, struct err *e)
 	    !settled_run_state(m, state, 0, e) && !strcmp(state, "postmigrate") &&
 	    !process_hold(g->pid, g->start_time, HOLD_MS, e)) {
 		qmp_drain(m->qmp);
-		if (!conductor_has_qmp(&m->con, "RESUME"))
+		if (!conductor_has_qmp(&m->a.con, "RESUME"))
 			return 0;
 		kill(g->pid, SIGCONT);
 	}
@@ -495,33 +482,30 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	AUTO_FREE char *boot = boot_id();
 	const char *then;
 	bool alive;
-	int r = journal_open(&m->journal, journal_path, e);
+	int r = attempt_open(&m->a, journal_path, e);
 
 	if (r)
 		return r;
-	b = journal_begin(m->journal);
-	memcpy(m->attempt, journal_attempt_id(m->journal), sizeof(m->attempt));
+	b = journal_begin(m->a.journal);
 	m->guest.name = xstrdup(json_string_value(json_object_get(b, "guest")) ?: "?");
 	m->guest.pid = (pid_t)json_integer_value(json_object_get(b, "pid"));
 	m->guest.start_time = (uint64_t)json_integer_value(json_object_get(b, "start_time"));
 	restore_monitors(&m->guest, b);
-	note = journal_last_note(m->journal, "paused");
+	note = journal_last_note(m->a.journal, "paused");
 	m->paused = json_is_true(json_object_get(note ? note : b, "paused"));
-	m->ram.started = json_is_true(json_object_get(journal_last_note(m->journal, "migration"), "ours"));
+	m->ram.started = json_is_true(json_object_get(journal_last_note(m->a.journal, "migration"), "ours"));
 	m->source_disks = json_deep_copy(json_object_get(b, "disks"));
 	then = json_string_value(json_object_get(b, "boot_id"));
 	alive = boot && then && !strcmp(boot, then) && qemu_is_alive(m->guest.pid, m->guest.start_time);
 	if (json_string_value(json_object_get(b, "migrate_socket")))
 		unlink(json_string_value(json_object_get(b, "migrate_socket")));
-	if (handoff_restore(&m->handoff, HO_SOURCE, journal_last_state(m->journal), alive))
+	if (handoff_restore(&m->a.handoff, HO_SOURCE, journal_last_state(m->a.journal), alive))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
-	m->handing_off = true;
-	m->over = journal_last_note(m->journal, "over") != NULL;
-	if (m->over)
+	if (m->a.over)
 		return 0;
-	if (m->handoff.state == HO_SRC_COMMITTED)
+	if (m->a.handoff.state == HO_SRC_COMMITTED)
 		return alive ? beside_it(m, e) ?: still_held(m, e) : may_have_run(m, move_nobody_restarted_it(m, e));
-	if (!alive || m->handoff.state == HO_SRC_RELEASED)
+	if (!alive || m->a.handoff.state == HO_SRC_RELEASED)
 		return 0;
 	kill(m->guest.pid, SIGCONT);
 	return open_monitor(m, e);

@@ -40,7 +40,7 @@ static void capture_told(void *ctx, enum capture_event what, const struct err *w
 int move_note_migration(struct move *m, bool ours, struct err *e)
 {
 	json_t *detail = json_pack("{s:b}", "ours", ours);
-	int r = journal_note(m->journal, "migration", detail, e);
+	int r = journal_note(m->a.journal, "migration", detail, e);
 
 	json_decref(detail);
 	m->ram.started = ours;
@@ -59,7 +59,7 @@ static int start_ram(struct move *m, struct err *e)
 				     .ctx = m};
 	struct err why;
 	AUTO_FREE char *uri = xasprintf("unix:%s", m->migrate_socket);
-	int r = autostart_hold(&m->autostart, m->journal, e);
+	int r = autostart_hold(&m->autostart, m->a.journal, e);
 
 	if (!r)
 		r = move_check_capabilities(m, e);
@@ -71,7 +71,7 @@ static int start_ram(struct move *m, struct err *e)
 		return r;
 	fault_point("src-migrate");
 	m->rate_at_ns = 0;
-	r = qemu_migration_begin(m->qmp, m->loop, uri, e);
+	r = qemu_migration_begin(m->qmp, m->a.loop, uri, e);
 	if (r == -EREMOTEIO) /* refused: if one is under way it is somebody else's */
 		move_note_migration(m, false, &why);
 	return r;
@@ -156,7 +156,7 @@ static void measure(struct move *m)
 	m->rate_at_ns = now;
 	m->rate_bytes = bytes;
 	m->rate_wire = wire;
-	m->rss_anon_max = MAX(m->rss_anon_max, own_rss_anon());
+	m->a.rss_anon_max = MAX(m->a.rss_anon_max, own_rss_anon());
 }
 
 static json_t *disk_progress(const struct move *m, const struct disk *d)
@@ -181,7 +181,7 @@ void move_progress(struct move *m, bool second)
 
 	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + m->disk_count; i++)
 		json_array_append_new(disks, disk_progress(m, &m->disks[i]));
-	ev = json_pack("{s:s,s:s,s:f,s:o,s:I,s:I,s:f,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->con.stage], "t_ms",
+	ev = json_pack("{s:s,s:s,s:f,s:o,s:I,s:I,s:f,s:f,s:f,s:b,s:b}", "event", "progress", "stage", stage_names[m->a.con.stage], "t_ms",
 		       (double)(now_ns() - m->begin_ns) / 1e6, "disks", disks, "left", (json_int_t)left, "disk_left", (json_int_t)disks_left(m), "rate_bps", m->rate_bps,
 		       "dirty_bps", m->dirty_bps, "eta_s", m->rate_bps > 1e5 ? (double)left / m->rate_bps : 0.0, "held",
 		       m->held, "second", second);
@@ -272,7 +272,7 @@ static int go_to_switchover(struct move *m, struct err *e)
 	}
 	if (!r && disks_idle(m)) {
 		m->blackout.predicted_ms = m->converge.predicted_ms;
-		conductor_goto(&m->con, ST_SWITCHOVER);
+		conductor_goto(&m->a.con, ST_SWITCHOVER);
 	}
 	return r;
 }
@@ -368,9 +368,9 @@ static int tick(struct move *m, struct err *e)
 		r = start_ram(m, e);
 	else if (m->ram.started)
 		r = decide(m, e);
-	if (!r && m->con.stage == ST_COPY && !m->blackout.stopping)
+	if (!r && m->a.con.stage == ST_COPY && !m->blackout.stopping)
 		r = disks_next_round(m, worth_a_round(m), e);
-	if (m->con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.often)))
+	if (m->a.con.stage == ST_COPY && (m->ticks % SECOND_TICKS == 0 || (whole && m->report.often)))
 		move_progress(m, m->ticks % SECOND_TICKS == 0);
 	return r;
 }
@@ -384,7 +384,7 @@ int copy_enter(void *ctx, struct err *e)
 
 	if (!r && !m->disk_count)
 		r = start_ram(m, e);
-	conductor_tick(&m->con, GLANCE_MS);
+	conductor_tick(&m->a.con, GLANCE_MS);
 	if (!r && m->report.often)
 		move_progress(m, false);
 	return r;
@@ -418,7 +418,7 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 	case EVENT_FRAME:
 	case EVENT_WORKER: /* perhaps of the disks */
 		r = move_common_event(m, ev, e);
-		return !r && m->con.stage == ST_COPY && time_for_ram(m) ? start_ram(m, e) : r;
+		return !r && m->a.con.stage == ST_COPY && time_for_ram(m) ? start_ram(m, e) : r;
 	case EVENT_CONTROL_LOST:
 	case EVENT_QMP:
 	case EVENT_QMP_LOST:

@@ -25,7 +25,7 @@ static void bitmap_name(const struct move *m, char out[48], const struct disk *d
 {
 	char prefix[QEMU_PREFIX_MAX];
 
-	snprintf(out, 48, "%s%u-%u", qemu_prefix(prefix, m->attempt), d->object, generation);
+	snprintf(out, 48, "%s%u-%u", qemu_prefix(prefix, m->a.id), d->object, generation);
 }
 
 static json_t *bitmap_ref(const struct disk *d, const char *name)
@@ -69,7 +69,7 @@ static void export_id(const struct move *m, char out[48], const struct disk *d)
 {
 	char prefix[QEMU_PREFIX_MAX];
 
-	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, m->attempt), d->object, d->round);
+	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, m->a.id), d->object, d->round);
 }
 
 static int add_export(struct move *m, const struct disk *d, struct err *e)
@@ -348,7 +348,7 @@ int disks_throttle(struct move *m, uint64_t bps, struct err *e)
 		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */
 			continue;
 		detail = json_pack("{s:s}", "qdev", d->guest->qdev);
-		r = journal_own(m->journal, "throttle", detail, e);
+		r = journal_own(m->a.journal, "throttle", detail, e);
 		json_decref(detail);
 		if (!r)
 			r = qmp_call(m->qmp, "block_set_io_throttle",

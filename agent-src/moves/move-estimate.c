@@ -36,10 +36,10 @@ static int wait_acknowledged(struct move *m, struct err *e)
 {
 	uint64_t until = now_ns() + SILENCE_MS * 1000000ULL;
 
-	while (!channel_idle(m->control)) {
-		if (!channel_open(m->control) || now_ns() > until)
+	while (!channel_idle(m->a.control)) {
+		if (!channel_open(m->a.control) || now_ns() > until)
 			return err_set(e, ETIMEDOUT, "the destination does not acknowledge what is sent");
-		if (loop_step(m->loop, 100, e))
+		if (loop_step(m->a.loop, 100, e))
 			return -e->code;
 	}
 	return 0;
@@ -54,7 +54,7 @@ static int measure_round_trip(struct move *m, double *best_ms, struct err *e)
 	for (i = 0; i < ROUND_TRIPS; i++) {
 		uint64_t t0 = now_ns();
 
-		channel_post(m->control, MSG_PROBE, "", 0);
+		channel_post(m->a.control, MSG_PROBE, "", 0);
 		if (wait_acknowledged(m, e))
 			return -e->code;
 		*best_ms = MIN(*best_ms, (double)(now_ns() - t0) / 1e6);
@@ -75,16 +75,16 @@ static void send_frames(struct move *m, struct link_meter *k)
 	size_t n = k->acked < QUICK_BYTES ? FRAME_SMALL : FRAME_LARGE;
 	uint8_t *p;
 
-	while (k->sent - k->acked < k->on_way && (p = channel_begin(m->control, n))) {
+	while (k->sent - k->acked < k->on_way && (p = channel_begin(m->a.control, n))) {
 		memset(p, 0, n);
-		channel_commit(m->control, MSG_PROBE, n);
+		channel_commit(m->a.control, MSG_PROBE, n);
 		k->sent += n;
 	}
 }
 
 static void note_acknowledged(struct move *m, struct link_meter *k)
 {
-	uint64_t now = now_ns(), unacked = channel_bytes_unacked(m->control), acked = k->sent - MIN(k->sent, unacked);
+	uint64_t now = now_ns(), unacked = channel_bytes_unacked(m->a.control), acked = k->sent - MIN(k->sent, unacked);
 
 	if (acked > k->acked) {
 		k->acked = acked;
@@ -110,10 +110,10 @@ static int measure_link(struct move *m, double round_trip_ms, double *bps, struc
 	k.while_ns = (uint64_t)((ON_WAY_MS + round_trip_ms) * 1e6);
 	k.settle_ns = (uint64_t)((SETTLE_MS + MIN(SETTLE_TRIPS * round_trip_ms, SETTLE_MAX_MS)) * 1e6);
 	while (now_ns() - k.begin_ns < k.settle_ns + MEASURE_MS * 1000000ULL) {
-		if (!channel_open(m->control))
+		if (!channel_open(m->a.control))
 			return err_set(e, EPIPE, "the connection to the destination broke while the link was measured");
 		send_frames(m, &k);
-		if (loop_step(m->loop, 10, e))
+		if (loop_step(m->a.loop, 10, e))
 			return -e->code;
 		note_acknowledged(m, &k);
 	}
@@ -150,7 +150,7 @@ static double dirty_result(struct move *m)
 		uint64_t pause = now_ns() + 100000000ULL;
 
 		while (now_ns() < pause)
-			if (loop_step(m->loop, 20, &e))
+			if (loop_step(m->a.loop, 20, &e))
 				return 0;
 		if (qmp_call(m->qmp, "query-dirty-rate", NULL, &info, &e))
 			return 0;

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <string.h>
 
-#define CONTROL_WINDOW (8 * MIB)
 #define RECONNECT_MS   12000
 #define ROUND_MIN_MS   50
 #define QEMU_END_MS    2000
@@ -41,20 +40,12 @@ void move_hear(struct queue *q)
 	while ((n = queue_take(q))) {
 		struct word *w = container_of(n, struct word, node);
 
-		conductor_put(&m->con, w->ev);
+		conductor_put(&m->a.con, w->ev);
 		free(w);
 	}
 }
 
 /* ---- losing the other side ---- */
-
-void move_control_start(struct move *m, struct link link)
-{
-	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .pacer = &m->shared.pacer, .on = conductor_channel, .ctx = &m->con};
-
-	m->control = channel_new(m->loop, link, &cc);
-	m->control_lost = false;
-}
 
 int move_dest_open(struct move *m, struct link *link, struct err *e)
 {
@@ -72,21 +63,21 @@ bool move_reconnect(struct move *m)
 	struct link link;
 	struct err e;
 
-	if (m->dead || (m->reconnects++ && now_ns() - m->first_lost_ns > RECONNECTS_MS * 1000000ULL))
+	if (m->a.dead || (m->reconnects++ && now_ns() - m->first_lost_ns > RECONNECTS_MS * 1000000ULL))
 		return false;
 	if (!m->first_lost_ns)
 		m->first_lost_ns = now_ns();
-	channel_free(m->control);
-	m->control = NULL;
+	channel_free(m->a.control);
+	m->a.control = NULL;
 	dest_disconnect(&m->dest);
 	report_notice(&m->report, "lost the destination agent; trying to reach it again");
 	do {
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
 		if (!move_dest_open(m, &link, &e)) {
-			move_control_start(m, link);
-			if (m->handoff.state == HO_SRC_COMMITTED && move_nobody_restarted_it(m, &m->why))
+			attempt_connect(&m->a, link, &m->shared.pacer);
+			if (m->a.handoff.state == HO_SRC_COMMITTED && move_nobody_restarted_it(m, &m->why))
 				return false;
-			return !move_handoff(m, EV_RESEND, HO_NONE, &e);
+			return !attempt_step(&m->a, EV_RESEND, HO_NONE, &e);
 		}
 		log_info("%s", e.msg);
 		dest_disconnect(&m->dest);
@@ -96,16 +87,16 @@ bool move_reconnect(struct move *m)
 
 static int control_gone(struct move *m, const struct event *ev, struct err *e)
 {
-	loop_timer_clear(m->loop, &m->patience);
-	m->control_lost = true;
-	if (!m->handing_off)
+	loop_timer_clear(m->a.loop, &m->patience);
+	m->a.control_lost = true;
+	if (!m->a.handing_off)
 		return err_set(e, ev->err.code, "%s", ev->err.msg);
-	if (!handoff_point_of_no_return(&m->handoff) && m->handoff.state == HO_SRC_BEGUN)
+	if (!handoff_point_of_no_return(&m->a.handoff) && m->a.handoff.state == HO_SRC_BEGUN)
 		return err_set(e, ev->err.code, "lost the destination: %s", ev->err.msg);
 	if (!move_reconnect(m))
-		conductor_finish(&m->con); /* the result says what is known */
+		conductor_finish(&m->a.con); /* the result says what is known */
 	else
-		loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+		loop_timer_set(m->a.loop, &m->patience, ANSWER_MS);
 	return 0;
 }
 
@@ -117,20 +108,20 @@ static int on_migration(struct move *m, const char *status, uint64_t at_ns, stru
 	const char *desc;
 	int r;
 
-	if (!strcmp(status, "pre-switchover") && m->handoff.state == HO_SRC_BEGUN && m->capture)
+	if (!strcmp(status, "pre-switchover") && m->a.handoff.state == HO_SRC_BEGUN && m->capture)
 		return switchover_stopped(m, at_ns, e);
-	if (!strcmp(status, "device") && m->handoff.state == HO_SRC_BEGUN && m->capture && !m->blackout.continued)
+	if (!strcmp(status, "device") && m->a.handoff.state == HO_SRC_BEGUN && m->capture && !m->blackout.continued)
 		return err_set(e, EBUSY, "QEMU switches over without waiting for us: somebody else has switched its capability "
 				 "pause-before-switchover off, or told it to go on");
 	if (!strcmp(status, "completed")) {
 		fault_point("src-completed");
 		m->blackout.completed = true;
 		m->blackout.completed_ns = at_ns;
-		return move_handoff(m, EV_QEMU_COMPLETED, HO_NONE, e);
+		return attempt_step(&m->a, EV_QEMU_COMPLETED, HO_NONE, e);
 	}
 	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
 		return 0;
-	if (m->handoff.state != HO_SRC_BEGUN)
+	if (m->a.handoff.state != HO_SRC_BEGUN)
 		return 0; /* our own doing */
 	r = qmp_call(m->qmp, "query-migrate", NULL, &info, e);
 	if (r)
@@ -150,7 +141,7 @@ static void set_paused(struct move *m, bool paused)
 	struct err e;
 
 	m->paused = paused;
-	if (m->journal && journal_note(m->journal, "paused", detail, &e)) /* for `recover` */
+	if (m->a.journal && journal_note(m->a.journal, "paused", detail, &e)) /* for `recover` */
 		log_error("%s", e.msg);
 	json_decref(detail);
 }
@@ -192,8 +183,8 @@ static int loaded(struct move *m, struct err *e)
 	int r = 0;
 
 	note_found_state(m);
-	if (m->paused == m->was_running && m->handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
-		r = move_handoff(m, EV_RESEND, HO_NONE, e);
+	if (m->paused == m->was_running && m->a.handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
+		r = attempt_step(&m->a, EV_RESEND, HO_NONE, e);
 	capture_end_streams(m->capture);
 	return r;
 }
@@ -215,9 +206,9 @@ static int on_qmp(struct move *m, const struct event *ev, struct err *e)
 		}
 	} else if (!strcmp(ev->name, "STOP")) {
 		m->blackout.stop_ns = ev->at_ns;
-		if (m->con.stage < ST_SWITCHOVER)
+		if (m->a.con.stage < ST_SWITCHOVER)
 			note_stop(m);
-	} else if (!strcmp(ev->name, "RESUME") && (m->con.stage < ST_SWITCHOVER || m->handoff.state == HO_SRC_BEGUN)) {
+	} else if (!strcmp(ev->name, "RESUME") && (m->a.con.stage < ST_SWITCHOVER || m->a.handoff.state == HO_SRC_BEGUN)) {
 		/* a migration that failed says so before it resumes the guest */
 		if (m->blackout.stopped)
 			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
@@ -246,12 +237,12 @@ static int qemu_gone(struct move *m, struct err *e)
 {
 	if (!move_source_qemu_ended(m))
 		return err_set(e, EPIPE, "the source QEMU closed its monitor");
-	if (!m->handing_off)
+	if (!m->a.handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!m->why.code || m->why_is_vague)
 		err_set(&m->why, EPIPE, m->guest_shut_down ? "the guest shut down by itself during the move"
 							   : "the source QEMU ended during the move");
-	return move_handoff(m, EV_QEMU_DEAD, HO_NONE, e);
+	return attempt_step(&m->a, EV_QEMU_DEAD, HO_NONE, e);
 }
 
 static int on_capture(struct move *m, const struct event *ev, struct err *e)
@@ -281,7 +272,7 @@ static int on_worker(struct move *m, const struct event *ev, struct err *e)
 
 	switch ((enum worker_word)ev->type) {
 	case WORD_CHANNEL_LOST:
-		if (m->handoff.state != HO_SRC_BEGUN)
+		if (m->a.handoff.state != HO_SRC_BEGUN)
 			return 0;
 		m->channel_lost = true;
 		return err_set(e, ev->err.code ? ev->err.code : EIO, "lost the destination (data connection): %s", ev->err.msg);
@@ -331,12 +322,12 @@ static int on_frame(struct move *m, const struct event *ev, struct err *e)
 		return on_return_path(m, ev, e);
 	}
 	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type),
-		       stage_names[m->con.stage]);
+		       stage_names[m->a.con.stage]);
 }
 
 static int on_order(struct move *m, uint16_t order, struct err *e)
 {
-	bool late = m->handing_off && handoff_point_of_no_return(&m->handoff);
+	bool late = m->a.handing_off && handoff_point_of_no_return(&m->a.handoff);
 
 	if (order == ORDER_SWITCH) {
 		m->stop_wanted = true;

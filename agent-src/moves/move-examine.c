@@ -43,7 +43,7 @@ static int check_blockers(struct move *m, struct err *e)
 		r = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
 	json_decref(info);
 	if (!r)
-		r = qemu_migration_settle(m->qmp, m->loop, e);
+		r = qemu_migration_settle(m->qmp, m->a.loop, e);
 	if (r)
 		return r;
 	r = qmp_call(m->qmp, "query-block-jobs", NULL, &jobs, e);

@@ -79,7 +79,7 @@ void files_start(struct move *m)
 {
 	m->files->begin_ns = now_ns();
 	if (m->files->count)
-		conductor_tick(&m->con, TICK_MS);
+		conductor_tick(&m->a.con, TICK_MS);
 }
 
 static void send_end(struct move *m, struct file_out *f)
@@ -92,7 +92,7 @@ static void send_end(struct move *m, struct file_out *f)
 	XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(f->hash));
 	memcpy(end.digest, digest.digest, sizeof(end.digest));
 	msg_file_end_encode(&w, &end);
-	channel_post(m->control, MSG_FILE_END, buf, writer_len(&w));
+	channel_post(m->a.control, MSG_FILE_END, buf, writer_len(&w));
 }
 
 /* Where there is data at or behind f->at; the size if there is none. */
@@ -117,7 +117,7 @@ static int send_piece(struct move *m, struct file_out *f, struct err *e)
 		f->at = size;
 		return 0;
 	}
-	p = channel_begin(m->control, 12 + CHUNK);
+	p = channel_begin(m->a.control, 12 + CHUNK);
 	if (!p)
 		return 0;
 	n = pread(f->fd, p + 12, MIN(CHUNK, size - at), (off_t)at);
@@ -131,7 +131,7 @@ static int send_piece(struct move *m, struct file_out *f, struct err *e)
 	w = writer_of(p, 12);
 	write_u32(&w, f->file);
 	write_u64(&w, at);
-	channel_commit(m->control, MSG_FILE_DATA, 12 + (size_t)n);
+	channel_commit(m->a.control, MSG_FILE_DATA, 12 + (size_t)n);
 	f->at = at + (uint64_t)n;
 	m->files->sent += (uint64_t)n;
 	return n ? 1 : -e->code;
@@ -185,7 +185,7 @@ int files_on_tick(struct move *m, struct err *e)
 	if (r < 0)
 		return r;
 	if (out->now == out->count)
-		conductor_tick(&m->con, 0);
+		conductor_tick(&m->a.con, 0);
 	else if (++out->ticks % SECOND == 0)
 		show(m);
 	return 0;

@@ -97,26 +97,22 @@ static int begin_journal(struct move *m, struct err *e)
 				  dest_options_save(&m->opt->dest), "migrate_socket",
 				  m->migrate_socket, "disk_dir", m->opt->disk_dir, "paused", m->paused, "disks",
 				  disk_paths(m));
-	int r = journal_create(&m->journal, m->opt->state_dir, m->attempt, true, begin, e);
+	int r = attempt_begin(&m->a, m->opt->state_dir, HO_SOURCE, begin, e);
 
 	m->source_disks = json_incref(json_object_get(begin, "disks"));
 	json_decref(begin);
-	if (r)
-		return r;
-	handoff_init(&m->handoff, HO_SOURCE);
-	m->handing_off = true;
-	return 0;
+	return r;
 }
 
 /* Before the first of them is made: all that has a name of this attempt. */
 static int own_names(struct move *m, struct err *e)
 {
 	char prefix[QEMU_PREFIX_MAX];
-	json_t *detail = json_pack("{s:s}", "prefix", qemu_prefix(prefix, m->attempt));
-	int r = journal_own(m->journal, "bitmaps", detail, e);
+	json_t *detail = json_pack("{s:s}", "prefix", qemu_prefix(prefix, m->a.id));
+	int r = journal_own(m->a.journal, "bitmaps", detail, e);
 
 	if (!r)
-		r = journal_own(m->journal, "exports", detail, e);
+		r = journal_own(m->a.journal, "exports", detail, e);
 	json_decref(detail);
 	return r;
 }
@@ -127,16 +123,16 @@ int move_prepare_source(struct move *m, struct err *e)
 	json_t *detail;
 	int r;
 
-	attempt_id_format(m->attempt, id);
+	attempt_id_format(m->a.id, id);
 	m->migrate_socket = xasprintf("%s/%.12s.migrate", m->opt->runtime_dir, id);
 	m->nbd_socket = xasprintf("%s/%.12s.nbd", m->opt->runtime_dir, id);
 	r = begin_journal(m, e);
 	if (!r)
-		r = guard_start(&m->guard, journal_path(m->journal), m->opt->runtime_dir, m->opt->prepared, e);
+		r = guard_start(&m->guard, journal_path(m->a.journal), m->opt->runtime_dir, m->opt->prepared, e);
 	if (!r)
 		r = settings_save(m->qmp, &m->settings, e);
 	if (!r)
-		r = journal_own(m->journal, "settings", m->settings, e);
+		r = journal_own(m->a.journal, "settings", m->settings, e);
 	if (!r)
 		r = set_capabilities(m, e);
 	if (!r)
@@ -144,7 +140,7 @@ int move_prepare_source(struct move *m, struct err *e)
 	if (r || !m->disk_count)
 		return r;
 	detail = json_pack("{s:s}", "path", m->nbd_socket);
-	r = journal_own(m->journal, "nbd-server", detail, e);
+	r = journal_own(m->a.journal, "nbd-server", detail, e);
 	if (!r)
 		r = qmp_call(m->qmp, "nbd-server-start",
 			     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", m->nbd_socket), NULL, e);
@@ -152,7 +148,7 @@ int move_prepare_source(struct move *m, struct err *e)
 		/* it was not started by us: it must not be stopped by us */
 		struct err je;
 
-		journal_disown(m->journal, "nbd-server", detail, &je);
+		journal_disown(m->a.journal, "nbd-server", detail, &je);
 		err_prefix(e, "the guest's NBD server (is it in use by someone else?)");
 	}
 	json_decref(detail);
@@ -214,7 +210,7 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e)
 
 static int restore_settings(struct move *m, const json_t *settings, struct err *e)
 {
-	int r = qemu_migration_settle(m->qmp, m->loop, e);
+	int r = qemu_migration_settle(m->qmp, m->a.loop, e);
 
 	return r ? r : settings_restore(m->qmp, settings, e);
 }
@@ -230,7 +226,7 @@ static int undo_in_qemu(struct move *m, const char *kind, const json_t *detail, 
 	if (!strcmp(kind, "throttle") && qdev)
 		return disks_unthrottle(m->qmp, qdev, e);
 	if (!strcmp(kind, "exports") && prefix)
-		return qemu_undo_exports(m->qmp, m->loop, prefix, e);
+		return qemu_undo_exports(m->qmp, m->a.loop, prefix, e);
 	if (!strcmp(kind, "bitmaps") && prefix)
 		return qemu_undo_bitmaps(m->qmp, prefix, e);
 	if (!strcmp(kind, "nbd-server") && path)
@@ -240,10 +236,10 @@ static int undo_in_qemu(struct move *m, const char *kind, const json_t *detail, 
 
 static int undo_unit(struct move *m, const json_t *detail, struct err *e)
 {
-	bool released = m->handoff.state == HO_SRC_RELEASED;
+	bool released = m->a.handoff.state == HO_SRC_RELEASED;
 	int r = autostart_settle(detail, released, m->disabled, e);
 
-	if (!r && !released && !m->handoff.qemu_alive && !m->autostart.unit && !m->over && !json_is_true(json_object_get(detail, "runtime")))
+	if (!r && !released && !m->a.handoff.qemu_alive && !m->autostart.unit && !m->a.over && !json_is_true(json_object_get(detail, "runtime")))
 		report_notice(&m->report, "unit %s may start the guest again", json_string_value(json_object_get(detail, "unit")));
 	return r;
 }
@@ -251,14 +247,15 @@ static int undo_unit(struct move *m, const json_t *detail, struct err *e)
 /* Not if it has just ended, which its monitor shows first. */
 static bool is_there(struct move *m)
 {
-	if (!m->handoff.qemu_alive || (m->qmp && qmp_alive(m->qmp)))
-		return m->handoff.qemu_alive;
+	if (!m->a.handoff.qemu_alive || (m->qmp && qmp_alive(m->qmp)))
+		return m->a.handoff.qemu_alive;
 	m->unreachable = m->unreachable || !move_source_qemu_ended(m);
 	return m->unreachable;
 }
 
-static int undo_one(struct move *m, const char *kind, const json_t *detail, struct err *e)
+int move_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e)
 {
+	struct move *m = container_of(a, struct move, a);
 	const char *path = json_string_value(json_object_get(detail, "path"));
 	int r;
 
@@ -276,7 +273,7 @@ static int undo_one(struct move *m, const char *kind, const json_t *detail, stru
 }
 
 /* In words, with how to get rid of it. */
-static void note_leftover(struct move *m, const char *kind, const json_t *detail, const struct err *why)
+void move_note_leftover(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)
 {
 	static const char *const names[][2] = {
 		{"settings", "the migration settings of its QEMU"}, {"throttle", "a limit of writes to a disk"},
@@ -284,77 +281,41 @@ static void note_leftover(struct move *m, const char *kind, const json_t *detail
 		{"nbd-server", "the NBD server of its QEMU"},	    {"unit", "its systemd unit"},
 	};
 	const char *prefix = json_string_value(json_object_get(detail, "prefix")), *name = kind;
+	struct move *m = container_of(a, struct move, a);
 	size_t i;
+
+	(void)r;
 
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(names[i][0], kind))
 			name = names[i][1];
-	move_add_leftover(m, xasprintf("at the source: %s%s%s%s: %s; `vmferry recover %s` tries again to undo that", name,
+	attempt_add_leftover(&m->a, xasprintf("at the source: %s%s%s%s: %s; `vmferry recover %s` tries again to undo that", name,
 				       prefix ? " (" : "", prefix ? prefix : "", prefix ? "…)" : "", why->msg, m->guest.name));
-	m->undo_failed = true;
-}
-
-void move_add_leftover(struct move *m, char *sentence /* stolen */)
-{
-	log_info("left behind %s", sentence);
-	json_array_append_new(m->leftovers, json_string(sentence));
-	free(sentence);
 }
 
 void move_undo(struct move *m)
 {
-	json_t *owned, *entry;
-	struct err e;
-	size_t i;
-
-	if (m->undone || !m->journal || journal_owned(m->journal, &owned))
+	if (m->undone || !m->a.journal)
 		return;
 	m->undone = true;
-	json_array_foreach(owned, i, entry) {
-		const char *kind = json_string_value(json_object_get(entry, "kind"));
-		json_t *detail = json_object_get(entry, "detail");
-
-		if (undo_one(m, kind, detail, &e))
-			note_leftover(m, kind, detail, &e);
-		else if (journal_disown(m->journal, kind, detail, &e))
-			log_error("%s", e.msg);
-	}
-	json_decref(owned);
-	if (m->handoff.state != HO_SRC_RELEASED && !m->handoff.qemu_alive && !m->over && autostart_make_up(&m->autostart, m->guest_shut_down))
+	attempt_undo(&m->a);
+	if (m->a.handoff.state != HO_SRC_RELEASED && !m->a.handoff.qemu_alive && !m->a.over && autostart_make_up(&m->autostart, m->guest_shut_down))
 		report_notice(&m->report, "unit %s starts the guest again, as it would have without the move", m->autostart.unit);
-}
-
-void move_end_journal(struct move *m)
-{
-	struct err e;
-	int r;
-
-	if (!m->journal)
-		return;
-	if (m->undo_failed) {
-		r = journal_note(m->journal, "over", NULL, &e);
-		journal_close(m->journal);
-	} else {
-		r = journal_remove(m->journal, true, &e);
-	}
-	if (r)
-		log_error("%s", e.msg);
-	m->journal = NULL;
 }
 
 void move_undo_again(struct move *m)
 {
 	struct err e;
 
-	if (m->handoff.qemu_alive && guest_open_qmp(&m->guest, &m->qmp, m->loop, MONITOR_MS, &conductor_qmp, &m->con, &e)) {
+	if (m->a.handoff.qemu_alive && guest_open_qmp(&m->guest, &m->qmp, m->a.loop, MONITOR_MS, &conductor_qmp, &m->a.con, &e)) {
 		log_info("%s", e.msg);
 		m->qmp = NULL;
 	}
 	move_undo(m);
-	move_end_journal(m);
-	if (m->handoff.state == HO_SRC_ABORTED)
-		err_set(&m->why, ECANCELED, m->undo_failed ? "that move was over before, and what it left can still not be undone"
+	attempt_end_journal(&m->a);
+	if (m->a.handoff.state == HO_SRC_ABORTED)
+		err_set(&m->why, ECANCELED, m->a.undo_failed ? "that move was over before, and what it left can still not be undone"
 							   : "that move was over before, and what it left is undone now");
-	m->handoff.finished = m->peer.aborted = true;
-	conductor_finish(&m->con);
+	m->a.handoff.finished = m->peer.aborted = true;
+	conductor_finish(&m->a.con);
 }

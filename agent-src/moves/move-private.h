@@ -13,8 +13,8 @@
 #define VMFERRY_SRC_MOVE_PRIVATE_H
 
 #include "move.h"
+#include "attempt.h"
 #include "autostart.h"
-#include "conductor.h"
 #include "control.h"
 #include "converge.h"
 #include "data-send.h"
@@ -22,8 +22,6 @@
 #include "disk-read.h"
 #include "guard.h"
 #include "guest-watch.h"
-#include "handoff.h"
-#include "journal.h"
 #include "qemu-discover.h"
 #include "ram-capture.h"
 #include "report.h"
@@ -90,14 +88,11 @@ struct peer_word {
 };
 
 struct move {
+	struct attempt a;
 	const struct move_options *opt;
-	struct loop *loop;
-	struct conductor con;
 	struct report report;
 	struct control *ctl;
 	struct dest dest;
-	struct channel *control;
-	bool control_lost;
 
 	/* the guest */
 	struct guest guest;
@@ -114,11 +109,7 @@ struct move {
 	unsigned disk_count;
 
 	/* the attempt */
-	uint8_t attempt[ATTEMPT_ID_LEN];
-	struct journal *journal;
 	struct guard guard;
-	struct handoff handoff;
-	bool handing_off;
 	json_t *description, *plan; /* DESCRIBE and ACCEPT */
 	struct files_out *files;    /* that the destination lacks */
 	bool opaque;
@@ -159,7 +150,6 @@ struct move {
 	struct err why;	 /* of the failure */
 	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
 	bool channel_lost; /* then the other side may know better why */
-	bool undecided;
 	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced; /* recover: a person vouches that the destination will never run the guest */
 	unsigned reconnects;
@@ -167,13 +157,7 @@ struct move {
 	struct timer patience;
 	struct send_stats sent; /* once the senders have ended */
 	uint64_t wire_bytes;
-	uint64_t rss_anon_max;
-	struct cpu_meter cpu_used;
-	bool dead;	/* the journal failed us: from here on as if we had crashed */
-	bool over;	/* the journal says so: nothing is left of it but what could not be undone */
-	bool undo_failed, unreachable; /* unreachable: the source QEMU, which is alive, by its monitor */
-	json_t *leftovers;	       /* sentences: what could not be undone here */
-	int exit_code;
+	bool unreachable; /* the source QEMU, which is alive, by its monitor */
 	json_t *disabled;     /* units that no longer start it here */
 	json_t *source_disks; /* paths */
 };
@@ -195,9 +179,8 @@ int move_connect_data(struct move *m, const json_t *ready, struct err *e);
 int move_check_capabilities(struct move *m, struct err *e);
 /* Puts QEMU back as it was, from the journal; also in a later life. */
 void move_undo(struct move *m);
-void move_add_leftover(struct move *m, char *sentence /* stolen */);
-/* The hand-off is over: the journal goes, unless something is still to be undone. */
-void move_end_journal(struct move *m);
+int move_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
+void move_note_leftover(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why);
 /* Of an attempt that was over: nothing else is done to the guest, nobody else is asked. */
 void move_undo_again(struct move *m);
 
@@ -245,7 +228,7 @@ int switchover_event(void *ctx, const struct event *ev, struct err *e);
 int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e);
 
 /* move-commit.c */
-int move_handoff(struct move *m, enum handoff_event ev, enum handoff_state peer, struct err *e);
+extern const struct attempt_ops move_attempt_ops;
 int move_on_handoff(struct move *m, const struct event *ev, struct err *e);
 int move_restore(struct move *m, const char *journal_path, struct err *e);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
@@ -267,7 +250,6 @@ void move_hear(struct queue *words);
 int move_common_event(struct move *m, const struct event *ev, struct err *e);
 /* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
 int move_dest_open(struct move *m, struct link *link, struct err *e);
-void move_control_start(struct move *m, struct link link);
 bool move_reconnect(struct move *m);
 
 /* move.c */

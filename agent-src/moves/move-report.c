@@ -116,7 +116,7 @@ void move_emit_plan(struct move *m, const json_t *accept)
 json_t *move_status(struct move *m)
 {
 	return json_pack("{s:s,s:i,s:s,s:s,s:f,s:I,s:I,s:I,s:b,s:s}", "guest", m->guest.name, "pid", (int)m->guest.pid, "destination",
-			 m->opt->dest.where, "stage", stage_names[m->con.stage], "rate_bps", m->rate_bps, "ram_left",
+			 m->opt->dest.where, "stage", stage_names[m->a.con.stage], "rate_bps", m->rate_bps, "ram_left",
 			 (json_int_t)m->ram.left, "disk_left", (json_int_t)(m->reader ? disks_left(m) : 0), "ram_round",
 			 (json_int_t)m->ram.pass, "held", m->held, "mode", m->opaque ? "opaque" : "pages");
 }
@@ -129,29 +129,29 @@ struct outcome {
 
 static struct outcome outcome(const struct move *m)
 {
-	enum handoff_state s = m->handoff.state;
+	enum handoff_state s = m->a.handoff.state;
 
-	if (!m->handing_off && !m->guest.pid)
+	if (!m->a.handing_off && !m->guest.pid)
 		return (struct outcome){"refused", "none", "not found", "nowhere"};
-	if (!m->handing_off)
+	if (!m->a.handing_off)
 		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
-	if (m->undecided || s == HO_SRC_COMMITTED)
+	if (m->a.undecided || s == HO_SRC_COMMITTED)
 		return (struct outcome){"undecided", "undecided",
 					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover", "undecided"};
 	if (s == HO_SRC_RELEASED)
 		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
-	if (m->over && m->handoff.qemu_alive)
+	if (m->a.over && m->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "source", "on the source, where that move left it", "source"};
-	if (m->over)
+	if (m->a.over)
 		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since", "nowhere"};
 	if (m->guest_shut_down)
 		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
-	if (!m->handoff.qemu_alive)
+	if (!m->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "none", "nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
 	if (m->migrated_away)
 		return (struct outcome){"rolled-back", "source-paused", "migrated away by somebody else; its old QEMU on the source stands still",
 					"source"};
-	if (m->exit_code == EXIT_PAUSED)
+	if (m->a.exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	return (struct outcome){"rolled-back", "source", m->paused ? "on the source, paused as it was" : "running on the source", "source"};
 }
@@ -188,7 +188,7 @@ static json_t *disks_json(const struct move *m)
 /* What the kernel's workers do here is not the data plane's: QEMU reads the disks. */
 static json_t *cpu_used(const struct move *m)
 {
-	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&m->cpu_used, cpu_stages_source, CPU_OTHER), "destination",
+	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&m->a.cpu_used, cpu_stages_source, CPU_OTHER), "destination",
 			 m->peer.cpu_used);
 }
 
@@ -240,17 +240,17 @@ void move_take_leftovers(struct move *m, const json_t *told)
 
 bool move_has_leftovers(const struct move *m)
 {
-	return json_array_size(m->leftovers) || json_array_size(m->peer.leftovers);
+	return json_array_size(m->a.leftovers) || json_array_size(m->peer.leftovers);
 }
 
 /* Of both sides; an empty array if all is clean. */
 static json_t *leftovers(const struct move *m)
 {
-	json_t *all = json_copy(m->leftovers);
+	json_t *all = json_copy(m->a.leftovers);
 
 	if (m->peer.leftovers)
 		json_array_extend(all, m->peer.leftovers);
-	if (m->handing_off && m->handoff.state == HO_SRC_ABORTED && !m->peer.aborted)
+	if (m->a.handing_off && m->a.handoff.state == HO_SRC_ABORTED && !m->peer.aborted)
 		json_array_append_new(all, json_string("at the destination: its agent could not be reached to clean up: its disks and a "
 						       "waiting QEMU may be there; vmferry recover, or the next start of "
 						       "vmferry-dst there, removes them"));
@@ -267,15 +267,15 @@ void move_emit_result(struct move *m)
 			    (json_int_t)m->sent.pages, "zero_pages", (json_int_t)m->sent.zero_pages, "same_pages",
 			    (json_int_t)m->sent.same_pages, "bytes_wire", (json_int_t)m->sent.ram_wire, "mode",
 			    m->opaque ? "opaque" : "pages", "disks", disks_json(m), "bytes_wire", (json_int_t)m->wire_bytes, "verified",
-			    m->blackout.prepared_ns != 0, "agent_rss_anon", (json_int_t)m->rss_anon_max, "destination_agent_rss_anon",
-			    (json_int_t)m->peer.rss_anon, "destination_pid", m->peer.pid, "exit_code", m->exit_code);
+			    m->blackout.prepared_ns != 0, "agent_rss_anon", (json_int_t)m->a.rss_anon_max, "destination_agent_rss_anon",
+			    (json_int_t)m->peer.rss_anon, "destination_pid", m->peer.pid, "exit_code", m->a.exit_code);
 
 	json_object_set_new(ev, "cpu_s", cpu_used(m));
 	if (m->channels)
 		json_object_set_new(ev, "transport", json_string(dest_transport(&m->dest)));
 	if (m->channels)
 		json_object_set_new(ev, "io_uring",
-				    json_pack("{s:b,s:b}", "source", loop_has_io_uring(m->loop), "destination", m->peer.has_io_uring));
+				    json_pack("{s:b,s:b}", "source", loop_has_io_uring(m->a.loop), "destination", m->peer.has_io_uring));
 	if (m->why.code)
 		json_object_set_new(ev, "reason", json_string(m->why.msg));
 	if (!strcmp(o.outcome, "migrated"))

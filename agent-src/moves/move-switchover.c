@@ -90,7 +90,7 @@ static int send_ends(struct move *m, struct err *e)
 	int r = guest_watch_result(&m->watch, e);
 
 	if (!r)
-		r = move_handoff(m, EV_END_SENT, HO_NONE, e);
+		r = attempt_step(&m->a, EV_END_SENT, HO_NONE, e);
 	if (r)
 		return r;
 	m->blackout.ends_sent = true;
@@ -105,7 +105,7 @@ static void watch_answered(void *ctx)
 {
 	struct move *m = ctx;
 
-	conductor_put(&m->con, event_new(EVENT_TICK, 0, NULL, 0));
+	conductor_put(&m->a.con, event_new(EVENT_TICK, 0, NULL, 0));
 }
 
 /* One step further, if what it waits for is there. Called after every event of the blackout. */
@@ -131,7 +131,7 @@ static int advance(struct move *m, struct err *e)
 		r = send_ends(m, e);
 	if (!r && disks_durable(m) && !m->blackout.disks_done_sent) {
 		m->blackout.disks_done_sent = true;
-		channel_post(m->control, MSG_DISKS_DONE, m->attempt, sizeof(m->attempt));
+		channel_post(m->a.control, MSG_DISKS_DONE, m->a.id, sizeof(m->a.id));
 	}
 	if (!r && m->blackout.disks_closed && !m->blackout.continued)
 		r = let_qemu_go_on(m, e);
@@ -149,10 +149,10 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 	/* a limit would only keep the guest stopped for longer */
 	__atomic_store_n(&m->shared.pacer.rate_bps, 0, __ATOMIC_RELAXED);
 	m->blackout.moved_ns = now_ns();
-	if (m->con.stage != ST_SWITCHOVER) {
+	if (m->a.con.stage != ST_SWITCHOVER) {
 		m->blackout.predicted_ms = m->converge.predicted_ms;
 		capture_stall(m->capture, false);
-		conductor_goto(&m->con, ST_SWITCHOVER);
+		conductor_goto(&m->a.con, ST_SWITCHOVER);
 		return 0;
 	}
 	return advance(m, e);
@@ -161,7 +161,7 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 int switchover_enter(void *ctx, struct err *e)
 {
 	struct move *m = ctx;
-	int r = autostart_block(&m->autostart, m->journal, e);
+	int r = autostart_block(&m->autostart, m->a.journal, e);
 
 	if (r)
 		return r;
@@ -193,5 +193,5 @@ int switchover_event(void *ctx, const struct event *ev, struct err *e)
 		m->blackout.disks_closed = true;
 	else if ((r = ev->kind == EVENT_TICK ? watch(m, e) : move_common_event(m, ev, e)))
 		return r;
-	return m->con.stage == ST_SWITCHOVER && m->blackout.stopped && !m->blackout.completed ? advance(m, e) : 0;
+	return m->a.con.stage == ST_SWITCHOVER && m->blackout.stopped && !m->blackout.completed ? advance(m, e) : 0;
 }

@@ -18,7 +18,6 @@
 #include <sys/signalfd.h>
 
 #define QMP_OPEN_MS    5000
-#define LAST_WORDS_MS  3000
 #define GUARD_PAUSE_MS 1000
 #define DYING_MS       2000
 #define DYING_PAUSE_MS 5
@@ -37,7 +36,7 @@ static void on_disk_results(struct queue *q)
 		struct event *ev = event_new(EVENT_WORKER, WORD_DISK_ROUND, NULL, 0);
 
 		ev->ptr = container_of(n, struct disk_round_result, node);
-		conductor_put(&m->con, ev);
+		conductor_put(&m->a.con, ev);
 	}
 }
 
@@ -47,7 +46,7 @@ static void on_patience(struct timer *t)
 	struct event *ev = event_new(EVENT_CONTROL_LOST, 0, NULL, 0);
 
 	err_set(&ev->err, ETIMEDOUT, "the destination does not answer");
-	conductor_put(&m->con, ev);
+	conductor_put(&m->a.con, ev);
 }
 
 static json_t *on_request(void *ctx, const char *command, const json_t *args)
@@ -58,13 +57,13 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	if (!strcmp(command, "status"))
 		return move_status(m);
 	if (!strcmp(command, "switch")) {
-		conductor_put(&m->con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
+		conductor_put(&m->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
 		return json_pack("{s:s}", "ok", "switching over as soon as memory has been copied once");
 	}
 	if (!strcmp(command, "cancel")) {
-		if (m->handing_off && handoff_point_of_no_return(&m->handoff))
+		if (m->a.handing_off && handoff_point_of_no_return(&m->a.handoff))
 			return json_pack("{s:s}", "error", "too late: the guest is the destination's");
-		conductor_put(&m->con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
+		conductor_put(&m->a.con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
 		return json_pack("{s:s}", "ok", "rolling back");
 	}
 	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0) {
@@ -97,9 +96,9 @@ static int connect_enter(void *ctx, struct err *e)
 
 	r = guest_find(&m->guest, m->opt->vm, e);
 	if (!r)
-		r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
+		r = control_open(&m->ctl, m->a.loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
 	if (!r)
-		r = guest_open_qmp(&m->guest, &m->qmp, m->loop, QMP_OPEN_MS, &conductor_qmp, &m->con, e);
+		r = guest_open_qmp(&m->guest, &m->qmp, m->a.loop, QMP_OPEN_MS, &conductor_qmp, &m->a.con, e);
 	if (!r)
 		r = guest_query(&m->guest, m->qmp, e);
 	if (!r)
@@ -109,11 +108,11 @@ static int connect_enter(void *ctx, struct err *e)
 	r = move_dest_open(m, &link, e);
 	if (r)
 		return r;
-	move_control_start(m, link);
-	r = attempt_id_new(m->attempt, e);
+	attempt_connect(&m->a, link, &m->shared.pacer);
+	r = attempt_id_new(m->a.id, e);
 	if (r)
 		return r;
-	conductor_goto(&m->con, ST_PREFLIGHT);
+	conductor_goto(&m->a.con, ST_PREFLIGHT);
 	return 0;
 }
 
@@ -126,7 +125,7 @@ static int preflight_enter(void *ctx, struct err *e)
 	m->description = move_describe(m, e);
 	if (!m->description)
 		return -e->code;
-	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
+	return json_message_send(m->a.control, MSG_DESCRIBE, m->a.id, json_incref(m->description), e);
 }
 
 /* The destination wants to know more: the names of the CPU's features are all that it can ask for. */
@@ -134,7 +133,7 @@ static int describe_more(struct move *m, const struct event *ev, struct err *e)
 {
 	json_t *wanted;
 	bool known;
-	int r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &wanted, e);
+	int r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &wanted, e);
 
 	if (r)
 		return r;
@@ -146,7 +145,7 @@ static int describe_more(struct move *m, const struct event *ev, struct err *e)
 	if (r)
 		return r;
 	json_object_set(m->description, "cpu", m->cpu);
-	return json_message_send(m->control, MSG_DESCRIBE, m->attempt, json_incref(m->description), e);
+	return json_message_send(m->a.control, MSG_DESCRIBE, m->a.id, json_incref(m->description), e);
 }
 
 static int preflight_event(void *ctx, const struct event *ev, struct err *e)
@@ -158,7 +157,7 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		return describe_more(m, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return move_common_event(m, ev, e);
-	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &m->plan, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &m->plan, e);
 	if (!r)
 		r = accept_check(m->plan, e);
 	if (r)
@@ -172,9 +171,9 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (m->opt->script)
 		move_print_script(m);
 	if (m->opt->dry_run)
-		conductor_finish(&m->con);
+		conductor_finish(&m->a.con);
 	else
-		conductor_goto(&m->con, ST_PREPARE);
+		conductor_goto(&m->a.con, ST_PREPARE);
 	return 0;
 }
 
@@ -196,7 +195,7 @@ static int prepare_enter(void *ctx, struct err *e)
 
 	m->begin_ns = now_ns();
 	if (!r)
-		r = json_message_send(m->control, MSG_PREPARE, m->attempt, decisions(m), e);
+		r = json_message_send(m->a.control, MSG_PREPARE, m->a.id, decisions(m), e);
 	if (!r)
 		files_start(m);
 	return r;
@@ -212,22 +211,22 @@ static int prepare_event(void *ctx, const struct event *ev, struct err *e)
 		return files_on_tick(m, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
 		return move_common_event(m, ev, e);
-	r = json_message_take(ev->type, ev->bytes, ev->n, m->attempt, NULL, &ready, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &ready, e);
 	if (!r)
 		r = move_connect_data(m, ready, e);
 	json_decref(ready);
 	if (r)
 		return r;
-	if (!loop_has_io_uring(m->loop) || !m->peer.has_io_uring)
+	if (!loop_has_io_uring(m->a.loop) || !m->peer.has_io_uring)
 		report_notice(&m->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
-			      loop_has_io_uring(m->loop) ? "at the destination"
+			      loop_has_io_uring(m->a.loop) ? "at the destination"
 			      : m->peer.has_io_uring	 ? "here"
 							 : "here and at the destination");
 	if (m->opaque)
 		report_notice(&m->report, "memory travels in opaque mode: %s", m->opaque_why ? m->opaque_why : "asked for");
 	if (m->opt->prepared)
 		m->opt->prepared();
-	conductor_goto(&m->con, ST_COPY);
+	conductor_goto(&m->a.con, ST_COPY);
 	return 0;
 }
 
@@ -238,7 +237,7 @@ static int commit_enter(void *ctx, struct err *e)
 	struct move *m = ctx;
 
 	(void)e;
-	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
+	loop_timer_set(m->a.loop, &m->patience, ANSWER_MS);
 	return 0;
 }
 
@@ -258,26 +257,26 @@ static void move_fail(void *ctx, const struct err *why)
 	struct move *m = ctx;
 	struct err e;
 
-	log_info("%s failed: %s", stage_names[m->con.stage], why->msg);
+	log_info("%s failed: %s", stage_names[m->a.con.stage], why->msg);
 	if (!m->why.code) {
 		m->why = *why;
 		m->why_is_vague = !m->user_cancelled && m->qmp && !qmp_alive(m->qmp);
 	}
-	if (m->dead)
+	if (m->a.dead)
 		return;
-	if (!m->handing_off) {
-		m->exit_code = EXIT_REFUSED;
-		conductor_finish(&m->con);
+	if (!m->a.handing_off) {
+		m->a.exit_code = EXIT_REFUSED;
+		conductor_finish(&m->a.con);
 		return;
 	}
-	if (move_handoff(m, EV_ABORT, HO_NONE, &e)) {
+	if (attempt_step(&m->a, EV_ABORT, HO_NONE, &e)) {
 		report_notice(&m->report, "%s", e.msg);
 		return;
 	}
-	if (m->con.finished)
+	if (m->a.con.finished)
 		return;
-	if (m->control_lost && !move_reconnect(m))
-		conductor_finish(&m->con);
+	if (m->a.control_lost && !move_reconnect(m))
+		conductor_finish(&m->a.con);
 }
 
 /* ---- signals ---- */
@@ -292,7 +291,7 @@ struct signals {
 
 static void signals_read(struct signals *s)
 {
-	struct io_uring_sqe *sqe = loop_sqe(s->m->loop);
+	struct io_uring_sqe *sqe = loop_sqe(s->m->a.loop);
 
 	io_uring_prep_read(sqe, s->fd, &s->si, sizeof(s->si), 0);
 	loop_bind(sqe, &s->op);
@@ -306,7 +305,7 @@ static void on_signal(struct op *op, int res, uint32_t flags)
 	(void)flags;
 	s->reading = false;
 	if (res == sizeof(s->si))
-		conductor_put(&s->m->con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL,
+		conductor_put(&s->m->a.con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL,
 						    NULL, 0));
 	if (!s->closing)
 		signals_read(s);
@@ -335,43 +334,33 @@ static void signals_close(struct signals *s)
 	struct err e;
 
 	s->closing = true;
-	loop_cancel(s->m->loop, &s->op);
+	loop_cancel(s->m->a.loop, &s->op);
 	while (s->reading)
-		if (loop_step(s->m->loop, 1000, &e))
+		if (loop_step(s->m->a.loop, 1000, &e))
 			break;
 	close(s->fd);
 }
 
 /* ---- life ---- */
 
-static void drain(struct move *m)
-{
-	uint64_t until = now_ns() + LAST_WORDS_MS * 1000000ULL;
-	struct err e;
-
-	while (m->control && channel_open(m->control) && !channel_idle(m->control) && now_ns() < until)
-		if (loop_step(m->loop, 100, &e))
-			break;
-}
-
 static void settle_exit_code(struct move *m)
 {
-	if (!m->handing_off || m->exit_code == EXIT_PAUSED)
+	if (!m->a.handing_off || m->a.exit_code == EXIT_PAUSED)
 		return;
-	switch (m->handoff.state) {
+	switch (m->a.handoff.state) {
 	case HO_SRC_RELEASED:
-		m->exit_code = m->undecided ? EXIT_UNDECIDED : m->handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
+		m->a.exit_code = m->a.undecided ? EXIT_UNDECIDED : m->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
 		break;
 	case HO_SRC_ABORTED:
-		m->exit_code = m->undecided				   ? EXIT_UNDECIDED
-			       : !m->handoff.qemu_alive && !m->over	   ? EXIT_NOWHERE
+		m->a.exit_code = m->a.undecided				   ? EXIT_UNDECIDED
+			       : !m->a.handoff.qemu_alive && !m->a.over	   ? EXIT_NOWHERE
 			       : m->peer.aborted && !move_has_leftovers(m) ? EXIT_SOURCE
 									   : EXIT_LEFTOVERS;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:
-		m->exit_code = EXIT_UNDECIDED;
-		m->undecided = true;
+		m->a.exit_code = EXIT_UNDECIDED;
+		m->a.undecided = true;
 		break;
 	case HO_NONE:
 	case HO_DST_BEGUN:
@@ -388,18 +377,16 @@ static void settle_exit_code(struct move *m)
 static int move_new(struct move **out, const struct move_options *opt, struct err *e)
 {
 	struct move *m = xcalloc(1, sizeof(*m));
-	int r = loop_new(&m->loop, 256, e);
+	int r = attempt_init(&m->a, &move_attempt_ops, 256, stages, m, move_fail, e);
 
 	if (r) {
 		free(m);
 		return r;
 	}
-	cpu_meter_begin(&m->cpu_used);
-	m->shared.cpu = &m->cpu_used;
+	m->shared.cpu = &m->a.cpu_used;
 	m->opt = opt;
 	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
 	m->disabled = json_array();
-	m->leftovers = json_array();
 	m->patience.fire = on_patience;
 	m->shared.pacer.rate_bps = opt->bwlimit;
 	report_init(&m->report, opt->json, opt->json_fine);
@@ -407,9 +394,8 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->report.follow = on_follow;
 	m->report.ctx = m;
 	converge_init(&m->converge, opt->max_downtime_ms);
-	conductor_init(&m->con, m->loop, stages, m, move_fail);
-	queue_init(&m->words, m->loop, move_hear);
-	queue_init(&m->disk_results, m->loop, on_disk_results);
+	queue_init(&m->words, m->a.loop, move_hear);
+	queue_init(&m->disk_results, m->a.loop, on_disk_results);
 	*out = m;
 	return 0;
 }
@@ -418,18 +404,16 @@ static void move_free(struct move *m)
 {
 	unsigned i;
 
-	drain(m);
+	attempt_drain(&m->a);
 	move_stop_data(m);
 	/* it has something to do if we could not */
-	if (!m->dead && !(m->handing_off && m->handoff.state == HO_SRC_BEGUN && m->handoff.qemu_alive))
+	if (!m->a.dead && !(m->a.handing_off && m->a.handoff.state == HO_SRC_BEGUN && m->a.handoff.qemu_alive))
 		guard_dismiss(&m->guard);
-	loop_timer_clear(m->loop, &m->patience);
-	channel_free(m->control);
+	loop_timer_clear(m->a.loop, &m->patience);
 	control_close(m->ctl);
 	qmp_close(m->qmp);
-	journal_close(m->journal);
 	dest_fini(&m->dest);
-	conductor_fini(&m->con);
+	attempt_fini(&m->a);
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
 		free(m->disks[i].to);
 	guest_watch_fini(&m->watch);
@@ -442,14 +426,13 @@ static void move_free(struct move *m)
 	files_free(m);
 	json_decref(m->peer.afterwards);
 	json_decref(m->disabled);
-	json_decref(m->leftovers);
 	json_decref(m->peer.leftovers);
 	json_decref(m->source_disks);
 	autostart_fini(&m->autostart);
 	free(m->opaque_why);
 	free(m->migrate_socket);
 	free(m->nbd_socket);
-	loop_free(m->loop);
+	loop_free(m->a.loop);
 	cpu_thread_end();
 	free(m);
 }
@@ -460,14 +443,14 @@ static int run(struct move *m, struct err *e)
 	int code;
 
 	signals_open(&signals, m);
-	if (conductor_run(&m->con, e)) {
+	if (conductor_run(&m->a.con, e)) {
 		m->why = *e;
-		m->undecided = m->handing_off;
+		m->a.undecided = m->a.handing_off;
 	}
 	settle_exit_code(m);
-	if (!m->opt->dry_run || m->exit_code)
+	if (!m->opt->dry_run || m->a.exit_code)
 		move_emit_result(m);
-	code = m->exit_code;
+	code = m->a.exit_code;
 	signals_close(&signals);
 	move_free(m);
 	return code;
@@ -491,7 +474,7 @@ int move_run(const struct move_options *opt)
 /* The guest comes first, where it is ours without a doubt: the destination may take its time to be reached, or be gone. */
 static bool take_back_first(const struct move *m)
 {
-	return m->handoff.state == HO_SRC_ABORTED || (m->handoff.state == HO_SRC_BEGUN && m->handoff.qemu_alive);
+	return m->a.handoff.state == HO_SRC_ABORTED || (m->a.handoff.state == HO_SRC_BEGUN && m->a.handoff.qemu_alive);
 }
 
 /* A destination that answers is heard, whatever a person vouches for: it may know that the guest runs there. */
@@ -502,16 +485,16 @@ static int recover_with_destination(struct move *m, enum handoff_event first, st
 
 	if (move_dest_open(m, &link, &why)) {
 		if (m->fenced)
-			return move_handoff(m, EV_PEER_FENCED, HO_NONE, e);
+			return attempt_step(&m->a, EV_PEER_FENCED, HO_NONE, e);
 		report_notice(&m->report, "%s", why.msg);
 	} else if (m->ran_on) {
 		link_close(&link);
 		return -e->code; /* of move_restore() */
 	} else {
-		move_control_start(m, link);
+		attempt_connect(&m->a, link, &m->shared.pacer);
 	}
-	loop_timer_set(m->loop, &m->patience, ANSWER_MS);
-	return move_handoff(m, first, HO_NONE, e);
+	loop_timer_set(m->a.loop, &m->patience, ANSWER_MS);
+	return attempt_step(&m->a, first, HO_NONE, e);
 }
 
 static int recover_begin(struct move *m, const char *journal_path, bool fenced, struct err *e)
@@ -523,16 +506,16 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 	r = move_restore(m, journal_path, e);
 	if (r && !(m->ran_on && fenced))
 		return r;
-	if (!r && !m->over && take_back_first(m)) {
-		r = move_handoff(m, EV_RECOVER, HO_NONE, e);
+	if (!r && !m->a.over && take_back_first(m)) {
+		r = attempt_step(&m->a, EV_RECOVER, HO_NONE, e);
 		first = EV_RESEND;
 	}
 	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
 	if (!r)
-		r = control_open(&m->ctl, m->loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
+		r = control_open(&m->ctl, m->a.loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
 	if (r && !m->ran_on)
 		return r;
-	if (m->over) {
+	if (m->a.over) {
 		move_undo_again(m);
 		return 0;
 	}
@@ -568,14 +551,14 @@ static bool guard_take_back(struct move *m, const char *journal_path, struct err
 	struct err e;
 	int r = move_restore(m, journal_path, &e);
 
-	if (!r && !m->over && take_back_first(m))
-		r = move_handoff(m, EV_RECOVER, HO_NONE, &e);
+	if (!r && !m->a.over && take_back_first(m))
+		r = attempt_step(&m->a, EV_RECOVER, HO_NONE, &e);
 	if (r)
 		err_set(words, -r, "the agent that moved guest %s has died: %s", m->guest.name ? m->guest.name : "?", e.msg);
-	else if (!m->exit_code && m->handoff.qemu_alive)
+	else if (!m->a.exit_code && m->a.handoff.qemu_alive)
 		err_set(words, 0, "the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
 			m->guest.name, m->guest.name);
-	return !r ? !m->unheard : r != -EBUSY && !m->handoff.qemu_alive;
+	return !r ? !m->unheard : r != -EBUSY && !m->a.handoff.qemu_alive;
 }
 
 /* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
@@ -593,8 +576,8 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 	if (r || move_new(&m, opt, words))
 		return err_prefix(words, "the agent of a move has died") != -EBUSY;
 	m->guarding = true;
-	m->con.stage = ST_COMMIT;
-	m->con.entered = true;
+	m->a.con.stage = ST_COMMIT;
+	m->a.con.entered = true;
 	done = guard_take_back(m, journal_path, words);
 	move_free(m); /* before anything is said: whoever is to read it may not */
 	return done;
@@ -627,17 +610,17 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 		return EXIT_UNDECIDED;
 	}
 	m->begin_ns = now_ns();
-	m->con.stage = ST_COMMIT;
-	m->con.entered = true;
+	m->a.con.stage = ST_COMMIT;
+	m->a.con.entered = true;
 	if (recover_begin(m, journal_path, fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
-		code = m->over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;
+		code = m->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;
 		move_free(m);
 		return code;
 	}
-	if (!m->control && !m->con.finished) {
+	if (!m->a.control && !m->a.con.finished) {
 		err_set(&m->why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");
-		conductor_finish(&m->con);
+		conductor_finish(&m->a.con);
 	}
 	return run(m, &e);
 }
