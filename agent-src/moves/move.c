@@ -1,232 +1,168 @@
-/* move.c: the source's table of stages, and its one failure path. See move.h. */
-#include "move-private.h"
+/* move.c: the source's table of stages, its one failure path, and the life of a transfer. See move.h. */
+#include "transfer.h"
+#include "accept.h"
 #include "exit-code.h"
-#include "hex.h"
 #include "json-message.h"
 #include "log.h"
-#include "move-accept.h"
-#include "output.h"
 #include "qemu-cpu.h"
 #include "util.h"
+#include "version.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
-
-#define QMP_OPEN_MS    5000
-#define GUARD_PAUSE_MS 1000
-#define DYING_MS       2000
-#define DYING_PAUSE_MS 5
-#define GUARD_PAUSE_MS 1000
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
-/* ---- recording what threads, signals and users say ---- */
+/* ---- recording what signals and users say ---- */
 
-static void on_disk_results(struct queue *q)
+static void on_patience(struct timer *timer)
 {
-	struct move *m = container_of(q, struct move, disk_results);
-	struct qnode *n;
-
-	while ((n = queue_take(q))) {
-		struct event *ev = event_new(EVENT_WORKER, WORD_DISK_ROUND, NULL, 0);
-
-		ev->ptr = container_of(n, struct disk_round_result, node);
-		conductor_put(&m->a.con, ev);
-	}
-}
-
-static void on_patience(struct timer *t)
-{
-	struct move *m = container_of(t, struct move, patience);
+	struct transfer *t = container_of(timer, struct transfer, end.patience);
 	struct event *ev = event_new(EVENT_CONTROL_LOST, 0, NULL, 0);
 
 	err_set(&ev->err, ETIMEDOUT, "the destination does not answer");
-	conductor_put(&m->a.con, ev);
+	conductor_put(&t->a.con, ev);
 }
 
 static json_t *on_request(void *ctx, const char *command, const json_t *args)
 {
-	struct move *m = ctx;
+	struct transfer *t = ctx;
 	json_t *limit = json_object_get(args, "bwlimit");
 
 	if (!strcmp(command, "status"))
-		return move_status(m);
+		return tell_status(t);
 	if (!strcmp(command, "switch")) {
-		conductor_put(&m->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
+		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
 		return json_pack("{s:s}", "ok", "switching over as soon as memory has been copied once");
 	}
 	if (!strcmp(command, "cancel")) {
-		if (m->a.handing_off && handoff_point_of_no_return(&m->a.handoff))
+		if (t->a.handing_off && handoff_point_of_no_return(&t->a.handoff))
 			return json_pack("{s:s}", "error", "too late: the guest is the destination's");
-		conductor_put(&m->a.con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
+		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
 		return json_pack("{s:s}", "ok", "rolling back");
 	}
 	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0) {
-		__atomic_store_n(&m->shared.pacer.rate_bps, (uint64_t)json_integer_value(limit), __ATOMIC_RELAXED);
+		data_plane_limit(&t->data, (uint64_t)json_integer_value(limit));
 		return json_pack("{s:s}", "ok", "bandwidth limit set");
 	}
 	return json_pack("{s:s}", "error", "unknown request");
 }
 
-static void on_follow(void *ctx, const char *line)
+int open_control_socket(struct transfer *t, struct err *e)
 {
-	struct move *m = ctx;
-
-	if (m->ctl)
-		control_publish(m->ctl, line);
+	return control_open(&t->ctl, t->a.loop, t->opt->runtime_dir, t->src.guest.pid, on_request, t, e);
 }
 
-static int common_event(void *ctx, const struct event *ev, struct err *e)
+static void on_follow(void *ctx, const char *line)
 {
-	return move_common_event(ctx, ev, e);
+	struct transfer *t = ctx;
+
+	if (t->ctl)
+		control_publish(t->ctl, line);
 }
 
 /* ---- connect ---- */
 
 static int connect_enter(void *ctx, struct err *e)
 {
-	struct move *m = ctx;
+	struct transfer *t = ctx;
 	struct link link;
 	int r;
 
-	r = guest_find(&m->guest, m->opt->vm, e);
+	r = source_find(&t->src, e);
 	if (!r)
-		r = control_open(&m->ctl, m->a.loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
+		r = open_control_socket(t, e);
 	if (!r)
-		r = guest_open_qmp(&m->guest, &m->qmp, m->a.loop, QMP_OPEN_MS, &conductor_qmp, &m->a.con, e);
+		r = source_query(&t->src, e);
 	if (!r)
-		r = guest_query(&m->guest, m->qmp, e);
+		r = parts_examine(&t->parts, e);
 	if (!r)
-		r = move_examine(m, e);
+		r = reach_destination(t, &link, e);
 	if (r)
 		return r;
-	r = move_dest_open(m, &link, e);
+	attempt_connect(&t->a, link, &t->data.shared.pacer);
+	r = attempt_id_new(t->a.id, e);
 	if (r)
 		return r;
-	attempt_connect(&m->a, link, &m->shared.pacer);
-	r = attempt_id_new(m->a.id, e);
-	if (r)
-		return r;
-	conductor_goto(&m->a.con, ST_PREFLIGHT);
+	conductor_goto(&t->a.con, ST_PREFLIGHT);
 	return 0;
 }
 
 /* ---- preflight ---- */
 
+static void describe_ourselves(const struct transfer *t, json_t *out)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	json_object_set_new(out, "software", json_string(VMFERRY_VERSION));
+	if (text_is_utf8(host))
+		json_object_set_new(out, "host", json_string(host));
+	if (t->opt->disk_dir)
+		json_object_set_new(out, "disk_dir", json_string(t->opt->disk_dir));
+	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
+	json_object_set_new(out, "channels", json_integer(t->opt->channels));
+}
+
 static int preflight_enter(void *ctx, struct err *e)
 {
-	struct move *m = ctx;
+	struct transfer *t = ctx;
+	int r;
 
-	m->description = move_describe(m, e);
-	if (!m->description)
-		return -e->code;
-	return json_message_send(m->a.control, MSG_DESCRIBE, m->a.id, json_incref(m->description), e);
+	t->description = json_object();
+	describe_ourselves(t, t->description);
+	r = parts_describe(&t->parts, t->description, e);
+	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
 /* The destination wants to know more: the names of the CPU's features are all that it can ask for. */
-static int describe_more(struct move *m, const struct event *ev, struct err *e)
+static int describe_more(struct transfer *t, const struct event *ev, struct err *e)
 {
 	json_t *wanted;
 	bool known;
-	int r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &wanted, e);
+	int r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &wanted, e);
 
 	if (r)
 		return r;
-	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(m->cpu, "features");
+	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(t->src.cpu, "features");
 	json_decref(wanted);
 	if (!known)
 		return err_set(e, EPROTO, "the destination asks for what this vmferry does not know");
-	r = qemu_cpu_names(m->qmp, NULL, m->cpu, e);
+	r = qemu_cpu_names(t->src.qmp, NULL, t->src.cpu, e);
 	if (r)
 		return r;
-	json_object_set(m->description, "cpu", m->cpu);
-	return json_message_send(m->a.control, MSG_DESCRIBE, m->a.id, json_incref(m->description), e);
+	json_object_set(t->description, "cpu", t->src.cpu);
+	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
 static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 {
-	struct move *m = ctx;
+	struct transfer *t = ctx;
 	int r;
 
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_ASK)
-		return describe_more(m, ev, e);
+		return describe_more(t, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
-		return move_common_event(m, ev, e);
-	r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &m->plan, e);
+		return common_event(t, ev, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
 	if (!r)
-		r = accept_check(m->plan, e);
+		r = accept_check(t->plan, e);
+	if (!r)
+		r = parts_agree(&t->parts, t->plan, e);
 	if (r)
 		return r;
-	move_emit_plan(m, m->plan);
-	r = files_plan(m, e);
-	if (!r && m->opt->estimate)
-		r = move_estimate(m, e);
+	tell_plan(t);
+	if (t->recipe->planned)
+		r = t->recipe->planned(t, e);
 	if (r)
 		return r;
-	if (m->opt->script)
-		move_print_script(m);
-	if (m->opt->dry_run)
-		conductor_finish(&m->a.con);
+	if (t->recipe->last == ST_PREFLIGHT)
+		conductor_finish(&t->a.con);
 	else
-		conductor_goto(&m->a.con, ST_PREPARE);
-	return 0;
-}
-
-/* ---- prepare ---- */
-
-static json_t *decisions(struct move *m)
-{
-	char hex[2 * DIGEST_SECRET_BYTES + 1];
-
-	if (getrandom(m->shared.key.secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
-		abort();
-	return json_pack("{s:s}", "secret", hex_format(m->shared.key.secret, DIGEST_SECRET_BYTES, hex));
-}
-
-static int prepare_enter(void *ctx, struct err *e)
-{
-	struct move *m = ctx;
-	int r = move_prepare_source(m, e);
-
-	m->begin_ns = now_ns();
-	if (!r)
-		r = json_message_send(m->a.control, MSG_PREPARE, m->a.id, decisions(m), e);
-	if (!r)
-		files_start(m);
-	return r;
-}
-
-static int prepare_event(void *ctx, const struct event *ev, struct err *e)
-{
-	struct move *m = ctx;
-	json_t *ready = NULL;
-	int r;
-
-	if (ev->kind == EVENT_TICK)
-		return files_on_tick(m, e);
-	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
-		return move_common_event(m, ev, e);
-	r = json_message_take(ev->type, ev->bytes, ev->n, m->a.id, NULL, &ready, e);
-	if (!r)
-		r = move_connect_data(m, ready, e);
-	json_decref(ready);
-	if (r)
-		return r;
-	if (!loop_has_io_uring(m->a.loop) || !m->peer.has_io_uring)
-		report_notice(&m->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
-			      loop_has_io_uring(m->a.loop) ? "at the destination"
-			      : m->peer.has_io_uring	 ? "here"
-							 : "here and at the destination");
-	if (m->opaque)
-		report_notice(&m->report, "memory travels in opaque mode: %s", m->opaque_why ? m->opaque_why : "asked for");
-	if (m->opt->prepared)
-		m->opt->prepared();
-	conductor_goto(&m->a.con, ST_COPY);
+		conductor_goto(&t->a.con, ST_PREPARE);
 	return 0;
 }
 
@@ -234,10 +170,10 @@ static int prepare_event(void *ctx, const struct event *ev, struct err *e)
 
 static int commit_enter(void *ctx, struct err *e)
 {
-	struct move *m = ctx;
+	struct transfer *t = ctx;
 
 	(void)e;
-	loop_timer_set(m->a.loop, &m->patience, ANSWER_MS);
+	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
 	return 0;
 }
 
@@ -252,38 +188,38 @@ static const struct stage stages[] = {
 };
 
 /* The one failure path. */
-static void move_fail(void *ctx, const struct err *why)
+static void fail(void *ctx, const struct err *why)
 {
-	struct move *m = ctx;
+	struct transfer *t = ctx;
 	struct err e;
 
-	log_info("%s failed: %s", stage_names[m->a.con.stage], why->msg);
-	if (!m->why.code) {
-		m->why = *why;
-		m->why_is_vague = !m->user_cancelled && m->qmp && !qmp_alive(m->qmp);
+	log_info("%s failed: %s", stage_names[t->a.con.stage], why->msg);
+	if (!t->end.why.code) {
+		t->end.why = *why;
+		t->end.why_is_vague = !t->end.user_cancelled && t->src.qmp && !qmp_alive(t->src.qmp);
 	}
-	if (m->a.dead)
+	if (t->a.dead)
 		return;
-	if (!m->a.handing_off) {
-		m->a.exit_code = EXIT_REFUSED;
-		conductor_finish(&m->a.con);
-		return;
-	}
-	if (attempt_step(&m->a, EV_ABORT, HO_NONE, &e)) {
-		report_notice(&m->report, "%s", e.msg);
+	if (!t->a.handing_off) {
+		t->a.exit_code = EXIT_REFUSED;
+		conductor_finish(&t->a.con);
 		return;
 	}
-	if (m->a.con.finished)
+	if (attempt_step(&t->a, EV_ABORT, HO_NONE, &e)) {
+		report_notice(&t->report, "%s", e.msg);
 		return;
-	if (m->a.control_lost && !move_reconnect(m))
-		conductor_finish(&m->a.con);
+	}
+	if (t->a.con.finished)
+		return;
+	if (t->a.control_lost && !reach_destination_again(t))
+		conductor_finish(&t->a.con);
 }
 
 /* ---- signals ---- */
 
 struct signals {
 	struct op op;
-	struct move *m;
+	struct transfer *t;
 	int fd;
 	bool reading, closing;
 	struct signalfd_siginfo si;
@@ -291,7 +227,7 @@ struct signals {
 
 static void signals_read(struct signals *s)
 {
-	struct io_uring_sqe *sqe = loop_sqe(s->m->a.loop);
+	struct io_uring_sqe *sqe = loop_sqe(s->t->a.loop);
 
 	io_uring_prep_read(sqe, s->fd, &s->si, sizeof(s->si), 0);
 	loop_bind(sqe, &s->op);
@@ -305,13 +241,13 @@ static void on_signal(struct op *op, int res, uint32_t flags)
 	(void)flags;
 	s->reading = false;
 	if (res == sizeof(s->si))
-		conductor_put(&s->m->a.con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL,
+		conductor_put(&s->t->a.con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL,
 						    NULL, 0));
 	if (!s->closing)
 		signals_read(s);
 }
 
-static void signals_open(struct signals *s, struct move *m)
+static void signals_open(struct signals *s, struct transfer *t)
 {
 	sigset_t set;
 
@@ -324,7 +260,7 @@ static void signals_open(struct signals *s, struct move *m)
 	signal(SIGTSTP, SIG_IGN); /* a guest may be waiting; `--detach` is for the background */
 	signal(SIGTTOU, SIG_IGN);
 	signal(SIGTTIN, SIG_IGN);
-	*s = (struct signals){.m = m, .op = {.done = on_signal}};
+	*s = (struct signals){.t = t, .op = {.done = on_signal}};
 	s->fd = signalfd(-1, &set, SFD_CLOEXEC);
 	signals_read(s);
 }
@@ -334,33 +270,33 @@ static void signals_close(struct signals *s)
 	struct err e;
 
 	s->closing = true;
-	loop_cancel(s->m->a.loop, &s->op);
+	loop_cancel(s->t->a.loop, &s->op);
 	while (s->reading)
-		if (loop_step(s->m->a.loop, 1000, &e))
+		if (loop_step(s->t->a.loop, 1000, &e))
 			break;
 	close(s->fd);
 }
 
 /* ---- life ---- */
 
-static void settle_exit_code(struct move *m)
+static void settle_exit_code(struct transfer *t)
 {
-	if (!m->a.handing_off || m->a.exit_code == EXIT_PAUSED)
+	if (!t->a.handing_off || t->a.exit_code == EXIT_PAUSED)
 		return;
-	switch (m->a.handoff.state) {
+	switch (t->a.handoff.state) {
 	case HO_SRC_RELEASED:
-		m->a.exit_code = m->a.undecided ? EXIT_UNDECIDED : m->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
+		t->a.exit_code = t->a.undecided ? EXIT_UNDECIDED : t->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
 		break;
 	case HO_SRC_ABORTED:
-		m->a.exit_code = m->a.undecided				   ? EXIT_UNDECIDED
-			       : !m->a.handoff.qemu_alive && !m->a.over	   ? EXIT_NOWHERE
-			       : m->peer.aborted && !move_has_leftovers(m) ? EXIT_SOURCE
+		t->a.exit_code = t->a.undecided				   ? EXIT_UNDECIDED
+			       : !t->a.handoff.qemu_alive && !t->a.over	   ? EXIT_NOWHERE
+			       : t->peer.aborted && !has_leftovers(t) ? EXIT_SOURCE
 									   : EXIT_LEFTOVERS;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:
-		m->a.exit_code = EXIT_UNDECIDED;
-		m->a.undecided = true;
+		t->a.exit_code = EXIT_UNDECIDED;
+		t->a.undecided = true;
 		break;
 	case HO_NONE:
 	case HO_DST_BEGUN:
@@ -374,253 +310,85 @@ static void settle_exit_code(struct move *m)
 	}
 }
 
-static int move_new(struct move **out, const struct move_options *opt, struct err *e)
+int transfer_new(struct transfer **out, const struct move_options *opt, const struct recipe *recipe, struct err *e)
 {
-	struct move *m = xcalloc(1, sizeof(*m));
-	int r = attempt_init(&m->a, &move_attempt_ops, 256, stages, m, move_fail, e);
+	struct transfer *t = xcalloc(1, sizeof(*t));
+	int r = attempt_init(&t->a, &cutover_ops, 256, stages, t, fail, e);
 
 	if (r) {
-		free(m);
+		free(t);
 		return r;
 	}
-	m->shared.cpu = &m->a.cpu_used;
-	m->opt = opt;
-	m->multifd = opt->multifd < 0 ? MIN(opt->channels, MULTIFD_MAX) : (unsigned)opt->multifd;
-	m->disabled = json_array();
-	m->patience.fire = on_patience;
-	m->shared.pacer.rate_bps = opt->bwlimit;
-	report_init(&m->report, opt->json, opt->json_fine);
-	m->report.quiet_plan = opt->script;
-	m->report.follow = on_follow;
-	m->report.ctx = m;
-	converge_init(&m->converge, opt->max_downtime_ms);
-	queue_init(&m->words, m->a.loop, move_hear);
-	queue_init(&m->disk_results, m->a.loop, on_disk_results);
-	*out = m;
+	t->opt = opt;
+	t->end.patience.fire = on_patience;
+	report_init(&t->report, opt->json, opt->json_fine);
+	t->report.quiet_plan = opt->script;
+	t->report.follow = on_follow;
+	t->report.ctx = t;
+	converge_init(&t->pace.converge, opt->max_downtime_ms);
+	data_plane_init(&t->data, &t->a, opt);
+	source_init(&t->src, &t->a, opt, &t->report);
+	files_init(&t->files, &t->src, &t->data);
+	ram_init(&t->ram, &t->src, &t->data);
+	disks_init(&t->disks, &t->src, &t->data);
+	unit_init(&t->unit, &t->src);
+	recipe_put_together(t, recipe);
+	conductor_begin_at(&t->a.con, recipe->first);
+	t->begin_ns = now_ns();
+	*out = t;
 	return 0;
 }
 
-static void move_free(struct move *m)
+void transfer_free(struct transfer *t)
 {
-	unsigned i;
-
-	attempt_drain(&m->a);
-	move_stop_data(m);
+	attempt_drain(&t->a);
+	transfer_stop_data(t);
 	/* it has something to do if we could not */
-	if (!m->a.dead && !(m->a.handing_off && m->a.handoff.state == HO_SRC_BEGUN && m->a.handoff.qemu_alive))
-		guard_dismiss(&m->guard);
-	loop_timer_clear(m->a.loop, &m->patience);
-	control_close(m->ctl);
-	qmp_close(m->qmp);
-	dest_fini(&m->dest);
-	attempt_fini(&m->a);
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
-		free(m->disks[i].to);
-	guest_watch_fini(&m->watch);
-	guest_fini(&m->guest);
-	json_decref(m->settings);
-	json_decref(m->cpu);
-	json_decref(m->peer.cpu_used);
-	json_decref(m->plan);
-	json_decref(m->description);
-	files_free(m);
-	json_decref(m->peer.afterwards);
-	json_decref(m->disabled);
-	json_decref(m->peer.leftovers);
-	json_decref(m->source_disks);
-	autostart_fini(&m->autostart);
-	free(m->opaque_why);
-	free(m->migrate_socket);
-	free(m->nbd_socket);
-	loop_free(m->a.loop);
+	if (!t->a.dead && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive))
+		guard_dismiss(&t->guard);
+	loop_timer_clear(t->a.loop, &t->end.patience);
+	control_close(t->ctl);
+	parts_fini(&t->parts);
+	dest_fini(&t->dest);
+	attempt_fini(&t->a);
+	json_decref(t->peer.cpu_used);
+	json_decref(t->peer.afterwards);
+	json_decref(t->peer.leftovers);
+	json_decref(t->plan);
+	json_decref(t->description);
+	loop_free(t->a.loop);
 	cpu_thread_end();
-	free(m);
+	free(t);
 }
 
-static int run(struct move *m, struct err *e)
+int transfer_run(struct transfer *t)
 {
 	struct signals signals;
+	struct err e;
 	int code;
 
-	signals_open(&signals, m);
-	if (conductor_run(&m->a.con, e)) {
-		m->why = *e;
-		m->a.undecided = m->a.handing_off;
+	signals_open(&signals, t);
+	if (conductor_run(&t->a.con, &e)) {
+		t->end.why = e;
+		t->a.undecided = t->a.handing_off;
 	}
-	settle_exit_code(m);
-	if (!m->opt->dry_run || m->a.exit_code)
-		move_emit_result(m);
-	code = m->a.exit_code;
+	settle_exit_code(t);
+	if (t->recipe->last == ST_RELEASE || t->a.exit_code)
+		tell_result(t);
+	code = t->a.exit_code;
 	signals_close(&signals);
-	move_free(m);
+	transfer_free(t);
 	return code;
 }
 
 int move_run(const struct move_options *opt)
 {
-	struct move *m;
+	struct transfer *t;
 	struct err e;
 
-	if (move_new(&m, opt, &e)) {
+	if (transfer_new(&t, opt, recipe_for(opt), &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	m->begin_ns = now_ns();
-	return run(m, &e);
-}
-
-/* ---- recover ---- */
-
-/* The guest comes first, where it is ours without a doubt: the destination may take its time to be reached, or be gone. */
-static bool take_back_first(const struct move *m)
-{
-	return m->a.handoff.state == HO_SRC_ABORTED || (m->a.handoff.state == HO_SRC_BEGUN && m->a.handoff.qemu_alive);
-}
-
-/* A destination that answers is heard, whatever a person vouches for: it may know that the guest runs there. */
-static int recover_with_destination(struct move *m, enum handoff_event first, struct err *e)
-{
-	struct link link;
-	struct err why;
-
-	if (move_dest_open(m, &link, &why)) {
-		if (m->fenced)
-			return attempt_step(&m->a, EV_PEER_FENCED, HO_NONE, e);
-		report_notice(&m->report, "%s", why.msg);
-	} else if (m->ran_on) {
-		link_close(&link);
-		return -e->code; /* of move_restore() */
-	} else {
-		attempt_connect(&m->a, link, &m->shared.pacer);
-	}
-	loop_timer_set(m->a.loop, &m->patience, ANSWER_MS);
-	return attempt_step(&m->a, first, HO_NONE, e);
-}
-
-static int recover_begin(struct move *m, const char *journal_path, bool fenced, struct err *e)
-{
-	enum handoff_event first = EV_RECOVER;
-	int r;
-
-	m->fenced = fenced;
-	r = move_restore(m, journal_path, e);
-	if (r && !(m->ran_on && fenced))
-		return r;
-	if (!r && !m->a.over && take_back_first(m)) {
-		r = attempt_step(&m->a, EV_RECOVER, HO_NONE, e);
-		first = EV_RESEND;
-	}
-	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
-	if (!r)
-		r = control_open(&m->ctl, m->a.loop, m->opt->runtime_dir, m->guest.pid, on_request, m, e);
-	if (r && !m->ran_on)
-		return r;
-	if (m->a.over) {
-		move_undo_again(m);
-		return 0;
-	}
-	return recover_with_destination(m, first, e);
-}
-
-/* What a process held is let go of in no certain order. -ENOENT: the attempt has ended. */
-static int last_state_of_the_dead(const char *journal_path, enum handoff_state *state, struct err *e)
-{
-	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
-	struct journal *j;
-	int r;
-
-	while ((r = journal_open(&j, journal_path, e)) == -EBUSY && now_ns() < until)
-		poll(NULL, 0, DYING_PAUSE_MS);
-	if (r)
-		return r;
-	*state = journal_last_state(j);
-	journal_close(j);
-	return 0;
-}
-
-static void say(const struct err *words)
-{
-	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
-
-	output_put(2, OUTPUT_LAST, line, strlen(line));
-}
-
-/* True: nothing more is to be tried. */
-static bool guard_take_back(struct move *m, const char *journal_path, struct err *words)
-{
-	struct err e;
-	int r = move_restore(m, journal_path, &e);
-
-	if (!r && !m->a.over && take_back_first(m))
-		r = attempt_step(&m->a, EV_RECOVER, HO_NONE, &e);
-	if (r)
-		err_set(words, -r, "the agent that moved guest %s has died: %s", m->guest.name ? m->guest.name : "?", e.msg);
-	else if (!m->a.exit_code && m->a.handoff.qemu_alive)
-		err_set(words, 0, "the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
-			m->guest.name, m->guest.name);
-	return !r ? !m->unheard : r != -EBUSY && !m->a.handoff.qemu_alive;
-}
-
-/* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
-static bool guard_try(const struct move_options *opt, const char *journal_path, struct err *words)
-{
-	enum handoff_state state = HO_NONE;
-	struct move *m;
-	bool done;
-	int r = last_state_of_the_dead(journal_path, &state, words);
-
-	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
-		words->code = 0, words->msg[0] = '\0';
-		return true; /* it has ended, or only the destination may run the guest */
-	}
-	if (r || move_new(&m, opt, words))
-		return err_prefix(words, "the agent of a move has died") != -EBUSY;
-	m->guarding = true;
-	m->a.con.stage = ST_COMMIT;
-	m->a.con.entered = true;
-	done = guard_take_back(m, journal_path, words);
-	move_free(m); /* before anything is said: whoever is to read it may not */
-	return done;
-}
-
-int move_guard(const struct move_options *opt, const char *journal_path)
-{
-	struct err words = {.code = 0}, said = words;
-
-	for (;;) {
-		bool done = guard_try(opt, journal_path, &words);
-
-		if (words.msg[0] && strcmp(words.msg, said.msg))
-			say(&words);
-		if (done)
-			return words.code != 0;
-		said = words;
-		poll(NULL, 0, GUARD_PAUSE_MS);
-	}
-}
-
-int move_recover(const struct move_options *opt, const char *journal_path, bool fenced)
-{
-	struct move *m;
-	struct err e;
-	int code;
-
-	if (move_new(&m, opt, &e)) {
-		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return EXIT_UNDECIDED;
-	}
-	m->begin_ns = now_ns();
-	m->a.con.stage = ST_COMMIT;
-	m->a.con.entered = true;
-	if (recover_begin(m, journal_path, fenced, &e)) {
-		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
-		code = m->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;
-		move_free(m);
-		return code;
-	}
-	if (!m->a.control && !m->a.con.finished) {
-		err_set(&m->why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");
-		conductor_finish(&m->a.con);
-	}
-	return run(m, &e);
+	return transfer_run(t);
 }

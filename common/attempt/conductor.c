@@ -23,6 +23,12 @@ void conductor_init(struct conductor *c, struct loop *l, const struct stage *sta
 	c->tail = &c->head;
 }
 
+void conductor_begin_at(struct conductor *c, unsigned stage)
+{
+	c->stage = stage;
+	c->entered = stage != 0;
+}
+
 void conductor_goto(struct conductor *c, unsigned stage)
 {
 	log_info("stage %s -> %s", c->stages[c->stage].name, c->stages[stage].name);

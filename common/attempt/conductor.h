@@ -61,6 +61,8 @@ struct conductor {
 
 void conductor_init(struct conductor *c, struct loop *l, const struct stage *stages, void *ctx,
 		    void (*fail)(void *ctx, const struct err *why));
+/* In place of the first stage: in this one, which counts as entered unless it is the first. */
+void conductor_begin_at(struct conductor *c, unsigned stage);
 void conductor_goto(struct conductor *c, unsigned stage);
 void conductor_finish(struct conductor *c);
 /* Ticks every ms from now on; 0: no more. */

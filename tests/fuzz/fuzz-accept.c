@@ -2,8 +2,8 @@
  * fuzz-accept.c: libFuzzer on a destination's plan: JSON to the plan that is shown, to the files that are sent, and to a script.
  * What the script makes of it must be printable.
  */
-#include "move-accept.h"
-#include "../../agent-src/moves/move-private.h"
+#include "accept.h"
+#include "../../agent-src/moves/transfer.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -52,39 +52,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct guest_disk disk = {.node = "d0", .real_path = "/srv/a.raw", .format = "raw"};
 	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .ram_mode = "auto", .max_downtime_ms = 300, .channels = 1};
-	struct move *m = xcalloc(1, sizeof(*m));
 	FILE *out = stdout, *err_out = stderr;
+	struct transfer *t;
+	json_t *plan = json_loadb((const char *)p, n, 0, NULL);
 	struct err e;
 
-	m->opt = &opt;
-	m->plan = json_loadb((const char *)p, n, 0, NULL);
-	if (!m->plan) {
-		free(m);
+	if (!plan)
 		return -1;
-	}
-	m->description = json_pack("{s:[{s:s,s:s,s:i},{s:s}],s:[{s:i,s:i}]}", "files", "path", "/k", "role", "kernel", "size", 1, "path", "/m",
-				   "disks", "mode", 420, "uid", 0);
-	m->guest.name = (char *)"vm1";
-	m->guest.machine = (char *)"pc";
-	m->disks[OBJECT_DISK_BASE] = (struct disk){.guest = &disk, .object = OBJECT_DISK_BASE};
-	m->disk_count = 1;
-	report_init(&m->report, n & 1, false);
+	if (transfer_new(&t, &opt, recipe_for(&opt), &e))
+		abort();
+	t->plan = plan;
+	t->src.guest = (struct guest){.name = xstrdup("vm1"), .machine = xstrdup("pc")};
+	json_array_append_new(t->files.described, json_pack("{s:s,s:s,s:i}", "path", "/k", "role", "kernel", "size", 1));
+	json_array_append_new(t->files.described, json_pack("{s:s}", "path", "/m"));
+	json_array_append_new(t->disks.described, json_pack("{s:i,s:i}", "mode", 420, "uid", 0));
+	t->disks.at[OBJECT_DISK_BASE] = (struct disk){.guest = &disk, .object = OBJECT_DISK_BASE};
+	t->disks.count = 1;
+	t->description = json_pack("{s:O}", "files", t->files.described);
+	t->report.json = n & 1;
 	terminal = open_memstream(&shown, &shown_bytes);
 	stdout = stderr = terminal;
-	if (!accept_check(m->plan, &e)) {
-		move_emit_plan(m, m->plan);
-		if (!files_plan(m, &e))
-			move_print_script(m);
-		files_free(m);
+	if (!accept_check(t->plan, &e) && !parts_agree(&t->parts, t->plan, &e)) {
+		tell_plan(t);
+		print_script(t, &e);
 	}
 	stdout = out;
 	stderr = err_out;
 	fclose(terminal);
 	expect_printable();
 	free(shown);
-	free(m->disks[OBJECT_DISK_BASE].to);
-	json_decref(m->plan);
-	json_decref(m->description);
-	free(m);
+	transfer_free(t);
 	return 0;
 }

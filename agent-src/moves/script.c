@@ -1,8 +1,8 @@
 /*
- * move-script.c: the move that was planned as a shell script with every choice made explicit, so that it can be reviewed and
+ * script.c: the move that was planned as a shell script with every choice made explicit, so that it can be reviewed and
  * repeated; and the command line of the destination's QEMU.
  */
-#include "move-private.h"
+#include "transfer.h"
 #include "shell-quote.h"
 #include "util.h"
 
@@ -51,34 +51,34 @@ static void put_way(const struct dest_config *d)
 }
 
 /* What each NIC would be attached to, by the name that --map-net takes. */
-static void put_nics(const struct move *m)
+static void put_nics(const struct transfer *t)
 {
 	json_t *nic;
 	size_t i;
 
-	for (i = 0; i < m->opt->map_net_count; i++)
-		put("--map-net", m->opt->map_net[i]);
-	json_array_foreach(json_object_get(m->plan, "nics"), i, nic) {
+	for (i = 0; i < t->opt->map_net_count; i++)
+		put("--map-net", t->opt->map_net[i]);
+	json_array_foreach(json_object_get(t->plan, "nics"), i, nic) {
 		const char *id = json_string_value(json_object_get(nic, "netdev"));
 		AUTO_FREE char *as_is = id ? xasprintf("%s=as-is", id) : NULL;
 
 		if (as_is && json_equal(json_object_get(nic, "type"), json_object_get(nic, "to_type")) &&
-		    json_equal(json_object_get(nic, "attach"), json_object_get(nic, "to_attach")) && !m->opt->map_net_count)
+		    json_equal(json_object_get(nic, "attach"), json_object_get(nic, "to_attach")) && !t->opt->map_net_count)
 			put("--map-net", as_is);
 	}
 }
 
-static void put_disks(const struct move *m)
+static void put_disks(const struct transfer *t)
 {
 	unsigned i;
 
-	for (i = 0; i < m->disk_count; i++) {
-		const struct disk *d = &m->disks[OBJECT_DISK_BASE + i];
+	for (i = 0; i < t->disks.count; i++) {
+		const struct disk *d = &t->disks.at[OBJECT_DISK_BASE + i];
 		AUTO_FREE char *map = xasprintf("%s=%s", d->guest->real_path, d->to);
 
 		put("--disk", map);
 	}
-	put_text("--disk-dir", m->opt->disk_dir);
+	put_text("--disk-dir", t->opt->disk_dir);
 }
 
 static void put_drops(unsigned accept)
@@ -90,24 +90,25 @@ static void put_drops(unsigned accept)
 		put("--drop", list + 1);
 }
 
-void move_print_script(const struct move *m)
+int print_script(struct transfer *t, struct err *e)
 {
 	static const char *const stalls[] = {[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop",
 					     [ON_STALL_CANCEL] = "cancel"};
 	static const char *const codecs[] = {"auto", "none", "lz4", "zstd"};
-	const struct move_options *o = m->opt;
+	const struct move_options *o = t->opt;
 	AUTO_FREE char *vm = shell_quote_shown(o->vm);
 	AUTO_FREE char *dest = shell_quote_shown(o->dest.where);
 	AUTO_FREE char *comment = shell_comment(o->vm);
 	json_t *word;
 	size_t i;
 
+	(void)e;
 	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", comment, vm, dest);
-	put_disks(m);
+	put_disks(t);
 	put("--chain", o->chain ? o->chain : "copy");
 	put("--media", o->media ? o->media : "auto");
 	put_drops(o->accept);
-	put_nics(m);
+	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
 	put("--on-stall", stalls[o->on_stall]);
 	if (o->bwlimit)
@@ -115,13 +116,13 @@ void move_print_script(const struct move *m)
 	put_number("--channels", o->channels);
 	put("--codec", codecs[o->codec]);
 	put("--ram-mode", o->ram_mode);
-	put_number("--multifd", m->multifd);
+	put_number("--multifd", t->ram.multifd);
 	put_flag("--hold", o->hold);
 	put_flag("--install-unit", o->install_unit);
 	put("--unit", o->keep_unit ? "keep" : "disable");
 	put_way(&o->dest);
 	printf("\n\n# QEMU at the destination:\n#");
-	json_array_foreach(json_object_get(m->plan, "argv"), i, word) {
+	json_array_foreach(json_object_get(t->plan, "argv"), i, word) {
 		AUTO_FREE char *quoted = shell_quote(json_string_value(word));
 		char *line = quoted, *end;
 
@@ -133,4 +134,5 @@ void move_print_script(const struct move *m)
 		printf(" %s", line);
 	}
 	putchar('\n');
+	return 0;
 }

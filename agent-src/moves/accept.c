@@ -1,8 +1,8 @@
 /*
- * move-accept.c: whether the destination's plan (ACCEPT) has the shape that whoever shows it or goes by it relies on. Pure. What
+ * accept.c: whether the destination's plan (ACCEPT) has the shape that whoever shows it or goes by it relies on. Pure. What
  * is not looked at here may be missing or of any kind, for whom reads it by name.
  */
-#include "move-accept.h"
+#include "accept.h"
 
 #include "util.h"
 

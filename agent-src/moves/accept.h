@@ -1,4 +1,4 @@
-/* move-accept.h: the shape of ACCEPT. For move.c. */
+/* accept.h: the shape of ACCEPT. For move.c. */
 #ifndef VMFERRY_MOVE_ACCEPT_H
 #define VMFERRY_MOVE_ACCEPT_H
 

@@ -1,0 +1,160 @@
+/*
+ * blackout.c: the switchover. Decided by us: QEMU waits for the acknowledgement that only we give. Or unasked: a
+ * guest that is paused or stops by itself makes QEMU switch at once, in whatever stage we are.
+ *
+ * Disks come first: once QEMU goes on it inactivates its block nodes before it sends the rest of RAM, and an inactive
+ * node cannot be read any more (QEMU 10: EPERM). In pages mode they need only be read by then, as RAM and disks are
+ * written side by side at the destination; in opaque mode they must be finished there, as the destination QEMU takes its
+ * disks over while it reads the stream.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "milestone.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define BLACKOUT_MS 60000 /* patience with a destination that nothing more gets to */
+
+/* ---- gates ---- */
+
+/* What is done once, when so much has been reached. */
+struct gate {
+	uint32_t needs; /* milestones */
+	enum passed {
+		P_GO_ON = 1 << 0,     /* QEMU was told to */
+		P_ENDS = 1 << 1,      /* everything was declared complete */
+		P_DISKS_DONE = 1 << 2, /* the destination was told so */
+	} passes;
+	int (*through)(struct transfer *t, struct err *e);
+};
+
+static int let_qemu_go_on(struct transfer *t, struct err *e)
+{
+	return ram_let_qemu_go_on(&t->ram, e);
+}
+
+/* What is declared complete must be the guest as it stands now. */
+static int send_ends(struct transfer *t, struct err *e)
+{
+	unsigned i;
+	int r = guest_watch_result(&t->src.watch, e);
+
+	if (!r)
+		r = attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
+	if (r)
+		return r;
+	for (i = 0; i < t->disks.count; i++)
+		data_plane_end_of(&t->data, OBJECT_DISK_BASE + i);
+	data_plane_end_of(&t->data, GROUP_RAM);
+	return 0;
+}
+
+static int say_disks_done(struct transfer *t, struct err *e)
+{
+	(void)e;
+	disks_say_done(&t->disks);
+	return 0;
+}
+
+static const struct gate pages[] = {
+	{M_DISKS_QUEUED, P_GO_ON, let_qemu_go_on},
+	{M_RAM_QUEUED | M_DISKS_QUEUED | M_LOOKED_AT, P_ENDS, send_ends},
+	{0, 0, NULL},
+};
+
+static const struct gate opaque[] = {
+	{M_DISKS_QUEUED | M_LOOKED_AT, P_ENDS, send_ends},
+	{M_DISKS_DURABLE, P_DISKS_DONE, say_disks_done},
+	{M_DISKS_CLOSED, P_GO_ON, let_qemu_go_on},
+	{0, 0, NULL},
+};
+
+static const struct gate *const gates[] = {[RAM_MODE_PAGES] = pages, [RAM_MODE_OPAQUE] = opaque};
+
+/* An event of its own, so that the blackout goes on. */
+static void watch_answered(void *ctx)
+{
+	struct transfer *t = ctx;
+
+	conductor_put(&t->a.con, event_new(EVENT_TICK, 0, NULL, 0));
+}
+
+/* As far as it goes now. Called after every event of the blackout. */
+static int advance(struct transfer *t, struct err *e)
+{
+	const struct gate *g = gates[t->ram.mode];
+	int r = disks_final(&t->disks, e);
+
+	if (r)
+		return r;
+	t->src.watch.answered = watch_answered;
+	t->src.watch.ctx = t;
+	guest_watch_ask(&t->src.watch, t->src.qmp);
+	for (; !r && g->through; g++) {
+		if ((t->blackout.passed & g->passes) || (parts_reached(&t->parts) & g->needs) != g->needs)
+			continue;
+		t->blackout.passed |= g->passes;
+		r = g->through(t, e);
+	}
+	return r;
+}
+
+bool switchover_let_qemu_go_on(const struct transfer *t)
+{
+	return t->blackout.passed & P_GO_ON;
+}
+
+/* ---- the stage ---- */
+
+int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
+{
+	if (t->blackout.stopped)
+		return 0;
+	fault_point("src-pre-switchover");
+	t->blackout.stopped = true;
+	if (!t->blackout.stop_ns)
+		t->blackout.stop_ns = at_ns;
+	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
+	t->blackout.moved_ns = now_ns();
+	if (t->a.con.stage != ST_SWITCHOVER) {
+		t->blackout.predicted_ms = t->pace.converge.predicted_ms;
+		ram_stall(&t->ram, false);
+		conductor_goto(&t->a.con, ST_SWITCHOVER);
+		return 0;
+	}
+	return advance(t, e);
+}
+
+int switchover_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = unit_block(&t->unit, e);
+
+	if (r)
+		return r;
+	return t->blackout.stopped ? advance(t, e) : ram_ask_for_switchover(&t->ram, e);
+}
+
+/* A destination that takes nothing more must not keep the guest stopped for ever. */
+static int watch(struct transfer *t, struct err *e)
+{
+	uint64_t bytes = data_plane_wire_bytes(&t->data);
+
+	if (bytes != t->blackout.moved_bytes || !t->blackout.stopped)
+		t->blackout.moved_ns = now_ns();
+	t->blackout.moved_bytes = bytes;
+	if (now_ns() - t->blackout.moved_ns < BLACKOUT_MS * 1000000ULL)
+		return 0;
+	return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
+}
+
+int switchover_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = ev->kind == EVENT_TICK ? watch(t, e) : common_event(t, ev, e);
+
+	if (r)
+		return r;
+	return t->a.con.stage == ST_SWITCHOVER && t->blackout.stopped && !t->blackout.completed ? advance(t, e) : 0;
+}

@@ -1,0 +1,286 @@
+/*
+ * copy.c: the long part. Disks first, in rounds; RAM when what is left of the disks is small; then both together
+ * until the predicted blackout fits, or the user decides, or it is clear that it never will.
+ */
+#include "transfer.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define TICK_MS		 25
+#define GLANCE_MS	 5 /* towards the end it is noticed so soon that what is left fits */
+#define MEASURE_TICKS	 4  /* rates are taken over so many */
+#define SECOND_TICKS	 (1000 / TICK_MS)
+#define HOLD_CYCLE_TICKS SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many: enough to stay converged */
+#define DISK_ROUNDS_ALONE 4 /* more of them without RAM bring nothing */
+#define DISK_SMALL	 (64 * MIB)
+#define DISK_WORTH_A_ROUND (8 * MIB)
+#define DISK_PRE_ROUND	 (256 * KIB)
+#define NEARLY_THERE_S	 0.1
+#define NO_LONGER_FITS	 1.2 /* times the limit: what was decided is taken back */
+
+/* ---- beginning with RAM ---- */
+
+static int start_ram(struct transfer *t, struct err *e)
+{
+	int r = unit_hold(&t->unit, e);
+
+	t->pace.at_ns = 0;
+	return r ? r : ram_start(&t->ram, e);
+}
+
+/* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. But a QEMU that does not
+ * wait for our acknowledgement may stop the guest whenever it likes, and that would wait for the disks then. */
+static bool time_for_ram(const struct transfer *t)
+{
+	uint64_t small = MAX(DISK_SMALL, t->src.guest.ram_bytes / 16);
+
+	if (t->src.migrating || !(t->src.acknowledges ? disks_read(&t->disks) : disks_idle(&t->disks)) ||
+	    (double)data_plane_unacked(&t->data) > t->pace.best_wire_rate * NEARLY_THERE_S)
+		return false;
+	return disks_left(&t->disks) < small || disks_rounds(&t->disks) >= DISK_ROUNDS_ALONE;
+}
+
+/* ---- measuring ---- */
+
+/* What the path can do shows only while there is enough to carry: the best is kept, and fades slowly. */
+static double best_of(const struct pace *p, double best, double now)
+{
+	return MAX(now, p->held ? best : 0.98 * best);
+}
+
+static void measure(struct transfer *t)
+{
+	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data);
+	uint64_t bytes = disks_done(&t->disks) + (t->ram.capture ? capture_bytes(t->ram.capture) : 0);
+	struct pace *p = &t->pace;
+
+	if (p->at_ns) {
+		double seconds = (double)(now - p->at_ns) / 1e9, rate = (double)(bytes - p->bytes) / seconds;
+
+		p->rate = 0.7 * p->rate + 0.3 * rate;
+		p->best_rate = best_of(p, p->best_rate, rate);
+		p->best_wire_rate = best_of(p, p->best_wire_rate, (double)(wire - p->wire_bytes) / seconds);
+	}
+	p->at_ns = now;
+	p->bytes = bytes;
+	p->wire_bytes = wire;
+	t->a.rss_anon_max = MAX(t->a.rss_anon_max, own_rss_anon());
+}
+
+/* ---- deciding ---- */
+
+/* It no longer fits: copy on at full speed until it does again; held no more if that brings nothing. */
+static void release_hold(struct transfer *t, enum converge_verdict verdict)
+{
+	t->pace.held = verdict == CONVERGE_GO_ON;
+	ram_stall(&t->ram, false);
+}
+
+static void hold(struct transfer *t)
+{
+	if (!t->pace.held) {
+		t->pace.held = true;
+		report_notice(&t->report, "converged and held: the guest runs on here until you say: vmferry switch %s",
+			      t->src.guest.name);
+	}
+	ram_stall(&t->ram, t->pace.ticks % HOLD_CYCLE_TICKS >= MEASURE_TICKS);
+}
+
+/* QEMU's auto-converge for the guest's CPUs; a limit on its writes where the disks are what does not converge. */
+static int throttle(struct transfer *t, struct err *e)
+{
+	ram_throttle(&t->ram);
+	if (t->disks.throttled || disks_left(&t->disks) <= t->ram.left)
+		return 0;
+	return disks_throttle(&t->disks, (uint64_t)t->pace.best_rate / 4, e);
+}
+
+static int stalled(struct transfer *t, struct err *e)
+{
+	char left[24], rate[24];
+	static const char *const doing[] = {
+		[ON_STALL_WAIT] = "waiting for the guest to calm down (vmferry switch moves it now all the same)",
+		[ON_STALL_THROTTLE] = "slowing the guest down (--on-stall=throttle)",
+		[ON_STALL_STOP] = "stopping it for the rest (--on-stall=stop)",
+		[ON_STALL_CANCEL] = "giving up (--on-stall=cancel)",
+	};
+
+	if (!t->pace.stall_told) {
+		t->pace.stall_told = true;
+		report_notice(&t->report,
+			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
+			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
+			      format_bytes(left, t->ram.left + disks_left(&t->disks)), (unsigned long long)t->ram.pass.number,
+			      format_bytes(rate, (uint64_t)t->pace.best_rate), t->pace.converge.predicted_ms, t->opt->max_downtime_ms,
+			      doing[t->opt->on_stall]);
+	}
+	switch (t->opt->on_stall) {
+	case ON_STALL_WAIT:
+		return 0;
+	case ON_STALL_THROTTLE:
+		return throttle(t, e);
+	case ON_STALL_STOP:
+		t->pace.stop_wanted = true;
+		return 0;
+	case ON_STALL_CANCEL:
+		return err_set(e, ECANCELED, "the guest writes faster than it can be copied (--on-stall=cancel)");
+	}
+	return 0;
+}
+
+/* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first. */
+static int go_to_switchover(struct transfer *t, struct err *e)
+{
+	int r = 0;
+
+	t->blackout.stopping = true;
+	if (disks_idle(&t->disks) && !t->blackout.disks_ahead) {
+		t->blackout.disks_ahead = true;
+		r = disks_next_round(&t->disks, DISK_PRE_ROUND, e);
+	}
+	if (!r && disks_idle(&t->disks)) {
+		t->blackout.predicted_ms = t->pace.converge.predicted_ms;
+		conductor_goto(&t->a.con, ST_SWITCHOVER);
+	}
+	return r;
+}
+
+/* While a round of the disks was waited for, the guest may have written more than will do. */
+static bool still_fits(const struct transfer *t)
+{
+	return t->pace.stop_wanted || t->pace.converge.predicted_ms <= t->opt->max_downtime_ms * NO_LONGER_FITS;
+}
+
+static int decide(struct transfer *t, struct err *e)
+{
+	struct converge_sample s = {.ram_left = t->ram.left,
+				    .disk_left = disks_left(&t->disks),
+				    .pass = t->ram.pass.number,
+				    .wire_left = data_plane_unacked(&t->data),
+				    .wire_bps = t->pace.best_wire_rate,
+				    .rate_bps = t->pace.best_rate,
+				    .dirty_bps = t->ram.dirty_per_s,
+				    .now_ms = (double)now_ns() / 1e6,
+				    .round_trip_ms = t->blackout.round_trip_ms};
+	enum converge_verdict verdict;
+
+	verdict = converge_step(&t->pace.converge, &s);
+	if (t->blackout.stopping && still_fits(t))
+		return go_to_switchover(t, e);
+	t->blackout.stopping = t->blackout.disks_ahead = false;
+	if (t->pace.stop_wanted && t->ram.pass.number >= 2)
+		return go_to_switchover(t, e);
+	if (t->pace.held && verdict != CONVERGE_SWITCH)
+		release_hold(t, verdict);
+	switch (verdict) {
+	case CONVERGE_GO_ON:
+		return 0;
+	case CONVERGE_SWITCH:
+		if (!t->opt->hold)
+			return go_to_switchover(t, e);
+		hold(t);
+		return 0;
+	case CONVERGE_STALLED:
+		return stalled(t, e);
+	}
+	return 0;
+}
+
+/* How much is worth a round of the disks: whatever it is, until RAM is under way, and in its last passes where the disks are what
+ * makes the blackout long. */
+static uint64_t worth_a_round(const struct transfer *t)
+{
+	if (!t->src.migrating)
+		return 1;
+	return t->ram.pass.number >= 2 && disks_left(&t->disks) > t->ram.left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
+}
+
+static bool is_near_the_end(const struct transfer *t)
+{
+	if (t->pace.held || t->ram.pass.begun < 2)
+		return false;
+	return t->blackout.stopping || t->ram.pass.number < 2 || t->pace.converge.predicted_ms <= t->opt->max_downtime_ms;
+}
+
+static int glance(struct transfer *t, struct err *e)
+{
+	ram_query(&t->ram);
+	return decide(t, e);
+}
+
+static int tick(struct transfer *t, struct err *e)
+{
+	bool whole = ++t->pace.ticks % MEASURE_TICKS == 0;
+	int r = guest_watch_result(&t->src.watch, e);
+
+	if (r)
+		return r;
+	if (whole) {
+		measure(t);
+		disks_query_dirty(&t->disks);
+	}
+	if (t->src.migrating)
+		ram_query(&t->ram);
+	if (t->src.migrating && whole && !t->blackout.stopping)
+		ram_arm(&t->ram, t->pace.best_rate);
+	if (time_for_ram(t))
+		r = start_ram(t, e);
+	else if (t->src.migrating)
+		r = decide(t, e);
+	if (!r && t->a.con.stage == ST_COPY && !t->blackout.stopping)
+		r = disks_next_round(&t->disks, worth_a_round(t), e);
+	if (t->a.con.stage == ST_COPY && (t->pace.ticks % SECOND_TICKS == 0 || (whole && t->report.often)))
+		tell_progress(t, t->pace.ticks % SECOND_TICKS == 0);
+	return r;
+}
+
+/* ---- the stage ---- */
+
+int copy_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = parts_begin(&t->parts, e);
+
+	if (!r && !t->disks.count)
+		r = start_ram(t, e);
+	conductor_tick(&t->a.con, GLANCE_MS);
+	if (!r && t->report.often)
+		tell_progress(t, false);
+	return r;
+}
+
+static int switch_now(struct transfer *t)
+{
+	t->pace.stop_wanted = true;
+	t->pace.held = false;
+	ram_stall(&t->ram, false);
+	return 0;
+}
+
+int copy_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r;
+
+	switch (ev->kind) {
+	case EVENT_TICK:
+		if (++t->pace.glances % (TICK_MS / GLANCE_MS) == 0)
+			return tick(t, e);
+		return is_near_the_end(t) ? glance(t, e) : 0;
+	case EVENT_USER:
+		if (ev->type == ORDER_SWITCH)
+			return switch_now(t);
+		return common_event(t, ev, e);
+	case EVENT_FRAME:
+	case EVENT_WORKER: /* perhaps of the disks */
+		r = common_event(t, ev, e);
+		return !r && t->a.con.stage == ST_COPY && time_for_ram(t) ? start_ram(t, e) : r;
+	case EVENT_CONTROL_LOST:
+	case EVENT_QMP:
+	case EVENT_QMP_LOST:
+		return common_event(t, ev, e);
+	}
+	return 0;
+}

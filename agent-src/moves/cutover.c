@@ -1,0 +1,373 @@
+/*
+ * cutover.c: who has the guest, and when that changes: carries out what the hand-off machine decides at the source, in this life or a later
+ * one.
+ */
+#include "transfer.h"
+#include "exit-code.h"
+#include "fault.h"
+#include "json-message.h"
+#include "json-text.h"
+#include "keep.h"
+#include "log.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CANCEL_MS 15000
+#define END_MS	  10000
+#define CLEAN_MS  60000 /* for the destination to say that it is clean */
+
+static struct transfer *transfer_of(struct attempt *a)
+{
+	return container_of(a, struct transfer, a);
+}
+
+static int send_state(struct attempt *a, struct err *e)
+{
+	struct transfer *t = transfer_of(a);
+
+	(void)e;
+	if (!attempt_can_tell(a))
+		return 0;
+	handoff_message_send(a->control, a->id, a->handoff.state,
+			     json_pack("{s:b,s:s*}", "paused", t->src.paused, "error", t->end.why.code ? t->end.why.msg : NULL));
+	return 0;
+}
+
+/* However ABORTED was reached: no stage goes on, and the destination has so long to say that it is clean. */
+static void leave_stages(struct transfer *t)
+{
+	conductor_tick(&t->a.con, 0);
+	loop_timer_set(t->a.loop, &t->end.patience, CLEAN_MS);
+	conductor_goto(&t->a.con, ST_RELEASE);
+}
+
+/* ---- taking the guest back ---- */
+
+static int open_monitor_again(struct source *s, struct err *e)
+{
+	if (s->qmp && qmp_alive(s->qmp))
+		return 0;
+	qmp_close(s->qmp);
+	s->qmp = NULL;
+	if (source_open_monitor(s, e))
+		return err_prefix(e, "the source QEMU cannot be told to go on; if the guest is paused there, resume it (QMP cont)");
+	return 0;
+}
+
+/*
+ * A migration that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever
+ * else keeps the guest from running is not our doing, and not ours to end.
+ */
+static int take_back(struct transfer *t, struct err *e)
+{
+	uint64_t until = now_ns() + CANCEL_MS * 1000000ULL;
+	struct source *s = &t->src;
+	char state[32];
+	int r;
+
+	kill(s->guest.pid, SIGCONT); /* held, or running: then it does nothing */
+	ram_read_away_when_set_up(&t->ram);
+	r = open_monitor_again(s, e);
+	if (!r)
+		r = ram_cancel(&t->ram, until, e);
+	ram_close_connections(&t->ram);
+	if (!r)
+		r = source_run_state(s, state, until, e);
+	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))
+		return r;
+	if (!strcmp(state, "postmigrate") && !s->migrating) {
+		t->end.migrated_away = true;
+		return err_set(e, ECANCELED, "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
+	}
+	if (s->paused)
+		return 0;
+	if (strcmp(state, "postmigrate"))
+		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
+	r = qmp_call(s->qmp, "cont", NULL, NULL, e);
+	return r ? err_prefix(e, "the guest is paused at the source") : 0;
+}
+
+/*
+ * Nobody's `cont` reaches it any more, and what came before is known: QEMU sends RESUME before it lets the guest run. In BEGUN
+ * a guest that was resumed is still the source's, and taken back.
+ */
+static int hold_qemu(struct attempt *a, struct err *e)
+{
+	struct transfer *t = transfer_of(a);
+	int r = process_hold(t->src.guest.pid, t->src.guest.start_time, HOLD_MS, e);
+
+	if (r || t->a.handoff.state != HO_SRC_BEGUN)
+		return r;
+	fault_point("src-held");
+	qmp_drain(t->src.qmp);
+	if (conductor_has_qmp(&t->a.con, "RESUME"))
+		return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
+	if (!qmp_alive(t->src.qmp)) /* it has ended: that is the next event */
+		return 0;
+	return attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
+}
+
+/* Only one that stands as we left it: what goes on again may be the only copy that does. */
+static int end_qemu(struct transfer *t, struct err *e)
+{
+	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
+		return err_set(e, EBUSY, "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
+				 "guest beside the destination. End whichever is not to live, then run vmferry recover",
+			       (int)t->src.guest.pid);
+	qmp_close(t->src.qmp);
+	t->src.qmp = NULL;
+	autostart_end_wrappers(t->a.journal);
+	return process_end(t->src.guest.pid, t->src.guest.start_time, END_MS, e);
+}
+
+static int end_source(struct attempt *a, struct err *e)
+{
+	struct transfer *t = transfer_of(a);
+	int r = end_qemu(t, e);
+
+	if (!r)
+		return 0;
+	t->end.why = *e;
+	return attempt_die(a, r);
+}
+
+/* ---- the disks that stay here ---- */
+
+/* When a file was written last; 0: that cannot be told. */
+static json_int_t written_ns(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) || !S_ISREG(st.st_mode) ? 0 : (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+/* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
+static void note_disks(struct transfer *t)
+{
+	json_t *written = json_object(), *path;
+	struct err e;
+	size_t i;
+
+	json_array_foreach(t->src.disk_paths, i, path)
+		json_object_set_new(written, json_string_value(path), json_integer(written_ns(json_string_value(path))));
+	if (journal_note(t->a.journal, "disks-written", written, &e))
+		log_error("%s", e.msg);
+	json_decref(written);
+}
+
+/* ---- the hand-off ---- */
+
+/*
+ * The journal does not take a state (its disk is full, or was made read-only). In BEGUN, which it holds, the guest is ours whatever
+ * comes: it is taken back without ABORTED on disk, and COMMITTED, of which nothing can be there, has not happened. 0: so it is.
+ */
+static int not_noted(struct attempt *a, enum handoff_state before, struct err *e)
+{
+	if (before != HO_SRC_BEGUN || !a->handoff.qemu_alive || !journal_refused(a->journal))
+		return -e->code;
+	if (a->handoff.state == HO_SRC_ABORTED) {
+		attempt_add_leftover(a, xasprintf("at the source: the journal of this move: %s; `vmferry recover %s` settles it", e->msg,
+						  transfer_of(a)->src.guest.name));
+		return 0;
+	}
+	handoff_not_noted(&a->handoff, before);
+	return 1;
+}
+
+static void entered(struct attempt *a)
+{
+	if (a->handoff.state == HO_SRC_ABORTED)
+		leave_stages(transfer_of(a));
+	else if (a->handoff.state == HO_SRC_COMMITTED && a->con.stage != ST_COMMIT)
+		conductor_goto(&a->con, ST_COMMIT);
+}
+
+static int release_shut(struct attempt *a, struct err *e)
+{
+	struct transfer *t = transfer_of(a);
+
+	(void)e;
+	fault_point("src-ready");
+	t->blackout.prepared_ns = now_ns();
+	if (ram_release_shut(&t->ram))
+		log_error("QEMU's return path is gone");
+	return 0;
+}
+
+/* A guest that cannot be set going is told of, and the rest is undone all the same. */
+static int cont_source(struct attempt *a, struct err *e)
+{
+	struct transfer *t = transfer_of(a);
+	int r = take_back(t, e);
+
+	if (r && !source_has_ended(&t->src)) {
+		report_notice(&t->report, "%s", e->msg);
+		a->exit_code = EXIT_PAUSED;
+		t->end.unheard = r != -ECANCELED;
+	} else if (!r && t->src.migrating) {
+		source_note_migration(&t->src, false, e); /* once: what is begun from now on is somebody else's */
+	}
+	return 0;
+}
+
+static int remove_scaffolding(struct attempt *a, struct err *e)
+{
+	(void)e;
+	transfer_stop_data(transfer_of(a));
+	transfer_undo(transfer_of(a));
+	return 0;
+}
+
+/* The destination was told first. */
+static void carried_out(struct attempt *a, bool has_entered)
+{
+	if (has_entered && a->handoff.state == HO_SRC_COMMITTED)
+		note_disks(transfer_of(a));
+}
+
+const struct attempt_ops cutover_ops = {
+	.act = {[ACT_SEND_STATE] = send_state,
+		[ACT_RELEASE_SHUT] = release_shut,
+		[ACT_HOLD_QEMU] = hold_qemu,
+		[ACT_CONT_SOURCE] = cont_source,
+		[ACT_END_SOURCE_QEMU] = end_source,
+		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
+	.entered = entered,
+	.not_noted = not_noted,
+	.carried_out = carried_out,
+	.undo = transfer_undo_one,
+	.left_behind = transfer_left_behind,
+};
+
+static void note_peer(struct transfer *t, enum handoff_state peer, const json_t *detail, uint64_t at_ns)
+{
+	const char *error = json_string_value(json_object_get(detail, "error"));
+	double load = json_number_value(json_object_get(detail, "load_ms"));
+	double start = json_number_value(json_object_get(detail, "start_ms"));
+	uint64_t rss = (uint64_t)json_integer_value(json_object_get(detail, "rss_anon"));
+	json_t *cpu = cpu_json_take(json_object_get(detail, "cpu_s"), cpu_stages_destination);
+
+	if (cpu) {
+		json_decref(t->peer.cpu_used);
+		t->peer.cpu_used = cpu;
+	}
+	if (json_object_get(detail, "start_script") || json_object_get(detail, "after_error")) {
+		json_decref(t->peer.afterwards);
+		t->peer.afterwards = json_deep_copy(detail);
+	}
+	if (json_object_get(detail, "leftovers"))
+		take_leftovers(t, json_object_get(detail, "leftovers"));
+	if (error)
+		snprintf(t->peer.error, sizeof(t->peer.error), "%s", error);
+	t->peer.rss_anon = MAX(t->peer.rss_anon, rss);
+	if (load > 0)
+		t->peer.load_ms = load;
+	if (start > 0)
+		t->peer.start_ms = start;
+	if (peer == HO_DST_STARTED && !t->blackout.started_ns)
+		t->blackout.started_ns = at_ns;
+	if (peer == HO_DST_ABORTED || peer == HO_NONE)
+		t->peer.aborted = true;
+}
+
+/* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
+ * same answer. For one that was committed a person's word counts as its NOVM. */
+static int on_undecided(struct transfer *t, enum handoff_state peer, struct err *e)
+{
+	if (t->a.handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED)
+		return 0;
+	if (t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED)
+		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
+	if (peer == HO_DST_PREPARED)
+		err_set(&t->end.why, EREMOTEIO, "%s", t->peer.error);
+	else if (!t->end.why.code)
+		err_set(&t->end.why, EREMOTEIO, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
+	t->a.undecided = true;
+	conductor_finish(&t->a.con);
+	return 0;
+}
+
+/* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
+static bool vouched_for(const struct transfer *t, unsigned peer)
+{
+	return t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED && peer == HO_NONE;
+}
+
+int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)
+{
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	json_t *detail = NULL;
+	unsigned peer;
+	struct err why;
+	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
+
+	if (!r && memcmp(attempt, t->a.id, sizeof(attempt)))
+		r = err_set(e, EPROTO, "HANDOFF of another attempt");
+	if (!r) {
+		note_peer(t, (enum handoff_state)peer, detail, ev->at_ns);
+		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && t->peer.error[0] && (!t->end.why.code || t->end.channel_lost))
+			err_set(&t->end.why, EREMOTEIO, "the destination gave up: %s", t->peer.error);
+		if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
+			log_error("hand-off: %s", why.msg); /* changes nothing */
+		if (json_is_true(json_object_get(detail, "undecided")))
+			r = on_undecided(t, (enum handoff_state)peer, e);
+	}
+	json_decref(detail);
+	return r;
+}
+
+/* ---- an earlier life ---- */
+
+/* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
+ * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
+int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
+{
+	const json_t *written = journal_last_note(t->a.journal, "disks-written");
+	json_int_t then, now;
+	json_t *path;
+	pid_t pid;
+	size_t i;
+
+	json_array_foreach(t->src.disk_paths, i, path) {
+		then = json_integer_value(json_object_get(written, json_string_value(path)));
+		now = written_ns(json_string_value(path));
+		pid = process_that_opened(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
+		if (pid)
+			return err_set(e, EBUSY, "its disk %s is open here in process %d: the guest may have been started again. Nothing "
+					 "is changed; end whichever copy is not to live, then recover again",
+				       json_string_value(path), (int)pid);
+		if (then && now > then) /* older: a power failure took the time of the last write with it */
+			return err_set(e, EBUSY, "its disk %s has been written here since the guest was handed over: it may have been started again. "
+					 "Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
+					 "destination's; otherwise move this disk away first", json_string_value(path));
+	}
+	return 0;
+}
+
+/* COMMITTED, and its QEMU lives. One that stands as it was left, or has done nothing since, is held again; one that has gone on
+ * may have run the guest, and only a person can tell which copy is to live. */
+int cutover_still_held(struct transfer *t, struct err *e)
+{
+	const struct guest *g = &t->src.guest;
+	char state[32];
+
+	if (process_is_held(g->pid, g->start_time))
+		return 0;
+	if (!source_open_monitor(&t->src, e) && !source_run_state(&t->src, state, 0, e) && !strcmp(state, "postmigrate") &&
+	    !process_hold(g->pid, g->start_time, HOLD_MS, e)) {
+		qmp_drain(t->src.qmp);
+		if (!conductor_has_qmp(&t->a.con, "RESUME"))
+			return 0;
+		kill(g->pid, SIGCONT);
+	}
+	t->end.ran_on = true;
+	return err_set(e, EBUSY, "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
+		       "the guest may have run here, and at the destination, too. Nothing is changed; end whichever copy is not to live, "
+		       "then recover again%s", (int)g->pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
+}

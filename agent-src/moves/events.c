@@ -1,0 +1,276 @@
+/*
+ * events.c: events that mean the same in every stage of a move, and how the destination is reached again.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "json-text.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#define RECONNECT_MS   12000
+#define RECONNECT_PAUSE_MS 200
+#define RECONNECTS_MS  60000 /* all of them together */
+
+/* ---- losing the other side ---- */
+
+int reach_destination(struct transfer *t, struct link *link, struct err *e)
+{
+	int r = dest_connect(&t->dest, &t->opt->dest, link, e);
+
+	if (t->dest.note)
+		report_notice(&t->report, "%s", t->dest.note);
+	return r;
+}
+
+/* A new control connection, by which the journals of both sides go on; false when nobody is there. */
+bool reach_destination_again(struct transfer *t)
+{
+	uint64_t until = now_ns() + RECONNECT_MS * 1000000ULL;
+	struct link link;
+	struct err e;
+
+	if (t->a.dead || (t->end.reconnects++ && now_ns() - t->end.first_lost_ns > RECONNECTS_MS * 1000000ULL))
+		return false;
+	if (!t->end.first_lost_ns)
+		t->end.first_lost_ns = now_ns();
+	channel_free(t->a.control);
+	t->a.control = NULL;
+	dest_disconnect(&t->dest);
+	report_notice(&t->report, "lost the destination agent; trying to reach it again");
+	do {
+		poll(NULL, 0, RECONNECT_PAUSE_MS);
+		if (!reach_destination(t, &link, &e)) {
+			attempt_connect(&t->a, link, &t->data.shared.pacer);
+			if (t->a.handoff.state == HO_SRC_COMMITTED && cutover_nobody_restarted_it(t, &t->end.why))
+				return false;
+			return !attempt_step(&t->a, EV_RESEND, HO_NONE, &e);
+		}
+		log_info("%s", e.msg);
+		dest_disconnect(&t->dest);
+	} while (now_ns() < until);
+	return false;
+}
+
+static int control_gone(struct transfer *t, const struct event *ev, struct err *e)
+{
+	loop_timer_clear(t->a.loop, &t->end.patience);
+	t->a.control_lost = true;
+	if (!t->a.handing_off)
+		return err_set(e, ev->err.code, "%s", ev->err.msg);
+	if (!handoff_point_of_no_return(&t->a.handoff) && t->a.handoff.state == HO_SRC_BEGUN)
+		return err_set(e, ev->err.code, "lost the destination: %s", ev->err.msg);
+	if (!reach_destination_again(t))
+		conductor_finish(&t->a.con); /* the result says what is known */
+	else
+		loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
+	return 0;
+}
+
+/* ---- what happens ---- */
+
+static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, struct err *e)
+{
+	json_t *info;
+	const char *desc;
+	int r;
+
+	if (!strcmp(status, "pre-switchover") && t->a.handoff.state == HO_SRC_BEGUN && t->ram.capture)
+		return switchover_stopped(t, at_ns, e);
+	if (!strcmp(status, "device") && t->a.handoff.state == HO_SRC_BEGUN && t->ram.capture && !switchover_let_qemu_go_on(t))
+		return err_set(e, EBUSY, "QEMU switches over without waiting for us: somebody else has switched its capability "
+				 "pause-before-switchover off, or told it to go on");
+	if (!strcmp(status, "completed")) {
+		fault_point("src-completed");
+		t->blackout.completed = true;
+		return attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
+	}
+	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
+		return 0;
+	if (t->a.handoff.state != HO_SRC_BEGUN)
+		return 0; /* our own doing */
+	r = qmp_call(t->src.qmp, "query-migrate", NULL, &info, e);
+	if (r)
+		return r;
+	desc = json_string_value(json_object_get(info, "error-desc"));
+	if (!strcmp(status, "cancelled"))
+		err_set(e, ECANCELED, "somebody else cancelled QEMU's migration (migrate_cancel)");
+	else
+		err_set(e, EREMOTEIO, "QEMU's migration failed%s%s", desc ? ": " : "", desc ? desc : "");
+	json_decref(info);
+	return -e->code;
+}
+
+/* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches: an old one,
+ * and any with a guest that has suspended itself (S3), which is not paused: it goes on to sleep at the destination. */
+static void note_stop(struct transfer *t)
+{
+	json_t *status;
+	const char *s;
+	struct err e;
+
+	if (t->src.acknowledges && !t->src.suspended) {
+		source_set_paused(&t->src, true);
+		return;
+	}
+	if (qmp_call(t->src.qmp, "query-status", NULL, &status, &e))
+		return;
+	s = json_string_value(json_object_get(status, "status"));
+	source_set_paused(&t->src, s && strcmp(s, "finish-migrate"));
+	json_decref(status);
+}
+
+/* What QEMU found when it stopped the guest for its switchover: once that was asked for, a STOP event may be somebody's as well as
+ * QEMU's own, and nothing else tells. */
+static void note_found_state(struct transfer *t)
+{
+	enum qemu_runstate found = capture_runstate(t->ram.capture);
+
+	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == t->src.paused)
+		return;
+	log_info("QEMU says that the guest %s before its switchover", t->src.paused ? "ran" : "was stopped");
+	source_set_paused(&t->src, !t->src.paused);
+}
+
+/* Nothing can be promised there before all has been loaded, and it may be the last that the destination hears of us. */
+static int loaded(struct transfer *t, struct err *e)
+{
+	int r = 0;
+
+	note_found_state(t);
+	if (t->src.paused == t->src.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
+		r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
+	capture_end_streams(t->ram.capture);
+	return r;
+}
+
+static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
+{
+	const char *status = json_text(ev->json, "status");
+
+	guest_watch_event(&t->src.watch, ev->name, ev->json);
+	if (!strcmp(ev->name, "MIGRATION") && status)
+		return on_migration(t, status, ev->at_ns, e);
+	if (!strcmp(ev->name, "MIGRATION_PASS")) {
+		ram_on_pass(&t->ram, ev);
+	} else if (!strcmp(ev->name, "STOP")) {
+		t->blackout.stop_ns = ev->at_ns;
+		if (t->a.con.stage < ST_SWITCHOVER)
+			note_stop(t);
+	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {
+		/* a migration that failed says so before it resumes the guest */
+		if (t->blackout.stopped)
+			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
+		t->blackout.stop_ns = 0;
+		source_set_paused(&t->src, false);
+	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
+		t->src.suspended = *ev->name == 'S';
+	} else if (!strcmp(ev->name, "SHUTDOWN")) {
+		t->src.shut_down = true;
+	}
+	return 0;
+}
+
+static int qemu_gone(struct transfer *t, struct err *e)
+{
+	if (!source_has_ended(&t->src))
+		return err_set(e, EPIPE, "the source QEMU closed its monitor");
+	if (!t->a.handing_off)
+		return err_set(e, EPIPE, "the guest's QEMU has ended");
+	if (!t->end.why.code || t->end.why_is_vague)
+		err_set(&t->end.why, EPIPE, t->src.shut_down ? "the guest shut down by itself during the move"
+							   : "the source QEMU ended during the move");
+	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
+}
+
+static int on_channel_lost(struct transfer *t, const struct event *ev, struct err *e)
+{
+	if (t->a.handoff.state != HO_SRC_BEGUN)
+		return 0;
+	t->end.channel_lost = true;
+	return err_set(e, ev->err.code ? ev->err.code : EIO, "lost the destination (data connection): %s", ev->err.msg);
+}
+
+static int on_return_path(struct transfer *t, const struct event *ev, struct err *e)
+{
+	struct msg_return_path msg;
+
+	if (msg_return_path_decode(&msg, ev->bytes, ev->n) || msg.data.n > 64 || !t->ram.capture)
+		return err_set(e, EPROTO, "the destination sent a RETURN_PATH of %zu bytes that cannot be read", ev->n);
+	if (msg.kind == 1) /* SHUT: ours to let through later */
+		return loaded(t, e);
+	if (t->ram.mode == RAM_MODE_OPAQUE && msg.kind == 2) {
+		uint8_t out[8] = {0, 2, 0, 4};
+		unsigned i;
+
+		for (i = 0; i < 4 && msg.data.n == 4; i++)
+			out[4 + i] = msg.data.p[3 - i];
+		capture_return_path(t->ram.capture, out, sizeof(out));
+	}
+	return 0;
+}
+
+static int on_frame(struct transfer *t, const struct event *ev, struct err *e)
+{
+	switch (ev->type) {
+	case MSG_HANDOFF:
+		return cutover_on_handoff(t, ev, e);
+	case MSG_APPLIED:
+		return 0;
+	case MSG_RETURN_PATH:
+		return on_return_path(t, ev, e);
+	}
+	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type),
+		       stage_names[t->a.con.stage]);
+}
+
+static int on_order(struct transfer *t, uint16_t order, struct err *e)
+{
+	bool late = t->a.handing_off && handoff_point_of_no_return(&t->a.handoff);
+
+	if (order == ORDER_SWITCH) {
+		t->pace.stop_wanted = true;
+		return 0;
+	}
+	if (late) {
+		report_notice(&t->report, "too late to roll back: the guest is the destination's; finishing");
+		return 0;
+	}
+	if (order == ORDER_INTERRUPT && t->report.tty && !t->end.interrupted_once) {
+		t->end.interrupted_once = true;
+		report_notice(&t->report, "Roll back and keep the guest here? Press Ctrl-C again to roll back; wait, and the move "
+					  "goes on.");
+		return 0;
+	}
+	t->end.user_cancelled = true;
+	return err_set(e, ECANCELED, "cancelled by the user");
+}
+
+int common_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = parts_event(&t->parts, ev, e);
+
+	if (r != PART_NOT_MINE)
+		return r;
+	switch (ev->kind) {
+	case EVENT_FRAME:
+		return on_frame(t, ev, e);
+	case EVENT_CONTROL_LOST:
+		return control_gone(t, ev, e);
+	case EVENT_QMP:
+		return on_qmp(t, ev, e);
+	case EVENT_QMP_LOST:
+		return qemu_gone(t, e);
+	case EVENT_WORKER: /* the parts know the others */
+		return ev->type == WORD_CHANNEL_LOST ? on_channel_lost(t, ev, e) : 0;
+	case EVENT_USER:
+		return on_order(t, ev->type, e);
+	case EVENT_TICK:
+		return 0;
+	}
+	return 0;
+}

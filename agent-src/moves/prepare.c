@@ -1,0 +1,181 @@
+/*
+ * prepare.c: from the plan to two agents that are connected; and back.
+ *
+ * Every change is journaled first, under a kind that its part knows to undo (part.h), so that this works from the journal alone, in this
+ * life of the agent or a later one. What cannot be undone stays in the journal, is told, and is tried again by `vmferry recover`.
+ */
+#include "transfer.h"
+#include "dest-options.h"
+#include "hex.h"
+#include "json-message.h"
+#include "json-text.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define MONITOR_MS 3000
+
+/* ---- preparing ---- */
+
+static json_t *decisions(struct transfer *t)
+{
+	uint8_t *secret = t->data.shared.key.secret;
+	char hex[2 * DIGEST_SECRET_BYTES + 1];
+
+	if (getrandom(secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
+		abort();
+	return json_pack("{s:s}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex));
+}
+
+/* What recovering needs: who it is, and how the destination is reached. */
+static int begin_journal(struct transfer *t, struct err *e)
+{
+	json_t *begin = json_pack("{s:s,s:s*,s:s*}", "dest", t->opt->dest.where, "reach", dest_options_save(&t->opt->dest), "disk_dir",
+				  t->opt->disk_dir);
+	int r;
+
+	source_describe_for_journal(&t->src, begin);
+	ram_describe_for_journal(&t->ram, begin);
+	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	json_decref(begin);
+	return r;
+}
+
+int prepare_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = begin_journal(t, e);
+
+	if (!r)
+		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, t->opt->prepared, e);
+	if (r)
+		return r;
+	t->ram.keeper = t->guard.fd;
+	r = parts_prepare(&t->parts, e);
+	t->begin_ns = now_ns();
+	if (!r)
+		r = json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
+	if (!r)
+		files_begin(&t->files);
+	return r;
+}
+
+/* ---- COPY_READY ---- */
+
+static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
+{
+	json_int_t port = json_integer_value(json_object_get(ready, "data_port"));
+	json_int_t channels = json_integer_value(json_object_get(ready, "channels"));
+	int r;
+
+	if (port < 1 || port > 65535 || channels < 1 || channels > CHANNELS_MAX)
+		return err_set(e, EPROTO, "the destination's COPY_READY cannot be understood: port %lld, %lld channels", (long long)port,
+			       (long long)channels);
+	r = parts_ready(&t->parts, ready, e);
+	if (r)
+		return r;
+	t->peer.has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
+	t->peer.pid = (int)json_integer_value(json_object_get(ready, "pid"));
+	if ((unsigned)channels < t->data.streams + (t->data.streams && !t->disks.count ? 0 : 1))
+		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", (unsigned)channels);
+	t->data.channels = (unsigned)channels;
+	r = data_plane_connect(&t->data, &t->dest, (unsigned)port, &t->blackout.round_trip_ms, e);
+	return r ? r : disks_connect(&t->disks, e);
+}
+
+static void tell_what_is_slower(struct transfer *t)
+{
+	bool here = loop_has_io_uring(t->a.loop), there = t->peer.has_io_uring;
+
+	if (!here || !there)
+		report_notice(&t->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
+			      here ? "at the destination" : there ? "here" : "here and at the destination");
+	if (t->ram.mode == RAM_MODE_OPAQUE)
+		report_notice(&t->report, "memory travels in opaque mode: %s", t->ram.mode_why ? t->ram.mode_why : "asked for");
+}
+
+int prepare_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	json_t *ready = NULL;
+	int r;
+
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
+		return common_event(t, ev, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &ready, e);
+	if (!r)
+		r = connect_data(t, ready, e);
+	json_decref(ready);
+	if (r)
+		return r;
+	tell_what_is_slower(t);
+	if (t->opt->prepared)
+		t->opt->prepared();
+	conductor_goto(&t->a.con, ST_COPY);
+	return 0;
+}
+
+void transfer_stop_data(struct transfer *t)
+{
+	ram_stop(&t->ram);
+	disks_stop(&t->disks);
+	data_plane_stop(&t->data);
+	/* what the senders had in hand was theirs */
+	ram_free_capture(&t->ram);
+	disks_free_reader(&t->disks);
+}
+
+/* ---- undoing ---- */
+
+int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	struct part *of;
+	const struct part_undo *u = parts_undo(&t->parts, kind, &of);
+
+	return u ? u->undo(of, detail, e) : err_set(e, ENOTSUP, "this vmferry does not know how");
+}
+
+/* In words, with how to get rid of it. */
+void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	const char *prefix = json_text(detail, "prefix");
+	struct part *of;
+	const struct part_undo *u = parts_undo(&t->parts, kind, &of);
+
+	(void)r;
+	attempt_add_leftover(a, xasprintf("at the source: %s%s%s%s: %s; `vmferry recover %s` tries again to undo that", u ? u->name : kind,
+					  prefix ? " (" : "", prefix ? prefix : "", prefix ? "…)" : "", why->msg, t->src.guest.name));
+}
+
+void transfer_undo(struct transfer *t)
+{
+	if (t->end.undone || !t->a.journal)
+		return;
+	t->end.undone = true;
+	attempt_undo(&t->a);
+	if (t->a.handoff.state != HO_SRC_RELEASED && !t->a.handoff.qemu_alive && !t->a.over)
+		unit_make_up(&t->unit);
+}
+
+void transfer_undo_again(struct transfer *t)
+{
+	struct source *s = &t->src;
+	struct err e;
+
+	if (t->a.handoff.qemu_alive && guest_open_qmp(&s->guest, &s->qmp, t->a.loop, MONITOR_MS, &conductor_qmp, &t->a.con, &e)) {
+		log_info("%s", e.msg);
+		s->qmp = NULL;
+	}
+	transfer_undo(t);
+	attempt_end_journal(&t->a);
+	if (t->a.handoff.state == HO_SRC_ABORTED)
+		err_set(&t->end.why, ECANCELED, t->a.undo_failed ? "that move was over before, and what it left can still not be undone"
+								 : "that move was over before, and what it left is undone now");
+	t->a.handoff.finished = t->peer.aborted = true;
+	conductor_finish(&t->a.con);
+}

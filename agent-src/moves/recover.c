@@ -1,0 +1,224 @@
+/*
+ * recover.c: an attempt whose agent died: settled by a person (`vmferry recover`), or its guest taken back at once by the guard, without the
+ * destination.
+ */
+#include "transfer.h"
+#include "exit-code.h"
+#include "log.h"
+#include "output.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DYING_MS       2000
+#define DYING_PAUSE_MS 5
+#define GUARD_PAUSE_MS 1000
+
+/* ---- from its journal ---- */
+
+static int may_have_run(struct transfer *t, int r)
+{
+	t->end.ran_on = r != 0;
+	return r;
+}
+
+/* What is held has an older memory than the disks then, whatever a person says of the destination: it is never to run again. */
+static int beside_it(struct transfer *t, struct err *e)
+{
+	return cutover_nobody_restarted_it(t, e) ? err_prefix(e, "its QEMU (process %d) is held", (int)t->src.guest.pid) : 0;
+}
+
+static bool qemu_lives(const struct transfer *t)
+{
+	const char *then = json_string_value(json_object_get(journal_begin(t->a.journal), "boot_id"));
+	AUTO_FREE char *boot = boot_id();
+
+	return boot && then && !strcmp(boot, then) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
+}
+
+static int restore(struct transfer *t, const char *journal_path, struct err *e)
+{
+	bool alive;
+	int r = attempt_open(&t->a, journal_path, e);
+
+	if (r)
+		return r;
+	source_restore(&t->src);
+	ram_restore(&t->ram);
+	alive = qemu_lives(t);
+	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), alive))
+		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
+	if (t->a.over)
+		return 0;
+	if (t->a.handoff.state == HO_SRC_COMMITTED)
+		return alive ? beside_it(t, e) ?: cutover_still_held(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
+	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
+		return 0;
+	kill(t->src.guest.pid, SIGCONT);
+	return source_open_monitor(&t->src, e);
+}
+
+/* The guest comes first, where it is ours without a doubt: the destination may take its time to be reached, or be gone. */
+static bool take_back_first(const struct transfer *t)
+{
+	return t->a.handoff.state == HO_SRC_ABORTED || (t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive);
+}
+
+/* ---- by a person ---- */
+
+/* A destination that answers is heard, whatever a person vouches for: it may know that the guest runs there. */
+static int with_destination(struct transfer *t, enum handoff_event first, struct err *e)
+{
+	struct link link;
+	struct err why;
+
+	if (reach_destination(t, &link, &why)) {
+		if (t->end.fenced)
+			return attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
+		report_notice(&t->report, "%s", why.msg);
+	} else if (t->end.ran_on) {
+		link_close(&link);
+		return -e->code; /* of restore() */
+	} else {
+		attempt_connect(&t->a, link, &t->data.shared.pacer);
+	}
+	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
+	return attempt_step(&t->a, first, HO_NONE, e);
+}
+
+static int begin(struct transfer *t, const char *journal_path, bool fenced, struct err *e)
+{
+	enum handoff_event first = EV_RECOVER;
+	int r;
+
+	t->end.fenced = fenced;
+	r = restore(t, journal_path, e);
+	if (r && !(t->end.ran_on && fenced))
+		return r;
+	if (!r && !t->a.over && take_back_first(t)) {
+		r = attempt_step(&t->a, EV_RECOVER, HO_NONE, e);
+		first = EV_RESEND;
+	}
+	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
+	if (!r)
+		r = open_control_socket(t, e);
+	if (r && !t->end.ran_on)
+		return r;
+	if (t->a.over) {
+		transfer_undo_again(t);
+		return 0;
+	}
+	return with_destination(t, first, e);
+}
+
+int move_recover(const struct move_options *opt, const char *journal_path, bool fenced)
+{
+	struct transfer *t;
+	struct err e;
+	int code;
+
+	if (transfer_new(&t, opt, &recipe_recover, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_UNDECIDED;
+	}
+	if (begin(t, journal_path, fenced, &e)) {
+		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
+		code = t->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;
+		transfer_free(t);
+		return code;
+	}
+	if (!t->a.control && !t->a.con.finished) {
+		err_set(&t->end.why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");
+		conductor_finish(&t->a.con);
+	}
+	return transfer_run(t);
+}
+
+/* ---- by the guard ---- */
+
+/* What a process held is let go of in no certain order. -ENOENT: the attempt has ended. */
+static int last_state_of_the_dead(const char *journal_path, struct keep *kept, enum handoff_state *state, struct err *e)
+{
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	struct journal *j;
+	int r;
+
+	while ((r = journal_open(&j, journal_path, e)) == -EBUSY && now_ns() < until) {
+		keep_drain(kept); /* it may be `recover` that has it, and cancels */
+		poll(NULL, 0, DYING_PAUSE_MS);
+	}
+	if (r)
+		return r;
+	*state = journal_last_state(j);
+	journal_close(j);
+	return 0;
+}
+
+static void say(const struct err *words)
+{
+	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
+
+	output_put(2, OUTPUT_LAST, line, strlen(line));
+}
+
+/* True: nothing more is to be tried. */
+static bool guard_take_back(struct transfer *t, const char *journal_path, struct err *words)
+{
+	struct err e;
+	int r = restore(t, journal_path, &e);
+
+	if (!r && !t->a.over && take_back_first(t))
+		r = attempt_step(&t->a, EV_RECOVER, HO_NONE, &e);
+	if (r)
+		err_set(words, -r, "the agent that moved guest %s has died: %s", t->src.guest.name ? t->src.guest.name : "?", e.msg);
+	else if (!t->a.exit_code && t->a.handoff.qemu_alive)
+		err_set(words, 0, "the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
+			t->src.guest.name, t->src.guest.name);
+	return !r ? !t->end.unheard : r != -EBUSY && !t->a.handoff.qemu_alive;
+}
+
+/* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
+static bool guard_try(const struct move_options *opt, const char *journal_path, struct keep *kept, struct err *words)
+{
+	enum handoff_state state = HO_NONE;
+	struct transfer *t;
+	bool done;
+	int r = last_state_of_the_dead(journal_path, kept, &state, words);
+
+	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
+		words->code = 0, words->msg[0] = '\0';
+		return true; /* it has ended, or only the destination may run the guest */
+	}
+	if (r || transfer_new(&t, opt, &recipe_recover, words))
+		return err_prefix(words, "the agent of a move has died") != -EBUSY;
+	t->ram.kept = kept;
+	t->src.patient = true;
+	done = guard_take_back(t, journal_path, words);
+	if (t->a.journal) /* otherwise somebody else has it, and cancels */
+		keep_end(kept);
+	transfer_free(t); /* before anything is said: whoever is to read it may not */
+	return done;
+}
+
+int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept)
+{
+	struct err words = {.code = 0}, said = words;
+
+	for (;;) {
+		bool done = guard_try(opt, journal_path, kept, &words);
+
+		if (words.msg[0] && strcmp(words.msg, said.msg))
+			say(&words);
+		if (done) {
+			keep_free(kept);
+			return words.code != 0;
+		}
+		said = words;
+		poll(NULL, 0, GUARD_PAUSE_MS);
+	}
+}

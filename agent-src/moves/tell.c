@@ -1,0 +1,310 @@
+/* tell.c: the plan, the progress, the status and the result of a move as events (docs/report.md): each part tells its own. */
+#include "transfer.h"
+#include "exit-code.h"
+#include "util.h"
+#include "version.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void set_text(json_t *ev, const char *key, const char *value)
+{
+	json_object_set_new(ev, key, json_string(value));
+}
+
+static void set_number(json_t *ev, const char *key, uint64_t value)
+{
+	json_object_set_new(ev, key, json_integer((json_int_t)value));
+}
+
+static void set_real(json_t *ev, const char *key, double value)
+{
+	json_object_set_new(ev, key, json_real(value));
+}
+
+static void set_flag(json_t *ev, const char *key, bool value)
+{
+	json_object_set_new(ev, key, json_boolean(value));
+}
+
+static json_t *event_named(const char *name)
+{
+	return json_pack("{s:s}", "event", name);
+}
+
+static double ms(uint64_t from, uint64_t to)
+{
+	return from && to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+/* ---- plan ---- */
+
+static void append_sentence(json_t *list, const char *fmt, const json_t *what)
+{
+	AUTO_FREE char *s = json_string_value(what) ? xasprintf("%s%s", fmt, json_string_value(what)) : NULL;
+
+	if (s)
+		json_array_append_new(list, json_string(s));
+}
+
+/* What will be changed outside of both QEMUs once the guest runs there. */
+static json_t *plan_afterwards(const struct transfer *t)
+{
+	json_t *list = json_array();
+
+	if (t->unit.autostart.note)
+		json_array_append_new(list, json_string(t->unit.autostart.note));
+	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
+	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
+	return list;
+}
+
+/* What becomes of files that the guest only reads, as the destination decided. */
+static json_t *plan_files(const struct transfer *t)
+{
+	const json_t *described = json_object_get(t->description, "files");
+	json_t *out = json_array(), *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(t->plan, "carry"), i, c) {
+		const json_t *f = json_array_get(described, (size_t)json_integer_value(json_object_get(c, "file")));
+		const char *to = json_string_value(json_object_get(c, "to"));
+
+		json_array_append_new(out, json_pack("{s:O*,s:O*,s:O*,s:s*,s:O*,s:O*}", "from", json_object_get(f, "path"), "role",
+						     json_object_get(f, "role"), "size", json_object_get(f, "size"), "to", to,
+						     "transfer", json_object_get(c, "transfer"), "other", json_object_get(c, "other")));
+	}
+	return out;
+}
+
+/* What QEMU will run there, as the user that it has there. */
+static json_t *plan_programs(const struct transfer *t)
+{
+	json_t *out = json_array(), *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(t->plan, "files"), i, f) {
+		const char *role = json_string_value(json_object_get(f, "role"));
+		json_t *to = json_object_get(f, "to");
+
+		if (role && !strcmp(role, "script") && json_is_string(to))
+			json_array_append(out, to);
+	}
+	return out;
+}
+
+void tell_plan(struct transfer *t)
+{
+	static const char *const as_said[][2] = {{"nics", "nics"}, {"destination_qemu_version", "qemu_version"}, {"findings", "findings"},
+						 {"notes", "notes"}, {"command_line", "argv"}};
+	json_t *ev = event_named("plan");
+	size_t i;
+
+	set_text(ev, "software", VMFERRY_VERSION);
+	set_text(ev, "destination", t->opt->dest.where);
+	parts_tell(&t->parts, TELL_PLAN, ev);
+	json_object_set_new(ev, "files", plan_files(t));
+	json_object_set_new(ev, "programs", plan_programs(t));
+	json_object_set_new(ev, "afterwards", plan_afterwards(t));
+	for (i = 0; i < ARRAY_LEN(as_said); i++)
+		if (json_object_get(t->plan, as_said[i][1]))
+			json_object_set(ev, as_said[i][0], json_object_get(t->plan, as_said[i][1]));
+	report_emit(&t->report, ev);
+}
+
+/* ---- progress and status ---- */
+
+void tell_progress(struct transfer *t, bool second)
+{
+	static const char *const codec_names[] = {[CODEC_RAW] = "none", [CODEC_LZ4] = "lz4", [CODEC_ZSTD] = "zstd"};
+	uint64_t left = disks_left(&t->disks) + (t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
+	json_t *ev = event_named("progress");
+
+	set_text(ev, "stage", stage_names[t->a.con.stage]);
+	set_real(ev, "t_ms", (double)(now_ns() - t->begin_ns) / 1e6);
+	set_number(ev, "left", left);
+	set_real(ev, "rate_bps", t->pace.rate);
+	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
+	set_real(ev, "eta_s", t->pace.rate > 1e5 ? (double)left / t->pace.rate : 0);
+	set_flag(ev, "held", t->pace.held);
+	set_flag(ev, "second", second);
+	set_text(ev, "codec", codec_names[__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)]);
+	if (t->src.migrating && t->ram.pass.number > 1)
+		set_real(ev, "predicted_downtime_ms", t->pace.converge.predicted_ms);
+	parts_tell(&t->parts, TELL_PROGRESS, ev);
+	report_emit(&t->report, ev);
+}
+
+json_t *tell_status(struct transfer *t)
+{
+	json_t *status = json_object();
+
+	set_text(status, "destination", t->opt->dest.where);
+	set_text(status, "stage", stage_names[t->a.con.stage]);
+	set_real(status, "rate_bps", t->pace.rate);
+	set_flag(status, "held", t->pace.held);
+	parts_tell(&t->parts, TELL_STATUS, status);
+	return status;
+}
+
+/* ---- result ---- */
+
+struct outcome {
+	const char *outcome, *guest, *text, *where;
+};
+
+static struct outcome outcome(const struct transfer *t)
+{
+	enum handoff_state s = t->a.handoff.state;
+
+	if (!t->a.handing_off && !t->src.guest.pid)
+		return (struct outcome){"refused", "none", "not found", "nowhere"};
+	if (!t->a.handing_off)
+		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
+	if (t->a.undecided || s == HO_SRC_COMMITTED)
+		return (struct outcome){"undecided", "undecided",
+					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover", "undecided"};
+	if (s == HO_SRC_RELEASED)
+		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
+	if (t->a.over && t->a.handoff.qemu_alive)
+		return (struct outcome){"rolled-back", "source", "on the source, where that move left it", "source"};
+	if (t->a.over)
+		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since", "nowhere"};
+	if (t->src.shut_down)
+		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
+	if (!t->a.handoff.qemu_alive)
+		return (struct outcome){"rolled-back", "none", "nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
+	if (t->end.migrated_away)
+		return (struct outcome){"rolled-back", "source-paused", "migrated away by somebody else; its old QEMU on the source stands still",
+					"source"};
+	if (t->a.exit_code == EXIT_PAUSED)
+		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
+	return (struct outcome){"rolled-back", "source", t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
+}
+
+static json_t *downtime(const struct transfer *t)
+{
+	const struct blackout *b = &t->blackout;
+	json_t *d = json_object();
+
+	set_real(d, "total", ms(b->stop_ns, b->started_ns));
+	set_real(d, "disk", t->disks.count ? ms(b->stop_ns, t->disks.durable_ns) : 0);
+	set_real(d, "ram", ms(b->stop_ns, t->ram.done_ns));
+	set_real(d, "device_state", t->peer.load_ms);
+	set_real(d, "start", t->peer.start_ms);
+	set_real(d, "predicted", b->predicted_ms > 1e8 ? 0 : b->predicted_ms);
+	return d;
+}
+
+/* What the kernel's workers do here is not the data plane's: QEMU reads the disks. */
+static json_t *cpu_used(const struct transfer *t)
+{
+	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&t->a.cpu_used, cpu_stages_source, CPU_OTHER), "destination",
+			 t->peer.cpu_used);
+}
+
+/* The source's files that nobody needs any more. */
+static json_t *deletable(const struct transfer *t)
+{
+	json_t *out = json_array(), *path;
+	struct stat st;
+	size_t i;
+
+	json_array_foreach(t->src.disk_paths, i, path)
+		if (!stat(json_string_value(path), &st) && S_ISREG(st.st_mode))
+			json_array_append_new(out, json_pack("{s:O,s:I}", "path", path, "bytes", (json_int_t)st.st_blocks * 512));
+	return out;
+}
+
+static void add_afterwards(const struct transfer *t, json_t *ev)
+{
+	static const char *const from_there[] = {"start_script", "unit", "after_reboot", "after_error"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(from_there); i++)
+		if (json_is_string(json_object_get(t->peer.afterwards, from_there[i])))
+			json_object_set(ev, from_there[i], json_object_get(t->peer.afterwards, from_there[i]));
+	json_object_set(ev, "disabled", t->unit.disabled);
+	json_object_set_new(ev, "deletable", deletable(t));
+}
+
+#define LEFTOVERS_MAX	   32
+#define LEFTOVER_BYTES_MAX 2048
+
+void take_leftovers(struct transfer *t, const json_t *told)
+{
+	json_t *one;
+	size_t i;
+
+	json_decref(t->peer.leftovers);
+	t->peer.leftovers = json_array();
+	json_array_foreach((json_t *)told, i, one) {
+		const char *s = json_string_value(one);
+		AUTO_FREE char *text = s && i < LEFTOVERS_MAX ? xasprintf("at the destination: %.*s", LEFTOVER_BYTES_MAX, s) : NULL;
+
+		if (!text)
+			continue;
+		text_make_utf8(text);
+		json_array_append_new(t->peer.leftovers, json_string(text));
+	}
+}
+
+bool has_leftovers(const struct transfer *t)
+{
+	return json_array_size(t->a.leftovers) || json_array_size(t->peer.leftovers);
+}
+
+/* Of both sides; an empty array if all is clean. */
+static json_t *leftovers(const struct transfer *t)
+{
+	json_t *all = json_copy(t->a.leftovers);
+
+	if (t->peer.leftovers)
+		json_array_extend(all, t->peer.leftovers);
+	if (t->a.handing_off && t->a.handoff.state == HO_SRC_ABORTED && !t->peer.aborted)
+		json_array_append_new(all, json_string("at the destination: its agent could not be reached to clean up: its disks and a "
+						       "waiting QEMU may be there; vmferry recover, or the next start of "
+						       "vmferry-dst there, removes them"));
+	return all;
+}
+
+/* What was carried, and by what. */
+static void tell_transport(const struct transfer *t, json_t *ev)
+{
+	set_number(ev, "bytes_wire", t->data.wire_bytes);
+	set_number(ev, "agent_rss_anon", t->a.rss_anon_max);
+	set_number(ev, "destination_agent_rss_anon", t->peer.rss_anon);
+	json_object_set_new(ev, "cpu_s", cpu_used(t));
+	if (!t->data.channels)
+		return;
+	set_text(ev, "transport", dest_transport(&t->dest));
+	json_object_set_new(ev, "io_uring",
+			    json_pack("{s:b,s:b}", "source", loop_has_io_uring(t->a.loop), "destination", t->peer.has_io_uring));
+}
+
+void tell_result(struct transfer *t)
+{
+	struct outcome o = outcome(t);
+	json_t *left = leftovers(t), *ev = event_named("result");
+
+	set_text(ev, "outcome", o.outcome);
+	set_text(ev, "guest", o.guest);
+	set_text(ev, "guest_text", o.text);
+	set_text(ev, "where", o.where);
+	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
+	set_real(ev, "total_ms", ms(t->begin_ns, now_ns()));
+	set_flag(ev, "verified", t->blackout.prepared_ns != 0);
+	set_number(ev, "destination_pid", (uint64_t)t->peer.pid);
+	json_object_set_new(ev, "downtime_ms", downtime(t));
+	parts_tell(&t->parts, TELL_RESULT, ev);
+	tell_transport(t, ev);
+	if (t->end.why.code)
+		set_text(ev, "reason", t->end.why.msg);
+	if (!strcmp(o.outcome, "migrated"))
+		add_afterwards(t, ev);
+	if (json_array_size(left))
+		json_object_set(ev, "leftovers", left);
+	json_decref(left);
+	report_emit(&t->report, ev);
+}

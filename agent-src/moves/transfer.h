@@ -1,0 +1,182 @@
+/*
+ * transfer.h: one move as the source sees it: an attempt, the parts that its recipe puts together, and what the stages share. Private to
+ * this folder.
+ *
+ *   connect · preflight · prepare · copy · switchover · commit · release     (the same names as at the destination)
+ *
+ * Theory of operation. We describe the guest (connect) and show the destination's plan (preflight; nothing has been
+ * touched). Then both sides journal and prepare: here QEMU's settings, its NBD server and a dirty bitmap per disk
+ * (prepare). Disks are copied in rounds, then RAM with them, until what is left fits the allowed downtime (copy).
+ * The guest is stopped, the rest sent, ENDed with digests (switchover). From READY on only the hand-off machine
+ * decides (commit). Whatever goes wrong before that ends in fail(), which undoes what the journal says is ours.
+ */
+#ifndef VMFERRY_SRC_TRANSFER_H
+#define VMFERRY_SRC_TRANSFER_H
+
+#include "attempt.h"
+#include "control.h"
+#include "converge.h"
+#include "disks.h"
+#include "files.h"
+#include "guard.h"
+#include "move.h"
+#include "ram.h"
+#include "unit.h"
+
+#define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
+#define ANSWER_MS 60000 /* for the destination to give up cleanly, or to say STARTED */
+
+enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
+extern const char *const stage_names[];
+
+/* What the user may say while it runs: EVENT_USER types. */
+enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT };
+
+/* Rates, and when to switch over: copy.c. */
+struct pace {
+	struct converge converge;
+	bool held, stall_told;
+	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
+	unsigned ticks, glances;
+	/* bytes a second: of content, of it at best, and of what travels at best */
+	double rate, best_rate, best_wire_rate;
+	uint64_t at_ns, bytes, wire_bytes; /* when it was last measured, and what there was */
+};
+
+/* From the guest's stop here to its start there: blackout.c. */
+struct blackout {
+	bool stopping;	  /* we have decided to stop it */
+	bool stopped;	  /* QEMU has, asked or not */
+	bool completed;	  /* QEMU says so */
+	bool disks_ahead; /* they had a round of their own just before */
+	uint32_t passed;  /* gates */
+	uint64_t stop_ns, prepared_ns, started_ns;
+	double predicted_ms, round_trip_ms;
+	uint64_t moved_bytes, moved_ns; /* when it last got further */
+};
+
+/* What the destination has said of itself. */
+struct peer_word {
+	int pid; /* of its QEMU */
+	bool has_io_uring, aborted;
+	char error[ERR_MAX];
+	double load_ms, start_ms;
+	uint64_t rss_anon;
+	json_t *cpu_used;   /* NULL: it did not say */
+	json_t *leftovers;  /* sentences: what could not be undone there; NULL: it said nothing */
+	json_t *afterwards; /* about starting the guest again */
+};
+
+/* How it ends, and why. */
+struct ending {
+	struct err why;
+	bool why_is_vague;    /* a command failed as the monitor closed: the event that is on its way tells more */
+	bool channel_lost;    /* then the other side may know better why */
+	bool user_cancelled, interrupted_once;
+	bool unheard;	      /* the source QEMU could not be told to go on */
+	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */
+	bool undone;
+	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
+	bool fenced; /* recover: a person vouches that the destination will never run the guest */
+	unsigned reconnects;
+	uint64_t first_lost_ns;
+	struct timer patience;
+};
+
+struct transfer {
+	struct attempt a;
+	const struct recipe *recipe;
+	const struct move_options *opt;
+	struct report report;
+	struct control *ctl;
+	struct dest dest;
+	struct guard guard;
+	json_t *description, *plan; /* DESCRIBE and ACCEPT */
+
+	struct parts parts; /* those of these that the recipe has */
+	struct source src;
+	struct unit unit;
+	struct ram ram;
+	struct disks disks;
+	struct files files;
+	struct data_plane data;
+
+	struct pace pace;
+	struct blackout blackout;
+	struct peer_word peer;
+	struct ending end;
+	uint64_t begin_ns;
+};
+
+/* A kind of transfer, or another way into one: recipes.c. */
+struct recipe {
+	const char *name;
+	size_t parts[PARTS_MAX]; /* where they are in struct transfer; 0 ends them */
+	enum stage_number first, last;
+	int (*planned)(struct transfer *t, struct err *e); /* what is done with the plan once it is told; may be NULL */
+};
+
+const struct recipe *recipe_for(const struct move_options *opt);
+extern const struct recipe recipe_recover;
+void recipe_put_together(struct transfer *t, const struct recipe *r);
+
+/* prepare.c: from the plan to two agents that are connected; and all of that undone */
+int prepare_enter(void *ctx, struct err *e);
+int prepare_event(void *ctx, const struct event *ev, struct err *e);
+/* Puts QEMU back as it was, from the journal; also in a later life. */
+void transfer_undo(struct transfer *t);
+int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
+void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why);
+/* Of an attempt that was over: nothing else is done to the guest, nobody else is asked. */
+void transfer_undo_again(struct transfer *t);
+/* The threads of the data plane end. */
+void transfer_stop_data(struct transfer *t);
+
+/* estimate.c: emits an "estimate" */
+int estimate(struct transfer *t, struct err *e);
+/* script.c: to standard output */
+int print_script(struct transfer *t, struct err *e);
+
+/* copy.c */
+int copy_enter(void *ctx, struct err *e);
+int copy_event(void *ctx, const struct event *ev, struct err *e);
+
+/* blackout.c */
+int switchover_enter(void *ctx, struct err *e);
+int switchover_event(void *ctx, const struct event *ev, struct err *e);
+/* QEMU has stopped the guest, asked or not. */
+int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e);
+bool switchover_let_qemu_go_on(const struct transfer *t);
+
+/* cutover.c: who has the guest, and when that changes */
+extern const struct attempt_ops cutover_ops;
+int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
+/* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
+int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+/* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
+int cutover_still_held(struct transfer *t, struct err *e);
+#define HOLD_MS 5000
+
+/* tell.c */
+void tell_plan(struct transfer *t);
+void tell_progress(struct transfer *t, bool second);
+json_t *tell_status(struct transfer *t);
+void tell_result(struct transfer *t);
+/* What the destination says it could not remove. */
+void take_leftovers(struct transfer *t, const json_t *told);
+bool has_leftovers(const struct transfer *t);
+
+/* events.c: what means the same in every stage, and how the destination is reached again */
+int common_event(void *ctx, const struct event *ev, struct err *e);
+/* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
+int reach_destination(struct transfer *t, struct link *link, struct err *e);
+bool reach_destination_again(struct transfer *t);
+
+/* move.c: its life */
+int transfer_new(struct transfer **out, const struct move_options *opt, const struct recipe *recipe, struct err *e);
+/* To its end, and frees it. Returns the exit code. */
+int transfer_run(struct transfer *t);
+void transfer_free(struct transfer *t);
+int open_control_socket(struct transfer *t, struct err *e);
+
+#endif

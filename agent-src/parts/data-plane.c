@@ -1,0 +1,130 @@
+/* data-plane.c: see data-plane.h. */
+#include "data-plane.h"
+#include "util.h"
+
+#define WINDOW_ALL (16 * MIB) /* frames on their way, over all channels */
+
+struct word {
+	struct qnode node;
+	struct event *ev;
+};
+
+void data_plane_tell(struct data_plane *d, struct event *ev)
+{
+	struct word *w = xcalloc(1, sizeof(*w));
+
+	w->ev = ev;
+	queue_put(&d->words, &w->node);
+}
+
+static void hear(struct queue *q)
+{
+	struct data_plane *d = container_of(q, struct data_plane, words);
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct word *w = container_of(n, struct word, node);
+
+		conductor_put(&d->a->con, w->ev);
+		free(w);
+	}
+}
+
+static void channel_lost(void *ctx, unsigned channel, const struct err *why)
+{
+	struct event *ev = event_new(EVENT_WORKER, WORD_CHANNEL_LOST, NULL, 0);
+
+	(void)channel;
+	ev->err = *why;
+	data_plane_tell(ctx, ev);
+}
+
+void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_options *opt)
+{
+	*d = (struct data_plane){.a = a};
+	d->shared.cpu = &a->cpu_used;
+	d->shared.codec = opt->codec;
+	d->shared.pacer.rate_bps = opt->bwlimit;
+	queue_init(&d->words, a->loop, hear);
+}
+
+int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, double *round_trip_ms, struct err *e)
+{
+	uint64_t t0, quickest = UINT64_MAX;
+	struct link link;
+	unsigned i;
+	int r = 0;
+
+	d->shared.channels = d->channels;
+	d->shared.window_bytes = MAX(2 * MIB, WINDOW_ALL / d->channels);
+	d->shared.lost = channel_lost;
+	d->shared.ctx = d;
+	for (i = 0; i < d->channels && !r; i++) {
+		t0 = now_ns();
+		r = dest_connect_data(dest, port, i + 1, &link, e);
+		quickest = MIN(quickest, now_ns() - t0);
+		if (!r)
+			r = sender_start(&d->senders[i], link, i + 1, &d->shared, e);
+	}
+	/* A connection and a HELLO are two round trips, TLS is one more; a lost packet among them says nothing of the rest, and must not keep the
+	 * move from switching over. */
+	*round_trip_ms = (double)quickest / 1e6 / (dest->tls ? 3 : 2);
+	return r;
+}
+
+void data_plane_end_of(struct data_plane *d, uint32_t object)
+{
+	unsigned i;
+
+	for (i = object_is_disk(object) ? d->streams : 0; i < d->channels; i++) {
+		struct send_item *it = send_mark_new(0, NULL, 0);
+
+		it->mark = MARK_END;
+		it->object = object;
+		sender_put(d->senders[i], it);
+	}
+}
+
+uint64_t data_plane_wire_bytes(const struct data_plane *d)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < d->channels; i++)
+		bytes += sender_wire_bytes(d->senders[i]);
+	return bytes;
+}
+
+uint64_t data_plane_unacked(const struct data_plane *d)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < d->channels; i++)
+		bytes += sender_unacked_bytes(d->senders[i]);
+	return bytes;
+}
+
+void data_plane_limit(struct data_plane *d, uint64_t bytes_per_s)
+{
+	__atomic_store_n(&d->shared.pacer.rate_bps, bytes_per_s, __ATOMIC_RELAXED);
+}
+
+uint64_t data_plane_limit_now(const struct data_plane *d)
+{
+	return __atomic_load_n(&d->shared.pacer.rate_bps, __ATOMIC_RELAXED);
+}
+
+void data_plane_stop(struct data_plane *d)
+{
+	unsigned i;
+
+	for (i = 0; i < d->channels; i++) {
+		if (!d->senders[i])
+			continue;
+		sender_stats(d->senders[i], &d->sent);
+		d->wire_bytes += sender_wire_bytes(d->senders[i]);
+		sender_stop(d->senders[i]);
+		d->senders[i] = NULL;
+	}
+}

@@ -1,0 +1,45 @@
+/*
+ * data-plane.h: the data channels of a transfer, and what their threads and the producers' tell the conductor.
+ *
+ * Producers (memory, disks) put items into senders; in opaque mode the first `streams` channels carry one stream each, and the disks have
+ * the others.
+ */
+#ifndef VMFERRY_DATA_PLANE_H
+#define VMFERRY_DATA_PLANE_H
+
+#include "attempt.h"
+#include "data-send.h"
+#include "dest-connect.h"
+#include "options.h"
+
+/* What threads tell: EVENT_WORKER types. */
+enum worker_word { WORD_CHANNEL_LOST = 1, WORD_CAPTURE, WORD_DISK_ROUND };
+
+struct data_plane {
+	struct attempt *a;
+	struct send_shared shared;
+	struct sender *senders[CHANNELS_MAX];
+	unsigned channels, streams;
+	struct queue words;
+	/* once the senders have ended */
+	struct send_stats sent;
+	uint64_t wire_bytes;
+};
+
+void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_options *opt);
+/* Makes d->channels connections. round_trip_ms: to the destination, as the quickest of them took. */
+int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, double *round_trip_ms, struct err *e);
+/* From any thread: becomes an event of the conductor's. */
+void data_plane_tell(struct data_plane *d, struct event *ev);
+/* Queues the last word about an object, or the RAM blocks (GROUP_RAM), on all its channels. */
+void data_plane_end_of(struct data_plane *d, uint32_t object);
+/* Bytes that were sent, and those that are on their way, or wait to be. */
+uint64_t data_plane_wire_bytes(const struct data_plane *d);
+uint64_t data_plane_unacked(const struct data_plane *d);
+/* Bytes per second; 0: no limit. */
+void data_plane_limit(struct data_plane *d, uint64_t bytes_per_s);
+uint64_t data_plane_limit_now(const struct data_plane *d);
+/* Ends the senders' threads; what they sent is in d->sent. */
+void data_plane_stop(struct data_plane *d);
+
+#endif

@@ -1,0 +1,927 @@
+/* disks.c: see disks.h. */
+#include "disks.h"
+#include "hex.h"
+#include "host-file.h"
+#include "json-text.h"
+#include "log.h"
+#include "milestone.h"
+#include "paths.h"
+#include "qemu-undo.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define DISKS_MAX 64
+#define LONG_READ (2 * GIB) /* takes more than a second */
+
+static struct disks *disks_of(struct part *p)
+{
+	return container_of(p, struct disks, part);
+}
+
+static struct disk *first(struct disks *ds)
+{
+	return &ds->at[OBJECT_DISK_BASE];
+}
+
+/* Is its backing chain to be the same there? Else it becomes one image. */
+static bool keeps_chain(const struct disks *ds, const struct guest_disk *d)
+{
+	return d->chain_count && (!ds->src->opt->chain || strcmp(ds->src->opt->chain, "flatten"));
+}
+
+/* ---- may they be moved? ---- */
+
+static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	struct disk *d;
+
+	if (g->removable_empty || g->read_only)
+		return 0; /* stays as it is in the command line */
+	if (guest_disk_movable(g, ds->src->opt->accept, e))
+		return -e->code;
+	if (ds->count == DISKS_MAX)
+		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
+	d = &ds->at[OBJECT_DISK_BASE + ds->count++];
+	d->guest = g;
+	d->object = OBJECT_DISK_BASE + ds->count - 1;
+	json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
+	return 0;
+}
+
+/* A disk that the user calls by its node, drive, device or file. */
+static bool is_called(const struct guest_disk *d, const char *name, size_t n)
+{
+	const char *slash = strrchr(d->real_path, '/'), *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
+	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
+			return true;
+	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
+	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
+	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
+}
+
+/* Where the user wants it, or NULL. */
+static const char *wanted_path(const struct disks *ds, const struct guest_disk *d)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->src->opt->disk_map_count; i++) {
+		const char *map = ds->src->opt->disk_map[i], *to = strchr(map, '=');
+
+		if (is_called(d, map, (size_t)(to - map)))
+			return to + 1;
+	}
+	return NULL;
+}
+
+/* Each --disk names one disk of this guest. */
+static int check_disk_map(const struct disks *ds, struct err *e)
+{
+	unsigned i, k, hits;
+
+	for (i = 0; i < ds->src->opt->disk_map_count; i++) {
+		const char *map = ds->src->opt->disk_map[i];
+		size_t n = strcspn(map, "=");
+
+		for (hits = 0, k = 0; k < ds->count; k++)
+			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, map, n);
+		if (hits != 1)
+			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", map,
+				       hits ? "more than one" : "no", (int)n, map);
+	}
+	return 0;
+}
+
+/* QEMU has one NBD server, and only its exports can be seen. */
+static int check_exports(struct disks *ds, struct err *e)
+{
+	json_t *exports;
+	const char *id;
+	int r = qmp_call(ds->src->qmp, "query-block-exports", NULL, &exports, e);
+
+	if (r)
+		return r;
+	id = json_text(json_array_get(exports, 0), "id");
+	if (ds->count && json_array_size(exports))
+		r = err_set(e, EBUSY, "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
+			    "end that first (block-export-del, nbd-server-stop)", id ? id : "?");
+	json_decref(exports);
+	return r;
+}
+
+static int check_jobs(struct disks *ds, struct err *e)
+{
+	json_t *jobs;
+	int r = qmp_call(ds->src->qmp, "query-block-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	if (json_array_size(jobs))
+		r = err_set(e, EBUSY, "a block job (%s) is running in this guest; wait for it or cancel it first",
+			    json_text(json_array_get(jobs, 0), "device") ?: "?");
+	json_decref(jobs);
+	return r;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	size_t i;
+	int r = check_jobs(ds, e);
+
+	for (i = 0; !r && i < ds->src->guest.disk_count; i++)
+		r = examine_disk(ds, &ds->src->guest.disks[i], e);
+	if (!r)
+		r = check_disk_map(ds, e);
+	return r ? r : check_exports(ds, e);
+}
+
+/* ---- what is told of them ---- */
+
+static uint64_t allocated(const struct disks *ds, const struct guest_disk *d)
+{
+	uint64_t sum = d->allocated;
+	size_t i;
+
+	for (i = 0; i < d->chain_count && !keeps_chain(ds, d); i++)
+		sum += d->chain[i].allocated;
+	return MIN(sum, MAX(d->virtual_size, d->allocated));
+}
+
+/* Who else may use the file, beyond owner and mode, as the file system keeps it (acl(5)); in hex, malloc'ed, or NULL. */
+static char *acl_of(const char *path)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl));
+
+	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
+}
+
+static json_t *describe_disk(const struct disks *ds, const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+	struct stat st = {.st_mode = 0600};
+	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
+	json_t *out;
+
+	if (g->block_device || stat(g->real_path, &st))
+		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I}", "object", (int)d->object, "node", g->node, "file",
+			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
+			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(ds, g), "cluster_size",
+			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
+			(int)st.st_gid, "path", wanted_path(ds, g), "acl", acl, "inode", (json_int_t)st.st_ino);
+	if (keeps_chain(ds, g))
+		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
+	return out;
+}
+
+/* A backing file: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
+static int describe_chain(const struct disks *ds, const struct disk *d, json_t *files, struct err *e)
+{
+	json_int_t parent = -1;
+	size_t i;
+
+	for (i = 0; i < d->guest->chain_count && keeps_chain(ds, d->guest); i++) {
+		const struct guest_backing *b = &d->guest->chain[i];
+		json_t *entry;
+
+		if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
+			return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
+				       b->name ? b->name : "?", d->guest->real_path);
+		if (json_array_size(files) == HOST_FILES_MAX)
+			return err_set(e, ENOTSUP, "more than %d files", HOST_FILES_MAX);
+		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path",
+				  b->real_path, "name", b->name, "object", (int)d->object, "parent", parent);
+		if (b->allocated > LONG_READ)
+			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
+		host_file_look(ds->src->opt, entry);
+		parent = (json_int_t)json_array_size(files);
+		json_array_append_new(files, entry);
+	}
+	return 0;
+}
+
+/* Their backing files stand among the guest's other files, which have been described before. */
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < ds->count && !r; i++) {
+		json_array_append_new(ds->described, describe_disk(ds, &first(ds)[i]));
+		r = describe_chain(ds, &first(ds)[i], json_object_get(out, "files"), e);
+	}
+	json_object_set(out, "disks", ds->described);
+	return r;
+}
+
+static int agree(struct part *p, const json_t *accept, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	json_t *a;
+	unsigned i;
+	size_t k;
+
+	(void)e;
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = &first(ds)[i];
+
+		json_array_foreach(json_object_get(accept, "disks"), k, a)
+			if (!d->to && json_integer_value(json_object_get(a, "object")) == d->object && json_text(a, "path"))
+				d->to = xstrdup(json_text(a, "path"));
+		if (!d->to)
+			d->to = xstrdup("?");
+	}
+	return 0;
+}
+
+static json_t *tell_plan(const struct disks *ds, const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+	json_t *said = json_array_get(ds->described, d->object - OBJECT_DISK_BASE);
+	AUTO_FREE char *mode = xasprintf("%03o", (unsigned)json_integer_value(json_object_get(said, "mode")));
+	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
+					  (int)json_integer_value(json_object_get(said, "gid")));
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b}", "node", g->node, "from", g->real_path, "to", d->to, "format",
+			 g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated", json_object_get(said, "allocated"),
+			 "transfer", "copy", "flatten", g->chain_count && !keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
+			 json_object_get(said, "acl") != NULL);
+}
+
+static json_t *tell_progress(const struct disks *ds, const struct disk *d)
+{
+	const char *slash = strrchr(d->guest->real_path, '/');
+	uint64_t done, left, whole;
+
+	disk_reader_progress(ds->reader, d->object, &done, &left);
+	whole = d->round ? d->last_dirty : d->guest->allocated;
+	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path,
+			 "round", (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
+			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole : left ? 0.0 : 100.0);
+}
+
+static json_t *tell_result(const struct disks *ds, const struct disk *d)
+{
+	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:s}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to, "rounds",
+			 (int)d->round + 1, "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
+			 (json_int_t)ds->data->sent.disk_bytes[d->object], "format", d->guest->format);
+}
+
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	static json_t *(*const of_one[])(const struct disks *, const struct disk *) = {
+		[TELL_PLAN] = tell_plan, [TELL_PROGRESS] = tell_progress, [TELL_STATUS] = NULL, [TELL_RESULT] = tell_result};
+	const struct disks *ds = container_of(p, const struct disks, part);
+	json_t *list;
+	unsigned i;
+
+	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
+		json_object_set_new(out, "disk_left", json_integer((json_int_t)(ds->reader ? disks_left(ds) : 0)));
+	if (!of_one[tale])
+		return;
+	list = json_array();
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
+		json_array_append_new(list, of_one[tale](ds, &ds->at[i]));
+	json_object_set_new(out, "disks", list);
+}
+
+/* ---- QEMU's NBD server ---- */
+
+/* Before the first of them is made: all that has a name of this attempt. */
+static int own_names(struct disks *ds, struct err *e)
+{
+	char prefix[QEMU_PREFIX_MAX];
+	int r;
+
+	qemu_prefix(prefix, ds->part.a->id);
+	r = attempt_own(ds->part.a, "bitmaps", json_pack("{s:s}", "prefix", prefix), e);
+	return r ? r : attempt_own(ds->part.a, "exports", json_pack("{s:s}", "prefix", prefix), e);
+}
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	int r;
+
+	if (!ds->count)
+		return 0;
+	ds->nbd_socket = xasprintf("%s/%.12s.nbd", ds->src->opt->runtime_dir, attempt_id_format(p->a->id, id));
+	r = attempt_own(p->a, "nbd-server", json_pack("{s:s}", "path", ds->nbd_socket), e);
+	if (r)
+		return r;
+	r = qmp_call(ds->src->qmp, "nbd-server-start",
+		     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
+	if (!r)
+		return own_names(ds, e);
+	/* it was not started by us: it must not be stopped by us */
+	attempt_disown(p->a, "nbd-server", json_pack("{s:s}", "path", ds->nbd_socket));
+	return err_prefix(e, "the guest's NBD server (is it in use by someone else?)");
+}
+
+static int stop_nbd_server(struct source *s, const json_t *detail, struct err *e)
+{
+	return qemu_undo_nbd_server(s->qmp, s->guest.pid, json_text(detail, "path"), e);
+}
+
+static int undo_nbd_server(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path");
+	int r;
+
+	if (!path)
+		return err_set(e, EBADMSG, "the journal does not say at which socket");
+	r = source_undo(disks_of(p)->src, stop_nbd_server, detail, e);
+	if (r == 1 && unlink(path) && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove %s", path);
+	return MIN(r, 0);
+}
+
+static int remove_bitmaps(struct source *s, const json_t *detail, struct err *e)
+{
+	return qemu_undo_bitmaps(s->qmp, json_text(detail, "prefix"), e);
+}
+
+static int undo_bitmaps(struct part *p, const json_t *detail, struct err *e)
+{
+	if (!json_text(detail, "prefix"))
+		return err_set(e, EBADMSG, "the journal does not say which");
+	return MIN(source_undo(disks_of(p)->src, remove_bitmaps, detail, e), 0);
+}
+
+static int remove_exports(struct source *s, const json_t *detail, struct err *e)
+{
+	return qemu_undo_exports(s->qmp, s->part.a->loop, json_text(detail, "prefix"), e);
+}
+
+static int undo_exports(struct part *p, const json_t *detail, struct err *e)
+{
+	if (!json_text(detail, "prefix"))
+		return err_set(e, EBADMSG, "the journal does not say which");
+	return MIN(source_undo(disks_of(p)->src, remove_exports, detail, e), 0);
+}
+
+/* ---- how far they are ---- */
+
+static bool all(const struct disks *ds, bool (*is)(const struct disk *d))
+{
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
+		if (!is(&ds->at[i]))
+			return false;
+	return true;
+}
+
+static bool is_idle(const struct disk *d)
+{
+	return !d->in_flight;
+}
+
+static bool was_read(const struct disk *d)
+{
+	return d->round || d->queued;
+}
+
+static bool is_finished(const struct disk *d)
+{
+	return d->finished;
+}
+
+static bool is_durable(const struct disk *d)
+{
+	return d->finished && !d->in_flight;
+}
+
+bool disks_idle(const struct disks *ds)
+{
+	return all(ds, is_idle);
+}
+
+bool disks_read(const struct disks *ds)
+{
+	return all(ds, was_read);
+}
+
+static bool finished(const struct disks *ds)
+{
+	return all(ds, is_finished);
+}
+
+static bool durable(const struct disks *ds)
+{
+	return all(ds, is_durable);
+}
+
+/* ---- rounds ---- */
+
+/* Fine enough for a database, coarse enough for a terabyte: 2 MiB of bitmap. QEMU's default, made explicit. */
+#define GRANULARITY 65536
+
+static void bitmap_name(const struct disks *ds, char out[48], const struct disk *d, unsigned generation)
+{
+	char prefix[QEMU_PREFIX_MAX];
+
+	snprintf(out, 48, "%s%u-%u", qemu_prefix(prefix, ds->part.a->id), d->object, generation);
+}
+
+static json_t *bitmap_ref(const struct disk *d, const char *name)
+{
+	return json_pack("{s:s,s:s}", "node", d->guest->node, "name", name);
+}
+
+static json_t *action_add(const struct disk *d, const char *name)
+{
+	return json_pack("{s:s,s:{s:s,s:s,s:i,s:b}}", "type", "block-dirty-bitmap-add", "data", "node", d->guest->node, "name",
+			 name, "granularity", GRANULARITY, "persistent", 0);
+}
+
+static json_t *action_disable(const struct disk *d, const char *name)
+{
+	return json_pack("{s:s,s:o}", "type", "block-dirty-bitmap-disable", "data", bitmap_ref(d, name));
+}
+
+/* The recording bitmaps stop and become the next round's; unless the guest is stopped, new ones take over: in one
+ * transaction, so that all disks are as of one moment. */
+static int rotate(struct disks *ds, bool final, struct err *e)
+{
+	json_t *actions = json_array();
+	char name[48];
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = &first(ds)[i];
+
+		if (!final) {
+			bitmap_name(ds, name, d, d->bitmap + 1);
+			json_array_append_new(actions, action_add(d, name));
+		}
+		bitmap_name(ds, name, d, d->bitmap);
+		json_array_append_new(actions, action_disable(d, name));
+	}
+	return qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+}
+
+static void export_id(const struct disks *ds, char out[48], const struct disk *d)
+{
+	char prefix[QEMU_PREFIX_MAX];
+
+	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, ds->part.a->id), d->object, d->round);
+}
+
+static int add_export(struct disks *ds, const struct disk *d, struct err *e)
+{
+	char id[48], bitmap[48];
+	json_t *args;
+	int r;
+
+	export_id(ds, id, d);
+	args = json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->guest->node, "name", id, "writable", 0);
+	if (d->round) {
+		bitmap_name(ds, bitmap, d, d->bitmap - 1);
+		json_object_set_new(args, "bitmaps", json_pack("[s]", bitmap));
+	} else if (keeps_chain(ds, d->guest)) {
+		json_object_set_new(args, "allocation-depth", json_true());
+	}
+	r = qmp_call(ds->src->qmp, "block-export-add", args, NULL, e);
+	return r ? err_prefix(e, "exporting disk %s", d->guest->real_path) : 0;
+}
+
+static void read_round(struct disks *ds, struct disk *d)
+{
+	char id[48], bitmap[48], context[80];
+	struct disk_round round = {.object = d->object,
+				   .number = d->round,
+				   .socket = ds->nbd_socket,
+				   .export_name = id,
+				   .name = d->guest->real_path,
+				   .size = d->guest->virtual_size,
+				   .detect_zeros = !strcmp(d->guest->format, "raw")};
+
+	export_id(ds, id, d);
+	if (d->round) {
+		bitmap_name(ds, bitmap, d, d->bitmap - 1);
+		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
+		round.select = context;
+	} else if (keeps_chain(ds, d->guest)) {
+		round.select = "qemu:allocation-depth";
+	}
+	d->in_flight = true;
+	d->queued = false;
+	disk_reader_round(ds->reader, &round);
+}
+
+/*
+ * All disks go from round to round together, and nothing is connected to QEMU's NBD server while their bitmaps and exports
+ * change: a transaction drains all of QEMU's I/O, and a drain beside an NBD client that comes or goes was seen never to end
+ * (QEMU 10.0, one in some hundred transactions).
+ */
+static int start_rounds(struct disks *ds, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < ds->count && !r; i++)
+		r = add_export(ds, &first(ds)[i], e);
+	for (i = 0; i < ds->count && !r; i++)
+		read_round(ds, &first(ds)[i]);
+	return r;
+}
+
+static void clean_export(struct disks *ds, const struct disk *d)
+{
+	char id[48];
+	struct err e;
+
+	export_id(ds, id, d);
+	if (qmp_call(ds->src->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, &e))
+		log_debug("export %s: %s (removed later)", id, e.msg);
+}
+
+static void clean_bitmap(struct disks *ds, const struct disk *d)
+{
+	char name[48];
+	struct err e;
+
+	if (!d->round)
+		return;
+	bitmap_name(ds, name, d, d->bitmap - 1);
+	if (qmp_call(ds->src->qmp, "block-dirty-bitmap-remove", bitmap_ref(d, name), NULL, &e))
+		log_debug("bitmap %s: %s (removed later)", name, e.msg);
+}
+
+/* Removes the exports of the round that is over, and the bitmaps that it was read by. */
+static void clean_rounds(struct disks *ds)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		clean_export(ds, &first(ds)[i]);
+	for (i = 0; i < ds->count; i++)
+		clean_bitmap(ds, &first(ds)[i]);
+}
+
+static int begin(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	json_t *actions = json_array();
+	unsigned i;
+	int r;
+
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = &first(ds)[i];
+		char name[48];
+
+		bitmap_name(ds, name, d, 0);
+		json_array_append_new(actions, action_add(d, name));
+		d->started = true;
+	}
+	if (!ds->count) {
+		json_decref(actions);
+		return 0;
+	}
+	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+	return r ? r : start_rounds(ds, e);
+}
+
+static int next_round(struct disks *ds, bool final, struct err *e)
+{
+	unsigned i;
+	int r = rotate(ds, final, e);
+
+	if (r)
+		return err_prefix(e, "dirty bitmaps of the disks");
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = &first(ds)[i];
+
+		d->final = final;
+		d->bitmap++;
+		d->round++;
+		d->dirty = 0;
+	}
+	return start_rounds(ds, e);
+}
+
+/* May another round begin? */
+static bool may_go_on(const struct disks *ds)
+{
+	const struct disk *d = &ds->at[OBJECT_DISK_BASE];
+
+	return ds->count && d->started && !d->final && disks_idle(ds);
+}
+
+int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
+{
+	uint64_t dirty = 0;
+	unsigned i;
+
+	if (!may_go_on(ds))
+		return 0;
+	for (i = 0; i < ds->count; i++)
+		dirty += first(ds)[i].dirty;
+	return dirty >= at_least ? next_round(ds, false, e) : 0;
+}
+
+int disks_final(struct disks *ds, struct err *e)
+{
+	return may_go_on(ds) ? next_round(ds, true, e) : 0;
+}
+
+/* What the reader queued and what the destination confirmed is told in no certain order. */
+static void note_durable(struct disks *ds)
+{
+	if (durable(ds) && !ds->durable_ns)
+		ds->durable_ns = now_ns();
+}
+
+static int on_result(struct disks *ds, const struct disk_round_result *res, struct err *e)
+{
+	struct disk *d = &ds->at[res->object];
+
+	if (res->err.code) {
+		*e = res->err;
+		return -e->code;
+	}
+	if (res->number != d->round) /* overtaken by its own DURABLE */
+		return 0;
+	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number,
+		 (unsigned long long)res->dirty_bytes, (unsigned long long)res->read_bytes);
+	d->queued = true;
+	d->last_dirty = res->dirty_bytes;
+	d->read_bytes += res->read_bytes;
+	if (d->final)
+		d->finished = true;
+	note_durable(ds);
+	return 0;
+}
+
+static int on_durable(struct disks *ds, const struct event *ev, struct err *e)
+{
+	struct msg_durable msg;
+	struct disk *d;
+
+	if (msg_durable_decode(&msg, ev->bytes, ev->n))
+		return err_set(e, EPROTO, "the destination sent a DURABLE of %zu bytes that cannot be read", ev->n);
+	if (!object_is_disk(msg.group) || !ds->at[msg.group].in_flight || ds->at[msg.group].round != msg.number)
+		return err_set(e, EPROTO, "the destination confirmed round %u of disk %u, which it was not sent", msg.number, msg.group);
+	d = &ds->at[msg.group];
+	log_info("disk %u round %u: durable", msg.group, msg.number);
+	d->in_flight = false;
+	if (!d->final && disks_idle(ds))
+		clean_rounds(ds);
+	note_durable(ds);
+	return 0;
+}
+
+static int event(struct part *p, const struct event *ev, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	int r;
+
+	if (ev->kind == EVENT_WORKER && ev->type == WORD_DISK_ROUND) {
+		r = on_result(ds, ev->ptr, e);
+		free(ev->ptr);
+		return r;
+	}
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DURABLE)
+		return on_durable(ds, ev, e);
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED && ds->done_said) {
+		ds->closed = true;
+		return 0;
+	}
+	return PART_NOT_MINE;
+}
+
+void disks_say_done(struct disks *ds)
+{
+	ds->done_said = true;
+	channel_post(ds->part.a->control, MSG_DISKS_DONE, ds->part.a->id, sizeof(ds->part.a->id));
+}
+
+uint64_t disks_done(const struct disks *ds)
+{
+	uint64_t sum = 0, done, left;
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++) {
+		disk_reader_progress(ds->reader, i, &done, &left);
+		sum += done;
+	}
+	return sum;
+}
+
+uint64_t disks_left(const struct disks *ds)
+{
+	uint64_t sum = 0, done, left;
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++) {
+		disk_reader_progress(ds->reader, i, &done, &left);
+		sum += left + ds->at[i].dirty;
+	}
+	return sum;
+}
+
+uint64_t disks_allocated(const struct disks *ds)
+{
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
+		sum += ds->at[i].guest->allocated;
+	return sum;
+}
+
+unsigned disks_rounds(const struct disks *ds)
+{
+	unsigned i, round = 0;
+
+	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
+		round = MAX(round, ds->at[i].round);
+	return round;
+}
+
+/* ---- slowing the guest's writes down (--on-stall=throttle) ---- */
+
+#define THROTTLE_MIN MIB
+
+static json_t *throttle_args(const char *qdev, uint64_t write_bytes_per_s)
+{
+	return json_pack("{s:s,s:i,s:i,s:I,s:i,s:i,s:i}", "id", qdev, "bps", 0, "bps_rd", 0, "bps_wr", (json_int_t)write_bytes_per_s,
+			 "iops", 0, "iops_rd", 0, "iops_wr", 0);
+}
+
+int disks_throttle(struct disks *ds, uint64_t bytes_per_s, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	ds->throttled = true;
+	for (i = 0; i < ds->count && !r; i++) {
+		struct disk *d = &first(ds)[i];
+
+		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */
+			continue;
+		r = attempt_own(ds->part.a, "throttle", json_pack("{s:s}", "qdev", d->guest->qdev), e);
+		if (!r)
+			r = qmp_call(ds->src->qmp, "block_set_io_throttle",
+				     throttle_args(d->guest->qdev, MAX(THROTTLE_MIN, bytes_per_s / ds->count)), NULL, e);
+	}
+	return r;
+}
+
+static int unthrottle(struct source *s, const json_t *detail, struct err *e)
+{
+	return qmp_call(s->qmp, "block_set_io_throttle", throttle_args(json_text(detail, "qdev"), 0), NULL, e);
+}
+
+static int undo_throttle(struct part *p, const json_t *detail, struct err *e)
+{
+	if (!json_text(detail, "qdev"))
+		return err_set(e, EBADMSG, "the journal does not say which disk");
+	return MIN(source_undo(disks_of(p)->src, unthrottle, detail, e), 0);
+}
+
+static bool has_throttle(const json_t *inserted)
+{
+	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(limits); i++)
+		if (json_integer_value(json_object_get(inserted, limits[i])))
+			return true;
+	return false;
+}
+
+/* ---- how much is dirty ---- */
+
+static void on_query_block(void *arg, json_t *ret, const struct err *err)
+{
+	struct disks *ds = arg;
+	json_t *entry, *bitmap;
+	size_t i, j;
+	unsigned k;
+	char name[48];
+
+	ds->query_pending = false;
+	if (err)
+		return;
+	guest_watch_drives(&ds->src->watch, ret);
+	json_array_foreach(ret, i, entry) {
+		json_t *inserted = json_object_get(entry, "inserted");
+		const char *node = json_string_value(json_object_get(inserted, "node-name"));
+
+		for (k = 0; node && k < ds->count; k++) {
+			struct disk *d = &first(ds)[k];
+
+			if (strcmp(d->guest->node, node))
+				continue;
+			if (!ds->throttled)
+				d->has_throttle = has_throttle(inserted);
+			bitmap_name(ds, name, d, d->bitmap);
+			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
+				const char *is = json_string_value(json_object_get(bitmap, "name"));
+
+				if (is && !strcmp(is, name))
+					d->dirty = (uint64_t)json_integer_value(json_object_get(bitmap, "count"));
+			}
+		}
+	}
+}
+
+void disks_query_dirty(struct disks *ds)
+{
+	if (ds->query_pending || !ds->count || !ds->src->qmp)
+		return;
+	ds->query_pending = true;
+	qmp_send(ds->src->qmp, "query-block", NULL, QMP_DEADLINE_MS, on_query_block, ds);
+}
+
+/* ---- their life ---- */
+
+static uint32_t reached(const struct part *p)
+{
+	const struct disks *ds = container_of(p, const struct disks, part);
+
+	return (finished(ds) ? M_DISKS_QUEUED : 0) | (durable(ds) ? M_DISKS_DURABLE : 0) | (ds->closed ? M_DISKS_CLOSED : 0);
+}
+
+static void on_results(struct queue *q)
+{
+	struct disks *ds = container_of(q, struct disks, results);
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct event *ev = event_new(EVENT_WORKER, WORD_DISK_ROUND, NULL, 0);
+
+		ev->ptr = container_of(n, struct disk_round_result, node);
+		conductor_put(&ds->part.a->con, ev);
+	}
+}
+
+int disks_connect(struct disks *ds, struct err *e)
+{
+	struct data_plane *dp = ds->data;
+
+	return disk_reader_start(&ds->reader, dp->senders + dp->streams, dp->channels - dp->streams, &dp->shared, &ds->results, e);
+}
+
+void disks_stop(struct disks *ds)
+{
+	disk_reader_stop(ds->reader);
+}
+
+void disks_free_reader(struct disks *ds)
+{
+	disk_reader_free(ds->reader);
+	ds->reader = NULL;
+}
+
+static void fini(struct part *p)
+{
+	struct disks *ds = disks_of(p);
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+		free(ds->at[i].to);
+	json_decref(ds->described);
+	free(ds->nbd_socket);
+}
+
+static const struct part_undo undo[] = {
+	{"exports", "NBD exports of its QEMU", undo_exports},
+	{"bitmaps", "dirty bitmaps in its QEMU", undo_bitmaps},
+	{"nbd-server", "the NBD server of its QEMU", undo_nbd_server},
+	{"throttle", "a limit of writes to a disk", undo_throttle},
+	{NULL, NULL, NULL},
+};
+
+static const struct part_ops ops = {.name = "disks",
+				    .examine = examine,
+				    .describe = describe,
+				    .agree = agree,
+				    .prepare = prepare,
+				    .begin = begin,
+				    .event = event,
+				    .reached = reached,
+				    .undo = undo,
+				    .tell = tell,
+				    .fini = fini};
+
+void disks_init(struct disks *ds, struct source *src, struct data_plane *data)
+{
+	*ds = (struct disks){.part = {&ops, src->part.a}, .src = src, .data = data, .described = json_array()};
+	queue_init(&ds->results, src->part.a->loop, on_results);
+}

@@ -1,0 +1,72 @@
+/*
+ * disks.h: a transfer's disks. Per disk: a bulk copy of what is allocated, then rounds of what was written since, each taken from a dirty
+ * bitmap that is rotated out in one QMP transaction; the last one after the guest has stopped.
+ *
+ * A round of a disk is over when the destination has it on stable storage (DURABLE); only then the next one begins.
+ */
+#ifndef VMFERRY_DISKS_H
+#define VMFERRY_DISKS_H
+
+#include "data-plane.h"
+#include "disk-read.h"
+#include "source.h"
+
+struct disk {
+	const struct guest_disk *guest;
+	uint32_t object;
+	char *to;	 /* path at the destination */
+	unsigned round;	 /* being copied, or copied last */
+	unsigned bitmap; /* generation of the recording bitmap */
+	bool started;
+	bool in_flight;	     /* queued by us or not yet durable there */
+	bool queued;	     /* the reader has queued every block of the round */
+	bool final;	     /* this round is the last: the guest is stopped */
+	bool finished;	     /* the final round is queued */
+	bool has_throttle;   /* an I/O limit of the user's own */
+	uint64_t dirty;	     /* of the recording bitmap, as last asked */
+	uint64_t last_dirty; /* that the last round covered */
+	uint64_t read_bytes;
+};
+
+struct disks {
+	struct part part;
+	struct source *src;
+	struct data_plane *data;
+	struct disk at[OBJECT_DISK_MAX + 1]; /* by object id */
+	unsigned count;
+	json_t *described; /* as the destination was told */
+	char *nbd_socket;
+	struct disk_reader *reader; /* NULL: not yet, or no more */
+	struct queue results;
+	bool query_pending, throttled, done_said, closed;
+	uint64_t durable_ns; /* when the last round was */
+};
+
+/* runtime_dir: where the socket of QEMU's NBD server is made. */
+void disks_init(struct disks *d, struct source *src, struct data_plane *data);
+
+/* Reads them from now on into data's senders. */
+int disks_connect(struct disks *d, struct err *e);
+/* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */
+int disks_next_round(struct disks *d, uint64_t at_least, struct err *e);
+/* The guest is stopped: the last round. */
+int disks_final(struct disks *d, struct err *e);
+/* Tells the destination that the disks are complete, so that it lets go of them. */
+void disks_say_done(struct disks *d);
+
+uint64_t disks_left(const struct disks *d);
+uint64_t disks_done(const struct disks *d); /* bytes read */
+uint64_t disks_allocated(const struct disks *d);
+unsigned disks_rounds(const struct disks *d);
+bool disks_idle(const struct disks *d);
+bool disks_read(const struct disks *d); /* every block was queued at least once */
+/* Asks QEMU how much is dirty; the answer comes while the loop runs. */
+void disks_query_dirty(struct disks *d);
+/* Limits the guest's writes to so many bytes a second over all disks, journaled. */
+int disks_throttle(struct disks *d, uint64_t bytes_per_s, struct err *e);
+
+/* Ends the reader's thread; disks_free_reader once the senders have stopped, too. */
+void disks_stop(struct disks *d);
+void disks_free_reader(struct disks *d);
+
+#endif

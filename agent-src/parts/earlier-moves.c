@@ -1,0 +1,105 @@
+/* earlier-moves.c: see earlier-moves.h. */
+#include "earlier-moves.h"
+#include "journal.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Left by a move that was over, in this QEMU: what has its own name is in nobody's way. */
+static bool only_names_are_left(const struct journal *j)
+{
+	json_t *owned, *entry;
+	bool yes = true;
+	size_t i;
+
+	if (journal_owned(j, &owned))
+		return false;
+	json_array_foreach(owned, i, entry)
+		yes &= !strcmp(json_string_value(json_object_get(entry, "kind")), "bitmaps");
+	json_decref(owned);
+	return yes;
+}
+
+/* Does a journal that begins so speak of this very QEMU? */
+static bool is_ours(const struct guest *g, const json_t *begin)
+{
+	return json_integer_value(json_object_get(begin, "pid")) == g->pid &&
+	       (uint64_t)json_integer_value(json_object_get(begin, "start_time")) == g->start_time;
+}
+
+static int check_journal(const struct guest *g, const struct journal *j, struct err *e)
+{
+	if (!is_ours(g, journal_begin(j)))
+		return 0;
+	if (!journal_last_note(j, "over"))
+		return err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s", g->name);
+	if (only_names_are_left(j))
+		return 0;
+	return err_set(e, EBUSY, "an earlier move could not undo all that it had changed in this guest's QEMU, which is in the way of another: "
+		       "`vmferry recover %s` tries that again, and says what stands in its way", g->name);
+}
+
+/* It may be of this guest: refused, unless what it begins with can be read and names another QEMU. */
+static int check_unreadable(const struct guest *g, struct report *report, const char *path, const struct err *why, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *b;
+	struct err ignored;
+	bool other;
+
+	if (!journal_peek(path, id, &b, &ignored)) {
+		other = !is_ours(g, b);
+		json_decref(b);
+		if (other) {
+			report_notice(report, "%s (it is of another guest's move)", why->msg);
+			return 0;
+		}
+	}
+	return err_set(e, EBUSY, "%s. It may be of an earlier move of this guest, so another is not begun. `vmferry journal %s` shows what of it "
+		       "can be read; if that move is not to be settled any more, move the file to another directory", why->msg, path);
+}
+
+/* Somebody has it open: an agent, whose control socket is in its runtime directory and not always in ours, or a guard, which has none. */
+static int check_in_hand(const struct guest *g, const char *path, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *b;
+	struct err ignored;
+	bool ours;
+
+	if (journal_peek(path, id, &b, &ignored))
+		return 0; /* finished just now, or another guest's that is just begun */
+	ours = is_ours(g, b);
+	json_decref(b);
+	return ours ? err_set(e, EBUSY, "a move of this guest is under way, or one that was cut off is just being settled (journal %s): wait for it", path)
+		    : 0;
+}
+
+int earlier_moves_check(const char *state_dir, const struct guest *g, struct report *report, struct err *e)
+{
+	struct journal *j;
+	char **paths;
+	size_t n, i;
+	struct err je;
+	int r = journal_list(state_dir, &paths, &n, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < n && !r; i++) {
+		if (!journal_path_is(paths[i], true))
+			continue;
+		r = journal_open(&j, paths[i], &je);
+		if (!r) {
+			r = check_journal(g, j, e);
+			journal_close(j);
+		} else if (r == -EBUSY) {
+			r = check_in_hand(g, paths[i], e);
+		} else if (r == -ENOENT) {
+			r = 0; /* just finished */
+		} else {
+			r = check_unreadable(g, report, paths[i], &je, e);
+		}
+	}
+	journal_list_free(paths, n);
+	return r;
+}

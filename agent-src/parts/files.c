@@ -1,0 +1,263 @@
+/* files.c: see files.h. */
+#include "files.h"
+#include "host-file.h"
+#include "json-text.h"
+#include "open-regular.h"
+#include "qemu-args-json.h"
+#include "util.h"
+#include "xxh.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK	(256 * KIB)
+#define TICK_MS 5
+#define SECOND	(1000 / TICK_MS)
+
+struct file_out {
+	uint32_t file; /* index in DESCRIBE's files */
+	const char *path;
+	int fd;
+	struct stat st; /* when it was opened: it may not change */
+	uint64_t at;	/* up to here it was sent */
+	struct XXH3_state_s *hash;
+};
+
+static struct files *files_of(struct part *p)
+{
+	return container_of(p, struct files, part);
+}
+
+/* ---- what is told of them ---- */
+
+/* A medium that the guest has ejected since it started is not put in again. */
+static void look_at_medium(const struct guest *g, json_t *entry)
+{
+	const char *role = json_string_value(json_object_get(entry, "role"));
+	const char *path = json_string_value(json_object_get(entry, "path"));
+
+	if (role && path && !strcmp(role, args_role_name(ARGS_MEDIA)) && !guest_is_inserted(g, path))
+		json_object_set_new(entry, "ejected", json_true());
+}
+
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	struct files *fs = files_of(p);
+	const struct guest *g = &fs->src->guest;
+	struct args_options o = {.cwd = g->cwd, .configs = g->configs, .config_count = g->config_count};
+	struct args_result r;
+	json_t *files;
+	size_t i;
+
+	json_object_set(out, "files", fs->described);
+	if (qemu_args_rewrite(&r, g->argv, g->argc, &o, e))
+		return 0; /* the destination comes to the same result, and says it */
+	files = args_files_json(&r);
+	json_array_extend(fs->described, files);
+	json_decref(files);
+	while (json_array_size(fs->described) > HOST_FILES_MAX)
+		json_array_remove(fs->described, HOST_FILES_MAX);
+	for (i = 0; i < json_array_size(fs->described); i++) {
+		host_file_look(fs->src->opt, json_array_get(fs->described, i));
+		look_at_medium(g, json_array_get(fs->described, i));
+	}
+	json_object_set_new(out, "nics", args_nics_json(&r));
+	args_result_fini(&r);
+	return 0;
+}
+
+/* ---- which are sent ---- */
+
+/* Only what was offered, by a wish: of all files that the guest has, a destination gets no others (keys, say). */
+static int open_file(struct files *fs, uint32_t file, struct err *e)
+{
+	struct file_out *f = &fs->list[fs->count];
+	const json_t *entry = json_array_get(fs->described, file);
+	const char *path = json_text(entry, "path");
+
+	if (!path || !json_object_get(entry, "wish"))
+		return err_set(e, EPROTO, "the destination wants file %u, which it was not offered", file);
+	*f = (struct file_out){.file = file, .path = path, .fd = open_regular(path)};
+	if (f->fd < 0)
+		return err_sys(e, -f->fd, "cannot read %s, which the guest needs at the destination", path);
+	fs->count++;
+	f->hash = XXH3_createState();
+	XXH3_128bits_reset(f->hash);
+	if (fstat(f->fd, &f->st))
+		return err_sys(e, errno, "cannot read %s", path);
+	fs->left += (uint64_t)f->st.st_size;
+	return 0;
+}
+
+static int agree(struct part *p, const json_t *accept, struct err *e)
+{
+	const json_t *carry = json_object_get(accept, "carry");
+	struct files *fs = files_of(p);
+	json_t *c;
+	size_t i;
+	int r = 0;
+
+	fs->list = xcalloc(json_array_size(carry) + 1, sizeof(*fs->list));
+	json_array_foreach((json_t *)carry, i, c) {
+		const char *transfer = json_text(c, "transfer");
+		json_int_t file = json_integer_value(json_object_get(c, "file"));
+
+		if (!r && transfer && !strcmp(transfer, "copy"))
+			r = open_file(fs, file < 0 ? UINT32_MAX : (uint32_t)file, e);
+	}
+	return r;
+}
+
+/* ---- sending ---- */
+
+static void send_end(struct files *fs, struct file_out *f)
+{
+	XXH128_canonical_t digest;
+	struct msg_file_end end = {.file = f->file, .size = (uint64_t)f->st.st_size};
+	uint8_t buf[64];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(f->hash));
+	memcpy(end.digest, digest.digest, sizeof(end.digest));
+	msg_file_end_encode(&w, &end);
+	channel_post(fs->part.a->control, MSG_FILE_END, buf, writer_len(&w));
+}
+
+/* Where there is data at or behind f->at; the size if there is none. */
+static uint64_t next_data(const struct file_out *f)
+{
+	off_t at = lseek(f->fd, (off_t)f->at, SEEK_DATA);
+
+	if (at < 0)
+		return errno == ENXIO ? (uint64_t)f->st.st_size : f->at; /* EINVAL: this file system does not tell */
+	return MAX((uint64_t)at, f->at);
+}
+
+/* 1: a piece was sent; 0: the window is full, or the file is done (f->at is its size); -errno. */
+static int send_piece(struct files *fs, struct file_out *f, struct err *e)
+{
+	uint64_t size = (uint64_t)f->st.st_size, at = next_data(f);
+	uint8_t *p, place[8];
+	struct writer w = writer_of(place, sizeof(place));
+	ssize_t n;
+
+	if (at >= size) {
+		f->at = size;
+		return 0;
+	}
+	p = channel_begin(fs->part.a->control, 12 + CHUNK);
+	if (!p)
+		return 0;
+	n = pread(f->fd, p + 12, MIN(CHUNK, size - at), (off_t)at);
+	if (n <= 0) { /* an empty piece: the frame that was begun must go */
+		err_sys(e, n ? errno : EIO, "cannot read %s", f->path);
+		n = 0;
+	}
+	write_u64(&w, at);
+	XXH3_128bits_update(f->hash, place, sizeof(place));
+	XXH3_128bits_update(f->hash, p + 12, (size_t)n);
+	w = writer_of(p, 12);
+	write_u32(&w, f->file);
+	write_u64(&w, at);
+	channel_commit(fs->part.a->control, MSG_FILE_DATA, 12 + (size_t)n);
+	f->at = at + (uint64_t)n;
+	fs->sent += (uint64_t)n;
+	return n ? 1 : -e->code;
+}
+
+static int check_unchanged(const struct file_out *f, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) || st.st_size != f->st.st_size || st.st_mtim.tv_sec != f->st.st_mtim.tv_sec ||
+	    st.st_mtim.tv_nsec != f->st.st_mtim.tv_nsec)
+		return err_set(e, ESTALE, "%s was changed while it was copied", f->path);
+	return 0;
+}
+
+static void show(struct files *fs)
+{
+	double seconds = (double)(now_ns() - fs->begin_ns) / 1e9, rate = (double)fs->sent / seconds;
+	uint64_t left = fs->left, i;
+	json_t *ev;
+
+	for (i = 0; i < fs->count; i++)
+		left -= fs->list[i].at;
+	ev = json_pack("{s:s,s:s,s:s,s:[]}", "event", "progress", "stage", "prepare", "file", fs->list[fs->now].path, "disks");
+	json_object_set_new(ev, "t_ms", json_real((double)(now_ns() - fs->begin_ns) / 1e6));
+	json_object_set_new(ev, "left", json_integer((json_int_t)left));
+	json_object_set_new(ev, "disk_left", json_integer((json_int_t)left));
+	json_object_set_new(ev, "rate_bps", json_real(rate));
+	json_object_set_new(ev, "eta_s", json_real(rate > 1e5 ? (double)left / rate : 0));
+	json_object_set_new(ev, "second", json_true());
+	report_emit(fs->src->report, ev);
+}
+
+static int on_tick(struct files *fs, struct err *e)
+{
+		uint64_t limit = data_plane_limit_now(fs->data);
+	int r = 1;
+
+	fs->credit = limit ? MIN(fs->credit, 0) + (int64_t)(limit * TICK_MS / 1000) : INT64_MAX / 2;
+	while (r > 0 && fs->now < fs->count && fs->credit > 0) {
+		struct file_out *f = &fs->list[fs->now];
+		uint64_t before = fs->sent;
+
+		r = send_piece(fs, f, e);
+		fs->credit -= (int64_t)(fs->sent - before);
+		if (r || f->at < (uint64_t)f->st.st_size)
+			continue;
+		r = check_unchanged(f, e);
+		if (r)
+			break;
+		send_end(fs, f);
+		fs->now++;
+		r = 1;
+	}
+	if (r < 0)
+		return r;
+	if (fs->now == fs->count)
+		conductor_tick(&fs->part.a->con, 0);
+	else if (++fs->ticks % SECOND == 0)
+		show(fs);
+	return 0;
+}
+
+static int event(struct part *p, const struct event *ev, struct err *e)
+{
+	struct files *fs = files_of(p);
+
+	return ev->kind == EVENT_TICK && fs->begin_ns && fs->now < fs->count ? on_tick(fs, e) : PART_NOT_MINE;
+}
+
+void files_begin(struct files *fs)
+{
+	fs->begin_ns = now_ns();
+	if (fs->count)
+		conductor_tick(&fs->part.a->con, TICK_MS);
+}
+
+/* ---- their life ---- */
+
+static void fini(struct part *p)
+{
+	struct files *fs = files_of(p);
+	size_t i;
+
+	for (i = 0; i < fs->count; i++) {
+		close(fs->list[i].fd);
+		XXH3_freeState(fs->list[i].hash);
+	}
+	free(fs->list);
+	json_decref(fs->described);
+}
+
+static const struct part_ops ops = {.name = "files", .describe = describe, .agree = agree, .event = event, .fini = fini};
+
+void files_init(struct files *fs, struct source *src, struct data_plane *data)
+{
+	*fs = (struct files){.part = {&ops, src->part.a}, .src = src, .data = data, .described = json_array()};
+}

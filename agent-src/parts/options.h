@@ -1,0 +1,41 @@
+/* options.h: what the user asked of a move. */
+#ifndef VMFERRY_OPTIONS_H
+#define VMFERRY_OPTIONS_H
+
+#include "codec.h"
+#include "dest-connect.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
+
+#define MAP_NET_MAX 64
+
+#define DISK_MAP_MAX 64
+
+struct move_options {
+	const char *vm, *disk_dir;
+	struct dest_config dest; /* where to, and how to get there */
+	unsigned max_downtime_ms, channels;
+	enum codec_mode codec;
+	const char *ram_mode; /* auto, pages, opaque */
+	enum on_stall on_stall;
+	uint64_t bwlimit; /* bytes per second; 0: none */
+	bool hold, dry_run, json, json_fine, verbose;
+	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
+	bool install_unit; /* at the destination */
+	bool keep_unit;	   /* here: it is not to be disabled */
+	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
+	unsigned accept;   /* DISK_ACCEPT_* */
+	const char *chain; /* flatten, copy (NULL), top: what becomes of backing files */
+	const char *disk_map[DISK_MAP_MAX]; /* "DISK=PATH", with a '=' */
+	unsigned disk_map_count;
+	const char *media; /* auto (NULL), copy, path, eject: files that the guest only reads */
+	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
+	unsigned map_net_count;
+	const char *state_dir, *runtime_dir;
+	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
+};
+
+#endif

@@ -1,0 +1,471 @@
+/* ram.c: see ram.h. */
+#include "ram.h"
+#include "converge.h"
+#include "fault.h"
+#include "json-text.h"
+#include "log.h"
+#include "milestone.h"
+#include "qemu-migration.h"
+#include "qemu-rp.h"
+#include "qemu-settings.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UNLIMITED_PER_S	  (1LL << 40) /* QEMU's own limiter is not used */
+#define DOWNTIME_LIMIT_MS 2000000     /* QEMU's largest: the moment is ours to choose */
+#define PLENTY_PER_S	  (1LL << 50)
+#define ARM_SLACK	  1.25 /* QEMU may switch a little before we want it */
+#define ARM_CALM_MS	  20   /* with a guest that writes little we wait until so little is left, or less */
+#define ARM_AGAIN	  1.25 /* a rate that differs by less is the same */
+#define PASS_MIN_MS	  100  /* shorter ones tell no rate */
+#define ROUND_MIN_MS	  50
+#define SETUP_MS	  2000
+#define GENTLE_MS	  3000
+
+static struct ram *ram_of(struct part *p)
+{
+	return container_of(p, struct ram, part);
+}
+
+const char *ram_mode_name(const struct ram *r)
+{
+	return r->mode == RAM_MODE_OPAQUE ? "opaque" : "pages";
+}
+
+/* ---- may it be moved? ---- */
+
+static int examine(struct part *p, struct err *e)
+{
+	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling"};
+	struct ram *r = ram_of(p);
+	json_t *info, *reasons;
+	const char *status;
+	size_t i;
+	int code = qmp_call(r->src->qmp, "query-migrate", NULL, &info, e);
+
+	if (code)
+		return code;
+	reasons = json_object_get(info, "blocked-reasons");
+	status = json_text(info, "status");
+	if (json_array_size(reasons))
+		code = err_set(e, ENOTSUP, "QEMU cannot migrate this guest: %s", json_string_value(json_array_get(reasons, 0)) ?: "?");
+	for (i = 0; i < ARRAY_LEN(under_way) && status && !code; i++)
+		if (!strcmp(status, under_way[i]))
+			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
+	json_decref(info);
+	return code ? code : qemu_migration_settle(r->src->qmp, p->a->loop, e);
+}
+
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	const struct ram *r = ram_of(p);
+
+	(void)e;
+	json_object_set_new(out, "ram_mode", json_string(r->src->opt->ram_mode));
+	json_object_set_new(out, "multifd", json_integer(r->multifd));
+	return 0;
+}
+
+void ram_describe_for_journal(struct ram *r, json_t *begin)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	r->socket = xasprintf("%s/%.12s.migrate", r->src->opt->runtime_dir, attempt_id_format(r->part.a->id, id));
+	json_object_set_new(begin, "migrate_socket", json_string(r->socket));
+}
+
+void ram_restore(struct ram *r)
+{
+	const char *socket = json_text(journal_begin(r->part.a->journal), "migrate_socket");
+
+	if (socket && !r->kept) /* whoever keeps it removes it */
+		unlink(socket);
+}
+
+/* ---- QEMU's settings ---- */
+
+static void capabilities(const struct ram *r, const char *on[8])
+{
+	static const char *const always[] = {"events", "return-path", "pause-before-switchover", "switchover-ack"};
+	unsigned n = ARRAY_LEN(always);
+
+	memcpy(on, always, sizeof(always));
+	if (r->multifd)
+		on[n++] = "multifd";
+	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
+		on[n++] = "auto-converge";
+	on[n] = NULL;
+}
+
+int ram_check_capabilities(struct ram *r, struct err *e)
+{
+	const char *on[8];
+
+	capabilities(r, on);
+	return settings_check(r->src->qmp, r->settings, on, e);
+}
+
+static int set_parameters(struct ram *r, struct err *e)
+{
+	json_t *p = json_pack("{s:s,s:s,s:I,s:i,s:s,s:I}", "tls-creds", "", "multifd-compression", "none", "max-bandwidth",
+			      (json_int_t)UNLIMITED_PER_S, "downtime-limit", 1, "zero-page-detection",
+			      r->multifd ? "multifd" : "legacy", "avail-switchover-bandwidth", (json_int_t)0);
+
+	if (r->multifd)
+		json_object_set_new(p, "multifd-channels", json_integer(r->multifd));
+	/* with --on-stall=throttle QEMU may throttle, but only once we say so */
+	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
+		json_object_set_new(p, "throttle-trigger-threshold", json_integer(100));
+	return settings_parameters(r->src->qmp, r->settings, p, e);
+}
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct ram *r = ram_of(p);
+	const char *on[8];
+	int code = settings_save(r->src->qmp, &r->settings, e);
+
+	if (!code)
+		code = attempt_own(p->a, "settings", json_incref(r->settings), e);
+	if (code)
+		return code;
+	r->src->acknowledges = settings_has_capability(r->settings, "switchover-ack");
+	r->has_bandwidth = settings_has_parameter(r->settings, "avail-switchover-bandwidth");
+	capabilities(r, on);
+	code = settings_capabilities(r->src->qmp, r->settings, on, e);
+	return code ? code : set_parameters(r, e);
+}
+
+static int restore_settings(struct source *s, const json_t *detail, struct err *e)
+{
+	int r = qemu_migration_settle(s->qmp, s->part.a->loop, e);
+
+	return r ? r : settings_restore(s->qmp, detail, e);
+}
+
+static int undo_settings(struct part *p, const json_t *detail, struct err *e)
+{
+	return MIN(source_undo(ram_of(p)->src, restore_settings, detail, e), 0);
+}
+
+/* ---- the copy ---- */
+
+static int ready(struct part *p, const json_t *said, struct err *e)
+{
+	const char *mode = json_text(said, "ram_mode"), *why = json_text(said, "why");
+	struct ram *r = ram_of(p);
+
+	if (!mode)
+		return err_set(e, EPROTO, "the destination's COPY_READY names no way for memory (ram_mode)");
+	r->mode = strcmp(mode, "opaque") ? RAM_MODE_PAGES : RAM_MODE_OPAQUE;
+	r->mode_why = why ? xstrdup(why) : NULL;
+	r->data->streams = r->mode == RAM_MODE_OPAQUE ? 1 + r->multifd : 0;
+	return 0;
+}
+
+static void capture_told(void *ctx, enum capture_event what, const struct err *why)
+{
+	struct ram *r = ctx;
+	struct event *ev = event_new(EVENT_WORKER, WORD_CAPTURE, &what, sizeof(what));
+
+	if (why)
+		ev->err = *why;
+	data_plane_tell(r->data, ev);
+}
+
+int ram_start(struct ram *r, struct err *e)
+{
+	struct capture_config cfg = {.socket_path = r->socket,
+				     .mode = r->mode,
+				     .multifd = r->multifd,
+				     .senders = r->data->senders,
+				     .sender_count = r->data->streams ? r->data->streams : r->data->channels,
+				     .shared = &r->data->shared,
+				     .keeper = r->keeper,
+				     .event = capture_told,
+				     .ctx = r};
+	AUTO_FREE char *uri = xasprintf("unix:%s", r->socket);
+	struct err why;
+	int code = ram_check_capabilities(r, e);
+
+	if (!code)
+		code = capture_start(&r->capture, &cfg, e);
+	if (!code)
+		code = source_note_migration(r->src, true, e);
+	if (code)
+		return code;
+	fault_point("src-migrate");
+	code = qemu_migration_begin(r->src->qmp, r->part.a->loop, uri, e);
+	if (code == -EREMOTEIO) /* refused: if one is under way it is somebody else's */
+		source_note_migration(r->src, false, &why);
+	return code;
+}
+
+static int on_capture(struct ram *r, const struct event *ev, struct err *e)
+{
+	enum capture_event what;
+
+	memcpy(&what, ev->bytes, sizeof(what));
+	switch (what) {
+	case CAPTURE_BLOCKS:
+	case CAPTURE_CLOSED: /* QMP says why: failed, cancelled or completed */
+		break;
+	case CAPTURE_RAM_DONE:
+		r->done_ns = ev->at_ns;
+		break;
+	case CAPTURE_FAILED:
+		*e = ev->err;
+		return -e->code;
+	}
+	return 0;
+}
+
+static int event(struct part *p, const struct event *ev, struct err *e)
+{
+	if (ev->kind != EVENT_WORKER || ev->type != WORD_CAPTURE)
+		return PART_NOT_MINE;
+	return on_capture(ram_of(p), ev, e);
+}
+
+void ram_stall(struct ram *r, bool stall)
+{
+	if (r->capture)
+		capture_stall(r->capture, stall);
+}
+
+/* ---- how much is left ---- */
+
+/* What QEMU calls remaining is as of its last look at the dirty bitmap, at the beginning of the pass: what the guest has
+ * written since comes on top. QEMU tells a rate only after a second; until then what the last pass left behind gives it. */
+static void estimate_left(struct ram *r, uint64_t remaining, uint64_t qemu_dirty_per_s)
+{
+	double since = r->pass.begun_ns ? (double)(now_ns() - r->pass.begun_ns) / 1e9 : 0;
+
+	if (qemu_dirty_per_s)
+		r->dirty_per_s = (double)qemu_dirty_per_s;
+	else if (r->pass.queried > MAX(r->pass.number, 1) && r->pass.took_ns)
+		r->dirty_per_s = (double)remaining / (double)MAX(r->pass.took_ns, PASS_MIN_MS * 1000000ULL) * 1e9;
+	r->left = MIN(remaining + (uint64_t)(r->dirty_per_s * since), MAX(remaining, r->total));
+}
+
+static void on_query(void *arg, json_t *ret, const struct err *err)
+{
+	struct ram *r = arg;
+	json_t *ram = json_object_get(ret, "ram");
+
+	r->query_pending = false;
+	if (err || !ram)
+		return;
+	r->total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
+	estimate_left(r, (uint64_t)json_integer_value(json_object_get(ram, "remaining")),
+		      (uint64_t)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES);
+	r->pass.number = r->pass.queried;
+}
+
+void ram_query(struct ram *r)
+{
+	if (r->query_pending)
+		return;
+	r->query_pending = true;
+	r->pass.queried = r->pass.begun;
+	qmp_send(r->src->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query, r);
+}
+
+void ram_on_pass(struct ram *r, const struct event *ev)
+{
+	if (!r->capture)
+		return;
+	r->pass.begun = MAX(r->pass.begun, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
+	r->pass.took_ns = r->pass.begun_ns ? ev->at_ns - r->pass.begun_ns : 0;
+	r->pass.begun_ns = ev->at_ns;
+	if (ev->at_ns - r->pass.cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
+		r->pass.cut_ns = ev->at_ns;
+		capture_cut_round(r->capture);
+	}
+}
+
+void ram_throttle(struct ram *r)
+{
+	if (!r->throttled)
+		qmp_send(r->src->qmp, "migrate-set-parameters", json_pack("{s:i}", "throttle-trigger-threshold", 5), QMP_DEADLINE_MS, NULL,
+			 NULL);
+	r->throttled = true;
+}
+
+/* ---- the switchover ---- */
+
+void ram_arm(struct ram *r, double rate_per_s)
+{
+	double per_s = rate_per_s * ARM_SLACK;
+	/* and in its first pass over memory QEMU is to look at what was written at its end, not again and again */
+	bool busy = r->pass.number >= 2 && r->dirty_per_s > rate_per_s * CONVERGE_CALM;
+	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
+
+	if (!r->src->acknowledges || !r->has_bandwidth || rate_per_s <= 0)
+		return;
+	if (limit_ms == r->armed_ms && per_s < r->armed_per_s * ARM_AGAIN && per_s > r->armed_per_s / ARM_AGAIN)
+		return;
+	r->armed_per_s = per_s;
+	r->armed_ms = limit_ms;
+	qmp_send(r->src->qmp, "migrate-set-parameters",
+		 json_pack("{s:I,s:I}", "downtime-limit", (json_int_t)limit_ms, "avail-switchover-bandwidth", (json_int_t)per_s),
+		 QMP_DEADLINE_MS, NULL, NULL);
+}
+
+int ram_ask_for_switchover(struct ram *r, struct err *e)
+{
+	uint8_t ack[4];
+	json_t *p = json_pack("{s:i}", "downtime-limit", DOWNTIME_LIMIT_MS);
+	int code;
+
+	if (r->has_bandwidth)
+		json_object_set_new(p, "avail-switchover-bandwidth", json_integer(PLENTY_PER_S));
+	/* without acknowledgements (QEMU < 8.1) a stall is what keeps QEMU from switching until we let it */
+	capture_stall(r->capture, !r->src->acknowledges);
+	code = qmp_call(r->src->qmp, "migrate-set-parameters", p, NULL, e);
+	capture_stall(r->capture, false);
+	fault_point("src-acknowledge");
+	if (!code && r->src->acknowledges)
+		capture_return_path(r->capture, ack, rp_encode_switchover_ack(ack));
+	return code;
+}
+
+int ram_let_qemu_go_on(struct ram *r, struct err *e)
+{
+	return qmp_call(r->src->qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
+}
+
+int ram_release_shut(struct ram *r)
+{
+	uint8_t shut[8];
+
+	return capture_return_path(r->capture, shut, rp_encode_shut(shut, 0));
+}
+
+/* ---- the end ---- */
+
+/* Of a migration whose sockets go while QEMU sets it up QEMU 10 may lose track: it is "cancelling" for good then. Setting it up takes some
+ * milliseconds, for which the capture goes on to read, or the guard does. */
+static void wait_until_set_up(struct ram *r)
+{
+	uint64_t until = now_ns() + SETUP_MS * 1000000ULL;
+	struct qmp *q = r->src->qmp;
+	char status[MIGRATION_STATUS_MAX];
+	struct err e;
+
+	while ((r->capture || r->kept) && q && qmp_alive(q) && !strcmp(qemu_migration_status(q, status), "setup") && now_ns() < until)
+		if (loop_step(r->part.a->loop, 5, &e))
+			return;
+}
+
+void ram_read_away_when_set_up(struct ram *r)
+{
+	keep_drain(r->kept);
+	wait_until_set_up(r);
+	capture_drain(r->capture);
+}
+
+int ram_cancel(struct ram *r, uint64_t until_ns, struct err *e)
+{
+	struct loop *l = r->part.a->loop;
+
+	if (!r->src->migrating) /* if there is one, somebody else began it */
+		return 0;
+	if ((r->capture || r->kept) && !qemu_migration_cancel(r->src->qmp, l, MIN(until_ns, now_ns() + GENTLE_MS * 1000000ULL), e) &&
+	    qemu_migration_settle(r->src->qmp, l, e))
+		log_info("%s", e->msg);
+	ram_close_connections(r);
+	return qemu_migration_cancel(r->src->qmp, l, until_ns, e);
+}
+
+void ram_close_connections(struct ram *r)
+{
+	capture_stop(r->capture);
+	keep_end(r->kept);
+}
+
+void ram_stop(struct ram *r)
+{
+	if (r->capture)
+		r->rounds = capture_rounds(r->capture);
+	capture_stop(r->capture);
+}
+
+void ram_free_capture(struct ram *r)
+{
+	capture_free(r->capture);
+	r->capture = NULL;
+}
+
+static uint32_t reached(const struct part *p)
+{
+	return container_of(p, const struct ram, part)->done_ns ? M_RAM_QUEUED : 0;
+}
+
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	const struct ram *r = container_of(p, const struct ram, part);
+	const char *asked = r->src->opt->ram_mode;
+	const struct send_stats *sent = &r->data->sent;
+	json_t *ram;
+
+	switch (tale) {
+	case TELL_PLAN:
+		json_object_set_new(out, "ram_mode",
+				    json_string(strcmp(asked, "auto") ? asked : "pages, placed straight into the destination's memory (opaque "
+											"where that is not possible)"));
+		return;
+	case TELL_PROGRESS:
+		if (!r->src->migrating)
+			return;
+		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));
+		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
+		return;
+	case TELL_STATUS:
+		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));
+		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
+		json_object_set_new(out, "mode", json_string(ram_mode_name(r)));
+		return;
+	case TELL_RESULT:
+		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages, "zero_pages",
+				(json_int_t)sent->zero_pages, "same_pages", (json_int_t)sent->same_pages, "bytes_wire",
+				(json_int_t)sent->ram_wire, "mode", ram_mode_name(r));
+		json_object_set_new(out, "ram", ram);
+		if (r->mode_why)
+			json_object_set_new(out, "opaque_because", json_string(r->mode_why));
+		return;
+	}
+}
+
+static void fini(struct part *p)
+{
+	struct ram *r = ram_of(p);
+
+	json_decref(r->settings);
+	free(r->mode_why);
+	free(r->socket);
+}
+
+static const struct part_undo undo[] = {{"settings", "the migration settings of its QEMU", undo_settings}, {NULL, NULL, NULL}};
+
+static const struct part_ops ops = {.name = "ram",
+				    .examine = examine,
+				    .describe = describe,
+				    .prepare = prepare,
+				    .ready = ready,
+				    .event = event,
+				    .reached = reached,
+				    .undo = undo,
+				    .tell = tell,
+				    .fini = fini};
+
+void ram_init(struct ram *r, struct source *src, struct data_plane *data)
+{
+	const struct move_options *o = src->opt;
+
+	*r = (struct ram){.part = {&ops, src->part.a}, .src = src, .data = data, .keeper = -1};
+	r->multifd = o->multifd < 0 ? MIN(o->channels, MULTIFD_MAX) : (unsigned)o->multifd;
+}

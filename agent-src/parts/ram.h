@@ -1,0 +1,90 @@
+/*
+ * ram.h: the guest's memory and device state, as QEMU's own migration gives them: its settings, its begin and its end, how much is left, and
+ * when QEMU may switch over.
+ */
+#ifndef VMFERRY_RAM_H
+#define VMFERRY_RAM_H
+
+#include "data-plane.h"
+#include "keep.h"
+#include "ram-capture.h"
+#include "source.h"
+
+/* QEMU's passes over memory, as far as it tells. */
+struct ram_passes {
+	uint64_t number;	 /* that ram.left belongs to. At the end of the one before nearly nothing is left */
+	uint64_t begun;		 /* newest that QEMU told of */
+	uint64_t queried;	 /* when the query under way was sent */
+	uint64_t begun_ns, took_ns; /* when QEMU began this one; how long the one before took */
+	uint64_t cut_ns;	 /* when our round was cut last */
+};
+
+struct ram {
+	struct part part;
+	struct source *src;
+	struct data_plane *data;
+	enum ram_mode mode;
+	char *mode_why;	  /* why it is opaque; NULL: it was asked for, or is not */
+	unsigned multifd; /* QEMU's channels towards us */
+	char *socket;
+	json_t *settings; /* of QEMU, to be put back */
+	bool has_bandwidth;
+	int keeper;		 /* has copies of QEMU's connections (keep.h) */
+	struct capture *capture; /* NULL: not yet, or no more */
+	struct keep *kept;	 /* we are the keeper, and the agent has died */
+	struct ram_passes pass;
+	bool query_pending;
+	uint64_t left, total;
+	double dirty_per_s; /* bytes that the guest writes */
+	uint64_t done_ns;   /* when every page was queued */
+	unsigned rounds;    /* once the capture has ended */
+	bool throttled;
+	double armed_per_s;
+	unsigned armed_ms;
+};
+
+void ram_init(struct ram *r, struct source *src, struct data_plane *data);
+
+/* Into what a journal begins with; and from it, in a later life. */
+void ram_describe_for_journal(struct ram *r, json_t *begin);
+void ram_restore(struct ram *r);
+
+/* "pages", "opaque" */
+const char *ram_mode_name(const struct ram *r);
+/* Are QEMU's capabilities still those that we set? */
+int ram_check_capabilities(struct ram *r, struct err *e);
+/* QEMU begins to migrate, towards us. */
+int ram_start(struct ram *r, struct err *e);
+/* Asks QEMU how much is left; the answer comes while the loop runs. */
+void ram_query(struct ram *r);
+/* MIGRATION_PASS */
+void ram_on_pass(struct ram *r, const struct event *ev);
+/* QEMU slows the guest's processors down (auto-converge). */
+void ram_throttle(struct ram *r);
+
+/*
+ * QEMU looks every 100 ms from how little on it may switch. It is told so in time, of what we shall decide by: then it stops as
+ * soon as we acknowledge, and until then does not go round and round over nothing, which the guest would feel.
+ */
+void ram_arm(struct ram *r, double rate_per_s);
+/* Now, whatever is left: at the latest when QEMU next looks. */
+int ram_ask_for_switchover(struct ram *r, struct err *e);
+int ram_let_qemu_go_on(struct ram *r, struct err *e);
+/* QEMU's final SHUT, which its peer has said and we kept. */
+int ram_release_shut(struct ram *r);
+/* Stop or go on reading from QEMU. */
+void ram_stall(struct ram *r, bool stall);
+
+/*
+ * Ends our migration, before until_ns. QEMU's sockets stay open, and are read, until it is over: closed under a thread of multifd's they
+ * may leave QEMU waiting for that thread for ever. One that does not end so is left to give up by itself, without them. Begins with
+ * ram_read_away_when_set_up(), which needs no monitor, and ends with ram_close_connections().
+ */
+void ram_read_away_when_set_up(struct ram *r);
+int ram_cancel(struct ram *r, uint64_t until_ns, struct err *e);
+void ram_close_connections(struct ram *r);
+/* Ends the capture's thread; ram_free_capture once the senders have stopped, too. */
+void ram_stop(struct ram *r);
+void ram_free_capture(struct ram *r);
+
+#endif

@@ -1,0 +1,337 @@
+/* source.c: see source.h. */
+#include "source.h"
+#include "earlier-moves.h"
+#include "json-text.h"
+#include "log.h"
+#include "milestone.h"
+#include "process.h"
+#include "qemu-args-json.h"
+#include "qemu-cpu.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QMP_OPEN_MS	 5000
+#define QEMU_END_MS	 2000
+#define GUARD_MONITOR_MS 2000 /* it tries again */
+
+static struct source *source_of(struct part *p)
+{
+	return container_of(p, struct source, part);
+}
+
+/* ---- its monitor ---- */
+
+int source_find(struct source *s, struct err *e)
+{
+	return guest_find(&s->guest, s->opt->vm, e);
+}
+
+int source_query(struct source *s, struct err *e)
+{
+	int r = guest_open_qmp(&s->guest, &s->qmp, s->part.a->loop, QMP_OPEN_MS, &conductor_qmp, &s->part.a->con, e);
+
+	return r ? r : guest_query(&s->guest, s->qmp, e);
+}
+
+int source_open_monitor(struct source *s, struct err *e)
+{
+	return guest_open_qmp(&s->guest, &s->qmp, s->part.a->loop, s->patient ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp,
+			      &s->part.a->con, e);
+}
+
+bool source_has_ended(const struct source *s)
+{
+	uint64_t until = now_ns() + QEMU_END_MS * 1000000ULL;
+
+	if (s->qmp && qmp_alive(s->qmp))
+		return false;
+	while (qemu_is_alive(s->guest.pid, s->guest.start_time) && now_ns() < until)
+		poll(NULL, 0, 2);
+	return !qemu_is_alive(s->guest.pid, s->guest.start_time);
+}
+
+int source_reach(struct source *s, struct err *e)
+{
+	if (!s->part.a->handoff.qemu_alive)
+		return 0;
+	if (s->qmp && qmp_alive(s->qmp))
+		return 1;
+	s->unreachable = s->unreachable || !source_has_ended(s);
+	return s->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", s->guest.qmp_path) : 0;
+}
+
+int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *detail, struct err *e), const json_t *detail, struct err *e)
+{
+	struct err ignored;
+	int r = source_reach(s, e);
+
+	if (r <= 0)
+		return r ? r : 1;
+	r = undo(s, detail, e);
+	return !r || source_reach(s, &ignored) ? r : 1;
+}
+
+int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e)
+{
+	json_t *status;
+	int r;
+
+	do {
+		r = qmp_call(s->qmp, "query-status", NULL, &status, e);
+		if (r)
+			return r;
+		snprintf(out, 32, "%s", json_text(status, "status") ?: "?");
+		json_decref(status);
+		if (strcmp(out, "finish-migrate"))
+			return 0;
+	} while (now_ns() < until_ns && !(r = loop_step(s->part.a->loop, 2, e)));
+	return r ? r : err_set(e, ETIMEDOUT, "the source QEMU does not leave the state finish-migrate");
+}
+
+/* ---- how it runs ---- */
+
+void source_set_paused(struct source *s, bool paused)
+{
+	struct err e;
+
+	s->paused = paused;
+	if (s->part.a->journal && attempt_note(s->part.a, "paused", json_pack("{s:b}", "paused", paused), &e))
+		log_error("%s", e.msg);
+}
+
+int source_note_migration(struct source *s, bool ours, struct err *e)
+{
+	int r = attempt_note(s->part.a, "migration", json_pack("{s:b}", "ours", ours), e);
+
+	s->migrating = ours;
+	return r;
+}
+
+/* ---- may it be moved? ---- */
+
+/* What is not UTF-8 cannot be described in JSON. */
+static int check_text(const struct guest *g, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < g->argc; i++)
+		if (!text_is_utf8(g->argv[i]))
+			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].real_path && !text_is_utf8(g->disks[i].real_path))
+			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", g->disks[i].real_path);
+	if (!text_is_utf8(g->cwd))
+		return err_set(e, EILSEQ, "the name of QEMU's directory %s is not UTF-8 text", g->cwd);
+	return 0;
+}
+
+static int check_owner(const struct guest *g, struct err *e)
+{
+	if (g->owner_hint)
+		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with %s", g->name, g->owner_hint,
+			       strcmp(g->owner_hint, "libvirt") ? "`qm remote-migrate`" : "`virsh migrate --live --copy-storage-all`");
+	return guest_check_user(g, e) ? err_prefix(e, "guest %s", g->name) : 0;
+}
+
+static int examine_cpu(struct source *s, struct err *e)
+{
+	json_t *kvm;
+	int r = qmp_call(s->qmp, "query-kvm", NULL, &kvm, e);
+
+	if (r)
+		return r;
+	s->accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
+	json_decref(kvm);
+	r = qemu_cpu(s->qmp, &s->cpu, e);
+	if (r || !qemu_cpu_needs_names(s->cpu))
+		return r;
+	return qemu_cpu_names(s->qmp, NULL, s->cpu, e);
+}
+
+static int check_state(struct source *s, struct err *e)
+{
+	if (strcmp(s->guest.status, "running") && strcmp(s->guest.status, "paused"))
+		return err_set(e, EBUSY, "the guest is in state '%s'; only a running or paused one can be moved", s->guest.status);
+	s->was_running = s->guest.running;
+	s->paused = !s->was_running;
+	return 0;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct source *s = source_of(p);
+	int r = check_owner(&s->guest, e);
+
+	if (!r)
+		r = check_text(&s->guest, e);
+	if (!r)
+		r = earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
+	if (!r)
+		r = guest_check_drift(&s->guest, s->qmp, e);
+	if (!r)
+		r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
+	if (!r)
+		r = examine_cpu(s, e);
+	return r ? r : check_state(s, e);
+}
+
+/* ---- what is told of it ---- */
+
+static json_t *map_net(const struct move_options *o)
+{
+	json_t *out = json_object();
+	unsigned i;
+
+	for (i = 0; i < o->map_net_count; i++) {
+		const char *what = strchr(o->map_net[i], '=');
+		AUTO_FREE char *nic = xasprintf("%.*s", (int)(what - o->map_net[i]), o->map_net[i]);
+
+		json_object_set_new(out, nic, json_string(what + 1));
+	}
+	return out;
+}
+
+static void set_text(json_t *out, const char *key, const char *value)
+{
+	if (value)
+		json_object_set_new(out, key, json_string(value));
+}
+
+static char *version_of(const struct guest *g)
+{
+	return xasprintf("%d.%d.%d", g->qemu_major, g->qemu_minor, g->qemu_micro);
+}
+
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	struct source *s = source_of(p);
+	const struct guest *g = &s->guest;
+	AUTO_FREE char *version = version_of(g);
+	json_t *argv = json_array(), *env = json_object();
+	size_t i;
+
+	(void)e;
+	for (i = 0; i < g->argc; i++)
+		json_array_append_new(argv, json_string(g->argv[i]));
+	set_text(env, "LD_LIBRARY_PATH", g->env_ld_library_path);
+	set_text(env, "QEMU_MODULE_DIR", g->env_module_dir);
+	set_text(out, "name", g->name);
+	set_text(out, "exe", g->exe);
+	set_text(out, "machine", g->machine);
+	set_text(out, "cwd", g->cwd);
+	set_text(out, "accel", s->accel);
+	set_text(out, "cpu_model", g->cpu_model);
+	set_text(out, "qemu_version", version);
+	json_object_set_new(out, "argv", argv);
+	json_object_set_new(out, "env", env);
+	json_object_set(out, "cpu", s->cpu);
+	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
+	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
+	json_object_set_new(out, "paused", json_boolean(s->paused));
+	if (g->config_count)
+		json_object_set_new(out, "configs", args_configs_json(g->configs, g->config_count));
+	if (s->opt->map_net_count)
+		json_object_set_new(out, "map_net", map_net(s->opt));
+	return 0;
+}
+
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	const struct source *s = container_of(p, const struct source, part);
+	AUTO_FREE char *version = version_of(&s->guest);
+
+	if (tale != TELL_PLAN && tale != TELL_STATUS)
+		return;
+	set_text(out, "guest", s->guest.name);
+	json_object_set_new(out, "pid", json_integer(s->guest.pid));
+	if (tale == TELL_STATUS)
+		return;
+	set_text(out, "machine", s->guest.machine);
+	set_text(out, "qemu_version", version);
+	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)s->guest.ram_bytes));
+	json_object_set_new(out, "paused", json_boolean(s->paused));
+}
+
+/* ---- an earlier life ---- */
+
+static json_t *monitors(const struct guest *g)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < g->qmp_count; i++)
+		json_array_append_new(out, json_string(g->qmp_paths[i]));
+	return out;
+}
+
+void source_describe_for_journal(const struct source *s, json_t *begin)
+{
+	AUTO_FREE char *boot = boot_id();
+
+	set_text(begin, "guest", s->guest.name);
+	json_object_set_new(begin, "pid", json_integer(s->guest.pid));
+	json_object_set_new(begin, "start_time", json_integer((json_int_t)s->guest.start_time));
+	set_text(begin, "qmp", s->guest.qmp_path);
+	json_object_set_new(begin, "monitors", monitors(&s->guest));
+	set_text(begin, "boot_id", boot);
+	json_object_set_new(begin, "paused", json_boolean(s->paused));
+	json_object_set(begin, "disks", s->disk_paths);
+}
+
+/* The one that the agent had, and the others. */
+static void restore_monitors(struct guest *g, const json_t *begin)
+{
+	const json_t *all = json_object_get(begin, "monitors");
+	json_t *path;
+	size_t i;
+
+	g->qmp_path = xstrdup(json_text(begin, "qmp") ?: "");
+	g->qmp_paths = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp_paths));
+	json_array_foreach((json_t *)all, i, path)
+		if (json_is_string(path))
+			g->qmp_paths[g->qmp_count++] = xstrdup(json_string_value(path));
+}
+
+void source_restore(struct source *s)
+{
+	const struct journal *j = s->part.a->journal;
+	const json_t *begin = journal_begin(j), *note = journal_last_note(j, "paused");
+
+	s->guest.name = xstrdup(json_text(begin, "guest") ?: "?");
+	s->guest.pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
+	s->guest.start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
+	restore_monitors(&s->guest, begin);
+	s->paused = json_is_true(json_object_get(note ? note : begin, "paused"));
+	s->migrating = json_is_true(json_object_get(journal_last_note(j, "migration"), "ours"));
+	json_decref(s->disk_paths);
+	s->disk_paths = json_deep_copy(json_object_get(begin, "disks"));
+}
+
+/* ---- its life ---- */
+
+static uint32_t reached(const struct part *p)
+{
+	return guest_watch_answered(&container_of(p, const struct source, part)->watch) ? M_LOOKED_AT : 0;
+}
+
+static void fini(struct part *p)
+{
+	struct source *s = source_of(p);
+
+	qmp_close(s->qmp);
+	guest_watch_fini(&s->watch);
+	guest_fini(&s->guest);
+	json_decref(s->cpu);
+	json_decref(s->disk_paths);
+}
+
+static const struct part_ops ops = {.name = "source", .examine = examine, .describe = describe, .reached = reached, .tell = tell, .fini = fini};
+
+void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)
+{
+	*s = (struct source){.part = {&ops, a}, .opt = opt, .report = report, .disk_paths = json_array()};
+}

@@ -1,0 +1,62 @@
+/*
+ * source.h: the guest where it runs now, and the monitor of its QEMU: what every other part of a move asks and changes.
+ *
+ * The first part of a recipe. It finds out whether this guest may be moved at all, and keeps what is known of how it runs: others have
+ * monitors, too.
+ */
+#ifndef VMFERRY_SOURCE_H
+#define VMFERRY_SOURCE_H
+
+#include "attempt.h"
+#include "guest-watch.h"
+#include "options.h"
+#include "part.h"
+#include "qemu-discover.h"
+#include "report.h"
+
+struct source {
+	struct part part;
+	const struct move_options *opt;
+	struct report *report;
+	struct guest guest;
+	struct guest_watch watch; /* what others do to it */
+	struct qmp *qmp;	  /* NULL: no monitor, or none any more */
+	json_t *cpu;		  /* qemu_cpu() */
+	const char *accel;	  /* "kvm", "tcg" */
+	bool was_running;
+	bool paused;	/* is to stay so at the destination */
+	bool suspended; /* by itself */
+	bool shut_down; /* by itself */
+	bool acknowledges; /* its QEMU waits for `switchover-ack` (8.1) */
+	bool migrating;	   /* the migration in QEMU is ours; also in a later life */
+	bool unreachable;  /* QEMU is alive and its monitor is not */
+	bool patient;	   /* we are the guard: what cannot be done now is tried again */
+	json_t *disk_paths;
+};
+
+void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report);
+
+/* Finds the guest, and asks QEMU about it. */
+int source_find(struct source *s, struct err *e);
+int source_query(struct source *s, struct err *e);
+/* What an earlier life knew of it: from the journal's beginning and notes. */
+void source_restore(struct source *s);
+/* Into what a journal begins with. */
+void source_describe_for_journal(const struct source *s, json_t *begin);
+
+/* Any of the guest's monitors: one may be somebody else's by now. */
+int source_open_monitor(struct source *s, struct err *e);
+/* Its monitor closed because it ended; waits a moment for that, as the monitor closes first. */
+bool source_has_ended(const struct source *s);
+/* 1: QEMU can be asked; 0: it has ended; -EPIPE: it is alive, and its monitor does not answer. */
+int source_reach(struct source *s, struct err *e);
+/* Undoes what is in QEMU. 1: QEMU has ended, and all of that with it; or as undo(). */
+int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *detail, struct err *e), const json_t *detail, struct err *e);
+/* QEMU's run state, once it is not about to change by itself: at the end of a migration QEMU sets the guest going again. */
+int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e);
+/* Noted for `recover`, too. */
+void source_set_paused(struct source *s, bool paused);
+/* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. */
+int source_note_migration(struct source *s, bool ours, struct err *e);
+
+#endif

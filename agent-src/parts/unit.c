@@ -1,0 +1,58 @@
+/* unit.c: see unit.h. */
+#include "unit.h"
+#include "json-text.h"
+#include "util.h"
+
+static struct unit *unit_of(struct part *p)
+{
+	return container_of(p, struct unit, part);
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct unit *u = unit_of(p);
+
+	return autostart_examine(&u->autostart, &u->src->guest, u->src->opt->keep_unit, e);
+}
+
+int unit_hold(struct unit *u, struct err *e)
+{
+	return autostart_hold(&u->autostart, u->part.a->journal, e);
+}
+
+int unit_block(struct unit *u, struct err *e)
+{
+	return autostart_block(&u->autostart, u->part.a->journal, e);
+}
+
+static int undo_unit(struct part *p, const json_t *detail, struct err *e)
+{
+	struct unit *u = unit_of(p);
+	bool released = p->a->handoff.state == HO_SRC_RELEASED;
+	int r = autostart_settle(detail, released, u->disabled, e);
+
+	if (!r && !released && !p->a->handoff.qemu_alive && !u->autostart.unit && !p->a->over && !json_is_true(json_object_get(detail, "runtime")))
+		report_notice(u->src->report, "unit %s may start the guest again", json_text(detail, "unit"));
+	return r;
+}
+
+void unit_make_up(struct unit *u)
+{
+	if (autostart_make_up(&u->autostart, u->src->shut_down))
+		report_notice(u->src->report, "unit %s starts the guest again, as it would have without the move", u->autostart.unit);
+}
+
+static void fini(struct part *p)
+{
+	json_decref(unit_of(p)->disabled);
+	autostart_fini(&unit_of(p)->autostart);
+}
+
+static const struct part_undo undo[] = {{"unit", "its systemd unit", undo_unit}, {NULL, NULL, NULL}};
+
+static const struct part_ops ops = {.name = "unit", .examine = examine, .undo = undo, .fini = fini};
+
+void unit_init(struct unit *u, struct source *src)
+{
+	*u = (struct unit){.part = {&ops, src->part.a}, .src = src, .disabled = json_array()};
+}

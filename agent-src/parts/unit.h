@@ -1,0 +1,22 @@
+/* unit.h: the systemd unit that might start the guest here again (autostart.h), as a part of its move: kept from that in time, settled at the end. */
+#ifndef VMFERRY_UNIT_H
+#define VMFERRY_UNIT_H
+
+#include "autostart.h"
+#include "source.h"
+
+struct unit {
+	struct part part;
+	struct source *src;
+	struct autostart autostart;
+	json_t *disabled; /* units that no longer start the guest here, and how that is undone */
+};
+
+void unit_init(struct unit *u, struct source *src);
+/* Before memory is copied; before the guest is stopped. */
+int unit_hold(struct unit *u, struct err *e);
+int unit_block(struct unit *u, struct err *e);
+/* Rolled back, and QEMU has ended: what the unit would have done then. */
+void unit_make_up(struct unit *u);
+
+#endif
