@@ -2,24 +2,8 @@
 #ifndef VMFERRY_DST_MOVE_H
 #define VMFERRY_DST_MOVE_H
 
+#include "config.h"
 #include "link.h"
-#include "net.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-struct access;
-
-struct move_config {
-	const char *state_dir, *runtime_dir;
-	const struct access *access;
-	bool plaintext;
-	/* for data channels: a socket that listens already, or (-1) where to */
-	int listen_fd;
-	const char *listen_host;
-	struct net_ports data_ports;
-	uint8_t session[16]; /* as in the HELLO of its control channel */
-};
 
 /* Takes over the control link and cfg->listen_fd. */
 int move_run(const struct move_config *cfg, struct link control, struct err *e);

@@ -12,10 +12,12 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #define REQUEST_MAX 4096
 #define DYING_MS    1000
+#define ANSWER_S    30 /* an agent that reaches for its destination takes half of it */
 
 struct client {
 	struct client *next;
@@ -309,6 +311,14 @@ void control_close(struct control *c)
 
 /* ---- client ---- */
 
+/* With whoever is at the other end; 0: for ever. */
+static void set_patience(int fd, int seconds)
+{
+	struct timeval limit = {.tv_sec = seconds};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
 int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer_out,
 		 bool (*each)(void *ctx, const json_t *event), void *ctx, struct err *e)
 {
@@ -326,11 +336,17 @@ int control_call(const char *runtime_dir, pid_t guest, const json_t *request, js
 	fd = unix_connect(sa.sun_path, 0);
 	if (fd < 0)
 		return err_set(e, ENOENT, "no move of this guest (pid %d) is under way here", (int)guest);
+	set_patience(fd, ANSWER_S);
 	f = fdopen(fd, "r+");
 	fprintf(f, "%s\n", text);
 	fflush(f);
-	if (getline(&line, &cap, f) <= 0 || !(*answer_out = json_loads(line, 0, NULL)))
-		r = err_set(e, EPROTO, "the agent gave no answer");
+	errno = 0;
+	if (getline(&line, &cap, f) <= 0)
+		r = errno == EAGAIN ? err_set(e, ETIMEDOUT, "the agent of this move has not answered for %d s; is it stopped (SIGSTOP)?", ANSWER_S)
+				    : err_set(e, EPIPE, "the agent of this move ended without an answer");
+	else if (!(*answer_out = json_loads(line, 0, NULL)))
+		r = err_set(e, EPROTO, "what the agent of this move answers cannot be read");
+	set_patience(fd, 0);
 	while (!r && each && more && getline(&line, &cap, f) > 0) {
 		event = json_loads(line, 0, NULL);
 		more = event && each(ctx, event);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../../agent-dst/moves/move-private.h"
+#include "../../agent-dst/parts/monitors.h"
 
 static void expect(const char *filename, bool is_unix, bool connected, const char *address, const char *peer)
 {

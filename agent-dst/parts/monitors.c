@@ -1,5 +1,5 @@
 /*
- * move-monitors.c: until the guest is ours nobody but this agent gives orders to its QEMU.
+ * monitors.c: until the guest is ours nobody but this agent gives orders to its QEMU.
  *
  * Theory of operation. QEMU makes the guest's own monitors and consoles when it starts, and cannot be told to wait with that.
  * A `cont` there would start the guest beside the source's: at once, or as soon as it is loaded. So as soon as QEMU is up its
@@ -11,9 +11,10 @@
  * others when a move is planned). A guest that is resumed all the same is ended at once (move.c), before it was promised or as
  * NOVM.
  */
-#include "move-private.h"
+#include "monitors.h"
 #include "json-text.h"
 #include "log.h"
+#include "net.h"
 #include "paths.h"
 #include "qemu-opts.h"
 #include "util.h"
@@ -111,24 +112,24 @@ bool monitors_has(const struct args_result *line, const json_t *chardevs, const 
 	       is_named(line, label);
 }
 
-static int query(struct move *m, json_t **out, struct err *e)
+static int query(struct target *t, json_t **out, struct err *e)
 {
-	return qmp_call(m->qmp, "query-chardev", NULL, out, e);
+	return qmp_call(t->qmp, "query-chardev", NULL, out, e);
 }
 
 /* ---- unix sockets ---- */
 
-static char *hidden_dir(const struct move *m)
+static char *hidden_dir(const struct target *t)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	return xasprintf("%s/" HIDDEN_DIR_PREFIX "%.8s", m->dir, attempt_id_format(m->a.id, id));
+	return xasprintf("%s/" HIDDEN_DIR_PREFIX "%.8s", t->dir, attempt_id_format(t->part.a->id, id));
 }
 
-static int make_hidden_dir(struct move *m, const char *dir, struct err *e)
+static int make_hidden_dir(struct target *t, const char *dir, struct err *e)
 {
 	json_t *detail = json_pack("{s:s}", "path", dir);
-	int r = journal_own(m->a.journal, "hidden", detail, e);
+	int r = journal_own(t->part.a->journal, "hidden", detail, e);
 
 	json_decref(detail);
 	if (!r && mkdir(dir, 0700))
@@ -144,35 +145,35 @@ static bool is_socket(const char *path)
 }
 
 /* NULL: this one is not in the guest's directory, but the agent's own, say. */
-static char *hidden_name(const struct move *m, const char *path)
+static char *hidden_name(const struct target *t, const char *path)
 {
-	size_t n = strlen(m->dir);
+	size_t n = strlen(t->dir);
 	const char *base = strrchr(path, '/');
-	AUTO_FREE char *dir = hidden_dir(m);
+	AUTO_FREE char *dir = hidden_dir(t);
 
-	return strncmp(path, m->dir, n) || base != path + n ? NULL : xasprintf("%s%s", dir, base);
+	return strncmp(path, t->dir, n) || base != path + n ? NULL : xasprintf("%s%s", dir, base);
 }
 
-static int hide_one(const struct move *m, const char *path, struct err *e)
+static int hide_one(const struct target *t, const char *path, struct err *e)
 {
-	AUTO_FREE char *to = hidden_name(m, path);
+	AUTO_FREE char *to = hidden_name(t, path);
 
 	if (!to || !is_socket(path))
 		return 0;
 	return rename(path, to) ? err_sys(e, errno, "cannot move %s away until the guest is here", path) : 0;
 }
 
-static int hide_sockets(struct move *m, const json_t *chardevs, struct err *e)
+static int hide_sockets(struct target *t, const json_t *chardevs, struct err *e)
 {
-	AUTO_FREE char *dir = hidden_dir(m);
+	AUTO_FREE char *dir = hidden_dir(t);
 	struct chardev_socket s;
 	json_t *one;
 	size_t i;
-	int r = make_hidden_dir(m, dir, e);
+	int r = make_hidden_dir(t, dir, e);
 
 	json_array_foreach((json_t *)chardevs, i, one)
 		if (!r && json_text(one, "filename") && monitors_parse(json_text(one, "filename"), &s) && s.is_unix)
-			r = hide_one(m, s.address, e);
+			r = hide_one(t, s.address, e);
 	return r;
 }
 
@@ -242,7 +243,7 @@ static int upgrade(int fd, struct err *e)
 	return send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 ? err_sys(e, errno, "cannot occupy a monitor on a WebSocket") : 0;
 }
 
-static int occupy(struct move *m, const struct chardev_socket *s, struct err *e)
+static int occupy(struct target *t, const struct chardev_socket *s, struct err *e)
 {
 	const char *address = s->address, *colon = strrchr(address, ':');
 	bool brackets = *address == '[';
@@ -255,32 +256,32 @@ static int occupy(struct move *m, const struct chardev_socket *s, struct err *e)
 	r = net_connect(*host ? host : "127.0.0.1", colon + 1, true, CONNECT_MS, &fd, e);
 	if (r)
 		return r;
-	if (m->occupied_count == ARRAY_LEN(m->occupied)) {
+	if (t->occupied_count == ARRAY_LEN(t->occupied)) {
 		close(fd);
-		return err_set(e, E2BIG, "more than %zu monitors on TCP ports", ARRAY_LEN(m->occupied));
+		return err_set(e, E2BIG, "more than %zu monitors on TCP ports", ARRAY_LEN(t->occupied));
 	}
-	m->occupied[m->occupied_count++] = fd;
+	t->occupied[t->occupied_count++] = fd;
 	return s->is_websocket ? upgrade(fd, e) : 0;
 }
 
-void monitors_let_go(struct move *m)
+void monitors_let_go(struct target *t)
 {
-	while (m->occupied_count)
-		close(m->occupied[--m->occupied_count]);
+	while (t->occupied_count)
+		close(t->occupied[--t->occupied_count]);
 }
 
-static bool ends_with_our_port(const struct move *m, const char *peer)
+static bool ends_with_our_port(const struct target *t, const char *peer)
 {
 	const char *colon = strrchr(peer, ':');
 	unsigned i;
 
-	for (i = 0; i < m->occupied_count && colon; i++)
-		if (net_local_port(m->occupied[i]) == atoi(colon + 1))
+	for (i = 0; i < t->occupied_count && colon; i++)
+		if (net_local_port(t->occupied[i]) == atoi(colon + 1))
 			return true;
 	return false;
 }
 
-static int occupy_ports(struct move *m, const json_t *chardevs, struct err *e)
+static int occupy_ports(struct target *t, const json_t *chardevs, struct err *e)
 {
 	struct chardev_socket s;
 	json_t *one;
@@ -290,8 +291,8 @@ static int occupy_ports(struct move *m, const json_t *chardevs, struct err *e)
 	json_array_foreach((json_t *)chardevs, i, one) {
 		const char *label = json_text(one, "label"), *filename = json_text(one, "filename");
 
-		if (!r && label && filename && monitors_has(&m->args, chardevs, label) && monitors_parse(filename, &s) && !s.is_unix)
-			r = occupy(m, &s, e);
+		if (!r && label && filename && monitors_has(&t->args, chardevs, label) && monitors_parse(filename, &s) && !s.is_unix)
+			r = occupy(t, &s, e);
 	}
 	return r;
 }
@@ -306,74 +307,94 @@ static bool is_private(const char *filename)
 	return args_chardev_is_private(kind) || !strcmp(kind, "mux"); /* what is behind that is looked at */
 }
 
-static bool is_hidden(const struct move *m, const char *path)
+static bool is_hidden(const struct target *t, const char *path)
 {
-	AUTO_FREE char *to = hidden_name(m, path);
+	AUTO_FREE char *to = hidden_name(t, path);
 
 	return to && is_socket(to);
 }
 
 /* 0: nobody else has this monitor. -EBUSY: somebody was quicker, or (-EAGAIN) QEMU does not say yet that we have it. */
-static int check_alone(const struct move *m, const char *label, const char *filename, struct err *e)
+static int check_alone(const struct target *t, const char *label, const char *filename, struct err *e)
 {
 	struct chardev_socket s;
 	bool listens = monitors_parse(filename, &s);
 
-	if (listens && !strcmp(s.address, m->qmp_path))
+	if (listens && !strcmp(s.address, t->qmp_path))
 		return 0;
-	if (listens ? s.is_unix && !is_hidden(m, s.address) : !is_private(filename))
+	if (listens ? s.is_unix && !is_hidden(t, s.address) : !is_private(filename))
 		return err_set(e, ENOTSUP, "others can reach the monitor %s (%s) of the QEMU that waits for the guest, and might start it too early; "
 			       "start the guest with that monitor on a unix socket, or without it", label, filename);
-	if (!listens || (s.is_unix ? !s.connected : ends_with_our_port(m, s.peer)))
+	if (!listens || (s.is_unix ? !s.connected : ends_with_our_port(t, s.peer)))
 		return 0;
 	err_set(e, EBUSY, "somebody else is connected to the monitor %s of the QEMU that waits for the guest, and might start it too early; end "
 		"that connection, then move again", s.address);
 	return s.connected ? -EBUSY : -EAGAIN;
 }
 
-static int check_all_alone(struct move *m, struct err *e)
+static int check_all_alone(struct target *t, struct err *e)
 {
 	json_t *chardevs, *one;
 	size_t i;
-	int r = query(m, &chardevs, e);
+	int r = query(t, &chardevs, e);
 
 	if (r)
 		return r;
 	json_array_foreach(chardevs, i, one) {
 		const char *label = json_text(one, "label"), *filename = json_text(one, "filename");
 
-		if (!r && label && filename && monitors_has(&m->args, chardevs, label))
-			r = check_alone(m, label, filename, e);
+		if (!r && label && filename && monitors_has(&t->args, chardevs, label))
+			r = check_alone(t, label, filename, e);
 	}
 	json_decref(chardevs);
 	return r;
 }
 
 /* QEMU accepts us when it comes to it. */
-static int wait_until_alone(struct move *m, struct err *e)
+static int wait_until_alone(struct target *t, struct err *e)
 {
 	uint64_t until = now_ns() + CONNECT_MS * 1000000ULL;
 	struct err step;
 	int r;
 
-	while ((r = check_all_alone(m, e)) == -EAGAIN && now_ns() < until)
-		if (loop_step(m->a.loop, PAUSE_MS, &step) < 0)
+	while ((r = check_all_alone(t, e)) == -EAGAIN && now_ns() < until)
+		if (loop_step(t->part.a->loop, PAUSE_MS, &step) < 0)
 			break;
 	return r ? -e->code : 0;
 }
 
-int monitors_hide(struct move *m, struct err *e)
+int monitors_hide(struct target *t, struct err *e)
 {
 	json_t *chardevs;
-	int r = query(m, &chardevs, e);
+	int r = query(t, &chardevs, e);
 
 	if (r)
 		return r;
-	r = hide_sockets(m, chardevs, e);
+	r = hide_sockets(t, chardevs, e);
 	if (!r)
-		r = occupy_ports(m, chardevs, e);
+		r = occupy_ports(t, chardevs, e);
 	json_decref(chardevs);
 	if (!r)
-		r = wait_until_alone(m, e);
-	return r ? r : qmp_call(m->qmp, "stop", NULL, NULL, e);
+		r = wait_until_alone(t, e);
+	return r ? r : qmp_call(t->qmp, "stop", NULL, NULL, e);
+}
+
+void monitors_give_back(struct target *t)
+{
+	json_t *owned, *entry;
+	struct err e;
+	size_t i;
+
+	monitors_let_go(t);
+	if (journal_owned(t->part.a->journal, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		json_t *detail = json_object_get(entry, "detail");
+
+		if (strcmp(json_text(entry, "kind"), "hidden"))
+			continue;
+		if (monitors_show(json_text(detail, "path"), &e) || journal_disown(t->part.a->journal, "hidden", detail, &e))
+			log_error("%s", e.msg);
+	}
+	json_decref(owned);
 }

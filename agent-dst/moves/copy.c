@@ -1,0 +1,117 @@
+/* copy.c: what arrives, until every digest is equal; then the device state goes into QEMU, and its disks become active. */
+#include "transfer.h"
+#include "json-message.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+int copy_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	json_t *ready;
+
+	if (data_plane_open_door(&t->data, e))
+		return -e->code;
+	ready = json_pack("{s:s,s:s*,s:s*}", "ram_mode", t->ram.opaque ? "opaque" : "pages", "why", t->ram.why, "how",
+			  t->ram.place ? ram_place_how(t->ram.place) : NULL);
+	json_object_set_new(ready, "channels", json_integer(t->data.channels));
+	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
+	json_object_set_new(ready, "pid", json_integer(t->target.qemu.pid));
+	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
+	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e);
+}
+
+/* Everything applied, digests equal, disks synced, state loaded: activate the disks and promise. */
+static int prepared_if_all_is_in(struct transfer *t, struct err *e)
+{
+	int r;
+
+	if (t->a.handoff.state != HO_DST_BEGUN || t->a.con.stage != ST_SWITCHOVER || !t->a.con.entered || !ram_is_loaded(&t->ram))
+		return 0;
+	r = target_activate(&t->target, e);
+	if (!r)
+		r = target_stands(&t->target, e);
+	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+}
+
+static int channel_complete(struct transfer *t)
+{
+	if (++t->data.complete == t->data.channels) {
+		t->data.complete_ns = now_ns();
+		conductor_goto(&t->a.con, ST_SWITCHOVER);
+	}
+	return 0;
+}
+
+static int channel_lost(struct transfer *t, const struct receive_event *rev, struct err *e)
+{
+	if (!qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time)) /* seen here first, as its memory is gone */
+		return qemu_gone(t, e);
+	*e = rev->err;
+	return err_prefix(e, "data channel");
+}
+
+static int on_receive(struct transfer *t, const struct receive_event *rev, struct err *e)
+{
+	switch (rev->kind) {
+	case RECEIVE_APPLIED:
+	case RECEIVE_DURABLE:
+		data_plane_count(&t->data, rev);
+		return 0;
+	case RECEIVE_COMPLETE:
+		return channel_complete(t);
+	case RECEIVE_LOST:
+		return channel_lost(t, rev, e);
+	case RECEIVE_STREAM:
+	case RECEIVE_STREAM_MARK:
+	case RECEIVE_STREAM_OPEN:
+	case RECEIVE_STREAM_END:
+	case RECEIVE_RETURN_PATH:
+		return ram_take(&t->ram, rev, e);
+	}
+	return 0;
+}
+
+/* The source has no more for the disks (opaque mode). */
+static int on_disks_done(struct transfer *t, const struct event *ev, struct err *e)
+{
+	struct msg_disks_done msg;
+	int r;
+
+	if (msg_disks_done_decode(&msg, ev->bytes, ev->n) || memcmp(msg.attempt, t->a.id, sizeof(t->a.id)))
+		return err_set(e, EPROTO, "the source sent a DISKS_DONE of %zu bytes that cannot be read, or of another attempt", ev->n);
+	r = disks_close_exports(&t->disks, e);
+	if (!r)
+		channel_post(t->a.control, MSG_DISKS_CLOSED, t->a.id, sizeof(t->a.id));
+	return r;
+}
+
+int copy_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r;
+
+	if (ev->kind == EVENT_WORKER) {
+		r = on_receive(t, ev->ptr, e);
+		free(ev->ptr);
+	} else if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_DONE) {
+		r = on_disks_done(t, ev, e);
+	} else {
+		r = common_event(t, ev, e);
+	}
+	return r ? r : prepared_if_all_is_in(t, e);
+}
+
+int switchover_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = 0;
+
+	if (!t->ram.opaque) {
+		r = disks_close_exports(&t->disks, e);
+		if (!r)
+			r = ram_load(&t->ram, e);
+	}
+	return r ? r : prepared_if_all_is_in(t, e);
+}

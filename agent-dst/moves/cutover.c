@@ -1,0 +1,272 @@
+/*
+ * cutover.c: who has the guest, and when that changes: carries out what the hand-off machine decides at the destination, in this life or a
+ * later one.
+ */
+#include "transfer.h"
+#include "exit-code.h"
+#include "fault.h"
+#include "json-message.h"
+#include "json-text.h"
+#include "log.h"
+#include "process.h"
+#include "qemu-settings.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONT_TRIES    3
+#define CONT_PAUSE_MS 100
+#define BUSY_MS	      20000
+#define BUSY_PAUSE_MS 100
+
+static struct transfer *transfer_of(struct attempt *a)
+{
+	return container_of(a, struct transfer, a);
+}
+
+/* undecided: no agent here will ever know more, so that the source need not ask again. */
+static void tell_state(struct transfer *t, const char *error, bool undecided)
+{
+	json_t *detail;
+
+	if (!attempt_can_tell(&t->a))
+		return;
+	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon",
+			   (json_int_t)t->a.rss_anon_max, "load_ms",
+			   t->ram.loaded_ns ? (double)(t->ram.loaded_ns - t->data.complete_ns) / 1e6 : 0.0, "start_ms",
+			   t->started_ns ? (double)(t->started_ns - t->cont_ns) / 1e6 : 0.0);
+	/* the kernel's workers do nothing for us but what is slow with files */
+	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination,
+							    t->disks.count ? CPU_DISK : CPU_OTHER));
+	parts_tell(&t->parts, TELL_RESULT, detail);
+	if (json_array_size(t->a.leftovers))
+		json_object_set(detail, "leftovers", t->a.leftovers);
+	handoff_message_send(t->a.control, t->a.id, t->a.handoff.state, detail);
+}
+
+static int send_state(struct attempt *a, struct err *e)
+{
+	struct transfer *t = transfer_of(a);
+
+	(void)e;
+	tell_state(t, t->given_up_because, a->to_be_undecided);
+	return 0;
+}
+
+/*
+ * The only `cont` this agent ever sends, after START is durable. A guest that was paused stays so: not sending it is its
+ * start. Only a clear refusal, more than once, of a guest that stands and never resumed counts as "never ran"; where
+ * it cannot be told, -EAGAIN.
+ */
+static int start_guest(struct transfer *t, enum handoff_event *out, struct err *e)
+{
+	enum run_state state = UNKNOWN;
+	unsigned try;
+	int r;
+
+	*out = EV_CONT_OK;
+	t->cont_ns = now_ns();
+	if (target_is_paused(&t->target) || target_run_state(&t->target) == RUNS)
+		return 0;
+	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
+		t->cont_sent = true;
+		r = qmp_call(t->target.qmp, "cont", NULL, NULL, e);
+		state = r ? target_run_state(&t->target) : RUNS;
+		if (state == RUNS || conductor_has_qmp(&t->a.con, "RESUME")) {
+			t->started_ns = now_ns();
+			return 0;
+		}
+		log_error("starting the guest: %s", e->msg);
+		if (r != -EREMOTEIO)
+			state = UNKNOWN;
+		loop_step(t->a.loop, CONT_PAUSE_MS, e);
+	}
+	if (state == STANDS && t->target.qmp && qmp_alive(t->target.qmp)) {
+		*out = EV_CONT_FAILED_NEVER_RAN;
+		return 0;
+	}
+	if (!qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time)) {
+		*out = EV_QEMU_DEAD;
+		return 0;
+	}
+	return err_set(e, EAGAIN, "the destination QEMU does not say whether the guest runs");
+}
+
+static int end_qemu(struct attempt *a, struct err *e)
+{
+	int r = target_end_qemu(&transfer_of(a)->target, e);
+
+	return r ? attempt_die(a, r) : 0;
+}
+
+static int remove_scaffolding(struct attempt *a, struct err *ignored)
+{
+	struct transfer *t = transfer_of(a);
+	struct err e;
+	bool keep = a->handoff.state == HO_DST_DONE;
+
+	(void)ignored;
+	ram_stop_feeding(&t->ram);
+	data_plane_stop(&t->data);
+	if (keep && t->target.qmp && t->target.settings && settings_restore(t->target.qmp, t->target.settings, &e))
+		log_error("the destination QEMU's migration settings: %s", e.msg);
+	if (keep && !t->a.over)
+		startup_settle(&t->startup);
+	transfer_undo(t, keep);
+	return 0;
+}
+
+void cutover_keep_disks(struct transfer *t)
+{
+	startup_settle(&t->startup);
+	transfer_undo(t, true);
+	attempt_finish(&t->a);
+}
+
+static int cont_destination(struct attempt *a, struct err *e)
+{
+	enum handoff_event what;
+	int r = start_guest(transfer_of(a), &what, e);
+
+	return r ? attempt_die(a, r) : attempt_step(a, what, HO_NONE, e);
+}
+
+static void entered(struct attempt *a)
+{
+	if (a->handoff.state == HO_DST_PREPARED)
+		conductor_goto(&a->con, ST_COMMIT);
+}
+
+static void carried_out(struct attempt *a, bool has_entered)
+{
+	(void)has_entered;
+	if (a->undecided)
+		log_error("attempt is undecided in %s: only a person can decide (vmferry recover)", handoff_state_name(a->handoff.state));
+	if (a->handoff.state == HO_DST_STARTED) /* after the source has been told: it takes a moment */
+		startup_settle(&transfer_of(a)->startup);
+}
+
+const struct attempt_ops cutover_ops = {
+	.act = {[ACT_SEND_STATE] = send_state,
+		[ACT_CONT_DESTINATION] = cont_destination,
+		[ACT_END_DESTINATION_QEMU] = end_qemu,
+		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
+	.entered = entered,
+	.carried_out = carried_out,
+	.undo = transfer_undo_one,
+	.left_behind = transfer_left_behind,
+};
+
+/* The source is told why, if the step is one that it hears of. */
+static int step_because(struct transfer *t, enum handoff_event ev, const char *why, struct err *e)
+{
+	int r;
+
+	t->given_up_because = why;
+	r = attempt_step(&t->a, ev, HO_NONE, e);
+	t->given_up_because = NULL;
+	return r;
+}
+
+int cutover_abort(struct transfer *t, const char *why, struct err *e)
+{
+	return step_because(t, EV_ABORT, why, e);
+}
+
+int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e)
+{
+	return step_because(t, EV_QEMU_DEAD, why, e);
+}
+
+/* Its monitor's end may come after COMMIT. It has never run the guest: NOVM, where START would be undecided for ever. */
+static bool died_unstarted(const struct transfer *t)
+{
+	return t->a.handoff.state == HO_DST_PREPARED && t->a.handoff.qemu_alive &&
+	       !qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time);
+}
+
+/* Promised in an earlier life, and somebody has started it since, while no agent looked. If the source has not given the guest
+ * up, both may be alive, and which is to stay is not ours to say. */
+static bool runs_unasked(struct transfer *t, enum handoff_state peer)
+{
+	return t->a.handoff.state == HO_DST_PREPARED && t->a.handoff.restarted && t->a.handoff.qemu_alive && peer != HO_SRC_COMMITTED &&
+	       peer != HO_SRC_RELEASED && target_run_state(&t->target) == RUNS;
+}
+
+static void leave_undecided(struct transfer *t)
+{
+	tell_state(t, "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
+		      "vmferry ran. End whichever copy is not to live, then recover again", true);
+	t->a.exit_code = EXIT_UNDECIDED;
+	conductor_finish(&t->a.con);
+}
+
+/* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
+static void note_run_state(struct transfer *t, json_t *detail)
+{
+	json_t *paused = json_object_get(detail, "paused");
+	struct err e;
+
+	if (!json_is_boolean(paused) || !t->a.journal || !t->target.description)
+		return;
+	json_object_set(t->target.description, "paused", paused);
+	if (journal_note(t->a.journal, "paused", detail, &e))
+		log_error("%s", e.msg);
+}
+
+static int answer_unknown(struct transfer *t)
+{
+	t->a.handoff.state = HO_NONE;
+	tell_state(t, NULL, false);
+	conductor_finish(&t->a.con);
+	return 0;
+}
+
+/* The journal of an earlier life, if there is one. */
+static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], struct err *e)
+{
+	uint64_t until = now_ns() + BUSY_MS * 1000000ULL;
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *path = NULL;
+	int r;
+
+	memcpy(t->a.id, attempt, sizeof(t->a.id));
+	path = xasprintf("%s/%s-dst.journal", t->cfg->state_dir, attempt_id_format(t->a.id, id));
+	/* the session that held it may not have noticed yet that its source is gone */
+	do
+		r = transfer_restore(t, path, e);
+	while (r == -EBUSY && now_ns() < until && !loop_step(t->a.loop, BUSY_PAUSE_MS, e));
+	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
+	return r == -ENOENT && !t->a.handing_off && !access(t->cfg->state_dir, R_OK | X_OK) ? 0 : r;
+}
+
+/* A HANDOFF message; before anything was described it asks for the journal of an earlier life. */
+int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)
+{
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	unsigned peer;
+	json_t *detail = NULL;
+	struct err why;
+	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
+
+	if (!r && !t->a.handing_off)
+		r = take_up(t, attempt, e);
+	if (!r && !t->a.journal) {
+		r = answer_unknown(t);
+	} else if (!r && memcmp(attempt, t->a.id, sizeof(attempt))) {
+		r = err_set(e, EPROTO, "HANDOFF of another attempt");
+	} else if (!r) {
+		note_run_state(t, detail);
+		if (died_unstarted(t) && cutover_qemu_dead(t, "the destination QEMU ended", &why))
+			log_error("hand-off: %s", why.msg);
+		if (runs_unasked(t, (enum handoff_state)peer))
+			leave_undecided(t);
+		else if (attempt_step(&t->a, EV_PEER, (enum handoff_state)peer, &why))
+			log_error("hand-off: %s", why.msg); /* changes nothing */
+	}
+	json_decref(detail);
+	return r;
+}

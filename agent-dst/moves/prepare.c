@@ -1,0 +1,134 @@
+/*
+ * prepare.c: from the plan to a waiting QEMU with empty disks; and all of that undone.
+ *
+ * What is created is journaled first, under a kind that its part knows to undo (part.h), so that this works from the journal alone, in
+ * this life of the agent or a later one. What cannot be removed stays in the journal, is told, and is tried again when an agent next
+ * starts here.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "hex.h"
+#include "json-text.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int take_secret(struct transfer *t, const json_t *prepare, struct err *e)
+{
+	const char *hex = json_text(prepare, "secret");
+
+	return hex && strlen(hex) == 2 * DIGEST_SECRET_BYTES && hex_parse(hex, t->data.shared.key.secret, DIGEST_SECRET_BYTES)
+		       ? 0
+		       : err_set(e, EPROTO, "the source sent no digest secret");
+}
+
+static int begin_journal(struct transfer *t, struct err *e)
+{
+	json_t *begin = json_object();
+	int r;
+
+	target_describe_for_journal(&t->target, begin);
+	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
+	json_decref(begin);
+	t->a.handoff.qemu_alive = false;
+	return r;
+}
+
+/* Once all files are here. */
+static int start_guest(struct transfer *t, struct err *e)
+{
+	struct data_plane *d = &t->data;
+	int r = startup_draft(&t->startup, e);
+
+	if (!r)
+		r = target_start_qemu(&t->target, e);
+	if (!r)
+		r = target_configure_qemu(&t->target, t->ram.opaque ? t->ram.multifd : 0, e);
+	if (!r)
+		r = ram_choose_mode(&t->ram, e);
+	if (!r)
+		r = disks_open(&t->disks, &d->shared, e);
+	if (!r)
+		r = ram_listen(&t->ram, e);
+	if (!r)
+		r = data_plane_listen(d, e);
+	if (t->ram.opaque) {
+		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
+		d->shared.streams = 1 + t->ram.multifd;
+		d->channels = d->shared.streams + (t->disks.count ? 1 : 0);
+		d->shared.incoming = t->ram.incoming;
+	}
+	d->shared.channels = d->channels;
+	d->shared.ram = t->ram.place;
+	return r;
+}
+
+static int start_if_all_files_are_here(struct transfer *t, struct err *e)
+{
+	int r = t->files.awaited ? 0 : start_guest(t, e);
+
+	if (!r && !t->files.awaited)
+		conductor_goto(&t->a.con, ST_COPY);
+	return r;
+}
+
+int prepare_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r;
+
+	fault_point("dst-prepare");
+	r = take_secret(t, t->decisions, e);
+	if (!r)
+		r = begin_journal(t, e);
+	if (!r)
+		r = parts_prepare(&t->parts, e);
+	return r ? r : start_if_all_files_are_here(t, e);
+}
+
+int prepare_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	bool awaited = t->files.awaited;
+	int r = common_event(t, ev, e);
+
+	return r || !awaited || t->a.con.stage != ST_PREPARE ? r : start_if_all_files_are_here(t, e);
+}
+
+/* ---- undoing ---- */
+
+int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	struct part *of;
+	const struct part_undo *u = json_text(detail, "path") ? parts_undo(&t->parts, kind, &of) : NULL;
+
+	return u ? u->undo(of, detail, e) : err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind);
+}
+
+void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	AUTO_FREE char *sentence = xasprintf("%s%s", why->msg, r < 0 ? "; vmferry-dst tries again when it is next started there" : "");
+
+	(void)kind;
+	(void)detail;
+	if (a->control && !a->control_lost) /* the source tells */
+		log_info("left behind: %s", sentence);
+	else
+		log_error("left behind by the move of guest %s: %s", t->target.name ? t->target.name : "?", sentence);
+	if (json_array_size(a->leftovers) < LEFTOVERS_MAX)
+		json_array_append_new(a->leftovers, json_string(sentence));
+	else if (json_array_size(a->leftovers) == LEFTOVERS_MAX)
+		json_array_append_new(a->leftovers, json_string("and more, which `vmferry journal` lists there"));
+}
+
+void transfer_undo(struct transfer *t, bool keep_guest)
+{
+	files_close(&t->files);
+	t->target.keep_guest = keep_guest;
+	json_array_clear(t->a.leftovers);
+	attempt_undo(&t->a);
+}

@@ -1,0 +1,102 @@
+/* recover.c: an attempt whose agent died: taken up by the next, from its journal. */
+#include "transfer.h"
+#include "exit-code.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+
+int transfer_restore(struct transfer *t, const char *journal_path, struct err *e)
+{
+	int r = attempt_open(&t->a, journal_path, e);
+
+	if (r)
+		return r;
+	target_restore(&t->target);
+	if (!t->a.over)
+		target_find_qemu_again(&t->target);
+	r = handoff_restore(&t->a.handoff, HO_DESTINATION, journal_last_state(t->a.journal), t->target.qemu.pid > 0);
+	if (r)
+		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);
+	return attempt_step(&t->a, EV_RECOVER, HO_NONE, e);
+}
+
+static int settled(const struct transfer *t, struct err *e)
+{
+	switch (t->a.handoff.state) {
+	case HO_DST_STARTED:
+	case HO_DST_DONE:
+		if (t->a.handoff.qemu_alive)
+			return EXIT_DESTINATION;
+		err_set(e, ESRCH, "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
+		return EXIT_UNDECIDED;
+	case HO_DST_ABORTED:
+		if (!json_array_size(t->a.leftovers))
+			return EXIT_SOURCE;
+		err_set(e, EBUSY, "it is not here; what of its move could not be removed is listed above");
+		return EXIT_LEFTOVERS;
+	case HO_DST_PREPARED:
+		err_set(e, EAGAIN, "complete, and waits for its source to let go of it (vmferry recover there). If the source is gone for good: "
+			"--peer-is-fenced");
+		return EXIT_UNDECIDED;
+	case HO_DST_NOVM:
+		if (t->a.con.finished)
+			err_set(e, ESRCH, "its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
+				"kept: %s starts it from them",
+				json_string_value(json_object_get(t->startup.settled, "start_script")) ?: "their QEMU's command line");
+		else
+			err_set(e, EAGAIN, "its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover "
+				"there). If the source is gone for good: --peer-is-fenced, and its disks here, which are complete, stay");
+		return EXIT_UNDECIDED;
+	case HO_NONE:
+	case HO_SRC_BEGUN:
+	case HO_SRC_COMMITTED:
+	case HO_SRC_RELEASED:
+	case HO_SRC_ABORTED:
+	case HO_DST_BEGUN:
+	case HO_DST_START:
+		break;
+	}
+	err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest, or ran it: that cannot be told");
+	return EXIT_UNDECIDED;
+}
+
+int move_settle(const struct move_config *cfg, const char *journal_path, bool fenced, struct err *e)
+{
+	struct transfer *t;
+	unsigned i;
+	int r = transfer_new(&t, cfg, e);
+
+	if (r)
+		return EXIT_UNDECIDED;
+	r = transfer_restore(t, journal_path, e);
+	/* START and STARTED in one go, then DONE */
+	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */
+		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
+	if (!r && fenced && t->a.handoff.state == HO_DST_NOVM && !t->a.dead)
+		cutover_keep_disks(t);
+	r = r ? EXIT_UNDECIDED : settled(t, e);
+	transfer_free(t);
+	return r;
+}
+
+void move_recover_all(const struct move_config *cfg)
+{
+	struct transfer *t;
+	char **paths;
+	size_t count, i;
+	struct err e;
+
+	if (journal_list(cfg->state_dir, &paths, &count, &e)) {
+		log_error("%s", e.msg);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		if (!journal_path_is(paths[i], false) || transfer_new(&t, cfg, &e))
+			continue;
+		if (transfer_restore(t, paths[i], &e) && e.code != EBUSY)
+			log_error("%s: %s", paths[i], e.msg);
+		transfer_free(t);
+	}
+	journal_list_free(paths, count);
+}

@@ -1,0 +1,78 @@
+/*
+ * transfer.h: one move as the destination sees it: an attempt, its parts, and what the stages share. Private to this folder.
+ *
+ *   connect · preflight · prepare · copy · switchover · commit · release     (the same names as at the source)
+ *
+ * Theory of operation. The source describes the guest (connect), we answer with a plan or a refusal, having created
+ * nothing (preflight). Told to, we journal, create the disks and start QEMU with `-incoming defer -S` (prepare). Data
+ * channels then fill its RAM and disks (copy); when all of it is here and every digest equal, the device state is
+ * loaded (switchover). From PREPARED on only the hand-off machine decides (commit), and at the end we remove what is
+ * ours (release). Whatever goes wrong ends in fail().
+ */
+#ifndef VMFERRY_DST_TRANSFER_H
+#define VMFERRY_DST_TRANSFER_H
+
+#include "attempt.h"
+#include "data-plane.h"
+#include "line.h"
+#include "move.h"
+#include "ram.h"
+#include "startup.h"
+
+#define LEFTOVERS_MAX 20 /* that are told */
+
+enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
+
+struct transfer {
+	struct attempt a;
+	const struct move_config *cfg;
+	struct parts parts;
+	struct target target;
+	struct ram ram;
+	struct disks disks;
+	struct files files;
+	struct startup startup;
+	struct line line;
+	struct data_plane data;
+	json_t *decisions; /* PREPARE */
+
+	bool cont_sent;
+	uint64_t cont_ns, started_ns;
+	const char *given_up_because; /* while a step is carried out that the source hears of */
+};
+
+/* prepare.c: from PREPARE to a waiting QEMU, and data channels that may connect */
+int prepare_enter(void *ctx, struct err *e);
+int prepare_event(void *ctx, const struct event *ev, struct err *e);
+/* Removes what the journal owns; what stays is in leftovers. keep_guest: it runs here, and only our scaffolding goes. */
+void transfer_undo(struct transfer *t, bool keep_guest);
+int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
+void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why);
+
+/* copy.c: what arrives, until all is loaded */
+int copy_enter(void *ctx, struct err *e);
+int copy_event(void *ctx, const struct event *ev, struct err *e);
+int switchover_enter(void *ctx, struct err *e);
+
+/* cutover.c: who has the guest, and when that changes */
+extern const struct attempt_ops cutover_ops;
+/* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
+int cutover_abort(struct transfer *t, const char *why, struct err *e);
+int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);
+int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
+/* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
+void cutover_keep_disks(struct transfer *t);
+
+/* recover.c */
+/* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
+int transfer_restore(struct transfer *t, const char *journal_path, struct err *e);
+
+/* events.c: what means the same in every stage */
+int common_event(void *ctx, const struct event *ev, struct err *e);
+int qemu_gone(struct transfer *t, struct err *e);
+
+/* move.c: its life */
+int transfer_new(struct transfer **out, const struct move_config *cfg, struct err *e);
+void transfer_free(struct transfer *t);
+
+#endif

@@ -1,0 +1,39 @@
+/* disks.h: the disks that arrive: where each goes, its empty image, and how the data channels write to it. */
+#ifndef VMFERRY_DST_DISKS_H
+#define VMFERRY_DST_DISKS_H
+
+#include "data-receive.h"
+#include "target.h"
+
+struct arriving_disk {
+	uint32_t object;
+	char *from; /* as it stands in the source's argv */
+	char *path; /* here */
+	char *format;
+	char *node;		       /* in the destination QEMU; of formats that go through it */
+	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
+	uint64_t virtual_size, allocated;
+	unsigned cluster_size;
+	unsigned mode;
+	long uid, gid;
+	char *acl; /* as the source sent it, or NULL */
+};
+
+struct disks {
+	struct part part;
+	struct target *target;
+	struct arriving_disk *list;
+	size_t count;
+	char *nbd_socket;
+	bool nbd_running;
+};
+
+void disks_init(struct disks *d, struct target *target);
+/* Something is there, or will be. */
+bool disks_path_taken(const struct disks *d, const char *path);
+/* Where the receivers write them. */
+int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
+/* Before the device state is loaded: a writable export would fight with the guest's own device. */
+int disks_close_exports(struct disks *d, struct err *e);
+
+#endif

@@ -1,0 +1,234 @@
+/* line.c: see line.h. */
+#include "line.h"
+#include "json-text.h"
+#include "preflight.h"
+#include "qemu-args-json.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct line *line_of(struct part *p)
+{
+	return container_of(p, struct line, part);
+}
+
+/* ---- the line ---- */
+
+static char **strings(const json_t *array, size_t *count)
+{
+	char **s = xcalloc(json_array_size(array) + 1, sizeof(*s));
+	json_t *v;
+	size_t i, n = 0;
+
+	json_array_foreach((json_t *)array, i, v)
+		if (json_is_string(v))
+			s[n++] = (char *)json_string_value(v);
+	*count = n;
+	return s;
+}
+
+/* Whether the new command line has it at its place here. */
+static bool is_named(const struct line *l, const struct arriving_disk *d)
+{
+	size_t i;
+
+	for (i = 0; i < l->target->args.file_count; i++)
+		if (l->target->args.files[i].to && !strcmp(l->target->args.files[i].to, d->path))
+			return true;
+	return false;
+}
+
+static int rewrite(struct line *l, struct err *e)
+{
+	const json_t *disks = json_object_get(l->target->description, "disks");
+	const json_t *files = json_object_get(l->target->description, "files");
+	AUTO_FREE struct args_map *map = xcalloc(2 * (l->disks->count + l->files->count) + json_array_size(files) + 1, sizeof(*map));
+	struct args_options o = {.socket_dir = l->target->dir, .disks = map, .private_qmp = l->target->qmp_path};
+	AUTO_FREE struct args_config *configs = NULL;
+	AUTO_FREE struct args_net_map *nets = NULL;
+	AUTO_FREE char **argv = NULL;
+	size_t argc, i;
+	int r;
+
+	for (i = 0; i < l->disks->count; i++) {
+		const struct arriving_disk *d = &l->disks->list[i];
+
+		map[o.disk_count++] = (struct args_map){d->from, d->path, d->format, false};
+		map[o.disk_count++] =
+			(struct args_map){json_text(json_array_get(disks, i), "real_path"), d->path, d->format, false};
+	}
+	o.disk_count += files_map(l->files, map + o.disk_count);
+	o.disk_count += args_ejected_of(map + o.disk_count, files);
+	o.config_count = args_configs_of(&configs, json_object_get(l->target->description, "configs"));
+	o.configs = configs;
+	o.net_count = args_nets_of(&nets, json_object_get(l->target->description, "map_net"));
+	o.nets = nets;
+	o.machine = json_text(l->target->description, "machine");
+	o.cwd = json_text(l->target->description, "cwd");
+	argv = strings(json_object_get(l->target->description, "argv"), &argc);
+	if (argc < 1)
+		return err_set(e, EPROTO, "the source sent no command line");
+	r = qemu_args_rewrite(&l->target->args, argv, argc, &o, e);
+	for (i = 0; !r && i < l->disks->count; i++)
+		if (!is_named(l, &l->disks->list[i]))
+			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
+				    l->disks->list[i].from);
+	return r;
+}
+
+/* ---- what must be here ---- */
+
+/* The file that it needs, or the directory that it needs to make one in (a file behind memory); NULL: none. Malloc'ed. */
+static char *needs(enum args_role role, const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+
+	if (role == ARGS_MEMORY && access(path, F_OK))
+		return xstrdup(dirname(copy));
+	return role == ARGS_SECRET || role == ARGS_SCRIPT || role == ARGS_DIRECTORY || role == ARGS_MEMORY || role == ARGS_HOST_DEVICE ||
+			       role == ARGS_CONNECT
+		       ? xstrdup(path)
+		       : NULL;
+}
+
+/* " (bridges here: br0, br1)" */
+static char *bridges_here(void)
+{
+	DIR *d = opendir("/sys/class/net");
+	char *all = xstrdup(""), *longer;
+	struct dirent *x;
+
+	while (d && (x = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", x->d_name);
+
+		if (access(path, F_OK))
+			continue;
+		longer = xasprintf("%s%s%s", all, *all ? ", " : "", x->d_name);
+		free(all);
+		all = longer;
+	}
+	if (d)
+		closedir(d);
+	return all;
+}
+
+static int check_nic(const struct args_nic *n, struct err *e)
+{
+	const char *name = n->netdev ? n->netdev : n->mac ? n->mac : "?";
+	AUTO_FREE char *path = NULL;
+
+	if (!n->to_type || strcmp(n->to_type, "bridge") || !n->to_attach)
+		return 0;
+	path = xasprintf("/sys/class/net/%s/bridge", n->to_attach);
+	if (access(path, F_OK)) {
+		AUTO_FREE char *all = bridges_here();
+
+		return err_set(e, ENODEV, "NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
+			       "to be attached to: --map-net %s=bridge:…, or make the bridge",
+			       name, n->to_attach, *all ? "there are: " : "there is none", all, name);
+	}
+	return 0;
+}
+
+/* Files, directories and bridges that the new command line needs and nobody brings. */
+static int check_surroundings(const struct line *l, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < l->target->args.file_count; i++) {
+		const struct args_file *f = &l->target->args.files[i];
+		const char *named = f->to ? f->to : f->path;
+		/* QEMU looks for its own files elsewhere, too, if a directory of -L is missing */
+		bool asked = named && named[0] == '/' && strcmp(f->option, "L");
+		AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
+
+		if (path && access(path, F_OK))
+			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
+				       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
+	}
+	for (i = 0; i < l->target->args.nic_count; i++)
+		if (check_nic(&l->target->args.nics[i], e))
+			return -e->code;
+	return 0;
+}
+
+/* ---- QEMU's opinion ---- */
+
+/* Its directory is for this moment only. */
+static int ask_qemu(struct line *l, struct err *e)
+{
+	char **env = target_environment(l->target);
+	struct preflight p = {.exe = l->target->exe, .env = env, .argv = l->target->args.argv, .argc = l->target->args.argc, .work_dir = l->target->run_dir,
+			      .description = l->target->description};
+	int r = 0;
+
+	if (mkdir(l->target->run_dir, 0700))
+		r = err_sys(e, errno, "cannot create %s", l->target->run_dir);
+	if (!r)
+		r = preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
+	l->wants_names = p.wants_names;
+	rmdir(l->target->run_dir);
+	target_free_environment(env);
+	if (!r && geteuid()) {
+		AUTO_FREE char *words = xasprintf("user there: %d, not root, so that files belong to that user", (int)geteuid());
+
+		json_array_append_new(l->findings, json_string(words));
+	}
+	return r;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct line *l = line_of(p);
+	int r = rewrite(l, e);
+
+	if (!r)
+		r = check_surroundings(l, e);
+	return r ? r : ask_qemu(l, e);
+}
+
+int line_examine_again(struct line *l, const json_t *description, struct err *e)
+{
+	json_object_set(l->target->description, "cpu", json_object_get(description, "cpu"));
+	return ask_qemu(l, e);
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	const struct line *l = line_of(p);
+	const struct args_result *args = &l->target->args;
+	json_t *argv = json_array(), *notes = json_array();
+	size_t i;
+
+	(void)e;
+	for (i = 0; i < args->argc; i++)
+		json_array_append_new(argv, json_string(args->argv[i]));
+	for (i = 0; i < args->note_count; i++)
+		json_array_append_new(notes, json_string(args->notes[i]));
+	json_object_set_new(accept, "argv", argv);
+	json_object_set_new(accept, "notes", notes);
+	json_object_set_new(accept, "files", args_files_json(args));
+	json_object_set_new(accept, "nics", args_nics_json(args));
+	json_object_set(accept, "findings", l->findings);
+	json_object_set_new(accept, "qemu_version", json_string(l->qemu_version));
+	return 0;
+}
+
+static void fini(struct part *p)
+{
+	json_decref(line_of(p)->findings);
+	free(line_of(p)->qemu_version);
+}
+
+static const struct part_ops ops = {.name = "line", .examine = examine, .describe = describe, .fini = fini};
+
+void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files)
+{
+	*l = (struct line){.part = {&ops, target->part.a}, .target = target, .disks = disks, .files = files};
+}

@@ -1,0 +1,25 @@
+/*
+ * line.h: the command line that runs the guest here, what that needs of this host and nobody brings, and whether the QEMU here would take it.
+ * The last part of the plan: it needs to know where disks and files go.
+ */
+#ifndef VMFERRY_LINE_H
+#define VMFERRY_LINE_H
+
+#include "files.h"
+
+struct line {
+	struct part part;
+	struct target *target;
+	const struct disks *disks;
+	const struct files *files;
+	json_t *findings; /* of preflight, in words; NULL: not asked yet */
+	char *qemu_version;
+	bool wants_names; /* of the CPU's features: its numbers do not fit */
+	bool asked;	  /* the source, for them */
+};
+
+void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files);
+/* With these names, the rest as it was. */
+int line_examine_again(struct line *l, const json_t *description, struct err *e);
+
+#endif

@@ -1,0 +1,151 @@
+/* made.c: see made.h. */
+#include "made.h"
+#include "json-text.h"
+#include "log.h"
+#include "own-file.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int made_own(struct attempt *a, const char *kind, const char *path, struct err *e)
+{
+	return attempt_own(a, kind, json_pack("{s:s}", "path", path), e);
+}
+
+char *made_temp_name(const struct attempt *a, const char *path)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return xasprintf("%s.vmferry-%.8s", path, attempt_id_format(a->id, id));
+}
+
+/*
+ * Under a name of this attempt first, then linked to its own, which fails if somebody else has that by now. The journal
+ * knows the final name only with what the file is known by, so that no rollback can remove another's file.
+ */
+int made_publish(struct attempt *a, const char *temp, const char *path, struct err *e)
+{
+	json_t *final;
+	int r = own_file_know(temp, path, &final, e);
+
+	if (r)
+		return r;
+	r = attempt_own(a, "file", json_incref(final), e);
+	if (!r && link(temp, path)) {
+		r = err_sys(e, errno, "cannot create %s", path);
+		attempt_disown(a, "file", json_incref(final));
+	}
+	json_decref(final);
+	if (!r && unlink(temp))
+		r = err_sys(e, errno, "cannot remove %s", temp);
+	if (!r)
+		attempt_disown(a, "file", json_pack("{s:s}", "path", temp));
+	return r ? r : sync_parent_dir(path, e);
+}
+
+static int own_if_new(struct target *t, const char *path, struct err *e)
+{
+	struct stat st;
+
+	return lstat(path, &st) && errno == ENOENT ? made_own(t->part.a, "made-by-qemu", path, e) : 0;
+}
+
+/* What it is about to make: sockets, logs and the like that do not exist yet. Its own log has its pid where the name says %d. */
+int made_own_what_qemu_makes(struct target *t, pid_t pid, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < t->args.file_count && !r; i++) {
+		const struct args_file *f = &t->args.files[i];
+		const char *number;
+
+		if (!args_role_is_made(f->role) || !f->to || *f->to != '/')
+			continue;
+		r = own_if_new(t, f->to, e);
+		number = strcmp(f->option, "D") && strcmp(f->option, "trace") ? NULL : strstr(f->to, "%d");
+		if (number && !r) {
+			AUTO_FREE char *path = xasprintf("%.*s%d%s", (int)(number - f->to), f->to, (int)pid, number + 2);
+
+			r = own_if_new(t, path, e);
+		}
+	}
+	return r;
+}
+
+static bool qemu_has(const struct target *t, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return false;
+	return S_ISSOCK(st.st_mode) ? process_may_have_socket(t->qemu.pid, path) : process_has_open(t->qemu.pid, path);
+}
+
+/* From now on they are known by more than their name. found: in a QEMU of an earlier life, say; then only what it has open is its own. */
+void made_know_what_qemu_made(struct target *t, bool found)
+{
+	json_t *owned, *entry, *known;
+	struct err e;
+	size_t i;
+
+	if (journal_owned(t->part.a->journal, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		json_t *detail = json_object_get(entry, "detail");
+		const char *kind = json_text(entry, "kind"), *path = json_text(detail, "path");
+
+		if (!kind || !path || strcmp(kind, "made-by-qemu") || (found && !qemu_has(t, path)) || own_file_know(path, path, &known, &e))
+			continue;
+		if (attempt_own(t->part.a, "file", known, &e))
+			log_error("%s", e.msg);
+		else
+			attempt_disown(t->part.a, kind, json_incref(detail));
+	}
+	json_decref(owned);
+}
+
+/* ---- undoing ---- */
+
+/* Our QEMU has ended: what anybody uses is not its own. */
+static int remove_unknown(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, errno, "cannot look at %s", path);
+	if (S_ISSOCK(st.st_mode) ? process_may_have_socket(getpid(), path) : process_that_opened(path, 0)) {
+		log_info("%s is another's", path);
+		return 0;
+	}
+	return err_set(e, EUCLEAN, "whether %s was made by the QEMU of this move cannot be told: delete it if nobody needs it", path);
+}
+
+static bool is_rebooted(const struct target *t)
+{
+	const char *then = json_text(journal_begin(t->part.a->journal), "boot_id");
+	AUTO_FREE char *now = boot_id();
+
+	return !then || !now || strcmp(then, now);
+}
+
+/* Of a guest that runs here, all but the hidden name of its script, once that has its own. */
+static bool is_the_guests(const struct target *t, const json_t *detail)
+{
+	return json_object_get(detail, "inode") || !journal_last_note(t->part.a->journal, "start-script");
+}
+
+int made_undo_file(struct target *t, const json_t *detail, struct err *e)
+{
+	return t->keep_guest && is_the_guests(t, detail) ? 0 : own_file_remove(detail, is_rebooted(t), e);
+}
+
+int made_undo_unknown(struct target *t, const json_t *detail, struct err *e)
+{
+	return t->keep_guest ? 0 : remove_unknown(json_text(detail, "path"), e);
+}

@@ -1,0 +1,25 @@
+/*
+ * made.h: files that this move makes here: owned by the journal before they are there, under a name that only this attempt has, and given
+ * their own when they are whole.
+ */
+#ifndef VMFERRY_MADE_H
+#define VMFERRY_MADE_H
+
+#include "target.h"
+
+/* A name that only we can have made: of this attempt. */
+int made_own(struct attempt *a, const char *kind, const char *path, struct err *e);
+/* A temporary name beside path; malloc'ed. */
+char *made_temp_name(const struct attempt *a, const char *path);
+/* Gives it the name that it is to have, unless somebody else's file has that. */
+int made_publish(struct attempt *a, const char *temp, const char *path, struct err *e);
+/* What QEMU is about to make, by its line: sockets, logs and the like that do not exist yet. */
+int made_own_what_qemu_makes(struct target *t, pid_t pid, struct err *e);
+/* The files that QEMU has made are its own by now: found when it starts, or (found) before it is ended. */
+void made_know_what_qemu_made(struct target *t, bool found);
+
+/* Undoes "file" and "made-by-qemu"; as attempt_ops.undo. */
+int made_undo_file(struct target *t, const json_t *detail, struct err *e);
+int made_undo_unknown(struct target *t, const json_t *detail, struct err *e);
+
+#endif

@@ -1,0 +1,30 @@
+/* monitors.h: until the guest is ours nobody but this agent gives orders to its QEMU. */
+#ifndef VMFERRY_MONITORS_H
+#define VMFERRY_MONITORS_H
+
+#include "target.h"
+
+/* A listening socket of QEMU's, as query-chardev names it. */
+struct chardev_socket {
+	bool is_unix, is_websocket, connected;
+	char address[256]; /* path, or HOST:PORT */
+	char peer[128];
+};
+
+/* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. -ENOTSUP: it has a monitor that cannot be kept from
+ * others. */
+int monitors_hide(struct target *t, struct err *e);
+/* The sockets that were hidden in this directory get their names back. It may have been done already. */
+int monitors_show(const char *dir, struct err *e);
+/* They are of no use any more: QEMU has ended. */
+int monitors_remove(const char *dir, struct err *e);
+/* TCP ports are free for others. */
+void monitors_let_go(struct target *t);
+/* Pure. False: this is no listening socket. */
+bool monitors_parse(const char *filename, struct chardev_socket *out);
+/* Pure. Whether what has that label in QEMU's answer to query-chardev is a monitor, or has one behind it. */
+bool monitors_has(const struct args_result *line, const json_t *chardevs, const char *label);
+/* The guest is ours: they have their names again, as the journal says where they are. */
+void monitors_give_back(struct target *t);
+
+#endif

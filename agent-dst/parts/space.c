@@ -1,0 +1,89 @@
+/* space.c: see space.h. */
+#include "space.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* What is to be written on one file system. */
+struct volume {
+	dev_t device;
+	char *dir; /* one on it */
+	uint64_t need;
+};
+
+/* Adds to the volumes what goes to path's directory. */
+static int need_space(struct volume *v, size_t *n, const char *path, uint64_t bytes, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	const char *dir = dirname(copy);
+	struct stat st;
+	size_t i;
+
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ENOENT, "the directory %s does not exist at the destination; create it first", dir);
+	if (access(dir, W_OK))
+		return err_sys(e, errno, "%s at the destination cannot be written", dir);
+	for (i = 0; i < *n && v[i].device != st.st_dev; i++)
+		;
+	if (i == *n)
+		v[(*n)++] = (struct volume){st.st_dev, xstrdup(dir), 0};
+	v[i].need += bytes;
+	return 0;
+}
+
+static int check_volume(const struct volume *v, struct err *e)
+{
+	struct statvfs vfs;
+	uint64_t have;
+	char a[24], b[24];
+
+	if (statvfs(v->dir, &vfs))
+		return err_sys(e, errno, "the directory %s at the destination", v->dir);
+	have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	if (v->need > have)
+		return err_set(e, ENOSPC, "the disks need %s but %s at the destination has only %s free", format_bytes(a, v->need),
+			       v->dir, format_bytes(b, have));
+	return 0;
+}
+
+int space_for_files(const struct disks *d, const struct files *f, struct err *e)
+{
+	AUTO_FREE struct volume *v = xcalloc(d->count + f->count + 1, sizeof(*v));
+	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
+	size_t n = 0, i;
+	int r = need_space(v, &n, here, 0, e);
+
+	for (i = 0; i < d->count && !r; i++)
+		r = need_space(v, &n, d->list[i].path, d->list[i].allocated, e);
+	for (i = 0; i < f->count && !r; i++)
+		if (f->list[i].transfer == CARRY_COPY)
+			r = need_space(v, &n, f->list[i].to, f->list[i].size, e);
+	for (i = 0; i < n && !r; i++)
+		r = check_volume(&v[i], e);
+	for (i = 0; i < n; i++)
+		free(v[i].dir);
+	return r;
+}
+
+int space_in_memory(const struct target *t, struct err *e)
+{
+	uint64_t ram = (uint64_t)json_integer_value(json_object_get(t->description, "ram_bytes")), kib = 0;
+	char line[128], a[24], b[24];
+	FILE *in = fopen("/proc/meminfo", "re");
+
+	while (in && fgets(line, sizeof(line), in))
+		if (sscanf(line, "MemAvailable: %llu", (unsigned long long *)&kib) == 1)
+			break;
+	if (in)
+		fclose(in);
+	if (kib && ram > kib * 1024)
+		return err_set(e, ENOMEM, "the guest has %s of memory but only %s is available at the destination",
+			       format_bytes(a, ram), format_bytes(b, kib * 1024));
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* startup.c: see startup.h. */
+#include "startup.h"
+#include "afterwards.h"
+#include "json-text.h"
+#include "monitors.h"
+#include "util.h"
+
+#include <string.h>
+#include <time.h>
+
+static struct startup *startup_of(struct part *p)
+{
+	return container_of(p, struct startup, part);
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct startup *s = startup_of(p);
+	const struct target *t = s->target;
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return afterwards_plan(&s->plan, t->name, t->dir, attempt_id_format(p->a->id, id),
+			       json_is_true(json_object_get(t->description, "install_unit")), e);
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	const struct startup *s = startup_of(p);
+
+	(void)e;
+	json_object_set(accept, "start_script", json_object_get(s->plan, "script"));
+	if (json_object_get(s->plan, "unit"))
+		json_object_set(accept, "unit", json_object_get(s->plan, "unit"));
+	return 0;
+}
+
+int startup_draft(struct startup *s, struct err *e)
+{
+	const struct target *t = s->target;
+	char **env = target_environment(t);
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[32];
+	struct start_script text = {t->name, json_text(t->description, "host"), date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path};
+	AUTO_FREE char *script = NULL;
+
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
+	script = start_script_text(&text);
+	target_free_environment(env);
+	return afterwards_prepare(s->part.a->journal, s->plan, script, e);
+}
+
+void startup_settle(struct startup *s)
+{
+	if (s->settled || s->part.a->dead)
+		return;
+	monitors_give_back(s->target);
+	s->settled = afterwards_settle(s->part.a->journal);
+}
+
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	const struct startup *s = container_of(p, const struct startup, part);
+
+	if (tale == TELL_RESULT && s->settled)
+		json_object_update(out, s->settled);
+}
+
+static void fini(struct part *p)
+{
+	json_decref(startup_of(p)->plan);
+	json_decref(startup_of(p)->settled);
+}
+
+static const struct part_ops ops = {.name = "startup", .examine = examine, .describe = describe, .tell = tell, .fini = fini};
+
+void startup_init(struct startup *s, struct target *target)
+{
+	*s = (struct startup){.part = {&ops, target->part.a}, .target = target};
+}

@@ -1,0 +1,19 @@
+/* startup.h: what starts the guest here again without us (afterwards.h), as a part of its move: planned, drafted, and given its name at the end. */
+#ifndef VMFERRY_STARTUP_H
+#define VMFERRY_STARTUP_H
+
+#include "target.h"
+
+struct startup {
+	struct part part;
+	struct target *target;
+	json_t *plan, *settled; /* and what came of it; NULL: not yet */
+};
+
+void startup_init(struct startup *s, struct target *target);
+/* Once the line is known. */
+int startup_draft(struct startup *s, struct err *e);
+/* The guest can only be ours from here on. Once a life. */
+void startup_settle(struct startup *s);
+
+#endif

@@ -1,0 +1,369 @@
+/* target.c: see target.h. */
+#include "target.h"
+#include "fault.h"
+#include "json-text.h"
+#include "log.h"
+#include "made.h"
+#include "monitors.h"
+#include "process.h"
+#include "qemu-settings.h"
+#include "systemd.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define START_MS  30000
+#define STATUS_MS 5000
+
+static struct target *target_of(struct part *p)
+{
+	return container_of(p, struct target, part);
+}
+
+bool target_is_paused(const struct target *t)
+{
+	return json_is_true(json_object_get(t->description, "paused"));
+}
+
+/* ---- the plan ---- */
+
+static char *find_qemu(const char *exe)
+{
+	static const char *const dirs[] = {"/usr/bin", "/usr/libexec", "/usr/local/bin", "/usr/lib/qemu"};
+	AUTO_FREE char *copy = xstrdup(exe);
+	const char *base = basename(copy);
+	size_t i;
+
+	if (exe[0] == '/' && !access(exe, X_OK))
+		return xstrdup(exe);
+	for (i = 0; i < ARRAY_LEN(dirs); i++) {
+		char *path = xasprintf("%s/%s", dirs[i], base);
+
+		if (!access(path, X_OK))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct target *t = target_of(p);
+	const json_t *d = t->description;
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	if (!json_is_object(d) || !json_text(d, "name") || !json_text(d, "exe"))
+		return err_set(e, EPROTO, "the source's description of the guest is incomplete");
+	t->name = xstrdup(json_text(d, "name"));
+	t->exe = find_qemu(json_text(d, "exe"));
+	if (!t->exe)
+		return err_set(e, ENOENT, "no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
+			       json_text(d, "exe"));
+	t->run_dir = xasprintf("%s/%.12s", t->runtime_dir, attempt_id_format(p->a->id, id));
+	t->qmp_path = xasprintf("%s/vmferry.qmp", t->run_dir);
+	return 0;
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	(void)e;
+	json_object_set_new(accept, "qemu", json_string(target_of(p)->exe));
+	return 0;
+}
+
+char **target_environment(const struct target *t)
+{
+	static const char *const keys[] = {"LD_LIBRARY_PATH", "QEMU_MODULE_DIR"};
+	const json_t *env = json_object_get(t->description, "env");
+	char **out = xcalloc(ARRAY_LEN(keys) + 1, sizeof(*out));
+	size_t i, n = 0;
+
+	for (i = 0; i < ARRAY_LEN(keys); i++)
+		if (json_text(env, keys[i]))
+			out[n++] = xasprintf("%s=%s", keys[i], json_text(env, keys[i]));
+	return out;
+}
+
+void target_free_environment(char **env)
+{
+	size_t i;
+
+	for (i = 0; env[i]; i++)
+		free(env[i]);
+	free(env);
+}
+
+/* ---- its QEMU ---- */
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct target *t = target_of(p);
+	int r = made_own(p->a, "dir", t->run_dir, e);
+
+	return !r && mkdir(t->run_dir, 0700) ? err_sys(e, errno, "cannot create %s", t->run_dir) : r;
+}
+
+/* The guest outlives us, and what we are allowed to use is not meant for it. */
+static char **scope_of_its_own(const struct target *t)
+{
+	AUTO_FREE char *plain = unit_plain_name(t->name);
+	AUTO_FREE char *unit = xasprintf("vmferry-%s-%d.scope", plain, (int)getpid());
+	AUTO_FREE char *description = xasprintf("QEMU of guest %s", plain);
+	struct err e;
+	char **scope = systemd_scope(unit, description, &e);
+
+	if (!scope && e.code)
+		log_error("the guest shares our unit and its limits: %s", e.msg);
+	return scope;
+}
+
+/* The journal knows of it, and of what it will make, before it is a QEMU. */
+static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
+{
+	json_t *note = json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time);
+	struct target *t = ctx;
+	int r;
+
+	fault_point("dst-qemu-forked");
+	r = journal_note(t->part.a->journal, "qemu", note, e);
+	if (!r)
+		r = made_own_what_qemu_makes(t, p->pid, e);
+	fault_point("dst-qemu-noted");
+	json_decref(note);
+	return r;
+}
+
+static int start(struct target *t, char *const *env, struct err *e)
+{
+	char **scope;
+	int r = made_own(t->part.a, "qemu", t->qmp_path, e);
+
+	if (r)
+		return r;
+	scope = scope_of_its_own(t);
+	r = qemu_launch(&t->qemu, t->exe, t->args.argv, env, scope, note_qemu, t, e);
+	free_words(scope);
+	if (r)
+		return r;
+	t->part.a->handoff.qemu_alive = true;
+	fault_point("dst-qemu-launched");
+	r = qemu_launch_wait_qmp(&t->qemu, t->part.a->loop, t->qmp_path, START_MS, &conductor_qmp, &t->part.a->con, &t->qmp, e);
+	made_know_what_qemu_made(t, false);
+	if (r == -ECHILD)
+		t->part.a->handoff.qemu_alive = false;
+	return r ? err_prefix(e, "starting the destination QEMU") : 0;
+}
+
+int target_start_qemu(struct target *t, struct err *e)
+{
+	char **env = target_environment(t);
+	int r = start(t, env, e);
+
+	target_free_environment(env);
+	return r ? r : monitors_hide(t, e);
+}
+
+int target_configure_qemu(struct target *t, unsigned multifd, struct err *e)
+{
+	static const char *const pages[] = {"events", "return-path", NULL};
+	static const char *const opaque[] = {"events", "return-path", "multifd", NULL};
+	json_t *params = json_pack("{s:s,s:s}", "tls-creds", "", "multifd-compression", "none");
+	int r;
+
+	r = settings_save(t->qmp, &t->settings, e);
+	if (!r)
+		r = journal_note(t->part.a->journal, "settings", t->settings, e);
+	if (!r)
+		r = settings_capabilities(t->qmp, t->settings, multifd ? opaque : pages, e);
+	if (multifd)
+		json_object_set_new(params, "multifd-channels", json_integer(multifd));
+	if (r) {
+		json_decref(params);
+		return r;
+	}
+	return settings_parameters(t->qmp, t->settings, params, e);
+}
+
+int target_end_qemu(struct target *t, struct err *e)
+{
+	pid_t pid = t->qemu.pid;
+	uint64_t start_time = t->qemu.start_time;
+
+	if (qemu_is_alive(pid, start_time))
+		made_know_what_qemu_made(t, true);
+	qmp_close(t->qmp);
+	t->qmp = NULL;
+	qemu_end(&t->qemu);
+	if (pid <= 0 || !qemu_is_alive(pid, start_time))
+		return 0;
+	return err_set(e, EBUSY, "the destination QEMU (pid %d) does not end", (int)pid);
+}
+
+enum run_state target_run_state(struct target *t)
+{
+	json_t *status;
+	struct err e;
+	bool runs;
+
+	if (!t->qmp || qmp_call_ms(t->qmp, STATUS_MS, "query-status", NULL, &status, &e))
+		return UNKNOWN;
+	runs = json_is_true(json_object_get(status, "running"));
+	json_decref(status);
+	return runs ? RUNS : STANDS;
+}
+
+/* Takes the disks' locks now, so that `cont` cannot fail on them. QEMU < 10 took them at load. */
+int target_activate(struct target *t, struct err *e)
+{
+	int major, minor, micro;
+
+	qmp_version(t->qmp, &major, &minor, &micro);
+	if (major < 10)
+		return 0;
+	return qmp_call(t->qmp, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
+}
+
+int target_stands(struct target *t, struct err *e)
+{
+	json_t *status;
+	bool runs;
+	int r = qmp_call(t->qmp, "query-status", NULL, &status, e);
+
+	if (r)
+		return r;
+	runs = json_is_true(json_object_get(status, "running"));
+	json_decref(status);
+	if (runs || conductor_has_qmp(&t->part.a->con, "RESUME"))
+		return err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else before it was handed over");
+	return 0;
+}
+
+/* ---- undoing ---- */
+
+/* What is in our own directory, of ours and of QEMUs that help: nothing else is removed from it. */
+static const char *const in_run_dir[] = {"vmferry.qmp", "incoming", "nbd", "helper.qmp"};
+
+static int remove_dir(const char *path, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(in_run_dir); i++) {
+		AUTO_FREE char *file = xasprintf("%s/%s", path, in_run_dir[i]);
+
+		if (unlink(file) && errno != ENOENT)
+			return err_sys(e, errno, "cannot remove %s", file);
+	}
+	return rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+static int undo_dir(struct part *p, const json_t *detail, struct err *e)
+{
+	(void)p;
+	return remove_dir(json_text(detail, "path") ?: "", e);
+}
+
+static int undo_file(struct part *p, const json_t *detail, struct err *e)
+{
+	return made_undo_file(target_of(p), detail, e);
+}
+
+static int undo_unknown(struct part *p, const json_t *detail, struct err *e)
+{
+	return made_undo_unknown(target_of(p), detail, e);
+}
+
+static int undo_hidden(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path") ?: "";
+
+	return target_of(p)->keep_guest ? monitors_show(path, e) : monitors_remove(path, e);
+}
+
+/* It has ended, or is the guest's. */
+static int undo_qemu(struct part *p, const json_t *detail, struct err *e)
+{
+	(void)p, (void)detail, (void)e;
+	return 0;
+}
+
+/* ---- an earlier life ---- */
+
+void target_describe_for_journal(const struct target *t, json_t *begin)
+{
+	AUTO_FREE char *boot = boot_id();
+
+	json_object_set_new(begin, "guest", json_string(t->name));
+	if (boot)
+		json_object_set_new(begin, "boot_id", json_string(boot));
+	json_object_set_new(begin, "dir", json_string(t->dir));
+	json_object_set_new(begin, "run_dir", json_string(t->run_dir));
+	json_object_set_new(begin, "qmp", json_string(t->qmp_path));
+	json_object_set_new(begin, "paused", json_boolean(target_is_paused(t)));
+}
+
+void target_restore(struct target *t)
+{
+	const struct journal *j = t->part.a->journal;
+	const json_t *begin = journal_begin(j), *settings = journal_last_note(j, "settings"), *note = journal_last_note(j, "paused");
+
+	t->qmp_path = xstrdup(json_text(begin, "qmp") ?: "");
+	t->settings = settings ? json_deep_copy(settings) : NULL;
+	t->description = json_pack("{s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")));
+	t->name = xstrdup(json_text(begin, "guest") ?: "?");
+}
+
+/* There is none that the journal does not know of. */
+void target_find_qemu_again(struct target *t)
+{
+	const json_t *note = journal_last_note(t->part.a->journal, "qemu");
+	const char *then = json_string_value(json_object_get(journal_begin(t->part.a->journal), "boot_id"));
+	pid_t pid = (pid_t)json_integer_value(json_object_get(note, "pid"));
+	uint64_t start = (uint64_t)json_integer_value(json_object_get(note, "start_time"));
+	AUTO_FREE char *now = boot_id();
+	struct err e;
+
+	if (!then || !now || strcmp(then, now) || !qemu_is_alive(pid, start))
+		return;
+	t->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
+	if (qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
+		t->qmp = NULL;
+		log_info("QEMU of an earlier life: %s", e.msg);
+	}
+}
+
+/* ---- its life ---- */
+
+static void fini(struct part *p)
+{
+	struct target *t = target_of(p);
+
+	monitors_let_go(t);
+	qmp_close(t->qmp);
+	args_result_fini(&t->args);
+	json_decref(t->description);
+	json_decref(t->settings);
+	free(t->name);
+	free(t->exe);
+	free(t->dir);
+	free(t->run_dir);
+	free(t->qmp_path);
+}
+
+static const struct part_undo undo[] = {
+	{"dir", "its directory", undo_dir},		    {"file", "a file", undo_file}, {"made-by-qemu", "a file of QEMU's", undo_unknown},
+	{"hidden", "sockets of its monitors", undo_hidden}, {"qemu", "its QEMU", undo_qemu},   {NULL, NULL, NULL},
+};
+
+static const struct part_ops ops = {
+	.name = "target", .examine = examine, .describe = describe, .prepare = prepare, .undo = undo, .fini = fini};
+
+void target_init(struct target *t, struct attempt *a, const char *runtime_dir)
+{
+	*t = (struct target){.part = {&ops, a}, .runtime_dir = runtime_dir, .qemu = QEMU_PROC_NONE};
+}

@@ -1,0 +1,56 @@
+/*
+ * target.h: the guest as it is to be here: its name and place, what the source says of it, its QEMU and that one's monitor. What every other
+ * part of a move to this host asks.
+ */
+#ifndef VMFERRY_TARGET_H
+#define VMFERRY_TARGET_H
+
+#include "attempt.h"
+#include "part.h"
+#include "qemu-args.h"
+#include "qemu-launch.h"
+
+#define OCCUPIED_MAX 8
+
+struct target {
+	struct part part;
+	const char *runtime_dir;
+	json_t *description; /* DESCRIBE; of an earlier life's only "paused" */
+	char *name, *exe;
+	char *dir;     /* where disks and sockets go */
+	char *run_dir; /* ours, while it moves */
+	char *qmp_path;
+	struct args_result args; /* the line that runs it here: line.h */
+	struct qemu_proc qemu;
+	struct qmp *qmp;
+	json_t *settings;	    /* of its QEMU, to be put back */
+	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
+	unsigned occupied_count;
+	bool keep_guest; /* it runs here: what is undone is our scaffolding only */
+};
+
+void target_init(struct target *t, struct attempt *a, const char *runtime_dir);
+/* What an earlier life knew of it, from its journal; its QEMU, if that lives. */
+void target_restore(struct target *t);
+void target_find_qemu_again(struct target *t);
+void target_describe_for_journal(const struct target *t, json_t *begin);
+
+bool target_is_paused(const struct target *t);
+/* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */
+char **target_environment(const struct target *t);
+void target_free_environment(char **env);
+
+/* A QEMU that waits, with nobody but us at its monitors. */
+int target_start_qemu(struct target *t, struct err *e);
+/* Its migration capabilities and parameters; multifd: QEMU's channels, 0 for none. */
+int target_configure_qemu(struct target *t, unsigned multifd, struct err *e);
+/* -EBUSY: it does not end. */
+int target_end_qemu(struct target *t, struct err *e);
+/* Takes the disks' locks now, so that `cont` cannot fail on them. */
+int target_activate(struct target *t, struct err *e);
+/* 0: the guest is loaded and has not run; what may be promised. */
+int target_stands(struct target *t, struct err *e);
+enum run_state { RUNS, STANDS, UNKNOWN };
+enum run_state target_run_state(struct target *t);
+
+#endif
