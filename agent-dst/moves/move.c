@@ -383,7 +383,7 @@ static int on_receive(struct move *m, struct receive_event *rev, struct err *e)
 		if (!qemu_is_alive(m->qemu.pid, m->qemu.start_time)) /* seen here first, as its memory is gone */
 			return qemu_gone(m, e);
 		*e = rev->err;
-		return err_prefix(e, "data channel");
+		return err_prefix(e, "data channel %u", rev->channel);
 	}
 	return 0;
 }
