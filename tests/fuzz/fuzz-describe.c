@@ -4,15 +4,13 @@
 #include "../../agent-dst/moves/move-private.h"
 #include "../../agent-dst/launch/preflight.h"
 #include "afterwards.h"
+#include "seed.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 /* In place of preflight.c's: no QEMU is started. */
 int preflight_qemu(struct preflight *p, struct loop *l, json_t **findings, char **version, struct err *e)
@@ -46,20 +44,7 @@ static const char seed[] =
 	"\"read_only\":true},{\"role\":\"media\",\"path\":\"/m\",\"ejected\":true}],\"map_net\":{\"n\":\"bridge:br1\"},"
 	"\"configs\":[{\"path\":\"f\",\"text\":\"[device]\"}],\"env\":{\"LD_LIBRARY_PATH\":\"/x\"},\"ram_mode\":\"opaque\"}";
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	const char *dir = getenv("VMFERRY_FUZZ_SEEDS");
-	char *path = dir ? xasprintf("%s/seed", dir) : NULL;
-	FILE *out = path ? fopen(path, "we") : NULL;
-
-	(void)argc, (void)argv;
-	if (!dir)
-		return 0;
-	if (!out || fwrite(seed, 1, sizeof(seed) - 1, out) != sizeof(seed) - 1 || fclose(out))
-		exit(1);
-	free(path);
-	exit(0);
-}
+ONE_SEED(seed)
 
 static void move_forget(struct move *m)
 {
