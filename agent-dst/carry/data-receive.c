@@ -288,9 +288,11 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 			k = place_zero(r, b, d->m.object, &d->x[i], e);
 		return k;
 	}
-	raw = d->m.codec == CODEC_HOLE ? NULL : receive_contents(r, d, r->scratch, e);
+	if (d->m.codec == CODEC_HOLE)
+		return receive_refuse(r, "DATA", d->m.object, e, "a hole in RAM");
+	raw = receive_contents(r, d, r->scratch, e);
 	if (!raw)
-		return d->m.codec == CODEC_HOLE ? receive_refuse(r, "DATA", d->m.object, e, "a hole in RAM") : -e->code;
+		return -e->code;
 	cpu_stage_enter_for(CPU_PLACE, d->m.raw_bytes);
 	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
 	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);

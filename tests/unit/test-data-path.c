@@ -1307,7 +1307,7 @@ static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void 
 {
 	(void)state;
 	ram_through_the_middle(move_data, "RAM round 0:");
-	ram_through_the_middle(shorten_delta, "RAM round 0: the source's dirty delta names 104 pages, 105 were sent, 105 were placed here");
+	ram_through_the_middle(shorten_delta, "RAM round 0: the source's dirty delta names");
 	ram_through_the_middle(lengthen_delta, "RAM round 0: 1 pages of the source's dirty delta did not arrive in block pc.ram");
 }
 
