@@ -103,6 +103,9 @@ void receive_lost(struct receiver *r, const struct err *why);
 void receive_count(uint64_t *counter, uint64_t v);
 /* Takes frames again, unless something else still holds them back. */
 void receive_go_on(struct receiver *r);
+/* -EPROTO, in a sentence about what the source said (the message's name) of which object: "DATA of disk /srv/a.raw: …". */
+int receive_refuse(const struct receiver *r, const char *message, uint32_t object, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 /* Fills d's extents and payload, all within the object. */
 int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e);
 /* The raw contents: the payload itself, or unpacked into buf. NULL: *e. */

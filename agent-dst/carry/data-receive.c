@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,37 @@ void receive_go_on(struct receiver *r)
 		channel_resume(r->ch);
 }
 
+/* ---- what is wrong, and with what ---- */
+
+/* An object as its name is known here; malloc'ed. */
+static char *object_words(const struct receiver *r, uint32_t object)
+{
+	if (object_is_disk(object) && r->shared->disk[object].bytes)
+		return xasprintf("disk %.300s", r->shared->disk[object].name);
+	if (object_is_ram(object) && object - OBJECT_RAM_BASE < r->block_count)
+		return xasprintf("RAM block %s", r->blocks[object - OBJECT_RAM_BASE].target->name);
+	if (object_is_stream(object))
+		return xasprintf("stream %u", object - OBJECT_STREAM_BASE);
+	return xasprintf("object %u", object);
+}
+
+int receive_refuse(const struct receiver *r, const char *message, uint32_t object, struct err *e, const char *fmt, ...)
+{
+	AUTO_FREE char *words = object_words(r, object);
+	char why[ERR_MAX / 2];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	return err_set(e, EPROTO, "%s of %s: %s", message, words, why);
+}
+
+static int malformed(uint16_t type, size_t n, struct err *e)
+{
+	return err_set(e, EPROTO, "malformed %s (%zu bytes)", msg_name(type), n);
+}
+
 /* ---- objects ---- */
 
 static int open_block(struct receiver *r, const struct msg_object *m, const char *name, struct err *e)
@@ -68,9 +100,10 @@ static int open_block(struct receiver *r, const struct msg_object *m, const char
 	int k;
 
 	if (!r->shared->ram)
-		return err_set(e, EPROTO, "the source announced RAM pages in an opaque move");
+		return err_set(e, EPROTO, "OBJECT of RAM block %s: the source announced RAM pages in an opaque move", name);
 	if (i != r->block_count || m->unit_shift != PAGE_SHIFT)
-		return err_set(e, EPROTO, "the source announced RAM block %s out of order", name);
+		return err_set(e, EPROTO, "OBJECT of RAM block %s: it is number %u, in units of 2^%u bytes, where number %u, of 2^%d, is next",
+			       name, i, m->unit_shift, r->block_count, PAGE_SHIFT);
 	r->blocks = xrealloc(r->blocks, (i + 1) * sizeof(*r->blocks));
 	b = &r->blocks[i];
 	memset(b, 0, sizeof(*b));
@@ -88,8 +121,13 @@ static int open_disk(struct receiver *r, const struct msg_object *m, struct err 
 	struct disk *d = &r->disk[m->id];
 	int k;
 
-	if (!t->bytes || t->bytes != m->size || m->unit_shift != DISK_SHIFT || d->open)
-		return err_set(e, EPROTO, "the source announced a disk that is not part of this move");
+	if (!t->bytes)
+		return receive_refuse(r, "OBJECT", m->id, e, "no such disk is part of this move");
+	if (t->bytes != m->size || m->unit_shift != DISK_SHIFT)
+		return receive_refuse(r, "OBJECT", m->id, e, "it has %llu bytes, in units of 2^%u, and in this move %llu, of 2^%d",
+				      (unsigned long long)m->size, m->unit_shift, (unsigned long long)t->bytes, DISK_SHIFT);
+	if (d->open)
+		return receive_refuse(r, "OBJECT", m->id, e, "it was announced before");
 	if (t->nbd)
 		k = disk_out_nbd(&d->out, r->loop, t->path, t->export_name, e);
 	else
@@ -106,8 +144,11 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 	struct msg_object m;
 	char name[512];
 
-	if (msg_object_decode(&m, p, n) || m.name.n >= sizeof(name) || memchr(m.name.p, 0, m.name.n))
-		return err_set(e, EPROTO, "malformed OBJECT");
+	if (msg_object_decode(&m, p, n))
+		return malformed(MSG_OBJECT, n, e);
+	if (m.name.n >= sizeof(name) || memchr(m.name.p, 0, m.name.n))
+		return receive_refuse(r, "OBJECT", m.id, e, "its name is of %zu bytes, or has a NUL in it; %zu are allowed", m.name.n,
+				      sizeof(name) - 1);
 	snprintf(name, sizeof(name), "%.*s", (int)m.name.n, (const char *)m.name.p);
 	if (object_is_ram(m.id) && m.kind == OBJECT_RAM)
 		return open_block(r, &m, name, e);
@@ -116,7 +157,7 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open &&
 	    (r->shared->incoming || m.id == OBJECT_STREAM_BASE)) /* not opaque: the thin one */
 		return receive_stream_open(r, &m);
-	return err_set(e, EPROTO, "OBJECT %u of kind %u is not understood", m.id, m.kind);
+	return err_set(e, EPROTO, "OBJECT %u of kind %u is not understood, or was announced before", m.id, m.kind);
 }
 
 /* ---- DATA: common checks ---- */
@@ -144,7 +185,10 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 
 	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base ||
 	    d->m.codec > CODEC_HOLE)
-		return err_set(e, EPROTO, "DATA with impossible counts");
+		return receive_refuse(r, "DATA", d->m.object, e,
+				      "impossible: %u extents (1 to %d are allowed), %u bytes of contents (at most %d), base %u (at most 0), "
+				      "codec %u (at most %d)", d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base,
+				      d->m.codec, CODEC_HOLE);
 	rd = reader_of(d->m.body.p, d->m.body.n);
 	for (i = 0; i < d->m.extents; i++) {
 		struct data_extent *x = &d->x[i];
@@ -153,30 +197,45 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 		x->offset = read_u64(&rd);
 		x->units = read_u32(&rd);
 		bytes = (uint64_t)x->units << shift;
-		if (rd.bad || !x->units || x->offset & ((1ULL << shift) - 1) || x->offset > object_bytes ||
-		    bytes > object_bytes - x->offset)
-			return err_set(e, EPROTO, "DATA names an extent outside its object");
+		if (rd.bad)
+			return receive_refuse(r, "DATA", d->m.object, e, "%zu bytes for %u extents", d->m.body.n, d->m.extents);
+		if (!x->units || x->offset & ((1ULL << shift) - 1) || x->offset > object_bytes || bytes > object_bytes - x->offset)
+			return receive_refuse(r, "DATA", d->m.object, e,
+					      "extent %u (from byte %llu, %u units of %u bytes) is empty, not aligned, or outside its object "
+					      "(%llu bytes)", i, (unsigned long long)x->offset, x->units, 1U << shift,
+					      (unsigned long long)object_bytes);
 		if (!on_its_channel(r, d->m.object, x->offset, bytes))
-			return err_set(e, EPROTO, "DATA for a place that belongs to another channel");
+			return receive_refuse(r, "DATA", d->m.object, e,
+					      "extent %u (from byte %llu, %llu bytes) is of a place that belongs to another channel", i,
+					      (unsigned long long)x->offset, (unsigned long long)bytes);
 		sum += bytes;
 	}
 	d->payload = read_bytes(&rd, reader_left(&rd));
 	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE ? d->m.raw_bytes || d->payload.n : sum != d->m.raw_bytes)
-		return err_set(e, EPROTO, "DATA whose extents and contents do not agree");
+		return receive_refuse(r, "DATA", d->m.object, e,
+				      "extents (%llu bytes) and contents (%u, codec %u, packed into %zu) do not agree",
+				      (unsigned long long)sum, d->m.raw_bytes, d->m.codec, d->payload.n);
 	return 0;
 }
 
 /* The raw contents: the payload itself, or unpacked into buf. */
 const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e)
 {
+	AUTO_FREE char *words = NULL;
+
 	if (d->m.codec == CODEC_RAW) {
 		if (d->payload.n == d->m.raw_bytes)
 			return d->payload.p;
-		err_set(e, EPROTO, "raw DATA of the wrong length");
+		receive_refuse(r, "DATA", d->m.object, e, "raw contents of the wrong length: %zu bytes, announced were %u", d->payload.n,
+			       d->m.raw_bytes);
 		return NULL;
 	}
 	cpu_stage_enter_for(CPU_DECOMPRESS, d->m.raw_bytes);
-	return codec_decompress(r->codec, d->m.codec, d->payload, buf, d->m.raw_bytes, e) ? NULL : buf;
+	if (!codec_decompress(r->codec, d->m.codec, d->payload, buf, d->m.raw_bytes, e))
+		return buf;
+	words = object_words(r, d->m.object);
+	err_prefix(e, "DATA of %s, %zu bytes of codec %u", words, d->payload.n, d->m.codec);
+	return NULL;
 }
 
 /* ---- RAM ---- */
@@ -216,10 +275,10 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	int k = 0;
 
 	if (i >= r->block_count)
-		return err_set(e, EPROTO, "DATA for a RAM block that was not announced");
+		return receive_refuse(r, "DATA", d->m.object, e, "a RAM block that was not announced (%u were)", r->block_count);
 	b = &r->blocks[i];
 	if (b->ended)
-		return err_set(e, EPROTO, "DATA for a RAM block after its END");
+		return receive_refuse(r, "DATA", d->m.object, e, "it comes after its END");
 	k = receive_decode(r, d, b->target->bytes, PAGE_SHIFT, e);
 	if (k)
 		return k;
@@ -229,9 +288,11 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 			k = place_zero(r, b, d->m.object, &d->x[i], e);
 		return k;
 	}
-	raw = d->m.codec == CODEC_HOLE ? NULL : receive_contents(r, d, r->scratch, e);
+	if (d->m.codec == CODEC_HOLE)
+		return receive_refuse(r, "DATA", d->m.object, e, "a hole in RAM");
+	raw = receive_contents(r, d, r->scratch, e);
 	if (!raw)
-		return d->m.codec == CODEC_HOLE ? err_set(e, EPROTO, "a hole in RAM") : -e->code;
+		return -e->code;
 	cpu_stage_enter_for(CPU_PLACE, d->m.raw_bytes);
 	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
 	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
@@ -254,8 +315,8 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 	}
 	if (units != m->units || r->delta_in != m->units)
 		return err_set(e, EBADMSG,
-			       "RAM round %u: the source's dirty delta names %llu pages, %llu were placed here",
-			       m->number, (unsigned long long)m->units, (unsigned long long)units);
+			       "RAM round %u: the source's dirty delta names %llu pages, %llu were sent, %llu were placed here", m->number,
+			       (unsigned long long)r->delta_in, (unsigned long long)m->units, (unsigned long long)units);
 	r->delta_in = 0;
 	receive_tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
 	return 0;
@@ -268,7 +329,7 @@ static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e
 	struct data *d = &r->data;
 
 	if (msg_data_decode(&d->m, p, n))
-		return err_set(e, EPROTO, "malformed DATA");
+		return malformed(MSG_DATA, n, e);
 	if (object_is_ram(d->m.object))
 		return on_ram_data(r, d, e);
 	if (object_is_disk(d->m.object))
@@ -282,48 +343,59 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 {
 	struct msg_round_begin m;
 
-	if (msg_round_begin_decode(&m, p, n) || (m.group != GROUP_RAM && !object_is_disk(m.group)))
-		return err_set(e, EPROTO, "malformed ROUND_BEGIN");
+	if (msg_round_begin_decode(&m, p, n))
+		return malformed(MSG_ROUND_BEGIN, n, e);
 	if (m.group == GROUP_RAM)
 		return 0;
-	if (!r->disk[m.group].open || r->disk[m.group].ending || r->disk[m.group].ended || r->disk[m.group].in_flight)
-		return err_set(e, EPROTO, "a disk's round begins before its last one ended");
+	if (!object_is_disk(m.group) || !r->disk[m.group].open)
+		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "it is neither RAM nor a disk that was announced");
+	if (r->disk[m.group].ending || r->disk[m.group].ended || r->disk[m.group].in_flight)
+		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "round %u begins before round %u has ended, or after END", m.number,
+				      r->disk[m.group].round);
 	r->disk[m.group].round = m.number;
 	return 0;
 }
 
 static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
-	uint64_t in, out, at = 0, start, len;
+	uint64_t in, out, at = 0, start, len, units;
 	struct msg_delta m;
 	struct reader rd;
 	int k;
 
 	if (msg_delta_decode(&m, p, n))
-		return err_set(e, EPROTO, "malformed DELTA");
+		return malformed(MSG_DELTA, n, e);
 	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->block_count) {
-		if (unit_set_compare(&r->blocks[m.object - OBJECT_RAM_BASE].round, m.runs, &in, &out))
-			return err_set(e, EPROTO, "malformed DELTA");
+		const struct block *b = &r->blocks[m.object - OBJECT_RAM_BASE];
+
+		if (unit_set_compare(&b->round, m.runs, &in, &out))
+			return receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu pages", m.runs.n,
+					      (unsigned long long)b->round.units);
 		if (out)
-			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive",
-				       m.number, (unsigned long long)out);
+			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s", m.number,
+				       (unsigned long long)out, b->target->name);
 		r->delta_in += in;
 		return 0;
 	}
 	if (!object_is_disk(m.object) || !r->disk[m.object].open)
-		return err_set(e, EPROTO, "DELTA for an unknown object");
+		return err_set(e, EPROTO, "DELTA for an unknown object (%u)", m.object);
 	rd = reader_of(m.runs.p, m.runs.n);
-	while ((k = runs_get(&rd, &at, r->shared->disk[m.object].bytes >> DISK_SHIFT, &start, &len)) > 0)
+	units = r->shared->disk[m.object].bytes >> DISK_SHIFT;
+	while ((k = runs_get(&rd, &at, units, &start, &len)) > 0)
 		r->disk[m.object].delta_units += len;
-	return k ? err_set(e, EPROTO, "malformed DELTA") : 0;
+	return k ? receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu sectors", m.runs.n,
+				  (unsigned long long)units)
+		 : 0;
 }
 
 static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_round_end m;
 
-	if (msg_round_end_decode(&m, p, n) || (m.group != GROUP_RAM && !object_is_disk(m.group)))
-		return err_set(e, EPROTO, "malformed ROUND_END");
+	if (msg_round_end_decode(&m, p, n))
+		return malformed(MSG_ROUND_END, n, e);
+	if (m.group != GROUP_RAM && !object_is_disk(m.group))
+		return receive_refuse(r, "ROUND_END", m.group, e, "it is neither RAM nor a disk");
 	return m.group == GROUP_RAM ? ram_round_end(r, &m, e) : receive_disk_round_end(r, &m, e);
 }
 
@@ -360,7 +432,7 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 	int k;
 
 	if (msg_end_decode(&m, p, n))
-		return err_set(e, EPROTO, "malformed END");
+		return malformed(MSG_END, n, e);
 	if (receive_disks_ending(r)) { /* what it says is true of writes that have completed and are durable */
 		r->end_waits = true;
 		channel_pause(r->ch);
@@ -399,8 +471,10 @@ static int on_stream_mark(struct receiver *r, const uint8_t *p, size_t n, struct
 	struct msg_stream_mark m;
 	struct receive_event *ev;
 
-	if (msg_stream_mark_decode(&m, p, n) || m.object != OBJECT_STREAM_BASE)
-		return err_set(e, EPROTO, "malformed STREAM_MARK");
+	if (msg_stream_mark_decode(&m, p, n))
+		return malformed(MSG_STREAM_MARK, n, e);
+	if (m.object != OBJECT_STREAM_BASE)
+		return receive_refuse(r, "STREAM_MARK", m.object, e, "only stream 0 has one");
 	ev = receive_event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
 	ev->offset = m.offset;
 	receive_tell(r, ev);

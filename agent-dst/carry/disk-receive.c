@@ -93,7 +93,8 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 			struct write_req *w;
 
 			if (d->x[i].units > (1U << PLACE_SHIFT >> DISK_SHIFT))
-				return err_set(e, EPROTO, "a hole larger than a place");
+				return receive_refuse(r, "DATA", d->m.object, e, "a hole of %u sectors, larger than a place (%u)",
+						      d->x[i].units, 1U << PLACE_SHIFT >> DISK_SHIFT);
 			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
 			if (++r->zeros == ZEROS_MAX) /* what is behind this frame waits */
 				channel_pause(r->ch);

@@ -105,18 +105,19 @@ int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
 	int k;
 
 	if (!s->open)
-		return err_set(e, EPROTO, "DATA for a stream that was not announced");
+		return receive_refuse(r, "DATA", d->m.object, e, "it was not announced");
 	k = receive_decode(r, d, UINT64_MAX / 2, STREAM_SHIFT, e);
 	if (k)
 		return k;
 	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE)
-		return err_set(e, EPROTO, "a hole in a stream");
+		return receive_refuse(r, "DATA", d->m.object, e, "a hole in a stream");
 	raw = receive_contents(r, d, r->scratch, e);
 	if (!raw)
 		return -e->code;
 	for (i = 0, at = s->bytes; i < d->m.extents; at += d->x[i++].units)
 		if (d->x[i].offset != at)
-			return err_set(e, EPROTO, "a stream's bytes out of order");
+			return receive_refuse(r, "DATA", d->m.object, e, "out of order: extent %u begins at byte %llu, byte %llu is next", i,
+					      (unsigned long long)d->x[i].offset, (unsigned long long)at);
 	if (!r->shared->incoming && d->m.raw_bytes > THIN_MAX - s->bytes) /* here, too: the main thread may be waiting for QEMU */
 		return err_set(e, EPROTO, "the guest's device state is larger than %d MiB", (int)(THIN_MAX / MIB));
 	XXH3_128bits_update(s->state, raw, d->m.raw_bytes);

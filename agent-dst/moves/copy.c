@@ -49,7 +49,7 @@ static int channel_lost(struct transfer *t, const struct receive_event *rev, str
 	if (!qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time)) /* seen here first, as its memory is gone */
 		return qemu_gone(t, e);
 	*e = rev->err;
-	return err_prefix(e, "data channel");
+	return err_prefix(e, "data channel %u", rev->channel);
 }
 
 static int on_receive(struct transfer *t, const struct receive_event *rev, struct err *e)

@@ -1,35 +1,13 @@
 /* data-send.c: see data-send.h. */
 #include "data-send.h"
-#include "codec.h"
 #include "codec-choice.h"
 #include "log.h"
-#include "unit-set.h"
+#include "sums.h"
 #include "util.h"
-#include "xxh.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-
-#define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
-#define HEAD_BYTES  12		 /* DATA before its extents */
-#define EXTENT_BYTES 12
-#define BARREN_GAIN    16 /* less than a 16th saved is nothing */
-#define BARREN_MAX     5  /* of 32 batches one is tried */
-
-struct batch {
-	uint32_t object;
-	unsigned n;
-	enum send_kind kind;
-	size_t bytes;
-	struct send_part part[BATCH_PARTS];
-	struct shared_buf *buf[BATCH_PARTS]; /* one reference each */
-};
-
-struct disk_sum {
-	struct hash128 digest;
-	uint64_t units, round_units;
-};
 
 struct sender {
 	struct send_shared *shared;
@@ -39,29 +17,16 @@ struct sender {
 	pthread_t thread;
 	struct queue in;
 	struct task stop;
-	struct codec *codec;
-	uint8_t *scratch;
+	struct encode *encode;
 	struct batch batch;
+	struct shared_buf *buf[BATCH_PARTS]; /* of the batch's parts, one reference each */
 	struct send_item *cur; /* taken, not yet wholly encoded */
 	unsigned cur_at;
 	bool blocked;
 	uint64_t blocked_at;
-	/* sums of this channel's partition */
-	struct hash128 zero_content;
-	struct hash128 *ram_sum;	/* per block */
-	struct unit_set *ram_round;	/* per block: carried in this round */
-	uint64_t *ram_units;		/* per block: carried in all */
-	unsigned blocks;
-	struct disk_sum disk[OBJECT_DISK_MAX + 1];
-	struct {
-		XXH3_state_t *state;
-		uint64_t bytes;
-	} stream[OBJECT_STREAM_MAX];
-	struct send_stats stats;
-	/* codec choice */
+	struct sums sums;
 	struct codec_choice choice;
-	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
-	enum data_codec now;
+	struct send_stats stats;
 };
 
 static void pump(struct sender *s);
@@ -109,7 +74,7 @@ static void add(uint64_t *counter, uint64_t v)
 
 static void use_codec(struct sender *s, enum data_codec codec)
 {
-	s->now = codec;
+	encode_use(s->encode, codec);
 	__atomic_store_n(&s->shared->codec_now, (int)codec, __ATOMIC_RELAXED);
 }
 
@@ -124,61 +89,7 @@ static void choose_codec(struct sender *s)
 		use_codec(s, s->choice.now);
 }
 
-/* Content that does not compress comes in stretches: then only every so manieth batch is tried. */
-static bool is_barren(struct sender *s)
-{
-	if (s->shared->codec != CODEC_MODE_AUTO || !s->skip)
-		return false;
-	s->skip--;
-	return true;
-}
-
-static void count_barren(struct sender *s, bool gained)
-{
-	s->barren = gained ? 0 : MIN(s->barren + 1, BARREN_MAX);
-	s->skip = s->barren ? (1u << s->barren) - 1 : 0;
-}
-
-static enum data_codec fixed_codec(enum codec_mode m)
-{
-	switch (m) {
-	case CODEC_MODE_AUTO:
-	case CODEC_MODE_NONE:
-		return CODEC_RAW;
-	case CODEC_MODE_LZ4:
-		return CODEC_LZ4;
-	case CODEC_MODE_ZSTD:
-		return CODEC_ZSTD;
-	}
-	return CODEC_RAW;
-}
-
-/* ---- frames ---- */
-
-static unsigned shift_of(uint32_t object)
-{
-	return object_is_ram(object) ? PAGE_SHIFT : object_is_disk(object) ? DISK_SHIFT : STREAM_SHIFT;
-}
-
-/* Returns the number of extents written. Neighbouring pages are joined; a write to a disk stays one extent, as its
- * hash is counted so. */
-static unsigned put_extents(struct writer *w, const struct batch *b)
-{
-	unsigned shift = shift_of(b->object), n = 0, i, j;
-	bool join = object_is_ram(b->object);
-
-	for (i = 0; i < b->n; i = j, n++) {
-		uint64_t bytes = b->part[i].bytes;
-
-		for (j = i + 1; join && j < b->n && b->part[j].offset == b->part[i].offset + bytes &&
-				bytes + b->part[j].bytes <= (uint64_t)UINT32_MAX << shift;
-		     j++)
-			bytes += b->part[j].bytes;
-		write_u64(w, b->part[i].offset);
-		write_u32(w, (uint32_t)(bytes >> shift));
-	}
-	return n;
-}
+/* ---- batches ---- */
 
 static void count_wire(struct sender *s, uint32_t object, size_t n)
 {
@@ -191,165 +102,63 @@ static void count_wire(struct sender *s, uint32_t object, size_t n)
 	}
 }
 
-static void gather_batch(const struct batch *b, uint8_t *out)
-{
-	unsigned i;
-
-	for (i = 0; i < b->n; i++) {
-		memcpy(out, b->part[i].data, b->part[i].bytes);
-		out += b->part[i].bytes;
-	}
-}
-
 /* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
 static bool flush_batch(struct sender *s)
 {
 	struct batch *b = &s->batch;
-	size_t payload = b->kind == SEND_DATA ? b->bytes : 0, n = 0;
-	enum data_codec codec = CODEC_RAW;
-	struct writer w;
-	uint8_t *p, *count_at;
+	uint8_t *p;
 	unsigned i;
+	size_t n;
 
 	if (!b->n)
 		return true;
-	p = channel_begin(s->ch, HEAD_BYTES + b->n * EXTENT_BYTES + payload);
+	p = channel_begin(s->ch, batch_room(b));
 	if (!p)
 		return false;
-	w = writer_of(p, HEAD_BYTES + b->n * EXTENT_BYTES + payload);
-	write_u32(&w, b->object);
-	write_u8(&w, 0); /* codec: known below */
-	write_u8(&w, 0);
-	count_at = w.p;
-	write_u16(&w, 0);
-	write_u32(&w, (uint32_t)payload);
-	i = put_extents(&w, b);
-	count_at[0] = (uint8_t)i;
-	count_at[1] = (uint8_t)(i >> 8);
-	if (b->kind != SEND_DATA) {
-		codec = b->kind == SEND_ZERO ? CODEC_ZERO : CODEC_HOLE;
-	} else if (s->now != CODEC_RAW && payload >= 512 && !is_barren(s)) {
-		cpu_stage_enter_for(CPU_COMPRESS, payload);
-		gather_batch(b, s->scratch);
-		n = codec_compress(s->codec, s->now, s->scratch, payload, w.p, writer_left(&w));
-		codec = n ? s->now : CODEC_RAW;
-		count_barren(s, n && n < payload - payload / BARREN_GAIN);
-	}
-	if (payload && !n) {
-		cpu_stage_enter_for(CPU_SEND, payload);
-		gather_batch(b, w.p);
-		n = payload;
-	}
-	p[4] = (uint8_t)codec;
-	add(&s->stats.raw_bytes, payload);
-	count_wire(s, b->object, writer_len(&w) + n);
+	n = batch_encode(s->encode, b, p);
+	add(&s->stats.raw_bytes, b->bytes);
+	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
-	channel_commit(s->ch, MSG_DATA, writer_len(&w) + n);
+	channel_commit(s->ch, MSG_DATA, n);
 	for (i = 0; i < b->n; i++)
-		shared_buf_unref(b->buf[i]);
-	b->n = 0;
-	b->bytes = 0;
+		shared_buf_unref(s->buf[i]);
+	batch_clear(b);
 	return true;
 }
 
-static bool batch_fits(const struct batch *b, const struct send_item *it, const struct send_part *part)
-{
-	if (!b->n)
-		return true;
-	return b->object == it->object && b->kind == it->kind && b->n < BATCH_PARTS &&
-	       (it->kind != SEND_DATA || b->bytes + part->bytes <= DATA_RAW_MAX);
-}
-
-static void batch_add(struct sender *s, const struct send_item *it, const struct send_part *part)
-{
-	struct batch *b = &s->batch;
-
-	b->object = it->object;
-	b->kind = it->kind;
-	b->part[b->n] = *part;
-	b->buf[b->n] = it->buf;
-	if (it->buf)
-		shared_buf_ref(it->buf);
-	b->n++;
-	b->bytes += part->bytes;
-}
-
-/* ---- what each part adds to the sums; false: nothing to send ---- */
-
-static void ram_setup(struct sender *s)
-{
-	unsigned i;
-
-	if (s->ram_sum)
-		return;
-	s->blocks = s->shared->ram_blocks;
-	s->ram_sum = xcalloc(s->blocks, sizeof(*s->ram_sum));
-	s->ram_units = xcalloc(s->blocks, sizeof(*s->ram_units));
-	s->ram_round = xcalloc(s->blocks, sizeof(*s->ram_round));
-	for (i = 0; i < s->blocks; i++)
-		unit_set_init(&s->ram_round[i], s->shared->ram[i].pages);
-}
-
-static bool account_page(struct sender *s, uint32_t object, const struct send_part *part)
-{
-	unsigned block = object - OBJECT_RAM_BASE;
-	uint64_t page = part->offset >> PAGE_SHIFT;
-	struct hash128 h;
-
-	ram_setup(s);
-	h = part->data ? hash_content(&s->shared->key, part->data, PAGE_BYTES) : s->zero_content;
-	h = hash_place(&s->shared->key, h, object, 0, part->offset, PAGE_BYTES);
-	if (!page_table_set(&s->shared->ram[block], &s->ram_sum[block], page, h)) {
-		add(&s->stats.same_pages, 1);
-		return false;
-	}
-	unit_set_add(&s->ram_round[block], page, 1);
-	s->ram_units[block]++;
-	add(part->data ? &s->stats.pages : &s->stats.zero_pages, 1);
-	return true;
-}
-
-static bool account_disk(struct sender *s, const struct send_item *it, const struct send_part *part)
-{
-	struct disk_sum *d = &s->disk[it->object];
-	struct hash128 h = {0, 0};
-
-	if (part->data)
-		h = hash_content(&s->shared->key, part->data, part->bytes);
-	hash_add(&d->digest, hash_place(&s->shared->key, h, it->object, it->number, part->offset, part->bytes));
-	d->units += part->bytes >> DISK_SHIFT;
-	d->round_units += part->bytes >> DISK_SHIFT;
-	return true;
-}
-
-static bool account_stream(struct sender *s, uint32_t object, struct send_part *part)
-{
-	unsigned k = object - OBJECT_STREAM_BASE;
-
-	if (!s->stream[k].state) {
-		s->stream[k].state = XXH3_createState();
-		XXH3_128bits_reset_withSecret(s->stream[k].state, s->shared->key.secret, DIGEST_SECRET_BYTES);
-	}
-	XXH3_128bits_update(s->stream[k].state, part->data, part->bytes);
-	part->offset = s->stream[k].bytes;
-	s->stream[k].bytes += part->bytes;
-	return true;
-}
-
-/* Also gives a stream's part its offset. */
+/* Counts the part, and says whether its content is as it was. */
 static bool account(struct sender *s, const struct send_item *it, struct send_part *part)
 {
-	if (object_is_ram(it->object))
-		return account_page(s, it->object, part);
-	if (object_is_disk(it->object))
-		return account_disk(s, it, part);
-	return account_stream(s, it->object, part);
+	if (object_is_ram(it->object)) {
+		sums_begin_ram(&s->sums, s->shared->ram, s->shared->ram_blocks);
+		if (!sums_add_page(&s->sums, it->object, part)) {
+			add(&s->stats.same_pages, 1);
+			return true;
+		}
+		add(part->data ? &s->stats.pages : &s->stats.zero_pages, 1);
+	} else if (object_is_disk(it->object)) {
+		sums_add_disk(&s->sums, it->object, it->number, part);
+	} else {
+		sums_add_stream(&s->sums, it->object, part);
+	}
+	return false;
+}
+
+static void take_part(struct sender *s, const struct send_item *it, struct send_part *part)
+{
+	if (!encode_sends(it->kind, account(s, it, part)))
+		return;
+	s->buf[s->batch.n] = it->buf;
+	if (it->buf)
+		shared_buf_ref(it->buf);
+	batch_add(&s->batch, it->kind, it->object, part);
 }
 
 /* ---- marks ---- */
 
 static void send_delta(struct sender *s, unsigned block, uint32_t number)
 {
+	struct unit_set *round = &s->sums.block[block].round;
 	uint8_t runs[MSG_SMALL_MAX - 64];
 	uint64_t from = 0;
 	bool done = false;
@@ -357,12 +166,12 @@ static void send_delta(struct sender *s, unsigned block, uint32_t number)
 	while (!done) {
 		struct writer w = writer_of(runs, sizeof(runs));
 
-		done = unit_set_encode(&s->ram_round[block], &w, &from);
+		done = unit_set_encode(round, &w, &from);
 		if (writer_len(&w))
 			channel_send(s->ch, DELTA, delta, .object = OBJECT_RAM_BASE + block, .number = number,
 				     .final = done, .runs = {runs, writer_len(&w)});
 	}
-	unit_set_clear(&s->ram_round[block]);
+	unit_set_clear(round);
 }
 
 static void mark_ram_round_end(struct sender *s, uint32_t number)
@@ -370,8 +179,8 @@ static void mark_ram_round_end(struct sender *s, uint32_t number)
 	uint64_t units = 0;
 	unsigned i;
 
-	for (i = 0; i < s->blocks; i++) {
-		units += s->ram_round[i].count;
+	for (i = 0; i < s->sums.blocks; i++) {
+		units += s->sums.block[i].round.count;
 		send_delta(s, i, number);
 	}
 	channel_send(s->ch, ROUND_END, round_end, .group = GROUP_RAM, .number = number, .units = units);
@@ -380,19 +189,25 @@ static void mark_ram_round_end(struct sender *s, uint32_t number)
 static void mark_disk_round_end(struct sender *s, uint32_t object, uint32_t number)
 {
 	channel_send(s->ch, ROUND_END, round_end, .group = object, .number = number,
-		     .units = s->disk[object].round_units);
-	s->disk[object].round_units = 0;
+		     .units = s->sums.disk[object].round_units);
+	s->sums.disk[object].round_units = 0;
 }
 
-static void send_end(struct sender *s, uint32_t object, uint64_t units, struct hash128 h, bool last)
+static void send_end(struct sender *s, const struct msg_end *m)
 {
-	struct msg_end m = {.object = object, .units = units, .last = last};
 	uint8_t buf[64];
 	struct writer w = writer_of(buf, sizeof(buf));
 
-	hash_bytes(h, m.digest);
-	msg_end_encode(&w, &m);
+	msg_end_encode(&w, m);
 	channel_post(s->ch, MSG_END, buf, writer_len(&w));
+}
+
+static void end_object(struct sender *s, uint32_t object)
+{
+	struct msg_end m = {.object = object};
+
+	sums_end(&s->sums, object, &m);
+	send_end(s, &m);
 }
 
 /* object: a disk or stream; GROUP_RAM for all RAM blocks, which closes the channel's content (streams aside). */
@@ -400,24 +215,14 @@ static void mark_end(struct sender *s, uint32_t object)
 {
 	unsigned i;
 
-	if (object == GROUP_RAM) {
-		ram_setup(s);
-		for (i = 0; i < s->blocks; i++)
-			send_end(s, OBJECT_RAM_BASE + i, s->ram_units[i], s->ram_sum[i], false);
-		send_end(s, GROUP_RAM, 0, (struct hash128){0, 0}, true);
-	} else if (object_is_disk(object)) {
-		send_end(s, object, s->disk[object].units, s->disk[object].digest, false);
-	} else {
-		unsigned k = object - OBJECT_STREAM_BASE;
-		struct hash128 h = hash_content(&s->shared->key, "", 0);
-
-		if (s->stream[k].state) {
-			XXH128_hash_t x = XXH3_128bits_digest(s->stream[k].state);
-
-			h = (struct hash128){x.low64, x.high64};
-		}
-		send_end(s, object, s->stream[k].bytes, h, false);
+	if (object != GROUP_RAM) {
+		end_object(s, object);
+		return;
 	}
+	sums_begin_ram(&s->sums, s->shared->ram, s->shared->ram_blocks);
+	for (i = 0; i < s->sums.blocks; i++)
+		end_object(s, OBJECT_RAM_BASE + i);
+	send_end(s, &(struct msg_end){.object = GROUP_RAM, .last = true});
 }
 
 static void do_mark(struct sender *s, const struct send_item *it)
@@ -447,8 +252,8 @@ static void item_free(struct send_item *it)
 	free(it);
 }
 
-/* Encodes one item as far as the window allows; true when it is done. */
-static bool encode(struct sender *s, struct send_item *it)
+/* One item as far as the window allows; true when it is done. */
+static bool take_item(struct sender *s, struct send_item *it)
 {
 	if (it->kind == SEND_MARK) {
 		if (!flush_batch(s))
@@ -459,16 +264,15 @@ static bool encode(struct sender *s, struct send_item *it)
 	for (; s->cur_at < it->n; s->cur_at++) {
 		struct send_part *part = &it->u.part[s->cur_at];
 
-		if (!batch_fits(&s->batch, it, part) && !flush_batch(s))
+		if (!batch_fits(&s->batch, it->kind, it->object, part) && !flush_batch(s))
 			return false;
-		if (account(s, it, part))
-			batch_add(s, it, part);
+		take_part(s, it, part);
 	}
 	return true;
 }
 
-/* Encodes what there is; false when the window is full. */
-static bool encode_all(struct sender *s)
+/* All that there is; false when the window is full. */
+static bool take_all(struct sender *s)
 {
 	for (;;) {
 		if (!s->cur) {
@@ -477,7 +281,7 @@ static bool encode_all(struct sender *s)
 		}
 		if (!s->cur)
 			return flush_batch(s);
-		if (!encode(s, s->cur))
+		if (!take_item(s, s->cur))
 			return false;
 		item_free(s->cur);
 		s->cur = NULL;
@@ -492,7 +296,7 @@ static void pump(struct sender *s)
 		return;
 	choose_codec(s);
 	before = cpu_stage_enter(CPU_HASH);
-	if (!encode_all(s)) {
+	if (!take_all(s)) {
 		s->blocked = true;
 		s->blocked_at = now_ns();
 	}
@@ -559,7 +363,6 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 				     .pacer = &shared->pacer,
 				     .on = {on_frame, on_writable, on_closed}};
 	struct sender *s = xcalloc(1, sizeof(*s));
-	static const uint8_t zeros[PAGE_BYTES];
 	int r;
 
 	r = loop_new(&s->loop, 64, e);
@@ -571,17 +374,17 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->shared = shared;
 	s->number = number;
 	cfg.ctx = s;
-	use_codec(s, fixed_codec(shared->codec));
+	s->encode = encode_new(shared->codec);
+	use_codec(s, encode_uses(s->encode));
 	codec_choice_init(&s->choice, now_ns());
-	s->zero_content = hash_content(&shared->key, zeros, PAGE_BYTES);
-	s->codec = codec_new();
-	s->scratch = xmalloc(DATA_RAW_MAX);
+	sums_init(&s->sums, &shared->key);
 	s->stop.run = on_stop;
 	queue_init(&s->in, s->loop, on_ready);
 	s->ch = channel_new(s->loop, link, &cfg);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
 		channel_free(s->ch);
+		encode_free(s->encode);
 		loop_free(s->loop);
 		free(s);
 		return err_sys(e, r, "cannot start a data channel's thread");
@@ -605,20 +408,13 @@ void sender_stop(struct sender *s)
 	loop_post(s->loop, &s->stop);
 	pthread_join(s->thread, NULL);
 	for (i = 0; i < s->batch.n; i++)
-		shared_buf_unref(s->batch.buf[i]);
+		shared_buf_unref(s->buf[i]);
 	if (s->cur)
 		item_free(s->cur);
 	while ((n = queue_take(&s->in)))
 		item_free((struct send_item *)n);
-	for (i = 0; i < s->blocks; i++)
-		unit_set_fini(&s->ram_round[i]);
-	for (i = 0; i < OBJECT_STREAM_MAX; i++)
-		XXH3_freeState(s->stream[i].state);
-	free(s->ram_round);
-	free(s->ram_sum);
-	free(s->ram_units);
-	free(s->scratch);
-	codec_free(s->codec);
+	sums_fini(&s->sums);
+	encode_free(s->encode);
 	queue_fini(&s->in);
 	loop_free(s->loop);
 	free(s);

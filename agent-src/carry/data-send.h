@@ -1,5 +1,5 @@
 /*
- * data-send.h: one data channel of the source: a thread that turns pages and blocks into frames.
+ * data-send.h: one data channel of the source: a thread that turns pages and blocks into frames (encode.h).
  *
  * Producers (ram-capture, disk-read, the conductor) put items into its queue; order per channel is kept. Content
  * stays in the producers' shared buffers, whose number bounds memory: a buffer goes back when the last item that
@@ -9,9 +9,8 @@
 #define VMFERRY_DATA_SEND_H
 
 #include "channel.h"
-#include "codec.h"
 #include "cpu-stage.h"
-#include "object.h"
+#include "encode.h"
 #include "queue.h"
 
 /* A buffer of a producer's pool, pointed into by items on several channels. */
@@ -46,14 +45,6 @@ struct send_stats {
 	uint64_t ram_wire, disk_wire, raw_bytes;
 	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
 	uint64_t waited_ns;		    /* with the window full: the network or the peer is the bottleneck */
-};
-
-enum send_kind { SEND_DATA, SEND_ZERO, SEND_HOLE, SEND_MARK };
-
-struct send_part {
-	uint64_t offset;
-	const uint8_t *data; /* NULL for zero and hole */
-	uint32_t bytes;	     /* ≤ DATA_RAW_MAX when there is data */
 };
 
 struct send_item {

@@ -4,13 +4,11 @@
  */
 #include "accept.h"
 #include "../../agent-src/moves/transfer.h"
+#include "seed.h"
 #include "util.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static const char seed[] =
 	"{\"qemu\":\"/q\",\"qemu_version\":\"10.0.2\",\"argv\":[\"q\",\"a b\",\"it's\\n\\u009b\"],\"notes\":[\"n\"],\"findings\":[\"f\"],"
@@ -23,20 +21,7 @@ static FILE *terminal;
 static char *shown;
 static size_t shown_bytes;
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	const char *dir = getenv("VMFERRY_FUZZ_SEEDS");
-	char *path = dir ? xasprintf("%s/seed", dir) : NULL;
-	FILE *out = path ? fopen(path, "we") : NULL;
-
-	(void)argc, (void)argv;
-	if (!dir)
-		return 0;
-	if (!out || fwrite(seed, 1, sizeof(seed) - 1, out) != sizeof(seed) - 1 || fclose(out))
-		exit(1);
-	free(path);
-	exit(0);
-}
+ONE_SEED(seed)
 
 static void expect_printable(void)
 {

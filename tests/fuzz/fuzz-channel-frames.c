@@ -6,17 +6,10 @@
  */
 #include "channel.h"
 #include "script.h"
+#include "seed.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
-
-#define require(cond)                                                                              \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			abort();                                                                   \
-	} while (0)
 
 struct state {
 	unsigned frames, closes, good;

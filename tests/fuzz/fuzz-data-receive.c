@@ -3,10 +3,11 @@
  *
  * A whole receiver with its thread. The disk is a small file; RAM is one block of a forked child and whatever blocks
  * the input announces, which are held here. However the input goes, the channel is lost in the end, with a reason, and
- * nothing is called complete. With VMFERRY_FUZZ_SEEDS=DIR it writes its seeds and ends.
+ * nothing is called complete.
  */
 #include "data-receive.h"
 #include "script.h"
+#include "seed.h"
 /* its struct is private, and a QEMU to ask is not at hand */
 #include "../../agent-dst/carry/ram-place.c"
 
@@ -15,15 +16,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
-
-#define require(cond)                                                                              \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			abort();                                                                   \
-	} while (0)
 
 #define DISK_BYTES (1 * MIB)
 #define RAM_BYTES  (1 * MIB)
@@ -117,7 +109,7 @@ static void data_record(struct writer *w, uint32_t object, uint8_t codec, unsign
 	record(w, MSG_DATA, &m);
 }
 
-static void write_seeds(const char *dir)
+static void write_seeds(void)
 {
 	static const struct {
 		const char *name;
@@ -137,10 +129,8 @@ static void write_seeds(const char *dir)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(seeds); i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, seeds[i].name);
 		struct writer w = writer_of(script, sizeof(script)), m;
 		uint32_t group = seeds[i].object == 1 ? 1 : GROUP_RAM;
-		FILE *f = fopen(path, "w");
 
 		write_u8(&w, 1); /* with the objects */
 		m = writer_of(one, sizeof(one));
@@ -156,23 +146,19 @@ static void write_seeds(const char *dir)
 		m = writer_of(one, sizeof(one));
 		msg_end_encode(&m, &(struct msg_end){.object = seeds[i].object, .units = 2});
 		record(&w, MSG_END, &m);
-		require(f && fwrite(script, 1, writer_len(&w), f) == writer_len(&w) && !fclose(f));
+		seed_write(seeds[i].name, script, writer_len(&w));
 	}
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const char *seeds = getenv("VMFERRY_FUZZ_SEEDS");
 	static char path[] = "/tmp/fuzz-data-receive-XXXXXX";
 	static char by_fd[64];
 	struct err e;
 	int fd;
 
 	(void)argc, (void)argv;
-	if (seeds) {
-		write_seeds(seeds);
-		exit(0);
-	}
+	seeds_if_asked(write_seeds);
 	fd = mkstemp(path);
 	require(fd >= 0 && !ftruncate(fd, DISK_BYTES));
 	unlink(path);

@@ -1,18 +1,16 @@
 /*
  * fuzz-describe.c: libFuzzer on what a source describes: JSON to a plan, or to a refusal. The QEMU that would be asked is none.
  */
-#include "../../agent-dst/moves/move-private.h"
+#include "../../agent-dst/moves/transfer.h"
 #include "../../agent-dst/launch/preflight.h"
 #include "afterwards.h"
+#include "seed.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 /* In place of preflight.c's: no QEMU is started. */
 int preflight_qemu(struct preflight *p, struct loop *l, json_t **findings, char **version, struct err *e)
@@ -21,19 +19,6 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **findings, char 
 	*findings = json_array();
 	*version = xstrdup("10.0.0");
 	return 0;
-}
-
-/* In place of move-prepare.c's, which nobody comes to. */
-int move_own_file(struct move *m, const char *path, struct err *e)
-{
-	(void)m, (void)path, (void)e;
-	abort();
-}
-
-int move_publish(struct move *m, const char *temp, const char *path, struct err *e)
-{
-	(void)m, (void)temp, (void)path, (void)e;
-	abort();
 }
 
 static const char seed[] =
@@ -46,64 +31,26 @@ static const char seed[] =
 	"\"read_only\":true},{\"role\":\"media\",\"path\":\"/m\",\"ejected\":true}],\"map_net\":{\"n\":\"bridge:br1\"},"
 	"\"configs\":[{\"path\":\"f\",\"text\":\"[device]\"}],\"env\":{\"LD_LIBRARY_PATH\":\"/x\"},\"ram_mode\":\"opaque\"}";
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	const char *dir = getenv("VMFERRY_FUZZ_SEEDS");
-	char *path = dir ? xasprintf("%s/seed", dir) : NULL;
-	FILE *out = path ? fopen(path, "we") : NULL;
-
-	(void)argc, (void)argv;
-	if (!dir)
-		return 0;
-	if (!out || fwrite(seed, 1, sizeof(seed) - 1, out) != sizeof(seed) - 1 || fclose(out))
-		exit(1);
-	free(path);
-	exit(0);
-}
-
-static void move_forget(struct move *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->disk_count; i++) {
-		free(m->disks[i].from);
-		free(m->disks[i].path);
-		free(m->disks[i].format);
-		free(m->disks[i].backing);
-		free(m->disks[i].backing_format);
-		free(m->disks[i].acl);
-	}
-	free(m->disks);
-	move_free_files(m);
-	args_result_fini(&m->args);
-	json_decref(m->findings);
-	json_decref(m->afterwards);
-	json_decref(m->description);
-	free(m->qemu_version);
-	free(m->exe);
-	free(m->name);
-	free(m->dir);
-	free(m->run_dir);
-	free(m->qmp_path);
-	free(m->incoming);
-	free(m->nbd_socket);
-}
+ONE_SEED(seed)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct move_config cfg = {.runtime_dir = "/tmp/vmferry-fuzz-none"};
-	struct move m = {.cfg = &cfg};
-	char **env;
+	json_t *description = json_loadb((const char *)p, n, 0, NULL), *accept;
+	struct transfer *t;
 	struct err e;
 
-	m.description = json_loadb((const char *)p, n, 0, NULL);
-	if (!m.description)
+	if (!description)
 		return -1;
-	json_object_del(m.description, "install_unit"); /* systemctl(1) */
-	if (!move_plan(&m, &e))
-		json_decref(move_plan_json(&m));
-	env = move_environment(&m);
-	move_free_environment(env);
-	move_forget(&m);
+	require(!transfer_new(&t, &cfg, &e));
+	json_object_del(description, "install_unit"); /* systemctl(1) */
+	t->target.description = description;
+	if (!parts_examine(&t->parts, &e)) {
+		accept = json_object();
+		require(!parts_describe(&t->parts, accept, &e));
+		json_decref(accept);
+	}
+	target_free_environment(target_environment(&t->target));
+	transfer_free(t);
 	return 0;
 }

@@ -6,20 +6,12 @@
  */
 #include "codec.h"
 #include "messages.h"
+#include "seed.h"
 #include "unit-set.h"
 #include "util.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
-
-#define require(cond)                                                                              \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			abort();                                                                   \
-	} while (0)
 
 enum selector {
 #define MESSAGE(NAME, name, number, fields) SELECT_##NAME,
@@ -132,15 +124,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 /* ---- seeds ---- */
 
-static void write_seed(const char *dir, const char *name, uint8_t selector, const uint8_t *p, size_t n)
+static void write_seed(const char *name, uint8_t selector, const uint8_t *p, size_t n)
 {
-	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
-	FILE *f = fopen(path, "w");
+	uint8_t whole[1024] = {selector};
 
-	require(f);
-	fputc(selector, f);
-	fwrite(p, 1, n, f);
-	require(fclose(f) == 0);
+	require(n < sizeof(whole));
+	memcpy(whole + 1, p, n);
+	seed_write(name, whole, 1 + n);
 }
 
 #define U8(f)	m.f = 1;
@@ -150,7 +140,7 @@ static void write_seed(const char *dir, const char *name, uint8_t selector, cons
 #define ID(f)	memset(m.f, 5, 16);
 #define STR(f)	m.f = slice_of(#f);
 #define REST(f) m.f = slice_of("{}");
-static void write_seeds(const char *dir)
+static void write_seeds(void)
 {
 	static const uint8_t runs[] = {5, 1, 0x80, 1, 0xff, 3};
 	uint8_t buf[512];
@@ -162,24 +152,19 @@ static void write_seeds(const char *dir)
                                                                                                    \
 		fields w = writer_of(buf, sizeof(buf));                                            \
 		msg_##name##_encode(&w, &m);                                                       \
-		write_seed(dir, #name, SELECT_##NAME, buf, writer_len(&w));                        \
+		write_seed(#name, SELECT_##NAME, buf, writer_len(&w));                        \
 	}
 #include "messages.def"
 #undef MESSAGE
-	write_seed(dir, "runs", SELECT_RUNS, runs, sizeof(runs));
+	write_seed("runs", SELECT_RUNS, runs, sizeof(runs));
 	memset(buf, 0, sizeof(buf));
 	buf[16] = 4;
-	write_seed(dir, "header", SELECT_HEADER, buf, FRAME_HEADER_BYTES + 4);
+	write_seed("header", SELECT_HEADER, buf, FRAME_HEADER_BYTES + 4);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const char *dir = getenv("VMFERRY_FUZZ_SEEDS");
-
 	(void)argc, (void)argv;
-	if (dir) {
-		write_seeds(dir);
-		exit(0);
-	}
+	seeds_if_asked(write_seeds);
 	return 0;
 }

@@ -5,13 +5,11 @@
  * rewritten is rewritten once more, as when a guest moves on.
  */
 #include "qemu-args.h"
+#include "seed.h"
 #include "util.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 #define WORDS_MAX 256
 
@@ -29,20 +27,7 @@ static const char seeds[] =
 
 static const struct args_net_map nets[] = {{"n", "bridge:br1"}, {"m", "tap:t,script=/s"}};
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	const char *dir = getenv("VMFERRY_FUZZ_SEEDS");
-	char *path = dir ? xasprintf("%s/seed", dir) : NULL;
-	FILE *out = path ? fopen(path, "we") : NULL;
-
-	(void)argc, (void)argv;
-	if (!dir)
-		return 0;
-	if (!out || fwrite(seeds, 1, sizeof(seeds) - 1, out) != sizeof(seeds) - 1 || fclose(out))
-		exit(1);
-	free(path);
-	exit(0);
-}
+ONE_SEED(seeds)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {

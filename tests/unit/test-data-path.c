@@ -1308,7 +1308,7 @@ static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void 
 	(void)state;
 	ram_through_the_middle(move_data, "RAM round 0:");
 	ram_through_the_middle(shorten_delta, "RAM round 0: the source's dirty delta names");
-	ram_through_the_middle(lengthen_delta, "RAM round 0: 1 pages of the source's dirty delta did not arrive");
+	ram_through_the_middle(lengthen_delta, "RAM round 0: 1 pages of the source's dirty delta did not arrive in block pc.ram");
 }
 
 /* ---- frames made by hand ---- */
@@ -1396,40 +1396,41 @@ static void malformed_data_is_refused_and_writes_nothing(void **state)
 	const uint64_t end = DISK_BYTES;
 	const uint32_t stream = OBJECT_STREAM_BASE;
 	const struct data_case cases[] = {
-		{"beyond the end", 1, 0, 0, 1, 512, 1, {{end, 1}}, 512, "outside its object"},
+		{"beyond the end", 1, 0, 0, 1, 512, 1, {{end, 1}}, 512,
+		 "DATA of disk vda: extent 0 (from byte 9439744, 1 units of 512 bytes) is empty, not aligned, or outside its object (9439744 bytes)"},
 		{"across the end", 1, 0, 0, 1, 1024, 1, {{end - 512, 2}}, 1024, "outside its object"},
 		{"far beyond the end", 1, 0, 0, 1, 512, 1, {{UINT64_MAX - 511, 1}}, 512, "outside its object"},
 		{"a sum that wraps", 1, 0, 0, 1, 512, 1, {{UINT64_MAX - 1023, 4}}, 512, "outside its object"},
 		{"unaligned", 1, 0, 0, 1, 512, 1, {{1, 1}}, 512, "outside its object"},
 		{"unaligned by half", 1, 0, 0, 1, 512, 1, {{256, 1}}, 512, "outside its object"},
 		{"empty extent", 1, 0, 0, 1, 0, 1, {{0, 0}}, 0, "outside its object"},
-		{"second extent bad", 1, 0, 0, 2, 1024, 2, {{0, 1}, {end, 1}}, 1024, "outside its object"},
-		{"no extents", 1, 0, 0, 0, 0, 0, {{0, 0}}, 0, "impossible counts"},
-		{"more extents than allowed", 1, 3, 0, DATA_EXTENTS_MAX + 1, 0, 1, {{0, 1}}, 0, "impossible counts"},
-		{"more extents than there are", 1, 3, 0, 3, 0, 2, {{0, 1}, {512, 1}}, 0, "outside its object"},
-		{"fewer extents than there are", 1, 3, 0, 1, 0, 2, {{0, 1}, {512, 1}}, 0, "do not agree"},
-		{"too many raw bytes", 1, 0, 0, 1, DATA_RAW_MAX + 512, 1, {{0, DATA_RAW_MAX / 512 + 1}}, 512, "impossible counts"},
-		{"huge raw bytes", 1, 1, 0, 1, 0xffffffff, 1, {{0, 1}}, 512, "impossible counts"},
+		{"second extent bad", 1, 0, 0, 2, 1024, 2, {{0, 1}, {end, 1}}, 1024, "DATA of disk vda: extent 1 (from byte 9439744"},
+		{"no extents", 1, 0, 0, 0, 0, 0, {{0, 0}}, 0, "DATA of disk vda: impossible"},
+		{"more extents than allowed", 1, 3, 0, DATA_EXTENTS_MAX + 1, 0, 1, {{0, 1}}, 0, "DATA of disk vda: impossible"},
+		{"more extents than there are", 1, 3, 0, 3, 0, 2, {{0, 1}, {512, 1}}, 0, "DATA of disk vda: 24 bytes for 3 extents"},
+		{"fewer extents than there are", 1, 3, 0, 1, 0, 2, {{0, 1}, {512, 1}}, 0, "extents (512 bytes) and contents (0, codec 3, packed into 12) do not agree"},
+		{"too many raw bytes", 1, 0, 0, 1, DATA_RAW_MAX + 512, 1, {{0, DATA_RAW_MAX / 512 + 1}}, 512, "DATA of disk vda: impossible"},
+		{"huge raw bytes", 1, 1, 0, 1, 0xffffffff, 1, {{0, 1}}, 512, "DATA of disk vda: impossible"},
 		{"raw bytes less than extents", 1, 0, 0, 1, 512, 1, {{0, 2}}, 512, "do not agree"},
 		{"raw bytes more than extents", 1, 0, 0, 1, 1024, 1, {{0, 1}}, 1024, "do not agree"},
-		{"body shorter", 1, 0, 0, 1, 512, 1, {{0, 1}}, 511, "wrong length"},
+		{"body shorter", 1, 0, 0, 1, 512, 1, {{0, 1}}, 511, "DATA of disk vda: raw contents of the wrong length: 511 bytes, announced were 512"},
 		{"body longer", 1, 0, 0, 1, 512, 1, {{0, 1}}, 513, "wrong length"},
 		{"no body", 1, 0, 0, 1, 512, 1, {{0, 1}}, 0, "wrong length"},
 		{"zeros with a body", 1, CODEC_ZERO, 0, 1, 0, 1, {{0, 1}}, 1, "do not agree"},
 		{"zeros with raw bytes", 1, CODEC_ZERO, 0, 1, 512, 1, {{0, 1}}, 0, "do not agree"},
 		{"holes with raw bytes", 1, CODEC_HOLE, 0, 1, 512, 1, {{0, 1}}, 0, "do not agree"},
-		{"zeros over two places", 1, CODEC_ZERO, 0, 1, 0, 1, {{0, 4097}}, 0, "larger than a place"},
-		{"not lz4", 1, CODEC_LZ4, 0, 1, 4096, 1, {{0, 8}}, 100, "does not unpack"},
+		{"zeros over two places", 1, CODEC_ZERO, 0, 1, 0, 1, {{0, 4097}}, 0, "DATA of disk vda: a hole of 4097 sectors, larger than a place (4096)"},
+		{"not lz4", 1, CODEC_LZ4, 0, 1, 4096, 1, {{0, 8}}, 100, "DATA of disk vda, 100 bytes of codec 1: compressed data from the peer does not unpack"},
 		{"not zstd", 1, CODEC_ZSTD, 0, 1, 4096, 1, {{0, 8}}, 100, "does not unpack"},
-		{"unknown codec", 1, CODEC_HOLE + 1, 0, 1, 0, 1, {{0, 1}}, 0, "impossible counts"},
-		{"unknown base", 1, 0, 1, 1, 512, 1, {{0, 1}}, 512, "impossible counts"},
+		{"unknown codec", 1, CODEC_HOLE + 1, 0, 1, 0, 1, {{0, 1}}, 0, "DATA of disk vda: impossible"},
+		{"unknown base", 1, 0, 1, 1, 512, 1, {{0, 1}}, 512, "DATA of disk vda: impossible"},
 		{"a disk not announced", 2, 0, 0, 1, 512, 1, {{0, 1}}, 512, "not announced"},
-		{"RAM not announced", OBJECT_RAM_BASE, 0, 0, 1, 4096, 1, {{0, 1}}, 4096, "not announced"},
-		{"a stream not announced", stream + 1, 0, 0, 1, 1, 1, {{0, 1}}, 1, "not announced"},
+		{"RAM not announced", OBJECT_RAM_BASE, 0, 0, 1, 4096, 1, {{0, 1}}, 4096, "DATA of object 256: a RAM block that was not announced (0 were)"},
+		{"a stream not announced", stream + 1, 0, 0, 1, 1, 1, {{0, 1}}, 1, "DATA of stream 1: it was not announced"},
 		{"no such object", 0, 0, 0, 1, 512, 1, {{0, 1}}, 512, "unknown object"},
 		{"no such object at all", 0xffffffff, 0, 0, 1, 512, 1, {{0, 1}}, 512, "unknown object"},
-		{"a stream with a gap", stream, 0, 0, 1, 1, 1, {{1, 1}}, 1, "out of order"},
-		{"a hole in a stream", stream, CODEC_ZERO, 0, 1, 0, 1, {{0, 1}}, 0, "a hole in a stream"},
+		{"a stream with a gap", stream, 0, 0, 1, 1, 1, {{1, 1}}, 1, "DATA of stream 0: out of order: extent 0 begins at byte 1, byte 0 is next"},
+		{"a hole in a stream", stream, CODEC_ZERO, 0, 1, 0, 1, {{0, 1}}, 0, "DATA of stream 0: a hole in a stream"},
 	};
 	size_t i;
 
@@ -1487,25 +1488,25 @@ static const struct {
 	const char *what, *words;
 	int code;
 } wrong_orders[] = {
-	{"the same disk twice", "not part of this move", EPROTO},
-	{"a disk of another size", "not part of this move", EPROTO},
-	{"a disk that is no part", "not part of this move", EPROTO},
+	{"the same disk twice", "OBJECT of disk vda: it was announced before", EPROTO},
+	{"a disk of another size", "OBJECT of disk vdb: it has 1024 bytes, in units of 2^9, and in this move 512, of 2^9", EPROTO},
+	{"a disk that is no part", "OBJECT of object 3: no such disk is part of this move", EPROTO},
 	{"a stream twice", "not understood", EPROTO},
 	{"a disk as RAM", "not understood", EPROTO},
-	{"RAM in an opaque move", "opaque move", EPROTO},
-	{"a name with a NUL", "malformed OBJECT", EPROTO},
-	{"a round of a disk that is not there", "a disk's round begins", EPROTO},
-	{"a round of no group", "malformed ROUND_BEGIN", EPROTO},
+	{"RAM in an opaque move", "OBJECT of RAM block pc.ram: the source announced RAM pages in an opaque move", EPROTO},
+	{"a name with a NUL", "OBJECT of stream 1: its name is of 3 bytes, or has a NUL in it", EPROTO},
+	{"a round of a disk that is not there", "ROUND_BEGIN of object 2: it is neither RAM nor a disk that was announced", EPROTO},
+	{"a round of no group", "ROUND_BEGIN of object 4711: it is neither RAM nor a disk", EPROTO},
 	{"the end of another round", "did not begin", EPROTO},
 	{"an end without its content", "the dirty delta names", EBADMSG},
-	{"delta beyond the disk", "malformed DELTA", EPROTO},
-	{"delta of nothing", "DELTA for an unknown object", EPROTO},
+	{"delta beyond the disk", "DELTA of disk vda: malformed runs (6 bytes), or not of its 18437 sectors", EPROTO},
+	{"delta of nothing", "DELTA for an unknown object (2)", EPROTO},
 	{"the end of nothing", "END for an unknown object", EPROTO},
 	{"complete without the disk", "no digest came for disk vda", EBADMSG},
 	{"a hand-off on a data channel", "unexpected HANDOFF", EPROTO},
-	{"a mark of no stream", "malformed STREAM_MARK", EPROTO},
+	{"a mark of no stream", "STREAM_MARK of stream 1", EPROTO},
 	{"content after the digest", "after its END", EPROTO},
-	{"a round after the digest", "a disk's round begins", EPROTO},
+	{"a round after the digest", "ROUND_BEGIN of disk vda: round 1 begins before round 0 has ended, or after END", EPROTO},
 };
 
 /* Sends what wrong_orders[i] says, behind the beginning of a move. */

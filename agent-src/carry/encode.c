@@ -1,0 +1,245 @@
+/* encode.c: see encode.h. */
+#include "encode.h"
+#include "cpu-stage.h"
+#include "util.h"
+
+#include <string.h>
+
+#define HEAD_BYTES   12	 /* DATA before its extents */
+#define EXTENT_BYTES 12
+#define TRY_BYTES    512 /* less is not worth a try */
+#define BARREN_GAIN  16	 /* less than a 16th saved is nothing */
+#define BARREN_MAX   5	 /* of 32 batches one is tried */
+
+#define NEXT SIZE_MAX /* of an encoder: not by me */
+
+struct encode {
+	struct codec *codec;
+	uint8_t *scratch;
+	enum data_codec now;
+	bool sparing;	       /* what does not compress is not always tried */
+	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
+};
+
+struct encoder {
+	enum data_codec codec; /* as DATA names it */
+	bool (*takes)(enum send_kind kind, bool as_it_was);
+	/* Writes what is behind the extents, at most b->bytes; returns its length, or NEXT. NULL: nothing is sent at all. */
+	size_t (*write)(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out);
+};
+
+static void gather(const struct batch *b, uint8_t *out)
+{
+	unsigned i;
+
+	for (i = 0; i < b->n; i++) {
+		memcpy(out, b->part[i].data, b->part[i].bytes);
+		out += b->part[i].bytes;
+	}
+}
+
+/* ---- each encoder ---- */
+
+static bool takes_what_is_as_it_was(enum send_kind kind, bool as_it_was)
+{
+	(void)kind;
+	return as_it_was;
+}
+
+static bool takes_zeros(enum send_kind kind, bool as_it_was)
+{
+	(void)as_it_was;
+	return kind == SEND_ZERO;
+}
+
+static bool takes_holes(enum send_kind kind, bool as_it_was)
+{
+	(void)as_it_was;
+	return kind == SEND_HOLE;
+}
+
+static bool takes_contents(enum send_kind kind, bool as_it_was)
+{
+	(void)as_it_was;
+	return kind == SEND_DATA;
+}
+
+static size_t write_nothing(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
+{
+	(void)en, (void)codec, (void)b, (void)out;
+	return 0;
+}
+
+/* Content that does not compress comes in stretches: then only every so manieth batch is tried. */
+static bool is_barren(struct encode *en)
+{
+	if (!en->sparing || !en->skip)
+		return false;
+	en->skip--;
+	return true;
+}
+
+static void count_barren(struct encode *en, bool gained)
+{
+	en->barren = gained ? 0 : MIN(en->barren + 1, BARREN_MAX);
+	en->skip = en->barren ? (1u << en->barren) - 1 : 0;
+}
+
+static size_t write_compressed(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
+{
+	size_t n;
+
+	if (en->now != codec || b->bytes < TRY_BYTES || is_barren(en))
+		return NEXT;
+	cpu_stage_enter_for(CPU_COMPRESS, b->bytes);
+	gather(b, en->scratch);
+	n = codec_compress(en->codec, codec, en->scratch, b->bytes, out, b->bytes);
+	count_barren(en, n && n < b->bytes - b->bytes / BARREN_GAIN);
+	return n ? n : NEXT;
+}
+
+static size_t write_raw(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
+{
+	(void)en, (void)codec;
+	cpu_stage_enter_for(CPU_SEND, b->bytes);
+	gather(b, out);
+	return b->bytes;
+}
+
+static const struct encoder encoders[] = {
+	{CODEC_RAW, takes_what_is_as_it_was, NULL},
+	{CODEC_ZERO, takes_zeros, write_nothing},
+	{CODEC_HOLE, takes_holes, write_nothing},
+	{CODEC_LZ4, takes_contents, write_compressed},
+	{CODEC_ZSTD, takes_contents, write_compressed},
+	{CODEC_RAW, takes_contents, write_raw}, /* what nobody else wants */
+};
+
+static const struct encoder *first_that_takes(const struct encoder *x, enum send_kind kind, bool as_it_was)
+{
+	while (!x->takes(kind, as_it_was))
+		x++;
+	return x;
+}
+
+bool encode_sends(enum send_kind kind, bool as_it_was)
+{
+	return first_that_takes(encoders, kind, as_it_was)->write;
+}
+
+/* ---- batches ---- */
+
+bool batch_fits(const struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part)
+{
+	if (!b->n)
+		return true;
+	return b->object == object && b->kind == kind && b->n < BATCH_PARTS &&
+	       (kind != SEND_DATA || b->bytes + part->bytes <= DATA_RAW_MAX);
+}
+
+void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part)
+{
+	b->object = object;
+	b->kind = kind;
+	b->part[b->n++] = *part;
+	b->bytes += kind == SEND_DATA ? part->bytes : 0;
+}
+
+void batch_clear(struct batch *b)
+{
+	b->n = 0;
+	b->bytes = 0;
+}
+
+size_t batch_room(const struct batch *b)
+{
+	return HEAD_BYTES + b->n * EXTENT_BYTES + b->bytes;
+}
+
+static unsigned shift_of(uint32_t object)
+{
+	return object_is_ram(object) ? PAGE_SHIFT : object_is_disk(object) ? DISK_SHIFT : STREAM_SHIFT;
+}
+
+/* Returns the number of extents written. Neighbouring pages are joined; a write to a disk stays one extent, as its
+ * hash is counted so. */
+static unsigned put_extents(struct writer *w, const struct batch *b)
+{
+	unsigned shift = shift_of(b->object), n = 0, i, j;
+	bool join = object_is_ram(b->object);
+
+	for (i = 0; i < b->n; i = j, n++) {
+		uint64_t bytes = b->part[i].bytes;
+
+		for (j = i + 1; join && j < b->n && b->part[j].offset == b->part[i].offset + bytes &&
+				bytes + b->part[j].bytes <= (uint64_t)UINT32_MAX << shift;
+		     j++)
+			bytes += b->part[j].bytes;
+		write_u64(w, b->part[i].offset);
+		write_u32(w, (uint32_t)(bytes >> shift));
+	}
+	return n;
+}
+
+size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out)
+{
+	struct writer head = writer_of(out, HEAD_BYTES), extents = writer_of(out + HEAD_BYTES, b->n * EXTENT_BYTES);
+	const struct encoder *x = first_that_takes(encoders, b->kind, false);
+	unsigned count = put_extents(&extents, b);
+	size_t n;
+
+	while ((n = x->write(en, x->codec, b, extents.p)) == NEXT)
+		x = first_that_takes(x + 1, b->kind, false);
+	write_u32(&head, b->object);
+	write_u8(&head, x->codec);
+	write_u8(&head, 0);
+	write_u16(&head, (uint16_t)count);
+	write_u32(&head, (uint32_t)b->bytes);
+	return HEAD_BYTES + writer_len(&extents) + n;
+}
+
+/* ---- life ---- */
+
+static enum data_codec first_codec(enum codec_mode m)
+{
+	switch (m) {
+	case CODEC_MODE_AUTO:
+	case CODEC_MODE_NONE:
+		return CODEC_RAW;
+	case CODEC_MODE_LZ4:
+		return CODEC_LZ4;
+	case CODEC_MODE_ZSTD:
+		return CODEC_ZSTD;
+	}
+	return CODEC_RAW;
+}
+
+struct encode *encode_new(enum codec_mode mode)
+{
+	struct encode *en = xcalloc(1, sizeof(*en));
+
+	en->now = first_codec(mode);
+	en->sparing = mode == CODEC_MODE_AUTO;
+	en->codec = codec_new();
+	en->scratch = xmalloc(DATA_RAW_MAX);
+	return en;
+}
+
+void encode_free(struct encode *en)
+{
+	if (!en)
+		return;
+	codec_free(en->codec);
+	free(en->scratch);
+	free(en);
+}
+
+void encode_use(struct encode *en, enum data_codec codec)
+{
+	en->now = codec;
+}
+
+enum data_codec encode_uses(const struct encode *en)
+{
+	return en->now;
+}

@@ -1,0 +1,53 @@
+/*
+ * encode.h: how content is carried: which pages and blocks go into one DATA message, and what its body is. Pure; each data
+ * channel has its own.
+ *
+ * Parts of one object and one kind that come one after another travel together, as a batch. The encoders stand in one table and
+ * are asked in its order: of those that take such parts the first that does not leave it to the next writes the batch. So what
+ * does not compress goes as it is. The mirror at the destination is data-receive.c's receive_decode() and receive_contents().
+ */
+#ifndef VMFERRY_ENCODE_H
+#define VMFERRY_ENCODE_H
+
+#include "codec.h"
+#include "object.h"
+
+#define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
+
+enum send_kind { SEND_DATA, SEND_ZERO, SEND_HOLE, SEND_MARK };
+
+struct send_part {
+	uint64_t offset;
+	const uint8_t *data; /* NULL for zero and hole */
+	uint32_t bytes;	     /* ≤ DATA_RAW_MAX when there is data */
+};
+
+struct batch {
+	uint32_t object;
+	enum send_kind kind;
+	unsigned n;
+	size_t bytes; /* of contents */
+	struct send_part part[BATCH_PARTS];
+};
+
+struct encode;
+struct encode *encode_new(enum codec_mode mode);
+void encode_free(struct encode *en);
+/* The codec that contents are tried with from here on; CODEC_RAW: none. At first that of the mode, in CODEC_MODE_AUTO none. */
+void encode_use(struct encode *en, enum data_codec codec);
+enum data_codec encode_uses(const struct encode *en);
+
+/* Is such a part sent at all? as_it_was: its content is what was carried last for its place. kind: not SEND_MARK. */
+bool encode_sends(enum send_kind kind, bool as_it_was);
+
+/* Is there room for such a part beside those that are in it? An empty one has room for any. */
+bool batch_fits(const struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part);
+void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part);
+void batch_clear(struct batch *b);
+/* The most bytes that its DATA message has. */
+size_t batch_room(const struct batch *b);
+/* Writes the DATA message of a batch that is not empty to out (batch_room() bytes), and returns its length. The thread stays in the
+ * stage (cpu-stage.h) of what that took. */
+size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out);
+
+#endif

@@ -1,0 +1,102 @@
+/* sums.c: see sums.h. */
+#include "sums.h"
+#include "util.h"
+
+void sums_init(struct sums *s, const struct digest_key *key)
+{
+	static const uint8_t zeros[PAGE_BYTES];
+
+	*s = (struct sums){.key = key, .zero_content = hash_content(key, zeros, PAGE_BYTES)};
+}
+
+void sums_fini(struct sums *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->blocks; i++)
+		unit_set_fini(&s->block[i].round);
+	for (i = 0; i < OBJECT_STREAM_MAX; i++)
+		XXH3_freeState(s->stream[i].state);
+	free(s->block);
+}
+
+void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks)
+{
+	unsigned i;
+
+	if (s->block)
+		return;
+	s->table = table;
+	s->blocks = blocks;
+	s->block = xcalloc(blocks, sizeof(*s->block));
+	for (i = 0; i < blocks; i++)
+		unit_set_init(&s->block[i].round, table[i].pages);
+}
+
+bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part)
+{
+	struct block_sum *b = &s->block[object - OBJECT_RAM_BASE];
+	uint64_t page = part->offset >> PAGE_SHIFT;
+	struct hash128 h;
+
+	h = part->data ? hash_content(s->key, part->data, PAGE_BYTES) : s->zero_content;
+	h = hash_place(s->key, h, object, 0, part->offset, PAGE_BYTES);
+	if (!page_table_set(&s->table[object - OBJECT_RAM_BASE], &b->digest, page, h))
+		return false;
+	unit_set_add(&b->round, page, 1);
+	b->units++;
+	return true;
+}
+
+void sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part)
+{
+	struct disk_sum *d = &s->disk[object];
+	struct hash128 h = {0, 0};
+
+	if (part->data)
+		h = hash_content(s->key, part->data, part->bytes);
+	hash_add(&d->digest, hash_place(s->key, h, object, round, part->offset, part->bytes));
+	d->units += part->bytes >> DISK_SHIFT;
+	d->round_units += part->bytes >> DISK_SHIFT;
+}
+
+void sums_add_stream(struct sums *s, uint32_t object, struct send_part *part)
+{
+	struct stream_sum *k = &s->stream[object - OBJECT_STREAM_BASE];
+
+	if (!k->state) {
+		k->state = XXH3_createState();
+		XXH3_128bits_reset_withSecret(k->state, s->key->secret, DIGEST_SECRET_BYTES);
+	}
+	XXH3_128bits_update(k->state, part->data, part->bytes);
+	part->offset = k->bytes;
+	k->bytes += part->bytes;
+}
+
+static struct hash128 stream_digest(const struct sums *s, const struct stream_sum *k)
+{
+	XXH128_hash_t x;
+
+	if (!k->state)
+		return hash_content(s->key, "", 0);
+	x = XXH3_128bits_digest(k->state);
+	return (struct hash128){x.low64, x.high64};
+}
+
+void sums_end(const struct sums *s, uint32_t object, struct msg_end *m)
+{
+	if (object_is_ram(object)) {
+		const struct block_sum *b = &s->block[object - OBJECT_RAM_BASE];
+
+		m->units = b->units;
+		hash_bytes(b->digest, m->digest);
+	} else if (object_is_disk(object)) {
+		m->units = s->disk[object].units;
+		hash_bytes(s->disk[object].digest, m->digest);
+	} else {
+		const struct stream_sum *k = &s->stream[object - OBJECT_STREAM_BASE];
+
+		m->units = k->bytes;
+		hash_bytes(stream_digest(s, k), m->digest);
+	}
+}

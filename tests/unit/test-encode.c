@@ -1,0 +1,167 @@
+/* test-encode.c: who of the encoders writes a batch, and which parts make one. The bytes themselves: test-data-send.c. */
+#include "encode.h"
+#include "util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BYTES (64 * 1024)
+
+static uint8_t text[BYTES], noise[BYTES], out[DATA_RAW_MAX + 4096];
+
+static void paint(void)
+{
+	uint64_t x = 88172645463325252ULL;
+	size_t i;
+
+	for (i = 0; i < BYTES; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		noise[i] = (uint8_t)(x >> 11);
+		text[i] = (uint8_t)"the quick brown fox "[i % 20];
+	}
+}
+
+/* The codec that a batch of one part goes with; how long its body must be is known if nothing is compressed. */
+static enum data_codec goes_as(struct encode *en, enum send_kind kind, const uint8_t *data, uint32_t bytes)
+{
+	static struct batch b;
+	struct msg_data m;
+	size_t n, body;
+
+	batch_clear(&b);
+	batch_add(&b, kind, OBJECT_DISK_BASE, &(struct send_part){4096, data, bytes});
+	n = batch_encode(en, &b, out);
+	assert_true(n <= batch_room(&b));
+	assert_int_equal(msg_data_decode(&m, out, n), 0);
+	assert_int_equal(m.extents, 1);
+	assert_int_equal(m.raw_bytes, data ? bytes : 0);
+	body = m.body.n - 12;
+	assert_true(m.codec == CODEC_LZ4 || m.codec == CODEC_ZSTD ? body && body < bytes : body == m.raw_bytes);
+	return m.codec;
+}
+
+static void zeros_and_holes_have_no_body_whatever_the_codec(void **state)
+{
+	static const enum codec_mode modes[] = {CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(modes); i++) {
+		struct encode *en = encode_new(modes[i]);
+
+		assert_int_equal(goes_as(en, SEND_ZERO, NULL, BYTES), CODEC_ZERO);
+		assert_int_equal(goes_as(en, SEND_HOLE, NULL, BYTES), CODEC_HOLE);
+		encode_free(en);
+	}
+}
+
+static void what_is_as_it_was_is_not_sent(void **state)
+{
+	(void)state;
+	assert_true(encode_sends(SEND_DATA, false) && encode_sends(SEND_ZERO, false) && encode_sends(SEND_HOLE, false));
+	assert_false(encode_sends(SEND_DATA, true) || encode_sends(SEND_ZERO, true));
+}
+
+static void contents_go_with_the_codec_of_the_mode_until_another_is_named(void **state)
+{
+	static const struct { enum codec_mode mode; enum data_codec first; } cases[] = {
+		{CODEC_MODE_AUTO, CODEC_RAW}, {CODEC_MODE_NONE, CODEC_RAW}, {CODEC_MODE_LZ4, CODEC_LZ4}, {CODEC_MODE_ZSTD, CODEC_ZSTD}};
+	static const enum data_codec others[] = {CODEC_ZSTD, CODEC_RAW, CODEC_LZ4};
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct encode *en = encode_new(cases[i].mode);
+
+		assert_int_equal(encode_uses(en), cases[i].first);
+		assert_int_equal(goes_as(en, SEND_DATA, text, BYTES), cases[i].first);
+		for (j = 0; j < ARRAY_LEN(others); j++) {
+			encode_use(en, others[j]);
+			assert_int_equal(goes_as(en, SEND_DATA, text, BYTES), others[j]);
+			assert_int_equal(goes_as(en, SEND_DATA, text, 511), CODEC_RAW); /* too little */
+		}
+		encode_free(en);
+	}
+}
+
+static unsigned raw_before_one_is_tried(struct encode *en)
+{
+	unsigned n = 0;
+
+	while (goes_as(en, SEND_DATA, text, BYTES) == CODEC_RAW)
+		assert_true(n++ < 100);
+	return n;
+}
+
+static void what_does_not_compress_is_tried_less_and_less_if_the_codec_is_ours_to_choose(void **state)
+{
+	struct encode *ours = encode_new(CODEC_MODE_AUTO), *chosen = encode_new(CODEC_MODE_ZSTD);
+	unsigned i;
+
+	(void)state;
+	encode_use(ours, CODEC_ZSTD);
+	for (i = 0; i < 4; i++) { /* a stretch of them begins anew whenever something was gained */
+		assert_int_equal(goes_as(ours, SEND_DATA, noise, BYTES), CODEC_RAW);
+		assert_int_equal(raw_before_one_is_tried(ours), 1);
+	}
+	for (i = 0; i < 1 + 1 + 1; i++) /* tried, left out, tried */
+		goes_as(ours, SEND_DATA, noise, BYTES);
+	assert_int_equal(raw_before_one_is_tried(ours), 3);
+	for (i = 0; i < 1000; i++)
+		goes_as(ours, SEND_DATA, noise, BYTES);
+	assert_in_range(raw_before_one_is_tried(ours), 0, 31);
+	assert_int_equal(raw_before_one_is_tried(ours), 0);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(goes_as(chosen, SEND_DATA, noise, BYTES), CODEC_RAW);
+	assert_int_equal(raw_before_one_is_tried(chosen), 0);
+	encode_free(ours);
+	encode_free(chosen);
+}
+
+static void a_batch_is_of_one_object_one_kind_and_what_one_data_takes(void **state)
+{
+	struct send_part page = {0, text, PAGE_BYTES}, none = {0, NULL, PAGE_BYTES}, most = {0, text, DATA_RAW_MAX};
+	struct batch *b = xcalloc(1, sizeof(*b));
+	unsigned i;
+
+	(void)state;
+	assert_true(batch_fits(b, SEND_DATA, 1, &most));
+	batch_add(b, SEND_DATA, 1, &page);
+	assert_true(batch_fits(b, SEND_DATA, 1, &page));
+	assert_false(batch_fits(b, SEND_DATA, 2, &page) || batch_fits(b, SEND_ZERO, 1, &none) || batch_fits(b, SEND_HOLE, 1, &none));
+	assert_false(batch_fits(b, SEND_DATA, 1, &most));
+	for (i = 1; i < DATA_RAW_MAX / PAGE_BYTES; i++) {
+		assert_true(batch_fits(b, SEND_DATA, 1, &page));
+		batch_add(b, SEND_DATA, 1, &page);
+	}
+	assert_int_equal(b->bytes, DATA_RAW_MAX);
+	assert_false(batch_fits(b, SEND_DATA, 1, &page));
+	batch_clear(b);
+	for (i = 0; i < BATCH_PARTS; i++) { /* more than the contents of one DATA, if they had any */
+		assert_true(batch_fits(b, SEND_ZERO, 1, &none));
+		batch_add(b, SEND_ZERO, 1, &none);
+	}
+	assert_int_equal(b->bytes, 0);
+	assert_false(batch_fits(b, SEND_ZERO, 1, &none));
+	free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(zeros_and_holes_have_no_body_whatever_the_codec),
+		cmocka_unit_test(what_is_as_it_was_is_not_sent),
+		cmocka_unit_test(contents_go_with_the_codec_of_the_mode_until_another_is_named),
+		cmocka_unit_test(what_does_not_compress_is_tried_less_and_less_if_the_codec_is_ours_to_choose),
+		cmocka_unit_test(a_batch_is_of_one_object_one_kind_and_what_one_data_takes),
+	};
+
+	paint();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
