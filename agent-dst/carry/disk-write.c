@@ -152,7 +152,7 @@ static void nbd_out_write(struct disk_out *base, struct disk_req *r)
 static void nbd_out_zero(struct disk_out *base, struct disk_req *r)
 {
 	r->nbd.done = nbd_out_done;
-	nbd_zero(container_of(base, struct nbd_out, base)->nbd, &r->nbd, r->offset, r->bytes, true);
+	nbd_zero(container_of(base, struct nbd_out, base)->nbd, &r->nbd, r->offset, r->bytes);
 }
 
 static void nbd_out_sync(struct disk_out *base, struct disk_req *r)
