@@ -85,15 +85,12 @@ static int open_block(struct receiver *r, const struct msg_object *m, const char
 static int open_disk(struct receiver *r, const struct msg_object *m, struct err *e)
 {
 	const struct disk_target *t = &r->shared->disk[m->id];
-	struct disk *d = &r->disk[m->id];
+	struct received_disk *d = &r->disk[m->id];
 	int k;
 
 	if (!t->bytes || t->bytes != m->size || m->unit_shift != DISK_SHIFT || d->open)
 		return err_set(e, EPROTO, "the source announced a disk that is not part of this move");
-	if (t->nbd)
-		k = disk_out_nbd(&d->out, r->loop, t->path, t->export_name, e);
-	else
-		k = disk_out_raw(&d->out, r->loop, t->path, e);
+	k = disk_io_open(&d->io, r->loop, &t->at, e);
 	if (k)
 		return err_prefix(e, "opening the destination disk %s", t->name);
 	d->receiver = r;
@@ -455,7 +452,7 @@ static void settle_writes(struct receiver *r)
 		while (r->disk[i].in_flight || r->disk[i].syncing)
 			if (loop_step(r->loop, 1000, &e))
 				break;
-		disk_out_close(r->disk[i].out);
+		disk_io_close(r->disk[i].io);
 	}
 }
 

@@ -322,7 +322,8 @@ static int open_exports(struct move *m, struct err *e)
 		char id[32];
 
 		t->bytes = d->virtual_size;
-		t->name = t->path = d->path;
+		t->name = t->at.path = d->path;
+		t->at.writable = true;
 		if (!strcmp(d->format, "raw"))
 			continue;
 		if (!m->nbd_running) {
@@ -339,9 +340,8 @@ static int open_exports(struct move *m, struct err *e)
 				     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->node,
 					       "name", d->path, "writable", 1),
 				     NULL, e);
-		t->nbd = true;
-		t->path = m->nbd_socket;
-		t->export_name = d->path;
+		t->at.path = m->nbd_socket;
+		t->at.export_name = d->path;
 	}
 	return r;
 }

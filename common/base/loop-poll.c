@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct entry {
@@ -111,6 +112,16 @@ static int write_file(const struct io_uring_sqe *s)
 	return result(r);
 }
 
+static int read_file(const struct io_uring_sqe *s)
+{
+	ssize_t r;
+
+	do
+		r = preadv(s->fd, pointer(s->addr), (int)s->len, (off_t)s->off);
+	while (r < 0 && errno == EINTR);
+	return result(r);
+}
+
 static int do_file(const struct io_uring_sqe *s)
 {
 	enum cpu_stage before = cpu_stage_enter(CPU_DISK);
@@ -118,6 +129,8 @@ static int do_file(const struct io_uring_sqe *s)
 
 	if (s->opcode == IORING_OP_WRITE)
 		r = write_file(s);
+	else if (s->opcode == IORING_OP_READV)
+		r = read_file(s);
 	else if (s->opcode == IORING_OP_FSYNC)
 		r = result(s->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(s->fd) : fsync(s->fd));
 	else
@@ -155,6 +168,7 @@ static int perform(const struct io_uring_sqe *s)
 		return result(send(s->fd, pointer(s->addr), s->len, flags));
 	case IORING_OP_SENDMSG:
 		return result(sendmsg(s->fd, pointer(s->addr), flags));
+	case IORING_OP_READV:
 	case IORING_OP_WRITE:
 	case IORING_OP_FSYNC:
 	case IORING_OP_FALLOCATE:
