@@ -95,8 +95,7 @@ static void read_round(struct move *m, struct disk *d)
 	char id[48], bitmap[48], context[80];
 	struct disk_round round = {.object = d->object,
 				   .number = d->round,
-				   .socket = m->nbd_socket,
-				   .export_name = id,
+				   .at = {.path = m->nbd_socket, .export_name = id},
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
 				   .detect_zeros = !strcmp(d->guest->format, "raw")};
@@ -105,9 +104,9 @@ static void read_round(struct move *m, struct disk *d)
 	if (d->round) {
 		bitmap_name(m, bitmap, d, d->bitmap - 1);
 		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
-		round.select = context;
+		round.at.select = context;
 	} else if (move_keeps_chain(m, d->guest)) {
-		round.select = "qemu:allocation-depth";
+		round.at.select = "qemu:allocation-depth";
 	}
 	d->in_flight = true;
 	d->queued = false;
@@ -229,7 +228,7 @@ int disks_final(struct move *m, struct err *e)
 	return may_go_on(m) ? next_round(m, true, e) : 0;
 }
 
-int disks_on_result(struct move *m, struct disk_round_result *res, struct err *e)
+int disks_on_result(struct move *m, struct disk_round *res, struct err *e)
 {
 	struct disk *d = &m->disks[res->object];
 

@@ -216,7 +216,7 @@ void files_free(struct move *m);
 int disks_begin(struct move *m, struct err *e);
 /* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */
 int disks_next_round(struct move *m, uint64_t at_least, struct err *e);
-int disks_on_result(struct move *m, struct disk_round_result *r, struct err *e);
+int disks_on_result(struct move *m, struct disk_round *r, struct err *e);
 int disks_on_durable(struct move *m, uint32_t object, uint32_t number, uint64_t at_ns, struct err *e);
 /* The guest is stopped: the last round of the disks, as soon as the current one is over. */
 int disks_final(struct move *m, struct err *e);

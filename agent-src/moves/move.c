@@ -36,7 +36,7 @@ static void on_disk_results(struct queue *q)
 	while ((n = queue_take(q))) {
 		struct event *ev = event_new(EVENT_WORKER, WORD_DISK_ROUND, NULL, 0);
 
-		ev->ptr = container_of(n, struct disk_round_result, node);
+		ev->ptr = container_of(n, struct disk_round, node);
 		conductor_put(&m->con, ev);
 	}
 }

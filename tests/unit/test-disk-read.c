@@ -27,7 +27,7 @@
 static struct {
 	struct loop *loop;
 	struct queue results;
-	struct disk_round_result *result;
+	struct disk_round *result;
 	struct send_shared shared;
 	struct sender *sender;
 	struct disk_reader *reader;
@@ -89,7 +89,7 @@ static void on_results(struct queue *q)
 
 	while ((n = queue_take(q))) {
 		free(t.result);
-		t.result = container_of(n, struct disk_round_result, node);
+		t.result = container_of(n, struct disk_round, node);
 	}
 }
 
@@ -200,8 +200,8 @@ static void read_round(bool has_end)
 
 static void run_round(uint32_t number, const char *select)
 {
-	struct disk_round round = {.object = 1, .number = number, .socket = socket_path, .export_name = "disk", .select = select,
-				   .name = "drive0", .size = DISK_BYTES};
+	struct disk_round round = {.object = 1, .number = number,
+				   .at = {.path = socket_path, .export_name = "disk", .select = select}, .name = "drive0", .size = DISK_BYTES};
 	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL;
 
 	free(t.result);
