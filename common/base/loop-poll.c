@@ -20,6 +20,7 @@ struct entry {
 
 struct loop_poll {
 	struct entry *head, **tail; /* under way, in the order of submission */
+	struct entry *done, **done_tail; /* and not yet told: a callback may step the loop itself, and wait for another one */
 	struct entry *spare;
 	struct pollfd *fds;
 	size_t fds_cap;
@@ -30,6 +31,7 @@ struct loop_poll *loop_poll_new(void)
 	struct loop_poll *p = xcalloc(1, sizeof(*p));
 
 	p->tail = &p->head;
+	p->done_tail = &p->done;
 	return p;
 }
 
@@ -48,6 +50,7 @@ void loop_poll_free(struct loop_poll *p)
 	if (!p)
 		return;
 	free_all(p->head);
+	free_all(p->done);
 	free_all(p->spare);
 	free(p->fds);
 	free(p);
@@ -229,9 +232,9 @@ static void perform_ready(struct loop_poll *p)
 }
 
 /* Takes what is done out of the list. */
-static struct entry *take_done(struct loop_poll *p)
+static void take_done(struct loop_poll *p)
 {
-	struct entry *done = NULL, **tail = &done, **at = &p->head, *x;
+	struct entry **at = &p->head, *x;
 
 	while ((x = *at)) {
 		if (x->res == -EAGAIN) {
@@ -240,31 +243,43 @@ static struct entry *take_done(struct loop_poll *p)
 		}
 		*at = x->next;
 		x->next = NULL;
-		*tail = x;
-		tail = &x->next;
+		*p->done_tail = x;
+		p->done_tail = &x->next;
 	}
 	p->tail = at;
-	return done;
 }
 
-void loop_poll_step(struct loop_poll *p, uint64_t wait_ns, void (*complete)(uint64_t user_data, int res))
+static void tell_done(struct loop_poll *p, void (*complete)(uint64_t user_data, int res))
 {
-	struct entry *x, *done;
-	nfds_t n;
-	int ms = gather(p, &n) ? 0 : (int)MIN((wait_ns + 999999) / 1000000, INT_MAX);
+	struct entry *x;
 
-	if (poll(p->fds, n, ms) < 0) /* EINTR: the next step sees what there is */
-		for (nfds_t i = 0; i < n; i++)
-			p->fds[i].revents = 0;
-	perform_ready(p);
-	done = take_done(p);
-	while ((x = done)) {
+	while ((x = p->done)) {
 		uint64_t user_data = x->sqe.user_data;
 		int res = x->res;
 
-		done = x->next;
+		p->done = x->next;
+		if (!p->done)
+			p->done_tail = &p->done;
 		x->next = p->spare;
 		p->spare = x;
 		complete(user_data, res);
 	}
+}
+
+void loop_poll_step(struct loop_poll *p, uint64_t wait_ns, void (*complete)(uint64_t user_data, int res))
+{
+	nfds_t n;
+	int ms;
+
+	if (p->done) {
+		tell_done(p, complete);
+		return;
+	}
+	ms = gather(p, &n) ? 0 : (int)MIN((wait_ns + 999999) / 1000000, INT_MAX);
+	if (poll(p->fds, n, ms) < 0) /* EINTR: the next step sees what there is */
+		for (nfds_t i = 0; i < n; i++)
+			p->fds[i].revents = 0;
+	perform_ready(p);
+	take_done(p);
+	tell_done(p, complete);
 }
