@@ -139,14 +139,16 @@ int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at 
 	r = nbd_open(&n, l, at->path, at->export_name, at->writable ? NULL : contexts, NBD_TIMEOUT_MS, e);
 	if (r)
 		return r;
+	if (!at->writable)
+		nbd_set_read_only(n);
 	info = nbd_info(n);
 	d = xcalloc(1, sizeof(*d));
 	d->nbd = n;
 	d->base = (struct disk_io){&ops, l, {.size = info->size,
 					     .align = info->min_block,
 					     .max_request = info->max_block,
-					     .read_only = info->read_only || !at->writable,
-					     .can_punch = at->writable && info->can_zero && !info->read_only,
+					     .read_only = info->read_only,
+					     .can_punch = info->can_zero && !info->read_only,
 					     .can_map = info->contexts > CTX_ALLOCATION,
 					     .selects = info->contexts > CTX_SELECT}};
 	*out = &d->base;

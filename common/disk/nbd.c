@@ -680,6 +680,11 @@ const struct nbd_info *nbd_info(const struct nbd *n)
 	return &n->info;
 }
 
+void nbd_set_read_only(struct nbd *n)
+{
+	n->info.read_only = true;
+}
+
 void nbd_drop(struct nbd *n)
 {
 	shutdown(n->fd, SHUT_RDWR);

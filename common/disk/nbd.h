@@ -83,6 +83,8 @@ struct nbd_req {
 int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
 	     const char *const *contexts, unsigned timeout_ms, struct err *e);
 const struct nbd_info *nbd_info(const struct nbd *n);
+/* From now on a change ends with -EROFS, as if the export were read-only. */
+void nbd_set_read_only(struct nbd *n);
 /* As if the server had hung up: what is in flight completes from the loop. */
 void nbd_drop(struct nbd *n);
 /* Why the connection was lost; NULL while it works. */

@@ -62,6 +62,17 @@ static int zero(uint64_t offset, uint32_t bytes)
 	return finish();
 }
 
+static void expect(uint64_t offset, uint32_t bytes)
+{
+	struct disk_req r = {.done = done};
+
+	memset(buf, 0xee, bytes);
+	left = 1;
+	disk_io_read(disk, &r, buf, bytes, offset);
+	assert_int_equal(finish(), 0);
+	assert_memory_equal(buf, model + offset, bytes);
+}
+
 static int sync_all(void)
 {
 	struct disk_req r = {.done = done};
@@ -122,6 +133,8 @@ static void contents_and_zeros_are_where_they_belong(void **state)
 	begin();
 	put_pieces();
 	check(model);
+	expect(2 * MIB, 256 * KIB);
+	expect(MIB, 8192 + 512);
 	end();
 }
 
@@ -129,9 +142,11 @@ static void zeros_are_written_where_a_file_system_has_no_holes(void **state)
 {
 	(void)state;
 	begin();
+	assert_true(disk->caps.can_punch);
 	power_no_holes = true;
 	put_pieces();
 	power_no_holes = false;
+	assert_false(disk->caps.can_punch);
 	check(model);
 	end();
 }
