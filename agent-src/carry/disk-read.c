@@ -156,7 +156,7 @@ static void hole_piece(void *arg, unsigned ch, uint64_t offset, uint64_t length)
 
 /* ---- planning a round ---- */
 
-/* A hole is told where there may be something below it: behind the bulk round, or beside a chain. The bulk round's file is new. */
+/* A hole is told where something may be there already: after the bulk round, whose file is new, or above the rest of a chain. */
 static bool is_covered(const struct disk_round *d, const struct disk_extent *x)
 {
 	return x->selected && (x->content == DISK_DATA || d->at.select);

@@ -454,15 +454,15 @@ static void an_export_shows_holes_zeros_and_what_is_selected(void **state)
 	need("qemu-nbd");
 	shell("qemu-img create -q -f qcow2 -o preallocation=metadata a.qcow2 8M && "
 	      "qemu-io -f qcow2 -c 'write -P 97 0 128k' -c 'write -P 99 4M 64k' a.qcow2 && qemu-img bitmap --add a.qcow2 b0 && "
-	      "qemu-io -f qcow2 -c 'write -z 64k 64k' -c 'write -P 98 1M 64k' a.qcow2 && "
+	      "qemu-io -f qcow2 -c 'write -z 64k 64k' -c 'write -P 98 1M 64k' -c 'write -P 98 4160k 64k' a.qcow2 && "
 	      "qemu-img bitmap --disable a.qcow2 b0");
 	serve(QEMU_NBD "-r -f qcow2 -B b0 a.qcow2");
 	open_at(socket_path, "disk", "qemu:dirty-bitmap:b0", false);
 	assert_true(disk->caps.can_map && disk->caps.selects && disk->caps.read_only);
-	expect_map("d64 H64 z896 D64 z3008 d64 z4032");
+	expect_map("d64 H64 z896 D64 z3008 d64 D64 z3968");
 	open_at(socket_path, "disk", NULL, false);
 	assert_true(disk->caps.can_map && !disk->caps.selects);
-	expect_map("D64 H64 Z896 D64 Z3008 D64 Z4032");
+	expect_map("D64 H64 Z896 D64 Z3008 D128 Z3968");
 	disk_io_close(disk);
 	disk = NULL;
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){socket_path, "disk", "qemu:dirty-bitmap:b1", false}, &err), -ENOENT);
