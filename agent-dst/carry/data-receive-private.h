@@ -6,7 +6,6 @@
 
 #include "codec.h"
 #include "data-receive.h"
-#include "disk-write.h"
 #include "ram-feed.h"
 #include "unit-set.h"
 
@@ -25,9 +24,10 @@ struct block {
 	bool ended;
 };
 
-struct disk {
+/* A disk, as far as this channel brings it. */
+struct received_disk {
 	struct receiver *receiver;
-	struct disk_out *out;
+	struct disk_io *io;
 	struct hash128 sum;
 	uint64_t units, round_units, delta_units;
 	uint32_t round;
@@ -79,7 +79,7 @@ struct receiver {
 	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
 	unsigned block_count;
 	uint64_t delta_in; /* RAM pages named by this round's deltas */
-	struct disk disk[OBJECT_DISK_MAX + 1];
+	struct received_disk disk[OBJECT_DISK_MAX + 1];
 	struct stream stream[OBJECT_STREAM_MAX];
 	struct write_batch *free_batches, *batches;
 	unsigned zeros; /* requests under way that have no batch */

@@ -118,7 +118,7 @@ static int open_block(struct receiver *r, const struct msg_object *m, const char
 static int open_disk(struct receiver *r, const struct msg_object *m, struct err *e)
 {
 	const struct disk_target *t = &r->shared->disk[m->id];
-	struct disk *d = &r->disk[m->id];
+	struct received_disk *d = &r->disk[m->id];
 	int k;
 
 	if (!t->bytes)
@@ -128,10 +128,7 @@ static int open_disk(struct receiver *r, const struct msg_object *m, struct err 
 				      (unsigned long long)m->size, m->unit_shift, (unsigned long long)t->bytes, DISK_SHIFT);
 	if (d->open)
 		return receive_refuse(r, "OBJECT", m->id, e, "it was announced before");
-	if (t->nbd)
-		k = disk_out_nbd(&d->out, r->loop, t->path, t->export_name, e);
-	else
-		k = disk_out_raw(&d->out, r->loop, t->path, e);
+	k = disk_io_open(&d->io, r->loop, &t->at, e);
 	if (k)
 		return err_prefix(e, "opening the destination disk %s", t->name);
 	d->receiver = r;
@@ -529,7 +526,7 @@ static void settle_writes(struct receiver *r)
 		while (r->disk[i].in_flight || r->disk[i].syncing)
 			if (loop_step(r->loop, 1000, &e))
 				break;
-		disk_out_close(r->disk[i].out);
+		disk_io_close(r->disk[i].io);
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #include "channel.h"
 #include "cpu-stage.h"
+#include "disk-io.h"
 #include "object.h"
 #include "queue.h"
 #include "ram-place.h"
@@ -16,9 +17,7 @@
 /* Where a disk's blocks go. */
 struct disk_target {
 	uint64_t bytes; /* 0: no such disk in this move */
-	bool nbd;
-	const char *path; /* raw file, or the NBD server's socket */
-	const char *export_name;
+	struct disk_at at;
 	const char *name; /* for messages */
 };
 

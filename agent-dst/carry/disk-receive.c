@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void round_end_step(struct disk *d);
+static void round_end_step(struct received_disk *d);
 
 static struct write_batch *batch_get(struct receiver *r)
 {
@@ -35,7 +35,7 @@ static void write_done(struct disk_req *req, int res)
 {
 	struct write_req *w = container_of(req, struct write_req, req);
 	struct receiver *r = w->r;
-	struct disk *d = &r->disk[w->object];
+	struct received_disk *d = &r->disk[w->object];
 	struct err e;
 
 	d->in_flight--;
@@ -59,7 +59,7 @@ static struct write_req *write_req_new(struct receiver *r, uint32_t object, cons
 				       struct hash128 content, struct write_batch *batch)
 {
 	struct write_req *w = xcalloc(1, sizeof(*w));
-	struct disk *d = &r->disk[object];
+	struct received_disk *d = &r->disk[object];
 
 	w->req.done = write_done;
 	w->r = r;
@@ -76,7 +76,7 @@ static struct write_req *write_req_new(struct receiver *r, uint32_t object, cons
 
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 {
-	struct disk *k = &r->disk[d->m.object];
+	struct received_disk *k = &r->disk[d->m.object];
 	struct write_batch *batch;
 	const uint8_t *raw;
 	size_t at = 0;
@@ -98,7 +98,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
 			if (++r->zeros == ZEROS_MAX) /* what is behind this frame waits */
 				channel_pause(r->ch);
-			disk_out_zero(k->out, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
+			disk_io_zero(k->io, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
 		}
 		return 0;
 	}
@@ -118,7 +118,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		struct write_req *w = write_req_new(r, d->m.object, &d->x[i],
 						    hash_content(&r->shared->key, batch->buf + at, bytes), batch);
 
-		disk_out_write(k->out, &w->req, batch->buf + at, bytes, d->x[i].offset);
+		disk_io_write(k->io, &w->req, batch->buf + at, bytes, d->x[i].offset);
 		at += bytes;
 	}
 	batch_unref(r, batch);
@@ -127,14 +127,14 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	return 0;
 }
 
-static uint32_t object_of(const struct disk *d)
+static uint32_t object_of(const struct received_disk *d)
 {
 	return (uint32_t)(d - d->receiver->disk);
 }
 
 static void sync_done(struct disk_req *req, int res)
 {
-	struct disk *d = container_of(req, struct disk, sync_req);
+	struct received_disk *d = container_of(req, struct received_disk, sync_req);
 	struct receiver *r = d->receiver;
 	struct err e;
 
@@ -150,7 +150,7 @@ static void sync_done(struct disk_req *req, int res)
 }
 
 /* The round's writes are in: report, then sync. What else comes on this channel is taken meanwhile. */
-static void round_end_step(struct disk *d)
+static void round_end_step(struct received_disk *d)
 {
 	struct receiver *r = d->receiver;
 
@@ -159,7 +159,7 @@ static void round_end_step(struct disk *d)
 	d->syncing = true;
 	receive_tell_round(r, RECEIVE_APPLIED, object_of(d), d->round);
 	d->sync_req.done = sync_done;
-	disk_out_sync(d->out, &d->sync_req);
+	disk_io_sync(d->io, &d->sync_req);
 }
 
 bool receive_disks_ending(const struct receiver *r)
@@ -174,7 +174,7 @@ bool receive_disks_ending(const struct receiver *r)
 
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
 {
-	struct disk *d = &r->disk[m->group];
+	struct received_disk *d = &r->disk[m->group];
 
 	if (!d->open || d->ending || m->number != d->round)
 		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");

@@ -202,7 +202,8 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 		char id[32];
 
 		t->bytes = d->virtual_size;
-		t->name = t->path = d->path;
+		t->name = t->at.path = d->path;
+		t->at.writable = true;
 		if (!strcmp(d->format, "raw"))
 			continue;
 		if (!ds->nbd_running) {
@@ -219,9 +220,8 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 				     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->node,
 					       "name", d->path, "writable", 1),
 				     NULL, e);
-		t->nbd = true;
-		t->path = ds->nbd_socket;
-		t->export_name = d->path;
+		t->at.path = ds->nbd_socket;
+		t->at.export_name = d->path;
 	}
 	return r;
 }

@@ -2,7 +2,6 @@
 #include "disk-read.h"
 #include "codec.h"
 #include "log.h"
-#include "nbd.h"
 #include "util.h"
 
 #include <errno.h>
@@ -12,35 +11,16 @@
 #define CHUNK_BYTES  DATA_RAW_MAX
 #define CHUNKS	     32
 #define PER_DISK_MAX 16
-#define NBD_TIMEOUT_MS 10000
-
-struct job;
 
 struct chunk {
 	struct shared_buf shared;
 	struct qnode node;
-	struct nbd_req req;
+	struct disk_req req;
 	struct disk_reader *reader;
-	struct job *job;
+	struct disk_round *round;
 	uint64_t offset;
 	uint32_t bytes;
 	uint8_t *data;
-};
-
-/* One round of one disk. */
-struct job {
-	struct qnode node;
-	struct job *next;
-	struct disk_reader *reader;
-	struct disk_round round;
-	char *socket, *export_name, *select, *name;
-	struct nbd *nbd;
-	struct nbd_extent *read; /* what is to be read, in order */
-	size_t count, at;
-	uint64_t offset; /* within read[at] */
-	unsigned in_flight;
-	bool failed, ended;
-	struct disk_round_result *result;
 };
 
 struct disk_reader {
@@ -50,9 +30,9 @@ struct disk_reader {
 	unsigned sender_count;
 	struct send_shared *shared;
 	struct queue *results;
-	struct queue jobs_in, returned;
+	struct queue rounds_in, returned;
 	struct task task_stop;
-	struct job *jobs; /* under way */
+	struct disk_round *rounds; /* under way */
 	struct chunk chunk[CHUNKS];
 	struct chunk *free_chunk[CHUNKS];
 	unsigned free_count;
@@ -72,38 +52,38 @@ static void broadcast(struct disk_reader *r, uint16_t type, const struct writer 
 		sender_put(r->senders[i], send_mark_new(type, w->start, writer_len(w)));
 }
 
-static void announce(struct job *j)
+static void announce(struct disk_round *d)
 {
 	uint8_t buf[MSG_STR_MAX + 64];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_round_begin begin = {.group = j->round.object, .number = j->round.number};
+	struct msg_round_begin begin = {.group = d->object, .number = d->number};
 
-	if (!j->round.number) {
-		struct msg_object m = {.id = j->round.object,
+	if (!d->number) {
+		struct msg_object m = {.id = d->object,
 				       .kind = OBJECT_DISK,
 				       .unit_shift = DISK_SHIFT,
-				       .size = j->round.size,
-				       .name = slice_of(j->name)};
+				       .size = d->size,
+				       .name = slice_of(d->name)};
 
 		msg_object_encode(&w, &m);
-		broadcast(j->reader, MSG_OBJECT, &w);
+		broadcast(d->reader, MSG_OBJECT, &w);
 		w = writer_of(buf, sizeof(buf));
 	}
 	msg_round_begin_encode(&w, &begin);
-	broadcast(j->reader, MSG_ROUND_BEGIN, &w);
+	broadcast(d->reader, MSG_ROUND_BEGIN, &w);
 }
 
-static void end_round(struct job *j)
+static void send_end(struct disk_round *d)
 {
-	struct disk_reader *r = j->reader;
+	struct disk_reader *r = d->reader;
 	unsigned i;
 
 	for (i = 0; i < r->sender_count; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
 
 		it->mark = MARK_DISK_ROUND_END;
-		it->object = j->round.object;
-		it->number = j->round.number;
+		it->object = d->object;
+		it->number = d->number;
 		sender_put(r->senders[i], it);
 	}
 }
@@ -113,204 +93,180 @@ struct delta {
 	uint8_t runs[4096];
 	struct writer w;
 	uint64_t at;
-	bool any;
 };
 
-static void delta_send(struct job *j, struct delta *d, unsigned ch, bool final)
+static void delta_send(struct disk_round *d, struct delta *k, unsigned ch, bool final)
 {
-	uint8_t buf[sizeof(d->runs) + 64];
+	uint8_t buf[sizeof(k->runs) + 64];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_delta m = {.object = j->round.object,
-			      .number = j->round.number,
+	struct msg_delta m = {.object = d->object,
+			      .number = d->number,
 			      .final = final,
-			      .runs = {d->runs, writer_len(&d->w)}};
+			      .runs = {k->runs, writer_len(&k->w)}};
 
 	if (m.runs.n) {
 		msg_delta_encode(&w, &m);
-		sender_put(j->reader->senders[ch], send_mark_new(MSG_DELTA, buf, writer_len(&w)));
+		sender_put(d->reader->senders[ch], send_mark_new(MSG_DELTA, buf, writer_len(&w)));
 	}
-	d->w = writer_of(d->runs, sizeof(d->runs));
-	d->at = 0;
+	k->w = writer_of(k->runs, sizeof(k->runs));
+	k->at = 0;
 }
 
 /* Calls fn for each piece of the extent that lies on one channel. */
-static void split(const struct job *j, uint64_t offset, uint64_t length,
+static void split(const struct disk_round *d, const struct disk_extent *x,
 		  void (*fn)(void *arg, unsigned ch, uint64_t offset, uint64_t length), void *arg)
 {
+	uint64_t offset = x->offset, length = x->length;
+
 	while (length) {
 		uint64_t k = MIN(length, (1ULL << PLACE_SHIFT) - (offset & ((1ULL << PLACE_SHIFT) - 1)));
 
-		fn(arg, place_channel(j->round.object, offset, j->reader->sender_count), offset, k);
+		fn(arg, place_channel(d->object, offset, d->reader->sender_count), offset, k);
 		offset += k;
 		length -= k;
 	}
 }
 
 struct delta_arg {
-	struct job *j;
-	struct delta *d;
+	struct disk_round *d;
+	struct delta *deltas;
 };
 
 static void delta_piece(void *arg, unsigned ch, uint64_t offset, uint64_t length)
 {
 	struct delta_arg *a = arg;
-	struct delta *d = &a->d[ch];
+	struct delta *k = &a->deltas[ch];
 
-	if (!runs_put(&d->w, &d->at, offset >> DISK_SHIFT, length >> DISK_SHIFT)) {
-		delta_send(a->j, d, ch, false);
-		runs_put(&d->w, &d->at, offset >> DISK_SHIFT, length >> DISK_SHIFT);
+	if (!runs_put(&k->w, &k->at, offset >> DISK_SHIFT, length >> DISK_SHIFT)) {
+		delta_send(a->d, k, ch, false);
+		runs_put(&k->w, &k->at, offset >> DISK_SHIFT, length >> DISK_SHIFT);
 	}
-}
-
-static void send_deltas(struct job *j, const struct nbd_extent *dirty, size_t count)
-{
-	struct delta_arg a = {j, xcalloc(j->reader->sender_count, sizeof(struct delta))};
-	unsigned ch;
-	size_t i;
-
-	for (ch = 0; ch < j->reader->sender_count; ch++)
-		a.d[ch].w = writer_of(a.d[ch].runs, sizeof(a.d[ch].runs));
-	for (i = 0; i < count; i++)
-		split(j, dirty[i].offset, dirty[i].length, delta_piece, &a);
-	for (ch = 0; ch < j->reader->sender_count; ch++)
-		delta_send(j, &a.d[ch], ch, true);
-	free(a.d);
 }
 
 static void hole_piece(void *arg, unsigned ch, uint64_t offset, uint64_t length)
 {
-	struct job *j = arg;
-	struct send_item *it = send_item_new(SEND_HOLE, j->round.object, 1);
+	struct disk_round *d = arg;
+	struct send_item *it = send_item_new(SEND_HOLE, d->object, 1);
 
-	it->number = j->round.number;
+	it->number = d->number;
 	it->n = 1;
 	it->u.part[0] = (struct send_part){offset, NULL, (uint32_t)length};
-	sender_put(j->reader->senders[ch], it);
+	sender_put(d->reader->senders[ch], it);
 }
 
 /* ---- planning a round ---- */
 
-static void extent_add(struct nbd_extent **list, size_t *count, uint64_t offset, uint64_t length)
+/* A hole is told where something may be there already: after the bulk round, whose file is new, or above the rest of a chain. */
+static bool is_covered(const struct disk_round *d, const struct disk_extent *x)
 {
-	if ((*count & (*count - 1)) == 0)
-		*list = xrealloc(*list, MAX(*count * 2, 16) * sizeof(**list));
-	(*list)[(*count)++] = (struct nbd_extent){.offset = offset, .length = length};
+	return x->selected && (x->content == DISK_DATA || d->at.select);
 }
 
-/*
- * Crosses allocation with the dirty extents (NULL: everything). dirty gets all that the round covers, j->read what
- * is to be read of it, holes are queued at once. In the bulk round the destination's file is new: its holes need
- * no mention.
- */
-static void plan_round(struct job *j, const struct nbd_extent *alloc, size_t na, const struct nbd_extent *bits,
-		       size_t nb)
+static bool is_read(const struct disk_extent *x)
 {
-	struct nbd_extent *covered = NULL, *holes = NULL;
-	size_t nc = 0, nh = 0, b = 0, i;
+	return x->selected && x->content == DISK_DATA;
+}
 
-	for (i = 0; i < na; i++) {
-		uint64_t at = alloc[i].offset, end = at + alloc[i].length;
+static void send_deltas(struct disk_round *d)
+{
+	struct delta_arg a = {d, xcalloc(d->reader->sender_count, sizeof(struct delta))};
+	unsigned ch;
+	size_t i;
 
-		while (at < end) {
-			uint64_t stop = end;
-			bool dirty = true;
-
-			if (bits) {
-				while (b < nb && bits[b].offset + bits[b].length <= at)
-					b++;
-				if (b == nb)
-					break;
-				stop = MIN(end, bits[b].offset + bits[b].length);
-				dirty = bits[b].flags == 1;
-			}
-			if (dirty && alloc[i].flags & NBD_STATE_ZERO) {
-				if (bits) {
-					extent_add(&covered, &nc, at, stop - at);
-					extent_add(&holes, &nh, at, stop - at);
-				}
-			} else if (dirty) {
-				extent_add(&covered, &nc, at, stop - at);
-				extent_add(&j->read, &j->count, at, stop - at);
-			}
-			at = stop;
+	for (ch = 0; ch < d->reader->sender_count; ch++)
+		a.deltas[ch].w = writer_of(a.deltas[ch].runs, sizeof(a.deltas[ch].runs));
+	for (i = 0; i < d->map.count; i++)
+		if (is_covered(d, &d->map.extent[i])) {
+			d->dirty_bytes += d->map.extent[i].length;
+			split(d, &d->map.extent[i], delta_piece, &a);
 		}
-	}
-	for (i = 0; i < nc; i++)
-		j->result->dirty_bytes += covered[i].length;
-	send_deltas(j, covered, nc);
-	for (i = 0; i < nh; i++)
-		split(j, holes[i].offset, holes[i].length, hole_piece, j);
-	free(covered);
-	free(holes);
+	for (ch = 0; ch < d->reader->sender_count; ch++)
+		delta_send(d, &a.deltas[ch], ch, true);
+	free(a.deltas);
 }
 
-static int begin_round(struct job *j, struct err *e)
+/* To the next extent that is read, from d->extent on. */
+static void seek_data(struct disk_round *d)
 {
-	const char *contexts[] = {"base:allocation", j->select, NULL};
-	struct nbd_extent *alloc = NULL, *bits = NULL;
-	size_t na = 0, nb = 0, i;
+	while (d->extent < d->map.count && !is_read(&d->map.extent[d->extent]))
+		d->extent++;
+	d->offset = 0;
+}
+
+/* Says what the round covers, of it first what need not be read. */
+static void plan_round(struct disk_round *d)
+{
+	uint64_t left = 0;
+	size_t i;
+
+	send_deltas(d);
+	for (i = 0; i < d->map.count; i++) {
+		const struct disk_extent *x = &d->map.extent[i];
+
+		if (is_read(x))
+			left += x->length;
+		else if (is_covered(d, x))
+			split(d, x, hole_piece, d);
+	}
+	__atomic_fetch_add(&d->reader->left[d->object], left, __ATOMIC_RELAXED);
+	seek_data(d);
+}
+
+static int begin_round(struct disk_round *d, struct err *e)
+{
 	int r;
 
-	r = nbd_open(&j->nbd, j->reader->loop, j->socket, j->export_name, contexts, NBD_TIMEOUT_MS, e);
+	r = disk_io_open(&d->io, d->reader->loop, &d->at, e);
 	if (r)
 		return r;
-	if (nbd_info(j->nbd)->size != j->round.size)
-		return err_set(e, ESTALE, "the disk's size changed from %llu to %llu bytes during the move",
-			       (unsigned long long)j->round.size, (unsigned long long)nbd_info(j->nbd)->size);
-	r = nbd_map(j->nbd, j->reader->loop, 0, &alloc, &na, e);
-	if (!r && j->select)
-		r = nbd_map(j->nbd, j->reader->loop, 1, &bits, &nb, e);
-	if (!r) {
-		announce(j);
-		plan_round(j, alloc, na, bits, nb);
-		for (i = 0; i < j->count; i++)
-			__atomic_fetch_add(&j->reader->left[j->round.object], j->read[i].length, __ATOMIC_RELAXED);
-	}
-	free(alloc);
-	free(bits);
-	return r;
+	if (d->io->caps.size != d->size)
+		return err_set(e, ESTALE, "the disk's size changed from %llu to %llu bytes during the move", (unsigned long long)d->size,
+			       (unsigned long long)d->io->caps.size);
+	r = disk_io_map(d->io, &d->map, e);
+	if (r)
+		return r;
+	announce(d);
+	plan_round(d);
+	return 0;
 }
 
 /* ---- reading ---- */
 
-static void job_free(struct job *j)
+/* Leaves the result. */
+static void round_close(struct disk_round *d)
 {
-	nbd_close(j->nbd);
-	free(j->read);
-	free(j->socket);
-	free(j->export_name);
-	free(j->select);
-	free(j->name);
-	free(j->result);
-	free(j);
+	disk_io_close(d->io);
+	d->io = NULL;
+	disk_map_free(&d->map);
+	free((char *)(uintptr_t)d->at.path);
+	free((char *)(uintptr_t)d->at.export_name);
+	free((char *)(uintptr_t)d->at.select);
+	free((char *)(uintptr_t)d->name);
+	d->at = (struct disk_at){.path = NULL};
+	d->name = NULL;
 }
 
-static void job_end(struct job *j)
+static void round_end(struct disk_round *d)
 {
-	struct disk_reader *r = j->reader;
-	struct job **p;
+	struct disk_reader *r = d->reader;
+	struct disk_round **p;
 
-	for (p = &r->jobs; *p != j; p = &(*p)->next)
+	for (p = &r->rounds; *p != d; p = &(*p)->next)
 		;
-	*p = j->next;
-	__atomic_store_n(&r->left[j->round.object], 0, __ATOMIC_RELAXED);
+	*p = d->next;
+	__atomic_store_n(&r->left[d->object], 0, __ATOMIC_RELAXED);
 	/* before anyone hears of it: then QEMU's exports and bitmaps change, beside which no client may come or go */
-	nbd_close(j->nbd);
-	j->nbd = NULL;
-	if (!j->failed)
-		end_round(j);
+	round_close(d);
+	if (!d->err.code)
+		send_end(d);
 	/* at once: what follows may pump the loop while the destination answers the round's end */
-	queue_put(r->results, &j->result->node);
-	j->result = NULL;
-	job_free(j);
+	queue_put(r->results, &d->node);
 }
 
-static void job_fail(struct job *j, const struct err *e)
+static void round_fail(struct disk_round *d, const struct err *e)
 {
-	if (!j->failed) {
-		j->failed = true;
-		j->result->err = *e;
-	}
+	if (!d->err.code)
+		d->err = *e;
 }
 
 static void chunk_release(struct shared_buf *b)
@@ -322,106 +278,103 @@ static void chunk_release(struct shared_buf *b)
 
 static void chunk_send(struct chunk *c)
 {
-	struct job *j = c->job;
-	unsigned ch = place_channel(j->round.object, c->offset, j->reader->sender_count);
-	bool zero = j->round.detect_zeros && bytes_are_zero(c->data, c->bytes);
-	struct send_item *it = send_item_new(zero ? SEND_ZERO : SEND_DATA, j->round.object, 1);
+	struct disk_round *d = c->round;
+	unsigned ch = place_channel(d->object, c->offset, d->reader->sender_count);
+	bool zero = d->detect_zeros && bytes_are_zero(c->data, c->bytes);
+	struct send_item *it = send_item_new(zero ? SEND_ZERO : SEND_DATA, d->object, 1);
 
-	it->number = j->round.number;
+	it->number = d->number;
 	it->n = 1;
 	it->u.part[0] = (struct send_part){c->offset, zero ? NULL : c->data, c->bytes};
 	it->buf = &c->shared;
 	shared_buf_ref(&c->shared);
-	sender_put(j->reader->senders[ch], it);
+	sender_put(d->reader->senders[ch], it);
 }
 
-static void read_done(struct nbd_req *req, int res)
+static void read_done(struct disk_req *req, int res)
 {
 	struct chunk *c = container_of(req, struct chunk, req);
-	struct job *j = c->job;
+	struct disk_round *d = c->round;
 	struct err e;
 
-	j->in_flight--;
+	d->in_flight--;
 	if (res) {
-		if (nbd_error(j->nbd))
-			e = *nbd_error(j->nbd);
+		if (disk_io_error(d->io))
+			e = *disk_io_error(d->io);
 		else
-			err_sys(&e, -res, "cannot read the source disk %s at byte %llu", j->name,
-				(unsigned long long)c->offset);
-		job_fail(j, &e);
+			err_sys(&e, -res, "cannot read the source disk %s at byte %llu", d->name, (unsigned long long)c->offset);
+		round_fail(d, &e);
 	} else {
 		chunk_send(c);
-		j->result->read_bytes += c->bytes;
-		__atomic_fetch_add(&j->reader->done[j->round.object], c->bytes, __ATOMIC_RELAXED);
-		__atomic_fetch_sub(&j->reader->left[j->round.object], c->bytes, __ATOMIC_RELAXED);
+		d->read_bytes += c->bytes;
+		__atomic_fetch_add(&d->reader->done[d->object], c->bytes, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&d->reader->left[d->object], c->bytes, __ATOMIC_RELAXED);
 	}
 	shared_buf_unref(&c->shared);
-	pump_all(j->reader);
+	pump_all(d->reader);
 }
 
-/* Starts one read of the job; false when it has none left to start or none may be started now. */
-static bool start_read(struct job *j)
+/* Starts one read of the round; false when it has none left to start or none may be started now. */
+static bool start_read(struct disk_round *d)
 {
-	struct disk_reader *r = j->reader;
-	struct nbd_extent *x;
+	struct disk_reader *r = d->reader;
+	const struct disk_extent *x;
 	struct chunk *c;
-	uint64_t at, n;
+	uint64_t at;
 
-	if (j->failed || j->at == j->count || j->in_flight == PER_DISK_MAX || !r->free_count)
+	if (d->err.code || d->extent == d->map.count || d->in_flight == PER_DISK_MAX || !r->free_count)
 		return false;
-	x = &j->read[j->at];
-	at = x->offset + j->offset;
-	n = MIN(x->length - j->offset, CHUNK_BYTES - at % CHUNK_BYTES);
+	x = &d->map.extent[d->extent];
+	at = x->offset + d->offset;
 	c = r->free_chunk[--r->free_count];
 	c->shared.refs = 1;
-	c->job = j;
+	c->round = d;
 	c->offset = at;
-	c->bytes = (uint32_t)n;
-	j->offset += n;
-	if (j->offset == x->length) {
-		j->at++;
-		j->offset = 0;
+	c->bytes = (uint32_t)MIN(x->length - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
+	d->offset += c->bytes;
+	if (d->offset == x->length) {
+		d->extent++;
+		seek_data(d);
 	}
-	j->in_flight++;
-	nbd_read(j->nbd, &c->req, c->data, c->bytes, at);
+	d->in_flight++;
+	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
 	return true;
 }
 
 static void pump_all(struct disk_reader *r)
 {
-	struct job *j, *next;
+	struct disk_round *d, *next;
 	bool more = true;
 
 	if (r->stopping)
 		return;
 	while (more)
-		for (more = false, j = r->jobs; j; j = j->next)
-			more |= start_read(j);
-	for (j = r->jobs; j; j = next) {
-		next = j->next;
-		if (!j->in_flight && (j->failed || j->at == j->count) && !j->ended) {
-			j->ended = true;
-			job_end(j);
-			next = r->jobs;
+		for (more = false, d = r->rounds; d; d = d->next)
+			more |= start_read(d);
+	for (d = r->rounds; d; d = next) {
+		next = d->next;
+		if (!d->in_flight && (d->err.code || d->extent == d->map.count)) {
+			round_end(d);
+			next = r->rounds;
 		}
 	}
 }
 
-static void on_jobs(struct queue *q)
+static void on_rounds(struct queue *q)
 {
-	struct disk_reader *r = container_of(q, struct disk_reader, jobs_in);
+	struct disk_reader *r = container_of(q, struct disk_reader, rounds_in);
 	struct qnode *n;
 	struct err e;
 
 	while ((n = queue_take(q))) {
-		struct job *j = container_of(n, struct job, node);
+		struct disk_round *d = container_of(n, struct disk_round, node);
 
-		if (begin_round(j, &e)) {
-			err_prefix(&e, "reading the source disk %s", j->name);
-			job_fail(j, &e);
+		if (begin_round(d, &e)) {
+			err_prefix(&e, "reading the source disk %s", d->name);
+			round_fail(d, &e);
 		}
-		j->next = r->jobs;
-		r->jobs = j;
+		d->next = r->rounds;
+		r->rounds = d;
 	}
 	pump_all(r);
 }
@@ -447,18 +400,17 @@ static void on_stop(struct task *t)
 static void *run(void *arg)
 {
 	struct disk_reader *r = arg;
-	struct job *j;
+	struct disk_round *d;
 	struct err e;
 
 	cpu_thread_begin(r->shared->cpu, CPU_DISK);
 	if (loop_run(r->loop, &e))
 		log_error("disk reader: %s", e.msg);
 	r->stopping = true;
-	while ((j = r->jobs)) {
-		nbd_close(j->nbd); /* completes what is in flight */
-		j->nbd = NULL;
-		r->jobs = j->next;
-		job_free(j);
+	while ((d = r->rounds)) {
+		round_close(d); /* completes what is in flight */
+		r->rounds = d->next;
+		free(d);
 	}
 	cpu_thread_end();
 	return NULL;
@@ -480,14 +432,16 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 	r->sender_count = sender_count;
 	r->shared = shared;
 	r->results = results;
-	queue_init(&r->jobs_in, r->loop, on_jobs);
+	queue_init(&r->rounds_in, r->loop, on_rounds);
 	queue_init(&r->returned, r->loop, on_returned);
 	r->task_stop.run = on_stop;
 	for (i = 0; i < CHUNKS; i++) {
 		r->chunk[i].reader = r;
 		r->chunk[i].shared.release = chunk_release;
 		r->chunk[i].req.done = read_done;
-		r->chunk[i].data = xmalloc(CHUNK_BYTES);
+		r->chunk[i].data = aligned_alloc(DISK_ALIGN, CHUNK_BYTES);
+		if (!r->chunk[i].data)
+			abort();
 		r->free_chunk[r->free_count++] = &r->chunk[i];
 	}
 	k = pthread_create(&r->thread, NULL, run, r);
@@ -502,18 +456,15 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 
 void disk_reader_round(struct disk_reader *r, const struct disk_round *round)
 {
-	struct job *j = xcalloc(1, sizeof(*j));
+	struct disk_round *d = xcalloc(1, sizeof(*d));
 
-	j->reader = r;
-	j->round = *round;
-	j->socket = xstrdup(round->socket);
-	j->export_name = xstrdup(round->export_name);
-	j->select = round->select ? xstrdup(round->select) : NULL;
-	j->name = xstrdup(round->name);
-	j->result = xcalloc(1, sizeof(*j->result));
-	j->result->object = round->object;
-	j->result->number = round->number;
-	queue_put(&r->jobs_in, &j->node);
+	*d = *round;
+	d->reader = r;
+	d->at.path = xstrdup(round->at.path);
+	d->at.export_name = round->at.export_name ? xstrdup(round->at.export_name) : NULL;
+	d->at.select = round->at.select ? xstrdup(round->at.select) : NULL;
+	d->name = xstrdup(round->name);
+	queue_put(&r->rounds_in, &d->node);
 }
 
 void disk_reader_progress(const struct disk_reader *r, uint32_t object, uint64_t *done, uint64_t *left)
@@ -532,16 +483,20 @@ void disk_reader_stop(struct disk_reader *r)
 
 void disk_reader_free(struct disk_reader *r)
 {
+	struct disk_round *d;
 	struct qnode *n;
 	unsigned i;
 
 	if (!r)
 		return;
-	while ((n = queue_take(&r->jobs_in)))
-		job_free(container_of(n, struct job, node));
+	while ((n = queue_take(&r->rounds_in))) {
+		d = container_of(n, struct disk_round, node);
+		round_close(d);
+		free(d);
+	}
 	for (i = 0; i < CHUNKS; i++)
 		free(r->chunk[i].data);
-	queue_fini(&r->jobs_in);
+	queue_fini(&r->rounds_in);
 	queue_fini(&r->returned);
 	loop_free(r->loop);
 	free(r);

@@ -1,5 +1,5 @@
 /*
- * disk-read.h: copies rounds of disks out of the source QEMU's NBD exports into the data channels.
+ * disk-read.h: copies rounds of disks, as a rule out of the source QEMU's NBD exports, into the data channels.
  *
  * One thread for all disks, with many reads in flight. What a round is (which export, which dirty bitmap) is the
  * conductor's decision; disk-read only reads and sends it.
@@ -8,34 +8,40 @@
 #define VMFERRY_DISK_READ_H
 
 #include "data-send.h"
+#include "disk-io.h"
 
+/* One round of one disk: as it is asked for, and then what became of it. */
 struct disk_round {
 	uint32_t object;
-	uint32_t number;      /* 0: bulk */
-	const char *socket;   /* QEMU's NBD server */
-	const char *export_name;
-	const char *select;   /* the metadata context whose value is 1 for what is to be copied: a dirty bitmap, or
-			       * qemu:allocation-depth (this image, without those below); NULL: everything allocated */
-	const char *name;     /* of the object, announced with round 0 */
+	uint32_t number;   /* 0: bulk */
+	struct disk_at at; /* what it selects is copied; without, everything allocated */
+	const char *name;  /* of the object, announced with round 0 */
 	uint64_t size;
 	/* Send chunks of zeros as zeros. Not for qcow2: QEMU may lose a write beside zeros within one cluster. */
 	bool detect_zeros;
-};
 
-/* What became of a round; the receiver frees it. */
-struct disk_round_result {
+	/* the result */
 	struct qnode node;
-	uint32_t object, number;
 	uint64_t dirty_bytes; /* in the extents of the round */
 	uint64_t read_bytes;
 	struct err err; /* code 0: every block has been queued */
+
+	/* disk-read.c's */
+	struct disk_reader *reader;
+	struct disk_round *next;
+	struct disk_io *io;
+	struct disk_map map;
+	size_t extent;	 /* of the map: being read */
+	uint64_t offset; /* within it */
+	unsigned in_flight;
 };
 
 struct disk_reader;
-/* results: of the conductor's loop; gets struct disk_round_result. */
+/* results: of the conductor's loop; gets each struct disk_round when it is over, whose receiver frees it (free()); of what was asked
+ * its strings are gone. */
 int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count,
 		      struct send_shared *shared, struct queue *results, struct err *e);
-/* From the conductor's thread; strings are copied. Rounds of different disks run side by side. */
+/* From the conductor's thread; the round and its strings are copied. Rounds of different disks run side by side. */
 void disk_reader_round(struct disk_reader *r, const struct disk_round *round);
 /* Bytes read so far of all disks, and bytes of the current rounds still to read. Any thread. */
 void disk_reader_progress(const struct disk_reader *r, uint32_t object, uint64_t *done, uint64_t *left);

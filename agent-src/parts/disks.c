@@ -504,8 +504,7 @@ static void read_round(struct disks *ds, struct disk *d)
 	char id[48], bitmap[48], context[80];
 	struct disk_round round = {.object = d->object,
 				   .number = d->round,
-				   .socket = ds->nbd_socket,
-				   .export_name = id,
+				   .at = {.path = ds->nbd_socket, .export_name = id},
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
 				   .detect_zeros = !strcmp(d->guest->format, "raw")};
@@ -514,9 +513,9 @@ static void read_round(struct disks *ds, struct disk *d)
 	if (d->round) {
 		bitmap_name(ds, bitmap, d, d->bitmap - 1);
 		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
-		round.select = context;
+		round.at.select = context;
 	} else if (keeps_chain(ds, d->guest)) {
-		round.select = "qemu:allocation-depth";
+		round.at.select = "qemu:allocation-depth";
 	}
 	d->in_flight = true;
 	d->queued = false;
@@ -646,7 +645,7 @@ static void note_durable(struct disks *ds)
 		ds->durable_ns = now_ns();
 }
 
-static int on_result(struct disks *ds, const struct disk_round_result *res, struct err *e)
+static int on_result(struct disks *ds, const struct disk_round *res, struct err *e)
 {
 	struct disk *d = &ds->at[res->object];
 
@@ -866,7 +865,7 @@ static void on_results(struct queue *q)
 	while ((n = queue_take(q))) {
 		struct event *ev = event_new(EVENT_WORKER, WORD_DISK_ROUND, NULL, 0);
 
-		ev->ptr = container_of(n, struct disk_round_result, node);
+		ev->ptr = container_of(n, struct disk_round, node);
 		conductor_put(&ds->part.a->con, ev);
 	}
 }

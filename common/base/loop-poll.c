@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct entry {
@@ -19,6 +20,7 @@ struct entry {
 
 struct loop_poll {
 	struct entry *head, **tail; /* under way, in the order of submission */
+	struct entry *done, **done_tail; /* and not yet told: a callback may step the loop itself, and wait for another one */
 	struct entry *spare;
 	struct pollfd *fds;
 	size_t fds_cap;
@@ -29,6 +31,7 @@ struct loop_poll *loop_poll_new(void)
 	struct loop_poll *p = xcalloc(1, sizeof(*p));
 
 	p->tail = &p->head;
+	p->done_tail = &p->done;
 	return p;
 }
 
@@ -47,6 +50,7 @@ void loop_poll_free(struct loop_poll *p)
 	if (!p)
 		return;
 	free_all(p->head);
+	free_all(p->done);
 	free_all(p->spare);
 	free(p->fds);
 	free(p);
@@ -111,6 +115,16 @@ static int write_file(const struct io_uring_sqe *s)
 	return result(r);
 }
 
+static int read_file(const struct io_uring_sqe *s)
+{
+	ssize_t r;
+
+	do
+		r = preadv(s->fd, pointer(s->addr), (int)s->len, (off_t)s->off);
+	while (r < 0 && errno == EINTR);
+	return result(r);
+}
+
 static int do_file(const struct io_uring_sqe *s)
 {
 	enum cpu_stage before = cpu_stage_enter(CPU_DISK);
@@ -118,6 +132,8 @@ static int do_file(const struct io_uring_sqe *s)
 
 	if (s->opcode == IORING_OP_WRITE)
 		r = write_file(s);
+	else if (s->opcode == IORING_OP_READV)
+		r = read_file(s);
 	else if (s->opcode == IORING_OP_FSYNC)
 		r = result(s->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(s->fd) : fsync(s->fd));
 	else
@@ -155,6 +171,7 @@ static int perform(const struct io_uring_sqe *s)
 		return result(send(s->fd, pointer(s->addr), s->len, flags));
 	case IORING_OP_SENDMSG:
 		return result(sendmsg(s->fd, pointer(s->addr), flags));
+	case IORING_OP_READV:
 	case IORING_OP_WRITE:
 	case IORING_OP_FSYNC:
 	case IORING_OP_FALLOCATE:
@@ -215,9 +232,9 @@ static void perform_ready(struct loop_poll *p)
 }
 
 /* Takes what is done out of the list. */
-static struct entry *take_done(struct loop_poll *p)
+static void take_done(struct loop_poll *p)
 {
-	struct entry *done = NULL, **tail = &done, **at = &p->head, *x;
+	struct entry **at = &p->head, *x;
 
 	while ((x = *at)) {
 		if (x->res == -EAGAIN) {
@@ -226,31 +243,43 @@ static struct entry *take_done(struct loop_poll *p)
 		}
 		*at = x->next;
 		x->next = NULL;
-		*tail = x;
-		tail = &x->next;
+		*p->done_tail = x;
+		p->done_tail = &x->next;
 	}
 	p->tail = at;
-	return done;
 }
 
-void loop_poll_step(struct loop_poll *p, uint64_t wait_ns, void (*complete)(uint64_t user_data, int res))
+static void tell_done(struct loop_poll *p, void (*complete)(uint64_t user_data, int res))
 {
-	struct entry *x, *done;
-	nfds_t n;
-	int ms = gather(p, &n) ? 0 : (int)MIN((wait_ns + 999999) / 1000000, INT_MAX);
+	struct entry *x;
 
-	if (poll(p->fds, n, ms) < 0) /* EINTR: the next step sees what there is */
-		for (nfds_t i = 0; i < n; i++)
-			p->fds[i].revents = 0;
-	perform_ready(p);
-	done = take_done(p);
-	while ((x = done)) {
+	while ((x = p->done)) {
 		uint64_t user_data = x->sqe.user_data;
 		int res = x->res;
 
-		done = x->next;
+		p->done = x->next;
+		if (!p->done)
+			p->done_tail = &p->done;
 		x->next = p->spare;
 		p->spare = x;
 		complete(user_data, res);
 	}
+}
+
+void loop_poll_step(struct loop_poll *p, uint64_t wait_ns, void (*complete)(uint64_t user_data, int res))
+{
+	nfds_t n;
+	int ms;
+
+	if (p->done) {
+		tell_done(p, complete);
+		return;
+	}
+	ms = gather(p, &n) ? 0 : (int)MIN((wait_ns + 999999) / 1000000, INT_MAX);
+	if (poll(p->fds, n, ms) < 0) /* EINTR: the next step sees what there is */
+		for (nfds_t i = 0; i < n; i++)
+			p->fds[i].revents = 0;
+	perform_ready(p);
+	take_done(p);
+	tell_done(p, complete);
 }

@@ -3,8 +3,8 @@
  * kernel.io_uring_disabled) or unknown: sockets by poll() and non-blocking calls, files by blocking ones. Slower, and nothing
  * else: an entry is filled by the same io_uring_prep_* and completes in the same way. For loop.c only.
  *
- * Known are the operations that vmferry uses: accept, read, write, recv, send, recvmsg, sendmsg, poll (for input), fsync,
- * fallocate, cancel.
+ * Known are the operations that vmferry uses: accept, read (of what has no position), recv, send, recvmsg, sendmsg, poll (for input),
+ * cancel; of files readv, write, fsync, fallocate.
  */
 #ifndef VMFERRY_LOOP_POLL_H
 #define VMFERRY_LOOP_POLL_H

@@ -30,11 +30,7 @@ enum {
 	NBD_HAS_FLAGS = 1 << 0,
 	NBD_READ_ONLY = 1 << 1,
 	NBD_SEND_FLUSH = 1 << 2,
-	NBD_SEND_FUA = 1 << 3,
-	NBD_SEND_TRIM = 1 << 5,
 	NBD_SEND_WRITE_ZEROES = 1 << 6,
-	NBD_CAN_MULTI_CONN = 1 << 8,
-	NBD_SEND_FAST_ZERO = 1 << 11,
 };
 #define HS_MAX_REPLY (16 * 1024)	   /* bytes of one option reply's payload */
 #define HS_MAX_REPLIES 256		   /* replies to one option */
@@ -254,11 +250,7 @@ static int hs_info(struct handshake *h, struct nbd_info *info, bool *have_export
 			flags = 0;
 		info->read_only = flags & NBD_READ_ONLY;
 		info->can_flush = flags & NBD_SEND_FLUSH;
-		info->can_fua = flags & NBD_SEND_FUA;
-		info->can_trim = flags & NBD_SEND_TRIM;
 		info->can_zero = flags & NBD_SEND_WRITE_ZEROES;
-		info->can_fast_zero = flags & NBD_SEND_FAST_ZERO;
-		info->multi_conn = flags & NBD_CAN_MULTI_CONN;
 		*have_export = true;
 	} else if (be16(p) == NBD_INFO_BLOCK_SIZE) {
 		uint32_t min = h->reply_len == 14 ? be32(p + 2) : 0, pref = min ? be32(p + 6) : 0;
@@ -268,7 +260,6 @@ static int hs_info(struct handshake *h, struct nbd_info *info, bool *have_export
 			return err_set(h->e, EPROTO, "the NBD server's block sizes %u, %u, %u make no sense", min, pref,
 				       max);
 		info->min_block = min;
-		info->preferred_block = pref;
 		info->max_block = MIN(max, NBD_MAX_REQUEST);
 	}
 	return 0;
@@ -344,7 +335,7 @@ static int negotiate(struct nbd_session *s, const char *export_name, const char 
 	h->fd = s->fd;
 	h->deadline_ns = deadline_ns;
 	h->e = e;
-	s->info = (struct nbd_info){.min_block = 1, .preferred_block = 4096, .max_block = NBD_MAX_REQUEST};
+	s->info = (struct nbd_info){.min_block = 1, .max_block = NBD_MAX_REQUEST};
 	if (hs_greeting(h) < 0 || hs_structured(h, &s->structured) < 0)
 		return -e->code;
 	if (s->contexts && !s->structured)

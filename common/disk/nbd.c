@@ -37,11 +37,9 @@ enum {
 	NBD_CMD_WRITE = 1,
 	NBD_CMD_DISC = 2,
 	NBD_CMD_FLUSH = 3,
-	NBD_CMD_TRIM = 4,
 	NBD_CMD_WRITE_ZEROES = 6,
 	NBD_CMD_BLOCK_STATUS = 7,
 };
-enum { NBD_CMD_FLAG_NO_HOLE = 1 << 1 };
 enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STATUS = 5 };
 #define NBD_CHUNK_ERROR 0x8000u /* bit set in every error's type */
 #define NBD_CHUNK_DONE 1u
@@ -682,6 +680,11 @@ const struct nbd_info *nbd_info(const struct nbd *n)
 	return &n->info;
 }
 
+void nbd_set_read_only(struct nbd *n)
+{
+	n->info.read_only = true;
+}
+
 void nbd_drop(struct nbd *n)
 {
 	shutdown(n->fd, SHUT_RDWR);
@@ -692,9 +695,9 @@ const struct err *nbd_error(const struct nbd *n)
 	return n->err.code ? &n->err : NULL;
 }
 
-static void put_request(unsigned char *p, uint16_t flags, const struct nbd_req *r)
+static void put_request(unsigned char *p, const struct nbd_req *r)
 {
-	p = put16(put32(p, NBD_REQUEST_MAGIC), flags);
+	p = put16(put32(p, NBD_REQUEST_MAGIC), 0); /* no flags */
 	put32(put64(put64(put16(p, r->type), r->cookie), r->offset), r->len);
 }
 
@@ -706,7 +709,7 @@ void nbd_close(struct nbd *n)
 	if (!n)
 		return;
 	if (!n->err.code && !n->in_flight && !n->tx) {
-		put_request(disc.header, 0, &disc);
+		put_request(disc.header, &disc);
 		if (send(n->fd, disc.header, sizeof(disc.header), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_debug("nbd: goodbye not sent: %s", strerror(errno));
 	}
@@ -733,7 +736,7 @@ void nbd_close(struct nbd *n)
 
 static bool changes(uint16_t type)
 {
-	return type == NBD_CMD_WRITE || type == NBD_CMD_TRIM || type == NBD_CMD_WRITE_ZEROES;
+	return type == NBD_CMD_WRITE || type == NBD_CMD_WRITE_ZEROES;
 }
 
 /* Whether r may be sent: 0 or -errno. */
@@ -745,8 +748,8 @@ static int check_request(const struct nbd *n, const struct nbd_req *r)
 		return -n->err.code;
 	if (changes(r->type) && n->info.read_only)
 		return -EROFS;
-	if ((r->type == NBD_CMD_TRIM && !n->info.can_trim) || (r->type == NBD_CMD_WRITE_ZEROES && !n->info.can_zero) ||
-	    (r->type == NBD_CMD_FLUSH && !n->info.can_flush) || (r->type == NBD_CMD_BLOCK_STATUS && !n->info.contexts))
+	if ((r->type == NBD_CMD_WRITE_ZEROES && !n->info.can_zero) || (r->type == NBD_CMD_FLUSH && !n->info.can_flush) ||
+	    (r->type == NBD_CMD_BLOCK_STATUS && !n->info.contexts))
 		return -ENOTSUP;
 	if (r->type == NBD_CMD_FLUSH)
 		return 0;
@@ -756,8 +759,7 @@ static int check_request(const struct nbd *n, const struct nbd_req *r)
 	return 0;
 }
 
-static void submit(struct nbd *n, struct nbd_req *r, uint16_t type, uint16_t flags, void *buf, uint32_t len,
-		   uint64_t offset)
+static void submit(struct nbd *n, struct nbd_req *r, uint16_t type, void *buf, uint32_t len, uint64_t offset)
 {
 	int res;
 
@@ -776,7 +778,7 @@ static void submit(struct nbd *n, struct nbd_req *r, uint16_t type, uint16_t fla
 		return;
 	}
 	slot_take(n, r);
-	put_request(r->header, flags, r);
+	put_request(r->header, r);
 	*n->tx_tail = r;
 	n->tx_tail = &r->next;
 	if (!n->tx_busy) {
@@ -791,32 +793,27 @@ static void submit(struct nbd *n, struct nbd_req *r, uint16_t type, uint16_t fla
 
 void nbd_read(struct nbd *n, struct nbd_req *r, void *buf, uint32_t len, uint64_t offset)
 {
-	submit(n, r, NBD_CMD_READ, 0, buf, len, offset);
+	submit(n, r, NBD_CMD_READ, buf, len, offset);
 }
 
 void nbd_write(struct nbd *n, struct nbd_req *r, const void *buf, uint32_t len, uint64_t offset)
 {
-	submit(n, r, NBD_CMD_WRITE, 0, (void *)(uintptr_t)buf, len, offset);
+	submit(n, r, NBD_CMD_WRITE, (void *)(uintptr_t)buf, len, offset);
 }
 
-void nbd_zero(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, bool may_punch)
+void nbd_zero(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len)
 {
-	submit(n, r, NBD_CMD_WRITE_ZEROES, may_punch ? 0 : NBD_CMD_FLAG_NO_HOLE, NULL, len, offset);
-}
-
-void nbd_trim(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len)
-{
-	submit(n, r, NBD_CMD_TRIM, 0, NULL, len, offset);
+	submit(n, r, NBD_CMD_WRITE_ZEROES, NULL, len, offset);
 }
 
 void nbd_flush(struct nbd *n, struct nbd_req *r)
 {
-	submit(n, r, NBD_CMD_FLUSH, 0, NULL, 0, 0);
+	submit(n, r, NBD_CMD_FLUSH, NULL, 0, 0);
 }
 
 void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, nbd_extent_fn *extent, void *arg)
 {
 	r->extent = extent;
 	r->extent_arg = arg;
-	submit(n, r, NBD_CMD_BLOCK_STATUS, 0, NULL, len, offset);
+	submit(n, r, NBD_CMD_BLOCK_STATUS, NULL, len, offset);
 }

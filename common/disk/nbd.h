@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define NBD_MAX_REQUEST (32u * 1024 * 1024)	      /* bytes in one read or write */
-#define NBD_MAX_SPAN (2u * 1024 * 1024 * 1024)	      /* bytes in one zero, trim or block status */
+#define NBD_MAX_SPAN (2u * 1024 * 1024 * 1024)	      /* bytes in one zero or block status */
 #define NBD_MAX_CONTEXTS 16			      /* meta contexts of one connection */
 #define NBD_MAX_EXTENTS (16u * 1024 * 1024)	      /* merged extents nbd_map() is willing to hold */
 #define NBD_MAX_NAME 4096			      /* bytes in an export's or context's name (protocol's limit) */
@@ -46,8 +46,8 @@ struct nbd; /* one connection */
 
 struct nbd_info {
 	uint64_t size;
-	bool read_only, can_trim, can_zero, can_fast_zero, can_flush, can_fua, multi_conn;
-	uint32_t min_block, preferred_block, max_block; /* bytes; max_block limits one read or write */
+	bool read_only, can_zero, can_flush;
+	uint32_t min_block, max_block; /* bytes; max_block limits one read or write */
 	unsigned contexts; /* meta contexts of this connection */
 };
 
@@ -83,6 +83,8 @@ struct nbd_req {
 int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
 	     const char *const *contexts, unsigned timeout_ms, struct err *e);
 const struct nbd_info *nbd_info(const struct nbd *n);
+/* From now on a change ends with -EROFS, as if the export were read-only. */
+void nbd_set_read_only(struct nbd *n);
 /* As if the server had hung up: what is in flight completes from the loop. */
 void nbd_drop(struct nbd *n);
 /* Why the connection was lost; NULL while it works. */
@@ -94,9 +96,8 @@ void nbd_close(struct nbd *n);
 /* Reads len bytes (1..min(NBD_MAX_REQUEST, max_block)) at offset straight into buf; holes are zero-filled. */
 void nbd_read(struct nbd *n, struct nbd_req *r, void *buf, uint32_t len, uint64_t offset);
 void nbd_write(struct nbd *n, struct nbd_req *r, const void *buf, uint32_t len, uint64_t offset);
-/* Makes len bytes (1..NBD_MAX_SPAN) read as zero. may_punch false: they stay allocated (NBD_CMD_FLAG_NO_HOLE). */
-void nbd_zero(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, bool may_punch);
-void nbd_trim(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len);
+/* Makes len bytes (1..NBD_MAX_SPAN) read as zero; the server may make them a hole. */
+void nbd_zero(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len);
 /* Every write completed before this call is on stable storage when done(0) comes. */
 void nbd_flush(struct nbd *n, struct nbd_req *r);
 /* Block status of [offset, offset + len), len 1..NBD_MAX_SPAN: calls extent() for each extent in order, clipped to

@@ -170,8 +170,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	shared.ram = place;
 	shared.events = &events;
 	memset(shared.key.secret, 7, sizeof(shared.key.secret));
-	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES, .path = by_fd, .name = "vda"};
-	shared.disk[2] = (struct disk_target){.bytes = DISK_BYTES, .path = by_fd, .name = "never announced by a seed"};
+	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "vda"};
+	shared.disk[2] = (struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "never announced by a seed"};
 	return 0;
 }
 

@@ -49,6 +49,7 @@ static int power_log = -1;
 /* What else may go wrong: */
 static size_t power_write_most;	  /* a write is no longer than this; 0: as long as it likes */
 static bool power_write_nothing;  /* each writes nothing */
+static int power_write_error;	  /* of pwrite */
 static bool power_no_holes;	  /* as on a file system that has none */
 static int power_sync_error;	  /* of fsync and fdatasync */
 static bool power_ends_at_rename; /* the process does, before it */
@@ -238,6 +239,10 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t offset)
 {
 	if (power_write_nothing)
 		return 0;
+	if (power_write_error) {
+		errno = power_write_error;
+		return -1;
+	}
 	if (power_write_most)
 		n = n < power_write_most ? n : power_write_most;
 	POWER_CALL(power_note_content(fd, offset, n), syscall(SYS_pwrite64, fd, p, n, offset));

@@ -240,7 +240,7 @@ static void make_disk(unsigned disk)
 	assert_int_equal(ftruncate(fd, (off_t)DISK_BYTES), 0);
 	close(fd);
 	p.model[disk] = xcalloc(1, DISK_BYTES);
-	p.in.disk[disk] = (struct disk_target){.bytes = DISK_BYTES, .path = p.file[disk], .name = "vda"};
+	p.in.disk[disk] = (struct disk_target){.bytes = DISK_BYTES, .at = {.path = p.file[disk], .writable = true}, .name = "vda"};
 }
 
 /* The receiving half, and what both share. */
@@ -1588,7 +1588,7 @@ static void what_breaks_the_order_of_a_move_is_refused(void **state)
 	for (i = 0; i < ARRAY_LEN(wrong_orders); i++) {
 		path_init(1, 1);
 		if (i == 1)
-			p.in.disk[2] = (struct disk_target){.bytes = 512, .path = p.file[1], .name = "vdb"};
+			p.in.disk[2] = (struct disk_target){.bytes = 512, .at = {.path = p.file[1], .writable = true}, .name = "vdb"};
 		hand_connect();
 		hand_disk();
 		hand_stream();
@@ -1657,19 +1657,22 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 
 	(void)state;
 	path_init(1, 1);
-	p.in.disk[1].path = "/nonexistent/disk";
+	p.in.disk[1].at.path = "/nonexistent/disk";
 	hand_connect();
 	hand_disk();
 	expect_lost(ENOENT, "opening the destination disk vda: cannot open /nonexistent/disk");
 	path_close();
 
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* then power.h sees the calls */
+	power_write_error = ENOSPC;
 	path_init(1, 1);
-	p.in.disk[1].path = "/dev/full";
 	hand_connect();
 	hand_disk();
 	hand_data(&one_sector);
 	expect_lost(ENOSPC, "cannot write the destination disk vda at byte 4096");
 	path_close();
+	power_write_error = 0;
+	unsetenv("VMFERRY_FAULT");
 }
 
 static void a_disk_that_cannot_be_synced_is_not_called_durable(void **state)
@@ -1854,9 +1857,7 @@ static void zeros_that_are_not_written_yet_hold_the_source_back(void **state)
 	(void)state;
 	slow_disk_start(&disk);
 	path_init(1, 1);
-	p.in.disk[1].nbd = true;
-	p.in.disk[1].path = disk.path;
-	p.in.disk[1].export_name = "d";
+	p.in.disk[1].at = (struct disk_at){.path = disk.path, .export_name = "d", .writable = true};
 	hand_connect();
 	hand_disk();
 	assert_int_equal(setsockopt(p.hand, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);

@@ -1,6 +1,6 @@
 /*
- * test-disk-read.c: what the rounds of a disk send, with qemu-nbd or nbdkit in place of the guest's QEMU: the extents and their delta,
- * data and what became a hole, and how a round ends.
+ * test-disk-read.c: what the rounds of a disk send, with qemu-nbd or nbdkit in place of the guest's QEMU, or none for a file: the
+ * extents and their delta, data and what became a hole, and how a round ends.
  */
 #include "disk-read.h"
 #include "log.h"
@@ -27,7 +27,7 @@
 static struct {
 	struct loop *loop;
 	struct queue results;
-	struct disk_round_result *result;
+	struct disk_round *result;
 	struct send_shared shared;
 	struct sender *sender;
 	struct disk_reader *reader;
@@ -89,7 +89,7 @@ static void on_results(struct queue *q)
 
 	while ((n = queue_take(q))) {
 		free(t.result);
-		t.result = container_of(n, struct disk_round_result, node);
+		t.result = container_of(n, struct disk_round, node);
 	}
 }
 
@@ -98,13 +98,16 @@ static void on_lost(void *ctx, unsigned channel, const struct err *why)
 	(void)ctx, (void)channel, (void)why;
 }
 
+/* server: NULL for none. */
 static void begin(const char *server)
 {
 	int fd[2];
 
 	memset(&t, 0, sizeof(t));
-	serve(server);
-	assert_int_equal(process_start_time(t.server, &t.server_start), 0);
+	if (server) {
+		serve(server);
+		assert_int_equal(process_start_time(t.server, &t.server_start), 0);
+	}
 	t.shared = (struct send_shared){.codec = CODEC_MODE_NONE, .channels = 1, .window_bytes = 16 * MIB, .lost = on_lost};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	t.out = fd[1];
@@ -124,6 +127,8 @@ static void end(void)
 	queue_fini(&t.results);
 	loop_free(t.loop);
 	close(t.out);
+	if (!t.server)
+		return;
 	kill(t.server, SIGTERM);
 	while (qemu_is_alive(t.server, t.server_start)) /* at its end it removes its socket */
 		poll(NULL, 0, 5);
@@ -198,10 +203,9 @@ static void read_round(bool has_end)
 	}
 }
 
-static void run_round(uint32_t number, const char *select)
+static void run_round_of(uint32_t number, const struct disk_at *at)
 {
-	struct disk_round round = {.object = 1, .number = number, .socket = socket_path, .export_name = "disk", .select = select,
-				   .name = "drive0", .size = DISK_BYTES};
+	struct disk_round round = {.object = 1, .number = number, .at = *at, .name = "drive0", .size = DISK_BYTES};
 	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL;
 
 	free(t.result);
@@ -212,6 +216,11 @@ static void run_round(uint32_t number, const char *select)
 		assert_true(now_ns() < until);
 	}
 	read_round(!t.result->err.code);
+}
+
+static void run_round(uint32_t number, const char *select)
+{
+	run_round_of(number, &(struct disk_at){.path = socket_path, .export_name = "disk", .select = select});
 }
 
 /* Reads end in any order. */
@@ -262,6 +271,23 @@ static void what_cannot_be_read_is_not_sent_and_ends_the_round_with_the_reason(v
 	end();
 }
 
+/* As a disk whose guest is shut down is. */
+static void a_file_is_read_as_an_export_is(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/d.raw", dir);
+
+	(void)state;
+	shell("truncate -s 8M d.raw && printf '%65536s' '' | tr ' ' a | dd of=d.raw bs=64K seek=1 conv=notrunc && "
+	      "printf '%131072s' '' | tr ' ' b | dd of=d.raw bs=64K seek=126 conv=notrunc");
+	begin(NULL);
+	run_round_of(0, &(struct disk_at){.path = path});
+	assert_int_equal(t.result->err.code, 0);
+	assert_left("< D384", (const char *const[]){" a@64+64", " b@8064+128"}, 2);
+	assert_int_equal(t.result->dirty_bytes, 192 * KIB);
+	assert_int_equal(t.result->read_bytes, 192 * KIB);
+	end();
+}
+
 static void a_disk_of_another_size_is_refused(void **state)
 {
 	(void)state;
@@ -297,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rounds_send_what_is_there_and_then_what_changed),
 		cmocka_unit_test(what_cannot_be_read_is_not_sent_and_ends_the_round_with_the_reason),
+		cmocka_unit_test(a_file_is_read_as_an_export_is),
 		cmocka_unit_test(a_disk_of_another_size_is_refused),
 	};
 

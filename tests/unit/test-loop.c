@@ -116,6 +116,36 @@ static void completions_that_fill_their_queue_are_taken_and_told_once(void **sta
 		assert_int_equal(c[i].calls, 1);
 }
 
+/* With and without io_uring, whatever there is. */
+static void a_callback_may_wait_for_what_ended_at_the_same_time(void **state)
+{
+	bool without = getenv("VMFERRY_FAULT");
+	struct counted_op c[3];
+	unsigned i, pass;
+
+	(void)state;
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; i < 3; i++) {
+			struct io_uring_sqe *sqe = loop_sqe(loop);
+
+			io_uring_prep_nop(sqe);
+			c[i] = (struct counted_op){.op.done = i ? op_done : op_done_and_wait};
+			loop_bind(sqe, &c[i].op);
+		}
+		waited_for = &c[2];
+		pump_until(c[2].calls);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(c[i].calls, 1);
+		if (!pass) {
+			loop_free(loop);
+			setenv("VMFERRY_FAULT", "no-io-uring:fail", 1);
+			assert_int_equal(loop_new(&loop, 8, &err), 0);
+			if (!without)
+				unsetenv("VMFERRY_FAULT");
+		}
+	}
+}
+
 static void an_operation_completes_once_with_its_result(void **state)
 {
 	struct counted_op c = {.op.done = op_done};
@@ -579,6 +609,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(an_operation_completes_once_with_its_result),
 		test(completions_that_fill_their_queue_are_taken_and_told_once),
+		test(a_callback_may_wait_for_what_ended_at_the_same_time),
 		test(far_more_operations_than_the_queue_has_entries_all_complete),
 		test(a_cancelled_operation_is_still_answered_once),
 		timer_test(timers_fire_in_the_order_of_their_times_and_never_early),

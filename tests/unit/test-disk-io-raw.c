@@ -1,10 +1,10 @@
 /*
- * test-disk-write.c: what a raw file holds after writes, zeros and a sync, and after a power failure behind the sync. The loop works
+ * test-disk-io-raw.c: what a raw file holds after writes, zeros and a sync, and after a power failure behind the sync. The loop works
  * without io_uring, so that power.h sees each call.
  */
 #include "../lib/power.h"
 
-#include "disk-write.h"
+#include "disk-io.h"
 #include "log.h"
 #include "util.h"
 
@@ -17,10 +17,10 @@
 
 #define FILE_BYTES (4 * MIB + 512)
 
-static char dir[] = "/tmp/test-disk-write-XXXXXX", file[64], logs[64];
+static char dir[] = "/tmp/test-disk-io-raw-XXXXXX", file[64], logs[64];
 static uint8_t model[FILE_BYTES], *buf;
 static struct loop *loop;
-static struct disk_out *out;
+static struct disk_io *disk;
 static struct err err;
 static int result;
 static unsigned left; /* requests under way */
@@ -48,7 +48,7 @@ static int put(uint64_t offset, uint32_t bytes, uint8_t seed)
 	for (i = 0; i < bytes; i++)
 		model[offset + i] = buf[i] = (uint8_t)(seed + i / 512 + i % 251);
 	left = 1;
-	disk_out_write(out, &r, buf, bytes, offset);
+	disk_io_write(disk, &r, buf, bytes, offset);
 	return finish();
 }
 
@@ -58,8 +58,19 @@ static int zero(uint64_t offset, uint32_t bytes)
 
 	memset(model + offset, 0, bytes);
 	left = 1;
-	disk_out_zero(out, &r, offset, bytes);
+	disk_io_zero(disk, &r, offset, bytes);
 	return finish();
+}
+
+static void expect(uint64_t offset, uint32_t bytes)
+{
+	struct disk_req r = {.done = done};
+
+	memset(buf, 0xee, bytes);
+	left = 1;
+	disk_io_read(disk, &r, buf, bytes, offset);
+	assert_int_equal(finish(), 0);
+	assert_memory_equal(buf, model + offset, bytes);
 }
 
 static int sync_all(void)
@@ -67,7 +78,7 @@ static int sync_all(void)
 	struct disk_req r = {.done = done};
 
 	left = 1;
-	disk_out_sync(out, &r);
+	disk_io_sync(disk, &r);
 	return finish();
 }
 
@@ -81,12 +92,12 @@ static void begin(void)
 	memset(model, 0, sizeof(model));
 	result = 0;
 	assert_int_equal(loop_new(&loop, 16, &err), 0);
-	assert_int_equal(disk_out_raw(&out, loop, file, &err), 0);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .writable = true}, &err), 0);
 }
 
 static void end(void)
 {
-	disk_out_close(out);
+	disk_io_close(disk);
 	loop_free(loop);
 }
 
@@ -122,6 +133,8 @@ static void contents_and_zeros_are_where_they_belong(void **state)
 	begin();
 	put_pieces();
 	check(model);
+	expect(2 * MIB, 256 * KIB);
+	expect(MIB, 8192 + 512);
 	end();
 }
 
@@ -129,9 +142,11 @@ static void zeros_are_written_where_a_file_system_has_no_holes(void **state)
 {
 	(void)state;
 	begin();
+	assert_true(disk->caps.can_punch);
 	power_no_holes = true;
 	put_pieces();
 	power_no_holes = false;
+	assert_false(disk->caps.can_punch);
 	check(model);
 	end();
 }
@@ -179,7 +194,7 @@ static void what_was_synced_is_there_after_a_power_failure(void **state)
 	assert_true(pid >= 0);
 	if (!pid) {
 		power_begins(dir, logs);
-		if (loop_new(&loop, 16, &err) || disk_out_raw(&out, loop, file, &err))
+		if (loop_new(&loop, 16, &err) || disk_io_open(&disk, loop, &(struct disk_at){.path = file, .writable = true}, &err))
 			_exit(1);
 		put_pieces();
 		memcpy(want, model, FILE_BYTES);

@@ -1,0 +1,156 @@
+/* disk-io-nbd.c: a disk behind an NBD server, QEMU's as a rule: disk-io.h over nbd.h. */
+#include "disk-io.h"
+#include "util.h"
+
+#define NBD_TIMEOUT_MS 10000
+
+enum { CTX_ALLOCATION, CTX_SELECT };
+
+struct disk_nbd {
+	struct disk_io base;
+	struct nbd *nbd;
+};
+
+static struct disk_nbd *of(struct disk_io *d)
+{
+	return container_of(d, struct disk_nbd, base);
+}
+
+/* ---- the map: allocation, crossed with what is selected ---- */
+
+static enum disk_content content_of(uint32_t flags)
+{
+	if (!(flags & NBD_STATE_ZERO))
+		return DISK_DATA; /* a hole, too, if nobody knows what it reads as */
+	return flags & NBD_STATE_HOLE ? DISK_HOLE : DISK_ZERO;
+}
+
+struct nbd_extents {
+	struct nbd_extent *x;
+	size_t count;
+};
+
+static int cross(struct disk_map *m, const struct nbd_extents *alloc, const struct nbd_extents *select, struct err *e)
+{
+	size_t i, k = 0;
+	int r = 0;
+
+	for (i = 0; i < alloc->count; i++) {
+		uint64_t at = alloc->x[i].offset, end = at + alloc->x[i].length;
+
+		while (at < end && !r) {
+			const struct nbd_extent *s;
+			uint64_t stop = end;
+
+			while (k < select->count && select->x[k].offset + select->x[k].length <= at)
+				k++;
+			s = k < select->count ? &select->x[k] : NULL;
+			if (s)
+				stop = MIN(end, s->offset + s->length);
+			r = disk_map_add(m, stop - at, content_of(alloc->x[i].flags), s && s->flags == 1, e);
+			at = stop;
+		}
+	}
+	return r;
+}
+
+static int disk_nbd_map(struct disk_io *d, struct disk_map *m, struct err *e)
+{
+	struct nbd_extent everything = {0, d->caps.size, 1};
+	struct nbd_extents alloc = {NULL, 0}, select = {&everything, 1};
+	struct nbd *n = of(d)->nbd;
+	int r;
+
+	if (!d->caps.can_map)
+		return d->caps.size ? disk_map_add(m, d->caps.size, DISK_DATA, true, e) : 0;
+	r = nbd_map(n, d->loop, CTX_ALLOCATION, &alloc.x, &alloc.count, e);
+	if (!r && d->caps.selects) {
+		select = (struct nbd_extents){NULL, 0};
+		r = nbd_map(n, d->loop, CTX_SELECT, &select.x, &select.count, e);
+	}
+	r = r ? r : cross(m, &alloc, &select, e);
+	free(alloc.x);
+	if (d->caps.selects)
+		free(select.x);
+	return r;
+}
+
+/* ---- requests ---- */
+
+static void on_done(struct nbd_req *n, int res)
+{
+	struct disk_req *r = container_of(n, struct disk_req, nbd);
+
+	r->done(r, res);
+}
+
+static void disk_nbd_read(struct disk_io *d, struct disk_req *r)
+{
+	r->nbd.done = on_done;
+	nbd_read(of(d)->nbd, &r->nbd, r->buf, r->bytes, r->offset);
+}
+
+static void disk_nbd_write(struct disk_io *d, struct disk_req *r)
+{
+	r->nbd.done = on_done;
+	nbd_write(of(d)->nbd, &r->nbd, r->buf, r->bytes, r->offset);
+}
+
+static void disk_nbd_zero(struct disk_io *d, struct disk_req *r)
+{
+	r->nbd.done = on_done;
+	nbd_zero(of(d)->nbd, &r->nbd, r->offset, r->bytes);
+}
+
+static void disk_nbd_sync(struct disk_io *d, struct disk_req *r)
+{
+	r->nbd.done = on_done;
+	nbd_flush(of(d)->nbd, &r->nbd);
+}
+
+static const struct err *disk_nbd_error(const struct disk_io *d)
+{
+	return nbd_error(container_of(d, const struct disk_nbd, base)->nbd);
+}
+
+static void disk_nbd_close(struct disk_io *d)
+{
+	nbd_close(of(d)->nbd);
+	free(of(d));
+}
+
+int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at *at, struct err *e)
+{
+	static const struct disk_io_ops ops = {
+		.map = disk_nbd_map,
+		.read = disk_nbd_read,
+		.write = disk_nbd_write,
+		.zero = disk_nbd_zero,
+		.sync = disk_nbd_sync,
+		.error = disk_nbd_error,
+		.close = disk_nbd_close,
+	};
+	const char *contexts[] = {"base:allocation", at->select, NULL};
+	const struct nbd_info *info;
+	struct disk_nbd *d;
+	struct nbd *n;
+	int r;
+
+	r = nbd_open(&n, l, at->path, at->export_name, at->writable ? NULL : contexts, NBD_TIMEOUT_MS, e);
+	if (r)
+		return r;
+	if (!at->writable)
+		nbd_set_read_only(n);
+	info = nbd_info(n);
+	d = xcalloc(1, sizeof(*d));
+	d->nbd = n;
+	d->base = (struct disk_io){&ops, l, {.size = info->size,
+					     .align = info->min_block,
+					     .max_request = info->max_block,
+					     .read_only = info->read_only,
+					     .can_punch = info->can_zero && !info->read_only,
+					     .can_map = info->contexts > CTX_ALLOCATION,
+					     .selects = info->contexts > CTX_SELECT}};
+	*out = &d->base;
+	return 0;
+}

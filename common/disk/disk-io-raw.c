@@ -1,0 +1,282 @@
+/*
+ * disk-io-raw.c: a disk that is a raw file or a block device: disk-io.h over io_uring. The device differs in that it has no map, and
+ * in that its zeros may have to be written where a file's need not.
+ */
+#include "disk-io.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+
+struct raw {
+	struct disk_io base;
+	int direct_fd;	 /* O_DIRECT; -1 where it is refused */
+	int buffered_fd; /* for what is not aligned, holes and sync */
+	bool is_device, closing;
+	unsigned in_flight;
+};
+
+static const uint8_t zeros[2 * 1024 * 1024] __attribute__((aligned(DISK_ALIGN)));
+
+static struct raw *of(struct disk_io *d)
+{
+	return container_of(d, struct raw, base);
+}
+
+/* ---- the map ---- */
+
+/* Where data begins at or behind `at`, or (SEEK_HOLE) ends; the disk's size if nowhere. A device has no holes. */
+static int64_t seek(const struct raw *o, uint64_t at, int whence)
+{
+	int64_t size = (int64_t)o->base.caps.size, found = o->is_device ? size : lseek(o->buffered_fd, (off_t)at, whence);
+
+	if (found < 0 && errno == EINVAL) /* a file system that does not know */
+		return whence == SEEK_DATA ? (int64_t)at : size;
+	if (found < 0)
+		return errno == ENXIO ? size : -errno;
+	return MIN(found, size);
+}
+
+static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
+{
+	struct raw *o = of(d);
+	uint64_t at = 0, size = d->caps.size;
+	bool data = o->is_device;
+	int r = 0;
+
+	while (at < size && !r) {
+		int64_t end = seek(o, at, data ? SEEK_HOLE : SEEK_DATA);
+
+		if (end < 0)
+			return err_sys(e, (int)-end, "cannot find the file's holes at byte %llu", (unsigned long long)at);
+		if ((uint64_t)end > at)
+			r = disk_map_add(m, (uint64_t)end - at, data ? DISK_DATA : DISK_HOLE, true, e);
+		at = (uint64_t)end;
+		data = !data;
+	}
+	if (!r && lseek(o->buffered_fd, 0, SEEK_END) != (off_t)size)
+		return err_set(e, ESTALE, "the size changed from %llu bytes while the file's holes were looked for", (unsigned long long)size);
+	return r;
+}
+
+/* ---- requests ---- */
+
+static void finish(struct disk_req *r, int res)
+{
+	of(r->io)->in_flight--;
+	r->done(r, res);
+}
+
+static void on_done(struct op *op, int res, uint32_t flags)
+{
+	(void)flags;
+	finish(container_of(op, struct disk_req, op), res < 0 ? res : 0);
+}
+
+static void on_refused(struct op *op, int res, uint32_t flags)
+{
+	struct disk_req *r = container_of(op, struct disk_req, op);
+
+	(void)res, (void)flags;
+	finish(r, r->res);
+}
+
+/* 0, and r counts as in flight; else it will end with the reason. */
+static int begin(struct raw *o, struct disk_req *r, bool changes, uint32_t most)
+{
+	const struct disk_caps *c = &o->base.caps;
+	struct io_uring_sqe *sqe;
+
+	o->in_flight++;
+	r->res = 0;
+	if (o->closing)
+		r->res = -ECANCELED;
+	else if (changes && c->read_only)
+		r->res = -EROFS;
+	else if (!r->bytes || r->bytes > most || r->offset > c->size || r->bytes > c->size - r->offset)
+		r->res = -EINVAL;
+	if (r->res) {
+		sqe = loop_sqe(o->base.loop);
+		io_uring_prep_nop(sqe);
+		r->op.done = on_refused;
+		loop_bind(sqe, &r->op);
+	}
+	return r->res;
+}
+
+static void transfer(struct raw *o, struct disk_req *r)
+{
+	uint8_t *p = r->buf == zeros ? r->buf : r->buf + r->moved;
+	uint64_t at = r->offset + r->moved;
+	uint32_t left = r->bytes - r->moved;
+	struct io_uring_sqe *sqe = loop_sqe(o->base.loop);
+	bool direct;
+	int fd;
+
+	if (r->buf == zeros)
+		left = MIN(left, (uint32_t)sizeof(zeros));
+	direct = o->direct_fd >= 0 && at % DISK_ALIGN == 0 && left % DISK_ALIGN == 0 && (uintptr_t)p % DISK_ALIGN == 0;
+	fd = direct ? o->direct_fd : o->buffered_fd;
+	if (r->reads) {
+		r->iov = (struct iovec){p, left};
+		io_uring_prep_readv(sqe, fd, &r->iov, 1, at);
+	} else {
+		io_uring_prep_write(sqe, fd, p, left, at);
+	}
+	loop_bind(sqe, &r->op);
+}
+
+static void on_transferred(struct op *op, int res, uint32_t flags)
+{
+	struct disk_req *r = container_of(op, struct disk_req, op);
+	struct raw *o = of(r->io);
+
+	(void)flags;
+	if (res == -EINTR || res == -EAGAIN)
+		res = 0;
+	else if (res == 0)
+		res = -EIO;
+	if (res < 0) {
+		finish(r, res);
+		return;
+	}
+	r->moved += (uint32_t)res;
+	if (r->moved < r->bytes && o->closing)
+		finish(r, -ECANCELED);
+	else if (r->moved < r->bytes)
+		transfer(o, r);
+	else
+		finish(r, 0);
+}
+
+static void raw_read(struct disk_io *d, struct disk_req *r)
+{
+	if (begin(of(d), r, false, d->caps.max_request))
+		return;
+	r->op.done = on_transferred;
+	transfer(of(d), r);
+}
+
+static void raw_write(struct disk_io *d, struct disk_req *r)
+{
+	if (begin(of(d), r, true, d->caps.max_request))
+		return;
+	r->op.done = on_transferred;
+	transfer(of(d), r);
+}
+
+static void write_zeros(struct raw *o, struct disk_req *r)
+{
+	r->buf = (uint8_t *)(uintptr_t)zeros;
+	r->op.done = on_transferred;
+	transfer(o, r);
+}
+
+static void on_punched(struct op *op, int res, uint32_t flags)
+{
+	struct disk_req *r = container_of(op, struct disk_req, op);
+	struct raw *o = of(r->io);
+
+	if (res == -EOPNOTSUPP || res == -ENODEV) /* no holes here: write the zeros */
+		o->base.caps.can_punch = false;
+	else if (!(res == -EINVAL && o->is_device)) { /* which only takes whole blocks of its own */
+		on_done(op, res, flags);
+		return;
+	}
+	if (o->closing)
+		finish(r, -ECANCELED);
+	else
+		write_zeros(o, r);
+}
+
+static void raw_zero(struct disk_io *d, struct disk_req *r)
+{
+	struct raw *o = of(d);
+	struct io_uring_sqe *sqe;
+
+	if (begin(o, r, true, DISK_ZERO_MAX))
+		return;
+	if (!d->caps.can_punch) {
+		write_zeros(o, r);
+		return;
+	}
+	sqe = loop_sqe(d->loop);
+	r->op.done = on_punched;
+	io_uring_prep_fallocate(sqe, o->buffered_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->bytes);
+	loop_bind(sqe, &r->op);
+}
+
+static void raw_sync(struct disk_io *d, struct disk_req *r)
+{
+	struct raw *o = of(d);
+	struct io_uring_sqe *sqe = loop_sqe(d->loop);
+
+	o->in_flight++;
+	r->op.done = on_done;
+	io_uring_prep_fsync(sqe, o->buffered_fd, IORING_FSYNC_DATASYNC);
+	loop_bind(sqe, &r->op);
+}
+
+static const struct err *raw_error(const struct disk_io *d)
+{
+	(void)d;
+	return NULL;
+}
+
+/* ---- from open to close ---- */
+
+static void raw_close(struct disk_io *d)
+{
+	struct raw *o = of(d);
+	struct err e;
+
+	o->closing = true;
+	while (o->in_flight)
+		if (loop_step(d->loop, 1000, &e) < 0) {
+			log_error("disk: %s", e.msg);
+			return; /* the kernel may still use a request: better leaked than freed */
+		}
+	if (o->direct_fd >= 0)
+		close(o->direct_fd);
+	close(o->buffered_fd);
+	free(o);
+}
+
+int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at *at, struct err *e)
+{
+	static const struct disk_io_ops ops = {
+		.map = raw_map,
+		.read = raw_read,
+		.write = raw_write,
+		.zero = raw_zero,
+		.sync = raw_sync,
+		.error = raw_error,
+		.close = raw_close,
+	};
+	int flags = (at->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, fd = open(at->path, flags);
+	struct stat st;
+	struct raw *o;
+	off_t size;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s for %s", at->path, at->writable ? "writing" : "reading");
+	if (fstat(fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) || (size = lseek(fd, 0, SEEK_END)) < 0) {
+		close(fd);
+		return err_set(e, ENOTBLK, "%s is neither a file nor a block device", at->path);
+	}
+	o = xcalloc(1, sizeof(*o));
+	o->buffered_fd = fd;
+	o->direct_fd = open(at->path, flags | O_DIRECT);
+	o->is_device = S_ISBLK(st.st_mode);
+	o->base = (struct disk_io){&ops, l, {.size = (uint64_t)size,
+					     .align = o->direct_fd < 0 ? 1 : DISK_ALIGN,
+					     .max_request = DISK_REQUEST_MAX,
+					     .read_only = !at->writable,
+					     .can_punch = at->writable,
+					     .can_map = !o->is_device}};
+	*out = &o->base;
+	return 0;
+}
