@@ -163,7 +163,7 @@ static void show(struct move *m)
 int files_on_tick(struct move *m, struct err *e)
 {
 	struct files_out *out = m->files;
-	uint64_t limit = __atomic_load_n(&m->shared.pacer.rate_bps, __ATOMIC_RELAXED);
+	uint64_t limit = __atomic_load_n(&m->shared.pacer.bytes_per_s, __ATOMIC_RELAXED);
 	int r = 1;
 
 	out->credit = limit ? MIN(out->credit, 0) + (int64_t)(limit * TICK_MS / 1000) : INT64_MAX / 2;

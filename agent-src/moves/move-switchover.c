@@ -147,7 +147,7 @@ int switchover_stopped(struct move *m, uint64_t at_ns, struct err *e)
 	if (!m->blackout.stop_ns)
 		m->blackout.stop_ns = at_ns;
 	/* a limit would only keep the guest stopped for longer */
-	__atomic_store_n(&m->shared.pacer.rate_bps, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&m->shared.pacer.bytes_per_s, 0, __ATOMIC_RELAXED);
 	m->blackout.moved_ns = now_ns();
 	if (m->con.stage != ST_SWITCHOVER) {
 		m->blackout.predicted_ms = m->converge.predicted_ms;

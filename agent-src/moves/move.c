@@ -68,7 +68,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 		return json_pack("{s:s}", "ok", "rolling back");
 	}
 	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0) {
-		__atomic_store_n(&m->shared.pacer.rate_bps, (uint64_t)json_integer_value(limit), __ATOMIC_RELAXED);
+		__atomic_store_n(&m->shared.pacer.bytes_per_s, (uint64_t)json_integer_value(limit), __ATOMIC_RELAXED);
 		return json_pack("{s:s}", "ok", "bandwidth limit set");
 	}
 	return json_pack("{s:s}", "error", "unknown request");
@@ -401,7 +401,7 @@ static int move_new(struct move **out, const struct move_options *opt, struct er
 	m->disabled = json_array();
 	m->leftovers = json_array();
 	m->patience.fire = on_patience;
-	m->shared.pacer.rate_bps = opt->bwlimit;
+	m->shared.pacer.bytes_per_s = opt->bwlimit;
 	report_init(&m->report, opt->json, opt->json_fine);
 	m->report.quiet_plan = opt->script;
 	m->report.follow = on_follow;

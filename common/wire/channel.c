@@ -13,8 +13,8 @@
 #define SEND_BATCH 16
 /* So soon a limit that was lifted is noticed. */
 #define PACE_MS_MAX 100
-/* Most that one send takes while paced. */
-#define PACE_BATCH_MAX (POOL_CAP + FRAME_PAYLOAD_MAX + 64 * 1024)
+/* So much is sent at once while paced, and the rest of a frame: at most PACER_BATCH_MAX. */
+#define PACE_BATCH POOL_CAP
 /* Buffers of this payload capacity are pooled; smaller and larger ones come and go with their frame. */
 #define POOL_CAP (DATA_RAW_MAX + 64 * 1024)
 #define POOL_MIN (16 * 1024)
@@ -210,26 +210,6 @@ static void pace_fire(struct timer *t)
 	send_more(container_of(t, struct channel, pace));
 }
 
-/* 0: may leave now; else milliseconds to wait. */
-static uint64_t pacer_reserve(struct pacer *p, size_t bytes)
-{
-	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, from, next, most;
-
-	if (!rate)
-		return 0;
-	most = now + 1000000 + (uint64_t)((double)PACE_BATCH_MAX * 1e9 / (double)rate);
-	at = __atomic_load_n(&p->free_at_ns, __ATOMIC_RELAXED);
-	do {
-		/* further ahead than this rate ever reserves: it was a lower one, which counts no longer */
-		from = at > most ? now : at;
-		if (from > now + 1000000)
-			return (from - now) / 1000000;
-		next = MAX(from, now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
-	} while (!__atomic_compare_exchange_n(&p->free_at_ns, &at, next, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
-	return 0;
-}
-
 /* Puts the acknowledgement that we owe into ack_buf. */
 static void seal_ack(struct channel *c)
 {
@@ -262,7 +242,7 @@ static unsigned gather(struct channel *c, size_t *bytes)
 		c->iov[n].iov_base = f->buf + skip;
 		c->iov[n].iov_len = f->bytes - skip;
 		*bytes += c->iov[n++].iov_len;
-		if (c->cfg.pacer && *bytes >= POOL_CAP)
+		if (c->cfg.pacer && *bytes >= PACE_BATCH)
 			break;
 	}
 	return n;
@@ -367,7 +347,7 @@ static void send_more(struct channel *c)
 	}
 	if (!n)
 		return;
-	if (c->cfg.pacer && (wait = pacer_reserve(c->cfg.pacer, bytes))) {
+	if (c->cfg.pacer && (wait = pacer_reserve(c->cfg.pacer, bytes, now_ns()))) {
 		loop_timer_set(c->loop, &c->pace, MIN(wait, PACE_MS_MAX));
 		return;
 	}

@@ -12,14 +12,9 @@
 #include "link.h"
 #include "loop.h"
 #include "messages.h"
+#include "pacer.h"
 
 struct channel;
-
-/* A bandwidth limit shared by any number of channels in any threads. */
-struct pacer {
-	uint64_t rate_bps;    /* bytes per second; 0: unlimited. Atomic. */
-	uint64_t free_at_ns;  /* when the next byte may leave. Atomic. */
-};
 
 enum { CHANNEL_LATER = 1 };
 

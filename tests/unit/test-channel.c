@@ -1102,7 +1102,7 @@ static void a_paused_receiver_stops_the_sender(void **state)
 static void the_pacer_holds_all_channels_together_to_its_rate(void **state)
 {
 	/* 2.5 MiB at 4 MiB/s: 0.63 seconds, less what may go ahead; so slow that a busy machine makes no difference */
-	struct pacer pacer = {.rate_bps = 4 * MIB};
+	struct pacer pacer = {.bytes_per_s = 4 * MIB};
 	struct flow f[2] = {{.total = 20, .fixed = 65536}, {.total = 20, .fixed = 65536}};
 	struct end a[2] = {{.on_writable = flow_on, .arg = &f[0]}, {.on_writable = flow_on, .arg = &f[1]}}, b[2] = {{0}, {0}};
 	uint64_t start, ns, bytes = 0;
@@ -1132,7 +1132,7 @@ static void the_pacer_holds_all_channels_together_to_its_rate(void **state)
 
 static void change_limit(uint64_t to)
 {
-	struct pacer pacer = {.rate_bps = 256};
+	struct pacer pacer = {.bytes_per_s = 256};
 	struct flow f = {.total = 400, .fixed = 65536};
 	struct end a = {.on_writable = flow_on, .arg = &f}, b = {0};
 	int fd[2];
@@ -1143,7 +1143,7 @@ static void change_limit(uint64_t to)
 	flow_on(&a);
 	pump_until(b.frames >= 1);
 	assert_true(b.frames < 400); /* 25 MiB would take a day, the next frame minutes */
-	__atomic_store_n(&pacer.rate_bps, to, __ATOMIC_RELAXED);
+	__atomic_store_n(&pacer.bytes_per_s, to, __ATOMIC_RELAXED);
 	pump_until(b.frames == 400);
 	channel_free(a.ch);
 	channel_free(b.ch);
