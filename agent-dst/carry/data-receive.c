@@ -1,5 +1,6 @@
 /* data-receive.c: see data-receive.h. Frames, and RAM; disks and streams have files of their own. */
 #include "data-receive-private.h"
+#include "conn-link.h"
 #include "log.h"
 #include "util.h"
 
@@ -507,7 +508,7 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 		r->free_batches = &r->batches[i];
 	}
 	cfg.ctx = r;
-	r->ch = channel_new(r->loop, link, &cfg);
+	r->ch = channel_over(r->loop, link, &cfg);
 	__atomic_store_n(&shared->receivers[number - 1], r, __ATOMIC_RELEASE);
 	k = pthread_create(&r->thread, NULL, run, r);
 	if (k)

@@ -9,6 +9,7 @@
 
 #include "channel.h"
 #include "cpu-stage.h"
+#include "link.h"
 #include "object.h"
 #include "queue.h"
 #include "ram-place.h"

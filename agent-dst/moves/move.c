@@ -1,5 +1,6 @@
 /* move.c: the destination's table of stages, and its one failure path. See move.h. */
 #include "move-private.h"
+#include "conn-link.h"
 #include "exit-code.h"
 #include "json-message.h"
 #include "log.h"
@@ -584,7 +585,7 @@ int move_run(const struct move_config *cfg, struct link control, struct err *e)
 	}
 	m->data_fd = cfg->listen_fd;
 	cc.ctx = &m->con;
-	m->control = channel_new(m->loop, control, &cc);
+	m->control = channel_over(m->loop, control, &cc);
 	r = conductor_run(&m->con, e);
 	if (!r)
 		r = m->exit_code;

@@ -2,6 +2,7 @@
 #include "data-send.h"
 #include "codec.h"
 #include "codec-choice.h"
+#include "conn-link.h"
 #include "log.h"
 #include "unit-set.h"
 #include "util.h"
@@ -578,7 +579,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->scratch = xmalloc(DATA_RAW_MAX);
 	s->stop.run = on_stop;
 	queue_init(&s->in, s->loop, on_ready);
-	s->ch = channel_new(s->loop, link, &cfg);
+	s->ch = channel_over(s->loop, link, &cfg);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
 		channel_free(s->ch);

@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "codec.h"
 #include "cpu-stage.h"
+#include "link.h"
 #include "object.h"
 #include "queue.h"
 

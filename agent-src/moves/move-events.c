@@ -2,6 +2,7 @@
  * move-events.c: events that mean the same in every stage of a move, and how the destination is reached again.
  */
 #include "move-private.h"
+#include "conn-link.h"
 #include "fault.h"
 #include "log.h"
 #include "process.h"
@@ -52,7 +53,7 @@ void move_control_start(struct move *m, struct link link)
 {
 	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .pacer = &m->shared.pacer, .on = conductor_channel, .ctx = &m->con};
 
-	m->control = channel_new(m->loop, link, &cc);
+	m->control = channel_over(m->loop, link, &cc);
 	m->control_lost = false;
 }
 

@@ -4,7 +4,7 @@
  * The handler pauses, answers and refuses as the payloads say. However it goes: no frame is delivered after something
  * wrong, and the channel is closed exactly once.
  */
-#include "channel.h"
+#include "conn-link.h"
 #include "script.h"
 
 #include <stdio.h>
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		require(!loop_new(&loop, 64, &e));
 	len = script_play(p, n, cfg.number, bytes, &s.good);
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
-	c = channel_new(loop, (struct link){.fd = fd[0]}, &cfg);
+	c = channel_over(loop, (struct link){.fd = fd[0]}, &cfg);
 	for (i = 0; i < 3; i++) /* something to acknowledge */
 		channel_post(c, MSG_APPLIED, "12345678", 8);
 	feed(loop, fd[1], c, &s, bytes, len);

@@ -4,7 +4,7 @@
  * All runs in one loop and one thread, but for the handshake, which blocks. The hand-made peer is a plain socket. What holds
  * in clear and through TLS alike is tried both ways.
  */
-#include "channel.h"
+#include "conn-link.h"
 #include "hello.h"
 #include "json-message.h"
 #include "util.h"
@@ -183,7 +183,7 @@ static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer
 				     .on = {on_frame, on_writable, on_closed},
 				     .ctx = end};
 
-	end->ch = channel_new(loop, (struct link){.fd = fd, .tls = secured ? one_end() : NULL}, &cfg);
+	end->ch = channel_over(loop, (struct link){.fd = fd, .tls = secured ? one_end() : NULL}, &cfg);
 }
 
 /* Sends one numbered frame of len bytes; false when the window is full. */
@@ -732,6 +732,7 @@ static void an_ack_of_what_was_never_sent_is_refused(void **state)
 	peer_open(&p, MIB);
 	assert_true(put(p.end.ch, 0, 10));
 	assert_true(put(p.end.ch, 1, 10));
+	pump_until(channel_bytes_sent(p.end.ch) >= 2 * (FRAME_HEADER_BYTES + 10));
 	peer_ack(&p, 2);
 	pump_until(channel_idle(p.end.ch));
 	peer_ack(&p, 3);
@@ -747,6 +748,7 @@ static void an_ack_that_goes_back_or_is_malformed_is_refused(void **state)
 	peer_open(&p, MIB);
 	assert_true(put(p.end.ch, 0, 10));
 	assert_true(put(p.end.ch, 1, 10));
+	pump_until(channel_bytes_sent(p.end.ch) >= 2 * (FRAME_HEADER_BYTES + 10));
 	peer_ack(&p, 2);
 	peer_ack(&p, 2); /* the same again is harmless */
 	pump_until(channel_idle(p.end.ch));
