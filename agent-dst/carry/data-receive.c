@@ -480,7 +480,7 @@ static void *run(void *arg)
 
 int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e)
 {
-	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {on_frame, NULL, on_closed}};
+	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {.frame = on_frame, .closed = on_closed}};
 	struct receiver *r = xcalloc(1, sizeof(*r));
 	static const uint8_t zeros[PAGE_BYTES];
 	unsigned i, bufs = MAX(WRITE_BUFS_MIN, WRITE_BUFS_ALL / shared->channels / 2);

@@ -558,7 +558,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	struct channel_config cfg = {.number = number,
 				     .window_bytes = shared->window_bytes,
 				     .pacer = &shared->pacer,
-				     .on = {on_frame, on_writable, on_closed}};
+				     .on = {.frame = on_frame, .writable = on_writable, .closed = on_closed}};
 	struct sender *s = xcalloc(1, sizeof(*s));
 	static const uint8_t zeros[PAGE_BYTES];
 	int r;

@@ -180,7 +180,7 @@ static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer
 	struct channel_config cfg = {.number = NUMBER,
 				     .window_bytes = window,
 				     .pacer = pacer,
-				     .on = {on_frame, on_writable, on_closed},
+				     .on = {.frame = on_frame, .writable = on_writable, .closed = on_closed},
 				     .ctx = end};
 
 	end->ch = channel_over(loop, (struct link){.fd = fd, .tls = secured ? one_end() : NULL}, &cfg);
