@@ -200,12 +200,14 @@ static void memory_shut(struct conn *k)
 
 static void memory_free(struct conn *k)
 {
+	struct memory *m = container_of(k, struct memory, conn);
+
 	conns--;
-	if (&memory[0]->conn == k)
+	if (memory[0] == m)
 		memory[0] = NULL;
-	else if (&memory[1]->conn == k)
+	else if (memory[1] == m)
 		memory[1] = NULL;
-	free(container_of(k, struct memory, conn));
+	free(m);
 }
 
 static struct memory *memory_new(void)
