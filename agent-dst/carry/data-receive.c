@@ -1,5 +1,6 @@
 /* data-receive.c: see data-receive.h. Frames, and RAM; disks and streams have files of their own. */
 #include "data-receive-private.h"
+#include "conn-link.h"
 #include "log.h"
 #include "util.h"
 
@@ -550,7 +551,7 @@ static void *run(void *arg)
 
 int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e)
 {
-	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {on_frame, NULL, on_closed}};
+	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {.frame = on_frame, .closed = on_closed}};
 	struct receiver *r = xcalloc(1, sizeof(*r));
 	static const uint8_t zeros[PAGE_BYTES];
 	unsigned i, bufs = MAX(WRITE_BUFS_MIN, WRITE_BUFS_ALL / shared->channels / 2);
@@ -578,7 +579,7 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 		r->free_batches = &r->batches[i];
 	}
 	cfg.ctx = r;
-	r->ch = channel_new(r->loop, link, &cfg);
+	r->ch = channel_over(r->loop, link, &cfg);
 	__atomic_store_n(&shared->receivers[number - 1], r, __ATOMIC_RELEASE);
 	k = pthread_create(&r->thread, NULL, run, r);
 	if (k)

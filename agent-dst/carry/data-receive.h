@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "cpu-stage.h"
 #include "disk-io.h"
+#include "link.h"
 #include "object.h"
 #include "queue.h"
 #include "ram-place.h"

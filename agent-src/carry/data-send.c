@@ -1,6 +1,7 @@
 /* data-send.c: see data-send.h. */
 #include "data-send.h"
 #include "codec-choice.h"
+#include "conn-link.h"
 #include "log.h"
 #include "sums.h"
 #include "util.h"
@@ -361,7 +362,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	struct channel_config cfg = {.number = number,
 				     .window_bytes = shared->window_bytes,
 				     .pacer = &shared->pacer,
-				     .on = {on_frame, on_writable, on_closed}};
+				     .on = {.frame = on_frame, .writable = on_writable, .closed = on_closed}};
 	struct sender *s = xcalloc(1, sizeof(*s));
 	int r;
 
@@ -380,7 +381,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	sums_init(&s->sums, &shared->key);
 	s->stop.run = on_stop;
 	queue_init(&s->in, s->loop, on_ready);
-	s->ch = channel_new(s->loop, link, &cfg);
+	s->ch = channel_over(s->loop, link, &cfg);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
 		channel_free(s->ch);

@@ -11,6 +11,8 @@
 #include "channel.h"
 #include "cpu-stage.h"
 #include "encode.h"
+#include "link.h"
+#include "object.h"
 #include "queue.h"
 
 /* A buffer of a producer's pool, pointed into by items on several channels. */

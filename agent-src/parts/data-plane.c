@@ -44,7 +44,7 @@ void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_
 	*d = (struct data_plane){.a = a};
 	d->shared.cpu = &a->cpu_used;
 	d->shared.codec = opt->codec;
-	d->shared.pacer.rate_bps = opt->bwlimit;
+	d->shared.pacer.bytes_per_s = opt->bwlimit;
 	queue_init(&d->words, a->loop, hear);
 }
 
@@ -107,12 +107,12 @@ uint64_t data_plane_unacked(const struct data_plane *d)
 
 void data_plane_limit(struct data_plane *d, uint64_t bytes_per_s)
 {
-	__atomic_store_n(&d->shared.pacer.rate_bps, bytes_per_s, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->shared.pacer.bytes_per_s, bytes_per_s, __ATOMIC_RELAXED);
 }
 
 uint64_t data_plane_limit_now(const struct data_plane *d)
 {
-	return __atomic_load_n(&d->shared.pacer.rate_bps, __ATOMIC_RELAXED);
+	return __atomic_load_n(&d->shared.pacer.bytes_per_s, __ATOMIC_RELAXED);
 }
 
 void data_plane_stop(struct data_plane *d)

@@ -1,5 +1,6 @@
 /* attempt.c: see attempt.h. */
 #include "attempt.h"
+#include "conn-link.h"
 #include "exit-code.h"
 #include "fault.h"
 #include "json-text.h"
@@ -49,7 +50,7 @@ void attempt_connect(struct attempt *a, struct link link, struct pacer *pacer)
 {
 	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .pacer = pacer, .on = conductor_channel, .ctx = &a->con};
 
-	a->control = channel_new(a->loop, link, &cc);
+	a->control = channel_over(a->loop, link, &cc);
 	a->control_lost = false;
 }
 

@@ -11,6 +11,7 @@
 #include "cpu-stage.h"
 #include "handoff.h"
 #include "journal.h"
+#include "link.h"
 
 struct attempt;
 

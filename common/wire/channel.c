@@ -1,25 +1,18 @@
 /* channel.c: see channel.h. */
 #include "channel.h"
+#include "conn.h"
 #include "cpu-stage.h"
-#include "log.h"
 #include "peer-error.h"
 #include "util.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define SEND_BATCH 16
-/* So soon a limit that was lifted is noticed. */
-#define PACE_MS_MAX 100
-/* Most that one send takes while paced. */
-#define PACE_BATCH_MAX (POOL_CAP + FRAME_PAYLOAD_MAX + 64 * 1024)
 /* Buffers of this payload capacity are pooled; smaller and larger ones come and go with their frame. */
 #define POOL_CAP (DATA_RAW_MAX + 64 * 1024)
 #define POOL_MIN (16 * 1024)
-/* So much is encrypted ahead of sending. */
-#define CIPHER_AHEAD (512 * 1024)
+/* So much is given out at once while paced, and the rest of a frame: less than PACER_BATCH_MAX. */
+#define PACE_BATCH POOL_CAP
 /* What a frame takes besides its payload: so many small ones may not outgrow the window. */
 #define FRAME_OVERHEAD (sizeof(struct frame) + FRAME_HEADER_BYTES + 16)
 
@@ -36,40 +29,29 @@ struct frame_list {
 };
 
 struct channel {
-	struct loop *loop;
 	struct channel_config cfg;
-	struct link link;
+	struct conn *conn; /* NULL: detached */
+	uint32_t generation;
 	bool open, paused, delivering, reported;
 	struct err why;
 	/* sending */
-	struct frame_list ready, sent;
+	struct frame_list ready, sent; /* the connection has them still to take; has taken them */
 	struct frame *pool, *begun;
 	size_t held_bytes; /* memory of all frames not yet acknowledged */
 	bool starved;
-	size_t wanted; /* the room that there was not */
-	uint64_t next_sequence, acked;
-	struct op send_op;
-	bool sending;
-	int send_error; /* sending failed; what the peer said before is still to be read */
-	struct iovec iov[SEND_BATCH + 1];
-	struct msghdr msg;
-	size_t sent_of_head; /* plain: bytes of ready.head that left already */
-	struct timer pace;
+	size_t wanted;	      /* the room that there was not */
+	uint64_t next_sequence, given, acked; /* the last frame: numbered, given to any connection, acknowledged */
+	size_t taken_of_head; /* bytes of ready.head */
 	/* acknowledgements we owe */
 	uint64_t received, ack_sent;
 	uint8_t ack_buf[FRAME_HEADER_BYTES + 8];
 	size_t ack_left;
 	/* receiving */
-	struct op recv_op;
-	bool receiving;
+	uint64_t due; /* what comes next on this connection; 0: the first, which may be one that we have */
 	uint8_t *in;
 	size_t in_start, in_end;
 	uint64_t bytes_sent, bytes_received, bytes_unacked;
 };
-
-static void send_more(struct channel *c);
-static void recv_more(struct channel *c);
-static void take_more(struct channel *c);
 
 static void list_init(struct frame_list *l)
 {
@@ -82,6 +64,18 @@ static void list_add(struct frame_list *l, struct frame *f)
 	f->next = NULL;
 	*l->tail = f;
 	l->tail = &f->next;
+}
+
+/* Puts all of `first` in front, and empties it. */
+static void list_join(struct frame_list *l, struct frame_list *first)
+{
+	if (!first->head)
+		return;
+	*first->tail = l->head;
+	if (!l->head)
+		l->tail = first->tail;
+	l->head = first->head;
+	list_init(first);
 }
 
 static struct frame *list_take(struct frame_list *l)
@@ -99,15 +93,29 @@ static void fail(struct channel *c, const struct err *e)
 		return;
 	c->open = false;
 	c->why = *e;
-	shutdown(c->link.fd, SHUT_RDWR);
-	loop_timer_clear(c->loop, &c->pace);
+	if (c->conn)
+		c->conn->ops->shut(c->conn);
 	if (!c->reported) {
 		c->reported = true;
 		c->cfg.on.closed(c->cfg.ctx, c, &c->why);
 	}
 }
 
+void channel_lost(struct channel *c, const struct err *why)
+{
+	if (c->open && c->cfg.on.lost)
+		c->cfg.on.lost(c->cfg.ctx, c, why);
+	else
+		fail(c, why);
+}
+
 /* ---- sending ---- */
+
+static void send_more(struct channel *c)
+{
+	if (c->conn)
+		c->conn->ops->send(c->conn);
+}
 
 static void frame_release(struct channel *c, struct frame *f)
 {
@@ -205,31 +213,6 @@ static void release_acked(struct channel *c)
 	}
 }
 
-static void pace_fire(struct timer *t)
-{
-	send_more(container_of(t, struct channel, pace));
-}
-
-/* 0: may leave now; else milliseconds to wait. */
-static uint64_t pacer_reserve(struct pacer *p, size_t bytes)
-{
-	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED), now = now_ns(), at, from, next, most;
-
-	if (!rate)
-		return 0;
-	most = now + 1000000 + (uint64_t)((double)PACE_BATCH_MAX * 1e9 / (double)rate);
-	at = __atomic_load_n(&p->free_at_ns, __ATOMIC_RELAXED);
-	do {
-		/* further ahead than this rate ever reserves: it was a lower one, which counts no longer */
-		from = at > most ? now : at;
-		if (from > now + 1000000)
-			return (from - now) / 1000000;
-		next = MAX(from, now) + (uint64_t)((double)bytes * 1e9 / (double)rate);
-	} while (!__atomic_compare_exchange_n(&p->free_at_ns, &at, next, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
-	return 0;
-}
-
 /* Puts the acknowledgement that we owe into ack_buf. */
 static void seal_ack(struct channel *c)
 {
@@ -241,11 +224,11 @@ static void seal_ack(struct channel *c)
 	c->ack_sent = c->received;
 }
 
-static unsigned gather(struct channel *c, size_t *bytes)
+unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes)
 {
 	struct frame *f = c->ready.head;
+	size_t skip = c->taken_of_head;
 	unsigned n = 0;
-	size_t skip = c->sent_of_head;
 
 	*bytes = 0;
 	/* a frame that has begun must end before an acknowledgement may go in between */
@@ -254,128 +237,48 @@ static unsigned gather(struct channel *c, size_t *bytes)
 		c->ack_left = sizeof(c->ack_buf);
 	}
 	if (c->ack_left) {
-		c->iov[n].iov_base = c->ack_buf + sizeof(c->ack_buf) - c->ack_left;
-		c->iov[n].iov_len = c->ack_left;
-		*bytes += c->iov[n++].iov_len;
+		iov[n].iov_base = c->ack_buf + sizeof(c->ack_buf) - c->ack_left;
+		iov[n].iov_len = c->ack_left;
+		*bytes += iov[n++].iov_len;
 	}
-	for (; f && n <= SEND_BATCH; f = f->next, skip = 0) {
-		c->iov[n].iov_base = f->buf + skip;
-		c->iov[n].iov_len = f->bytes - skip;
-		*bytes += c->iov[n++].iov_len;
-		if (c->cfg.pacer && *bytes >= POOL_CAP)
+	for (; f && n < max; f = f->next, skip = 0) {
+		iov[n].iov_base = f->buf + skip;
+		iov[n].iov_len = f->bytes - skip;
+		*bytes += iov[n++].iov_len;
+		c->given = MAX(c->given, f->sequence);
+		if (c->cfg.pacer && *bytes >= PACE_BATCH)
 			break;
 	}
 	return n;
 }
 
-/* The same through TLS: frames are encrypted whole, one after the other, as soon as what was before has left. */
-static int gather_encrypted(struct channel *c, unsigned *n, size_t *bytes, struct err *e)
+void channel_taken(struct channel *c, size_t n)
 {
-	struct tls *t = c->link.tls;
-	struct frame *f;
-	int r = 0;
+	size_t part = MIN(n, c->ack_left);
 
-	if (!tls_conn_output_bytes(t)) {
-		enum cpu_stage before = cpu_stage_enter_for(CPU_ENCRYPT, c->ready.head ? c->ready.head->bytes : 0);
-
-		if (c->received != c->ack_sent) {
-			seal_ack(c);
-			r = tls_conn_encrypt(t, c->ack_buf, sizeof(c->ack_buf), e);
-		}
-		while (!r && tls_conn_output_bytes(t) < CIPHER_AHEAD && (f = list_take(&c->ready))) {
-			list_add(&c->sent, f);
-			r = tls_conn_encrypt(t, f->buf, f->bytes, e);
-		}
-		cpu_stage_enter(before);
-	}
-	c->iov[0].iov_base = (void *)tls_conn_output(t, bytes);
-	c->iov[0].iov_len = *bytes;
-	*n = *bytes > 0;
-	return r;
-}
-
-/* The peer's last words (an ERROR) may lie in the socket still: the end of receiving is the end of the channel. */
-static void send_failed(struct channel *c, int code)
-{
-	struct err e;
-
-	c->send_error = code;
-	shutdown(c->link.fd, SHUT_RDWR);
-	if (c->receiving || c->delivering)
-		return;
-	err_sys(&e, code, "connection to the peer broke while sending");
-	fail(c, &e);
-}
-
-/* n more bytes of the acknowledgement and the frames have left. */
-static void frames_left(struct channel *c, size_t n)
-{
-	size_t left = MIN(n, c->ack_left);
-
-	c->ack_left -= left;
-	n -= left;
+	c->ack_left -= part;
+	n -= part;
 	while (n && c->ready.head) {
-		left = c->ready.head->bytes - c->sent_of_head;
-		if (n < left) {
-			c->sent_of_head += n;
+		part = c->ready.head->bytes - c->taken_of_head;
+		if (n < part) {
+			c->taken_of_head += n;
 			break;
 		}
-		n -= left;
-		c->sent_of_head = 0;
+		n -= part;
+		c->taken_of_head = 0;
 		list_add(&c->sent, list_take(&c->ready));
 	}
 }
 
-static void send_done(struct op *op, int res, uint32_t flags)
+void channel_sent(struct channel *c, size_t n)
 {
-	struct channel *c = container_of(op, struct channel, send_op);
-	size_t n;
-
-	(void)flags;
-	c->sending = false;
-	if (res == -EINTR || res == -EAGAIN)
-		res = 0;
-	if (res < 0) {
-		send_failed(c, -res);
-		return;
-	}
-	n = (size_t)res;
 	__atomic_fetch_add(&c->bytes_sent, n, __ATOMIC_RELAXED);
-	if (c->link.tls)
-		tls_conn_output_sent(c->link.tls, n);
-	else
-		frames_left(c, n);
 	release_acked(c);
-	send_more(c);
 }
 
-static void send_more(struct channel *c)
+struct pacer *channel_pacer(const struct channel *c)
 {
-	struct io_uring_sqe *sqe;
-	struct err e;
-	size_t bytes;
-	uint64_t wait;
-	unsigned n;
-
-	if (c->sending || !c->open || c->send_error || c->pace.at_ns)
-		return;
-	if (!c->link.tls) {
-		n = gather(c, &bytes);
-	} else if (gather_encrypted(c, &n, &bytes, &e)) {
-		fail(c, &e);
-		return;
-	}
-	if (!n)
-		return;
-	if (c->cfg.pacer && (wait = pacer_reserve(c->cfg.pacer, bytes))) {
-		loop_timer_set(c->loop, &c->pace, MIN(wait, PACE_MS_MAX));
-		return;
-	}
-	c->msg = (struct msghdr){.msg_iov = c->iov, .msg_iovlen = n};
-	sqe = loop_sqe(c->loop);
-	io_uring_prep_sendmsg(sqe, c->link.fd, &c->msg, MSG_NOSIGNAL | MSG_WAITALL);
-	loop_bind(sqe, &c->send_op);
-	c->sending = true;
+	return c->cfg.pacer;
 }
 
 /* ---- receiving ---- */
@@ -384,7 +287,7 @@ static int on_ack(struct channel *c, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_ack m;
 
-	if (msg_ack_decode(&m, p, n) || m.received < c->acked || m.received > c->next_sequence)
+	if (msg_ack_decode(&m, p, n) || m.received < c->acked || m.received > c->given)
 		return err_set(e, EPROTO, "the peer acknowledged what was never sent");
 	c->acked = m.received;
 	release_acked(c);
@@ -406,10 +309,14 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 		return on_ack(c, payload, h->length, e);
 	if (h->type == MSG_ERROR)
 		return peer_error(payload, h->length, e);
-	if (h->sequence != c->received + 1)
-		return err_set(e, EPROTO, "frame %llu arrived on channel %u where %llu was due",
-			       (unsigned long long)h->sequence, c->cfg.number,
-			       (unsigned long long)c->received + 1);
+	if (!c->due)
+		c->due = h->sequence && h->sequence <= c->received ? h->sequence : c->received + 1;
+	if (h->sequence != c->due)
+		return err_set(e, EPROTO, "frame %llu arrived on channel %u where %llu was due", (unsigned long long)h->sequence,
+			       c->cfg.number, (unsigned long long)c->due);
+	c->due++;
+	if (h->sequence <= c->received) /* over an earlier connection, too */
+		return 0;
 	c->received = h->sequence;
 	if (!msg_name(h->type)) {
 		if (h->type & MSG_CRITICAL)
@@ -418,20 +325,6 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 		return 0;
 	}
 	return c->cfg.on.frame(c->cfg.ctx, c, h->type, payload, h->length, e);
-}
-
-/* If it can leave at once. */
-static void say_last(struct channel *c, const uint8_t *p, size_t n)
-{
-	struct err e;
-
-	if (c->link.tls) {
-		if (tls_conn_output_bytes(c->link.tls) || tls_conn_encrypt(c->link.tls, p, n, &e))
-			return;
-		p = tls_conn_output(c->link.tls, &n);
-	}
-	if (send(c->link.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_info("could not tell the peer why: %s", strerror(errno));
 }
 
 /* Ends the channel over what the peer sent, and tells it why if nothing of ours is half on its way. */
@@ -445,8 +338,8 @@ static void refuse(struct channel *c, const struct err *e)
 	msg_error_encode(&w, &m);
 	h.length = (uint32_t)writer_len(&w);
 	frame_seal(buf, &h);
-	if (c->open && !c->sending && !c->sent_of_head && !c->ack_left)
-		say_last(c, buf, FRAME_HEADER_BYTES + h.length);
+	if (c->open && c->conn && !c->taken_of_head && !c->ack_left)
+		c->conn->ops->last_words(c->conn, buf, FRAME_HEADER_BYTES + h.length);
 	fail(c, e);
 }
 
@@ -475,6 +368,7 @@ static void deliver(struct channel *c)
 		if (r == CHANNEL_LATER) {
 			c->in_start -= FRAME_HEADER_BYTES + (size_t)h.length;
 			c->received--;
+			c->due--;
 		} else if (r < 0) {
 			if (h.type == MSG_ERROR)
 				fail(c, &e);
@@ -489,85 +383,36 @@ static void deliver(struct channel *c)
 	send_more(c); /* the acknowledgement */
 }
 
-static void recv_done(struct op *op, int res, uint32_t flags)
+bool channel_takes(const struct channel *c)
 {
-	struct channel *c = container_of(op, struct channel, recv_op);
-	struct err e;
-
-	(void)flags;
-	c->receiving = false;
-	if (res == -EINTR || res == -EAGAIN) {
-		recv_more(c);
-		return;
-	}
-	if (res <= 0) {
-		if (c->send_error && c->send_error != EPIPE)
-			err_sys(&e, c->send_error, "connection to the peer broke while sending");
-		else if (res)
-			err_sys(&e, -res, "connection to the peer broke");
-		else
-			err_set(&e, EPIPE, c->link.tls ? "the connection to the peer was cut" : "the peer closed the connection");
-		fail(c, &e);
-		return;
-	}
-	__atomic_fetch_add(&c->bytes_received, (uint64_t)res, __ATOMIC_RELAXED);
-	if (c->link.tls) {
-		tls_conn_input_add(c->link.tls, (size_t)res);
-	} else {
-		c->in_end += (size_t)res;
-	}
-	take_more(c);
-	recv_more(c);
+	return c->open && !c->paused;
 }
 
-/* Makes room behind what is not yet delivered. */
-static size_t room(struct channel *c)
+bool channel_delivering(const struct channel *c)
+{
+	return c->delivering;
+}
+
+uint8_t *channel_room(struct channel *c, size_t *cap)
 {
 	if (c->in_start && c->cfg.receive_bytes - c->in_end < c->cfg.receive_bytes / 2) {
 		memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
 		c->in_end -= c->in_start;
 		c->in_start = 0;
 	}
-	return c->cfg.receive_bytes - c->in_end;
+	*cap = c->cfg.receive_bytes - c->in_end;
+	return c->in + c->in_end;
 }
 
-/* Delivers what is in, and with TLS what can be decrypted from what came. */
-static void take_more(struct channel *c)
+void channel_put(struct channel *c, size_t n)
 {
-	enum cpu_stage before;
-	struct err e;
-	ssize_t n;
-
+	c->in_end += n;
 	deliver(c);
-	while (c->link.tls && c->open && !c->paused) {
-		before = cpu_stage_enter_for(CPU_DECRYPT, tls_conn_input_bytes(c->link.tls));
-		n = tls_conn_decrypt(c->link.tls, c->in + c->in_end, room(c), &e);
-		cpu_stage_enter(before);
-		if (n < 0)
-			fail(c, &e);
-		if (n <= 0)
-			return;
-		c->in_end += (size_t)n;
-		deliver(c);
-	}
 }
 
-static void recv_more(struct channel *c)
+void channel_heard(struct channel *c, size_t n)
 {
-	struct io_uring_sqe *sqe;
-	uint8_t *to;
-	size_t cap;
-
-	if (c->receiving || !c->open || c->paused)
-		return;
-	cap = room(c);
-	to = c->in + c->in_end;
-	if (c->link.tls)
-		to = tls_conn_input(c->link.tls, &cap);
-	sqe = loop_sqe(c->loop);
-	io_uring_prep_recv(sqe, c->link.fd, to, cap, 0);
-	loop_bind(sqe, &c->recv_op);
-	c->receiving = true;
+	__atomic_fetch_add(&c->bytes_received, n, __ATOMIC_RELAXED);
 }
 
 void channel_pause(struct channel *c)
@@ -582,29 +427,31 @@ void channel_resume(struct channel *c)
 	c->paused = false;
 	if (c->delivering)
 		return;
-	take_more(c);
-	recv_more(c);
+	deliver(c);
+	if (c->conn)
+		c->conn->ops->receive(c->conn);
 }
 
 /* ---- life ---- */
 
-struct channel *channel_new(struct loop *l, struct link link, const struct channel_config *cfg)
+struct channel *channel_new(const struct channel_config *cfg)
 {
 	struct channel *c = xcalloc(1, sizeof(*c));
 
-	c->loop = l;
 	c->cfg = *cfg;
 	c->cfg.receive_bytes = MAX(cfg->receive_bytes, 2 * (FRAME_HEADER_BYTES + (size_t)FRAME_PAYLOAD_MAX));
-	c->link = link;
 	c->open = true;
 	list_init(&c->ready);
 	list_init(&c->sent);
-	c->send_op.done = send_done;
-	c->recv_op.done = recv_done;
-	c->pace.fire = pace_fire;
 	c->in = xmalloc(c->cfg.receive_bytes);
-	recv_more(c);
 	return c;
+}
+
+static void drop_conn(struct channel *c)
+{
+	if (c->conn)
+		c->conn->ops->free(c->conn);
+	c->conn = NULL;
 }
 
 static void free_list(struct frame *f)
@@ -619,36 +466,73 @@ static void free_list(struct frame *f)
 
 void channel_free(struct channel *c)
 {
-	const uint8_t *p;
-	struct err e;
-	size_t n;
-
 	if (!c)
 		return;
+	c->open = false;
 	c->reported = true;
-	if (c->link.tls && c->open && !c->sending) {
-		tls_conn_end(c->link.tls);
-		p = tls_conn_output(c->link.tls, &n);
-		if (send(c->link.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			log_info("could not end the connection in order: %s", strerror(errno));
-	}
-	err_set(&e, ECANCELED, "closed");
-	fail(c, &e);
-	shutdown(c->link.fd, SHUT_RDWR);
-	if (c->sending)
-		loop_cancel(c->loop, &c->send_op);
-	if (c->receiving)
-		loop_cancel(c->loop, &c->recv_op);
-	while (c->sending || c->receiving)
-		if (loop_step(c->loop, 1000, &e))
-			break;
-	link_close(&c->link);
+	drop_conn(c);
 	free_list(c->ready.head);
 	free_list(c->sent.head);
 	free_list(c->pool);
 	free(c->begun);
 	free(c->in);
 	free(c);
+}
+
+int channel_detach(struct channel *c, uint32_t generation, uint64_t *received, struct err *e)
+{
+	if (!c->open) {
+		*e = c->why;
+		return -e->code;
+	}
+	if (generation <= c->generation)
+		return err_set(e, ESTALE, "connection %u of channel %u is older than connection %u, which there was already", generation,
+			       c->cfg.number, c->generation);
+	drop_conn(c);
+	c->generation = generation;
+	c->taken_of_head = c->ack_left = 0;
+	c->in_start = c->in_end = 0;
+	*received = c->received;
+	return 0;
+}
+
+static int may_attach(const struct channel *c, uint32_t generation, uint64_t peer_received, struct err *e)
+{
+	if (!c->open) {
+		*e = c->why;
+		return -e->code;
+	}
+	if (c->conn || generation != c->generation)
+		return err_set(e, ESTALE, "connection %u of channel %u comes too late", generation, c->cfg.number);
+	if (peer_received > c->given)
+		return err_set(e, EPROTO, "the peer says that it has received what was never sent");
+	if (peer_received < c->acked)
+		return err_set(e, EPROTO, "the peer no longer has what it acknowledged");
+	return 0;
+}
+
+int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, uint64_t peer_received, struct err *e)
+{
+	int r = may_attach(c, generation, peer_received, e);
+
+	if (r) {
+		conn->ops->free(conn);
+		return r;
+	}
+	c->acked = peer_received;
+	release_acked(c);
+	list_join(&c->ready, &c->sent);
+	c->due = generation ? 0 : 1;
+	c->ack_sent = 0; /* so that it begins with an acknowledgement of all */
+	c->conn = conn;
+	conn->ch = c;
+	conn->ops->start(conn);
+	return 0;
+}
+
+uint32_t channel_generation(const struct channel *c)
+{
+	return c->generation;
 }
 
 bool channel_open(const struct channel *c)

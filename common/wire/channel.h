@@ -1,37 +1,39 @@
 /*
- * channel.h: one ordered, checksummed, acknowledged stream of frames over a connected socket, plain or with TLS in it.
+ * channel.h: one ordered, checksummed, acknowledged stream of frames, which may outlive the connection that carries it. No
+ * I/O here: conn.h has what a channel and its connection say to each other, conn-link.h the connection over a link, and
+ * channel_over(), which makes both.
  *
- * A channel lives in one loop and is used only in that loop's thread. Frames that carry content have sequence
- * numbers; what is sent is kept until the peer has acknowledged it, which bounds memory (the window) and is what
- * a later reconnection resends from. The link is owned by the channel from channel_new() on.
+ * A channel is used in one thread, its connection's. Frames that carry content have sequence numbers; what is sent is
+ * kept until the peer has acknowledged it, which bounds memory (the window), and is what is sent again over the next connection.
+ *
+ *   attached: frames go and come. When the connection is lost, on.lost() is told; without that handler it is the end, on.closed().
+ *   detached: frames are taken, up to the window, and wait. So is a new channel. Attached with the next generation.
+ *   closed:   the peer broke the protocol or said ERROR, a handler refused, or the connection was lost for good. No way back.
  */
 #ifndef VMFERRY_CHANNEL_H
 #define VMFERRY_CHANNEL_H
 
 #include "err.h"
-#include "link.h"
-#include "loop.h"
 #include "messages.h"
+#include "pacer.h"
 
 struct channel;
-
-/* A bandwidth limit shared by any number of channels in any threads. */
-struct pacer {
-	uint64_t rate_bps;    /* bytes per second; 0: unlimited. Atomic. */
-	uint64_t free_at_ns;  /* when the next byte may leave. Atomic. */
-};
+struct conn;
 
 enum { CHANNEL_LATER = 1 };
 
 struct channel_handlers {
 	/* A frame, checked and in order; payload is borrowed. A negative result ends the channel with *e. CHANNEL_LATER, after
-	 * channel_pause(): not now, it comes again when the channel is resumed, as if it had not arrived yet. It may change the
-	 * thread's stage (cpu-stage.h), which is put back. */
+	 * channel_pause() and before anything was sent: not now, it comes again when the channel is resumed, as if it had not
+	 * arrived yet. It may change the thread's stage (cpu-stage.h), which is put back. */
 	int (*frame)(void *ctx, struct channel *c, uint16_t type, const uint8_t *payload, size_t n, struct err *e);
 	/* There is room in the window again after channel_begin() gave NULL. May be NULL. */
 	void (*writable)(void *ctx, struct channel *c);
 	/* Once, when the peer is gone or broke the protocol. channel_free() may be called after it, not within. */
 	void (*closed)(void *ctx, struct channel *c, const struct err *why);
+	/* Once a connection, when it is no more: the channel waits for another. channel_detach() may be called after it, not
+	 * within. NULL: then the channel is closed. */
+	void (*lost)(void *ctx, struct channel *c, const struct err *why);
 };
 
 struct channel_config {
@@ -43,9 +45,29 @@ struct channel_config {
 	void *ctx;
 };
 
-struct channel *channel_new(struct loop *l, struct link link, const struct channel_config *cfg);
-/* Closes the socket, waits (pumping the loop) for pending operations, frees. NULL ok. */
+/* Detached, and waits for generation 0. */
+struct channel *channel_new(const struct channel_config *cfg);
+/* Closes the connection, waits (pumping the loop) for pending operations, frees. NULL ok. */
 void channel_free(struct channel *c);
+
+/*
+ * The connection there is, if any, is closed as by channel_free(), to make room for that of this generation. *received: the last
+ * frame that was taken from the peer, which it is to be told; what arrived behind it and was not delivered is forgotten.
+ *
+ * -ESTALE: the generation is not higher than any before, so that what announced it is older than the connection there is;
+ * why a closed channel is closed. Then nothing has changed.
+ */
+int channel_detach(struct channel *c, uint32_t generation, uint64_t *received, struct err *e);
+/*
+ * conn, the channel's from here on whatever happens, is the one of this generation. peer_received: what channel_detach() gave the peer
+ * (0 for generation 0); all behind that is sent again. Tells the peer what was received here.
+ *
+ * Refused: -ESTALE, when there is a connection already or another generation is waited for; -EPROTO, when the peer cannot have
+ * received so much, or no longer has what it acknowledged; why a closed channel is closed. Then only conn is gone.
+ */
+int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, uint64_t peer_received, struct err *e);
+/* The generation of the connection there is, or is waited for. */
+uint32_t channel_generation(const struct channel *c);
 
 /* Room for a payload of up to cap bytes (≤ FRAME_PAYLOAD_MAX), or NULL while the window is full (then writable()
  * is called). Must be followed by channel_commit() before the next begin. */
@@ -67,11 +89,12 @@ void channel_post(struct channel *c, uint16_t type, const void *payload, size_t 
 /* Stops and restarts the delivery of frames (back-pressure on the peer). */
 void channel_pause(struct channel *c);
 void channel_resume(struct channel *c);
+/* Not closed. */
 bool channel_open(const struct channel *c);
 /* Has everything been sent and acknowledged? */
 bool channel_idle(const struct channel *c);
 
-/* Totals on the wire, headers included; readable from any thread. */
+/* Totals on the wire, of all its connections, headers included; readable from any thread. */
 uint64_t channel_bytes_sent(const struct channel *c);
 uint64_t channel_bytes_received(const struct channel *c);
 /* Of frames that the peer has not acknowledged, whether they have left or not; readable from any thread. */

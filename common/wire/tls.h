@@ -1,6 +1,6 @@
 /*
  * tls.h: one end of a TLS 1.3 connection with a pre-shared key, from memory to memory: no I/O here. link.h moves its bytes
- * while the connection is made, channel.h afterwards.
+ * while the connection is made, conn-link.h afterwards.
  *
  * One ciphersuite (TLS_AES_128_GCM_SHA256), psk_dhe_ke only: each connection has fresh keys. No certificates, no tickets,
  * no early data. The keys are changed after every TLS_REKEY_BYTES (RFC 8446, 5.5).

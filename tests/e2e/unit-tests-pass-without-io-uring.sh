@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/../.." || exit
 export VMFERRY_FAULT=no-io-uring:fail
 failed=
-for test in loop channel link qmp nbd disk-io disk-read data-path; do
+for test in loop channel channel-resume link qmp nbd disk-io disk-read data-path; do
 	echo "== test-$test"
 	"build/${VARIANT:-release}/tests/test-$test" || failed=1
 done

@@ -1,10 +1,11 @@
 /*
  * fuzz-channel-frames.c: libFuzzer on a channel's receiving half, over a socket pair and the real loop.
  *
- * The handler pauses, answers and refuses as the payloads say. However it goes: no frame is delivered after something
- * wrong, and the channel is closed exactly once.
+ * The handler pauses, answers and refuses as the payloads say, and half of the inputs are cut somewhere, and go on over another
+ * connection. However it goes: no frame is delivered after something wrong, and the channel is closed exactly once, or its
+ * last connection lost.
  */
-#include "channel.h"
+#include "conn-link.h"
 #include "script.h"
 #include "seed.h"
 
@@ -12,7 +13,7 @@
 #include <sys/socket.h>
 
 struct state {
-	unsigned frames, closes, good;
+	unsigned frames, closes, lost, good;
 };
 
 static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *p, size_t n, struct err *e)
@@ -21,7 +22,7 @@ static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *
 	size_t i;
 
 	(void)type;
-	require(!s->closes);
+	require(!s->closes && !s->lost);
 	require(++s->frames <= s->good);
 	for (i = 0; i < n; i++)
 		(void)*(const volatile uint8_t *)&p[i];
@@ -50,6 +51,14 @@ static void on_closed(void *ctx, struct channel *c, const struct err *why)
 	s->closes++;
 }
 
+static void on_lost(void *ctx, struct channel *c, const struct err *why)
+{
+	struct state *s = ctx;
+
+	require(channel_open(c) && !s->closes && why->code > 0 && why->msg[0]);
+	s->lost++;
+}
+
 static void feed(struct loop *loop, int fd, struct channel *c, const struct state *s, const uint8_t *b, size_t n)
 {
 	uint64_t until = now_ns() + 10000000000ULL;
@@ -57,7 +66,7 @@ static void feed(struct loop *loop, int fd, struct channel *c, const struct stat
 	bool shut = false;
 	struct err e;
 
-	while (!s->closes) {
+	while (!s->closes && !s->lost) {
 		ssize_t k = n ? send(fd, b, n, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
 
 		if (k > 0) {
@@ -76,28 +85,50 @@ static void feed(struct loop *loop, int fd, struct channel *c, const struct stat
 	}
 }
 
+/* Whether it goes on. */
+static bool reconnect(struct loop *loop, struct channel *c, struct state *s, int fd[2], uint64_t peer_received)
+{
+	uint64_t received;
+	struct err e;
+
+	close(fd[1]);
+	require(!channel_detach(c, 1, &received, &e) && received >= s->frames);
+	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+	if (channel_attach(c, conn_link_new(loop, (struct link){.fd = fd[0]}), 1, peer_received, &e))
+		return false;
+	s->lost = 0;
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static uint8_t bytes[SCRIPT_BYTES_MAX];
 	static struct loop *loop;
 	struct state s = {0};
-	struct channel_config cfg = {.number = 3, .window_bytes = 65536, .on = {on_frame, NULL, on_closed}, .ctx = &s};
+	struct channel_config cfg = {.number = 3, .window_bytes = 65536, .on = {.frame = on_frame, .closed = on_closed}, .ctx = &s};
 	struct channel *c;
 	struct err e;
-	size_t len;
+	size_t len, cut;
+	bool twice = n && p[n - 1] & 1;
 	int fd[2];
 	unsigned i;
 
 	if (!loop)
 		require(!loop_new(&loop, 64, &e));
-	len = script_play(p, n, cfg.number, bytes, &s.good);
+	len = cut = script_play(p, n, cfg.number, bytes, &s.good);
+	if (twice) {
+		cfg.on.lost = on_lost;
+		cut = len * p[n - 1] / 255;
+	}
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
-	c = channel_new(loop, (struct link){.fd = fd[0]}, &cfg);
+	c = channel_over(loop, (struct link){.fd = fd[0]}, &cfg);
 	for (i = 0; i < 3; i++) /* something to acknowledge */
 		channel_post(c, MSG_APPLIED, "12345678", 8);
-	feed(loop, fd[1], c, &s, bytes, len);
+	feed(loop, fd[1], c, &s, bytes, cut);
+	if (s.lost && reconnect(loop, c, &s, fd, p[0] % 6)) /* more than it sent, sometimes */
+		feed(loop, fd[1], c, &s, bytes + cut, len - cut);
 	channel_free(c);
-	require(s.closes == 1);
+	require(s.closes + s.lost == 1 && (twice || s.closes));
 	close(fd[1]);
 	return 0;
 }

@@ -4,7 +4,7 @@
  * All runs in one loop and one thread, but for the handshake, which blocks. The hand-made peer is a plain socket. What holds
  * in clear and through TLS alike is tried both ways.
  */
-#include "channel.h"
+#include "conn-link.h"
 #include "hello.h"
 #include "json-message.h"
 #include "util.h"
@@ -180,10 +180,10 @@ static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer
 	struct channel_config cfg = {.number = NUMBER,
 				     .window_bytes = window,
 				     .pacer = pacer,
-				     .on = {on_frame, on_writable, on_closed},
+				     .on = {.frame = on_frame, .writable = on_writable, .closed = on_closed},
 				     .ctx = end};
 
-	end->ch = channel_new(loop, (struct link){.fd = fd, .tls = secured ? one_end() : NULL}, &cfg);
+	end->ch = channel_over(loop, (struct link){.fd = fd, .tls = secured ? one_end() : NULL}, &cfg);
 }
 
 /* Sends one numbered frame of len bytes; false when the window is full. */
@@ -732,6 +732,7 @@ static void an_ack_of_what_was_never_sent_is_refused(void **state)
 	peer_open(&p, MIB);
 	assert_true(put(p.end.ch, 0, 10));
 	assert_true(put(p.end.ch, 1, 10));
+	pump_until(channel_bytes_sent(p.end.ch) >= 2 * (FRAME_HEADER_BYTES + 10));
 	peer_ack(&p, 2);
 	pump_until(channel_idle(p.end.ch));
 	peer_ack(&p, 3);
@@ -747,6 +748,7 @@ static void an_ack_that_goes_back_or_is_malformed_is_refused(void **state)
 	peer_open(&p, MIB);
 	assert_true(put(p.end.ch, 0, 10));
 	assert_true(put(p.end.ch, 1, 10));
+	pump_until(channel_bytes_sent(p.end.ch) >= 2 * (FRAME_HEADER_BYTES + 10));
 	peer_ack(&p, 2);
 	peer_ack(&p, 2); /* the same again is harmless */
 	pump_until(channel_idle(p.end.ch));
@@ -1102,7 +1104,7 @@ static void a_paused_receiver_stops_the_sender(void **state)
 static void the_pacer_holds_all_channels_together_to_its_rate(void **state)
 {
 	/* 2.5 MiB at 4 MiB/s: 0.63 seconds, less what may go ahead; so slow that a busy machine makes no difference */
-	struct pacer pacer = {.rate_bps = 4 * MIB};
+	struct pacer pacer = {.bytes_per_s = 4 * MIB};
 	struct flow f[2] = {{.total = 20, .fixed = 65536}, {.total = 20, .fixed = 65536}};
 	struct end a[2] = {{.on_writable = flow_on, .arg = &f[0]}, {.on_writable = flow_on, .arg = &f[1]}}, b[2] = {{0}, {0}};
 	uint64_t start, ns, bytes = 0;
@@ -1132,7 +1134,7 @@ static void the_pacer_holds_all_channels_together_to_its_rate(void **state)
 
 static void change_limit(uint64_t to)
 {
-	struct pacer pacer = {.rate_bps = 256};
+	struct pacer pacer = {.bytes_per_s = 256};
 	struct flow f = {.total = 400, .fixed = 65536};
 	struct end a = {.on_writable = flow_on, .arg = &f}, b = {0};
 	int fd[2];
@@ -1143,7 +1145,7 @@ static void change_limit(uint64_t to)
 	flow_on(&a);
 	pump_until(b.frames >= 1);
 	assert_true(b.frames < 400); /* 25 MiB would take a day, the next frame minutes */
-	__atomic_store_n(&pacer.rate_bps, to, __ATOMIC_RELAXED);
+	__atomic_store_n(&pacer.bytes_per_s, to, __ATOMIC_RELAXED);
 	pump_until(b.frames == 400);
 	channel_free(a.ch);
 	channel_free(b.ch);

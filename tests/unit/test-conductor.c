@@ -2,6 +2,7 @@
  * test-conductor.c: the queue between a control channel and the stages that deal with its frames.
  */
 #include "conductor.h"
+#include "conn-link.h"
 #include "log.h"
 #include "util.h"
 
@@ -103,8 +104,8 @@ static void frames_wait_on_the_wire_while_a_stage_waits_and_none_is_lost(void **
 	assert_int_equal(loop_new(&loop, 64, &err), 0);
 	conductor_init(&con, loop, stages, NULL, on_fail);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	us = channel_new(loop, (struct link){.fd = fd[0]}, &mine);
-	peer = channel_new(loop, (struct link){.fd = fd[1]}, &theirs);
+	us = channel_over(loop, (struct link){.fd = fd[0]}, &mine);
+	peer = channel_over(loop, (struct link){.fd = fd[1]}, &theirs);
 	for (i = 0; i < FRAMES; i++) {
 		memcpy(payload, &i, sizeof(i));
 		channel_post(peer, MSG_FILE_DATA, payload, FRAME_BYTES);

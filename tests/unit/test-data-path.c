@@ -585,7 +585,7 @@ static void a_slow_link_is_waited_for_and_compressed_for(void **state)
 	(void)state;
 	path_init(1, 1);
 	p.out.codec = CODEC_MODE_AUTO;
-	p.out.pacer.rate_bps = 6 * MIB;
+	p.out.pacer.bytes_per_s = 6 * MIB;
 	path_connect();
 	for (uint32_t n = 0; n < 2; n++) {
 		send_round(1, n);

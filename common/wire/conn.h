@@ -1,0 +1,59 @@
+/*
+ * conn.h: between a channel and the connection that carries its bytes: conn-link.h has the one over a link. No I/O here.
+ *
+ * The connection takes what is to leave and puts down what arrived, in the channel's own buffers; the channel says when there
+ * may be more of either. A connection that was lost stays attached, and does nothing, until channel_detach().
+ */
+#ifndef VMFERRY_CONN_H
+#define VMFERRY_CONN_H
+
+#include "channel.h"
+
+#include <sys/uio.h> /* struct iovec */
+
+struct conn_ops {
+	/* The channel is set: bytes may be moved. Delivers nothing before the loop runs. */
+	void (*start)(struct conn *k);
+	/* channel_out() may have something. */
+	void (*send)(struct conn *k);
+	/* channel_takes() again, after a pause. */
+	void (*receive)(struct conn *k);
+	/* A frame that leaves now or never. */
+	void (*last_words)(struct conn *k, const uint8_t *p, size_t n);
+	/* The channel is closed: nothing more is moved, and nothing told. */
+	void (*shut)(struct conn *k);
+	/* Says goodbye, waits for what is under way, frees. The channel's buffers are not touched afterwards. */
+	void (*free)(struct conn *k);
+};
+
+/* The beginning of each kind's own struct. */
+struct conn {
+	const struct conn_ops *ops;
+	struct channel *ch; /* set by channel_attach() */
+};
+
+/* What is to leave next, in up to max pieces (at least two) and *bytes in all; 0: nothing. A piece is a frame, or the rest of
+ * one. They stay where they are until they are taken, whatever else is called. */
+unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes);
+/* The first n bytes of that: not to be given again on this connection. */
+void channel_taken(struct channel *c, size_t n);
+/* n bytes have left, as they are on the wire. */
+void channel_sent(struct channel *c, size_t n);
+
+/* Does it take bytes now? Not while it is paused or closed. */
+bool channel_takes(const struct channel *c);
+/* Is a handler at work on a frame? Then nothing is put down. */
+bool channel_delivering(const struct channel *c);
+/* Where the next bytes go: *cap > 0 of them, while it takes any. Moves what is not yet delivered. */
+uint8_t *channel_room(struct channel *c, size_t *cap);
+/* n of them are there: delivers. */
+void channel_put(struct channel *c, size_t n);
+/* n bytes have arrived, as they are on the wire. */
+void channel_heard(struct channel *c, size_t n);
+
+/* The connection is no more. To be told once. */
+void channel_lost(struct channel *c, const struct err *why);
+/* NULL: none. */
+struct pacer *channel_pacer(const struct channel *c);
+
+#endif
