@@ -7,6 +7,7 @@
  */
 #include "move-private.h"
 #include "afterwards.h"
+#include "durable-file.h"
 #include "fault.h"
 #include "hex.h"
 #include "image-create.h"
