@@ -5,6 +5,7 @@
 #include "file-digest.h"
 #include "hex.h"
 #include "move-private.h"
+#include "option-words.h"
 #include "paths.h"
 #include "qemu-args-json.h"
 #include "util.h"
@@ -46,8 +47,8 @@ static const char *wish_for(const struct move_options *o, const char *role)
 	bool medium = role && !strcmp(role, "media");
 
 	if (!strcmp(role, "backing"))
-		return o->chain && !strcmp(o->chain, "top") ? "path" : "auto";
-	return o->media && (medium || strcmp(o->media, "eject")) ? o->media : "auto";
+		return o->chain == CHAIN_TOP ? "path" : "auto";
+	return media_words[medium || o->media != MEDIA_EJECT ? o->media : MEDIA_AUTO];
 }
 
 /* Onto an entry of `files` what the file system says; "missing" if it says nothing. */
@@ -221,7 +222,7 @@ json_t *move_describe(struct move *m, struct err *e)
 		json_array_append_new(disks, describe_disk(m, &m->disks[OBJECT_DISK_BASE + i]));
 	d = json_pack("{s:s,s:s*,s:b,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:b,s:s,s:s*,s:i,s:i,s:{s:s*,s:s*}}", "software",
 		      VMFERRY_VERSION, "host", text_is_utf8(host) ? host : NULL, "install_unit", m->opt->install_unit, "ram_mode",
-		      m->opt->ram_mode, "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv", argv, "disks",
+		      ram_mode_words[m->opt->ram_mode], "name", m->guest.name, "exe", m->guest.exe, "machine", m->guest.machine, "argv", argv, "disks",
 		      disks, "ram_bytes", (json_int_t)m->guest.ram_bytes, "paused", m->paused, "cwd", m->guest.cwd, "disk_dir",
 		      m->opt->disk_dir, "channels", (int)m->opt->channels, "multifd", (int)m->multifd, "env", "LD_LIBRARY_PATH",
 		      m->guest.env_ld_library_path, "QEMU_MODULE_DIR", m->guest.env_module_dir);

@@ -205,7 +205,7 @@ static int examine_cpu(struct move *m, struct err *e)
 
 bool move_keeps_chain(const struct move *m, const struct guest_disk *d)
 {
-	return d->chain_count && (!m->opt->chain || strcmp(m->opt->chain, "flatten"));
+	return d->chain_count && m->opt->chain != CHAIN_FLATTEN;
 }
 
 /* A disk that the user calls by its node, drive, device or file. */

@@ -1,6 +1,7 @@
 /* move-report.c: the plan, the status and the result of a move as events (docs/report.md). */
 #include "move-private.h"
 #include "exit-code.h"
+#include "option-words.h"
 #include "util.h"
 #include "version.h"
 
@@ -104,9 +105,9 @@ void move_emit_plan(struct move *m, const json_t *accept)
 			      VMFERRY_VERSION, "guest", m->guest.name, "pid", (int)m->guest.pid, "machine",
 			      m->guest.machine, "qemu_version", version, "destination", m->opt->dest.where, "ram_bytes",
 			      (json_int_t)m->guest.ram_bytes, "paused", m->paused, "ram_mode",
-			      !strcmp(m->opt->ram_mode, "auto")
+			      m->opt->ram_mode == RAM_WISH_AUTO
 				      ? "pages, placed straight into the destination's memory (opaque where that is not possible)"
-				      : m->opt->ram_mode,
+				      : ram_mode_words[m->opt->ram_mode],
 			      "disks", disks, "files", plan_files(m, accept), "programs", plan_programs(accept), "nics",
 			      json_object_get(accept, "nics"), "destination_qemu_version", json_object_get(accept, "qemu_version"), "findings",
 			      json_object_get(accept, "findings"), "notes", json_object_get(accept, "notes"), "command_line",
