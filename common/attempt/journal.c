@@ -384,11 +384,6 @@ enum handoff_state journal_last_state(const struct journal *j)
 	return j->state;
 }
 
-bool journal_is_source(const struct journal *j)
-{
-	return j->source;
-}
-
 const uint8_t *journal_attempt_id(const struct journal *j)
 {
 	return j->attempt_id;
