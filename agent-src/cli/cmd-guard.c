@@ -20,7 +20,7 @@ int cmd_guard(int argc, char **argv)
 	char byte;
 
 	if (argc != 3)
-		return 2;
+		return EXIT_USAGE;
 	for (i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	close_range(3, ~0U, 0);

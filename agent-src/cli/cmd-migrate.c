@@ -5,6 +5,7 @@
 #include "log.h"
 #include "move.h"
 #include "object.h"
+#include "option-table.h"
 #include "option-words.h"
 #include "output.h"
 #include "paths.h"
@@ -139,15 +140,14 @@ static int take_drop(const char *list, unsigned *accept)
 	return 0;
 }
 
-/* Options that only set a flag. */
-static const struct flag_option {
-	int option;
-	size_t offset; /* of a bool in move_options */
-} flags[] = {
-	{OPT_HOLD, offsetof(struct move_options, hold)},
-	{OPT_INSTALL_UNIT, offsetof(struct move_options, install_unit)},
-	{OPT_DRY, offsetof(struct move_options, dry_run)},
-	{'v', offsetof(struct move_options, verbose)},
+static const struct option_row rows[] = {
+	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
+	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
+	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
+	{'v', OPTION_FLAG, offsetof(struct move_options, verbose)},
+	{OPT_DISK_DIR, OPTION_TEXT, offsetof(struct move_options, disk_dir)},
+	{OPT_STATE, OPTION_TEXT, offsetof(struct move_options, state_dir)},
+	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct move_options, runtime_dir)},
 };
 
 /* Options whose value is one of some words (option-words.h), by which an enum is indexed. */
@@ -226,9 +226,6 @@ static int take_pair(struct move_options *o, int c)
 static int take_other(int c, struct move_options *o, bool *detach)
 {
 	switch (c) {
-	case OPT_DISK_DIR:
-		o->disk_dir = optarg;
-		return 0;
 	case OPT_MAP_NET:
 	case OPT_DISK:
 		return take_pair(o, c);
@@ -249,12 +246,6 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_DETACH:
 		*detach = true;
 		return 0;
-	case OPT_STATE:
-		o->state_dir = optarg;
-		return 0;
-	case OPT_RUNTIME:
-		o->runtime_dir = optarg;
-		return 0;
 	}
 	if (dest_is_option(c))
 		return dest_option(&o->dest, c, optarg);
@@ -268,11 +259,8 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	long n;
 	int k;
 
-	for (i = 0; i < ARRAY_LEN(flags); i++)
-		if (flags[i].option == c) {
-			*(bool *)((char *)o + flags[i].offset) = true;
-			return 0;
-		}
+	if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
+		return 0;
 	for (i = 0; i < ARRAY_LEN(word_options); i++)
 		if (word_options[i].option == c) {
 			k = take_word(word_options[i].name, optarg, word_options[i].words);
