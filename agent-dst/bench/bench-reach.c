@@ -1,6 +1,7 @@
 /* bench-reach.c: joins standard input and output to a unix socket. See bench-host.h. */
 #include "bench-host.h"
 #include "paths.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define RETRY_MS    5
 #define PIECE_BYTES 65536
@@ -21,31 +21,25 @@ static bool left(void)
 	return poll(&p, 1, RETRY_MS) > 0 && (p.revents & (POLLERR | POLLHUP));
 }
 
-static int join(int fd, const char *path)
+static int join(const char *path)
 {
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	AUTO_FREE char *real = path_maybe_hidden(path);
 
-	errno = ENOENT;
-	if (!real || snprintf(to.sun_path, sizeof(to.sun_path), "%s", real) >= (int)sizeof(to.sun_path))
-		return -1;
-	return connect(fd, (struct sockaddr *)&to, sizeof(to));
+	return real ? unix_connect(real, 0) : -ENOENT;
 }
 
-/* Waits for the socket as long as somebody waits for us. */
+/* Waits for the socket as long as somebody waits for us. Connected to it, or -errno. */
 static int reach(const char *path)
 {
 	struct pollfd in = {.fd = 0, .events = POLLIN};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char byte;
+	int fd;
 
-	if (fd < 0)
-		return -1;
-	while (join(fd, path)) {
-		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) || left())
-			return -1;
+	while ((fd = join(path)) < 0) {
+		if ((fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) || left())
+			return fd;
 		if (poll(&in, 1, 0) > 0 && recv(0, &byte, 1, MSG_PEEK) == 0)
-			return -1;
+			return fd;
 	}
 	return fd;
 }
@@ -69,7 +63,7 @@ int bench_reach(const char *path)
 	struct pollfd p[] = {{.fd = 0, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
 
 	if (fd < 0) {
-		fprintf(stderr, "cannot connect to %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "cannot connect to %s: %s\n", path, strerror(-fd));
 		return 1;
 	}
 	for (;;) {

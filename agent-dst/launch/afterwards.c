@@ -1,9 +1,9 @@
 /* afterwards.c: see afterwards.h. */
 #include "afterwards.h"
+#include "durable-file.h"
 #include "json-text.h"
 #include "fault.h"
 #include "log.h"
-#include "paths.h"
 #include "qemu-args.h"
 #include "shell-quote.h"
 #include "systemd.h"

@@ -1,5 +1,6 @@
 /* image-create.c: see image-create.h. */
 #include "image-create.h"
+#include "durable-file.h"
 #include "hex.h"
 #include "log.h"
 #include "paths.h"

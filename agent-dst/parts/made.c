@@ -1,5 +1,6 @@
 /* made.c: see made.h. */
 #include "made.h"
+#include "durable-file.h"
 #include "json-text.h"
 #include "log.h"
 #include "own-file.h"

@@ -4,10 +4,12 @@
 #include "journal.h"
 #include "log.h"
 #include "move.h"
+#include "option-table.h"
 #include "paths.h"
 #include "util.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,7 +42,14 @@ static const struct option options[] = {
 
 struct choice {
 	const char *guest, *state, *runtime;
-	bool fenced;
+	bool fenced, verbose;
+};
+
+static const struct option_row rows[] = {
+	{OPT_FENCED, OPTION_FLAG, offsetof(struct choice, fenced)},
+	{OPT_STATE, OPTION_TEXT, offsetof(struct choice, state)},
+	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct choice, runtime)},
+	{'v', OPTION_FLAG, offsetof(struct choice, verbose)},
 };
 
 /* -1: go on; else the exit code. */
@@ -49,32 +58,19 @@ static int read_options(struct choice *o, int argc, char **argv)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
-		switch (c) {
-		case OPT_FENCED:
-			o->fenced = true;
-			break;
-		case OPT_STATE:
-			o->state = optarg;
-			break;
-		case OPT_RUNTIME:
-			o->runtime = optarg;
-			break;
-		case 'v':
-			log_init("dst", LOG_LEVEL_INFO, 2);
-			break;
-		case OPT_HELP:
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return 2;
-		}
+		if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
+			continue;
+		if (c != OPT_HELP)
+			return EXIT_USAGE;
+		fputs(usage, stdout);
+		return 0;
 	}
 	o->guest = argv[optind];
 	if (argc - optind <= 1 && (!o->fenced || o->guest))
 		return -1;
 	fputs(o->fenced ? "vmferry-dst recover: --peer-is-fenced is said of one guest: name it\n"
 			: "vmferry-dst recover: one guest, or none for all of them (--help tells more)\n", stderr);
-	return 2;
+	return EXIT_USAGE;
 }
 
 /* By its name, or by the beginning of the attempt's id. */
@@ -176,10 +172,10 @@ int cmd_recover_here(int argc, char **argv)
 	struct err e;
 	int r;
 
-	log_init("dst", LOG_LEVEL_ERROR, 2);
 	r = read_options(&o, argc, argv);
 	if (r >= 0)
 		return r;
+	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state_dir, o.state, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime_dir, o.runtime, &e);

@@ -1,9 +1,11 @@
 /* main.c: vmferry-dst, the destination agent. */
 #include "bench-host.h"
 #include "cmd-recover.h"
+#include "exit-code.h"
 #include "journal.h"
 #include "libraries.h"
 #include "log.h"
+#include "option-table.h"
 #include "paths.h"
 #include "process.h"
 #include "psk.h"
@@ -15,6 +17,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,60 +75,44 @@ struct choice {
 	bool plaintext, once, token_stdin, psk_stdin, verbose;
 };
 
-/* 0: go on; else the exit code and one. */
+static const struct option_row rows[] = {
+	{OPT_LISTEN, OPTION_TEXT, offsetof(struct choice, listen)},
+	{OPT_PLAINTEXT, OPTION_FLAG, offsetof(struct choice, plaintext)},
+	{OPT_ONCE, OPTION_FLAG, offsetof(struct choice, once)},
+	{OPT_TOKEN, OPTION_FLAG, offsetof(struct choice, token_stdin)},
+	{OPT_PSK_FILE, OPTION_TEXT, offsetof(struct choice, psk_file)},
+	{OPT_PSK_STDIN, OPTION_FLAG, offsetof(struct choice, psk_stdin)},
+	{OPT_DATA_PORTS, OPTION_TEXT, offsetof(struct choice, data_ports)},
+	{OPT_STATE, OPTION_TEXT, offsetof(struct choice, state)},
+	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct choice, runtime)},
+	{'v', OPTION_FLAG, offsetof(struct choice, verbose)},
+};
+
+/* -1: go on; else the exit code. */
 static int read_options(struct choice *o, int argc, char **argv)
 {
 	int c;
 
 	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
-		switch (c) {
-		case OPT_LISTEN:
-			o->listen = optarg;
-			break;
-		case OPT_PLAINTEXT:
-			o->plaintext = true;
-			break;
-		case OPT_ONCE:
-			o->once = true;
-			break;
-		case OPT_TOKEN:
-			o->token_stdin = true;
-			break;
-		case OPT_PSK_FILE:
-			o->psk_file = optarg;
-			break;
-		case OPT_PSK_STDIN:
-			o->psk_stdin = true;
-			break;
-		case OPT_DATA_PORTS:
-			o->data_ports = optarg;
-			break;
-		case OPT_STATE:
-			o->state = optarg;
-			break;
-		case OPT_RUNTIME:
-			o->runtime = optarg;
-			break;
-		case 'v':
-			o->verbose = true;
-			break;
-		case OPT_VERSION:
+		if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
+			continue;
+		if (c == OPT_VERSION) {
 			libraries_print("vmferry-dst", "");
-			return 1;
-		case OPT_HELP:
-			fputs(usage, stdout);
-			return 1;
-		default:
-			fputs("try: vmferry-dst --help\n", stderr);
-			return 3;
+			return 0;
 		}
+		if (c == OPT_HELP) {
+			fputs(usage, stdout);
+			return 0;
+		}
+		fputs("try: vmferry-dst --help\n", stderr);
+		return EXIT_USAGE;
 	}
 	if (o->listen && optind == argc && o->token_stdin + o->psk_stdin + (o->psk_file != NULL) <= 1)
-		return 0;
+		return -1;
 	fputs(o->listen ? "vmferry-dst: one of --psk-file, --psk-stdin and --token-stdin, and no further words\n"
 			: "vmferry-dst: say where to listen: --listen ADDR:PORT (--help tells more)\n",
 	      stderr);
-	return 3;
+	return EXIT_USAGE;
 }
 
 static bool read_line(char *line, size_t cap)
@@ -215,8 +202,8 @@ int main(int argc, char **argv)
 	if (argc >= 2 && !strcmp(argv[1], "recover"))
 		return cmd_recover_here(argc - 1, argv + 1);
 	r = read_options(&o, argc, argv);
-	if (r)
-		return r - 1;
+	if (r >= 0)
+		return r;
 	process_keep_to_itself(); /* keys and the guest's memory pass through */
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	signal(SIGPIPE, SIG_IGN);

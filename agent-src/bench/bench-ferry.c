@@ -201,7 +201,7 @@ static void on_progress(struct ferry *f, const json_t *ev)
 	f->w->now.disk_left = json_integer_value(json_object_get(ev, "disk_left"));
 	if (ram)
 		f->w->now.ram_left = json_integer_value(ram);
-	f->w->now.dirty_bps = (int64_t)json_number_value(json_object_get(ev, "dirty_bps"));
+	f->w->now.dirty_bytes_per_s = (int64_t)json_number_value(json_object_get(ev, "dirty_bps"));
 	if (codec && !strcmp(json_string_value(codec), "none"))
 		f->w->now.codec = "none";
 	else if (codec)

@@ -1,7 +1,7 @@
 /* bench-file.c: the file of results: begun, taken up again, saved after each move. docs/bench.md describes it. */
 #include "bench.h"
+#include "durable-file.h"
 #include "json-text.h"
-#include "paths.h"
 #include "util.h"
 #include "version.h"
 
@@ -88,9 +88,9 @@ char *bench_default_output(void)
 
 int bench_save(const struct bench *b, struct err *e)
 {
-	AUTO_FREE char *fresh = xasprintf("%s.new", b->opt.out);
+	AUTO_FREE char *text = json_dumps(b->run, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
 
-	if (json_dump_file(b->run, fresh, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) || rename(fresh, b->opt.out))
-		return err_sys(e, errno ? errno : EIO, "cannot write %s", b->opt.out);
-	return sync_parent_dir(b->opt.out, e);
+	if (!text)
+		return err_set(e, EINVAL, "cannot write %s: a result is not JSON", b->opt.out);
+	return replace_file(b->opt.out, text, strlen(text), e);
 }

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #define END_MS	      20000
-#define NO_LIMIT_BPS  (json_int_t)100000000000
+#define NO_LIMIT_BYTES_PER_S (json_int_t)100000000000
 #define DEFAULT_CHANNELS 2
 #define NBD_PORT      10809
 
@@ -37,7 +37,7 @@ static json_t *parameters(const struct native *n)
 
 	while (cache & (cache - 1)) /* a power of two */
 		cache &= cache - 1;
-	return json_pack("{s:I,s:I,s:s,s:i,s:I,s:s}", "max-bandwidth", NO_LIMIT_BPS, "downtime-limit",
+	return json_pack("{s:I,s:I,s:s,s:i,s:I,s:s}", "max-bandwidth", NO_LIMIT_BYTES_PER_S, "downtime-limit",
 			 (json_int_t)n->b->plan.max_downtime_ms, "multifd-compression", n->tool->kind == TOOL_ZSTD ? "zstd" : "none",
 			 "multifd-channels", n->tool->channels ? (int)n->tool->channels : DEFAULT_CHANNELS, "xbzrle-cache-size", cache,
 			 "zero-page-detection", "multifd");

@@ -63,7 +63,7 @@ static double rate_bits(const char *text)
 	return 0;
 }
 
-double link_capacity_bps(const char *link)
+double link_bytes_per_s(const char *link)
 {
 	return rate_bits(link) / 8 * 1448 / 1514;
 }
@@ -234,7 +234,7 @@ void plan_fini(struct bench_plan *p)
 
 json_t *plan_json(const struct bench_plan *p)
 {
-	json_t *links = json_array(), *mems = json_array(), *works = json_array(), *tools = json_array();
+	json_t *links = json_array(), *mems = json_array(), *works = json_array(), *tools = json_array(), *o = json_object();
 	unsigned i;
 
 	for (i = 0; i < p->link_count; i++)
@@ -245,9 +245,17 @@ json_t *plan_json(const struct bench_plan *p)
 		json_array_append_new(works, json_pack("{s:s,s:s}", "name", p->workloads[i].name, "text", p->workloads[i].text));
 	for (i = 0; i < p->tool_count; i++)
 		json_array_append_new(tools, json_string(p->tools[i].text));
-	return json_pack("{s:o,s:o,s:o,s:o,s:i,s:i,s:f,s:i,s:i,s:i}", "links", links, "mem_mib", mems, "workloads", works, "tools", tools,
-			 "repeat", (int)p->repeat, "seed", (int)p->seed, "max_downtime_ms", p->max_downtime_ms, "disks", (int)p->disks, "disk_mib",
-			 (int)p->disk_mib, "disk_data_mib", (int)p->disk_data_mib);
+	json_object_set_new(o, "links", links);
+	json_object_set_new(o, "mem_mib", mems);
+	json_object_set_new(o, "workloads", works);
+	json_object_set_new(o, "tools", tools);
+	json_object_set_new(o, "repeat", json_integer(p->repeat));
+	json_object_set_new(o, "seed", json_integer((int)p->seed));
+	json_object_set_new(o, "max_downtime_ms", json_real(p->max_downtime_ms));
+	json_object_set_new(o, "disks", json_integer(p->disks));
+	json_object_set_new(o, "disk_mib", json_integer(p->disk_mib));
+	json_object_set_new(o, "disk_data_mib", json_integer(p->disk_data_mib));
+	return o;
 }
 
 static int take_array(struct bench_plan *p, const json_t *list, unsigned *count, take_fn take, struct err *e)

@@ -149,12 +149,12 @@ static uint64_t wire_when(const struct watch *w, double bytes)
 	return w->sample_count ? w->samples[w->sample_count - 1].at_ns : 0;
 }
 
-static double utilisation(const struct watch *w, double capacity_bps)
+static double utilisation(const struct watch *w, double capacity_bytes_per_s)
 {
 	double all = w->sample_count ? (double)w->samples[w->sample_count - 1].wire_bytes : 0;
 	uint64_t from = wire_when(w, 0.1 * all), to = wire_when(w, 0.9 * all);
 
-	return capacity_bps > 0 && to > from ? 0.8 * all / ((double)(to - from) / 1e9) / capacity_bps : 0;
+	return capacity_bytes_per_s > 0 && to > from ? 0.8 * all / ((double)(to - from) / 1e9) / capacity_bytes_per_s : 0;
 }
 
 static const struct watch_sample *sample_at(const struct watch *w, uint64_t at_ns, size_t *from)
@@ -178,7 +178,7 @@ static json_t *series_json(const struct watch *w, const struct beats *b, uint64_
 		json_array_append_new(ram, number_or_null(s ? s->ram_left : -1));
 		json_array_append_new(disk, number_or_null(s ? s->disk_left : -1));
 		json_array_append_new(round, number_or_null(s ? s->round : -1));
-		json_array_append_new(dirty, number_or_null(s ? s->dirty_bps : -1));
+		json_array_append_new(dirty, number_or_null(s ? s->dirty_bytes_per_s : -1));
 		json_array_append_new(codec, s && s->codec ? json_string(s->codec) : json_null());
 	}
 	o = json_pack("{s:f,s:o,s:o,s:o,s:o,s:o,s:o}", "step_ms", (double)STEP_NS / 1e6, "wire_bps", wire, "ram_left", ram, "disk_left",
@@ -227,12 +227,12 @@ static void add_roles(json_t *move, const struct watch *w)
 	json_object_set_new(move, "others_cpu_s", json_real(w->others_cpu_s));
 }
 
-int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps, struct err *e)
+int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bytes_per_s, struct err *e)
 {
 	uint64_t end_ns = realtime_ns(), last = w->sample_count ? w->samples[w->sample_count - 1].wire_bytes : 0;
 	struct beats b = {0};
 	json_t *probe = probe_json(w);
-	double used = utilisation(w, capacity_bps);
+	double used = utilisation(w, capacity_bytes_per_s);
 
 	b.count = collector_beats(w->b->collector, &b.all);
 	b.gap = switchover_gap(&b, w);
@@ -321,6 +321,7 @@ json_t *bench_environment(const struct bench *b)
 	AUTO_FREE char *congestion = b->host ? own_congestion() : lab_congestion(b);
 	struct utsname name;
 	struct sysinfo info;
+	json_t *o = json_object();
 	double load = 0;
 
 	uname(&name);
@@ -328,8 +329,18 @@ json_t *bench_environment(const struct bench *b)
 	getloadavg(&load, 1);
 	file_value("/proc/cpuinfo", "model name", cpu, sizeof(cpu));
 	file_value("/etc/os-release", "PRETTY_NAME", os, sizeof(os));
-	return json_pack("{s:s,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:b,s:s*}", "cpu", cpu, "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
-			 "memory_bytes", (json_int_t)info.totalram * info.mem_unit, "os", os, "kernel", name.release, "qemu", qemu,
-			 "accel", b->opt.accel, "tcp_congestion", congestion, "where", b->host ? b->host : "lab", "load", load, "io_uring",
-			 loop_has_io_uring(b->loop), "qemu_there", there);
+	json_object_set_new(o, "cpu", json_string(cpu));
+	json_object_set_new(o, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+	json_object_set_new(o, "memory_bytes", json_integer((json_int_t)info.totalram * info.mem_unit));
+	json_object_set_new(o, "os", json_string(os));
+	json_object_set_new(o, "kernel", json_string(name.release));
+	json_object_set_new(o, "qemu", json_string(qemu));
+	json_object_set_new(o, "accel", json_string(b->opt.accel));
+	json_object_set_new(o, "tcp_congestion", json_string(congestion));
+	json_object_set_new(o, "where", json_string(b->host ? b->host : "lab"));
+	json_object_set_new(o, "load", json_real(load));
+	json_object_set_new(o, "io_uring", json_boolean(loop_has_io_uring(b->loop)));
+	if (there)
+		json_object_set_new(o, "qemu_there", json_string(there));
+	return o;
 }

@@ -28,7 +28,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define ANSWER_MS  60000
+#define REPLY_MS   60000 /* for a line of the other end */
 #define PIECE_BYTES 65536
 #define LINE_MAX_BYTES 65536
 #define BEAT_MS	   10000
@@ -75,7 +75,7 @@ static int put(struct there *t, const char *text, size_t n, struct err *e)
 /* One line; what was not asked for does not come. */
 static int get(struct there *t, json_t **out, struct err *e)
 {
-	uint64_t until_ns = now_ns() + ANSWER_MS * 1000000ULL;
+	uint64_t until_ns = now_ns() + REPLY_MS * 1000000ULL;
 	struct pollfd p = {.fd = t->fd, .events = POLLIN};
 	AUTO_FREE char *line = xmalloc(LINE_MAX_BYTES + 1);
 	size_t n = 0;

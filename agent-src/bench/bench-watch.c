@@ -205,7 +205,7 @@ static void on_migrate_info(void *arg, json_t *ret, const struct err *e)
 	if (e || !ram)
 		return;
 	w->now.ram_left = json_integer_value(json_object_get(ram, "remaining"));
-	w->now.dirty_bps = json_integer_value(json_object_get(ram, "dirty-pages-rate")) * 4096;
+	w->now.dirty_bytes_per_s = json_integer_value(json_object_get(ram, "dirty-pages-rate")) * 4096;
 	if (w->now.round < 0)
 		w->now.round = json_integer_value(json_object_get(ram, "dirty-sync-count"));
 }
@@ -266,7 +266,7 @@ int watch_step(struct watch *w, uint64_t until_ns, struct err *e)
 
 void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 {
-	*w = (struct watch){.b = b, .began_ns = realtime_ns(), .now = {.ram_left = -1, .disk_left = -1, .round = -1, .dirty_bps = -1}};
+	*w = (struct watch){.b = b, .began_ns = realtime_ns(), .now = {.ram_left = -1, .disk_left = -1, .round = -1, .dirty_bytes_per_s = -1}};
 	w->source.watch = w->target.watch = w;
 	w->target.is_target = true;
 	w->pids[ROLE_SOURCE_QEMU] = g->pid;

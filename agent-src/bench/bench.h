@@ -85,7 +85,7 @@ void plan_fini(struct bench_plan *p);
 /* All workloads there are, for --help. */
 const struct workload *plan_workload(unsigned index);
 /* Bytes per second of TCP's payload that a link carries (1448 of each 1514 on the wire); 0: not shaped, or not known. */
-double link_capacity_bps(const char *link);
+double link_bytes_per_s(const char *link);
 json_t *plan_json(const struct bench_plan *p);
 /* The other way, for a run that goes on. */
 int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e);
@@ -218,7 +218,7 @@ enum role { ROLE_SOURCE_QEMU, ROLE_TARGET_QEMU, ROLE_VMFERRY, ROLE_AGENT, ROLES 
 
 struct watch_sample {
 	uint64_t at_ns, wire_bytes;
-	int64_t ram_left, disk_left, round, dirty_bps; /* -1: not known */
+	int64_t ram_left, disk_left, round, dirty_bytes_per_s; /* -1: not known */
 	const char *codec;
 };
 
@@ -295,7 +295,7 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 /* ---- bench-result ---- */
 
 /* Adds what was seen to the JSON of a move. -EBADMSG: the guest's connection broke. */
-int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bps, struct err *e);
+int result_fill(json_t *move, struct watch *w, const struct outcome *o, double capacity_bytes_per_s, struct err *e);
 json_t *bench_environment(const struct bench *b);
 
 /* ---- bench-file ---- */

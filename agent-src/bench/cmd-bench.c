@@ -2,12 +2,14 @@
 #include "bench.h"
 #include "cmd.h"
 #include "dest-options.h"
+#include "option-table.h"
 #include "process.h"
 #include "util.h"
 #include "version.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -196,45 +198,32 @@ static int take_plan(struct bench *b, int option)
 	}
 }
 
+static const struct option_row rows[] = {
+	{'o', OPTION_TEXT, offsetof(struct bench, opt.out)},
+	{OPT_COLLECTOR, OPTION_TEXT, offsetof(struct bench, opt.collector)},
+	{OPT_DIR, OPTION_TEXT, offsetof(struct bench, opt.dir)},
+	{OPT_QEMU, OPTION_TEXT, offsetof(struct bench, opt.qemu)},
+	{OPT_ACCEL, OPTION_TEXT, offsetof(struct bench, opt.accel)},
+	{OPT_GUEST, OPTION_TEXT, offsetof(struct bench, opt.guest_dir)},
+	{'v', OPTION_FLAG, offsetof(struct bench, opt.verbose)},
+};
+
+static const struct option_row choice_rows[] = {
+	{OPT_LAB, OPTION_FLAG, offsetof(struct choice, lab)},
+	{OPT_RESUME, OPTION_TEXT, offsetof(struct choice, resume)},
+};
+
 static int take_other(struct bench *b, struct choice *c, int option)
 {
-	switch (option) {
-	case OPT_LAB:
-		c->lab = true;
-		return 0;
-	case 'o':
-		b->opt.out = optarg;
-		return 0;
-	case OPT_RESUME:
-		c->resume = optarg;
-		return 0;
-	case OPT_COLLECTOR:
-		b->opt.collector = optarg;
-		c->reaching = true;
-		return 0;
-	case OPT_TIMEOUT:
+	if (option == OPT_TIMEOUT)
 		return number("--timeout", optarg, 10, 86400, &b->opt.timeout_s);
-	case OPT_DIR:
-		b->opt.dir = optarg;
-		return 0;
-	case OPT_QEMU:
-		b->opt.qemu = optarg;
-		return 0;
-	case OPT_ACCEL:
-		b->opt.accel = optarg;
-		return 0;
-	case OPT_GUEST:
-		b->opt.guest_dir = optarg;
-		return 0;
-	case 'v':
-		b->opt.verbose = true;
-		return 0;
-	default:
-		if (!dest_is_option(option))
-			return EXIT_USAGE;
-		c->reaching = true;
+	c->reaching |= option == OPT_COLLECTOR || dest_is_option(option);
+	if (dest_is_option(option))
 		return dest_option(&b->dest, option, optarg);
-	}
+	return option_take(rows, ARRAY_LEN(rows), b, option, optarg) ||
+			       option_take(choice_rows, ARRAY_LEN(choice_rows), c, option, optarg)
+		       ? 0
+		       : EXIT_USAGE;
 }
 
 static void defaults(struct bench *b)

@@ -632,19 +632,6 @@ int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *
 	return s->paused;
 }
 
-int qemu_stream_finish(const struct qemu_stream *s, struct err *e)
-{
-	if (s->failed.code) {
-		*e = s->failed;
-		return -e->code;
-	}
-	if (s->step || s->device_bytes == 0)
-		return err_set(
-		    e, EPROTO, "QEMU's migration stream ended at offset %" PRIu64 ", before %s",
-		    qemu_stream_offset(s), s->step ? "RAM was complete" : "the device state");
-	return 0;
-}
-
 const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count)
 {
 	*count = s->has_blocks ? s->count : 0;

@@ -103,10 +103,6 @@ void qemu_stream_free(struct qemu_stream *s);
 int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *used,
 		     struct err *e);
 
-/* Call at end of input: 0 if RAM was complete and something followed, -EPROTO if cut short (or QEMU
- * gave up). */
-int qemu_stream_finish(const struct qemu_stream *s, struct err *e);
-
 const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count);
 /* Input bytes taken; thin bytes handed out; of these the ones after RAM's SECTION_END (device state
  * to VMDESC, passed on unparsed). */

@@ -13,13 +13,13 @@
 int cmd_guard(int argc, char **argv)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
-	struct move_options o = {.max_downtime_ms = 300, .channels = 1, .ram_mode = "auto"};
+	struct move_options o = {.max_downtime_ms = 300, .channels = 1};
 	AUTO_FREE char *state = NULL;
 	struct keep *kept;
 	size_t i;
 
 	if (argc != 3)
-		return 2;
+		return EXIT_USAGE;
 	for (i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	close_range(3, ~0U, 0);

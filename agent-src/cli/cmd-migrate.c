@@ -5,9 +5,12 @@
 #include "log.h"
 #include "move.h"
 #include "object.h"
+#include "option-table.h"
+#include "option-words.h"
 #include "output.h"
 #include "paths.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,15 +103,17 @@ static int bad(const char *option, const char *value, const char *want)
 	return EXIT_USAGE;
 }
 
-/* Index of word in the list, or -1. */
-static int choice(const char *word, const char *const *list)
+/* One of the words: its index, or -1, and an error that has them all. */
+static int take_word(const char *option, const char *value, const char *const *words)
 {
-	int i;
+	int i = word_index(words, value);
 
-	for (i = 0; list[i]; i++)
-		if (!strcmp(word, list[i]))
-			return i;
-	return -1;
+	if (i < 0) {
+		AUTO_FREE char *want = words_or(words);
+
+		bad(option, value, want);
+	}
+	return i;
 }
 
 static bool number(const char *s, long min, long max, long *out)
@@ -123,48 +128,36 @@ static bool number(const char *s, long min, long max, long *out)
 /* "snapshots,bitmaps" */
 static int take_drop(const char *list, unsigned *accept)
 {
-	static const char *const words[] = {"snapshots", "bitmaps", "data-file", NULL};
 	AUTO_FREE char *copy = xstrdup(list);
 	char *rest = copy, *word;
 	int i;
 
 	while ((word = strsep(&rest, ","))) {
-		if ((i = choice(word, words)) < 0)
-			return bad("--drop", word, "snapshots, bitmaps or data-file");
+		if ((i = take_word("--drop", word, drop_words)) < 0)
+			return EXIT_USAGE;
 		*accept |= 1u << i; /* DISK_ACCEPT_*, in this order */
 	}
 	return 0;
 }
 
-/* Options that only set a flag. */
-static const struct flag_option {
-	int option;
-	size_t offset; /* of a bool in move_options */
-} flags[] = {
-	{OPT_HOLD, offsetof(struct move_options, hold)},
-	{OPT_INSTALL_UNIT, offsetof(struct move_options, install_unit)},
-	{OPT_DRY, offsetof(struct move_options, dry_run)},
-	{'v', offsetof(struct move_options, verbose)},
+static const struct option_row rows[] = {
+	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
+	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
+	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
+	{'v', OPTION_FLAG, offsetof(struct move_options, verbose)},
+	{OPT_DISK_DIR, OPTION_TEXT, offsetof(struct move_options, disk_dir)},
+	{OPT_STATE, OPTION_TEXT, offsetof(struct move_options, state_dir)},
+	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct move_options, runtime_dir)},
 };
 
-/* Options whose value is one of some words; the index of the word is what counts. */
-static const char *const stalls[] = {"wait", "throttle", "stop", "cancel", NULL};
-static const char *const codecs[] = {"auto", "none", "lz4", "zstd", NULL};
-static const char *const units[] = {"disable", "keep", NULL};
-static const char *const chains[] = {"copy", "top", "flatten", NULL};
-static const char *const media[] = {"auto", "copy", "path", "eject", NULL};
-static const char *const modes[] = {"auto", "pages", "opaque", NULL};
+/* Options whose value is one of some words (option-words.h), by which an enum is indexed. */
 static const struct word_option {
 	int option;
-	const char *name, *want;
+	const char *name;
 	const char *const *words;
 } word_options[] = {
-	{OPT_STALL, "--on-stall", "wait, throttle, stop or cancel", stalls},
-	{OPT_CODEC, "--codec", "auto, none, lz4 or zstd", codecs},
-	{OPT_UNIT, "--unit", "disable or keep", units},
-	{OPT_CHAIN, "--chain", "copy, top or flatten", chains},
-	{OPT_MEDIA, "--media", "auto, copy, path or eject", media},
-	{OPT_RAM, "--ram-mode", "auto, pages or opaque", modes},
+	{OPT_STALL, "--on-stall", on_stall_words}, {OPT_CODEC, "--codec", codec_words}, {OPT_UNIT, "--unit", unit_words},
+	{OPT_CHAIN, "--chain", chain_words},	   {OPT_MEDIA, "--media", media_words}, {OPT_RAM, "--ram-mode", ram_mode_words},
 };
 
 static const struct number_option {
@@ -190,13 +183,13 @@ static void set_word(struct move_options *o, int c, int i)
 		o->keep_unit = i == 1;
 		break;
 	case OPT_CHAIN:
-		o->chain = chains[i];
+		o->chain = (enum chain)i;
 		break;
 	case OPT_MEDIA:
-		o->media = media[i];
+		o->media = (enum media)i;
 		break;
 	case OPT_RAM:
-		o->ram_mode = modes[i];
+		o->ram_mode = (enum ram_wish)i;
 		break;
 	}
 }
@@ -233,9 +226,6 @@ static int take_pair(struct move_options *o, int c)
 static int take_other(int c, struct move_options *o, bool *detach)
 {
 	switch (c) {
-	case OPT_DISK_DIR:
-		o->disk_dir = optarg;
-		return 0;
 	case OPT_MAP_NET:
 	case OPT_DISK:
 		return take_pair(o, c);
@@ -256,12 +246,6 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_DETACH:
 		*detach = true;
 		return 0;
-	case OPT_STATE:
-		o->state_dir = optarg;
-		return 0;
-	case OPT_RUNTIME:
-		o->runtime_dir = optarg;
-		return 0;
 	}
 	if (dest_is_option(c))
 		return dest_option(&o->dest, c, optarg);
@@ -275,16 +259,13 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	long n;
 	int k;
 
-	for (i = 0; i < ARRAY_LEN(flags); i++)
-		if (flags[i].option == c) {
-			*(bool *)((char *)o + flags[i].offset) = true;
-			return 0;
-		}
+	if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
+		return 0;
 	for (i = 0; i < ARRAY_LEN(word_options); i++)
 		if (word_options[i].option == c) {
-			k = choice(optarg, word_options[i].words);
+			k = take_word(word_options[i].name, optarg, word_options[i].words);
 			if (k < 0)
-				return bad(word_options[i].name, optarg, word_options[i].want);
+				return EXIT_USAGE;
 			set_word(o, c, k);
 			return 0;
 		}
@@ -441,7 +422,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	return detach && !o->dry_run ? run_detached(o) : move_run(o);
 }
 
-#define DEFAULTS .max_downtime_ms = 300, .channels = 2, .ram_mode = "auto", .multifd = -1
+#define DEFAULTS .max_downtime_ms = 300, .channels = 2, .multifd = -1
 
 int cmd_migrate(int argc, char **argv)
 {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define REACH_MS    4000  /* for TCP, before data goes through SSH */
-#define ANSWER_MS   15000 /* for the agent to listen */
+#define LISTEN_MS   15000 /* for the agent to say where it listens */
 #define LAST_MS	    2000
 #define KEY_NAME    "vmferry"
 #define ARGS_MAX    12
@@ -74,7 +74,7 @@ static int agent_failed(struct dest *d, const char *what, struct err *e)
 
 static int read_line(struct dest *d, char *line, size_t cap, struct err *e)
 {
-	uint64_t until = now_ns() + ANSWER_MS * 1000000ULL, now;
+	uint64_t until = now_ns() + LISTEN_MS * 1000000ULL, now;
 	struct pollfd p = {.fd = d->agent_fd, .events = POLLIN};
 	size_t n = 0;
 	ssize_t r;

@@ -1,7 +1,7 @@
 /* autostart.c: see autostart.h. */
 #include "autostart.h"
+#include "durable-file.h"
 #include "log.h"
-#include "paths.h"
 #include "process.h"
 #include "shell-quote.h"
 #include "systemd.h"

@@ -3,6 +3,7 @@
  * repeated; and the command line of the destination's QEMU.
  */
 #include "transfer.h"
+#include "option-words.h"
 #include "shell-quote.h"
 #include "util.h"
 
@@ -92,9 +93,6 @@ static void put_drops(unsigned accept)
 
 int print_script(struct transfer *t, struct err *e)
 {
-	static const char *const stalls[] = {[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop",
-					     [ON_STALL_CANCEL] = "cancel"};
-	static const char *const codecs[] = {"auto", "none", "lz4", "zstd"};
 	const struct move_options *o = t->opt;
 	AUTO_FREE char *vm = shell_quote_shown(o->vm);
 	AUTO_FREE char *dest = shell_quote_shown(o->dest.where);
@@ -105,21 +103,21 @@ int print_script(struct transfer *t, struct err *e)
 	(void)e;
 	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", comment, vm, dest);
 	put_disks(t);
-	put("--chain", o->chain ? o->chain : "copy");
-	put("--media", o->media ? o->media : "auto");
+	put("--chain", chain_words[o->chain]);
+	put("--media", media_words[o->media]);
 	put_drops(o->accept);
 	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
-	put("--on-stall", stalls[o->on_stall]);
+	put("--on-stall", on_stall_words[o->on_stall]);
 	if (o->bwlimit)
 		put_number("--bwlimit", o->bwlimit);
 	put_number("--channels", o->channels);
-	put("--codec", codecs[o->codec]);
-	put("--ram-mode", o->ram_mode);
+	put("--codec", codec_words[o->codec]);
+	put("--ram-mode", ram_mode_words[o->ram_mode]);
 	put_number("--multifd", t->ram.multifd);
 	put_flag("--hold", o->hold);
 	put_flag("--install-unit", o->install_unit);
-	put("--unit", o->keep_unit ? "keep" : "disable");
+	put("--unit", unit_words[o->keep_unit]);
 	put_way(&o->dest);
 	printf("\n\n# QEMU at the destination:\n#");
 	json_array_foreach(json_object_get(t->plan, "argv"), i, word) {

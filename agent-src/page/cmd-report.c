@@ -4,6 +4,7 @@
  * The page is made in memory and then put in place whole: whoever looks at it meanwhile sees the one before.
  */
 #include "cmd.h"
+#include "durable-file.h"
 #include "html-bench.h"
 #include "html-input.h"
 #include "html-move.h"
@@ -93,22 +94,7 @@ static int put_special(const char *path, const char *page, size_t n, struct err 
 
 static int put_file(const char *path, const char *page, size_t n, struct err *e)
 {
-	AUTO_FREE char *temporary = xasprintf("%s.XXXXXX", path);
-	AUTO_CLOSE int fd = mkostemp(temporary, O_CLOEXEC);
-	mode_t mask = umask(0);
-	int r = fd < 0 ? -errno : 0;
-
-	umask(mask);
-	if (fd < 0)
-		return err_sys(e, -r, "cannot make the page %s; another place: -o FILE", path);
-	r = write_all(fd, page, n);
-	if (!r && (fchmod(fd, 0666 & ~mask) || rename(temporary, path)))
-		r = -errno;
-	if (r) {
-		unlink(temporary);
-		return err_sys(e, -r, "cannot write the page %s; another place: -o FILE", path);
-	}
-	return 0;
+	return replace_file(path, page, n, e) ? err_prefix(e, "the page has no place; another: -o FILE") : 0;
 }
 
 /* ---- */

@@ -131,11 +131,11 @@ static void write_timeline(FILE *f, const struct cell *c, const json_t *move, do
 		moving.until = move_figure(move, FIGURE_TOTAL) + all.step / 2; /* later the tool has nothing to say */
 	add_strip(&t, "codec", json_object_get(series, "codec"), &moving);
 	add_strip(&t, "round", json_object_get(series, "round"), &moving);
-	add_line(&t, series, "On the wire", Q_BPS, "wire_bps", false, &all);
-	t.panels[0].limit = cell_link_bps(c);
+	add_line(&t, series, "On the wire", Q_BYTES_PER_S, "wire_bps", false, &all);
+	t.panels[0].limit = cell_link_bytes_per_s(c);
 	t.panels[0].limit_name = c->link;
 	add_left(&t, series, &moving);
-	add_line(&t, series, "The guest writes memory", Q_BPS, "dirty_bps", false, &moving);
+	add_line(&t, series, "The guest writes memory", Q_BYTES_PER_S, "dirty_bps", false, &moving);
 	add_counts(&t, series, "Datagrams of the guest", "beats", &all);
 	add_counts(&t, series, "Work of the guest (pages, blocks)", "work", &all);
 	add_events(&t, move, 0);

@@ -208,11 +208,11 @@ static void make_panels(struct panels *p, struct timeline *t)
 
 	p->codec = timeline_strip(t, "codec");
 	p->round = timeline_strip(t, "round");
-	p->rate = panel_series(timeline_panel(t, "Read from QEMU", Q_BPS), NULL, false);
+	p->rate = panel_series(timeline_panel(t, "Read from QEMU", Q_BYTES_PER_S), NULL, false);
 	left = timeline_panel(t, "Left to copy", Q_BYTES);
 	p->ram = panel_series(left, "memory", false);
 	p->disk = panel_series(left, "disk", false);
-	p->dirty = panel_series(timeline_panel(t, "The guest writes memory", Q_BPS), NULL, false);
+	p->dirty = panel_series(timeline_panel(t, "The guest writes memory", Q_BYTES_PER_S), NULL, false);
 	p->predicted = panel_series(timeline_panel(t, "Downtime if it were switched over now", Q_MS), NULL, false);
 }
 

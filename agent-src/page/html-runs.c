@@ -155,7 +155,7 @@ bool cell_has(const struct cell *c, const json_t *move)
 	       (c->mem_mib == mem || (isnan(mem) && isnan(c->mem_mib)));
 }
 
-double cell_link_bps(const struct cell *c)
+double cell_link_bytes_per_s(const struct cell *c)
 {
 	char *end;
 	double v = c->link ? strtod(c->link, &end) : NAN;

@@ -85,7 +85,7 @@ double tool_median(const struct tool *t, enum figure what);
 
 bool cell_has(const struct cell *c, const json_t *move);
 /* Bytes per second of a link named as in "100mbit" or "10gbit"; NAN of any other. */
-double cell_link_bps(const struct cell *c);
+double cell_link_bytes_per_s(const struct cell *c);
 
 /* Sorts them; takes the array. */
 struct spread spread_of(double *values, size_t count);

@@ -12,8 +12,8 @@ static const struct unit {
 } units[] = {
 	{Q_MS, 1, 0, "ms"},	       {Q_MS, 1e3, 2e3, "s"},	       {Q_MS, 60e3, 1200e3, "min"},
 	{Q_BYTES, 1, 0, "B"},	       {Q_BYTES, 0x1p10, 0x1p11, "KiB"}, {Q_BYTES, 0x1p20, 0x1p21, "MiB"},
-	{Q_BYTES, 0x1p30, 0x1p31, "GiB"}, {Q_BYTES, 0x1p40, 0x1p41, "TiB"}, {Q_BPS, 1, 0, "B/s"},
-	{Q_BPS, 0x1p10, 0x1p11, "KiB/s"}, {Q_BPS, 0x1p20, 0x1p21, "MiB/s"}, {Q_BPS, 0x1p30, 0x1p31, "GiB/s"},
+	{Q_BYTES, 0x1p30, 0x1p31, "GiB"}, {Q_BYTES, 0x1p40, 0x1p41, "TiB"}, {Q_BYTES_PER_S, 1, 0, "B/s"},
+	{Q_BYTES_PER_S, 0x1p10, 0x1p11, "KiB/s"}, {Q_BYTES_PER_S, 0x1p20, 0x1p21, "MiB/s"}, {Q_BYTES_PER_S, 0x1p30, 0x1p31, "GiB/s"},
 	{Q_PLAIN, 1, 0, ""},
 };
 
@@ -80,7 +80,7 @@ const char *scale_value(char buf[SHOW_MAX], enum quantity q, double v)
 		return show_ms(buf, v);
 	case Q_BYTES:
 		return show_bytes(buf, v);
-	case Q_BPS:
+	case Q_BYTES_PER_S:
 		show_bytes(buf, v);
 		return isnan(v) ? buf : strcat(buf, "/s");
 	case Q_PLAIN:

@@ -7,7 +7,7 @@
 enum quantity {
 	Q_MS,    /* shown as ms, s or min */
 	Q_BYTES, /* B … TiB */
-	Q_BPS,   /* the same a second */
+	Q_BYTES_PER_S,   /* the same a second */
 	Q_PLAIN, /* a number of what the caller says */
 };
 

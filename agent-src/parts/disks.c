@@ -32,7 +32,7 @@ static struct disk *first(struct disks *ds)
 /* Is its backing chain to be the same there? Else it becomes one image. */
 static bool keeps_chain(const struct disks *ds, const struct guest_disk *d)
 {
-	return d->chain_count && (!ds->src->opt->chain || strcmp(ds->src->opt->chain, "flatten"));
+	return d->chain_count && ds->src->opt->chain != CHAIN_FLATTEN;
 }
 
 /* ---- may they be moved? ---- */

@@ -2,6 +2,7 @@
 #include "host-file.h"
 #include "file-digest.h"
 #include "json-text.h"
+#include "option-words.h"
 #include "qemu-args.h"
 #include "util.h"
 
@@ -26,8 +27,8 @@ static const char *wish_for(const struct move_options *o, const char *role)
 	bool medium = role && !strcmp(role, "media");
 
 	if (!strcmp(role, "backing"))
-		return o->chain && !strcmp(o->chain, "top") ? "path" : "auto";
-	return o->media && (medium || strcmp(o->media, "eject")) ? o->media : "auto";
+		return o->chain == CHAIN_TOP ? "path" : "auto";
+	return media_words[medium || o->media != MEDIA_EJECT ? o->media : MEDIA_AUTO];
 }
 
 void host_file_look(const struct move_options *o, json_t *entry)

@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* option-words.h has what each is called on the command line. */
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
+enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* what becomes of backing files */
+enum media { MEDIA_AUTO, MEDIA_COPY, MEDIA_PATH, MEDIA_EJECT };	  /* files that the guest only reads */
+enum ram_wish { RAM_WISH_AUTO, RAM_WISH_PAGES, RAM_WISH_OPAQUE }; /* how memory travels */
 
 #define MAP_NET_MAX 64
 
@@ -19,7 +23,7 @@ struct move_options {
 	struct dest_config dest; /* where to, and how to get there */
 	unsigned max_downtime_ms, channels;
 	enum codec_mode codec;
-	const char *ram_mode; /* auto, pages, opaque */
+	enum ram_wish ram_mode;
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, json_fine, verbose;
@@ -28,10 +32,10 @@ struct move_options {
 	bool keep_unit;	   /* here: it is not to be disabled */
 	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
 	unsigned accept;   /* DISK_ACCEPT_* */
-	const char *chain; /* flatten, copy (NULL), top: what becomes of backing files */
+	enum chain chain;
 	const char *disk_map[DISK_MAP_MAX]; /* "DISK=PATH", with a '=' */
 	unsigned disk_map_count;
-	const char *media; /* auto (NULL), copy, path, eject: files that the guest only reads */
+	enum media media;
 	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
 	unsigned map_net_count;
 	const char *state_dir, *runtime_dir;

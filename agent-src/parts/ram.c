@@ -5,6 +5,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"
+#include "option-words.h"
 #include "qemu-migration.h"
 #include "qemu-rp.h"
 #include "qemu-settings.h"
@@ -64,7 +65,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct ram *r = ram_of(p);
 
 	(void)e;
-	json_object_set_new(out, "ram_mode", json_string(r->src->opt->ram_mode));
+	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[r->src->opt->ram_mode]));
 	json_object_set_new(out, "multifd", json_integer(r->multifd));
 	return 0;
 }
@@ -408,14 +409,14 @@ static uint32_t reached(const struct part *p)
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct ram *r = container_of(p, const struct ram, part);
-	const char *asked = r->src->opt->ram_mode;
+	enum ram_wish asked = r->src->opt->ram_mode;
 	const struct send_stats *sent = &r->data->sent;
 	json_t *ram;
 
 	switch (tale) {
 	case TELL_PLAN:
 		json_object_set_new(out, "ram_mode",
-				    json_string(strcmp(asked, "auto") ? asked : "pages, placed straight into the destination's memory (opaque "
+				    json_string(asked != RAM_WISH_AUTO ? ram_mode_words[asked] : "pages, placed straight into the destination's memory (opaque "
 											"where that is not possible)"));
 		return;
 	case TELL_PROGRESS:

@@ -374,42 +374,6 @@ bool handoff_point_of_no_return(const struct handoff *h)
 	return true;
 }
 
-enum handoff_location handoff_guest_location(enum handoff_state src, enum handoff_state dst)
-{
-	static const enum handoff_location where[][7] = {
-#define A HO_AT_SOURCE
-#define B HO_AT_SOURCE_PAUSED
-#define D HO_AT_DESTINATION
-#define U HO_AT_UNDECIDED
-		/* clang-format off */
-		/* destination:        BEGUN PREPARED START STARTED DONE NOVM ABORTED */
-		[HO_NONE] =          { A,    U,       U,    D,      D,   B,   A },
-		[HO_SRC_BEGUN] =     { A,    A,       U,    U,      U,   A,   A },
-		[HO_SRC_COMMITTED] = { U,    U,       U,    D,      D,   B,   B },
-		[HO_SRC_RELEASED] =  { U,    U,       D,    D,      D,   U,   U },
-		[HO_SRC_ABORTED] =   { A,    A,       U,    U,      U,   A,   A },
-		/* clang-format on */
-#undef A
-#undef B
-#undef D
-#undef U
-	};
-	/* The destination cannot be asked. */
-	static const enum handoff_location alone[] = {
-	    [HO_NONE] = HO_AT_UNDECIDED,	  [HO_SRC_BEGUN] = HO_AT_SOURCE,
-	    [HO_SRC_COMMITTED] = HO_AT_UNDECIDED, [HO_SRC_RELEASED] = HO_AT_DESTINATION,
-	    [HO_SRC_ABORTED] = HO_AT_SOURCE,
-	};
-
-	if (src != HO_NONE && !handoff_state_of_role(src, HO_SOURCE))
-		return HO_AT_UNDECIDED;
-	if (dst == HO_NONE)
-		return alone[src];
-	if (!handoff_state_of_role(dst, HO_DESTINATION))
-		return HO_AT_UNDECIDED;
-	return where[src][dst - HO_DST_BEGUN];
-}
-
 bool handoff_state_of_role(enum handoff_state s, enum handoff_role role)
 {
 	if (role == HO_SOURCE)
@@ -484,19 +448,4 @@ const char *handoff_action_name(enum handoff_action a)
 	};
 
 	return (unsigned)a < HO_ACTION_COUNT ? names[a] : "?";
-}
-
-const char *handoff_location_name(enum handoff_location l)
-{
-	switch (l) {
-	case HO_AT_SOURCE:
-		return "source";
-	case HO_AT_SOURCE_PAUSED:
-		return "source-paused";
-	case HO_AT_DESTINATION:
-		return "destination";
-	case HO_AT_UNDECIDED:
-		return "undecided";
-	}
-	return "undecided";
 }

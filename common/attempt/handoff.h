@@ -114,8 +114,6 @@ struct handoff_actions {
 	unsigned n;
 };
 
-enum handoff_location { HO_AT_SOURCE, HO_AT_SOURCE_PAUSED, HO_AT_DESTINATION, HO_AT_UNDECIDED };
-
 /* A new attempt, in BEGUN. qemu_alive is true: on the destination from when its QEMU is launched,
  * nothing asks earlier. */
 void handoff_init(struct handoff *h, enum handoff_role role);
@@ -138,16 +136,11 @@ void handoff_not_noted(struct handoff *h, enum handoff_state before);
 /* Past the point where this side could still abort by itself. */
 bool handoff_point_of_no_return(const struct handoff *h);
 
-/* Where the guest is, from both journals; HO_NONE for one that cannot be asked. */
-enum handoff_location handoff_guest_location(enum handoff_state src, enum handoff_state dst);
-
 bool handoff_state_of_role(enum handoff_state s, enum handoff_role role);
 const char *handoff_state_name(enum handoff_state s); /* "SRC_BEGUN" …; "?" if out of range */
 /* The reverse. 0 or -EINVAL. */
 int handoff_state_parse(const char *name, enum handoff_state *out);
 const char *handoff_event_name(enum handoff_event e);
 const char *handoff_action_name(enum handoff_action a);
-const char *handoff_location_name(
-    enum handoff_location l); /* "source", "source-paused", "destination", "undecided" */
 
 #endif

@@ -31,12 +31,12 @@ int json_message_take(uint16_t type, const uint8_t *p, size_t n, const uint8_t *
 	json_error_t je;
 
 	if (msg_describe_decode(&m, p, n))
-		return err_set(e, EPROTO, "malformed %s", msg_name(type));
+		return err_set(e, EPROTO, "the other side's %s is malformed", msg_name(type));
 	if (expect && memcmp(expect, m.attempt, 16))
-		return err_set(e, EPROTO, "%s of another attempt", msg_name(type));
+		return err_set(e, EPROTO, "the other side's %s is of another attempt", msg_name(type));
 	*body = json_loadb((const char *)m.json.p, m.json.n, 0, &je);
 	if (!*body)
-		return err_set(e, EPROTO, "malformed %s: %s", msg_name(type), je.text);
+		return err_set(e, EPROTO, "the other side's %s is no JSON: %s", msg_name(type), je.text);
 	if (!expect)
 		memcpy(attempt, m.attempt, 16);
 	return 0;
@@ -64,7 +64,7 @@ int handoff_message_take(const uint8_t *p, size_t n, uint8_t attempt[16], unsign
 	struct msg_handoff m;
 
 	if (msg_handoff_decode(&m, p, n) || m.state >= HO_STATE_COUNT)
-		return err_set(e, EPROTO, "malformed HANDOFF");
+		return err_set(e, EPROTO, "the other side's HANDOFF is malformed");
 	memcpy(attempt, m.attempt, 16);
 	*state = m.state;
 	*detail = json_loadb((const char *)m.json.p, m.json.n, 0, NULL);

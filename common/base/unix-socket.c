@@ -12,7 +12,8 @@ int unix_connect(const char *path, int flags)
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd, r;
 
-	if (strlen(path) >= sizeof(sa.sun_path))
+	_Static_assert(sizeof(sa.sun_path) == UNIX_SOCKET_PATH_MAX + 1, "unix(7)");
+	if (strlen(path) > UNIX_SOCKET_PATH_MAX)
 		return -ENAMETOOLONG;
 	strcpy(sa.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);

@@ -31,34 +31,19 @@ bool unit_set_has(const struct unit_set *s, uint64_t unit)
 	return s->bits[unit / 64] >> (unit % 64) & 1;
 }
 
-/* Applies to the range word by word; returns how many bits changed. */
-static uint64_t change(struct unit_set *s, uint64_t first, uint64_t n, bool set)
+void unit_set_add(struct unit_set *s, uint64_t first, uint64_t n)
 {
-	uint64_t changed = 0;
-
 	while (n) {
 		unsigned bit = (unsigned)(first % 64);
 		uint64_t k = MIN(n, 64 - bit);
 		uint64_t mask = (k == 64 ? ~0ULL : (1ULL << k) - 1) << bit;
 		uint64_t *w = &s->bits[first / 64];
-		uint64_t now = set ? *w | mask : *w & ~mask;
 
-		changed += (uint64_t)__builtin_popcountll(now ^ *w);
-		*w = now;
+		s->count += (uint64_t)__builtin_popcountll(mask & ~*w);
+		*w |= mask;
 		first += k;
 		n -= k;
 	}
-	return changed;
-}
-
-void unit_set_add(struct unit_set *s, uint64_t first, uint64_t n)
-{
-	s->count += change(s, first, n, true);
-}
-
-void unit_set_remove(struct unit_set *s, uint64_t first, uint64_t n)
-{
-	s->count -= change(s, first, n, false);
 }
 
 /* The first unit at or after `from` that is (or is not) in the set; s->units if none. */

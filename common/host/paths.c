@@ -1,5 +1,6 @@
 /* paths.c: see paths.h. */
 #include "paths.h"
+#include "durable-file.h"
 #include "util.h"
 
 #include <errno.h>
@@ -131,22 +132,6 @@ int secret_file_check(int fd, const char *path, struct err *e)
 			       (unsigned)st.st_uid);
 	if (st.st_mode & 077)
 		return err_set(e, EPERM, "%s can be read by others: whoever has a key of it may start programs (chmod 600 %s)", path, path);
-	return 0;
-}
-
-int sync_parent_dir(const char *path, struct err *e)
-{
-	AUTO_FREE char *dir = xstrdup(path);
-	AUTO_CLOSE int fd = -1;
-	char *slash = strrchr(dir, '/');
-
-	if (slash == dir)
-		slash[1] = 0;
-	else if (slash)
-		*slash = 0;
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd))
-		return err_sys(e, errno, "cannot sync the directory of %s", path);
 	return 0;
 }
 

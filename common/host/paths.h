@@ -1,4 +1,4 @@
-/* paths.h: where journals and the sockets of a running move live, and durable names. */
+/* paths.h: where journals and the sockets of a running move live. */
 #ifndef VMFERRY_PATHS_H
 #define VMFERRY_PATHS_H
 
@@ -18,8 +18,6 @@ int state_dir_get(char **out, const char *override, struct err *e);
 int runtime_dir_get(char **out, const char *override, struct err *e);
 /* Refuses (-EPERM) an open file of keys that others may read or that is another user's: path is for the sentence. */
 int secret_file_check(int fd, const char *path, struct err *e);
-/* Makes a file's name durable: fsync of the directory that holds it. */
-int sync_parent_dir(const char *path, struct err *e);
 
 /* The directory, beside the disks, of sockets of a guest that has not arrived yet: this, and the attempt. */
 #define HIDDEN_DIR_PREFIX ".vmferry-"

@@ -181,32 +181,3 @@ bool dir_is_writable(const char *path)
 		*slash = '\0';
 	return !access(copy, W_OK | X_OK);
 }
-
-static int fill(int fd, const char *path, const char *text, struct err *e)
-{
-	size_t n = strlen(text), done = 0;
-	ssize_t r;
-
-	while (done < n) {
-		r = write(fd, text + done, n - done);
-		if (r < 0 && errno != EINTR)
-			return err_sys(e, errno, "cannot write %s", path);
-		done += r > 0 ? (size_t)r : 0;
-	}
-	return fsync(fd) ? err_sys(e, errno, "cannot write %s", path) : 0;
-}
-
-int write_new_file(const char *path, unsigned mode, const char *text, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, errno, "cannot create %s", path);
-	r = fill(fd, path, text, e);
-	if (!r)
-		r = sync_parent_dir(path, e);
-	if (r)
-		unlink(path);
-	return r;
-}

@@ -29,8 +29,5 @@ char *systemd_unit_dir(bool user, bool runtime);
 int make_dirs(const char *path, struct err *e);
 /* Whether a file could be made in this directory, or in the nearest one above it that exists. */
 bool dir_is_writable(const char *path);
-/* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies
- * meanwhile leaves a part of it. */
-int write_new_file(const char *path, unsigned mode, const char *text, struct err *e);
 
 #endif

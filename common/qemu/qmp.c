@@ -11,6 +11,7 @@
  */
 #include "qmp.h"
 #include "log.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define RX_CHUNK	 65536
 #define RETRY_CONNECT_MS 20
@@ -542,27 +542,21 @@ static int check_listener(struct qmp *q, pid_t pid, struct err *e)
 /* A unix connect never waits when non-blocking: EAGAIN means that the listener's queue is full. */
 static int connect_monitor(struct qmp *q, pid_t pid, uint64_t until_ns, struct err *e)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int r;
+	int fd, r;
 
-	if (strlen(q->path) >= sizeof(sa.sun_path))
-		return err_set(
-		    e, ENAMETOOLONG,
-		    "the QMP socket path %s is longer than the %zu bytes that a unix socket allows",
-		    q->path, sizeof(sa.sun_path) - 1);
-	memcpy(sa.sun_path, q->path, strlen(q->path) + 1);
-	q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (q->fd < 0)
-		return err_sys(e, errno, "cannot create a unix socket");
-	while (connect(q->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			return err_sys(e, errno, "cannot connect to the QMP monitor %s", q->path);
+	while ((fd = unix_connect(q->path, SOCK_NONBLOCK)) < 0) {
+		if (fd == -ENAMETOOLONG)
+			return err_set(e, ENAMETOOLONG, "the QMP socket path %s is longer than the %d bytes that a unix socket allows",
+				       q->path, UNIX_SOCKET_PATH_MAX);
+		if (fd != -EAGAIN && fd != -EINTR)
+			return err_sys(e, -fd, "cannot connect to the QMP monitor %s", q->path);
 		if (!ms_left(until_ns))
 			return busy(q->path, e);
 		r = loop_step(q->loop, RETRY_CONNECT_MS, e);
 		if (r < 0)
 			return r;
 	}
+	q->fd = fd;
 	/* io_uring must wait for data, not return EAGAIN */
 	if (fcntl(q->fd, F_SETFL, fcntl(q->fd, F_GETFL) & ~O_NONBLOCK) < 0)
 		return err_sys(e, errno, "fcntl on %s", q->path);

@@ -82,8 +82,8 @@ static void a_workload_may_have_another_rate(void **state)
 static void a_link_carries_what_tcp_leaves_of_its_rate(void **state)
 {
 	(void)state;
-	assert_float_equal(link_capacity_bps("1gbit"), 125e6 * 1448 / 1514, 1);
-	assert_float_equal(link_capacity_bps("unshaped"), 0, 0);
+	assert_float_equal(link_bytes_per_s("1gbit"), 125e6 * 1448 / 1514, 1);
+	assert_float_equal(link_bytes_per_s("unshaped"), 0, 0);
 }
 
 /* Each tool once in a round; another order in another round; the same for the same seed. */

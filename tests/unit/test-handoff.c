@@ -308,20 +308,58 @@ static bool read_qemu(struct world *w)
 /* ---- exploration
  * ------------------------------------------------------------------------------------------- */
 
+enum location { AT_SOURCE, AT_SOURCE_PAUSED, AT_DESTINATION, AT_UNDECIDED };
+
+/* Where the guest is, as both journals tell; HO_NONE for one that cannot be asked. */
+static enum location guest_location(enum handoff_state src, enum handoff_state dst)
+{
+	static const enum location where[][7] = {
+#define A AT_SOURCE
+#define B AT_SOURCE_PAUSED
+#define D AT_DESTINATION
+#define U AT_UNDECIDED
+		/* clang-format off */
+		/* destination:        BEGUN PREPARED START STARTED DONE NOVM ABORTED */
+		[HO_NONE] =          { A,    U,       U,    D,      D,   B,   A },
+		[HO_SRC_BEGUN] =     { A,    A,       U,    U,      U,   A,   A },
+		[HO_SRC_COMMITTED] = { U,    U,       U,    D,      D,   B,   B },
+		[HO_SRC_RELEASED] =  { U,    U,       D,    D,      D,   U,   U },
+		[HO_SRC_ABORTED] =   { A,    A,       U,    U,      U,   A,   A },
+		/* clang-format on */
+#undef A
+#undef B
+#undef D
+#undef U
+	};
+	/* The destination cannot be asked. */
+	static const enum location alone[] = {
+	    [HO_NONE] = AT_UNDECIDED,	  [HO_SRC_BEGUN] = AT_SOURCE,
+	    [HO_SRC_COMMITTED] = AT_UNDECIDED, [HO_SRC_RELEASED] = AT_DESTINATION,
+	    [HO_SRC_ABORTED] = AT_SOURCE,
+	};
+
+	if (src != HO_NONE && !handoff_state_of_role(src, HO_SOURCE))
+		return AT_UNDECIDED;
+	if (dst == HO_NONE)
+		return alone[src];
+	if (!handoff_state_of_role(dst, HO_DESTINATION))
+		return AT_UNDECIDED;
+	return where[src][dst - HO_DST_BEGUN];
+}
+
 static void check(const struct world *w)
 {
-	enum handoff_location at =
-	    handoff_guest_location(w->s[SRC].forgot ? HO_NONE : w->s[SRC].disk,
-				   w->s[DST].forgot ? HO_NONE : w->s[DST].disk);
+	enum location at = guest_location(w->s[SRC].forgot ? HO_NONE : w->s[SRC].disk,
+					  w->s[DST].forgot ? HO_NONE : w->s[DST].disk);
 
 	RULE(w, !(src_runs(w) && w->dst_vm == D_RUN));
 	if (w->forced)
 		return;
-	if (at == HO_AT_SOURCE || at == HO_AT_SOURCE_PAUSED)
+	if (at == AT_SOURCE || at == AT_SOURCE_PAUSED)
 		RULE(w, !w->dst_ran);
-	if (at == HO_AT_SOURCE_PAUSED)
+	if (at == AT_SOURCE_PAUSED)
 		RULE(w, !src_runs(w) || w->s[SRC].forgot);
-	if (at == HO_AT_DESTINATION)
+	if (at == AT_DESTINATION)
 		RULE(w, w->dst_ran && !src_runs(w));
 }
 
@@ -590,6 +628,8 @@ static void settle(const struct world *from, bool stale)
 
 static void explore(bool persons, size_t cap)
 {
+	static const char *const places[] = {[AT_SOURCE] = "source", [AT_SOURCE_PAUSED] = "source-paused",
+					     [AT_DESTINATION] = "destination", [AT_UNDECIDED] = "undecided"};
 	struct world first = {
 	    .s = {{.up = 1, .disk = HO_SRC_BEGUN}, {.up = 1, .disk = HO_DST_BEGUN}}};
 	struct handoff h;
@@ -626,7 +666,7 @@ static void explore(bool persons, size_t cap)
 				print_message("  on disk %-13s %-12s %8u  guest: %s\n",
 					      handoff_state_name(s), handoff_state_name(d),
 					      x.seen[s][d],
-					      handoff_location_name(handoff_guest_location(s, d)));
+					      places[guest_location(s, d)]);
 	free(x.w);
 	free(x.parent);
 	free(x.label);

@@ -714,7 +714,7 @@ static void more_cells_or_tools_than_a_page_can_show_are_refused(void **state)
 static void ticks_are_1_2_5_and_the_axis_holds_the_greatest(void **state)
 {
 	static const double factors[] = {1, 1.3, 2, 2.7, 3.3, 4.9, 5, 6.6, 7.1, 9.99};
-	static const enum quantity quantities[] = {Q_MS, Q_BYTES, Q_BPS, Q_PLAIN};
+	static const enum quantity quantities[] = {Q_MS, Q_BYTES, Q_BYTES_PER_S, Q_PLAIN};
 	size_t i, k;
 	double v;
 

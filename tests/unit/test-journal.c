@@ -108,7 +108,6 @@ static void journal_remembers_state_and_what_is_owned(void **state)
 
 	assert_int_equal(journal_open(&j, path, &e), 0);
 	assert_int_equal(journal_last_state(j), HO_DST_PREPARED);
-	assert_false(journal_is_source(j));
 	assert_memory_equal(journal_attempt_id(j), ID, sizeof(ID));
 	assert_owned(j, "file:/b process:17 file:/a");
 	assert_true(json_equal(journal_last_note(j, "qemu"), note));

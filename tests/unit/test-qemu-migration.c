@@ -6,23 +6,19 @@
 #include "util.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <cmocka.h>
 
-#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}\r\n"
+#include "../lib/played-qemu.h"
+
 #define FOR_GOOD 1000000
 
 static struct {
-	int fd;
-	pthread_t thread;
 	const char *status;
 	unsigned lingers;    /* query-yank shows a migration for so many further questions */
 	unsigned cancelling; /* query-migrate says so for so many further questions */
@@ -30,21 +26,7 @@ static struct {
 	bool old; /* has no query-yank */
 } qemu;
 
-static struct loop *loop;
-static struct qmp *q;
-static struct err e;
-
 /* ---- QEMU's side ---- */
-
-static json_t *error(const char *desc)
-{
-	return json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", desc);
-}
-
-static json_t *done(json_t *value)
-{
-	return json_pack("{s:o}", "return", value);
-}
 
 static bool is_under_way(void)
 {
@@ -70,8 +52,9 @@ static json_t *yank_instances(void)
 	return list;
 }
 
-static json_t *carry_out(const char *command)
+static json_t *carry_out(const char *command, const json_t *args)
 {
+	(void)args;
 	if (!strcmp(command, "query-yank"))
 		return qemu.old ? error("The command query-yank has not been found") : done(yank_instances());
 	if (!strcmp(command, "migrate"))
@@ -91,50 +74,18 @@ static json_t *carry_out(const char *command)
 	return done(json_object());
 }
 
-static void *play(void *arg)
-{
-	FILE *f = fdopen(qemu.fd, "r+");
-	char line[4096];
-
-	(void)arg;
-	setvbuf(f, NULL, _IONBF, 0);
-	fputs(GREETING, f);
-	while (fgets(line, sizeof(line), f)) {
-		json_t *o = json_loads(line, 0, NULL);
-		json_t *answer = carry_out(json_string_value(json_object_get(o, "execute")));
-		AUTO_FREE char *text = NULL;
-
-		json_object_set(answer, "id", json_object_get(o, "id"));
-		text = json_dumps(answer, JSON_COMPACT);
-		fprintf(f, "%s\r\n", text);
-		json_decref(answer);
-		json_decref(o);
-	}
-	fclose(f);
-	return NULL;
-}
-
 static int setup(void **state)
 {
-	int fds[2];
-
 	(void)state;
 	memset(&qemu, 0, sizeof(qemu));
 	qemu.status = "failed";
-	if (loop_new(&loop, 16, &e) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return -1;
-	qemu.fd = fds[1];
-	if (pthread_create(&qemu.thread, NULL, play, NULL))
-		return -1;
-	return qmp_open_fd(&q, loop, fds[0], "played", 5000, NULL, NULL, &e);
+	return played_begin(carry_out);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	qmp_close(q);
-	pthread_join(qemu.thread, NULL);
-	loop_free(loop);
+	played_end();
 	return 0;
 }
 

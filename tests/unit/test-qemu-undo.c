@@ -6,7 +6,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,12 +17,11 @@
 
 #include <cmocka.h>
 
-#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}\r\n"
+#include "../lib/played-qemu.h"
+
 #define PREFIX	 "vmferry-deadbeef-"
 
 static struct {
-	int fd;
-	pthread_t thread;
 	json_t *bitmaps;    /* names */
 	json_t *exports;    /* ids */
 	json_t *lingering;  /* exports that stay for this many further questions */
@@ -32,21 +30,7 @@ static struct {
 	bool nbd;
 } qemu;
 
-static struct loop *loop;
-static struct qmp *q;
-static struct err e;
-
 /* ---- QEMU's side ---- */
-
-static json_t *error(const char *desc)
-{
-	return json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", desc);
-}
-
-static json_t *done(json_t *value)
-{
-	return json_pack("{s:o}", "return", value);
-}
 
 static json_t *nodes(void)
 {
@@ -107,53 +91,21 @@ static json_t *carry_out(const char *command, const json_t *args)
 	return done(json_object());
 }
 
-static void *play(void *arg)
-{
-	FILE *f = fdopen(qemu.fd, "r+");
-	char line[4096];
-
-	(void)arg;
-	setvbuf(f, NULL, _IONBF, 0);
-	fputs(GREETING, f);
-	while (fgets(line, sizeof(line), f)) {
-		json_t *o = json_loads(line, 0, NULL);
-		json_t *answer = carry_out(json_string_value(json_object_get(o, "execute")), json_object_get(o, "arguments"));
-		AUTO_FREE char *text = NULL;
-
-		json_object_set(answer, "id", json_object_get(o, "id"));
-		text = json_dumps(answer, JSON_COMPACT);
-		fprintf(f, "%s\r\n", text);
-		json_decref(answer);
-		json_decref(o);
-	}
-	fclose(f);
-	return NULL;
-}
-
 static int setup(void **state)
 {
-	int fds[2];
-
 	(void)state;
 	memset(&qemu, 0, sizeof(qemu));
 	qemu.bitmaps = json_pack("[s,s,s,s]", "backup", PREFIX "1-7", PREFIX "2-7", "vmferry-01234567-1-0");
 	qemu.exports = json_pack("[s,s,s]", "theirs", PREFIX "1-r1", PREFIX "1-r10");
 	qemu.lingering = json_array();
 	qemu.nbd = true;
-	if (loop_new(&loop, 16, &e) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return -1;
-	qemu.fd = fds[1];
-	if (pthread_create(&qemu.thread, NULL, play, NULL))
-		return -1;
-	return qmp_open_fd(&q, loop, fds[0], "played", 5000, NULL, NULL, &e);
+	return played_begin(carry_out);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	qmp_close(q);
-	pthread_join(qemu.thread, NULL);
-	loop_free(loop);
+	played_end();
 	json_decref(qemu.bitmaps);
 	json_decref(qemu.exports);
 	json_decref(qemu.lingering);

@@ -1,0 +1,244 @@
+/* journal-file.c: see journal-file.h. */
+#include "journal-file.h"
+#include "durable-file.h"
+#include "journal-record.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES (64 * 1024)
+
+static char *name_before(const char *path)
+{
+	return xasprintf("%s.new", path);
+}
+
+/* O_EXCL; a left-over of a creation that crashed is replaced: nobody else has this attempt's id. */
+static int open_new(const char *tmp)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_DSYNC | O_CLOEXEC | O_NOFOLLOW;
+	int fd = open(tmp, flags, 0600);
+
+	if (fd < 0 && errno == EEXIST && !unlink(tmp))
+		fd = open(tmp, flags, 0600);
+	return fd;
+}
+
+/* ---- reading ---- */
+
+int journal_file_read(int fd, const char *path, uint8_t **out, size_t *size, struct err *e)
+{
+	AUTO_FREE uint8_t *buf = NULL;
+	struct stat st;
+	size_t have = 0;
+
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "cannot read journal %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size > JOURNAL_FILE_MAX_BYTES)
+		return err_set(e, EBADMSG, "%s is not a journal", path);
+	buf = xmalloc((size_t)st.st_size + 1);
+	while (have < (size_t)st.st_size) {
+		ssize_t n = pread(fd, buf + have, (size_t)st.st_size - have, (off_t)have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, errno, "cannot read journal %s", path);
+		if (!n)
+			break;
+		have += (size_t)n;
+	}
+	*out = buf;
+	buf = NULL;
+	*size = have;
+	return 0;
+}
+
+/* ---- appending ---- */
+
+static int write_at_end(struct journal_file *f, const uint8_t *buf, size_t len, struct err *e)
+{
+	int r = pwrite_all(f->fd, buf, len, f->end);
+
+	if (!r)
+		return 0;
+	f->broken = true;
+	return err_sys(e, -r, "cannot write journal %s", f->path);
+}
+
+/* Is what lies behind the end still nothing? Of a write that failed something may be there, and reach the disk later. */
+static bool nothing_there(const struct journal_file *f, size_t len)
+{
+	AUTO_FREE char *buf = xmalloc(len);
+	ssize_t n = pread(f->fd, buf, len, f->end), i;
+
+	for (i = 0; i < n && !buf[i];)
+		i++;
+	return n >= 0 && i == n;
+}
+
+/* Room for len more bytes, with a record's header of zeros behind them. */
+static int reserve(struct journal_file *f, size_t len, off_t limit, struct err *e)
+{
+	off_t need = f->end + (off_t)len + RECORD_HEADER_BYTES;
+	int r;
+
+	if (need > limit)
+		return err_set(e, EFBIG, "journal %s is full", f->path);
+	if (need <= f->allocated)
+		return 0;
+	need = (need + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
+	r = posix_fallocate(f->fd, f->allocated, need - f->allocated);
+	if (!r && fsync(f->fd))
+		r = errno;
+	if (r)
+		return err_sys(e, r, "cannot extend journal %s", f->path);
+	f->allocated = need;
+	return 0;
+}
+
+int journal_file_append(struct journal_file *f, const uint8_t *buf, size_t len, off_t limit, struct err *e)
+{
+	int r;
+
+	if (f->broken)
+		return err_set(e, EIO, "journal %s: an earlier write failed", f->path);
+	r = reserve(f, len, limit, e);
+	f->refused = r != 0;
+	if (r)
+		return r;
+	r = write_at_end(f, buf, len, e);
+	f->refused = r && nothing_there(f, len);
+	if (r)
+		return r;
+	f->end += (off_t)len;
+	return 0;
+}
+
+int journal_file_zero_tail(struct journal_file *f, struct err *e)
+{
+	size_t len = (size_t)(f->allocated - f->end);
+	AUTO_FREE uint8_t *zeros = xcalloc(1, len + 1);
+
+	return write_at_end(f, zeros, len, e);
+}
+
+/* ---- writing it anew ---- */
+
+/* Under another name, whole and durable. */
+static int write_beside(struct journal_file *anew, const char *tmp, const uint8_t *buf, size_t len)
+{
+	struct err ignored;
+
+	*anew = (struct journal_file){.fd = open_new(tmp), .path = (char *)tmp};
+	if (anew->fd < 0)
+		return -1;
+	if (!flock(anew->fd, LOCK_EX | LOCK_NB) && !journal_file_append(anew, buf, len, JOURNAL_FILE_MAX_BYTES, &ignored) && !fsync(anew->fd))
+		return 0;
+	close(anew->fd);
+	unlink(tmp);
+	return -1;
+}
+
+int journal_file_rewrite(struct journal_file *f, const uint8_t *buf, size_t len, bool *done, struct err *e)
+{
+	AUTO_FREE char *tmp = name_before(f->path);
+	struct journal_file anew;
+
+	*done = false;
+	if (write_beside(&anew, tmp, buf, len))
+		return 0;
+	if (rename(tmp, f->path)) {
+		close(anew.fd);
+		unlink(tmp);
+		return 0;
+	}
+	close(f->fd);
+	f->fd = anew.fd;
+	f->end = anew.end;
+	f->allocated = anew.allocated;
+	*done = true;
+	if (!sync_parent_dir(f->path, e))
+		return 0;
+	f->broken = true; /* whose name it is after a crash is not known */
+	return -e->code;
+}
+
+/* ---- names ---- */
+
+int journal_file_create(struct journal_file *f, const char *path, struct err *e)
+{
+	AUTO_FREE char *tmp = name_before(path);
+
+	*f = (struct journal_file){.fd = open_new(tmp), .path = xstrdup(path)};
+	if (f->fd < 0 || flock(f->fd, LOCK_EX | LOCK_NB))
+		return err_sys(e, errno, "cannot create journal %s", tmp);
+	return 0;
+}
+
+void journal_file_discard(struct journal_file *f)
+{
+	AUTO_FREE char *tmp = name_before(f->path);
+
+	unlink(tmp);
+}
+
+int journal_file_publish(struct journal_file *f, struct err *e)
+{
+	AUTO_FREE char *tmp = name_before(f->path);
+	int r;
+
+	if (fsync(f->fd) || link(tmp, f->path))
+		return err_sys(e, errno, "cannot create journal %s", f->path);
+	unlink(tmp);
+	r = sync_parent_dir(f->path, e);
+	if (r)
+		unlink(f->path);
+	return r;
+}
+
+int journal_file_open(struct journal_file *f, const char *path, struct err *e)
+{
+	struct stat st;
+
+	*f = (struct journal_file){.fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW), .path = xstrdup(path)};
+	if (f->fd < 0 && errno == EROFS) { /* what it says counts all the same */
+		f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		f->broken = f->refused = true;
+	}
+	if (f->fd < 0)
+		return err_sys(e, errno, "cannot open journal %s", path);
+	if (flock(f->fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? err_set(e, EBUSY, "journal %s is in use by a running agent", path)
+					    : err_sys(e, errno, "cannot lock journal %s", path);
+	if (fstat(f->fd, &st) || !st.st_nlink) /* removed by the agent that held it until now */
+		return err_sys(e, ENOENT, "cannot open journal %s", path);
+	f->allocated = st.st_size;
+	return 0;
+}
+
+void journal_file_close(struct journal_file *f)
+{
+	if (!f->path)
+		return;
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->path);
+	f->path = NULL;
+}
+
+int journal_file_remove(struct journal_file *f, bool keep, struct err *e)
+{
+	AUTO_FREE char *done = xasprintf("%s.done", f->path);
+
+	journal_file_discard(f); /* of an agent that died while it wrote that */
+	if (keep ? rename(f->path, done) : unlink(f->path))
+		return err_sys(e, errno, "cannot remove journal %s", f->path);
+	return sync_parent_dir(f->path, e);
+}

@@ -1,0 +1,29 @@
+/* words.c: see words.h. */
+#include "words.h"
+#include "util.h"
+
+#include <string.h>
+
+int word_index(const char *const *words, const char *word)
+{
+	int i;
+
+	for (i = 0; words[i]; i++)
+		if (!strcmp(word, words[i]))
+			return i;
+	return -1;
+}
+
+char *words_or(const char *const *words)
+{
+	char *all = xstrdup(words[0]);
+	int i;
+
+	for (i = 1; words[i]; i++) {
+		char *longer = xasprintf("%s%s%s", all, words[i + 1] ? ", " : " or ", words[i]);
+
+		free(all);
+		all = longer;
+	}
+	return all;
+}

@@ -1,0 +1,10 @@
+/* words.h: a value that is one of a few words, as an enum has them: lists end with NULL. Pure. */
+#ifndef VMFERRY_WORDS_H
+#define VMFERRY_WORDS_H
+
+/* Which of them it is, or -1. */
+int word_index(const char *const *words, const char *word);
+/* "a, b or c", for an error; malloc'ed. */
+char *words_or(const char *const *words);
+
+#endif

@@ -1,0 +1,21 @@
+/* durable-file.h: files that are whole, and under their names, after the power has failed. Blocks the calling thread. */
+#ifndef VMFERRY_DURABLE_FILE_H
+#define VMFERRY_DURABLE_FILE_H
+
+#include "err.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* All n bytes at that offset of fd; they are durable after a sync. 0 or -errno. */
+int pwrite_all(int fd, const void *p, size_t n, off_t at);
+/* Makes a file's name durable: fsync of the directory that holds it. */
+int sync_parent_dir(const char *path, struct err *e);
+/* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies
+ * meanwhile leaves a part of it. */
+int write_new_file(const char *path, unsigned mode, const char *text, struct err *e);
+/* The n bytes at p are what path names from now on, durable when 0 is returned: at any moment there is the old file or the new one, whole.
+ * Its mode is 0666 less the umask. */
+int replace_file(const char *path, const void *p, size_t n, struct err *e);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * played-qemu.h: a QEMU that a unit test plays: on a thread of its own it greets, and answers each command as `answer` says. To be
+ * included once; the test's setup and teardown call played_begin and played_end.
+ */
+#ifndef VMFERRY_PLAYED_QEMU_H
+#define VMFERRY_PLAYED_QEMU_H
+
+#include "qmp.h"
+#include "util.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define PLAYED_GREETING \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}\r\n"
+
+static struct {
+	int fd;
+	pthread_t thread;
+	json_t *(*answer)(const char *command, const json_t *args);
+} played;
+
+static struct loop *loop;
+static struct qmp *q;
+static struct err e;
+
+static json_t *error(const char *desc)
+{
+	return json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", desc);
+}
+
+static json_t *done(json_t *value)
+{
+	return json_pack("{s:o}", "return", value);
+}
+
+static void *play(void *arg)
+{
+	FILE *f = fdopen(played.fd, "r+");
+	char line[4096];
+
+	(void)arg;
+	setvbuf(f, NULL, _IONBF, 0);
+	fputs(PLAYED_GREETING, f);
+	while (fgets(line, sizeof(line), f)) {
+		json_t *o = json_loads(line, 0, NULL);
+		json_t *answer = played.answer(json_string_value(json_object_get(o, "execute")), json_object_get(o, "arguments"));
+		AUTO_FREE char *text = NULL;
+
+		json_object_set(answer, "id", json_object_get(o, "id"));
+		text = json_dumps(answer, JSON_COMPACT);
+		fprintf(f, "%s\r\n", text);
+		json_decref(answer);
+		json_decref(o);
+	}
+	fclose(f);
+	return NULL;
+}
+
+/* q is connected to it. 0, or an error for cmocka. */
+static int played_begin(json_t *(*answer)(const char *command, const json_t *args))
+{
+	int fds[2];
+
+	if (loop_new(&loop, 16, &e) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return -1;
+	played.answer = answer;
+	played.fd = fds[1];
+	if (pthread_create(&played.thread, NULL, play, NULL))
+		return -1;
+	return qmp_open_fd(&q, loop, fds[0], "played", 5000, NULL, NULL, &e);
+}
+
+static void played_end(void)
+{
+	qmp_close(q);
+	pthread_join(played.thread, NULL);
+	loop_free(loop);
+}
+
+#endif
