@@ -4,6 +4,7 @@
 #ifndef VMFERRY_RAM_CAPTURE_PRIVATE_H
 #define VMFERRY_RAM_CAPTURE_PRIVATE_H
 
+#include "keep.h"
 #include "qemu-multifd.h"
 #include "qemu-stream.h"
 #include "ram-capture.h"
@@ -14,7 +15,7 @@
 #define PACKETS	      16
 #define MAIN_IN_BYTES (128 * 1024)
 #define ZERO_PER_STAGE 2048
-#define CONNS_MAX     (1 + CHANNELS_MAX)
+#define CONNS_MAX     KEEP_CONNS_MAX
 
 /* A buffer of the pool; pages in it are pointed to by items on several channels. */
 struct packet {

@@ -1,11 +1,11 @@
 /* ram-capture.c: see ram-capture.h. QEMU's connections; what becomes of their contents is ram-route.c. */
 #include "ram-capture-private.h"
+#include "keep.h"
 #include "log.h"
 #include "qemu-rp.h"
 #include "util.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -238,6 +238,7 @@ static void accepted(struct op *op, int res, uint32_t flags)
 			accept_more(c);
 		return;
 	}
+	keep_tell(c->cfg.keeper, KEEP_CONNECTION, res);
 	k = &c->conn[c->conns];
 	k->cap = c;
 	k->fd = res;
@@ -279,8 +280,6 @@ static int listen_unix(const char *path, struct err *e)
 	}
 	return r;
 }
-
-#define DRAIN_MS 5
 
 /* ---- from the conductor ---- */
 
@@ -360,27 +359,16 @@ enum qemu_runstate capture_runstate(const struct capture *c)
  */
 static void drain(struct capture *c)
 {
-	AUTO_FREE uint8_t *away = xmalloc(PACKET_BYTES);
-	struct pollfd p[1 + CONNS_MAX];
+	struct drain d = {.listen_fd = c->listen_fd, .keeper = c->cfg.keeper, .n = c->conns};
 	unsigned i;
-	ssize_t n;
-	int fd;
 
-	while (__atomic_load_n(&c->drain, __ATOMIC_ACQUIRE) == 1) {
-		for (i = 0; i < c->conns; i++)
-			p[i] = (struct pollfd){.fd = c->conn[i].state == CONN_CLOSED ? -1 : c->conn[i].fd, .events = POLLIN};
-		p[i] = (struct pollfd){.fd = c->conns < CONNS_MAX ? c->listen_fd : -1, .events = POLLIN};
-		if (poll(p, c->conns + 1, DRAIN_MS) <= 0)
-			continue;
-		fd = p[c->conns].revents ? accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
-		for (i = 0; i < c->conns; i++) {
-			n = p[i].revents ? recv(c->conn[i].fd, away, PACKET_BYTES, MSG_DONTWAIT) : 1;
-			if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
-				c->conn[i].state = CONN_CLOSED;
-		}
-		if (fd >= 0)
-			c->conn[c->conns++] = (struct conn){.cap = c, .fd = fd, .state = CONN_OPAQUE};
+	for (i = 0; i < c->conns; i++) {
+		d.fd[i] = c->conn[i].fd;
+		d.ended[i] = c->conn[i].state == CONN_CLOSED;
 	}
+	drain_run(&d, &c->drain);
+	for (; c->conns < d.n; c->conns++)
+		c->conn[c->conns] = (struct conn){.cap = c, .fd = d.fd[c->conns], .state = CONN_OPAQUE};
 }
 
 static void stop_reading(struct capture *c)
@@ -450,6 +438,7 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 	c->task_unstall.run = on_unstall;
 	c->task_stop.run = on_stop;
 	c->task_end.run = on_end;
+	keep_tell(c->cfg.keeper, KEEP_LISTENER, c->listen_fd);
 	accept_more(c);
 	r = pthread_create(&c->thread, NULL, run, c);
 	if (r)
@@ -464,6 +453,18 @@ void capture_drain(struct capture *c)
 		return;
 	__atomic_store_n(&c->drain, 1, __ATOMIC_RELEASE);
 	loop_post(c->loop, &c->task_stop);
+}
+
+/* Whoever has waited there in vain is not left to a copy of the socket. */
+static void stop_listening(struct capture *c)
+{
+	int fd;
+
+	unlink(c->cfg.socket_path);
+	shutdown(c->listen_fd, SHUT_RDWR);
+	while ((fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(fd);
+	close(c->listen_fd);
 }
 
 void capture_stop(struct capture *c)
@@ -482,8 +483,8 @@ void capture_stop(struct capture *c)
 		close(c->conn[i].fd);
 		free(c->conn[i].in);
 	}
-	close(c->listen_fd);
-	unlink(c->cfg.socket_path);
+	stop_listening(c);
+	keep_tell(c->cfg.keeper, KEEP_NOTHING, -1);
 }
 
 void capture_free(struct capture *c)

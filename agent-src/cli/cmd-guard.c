@@ -1,23 +1,22 @@
 /* cmd-guard.c: what the guard runs (guard.h). It is no command of the user's. */
 #include "cmd.h"
+#include "guard.h"
 #include "log.h"
 #include "move.h"
 #include "util.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-/* argv: JOURNAL RUNTIME_DIR; standard input: a pipe that ends with the agent, or says by a byte that it has ended in order. */
+/* argv: JOURNAL RUNTIME_DIR; standard input: a socket that ends with the agent (keep.h). */
 int cmd_guard(int argc, char **argv)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
 	struct move_options o = {.max_downtime_ms = 300, .channels = 1, .ram_mode = "auto"};
 	AUTO_FREE char *state = NULL;
-	ssize_t n;
+	struct keep *kept;
 	size_t i;
-	char byte;
 
 	if (argc != 3)
 		return 2;
@@ -25,13 +24,12 @@ int cmd_guard(int argc, char **argv)
 		signal(ignored[i], SIG_IGN);
 	close_range(3, ~0U, 0);
 	prctl(PR_SET_NAME, "vmferry-guard");
-	while ((n = read(0, &byte, 1)) < 0 && errno == EINTR)
-		;
-	if (n)
+	kept = guard_wait();
+	if (!kept)
 		return 0;
 	log_init("guard", LOG_LEVEL_ERROR, 2);
 	state = strndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
 	o.state_dir = state;
 	o.runtime_dir = argv[2];
-	return move_guard(&o, argv[1]);
+	return move_guard(&o, argv[1], kept);
 }

@@ -1,5 +1,6 @@
 /* guard.c: see guard.h. */
 #include "guard.h"
+#include "keep.h"
 #include "log.h"
 #include "util.h"
 
@@ -10,6 +11,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define LEAVE_MS 1000
@@ -38,8 +40,8 @@ int guard_start(struct guard *g, const char *journal, const char *runtime_dir, b
 	sigset_t none, all;
 	int fds[2], r;
 
-	if (pipe2(fds, O_CLOEXEC))
-		return err_sys(e, errno, "cannot create a pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return err_sys(e, errno, "cannot create a pair of sockets");
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
@@ -70,10 +72,15 @@ void guard_dismiss(struct guard *g)
 
 	if (!g->pid)
 		return;
-	if (write(g->fd, "", 1) != 1)
+	if (!keep_tell(g->fd, KEEP_GOODBYE, -1))
 		log_info("the guard has ended already");
 	close(g->fd);
 	while (waitpid(g->pid, NULL, WNOHANG) == 0 && now_ns() < until)
 		poll(NULL, 0, 1);
 	g->pid = 0;
+}
+
+struct keep *guard_wait(void)
+{
+	return keep_wait(0);
 }

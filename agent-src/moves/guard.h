@@ -3,8 +3,9 @@
  *
  * QEMU goes on by itself when its migration breaks, but not in pre-switchover, nor while it is held by SIGSTOP: there it
  * would wait for ever for an agent that is no more. The guard is this program again (`vmferry --guard`), so that it shares
- * nothing with an agent that may be out of memory or half dead; it sleeps on a pipe that ends with the agent. What it then
- * does is what `vmferry recover` would do first, without the destination: that is left to a person.
+ * nothing with an agent that may be out of memory or half dead; it sleeps on a socket that ends with the agent. What it then
+ * does is what `vmferry recover` would do first, without the destination: that is left to a person. Until QEMU's migration is over it keeps
+ * that one's connections open (keep.h).
  */
 #ifndef VMFERRY_GUARD_H
 #define VMFERRY_GUARD_H
@@ -18,7 +19,7 @@
 
 struct guard {
 	pid_t pid; /* 0: none */
-	int fd;
+	int fd;	   /* as keep_tell() has it */
 };
 
 /* Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. */
@@ -26,5 +27,8 @@ struct guard {
 int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e);
 /* An orderly end: it has nothing to do. Not called, or called with a guard that was not started: nothing happens. */
 void guard_dismiss(struct guard *g);
+
+/* What the guard itself begins with: waits for the agent's end on standard input. NULL: an orderly one; otherwise what it has of it. */
+struct keep *guard_wait(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "fault.h"
 #include "json-message.h"
 #include "json-text.h"
+#include "keep.h"
 #include "log.h"
 #include "process.h"
 #include "qemu-migration.h"
@@ -71,14 +72,14 @@ static int settled_run_state(struct move *m, char out[32], uint64_t until_ns, st
 }
 
 /* Of a migration whose sockets go while QEMU sets it up QEMU 10 may lose track: it is "cancelling" for good then. Setting it up takes some
- * milliseconds, for which the capture goes on to read. */
+ * milliseconds, for which the capture goes on to read, or the guard does. */
 static void wait_until_set_up(struct move *m)
 {
 	uint64_t until = now_ns() + SETUP_MS * 1000000ULL;
 	char status[MIGRATION_STATUS_MAX];
 	struct err e;
 
-	while (m->capture && m->qmp && qmp_alive(m->qmp) && !strcmp(qemu_migration_status(m->qmp, status), "setup") && now_ns() < until)
+	while ((m->capture || m->kept) && m->qmp && qmp_alive(m->qmp) && !strcmp(qemu_migration_status(m->qmp, status), "setup") && now_ns() < until)
 		if (loop_step(m->loop, 5, &e))
 			return;
 }
@@ -86,7 +87,7 @@ static void wait_until_set_up(struct move *m)
 /* Any of the guest's: one may be somebody else's by now. */
 static int open_monitor(struct move *m, struct err *e)
 {
-	return guest_open_qmp(&m->guest, &m->qmp, m->loop, m->guarding ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);
+	return guest_open_qmp(&m->guest, &m->qmp, m->loop, m->kept ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp, &m->con, e);
 }
 
 static int open_monitor_again(struct move *m, struct err *e)
@@ -100,16 +101,22 @@ static int open_monitor_again(struct move *m, struct err *e)
 	return 0;
 }
 
+static void close_connections(struct move *m)
+{
+	capture_stop(m->capture);
+	keep_end(m->kept);
+}
+
 /* QEMU's sockets stay open, and are read, until it is over: closed under a thread of multifd's they may leave QEMU waiting for that
  * thread for ever. One that does not end so is left to give up by itself, without them. */
 static int end_migration(struct move *m, uint64_t until, struct err *e)
 {
 	if (!m->ram.started) /* if there is one, somebody else began it */
 		return 0;
-	if (m->capture && !qemu_migration_cancel(m->qmp, m->loop, MIN(until, now_ns() + GENTLE_MS * 1000000ULL), e) &&
+	if ((m->capture || m->kept) && !qemu_migration_cancel(m->qmp, m->loop, MIN(until, now_ns() + GENTLE_MS * 1000000ULL), e) &&
 	    qemu_migration_settle(m->qmp, m->loop, e))
 		log_info("%s", e->msg);
-	capture_stop(m->capture);
+	close_connections(m);
 	return qemu_migration_cancel(m->qmp, m->loop, until, e);
 }
 
@@ -124,12 +131,13 @@ static int take_back(struct move *m, struct err *e)
 	int r;
 
 	kill(m->guest.pid, SIGCONT); /* held, or running: then it does nothing */
+	keep_drain(m->kept);
 	wait_until_set_up(m);
 	capture_drain(m->capture);
 	r = open_monitor_again(m, e);
 	if (!r)
 		r = end_migration(m, until, e);
-	capture_stop(m->capture);
+	close_connections(m);
 	if (!r)
 		r = settled_run_state(m, state, until, e);
 	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))
@@ -511,7 +519,7 @@ int move_restore(struct move *m, const char *journal_path, struct err *e)
 	m->source_disks = json_deep_copy(json_object_get(b, "disks"));
 	then = json_string_value(json_object_get(b, "boot_id"));
 	alive = boot && then && !strcmp(boot, then) && qemu_is_alive(m->guest.pid, m->guest.start_time);
-	if (json_string_value(json_object_get(b, "migrate_socket")))
+	if (!m->kept && json_string_value(json_object_get(b, "migrate_socket")))
 		unlink(json_string_value(json_object_get(b, "migrate_socket")));
 	if (handoff_restore(&m->handoff, HO_SOURCE, journal_last_state(m->journal), alive))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);

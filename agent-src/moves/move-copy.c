@@ -55,6 +55,7 @@ static int start_ram(struct move *m, struct err *e)
 				     .senders = m->senders,
 				     .sender_count = m->opaque ? m->streams : m->channels,
 				     .shared = &m->shared,
+				     .keeper = m->guard.fd,
 				     .event = capture_told,
 				     .ctx = m};
 	struct err why;

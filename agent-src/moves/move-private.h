@@ -154,7 +154,7 @@ struct move {
 	uint64_t begin_ns;
 	bool user_cancelled, interrupted_once, guest_shut_down;
 	bool unheard;	    /* the source QEMU could not be told to go on */
-	bool guarding;	    /* we are the guard: what cannot be done now is tried again */
+	struct keep *kept;  /* we are the guard: what cannot be done now is tried again */
 	bool migrated_away; /* by somebody else: a copy of the guest is not ours to resume */
 	struct err why;	 /* of the failure */
 	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */

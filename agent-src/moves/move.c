@@ -3,6 +3,7 @@
 #include "exit-code.h"
 #include "hex.h"
 #include "json-message.h"
+#include "keep.h"
 #include "log.h"
 #include "move-accept.h"
 #include "output.h"
@@ -540,14 +541,16 @@ static int recover_begin(struct move *m, const char *journal_path, bool fenced, 
 }
 
 /* What a process held is let go of in no certain order. -ENOENT: the attempt has ended. */
-static int last_state_of_the_dead(const char *journal_path, enum handoff_state *state, struct err *e)
+static int last_state_of_the_dead(const char *journal_path, struct keep *kept, enum handoff_state *state, struct err *e)
 {
 	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
 	struct journal *j;
 	int r;
 
-	while ((r = journal_open(&j, journal_path, e)) == -EBUSY && now_ns() < until)
+	while ((r = journal_open(&j, journal_path, e)) == -EBUSY && now_ns() < until) {
+		keep_drain(kept); /* it may be `recover` that has it, and cancels */
 		poll(NULL, 0, DYING_PAUSE_MS);
+	}
 	if (r)
 		return r;
 	*state = journal_last_state(j);
@@ -579,12 +582,12 @@ static bool guard_take_back(struct move *m, const char *journal_path, struct err
 }
 
 /* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
-static bool guard_try(const struct move_options *opt, const char *journal_path, struct err *words)
+static bool guard_try(const struct move_options *opt, const char *journal_path, struct keep *kept, struct err *words)
 {
 	enum handoff_state state = HO_NONE;
 	struct move *m;
 	bool done;
-	int r = last_state_of_the_dead(journal_path, &state, words);
+	int r = last_state_of_the_dead(journal_path, kept, &state, words);
 
 	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
 		words->code = 0, words->msg[0] = '\0';
@@ -592,25 +595,29 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 	}
 	if (r || move_new(&m, opt, words))
 		return err_prefix(words, "the agent of a move has died") != -EBUSY;
-	m->guarding = true;
+	m->kept = kept;
 	m->con.stage = ST_COMMIT;
 	m->con.entered = true;
 	done = guard_take_back(m, journal_path, words);
+	if (m->journal) /* otherwise somebody else has it, and cancels */
+		keep_end(kept);
 	move_free(m); /* before anything is said: whoever is to read it may not */
 	return done;
 }
 
-int move_guard(const struct move_options *opt, const char *journal_path)
+int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept)
 {
 	struct err words = {.code = 0}, said = words;
 
 	for (;;) {
-		bool done = guard_try(opt, journal_path, &words);
+		bool done = guard_try(opt, journal_path, kept, &words);
 
 		if (words.msg[0] && strcmp(words.msg, said.msg))
 			say(&words);
-		if (done)
+		if (done) {
+			keep_free(kept);
 			return words.code != 0;
+		}
 		said = words;
 		poll(NULL, 0, GUARD_PAUSE_MS);
 	}

@@ -40,8 +40,10 @@ struct move_options {
 
 /* Runs a move to its end. Returns the exit code. */
 int move_run(const struct move_options *opt);
-/* The agent of this attempt has died: before COMMITTED the guest is set going again here. Returns 0, or 1: it said why not. */
-int move_guard(const struct move_options *opt, const char *journal_path);
+struct keep;
+/* The agent of this attempt has died: before COMMITTED the guest is set going again here. kept (stolen): QEMU's connections to that agent,
+ * let go of when its migration is over. Returns 0, or 1: it said why not. */
+int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept);
 /* Settles an attempt of an earlier life. fenced: a person vouches that the peer will never act again. */
 int move_recover(const struct move_options *opt, const char *journal_path, bool fenced);
 

@@ -206,7 +206,7 @@ static void qemu_begin(void)
 static void begin(void)
 {
 	struct capture_config cfg = {.socket_path = t.path, .mode = RAM_MODE_PAGES, .multifd = MULTIFD, .senders = &t.sender,
-				     .sender_count = 1, .shared = &t.shared, .event = on_capture};
+				     .sender_count = 1, .shared = &t.shared, .keeper = -1, .event = on_capture};
 	int fd[2];
 	unsigned i;
 

@@ -1,0 +1,190 @@
+/* keep.c: see keep.h. */
+#include "keep.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define DRAIN_MS    5
+#define DRAIN_BYTES (512 * KIB)
+
+struct keep {
+	struct drain what;
+	pthread_t thread;
+	int draining; /* as *go_on; 0: not yet */
+};
+
+/* ---- reading away ---- */
+
+static void drain_accept(struct drain *d)
+{
+	int fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	keep_tell(d->keeper, KEEP_CONNECTION, fd);
+	d->ended[d->n] = false;
+	d->fd[d->n++] = fd;
+}
+
+void drain_run(struct drain *d, const int *go_on)
+{
+	AUTO_FREE uint8_t *away = xmalloc(DRAIN_BYTES);
+	struct pollfd p[1 + KEEP_CONNS_MAX];
+	unsigned i, n;
+	ssize_t got;
+
+	while (__atomic_load_n(go_on, __ATOMIC_ACQUIRE) == 1) {
+		for (i = 0; i < d->n; i++)
+			p[i] = (struct pollfd){.fd = d->ended[i] ? -1 : d->fd[i], .events = POLLIN};
+		n = d->n;
+		p[n] = (struct pollfd){.fd = n < KEEP_CONNS_MAX ? d->listen_fd : -1, .events = POLLIN};
+		if (poll(p, n + 1, DRAIN_MS) <= 0)
+			continue;
+		for (i = 0; i < n; i++) {
+			got = p[i].revents ? recv(d->fd[i], away, DRAIN_BYTES, MSG_DONTWAIT) : 1;
+			d->ended[i] |= !got || (got < 0 && errno != EAGAIN && errno != EINTR);
+		}
+		if (p[n].revents)
+			drain_accept(d);
+	}
+}
+
+/* ---- the agent's side ---- */
+
+bool keep_tell(int sock, enum keep_word word, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} room = {.bytes = {0}};
+	char byte = (char)word;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *c;
+
+	if (sock < 0)
+		return true;
+	if (fd >= 0) {
+		msg.msg_control = room.bytes;
+		msg.msg_controllen = sizeof(room.bytes);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+/* ---- the keeper's side ---- */
+
+/* The next word; 0: there is none any more. *fd: what came with it, or -1. */
+static int hear(int sock, int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} room;
+	char byte;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	*fd = -1;
+	while ((n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+		;
+	if (n <= 0)
+		return 0;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return byte;
+}
+
+static void let_go(struct drain *d)
+{
+	while (d->n)
+		close(d->fd[--d->n]);
+	if (d->listen_fd >= 0)
+		close(d->listen_fd);
+	d->listen_fd = -1;
+}
+
+/* As the agent would have. */
+static void remove_socket(int listen_fd)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	socklen_t n = sizeof(sa) - 1;
+
+	if (listen_fd >= 0 && !getsockname(listen_fd, (struct sockaddr *)&sa, &n) && sa.sun_path[0])
+		unlink(sa.sun_path);
+}
+
+struct keep *keep_wait(int sock)
+{
+	struct keep *k = xcalloc(1, sizeof(*k));
+	struct drain *d = &k->what;
+	int word, fd;
+
+	d->listen_fd = d->keeper = -1;
+	while ((word = hear(sock, &fd)) && word != KEEP_GOODBYE) {
+		if (word == KEEP_NOTHING) {
+			let_go(d);
+		} else if (word == KEEP_LISTENER && d->listen_fd < 0) {
+			d->listen_fd = fd;
+		} else if (word == KEEP_CONNECTION && fd >= 0 && d->n < KEEP_CONNS_MAX) {
+			d->ended[d->n] = false;
+			d->fd[d->n++] = fd;
+		} else if (fd >= 0) {
+			close(fd);
+		}
+	}
+	if (!word)
+		return k;
+	keep_free(k);
+	return NULL;
+}
+
+static void *drain_thread(void *arg)
+{
+	struct keep *k = arg;
+
+	drain_run(&k->what, &k->draining);
+	return NULL;
+}
+
+void keep_drain(struct keep *k)
+{
+	if (!k || k->draining)
+		return;
+	k->draining = 1;
+	if (!pthread_create(&k->thread, NULL, drain_thread, k))
+		return;
+	k->draining = 0;
+	keep_end(k);
+}
+
+void keep_end(struct keep *k)
+{
+	if (!k)
+		return;
+	if (k->draining == 1) {
+		__atomic_store_n(&k->draining, 2, __ATOMIC_RELEASE);
+		pthread_join(k->thread, NULL);
+	}
+	k->draining = 2;
+	remove_socket(k->what.listen_fd);
+	let_go(&k->what);
+}
+
+void keep_free(struct keep *k)
+{
+	keep_end(k);
+	free(k);
+}
