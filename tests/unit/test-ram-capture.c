@@ -2,6 +2,7 @@
  * test-ram-capture.c: QEMU's channels, played by this test, and what leaves on a data channel, in which order. That order is all
  * that keeps two versions of a page apart: their digests do not see it.
  */
+#include "keep.h"
 #include "messages.h"
 #include "log.h"
 #include "ram-capture.h"
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
@@ -67,6 +69,7 @@ static struct {
 	struct capture *capture;
 	int out;	       /* what leaves */
 	int qemu[1 + MULTIFD]; /* QEMU's ends: main, multifd 1, 2 */
+	int keeper[2];	       /* the capture's end, and that of a keeper which stands still */
 	char path[64];
 	unsigned blocks, ram_done, failed; /* atomic */
 	struct err why;
@@ -206,7 +209,8 @@ static void qemu_begin(void)
 static void begin(void)
 {
 	struct capture_config cfg = {.socket_path = t.path, .mode = RAM_MODE_PAGES, .multifd = MULTIFD, .senders = &t.sender,
-				     .sender_count = 1, .shared = &t.shared, .keeper = -1, .event = on_capture};
+				     .sender_count = 1, .shared = &t.shared, .event = on_capture};
+	struct timeval patience = {.tv_sec = 10};
 	int fd[2];
 	unsigned i;
 
@@ -216,6 +220,9 @@ static void begin(void)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	t.out = fd[1];
 	assert_int_equal(sender_start(&t.sender, (struct link){.fd = fd[0]}, 1, &t.shared, &err), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t.keeper), 0);
+	setsockopt(t.keeper[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	cfg.keeper = t.keeper[0];
 	assert_int_equal(capture_start(&t.capture, &cfg, &err), 0);
 	for (i = 0; i <= MULTIFD; i++)
 		t.qemu[i] = qemu_connect();
@@ -231,6 +238,8 @@ static void end(void)
 	capture_free(t.capture);
 	for (i = 0; i <= MULTIFD; i++)
 		close(t.qemu[i]);
+	close(t.keeper[0]);
+	close(t.keeper[1]);
 	close(t.out);
 }
 
@@ -434,6 +443,54 @@ static void whatever_still_comes_is_read_until_the_connections_are_closed(void *
 	end();
 }
 
+/* The next word of the capture's to its keeper, and with it a copy or -1. */
+static int next_word(int *fd)
+{
+	char byte, room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+
+	*fd = -1;
+	if (recvmsg(t.keeper[1], &msg, MSG_CMSG_CLOEXEC) != 1)
+		return 0;
+	if (CMSG_FIRSTHDR(&msg))
+		memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(*fd));
+	return byte;
+}
+
+static bool has_ended(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+}
+
+static void what_ends_here_ends_for_whoever_has_copies(void **state)
+{
+	int copy[2 + MULTIFD], late, none;
+	unsigned i;
+
+	(void)state;
+	begin();
+	late = qemu_connect(); /* one more than it takes */
+	for (i = 0; i < ARRAY_LEN(copy); i++) {
+		assert_int_equal(next_word(&copy[i]), i ? KEEP_CONNECTION : KEEP_LISTENER);
+		assert_true(copy[i] >= 0);
+	}
+	for (i = 0; i <= MULTIFD; i++)
+		assert_false(has_ended(t.qemu[i]));
+	capture_stop(t.capture);
+	for (i = 0; i <= MULTIFD; i++)
+		assert_true(has_ended(t.qemu[i]));
+	assert_true(has_ended(late));
+	assert_int_equal(next_word(&none), KEEP_NOTHING);
+	assert_int_equal(none, -1);
+	for (i = 0; i < ARRAY_LEN(copy); i++)
+		close(copy[i]);
+	close(late);
+	end();
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -456,6 +513,7 @@ int main(void)
 		cmocka_unit_test(a_round_ends_at_a_sync_point_between_the_pages_around_it),
 		cmocka_unit_test(a_page_outside_its_block_ends_it),
 		cmocka_unit_test(whatever_still_comes_is_read_until_the_connections_are_closed),
+		cmocka_unit_test(what_ends_here_ends_for_whoever_has_copies),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
