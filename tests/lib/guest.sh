@@ -21,19 +21,22 @@ declare -A PID_BORN=()
 
 # --- processes -----------------------------------------------------------------------------
 
-process_born() { # PID: its start time, so that a pid used again is not taken for it
-	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+process_born() { # PID: $BORN is its start time, so that a pid used again is not taken for it; empty when it is gone
+	local stat=
+	{ read -rd '' stat <"/proc/$1/stat"; } 2>/dev/null || true # it ends without a delimiter
 	set -- ${stat##*) }
-	[[ $1 != Z ]] && echo "${20}"
+	BORN=
+	[[ ${1:-Z} == Z ]] || BORN=${20}
 }
 
 process_is_gone() { # PID
-	[[ $(process_born "$1" || true) != "${PID_BORN[$1]}" ]]
+	process_born "$1"
+	[[ $BORN != "${PID_BORN[$1]}" ]]
 }
 
 kill_at_exit() { # PID
-	PID_BORN[$1]=$(process_born "$1" || echo gone)
+	process_born "$1"
+	PID_BORN[$1]=${BORN:-gone}
 }
 
 end_process() { # PID
@@ -98,8 +101,9 @@ guest_adopt() { # NAME PID
 }
 
 guest_settled() { # NAME: ready, or beyond hope
-	grep -aqE 'witness (ready|failed)|Kernel panic' "$DIR/$1.console" 2>/dev/null ||
-		process_is_gone "${GUEST_PID[$1]}"
+	local -a said=()
+	{ mapfile -t said <"$DIR/$1.console"; } 2>/dev/null || true
+	[[ ${said[*]} =~ witness\ (ready|failed)|Kernel\ panic ]] || process_is_gone "${GUEST_PID[$1]}"
 }
 
 guest_wait_ready() { # NAME
