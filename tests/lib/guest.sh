@@ -4,6 +4,7 @@
 # processes that were recorded here, by pid. DIR and KEEP are base.sh's.
 #
 #   QEMU       the QEMU binary                  (build/qemu/bin/qemu-system-x86_64)
+#   KERNEL     vmlinux, which starts sooner, or the smaller vmlinuz (vmlinux)
 #   MACHINE    machine type and its properties  (q35)
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
@@ -69,7 +70,7 @@ end_processes() {
 # --- guests --------------------------------------------------------------------------------
 
 guest_cmdline() {
-	local word line='console=ttyS0 quiet mitigations=off nokaslr no_timer_check' # which fails on a busy host
+	local word line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # which fails on a busy host
 	for word in ${WITNESS:-}; do line+=" witness.$word"; done
 	echo "$line"
 }
@@ -84,7 +85,7 @@ guest_launch() { # NAME [QEMU OPTION...]
 		-serial "file:$DIR/$name.console" \
 		-serial "unix:$DIR/$name.orders,server=on,wait=off" \
 		-qmp "unix:$DIR/$name.qmp,server=on,wait=off" \
-		-kernel "$TOP/build/guest/vmlinuz" -initrd "$TOP/build/guest/initrd.img" \
+		-kernel "$TOP/build/guest/${KERNEL:-vmlinux}" -initrd "$TOP/build/guest/initrd.img" \
 		-append "$(guest_cmdline)" "$@" </dev/null >"$DIR/$name.stderr" 2>&1 &
 	guest_adopt "$name" $!
 }

@@ -17,6 +17,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/ssh-host.sh"
 
 VM=$DIR/vm
+KERNEL=vmlinuz # each move copies it
 
 there() { # PATH
 	at_b "$1"

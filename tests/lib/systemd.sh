@@ -182,8 +182,8 @@ unit_guest() { # NAME UNIT LINE...: lines of the unit's [Service]
 		printf ' %q' "$QEMU" -accel tcg -machine q35 -m 256 -display none -nodefaults -no-user-config -name "${GUEST_NAME:-$name}" \
 			-serial "file:$DIR/$name.console" -serial "unix:$DIR/$name.orders,server=on,wait=off" \
 			-qmp "unix:$DIR/$name.qmp,server=on,wait=off" $(second_monitor "$name") \
-			-kernel "$TOP/build/guest/vmlinuz" -initrd "$TOP/build/guest/initrd.img" \
-			-append "$(WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=20 still_mb=16" guest_cmdline)" \
+			-kernel "$TOP/build/guest/tiny.elf" \
+			-append "witness.ram_mb=16 witness.rate=200 witness.disks=vda witness.disk_mb=8 witness.disk_rate=20" \
 			$(guest_drive d0 "$DIR/$name.raw" raw)
 		echo
 	} >"$DIR/$name-start"
