@@ -13,7 +13,8 @@
 #   show PROPERTY UNIT
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 SYSTEMD=/lib/systemd/systemd
-SANDBOX_UID=54321
+# Not that of another test's sandbox: /proc shows its processes, too, in units of the same names.
+export SANDBOX_UID=${SANDBOX_UID:-$((100000 + $$))}
 BOOT_S=120 # for one boot of a host and all that the script does in it
 
 sandbox_end() { # everything in the cgroup
