@@ -121,7 +121,7 @@ guest_stop() { # NAME
 
 # The answer's lines without the closing `ok`; fails when the witness says `err`.
 guest_order() { # SOCKET ORDER [DEADLINE_S]
-	python3 "$TOP/tests/lib/order.py" "$1" "$2" "${3:-60}"
+	python3 -S "$TOP/tests/lib/order.py" "$1" "$2" "${3:-60}"
 }
 
 guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked, too
@@ -135,7 +135,7 @@ guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked
 }
 
 qmp() { # SOCKET COMMAND-JSON [EVENT]: with EVENT, returns when it has come; prints what QEMU returned
-	python3 "$TOP/tests/lib/qmp.py" "$@"
+	python3 -S "$TOP/tests/lib/qmp.py" "$@"
 }
 
 # --- disks ---------------------------------------------------------------------------------
