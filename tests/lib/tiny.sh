@@ -43,7 +43,7 @@ tiny_start() { # NAME [QEMU OPTION...]
 tiny_settled() { # NAME
 	local said=
 	guest_settled "$1" && return
-	read -rd '' said <"$DIR/$1.stderr" || true
+	{ read -rd '' said <"$DIR/$1.stderr"; } 2>/dev/null || true
 	[[ $said == *'KVM internal error'* ]]
 }
 
