@@ -13,7 +13,7 @@ says() { # FILE PATTERN
 	grep -qE -- "$2" "$DIR/$1" || fail "$1 does not say '$2': $(<"$DIR/$1")"
 }
 
-GUEST_START=guest_start guest_a # with an initrd
+KERNEL=vmlinuz GUEST_START=guest_start guest_a # with an initrd
 TO="$DIR/to here"
 mkdir "$TO"
 check 0

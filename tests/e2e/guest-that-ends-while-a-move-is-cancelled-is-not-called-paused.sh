@@ -1,8 +1,9 @@
 #!/bin/bash
 # The source QEMU ends in the moment in which the move is rolled back: the result says that the guest is gone.
 . "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
 
-MEM=256 WITNESS="ram_mb=32" guest_start a
+MEM=256 WITNESS="ram_mb=32" tiny_start a
 for_good=${GUEST_PID[a]}
 move_start a local --hold
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"

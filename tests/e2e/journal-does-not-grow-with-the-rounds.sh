@@ -14,7 +14,7 @@ made_rounds() { # COUNT
 head -c 4M /dev/urandom >"$DIR/b.raw"
 head -c 4M /dev/urandom >"$DIR/a.raw"
 MEM=256 WITNESS="ram_mb=16 rate=100 disks=vda,vdb disk_mb=2 disk_rate=50" \
-	guest_start a $(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.raw" raw) $(second_monitor a)
+	tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.raw" raw) $(second_monitor a)
 SETTINGS=$(settings_of a)
 move_start a local --hold
 made_rounds 5

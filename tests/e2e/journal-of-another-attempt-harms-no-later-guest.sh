@@ -44,7 +44,7 @@ move_wait 4
 
 find "$TO" -mindepth 1 -delete
 make_with_inode "$TO/a.raw" "$inode"
-MEM=128 WITNESS="ram_mb=8 rate=10 disks=vda disk_mb=4 disk_rate=20" guest_start b $(guest_drive d0 "$TO/a.raw" raw) \
+MEM=128 WITNESS="ram_mb=8 rate=10 disks=vda disk_mb=4 disk_rate=20" tiny_start b $(guest_drive d0 "$TO/a.raw" raw) \
 	-qmp "unix:$TO/a.qmp,server=on,wait=off" -qmp "unix:$TO/a.mon,server=on,wait=off" -serial "file:$TO/a.console"
 before=$(cd "$TO" && ls -AiU | sort)
 

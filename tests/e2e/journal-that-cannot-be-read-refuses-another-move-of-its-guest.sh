@@ -36,7 +36,7 @@ printf 'xxxxxxxx' | dd of="$journal" bs=1 seek=1800 conv=notrunc status=none
 refused "$journal is damaged.*another is not begun"
 
 # ... which is none of another guest's business
-MEM=128 WITNESS="ram_mb=8 rate=10" guest_start b
+MEM=128 WITNESS="ram_mb=8 rate=10" tiny_start b
 mkdir "$DIR/b"
 vmferry check "${GUEST_PID[b]}" local --disk-dir "$DIR/b" >"$DIR/check.out" 2>&1 || fail "check of another guest: $(<"$DIR/check.out")"
 grep -q "$journal is damaged.*of another guest's move" "$DIR/check.out" || fail "check says nothing of the journal: $(<"$DIR/check.out")"

@@ -41,7 +41,7 @@ attempt_of() { # PID
 
 for name in web twin two; do
 	guest_disk "$DIR/$name.raw" raw 32M
-	MEM=128 WITNESS="ram_mb=16 disks=vda disk_mb=8" guest_start "$name" $(guest_drive d0 "$DIR/$name.raw" raw) $(second_monitor "$name") \
+	MEM=128 WITNESS="ram_mb=16 disks=vda disk_mb=8" tiny_start "$name" $(guest_drive d0 "$DIR/$name.raw" raw) $(second_monitor "$name") \
 		-name "${name/two/twin}"
 done
 for name in web twin two; do cut_off "$name"; done

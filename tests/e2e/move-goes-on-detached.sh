@@ -1,9 +1,10 @@
 #!/bin/bash
 # --detach returns once nothing stands in the way, and holds nobody's standard error; the move goes on, and status --follow sees its end.
 . "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=256 WITNESS="ram_mb=64 rate=1000 disks=vda disk_mb=8" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=64 rate=1000 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 mkdir "$DIR/there"
 said=$(vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/there" --detach --hold 2>&1) # as who reads all that it says
 [[ $said == *"goes on in the background"* ]] || fail "it said: $said"

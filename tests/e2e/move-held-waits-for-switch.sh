@@ -1,9 +1,10 @@
 #!/bin/bash
 # --hold keeps a converged guest running here, and says so in its status, until someone says switch.
 . "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=256 WITNESS="ram_mb=64 rate=2000 disks=vda disk_mb=8 disk_rate=100" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=64 rate=2000 disks=vda disk_mb=8 disk_rate=100" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 move_start a local --hold
 wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]'
 is_moving_with a 's["held"] and s["stage"] == "copy"' || fail "status: $(vmferry status --json)"

@@ -2,11 +2,12 @@
 # Six vmferry begin to move one guest at the same time, where one that was killed has left its socket: exactly one goes on, the others
 # are refused, and it keeps its socket: status and switch reach it.
 . "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
 
 AT_ONCE=6
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=128 WITNESS="ram_mb=16 disks=vda disk_mb=8" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=128 WITNESS="ram_mb=16 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 for round in 1 2; do
 	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$VMFERRY_RUNTIME_DIR/move-${GUEST_PID[a]}.sock"
 	mkfifo "$DIR/go$round"

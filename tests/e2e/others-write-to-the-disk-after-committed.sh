@@ -20,6 +20,7 @@ grep -q 'has been written here since the guest was handed over' "$DIR/recover.lo
 
 mv "$DIR/a.raw" "$DIR/aside"
 recover 0
-assert_eq "$(process_born "${GUEST_PID[a]}" || echo gone)" gone "the source's QEMU"
+process_born "${GUEST_PID[a]}"
+assert_eq "${BORN:-gone}" gone "the source's QEMU"
 mv "$DIR/kept.raw" "$DIR/a.raw"
 assert_at_destination

@@ -2,6 +2,7 @@
 # Strangers connect to the agent's port during a move and say nothing, or one byte as TLS would: the data channels come a little
 # later, and are neither refused nor kept waiting. Strangers are given up after 10 s; once the channels are there no one can come.
 . "$(dirname "$0")/../lib/over-ssh.sh"
+GUEST_START=guest_start # whose files take a while
 hosts_start
 ssh_guest
 ssh_move_start a root@host-b --data-ports 47000-47000 --bwlimit 10M # so that files take a while

@@ -1,9 +1,10 @@
 #!/bin/bash
 # A guest that was paused when the move began does not run at the destination until someone says cont.
 . "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 for mode in pages opaque; do
 	qmp "$(monitor a)" '{"execute": "stop"}'
 	move a local --ram-mode $mode

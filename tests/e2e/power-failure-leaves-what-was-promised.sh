@@ -41,7 +41,7 @@ everything_is_there() { # [DIRECTORY of the disk]
 	[[ -z $(find "$TO" -name '[!.]*.vmferry-*') ]] || fail "names of the copy are left: $(ls -A "$TO")"
 }
 
-GUEST_START=guest_start guest_a # a kernel and its initrd are carried
+KERNEL=vmlinuz GUEST_START=guest_start guest_a # a kernel and its initrd are carried
 # the disk in a directory of its own, where nothing else is synced
 mkdir "$DIR/disks"
 power_fails_after DST_PREPARED --disk "a.raw=$DIR/disks/a.raw"

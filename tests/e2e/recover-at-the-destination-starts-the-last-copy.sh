@@ -25,7 +25,7 @@ for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
 kill_now "$MOVE_PID"
 kill_now "${GUEST_PID[a]}"
 end_agents_there
-PID_BORN[$there]=$(process_born "$there")
+kill_at_exit "$there"
 
 recover_there 6 a
 grep -q -- --peer-is-fenced "$DIR/recover.log" || fail "it does not say what to do: $(<"$DIR/recover.log")"

@@ -16,7 +16,7 @@ recover_all() { # STATUS
 
 guest_a
 head -c 16M /dev/urandom >"$DIR/b.raw"
-MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20 still_mb=16" guest_start b $(guest_drive d0 "$DIR/b.raw" raw) $(second_monitor b)
+MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20" tiny_start b $(guest_drive d0 "$DIR/b.raw" raw) $(second_monitor b)
 recover_all 0
 said recover.log "nothing to recover"
 

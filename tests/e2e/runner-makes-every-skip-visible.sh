@@ -1,6 +1,6 @@
 #!/bin/bash
 # What tests/lib/run makes of tests that are skipped, in part or as a whole, with CI and without; of those that nobody built, made
-# executable or removed; of time limits; and of tests that nothing may run beside.
+# executable or removed; of time limits; of tests that nothing may run beside; and of their order.
 . "$(dirname "$0")/../lib/base.sh"
 set -euo pipefail
 test_begins
@@ -85,3 +85,24 @@ done
 run 0 J=3 at-once
 assert_eq "$(head -n 2 "$DIR/began" | sort | xargs) $(tail -n 1 "$DIR/began")" "a c b" "what began"
 assert_eq "$(tail -n 1 "$DIR/ended")" b "what ended last"
+
+# The one that took longest the last time begins first, and of new ones that which may take longest; whatever that file holds, all run.
+for name in d e f g; do
+	printf '%s\n' "$([[ $name != e ]] || echo '# timeout: 60')" "echo $name >>'$DIR/order'" "until [[ \$(wc -l <'$DIR/order') -ge 2 ]]; do :; done" |
+		e2e "in-order-$name"
+done
+begin() { # FIRST-TWO: of four, two at a time
+	rm -f "$DIR/order"
+	run 0 J=2 in-order
+	assert_eq "$(head -n 2 "$DIR/order" | sort | xargs) $(wc -l <"$DIR/order")" "$1 4" "what began"
+}
+seconds=$tree/build/test-seconds
+rm "$seconds"
+begin "d e"
+grep -q '"e2e/in-order-g": [0-9]' "$seconds" || fail "it does not remember: $(<"$seconds")"
+echo '{"e2e/in-order-f": 30.5, "e2e/in-order-g": 20}' >"$seconds"
+begin "f g"
+for text in '' '{' '[1]' '{"e2e/in-order-f": "x"}'; do
+	echo "$text" >"$seconds"
+	begin "d e"
+done

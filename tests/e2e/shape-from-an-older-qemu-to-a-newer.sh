@@ -3,6 +3,7 @@
 # QEMU 10, and keeps its machine type. The other way a machine type that 7.2 does not have is refused, and one that both have
 # is moved, with a note.
 . "$(dirname "$0")/../lib/over-ssh.sh"
+GUEST_START=guest_start
 [[ -x $TOP/build/qemu72/bin/qemu-system-x86_64 ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross (Debian 12)"
 [[ -d $TOP/build/qemu/usr ]] || skip "QEMU 10 is the system's here"
 hosts_start

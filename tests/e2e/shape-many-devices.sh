@@ -2,6 +2,7 @@
 # What an ordinary guest has besides: display and its VNC socket, USB tablet, random numbers, balloon, a channel for a guest
 # agent, a watchdog, sound, a SATA disk that nobody uses.
 . "$(dirname "$0")/../lib/over-ssh.sh"
+GUEST_START=guest_start
 hosts_start
 head -c 4M /dev/urandom >"$VM/sata.raw"
 ssh_guest a -vnc "unix:$VM/a.vnc" -vga virtio -device qemu-xhci,id=usb -device usb-tablet,bus=usb.0 \

@@ -2,6 +2,7 @@
 # Memory in three pieces: a private one, a file and a memfd, on two NUMA nodes with a processor each; first paused, then not.
 # At the other host the file behind memory is not there yet.
 . "$(dirname "$0")/../lib/over-ssh.sh"
+GUEST_START=guest_start
 hosts_start
 MACHINE=q35 SMP=2,sockets=2 MEM=384 ssh_guest a \
 	-object memory-backend-ram,id=m0,size=128M \

@@ -18,7 +18,7 @@ TOP = Path(__file__).resolve().parents[2]
 OWN = "/dst|/mnt|/home/user|/srv|/etc/pki|/etc/vm|/usr/share/OVMF|/usr/share/qemu-server|/dev/vg[01]|/dev/sr0|/run/vmferry"
 SIZES = {"pflash-code": 4 << 20, "pflash-vars": 4 << 20, "media": 1474560, "disk": 64 << 20}
 MEMORY_BYTES = 2 << 30
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 def sections(name):

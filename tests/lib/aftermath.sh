@@ -14,7 +14,7 @@ SETTINGS=       # of the source QEMU, as they were before the first move
 # verifies at some megabytes a second: there it is less, and the copy that the witness keeps of its disk counts as RAM, too.
 guest_a() { # [QEMU OPTION...]
 	local disk_mb=16 ram_mb=32 rate=500
-	[[ $ACCEL != kvm ]] || disk_mb=8 ram_mb=8 rate=100
+	[[ $ACCEL != kvm ]] || disk_mb=4 ram_mb=4 rate=100
 	head -c ${disk_mb}M /dev/urandom >"$DIR/a.raw"
 	MEM=256 WITNESS="ram_mb=$ram_mb rate=$rate disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20" \
 		"${GUEST_START:-tiny_start}" a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
@@ -23,7 +23,7 @@ guest_a() { # [QEMU OPTION...]
 
 # progress ten times a second: a stage that is looked for may last but one
 SLOW_DISKS=(--bwlimit 2M --json=fine) SLOW_RAM=(--bwlimit 12M --json=fine)
-[[ $ACCEL != kvm ]] || SLOW_RAM=(--bwlimit 5M --json=fine)
+[[ $ACCEL != kvm ]] || SLOW_RAM=(--bwlimit 2500K --json=fine)
 
 while_disks() { # returns when disks are being copied, and memory is not yet
 	wait_event 'ev["event"] == "progress" and ev["disk_left"] > 0 and "ram_left" not in ev' >/dev/null

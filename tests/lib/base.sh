@@ -23,13 +23,18 @@ assert_eq() { # ACTUAL EXPECTED [WHAT]
 	[[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
 }
 
+# To read from a pipe to which nobody writes is to sleep, without a process for it.
 wait_for() { # DEADLINE_S COMMAND...
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1)) status=0 never
 	shift
+	"$@" && return
+	exec {never}<> <(:)
 	until "$@"; do
-		[[ $SECONDS -lt $end ]] || return 1
-		sleep 0.02
+		[[ $SECONDS -lt $end ]] || { status=1 && break; }
+		read -rt 0.02 -u "$never" || true
 	done
+	exec {never}>&-
+	return "$status"
 }
 
 # For a mount namespace of its own: an empty file system over that directory, in which this checkout and DIR stay where they are.

@@ -4,6 +4,7 @@
 # processes that were recorded here, by pid. DIR and KEEP are base.sh's.
 #
 #   QEMU       the QEMU binary                  (build/qemu/bin/qemu-system-x86_64)
+#   KERNEL     vmlinux, which starts sooner, or the smaller vmlinuz (vmlinux)
 #   MACHINE    machine type and its properties  (q35)
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
@@ -21,19 +22,22 @@ declare -A PID_BORN=()
 
 # --- processes -----------------------------------------------------------------------------
 
-process_born() { # PID: its start time, so that a pid used again is not taken for it
-	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+process_born() { # PID: $BORN is its start time, so that a pid used again is not taken for it; empty when it is gone
+	local stat=
+	{ read -rd '' stat <"/proc/$1/stat"; } 2>/dev/null || true # it ends without a delimiter
 	set -- ${stat##*) }
-	[[ $1 != Z ]] && echo "${20}"
+	BORN=
+	[[ ${1:-Z} == Z ]] || BORN=${20}
 }
 
 process_is_gone() { # PID
-	[[ $(process_born "$1" || true) != "${PID_BORN[$1]}" ]]
+	process_born "$1"
+	[[ $BORN != "${PID_BORN[$1]}" ]]
 }
 
 kill_at_exit() { # PID
-	PID_BORN[$1]=$(process_born "$1" || echo gone)
+	process_born "$1"
+	PID_BORN[$1]=${BORN:-gone}
 }
 
 end_process() { # PID
@@ -66,7 +70,7 @@ end_processes() {
 # --- guests --------------------------------------------------------------------------------
 
 guest_cmdline() {
-	local word line='console=ttyS0 quiet mitigations=off nokaslr no_timer_check' # which fails on a busy host
+	local word line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # which fails on a busy host
 	for word in ${WITNESS:-}; do line+=" witness.$word"; done
 	echo "$line"
 }
@@ -81,7 +85,7 @@ guest_launch() { # NAME [QEMU OPTION...]
 		-serial "file:$DIR/$name.console" \
 		-serial "unix:$DIR/$name.orders,server=on,wait=off" \
 		-qmp "unix:$DIR/$name.qmp,server=on,wait=off" \
-		-kernel "$TOP/build/guest/vmlinuz" -initrd "$TOP/build/guest/initrd.img" \
+		-kernel "$TOP/build/guest/${KERNEL:-vmlinux}" -initrd "$TOP/build/guest/initrd.img" \
 		-append "$(guest_cmdline)" "$@" </dev/null >"$DIR/$name.stderr" 2>&1 &
 	guest_adopt "$name" $!
 }
@@ -98,8 +102,9 @@ guest_adopt() { # NAME PID
 }
 
 guest_settled() { # NAME: ready, or beyond hope
-	grep -aqE 'witness (ready|failed)|Kernel panic' "$DIR/$1.console" 2>/dev/null ||
-		process_is_gone "${GUEST_PID[$1]}"
+	local -a said=()
+	{ mapfile -t said <"$DIR/$1.console"; } 2>/dev/null || true
+	[[ ${said[*]} =~ witness\ (ready|failed)|Kernel\ panic ]] || process_is_gone "${GUEST_PID[$1]}"
 }
 
 guest_wait_ready() { # NAME
@@ -116,7 +121,7 @@ guest_stop() { # NAME
 
 # The answer's lines without the closing `ok`; fails when the witness says `err`.
 guest_order() { # SOCKET ORDER [DEADLINE_S]
-	python3 "$TOP/tests/lib/order.py" "$1" "$2" "${3:-60}"
+	python3 -S "$TOP/tests/lib/order.py" "$1" "$2" "${3:-60}"
 }
 
 guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked, too
@@ -130,7 +135,7 @@ guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked
 }
 
 qmp() { # SOCKET COMMAND-JSON [EVENT]: with EVENT, returns when it has come; prints what QEMU returned
-	python3 "$TOP/tests/lib/qmp.py" "$@"
+	python3 -S "$TOP/tests/lib/qmp.py" "$@"
 }
 
 # --- disks ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 #   there PATH             prints the path by which this test finds that file of host-b: there "$VM/a.raw"
 #   hosts_start            ssh_hosts_start, and VM; on host-b there is nothing of vmferry and no test guest's kernel
 #   guest_on_a NAME [QEMU OPTION...]
-#   ssh_guest [NAME]       a small guest with a disk in VM, and a second monitor
+#   ssh_guest [NAME]       a small guest with a disk in VM, and a second monitor: the tiny witness, but where GUEST_START=guest_start
 #   ssh_move_start NAME DEST [OPTION...]; ...; move_wait [STATUS]; ssh_move: both
 #   agent_on_b             prints the pid of the agent there; adopt_on_b NAME: after a move that did not say where the guest is
 #   ssh_recover STATUS [OPTION...]            of guest a
@@ -17,6 +17,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/ssh-host.sh"
 
 VM=$DIR/vm
+KERNEL=vmlinuz # each move copies it
 
 there() { # PATH
 	at_b "$1"
@@ -53,7 +54,7 @@ guest_on_a() { # NAME [QEMU OPTION...]
 	local real=$DIR
 	local QEMU=$real/qemu-on-a DIR=$VM
 	GUEST_AT[$1]=$VM
-	guest_start "$@"
+	"${GUEST_START:-guest_start}" "$@"
 }
 
 mon_on_a() { # NAME: prints QEMU options
@@ -61,9 +62,10 @@ mon_on_a() { # NAME: prints QEMU options
 }
 
 ssh_guest() { # [NAME [QEMU OPTION...]]
-	local name=${1:-a}
+	local name=${1:-a} options='ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20'
+	[[ ${GUEST_START:-} != guest_start ]] || options+=' still_mb=16' # the tiny witness looks at the whole disk
 	head -c 16M /dev/urandom >"$VM/$name.raw"
-	MEM=${MEM:-256} WITNESS="${WITNESS:-ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20 still_mb=16}" \
+	MEM=${MEM:-256} WITNESS="${WITNESS:-$options}" GUEST_START=${GUEST_START:-tiny_start} \
 		guest_on_a "$name" $(guest_drive d0 "$VM/$name.raw" raw) $(mon_on_a "$name") "${@:2}"
 	SETTINGS=$(settings_of "$name")
 }

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -S
 """settings.py SOCKET PROBE: what a move changes in a QEMU, one line each: to be compared with the same of before.
 
 PROBE is a path for a socket: QEMU does not tell whether its NBD server runs, so that it is started there and stopped, if it does not run already.

@@ -13,7 +13,8 @@
 #   show PROPERTY UNIT
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 SYSTEMD=/lib/systemd/systemd
-SANDBOX_UID=54321
+# Not that of another test's sandbox: /proc shows its processes, too, in units of the same names.
+export SANDBOX_UID=${SANDBOX_UID:-$((100000 + $$))}
 BOOT_S=120 # for one boot of a host and all that the script does in it
 
 sandbox_end() { # everything in the cgroup
@@ -182,8 +183,8 @@ unit_guest() { # NAME UNIT LINE...: lines of the unit's [Service]
 		printf ' %q' "$QEMU" -accel tcg -machine q35 -m 256 -display none -nodefaults -no-user-config -name "${GUEST_NAME:-$name}" \
 			-serial "file:$DIR/$name.console" -serial "unix:$DIR/$name.orders,server=on,wait=off" \
 			-qmp "unix:$DIR/$name.qmp,server=on,wait=off" $(second_monitor "$name") \
-			-kernel "$TOP/build/guest/vmlinuz" -initrd "$TOP/build/guest/initrd.img" \
-			-append "$(WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=20 still_mb=16" guest_cmdline)" \
+			-kernel "$TOP/build/guest/tiny.elf" \
+			-append "witness.ram_mb=16 witness.rate=200 witness.disks=vda witness.disk_mb=8 witness.disk_rate=20" \
 			$(guest_drive d0 "$DIR/$name.raw" raw)
 		echo
 	} >"$DIR/$name-start"

@@ -53,7 +53,7 @@ enter_root() { # NAME: sets ROOT
 move_to() { # NAME MACHINE
 	build_root "$1"
 	enter_root "$1"
-	MACHINE=$2 ssh_guest a
+	GUEST_START=guest_start MACHINE=$2 ssh_guest a
 	# an unpacked QEMU is told where its firmware is; there it has its own
 	tr '\0' '\n' <"/proc/${GUEST_PID[a]}/cmdline" | grep -A 1 -x -- -L | grep ^/ | while read -r dir; do
 		mkdir -p "$(there "$ROOT")$dir"
