@@ -2,7 +2,7 @@
  * qemu-args-monitors.c: refuses monitors that others could use while QEMU waits for its guest at the destination.
  *
  * Whoever reaches a monitor there can start the guest beside the source's. vmferry-dst hides unix sockets and occupies TCP
- * ports (agent-dst/moves/move-monitors.c). Others may stay that lead to nobody there: standard input is /dev/null, and a
+ * ports (agent-dst/parts/monitors.c). Others may stay that lead to nobody there: standard input is /dev/null, and a
  * pseudo-terminal is open to QEMU's user and root, as a hidden socket is (devpts makes it 0600, or 0620 of group tty, which is
  * for programs that write to terminals where people are logged in). A debugger's port is a monitor, too, and so may be
  * whatever several share (mux).

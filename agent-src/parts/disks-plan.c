@@ -1,0 +1,245 @@
+/* disks-plan.c: may the disks be moved, what is told of them, and where they go. */
+#include "disks-private.h"
+#include "hex.h"
+#include "host-file.h"
+#include "json-text.h"
+#include "paths.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define DISKS_MAX 64
+#define LONG_READ (2 * GIB) /* takes more than a second */
+
+bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
+{
+	return d->chain_count && ds->src->opt->chain != CHAIN_FLATTEN;
+}
+
+/* ---- may they be moved? ---- */
+
+static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	struct disk *d;
+
+	if (g->removable_empty || g->read_only)
+		return 0; /* stays as it is in the command line */
+	if (guest_disk_movable(g, ds->src->opt->accept, e))
+		return -e->code;
+	if (ds->count == DISKS_MAX)
+		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
+	d = &ds->at[OBJECT_DISK_BASE + ds->count++];
+	d->guest = g;
+	d->object = OBJECT_DISK_BASE + ds->count - 1;
+	json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
+	return 0;
+}
+
+/* A disk that the user calls by its node, drive, device or file. */
+static bool is_called(const struct guest_disk *d, const char *name, size_t n)
+{
+	const char *slash = strrchr(d->real_path, '/'), *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
+	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
+			return true;
+	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
+	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
+	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
+}
+
+/* Where the user wants it, or NULL. */
+static const char *wanted_path(const struct disks *ds, const struct guest_disk *d)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->src->opt->disk_map_count; i++) {
+		const char *map = ds->src->opt->disk_map[i], *to = strchr(map, '=');
+
+		if (is_called(d, map, (size_t)(to - map)))
+			return to + 1;
+	}
+	return NULL;
+}
+
+/* Each --disk names one disk of this guest. */
+static int check_disk_map(const struct disks *ds, struct err *e)
+{
+	unsigned i, k, hits;
+
+	for (i = 0; i < ds->src->opt->disk_map_count; i++) {
+		const char *map = ds->src->opt->disk_map[i];
+		size_t n = strcspn(map, "=");
+
+		for (hits = 0, k = 0; k < ds->count; k++)
+			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, map, n);
+		if (hits != 1)
+			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", map,
+				       hits ? "more than one" : "no", (int)n, map);
+	}
+	return 0;
+}
+
+/* QEMU has one NBD server, and only its exports can be seen. */
+static int check_exports(struct disks *ds, struct err *e)
+{
+	json_t *exports;
+	const char *id;
+	int r = qmp_call(ds->src->qmp, "query-block-exports", NULL, &exports, e);
+
+	if (r)
+		return r;
+	id = json_text(json_array_get(exports, 0), "id");
+	if (ds->count && json_array_size(exports))
+		r = err_set(e, EBUSY, "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
+			    "end that first (block-export-del, nbd-server-stop)", id ? id : "?");
+	json_decref(exports);
+	return r;
+}
+
+static int check_jobs(struct disks *ds, struct err *e)
+{
+	json_t *jobs;
+	int r = qmp_call(ds->src->qmp, "query-block-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	if (json_array_size(jobs))
+		r = err_set(e, EBUSY, "a block job (%s) is running in this guest; wait for it or cancel it first",
+			    json_text(json_array_get(jobs, 0), "device") ?: "?");
+	json_decref(jobs);
+	return r;
+}
+
+int disks_examine(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	size_t i;
+	int r = check_jobs(ds, e);
+
+	for (i = 0; !r && i < ds->src->guest.disk_count; i++)
+		r = examine_disk(ds, &ds->src->guest.disks[i], e);
+	if (!r)
+		r = check_disk_map(ds, e);
+	return r ? r : check_exports(ds, e);
+}
+
+/* ---- what is told of them ---- */
+
+static uint64_t allocated(const struct disks *ds, const struct guest_disk *d)
+{
+	uint64_t sum = d->allocated;
+	size_t i;
+
+	for (i = 0; i < d->chain_count && !disk_keeps_chain(ds, d); i++)
+		sum += d->chain[i].allocated;
+	return MIN(sum, MAX(d->virtual_size, d->allocated));
+}
+
+/* Who else may use the file, beyond owner and mode, as the file system keeps it (acl(5)); in hex, malloc'ed, or NULL. */
+static char *acl_of(const char *path)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl));
+
+	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
+}
+
+static json_t *describe_disk(const struct disks *ds, const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+	struct stat st = {.st_mode = 0600};
+	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
+	json_t *out;
+
+	if (g->block_device || stat(g->real_path, &st))
+		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I}", "object", (int)d->object, "node", g->node, "file",
+			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
+			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(ds, g), "cluster_size",
+			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
+			(int)st.st_gid, "path", wanted_path(ds, g), "acl", acl, "inode", (json_int_t)st.st_ino);
+	if (disk_keeps_chain(ds, g))
+		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
+	return out;
+}
+
+/* A backing file: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
+static int describe_chain(const struct disks *ds, const struct disk *d, json_t *files, struct err *e)
+{
+	json_int_t parent = -1;
+	size_t i;
+
+	for (i = 0; i < d->guest->chain_count && disk_keeps_chain(ds, d->guest); i++) {
+		const struct guest_backing *b = &d->guest->chain[i];
+		json_t *entry;
+
+		if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
+			return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
+				       b->name ? b->name : "?", d->guest->real_path);
+		if (json_array_size(files) == HOST_FILES_MAX)
+			return err_set(e, ENOTSUP, "more than %d files", HOST_FILES_MAX);
+		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path",
+				  b->real_path, "name", b->name, "object", (int)d->object, "parent", parent);
+		if (b->allocated > LONG_READ)
+			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
+		host_file_look(ds->src->opt, entry);
+		parent = (json_int_t)json_array_size(files);
+		json_array_append_new(files, entry);
+	}
+	return 0;
+}
+
+/* Their backing files stand among the guest's other files, which have been described before. */
+int disks_describe(struct part *p, json_t *out, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < ds->count && !r; i++) {
+		json_array_append_new(ds->described, describe_disk(ds, &first(ds)[i]));
+		r = describe_chain(ds, &first(ds)[i], json_object_get(out, "files"), e);
+	}
+	json_object_set(out, "disks", ds->described);
+	return r;
+}
+
+int disks_agree(struct part *p, const json_t *accept, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	json_t *a;
+	unsigned i;
+	size_t k;
+
+	(void)e;
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = &first(ds)[i];
+
+		json_array_foreach(json_object_get(accept, "disks"), k, a)
+			if (!d->to && json_integer_value(json_object_get(a, "object")) == d->object && json_text(a, "path"))
+				d->to = xstrdup(json_text(a, "path"));
+		if (!d->to)
+			d->to = xstrdup("?");
+	}
+	return 0;
+}
+
+json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+	json_t *said = json_array_get(ds->described, d->object - OBJECT_DISK_BASE);
+	AUTO_FREE char *mode = xasprintf("%03o", (unsigned)json_integer_value(json_object_get(said, "mode")));
+	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
+					  (int)json_integer_value(json_object_get(said, "gid")));
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b}", "node", g->node, "from", g->real_path, "to", d->to, "format",
+			 g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated", json_object_get(said, "allocated"),
+			 "transfer", "copy", "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
+			 json_object_get(said, "acl") != NULL);
+}

@@ -1,0 +1,25 @@
+/* disks-private.h: between the two files of the disks: disks.c, and disks-plan.c (before anything is touched). */
+#ifndef VMFERRY_DISKS_PRIVATE_H
+#define VMFERRY_DISKS_PRIVATE_H
+
+#include "disks.h"
+#include "util.h"
+
+static inline struct disks *disks_of(struct part *p)
+{
+	return container_of(p, struct disks, part);
+}
+
+static inline struct disk *first(struct disks *ds)
+{
+	return &ds->at[OBJECT_DISK_BASE];
+}
+
+int disks_examine(struct part *p, struct err *e);
+int disks_describe(struct part *p, json_t *out, struct err *e);
+int disks_agree(struct part *p, const json_t *accept, struct err *e);
+json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);
+/* Is its backing chain to be the same there? Else it becomes one image. */
+bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d);
+
+#endif
