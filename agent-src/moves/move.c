@@ -150,12 +150,11 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
 	if (!r)
 		r = accept_check(t->plan, e);
-	if (!r)
-		r = parts_agree(&t->parts, t->plan, e);
 	if (r)
 		return r;
-	tell_plan(t);
-	if (t->recipe->planned)
+	r = parts_agree(&t->parts, t->plan, e);
+	tell_plan(t); /* also one that we do not agree to: why is told next */
+	if (!r && t->recipe->planned)
 		r = t->recipe->planned(t, e);
 	if (r)
 		return r;

@@ -33,7 +33,7 @@ static json_t *decisions(struct transfer *t)
 /* What recovering needs: who it is, and how the destination is reached. */
 static int begin_journal(struct transfer *t, struct err *e)
 {
-	json_t *begin = json_pack("{s:s,s:s*,s:s*}", "dest", t->opt->dest.where, "reach", dest_options_save(&t->opt->dest), "disk_dir",
+	json_t *begin = json_pack("{s:s,s:o,s:s*}", "dest", t->opt->dest.where, "reach", dest_options_save(&t->opt->dest), "disk_dir",
 				  t->opt->disk_dir);
 	int r;
 

@@ -35,7 +35,17 @@ int parts_describe(const struct parts *ps, json_t *out, struct err *e)
 
 int parts_agree(const struct parts *ps, const json_t *said, struct err *e)
 {
-	EACH(ps, agree, said, e);
+	struct err ignored;
+	unsigned i;
+	int r = 0, one;
+
+	for (i = 0; i < ps->count; i++) {
+		const struct part_ops *ops = ps->at[i]->ops;
+
+		one = ops->agree ? ops->agree(ps->at[i], said, r ? &ignored : e) : 0;
+		r = r ? r : one;
+	}
+	return r;
 }
 
 int parts_prepare(const struct parts *ps, struct err *e)

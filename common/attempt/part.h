@@ -66,6 +66,7 @@ void parts_add(struct parts *ps, struct part *p);
 /* Each part in turn, to the first error. */
 int parts_examine(const struct parts *ps, struct err *e);
 int parts_describe(const struct parts *ps, json_t *out, struct err *e);
+/* All of them hear it, whatever one says; the first error. */
 int parts_agree(const struct parts *ps, const json_t *said, struct err *e);
 int parts_prepare(const struct parts *ps, struct err *e);
 int parts_ready(const struct parts *ps, const json_t *said, struct err *e);
