@@ -31,7 +31,7 @@ collector_start -p 7000
 CAPTURE=$!
 kill_at_exit "$CAPTURE"
 
-WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20 still_mb=16 net=10.231.0.50/24 hb_udp=10.231.0.255:7000 tcp=$A_ADDRESS:7000" ssh_guest a \
+WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20 still_mb=16 net=10.231.0.50/24 hb_udp=10.231.0.255:7000 tcp=$A_ADDRESS:7000" GUEST_START=guest_start ssh_guest a \
 	-netdev "tap,id=n0,ifname=tap-a,script=$VM/up,downscript=no" -device virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56
 is_connected() {
 	[[ -n $(on_a ss -Htn state established "sport = :7000") ]]
