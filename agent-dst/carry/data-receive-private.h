@@ -71,6 +71,8 @@ struct receiver {
 	struct loop *loop;
 	struct channel *ch;
 	pthread_t thread;
+	bool ended;    /* the thread */
+	bool complete; /* END(GROUP_RAM, last) came */
 	struct task stop, retry;
 	struct codec *codec;
 	uint8_t *scratch;

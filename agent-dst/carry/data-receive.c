@@ -413,6 +413,9 @@ static int complete(struct receiver *r, struct err *e)
 {
 	unsigned i;
 
+	if (r->complete)
+		return err_set(e, EPROTO, "channel %u is said to be complete twice", r->number);
+	r->complete = true;
 	for (i = 0; i < r->block_count; i++)
 		if (!r->blocks[i].ended)
 			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->blocks[i].target->name);
@@ -588,6 +591,15 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 	return 0;
 }
 
+void receiver_end(struct receiver *r)
+{
+	if (!r || r->ended)
+		return;
+	loop_post(r->loop, &r->stop);
+	pthread_join(r->thread, NULL);
+	r->ended = true;
+}
+
 void receiver_stop(struct receiver *r)
 {
 	struct write_batch *b;
@@ -595,8 +607,7 @@ void receiver_stop(struct receiver *r)
 
 	if (!r)
 		return;
-	loop_post(r->loop, &r->stop);
-	pthread_join(r->thread, NULL);
+	receiver_end(r);
 	for (i = 0; i < r->block_count; i++)
 		unit_set_fini(&r->blocks[i].round);
 	for (i = 0; i < OBJECT_STREAM_MAX; i++)

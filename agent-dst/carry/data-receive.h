@@ -35,7 +35,7 @@ struct receive_shared {
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
 	const char *incoming;
 	bool main_connected; /* atomic */
-	struct receiver *receivers[CHANNELS_MAX]; /* atomic; the first is stopped first, as it wakes the others */
+	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events; /* of the main loop: struct receive_event */
 	struct cpu_meter *cpu; /* measures the receivers' threads; NULL: nothing does */
 };
@@ -71,6 +71,9 @@ struct receive_stats {
 };
 
 int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e);
+/* Ends the thread. Threads post to each other: all are ended before the first is freed. NULL and a second call are fine. */
+void receiver_end(struct receiver *r);
+/* And frees. */
 void receiver_stop(struct receiver *r);
 void receiver_stats(const struct receiver *r, struct receive_stats *sum /* added to */);
 

@@ -252,6 +252,8 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 	struct err why;
 	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
 
+	if (!r && !t->a.handing_off && t->a.con.stage != ST_CONNECT)
+		r = err_set(e, EPROTO, "HANDOFF in a session that is about a move of which nothing is promised yet");
 	if (!r && !t->a.handing_off)
 		r = take_up(t, attempt, e);
 	if (!r && !t->a.journal) {

@@ -117,7 +117,8 @@ static void fail(void *ctx, const struct err *why)
 		log_info("%s: %s", stages[t->a.con.stage].name, why->msg);
 	else
 		log_error("%s: %s", stages[t->a.con.stage].name, why->msg);
-	t->a.exit_code = EXIT_SOURCE;
+	if (!t->a.dead)
+		t->a.exit_code = EXIT_SOURCE;
 	if (!t->a.handing_off) {
 		if (t->a.control && !t->a.control_lost)
 			channel_send(t->a.control, ERROR, error, .code = (uint32_t)why->code, .doing = slice_of(""),

@@ -32,7 +32,8 @@ static int begin_journal(struct transfer *t, struct err *e)
 	target_describe_for_journal(&t->target, begin);
 	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
 	json_decref(begin);
-	t->a.handoff.qemu_alive = false;
+	if (!r)
+		t->a.handoff.qemu_alive = false;
 	return r;
 }
 
@@ -103,9 +104,9 @@ int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail,
 {
 	struct transfer *t = container_of(a, struct transfer, a);
 	struct part *of;
-	const struct part_undo *u = json_text(detail, "path") ? parts_undo(&t->parts, kind, &of) : NULL;
+	const struct part_undo *u = parts_undo(&t->parts, kind, &of);
 
-	return u ? u->undo(of, detail, e) : err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind);
+	return u && (json_text(detail, "path") || !strcmp(kind, "qemu")) ? u->undo(of, detail, e) : err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind);
 }
 
 void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)

@@ -145,6 +145,8 @@ void data_plane_stop(struct data_plane *d)
 {
 	unsigned i;
 
+	for (i = 0; i < CHANNELS_MAX; i++)
+		receiver_end(d->receivers[i]);
 	for (i = 0; i < CHANNELS_MAX; i++) {
 		receiver_stop(d->receivers[i]);
 		d->receivers[i] = NULL;

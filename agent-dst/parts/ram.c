@@ -210,7 +210,8 @@ int ram_take(struct ram *r, const struct receive_event *rev, struct err *e)
 static int event(struct part *p, const struct event *ev, struct err *e)
 {
 	struct ram *r = ram_of(p);
-	const char *status = ev->kind == EVENT_QMP && !strcmp(ev->name, "MIGRATION") ? json_text(ev->json, "status") : NULL;
+	bool ours = p->a->handoff.state == HO_DST_BEGUN; /* what the guest does later is its own */
+	const char *status = ours && ev->kind == EVENT_QMP && !strcmp(ev->name, "MIGRATION") ? json_text(ev->json, "status") : NULL;
 
 	if (!status)
 		return PART_NOT_MINE;

@@ -65,6 +65,8 @@ static int examine(struct part *p, struct err *e)
 	if (!t->exe)
 		return err_set(e, ENOENT, "no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
 			       json_text(d, "exe"));
+	if (!text_is_utf8(t->runtime_dir))
+		return err_set(e, EILSEQ, "the name of the runtime directory there, %s, is not UTF-8 text", t->runtime_dir);
 	t->run_dir = xasprintf("%s/%.12s", t->runtime_dir, attempt_id_format(p->a->id, id));
 	t->qmp_path = xasprintf("%s/vmferry.qmp", t->run_dir);
 	return 0;
@@ -176,7 +178,7 @@ int target_configure_qemu(struct target *t, unsigned multifd, struct err *e)
 	json_t *params = json_pack("{s:s,s:s}", "tls-creds", "", "multifd-compression", "none");
 	int r;
 
-	r = settings_save(t->qmp, &t->settings, e);
+	r = t->settings ? 0 : settings_save(t->qmp, &t->settings, e);
 	if (!r)
 		r = journal_note(t->part.a->journal, "settings", t->settings, e);
 	if (!r)

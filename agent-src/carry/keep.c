@@ -24,8 +24,11 @@ static void drain_accept(struct drain *d)
 {
 	int fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			d->deaf = true; /* there is nobody any more, or no room for them */
 		return;
+	}
 	keep_tell(d->keeper, KEEP_CONNECTION, fd);
 	d->ended[d->n] = false;
 	d->fd[d->n++] = fd;
@@ -42,7 +45,7 @@ void drain_run(struct drain *d, const int *go_on)
 		for (i = 0; i < d->n; i++)
 			p[i] = (struct pollfd){.fd = d->ended[i] ? -1 : d->fd[i], .events = POLLIN};
 		n = d->n;
-		p[n] = (struct pollfd){.fd = n < KEEP_CONNS_MAX ? d->listen_fd : -1, .events = POLLIN};
+		p[n] = (struct pollfd){.fd = n < KEEP_CONNS_MAX && !d->deaf ? d->listen_fd : -1, .events = POLLIN};
 		if (poll(p, n + 1, DRAIN_MS) <= 0)
 			continue;
 		for (i = 0; i < n; i++) {

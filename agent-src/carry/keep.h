@@ -21,6 +21,7 @@ struct drain {
 	int keeper;    /* is told of these; -1: nobody */
 	int fd[KEEP_CONNS_MAX];
 	bool ended[KEEP_CONNS_MAX]; /* not read any more */
+	bool deaf;		    /* nobody is accepted any more */
 	unsigned n;
 };
 

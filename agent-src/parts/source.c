@@ -124,6 +124,8 @@ static int check_text(const struct guest *g, struct err *e)
 	for (i = 0; i < g->disk_count; i++)
 		if (g->disks[i].real_path && !text_is_utf8(g->disks[i].real_path))
 			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", g->disks[i].real_path);
+	if (!text_is_utf8(g->qmp_path))
+		return err_set(e, EILSEQ, "the name of the guest's monitor %s is not UTF-8 text", g->qmp_path);
 	if (!text_is_utf8(g->cwd))
 		return err_set(e, EILSEQ, "the name of QEMU's directory %s is not UTF-8 text", g->cwd);
 	return 0;
@@ -168,6 +170,8 @@ static int examine(struct part *p, struct err *e)
 
 	if (!r)
 		r = check_text(&s->guest, e);
+	if (!r && !text_is_utf8(s->opt->runtime_dir))
+		r = err_set(e, EILSEQ, "the name of the runtime directory %s is not UTF-8 text", s->opt->runtime_dir);
 	if (!r)
 		r = earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
 	if (!r)

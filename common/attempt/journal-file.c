@@ -176,7 +176,8 @@ int journal_file_create(struct journal_file *f, const char *path, struct err *e)
 {
 	AUTO_FREE char *tmp = name_before(path);
 
-	*f = (struct journal_file){.fd = open_new(tmp), .path = xstrdup(path)};
+	*f = (struct journal_file){.path = xstrdup(path)};
+	f->fd = open_new(tmp);
 	if (f->fd < 0 || flock(f->fd, LOCK_EX | LOCK_NB))
 		return err_sys(e, errno, "cannot create journal %s", tmp);
 	return 0;
@@ -207,7 +208,8 @@ int journal_file_open(struct journal_file *f, const char *path, struct err *e)
 {
 	struct stat st;
 
-	*f = (struct journal_file){.fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW), .path = xstrdup(path)};
+	*f = (struct journal_file){.path = xstrdup(path)};
+	f->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
 	if (f->fd < 0 && errno == EROFS) { /* what it says counts all the same */
 		f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		f->broken = f->refused = true;

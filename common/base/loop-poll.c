@@ -134,10 +134,12 @@ static int do_file(const struct io_uring_sqe *s)
 		r = write_file(s);
 	else if (s->opcode == IORING_OP_READV)
 		r = read_file(s);
-	else if (s->opcode == IORING_OP_FSYNC)
-		r = result(s->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(s->fd) : fsync(s->fd));
 	else
-		r = result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr));
+		do
+			r = s->opcode != IORING_OP_FSYNC ? result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr))
+			    : s->fsync_flags & IORING_FSYNC_DATASYNC ? result(fdatasync(s->fd))
+								     : result(fsync(s->fd));
+		while (r == -EINTR);
 	cpu_stage_enter(before);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 int pwrite_all(int fd, const void *p, size_t n, off_t at)
 {
@@ -71,10 +72,13 @@ int write_new_file(const char *path, unsigned mode, const char *text, struct err
 
 int replace_file(const char *path, const void *p, size_t n, struct err *e)
 {
-	AUTO_FREE char *fresh = xasprintf("%s.new-%d", path, (int)getpid());
+	AUTO_FREE char *fresh = NULL;
+	uint32_t number;
 	int r;
 
-	unlink(fresh); /* of an earlier process with our number */
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		abort();
+	fresh = xasprintf("%s.new-%08x", path, number); /* nobody knows it before */
 	r = write_exclusive(fresh, 0666, p, n, e);
 	if (r)
 		return r;
