@@ -7,7 +7,6 @@
 #include "fault.h"
 #include "json-message.h"
 #include "json-text.h"
-#include "keep.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -19,6 +18,7 @@
 #include <sys/stat.h>
 
 #define CANCEL_MS 15000
+#define HOLD_MS	  5000
 #define END_MS	  10000
 #define CLEAN_MS  60000 /* for the destination to say that it is clean */
 

@@ -348,6 +348,7 @@ void transfer_free(struct transfer *t)
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	control_close(t->ctl);
 	parts_fini(&t->parts);
+	attempt_disconnect(&t->a);
 	dest_fini(&t->dest);
 	attempt_fini(&t->a);
 	json_decref(t->peer.cpu_used);

@@ -136,7 +136,10 @@ int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail,
 	struct part *of;
 	const struct part_undo *u = parts_undo(&t->parts, kind, &of);
 
-	return u ? u->undo(of, detail, e) : err_set(e, ENOTSUP, "this vmferry does not know how");
+	if (u)
+		return u->undo(of, detail, e);
+	/* of another version's: in QEMU, and gone with it */
+	return source_reach(&t->src, e) ? err_set(e, ENOTSUP, "this vmferry does not know how") : 0;
 }
 
 /* In words, with how to get rid of it. */

@@ -1,5 +1,6 @@
 /* recipes.c: the kinds of transfer, and the ways into one: a row each. */
 #include "transfer.h"
+#include "log.h"
 #include "util.h"
 
 #define PART(name) offsetof(struct transfer, name.part)
@@ -24,7 +25,7 @@ static const struct recipe script = {.name = "script",
 				     .planned = print_script};
 /* By the journal alone; nothing is carried. */
 const struct recipe recipe_recover = {.name = "recover",
-				      .parts = {PART(src), PART(ram), PART(disks), PART(unit)},
+				      .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
 				      .first = ST_COMMIT,
 				      .last = ST_RELEASE};
 
@@ -38,6 +39,7 @@ void recipe_put_together(struct transfer *t, const struct recipe *r)
 	unsigned i;
 
 	t->recipe = r;
+	log_debug("recipe: %s", r->name);
 	for (i = 0; i < PARTS_MAX && r->parts[i]; i++)
 		parts_add(&t->parts, (struct part *)((char *)t + r->parts[i]));
 }

@@ -155,7 +155,6 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
 int cutover_still_held(struct transfer *t, struct err *e);
-#define HOLD_MS 5000
 
 /* tell.c */
 void tell_plan(struct transfer *t);

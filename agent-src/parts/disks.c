@@ -85,7 +85,11 @@ static int prepare(struct part *p, struct err *e)
 
 static int stop_nbd_server(struct source *s, const json_t *detail, struct err *e)
 {
-	return qemu_undo_nbd_server(s->qmp, s->guest.pid, json_text(detail, "path"), e);
+	const char *path = json_text(detail, "path");
+
+	if (!path)
+		return err_set(e, EBADMSG, "the journal does not say at which socket");
+	return qemu_undo_nbd_server(s->qmp, s->guest.pid, path, e);
 }
 
 static int undo_nbd_server(struct part *p, const json_t *detail, struct err *e)
@@ -93,35 +97,33 @@ static int undo_nbd_server(struct part *p, const json_t *detail, struct err *e)
 	const char *path = json_text(detail, "path");
 	int r;
 
-	if (!path)
-		return err_set(e, EBADMSG, "the journal does not say at which socket");
 	r = source_undo(disks_of(p)->src, stop_nbd_server, detail, e);
-	if (r == 1 && unlink(path) && errno != ENOENT)
+	if (r == 1 && path && unlink(path) && errno != ENOENT)
 		return err_sys(e, errno, "cannot remove %s", path);
 	return MIN(r, 0);
 }
 
 static int remove_bitmaps(struct source *s, const json_t *detail, struct err *e)
 {
-	return qemu_undo_bitmaps(s->qmp, json_text(detail, "prefix"), e);
+	const char *prefix = json_text(detail, "prefix");
+
+	return prefix ? qemu_undo_bitmaps(s->qmp, prefix, e) : err_set(e, EBADMSG, "the journal does not say which");
 }
 
 static int undo_bitmaps(struct part *p, const json_t *detail, struct err *e)
 {
-	if (!json_text(detail, "prefix"))
-		return err_set(e, EBADMSG, "the journal does not say which");
 	return MIN(source_undo(disks_of(p)->src, remove_bitmaps, detail, e), 0);
 }
 
 static int remove_exports(struct source *s, const json_t *detail, struct err *e)
 {
-	return qemu_undo_exports(s->qmp, s->part.a->loop, json_text(detail, "prefix"), e);
+	const char *prefix = json_text(detail, "prefix");
+
+	return prefix ? qemu_undo_exports(s->qmp, s->part.a->loop, prefix, e) : err_set(e, EBADMSG, "the journal does not say which");
 }
 
 static int undo_exports(struct part *p, const json_t *detail, struct err *e)
 {
-	if (!json_text(detail, "prefix"))
-		return err_set(e, EBADMSG, "the journal does not say which");
 	return MIN(source_undo(disks_of(p)->src, remove_exports, detail, e), 0);
 }
 
@@ -535,13 +537,15 @@ int disks_throttle(struct disks *ds, uint64_t bytes_per_s, struct err *e)
 
 static int unthrottle(struct source *s, const json_t *detail, struct err *e)
 {
-	return qmp_call(s->qmp, "block_set_io_throttle", throttle_args(json_text(detail, "qdev"), 0), NULL, e);
+	const char *qdev = json_text(detail, "qdev");
+
+	if (!qdev)
+		return err_set(e, EBADMSG, "the journal does not say which disk");
+	return qmp_call(s->qmp, "block_set_io_throttle", throttle_args(qdev, 0), NULL, e);
 }
 
 static int undo_throttle(struct part *p, const json_t *detail, struct err *e)
 {
-	if (!json_text(detail, "qdev"))
-		return err_set(e, EBADMSG, "the journal does not say which disk");
 	return MIN(source_undo(disks_of(p)->src, unthrottle, detail, e), 0);
 }
 

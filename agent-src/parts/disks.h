@@ -42,7 +42,6 @@ struct disks {
 	uint64_t durable_ns; /* when the last round was */
 };
 
-/* runtime_dir: where the socket of QEMU's NBD server is made. */
 void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 
 /* Reads them from now on into data's senders. */

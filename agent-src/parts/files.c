@@ -229,8 +229,9 @@ static int on_tick(struct files *fs, struct err *e)
 static int event(struct part *p, const struct event *ev, struct err *e)
 {
 	struct files *fs = files_of(p);
+	bool sending = fs->begin_ns && fs->now < fs->count && p->a->handoff.state == HO_SRC_BEGUN;
 
-	return ev->kind == EVENT_TICK && fs->begin_ns && fs->now < fs->count ? on_tick(fs, e) : PART_NOT_MINE;
+	return sending && ev->kind == EVENT_TICK ? on_tick(fs, e) : PART_NOT_MINE;
 }
 
 void files_begin(struct files *fs)

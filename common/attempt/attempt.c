@@ -38,9 +38,15 @@ void attempt_drain(struct attempt *a)
 			break;
 }
 
-void attempt_fini(struct attempt *a)
+void attempt_disconnect(struct attempt *a)
 {
 	channel_free(a->control);
+	a->control = NULL;
+}
+
+void attempt_fini(struct attempt *a)
+{
+	attempt_disconnect(a);
 	journal_close(a->journal);
 	conductor_fini(&a->con);
 	json_decref(a->leftovers);

@@ -56,9 +56,12 @@ struct attempt {
 /* loop_entries: of its io_uring. fail: see conductor.h; ctx: of the stages and of fail. */
 int attempt_init(struct attempt *a, const struct attempt_ops *ops, unsigned loop_entries, const struct stage *stages, void *ctx,
 		 void (*fail)(void *ctx, const struct err *why), struct err *e);
-/* Everything but the loop, which others may still need, and what is on its way to the other side is given a moment to leave (attempt_drain). */
-void attempt_fini(struct attempt *a);
+/* Gives what is on its way to the other side a moment to leave. */
 void attempt_drain(struct attempt *a);
+/* The other side hears that we are gone. Before anything that waits for it to end. */
+void attempt_disconnect(struct attempt *a);
+/* Everything but the loop, which others may still need. */
+void attempt_fini(struct attempt *a);
 
 /* The control channel, over a link that becomes its own. pacer: NULL if nothing limits it. */
 void attempt_connect(struct attempt *a, struct link link, struct pacer *pacer);

@@ -1,5 +1,6 @@
 /* part.c: see part.h. */
 #include "part.h"
+#include "log.h"
 
 #include <assert.h>
 #include <string.h>
@@ -17,7 +18,10 @@ void parts_add(struct parts *ps, struct part *p)
 		int r_;                                                                                                        \
 		for (i_ = 0; i_ < (ps)->count; i_++) {                                                                         \
 			struct part *p_ = (ps)->at[i_];                                                                        \
-			if (p_->ops->op && (r_ = p_->ops->op(p_, __VA_ARGS__)))                                                \
+			if (!p_->ops->op)                                                                                      \
+				continue;                                                                                      \
+			log_debug("%s: " #op, p_->ops->name);                                                                  \
+			if ((r_ = p_->ops->op(p_, __VA_ARGS__)))                                                               \
 				return r_;                                                                                     \
 		}                                                                                                              \
 		return 0;                                                                                                      \

@@ -22,7 +22,7 @@ enum part_tale { TELL_PLAN, TELL_PROGRESS, TELL_STATUS, TELL_RESULT };
 struct part_undo {
 	const char *kind; /* as it is journaled; NULL ends a table */
 	const char *name; /* for people */
-	/* From the journal alone, in this life or a later one. As attempt_ops.undo. */
+	/* From the journal alone, in this life or a later one. As attempt_ops.undo; what was in a QEMU that has ended is gone. */
 	int (*undo)(struct part *p, const json_t *detail, struct err *e);
 };
 

@@ -49,7 +49,9 @@ says check.err "directory $DIR/nowhere does not exist"
 assert_at_source
 
 mkdir "$DIR/elsewhere"
+since=$EPOCHREALTIME
 check 0 --script --disk "d0-dev=$DIR/elsewhere/it's new.raw" --media copy
+python3 -S -c 'import sys; sys.exit(float(sys.argv[1]) - float(sys.argv[2]) > 8)' "$EPOCHREALTIME" "$since" || fail "the agents wait for each other to end"
 ! grep -q . "$DIR/check.err" || fail "more than the script: $(<"$DIR/check.err")"
 assert_at_source
 PATH=$BIN:$PATH sh "$DIR/check.out" >"$DIR/move.json" 2>"$DIR/move.log" </dev/null || fail "the script: $(<"$DIR/move.log")"

@@ -26,7 +26,7 @@ kept() { # COUNT: the guard has as many sockets, the listening one, and the one 
 
 cut_off() { # CONNECTIONS OPTION...: sets GUARD, which stands still
 	to_local
-	move_start a "$DEST" "${SLOW_RAM[@]}" "${@:2}"
+	move_start a "$DEST" "${SLOW_RAM[@]}" --hold "${@:2}"
 	while_ram
 	GUARD=$(guard)
 	wait_for 10 kept "$1" || fail "the guard has $(ls -l "/proc/$GUARD/fd")"

@@ -19,7 +19,7 @@ for round in 1 2; do
 		pids[i]=$!
 		kill_at_exit $!
 	done
-	exec 7>"$DIR/go$round"
+	exec 7<>"$DIR/go$round" # also as its reader: those who wait come one after the other
 	for ((i = 1; i <= AT_ONCE; i++)); do echo go >&7; done
 	wait_for 60 is_moving_with a 's["held"]' || fail "no move is held: $(tail -qn 1 "$DIR/said$round"*)"
 	alive() {
