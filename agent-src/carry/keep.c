@@ -97,6 +97,7 @@ static int hear(int sock, int *fd)
 	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
 	struct cmsghdr *c;
+	size_t at;
 	ssize_t n;
 
 	*fd = -1;
@@ -105,8 +106,12 @@ static int hear(int sock, int *fd)
 	if (n <= 0)
 		return 0;
 	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		for (at = CMSG_LEN(0); at + sizeof(*fd) <= c->cmsg_len; at += sizeof(*fd)) { /* there is room for two, and one is sent */
+			if (*fd >= 0)
+				close(*fd);
+			memcpy(fd, (uint8_t *)c + at, sizeof(*fd));
+		}
 	return byte;
 }
 
