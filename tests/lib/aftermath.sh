@@ -57,7 +57,7 @@ ours() { # prints the pids of all QEMUs and agents of this test
 
 kill_now() { # PID: and wait until it is gone
 	[[ -n ${PID_BORN[$1]:-} ]] || kill_at_exit "$1"
-	kill -KILL "$1"
+	kill -KILL "$1" 2>/dev/null || process_is_gone "$1" || fail "process $1 cannot be killed" # its peer may be gone, and it with that
 	wait_for 10 process_is_gone "$1" || fail "process $1 does not die"
 	wait "$1" 2>/dev/null || true
 }
