@@ -1,0 +1,69 @@
+/*
+ * both.h: what the processes of test-both-conductors share: two QEMUs that are played, the agents' lives, and the driver, who lets one of
+ * them go on at a time. All of it lies in memory that they share.
+ */
+#ifndef VMFERRY_BOTH_H
+#define VMFERRY_BOTH_H
+
+#include "attempt-id.h"
+#include "handoff.h"
+
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { SOURCE, DESTINATION };
+
+struct both_qemu {
+	pid_t pid;
+	uint64_t start_time;
+	char path[100]; /* its monitor */
+	sem_t go, back; /* a step of it, and its end */
+	/* what happens to it, beside its monitor */
+	bool shut;    /* source: SHUT has been let through */
+	bool unread;  /* source: nobody reads its migration any more */
+	bool arrived; /* destination: all of its stream */
+	/* what it says */
+	bool busy;   /* something was done in its last step */
+	bool loaded; /* destination */
+	bool runs;   /* the guest: its processors turn, if this process does */
+	bool ran;    /* it has, since the copy */
+};
+
+struct both {
+	struct both_qemu qemu[2];
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	char state[2][80], runtime[2][80]; /* directories of either side */
+	enum handoff_state journal[2];	   /* what is durable */
+	unsigned begun; /* sides whose part begins now */
+	bool end_sent;
+	uint64_t now_ns; /* time goes on when nobody has anything to do */
+	unsigned long activity;
+	char violation[512]; /* the first one */
+};
+extern struct both *both;
+
+void both_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* May be called in whoever's turn it is. */
+bool both_qemu_turns(unsigned side); /* alive, and not held */
+
+/* qemu.c: plays a QEMU for ever */
+void both_qemu(unsigned side) __attribute__((noreturn));
+
+/* A connection to the destination agent, or from the source agent; -1: there is none. */
+int both_reach(void);
+int both_accept(void);
+/* Called before every step of this process's loop. */
+extern void (*both_tick)(void);
+
+/* src/side.c: from the end of the copy on; the exit code */
+int src_life(void);
+int src_guard(void);
+int src_recover(bool fenced);
+/* dst/side.c, where these names have no prefix: a session (first: all has been copied in it), an agent's start, and `recover` */
+int dst_session(bool first);
+int dst_start(void);
+int dst_settle(bool fenced);
+
+#endif
