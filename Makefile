@@ -125,8 +125,8 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 
 # One test has both agents, whose names clash: in it the destination's begin with dst_. What is named here its own functions stand in for.
 BOTH := $(B)/tests/unit/both
-BOTH_WRAPS := now_ns loop_step poll fault_point qmp_call handoff_message_send process_hold process_end dest_connect dest_disconnect \
-	      ram_let_qemu_go_on data_plane_end_of capture_return_path capture_end_streams capture_runstate
+BOTH_WRAPS := now_ns loop_step poll kill fault_point qmp_call handoff_message_send handoff_message_take process_hold process_end \
+	      dest_connect dest_disconnect ram_let_qemu_go_on data_plane_end_of capture_return_path capture_end_streams capture_runstate
 $(BOTH)/dst-side.o: $(BOTH)/dst/side.o $(filter-out %/main.o,$(DST_OBJ))
 	$(CC) -r -nostdlib -o $@.all $^
 	nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names
@@ -241,4 +241,4 @@ clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
 help: ## This list
 	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
--include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d)
+-include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d) $(wildcard $(BOTH)/*.d $(BOTH)/*/*.d)

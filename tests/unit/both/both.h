@@ -24,6 +24,7 @@ struct both_qemu {
 	bool shut;    /* source: SHUT has been let through */
 	bool unread;  /* source: nobody reads its migration any more */
 	bool arrived; /* destination: all of its stream */
+	bool held, dead;
 	/* what it says */
 	bool busy;   /* something was done in its last step */
 	bool loaded; /* destination */
@@ -45,9 +46,6 @@ struct both {
 extern struct both *both;
 
 void both_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* May be called in whoever's turn it is. */
-bool both_qemu_turns(unsigned side); /* alive, and not held */
-
 /* qemu.c: plays a QEMU for ever */
 void both_qemu(unsigned side) __attribute__((noreturn));
 
