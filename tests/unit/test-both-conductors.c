@@ -384,7 +384,7 @@ bool __wrap_fault_point(const char *name, ...)
 	if (!strncmp(text, "after-", 6) && !handoff_state_parse(text + 6, &s))
 		both->journal[handoff_state_of_role(s, HO_SOURCE) ? SOURCE : DESTINATION] = s;
 	if (!strcmp(text, "no-io-uring"))
-		return true; /* a ring's end takes the kernel ten milliseconds */
+		return true; /* no rings: thousands of agents begin and end */
 	point(text);
 	return false;
 }
