@@ -24,5 +24,5 @@ kill_at_exit "$MOVE_PID"
 fault_wait
 wait_for 10 eval '[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]' || fail "the guard does not take the guest back"
 recover 1
-wait_for 20 eval '! pgrep -f "^vmferry --guard $DIR/" >/dev/null' || fail "the guard waits for ever"
+guard_ends
 assert_at_source

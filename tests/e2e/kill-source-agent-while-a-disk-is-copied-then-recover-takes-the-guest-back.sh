@@ -18,6 +18,7 @@ assert_at_source
 
 to_listener
 cut_off
+guard_ends
 move_start a local
 move_wait 3
 assert_result '"vmferry recover a" in r["reason"]'

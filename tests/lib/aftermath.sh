@@ -62,6 +62,11 @@ kill_now() { # PID: and wait until it is gone
 	wait "$1" 2>/dev/null || true
 }
 
+# The dead agent's guard has done what it can, and let go of the journal.
+guard_ends() {
+	wait_for 60 eval '! pgrep -f "^vmferry --guard $DIR/" >/dev/null' || fail "the guard does not end"
+}
+
 # DESTINATION for the next move: a new agent of vmferry's, or a new listener that knows of the fault.
 to_local() {
 	[[ -z $DST_PID ]] || end_process "$DST_PID"
