@@ -5,29 +5,17 @@
 
 #define PART(name) offsetof(struct transfer, name.part)
 
-static const struct recipe live = {.name = "live",
-				   .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
-				   .first = ST_CONNECT,
-				   .last = ST_RELEASE};
-static const struct recipe dry_run = {.name = "dry-run",
-				      .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
-				      .first = ST_CONNECT,
-				      .last = ST_PREFLIGHT};
-static const struct recipe check = {.name = "check",
-				    .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
-				    .first = ST_CONNECT,
-				    .last = ST_PREFLIGHT,
-				    .planned = estimate};
-static const struct recipe script = {.name = "script",
-				     .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
-				     .first = ST_CONNECT,
-				     .last = ST_PREFLIGHT,
-				     .planned = print_script};
+#define MOVING PART(src), PART(files), PART(ram), PART(disks), PART(unit)
+
+static const struct recipe live = {.name = "live", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_RELEASE};
+static const struct recipe dry_run = {.name = "dry-run", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT};
+static const struct recipe check = {
+	.name = "check", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
+static const struct recipe script = {
+	.name = "script", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = print_script};
+
 /* By the journal alone; nothing is carried. */
-const struct recipe recipe_recover = {.name = "recover",
-				      .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
-				      .first = ST_COMMIT,
-				      .last = ST_RELEASE};
+const struct recipe recipe_recover = {.name = "recover", .parts = {MOVING}, .first = ST_COMMIT, .last = ST_RELEASE};
 
 const struct recipe *recipe_for(const struct move_options *opt)
 {

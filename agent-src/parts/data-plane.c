@@ -85,24 +85,24 @@ void data_plane_end_of(struct data_plane *d, uint32_t object)
 	}
 }
 
-uint64_t data_plane_wire_bytes(const struct data_plane *d)
+static uint64_t sum(const struct data_plane *d, uint64_t (*of)(const struct sender *s))
 {
 	uint64_t bytes = 0;
 	unsigned i;
 
 	for (i = 0; i < d->channels; i++)
-		bytes += sender_wire_bytes(d->senders[i]);
+		bytes += of(d->senders[i]);
 	return bytes;
+}
+
+uint64_t data_plane_wire_bytes(const struct data_plane *d)
+{
+	return sum(d, sender_wire_bytes);
 }
 
 uint64_t data_plane_unacked(const struct data_plane *d)
 {
-	uint64_t bytes = 0;
-	unsigned i;
-
-	for (i = 0; i < d->channels; i++)
-		bytes += sender_unacked_bytes(d->senders[i]);
-	return bytes;
+	return sum(d, sender_unacked_bytes);
 }
 
 void data_plane_limit(struct data_plane *d, uint64_t bytes_per_s)

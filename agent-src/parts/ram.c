@@ -31,7 +31,7 @@ static struct ram *ram_of(struct part *p)
 	return container_of(p, struct ram, part);
 }
 
-const char *ram_mode_name(const struct ram *r)
+static const char *mode_name(const struct ram *r)
 {
 	return r->mode == RAM_MODE_OPAQUE ? "opaque" : "pages";
 }
@@ -101,7 +101,7 @@ static void capabilities(const struct ram *r, const char *on[8])
 	on[n] = NULL;
 }
 
-int ram_check_capabilities(struct ram *r, struct err *e)
+static int check_capabilities(struct ram *r, struct err *e)
 {
 	const char *on[8];
 
@@ -190,7 +190,7 @@ int ram_start(struct ram *r, struct err *e)
 				     .ctx = r};
 	AUTO_FREE char *uri = xasprintf("unix:%s", r->socket);
 	struct err why;
-	int code = ram_check_capabilities(r, e);
+	int code = check_capabilities(r, e);
 
 	if (!code)
 		code = capture_start(&r->capture, &cfg, e);
@@ -428,12 +428,12 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	case TELL_STATUS:
 		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));
 		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
-		json_object_set_new(out, "mode", json_string(ram_mode_name(r)));
+		json_object_set_new(out, "mode", json_string(mode_name(r)));
 		return;
 	case TELL_RESULT:
 		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages, "zero_pages",
 				(json_int_t)sent->zero_pages, "same_pages", (json_int_t)sent->same_pages, "bytes_wire",
-				(json_int_t)sent->ram_wire, "mode", ram_mode_name(r));
+				(json_int_t)sent->ram_wire, "mode", mode_name(r));
 		json_object_set_new(out, "ram", ram);
 		if (r->mode_why)
 			json_object_set_new(out, "opaque_because", json_string(r->mode_why));

@@ -49,10 +49,6 @@ void ram_init(struct ram *r, struct source *src, struct data_plane *data);
 void ram_describe_for_journal(struct ram *r, json_t *begin);
 void ram_restore(struct ram *r);
 
-/* "pages", "opaque" */
-const char *ram_mode_name(const struct ram *r);
-/* Are QEMU's capabilities still those that we set? */
-int ram_check_capabilities(struct ram *r, struct err *e);
 /* QEMU begins to migrate, towards us. */
 int ram_start(struct ram *r, struct err *e);
 /* Asks QEMU how much is left; the answer comes while the loop runs. */

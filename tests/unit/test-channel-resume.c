@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #define DEADLINE_MS 120000
 #define NUMBER	    7
 #define PIECES	    17
@@ -848,27 +850,6 @@ static void shake_hands(struct tls *t[2])
 			assert_true(done[i] >= 0);
 			carry(t[i], t[!i]);
 		}
-}
-
-static void tcp_pair(int fd[2])
-{
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(sa);
-	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(l, (struct sockaddr *)&sa, len), 0);
-	assert_int_equal(listen(l, 1), 0);
-	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
-	fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
-	fd[1] = accept4(l, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fd[1] >= 0);
-	close(l);
-}
-
-static void unix_pair(int fd[2])
-{
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 }
 
 /* Each side goes on over its own of these sockets. */

@@ -23,6 +23,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #define DEADLINE_MS 120000 /* ends a hang; a loaded machine under tsan is slow */
 #define NUMBER	    7 /* of the channel under test */
 
@@ -198,27 +200,6 @@ static bool put(struct channel *c, uint32_t index, size_t len)
 }
 
 /* ---- sockets ---- */
-
-static void unix_pair(int fd[2])
-{
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-}
-
-static void tcp_pair(int fd[2])
-{
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(sa);
-	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(l, (struct sockaddr *)&sa, len), 0);
-	assert_int_equal(listen(l, 1), 0);
-	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
-	fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
-	fd[1] = accept4(l, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fd[1] >= 0);
-	close(l);
-}
 
 static int setup(void **state)
 {

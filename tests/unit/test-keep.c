@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #define MUCH (4 * MIB) /* more than any socket buffers */
 
 static char dir[] = "/tmp/test-keep-XXXXXX";
@@ -44,23 +46,6 @@ static void agent_dies(void)
 {
 	close(t.listen_fd);
 	close(t.agent);
-}
-
-/* How many of n bytes are taken before nobody takes more. */
-static size_t taken(int fd, size_t n)
-{
-	static const uint8_t zeros[64 * KIB];
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	size_t done = 0;
-	ssize_t r;
-
-	while (done < n && poll(&p, 1, 500) == 1) {
-		r = send(fd, zeros, MIN(n - done, sizeof(zeros)), MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (r < 0)
-			break;
-		done += (size_t)r;
-	}
-	return done;
 }
 
 static bool is_open(int fd)

@@ -20,6 +20,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #include "qemu-multifd.h"
 
 #define DEADLINE_MS 60000
@@ -402,23 +404,6 @@ static void a_page_outside_its_block_ends_it(void **state)
 	await(&t.failed);
 	assert_non_null(strstr(t.why.msg, "outside RAM block pc.ram"));
 	end();
-}
-
-/* How many of n bytes are taken before nobody takes more. */
-static size_t taken(int fd, size_t n)
-{
-	static const uint8_t zeros[64 * KIB];
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	size_t done = 0;
-	ssize_t r;
-
-	while (done < n && poll(&p, 1, 1000) == 1) {
-		r = send(fd, zeros, MIN(n - done, sizeof(zeros)), MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (r < 0)
-			break;
-		done += (size_t)r;
-	}
-	return done;
 }
 
 static void whatever_still_comes_is_read_until_the_connections_are_closed(void **state)
