@@ -192,6 +192,16 @@ check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: 
 	tests/guest/build-guest
 	VARIANT=$(VARIANT) tests/lib/run $(T)
 
+# Every version of clang-format lays some lines out in its own way: Debian 12's is the one.
+SOURCES = $(shell git ls-files '*.c' '*.h')
+.PHONY: format format-check
+format: ## Lay the sources out with clang-format 14
+	clang-format -i $(SOURCES)
+format-check: ## Say what is not laid out so
+	@version=$$(clang-format --version | sed 's/.*version \([0-9]*\).*/\1/'); if [ "$$version" = 14 ]; then \
+		clang-format --dry-run --Werror --ferror-limit=3 $(SOURCES) || { echo "make format lays them out" >&2; exit 1; }; \
+	else echo "layout is not looked at: this is clang-format $$version, and 14 is meant"; fi
+
 .PHONY: check-long
 check-long: ## The same and tests/long: fuzzing, sanitizers, mutants, other Debian releases
 	scripts/install-deps --check --model --cross
