@@ -46,10 +46,10 @@ static void read_id(struct reader *r, uint8_t id[16])
 #define ID(f)	write_bytes(w, m->f, 16);
 #define STR(f)	write_str(w, m->f);
 #define REST(f) write_bytes(w, m->f.p, m->f.n);
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	void msg_##name##_encode(struct writer *w, const struct msg_##name *m)                     \
-	{                                                                                          \
-		fields                                                                             \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	void msg_##name##_encode(struct writer *w, const struct msg_##name *m)                                                             \
+	{                                                                                                                                  \
+		fields                                                                                                                     \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -68,11 +68,11 @@ static void read_id(struct reader *r, uint8_t id[16])
 #define ID(f)	read_id(&r, m->f);
 #define STR(f)	m->f = read_str(&r);
 #define REST(f) m->f = read_bytes(&r, reader_left(&r));
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	int msg_##name##_decode(struct msg_##name *m, const uint8_t *p, size_t n)                  \
-	{                                                                                          \
-		struct reader r = reader_of(p, n);                                                 \
-		fields return r.bad || reader_left(&r) ? -EPROTO : 0;                              \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	int msg_##name##_decode(struct msg_##name *m, const uint8_t *p, size_t n)                                                          \
+	{                                                                                                                                  \
+		struct reader r = reader_of(p, n);                                                                                         \
+		fields return r.bad || reader_left(&r) ? -EPROTO : 0;                                                                      \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -80,8 +80,8 @@ static void read_id(struct reader *r, uint8_t id[16])
 const char *msg_name(uint16_t type)
 {
 	switch (type) {
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	case number:                                                                               \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	case number:                                                                                                                       \
 		return #NAME;
 #include "messages.def"
 #undef MESSAGE

@@ -46,13 +46,13 @@ struct frame_header {
 #define ID(f)	uint8_t f[16];
 #define STR(f)	struct slice f;
 #define REST(f) struct slice f;
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	struct msg_##name {                                                                        \
-		fields                                                                             \
-	};                                                                                         \
-	/* Encodes into w (sets w->bad when it does not fit). */                                   \
-	void msg_##name##_encode(struct writer *w, const struct msg_##name *m);                   \
-	/* 0, or -EPROTO if p is not exactly one such message. Slices are borrowed from p. */      \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	struct msg_##name {                                                                                                                \
+		fields                                                                                                                     \
+	};                                                                                                                                 \
+	/* Encodes into w (sets w->bad when it does not fit). */                                                                           \
+	void msg_##name##_encode(struct writer *w, const struct msg_##name *m);                                                            \
+	/* 0, or -EPROTO if p is not exactly one such message. Slices are borrowed from p. */                                              \
 	int msg_##name##_decode(struct msg_##name *m, const uint8_t *p, size_t n);
 #include "messages.def"
 #undef MESSAGE

@@ -14,13 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define END_MS	       5000
-#define LOOK_MS	       100
-#define QUIET_LOOKS    15  /* so many times in turn nobody was found */
-#define PATIENT_LOOKS  200 /* before agents are ended, too */
-#define LOOKS_MAX      300
-#define TEXT_BYTES     (256 * KIB)
-#define RUN_ID_CHARS   12 /* of an attempt's name in the runtime directory */
+#define END_MS	      5000
+#define LOOK_MS	      100
+#define QUIET_LOOKS   15  /* so many times in turn nobody was found */
+#define PATIENT_LOOKS 200 /* before agents are ended, too */
+#define LOOKS_MAX     300
+#define TEXT_BYTES    (256 * KIB)
+#define RUN_ID_CHARS  12 /* of an attempt's name in the runtime directory */
 
 /* ---- processes ---- */
 

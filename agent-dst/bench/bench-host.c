@@ -19,14 +19,14 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define PARENT_DIR  "/var/tmp"
+#define PARENT_DIR     "/var/tmp"
 #define LINE_MAX_BYTES 65536
-#define SILENCE_S   300
-#define QEMU_MS	    20000
-#define PORTS_TRIED 1000
-#define ARGS_MAX    128
-#define BEATS	    20
-#define BEAT_BYTES  32
+#define SILENCE_S      300
+#define QEMU_MS	       20000
+#define PORTS_TRIED    1000
+#define ARGS_MAX       128
+#define BEATS	       20
+#define BEAT_BYTES     32
 #define FILE_MAX_BYTES (1024 * MIB)
 
 struct host {
@@ -267,9 +267,9 @@ static const struct {
 	json_t *(*run)(struct host *h, const json_t *order, const char *path);
 	bool has_path;
 } orders[] = {
-	{"folder", order_folder, true}, {"file", order_file, true}, {"image", order_image, true}, {"allocated", order_allocated, true},
-	{"tail", order_tail, true}, {"remove", order_remove, true}, {"port", order_port, false}, {"qemu", order_qemu, false},
-	{"spawn", order_spawn, false}, {"beat", order_beat, false},
+	{"folder", order_folder, true}, {"file", order_file, true},	{"image", order_image, true}, {"allocated", order_allocated, true},
+	{"tail", order_tail, true},	{"remove", order_remove, true}, {"port", order_port, false},  {"qemu", order_qemu, false},
+	{"spawn", order_spawn, false},	{"beat", order_beat, false},
 };
 
 static json_t *obey(struct host *h, const json_t *order)

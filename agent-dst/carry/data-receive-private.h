@@ -87,7 +87,7 @@ struct receiver {
 	unsigned zeros; /* requests under way that have no batch */
 	bool failed;
 	bool end_waits; /* an END, for the rounds of disks to be durable */
-	bool feeding; /* QEMU has not yet taken what it was given */
+	bool feeding;	/* QEMU has not yet taken what it was given */
 	/* opaque: bytes that wait for the main stream's connection */
 	uint8_t *held;
 	size_t held_bytes;

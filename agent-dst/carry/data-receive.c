@@ -103,8 +103,9 @@ static int open_block(struct receiver *r, const struct msg_object *m, const char
 	if (!r->shared->ram)
 		return err_set(e, EPROTO, "OBJECT of RAM block %s: the source announced RAM pages in an opaque move", name);
 	if (i != r->block_count || m->unit_shift != PAGE_SHIFT)
-		return err_set(e, EPROTO, "OBJECT of RAM block %s: it is number %u, in units of 2^%u bytes, where number %u, of 2^%d, is next",
-			       name, i, m->unit_shift, r->block_count, PAGE_SHIFT);
+		return err_set(e, EPROTO,
+			       "OBJECT of RAM block %s: it is number %u, in units of 2^%u bytes, where number %u, of 2^%d, is next", name,
+			       i, m->unit_shift, r->block_count, PAGE_SHIFT);
 	r->blocks = xrealloc(r->blocks, (i + 1) * sizeof(*r->blocks));
 	b = &r->blocks[i];
 	memset(b, 0, sizeof(*b));
@@ -181,12 +182,12 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 	uint64_t sum = 0;
 	unsigned i;
 
-	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base ||
-	    d->m.codec > CODEC_HOLE)
-		return receive_refuse(r, "DATA", d->m.object, e,
-				      "impossible: %u extents (1 to %d are allowed), %u bytes of contents (at most %d), base %u (at most 0), "
-				      "codec %u (at most %d)", d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base,
-				      d->m.codec, CODEC_HOLE);
+	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base || d->m.codec > CODEC_HOLE)
+		return receive_refuse(
+			r, "DATA", d->m.object, e,
+			"impossible: %u extents (1 to %d are allowed), %u bytes of contents (at most %d), base %u (at most 0), "
+			"codec %u (at most %d)",
+			d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base, d->m.codec, CODEC_HOLE);
 	rd = reader_of(d->m.body.p, d->m.body.n);
 	for (i = 0; i < d->m.extents; i++) {
 		struct data_extent *x = &d->x[i];
@@ -198,10 +199,11 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 		if (rd.bad)
 			return receive_refuse(r, "DATA", d->m.object, e, "%zu bytes for %u extents", d->m.body.n, d->m.extents);
 		if (!x->units || x->offset & ((1ULL << shift) - 1) || x->offset > object_bytes || bytes > object_bytes - x->offset)
-			return receive_refuse(r, "DATA", d->m.object, e,
-					      "extent %u (from byte %llu, %u units of %u bytes) is empty, not aligned, or outside its object "
-					      "(%llu bytes)", i, (unsigned long long)x->offset, x->units, 1U << shift,
-					      (unsigned long long)object_bytes);
+			return receive_refuse(
+				r, "DATA", d->m.object, e,
+				"extent %u (from byte %llu, %u units of %u bytes) is empty, not aligned, or outside its object "
+				"(%llu bytes)",
+				i, (unsigned long long)x->offset, x->units, 1U << shift, (unsigned long long)object_bytes);
 		if (!on_its_channel(r, d->m.object, x->offset, bytes))
 			return receive_refuse(r, "DATA", d->m.object, e,
 					      "extent %u (from byte %llu, %llu bytes) is of a place that belongs to another channel", i,
@@ -242,8 +244,7 @@ static void account_page(struct receiver *r, struct block *b, uint32_t object, u
 {
 	uint64_t page = offset >> PAGE_SHIFT;
 
-	page_table_set(&b->target->table, &b->sum, page,
-		       hash_place(&r->shared->key, content, object, 0, offset, PAGE_BYTES));
+	page_table_set(&b->target->table, &b->sum, page, hash_place(&r->shared->key, content, object, 0, offset, PAGE_BYTES));
 	unit_set_add(&b->round, page, 1);
 	b->units++;
 }
@@ -312,9 +313,8 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 		unit_set_clear(&r->blocks[i].round);
 	}
 	if (units != m->units || r->delta_in != m->units)
-		return err_set(e, EBADMSG,
-			       "RAM round %u: the source's dirty delta names %llu pages, %llu were sent, %llu were placed here", m->number,
-			       (unsigned long long)r->delta_in, (unsigned long long)m->units, (unsigned long long)units);
+		return err_set(e, EBADMSG, "RAM round %u: the source's dirty delta names %llu pages, %llu were sent, %llu were placed here",
+			       m->number, (unsigned long long)r->delta_in, (unsigned long long)m->units, (unsigned long long)units);
 	r->delta_in = 0;
 	receive_tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
 	return 0;
@@ -370,8 +370,8 @@ static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *
 			return receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu pages", m.runs.n,
 					      (unsigned long long)b->round.units);
 		if (out)
-			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s", m.number,
-				       (unsigned long long)out, b->target->name);
+			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s",
+				       m.number, (unsigned long long)out, b->target->name);
 		r->delta_in += in;
 		return 0;
 	}
@@ -447,8 +447,7 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 	}
 	if (object_is_disk(m.object) && r->disk[m.object].open) {
 		r->disk[m.object].ended = true;
-		return digest_equal(&m, r->disk[m.object].units, r->disk[m.object].sum,
-				    r->shared->disk[m.object].name, e);
+		return digest_equal(&m, r->disk[m.object].units, r->disk[m.object].sum, r->shared->disk[m.object].name, e);
 	}
 	if (object_is_stream(m.object) && r->stream[m.object - OBJECT_STREAM_BASE].open) {
 		struct stream *s = &r->stream[m.object - OBJECT_STREAM_BASE];

@@ -29,27 +29,27 @@ struct receiver;
 struct receive_shared {
 	struct digest_key key;
 	unsigned channels;
-	unsigned streams; /* opaque: so many first channels carry one stream each and nothing else */
+	unsigned streams;      /* opaque: so many first channels carry one stream each and nothing else */
 	struct ram_place *ram; /* NULL in opaque mode */
 	struct disk_target disk[OBJECT_DISK_MAX + 1];
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
 	const char *incoming;
-	bool main_connected; /* atomic */
+	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
-	struct queue *events; /* of the main loop: struct receive_event */
-	struct cpu_meter *cpu; /* measures the receivers' threads; NULL: nothing does */
+	struct queue *events;			  /* of the main loop: struct receive_event */
+	struct cpu_meter *cpu;			  /* measures the receivers' threads; NULL: nothing does */
 };
 
 enum receive_kind {
-	RECEIVE_APPLIED,      /* group, number: this channel's part of a round is in place */
-	RECEIVE_DURABLE,      /* the same, on stable storage */
-	RECEIVE_COMPLETE,     /* all RAM and disks of this channel are here, digests equal */
-	RECEIVE_STREAM,	      /* bytes of the thin stream */
-	RECEIVE_STREAM_MARK,  /* offset: where held pages go into the thin stream */
-	RECEIVE_STREAM_END,   /* a stream is whole, its digest equal; object */
-	RECEIVE_STREAM_OPEN,  /* a stream was announced; object */
-	RECEIVE_RETURN_PATH,  /* opaque: QEMU's answer */
-	RECEIVE_LOST,	      /* the channel broke or its content is wrong: err */
+	RECEIVE_APPLIED,     /* group, number: this channel's part of a round is in place */
+	RECEIVE_DURABLE,     /* the same, on stable storage */
+	RECEIVE_COMPLETE,    /* all RAM and disks of this channel are here, digests equal */
+	RECEIVE_STREAM,	     /* bytes of the thin stream */
+	RECEIVE_STREAM_MARK, /* offset: where held pages go into the thin stream */
+	RECEIVE_STREAM_END,  /* a stream is whole, its digest equal; object */
+	RECEIVE_STREAM_OPEN, /* a stream was announced; object */
+	RECEIVE_RETURN_PATH, /* opaque: QEMU's answer */
+	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */
 };
 
 /* The receiver of the event frees it. */

@@ -55,8 +55,8 @@ static void write_done(struct disk_req *req, int res)
 	round_end_step(d);
 }
 
-static struct write_req *write_req_new(struct receiver *r, uint32_t object, const struct data_extent *x,
-				       struct hash128 content, struct write_batch *batch)
+static struct write_req *write_req_new(struct receiver *r, uint32_t object, const struct data_extent *x, struct hash128 content,
+				       struct write_batch *batch)
 {
 	struct write_req *w = xcalloc(1, sizeof(*w));
 	struct received_disk *d = &r->disk[object];
@@ -115,8 +115,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
 	for (i = 0; i < d->m.extents; i++) {
 		uint32_t bytes = d->x[i].units << DISK_SHIFT;
-		struct write_req *w = write_req_new(r, d->m.object, &d->x[i],
-						    hash_content(&r->shared->key, batch->buf + at, bytes), batch);
+		struct write_req *w = write_req_new(r, d->m.object, &d->x[i], hash_content(&r->shared->key, batch->buf + at, bytes), batch);
 
 		disk_io_write(k->io, &w->req, batch->buf + at, bytes, d->x[i].offset);
 		at += bytes;

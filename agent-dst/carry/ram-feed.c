@@ -128,8 +128,7 @@ static void recv_more(struct feed *f)
 	f->receiving = true;
 }
 
-int feed_open(struct feed **out, struct loop *l, const char *socket_path, const struct feed_handlers *h, void *ctx,
-	      struct err *e)
+int feed_open(struct feed **out, struct loop *l, const char *socket_path, const struct feed_handlers *h, void *ctx, struct err *e)
 {
 	struct feed *f;
 	int fd = unix_connect(socket_path, 0);

@@ -14,13 +14,12 @@
 struct feed;
 
 struct feed_handlers {
-	void (*drained)(void *ctx);				   /* all that was written has been taken by QEMU */
-	void (*message)(void *ctx, const struct rp_message *m);	   /* return path */
-	void (*closed)(void *ctx, const struct err *why);	   /* once */
+	void (*drained)(void *ctx);				/* all that was written has been taken by QEMU */
+	void (*message)(void *ctx, const struct rp_message *m); /* return path */
+	void (*closed)(void *ctx, const struct err *why);	/* once */
 };
 
-int feed_open(struct feed **out, struct loop *l, const char *socket_path, const struct feed_handlers *h, void *ctx,
-	      struct err *e);
+int feed_open(struct feed **out, struct loop *l, const char *socket_path, const struct feed_handlers *h, void *ctx, struct err *e);
 /* Copies. */
 void feed_write(struct feed *f, const void *p, size_t n);
 /* Closes; no callback comes any more. Pumps the loop. NULL ok. */

@@ -16,10 +16,10 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 
-#define BLOCKS_MAX     OBJECT_RAM_MAX
-#define HELD_BYTES_MAX (20 * MIB) /* of all blocks that cannot be placed: video memory and ROMs at most */
+#define BLOCKS_MAX	OBJECT_RAM_MAX
+#define HELD_BYTES_MAX	(20 * MIB)   /* of all blocks that cannot be placed: video memory and ROMs at most */
 #define PAGEMAP_PRESENT (3ULL << 62) /* present or swapped */
-#define IOV_PER_CALL   512
+#define IOV_PER_CALL	512
 
 struct host_block {
 	char name[256];
@@ -54,8 +54,7 @@ static bool parse_ramblock_line(const char *line, struct host_block *b)
 	uint64_t offset, used, total, host;
 	size_t n;
 
-	if (!hex || sscanf(hex, " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64, &offset, &used, &total,
-			   &host) != 4)
+	if (!hex || sscanf(hex, " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64, &offset, &used, &total, &host) != 4)
 		return false;
 	/* before the numbers: NAME and the page size, such as "4 KiB" */
 	n = (size_t)(hex - line);
@@ -141,8 +140,8 @@ static int find_mapping(pid_t pid, uint64_t addr, struct mapping *out)
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	f = fopen(path, "re");
 	while (f && r && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &x.start, &x.end, perms, &x.offset,
-			   &x.dev_major, &x.dev_minor, &x.inode) == 7 &&
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &x.start, &x.end, perms, &x.offset, &x.dev_major,
+			   &x.dev_minor, &x.inode) == 7 &&
 		    addr >= x.start && addr < x.end) {
 			x.shared = perms[3] == 's';
 			*out = x;
@@ -205,8 +204,7 @@ static int probe(struct ram_place *p, struct err *e)
 		remote.iov_base = (void *)(uintptr_t)p->blocks[i].host;
 		if (process_vm_readv(p->pid, &local, 1, &remote, 1, 0) != sizeof(b) ||
 		    process_vm_writev(p->pid, &local, 1, &remote, 1, 0) != sizeof(b))
-			return err_sys(e, errno == EPERM ? EACCES : errno,
-				       "the destination QEMU's memory cannot be written from outside");
+			return err_sys(e, errno == EPERM ? EACCES : errno, "the destination QEMU's memory cannot be written from outside");
 	}
 	if (!p->block_count)
 		return err_set(e, EACCES, "the destination QEMU does not tell where its RAM is");
@@ -253,8 +251,8 @@ int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err 
 		ram_place_free(p);
 		return r;
 	}
-	snprintf(p->how, sizeof(p->how), "%s the waiting QEMU's memory (%zu blocks)",
-		 p->mapped ? "through a mapping of" : "written into", p->block_count);
+	snprintf(p->how, sizeof(p->how), "%s the waiting QEMU's memory (%zu blocks)", p->mapped ? "through a mapping of" : "written into",
+		 p->block_count);
 	*out = p;
 	return 0;
 }
@@ -311,12 +309,13 @@ static int new_target(struct ram_place *p, const char *name, uint64_t bytes, str
 		return err_set(e, EPROTO, "the source announced an impossible RAM block (%.40s, %llu bytes)", name,
 			       (unsigned long long)bytes);
 	if (b && bytes > b->max_bytes)
-		return err_set(e, EINVAL, "RAM block %s is %llu bytes at the source but only %llu here", name,
-			       (unsigned long long)bytes, (unsigned long long)b->max_bytes);
+		return err_set(e, EINVAL, "RAM block %s is %llu bytes at the source but only %llu here", name, (unsigned long long)bytes,
+			       (unsigned long long)b->max_bytes);
 	if (!b && bytes > HELD_BYTES_MAX - p->held_bytes)
-		return err_set(e, ENOTSUP,
-			       "the destination QEMU does not tell where its RAM block %s is, and it is too large to hold; use --ram-mode opaque",
-			       name);
+		return err_set(
+			e, ENOTSUP,
+			"the destination QEMU does not tell where its RAM block %s is, and it is too large to hold; use --ram-mode opaque",
+			name);
 	t = xcalloc(1, sizeof(*t));
 	strcpy(t->name, name);
 	t->bytes = bytes;
@@ -384,8 +383,7 @@ static int write_remote(struct ram_place *p, const uint8_t *data, struct iovec *
 	return 0;
 }
 
-int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data_extent *x, unsigned n,
-		    const uint8_t *data, struct err *e)
+int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data_extent *x, unsigned n, const uint8_t *data, struct err *e)
 {
 	struct iovec remote[DATA_RAW_MAX / PAGE_BYTES];
 	size_t bytes = 0;
@@ -423,8 +421,7 @@ static bool is_untouched(struct ram_place *p, uint64_t addr, uint64_t bytes)
 	return true;
 }
 
-int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, uint64_t bytes, bool first_time,
-		   struct err *e)
+int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, uint64_t bytes, bool first_time, struct err *e)
 {
 	static const uint8_t zeros[64 * 1024];
 	struct iovec remote;
@@ -458,8 +455,7 @@ int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, u
 	return 0;
 }
 
-void ram_place_held(struct ram_place *p, void (*fn)(void *arg, const char *block, uint64_t offset, const uint8_t *data),
-		    void *arg)
+void ram_place_held(struct ram_place *p, void (*fn)(void *arg, const char *block, uint64_t offset, const uint8_t *data), void *arg)
 {
 	size_t i;
 	uint64_t page;

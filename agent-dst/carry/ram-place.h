@@ -34,14 +34,11 @@ void ram_place_free(struct ram_place *p);
 /* From channels' threads: the target of a block that the source announced. */
 int ram_place_target(struct ram_place *p, const char *name, uint64_t bytes, struct ram_target **out, struct err *e);
 /* Writes raw contents for extents (checked to lie in the target); data is their concatenation. */
-int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data_extent *x, unsigned n,
-		    const uint8_t *data, struct err *e);
+int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data_extent *x, unsigned n, const uint8_t *data, struct err *e);
 /* Makes one extent zero. first_time: none of its pages was ever placed. */
-int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, uint64_t bytes, bool first_time,
-		   struct err *e);
+int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, uint64_t bytes, bool first_time, struct err *e);
 /* The held blocks, for the thin stream: calls fn for each page that was placed. */
-void ram_place_held(struct ram_place *p, void (*fn)(void *arg, const char *block, uint64_t offset, const uint8_t *data),
-		    void *arg);
+void ram_place_held(struct ram_place *p, void (*fn)(void *arg, const char *block, uint64_t offset, const uint8_t *data), void *arg);
 /* How pages are placed, in words, for the plan. */
 const char *ram_place_how(const struct ram_place *p);
 

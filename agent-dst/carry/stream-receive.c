@@ -116,8 +116,8 @@ int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
 		return -e->code;
 	for (i = 0, at = s->bytes; i < d->m.extents; at += d->x[i++].units)
 		if (d->x[i].offset != at)
-			return receive_refuse(r, "DATA", d->m.object, e, "out of order: extent %u begins at byte %llu, byte %llu is next", i,
-					      (unsigned long long)d->x[i].offset, (unsigned long long)at);
+			return receive_refuse(r, "DATA", d->m.object, e, "out of order: extent %u begins at byte %llu, byte %llu is next",
+					      i, (unsigned long long)d->x[i].offset, (unsigned long long)at);
 	if (!r->shared->incoming && d->m.raw_bytes > THIN_MAX - s->bytes) /* here, too: the main thread may be waiting for QEMU */
 		return err_set(e, EPROTO, "the guest's device state is larger than %d MiB", (int)(THIN_MAX / MIB));
 	XXH3_128bits_update(s->state, raw, d->m.raw_bytes);

@@ -86,8 +86,10 @@ static int plan_unit(json_t *plan, const char *plain, struct err *e)
 		return err_prefix(e, "--install-unit: systemd at the destination");
 	state = unit_property(shown, "LoadState");
 	if (strcmp(state, "not-found") || !lstat(file, &st))
-		return err_set(e, EEXIST, "--install-unit: there is a unit %s at the destination already; remove it first, or move without "
-			       "--install-unit", unit);
+		return err_set(e, EEXIST,
+			       "--install-unit: there is a unit %s at the destination already; remove it first, or move without "
+			       "--install-unit",
+			       unit);
 	if (!dir_is_writable(dir))
 		return err_set(e, EPERM, "--install-unit: %s at the destination cannot be written", dir);
 	json_object_set_new(plan, "unit", json_string(unit));

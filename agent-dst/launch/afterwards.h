@@ -22,7 +22,7 @@ struct start_script {
 	const char *exe;
 	char *const *argv; /* of the waiting QEMU: what only concerns the move is left out */
 	size_t argc;
-	char *const *env; /* "K=V" and a NULL */
+	char *const *env;	 /* "K=V" and a NULL */
 	const char *private_qmp; /* the agent's monitor in argv */
 };
 

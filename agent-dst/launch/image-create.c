@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define JOB_MS	 60000
+#define JOB_MS 60000
 
 bool image_format_known(const char *format)
 {
@@ -88,8 +88,7 @@ static int format_image(struct loop *l, struct qmp *q, const struct image *im, s
 		json_object_set_new(opt, "backing-fmt", json_string(im->backing_format));
 	if (im->cluster_size)
 		json_object_set_new(opt, "cluster-size", json_integer(im->cluster_size));
-	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path),
-		     NULL, e);
+	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path), NULL, e);
 	if (r) {
 		json_decref(opt);
 		return r;
@@ -103,8 +102,7 @@ static int format_image(struct loop *l, struct qmp *q, const struct image *im, s
 }
 
 /* A QEMU with no machine at all does what qemu-img would. */
-static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
-		    struct err *e)
+static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e)
 {
 	char *options[] = {"-machine", "none", NULL};
 	struct job_watch watch = {false};
@@ -119,8 +117,7 @@ static int run_qemu(struct loop *l, const char *qemu, char *const *env, const ch
 	return r;
 }
 
-int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
-		 struct err *e)
+int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e)
 {
 	int r = create_file(im, e);
 

@@ -15,14 +15,13 @@ struct image {
 	uint64_t bytes;
 	unsigned cluster_size; /* 0: the format's default */
 	unsigned mode;
-	long uid, gid; /* -1: leave */
+	long uid, gid;	 /* -1: leave */
 	const char *acl; /* in hex; NULL: none */
 };
 
 /* Is this a format that can be made and moved? */
 bool image_format_known(const char *format);
 /* qemu, env: the binary that will run the guest; work_dir: for a socket and a log. */
-int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im,
-		 struct err *e);
+int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e);
 
 #endif

@@ -94,9 +94,11 @@ static int check_accelerator(const struct preflight *p, struct qmp *q, json_t *n
 	has = json_is_true(json_object_get(kvm, "enabled"));
 	json_decref(kvm);
 	if (here && !strcmp(here, "kvm") && !has)
-		return err_set(e, ENOTSUP, "the guest uses KVM, and QEMU at the destination cannot (is /dev/kvm there, and may this user use it?)");
+		return err_set(e, ENOTSUP,
+			       "the guest uses KVM, and QEMU at the destination cannot (is /dev/kvm there, and may this user use it?)");
 	if (here && !strcmp(here, "tcg") && has)
-		return err_set(e, ENOTSUP, "the guest is emulated (TCG), and would run under KVM at the destination: a running guest does not "
+		return err_set(e, ENOTSUP,
+			       "the guest is emulated (TCG), and would run under KVM at the destination: a running guest does not "
 			       "survive that. Start it with `-accel tcg` alone");
 	add_note(notes, xasprintf("accelerator there: %s", has ? "KVM" : "TCG (emulation)"));
 	return 0;
@@ -130,7 +132,8 @@ static int compare_cpus(struct preflight *p, const json_t *guest, const json_t *
 	int r = 0;
 
 	if (!vendor || !other || strcmp(vendor, other))
-		return err_set(e, ENOTSUP, "the guest's CPU is of %s, and there it would be of %s: it would not survive the change. Start "
+		return err_set(e, ENOTSUP,
+			       "the guest's CPU is of %s, and there it would be of %s: it would not survive the change. Start "
 			       "it with a CPU model of its own (-cpu), not with that of the host",
 			       vendor ? vendor : "?", other ? other : "?");
 	missing = qemu_cpu_missing(guest, there);
@@ -138,7 +141,8 @@ static int compare_cpus(struct preflight *p, const json_t *guest, const json_t *
 		AUTO_FREE char *names = list(missing);
 
 		p->wants_names = !json_object_get(guest, "features");
-		r = err_set(e, ENOTSUP, "the CPU at the destination lacks what the guest's has: %s. Start the guest with a CPU model that both "
+		r = err_set(e, ENOTSUP,
+			    "the CPU at the destination lacks what the guest's has: %s. Start the guest with a CPU model that both "
 			    "hosts have (-cpu)",
 			    names);
 	}
@@ -177,9 +181,10 @@ static void note_version(const struct preflight *p, struct qmp *q, json_t *notes
 	if (!here || sscanf(here, "%d.%d", &was_major, &was_minor) != 2)
 		return;
 	if (major < was_major || (major == was_major && minor < was_minor))
-		add_note(notes, xasprintf("QEMU %s there is older than %s here: it knows the machine type, so this should work, but newer to "
-					  "older is less tested than the other way",
-					  *version, here));
+		add_note(notes,
+			 xasprintf("QEMU %s there is older than %s here: it knows the machine type, so this should work, but newer to "
+				   "older is less tested than the other way",
+				   *version, here));
 }
 
 int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **version, struct err *e)
@@ -195,7 +200,8 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 		const char *machine = json_text(p->description, "machine");
 
 		json_decref(notes);
-		err_prefix(e, "QEMU at the destination does not take this guest's machine (%s), accelerator or CPU", machine ? machine : "?");
+		err_prefix(e, "QEMU at the destination does not take this guest's machine (%s), accelerator or CPU",
+			   machine ? machine : "?");
 		e->code = ENOTSUP;
 		return -ENOTSUP;
 	}

@@ -19,7 +19,7 @@ struct preflight {
 	size_t argc;
 	const char *work_dir;	   /* an empty directory */
 	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
-	bool wants_names; /* out: it is refused for its CPU, and the names of that one's features would say why */
+	bool wants_names;	   /* out: it is refused for its CPU, and the names of that one's features would say why */
 };
 
 /* 0 and findings in words for the plan (*notes, a new reference to an array of strings), and the QEMU's version ("10.0.2",

@@ -4,8 +4,8 @@
 
 #define START_MS 20000
 
-int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir,
-		      char *const *options, const struct qmp_handlers *on, void *ctx, struct err *e)
+int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
+		      const struct qmp_handlers *on, void *ctx, struct err *e)
 {
 	static const char *const first[] = {"-nodefaults", "-no-user-config", "-display", "none", "-S", "-qmp"};
 	AUTO_FREE char *monitor = NULL;
@@ -13,8 +13,7 @@ int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, ch
 	size_t count = 0, n = 0, i;
 	int r;
 
-	*h = (struct qemu_helper){.proc = QEMU_PROC_NONE,
-				  .socket = xasprintf("%s/helper.qmp", work_dir)};
+	*h = (struct qemu_helper){.proc = QEMU_PROC_NONE, .socket = xasprintf("%s/helper.qmp", work_dir)};
 	monitor = xasprintf("unix:%s,server=on,wait=on", h->socket);
 	while (options[count])
 		count++;

@@ -15,8 +15,8 @@ struct qemu_helper {
 
 /* exe, env: the binary that is to run the guest; work_dir: for a socket; options: what follows -nodefaults and
  * the like, up to a NULL. On failure (*e has QEMU's words) nothing is left. */
-int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir,
-		      char *const *options, const struct qmp_handlers *on, void *ctx, struct err *e);
+int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
+		      const struct qmp_handlers *on, void *ctx, struct err *e);
 void qemu_helper_end(struct qemu_helper *h);
 
 #endif

@@ -72,8 +72,8 @@ static void wait_for_leave(const int gate[2])
 		_exit(127);
 }
 
-static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd,
-		  int report_fd, const int gate[2], bool helper)
+static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd, int report_fd, const int gate[2],
+		  bool helper)
 {
 	wait_for_leave(gate);
 	default_signals();
@@ -214,8 +214,8 @@ static int let_it_go(const struct qemu_proc *q, int gate, int report, const char
 	return read_report(report, &f) ? err_sys(e, f.code, "cannot start %s (%s)", exe, f.step) : 0;
 }
 
-static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env,
-		  char *const *scope, bool helper, qemu_born_fn born, void *ctx, struct err *e)
+static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope, bool helper,
+		  qemu_born_fn born, void *ctx, struct err *e)
 {
 	struct qemu_proc q = QEMU_PROC_NONE;
 	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1, gate_r = -1, gate_w = -1;
@@ -259,8 +259,8 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 	return 0;
 }
 
-int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope,
-		qemu_born_fn born, void *ctx, struct err *e)
+int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope, qemu_born_fn born, void *ctx,
+		struct err *e)
 {
 	return launch(p, exe, argv, env, scope, false, born, ctx, e);
 }
@@ -313,11 +313,10 @@ static int report_exit(struct qemu_proc *p, struct err *e)
 	if (waitpid(p->pid, &status, WNOHANG) != p->pid)
 		err_set(e, ECHILD, "QEMU ended while starting: %s", why);
 	else if (WIFSIGNALED(status))
-		err_set(e, ECHILD, "QEMU was killed by signal %d (%s) while starting: %s",
-			WTERMSIG(status), strsignal(WTERMSIG(status)), why);
+		err_set(e, ECHILD, "QEMU was killed by signal %d (%s) while starting: %s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+			why);
 	else
-		err_set(e, ECHILD, "QEMU ended with status %d while starting: %s",
-			WEXITSTATUS(status), why);
+		err_set(e, ECHILD, "QEMU ended with status %d while starting: %s", WEXITSTATUS(status), why);
 	forget(p);
 	return -e->code;
 }
@@ -328,9 +327,8 @@ static bool may_come(int code)
 	return code == ENOENT || code == ECONNREFUSED || code == EPIPE || code == ECONNRESET;
 }
 
-int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path,
-			 unsigned timeout_ms, const struct qmp_handlers *h, void *ctx, struct qmp **out,
-			 struct err *e)
+int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path, unsigned timeout_ms, const struct qmp_handlers *h,
+			 void *ctx, struct qmp **out, struct err *e)
 {
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000, now;
 	struct err step;
@@ -338,13 +336,10 @@ int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_pa
 
 	for (;;) {
 		now = now_ns();
-		r = qmp_open(out, l, qmp_path,
-			     now < until_ns ? (unsigned)((until_ns - now) / 1000000) + 1 : 1, h,
-			     ctx, e);
+		r = qmp_open(out, l, qmp_path, now < until_ns ? (unsigned)((until_ns - now) / 1000000) + 1 : 1, h, ctx, e);
 		if (r == 0 && qmp_peer_pid(*out) && qmp_peer_pid(*out) != p->pid) {
-			r = err_set(e, EBUSY,
-				    "%s is served by process %d, not by the QEMU started here (%d)",
-				    qmp_path, (int)qmp_peer_pid(*out), (int)p->pid);
+			r = err_set(e, EBUSY, "%s is served by process %d, not by the QEMU started here (%d)", qmp_path,
+				    (int)qmp_peer_pid(*out), (int)p->pid);
 			qmp_close(*out);
 			*out = NULL;
 			return r;
@@ -358,10 +353,8 @@ int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_pa
 		if (now_ns() >= until_ns) {
 			AUTO_FREE char *tail = qemu_log_tail(p);
 
-			return err_set(e, ETIMEDOUT,
-				       "QEMU (pid %d) does not answer on %s after %u ms%s%s",
-				       (int)p->pid, qmp_path, timeout_ms,
-				       *tail ? "; its log says: " : "", tail);
+			return err_set(e, ETIMEDOUT, "QEMU (pid %d) does not answer on %s after %u ms%s%s", (int)p->pid, qmp_path,
+				       timeout_ms, *tail ? "; its log says: " : "", tail);
 		}
 		r = loop_step(l, RETRY_MS, &step);
 		if (r < 0) {

@@ -33,8 +33,8 @@ typedef int (*qemu_born_fn)(void *ctx, const struct qemu_proc *p, struct err *e)
  * guest sends there when it runs gets lost. An exec that fails is reported here. born (may be NULL) is called when there is a
  * process, and before it becomes QEMU: if it fails, or if we die meanwhile, there never is a QEMU.
  */
-int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope,
-		qemu_born_fn born, void *ctx, struct err *e);
+int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope, qemu_born_fn born, void *ctx,
+		struct err *e);
 /* The same, for a QEMU that only helps: it is killed when the calling thread ends. */
 int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, struct err *e);
 /*
@@ -42,9 +42,8 @@ int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, 
  * last lines of its log, and *p is QEMU_PROC_NONE again. -ETIMEDOUT: it runs but does not answer;
  * ending it is up to the caller.
  */
-int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path,
-			 unsigned timeout_ms, const struct qmp_handlers *h, void *ctx, struct qmp **out,
-			 struct err *e);
+int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path, unsigned timeout_ms, const struct qmp_handlers *h,
+			 void *ctx, struct qmp **out, struct err *e);
 /* SIGKILL by pidfd when (pid, start_time) still is it; reaps when it is our child; waits until it
  * is gone. */
 void qemu_end(struct qemu_proc *p);

@@ -34,13 +34,11 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 
 	if (!attempt_can_tell(&t->a))
 		return;
-	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon",
-			   (json_int_t)t->a.rss_anon_max, "load_ms",
-			   t->ram.loaded_ns ? (double)(t->ram.loaded_ns - t->data.complete_ns) / 1e6 : 0.0, "start_ms",
+	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon", (json_int_t)t->a.rss_anon_max,
+			   "load_ms", t->ram.loaded_ns ? (double)(t->ram.loaded_ns - t->data.complete_ns) / 1e6 : 0.0, "start_ms",
 			   t->started_ns ? (double)(t->started_ns - t->cont_ns) / 1e6 : 0.0);
 	/* the kernel's workers do nothing for us but what is slow with files */
-	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination,
-							    t->disks.count ? CPU_DISK : CPU_OTHER));
+	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination, t->disks.count ? CPU_DISK : CPU_OTHER));
 	parts_tell(&t->parts, TELL_RESULT, detail);
 	if (json_array_size(t->a.leftovers))
 		json_object_set(detail, "leftovers", t->a.leftovers);
@@ -198,8 +196,10 @@ static bool runs_unasked(struct transfer *t, enum handoff_state peer)
 
 static void leave_undecided(struct transfer *t)
 {
-	tell_state(t, "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
-		      "vmferry ran. End whichever copy is not to live, then recover again", true);
+	tell_state(t,
+		   "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
+		   "vmferry ran. End whichever copy is not to live, then recover again",
+		   true);
 	t->a.exit_code = EXIT_UNDECIDED;
 	conductor_finish(&t->a.con);
 }

@@ -106,7 +106,9 @@ int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail,
 	struct part *of;
 	const struct part_undo *u = parts_undo(&t->parts, kind, &of);
 
-	return u && (json_text(detail, "path") || !strcmp(kind, "qemu")) ? u->undo(of, detail, e) : err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind);
+	return u && (json_text(detail, "path") || !strcmp(kind, "qemu"))
+		       ? u->undo(of, detail, e)
+		       : err_set(e, ENOTSUP, "this vmferry-dst does not know how to undo '%s'", kind);
 }
 
 void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)

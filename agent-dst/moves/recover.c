@@ -36,16 +36,19 @@ static int settled(const struct transfer *t, struct err *e)
 		err_set(e, EBUSY, "it is not here; what of its move could not be removed is listed above");
 		return EXIT_LEFTOVERS;
 	case HO_DST_PREPARED:
-		err_set(e, EAGAIN, "complete, and waits for its source to let go of it (vmferry recover there). If the source is gone for good: "
+		err_set(e, EAGAIN,
+			"complete, and waits for its source to let go of it (vmferry recover there). If the source is gone for good: "
 			"--peer-is-fenced");
 		return EXIT_UNDECIDED;
 	case HO_DST_NOVM:
 		if (t->a.con.finished)
-			err_set(e, ESRCH, "its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
+			err_set(e, ESRCH,
+				"its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
 				"kept: %s starts it from them",
 				json_string_value(json_object_get(t->startup.settled, "start_script")) ?: "their QEMU's command line");
 		else
-			err_set(e, EAGAIN, "its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover "
+			err_set(e, EAGAIN,
+				"its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover "
 				"there). If the source is gone for good: --peer-is-fenced, and its disks here, which are complete, stay");
 		return EXIT_UNDECIDED;
 	case HO_NONE:

@@ -40,9 +40,12 @@ static int refuse_taken(const char *path, const json_t *o, struct err *e)
 	struct stat st;
 
 	if (inode && !strcmp(path, real) && !stat(path, &st) && (json_int_t)st.st_ino == inode)
-		return err_set(e, EEXIST, "%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
-				   "it is cannot be moved yet, as both QEMUs would need its lock at once while the move may still be rolled back. "
-				   "Choose a place for a copy: --disk-dir DIR", path);
+		return err_set(
+			e, EEXIST,
+			"%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
+			"it is cannot be moved yet, as both QEMUs would need its lock at once while the move may still be rolled back. "
+			"Choose a place for a copy: --disk-dir DIR",
+			path);
 	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away", path);
 }
 
@@ -141,7 +144,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 static int make_disk(struct disks *ds, const struct arriving_disk *d, char *const *env, struct err *e)
 {
 	AUTO_FREE char *temp = made_temp_name(ds->part.a, d->path);
-	struct image im = {temp, d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode, d->uid, d->gid, d->acl};
+	struct image im = {temp,   d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode,
+			   d->uid, d->gid,    d->acl};
 	int r = made_own(ds->part.a, "file", temp, e);
 
 	if (!r)
@@ -208,8 +212,7 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 			continue;
 		if (!ds->nbd_running) {
 			r = qmp_call(ds->target->qmp, "nbd-server-start",
-				     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket),
-				     NULL, e);
+				     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
 			ds->nbd_running = !r;
 		}
 		if (!r)
@@ -217,8 +220,8 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 		snprintf(id, sizeof(id), "vmferry-%u", d->object);
 		if (!r)
 			r = qmp_call(ds->target->qmp, "block-export-add",
-				     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->node,
-					       "name", d->path, "writable", 1),
+				     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->node, "name", d->path,
+					       "writable", 1),
 				     NULL, e);
 		t->at.path = ds->nbd_socket;
 		t->at.export_name = d->path;

@@ -10,7 +10,7 @@ struct arriving_disk {
 	char *from; /* as it stands in the source's argv */
 	char *path; /* here */
 	char *format;
-	char *node;		       /* in the destination QEMU; of formats that go through it */
+	char *node;			/* in the destination QEMU; of formats that go through it */
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
 	unsigned cluster_size;

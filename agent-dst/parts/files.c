@@ -90,7 +90,8 @@ static char *place_for(const struct files *fs, const char *path)
 	char *to = xstrdup(path);
 	unsigned n;
 
-	if (!json_text(fs->target->description, "disk_dir") && !disks_path_taken(fs->disks, to) && !carried_to(fs, to) && is_writable_dir_of(to))
+	if (!json_text(fs->target->description, "disk_dir") && !disks_path_taken(fs->disks, to) && !carried_to(fs, to) &&
+	    is_writable_dir_of(to))
 		return to;
 	for (n = 1;; n++) {
 		free(to);
@@ -137,11 +138,15 @@ static int decide_backing(struct files *fs, struct carried *c, const json_t *fil
 	if (is_here(c->to, file) || carried_to(fs, c->to))
 		return 0;
 	if (wish && !strcmp(wish, "path"))
-		return err_set(e, ENOENT, "the backing file %s is not at the destination, or is another one (--chain=copy brings it along, "
-				   "--chain=flatten makes one image of all)", c->to);
+		return err_set(e, ENOENT,
+			       "the backing file %s is not at the destination, or is another one (--chain=copy brings it along, "
+			       "--chain=flatten makes one image of all)",
+			       c->to);
 	if (disks_path_taken(fs->disks, c->to))
-		return err_set(e, EEXIST, "another file than the backing file %s is at the destination under that name (--chain=flatten "
-				   "makes one image of all)", c->to);
+		return err_set(e, EEXIST,
+			       "another file than the backing file %s is at the destination under that name (--chain=flatten "
+			       "makes one image of all)",
+			       c->to);
 	c->transfer = CARRY_COPY;
 	c->size = number(file, "size");
 	return 0;
@@ -168,8 +173,9 @@ static int decide(struct files *fs, struct carried *c, const json_t *file, struc
 		return 0;
 	}
 	if (access(path, F_OK))
-		return refuse(file, regular ? "does not exist at the destination (--media=copy brings it along)"
-					    : "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
+		return refuse(file,
+			      regular ? "does not exist at the destination (--media=copy brings it along)"
+				      : "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
 			      e);
 	c->other = regular && !is_here(path, file);
 	return 0;
@@ -182,8 +188,7 @@ static bool is_ours(const struct files *fs, const json_t *file)
 	if (is_backing(file))
 		return true;
 	return role && json_text(file, "path") && json_text(file, "path")[0] == '/' && args_role_is_content(args_role_of(role)) &&
-	       json_is_true(json_object_get(file, "read_only")) && !json_is_true(json_object_get(file, "ejected")) &&
-	       !is_disk(fs, file);
+	       json_is_true(json_object_get(file, "read_only")) && !json_is_true(json_object_get(file, "ejected")) && !is_disk(fs, file);
 }
 
 static int plan(struct files *fs, struct err *e)
@@ -241,8 +246,7 @@ static json_t *told(const struct files *fs)
 
 	for (i = 0; i < fs->count; i++)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s*,s:b}", "file", (int)fs->list[i].file, "transfer",
-						     words[fs->list[i].transfer], "to", fs->list[i].to, "other",
-						     fs->list[i].other));
+						     words[fs->list[i].transfer], "to", fs->list[i].to, "other", fs->list[i].other));
 	return out;
 }
 
@@ -393,8 +397,8 @@ static void fini(struct part *p)
 	free(fs->list);
 }
 
-static const struct part_ops ops = {
-	.name = "files", .examine = examine, .describe = describe, .prepare = prepare, .event = event, .fini = fini};
+static const struct part_ops ops =
+	{.name = "files", .examine = examine, .describe = describe, .prepare = prepare, .event = event, .fini = fini};
 
 void files_init(struct files *fs, struct target *target, const struct disks *disks)
 {

@@ -60,8 +60,7 @@ static int rewrite(struct line *l, struct err *e)
 		const struct arriving_disk *d = &l->disks->list[i];
 
 		map[o.disk_count++] = (struct args_map){d->from, d->path, d->format, false};
-		map[o.disk_count++] =
-			(struct args_map){json_text(json_array_get(disks, i), "real_path"), d->path, d->format, false};
+		map[o.disk_count++] = (struct args_map){json_text(json_array_get(disks, i), "real_path"), d->path, d->format, false};
 	}
 	o.disk_count += files_map(l->files, map + o.disk_count);
 	o.disk_count += args_ejected_of(map + o.disk_count, files);
@@ -129,7 +128,8 @@ static int check_nic(const struct args_nic *n, struct err *e)
 	if (access(path, F_OK)) {
 		AUTO_FREE char *all = bridges_here();
 
-		return err_set(e, ENODEV, "NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
+		return err_set(e, ENODEV,
+			       "NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
 			       "to be attached to: --map-net %s=bridge:…, or make the bridge",
 			       name, n->to_attach, *all ? "there are: " : "there is none", all, name);
 	}
@@ -164,7 +164,11 @@ static int check_surroundings(const struct line *l, struct err *e)
 static int ask_qemu(struct line *l, struct err *e)
 {
 	char **env = target_environment(l->target);
-	struct preflight p = {.exe = l->target->exe, .env = env, .argv = l->target->args.argv, .argc = l->target->args.argc, .work_dir = l->target->run_dir,
+	struct preflight p = {.exe = l->target->exe,
+			      .env = env,
+			      .argv = l->target->args.argv,
+			      .argc = l->target->args.argc,
+			      .work_dir = l->target->run_dir,
 			      .description = l->target->description};
 	int r = 0;
 

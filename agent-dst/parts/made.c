@@ -101,7 +101,8 @@ void made_know_what_qemu_made(struct target *t, bool found)
 		json_t *detail = json_object_get(entry, "detail");
 		const char *kind = json_text(entry, "kind"), *path = json_text(detail, "path");
 
-		if (!kind || !path || strcmp(kind, "made-by-qemu") || (found && !qemu_has(t, path)) || own_file_know(path, path, &known, &e))
+		if (!kind || !path || strcmp(kind, "made-by-qemu") || (found && !qemu_has(t, path)) ||
+		    own_file_know(path, path, &known, &e))
 			continue;
 		if (attempt_own(t->part.a, "file", known, &e))
 			log_error("%s", e.msg);

@@ -323,12 +323,16 @@ static int check_alone(const struct target *t, const char *label, const char *fi
 	if (listens && !strcmp(s.address, t->qmp_path))
 		return 0;
 	if (listens ? s.is_unix && !is_hidden(t, s.address) : !is_private(filename))
-		return err_set(e, ENOTSUP, "others can reach the monitor %s (%s) of the QEMU that waits for the guest, and might start it too early; "
-			       "start the guest with that monitor on a unix socket, or without it", label, filename);
+		return err_set(e, ENOTSUP,
+			       "others can reach the monitor %s (%s) of the QEMU that waits for the guest, and might start it too early; "
+			       "start the guest with that monitor on a unix socket, or without it",
+			       label, filename);
 	if (!listens || (s.is_unix ? !s.connected : ends_with_our_port(t, s.peer)))
 		return 0;
-	err_set(e, EBUSY, "somebody else is connected to the monitor %s of the QEMU that waits for the guest, and might start it too early; end "
-		"that connection, then move again", s.address);
+	err_set(e, EBUSY,
+		"somebody else is connected to the monitor %s of the QEMU that waits for the guest, and might start it too early; end "
+		"that connection, then move again",
+		s.address);
 	return s.connected ? -EBUSY : -EAGAIN;
 }
 

@@ -26,7 +26,8 @@ static int examine(struct part *p, struct err *e)
 	json_int_t multifd = json_integer_value(json_object_get(d, "multifd"));
 
 	if (multifd < 0 || multifd > MULTIFD_MAX)
-		return err_set(e, EPROTO, "the source's QEMU would use %lld multifd channels; %d are possible", (long long)multifd, MULTIFD_MAX);
+		return err_set(e, EPROTO, "the source's QEMU would use %lld multifd channels; %d are possible", (long long)multifd,
+			       MULTIFD_MAX);
 	r->multifd = (unsigned)multifd;
 	r->opaque = mode && !strcmp(mode, "opaque");
 	r->incoming = xasprintf("%s/incoming", r->target->run_dir);

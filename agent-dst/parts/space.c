@@ -47,8 +47,8 @@ static int check_volume(const struct volume *v, struct err *e)
 		return err_sys(e, errno, "the directory %s at the destination", v->dir);
 	have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	if (v->need > have)
-		return err_set(e, ENOSPC, "the disks need %s but %s at the destination has only %s free", format_bytes(a, v->need),
-			       v->dir, format_bytes(b, have));
+		return err_set(e, ENOSPC, "the disks need %s but %s at the destination has only %s free", format_bytes(a, v->need), v->dir,
+			       format_bytes(b, have));
 	return 0;
 }
 
@@ -83,7 +83,7 @@ int space_in_memory(const struct target *t, struct err *e)
 	if (in)
 		fclose(in);
 	if (kib && ram > kib * 1024)
-		return err_set(e, ENOMEM, "the guest has %s of memory but only %s is available at the destination",
-			       format_bytes(a, ram), format_bytes(b, kib * 1024));
+		return err_set(e, ENOMEM, "the guest has %s of memory but only %s is available at the destination", format_bytes(a, ram),
+			       format_bytes(b, kib * 1024));
 	return 0;
 }

@@ -63,7 +63,8 @@ static int examine(struct part *p, struct err *e)
 	t->name = xstrdup(json_text(d, "name"));
 	t->exe = find_qemu(json_text(d, "exe"));
 	if (!t->exe)
-		return err_set(e, ENOENT, "no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
+		return err_set(e, ENOENT,
+			       "no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
 			       json_text(d, "exe"));
 	if (!text_is_utf8(t->runtime_dir))
 		return err_set(e, EILSEQ, "the name of the runtime directory there, %s, is not UTF-8 text", t->runtime_dir);
@@ -358,12 +359,16 @@ static void fini(struct part *p)
 }
 
 static const struct part_undo undo[] = {
-	{"dir", "its directory", undo_dir},		    {"file", "a file", undo_file}, {"made-by-qemu", "a file of QEMU's", undo_unknown},
-	{"hidden", "sockets of its monitors", undo_hidden}, {"qemu", "its QEMU", undo_qemu},   {NULL, NULL, NULL},
+	{"dir", "its directory", undo_dir},
+	{"file", "a file", undo_file},
+	{"made-by-qemu", "a file of QEMU's", undo_unknown},
+	{"hidden", "sockets of its monitors", undo_hidden},
+	{"qemu", "its QEMU", undo_qemu},
+	{NULL, NULL, NULL},
 };
 
-static const struct part_ops ops = {
-	.name = "target", .examine = examine, .describe = describe, .prepare = prepare, .undo = undo, .fini = fini};
+static const struct part_ops ops =
+	{.name = "target", .examine = examine, .describe = describe, .prepare = prepare, .undo = undo, .fini = fini};
 
 void target_init(struct target *t, struct attempt *a, const char *runtime_dir)
 {

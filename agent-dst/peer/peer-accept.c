@@ -13,11 +13,11 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
-#define EVENTS_MAX   32
-#define ACCEPTS_MAX  8	 /* before those who are here are heard again */
-#define PAUSE_MS     200 /* when no connection can be accepted: out of descriptors, say */
-#define LINES_MAX    20	 /* about refusals, in LINES_NS */
-#define LINES_NS     (60 * 1000000000ULL)
+#define EVENTS_MAX  32
+#define ACCEPTS_MAX 8	/* before those who are here are heard again */
+#define PAUSE_MS    200 /* when no connection can be accepted: out of descriptors, say */
+#define LINES_MAX   20	/* about refusals, in LINES_NS */
+#define LINES_NS    (60 * 1000000000ULL)
 
 enum step { SAYS_FIRST_BYTE, SHAKES_HANDS, SAYS_HELLO, PROVES };
 
@@ -73,7 +73,7 @@ static void log_refusal(struct door *d, const struct peer *p, const char *why)
 	}
 	if (d->lines++ < LINES_MAX)
 		log_line(d->cfg.level, "a connection from %s was refused: %s%s", p->from, why,
-			  d->lines == LINES_MAX ? " (more like this are only counted for a minute)" : "");
+			 d->lines == LINES_MAX ? " (more like this are only counted for a minute)" : "");
 }
 
 static void refuse(struct door *d, struct peer *p, const char *why)
@@ -165,8 +165,10 @@ static int check_way(const struct door *d, const struct peer *p, struct err *e)
 	if (!*p->theirs.way)
 		return err_set(e, EPERM, "the source was told --plaintext, this vmferry-dst was not");
 	if (strcmp(p->theirs.way, way))
-		return err_set(e, EPERM, "the connection that the source has (%s) is not this one (%s): something stands between, and could "
-			       "take over the move. If that is meant to be, say --plaintext on both sides", p->theirs.way, way);
+		return err_set(e, EPERM,
+			       "the connection that the source has (%s) is not this one (%s): something stands between, and could "
+			       "take over the move. If that is meant to be, say --plaintext on both sides",
+			       p->theirs.way, way);
 	return 0;
 }
 

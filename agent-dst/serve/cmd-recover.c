@@ -35,9 +35,12 @@ static const char usage[] =
 enum { OPT_FENCED = 256, OPT_STATE, OPT_RUNTIME, OPT_HELP };
 
 static const struct option options[] = {
-	{"peer-is-fenced", no_argument, NULL, OPT_FENCED}, {"state-dir", required_argument, NULL, OPT_STATE},
-	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0},
+	{"peer-is-fenced", no_argument, NULL, OPT_FENCED},
+	{"state-dir", required_argument, NULL, OPT_STATE},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 struct choice {
@@ -69,7 +72,8 @@ static int read_options(struct choice *o, int argc, char **argv)
 	if (argc - optind <= 1 && (!o->fenced || o->guest))
 		return -1;
 	fputs(o->fenced ? "vmferry-dst recover: --peer-is-fenced is said of one guest: name it\n"
-			: "vmferry-dst recover: one guest, or none for all of them (--help tells more)\n", stderr);
+			: "vmferry-dst recover: one guest, or none for all of them (--help tells more)\n",
+	      stderr);
 	return EXIT_USAGE;
 }
 

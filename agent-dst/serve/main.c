@@ -56,17 +56,34 @@ static const char usage[] =
 	"At start it settles what an agent that died has left, as far as that needs no peer. Called with --bench-host or\n"
 	"--bench-reach it is the other end of vmferry bench, and nothing of all this.\n";
 
-enum { OPT_LISTEN = 256, OPT_PLAINTEXT, OPT_ONCE, OPT_TOKEN, OPT_PSK_FILE, OPT_PSK_STDIN, OPT_DATA_PORTS, OPT_STATE, OPT_RUNTIME,
-       OPT_VERSION, OPT_HELP };
+enum {
+	OPT_LISTEN = 256,
+	OPT_PLAINTEXT,
+	OPT_ONCE,
+	OPT_TOKEN,
+	OPT_PSK_FILE,
+	OPT_PSK_STDIN,
+	OPT_DATA_PORTS,
+	OPT_STATE,
+	OPT_RUNTIME,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
-	{"listen", required_argument, NULL, OPT_LISTEN},   {"plaintext", no_argument, NULL, OPT_PLAINTEXT},
-	{"once", no_argument, NULL, OPT_ONCE},		   {"token-stdin", no_argument, NULL, OPT_TOKEN},
-	{"psk-file", required_argument, NULL, OPT_PSK_FILE}, {"psk-stdin", no_argument, NULL, OPT_PSK_STDIN},
+	{"listen", required_argument, NULL, OPT_LISTEN},
+	{"plaintext", no_argument, NULL, OPT_PLAINTEXT},
+	{"once", no_argument, NULL, OPT_ONCE},
+	{"token-stdin", no_argument, NULL, OPT_TOKEN},
+	{"psk-file", required_argument, NULL, OPT_PSK_FILE},
+	{"psk-stdin", no_argument, NULL, OPT_PSK_STDIN},
 	{"data-ports", required_argument, NULL, OPT_DATA_PORTS},
-	{"state-dir", required_argument, NULL, OPT_STATE}, {"runtime-dir", required_argument, NULL, OPT_RUNTIME},
-	{"verbose", no_argument, NULL, 'v'},		   {"version", no_argument, NULL, OPT_VERSION},
-	{"help", no_argument, NULL, OPT_HELP},		   {NULL, 0, NULL, 0},
+	{"state-dir", required_argument, NULL, OPT_STATE},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME},
+	{"verbose", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 /* What the command line says. */

@@ -16,15 +16,15 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define BEAT_BYTES	 32 /* as the witness sends it: four little-endian numbers */
-#define RECORD_BYTES	 32
-#define BATCH		 64
-#define CONNECTIONS	 8	   /* the guest has one; those that it has given up may still be open here */
-#define RECEIVE_BYTES	 (8 * MIB) /* of datagrams that wait for the thread: some seconds, however busy the machine is */
-#define ECHO_BYTES	 4096
-#define BEATS_AT_FIRST	 4096
-#define SAME_PORT_TRIES	 16
-#define BACKLOG		 4
+#define BEAT_BYTES	32 /* as the witness sends it: four little-endian numbers */
+#define RECORD_BYTES	32
+#define BATCH		64
+#define CONNECTIONS	8	  /* the guest has one; those that it has given up may still be open here */
+#define RECEIVE_BYTES	(8 * MIB) /* of datagrams that wait for the thread: some seconds, however busy the machine is */
+#define ECHO_BYTES	4096
+#define BEATS_AT_FIRST	4096
+#define SAME_PORT_TRIES 16
+#define BACKLOG		4
 
 /* One connection of the probe. What has come is sent back before more is read. */
 struct connection {
@@ -109,8 +109,10 @@ static void receive_beats(struct collector *c)
 	memset(messages, 0, sizeof(messages));
 	for (i = 0; i < BATCH; i++) {
 		iov[i] = (struct iovec){data[i], room};
-		messages[i].msg_hdr = (struct msghdr){
-			.msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = control[i], .msg_controllen = sizeof(control[i])};
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i],
+						      .msg_iovlen = 1,
+						      .msg_control = control[i],
+						      .msg_controllen = sizeof(control[i])};
 	}
 	n = recvmmsg(c->udp, messages, BATCH, MSG_DONTWAIT, NULL);
 	pthread_mutex_lock(&c->lock);

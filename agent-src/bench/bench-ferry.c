@@ -18,11 +18,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define LISTEN_MS 20000
-#define END_MS	  20000
-#define ROLL_BACK_MS 10000
+#define LISTEN_MS      20000
+#define END_MS	       20000
+#define ROLL_BACK_MS   10000
 #define LINE_MAX_BYTES (1U << 20)
-#define ARGS_MAX  48
+#define ARGS_MAX       48
 
 struct ferry {
 	struct bench *b;
@@ -103,8 +103,18 @@ static int start_agent(struct ferry *f, const char *key, struct err *e)
 	AUTO_FREE char *listen = xasprintf("%s:0", f->b->sides[f->target->side].address);
 	AUTO_FREE char *state = xasprintf("%s/state-target", f->target->folder), *run = xasprintf("%s/run-target", f->target->folder);
 	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry-dst", f->tool->from) : xstrdup(f->b->agent);
-	char *argv[] = {program, "--listen", listen, "--once", "--state-dir", state, "--runtime-dir", run,
-			key ? "--psk-file" : "--plaintext", (char *)key, f->b->opt.verbose ? "-v" : NULL, NULL};
+	char *argv[] = {program,
+			"--listen",
+			listen,
+			"--once",
+			"--state-dir",
+			state,
+			"--runtime-dir",
+			run,
+			key ? "--psk-file" : "--plaintext",
+			(char *)key,
+			f->b->opt.verbose ? "-v" : NULL,
+			NULL};
 
 	if (!key)
 		argv[9] = argv[10], argv[10] = NULL;
@@ -145,7 +155,10 @@ static void add_ssh(const struct dest_config *d, char **argv, size_t n)
 	const struct {
 		char *option;
 		const char *value;
-	} valued[] = {{"--identity", d->identity}, {"--port", d->ssh_port}, {"--via", d->via}, {"--data-ports", d->data_ports},
+	} valued[] = {{"--identity", d->identity},
+		      {"--port", d->ssh_port},
+		      {"--via", d->via},
+		      {"--data-ports", d->data_ports},
 		      {"--listen-address", d->listen_address}};
 	const struct {
 		char *option;
@@ -175,8 +188,10 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 	AUTO_FREE char *state = xasprintf("%s/state-source", f->folder), *run = xasprintf("%s/run-source", f->folder);
 	AUTO_FREE char *channels = xasprintf("%u", f->tool->channels), *token = xasprintf("%s/state-target/token", f->folder);
 	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry", f->tool->from) : xstrdup(f->b->vmferry);
-	char *argv[ARGS_MAX] = {program, "migrate", qmp, address, "--disk-dir", f->target->folder, "--json=fine",
-			  "--max-downtime", limit, "--state-dir", state, "--runtime-dir", run};
+	char *argv[ARGS_MAX] = {program,      "migrate",	 qmp,		address,
+				"--disk-dir", f->target->folder, "--json=fine", "--max-downtime",
+				limit,	      "--state-dir",	 state,		"--runtime-dir",
+				run};
 	size_t n = 13;
 
 	if (f->tool->channels)
@@ -255,8 +270,8 @@ static pid_t peer_pid(int fd)
  * monitors where others do not look, and takes nobody who was quicker. */
 static void meet_target(struct ferry *f)
 {
-	AUTO_FREE char *path = f->result ? bench_guest_path(f->target, "mon")
-					 : xasprintf("%s/" HIDDEN_DIR_PREFIX "*/bench.mon", f->target->folder);
+	AUTO_FREE char *path =
+		f->result ? bench_guest_path(f->target, "mon") : xasprintf("%s/" HIDDEN_DIR_PREFIX "*/bench.mon", f->target->folder);
 	struct side *s = &f->b->sides[f->target->side];
 	struct pollfd p = {.events = POLLIN};
 	struct err e;
@@ -284,8 +299,8 @@ static bool ended(struct ferry *f, pid_t *pid, enum role role)
 		return false;
 	*pid = 0;
 	f->w->pids[role] = 0;
-	f->w->cpu_s[role] = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
-			    (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+	f->w->cpu_s[role] =
+		(double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 	return true;
 }
 
@@ -390,8 +405,16 @@ static void end_all(struct ferry *f)
 
 int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
-	struct ferry f = {.b = b, .tool = t, .source = g, .target = &o->target, .w = w, .there = b->sides[!g->side].there, .out = -1, .agent_out = -1,
-			  .monitor = -1, .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
+	struct ferry f = {.b = b,
+			  .tool = t,
+			  .source = g,
+			  .target = &o->target,
+			  .w = w,
+			  .there = b->sides[!g->side].there,
+			  .out = -1,
+			  .agent_out = -1,
+			  .monitor = -1,
+			  .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
 	AUTO_FREE char *key = NULL, *address = NULL;
 	int r;
 

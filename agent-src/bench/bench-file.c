@@ -49,11 +49,12 @@ int bench_check_same(const struct bench *b, const json_t *now, struct err *e)
 		AUTO_FREE char *was_text = json_dumps(was, JSON_ENCODE_ANY), *is_text = json_dumps(is, JSON_ENCODE_ANY);
 
 		if (!json_equal(was, is) && (was || is))
-			return err_set(e, EINVAL, "%s was begun with another environment (%s: %s, now %s): measure it anew", b->opt.out, members[i],
-				       was_text ? was_text : "none", is_text ? is_text : "none");
+			return err_set(e, EINVAL, "%s was begun with another environment (%s: %s, now %s): measure it anew", b->opt.out,
+				       members[i], was_text ? was_text : "none", is_text ? is_text : "none");
 	}
 	if (!software || strcmp(software, VMFERRY_VERSION))
-		return err_set(e, EINVAL, "%s was begun by vmferry %s, this is " VMFERRY_VERSION ": measure it anew", b->opt.out, software ? software : "?");
+		return err_set(e, EINVAL, "%s was begun by vmferry %s, this is " VMFERRY_VERSION ": measure it anew", b->opt.out,
+			       software ? software : "?");
 	return 0;
 }
 
@@ -71,8 +72,11 @@ int bench_check_output(const char *path, struct err *e)
 	old = json_load_file(path, 0, NULL);
 	empty = json_is_array(json_object_get(old, "moves")) && !json_array_size(json_object_get(old, "moves"));
 	json_decref(old);
-	return empty ? 0 : err_set(e, EEXIST, "%s is there already, and would be overwritten: --resume %s goes on with results in it; else choose "
-				   "another name", path, path);
+	return empty ? 0
+		     : err_set(e, EEXIST,
+			       "%s is there already, and would be overwritten: --resume %s goes on with results in it; else choose "
+			       "another name",
+			       path, path);
 }
 
 char *bench_default_output(void)

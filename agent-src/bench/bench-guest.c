@@ -17,13 +17,13 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#define BOOT_MS	   300000
-#define VERIFY_MS  300000
-#define CALM_MS	   10000 /* for a guest to run again after a move that failed */
+#define BOOT_MS	  300000
+#define VERIFY_MS 300000
+#define CALM_MS	  10000 /* for a guest to run again after a move that failed */
 /* What the witness leaves to the kernel and to itself. */
 #define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
-#define ARGS_MAX   96
-#define STILL_MAX_MIB 2048u /* of what a disk is filled with: so much is verified at most */
+#define ARGS_MAX	     96
+#define STILL_MAX_MIB	     2048u /* of what a disk is filled with: so much is verified at most */
 
 unsigned bench_guest_load_mib(unsigned mem_mib)
 {
@@ -161,8 +161,10 @@ static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk
 	AUTO_FREE char *path = disk_path(g, disk);
 
 	add(w, "-blockdev");
-	add(w, "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,file.filename=%s,"
-	       "file.discard=unmap,file.cache.direct=%s", disk, direct, path, direct);
+	add(w,
+	    "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,file.filename=%s,"
+	    "file.discard=unmap,file.cache.direct=%s",
+	    disk, direct, path, direct);
 	add(w, "-device");
 	add(w, "virtio-blk-pci,drive=d%u,id=d%u-dev", disk, disk);
 }
@@ -279,7 +281,8 @@ static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *
 		if (strstr(text, "witness failed"))
 			return err_set(e, EIO, "the guest does not come up: %s", strstr(text, "witness failed"));
 		if (waitpid(g->pid, &status, WNOHANG) == g->pid) {
-			err_set(e, EIO, "%s ended with status %d", s->qemu, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			err_set(e, EIO, "%s ended with status %d", s->qemu,
+				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 			return bench_guest_why(b, g, e);
 		}
 		r = bench_step(b, until_ns, 20, e);

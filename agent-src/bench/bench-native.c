@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define END_MS	      20000
+#define END_MS		     20000
 #define NO_LIMIT_BYTES_PER_S (json_int_t)100000000000
-#define DEFAULT_CHANNELS 2
-#define NBD_PORT      10809
+#define DEFAULT_CHANNELS     2
+#define NBD_PORT	     10809
 
 struct native {
 	struct bench *b;
@@ -116,13 +116,17 @@ static int serve_disks(struct native *n, struct err *e)
 	unsigned i;
 	int r = target_side(n)->ops->port(target_side(n), NBD_PORT, &n->nbd_port, e);
 
-	r = r ? r : qmp_call(q, "nbd-server-start",
+	r = r ? r
+	      : qmp_call(q, "nbd-server-start",
 			 json_pack("{s:{s:s,s:{s:s,s:o}}}", "addr", "type", "inet", "data", "host", target_side(n)->listen, "port",
-				   json_sprintf("%u", n->nbd_port)), NULL, e);
+				   json_sprintf("%u", n->nbd_port)),
+			 NULL, e);
 
 	for (i = 0; i < n->source->disk_count && !r; i++)
-		r = qmp_call(q, "block-export-add", json_pack("{s:s,s:o,s:o,s:o,s:b}", "type", "nbd", "id", json_sprintf("e%u", i),
-			     "node-name", json_sprintf("d%u", i), "name", json_sprintf("d%u", i), "writable", 1), NULL, e);
+		r = qmp_call(q, "block-export-add",
+			     json_pack("{s:s,s:o,s:o,s:o,s:b}", "type", "nbd", "id", json_sprintf("e%u", i), "node-name",
+				       json_sprintf("d%u", i), "name", json_sprintf("d%u", i), "writable", 1),
+			     NULL, e);
 	return r;
 }
 
@@ -136,10 +140,13 @@ static int mirror_disks(struct native *n, struct err *e)
 		r = qmp_call(q, "blockdev-add",
 			     json_pack("{s:s,s:o,s:{s:s,s:s,s:o},s:o,s:s,s:s}", "driver", "nbd", "node-name", json_sprintf("t%u", i),
 				       "server", "type", "inet", "host", target_address(n), "port", json_sprintf("%u", n->nbd_port),
-				       "export", json_sprintf("d%u", i), "discard", "unmap", "detect-zeroes", "unmap"), NULL, e);
-		r = r ? r : qmp_call(q, "blockdev-mirror",
-			     json_pack("{s:o,s:o,s:o,s:s}", "job-id", json_sprintf("m%u", i), "device", json_sprintf("d%u", i), "target",
-				       json_sprintf("t%u", i), "sync", "full"), NULL, e);
+				       "export", json_sprintf("d%u", i), "discard", "unmap", "detect-zeroes", "unmap"),
+			     NULL, e);
+		r = r ? r
+		      : qmp_call(q, "blockdev-mirror",
+				 json_pack("{s:o,s:o,s:o,s:s}", "job-id", json_sprintf("m%u", i), "device", json_sprintf("d%u", i),
+					   "target", json_sprintf("t%u", i), "sync", "full"),
+				 NULL, e);
 	}
 	return r ? r : wait_count(n, &n->w->jobs_ready, n->source->disk_count, "the disks' mirror being in step", e);
 }

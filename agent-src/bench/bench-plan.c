@@ -14,11 +14,16 @@ static const struct workload workloads[] = {
 	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", NULL, false, false},
 	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", "rate", false, false},
 	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", "rate", false, false},
-	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", "disk_rate", true, false},
-	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0 cache_mb=%u", "rate", true, false},
-	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", "rate", false, false},
-	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", "rate", false, false},
-	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", "db_rate", false, true},
+	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", "disk_rate", true,
+	 false},
+	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0 cache_mb=%u", "rate", true,
+	 false},
+	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", "rate", false,
+	 false},
+	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", "rate", false,
+	 false},
+	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", "db_rate", false,
+	 true},
 };
 
 const struct workload *plan_workload(unsigned index)
@@ -154,8 +159,10 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, EINVAL, "'%s': there is no option '%s' (channels=1…%u of vmferry, …16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls, from=/DIRECTORY)",
-		       t->text, word, CHANNELS_MAX - 1);
+	return err_set(
+		e, EINVAL,
+		"'%s': there is no option '%s' (channels=1…%u of vmferry, …16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls, from=/DIRECTORY)",
+		t->text, word, CHANNELS_MAX - 1);
 }
 
 static int take_tool(struct bench_plan *p, const char *word, struct err *e)
@@ -163,8 +170,11 @@ static int take_tool(struct bench_plan *p, const char *word, struct err *e)
 	static const struct {
 		const char *name;
 		enum tool_kind kind;
-	} names[] = {{"single", TOOL_SINGLE}, {"multifd+zstd", TOOL_ZSTD}, {"multifd", TOOL_MULTIFD},
-		     {"xbzrle", TOOL_XBZRLE}, {"vmferry", TOOL_VMFERRY}};
+	} names[] = {{"single", TOOL_SINGLE},
+		     {"multifd+zstd", TOOL_ZSTD},
+		     {"multifd", TOOL_MULTIFD},
+		     {"xbzrle", TOOL_XBZRLE},
+		     {"vmferry", TOOL_VMFERRY}};
 	struct tool t = {0};
 	AUTO_FREE char *copy = NULL;
 	char *rest, *option;
@@ -303,7 +313,8 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
 	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
-	if (!r && (!p->repeat || !json_is_integer(json_object_get(plan, "disks")) || !p->disk_mib || p->disk_data_mib > p->disk_mib || p->max_downtime_ms < 1))
+	if (!r && (!p->repeat || !json_is_integer(json_object_get(plan, "disks")) || !p->disk_mib || p->disk_data_mib > p->disk_mib ||
+		   p->max_downtime_ms < 1))
 		r = err_set(e, EINVAL, "its plan is not complete");
 	return r;
 }

@@ -64,8 +64,8 @@ static json_t *heartbeat_json(const struct beats *b, const struct watch *w, uint
 	for (i = 0; i < count; i++)
 		json_array_append_new(list, json_pack("{s:f,s:f}", "t_ms", ms_since(gaps[i].begin_ns, w->began_ns), "ms",
 						      (double)gaps[i].ns / 1e6));
-	o = json_pack("{s:I,s:I,s:I,s:f,s:o}", "sent", (json_int_t)n.sent, "received", (json_int_t)n.received, "lost",
-		      (json_int_t)n.lost, "before_ms", (double)before.ns / 1e6, "gaps", list);
+	o = json_pack("{s:I,s:I,s:I,s:f,s:o}", "sent", (json_int_t)n.sent, "received", (json_int_t)n.received, "lost", (json_int_t)n.lost,
+		      "before_ms", (double)before.ns / 1e6, "gaps", list);
 	if (count)
 		json_object_update_new(o, json_pack("{s:f,s:f}", "gap_ms", (double)gaps[0].ns / 1e6, "gap_t_ms",
 						    ms_since(gaps[0].begin_ns, w->began_ns)));
@@ -105,8 +105,8 @@ static json_t *probe_json(const struct watch *w)
 	collector_probe(w->b->collector, &p);
 	if (!p.records)
 		return NULL;
-	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last && p.record_ns > w->resume_ns, "gap_ms",
-			 (double)p.longest_gap_ns / 1e6);
+	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last && p.record_ns > w->resume_ns,
+			 "gap_ms", (double)p.longest_gap_ns / 1e6);
 }
 
 /* ---- the link and the tool ---- */
@@ -193,8 +193,8 @@ static json_t *events_json(const struct watch *w)
 	size_t i;
 
 	for (i = 0; i < w->event_count; i++)
-		json_array_append_new(list, json_pack("{s:f,s:s}", "t_ms", ms_since(w->events[i].at_ns, w->began_ns), "what",
-						      w->events[i].what));
+		json_array_append_new(list,
+				      json_pack("{s:f,s:s}", "t_ms", ms_since(w->events[i].at_ns, w->began_ns), "what", w->events[i].what));
 	return list;
 }
 
@@ -258,7 +258,9 @@ int result_fill(json_t *move, struct watch *w, const struct outcome *o, double c
 		json_object_set_new(move, "around", around_json(&b, w, end_ns));
 	json_object_set_new(move, "events", events_json(w));
 	free(b.all);
-	return json_is_false(json_object_get(probe, "alive")) ? err_set(e, EBADMSG, "the guest's TCP connection did not live through the move") : 0;
+	return json_is_false(json_object_get(probe, "alive"))
+		       ? err_set(e, EBADMSG, "the guest's TCP connection did not live through the move")
+		       : 0;
 }
 
 /* ---- the environment ---- */

@@ -16,9 +16,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define HEARD_MS   20000 /* for the guest to be heard */
-#define BEFORE_MS  1100  /* listening before a move, */
-#define AFTER_MS   2100  /* and after it */
+#define HEARD_MS  20000 /* for the guest to be heard */
+#define BEFORE_MS 1100	/* listening before a move, */
+#define AFTER_MS  2100	/* and after it */
 
 volatile sig_atomic_t bench_stop;
 
@@ -185,9 +185,10 @@ static int wait_going_on(struct bench *b, const struct watch *w, struct err *e)
 
 	while (!r && !goes_on(b, w))
 		r = bench_step(b, until_ns, 50, e);
-	return r == -ETIMEDOUT ? err_set(e, EBADMSG, "after the move the guest's heartbeat or its TCP connection does not go on within %d s",
-					 HEARD_MS / 1000)
-			       : r;
+	return r == -ETIMEDOUT
+		       ? err_set(e, EBADMSG, "after the move the guest's heartbeat or its TCP connection does not go on within %d s",
+				 HEARD_MS / 1000)
+		       : r;
 }
 
 static int move_by(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)

@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define END_MS	  20000
-#define WORDS_MAX 128
+#define END_MS	     20000
+#define WORDS_MAX    128
 #define REMOVE_TRIES 50
 
 /* ---- files ---- */
@@ -186,6 +186,12 @@ static int here_port(struct side *s, unsigned usual, unsigned *port, struct err 
 }
 
 const struct side_ops side_here = {
-	.spawn = here_spawn, .folder = here_folder, .image = here_image, .allocated = here_allocated, .tail = here_tail,
-	.reach = here_reach, .port = here_port, .remove = here_remove,
+	.spawn = here_spawn,
+	.folder = here_folder,
+	.image = here_image,
+	.allocated = here_allocated,
+	.tail = here_tail,
+	.reach = here_reach,
+	.port = here_port,
+	.remove = here_remove,
 };

@@ -28,13 +28,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define REPLY_MS   60000 /* for a line of the other end */
-#define PIECE_BYTES 65536
+#define REPLY_MS       60000 /* for a line of the other end */
+#define PIECE_BYTES    65536
 #define LINE_MAX_BYTES 65536
-#define BEAT_MS	   10000
-#define HEAR_MS	   3000
-#define CLEAR_MS   60000
-#define QEMU_MS	   20000
+#define BEAT_MS	       10000
+#define HEAR_MS	       3000
+#define CLEAR_MS       60000
+#define QEMU_MS	       20000
 
 struct there {
 	struct bench *b;
@@ -221,8 +221,9 @@ static int there_reach(struct side *s, const char *path, int *fd, struct err *e)
 static int there_port(struct side *s, unsigned usual, unsigned *port, struct err *e)
 {
 	json_t *answer;
-	int r = order(s->there, json_pack("{s:s,s:i,s:i}", "order", "port", "first", (int)s->there->first_port, "last",
-					  (int)s->there->last_port), &answer, e);
+	int r = order(s->there,
+		      json_pack("{s:s,s:i,s:i}", "order", "port", "first", (int)s->there->first_port, "last", (int)s->there->last_port),
+		      &answer, e);
 
 	(void)usual;
 	if (r)
@@ -242,16 +243,24 @@ static void there_remove(struct side *s, pid_t pid, const char *folder)
 }
 
 static const struct side_ops side_there = {
-	.spawn = there_spawn, .folder = there_folder, .image = there_image, .allocated = there_allocated, .tail = there_tail,
-	.reach = there_reach, .port = there_port, .remove = there_remove,
+	.spawn = there_spawn,
+	.folder = there_folder,
+	.image = there_image,
+	.allocated = there_allocated,
+	.tail = there_tail,
+	.reach = there_reach,
+	.port = there_port,
+	.remove = there_remove,
 };
 
 /* ---- getting there ---- */
 
 static int log_in(struct there *t, const struct dest_config *dest, struct err *e)
 {
-	struct ssh_config sc = {.backend = dest->openssh ? SSH_OPENSSH : SSH_LIBSSH2, .identity = dest->identity,
-				.accept_new = dest->ssh_accept_new, .batch = true};
+	struct ssh_config sc = {.backend = dest->openssh ? SSH_OPENSSH : SSH_LIBSSH2,
+				.identity = dest->identity,
+				.accept_new = dest->ssh_accept_new,
+				.batch = true};
 	int r = ssh_target_parse(dest->where, &sc.target, e);
 
 	if (r)
@@ -264,7 +273,8 @@ static int log_in(struct there *t, const struct dest_config *dest, struct err *e
 	if (!r)
 		t->address = xstrdup(dest->via ? dest->via : ssh_peer_address(t->ssh) ? ssh_peer_address(t->ssh) : sc.target.host);
 	else if (e->code == EACCES)
-		err_set(e, EACCES, "%s. Each move by vmferry logs in once more, so that must go without a question: with a key or an SSH agent",
+		err_set(e, EACCES,
+			"%s. Each move by vmferry logs in once more, so that must go without a question: with a key or an SSH agent",
 			e->msg);
 	ssh_target_fini(&sc.target);
 	return r;
@@ -428,12 +438,13 @@ static int check_collector(struct there *t, struct err *e)
 	while (!r && !collector_heard(b->collector))
 		r = bench_step(b, until_ns, 10, e);
 	if (r == -EREMOTEIO)
-		return err_set(e, EHOSTUNREACH, "%s, where the guest's heartbeat would go: --collector ADDRESS says another address of this host",
-			       e->msg);
+		return err_set(e, EHOSTUNREACH,
+			       "%s, where the guest's heartbeat would go: --collector ADDRESS says another address of this host", e->msg);
 	if (r != -ETIMEDOUT)
 		return r;
-	return err_set(e, EHOSTUNREACH, "no datagram from %s comes to %s, UDP port %u, here, where the guest's heartbeat would: a firewall? "
-					"--collector ADDRESS says another address of this host",
+	return err_set(e, EHOSTUNREACH,
+		       "no datagram from %s comes to %s, UDP port %u, here, where the guest's heartbeat would: a firewall? "
+		       "--collector ADDRESS says another address of this host",
 		       b->host, b->opt.collector, collector_port(b->collector));
 }
 
@@ -441,10 +452,18 @@ static int check_collector(struct there *t, struct err *e)
 
 static void make_sides(struct bench *b, struct there *t)
 {
-	b->sides[0] = (struct side){.ops = &side_here, .interface = t->interface, .work = b->work, .qemu = b->opt.qemu,
+	b->sides[0] = (struct side){.ops = &side_here,
+				    .interface = t->interface,
+				    .work = b->work,
+				    .qemu = b->opt.qemu,
 				    .guest_dir = b->opt.guest_dir};
-	b->sides[1] = (struct side){.ops = &side_there, .there = t, .address = t->address, .listen = *t->server ? t->server : t->address,
-				    .work = t->dir, .qemu = t->qemu, .guest_dir = t->dir};
+	b->sides[1] = (struct side){.ops = &side_there,
+				    .there = t,
+				    .address = t->address,
+				    .listen = *t->server ? t->server : t->address,
+				    .work = t->dir,
+				    .qemu = t->qemu,
+				    .guest_dir = t->dir};
 }
 
 int there_open(struct bench *b, struct err *e)

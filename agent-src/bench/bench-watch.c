@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAMPLE_MS  20
-#define ASK_MS	   100
-#define GREET_MS   10000
+#define SAMPLE_MS    20
+#define ASK_MS	     100
+#define GREET_MS     10000
 #define PASS_TOLD_MS 20
-#define SAMPLES_MAX 500000
+#define SAMPLES_MAX  500000
 
 const char *const role_names[ROLES] = {"source QEMU", "destination QEMU", "vmferry", "vmferry-dst"};
 
@@ -266,7 +266,9 @@ int watch_step(struct watch *w, uint64_t until_ns, struct err *e)
 
 void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 {
-	*w = (struct watch){.b = b, .began_ns = realtime_ns(), .now = {.ram_left = -1, .disk_left = -1, .round = -1, .dirty_bytes_per_s = -1}};
+	*w = (struct watch){.b = b,
+			    .began_ns = realtime_ns(),
+			    .now = {.ram_left = -1, .disk_left = -1, .round = -1, .dirty_bytes_per_s = -1}};
 	w->source.watch = w->target.watch = w;
 	w->target.is_target = true;
 	w->pids[ROLE_SOURCE_QEMU] = g->pid;

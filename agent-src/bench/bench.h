@@ -33,12 +33,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BENCH_LIST_MAX	  16  /* links, sizes, workloads, tools */
-#define BENCH_REPEAT_MAX  1000
-#define WORKLOAD_RATE_MAX 1000000
-#define BENCH_DISKS_MAX	  8 /* that the witness takes */
-#define BENCH_WINDOWS_MIB 64 /* of each disk, that it writes to */
-#define BENCH_GUEST_IP	  "10.78.0.50"
+#define BENCH_LIST_MAX	   16 /* links, sizes, workloads, tools */
+#define BENCH_REPEAT_MAX   1000
+#define WORKLOAD_RATE_MAX  1000000
+#define BENCH_DISKS_MAX	   8  /* that the witness takes */
+#define BENCH_WINDOWS_MIB  64 /* of each disk, that it writes to */
+#define BENCH_GUEST_IP	   "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
 
 /* ---- bench-plan ---- */
@@ -56,10 +56,10 @@ enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VMFERRY
 struct tool {
 	char *text; /* as given: its name in results */
 	enum tool_kind kind;
-	unsigned channels;  /* 0: the tool's own default */
-	const char *codec;  /* vmferry; NULL: auto */
-	bool tls;	    /* vmferry */
-	char *from;	    /* vmferry: another build's directory; NULL: this one */
+	unsigned channels; /* 0: the tool's own default */
+	const char *codec; /* vmferry; NULL: auto */
+	bool tls;	   /* vmferry */
+	char *from;	   /* vmferry: another build's directory; NULL: this one */
 };
 
 struct bench_plan {
@@ -117,13 +117,13 @@ struct side_ops {
 
 struct side {
 	const struct side_ops *ops;
-	const char *namespace;	     /* of the network; NULL: our own */
-	const char *address;	     /* of the migration's link, for connections from the other side */
-	const char *listen;	     /* the same address, as that host has it */
-	const char *interface;	     /* of that link */
-	const char *work;	     /* the directory of all there */
+	const char *namespace;	      /* of the network; NULL: our own */
+	const char *address;	      /* of the migration's link, for connections from the other side */
+	const char *listen;	      /* the same address, as that host has it */
+	const char *interface;	      /* of that link */
+	const char *work;	      /* the directory of all there */
 	const char *qemu, *guest_dir; /* program; kernel and initrd */
-	struct there *there;	     /* NULL: pids and clocks are those of this machine */
+	struct there *there;	      /* NULL: pids and clocks are those of this machine */
 };
 
 /* This machine. */
@@ -132,7 +132,7 @@ extern const struct side_ops side_here;
 struct bench_options {
 	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
 	const char *collector; /* our address as the other host sees it */
-	unsigned timeout_s; /* of one move */
+	unsigned timeout_s;    /* of one move */
 	bool verbose;
 };
 
@@ -140,15 +140,15 @@ struct bench {
 	struct bench_options opt;
 	struct bench_plan plan;
 	struct loop *loop;
-	const char *host; /* the other one, as given; NULL: all is in the lab */
+	const char *host;	 /* the other one, as given; NULL: all is in the lab */
 	struct dest_config dest; /* how vmferry and we reach it */
 	struct there *there;
 	struct side sides[2]; /* guests are booted on the first */
 	struct collector *collector;
-	char *work;	   /* our directory: everything lies in it, and it ends with us */
-	char *vmferry, *agent; /* programs */
+	char *work;		  /* our directory: everything lies in it, and it ends with us */
+	char *vmferry, *agent;	  /* programs */
 	unsigned folders, orders; /* how many were used, given */
-	json_t *run;	   /* the file of results */
+	json_t *run;		  /* the file of results */
 };
 
 /* Someone wants us to end. */

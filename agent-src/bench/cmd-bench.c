@@ -74,8 +74,25 @@ static const char help_text[] =
 	"  vmferry bench --lab --links 1gbit,10gbit --mem 1G,4G --workloads writer,database --tools single,multifd,vmferry\n";
 
 enum {
-	OPT_LAB = 256, OPT_LINKS, OPT_MEM, OPT_WORKLOADS, OPT_TOOLS, OPT_REPEAT, OPT_DOWNTIME, OPT_DISKS, OPT_DISK, OPT_DISK_DATA, OPT_SEED, OPT_RESUME,
-	OPT_TIMEOUT, OPT_DIR, OPT_QEMU, OPT_ACCEL, OPT_GUEST, OPT_COLLECTOR, OPT_HELP
+	OPT_LAB = 256,
+	OPT_LINKS,
+	OPT_MEM,
+	OPT_WORKLOADS,
+	OPT_TOOLS,
+	OPT_REPEAT,
+	OPT_DOWNTIME,
+	OPT_DISKS,
+	OPT_DISK,
+	OPT_DISK_DATA,
+	OPT_SEED,
+	OPT_RESUME,
+	OPT_TIMEOUT,
+	OPT_DIR,
+	OPT_QEMU,
+	OPT_ACCEL,
+	OPT_GUEST,
+	OPT_COLLECTOR,
+	OPT_HELP
 };
 
 static const struct option options[] = {
@@ -199,12 +216,9 @@ static int take_plan(struct bench *b, int option)
 }
 
 static const struct option_row rows[] = {
-	{'o', OPTION_TEXT, offsetof(struct bench, opt.out)},
-	{OPT_COLLECTOR, OPTION_TEXT, offsetof(struct bench, opt.collector)},
-	{OPT_DIR, OPTION_TEXT, offsetof(struct bench, opt.dir)},
-	{OPT_QEMU, OPTION_TEXT, offsetof(struct bench, opt.qemu)},
-	{OPT_ACCEL, OPTION_TEXT, offsetof(struct bench, opt.accel)},
-	{OPT_GUEST, OPTION_TEXT, offsetof(struct bench, opt.guest_dir)},
+	{'o', OPTION_TEXT, offsetof(struct bench, opt.out)},	     {OPT_COLLECTOR, OPTION_TEXT, offsetof(struct bench, opt.collector)},
+	{OPT_DIR, OPTION_TEXT, offsetof(struct bench, opt.dir)},     {OPT_QEMU, OPTION_TEXT, offsetof(struct bench, opt.qemu)},
+	{OPT_ACCEL, OPTION_TEXT, offsetof(struct bench, opt.accel)}, {OPT_GUEST, OPTION_TEXT, offsetof(struct bench, opt.guest_dir)},
 	{'v', OPTION_FLAG, offsetof(struct bench, opt.verbose)},
 };
 
@@ -220,8 +234,7 @@ static int take_other(struct bench *b, struct choice *c, int option)
 	c->reaching |= option == OPT_COLLECTOR || dest_is_option(option);
 	if (dest_is_option(option))
 		return dest_option(&b->dest, option, optarg);
-	return option_take(rows, ARRAY_LEN(rows), b, option, optarg) ||
-			       option_take(choice_rows, ARRAY_LEN(choice_rows), c, option, optarg)
+	return option_take(rows, ARRAY_LEN(rows), b, option, optarg) || option_take(choice_rows, ARRAY_LEN(choice_rows), c, option, optarg)
 		       ? 0
 		       : EXIT_USAGE;
 }
@@ -263,8 +276,10 @@ static int check_plan(const struct bench *b)
 			cached = bench_guest_load_mib(most) / 2;
 	}
 	if (cached > b->plan.disk_mib - BENCH_WINDOWS_MIB) {
-		fprintf(stderr, "vmferry bench: the workload cache reads %u MiB of a disk into memory of %u MiB: --disk %uM at least, and "
-			"--disk-data, so that these are no holes\n", cached, most, cached + BENCH_WINDOWS_MIB);
+		fprintf(stderr,
+			"vmferry bench: the workload cache reads %u MiB of a disk into memory of %u MiB: --disk %uM at least, and "
+			"--disk-data, so that these are no holes\n",
+			cached, most, cached + BENCH_WINDOWS_MIB);
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -359,8 +374,26 @@ static char *own_directory(void)
 static bool kvm_works(const char *qemu, const char *guest_dir)
 {
 	AUTO_FREE char *kernel = xasprintf("%s/vmlinuz", guest_dir), *initrd = xasprintf("%s/initrd.img", guest_dir);
-	char *argv[] = {(char *)qemu, "-accel", "kvm", "-cpu", "host,migratable=on", "-machine", "q35", "-m", "256", "-display", "none",
-			"-nodefaults", "-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append", "quiet rdinit=/bin/busybox -- poweroff -f", NULL};
+	char *argv[] = {(char *)qemu,
+			"-accel",
+			"kvm",
+			"-cpu",
+			"host,migratable=on",
+			"-machine",
+			"q35",
+			"-m",
+			"256",
+			"-display",
+			"none",
+			"-nodefaults",
+			"-no-reboot",
+			"-kernel",
+			kernel,
+			"-initrd",
+			initrd,
+			"-append",
+			"quiet rdinit=/bin/busybox -- poweroff -f",
+			NULL};
 	struct process_output out;
 	struct err e;
 
@@ -407,8 +440,10 @@ static int make_work(struct bench *b, struct err *e)
 {
 	b->work = xasprintf("%s/vmferry-bench.XXXXXX", b->opt.dir);
 	if (strlen(b->work) > WORK_MAX)
-		return err_set(e, ENAMETOOLONG, "--dir %s: its name is too long for the sockets that will be in it; choose one with %zu bytes at "
-			       "most", b->opt.dir, (size_t)WORK_MAX - strlen("/vmferry-bench.XXXXXX"));
+		return err_set(e, ENAMETOOLONG,
+			       "--dir %s: its name is too long for the sockets that will be in it; choose one with %zu bytes at "
+			       "most",
+			       b->opt.dir, (size_t)WORK_MAX - strlen("/vmferry-bench.XXXXXX"));
 	if (!mkdtemp(b->work))
 		return err_sys(e, errno, "cannot make a directory under %s", b->opt.dir);
 	return remove_when_we_end(b->work, e);
@@ -436,8 +471,14 @@ static void on_signal(int number)
 
 static struct side lab_side(const struct bench *b, const char *namespace, const char *address)
 {
-	return (struct side){.ops = &side_here, .namespace = namespace, .address = address, .listen = address, .interface = "mig0",
-			     .work = b->work, .qemu = b->opt.qemu, .guest_dir = b->opt.guest_dir};
+	return (struct side){.ops = &side_here,
+			     .namespace = namespace,
+			     .address = address,
+			     .listen = address,
+			     .interface = "mig0",
+			     .work = b->work,
+			     .qemu = b->opt.qemu,
+			     .guest_dir = b->opt.guest_dir};
 }
 
 static int make_sides(struct bench *b, struct err *e)
@@ -486,8 +527,10 @@ static int ending(const struct bench *b, int r, const struct err *e)
 		return 0;
 	fprintf(stderr, "vmferry bench: %s\n", e->msg);
 	if (b->run && json_array_size(json_object_get(b->run, "moves")))
-		fprintf(stderr, "to go on: vmferry bench %s --resume %s, and --qemu, --guest, --timeout, --dir and how to reach a host, if they were "
-			"given\n", b->host ? b->host : "--lab", b->opt.out);
+		fprintf(stderr,
+			"to go on: vmferry bench %s --resume %s, and --qemu, --guest, --timeout, --dir and how to reach a host, if they were "
+			"given\n",
+			b->host ? b->host : "--lab", b->opt.out);
 	return 1;
 }
 

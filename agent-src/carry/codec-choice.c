@@ -6,18 +6,18 @@
 #define FIRST_CHOICE_NS (100 * MS)
 #define CHOICE_NS	(200 * MS)
 #define IDLE_NS		(2 * CHOICE_NS) /* whoever comes that late had nothing to send, if it did not wait either */
-#define WAITS		5 /* at least this part of the time: the link is what is slow */
+#define WAITS		5		/* at least this part of the time: the link is what is slow */
 /* One channel slower than this is worth so much work; */
 #define LZ4_BELOW_BPS  (400.0 * 1000 * 1000)
 #define ZSTD_BELOW_BPS (200.0 * 1000 * 1000)
 /* and slower than this, at any rate: then it may carry a little less than a cheaper codec did, else it has to carry more. */
 #define SURELY_LZ4_BPS	(150.0 * 1000 * 1000)
 #define SURELY_ZSTD_BPS (80.0 * 1000 * 1000)
-#define LOSS	       0.9
-#define GAIN	       1.1
-#define FADING	       0.95 /* of what is remembered, per choice */
-#define PARDON_MIN_NS  (1000 * MS)
-#define PARDON_MAX_NS  (16000 * MS)
+#define LOSS		0.9
+#define GAIN		1.1
+#define FADING		0.95 /* of what is remembered, per choice */
+#define PARDON_MIN_NS	(1000 * MS)
+#define PARDON_MAX_NS	(16000 * MS)
 
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns)
 {
@@ -43,7 +43,8 @@ static enum data_codec better(const struct codec_choice *c, double wire_bps, dou
 	enum data_codec best = c->now, k;
 
 	for (k = CODEC_RAW; k < c->now; k++)
-		if (content_bps < c->lately_bps[k] * part_needed(c->now, wire_bps) && (best == c->now || c->lately_bps[k] > c->lately_bps[best]))
+		if (content_bps < c->lately_bps[k] * part_needed(c->now, wire_bps) &&
+		    (best == c->now || c->lately_bps[k] > c->lately_bps[best]))
 			best = k;
 	return best;
 }

@@ -23,7 +23,7 @@ struct codec_sample {
 
 struct codec_choice {
 	enum data_codec now;
-	struct codec_sample at; /* of the last choice */
+	struct codec_sample at;		   /* of the last choice */
 	double lately_bps[CODEC_ZSTD + 1]; /* contents that each carried at best, fading, in bytes per second */
 	/* no costlier one until then; how long the last time */
 	uint64_t pardon_at_ns, pardon_ns;

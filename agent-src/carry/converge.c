@@ -3,8 +3,8 @@
 
 #define PASSES_WITHOUT_GAIN 6
 #define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
-#define GAIN		    0.95 /* less than this of the best so far counts as better */
-#define FIXED_MS	    25.0 /* stop, last disk round, device state, load, cont: measured 15 to 40 */
+#define GAIN		    0.95   /* less than this of the best so far counts as better */
+#define FIXED_MS	    25.0   /* stop, last disk round, device state, load, cont: measured 15 to 40 */
 #define ROUND_TRIPS	    4
 #define LITTLE_MS	    4.0
 #define MOMENT_MS	    200

@@ -34,7 +34,7 @@ struct converge {
 	double best_ms, predicted_ms; /* prediction of the last sample */
 	uint64_t best_pass;
 	double best_at_ms;
-	bool within; /* the limit, once */
+	bool within;	  /* the limit, once */
 	double within_ms; /* since when */
 };
 

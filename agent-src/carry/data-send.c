@@ -21,7 +21,7 @@ struct sender {
 	struct encode *encode;
 	struct batch batch;
 	struct shared_buf *buf[BATCH_PARTS]; /* of the batch's parts, one reference each */
-	struct send_item *cur; /* taken, not yet wholly encoded */
+	struct send_item *cur;		     /* taken, not yet wholly encoded */
 	unsigned cur_at;
 	bool blocked;
 	uint64_t blocked_at;
@@ -169,8 +169,8 @@ static void send_delta(struct sender *s, unsigned block, uint32_t number)
 
 		done = unit_set_encode(round, &w, &from);
 		if (writer_len(&w))
-			channel_send(s->ch, DELTA, delta, .object = OBJECT_RAM_BASE + block, .number = number,
-				     .final = done, .runs = {runs, writer_len(&w)});
+			channel_send(s->ch, DELTA, delta, .object = OBJECT_RAM_BASE + block, .number = number, .final = done,
+				     .runs = {runs, writer_len(&w)});
 	}
 	unit_set_clear(round);
 }
@@ -189,8 +189,7 @@ static void mark_ram_round_end(struct sender *s, uint32_t number)
 
 static void mark_disk_round_end(struct sender *s, uint32_t object, uint32_t number)
 {
-	channel_send(s->ch, ROUND_END, round_end, .group = object, .number = number,
-		     .units = s->sums.disk[object].round_units);
+	channel_send(s->ch, ROUND_END, round_end, .group = object, .number = number, .units = s->sums.disk[object].round_units);
 	s->sums.disk[object].round_units = 0;
 }
 

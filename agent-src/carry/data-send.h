@@ -17,7 +17,7 @@
 
 /* A buffer of a producer's pool, pointed into by items on several channels. */
 struct shared_buf {
-	int refs; /* atomic */
+	int refs;			       /* atomic */
 	void (*release)(struct shared_buf *b); /* from any thread, when refs reaches 0 */
 };
 void shared_buf_ref(struct shared_buf *b);
@@ -46,7 +46,7 @@ struct send_stats {
 	uint64_t pages, zero_pages, same_pages; /* carried, carried as zero, elided */
 	uint64_t ram_wire, disk_wire, raw_bytes;
 	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
-	uint64_t waited_ns;		    /* with the window full: the network or the peer is the bottleneck */
+	uint64_t waited_ns;			  /* with the window full: the network or the peer is the bottleneck */
 };
 
 struct send_item {

@@ -99,10 +99,7 @@ static void delta_send(struct disk_round *d, struct delta *k, unsigned ch, bool 
 {
 	uint8_t buf[sizeof(k->runs) + 64];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_delta m = {.object = d->object,
-			      .number = d->number,
-			      .final = final,
-			      .runs = {k->runs, writer_len(&k->w)}};
+	struct msg_delta m = {.object = d->object, .number = d->number, .final = final, .runs = {k->runs, writer_len(&k->w)}};
 
 	if (m.runs.n) {
 		msg_delta_encode(&w, &m);
@@ -416,8 +413,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count,
-		      struct send_shared *shared, struct queue *results, struct err *e)
+int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count, struct send_shared *shared,
+		      struct queue *results, struct err *e)
 {
 	struct disk_reader *r = xcalloc(1, sizeof(*r));
 	unsigned i;

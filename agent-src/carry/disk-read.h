@@ -39,8 +39,8 @@ struct disk_round {
 struct disk_reader;
 /* results: of the conductor's loop; gets each struct disk_round when it is over, whose receiver frees it (free()); of what was asked
  * its strings are gone. */
-int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count,
-		      struct send_shared *shared, struct queue *results, struct err *e);
+int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count, struct send_shared *shared,
+		      struct queue *results, struct err *e);
 /* From the conductor's thread; the round and its strings are copied. Rounds of different disks run side by side. */
 void disk_reader_round(struct disk_reader *r, const struct disk_round *round);
 /* Bytes read so far of all disks, and bytes of the current rounds still to read. Any thread. */

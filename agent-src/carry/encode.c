@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define HEAD_BYTES   12	 /* DATA before its extents */
+#define HEAD_BYTES   12 /* DATA before its extents */
 #define EXTENT_BYTES 12
 #define TRY_BYTES    512 /* less is not worth a try */
 #define BARREN_GAIN  16	 /* less than a 16th saved is nothing */
@@ -106,6 +106,7 @@ static size_t write_raw(struct encode *en, enum data_codec codec, const struct b
 	return b->bytes;
 }
 
+/* clang-format off */
 static const struct encoder encoders[] = {
 	{CODEC_RAW, takes_what_is_as_it_was, NULL},
 	{CODEC_ZERO, takes_zeros, write_nothing},
@@ -114,6 +115,7 @@ static const struct encoder encoders[] = {
 	{CODEC_ZSTD, takes_contents, write_compressed},
 	{CODEC_RAW, takes_contents, write_raw}, /* what nobody else wants */
 };
+/* clang-format on */
 
 static const struct encoder *first_that_takes(const struct encoder *x, enum send_kind kind, bool as_it_was)
 {

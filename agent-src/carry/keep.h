@@ -33,8 +33,8 @@ void drain_run(struct drain *d, const int *go_on);
 enum keep_word {
 	KEEP_LISTENER = 'l',
 	KEEP_CONNECTION = 'c',
-	KEEP_NOTHING = 'n',	/* let go of all of them */
-	KEEP_GOODBYE = 'g',	/* the agent ends in order */
+	KEEP_NOTHING = 'n', /* let go of all of them */
+	KEEP_GOODBYE = 'g', /* the agent ends in order */
 };
 
 /* sock: a SOCK_SEQPACKET to the keeper; -1: there is none. fd: to be copied, or -1. Any thread; does not wait. False: the keeper is gone. */

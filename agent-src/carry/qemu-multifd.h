@@ -25,16 +25,14 @@ struct multifd_packet {
 	unsigned zero_count;
 	uint64_t offsets[MULTIFD_PAGES_MAX]; /* page-aligned: normal_count of pages with data, then
 						zero_count */
-	size_t payload_bytes; /* follows on the wire: normal_count pages, in the order of offsets */
+	size_t payload_bytes;		     /* follows on the wire: normal_count pages, in the order of offsets */
 };
 
 /* A channel is one init packet, then packets, each followed by its payload, until end of input.
  * Both return 0, -EPROTO or -ENOTSUP (compression and other flags). The caller looks `block` up
  * with ram_block_find() and checks each offset with ram_block_check(): the block list is on the
  * main channel and may come later than the first packets. */
-int multifd_init_decode(const uint8_t in[MULTIFD_INIT_BYTES], struct multifd_init *out,
-			struct err *e);
-int multifd_packet_decode(const uint8_t in[MULTIFD_PACKET_BYTES], struct multifd_packet *out,
-			  struct err *e);
+int multifd_init_decode(const uint8_t in[MULTIFD_INIT_BYTES], struct multifd_init *out, struct err *e);
+int multifd_packet_decode(const uint8_t in[MULTIFD_PACKET_BYTES], struct multifd_packet *out, struct err *e);
 
 #endif

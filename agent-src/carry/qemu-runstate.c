@@ -5,19 +5,19 @@
 
 #include <string.h>
 
-#define KEEP	     (RUNSTATE_BYTES - 1)
-#define TYPE_FULL    0x04
-#define TYPE_FOOTER  0x7e
-#define TYPE_EOF     0x00
-#define TYPE_VMDESC  0x06
-#define ID_AT	     1
-#define NAME_AT	     5
-#define LENGTH_AT    25
-#define STATE_AT     29
-#define STATE_BYTES  32 /* of the 100; QEMU 9.0 has put others behind it */
-#define FOOTER_AT    129
-#define EOF_AT	     134
-#define VMDESC_AT    135
+#define KEEP	    (RUNSTATE_BYTES - 1)
+#define TYPE_FULL   0x04
+#define TYPE_FOOTER 0x7e
+#define TYPE_EOF    0x00
+#define TYPE_VMDESC 0x06
+#define ID_AT	    1
+#define NAME_AT	    5
+#define LENGTH_AT   25
+#define STATE_AT    29
+#define STATE_BYTES 32 /* of the 100; QEMU 9.0 has put others behind it */
+#define FOOTER_AT   129
+#define EOF_AT	    134
+#define VMDESC_AT   135
 
 static const char name[] = "\x0bglobalstate\0\0\0\0\0\0\0\1"; /* and instance 0, version 1 */
 #define NAME_BYTES 12 /* that are searched for: one that ends in zeroes is found slowly among zeroes */

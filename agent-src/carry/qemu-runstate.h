@@ -28,7 +28,7 @@ enum qemu_runstate {
 /* All zero at first. */
 struct runstate_scan {
 	enum qemu_runstate state;
-	uint64_t passed, end;		   /* bytes so far; where the stream must end for state to count */
+	uint64_t passed, end;		  /* bytes so far; where the stream must end for state to count */
 	uint8_t held[2 * RUNSTATE_BYTES]; /* the last n that have passed: it may have begun in them */
 	size_t n;
 };

@@ -21,12 +21,12 @@
 
 #include "util.h"
 
-#define FILE_MAGIC	0x5145564d /* "QEVM" */
-#define FILE_VERSION	3
-#define RAM_VERSION	4
-#define FOOTER_MAGIC	0x7e
-#define PAGE_BITS	12
-#define PAGE_MASK	(~(uint64_t)(QEMU_PAGE_BYTES - 1))
+#define FILE_MAGIC   0x5145564d /* "QEVM" */
+#define FILE_VERSION 3
+#define RAM_VERSION  4
+#define FOOTER_MAGIC 0x7e
+#define PAGE_BITS    12
+#define PAGE_MASK    (~(uint64_t)(QEMU_PAGE_BYTES - 1))
 
 enum section_type {
 	TYPE_EOF = 0x00,
@@ -158,8 +158,7 @@ static int keep(struct qemu_stream *s, const uint8_t *p, size_t n)
 	return told(s, s->on.thin(s->ctx, p, n));
 }
 
-__attribute__((format(printf, 4, 5))) static int refuse(const struct qemu_stream *s, struct err *e,
-							int code, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static int refuse(const struct qemu_stream *s, struct err *e, int code, const char *fmt, ...)
 {
 	char what[ERR_MAX / 2];
 	va_list ap;
@@ -167,8 +166,8 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct qemu_stream
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	return err_set(e, code, "QEMU's migration stream has %s at offset %" PRIu64 "%s", what,
-		       s->item_offset, code == ENOTSUP ? "; use --ram-mode opaque" : "");
+	return err_set(e, code, "QEMU's migration stream has %s at offset %" PRIu64 "%s", what, s->item_offset,
+		       code == ENOTSUP ? "; use --ram-mode opaque" : "");
 }
 
 /* --- header and configuration --- */
@@ -208,8 +207,7 @@ static int step_config_capabilities(struct qemu_stream *s, const uint8_t *p, str
 	/* Only capabilities that change the layout are ever listed (x-ignore-shared, mapped-ram).
 	 */
 	if (be32(p) != 0)
-		return refuse(s, e, ENOTSUP, "%" PRIu32 " capabilities that change its layout",
-			      be32(p));
+		return refuse(s, e, ENOTSUP, "%" PRIu32 " capabilities that change its layout", be32(p));
 	expect(s, 1, step_type);
 	return keep(s, p, 4);
 }
@@ -238,8 +236,7 @@ static int step_subsection(struct qemu_stream *s, const uint8_t *p, struct err *
 	if (copy_name(name, p, len) < 0)
 		return refuse(s, e, EPROTO, "a subsection name with a NUL");
 	if (version != 1)
-		return refuse(s, e, ENOTSUP, "subsection '%s' version %" PRIu32, shown(name),
-			      version);
+		return refuse(s, e, ENOTSUP, "subsection '%s' version %" PRIu32, shown(name), version);
 	if (strcmp(name, "configuration/capabilities") == 0)
 		expect(s, 4, step_config_capabilities);
 	else if (strcmp(name, "configuration/uuid") == 0)
@@ -308,8 +305,7 @@ static int step_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	if (p[0] != FOOTER_MAGIC)
 		return refuse(s, e, ENOTSUP, "no section footer (byte 0x%02x)", p[0]);
 	if (be32(p + 1) != s->ram_id)
-		return refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32,
-			      be32(p + 1), s->ram_id);
+		return refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32, be32(p + 1), s->ram_id);
 	if (s->section == RAM_COMPLETE)
 		s->step = NULL;
 	else
@@ -337,11 +333,9 @@ static int step_fill(struct qemu_stream *s, const uint8_t *p, struct err *e)
 static int expect_content(struct qemu_stream *s, struct err *e)
 {
 	if (ram_block_check(s->blocks, s->count, s->block, s->offset) < 0)
-		return refuse(s, e, EPROTO,
-			      "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes",
-			      s->offset, s->blocks[s->block].used_bytes);
-	return s->kind == RAM_PAGE ? expect(s, QEMU_PAGE_BYTES, step_page)
-				   : expect(s, 1, step_fill);
+		return refuse(s, e, EPROTO, "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes", s->offset,
+			      s->blocks[s->block].used_bytes);
+	return s->kind == RAM_PAGE ? expect(s, QEMU_PAGE_BYTES, step_page) : expect(s, 1, step_fill);
 }
 
 static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -378,12 +372,9 @@ static int step_list_entry(struct qemu_stream *s, const uint8_t *p, struct err *
 	if (copy_name(b.name, p, len) < 0)
 		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
 	if (used & ~PAGE_MASK || used > s->list_left)
-		return refuse(s, e, EPROTO,
-			      "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left",
-			      shown(b.name), used, s->list_left);
+		return refuse(s, e, EPROTO, "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left", shown(b.name), used, s->list_left);
 	if (s->count == QEMU_BLOCKS_MAX || ram_block_find(s->blocks, s->count, b.name) >= 0)
-		return refuse(s, e, EPROTO, "RAM block '%s' twice, or more than %d blocks",
-			      shown(b.name), QEMU_BLOCKS_MAX);
+		return refuse(s, e, EPROTO, "RAM block '%s' twice, or more than %d blocks", shown(b.name), QEMU_BLOCKS_MAX);
 	if ((s->count & (s->count + 1)) == 0)
 		s->blocks = xrealloc(s->blocks, (2 * s->count + 1) * sizeof(b));
 	s->blocks[s->count++] = b;
@@ -422,8 +413,7 @@ static int step_flush(struct qemu_stream *s, struct err *e)
 	if (s->section == RAM_SETUP)
 		s->has_flush = true;
 	if (!s->has_flush)
-		return refuse(s, e, ENOTSUP,
-			      "a MULTIFD_FLUSH record, but had none in its first section");
+		return refuse(s, e, ENOTSUP, "a MULTIFD_FLUSH record, but had none in its first section");
 	return told(s, s->on.flush(s->ctx));
 }
 
@@ -445,8 +435,7 @@ static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	if (flags == RAM_MEM_SIZE)
 		return step_mem_size(s, p, e);
 	if (!s->has_blocks)
-		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x before the list of RAM blocks",
-			      flags);
+		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x before the list of RAM blocks", flags);
 	if ((flags == RAM_EOS || flags == RAM_FLUSH) && word & PAGE_MASK)
 		return refuse(s, e, EPROTO, "an address with RAM flags 0x%03x", flags);
 	if (flags == RAM_EOS)
@@ -472,8 +461,7 @@ static int step_section_id(struct qemu_stream *s, const uint8_t *p, struct err *
 	int ret;
 
 	if (be32(p) != s->ram_id)
-		return refuse(s, e, ENOTSUP, "section %" PRIu32 " while RAM is section %" PRIu32,
-			      be32(p), s->ram_id);
+		return refuse(s, e, ENOTSUP, "section %" PRIu32 " while RAM is section %" PRIu32, be32(p), s->ram_id);
 	expect(s, 8, step_record);
 	if (s->section == RAM_PART)
 		return 0;
@@ -493,8 +481,7 @@ static int step_start_name(struct qemu_stream *s, const uint8_t *p, struct err *
 	if (strcmp(name, "ram") != 0)
 		return refuse(s, e, ENOTSUP, "the iterable section '%s'", shown(name));
 	if (instance != 0 || version != RAM_VERSION)
-		return refuse(s, e, ENOTSUP, "section 'ram' instance %" PRIu32 " version %" PRIu32,
-			      instance, version);
+		return refuse(s, e, ENOTSUP, "section 'ram' instance %" PRIu32 " version %" PRIu32, instance, version);
 	if (s->has_ram)
 		return refuse(s, e, ENOTSUP, "a second section 'ram'");
 	s->has_ram = true;

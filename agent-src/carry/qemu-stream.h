@@ -100,8 +100,7 @@ void qemu_stream_free(struct qemu_stream *s);
  * How the input is cut has no influence on what the handlers are told, except on how thin bytes are
  * cut. After an error the walker is of no more use: each further push returns that error again.
  */
-int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *used,
-		     struct err *e);
+int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *used, struct err *e);
 
 const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count);
 /* Input bytes taken; thin bytes handed out; of these the ones after RAM's SECTION_END (device state

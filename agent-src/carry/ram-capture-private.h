@@ -11,11 +11,11 @@
 
 #include <pthread.h>
 
-#define PACKET_BYTES  (MULTIFD_PAGES_MAX * PAGE_BYTES)
-#define PACKETS	      16
-#define MAIN_IN_BYTES (128 * 1024)
+#define PACKET_BYTES   (MULTIFD_PAGES_MAX * PAGE_BYTES)
+#define PACKETS	       16
+#define MAIN_IN_BYTES  (128 * 1024)
 #define ZERO_PER_STAGE 2048
-#define CONNS_MAX     KEEP_CONNS_MAX
+#define CONNS_MAX      KEEP_CONNS_MAX
 
 /* A buffer of the pool; pages in it are pointed to by items on several channels. */
 struct packet {
@@ -83,7 +83,7 @@ struct capture {
 	struct runstate_scan scan; /* of stream 0 */
 	/* shared with the conductor's thread: atomic, and away from the rest */
 	int stall, cut, drain; /* drain: 1 begin, 2 end */
-	int main_fd; /* -1: not connected yet */
+	int main_fd;	       /* -1: not connected yet */
 	unsigned round;
 	uint64_t bytes;
 	enum qemu_runstate runstate;

@@ -348,8 +348,7 @@ bool route_main(struct capture *c)
 		if (k->at_sync)
 			return false;
 		/* room for every page and a bounded number of zero pages that the input can hold */
-		if (c->stage && (c->stage_pages > MULTIFD_PAGES_MAX - MAIN_IN_BYTES / PAGE_BYTES - 1 ||
-				 c->stage_zero > ZERO_PER_STAGE))
+		if (c->stage && (c->stage_pages > MULTIFD_PAGES_MAX - MAIN_IN_BYTES / PAGE_BYTES - 1 || c->stage_zero > ZERO_PER_STAGE))
 			flush_stage(c);
 		if (!c->stage && !(c->stage = route_packet(c)))
 			return false;
@@ -373,8 +372,7 @@ bool route_main(struct capture *c)
 }
 
 const struct qemu_stream_handlers route_handlers = {
-	on_thin, on_blocks, on_page, on_zero, on_flush, on_section_end, on_ping, on_open_return_path,
-	on_records_mark,
+	on_thin, on_blocks, on_page, on_zero, on_flush, on_section_end, on_ping, on_open_return_path, on_records_mark,
 };
 
 /* ---- multifd channels ---- */
@@ -391,8 +389,7 @@ static bool multifd_pages(struct conn *k)
 			capture_give_up(c, &e);
 			return false;
 		}
-		route(c, k->packet, k->block, k->mp.offsets[i],
-		      i < k->mp.normal_count ? k->packet->data + (size_t)i * PAGE_BYTES : NULL);
+		route(c, k->packet, k->block, k->mp.offsets[i], i < k->mp.normal_count ? k->packet->data + (size_t)i * PAGE_BYTES : NULL);
 	}
 	return true;
 }
@@ -436,8 +433,7 @@ bool route_multifd_header(struct conn *k)
 		return false;
 	b = ram_block_find(c->blocks, c->block_count, k->mp.block);
 	if (b < 0) {
-		err_set(&e, EPROTO, "QEMU's multifd stream names a RAM block (%s) that its main stream did not list",
-			k->mp.block);
+		err_set(&e, EPROTO, "QEMU's multifd stream names a RAM block (%s) that its main stream did not list", k->mp.block);
 		capture_give_up(c, &e);
 		return false;
 	}

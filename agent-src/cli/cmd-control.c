@@ -151,9 +151,7 @@ static void print_status(const json_t *s, bool json)
 		return;
 	}
 	printf("%s (pid %d) -> %s: %s%s, round %d, %s of memory and %s of disks left, %s/s\n", name,
-	       (int)json_integer_value(json_object_get(s, "pid")),
-	       to, stage,
-	       json_is_true(json_object_get(s, "held")) ? ", held" : "",
+	       (int)json_integer_value(json_object_get(s, "pid")), to, stage, json_is_true(json_object_get(s, "held")) ? ", held" : "",
 	       (int)json_integer_value(json_object_get(s, "ram_round")),
 	       format_bytes(ram, (uint64_t)json_integer_value(json_object_get(s, "ram_left"))),
 	       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),

@@ -124,8 +124,8 @@ static void check_blockers(struct entry *n, struct qmp *q)
 	status = json_string_value(json_object_get(info, "status"));
 	if (reason)
 		because(n, xasprintf("QEMU cannot migrate it: %s", reason), NULL);
-	else if (status && (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "pre-switchover") ||
-			    !strcmp(status, "device")))
+	else if (status &&
+		 (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "pre-switchover") || !strcmp(status, "device")))
 		because(n, xstrdup("a migration of it is under way already"), NULL);
 	json_decref(info);
 }
@@ -257,11 +257,10 @@ static json_t *disks_json(const struct entry *n)
 		const struct guest_disk *d = &n->g.disks[i];
 
 		if (!d->removable_empty)
-			json_array_append_new(
-				out, json_pack("{s:s*,s:s*,s:s*,s:I,s:I,s:b}", "path",
-					       d->real_path ? d->real_path : d->file, "node", d->node, "format", d->format,
-					       "virtual_size", (json_int_t)d->virtual_size, "allocated",
-					       (json_int_t)d->allocated, "read_only", d->read_only));
+			json_array_append_new(out,
+					      json_pack("{s:s*,s:s*,s:s*,s:I,s:I,s:b}", "path", d->real_path ? d->real_path : d->file,
+							"node", d->node, "format", d->format, "virtual_size", (json_int_t)d->virtual_size,
+							"allocated", (json_int_t)d->allocated, "read_only", d->read_only));
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
 		if (is_disk(&n->line.files[i]))
@@ -301,8 +300,7 @@ static json_t *entry_json(const struct entry *n)
 		return o;
 	json_object_set_new(o, "status", json_string(g->status));
 	json_object_set_new(o, "machine", json_string(g->machine));
-	json_object_set_new(o, "qemu_version",
-			    json_sprintf("%d.%d.%d", g->qemu_major, g->qemu_minor, g->qemu_micro));
+	json_object_set_new(o, "qemu_version", json_sprintf("%d.%d.%d", g->qemu_major, g->qemu_minor, g->qemu_micro));
 	if (g->cpu_model)
 		json_object_set_new(o, "cpu_model", json_string(g->cpu_model));
 	return o;
@@ -331,8 +329,7 @@ static void print_disks(const struct entry *n)
 		AUTO_FREE char *path = text_shown(d->real_path ? d->real_path : d->file ? d->file : d->node);
 
 		if (!d->removable_empty)
-			printf("  disk     %s (%s, %s%s)\n", path,
-			       d->format ? d->format : "?", format_bytes(size, d->virtual_size),
+			printf("  disk     %s (%s, %s%s)\n", path, d->format ? d->format : "?", format_bytes(size, d->virtual_size),
 			       d->read_only ? ", read-only" : "");
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)

@@ -56,9 +56,7 @@ static const char usage[] =
 	"                        second\n"
 	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
 	"  -v, --verbose         say what is done\n"
-	"\n"
-	DEST_OPTIONS_HELP
-	"\n"
+	"\n" DEST_OPTIONS_HELP "\n"
 	"The guest stays here unless the destination has everything and has promised so; whatever fails before\n"
 	"that rolls back. Ctrl-C asks once, then rolls back.\n"
 	"\n"
@@ -75,26 +73,58 @@ static const char usage[] =
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
 
 enum {
-	OPT_DISK_DIR = 256, OPT_DOWNTIME, OPT_HOLD, OPT_STALL, OPT_BWLIMIT, OPT_CHANNELS, OPT_CODEC, OPT_RAM, OPT_MULTIFD,
-	OPT_DRY, OPT_DETACH, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_MAP_NET, OPT_MEDIA, OPT_DISK, OPT_CHAIN, OPT_DROP, OPT_INSTALL_UNIT, OPT_UNIT, OPT_SCRIPT,
+	OPT_DISK_DIR = 256,
+	OPT_DOWNTIME,
+	OPT_HOLD,
+	OPT_STALL,
+	OPT_BWLIMIT,
+	OPT_CHANNELS,
+	OPT_CODEC,
+	OPT_RAM,
+	OPT_MULTIFD,
+	OPT_DRY,
+	OPT_DETACH,
+	OPT_JSON,
+	OPT_STATE,
+	OPT_RUNTIME,
+	OPT_MAP_NET,
+	OPT_MEDIA,
+	OPT_DISK,
+	OPT_CHAIN,
+	OPT_DROP,
+	OPT_INSTALL_UNIT,
+	OPT_UNIT,
+	OPT_SCRIPT,
 	OPT_HELP
 };
 
 static const struct option options[] = {
-	{"disk-dir", required_argument, NULL, OPT_DISK_DIR}, {"max-downtime", required_argument, NULL, OPT_DOWNTIME},
-	{"hold", no_argument, NULL, OPT_HOLD},		     {"on-stall", required_argument, NULL, OPT_STALL},
-	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},   {"channels", required_argument, NULL, OPT_CHANNELS},
-	{"codec", required_argument, NULL, OPT_CODEC},	     {"ram-mode", required_argument, NULL, OPT_RAM},
-	{"multifd", required_argument, NULL, OPT_MULTIFD},   {"dry-run", no_argument, NULL, OPT_DRY},
-	{"detach", no_argument, NULL, OPT_DETACH},	     {"json", optional_argument, NULL, OPT_JSON},
-	{"state-dir", required_argument, NULL, OPT_STATE},   {"map-net", required_argument, NULL, OPT_MAP_NET},
-	{"media", required_argument, NULL, OPT_MEDIA},	     {"disk", required_argument, NULL, OPT_DISK},
-	{"chain", required_argument, NULL, OPT_CHAIN},	     {"drop", required_argument, NULL, OPT_DROP},
-	{"runtime-dir", required_argument, NULL, OPT_RUNTIME}, {"verbose", no_argument, NULL, 'v'},
+	{"disk-dir", required_argument, NULL, OPT_DISK_DIR},
+	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
+	{"hold", no_argument, NULL, OPT_HOLD},
+	{"on-stall", required_argument, NULL, OPT_STALL},
+	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},
+	{"channels", required_argument, NULL, OPT_CHANNELS},
+	{"codec", required_argument, NULL, OPT_CODEC},
+	{"ram-mode", required_argument, NULL, OPT_RAM},
+	{"multifd", required_argument, NULL, OPT_MULTIFD},
+	{"dry-run", no_argument, NULL, OPT_DRY},
+	{"detach", no_argument, NULL, OPT_DETACH},
+	{"json", optional_argument, NULL, OPT_JSON},
+	{"state-dir", required_argument, NULL, OPT_STATE},
+	{"map-net", required_argument, NULL, OPT_MAP_NET},
+	{"media", required_argument, NULL, OPT_MEDIA},
+	{"disk", required_argument, NULL, OPT_DISK},
+	{"chain", required_argument, NULL, OPT_CHAIN},
+	{"drop", required_argument, NULL, OPT_DROP},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME},
+	{"verbose", no_argument, NULL, 'v'},
 	{"script", no_argument, NULL, OPT_SCRIPT},
-	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT}, {"unit", required_argument, NULL, OPT_UNIT},
+	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT},
+	{"unit", required_argument, NULL, OPT_UNIT},
 	DEST_OPTIONS,
-	{"help", no_argument, NULL, OPT_HELP},		     {NULL, 0, NULL, 0},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -400,7 +430,8 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	}
 	o->disk_dir = disk_dir = absolute(o->disk_dir);
 	if (disk_dir && !text_is_utf8(disk_dir)) {
-		fprintf(stderr, "vmferry %s: the name of the directory that we are in is not UTF-8 text: give --disk-dir in full\n", command);
+		fprintf(stderr, "vmferry %s: the name of the directory that we are in is not UTF-8 text: give --disk-dir in full\n",
+			command);
 		return EXIT_USAGE;
 	}
 	/* the journal has them, for a recover that is started elsewhere */

@@ -32,13 +32,15 @@ static const char usage[] =
 	"  --json             events as NDJSON on standard output\n"
 	"  -v, --verbose      as for migrate\n"
 	"\n"
-	"How the destination was reached is in the journal; these options are for what has changed.\n"
-	DEST_OPTIONS_HELP;
+	"How the destination was reached is in the journal; these options are for what has changed.\n" DEST_OPTIONS_HELP;
 
 static const struct option options[] = {
-	{"peer-is-fenced", no_argument, NULL, 'F'}, {"dest", required_argument, NULL, 'd'},
-	{"json", no_argument, NULL, 'j'},	    {"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},	    DEST_OPTIONS,
+	{"peer-is-fenced", no_argument, NULL, 'F'},
+	{"dest", required_argument, NULL, 'd'},
+	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	DEST_OPTIONS,
 	{NULL, 0, NULL, 0},
 };
 
@@ -169,7 +171,8 @@ static int become_the_destination(const struct move_options *o, bool fenced)
 	if (o->verbose)
 		argv[n++] = "-v";
 	execvp(program, (char *const *)argv);
-	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", o->vm, program, strerror(errno));
+	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", o->vm, program,
+		strerror(errno));
 	return EXIT_UNDECIDED;
 }
 
@@ -239,8 +242,10 @@ static int settle_all(struct move_options *o, const struct dest_config *given, c
 	if (o->vm && all.n > 1) {
 		worst = refuse_several(&all, o->vm);
 	} else if (fenced && all.n && arrives_here(&all, o->vm)) {
-		fprintf(stderr, "vmferry: %s is being moved from this host, and a guest of that name to it. Of which other host do you vouch? Say the "
-				"attempt (vmferry journal)\n", o->vm);
+		fprintf(stderr,
+			"vmferry: %s is being moved from this host, and a guest of that name to it. Of which other host do you vouch? Say the "
+			"attempt (vmferry journal)\n",
+			o->vm);
 		worst = EXIT_REFUSED;
 	} else if (o->vm && !all.n && arrives_here(&all, o->vm)) {
 		worst = become_the_destination(o, fenced);

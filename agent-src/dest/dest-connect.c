@@ -59,9 +59,15 @@ char *dest_agent_here(void)
 
 static void run_agent(const char *path, const struct dest_config *cfg, int in, int out)
 {
-	char *argv[12] = {(char *)path,		  "--listen",	   "127.0.0.1:0",
-			  "--once",		  "--token-stdin", "--state-dir",
-			  (char *)cfg->state_dir, "--runtime-dir", (char *)cfg->runtime_dir,
+	char *argv[12] = {(char *)path,
+			  "--listen",
+			  "127.0.0.1:0",
+			  "--once",
+			  "--token-stdin",
+			  "--state-dir",
+			  (char *)cfg->state_dir,
+			  "--runtime-dir",
+			  (char *)cfg->runtime_dir,
 			  cfg->verbose ? "--verbose" : NULL};
 
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), said = fcntl(2, F_DUPFD_CLOEXEC, 3);
@@ -121,8 +127,7 @@ static int start_local(struct dest *d, const struct dest_config *cfg, const char
 		return r;
 	line[strcspn(line, "\n")] = '\0';
 	at = strstr(line, "listening on ");
-	return at ? net_parse(at + 13, &d->host, &d->port, e)
-		  : err_set(e, EPROTO, "the local destination agent said: %s", line);
+	return at ? net_parse(at + 13, &d->host, &d->port, e) : err_set(e, EPROTO, "the local destination agent said: %s", line);
 }
 
 /* ---- an agent that stands already ---- */
@@ -160,10 +165,13 @@ static int exchange_proofs(struct dest *d, struct link *l, const struct hello *m
 	uint8_t proof[HELLO_PROOF_BYTES];
 
 	if (!*d->token)
-		return err_set(e, EPERM, "that vmferry-dst wants a token, and there is none in %s: it lies in the state directory of "
-			       "vmferry-dst there; bring a copy, and name it with --token-file", d->token_origin);
+		return err_set(e, EPERM,
+			       "that vmferry-dst wants a token, and there is none in %s: it lies in the state directory of "
+			       "vmferry-dst there; bring a copy, and name it with --token-file",
+			       d->token_origin);
 	if (!theirs->proves || !hello_proof_is(theirs->proof, HELLO_DESTINATION, d->token, mine, theirs))
-		return err_set(e, EPERM, "what listens there does not know the token%s%s: it is another vmferry-dst, whose token is to be "
+		return err_set(e, EPERM,
+			       "what listens there does not know the token%s%s: it is another vmferry-dst, whose token is to be "
 			       "copied and named with --token-file, or somebody who took its port",
 			       d->token_origin ? " in " : "", d->token_origin ? d->token_origin : "");
 	hello_prove(HELLO_SOURCE, d->token, mine, theirs, proof);
@@ -175,7 +183,8 @@ static int check_host(const struct dest *d, const struct link *l, const struct h
 {
 	if (d->kind != DEST_STANDING || net_peer_is_loopback(l->fd) || memcmp(mine->host, theirs->host, sizeof(mine->host)))
 		return 0;
-	return err_set(e, ELOOP, "what answers there is a vmferry-dst of this host itself: give each source a key of its own. If you mean "
+	return err_set(e, ELOOP,
+		       "what answers there is a vmferry-dst of this host itself: give each source a key of its own. If you mean "
 		       "this host, name it by a loopback address");
 }
 

@@ -26,7 +26,7 @@ struct dest {
 	enum dest_kind kind;
 	char *host, *port; /* where the agent is to be reached */
 	bool plaintext, tls;
-	struct tls_key key; /* with tls */
+	struct tls_key key;	     /* with tls */
 	char token[TOKEN_CHARS + 1]; /* in clear; "": not known */
 	char *token_origin;
 	struct hello hello; /* session, for the data channels too */

@@ -72,9 +72,14 @@ int dest_options_check(const struct dest_config *cfg)
 	const char *odd = NULL;
 
 	if (dest_kind(cfg->where) != DEST_SSH)
-		odd = cfg->identity ? "--identity" : cfg->ssh_port ? "--port" : cfg->via ? "--via" : cfg->openssh ? "--ssh"
-		      : cfg->ssh_accept_new ? "--ssh-accept-new" : cfg->keep_agent ? "--keep-agent"
-		      : cfg->listen_address ? "--listen-address" : NULL;
+		odd = cfg->identity	    ? "--identity"
+		      : cfg->ssh_port	    ? "--port"
+		      : cfg->via	    ? "--via"
+		      : cfg->openssh	    ? "--ssh"
+		      : cfg->ssh_accept_new ? "--ssh-accept-new"
+		      : cfg->keep_agent	    ? "--keep-agent"
+		      : cfg->listen_address ? "--listen-address"
+					    : NULL;
 	else if (cfg->psk_file || cfg->token_file || cfg->plaintext)
 		odd = cfg->psk_file ? "--psk-file" : cfg->token_file ? "--token-file" : "--plaintext";
 	if (!odd)
@@ -86,8 +91,8 @@ int dest_options_check(const struct dest_config *cfg)
 
 json_t *dest_options_save(const struct dest_config *cfg)
 {
-	json_t *o = json_pack("{s:b,s:b,s:b,s:b}", "plaintext", cfg->plaintext, "accept_new", cfg->ssh_accept_new, "openssh",
-			      cfg->openssh, "keep_agent", cfg->keep_agent);
+	json_t *o = json_pack("{s:b,s:b,s:b,s:b}", "plaintext", cfg->plaintext, "accept_new", cfg->ssh_accept_new, "openssh", cfg->openssh,
+			      "keep_agent", cfg->keep_agent);
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(texts); i++) {

@@ -11,11 +11,22 @@
 
 enum {
 	DEST_OPT_FIRST = 512,
-	DEST_OPT_PSK = DEST_OPT_FIRST, DEST_OPT_TOKEN, DEST_OPT_PLAIN, DEST_OPT_SSH, DEST_OPT_ACCEPT_NEW, DEST_OPT_IDENTITY,
-	DEST_OPT_PORT, DEST_OPT_KEEP, DEST_OPT_LISTEN, DEST_OPT_VIA, DEST_OPT_PORTS, DEST_OPT_END,
+	DEST_OPT_PSK = DEST_OPT_FIRST,
+	DEST_OPT_TOKEN,
+	DEST_OPT_PLAIN,
+	DEST_OPT_SSH,
+	DEST_OPT_ACCEPT_NEW,
+	DEST_OPT_IDENTITY,
+	DEST_OPT_PORT,
+	DEST_OPT_KEEP,
+	DEST_OPT_LISTEN,
+	DEST_OPT_VIA,
+	DEST_OPT_PORTS,
+	DEST_OPT_END,
 };
 
 /* Rows of a getopt_long table. */
+/* clang-format off */
 #define DEST_OPTIONS                                                                                                       \
 	{"psk-file", required_argument, NULL, DEST_OPT_PSK}, {"token-file", required_argument, NULL, DEST_OPT_TOKEN},      \
 		{"plaintext", no_argument, NULL, DEST_OPT_PLAIN}, {"ssh", required_argument, NULL, DEST_OPT_SSH},          \
@@ -24,23 +35,24 @@ enum {
 		{"keep-agent", no_argument, NULL, DEST_OPT_KEEP},                                                          \
 		{"listen-address", required_argument, NULL, DEST_OPT_LISTEN}, {"via", required_argument, NULL, DEST_OPT_VIA}, \
 		{"data-ports", required_argument, NULL, DEST_OPT_PORTS}
+/* clang-format on */
 #define DEST_OPTIONS_SHORT "i:p:"
 
 /* What --help says of them. */
-#define DEST_OPTIONS_HELP                                                                                                  \
-	"Reaching the destination by SSH:\n"                                                                               \
-	"  -i, --identity FILE   a private key (default: the SSH agent's, then ~/.ssh/id_*)\n"                             \
-	"  -p, --port PORT       of sshd\n"                                                                                \
-	"  --ssh=openssh         use the ssh program and all of its configuration (default: --ssh=libssh2)\n"              \
-	"  --ssh-accept-new      accept the key of a host that is not in known_hosts yet; never a changed one\n"           \
-	"  --via ADDRESS         connect to this address of the destination for data (default: where SSH connects to)\n"   \
-	"  --data-ports A-B      TCP ports the destination may use (default: any). If none can be reached, data goes\n"    \
-	"                        through SSH, which is slower\n"                                                           \
-	"  --listen-address A    the address that it listens on there (default: all)\n"                                    \
-	"  --keep-agent          leave vmferry-dst there for the next time\n"                                              \
-	"Reaching a vmferry-dst that stands already:\n"                                                                    \
-	"  --psk-file FILE       our key there: a line NAME:KEY; the connection uses TLS 1.3\n"                            \
-	"  --token-file FILE     without TLS, on loopback: a copy of its token (default: this host's own)\n"               \
+#define DEST_OPTIONS_HELP                                                                                                                  \
+	"Reaching the destination by SSH:\n"                                                                                               \
+	"  -i, --identity FILE   a private key (default: the SSH agent's, then ~/.ssh/id_*)\n"                                             \
+	"  -p, --port PORT       of sshd\n"                                                                                                \
+	"  --ssh=openssh         use the ssh program and all of its configuration (default: --ssh=libssh2)\n"                              \
+	"  --ssh-accept-new      accept the key of a host that is not in known_hosts yet; never a changed one\n"                           \
+	"  --via ADDRESS         connect to this address of the destination for data (default: where SSH connects to)\n"                   \
+	"  --data-ports A-B      TCP ports the destination may use (default: any). If none can be reached, data goes\n"                    \
+	"                        through SSH, which is slower\n"                                                                           \
+	"  --listen-address A    the address that it listens on there (default: all)\n"                                                    \
+	"  --keep-agent          leave vmferry-dst there for the next time\n"                                                              \
+	"Reaching a vmferry-dst that stands already:\n"                                                                                    \
+	"  --psk-file FILE       our key there: a line NAME:KEY; the connection uses TLS 1.3\n"                                            \
+	"  --token-file FILE     without TLS, on loopback: a copy of its token (default: this host's own)\n"                               \
 	"  --plaintext           without TLS, on any address, in clear: in a test network of your own\n"
 
 /* Takes the option c with optarg; c is DEST_OPT_* or one of DEST_OPTIONS_SHORT. 0, or the exit code, having said why. */

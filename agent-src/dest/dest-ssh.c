@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REACH_MS    4000  /* for TCP, before data goes through SSH */
-#define LISTEN_MS   15000 /* for the agent to say where it listens */
-#define LAST_MS	    2000
-#define KEY_NAME    "vmferry"
-#define ARGS_MAX    12
+#define REACH_MS  4000	/* for TCP, before data goes through SSH */
+#define LISTEN_MS 15000 /* for the agent to say where it listens */
+#define LAST_MS	  2000
+#define KEY_NAME  "vmferry"
+#define ARGS_MAX  12
 
 /* ---- the connection ---- */
 
@@ -158,9 +158,10 @@ int dest_ssh_connect(struct dest *d, const char *port, int *fd, struct err *e)
 		if (d->met) /* the port was reached before: this is something else */
 			return *e = tcp, -e->code;
 		free(d->note);
-		d->note = xasprintf("%s: data goes through the SSH connection instead. It is encrypted twice there and by one thread, so it is "
-				    "slower; open that port there (--data-ports chooses it, --via the address)",
-				    tcp.msg);
+		d->note = xasprintf(
+			"%s: data goes through the SSH connection instead. It is encrypted twice there and by one thread, so it is "
+			"slower; open that port there (--data-ports chooses it, --via the address)",
+			tcp.msg);
 		d->through_ssh = true;
 	}
 	return ssh_forward(d->ssh, d->forward_host, (unsigned)atoi(port), fd, e);

@@ -50,8 +50,8 @@ static bool another_guest_in(const struct guest *g)
 	if (guest_list(&list, &n, &e))
 		return false;
 	for (i = 0; i < n; i++) {
-		yes |= list[i].pid != g->pid && list[i].unit && !strcmp(list[i].unit, g->unit) &&
-		       list[i].unit_is_user == g->unit_is_user && list[i].unit_uid == g->unit_uid;
+		yes |= list[i].pid != g->pid && list[i].unit && !strcmp(list[i].unit, g->unit) && list[i].unit_is_user == g->unit_is_user &&
+		       list[i].unit_uid == g->unit_uid;
 		guest_fini(&list[i]);
 	}
 	free(list);
@@ -87,8 +87,8 @@ static bool may_change(const struct autostart *a, struct err *e)
 
 static int refuse(const struct autostart *a, const char *why, struct err *e)
 {
-	return err_set(e, EPERM, "the guest runs in the unit %s, which might start it again here (Restart=%s), and %s", a->unit,
-		       a->restart, why);
+	return err_set(e, EPERM, "the guest runs in the unit %s, which might start it again here (Restart=%s), and %s", a->unit, a->restart,
+		       why);
 }
 
 /* Nothing will be done to it. */
@@ -157,7 +157,8 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	if (!a->unit)
 		return 0;
 	if (a->active && a->user && g->unit_uid != geteuid())
-		return err_set(e, EPERM, "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
+		return err_set(e, EPERM,
+			       "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
 			       a->unit, g->unit_uid);
 	if (show(a, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
 		return err_prefix(e, "cannot ask about the unit %s, which might start the guest again here", a->unit);
@@ -170,8 +171,10 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	if (!a->active && (strcmp(load, "loaded") || !unit_is_wanted(state)))
 		return leave(a, NULL);
 	if (strcmp(load, "loaded") && !keep)
-		return err_set(e, ENOTSUP, "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
-			       "again; repair it (systemctl daemon-reload), or say --unit keep", a->unit, load);
+		return err_set(e, ENOTSUP,
+			       "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
+			       "again; repair it (systemctl daemon-reload), or say --unit keep",
+			       a->unit, load);
 	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }
 
@@ -207,9 +210,8 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 
 	if (!lstat(file, &st)) /* of another move: it does the same, and is not ours to remove */
 		return 0;
-	detail = json_pack("{s:s,s:b,s:s,s:s,s:b,s:b,s:b,s:b,s:s}", "unit", a->unit, "user", a->user, "file", file, "dir", dir,
-			   "made_dir", lstat(dir, &st) != 0, "runtime", runtime, "wrapped", a->wrapped, "enabled", a->enabled,
-			   "again", again);
+	detail = json_pack("{s:s,s:b,s:s,s:s,s:b,s:b,s:b,s:b,s:s}", "unit", a->unit, "user", a->user, "file", file, "dir", dir, "made_dir",
+			   lstat(dir, &st) != 0, "runtime", runtime, "wrapped", a->wrapped, "enabled", a->enabled, "again", again);
 	if (!detail)
 		return err_set(e, EILSEQ, "the name of the unit %s is not UTF-8 text", a->unit);
 	r = journal_own(j, "unit", detail, e);
@@ -323,7 +325,8 @@ static int disable(const json_t *detail, const char *unit, bool user, struct err
 	if (!r)
 		r = systemctl(user, stop, NULL, e);
 	return r ? err_prefix(e, "unit %s is kept from starting the guest by %s, but", unit,
-			      json_string_value(json_object_get(detail, "file"))) : 0;
+			      json_string_value(json_object_get(detail, "file")))
+		 : 0;
 }
 
 static int restore(const json_t *detail, const char *file, bool user, struct err *e)
@@ -362,8 +365,9 @@ bool autostart_make_up(const struct autostart *a, bool shut_down)
 
 	if (!a->unit || !a->held)
 		return false;
-	would = !strcmp(a->restart, "always") || (shut_down ? !strcmp(a->restart, "on-success") : !strncmp(a->restart, "on-fail", 7) ||
-		!strcmp(a->restart, "on-abnormal") || !strcmp(a->restart, "on-abort"));
+	would = !strcmp(a->restart, "always") ||
+		(shut_down ? !strcmp(a->restart, "on-success")
+			   : !strncmp(a->restart, "on-fail", 7) || !strcmp(a->restart, "on-abnormal") || !strcmp(a->restart, "on-abort"));
 	if (!would)
 		return false;
 	if (!systemctl(a->user, start, NULL, &e))

@@ -27,12 +27,12 @@
 #include <stdbool.h>
 
 struct autostart {
-	char *unit;    /* to be stopped and disabled; NULL: nobody else starts the guest, or that was left to the user */
-	bool user;     /* of our own user's systemd */
-	bool active;   /* the guest runs in it now */
-	bool wrapped;  /* as the child of a program of the unit's, which might start it again by itself */
+	char *unit;		   /* to be stopped and disabled; NULL: nobody else starts the guest, or that was left to the user */
+	bool user;		   /* of our own user's systemd */
+	bool active;		   /* the guest runs in it now */
+	bool wrapped;		   /* as the child of a program of the unit's, which might start it again by itself */
 	pid_t main_pid, guest_pid; /* that program, and QEMU */
-	bool enabled;  /* systemctl disable is needed */
+	bool enabled;		   /* systemctl disable is needed */
 	bool held;
 	char *restart; /* Restart= */
 	char *note;    /* a sentence for the plan, or NULL */

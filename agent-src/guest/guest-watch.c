@@ -31,11 +31,14 @@ static json_t *drives_of(const json_t *blocks)
 
 	json_array_foreach((json_t *)blocks, i, block) {
 		const json_t *in = json_object_get(block, "inserted");
-		const char *name = *text(block, "qdev") ? text(block, "qdev") : *text(block, "device") ? text(block, "device") : text(in, "node-name");
+		const char *name = *text(block, "qdev")	    ? text(block, "qdev")
+				   : *text(block, "device") ? text(block, "device")
+							    : text(in, "node-name");
 
-		json_object_set_new(drives, name, in ? json_pack("{s:s,s:s,s:O*}", "node", text(in, "node-name"), "file", text(in, "file"),
-								 "size", json_object_get(json_object_get(in, "image"), "virtual-size"))
-						     : json_object());
+		json_object_set_new(drives, name,
+				    in ? json_pack("{s:s,s:s,s:O*}", "node", text(in, "node-name"), "file", text(in, "file"), "size",
+						   json_object_get(json_object_get(in, "image"), "virtual-size"))
+				       : json_object());
 	}
 	return drives;
 }
@@ -56,8 +59,10 @@ static void drive_changed(struct guest_watch *w, const char *name, const json_t 
 
 	describe_drive(then, was);
 	describe_drive(now, is);
-	err_set(&e, EBUSY, "somebody else changed drive %s during the move (a snapshot, a block job, another medium or size): it was %s, and is "
-		"%s: what the guest writes now would not have been copied", name, then, now);
+	err_set(&e, EBUSY,
+		"somebody else changed drive %s during the move (a snapshot, a block job, another medium or size): it was %s, and is "
+		"%s: what the guest writes now would not have been copied",
+		name, then, now);
 	wrong(w, &e);
 }
 

@@ -16,7 +16,7 @@ struct guest_watch {
 	size_t anonymous; /* devices without an id */
 	unsigned awaited; /* answers to guest_watch_ask() */
 	bool asked;
-	struct err wrong; /* the first thing that has changed */
+	struct err wrong;	     /* the first thing that has changed */
 	void (*answered)(void *ctx); /* all of guest_watch_ask(); may be NULL */
 	void *ctx;
 };

@@ -28,7 +28,7 @@
 #define PROC_FILE_MAX (16U << 20)
 #define GUESTS_MAX    4096
 /* So much of the command line of another user's process is looked at, for its name. */
-#define FOREIGN_MAX   65536
+#define FOREIGN_MAX 65536
 
 /* /proc */
 
@@ -85,8 +85,7 @@ static bool is_qemu_name(const char *path)
 {
 	const char *base = base_name(path);
 
-	return !strncmp(base, "qemu-system-", strlen("qemu-system-")) ||
-	       !strcmp(base, "qemu-kvm") || !strcmp(base, "kvm");
+	return !strncmp(base, "qemu-system-", strlen("qemu-system-")) || !strcmp(base, "qemu-kvm") || !strcmp(base, "kvm");
 }
 
 /* NUL-separated strings to an argv of its own memory. */
@@ -148,8 +147,7 @@ static char *own_cgroup(const char *text)
 		path = NULL;
 		if (!strncmp(line, "0::", 3))
 			path = line + 3;
-		else if (strstr(line, ":name=systemd:") &&
-			 strstr(line, ":name=systemd:") < line + strcspn(line, "\n"))
+		else if (strstr(line, ":name=systemd:") && strstr(line, ":name=systemd:") < line + strcspn(line, "\n"))
 			path = strstr(line, ":name=systemd:") + strlen(":name=systemd:");
 		if (path && strncmp(path, "/\n", 2)) {
 			char *out = xstrdup(path);
@@ -198,12 +196,10 @@ static void find_owner(struct guest *g)
 
 	if (cgroup)
 		find_unit(g, cgroup);
-	if ((cgroup && strstr(cgroup, "machine-qemu")) ||
-	    argv_mentions(g, "/var/lib/libvirt/qemu/domain-") ||
+	if ((cgroup && strstr(cgroup, "machine-qemu")) || argv_mentions(g, "/var/lib/libvirt/qemu/domain-") ||
 	    argv_mentions(g, "/libvirt/qemu/lib/domain-"))
 		g->owner_hint = xstrdup("libvirt");
-	else if (argv_mentions(g, "/run/qemu-server/") ||
-		 (cgroup && strstr(cgroup, "/qemu.slice/")))
+	else if (argv_mentions(g, "/run/qemu-server/") || (cgroup && strstr(cgroup, "/qemu.slice/")))
 		g->owner_hint = xstrdup("proxmox");
 }
 
@@ -235,8 +231,7 @@ static char *read_config(const struct guest *g, const char *name)
 	char *text;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX ||
-	    st.st_mtime > process_began(g->start_time) + 1)
+	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX || st.st_mtime > process_began(g->start_time) + 1)
 		return NULL;
 	text = xmalloc((size_t)st.st_size + 1);
 	n = pread(fd, text, (size_t)st.st_size, 0);
@@ -370,8 +365,7 @@ int guest_list(struct guest **out, size_t *count, struct err *e)
 	if (!proc)
 		return err_sys(e, errno, "cannot read /proc");
 	while (n < GUESTS_MAX && (d = readdir(proc))) {
-		if (!isdigit((unsigned char)d->d_name[0]) ||
-		    describe(&g, (pid_t)strtol(d->d_name, NULL, 10)) < 0)
+		if (!isdigit((unsigned char)d->d_name[0]) || describe(&g, (pid_t)strtol(d->d_name, NULL, 10)) < 0)
 			continue;
 		list = xrealloc(list, (n + 1) * sizeof(*list));
 		list[n++] = g;
@@ -398,8 +392,7 @@ static char *name_all(const struct guest *list, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		longer = xasprintf("%s%s%s (pid %d)", text, i ? ", " : "", list[i].name,
-				   (int)list[i].pid);
+		longer = xasprintf("%s%s%s (pid %d)", text, i ? ", " : "", list[i].name, (int)list[i].pid);
 		free(text);
 		text = longer;
 	}
@@ -431,17 +424,11 @@ static int choose(struct guest *g, struct guest *list, size_t count, const char 
 			break;
 	}
 	if (hits > 1)
-		return err_set(
-		    e, EEXIST,
-		    "more than one guest is called %s: give its pid instead; guests here: %s", vm,
-		    all);
+		return err_set(e, EEXIST, "more than one guest is called %s: give its pid instead; guests here: %s", vm, all);
 	if (!hits && !count)
-		return err_set(e, ENOENT,
-			       "no guest %s: no QEMU that this user may look at runs on this host",
-			       vm);
+		return err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host", vm);
 	if (!hits)
-		return err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s", vm,
-			       all);
+		return err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s", vm, all);
 	*g = list[found];
 	list[found] = (struct guest){.pid = 0};
 	return 0;
@@ -485,9 +472,7 @@ static int listener_of(const char *path, pid_t *pid, struct err *e)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return err_sys(e, errno, "cannot tell who listens on %s", path);
 	if (peer.pid <= 0)
-		return err_set(e, ENOENT,
-			       "who listens on %s cannot be seen from here (another pid namespace)",
-			       path);
+		return err_set(e, ENOENT, "who listens on %s cannot be seen from here (another pid namespace)", path);
 	*pid = peer.pid;
 	return 0;
 }
@@ -504,11 +489,9 @@ static int find_by_socket(struct guest *g, const char *vm, struct err *e)
 	if (r == 0) {
 		r = describe(g, pid);
 		if (r == -EINVAL)
-			err_set(e, EINVAL, "%s belongs to process %d, which is not a QEMU", path,
-				(int)pid);
+			err_set(e, EINVAL, "%s belongs to process %d, which is not a QEMU", path, (int)pid);
 		else if (r < 0)
-			err_sys(e, -r, "cannot look at process %d, which listens on %s", (int)pid,
-				path);
+			err_sys(e, -r, "cannot look at process %d, which listens on %s", (int)pid, path);
 	}
 	if (r < 0) {
 		free(path);
@@ -542,8 +525,8 @@ int guest_check_user(const struct guest *g, struct err *e)
 
 /* QMP */
 
-int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms,
-		   const struct qmp_handlers *h, void *ctx, struct err *e)
+int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		   struct err *e)
 {
 	struct err other;
 	size_t i;

@@ -26,9 +26,9 @@ struct guest_backing {
 
 /* One entry of query-block. Strings may be NULL where QEMU does not say. */
 struct guest_disk {
-	char *node; /* name of the root node that the device is attached to (the format layer or a
+	char *node;	 /* name of the root node that the device is attached to (the format layer or a
 		       filter above it) */
-	char *file; /* file name as QEMU was given it; NULL when it is not a file (nbd, rbd, …) */
+	char *file;	 /* file name as QEMU was given it; NULL when it is not a file (nbd, rbd, …) */
 	char *real_path; /* realpath of file; NULL when it cannot be resolved */
 	char *format;	 /* driver of the root node: "raw", "qcow2", … */
 	char *qdev;	 /* QOM path of the device, for block_set_io_throttle and the like */
@@ -62,14 +62,13 @@ struct guest_backend {
 struct guest {
 	bool foreign; /* another user's, who may call anything QEMU and say anything: only name, pid, start_time, exe, and what the
 		       * kernel says of its cgroup are filled */
-	char *name; /* -name; "qemu-PID" without one */
+	char *name;   /* -name; "qemu-PID" without one */
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
 	char *exe;	     /* /proc/PID/exe, without " (deleted)" */
-	bool
-	    exe_deleted; /* the binary was replaced on disk while the guest ran (package upgrade) */
-	char *cwd;	 /* where QEMU was started: relative paths in argv are against it */
-	char **argv;	 /* argc strings and a NULL */
+	bool exe_deleted;    /* the binary was replaced on disk while the guest ran (package upgrade) */
+	char *cwd;	     /* where QEMU was started: relative paths in argv are against it */
+	char **argv;	     /* argc strings and a NULL */
 	size_t argc;
 	struct args_config *configs; /* files of -readconfig that are still as QEMU read them */
 	size_t config_count;
@@ -78,12 +77,11 @@ struct guest {
 	char *qmp_path; /* absolute; the first of qmp_paths, or the path that the user gave */
 	char **qmp_paths;
 	size_t qmp_count;
-	char *env_ld_library_path,
-	    *env_module_dir; /* LD_LIBRARY_PATH, QEMU_MODULE_DIR of QEMU's environment */
-	char *unit;	     /* systemd service that QEMU runs in, or NULL */
-	bool unit_is_user;   /* a unit of a user's own systemd */
-	unsigned unit_uid;   /* of which user, then */
-	char *owner_hint;    /* "libvirt", "proxmox" or NULL */
+	char *env_ld_library_path, *env_module_dir; /* LD_LIBRARY_PATH, QEMU_MODULE_DIR of QEMU's environment */
+	char *unit;				    /* systemd service that QEMU runs in, or NULL */
+	bool unit_is_user;			    /* a unit of a user's own systemd */
+	unsigned unit_uid;			    /* of which user, then */
+	char *owner_hint;			    /* "libvirt", "proxmox" or NULL */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
 
@@ -115,8 +113,8 @@ int guest_find(struct guest *g, const char *vm, struct err *e);
 int guest_list(struct guest **out, size_t *count, struct err *e);
 /* qmp_open() on the guest's monitors one after the other until one answers; checks that the peer is
  * the guest's pid. */
-int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms,
-		   const struct qmp_handlers *h, void *ctx, struct err *e);
+int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		   struct err *e);
 /* Fills the rest. */
 int guest_query(struct guest *g, struct qmp *q, struct err *e);
 /* Forgets what it filled. */

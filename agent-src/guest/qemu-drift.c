@@ -39,8 +39,7 @@ static int check_plugged(json_t *present, json_t *ids, struct err *e)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(present, i, one)
-	{
+	json_array_foreach(present, i, one) {
 		const char *name = json_string_value(json_object_get(one, "name"));
 		const char *type = json_string_value(json_object_get(one, "type"));
 
@@ -58,8 +57,7 @@ static bool is_present(json_t *present, const char *id)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(present, i, one)
-	{
+	json_array_foreach(present, i, one) {
 		const char *name = json_string_value(json_object_get(one, "name"));
 
 		if (name && !strcmp(name, id))
@@ -129,8 +127,7 @@ static bool is_on_line(const struct args_result *line, const struct guest_disk *
 	for (i = 0; i < line->file_count; i++) {
 		AUTO_FREE char *real = realpath(line->files[i].path, NULL);
 
-		if ((d->file && !strcmp(d->file, line->files[i].path)) ||
-		    (real && d->real_path && !strcmp(d->real_path, real)))
+		if ((d->file && !strcmp(d->file, line->files[i].path)) || (real && d->real_path && !strcmp(d->real_path, real)))
 			return true;
 	}
 	return false;
@@ -150,8 +147,10 @@ static int check_media(const struct guest *g, struct err *e)
 		const struct guest_disk *d = &g->disks[i];
 
 		if (d->removable && !d->removable_empty && d->file && !is_on_line(&line, d))
-			r = err_set(e, ENOTSUP, "medium %s was inserted while the guest ran: its command line, from which the "
-				    "destination starts, does not have it; eject it first", d->file);
+			r = err_set(e, ENOTSUP,
+				    "medium %s was inserted while the guest ran: its command line, from which the "
+				    "destination starts, does not have it; eject it first",
+				    d->file);
 	}
 	args_result_fini(&line);
 	return r;

@@ -47,8 +47,7 @@ static int has_any(struct qmp *q, struct err *e)
 
 	if (r)
 		return r == -EREMOTEIO ? 0 : r;
-	json_array_foreach(list, i, x)
-	{
+	json_array_foreach(list, i, x) {
 		const char *type = json_string_value(json_object_get(x, "type"));
 
 		r |= type && !strcmp(type, "migration");
@@ -65,8 +64,9 @@ int qemu_migration_settle(struct qmp *q, struct loop *l, struct err *e)
 
 	while ((r = has_any(q, e)) == 1) {
 		if (now_ns() > until)
-			return err_set(e, EBUSY, "QEMU has not done with its last migration (which it calls %s); if that stays so it has lost track "
-						 "of it, and migrates again only once this guest has been shut down and started anew",
+			return err_set(e, EBUSY,
+				       "QEMU has not done with its last migration (which it calls %s); if that stays so it has lost track "
+				       "of it, and migrates again only once this guest has been shut down and started anew",
 				       qemu_migration_status(q, status));
 		r = loop_step(l, PAUSE_MS, e);
 		if (r)

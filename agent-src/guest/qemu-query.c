@@ -122,8 +122,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->read_only = json_is_true(json_object_get(inserted, "ro"));
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
-	d->has_backing = d->backing_file ||
-			 json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
+	d->has_backing = d->backing_file || json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
 	d->file = plain_filename(file);
 	look_at_file(g, d);
 }
@@ -137,8 +136,7 @@ static int query_disks(struct guest *g, struct qmp *q, struct err *e)
 	if (r < 0)
 		return r;
 	g->disks = xcalloc(json_array_size(blocks), sizeof(*g->disks));
-	json_array_foreach(blocks, i, block)
-	{
+	json_array_foreach(blocks, i, block) {
 		struct guest_disk *d = &g->disks[g->disk_count++];
 
 		fill_disk(g, d, block);
@@ -152,8 +150,7 @@ static int query_disks(struct guest *g, struct qmp *q, struct err *e)
 static int query_machine(struct guest *g, struct qmp *q, struct err *e)
 {
 	json_t *type;
-	int r = ask(g, q, "qom-get",
-			 json_pack("{s:s, s:s}", "path", "/machine", "property", "type"), &type, e);
+	int r = ask(g, q, "qom-get", json_pack("{s:s, s:s}", "path", "/machine", "property", "type"), &type, e);
 	const char *name;
 	char *suffix;
 
@@ -196,8 +193,7 @@ static void query_cpu_model(struct guest *g, struct qmp *q, json_t *cpu)
 	json_t *type;
 	struct err e;
 
-	if (!path ||
-	    ask(g, q, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "type"), &type, &e) < 0)
+	if (!path || ask(g, q, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "type"), &type, &e) < 0)
 		return;
 	if (json_is_string(type))
 		g->cpu_model = xstrdup(json_string_value(type));
@@ -234,15 +230,13 @@ static int query_backends(struct guest *g, struct qmp *q, struct err *e)
 	if (r < 0)
 		return r;
 	g->backends = xcalloc(MIN(json_array_size(list), (size_t)BACKENDS_MAX), sizeof(*g->backends));
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		if (i >= BACKENDS_MAX)
 			break;
-		g->backends[g->backend_count++] =
-			(struct guest_backend){.id = dup_member(one, "id"),
-					       .size = size_member(one, "size"),
-					       .share = json_is_true(json_object_get(one, "share")),
-					       .policy = dup_member(one, "policy")};
+		g->backends[g->backend_count++] = (struct guest_backend){.id = dup_member(one, "id"),
+									 .size = size_member(one, "size"),
+									 .share = json_is_true(json_object_get(one, "share")),
+									 .policy = dup_member(one, "policy")};
 	}
 	json_decref(list);
 	return 0;

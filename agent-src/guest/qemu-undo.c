@@ -43,15 +43,15 @@ int qemu_undo_bitmaps(struct qmp *q, const char *prefix, struct err *e)
 
 	if (r)
 		return r;
-	json_array_foreach(nodes, i, node) json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-	{
-		json_t *name = json_object_get(bitmap, "name");
+	json_array_foreach(nodes, i, node)
+		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap) {
+			json_t *name = json_object_get(bitmap, "name");
 
-		if (!begins_with(name, prefix) || !remove_bitmap(q, json_object_get(node, "node-name"), name, &one) || r)
-			continue;
-		*e = one;
-		r = -one.code;
-	}
+			if (!begins_with(name, prefix) || !remove_bitmap(q, json_object_get(node, "node-name"), name, &one) || r)
+				continue;
+			*e = one;
+			r = -one.code;
+		}
 	json_decref(nodes);
 	return r;
 }
@@ -72,8 +72,7 @@ static int is_exported(struct qmp *q, const char *id, struct err *e)
 
 	if (r)
 		return r;
-	json_array_foreach(list, i, x)
-	{
+	json_array_foreach(list, i, x) {
 		const char *is = json_string_value(json_object_get(x, "id"));
 
 		r |= is && !strcmp(is, id);
@@ -108,8 +107,7 @@ int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct 
 
 	if (r)
 		return r;
-	json_array_foreach(list, i, x)
-	{
+	json_array_foreach(list, i, x) {
 		json_t *id = json_object_get(x, "id");
 
 		if (!begins_with(id, prefix) || !remove_export(q, l, json_string_value(id), &one) || r)

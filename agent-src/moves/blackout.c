@@ -22,8 +22,8 @@
 struct gate {
 	uint32_t needs; /* milestones */
 	enum passed {
-		P_GO_ON = 1 << 0,     /* QEMU was told to */
-		P_ENDS = 1 << 1,      /* everything was declared complete */
+		P_GO_ON = 1 << 0,      /* QEMU was told to */
+		P_ENDS = 1 << 1,       /* everything was declared complete */
 		P_DISKS_DONE = 1 << 2, /* the destination was told so */
 	} passes;
 	int (*through)(struct transfer *t, struct err *e);

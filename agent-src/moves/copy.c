@@ -8,17 +8,17 @@
 
 #include <errno.h>
 
-#define TICK_MS		 25
-#define GLANCE_MS	 5 /* towards the end it is noticed so soon that what is left fits */
-#define MEASURE_TICKS	 4  /* rates are taken over so many */
-#define SECOND_TICKS	 (1000 / TICK_MS)
-#define HOLD_CYCLE_TICKS SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many: enough to stay converged */
-#define DISK_ROUNDS_ALONE 4 /* more of them without RAM bring nothing */
-#define DISK_SMALL	 (64 * MIB)
+#define TICK_MS		   25
+#define GLANCE_MS	   5 /* towards the end it is noticed so soon that what is left fits */
+#define MEASURE_TICKS	   4 /* rates are taken over so many */
+#define SECOND_TICKS	   (1000 / TICK_MS)
+#define HOLD_CYCLE_TICKS   SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many: enough to stay converged */
+#define DISK_ROUNDS_ALONE  4		/* more of them without RAM bring nothing */
+#define DISK_SMALL	   (64 * MIB)
 #define DISK_WORTH_A_ROUND (8 * MIB)
-#define DISK_PRE_ROUND	 (256 * KIB)
-#define NEARLY_THERE_S	 0.1
-#define NO_LONGER_FITS	 1.2 /* times the limit: what was decided is taken back */
+#define DISK_PRE_ROUND	   (256 * KIB)
+#define NEARLY_THERE_S	   0.1
+#define NO_LONGER_FITS	   1.2 /* times the limit: what was decided is taken back */
 
 /* ---- beginning with RAM ---- */
 
@@ -82,8 +82,7 @@ static void hold(struct transfer *t)
 {
 	if (!t->pace.held) {
 		t->pace.held = true;
-		report_notice(&t->report, "converged and held: the guest runs on here until you say: vmferry switch %s",
-			      t->src.guest.name);
+		report_notice(&t->report, "converged and held: the guest runs on here until you say: vmferry switch %s", t->src.guest.name);
 	}
 	ram_stall(&t->ram, t->pace.ticks % HOLD_CYCLE_TICKS >= MEASURE_TICKS);
 }

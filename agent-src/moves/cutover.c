@@ -83,7 +83,8 @@ static int take_back(struct transfer *t, struct err *e)
 		return r;
 	if (!strcmp(state, "postmigrate") && !s->migrating) {
 		t->end.migrated_away = true;
-		return err_set(e, ECANCELED, "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
+		return err_set(e, ECANCELED,
+			       "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
 	}
 	if (s->paused)
 		return 0;
@@ -117,8 +118,9 @@ static int hold_qemu(struct attempt *a, struct err *e)
 static int end_qemu(struct transfer *t, struct err *e)
 {
 	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
-		return err_set(e, EBUSY, "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
-				 "guest beside the destination. End whichever is not to live, then run vmferry recover",
+		return err_set(e, EBUSY,
+			       "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
+			       "guest beside the destination. End whichever is not to live, then run vmferry recover",
 			       (int)t->src.guest.pid);
 	qmp_close(t->src.qmp);
 	t->src.qmp = NULL;
@@ -287,7 +289,8 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 	if (peer == HO_DST_PREPARED)
 		err_set(&t->end.why, EREMOTEIO, "%s", t->peer.error);
 	else if (!t->end.why.code)
-		err_set(&t->end.why, EREMOTEIO, "the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
+		err_set(&t->end.why, EREMOTEIO,
+			"the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
 	t->a.undecided = true;
 	conductor_finish(&t->a.con);
 	return 0;
@@ -339,13 +342,17 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 		now = written_ns(json_string_value(path));
 		pid = process_that_opened(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
 		if (pid)
-			return err_set(e, EBUSY, "its disk %s is open here in process %d: the guest may have been started again. Nothing "
-					 "is changed; end whichever copy is not to live, then recover again",
+			return err_set(e, EBUSY,
+				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
+				       "is changed; end whichever copy is not to live, then recover again",
 				       json_string_value(path), (int)pid);
 		if (then && now > then) /* older: a power failure took the time of the last write with it */
-			return err_set(e, EBUSY, "its disk %s has been written here since the guest was handed over: it may have been started again. "
-					 "Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
-					 "destination's; otherwise move this disk away first", json_string_value(path));
+			return err_set(
+				e, EBUSY,
+				"its disk %s has been written here since the guest was handed over: it may have been started again. "
+				"Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
+				"destination's; otherwise move this disk away first",
+				json_string_value(path));
 	}
 	return 0;
 }
@@ -367,7 +374,9 @@ int cutover_still_held(struct transfer *t, struct err *e)
 		kill(g->pid, SIGCONT);
 	}
 	t->end.ran_on = true;
-	return err_set(e, EBUSY, "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
+	return err_set(e, EBUSY,
+		       "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
 		       "the guest may have run here, and at the destination, too. Nothing is changed; end whichever copy is not to live, "
-		       "then recover again%s", (int)g->pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
+		       "then recover again%s",
+		       (int)g->pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
 }

@@ -18,19 +18,19 @@
 #define QUICK_BYTES   (32 * MIB) /* from so much on, frames are large */
 #define ON_WAY_MIN    (256 * KIB)
 #define ON_WAY_MAX    (7 * MIB) /* less than the channel's window */
-#define ON_WAY_MS     100       /* so much of the link's time is on the way, twice over: it stays full */
+#define ON_WAY_MS     100	/* so much of the link's time is on the way, twice over: it stays full */
 #define SETTLE_MS     500
 #define SETTLE_TRIPS  10 /* and so many round trips */
 #define SETTLE_MAX_MS 2000
 #define MEASURE_MS    1200
-#define ROUND_TRIPS  5
-#define SILENCE_MS   60000
-#define SAMPLE_S     1
-#define SAMPLE_MS    10000
-#define SAMPLES	     8192  /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
-#define SAMPLES_MIN  512
-#define SAMPLES_MAX  16384
-#define LAST_PASS_S  0.05 /* so long does a pass over little memory take at least */
+#define ROUND_TRIPS   5
+#define SILENCE_MS    60000
+#define SAMPLE_S      1
+#define SAMPLE_MS     10000
+#define SAMPLES	      8192 /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
+#define SAMPLES_MIN   512
+#define SAMPLES_MAX   16384
+#define LAST_PASS_S   0.05 /* so long does a pass over little memory take at least */
 
 static int wait_acknowledged(struct transfer *t, struct err *e)
 {
@@ -63,9 +63,9 @@ static int measure_round_trip(struct transfer *t, double *best_ms, struct err *e
 }
 
 struct link_meter {
-	uint64_t begin_ns, sent;	/* bytes of all frames */
-	uint64_t acked, acked_ns;	/* as the last acknowledgement had it */
-	uint64_t from, from_ns;		/* when it had settled */
+	uint64_t begin_ns, sent;	    /* bytes of all frames */
+	uint64_t acked, acked_ns;	    /* as the last acknowledgement had it */
+	uint64_t from, from_ns;		    /* when it had settled */
 	uint64_t lately, lately_ns, on_way; /* acked a while ago, and what that allows to be on the way */
 	uint64_t while_ns, settle_ns;
 };
@@ -133,8 +133,8 @@ static bool dirty_begin(struct transfer *t)
 	struct err e;
 
 	return t->src.was_running &&
-	       !qmp_call(t->src.qmp, "calc-dirty-rate",
-			 json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib), NULL, &e);
+	       !qmp_call(t->src.qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib),
+			 NULL, &e);
 }
 
 /* Bytes per second that the guest writes to; 0 when QEMU cannot tell. */
@@ -187,8 +187,7 @@ int estimate(struct transfer *t, struct err *e)
 	report_emit(&t->report,
 		    json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:f,s:f,s:b}", "event", "estimate", "link_bps", bps, "round_trip_ms",
 			      round_trip_ms, "dirty_bps", dirty, "ram_bytes", (json_int_t)ram, "disk_bytes", (json_int_t)disks, "bytes",
-			      (json_int_t)((double)disks + (double)ram * growth), "total_s",
-			      ((double)disks + (double)ram * growth) / bps, "downtime_ms", downtime, "converges",
-			      dirty < 0.9 * bps || downtime <= t->opt->max_downtime_ms));
+			      (json_int_t)((double)disks + (double)ram * growth), "total_s", ((double)disks + (double)ram * growth) / bps,
+			      "downtime_ms", downtime, "converges", dirty < 0.9 * bps || downtime <= t->opt->max_downtime_ms));
 	return 0;
 }

@@ -11,9 +11,9 @@
 #include <poll.h>
 #include <string.h>
 
-#define RECONNECT_MS   12000
+#define RECONNECT_MS	   12000
 #define RECONNECT_PAUSE_MS 200
-#define RECONNECTS_MS  60000 /* all of them together */
+#define RECONNECTS_MS	   60000 /* all of them together */
 
 /* ---- losing the other side ---- */
 
@@ -81,8 +81,9 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 	if (!strcmp(status, "pre-switchover") && t->a.handoff.state == HO_SRC_BEGUN && t->ram.capture)
 		return switchover_stopped(t, at_ns, e);
 	if (!strcmp(status, "device") && t->a.handoff.state == HO_SRC_BEGUN && t->ram.capture && !switchover_let_qemu_go_on(t))
-		return err_set(e, EBUSY, "QEMU switches over without waiting for us: somebody else has switched its capability "
-				 "pause-before-switchover off, or told it to go on");
+		return err_set(e, EBUSY,
+			       "QEMU switches over without waiting for us: somebody else has switched its capability "
+			       "pause-before-switchover off, or told it to go on");
 	if (!strcmp(status, "completed")) {
 		fault_point("src-completed");
 		t->blackout.completed = true;
@@ -181,8 +182,8 @@ static int qemu_gone(struct transfer *t, struct err *e)
 	if (!t->a.handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!t->end.why.code || t->end.why_is_vague)
-		err_set(&t->end.why, EPIPE, t->src.shut_down ? "the guest shut down by itself during the move"
-							   : "the source QEMU ended during the move");
+		err_set(&t->end.why, EPIPE,
+			t->src.shut_down ? "the guest shut down by itself during the move" : "the source QEMU ended during the move");
 	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
 }
 
@@ -223,8 +224,7 @@ static int on_frame(struct transfer *t, const struct event *ev, struct err *e)
 	case MSG_RETURN_PATH:
 		return on_return_path(t, ev, e);
 	}
-	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type),
-		       stage_names[t->a.con.stage]);
+	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type), stage_names[t->a.con.stage]);
 }
 
 static int on_order(struct transfer *t, uint16_t order, struct err *e)

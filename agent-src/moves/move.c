@@ -240,8 +240,7 @@ static void on_signal(struct op *op, int res, uint32_t flags)
 	(void)flags;
 	s->reading = false;
 	if (res == sizeof(s->si))
-		conductor_put(&s->t->a.con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL,
-						    NULL, 0));
+		conductor_put(&s->t->a.con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL, NULL, 0));
 	if (!s->closing)
 		signals_read(s);
 }
@@ -287,10 +286,10 @@ static void settle_exit_code(struct transfer *t)
 		t->a.exit_code = t->a.undecided ? EXIT_UNDECIDED : t->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
 		break;
 	case HO_SRC_ABORTED:
-		t->a.exit_code = t->a.undecided				   ? EXIT_UNDECIDED
-			       : !t->a.handoff.qemu_alive && !t->a.over	   ? EXIT_NOWHERE
-			       : t->peer.aborted && !has_leftovers(t) ? EXIT_SOURCE
-									   : EXIT_LEFTOVERS;
+		t->a.exit_code = t->a.undecided				  ? EXIT_UNDECIDED
+				 : !t->a.handoff.qemu_alive && !t->a.over ? EXIT_NOWHERE
+				 : t->peer.aborted && !has_leftovers(t)	  ? EXIT_SOURCE
+									  : EXIT_LEFTOVERS;
 		break;
 	case HO_SRC_COMMITTED:
 	case HO_SRC_BEGUN:

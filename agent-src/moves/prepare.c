@@ -92,7 +92,9 @@ static void tell_what_is_slower(struct transfer *t)
 
 	if (!here || !there)
 		report_notice(&t->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
-			      here ? "at the destination" : there ? "here" : "here and at the destination");
+			      here    ? "at the destination"
+			      : there ? "here"
+				      : "here and at the destination");
 	if (t->ram.mode == RAM_MODE_OPAQUE)
 		report_notice(&t->report, "memory travels in opaque mode: %s", t->ram.mode_why ? t->ram.mode_why : "asked for");
 }
@@ -177,8 +179,9 @@ void transfer_undo_again(struct transfer *t)
 	transfer_undo(t);
 	attempt_end_journal(&t->a);
 	if (t->a.handoff.state == HO_SRC_ABORTED)
-		err_set(&t->end.why, ECANCELED, t->a.undo_failed ? "that move was over before, and what it left can still not be undone"
-								 : "that move was over before, and what it left is undone now");
+		err_set(&t->end.why, ECANCELED,
+			t->a.undo_failed ? "that move was over before, and what it left can still not be undone"
+					 : "that move was over before, and what it left is undone now");
 	t->a.handoff.finished = t->peer.aborted = true;
 	conductor_finish(&t->a.con);
 }

@@ -9,10 +9,12 @@
 
 static const struct recipe live = {.name = "live", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_RELEASE};
 static const struct recipe dry_run = {.name = "dry-run", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT};
-static const struct recipe check = {
-	.name = "check", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
-static const struct recipe script = {
-	.name = "script", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = print_script};
+static const struct recipe check = {.name = "check", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
+static const struct recipe script = {.name = "script",
+				     .parts = {MOVING},
+				     .first = ST_CONNECT,
+				     .last = ST_PREFLIGHT,
+				     .planned = print_script};
 
 /* By the journal alone; nothing is carried. */
 const struct recipe recipe_recover = {.name = "recover", .parts = {MOVING}, .first = ST_COMMIT, .last = ST_RELEASE};

@@ -177,7 +177,8 @@ static bool guard_take_back(struct transfer *t, const char *journal_path, struct
 	if (r)
 		err_set(words, -r, "the agent that moved guest %s has died: %s", t->src.guest.name ? t->src.guest.name : "?", e.msg);
 	else if (!t->a.exit_code && t->a.handoff.qemu_alive)
-		err_set(words, 0, "the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
+		err_set(words, 0,
+			"the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
 			t->src.guest.name, t->src.guest.name);
 	return !r ? !t->end.unheard : r != -EBUSY && !t->a.handoff.qemu_alive;
 }

@@ -84,8 +84,9 @@ static void put_disks(const struct transfer *t)
 
 static void put_drops(unsigned accept)
 {
-	AUTO_FREE char *list = xasprintf("%s%s%s", accept & DISK_ACCEPT_SNAPSHOTS ? ",snapshots" : "",
-					 accept & DISK_ACCEPT_BITMAPS ? ",bitmaps" : "", accept & DISK_ACCEPT_DATA_FILE ? ",data-file" : "");
+	AUTO_FREE char *list =
+		xasprintf("%s%s%s", accept & DISK_ACCEPT_SNAPSHOTS ? ",snapshots" : "", accept & DISK_ACCEPT_BITMAPS ? ",bitmaps" : "",
+			  accept & DISK_ACCEPT_DATA_FILE ? ",data-file" : "");
 
 	if (*list)
 		put("--drop", list + 1);

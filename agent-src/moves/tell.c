@@ -72,8 +72,8 @@ static json_t *plan_files(const struct transfer *t)
 		const char *to = json_string_value(json_object_get(c, "to"));
 
 		json_array_append_new(out, json_pack("{s:O*,s:O*,s:O*,s:s*,s:O*,s:O*}", "from", json_object_get(f, "path"), "role",
-						     json_object_get(f, "role"), "size", json_object_get(f, "size"), "to", to,
-						     "transfer", json_object_get(c, "transfer"), "other", json_object_get(c, "other")));
+						     json_object_get(f, "role"), "size", json_object_get(f, "size"), "to", to, "transfer",
+						     json_object_get(c, "transfer"), "other", json_object_get(c, "other")));
 	}
 	return out;
 }
@@ -96,8 +96,11 @@ static json_t *plan_programs(const struct transfer *t)
 
 void tell_plan(struct transfer *t)
 {
-	static const char *const as_said[][2] = {{"nics", "nics"}, {"destination_qemu_version", "qemu_version"}, {"findings", "findings"},
-						 {"notes", "notes"}, {"command_line", "argv"}};
+	static const char *const as_said[][2] = {{"nics", "nics"},
+						 {"destination_qemu_version", "qemu_version"},
+						 {"findings", "findings"},
+						 {"notes", "notes"},
+						 {"command_line", "argv"}};
 	json_t *ev = event_named("plan");
 	size_t i;
 
@@ -164,23 +167,27 @@ static struct outcome outcome(const struct transfer *t)
 		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
 	if (t->a.undecided || s == HO_SRC_COMMITTED)
 		return (struct outcome){"undecided", "undecided",
-					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover", "undecided"};
+					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover",
+					"undecided"};
 	if (s == HO_SRC_RELEASED)
 		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
 	if (t->a.over && t->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "source", "on the source, where that move left it", "source"};
 	if (t->a.over)
-		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since", "nowhere"};
+		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since",
+					"nowhere"};
 	if (t->src.shut_down)
 		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
 	if (!t->a.handoff.qemu_alive)
-		return (struct outcome){"rolled-back", "none", "nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
+		return (struct outcome){"rolled-back", "none",
+					"nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
 	if (t->end.migrated_away)
-		return (struct outcome){"rolled-back", "source-paused", "migrated away by somebody else; its old QEMU on the source stands still",
-					"source"};
+		return (struct outcome){"rolled-back", "source-paused",
+					"migrated away by somebody else; its old QEMU on the source stands still", "source"};
 	if (t->a.exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
-	return (struct outcome){"rolled-back", "source", t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
+	return (struct outcome){"rolled-back", "source", t->src.paused ? "on the source, paused as it was" : "running on the source",
+				"source"};
 }
 
 static json_t *downtime(const struct transfer *t)

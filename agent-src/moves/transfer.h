@@ -24,7 +24,7 @@
 #include "unit.h"
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
-#define ANSWER_MS 60000 /* for the destination to give up cleanly, or to say STARTED */
+#define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say STARTED */
 
 enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 extern const char *const stage_names[];
@@ -70,11 +70,11 @@ struct peer_word {
 /* How it ends, and why. */
 struct ending {
 	struct err why;
-	bool why_is_vague;    /* a command failed as the monitor closed: the event that is on its way tells more */
-	bool channel_lost;    /* then the other side may know better why */
+	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
+	bool channel_lost; /* then the other side may know better why */
 	bool user_cancelled, interrupted_once;
-	bool unheard;	      /* the source QEMU could not be told to go on */
-	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */
+	bool unheard;	    /* the source QEMU could not be told to go on */
+	bool migrated_away; /* by somebody else: a copy of the guest is not ours to resume */
 	bool undone;
 	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced; /* recover: a person vouches that the destination will never run the guest */

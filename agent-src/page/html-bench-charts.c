@@ -35,7 +35,8 @@ void html_bench_comparison(FILE *f, const struct cell *c)
 	compare(f, c, FIGURE_TOTAL, "Total time", Q_MS, "time");
 	compare(f, c, FIGURE_DOWNTIME, "Downtime, as the guest’s peers see it", Q_MS, "time");
 	compare(f, c, FIGURE_WIRE, "Bytes on the wire", Q_BYTES, "sent by the source");
-	compare(f, c, FIGURE_CPU, c->link && !strcmp(c->link, "network") ? "CPU, of this host’s QEMU and agent" : "CPU, of both QEMUs and both agents",
+	compare(f, c, FIGURE_CPU,
+		c->link && !strcmp(c->link, "network") ? "CPU, of this host’s QEMU and agent" : "CPU, of both QEMUs and both agents",
 		Q_PLAIN, "CPU seconds per GiB of payload");
 	fputs("</div>\n", f);
 }
@@ -47,7 +48,10 @@ static const char *const clocks[] = {"guest", "qmp", "events", "own", "predicted
 static const struct {
 	const char *member, *name;
 } parts[] = {
-	{"disk", "part: disk"}, {"ram", "part: ram"}, {"device_state", "part: device state"}, {"start", "part: start"},
+	{"disk", "part: disk"},
+	{"ram", "part: ram"},
+	{"device_state", "part: device state"},
+	{"start", "part: start"},
 };
 
 #define ROWS_PER_TOOL (ARRAY_LEN(clocks) + ARRAY_LEN(parts))
@@ -128,14 +132,22 @@ void html_bench_downtime(FILE *f, const struct cell *c)
 static const struct category {
 	const char *name;
 	const char *members[3];
-} stages[] = {
-	{"parse, place", {"parse", "place"}},		     {"send, receive", {"send", "receive"}},
-	{"compress, decompress", {"compress", "decompress"}}, {"encrypt, decrypt", {"encrypt", "decrypt"}},
-	{"hash", {"hash"}},				     {"disk", {"disk"}},
-	{"other", {"other"}},
-}, processes[] = {
-	{"vmferry", {"vmferry"}},	  {"vmferry-dst", {"vmferry-dst"}}, {"source QEMU", {"source QEMU"}},
-	{"destination QEMU", {"destination QEMU"}}, {"other", {"other"}},
+} stages[] =
+	{
+		{"parse, place", {"parse", "place"}},
+		{"send, receive", {"send", "receive"}},
+		{"compress, decompress", {"compress", "decompress"}},
+		{"encrypt, decrypt", {"encrypt", "decrypt"}},
+		{"hash", {"hash"}},
+		{"disk", {"disk"}},
+		{"other", {"other"}},
+},
+  processes[] = {
+	  {"vmferry", {"vmferry"}},
+	  {"vmferry-dst", {"vmferry-dst"}},
+	  {"source QEMU", {"source QEMU"}},
+	  {"destination QEMU", {"destination QEMU"}},
+	  {"other", {"other"}},
 };
 
 static size_t category_of(const char *key, const struct category *list, size_t count)

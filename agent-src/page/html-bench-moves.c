@@ -210,7 +210,10 @@ static void write_around(FILE *f, const struct tool *t, const json_t *move)
 	double from = value_signed(around, "from_ms"), gap = value_of(around, "gap_t_ms"), zero = isnan(gap) ? 0 : gap;
 	size_t n = MAX(json_array_size(json_object_get(around, "beats")), json_array_size(json_object_get(around, "work")));
 	struct steps p = {.first = isnan(from) ? 0 : from - zero, .step = step_of(around, AROUND_STEP_MS)};
-	struct timeline line = {.width = TIMELINE_NARROW, .from = p.first, .to = time_of(&p, n), .shade_from = isnan(gap) ? NAN : 0,
+	struct timeline line = {.width = TIMELINE_NARROW,
+				.from = p.first,
+				.to = time_of(&p, n),
+				.shade_from = isnan(gap) ? NAN : 0,
 				.shade_to = value_of(around, "gap_ms"),
 				.axis = isnan(gap) ? "time since the move began" : "time since the guest was last heard"};
 	char number[SHOW_MAX], down[SHOW_MAX];

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#define ERRORS_MAX 50
-#define ERROR_MAX  300 /* characters */
+#define ERRORS_MAX    50
+#define ERROR_MAX     300 /* characters */
 #define TOOL_NAME_MAX 120 /* bytes */
 
 void html_bench_tool_name(FILE *f, const char *name)

@@ -41,10 +41,11 @@ static void counts(FILE *f, const struct runs *r)
 {
 	size_t moves = r->move_count - r->ignored;
 
-	fprintf(f, "Of %zu %s %zu %s to warm up: no figures are made of them. Of the others <strong>%zu went well</strong>. Of all, ", moves,
-		plural(moves, "move", "moves"), r->warmups, plural(r->warmups, "was", "were"), r->ok);
-	fprintf(f, "<strong%s>%zu failed</strong> (the guest stayed where it was) and <strong%s>%zu did damage</strong> (the witness inside "
-		   "the guest found something wrong, or the guest was gone).",
+	fprintf(f, "Of %zu %s %zu %s to warm up: no figures are made of them. Of the others <strong>%zu went well</strong>. Of all, ",
+		moves, plural(moves, "move", "moves"), r->warmups, plural(r->warmups, "was", "were"), r->ok);
+	fprintf(f,
+		"<strong%s>%zu failed</strong> (the guest stayed where it was) and <strong%s>%zu did damage</strong> (the witness inside "
+		"the guest found something wrong, or the guest was gone).",
 		r->failed ? " class=\"bad\"" : "", r->failed, r->damaged ? " class=\"bad\"" : "", r->damaged);
 	if (r->ignored)
 		fprintf(f, " %zu entries of the file are no moves and were left out.", r->ignored);
@@ -57,7 +58,7 @@ static void subject(FILE *f, const struct runs *r)
 	const char *where = value_text(r->environment, "where");
 
 	fprintf(f, "<p class=\"lead\">Running guests were moved with their memory and disks, %s, by ",
-		!where ? "from one QEMU to another"
+		!where			? "from one QEMU to another"
 		: !strcmp(where, "lab") ? "between two network namespaces of one machine"
 					: "between two hosts");
 	names(f, json_object_get(r->plan, "tools"));
@@ -114,7 +115,8 @@ static void ratios(FILE *f, const struct runs *r)
 		      f);
 		return;
 	}
-	fputs("<p class=\"lead\">Measured against the best native tool of each cell (1 is equal, less is better), vmferry’s medians are: ", f);
+	fputs("<p class=\"lead\">Measured against the best native tool of each cell (1 is equal, less is better), vmferry’s medians are: ",
+	      f);
 	ratio_words(f, r, FIGURE_TOTAL, "total time", "");
 	ratio_words(f, r, FIGURE_COPY, "copy time", ", ");
 	ratio_words(f, r, FIGURE_DOWNTIME, "downtime", ", ");
@@ -171,7 +173,9 @@ static void how(FILE *f, const struct runs *r)
 	bool hosts = where && strcmp(where, "lab");
 
 	fputs("<section id=\"how\"><h2>How this was measured, how to read it</h2>\n<p>", f);
-	fputs(hosts ? "Each move has a guest of its own, booted here and ended there. " : "In each cell one guest is booted and moved to and fro. ", f);
+	fputs(hosts ? "Each move has a guest of its own, booted here and ended there. "
+		    : "In each cell one guest is booted and moved to and fro. ",
+	      f);
 	fputs("A first round of all tools warms up and does not count; then each "
 	      "round has one move of every tool, in random order, so that what changes on the machine meanwhile meets all of them. Native "
 	      "tools are QEMU’s own migration with its disks by blockdev-mirror to NBD; every tool has the same limit of downtime. Figures "
@@ -183,20 +187,24 @@ static void how(FILE *f, const struct runs *r)
 	      "receiver: what its peers notice, and what is compared here. <em>qmp</em>: QEMU’s own figure, which does not know when the guest is "
 	      "started. <em>events</em>: QEMU’s STOP at the source to RESUME at the destination. <em>own</em>: vmferry’s. "
 	      "<em>predicted</em>: what vmferry expected when it switched over</dd>\n"
-	      "<dt>on the wire</dt><dd>", f);
+	      "<dt>on the wire</dt><dd>",
+	      f);
 	fputs(hosts ? "all that left this host by the interface that leads to the other, so vmferry’s agent and the guest’s kernel, too, which it brings "
 		      "along, and what others sent</dd>\n"
 		    : "all that left the source on the migration’s link, as its interface counts: on a virtual one large packets are not cut up, and "
-		      "count with one header</dd>\n", f);
+		      "count with one header</dd>\n",
+	      f);
 	fputs("<dt>link use</dt><dd>of the link’s capacity, from 10 % to 90 % of the bytes; – where the link has no limit</dd>\n"
-	      "<dt>CPU per GiB</dt><dd>CPU seconds of ", f);
+	      "<dt>CPU per GiB</dt><dd>CPU seconds of ",
+	      f);
 	fputs(hosts ? "this host’s QEMU and agent" : "both QEMUs and both agents", f);
 	fputs(" until the guest runs at the destination, divided by the payload: the guest’s non-zero memory and allocated disk. The guest’s own "
 	      "work is in the QEMUs’ seconds, so a longer move has more of it</dd>\n"
 	      "<dt>payload</dt><dd>what a tool without any trick has to carry; compression and deduplication put less on the wire</dd>\n"
 	      "<dt>others’ CPU</dt><dd>what everything else on the machine took meanwhile: if that is much, the move was disturbed</dd>\n"
 	      "<dt>gap before</dt><dd>the longest gap between datagrams in the second before the move: what a gap is without any move</dd>\n"
-	      "</dl>\n<p>", f);
+	      "</dl>\n<p>",
+	      f);
 	if (!hosts)
 		fputs("In a lab both hosts are one machine: its processors are shared by both QEMUs, and its memory bandwidth, too. ", f);
 	fputs("Under TCG a guest is slow and its devices take more of the host’s CPU than under KVM. Ratios hold for the environment below, not for "
@@ -210,7 +218,8 @@ static void environment(FILE *f, const struct runs *r)
 
 	fputs("<section><h2>Environment and plan</h2>\n<p>vmferry ", f);
 	html_text_n(f, value_text(r->root, "software"), 40);
-	fprintf(f, ", from %s to %s.</p>\n", show_date(begin, value_of(r->root, "began_at")), show_date(end, value_of(r->root, "ended_at")));
+	fprintf(f, ", from %s to %s.</p>\n", show_date(begin, value_of(r->root, "began_at")),
+		show_date(end, value_of(r->root, "ended_at")));
 	page_members(f, "Environment", r->environment);
 	page_members(f, "Plan", r->plan);
 	fputs("</section>\n", f);

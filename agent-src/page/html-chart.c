@@ -55,7 +55,8 @@ static void axis(FILE *f, const struct scale *s, const char *label, double left,
 	for (v = 0; v <= s->max * 1.0001; v += s->step) {
 		x = between(s, v, left, right);
 		fprintf(f, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%.1f\"/>", x, x, bottom);
-		fprintf(f, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", x, bottom + 14, scale_tick(text, s, v));
+		fprintf(f, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", x, bottom + 14,
+			scale_tick(text, s, v));
 	}
 	fprintf(f, "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">", RIGHT, bottom + 31);
 	html_text(f, label);
@@ -99,7 +100,8 @@ static void whiskers(FILE *f, const struct scale *s, const struct spread *p, dou
 	size_t i, n = MIN(p->count, DOTS_MAX);
 
 	if (p->count > 1)
-		fprintf(f, "<path class=\"whisker\" d=\"M%.1f %.1fH%.1fM%.1f %.1fv8M%.1f %.1fv8\"/>", x0, middle, x1, x0, middle - 4, x1, middle - 4);
+		fprintf(f, "<path class=\"whisker\" d=\"M%.1f %.1fH%.1fM%.1f %.1fv8M%.1f %.1fv8\"/>", x0, middle, x1, x0, middle - 4, x1,
+			middle - 4);
 	for (i = 0; i < n; i++)
 		fprintf(f, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", place(s, p->values[i * p->count / n]),
 			middle + (p->count > 1 ? (i % 2 ? 2.5 : -2.5) : 0));

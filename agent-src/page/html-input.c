@@ -48,7 +48,8 @@ static int check_size(const char *text, size_t n, struct err *e)
 		containers += text[i] == '{' || text[i] == '[';
 	}
 	if (values > INPUT_VALUES_MAX || containers > INPUT_CONTAINERS_MAX)
-		return err_set(e, E2BIG, "it has more than %u million values, or %u million arrays and objects, the most that a report is made of",
+		return err_set(e, E2BIG,
+			       "it has more than %u million values, or %u million arrays and objects, the most that a report is made of",
 			       INPUT_VALUES_MAX >> 20, INPUT_CONTAINERS_MAX >> 20);
 	return 0;
 }

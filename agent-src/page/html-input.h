@@ -13,9 +13,9 @@
 #define INPUT_CONTAINERS_MAX (2u << 20)	  /* arrays and objects: some 300 bytes of memory each */
 
 struct input {
-	json_t *root;  /* of a run of bench; or an array of the events of one move */
+	json_t *root; /* of a run of bench; or an array of the events of one move */
 	bool is_move;
-	bool is_cut;   /* the last event's line is not complete, and not in root */
+	bool is_cut; /* the last event's line is not complete, and not in root */
 };
 
 /* path: "-" is standard input. Says what is wrong with the file, and in which line. */

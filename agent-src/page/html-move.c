@@ -77,7 +77,8 @@ static void name_guest(FILE *f, const struct story *s)
 	fputs("Guest ", f);
 	html_text_n(f, value_text(s->plan, "guest"), 80);
 	if (s->plan)
-		fprintf(f, " (%s of memory, %zu %s)", show_bytes(mem, value_of(s->plan, "ram_bytes")), disks, disks == 1 ? "disk" : "disks");
+		fprintf(f, " (%s of memory, %zu %s)", show_bytes(mem, value_of(s->plan, "ram_bytes")), disks,
+			disks == 1 ? "disk" : "disks");
 }
 
 static void destination(FILE *f, const struct story *s)
@@ -346,8 +347,8 @@ static void list(FILE *f, const char *title, const json_t *strings)
 /* The members of an event that are shown elsewhere, or only by their names. */
 static void members(FILE *f, const char *title, const json_t *event)
 {
-	static const char *const elsewhere[] = {"event", "downtime_ms", "disks", "command_line", "findings", "notes", "afterwards",
-						"leftovers", "deletable", "files", "nics"};
+	static const char *const elsewhere[] = {"event",      "downtime_ms", "disks",	  "command_line", "findings", "notes",
+						"afterwards", "leftovers",   "deletable", "files",	  "nics"};
 	json_t *rest = event ? json_copy((json_t *)event) : NULL;
 	size_t i;
 
@@ -386,8 +387,9 @@ int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, s
 
 	read_story(&s);
 	if (!s.plan && !s.result && !s.progress_count)
-		return err_set(e, EINVAL, "it has events, but neither a plan nor progress nor a result: give all lines that "
-					  "`vmferry migrate --json` printed");
+		return err_set(e, EINVAL,
+			       "it has events, but neither a plan nor progress nor a result: give all lines that "
+			       "`vmferry migrate --json` printed");
 	title = xasprintf("Move of guest %s", value_text(s.plan, "guest") ? value_text(s.plan, "guest") : "(unnamed)");
 	page_begin(f, title);
 	fputs("<header><h1>", f);

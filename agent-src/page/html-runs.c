@@ -177,9 +177,9 @@ static struct cell *cell_for(struct runs *r, const json_t *move, struct err *e)
 		return NULL;
 	}
 	r->cells[r->cell_count] = (struct cell){.link = value_text(move, "link"),
-						   .workload = value_text(move, "workload"),
-						   .mem_mib = value_of(move, "mem_mib"),
-						   .tools = xcalloc(RUNS_TOOLS_MAX, sizeof(struct tool))};
+						.workload = value_text(move, "workload"),
+						.mem_mib = value_of(move, "mem_mib"),
+						.tools = xcalloc(RUNS_TOOLS_MAX, sizeof(struct tool))};
 	return &r->cells[r->cell_count++];
 }
 
@@ -286,10 +286,12 @@ static int check_kind(struct runs *r, const json_t *root, struct err *e)
 	const json_t *schema = json_object_get(root, "schema");
 
 	if (!json_is_object(root) || !json_is_integer(schema) || !json_is_array(json_object_get(root, "moves")))
-		return err_set(e, EINVAL, "it is JSON, but neither what `vmferry bench` writes (an object with \"schema\" and \"moves\") nor "
-					  "what `vmferry migrate --json` prints (lines with \"event\")");
+		return err_set(e, EINVAL,
+			       "it is JSON, but neither what `vmferry bench` writes (an object with \"schema\" and \"moves\") nor "
+			       "what `vmferry migrate --json` prints (lines with \"event\")");
 	if (json_integer_value(schema) != SCHEMA)
-		return err_set(e, EINVAL, "it has schema %lld of `vmferry bench`, and this vmferry knows schema %d: use the vmferry that wrote it",
+		return err_set(e, EINVAL,
+			       "it has schema %lld of `vmferry bench`, and this vmferry knows schema %d: use the vmferry that wrote it",
 			       (long long)json_integer_value(schema), SCHEMA);
 	r->move_count = json_array_size(json_object_get(root, "moves"));
 	if (r->move_count > RUNS_MOVES_MAX)

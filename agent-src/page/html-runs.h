@@ -24,12 +24,12 @@ enum outcome_kind {
 };
 
 enum figure {
-	FIGURE_TOTAL,    /* ms */
-	FIGURE_COPY,     /* ms */
+	FIGURE_TOTAL,	 /* ms */
+	FIGURE_COPY,	 /* ms */
 	FIGURE_DOWNTIME, /* ms, as the guest's peers saw it */
-	FIGURE_WIRE,     /* bytes */
-	FIGURE_USE,      /* of the link, 0 to 1 */
-	FIGURE_CPU,      /* seconds per GiB of payload */
+	FIGURE_WIRE,	 /* bytes */
+	FIGURE_USE,	 /* of the link, 0 to 1 */
+	FIGURE_CPU,	 /* seconds per GiB of payload */
 	FIGURES,
 };
 

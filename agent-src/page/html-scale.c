@@ -10,10 +10,18 @@ static const struct unit {
 	double size, from; /* used when the greatest value is no less than from */
 	const char *name;
 } units[] = {
-	{Q_MS, 1, 0, "ms"},	       {Q_MS, 1e3, 2e3, "s"},	       {Q_MS, 60e3, 1200e3, "min"},
-	{Q_BYTES, 1, 0, "B"},	       {Q_BYTES, 0x1p10, 0x1p11, "KiB"}, {Q_BYTES, 0x1p20, 0x1p21, "MiB"},
-	{Q_BYTES, 0x1p30, 0x1p31, "GiB"}, {Q_BYTES, 0x1p40, 0x1p41, "TiB"}, {Q_BYTES_PER_S, 1, 0, "B/s"},
-	{Q_BYTES_PER_S, 0x1p10, 0x1p11, "KiB/s"}, {Q_BYTES_PER_S, 0x1p20, 0x1p21, "MiB/s"}, {Q_BYTES_PER_S, 0x1p30, 0x1p31, "GiB/s"},
+	{Q_MS, 1, 0, "ms"},
+	{Q_MS, 1e3, 2e3, "s"},
+	{Q_MS, 60e3, 1200e3, "min"},
+	{Q_BYTES, 1, 0, "B"},
+	{Q_BYTES, 0x1p10, 0x1p11, "KiB"},
+	{Q_BYTES, 0x1p20, 0x1p21, "MiB"},
+	{Q_BYTES, 0x1p30, 0x1p31, "GiB"},
+	{Q_BYTES, 0x1p40, 0x1p41, "TiB"},
+	{Q_BYTES_PER_S, 1, 0, "B/s"},
+	{Q_BYTES_PER_S, 0x1p10, 0x1p11, "KiB/s"},
+	{Q_BYTES_PER_S, 0x1p20, 0x1p21, "MiB/s"},
+	{Q_BYTES_PER_S, 0x1p30, 0x1p31, "GiB/s"},
 	{Q_PLAIN, 1, 0, ""},
 };
 

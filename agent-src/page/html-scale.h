@@ -5,16 +5,16 @@
 #include "html-value.h"
 
 enum quantity {
-	Q_MS,    /* shown as ms, s or min */
-	Q_BYTES, /* B … TiB */
-	Q_BYTES_PER_S,   /* the same a second */
-	Q_PLAIN, /* a number of what the caller says */
+	Q_MS,	       /* shown as ms, s or min */
+	Q_BYTES,       /* B … TiB */
+	Q_BYTES_PER_S, /* the same a second */
+	Q_PLAIN,       /* a number of what the caller says */
 };
 
 struct scale {
-	double max;  /* the axis' end, no less than the greatest value and more than 0 */
-	double step; /* between ticks: 1, 2 or 5 times a power of ten, of the unit */
-	double unit; /* what one of the unit is */
+	double max;	       /* the axis' end, no less than the greatest value and more than 0 */
+	double step;	       /* between ticks: 1, 2 or 5 times a power of ten, of the unit */
+	double unit;	       /* what one of the unit is */
 	const char *unit_name; /* "" for Q_PLAIN */
 	int decimals;
 };

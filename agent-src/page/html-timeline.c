@@ -9,16 +9,16 @@
 #define MARGIN	   14.0 /* on the right */
 #define LANE	   15.0 /* of the marks' names */
 #define LANES	   6
-#define CHARACTER  7.2	/* about as wide */
-#define BOLD	   8.2	/* the same of bold ones */
+#define CHARACTER  7.2 /* about as wide */
+#define BOLD	   8.2 /* the same of bold ones */
 #define TITLE	   28.0
 #define PLOT	   74.0
 #define STRIP	   18.0
 #define AXIS	   40.0
-#define KEY_MAX	   20	/* characters of a name in a panel's title */
+#define KEY_MAX	   20 /* characters of a name in a panel's title */
 #define BUCKETS	   300
 #define POINTS_MAX (2 * BUCKETS)
-#define DOTTED_MAX 60	/* points of a series that are few enough to be seen each */
+#define DOTTED_MAX 60 /* points of a series that are few enough to be seen each */
 
 /* ---- putting together ---- */
 
@@ -300,8 +300,8 @@ static void draw_strip(FILE *f, const struct timeline *t, const struct strip *s,
 
 		if (!*n->text)
 			continue;
-		fprintf(f, "<rect class=\"span%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", i % 2, x0, top, MAX(x1 - x0, 0.3),
-			STRIP - 3);
+		fprintf(f, "<rect class=\"span%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", i % 2, x0, top,
+			MAX(x1 - x0, 0.3), STRIP - 3);
 		if (x1 - x0 > CHARACTER * (double)strlen(n->text) + 6) {
 			fprintf(f, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", (x0 + x1) / 2, top + 12);
 			html_text(f, n->text);
@@ -381,8 +381,8 @@ static void draw_axis(FILE *f, const struct timeline *t, double top, double bott
 		fprintf(f, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", x_of(t, v), bottom + 17,
 			scale_tick(text, &s, fabs(v) < s.step / 2 ? 0 : v));
 	}
-	fprintf(f, "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s, %s</text>\n", t->width - MARGIN, bottom + 33, t->axis,
-		s.unit_name);
+	fprintf(f, "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s, %s</text>\n", t->width - MARGIN, bottom + 33,
+		t->axis, s.unit_name);
 }
 
 static void draw(FILE *f, const struct timeline *t, const size_t *lane, double lanes_height, double bottom)
@@ -391,8 +391,8 @@ static void draw(FILE *f, const struct timeline *t, const size_t *lane, double l
 	size_t i;
 
 	if (!isnan(t->shade_from) && t->shade_to > t->shade_from)
-		fprintf(f, "<rect class=\"shade\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", x_of(t, t->shade_from), lanes_height,
-			MAX(x_of(t, t->shade_to) - x_of(t, t->shade_from), 1), bottom - lanes_height);
+		fprintf(f, "<rect class=\"shade\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", x_of(t, t->shade_from),
+			lanes_height, MAX(x_of(t, t->shade_to) - x_of(t, t->shade_from), 1), bottom - lanes_height);
 	draw_axis(f, t, lanes_height, bottom);
 	for (i = 0; i < t->mark_count; i++)
 		draw_mark(f, t, &t->marks[i], lane[i], bottom);

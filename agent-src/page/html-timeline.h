@@ -34,7 +34,7 @@ struct panel {
 	enum quantity q;
 	struct series series[PANEL_SERIES];
 	size_t count;
-	double limit; /* a dashed line, if more than 0 */
+	double limit;		/* a dashed line, if more than 0 */
 	const char *limit_name; /* borrowed */
 };
 
@@ -56,8 +56,8 @@ struct mark {
 
 struct timeline {
 	double width;
-	double from, to; /* ms; may be negative */
-	const char *axis; /* what the time counts from */
+	double from, to;	     /* ms; may be negative */
+	const char *axis;	     /* what the time counts from */
 	double shade_from, shade_to; /* ms; from NAN: none */
 	struct panel panels[TIMELINE_PANELS];
 	size_t panel_count;

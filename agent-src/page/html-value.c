@@ -105,8 +105,8 @@ static bool is_unfit(const unsigned char *s, size_t n)
 		return s[0] == 0xc2 && s[1] < 0xa0;
 	if (n != 3)
 		return false;
-	return !memcmp(s, "\xef\xbf\xbe", 3) || !memcmp(s, "\xef\xbf\xbf", 3) || (!memcmp(s, "\xe2\x80", 2) && s[2] >= 0xaa && s[2] <= 0xae) ||
-	       (!memcmp(s, "\xe2\x81", 2) && s[2] >= 0xa6 && s[2] <= 0xa9);
+	return !memcmp(s, "\xef\xbf\xbe", 3) || !memcmp(s, "\xef\xbf\xbf", 3) ||
+	       (!memcmp(s, "\xe2\x80", 2) && s[2] >= 0xaa && s[2] <= 0xae) || (!memcmp(s, "\xe2\x81", 2) && s[2] >= 0xa6 && s[2] <= 0xa9);
 }
 
 static void put_character(FILE *f, const char *s, size_t n)

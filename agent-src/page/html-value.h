@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define DASH "–"
+#define DASH	 "–"
 #define SHOW_MAX 48 /* bytes of a number that is shown, and of its unit */
 
 /* ---- reading ---- */

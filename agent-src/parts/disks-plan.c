@@ -79,8 +79,8 @@ static int check_disk_map(const struct disks *ds, struct err *e)
 		for (hits = 0, k = 0; k < ds->count; k++)
 			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, map, n);
 		if (hits != 1)
-			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", map,
-				       hits ? "more than one" : "no", (int)n, map);
+			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
+				       map, hits ? "more than one" : "no", (int)n, map);
 	}
 	return 0;
 }
@@ -96,8 +96,10 @@ static int check_exports(struct disks *ds, struct err *e)
 		return r;
 	id = json_text(json_array_get(exports, 0), "id");
 	if (ds->count && json_array_size(exports))
-		r = err_set(e, EBUSY, "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
-			    "end that first (block-export-del, nbd-server-stop)", id ? id : "?");
+		r = err_set(e, EBUSY,
+			    "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
+			    "end that first (block-export-del, nbd-server-stop)",
+			    id ? id : "?");
 	json_decref(exports);
 	return r;
 }
@@ -160,10 +162,9 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
 	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I}", "object", (int)d->object, "node", g->node, "file",
-			g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
-			(json_int_t)g->virtual_size, "allocated", (json_int_t)allocated(ds, g), "cluster_size",
-			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid",
-			(int)st.st_gid, "path", wanted_path(ds, g), "acl", acl, "inode", (json_int_t)st.st_ino);
+			g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
+			(json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid",
+			(int)st.st_uid, "gid", (int)st.st_gid, "path", wanted_path(ds, g), "acl", acl, "inode", (json_int_t)st.st_ino);
 	if (disk_keeps_chain(ds, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;
@@ -180,12 +181,13 @@ static int describe_chain(const struct disks *ds, const struct disk *d, json_t *
 		json_t *entry;
 
 		if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
-			return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
+			return err_set(e, ENOTSUP,
+				       "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
 				       b->name ? b->name : "?", d->guest->real_path);
 		if (json_array_size(files) == HOST_FILES_MAX)
 			return err_set(e, ENOTSUP, "more than %d files", HOST_FILES_MAX);
-		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path",
-				  b->real_path, "name", b->name, "object", (int)d->object, "parent", parent);
+		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path,
+				  "name", b->name, "object", (int)d->object, "parent", parent);
 		if (b->allocated > LONG_READ)
 			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
 		host_file_look(ds->src->opt, entry);

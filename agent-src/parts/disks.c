@@ -19,9 +19,11 @@ static json_t *tell_progress(const struct disks *ds, const struct disk *d)
 
 	disk_reader_progress(ds->reader, d->object, &done, &left);
 	whole = d->round ? d->last_dirty : d->guest->allocated;
-	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path,
-			 "round", (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
-			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole : left ? 0.0 : 100.0);
+	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path, "round",
+			 (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
+			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole
+			 : left	      ? 0.0
+				      : 100.0);
 }
 
 static json_t *tell_result(const struct disks *ds, const struct disk *d)
@@ -33,8 +35,8 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
-	static json_t *(*const of_one[])(const struct disks *, const struct disk *) = {
-		[TELL_PLAN] = disk_tell_plan, [TELL_PROGRESS] = tell_progress, [TELL_STATUS] = NULL, [TELL_RESULT] = tell_result};
+	static json_t *(*const of_one[])(const struct disks *, const struct disk *) =
+		{[TELL_PLAN] = disk_tell_plan, [TELL_PROGRESS] = tell_progress, [TELL_STATUS] = NULL, [TELL_RESULT] = tell_result};
 	const struct disks *ds = container_of(p, const struct disks, part);
 	json_t *list;
 	unsigned i;
@@ -198,8 +200,8 @@ static json_t *bitmap_ref(const struct disk *d, const char *name)
 
 static json_t *action_add(const struct disk *d, const char *name)
 {
-	return json_pack("{s:s,s:{s:s,s:s,s:i,s:b}}", "type", "block-dirty-bitmap-add", "data", "node", d->guest->node, "name",
-			 name, "granularity", GRANULARITY, "persistent", 0);
+	return json_pack("{s:s,s:{s:s,s:s,s:i,s:b}}", "type", "block-dirty-bitmap-add", "data", "node", d->guest->node, "name", name,
+			 "granularity", GRANULARITY, "persistent", 0);
 }
 
 static json_t *action_disable(const struct disk *d, const char *name)
@@ -409,8 +411,8 @@ static int on_result(struct disks *ds, const struct disk_round *res, struct err 
 	}
 	if (res->number != d->round) /* overtaken by its own DURABLE */
 		return 0;
-	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number,
-		 (unsigned long long)res->dirty_bytes, (unsigned long long)res->read_bytes);
+	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number, (unsigned long long)res->dirty_bytes,
+		 (unsigned long long)res->read_bytes);
 	d->queued = true;
 	d->last_dirty = res->dirty_bytes;
 	d->read_bytes += res->read_bytes;

@@ -35,8 +35,10 @@ static int check_journal(const struct guest *g, const struct journal *j, struct 
 		return err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s", g->name);
 	if (only_names_are_left(j))
 		return 0;
-	return err_set(e, EBUSY, "an earlier move could not undo all that it had changed in this guest's QEMU, which is in the way of another: "
-		       "`vmferry recover %s` tries that again, and says what stands in its way", g->name);
+	return err_set(e, EBUSY,
+		       "an earlier move could not undo all that it had changed in this guest's QEMU, which is in the way of another: "
+		       "`vmferry recover %s` tries that again, and says what stands in its way",
+		       g->name);
 }
 
 /* It may be of this guest: refused, unless what it begins with can be read and names another QEMU. */
@@ -55,8 +57,10 @@ static int check_unreadable(const struct guest *g, struct report *report, const 
 			return 0;
 		}
 	}
-	return err_set(e, EBUSY, "%s. It may be of an earlier move of this guest, so another is not begun. `vmferry journal %s` shows what of it "
-		       "can be read; if that move is not to be settled any more, move the file to another directory", why->msg, path);
+	return err_set(e, EBUSY,
+		       "%s. It may be of an earlier move of this guest, so another is not begun. `vmferry journal %s` shows what of it "
+		       "can be read; if that move is not to be settled any more, move the file to another directory",
+		       why->msg, path);
 }
 
 /* Somebody has it open: an agent, whose control socket is in its runtime directory and not always in ours, or a guard, which has none. */
@@ -71,7 +75,9 @@ static int check_in_hand(const struct guest *g, const char *path, struct err *e)
 		return 0; /* finished just now, or another guest's that is just begun */
 	ours = is_ours(g, b);
 	json_decref(b);
-	return ours ? err_set(e, EBUSY, "a move of this guest is under way, or one that was cut off is just being settled (journal %s): wait for it", path)
+	return ours ? err_set(e, EBUSY,
+			      "a move of this guest is under way, or one that was cut off is just being settled (journal %s): wait for it",
+			      path)
 		    : 0;
 }
 

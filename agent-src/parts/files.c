@@ -198,7 +198,7 @@ static void show(struct files *fs)
 
 static int on_tick(struct files *fs, struct err *e)
 {
-		uint64_t limit = data_plane_limit_now(fs->data);
+	uint64_t limit = data_plane_limit_now(fs->data);
 	int r = 1;
 
 	fs->credit = limit ? MIN(fs->credit, 0) + (int64_t)(limit * TICK_MS / 1000) : INT64_MAX / 2;

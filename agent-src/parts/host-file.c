@@ -12,13 +12,13 @@
 
 static const char *kind_of(const struct stat *st)
 {
-	return S_ISREG(st->st_mode)  ? "file"
-	     : S_ISDIR(st->st_mode)  ? "directory"
-	     : S_ISBLK(st->st_mode)  ? "block-device"
-	     : S_ISCHR(st->st_mode)  ? "character-device"
-	     : S_ISSOCK(st->st_mode) ? "socket"
-	     : S_ISFIFO(st->st_mode) ? "fifo"
-				     : "other";
+	return S_ISREG(st->st_mode)    ? "file"
+	       : S_ISDIR(st->st_mode)  ? "directory"
+	       : S_ISBLK(st->st_mode)  ? "block-device"
+	       : S_ISCHR(st->st_mode)  ? "character-device"
+	       : S_ISSOCK(st->st_mode) ? "socket"
+	       : S_ISFIFO(st->st_mode) ? "fifo"
+				       : "other";
 }
 
 /* What the user wants to become of it. Only a medium can be taken out of its drive. */
@@ -54,7 +54,8 @@ void host_file_look(const struct move_options *o, json_t *entry)
 	json_object_set_new(entry, "gid", json_integer((json_int_t)st.st_gid));
 	if (real && text_is_utf8(real))
 		json_object_set_new(entry, "real_path", json_string(real));
-	if (!role || (strcmp(role, "backing") && !args_role_is_content(args_role_of(role))) || !json_is_true(json_object_get(entry, "read_only")))
+	if (!role || (strcmp(role, "backing") && !args_role_is_content(args_role_of(role))) ||
+	    !json_is_true(json_object_get(entry, "read_only")))
 		return;
 	json_object_set_new(entry, "wish", json_string(wish_for(o, role)));
 	if (S_ISREG(st.st_mode) && !file_digest(path, !strcmp(role, "backing"), &size, digest, &e))

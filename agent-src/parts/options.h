@@ -28,10 +28,10 @@ struct move_options {
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, json_fine, verbose;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
-	bool install_unit; /* at the destination */
-	bool keep_unit;	   /* here: it is not to be disabled */
-	int multifd; /* QEMU's channels towards us; -1: as many as data channels */
-	unsigned accept;   /* DISK_ACCEPT_* */
+	bool install_unit;     /* at the destination */
+	bool keep_unit;	       /* here: it is not to be disabled */
+	int multifd;	       /* QEMU's channels towards us; -1: as many as data channels */
+	unsigned accept;       /* DISK_ACCEPT_* */
 	enum chain chain;
 	const char *disk_map[DISK_MAP_MAX]; /* "DISK=PATH", with a '=' */
 	unsigned disk_map_count;

@@ -112,8 +112,8 @@ static int check_capabilities(struct ram *r, struct err *e)
 static int set_parameters(struct ram *r, struct err *e)
 {
 	json_t *p = json_pack("{s:s,s:s,s:I,s:i,s:s,s:I}", "tls-creds", "", "multifd-compression", "none", "max-bandwidth",
-			      (json_int_t)UNLIMITED_PER_S, "downtime-limit", 1, "zero-page-detection",
-			      r->multifd ? "multifd" : "legacy", "avail-switchover-bandwidth", (json_int_t)0);
+			      (json_int_t)UNLIMITED_PER_S, "downtime-limit", 1, "zero-page-detection", r->multifd ? "multifd" : "legacy",
+			      "avail-switchover-bandwidth", (json_int_t)0);
 
 	if (r->multifd)
 		json_object_set_new(p, "multifd-channels", json_integer(r->multifd));
@@ -416,8 +416,9 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	switch (tale) {
 	case TELL_PLAN:
 		json_object_set_new(out, "ram_mode",
-				    json_string(asked != RAM_WISH_AUTO ? ram_mode_words[asked] : "pages, placed straight into the destination's memory (opaque "
-											"where that is not possible)"));
+				    json_string(asked != RAM_WISH_AUTO ? ram_mode_words[asked]
+								       : "pages, placed straight into the destination's memory (opaque "
+									 "where that is not possible)"));
 		return;
 	case TELL_PROGRESS:
 		if (!r->src->migrating)

@@ -12,11 +12,11 @@
 
 /* QEMU's passes over memory, as far as it tells. */
 struct ram_passes {
-	uint64_t number;	 /* that ram.left belongs to. At the end of the one before nearly nothing is left */
-	uint64_t begun;		 /* newest that QEMU told of */
-	uint64_t queried;	 /* when the query under way was sent */
+	uint64_t number;	    /* that ram.left belongs to. At the end of the one before nearly nothing is left */
+	uint64_t begun;		    /* newest that QEMU told of */
+	uint64_t queried;	    /* when the query under way was sent */
 	uint64_t begun_ns, took_ns; /* when QEMU began this one; how long the one before took */
-	uint64_t cut_ns;	 /* when our round was cut last */
+	uint64_t cut_ns;	    /* when our round was cut last */
 };
 
 struct ram {

@@ -333,7 +333,8 @@ static void fini(struct part *p)
 	json_decref(s->disk_paths);
 }
 
-static const struct part_ops ops = {.name = "source", .examine = examine, .describe = describe, .reached = reached, .tell = tell, .fini = fini};
+static const struct part_ops ops =
+	{.name = "source", .examine = examine, .describe = describe, .reached = reached, .tell = tell, .fini = fini};
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)
 {

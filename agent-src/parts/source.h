@@ -24,9 +24,9 @@ struct source {
 	json_t *cpu;		  /* qemu_cpu() */
 	const char *accel;	  /* "kvm", "tcg" */
 	bool was_running;
-	bool paused;	/* is to stay so at the destination */
-	bool suspended; /* by itself */
-	bool shut_down; /* by itself */
+	bool paused;	   /* is to stay so at the destination */
+	bool suspended;	   /* by itself */
+	bool shut_down;	   /* by itself */
 	bool acknowledges; /* its QEMU waits for `switchover-ack` (8.1) */
 	bool migrating;	   /* the migration in QEMU is ours; also in a later life */
 	bool unreachable;  /* QEMU is alive and its monitor is not */

@@ -31,7 +31,8 @@ static int undo_unit(struct part *p, const json_t *detail, struct err *e)
 	bool released = p->a->handoff.state == HO_SRC_RELEASED;
 	int r = autostart_settle(detail, released, u->disabled, e);
 
-	if (!r && !released && !p->a->handoff.qemu_alive && !u->autostart.unit && !p->a->over && !json_is_true(json_object_get(detail, "runtime")))
+	if (!r && !released && !p->a->handoff.qemu_alive && !u->autostart.unit && !p->a->over &&
+	    !json_is_true(json_object_get(detail, "runtime")))
 		report_notice(u->src->report, "unit %s may start the guest again", json_text(detail, "unit"));
 	return r;
 }

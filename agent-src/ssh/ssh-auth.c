@@ -52,9 +52,8 @@ static bool offers(const struct auth *a, const char *method)
 /* Did the connection end, rather than the attempt? */
 static bool is_lost(int rc)
 {
-	return rc == LIBSSH2_ERROR_SOCKET_SEND || rc == LIBSSH2_ERROR_SOCKET_RECV ||
-	       rc == LIBSSH2_ERROR_SOCKET_DISCONNECT || rc == LIBSSH2_ERROR_TIMEOUT ||
-	       rc == LIBSSH2_ERROR_SOCKET_TIMEOUT;
+	return rc == LIBSSH2_ERROR_SOCKET_SEND || rc == LIBSSH2_ERROR_SOCKET_RECV || rc == LIBSSH2_ERROR_SOCKET_DISCONNECT ||
+	       rc == LIBSSH2_ERROR_TIMEOUT || rc == LIBSSH2_ERROR_SOCKET_TIMEOUT;
 }
 
 static bool is_refusal(int rc)
@@ -144,8 +143,7 @@ static enum outcome try_agent(struct auth *a, const struct private_key *only)
 
 static int use_file(struct auth *a, const char *path, const char *passphrase)
 {
-	return libssh2_userauth_publickey_fromfile_ex(a->s->lib, a->s->user, (unsigned)strlen(a->s->user), NULL, path,
-						      passphrase);
+	return libssh2_userauth_publickey_fromfile_ex(a->s->lib, a->s->user, (unsigned)strlen(a->s->user), NULL, path, passphrase);
 }
 
 static enum outcome after_file(struct auth *a, const char *path, int rc)
@@ -275,8 +273,7 @@ static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_all)
 	(void)instruction;
 	(void)instruction_len;
 	for (i = 0; i < num_prompts; i++) {
-		responses[i].text =
-			answer_one(s, (const char *)prompts[i].text, prompts[i].length, prompts[i].echo != 0);
+		responses[i].text = answer_one(s, (const char *)prompts[i].text, prompts[i].length, prompts[i].echo != 0);
 		responses[i].length = responses[i].text ? (unsigned)strlen(responses[i].text) : 0;
 	}
 	/* libssh2 counts the time from the beginning of the call, the user's typing included */
@@ -293,8 +290,7 @@ static int ask_password(struct auth *a, struct err *e)
 		a->s->cancelled = true;
 		return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
 	}
-	rc = libssh2_userauth_password_ex(a->s->lib, a->s->user, (unsigned)strlen(a->s->user), answer,
-					  (unsigned)strlen(answer), NULL);
+	rc = libssh2_userauth_password_ex(a->s->lib, a->s->user, (unsigned)strlen(a->s->user), answer, (unsigned)strlen(answer), NULL);
 	prompt_wipe(answer, sizeof(answer));
 	return rc;
 }

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 
 #define BINARY_MAX (64 * MIB)
-#define LINE_BYTES  4096
+#define LINE_BYTES 4096
 #define NOISE_MAX  (256 * KIB) /* what a login shell may write before our script runs */
 #define ANSWER_MS  60000       /* for each answer, and for each piece of the upload */
 #define END_MS	   5000
@@ -26,6 +26,7 @@
  * Before it: mark, sum, short, bytes, keep, and the program's arguments as "$@". Each line that begins with $mark is an
  * answer: "error TEXT", "send DIRECTORY", "run DIRECTORY". Whatever else comes before the last of them is noise.
  */
+/* clang-format off */
 static const char script[] =
 	"say() { printf '%s %s\\n' \"$mark\" \"$*\"; }\n"
 	"stop() { say error \"$*\"; exit 1; }\n"
@@ -133,6 +134,7 @@ static const char script[] =
 	"trap '' HUP\n"
 	"say run \"$dir\"\n"
 	"exec \"$file\" \"$@\"\n";
+/* clang-format on */
 
 struct upload {
 	struct ssh *ssh;
@@ -176,8 +178,7 @@ static char *whole_script(const struct upload *u, const struct bootstrap_config 
 
 	EVP_Digest(u->data, u->n, sum, NULL, EVP_sha256(), NULL);
 	hex_format(sum, sizeof(sum), sum_hex);
-	text = xasprintf("mark=%s sum=%s short=%.16s bytes=%zu keep=%s\nset --", u->mark, sum_hex, sum_hex, u->n,
-			 cfg->keep ? "yes" : "");
+	text = xasprintf("mark=%s sum=%s short=%.16s bytes=%zu keep=%s\nset --", u->mark, sum_hex, sum_hex, u->n, cfg->keep ? "yes" : "");
 	for (i = 0; cfg->args && cfg->args[i]; i++) {
 		AUTO_FREE char *quoted = shell_quote(cfg->args[i]);
 		char *longer = xasprintf("%s %s", text, quoted);
@@ -202,9 +203,9 @@ static int no_answer(struct upload *u, struct err *e)
 
 	if (ssh_wait(u->proc, END_MS, &status, &ended))
 		return err_set(e, ended.code, "%s: %s", ssh_host_text(u->ssh), ended.msg);
-	return err_set(e, EPROTO, "%s: the login shell does not run our script in sh (exit status %d)%s%s%s%s",
-		       ssh_host_text(u->ssh), status, *u->noise || *ssh_stderr(u->proc) ? ": " : "", u->noise,
-		       *u->noise && *ssh_stderr(u->proc) ? "; " : "", ssh_stderr(u->proc));
+	return err_set(e, EPROTO, "%s: the login shell does not run our script in sh (exit status %d)%s%s%s%s", ssh_host_text(u->ssh),
+		       status, *u->noise || *ssh_stderr(u->proc) ? ": " : "", u->noise, *u->noise && *ssh_stderr(u->proc) ? "; " : "",
+		       ssh_stderr(u->proc));
 }
 
 /* Takes one line off the stream, and nothing behind it; a longer one in pieces. */
@@ -253,8 +254,7 @@ static int read_answer(struct upload *u, char line[LINE_BYTES], struct err *e)
 		at = strstr(line, u->mark); /* noise may lack its newline */
 		if (at && at[mark] == ' ') {
 			memmove(line, at + mark + 1, strlen(at + mark + 1) + 1);
-			return strncmp(line, "error ", 6) ? 0
-							  : err_set(e, EPROTO, "%s: %s", ssh_host_text(u->ssh), line + 6);
+			return strncmp(line, "error ", 6) ? 0 : err_set(e, EPROTO, "%s: %s", ssh_host_text(u->ssh), line + 6);
 		}
 		if (!*u->noise)
 			snprintf(u->noise, sizeof(u->noise), "%s", line);
@@ -327,8 +327,7 @@ static int converse(struct upload *u, const char *text, char **where, struct err
 	return 0;
 }
 
-int ssh_bootstrap(struct ssh *s, const struct bootstrap_config *cfg, struct ssh_proc **proc, int *fd, char **where,
-		  struct err *e)
+int ssh_bootstrap(struct ssh *s, const struct bootstrap_config *cfg, struct ssh_proc **proc, int *fd, char **where, struct err *e)
 {
 	struct upload u = {.ssh = s, .fd = -1};
 	AUTO_FREE uint8_t *data = NULL;

@@ -32,7 +32,6 @@ struct bootstrap_config {
 
 /* Returns when the program is being started: what it writes is next on *fd. *where, if not NULL: the directory it was started
  * from, malloc'ed. An exec that fails shows as the end of *fd and status 126 or 127. */
-int ssh_bootstrap(struct ssh *s, const struct bootstrap_config *cfg, struct ssh_proc **proc, int *fd, char **where,
-		  struct err *e);
+int ssh_bootstrap(struct ssh *s, const struct bootstrap_config *cfg, struct ssh_proc **proc, int *fd, char **where, struct err *e);
 
 #endif

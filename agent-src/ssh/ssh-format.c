@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HASH_BYTES 20 /* HMAC-SHA1 of a hashed name */
+#define HASH_BYTES  20 /* HMAC-SHA1 of a hashed name */
 #define MSG_KEXINIT 20
 
 /* ---- a cursor over SSH's strings, RFC 4251, 5 ---- */
@@ -247,8 +247,8 @@ static void judge(struct known_hosts *out, enum known verdict, unsigned line)
 	}
 }
 
-static void look_at_line(const char *line, const char *end, unsigned number, const char *name, const uint8_t *key,
-			 size_t n, struct known_hosts *out)
+static void look_at_line(const char *line, const char *end, unsigned number, const char *name, const uint8_t *key, size_t n,
+			 struct known_hosts *out)
 {
 	AUTO_FREE uint8_t *theirs = NULL;
 	size_t theirs_n;
@@ -275,8 +275,7 @@ static void look_at_line(const char *line, const char *end, unsigned number, con
 		judge(out, same ? KNOWN_SAME : KNOWN_CHANGED, number);
 }
 
-void known_hosts_look(const char *text, const char *host, unsigned port, const uint8_t *key, size_t n,
-		      struct known_hosts *out)
+void known_hosts_look(const char *text, const char *host, unsigned port, const uint8_t *key, size_t n, struct known_hosts *out)
 {
 	AUTO_FREE char *name = known_hosts_name(host, port);
 	unsigned number = 0;
@@ -319,8 +318,8 @@ static bool look_openssh(const char *body, struct private_key *out)
 		return false;
 	c.p += sizeof(magic);
 	c.n -= sizeof(magic);
-	if (!take_string(&c, &cipher) || !take_string(&c, &skipped) || !take_string(&c, &skipped) ||
-	    !take_u32(&c, &count) || count != 1 || !take_string(&c, &key) || key.n > SSH_KEY_MAX)
+	if (!take_string(&c, &cipher) || !take_string(&c, &skipped) || !take_string(&c, &skipped) || !take_u32(&c, &count) || count != 1 ||
+	    !take_string(&c, &key) || key.n > SSH_KEY_MAX)
 		return false;
 	out->encrypted = !(cipher.n == 4 && !memcmp(cipher.p, "none", 4));
 	memcpy(out->public_key, key.p, key.n);

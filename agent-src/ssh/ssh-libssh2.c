@@ -30,10 +30,8 @@ static const struct {
 			     "diffie-hellman-group14-sha256,ext-info-c,kex-strict-c-v00@openssh.com"},
 	{LIBSSH2_METHOD_CRYPT_CS, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,aes192-ctr"},
 	{LIBSSH2_METHOD_CRYPT_SC, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,aes192-ctr"},
-	{LIBSSH2_METHOD_MAC_CS,
-	 "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"},
-	{LIBSSH2_METHOD_MAC_SC,
-	 "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"},
+	{LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"},
+	{LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"},
 };
 
 const char *session_why(struct ssh_session *s)
@@ -151,8 +149,7 @@ static int connect_socket(struct ssh_session *s, struct err *e)
 	snprintf(port, sizeof(port), "%u", s->port);
 	r = net_connect(s->host, port, true, s->connect_ms, &s->fd, e);
 	if (r == -EINVAL)
-		return err_set(e, EINVAL, "cannot resolve '%s'; if it is an alias of your ssh configuration, say --ssh=openssh",
-			       s->host);
+		return err_set(e, EINVAL, "cannot resolve '%s'; if it is an alias of your ssh configuration, say --ssh=openssh", s->host);
 	if (r)
 		return err_set(e, -r, "cannot connect to %s: %s%s", s->base.text, strerror(-r),
 			       r == -ECONNREFUSED ? " (is an SSH server running there, at that port?)" : "");
@@ -193,8 +190,7 @@ static void host_key_fini(struct host_key *k)
 }
 
 /* The verdict over both files; *file is that of the line that decided. */
-static struct known_hosts look(const struct host_key *k, const struct ssh_session *s, const void *key, size_t n,
-			       const char **file)
+static struct known_hosts look(const struct host_key *k, const struct ssh_session *s, const void *key, size_t n, const char **file)
 {
 	struct known_hosts all = {.verdict = KNOWN_NOT};
 	enum known before;
@@ -247,8 +243,7 @@ static int prefer(struct ssh_session *s, int method, const char *wanted)
 /* Asks for the types that known_hosts has for this host, so that another key cannot take the place of the known one. */
 static int prefer_known_types(struct ssh_session *s, struct host_key *k, struct err *e)
 {
-	static const char *const others[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-					     "ecdsa-sha2-nistp521"};
+	static const char *const others[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"};
 	const char *file = NULL;
 	struct known_hosts known = look(k, s, NULL, 0, &file);
 	char types[SSH_TYPES_MAX] = "";
@@ -304,8 +299,7 @@ static int handshake_failed(struct ssh_session *s, const struct host_key *k, str
 			       "If it is not: ssh-keygen -f %s -R '%s', and then ssh %s once",
 			       s->base.text, k->files[0], k->types, offered, k->files[0], s->host, s->host);
 	if (libssh2_session_last_errno(s->lib) == LIBSSH2_ERROR_TIMEOUT)
-		return err_set(e, ETIMEDOUT, "%s does not answer as an SSH server within %u s", s->base.text,
-			       (s->connect_ms + 999) / 1000);
+		return err_set(e, ETIMEDOUT, "%s does not answer as an SSH server within %u s", s->base.text, (s->connect_ms + 999) / 1000);
 	return err_set(e, EPROTO, "%s: the key exchange failed: %s%s%s", s->base.text, session_why(s),
 		       *offered ? "; it offers host keys of type " : "", offered);
 }
@@ -364,8 +358,8 @@ static int check_host_key(struct ssh_session *s, const struct host_key *k, const
 	case KNOWN_SAME:
 		return 0;
 	case KNOWN_REVOKED:
-		return err_set(e, EACCES, "the key of %s (%s %s) is marked as revoked in line %u of %s", s->base.text, type,
-			       print, known.line, file);
+		return err_set(e, EACCES, "the key of %s (%s %s) is marked as revoked in line %u of %s", s->base.text, type, print,
+			       known.line, file);
 	case KNOWN_CHANGED:
 		return err_set(e, EACCES,
 			       "the key of %s has CHANGED: it shows %s %s, but line %u of %s has another. It may be another host "
@@ -396,8 +390,7 @@ static int shake_hands(struct ssh_session *s, const struct ssh_config *cfg, cons
 		r = handshake_failed(s, &k, e);
 	if (!r)
 		log_debug("ssh: %s, %s, %s", libssh2_session_methods(s->lib, LIBSSH2_METHOD_HOSTKEY),
-			  libssh2_session_methods(s->lib, LIBSSH2_METHOD_CRYPT_CS),
-			  libssh2_session_methods(s->lib, LIBSSH2_METHOD_MAC_CS));
+			  libssh2_session_methods(s->lib, LIBSSH2_METHOD_CRYPT_CS), libssh2_session_methods(s->lib, LIBSSH2_METHOD_MAC_CS));
 	if (!r)
 		r = check_host_key(s, &k, cfg, e);
 	host_key_fini(&k);

@@ -24,12 +24,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define ARGS_MAX    40
-#define BATCH_MS    60000 /* for logging in when nobody is asked, on top of connecting */
-#define CONTROL_MS  10000 /* for the master to answer */
-#define TMPDIR_MAX	    60 /* chars of TMPDIR that leave room for a socket's path, 107 in all */
-#define PERSIST_S   60
-#define GONE_MS	    1000 /* how soon after its clients the master of a lost connection ends */
+#define ARGS_MAX   40
+#define BATCH_MS   60000 /* for logging in when nobody is asked, on top of connecting */
+#define CONTROL_MS 10000 /* for the master to answer */
+#define TMPDIR_MAX 60	 /* chars of TMPDIR that leave room for a socket's path, 107 in all */
+#define PERSIST_S  60
+#define GONE_MS	   1000 /* how soon after its clients the master of a lost connection ends */
 
 struct openssh {
 	struct ssh base;
@@ -198,10 +198,15 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 	AUTO_FREE char *path = xasprintf("ControlPath=%s", o->control);
 	AUTO_FREE char *persist = xasprintf("ControlPersist=%d", PERSIST_S);
 	AUTO_FREE char *known = cfg->known_hosts ? xasprintf("UserKnownHostsFile=%s", cfg->known_hosts) : NULL;
-	const char *options[] = {timeout, path, persist, "ControlMaster=yes", "ServerAliveInterval=15",
+	const char *options[] = {timeout,
+				 path,
+				 persist,
+				 "ControlMaster=yes",
+				 "ServerAliveInterval=15",
 				 "ClearAllForwardings=yes",
 				 cfg->accept_new ? "StrictHostKeyChecking=accept-new" : NULL,
-				 cfg->batch ? "BatchMode=yes" : NULL, known,
+				 cfg->batch ? "BatchMode=yes" : NULL,
+				 known,
 				 known ? "GlobalKnownHostsFile=/dev/null" : NULL};
 	struct args a = {.n = 0};
 	AUTO_FREE struct ssh_tail *tail = xcalloc(1, sizeof(*tail));

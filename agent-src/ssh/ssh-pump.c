@@ -50,7 +50,7 @@ struct stream {
 	struct buffer up, down; /* to the other host, from it */
 	bool no_more_up;	/* the caller's end of stdin, or of everything */
 	bool up_ended, down_ended;
-	bool gone; /* the caller has closed its socket */
+	bool gone;    /* the caller has closed its socket */
 	short events; /* what poll said */
 	struct ssh_tail said;
 };
@@ -166,9 +166,8 @@ static bool stream_opened(struct pump *p, struct stream *st)
 	const struct request *q = &st->req;
 
 	if (st->state == OPENING) {
-		st->channel = q->kind == ASK_EXEC
-				      ? libssh2_channel_open_session(p->s->lib)
-				      : libssh2_channel_direct_tcpip_ex(p->s->lib, q->text, (int)q->port, "127.0.0.1", 0);
+		st->channel = q->kind == ASK_EXEC ? libssh2_channel_open_session(p->s->lib)
+						  : libssh2_channel_direct_tcpip_ex(p->s->lib, q->text, (int)q->port, "127.0.0.1", 0);
 		if (!st->channel)
 			return false;
 		st->state = STARTING;
@@ -194,9 +193,9 @@ static void stream_open(struct pump *p, struct stream *st)
 	rc = libssh2_session_last_errno(p->s->lib);
 	if (rc == LIBSSH2_ERROR_EAGAIN || !stands(p, rc))
 		return;
-	message = st->req.kind == ASK_EXEC ? xasprintf("the server does not run commands: %s", session_why(p->s))
-					   : xasprintf("no connection from there to %s port %u: %s", st->req.text,
-						       st->req.port, session_why(p->s));
+	message = st->req.kind == ASK_EXEC
+			  ? xasprintf("the server does not run commands: %s", session_why(p->s))
+			  : xasprintf("no connection from there to %s port %u: %s", st->req.text, st->req.port, session_why(p->s));
 	report(st, ECONNREFUSED, 0, message);
 	st->req.kind = ASK_FORWARD; /* has reported its end */
 	st->state = CLOSING;
@@ -282,8 +281,7 @@ static bool deliver_down(struct stream *st)
 
 	if (!st->down.n)
 		return false;
-	r = st->gone ? (ssize_t)st->down.n
-		     : send(st->req.fd, st->down.data + st->down.at, st->down.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	r = st->gone ? (ssize_t)st->down.n : send(st->req.fd, st->down.data + st->down.at, st->down.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (r < 0 && errno == EAGAIN)
 		return false;
 	if (r < 0) {
@@ -599,8 +597,7 @@ int pump_forward(struct ssh *ssh, const char *host, unsigned port, int *fd, stru
 	if (!r) {
 		r = ssh_report_receive(said[0], SSH_OPEN_MS, &opened);
 		if (r)
-			err_set(e, -r, "%s does not open a connection to %s port %u: %s", ssh->text, host, port,
-				strerror(-r));
+			err_set(e, -r, "%s does not open a connection to %s port %u: %s", ssh->text, host, port, strerror(-r));
 		else if (opened.code)
 			r = err_set(e, opened.code, "%s: %s", ssh->text, opened.message);
 	}

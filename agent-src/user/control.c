@@ -48,8 +48,7 @@ static void read_more(struct client *k);
 static int socket_path(const char *runtime_dir, pid_t guest, struct sockaddr_un *sa, struct err *e)
 {
 	sa->sun_family = AF_UNIX;
-	if (snprintf(sa->sun_path, sizeof(sa->sun_path), "%s/move-%d.sock", runtime_dir, (int)guest) >=
-	    (int)sizeof(sa->sun_path))
+	if (snprintf(sa->sun_path, sizeof(sa->sun_path), "%s/move-%d.sock", runtime_dir, (int)guest) >= (int)sizeof(sa->sun_path))
 		return err_set(e, ENAMETOOLONG, "%s is too long for a socket", runtime_dir);
 	return 0;
 }
@@ -74,8 +73,7 @@ static void answer(struct client *k, char *line)
 	const char *command = json_string_value(json_object_get(args, "command"));
 	char *text;
 
-	reply = command ? k->control->request(k->control->ctx, command, args)
-			: json_pack("{s:s}", "error", "not a request");
+	reply = command ? k->control->request(k->control->ctx, command, args) : json_pack("{s:s}", "error", "not a request");
 	text = json_dumps(reply, JSON_COMPACT);
 	send_line(k, text);
 	k->follow = json_is_true(json_object_get(args, "follow"));
@@ -342,8 +340,9 @@ int control_call(const char *runtime_dir, pid_t guest, const json_t *request, js
 	fflush(f);
 	errno = 0;
 	if (getline(&line, &cap, f) <= 0)
-		r = errno == EAGAIN ? err_set(e, ETIMEDOUT, "the agent of this move has not answered for %d s; is it stopped (SIGSTOP)?", ANSWER_S)
-				    : err_set(e, EPIPE, "the agent of this move ended without an answer");
+		r = errno == EAGAIN
+			    ? err_set(e, ETIMEDOUT, "the agent of this move has not answered for %d s; is it stopped (SIGSTOP)?", ANSWER_S)
+			    : err_set(e, EPIPE, "the agent of this move ended without an answer");
 	else if (!(*answer_out = json_loads(line, 0, NULL)))
 		r = err_set(e, EPROTO, "what the agent of this move answers cannot be read");
 	set_patience(fd, 0);

@@ -28,8 +28,8 @@ void control_close(struct control *c);
 
 /* Sends request, gives the first answer. Then, if each is not NULL, calls it for every further line until the end or
  * until it returns false. */
-int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer,
-		 bool (*each)(void *ctx, const json_t *event), void *ctx, struct err *e);
+int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, bool (*each)(void *ctx, const json_t *event),
+		 void *ctx, struct err *e);
 /* Pids of guests with a move under way here; malloc'ed. */
 size_t control_list(const char *runtime_dir, pid_t **pids);
 

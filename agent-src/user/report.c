@@ -65,12 +65,11 @@ static void print_plan(FILE *to, const json_t *ev)
 	size_t i;
 	char a[24], b[24];
 
-	fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"),
-		(int)num(ev, "pid"), str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
-		str(ev, "destination"));
+	fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
+		str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"), str(v, "format"),
-			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
+		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"),
+			str(v, "format"), bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
 			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
 			str(v, "owner"));
 	fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
@@ -251,16 +250,15 @@ static void print_result(FILE *to, const json_t *ev)
 	fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
 		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
 		str(ev, "transport"));
-	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n",
-		num(d, "total"), num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
+	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n", num(d, "total"),
+		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
 	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), bytes(a, ram, "bytes_wire"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
 		fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire\n", str(v, "to"), str(v, "format"),
 			(int)num(v, "rounds"), bytes(a, v, "bytes_read"), bytes(b, v, "bytes_wire"));
-	fprintf(to, "  verified  %s\n", json_is_true(json_object_get(ev, "verified"))
-						    ? "all digests matched at the destination before it started"
-						    : "no");
+	fprintf(to, "  verified  %s\n",
+		json_is_true(json_object_get(ev, "verified")) ? "all digests matched at the destination before it started" : "no");
 	fprintf(to, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
 		bytes(b, ev, "destination_agent_rss_anon"));
 	print_cpu(to, ev);

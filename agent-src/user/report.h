@@ -9,13 +9,13 @@
 #include <stdbool.h>
 
 struct report {
-	bool json;  /* NDJSON on standard output */
-	bool tty;   /* progress is a block of lines that is rewritten */
-	bool often; /* progress is wanted ten times a second */
-	bool quiet; /* the terminal is gone or was never ours */
-	bool quiet_plan; /* somebody else shows it */
-	int lines;  /* of that block, as it stands */
-	unsigned lost; /* events that standard output had no room for, since the last that it had */
+	bool json;				     /* NDJSON on standard output */
+	bool tty;				     /* progress is a block of lines that is rewritten */
+	bool often;				     /* progress is wanted ten times a second */
+	bool quiet;				     /* the terminal is gone or was never ours */
+	bool quiet_plan;			     /* somebody else shows it */
+	int lines;				     /* of that block, as it stands */
+	unsigned lost;				     /* events that standard output had no room for, since the last that it had */
 	void (*follow)(void *ctx, const char *line); /* each event as one line without newline; may be NULL */
 	void *ctx;
 };

@@ -20,8 +20,7 @@ static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l,
 
 		if (path) {
 			args_file(w, it, ARGS_CONNECT, false, what, &path->value);
-			args_note(w, "-%s connects to %s: somebody must be listening there on the destination too", it->name,
-				  path->value);
+			args_note(w, "-%s connects to %s: somebody must be listening there on the destination too", it->name, path->value);
 		} else if (host) {
 			args_note(w, "-%s connects to %s port %s from the destination, too", it->name, host,
 				  kv_get(l, "port", NULL) ? kv_get(l, "port", NULL) : "?");

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define OF_THE_HOST	 "it is a device of this host"
-#define OTHER_PROCESS	 "another process holds a part of its state, behind a socket"
-#define QEMU_CANNOT	 "QEMU cannot migrate it"
-#define ENCRYPTED	 "the guest's memory is encrypted, and QEMU cannot migrate it"
+#define OF_THE_HOST   "it is a device of this host"
+#define OTHER_PROCESS "another process holds a part of its state, behind a socket"
+#define QEMU_CANNOT   "QEMU cannot migrate it"
+#define ENCRYPTED     "the guest's memory is encrypted, and QEMU cannot migrate it"
 
 struct refusal {
 	const char *name; /* '*' at the end: anything */
@@ -54,8 +54,7 @@ static const struct refusal refused_objects[] = {
 	{"colo-compare", "the guest is one of a pair (COLO)"},
 };
 
-static int check_refused(struct rewrite *w, const struct item *it, const struct refusal *list, size_t count,
-			 const char *name)
+static int check_refused(struct rewrite *w, const struct item *it, const struct refusal *list, size_t count, const char *name)
 {
 	size_t i;
 
@@ -97,8 +96,7 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 		for (k = 0; p->key && k < ARRAY_LEN(file_keys); k++) {
 			const struct file_key *f = &file_keys[k];
 
-			if (strcmp(f->option, it->name) || strcmp(f->key, p->key) || !args_among(kind, &f->kind, 1) ||
-			    !*p->value)
+			if (strcmp(f->option, it->name) || strcmp(f->key, p->key) || !args_among(kind, &f->kind, 1) || !*p->value)
 				continue;
 			/* a bare name is one of QEMU's own ROMs */
 			if (f->role != ARGS_ROM || strchr(p->value, '/'))
@@ -166,8 +164,10 @@ int args_on_fsdev(struct rewrite *w, struct item *it)
 	if (driver && !strcmp(driver, "proxy"))
 		return err_set(w->e, EINVAL, "the guest has -%s proxy: %s", it->name, OTHER_PROCESS);
 	if (driver && !strcmp(driver, "local"))
-		args_note(w, "-%s shares a directory: the guest must have it unmounted during the move, and finds the "
-			  "destination's directory of that name afterwards", it->name);
+		args_note(w,
+			  "-%s shares a directory: the guest must have it unmounted during the move, and finds the "
+			  "destination's directory of that name afterwards",
+			  it->name);
 	map_files(w, it, driver);
 	args_emit_item(w, it);
 	return 0;
@@ -178,7 +178,8 @@ int args_on_tpmdev(struct rewrite *w, struct item *it)
 	const char *type = kv_get(&it->p.l, "type", "type");
 
 	if (type && !strcmp(type, "emulator"))
-		return err_set(w->e, EINVAL, "the guest has a TPM (-tpmdev emulator): its state is in a swtpm process, which "
+		return err_set(w->e, EINVAL,
+			       "the guest has a TPM (-tpmdev emulator): its state is in a swtpm process, which "
 			       "vmferry does not move yet");
 	return err_set(w->e, EINVAL, "the guest has -tpmdev %s: %s", type ? type : "?", OF_THE_HOST);
 }

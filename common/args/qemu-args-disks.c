@@ -88,8 +88,7 @@ static void drive_place(const struct rewrite *w, const struct item *it, struct p
 
 /* ---- names ---- */
 
-static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at,
-		    const struct args_map **found);
+static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at, const struct args_map **found);
 
 /* "json:{…}" in place of a file name. */
 static int map_json_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
@@ -181,8 +180,7 @@ static bool is_filename_key(const char *key)
 }
 
 /* *found: the entry of the last file that is in the map. */
-static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at,
-		    const struct args_map **found)
+static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at, const struct args_map **found)
 {
 	size_t i;
 	int r = 0;
@@ -209,9 +207,8 @@ static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, 
 /* "driver=rbd", "file.driver=nbd" and so on have no filename at all. */
 static int check_drivers(struct rewrite *w, const struct kv_list *l, const struct place *at)
 {
-	static const char *const remote[] = {"nbd",   "rbd",   "iscsi",	   "ssh",	 "http",	  "https",
-					     "ftp",   "ftps",  "gluster",  "nfs",	 "nvme",	  "vvfat",
-					     "quorum", "replication", "nvme-io_uring", "virtio-blk-*"};
+	static const char *const remote[] = {"nbd",	"rbd", "iscsi", "ssh",	 "http",   "https",	  "ftp",	   "ftps",
+					     "gluster", "nfs", "nvme",	"vvfat", "quorum", "replication", "nvme-io_uring", "virtio-blk-*"};
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
@@ -222,8 +219,7 @@ static int check_drivers(struct rewrite *w, const struct kv_list *l, const struc
 		    !args_among(l->v[i].value, remote, ARRAY_LEN(remote)))
 			continue;
 		if (!at->read_only || !strcmp(l->v[i].value, "nvme"))
-			return err_set(w->e, EINVAL,
-				       "-%s %s has the driver %s: vmferry copies local files and block devices only",
+			return err_set(w->e, EINVAL, "-%s %s has the driver %s: vmferry copies local files and block devices only",
 				       at->it->name, at->it->value, l->v[i].value);
 		args_note(w, "-%s with driver %s is opened from the destination, too", at->it->name, l->v[i].value);
 	}
@@ -345,10 +341,17 @@ static const char *as_drive(const char *name)
 	static const struct {
 		const char *name, *as;
 	} forms[] = {
-		{"", "index=0,media=disk"},    {"hda", "index=0,media=disk"}, {"hdb", "index=1,media=disk"},
-		{"hdc", "index=2,media=disk"}, {"hdd", "index=3,media=disk"}, {"pflash", "if=pflash"},
-		{"sd", "if=sd"},	       {"mtdblock", "if=mtd"},	      {"cdrom", "index=2,media=cdrom"},
-		{"fda", "if=floppy,index=0"},  {"fdb", "if=floppy,index=1"},
+		{"", "index=0,media=disk"},
+		{"hda", "index=0,media=disk"},
+		{"hdb", "index=1,media=disk"},
+		{"hdc", "index=2,media=disk"},
+		{"hdd", "index=3,media=disk"},
+		{"pflash", "if=pflash"},
+		{"sd", "if=sd"},
+		{"mtdblock", "if=mtd"},
+		{"cdrom", "index=2,media=cdrom"},
+		{"fda", "if=floppy,index=0"},
+		{"fdb", "if=floppy,index=1"},
 	};
 	size_t i;
 

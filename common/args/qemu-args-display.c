@@ -30,8 +30,8 @@ int args_on_vnc(struct rewrite *w, struct item *it)
 
 int args_on_spice(struct rewrite *w, struct item *it)
 {
-	static const char *const files[] = {"x509-key-file", "x509-cert-file", "x509-cacert-file",
-					    "x509-dh-key-file", "x509-dir", "rendernode"};
+	static const char *const files[] = {"x509-key-file",	"x509-cert-file", "x509-cacert-file",
+					    "x509-dh-key-file", "x509-dir",	  "rendernode"};
 	struct kv_list *l = &it->p.l;
 	size_t i;
 	int r = 0;
@@ -43,8 +43,7 @@ int args_on_spice(struct rewrite *w, struct item *it)
 		if (key && !strcmp(key, "addr") && kv_flag(l, "unix", false))
 			r = args_listen(w, it, "-spice socket", &l->v[i].value);
 		else if (key && args_among(key, files, ARRAY_LEN(files)))
-			args_file(w, it, strcmp(key, "rendernode") ? ARGS_SECRET : ARGS_HOST_DEVICE, true, NULL,
-				  &l->v[i].value);
+			args_file(w, it, strcmp(key, "rendernode") ? ARGS_SECRET : ARGS_HOST_DEVICE, true, NULL, &l->v[i].value);
 	}
 	if (!kv_flag(l, "disable-ticketing", false) && !kv_get(l, "password", NULL) && !kv_get(l, "password-secret", NULL))
 		args_note(w, "the SPICE password has to be set again after the move (set_password): it does not travel");
@@ -57,8 +56,8 @@ int args_on_window(struct rewrite *w, struct item *it)
 {
 	w->has_display = true;
 	args_emit(w, "display", "none");
-	args_note(w, "-%s%s%s is a window on the source's desktop: the destination runs with -display none", it->name,
-		  it->value ? " " : "", it->value ? it->value : "");
+	args_note(w, "-%s%s%s is a window on the source's desktop: the destination runs with -display none", it->name, it->value ? " " : "",
+		  it->value ? it->value : "");
 	return 0;
 }
 
@@ -96,8 +95,7 @@ int args_on_nographic(struct rewrite *w, struct item *it)
 
 /* ---- sound ---- */
 
-static const char *const desktops[] = {"alsa",  "pa",	"pipewire",  "jack",   "sdl", "oss",
-				       "sndio", "dbus", "coreaudio", "dsound"};
+static const char *const desktops[] = {"alsa", "pa", "pipewire", "jack", "sdl", "oss", "sndio", "dbus", "coreaudio", "dsound"};
 
 /* -audio DRIVER,model=…: DRIVER and its properties become "none"; model stays. */
 int args_on_audio(struct rewrite *w, struct item *it)

@@ -184,8 +184,8 @@ static int apply_set(struct line *l, const char *text)
 
 /* ---- */
 
-int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc, const struct args_config *configs,
-		     size_t config_count, struct err *e)
+int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc, const struct args_config *configs, size_t config_count,
+		     struct err *e)
 {
 	struct line l = {.e = e};
 	struct qemu_opt opt;

@@ -149,8 +149,7 @@ static char *move_path(struct rewrite *w, const char *from)
 	return to;
 }
 
-static void record(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *from,
-		   const char *to)
+static void record(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *from, const char *to)
 {
 	AUTO_FREE char *once = xasprintf("\n%s %s", args_role_name(role), from); /* which no note begins with */
 	struct args_result *r = w->r;
@@ -167,7 +166,7 @@ static void record(struct rewrite *w, const struct item *it, enum args_role role
 
 static bool is_on_every_host(const char *path)
 {
-	static const char *const names[] = {"/dev/null",   "/dev/zero",   "/dev/full", "/dev/random",
+	static const char *const names[] = {"/dev/null",    "/dev/zero",  "/dev/full", "/dev/random",
 					    "/dev/urandom", "/dev/hwrng", "/dev/kvm",  "/dev/vhost-net"};
 
 	return args_among(path, names, ARRAY_LEN(names));
@@ -185,8 +184,8 @@ static void note_file(struct rewrite *w, const struct role *role, const char *wh
 		args_note(w, "%s %s must be there on the destination, too", what, from);
 }
 
-const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only,
-				 const char *what, char **path)
+const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *what,
+				 char **path)
 {
 	AUTO_FREE char *from = args_absolute(w, *path);
 	const struct args_map *m = args_find_map(w, *path);
@@ -211,7 +210,6 @@ int args_listen(struct rewrite *w, const struct item *it, const char *what, char
 	args_file(w, it, ARGS_LISTEN, false, what, path);
 	if (strlen(*path) <= SOCKET_PATH_MAX)
 		return 0;
-	return err_set(w->e, EINVAL,
-		       "%s would be the unix socket %s, longer than the %d bytes that a socket path may have", what, *path,
+	return err_set(w->e, EINVAL, "%s would be the unix socket %s, longer than the %d bytes that a socket path may have", what, *path,
 		       SOCKET_PATH_MAX);
 }

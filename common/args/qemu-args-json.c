@@ -12,8 +12,8 @@ json_t *args_files_json(const struct args_result *r)
 	for (i = 0; i < r->file_count; i++) {
 		const struct args_file *f = &r->files[i];
 
-		json_array_append_new(out, json_pack("{s:s,s:s,s:b,s:s,s:s*}", "role", args_role_name(f->role), "option",
-						     f->option, "read_only", f->read_only, "path", f->path, "to", f->to));
+		json_array_append_new(out, json_pack("{s:s,s:s,s:b,s:s,s:s*}", "role", args_role_name(f->role), "option", f->option,
+						     "read_only", f->read_only, "path", f->path, "to", f->to));
 	}
 	return out;
 }
@@ -26,9 +26,9 @@ json_t *args_nics_json(const struct args_result *r)
 	for (i = 0; i < r->nic_count; i++) {
 		const struct args_nic *n = &r->nics[i];
 
-		json_array_append_new(out, json_pack("{s:s*,s:s*,s:s*,s:s*,s:s,s:s*,s:s,s:s*}", "netdev", n->netdev, "device",
-						     n->device, "model", n->model, "mac", n->mac, "type", n->type, "attach",
-						     n->attach, "to_type", n->to_type, "to_attach", n->to_attach));
+		json_array_append_new(out, json_pack("{s:s*,s:s*,s:s*,s:s*,s:s,s:s*,s:s,s:s*}", "netdev", n->netdev, "device", n->device,
+						     "model", n->model, "mac", n->mac, "type", n->type, "attach", n->attach, "to_type",
+						     n->to_type, "to_attach", n->to_attach));
 	}
 	return out;
 }
@@ -64,8 +64,7 @@ size_t args_configs_of(struct args_config **out, const json_t *array)
 	json_t *one;
 	size_t i, n = 0;
 
-	json_array_foreach((json_t *)array, i, one)
-	{
+	json_array_foreach((json_t *)array, i, one) {
 		const char *path = json_string_value(json_object_get(one, "path"));
 		const char *text = json_string_value(json_object_get(one, "text"));
 

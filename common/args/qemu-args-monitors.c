@@ -58,7 +58,8 @@ static int check(const struct rewrite *w, const struct item *it, const char *kin
 {
 	const char *way = way_in(w, it, kind, l);
 
-	return way ? err_set(w->e, EINVAL, "through -%s %s others could start the guest at the destination before it is handed over, as %s: "
+	return way ? err_set(w->e, EINVAL,
+			     "through -%s %s others could start the guest at the destination before it is handed over, as %s: "
 			     "start it with this monitor on a unix socket (unix:PATH,server=on,wait=off) or a TCP port of its own, or without it",
 			     it->name, it->value, way)
 		   : 0;
@@ -89,8 +90,8 @@ static int check_compat(const struct rewrite *w, const struct item *it)
 
 int args_check_monitors(const struct rewrite *w)
 {
-	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "gdb"},
-				 *const others[] = {"serial", "parallel", "debugcon", "virtioconsole"};
+	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "gdb"}, *const others[] = {"serial", "parallel", "debugcon",
+													  "virtioconsole"};
 	size_t i;
 	int r = 0;
 

@@ -19,10 +19,10 @@ static const char *attachment(const struct kv_list *l, const char *type)
 	static const struct {
 		const char *type, *key;
 	} keys[] = {
-		{"tap", "ifname"},     {"tap", "br"},	     {"bridge", "br"},	     {"socket", "connect"},
-		{"socket", "listen"},  {"socket", "mcast"},  {"socket", "udp"},	     {"stream", "addr.path"},
-		{"stream", "addr.host"}, {"dgram", "remote.path"}, {"dgram", "remote.host"}, {"vde", "sock"},
-		{"l2tpv3", "dst"},     {"af-xdp", "ifname"}, {"passt", "interface"}, {"hubport", "hubid"},
+		{"tap", "ifname"},	  {"tap", "br"},     {"bridge", "br"},	      {"socket", "connect"},   {"socket", "listen"},
+		{"socket", "mcast"},	  {"socket", "udp"}, {"stream", "addr.path"}, {"stream", "addr.host"}, {"dgram", "remote.path"},
+		{"dgram", "remote.host"}, {"vde", "sock"},   {"l2tpv3", "dst"},	      {"af-xdp", "ifname"},    {"passt", "interface"},
+		{"hubport", "hubid"},
 	};
 	const char *value = NULL;
 	size_t i;
@@ -82,8 +82,7 @@ static bool is_backend(const struct item *it, const char *type)
 
 static bool is_nic(const struct args_nic *n, const char *name)
 {
-	return (n->netdev && !strcmp(n->netdev, name)) || (n->device && !strcmp(n->device, name)) ||
-	       (n->mac && !strcasecmp(n->mac, name));
+	return (n->netdev && !strcmp(n->netdev, name)) || (n->device && !strcmp(n->device, name)) || (n->mac && !strcasecmp(n->mac, name));
 }
 
 static int check_maps(struct rewrite *w)
@@ -168,8 +167,7 @@ static int check_offloads(struct rewrite *w, const struct item *it, const struct
 	bool from_tap = !strcmp(n->type, "tap") || !strcmp(n->type, "bridge");
 	bool to_tap = !strcmp(to, "tap") || !strcmp(to, "bridge");
 
-	if (!from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model ||
-	    !args_starts(n->model, "virtio"))
+	if (!from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model || !args_starts(n->model, "virtio"))
 		return 0;
 	return err_set(w->e, EINVAL,
 		       "--map-net %s=%s: the guest's virtio NIC uses the offloads of a tap device, which %s has not: QEMU "
@@ -183,8 +181,7 @@ static int check_queues(struct rewrite *w, const struct item *it, const struct a
 
 	if (!queues || !strcmp(queues, "1") || !strcmp(to, "tap"))
 		return 0;
-	return err_set(w->e, EINVAL, "--map-net %s=%s: the NIC has %s queues, and only a tap has more than one", nic_name(n), to,
-		       queues);
+	return err_set(w->e, EINVAL, "--map-net %s=%s: the NIC has %s queues, and only a tap has more than one", nic_name(n), to, queues);
 }
 
 /* What is about the device, or about any back end, stays; what is about the old one goes. */
@@ -209,8 +206,7 @@ static char *free_hub(const struct rewrite *w, const struct args_nic *n)
 	size_t number = FIRST_HUB + (size_t)(n - w->r->nics);
 	char *hub = xasprintf("%zu", number);
 
-	while (args_find(w, "netdev", "hubid", hub) || args_find(w, "nic", "hubid", hub) ||
-	       args_find(w, "net", "hubid", hub)) {
+	while (args_find(w, "netdev", "hubid", hub) || args_find(w, "nic", "hubid", hub) || args_find(w, "net", "hubid", hub)) {
 		number += w->r->nic_count;
 		kv_replace(&hub, xasprintf("%zu", number));
 	}
@@ -227,8 +223,7 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	struct kv_list more;
 	size_t i;
 
-	if ((!tap && !none && strcmp(type, "bridge") && strcmp(type, "user")) ||
-	    (*what == '\0') == (tap || !strcmp(type, "bridge")))
+	if ((!tap && !none && strcmp(type, "bridge") && strcmp(type, "user")) || (*what == '\0') == (tap || !strcmp(type, "bridge")))
 		return err_set(w->e, EINVAL,
 			       "--map-net %s=%s: what is behind '=' is bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is",
 			       nic_name(n), to);
@@ -325,9 +320,8 @@ static void map_scripts(struct rewrite *w, struct item *it)
 	static const struct {
 		const char *key;
 		enum args_role role;
-	} keys[] = {{"script", ARGS_SCRIPT},	{"downscript", ARGS_SCRIPT}, {"helper", ARGS_SCRIPT},
-		    {"smb", ARGS_DIRECTORY},	{"tftp", ARGS_DIRECTORY},    {"sock", ARGS_CONNECT},
-		    {"path", ARGS_SCRIPT},	{"config", ARGS_DATA}};
+	} keys[] = {{"script", ARGS_SCRIPT},  {"downscript", ARGS_SCRIPT}, {"helper", ARGS_SCRIPT}, {"smb", ARGS_DIRECTORY},
+		    {"tftp", ARGS_DIRECTORY}, {"sock", ARGS_CONNECT},	   {"path", ARGS_SCRIPT},   {"config", ARGS_DATA}};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
@@ -362,8 +356,7 @@ static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 			continue;
 		}
 		args_file(w, it, ARGS_CONNECT, false, "network socket", &p->value);
-		args_note(w, "-%s %s connects to %s: somebody must be listening there on the destination too", it->name, type,
-			  p->value);
+		args_note(w, "-%s %s connects to %s: somebody must be listening there on the destination too", it->name, type, p->value);
 	}
 	return 0;
 }

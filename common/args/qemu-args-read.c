@@ -64,8 +64,7 @@ static void add_chardev_path(struct strings *s, char *const *argv, size_t argc, 
 		found = kv_get(&l, "id", NULL);
 		backend = kv_get(&l, "backend", "backend");
 		path = kv_get(&l, "path", NULL);
-		if (found && !strcmp(found, id) && backend && !strcmp(backend, "socket") && path &&
-		    kv_flag(&l, "server", false))
+		if (found && !strcmp(found, id) && backend && !strcmp(backend, "socket") && path && kv_flag(&l, "server", false))
 			add_string(s, path);
 		kv_fini(&l);
 	}

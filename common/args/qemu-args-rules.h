@@ -36,8 +36,8 @@ struct rewrite {
 	size_t item_count;
 	struct args_ref *refs; /* sorted: lines may have thousands of options */
 	size_t ref_count;
-	json_t *said;  /* of args_is_new() */
-	size_t slirps; /* names made for user networks that stay */
+	json_t *said;	     /* of args_is_new() */
+	size_t slirps;	     /* names made for user networks that stay */
 	struct moved *moved; /* what went to socket_dir, so that two files never get one name */
 	size_t moved_count;
 	bool machine_typed, has_display;
@@ -74,22 +74,22 @@ const struct args_map *args_find_map(const struct rewrite *w, const char *path);
  * in the map, or NULL. An entry without `to` leaves *path: the caller takes the medium out. what: in the note; NULL:
  * as the role is called.
  */
-const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only,
-				 const char *what, char **path);
+const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *what,
+				 char **path);
 /* As args_file() for one that QEMU listens on; refuses a path that would be too long. */
 int args_listen(struct rewrite *w, const struct item *it, const char *what, char **path);
 
 /* Rules: 0 or -errno. */
-rule_fn args_on_drive, args_on_blockdev, args_on_disk_file, args_on_media;		     /* qemu-args-disks.c */
-rule_fn args_on_chardev, args_on_chardev_compat, args_on_qmp;				     /* qemu-args-chars.c */
-rule_fn args_on_vnc, args_on_spice, args_on_display, args_on_window, args_on_nographic;    /* qemu-args-display.c */
-rule_fn args_on_audiodev, args_on_audio;						     /* qemu-args-display.c */
-rule_fn args_on_network;					     /* qemu-args-net.c */
+rule_fn args_on_drive, args_on_blockdev, args_on_disk_file, args_on_media;		  /* qemu-args-disks.c */
+rule_fn args_on_chardev, args_on_chardev_compat, args_on_qmp;				  /* qemu-args-chars.c */
+rule_fn args_on_vnc, args_on_spice, args_on_display, args_on_window, args_on_nographic;	  /* qemu-args-display.c */
+rule_fn args_on_audiodev, args_on_audio;						  /* qemu-args-display.c */
+rule_fn args_on_network;								  /* qemu-args-net.c */
 rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_usbdevice; /* qemu-args-devices.c */
 
 /* Before the walk. */
-void args_mark_ejected(struct rewrite *w); /* qemu-args-disks.c */
-int args_list_nics(struct rewrite *w);	   /* qemu-args-net.c: fills r->nics and checks o->nets */
+void args_mark_ejected(struct rewrite *w);	  /* qemu-args-disks.c */
+int args_list_nics(struct rewrite *w);		  /* qemu-args-net.c: fills r->nics and checks o->nets */
 int args_check_monitors(const struct rewrite *w); /* qemu-args-monitors.c */
 /* What kind of drive the block node or -drive id is in. */
 enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only);

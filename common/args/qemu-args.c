@@ -124,9 +124,9 @@ static void args_index(struct rewrite *w)
 {
 	static const struct {
 		const char *name, *key;
-	} keys[] = {{"chardev", "id"},	       {"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"}, {"device", "netdev"},
-		    {"netdev", "id"},	       {"netdev", "hubid"},  {"nic", "hubid"},	  {"net", "hubid"},
-		    {"machine", "pflash0"},    {"machine", "pflash1"}, {"M", "pflash0"},  {"M", "pflash1"}};
+	} keys[] = {{"chardev", "id"},	    {"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"}, {"device", "netdev"},
+		    {"netdev", "id"},	    {"netdev", "hubid"},       {"nic", "hubid"},     {"net", "hubid"},	  {"machine", "pflash0"},
+		    {"machine", "pflash1"}, {"M", "pflash0"},	       {"M", "pflash1"}};
 	size_t i, k;
 
 	w->refs = xcalloc(2 * w->item_count, sizeof(*w->refs)); /* no option has more keys in the table */
@@ -170,8 +170,7 @@ static int on_machine(struct rewrite *w, struct item *it)
 	size_t i;
 
 	if (kv_get(&it->p.l, "confidential-guest-support", NULL) || kv_get(&it->p.l, "memory-encryption", NULL))
-		return err_set(w->e, EINVAL, "the guest's memory is encrypted (-%s %s): QEMU cannot migrate it", it->name,
-			       it->value);
+		return err_set(w->e, EINVAL, "the guest's memory is encrypted (-%s %s): QEMU cannot migrate it", it->name, it->value);
 	for (i = 0; i < ARRAY_LEN(files); i++) {
 		p = kv_find(&it->p.l, files[i].key, NULL);
 		if (p && strchr(p->value, '/'))
@@ -204,8 +203,10 @@ static int on_cpu(struct rewrite *w, struct item *it)
 	size_t n = strcspn(it->value, ",");
 
 	if ((n == 4 && args_starts(it->value, "host")) || (n == 3 && args_starts(it->value, "max")))
-		args_note(w, "-cpu %.*s shows the guest the processor that it is on: the destination's must have all that it "
-			  "was shown here", (int)n, it->value);
+		args_note(w,
+			  "-cpu %.*s shows the guest the processor that it is on: the destination's must have all that it "
+			  "was shown here",
+			  (int)n, it->value);
 	args_emit(w, it->name, it->value);
 	return 0;
 }
@@ -223,8 +224,7 @@ static int on_mem_path(struct rewrite *w, struct item *it)
 static int on_icount(struct rewrite *w, struct item *it)
 {
 	if (kv_get(&it->p.l, "rr", NULL))
-		return err_set(w->e, EINVAL, "the guest is being recorded or replayed (-icount %s): QEMU cannot migrate it",
-			       it->value);
+		return err_set(w->e, EINVAL, "the guest is being recorded or replayed (-icount %s): QEMU cannot migrate it", it->value);
 	args_emit_item(w, it);
 	return 0;
 }
@@ -235,11 +235,15 @@ static int on_run_with(struct rewrite *w, struct item *it)
 	const char *user = strcmp(it->name, "runas") ? kv_get(&it->p.l, "user", NULL) : it->value;
 
 	if (!strcmp(it->name, "chroot") || kv_get(&it->p.l, "chroot", NULL))
-		return err_set(w->e, EINVAL, "QEMU runs in a chroot (-%s %s), from where it reaches neither vmferry's sockets "
-			       "nor the files that it was started with", it->name, it->value);
+		return err_set(w->e, EINVAL,
+			       "QEMU runs in a chroot (-%s %s), from where it reaches neither vmferry's sockets "
+			       "nor the files that it was started with",
+			       it->name, it->value);
 	if (user)
-		return err_set(w->e, EINVAL, "QEMU gave up its rights after it had started (-%s %s), so that it cannot reach "
-			       "vmferry's sockets; start it as user %s instead", it->name, it->value, user);
+		return err_set(w->e, EINVAL,
+			       "QEMU gave up its rights after it had started (-%s %s), so that it cannot reach "
+			       "vmferry's sockets; start it as user %s instead",
+			       it->name, it->value, user);
 	args_emit(w, it->name, it->value);
 	return 0;
 }
@@ -317,8 +321,8 @@ static int on_file_keys(struct rewrite *w, struct item *it)
 		enum args_role role;
 		bool list;
 	} keys[] = {
-		{"fw_cfg", "file", ARGS_FW_CFG, false},	    {"smbios", "file", ARGS_SMBIOS, false},
-		{"smbios", "path", ARGS_SMBIOS, false},	    {"acpitable", "file", ARGS_ACPITABLE, true},
+		{"fw_cfg", "file", ARGS_FW_CFG, false},	     {"smbios", "file", ARGS_SMBIOS, false},
+		{"smbios", "path", ARGS_SMBIOS, false},	     {"acpitable", "file", ARGS_ACPITABLE, true},
 		{"acpitable", "data", ARGS_ACPITABLE, true}, {"boot", "splash", ARGS_DATA, false},
 		{"plugin", "file", ARGS_DATA, false},
 	};
@@ -426,8 +430,10 @@ static const struct rule {
 	{"fda", RULE, .apply = args_on_media},
 	{"fdb", RULE, .apply = args_on_media},
 	{"iscsi", .meaning = CARRIED},
-	{"snapshot", REFUSED, "what it wrote is in temporary files that only the running QEMU can read, so its disks cannot "
-			      "be moved", .bare = true},
+	{"snapshot", REFUSED,
+	 "what it wrote is in temporary files that only the running QEMU can read, so its disks cannot "
+	 "be moved",
+	 .bare = true},
 
 	/* the machine */
 	{"machine", RULE, .apply = on_machine},
@@ -733,8 +739,7 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	return r;
 }
 
-int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o,
-		      struct err *e)
+int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o, struct err *e)
 {
 	struct args_result result = {.argc = 0};
 	struct rewrite w = {.o = o, .r = &result, .e = e};

@@ -29,16 +29,16 @@ enum args_role {
 	ARGS_FW_CFG,
 	ARGS_SMBIOS,
 	ARGS_ACPITABLE,
-	ARGS_DATA,	 /* anything else that QEMU reads when it starts: -device loader,file= … */
-	ARGS_SECRET,	 /* keys, certificates, passwords: a file or a directory */
-	ARGS_SCRIPT,	 /* a program that QEMU runs: ifup, helper */
-	ARGS_DIRECTORY,	 /* must be there: shared by 9p, firmware search path */
-	ARGS_MEMORY,	 /* file or hugetlbfs directory behind guest memory */
+	ARGS_DATA,	  /* anything else that QEMU reads when it starts: -device loader,file= … */
+	ARGS_SECRET,	  /* keys, certificates, passwords: a file or a directory */
+	ARGS_SCRIPT,	  /* a program that QEMU runs: ifup, helper */
+	ARGS_DIRECTORY,	  /* must be there: shared by 9p, firmware search path */
+	ARGS_MEMORY,	  /* file or hugetlbfs directory behind guest memory */
 	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
-	ARGS_CONNECT,	 /* unix socket of another process */
-	ARGS_FIFO,	 /* PATH.in and PATH.out, or PATH */
-	ARGS_LISTEN,	 /* unix socket that QEMU makes */
-	ARGS_LOG,	 /* written by QEMU */
+	ARGS_CONNECT,	  /* unix socket of another process */
+	ARGS_FIFO,	  /* PATH.in and PATH.out, or PATH */
+	ARGS_LISTEN,	  /* unix socket that QEMU makes */
+	ARGS_LOG,	  /* written by QEMU */
 	ARGS_PIDFILE,
 	ARGS_ROLES
 };
@@ -64,7 +64,7 @@ struct args_config {
 #define ARGS_CONFIG_COUNT 8
 
 struct args_options {
-	const char *socket_dir; /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
+	const char *socket_dir;	      /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
 	const struct args_map *disks; /* files of every role */
 	size_t disk_count;
 	const struct args_net_map *nets;
@@ -87,13 +87,13 @@ struct args_file {
 
 /* A network back end and the guest's device on it. Strings may be NULL where the line does not say. */
 struct args_nic {
-	char *netdev;	 /* id of -netdev, -nic or -net */
-	char *device;	 /* id of the device */
-	char *model;	 /* "virtio-net-pci", "e1000", … */
-	char *mac;	 /* NULL also when QEMU gives it one by itself */
-	char *type;	 /* "user", "tap", "bridge", "socket", … */
-	char *attach;	 /* bridge, tap interface or socket */
-	char *to_type;	 /* the same at the destination */
+	char *netdev;  /* id of -netdev, -nic or -net */
+	char *device;  /* id of the device */
+	char *model;   /* "virtio-net-pci", "e1000", … */
+	char *mac;     /* NULL also when QEMU gives it one by itself */
+	char *type;    /* "user", "tap", "bridge", "socket", … */
+	char *attach;  /* bridge, tap interface or socket */
+	char *to_type; /* the same at the destination */
 	char *to_attach;
 };
 
@@ -112,8 +112,7 @@ struct args_result {
  * 0; -EINVAL when the line has something that cannot be carried (-snapshot, inherited descriptors, devices of the host,
  * …), with the reason. Nothing is left in *out on failure. qemu-args.c has the table of options.
  */
-int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o,
-		      struct err *e);
+int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o, struct err *e);
 void args_result_fini(struct args_result *r);
 
 /*
@@ -154,8 +153,8 @@ void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc);
 size_t qemu_args_config_paths(char *const *argv, size_t argc, char ***out);
 /* argv with -readconfig and -set worked into it: *out has *count strings and a NULL, malloc'ed (args_free_strings).
  * 0 or -EINVAL. */
-int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc, const struct args_config *configs,
-		     size_t config_count, struct err *e);
+int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc, const struct args_config *configs, size_t config_count,
+		     struct err *e);
 void args_free_strings(char **strings, size_t count);
 
 #endif

@@ -41,10 +41,10 @@ struct attempt {
 	bool control_lost;
 	struct journal *journal; /* NULL: nothing is promised or made yet, or any more */
 	struct handoff handoff;
-	bool handing_off; /* there was a journal: the hand-off machine decides */
-	bool dead;	  /* the journal failed us: from here on as if we had crashed */
-	bool over;	  /* the journal says so: nothing is left of it but what could not be undone */
-	bool undecided;	  /* only a person can decide */
+	bool handing_off;     /* there was a journal: the hand-off machine decides */
+	bool dead;	      /* the journal failed us: from here on as if we had crashed */
+	bool over;	      /* the journal says so: nothing is left of it but what could not be undone */
+	bool undecided;	      /* only a person can decide */
 	bool to_be_undecided; /* at the end of the step that is being carried out */
 	bool undo_failed;
 	json_t *leftovers; /* sentences: what could not be undone here */

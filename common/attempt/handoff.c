@@ -80,8 +80,7 @@ struct rule {
 #define TAKE_BACK ACT_JOURNAL, ACT_CONT_SOURCE, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE
 /* Destination: as if we had never been here. The source needs no more of us: it reads "forgotten"
  * as ABORTED. */
-#define CLEAR_OUT                                                                                  \
-	ACT_JOURNAL, ACT_END_DESTINATION_QEMU, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED
+#define CLEAR_OUT ACT_JOURNAL, ACT_END_DESTINATION_QEMU, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED
 
 static const struct rule rules[] = {
 /* clang-format off */
@@ -237,7 +236,7 @@ static const struct rule rules[] = {
 	{S, EV_PEER_FENCED, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 #undef S
-    /* clang-format on */
+	/* clang-format on */
 };
 
 static enum handoff_role other(enum handoff_role role)
@@ -248,39 +247,35 @@ static enum handoff_role other(enum handoff_role role)
 void handoff_init(struct handoff *h, enum handoff_role role)
 {
 	*h = (struct handoff){
-	    .role = role,
-	    .state = role == HO_SOURCE ? HO_SRC_BEGUN : HO_DST_BEGUN,
-	    .qemu_alive = true,
+		.role = role,
+		.state = role == HO_SOURCE ? HO_SRC_BEGUN : HO_DST_BEGUN,
+		.qemu_alive = true,
 	};
 }
 
-int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_state state,
-		    bool qemu_alive)
+int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_state state, bool qemu_alive)
 {
 	if (!handoff_state_of_role(state, role))
 		return -EINVAL;
-	*h = (struct handoff){
-	    .role = role, .state = state, .qemu_alive = qemu_alive, .restarted = true};
+	*h = (struct handoff){.role = role, .state = state, .qemu_alive = qemu_alive, .restarted = true};
 	return 0;
 }
 
 static unsigned facts(const struct handoff *h)
 {
-	return (h->qemu_alive ? ALIVE : 0) | (h->restarted ? RESTARTED : 0) |
-	       (h->end_sent ? END : 0) | (h->peer == HO_DST_PREPARED ? READY : 0) |
-	       (h->shut_released ? SHUT : 0);
+	return (h->qemu_alive ? ALIVE : 0) | (h->restarted ? RESTARTED : 0) | (h->end_sent ? END : 0) |
+	       (h->peer == HO_DST_PREPARED ? READY : 0) | (h->shut_released ? SHUT : 0);
 }
 
-static const struct rule *find_rule(const struct handoff *h, enum handoff_event ev,
-				    enum handoff_state peer)
+static const struct rule *find_rule(const struct handoff *h, enum handoff_event ev, enum handoff_state peer)
 {
 	unsigned have = facts(h);
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *r = &rules[i];
 
-		if (r->from == h->state && r->ev == ev && (ev != EV_PEER || r->peers & P(peer)) &&
-		    (have & r->yes) == r->yes && !(have & r->no))
+		if (r->from == h->state && r->ev == ev && (ev != EV_PEER || r->peers & P(peer)) && (have & r->yes) == r->yes &&
+		    !(have & r->no))
 			return r;
 	}
 	return NULL;
@@ -317,8 +312,7 @@ static bool take_action(struct handoff *h, enum handoff_action a)
 	return false;
 }
 
-int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state peer,
-		 struct handoff_actions *out)
+int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state peer, struct handoff_actions *out)
 {
 	struct handoff next = *h;
 	const struct rule *r;
@@ -382,18 +376,18 @@ bool handoff_state_of_role(enum handoff_state s, enum handoff_role role)
 }
 
 static const char *const state_names[HO_STATE_COUNT] = {
-    [HO_NONE] = "NONE",
-    [HO_SRC_BEGUN] = "SRC_BEGUN",
-    [HO_SRC_COMMITTED] = "SRC_COMMITTED",
-    [HO_SRC_RELEASED] = "SRC_RELEASED",
-    [HO_SRC_ABORTED] = "SRC_ABORTED",
-    [HO_DST_BEGUN] = "DST_BEGUN",
-    [HO_DST_PREPARED] = "DST_PREPARED",
-    [HO_DST_START] = "DST_START",
-    [HO_DST_STARTED] = "DST_STARTED",
-    [HO_DST_DONE] = "DST_DONE",
-    [HO_DST_NOVM] = "DST_NOVM",
-    [HO_DST_ABORTED] = "DST_ABORTED",
+	[HO_NONE] = "NONE",
+	[HO_SRC_BEGUN] = "SRC_BEGUN",
+	[HO_SRC_COMMITTED] = "SRC_COMMITTED",
+	[HO_SRC_RELEASED] = "SRC_RELEASED",
+	[HO_SRC_ABORTED] = "SRC_ABORTED",
+	[HO_DST_BEGUN] = "DST_BEGUN",
+	[HO_DST_PREPARED] = "DST_PREPARED",
+	[HO_DST_START] = "DST_START",
+	[HO_DST_STARTED] = "DST_STARTED",
+	[HO_DST_DONE] = "DST_DONE",
+	[HO_DST_NOVM] = "DST_NOVM",
+	[HO_DST_ABORTED] = "DST_ABORTED",
 };
 
 const char *handoff_state_name(enum handoff_state s)
@@ -414,18 +408,18 @@ int handoff_state_parse(const char *name, enum handoff_state *out)
 const char *handoff_event_name(enum handoff_event e)
 {
 	static const char *const names[HO_EVENT_COUNT] = {
-	    [EV_PEER] = "PEER",
-	    [EV_RESEND] = "RESEND",
-	    [EV_RECOVER] = "RECOVER",
-	    [EV_ABORT] = "ABORT",
-	    [EV_PEER_FENCED] = "PEER_FENCED",
-	    [EV_QEMU_DEAD] = "QEMU_DEAD",
-	    [EV_END_SENT] = "END_SENT",
-	    [EV_QEMU_COMPLETED] = "QEMU_COMPLETED",
-	    [EV_QEMU_HELD] = "QEMU_HELD",
-	    [EV_PREPARED_OK] = "PREPARED_OK",
-	    [EV_CONT_OK] = "CONT_OK",
-	    [EV_CONT_FAILED_NEVER_RAN] = "CONT_FAILED_NEVER_RAN",
+		[EV_PEER] = "PEER",
+		[EV_RESEND] = "RESEND",
+		[EV_RECOVER] = "RECOVER",
+		[EV_ABORT] = "ABORT",
+		[EV_PEER_FENCED] = "PEER_FENCED",
+		[EV_QEMU_DEAD] = "QEMU_DEAD",
+		[EV_END_SENT] = "END_SENT",
+		[EV_QEMU_COMPLETED] = "QEMU_COMPLETED",
+		[EV_QEMU_HELD] = "QEMU_HELD",
+		[EV_PREPARED_OK] = "PREPARED_OK",
+		[EV_CONT_OK] = "CONT_OK",
+		[EV_CONT_FAILED_NEVER_RAN] = "CONT_FAILED_NEVER_RAN",
 	};
 
 	return (unsigned)e < HO_EVENT_COUNT ? names[e] : "?";
@@ -434,17 +428,17 @@ const char *handoff_event_name(enum handoff_event e)
 const char *handoff_action_name(enum handoff_action a)
 {
 	static const char *const names[HO_ACTION_COUNT] = {
-	    [ACT_JOURNAL] = "JOURNAL",
-	    [ACT_SEND_STATE] = "SEND_STATE",
-	    [ACT_RELEASE_SHUT] = "RELEASE_SHUT",
-	    [ACT_HOLD_QEMU] = "HOLD_QEMU",
-	    [ACT_CONT_SOURCE] = "CONT_SOURCE",
-	    [ACT_END_SOURCE_QEMU] = "END_SOURCE_QEMU",
-	    [ACT_CONT_DESTINATION] = "CONT_DESTINATION",
-	    [ACT_END_DESTINATION_QEMU] = "END_DESTINATION_QEMU",
-	    [ACT_REMOVE_SCAFFOLDING] = "REMOVE_SCAFFOLDING",
-	    [ACT_UNDECIDED] = "UNDECIDED",
-	    [ACT_FINISHED] = "FINISHED",
+		[ACT_JOURNAL] = "JOURNAL",
+		[ACT_SEND_STATE] = "SEND_STATE",
+		[ACT_RELEASE_SHUT] = "RELEASE_SHUT",
+		[ACT_HOLD_QEMU] = "HOLD_QEMU",
+		[ACT_CONT_SOURCE] = "CONT_SOURCE",
+		[ACT_END_SOURCE_QEMU] = "END_SOURCE_QEMU",
+		[ACT_CONT_DESTINATION] = "CONT_DESTINATION",
+		[ACT_END_DESTINATION_QEMU] = "END_DESTINATION_QEMU",
+		[ACT_REMOVE_SCAFFOLDING] = "REMOVE_SCAFFOLDING",
+		[ACT_UNDECIDED] = "UNDECIDED",
+		[ACT_FINISHED] = "FINISHED",
 	};
 
 	return (unsigned)a < HO_ACTION_COUNT ? names[a] : "?";

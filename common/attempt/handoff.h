@@ -56,21 +56,21 @@ enum handoff_state {
 #define HO_STATE_COUNT 12
 
 enum handoff_event {
-	EV_PEER, /* HANDOFF message; the peer's state is handoff_step's `peer` (HO_NONE: it knows no
+	EV_PEER,		  /* HANDOFF message; the peer's state is handoff_step's `peer` (HO_NONE: it knows no
 		    such attempt) */
-	EV_RESEND,	/* reconnected, or an answer is overdue: say again where we are */
-	EV_RECOVER,	/* first event after handoff_restore */
-	EV_ABORT,	/* the user, an error, or the peer lost for too long */
-	EV_PEER_FENCED, /* a person says: the peer will never act again, the guest is ours */
-	EV_QEMU_DEAD,	/* pidfd; first drain QMP, so that a `failed` that came before the death is
+	EV_RESEND,		  /* reconnected, or an answer is overdue: say again where we are */
+	EV_RECOVER,		  /* first event after handoff_restore */
+	EV_ABORT,		  /* the user, an error, or the peer lost for too long */
+	EV_PEER_FENCED,		  /* a person says: the peer will never act again, the guest is ours */
+	EV_QEMU_DEAD,		  /* pidfd; first drain QMP, so that a `failed` that came before the death is
 			   seen before it */
-	EV_END_SENT, /* source: guest stopped, everything incl. END queued; step this before END can
+	EV_END_SENT,		  /* source: guest stopped, everything incl. END queued; step this before END can
 			leave */
-	EV_QEMU_COMPLETED,  /* source: migration `completed` */
-	EV_QEMU_HELD,	    /* source: it was stopped by SIGSTOP and has not run the guest since END */
-	EV_PREPARED_OK,	    /* destination: all applied, digests equal, disks synced, state loaded,
+	EV_QEMU_COMPLETED,	  /* source: migration `completed` */
+	EV_QEMU_HELD,		  /* source: it was stopped by SIGSTOP and has not run the guest since END */
+	EV_PREPARED_OK,		  /* destination: all applied, digests equal, disks synced, state loaded,
 			       nodes active */
-	EV_CONT_OK, /* destination: the guest runs or has run (cont succeeded, RESUME seen, found
+	EV_CONT_OK,		  /* destination: the guest runs or has run (cont succeeded, RESUME seen, found
 		       running) */
 	EV_CONT_FAILED_NEVER_RAN, /* destination: cont refused, still paused, no RESUME event seen
 				   */
@@ -78,21 +78,21 @@ enum handoff_event {
 #define HO_EVENT_COUNT 12
 
 enum handoff_action {
-	ACT_JOURNAL,	  /* h->state durable before any later action of the list */
-	ACT_SEND_STATE,	  /* HANDOFF message with h->state */
-	ACT_RELEASE_SHUT, /* source: let QEMU's final SHUT through */
-	ACT_HOLD_QEMU,	  /* source: SIGSTOP, so that nobody's `cont` can wake it; in BEGUN EV_QEMU_HELD is next */
-	ACT_CONT_SOURCE, /* take the guest back: cancel, close QEMU's sockets, SIGCONT if held, cont
+	ACT_JOURNAL,		  /* h->state durable before any later action of the list */
+	ACT_SEND_STATE,		  /* HANDOFF message with h->state */
+	ACT_RELEASE_SHUT,	  /* source: let QEMU's final SHUT through */
+	ACT_HOLD_QEMU,		  /* source: SIGSTOP, so that nobody's `cont` can wake it; in BEGUN EV_QEMU_HELD is next */
+	ACT_CONT_SOURCE,	  /* take the guest back: cancel, close QEMU's sockets, SIGCONT if held, cont
 			    if it is not running */
-	ACT_END_SOURCE_QEMU,  /* source: end the QEMU and wait until it is dead */
-	ACT_CONT_DESTINATION, /* QMP cont if it is not running (nothing else ever sends one); then
+	ACT_END_SOURCE_QEMU,	  /* source: end the QEMU and wait until it is dead */
+	ACT_CONT_DESTINATION,	  /* QMP cont if it is not running (nothing else ever sends one); then
 				 EV_CONT_* or EV_QEMU_DEAD */
 	ACT_END_DESTINATION_QEMU, /* destination: end the QEMU and wait until it is dead; it never
 				     ran the guest */
 	ACT_REMOVE_SCAFFOLDING,	  /* undo what the journal still owns (destination DONE: all but the
 				     guest itself) */
-	ACT_UNDECIDED, /* only a person may decide: exit 6 and say so; keep the journal */
-	ACT_FINISHED, /* nothing more to exchange: the journal may be removed. Emitted once per life
+	ACT_UNDECIDED,		  /* only a person may decide: exit 6 and say so; keep the journal */
+	ACT_FINISHED,		  /* nothing more to exchange: the journal may be removed. Emitted once per life
 			 of an agent */
 };
 #define HO_ACTION_COUNT 11
@@ -123,12 +123,10 @@ void handoff_init(struct handoff *h, enum handoff_role role);
  * (boot_id, pid, start time) lives. Step EV_RECOVER next. -EINVAL if the state is not one of this
  * role's.
  */
-int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_state state,
-		    bool qemu_alive);
+int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_state state, bool qemu_alive);
 
 /* `peer` is looked at for EV_PEER only. 0, or -EPROTO with h and out untouched. */
-int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state peer,
-		 struct handoff_actions *out);
+int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state peer, struct handoff_actions *out);
 
 /* ACT_JOURNAL failed, and certainly nothing of it is on disk: nothing has happened, the state is the one before. */
 void handoff_not_noted(struct handoff *h, enum handoff_state before);

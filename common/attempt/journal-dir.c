@@ -22,8 +22,7 @@ static bool is_journal_name(const char *name, const char *suffix)
 		return false;
 	memcpy(digits, name, 2 * ATTEMPT_ID_LEN);
 	name += 2 * ATTEMPT_ID_LEN;
-	return attempt_id_parse(digits, id) && (!strncmp(name, "-src", 4) || !strncmp(name, "-dst", 4)) &&
-	       !strcmp(name + 4, suffix);
+	return attempt_id_parse(digits, id) && (!strncmp(name, "-src", 4) || !strncmp(name, "-dst", 4)) && !strcmp(name + 4, suffix);
 }
 
 static int by_name(const void *a, const void *b)

@@ -139,7 +139,8 @@ static int write_beside(struct journal_file *anew, const char *tmp, const uint8_
 	*anew = (struct journal_file){.fd = open_new(tmp), .path = (char *)tmp};
 	if (anew->fd < 0)
 		return -1;
-	if (!flock(anew->fd, LOCK_EX | LOCK_NB) && !journal_file_append(anew, buf, len, JOURNAL_FILE_MAX_BYTES, &ignored) && !fsync(anew->fd))
+	if (!flock(anew->fd, LOCK_EX | LOCK_NB) && !journal_file_append(anew, buf, len, JOURNAL_FILE_MAX_BYTES, &ignored) &&
+	    !fsync(anew->fd))
 		return 0;
 	close(anew->fd);
 	unlink(tmp);

@@ -78,8 +78,7 @@ static size_t find_owned(const struct journal *j, const char *kind, const json_t
 	for (size_t i = n; i-- > 0;) {
 		const json_t *o = json_array_get(j->owned, i);
 
-		if (!strcmp(json_string_value(json_object_get(o, "kind")), kind) &&
-		    json_equal(json_object_get(o, "detail"), detail))
+		if (!strcmp(json_string_value(json_object_get(o, "kind")), kind) && json_equal(json_object_get(o, "detail"), detail))
 			return i;
 	}
 	return n;
@@ -97,8 +96,7 @@ static int apply_item(struct journal *j, enum record_kind kind, json_t *o, struc
 	if (kind == K_NOTE)
 		r = json_object_set(j->notes, name, detail);
 	else if (kind == K_OWN)
-		r = json_array_append_new(j->owned,
-					  json_pack("{s:s, s:O}", "kind", name, "detail", detail));
+		r = json_array_append_new(j->owned, json_pack("{s:s, s:O}", "kind", name, "detail", detail));
 	else if ((i = find_owned(j, name, detail)) < json_array_size(j->owned))
 		r = json_array_remove(j->owned, i);
 	else
@@ -205,8 +203,9 @@ static struct image image_of(struct journal *j)
 	image_put(&im, K_STATE, json_incref(state));
 	image_put(&im, K_TWIN, state);
 	json_array_foreach(j->owned, i, o)
-		image_put(&im, K_OWN, json_pack("{s:O, s:O, s:f}", "kind", json_object_get(o, "kind"), "detail",
-						json_object_get(o, "detail"), "time", wall_clock()));
+		image_put(&im, K_OWN,
+			  json_pack("{s:O, s:O, s:f}", "kind", json_object_get(o, "kind"), "detail", json_object_get(o, "detail"), "time",
+				    wall_clock()));
 	json_object_foreach(j->notes, kind, detail)
 		image_put(&im, K_NOTE, json_pack("{s:s, s:O, s:f}", "kind", kind, "detail", detail, "time", wall_clock()));
 	return im;
@@ -232,8 +231,7 @@ static int record(struct journal *j, enum record_kind kind, json_t *o, struct er
 	int r = 0;
 
 	if (!o)
-		return err_set(e, ENOMEM,
-			       "out of memory, or text that is not UTF-8, in a journal record");
+		return err_set(e, ENOMEM, "out of memory, or text that is not UTF-8, in a journal record");
 	if (kind != K_STATE && j->file.end > j->anew_at && !j->file.broken)
 		r = begin_anew(j, e);
 	if (!r)
@@ -253,18 +251,14 @@ int journal_state(struct journal *j, enum handoff_state s, struct err *e)
 {
 	if (!role_has(j, s))
 		return err_set(e, EINVAL, "%s is not a state of this side", handoff_state_name(s));
-	return record(j, K_STATE,
-		      json_pack("{s:s, s:f}", "state", handoff_state_name(s), "time", wall_clock()),
-		      e);
+	return record(j, K_STATE, json_pack("{s:s, s:f}", "state", handoff_state_name(s), "time", wall_clock()), e);
 }
 
-static int record_item(struct journal *j, enum record_kind k, const char *kind, json_t *detail,
-		       struct err *e)
+static int record_item(struct journal *j, enum record_kind k, const char *kind, json_t *detail, struct err *e)
 {
 	json_t *d = detail ? json_incref(detail) : json_null();
 
-	return record(
-	    j, k, json_pack("{s:s, s:o, s:f}", "kind", kind, "detail", d, "time", wall_clock()), e);
+	return record(j, k, json_pack("{s:s, s:o, s:f}", "kind", kind, "detail", d, "time", wall_clock()), e);
 }
 
 int journal_own(struct journal *j, const char *kind, json_t *detail, struct err *e)
@@ -313,8 +307,8 @@ void journal_close(struct journal *j)
 	free(j);
 }
 
-int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN],
-		   bool source, json_t *begin, struct err *e)
+int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN], bool source, json_t *begin,
+		   struct err *e)
 {
 	struct journal *j = new_journal();
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -327,8 +321,7 @@ int journal_create(struct journal **out, const char *dir, const uint8_t attempt_
 	if (r)
 		goto fail;
 	r = record(j, K_BEGIN,
-		   json_pack("{s:s, s:s, s:O, s:f}", "attempt_id", id, "role",
-			     source ? "source" : "destination", "begin", begin, "time",
+		   json_pack("{s:s, s:s, s:O, s:f}", "attempt_id", id, "role", source ? "source" : "destination", "begin", begin, "time",
 			     wall_clock()),
 		   e);
 	if (!r)
@@ -439,9 +432,8 @@ struct dump {
 
 static int dump_record(void *arg, const struct record *r, struct err *e)
 {
-	static const char *const names[] = {
-	    [K_END] = "end", [K_BEGIN] = "begin",   [K_STATE] = "state", [K_TWIN] = "state",
-	    [K_OWN] = "own", [K_DISOWN] = "disown", [K_NOTE] = "note"};
+	static const char *const names[] = {[K_END] = "end", [K_BEGIN] = "begin",   [K_STATE] = "state", [K_TWIN] = "state",
+					    [K_OWN] = "own", [K_DISOWN] = "disown", [K_NOTE] = "note"};
 	struct dump *d = arg;
 	bool again = r->kind == K_TWIN && d->last == K_STATE;
 	json_t *o;
@@ -461,8 +453,7 @@ static int dump_record(void *arg, const struct record *r, struct err *e)
 	secs = (time_t)t;
 	if (gmtime_r(&secs, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(d->to, "%s.%03dZ  %-6s  ", when, (int)((t - (double)secs) * 1000 + 0.5),
-		names[r->kind]);
+	fprintf(d->to, "%s.%03dZ  %-6s  ", when, (int)((t - (double)secs) * 1000 + 0.5), names[r->kind]);
 	if (r->kind == K_STATE || r->kind == K_TWIN) {
 		AUTO_FREE char *state = text_shown(json_string_value(json_object_get(o, "state")));
 
@@ -486,8 +477,7 @@ static int read_file(const char *path, int flags, uint8_t **buf, size_t *size, s
 	return fd < 0 ? err_sys(e, errno, "cannot open journal %s", path) : journal_file_read(fd, path, buf, size, e);
 }
 
-int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin,
-		 struct err *e)
+int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin, struct err *e)
 {
 	AUTO_FREE uint8_t *buf = NULL;
 	struct journal *j;
@@ -524,8 +514,7 @@ int journal_dump(const char *path, FILE *to, struct err *e)
 	if (!r && !d.j->begin)
 		r = err_set(e, EBADMSG, "%s is not a journal", path);
 	if (!r)
-		fprintf(to, "now: %s, %zu owned%s\n", handoff_state_name(d.j->state),
-			json_array_size(d.j->owned),
+		fprintf(to, "now: %s, %zu owned%s\n", handoff_state_name(d.j->state), json_array_size(d.j->owned),
 			torn ? ", after a last record that was cut off and does not count" : "");
 	journal_close(d.j);
 	return r;

@@ -30,8 +30,8 @@ struct journal;
  * boot_id, the QEMU's pid and start time, as the caller likes; borrowed. -EEXIST if there is one
  * already.
  */
-int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN],
-		   bool source, json_t *begin, struct err *e);
+int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN], bool source, json_t *begin,
+		   struct err *e);
 /* Replays and stays open for appending; on a file system that is read-only, for reading: every write then fails. -EBUSY: a live
  * agent holds it. -EBADMSG: damaged (more than a torn tail). */
 int journal_open(struct journal **out, const char *path, struct err *e);
@@ -79,8 +79,7 @@ bool journal_path_is(const char *path, bool source);
  * What a journal begins with (journal_begin), and its attempt's id in hex, if that much of it can be read. Takes no lock: a
  * live journal may be read. The caller decrefs *begin.
  */
-int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin,
-		 struct err *e);
+int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin, struct err *e);
 
 /*
  * One readable line per record, then one for the state. Takes no lock: a live journal may be read.

@@ -24,8 +24,7 @@ int json_message_send(struct channel *c, uint16_t type, const uint8_t attempt[16
 	return 0;
 }
 
-int json_message_take(uint16_t type, const uint8_t *p, size_t n, const uint8_t *expect, uint8_t attempt[16], json_t **body,
-		      struct err *e)
+int json_message_take(uint16_t type, const uint8_t *p, size_t n, const uint8_t *expect, uint8_t attempt[16], json_t **body, struct err *e)
 {
 	struct msg_describe m;
 	json_error_t je;

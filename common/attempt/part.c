@@ -12,19 +12,19 @@ void parts_add(struct parts *ps, struct part *p)
 }
 
 /* Calls one operation of every part that has it. */
-#define EACH(ps, op, ...)                                                                                                      \
-	do {                                                                                                                   \
-		unsigned i_;                                                                                                   \
-		int r_;                                                                                                        \
-		for (i_ = 0; i_ < (ps)->count; i_++) {                                                                         \
-			struct part *p_ = (ps)->at[i_];                                                                        \
-			if (!p_->ops->op)                                                                                      \
-				continue;                                                                                      \
-			log_debug("%s: " #op, p_->ops->name);                                                                  \
-			if ((r_ = p_->ops->op(p_, __VA_ARGS__)))                                                               \
-				return r_;                                                                                     \
-		}                                                                                                              \
-		return 0;                                                                                                      \
+#define EACH(ps, op, ...)                                                                                                                  \
+	do {                                                                                                                               \
+		unsigned i_;                                                                                                               \
+		int r_;                                                                                                                    \
+		for (i_ = 0; i_ < (ps)->count; i_++) {                                                                                     \
+			struct part *p_ = (ps)->at[i_];                                                                                    \
+			if (!p_->ops->op)                                                                                                  \
+				continue;                                                                                                  \
+			log_debug("%s: " #op, p_->ops->name);                                                                              \
+			if ((r_ = p_->ops->op(p_, __VA_ARGS__)))                                                                           \
+				return r_;                                                                                                 \
+		}                                                                                                                          \
+		return 0;                                                                                                                  \
 	} while (0)
 
 int parts_examine(const struct parts *ps, struct err *e)

@@ -8,14 +8,12 @@
 #define WORTH_A_CHANGE_BYTES (32 * 1024)
 
 const enum cpu_stage cpu_stages_source[] = {CPU_PARSE, CPU_HASH, CPU_COMPRESS, CPU_ENCRYPT, CPU_SEND, CPU_DISK, CPU_OTHER};
-const enum cpu_stage cpu_stages_destination[] = {CPU_RECEIVE, CPU_DECRYPT, CPU_DECOMPRESS, CPU_HASH,
-						 CPU_PLACE,   CPU_DISK,	   CPU_OTHER};
+const enum cpu_stage cpu_stages_destination[] = {CPU_RECEIVE, CPU_DECRYPT, CPU_DECOMPRESS, CPU_HASH, CPU_PLACE, CPU_DISK, CPU_OTHER};
 
 static const char *const names[CPU_STAGES] = {
-	[CPU_PARSE] = "parse",	     [CPU_HASH] = "hash",	[CPU_COMPRESS] = "compress",
-	[CPU_ENCRYPT] = "encrypt",   [CPU_SEND] = "send",	[CPU_RECEIVE] = "receive",
-	[CPU_DECRYPT] = "decrypt",   [CPU_DECOMPRESS] = "decompress", [CPU_PLACE] = "place",
-	[CPU_DISK] = "disk",	     [CPU_OTHER] = "other",
+	[CPU_PARSE] = "parse", [CPU_HASH] = "hash",	  [CPU_COMPRESS] = "compress", [CPU_ENCRYPT] = "encrypt",
+	[CPU_SEND] = "send",   [CPU_RECEIVE] = "receive", [CPU_DECRYPT] = "decrypt",   [CPU_DECOMPRESS] = "decompress",
+	[CPU_PLACE] = "place", [CPU_DISK] = "disk",	  [CPU_OTHER] = "other",
 };
 
 static _Thread_local struct {

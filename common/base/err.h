@@ -9,7 +9,7 @@
 #define ERR_MAX 1024
 
 struct err {
-	int code; /* positive errno; 0: no error */
+	int code;	   /* positive errno; 0: no error */
 	char msg[ERR_MAX]; /* always UTF-8, one line without control characters */
 };
 

@@ -19,6 +19,6 @@ void libraries_print(const char *name, const char *more)
 
 	printf("%s " VMFERRY_VERSION "\n"
 	       "%s; jansson %s, liburing " LIBURING_VERSION ", lz4 %s, xxHash %u.%u.%u, zstd %s%s\n",
-	       name, OpenSSL_version(OPENSSL_VERSION), jansson_version_str(), LZ4_versionString(), xxh / 10000, xxh / 100 % 100,
-	       xxh % 100, ZSTD_versionString(), more);
+	       name, OpenSSL_version(OPENSSL_VERSION), jansson_version_str(), LZ4_versionString(), xxh / 10000, xxh / 100 % 100, xxh % 100,
+	       ZSTD_versionString(), more);
 }

@@ -19,7 +19,7 @@ struct entry {
 };
 
 struct loop_poll {
-	struct entry *head, **tail; /* under way, in the order of submission */
+	struct entry *head, **tail;	 /* under way, in the order of submission */
 	struct entry *done, **done_tail; /* and not yet told: a callback may step the loop itself, and wait for another one */
 	struct entry *spare;
 	struct pollfd *fds;
@@ -136,7 +136,7 @@ static int do_file(const struct io_uring_sqe *s)
 		r = read_file(s);
 	else
 		do
-			r = s->opcode != IORING_OP_FSYNC ? result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr))
+			r = s->opcode != IORING_OP_FSYNC	     ? result(fallocate(s->fd, (int)s->len, (off_t)s->off, (off_t)s->addr))
 			    : s->fsync_flags & IORING_FSYNC_DATASYNC ? result(fdatasync(s->fd))
 								     : result(fsync(s->fd));
 		while (r == -EINTR);

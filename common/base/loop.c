@@ -26,7 +26,7 @@ struct loop {
 		struct op *op;
 		int res;
 		uint32_t flags;
-	} *early;
+	} * early;
 	size_t early_at, early_count, early_size;
 };
 

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)			(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define KIB (1024ULL)
-#define MIB (1024ULL * 1024)
-#define GIB (1024ULL * 1024 * 1024)
+#define MIN(a, b)			((a) < (b) ? (a) : (b))
+#define MAX(a, b)			((a) > (b) ? (a) : (b))
+#define KIB				(1024ULL)
+#define MIB				(1024ULL * 1024)
+#define GIB				(1024ULL * 1024 * 1024)
 
 static inline void auto_free_fn(void *p)
 {
@@ -30,7 +30,7 @@ static inline void auto_close_fn(int *fd)
 }
 
 /* Freed or closed when the scope ends. */
-#define AUTO_FREE __attribute__((cleanup(auto_free_fn)))
+#define AUTO_FREE  __attribute__((cleanup(auto_free_fn)))
 #define AUTO_CLOSE __attribute__((cleanup(auto_close_fn)))
 
 /* Memory for small control structures: running out of it ends the process with a message. */

@@ -12,11 +12,11 @@ struct hash128 hash_content(const struct digest_key *k, const void *p, size_t n)
 	return (struct hash128){h.low64, h.high64};
 }
 
-struct hash128 hash_place(const struct digest_key *k, struct hash128 content, uint32_t object, uint32_t round,
-			  uint64_t offset, uint64_t length)
+struct hash128 hash_place(const struct digest_key *k, struct hash128 content, uint32_t object, uint32_t round, uint64_t offset,
+			  uint64_t length)
 {
-	const uint64_t b[] = {htole64(content.lo), htole64(content.hi), htole64(object | (uint64_t)round << 32),
-			      htole64(offset), htole64(length)};
+	const uint64_t b[] = {htole64(content.lo), htole64(content.hi), htole64(object | (uint64_t)round << 32), htole64(offset),
+			      htole64(length)};
 
 	return hash_content(k, b, sizeof(b));
 }

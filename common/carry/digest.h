@@ -23,8 +23,8 @@ struct digest_key {
 
 struct hash128 hash_content(const struct digest_key *k, const void *p, size_t n);
 /* The same content at a place: object, byte offset, length, and (for a disk) the round. */
-struct hash128 hash_place(const struct digest_key *k, struct hash128 content, uint32_t object, uint32_t round,
-			  uint64_t offset, uint64_t length);
+struct hash128 hash_place(const struct digest_key *k, struct hash128 content, uint32_t object, uint32_t round, uint64_t offset,
+			  uint64_t length);
 static inline bool hash_equal(struct hash128 a, struct hash128 b)
 {
 	return a.lo == b.lo && a.hi == b.hi;

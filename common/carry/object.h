@@ -21,9 +21,9 @@
 #define CHANNELS_MAX	   16
 #define MULTIFD_MAX	   (CHANNELS_MAX - 2) /* beside them: the main stream and, in opaque mode, the disks */
 
-#define PAGE_SHIFT  12
-#define PAGE_BYTES  4096U
-#define DISK_SHIFT  9
+#define PAGE_SHIFT   12
+#define PAGE_BYTES   4096U
+#define DISK_SHIFT   9
 #define STREAM_SHIFT 0
 /* 2 MiB: what stays together on one channel. */
 #define PLACE_SHIFT 21

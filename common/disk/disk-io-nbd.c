@@ -144,13 +144,15 @@ int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at 
 	info = nbd_info(n);
 	d = xcalloc(1, sizeof(*d));
 	d->nbd = n;
-	d->base = (struct disk_io){&ops, l, {.size = info->size,
-					     .align = info->min_block,
-					     .max_request = info->max_block,
-					     .read_only = info->read_only,
-					     .can_punch = info->can_zero && !info->read_only,
-					     .can_map = info->contexts > CTX_ALLOCATION,
-					     .selects = info->contexts > CTX_SELECT}};
+	d->base = (struct disk_io){&ops,
+				   l,
+				   {.size = info->size,
+				    .align = info->min_block,
+				    .max_request = info->max_block,
+				    .read_only = info->read_only,
+				    .can_punch = info->can_zero && !info->read_only,
+				    .can_map = info->contexts > CTX_ALLOCATION,
+				    .selects = info->contexts > CTX_SELECT}};
 	*out = &d->base;
 	return 0;
 }

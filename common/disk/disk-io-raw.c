@@ -58,7 +58,8 @@ static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
 		data = !data;
 	}
 	if (!r && lseek(o->buffered_fd, 0, SEEK_END) != (off_t)size)
-		return err_set(e, ESTALE, "the size changed from %llu bytes while the file's holes were looked for", (unsigned long long)size);
+		return err_set(e, ESTALE, "the size changed from %llu bytes while the file's holes were looked for",
+			       (unsigned long long)size);
 	return r;
 }
 
@@ -271,12 +272,14 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->buffered_fd = fd;
 	o->direct_fd = open(at->path, flags | O_DIRECT);
 	o->is_device = S_ISBLK(st.st_mode);
-	o->base = (struct disk_io){&ops, l, {.size = (uint64_t)size,
-					     .align = o->direct_fd < 0 ? 1 : DISK_ALIGN,
-					     .max_request = DISK_REQUEST_MAX,
-					     .read_only = !at->writable,
-					     .can_punch = at->writable,
-					     .can_map = !o->is_device}};
+	o->base = (struct disk_io){&ops,
+				   l,
+				   {.size = (uint64_t)size,
+				    .align = o->direct_fd < 0 ? 1 : DISK_ALIGN,
+				    .max_request = DISK_REQUEST_MAX,
+				    .read_only = !at->writable,
+				    .can_punch = at->writable,
+				    .can_map = !o->is_device}};
 	*out = &o->base;
 	return 0;
 }

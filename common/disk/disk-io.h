@@ -21,9 +21,9 @@
 #include "loop.h"
 #include "nbd.h"
 
-#define DISK_ALIGN	 4096		      /* bytes: what is aligned to it passes the page cache, in files where that is possible */
-#define DISK_REQUEST_MAX NBD_MAX_REQUEST      /* bytes of one read or write */
-#define DISK_ZERO_MAX	 NBD_MAX_SPAN	      /* bytes of one zero */
+#define DISK_ALIGN	 4096		       /* bytes: what is aligned to it passes the page cache, in files where that is possible */
+#define DISK_REQUEST_MAX NBD_MAX_REQUEST       /* bytes of one read or write */
+#define DISK_ZERO_MAX	 NBD_MAX_SPAN	       /* bytes of one zero */
 #define DISK_EXTENTS_MAX (2 * NBD_MAX_EXTENTS) /* of a map: those of two contexts, crossed */
 
 /* Where a disk is. */

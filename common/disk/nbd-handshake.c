@@ -15,16 +15,16 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#define NBD_MAGIC 0x4e42444d41474943ULL	  /* "NBDMAGIC" */
+#define NBD_MAGIC     0x4e42444d41474943ULL /* "NBDMAGIC" */
 #define NBD_OPT_MAGIC 0x49484156454f5054ULL /* "IHAVEOPT" */
 #define NBD_REP_MAGIC 0x0003e889045565a9ULL
 enum { NBD_FIXED_NEWSTYLE = 1, NBD_NO_ZEROES = 2 };
 enum { NBD_OPT_GO = 7, NBD_OPT_STRUCTURED_REPLY = 8, NBD_OPT_SET_META_CONTEXT = 10 };
 enum { NBD_REP_ACK = 1, NBD_REP_INFO = 3, NBD_REP_META_CONTEXT = 4 };
-#define NBD_REP_ERROR 0x80000000u
-#define NBD_REP_ERR_UNSUP 0x80000001u
+#define NBD_REP_ERROR	     0x80000000u
+#define NBD_REP_ERR_UNSUP    0x80000001u
 #define NBD_REP_ERR_TLS_REQD 0x80000005u
-#define NBD_REP_ERR_UNKNOWN 0x80000006u
+#define NBD_REP_ERR_UNKNOWN  0x80000006u
 enum { NBD_INFO_EXPORT = 0, NBD_INFO_BLOCK_SIZE = 3 };
 enum {
 	NBD_HAS_FLAGS = 1 << 0,
@@ -32,9 +32,9 @@ enum {
 	NBD_SEND_FLUSH = 1 << 2,
 	NBD_SEND_WRITE_ZEROES = 1 << 6,
 };
-#define HS_MAX_REPLY (16 * 1024)	   /* bytes of one option reply's payload */
-#define HS_MAX_REPLIES 256		   /* replies to one option */
-#define HS_MAX_BLOCK (64 * 1024)	   /* largest minimum block size the protocol permits */
+#define HS_MAX_REPLY   (16 * 1024) /* bytes of one option reply's payload */
+#define HS_MAX_REPLIES 256	   /* replies to one option */
+#define HS_MAX_BLOCK   (64 * 1024) /* largest minimum block size the protocol permits */
 
 static unsigned char *put_string(unsigned char *p, const char *s)
 {
@@ -146,8 +146,7 @@ static int hs_refused(struct handshake *h, uint32_t type, const char *what)
 		return err_set(h->e, ENOTSUP, "%s: the NBD server cannot do that (%s)", what, text);
 	if (type == NBD_REP_ERR_TLS_REQD)
 		return err_set(h->e, EACCES, "%s: the NBD server wants TLS (%s)", what, text);
-	return err_set(h->e, type & NBD_REP_ERROR ? EACCES : EPROTO, "%s: the NBD server refused with reply %#x (%s)",
-		       what, type, text);
+	return err_set(h->e, type & NBD_REP_ERROR ? EACCES : EPROTO, "%s: the NBD server refused with reply %#x (%s)", what, type, text);
 }
 
 static int hs_greeting(struct handshake *h)
@@ -198,8 +197,7 @@ static int hs_context(struct handshake *h, const char *const *contexts, unsigned
 	return 0;
 }
 
-static int hs_contexts(struct handshake *h, const char *export_name, const char *const *contexts, unsigned count,
-		       uint32_t *id)
+static int hs_contexts(struct handshake *h, const char *export_name, const char *const *contexts, unsigned count, uint32_t *id)
 {
 	size_t size = 8 + strlen(export_name);
 	AUTO_FREE unsigned char *buf = NULL;
@@ -243,8 +241,7 @@ static int hs_info(struct handshake *h, struct nbd_info *info, bool *have_export
 			return err_set(h->e, EPROTO, "the NBD server's export information has %u bytes", h->reply_len);
 		info->size = be64(p + 2);
 		if (info->size > INT64_MAX)
-			return err_set(h->e, EPROTO, "the NBD server says the export has %llu bytes",
-				       (unsigned long long)info->size);
+			return err_set(h->e, EPROTO, "the NBD server says the export has %llu bytes", (unsigned long long)info->size);
 		flags = be16(p + 10);
 		if (!(flags & NBD_HAS_FLAGS))
 			flags = 0;
@@ -257,8 +254,7 @@ static int hs_info(struct handshake *h, struct nbd_info *info, bool *have_export
 		uint32_t max = min ? be32(p + 10) : 0;
 
 		if (!min || min > HS_MAX_BLOCK || (min & (min - 1)) || pref < min || (pref & (pref - 1)) || max < min)
-			return err_set(h->e, EPROTO, "the NBD server's block sizes %u, %u, %u make no sense", min, pref,
-				       max);
+			return err_set(h->e, EPROTO, "the NBD server's block sizes %u, %u, %u make no sense", min, pref, max);
 		info->min_block = min;
 		info->max_block = MIN(max, NBD_MAX_REQUEST);
 	}
@@ -299,8 +295,7 @@ static int connect_unix(const char *path, unsigned timeout_ms, struct err *e)
 	int fd, r;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(e, ENAMETOOLONG, "NBD socket '%s': the path has more than %zu bytes", path,
-			       sizeof(sa.sun_path) - 1);
+		return err_set(e, ENAMETOOLONG, "NBD socket '%s': the path has more than %zu bytes", path, sizeof(sa.sun_path) - 1);
 	strcpy(sa.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -327,8 +322,7 @@ static int check_names(const char *export_name, const char *const *contexts, uns
 	return 0;
 }
 
-static int negotiate(struct nbd_session *s, const char *export_name, const char *const *contexts,
-		     uint64_t deadline_ns, struct err *e)
+static int negotiate(struct nbd_session *s, const char *export_name, const char *const *contexts, uint64_t deadline_ns, struct err *e)
 {
 	AUTO_FREE struct handshake *h = xmalloc(sizeof(*h));
 
@@ -345,8 +339,8 @@ static int negotiate(struct nbd_session *s, const char *export_name, const char 
 	return hs_go(h, export_name, &s->info);
 }
 
-int nbd_handshake(struct nbd_session *s, const char *socket_path, const char *export_name, const char *const *contexts,
-		  unsigned timeout_ms, struct err *e)
+int nbd_handshake(struct nbd_session *s, const char *socket_path, const char *export_name, const char *const *contexts, unsigned timeout_ms,
+		  struct err *e)
 {
 	uint64_t deadline_ns = now_ns() + timeout_ms * 1000000ULL;
 	int r = check_names(export_name, contexts, &s->contexts, e);

@@ -16,7 +16,7 @@ struct nbd_session {
 };
 
 /* Fills *s; on failure nothing is left open. contexts: NULL-terminated, or NULL. */
-int nbd_handshake(struct nbd_session *s, const char *socket_path, const char *export_name, const char *const *contexts,
-		  unsigned timeout_ms, struct err *e);
+int nbd_handshake(struct nbd_session *s, const char *socket_path, const char *export_name, const char *const *contexts, unsigned timeout_ms,
+		  struct err *e);
 
 #endif

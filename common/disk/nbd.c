@@ -29,8 +29,8 @@
 #include <sys/uio.h>
 
 #define NBD_REQUEST_MAGIC 0x25609513u
-#define NBD_SIMPLE_MAGIC 0x67446698u
-#define NBD_CHUNK_MAGIC 0x668e33efu
+#define NBD_SIMPLE_MAGIC  0x67446698u
+#define NBD_CHUNK_MAGIC	  0x668e33efu
 
 enum {
 	NBD_CMD_READ = 0,
@@ -42,16 +42,16 @@ enum {
 };
 enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STATUS = 5 };
 #define NBD_CHUNK_ERROR 0x8000u /* bit set in every error's type */
-#define NBD_CHUNK_DONE 1u
+#define NBD_CHUNK_DONE	1u
 
-#define REQUEST_SIZE 28			   /* bytes of a request's header */
-#define SIMPLE_SIZE 16			   /* of a simple reply's */
-#define CHUNK_SIZE 20			   /* of a structured reply chunk's */
-#define DATA_HEADER (CHUNK_SIZE + 8)	   /* with the offset of a data chunk */
-#define ERROR_CHUNK_MAX (6 + 4096 + 8)	   /* payload of an error chunk: code, length, text, offset */
+#define REQUEST_SIZE	 28		       /* bytes of a request's header */
+#define SIMPLE_SIZE	 16		       /* of a simple reply's */
+#define CHUNK_SIZE	 20		       /* of a structured reply chunk's */
+#define DATA_HEADER	 (CHUNK_SIZE + 8)      /* with the offset of a data chunk */
+#define ERROR_CHUNK_MAX	 (6 + 4096 + 8)	       /* payload of an error chunk: code, length, text, offset */
 #define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */
-#define STAGE_SIZE (8 * 1024)		   /* holds any header, and any error chunk whole */
-#define TX_IOV 256
+#define STAGE_SIZE	 (8 * 1024)	       /* holds any header, and any error chunk whole */
+#define TX_IOV		 256
 
 struct slot {
 	struct nbd_req *req; /* NULL: free */
@@ -264,8 +264,7 @@ static void tx_map(struct nbd *n)
 			skip = REQUEST_SIZE;
 		}
 		if (payload_len(r))
-			*v++ = (struct iovec){(char *)r->buf + (skip - REQUEST_SIZE),
-					      payload_len(r) - (skip - REQUEST_SIZE)};
+			*v++ = (struct iovec){(char *)r->buf + (skip - REQUEST_SIZE), payload_len(r) - (skip - REQUEST_SIZE)};
 		n->tx_msg.msg_iovlen = (size_t)(v - n->tx_iov);
 	}
 	n->tx_unmapped = r;
@@ -498,8 +497,7 @@ static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p,
 	if (!be32(p) || text_len > len - 6)
 		return lose(n, EPROTO, "the NBD server sent a malformed error chunk");
 	peer_words(text, sizeof(text), (struct slice){p + 6, text_len});
-	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type,
-		  (unsigned long long)r->offset, be32(p), text);
+	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type, (unsigned long long)r->offset, be32(p), text);
 	if (!r->res)
 		r->res = -errno_of(be32(p));
 	n->pos += CHUNK_SIZE + len;
@@ -649,8 +647,8 @@ static void rx_done(struct op *op, int res, uint32_t cqe_flags)
 
 /* ---- the public face ---- */
 
-int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
-	     const char *const *contexts, unsigned timeout_ms, struct err *e)
+int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name, const char *const *contexts,
+	     unsigned timeout_ms, struct err *e)
 {
 	struct nbd_session s;
 	struct nbd *n;
@@ -753,8 +751,7 @@ static int check_request(const struct nbd *n, const struct nbd_req *r)
 		return -ENOTSUP;
 	if (r->type == NBD_CMD_FLUSH)
 		return 0;
-	if (!r->len || r->len > (data ? n->info.max_block : NBD_MAX_SPAN) || r->offset > n->info.size ||
-	    r->len > n->info.size - r->offset)
+	if (!r->len || r->len > (data ? n->info.max_block : NBD_MAX_SPAN) || r->offset > n->info.size || r->len > n->info.size - r->offset)
 		return -EINVAL;
 	return 0;
 }

@@ -30,16 +30,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NBD_MAX_REQUEST (32u * 1024 * 1024)	      /* bytes in one read or write */
-#define NBD_MAX_SPAN (2u * 1024 * 1024 * 1024)	      /* bytes in one zero or block status */
-#define NBD_MAX_CONTEXTS 16			      /* meta contexts of one connection */
-#define NBD_MAX_EXTENTS (16u * 1024 * 1024)	      /* merged extents nbd_map() is willing to hold */
-#define NBD_MAX_NAME 4096			      /* bytes in an export's or context's name (protocol's limit) */
-#define NBD_MAX_PIECES 8			      /* disjoint out-of-order pieces of one read's reply */
+#define NBD_MAX_REQUEST	 (32u * 1024 * 1024)	   /* bytes in one read or write */
+#define NBD_MAX_SPAN	 (2u * 1024 * 1024 * 1024) /* bytes in one zero or block status */
+#define NBD_MAX_CONTEXTS 16			   /* meta contexts of one connection */
+#define NBD_MAX_EXTENTS	 (16u * 1024 * 1024)	   /* merged extents nbd_map() is willing to hold */
+#define NBD_MAX_NAME	 4096			   /* bytes in an export's or context's name (protocol's limit) */
+#define NBD_MAX_PIECES	 8			   /* disjoint out-of-order pieces of one read's reply */
 
 /* Extent flags: base:allocation, and qemu:dirty-bitmap:NAME. */
-#define NBD_STATE_HOLE 1u
-#define NBD_STATE_ZERO 2u
+#define NBD_STATE_HOLE	1u
+#define NBD_STATE_ZERO	2u
 #define NBD_STATE_DIRTY 1u
 
 struct nbd; /* one connection */
@@ -48,7 +48,7 @@ struct nbd_info {
 	uint64_t size;
 	bool read_only, can_zero, can_flush;
 	uint32_t min_block, max_block; /* bytes; max_block limits one read or write */
-	unsigned contexts; /* meta contexts of this connection */
+	unsigned contexts;	       /* meta contexts of this connection */
 };
 
 struct nbd_extent {
@@ -80,8 +80,8 @@ struct nbd_req {
 
 /* Connects and negotiates, blocking at most timeout_ms. contexts: NULL-terminated meta contexts wanted
  * ("base:allocation", "qemu:dirty-bitmap:NAME"), NULL for none; one the server lacks is an error (ENOENT). */
-int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name,
-	     const char *const *contexts, unsigned timeout_ms, struct err *e);
+int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name, const char *const *contexts,
+	     unsigned timeout_ms, struct err *e);
 const struct nbd_info *nbd_info(const struct nbd *n);
 /* From now on a change ends with -EROFS, as if the export were read-only. */
 void nbd_set_read_only(struct nbd *n);
@@ -103,8 +103,7 @@ void nbd_flush(struct nbd *n, struct nbd_req *r);
 /* Block status of [offset, offset + len), len 1..NBD_MAX_SPAN: calls extent() for each extent in order, clipped to
  * the range, for each context (ctx: index in `contexts`) before done(). A server may answer for less than was
  * asked: ask again for the rest, per context. extent() must not call into this connection. */
-void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, nbd_extent_fn *extent,
-		      void *arg);
+void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, nbd_extent_fn *extent, void *arg);
 
 /* The whole export's extents for one context, adjacent equal flags merged, in order, without gaps; *extents is
  * the caller's to free() (NULL when the export is empty). Pumps l, the connection's loop, until it has them: requests of

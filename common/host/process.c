@@ -74,8 +74,7 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time)
 	pid_t parent;
 	char state;
 
-	return read_stat(pid, &state, &parent, &found) == 0 && found == start_time && state != 'Z' &&
-	       state != 'X';
+	return read_stat(pid, &state, &parent, &found) == 0 && found == start_time && state != 'Z' && state != 'X';
 }
 
 /* The pidfd becomes readable when the process has ended, whether it was reaped or not. */
@@ -110,8 +109,7 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 		return err_sys(e, errno, "cannot end process %d", (int)pid);
 	r = wait_end(pidfd, timeout_ms);
 	if (r < 0)
-		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid,
-			       timeout_ms);
+		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid, timeout_ms);
 	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
 	return 0;
 }

@@ -52,8 +52,8 @@ int systemctl(bool user, const char *const *words, char **out, struct err *e)
 {
 	AUTO_FREE char *dir = user_runtime_dir();
 	AUTO_FREE char *env = xasprintf("XDG_RUNTIME_DIR=%s", dir);
-	const char *argv[WORDS_MAX + 6] = {"env", user ? env : "LC_ALL=C", "systemctl", user ? "--user" : "--system",
-					   "--no-ask-password", "--no-pager"};
+	const char *argv[WORDS_MAX + 6] =
+		{"env", user ? env : "LC_ALL=C", "systemctl", user ? "--user" : "--system", "--no-ask-password", "--no-pager"};
 	struct process_output said;
 	size_t i;
 	int r;

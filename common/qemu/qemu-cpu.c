@@ -177,7 +177,6 @@ static const struct {
 	uint32_t bits;
 } beyond_cpuid[] = {{"1.0.ECX", 1u << 5 | 1u << 15}, {"7.0.EDX", 1u << 29 | 1u << 30}};
 
-
 /* What is no feature, but must not be less: bits of physical addresses, the version of AVX10. */
 static const char *const numbers[] = {"phys-bits", "avx10-version"};
 

@@ -7,53 +7,53 @@
 /* Options without a value in QEMU 5 to 10 (qemu-options.def). Anything else takes what follows it.
  */
 static const char *const no_value[] = {
-    "S",
-    "alt-grab",
-    "async-teardown",
-    "ctrl-grab",
-    "curses",
-    "daemonize",
-    "enable-fips",
-    "enable-hax",
-    "enable-kvm",
-    "enable-sync-profile",
-    "full-screen",
-    "h",
-    "help",
-    "jitdump",
-    "mem-prealloc",
-    "no-acpi",
-    "no-fd-bootchk",
-    "no-frame",
-    "no-hpet",
-    "no-kvm",
-    "no-kvm-irqchip",
-    "no-kvm-pit",
-    "no-kvm-pit-reinjection",
-    "no-quit",
-    "no-reboot",
-    "no-shutdown",
-    "no-user-config",
-    "nodefaults",
-    "nodefconfig",
-    "nographic",
-    "old-param",
-    "one-insn-per-tb",
-    "only-migratable",
-    "perfmap",
-    "portrait",
-    "preconfig",
-    "s",
-    "sdl",
-    "semihosting",
-    "show-cursor",
-    "singlestep",
-    "snapshot",
-    "usb",
-    "version",
-    "win2k-hack",
-    "xen-attach",
-    "xen-domid-restrict",
+	"S",
+	"alt-grab",
+	"async-teardown",
+	"ctrl-grab",
+	"curses",
+	"daemonize",
+	"enable-fips",
+	"enable-hax",
+	"enable-kvm",
+	"enable-sync-profile",
+	"full-screen",
+	"h",
+	"help",
+	"jitdump",
+	"mem-prealloc",
+	"no-acpi",
+	"no-fd-bootchk",
+	"no-frame",
+	"no-hpet",
+	"no-kvm",
+	"no-kvm-irqchip",
+	"no-kvm-pit",
+	"no-kvm-pit-reinjection",
+	"no-quit",
+	"no-reboot",
+	"no-shutdown",
+	"no-user-config",
+	"nodefaults",
+	"nodefconfig",
+	"nographic",
+	"old-param",
+	"one-insn-per-tb",
+	"only-migratable",
+	"perfmap",
+	"portrait",
+	"preconfig",
+	"s",
+	"sdl",
+	"semihosting",
+	"show-cursor",
+	"singlestep",
+	"snapshot",
+	"usb",
+	"version",
+	"win2k-hack",
+	"xen-attach",
+	"xen-domid-restrict",
 };
 
 /* Options whose value may well begin with a dash. */
@@ -83,8 +83,7 @@ bool qemu_opt_next(char *const *argv, size_t argc, size_t *i, struct qemu_opt *o
 	out->name = arg + (arg[1] == '-' ? 2 : 1);
 	out->value = NULL;
 	if (*i < argc && !among(out->name, no_value, ARRAY_LEN(no_value)) &&
-	    (argv[*i][0] != '-' || !argv[*i][1] ||
-	     among(out->name, any_value, ARRAY_LEN(any_value))))
+	    (argv[*i][0] != '-' || !argv[*i][1] || among(out->name, any_value, ARRAY_LEN(any_value))))
 		out->value = argv[(*i)++];
 	return true;
 }
@@ -211,9 +210,8 @@ static int flag_of(const struct kv *p, const char *key)
 {
 	if (p->key)
 		return strcmp(p->key, key)
-			   ? -1
-			   : !strcmp(p->value, "on") || !strcmp(p->value, "yes") ||
-				 !strcmp(p->value, "true") || !strcmp(p->value, "y");
+			       ? -1
+			       : !strcmp(p->value, "on") || !strcmp(p->value, "yes") || !strcmp(p->value, "true") || !strcmp(p->value, "y");
 	if (!strcmp(p->value, key))
 		return 1;
 	return !strncmp(p->value, "no", 2) && !strcmp(p->value + 2, key) ? 0 : -1;

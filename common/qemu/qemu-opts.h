@@ -10,8 +10,7 @@
 
 /* One option of argv, pointing into it. */
 struct qemu_opt {
-	const char
-	    *name; /* without its dashes; "" for a plain argument, which QEMU takes as -hda */
+	const char *name;  /* without its dashes; "" for a plain argument, which QEMU takes as -hda */
 	const char *value; /* NULL: has none */
 };
 

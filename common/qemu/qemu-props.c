@@ -30,15 +30,13 @@ static void flatten(struct kv_list *l, const json_t *node, const char *prefix)
 
 	if (text)
 		kv_append(l, prefix, text);
-	json_array_foreach((json_t *)node, i, child)
-	{
+	json_array_foreach((json_t *)node, i, child) {
 		AUTO_FREE char *number = xasprintf("%zu", i);
 		AUTO_FREE char *path = join_key(prefix, number);
 
 		flatten(l, child, path);
 	}
-	json_object_foreach((json_t *)node, key, child)
-	{
+	json_object_foreach((json_t *)node, key, child) {
 		AUTO_FREE char *path = join_key(prefix, key);
 
 		flatten(l, child, path);
@@ -69,8 +67,7 @@ static void update(const struct kv_list *l, json_t *node, const char *prefix)
 	void *next;
 	size_t i;
 
-	json_array_foreach(node, i, child)
-	{
+	json_array_foreach(node, i, child) {
 		AUTO_FREE char *number = xasprintf("%zu", i);
 		AUTO_FREE char *path = join_key(prefix, number);
 		const char *now = kv_get(l, path, NULL);
@@ -89,8 +86,7 @@ static void update(const struct kv_list *l, json_t *node, const char *prefix)
 		if (was && !now)
 			json_object_del(node, key);
 		else if (was && strcmp(was, now))
-			json_object_set_new(node, key,
-					    json_is_boolean(child) ? json_boolean(!strcmp(now, "on")) : json_string(now));
+			json_object_set_new(node, key, json_is_boolean(child) ? json_boolean(!strcmp(now, "on")) : json_string(now));
 	}
 }
 

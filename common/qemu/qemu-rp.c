@@ -16,8 +16,7 @@ static int reply_bytes(const uint8_t head[4], struct err *e)
 	return 4 + n;
 }
 
-int rp_push(struct rp_decoder *d, const uint8_t *p, size_t n, size_t *used, struct rp_message *out,
-	    struct err *e)
+int rp_push(struct rp_decoder *d, const uint8_t *p, size_t n, size_t *used, struct rp_message *out, struct err *e)
 {
 	int whole;
 

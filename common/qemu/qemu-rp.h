@@ -31,8 +31,7 @@ struct rp_decoder { /* all zero to start */
 
 /* Takes bytes up to the end of one message. Returns 1 with *out set, 0 if it wants more (all was
  * used), -EPROTO. */
-int rp_push(struct rp_decoder *d, const uint8_t *p, size_t n, size_t *used, struct rp_message *out,
-	    struct err *e);
+int rp_push(struct rp_decoder *d, const uint8_t *p, size_t n, size_t *used, struct rp_message *out, struct err *e);
 
 /* Each returns the number of bytes written. */
 size_t rp_encode_pong(uint8_t out[8], uint32_t value);

@@ -65,8 +65,7 @@ static int set_capabilities(struct qmp *q, const json_t *want, struct err *e)
 			json_t *is = json_object_get(now, name);
 
 			if (is && json_is_true(is) != json_is_true(value) && json_is_true(value) == (pass == 1))
-				json_array_append_new(list, json_pack("{s:s,s:b}", "capability", name, "state",
-								      json_is_true(value)));
+				json_array_append_new(list, json_pack("{s:s,s:b}", "capability", name, "state", json_is_true(value)));
 		}
 		if (json_array_size(list))
 			r = qmp_call(q, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), NULL, e);
@@ -124,9 +123,7 @@ int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, stru
 	const char *name;
 	void *tmp;
 
-	json_object_foreach_safe(params, tmp, name, value)
-		if (!settings_has_parameter(saved, name))
-			json_object_del(params, name);
+	json_object_foreach_safe(params, tmp, name, value) if (!settings_has_parameter(saved, name)) json_object_del(params, name);
 	if (json_object_size(params))
 		return qmp_call(q, "migrate-set-parameters", params, NULL, e);
 	json_decref(params);

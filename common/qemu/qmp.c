@@ -121,8 +121,7 @@ static void request_expired(struct timer *t)
 	if (r->q->dead)
 		e = r->q->why;
 	else
-		err_set(&e, ETIMEDOUT, "QEMU did not answer %s within %u ms", r->command,
-			r->deadline_ms);
+		err_set(&e, ETIMEDOUT, "QEMU did not answer %s within %u ms", r->command, r->deadline_ms);
 	request_finish(r, NULL, &e);
 }
 
@@ -168,8 +167,7 @@ static void lost(struct qmp *q, int code, const char *reason)
 
 static void on_greeting(struct qmp *q, json_t *msg)
 {
-	json_t *version =
-	    json_object_get(json_object_get(json_object_get(msg, "QMP"), "version"), "qemu");
+	json_t *version = json_object_get(json_object_get(json_object_get(msg, "QMP"), "version"), "qemu");
 
 	/* QEMU takes note of a new client in one thread while it tells the old one's events in another: some may come first */
 	if (json_is_string(json_object_get(msg, "event"))) {
@@ -194,16 +192,14 @@ static void on_reply(struct qmp *q, json_t *msg)
 	struct err e;
 
 	if (!r) {
-		log_debug("QMP %s: dropped a reply that nobody waits for%s%s", q->path,
-			  desc ? ": " : "", desc ? desc : "");
+		log_debug("QMP %s: dropped a reply that nobody waits for%s%s", q->path, desc ? ": " : "", desc ? desc : "");
 		return;
 	}
 	if (ret) {
 		request_finish(r, ret, NULL);
 		return;
 	}
-	err_set(&e, EREMOTEIO, "QEMU refused %s: %s", r->command,
-		desc ? desc : "(no reason given)");
+	err_set(&e, EREMOTEIO, "QEMU refused %s: %s", r->command, desc ? desc : "(no reason given)");
 	request_finish(r, NULL, &e);
 }
 
@@ -225,8 +221,7 @@ static void on_message(struct qmp *q, json_t *msg)
 		log_debug("QMP %s: event %s", q->path, event);
 		q->event_realtime_ns = event_time(json_object_get(msg, "timestamp"));
 		if (q->handlers && q->handlers->event)
-			q->handlers->event(q->ctx, event, json_object_get(msg, "data"),
-					   q->rx_at_ns);
+			q->handlers->event(q->ctx, event, json_object_get(msg, "data"), q->rx_at_ns);
 	} else if (json_object_get(msg, "return") || json_object_get(msg, "error")) {
 		on_reply(q, msg);
 	} else {
@@ -339,8 +334,7 @@ static void arm_send(struct qmp *q)
 {
 	struct io_uring_sqe *sqe = loop_sqe(q->loop);
 
-	io_uring_prep_send(sqe, q->fd, q->tx_flight.data + q->tx_sent,
-			   q->tx_flight.len - q->tx_sent, MSG_NOSIGNAL);
+	io_uring_prep_send(sqe, q->fd, q->tx_flight.data + q->tx_sent, q->tx_flight.len - q->tx_sent, MSG_NOSIGNAL);
 	loop_bind(sqe, &q->send_op);
 	q->sending = true;
 }
@@ -379,8 +373,7 @@ static void send_done(struct op *op, int res, uint32_t flags)
 		flush_tx(q);
 }
 
-static struct request *request_new(struct qmp *q, const char *command, json_t *args,
-				   unsigned deadline_ms, qmp_reply_fn fn, void *arg)
+static struct request *request_new(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms, qmp_reply_fn fn, void *arg)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
 	json_t *msg = json_pack("{s:s, s:I}", "execute", command, "id", ++q->last_id);
@@ -409,8 +402,7 @@ static struct request *request_new(struct qmp *q, const char *command, json_t *a
 	return r;
 }
 
-void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms,
-	      qmp_reply_fn fn, void *arg)
+void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms, qmp_reply_fn fn, void *arg)
 {
 	request_new(q, command, args, deadline_ms, fn, arg);
 }
@@ -433,8 +425,7 @@ static void wake(void *arg, json_t *ret, const struct err *e)
 		w->err = *e;
 }
 
-int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args,
-		json_t **ret, struct err *e)
+int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args, json_t **ret, struct err *e)
 {
 	struct waiter w = {.err.code = 0};
 	struct request *r = request_new(q, command, args, deadline_ms, wake, &w);
@@ -489,18 +480,14 @@ void qmp_drain(struct qmp *q)
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)
 {
 	json_t *ret;
-	int r =
-	    qmp_call(q, "human-monitor-command", json_pack("{s:s}", "command-line", line), &ret, e);
+	int r = qmp_call(q, "human-monitor-command", json_pack("{s:s}", "command-line", line), &ret, e);
 
 	if (r < 0)
 		return r;
 	if (json_is_string(ret))
 		*text = xstrdup(json_string_value(ret));
 	else
-		r = err_set(
-		    e, EPROTO,
-		    "QEMU answered the monitor command \"%s\" with something that is not text",
-		    line);
+		r = err_set(e, EPROTO, "QEMU answered the monitor command \"%s\" with something that is not text", line);
 	json_decref(ret);
 	return r;
 }
@@ -609,14 +596,13 @@ static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struc
 		return r;
 	}
 	q->opened = true;
-	log_debug("QMP %s: QEMU %d.%d.%d, pid %d", q->path, q->version[0], q->version[1],
-		  q->version[2], (int)q->peer_pid);
+	log_debug("QMP %s: QEMU %d.%d.%d, pid %d", q->path, q->version[0], q->version[1], q->version[2], (int)q->peer_pid);
 	*out = q;
 	return 0;
 }
 
-int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
-		void *ctx, struct err *e)
+int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		struct err *e)
 {
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 	struct qmp *q = qmp_new(l, -1, path, h, ctx);
@@ -624,14 +610,14 @@ int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, u
 	return meet(out, q, connect_monitor(q, pid, until_ns, e), until_ns, e);
 }
 
-int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
-	     const struct qmp_handlers *h, void *ctx, struct err *e)
+int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+	     struct err *e)
 {
 	return qmp_open_of(out, l, path, 0, timeout_ms, h, ctx, e);
 }
 
-int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms,
-		const struct qmp_handlers *h, void *ctx, struct err *e)
+int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		struct err *e)
 {
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 

@@ -42,15 +42,15 @@ typedef void (*qmp_reply_fn)(void *arg, json_t *ret, const struct err *e);
  * greeting: another client occupies the monitor), EPROTO (not QMP), EPIPE (closed meanwhile), EPERM (another user listens there:
  * nothing was said to it).
  */
-int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms,
-	     const struct qmp_handlers *h, void *ctx, struct err *e);
+int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+	     struct err *e);
 /* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was said to it. */
-int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
-		void *ctx, struct err *e);
+int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		struct err *e);
 /* The same over a connection that somebody else made (a stream socket that leads to a monitor); it is ours from now on, also
  * after an error. name: the monitor's, for messages. */
-int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms,
-		const struct qmp_handlers *h, void *ctx, struct err *e);
+int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		struct err *e);
 /* NULL is fine. Pending replies get ECANCELED; no op is pending when it returns (pumps the loop).
  */
 void qmp_close(struct qmp *q);
@@ -60,14 +60,12 @@ void qmp_close(struct qmp *q);
  * COMMAND: DESC"), ETIMEDOUT after deadline_ms (a later reply is dropped), EPIPE (connection lost)
  * or ECANCELED (qmp_close). args is stolen and may be NULL.
  */
-void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms,
-	      qmp_reply_fn fn, void *arg);
+void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms, qmp_reply_fn fn, void *arg);
 
 /* qmp_send() and pump the loop until the reply. *ret gets a new reference; ret may be NULL. 0 or
  * -errno as above. */
 int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
-int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args,
-		json_t **ret, struct err *e);
+int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args, json_t **ret, struct err *e);
 /* Takes in all that QEMU had said until now: its events are recorded when this returns. For a QEMU that stands. */
 void qmp_drain(struct qmp *q);
 /* human-monitor-command; *text is malloc'ed, the caller frees it. */

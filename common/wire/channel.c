@@ -39,9 +39,9 @@ struct channel {
 	struct frame *pool, *begun;
 	size_t held_bytes; /* memory of all frames not yet acknowledged */
 	bool starved;
-	size_t wanted;	      /* the room that there was not */
+	size_t wanted;			      /* the room that there was not */
 	uint64_t next_sequence, given, acked; /* the last frame: numbered, given to any connection, acknowledged */
-	size_t taken_of_head; /* bytes of ready.head */
+	size_t taken_of_head;		      /* bytes of ready.head */
 	/* acknowledgements we owe */
 	uint64_t received, ack_sent;
 	uint8_t ack_buf[FRAME_HEADER_BYTES + 8];
@@ -299,12 +299,10 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 	const uint8_t *payload = buf + FRAME_HEADER_BYTES;
 
 	if (!frame_intact(buf, h))
-		return err_set(e, EBADMSG,
-			       "a frame from the peer arrived damaged (checksum mismatch after frame %llu on channel %u)",
+		return err_set(e, EBADMSG, "a frame from the peer arrived damaged (checksum mismatch after frame %llu on channel %u)",
 			       (unsigned long long)c->received, c->cfg.number);
 	if (h->channel != c->cfg.number)
-		return err_set(e, EPROTO, "a frame for channel %u arrived on channel %u", h->channel,
-			       c->cfg.number);
+		return err_set(e, EPROTO, "a frame for channel %u arrived on channel %u", h->channel, c->cfg.number);
 	if (h->type == MSG_ACK)
 		return on_ack(c, payload, h->length, e);
 	if (h->type == MSG_ERROR)
@@ -320,8 +318,7 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 	c->received = h->sequence;
 	if (!msg_name(h->type)) {
 		if (h->type & MSG_CRITICAL)
-			return err_set(e, EPROTO, "the peer sent message %#x, which this version does not know",
-				       h->type);
+			return err_set(e, EPROTO, "the peer sent message %#x, which this version does not know", h->type);
 		return 0;
 	}
 	return c->cfg.on.frame(c->cfg.ctx, c, h->type, payload, h->length, e);
@@ -355,8 +352,10 @@ static void deliver(struct channel *c)
 		uint8_t *buf = c->in + c->in_start;
 
 		if (frame_header_decode(&h, buf)) {
-			err_set(&e, EPROTO, "the peer announced a frame of %u bytes, more than the largest allowed (%d); "
-				"it is not a vmferry peer or the stream is damaged", h.length, FRAME_PAYLOAD_MAX);
+			err_set(&e, EPROTO,
+				"the peer announced a frame of %u bytes, more than the largest allowed (%d); "
+				"it is not a vmferry peer or the stream is damaged",
+				h.length, FRAME_PAYLOAD_MAX);
 			refuse(c, &e);
 			break;
 		}

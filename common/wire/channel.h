@@ -38,9 +38,9 @@ struct channel_handlers {
 
 struct channel_config {
 	uint32_t number;
-	size_t window_bytes;	  /* memory for frames on their way */
-	size_t receive_bytes;	  /* receive buffer: at least one largest frame */
-	struct pacer *pacer;	  /* NULL: none */
+	size_t window_bytes;  /* memory for frames on their way */
+	size_t receive_bytes; /* receive buffer: at least one largest frame */
+	struct pacer *pacer;  /* NULL: none */
 	struct channel_handlers on;
 	void *ctx;
 };
@@ -77,13 +77,13 @@ void channel_commit(struct channel *c, uint16_t type, size_t len);
 void channel_post(struct channel *c, uint16_t type, const void *payload, size_t len);
 /* The same from a message struct, in a buffer on the stack of MSG_SMALL_MAX bytes. */
 #define MSG_SMALL_MAX 8192
-#define channel_send(c, NAME, name, ...)                                                           \
-	do {                                                                                       \
-		uint8_t buf_[MSG_SMALL_MAX];                                                       \
-		struct writer w_ = writer_of(buf_, sizeof(buf_));                                  \
-		struct msg_##name m_ = {__VA_ARGS__};                                              \
-		msg_##name##_encode(&w_, &m_);                                                     \
-		channel_post((c), MSG_##NAME, buf_, writer_len(&w_));                              \
+#define channel_send(c, NAME, name, ...)                                                                                                   \
+	do {                                                                                                                               \
+		uint8_t buf_[MSG_SMALL_MAX];                                                                                               \
+		struct writer w_ = writer_of(buf_, sizeof(buf_));                                                                          \
+		struct msg_##name m_ = {__VA_ARGS__};                                                                                      \
+		msg_##name##_encode(&w_, &m_);                                                                                             \
+		channel_post((c), MSG_##NAME, buf_, writer_len(&w_));                                                                      \
 	} while (0)
 
 /* Stops and restarts the delivery of frames (back-pressure on the peer). */

@@ -95,9 +95,10 @@ static int hello_check(const struct msg_hello *m, struct hello *theirs, struct e
 			       "the peer (%s) speaks protocol versions %u to %u, this vmferry %d to %d; use the same release on both hosts",
 			       software, m->version_min, m->version, PROTO_VERSION_MIN, PROTO_VERSION);
 	if (m->required & ~FEATURES_KNOWN)
-		return err_set(e, EPROTONOSUPPORT,
-			       "the peer (%s) requires features (%#llx) that this vmferry does not have; use the same release on both hosts",
-			       software, (unsigned long long)(m->required & ~FEATURES_KNOWN));
+		return err_set(
+			e, EPROTONOSUPPORT,
+			"the peer (%s) requires features (%#llx) that this vmferry does not have; use the same release on both hosts",
+			software, (unsigned long long)(m->required & ~FEATURES_KNOWN));
 	if ((m->proof.n && m->proof.n != HELLO_PROOF_BYTES) || m->way.n >= HELLO_WAY_MAX)
 		return err_set(e, EPROTO, "the peer's HELLO is malformed");
 	*theirs = (struct hello){.channel = m->channel, .generation = m->generation, .proves = m->proof.n != 0};

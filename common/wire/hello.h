@@ -19,8 +19,8 @@ struct hello {
 	uint8_t session[16];
 	uint32_t channel;
 	uint32_t generation;
-	uint8_t nonce[16];	 /* fresh for each connection */
-	uint8_t host[16];	 /* the same for all that runs on one host */
+	uint8_t nonce[16]; /* fresh for each connection */
+	uint8_t host[16];  /* the same for all that runs on one host */
 	char software[64];
 	char way[HELLO_WAY_MAX]; /* net_way(), as the source sees it; "": no matter */
 	bool proves;

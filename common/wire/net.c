@@ -22,8 +22,7 @@ int net_parse(const char *text, char **host, char **port, struct err *e)
 	if (n > 1 && text[0] == '[' && text[n - 1] == ']') {
 		h++;
 		n -= 2;
-	}
-	else if (memchr(text, ':', n))
+	} else if (memchr(text, ':', n))
 		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT (an IPv6 address needs brackets)", text);
 	if (!n)
 		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT", text);
@@ -49,8 +48,7 @@ bool net_is_loopback(const struct sockaddr *sa)
 {
 	if (sa->sa_family == AF_INET)
 		return (ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr) >> 24) == 127;
-	return sa->sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
+	return sa->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
 }
 
 bool net_peer_is_loopback(int fd)

@@ -77,8 +77,8 @@ static SSL_SESSION *session_of(SSL *ssl, const struct tls_key *key)
 	const SSL_CIPHER *suite = SSL_CIPHER_find(ssl, suite_id);
 	SSL_SESSION *s = SSL_SESSION_new();
 
-	if (!s || !suite || !SSL_SESSION_set1_master_key(s, key->secret, TLS_SECRET_BYTES) ||
-	    !SSL_SESSION_set_cipher(s, suite) || !SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION)) {
+	if (!s || !suite || !SSL_SESSION_set1_master_key(s, key->secret, TLS_SECRET_BYTES) || !SSL_SESSION_set_cipher(s, suite) ||
+	    !SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION)) {
 		SSL_SESSION_free(s);
 		return NULL;
 	}

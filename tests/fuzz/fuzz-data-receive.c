@@ -171,7 +171,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	shared.events = &events;
 	memset(shared.key.secret, 7, sizeof(shared.key.secret));
 	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "vda"};
-	shared.disk[2] = (struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "never announced by a seed"};
+	shared.disk[2] =
+		(struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "never announced by a seed"};
 	return 0;
 }
 

@@ -115,8 +115,11 @@ static void say_hello(struct stranger *s, const uint8_t *p, size_t n, bool damag
 {
 	uint8_t buf[512];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_hello m = {.version = PROTO_VERSION, .version_min = PROTO_VERSION_MIN, .channel = n ? p[0] : 1,
-			      .software = slice_of("vmferry"), .way = slice_of(s->secure ? "" : WAY)};
+	struct msg_hello m = {.version = PROTO_VERSION,
+			      .version_min = PROTO_VERSION_MIN,
+			      .channel = n ? p[0] : 1,
+			      .software = slice_of("vmferry"),
+			      .way = slice_of(s->secure ? "" : WAY)};
 
 	memcpy(m.session, p, MIN(n, sizeof(m.session)));
 	s->mine = (struct hello){.channel = m.channel};
@@ -283,7 +286,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct err e;
 	unsigned i;
 
-	f.access = (struct access){.keys = &key, .key_count = settings & WITH_KEY, .relayed = settings & RELAYED,
+	f.access = (struct access){.keys = &key,
+				   .key_count = settings & WITH_KEY,
+				   .relayed = settings & RELAYED,
 				   .token = settings & WITH_KEY ? "" : TOKEN};
 	f.entitled = f.entered = 0;
 	require(!door_new(&f.door, f.listen_fd, &dc, &e));

@@ -103,8 +103,12 @@ static void record(struct writer *w, uint8_t what, const uint8_t *p, size_t n)
 static void write_seeds(void)
 {
 	static const uint8_t proof[HELLO_PROOF_BYTES] = {1};
-	struct msg_hello h = {.version = PROTO_VERSION, .version_min = PROTO_VERSION_MIN, .channel = 1, .software = slice_of("vmferry-dst 1\033["),
-			      .way = slice_of("10.0.0.1:1 10.0.0.2:2"), .proof = {proof, sizeof(proof)}};
+	struct msg_hello h = {.version = PROTO_VERSION,
+			      .version_min = PROTO_VERSION_MIN,
+			      .channel = 1,
+			      .software = slice_of("vmferry-dst 1\033["),
+			      .way = slice_of("10.0.0.1:1 10.0.0.2:2"),
+			      .proof = {proof, sizeof(proof)}};
 	struct msg_error x = {.code = 13, .doing = slice_of("doing\n"), .text = slice_of("refused: \302\233")};
 	uint8_t buf[1024], body[512];
 	struct writer w = writer_of(buf, sizeof(buf)), m = writer_of(body, sizeof(body));

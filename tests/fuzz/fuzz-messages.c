@@ -24,18 +24,18 @@ enum selector {
 	SELECT_COUNT
 };
 
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	static void try_##name(const uint8_t *p, size_t n)                                         \
-	{                                                                                          \
-		uint8_t *again = xmalloc(n);                                                       \
-		struct writer w = writer_of(again, n);                                             \
-		struct msg_##name m;                                                               \
-                                                                                                   \
-		if (!msg_##name##_decode(&m, p, n)) {                                              \
-			msg_##name##_encode(&w, &m);                                               \
-			require(!w.bad && writer_len(&w) == n && memcmp(again, p, n) == 0);        \
-		}                                                                                  \
-		free(again);                                                                       \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	static void try_##name(const uint8_t *p, size_t n)                                                                                 \
+	{                                                                                                                                  \
+		uint8_t *again = xmalloc(n);                                                                                               \
+		struct writer w = writer_of(again, n);                                                                                     \
+		struct msg_##name m;                                                                                                       \
+                                                                                                                                           \
+		if (!msg_##name##_decode(&m, p, n)) {                                                                                      \
+			msg_##name##_encode(&w, &m);                                                                                       \
+			require(!w.bad && writer_len(&w) == n && memcmp(again, p, n) == 0);                                                \
+		}                                                                                                                          \
+		free(again);                                                                                                               \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -97,9 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	exact = xmalloc(n - 1);
 	memcpy(exact, p + 1, n - 1);
 	switch ((enum selector)(p[0] % SELECT_COUNT)) {
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	case SELECT_##NAME:                                                                        \
-		try_##name(exact, n - 1);                                                          \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	case SELECT_##NAME:                                                                                                                \
+		try_##name(exact, n - 1);                                                                                                  \
 		break;
 #include "messages.def"
 #undef MESSAGE
@@ -146,13 +146,13 @@ static void write_seeds(void)
 	uint8_t buf[512];
 	struct writer w;
 
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	{                                                                                          \
-		struct msg_##name m;                                                               \
-                                                                                                   \
-		fields w = writer_of(buf, sizeof(buf));                                            \
-		msg_##name##_encode(&w, &m);                                                       \
-		write_seed(#name, SELECT_##NAME, buf, writer_len(&w));                        \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	{                                                                                                                                  \
+		struct msg_##name m;                                                                                                       \
+                                                                                                                                           \
+		fields w = writer_of(buf, sizeof(buf));                                                                                    \
+		msg_##name##_encode(&w, &m);                                                                                               \
+		write_seed(#name, SELECT_##NAME, buf, writer_len(&w));                                                                     \
 	}
 #include "messages.def"
 #undef MESSAGE

@@ -33,8 +33,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	char *text = xmalloc(n + 1), *argv[WORDS_MAX] = {"qemu"}, *save = NULL, *word, *start, **paths;
 	struct args_config config = {"f", ""};
-	struct args_options o = {.socket_dir = "/d", .disks = maps, .disk_count = ARRAY_LEN(maps), .configs = &config,
-				 .config_count = 1, .machine = "pc-q35-10.0", .private_qmp = "/d/private.qmp", .cwd = "/w"};
+	struct args_options o = {.socket_dir = "/d",
+				 .disks = maps,
+				 .disk_count = ARRAY_LEN(maps),
+				 .configs = &config,
+				 .config_count = 1,
+				 .machine = "pc-q35-10.0",
+				 .private_qmp = "/d/private.qmp",
+				 .cwd = "/w"};
 	struct args_result once, twice;
 	struct args_basics basics;
 	size_t argc = 1, path_count;

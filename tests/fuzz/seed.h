@@ -12,10 +12,10 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-#define require(cond)                                                                              \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			abort();                                                                   \
+#define require(cond)                                                                                                                      \
+	do {                                                                                                                               \
+		if (!(cond))                                                                                                               \
+			abort();                                                                                                           \
 	} while (0)
 
 static inline void seed_write(const char *name, const void *p, size_t n)
@@ -36,17 +36,17 @@ static inline void seeds_if_asked(void (*write_all)(void))
 }
 
 /* The whole of it, of a fuzzer that has one seed, a string, and nothing to begin with. */
-#define ONE_SEED(text)                                                                             \
-	static void write_the_seed(void)                                                           \
-	{                                                                                          \
-		seed_write("seed", text, strlen(text));                                            \
-	}                                                                                          \
-                                                                                                   \
-	int LLVMFuzzerInitialize(int *argc, char ***argv)                                          \
-	{                                                                                          \
-		(void)argc, (void)argv;                                                            \
-		seeds_if_asked(write_the_seed);                                                    \
-		return 0;                                                                          \
+#define ONE_SEED(text)                                                                                                                     \
+	static void write_the_seed(void)                                                                                                   \
+	{                                                                                                                                  \
+		seed_write("seed", text, strlen(text));                                                                                    \
+	}                                                                                                                                  \
+                                                                                                                                           \
+	int LLVMFuzzerInitialize(int *argc, char ***argv)                                                                                  \
+	{                                                                                                                                  \
+		(void)argc, (void)argv;                                                                                                    \
+		seeds_if_asked(write_the_seed);                                                                                            \
+		return 0;                                                                                                                  \
 	}
 
 #endif

@@ -30,12 +30,12 @@
 #define MARK	    "vmferry-row" /* each payload begins with it: tests/lib/rows.py finds them in an image */
 
 enum {
-	ROWS_MAX = 20000,     /* from then on one is deleted for each that is inserted */
-	DELETE_EVERY = 8,     /* before that */
-	PAYLOAD_MIN = 100,    /* bytes */
+	ROWS_MAX = 20000,  /* from then on one is deleted for each that is inserted */
+	DELETE_EVERY = 8,  /* before that */
+	PAYLOAD_MIN = 100, /* bytes */
 	PAYLOAD_MAX = 1900,
 	TICK_NS = 10000000,
-	BREATH_NS = 50000,    /* between two transactions at full speed: others want the lock, too */
+	BREATH_NS = 50000, /* between two transactions at full speed: others want the lock, too */
 };
 
 enum statement { BEGIN, COMMIT, ROLLBACK, INSERT, PICK, UPDATE, DELETE, STATEMENTS };
@@ -72,7 +72,7 @@ static struct {
 	struct ledger ledger;
 	uint64_t random;
 	char integrity[TEXT_BYTES]; /* what was last said of it, so that it is counted once */
-} db = { .lock = PTHREAD_MUTEX_INITIALIZER, .random = 0x9e3779b97f4a7c15U };
+} db = {.lock = PTHREAD_MUTEX_INITIALIZER, .random = 0x9e3779b97f4a7c15U};
 
 /* --- rows --- */
 
@@ -225,7 +225,8 @@ static void transact(void)
 	struct ledger next = db.ledger;
 	bool remove = next.rows >= ROWS_MAX || random_next(&db.random) % DELETE_EVERY == 0;
 
-	if (run_plain(BEGIN) && insert_one(&next) && change_one(&next, false) && (!remove || change_one(&next, true)) && run_plain(COMMIT)) {
+	if (run_plain(BEGIN) && insert_one(&next) && change_one(&next, false) && (!remove || change_one(&next, true)) &&
+	    run_plain(COMMIT)) {
 		db.ledger = next;
 		done.disk_ops++;
 	} else if (!sqlite3_get_autocommit(db.handle)) {
@@ -266,9 +267,10 @@ static bool db_connect(void)
 {
 	if (sqlite3_open(DB_FILE, &db.handle) != SQLITE_OK)
 		return db_failed("open");
-	if (!run_text("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-		      "CREATE TABLE IF NOT EXISTS run (number INTEGER);"
-		      "CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, chain INTEGER, generation INTEGER, sum INTEGER, payload BLOB)"))
+	if (!run_text(
+		    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+		    "CREATE TABLE IF NOT EXISTS run (number INTEGER);"
+		    "CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, chain INTEGER, generation INTEGER, sum INTEGER, payload BLOB)"))
 		return false;
 	for (int i = 0; i < STATEMENTS; i++)
 		if (sqlite3_prepare_v3(db.handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &db.statements[i], NULL) != SQLITE_OK)
@@ -346,7 +348,7 @@ static uint64_t rows_check(struct ledger *found)
 {
 	struct row row;
 
-	*found = (struct ledger){ .last_chain = db.run };
+	*found = (struct ledger){.last_chain = db.run};
 	while (row_pick(found->last_id + 1, &row) && row.id != 0) {
 		if (row.id > db.ledger.last_id) {
 			tally_block("database: row %" PRIu64 " was never inserted", row.id);

@@ -16,8 +16,8 @@
 
 enum {
 	WINDOWS = 4,
-	RANGE_BLOCKS = 16,     /* the longest write: 64 KiB */
-	CHUNK_BLOCKS = 256,    /* read at once when verifying all */
+	RANGE_BLOCKS = 16,  /* the longest write: 64 KiB */
+	CHUNK_BLOCKS = 256, /* read at once when verifying all */
 	ZERO_EVERY = 8,
 	READ_EVERY = 4,
 	SYNC_EVERY = 16,
@@ -91,7 +91,7 @@ static struct range range_from(const struct disk *disk, uint64_t first, uint64_t
 {
 	uint64_t left = disk->window_blocks - first % disk->window_blocks;
 
-	return (struct range){ first, (unsigned)(count < left ? count : left) };
+	return (struct range){first, (unsigned)(count < left ? count : left)};
 }
 
 static struct range range_pick(struct disk *disk)
@@ -155,7 +155,7 @@ static bool block_right(struct disk *disk, uint64_t block, const uint64_t *found
 
 static void block_check(struct disk *disk, uint64_t block, const uint64_t *found)
 {
-	static const char *const kinds[4] = { "as found", "data", "zeros", "broken" };
+	static const char *const kinds[4] = {"as found", "data", "zeros", "broken"};
 	uint32_t state = disk->state[block];
 	uint64_t expected[PAGE_WORDS];
 	char text[TEXT_BYTES];
@@ -168,8 +168,8 @@ static void block_check(struct disk *disk, uint64_t block, const uint64_t *found
 	if (block_right(disk, block, found, expected))
 		return;
 	tag_describe(found, expected, text);
-	tally_block("%s block %" PRIu64 " at %" PRIu64 " (%s, generation %u): %s", disk->name, block,
-		    (uint64_t)block_offset(disk, block), kinds[state & 3], state >> 2, text);
+	tally_block("%s block %" PRIu64 " at %" PRIu64 " (%s, generation %u): %s", disk->name, block, (uint64_t)block_offset(disk, block),
+		    kinds[state & 3], state >> 2, text);
 	block_adopt(disk, block, found);
 }
 
@@ -250,7 +250,7 @@ static void range_write(struct disk *disk, struct range range)
  * permission to unmap where the device takes it. */
 static int zero_out(struct disk *disk, off_t offset, uint64_t bytes)
 {
-	uint64_t extent[2] = { (uint64_t)offset, bytes };
+	uint64_t extent[2] = {(uint64_t)offset, bytes};
 
 	if (disk->discard && ioctl(disk->fd, BLKDISCARD, extent) != 0)
 		return errno;

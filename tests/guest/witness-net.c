@@ -37,12 +37,12 @@ struct sockaddr_in net_target(const char *option, const char *text)
 
 	if (number < 1 || number > UINT16_MAX || *end != '\0')
 		give_up("%s=%s: ADDRESS:PORT expected", option, text);
-	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = parse_address(address), .sin_port = htons((uint16_t)number) };
+	return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = parse_address(address), .sin_port = htons((uint16_t)number)};
 }
 
 static void interface_set(int fd, unsigned long request, struct in_addr address)
 {
-	struct ifreq ask = { .ifr_name = INTERFACE };
+	struct ifreq ask = {.ifr_name = INTERFACE};
 	struct sockaddr_in *field = (struct sockaddr_in *)&ask.ifr_addr;
 
 	field->sin_family = AF_INET;
@@ -53,7 +53,7 @@ static void interface_set(int fd, unsigned long request, struct in_addr address)
 
 static void interface_up(int fd)
 {
-	struct ifreq ask = { .ifr_name = INTERFACE };
+	struct ifreq ask = {.ifr_name = INTERFACE};
 
 	if (ioctl(fd, SIOCGIFFLAGS, &ask) != 0)
 		give_up(INTERFACE ": %s", strerror(errno));
@@ -73,14 +73,14 @@ static void interface_configure(int fd, const char *net)
 		give_up("net=%s: prefix must be 1 to 32", net);
 	mask = UINT32_MAX << (32 - prefix);
 	interface_set(fd, SIOCSIFADDR, parse_address(address));
-	interface_set(fd, SIOCSIFNETMASK, (struct in_addr){ htonl(mask) });
-	interface_set(fd, SIOCSIFBRDADDR, (struct in_addr){ parse_address(address).s_addr | htonl(~mask) });
+	interface_set(fd, SIOCSIFNETMASK, (struct in_addr){htonl(mask)});
+	interface_set(fd, SIOCSIFBRDADDR, (struct in_addr){parse_address(address).s_addr | htonl(~mask)});
 	interface_up(fd);
 }
 
 static struct sockaddr in_family(struct in_addr address)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = address };
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = address};
 	struct sockaddr out;
 
 	memcpy(&out, &in, sizeof out);
@@ -89,8 +89,8 @@ static struct sockaddr in_family(struct in_addr address)
 
 static void route_configure(int fd, const char *gateway)
 {
-	struct in_addr all = { INADDR_ANY };
-	struct rtentry route = { .rt_dst = in_family(all), .rt_genmask = in_family(all), .rt_flags = RTF_UP | RTF_GATEWAY };
+	struct in_addr all = {INADDR_ANY};
+	struct rtentry route = {.rt_dst = in_family(all), .rt_genmask = in_family(all), .rt_flags = RTF_UP | RTF_GATEWAY};
 
 	route.rt_gateway = in_family(parse_address(gateway));
 	if (ioctl(fd, SIOCADDRT, &route) != 0)
@@ -100,8 +100,8 @@ static void route_configure(int fd, const char *gateway)
 static void *heartbeat_run(void *argument)
 {
 	int fd = (int)(intptr_t)argument;
-	struct sched_param priority = { .sched_priority = 10 };
-	uint64_t beat[4] = { 0 }, next_ns = monotonic_ns();
+	struct sched_param priority = {.sched_priority = 10};
+	uint64_t beat[4] = {0}, next_ns = monotonic_ns();
 
 	pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
 	for (;;) {

@@ -22,7 +22,7 @@ static char answer_tag[LINE_BYTES];
 
 static void port_write(const char *text, size_t length)
 {
-	struct pollfd wait = { .fd = port, .events = POLLOUT };
+	struct pollfd wait = {.fd = port, .events = POLLOUT};
 
 	while (length > 0) {
 		ssize_t put = write(port, text, length);
@@ -80,8 +80,8 @@ static void order_verify(const char *unused)
 	pthread_mutex_lock(&tally.lock);
 	for (unsigned i = 0; i < tally.details; i++)
 		answer("detail %s", tally.detail[i]);
-	answer("verify pages_checked=%" PRIu64 " pages_wrong=%" PRIu64 " blocks_checked=%" PRIu64 " blocks_wrong=%" PRIu64,
-	       pages, tally.pages_wrong, blocks, tally.blocks_wrong);
+	answer("verify pages_checked=%" PRIu64 " pages_wrong=%" PRIu64 " blocks_checked=%" PRIu64 " blocks_wrong=%" PRIu64, pages,
+	       tally.pages_wrong, blocks, tally.blocks_wrong);
 	pthread_mutex_unlock(&tally.lock);
 	answer("ok");
 }
@@ -113,8 +113,13 @@ static void order_load(const char *text)
 {
 	uint64_t rate = load.rate_pages_s, disk_rate = load.disk_rate_s, db_rate = load.db_rate_s;
 	enum pattern pattern = load.pattern;
-	const struct { const char *key; uint64_t *to; } numbers[] = {
-		{ "rate", &rate }, { "disk_rate", &disk_rate }, { "db_rate", &db_rate },
+	const struct {
+		const char *key;
+		uint64_t *to;
+	} numbers[] = {
+		{"rate", &rate},
+		{"disk_rate", &disk_rate},
+		{"db_rate", &db_rate},
 	};
 	char words[LINE_BYTES], *rest = words, *word;
 
@@ -166,8 +171,8 @@ static void order_stats(const char *unused)
 	(void)unused;
 	ram_stats(&ram_ops, &ram_sum);
 	disks_stats(&disk_ops, &disk_sum);
-	answer("stats ram_ops=%" PRIu64 " ram_sum=%" PRIu64 " disk_ops=%" PRIu64 " disk_sum=%" PRIu64 " monotonic_ns=%" PRIu64,
-	       ram_ops, ram_sum, disk_ops, disk_sum, monotonic_ns());
+	answer("stats ram_ops=%" PRIu64 " ram_sum=%" PRIu64 " disk_ops=%" PRIu64 " disk_sum=%" PRIu64 " monotonic_ns=%" PRIu64, ram_ops,
+	       ram_sum, disk_ops, disk_sum, monotonic_ns());
 	answer("ok");
 }
 
@@ -244,11 +249,10 @@ static const struct {
 	const char *name;
 	void (*run)(const char *argument);
 } orders[] = {
-	{ "ping", order_ping },         { "verify", order_verify },       { "rate", order_rate },
-	{ "stop", order_stop },         { "disk_rate", order_disk_rate }, { "start", order_start },
-	{ "stats", order_stats },       { "corrupt", order_corrupt },     { "quiesce", order_stop },
-	{ "poweroff", order_poweroff }, { "panic", order_panic },         { "sum", order_sum },
-	{ "load", order_load },         { "cache", order_cache },
+	{"ping", order_ping},		{"verify", order_verify},     {"rate", order_rate},   {"stop", order_stop},
+	{"disk_rate", order_disk_rate}, {"start", order_start},	      {"stats", order_stats}, {"corrupt", order_corrupt},
+	{"quiesce", order_stop},	{"poweroff", order_poweroff}, {"panic", order_panic}, {"sum", order_sum},
+	{"load", order_load},		{"cache", order_cache},
 };
 
 static void order_run(char *line)
@@ -291,7 +295,7 @@ void orders_open(void)
 /* A line that is too long is dropped whole; its rest does not pass for an order. */
 static void *orders_run(void *unused)
 {
-	struct pollfd wait = { .fd = port, .events = POLLIN };
+	struct pollfd wait = {.fd = port, .events = POLLIN};
 	char line[LINE_BYTES], byte;
 	size_t length = 0;
 

@@ -28,14 +28,14 @@ static struct {
 
 static bool connects(int fd)
 {
-	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
 	int error = 0;
 	socklen_t length = sizeof error;
 
 	if (connect(fd, (struct sockaddr *)&probe.target, sizeof probe.target) == 0)
 		return true;
-	return errno == EINPROGRESS && poll(&wait, 1, CONNECT_MS) == 1 &&
-	       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
+	return errno == EINPROGRESS && poll(&wait, 1, CONNECT_MS) == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 &&
+	       error == 0;
 }
 
 static void probe_connect(void)
@@ -51,7 +51,7 @@ static void probe_connect(void)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	probe.fd = fd;
 	probe.unsent = probe.received = probe.echoed = 0;
-	probe.next = (struct record){ .connection = probe.next.connection + 1 };
+	probe.next = (struct record){.connection = probe.next.connection + 1};
 }
 
 /* Whether the connection is still there after a send or receive that returned this. */
@@ -94,7 +94,7 @@ static bool probe_send(void)
 
 static void *probe_run(void *unused)
 {
-	struct sched_param priority = { .sched_priority = 10 };
+	struct sched_param priority = {.sched_priority = 10};
 	uint64_t next_ns = monotonic_ns();
 
 	pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);

@@ -19,7 +19,7 @@ static struct {
 	uint64_t bg_check_pages_s;
 	enum content content;
 	bool check_first;
-} ram = { .lock = PTHREAD_MUTEX_INITIALIZER, .random = 88172645463325252U };
+} ram = {.lock = PTHREAD_MUTEX_INITIALIZER, .random = 88172645463325252U};
 
 static uint64_t *page_at(uint64_t page)
 {

@@ -39,8 +39,7 @@ static uint64_t pages_read(const struct area *area, uint64_t first)
 	got = pread(area->fd, buffer, (size_t)bytes, (off_t)(block * PAGE_BYTES));
 	if (got == bytes)
 		return end - first;
-	tally_block("disk %u, block %" PRIu64 "+%" PRIu64 ": read: %s", area->disk, block, end - first,
-		    strerror(got < 0 ? errno : EIO));
+	tally_block("disk %u, block %" PRIu64 "+%" PRIu64 ": read: %s", area->disk, block, end - first, strerror(got < 0 ? errno : EIO));
 	return 0;
 }
 
@@ -62,7 +61,7 @@ static void area_open(struct area *area, unsigned disk, int flags, uint64_t page
 {
 	uint64_t page = 0, got;
 
-	*area = (struct area){ .disk = disk, .fd = disk_reopen(disk, flags), .pages = pages };
+	*area = (struct area){.disk = disk, .fd = disk_reopen(disk, flags), .pages = pages};
 	area->hash = calloc(pages, sizeof *area->hash);
 	if (!buffer)
 		buffer = aligned_alloc(PAGE_BYTES, (size_t)CHUNK_PAGES * PAGE_BYTES);

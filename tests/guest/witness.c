@@ -19,7 +19,7 @@ enum { CMDLINE_BYTES = 4096 };
 
 struct load load;
 struct done done;
-struct tally tally = { .lock = PTHREAD_MUTEX_INITIALIZER };
+struct tally tally = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int console = -1;
 
@@ -35,7 +35,7 @@ uint64_t monotonic_ns(void)
 
 void sleep_until_ns(uint64_t ns)
 {
-	struct timespec until = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
 		;
@@ -192,7 +192,7 @@ static int parse_word(const char *text, const char *const *words)
 
 bool parse_pattern(const char *text, enum pattern *to)
 {
-	static const char *const words[] = { "random", "seq", "hot", NULL };
+	static const char *const words[] = {"random", "seq", "hot", NULL};
 	int found = parse_word(text, words);
 
 	if (found >= 0)
@@ -202,7 +202,7 @@ bool parse_pattern(const char *text, enum pattern *to)
 
 static bool parse_content(const char *text, enum content *to)
 {
-	static const char *const words[] = { "mixed", "compressible", "incompressible", NULL };
+	static const char *const words[] = {"mixed", "compressible", "incompressible", NULL};
 	int found = parse_word(text, words);
 
 	if (found >= 0)
@@ -212,18 +212,29 @@ static bool parse_content(const char *text, enum content *to)
 
 static void option_set(struct options *options, const char *key, const char *value)
 {
-	const struct { const char *key; uint64_t *to; } numbers[] = {
-		{ "ram_mb", &options->ram_mb },         { "hot_mb", &options->hot_mb },
-		{ "disk_mb", &options->disk_mb },       { "cache_mb", &options->cache_mb },
-		{ "still_mb", &options->still_mb },
-		{ "rate", &options->rate_pages_s },     { "disk_rate", &options->disk_rate_s },
-		{ "discard", &options->discard },       { "check", &options->check },
-		{ "db_rate", &options->db_rate_s },       { "bg_check", &options->bg_check_pages_s },
-		{ "hb_ms", &options->hb_ms },
+	const struct {
+		const char *key;
+		uint64_t *to;
+	} numbers[] = {
+		{"ram_mb", &options->ram_mb},
+		{"hot_mb", &options->hot_mb},
+		{"disk_mb", &options->disk_mb},
+		{"cache_mb", &options->cache_mb},
+		{"still_mb", &options->still_mb},
+		{"rate", &options->rate_pages_s},
+		{"disk_rate", &options->disk_rate_s},
+		{"discard", &options->discard},
+		{"check", &options->check},
+		{"db_rate", &options->db_rate_s},
+		{"bg_check", &options->bg_check_pages_s},
+		{"hb_ms", &options->hb_ms},
 	};
-	const struct { const char *key; char *to; } texts[] = {
-		{ "disks", options->disks }, { "hb_udp", options->hb_udp }, { "net", options->net },
-		{ "tcp", options->tcp }, { "db", options->db }, { "gw", options->gw },
+	const struct {
+		const char *key;
+		char *to;
+	} texts[] = {
+		{"disks", options->disks}, {"hb_udp", options->hb_udp}, {"net", options->net},
+		{"tcp", options->tcp},	   {"db", options->db},		{"gw", options->gw},
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -274,8 +285,16 @@ static void options_read(struct options *options)
 int main(void)
 {
 	struct options options = {
-		.ram_mb = 64, .hot_mb = 8, .disk_mb = 64, .hb_ms = 100, .rate_pages_s = 1000,
-		.disk_rate_s = 20, .db_rate_s = 50, .bg_check_pages_s = 800, .discard = 1, .check = 1,
+		.ram_mb = 64,
+		.hot_mb = 8,
+		.disk_mb = 64,
+		.hb_ms = 100,
+		.rate_pages_s = 1000,
+		.disk_rate_s = 20,
+		.db_rate_s = 50,
+		.bg_check_pages_s = 800,
+		.discard = 1,
+		.check = 1,
 	};
 
 	console_open();

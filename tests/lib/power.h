@@ -197,14 +197,14 @@ static void power_note_name(enum power_kind kind, const char *path)
 
 /* ---- in place of libc's ---- */
 
-#define POWER_CALL(note, call)                                                                     \
-	do {                                                                                       \
-		long result_;                                                                      \
-		pthread_mutex_lock(&power_lock);                                                   \
-		note;                                                                              \
-		result_ = call;                                                                    \
-		pthread_mutex_unlock(&power_lock);                                                 \
-		return (__typeof__(call))result_;                                                  \
+#define POWER_CALL(note, call)                                                                                                             \
+	do {                                                                                                                               \
+		long result_;                                                                                                              \
+		pthread_mutex_lock(&power_lock);                                                                                           \
+		note;                                                                                                                      \
+		result_ = call;                                                                                                            \
+		pthread_mutex_unlock(&power_lock);                                                                                         \
+		return (__typeof__(call))result_;                                                                                          \
 	} while (0)
 
 static long power_open(const char *path, int flags, mode_t mode)

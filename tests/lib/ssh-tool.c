@@ -152,8 +152,7 @@ static void *serve_one(void *arg)
 
 static int serve(unsigned port)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, c;
 	pthread_t t;
 
@@ -182,8 +181,7 @@ static void *writer(void *arg)
 	struct stream *st = arg;
 
 	st->wrote = write_all(st->fd, &st->order, sizeof(st->order)) &&
-		    (st->order.what == 'b' || write_numbers(st->fd, st->order.seed, st->order.chunks)) &&
-		    !shutdown(st->fd, SHUT_WR);
+		    (st->order.what == 'b' || write_numbers(st->fd, st->order.seed, st->order.chunks)) && !shutdown(st->fd, SHUT_WR);
 	return NULL;
 }
 

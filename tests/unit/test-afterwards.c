@@ -70,11 +70,13 @@ static void a_shell_reads_every_character_back_as_it_was(void **state)
 
 static void a_shell_reads_awkward_words_back_as_they_were(void **state)
 {
+	/* clang-format off */
 	static const char *const words[] = {
 		"", "-n", "~", "~root", "a b", "$HOME", "`id`", "$(id)", "it's", "''", "'", "\\", "a\\", "a\nb", "\n", "*", "?[a]",
 		"a=b", "#x", "!x", "file=/x,if=none", "driver={\"a\": \"b c\"}", "a;b", "a&b", "a|b", "<a>", "{a,b}", "\xff\xfe", "ä",
 		"console=ttyS0 quiet 'x'", "%s", "--",
 	};
+	/* clang-format on */
 	size_t i;
 
 	(void)state;
@@ -95,10 +97,23 @@ static void plain_words_stay_readable(void **state)
 /* The script, with a program that prints its environment and its arguments in place of QEMU. */
 static void the_script_runs_the_line_without_what_concerns_the_move(void **state)
 {
-	char *argv[] = {"qemu",	     "-name",	 "it's \"a\"\n$guest", "-S",   "-drive", "file=/a b,if=none", "-append", "-S", "-incoming",
-			"defer",     "-qmp",	 "unix:/mine,server=on", "-qmp", "unix:/run/x/vmferry.qmp,server=on,wait=on"};
+	char *argv[] = {"qemu",
+			"-name",
+			"it's \"a\"\n$guest",
+			"-S",
+			"-drive",
+			"file=/a b,if=none",
+			"-append",
+			"-S",
+			"-incoming",
+			"defer",
+			"-qmp",
+			"unix:/mine,server=on",
+			"-qmp",
+			"unix:/run/x/vmferry.qmp,server=on,wait=on"};
 	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
-	struct start_script s = {"two\nlines `x`", "host\r-a", "2024-01-02", "/usr/bin/printf", argv, ARRAY_LEN(argv), env, "/run/x/vmferry.qmp"};
+	struct start_script s = {"two\nlines `x`", "host\r-a", "2024-01-02",	    "/usr/bin/printf", argv,
+				 ARRAY_LEN(argv),  env,	       "/run/x/vmferry.qmp"};
 	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *check = NULL;
 	AUTO_FREE char *quoted = NULL;
@@ -146,8 +161,16 @@ static void names_of_files_and_units_are_tame(void **state)
 	static const struct {
 		const char *guest, *plain;
 	} cases[] = {
-		{"vm1", "vm1"}, {"", "guest"}, {"a b", "a_b"}, {"../../etc/passwd", "_._.._etc_passwd"}, {"-rf", "_rf"},
-		{".hidden", "_hidden"}, {"a@b%i$HOME\\x2d", "a_b_i_HOME_x2d"}, {"ä", "__"}, {"a\nb", "a_b"}, {"web.prod_1-2", "web.prod_1-2"},
+		{"vm1", "vm1"},
+		{"", "guest"},
+		{"a b", "a_b"},
+		{"../../etc/passwd", "_._.._etc_passwd"},
+		{"-rf", "_rf"},
+		{".hidden", "_hidden"},
+		{"a@b%i$HOME\\x2d", "a_b_i_HOME_x2d"},
+		{"ä", "__"},
+		{"a\nb", "a_b"},
+		{"web.prod_1-2", "web.prod_1-2"},
 	};
 	char longest[300];
 	size_t i;
@@ -177,7 +200,8 @@ static void arguments_of_units_hold_nothing_that_systemd_expands(void **state)
 
 static void properties_are_found_in_what_systemctl_shows(void **state)
 {
-	static const char shown[] = "Restart=always\nMainPID=17\nLoadState=loaded\nExecStart={ path=/x ; argv[]=/x Restart=no ; }\nEmpty=\nLast=a=b";
+	static const char shown[] =
+		"Restart=always\nMainPID=17\nLoadState=loaded\nExecStart={ path=/x ; argv[]=/x Restart=no ; }\nEmpty=\nLast=a=b";
 	static const struct {
 		const char *key, *value;
 	} cases[] = {{"Restart", "always"}, {"MainPID", "17"}, {"Empty", ""}, {"Last", "a=b"}, {"Rest", ""}, {"PID", ""}, {"none", ""}};

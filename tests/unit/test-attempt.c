@@ -325,7 +325,8 @@ static void fini(struct part *p)
 }
 
 static const struct part_undo kinds[] = {{"mine", "what is mine", undo_it}, {NULL, NULL, NULL}};
-static const struct part_ops all = {.name = "all", .examine = examine, .agree = hear, .event = take, .reached = reached, .undo = kinds, .fini = fini};
+static const struct part_ops all =
+	{.name = "all", .examine = examine, .agree = hear, .event = take, .reached = reached, .undo = kinds, .fini = fini};
 static const struct part_ops nothing = {.name = "nothing"};
 
 static void parts_are_walked_over(void **state)

@@ -26,7 +26,8 @@ static struct collector *new_collector(void)
 
 static int connect_to(const struct collector *c, int type)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				 .sin_port = htons((uint16_t)collector_port(c))};
 	int fd = socket(AF_INET, type, 0);
 

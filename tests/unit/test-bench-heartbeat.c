@@ -53,7 +53,8 @@ static void a_guest_goes_on_if_it_counts_on(void **state)
 	back[2].guest_ns = 0; /* its clock did not */
 	assert_false(beats_go_on(back, ARRAY_LEN(back), T0 + 100 * MS));
 	for (i = 0; i < 4; i++) /* young guests: the new one is older now than that before became */
-		young[i] = (struct beat){.at_ns = T0 + i * 1500 * MS, .sequence = 10 + i / 2, .guest_ns = (i < 2 ? 2 + i : i - 2) * 1000 * MS};
+		young[i] =
+			(struct beat){.at_ns = T0 + i * 1500 * MS, .sequence = 10 + i / 2, .guest_ns = (i < 2 ? 2 + i : i - 2) * 1000 * MS};
 	young[3].sequence = 99, young[3].guest_ns = 9000 * MS;
 	assert_false(beats_go_on(young, ARRAY_LEN(young), T0 + 4000 * MS));
 }

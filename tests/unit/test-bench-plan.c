@@ -16,7 +16,11 @@ static void tools_are_read_with_their_options(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(plan_tools(&p, "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y", &e), 0);
+	assert_int_equal(
+		plan_tools(&p,
+			   "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y",
+			   &e),
+		0);
 	assert_int_equal(p.tool_count, 7);
 	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
 	assert_int_equal(p.tools[1].channels, 8);
@@ -33,8 +37,19 @@ static void tools_are_read_with_their_options(void **state)
 
 static void what_there_is_not_is_refused(void **state)
 {
-	static const char *const tools[] = {"", "fast", "vmferryx", "single+channels=2", "multifd+codec=lz4", "multifd+channels=0", "multifd+channels=17",
-					    "multifd+channels=", "vmferry+", "vmferry+codec=gzip", "multifd,,single", "vmferry+from=x", "multifd+from=/x"};
+	static const char *const tools[] = {"",
+					    "fast",
+					    "vmferryx",
+					    "single+channels=2",
+					    "multifd+codec=lz4",
+					    "multifd+channels=0",
+					    "multifd+channels=17",
+					    "multifd+channels=",
+					    "vmferry+",
+					    "vmferry+codec=gzip",
+					    "multifd,,single",
+					    "vmferry+from=x",
+					    "multifd+from=/x"};
 	static const char *const links[] = {"", "1", "gbit", "-1gbit", "1gbitx", "99999999999gbit", "1kbit"};
 	static const char *const mems[] = {"", "1M", "x", "-1G", "99999999G"};
 	struct bench_plan p = {0};
@@ -158,12 +173,9 @@ static void a_file_that_lacks_something_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tools_are_read_with_their_options),
-		cmocka_unit_test(what_there_is_not_is_refused),
-		cmocka_unit_test(a_workload_may_have_another_rate),
-		cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
-		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
-		cmocka_unit_test(a_plan_survives_its_file),
+		cmocka_unit_test(tools_are_read_with_their_options),	    cmocka_unit_test(what_there_is_not_is_refused),
+		cmocka_unit_test(a_workload_may_have_another_rate),	    cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
+		cmocka_unit_test(the_order_is_random_and_can_be_had_again), cmocka_unit_test(a_plan_survives_its_file),
 		cmocka_unit_test(a_file_that_lacks_something_is_refused),
 	};
 

@@ -40,14 +40,14 @@
 
 #include <cmocka.h>
 
-#define ACTORS_MAX  32
-#define TURNS_MAX   60000
-#define TRACE_MAX   4096
-#define HANG_MS	    10000
-#define TURN_NS	    10000
-#define JUMP_MAX_MS 1000
-#define BAD_MAX	    3 /* enough to look at */
-#define PAIRS_MS    4000
+#define ACTORS_MAX    32
+#define TURNS_MAX     60000
+#define TRACE_MAX     4096
+#define HANG_MS	      10000
+#define TURN_NS	      10000
+#define JUMP_MAX_MS   1000
+#define BAD_MAX	      3 /* enough to look at */
+#define PAIRS_MS      4000
 #define PAIRS_LONG_MS 120000
 
 enum kind { SRC, GUARD, RECOVER, DST_FIRST, DST_AGAIN, DST_START, DST_SETTLE };
@@ -91,13 +91,13 @@ static struct world {
 		unsigned at;
 		enum what what;
 	} faults[2];
-	bool killed[2]; /* QEMUs, by a fault */
+	bool killed[2];		    /* QEMUs, by a fault */
 	enum handoff_state died_in; /* the destination's */
 	bool cut, gone, unguarded, src_died;
 	unsigned connects, sessions;
 	unsigned long waited_at; /* activity when an agent waited last */
 	char trace[TRACE_MAX][48];
-} *w;
+} * w;
 
 struct both *both;
 void (*both_tick)(void);
@@ -440,11 +440,12 @@ int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, stru
 
 	point("ends a QEMU");
 	if (pid == both->qemu[SOURCE].pid && lives(SOURCE) && !both->qemu[DESTINATION].ran)
-		both_violation("the source QEMU is ended in %s, and the destination, in %s, has never run the guest", handoff_state_name(src),
-			       handoff_state_name(dst));
+		both_violation("the source QEMU is ended in %s, and the destination, in %s, has never run the guest",
+			       handoff_state_name(src), handoff_state_name(dst));
 	if (pid == both->qemu[DESTINATION].pid && lives(DESTINATION) &&
 	    (both->qemu[DESTINATION].ran || src == HO_SRC_RELEASED || (!lives(SOURCE) && src == HO_SRC_COMMITTED)))
-		both_violation("the destination QEMU is ended in %s, and the source is in %s", handoff_state_name(dst), handoff_state_name(src));
+		both_violation("the destination QEMU is ended in %s, and the source is in %s", handoff_state_name(dst),
+			       handoff_state_name(src));
 	r = __real_process_end(pid, start_time, timeout_ms, e);
 	if (q && !r)
 		q->dead = true;
@@ -728,7 +729,8 @@ static void judge(int code)
 			both_violation("the guest runs at the destination, and the exit code is %d", code);
 	}
 	if (w->killed[SOURCE] && !w->killed[DESTINATION] && !d && (ran || src == HO_SRC_COMMITTED || src == HO_SRC_RELEASED))
-		both_violation("the guest runs nowhere, though its source QEMU died in %s, %s", handoff_state_name(src), handoff_state_name(dst));
+		both_violation("the guest runs nowhere, though its source QEMU died in %s, %s", handoff_state_name(src),
+			       handoff_state_name(dst));
 	if (w->killed[DESTINATION] && !w->killed[SOURCE] && !s && !ran && w->died_in != HO_DST_START)
 		both_violation("the guest runs nowhere, though it never ran at the destination (%s, %s)", handoff_state_name(src),
 			       handoff_state_name(dst));

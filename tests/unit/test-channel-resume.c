@@ -128,8 +128,7 @@ static void on_lost(void *ctx, struct channel *c, const struct err *why)
 
 static void side_new(struct side *s, uint32_t total, size_t max, size_t window)
 {
-	struct channel_config cfg = {
-		.number = NUMBER, .window_bytes = window, .on = {on_frame, on_writable, on_closed, on_lost}, .ctx = s};
+	struct channel_config cfg = {.number = NUMBER, .window_bytes = window, .on = {on_frame, on_writable, on_closed, on_lost}, .ctx = s};
 
 	*s = (struct side){.total = total, .max = max};
 	s->ch = channel_new(&cfg);
@@ -214,8 +213,7 @@ static void memory_free(struct conn *k)
 
 static struct memory *memory_new(void)
 {
-	static const struct conn_ops ops = {memory_nothing, memory_nothing,    memory_nothing,
-					    memory_last_words, memory_shut, memory_free};
+	static const struct conn_ops ops = {memory_nothing, memory_nothing, memory_nothing, memory_last_words, memory_shut, memory_free};
 	struct memory *m = xcalloc(1, sizeof(*m));
 
 	m->conn.ops = &ops;
@@ -813,13 +811,13 @@ static int with_tls(void **state)
 	return 0;
 }
 
-#define pump_until(cond)                                                                           \
-	do {                                                                                       \
-		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                             \
-		while (!(cond)) {                                                                  \
-			assert_int_equal(loop_step(loop, 20, &err), 0);                            \
-			assert_true(now_ns() < until_);                                            \
-		}                                                                                  \
+#define pump_until(cond)                                                                                                                   \
+	do {                                                                                                                               \
+		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                                                                     \
+		while (!(cond)) {                                                                                                          \
+			assert_int_equal(loop_step(loop, 20, &err), 0);                                                                    \
+			assert_true(now_ns() < until_);                                                                                    \
+		}                                                                                                                          \
 	} while (0)
 
 static void carry(struct tls *from, struct tls *to)
@@ -864,7 +862,8 @@ static void connect_sockets(uint32_t generation, const int fd[2])
 		assert_int_equal(channel_detach(side[i].ch, generation, &side[i].received, &err), 0);
 	for (i = 0; i < 2; i++)
 		assert_int_equal(channel_attach(side[i].ch, conn_link_new(loop, (struct link){.fd = fd[i], .tls = t[i]}), generation,
-						side[!i].received, &err), 0);
+						side[!i].received, &err),
+				 0);
 }
 
 /* Between two connected pairs: moves bytes, and cuts. */

@@ -26,13 +26,13 @@
 #include "../lib/sockets.h"
 
 #define DEADLINE_MS 120000 /* ends a hang; a loaded machine under tsan is slow */
-#define NUMBER	    7 /* of the channel under test */
+#define NUMBER	    7	   /* of the channel under test */
 
 static struct loop *loop;
 static struct err err;
-static bool secured;		 /* the tests at hand are through TLS */
-static struct tls *ends[2];	 /* of the connection that was made last */
-static struct tls *other_end;	 /* of the connection that end_open() made last, for who is at its other end */
+static bool secured;	      /* the tests at hand are through TLS */
+static struct tls *ends[2];   /* of the connection that was made last */
+static struct tls *other_end; /* of the connection that end_open() made last, for who is at its other end */
 static uint64_t seed = 1181783497276652981ULL;
 
 static uint64_t rnd(void)
@@ -43,13 +43,13 @@ static uint64_t rnd(void)
 	return seed >> 11;
 }
 
-#define pump_until(cond)                                                                           \
-	do {                                                                                       \
-		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                             \
-		while (!(cond)) {                                                                  \
-			assert_int_equal(loop_step(loop, 20, &err), 0);                            \
-			assert_true(now_ns() < until_);                                            \
-		}                                                                                  \
+#define pump_until(cond)                                                                                                                   \
+	do {                                                                                                                               \
+		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                                                                     \
+		while (!(cond)) {                                                                                                          \
+			assert_int_equal(loop_step(loop, 20, &err), 0);                                                                    \
+			assert_true(now_ns() < until_);                                                                                    \
+		}                                                                                                                          \
 	} while (0)
 
 /* ---- one end ---- */
@@ -391,8 +391,7 @@ static void exchange(void (*pair)(int fd[2]), size_t window)
 	assert_true(a.writables > 0 && b.writables > 0);
 	/* what one side counts as sent the other counts as received, but for the last acknowledgements */
 	assert_true(channel_bytes_sent(a.ch) >= b.bytes + ab.total * FRAME_HEADER_BYTES);
-	pump_until(channel_bytes_received(b.ch) == channel_bytes_sent(a.ch) &&
-		   channel_bytes_received(a.ch) == channel_bytes_sent(b.ch));
+	pump_until(channel_bytes_received(b.ch) == channel_bytes_sent(a.ch) && channel_bytes_received(a.ch) == channel_bytes_sent(b.ch));
 	if (secured) /* and the keys have changed on the way */
 		assert_true(tls_conn_rekeys(ends[0]) > 2 && tls_conn_rekeys(ends[1]) > 2);
 	channel_free(a.ch);
@@ -757,9 +756,10 @@ static void an_ack_before_the_frame_has_left_frees_nothing_in_use(void **state)
 	assert_int_equal(loop_step(loop, 0, &err), 0);
 	peer_ack(&p, sent);
 	pump_until((({
-		while (recv(p.fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
-			;
-	}), p.end.closes || channel_idle(p.end.ch)));
+			    while (recv(p.fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+				    ;
+		    }),
+		    p.end.closes || channel_idle(p.end.ch)));
 	peer_close(&p); /* refused or let pass; asan is the judge */
 }
 
@@ -1041,7 +1041,7 @@ static void a_frame_that_is_put_off_comes_again_and_is_not_acknowledged(void **s
 	assert_int_equal(p.end.frames, 1);
 	peer_read_frame(&p, buf);
 	assert_int_equal(buf[FRAME_HEADER_BYTES], 1); /* so many were received, it says */
-	channel_resume(p.end.ch); /* still not */
+	channel_resume(p.end.ch);		      /* still not */
 	assert_int_equal(p.end.put_off, 2);
 	assert_int_equal(p.end.frames, 1);
 	p.end.later = 0;
@@ -1215,11 +1215,11 @@ static void a_proof_holds_for_one_side_one_connection_and_one_token(void **state
 /* PROTOCOL.md, "Test vectors". */
 static void a_proof_is_what_the_protocol_says(void **state)
 {
-	static const uint8_t want[2][HELLO_PROOF_BYTES] = {
-		[HELLO_SOURCE] = {0x17, 0x0c, 0x41, 0x8d, 0x7b, 0xf0, 0x08, 0x84, 0xd2, 0xef, 0x7d, 0x3a, 0x1f, 0x11, 0x77, 0x81,
-				  0xc9, 0x97, 0x4d, 0x46, 0x19, 0x07, 0xa1, 0xa6, 0xeb, 0x5c, 0xe9, 0xfe, 0x15, 0xc3, 0xff, 0x75},
-		[HELLO_DESTINATION] = {0x0d, 0x31, 0xe2, 0x9e, 0x63, 0xb8, 0x9b, 0xa4, 0x0b, 0xe5, 0x8b, 0xe5, 0x5f, 0x3e, 0x29, 0x39,
-				       0xe6, 0x08, 0x0a, 0xf5, 0x49, 0xf9, 0xe7, 0x76, 0x75, 0xa6, 0x54, 0x60, 0xd1, 0xaf, 0x25, 0xfb}};
+	static const uint8_t want[2][HELLO_PROOF_BYTES] =
+		{[HELLO_SOURCE] = {0x17, 0x0c, 0x41, 0x8d, 0x7b, 0xf0, 0x08, 0x84, 0xd2, 0xef, 0x7d, 0x3a, 0x1f, 0x11, 0x77, 0x81,
+				   0xc9, 0x97, 0x4d, 0x46, 0x19, 0x07, 0xa1, 0xa6, 0xeb, 0x5c, 0xe9, 0xfe, 0x15, 0xc3, 0xff, 0x75},
+		 [HELLO_DESTINATION] = {0x0d, 0x31, 0xe2, 0x9e, 0x63, 0xb8, 0x9b, 0xa4, 0x0b, 0xe5, 0x8b, 0xe5, 0x5f, 0x3e, 0x29, 0x39,
+					0xe6, 0x08, 0x0a, 0xf5, 0x49, 0xf9, 0xe7, 0x76, 0x75, 0xa6, 0x54, 0x60, 0xd1, 0xaf, 0x25, 0xfb}};
 	static const char token[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 	struct hello source = {.way = "127.0.0.1:40000 127.0.0.1:7788"}, destination = {.channel = 0};
 	uint8_t i;

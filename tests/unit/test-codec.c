@@ -136,8 +136,7 @@ static void content_of_another_size_than_announced_is_refused(void **state)
 		for (k = 0; k < n; k += 1 + n / 100) {
 			uint8_t *out = xmalloc(sizeof(in));
 
-			assert_int_equal(codec_decompress(c, packers[i], (struct slice){packed, k}, out, sizeof(in), &err),
-					 -EPROTO);
+			assert_int_equal(codec_decompress(c, packers[i], (struct slice){packed, k}, out, sizeof(in), &err), -EPROTO);
 			free(out);
 		}
 	}
@@ -319,8 +318,8 @@ static void another_secret_gives_other_hashes(void **state)
 	/* long content uses the whole secret; a place is short and uses part of it, but of a content hash that differs */
 	assert_false(hash_equal(hash_content(&key, page, sizeof(page)), hash_content(&k2, page, sizeof(page))));
 	fill_random(k2.secret, sizeof(k2.secret));
-	assert_false(hash_equal(hash_place(&key, (struct hash128){1, 2}, 1, 0, 0, 512),
-				hash_place(&k2, (struct hash128){1, 2}, 1, 0, 0, 512)));
+	assert_false(
+		hash_equal(hash_place(&key, (struct hash128){1, 2}, 1, 0, 0, 512), hash_place(&k2, (struct hash128){1, 2}, 1, 0, 0, 512)));
 }
 
 static void a_hash_is_written_little_endian_low_half_first(void **state)

@@ -182,9 +182,9 @@ static void agent_that_stands_still_has_its_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(of_many_that_begin_at_once_one_goes_on),
-	    cmocka_unit_test(socket_of_another_is_not_removed_at_the_end),
-	    cmocka_unit_test(agent_that_stands_still_has_its_place),
+		cmocka_unit_test(of_many_that_begin_at_once_one_goes_on),
+		cmocka_unit_test(socket_of_another_is_not_removed_at_the_end),
+		cmocka_unit_test(agent_that_stands_still_has_its_place),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -11,7 +11,12 @@
 
 static enum converge_verdict at(struct converge *c, uint64_t pass, uint64_t ram, uint64_t disk)
 {
-	struct converge_sample s = {.ram_left = ram, .disk_left = disk, .pass = pass, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 1,
+	struct converge_sample s = {.ram_left = ram,
+				    .disk_left = disk,
+				    .pass = pass,
+				    .rate_bps = 100.0 * MB,
+				    .dirty_bps = 100.0 * MB,
+				    .round_trip_ms = 1,
 				    .now_ms = (double)pass * 500};
 
 	return converge_step(c, &s);
@@ -42,8 +47,14 @@ static void predicts_what_is_left_over_the_rate_plus_the_fixed_part(void **state
 /* It has been read and packed, but has to get there. */
 static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
 {
-	struct converge_sample s = {.ram_left = 1 * MB, .pass = 5, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 1,
-				    .wire_left = 4 * MB, .wire_bps = 10.0 * MB, .now_ms = 1000};
+	struct converge_sample s = {.ram_left = 1 * MB,
+				    .pass = 5,
+				    .rate_bps = 100.0 * MB,
+				    .dirty_bps = 100.0 * MB,
+				    .round_trip_ms = 1,
+				    .wire_left = 4 * MB,
+				    .wire_bps = 10.0 * MB,
+				    .now_ms = 1000};
 	struct converge c;
 
 	(void)state;

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define MS 1000000ULL
+#define MS	1000000ULL
 #define THREADS 4
 
 static uint64_t clock_ns(clockid_t clock)
@@ -263,8 +263,8 @@ static void it_is_told_in_seconds_by_name(void **state)
 
 static void of_what_a_peer_says_only_what_makes_sense_is_taken(void **state)
 {
-	json_t *said = json_pack("{s:f,s:i,s:s,s:f,s:f,s:f}", "hash", 1.5, "place", 2, "disk", "much", "other", -1.0, "receive",
-				 0.0, "teleport", 3.0);
+	json_t *said = json_pack("{s:f,s:i,s:s,s:f,s:f,s:f}", "hash", 1.5, "place", 2, "disk", "much", "other", -1.0, "receive", 0.0,
+				 "teleport", 3.0);
 	json_t *none = json_string("none"), *taken = cpu_json_take(said, cpu_stages_destination);
 
 	(void)state;

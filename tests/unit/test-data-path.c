@@ -153,21 +153,21 @@ static void source_lost(void *ctx, unsigned channel, const struct err *why)
 	__atomic_fetch_add(&path->source_lost, 1, __ATOMIC_RELAXED);
 }
 
-#define wait_until(cond)                                                                           \
-	do {                                                                                       \
-		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                             \
-		while (!(cond)) {                                                                  \
-			assert_int_equal(loop_step(p.loop, 100, &err), 0);                         \
-			assert_true(now_ns() < until_);                                            \
-		}                                                                                  \
+#define wait_until(cond)                                                                                                                   \
+	do {                                                                                                                               \
+		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                                                                     \
+		while (!(cond)) {                                                                                                          \
+			assert_int_equal(loop_step(p.loop, 100, &err), 0);                                                                 \
+			assert_true(now_ns() < until_);                                                                                    \
+		}                                                                                                                          \
 	} while (0)
 
 /* While all goes well: a lost channel is told with its reason. */
-#define wait_for(cond)                                                                             \
-	do {                                                                                       \
-		wait_until((cond) || p.lost);                                                      \
-		if (p.lost)                                                                        \
-			fail_msg("lost: %s", p.why.msg);                                           \
+#define wait_for(cond)                                                                                                                     \
+	do {                                                                                                                               \
+		wait_until((cond) || p.lost);                                                                                              \
+		if (p.lost)                                                                                                                \
+			fail_msg("lost: %s", p.why.msg);                                                                                   \
 	} while (0)
 
 static bool read_all(int fd, uint8_t *b, size_t n)
@@ -344,13 +344,13 @@ static void broadcast(uint16_t type, const struct writer *w)
 		sender_put(p.s[i], send_mark_new(type, w->start, writer_len(w)));
 }
 
-#define send_to_all(NAME, name, ...)                                                               \
-	do {                                                                                       \
-		uint8_t buf_[1024];                                                                \
-		struct writer w_ = writer_of(buf_, sizeof(buf_));                                  \
-		struct msg_##name m_ = {__VA_ARGS__};                                              \
-		msg_##name##_encode(&w_, &m_);                                                     \
-		broadcast(MSG_##NAME, &w_);                                                        \
+#define send_to_all(NAME, name, ...)                                                                                                       \
+	do {                                                                                                                               \
+		uint8_t buf_[1024];                                                                                                        \
+		struct writer w_ = writer_of(buf_, sizeof(buf_));                                                                          \
+		struct msg_##name m_ = {__VA_ARGS__};                                                                                      \
+		msg_##name##_encode(&w_, &m_);                                                                                             \
+		broadcast(MSG_##NAME, &w_);                                                                                                \
 	} while (0)
 
 static void mark_all(int mark, uint32_t object, uint32_t number)
@@ -379,9 +379,7 @@ static void fill_piece(uint8_t *at, uint32_t n)
 	uint32_t i;
 
 	for (i = 0; i < n; i++) /* text, noise, zeros that come as data, a ramp */
-		at[i] = how == 0 ? (uint8_t)"the quick brown fox "[i % 20] :
-			how == 1 ? (uint8_t)rnd() :
-			how == 2 ? 0 : (uint8_t)(i >> 6);
+		at[i] = how == 0 ? (uint8_t) "the quick brown fox "[i % 20] : how == 1 ? (uint8_t)rnd() : how == 2 ? 0 : (uint8_t)(i >> 6);
 }
 
 /* Extents in ascending order, each on one place, with content at most what one DATA takes. */
@@ -446,8 +444,7 @@ static void send_pieces(unsigned disk, uint32_t number, const struct piece *x, s
 		struct send_item *it = send_item_new(x[i].kind, disk, 5);
 
 		it->number = number;
-		for (k = 0; k < 5 && i + k < n && x[i + k].kind == x[i].kind &&
-			    place_channel(disk, x[i + k].offset, p.channels) == ch;
+		for (k = 0; k < 5 && i + k < n && x[i + k].kind == x[i].kind && place_channel(disk, x[i + k].offset, p.channels) == ch;
 		     k++) {
 			const struct piece *y = &x[i + k];
 			uint8_t *at = buf->data + y->offset;
@@ -457,8 +454,7 @@ static void send_pieces(unsigned disk, uint32_t number, const struct piece *x, s
 			else
 				memset(at, 0, y->bytes);
 			memcpy(p.model[disk] + y->offset, at, y->bytes);
-			it->u.part[it->n++] =
-				(struct send_part){y->offset, y->kind == SEND_DATA ? at : NULL, y->bytes};
+			it->u.part[it->n++] = (struct send_part){y->offset, y->kind == SEND_DATA ? at : NULL, y->bytes};
 		}
 		if (x[i].kind == SEND_DATA) {
 			it->buf = &buf->b;
@@ -850,12 +846,13 @@ static void *monitor(void *arg)
 		if (in[n - 1] != '\n')
 			continue;
 		id = strstr(in, "\"id\":");
-		snprintf(out, sizeof(out),
-			 "          Block Name    PSize              Offset               Used              Total                HVA  RO\\r\\n"
-			 "              pc.ram    4 KiB  0x0000000000000000 0x%016llx 0x%016llx 0x%016llx  rw\\r\\n"
-			 "%s    4 KiB  0x0000000000600000 0x%016llx 0x%016llx 0x%016llx  rw\\r\\n",
-			 RAM_BYTES, RAM_BYTES, (unsigned long long)(uintptr_t)g.ram, block_name[1], VGA_BYTES, VGA_BYTES,
-			 (unsigned long long)(uintptr_t)g.ram + RAM_BYTES);
+		snprintf(
+			out, sizeof(out),
+			"          Block Name    PSize              Offset               Used              Total                HVA  RO\\r\\n"
+			"              pc.ram    4 KiB  0x0000000000000000 0x%016llx 0x%016llx 0x%016llx  rw\\r\\n"
+			"%s    4 KiB  0x0000000000600000 0x%016llx 0x%016llx 0x%016llx  rw\\r\\n",
+			RAM_BYTES, RAM_BYTES, (unsigned long long)(uintptr_t)g.ram, block_name[1], VGA_BYTES, VGA_BYTES,
+			(unsigned long long)(uintptr_t)g.ram + RAM_BYTES);
 		if (strstr(in, "info ramblock"))
 			dprintf(fd, "{\"return\": \"%s\", \"id\": %ld}\r\n", out, strtol(id + 5, NULL, 10));
 		else
@@ -874,8 +871,8 @@ static void guest_start(void)
 	memset(&g, 0, sizeof(g));
 	g.memfd = ram_is_shared ? memfd_create("ram", 0) : -1;
 	assert_int_equal(ram_is_shared ? ftruncate(g.memfd, RAM_BYTES + VGA_BYTES) : 0, 0);
-	g.ram = mmap(NULL, RAM_BYTES + VGA_BYTES, PROT_READ | PROT_WRITE,
-		     ram_is_shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, g.memfd, 0);
+	g.ram = mmap(NULL, RAM_BYTES + VGA_BYTES, PROT_READ | PROT_WRITE, ram_is_shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, g.memfd,
+		     0);
 	assert_true(g.ram != MAP_FAILED);
 	if (ram_is_swapped_out) /* what the firmware left there, say */
 		memset(g.ram, 0x77, RAM_BYTES);
@@ -894,8 +891,8 @@ static void guest_start(void)
 	assert_int_equal(pthread_create(&g.thread, NULL, monitor, NULL), 0);
 	for (i = 0; i < RAM_BLOCKS; i++) {
 		g.model[i] = xcalloc(1, block_bytes[i]);
-		g.table[i] = (struct page_table){block_bytes[i] >> PAGE_SHIFT,
-						 xcalloc(block_bytes[i] >> PAGE_SHIFT, sizeof(struct hash128))};
+		g.table[i] =
+			(struct page_table){block_bytes[i] >> PAGE_SHIFT, xcalloc(block_bytes[i] >> PAGE_SHIFT, sizeof(struct hash128))};
 	}
 }
 
@@ -939,8 +936,8 @@ static void announce_ram(void)
 	unsigned i;
 
 	for (i = 0; i < RAM_BLOCKS; i++)
-		send_to_all(OBJECT, object, .id = OBJECT_RAM_BASE + i, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT,
-			    .size = block_bytes[i], .name = slice_of(block_name[i]));
+		send_to_all(OBJECT, object, .id = OBJECT_RAM_BASE + i, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = block_bytes[i],
+			    .name = slice_of(block_name[i]));
 }
 
 /* Some pages of each block, in bursts of neighbours, some of them as they were. */
@@ -1342,19 +1339,18 @@ static void hand_frame(uint16_t type, const struct writer *w)
 	free(buf);
 }
 
-#define hand_send(NAME, name, ...)                                                                 \
-	do {                                                                                       \
-		static uint8_t buf_[FRAME_PAYLOAD_MAX];                                            \
-		struct writer w_ = writer_of(buf_, sizeof(buf_));                                  \
-		struct msg_##name m_ = {__VA_ARGS__};                                              \
-		msg_##name##_encode(&w_, &m_);                                                     \
-		hand_frame(MSG_##NAME, &w_);                                                       \
+#define hand_send(NAME, name, ...)                                                                                                         \
+	do {                                                                                                                               \
+		static uint8_t buf_[FRAME_PAYLOAD_MAX];                                                                                    \
+		struct writer w_ = writer_of(buf_, sizeof(buf_));                                                                          \
+		struct msg_##name m_ = {__VA_ARGS__};                                                                                      \
+		msg_##name##_encode(&w_, &m_);                                                                                             \
+		hand_frame(MSG_##NAME, &w_);                                                                                               \
 	} while (0)
 
 static void hand_disk(void)
 {
-	hand_send(OBJECT, object, .id = 1, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = DISK_BYTES,
-		  .name = slice_of("drive0"));
+	hand_send(OBJECT, object, .id = 1, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = DISK_BYTES, .name = slice_of("drive0"));
 	hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 0);
 }
 
@@ -1370,7 +1366,7 @@ struct data_case {
 	uint8_t codec, base;
 	uint16_t extents; /* as announced */
 	uint32_t raw_bytes;
-	unsigned n;	  /* as written */
+	unsigned n; /* as written */
 	struct data_extent x[3];
 	uint32_t body;
 	const char *words;
@@ -1387,14 +1383,15 @@ static void hand_data(const struct data_case *d)
 		write_u32(&w, d->x[i].units);
 	}
 	memset(w.p, 0x11, d->body);
-	hand_send(DATA, data, .object = d->object, .codec = d->codec, .base = d->base, .extents = d->extents,
-		  .raw_bytes = d->raw_bytes, .body = {body, writer_len(&w) + d->body});
+	hand_send(DATA, data, .object = d->object, .codec = d->codec, .base = d->base, .extents = d->extents, .raw_bytes = d->raw_bytes,
+		  .body = {body, writer_len(&w) + d->body});
 }
 
 static void malformed_data_is_refused_and_writes_nothing(void **state)
 {
 	const uint64_t end = DISK_BYTES;
 	const uint32_t stream = OBJECT_STREAM_BASE;
+	/* clang-format off */
 	const struct data_case cases[] = {
 		{"beyond the end", 1, 0, 0, 1, 512, 1, {{end, 1}}, 512,
 		 "DATA of disk vda: extent 0 (from byte 9439744, 1 units of 512 bytes) is empty, not aligned, or outside its object (9439744 bytes)"},
@@ -1432,6 +1429,7 @@ static void malformed_data_is_refused_and_writes_nothing(void **state)
 		{"a stream with a gap", stream, 0, 0, 1, 1, 1, {{1, 1}}, 1, "DATA of stream 0: out of order: extent 0 begins at byte 1, byte 0 is next"},
 		{"a hole in a stream", stream, CODEC_ZERO, 0, 1, 0, 1, {{0, 1}}, 0, "DATA of stream 0: a hole in a stream"},
 	};
+	/* clang-format on */
 	size_t i;
 
 	(void)state;
@@ -1532,12 +1530,11 @@ static void go_wrong(unsigned i)
 		hand_send(OBJECT, object, .id = 2, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 4096);
 		break;
 	case 5:
-		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT,
-			  .size = 4096, .name = slice_of("pc.ram"));
+		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 4096,
+			  .name = slice_of("pc.ram"));
 		break;
 	case 6:
-		hand_send(OBJECT, object, .id = OBJECT_STREAM_BASE + 1, .kind = OBJECT_STREAM,
-			  .name = {(const uint8_t *)"a\0b", 3});
+		hand_send(OBJECT, object, .id = OBJECT_STREAM_BASE + 1, .kind = OBJECT_STREAM, .name = {(const uint8_t *)"a\0b", 3});
 		break;
 	case 7:
 		hand_send(ROUND_BEGIN, round_begin, .group = 2);
@@ -1700,7 +1697,8 @@ static void a_receiver_stopped_in_the_middle_of_its_writes_ends_cleanly(void **s
 		hand_open(1);
 		hand_disk();
 		for (k = 0; k < i; k++) {
-			struct data_case d = {"", 1, 0, 0, 2, DATA_RAW_MAX, 2, {{k * 300 * KIB, 1}, {k * 300 * KIB + 512, 511}}, DATA_RAW_MAX, ""};
+			struct data_case d = {"",	    1, 0, 0, 2, DATA_RAW_MAX, 2, {{k * 300 * KIB, 1}, {k * 300 * KIB + 512, 511}},
+					      DATA_RAW_MAX, ""};
 
 			hand_data(&d);
 		}

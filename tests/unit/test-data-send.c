@@ -83,11 +83,11 @@ static void paint(uint8_t *at, size_t n, enum look look)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		at[i] = look == TEXT  ? (uint8_t)"the quick brown fox "[i % 20] :
-			look == NOISE ? (uint8_t)rnd() :
-			look == ZEROS ? 0 :
-			look == RAMP  ? (uint8_t)(i >> 6) :
-					(uint8_t)(i % 64 < 60 ? rnd() : 7); /* about as compressible as what just does not pay */
+		at[i] = look == TEXT	? (uint8_t) "the quick brown fox "[i % 20]
+			: look == NOISE ? (uint8_t)rnd()
+			: look == ZEROS ? 0
+			: look == RAMP	? (uint8_t)(i >> 6)
+					: (uint8_t)(i % 64 < 60 ? rnd() : 7); /* about as compressible as what just does not pay */
 }
 
 /* ---- the model ---- */
@@ -118,7 +118,9 @@ static void model_flush(void)
 {
 	static uint8_t raw[DATA_RAW_MAX], body[DATA_RAW_MAX], buf[FRAME_PAYLOAD_MAX];
 	unsigned shift = object_is_ram(m.object) ? 12 : object_is_disk(m.object) ? 9 : 0, i, n = 0;
-	struct { uint64_t offset, bytes; } x[BATCH_MOST];
+	struct {
+		uint64_t offset, bytes;
+	} x[BATCH_MOST];
 	enum data_codec codec = m.kind == SEND_ZERO ? CODEC_ZERO : CODEC_HOLE;
 	struct writer v = writer_of(buf, sizeof(buf));
 	size_t at = 0, len = 0;
@@ -212,13 +214,13 @@ static void model_item(enum send_kind kind, uint32_t object, uint32_t number, co
 	}
 }
 
-#define model_expect(NAME, name, ...)                                                              \
-	do {                                                                                       \
-		uint8_t buf_[4096];                                                                \
-		struct writer w_ = writer_of(buf_, sizeof(buf_));                                  \
-		struct msg_##name m_ = {__VA_ARGS__};                                              \
-		msg_##name##_encode(&w_, &m_);                                                     \
-		expect(MSG_##NAME, &w_);                                                           \
+#define model_expect(NAME, name, ...)                                                                                                      \
+	do {                                                                                                                               \
+		uint8_t buf_[4096];                                                                                                        \
+		struct writer w_ = writer_of(buf_, sizeof(buf_));                                                                          \
+		struct msg_##name m_ = {__VA_ARGS__};                                                                                      \
+		msg_##name##_encode(&w_, &m_);                                                                                             \
+		expect(MSG_##NAME, &w_);                                                                                                   \
 	} while (0)
 
 static void model_end(uint32_t object, uint64_t units, struct hash128 h, bool last)
@@ -467,18 +469,18 @@ static void ram_round(void)
 	unsigned i;
 
 	for (i = 0; i < LOOKS; i++)
-		pages(RAM, i * 200, 1, 150, i * MIB);		 /* more than one DATA takes, neighbours */
-	pages(RAM, 1100, 2, 100, NOISE * MIB);			 /* no two are neighbours */
+		pages(RAM, i * 200, 1, 150, i * MIB); /* more than one DATA takes, neighbours */
+	pages(RAM, 1100, 2, 100, NOISE * MIB);	      /* no two are neighbours */
 	pages(RAM + 1, 7, 1, 1, 0);
-	no_pages(RAM, 1400, 1, 300);				 /* one extent */
-	no_pages(RAM + 1, 100, 2, 700);				 /* more parts than a batch has */
-	pages(RAM, 0, 1, 150, 0);				 /* as they were */
-	pages(RAM, 100, 1, 20, MIXED * MIB);			 /* changed */
-	no_pages(RAM, 1400, 1, 300);				 /* as they were */
-	no_pages(RAM, 0, 1, 10);				 /* zero now */
-	pages(RAM, 0, 1, 10, 0);				 /* and back */
-	pages(RAM, 10, 1, 2, 10 * PAGE_BYTES);			 /* in the midst of a batch, as they were */
-	pages(RAM, 2000, 1, 3, ZEROS * MIB);			 /* zeros that nobody has looked at */
+	no_pages(RAM, 1400, 1, 300);	       /* one extent */
+	no_pages(RAM + 1, 100, 2, 700);	       /* more parts than a batch has */
+	pages(RAM, 0, 1, 150, 0);	       /* as they were */
+	pages(RAM, 100, 1, 20, MIXED * MIB);   /* changed */
+	no_pages(RAM, 1400, 1, 300);	       /* as they were */
+	no_pages(RAM, 0, 1, 10);	       /* zero now */
+	pages(RAM, 0, 1, 10, 0);	       /* and back */
+	pages(RAM, 10, 1, 2, 10 * PAGE_BYTES); /* in the midst of a batch, as they were */
+	pages(RAM, 2000, 1, 3, ZEROS * MIB);   /* zeros that nobody has looked at */
 }
 
 static void disk_round(uint32_t number)

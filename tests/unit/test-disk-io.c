@@ -262,9 +262,9 @@ static void what_is_written_and_zeroed_is_read(void **state)
 	assert_true(disk->caps.size == DISK_BYTES && !disk->caps.read_only && disk->caps.can_punch && !disk->caps.selects);
 	assert_true(disk->caps.align && !(disk->caps.align & (disk->caps.align - 1)) && disk->caps.align <= DISK_ALIGN);
 	put(MIB, 256 * KIB, 0);
-	put(4 * MIB + 512, 3 * 512, 0);	  /* not aligned: the place, */
-	put(5 * MIB, 8192, 512);	  /* memory, */
-	put(6 * MIB, 4096 + 512, 0);	  /* length */
+	put(4 * MIB + 512, 3 * 512, 0); /* not aligned: the place, */
+	put(5 * MIB, 8192, 512);	/* memory, */
+	put(6 * MIB, 4096 + 512, 0);	/* length */
 	put(DISK_BYTES - 512, 512, 0);
 	put(3 * MIB - 64 * KIB, 2 * MIB, 0);
 	wipe(MIB + 64 * KIB, 64 * KIB);
@@ -411,7 +411,8 @@ static void expect_map(const char *want)
 
 		assert_true(x->offset == at && x->length && x->length % 512 == 0);
 		at += x->length;
-		snprintf(got + n, sizeof(got) - n, "%s%c%g", n ? " " : "", (x->selected ? "DZH" : "dzh")[x->content], (double)x->length / KIB);
+		snprintf(got + n, sizeof(got) - n, "%s%c%g", n ? " " : "", (x->selected ? "DZH" : "dzh")[x->content],
+			 (double)x->length / KIB);
 	}
 	assert_int_equal(at, disk->caps.size);
 	assert_string_equal(got, want);
@@ -617,7 +618,10 @@ static int teardown(void **state)
 static enum kind of_file = A_FILE, of_device = A_DEVICE, of_export = AN_EXPORT;
 
 #define T(test) cmocka_unit_test_setup_teardown(test, test_begin, test_end)
-#define T_OF(kind, test) {#test "_of_" #kind, test, test_begin, test_end, &of_##kind}
+#define T_OF(kind, test)                                                                                                                   \
+	{                                                                                                                                  \
+#test "_of_" #kind, test, test_begin, test_end, &of_##kind                                                                 \
+	}
 #define T_EACH(test) T_OF(file, test), T_OF(device, test), T_OF(export, test)
 
 int main(void)

@@ -23,7 +23,7 @@ static void paint(void)
 		x ^= x >> 7;
 		x ^= x << 17;
 		noise[i] = (uint8_t)(x >> 11);
-		text[i] = (uint8_t)"the quick brown fox "[i % 20];
+		text[i] = (uint8_t) "the quick brown fox "[i % 20];
 	}
 }
 
@@ -70,8 +70,13 @@ static void what_is_as_it_was_is_not_sent(void **state)
 
 static void contents_go_with_the_codec_of_the_mode_until_another_is_named(void **state)
 {
-	static const struct { enum codec_mode mode; enum data_codec first; } cases[] = {
-		{CODEC_MODE_AUTO, CODEC_RAW}, {CODEC_MODE_NONE, CODEC_RAW}, {CODEC_MODE_LZ4, CODEC_LZ4}, {CODEC_MODE_ZSTD, CODEC_ZSTD}};
+	static const struct {
+		enum codec_mode mode;
+		enum data_codec first;
+	} cases[] = {{CODEC_MODE_AUTO, CODEC_RAW},
+		     {CODEC_MODE_NONE, CODEC_RAW},
+		     {CODEC_MODE_LZ4, CODEC_LZ4},
+		     {CODEC_MODE_ZSTD, CODEC_ZSTD}};
 	static const enum data_codec others[] = {CODEC_ZSTD, CODEC_RAW, CODEC_LZ4};
 	size_t i, j;
 

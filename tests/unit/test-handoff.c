@@ -32,7 +32,7 @@ struct side {
 	uint8_t up, state, peer, disk;
 	uint8_t alive, restarted, end_sent, shut_released;
 	uint8_t finished, forgot, destroyed;
-	uint8_t todo[HO_ACTIONS_MAX], n_todo; /* action + 1, next one first */
+	uint8_t todo[HO_ACTIONS_MAX], n_todo;	  /* action + 1, next one first */
 	uint8_t completed, failed, resumed, cont; /* events of QEMU that wait to be read */
 	uint8_t held;				  /* source: ACT_HOLD_QEMU is done, and what QEMU said is read next */
 };
@@ -64,14 +64,10 @@ static void print_world(const struct world *w)
 	for (int i = 0; i < 2; i++)
 		print_message("  %s: up %d disk %s state %s alive %d restarted %d end %d shut %d "
 			      "fin %d forgot %d\n",
-			      i ? "dst" : "src", w->s[i].up, handoff_state_name(w->s[i].disk),
-			      handoff_state_name(w->s[i].state), w->s[i].alive, w->s[i].restarted,
-			      w->s[i].end_sent, w->s[i].shut_released, w->s[i].finished,
-			      w->s[i].forgot);
-	print_message(
-	    "  src_vm %d dst_vm %d sent %x %x end_out %d shut_out %d ran_on %d dst_ran %d\n",
-	    w->src_vm, w->dst_vm, w->sent[0], w->sent[1], w->end_out, w->shut_out, w->ran_on,
-	    w->dst_ran);
+			      i ? "dst" : "src", w->s[i].up, handoff_state_name(w->s[i].disk), handoff_state_name(w->s[i].state),
+			      w->s[i].alive, w->s[i].restarted, w->s[i].end_sent, w->s[i].shut_released, w->s[i].finished, w->s[i].forgot);
+	print_message("  src_vm %d dst_vm %d sent %x %x end_out %d shut_out %d ran_on %d dst_ran %d\n", w->src_vm, w->dst_vm, w->sent[0],
+		      w->sent[1], w->end_out, w->shut_out, w->ran_on, w->dst_ran);
 }
 
 static void violated(const struct world *w, const char *what)
@@ -90,10 +86,10 @@ static void violated(const struct world *w, const char *what)
 	fail_msg("%s", what);
 }
 
-#define RULE(w, cond)                                                                              \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			violated(w, #cond);                                                        \
+#define RULE(w, cond)                                                                                                                      \
+	do {                                                                                                                               \
+		if (!(cond))                                                                                                               \
+			violated(w, #cond);                                                                                                \
 	} while (0)
 
 /* ---- the world's steps
@@ -123,8 +119,7 @@ static struct handoff unpack(const struct side *s, enum handoff_role role)
 }
 
 /* -EPROTO leaves the world as it was. */
-static int step(struct world *w, enum handoff_role role, enum handoff_event ev,
-		enum handoff_state peer)
+static int step(struct world *w, enum handoff_role role, enum handoff_event ev, enum handoff_state peer)
 {
 	struct side *s = &w->s[role];
 	struct handoff h = unpack(s, role);
@@ -162,8 +157,7 @@ static bool take_back_allowed(const struct world *w)
 {
 	uint8_t dst = w->s[DST].disk;
 
-	return !(w->sent[SRC] & (1u << HO_SRC_COMMITTED)) || dst == HO_DST_NOVM ||
-	       dst == HO_DST_ABORTED || w->s[DST].forgot;
+	return !(w->sent[SRC] & (1u << HO_SRC_COMMITTED)) || dst == HO_DST_NOVM || dst == HO_DST_ABORTED || w->s[DST].forgot;
 }
 
 /* First action of the list. refuse: QEMU says no to cont. */
@@ -183,9 +177,8 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		if (s->disk == HO_SRC_COMMITTED)
 			RULE(w, w->held || w->src_vm == S_DEAD); /* what comes back to life later has not run until now */
 		if (s->disk == HO_SRC_COMMITTED)
-			RULE(w, w->s[DST].disk == HO_DST_PREPARED ||
-				    w->s[DST].disk == HO_DST_NOVM ||
-				    w->s[DST].disk == HO_DST_ABORTED || w->forced);
+			RULE(w, w->s[DST].disk == HO_DST_PREPARED || w->s[DST].disk == HO_DST_NOVM || w->s[DST].disk == HO_DST_ABORTED ||
+					w->forced);
 		break;
 	case ACT_SEND_STATE:
 		RULE(w, s->disk == s->state); /* nothing is told that is not durable */
@@ -230,17 +223,14 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		w->dst_vm = D_DEAD;
 		break;
 	case ACT_REMOVE_SCAFFOLDING:
-		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED ||
-			    s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
+		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED || s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
 		break;
 	case ACT_UNDECIDED:
-		RULE(w, w->forced ||
-			    (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) ||
-			    (s->disk == HO_SRC_BEGUN && s->restarted && w->src_vm == S_DEAD));
+		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) ||
+				(s->disk == HO_SRC_BEGUN && s->restarted && w->src_vm == S_DEAD));
 		break;
 	case ACT_FINISHED:
-		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED ||
-			    s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
+		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED || s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
 		break;
 	}
 }
@@ -262,9 +252,7 @@ static void restart(struct world *w, enum handoff_role role)
 		s->up = 1;
 		return;
 	}
-	assert_int_equal(handoff_restore(&h, role, s->disk,
-					 role == SRC ? w->src_vm != S_DEAD : w->dst_vm != D_DEAD),
-			 0);
+	assert_int_equal(handoff_restore(&h, role, s->disk, role == SRC ? w->src_vm != S_DEAD : w->dst_vm != D_DEAD), 0);
 	s->up = 1;
 	pack(s, &h);
 	assert_int_equal(step(w, role, EV_RECOVER, HO_NONE), 0);
@@ -277,8 +265,7 @@ static void deliver(struct world *w, enum handoff_role to, enum handoff_state st
 		return;
 	}
 	if (step(w, to, EV_PEER, st) && !w->forced) {
-		print_message("%s in %s\n", handoff_state_name(st),
-			      handoff_state_name(w->s[to].state));
+		print_message("%s in %s\n", handoff_state_name(st), handoff_state_name(w->s[to].state));
 		violated(w, "a peer's message fits no rule");
 	}
 }
@@ -325,7 +312,7 @@ static enum location guest_location(enum handoff_state src, enum handoff_state d
 		[HO_SRC_COMMITTED] = { U,    U,       U,    D,      D,   B,   B },
 		[HO_SRC_RELEASED] =  { U,    U,       D,    D,      D,   U,   U },
 		[HO_SRC_ABORTED] =   { A,    A,       U,    U,      U,   A,   A },
-		/* clang-format on */
+	/* clang-format on */
 #undef A
 #undef B
 #undef D
@@ -333,9 +320,8 @@ static enum location guest_location(enum handoff_state src, enum handoff_state d
 	};
 	/* The destination cannot be asked. */
 	static const enum location alone[] = {
-	    [HO_NONE] = AT_UNDECIDED,	  [HO_SRC_BEGUN] = AT_SOURCE,
-	    [HO_SRC_COMMITTED] = AT_UNDECIDED, [HO_SRC_RELEASED] = AT_DESTINATION,
-	    [HO_SRC_ABORTED] = AT_SOURCE,
+		[HO_NONE] = AT_UNDECIDED,	    [HO_SRC_BEGUN] = AT_SOURCE,	  [HO_SRC_COMMITTED] = AT_UNDECIDED,
+		[HO_SRC_RELEASED] = AT_DESTINATION, [HO_SRC_ABORTED] = AT_SOURCE,
 	};
 
 	if (src != HO_NONE && !handoff_state_of_role(src, HO_SOURCE))
@@ -349,8 +335,7 @@ static enum location guest_location(enum handoff_state src, enum handoff_state d
 
 static void check(const struct world *w)
 {
-	enum location at = guest_location(w->s[SRC].forgot ? HO_NONE : w->s[SRC].disk,
-					  w->s[DST].forgot ? HO_NONE : w->s[DST].disk);
+	enum location at = guest_location(w->s[SRC].forgot ? HO_NONE : w->s[SRC].disk, w->s[DST].forgot ? HO_NONE : w->s[DST].disk);
 
 	RULE(w, !(src_runs(w) && w->dst_vm == D_RUN));
 	if (w->forced)
@@ -381,18 +366,18 @@ static void add(const struct world *w, const char *label)
 }
 
 /* A new world, changed by body, joins the set. */
-#define NEXT(label, body)                                                                          \
-	do {                                                                                       \
-		struct world n = *w;                                                               \
-		body;                                                                              \
-		add(&n, label);                                                                    \
+#define NEXT(label, body)                                                                                                                  \
+	do {                                                                                                                               \
+		struct world n = *w;                                                                                                       \
+		body;                                                                                                                      \
+		add(&n, label);                                                                                                            \
 	} while (0)
 /* As NEXT, unless the machine says -EPROTO. */
-#define EVENT(role, ev)                                                                            \
-	do {                                                                                       \
-		struct world n = *w;                                                               \
-		if (!step(&n, role, ev, HO_NONE))                                                  \
-			add(&n, (role) == SRC ? "src " #ev : "dst " #ev);                          \
+#define EVENT(role, ev)                                                                                                                    \
+	do {                                                                                                                               \
+		struct world n = *w;                                                                                                       \
+		if (!step(&n, role, ev, HO_NONE))                                                                                          \
+			add(&n, (role) == SRC ? "src " #ev : "dst " #ev);                                                                  \
 	} while (0)
 
 static void explore_agent(const struct world *w, enum handoff_role role)
@@ -408,8 +393,7 @@ static void explore_agent(const struct world *w, enum handoff_role role)
 	}
 	NEXT(role ? "dst crash" : "src crash", crash(&n, role));
 	if (s->n_todo) {
-		snprintf(label, sizeof(label), "%s %s", role ? "dst" : "src",
-			 handoff_action_name(s->todo[0] - 1));
+		snprintf(label, sizeof(label), "%s %s", role ? "dst" : "src", handoff_action_name(s->todo[0] - 1));
 		NEXT(label, act(&n, role, false));
 		if (s->todo[0] == ACT_CONT_DESTINATION + 1)
 			NEXT("dst cont refused", act(&n, role, true));
@@ -417,8 +401,7 @@ static void explore_agent(const struct world *w, enum handoff_role role)
 	}
 	for (unsigned st = 0; st < HO_STATE_COUNT; st++)
 		if (w->sent[!role] & (1u << st)) {
-			snprintf(label, sizeof(label), "%s<-%s", role ? "dst" : "src",
-				 handoff_state_name(st));
+			snprintf(label, sizeof(label), "%s<-%s", role ? "dst" : "src", handoff_state_name(st));
 			NEXT(label, deliver(&n, role, st));
 		}
 	if (s->forgot)
@@ -474,9 +457,7 @@ static void explore_qemus(const struct world *w)
 		if (dst->cont)
 			NEXT("dst cont answered", {
 				n.s[DST].cont = CONT_NONE;
-				step(&n, DST,
-				     dst->cont == CONT_RAN ? EV_CONT_OK : EV_CONT_FAILED_NEVER_RAN,
-				     HO_NONE);
+				step(&n, DST, dst->cont == CONT_RAN ? EV_CONT_OK : EV_CONT_FAILED_NEVER_RAN, HO_NONE);
 			});
 		if (w->dst_vm == D_DEAD && dst->alive && !dst->cont)
 			EVENT(DST, EV_QEMU_DEAD);
@@ -602,8 +583,7 @@ static void settle(const struct world *from, bool stale)
 		return;
 	if (w.s[SRC].disk == HO_SRC_BEGUN && w.src_vm == S_DEAD && w.s[DST].disk == HO_DST_PREPARED)
 		undecided = IN_BEGUN_UNKNOWN;
-	if (w.s[SRC].disk == HO_SRC_COMMITTED && w.s[DST].disk == HO_DST_START &&
-	    (w.s[DST].restarted || w.dst_vm == D_DEAD))
+	if (w.s[SRC].disk == HO_SRC_COMMITTED && w.s[DST].disk == HO_DST_START && (w.s[DST].restarted || w.dst_vm == D_DEAD))
 		undecided = IN_START_UNKNOWN;
 	if (!undecided && !(at_rest(&w.s[SRC]) && at_rest(&w.s[DST]))) {
 		print_world(&w);
@@ -619,19 +599,18 @@ static void settle(const struct world *from, bool stale)
 		RULE(from, from->src_vm == S_DEAD);
 		/* The only copy then is the destination's: it must have been incomplete, out of
 		 * date, dead or given up. */
-		RULE(from, from->ran_on || from->dst_vm == D_DEAD ||
-			       from->s[DST].disk != HO_DST_PREPARED ||
-			       from->s[SRC].disk == HO_SRC_ABORTED ||
-			       from->s[SRC].state == HO_SRC_ABORTED);
+		RULE(from, from->ran_on || from->dst_vm == D_DEAD || from->s[DST].disk != HO_DST_PREPARED ||
+				   from->s[SRC].disk == HO_SRC_ABORTED || from->s[SRC].state == HO_SRC_ABORTED);
 	}
 }
 
 static void explore(bool persons, size_t cap)
 {
-	static const char *const places[] = {[AT_SOURCE] = "source", [AT_SOURCE_PAUSED] = "source-paused",
-					     [AT_DESTINATION] = "destination", [AT_UNDECIDED] = "undecided"};
-	struct world first = {
-	    .s = {{.up = 1, .disk = HO_SRC_BEGUN}, {.up = 1, .disk = HO_DST_BEGUN}}};
+	static const char *const places[] = {[AT_SOURCE] = "source",
+					     [AT_SOURCE_PAUSED] = "source-paused",
+					     [AT_DESTINATION] = "destination",
+					     [AT_UNDECIDED] = "undecided"};
+	struct world first = {.s = {{.up = 1, .disk = HO_SRC_BEGUN}, {.up = 1, .disk = HO_DST_BEGUN}}};
 	struct handoff h;
 
 	memset(&x, 0, sizeof(x));
@@ -663,10 +642,8 @@ static void explore(bool persons, size_t cap)
 	for (int s = 0; s < HO_STATE_COUNT; s++)
 		for (int d = 0; d < HO_STATE_COUNT; d++)
 			if (x.seen[s][d])
-				print_message("  on disk %-13s %-12s %8u  guest: %s\n",
-					      handoff_state_name(s), handoff_state_name(d),
-					      x.seen[s][d],
-					      places[guest_location(s, d)]);
+				print_message("  on disk %-13s %-12s %8u  guest: %s\n", handoff_state_name(s), handoff_state_name(d),
+					      x.seen[s][d], places[guest_location(s, d)]);
 	free(x.w);
 	free(x.parent);
 	free(x.label);
@@ -688,16 +665,14 @@ static void guest_never_runs_twice_when_persons_fence_dead_hosts(void **state)
 /* ---- single steps, as documentation
  * ----------------------------------------------------------------------------- */
 
-static void expect(struct handoff *h, enum handoff_event ev, enum handoff_state peer,
-		   enum handoff_state to, const char *actions)
+static void expect(struct handoff *h, enum handoff_event ev, enum handoff_state peer, enum handoff_state to, const char *actions)
 {
 	struct handoff_actions out;
 	char got[256] = "";
 
 	assert_int_equal(handoff_step(h, ev, peer, &out), 0);
 	for (unsigned i = 0; i < out.n; i++)
-		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "",
-			 handoff_action_name(out.a[i]));
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "", handoff_action_name(out.a[i]));
 	assert_string_equal(got, actions);
 	assert_string_equal(handoff_state_name(h->state), handoff_state_name(to));
 }
@@ -728,10 +703,8 @@ static void a_good_move_goes_by_the_book(void **state)
 	expect(&d, EV_PEER, HO_SRC_COMMITTED, HO_DST_START, "JOURNAL CONT_DESTINATION");
 	expect(&d, EV_PEER, HO_SRC_COMMITTED, HO_DST_START, "");
 	expect(&d, EV_CONT_OK, 0, HO_DST_STARTED, "JOURNAL SEND_STATE");
-	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED,
-	       "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
-	expect(&d, EV_PEER, HO_SRC_RELEASED, HO_DST_DONE,
-	       "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
+	expect(&d, EV_PEER, HO_SRC_RELEASED, HO_DST_DONE, "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
 	expect(&s, EV_PEER, HO_DST_DONE, HO_SRC_RELEASED, "FINISHED");
 	expect(&d, EV_PEER, HO_SRC_RELEASED, HO_DST_DONE, "SEND_STATE");
 	expect(&s, EV_PEER, HO_DST_DONE, HO_SRC_RELEASED, "");
@@ -776,8 +749,7 @@ static void source_killed_before_committed_takes_the_guest_back(void **state)
 
 	(void)state;
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_BEGUN, true), 0);
-	expect(&s, EV_RECOVER, 0, HO_SRC_ABORTED,
-	       "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
+	expect(&s, EV_RECOVER, 0, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
 }
 
 static void source_qemu_dead_after_ready_is_committed(void **state)
@@ -816,15 +788,12 @@ static void only_a_durable_novm_gives_a_committed_guest_back(void **state)
 	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_PREPARED, true), 0);
 	expect(&d, EV_RECOVER, 0, HO_DST_PREPARED, "SEND_STATE");
 	expect(&d, EV_PEER, HO_SRC_COMMITTED, HO_DST_START, "JOURNAL CONT_DESTINATION");
-	expect(&d, EV_CONT_FAILED_NEVER_RAN, 0, HO_DST_NOVM,
-	       "JOURNAL END_DESTINATION_QEMU SEND_STATE");
+	expect(&d, EV_CONT_FAILED_NEVER_RAN, 0, HO_DST_NOVM, "JOURNAL END_DESTINATION_QEMU SEND_STATE");
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
 	expect(&s, EV_RECOVER, 0, HO_SRC_COMMITTED, "HOLD_QEMU SEND_STATE");
 	expect(&s, EV_PEER, HO_NONE, HO_SRC_COMMITTED, "UNDECIDED");
-	expect(&s, EV_PEER, HO_DST_NOVM, HO_SRC_ABORTED,
-	       "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
-	expect(&d, EV_PEER, HO_SRC_ABORTED, HO_DST_ABORTED,
-	       "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
+	expect(&s, EV_PEER, HO_DST_NOVM, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
+	expect(&d, EV_PEER, HO_SRC_ABORTED, HO_DST_ABORTED, "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
 	expect(&s, EV_PEER, HO_DST_ABORTED, HO_SRC_ABORTED, "FINISHED");
 }
 
@@ -849,8 +818,7 @@ static void restarted_destination_aborts_unless_prepared(void **state)
 
 	(void)state;
 	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_BEGUN, true), 0);
-	expect(&d, EV_RECOVER, 0, HO_DST_ABORTED,
-	       "JOURNAL END_DESTINATION_QEMU REMOVE_SCAFFOLDING SEND_STATE FINISHED");
+	expect(&d, EV_RECOVER, 0, HO_DST_ABORTED, "JOURNAL END_DESTINATION_QEMU REMOVE_SCAFFOLDING SEND_STATE FINISHED");
 	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_PREPARED, false), 0);
 	expect(&d, EV_RECOVER, 0, HO_DST_NOVM, "JOURNAL SEND_STATE");
 }
@@ -875,19 +843,18 @@ static void names_go_there_and_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_good_move_goes_by_the_book),
-	    cmocka_unit_test(what_may_not_happen_changes_nothing),
-	    cmocka_unit_test(a_source_that_gave_up_and_hears_that_the_guest_runs_there_is_undecided),
-	    cmocka_unit_test(source_killed_before_committed_takes_the_guest_back),
-	    cmocka_unit_test(source_qemu_dead_after_ready_is_committed),
-	    cmocka_unit_test(source_whose_guest_was_resumed_by_somebody_is_never_committed),
-	    cmocka_unit_test(only_a_durable_novm_gives_a_committed_guest_back),
-	    cmocka_unit_test(start_with_qemu_gone_is_undecided_never_novm),
-	    cmocka_unit_test(restarted_destination_aborts_unless_prepared),
-	    cmocka_unit_test(names_go_there_and_back),
-	    cmocka_unit_test(guest_never_runs_twice_and_is_never_lost_whatever_fails),
-	    cmocka_unit_test(
-		guest_never_runs_twice_when_persons_fence_dead_hosts),
+		cmocka_unit_test(a_good_move_goes_by_the_book),
+		cmocka_unit_test(what_may_not_happen_changes_nothing),
+		cmocka_unit_test(a_source_that_gave_up_and_hears_that_the_guest_runs_there_is_undecided),
+		cmocka_unit_test(source_killed_before_committed_takes_the_guest_back),
+		cmocka_unit_test(source_qemu_dead_after_ready_is_committed),
+		cmocka_unit_test(source_whose_guest_was_resumed_by_somebody_is_never_committed),
+		cmocka_unit_test(only_a_durable_novm_gives_a_committed_guest_back),
+		cmocka_unit_test(start_with_qemu_gone_is_undecided_never_novm),
+		cmocka_unit_test(restarted_destination_aborts_unless_prepared),
+		cmocka_unit_test(names_go_there_and_back),
+		cmocka_unit_test(guest_never_runs_twice_and_is_never_lost_whatever_fails),
+		cmocka_unit_test(guest_never_runs_twice_when_persons_fence_dead_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,8 +102,8 @@ static const char *malformed_at(const char *page)
 /* What a page never says: unknown numbers as C or JSON write them, anything that runs or is fetched. */
 static void assert_clean(const char *page)
 {
-	static const char *const never[] = {"nan", "=\"inf", "=\"-inf", ">inf", ">-inf", "null", "<script", "<img", "<iframe", "<link", "src=",
-					    "javascript:", "url(", "@import", " onload", " onerror"};
+	static const char *const never[] = {"nan",     "=\"inf", "=\"-inf", ">inf",	   ">-inf", "null",    "<script", "<img",
+					    "<iframe", "<link",	 "src=",    "javascript:", "url(",  "@import", " onload", " onerror"};
 	const char *bad = malformed_at(page);
 	size_t i;
 
@@ -241,8 +241,8 @@ static void the_sample_s_page_is_well_formed_and_says_what_was_measured(void **s
 
 static void medians_are_of_the_moves_that_went_well_without_warm_ups(void **state)
 {
-	static const char *const moves[] = {"*single ok 1 1", "single ok 5000 100", "single ok 4000 300", "single ok 9000 200",
-					    "single failed 77000 7777", "single damaged 88000 8888"};
+	static const char *const moves[] = {"*single ok 1 1",	  "single ok 5000 100",	      "single ok 4000 300",
+					    "single ok 9000 200", "single failed 77000 7777", "single damaged 88000 8888"};
 	char *page = page_of(moves, ARRAY_LEN(moves));
 
 	(void)state;
@@ -329,8 +329,9 @@ static void the_events_of_a_move_make_its_page(void **state)
 
 static void a_move_that_failed_says_why_and_where_the_guest_is(void **state)
 {
-	static const char text[] = "{\"event\":\"result\",\"outcome\":\"rolled-back\",\"guest\":\"source\",\"guest_text\":\"running on the source\","
-				   "\"reason\":\"lost <the> destination\",\"leftovers\":[\"/srv/vm/a.raw\"],\"total_ms\":12.5}\n";
+	static const char text[] =
+		"{\"event\":\"result\",\"outcome\":\"rolled-back\",\"guest\":\"source\",\"guest_text\":\"running on the source\","
+		"\"reason\":\"lost <the> destination\",\"leftovers\":[\"/srv/vm/a.raw\"],\"total_ms\":12.5}\n";
 	struct err e;
 	char *page = render_text(text, strlen(text), &e);
 
@@ -394,9 +395,14 @@ static void replace_strings(json_t *v, const char *with)
 
 static void strings_from_the_file_are_text_and_nothing_else(void **state)
 {
-	static const char *const evil[] = {"<script>alert(\"1\")</script>", "\"'/><img src=x onerror=alert(1)>", "]]>&amp;&#x3c;b&#x3e;</style>",
-					   "vmferry</title></text></svg>", "\x01\x1b[2J\x7f\xc2\x85\xe2\x80\xae\xef\xbf\xbf", "",
-					   "+", "vmferry+<b>+\xf0\x9f\x90\xb3"};
+	static const char *const evil[] = {"<script>alert(\"1\")</script>",
+					   "\"'/><img src=x onerror=alert(1)>",
+					   "]]>&amp;&#x3c;b&#x3e;</style>",
+					   "vmferry</title></text></svg>",
+					   "\x01\x1b[2J\x7f\xc2\x85\xe2\x80\xae\xef\xbf\xbf",
+					   "",
+					   "+",
+					   "vmferry+<b>+\xf0\x9f\x90\xb3"};
 	static const char *const files[] = {SAMPLE, MOVE};
 	size_t i, k;
 
@@ -494,7 +500,8 @@ static void spoil(struct visit *v, json_t *at)
 	void *next;
 	size_t i;
 
-	json_object_foreach_safe(at, next, key, member) {
+	json_object_foreach_safe(at, next, key, member)
+	{
 		json_incref(member);
 		spoil(v, member);
 		for (i = 0; (wrong = wrong_value(i)); i++) {
@@ -658,7 +665,8 @@ static void absurd_sizes_are_refused_before_they_are_parsed(void **state)
 
 static void a_series_of_a_million_steps_makes_a_small_page(void **state)
 {
-	static const char begin[] = "{\"schema\":1,\"moves\":[{\"tool\":\"vmferry\",\"outcome\":\"ok\",\"total_ms\":1000,\"series\":{\"wire_bps\":[",
+	static const char begin[] =
+		"{\"schema\":1,\"moves\":[{\"tool\":\"vmferry\",\"outcome\":\"ok\",\"total_ms\":1000,\"series\":{\"wire_bps\":[",
 			  end[] = "1],\"round\":[1,2,3,\"x\",null,1],\"codec\":7,\"beats\":{}}}]}";
 	struct err e;
 	size_t n;

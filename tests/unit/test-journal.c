@@ -20,8 +20,7 @@
 #include "process.h"
 #include "util.h"
 
-static const uint8_t ID[ATTEMPT_ID_LEN] = {0xde, 0xad, 0xbe, 0xef, 1, 2,  3,  4,
-					   5,	 6,    7,    8,	   9, 10, 11, 12};
+static const uint8_t ID[ATTEMPT_ID_LEN] = {0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 #define ID_TEXT "deadbeef0102030405060708090a0b0c"
 
 static struct err e;
@@ -78,9 +77,8 @@ static void assert_owned(const struct journal *j, const char *want)
 
 	assert_int_equal(journal_owned(j, &a), 0);
 	json_array_foreach(a, i, o)
-	    snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s:%s", i ? " " : "",
-		     json_string_value(json_object_get(o, "kind")),
-		     json_string_value(json_object_get(o, "detail")));
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s:%s", i ? " " : "",
+			 json_string_value(json_object_get(o, "kind")), json_string_value(json_object_get(o, "detail")));
 	json_decref(a);
 	assert_string_equal(got, want);
 }
@@ -508,8 +506,9 @@ static void assert_as_promised(const char *dir, unsigned upto)
 	if (upto >= 5)
 		return;
 	j = reopen(dir);
-	assert_string_equal(handoff_state_name(journal_last_state(j)),
-			    handoff_state_name(upto >= 3 ? HO_SRC_RELEASED : upto >= 1 ? HO_SRC_COMMITTED : HO_SRC_BEGUN));
+	assert_string_equal(handoff_state_name(journal_last_state(j)), handoff_state_name(upto >= 3   ? HO_SRC_RELEASED
+											  : upto >= 1 ? HO_SRC_COMMITTED
+												      : HO_SRC_BEGUN));
 	assert_int_equal(journal_owned(j, &owned), 0);
 	assert_int_equal(json_array_size(owned), upto >= 4 ? 2001 : upto >= 2 ? 1 : 0);
 	json_decref(owned);
@@ -545,10 +544,8 @@ static void list_names_unfinished_attempts_only_and_twenty_done_are_kept(void **
 	struct journal *j;
 	char **paths;
 	size_t n;
-	AUTO_FREE char *count =
-	    xasprintf("test $(ls %s | grep -c 'journal.done$') = 20", (char *)*state);
-	AUTO_FREE char *other = xasprintf("touch %s/notes.journal %s/%s-src.journal.new",
-					  (char *)*state, (char *)*state, ID_TEXT);
+	AUTO_FREE char *count = xasprintf("test $(ls %s | grep -c 'journal.done$') = 20", (char *)*state);
+	AUTO_FREE char *other = xasprintf("touch %s/notes.journal %s/%s-src.journal.new", (char *)*state, (char *)*state, ID_TEXT);
 
 	for (int i = 0; i < 25; i++) {
 		uint8_t id[ATTEMPT_ID_LEN];
@@ -612,8 +609,7 @@ static void dump_reads_like_a_story(void **state)
 	assert_int_equal(do_disown(j, "file", "/first"), 0);
 	assert_int_equal(journal_dump(journal_path(j), f, &e), 0); /* while it is locked */
 	fclose(f);
-	assert_non_null(strstr(text, "Z  begin   {\"attempt_id\":\"" ID_TEXT
-				     "\",\"begin\":{\"guest\":\"vm1\""));
+	assert_non_null(strstr(text, "Z  begin   {\"attempt_id\":\"" ID_TEXT "\",\"begin\":{\"guest\":\"vm1\""));
 	assert_non_null(strstr(text, "Z  own     {\"detail\":\"/first\",\"kind\":\"file\"}\n"));
 	assert_non_null(strstr(text, "Z  state   SRC_ABORTED\n"));
 	assert_null(strstr(strstr(text, "SRC_ABORTED") + 1, "  state")); /* the twin is not shown */
@@ -698,26 +694,26 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(journal_remembers_state_and_what_is_owned),
-	    T(file_is_private_preallocated_and_locked),
-	    T(journal_grows_past_its_first_allocation),
-	    cmocka_unit_test_setup_teardown(a_million_records_leave_its_size_as_it_was, setup_in_memory, teardown),
-	    T(what_a_crash_left_of_writing_it_anew_goes_with_it),
-	    T(torn_tail_is_ignored_and_written_over),
-	    T(one_bad_byte_never_makes_a_state_unheard_of),
-	    T(what_is_no_journal_is_refused),
-	    T(state_survives_sigkill_right_after_it_was_told),
-	    T(after_a_write_that_failed_nothing_is_recorded_any_more),
-	    T(of_a_write_that_failed_halfway_nothing_is_certain),
-	    T(a_journal_that_is_full_has_room_for_states),
-	    T(whatever_was_recorded_is_there_after_a_power_failure),
-	    T(list_names_unfinished_attempts_only_and_twenty_done_are_kept),
-	    T(what_it_begins_with_can_be_read_while_an_agent_holds_it),
-	    T(path_tells_by_its_end_alone_whose_it_is),
-	    T(dump_reads_like_a_story),
-	    T(state_dir_is_chosen_and_created),
-	    T(ids_are_what_they_should_be),
-	    T(the_runtime_directory_cannot_be_taken_by_others),
+		T(journal_remembers_state_and_what_is_owned),
+		T(file_is_private_preallocated_and_locked),
+		T(journal_grows_past_its_first_allocation),
+		cmocka_unit_test_setup_teardown(a_million_records_leave_its_size_as_it_was, setup_in_memory, teardown),
+		T(what_a_crash_left_of_writing_it_anew_goes_with_it),
+		T(torn_tail_is_ignored_and_written_over),
+		T(one_bad_byte_never_makes_a_state_unheard_of),
+		T(what_is_no_journal_is_refused),
+		T(state_survives_sigkill_right_after_it_was_told),
+		T(after_a_write_that_failed_nothing_is_recorded_any_more),
+		T(of_a_write_that_failed_halfway_nothing_is_certain),
+		T(a_journal_that_is_full_has_room_for_states),
+		T(whatever_was_recorded_is_there_after_a_power_failure),
+		T(list_names_unfinished_attempts_only_and_twenty_done_are_kept),
+		T(what_it_begins_with_can_be_read_while_an_agent_holds_it),
+		T(path_tells_by_its_end_alone_whose_it_is),
+		T(dump_reads_like_a_story),
+		T(state_dir_is_chosen_and_created),
+		T(ids_are_what_they_should_be),
+		T(the_runtime_directory_cannot_be_taken_by_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

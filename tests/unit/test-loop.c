@@ -26,13 +26,13 @@ static uint64_t deadline(void)
 }
 
 /* Steps the loop until cond holds. */
-#define pump_until(cond)                                                                           \
-	do {                                                                                       \
-		uint64_t until_ = deadline();                                                      \
-		while (!(cond)) {                                                                  \
-			assert_int_equal(loop_step(loop, 100, &err), 0);                           \
-			assert_true(now_ns() < until_);                                            \
-		}                                                                                  \
+#define pump_until(cond)                                                                                                                   \
+	do {                                                                                                                               \
+		uint64_t until_ = deadline();                                                                                              \
+		while (!(cond)) {                                                                                                          \
+			assert_int_equal(loop_step(loop, 100, &err), 0);                                                                   \
+			assert_true(now_ns() < until_);                                                                                    \
+		}                                                                                                                          \
 	} while (0)
 
 static int setup(void **state)

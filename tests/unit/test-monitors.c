@@ -37,8 +37,17 @@ static void listening_sockets_are_taken_apart(void **state)
 
 static void what_does_not_listen_is_left_alone(void **state)
 {
-	static const char *const others[] = {"pty:/dev/pts/3", "vc", "file", "unix:/run/manager.sock", "tcp:10.0.0.1:99 <-> 10.0.0.2:1", "", "disconnected:",
-					     "disconnected:unix:,server=on", "unix:,server=on", "udp", "disconnected:vsock:2:1,server=on"};
+	static const char *const others[] = {"pty:/dev/pts/3",
+					     "vc",
+					     "file",
+					     "unix:/run/manager.sock",
+					     "tcp:10.0.0.1:99 <-> 10.0.0.2:1",
+					     "",
+					     "disconnected:",
+					     "disconnected:unix:,server=on",
+					     "unix:,server=on",
+					     "udp",
+					     "disconnected:vsock:2:1,server=on"};
 	struct chardev_socket s;
 	size_t i;
 
@@ -49,8 +58,8 @@ static void what_does_not_listen_is_left_alone(void **state)
 
 static void expect_monitor(const char *label, const char *const *line, bool yes)
 {
-	json_t *chardevs = json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "label", "serial0", "filename", "mux", "label", "c1", "filename", "mux",
-				     "label", "c2", "filename", "stdio");
+	json_t *chardevs = json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "label", "serial0", "filename", "mux", "label", "c1", "filename",
+				     "mux", "label", "c2", "filename", "stdio");
 	struct args_result r = {.argv = (char **)line};
 
 	while (line[r.argc])
@@ -63,11 +72,25 @@ static void expect_monitor(const char *label, const char *const *line, bool yes)
 /* Labels as QEMU 10.0 makes them. */
 static void monitors_are_known_by_their_labels(void **state)
 {
-	static const char *const line[] = {"qemu", "-mon", "mode=control,chardev=m1", "-mon", "m2", "-qmp", "chardev:m3", "-monitor", "chardev:m4",
-					   "-gdb", "chardev:m5", "-serial", "chardev:s1", "-name", "chardev:s2", NULL};
-	static const char *const monitors[] = {"compat_monitor0", "compat_monitor12", "compat_monitor1-base", "gdb", "serial0-base", "c1-base",
-					       "m1", "m2", "m3", "m4", "m5"},
-				 *const others[] = {"serial0", "serial1", "c1", "c2", "c2-base", "-base", "s1", "s2", "m", "m12", "parallel0", ""};
+	static const char *const line[] = {"qemu",	 "-mon",       "mode=control,chardev=m1",
+					   "-mon",	 "m2",	       "-qmp",
+					   "chardev:m3", "-monitor",   "chardev:m4",
+					   "-gdb",	 "chardev:m5", "-serial",
+					   "chardev:s1", "-name",      "chardev:s2",
+					   NULL};
+	static const char *const monitors[] = {"compat_monitor0",
+					       "compat_monitor12",
+					       "compat_monitor1-base",
+					       "gdb",
+					       "serial0-base",
+					       "c1-base",
+					       "m1",
+					       "m2",
+					       "m3",
+					       "m4",
+					       "m5"},
+				 *const others[] = {"serial0", "serial1", "c1", "c2",  "c2-base",   "-base",
+						    "s1",      "s2",	  "m",	"m12", "parallel0", ""};
 	size_t i;
 
 	(void)state;

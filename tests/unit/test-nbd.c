@@ -24,8 +24,8 @@
 
 #include <cmocka.h>
 
-#define SIZE (1 * MIB) /* the fake export */
-#define IN_FLIGHT 64
+#define SIZE	   (1 * MIB) /* the fake export */
+#define IN_FLIGHT  64
 #define TIMEOUT_MS 10000
 
 static char dir[] = "/tmp/test-nbd-XXXXXX";
@@ -421,13 +421,12 @@ static void faulty_handshakes_are_refused(void **state)
 		enum hs_fault fault;
 		int code;
 	} cases[] = {
-		{HS_BAD_MAGIC, EPROTO},	     {HS_OLDSTYLE, EPROTO},	  {HS_DROP, ECONNRESET},
-		{HS_DROP_IN_OPTION, ECONNRESET}, {HS_HUGE_REPLY, EPROTO},	  {HS_BAD_REPLY_MAGIC, EPROTO},
-		{HS_WRONG_OPTION, EPROTO},   {HS_NO_STRUCTURED, ENOTSUP}, {HS_SHORT_INFO, EPROTO},
-		{HS_SHORT_EXPORT, EPROTO},   {HS_NEGATIVE_SIZE, EPROTO},  {HS_BLOCK_SIZES, EPROTO},
-		{HS_NO_EXPORT_INFO, EPROTO}, {HS_ENDLESS_INFO, EPROTO},	  {HS_UNKNOWN_EXPORT, ENOENT},
-		{HS_TLS, EACCES},	     {HS_NO_CONTEXT, ENOENT},	  {HS_SHORT_CONTEXT, EPROTO},
-		{HS_OTHER_CONTEXT, EPROTO},  {HS_CONTEXT_TWICE, EPROTO},  {HS_ID_TWICE, EPROTO},
+		{HS_BAD_MAGIC, EPROTO},	     {HS_OLDSTYLE, EPROTO},	   {HS_DROP, ECONNRESET},	{HS_DROP_IN_OPTION, ECONNRESET},
+		{HS_HUGE_REPLY, EPROTO},     {HS_BAD_REPLY_MAGIC, EPROTO}, {HS_WRONG_OPTION, EPROTO},	{HS_NO_STRUCTURED, ENOTSUP},
+		{HS_SHORT_INFO, EPROTO},     {HS_SHORT_EXPORT, EPROTO},	   {HS_NEGATIVE_SIZE, EPROTO},	{HS_BLOCK_SIZES, EPROTO},
+		{HS_NO_EXPORT_INFO, EPROTO}, {HS_ENDLESS_INFO, EPROTO},	   {HS_UNKNOWN_EXPORT, ENOENT}, {HS_TLS, EACCES},
+		{HS_NO_CONTEXT, ENOENT},     {HS_SHORT_CONTEXT, EPROTO},   {HS_OTHER_CONTEXT, EPROTO},	{HS_CONTEXT_TWICE, EPROTO},
+		{HS_ID_TWICE, EPROTO},
 	};
 	size_t i;
 
@@ -866,7 +865,7 @@ static void chunks_in_any_order_make_a_read(void **state)
 }
 
 static const uint32_t errors[][2] = {
-	{1, EPERM},	{5, EIO},	 {12, ENOMEM},	   {22, EINVAL},    {28, ENOSPC},
+	{1, EPERM},	 {5, EIO},	   {12, ENOMEM},     {22, EINVAL},    {28, ENOSPC},
 	{75, EOVERFLOW}, {95, EOPNOTSUPP}, {108, ESHUTDOWN}, {12345, EINVAL},
 };
 
@@ -921,7 +920,7 @@ static void serve_short_status(int fd, struct wire *w)
 
 	while (s_request(fd, &a) && a.type == 7) {
 		first = a;
-		w_status(w, 77, 12, 0xffffffff);	 /* the other context: everything at once, and more */
+		w_status(w, 77, 12, 0xffffffff);	       /* the other context: everything at once, and more */
 		w_status(w, 5, 12, give[i % ARRAY_LEN(give)]); /* ours: piece by piece, the last too long */
 		w_chunk(w, a.cookie, true, 0, 0);
 		s_send(fd, w);
@@ -1187,9 +1186,8 @@ static void server_start(struct server *s, const char *const *argv, bool nbdkit)
 	s->pid = running = atoi(line);
 }
 
-#define QEMU_NBD(s, ...) \
-	server_start(s, (const char *const[]){"qemu-nbd", "--fork", "-t", "-e", "8", __VA_ARGS__, NULL}, false)
-#define NBDKIT(s, ...) server_start(s, (const char *const[]){"nbdkit", __VA_ARGS__, NULL}, true)
+#define QEMU_NBD(s, ...) server_start(s, (const char *const[]){"qemu-nbd", "--fork", "-t", "-e", "8", __VA_ARGS__, NULL}, false)
+#define NBDKIT(s, ...)	 server_start(s, (const char *const[]){"nbdkit", __VA_ARGS__, NULL}, true)
 
 /* Ends the server and waits until it has let go of its image: its socket no longer accepts. */
 static void server_stop(struct server *s)
@@ -1432,7 +1430,7 @@ static void a_server_killed_fails_what_is_in_flight(void **state)
 /* ---- stress: 64 random requests in flight against a model in memory ---- */
 
 #define MODEL_SIZE (8 * MIB)
-#define MODEL_MAX (128 * KIB)
+#define MODEL_MAX  (128 * KIB)
 
 struct stress;
 
@@ -1463,8 +1461,8 @@ static bool stress_clashes(const struct stress *s, const struct stress_req *r)
 	const struct stress_req *o;
 
 	for (o = s->r; o < s->r + IN_FLIGHT; o++)
-		if (o != r && o->kind != S_IDLE && (o->kind != S_READ || r->kind != S_READ) &&
-		    o->offset < r->offset + r->len && r->offset < o->offset + o->len)
+		if (o != r && o->kind != S_IDLE && (o->kind != S_READ || r->kind != S_READ) && o->offset < r->offset + r->len &&
+		    r->offset < o->offset + o->len)
 			return true;
 	return false;
 }

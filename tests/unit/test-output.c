@@ -220,12 +220,12 @@ static void forked_child_has_nothing_of_its_parent_s_to_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(slow_reader_gets_the_result_and_how_many_events_it_missed),
-	    cmocka_unit_test(passing_lines_are_dropped_while_one_waits),
-	    cmocka_unit_test(closed_pipe_is_no_reason_to_end_or_to_wait),
-	    cmocka_unit_test(end_waits_so_long_and_no_longer_for_a_reader),
+		cmocka_unit_test(slow_reader_gets_the_result_and_how_many_events_it_missed),
+		cmocka_unit_test(passing_lines_are_dropped_while_one_waits),
+		cmocka_unit_test(closed_pipe_is_no_reason_to_end_or_to_wait),
+		cmocka_unit_test(end_waits_so_long_and_no_longer_for_a_reader),
 #ifndef __SANITIZE_THREAD__ /* which permits no threads after such a fork */
-	    cmocka_unit_test(forked_child_has_nothing_of_its_parent_s_to_write),
+		cmocka_unit_test(forked_child_has_nothing_of_its_parent_s_to_write),
 #endif
 	};
 

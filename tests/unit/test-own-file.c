@@ -287,7 +287,8 @@ static void with_inodes_used_again(unsigned inode_bytes, bool born)
 		skip();
 	}
 	if (mkdir(at("fs"), 0700) || run("truncate -s 8M %s/image && mke2fs -q -F -t ext4 -I %u %s/image >/dev/null 2>&1 && "
-					 "mount -o loop %s/image %s/fs", dir, inode_bytes, dir, dir, dir)) {
+					 "mount -o loop %s/image %s/fs",
+					 dir, inode_bytes, dir, dir, dir)) {
 		rmdir(at("fs"));
 		print_message("skipped: no file system can be mounted here\n");
 		skip();

@@ -72,14 +72,14 @@ struct driver {
 #define ID(f)	n += 16;
 #define STR(f)	n += 2 + m->f.n;
 #define REST(f) *rest = m->f.n;
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	static size_t name##_size(const struct msg_##name *m, size_t *rest)                        \
-	{                                                                                          \
-		size_t n = 0;                                                                      \
-                                                                                                   \
-		(void)m;                                                                           \
-		*rest = 0;                                                                         \
-		fields return n;                                                                   \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	static size_t name##_size(const struct msg_##name *m, size_t *rest)                                                                \
+	{                                                                                                                                  \
+		size_t n = 0;                                                                                                              \
+                                                                                                                                           \
+		(void)m;                                                                                                                   \
+		*rest = 0;                                                                                                                 \
+		fields return n;                                                                                                           \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -98,10 +98,10 @@ struct driver {
 #define ID(f)	fill(m->f, 16);
 #define STR(f)	m->f = random_slice(MSG_STR_MAX);
 #define REST(f) m->f = random_slice(2000);
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	static void name##_random(struct msg_##name *m)                                            \
-	{                                                                                          \
-		fields                                                                             \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	static void name##_random(struct msg_##name *m)                                                                                    \
+	{                                                                                                                                  \
+		fields                                                                                                                     \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -120,10 +120,10 @@ struct driver {
 #define ID(f)	assert_memory_equal(a->f, b->f, 16);
 #define STR(f)	assert_true(same(a->f, b->f));
 #define REST(f) assert_true(same(a->f, b->f));
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	static void name##_compare(const struct msg_##name *a, const struct msg_##name *b)         \
-	{                                                                                          \
-		fields                                                                             \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	static void name##_compare(const struct msg_##name *a, const struct msg_##name *b)                                                 \
+	{                                                                                                                                  \
+		fields                                                                                                                     \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -135,46 +135,46 @@ struct driver {
 #undef STR
 #undef REST
 
-#define MESSAGE(NAME, name, number, fields)                                                        \
-	static size_t name##_round_trip(uint8_t *buf, size_t *fixed)                               \
-	{                                                                                          \
-		struct writer w = writer_of(buf, BUF_BYTES);                                       \
-		struct msg_##name in, out;                                                         \
-		size_t rest;                                                                       \
-                                                                                                   \
-		name##_random(&in);                                                                \
-		msg_##name##_encode(&w, &in);                                                      \
-		assert_false(w.bad);                                                               \
-		*fixed = name##_size(&in, &rest);                                                  \
-		assert_int_equal(writer_len(&w), *fixed + rest);                                   \
-		memset(&out, 0xa5, sizeof(out));                                                   \
-		assert_int_equal(msg_##name##_decode(&out, buf, writer_len(&w)), 0);               \
-		name##_compare(&in, &out);                                                         \
-		return writer_len(&w);                                                             \
-	}                                                                                          \
-	static int name##_decode(const uint8_t *p, size_t n)                                       \
-	{                                                                                          \
-		struct msg_##name m;                                                               \
-                                                                                                   \
-		return msg_##name##_decode(&m, p, n);                                              \
-	}                                                                                          \
-	/* with a writer one byte too small it says so and stays inside */                         \
-	static void name##_no_room(void)                                                           \
-	{                                                                                          \
-		struct msg_##name in;                                                              \
-		size_t rest, n, k;                                                                 \
-                                                                                                   \
-		name##_random(&in);                                                                \
-		n = name##_size(&in, &rest) + rest;                                                \
-		for (k = 0; k < n; k += 1 + n / 50) {                                              \
-			uint8_t *exact = xmalloc(k);                                               \
-			struct writer w = writer_of(exact, k);                                     \
-                                                                                                   \
-			msg_##name##_encode(&w, &in);                                              \
-			assert_true(w.bad);                                                        \
-			assert_true(writer_len(&w) <= k);                                          \
-			free(exact);                                                               \
-		}                                                                                  \
+#define MESSAGE(NAME, name, number, fields)                                                                                                \
+	static size_t name##_round_trip(uint8_t *buf, size_t *fixed)                                                                       \
+	{                                                                                                                                  \
+		struct writer w = writer_of(buf, BUF_BYTES);                                                                               \
+		struct msg_##name in, out;                                                                                                 \
+		size_t rest;                                                                                                               \
+                                                                                                                                           \
+		name##_random(&in);                                                                                                        \
+		msg_##name##_encode(&w, &in);                                                                                              \
+		assert_false(w.bad);                                                                                                       \
+		*fixed = name##_size(&in, &rest);                                                                                          \
+		assert_int_equal(writer_len(&w), *fixed + rest);                                                                           \
+		memset(&out, 0xa5, sizeof(out));                                                                                           \
+		assert_int_equal(msg_##name##_decode(&out, buf, writer_len(&w)), 0);                                                       \
+		name##_compare(&in, &out);                                                                                                 \
+		return writer_len(&w);                                                                                                     \
+	}                                                                                                                                  \
+	static int name##_decode(const uint8_t *p, size_t n)                                                                               \
+	{                                                                                                                                  \
+		struct msg_##name m;                                                                                                       \
+                                                                                                                                           \
+		return msg_##name##_decode(&m, p, n);                                                                                      \
+	}                                                                                                                                  \
+	/* with a writer one byte too small it says so and stays inside */                                                                 \
+	static void name##_no_room(void)                                                                                                   \
+	{                                                                                                                                  \
+		struct msg_##name in;                                                                                                      \
+		size_t rest, n, k;                                                                                                         \
+                                                                                                                                           \
+		name##_random(&in);                                                                                                        \
+		n = name##_size(&in, &rest) + rest;                                                                                        \
+		for (k = 0; k < n; k += 1 + n / 50) {                                                                                      \
+			uint8_t *exact = xmalloc(k);                                                                                       \
+			struct writer w = writer_of(exact, k);                                                                             \
+                                                                                                                                           \
+			msg_##name##_encode(&w, &in);                                                                                      \
+			assert_true(w.bad);                                                                                                \
+			assert_true(writer_len(&w) <= k);                                                                                  \
+			free(exact);                                                                                                       \
+		}                                                                                                                          \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -270,12 +270,8 @@ static void a_string_longer_than_the_maximum_is_cut_by_the_writer_and_refused_by
 static void layout_on_the_wire_is_little_endian_in_the_order_of_the_table(void **state)
 {
 	static const uint8_t want[] = {0x04, 0x03, 0x02, 0x01, 0x07, 0x09, 0x02, 0x01, 0x44, 0x33, 0x22, 0x11, 'b', 'o'};
-	struct msg_data m = {.object = 0x01020304,
-			     .codec = 7,
-			     .base = 9,
-			     .extents = 0x0102,
-			     .raw_bytes = 0x11223344,
-			     .body = slice_of("bo")};
+	struct msg_data m =
+		{.object = 0x01020304, .codec = 7, .base = 9, .extents = 0x0102, .raw_bytes = 0x11223344, .body = slice_of("bo")};
 	uint8_t buf[64];
 	struct writer w = writer_of(buf, sizeof(buf));
 
@@ -583,7 +579,8 @@ static size_t vector(unsigned n, uint8_t out[256])
 			continue;
 		}
 		in_block = section;
-		for (at += 4; section && block == n && strncmp(at, "  ", 2) && sscanf(at, "%2x%n", &byte, &used) == 1 && used == 2; at += 3) {
+		for (at += 4; section && block == n && strncmp(at, "  ", 2) && sscanf(at, "%2x%n", &byte, &used) == 1 && used == 2;
+		     at += 3) {
 			assert_true(bytes < 256);
 			out[bytes++] = (uint8_t)byte;
 		}
@@ -609,7 +606,9 @@ static void the_test_vectors_of_the_document_are_what_is_sent(void **state)
 	static const struct msg_applied applied = {.group = 1, .number = 2};
 	uint8_t buf[FRAME_HEADER_BYTES + 256], body[24];
 	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, 256), b = writer_of(body, sizeof(body));
-	struct msg_hello hello = {.version = 1, .version_min = 1, .software = slice_of("vmferry 0.1"),
+	struct msg_hello hello = {.version = 1,
+				  .version_min = 1,
+				  .software = slice_of("vmferry 0.1"),
 				  .way = slice_of("127.0.0.1:40000 127.0.0.1:7788")};
 	struct msg_data data = {.object = 256, .codec = CODEC_ZERO, .extents = 2};
 	unsigned i;

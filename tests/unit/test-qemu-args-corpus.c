@@ -211,9 +211,8 @@ static char *nics_text(const struct args_result *r)
 		const struct args_nic *n = &r->nics[i];
 		bool same = !strcmp(n->type, n->to_type) && !strcmp(or_dash(n->attach), or_dash(n->to_attach));
 		AUTO_FREE char *to = same ? xstrdup("") : xasprintf(" -> %s %s", n->to_type, or_dash(n->to_attach));
-		AUTO_FREE char *line =
-			xasprintf("%s %s %s %s: %s %s%s", or_dash(n->netdev), or_dash(n->device), or_dash(n->model),
-				  or_dash(n->mac), n->type, or_dash(n->attach), to);
+		AUTO_FREE char *line = xasprintf("%s %s %s %s: %s %s%s", or_dash(n->netdev), or_dash(n->device), or_dash(n->model),
+						 or_dash(n->mac), n->type, or_dash(n->attach), to);
 
 		add_text(&text, line);
 	}
@@ -228,8 +227,11 @@ static char *files_text(const struct args_result *r)
 	for (i = 0; i < r->file_count; i++) {
 		const struct args_file *f = &r->files[i];
 		bool same = f->to && !strcmp(f->path, f->to);
-		AUTO_FREE char *line = xasprintf("%s %s %s%s%s", args_role_name(f->role), f->read_only ? "ro" : "rw", f->path,
-						 same ? "" : " -> ", same ? "" : f->to ? f->to : "nothing");
+		AUTO_FREE char *line =
+			xasprintf("%s %s %s%s%s", args_role_name(f->role), f->read_only ? "ro" : "rw", f->path, same ? "" : " -> ",
+				  same	  ? ""
+				  : f->to ? f->to
+					  : "nothing");
 
 		assert_true(args_role_of(args_role_name(f->role)) == f->role);
 		add_text(&text, line);
@@ -289,8 +291,7 @@ static void write_case(const struct file *f, const char *path)
 
 static void check_result(struct file *f, const char *path, struct args_result *r, bool *changed)
 {
-	AUTO_FREE char *line = line_text(r->argv, r->argc), *notes = notes_text(r), *files = files_text(r),
-		       *nics = nics_text(r);
+	AUTO_FREE char *line = line_text(r->argv, r->argc), *notes = notes_text(r), *files = files_text(r), *nics = nics_text(r);
 	AUTO_FREE char *start = qemu_args_start_line(r->argv, r->argc, "/usr/bin/qemu-system-x86_64", QMP);
 	AUTO_FREE char *start_line = xasprintf("%s\n", start);
 

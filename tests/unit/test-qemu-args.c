@@ -21,22 +21,22 @@
 #define PLAIN " -display none" OURS
 
 static const struct args_map disks[] = {
-    {.from = "/srv/vm.raw", .to = "/d/vm.raw", .format = "raw"},
-    {.from = "data.qcow2", .to = "/d/data.qcow2", .format = "qcow2"},
-    {.from = "/srv/odd,name.raw", .to = "/d/odd,name.raw", .format = "raw"},
-    {.from = "/dev/vg/lv", .to = "/d/lv.raw", .format = "raw"},
-    {.from = "/srv/to-lv.raw", .to = "/dev/vg/new", .format = "raw", .to_device = true},
-    {.from = "/srv/install.iso", .to = "/d/install.iso", .format = "raw"},
-    {.from = "/srv/unformatted", .to = "/d/unformatted"},
+	{.from = "/srv/vm.raw", .to = "/d/vm.raw", .format = "raw"},
+	{.from = "data.qcow2", .to = "/d/data.qcow2", .format = "qcow2"},
+	{.from = "/srv/odd,name.raw", .to = "/d/odd,name.raw", .format = "raw"},
+	{.from = "/dev/vg/lv", .to = "/d/lv.raw", .format = "raw"},
+	{.from = "/srv/to-lv.raw", .to = "/dev/vg/new", .format = "raw", .to_device = true},
+	{.from = "/srv/install.iso", .to = "/d/install.iso", .format = "raw"},
+	{.from = "/srv/unformatted", .to = "/d/unformatted"},
 };
 
 static const struct args_options options = {
-    .socket_dir = "/d",
-    .disks = disks,
-    .disk_count = ARRAY_LEN(disks),
-    .machine = "pc-q35-10.0",
-    .private_qmp = "/d/private.qmp",
-    .cwd = "/srv",
+	.socket_dir = "/d",
+	.disks = disks,
+	.disk_count = ARRAY_LEN(disks),
+	.machine = "pc-q35-10.0",
+	.private_qmp = "/d/private.qmp",
+	.cwd = "/srv",
 };
 
 struct line {
@@ -134,14 +134,14 @@ static void expect_refused(const char *from, const char *reason)
 static void machine_type_is_pinned_wherever_it_stands(void **state)
 {
 	static const char *const forms[][2] = {
-	    {"-machine q35,accel=tcg", "-machine pc-q35-10.0,accel=tcg" PLAIN},
-	    {"-machine accel=tcg,type=q35", "-machine accel=tcg,type=pc-q35-10.0" PLAIN},
-	    {"-M q35", "-M pc-q35-10.0" PLAIN},
-	    {"-M pc-q35-10.0", "-M pc-q35-10.0" PLAIN},
-	    {"-machine q35 -machine smm=off", "-machine pc-q35-10.0 -machine smm=off" PLAIN},
-	    {"-machine accel=tcg", "-machine accel=tcg -machine pc-q35-10.0" PLAIN},
-	    {"-m 64", "-m 64 -machine pc-q35-10.0" PLAIN},
-	    {"--machine q35", "-machine pc-q35-10.0" PLAIN},
+		{"-machine q35,accel=tcg", "-machine pc-q35-10.0,accel=tcg" PLAIN},
+		{"-machine accel=tcg,type=q35", "-machine accel=tcg,type=pc-q35-10.0" PLAIN},
+		{"-M q35", "-M pc-q35-10.0" PLAIN},
+		{"-M pc-q35-10.0", "-M pc-q35-10.0" PLAIN},
+		{"-machine q35 -machine smm=off", "-machine pc-q35-10.0 -machine smm=off" PLAIN},
+		{"-machine accel=tcg", "-machine accel=tcg -machine pc-q35-10.0" PLAIN},
+		{"-m 64", "-m 64 -machine pc-q35-10.0" PLAIN},
+		{"--machine q35", "-machine pc-q35-10.0" PLAIN},
 	};
 	size_t i;
 
@@ -156,14 +156,11 @@ static void machine_type_is_pinned_wherever_it_stands(void **state)
 static void drives_are_mapped_and_their_format_made_explicit(void **state)
 {
 	(void)state;
-	expect_plain("-drive file=/srv/vm.raw,if=virtio",
-		     "-drive file=/d/vm.raw,if=virtio,format=raw");
-	expect_plain("-drive if=virtio,format=raw,file=/srv/vm.raw",
-		     "-drive if=virtio,format=raw,file=/d/vm.raw");
+	expect_plain("-drive file=/srv/vm.raw,if=virtio", "-drive file=/d/vm.raw,if=virtio,format=raw");
+	expect_plain("-drive if=virtio,format=raw,file=/srv/vm.raw", "-drive if=virtio,format=raw,file=/d/vm.raw");
 	expect_plain("-drive file=/srv/vm.raw,driver=raw", "-drive file=/d/vm.raw,driver=raw");
 	expect_plain("-drive file=file:/srv/vm.raw", "-drive file=/d/vm.raw,format=raw");
-	expect_plain("-drive file.filename=/srv/vm.raw",
-		     "-drive file.filename=/d/vm.raw,format=raw");
+	expect_plain("-drive file.filename=/srv/vm.raw", "-drive file.filename=/d/vm.raw,format=raw");
 	expect_plain("-drive file=/srv/unformatted", "-drive file=/d/unformatted");
 }
 
@@ -179,8 +176,7 @@ static void relative_and_untidy_names_find_their_disk(void **state)
 static void doubled_commas_survive(void **state)
 {
 	(void)state;
-	expect_plain("-drive file=/srv/odd,,name.raw,if=none,id=a",
-		     "-drive file=/d/odd,,name.raw,if=none,id=a,format=raw");
+	expect_plain("-drive file=/srv/odd,,name.raw,if=none,id=a", "-drive file=/d/odd,,name.raw,if=none,id=a,format=raw");
 	expect_plain("-name guest=a,,b,debug-threads=on", "-name guest=a,,b,debug-threads=on");
 }
 
@@ -192,8 +188,7 @@ static void drives_outside_the_map_stay(void **state)
 	(void)state;
 	assert_string_equal(got, "-M pc-q35-10.0 -drive file=/other.img,format=raw" PLAIN);
 	assert_non_null(strstr(notes, "/other.img is opened under the same name"));
-	expect_plain("-drive file=nbd:unix:/x.sock,format=raw,readonly=on",
-		     "-drive file=nbd:unix:/x.sock,format=raw,readonly=on");
+	expect_plain("-drive file=nbd:unix:/x.sock,format=raw,readonly=on", "-drive file=nbd:unix:/x.sock,format=raw,readonly=on");
 	expect_refused("-drive file=nbd:unix:/x.sock,format=raw", "not a local file");
 	expect_plain("-drive if=none,id=cd,media=cdrom", "-drive if=none,id=cd,media=cdrom");
 	expect_plain("-drive media=cdrom,file=boot.iso", "-drive media=cdrom,file=/srv/boot.iso");
@@ -202,12 +197,10 @@ static void drives_outside_the_map_stay(void **state)
 static void blockdevs_are_mapped_in_both_syntaxes(void **state)
 {
 	(void)state;
-	expect_plain(
-	    "-blockdev driver=qcow2,node-name=d0,file.driver=file,file.filename=data.qcow2",
-	    "-blockdev driver=qcow2,node-name=d0,file.driver=file,file.filename=/d/data.qcow2");
-	expect_plain(
-	    "-blockdev file,filename=/srv/vm.raw,node-name=f0 -blockdev raw,file=f0,node-name=d0",
-	    "-blockdev file,filename=/d/vm.raw,node-name=f0 -blockdev raw,file=f0,node-name=d0");
+	expect_plain("-blockdev driver=qcow2,node-name=d0,file.driver=file,file.filename=data.qcow2",
+		     "-blockdev driver=qcow2,node-name=d0,file.driver=file,file.filename=/d/data.qcow2");
+	expect_plain("-blockdev file,filename=/srv/vm.raw,node-name=f0 -blockdev raw,file=f0,node-name=d0",
+		     "-blockdev file,filename=/d/vm.raw,node-name=f0 -blockdev raw,file=f0,node-name=d0");
 	expect_plain("-blockdev "
 		     "{\"driver\":\"qcow2\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\","
 		     "\"filename\":\"/srv/data.qcow2\"},"
@@ -229,22 +222,19 @@ static void blockdevs_are_mapped_in_both_syntaxes(void **state)
 static void protocol_driver_follows_from_file_to_device_and_back(void **state)
 {
 	(void)state;
-	expect_plain("-blockdev host_device,filename=/dev/vg/lv,node-name=f",
-		     "-blockdev file,filename=/d/lv.raw,node-name=f");
+	expect_plain("-blockdev host_device,filename=/dev/vg/lv,node-name=f", "-blockdev file,filename=/d/lv.raw,node-name=f");
 	expect_plain("-blockdev raw,file.driver=file,file.filename=/srv/to-lv.raw,node-name=f",
 		     "-blockdev raw,file.driver=host_device,file.filename=/dev/vg/new,node-name=f");
-	expect_plain(
-	    "-blockdev "
-	    "{\"driver\":\"host_device\",\"filename\":\"/dev/vg/lv\",\"node-name\":\"f\"}",
-	    "-blockdev {\"driver\":\"file\",\"filename\":\"/d/lv.raw\",\"node-name\":\"f\"}");
+	expect_plain("-blockdev "
+		     "{\"driver\":\"host_device\",\"filename\":\"/dev/vg/lv\",\"node-name\":\"f\"}",
+		     "-blockdev {\"driver\":\"file\",\"filename\":\"/d/lv.raw\",\"node-name\":\"f\"}");
 }
 
 static void short_disk_options_become_drives_with_a_format(void **state)
 {
 	(void)state;
 	expect_plain("-hda vm.raw", "-drive index=0,media=disk,file=/d/vm.raw,format=raw");
-	expect_plain("-hdd /srv/data.qcow2",
-		     "-drive index=3,media=disk,file=/d/data.qcow2,format=qcow2");
+	expect_plain("-hdd /srv/data.qcow2", "-drive index=3,media=disk,file=/d/data.qcow2,format=qcow2");
 	expect_plain("-pflash /srv/vm.raw", "-drive if=pflash,file=/d/vm.raw,format=raw");
 	expect_plain("vm.raw", "-drive index=0,media=disk,file=/d/vm.raw,format=raw");
 	expect_plain("-hdb /srv/unformatted", "-hdb /d/unformatted");
@@ -256,24 +246,17 @@ static void short_disk_options_become_drives_with_a_format(void **state)
 static void listening_sockets_move_and_never_wait(void **state)
 {
 	(void)state;
-	expect_plain("-qmp unix:/run/a.qmp,server=on,wait=off",
-		     "-qmp unix:/d/a.qmp,server=on,wait=off");
+	expect_plain("-qmp unix:/run/a.qmp,server=on,wait=off", "-qmp unix:/d/a.qmp,server=on,wait=off");
 	expect_plain("-qmp unix:/run/a.qmp,server,nowait", "-qmp unix:/d/a.qmp,server,nowait");
 	expect_plain("-qmp unix:/run/a.qmp,server,wait", "-qmp unix:/d/a.qmp,server,wait=off");
-	expect_plain("-monitor unix:mon.sock,server=on,wait=on",
-		     "-monitor unix:/d/mon.sock,server=on,wait=off");
-	expect_plain("-serial mon:unix:/run/s,server=on",
-		     "-serial mon:unix:/d/s,server=on,wait=off");
-	expect_plain("-qmp-pretty unix:path=/run/p,server=on,wait=off",
-		     "-qmp-pretty unix:path=/d/p,server=on,wait=off");
-	expect_plain("-gdb unix:path=/tmp/gdb,server=on,wait=off",
-		     "-gdb unix:path=/d/gdb,server=on,wait=off");
+	expect_plain("-monitor unix:mon.sock,server=on,wait=on", "-monitor unix:/d/mon.sock,server=on,wait=off");
+	expect_plain("-serial mon:unix:/run/s,server=on", "-serial mon:unix:/d/s,server=on,wait=off");
+	expect_plain("-qmp-pretty unix:path=/run/p,server=on,wait=off", "-qmp-pretty unix:path=/d/p,server=on,wait=off");
+	expect_plain("-gdb unix:path=/tmp/gdb,server=on,wait=off", "-gdb unix:path=/d/gdb,server=on,wait=off");
 	expect_plain("-gdb tcp::1234", "-gdb tcp::1234");
 	expect_plain("-serial tcp::4444,server", "-serial tcp::4444,server,wait=off");
-	expect_plain("-chardev socket,id=c,path=/run/c.sock,server=on,wait=off",
-		     "-chardev socket,id=c,path=/d/c.sock,server=on,wait=off");
-	expect_plain("-chardev socket,id=c,host=::1,port=5,server=on",
-		     "-chardev socket,id=c,host=::1,port=5,server=on,wait=off");
+	expect_plain("-chardev socket,id=c,path=/run/c.sock,server=on,wait=off", "-chardev socket,id=c,path=/d/c.sock,server=on,wait=off");
+	expect_plain("-chardev socket,id=c,host=::1,port=5,server=on", "-chardev socket,id=c,host=::1,port=5,server=on,wait=off");
 	expect("-vnc unix:/run/vnc.sock,password=on", "-vnc unix:/d/vnc.sock,password=on" OURS);
 	expect("-display vnc=unix:/run/vnc.sock", "-vnc unix:/d/vnc.sock" OURS);
 	expect("-spice unix=on,addr=/run/spice.sock", "-spice unix=on,addr=/d/spice.sock" OURS);
@@ -294,22 +277,17 @@ static void written_files_move(void **state)
 	(void)state;
 	expect_plain("-serial file:/var/log/vm,1.log -D qemu.log -pidfile /run/vm.pid",
 		     "-serial file:/d/vm,1.log -D /d/qemu.log -pidfile /d/vm.pid");
-	expect_plain("-chardev file,id=l,path=/var/log/c.log,logfile=/x/y.log",
-		     "-chardev file,id=l,path=/d/c.log,logfile=/d/y.log");
-	expect_plain("-debugcon file:dbg -serial file:/dev/null",
-		     "-debugcon file:/d/dbg -serial file:/dev/null");
-	expect_plain("-trace enable=x,file=t.log,events=e",
-		     "-trace enable=x,file=/d/t.log,events=/srv/e");
+	expect_plain("-chardev file,id=l,path=/var/log/c.log,logfile=/x/y.log", "-chardev file,id=l,path=/d/c.log,logfile=/d/y.log");
+	expect_plain("-debugcon file:dbg -serial file:/dev/null", "-debugcon file:/d/dbg -serial file:/dev/null");
+	expect_plain("-trace enable=x,file=t.log,events=e", "-trace enable=x,file=/d/t.log,events=/srv/e");
 }
 
 static void two_files_of_one_name_stay_apart(void **state)
 {
 	(void)state;
-	expect_plain(
-	    "-monitor unix:/a/m,server=on,wait=off -serial unix:/b/m,server=on,wait=off -D /a/m",
-	    "-monitor unix:/d/m,server=on,wait=off -serial unix:/d/m-2,server=on,wait=off -D /d/m");
-	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off",
-		     "-serial unix:/d/private.qmp-2,server=on,wait=off");
+	expect_plain("-monitor unix:/a/m,server=on,wait=off -serial unix:/b/m,server=on,wait=off -D /a/m",
+		     "-monitor unix:/d/m,server=on,wait=off -serial unix:/d/m-2,server=on,wait=off -D /d/m");
+	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off", "-serial unix:/d/private.qmp-2,server=on,wait=off");
 }
 
 static void start_options_of_the_source_are_dropped(void **state)
@@ -323,8 +301,7 @@ static void values_that_look_like_options_are_left_alone(void **state)
 	(void)state;
 	expect_plain("-append -snapshot -m 64", "-append -snapshot -m 64");
 	expect_plain("-name -S", "-name -S");
-	expect_plain("-enable-kvm -nodefaults -no-reboot -usb -cpu host",
-		     "-enable-kvm -nodefaults -no-reboot -usb -cpu host");
+	expect_plain("-enable-kvm -nodefaults -no-reboot -usb -cpu host", "-enable-kvm -nodefaults -no-reboot -usb -cpu host");
 }
 
 static void relative_files_become_absolute(void **state)
@@ -393,23 +370,23 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 static void monitors_that_others_could_use_are_refused(void **state)
 {
 	static const char *const refused[][2] = {
-	    {"-monitor udp:127.0.0.1:9@:8", "through -monitor udp:127.0.0.1:9@:8 others could"},
-	    {"-monitor pipe:/srv/p", "this kind"},
-	    {"-monitor /dev/ttyS0", "this kind"},
-	    {"-qmp unix:/run/manager.sock", "connects to somebody"},
-	    {"-qmp-pretty tcp:192.0.2.1:99,reconnect=1", "connects to somebody"},
-	    {"-gdb unix:/run/gdb", "connects to somebody"},
-	    {"-gdb udp::1234", "this kind"},
-	    {"-qmp unix:name,abstract=on,server=on", "abstract"},
-	    {"-chardev socket,id=c,host=::1,port=9,server=on,tls-creds=t -mon chardev=c,mode=control", "TLS"},
-	    {"-chardev udp,id=c,port=9 -mon c", "through -chardev udp,id=c,port=9 others"},
-	    {"-chardev udp,id=c,port=9 -monitor chardev:c", "this kind"},
-	    {"-chardev udp,id=c,port=9,mux=on -serial chardev:c", "this kind"},
-	    {"-chardev null,id=d -chardev hub,id=c,chardevs.0=d -mon c", "this kind"},
-	    {"-chardev file,id=c,path=/l,input-path=/i -mon c", "it reads from a file"},
-	    {"-serial mon:udp::9", "this kind"},
-	    {"-monitor vc -vnc :1", "VNC"},
-	    {"-display vnc=:1 -monitor vc:80Cx24C", "VNC"},
+		{"-monitor udp:127.0.0.1:9@:8", "through -monitor udp:127.0.0.1:9@:8 others could"},
+		{"-monitor pipe:/srv/p", "this kind"},
+		{"-monitor /dev/ttyS0", "this kind"},
+		{"-qmp unix:/run/manager.sock", "connects to somebody"},
+		{"-qmp-pretty tcp:192.0.2.1:99,reconnect=1", "connects to somebody"},
+		{"-gdb unix:/run/gdb", "connects to somebody"},
+		{"-gdb udp::1234", "this kind"},
+		{"-qmp unix:name,abstract=on,server=on", "abstract"},
+		{"-chardev socket,id=c,host=::1,port=9,server=on,tls-creds=t -mon chardev=c,mode=control", "TLS"},
+		{"-chardev udp,id=c,port=9 -mon c", "through -chardev udp,id=c,port=9 others"},
+		{"-chardev udp,id=c,port=9 -monitor chardev:c", "this kind"},
+		{"-chardev udp,id=c,port=9,mux=on -serial chardev:c", "this kind"},
+		{"-chardev null,id=d -chardev hub,id=c,chardevs.0=d -mon c", "this kind"},
+		{"-chardev file,id=c,path=/l,input-path=/i -mon c", "it reads from a file"},
+		{"-serial mon:udp::9", "this kind"},
+		{"-monitor vc -vnc :1", "VNC"},
+		{"-display vnc=:1 -monitor vc:80Cx24C", "VNC"},
 	};
 	size_t i;
 
@@ -420,11 +397,22 @@ static void monitors_that_others_could_use_are_refused(void **state)
 
 static void monitors_that_are_hidden_occupied_or_alone_stay(void **state)
 {
-	static const char *const kept[] = {"-monitor stdio", "-monitor pty", "-monitor null", "-monitor none", "-monitor vc", "-serial mon:stdio",
-					   "-gdb none", "-gdb tcp::1234", "-gdb stdio", "-monitor telnet:127.0.0.1:9,server=on,wait=off",
-					   "-monitor websocket:127.0.0.1:9,server,nowait", "-serial mon:tcp::9,server=on,wait=off",
+	static const char *const kept[] = {"-monitor stdio",
+					   "-monitor pty",
+					   "-monitor null",
+					   "-monitor none",
+					   "-monitor vc",
+					   "-serial mon:stdio",
+					   "-gdb none",
+					   "-gdb tcp::1234",
+					   "-gdb stdio",
+					   "-monitor telnet:127.0.0.1:9,server=on,wait=off",
+					   "-monitor websocket:127.0.0.1:9,server,nowait",
+					   "-serial mon:tcp::9,server=on,wait=off",
 					   "-chardev socket,id=c,host=::1,port=9,server=on,wait=off -mon chardev=c,mode=control",
-					   "-chardev ringbuf,id=c -monitor chardev:c", "-serial udp::9", "-chardev udp,id=c,port=9 -serial chardev:c"};
+					   "-chardev ringbuf,id=c -monitor chardev:c",
+					   "-serial udp::9",
+					   "-chardev udp,id=c,port=9 -serial chardev:c"};
 	size_t i;
 
 	(void)state;
@@ -435,41 +423,36 @@ static void monitors_that_are_hidden_occupied_or_alone_stay(void **state)
 static void every_rewrite_is_noted(void **state)
 {
 	AUTO_FREE char *notes = NULL;
-	AUTO_FREE char *got = rewrite(
-	    "-machine q35 -drive file=/srv/vm.raw -qmp unix:/run/q,server=on,wait=on -daemonize",
-	    &notes);
+	AUTO_FREE char *got = rewrite("-machine q35 -drive file=/srv/vm.raw -qmp unix:/run/q,server=on,wait=on -daemonize", &notes);
 
 	(void)state;
 	(void)got;
-	assert_string_equal(notes,
-			    "machine type q35 is pinned to pc-q35-10.0\n"
-			    "disk /srv/vm.raw is /d/vm.raw on the destination\n"
-			    "format=raw is made explicit for /d/vm.raw\n"
-			    "-qmp socket /run/q is /d/q on the destination\n"
-			    "-qmp no longer waits for a client before QEMU starts (wait=off)\n"
-			    "-daemonize is left out: it is about how the source was started\n"
-			    "no display is named: the destination runs with -display none\n");
+	assert_string_equal(notes, "machine type q35 is pinned to pc-q35-10.0\n"
+				   "disk /srv/vm.raw is /d/vm.raw on the destination\n"
+				   "format=raw is made explicit for /d/vm.raw\n"
+				   "-qmp socket /run/q is /d/q on the destination\n"
+				   "-qmp no longer waits for a client before QEMU starts (wait=off)\n"
+				   "-daemonize is left out: it is about how the source was started\n"
+				   "no display is named: the destination runs with -display none\n");
 }
 
 /* The guest moves on: its line was rewritten once already. */
 static void rewriting_twice_keeps_one_of_each(void **state)
 {
-	AUTO_FREE char *once =
-	    rewrite("-M q35 -hda vm.raw -qmp unix:/run/q,server=on,wait=off", NULL);
+	AUTO_FREE char *once = rewrite("-M q35 -hda vm.raw -qmp unix:/run/q,server=on,wait=off", NULL);
 	AUTO_FREE char *twice = rewrite(once, NULL);
 
 	(void)state;
-	assert_string_equal(twice,
-			    "-M pc-q35-10.0 -drive index=0,media=disk,file=/d/vm.raw,format=raw "
-			    "-qmp unix:/d/q,server=on,wait=off -display none" OURS);
+	assert_string_equal(twice, "-M pc-q35-10.0 -drive index=0,media=disk,file=/d/vm.raw,format=raw "
+				   "-qmp unix:/d/q,server=on,wait=off -display none" OURS);
 }
 
 static void name_is_read_in_every_form(void **state)
 {
 	static const char *const forms[][2] = {
-	    {"-name vm1", "vm1"},	    {"-name guest=vm1,debug-threads=on", "vm1"},
-	    {"-name vm1,process=x", "vm1"}, {"-name process=x,guest=a,,b", "a,b"},
-	    {"-append -name -m 64", NULL},
+		{"-name vm1", "vm1"},		{"-name guest=vm1,debug-threads=on", "vm1"},
+		{"-name vm1,process=x", "vm1"}, {"-name process=x,guest=a,,b", "a,b"},
+		{"-append -name -m 64", NULL},
 	};
 	size_t i;
 
@@ -496,11 +479,10 @@ static void qmp_sockets_are_found_in_every_form(void **state)
 	size_t n;
 
 	(void)state;
-	split(&l,
-	      "-qmp unix:/a,server=on,wait=off -monitor unix:/no,server=on -qmp tcp::1,server=on "
-	      "-chardev socket,id=c1,path=/b,server=on,wait=off -mon chardev=c1,mode=control "
-	      "-chardev socket,path=rel,id=c2,server -mon c2,mode=control -mon c1,mode=readline "
-	      "-qmp-pretty unix:path=/c,server -qmp chardev:c1 -qmp unix:/client");
+	split(&l, "-qmp unix:/a,server=on,wait=off -monitor unix:/no,server=on -qmp tcp::1,server=on "
+		  "-chardev socket,id=c1,path=/b,server=on,wait=off -mon chardev=c1,mode=control "
+		  "-chardev socket,path=rel,id=c2,server -mon c2,mode=control -mon c1,mode=readline "
+		  "-qmp-pretty unix:path=/c,server -qmp chardev:c1 -qmp unix:/client");
 	n = qemu_args_qmp_paths(l.argv, l.argc, &paths);
 	assert_int_equal(n, 5);
 	assert_string_equal(paths[0], "/a");
@@ -514,8 +496,7 @@ static void qmp_sockets_are_found_in_every_form(void **state)
 
 static void key_value_text_survives_a_round_trip(void **state)
 {
-	static const char *const texts[] = {"a",     "a,b=c", "a=,b",  "x=1,,2,y=,,",
-					    "a=b=c", "-",     "a,,b,c"};
+	static const char *const texts[] = {"a", "a,b=c", "a=,b", "x=1,,2,y=,,", "a=b=c", "-", "a,,b,c"};
 	size_t i;
 
 	(void)state;
@@ -729,36 +710,36 @@ static void a_line_of_thousands_of_options_is_rewritten_in_a_moment(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(machine_type_is_pinned_wherever_it_stands),
-	    cmocka_unit_test(drives_are_mapped_and_their_format_made_explicit),
-	    cmocka_unit_test(relative_and_untidy_names_find_their_disk),
-	    cmocka_unit_test(doubled_commas_survive),
-	    cmocka_unit_test(drives_outside_the_map_stay),
-	    cmocka_unit_test(blockdevs_are_mapped_in_both_syntaxes),
-	    cmocka_unit_test(protocol_driver_follows_from_file_to_device_and_back),
-	    cmocka_unit_test(short_disk_options_become_drives_with_a_format),
-	    cmocka_unit_test(listening_sockets_move_and_never_wait),
-	    cmocka_unit_test(sockets_of_other_services_stay),
-	    cmocka_unit_test(written_files_move),
-	    cmocka_unit_test(two_files_of_one_name_stay_apart),
-	    cmocka_unit_test(start_options_of_the_source_are_dropped),
-	    cmocka_unit_test(values_that_look_like_options_are_left_alone),
-	    cmocka_unit_test(relative_files_become_absolute),
-	    cmocka_unit_test(programs_of_networks_are_named_whole_and_told),
-	    cmocka_unit_test(windows_of_a_desktop_are_not_opened),
-	    cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
-	    cmocka_unit_test(monitors_that_others_could_use_are_refused),
-	    cmocka_unit_test(monitors_that_are_hidden_occupied_or_alone_stay),
-	    cmocka_unit_test(every_rewrite_is_noted),
-	    cmocka_unit_test(rewriting_twice_keeps_one_of_each),
-	    cmocka_unit_test(name_is_read_in_every_form),
-	    cmocka_unit_test(qmp_sockets_are_found_in_every_form),
-	    cmocka_unit_test(key_value_text_survives_a_round_trip),
-	    cmocka_unit_test(json_options_are_read_as_a_flat_list),
-	    cmocka_unit_test(memory_processors_and_accelerator_are_read_in_every_form),
-	    cmocka_unit_test(start_line_is_one_that_a_shell_reads_back),
-	    cmocka_unit_test(config_files_and_set_are_worked_into_the_line),
-	    cmocka_unit_test(a_line_of_thousands_of_options_is_rewritten_in_a_moment),
+		cmocka_unit_test(machine_type_is_pinned_wherever_it_stands),
+		cmocka_unit_test(drives_are_mapped_and_their_format_made_explicit),
+		cmocka_unit_test(relative_and_untidy_names_find_their_disk),
+		cmocka_unit_test(doubled_commas_survive),
+		cmocka_unit_test(drives_outside_the_map_stay),
+		cmocka_unit_test(blockdevs_are_mapped_in_both_syntaxes),
+		cmocka_unit_test(protocol_driver_follows_from_file_to_device_and_back),
+		cmocka_unit_test(short_disk_options_become_drives_with_a_format),
+		cmocka_unit_test(listening_sockets_move_and_never_wait),
+		cmocka_unit_test(sockets_of_other_services_stay),
+		cmocka_unit_test(written_files_move),
+		cmocka_unit_test(two_files_of_one_name_stay_apart),
+		cmocka_unit_test(start_options_of_the_source_are_dropped),
+		cmocka_unit_test(values_that_look_like_options_are_left_alone),
+		cmocka_unit_test(relative_files_become_absolute),
+		cmocka_unit_test(programs_of_networks_are_named_whole_and_told),
+		cmocka_unit_test(windows_of_a_desktop_are_not_opened),
+		cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
+		cmocka_unit_test(monitors_that_others_could_use_are_refused),
+		cmocka_unit_test(monitors_that_are_hidden_occupied_or_alone_stay),
+		cmocka_unit_test(every_rewrite_is_noted),
+		cmocka_unit_test(rewriting_twice_keeps_one_of_each),
+		cmocka_unit_test(name_is_read_in_every_form),
+		cmocka_unit_test(qmp_sockets_are_found_in_every_form),
+		cmocka_unit_test(key_value_text_survives_a_round_trip),
+		cmocka_unit_test(json_options_are_read_as_a_flat_list),
+		cmocka_unit_test(memory_processors_and_accelerator_are_read_in_every_form),
+		cmocka_unit_test(start_line_is_one_that_a_shell_reads_back),
+		cmocka_unit_test(config_files_and_set_are_worked_into_the_line),
+		cmocka_unit_test(a_line_of_thousands_of_options_is_rewritten_in_a_moment),
 	};
 
 	return cmocka_run_group_tests_name("qemu-args", tests, NULL, NULL);

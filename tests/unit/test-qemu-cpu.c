@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define WORD(eax, ecx, reg, bits)                                                                                                        \
+#define WORD(eax, ecx, reg, bits)                                                                                                          \
 	"{\"cpuid-input-eax\":" #eax ",\"cpuid-input-ecx\":" #ecx ",\"cpuid-register\":\"" reg "\",\"features\":" #bits "}"
 #define PLAIN "[" WORD(1, 0, "ECX", 8192) "," WORD(7, 0, "EDX", 4) "," WORD(7, 0, "EBX", 5) "]"
 
@@ -49,8 +49,8 @@ static json_t *answer_to(struct fake *f, const json_t *command)
 	if (!strcmp(what, "query-cpus-fast"))
 		return json_pack("[{s:s}]", "qom-path", "/machine/unattached/device[0]");
 	if (!strcmp(what, "qom-list"))
-		return json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "name", "avx512-bf16", "type", "bool", "name", "avx512_bf16", "type", "bool",
-				 "name", "vmx", "type", "bool", "name", "avx2", "type", "bool");
+		return json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "name", "avx512-bf16", "type", "bool", "name", "avx512_bf16",
+				 "type", "bool", "name", "vmx", "type", "bool", "name", "avx2", "type", "bool");
 	if (!strcmp(what, "qom-get"))
 		return value_of(f, json_text(json_object_get(command, "arguments"), "property"));
 	return json_object();
@@ -62,13 +62,15 @@ static void *play(void *arg)
 	FILE *in = fdopen(dup(f->fd), "r");
 	char line[4096];
 
-	dprintf(f->fd, "{\"QMP\":{\"version\":{\"qemu\":{\"micro\":2,\"minor\":0,\"major\":10},\"package\":\"\"},\"capabilities\":[]}}\r\n");
+	dprintf(f->fd,
+		"{\"QMP\":{\"version\":{\"qemu\":{\"micro\":2,\"minor\":0,\"major\":10},\"package\":\"\"},\"capabilities\":[]}}\r\n");
 	while (fgets(line, sizeof(line), in)) {
 		json_t *command = json_loads(line, 0, NULL), *ret = answer_to(f, command), *reply = json_object();
 		AUTO_FREE char *text = NULL;
 
 		json_object_set(reply, "id", json_object_get(command, "id"));
-		json_object_set_new(reply, ret ? "return" : "error", ret ? ret : json_pack("{s:s,s:s}", "class", "GenericError", "desc", "no"));
+		json_object_set_new(reply, ret ? "return" : "error",
+				    ret ? ret : json_pack("{s:s,s:s}", "class", "GenericError", "desc", "no"));
 		text = json_dumps(reply, 0);
 		dprintf(f->fd, "%s\r\n", text);
 		json_decref(reply);
@@ -124,9 +126,9 @@ static void names_are_asked_for_where_words_do_not_tell_all(void **state)
 		NULL,
 		"[]",
 		"[{}]",
-		"[" WORD(1, 0, "ECX", 32) "," WORD(7, 0, "EDX", 0) "]",		 /* VMX */
-		"[" WORD(1, 0, "ECX", 32768) "," WORD(7, 0, "EDX", 0) "]",	 /* PDCM */
-		"[" WORD(1, 0, "ECX", 0) "," WORD(7, 0, "EDX", 536870912) "]",	 /* IA32_ARCH_CAPABILITIES */
+		"[" WORD(1, 0, "ECX", 32) "," WORD(7, 0, "EDX", 0) "]",		/* VMX */
+		"[" WORD(1, 0, "ECX", 32768) "," WORD(7, 0, "EDX", 0) "]",	/* PDCM */
+		"[" WORD(1, 0, "ECX", 0) "," WORD(7, 0, "EDX", 536870912) "]",	/* IA32_ARCH_CAPABILITIES */
 		"[" WORD(1, 0, "ECX", 0) "," WORD(7, 0, "EDX", 1073741824) "]", /* IA32_CORE_CAPABILITIES */
 		"[" WORD(1, 0, "ECX", 0) "]",
 	};

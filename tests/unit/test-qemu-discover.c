@@ -73,8 +73,7 @@ static char *with_dir(const char *word)
 static void start(struct qemu_proc *p, const char *options)
 {
 	AUTO_FREE char *text = xstrdup(options);
-	char *argv[64] = {"qemu-system-x86_64", "-accel", "tcg",	"-m", "64",
-			  "-display",		"none",	  "-nodefaults"};
+	char *argv[64] = {"qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-display", "none", "-nodefaults"};
 	char *word, *save = NULL;
 	struct err e = {.code = 0};
 	size_t n = 8, i;
@@ -93,8 +92,7 @@ static struct qmp *start_and_open(struct qemu_proc *p, const char *options, cons
 	struct qmp *q = NULL;
 
 	start(p, options);
-	if (qemu_launch_wait_qmp(p, loop, in_dir(monitor), 20000, NULL, NULL, &q,
-				 &e) < 0)
+	if (qemu_launch_wait_qmp(p, loop, in_dir(monitor), 20000, NULL, NULL, &q, &e) < 0)
 		fail_msg("%s", e.msg);
 	return q;
 }
@@ -165,10 +163,8 @@ static void same_name_twice_asks_for_the_pid(void **state)
 	struct qemu_proc a = QEMU_PROC_NONE, b = QEMU_PROC_NONE;
 
 	(void)state;
-	qmp_close(
-	    start_and_open(&a, "-name vmferry-twin -qmp unix:@/a.qmp,server=on,wait=off", "a.qmp"));
-	qmp_close(
-	    start_and_open(&b, "-name vmferry-twin -qmp unix:@/b.qmp,server=on,wait=off", "b.qmp"));
+	qmp_close(start_and_open(&a, "-name vmferry-twin -qmp unix:@/a.qmp,server=on,wait=off", "a.qmp"));
+	qmp_close(start_and_open(&b, "-name vmferry-twin -qmp unix:@/b.qmp,server=on,wait=off", "b.qmp"));
 	expect_not_found("vmferry-twin", EEXIST, "more than one guest is called vmferry-twin");
 	qemu_end(&a);
 	qemu_end(&b);
@@ -185,8 +181,7 @@ static void guest_without_monitor_gets_the_line_to_add(void **state)
 	start(&p, "-name vmferry-mute -M q35 -monitor unix:@/hmp,server=on,wait=off");
 	while (access(in_dir("hmp"), F_OK) != 0 && loop_step(loop, 5, &e) == 0)
 		;
-	expect_not_found("vmferry-mute", ENXIO,
-			 "-qmp unix:/run/vmferry-mute.qmp,server=on,wait=off");
+	expect_not_found("vmferry-mute", ENXIO, "-qmp unix:/run/vmferry-mute.qmp,server=on,wait=off");
 	qemu_end(&p);
 }
 
@@ -212,11 +207,10 @@ static void second_monitor_is_used_when_the_first_is_taken(void **state)
 	struct guest g;
 
 	(void)state;
-	q = start_and_open(
-	    &p,
-	    "-name vmferry-two -qmp unix:@/a.qmp,server=on,wait=off "
-	    "-chardev socket,id=m,path=@/b.qmp,server=on,wait=off -mon chardev=m,mode=control",
-	    "a.qmp");
+	q = start_and_open(&p,
+			   "-name vmferry-two -qmp unix:@/a.qmp,server=on,wait=off "
+			   "-chardev socket,id=m,path=@/b.qmp,server=on,wait=off -mon chardev=m,mode=control",
+			   "a.qmp");
 	must_find(&g, "vmferry-two");
 	assert_int_equal(g.qmp_count, 2);
 	assert_string_equal(g.qmp_path, in_dir("a.qmp"));
@@ -322,11 +316,10 @@ static void disks_memory_and_machine_are_described(void **state)
 
 static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 {
-	AUTO_FREE char *command =
-	    xasprintf("PWD=%s %s -daemonize -name vmferry-daemon -accel tcg -m 32 -display none "
-		      "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
-		      "file=rel.img,format=raw,if=virtio",
-		      dir, exe);
+	AUTO_FREE char *command = xasprintf("PWD=%s %s -daemonize -name vmferry-daemon -accel tcg -m 32 -display none "
+					    "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
+					    "file=rel.img,format=raw,if=virtio",
+					    dir, exe);
 	struct qemu_proc p = QEMU_PROC_NONE;
 	struct err e = {.code = 0};
 	struct guest g;
@@ -452,10 +445,8 @@ static void what_was_found_starts_again_as_a_destination(void **state)
 	must_find(&g, "vmferry-again");
 	if (guest_query(&g, q, &e) < 0)
 		fail_msg("%s", e.msg);
-	map[0] = (struct args_map){
-	    .from = disk_of(&g, "raw")->real_path, .to = in_dir("d/raw2"), .format = "raw"};
-	map[1] = (struct args_map){
-	    .from = disk_of(&g, "qcow2")->file, .to = in_dir("d/qcow2"), .format = "qcow2"};
+	map[0] = (struct args_map){.from = disk_of(&g, "raw")->real_path, .to = in_dir("d/raw2"), .format = "raw"};
+	map[1] = (struct args_map){.from = disk_of(&g, "qcow2")->file, .to = in_dir("d/qcow2"), .format = "qcow2"};
 	o.socket_dir = in_dir("d");
 	o.machine = g.machine;
 	o.private_qmp = in_dir("d/vmferry.qmp");
@@ -465,8 +456,7 @@ static void what_was_found_starts_again_as_a_destination(void **state)
 	if (g.env_module_dir)
 		env[0] = module_dir = xasprintf("QEMU_MODULE_DIR=%s", g.env_module_dir);
 	if (qemu_launch(&dst, g.exe, r.argv, env, NULL, NULL, NULL, &e) < 0 ||
-	    qemu_launch_wait_qmp(&dst, loop, o.private_qmp, 20000, NULL, NULL, &dq,
-				 &e) < 0)
+	    qemu_launch_wait_qmp(&dst, loop, o.private_qmp, 20000, NULL, NULL, &dq, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(qmp_call(dq, "query-status", NULL, &status, &e), 0);
 	assert_string_equal(json_string_value(json_object_get(status, "status")), "inmigrate");
@@ -492,9 +482,7 @@ static void unknown_option_is_reported_from_the_log(void **state)
 
 	(void)state;
 	start(&p, "-no-such-option");
-	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("a.qmp"), 20000, NULL,
-					      NULL, &q, &e),
-			 -ECHILD);
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("a.qmp"), 20000, NULL, NULL, &q, &e), -ECHILD);
 	assert_non_null(strstr(e.msg, "status 1"));
 	assert_non_null(strstr(e.msg, "-no-such-option: invalid option"));
 	assert_int_equal(p.pid, 0);
@@ -531,9 +519,7 @@ static void child_has_its_own_session_and_nothing_of_ours(void **state)
 	signal(SIGHUP, SIG_IGN);
 	assert_int_equal(qemu_launch(&p, "/bin/sh", argv, env, NULL, NULL, NULL, &e), 0);
 	want = xasprintf("0 / 1 / 2 / cwd / one two / %d %d / pid %d", p.pid, p.pid, p.pid);
-	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), 20000, NULL,
-					      NULL, &q, &e),
-			 -ECHILD);
+	assert_int_equal(qemu_launch_wait_qmp(&p, loop, in_dir("x.qmp"), 20000, NULL, NULL, &q, &e), -ECHILD);
 	if (!strstr(e.msg, "signal 1") || !strstr(e.msg, want))
 		fail_msg("%s\nwant %s", e.msg, want);
 	signal(SIGHUP, SIG_DFL);
@@ -576,8 +562,7 @@ static void only_the_process_of_that_start_time_is_ended(void **state)
 	assert_int_equal(process_end(p.pid, p.start_time + 1, 1000, &e), 0);
 	assert_true(qemu_is_alive(p.pid, p.start_time));
 	kill(p.pid, SIGKILL);
-	assert_int_equal(waitid(P_PID, (id_t)p.pid, &(siginfo_t){.si_pid = 0}, WEXITED | WNOWAIT),
-			 0);
+	assert_int_equal(waitid(P_PID, (id_t)p.pid, &(siginfo_t){.si_pid = 0}, WEXITED | WNOWAIT), 0);
 	/* a zombie is still in /proc, but not alive */
 	assert_int_equal(process_start_time(p.pid, &start_time), 0);
 	assert_false(qemu_is_alive(p.pid, p.start_time));
@@ -594,8 +579,7 @@ static bool find_qemu(void)
 	const char *given = getenv("VMFERRY_QEMU");
 	char *slash;
 
-	if (!realpath(given ? given : "build/qemu/bin/qemu-system-x86_64", exe) &&
-	    !realpath("/usr/bin/qemu-system-x86_64", exe))
+	if (!realpath(given ? given : "build/qemu/bin/qemu-system-x86_64", exe) && !realpath("/usr/bin/qemu-system-x86_64", exe))
 		return false;
 	snprintf(img, sizeof(img), "%s", exe);
 	slash = strrchr(img, '/');
@@ -625,22 +609,22 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(finds_by_name_pid_and_socket),
-	    TEST(same_name_twice_asks_for_the_pid),
-	    TEST(guest_without_monitor_gets_the_line_to_add),
-	    TEST(socket_of_something_else_is_refused),
-	    TEST(second_monitor_is_used_when_the_first_is_taken),
-	    TEST(disks_memory_and_machine_are_described),
-	    TEST(relative_paths_of_a_daemonized_guest_are_found),
-	    TEST(processors_and_memory_back_ends_are_described),
-	    TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
-	    TEST(disks_that_a_copy_would_spoil_are_named),
-	    TEST(what_was_found_starts_again_as_a_destination),
-	    TEST(unknown_option_is_reported_from_the_log),
-	    TEST(missing_binary_fails_at_once),
-	    TEST(child_has_its_own_session_and_nothing_of_ours),
-	    TEST(what_it_says_is_kept_but_not_without_end),
-	    TEST(only_the_process_of_that_start_time_is_ended),
+		TEST(finds_by_name_pid_and_socket),
+		TEST(same_name_twice_asks_for_the_pid),
+		TEST(guest_without_monitor_gets_the_line_to_add),
+		TEST(socket_of_something_else_is_refused),
+		TEST(second_monitor_is_used_when_the_first_is_taken),
+		TEST(disks_memory_and_machine_are_described),
+		TEST(relative_paths_of_a_daemonized_guest_are_found),
+		TEST(processors_and_memory_back_ends_are_described),
+		TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
+		TEST(disks_that_a_copy_would_spoil_are_named),
+		TEST(what_was_found_starts_again_as_a_destination),
+		TEST(unknown_option_is_reported_from_the_log),
+		TEST(missing_binary_fails_at_once),
+		TEST(child_has_its_own_session_and_nothing_of_ours),
+		TEST(what_it_says_is_kept_but_not_without_end),
+		TEST(only_the_process_of_that_start_time_is_ended),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

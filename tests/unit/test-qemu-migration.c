@@ -174,9 +174,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_failed_one_is_waited_for_until_it_is_cleaned_up), T(one_that_is_never_cleaned_up_is_an_error),
-		T(a_qemu_that_cannot_tell_counts_as_clean),	      T(what_a_refusal_leaves_in_setup_is_cancelled),
-		T(somebody_elses_is_not_cancelled),		      T(one_that_is_over_is_not_cancelled),
+		T(a_failed_one_is_waited_for_until_it_is_cleaned_up),
+		T(one_that_is_never_cleaned_up_is_an_error),
+		T(a_qemu_that_cannot_tell_counts_as_clean),
+		T(what_a_refusal_leaves_in_setup_is_cancelled),
+		T(somebody_elses_is_not_cancelled),
+		T(one_that_is_over_is_not_cancelled),
 		T(one_that_does_not_end_is_an_error),
 	};
 

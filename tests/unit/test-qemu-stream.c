@@ -341,8 +341,7 @@ static int on_mark(void *ctx)
 }
 
 static const struct qemu_stream_handlers handlers = {
-    on_thin,	    on_blocks, on_page,	       on_zero, on_flush,
-    on_section_end, on_ping,   on_return_path, on_mark,
+	on_thin, on_blocks, on_page, on_zero, on_flush, on_section_end, on_ping, on_return_path, on_mark,
 };
 
 /* Pushes all of p, in pieces of their own memory so that a read beyond the end is seen by ASan. */
@@ -508,8 +507,7 @@ static void check_truncated(struct buf in)
 
 	for (part.n = 0; part.n < in.n; part.n++) {
 		e.code = 0;
-		assert_int_equal(walk(&s, &part, 0, &e),
-				 part.n <= in.n - DEVICE_BYTES ? -EPROTO : 0);
+		assert_int_equal(walk(&s, &part, 0, &e), part.n <= in.n - DEVICE_BYTES ? -EPROTO : 0);
 		forget(&s);
 	}
 	free(in.p);
@@ -691,72 +689,61 @@ static const struct refused {
 	int code;
 	const char *says;
 } refused[] = {
-    {"magic", before_header, "5145564e00000003", EPROTO, "magic"},
-    {"version 2", before_header, "5145564d00000002", ENOTSUP,
-     "version 2 at offset 0; use --ram-mode"},
-    {"empty machine name", before_header, "5145564d00000003 07 00000000", EPROTO, "machine name"},
-    {"long machine name", before_header, "5145564d00000003 07 00000100", EPROTO, "machine name"},
-    {"capability", after_header,
-     "05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573 00000001 00000001", ENOTSUP,
-     "1 capabilities"},
-    {"subsection 'a'", after_header, "05 01 61 00000001", ENOTSUP, "subsection 'a'"},
-    {"subsection version 2", after_header, "05 01 61 00000002", ENOTSUP, "version 2"},
-    {"subsection with control bytes", after_header, "05 02 1b61 00000001", ENOTSUP, "'?a'"},
-    {"subsection without a name", after_header, "05 00", EPROTO, "without a name"},
-    {"subsection elsewhere", after_setup, "05", ENOTSUP, "out of place"},
-    {"second configuration", after_header, "07", ENOTSUP, "out of place"},
-    {"section type 9", after_header, "09", ENOTSUP,
-     "type 0x09 at offset 24; use --ram-mode opaque"},
-    {"device state before RAM", after_header, "04", ENOTSUP, "before RAM was complete"},
-    {"device state before RAM's end", after_setup, "04", ENOTSUP, "before RAM was complete"},
-    {"EOF before RAM's end", after_setup, "00", EPROTO, "its end, before RAM"},
-    {"PART before START", after_header, "02", EPROTO, "before its start"},
-    {"postcopy advise", after_header, "08 0003 0010", ENOTSUP, "command 3 (postcopy"},
-    {"packaged", after_setup, "08 0007 0004", ENOTSUP, "command 7"},
-    {"ping of 5 bytes", after_header, "08 0002 0005", EPROTO, "command 2 with 5 bytes"},
-    {"return path with data", after_header, "08 0001 0001", EPROTO, "command 1 with 1 bytes"},
-    {"dirty bitmaps", after_header, "01 00000001 0c 64697274792d6269746d6170 00000000 00000001",
-     ENOTSUP, "iterable section 'dirty-bitmap'"},
-    {"dirty bitmaps after ram", after_setup, "01 00000003 01 61 00000000 00000001", ENOTSUP, "'a'"},
-    {"ram version 5", after_header, "01 00000002 03 72616d 00000000 00000005", ENOTSUP,
-     "version 5"},
-    {"ram instance 1", after_header, "01 00000002 03 72616d 00000001 00000004", ENOTSUP,
-     "instance 1"},
-    {"ram twice", after_setup, "01 00000003 03 72616d 00000000 00000004", ENOTSUP,
-     "second section"},
-    {"section without a name", after_header, "01 00000002 00", EPROTO, "without a name"},
-    {"other section", after_setup, "02 00000009", ENOTSUP, "section 9 while RAM is section 2"},
-    {"pages before the list", in_list, "0000000000000028", ENOTSUP, "before the list"},
-    {"EOS before the list", in_list, "0000000000000010", ENOTSUP, "before the list"},
-    {"empty list", in_list, "0000000000000004", EPROTO, "empty list"},
-    {"block without a name", in_list, "0000000000001004 00", EPROTO, "without a name"},
-    {"NUL in a block's name", in_list, "0000000000001004 02 6100 0000000000001000", EPROTO, "NUL"},
-    {"block larger than the sum", in_list, "0000000000001004 01 61 0000000000002000", EPROTO,
-     "left"},
-    {"odd block", in_list, "0000000000001004 01 61 0000000000000800", EPROTO, "left"},
-    {"block twice", in_list, "0000000000002004 01 61 0000000000001000 01 61 0000000000001000",
-     EPROTO, "'a' twice"},
-    {"second list", in_part, "0000000000001004", ENOTSUP, "second list"},
-    {"page in the setup section", in_list,
-     "0000000000001004 01 61 0000000000001000 0000000000000008", ENOTSUP, "first RAM section"},
-    {"no footer", in_part, "0000000000000010 0200000002", ENOTSUP, "no section footer"},
-    {"other footer", in_part, "0000000000000010 7e00000003", EPROTO, "footer of section 3"},
-    {"unexpected flush", in_part, "0000000000000200", ENOTSUP, "MULTIFD_FLUSH"},
-    {"EOS with an address", in_part, "0000000000001010", EPROTO, "address with RAM flags"},
-    {"xbzrle", in_part, "0000000000000040", ENOTSUP, "RAM flags 0x040"},
-    {"hook", in_part, "0000000000000080", ENOTSUP, "RAM flags 0x080"},
-    {"compressed page", in_part, "0000000000000100", ENOTSUP, "RAM flags 0x100"},
-    {"page and zero", in_part, "000000000000000a", ENOTSUP, "RAM flags 0x00a"},
-    {"no flags", in_part, "0000000000001000", ENOTSUP, "RAM flags 0x000"},
-    {"flag 0x400", in_part, "0000000000000400", ENOTSUP, "RAM flags 0x400"},
-    {"continues nothing", in_part, "0000000000000028", EPROTO, "continues no RAM block"},
-    {"unlisted block", in_part, "0000000000000008 01 61", EPROTO, "unlisted RAM block 'a'"},
-    {"block name of no bytes", in_part, "0000000000000008 00", EPROTO, "without a name"},
-    {"page beyond its block", in_part, "0000000000010008 06 70632e72616d", EPROTO,
-     "a page at 0x10000"},
-    {"page at the end of all", in_part, "fffffffffffff008 06 70632e72616d", EPROTO,
-     "a page at 0xf"},
-    {"filled with 1", in_part, "0000000000000002 06 70632e72616d 01", ENOTSUP, "byte 0x01"},
+	{"magic", before_header, "5145564e00000003", EPROTO, "magic"},
+	{"version 2", before_header, "5145564d00000002", ENOTSUP, "version 2 at offset 0; use --ram-mode"},
+	{"empty machine name", before_header, "5145564d00000003 07 00000000", EPROTO, "machine name"},
+	{"long machine name", before_header, "5145564d00000003 07 00000100", EPROTO, "machine name"},
+	{"capability", after_header, "05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573 00000001 00000001", ENOTSUP,
+	 "1 capabilities"},
+	{"subsection 'a'", after_header, "05 01 61 00000001", ENOTSUP, "subsection 'a'"},
+	{"subsection version 2", after_header, "05 01 61 00000002", ENOTSUP, "version 2"},
+	{"subsection with control bytes", after_header, "05 02 1b61 00000001", ENOTSUP, "'?a'"},
+	{"subsection without a name", after_header, "05 00", EPROTO, "without a name"},
+	{"subsection elsewhere", after_setup, "05", ENOTSUP, "out of place"},
+	{"second configuration", after_header, "07", ENOTSUP, "out of place"},
+	{"section type 9", after_header, "09", ENOTSUP, "type 0x09 at offset 24; use --ram-mode opaque"},
+	{"device state before RAM", after_header, "04", ENOTSUP, "before RAM was complete"},
+	{"device state before RAM's end", after_setup, "04", ENOTSUP, "before RAM was complete"},
+	{"EOF before RAM's end", after_setup, "00", EPROTO, "its end, before RAM"},
+	{"PART before START", after_header, "02", EPROTO, "before its start"},
+	{"postcopy advise", after_header, "08 0003 0010", ENOTSUP, "command 3 (postcopy"},
+	{"packaged", after_setup, "08 0007 0004", ENOTSUP, "command 7"},
+	{"ping of 5 bytes", after_header, "08 0002 0005", EPROTO, "command 2 with 5 bytes"},
+	{"return path with data", after_header, "08 0001 0001", EPROTO, "command 1 with 1 bytes"},
+	{"dirty bitmaps", after_header, "01 00000001 0c 64697274792d6269746d6170 00000000 00000001", ENOTSUP,
+	 "iterable section 'dirty-bitmap'"},
+	{"dirty bitmaps after ram", after_setup, "01 00000003 01 61 00000000 00000001", ENOTSUP, "'a'"},
+	{"ram version 5", after_header, "01 00000002 03 72616d 00000000 00000005", ENOTSUP, "version 5"},
+	{"ram instance 1", after_header, "01 00000002 03 72616d 00000001 00000004", ENOTSUP, "instance 1"},
+	{"ram twice", after_setup, "01 00000003 03 72616d 00000000 00000004", ENOTSUP, "second section"},
+	{"section without a name", after_header, "01 00000002 00", EPROTO, "without a name"},
+	{"other section", after_setup, "02 00000009", ENOTSUP, "section 9 while RAM is section 2"},
+	{"pages before the list", in_list, "0000000000000028", ENOTSUP, "before the list"},
+	{"EOS before the list", in_list, "0000000000000010", ENOTSUP, "before the list"},
+	{"empty list", in_list, "0000000000000004", EPROTO, "empty list"},
+	{"block without a name", in_list, "0000000000001004 00", EPROTO, "without a name"},
+	{"NUL in a block's name", in_list, "0000000000001004 02 6100 0000000000001000", EPROTO, "NUL"},
+	{"block larger than the sum", in_list, "0000000000001004 01 61 0000000000002000", EPROTO, "left"},
+	{"odd block", in_list, "0000000000001004 01 61 0000000000000800", EPROTO, "left"},
+	{"block twice", in_list, "0000000000002004 01 61 0000000000001000 01 61 0000000000001000", EPROTO, "'a' twice"},
+	{"second list", in_part, "0000000000001004", ENOTSUP, "second list"},
+	{"page in the setup section", in_list, "0000000000001004 01 61 0000000000001000 0000000000000008", ENOTSUP, "first RAM section"},
+	{"no footer", in_part, "0000000000000010 0200000002", ENOTSUP, "no section footer"},
+	{"other footer", in_part, "0000000000000010 7e00000003", EPROTO, "footer of section 3"},
+	{"unexpected flush", in_part, "0000000000000200", ENOTSUP, "MULTIFD_FLUSH"},
+	{"EOS with an address", in_part, "0000000000001010", EPROTO, "address with RAM flags"},
+	{"xbzrle", in_part, "0000000000000040", ENOTSUP, "RAM flags 0x040"},
+	{"hook", in_part, "0000000000000080", ENOTSUP, "RAM flags 0x080"},
+	{"compressed page", in_part, "0000000000000100", ENOTSUP, "RAM flags 0x100"},
+	{"page and zero", in_part, "000000000000000a", ENOTSUP, "RAM flags 0x00a"},
+	{"no flags", in_part, "0000000000001000", ENOTSUP, "RAM flags 0x000"},
+	{"flag 0x400", in_part, "0000000000000400", ENOTSUP, "RAM flags 0x400"},
+	{"continues nothing", in_part, "0000000000000028", EPROTO, "continues no RAM block"},
+	{"unlisted block", in_part, "0000000000000008 01 61", EPROTO, "unlisted RAM block 'a'"},
+	{"block name of no bytes", in_part, "0000000000000008 00", EPROTO, "without a name"},
+	{"page beyond its block", in_part, "0000000000010008 06 70632e72616d", EPROTO, "a page at 0x10000"},
+	{"page at the end of all", in_part, "fffffffffffff008 06 70632e72616d", EPROTO, "a page at 0xf"},
+	{"filled with 1", in_part, "0000000000000002 06 70632e72616d 01", ENOTSUP, "byte 0x01"},
 };
 
 static void put_hex(struct buf *b, const char *hex)
@@ -812,8 +799,7 @@ static void too_many_blocks_are_refused(void **state)
 
 static void block_check_wants_a_whole_aligned_page(void **state)
 {
-	static const struct ram_block b[] = {
-	    {"a", 2 * PAGE}, {"b", 0}, {"c", UINT64_MAX - PAGE + 1}};
+	static const struct ram_block b[] = {{"a", 2 * PAGE}, {"b", 0}, {"c", UINT64_MAX - PAGE + 1}};
 
 	(void)state;
 	assert_int_equal(ram_block_check(b, 3, 0, PAGE), 0);
@@ -875,8 +861,7 @@ static void multifd_packet_has_normal_then_zero_pages(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(
-	    decode((struct fields){0, 128, 3, 3 * PAGE, 2, "pc.ram", 0x7000, 5}, &p, &e), 0);
+	assert_int_equal(decode((struct fields){0, 128, 3, 3 * PAGE, 2, "pc.ram", 0x7000, 5}, &p, &e), 0);
 	assert_false(p.sync);
 	assert_string_equal(p.block, "pc.ram");
 	assert_int_equal(p.normal_count, 3);
@@ -899,14 +884,12 @@ static void multifd_sync_packets_of_both_versions(void **state)
 	assert_true(p.sync);
 	assert_int_equal(p.payload_bytes, 0);
 	/* 7.2: everything stale, even odd offsets */
-	assert_int_equal(
-	    decode((struct fields){1, 128, 0, 524288, 0, "pc.ram", 0x123, 128}, &p, &e), 0);
+	assert_int_equal(decode((struct fields){1, 128, 0, 524288, 0, "pc.ram", 0x123, 128}, &p, &e), 0);
 	assert_true(p.sync);
 	assert_int_equal(p.payload_bytes, 0);
 	assert_string_equal(p.block, "");
 	/* 7.2: with data; next_packet_size lies */
-	assert_int_equal(decode((struct fields){1, 128, 2, 524288, 0, "pc.ram", 0, 128}, &p, &e),
-			 0);
+	assert_int_equal(decode((struct fields){1, 128, 2, 524288, 0, "pc.ram", 0, 128}, &p, &e), 0);
 	assert_true(p.sync);
 	assert_int_equal(p.payload_bytes, 2 * PAGE);
 }
@@ -917,17 +900,17 @@ static void multifd_nonsense_is_refused(void **state)
 		struct fields f;
 		int code;
 	} bad[] = {
-	    {{2, 128, 1, 0, 0, "pc.ram", 0, 1}, ENOTSUP},    /* zlib */
-	    {{0x40, 128, 1, 0, 0, "pc.ram", 0, 1}, ENOTSUP}, /* device state */
-	    {{0, 256, 1, 0, 0, "pc.ram", 0, 1}, ENOTSUP},
-	    {{0, 128, 129, 0, 0, "pc.ram", 0, 128}, EPROTO},
-	    {{0, 128, 0, 0, 129, "pc.ram", 0, 128}, EPROTO},
-	    {{0, 128, 64, 0, 65, "pc.ram", 0, 128}, EPROTO},
-	    {{0, 128, 1, 0, UINT32_MAX, "pc.ram", 0, 1}, EPROTO},
-	    {{0, 128, UINT32_MAX, 0, 1, "pc.ram", 0, 1}, EPROTO},
-	    {{0, 128, 1, 0, 0, "", 0, 1}, EPROTO},
-	    {{0, 128, 1, 0, 0, "pc.ram", 0x800, 1}, EPROTO},
-	    {{0, 128, 0, 0, 1, "pc.ram", 0x1001, 1}, EPROTO},
+		{{2, 128, 1, 0, 0, "pc.ram", 0, 1}, ENOTSUP},	 /* zlib */
+		{{0x40, 128, 1, 0, 0, "pc.ram", 0, 1}, ENOTSUP}, /* device state */
+		{{0, 256, 1, 0, 0, "pc.ram", 0, 1}, ENOTSUP},
+		{{0, 128, 129, 0, 0, "pc.ram", 0, 128}, EPROTO},
+		{{0, 128, 0, 0, 129, "pc.ram", 0, 128}, EPROTO},
+		{{0, 128, 64, 0, 65, "pc.ram", 0, 128}, EPROTO},
+		{{0, 128, 1, 0, UINT32_MAX, "pc.ram", 0, 1}, EPROTO},
+		{{0, 128, UINT32_MAX, 0, 1, "pc.ram", 0, 1}, EPROTO},
+		{{0, 128, 1, 0, 0, "", 0, 1}, EPROTO},
+		{{0, 128, 1, 0, 0, "pc.ram", 0x800, 1}, EPROTO},
+		{{0, 128, 0, 0, 1, "pc.ram", 0x1001, 1}, EPROTO},
 	};
 	struct multifd_packet p;
 	struct err e = {0};
@@ -1032,15 +1015,13 @@ static void replies_are_decoded_at_any_cut(void **state)
 		}
 		assert_int_equal(count, 4);
 		assert_true(types[0] == RP_SWITCHOVER_ACK && types[1] == RP_PONG && types[2] == 5);
-		assert_true(types[3] == RP_SHUT && values[1] == 0x102 && values[2] == 0 &&
-			    values[3] == 1);
+		assert_true(types[3] == RP_SHUT && values[1] == 0x102 && values[2] == 0 && values[3] == 1);
 	}
 }
 
 static void bad_reply_lengths_are_refused(void **state)
 {
-	static const uint8_t bad[][4] = {
-	    {0, 2, 0, 5}, {0, 1, 0, 0}, {0, 7, 0, 1}, {0, 5, 0x10, 1}, {0, 5, 255, 255}};
+	static const uint8_t bad[][4] = {{0, 2, 0, 5}, {0, 1, 0, 0}, {0, 7, 0, 1}, {0, 5, 0x10, 1}, {0, 5, 255, 255}};
 	struct rp_message m;
 	struct err e = {0};
 	size_t used;
@@ -1077,8 +1058,7 @@ struct channel {
 	unsigned normal, zero, sync;
 };
 
-static void add_channel(const char *name, uint8_t id, const struct ram_block *blocks, size_t count,
-			struct channel *sum)
+static void add_channel(const char *name, uint8_t id, const struct ram_block *blocks, size_t count, struct channel *sum)
 {
 	struct buf b = capture(name);
 	struct multifd_init init;
@@ -1093,8 +1073,7 @@ static void add_channel(const char *name, uint8_t id, const struct ram_block *bl
 		assert_int_equal(multifd_packet_decode(b.p + pos, &p, &e), 0);
 		block = ram_block_find(blocks, count, p.block);
 		for (unsigned i = 0; i < p.normal_count + p.zero_count; i++)
-			assert_int_equal(
-			    ram_block_check(blocks, count, (unsigned)block, p.offsets[i]), 0);
+			assert_int_equal(ram_block_check(blocks, count, (unsigned)block, p.offsets[i]), 0);
 		sum->normal += p.normal_count;
 		sum->zero += p.zero_count;
 		sum->sync += p.sync;
@@ -1104,8 +1083,7 @@ static void add_channel(const char *name, uint8_t id, const struct ram_block *bl
 	free(b.p);
 }
 
-static void check_capture(const char *version, bool multifd, unsigned pages, unsigned zeros,
-			  size_t thin_bytes, bool has_flush)
+static void check_capture(const char *version, bool multifd, unsigned pages, unsigned zeros, size_t thin_bytes, bool has_flush)
 {
 	AUTO_FREE char *main_name = xasprintf("%s-main", version);
 	struct buf b = capture(main_name);
@@ -1131,9 +1109,7 @@ static void check_capture(const char *version, bool multifd, unsigned pages, uns
 	assert_int_equal(s.thin.n, thin_bytes);
 	assert_int_equal(qemu_stream_has_flush(w), has_flush);
 	if (multifd)
-		assert_int_equal(
-		    sum.sync,
-		    2 * (has_flush ? s.flushes : s.sections[0] + s.sections[1] + s.sections[2]));
+		assert_int_equal(sum.sync, 2 * (has_flush ? s.flushes : s.sections[0] + s.sections[1] + s.sections[2]));
 	assert_memory_equal(s.thin.p + s.thin.n - 2, "]}", 2);
 	qemu_stream_free(w);
 	forget(&s);
@@ -1205,8 +1181,9 @@ static void run_state_is_found_at_any_cut(void **state)
 		const char *name;
 		enum qemu_runstate found;
 	} states[] = {
-	    {"running", RUNSTATE_LIVE},	  {"suspended", RUNSTATE_LIVE},	 {"paused", RUNSTATE_STOPPED},	{"io-error", RUNSTATE_STOPPED},
-	    {"watchdog", RUNSTATE_STOPPED}, {"guest-panicked", RUNSTATE_STOPPED}, {"runn", RUNSTATE_STOPPED},
+		{"running", RUNSTATE_LIVE},	{"suspended", RUNSTATE_LIVE},	{"paused", RUNSTATE_STOPPED},
+		{"io-error", RUNSTATE_STOPPED}, {"watchdog", RUNSTATE_STOPPED}, {"guest-panicked", RUNSTATE_STOPPED},
+		{"runn", RUNSTATE_STOPPED},
 	};
 
 	(void)state;
@@ -1282,30 +1259,30 @@ static void real_captures_end_with_a_run_state(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(thin_stream_is_the_stream_without_ram),
-	    cmocka_unit_test(old_layout_has_no_flush_and_zero_records),
-	    cmocka_unit_test(any_cut_and_any_pause_tells_the_same),
-	    cmocka_unit_test(cut_short_wants_more_and_is_not_whole),
-	    cmocka_unit_test(any_flipped_byte_is_survived),
-	    cmocka_unit_test(random_damage_is_survived),
-	    cmocka_unit_test(pause_stops_right_after_the_flush),
-	    cmocka_unit_test(handler_error_is_passed_on_and_sticks),
-	    cmocka_unit_test(unknown_layouts_are_refused_with_a_reason),
-	    cmocka_unit_test(too_many_blocks_are_refused),
-	    cmocka_unit_test(block_check_wants_a_whole_aligned_page),
-	    cmocka_unit_test(multifd_packet_has_normal_then_zero_pages),
-	    cmocka_unit_test(multifd_sync_packets_of_both_versions),
-	    cmocka_unit_test(multifd_nonsense_is_refused),
-	    cmocka_unit_test(multifd_damage_is_survived),
-	    cmocka_unit_test(multifd_init_names_the_channel),
-	    cmocka_unit_test(replies_are_as_captured),
-	    cmocka_unit_test(replies_are_decoded_at_any_cut),
-	    cmocka_unit_test(bad_reply_lengths_are_refused),
-	    cmocka_unit_test(real_captures_are_walked),
-	    cmocka_unit_test(run_state_is_found_at_any_cut),
-	    cmocka_unit_test(only_the_run_state_at_the_very_end_counts),
-	    cmocka_unit_test(another_layout_has_no_run_state),
-	    cmocka_unit_test(real_captures_end_with_a_run_state),
+		cmocka_unit_test(thin_stream_is_the_stream_without_ram),
+		cmocka_unit_test(old_layout_has_no_flush_and_zero_records),
+		cmocka_unit_test(any_cut_and_any_pause_tells_the_same),
+		cmocka_unit_test(cut_short_wants_more_and_is_not_whole),
+		cmocka_unit_test(any_flipped_byte_is_survived),
+		cmocka_unit_test(random_damage_is_survived),
+		cmocka_unit_test(pause_stops_right_after_the_flush),
+		cmocka_unit_test(handler_error_is_passed_on_and_sticks),
+		cmocka_unit_test(unknown_layouts_are_refused_with_a_reason),
+		cmocka_unit_test(too_many_blocks_are_refused),
+		cmocka_unit_test(block_check_wants_a_whole_aligned_page),
+		cmocka_unit_test(multifd_packet_has_normal_then_zero_pages),
+		cmocka_unit_test(multifd_sync_packets_of_both_versions),
+		cmocka_unit_test(multifd_nonsense_is_refused),
+		cmocka_unit_test(multifd_damage_is_survived),
+		cmocka_unit_test(multifd_init_names_the_channel),
+		cmocka_unit_test(replies_are_as_captured),
+		cmocka_unit_test(replies_are_decoded_at_any_cut),
+		cmocka_unit_test(bad_reply_lengths_are_refused),
+		cmocka_unit_test(real_captures_are_walked),
+		cmocka_unit_test(run_state_is_found_at_any_cut),
+		cmocka_unit_test(only_the_run_state_at_the_very_end_counts),
+		cmocka_unit_test(another_layout_has_no_run_state),
+		cmocka_unit_test(real_captures_end_with_a_run_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
 
 #include "../lib/played-qemu.h"
 
-#define PREFIX	 "vmferry-deadbeef-"
+#define PREFIX "vmferry-deadbeef-"
 
 static struct {
 	json_t *bitmaps;    /* names */
@@ -216,7 +216,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(only_what_has_the_attempts_prefix_is_removed),   T(a_busy_bitmap_is_an_error_and_the_others_go),
+		T(only_what_has_the_attempts_prefix_is_removed),       T(a_busy_bitmap_is_an_error_and_the_others_go),
 		T(an_export_that_stays_is_an_error_and_the_others_go), T(what_qemu_does_not_say_does_not_count_as_gone),
 		T(somebody_elses_nbd_server_is_not_stopped),
 	};

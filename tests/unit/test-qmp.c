@@ -25,9 +25,9 @@
 
 #include <cmocka.h>
 
-#define GREETING                                                                                   \
-	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, "         \
-	"\"package\": \"\"}, "                                                                     \
+#define GREETING                                                                                                                           \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, "                                                 \
+	"\"package\": \"\"}, "                                                                                                             \
 	"\"capabilities\": [\"oob\"]}}\r\n"
 
 struct server {
@@ -401,10 +401,10 @@ static void bad_greetings_are_told_apart(void **state)
 		int code;
 		const char *text;
 	} cases[] = {
-	    {http_script, EPROTO, "not QMP"},
-	    {other_json_script, EPROTO, "not a QMP greeting"},
-	    {leaving_script, EPIPE, "QEMU closed it"},
-	    {leaving_later_script, EPIPE, "QEMU closed it"},
+		{http_script, EPROTO, "not QMP"},
+		{other_json_script, EPROTO, "not a QMP greeting"},
+		{leaving_script, EPIPE, "QEMU closed it"},
+		{leaving_later_script, EPIPE, "QEMU closed it"},
 	};
 	struct server s;
 	size_t i;
@@ -461,9 +461,7 @@ static void events_script(struct server *s)
 
 	negotiate(s);
 	for (i = 0; i < 5000; i++)
-		n += (size_t)snprintf(text + n, size - n,
-				      "{\"event\": \"E%zu\", \"timestamp\": {\"seconds\": 1}}\r\n",
-				      i);
+		n += (size_t)snprintf(text + n, size - n, "{\"event\": \"E%zu\", \"timestamp\": {\"seconds\": 1}}\r\n", i);
 	say_bytes(s, text, n);
 	until_closed(s);
 }
@@ -521,9 +519,7 @@ static void refusing_script(struct server *s)
 
 	negotiate(s);
 	hear(s);
-	text = xasprintf(
-	    "{\"id\": %ld, \"error\": {\"class\": \"GenericError\", \"desc\": \"no way\"}}\r\n",
-	    s->id[1]);
+	text = xasprintf("{\"id\": %ld, \"error\": {\"class\": \"GenericError\", \"desc\": \"no way\"}}\r\n", s->id[1]);
 	say(s, text);
 	until_closed(s);
 }
@@ -689,10 +685,10 @@ static void nonsense_ends_the_connection_with_the_reason(void **state)
 		const char *text;
 		unsigned events;
 	} cases[] = {
-	    {garbage_script, EPROTO, "not JSON", 1},
-	    {raw_garbage_script, EPROTO, "not QMP", 0},
-	    {endless_script, EMSGSIZE, "16 MiB", 0},
-	    {neither_script, EPROTO, "neither event nor reply", 0},
+		{garbage_script, EPROTO, "not JSON", 1},
+		{raw_garbage_script, EPROTO, "not QMP", 0},
+		{endless_script, EMSGSIZE, "16 MiB", 0},
+		{neither_script, EPROTO, "neither event nor reply", 0},
 	};
 	struct server s;
 	struct heard h;
@@ -822,8 +818,7 @@ static void callbacks_may_send_while_all_fails(void **state)
 
 static const char *find_qemu(void)
 {
-	static const char *const places[] = {"build/qemu/bin/qemu-system-x86_64",
-					     "/usr/bin/qemu-system-x86_64"};
+	static const char *const places[] = {"build/qemu/bin/qemu-system-x86_64", "/usr/bin/qemu-system-x86_64"};
 	const char *given = getenv("VMFERRY_QEMU");
 	size_t i;
 
@@ -854,9 +849,8 @@ static void real_qemu_answers_and_its_death_is_noticed(void **state)
 		AUTO_FREE char *exe = realpath(find_qemu(), NULL);
 		AUTO_FREE char *path = xasprintf("%s/qmp", dir);
 		AUTO_FREE char *monitor = xasprintf("unix:%s,server=on,wait=off", path);
-		char *argv[] = {
-		    "qemu-system-x86_64", "-M",	  "q35",	 "-accel", "tcg",   "-m", "32",
-		    "-display",		  "none", "-nodefaults", "-qmp",   monitor, NULL};
+		char *argv[] = {"qemu-system-x86_64", "-M",   "q35",	     "-accel", "tcg",	"-m", "32",
+				"-display",	      "none", "-nodefaults", "-qmp",   monitor, NULL};
 
 		if (qemu_launch(&p, exe, argv, NULL, NULL, NULL, NULL, &e) < 0)
 			fail_msg("%s", e.msg);
@@ -889,25 +883,25 @@ static void real_qemu_answers_and_its_death_is_noticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(open_negotiates_and_knows_version_and_peer),
-	    cmocka_unit_test(silent_monitor_is_reported_as_occupied),
-	    cmocka_unit_test(full_queue_of_clients_is_reported_as_occupied),
-	    cmocka_unit_test(missing_or_dead_monitor_is_named),
-	    cmocka_unit_test(an_event_before_the_greeting_is_no_harm),
-	    cmocka_unit_test(another_s_connection_will_do),
-	    cmocka_unit_test(bad_greetings_are_told_apart),
-	    cmocka_unit_test(reply_in_single_bytes_and_over_many_lines_is_one_reply),
-	    cmocka_unit_test(many_events_in_one_write_all_arrive_in_order),
-	    cmocka_unit_test(replies_are_matched_by_id),
-	    cmocka_unit_test(refusal_carries_command_and_reason),
-	    cmocka_unit_test(late_reply_is_dropped_and_the_next_one_counts),
-	    cmocka_unit_test(command_larger_than_the_socket_buffer_is_sent_whole),
-	    cmocka_unit_test(death_in_mid_reply_answers_all_and_is_told_once),
-	    cmocka_unit_test(nonsense_ends_the_connection_with_the_reason),
-	    cmocka_unit_test(close_answers_what_is_pending),
-	    cmocka_unit_test(callbacks_may_send_and_even_wait),
-	    cmocka_unit_test(callbacks_may_send_while_all_fails),
-	    cmocka_unit_test(real_qemu_answers_and_its_death_is_noticed),
+		cmocka_unit_test(open_negotiates_and_knows_version_and_peer),
+		cmocka_unit_test(silent_monitor_is_reported_as_occupied),
+		cmocka_unit_test(full_queue_of_clients_is_reported_as_occupied),
+		cmocka_unit_test(missing_or_dead_monitor_is_named),
+		cmocka_unit_test(an_event_before_the_greeting_is_no_harm),
+		cmocka_unit_test(another_s_connection_will_do),
+		cmocka_unit_test(bad_greetings_are_told_apart),
+		cmocka_unit_test(reply_in_single_bytes_and_over_many_lines_is_one_reply),
+		cmocka_unit_test(many_events_in_one_write_all_arrive_in_order),
+		cmocka_unit_test(replies_are_matched_by_id),
+		cmocka_unit_test(refusal_carries_command_and_reason),
+		cmocka_unit_test(late_reply_is_dropped_and_the_next_one_counts),
+		cmocka_unit_test(command_larger_than_the_socket_buffer_is_sent_whole),
+		cmocka_unit_test(death_in_mid_reply_answers_all_and_is_told_once),
+		cmocka_unit_test(nonsense_ends_the_connection_with_the_reason),
+		cmocka_unit_test(close_answers_what_is_pending),
+		cmocka_unit_test(callbacks_may_send_and_even_wait),
+		cmocka_unit_test(callbacks_may_send_while_all_fails),
+		cmocka_unit_test(real_qemu_answers_and_its_death_is_noticed),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -86,10 +86,7 @@ static void on_capture(void *ctx, enum capture_event ev, const struct err *e)
 	(void)ctx;
 	if (ev == CAPTURE_FAILED)
 		t.why = *e;
-	__atomic_fetch_add(ev == CAPTURE_BLOCKS	    ? &t.blocks :
-			   ev == CAPTURE_RAM_DONE ? &t.ram_done :
-						    &t.failed,
-			   1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(ev == CAPTURE_BLOCKS ? &t.blocks : ev == CAPTURE_RAM_DONE ? &t.ram_done : &t.failed, 1, __ATOMIC_RELEASE);
 }
 
 static void on_lost(void *ctx, unsigned channel, const struct err *why)
@@ -210,8 +207,13 @@ static void qemu_begin(void)
 
 static void begin(void)
 {
-	struct capture_config cfg = {.socket_path = t.path, .mode = RAM_MODE_PAGES, .multifd = MULTIFD, .senders = &t.sender,
-				     .sender_count = 1, .shared = &t.shared, .event = on_capture};
+	struct capture_config cfg = {.socket_path = t.path,
+				     .mode = RAM_MODE_PAGES,
+				     .multifd = MULTIFD,
+				     .senders = &t.sender,
+				     .sender_count = 1,
+				     .shared = &t.shared,
+				     .event = on_capture};
 	struct timeval patience = {.tv_sec = 10};
 	int fd[2];
 	unsigned i;

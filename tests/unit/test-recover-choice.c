@@ -90,10 +90,10 @@ static void guest_without_a_name_has_pid_and_attempt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(name_is_that_guest_s_and_no_other_s),
-	    cmocka_unit_test(pid_is_the_whole_number),
-	    cmocka_unit_test(attempt_is_its_first_eight_digits_or_more),
-	    cmocka_unit_test(guest_without_a_name_has_pid_and_attempt),
+		cmocka_unit_test(name_is_that_guest_s_and_no_other_s),
+		cmocka_unit_test(pid_is_the_whole_number),
+		cmocka_unit_test(attempt_is_its_first_eight_digits_or_more),
+		cmocka_unit_test(guest_without_a_name_has_pid_and_attempt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,8 @@
 #include <cmocka.h>
 
 /* Made with ssh-keygen for this test. */
-#define ED_A "AAAAC3NzaC1lZDI1NTE5AAAAIE2WwpEt0R4VtKAVqYYFpE9W295OecW5/Dv/tzXjKi5e"
-#define ED_B "AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER"
+#define ED_A	   "AAAAC3NzaC1lZDI1NTE5AAAAIE2WwpEt0R4VtKAVqYYFpE9W295OecW5/Dv/tzXjKi5e"
+#define ED_B	   "AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER"
 #define ED_A_PRINT "SHA256:BP1PvNpWyvGvD7xi22eREl2pGF54k94PCAZpNHoE9Xo"
 
 static void same(const char *got, const char *wanted, const char *text)
@@ -64,10 +64,10 @@ static void targets_are_split_into_user_host_and_port(void **state)
 
 static void what_is_no_target_is_refused_and_leaves_the_result_alone(void **state)
 {
-	static const char *const bad[] = {"",	       "@host",	      "root@",	     "host:",	       "host:0",    "host:65536",
-					  "host:ssh",  "host:-1",     "[::1",	     "[::1]x",	       "[]:22",	    "-oProxyCommand=x",
-					  "a@-host",   "-l@host",     "host name",   "ssh://",	       "h;id",	    "a b@host",
-					  "$(id)@h",   "host:22:",    "host\n",	     "host:000000022", "[::1]:",    "ho*st"};
+	static const char *const bad[] = {"",	      "@host",	  "root@",     "host:",		 "host:0", "host:65536",
+					  "host:ssh", "host:-1",  "[::1",      "[::1]x",	 "[]:22",  "-oProxyCommand=x",
+					  "a@-host",  "-l@host",  "host name", "ssh://",	 "h;id",   "a b@host",
+					  "$(id)@h",  "host:22:", "host\n",    "host:000000022", "[::1]:", "ho*st"};
 	struct ssh_target t = {NULL, NULL, NULL};
 	size_t i;
 
@@ -133,7 +133,7 @@ static void known_hosts_says_whose_key_it_is(void **state)
 		{"*.example.org ssh-ed25519 " ED_A "\n", "b.example.org", 22, KNOWN_SAME, 1},
 		{"*.example.org,!b.example.org ssh-ed25519 " ED_A "\n", "b.example.org", 22, KNOWN_NOT, 0},
 		{"h? ssh-ed25519 " ED_A "\n", "h1", 22, KNOWN_SAME, 1},
-		{"h ssh-rsa " ED_A "\n", "h", 22, KNOWN_NOT, 0},		/* not that type: a damaged line */
+		{"h ssh-rsa " ED_A "\n", "h", 22, KNOWN_NOT, 0}, /* not that type: a damaged line */
 		{"h ssh-ed25519 " ED_A "x\n", "h", 22, KNOWN_NOT, 0},
 		{"h ssh-ed25519\n", "h", 22, KNOWN_NOT, 0},
 		{"h 1024 35 1234\n", "h", 22, KNOWN_NOT, 0},
@@ -189,7 +189,8 @@ static void a_private_key_shows_its_type_and_whether_it_is_locked(void **state)
 		 "PQAAAAtzc2gtZWQyNTUxOQAAACBNlsKRLdEeFbSgFamGBaRPVtveTnnFufw7/7c14youXg\n"
 		 "AAAECM3ZYMeBkkKp5QZTozyGE1Y1tstRNdBUBczAmMi07OP02WwpEt0R4VtKAVqYYFpE9W\n"
 		 "295OecW5/Dv/tzXjKi5eAAAABHRlc3QB\n"
-		 "-----END OPENSSH PRIVATE KEY-----\n", "ssh-ed25519", true, false},
+		 "-----END OPENSSH PRIVATE KEY-----\n",
+		 "ssh-ed25519", true, false},
 		{"-----BEGIN OPENSSH PRIVATE KEY-----\n"
 		 "b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDHrknZEH\n"
 		 "G3vqMlfOzQjRBpAAAAAQAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIEUN7/KreI+o2IVn\n"
@@ -197,7 +198,8 @@ static void a_private_key_shows_its_type_and_whether_it_is_locked(void **state)
 		 "EOCDc/iIHKaJhP8GM8ThRQkr21FB+Phe4iLUC6qiQyTvh7yCkPbJSlUkG9SCYxuu+ofDur\n"
 		 "6EZF9pxeFab2RxS6lPXeZcDELD6AZFaR0/g+C/2iuEfxexRz/TzYdrePPooJRzfkdfs+br\n"
 		 "gNdUGK7CCpZ/PNcg==\n"
-		 "-----END OPENSSH PRIVATE KEY-----\n", "ssh-ed25519", true, true},
+		 "-----END OPENSSH PRIVATE KEY-----\n",
+		 "ssh-ed25519", true, true},
 		{"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "ssh-rsa", true, true},
 		{"-----BEGIN EC PRIVATE KEY-----\nMHc", "", true, false},
 		{"-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "", true, true},
@@ -213,8 +215,7 @@ static void a_private_key_shows_its_type_and_whether_it_is_locked(void **state)
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
 		bool is_key = private_key_look(cases[i].text, key);
 
-		if (is_key != cases[i].is_key || (is_key && (strcmp(key->type, cases[i].type) ||
-							     key->encrypted != cases[i].encrypted)))
+		if (is_key != cases[i].is_key || (is_key && (strcmp(key->type, cases[i].type) || key->encrypted != cases[i].encrypted)))
 			fail_msg("case %zu: %d, type '%s', encrypted %d", i, is_key, key->type, key->encrypted);
 	}
 }

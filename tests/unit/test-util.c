@@ -24,10 +24,24 @@ static void sizes_with_every_unit_are_understood(void **state)
 		const char *text;
 		uint64_t bytes;
 	} cases[] = {
-		{"0", 0},	     {"1", 1},		  {"512B", 512},     {"4k", 4096},	      {"4K", 4096},
-		{"4KiB", 4096},	     {"4kb", 4096},	  {"10M", 10 * MIB}, {"10MiB", 10 * MIB},     {"10mb", 10 * MIB},
-		{"1.5GiB", GIB * 3 / 2}, {"2g", 2 * GIB}, {"1T", GIB * 1024}, {"1TiB", GIB * 1024},   {"0.5k", 512},
-		{"800k", 800 * KIB}, {"18.25M", 19136512}, {"1e3", 1000},
+		{"0", 0},
+		{"1", 1},
+		{"512B", 512},
+		{"4k", 4096},
+		{"4K", 4096},
+		{"4KiB", 4096},
+		{"4kb", 4096},
+		{"10M", 10 * MIB},
+		{"10MiB", 10 * MIB},
+		{"10mb", 10 * MIB},
+		{"1.5GiB", GIB * 3 / 2},
+		{"2g", 2 * GIB},
+		{"1T", GIB * 1024},
+		{"1TiB", GIB * 1024},
+		{"0.5k", 512},
+		{"800k", 800 * KIB},
+		{"18.25M", 19136512},
+		{"1e3", 1000},
 	};
 	size_t i;
 
@@ -42,8 +56,8 @@ static void sizes_with_every_unit_are_understood(void **state)
 
 static void what_is_not_a_size_is_refused_and_leaves_the_result_alone(void **state)
 {
-	static const char *const bad[] = {"",	   "k",	   "M10",  "10x",  "10kk",   "10MiBs", "10 M", "-1",  "-5M", "nan",
-					  "inf",   "1e30", "9e18k", "10iB", "10BB",  "1e400",  "10M ", "ten", ".",   "10Mi B"};
+	static const char *const bad[] = {"",	 "k",	 "M10",	  "10x",  "10kk", "10MiBs", "10 M", "-1",  "-5M", "nan",
+					  "inf", "1e30", "9e18k", "10iB", "10BB", "1e400",  "10M ", "ten", ".",	  "10Mi B"};
 	size_t i;
 
 	(void)state;
@@ -62,8 +76,15 @@ static void sizes_are_written_with_the_unit_that_reads_best(void **state)
 		uint64_t bytes;
 		const char *text;
 	} cases[] = {
-		{0, "0 B"},	     {1, "1 B"},	{1023, "1023 B"},	  {1024, "1.0 KiB"},  {1536, "1.5 KiB"},
-		{100 * KIB, "100 KiB"}, {10 * MIB, "10.0 MiB"}, {GIB * 3 / 2, "1.5 GiB"}, {GIB * 1024, "1.0 TiB"},
+		{0, "0 B"},
+		{1, "1 B"},
+		{1023, "1023 B"},
+		{1024, "1.0 KiB"},
+		{1536, "1.5 KiB"},
+		{100 * KIB, "100 KiB"},
+		{10 * MIB, "10.0 MiB"},
+		{GIB * 3 / 2, "1.5 GiB"},
+		{GIB * 1024, "1.0 TiB"},
 		{UINT64_MAX, "16.0 EiB"},
 	};
 	char buf[24];
@@ -186,16 +207,20 @@ static void what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks(void *
 	} t[] = {
 		{"plain", "plain"},
 		{"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
-		{"a\xff" "b", "a?b"},
-		{"\xc3", "?"},		      /* cut */
+		{"a\xff"
+		 "b",
+		 "a?b"},
+		{"\xc3", "?"}, /* cut */
 		{"\xe2\x82", "??"},
-		{"\xc0\xaf", "??"},	      /* a longer form of '/' */
+		{"\xc0\xaf", "??"}, /* a longer form of '/' */
 		{"\xe0\x80\xaf", "???"},
-		{"\xed\xa0\x80", "???"},	      /* half of a surrogate pair */
+		{"\xed\xa0\x80", "???"},      /* half of a surrogate pair */
 		{"\xf4\x90\x80\x80", "????"}, /* beyond the last character */
 		{"\x80", "?"},
 		{"a\033[2Jb\rc\177", "a?[2Jb?c?"}, /* what a terminal would obey */
-		{"\xc2\x9b" "2J \xc2\xa0", "??2J \xc2\xa0"},
+		{"\xc2\x9b"
+		 "2J \xc2\xa0",
+		 "??2J \xc2\xa0"},
 		{"one\n\ttwo", "one  two"}, /* not a second message */
 	};
 	struct err e;
@@ -229,7 +254,8 @@ static void a_line_has_no_newline_once_it_is_printable(void **state)
 
 static void what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_question_mark(void **state)
 {
-	AUTO_FREE char *odd = text_shown("vm\n\033[2J\177\xc2\x9b" "2J\xc3\xa4\xff");
+	AUTO_FREE char *odd = text_shown("vm\n\033[2J\177\xc2\x9b"
+					 "2J\xc3\xa4\xff");
 	AUTO_FREE char *none = text_shown(NULL);
 
 	(void)state;
@@ -246,7 +272,8 @@ static void a_log_line_is_one_line_whatever_is_in_it(void **state)
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
 	log_init("test", LOG_LEVEL_ERROR, fds[1]);
-	log_error("guest vm1\n1.0 dst: all is well\033[2J\xc2\x9b" "2J");
+	log_error("guest vm1\n1.0 dst: all is well\033[2J\xc2\x9b"
+		  "2J");
 	memset(long_one, 'x', sizeof(long_one) - 1);
 	long_one[sizeof(long_one) - 1] = '\0';
 	log_error("%s\n%s", long_one, long_one);
@@ -263,7 +290,11 @@ static void a_log_line_is_one_line_whatever_is_in_it(void **state)
 
 static void json_for_a_terminal_has_no_control_characters_and_says_the_same(void **state)
 {
-	json_t *v = json_pack("{s:s,s:s}", "a\177", "\033[2J\n\xc2\x9b" "2J", "b", "\xc3\xa4\xc2\xa0"), *again;
+	json_t *v = json_pack("{s:s,s:s}", "a\177",
+			      "\033[2J\n\xc2\x9b"
+			      "2J",
+			      "b", "\xc3\xa4\xc2\xa0"),
+	       *again;
 	AUTO_FREE char *text = json_text_dump(v, JSON_COMPACT | JSON_SORT_KEYS);
 	AUTO_FREE char *shown = text_shown(text);
 

@@ -48,7 +48,7 @@ static unsigned disk_count;
 
 static struct descriptor part(const void *at, uint32_t bytes, uint16_t flags, uint16_t next)
 {
-	return (struct descriptor){ (uint32_t)at, bytes, flags, next };
+	return (struct descriptor){(uint32_t)at, bytes, flags, next};
 }
 
 /* Returns whether it succeeded. */
@@ -57,7 +57,7 @@ static bool request(struct disk *disk, enum request what, uint32_t block, void *
 	struct {
 		uint32_t type, priority;
 		uint64_t sector;
-	} head = { what, 0, what == ZERO ? 0 : (uint64_t)block * SECTORS };
+	} head = {what, 0, what == ZERO ? 0 : (uint64_t)block * SECTORS};
 	volatile uint8_t result = 0xff;
 	uint16_t done = disk->used->index;
 
@@ -78,7 +78,7 @@ static bool request_zeros(struct disk *disk, struct range range)
 	struct {
 		uint64_t sector;
 		uint32_t sectors, may_unmap;
-	} extent = { (uint64_t)range.first * SECTORS, range.count * SECTORS, 1 };
+	} extent = {(uint64_t)range.first * SECTORS, range.count * SECTORS, 1};
 
 	if (disk->features & CAN_ZERO)
 		return request(disk, ZERO, 0, &extent, sizeof extent);
@@ -122,7 +122,7 @@ static struct range range_pick(struct disk *disk)
 	uint32_t window = random_next(&disk->random) % WINDOWS, at = random_next(&disk->random) % disk->window_blocks;
 	uint32_t count = 1 + random_next(&disk->random) % RANGE_BLOCKS, left = disk->window_blocks - at;
 
-	return (struct range){ (disk->blocks - disk->window_blocks) / (WINDOWS - 1) * window + at, count < left ? count : left };
+	return (struct range){(disk->blocks - disk->window_blocks) / (WINDOWS - 1) * window + at, count < left ? count : left};
 }
 
 /* --- the table --- */
@@ -179,7 +179,7 @@ static bool block_right(struct disk *disk, uint32_t block, const uint64_t *found
 
 static void block_check(struct disk *disk, uint32_t block, const uint64_t *found)
 {
-	static const char *const kinds[4] = { "as found", "data", "zeros", "broken" };
+	static const char *const kinds[4] = {"as found", "data", "zeros", "broken"};
 	uint32_t state = disk->state[block];
 	char text[TEXT_BYTES];
 
@@ -215,7 +215,7 @@ static struct range range_at(const struct disk *disk, uint32_t block)
 {
 	uint32_t left = disk->blocks - block;
 
-	return (struct range){ block, left < RANGE_BLOCKS ? left : RANGE_BLOCKS };
+	return (struct range){block, left < RANGE_BLOCKS ? left : RANGE_BLOCKS};
 }
 
 uint32_t disks_verify(void)

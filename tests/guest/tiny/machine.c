@@ -208,7 +208,7 @@ static void gates_load(void)
 	struct {
 		uint16_t limit;
 		const struct gate *at;
-	} __attribute__((packed)) pointer = { sizeof gates - 1, gates };
+	} __attribute__((packed)) pointer = {sizeof gates - 1, gates};
 
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
@@ -218,20 +218,20 @@ static void gates_open(void)
 	for (unsigned i = 0; i < VECTORS; i++) {
 		uint32_t at = (uint32_t)stubs + i * 16;
 
-		gates[i] = (struct gate){ (uint16_t)at, 8, 0x8e00, (uint16_t)(at >> 16) };
+		gates[i] = (struct gate){(uint16_t)at, 8, 0x8e00, (uint16_t)(at >> 16)};
 	}
 	gates_load();
 }
 
 static void controller_open(void)
 {
-	static const uint8_t words[2][4] = { { 0x11, TIMER, 4, 1 }, { 0x11, TIMER + 8, 2, 1 } };
+	static const uint8_t words[2][4] = {{0x11, TIMER, 4, 1}, {0x11, TIMER + 8, 2, 1}};
 
 	for (unsigned i = 0; i < 4; i++) {
 		out8(i ? 0x21 : 0x20, words[0][i]);
 		out8(i ? 0xa1 : 0xa0, words[1][i]);
 	}
-	out8(0x21, (uint8_t)~(1 << (TIMER & 7) | 1 << (ORDERS & 7)));
+	out8(0x21, (uint8_t) ~(1 << (TIMER & 7) | 1 << (ORDERS & 7)));
 	out8(0xa1, 0xff);
 }
 

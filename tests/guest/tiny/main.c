@@ -8,9 +8,9 @@ struct multiboot {
 	const char *cmdline;
 };
 
-struct load load = { .rate_pages_s = 1000, .disk_rate_s = 20 };
+struct load load = {.rate_pages_s = 1000, .disk_rate_s = 20};
 
-static struct options options = { .ram_mb = 64, .hot_mb = 8, .disk_mb = 64, .hb_ms = 100, .check = 1 };
+static struct options options = {.ram_mb = 64, .hot_mb = 8, .disk_mb = 64, .hb_ms = 100, .check = 1};
 static struct {
 	volatile uint32_t lock;
 	uint64_t pages_wrong, blocks_wrong;
@@ -54,7 +54,7 @@ void tally_block(const char *format, ...)
 
 static bool parse_pattern(const char *text, volatile enum pattern *to)
 {
-	static const char *const words[] = { "random", "seq", "hot" };
+	static const char *const words[] = {"random", "seq", "hot"};
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (strcmp(text, words[i]) == 0) {
@@ -76,10 +76,12 @@ static uint32_t count_disks(const char *names)
 
 static void option_set(const char *key, const char *value)
 {
-	const struct { const char *key; volatile uint32_t *to; } numbers[] = {
-		{ "ram_mb", &options.ram_mb },   { "hot_mb", &options.hot_mb },     { "rate", &load.rate_pages_s },
-		{ "check", &options.check },     { "hb_ms", &options.hb_ms },       { "disk_mb", &options.disk_mb },
-		{ "disk_rate", &load.disk_rate_s },
+	const struct {
+		const char *key;
+		volatile uint32_t *to;
+	} numbers[] = {
+		{"ram_mb", &options.ram_mb}, {"hot_mb", &options.hot_mb},   {"rate", &load.rate_pages_s},     {"check", &options.check},
+		{"hb_ms", &options.hb_ms},   {"disk_mb", &options.disk_mb}, {"disk_rate", &load.disk_rate_s},
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -266,9 +268,9 @@ static const struct {
 	const char *name;
 	void (*run)(char *argument);
 } orders[] = {
-	{ "ping", order_ping },   { "verify", order_verify },   { "rate", order_rate },   { "disk_rate", order_disk_rate },
-	{ "stop", order_stop },   { "quiesce", order_stop },    { "start", order_start }, { "stats", order_stats },
-	{ "load", order_load },   { "corrupt", order_corrupt }, { "poweroff", order_poweroff }, { "suspend", order_suspend },
+	{"ping", order_ping}, {"verify", order_verify},	  {"rate", order_rate},		{"disk_rate", order_disk_rate},
+	{"stop", order_stop}, {"quiesce", order_stop},	  {"start", order_start},	{"stats", order_stats},
+	{"load", order_load}, {"corrupt", order_corrupt}, {"poweroff", order_poweroff}, {"suspend", order_suspend},
 };
 
 static void order_run(char *line)

@@ -87,7 +87,8 @@ void tag_describe(const uint64_t *page, char text[TEXT_BYTES])
 	for (unsigned domain = 0; domain <= MAX_DISKS; domain++) {
 		if (page[1] != check_word(place(index, generation, domain), index))
 			continue;
-		text_format(text, TEXT_BYTES, "begins as %s %u, index %u generation %u", domain ? "disk" : "RAM", domain, index, generation);
+		text_format(text, TEXT_BYTES, "begins as %s %u, index %u generation %u", domain ? "disk" : "RAM", domain, index,
+			    generation);
 		return;
 	}
 	text_format(text, TEXT_BYTES, "holds nothing known");

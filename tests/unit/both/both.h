@@ -37,7 +37,7 @@ struct both {
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	char state[2][80], runtime[2][80]; /* directories of either side */
 	enum handoff_state journal[2];	   /* what is durable */
-	unsigned begun; /* sides whose part begins now */
+	unsigned begun;			   /* sides whose part begins now */
 	bool end_sent;
 	uint64_t now_ns; /* time goes on when nobody has anything to do */
 	unsigned long activity;

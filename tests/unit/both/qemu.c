@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16
-#define GREETING \
+#define GREETING                                                                                                                           \
 	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}\r\n"
 
 static struct both_qemu *self;
@@ -43,7 +43,8 @@ static void tell(const char *event, json_t *data)
 	unsigned i;
 
 	for (i = 0; i < client_count; i++)
-		say(clients[i].fd, json_pack("{s:s,s:{s:i,s:i},s:O*}", "event", event, "timestamp", "seconds", 1, "microseconds", 1, "data", data));
+		say(clients[i].fd,
+		    json_pack("{s:s,s:{s:i,s:i},s:O*}", "event", event, "timestamp", "seconds", 1, "microseconds", 1, "data", data));
 	json_decref(data);
 }
 

@@ -77,8 +77,12 @@ enum qemu_runstate __wrap_capture_runstate(const struct capture *c)
 
 static struct move_options options(void)
 {
-	return (struct move_options){.vm = "guest", .max_downtime_ms = 300, .channels = 1, .state_dir = both->state[SOURCE],
-				     .runtime_dir = both->runtime[SOURCE], .dest = {.where = "there"}};
+	return (struct move_options){.vm = "guest",
+				     .max_downtime_ms = 300,
+				     .channels = 1,
+				     .state_dir = both->state[SOURCE],
+				     .runtime_dir = both->runtime[SOURCE],
+				     .dest = {.where = "there"}};
 }
 
 static void begin_with_its_guest(struct source *s)
