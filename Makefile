@@ -196,7 +196,7 @@ check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 .PHONY: format format-check
 format: ## Lay the sources out with clang-format 14
-	clang-format -i $(SOURCES)
+	@clang-format -i $(SOURCES)
 format-check: ## Say what is not laid out so
 	@version=$$(clang-format --version | sed 's/.*version \([0-9]*\).*/\1/'); if [ "$$version" = 14 ]; then \
 		clang-format --dry-run --Werror --ferror-limit=3 $(SOURCES) || { echo "make format lays them out" >&2; exit 1; }; \

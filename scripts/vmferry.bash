@@ -15,7 +15,7 @@ _vmferry_options() { # COMMAND: its options
 	status) echo --follow --json ;;
 	report) echo --output ;;
 	bench)
-		echo --lab --links --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --seed --output --resume \
+		echo --lab --links --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --seed --output --resume \
 			--timeout --dir --qemu --accel --guest --verbose --collector --identity --port --ssh --ssh-accept-new --via \
 			--data-ports --listen-address --keep-agent
 		;;
@@ -39,8 +39,9 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--unit) echo disable keep ;;
 	--ssh) echo libssh2 openssh ;;
 	--accel) echo kvm tcg ;;
+	--content) echo living noise ;;
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
-	--workloads) echo idle writer hot disk cache compressible incompressible database ;;
+	--workloads) echo idle writer hot disk cache churn compressible incompressible database ;;
 	--tools) echo single multifd multifd+zstd xbzrle vmferry ;;
 	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;

@@ -24,10 +24,27 @@
 #define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
 #define ARGS_MAX	     96
 #define STILL_MAX_MIB	     2048u /* of what a disk is filled with: so much is verified at most */
+#define CONTENT_FROM	     "/usr"
 
 unsigned bench_guest_load_mib(unsigned mem_mib)
 {
 	return mem_mib - RESERVE_MIB(mem_mib);
+}
+
+unsigned bench_guest_cache_mib(const struct bench_plan *p, const struct workload *w, unsigned mem_mib)
+{
+	unsigned half = bench_guest_load_mib(mem_mib) / 2;
+	unsigned held = p->disks && p->disk_data_mib > BENCH_WINDOWS_MIB ? p->disk_data_mib - BENCH_WINDOWS_MIB : 0;
+
+	switch (w->cache) {
+	case CACHE_HALF:
+		return half;
+	case CACHE_ALL:
+		return held;
+	case CACHE_LIVING:
+		break;
+	}
+	return p->content == CONTENT_LIVING ? MIN(half, held) : 0;
 }
 
 char *bench_guest_path(const struct bench_guest *g, const char *what)
@@ -53,23 +70,19 @@ static char *disk_path(const struct bench_guest *g, unsigned disk)
 	return xasprintf("%s/disk%u.raw", g->folder, disk);
 }
 
-/* Data at the disk's beginning, behind the witness's first window: three of four blocks hold what does not compress. */
-static int disk_fill(struct bench *b, const char *path, struct err *e)
+/* Data at the disk's beginning: the witness overwrites some of it in its windows. */
+static int disk_fill(struct bench *b, struct content *c, const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
-	AUTO_FREE uint64_t *piece = xmalloc(MIB);
-	uint64_t state = 88172645463325252U, at;
-	size_t i;
+	AUTO_FREE uint8_t *piece = xmalloc(MIB);
+	uint64_t at;
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
 	for (at = 0; at < b->plan.disk_data_mib * MIB; at += MIB) {
 		if (bench_step(b, UINT64_MAX, 0, e))
 			return -e->code;
-		for (i = 0; i < MIB / 8; i++) {
-			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-			piece[i] = i / 512 % 4 == 0 ? i / 64 + at : state;
-		}
+		content_read(c, piece, MIB);
 		if (pwrite(fd, piece, MIB, (off_t)at) != (ssize_t)MIB)
 			return err_sys(e, errno, "cannot fill %s", path);
 	}
@@ -95,7 +108,22 @@ static bool is_database(const struct bench_guest *g, unsigned disk)
 	return g->workload->database && disk + 1 == g->disk_count;
 }
 
-static int disks_create(struct bench *b, struct bench_guest *g, bool filled, struct err *e)
+static int disks_fill(struct bench *b, const struct bench_guest *g, struct err *e)
+{
+	struct content *c = NULL;
+	int r = content_open(&c, b->plan.content == CONTENT_LIVING ? CONTENT_FROM : NULL, e);
+	unsigned i;
+
+	for (i = 0; i < g->disk_count && !r; i++) {
+		AUTO_FREE char *path = disk_path(g, i);
+
+		r = is_database(g, i) ? database_format(path, e) : disk_fill(b, c, path, e);
+	}
+	content_close(c);
+	return r;
+}
+
+static int disks_create(struct bench *b, struct bench_guest *g, struct err *e)
 {
 	struct side *s = &b->sides[g->side];
 	unsigned i;
@@ -105,8 +133,6 @@ static int disks_create(struct bench *b, struct bench_guest *g, bool filled, str
 		AUTO_FREE char *path = disk_path(g, i);
 
 		r = s->ops->image(s, path, b->plan.disk_mib * MIB, &g->direct, e);
-		if (!r && filled)
-			r = is_database(g, i) ? database_format(path, e) : disk_fill(b, path, e);
 	}
 	return r;
 }
@@ -183,16 +209,17 @@ static char *witness_net(const struct bench *b)
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
 	const char *dir = b->sides[g->side].guest_dir;
-	unsigned ram_mib = bench_guest_load_mib(g->mem_mib);
-	AUTO_FREE char *load = xasprintf(g->workload->witness, ram_mib / 2);
+	unsigned cache_mib = bench_guest_cache_mib(&b->plan, g->workload, g->mem_mib), ram_mib = bench_guest_load_mib(g->mem_mib);
+	AUTO_FREE char *load = xstrdup(g->workload->witness);
 	AUTO_FREE char *net = witness_net(b);
-	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check");
+	AUTO_FREE char *line =
+		xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check%s",
+			  b->plan.content == CONTENT_LIVING && b->plan.disks && b->plan.disk_data_mib ? " witness.content=living" : "");
 	char *rest = load, *word, *longer, disks[64] = "";
 	size_t at;
 	unsigned i;
 
-	if (strstr(load, "cache_mb"))
-		ram_mib -= ram_mib / 2;
+	ram_mib -= MIN(cache_mib, ram_mib / 2);
 	while ((word = strsep(&rest, " "))) {
 		longer = xasprintf("%s witness.%s", line, word);
 		free(line);
@@ -208,8 +235,8 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	if (g->workload->database)
 		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
 	add(w, "-append");
-	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=%d witness.still_mb=%u witness.hb_ms=1000 %s", line, ram_mib, disks,
-	    BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), net);
+	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=%d witness.still_mb=%u witness.cache_mb=%u witness.hb_ms=1000 %s",
+	    line, ram_mib, disks, BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), cache_mib, net);
 }
 
 static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
@@ -301,7 +328,8 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 	g->folder = bench_folder(b, 0, e);
 	if (!g->folder)
 		return -e->code;
-	r = disks_create(b, g, true, e);
+	r = disks_create(b, g, e);
+	r = r ? r : disks_fill(b, g, e);
 	r = r ? r : guest_launch(b, g, false, e);
 	r = r ? r : wait_ready(b, g, e);
 	return r;
@@ -317,7 +345,7 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 	target->folder = bench_folder(b, target->side, e);
 	if (!target->folder)
 		return -e->code;
-	r = disks_create(b, target, false, e);
+	r = disks_create(b, target, e);
 	return r ? r : guest_launch(b, target, true, e);
 }
 

@@ -11,19 +11,22 @@
 #define NETWORK "network"
 
 static const struct workload workloads[] = {
-	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", NULL, false, false},
-	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", "rate", false, false},
-	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", "rate", false, false},
-	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", "disk_rate", true,
-	 false},
-	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0 cache_mb=%u", "rate", true,
-	 false},
+	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", NULL, false, false, CACHE_LIVING},
+	{"writer", "writes 2000 random pages a second", "rate=2000 disk_rate=0", "rate", false, false, CACHE_LIVING},
+	{"hot", "writes 8000 pages a second, all within 32 MiB", "rate=8000 pattern=hot hot_mb=32 disk_rate=0", "rate", false, false,
+	 CACHE_LIVING},
+	{"disk", "writes 60 times a second to its disk, 34 KiB on average, and discards", "rate=200 disk_rate=60", "disk_rate", true, false,
+	 CACHE_LIVING},
+	{"cache", "half of its memory is page cache of its disk; 200 pages a second", "rate=200 disk_rate=0", "rate", true, false,
+	 CACHE_HALF},
+	{"churn", "reads 2000 pages a second of all that its disk holds through the page cache; writes 200",
+	 "rate=200 disk_rate=0 cache_rate=2000", "cache_rate", true, false, CACHE_ALL},
 	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", "rate", false,
-	 false},
-	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", "rate", false,
-	 false},
+	 false, CACHE_LIVING},
+	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", "rate", false, false,
+	 CACHE_LIVING},
 	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", "db_rate", false,
-	 true},
+	 true, CACHE_LIVING},
 };
 
 const struct workload *plan_workload(unsigned index)
@@ -228,6 +231,21 @@ int plan_tools(struct bench_plan *p, const char *list, struct err *e)
 	return take_list(p, list, &p->tool_count, take_tool, e);
 }
 
+static const char *const contents[] = {[CONTENT_LIVING] = "living", [CONTENT_NOISE] = "noise"};
+
+int plan_content(struct bench_plan *p, const char *word, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(contents); i++) {
+		if (!strcmp(word, contents[i])) {
+			p->content = (enum bench_content)i;
+			return 0;
+		}
+	}
+	return err_set(e, EINVAL, "there is no content '%s': living or noise", word);
+}
+
 void plan_fini(struct bench_plan *p)
 {
 	unsigned i;
@@ -265,6 +283,7 @@ json_t *plan_json(const struct bench_plan *p)
 	json_object_set_new(o, "disks", json_integer(p->disks));
 	json_object_set_new(o, "disk_mib", json_integer(p->disk_mib));
 	json_object_set_new(o, "disk_data_mib", json_integer(p->disk_data_mib));
+	json_object_set_new(o, "content", json_string(contents[p->content]));
 	return o;
 }
 
@@ -307,6 +326,7 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	r = r ? r : take_array(p, json_object_get(plan, "mem_mib"), &p->mem_count, take_mem, e);
 	r = r ? r : take_array(p, json_object_get(plan, "workloads"), &p->workload_count, take_workload, e);
 	r = r ? r : take_array(p, json_object_get(plan, "tools"), &p->tool_count, take_tool, e);
+	r = r ? r : plan_content(p, json_text(plan, "content") ? json_text(plan, "content") : contents[CONTENT_NOISE], e);
 	p->repeat = number(plan, "repeat", BENCH_REPEAT_MAX);
 	p->seed = number(plan, "seed", INT32_MAX);
 	p->disks = number(plan, "disks", BENCH_DISKS_MAX - 1);

@@ -9,6 +9,7 @@
  * bench-ssh     what is done on another one
  * bench-run     cells, rounds, verdicts
  * bench-guest   the guest: its QEMU, its disks, what its witness says
+ * bench-content what its disks are filled with
  * bench-native  a move by QEMU's own migration, with its mirror for disks
  * bench-ferry   a move by vmferry
  * bench-watch   what is sampled while a move runs
@@ -45,11 +46,20 @@
 
 struct workload {
 	const char *name, *text;
-	const char *witness; /* options of the witness; %u: half of the guest's memory that is to be had, in MiB */
+	const char *witness; /* options of the witness */
 	const char *rate;    /* the option of these that is its rate a second; NULL: none that could be changed */
 	bool disk;	     /* it needs one */
 	bool database;	     /* on a disk of its own */
+	enum {
+		CACHE_LIVING,
+		CACHE_HALF,
+		CACHE_ALL
+	} cache; /* page cache of the first disk: half of the memory, in a living guest or
+							     * always; or of all that the disk holds, whether it fits or not */
 };
+
+/* What the guest's disks and memory hold. */
+enum bench_content { CONTENT_LIVING, CONTENT_NOISE };
 
 enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VMFERRY };
 
@@ -71,6 +81,7 @@ struct bench_plan {
 	char *own[3 * BENCH_LIST_MAX]; /* strings of workloads at other rates */
 	unsigned own_count;
 	unsigned repeat, seed, disks, disk_mib, disk_data_mib;
+	enum bench_content content;
 	double max_downtime_ms;
 };
 
@@ -81,6 +92,8 @@ void plan_network(struct bench_plan *p);
 int plan_mems(struct bench_plan *p, const char *list, struct err *e);
 int plan_workloads(struct bench_plan *p, const char *list, struct err *e);
 int plan_tools(struct bench_plan *p, const char *list, struct err *e);
+/* One word. */
+int plan_content(struct bench_plan *p, const char *word, struct err *e);
 void plan_fini(struct bench_plan *p);
 /* All workloads there are, for --help. */
 const struct workload *plan_workload(unsigned index);
@@ -180,6 +193,16 @@ const char *there_qemu_version(const struct there *t);
 /* Waits until nothing of ours is there any more. */
 void there_close(struct bench *b);
 
+/* ---- bench-content ---- */
+
+struct content;
+/* Contents for disks: the regular files below dir, in an order that mixes their kinds, each from a page of its own on; NULL:
+ * three of four blocks are noise, which does not compress. -ENOENT: there are none. */
+int content_open(struct content **out, const char *dir, struct err *e);
+/* The next bytes, a multiple of 4096; begins anew when there are no more files. */
+void content_read(struct content *c, uint8_t *to, size_t bytes);
+void content_close(struct content *c);
+
 /* ---- bench-guest ---- */
 
 /* Adds the end of a program's log to the error. */
@@ -193,8 +216,10 @@ struct bench_guest {
 	char *folder;
 };
 
-/* How much of its memory the witness has; half of that is page cache in the workload "cache". */
+/* How much of its memory the witness has. */
 unsigned bench_guest_load_mib(unsigned mem_mib);
+/* What of the first disk it reads through the page cache, MiB. */
+unsigned bench_guest_cache_mib(const struct bench_plan *p, const struct workload *w, unsigned mem_mib);
 char *bench_guest_path(const struct bench_guest *g, const char *what);
 /* A new folder on that side. */
 char *bench_folder(struct bench *b, unsigned side, struct err *e);

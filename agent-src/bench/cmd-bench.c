@@ -48,7 +48,9 @@ static const char help_text[] =
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
-	"  --disk-data SIZE      how much of it is allocated (default 256M)\n"
+	"  --disk-data SIZE      how much of it is allocated (default 512M)\n"
+	"  --content WORD        what disks and memory hold. living (default): the contents of this host's files in /usr, and half\n"
+	"                        of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice\n"
 	"  --seed N              of the random order of the tools (default: of the clock)\n"
 	"\n"
 	"  -o, --output FILE     results, as JSON (docs/bench.md), complete after every move (default bench-DATE.json);\n"
@@ -84,6 +86,7 @@ enum {
 	OPT_DISKS,
 	OPT_DISK,
 	OPT_DISK_DATA,
+	OPT_CONTENT,
 	OPT_SEED,
 	OPT_RESUME,
 	OPT_TIMEOUT,
@@ -106,6 +109,7 @@ static const struct option options[] = {
 	{"disks", required_argument, NULL, OPT_DISKS},
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"disk-data", required_argument, NULL, OPT_DISK_DATA},
+	{"content", required_argument, NULL, OPT_CONTENT},
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"output", required_argument, NULL, 'o'},
 	{"resume", required_argument, NULL, OPT_RESUME},
@@ -208,6 +212,8 @@ static int take_plan(struct bench *b, int option)
 		return size_mib("--disk", optarg, &b->plan.disk_mib);
 	case OPT_DISK_DATA:
 		return size_mib("--disk-data", optarg, &b->plan.disk_data_mib);
+	case OPT_CONTENT:
+		return list(plan_content, b);
 	case OPT_SEED:
 		return number("--seed", optarg, 0, INT32_MAX, &b->plan.seed);
 	default:
@@ -247,7 +253,7 @@ static void defaults(struct bench *b)
 	b->plan.max_downtime_ms = 100;
 	b->plan.disks = 1;
 	b->plan.disk_mib = 1024;
-	b->plan.disk_data_mib = 256;
+	b->plan.disk_data_mib = 512;
 	b->plan.seed = (unsigned)(realtime_ns() / 1000000000 % 1000000);
 	b->opt.timeout_s = 300;
 	b->opt.dir = "/var/tmp";
@@ -272,8 +278,8 @@ static int check_plan(const struct bench *b)
 			fprintf(stderr, "vmferry bench: the workload %s needs a disk\n", b->plan.workloads[i].name);
 			return EXIT_USAGE;
 		}
-		if (strstr(b->plan.workloads[i].witness, "cache_mb"))
-			cached = bench_guest_load_mib(most) / 2;
+		if (b->plan.workloads[i].cache == CACHE_HALF)
+			cached = bench_guest_cache_mib(&b->plan, &b->plan.workloads[i], most);
 	}
 	if (cached > b->plan.disk_mib - BENCH_WINDOWS_MIB) {
 		fprintf(stderr,

@@ -100,7 +100,7 @@ static void row_make(struct row *row, uint64_t id, uint64_t chain, uint64_t gene
 	row->chain = chain;
 	row->generation = generation;
 	row->bytes = PAYLOAD_MIN + random_next(&noise) % (PAYLOAD_MAX - PAYLOAD_MIN);
-	compressible = content_compressible(db.content, id % 8 != 0) ? row->bytes / 2 : row->bytes;
+	compressible = content_fill(db.content, id % 8 != 0) != FILL_NOISE ? row->bytes / 2 : row->bytes;
 	for (size_t i = 0; i < row->bytes; i++)
 		row->payload[i] = i < compressible ? (char)random_next(&noise) : (char)id;
 	snprintf(row->payload, PAYLOAD_MIN, MARK " %" PRIu64 ".%" PRIu64, id, generation);

@@ -122,7 +122,7 @@ static void state_set(struct disk *disk, uint64_t block, uint32_t generation, en
 
 static void block_fill(const struct disk *disk, uint64_t *to, uint64_t block, uint32_t generation)
 {
-	tag_fill(to, disk->domain, (uint32_t)block, generation, content_compressible(disk->content, block % 4 != 0));
+	tag_fill(to, disk->domain, (uint32_t)block, generation, content_fill(disk->content, block % 4 != 0));
 }
 
 /* --- verification --- */

@@ -31,7 +31,7 @@ static void page_fill(uint64_t *to, uint64_t page, uint32_t generation)
 	if (ram.content == CONTENT_MIXED && generation % 4 == 3)
 		memset(to, 0, PAGE_BYTES);
 	else
-		tag_fill(to, 0, (uint32_t)page, generation, content_compressible(ram.content, page % 8 != 0));
+		tag_fill(to, 0, (uint32_t)page, generation, content_fill(ram.content, page % 8 != 0));
 }
 
 static void page_write(uint64_t page, uint32_t generation)

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+enum { CHANGED_EVERY = 64 }; /* words */
+
 static uint64_t run_number;
+static uint64_t *pool, pool_pages;
 
 static uint64_t mix(uint64_t x)
 {
@@ -30,9 +33,25 @@ uint64_t tag_run(void)
 	return run_number;
 }
 
-bool content_compressible(enum content content, bool mixed)
+void tag_take_pool(uint64_t *pages, uint64_t count)
 {
-	return content == CONTENT_COMPRESSIBLE || (content == CONTENT_MIXED && mixed);
+	pool = pages;
+	pool_pages = count;
+}
+
+enum fill content_fill(enum content content, bool compressible)
+{
+	switch (content) {
+	case CONTENT_MIXED:
+		return compressible ? FILL_HALF : FILL_NOISE;
+	case CONTENT_COMPRESSIBLE:
+		return FILL_HALF;
+	case CONTENT_INCOMPRESSIBLE:
+		return FILL_NOISE;
+	case CONTENT_LIVING:
+		break;
+	}
+	return FILL_LIVING;
 }
 
 static uint64_t check_word(uint64_t name, unsigned domain)
@@ -40,15 +59,27 @@ static uint64_t check_word(uint64_t name, unsigned domain)
 	return mix(mix(name + domain) ^ run_number);
 }
 
-void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, bool compressible)
+/* A page of some file, in which a few words are others, as a program's memory holds what it has read. */
+static void fill_living(uint64_t *page, uint64_t check)
+{
+	memcpy(page, pool + check % pool_pages * PAGE_WORDS, PAGE_BYTES);
+	for (size_t i = CHANGED_EVERY; i < PAGE_WORDS; i += CHANGED_EVERY)
+		page[i] = check = mix(check + i);
+}
+
+void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, enum fill fill)
 {
 	uint64_t name = (uint64_t)index << 32 | generation;
 	uint64_t x = check_word(name, domain);
-	size_t noise = compressible ? PAGE_WORDS / 2 : PAGE_WORDS;
+	size_t noise = fill == FILL_HALF ? PAGE_WORDS / 2 : PAGE_WORDS;
 	size_t i;
 
+	if (fill == FILL_LIVING)
+		fill_living(page, x);
 	page[0] = name;
 	page[1] = x;
+	if (fill == FILL_LIVING)
+		return;
 	for (i = 2; i < noise; i++) {
 		x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 		page[i] = x ^ x >> 32;

@@ -202,7 +202,7 @@ bool parse_pattern(const char *text, enum pattern *to)
 
 static bool parse_content(const char *text, enum content *to)
 {
-	static const char *const words[] = {"mixed", "compressible", "incompressible", NULL};
+	static const char *const words[] = {"mixed", "compressible", "incompressible", "living", NULL};
 	int found = parse_word(text, words);
 
 	if (found >= 0)
@@ -216,17 +216,10 @@ static void option_set(struct options *options, const char *key, const char *val
 		const char *key;
 		uint64_t *to;
 	} numbers[] = {
-		{"ram_mb", &options->ram_mb},
-		{"hot_mb", &options->hot_mb},
-		{"disk_mb", &options->disk_mb},
-		{"cache_mb", &options->cache_mb},
-		{"still_mb", &options->still_mb},
-		{"rate", &options->rate_pages_s},
-		{"disk_rate", &options->disk_rate_s},
-		{"discard", &options->discard},
-		{"check", &options->check},
-		{"db_rate", &options->db_rate_s},
-		{"bg_check", &options->bg_check_pages_s},
+		{"ram_mb", &options->ram_mb},	  {"hot_mb", &options->hot_mb},		  {"disk_mb", &options->disk_mb},
+		{"cache_mb", &options->cache_mb}, {"cache_rate", &options->cache_rate_s}, {"still_mb", &options->still_mb},
+		{"rate", &options->rate_pages_s}, {"disk_rate", &options->disk_rate_s},	  {"discard", &options->discard},
+		{"check", &options->check},	  {"db_rate", &options->db_rate_s},	  {"bg_check", &options->bg_check_pages_s},
 		{"hb_ms", &options->hb_ms},
 	};
 	const struct {
@@ -255,7 +248,7 @@ static void option_set(struct options *options, const char *key, const char *val
 			give_up("pattern=%s: random, seq or hot is expected", value);
 	} else if (strcmp(key, "content") == 0) {
 		if (!parse_content(value, &options->content))
-			give_up("content=%s: mixed, compressible or incompressible is expected", value);
+			give_up("content=%s: mixed, compressible, incompressible or living is expected", value);
 	} else {
 		give_up("unknown option %s", key);
 	}
@@ -306,14 +299,16 @@ int main(void)
 	load.db_rate_s = options.db_rate_s;
 	load.pattern = options.pattern;
 	load.running = true;
-	ram_open(&options);
 	disks_open(&options);
+	pool_open(&options);
+	ram_open(&options);
 	stills_open(&options);
 	db_open(&options);
 	net_start(&options);
 	probe_start(&options);
 	ram_start();
 	disks_start();
+	stills_start();
 	db_start();
 	orders_start();
 	console_line("witness ready");

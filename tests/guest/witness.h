@@ -28,15 +28,19 @@ enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, MAX_DISKS = 8, MAX_DETAIL
 enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
 
 /* Of what is written. Compressible: half noise, half one word. Incompressible: noise. Mixed: mostly
- * compressible pages, some noise, some zeros, and blocks that are discarded. */
-enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE };
+ * compressible pages, some noise, some zeros, and blocks that are discarded. Living: what lies on the first disk, somewhat
+ * changed. */
+enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE, CONTENT_LIVING };
+/* Of one page. */
+enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
 
 /*
  * Of the kernel's command line, each as witness.KEY=VALUE:
  *   ram_mb, pattern=random|seq|hot, hot_mb, rate (pages/s), check (before overwriting), bg_check (pages/s)
  *   disks=vda,vdb, disk_mb (that the load uses of each, in four windows; 0: all), disk_rate (operations/s), discard
- *   content=mixed|compressible|incompressible   of pages, blocks and rows
+ *   content=mixed|compressible|incompressible|living   of pages, blocks and rows
  *   cache_mb      of the first disk to be kept in the page cache; what no load writes, so disk_mb must leave as much
+ *   cache_rate    of its pages to be read anew, in pages/s at random
  *   still_mb      of each disk, of what no load writes, that is to be verified, too
  *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
  *   hb_ms         of the heartbeat on the console; 0: none
@@ -44,7 +48,7 @@ enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE };
  *   hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   where the heartbeat and the probe go
  */
 struct options {
-	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, still_mb, hb_ms;
+	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, cache_rate_s, still_mb, hb_ms;
 	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
 	uint64_t discard, check;
 	enum pattern pattern;
@@ -95,9 +99,11 @@ void start_thread(void *(*run)(void *), void *argument);
 void tag_start(void);
 /* A number drawn at each start. */
 uint64_t tag_run(void);
-/* Whether it is to be compressible; `mixed`: what it is in mixed content. */
-bool content_compressible(enum content content, bool mixed);
-void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, bool compressible);
+/* compressible: whether it is so in mixed content. */
+enum fill content_fill(enum content content, bool compressible);
+void tag_fill(uint64_t *page, unsigned domain, uint32_t index, uint32_t generation, enum fill fill);
+/* For FILL_LIVING, before the first: pages of real files. Taken over. */
+void tag_take_pool(uint64_t *pages, uint64_t count);
 bool tag_is_zero(const uint64_t *page);
 uint64_t tag_hash(const uint64_t *page);
 /* Says in words what is on a page that should have equalled `expected`. */
@@ -134,7 +140,10 @@ int disk_reopen(unsigned disk, int flags);
 
 /* --- witness-still.c --- */
 
+/* What living contents are made of. */
+void pool_open(const struct options *options);
 void stills_open(const struct options *options);
+void stills_start(void);
 /* Returns how many blocks and pages of the cache were checked. */
 uint64_t stills_verify(void);
 /* How many pages are to be in the page cache, and how many of them the kernel has there. */

@@ -3,6 +3,6 @@
 # Every workload of the bench survives being moved by vmferry and by QEMU's own migration.
 . "$(dirname "$0")/../lib/bench.sh"
 
-small_bench --links 1gbit --mem 512M --disks 2 --disk 512M --disk-data 64M --repeat 1 --tools multifd,vmferry -o "$RUN" --workloads \
-	idle,writer,writer=8000,hot,disk,cache,compressible,incompressible,database
-assert_run 'len(moves) == 36 and all(m["outcome"] == "ok" for m in moves)'
+small_bench --links 1gbit --mem 512M --disks 2 --disk 512M --disk-data 256M --repeat 1 --tools multifd,vmferry -o "$RUN" --workloads \
+	idle,writer,writer=8000,hot,disk,cache,churn,compressible,incompressible,database
+assert_run 'len(moves) == 40 and all(m["outcome"] == "ok" for m in moves)'

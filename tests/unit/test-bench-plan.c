@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +75,7 @@ static void what_there_is_not_is_refused(void **state)
 	assert_int_equal(plan_workloads(&p, "writer=-1", &e), -EINVAL);
 	assert_int_equal(plan_workloads(&p, "writ", &e), -EINVAL);
 	assert_int_equal(plan_workloads(&p, "=5", &e), -EINVAL);
+	assert_int_equal(plan_content(&p, "dead", &e), -EINVAL);
 	assert_int_equal(plan_mems(&p, "1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G,1G", &e), -EINVAL);
 	plan_fini(&p);
 }
@@ -120,9 +123,83 @@ static void the_order_is_random_and_can_be_had_again(void **state)
 	assert_in_range(first, 70, 130);
 }
 
+/* Half of what the guest has, as far as the disk holds anything; all of that for a workload that is about the page cache. */
+static void the_page_cache_is_of_what_the_disk_holds(void **state)
+{
+	struct bench_plan p = {.disks = 1, .disk_mib = 4096, .disk_data_mib = 200};
+	unsigned half = bench_guest_load_mib(2048) / 2;
+	struct workload w = {.cache = CACHE_LIVING};
+
+	(void)state;
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 200 - BENCH_WINDOWS_MIB);
+	p.disk_data_mib = 4000;
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), half);
+	w.cache = CACHE_ALL;
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 4000 - BENCH_WINDOWS_MIB);
+	p.disks = 0;
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 0);
+	w.cache = CACHE_LIVING;
+	p.disks = 1, p.content = CONTENT_NOISE;
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 0);
+}
+
+static void write_file(const char *dir, const char *name, char fill, size_t bytes)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name), *text = xmalloc(bytes);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	memset(text, fill, bytes);
+	assert_int_equal(fwrite(text, 1, bytes, f), bytes);
+	fclose(f);
+}
+
+/* Each file from a page of its own on, all of them, in the same order each time, and again when there are no more. */
+static void disks_are_filled_with_files(void **state)
+{
+	char dir[] = "/tmp/vmferry-test.XXXXXX", clear[64];
+	uint8_t one[16 * 4096], two[16 * 4096];
+	struct content *c;
+	unsigned pages[256] = {0}, i, j;
+	struct err e;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(content_open(&c, dir, &e), -ENOENT);
+	write_file(dir, "a", 'a', 4096);
+	write_file(dir, "b", 'b', 2 * 4096 + 1);
+	write_file(dir, "small", 's', 4095);
+	write_file(dir, "c", 'c', 3 * 4096);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(content_open(&c, dir, &e), 0);
+		content_read(c, i ? two : one, 4096);
+		content_read(c, (i ? two : one) + 4096, 15 * 4096);
+		content_close(c);
+	}
+	assert_memory_equal(one, two, sizeof(one));
+	for (i = 0; i < 16; i++)
+		pages[one[i * 4096]]++;
+	assert_int_equal(pages['s'], 0);
+	assert_int_equal(pages['a'] + pages['b'] + pages['c'], 16);
+	assert_true(pages['a'] >= 2 && pages['b'] >= 4 && pages['c'] >= 4);
+	for (i = 0; i < 16 * 4096; i += 4096)
+		if (one[i] == 'b' && !one[i + 4095])
+			for (j = 1; j < 4096; j++)
+				assert_int_equal(one[i + j], 0);
+	snprintf(clear, sizeof(clear), "rm -r %s", dir);
+	assert_int_equal(system(clear), 0);
+}
+
 static void a_plan_survives_its_file(void **state)
 {
-	struct bench_plan p = {.repeat = 4, .seed = 9, .disks = 2, .disk_mib = 512, .disk_data_mib = 100, .max_downtime_ms = 50}, q = {0};
+	struct bench_plan p = {.repeat = 4,
+			       .seed = 9,
+			       .disks = 2,
+			       .disk_mib = 512,
+			       .disk_data_mib = 100,
+			       .max_downtime_ms = 50,
+			       .content = CONTENT_NOISE},
+			  q = {0};
 	json_t *one, *two;
 	struct err e;
 
@@ -133,6 +210,7 @@ static void a_plan_survives_its_file(void **state)
 	assert_int_equal(plan_tools(&p, "multifd,vmferry+channels=4", &e), 0);
 	one = plan_json(&p);
 	assert_int_equal(plan_from_json(&q, one, &e), 0);
+	assert_int_equal(q.content, CONTENT_NOISE);
 	two = plan_json(&q);
 	assert_true(json_equal(one, two));
 	json_decref(one);
@@ -173,9 +251,14 @@ static void a_file_that_lacks_something_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tools_are_read_with_their_options),	    cmocka_unit_test(what_there_is_not_is_refused),
-		cmocka_unit_test(a_workload_may_have_another_rate),	    cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
-		cmocka_unit_test(the_order_is_random_and_can_be_had_again), cmocka_unit_test(a_plan_survives_its_file),
+		cmocka_unit_test(tools_are_read_with_their_options),
+		cmocka_unit_test(what_there_is_not_is_refused),
+		cmocka_unit_test(a_workload_may_have_another_rate),
+		cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
+		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
+		cmocka_unit_test(the_page_cache_is_of_what_the_disk_holds),
+		cmocka_unit_test(disks_are_filled_with_files),
+		cmocka_unit_test(a_plan_survives_its_file),
 		cmocka_unit_test(a_file_that_lacks_something_is_refused),
 	};
 
