@@ -27,6 +27,8 @@ struct sender {
 	uint64_t blocked_at;
 	struct sums sums;
 	struct codec_choice choice;
+	uint64_t given_bytes; /* of content, to the channel */
+	bool window_was_full; /* since the last choice */
 	struct send_stats stats;
 };
 
@@ -73,21 +75,30 @@ static void add(uint64_t *counter, uint64_t v)
 
 /* ---- which codec ---- */
 
-static void use_codec(struct sender *s, enum data_codec codec)
+static void use_effort(struct sender *s, enum codec_effort effort)
 {
-	encode_use(s->encode, codec);
-	__atomic_store_n(&s->shared->codec_now, (int)codec, __ATOMIC_RELAXED);
+	encode_use(s->encode, effort);
+	__atomic_store_n(&s->shared->codec_now, (int)codec_of_effort(effort), __ATOMIC_RELAXED);
 }
 
-static void choose_codec(struct sender *s)
+/* For the next batch. */
+static void choose_effort(struct sender *s)
 {
-	struct codec_sample sample = {.now_ns = now_ns(),
-				      .wire_bytes = channel_bytes_sent(s->ch),
-				      .raw_bytes = s->stats.raw_bytes,
-				      .waited_ns = __atomic_load_n(&s->shared->waited_ns, __ATOMIC_RELAXED) / s->shared->channels};
+	struct channel_backlog b;
+	enum codec_effort before = encode_uses(s->encode), now;
 
-	if (s->shared->codec == CODEC_MODE_AUTO && codec_choice_step(&s->choice, &sample))
-		use_codec(s, s->choice.now);
+	if (s->shared->codec != CODEC_MODE_AUTO)
+		return;
+	b = channel_backlog(s->ch);
+	now = codec_choice_step(&s->choice, &(struct codec_sample){.now_ns = now_ns(),
+								   .given_bytes = s->given_bytes,
+								   .backlog_bytes = b.bytes,
+								   .window_bytes = s->shared->window_bytes,
+								   .window_was_full = s->window_was_full,
+								   .peer_is_slow = b.peer_is_slow});
+	s->window_was_full = false;
+	if (now != before)
+		use_effort(s, now);
 }
 
 /* ---- batches ---- */
@@ -116,7 +127,10 @@ static bool flush_batch(struct sender *s)
 	p = channel_begin(s->ch, batch_room(b));
 	if (!p)
 		return false;
+	if (b->kind == SEND_DATA)
+		choose_effort(s);
 	n = batch_encode(s->encode, b, p);
+	s->given_bytes += n;
 	add(&s->stats.raw_bytes, b->bytes);
 	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
@@ -294,7 +308,6 @@ static void pump(struct sender *s)
 
 	if (s->blocked || !channel_open(s->ch))
 		return;
-	choose_codec(s);
 	before = cpu_stage_enter(CPU_HASH);
 	if (!take_all(s)) {
 		s->blocked = true;
@@ -317,8 +330,8 @@ static void on_writable(void *ctx, struct channel *c)
 	if (!s->blocked)
 		return;
 	s->blocked = false;
+	s->window_was_full = true;
 	add(&s->stats.waited_ns, ns);
-	__atomic_fetch_add(&s->shared->waited_ns, ns, __ATOMIC_RELAXED);
 	pump(s);
 }
 
@@ -375,7 +388,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->number = number;
 	cfg.ctx = s;
 	s->encode = encode_new(shared->codec);
-	use_codec(s, encode_uses(s->encode));
+	use_effort(s, encode_uses(s->encode));
 	codec_choice_init(&s->choice, now_ns());
 	sums_init(&s->sums, &shared->key);
 	s->stop.run = on_stop;

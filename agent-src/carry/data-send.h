@@ -29,7 +29,6 @@ struct send_shared {
 	enum codec_mode codec;
 	struct pacer pacer; /* atomic inside */
 	int codec_now;	    /* enum data_codec that was chosen last, by any channel; atomic */
-	uint64_t waited_ns; /* of all channels, as in send_stats; atomic */
 	unsigned channels;
 	size_t window_bytes;
 	struct cpu_meter *cpu; /* measures the threads of the data plane; NULL: nothing does */

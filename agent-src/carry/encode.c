@@ -16,7 +16,7 @@
 struct encode {
 	struct codec *codec;
 	uint8_t *scratch;
-	enum data_codec now;
+	enum codec_effort now;
 	bool sparing;	       /* what does not compress is not always tried */
 	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
 };
@@ -89,7 +89,7 @@ static size_t write_compressed(struct encode *en, enum data_codec codec, const s
 {
 	size_t n;
 
-	if (en->now != codec || b->bytes < TRY_BYTES || is_barren(en))
+	if (codec_of_effort(en->now) != codec || b->bytes < TRY_BYTES || is_barren(en))
 		return NEXT;
 	cpu_stage_enter_for(CPU_COMPRESS, b->bytes);
 	gather(b, en->scratch);
@@ -202,25 +202,25 @@ size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out)
 
 /* ---- life ---- */
 
-static enum data_codec first_codec(enum codec_mode m)
+static enum codec_effort first_effort(enum codec_mode m)
 {
 	switch (m) {
 	case CODEC_MODE_AUTO:
 	case CODEC_MODE_NONE:
-		return CODEC_RAW;
+		return EFFORT_NONE;
 	case CODEC_MODE_LZ4:
-		return CODEC_LZ4;
+		return EFFORT_LZ4;
 	case CODEC_MODE_ZSTD:
-		return CODEC_ZSTD;
+		return EFFORT_ZSTD;
 	}
-	return CODEC_RAW;
+	return EFFORT_NONE;
 }
 
 struct encode *encode_new(enum codec_mode mode)
 {
 	struct encode *en = xcalloc(1, sizeof(*en));
 
-	en->now = first_codec(mode);
+	en->now = first_effort(mode);
 	en->sparing = mode == CODEC_MODE_AUTO;
 	en->codec = codec_new();
 	en->scratch = xmalloc(DATA_RAW_MAX);
@@ -236,12 +236,13 @@ void encode_free(struct encode *en)
 	free(en);
 }
 
-void encode_use(struct encode *en, enum data_codec codec)
+void encode_use(struct encode *en, enum codec_effort effort)
 {
-	en->now = codec;
+	en->now = effort;
+	codec_set_effort(en->codec, effort);
 }
 
-enum data_codec encode_uses(const struct encode *en)
+enum codec_effort encode_uses(const struct encode *en)
 {
 	return en->now;
 }

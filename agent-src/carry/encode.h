@@ -33,9 +33,9 @@ struct batch {
 struct encode;
 struct encode *encode_new(enum codec_mode mode);
 void encode_free(struct encode *en);
-/* The codec that contents are tried with from here on; CODEC_RAW: none. At first that of the mode, in CODEC_MODE_AUTO none. */
-void encode_use(struct encode *en, enum data_codec codec);
-enum data_codec encode_uses(const struct encode *en);
+/* What contents are tried with from here on. At first what the mode says, in CODEC_MODE_AUTO nothing. */
+void encode_use(struct encode *en, enum codec_effort effort);
+enum codec_effort encode_uses(const struct encode *en);
 
 /* Is such a part sent at all? as_it_was: its content is what was carried last for its place. kind: not SEND_MARK. */
 bool encode_sends(enum send_kind kind, bool as_it_was);

@@ -7,16 +7,21 @@
 #include <string.h>
 #include <zstd.h>
 
-#define ZSTD_LEVEL 1
+#define ZSTD_LEVEL	1
+#define ZSTD_LEVEL_HARD 3
 
 struct codec {
 	ZSTD_CCtx *zc;
 	ZSTD_DCtx *zd;
+	int level;
 };
 
 struct codec *codec_new(void)
 {
-	return xcalloc(1, sizeof(struct codec));
+	struct codec *c = xcalloc(1, sizeof(*c));
+
+	c->level = ZSTD_LEVEL;
+	return c;
 }
 
 void codec_free(struct codec *c)
@@ -26,6 +31,18 @@ void codec_free(struct codec *c)
 	ZSTD_freeCCtx(c->zc);
 	ZSTD_freeDCtx(c->zd);
 	free(c);
+}
+
+enum data_codec codec_of_effort(enum codec_effort effort)
+{
+	static const enum data_codec codecs[] = {CODEC_RAW, CODEC_LZ4, CODEC_ZSTD, CODEC_ZSTD};
+
+	return codecs[effort];
+}
+
+void codec_set_effort(struct codec *c, enum codec_effort effort)
+{
+	c->level = effort == EFFORT_ZSTD_HARD ? ZSTD_LEVEL_HARD : ZSTD_LEVEL;
 }
 
 size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap)
@@ -43,7 +60,7 @@ size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in,
 
 		if (!c->zc && !(c->zc = ZSTD_createCCtx()))
 			return 0;
-		r = ZSTD_compressCCtx(c->zc, out, limit, in, n, ZSTD_LEVEL);
+		r = ZSTD_compressCCtx(c->zc, out, limit, in, n, c->level);
 		return ZSTD_isError(r) ? 0 : r;
 	}
 	return 0;

@@ -12,9 +12,15 @@ struct codec;
 /* What the user wants of the source: AUTO decides from moment to moment. */
 enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
 
+/* How much work contents are worth; in order of cost. */
+enum codec_effort { EFFORT_NONE, EFFORT_LZ4, EFFORT_ZSTD, EFFORT_ZSTD_HARD };
+enum data_codec codec_of_effort(enum codec_effort effort);
+
 struct codec *codec_new(void);
 void codec_free(struct codec *c);
 
+/* From here on; at first EFFORT_ZSTD. Only zstd knows degrees of it. */
+void codec_set_effort(struct codec *c, enum codec_effort effort);
 /* Compresses n bytes with `which` into out (cap bytes). Returns the size, or 0 when it did not pay (send raw). */
 size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap);
 /* Decompresses into exactly n bytes. 0 or -EPROTO. */

@@ -50,7 +50,7 @@ struct channel {
 	uint64_t due; /* what comes next on this connection; 0: the first, which may be one that we have */
 	uint8_t *in;
 	size_t in_start, in_end;
-	uint64_t bytes_sent, bytes_received, bytes_unacked;
+	uint64_t bytes_sent, bytes_received, bytes_unacked, bytes_ready;
 };
 
 static void list_init(struct frame_list *l)
@@ -155,6 +155,7 @@ static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_
 	f->bytes = FRAME_HEADER_BYTES + len;
 	frame_seal(f->buf, &h);
 	__atomic_fetch_add(&c->bytes_unacked, f->bytes, __ATOMIC_RELAXED);
+	c->bytes_ready += f->bytes;
 	list_add(&c->ready, f);
 	send_more(c);
 }
@@ -266,6 +267,7 @@ void channel_taken(struct channel *c, size_t n)
 		}
 		n -= part;
 		c->taken_of_head = 0;
+		c->bytes_ready -= c->ready.head->bytes;
 		list_add(&c->sent, list_take(&c->ready));
 	}
 }
@@ -521,6 +523,7 @@ int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, ui
 	c->acked = peer_received;
 	release_acked(c);
 	list_join(&c->ready, &c->sent);
+	c->bytes_ready = c->bytes_unacked;
 	c->due = generation ? 0 : 1;
 	c->ack_sent = 0; /* so that it begins with an acknowledgement of all */
 	c->conn = conn;
@@ -547,6 +550,15 @@ bool channel_idle(const struct channel *c)
 uint64_t channel_bytes_sent(const struct channel *c)
 {
 	return __atomic_load_n(&c->bytes_sent, __ATOMIC_RELAXED);
+}
+
+struct channel_backlog channel_backlog(struct channel *c)
+{
+	struct channel_backlog b = {.bytes = c->bytes_ready - c->taken_of_head};
+
+	if (c->conn)
+		c->conn->ops->backlog(c->conn, &b);
+	return b;
 }
 
 uint64_t channel_bytes_unacked(const struct channel *c)

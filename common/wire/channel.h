@@ -97,6 +97,13 @@ bool channel_idle(const struct channel *c);
 /* Totals on the wire, of all its connections, headers included; readable from any thread. */
 uint64_t channel_bytes_sent(const struct channel *c);
 uint64_t channel_bytes_received(const struct channel *c);
+/* What keeps frames from leaving: bytes that wait for the network, up to half a MiB more of them; and whether it is the peer that
+ * takes less than the network carries, lately, as far as the connection knows. In the channel's thread. */
+struct channel_backlog {
+	uint64_t bytes;
+	bool peer_is_slow;
+};
+struct channel_backlog channel_backlog(struct channel *c);
 /* Of frames that the peer has not acknowledged, whether they have left or not; readable from any thread. */
 uint64_t channel_bytes_unacked(const struct channel *c);
 

@@ -6,7 +6,12 @@
 #include "util.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define SEND_PIECES 17 /* an acknowledgement and frames */
@@ -14,6 +19,9 @@
 #define PACE_MS_MAX 100
 /* So much is encrypted ahead of sending; with the frame that exceeds it less than PACER_BATCH_MAX. */
 #define CIPHER_AHEAD (512 * 1024)
+/* So much is given to the kernel at once, and the rest of a frame: what it has not taken yet does not count as waiting. */
+#define CALL_BYTES (512 * 1024)
+#define LOOK_NS	   10000000 /* so often the kernel is asked what the peer takes */
 
 struct conn_link {
 	struct conn conn;
@@ -26,6 +34,9 @@ struct conn_link {
 	struct iovec iov[SEND_PIECES];
 	struct msghdr msg;
 	struct timer pace;
+	size_t calling; /* bytes of the call that is under way */
+	uint64_t looked_ns, peer_full_us;
+	bool peer_is_slow;
 };
 
 static struct conn_link *of(struct conn *conn)
@@ -74,6 +85,18 @@ static int encrypt_more(struct conn_link *k, struct err *e)
 	return r;
 }
 
+/* As many frames as one call is to have. */
+static unsigned frames_of_a_call(struct conn_link *k, size_t *bytes)
+{
+	unsigned n = channel_out(k->conn.ch, k->iov, SEND_PIECES, bytes), kept = 0;
+	size_t sum = 0;
+
+	while (kept < n && sum < CALL_BYTES)
+		sum += k->iov[kept++].iov_len;
+	*bytes = sum;
+	return kept;
+}
+
 /* What is to be sent next, in k->iov. */
 static int gather(struct conn_link *k, unsigned *n, size_t *bytes, struct err *e)
 {
@@ -81,7 +104,7 @@ static int gather(struct conn_link *k, unsigned *n, size_t *bytes, struct err *e
 	int r = 0;
 
 	if (!t) {
-		*n = channel_out(k->conn.ch, k->iov, SEND_PIECES, bytes);
+		*n = frames_of_a_call(k, bytes);
 		return 0;
 	}
 	if (!tls_conn_output_bytes(t))
@@ -119,6 +142,7 @@ static void send_more(struct conn *conn)
 	io_uring_prep_sendmsg(sqe, k->link.fd, &k->msg, MSG_NOSIGNAL | MSG_WAITALL);
 	loop_bind(sqe, &k->send_op);
 	k->sending = true;
+	k->calling = bytes;
 }
 
 static void pace_fire(struct timer *t)
@@ -161,6 +185,35 @@ static void send_done(struct op *op, int res, uint32_t flags)
 		channel_taken(k->conn.ch, n);
 	channel_sent(k->conn.ch, n);
 	send_more(&k->conn);
+}
+
+/* Of the time since the last look: was the peer's window full for half of it? */
+static void look_at_peer(struct conn_link *k, uint64_t ns)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof(info);
+
+	if (getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n) || n < offsetof(struct tcp_info, tcpi_rwnd_limited) + 8)
+		return;
+	k->peer_is_slow = (info.tcpi_rwnd_limited - k->peer_full_us) * 2000 > ns - k->looked_ns;
+	k->peer_full_us = info.tcpi_rwnd_limited;
+	k->looked_ns = ns;
+}
+
+static void backlog(struct conn *conn, struct channel_backlog *b)
+{
+	struct conn_link *k = of(conn);
+	uint64_t ns = now_ns();
+	int unsent = 0;
+
+	if (ns - k->looked_ns >= LOOK_NS)
+		look_at_peer(k, ns);
+	if (ioctl(k->link.fd, SIOCOUTQNSD, &unsent) && ioctl(k->link.fd, SIOCOUTQ, &unsent)) /* the latter of unix(7) sockets */
+		unsent = 0;
+	b->bytes += k->link.tls ? tls_conn_output_bytes(k->link.tls) : 0;
+	b->bytes -= k->sending ? MIN(k->calling, b->bytes) : 0;
+	b->bytes += (uint64_t)unsent;
+	b->peer_is_slow = k->peer_is_slow;
 }
 
 static void last_words(struct conn *conn, const uint8_t *p, size_t n)
@@ -302,7 +355,7 @@ static void free_conn(struct conn *conn)
 
 struct conn *conn_link_new(struct loop *l, struct link link)
 {
-	static const struct conn_ops ops = {start, send_more, receive, last_words, shut, free_conn};
+	static const struct conn_ops ops = {start, send_more, receive, backlog, last_words, shut, free_conn};
 	struct conn_link *k = xcalloc(1, sizeof(*k));
 
 	k->conn.ops = &ops;

@@ -18,6 +18,8 @@ struct conn_ops {
 	void (*send)(struct conn *k);
 	/* channel_takes() again, after a pause. */
 	void (*receive)(struct conn *k);
+	/* Adds to what waits in the channel what waits here. */
+	void (*backlog)(struct conn *k, struct channel_backlog *b);
 	/* A frame that leaves now or never. */
 	void (*last_words)(struct conn *k, const uint8_t *p, size_t n);
 	/* The channel is closed: nothing more is moved, and nothing told. */

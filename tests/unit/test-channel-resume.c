@@ -188,6 +188,11 @@ static void memory_nothing(struct conn *k)
 	(void)k;
 }
 
+static void memory_backlog(struct conn *k, struct channel_backlog *b)
+{
+	(void)k, (void)b;
+}
+
 static void memory_last_words(struct conn *k, const uint8_t *p, size_t n)
 {
 	(void)p;
@@ -213,7 +218,8 @@ static void memory_free(struct conn *k)
 
 static struct memory *memory_new(void)
 {
-	static const struct conn_ops ops = {memory_nothing, memory_nothing, memory_nothing, memory_last_words, memory_shut, memory_free};
+	static const struct conn_ops ops = {memory_nothing,    memory_nothing, memory_nothing, memory_backlog,
+					    memory_last_words, memory_shut,    memory_free};
 	struct memory *m = xcalloc(1, sizeof(*m));
 
 	m->conn.ops = &ops;

@@ -1,177 +1,192 @@
-/* test-codec-choice.c: which codec --codec auto uses, interval by interval. */
+/* test-codec-choice.c: how much work --codec auto spends on contents, batch by batch, on a model of a channel and its link. */
 #include "codec-choice.h"
+#include "util.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#define MB 1000000ULL
-#define MS 1000000ULL
+#define MB     1000000ULL
+#define MS     1000000ULL
+#define BATCH  (256 * KIB)
+#define FRAMES 25 /* that the window holds, whatever is in them */
 
-static struct codec_choice c;
-static struct codec_sample s;
+/* Of a kind of content: what is left of it, and CPU seconds per GiB to make that, by effort. */
+struct content {
+	double part[4], cpu_s[4];
+};
 
-/* So much is sent and encoded in 200 ms, in MB per second, and so many percent of the time it waits. */
-static enum data_codec after(uint64_t wire_mb, uint64_t raw_mb, unsigned waits)
+static const struct content living = {{1, 0.36, 0.27, 0.25}, {0, 1.4, 2.4, 4.2}};
+static const struct content noise = {{1, 1, 1, 1}, {0, 0.02, 0.03, 0.05}}; /* hardly ever tried */
+
+struct model {
+	const struct content *content;
+	double link_bps, content_cpu_s, wire_cpu_s; /* per GiB, for everything else that is done to a byte */
+	bool peer_is_slow;
+	int fixed; /* an effort; -1: as it is chosen */
+	unsigned used[4];
+};
+
+/* Content bytes per second over so many batches. */
+static double runs(struct model *m, unsigned batches)
 {
-	s.now_ns += 200 * MS;
-	s.wire_bytes += wire_mb * MB / 5;
-	s.raw_bytes += raw_mb * MB / 5;
-	s.waited_ns += 2 * MS * waits;
-	assert_true(codec_choice_step(&c, &s));
-	return c.now;
+	double now_s = 1, waits = 0, frames[FRAMES] = {0}, given = 0;
+	struct codec_choice c;
+	bool full = false;
+	unsigned i, oldest;
+
+	memset(m->used, 0, sizeof(m->used));
+	codec_choice_init(&c, (uint64_t)(now_s * 1e9));
+	for (i = 0; i < batches; i++) {
+		struct codec_sample s = {.now_ns = (uint64_t)(now_s * 1e9),
+					 .given_bytes = (uint64_t)given,
+					 .backlog_bytes = (uint64_t)waits,
+					 .window_bytes = FRAMES * BATCH,
+					 .window_was_full = full,
+					 .peer_is_slow = m->peer_is_slow};
+		enum codec_effort e = m->fixed < 0 ? codec_choice_step(&c, &s) : (enum codec_effort)m->fixed;
+		double bytes = BATCH * m->content->part[e], space, s_spent;
+
+		/* the frame that is FRAMES older must have left */
+		oldest = i % FRAMES;
+		for (space = 0, s_spent = 0; s_spent < FRAMES - 1; s_spent++)
+			space += frames[(oldest + 1 + (unsigned)s_spent) % FRAMES];
+		full = waits > space;
+		if (full)
+			now_s += (waits - space) / m->link_bps, waits = space;
+		s_spent = (BATCH * (m->content_cpu_s + m->content->cpu_s[e]) + bytes * m->wire_cpu_s) / (double)GIB;
+		now_s += s_spent;
+		waits = MAX(waits - s_spent * m->link_bps, 0) + bytes;
+		given += bytes;
+		frames[oldest] = bytes;
+		m->used[e]++;
+	}
+	return (double)batches * BATCH / (now_s - 1);
 }
 
-static int begin(void **state)
+static void it_carries_about_as_much_as_the_best_of_all(void **state)
 {
+	static const double links_mb[] = {6, 12, 31, 62, 125, 190, 250, 375, 600, 1250, 4000};
+	static const double cpu_s[][2] = {{0.25, 0.5}, {0.6, 0.4}, {0.1, 0.1}, {1.2, 1.0}};
+	const struct content *const contents[] = {&living, &noise};
+	unsigned failed = 0;
+	size_t i, j, k;
+	int e;
+
 	(void)state;
-	s = (struct codec_sample){.now_ns = 1000 * MS};
+	for (i = 0; i < ARRAY_LEN(links_mb) * ARRAY_LEN(cpu_s) * ARRAY_LEN(contents); i++) {
+		double best = 0, got;
+		struct model m = {0};
+
+		j = i / ARRAY_LEN(links_mb) % ARRAY_LEN(cpu_s), k = i / ARRAY_LEN(links_mb) / ARRAY_LEN(cpu_s);
+		m.content = contents[k];
+		m.link_bps = links_mb[i % ARRAY_LEN(links_mb)] * 1e6;
+		m.content_cpu_s = cpu_s[j][0], m.wire_cpu_s = cpu_s[j][1];
+		for (e = 0; e < 4; e++)
+			m.fixed = e, best = MAX(best, runs(&m, 8000));
+		m.fixed = -1;
+		got = runs(&m, 8000);
+		if (got < 0.9 * best)
+			failed++,
+				print_error(
+					"%s, %.0f MB/s, CPU %.2f + %.2f s/GiB: %.0f MB/s, the best has %.0f (batches by effort: %u %u %u %u)\n",
+					k ? "noise" : "living", m.link_bps / 1e6, m.content_cpu_s, m.wire_cpu_s, got / 1e6, best / 1e6,
+					m.used[0], m.used[1], m.used[2], m.used[3]);
+	}
+	assert_int_equal(failed, 0);
+}
+
+static void a_mixture_carries_more_than_any_of_its_parts(void **state)
+{
+	struct model m = {.content = &living, .link_bps = 600e6, .content_cpu_s = 0.25, .wire_cpu_s = 0.5};
+	double best = 0;
+	int e;
+
+	(void)state;
+	for (e = 0; e < 4; e++)
+		m.fixed = e, best = MAX(best, runs(&m, 8000));
+	m.fixed = -1;
+	assert_true(runs(&m, 8000) > 1.2 * best);
+	assert_true(m.used[EFFORT_NONE] > 2000 && m.used[EFFORT_LZ4] > 2000);
+}
+
+static void a_link_that_keeps_up_is_not_compressed_for(void **state)
+{
+	struct model m = {.content = &living, .link_bps = 5e9, .content_cpu_s = 0.25, .wire_cpu_s = 0.5, .fixed = -1};
+
+	(void)state;
+	runs(&m, 2000);
+	assert_int_equal(m.used[EFFORT_NONE], 2000);
+}
+
+static void a_slow_link_soon_has_all_there_is(void **state)
+{
+	struct model m = {.content = &living, .link_bps = 12.5e6, .content_cpu_s = 0.25, .wire_cpu_s = 0.5, .fixed = -1};
+
+	(void)state;
+	runs(&m, 2000);
+	assert_true(m.used[EFFORT_ZSTD_HARD] > 1950);
+}
+
+/* It is short of CPU, of which unpacking takes more. */
+static void a_slow_peer_is_not_compressed_for(void **state)
+{
+	struct model m = {.content = &living, .link_bps = 60e6, .content_cpu_s = 0.25, .peer_is_slow = true, .fixed = -1};
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+	unsigned i;
+
+	(void)state;
+	runs(&m, 2000);
+	assert_int_equal(m.used[EFFORT_NONE], 2000);
+
 	codec_choice_init(&c, s.now_ns);
-	return 0;
+	for (i = 0; i < 100; i++, s.now_ns += 10 * MS, s.given_bytes += MB)
+		s.backlog_bytes = 6 * MB, codec_choice_step(&c, &s);
+	assert_int_equal(c.now, EFFORT_ZSTD_HARD);
+	s.peer_is_slow = true;
+	for (i = 0; i < 4; i++, s.now_ns += 10 * MS, s.given_bytes += MB)
+		assert_int_equal(codec_choice_step(&c, &s), EFFORT_ZSTD_HARD); /* a moment of it is nothing */
+	for (i = 0; i < 100; i++, s.now_ns += 10 * MS, s.given_bytes += MB)
+		codec_choice_step(&c, &s);
+	assert_int_equal(c.now, EFFORT_LZ4);
 }
 
-static void it_chooses_every_200_ms_and_sooner_at_first(void **state)
+/* Between two rounds nothing is sent, which says nothing of the network. */
+static void what_the_network_takes_is_not_forgotten_in_a_pause(void **state)
 {
-	(void)state;
-	s.now_ns += 99 * MS;
-	assert_false(codec_choice_step(&c, &s));
-	s.now_ns += MS;
-	s.wire_bytes = 1;
-	assert_true(codec_choice_step(&c, &s));
-	s.now_ns += 199 * MS;
-	assert_false(codec_choice_step(&c, &s));
-	s.now_ns += MS;
-	assert_true(codec_choice_step(&c, &s));
-}
-
-static void a_fast_link_is_not_compressed_for(void **state)
-{
-	(void)state;
-	assert_int_equal(after(600, 600, 90), CODEC_RAW);
-	assert_int_equal(after(600, 600, 90), CODEC_RAW);
-}
-
-static void a_slow_link_is_compressed_for_at_once(void **state)
-{
-	(void)state;
-	assert_int_equal(after(60, 100, 80), CODEC_ZSTD);
-	assert_int_equal(after(60, 95, 60), CODEC_ZSTD);
-}
-
-static void a_middling_one_gets_lz4(void **state)
-{
-	(void)state;
-	assert_int_equal(after(300, 300, 80), CODEC_LZ4);
-}
-
-static void on_a_fast_link_a_codec_must_carry_more(void **state)
-{
-	(void)state;
-	after(500, 500, 80);
-	assert_int_equal(after(300, 300, 80), CODEC_LZ4);
-	assert_int_equal(after(250, 320, 80), CODEC_RAW); /* not a tenth more */
-	begin(NULL);
-	after(500, 500, 80);
-	assert_int_equal(after(300, 300, 80), CODEC_LZ4);
-	assert_int_equal(after(250, 340, 80), CODEC_LZ4);
-}
-
-static void a_channel_that_does_not_wait_spends_less_step_by_step(void **state)
-{
-	(void)state;
-	assert_int_equal(after(60, 60, 80), CODEC_ZSTD);
-	assert_int_equal(after(60, 90, 10), CODEC_LZ4);
-	assert_int_equal(after(60, 90, 10), CODEC_RAW);
-}
-
-static void contents_that_do_not_compress_are_no_loss(void **state)
-{
-	(void)state;
-	assert_int_equal(after(500, 500, 80), CODEC_RAW);
-	assert_int_equal(after(60, 60, 80), CODEC_ZSTD);
-	assert_int_equal(after(60, 58, 80), CODEC_ZSTD);
-}
-
-static void a_codec_that_carries_less_is_given_up(void **state)
-{
-	(void)state;
-	assert_int_equal(after(500, 500, 80), CODEC_RAW);
-	assert_int_equal(after(250, 250, 80), CODEC_LZ4);
-	assert_int_equal(after(70, 300, 80), CODEC_ZSTD); /* it carried more: kept, and the next is tried */
-	assert_int_equal(after(20, 40, 80), CODEC_LZ4);
-}
-
-/* A moment in which nothing went right must not make a codec look good. */
-static void a_codec_that_came_in_a_bad_moment_does_not_stay(void **state)
-{
-	(void)state;
-	after(600, 600, 80);
-	assert_int_equal(after(600, 600, 80), CODEC_RAW);
-	assert_int_equal(after(50, 50, 80), CODEC_ZSTD);
-	assert_int_equal(after(100, 200, 80), CODEC_RAW);
-	assert_int_equal(after(600, 600, 80), CODEC_RAW);
-}
-
-static void what_was_given_up_is_tried_again_later_and_later(void **state)
-{
-	unsigned tries = 0, i;
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+	double before;
+	unsigned i;
 
 	(void)state;
-	after(500, 500, 80);
-	for (i = 0; i < 150; i++) /* 30 s: at 0.2, then 1, 2, 4, 8 and so on after each failure */
-		tries += after(70, c.now == CODEC_RAW ? 140 : 40, 80) == CODEC_ZSTD;
-	assert_in_range(tries, 4, 6);
-}
-
-/* Between two rounds: it is no fault of the codec. */
-static void a_stretch_without_anything_to_send_says_nothing(void **state)
-{
-	(void)state;
-	after(60, 60, 80);
-	assert_int_equal(after(60, 120, 80), CODEC_ZSTD);
-	s.now_ns += 2000 * MS;
-	s.raw_bytes += MB;
-	s.wire_bytes += MB / 2;
-	assert_false(codec_choice_step(&c, &s));
-	assert_int_equal(after(60, 120, 80), CODEC_ZSTD);
-}
-
-static void a_codec_that_proves_itself_is_pardoned_sooner_again(void **state)
-{
-	unsigned i, tries = 0;
-
-	(void)state;
-	after(500, 500, 80);
-	for (i = 0; i < 60; i++)
-		after(70, c.now == CODEC_RAW ? 140 : 40, 80);
-	for (i = 0; i < 200 && c.now != CODEC_ZSTD; i++)
-		after(70, 140, 80);
-	assert_true(c.pardon_ns >= 8000 * MS);
-	for (i = 0; i < 50; i++) /* now it carries twice as much */
-		assert_int_equal(after(70, 280, 80), CODEC_ZSTD);
-	for (i = 0; i < 10; i++) /* and fails but once */
-		tries += after(70, c.now != CODEC_ZSTD ? 140 : i ? 280 : 40, 80) == CODEC_ZSTD;
-	assert_true(tries >= 2);
+	codec_choice_init(&c, s.now_ns);
+	for (i = 0; i < 100; i++, s.now_ns += 10 * MS, s.given_bytes += MB)
+		s.backlog_bytes = MB, codec_choice_step(&c, &s);
+	before = c.drain_bps;
+	assert_in_range((uint64_t)before, 95 * MB, 105 * MB);
+	s.backlog_bytes = 0;
+	for (i = 0; i < 100; i++, s.now_ns += 10 * MS)
+		codec_choice_step(&c, &s);
+	assert_true(c.drain_bps >= before);
+	assert_int_equal(c.now, EFFORT_NONE);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(it_chooses_every_200_ms_and_sooner_at_first, begin),
-		cmocka_unit_test_setup(a_fast_link_is_not_compressed_for, begin),
-		cmocka_unit_test_setup(a_slow_link_is_compressed_for_at_once, begin),
-		cmocka_unit_test_setup(a_middling_one_gets_lz4, begin),
-		cmocka_unit_test_setup(on_a_fast_link_a_codec_must_carry_more, begin),
-		cmocka_unit_test_setup(a_channel_that_does_not_wait_spends_less_step_by_step, begin),
-		cmocka_unit_test_setup(contents_that_do_not_compress_are_no_loss, begin),
-		cmocka_unit_test_setup(a_codec_that_carries_less_is_given_up, begin),
-		cmocka_unit_test_setup(a_stretch_without_anything_to_send_says_nothing, begin),
-		cmocka_unit_test_setup(a_codec_that_proves_itself_is_pardoned_sooner_again, begin),
-		cmocka_unit_test_setup(a_codec_that_came_in_a_bad_moment_does_not_stay, begin),
-		cmocka_unit_test_setup(what_was_given_up_is_tried_again_later_and_later, begin),
+		cmocka_unit_test(it_carries_about_as_much_as_the_best_of_all),
+		cmocka_unit_test(a_mixture_carries_more_than_any_of_its_parts),
+		cmocka_unit_test(a_link_that_keeps_up_is_not_compressed_for),
+		cmocka_unit_test(a_slow_link_soon_has_all_there_is),
+		cmocka_unit_test(a_slow_peer_is_not_compressed_for),
+		cmocka_unit_test(what_the_network_takes_is_not_forgotten_in_a_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,12 +72,12 @@ static void contents_go_with_the_codec_of_the_mode_until_another_is_named(void *
 {
 	static const struct {
 		enum codec_mode mode;
-		enum data_codec first;
-	} cases[] = {{CODEC_MODE_AUTO, CODEC_RAW},
-		     {CODEC_MODE_NONE, CODEC_RAW},
-		     {CODEC_MODE_LZ4, CODEC_LZ4},
-		     {CODEC_MODE_ZSTD, CODEC_ZSTD}};
-	static const enum data_codec others[] = {CODEC_ZSTD, CODEC_RAW, CODEC_LZ4};
+		enum codec_effort first;
+	} cases[] = {{CODEC_MODE_AUTO, EFFORT_NONE},
+		     {CODEC_MODE_NONE, EFFORT_NONE},
+		     {CODEC_MODE_LZ4, EFFORT_LZ4},
+		     {CODEC_MODE_ZSTD, EFFORT_ZSTD}};
+	static const enum codec_effort others[] = {EFFORT_ZSTD_HARD, EFFORT_NONE, EFFORT_ZSTD, EFFORT_LZ4};
 	size_t i, j;
 
 	(void)state;
@@ -85,10 +85,10 @@ static void contents_go_with_the_codec_of_the_mode_until_another_is_named(void *
 		struct encode *en = encode_new(cases[i].mode);
 
 		assert_int_equal(encode_uses(en), cases[i].first);
-		assert_int_equal(goes_as(en, SEND_DATA, text, BYTES), cases[i].first);
+		assert_int_equal(goes_as(en, SEND_DATA, text, BYTES), codec_of_effort(cases[i].first));
 		for (j = 0; j < ARRAY_LEN(others); j++) {
 			encode_use(en, others[j]);
-			assert_int_equal(goes_as(en, SEND_DATA, text, BYTES), others[j]);
+			assert_int_equal(goes_as(en, SEND_DATA, text, BYTES), codec_of_effort(others[j]));
 			assert_int_equal(goes_as(en, SEND_DATA, text, 511), CODEC_RAW); /* too little */
 		}
 		encode_free(en);
@@ -110,7 +110,7 @@ static void what_does_not_compress_is_tried_less_and_less_if_the_codec_is_ours_t
 	unsigned i;
 
 	(void)state;
-	encode_use(ours, CODEC_ZSTD);
+	encode_use(ours, EFFORT_ZSTD);
 	for (i = 0; i < 4; i++) { /* a stretch of them begins anew whenever something was gained */
 		assert_int_equal(goes_as(ours, SEND_DATA, noise, BYTES), CODEC_RAW);
 		assert_int_equal(raw_before_one_is_tried(ours), 1);
