@@ -1,6 +1,7 @@
 /*
  * disk-io.h: a disk at either end of a move, whatever holds it: a raw file or a block device (disk-io-raw.c), an export of QEMU's
- * NBD server, which keeps any other format (disk-io-nbd.c). Another kind is another such file, and a line in disk_io_open.
+ * NBD server, which keeps any other format (disk-io-nbd.c). Another kind is another such file, a member of disk_at, and a line in
+ * disk_io_open.
  *
  * Asynchronous on a loop, and used only in its thread. A `struct disk_req` is embedded by the caller, who sets `done` and nothing
  * else; it and the buffer belong to the disk until done() is called: exactly once, from the loop (or from disk_io_close), never from
