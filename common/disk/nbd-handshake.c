@@ -329,12 +329,13 @@ static int negotiate(struct nbd_session *s, const char *export_name, const char 
 	h->fd = s->fd;
 	h->deadline_ns = deadline_ns;
 	h->e = e;
-	s->info = (struct nbd_info){.min_block = 1, .max_block = NBD_MAX_REQUEST};
+	s->info.min_block = 1;
+	s->info.max_block = NBD_MAX_REQUEST;
 	if (hs_greeting(h) < 0 || hs_structured(h, &s->structured) < 0)
 		return -e->code;
-	if (s->contexts && !s->structured)
+	if (s->info.contexts && !s->structured)
 		return err_set(e, ENOTSUP, "the NBD server has no structured replies, so no block status");
-	if (s->contexts && hs_contexts(h, export_name, contexts, s->contexts, s->context_id) < 0)
+	if (s->info.contexts && hs_contexts(h, export_name, contexts, s->info.contexts, s->context_id) < 0)
 		return -e->code;
 	return hs_go(h, export_name, &s->info);
 }
@@ -343,8 +344,10 @@ int nbd_handshake(struct nbd_session *s, const char *socket_path, const char *ex
 		  struct err *e)
 {
 	uint64_t deadline_ns = now_ns() + timeout_ms * 1000000ULL;
-	int r = check_names(export_name, contexts, &s->contexts, e);
+	int r;
 
+	*s = (struct nbd_session){.fd = -1};
+	r = check_names(export_name, contexts, &s->info.contexts, e);
 	if (r < 0)
 		return r;
 	s->fd = connect_unix(socket_path, timeout_ms, e);

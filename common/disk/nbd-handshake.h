@@ -10,8 +10,7 @@
 struct nbd_session {
 	int fd;
 	struct nbd_info info;
-	bool structured;
-	unsigned contexts;
+	bool structured; /* replies */
 	uint32_t context_id[NBD_MAX_CONTEXTS];
 };
 

@@ -58,48 +58,57 @@ struct slot {
 	uint32_t generation, next_free;
 };
 
+/* Requests that wait for their reply. */
+struct slots {
+	struct slot *at;
+	uint32_t count, free;
+	uint32_t in_flight, reads_in_flight;
+};
+
+struct sending {
+	struct nbd_req *first, **tail, *unmapped; /* the queue, and its first entry not in iov */
+	size_t gone;				  /* bytes of the first one sent */
+	struct op op;
+	bool busy;
+	struct msghdr msg;
+	struct iovec iov[TX_IOV];
+};
+
 enum rx_state {
 	RX_HEADER,  /* a reply's header is next, in the stage */
-	RX_DATA,    /* rx_left bytes of rx_req's data, to rx_ptr */
-	RX_EXTENTS, /* rx_left bytes of extents for rx_req, through the stage */
+	RX_DATA,    /* `left` bytes of req's data, to ptr */
+	RX_EXTENTS, /* `left` bytes of extents for req, through the stage */
+};
+
+/* The reply that is being read. */
+struct receiving {
+	struct op op;
+	bool busy;
+	struct msghdr msg;
+	struct iovec iov[2];
+	enum rx_state state;
+	struct nbd_req *req;
+	unsigned char *ptr;
+	uint32_t left;
+	bool last; /* the chunk being received is its reply's last */
+	unsigned ctx;
+	uint64_t offset; /* of the next extent */
+	size_t want;	 /* bytes the parser needs in the stage to go on */
+	size_t pos, end; /* of what is unread in the stage */
+	unsigned char stage[STAGE_SIZE];
 };
 
 struct nbd {
 	struct loop *loop;
-	int fd;
-	struct nbd_info info;
-	bool structured;
-	uint32_t ctx_id[NBD_MAX_CONTEXTS];
+	struct nbd_session session;
 	struct err err; /* code != 0: connection lost */
 	bool closed;
 	unsigned draining; /* calls of drain() on the stack */
-
-	struct slot *slot;
-	uint32_t nslots, free_slot, in_flight, reads_in_flight;
 	struct nbd_req *finished, **finished_tail;
 	struct timer late; /* calls drain() for what finished outside of an op */
-
-	struct nbd_req *tx, **tx_tail, *tx_unmapped; /* the queue, and its first entry not in iov */
-	size_t tx_gone;				     /* bytes of the first one sent */
-	struct op tx_op;
-	bool tx_busy;
-	struct msghdr tx_msg;
-	struct iovec tx_iov[TX_IOV];
-
-	struct op rx_op;
-	bool rx_busy;
-	struct msghdr rx_msg;
-	struct iovec rx_iov[2];
-	enum rx_state rx_state;
-	struct nbd_req *rx_req;
-	unsigned char *rx_ptr;
-	uint32_t rx_left;
-	bool rx_last; /* the chunk being received is its reply's last */
-	unsigned rx_ctx;
-	uint64_t rx_offset; /* of the next extent */
-	size_t rx_want;	    /* bytes the parser needs in the stage to go on */
-	size_t pos, end;    /* of what is unread in the stage */
-	unsigned char stage[STAGE_SIZE];
+	struct slots slots;
+	struct sending tx;
+	struct receiving rx;
 };
 
 /* ---- requests: slots, completion, loss of the connection ---- */
@@ -145,40 +154,40 @@ static void slot_take(struct nbd *n, struct nbd_req *r)
 {
 	struct slot *s;
 
-	if (n->free_slot == n->nslots) {
-		uint32_t i, more = n->nslots ? n->nslots * 2 : 64;
+	if (n->slots.free == n->slots.count) {
+		uint32_t i, more = n->slots.count ? n->slots.count * 2 : 64;
 
-		n->slot = xrealloc(n->slot, more * sizeof(*n->slot));
-		for (i = n->nslots; i < more; i++)
-			n->slot[i] = (struct slot){.next_free = i + 1};
-		n->nslots = more;
+		n->slots.at = xrealloc(n->slots.at, more * sizeof(*n->slots.at));
+		for (i = n->slots.count; i < more; i++)
+			n->slots.at[i] = (struct slot){.next_free = i + 1};
+		n->slots.count = more;
 	}
-	s = &n->slot[n->free_slot];
-	r->cookie = (uint64_t)++s->generation << 32 | n->free_slot;
+	s = &n->slots.at[n->slots.free];
+	r->cookie = (uint64_t)++s->generation << 32 | n->slots.free;
 	s->req = r;
-	n->free_slot = s->next_free;
-	n->in_flight++;
-	n->reads_in_flight += r->type == NBD_CMD_READ;
+	n->slots.free = s->next_free;
+	n->slots.in_flight++;
+	n->slots.reads_in_flight += r->type == NBD_CMD_READ;
 }
 
 static void slot_free(struct nbd *n, struct nbd_req *r)
 {
 	uint32_t i = (uint32_t)r->cookie;
 
-	n->slot[i].req = NULL;
-	n->slot[i].next_free = n->free_slot;
-	n->free_slot = i;
-	n->in_flight--;
-	n->reads_in_flight -= r->type == NBD_CMD_READ;
+	n->slots.at[i].req = NULL;
+	n->slots.at[i].next_free = n->slots.free;
+	n->slots.free = i;
+	n->slots.in_flight--;
+	n->slots.reads_in_flight -= r->type == NBD_CMD_READ;
 }
 
 static struct nbd_req *slot_find(const struct nbd *n, uint64_t cookie)
 {
 	uint32_t i = (uint32_t)cookie;
 
-	if (i >= n->nslots || !n->slot[i].req || n->slot[i].req->cookie != cookie)
+	if (i >= n->slots.count || !n->slots.at[i].req || n->slots.at[i].req->cookie != cookie)
 		return NULL;
-	return n->slot[i].req;
+	return n->slots.at[i].req;
 }
 
 /* The reply to r is complete. Its memory is ours until it has also left the send queue. */
@@ -203,11 +212,11 @@ __attribute__((format(printf, 3, 4))) static int lose(struct nbd *n, int code, c
 	va_end(ap);
 	n->err.code = code;
 	log_debug("nbd: %s", n->err.msg);
-	shutdown(n->fd, SHUT_RDWR);
-	if (n->tx_busy)
-		loop_cancel(n->loop, &n->tx_op);
-	if (n->rx_busy)
-		loop_cancel(n->loop, &n->rx_op);
+	shutdown(n->session.fd, SHUT_RDWR);
+	if (n->tx.busy)
+		loop_cancel(n->loop, &n->tx.op);
+	if (n->rx.busy)
+		loop_cancel(n->loop, &n->rx.op);
 	return -code;
 }
 
@@ -218,15 +227,15 @@ static void abandon(struct nbd *n)
 	struct nbd_req *r, *next;
 	uint32_t i;
 
-	for (r = n->tx; r; r = next) {
+	for (r = n->tx.first; r; r = next) {
 		next = r->next;
 		if (r->replied)
 			push_finished(n, r);
 	}
-	n->tx = n->tx_unmapped = NULL;
-	n->tx_tail = &n->tx;
-	for (i = 0; i < n->nslots; i++) {
-		r = n->slot[i].req;
+	n->tx.first = n->tx.unmapped = NULL;
+	n->tx.tail = &n->tx.first;
+	for (i = 0; i < n->slots.count; i++) {
+		r = n->slots.at[i].req;
 		if (!r)
 			continue;
 		slot_free(n, r);
@@ -237,7 +246,7 @@ static void abandon(struct nbd *n)
 
 static void settle(struct nbd *n)
 {
-	if (n->err.code && !n->tx_busy && !n->rx_busy)
+	if (n->err.code && !n->tx.busy && !n->rx.busy)
 		abandon(n);
 	drain(n);
 }
@@ -255,9 +264,9 @@ static void tx_map(struct nbd *n)
 {
 	struct nbd_req *r;
 
-	for (r = n->tx_unmapped; r && n->tx_msg.msg_iovlen + 2 <= TX_IOV; r = r->next) {
-		struct iovec *v = &n->tx_iov[n->tx_msg.msg_iovlen];
-		size_t skip = r == n->tx ? n->tx_gone : 0;
+	for (r = n->tx.unmapped; r && n->tx.msg.msg_iovlen + 2 <= TX_IOV; r = r->next) {
+		struct iovec *v = &n->tx.iov[n->tx.msg.msg_iovlen];
+		size_t skip = r == n->tx.first ? n->tx.gone : 0;
 
 		if (skip < REQUEST_SIZE) {
 			*v++ = (struct iovec){r->header + skip, REQUEST_SIZE - skip};
@@ -265,54 +274,54 @@ static void tx_map(struct nbd *n)
 		}
 		if (payload_len(r))
 			*v++ = (struct iovec){(char *)r->buf + (skip - REQUEST_SIZE), payload_len(r) - (skip - REQUEST_SIZE)};
-		n->tx_msg.msg_iovlen = (size_t)(v - n->tx_iov);
+		n->tx.msg.msg_iovlen = (size_t)(v - n->tx.iov);
 	}
-	n->tx_unmapped = r;
+	n->tx.unmapped = r;
 }
 
 static void tx_start(struct nbd *n)
 {
 	struct io_uring_sqe *sqe;
 
-	n->tx_msg = (struct msghdr){.msg_iov = n->tx_iov};
-	n->tx_unmapped = n->tx;
+	n->tx.msg = (struct msghdr){.msg_iov = n->tx.iov};
+	n->tx.unmapped = n->tx.first;
 	tx_map(n);
 	sqe = loop_sqe(n->loop);
-	io_uring_prep_sendmsg(sqe, n->fd, &n->tx_msg, MSG_NOSIGNAL);
-	loop_bind(sqe, &n->tx_op);
-	n->tx_busy = true;
+	io_uring_prep_sendmsg(sqe, n->session.fd, &n->tx.msg, MSG_NOSIGNAL);
+	loop_bind(sqe, &n->tx.op);
+	n->tx.busy = true;
 }
 
 /* Takes what `bytes` more of the queue cover off it. */
 static void tx_advance(struct nbd *n, size_t bytes)
 {
-	n->tx_gone += bytes;
-	while (n->tx && n->tx_gone >= REQUEST_SIZE + payload_len(n->tx)) {
-		struct nbd_req *r = n->tx;
+	n->tx.gone += bytes;
+	while (n->tx.first && n->tx.gone >= REQUEST_SIZE + payload_len(n->tx.first)) {
+		struct nbd_req *r = n->tx.first;
 
-		n->tx_gone -= REQUEST_SIZE + payload_len(r);
-		n->tx = r->next;
+		n->tx.gone -= REQUEST_SIZE + payload_len(r);
+		n->tx.first = r->next;
 		r->sent = true;
 		if (r->replied)
 			push_finished(n, r);
 	}
-	if (!n->tx)
-		n->tx_tail = &n->tx;
+	if (!n->tx.first)
+		n->tx.tail = &n->tx.first;
 }
 
 static void tx_done(struct op *op, int res, uint32_t cqe_flags)
 {
-	struct nbd *n = container_of(op, struct nbd, tx_op);
+	struct nbd *n = container_of(op, struct nbd, tx.op);
 
 	(void)cqe_flags;
-	n->tx_busy = false;
+	n->tx.busy = false;
 	if (res >= 0)
 		tx_advance(n, (size_t)res);
 	else if (res == -EPIPE || res == -ECONNRESET)
 		lose(n, ECONNRESET, "the NBD server closed the connection");
 	else if (res != -EINTR && res != -EAGAIN)
 		lose(n, -res, "cannot write to the NBD server: %s", strerror(-res));
-	if (n->tx && !n->err.code)
+	if (n->tx.first && !n->err.code)
 		tx_start(n);
 	settle(n);
 }
@@ -361,11 +370,16 @@ static bool piece_add(struct nbd_req *r, uint32_t start, uint32_t end)
 	return true;
 }
 
-/* The parser below works in steps: 1: made progress; 0: needs rx_want bytes in the stage; <0: connection lost. */
+/* The parser below works in steps: 1: made progress; 0: needs rx.want bytes in the stage; <0: connection lost. */
+
+static size_t unread(const struct nbd *n)
+{
+	return n->rx.end - n->rx.pos;
+}
 
 static int want(struct nbd *n, size_t bytes)
 {
-	n->rx_want = bytes;
+	n->rx.want = bytes;
 	return 0;
 }
 
@@ -377,7 +391,7 @@ static int end_of_reply(struct nbd *n, struct nbd_req *r)
 	if (r->type == NBD_CMD_READ)
 		whole = r->npieces == 1 && r->piece[0].start == 0 && r->piece[0].end == r->len;
 	else if (r->type == NBD_CMD_BLOCK_STATUS)
-		whole = r->ctx_seen == (1u << n->info.contexts) - 1;
+		whole = r->ctx_seen == (1u << n->session.info.contexts) - 1;
 	if (!r->res && !whole)
 		return lose(n, EPROTO, "the NBD server's reply ends before all of it came");
 	replied(n, r, r->res);
@@ -386,19 +400,19 @@ static int end_of_reply(struct nbd *n, struct nbd_req *r)
 
 static int end_of_chunk(struct nbd *n, struct nbd_req *r)
 {
-	n->rx_state = RX_HEADER;
-	n->rx_req = NULL;
-	return n->rx_last ? end_of_reply(n, r) : 1;
+	n->rx.state = RX_HEADER;
+	n->rx.req = NULL;
+	return n->rx.last ? end_of_reply(n, r) : 1;
 }
 
 static int begin_data(struct nbd *n, struct nbd_req *r, uint32_t start, uint32_t len)
 {
 	if (!piece_add(r, start, start + len))
 		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
-	n->rx_state = RX_DATA;
-	n->rx_req = r;
-	n->rx_ptr = (unsigned char *)r->buf + start;
-	n->rx_left = len;
+	n->rx.state = RX_DATA;
+	n->rx.req = r;
+	n->rx.ptr = (unsigned char *)r->buf + start;
+	n->rx.left = len;
 	return 1;
 }
 
@@ -409,13 +423,13 @@ static int parse_simple(struct nbd *n, const unsigned char *p)
 
 	if (!r)
 		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
-	n->pos += SIMPLE_SIZE;
-	n->rx_last = true;
+	n->rx.pos += SIMPLE_SIZE;
+	n->rx.last = true;
 	if (error) {
 		replied(n, r, -errno_of(error));
 		return 1;
 	}
-	if (r->type == NBD_CMD_BLOCK_STATUS || (r->type == NBD_CMD_READ && n->structured))
+	if (r->type == NBD_CMD_BLOCK_STATUS || (r->type == NBD_CMD_READ && n->session.structured))
 		return lose(n, EPROTO, "the NBD server sent a simple reply where a structured one is due");
 	return r->type == NBD_CMD_READ ? begin_data(n, r, 0, r->len) : end_of_reply(n, r);
 }
@@ -435,11 +449,11 @@ static int parse_data(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 
 	if (r->type != NBD_CMD_READ || len <= 8)
 		return lose(n, EPROTO, "the NBD server sent a data chunk of %u bytes where none is due", len);
-	if (n->end - n->pos < DATA_HEADER)
+	if (unread(n) < DATA_HEADER)
 		return want(n, DATA_HEADER);
 	if (!within(r, be64(p + CHUNK_SIZE), len - 8, &start))
 		return lose(n, EPROTO, "the NBD server sent data outside of the request");
-	n->pos += DATA_HEADER;
+	n->rx.pos += DATA_HEADER;
 	return begin_data(n, r, start, len - 8);
 }
 
@@ -449,7 +463,7 @@ static int parse_hole(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 
 	if (r->type != NBD_CMD_READ || len != 12)
 		return lose(n, EPROTO, "the NBD server sent a hole chunk of %u bytes where none is due", len);
-	if (n->end - n->pos < CHUNK_SIZE + 12)
+	if (unread(n) < CHUNK_SIZE + 12)
 		return want(n, CHUNK_SIZE + 12);
 	size = be32(p + CHUNK_SIZE + 8);
 	if (!within(r, be64(p + CHUNK_SIZE), size, &start))
@@ -457,7 +471,7 @@ static int parse_hole(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 	if (!piece_add(r, start, start + size))
 		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
 	memset((char *)r->buf + start, 0, size);
-	n->pos += CHUNK_SIZE + 12;
+	n->rx.pos += CHUNK_SIZE + 12;
 	return end_of_chunk(n, r);
 }
 
@@ -467,19 +481,19 @@ static int parse_status(struct nbd *n, struct nbd_req *r, const unsigned char *p
 
 	if (r->type != NBD_CMD_BLOCK_STATUS || len < 12 || len > STATUS_CHUNK_MAX || (len - 4) % 8)
 		return lose(n, EPROTO, "the NBD server sent a block status chunk of %u bytes where none is due", len);
-	if (n->end - n->pos < CHUNK_SIZE + 4)
+	if (unread(n) < CHUNK_SIZE + 4)
 		return want(n, CHUNK_SIZE + 4);
-	for (ctx = 0; ctx < n->info.contexts && n->ctx_id[ctx] != be32(p + CHUNK_SIZE); ctx++)
+	for (ctx = 0; ctx < n->session.info.contexts && n->session.context_id[ctx] != be32(p + CHUNK_SIZE); ctx++)
 		;
-	if (ctx == n->info.contexts || (r->ctx_seen & 1u << ctx))
+	if (ctx == n->session.info.contexts || (r->ctx_seen & 1u << ctx))
 		return lose(n, EPROTO, "the NBD server sent block status of a context not asked for, or twice");
 	r->ctx_seen |= (uint16_t)(1u << ctx);
-	n->pos += CHUNK_SIZE + 4;
-	n->rx_state = RX_EXTENTS;
-	n->rx_req = r;
-	n->rx_ctx = ctx;
-	n->rx_offset = r->offset;
-	n->rx_left = len - 4;
+	n->rx.pos += CHUNK_SIZE + 4;
+	n->rx.state = RX_EXTENTS;
+	n->rx.req = r;
+	n->rx.ctx = ctx;
+	n->rx.offset = r->offset;
+	n->rx.left = len - 4;
 	return 1;
 }
 
@@ -490,7 +504,7 @@ static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p,
 
 	if (len < 6 || len > ERROR_CHUNK_MAX)
 		return lose(n, EPROTO, "the NBD server sent an error chunk of %u bytes", len);
-	if (n->end - n->pos < CHUNK_SIZE + len)
+	if (unread(n) < CHUNK_SIZE + len)
 		return want(n, CHUNK_SIZE + len);
 	p += CHUNK_SIZE;
 	text_len = be16(p + 4);
@@ -500,7 +514,7 @@ static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p,
 	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type, (unsigned long long)r->offset, be32(p), text);
 	if (!r->res)
 		r->res = -errno_of(be32(p));
-	n->pos += CHUNK_SIZE + len;
+	n->rx.pos += CHUNK_SIZE + len;
 	return end_of_chunk(n, r);
 }
 
@@ -510,11 +524,11 @@ static int parse_chunk(struct nbd *n, const unsigned char *p)
 	unsigned type;
 	uint32_t len;
 
-	if (n->end - n->pos < CHUNK_SIZE)
+	if (unread(n) < CHUNK_SIZE)
 		return want(n, CHUNK_SIZE);
 	type = be16(p + 6);
 	len = be32(p + 16);
-	n->rx_last = be16(p + 4) & NBD_CHUNK_DONE;
+	n->rx.last = be16(p + 4) & NBD_CHUNK_DONE;
 	r = slot_find(n, be64(p + 8));
 	if (!r)
 		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
@@ -526,21 +540,21 @@ static int parse_chunk(struct nbd *n, const unsigned char *p)
 		return parse_hole(n, r, p, len);
 	if (type == NBD_CHUNK_STATUS)
 		return parse_status(n, r, p, len);
-	if (type != NBD_CHUNK_NONE || len || !n->rx_last)
+	if (type != NBD_CHUNK_NONE || len || !n->rx.last)
 		return lose(n, EPROTO, "the NBD server sent a chunk of unknown type %u and %u bytes", type, len);
-	n->pos += CHUNK_SIZE;
+	n->rx.pos += CHUNK_SIZE;
 	return end_of_chunk(n, r);
 }
 
 static int step_header(struct nbd *n)
 {
-	const unsigned char *p = n->stage + n->pos;
+	const unsigned char *p = n->rx.stage + n->rx.pos;
 
-	if (n->end - n->pos < SIMPLE_SIZE)
+	if (unread(n) < SIMPLE_SIZE)
 		return want(n, SIMPLE_SIZE);
 	if (be32(p) == NBD_SIMPLE_MAGIC)
 		return parse_simple(n, p);
-	if (be32(p) == NBD_CHUNK_MAGIC && n->structured)
+	if (be32(p) == NBD_CHUNK_MAGIC && n->session.structured)
 		return parse_chunk(n, p);
 	return lose(n, EPROTO, "the NBD server's reply does not start like one (%#x)", be32(p));
 }
@@ -548,40 +562,40 @@ static int step_header(struct nbd *n)
 /* Takes data that came through the stage with a header; the rest is received in place. */
 static int step_data(struct nbd *n)
 {
-	size_t have = MIN(n->end - n->pos, (size_t)n->rx_left);
+	size_t have = MIN(unread(n), (size_t)n->rx.left);
 
-	memcpy(n->rx_ptr, n->stage + n->pos, have);
-	n->pos += have;
-	n->rx_ptr += have;
-	n->rx_left -= (uint32_t)have;
-	return n->rx_left ? want(n, 0) : end_of_chunk(n, n->rx_req);
+	memcpy(n->rx.ptr, n->rx.stage + n->rx.pos, have);
+	n->rx.pos += have;
+	n->rx.ptr += have;
+	n->rx.left -= (uint32_t)have;
+	return n->rx.left ? want(n, 0) : end_of_chunk(n, n->rx.req);
 }
 
 static int step_extent(struct nbd *n)
 {
-	struct nbd_req *r = n->rx_req;
-	uint64_t left = r->offset + r->len - n->rx_offset;
-	const unsigned char *p = n->stage + n->pos;
+	struct nbd_req *r = n->rx.req;
+	uint64_t left = r->offset + r->len - n->rx.offset;
+	const unsigned char *p = n->rx.stage + n->rx.pos;
 	uint64_t len;
 
-	if (!n->rx_left)
+	if (!n->rx.left)
 		return end_of_chunk(n, r);
-	if (n->end - n->pos < 8)
+	if (unread(n) < 8)
 		return want(n, 8);
 	len = be32(p);
 	if (!len || !left)
 		return lose(n, EPROTO, "the NBD server sent an empty extent, or one outside of the request");
 	len = MIN(len, left); /* the last extent may go on behind the request */
-	r->extent(r->extent_arg, n->rx_ctx, n->rx_offset, len, be32(p + 4));
-	n->rx_offset += len;
-	n->rx_left -= 8;
-	n->pos += 8;
+	r->extent(r->extent_arg, n->rx.ctx, n->rx.offset, len, be32(p + 4));
+	n->rx.offset += len;
+	n->rx.left -= 8;
+	n->rx.pos += 8;
 	return 1;
 }
 
 static int step(struct nbd *n)
 {
-	switch (n->rx_state) {
+	switch (n->rx.state) {
 	case RX_HEADER:
 		return step_header(n);
 	case RX_DATA:
@@ -599,39 +613,39 @@ static void rx_start(struct nbd *n)
 	struct io_uring_sqe *sqe = loop_sqe(n->loop);
 	size_t room;
 
-	memmove(n->stage, n->stage + n->pos, n->end - n->pos);
-	n->end -= n->pos;
-	n->pos = 0;
-	room = STAGE_SIZE - n->end;
-	if (n->reads_in_flight)
-		room = MIN(room, n->rx_want > n->end ? n->rx_want - n->end : (size_t)DATA_HEADER);
-	n->rx_iov[0] = (struct iovec){n->rx_ptr, n->rx_state == RX_DATA ? n->rx_left : 0};
-	n->rx_iov[1] = (struct iovec){n->stage + n->end, room};
-	n->rx_msg = (struct msghdr){.msg_iov = n->rx_iov, .msg_iovlen = 2};
-	io_uring_prep_recvmsg(sqe, n->fd, &n->rx_msg, 0);
-	loop_bind(sqe, &n->rx_op);
-	n->rx_busy = true;
+	memmove(n->rx.stage, n->rx.stage + n->rx.pos, unread(n));
+	n->rx.end -= n->rx.pos;
+	n->rx.pos = 0;
+	room = STAGE_SIZE - n->rx.end;
+	if (n->slots.reads_in_flight)
+		room = MIN(room, n->rx.want > n->rx.end ? n->rx.want - n->rx.end : (size_t)DATA_HEADER);
+	n->rx.iov[0] = (struct iovec){n->rx.ptr, n->rx.state == RX_DATA ? n->rx.left : 0};
+	n->rx.iov[1] = (struct iovec){n->rx.stage + n->rx.end, room};
+	n->rx.msg = (struct msghdr){.msg_iov = n->rx.iov, .msg_iovlen = 2};
+	io_uring_prep_recvmsg(sqe, n->session.fd, &n->rx.msg, 0);
+	loop_bind(sqe, &n->rx.op);
+	n->rx.busy = true;
 }
 
 static void rx_take(struct nbd *n, size_t bytes)
 {
-	size_t direct = MIN(bytes, n->rx_iov[0].iov_len);
+	size_t direct = MIN(bytes, n->rx.iov[0].iov_len);
 
 	if (direct) {
-		n->rx_ptr += direct;
-		n->rx_left -= (uint32_t)direct;
+		n->rx.ptr += direct;
+		n->rx.left -= (uint32_t)direct;
 	}
-	n->end += bytes - direct;
+	n->rx.end += bytes - direct;
 	while (step(n) > 0)
 		;
 }
 
 static void rx_done(struct op *op, int res, uint32_t cqe_flags)
 {
-	struct nbd *n = container_of(op, struct nbd, rx_op);
+	struct nbd *n = container_of(op, struct nbd, rx.op);
 
 	(void)cqe_flags;
-	n->rx_busy = false;
+	n->rx.busy = false;
 	if (n->err.code)
 		; /* whatever came, it came too late */
 	else if (res > 0)
@@ -658,16 +672,12 @@ int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const ch
 		return r;
 	n = xcalloc(1, sizeof(*n));
 	n->loop = l;
-	n->fd = s.fd;
-	n->info = s.info;
-	n->structured = s.structured;
-	n->info.contexts = s.contexts;
-	memcpy(n->ctx_id, s.context_id, sizeof(n->ctx_id));
+	n->session = s;
 	n->finished_tail = &n->finished;
-	n->tx_tail = &n->tx;
+	n->tx.tail = &n->tx.first;
 	n->late.fire = late_fire;
-	n->tx_op.done = tx_done;
-	n->rx_op.done = rx_done;
+	n->tx.op.done = tx_done;
+	n->rx.op.done = rx_done;
 	rx_start(n);
 	*out = n;
 	return 0;
@@ -675,17 +685,17 @@ int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const ch
 
 const struct nbd_info *nbd_info(const struct nbd *n)
 {
-	return &n->info;
+	return &n->session.info;
 }
 
 void nbd_set_read_only(struct nbd *n)
 {
-	n->info.read_only = true;
+	n->session.info.read_only = true;
 }
 
 void nbd_drop(struct nbd *n)
 {
-	shutdown(n->fd, SHUT_RDWR);
+	shutdown(n->session.fd, SHUT_RDWR);
 }
 
 const struct err *nbd_error(const struct nbd *n)
@@ -706,27 +716,27 @@ void nbd_close(struct nbd *n)
 
 	if (!n)
 		return;
-	if (!n->err.code && !n->in_flight && !n->tx) {
+	if (!n->err.code && !n->slots.in_flight && !n->tx.first) {
 		put_request(disc.header, &disc);
-		if (send(n->fd, disc.header, sizeof(disc.header), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		if (send(n->session.fd, disc.header, sizeof(disc.header), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_debug("nbd: goodbye not sent: %s", strerror(errno));
 	}
 	lose(n, ECANCELED, "the NBD connection was closed");
-	while (n->tx_busy || n->rx_busy) {
+	while (n->tx.busy || n->rx.busy) {
 		if (loop_step(n->loop, 1000, &e) < 0) {
 			log_error("nbd: %s", e.msg);
 			return; /* the kernel may still use our memory: better leaked than freed */
 		}
 	}
-	close(n->fd);
+	close(n->session.fd);
 	abandon(n);
 	n->draining++; /* drain() below must not free what is used after it */
 	drain(n);
 	n->draining--;
 	loop_timer_clear(n->loop, &n->late);
-	free(n->slot);
-	n->slot = NULL;
-	n->nslots = 0;
+	free(n->slots.at);
+	n->slots.at = NULL;
+	n->slots.count = 0;
 	n->closed = true;
 	if (!n->draining)
 		free(n);
@@ -744,14 +754,15 @@ static int check_request(const struct nbd *n, const struct nbd_req *r)
 
 	if (n->err.code)
 		return -n->err.code;
-	if (changes(r->type) && n->info.read_only)
+	if (changes(r->type) && n->session.info.read_only)
 		return -EROFS;
-	if ((r->type == NBD_CMD_WRITE_ZEROES && !n->info.can_zero) || (r->type == NBD_CMD_FLUSH && !n->info.can_flush) ||
-	    (r->type == NBD_CMD_BLOCK_STATUS && !n->info.contexts))
+	if ((r->type == NBD_CMD_WRITE_ZEROES && !n->session.info.can_zero) || (r->type == NBD_CMD_FLUSH && !n->session.info.can_flush) ||
+	    (r->type == NBD_CMD_BLOCK_STATUS && !n->session.info.contexts))
 		return -ENOTSUP;
 	if (r->type == NBD_CMD_FLUSH)
 		return 0;
-	if (!r->len || r->len > (data ? n->info.max_block : NBD_MAX_SPAN) || r->offset > n->info.size || r->len > n->info.size - r->offset)
+	if (!r->len || r->len > (data ? n->session.info.max_block : NBD_MAX_SPAN) || r->offset > n->session.info.size ||
+	    r->len > n->session.info.size - r->offset)
 		return -EINVAL;
 	return 0;
 }
@@ -776,15 +787,15 @@ static void submit(struct nbd *n, struct nbd_req *r, uint16_t type, void *buf, u
 	}
 	slot_take(n, r);
 	put_request(r->header, r);
-	*n->tx_tail = r;
-	n->tx_tail = &r->next;
-	if (!n->tx_busy) {
+	*n->tx.tail = r;
+	n->tx.tail = &r->next;
+	if (!n->tx.busy) {
 		tx_start(n);
 		return;
 	}
-	if (!n->tx_unmapped)
-		n->tx_unmapped = r;
-	if (n->tx_unmapped == r)
+	if (!n->tx.unmapped)
+		n->tx.unmapped = r;
+	if (n->tx.unmapped == r)
 		tx_map(n);
 }
 
