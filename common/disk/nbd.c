@@ -11,7 +11,7 @@
  *   a request  is in a slot (the low half of its cookie) until its reply is complete, and in the send queue until
  *              it is sent; when both are over it is on the `finished` list, from which done() is called. The
  *              parser itself never calls done(), so done() may do what it likes, nbd_close() included.
- *   the end    lose() notes the reason once and stops both operations; only when neither is in the kernel any
+ *   the end    nbd_lose() notes the reason once and stops both operations; only when neither is in the kernel any
  *              more, so that no buffer is still written to, do the requests complete.
  */
 #include "nbd.h"
@@ -181,7 +181,7 @@ static void slot_free(struct nbd *n, struct nbd_req *r)
 	n->slots.reads_in_flight -= r->type == NBD_CMD_READ;
 }
 
-static struct nbd_req *slot_find(const struct nbd *n, uint64_t cookie)
+static struct nbd_req *nbd_find(const struct nbd *n, uint64_t cookie)
 {
 	uint32_t i = (uint32_t)cookie;
 
@@ -191,7 +191,7 @@ static struct nbd_req *slot_find(const struct nbd *n, uint64_t cookie)
 }
 
 /* The reply to r is complete. Its memory is ours until it has also left the send queue. */
-static void replied(struct nbd *n, struct nbd_req *r, int res)
+static void nbd_replied(struct nbd *n, struct nbd_req *r, int res)
 {
 	slot_free(n, r);
 	r->replied = true;
@@ -201,7 +201,7 @@ static void replied(struct nbd *n, struct nbd_req *r, int res)
 }
 
 /* Notes why the connection is lost, and stops its operations; settle() does the rest when they have stopped. */
-__attribute__((format(printf, 3, 4))) static int lose(struct nbd *n, int code, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int nbd_lose(struct nbd *n, int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -318,15 +318,15 @@ static void tx_done(struct op *op, int res, uint32_t cqe_flags)
 	if (res >= 0)
 		tx_advance(n, (size_t)res);
 	else if (res == -EPIPE || res == -ECONNRESET)
-		lose(n, ECONNRESET, "the NBD server closed the connection");
+		nbd_lose(n, ECONNRESET, "the NBD server closed the connection");
 	else if (res != -EINTR && res != -EAGAIN)
-		lose(n, -res, "cannot write to the NBD server: %s", strerror(-res));
+		nbd_lose(n, -res, "cannot write to the NBD server: %s", strerror(-res));
 	if (n->tx.first && !n->err.code)
 		tx_start(n);
 	settle(n);
 }
 
-/* ---- receiving ---- */
+/* ---- replies ---- */
 
 /* The protocol's error numbers, which happen to be Linux's; what it does not list means EINVAL. */
 static int errno_of(uint32_t error)
@@ -370,12 +370,12 @@ static bool piece_add(struct nbd_req *r, uint32_t start, uint32_t end)
 	return true;
 }
 
-/* The parser below works in steps: 1: made progress; 0: needs rx.want bytes in the stage; <0: connection lost. */
-
 static size_t unread(const struct nbd *n)
 {
 	return n->rx.end - n->rx.pos;
 }
+
+/* The parser below works in steps: 1: made progress; 0: needs rx.want bytes in the stage; <0: connection lost. */
 
 static int want(struct nbd *n, size_t bytes)
 {
@@ -393,8 +393,8 @@ static int end_of_reply(struct nbd *n, struct nbd_req *r)
 	else if (r->type == NBD_CMD_BLOCK_STATUS)
 		whole = r->ctx_seen == (1u << n->session.info.contexts) - 1;
 	if (!r->res && !whole)
-		return lose(n, EPROTO, "the NBD server's reply ends before all of it came");
-	replied(n, r, r->res);
+		return nbd_lose(n, EPROTO, "the NBD server's reply ends before all of it came");
+	nbd_replied(n, r, r->res);
 	return 1;
 }
 
@@ -408,7 +408,7 @@ static int end_of_chunk(struct nbd *n, struct nbd_req *r)
 static int begin_data(struct nbd *n, struct nbd_req *r, uint32_t start, uint32_t len)
 {
 	if (!piece_add(r, start, start + len))
-		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
+		return nbd_lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
 	n->rx.state = RX_DATA;
 	n->rx.req = r;
 	n->rx.ptr = (unsigned char *)r->buf + start;
@@ -419,18 +419,18 @@ static int begin_data(struct nbd *n, struct nbd_req *r, uint32_t start, uint32_t
 static int parse_simple(struct nbd *n, const unsigned char *p)
 {
 	uint32_t error = be32(p + 4);
-	struct nbd_req *r = slot_find(n, be64(p + 8));
+	struct nbd_req *r = nbd_find(n, be64(p + 8));
 
 	if (!r)
-		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
+		return nbd_lose(n, EPROTO, "the NBD server replied to a request that does not exist");
 	n->rx.pos += SIMPLE_SIZE;
 	n->rx.last = true;
 	if (error) {
-		replied(n, r, -errno_of(error));
+		nbd_replied(n, r, -errno_of(error));
 		return 1;
 	}
 	if (r->type == NBD_CMD_BLOCK_STATUS || (r->type == NBD_CMD_READ && n->session.structured))
-		return lose(n, EPROTO, "the NBD server sent a simple reply where a structured one is due");
+		return nbd_lose(n, EPROTO, "the NBD server sent a simple reply where a structured one is due");
 	return r->type == NBD_CMD_READ ? begin_data(n, r, 0, r->len) : end_of_reply(n, r);
 }
 
@@ -448,11 +448,11 @@ static int parse_data(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 	uint32_t start;
 
 	if (r->type != NBD_CMD_READ || len <= 8)
-		return lose(n, EPROTO, "the NBD server sent a data chunk of %u bytes where none is due", len);
+		return nbd_lose(n, EPROTO, "the NBD server sent a data chunk of %u bytes where none is due", len);
 	if (unread(n) < DATA_HEADER)
 		return want(n, DATA_HEADER);
 	if (!within(r, be64(p + CHUNK_SIZE), len - 8, &start))
-		return lose(n, EPROTO, "the NBD server sent data outside of the request");
+		return nbd_lose(n, EPROTO, "the NBD server sent data outside of the request");
 	n->rx.pos += DATA_HEADER;
 	return begin_data(n, r, start, len - 8);
 }
@@ -462,14 +462,14 @@ static int parse_hole(struct nbd *n, struct nbd_req *r, const unsigned char *p, 
 	uint32_t start, size;
 
 	if (r->type != NBD_CMD_READ || len != 12)
-		return lose(n, EPROTO, "the NBD server sent a hole chunk of %u bytes where none is due", len);
+		return nbd_lose(n, EPROTO, "the NBD server sent a hole chunk of %u bytes where none is due", len);
 	if (unread(n) < CHUNK_SIZE + 12)
 		return want(n, CHUNK_SIZE + 12);
 	size = be32(p + CHUNK_SIZE + 8);
 	if (!within(r, be64(p + CHUNK_SIZE), size, &start))
-		return lose(n, EPROTO, "the NBD server sent a hole outside of the request");
+		return nbd_lose(n, EPROTO, "the NBD server sent a hole outside of the request");
 	if (!piece_add(r, start, start + size))
-		return lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
+		return nbd_lose(n, EPROTO, "the NBD server sent a part of a read twice, or in too many pieces");
 	memset((char *)r->buf + start, 0, size);
 	n->rx.pos += CHUNK_SIZE + 12;
 	return end_of_chunk(n, r);
@@ -480,13 +480,13 @@ static int parse_status(struct nbd *n, struct nbd_req *r, const unsigned char *p
 	unsigned ctx;
 
 	if (r->type != NBD_CMD_BLOCK_STATUS || len < 12 || len > STATUS_CHUNK_MAX || (len - 4) % 8)
-		return lose(n, EPROTO, "the NBD server sent a block status chunk of %u bytes where none is due", len);
+		return nbd_lose(n, EPROTO, "the NBD server sent a block status chunk of %u bytes where none is due", len);
 	if (unread(n) < CHUNK_SIZE + 4)
 		return want(n, CHUNK_SIZE + 4);
 	for (ctx = 0; ctx < n->session.info.contexts && n->session.context_id[ctx] != be32(p + CHUNK_SIZE); ctx++)
 		;
 	if (ctx == n->session.info.contexts || (r->ctx_seen & 1u << ctx))
-		return lose(n, EPROTO, "the NBD server sent block status of a context not asked for, or twice");
+		return nbd_lose(n, EPROTO, "the NBD server sent block status of a context not asked for, or twice");
 	r->ctx_seen |= (uint16_t)(1u << ctx);
 	n->rx.pos += CHUNK_SIZE + 4;
 	n->rx.state = RX_EXTENTS;
@@ -503,13 +503,13 @@ static int parse_error(struct nbd *n, struct nbd_req *r, const unsigned char *p,
 	char text[200];
 
 	if (len < 6 || len > ERROR_CHUNK_MAX)
-		return lose(n, EPROTO, "the NBD server sent an error chunk of %u bytes", len);
+		return nbd_lose(n, EPROTO, "the NBD server sent an error chunk of %u bytes", len);
 	if (unread(n) < CHUNK_SIZE + len)
 		return want(n, CHUNK_SIZE + len);
 	p += CHUNK_SIZE;
 	text_len = be16(p + 4);
 	if (!be32(p) || text_len > len - 6)
-		return lose(n, EPROTO, "the NBD server sent a malformed error chunk");
+		return nbd_lose(n, EPROTO, "the NBD server sent a malformed error chunk");
 	peer_words(text, sizeof(text), (struct slice){p + 6, text_len});
 	log_debug("nbd: request type %u at %llu failed at the server: error %u %s", r->type, (unsigned long long)r->offset, be32(p), text);
 	if (!r->res)
@@ -529,9 +529,9 @@ static int parse_chunk(struct nbd *n, const unsigned char *p)
 	type = be16(p + 6);
 	len = be32(p + 16);
 	n->rx.last = be16(p + 4) & NBD_CHUNK_DONE;
-	r = slot_find(n, be64(p + 8));
+	r = nbd_find(n, be64(p + 8));
 	if (!r)
-		return lose(n, EPROTO, "the NBD server replied to a request that does not exist");
+		return nbd_lose(n, EPROTO, "the NBD server replied to a request that does not exist");
 	if (type & NBD_CHUNK_ERROR)
 		return parse_error(n, r, p, len);
 	if (type == NBD_CHUNK_DATA)
@@ -541,7 +541,7 @@ static int parse_chunk(struct nbd *n, const unsigned char *p)
 	if (type == NBD_CHUNK_STATUS)
 		return parse_status(n, r, p, len);
 	if (type != NBD_CHUNK_NONE || len || !n->rx.last)
-		return lose(n, EPROTO, "the NBD server sent a chunk of unknown type %u and %u bytes", type, len);
+		return nbd_lose(n, EPROTO, "the NBD server sent a chunk of unknown type %u and %u bytes", type, len);
 	n->rx.pos += CHUNK_SIZE;
 	return end_of_chunk(n, r);
 }
@@ -556,7 +556,7 @@ static int step_header(struct nbd *n)
 		return parse_simple(n, p);
 	if (be32(p) == NBD_CHUNK_MAGIC && n->session.structured)
 		return parse_chunk(n, p);
-	return lose(n, EPROTO, "the NBD server's reply does not start like one (%#x)", be32(p));
+	return nbd_lose(n, EPROTO, "the NBD server's reply does not start like one (%#x)", be32(p));
 }
 
 /* Takes data that came through the stage with a header; the rest is received in place. */
@@ -584,7 +584,7 @@ static int step_extent(struct nbd *n)
 		return want(n, 8);
 	len = be32(p);
 	if (!len || !left)
-		return lose(n, EPROTO, "the NBD server sent an empty extent, or one outside of the request");
+		return nbd_lose(n, EPROTO, "the NBD server sent an empty extent, or one outside of the request");
 	len = MIN(len, left); /* the last extent may go on behind the request */
 	r->extent(r->extent_arg, n->rx.ctx, n->rx.offset, len, be32(p + 4));
 	n->rx.offset += len;
@@ -606,11 +606,10 @@ static int step(struct nbd *n)
 	return 0;
 }
 
-/* Starts the one receive: into the reader's buffer if data is due, and behind it into the stage, no more than one
- * data chunk's header there if another read's data may follow. */
-static void rx_start(struct nbd *n)
+/* Where the next bytes go: into the reader's buffer if data is due, and behind it into the stage, no more than one data
+ * chunk's header there if another read's data may follow. */
+static void nbd_reply_room(struct nbd *n)
 {
-	struct io_uring_sqe *sqe = loop_sqe(n->loop);
 	size_t room;
 
 	memmove(n->rx.stage, n->rx.stage + n->rx.pos, unread(n));
@@ -621,13 +620,9 @@ static void rx_start(struct nbd *n)
 		room = MIN(room, n->rx.want > n->rx.end ? n->rx.want - n->rx.end : (size_t)DATA_HEADER);
 	n->rx.iov[0] = (struct iovec){n->rx.ptr, n->rx.state == RX_DATA ? n->rx.left : 0};
 	n->rx.iov[1] = (struct iovec){n->rx.stage + n->rx.end, room};
-	n->rx.msg = (struct msghdr){.msg_iov = n->rx.iov, .msg_iovlen = 2};
-	io_uring_prep_recvmsg(sqe, n->session.fd, &n->rx.msg, 0);
-	loop_bind(sqe, &n->rx.op);
-	n->rx.busy = true;
 }
 
-static void rx_take(struct nbd *n, size_t bytes)
+static void nbd_reply_take(struct nbd *n, size_t bytes)
 {
 	size_t direct = MIN(bytes, n->rx.iov[0].iov_len);
 
@@ -640,6 +635,19 @@ static void rx_take(struct nbd *n, size_t bytes)
 		;
 }
 
+/* ---- receiving ---- */
+
+static void rx_start(struct nbd *n)
+{
+	struct io_uring_sqe *sqe = loop_sqe(n->loop);
+
+	nbd_reply_room(n);
+	n->rx.msg = (struct msghdr){.msg_iov = n->rx.iov, .msg_iovlen = 2};
+	io_uring_prep_recvmsg(sqe, n->session.fd, &n->rx.msg, 0);
+	loop_bind(sqe, &n->rx.op);
+	n->rx.busy = true;
+}
+
 static void rx_done(struct op *op, int res, uint32_t cqe_flags)
 {
 	struct nbd *n = container_of(op, struct nbd, rx.op);
@@ -649,11 +657,11 @@ static void rx_done(struct op *op, int res, uint32_t cqe_flags)
 	if (n->err.code)
 		; /* whatever came, it came too late */
 	else if (res > 0)
-		rx_take(n, (size_t)res);
+		nbd_reply_take(n, (size_t)res);
 	else if (res == 0 || res == -ECONNRESET)
-		lose(n, ECONNRESET, "the NBD server closed the connection");
+		nbd_lose(n, ECONNRESET, "the NBD server closed the connection");
 	else if (res != -EINTR && res != -EAGAIN)
-		lose(n, -res, "cannot read from the NBD server: %s", strerror(-res));
+		nbd_lose(n, -res, "cannot read from the NBD server: %s", strerror(-res));
 	if (!n->err.code)
 		rx_start(n);
 	settle(n);
@@ -721,7 +729,7 @@ void nbd_close(struct nbd *n)
 		if (send(n->session.fd, disc.header, sizeof(disc.header), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_debug("nbd: goodbye not sent: %s", strerror(errno));
 	}
-	lose(n, ECANCELED, "the NBD connection was closed");
+	nbd_lose(n, ECANCELED, "the NBD connection was closed");
 	while (n->tx.busy || n->rx.busy) {
 		if (loop_step(n->loop, 1000, &e) < 0) {
 			log_error("nbd: %s", e.msg);
