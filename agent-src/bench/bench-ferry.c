@@ -282,7 +282,7 @@ static void meet_target(struct ferry *f)
 	if (poll(&p, 1, 0) <= 0)
 		return;
 	if (!f->there)
-		f->w->pids[ROLE_TARGET_QEMU] = f->target->pid = peer_pid(f->monitor);
+		f->w->process[ROLE_TARGET_QEMU].pid = f->target->pid = peer_pid(f->monitor);
 	watch_join(&f->w->target, f->monitor, f->target, &e);
 	f->monitor = -1;
 }
@@ -298,8 +298,8 @@ static bool ended(struct ferry *f, pid_t *pid, enum role role)
 	if (wait4(*pid, &status, WNOHANG, &use) != *pid)
 		return false;
 	*pid = 0;
-	f->w->pids[role] = 0;
-	f->w->cpu_s[role] =
+	f->w->process[role].pid = 0;
+	f->w->process[role].cpu_s =
 		(double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 	return true;
 }
@@ -361,13 +361,13 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 		return err_set(e, EIO, "vmferry: %s: %s", outcome, reason ? reason : "no reason given");
 	watch_event(f->w, o->done_ns, "done");
 	f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
-	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && f->w->resume_ns)) {
+	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && f->w->seen.resume_ns)) {
 		r = watch_step(f->w, until_ns, e);
 		meet_target(f);
 	}
 	if (r)
 		return err_prefix(e, f->there ? "waiting for word of the guest's QEMU" : "waiting for the end of vmferry-dst");
-	f->w->resume_ns = MIN(f->w->resume_ns, o->done_ns); /* word of it from another host may come late */
+	f->w->seen.resume_ns = MIN(f->w->seen.resume_ns, o->done_ns); /* word of it from another host may come late */
 	if (waitpid(f->source->pid, NULL, WNOHANG) == f->source->pid)
 		f->source->pid = 0;
 	o->own_ms = json_number_value(json_object_get(downtime, "total"));
@@ -429,11 +429,11 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 	r = r ? r : watch_open(&w->source, g, e);
 	if (!f.there) {
 		r = r ? r : start_agent(&f, key, e);
-		w->pids[ROLE_AGENT] = f.agent;
+		w->process[ROLE_AGENT].pid = f.agent;
 		r = r ? r : wait_address(&f, &address, e);
 	}
 	r = r ? r : start_move(&f, f.there ? (char *)b->host : address, key, e);
-	w->pids[ROLE_VMFERRY] = f.pid;
+	w->process[ROLE_VMFERRY].pid = f.pid;
 	r = r ? r : follow(&f, e);
 	r = r ? r : settle(&f, o, e);
 	end_all(&f);

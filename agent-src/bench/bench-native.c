@@ -199,11 +199,11 @@ static int carry(struct native *n, struct err *e)
 	bool ended = n->source->disk_count == 0;
 	int r = 0;
 
-	while (!w->completed_ns || !w->resume_ns) {
+	while (!w->seen.completed_ns || !w->seen.resume_ns) {
 		r = step(n, e);
 		if (r)
 			return r == -ETIMEDOUT ? err_set(e, ETIMEDOUT, "it did not converge within %u s", n->b->opt.timeout_s) : r;
-		if (w->pre_switchover_ns && !ended) {
+		if (w->seen.pre_switchover_ns && !ended) {
 			ended = true;
 			r = end_mirrors(n, e);
 			r = r ? r : qmp_call(w->source.qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
@@ -252,7 +252,7 @@ int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, st
 	int r = bench_guest_prepare_target(b, g, &o->target, e);
 
 	if (!r && !b->sides[o->target.side].there)
-		w->pids[ROLE_TARGET_QEMU] = o->target.pid;
+		w->process[ROLE_TARGET_QEMU].pid = o->target.pid;
 	r = r ? r : watch_open(&w->source, g, e);
 	r = r ? r : open_target(&n, e);
 	r = r ? r : configure(&n, w->source.qmp, e);

@@ -45,10 +45,10 @@ struct beats {
 /* The longest silence that begins about when the guest stopped. */
 static struct gap switchover_gap(const struct beats *b, const struct watch *w)
 {
-	uint64_t from = w->stop_ns > STOP_SLACK_NS ? w->stop_ns - STOP_SLACK_NS : 0, to = w->resume_ns + STOP_SLACK_NS;
+	uint64_t from = w->seen.stop_ns > STOP_SLACK_NS ? w->seen.stop_ns - STOP_SLACK_NS : 0, to = w->seen.resume_ns + STOP_SLACK_NS;
 	struct gap longest = {0};
 
-	if (w->stop_ns && w->resume_ns)
+	if (w->seen.stop_ns && w->seen.resume_ns)
 		beats_gaps(b->all, b->count, from, to, &longest, 1);
 	return longest;
 }
@@ -105,7 +105,7 @@ static json_t *probe_json(const struct watch *w)
 	collector_probe(w->b->collector, &p);
 	if (!p.records)
 		return NULL;
-	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last && p.record_ns > w->resume_ns,
+	return json_pack("{s:b,s:f}", "alive", p.connected && p.connection_first == p.connection_last && p.record_ns > w->seen.resume_ns,
 			 "gap_ms", (double)p.longest_gap_ns / 1e6);
 }
 
@@ -204,8 +204,8 @@ static json_t *downtime_json(const struct watch *w, const struct outcome *o, con
 
 	set_ms(d, "guest", (double)b->gap.ns / 1e6);
 	set_ms(d, "qmp", o->qmp_ms);
-	if (w->stop_ns && w->resume_ns && !w->clocks_differ)
-		set_ms(d, "events", ms_since(w->resume_ns, w->stop_ns));
+	if (w->seen.stop_ns && w->seen.resume_ns && !w->clocks_differ)
+		set_ms(d, "events", ms_since(w->seen.resume_ns, w->seen.stop_ns));
 	set_ms(d, "own", o->own_ms);
 	set_ms(d, "predicted", o->predicted_ms);
 	return d;
@@ -217,10 +217,10 @@ static void add_roles(json_t *move, const struct watch *w)
 	enum role role;
 
 	for (role = 0; role < ROLES; role++) {
-		if (role == ROLE_SOURCE_QEMU || (role == ROLE_TARGET_QEMU && !w->clocks_differ) || w->cpu_s[role] > 0)
-			json_object_set_new(cpu, role_names[role], json_real(w->cpu_s[role]));
-		if (role > ROLE_TARGET_QEMU && w->rss_anon[role])
-			json_object_set_new(rss, role_names[role], json_integer((json_int_t)w->rss_anon[role]));
+		if (role == ROLE_SOURCE_QEMU || (role == ROLE_TARGET_QEMU && !w->clocks_differ) || w->process[role].cpu_s > 0)
+			json_object_set_new(cpu, role_names[role], json_real(w->process[role].cpu_s));
+		if (role > ROLE_TARGET_QEMU && w->process[role].rss_anon)
+			json_object_set_new(rss, role_names[role], json_integer((json_int_t)w->process[role].rss_anon));
 	}
 	json_object_set_new(move, "cpu_s", cpu);
 	json_object_set_new(move, "rss_anon_bytes", rss);
@@ -238,8 +238,8 @@ int result_fill(json_t *move, struct watch *w, const struct outcome *o, double c
 	b.gap = switchover_gap(&b, w);
 	if (o->done_ns)
 		json_object_set_new(move, "total_ms", json_real(ms_since(o->done_ns, w->began_ns)));
-	if (w->resume_ns)
-		json_object_set_new(move, "copy_ms", json_real(ms_since(w->resume_ns, w->began_ns)));
+	if (w->seen.resume_ns)
+		json_object_set_new(move, "copy_ms", json_real(ms_since(w->seen.resume_ns, w->began_ns)));
 	json_object_set_new(move, "bytes_wire", json_integer((json_int_t)last));
 	json_object_set_new(move, "carried_bytes", json_integer((json_int_t)o->carried_bytes));
 	if (used > 0)

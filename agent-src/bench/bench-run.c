@@ -175,7 +175,7 @@ static bool goes_on(struct bench *b, const struct watch *w)
 	struct probe p;
 
 	collector_probe(b->collector, &p);
-	return beats_go_on(beats, count, w->resume_ns) && (!p.connection_first || p.record_ns > w->resume_ns);
+	return beats_go_on(beats, count, w->seen.resume_ns) && (!p.connection_first || p.record_ns > w->seen.resume_ns);
 }
 
 static int wait_going_on(struct bench *b, const struct watch *w, struct err *e)

@@ -57,7 +57,7 @@ static uint64_t process_rss_anon(pid_t pid)
 /* What left that guest's host on the migration's link; 0: its QEMU is gone. */
 static uint64_t wire_bytes(const struct watch *w)
 {
-	AUTO_FREE char *path = xasprintf("/proc/%d/net/dev", (int)w->pids[ROLE_SOURCE_QEMU]);
+	AUTO_FREE char *path = xasprintf("/proc/%d/net/dev", (int)w->process[ROLE_SOURCE_QEMU].pid);
 	const char *name = w->b->sides[w->source_side].interface;
 	FILE *f = fopen(path, "re");
 	unsigned long long sent, found = 0;
@@ -108,11 +108,11 @@ static void on_migration(struct watch *w, const char *status, uint64_t at)
 	if (!status)
 		return;
 	if (!strcmp(status, "setup"))
-		once(w, &w->migrate_ns, at, "migrate");
+		once(w, &w->seen.migrate_ns, at, "migrate");
 	else if (!strcmp(status, "pre-switchover"))
-		once(w, &w->pre_switchover_ns, at, "pre-switchover");
+		once(w, &w->seen.pre_switchover_ns, at, "pre-switchover");
 	else if (!strcmp(status, "completed"))
-		once(w, &w->completed_ns, at, "completed");
+		once(w, &w->seen.completed_ns, at, "completed");
 	else if (!strcmp(status, "failed") || !strcmp(status, "cancelled"))
 		w->failed = true;
 }
@@ -139,9 +139,9 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t unused)
 	(void)unused;
 	if (end->is_target) {
 		if (!strcmp(name, "RESUME"))
-			once(w, &w->resume_ns, at, "resume");
+			once(w, &w->seen.resume_ns, at, "resume");
 	} else if (!strcmp(name, "STOP")) {
-		once(w, &w->stop_ns, at, "stop");
+		once(w, &w->seen.stop_ns, at, "stop");
 	} else if (!strcmp(name, "MIGRATION")) {
 		on_migration(w, json_text(data, "status"), at);
 	} else if (!strcmp(name, "MIGRATION_PASS")) {
@@ -214,27 +214,28 @@ static void ask(struct watch *w)
 {
 	struct qmp *q = w->source.qmp;
 
-	if (w->asking || !q || !qmp_alive(q) || w->completed_ns || now_ns() < w->asked_ns + ASK_MS * 1000000ULL)
+	if (w->asking || !q || !qmp_alive(q) || w->seen.completed_ns || now_ns() < w->asked_ns + ASK_MS * 1000000ULL)
 		return;
 	w->asked_ns = now_ns();
-	if (w->migrate_ns) {
+	if (w->seen.migrate_ns) {
 		w->asking = true;
 		qmp_send(q, "query-migrate", NULL, GREET_MS, on_migrate_info, w);
 	}
-	if (!w->pids[ROLE_VMFERRY])
+	if (!w->process[ROLE_VMFERRY].pid)
 		qmp_send(q, "query-block-jobs", NULL, GREET_MS, on_jobs, w);
 }
 
 static void sample_role(struct watch *w, enum role role)
 {
-	double cpu = w->pids[role] ? process_cpu_s(w->pids[role]) : -1;
+	struct watch_process *p = &w->process[role];
+	double cpu = p->pid ? process_cpu_s(p->pid) : -1;
 
 	if (cpu < 0)
 		return;
 	/* a QEMU that runs the guest works for the guest from then on */
-	if (!w->resume_ns || role == ROLE_VMFERRY || role == ROLE_AGENT)
-		w->cpu_s[role] = cpu - w->cpu_base_s[role];
-	w->rss_anon[role] = MAX(w->rss_anon[role], process_rss_anon(w->pids[role]));
+	if (!w->seen.resume_ns || role == ROLE_VMFERRY || role == ROLE_AGENT)
+		p->cpu_s = cpu - p->cpu_base_s;
+	p->rss_anon = MAX(p->rss_anon, process_rss_anon(p->pid));
 }
 
 void watch_sample(struct watch *w)
@@ -271,8 +272,7 @@ void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 			    .now = {.ram_left = -1, .disk_left = -1, .round = -1, .dirty_bytes_per_s = -1}};
 	w->source.watch = w->target.watch = w;
 	w->target.is_target = true;
-	w->pids[ROLE_SOURCE_QEMU] = g->pid;
-	w->cpu_base_s[ROLE_SOURCE_QEMU] = process_cpu_s(g->pid);
+	w->process[ROLE_SOURCE_QEMU] = (struct watch_process){.pid = g->pid, .cpu_base_s = process_cpu_s(g->pid)};
 	w->busy_base_s = machine_busy_s();
 	w->source_side = g->side;
 	w->clocks_differ = b->sides[!g->side].there != NULL;
@@ -285,7 +285,7 @@ void watch_others(struct watch *w)
 	enum role role;
 
 	for (role = 0; role < ROLES; role++)
-		used += w->cpu_s[role];
+		used += w->process[role].cpu_s;
 	w->others_cpu_s = MAX(machine_busy_s() - w->busy_base_s - used, 0.0);
 }
 

@@ -260,15 +260,25 @@ struct watch_end {
 	bool is_target;
 };
 
+/* One of those who take part. */
+struct watch_process {
+	pid_t pid; /* 0: not there */
+	double cpu_s, cpu_base_s;
+	uint64_t rss_anon;
+};
+
+/* When each was first seen, CLOCK_REALTIME; 0: not yet. */
+struct watch_times {
+	uint64_t migrate_ns, pre_switchover_ns, stop_ns, resume_ns, completed_ns;
+};
+
 struct watch {
 	struct bench *b;
 	uint64_t began_ns; /* CLOCK_REALTIME */
 	uint64_t quiet_ns; /* until then nobody disturbed the guest */
 	struct watch_end source, target;
 	unsigned source_side;
-	pid_t pids[ROLES];
-	double cpu_s[ROLES], cpu_base_s[ROLES];
-	uint64_t rss_anon[ROLES];
+	struct watch_process process[ROLES];
 	double busy_base_s, others_cpu_s;
 	uint64_t wire_base;
 	struct watch_sample *samples, now; /* now: the newest of what is known */
@@ -277,8 +287,7 @@ struct watch {
 	size_t event_count;
 	bool asking;
 	uint64_t asked_ns, pass_told_ns;
-	/* 0: has not been seen */
-	uint64_t migrate_ns, pre_switchover_ns, stop_ns, resume_ns, completed_ns;
+	struct watch_times seen;
 	bool clocks_differ; /* the target's QEMU has another clock: its events count from when we hear of them */
 	bool failed;
 	int jobs_ready, jobs_completed;
