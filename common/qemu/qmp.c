@@ -1,10 +1,10 @@
 /*
  * qmp.c: see qmp.h.
  *
- * Theory of operation. One recv is always in flight: its bytes are appended to `rx` and the next
+ * Theory of operation. One recv is always in flight: its bytes go to the framer and the next
  * recv is armed before any message is handed out, so that a callback may pump the loop and wait for
  * a further reply. Messages are framed by counting braces outside strings, since -qmp-pretty
- * spreads one over many lines. What is to be sent gathers in `tx` while one send, of `tx_flight`,
+ * spreads one over many lines. What is to be sent is `waiting` while one send, of what is in `flight`,
  * is under way. A request that was sent waits in a list with a deadline timer of its own; on a dead
  * connection that same timer, set to now, delivers the error, so that a reply function never runs
  * inside qmp_send().
@@ -27,6 +27,29 @@
 struct buffer {
 	char *data;
 	size_t len, size;
+};
+
+/* Bytes in, messages out. */
+struct framer {
+	struct buffer in;
+	size_t at; /* so much of it was looked at */
+	unsigned depth;
+	bool in_string, escaped;
+};
+
+struct receiving {
+	struct op op;
+	bool busy;
+	char chunk[RX_CHUNK];
+	struct framer framer;
+	uint64_t at_ns; /* when the last bytes came */
+};
+
+struct sending {
+	struct op op;
+	bool busy;
+	struct buffer waiting, flight;
+	size_t sent; /* of flight */
 };
 
 struct request {
@@ -53,17 +76,9 @@ struct qmp {
 	bool dead;
 	struct err why; /* when dead */
 
-	struct op recv_op, send_op;
-	bool receiving, sending;
-	char rx_chunk[RX_CHUNK];
-	struct buffer rx, tx, tx_flight;
-	size_t tx_sent;
-	uint64_t rx_at_ns, event_realtime_ns;
-
-	/* the scanner: rx[0, scan_at) was looked at */
-	size_t scan_at;
-	unsigned depth;
-	bool in_string, escaped;
+	struct receiving rx;
+	struct sending tx;
+	uint64_t event_realtime_ns;
 
 	struct request *requests;
 	json_int_t last_id;
@@ -221,7 +236,7 @@ static void on_message(struct qmp *q, json_t *msg)
 		log_debug("QMP %s: event %s", q->path, event);
 		q->event_realtime_ns = event_time(json_object_get(msg, "timestamp"));
 		if (q->handlers && q->handlers->event)
-			q->handlers->event(q->ctx, event, json_object_get(msg, "data"), q->rx_at_ns);
+			q->handlers->event(q->ctx, event, json_object_get(msg, "data"), q->rx.at_ns);
 	} else if (json_object_get(msg, "return") || json_object_get(msg, "error")) {
 		on_reply(q, msg);
 	} else {
@@ -229,47 +244,56 @@ static void on_message(struct qmp *q, json_t *msg)
 	}
 }
 
-/* Length of the first complete message in rx, or 0. Bytes before its '{' are whitespace. */
-static size_t scan_message(struct qmp *q)
+/* Length of the first complete message, 0: there is none yet, or -EPROTO. Bytes before its '{' are whitespace. */
+static ssize_t framer_scan(struct framer *f)
 {
-	for (; q->scan_at < q->rx.len; q->scan_at++) {
-		char c = q->rx.data[q->scan_at];
+	for (; f->at < f->in.len; f->at++) {
+		char c = f->in.data[f->at];
 
-		if (q->in_string) {
-			if (q->escaped)
-				q->escaped = false;
+		if (f->in_string) {
+			if (f->escaped)
+				f->escaped = false;
 			else if (c == '\\')
-				q->escaped = true;
+				f->escaped = true;
 			else if (c == '"')
-				q->in_string = false;
-		} else if (c == '"' && q->depth) {
-			q->in_string = true;
-		} else if (c == '{' || (c == '[' && q->depth)) {
-			q->depth++;
-		} else if ((c == '}' || c == ']') && q->depth) {
-			if (--q->depth == 0)
-				return ++q->scan_at;
-		} else if (!q->depth && !strchr(" \t\r\n", c)) {
-			lost(q, EPROTO, "it sends something that is not QMP");
-			return 0;
+				f->in_string = false;
+		} else if (c == '"' && f->depth) {
+			f->in_string = true;
+		} else if (c == '{' || (c == '[' && f->depth)) {
+			f->depth++;
+		} else if ((c == '}' || c == ']') && f->depth) {
+			if (--f->depth == 0)
+				return (ssize_t)++f->at;
+		} else if (!f->depth && !strchr(" \t\r\n", c)) {
+			return -EPROTO;
 		}
 	}
 	return 0;
 }
 
-/* Takes the first complete message out of rx; NULL when there is none. */
+/* Takes a message of that length off. */
+static json_t *framer_take(struct framer *f, size_t len, json_error_t *why)
+{
+	json_t *msg = json_loadb(f->in.data, len, JSON_ALLOW_NUL, why);
+
+	buffer_consume(&f->in, len);
+	f->at = 0;
+	return msg;
+}
+
+/* NULL: there is none yet, or the connection is lost. */
 static json_t *next_message(struct qmp *q)
 {
-	size_t len = scan_message(q);
+	ssize_t len = framer_scan(&q->rx.framer);
 	char reason[JSON_ERROR_TEXT_LENGTH + 64];
 	json_error_t je;
 	json_t *msg;
 
-	if (!len)
+	if (len < 0)
+		lost(q, EPROTO, "it sends something that is not QMP");
+	if (len <= 0)
 		return NULL;
-	msg = json_loadb(q->rx.data, len, JSON_ALLOW_NUL, &je);
-	buffer_consume(&q->rx, len);
-	q->scan_at = 0;
+	msg = framer_take(&q->rx.framer, (size_t)len, &je);
 	if (!msg) {
 		snprintf(reason, sizeof(reason), "it sent a message that is not JSON: %s", je.text);
 		lost(q, EPROTO, reason);
@@ -285,7 +309,7 @@ static void dispatch(struct qmp *q)
 		on_message(q, msg);
 		json_decref(msg);
 	}
-	if (q->rx.len > QMP_MESSAGE_MAX)
+	if (q->rx.framer.in.len > QMP_MESSAGE_MAX)
 		lost(q, EMSGSIZE, "it sent a message of more than 16 MiB");
 }
 
@@ -295,27 +319,27 @@ static void arm_recv(struct qmp *q)
 {
 	struct io_uring_sqe *sqe = loop_sqe(q->loop);
 
-	io_uring_prep_recv(sqe, q->fd, q->rx_chunk, sizeof(q->rx_chunk), 0);
-	loop_bind(sqe, &q->recv_op);
-	q->receiving = true;
+	io_uring_prep_recv(sqe, q->fd, q->rx.chunk, sizeof(q->rx.chunk), 0);
+	loop_bind(sqe, &q->rx.op);
+	q->rx.busy = true;
 }
 
 /* From rx_chunk. */
 static void take_bytes(struct qmp *q, size_t n)
 {
-	q->rx_at_ns = now_ns();
-	buffer_append(&q->rx, q->rx_chunk, n);
-	if (!q->receiving && !q->draining)
+	q->rx.at_ns = now_ns();
+	buffer_append(&q->rx.framer.in, q->rx.chunk, n);
+	if (!q->rx.busy && !q->draining)
 		arm_recv(q);
 	dispatch(q);
 }
 
 static void recv_done(struct op *op, int res, uint32_t flags)
 {
-	struct qmp *q = container_of(op, struct qmp, recv_op);
+	struct qmp *q = container_of(op, struct qmp, rx.op);
 
 	(void)flags;
-	q->receiving = false;
+	q->rx.busy = false;
 	if (q->dead || q->closing)
 		return;
 	if (res == -EINTR || res == -EAGAIN || (res == -ECANCELED && q->draining)) {
@@ -334,31 +358,31 @@ static void arm_send(struct qmp *q)
 {
 	struct io_uring_sqe *sqe = loop_sqe(q->loop);
 
-	io_uring_prep_send(sqe, q->fd, q->tx_flight.data + q->tx_sent, q->tx_flight.len - q->tx_sent, MSG_NOSIGNAL);
-	loop_bind(sqe, &q->send_op);
-	q->sending = true;
+	io_uring_prep_send(sqe, q->fd, q->tx.flight.data + q->tx.sent, q->tx.flight.len - q->tx.sent, MSG_NOSIGNAL);
+	loop_bind(sqe, &q->tx.op);
+	q->tx.busy = true;
 }
 
 static void flush_tx(struct qmp *q)
 {
 	struct buffer spare;
 
-	if (q->sending || q->dead || !q->tx.len)
+	if (q->tx.busy || q->dead || !q->tx.waiting.len)
 		return;
-	spare = q->tx_flight;
-	q->tx_flight = q->tx;
-	q->tx = spare;
-	q->tx.len = 0;
-	q->tx_sent = 0;
+	spare = q->tx.flight;
+	q->tx.flight = q->tx.waiting;
+	q->tx.waiting = spare;
+	q->tx.waiting.len = 0;
+	q->tx.sent = 0;
 	arm_send(q);
 }
 
 static void send_done(struct op *op, int res, uint32_t flags)
 {
-	struct qmp *q = container_of(op, struct qmp, send_op);
+	struct qmp *q = container_of(op, struct qmp, tx.op);
 
 	(void)flags;
-	q->sending = false;
+	q->tx.busy = false;
 	if (q->dead || q->closing)
 		return;
 	if (res < 0 && res != -EINTR && res != -EAGAIN) {
@@ -366,8 +390,8 @@ static void send_done(struct op *op, int res, uint32_t flags)
 		log_debug("QMP %s: send: %s", q->path, strerror(-res));
 		return;
 	}
-	q->tx_sent += res > 0 ? (size_t)res : 0;
-	if (q->tx_sent < q->tx_flight.len)
+	q->tx.sent += res > 0 ? (size_t)res : 0;
+	if (q->tx.sent < q->tx.flight.len)
 		arm_send(q);
 	else
 		flush_tx(q);
@@ -393,8 +417,8 @@ static struct request *request_new(struct qmp *q, const char *command, json_t *a
 	loop_timer_set(q->loop, &r->timer, q->dead ? 0 : deadline_ms);
 	if (!q->dead) {
 		text = json_dumps(msg, JSON_COMPACT);
-		buffer_append(&q->tx, text, strlen(text));
-		buffer_append(&q->tx, "\n", 1);
+		buffer_append(&q->tx.waiting, text, strlen(text));
+		buffer_append(&q->tx.waiting, "\n", 1);
 		free(text);
 		flush_tx(q);
 	}
@@ -465,15 +489,15 @@ void qmp_drain(struct qmp *q)
 	if (q->dead)
 		return;
 	q->draining = true;
-	if (q->receiving)
-		loop_cancel(q->loop, &q->recv_op);
-	while (q->receiving)
+	if (q->rx.busy)
+		loop_cancel(q->loop, &q->rx.op);
+	while (q->rx.busy)
 		if (loop_step(q->loop, 1000, &e))
 			break;
-	while (!q->dead && !q->receiving && (n = recv(q->fd, q->rx_chunk, sizeof(q->rx_chunk), MSG_DONTWAIT)) > 0)
+	while (!q->dead && !q->rx.busy && (n = recv(q->fd, q->rx.chunk, sizeof(q->rx.chunk), MSG_DONTWAIT)) > 0)
 		take_bytes(q, (size_t)n);
 	q->draining = false;
-	if (!q->dead && !q->receiving)
+	if (!q->dead && !q->rx.busy)
 		arm_recv(q); /* which finds out if it was the end */
 }
 
@@ -575,8 +599,8 @@ static struct qmp *qmp_new(struct loop *l, int fd, const char *name, const struc
 	q->fd = fd;
 	q->handlers = h;
 	q->ctx = ctx;
-	q->recv_op.done = recv_done;
-	q->send_op.done = send_done;
+	q->rx.op.done = recv_done;
+	q->tx.op.done = send_done;
 	return q;
 }
 
@@ -633,16 +657,16 @@ void qmp_close(struct qmp *q)
 	q->closing = true;
 	if (q->fd >= 0)
 		shutdown(q->fd, SHUT_RDWR);
-	if (q->receiving)
-		loop_cancel(q->loop, &q->recv_op);
-	if (q->sending)
-		loop_cancel(q->loop, &q->send_op);
+	if (q->rx.busy)
+		loop_cancel(q->loop, &q->rx.op);
+	if (q->tx.busy)
+		loop_cancel(q->loop, &q->tx.op);
 	err_set(&canceled, ECANCELED, "the QMP connection to %s was closed", q->path);
 	if (!q->dead)
 		q->why = canceled;
 	q->dead = true;
 	fail_all(q, &canceled);
-	while (q->receiving || q->sending) {
+	while (q->rx.busy || q->tx.busy) {
 		if (loop_step(q->loop, 1000, &e) < 0) {
 			log_error("cannot close the QMP connection to %s: %s", q->path, e.msg);
 			return; /* the kernel may still write to q: leave it */
@@ -652,9 +676,9 @@ void qmp_close(struct qmp *q)
 		fail_all(q, &canceled);
 	if (q->fd >= 0)
 		close(q->fd);
-	free(q->rx.data);
-	free(q->tx.data);
-	free(q->tx_flight.data);
+	free(q->rx.framer.in.data);
+	free(q->tx.waiting.data);
+	free(q->tx.flight.data);
 	free(q->path);
 	free(q);
 }
