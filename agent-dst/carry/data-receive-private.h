@@ -24,6 +24,14 @@ struct block {
 	bool ended;
 };
 
+/* RAM, as far as this channel brings it. */
+struct received_ram {
+	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
+	unsigned count;
+	uint64_t delta_in; /* pages named by this round's deltas */
+	struct hash128 zero_page;
+};
+
 /* A disk, as far as this channel brings it. */
 struct received_disk {
 	struct receiver *receiver;
@@ -58,6 +66,18 @@ struct write_req {
 	struct hash128 hash;
 };
 
+struct write_pool {
+	struct write_batch *all, *free;
+	unsigned zeros; /* requests under way that have no batch */
+};
+
+/* opaque: bytes that wait for the main stream's connection; NULL: none do. */
+struct held_bytes {
+	uint8_t *bytes;
+	size_t n;
+	uint32_t object;
+};
+
 /* One DATA message, checked. */
 struct data {
 	struct msg_data m;
@@ -77,21 +97,14 @@ struct receiver {
 	struct codec *codec;
 	uint8_t *scratch;
 	struct data data; /* the one at hand */
-	struct hash128 zero_content;
-	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
-	unsigned block_count;
-	uint64_t delta_in; /* RAM pages named by this round's deltas */
+	struct received_ram ram;
 	struct received_disk disk[OBJECT_DISK_MAX + 1];
 	struct stream stream[OBJECT_STREAM_MAX];
-	struct write_batch *free_batches, *batches;
-	unsigned zeros; /* requests under way that have no batch */
+	struct write_pool writes;
 	bool failed;
 	bool end_waits; /* an END, for the rounds of disks to be durable */
 	bool feeding;	/* QEMU has not yet taken what it was given */
-	/* opaque: bytes that wait for the main stream's connection */
-	uint8_t *held;
-	size_t held_bytes;
-	uint32_t held_object;
+	struct held_bytes held;
 	struct receive_stats stats;
 };
 

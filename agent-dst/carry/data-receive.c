@@ -57,7 +57,7 @@ void receive_count(uint64_t *counter, uint64_t v)
 /* Takes frames again, unless something else still holds them back or the channel is on its way out. */
 void receive_go_on(struct receiver *r)
 {
-	if (!r->failed && !r->end_waits && !r->feeding && !r->held && r->free_batches && r->zeros < ZEROS_MAX)
+	if (!r->failed && !r->end_waits && !r->feeding && !r->held.bytes && r->writes.free && r->writes.zeros < ZEROS_MAX)
 		channel_resume(r->ch);
 }
 
@@ -68,8 +68,8 @@ static char *object_words(const struct receiver *r, uint32_t object)
 {
 	if (object_is_disk(object) && r->shared->disk[object].bytes)
 		return xasprintf("disk %.300s", r->shared->disk[object].name);
-	if (object_is_ram(object) && object - OBJECT_RAM_BASE < r->block_count)
-		return xasprintf("RAM block %s", r->blocks[object - OBJECT_RAM_BASE].target->name);
+	if (object_is_ram(object) && object - OBJECT_RAM_BASE < r->ram.count)
+		return xasprintf("RAM block %s", r->ram.blocks[object - OBJECT_RAM_BASE].target->name);
 	if (object_is_stream(object))
 		return xasprintf("stream %u", object - OBJECT_STREAM_BASE);
 	return xasprintf("object %u", object);
@@ -102,18 +102,18 @@ static int open_block(struct receiver *r, const struct msg_object *m, const char
 
 	if (!r->shared->ram)
 		return err_set(e, EPROTO, "OBJECT of RAM block %s: the source announced RAM pages in an opaque move", name);
-	if (i != r->block_count || m->unit_shift != PAGE_SHIFT)
+	if (i != r->ram.count || m->unit_shift != PAGE_SHIFT)
 		return err_set(e, EPROTO,
 			       "OBJECT of RAM block %s: it is number %u, in units of 2^%u bytes, where number %u, of 2^%d, is next", name,
-			       i, m->unit_shift, r->block_count, PAGE_SHIFT);
-	r->blocks = xrealloc(r->blocks, (i + 1) * sizeof(*r->blocks));
-	b = &r->blocks[i];
+			       i, m->unit_shift, r->ram.count, PAGE_SHIFT);
+	r->ram.blocks = xrealloc(r->ram.blocks, (i + 1) * sizeof(*r->ram.blocks));
+	b = &r->ram.blocks[i];
 	memset(b, 0, sizeof(*b));
 	k = ram_place_target(r->shared->ram, name, m->size, &b->target, e);
 	if (k)
 		return k;
 	unit_set_init(&b->round, b->target->table.pages);
-	r->block_count++;
+	r->ram.count++;
 	return 0;
 }
 
@@ -260,7 +260,7 @@ static int place_zero(struct receiver *r, struct block *b, uint32_t object, cons
 			first = false;
 	k = ram_place_zero(r->shared->ram, b->target, x->offset, bytes, first, e);
 	for (at = x->offset; !k && at < x->offset + bytes; at += PAGE_BYTES)
-		account_page(r, b, object, at, r->zero_content);
+		account_page(r, b, object, at, r->ram.zero_page);
 	receive_count(&r->stats.zero_pages, x->units);
 	return k;
 }
@@ -273,9 +273,9 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	uint32_t u;
 	int k = 0;
 
-	if (i >= r->block_count)
-		return receive_refuse(r, "DATA", d->m.object, e, "a RAM block that was not announced (%u were)", r->block_count);
-	b = &r->blocks[i];
+	if (i >= r->ram.count)
+		return receive_refuse(r, "DATA", d->m.object, e, "a RAM block that was not announced (%u were)", r->ram.count);
+	b = &r->ram.blocks[i];
 	if (b->ended)
 		return receive_refuse(r, "DATA", d->m.object, e, "it comes after its END");
 	k = receive_decode(r, d, b->target->bytes, PAGE_SHIFT, e);
@@ -308,14 +308,14 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 	uint64_t units = 0;
 	unsigned i;
 
-	for (i = 0; i < r->block_count; i++) {
-		units += r->blocks[i].round.count;
-		unit_set_clear(&r->blocks[i].round);
+	for (i = 0; i < r->ram.count; i++) {
+		units += r->ram.blocks[i].round.count;
+		unit_set_clear(&r->ram.blocks[i].round);
 	}
-	if (units != m->units || r->delta_in != m->units)
+	if (units != m->units || r->ram.delta_in != m->units)
 		return err_set(e, EBADMSG, "RAM round %u: the source's dirty delta names %llu pages, %llu were sent, %llu were placed here",
-			       m->number, (unsigned long long)r->delta_in, (unsigned long long)m->units, (unsigned long long)units);
-	r->delta_in = 0;
+			       m->number, (unsigned long long)r->ram.delta_in, (unsigned long long)m->units, (unsigned long long)units);
+	r->ram.delta_in = 0;
 	receive_tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
 	return 0;
 }
@@ -363,8 +363,8 @@ static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *
 
 	if (msg_delta_decode(&m, p, n))
 		return malformed(MSG_DELTA, n, e);
-	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->block_count) {
-		const struct block *b = &r->blocks[m.object - OBJECT_RAM_BASE];
+	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count) {
+		const struct block *b = &r->ram.blocks[m.object - OBJECT_RAM_BASE];
 
 		if (unit_set_compare(&b->round, m.runs, &in, &out))
 			return receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu pages", m.runs.n,
@@ -372,7 +372,7 @@ static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *
 		if (out)
 			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s",
 				       m.number, (unsigned long long)out, b->target->name);
-		r->delta_in += in;
+		r->ram.delta_in += in;
 		return 0;
 	}
 	if (!object_is_disk(m.object) || !r->disk[m.object].open)
@@ -416,9 +416,9 @@ static int complete(struct receiver *r, struct err *e)
 	if (r->complete)
 		return err_set(e, EPROTO, "channel %u is said to be complete twice", r->number);
 	r->complete = true;
-	for (i = 0; i < r->block_count; i++)
-		if (!r->blocks[i].ended)
-			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->blocks[i].target->name);
+	for (i = 0; i < r->ram.count; i++)
+		if (!r->ram.blocks[i].ended)
+			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->ram.blocks[i].target->name);
 	for (i = OBJECT_DISK_BASE; r->number > r->shared->streams && i <= OBJECT_DISK_MAX; i++)
 		if (r->shared->disk[i].bytes && !r->disk[i].ended)
 			return err_set(e, EBADMSG, "no digest came for disk %s", r->shared->disk[i].name);
@@ -439,8 +439,8 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 		channel_pause(r->ch);
 		return CHANNEL_LATER;
 	}
-	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->block_count) {
-		struct block *b = &r->blocks[m.object - OBJECT_RAM_BASE];
+	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count) {
+		struct block *b = &r->ram.blocks[m.object - OBJECT_RAM_BASE];
 
 		b->ended = true;
 		return digest_equal(&m, b->units, b->sum, b->target->name, e);
@@ -567,18 +567,18 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 	}
 	r->shared = shared;
 	r->number = number;
-	r->zero_content = hash_content(&shared->key, zeros, PAGE_BYTES);
+	r->ram.zero_page = hash_content(&shared->key, zeros, PAGE_BYTES);
 	r->codec = codec_new();
 	r->scratch = xmalloc(DATA_RAW_MAX);
 	r->stop.run = on_stop;
 	r->retry.run = receive_stream_retry;
-	r->batches = xcalloc(bufs, sizeof(*r->batches));
+	r->writes.all = xcalloc(bufs, sizeof(*r->writes.all));
 	for (i = 0; i < bufs; i++) {
-		r->batches[i].buf = aligned_alloc(DISK_ALIGN, DATA_RAW_MAX);
-		if (!r->batches[i].buf)
+		r->writes.all[i].buf = aligned_alloc(DISK_ALIGN, DATA_RAW_MAX);
+		if (!r->writes.all[i].buf)
 			abort();
-		r->batches[i].next = r->free_batches;
-		r->free_batches = &r->batches[i];
+		r->writes.all[i].next = r->writes.free;
+		r->writes.free = &r->writes.all[i];
 	}
 	cfg.ctx = r;
 	r->ch = channel_over(r->loop, link, &cfg);
@@ -607,16 +607,16 @@ void receiver_stop(struct receiver *r)
 	if (!r)
 		return;
 	receiver_end(r);
-	for (i = 0; i < r->block_count; i++)
-		unit_set_fini(&r->blocks[i].round);
+	for (i = 0; i < r->ram.count; i++)
+		unit_set_fini(&r->ram.blocks[i].round);
 	for (i = 0; i < OBJECT_STREAM_MAX; i++)
 		XXH3_freeState(r->stream[i].state);
-	for (b = r->free_batches; b; b = b->next)
+	for (b = r->writes.free; b; b = b->next)
 		free(b->buf);
-	free(r->batches);
-	free(r->blocks);
+	free(r->writes.all);
+	free(r->ram.blocks);
 	free(r->scratch);
-	free(r->held);
+	free(r->held.bytes);
 	codec_free(r->codec);
 	loop_free(r->loop);
 	free(r);

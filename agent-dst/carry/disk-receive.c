@@ -13,11 +13,11 @@ static void round_end_step(struct received_disk *d);
 
 static struct write_batch *batch_get(struct receiver *r)
 {
-	struct write_batch *b = r->free_batches;
+	struct write_batch *b = r->writes.free;
 
-	r->free_batches = b->next;
+	r->writes.free = b->next;
 	b->refs = 1;
-	if (!r->free_batches)
+	if (!r->writes.free)
 		channel_pause(r->ch);
 	return b;
 }
@@ -26,8 +26,8 @@ static void batch_unref(struct receiver *r, struct write_batch *b)
 {
 	if (--b->refs)
 		return;
-	b->next = r->free_batches;
-	r->free_batches = b;
+	b->next = r->writes.free;
+	r->writes.free = b;
 	receive_go_on(r);
 }
 
@@ -49,7 +49,7 @@ static void write_done(struct disk_req *req, int res)
 	}
 	if (w->batch)
 		batch_unref(r, w->batch);
-	else if (--r->zeros == ZEROS_MAX - 1)
+	else if (--r->writes.zeros == ZEROS_MAX - 1)
 		receive_go_on(r);
 	free(w);
 	round_end_step(d);
@@ -96,7 +96,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 				return receive_refuse(r, "DATA", d->m.object, e, "a hole of %u sectors, larger than a place (%u)",
 						      d->x[i].units, 1U << PLACE_SHIFT >> DISK_SHIFT);
 			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
-			if (++r->zeros == ZEROS_MAX) /* what is behind this frame waits */
+			if (++r->writes.zeros == ZEROS_MAX) /* what is behind this frame waits */
 				channel_pause(r->ch);
 			disk_io_zero(k->io, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
 		}

@@ -57,10 +57,10 @@ static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t
 
 	if (!s->feed) {
 		if (!is_main && !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE)) {
-			r->held = xmalloc(n);
-			memcpy(r->held, p, n);
-			r->held_bytes = n;
-			r->held_object = object;
+			r->held.bytes = xmalloc(n);
+			memcpy(r->held.bytes, p, n);
+			r->held.n = n;
+			r->held.object = object;
 			channel_pause(r->ch);
 			return 0;
 		}
@@ -85,15 +85,15 @@ static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t
 void receive_stream_retry(struct task *t)
 {
 	struct receiver *r = container_of(t, struct receiver, retry);
-	uint8_t *p = r->held;
+	struct held_bytes held = r->held;
 	struct err e;
 
-	if (!p || !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE))
+	if (!held.bytes || !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE))
 		return;
-	r->held = NULL;
-	if (to_qemu(r, r->held_object, p, r->held_bytes, &e))
+	r->held.bytes = NULL;
+	if (to_qemu(r, held.object, held.bytes, held.n, &e))
 		receive_lost(r, &e);
-	free(p);
+	free(held.bytes);
 }
 
 int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
