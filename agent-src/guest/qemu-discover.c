@@ -329,10 +329,8 @@ static int describe(struct guest *g, pid_t pid)
 		return -ESRCH;
 	}
 	split_argv(g, cmdline, len);
-	if (g->exe && ends_with(g->exe, " (deleted)")) {
+	if (g->exe && ends_with(g->exe, " (deleted)")) /* by an upgrade of the package, say */
 		g->exe[strlen(g->exe) - strlen(" (deleted)")] = '\0';
-		g->exe_deleted = true;
-	}
 	/* who may not read the link may not look at it in other ways */
 	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->argv[0])))) {
 		r = !g->exe && is_qemu_name(g->argv[0]) ? -EACCES : -EINVAL;

@@ -39,9 +39,7 @@ struct guest_disk {
 	bool read_only;
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;
-	bool block_device; /* real_path is a block device, not a regular file */
-	bool has_backing;
-	char *backing_file;
+	bool block_device;	     /* real_path is a block device, not a regular file */
 	struct guest_backing *chain; /* its backing files, nearest first */
 	size_t chain_count;
 	/* what a plain copy of the contents would lose */
@@ -51,14 +49,6 @@ struct guest_disk {
 	char *data_file; /* qcow2 external data file */
 };
 
-/* One entry of query-memdev. */
-struct guest_backend {
-	char *id; /* NULL: QEMU's own */
-	uint64_t size;
-	bool share;
-	char *policy; /* "default", "bind", … */
-};
-
 struct guest {
 	bool foreign; /* another user's, who may call anything QEMU and say anything: only name, pid, start_time, exe, and what the
 		       * kernel says of its cgroup are filled */
@@ -66,7 +56,6 @@ struct guest {
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
 	char *exe;	     /* /proc/PID/exe, without " (deleted)" */
-	bool exe_deleted;    /* the binary was replaced on disk while the guest ran (package upgrade) */
 	char *cwd;	     /* where QEMU was started: relative paths in argv are against it */
 	char **argv;	     /* argc strings and a NULL */
 	size_t argc;
@@ -90,14 +79,11 @@ struct guest {
 	int qemu_major, qemu_minor, qemu_micro;
 	struct guest_disk *disks;
 	size_t disk_count;
-	bool running;
 	char *status;	    /* query-status: "running", "paused", … */
 	uint64_t ram_bytes; /* base and plugged memory */
 	char *accel;	    /* "kvm" or "tcg" */
 	unsigned vcpus;
 	char *cpu_model; /* "host", "qemu64", …; NULL if QEMU does not tell */
-	struct guest_backend *backends;
-	size_t backend_count;
 };
 
 /*

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BACKENDS_MAX 256
-
 static int ask(const struct guest *g, struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e)
 {
 	return qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, command, args, ret, e);
@@ -95,9 +93,6 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 	d->virtual_size = size_member(image, "virtual-size");
 	d->allocated = size_member(image, "actual-size");
 	d->cluster_size = (unsigned)size_member(image, "cluster-size");
-	d->backing_file = dup_member(image, "full-backing-filename");
-	if (!d->backing_file)
-		d->backing_file = dup_member(image, "backing-filename");
 	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
 	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
 	d->data_file = dup_member(specific, "data-file");
@@ -122,7 +117,6 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->read_only = json_is_true(json_object_get(inserted, "ro"));
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
-	d->has_backing = d->backing_file || json_integer_value(json_object_get(inserted, "backing_file_depth")) > 0;
 	d->file = plain_filename(file);
 	look_at_file(g, d);
 }
@@ -172,7 +166,6 @@ static int query_status(struct guest *g, struct qmp *q, struct err *e)
 
 	if (r < 0)
 		return r;
-	g->running = json_is_true(json_object_get(status, "running"));
 	g->status = dup_member(status, "status");
 	json_decref(status);
 	if (!g->status)
@@ -221,40 +214,6 @@ static int query_cpus(struct guest *g, struct qmp *q, struct err *e)
 	return 0;
 }
 
-static int query_backends(struct guest *g, struct qmp *q, struct err *e)
-{
-	json_t *list, *one;
-	size_t i;
-	int r = ask(g, q, "query-memdev", NULL, &list, e);
-
-	if (r < 0)
-		return r;
-	g->backends = xcalloc(MIN(json_array_size(list), (size_t)BACKENDS_MAX), sizeof(*g->backends));
-	json_array_foreach(list, i, one) {
-		if (i >= BACKENDS_MAX)
-			break;
-		g->backends[g->backend_count++] = (struct guest_backend){.id = dup_member(one, "id"),
-									 .size = size_member(one, "size"),
-									 .share = json_is_true(json_object_get(one, "share")),
-									 .policy = dup_member(one, "policy")};
-	}
-	json_decref(list);
-	return 0;
-}
-
-static void free_backends(struct guest *g)
-{
-	size_t i;
-
-	for (i = 0; i < g->backend_count; i++) {
-		free(g->backends[i].id);
-		free(g->backends[i].policy);
-	}
-	free(g->backends);
-	g->backends = NULL;
-	g->backend_count = 0;
-}
-
 static void free_chain(struct guest_disk *d)
 {
 	size_t i;
@@ -280,7 +239,6 @@ static void free_disks(struct guest *g)
 		free(d->format);
 		free(d->qdev);
 		free(d->drive_id);
-		free(d->backing_file);
 		free_chain(d);
 		free(d->data_file);
 	}
@@ -292,7 +250,6 @@ static void free_disks(struct guest *g)
 void guest_forget_query(struct guest *g)
 {
 	free_disks(g);
-	free_backends(g);
 	free(g->machine);
 	free(g->status);
 	free(g->accel);
@@ -311,8 +268,6 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e)
 		r = query_machine(g, q, e);
 	if (r == 0)
 		r = query_cpus(g, q, e);
-	if (r == 0)
-		r = query_backends(g, q, e);
 	if (r == 0)
 		r = query_disks(g, q, e);
 	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;

@@ -156,9 +156,9 @@ static int examine_cpu(struct source *s, struct err *e)
 
 static int check_state(struct source *s, struct err *e)
 {
-	if (strcmp(s->guest.status, "running") && strcmp(s->guest.status, "paused"))
+	s->was_running = !strcmp(s->guest.status, "running");
+	if (!s->was_running && strcmp(s->guest.status, "paused"))
 		return err_set(e, EBUSY, "the guest is in state '%s'; only a running or paused one can be moved", s->guest.status);
-	s->was_running = s->guest.running;
 	s->paused = !s->was_running;
 	return 0;
 }
