@@ -73,9 +73,9 @@ static const char *proxmox_id(const struct guest *g)
 {
 	size_t i;
 
-	for (i = 1; i + 1 < g->argc; i++)
-		if (!strcmp(g->argv[i], "-id"))
-			return g->argv[i + 1];
+	for (i = 1; i + 1 < g->line.argc; i++)
+		if (!strcmp(g->line.argv[i], "-id"))
+			return g->line.argv[i + 1];
 	return NULL;
 }
 
@@ -105,10 +105,10 @@ static void check_user(struct entry *n)
 
 static void check_line(struct entry *n)
 {
-	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.configs, .config_count = n->g.config_count};
+	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.line.configs, .config_count = n->g.line.config_count};
 	struct err e;
 
-	if (qemu_args_rewrite(&n->line, n->g.argv, n->g.argc, &o, &e) < 0)
+	if (qemu_args_rewrite(&n->line, n->g.line.argv, n->g.line.argc, &o, &e) < 0)
 		because(n, xstrdup(e.msg), NULL);
 }
 
@@ -150,7 +150,7 @@ static void ask(struct entry *n, struct loop *loop)
 	struct err e;
 	int r;
 
-	if (!n->g.qmp_path) {
+	if (!n->g.qmp.path) {
 		because(n, xstrdup("it has no QMP monitor on a unix socket"),
 			xasprintf("start it with: -qmp unix:/run/%s.qmp,server=on,wait=off", n->g.name));
 		return;
@@ -159,7 +159,7 @@ static void ask(struct entry *n, struct loop *loop)
 	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
 	if (r == -EBUSY) {
 		n->monitor = MONITOR_BUSY;
-		because(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs", n->g.qmp_path),
+		because(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs", n->g.qmp.path),
 			xstrdup("end that program, or start the guest with a second -qmp"));
 		return;
 	}
@@ -192,12 +192,12 @@ static void examine(struct entry *n, const struct listing *l)
 		n->monitor = MONITOR_FOREIGN;
 		return;
 	}
-	qemu_args_basics(&n->basics, n->g.line, n->g.line_count);
+	qemu_args_basics(&n->basics, n->g.line.expanded, n->g.line.expanded_count);
 	check_line(n);
 	/* another program lives on that monitor, and would notice */
 	if (!n->moving && !n->g.owner_hint)
 		ask(n, l->loop);
-	else if (n->g.qmp_path)
+	else if (n->g.qmp.path)
 		n->monitor = MONITOR_BUSY;
 }
 
@@ -243,7 +243,7 @@ static bool is_disk(const struct args_file *f)
 /* "libvirt", "proxmox", "systemd" or "plain". */
 static const char *owner_of(const struct guest *g)
 {
-	return g->owner_hint ? g->owner_hint : g->unit ? "systemd" : "plain";
+	return g->owner_hint ? g->owner_hint : g->unit.name ? "systemd" : "plain";
 }
 
 /* ---- JSON ---- */
@@ -289,18 +289,18 @@ static json_t *entry_json(const struct entry *n)
 		json_object_set_new(o, "vcpus", json_integer((json_int_t)vcpus_of(n)));
 		json_object_set_new(o, "accel", json_string(accel_of(n)));
 	}
-	if (g->unit) {
-		json_object_set_new(o, "unit", json_string(g->unit));
-		json_object_set_new(o, "unit_is_user", json_boolean(g->unit_is_user));
+	if (g->unit.name) {
+		json_object_set_new(o, "unit", json_string(g->unit.name));
+		json_object_set_new(o, "unit_is_user", json_boolean(g->unit.is_user));
 	}
-	if (g->qmp_path)
-		json_object_set_new(o, "qmp", json_string(g->qmp_path));
+	if (g->qmp.path)
+		json_object_set_new(o, "qmp", json_string(g->qmp.path));
 	json_object_set_new(o, "reasons", reasons_json(n));
 	if (!answered(n))
 		return o;
 	json_object_set_new(o, "status", json_string(g->status));
 	json_object_set_new(o, "machine", json_string(g->machine));
-	json_object_set_new(o, "qemu_version", json_sprintf("%d.%d.%d", g->qemu_major, g->qemu_minor, g->qemu_micro));
+	json_object_set_new(o, "qemu_version", json_sprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro));
 	if (g->cpu_model)
 		json_object_set_new(o, "cpu_model", json_string(g->cpu_model));
 	return o;
@@ -342,12 +342,12 @@ static void print_disks(const struct entry *n)
 
 static void print_owner(const struct guest *g)
 {
-	AUTO_FREE char *unit = text_shown(g->unit);
+	AUTO_FREE char *unit = text_shown(g->unit.name);
 
 	if (g->owner_hint)
 		printf("  owner    %s\n", strcmp(g->owner_hint, "libvirt") ? "Proxmox VE" : "libvirt");
-	else if (g->unit)
-		printf("  owner    systemd unit %s%s\n", unit, g->unit_is_user ? " (of a user)" : "");
+	else if (g->unit.name)
+		printf("  owner    systemd unit %s%s\n", unit, g->unit.is_user ? " (of a user)" : "");
 }
 
 static void print_entry(const struct entry *n)
@@ -363,7 +363,7 @@ static void print_entry(const struct entry *n)
 		printf(": %s of memory, %u vCPU%s, %s", format_bytes(ram, ram_of(n)), vcpus_of(n), vcpus_of(n) == 1 ? "" : "s",
 		       accel_of(n));
 	if (answered(n))
-		printf(", %s, QEMU %d.%d.%d, %s", machine, g->qemu_major, g->qemu_minor, g->qemu_micro, status);
+		printf(", %s, QEMU %d.%d.%d, %s", machine, g->version.major, g->version.minor, g->version.micro, status);
 	putchar('\n');
 	print_owner(g);
 	print_disks(n);

@@ -50,8 +50,8 @@ static bool another_guest_in(const struct guest *g)
 	if (guest_list(&list, &n, &e))
 		return false;
 	for (i = 0; i < n; i++) {
-		yes |= list[i].pid != g->pid && list[i].unit && !strcmp(list[i].unit, g->unit) && list[i].unit_is_user == g->unit_is_user &&
-		       list[i].unit_uid == g->unit_uid;
+		yes |= list[i].pid != g->pid && list[i].unit.name && !strcmp(list[i].unit.name, g->unit.name) &&
+		       list[i].unit.is_user == g->unit.is_user && list[i].unit.uid == g->unit.uid;
 		guest_fini(&list[i]);
 	}
 	free(list);
@@ -130,9 +130,9 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 /* The unit, if there is one, its name and its systemd. */
 static void find_unit_of(struct autostart *a, const struct guest *g)
 {
-	a->active = g->unit && !unit_is_generic(g->unit);
-	a->user = a->active ? g->unit_is_user : geteuid() != 0;
-	a->unit = a->active ? xstrdup(g->unit) : unit_of_ours(g, a->user);
+	a->active = g->unit.name && !unit_is_generic(g->unit.name);
+	a->user = a->active ? g->unit.is_user : geteuid() != 0;
+	a->unit = a->active ? xstrdup(g->unit.name) : unit_of_ours(g, a->user);
 	a->restart = xstrdup("?");
 }
 
@@ -156,10 +156,10 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	find_unit_of(a, g);
 	if (!a->unit)
 		return 0;
-	if (a->active && a->user && g->unit_uid != geteuid())
+	if (a->active && a->user && g->unit.uid != geteuid())
 		return err_set(e, EPERM,
 			       "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
-			       a->unit, g->unit_uid);
+			       a->unit, g->unit.uid);
 	if (show(a, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
 		return err_prefix(e, "cannot ask about the unit %s, which might start the guest again here", a->unit);
 	free(a->restart);

@@ -89,15 +89,15 @@ static bool is_qemu_name(const char *path)
 }
 
 /* NUL-separated strings to an argv of its own memory. */
-static void split_argv(struct guest *g, const char *text, size_t len)
+static void split_argv(struct guest_line *l, const char *text, size_t len)
 {
 	const char *p;
 
-	g->argv = xcalloc(1, sizeof(*g->argv));
+	l->argv = xcalloc(1, sizeof(*l->argv));
 	for (p = text; p < text + len; p += strlen(p) + 1) {
-		g->argv = xrealloc(g->argv, (g->argc + 2) * sizeof(*g->argv));
-		g->argv[g->argc++] = xstrdup(p);
-		g->argv[g->argc] = NULL;
+		l->argv = xrealloc(l->argv, (l->argc + 2) * sizeof(*l->argv));
+		l->argv[l->argc++] = xstrdup(p);
+		l->argv[l->argc] = NULL;
 	}
 }
 
@@ -118,12 +118,12 @@ static void read_environment(struct guest *g)
 	AUTO_FREE char *text = read_proc(g->pid, "environ", PROC_FILE_MAX, &len);
 	char *pwd;
 
-	g->env_ld_library_path = environment_value(text, len, "LD_LIBRARY_PATH");
-	g->env_module_dir = environment_value(text, len, "QEMU_MODULE_DIR");
+	g->env.ld_library_path = environment_value(text, len, "LD_LIBRARY_PATH");
+	g->env.module_dir = environment_value(text, len, "QEMU_MODULE_DIR");
 	/* -daemonize goes to / once everything is open: relative paths were against where the shell
 	 * stood */
 	pwd = environment_value(text, len, "PWD");
-	if (pwd && *pwd == '/' && qemu_args_has(g->argv, g->argc, "daemonize")) {
+	if (pwd && *pwd == '/' && qemu_args_has(g->line.argv, g->line.argc, "daemonize")) {
 		free(g->cwd);
 		g->cwd = pwd;
 	} else {
@@ -161,29 +161,29 @@ static char *own_cgroup(const char *text)
 
 /* The innermost *.service of the cgroup's path; user@UID.service is the user's manager, not the
  * guest's unit. */
-static void find_unit(struct guest *g, const char *cgroup)
+static void find_unit(struct guest_unit *u, const char *cgroup)
 {
 	AUTO_FREE char *path = xstrdup(cgroup);
 	char *part, *save = NULL;
 
 	for (part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
 		if (!strncmp(part, "user@", 5)) {
-			g->unit_is_user = true;
-			g->unit_uid = (unsigned)strtoul(part + 5, NULL, 10);
+			u->is_user = true;
+			u->uid = (unsigned)strtoul(part + 5, NULL, 10);
 		} else if (ends_with(part, ".service")) {
-			free(g->unit);
-			g->unit = xstrdup(part);
+			free(u->name);
+			u->name = xstrdup(part);
 		}
 	}
-	g->unit_is_user = g->unit_is_user && g->unit;
+	u->is_user = u->is_user && u->name;
 }
 
 static bool argv_mentions(const struct guest *g, const char *text)
 {
 	size_t i;
 
-	for (i = 1; i < g->argc; i++)
-		if (strstr(g->argv[i], text))
+	for (i = 1; i < g->line.argc; i++)
+		if (strstr(g->line.argv[i], text))
 			return true;
 	return false;
 }
@@ -195,7 +195,7 @@ static void find_owner(struct guest *g)
 	AUTO_FREE char *cgroup = text ? own_cgroup(text) : NULL;
 
 	if (cgroup)
-		find_unit(g, cgroup);
+		find_unit(&g->unit, cgroup);
 	if ((cgroup && strstr(cgroup, "machine-qemu")) || argv_mentions(g, "/var/lib/libvirt/qemu/domain-") ||
 	    argv_mentions(g, "/libvirt/qemu/lib/domain-"))
 		g->owner_hint = xstrdup("libvirt");
@@ -246,29 +246,29 @@ static char *read_config(const struct guest *g, const char *name)
 static void read_configs(struct guest *g)
 {
 	char **paths;
-	size_t n = qemu_args_config_paths(g->argv, g->argc, &paths), i;
+	size_t n = qemu_args_config_paths(g->line.argv, g->line.argc, &paths), i;
 
-	g->configs = xcalloc(n, sizeof(*g->configs));
+	g->line.configs = xcalloc(n, sizeof(*g->line.configs));
 	for (i = 0; i < n; i++) {
 		char *text = read_config(g, paths[i]);
 
 		if (text)
-			g->configs[g->config_count++] = (struct args_config){xstrdup(paths[i]), text};
+			g->line.configs[g->line.config_count++] = (struct args_config){xstrdup(paths[i]), text};
 	}
 	args_free_strings(paths, n);
 }
 
 /* The line with its config files worked in; as it is where that cannot be done. */
-static void expand_line(struct guest *g)
+static void expand_line(struct guest_line *l)
 {
 	struct err e;
 
-	if (qemu_args_expand(&g->line, &g->line_count, g->argv, g->argc, g->configs, g->config_count, &e) == 0)
+	if (qemu_args_expand(&l->expanded, &l->expanded_count, l->argv, l->argc, l->configs, l->config_count, &e) == 0)
 		return;
-	g->line_count = 0;
-	g->line = xcalloc(g->argc + 1, sizeof(*g->line));
-	for (; g->line_count < g->argc; g->line_count++)
-		g->line[g->line_count] = xstrdup(g->argv[g->line_count]);
+	l->expanded_count = 0;
+	l->expanded = xcalloc(l->argc + 1, sizeof(*l->expanded));
+	for (; l->expanded_count < l->argc; l->expanded_count++)
+		l->expanded[l->expanded_count] = xstrdup(l->argv[l->expanded_count]);
 }
 
 static void find_monitors(struct guest *g)
@@ -276,13 +276,13 @@ static void find_monitors(struct guest *g)
 	char **paths;
 	size_t i;
 
-	g->qmp_count = qemu_args_qmp_paths(g->line, g->line_count, &paths);
-	g->qmp_paths = xcalloc(g->qmp_count, sizeof(*g->qmp_paths));
-	for (i = 0; i < g->qmp_count; i++)
-		g->qmp_paths[i] = guest_path(g, paths[i]);
-	args_free_strings(paths, g->qmp_count);
-	if (g->qmp_count)
-		g->qmp_path = xstrdup(g->qmp_paths[0]);
+	g->qmp.count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths);
+	g->qmp.all = xcalloc(g->qmp.count, sizeof(*g->qmp.all));
+	for (i = 0; i < g->qmp.count; i++)
+		g->qmp.all[i] = guest_path(g, paths[i]);
+	args_free_strings(paths, g->qmp.count);
+	if (g->qmp.count)
+		g->qmp.path = xstrdup(g->qmp.all[0]);
 }
 
 /* Still that process, and ours. It may have become another one, or another user's, while it was looked at. */
@@ -296,19 +296,19 @@ static bool is_ours(const struct guest *g)
 
 static void drop_argv(struct guest *g)
 {
-	args_free_strings(g->argv, g->argc);
-	g->argv = xcalloc(1, sizeof(*g->argv));
-	g->argc = 0;
+	args_free_strings(g->line.argv, g->line.argc);
+	g->line.argv = xcalloc(1, sizeof(*g->line.argv));
+	g->line.argc = 0;
 }
 
 /* What only our own process is believed: whoever is another user, or can be told what to say by one, may name any file. */
 static void believe(struct guest *g)
 {
 	read_configs(g);
-	expand_line(g);
+	expand_line(&g->line);
 	find_monitors(g);
 	free(g->name);
-	g->name = qemu_args_name(g->line, g->line_count);
+	g->name = qemu_args_name(g->line.expanded, g->line.expanded_count);
 }
 
 /* Everything that /proc/PID tells. 0, -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty
@@ -328,19 +328,19 @@ static int describe(struct guest *g, pid_t pid)
 		guest_fini(g);
 		return -ESRCH;
 	}
-	split_argv(g, cmdline, len);
+	split_argv(&g->line, cmdline, len);
 	if (g->exe && ends_with(g->exe, " (deleted)")) /* by an upgrade of the package, say */
 		g->exe[strlen(g->exe) - strlen(" (deleted)")] = '\0';
 	/* who may not read the link may not look at it in other ways */
-	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->argv[0])))) {
-		r = !g->exe && is_qemu_name(g->argv[0]) ? -EACCES : -EINVAL;
+	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->line.argv[0])))) {
+		r = !g->exe && is_qemu_name(g->line.argv[0]) ? -EACCES : -EINVAL;
 		guest_fini(g);
 		return r;
 	}
 	g->cwd = g->foreign ? NULL : read_proc_link(pid, "cwd");
 	if (!g->foreign)
 		read_environment(g);
-	g->name = qemu_args_name(g->argv, g->argc);
+	g->name = qemu_args_name(g->line.argv, g->line.argc);
 	if (!is_ours(g)) {
 		g->foreign = true;
 		drop_argv(g);
@@ -446,7 +446,7 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	free(list);
 	if (r == 0)
 		r = guest_check_user(g, e);
-	if (r == 0 && !g->qmp_path)
+	if (r == 0 && !g->qmp.path)
 		r = err_set(e, ENXIO,
 			    "guest %s (pid %d) has no QMP monitor on a unix socket; start it with: "
 			    "-qmp unix:/run/%s.qmp,server=on,wait=off",
@@ -495,8 +495,8 @@ static int find_by_socket(struct guest *g, const char *vm, struct err *e)
 		free(path);
 		return r;
 	}
-	free(g->qmp_path);
-	g->qmp_path = path;
+	free(g->qmp.path);
+	g->qmp.path = path;
 	return guest_check_user(g, e);
 }
 
@@ -532,17 +532,17 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 
 	if (guest_check_user(g, e))
 		return -e->code;
-	if (!g->qmp_path)
+	if (!g->qmp.path)
 		return err_set(e, ENXIO, "guest %s has no QMP monitor on a unix socket", g->name);
-	r = qmp_open_of(out, l, g->qmp_path, g->pid, timeout_ms, h, ctx, e);
-	for (i = 0; r < 0 && i < g->qmp_count; i++) {
-		if (!strcmp(g->qmp_paths[i], g->qmp_path))
+	r = qmp_open_of(out, l, g->qmp.path, g->pid, timeout_ms, h, ctx, e);
+	for (i = 0; r < 0 && i < g->qmp.count; i++) {
+		if (!strcmp(g->qmp.all[i], g->qmp.path))
 			continue;
-		r = qmp_open_of(out, l, g->qmp_paths[i], g->pid, timeout_ms, h, ctx, &other);
+		r = qmp_open_of(out, l, g->qmp.all[i], g->pid, timeout_ms, h, ctx, &other);
 		if (r < 0)
 			continue;
-		free(g->qmp_path);
-		g->qmp_path = xstrdup(g->qmp_paths[i]);
+		free(g->qmp.path);
+		g->qmp.path = xstrdup(g->qmp.all[i]);
 	}
 	return r < 0 ? -e->code : 0;
 }
@@ -552,21 +552,21 @@ void guest_fini(struct guest *g)
 	size_t i;
 
 	guest_forget_query(g);
-	for (i = 0; i < g->config_count; i++) {
-		free((char *)g->configs[i].path);
-		free((char *)g->configs[i].text);
+	for (i = 0; i < g->line.config_count; i++) {
+		free((char *)g->line.configs[i].path);
+		free((char *)g->line.configs[i].text);
 	}
-	free(g->configs);
-	args_free_strings(g->argv, g->argc);
-	args_free_strings(g->line, g->line_count);
-	args_free_strings(g->qmp_paths, g->qmp_count);
+	free(g->line.configs);
+	args_free_strings(g->line.argv, g->line.argc);
+	args_free_strings(g->line.expanded, g->line.expanded_count);
+	args_free_strings(g->qmp.all, g->qmp.count);
 	free(g->name);
 	free(g->exe);
 	free(g->cwd);
-	free(g->qmp_path);
-	free(g->env_ld_library_path);
-	free(g->env_module_dir);
-	free(g->unit);
+	free(g->qmp.path);
+	free(g->env.ld_library_path);
+	free(g->env.module_dir);
+	free(g->unit.name);
 	free(g->owner_hint);
 	*g = (struct guest){.pid = 0};
 }

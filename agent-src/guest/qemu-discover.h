@@ -49,6 +49,29 @@ struct guest_disk {
 	char *data_file; /* qcow2 external data file */
 };
 
+/* How it was started. */
+struct guest_line {
+	char **argv; /* argc strings and a NULL */
+	size_t argc;
+	struct args_config *configs; /* files of -readconfig that are still as QEMU read them */
+	size_t config_count;
+	char **expanded; /* argv with those files and -set worked in, as far as they are known */
+	size_t expanded_count;
+};
+
+struct guest_monitors {
+	char *path; /* absolute; the first of all, or the one that the user gave; NULL: none */
+	char **all;
+	size_t count;
+};
+
+/* The systemd service that it runs in. */
+struct guest_unit {
+	char *name;   /* NULL: none */
+	bool is_user; /* a unit of a user's own systemd */
+	unsigned uid; /* of which user, then */
+};
+
 struct guest {
 	bool foreign; /* another user's, who may call anything QEMU and say anything: only name, pid, start_time, exe, and what the
 		       * kernel says of its cgroup are filled */
@@ -57,26 +80,22 @@ struct guest {
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
 	char *exe;	     /* /proc/PID/exe, without " (deleted)" */
 	char *cwd;	     /* where QEMU was started: relative paths in argv are against it */
-	char **argv;	     /* argc strings and a NULL */
-	size_t argc;
-	struct args_config *configs; /* files of -readconfig that are still as QEMU read them */
-	size_t config_count;
-	char **line; /* argv with those files and -set worked in, as far as they are known */
-	size_t line_count;
-	char *qmp_path; /* absolute; the first of qmp_paths, or the path that the user gave */
-	char **qmp_paths;
-	size_t qmp_count;
-	char *env_ld_library_path, *env_module_dir; /* LD_LIBRARY_PATH, QEMU_MODULE_DIR of QEMU's environment */
-	char *unit;				    /* systemd service that QEMU runs in, or NULL */
-	bool unit_is_user;			    /* a unit of a user's own systemd */
-	unsigned unit_uid;			    /* of which user, then */
-	char *owner_hint;			    /* "libvirt", "proxmox" or NULL */
+	struct guest_line line;
+	struct guest_monitors qmp;
+	/* LD_LIBRARY_PATH and QEMU_MODULE_DIR of QEMU's environment */
+	struct {
+		char *ld_library_path, *module_dir;
+	} env;
+	struct guest_unit unit;
+	char *owner_hint; /* "libvirt", "proxmox" or NULL */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
 
 	/* from guest_query() */
 	char *machine; /* versioned type: "pc-q35-10.0" */
-	int qemu_major, qemu_minor, qemu_micro;
+	struct {
+		int major, minor, micro;
+	} version;
 	struct guest_disk *disks;
 	size_t disk_count;
 	char *status;	    /* query-status: "running", "paused", … */

@@ -19,7 +19,7 @@ static json_t *ids_on_line(const struct guest *g)
 	struct qemu_opt opt;
 	size_t i = 1;
 
-	while (qemu_opt_next(g->line, g->line_count, &i, &opt)) {
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
 		const char *id;
 		struct props p;
 
@@ -135,13 +135,13 @@ static bool is_on_line(const struct args_result *line, const struct guest_disk *
 
 static int check_media(const struct guest *g, struct err *e)
 {
-	struct args_options o = {.cwd = g->cwd, .configs = g->configs, .config_count = g->config_count};
+	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count};
 	struct args_result line;
 	struct err why;
 	size_t i;
 	int r = 0;
 
-	if (qemu_args_rewrite(&line, g->argv, g->argc, &o, &why) < 0)
+	if (qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, &why) < 0)
 		return 0; /* said elsewhere */
 	for (i = 0; i < g->disk_count && r == 0; i++) {
 		const struct guest_disk *d = &g->disks[i];

@@ -262,7 +262,7 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e)
 	int r;
 
 	guest_forget_query(g);
-	qmp_version(q, &g->qemu_major, &g->qemu_minor, &g->qemu_micro);
+	qmp_version(q, &g->version.major, &g->version.minor, &g->version.micro);
 	r = query_status(g, q, e);
 	if (r == 0)
 		r = query_machine(g, q, e);

@@ -47,13 +47,13 @@ static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
 	const struct guest *g = &fs->src->guest;
-	struct args_options o = {.cwd = g->cwd, .configs = g->configs, .config_count = g->config_count};
+	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count};
 	struct args_result r;
 	json_t *files;
 	size_t i;
 
 	json_object_set(out, "files", fs->described);
-	if (qemu_args_rewrite(&r, g->argv, g->argc, &o, e))
+	if (qemu_args_rewrite(&r, g->line.argv, g->line.argc, &o, e))
 		return 0; /* the destination comes to the same result, and says it */
 	files = args_files_json(&r);
 	json_array_extend(fs->described, files);

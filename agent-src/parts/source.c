@@ -61,7 +61,7 @@ int source_reach(struct source *s, struct err *e)
 	if (s->qmp && qmp_alive(s->qmp))
 		return 1;
 	s->unreachable = s->unreachable || !source_has_ended(s);
-	return s->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", s->guest.qmp_path) : 0;
+	return s->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", s->guest.qmp.path) : 0;
 }
 
 int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *detail, struct err *e), const json_t *detail, struct err *e)
@@ -118,14 +118,14 @@ static int check_text(const struct guest *g, struct err *e)
 {
 	size_t i;
 
-	for (i = 0; i < g->argc; i++)
-		if (!text_is_utf8(g->argv[i]))
+	for (i = 0; i < g->line.argc; i++)
+		if (!text_is_utf8(g->line.argv[i]))
 			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
 	for (i = 0; i < g->disk_count; i++)
 		if (g->disks[i].real_path && !text_is_utf8(g->disks[i].real_path))
 			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", g->disks[i].real_path);
-	if (!text_is_utf8(g->qmp_path))
-		return err_set(e, EILSEQ, "the name of the guest's monitor %s is not UTF-8 text", g->qmp_path);
+	if (!text_is_utf8(g->qmp.path))
+		return err_set(e, EILSEQ, "the name of the guest's monitor %s is not UTF-8 text", g->qmp.path);
 	if (!text_is_utf8(g->cwd))
 		return err_set(e, EILSEQ, "the name of QEMU's directory %s is not UTF-8 text", g->cwd);
 	return 0;
@@ -207,7 +207,7 @@ static void set_text(json_t *out, const char *key, const char *value)
 
 static char *version_of(const struct guest *g)
 {
-	return xasprintf("%d.%d.%d", g->qemu_major, g->qemu_minor, g->qemu_micro);
+	return xasprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro);
 }
 
 static int describe(struct part *p, json_t *out, struct err *e)
@@ -219,10 +219,10 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	size_t i;
 
 	(void)e;
-	for (i = 0; i < g->argc; i++)
-		json_array_append_new(argv, json_string(g->argv[i]));
-	set_text(env, "LD_LIBRARY_PATH", g->env_ld_library_path);
-	set_text(env, "QEMU_MODULE_DIR", g->env_module_dir);
+	for (i = 0; i < g->line.argc; i++)
+		json_array_append_new(argv, json_string(g->line.argv[i]));
+	set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
+	set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);
 	set_text(out, "name", g->name);
 	set_text(out, "exe", g->exe);
 	set_text(out, "machine", g->machine);
@@ -236,8 +236,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
 	json_object_set_new(out, "paused", json_boolean(s->paused));
-	if (g->config_count)
-		json_object_set_new(out, "configs", args_configs_json(g->configs, g->config_count));
+	if (g->line.config_count)
+		json_object_set_new(out, "configs", args_configs_json(g->line.configs, g->line.config_count));
 	if (s->opt->map_net_count)
 		json_object_set_new(out, "map_net", map_net(s->opt));
 	return 0;
@@ -267,8 +267,8 @@ static json_t *monitors(const struct guest *g)
 	json_t *out = json_array();
 	size_t i;
 
-	for (i = 0; i < g->qmp_count; i++)
-		json_array_append_new(out, json_string(g->qmp_paths[i]));
+	for (i = 0; i < g->qmp.count; i++)
+		json_array_append_new(out, json_string(g->qmp.all[i]));
 	return out;
 }
 
@@ -279,7 +279,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	set_text(begin, "guest", s->guest.name);
 	json_object_set_new(begin, "pid", json_integer(s->guest.pid));
 	json_object_set_new(begin, "start_time", json_integer((json_int_t)s->guest.start_time));
-	set_text(begin, "qmp", s->guest.qmp_path);
+	set_text(begin, "qmp", s->guest.qmp.path);
 	json_object_set_new(begin, "monitors", monitors(&s->guest));
 	set_text(begin, "boot_id", boot);
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
@@ -293,11 +293,11 @@ static void restore_monitors(struct guest *g, const json_t *begin)
 	json_t *path;
 	size_t i;
 
-	g->qmp_path = xstrdup(json_text(begin, "qmp") ?: "");
-	g->qmp_paths = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp_paths));
+	g->qmp.path = xstrdup(json_text(begin, "qmp") ?: "");
+	g->qmp.all = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp.all));
 	json_array_foreach((json_t *)all, i, path)
 		if (json_is_string(path))
-			g->qmp_paths[g->qmp_count++] = xstrdup(json_string_value(path));
+			g->qmp.all[g->qmp.count++] = xstrdup(json_string_value(path));
 }
 
 void source_restore(struct source *s)

@@ -131,12 +131,12 @@ static void finds_by_name_pid_and_socket(void **state)
 	must_find(&g, "vmferry-disc-1");
 	assert_int_equal(g.pid, p.pid);
 	assert_true(g.start_time && g.start_time == p.start_time);
-	assert_string_equal(g.qmp_path, in_dir("a.qmp"));
+	assert_string_equal(g.qmp.path, in_dir("a.qmp"));
 	/* exe may be a wrapper that execs the binary */
 	assert_string_equal(strrchr(g.exe, '/'), "/qemu-system-x86_64");
 	assert_string_equal(g.cwd, "/");
-	assert_non_null(strstr(g.argv[0], "qemu-system-x86_64"));
-	assert_null(g.argv[g.argc]);
+	assert_non_null(strstr(g.line.argv[0], "qemu-system-x86_64"));
+	assert_null(g.line.argv[g.line.argc]);
 	assert_null(g.owner_hint);
 	guest_fini(&g);
 
@@ -211,11 +211,11 @@ static void second_monitor_is_used_when_the_first_is_taken(void **state)
 			   "-chardev socket,id=m,path=@/b.qmp,server=on,wait=off -mon chardev=m,mode=control",
 			   "a.qmp");
 	must_find(&g, "vmferry-two");
-	assert_int_equal(g.qmp_count, 2);
-	assert_string_equal(g.qmp_path, in_dir("a.qmp"));
+	assert_int_equal(g.qmp.count, 2);
+	assert_string_equal(g.qmp.path, in_dir("a.qmp"));
 	if (guest_open_qmp(&g, &second, loop, 300, NULL, NULL, &e) < 0)
 		fail_msg("%s", e.msg);
-	assert_string_equal(g.qmp_path, in_dir("b.qmp"));
+	assert_string_equal(g.qmp.path, in_dir("b.qmp"));
 	guest_fini(&g);
 	qmp_close(second);
 	qmp_close(q);
@@ -266,7 +266,7 @@ static void disks_memory_and_machine_are_described(void **state)
 		fail_msg("%s", e.msg);
 	assert_int_equal(strncmp(g.machine, "pc-q35-", 7), 0);
 	assert_null(strstr(g.machine, "machine"));
-	assert_true(g.qemu_major >= 7);
+	assert_true(g.version.major >= 7);
 	assert_string_equal(g.status, "running");
 	assert_int_equal(g.ram_bytes, 64 * MIB);
 	assert_string_equal(g.accel, "tcg");
@@ -326,7 +326,7 @@ static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 	shell(command);
 	must_find(&g, "vmferry-daemon");
 	assert_string_equal(g.cwd, dir);
-	assert_string_equal(g.qmp_path, in_dir("rel.qmp"));
+	assert_string_equal(g.qmp.path, in_dir("rel.qmp"));
 	if (guest_open_qmp(&g, &q, loop, 5000, NULL, NULL, &e) < 0 || guest_query(&g, q, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_string_equal(g.disks[0].real_path, in_dir("rel.img"));
@@ -368,8 +368,8 @@ static void guest_of_a_config_file_is_found_by_what_is_in_it(void **state)
 	      "server = \"on\"\\nwait = \"off\"\\n[mon]\\nmode = \"control\"\\nchardev = \"m\"\\n' > vm.cfg)");
 	q = start_and_open(&p, "-M q35 -readconfig @/vm.cfg", "c.qmp");
 	must_find(&g, "vmferry-config");
-	assert_int_equal(g.config_count, 1);
-	assert_string_equal(g.qmp_path, in_dir("c.qmp"));
+	assert_int_equal(g.line.config_count, 1);
+	assert_string_equal(g.qmp.path, in_dir("c.qmp"));
 	guest_fini(&g);
 	/* what it says now is not what QEMU read */
 	shell("touch -d '+1 hour' vm.cfg");
@@ -440,10 +440,10 @@ static void what_was_found_starts_again_as_a_destination(void **state)
 	o.machine = g.machine;
 	o.private_qmp = in_dir("d/vmferry.qmp");
 	o.cwd = g.cwd;
-	if (qemu_args_rewrite(&r, g.argv, g.argc, &o, &e) < 0)
+	if (qemu_args_rewrite(&r, g.line.argv, g.line.argc, &o, &e) < 0)
 		fail_msg("%s", e.msg);
-	if (g.env_module_dir)
-		env[0] = module_dir = xasprintf("QEMU_MODULE_DIR=%s", g.env_module_dir);
+	if (g.env.module_dir)
+		env[0] = module_dir = xasprintf("QEMU_MODULE_DIR=%s", g.env.module_dir);
 	if (qemu_launch(&dst, g.exe, r.argv, env, NULL, NULL, NULL, &e) < 0 ||
 	    qemu_launch_wait_qmp(&dst, loop, o.private_qmp, 20000, NULL, NULL, &dq, &e) < 0)
 		fail_msg("%s", e.msg);

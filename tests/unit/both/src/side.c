@@ -90,7 +90,7 @@ static void begin_with_its_guest(struct source *s)
 	const struct both_qemu *q = &both->qemu[SOURCE];
 
 	s->guest.name = xstrdup("guest");
-	s->guest.qmp_path = xstrdup(q->path);
+	s->guest.qmp.path = xstrdup(q->path);
 	s->guest.pid = q->pid;
 	s->guest.start_time = q->start_time;
 	s->was_running = s->acknowledges = true;
