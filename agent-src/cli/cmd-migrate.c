@@ -213,7 +213,7 @@ static void set_word(struct move_options *o, int c, int i)
 		o->keep_unit = i == 1;
 		break;
 	case OPT_CHAIN:
-		o->chain = (enum chain)i;
+		o->disks.chain = (enum chain)i;
 		break;
 	case OPT_MEDIA:
 		o->media = (enum media)i;
@@ -239,16 +239,16 @@ static int take_pair(struct move_options *o, int c)
 	const char *value = strchr(optarg, '=');
 
 	if (c == OPT_MAP_NET) {
-		if (!value || o->map_net_count == MAP_NET_MAX)
+		if (!value || o->map_net.count == PAIRS_MAX)
 			return bad("--map-net", optarg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
-		o->map_net[o->map_net_count++] = optarg;
+		o->map_net.at[o->map_net.count++] = optarg;
 		return 0;
 	}
 	if (!value || value[1] != '/')
 		return bad("--disk", optarg, "DISK=PATH with an absolute path");
-	if (o->disk_map_count == DISK_MAP_MAX)
+	if (o->disks.map.count == PAIRS_MAX)
 		return bad("--disk", optarg, "possible any more: there are too many");
-	o->disk_map[o->disk_map_count++] = optarg;
+	o->disks.map.at[o->disks.map.count++] = optarg;
 	return 0;
 }
 
@@ -262,7 +262,7 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_BWLIMIT:
 		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
 	case OPT_DROP:
-		return take_drop(optarg, &o->accept);
+		return take_drop(optarg, &o->disks.accept);
 	case OPT_SCRIPT:
 		o->script = o->dry_run = true;
 		o->estimate = false;

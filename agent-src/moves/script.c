@@ -57,14 +57,14 @@ static void put_nics(const struct transfer *t)
 	json_t *nic;
 	size_t i;
 
-	for (i = 0; i < t->opt->map_net_count; i++)
-		put("--map-net", t->opt->map_net[i]);
+	for (i = 0; i < t->opt->map_net.count; i++)
+		put("--map-net", t->opt->map_net.at[i]);
 	json_array_foreach(json_object_get(t->plan, "nics"), i, nic) {
 		const char *id = json_string_value(json_object_get(nic, "netdev"));
 		AUTO_FREE char *as_is = id ? xasprintf("%s=as-is", id) : NULL;
 
 		if (as_is && json_equal(json_object_get(nic, "type"), json_object_get(nic, "to_type")) &&
-		    json_equal(json_object_get(nic, "attach"), json_object_get(nic, "to_attach")) && !t->opt->map_net_count)
+		    json_equal(json_object_get(nic, "attach"), json_object_get(nic, "to_attach")) && !t->opt->map_net.count)
 			put("--map-net", as_is);
 	}
 }
@@ -104,9 +104,9 @@ int print_script(struct transfer *t, struct err *e)
 	(void)e;
 	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", comment, vm, dest);
 	put_disks(t);
-	put("--chain", chain_words[o->chain]);
+	put("--chain", chain_words[o->disks.chain]);
 	put("--media", media_words[o->media]);
-	put_drops(o->accept);
+	put_drops(o->disks.accept);
 	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
 	put("--on-stall", on_stall_words[o->on_stall]);

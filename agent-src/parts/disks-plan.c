@@ -16,7 +16,7 @@
 
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 {
-	return d->chain_count && ds->src->opt->chain != CHAIN_FLATTEN;
+	return d->chain_count && ds->src->opt->disks.chain != CHAIN_FLATTEN;
 }
 
 /* ---- may they be moved? ---- */
@@ -27,7 +27,7 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 
 	if (g->removable_empty || g->read_only)
 		return 0; /* stays as it is in the command line */
-	if (guest_disk_movable(g, ds->src->opt->accept, e))
+	if (guest_disk_movable(g, ds->src->opt->disks.accept, e))
 		return -e->code;
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
@@ -58,8 +58,8 @@ static const char *wanted_path(const struct disks *ds, const struct guest_disk *
 {
 	unsigned i;
 
-	for (i = 0; i < ds->src->opt->disk_map_count; i++) {
-		const char *map = ds->src->opt->disk_map[i], *to = strchr(map, '=');
+	for (i = 0; i < ds->src->opt->disks.map.count; i++) {
+		const char *map = ds->src->opt->disks.map.at[i], *to = strchr(map, '=');
 
 		if (is_called(d, map, (size_t)(to - map)))
 			return to + 1;
@@ -72,8 +72,8 @@ static int check_disk_map(const struct disks *ds, struct err *e)
 {
 	unsigned i, k, hits;
 
-	for (i = 0; i < ds->src->opt->disk_map_count; i++) {
-		const char *map = ds->src->opt->disk_map[i];
+	for (i = 0; i < ds->src->opt->disks.map.count; i++) {
+		const char *map = ds->src->opt->disks.map.at[i];
 		size_t n = strcspn(map, "=");
 
 		for (hits = 0, k = 0; k < ds->count; k++)

@@ -27,7 +27,7 @@ static const char *wish_for(const struct move_options *o, const char *role)
 	bool medium = role && !strcmp(role, "media");
 
 	if (!strcmp(role, "backing"))
-		return o->chain == CHAIN_TOP ? "path" : "auto";
+		return o->disks.chain == CHAIN_TOP ? "path" : "auto";
 	return media_words[medium || o->media != MEDIA_EJECT ? o->media : MEDIA_AUTO];
 }
 

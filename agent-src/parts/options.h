@@ -14,9 +14,19 @@ enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* what becomes of backi
 enum media { MEDIA_AUTO, MEDIA_COPY, MEDIA_PATH, MEDIA_EJECT };	  /* files that the guest only reads */
 enum ram_wish { RAM_WISH_AUTO, RAM_WISH_PAGES, RAM_WISH_OPAQUE }; /* how memory travels */
 
-#define MAP_NET_MAX 64
+#define PAIRS_MAX 64
 
-#define DISK_MAP_MAX 64
+/* "WHAT=WHERE" words, with a '=' each. */
+struct option_pairs {
+	const char *at[PAIRS_MAX];
+	unsigned count;
+};
+
+struct disk_options {
+	struct option_pairs map; /* DISK=PATH */
+	enum chain chain;
+	unsigned accept; /* DISK_ACCEPT_* */
+};
 
 struct move_options {
 	const char *vm, *disk_dir;
@@ -31,13 +41,9 @@ struct move_options {
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
 	int multifd;	       /* QEMU's channels towards us; -1: as many as data channels */
-	unsigned accept;       /* DISK_ACCEPT_* */
-	enum chain chain;
-	const char *disk_map[DISK_MAP_MAX]; /* "DISK=PATH", with a '=' */
-	unsigned disk_map_count;
+	struct disk_options disks;
 	enum media media;
-	const char *map_net[MAP_NET_MAX]; /* "NIC=WHAT", with a '=' */
-	unsigned map_net_count;
+	struct option_pairs map_net; /* NIC=WHAT */
 	const char *state_dir, *runtime_dir;
 	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
 };

@@ -185,14 +185,14 @@ static int examine(struct part *p, struct err *e)
 
 /* ---- what is told of it ---- */
 
-static json_t *map_net(const struct move_options *o)
+static json_t *map_net(const struct option_pairs *nets)
 {
 	json_t *out = json_object();
 	unsigned i;
 
-	for (i = 0; i < o->map_net_count; i++) {
-		const char *what = strchr(o->map_net[i], '=');
-		AUTO_FREE char *nic = xasprintf("%.*s", (int)(what - o->map_net[i]), o->map_net[i]);
+	for (i = 0; i < nets->count; i++) {
+		const char *what = strchr(nets->at[i], '=');
+		AUTO_FREE char *nic = xasprintf("%.*s", (int)(what - nets->at[i]), nets->at[i]);
 
 		json_object_set_new(out, nic, json_string(what + 1));
 	}
@@ -238,8 +238,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_object_set_new(out, "paused", json_boolean(s->paused));
 	if (g->line.config_count)
 		json_object_set_new(out, "configs", args_configs_json(g->line.configs, g->line.config_count));
-	if (s->opt->map_net_count)
-		json_object_set_new(out, "map_net", map_net(s->opt));
+	if (s->opt->map_net.count)
+		json_object_set_new(out, "map_net", map_net(&s->opt->map_net));
 	return 0;
 }
 
