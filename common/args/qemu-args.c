@@ -160,7 +160,7 @@ struct item *args_find(const struct rewrite *w, const char *name, const char *ke
 
 /* The machine */
 
-static int on_machine(struct rewrite *w, struct item *it)
+int args_on_machine(struct rewrite *w, struct item *it)
 {
 	static const struct {
 		const char *key;
@@ -187,7 +187,7 @@ static int on_machine(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-static int on_accel(struct rewrite *w, struct item *it)
+int args_on_accel(struct rewrite *w, struct item *it)
 {
 	static const char *const elsewhere[] = {"xen", "hvf", "whpx", "nvmm", "hax", "qtest", "mshv"};
 	const char *accel = kv_get(&it->p.l, "accel", "accel");
@@ -198,7 +198,7 @@ static int on_accel(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-static int on_cpu(struct rewrite *w, struct item *it)
+int args_on_cpu(struct rewrite *w, struct item *it)
 {
 	size_t n = strcspn(it->value, ",");
 
@@ -211,7 +211,7 @@ static int on_cpu(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-static int on_mem_path(struct rewrite *w, struct item *it)
+int args_on_mem_path(struct rewrite *w, struct item *it)
 {
 	char *path = xstrdup(it->value);
 
@@ -221,7 +221,7 @@ static int on_mem_path(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-static int on_icount(struct rewrite *w, struct item *it)
+int args_on_icount(struct rewrite *w, struct item *it)
 {
 	if (kv_get(&it->p.l, "rr", NULL))
 		return err_set(w->e, EINVAL, "the guest is being recorded or replayed (-icount %s): QEMU cannot migrate it", it->value);
@@ -230,7 +230,7 @@ static int on_icount(struct rewrite *w, struct item *it)
 }
 
 /* -runas and -chroot until QEMU 9, -run-with since. */
-static int on_run_with(struct rewrite *w, struct item *it)
+int args_on_run_with(struct rewrite *w, struct item *it)
 {
 	const char *user = strcmp(it->name, "runas") ? kv_get(&it->p.l, "user", NULL) : it->value;
 
@@ -256,7 +256,7 @@ static bool is_data_file(const char *value)
 	return !strchr(value, '/');
 }
 
-static int on_data_file(struct rewrite *w, struct item *it)
+int args_on_data_file(struct rewrite *w, struct item *it)
 {
 	char *path = xstrdup(it->value);
 
@@ -267,7 +267,7 @@ static int on_data_file(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-static int on_option_rom(struct rewrite *w, struct item *it)
+int args_on_option_rom(struct rewrite *w, struct item *it)
 {
 	struct kv *file = kv_find(&it->p.l, "romfile", "romfile");
 
@@ -278,7 +278,7 @@ static int on_option_rom(struct rewrite *w, struct item *it)
 }
 
 /* "FILE", or "FILE ARGUMENTS,FILE ARGUMENTS" for multiboot. */
-static int on_initrd(struct rewrite *w, struct item *it)
+int args_on_initrd(struct rewrite *w, struct item *it)
 {
 	AUTO_FREE char *list = xstrdup(it->value);
 	char *out = xstrdup(""), *module, *save = NULL;
@@ -314,7 +314,7 @@ static void map_file_list(struct rewrite *w, const struct item *it, enum args_ro
 }
 
 /* Options whose only files are named by one or two keys. */
-static int on_file_keys(struct rewrite *w, struct item *it)
+int args_on_file_keys(struct rewrite *w, struct item *it)
 {
 	static const struct {
 		const char *option, *key;
@@ -345,7 +345,7 @@ static int on_file_keys(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-static int on_trace(struct rewrite *w, struct item *it)
+int args_on_trace(struct rewrite *w, struct item *it)
 {
 	struct kv *p;
 
@@ -359,16 +359,8 @@ static int on_trace(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-int args_refuse_descriptor(struct rewrite *w, const struct item *it)
-{
-	return err_set(w->e, EINVAL,
-		       "-%s %s uses a file descriptor that whoever started this QEMU passed to it; the destination has "
-		       "none like it",
-		       it->name, it->value ? it->value : "");
-}
-
 /* Options that QEMU dropped between 7 and 10, as what has taken their place since before that. */
-static int on_old_word(struct rewrite *w, struct item *it)
+int args_on_old_word(struct rewrite *w, struct item *it)
 {
 	static const struct {
 		const char *name, *option, *value;
@@ -383,6 +375,14 @@ static int on_old_word(struct rewrite *w, struct item *it)
 		;
 	args_emit(w, words[i].option, words[i].value ? words[i].value : it->value);
 	return 0;
+}
+
+int args_refuse_descriptor(struct rewrite *w, const struct item *it)
+{
+	return err_set(w->e, EINVAL,
+		       "-%s %s uses a file descriptor that whoever started this QEMU passed to it; the destination has "
+		       "none like it",
+		       it->name, it->value ? it->value : "");
 }
 
 static int refuse_add_fd(struct rewrite *w, struct item *it)
@@ -436,28 +436,28 @@ static const struct rule {
 	 .bare = true},
 
 	/* the machine */
-	{"machine", RULE, .apply = on_machine},
-	{"M", RULE, .apply = on_machine},
-	{"accel", RULE, .apply = on_accel},
-	{"cpu", RULE, .apply = on_cpu},
+	{"machine", RULE, .apply = args_on_machine},
+	{"M", RULE, .apply = args_on_machine},
+	{"accel", RULE, .apply = args_on_accel},
+	{"cpu", RULE, .apply = args_on_cpu},
 	{"enable-kvm", CARRIED, .bare = true},
 	{"m", .meaning = CARRIED},
 	{"smp", .meaning = CARRIED},
 	{"numa", .meaning = CARRIED},
-	{"mem-path", RULE, .apply = on_mem_path},
+	{"mem-path", RULE, .apply = args_on_mem_path},
 	{"mem-prealloc", CARRIED, .bare = true},
 	{"uuid", .meaning = CARRIED},
 	{"name", .meaning = CARRIED},
 	{"global", .meaning = CARRIED},
 	{"compat", .meaning = CARRIED},
 	{"rtc", .meaning = CARRIED},
-	{"icount", RULE, .apply = on_icount},
-	{"boot", RULE, .apply = on_file_keys},
+	{"icount", RULE, .apply = args_on_icount},
+	{"boot", RULE, .apply = args_on_file_keys},
 	{"overcommit", .meaning = CARRIED},
 	{"realtime", .meaning = CARRIED},
 	{"seed", .meaning = CARRIED},
-	{"no-acpi", RULE, .apply = on_old_word, .bare = true},
-	{"no-hpet", RULE, .apply = on_old_word, .bare = true},
+	{"no-acpi", RULE, .apply = args_on_old_word, .bare = true},
+	{"no-hpet", RULE, .apply = args_on_old_word, .bare = true},
 	{"no-fd-bootchk", CARRIED, .bare = true},
 	{"no-kvm", CARRIED, .bare = true},
 	{"no-kvm-irqchip", CARRIED, .bare = true},
@@ -474,15 +474,15 @@ static const struct rule {
 
 	/* what it boots, and other files for the guest */
 	{"kernel", PATH, .role = ARGS_KERNEL},
-	{"initrd", RULE, .apply = on_initrd},
+	{"initrd", RULE, .apply = args_on_initrd},
 	{"append", .meaning = CARRIED},
 	{"dtb", PATH, .role = ARGS_DTB},
 	{"shim", PATH, .role = ARGS_SHIM},
-	{"bios", RULE, .apply = on_data_file},
-	{"option-rom", RULE, .apply = on_option_rom},
-	{"fw_cfg", RULE, .apply = on_file_keys},
-	{"smbios", RULE, .apply = on_file_keys},
-	{"acpitable", RULE, .apply = on_file_keys},
+	{"bios", RULE, .apply = args_on_data_file},
+	{"option-rom", RULE, .apply = args_on_option_rom},
+	{"fw_cfg", RULE, .apply = args_on_file_keys},
+	{"smbios", RULE, .apply = args_on_file_keys},
+	{"acpitable", RULE, .apply = args_on_file_keys},
 	{"prom-env", .meaning = CARRIED},
 	{"semihosting", CARRIED, .bare = true},
 	{"semihosting-config", .meaning = CARRIED},
@@ -499,7 +499,7 @@ static const struct rule {
 	{"usbdevice", RULE, .apply = args_on_usbdevice},
 	{"vga", .meaning = CARRIED},
 	{"balloon", .meaning = CARRIED},
-	{"watchdog", RULE, .apply = on_old_word},
+	{"watchdog", RULE, .apply = args_on_old_word},
 	{"watchdog-action", .meaning = CARRIED},
 	{"action", .meaning = CARRIED},
 	{"soundhw", .meaning = CARRIED},
@@ -552,16 +552,16 @@ static const struct rule {
 	{"sandbox", .meaning = CARRIED},
 	{"enable-fips", CARRIED, .bare = true},
 	{"async-teardown", CARRIED, .bare = true},
-	{"run-with", RULE, .apply = on_run_with},
-	{"runas", RULE, .apply = on_run_with},
-	{"chroot", RULE, .apply = on_run_with},
+	{"run-with", RULE, .apply = args_on_run_with},
+	{"runas", RULE, .apply = args_on_run_with},
+	{"chroot", RULE, .apply = args_on_run_with},
 	{"pidfile", OUTPUT, .role = ARGS_PIDFILE},
 	{"D", OUTPUT, .role = ARGS_LOG},
 	{"d", .meaning = CARRIED},
 	{"dfilter", .meaning = CARRIED},
 	{"msg", .meaning = CARRIED},
-	{"trace", RULE, .apply = on_trace},
-	{"plugin", RULE, .apply = on_file_keys},
+	{"trace", RULE, .apply = args_on_trace},
+	{"plugin", RULE, .apply = args_on_file_keys},
 	{"perfmap", CARRIED, .bare = true},
 	{"jitdump", CARRIED, .bare = true},
 	{"enable-sync-profile", CARRIED, .bare = true},
