@@ -117,13 +117,13 @@ static int hold_qemu(struct attempt *a, struct err *e)
 /* Only one that stands as we left it: what goes on again may be the only copy that does. */
 static int end_qemu(struct transfer *t, struct err *e)
 {
+	qmp_close(t->src.qmp); /* it takes a moment, so that it comes before the look */
+	t->src.qmp = NULL;
 	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
 		return err_set(e, EBUSY,
 			       "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
 			       "guest beside the destination. End whichever is not to live, then run vmferry recover",
 			       (int)t->src.guest.pid);
-	qmp_close(t->src.qmp);
-	t->src.qmp = NULL;
 	autostart_end_wrappers(t->a.journal);
 	return process_end(t->src.guest.pid, t->src.guest.start_time, END_MS, e);
 }
