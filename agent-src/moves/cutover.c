@@ -86,6 +86,7 @@ static int take_back(struct transfer *t, struct err *e)
 		return err_set(e, ECANCELED,
 			       "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
 	}
+	t->end.stands_migrated = s->paused && !strcmp(state, "postmigrate");
 	if (s->paused)
 		return 0;
 	if (strcmp(state, "postmigrate"))
@@ -212,7 +213,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		report_notice(&t->report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
 		t->end.unheard = r != -ECANCELED;
-	} else if (!r && t->src.migrating) {
+	} else if (!r && t->src.migrating && !t->end.stands_migrated) {
 		source_note_migration(&t->src, false, e); /* once: what is begun from now on is somebody else's */
 	}
 	return 0;

@@ -73,8 +73,9 @@ struct ending {
 	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
 	bool channel_lost; /* then the other side may know better why */
 	bool user_cancelled, interrupted_once;
-	bool unheard;	    /* the source QEMU could not be told to go on */
-	bool migrated_away; /* by somebody else: a copy of the guest is not ours to resume */
+	bool unheard;	      /* the source QEMU could not be told to go on */
+	bool stands_migrated; /* a paused guest, by our migration, after which it was taken back */
+	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */
 	bool undone;
 	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced; /* recover: a person vouches that the destination will never run the guest */
