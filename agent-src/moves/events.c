@@ -107,41 +107,42 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 
 /* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches: an old one,
  * and any with a guest that has suspended itself (S3), which is not paused: it goes on to sleep at the destination. */
-static void note_stop(struct transfer *t)
+static int note_stop(struct transfer *t, struct err *e)
 {
 	json_t *status;
 	const char *s;
-	struct err e;
+	struct err ignored;
+	int r;
 
-	if (t->src.acknowledges && !t->src.suspended) {
-		source_set_paused(&t->src, true);
-		return;
-	}
-	if (qmp_call(t->src.qmp, "query-status", NULL, &status, &e))
-		return;
+	if (t->src.acknowledges && !t->src.suspended)
+		return source_set_paused(&t->src, true, e);
+	if (qmp_call(t->src.qmp, "query-status", NULL, &status, &ignored))
+		return 0;
 	s = json_string_value(json_object_get(status, "status"));
-	source_set_paused(&t->src, s && strcmp(s, "finish-migrate"));
+	r = source_set_paused(&t->src, s && strcmp(s, "finish-migrate"), e);
 	json_decref(status);
+	return r;
 }
 
 /* What QEMU found when it stopped the guest for its switchover: once that was asked for, a STOP event may be somebody's as well as
  * QEMU's own, and nothing else tells. */
-static void note_found_state(struct transfer *t)
+static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
 
 	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == t->src.paused)
-		return;
+		return 0;
 	log_info("QEMU says that the guest %s before its switchover", t->src.paused ? "ran" : "was stopped");
-	source_set_paused(&t->src, !t->src.paused);
+	return source_set_paused(&t->src, !t->src.paused, e);
 }
 
 /* Nothing can be promised there before all has been loaded, and it may be the last that the destination hears of us. */
 static int loaded(struct transfer *t, struct err *e)
 {
-	int r = 0;
+	int r = note_found_state(t, e);
 
-	note_found_state(t);
+	if (r)
+		return r; /* as long as it is not let go of QEMU itself knows whether the guest is to run */
 	if (t->src.paused == t->src.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
 		r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
 	capture_end_streams(t->ram.capture);
@@ -160,13 +161,13 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	} else if (!strcmp(ev->name, "STOP")) {
 		t->blackout.stop_ns = ev->at_ns;
 		if (t->a.con.stage < ST_SWITCHOVER)
-			note_stop(t);
+			return note_stop(t, e);
 	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {
 		/* a migration that failed says so before it resumes the guest */
 		if (t->blackout.stopped)
 			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 		t->blackout.stop_ns = 0;
-		source_set_paused(&t->src, false);
+		return source_set_paused(&t->src, false, e);
 	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
 		t->src.suspended = *ev->name == 'S';
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {

@@ -94,13 +94,10 @@ int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct e
 
 /* ---- how it runs ---- */
 
-void source_set_paused(struct source *s, bool paused)
+int source_set_paused(struct source *s, bool paused, struct err *e)
 {
-	struct err e;
-
 	s->paused = paused;
-	if (s->part.a->journal && attempt_note(s->part.a, "paused", json_pack("{s:b}", "paused", paused), &e))
-		log_error("%s", e.msg);
+	return s->part.a->journal ? attempt_note(s->part.a, "paused", json_pack("{s:b}", "paused", paused), e) : 0;
 }
 
 int source_note_migration(struct source *s, bool ours, struct err *e)

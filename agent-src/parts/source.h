@@ -54,8 +54,8 @@ int source_reach(struct source *s, struct err *e);
 int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *detail, struct err *e), const json_t *detail, struct err *e);
 /* QEMU's run state, once it is not about to change by itself: at the end of a migration QEMU sets the guest going again. */
 int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e);
-/* Noted for `recover`, too. */
-void source_set_paused(struct source *s, bool paused);
+/* Noted for `recover`, too: -errno if that failed. */
+int source_set_paused(struct source *s, bool paused, struct err *e);
 /* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. */
 int source_note_migration(struct source *s, bool ours, struct err *e);
 
