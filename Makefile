@@ -125,8 +125,10 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 
 # One test has both agents, whose names clash: in it the destination's begin with dst_. What is named here its own functions stand in for.
 BOTH := $(B)/tests/unit/both
-BOTH_WRAPS := now_ns loop_step poll kill fault_point qmp_call handoff_message_send handoff_message_take process_hold process_end \
-	      dest_connect dest_disconnect ram_let_qemu_go_on data_plane_end_of capture_return_path capture_end_streams capture_runstate
+BOTH_WRAPS := now_ns loop_step poll kill fault_point qmp_call journal_state pwrite_all handoff_message_send handoff_message_take \
+	      process_hold process_end guard_dismiss \
+	      dest_connect dest_disconnect ram_let_qemu_go_on data_plane_end_of capture_return_path capture_end_streams capture_runstate \
+	      capture_drain capture_stop capture_free capture_rounds capture_bytes
 $(BOTH)/dst-side.o: $(BOTH)/dst/side.o $(filter-out %/main.o,$(DST_OBJ))
 	$(CC) -r -nostdlib -o $@.all $^
 	nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names

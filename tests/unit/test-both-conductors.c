@@ -7,11 +7,12 @@
  * anything to do. A point is where an agent is about to do what others see, or to wait: there a fault can strike. What must be true is looked
  * at at every one; and at the end the guest runs at one place, and codes and journals say where.
  *
- * VMFERRY_BOTH=ORDER,POINT:FAULT[,POINT:FAULT] (as a failure prints it) runs one alone, with the agents' logs. VMFERRY_SEED begins the
+ * VMFERRY_BOTH=ORDER,PAUSE,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs. VMFERRY_SEED begins the
  * pairs of faults elsewhere; LONG tries more.
  */
 #include "both/both.h"
 #include "err.h"
+#include "journal.h"
 #include "json-message.h"
 #include "log.h"
 #include "loop.h"
@@ -46,7 +47,13 @@
 #define HANG_MS	      10000
 #define TURN_NS	      10000
 #define JUMP_MAX_MS   1000
+#define WALK_MAX      64
+#define WALK	      8 /* turns */
+#define WALK_LONG     20
+#define WALK_STEP     4
+#define WALK_AFTER    5
 #define BAD_MAX	      3 /* enough to look at */
+#define ROOM_AFTER    3 /* sessions whose journal is full */
 #define PAIRS_MS      4000
 #define PAIRS_LONG_MS 120000
 
@@ -63,11 +70,59 @@ enum what {
 	DST_QEMU_DIES,
 	CONT,	/* somebody's, at the source */
 	CANCEL, /* the user's */
+	/* the agents, the guard and QEMU, for good; in the end a person says so to the other side (--peer-is-fenced) */
+	SRC_HOST_DIES,
+	DST_HOST_DIES,
+	DST_HOST_IS_NEW,     /* the same, but it is set up anew, and answers */
+	SRC_DIES_MISTAKENLY, /* as SRC_DIES_UNGUARDED, and a person vouches for a destination that lives */
+	SIGCONT_HELD,	     /* somebody's, to the source QEMU after COMMITTED */
+	SIGCONT_AND_CONT,    /* and somebody's `cont`: then the guest runs twice, and neither copy is ours to end */
+	CONT_DESTINATION,    /* somebody's, before START */
+	LOSES_CONT,	     /* an agent's `cont` */
+	ANSWERS_NO_CONT,
+	GOES_DEAF,
+	REFUSES_CONT,
+	JOURNAL_IS_FULL, /* from this write on, until a person makes room */
+	JOURNAL_IS_TORN, /* this write fails, and a part of it is there */
+	JOURNAL_LIES,	 /* or all of it */
 	WHAT_COUNT
 };
 
-static const char *const what_names[] = {
-	"nothing", "cut", "src-dies", "src-dies-unguarded", "dst-dies", "dst-is-gone", "src-qemu-dies", "dst-qemu-dies", "cont", "cancel",
+static bool anywhere(const char *at);
+static bool where_it_is_held(const char *at);
+static bool where_it_waits(const char *at);
+static bool where_it_sends_cont(const char *at);
+static bool where_it_writes(const char *at);
+
+/* fits: may it strike where an agent is about to do that? Otherwise it does at the next such point. */
+static const struct {
+	const char *name;
+	bool (*fits)(const char *at);
+} whats[WHAT_COUNT] = {
+	[NOTHING] = {"nothing", anywhere},
+	[CUT] = {"cut", anywhere},
+	[SRC_DIES] = {"src-dies", anywhere},
+	[SRC_DIES_UNGUARDED] = {"src-dies-unguarded", anywhere},
+	[DST_DIES] = {"dst-dies", anywhere},
+	[DST_IS_GONE] = {"dst-is-gone", anywhere},
+	[SRC_QEMU_DIES] = {"src-qemu-dies", anywhere},
+	[DST_QEMU_DIES] = {"dst-qemu-dies", anywhere},
+	[CONT] = {"cont", anywhere},
+	[CANCEL] = {"cancel", anywhere},
+	[SRC_HOST_DIES] = {"src-host-dies", anywhere},
+	[DST_HOST_DIES] = {"dst-host-dies", anywhere},
+	[DST_HOST_IS_NEW] = {"dst-host-is-new", anywhere},
+	[SRC_DIES_MISTAKENLY] = {"src-dies-and-the-destination-is-called-dead", anywhere},
+	[SIGCONT_HELD] = {"sigcont", where_it_is_held},
+	[SIGCONT_AND_CONT] = {"sigcont-and-cont", where_it_is_held},
+	[CONT_DESTINATION] = {"cont-at-the-destination", where_it_waits},
+	[LOSES_CONT] = {"loses-cont", where_it_sends_cont},
+	[ANSWERS_NO_CONT] = {"answers-no-cont", where_it_sends_cont},
+	[GOES_DEAF] = {"goes-deaf", where_it_sends_cont},
+	[REFUSES_CONT] = {"refuses-cont", where_it_sends_cont},
+	[JOURNAL_IS_FULL] = {"journal-is-full", where_it_writes},
+	[JOURNAL_IS_TORN] = {"journal-is-torn", where_it_writes},
+	[JOURNAL_LIES] = {"journal-lies", where_it_writes},
 };
 
 /* How turns are given. */
@@ -91,12 +146,20 @@ static struct world {
 		unsigned at;
 		enum what what;
 	} faults[2];
-	bool killed[2];		    /* QEMUs, by a fault */
+	unsigned struck[2]; /* 1 + where they did */
+	bool killed[2];	    /* QEMUs, by a fault */
+	bool host_dead[2];
+	bool vouched;		    /* for the destination, by a person */
+	bool full[2];		    /* journals */
+	enum what write;	    /* what becomes of the next one */
+	bool walks;		    /* turns end at every point */
+	bool lied;		    /* the last one */
 	enum handoff_state died_in; /* the destination's */
 	bool cut, gone, unguarded, src_died;
-	unsigned connects, sessions;
+	unsigned connects, sessions, connects_when_full;
 	unsigned long waited_at; /* activity when an agent waited last */
 	char trace[TRACE_MAX][48];
+	unsigned fit[TRACE_MAX]; /* a bit a fault */
 } * w;
 
 struct both *both;
@@ -143,15 +206,64 @@ static struct both_qemu *qemu_of(pid_t pid)
 	return pid == both->qemu[SOURCE].pid ? &both->qemu[SOURCE] : pid == both->qemu[DESTINATION].pid ? &both->qemu[DESTINATION] : NULL;
 }
 
+/* What others do is not ours to prevent where they have a QEMU's monitor and may send it signals; what a person vouches for is believed. */
 static void look(void)
 {
-	if (runs(SOURCE) && runs(DESTINATION))
+	const struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
+
+	if (runs(SOURCE) && runs(DESTINATION) && !s->woken && !d->woken)
 		both_violation("the guest runs at both sides");
-	if (both->qemu[SOURCE].ran && both->qemu[DESTINATION].ran)
+	if (s->ran && d->ran && !s->woken && !both->fenced)
 		both_violation("the guest has run at both sides since the copy");
 }
 
 /* ---- faults ---- */
+
+#define WRITES "writes to its journal"
+#define ENDS   "ends a QEMU"
+#define WAITS  "waits"
+
+static void yield_turn(void)
+{
+	sem_post(&w->back);
+	while (sem_wait(&me->go))
+		;
+}
+
+static unsigned my_side(void)
+{
+	return me->kind <= RECOVER ? SOURCE : DESTINATION;
+}
+
+static bool where_it_writes(const char *at)
+{
+	return !strcmp(at, WRITES);
+}
+
+static bool anywhere(const char *at)
+{
+	return !where_it_writes(at); /* it does something else right before and after that */
+}
+
+/* Not when it is about to be ended, and has been looked at. */
+static bool where_it_is_held(const char *at)
+{
+	return anywhere(at) && strcmp(at, ENDS) && lives(SOURCE) && both->qemu[SOURCE].held && both->journal[SOURCE] == HO_SRC_COMMITTED;
+}
+
+static bool where_it_waits(const char *at)
+{
+	enum handoff_state s = both->journal[DESTINATION];
+
+	return anywhere(at) && lives(DESTINATION) && (s == HO_DST_BEGUN || s == HO_DST_PREPARED);
+}
+
+static bool where_it_sends_cont(const char *at)
+{
+	return !strcmp(at, "cont");
+}
+
+int __real_kill(pid_t pid, int signal);
 
 static void wait_for_death(pid_t pid)
 {
@@ -176,7 +288,7 @@ static void wait_for_death(pid_t pid)
 	}
 }
 
-static void kill_actors(bool source)
+static void kill_actors(bool source, bool guard)
 {
 	bool suicide = false;
 	unsigned i;
@@ -184,9 +296,10 @@ static void kill_actors(bool source)
 	for (i = 0; i < w->actor_count; i++) {
 		struct actor *a = &w->actors[i];
 
-		if (a->state != READY || a->kind == GUARD || (a->kind <= RECOVER) != source)
+		if (a->state != READY || (a->kind == GUARD && !guard) || (a->kind <= RECOVER) != source)
 			continue;
 		a->state = DIED;
+		both->activity++;
 		if (source && a->kind == SRC)
 			w->src_died = true;
 		if (a == me) {
@@ -208,6 +321,7 @@ static void kill_qemu(unsigned side)
 	if (!lives(side))
 		return;
 	w->killed[side] = both->qemu[side].dead = true;
+	both->activity++;
 	if (side == DESTINATION) /* once it has been looked at for the last time nobody can tell when it died */
 		w->died_in = strcmp(here, "before-DST_START") ? both->journal[DESTINATION] : HO_DST_START;
 	kill(both->qemu[side].pid, SIGKILL);
@@ -228,17 +342,26 @@ static void step_qemu(unsigned side)
 }
 
 /* In a monitor of its own; one that is held hears it when it is let go. */
-static void send_cont(void)
+static void send_cont(unsigned side)
 {
 	static const char words[] = "{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"cont\"}\n";
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", both->qemu[SOURCE].path);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", both->qemu[side].path);
 	if (!connect(fd, (struct sockaddr *)&at, sizeof(at)) && send(fd, words, strlen(words), MSG_NOSIGNAL) < 0)
 		abort();
 	close(fd);
-	step_qemu(SOURCE);
+	step_qemu(side);
+}
+
+static void let_go(void)
+{
+	struct both_qemu *q = &both->qemu[SOURCE];
+
+	__real_kill(q->pid, SIGCONT);
+	q->held = false;
+	q->let_go = true;
 }
 
 static void cancel(void)
@@ -250,6 +373,29 @@ static void cancel(void)
 			kill(w->actors[i].pid, SIGTERM);
 }
 
+static void empty(const char *path);
+
+/* Never both. */
+static void host_dies(unsigned side)
+{
+	if (w->host_dead[!side])
+		return;
+	w->host_dead[side] = both->fenced = true;
+	kill_qemu(side);
+	kill_actors(side == SOURCE, true);
+}
+
+/* Of its QEMU nothing is left there, and nobody there knows anything. */
+static void host_is_new(void)
+{
+	if (w->host_dead[SOURCE] || w->host_dead[DESTINATION])
+		return;
+	w->vouched = both->fenced = true;
+	kill_qemu(DESTINATION);
+	empty(both->state[DESTINATION]);
+	kill_actors(false, false);
+}
+
 static void strike(enum what what)
 {
 	switch (what) {
@@ -259,20 +405,35 @@ static void strike(enum what what)
 	case CUT:
 		w->cut = true;
 		return;
+	case SRC_DIES_MISTAKENLY:
+		w->vouched = true;
+		w->unguarded = true;
+		both->qemu[SOURCE].unread = true;
+		kill_actors(true, false);
+		return;
 	case SRC_DIES_UNGUARDED:
 		w->unguarded = true;
 		both->qemu[SOURCE].unread = true;
-		kill_actors(true);
+		kill_actors(true, false);
 		return;
 	case SRC_DIES:
-		kill_actors(true);
+		kill_actors(true, false);
 		return;
 	case DST_IS_GONE:
-		w->gone = true;
-		kill_actors(false);
+		w->gone = !w->vouched; /* whoever is mistaken is not told otherwise by one who cannot be reached */
+		kill_actors(false, false);
 		return;
 	case DST_DIES:
-		kill_actors(false);
+		kill_actors(false, false);
+		return;
+	case SRC_HOST_DIES:
+		host_dies(SOURCE);
+		return;
+	case DST_HOST_DIES:
+		host_dies(DESTINATION);
+		return;
+	case DST_HOST_IS_NEW:
+		host_is_new();
 		return;
 	case SRC_QEMU_DIES:
 		kill_qemu(SOURCE);
@@ -281,7 +442,37 @@ static void strike(enum what what)
 		kill_qemu(DESTINATION);
 		return;
 	case CONT:
-		send_cont();
+		send_cont(SOURCE);
+		return;
+	case SIGCONT_HELD:
+		let_go();
+		return;
+	case SIGCONT_AND_CONT:
+		let_go();
+		send_cont(SOURCE);
+		return;
+	case CONT_DESTINATION:
+		send_cont(DESTINATION);
+		return;
+	case LOSES_CONT:
+		both->qemu[my_side()].cont = CONT_LOST;
+		return;
+	case ANSWERS_NO_CONT:
+		both->qemu[my_side()].cont = CONT_RAN_UNANSWERED;
+		return;
+	case GOES_DEAF:
+		both->qemu[my_side()].cont = CONT_RAN_DEAF;
+		return;
+	case REFUSES_CONT:
+		both->qemu[my_side()].cont = CONT_REFUSED;
+		return;
+	case JOURNAL_IS_FULL:
+		w->full[my_side()] = true;
+		w->connects_when_full = w->connects;
+		return;
+	case JOURNAL_IS_TORN:
+	case JOURNAL_LIES:
+		w->write = what;
 		return;
 	case CANCEL:
 		cancel();
@@ -290,6 +481,17 @@ static void strike(enum what what)
 }
 
 static const char *const kind_names[] = {"src", "guard", "recover", "dst", "dst-again", "dst-start", "dst-settle"};
+
+static void note_point(unsigned n, const char *name)
+{
+	unsigned what;
+
+	if (n >= TRACE_MAX)
+		return;
+	snprintf(w->trace[n], sizeof(w->trace[n]), "%s: %s", kind_names[me->kind], name);
+	for (what = 0; what < WHAT_COUNT; what++)
+		w->fit[n] |= whats[what].fits(name) ? 1U << what : 0;
+}
 
 /* Here a fault may strike. */
 static void point(const char *name)
@@ -300,17 +502,20 @@ static void point(const char *name)
 		return;
 	n = w->points++;
 	here = name;
-	if (n < TRACE_MAX)
-		snprintf(w->trace[n], sizeof(w->trace[n]), "%s: %s", kind_names[me->kind], name);
+	note_point(n, name);
 	look();
 	for (i = 0; i < ARRAY_LEN(w->faults); i++)
-		if (w->faults[i].what && w->faults[i].at == n)
+		if (w->faults[i].what && w->faults[i].at <= n && !w->struck[i] && whats[w->faults[i].what].fits(name)) {
+			w->struck[i] = n + 1;
 			strike(w->faults[i].what);
+		}
 	if (w->cut && control_fd >= 0) {
 		w->cut = false;
 		shutdown(control_fd, SHUT_RDWR);
 	}
 	both->activity++;
+	if (w->walks && strcmp(name, WAITS))
+		yield_turn();
 }
 
 /* ---- an agent's turn ---- */
@@ -318,11 +523,9 @@ static void point(const char *name)
 static void give_turn_back(void)
 {
 	if (both->activity != w->waited_at)
-		point("waits");
+		point(WAITS);
 	w->waited_at = both->activity;
-	sem_post(&w->back);
-	while (sem_wait(&me->go))
-		;
+	yield_turn();
 }
 
 uint64_t __real_now_ns(void);
@@ -334,13 +537,16 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
 bool __wrap_fault_point(const char *name, ...);
 int __real_qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
 int __wrap_qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
+int __real_journal_state(struct journal *j, enum handoff_state s, struct err *e);
+int __wrap_journal_state(struct journal *j, enum handoff_state s, struct err *e);
+int __real_pwrite_all(int fd, const void *p, size_t n, off_t at);
+int __wrap_pwrite_all(int fd, const void *p, size_t n, off_t at);
 int __real_handoff_message_send(struct channel *c, const uint8_t attempt[16], unsigned state, json_t *detail);
 int __wrap_handoff_message_send(struct channel *c, const uint8_t attempt[16], unsigned state, json_t *detail);
 int __real_handoff_message_take(const uint8_t *p, size_t n, uint8_t attempt[16], unsigned *state, json_t **detail, struct err *e);
 int __wrap_handoff_message_take(const uint8_t *p, size_t n, uint8_t attempt[16], unsigned *state, json_t **detail, struct err *e);
 int __real_process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 int __wrap_process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
-int __real_kill(pid_t pid, int signal);
 int __wrap_kill(pid_t pid, int signal);
 int __real_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
@@ -374,15 +580,12 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 
 bool __wrap_fault_point(const char *name, ...)
 {
-	enum handoff_state s;
 	char text[48];
 	va_list args;
 
 	va_start(args, name);
 	vsnprintf(text, sizeof(text), name, args);
 	va_end(args);
-	if (!strncmp(text, "after-", 6) && !handoff_state_parse(text + 6, &s))
-		both->journal[handoff_state_of_role(s, HO_SOURCE) ? SOURCE : DESTINATION] = s;
 	if (!strcmp(text, "no-io-uring"))
 		return true; /* no rings: thousands of agents begin and end */
 	point(text);
@@ -395,10 +598,49 @@ int __wrap_qmp_call(struct qmp *q, const char *command, json_t *args, json_t **r
 	return __real_qmp_call(q, command, args, ret, e);
 }
 
+/* Another state becomes durable; with a lie it does, and nobody knows. */
+int __wrap_journal_state(struct journal *j, enum handoff_state s, struct err *e)
+{
+	int r;
+
+	w->lied = false;
+	r = __real_journal_state(j, s, e);
+	if (!r || w->lied) {
+		both->journal[my_side()] = s;
+		both->qemu[DESTINATION].ran |= s == HO_DST_STARTED; /* whoever resumed it, and if it is to stay paused */
+	}
+	return r;
+}
+
+int __wrap_pwrite_all(int fd, const void *p, size_t n, off_t at)
+{
+	enum what what;
+	int r;
+
+	point(WRITES);
+	if (w->full[my_side()])
+		return -ENOSPC;
+	what = w->write;
+	w->write = NOTHING;
+	r = __real_pwrite_all(fd, p, what == JOURNAL_IS_TORN ? n / 4 : n, at);
+	w->lied = what == JOURNAL_LIES;
+	return what ? -EIO : r;
+}
+
+/* Only what is durable is said; but that the guest has been taken back may be. */
+static void check_said(enum handoff_state said)
+{
+	enum handoff_state durable = both->journal[my_side()];
+
+	if (said != durable && said != HO_NONE && !(said == HO_SRC_ABORTED && durable == HO_SRC_BEGUN))
+		both_violation("%s is said, and in the journal is %s", handoff_state_name(said), handoff_state_name(durable));
+}
+
 int __wrap_handoff_message_send(struct channel *c, const uint8_t attempt[16], unsigned state, json_t *detail)
 {
 	char text[48];
 
+	check_said((enum handoff_state)state);
 	snprintf(text, sizeof(text), "says %s", handoff_state_name((enum handoff_state)state));
 	point(text);
 	return __real_handoff_message_send(c, attempt, state, detail);
@@ -418,7 +660,7 @@ int __wrap_process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, str
 	point("holds");
 	r = __real_process_hold(pid, start_time, timeout_ms, e);
 	if (q && !r)
-		q->held = true;
+		q->held = true, q->let_go = false;
 	return r;
 }
 
@@ -438,12 +680,14 @@ int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, stru
 	struct both_qemu *q = qemu_of(pid);
 	int r;
 
-	point("ends a QEMU");
-	if (pid == both->qemu[SOURCE].pid && lives(SOURCE) && !both->qemu[DESTINATION].ran)
-		both_violation("the source QEMU is ended in %s, and the destination, in %s, has never run the guest",
-			       handoff_state_name(src), handoff_state_name(dst));
-	if (pid == both->qemu[DESTINATION].pid && lives(DESTINATION) &&
-	    (both->qemu[DESTINATION].ran || src == HO_SRC_RELEASED || (!lives(SOURCE) && src == HO_SRC_COMMITTED)))
+	point(ENDS);
+	if (pid == both->qemu[SOURCE].pid && lives(SOURCE) && (!both->qemu[DESTINATION].ran || runs(SOURCE)))
+		both_violation("the source QEMU%s is ended in %s, and the destination, in %s, has %s the guest",
+			       runs(SOURCE) ? ", which runs," : "", handoff_state_name(src), handoff_state_name(dst),
+			       both->qemu[DESTINATION].ran ? "run" : "never run");
+	if (pid == both->qemu[DESTINATION].pid && lives(DESTINATION) && !both->qemu[DESTINATION].woken &&
+	    (both->qemu[DESTINATION].ran || src == HO_SRC_RELEASED ||
+	     (!lives(SOURCE) && src == HO_SRC_COMMITTED && !both->qemu[DESTINATION].cont_failed)))
 		both_violation("the destination QEMU is ended in %s, and the source is in %s", handoff_state_name(dst),
 			       handoff_state_name(src));
 	r = __real_process_end(pid, start_time, timeout_ms, e);
@@ -457,7 +701,7 @@ int both_reach(void)
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 
 	point("reaches for the destination");
-	if (w->gone)
+	if (w->gone || w->host_dead[DESTINATION])
 		return -1;
 	control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s", door_path);
@@ -483,14 +727,14 @@ static int live(enum kind kind)
 	case GUARD:
 		return src_guard();
 	case RECOVER:
-		return src_recover(false);
+		return src_recover(w->vouched || w->host_dead[DESTINATION]);
 	case DST_FIRST:
 	case DST_AGAIN:
 		return dst_session(kind == DST_FIRST);
 	case DST_START:
 		return dst_start();
 	case DST_SETTLE:
-		return dst_settle(false);
+		return dst_settle(w->host_dead[SOURCE]);
 	}
 	return -1;
 }
@@ -509,11 +753,15 @@ static void silence(void)
 
 static struct actor *spawn(enum kind kind)
 {
-	struct actor *a = &w->actors[w->actor_count++];
+	struct actor *a = &w->actors[w->actor_count];
 	sigset_t set;
 	pid_t pid;
 
-	assert_true(w->actor_count < ACTORS_MAX);
+	if (w->actor_count == ACTORS_MAX - 1) {
+		both_violation("agents are begun again and again");
+		return a;
+	}
+	w->actor_count++;
 	a->kind = kind;
 	a->state = READY;
 	sem_init(&a->go, 1, 0);
@@ -532,6 +780,8 @@ static struct actor *spawn(enum kind kind)
 	a->code = live(kind);
 	if (kind == GUARD || kind == SRC)
 		both->qemu[SOURCE].unread = true;
+	if (kind == SRC && !both->guard_dismissed)
+		w->src_died = true; /* as its guard sees it */
 	a->state = DONE;
 	both->activity++;
 	sem_post(&w->back);
@@ -591,9 +841,11 @@ static void step(struct actor *a)
 
 static void spawn_who_is_needed(void)
 {
-	for (; w->sessions < w->connects; w->sessions++)
+	if (w->connects > w->connects_when_full + ROOM_AFTER)
+		w->full[DESTINATION] = false;
+	for (; w->sessions < w->connects && !w->host_dead[DESTINATION]; w->sessions++)
 		spawn(w->sessions ? DST_AGAIN : DST_FIRST);
-	if (w->src_died && !w->unguarded) {
+	if (w->src_died && !w->unguarded && !w->host_dead[SOURCE]) {
 		w->src_died = false;
 		spawn(GUARD);
 	}
@@ -609,6 +861,73 @@ static unsigned ready(struct actor *list[ACTORS_MAX])
 	return n;
 }
 
+/*
+ * Every order of the turns that follow a point, so many of them, one a run; before and after that it is as without. These turns end at
+ * points, too. One in which nothing happens is none: the next is tried after it.
+ */
+static struct walk {
+	unsigned from, depth;
+	unsigned at;   /* this run has chosen so many */
+	unsigned next; /* to be tried */
+	struct {
+		unsigned choice, width;
+		unsigned active; /* a bit for each in whose turn something happens */
+	} node[WALK_MAX + 1];
+	bool known; /* such a run there was */
+} walk;
+
+static bool walks(void)
+{
+	return walk.at < walk.depth && both->begun == 2 && w->points >= walk.from;
+}
+
+/* False: there was every one. */
+static bool next_walk(void)
+{
+	unsigned i;
+
+	for (i = walk.at + 1; i <= WALK_MAX; i++)
+		walk.node[i].choice = walk.node[i].active = 0;
+	for (;;) {
+		walk.node[walk.at].choice = walk.node[walk.at].active = 0;
+		if (!walk.at--)
+			return false;
+		if (++walk.node[walk.at].choice < walk.node[walk.at].width)
+			return true;
+	}
+}
+
+static void give_turn_to(unsigned which, struct actor *list[ACTORS_MAX])
+{
+	if (which < 2)
+		step_qemu(which);
+	else
+		step(list[which - 2]);
+}
+
+static void walk_on(unsigned long turn, struct actor *list[ACTORS_MAX], unsigned n)
+{
+	unsigned choice = walk.node[walk.at].choice, active = walk.node[walk.at].active, which;
+	unsigned long before = both->activity;
+
+	walk.node[walk.at].width = n + 2;
+	while (walk.next < choice && active & 1U << walk.next)
+		walk.next++;
+	which = walk.next++;
+	if (which >= n + 2 && active) {
+		walk.known = true;
+		return;
+	}
+	give_turn_to(which < n + 2 ? which : (unsigned)(turn % (n + 2)), list); /* then nothing happens before time goes on */
+	if (both->activity == before)
+		return;
+	walk.next = 0;
+	if (which < n + 2) {
+		walk.node[walk.at].choice = which;
+		walk.node[walk.at++].active |= 1U << which;
+	}
+}
+
 static void give_turn(enum order order, unsigned long turn, struct actor *list[ACTORS_MAX], unsigned n)
 {
 	unsigned which = order == IN_TURN ? (unsigned)(turn % (n + 2)) : draw(n + 2), i;
@@ -619,10 +938,7 @@ static void give_turn(enum order order, unsigned long turn, struct actor *list[A
 				which = i + 2;
 				break;
 			}
-	if (which < 2)
-		step_qemu(which);
-	else
-		step(list[which - 2]);
+	give_turn_to(which, list);
 }
 
 /* Until all agents have ended. */
@@ -632,14 +948,18 @@ static void run(enum order order)
 	unsigned long turn, seen = 0, jump_ms = 1;
 	unsigned quiet = 0, n;
 
-	for (turn = 0; !both->violation[0]; turn++) {
+	for (turn = 0; !both->violation[0] && !walk.known; turn++) {
 		spawn_who_is_needed();
 		n = ready(list);
 		if (!n)
 			return;
 		if (turn > TURNS_MAX)
 			both_violation("it does not come to an end");
-		give_turn(order, turn, list, n);
+		w->walks = walks();
+		if (w->walks)
+			walk_on(turn, list, n);
+		else
+			give_turn(order, turn, list, n);
 		look();
 		both->now_ns += TURN_NS;
 		if (both->activity != seen) {
@@ -710,36 +1030,89 @@ static void end(void)
 		; /* none is left */
 }
 
+/* Where the guest is, whether it runs or is paused. */
+static bool has(unsigned side)
+{
+	enum handoff_state s = both->journal[side];
+
+	if (!both->pause)
+		return runs(side);
+	if (side == SOURCE)
+		return lives(side) && !both->qemu[side].held && (s == HO_SRC_BEGUN || s == HO_SRC_ABORTED);
+	return lives(side) && (s == HO_DST_STARTED || s == HO_DST_DONE);
+}
+
+static bool struck_by(enum what what)
+{
+	return (w->struck[0] && w->faults[0].what == what) || (w->struck[1] && w->faults[1].what == what);
+}
+
+/* And a person was told: the guest stood before the move, or its QEMU did not do what it was told, or did not say so. */
+static bool paused_at_source(int code)
+{
+	return code == 5 && (both->qemu[SOURCE].cont_failed || both->pause == PAUSED_LATE) && lives(SOURCE) && !both->qemu[SOURCE].held;
+}
+
+static const char *states(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "%s, %s", handoff_state_name(both->journal[SOURCE]), handoff_state_name(both->journal[DESTINATION]));
+	return text;
+}
+
+static void judge_both_alive(int code)
+{
+	bool s = has(SOURCE) || paused_at_source(code), d = has(DESTINATION);
+
+	if (s == d)
+		both_violation("the guest is nowhere (%s)", states());
+	if ((has_journal(SOURCE) && !w->host_dead[SOURCE]) || (has_journal(DESTINATION) && !w->host_dead[DESTINATION]))
+		both_violation("a journal is left (%s)", states());
+	if (lives(s ? DESTINATION : SOURCE))
+		both_violation("the guest is at one side, and the other QEMU is still there");
+	if (s && code != -1 && code != 1 && code != 4 && !paused_at_source(code))
+		both_violation("the guest is at the source, and the exit code is %d", code);
+	if (d && code != -1 && code != 0)
+		both_violation("the guest is at the destination, and the exit code is %d", code);
+}
+
+static void judge_one_dead(void)
+{
+	bool s = has(SOURCE) || both->qemu[SOURCE].cont_failed, d = has(DESTINATION), ran = both->qemu[DESTINATION].ran;
+	enum handoff_state src = both->journal[SOURCE], dst = both->journal[DESTINATION];
+
+	if (!w->killed[DESTINATION] && !d && !both->qemu[DESTINATION].woken && !both->qemu[DESTINATION].cont_failed &&
+	    (ran || src == HO_SRC_COMMITTED || src == HO_SRC_RELEASED))
+		both_violation("the guest is nowhere, though its source QEMU died in %s", states());
+	if (!w->killed[SOURCE] && !s && !ran && (w->died_in != HO_DST_START || w->vouched))
+		both_violation("the guest is nowhere, though it never ran at the destination (%s)", states());
+	if (w->host_dead[SOURCE] && !w->killed[DESTINATION] && (has_journal(DESTINATION) || dst == HO_DST_PREPARED || dst == HO_DST_START))
+		both_violation("a person's word changes nothing at the destination (%s)", states());
+	if (w->host_dead[DESTINATION] && (has_journal(SOURCE) || (lives(SOURCE) && !s && src != HO_SRC_RELEASED)))
+		both_violation("a person's word changes nothing at the source (%s)", states());
+}
+
 /* All is over, and who recovers has been there. code: the source's last word; -1: it died when nothing was left to be done. */
 static void judge(int code)
 {
-	bool s = runs(SOURCE), d = runs(DESTINATION), ran = both->qemu[DESTINATION].ran;
-	enum handoff_state src = both->journal[SOURCE], dst = both->journal[DESTINATION];
+	bool s = has(SOURCE) || paused_at_source(code), ran = both->qemu[DESTINATION].ran;
 
-	if (!w->killed[SOURCE] && !w->killed[DESTINATION]) {
-		if (s == d)
-			both_violation("the guest runs nowhere (%s, %s)", handoff_state_name(src), handoff_state_name(dst));
-		if (has_journal(SOURCE) || has_journal(DESTINATION))
-			both_violation("a journal is left (%s, %s)", handoff_state_name(src), handoff_state_name(dst));
-		if (lives(s ? DESTINATION : SOURCE))
-			both_violation("the guest runs at one side, and the other QEMU is still there");
-		if (s && code != -1 && code != 1 && code != 4)
-			both_violation("the guest runs at the source, and the exit code is %d", code);
-		if (d && code != -1 && code != 0)
-			both_violation("the guest runs at the destination, and the exit code is %d", code);
-	}
-	if (w->killed[SOURCE] && !w->killed[DESTINATION] && !d && (ran || src == HO_SRC_COMMITTED || src == HO_SRC_RELEASED))
-		both_violation("the guest runs nowhere, though its source QEMU died in %s, %s", handoff_state_name(src),
-			       handoff_state_name(dst));
-	if (w->killed[DESTINATION] && !w->killed[SOURCE] && !s && !ran && w->died_in != HO_DST_START)
-		both_violation("the guest runs nowhere, though it never ran at the destination (%s, %s)", handoff_state_name(src),
-			       handoff_state_name(dst));
-	if ((code == 0 && !ran) || ((code == 1 || code == 4 || code == 5 || code == 8) && ran))
-		both_violation("the exit code is %d, and the guest %s at the destination", code, ran ? "ran" : "never ran");
+	if (w->host_dead[SOURCE])
+		code = -1; /* what it said before that */
+	if (w->killed[SOURCE] || w->killed[DESTINATION])
+		judge_one_dead();
+	else
+		judge_both_alive(code);
+	if ((code == 0 && !ran) || ((code == 1 || code == 4 || code == 5 || code == 8) && ran && !both->fenced))
+		both_violation("the exit code is %d, and the guest %s at the destination", code, ran ? "was" : "never was");
 	if ((code == 1 || code == 4) && !s && !w->killed[SOURCE])
-		both_violation("the exit code is %d, and the guest does not run at the source", code);
-	if (code == 8 && !w->killed[SOURCE])
+		both_violation("the exit code is %d, and the guest is not at the source", code);
+	if (code == 8 && lives(SOURCE))
 		both_violation("the exit code is 8, and its QEMU lives");
+	if (both->pause && !struck_by(CONT) && !struck_by(SIGCONT_AND_CONT) && !struck_by(CONT_DESTINATION) &&
+	    (both->qemu[SOURCE].runs || both->qemu[DESTINATION].runs))
+		both_violation("a guest that was paused runs");
 }
 
 /* -1: it died. */
@@ -752,16 +1125,84 @@ static int code_of(const struct actor *src)
 	return src->code;
 }
 
-/* One alone; where it went wrong is printed. points: how many there were. */
-static bool try(enum order order, struct fault one, struct fault other, unsigned *points)
+/* Whoever looks after both hosts. *code: as before, unless the source has another word. */
+static void settle(enum order order, int *code)
 {
 	struct actor *src;
 	unsigned i;
+
+	w->gone = w->full[SOURCE] = w->full[DESTINATION] = false;
+	if (!both->violation[0] && has_journal(DESTINATION) && !w->host_dead[DESTINATION]) {
+		spawn(DST_START);
+		run(order);
+	}
+	for (i = 0; i < 3 && !both->violation[0] && has_journal(SOURCE) && !w->host_dead[SOURCE]; i++) { /* it may be struck, too */
+		w->gone = w->full[SOURCE] = w->full[DESTINATION] = false;
+		src = spawn(RECOVER);
+		run(order);
+		*code = code_of(src);
+	}
+	for (i = 0; i < 3 && !both->violation[0] && has_journal(DESTINATION) && !w->host_dead[DESTINATION]; i++) {
+		w->full[DESTINATION] = false;
+		spawn(DST_SETTLE);
+		run(order);
+	}
+}
+
+/* Where two copies live, or nobody here can know what became of one, a person decides. False: there is nothing to be decided. */
+static bool decide(void)
+{
+	struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
+
+	if (both->violation[0])
+		return false;
+	if (w->host_dead[SOURCE] || w->host_dead[DESTINATION]) /* since the last word of the other side */
+		return has_journal(w->host_dead[SOURCE] ? DESTINATION : SOURCE);
+	if (!has_journal(SOURCE))
+		return false;
+	if (s->woken && lives(SOURCE)) {
+		if (s->held)
+			both_violation("the source QEMU, which somebody has let go on, is held again");
+		kill_qemu(SOURCE);
+		return true;
+	}
+	if (d->woken && !d->ran && lives(DESTINATION)) {
+		kill_qemu(DESTINATION);
+		return true;
+	}
+	if (w->killed[DESTINATION] && w->died_in == HO_DST_START && !d->ran)
+		w->vouched = true;
+	return w->vouched;
+}
+
+static void print_run(enum order order, int code, bool good)
+{
+	const struct fault *one = &w->faults[0], *other = &w->faults[1];
+	char choices[WALK_MAX + 1] = "";
+	unsigned i;
+
+	for (i = 0; i < walk.at; i++)
+		choices[i] = (char)('0' + walk.node[i].choice);
+	print_message("VMFERRY_BOTH=%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, both->pause, one->at, one->what, other->at,
+		      other->what, walk.from, choices, whats[one->what].name, whats[other->what].name, good ? "good" : both->violation,
+		      code);
+	for (i = 0; i < MIN(w->points, TRACE_MAX); i++)
+		print_message("  %3u %s%s%s\n", i, w->trace[i], w->struck[0] == i + 1 ? "   <- here" : "",
+			      w->struck[1] == i + 1 ? "   <- and here" : "");
+}
+
+/* One alone; where it went wrong is printed. points: how many there were. */
+static bool try(enum order order, enum both_pause pause, struct fault one, struct fault other, unsigned *points)
+{
+	struct actor *src;
 	int code;
 	bool good;
 
 	begin();
+	walk.at = walk.next = 0;
+	walk.known = false;
 	random_state = 7 + order + one.at * 31 + other.at * 1009;
+	both->pause = pause;
 	w->faults[0] = one;
 	w->faults[1] = other;
 	spawn_qemu(SOURCE);
@@ -769,32 +1210,19 @@ static bool try(enum order order, struct fault one, struct fault other, unsigned
 	src = spawn(SRC);
 	run(order);
 	*points = w->points;
+	if (walk.known) {
+		end();
+		return true;
+	}
 	code = code_of(src);
-	w->gone = false;
-	if (!both->violation[0] && has_journal(DESTINATION)) {
-		spawn(DST_START);
-		run(order);
-	}
-	for (i = 0; i < 3 && !both->violation[0] && has_journal(SOURCE); i++) { /* it may be struck, too */
-		w->gone = false;
-		src = spawn(RECOVER);
-		run(order);
-		code = code_of(src);
-	}
-	if (!both->violation[0] && has_journal(DESTINATION)) {
-		spawn(DST_SETTLE);
-		run(order);
-	}
+	settle(order, &code);
+	if (decide())
+		settle(order, &code);
 	if (!both->violation[0])
 		judge(code);
 	good = !both->violation[0];
-	if (!good || alone) {
-		print_message("VMFERRY_BOTH=%u,%u:%u,%u:%u (%s, %s): %s; code %d\n", order, one.at, one.what, other.at, other.what,
-			      what_names[one.what], what_names[other.what], good ? "good" : both->violation, code);
-		for (i = 0; i < MIN(w->points, TRACE_MAX); i++)
-			print_message("  %3u %s%s\n", i, w->trace[i],
-				      (one.what && one.at == i) || (other.what && other.at == i) ? "   <- here" : "");
-	}
+	if (!good || alone)
+		print_run(order, code, good);
 	end();
 	return good;
 }
@@ -805,27 +1233,44 @@ static const struct fault none;
 
 static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 {
-	unsigned order, points;
+	unsigned order, pause, points;
 
 	(void)state;
-	for (order = 0; order < ORDER_COUNT; order++) {
-		assert_true(try(order, none, none, &points));
-		assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
-		assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
-	}
+	for (order = 0; order < ORDER_COUNT; order++)
+		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++) {
+			assert_true(try(order, pause, none, none, &points));
+			assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
+			assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
+			assert_int_equal(both->qemu[DESTINATION].runs, !pause);
+		}
+}
+
+/* Every fault at every point, and how many runs that were. False: enough is bad. */
+static bool try_each(enum order order, enum both_pause pause, unsigned *tried, unsigned *bad)
+{
+	unsigned fit[TRACE_MAX], points, at, what, ignored;
+
+	*bad += !try(order, pause, none, none, &points);
+	memcpy(fit, w->fit, sizeof(fit));
+	for (at = 0; at < points; at++)
+		for (what = CUT; what < WHAT_COUNT && *bad < BAD_MAX; what++)
+			if (fit[at] & 1U << what) {
+				*bad += !try(order, pause, (struct fault){at, what}, none, &ignored);
+				++*tried;
+			}
+	return *bad < BAD_MAX;
 }
 
 static void one_fault_at_any_point_leaves_one_guest(void **state)
 {
-	unsigned order, points, at, what, ignored, tried = 0, bad = 0;
+	bool long_one = getenv("LONG");
+	unsigned order, pause, tried = 0, bad = 0;
 
 	(void)state;
-	for (order = 0; order < (getenv("LONG") ? ORDER_COUNT : 1); order++) {
-		assert_true(try(order, none, none, &points));
-		for (at = 0; at < points; at++)
-			for (what = CUT; what < WHAT_COUNT && bad < BAD_MAX; what++, tried++)
-				bad += !try(order, (struct fault){at, what}, none, &ignored);
-	}
+	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
+		for (pause = RAN_BEFORE; pause <= (long_one ? PAUSED_LATE : RAN_BEFORE); pause++)
+			if (!try_each(order, pause, &tried, &bad))
+				break;
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
@@ -834,33 +1279,80 @@ static void up_to_two_faults_in_any_order_leave_one_guest(void **state)
 {
 	uint64_t until = now_ns() + (getenv("LONG") ? PAIRS_LONG_MS : PAIRS_MS) * 1000000ULL;
 	unsigned long seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : now_ns() & 0xffffff, next = seed;
-	unsigned points = 50, tried, bad = 0;
+	unsigned points = 64, tried, bad = 0;
 
 	(void)state;
 	print_message("VMFERRY_SEED=%lu\n", seed);
 	for (tried = 0; now_ns() < until && bad < BAD_MAX; tried++) {
 		struct fault one, other;
-		unsigned order;
+		unsigned order, pause;
 
 		random_state = next++;
 		order = draw(4), order = draw(ORDER_COUNT);
+		pause = draw(2) ? RAN_BEFORE : draw(PAUSED_LATE + 1);
 		one = (struct fault){draw(points), 1 + draw(WHAT_COUNT - 1)};
 		other = (struct fault){one.at + draw(60), draw(WHAT_COUNT)};
-		bad += !try(order, one, other, &(unsigned){0});
+		bad += !try(order, pause, one, other, &(unsigned){0});
 	}
+	print_message("%u runs\n", tried);
+	assert_int_equal(bad, 0);
+}
+
+/* Returns how many. */
+static unsigned walk_all(enum both_pause pause, struct fault fault, unsigned from, unsigned depth, unsigned *bad)
+{
+	unsigned tried = 0, ignored;
+
+	walk = (struct walk){.from = from, .depth = depth};
+	do {
+		*bad += !try(IN_TURN, pause, fault, none, &ignored);
+		tried += !walk.known;
+	} while (*bad < BAD_MAX && next_walk());
+	walk = (struct walk){.depth = 0};
+	return tried;
+}
+
+static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
+{
+	bool long_one = getenv("LONG");
+	unsigned points, from, tried = 0, bad = 0;
+
+	(void)state;
+	assert_true(try(IN_TURN, RAN_BEFORE, none, none, &points));
+	for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
+		tried += walk_all(RAN_BEFORE, none, from, long_one ? WALK_LONG : WALK, &bad);
+	print_message("%u runs\n", tried);
+	assert_int_equal(bad, 0);
+}
+
+static void every_order_of_turns_after_a_fault_leaves_one_guest(void **state)
+{
+	unsigned fit[TRACE_MAX], points, at, what, tried = 0, bad = 0;
+
+	(void)state;
+	assert_true(try(IN_TURN, RAN_BEFORE, none, none, &points));
+	memcpy(fit, w->fit, sizeof(fit));
+	for (at = 0; at < points; at++)
+		for (what = CUT; what < WHAT_COUNT; what++)
+			if (fit[at] & 1U << what)
+				tried += walk_all(RAN_BEFORE, (struct fault){at, what}, at, WALK_AFTER, &bad);
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
 
 static void the_one_that_was_named(void **state)
 {
-	unsigned order = 0, points;
+	unsigned order = 0, pause = 0, points;
 	struct fault one = none, other = none;
+	char choices[WALK_MAX + 1] = "";
 
 	(void)state;
 	alone = true;
-	sscanf(getenv("VMFERRY_BOTH"), "%u,%u:%u,%u:%u", &order, &one.at, (unsigned *)&one.what, &other.at, (unsigned *)&other.what);
-	assert_true(try(order, one, other, &points));
+	sscanf(getenv("VMFERRY_BOTH"), "%u,%u,%u:%u,%u:%u,%u:%64s", &order, &pause, &one.at, (unsigned *)&one.what, &other.at,
+	       (unsigned *)&other.what, &walk.from, choices);
+	for (walk.depth = 0; choices[walk.depth]; walk.depth++)
+		walk.node[walk.depth].choice = (unsigned)(choices[walk.depth] - '0');
+	assert_true(try(order, pause, one, other, &points));
 }
 
 static int setup(void **state)
@@ -894,16 +1386,22 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest named[] = {cmocka_unit_test(the_one_that_was_named)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hand_off_ends_at_the_destination_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest),
 		cmocka_unit_test(up_to_two_faults_in_any_order_leave_one_guest),
+		cmocka_unit_test(every_order_of_turns_after_any_point_leaves_one_guest),
 	};
+	const struct CMUnitTest long_ones[] = {cmocka_unit_test(every_order_of_turns_after_a_fault_leaves_one_guest)};
+	int failed;
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	if (getenv("VMFERRY_BOTH"))
 		return cmocka_run_group_tests(named, setup, teardown);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	failed = cmocka_run_group_tests(tests, setup, teardown);
+	return failed || !getenv("LONG") ? failed : cmocka_run_group_tests(long_ones, setup, teardown);
 }

@@ -15,6 +15,18 @@
 
 enum { SOURCE, DESTINATION };
 
+/* What becomes of the next `cont` of an agent's. */
+enum both_cont {
+	CONT_ANSWERED,
+	CONT_LOST,
+	CONT_RAN_UNANSWERED,
+	CONT_RAN_DEAF /* that monitor, from then on */,
+	CONT_REFUSED /* and some more */
+};
+
+/* The guest. */
+enum both_pause { RAN_BEFORE, PAUSED_BEFORE, PAUSED_LATE /* in the moment before its QEMU stopped it */ };
+
 struct both_qemu {
 	pid_t pid;
 	uint64_t start_time;
@@ -25,11 +37,15 @@ struct both_qemu {
 	bool unread;  /* source: nobody reads its migration any more */
 	bool arrived; /* destination: all of its stream */
 	bool held, dead;
+	bool let_go; /* source: by somebody's SIGCONT, after COMMITTED */
+	enum both_cont cont;
+	bool cont_failed; /* one was not obeyed, or not answered */
 	/* what it says */
 	bool busy;   /* something was done in its last step */
 	bool loaded; /* destination */
 	bool runs;   /* the guest: its processors turn, if this process does */
-	bool ran;    /* it has, since the copy */
+	bool ran;    /* it has, since the copy; at the destination: because we wanted it to */
+	bool woken;  /* it has, because somebody else wanted it to where that was too early, or too late */
 };
 
 struct both {
@@ -37,8 +53,11 @@ struct both {
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	char state[2][80], runtime[2][80]; /* directories of either side */
 	enum handoff_state journal[2];	   /* what is durable */
-	unsigned begun;			   /* sides whose part begins now */
-	bool end_sent;
+	enum both_pause pause;
+	bool guard_dismissed;
+	bool fenced;	/* a person's word counts against a host that is dead */
+	unsigned begun; /* sides whose part begins now */
+	bool end_sent, streams_ended;
 	uint64_t now_ns; /* time goes on when nobody has anything to do */
 	unsigned long activity;
 	char violation[512]; /* the first one */

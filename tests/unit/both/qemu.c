@@ -15,16 +15,20 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16
+#define REFUSALS    4 /* an agent tries it three times */
 #define GREETING                                                                                                                           \
 	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}\r\n"
 
 static struct both_qemu *self;
 static unsigned side;
 static const char *state, *migration; /* query-status, query-migrate */
+static bool autostart;
+static unsigned refused;
 static struct client {
 	int fd;
 	char text[16384];
 	size_t n;
+	bool deaf;
 } clients[CLIENTS_MAX];
 static unsigned client_count;
 
@@ -43,8 +47,9 @@ static void tell(const char *event, json_t *data)
 	unsigned i;
 
 	for (i = 0; i < client_count; i++)
-		say(clients[i].fd,
-		    json_pack("{s:s,s:{s:i,s:i},s:O*}", "event", event, "timestamp", "seconds", 1, "microseconds", 1, "data", data));
+		if (!clients[i].deaf)
+			say(clients[i].fd, json_pack("{s:s,s:{s:i,s:i},s:O*}", "event", event, "timestamp", "seconds", 1, "microseconds", 1,
+						     "data", data));
 	json_decref(data);
 }
 
@@ -54,20 +59,58 @@ static void migrates(const char *status)
 	tell("MIGRATION", json_pack("{s:s}", "status", status));
 }
 
-/* QEMU says so before it lets the guest run. */
-static void run(void)
+static void check_run_at_source(bool ours)
+{
+	enum handoff_state src = both->journal[SOURCE];
+
+	if (src == HO_SRC_BEGUN || src == HO_SRC_ABORTED)
+		return;
+	if (ours || !self->let_go)
+		both_violation("the guest runs at the source in %s", handoff_state_name(src));
+	self->woken = true;
+}
+
+static void check_run_at_destination(bool ours)
 {
 	enum handoff_state src = both->journal[SOURCE], dst = both->journal[DESTINATION];
 
+	if (!ours && dst != HO_DST_START) {
+		self->woken = true;
+		return;
+	}
+	self->ran = true;
+	if (dst != HO_DST_START)
+		both_violation("the guest runs at the destination in %s", handoff_state_name(dst));
+	if (src != HO_SRC_COMMITTED && src != HO_SRC_RELEASED && !both->fenced)
+		both_violation("the guest runs at the destination, and the source is in %s", handoff_state_name(src));
+}
+
+/* QEMU says so before it lets the guest run. ours: an agent wanted it to. */
+static void run(bool ours)
+{
+	if (self->runs)
+		return;
 	tell("RESUME", NULL);
 	state = "running";
-	self->runs = self->ran = true;
-	if (side == SOURCE && src != HO_SRC_BEGUN && src != HO_SRC_ABORTED)
-		both_violation("the guest runs at the source in %s", handoff_state_name(src));
-	if (side == DESTINATION && dst != HO_DST_START)
-		both_violation("the guest runs at the destination in %s", handoff_state_name(dst));
-	if (side == DESTINATION && src != HO_SRC_COMMITTED && src != HO_SRC_RELEASED)
-		both_violation("the guest runs at the destination, and the source is in %s", handoff_state_name(src));
+	self->runs = true;
+	if (side == SOURCE) {
+		self->ran = true;
+		check_run_at_source(ours);
+	} else {
+		check_run_at_destination(ours);
+	}
+	if (ours && both->pause)
+		both_violation("a guest that was paused is set going at the %s", side == SOURCE ? "source" : "destination");
+}
+
+/* QEMU sets going again what ran before it stopped it. */
+static void fall_back(const char *status)
+{
+	migrates(status);
+	if (both->pause)
+		state = "paused";
+	else
+		run(false);
 }
 
 static bool is_under_way(void)
@@ -75,7 +118,18 @@ static bool is_under_way(void)
 	return !strcmp(migration, "pre-switchover") || !strcmp(migration, "device");
 }
 
-static json_t *carry_out(const char *command, const char **error)
+/* While it loads it only takes note of it: then it runs as soon as it has. */
+static void cont(bool ours, const char **error)
+{
+	if (!strcmp(state, "inmigrate"))
+		autostart = true;
+	else if (!strcmp(state, "finish-migrate"))
+		*error = "Migration is not finalized yet";
+	else
+		run(ours);
+}
+
+static json_t *carry_out(const char *command, bool ours, const char **error)
 {
 	json_t *list;
 
@@ -94,26 +148,50 @@ static json_t *carry_out(const char *command, const char **error)
 	if (!strcmp(command, "migrate-continue")) {
 		migrates("device");
 	} else if (!strcmp(command, "migrate_cancel") && is_under_way()) {
-		migrates("cancelled");
-		run();
-	} else if (!strcmp(command, "cont") && !self->runs) {
-		if (!strcmp(state, "finish-migrate") || !strcmp(state, "inmigrate"))
-			*error = "Migration is not finalized yet";
-		else
-			run();
+		fall_back("cancelled");
+	} else if (!strcmp(command, "cont")) {
+		cont(ours, error);
 	}
 	return json_object();
 }
 
+/* An agent's `cont`, and what a fault makes of it. False: there is no answer. */
+static bool take_cont(struct client *c, const char **error)
+{
+	enum both_cont what = self->cont;
+
+	self->cont_failed |= what != CONT_ANSWERED;
+	if (what == CONT_REFUSED && refused++ < REFUSALS) {
+		*error = "Could not be resumed";
+		return true;
+	}
+	self->cont = CONT_ANSWERED;
+	if (what == CONT_REFUSED)
+		what = CONT_ANSWERED;
+	c->deaf = what == CONT_RAN_DEAF;
+	if (what != CONT_LOST)
+		cont(true, error);
+	return what == CONT_ANSWERED;
+}
+
+/* The agents' requests have an id. */
 static void take_line(struct client *c, const char *line)
 {
-	json_t *o = json_loads(line, 0, NULL), *answer;
-	const char *error = NULL;
-	json_t *value = carry_out(json_string_value(json_object_get(o, "execute")) ?: "", &error);
+	json_t *o = json_loads(line, 0, NULL), *id = json_object_get(o, "id"), *value, *answer;
+	const char *command = json_string_value(json_object_get(o, "execute")) ?: "", *error = NULL;
 
+	if (id && !strcmp(command, "cont")) {
+		if (!take_cont(c, &error)) {
+			json_decref(o);
+			return;
+		}
+		value = json_object();
+	} else {
+		value = carry_out(command, id, &error);
+	}
 	answer = error ? json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", error) : json_pack("{s:O}", "return", value);
-	if (json_object_get(o, "id"))
-		json_object_set(answer, "id", json_object_get(o, "id"));
+	if (id)
+		json_object_set(answer, "id", id);
 	say(c->fd, answer);
 	json_decref(value);
 	json_decref(o);
@@ -122,9 +200,11 @@ static void take_line(struct client *c, const char *line)
 /* False: it has gone. */
 static bool hear(struct client *c)
 {
-	ssize_t n = recv(c->fd, c->text + c->n, sizeof(c->text) - 1 - c->n, MSG_DONTWAIT);
+	ssize_t n = c->deaf ? -1 : recv(c->fd, c->text + c->n, sizeof(c->text) - 1 - c->n, MSG_DONTWAIT);
 	char *end;
 
+	if (c->deaf)
+		return true;
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN;
 	self->busy = true;
@@ -146,6 +226,7 @@ static void hear_all(int door)
 
 	while (client_count < CLIENTS_MAX && (fd = accept4(door, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		clients[client_count].fd = fd;
+		clients[client_count].deaf = false;
 		clients[client_count++].n = 0;
 		if (send(fd, GREETING, strlen(GREETING), MSG_NOSIGNAL) < 0 && errno != EPIPE)
 			abort();
@@ -165,14 +246,15 @@ static void go_on(void)
 		self->loaded = self->busy = true;
 		state = "paused";
 		migrates("completed");
+		if (autostart)
+			run(false);
 	} else if (side == SOURCE && self->shut && !strcmp(migration, "device")) {
 		self->busy = true;
 		state = "postmigrate";
 		migrates("completed");
-	} else if (side == SOURCE && self->unread && is_under_way()) {
+	} else if (side == SOURCE && self->unread && !strcmp(migration, "device")) {
 		self->busy = true;
-		migrates("failed");
-		run();
+		fall_back("failed");
 	}
 }
 

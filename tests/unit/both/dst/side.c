@@ -13,7 +13,7 @@ int start(void);
 int settle(bool fenced);
 
 static struct transfer *copying; /* what its data channel and QEMU's return path bring is still to be told */
-static bool complete_told, shut_told;
+static bool complete_told, shut_told, end_told;
 
 static struct move_config config(void)
 {
@@ -43,6 +43,10 @@ static void tick(void)
 		shut_told = true;
 		tell(RECEIVE_RETURN_PATH);
 	}
+	if (!end_told && both->streams_ended) {
+		end_told = true;
+		tell(RECEIVE_STREAM_END);
+	}
 }
 
 static int begin(struct transfer *t, struct err *e)
@@ -56,7 +60,7 @@ static int begin(struct transfer *t, struct err *e)
 	t->target.dir = xstrdup(both->state[DESTINATION]);
 	t->target.run_dir = xstrdup(both->runtime[DESTINATION]);
 	t->target.qmp_path = xstrdup(q->path);
-	t->target.description = json_pack("{s:b}", "paused", 0);
+	t->target.description = json_pack("{s:b}", "paused", both->pause == PAUSED_BEFORE);
 	target_describe_for_journal(&t->target, begin);
 	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
 	json_decref(begin);
@@ -69,6 +73,7 @@ static int begin(struct transfer *t, struct err *e)
 	t->target.qemu = (struct qemu_proc){.pid = q->pid, .pidfd = -1, .start_time = q->start_time};
 	t->a.handoff.qemu_alive = true;
 	t->ram.opaque = true; /* QEMU takes its stream by itself */
+	t->ram.streams_open = 1;
 	t->data.channels = 1;
 	conductor_begin_at(&t->a.con, ST_COPY);
 	r = qmp_open(&t->target.qmp, t->a.loop, q->path, 5000, &conductor_qmp, &t->a.con, e);

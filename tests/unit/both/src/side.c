@@ -11,6 +11,7 @@
 
 /* ---- what stands in for the destination's place, the data plane and QEMU's connections ---- */
 
+void __wrap_guard_dismiss(struct guard *g);
 int __wrap_dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e);
 void __wrap_dest_disconnect(struct dest *d);
 int __real_ram_let_qemu_go_on(struct ram *r, struct err *e);
@@ -18,7 +19,18 @@ int __wrap_ram_let_qemu_go_on(struct ram *r, struct err *e);
 void __wrap_data_plane_end_of(struct data_plane *d, uint32_t object);
 int __wrap_capture_return_path(struct capture *c, const void *p, size_t n);
 void __wrap_capture_end_streams(struct capture *c);
+void __wrap_capture_drain(struct capture *c);
+void __wrap_capture_stop(struct capture *c);
+void __wrap_capture_free(struct capture *c);
+unsigned __wrap_capture_rounds(const struct capture *c);
+uint64_t __wrap_capture_bytes(const struct capture *c);
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c);
+
+void __wrap_guard_dismiss(struct guard *g)
+{
+	(void)g;
+	both->guard_dismissed = true;
+}
 
 int __wrap_dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e)
 {
@@ -62,18 +74,62 @@ int __wrap_capture_return_path(struct capture *c, const void *p, size_t n)
 	return 0;
 }
 
+static struct transfer *moving;
+static bool ending;
+
+/* What was said on the control channel before has arrived by then. */
+static void tick(void)
+{
+	if (!ending || !moving->a.control || !channel_idle(moving->a.control))
+		return;
+	ending = false;
+	both->streams_ended = true;
+	both->activity++;
+}
+
 void __wrap_capture_end_streams(struct capture *c)
 {
 	(void)c;
+	ending = true;
 }
 
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c)
 {
 	(void)c;
-	return RUNSTATE_UNKNOWN;
+	return both->pause ? RUNSTATE_STOPPED : RUNSTATE_LIVE;
+}
+
+void __wrap_capture_drain(struct capture *c)
+{
+	(void)c;
+}
+
+void __wrap_capture_stop(struct capture *c)
+{
+	if (c)
+		both->qemu[SOURCE].unread = true;
+}
+
+void __wrap_capture_free(struct capture *c)
+{
+	(void)c;
+}
+
+unsigned __wrap_capture_rounds(const struct capture *c)
+{
+	(void)c;
+	return 1;
+}
+
+uint64_t __wrap_capture_bytes(const struct capture *c)
+{
+	(void)c;
+	return 0;
 }
 
 /* ---- its lives ---- */
+
+static char nothing_is_carried;
 
 static struct move_options options(void)
 {
@@ -93,7 +149,9 @@ static void begin_with_its_guest(struct source *s)
 	s->guest.qmp.path = xstrdup(q->path);
 	s->guest.pid = q->pid;
 	s->guest.start_time = q->start_time;
-	s->was_running = s->acknowledges = true;
+	s->paused = both->pause == PAUSED_BEFORE;
+	s->was_running = !s->paused;
+	s->acknowledges = true;
 }
 
 static int begin_journal(struct transfer *t, struct err *e)
@@ -128,6 +186,9 @@ static int begin(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
+	moving = t;
+	both_tick = tick;
+	t->ram.capture = (struct capture *)&nothing_is_carried;
 	t->blackout.stopped = true;
 	t->blackout.stop_ns = t->blackout.moved_ns = now_ns();
 	conductor_begin_at(&t->a.con, ST_SWITCHOVER);
@@ -141,12 +202,15 @@ int src_life(void)
 	struct move_options opt = options();
 	struct transfer *t;
 	struct err e;
+	int r;
 
 	if (transfer_new(&t, &opt, recipe_for(&opt), &e) || begin(t, &e)) {
 		both_violation("the source does not begin: %s", e.msg);
 		return -1;
 	}
-	return transfer_run(t);
+	r = transfer_run(t);
+	both_tick = NULL;
+	return r;
 }
 
 static char *journal_of(void)
