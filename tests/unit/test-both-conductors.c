@@ -1147,12 +1147,15 @@ static void settle(enum order order, int *code)
 	struct actor *src;
 	unsigned i;
 
+	if (walk.known)
+		return;
 	w->gone = w->full[SOURCE] = w->full[DESTINATION] = false;
 	if (!both->violation[0] && has_journal(DESTINATION) && !w->host_dead[DESTINATION]) {
 		spawn(DST_START);
 		run(order);
 	}
-	for (i = 0; i < 3 && !both->violation[0] && has_journal(SOURCE) && !w->host_dead[SOURCE]; i++) { /* it may be struck, too */
+	/* they may be struck, too */
+	for (i = 0; i < 3 && !both->violation[0] && has_journal(SOURCE) && !w->host_dead[SOURCE] && !walk.known; i++) {
 		w->gone = w->full[SOURCE] = w->full[DESTINATION] = false;
 		src = spawn(RECOVER);
 		run(order);
@@ -1170,7 +1173,7 @@ static bool decide(void)
 {
 	struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
 
-	if (both->violation[0])
+	if (both->violation[0] || walk.known)
 		return false;
 	if (w->host_dead[SOURCE] || w->host_dead[DESTINATION]) /* since the last word of the other side */
 		return has_journal(w->host_dead[SOURCE] ? DESTINATION : SOURCE);
@@ -1226,14 +1229,14 @@ static bool try(enum order order, enum both_pause pause, struct fault one, struc
 	src = spawn(SRC);
 	run(order);
 	*points = w->points;
+	code = walk.known ? -1 : code_of(src);
+	settle(order, &code);
+	if (decide())
+		settle(order, &code);
 	if (walk.known) {
 		end();
 		return true;
 	}
-	code = code_of(src);
-	settle(order, &code);
-	if (decide())
-		settle(order, &code);
 	if (!both->violation[0])
 		judge(code);
 	good = !both->violation[0];
