@@ -2,6 +2,7 @@
 #include "ram-place.h"
 #include "fault.h"
 #include "log.h"
+#include "ram-blocks.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -44,81 +45,19 @@ struct ram_place {
 
 /* ---- what QEMU tells ---- */
 
-/*
- * `info ramblock` (QEMU 10): NAME PSIZE OFFSET USED TOTAL HVA RO, sizes in hex; names may hold spaces, never two in
- * a row. 7.2 has no HVA column: then only pc.ram is found, by gpa2hva.
- */
-static bool parse_ramblock_line(const char *line, struct host_block *b)
-{
-	const char *hex = strstr(line, " 0x");
-	uint64_t offset, used, total, host;
-	size_t n;
-
-	if (!hex || sscanf(hex, " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64, &offset, &used, &total, &host) != 4)
-		return false;
-	/* before the numbers: NAME and the page size, such as "4 KiB" */
-	n = (size_t)(hex - line);
-	while (n && line[n - 1] == ' ')
-		n--;
-	while (n && line[n - 1] != ' ')
-		n--;
-	while (n && line[n - 1] == ' ')
-		n--;
-	while (n && line[n - 1] != ' ')
-		n--;
-	while (n && line[n - 1] == ' ')
-		n--;
-	while (n && *line == ' ') {
-		line++;
-		n--;
-	}
-	if (!n || n >= sizeof(b->name))
-		return false;
-	memcpy(b->name, line, n);
-	b->name[n] = '\0';
-	b->max_bytes = total;
-	b->host = host;
-	b->map = NULL;
-	b->fd = -1;
-	return true;
-}
-
-static int ask_gpa2hva(struct ram_place *p, struct qmp *q, struct err *e)
-{
-	AUTO_FREE char *text = NULL;
-	const char *at;
-	uint64_t host;
-
-	if (qmp_hmp(q, "gpa2hva 0", &text, e))
-		return -e->code;
-	at = strstr(text, " is 0x");
-	if (!at || sscanf(at, " is 0x%" SCNx64, &host) != 1)
-		return 0;
-	p->blocks = xcalloc(1, sizeof(*p->blocks));
-	p->block_count = 1;
-	strcpy(p->blocks[0].name, "pc.ram");
-	p->blocks[0].max_bytes = UINT64_MAX;
-	p->blocks[0].fd = -1;
-	p->blocks[0].host = host;
-	return 0;
-}
-
 static int ask_blocks(struct ram_place *p, struct qmp *q, struct err *e)
 {
-	AUTO_FREE char *text = NULL;
-	char *line, *save = NULL;
+	struct ram_block_place *told;
+	int r = ram_blocks_ask(q, &told, &p->block_count, e);
+	size_t i;
 
-	if (qmp_hmp(q, "info ramblock", &text, e))
-		return -e->code;
-	for (line = strtok_r(text, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
-		struct host_block b;
-
-		if (p->block_count == BLOCKS_MAX || !parse_ramblock_line(line, &b))
-			continue;
-		p->blocks = xrealloc(p->blocks, (p->block_count + 1) * sizeof(b));
-		p->blocks[p->block_count++] = b;
+	p->blocks = xcalloc(p->block_count + 1, sizeof(*p->blocks));
+	for (i = 0; i < p->block_count; i++) {
+		p->blocks[i] = (struct host_block){.max_bytes = told[i].max_bytes, .host = told[i].host, .fd = -1};
+		memcpy(p->blocks[i].name, told[i].name, sizeof(p->blocks[i].name));
 	}
-	return p->block_count ? 0 : ask_gpa2hva(p, q, e);
+	free(told);
+	return r;
 }
 
 /* ---- QEMU's memory ---- */
