@@ -18,6 +18,14 @@
 #define DATA_RAW_MAX	 (256 * 1024)
 #define DATA_EXTENTS_MAX 4096
 
+/* One entry of DATA_ALSO: `run` pages of the contents, from that one on, are also these pages of a RAM block. */
+struct seed_extent {
+	uint16_t unit, run;
+	uint32_t object, page;
+};
+#define SEED_BYTES 12
+#define SEEDS_MAX  1024
+
 /* Features of HELLO. None is defined yet; an unknown required bit is refused. */
 #define FEATURES_KNOWN 0ULL
 

@@ -83,6 +83,8 @@ struct data {
 	struct msg_data m;
 	struct slice payload;
 	struct data_extent x[DATA_EXTENTS_MAX];
+	struct seed_extent seed[SEEDS_MAX];
+	unsigned seeds;
 };
 
 struct receiver {
@@ -125,6 +127,16 @@ int receive_refuse(const struct receiver *r, const char *message, uint32_t objec
 int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, unsigned shift, struct err *e);
 /* The raw contents: the payload itself, or unpacked into buf. NULL: *e. */
 const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e);
+
+/* Accounts for a page that is in place, by the hash of its contents. */
+void receive_account(struct receiver *r, uint32_t object, uint64_t offset, struct hash128 content);
+
+/* ---- seed-receive.c ---- */
+
+/* DATA_ALSO: its seeds into r->data; *data is the DATA behind them. */
+int receive_seeds_decode(struct receiver *r, const uint8_t *p, size_t n, struct slice *data, struct err *e);
+/* Places the seeds of a disk's DATA, whose contents are at raw. */
+int receive_seeds(struct receiver *r, const struct data *d, const uint8_t *raw, struct err *e);
 
 /* ---- disk-receive.c ---- */
 

@@ -240,13 +240,19 @@ const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_
 
 /* ---- RAM ---- */
 
-static void account_page(struct receiver *r, struct block *b, uint32_t object, uint64_t offset, struct hash128 content)
+void receive_account(struct receiver *r, uint32_t object, uint64_t offset, struct hash128 content)
 {
+	struct block *b = &r->ram.blocks[object - OBJECT_RAM_BASE];
 	uint64_t page = offset >> PAGE_SHIFT;
 
 	page_table_set(&b->target->table, &b->sum, page, hash_place(&r->shared->key, content, object, 0, offset, PAGE_BYTES));
-	unit_set_add(&b->round, page, 1);
 	b->units++;
+}
+
+static void account_page(struct receiver *r, struct block *b, uint32_t object, uint64_t offset, struct hash128 content)
+{
+	receive_account(r, object, offset, content);
+	unit_set_add(&b->round, offset >> PAGE_SHIFT, 1);
 }
 
 static int place_zero(struct receiver *r, struct block *b, uint32_t object, const struct data_extent *x, struct err *e)
@@ -278,6 +284,7 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	b = &r->ram.blocks[i];
 	if (b->ended)
 		return receive_refuse(r, "DATA", d->m.object, e, "it comes after its END");
+	__atomic_store_n(&r->shared->ram_begun, true, __ATOMIC_RELAXED);
 	k = receive_decode(r, d, b->target->bytes, PAGE_SHIFT, e);
 	if (k)
 		return k;
@@ -322,7 +329,7 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 
 /* ---- frames ---- */
 
-static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+static int data_of(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct data *d = &r->data;
 
@@ -335,6 +342,26 @@ static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e
 	if (object_is_stream(d->m.object))
 		return receive_stream_data(r, d, e);
 	return err_set(e, EPROTO, "DATA for an unknown object (%u)", d->m.object);
+}
+
+static int on_data(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	r->data.seeds = 0;
+	return data_of(r, p, n, e);
+}
+
+/* DATA with other places of its contents before it. */
+static int on_data_also(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct slice data;
+	int k = receive_seeds_decode(r, p, n, &data, e);
+
+	if (k)
+		return k;
+	k = data_of(r, data.p, data.n, e);
+	if (!k && (!object_is_disk(r->data.m.object) || !r->data.m.raw_bytes))
+		return receive_refuse(r, "DATA_ALSO", r->data.m.object, e, "places are for contents of disks");
+	return k;
 }
 
 static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
@@ -493,6 +520,8 @@ static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *
 		return on_object(r, p, n, e);
 	case MSG_DATA:
 		return on_data(r, p, n, e);
+	case MSG_DATA_ALSO:
+		return on_data_also(r, p, n, e);
 	case MSG_ROUND_BEGIN:
 		return on_round_begin(r, p, n, e);
 	case MSG_DELTA:

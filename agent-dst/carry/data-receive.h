@@ -34,6 +34,7 @@ struct receive_shared {
 	struct disk_target disk[OBJECT_DISK_MAX + 1];
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
 	const char *incoming;
+	bool ram_begun;				  /* a page of QEMU's own migration has come: no more seeds; atomic */
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */

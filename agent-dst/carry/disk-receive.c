@@ -112,6 +112,11 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		cpu_stage_enter_for(CPU_DISK, d->m.raw_bytes);
 		memcpy(batch->buf, raw, d->m.raw_bytes);
 	}
+	err = receive_seeds(r, d, batch->buf, e);
+	if (err) {
+		batch_unref(r, batch);
+		return err;
+	}
 	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
 	for (i = 0; i < d->m.extents; i++) {
 		uint32_t bytes = d->x[i].units << DISK_SHIFT;

@@ -15,6 +15,7 @@ int copy_enter(void *ctx, struct err *e)
 		return -e->code;
 	ready = json_pack("{s:s,s:s*,s:s*}", "ram_mode", t->ram.opaque ? "opaque" : "pages", "why", t->ram.why, "how",
 			  t->ram.place ? ram_place_how(t->ram.place) : NULL);
+	json_object_set_new(ready, "seeds", json_boolean(t->ram.place));
 	json_object_set_new(ready, "channels", json_integer(t->data.channels));
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "pid", json_integer(t->target.qemu.pid));

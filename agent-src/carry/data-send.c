@@ -21,7 +21,9 @@ struct sender {
 	struct encode *encode;
 	struct batch batch;
 	struct shared_buf *buf[BATCH_PARTS]; /* of the batch's parts, one reference each */
-	struct send_item *cur;		     /* taken, not yet wholly encoded */
+	struct seed *seeds;		     /* of the batch, which then is of one part */
+	unsigned seed_count;
+	struct send_item *cur; /* taken, not yet wholly encoded */
 	unsigned cur_at;
 	bool blocked;
 	uint64_t blocked_at;
@@ -114,27 +116,74 @@ static void count_wire(struct sender *s, uint32_t object, size_t n)
 	}
 }
 
+static size_t seeds_room(const struct sender *s)
+{
+	return s->seed_count ? 2 + s->seed_count * SEED_BYTES : 0;
+}
+
+/* Are both one run? */
+static bool follows(const struct seed *a, const struct seed *b)
+{
+	return b->object == a->object && b->unit == a->unit + 1 && b->page == a->page + 1;
+}
+
+/* What stands before the DATA that has their content, and accounts for them; returns its length. */
+static size_t put_seeds(struct sender *s, uint8_t *out)
+{
+	struct writer w = writer_of(out, seeds_room(s)), count = w;
+	unsigned i, run, n = 0;
+
+	if (!s->seed_count)
+		return 0;
+	sums_begin_ram(&s->sums, s->shared->ram, s->shared->ram_blocks);
+	write_u16(&w, 0);
+	for (i = 0; i < s->seed_count; i += run, n++) {
+		const struct seed *x = &s->seeds[i];
+
+		for (run = 1; i + run < s->seed_count && follows(&x[run - 1], &x[run]); run++)
+			;
+		write_u16(&w, (uint16_t)x->unit);
+		write_u16(&w, (uint16_t)run);
+		write_u32(&w, x->object);
+		write_u32(&w, (uint32_t)x->page);
+	}
+	write_u16(&count, (uint16_t)n);
+	for (i = 0; i < s->seed_count; i++)
+		sums_add_seed(&s->sums, &s->seeds[i]);
+	add(&s->stats.seed_pages, s->seed_count);
+	return writer_len(&w);
+}
+
+static void drop_seeds(struct sender *s)
+{
+	free(s->seeds);
+	s->seeds = NULL;
+	s->seed_count = 0;
+}
+
 /* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
 static bool flush_batch(struct sender *s)
 {
 	struct batch *b = &s->batch;
 	uint8_t *p;
 	unsigned i;
-	size_t n;
+	size_t n, head;
 
 	if (!b->n)
 		return true;
-	p = channel_begin(s->ch, batch_room(b));
+	p = channel_begin(s->ch, seeds_room(s) + batch_room(b));
 	if (!p)
 		return false;
+	head = put_seeds(s, p);
 	if (b->kind == SEND_DATA)
 		choose_effort(s);
-	n = batch_encode(s->encode, b, p);
+	n = head + batch_encode(s->encode, b, p + head);
 	s->given_bytes += n;
 	add(&s->stats.raw_bytes, b->bytes);
 	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
-	channel_commit(s->ch, MSG_DATA, n);
+	channel_commit(s->ch, head ? MSG_DATA_ALSO : MSG_DATA, n);
+	drop_seeds(s);
 	for (i = 0; i < b->n; i++)
 		shared_buf_unref(s->buf[i]);
 	batch_clear(b);
@@ -159,7 +208,7 @@ static bool account(struct sender *s, const struct send_item *it, struct send_pa
 	return false;
 }
 
-static void take_part(struct sender *s, const struct send_item *it, struct send_part *part)
+static void take_part(struct sender *s, struct send_item *it, struct send_part *part)
 {
 	if (!encode_sends(it->kind, account(s, it, part)))
 		return;
@@ -167,6 +216,10 @@ static void take_part(struct sender *s, const struct send_item *it, struct send_
 	if (it->buf)
 		shared_buf_ref(it->buf);
 	batch_add(&s->batch, it->kind, it->object, part);
+	s->seeds = it->seeds;
+	s->seed_count = it->seed_count;
+	it->seeds = NULL;
+	it->seed_count = 0;
 }
 
 /* ---- marks ---- */
@@ -263,6 +316,7 @@ static void item_free(struct send_item *it)
 {
 	if (it->buf)
 		shared_buf_unref(it->buf);
+	free(it->seeds);
 	free(it);
 }
 
@@ -278,7 +332,7 @@ static bool take_item(struct sender *s, struct send_item *it)
 	for (; s->cur_at < it->n; s->cur_at++) {
 		struct send_part *part = &it->u.part[s->cur_at];
 
-		if (!batch_fits(&s->batch, it->kind, it->object, part) && !flush_batch(s))
+		if ((it->seed_count || s->seed_count || !batch_fits(&s->batch, it->kind, it->object, part)) && !flush_batch(s))
 			return false;
 		take_part(s, it, part);
 	}
@@ -426,6 +480,7 @@ void sender_stop(struct sender *s)
 		item_free(s->cur);
 	while ((n = queue_take(&s->in)))
 		item_free((struct send_item *)n);
+	drop_seeds(s);
 	sums_fini(&s->sums);
 	encode_free(s->encode);
 	queue_fini(&s->in);

@@ -14,6 +14,7 @@
 #include "link.h"
 #include "object.h"
 #include "queue.h"
+#include "seeds.h"
 
 /* A buffer of a producer's pool, pointed into by items on several channels. */
 struct shared_buf {
@@ -32,7 +33,8 @@ struct send_shared {
 	unsigned channels;
 	size_t window_bytes;
 	struct cpu_meter *cpu; /* measures the threads of the data plane; NULL: nothing does */
-	/* the RAM blocks; set by the conductor before the first page item */
+	struct seeds *seeds;   /* NULL: none are looked for */
+	/* the RAM blocks; set before the first page item, and with seeds anew before the first of QEMU's */
 	struct page_table *ram;
 	unsigned ram_blocks;
 	/* to the main thread: the channel broke */
@@ -42,7 +44,7 @@ struct send_shared {
 
 /* Totals, readable from any thread. */
 struct send_stats {
-	uint64_t pages, zero_pages, same_pages; /* carried, carried as zero, elided */
+	uint64_t pages, zero_pages, same_pages, seed_pages; /* carried, carried as zero, elided, carried with a disk's content */
 	uint64_t ram_wire, disk_wire, raw_bytes;
 	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
 	uint64_t waited_ns;			  /* with the window full: the network or the peer is the bottleneck */
@@ -57,6 +59,8 @@ struct send_item {
 	enum { MARK_MESSAGE, MARK_RAM_ROUND_END, MARK_DISK_ROUND_END, MARK_END } mark;
 	uint16_t message;
 	uint32_t number;
+	struct seed *seeds; /* of the one part; malloc'ed */
+	unsigned seed_count;
 	unsigned n; /* parts, or bytes of the message */
 	union {
 		struct send_part part[1];

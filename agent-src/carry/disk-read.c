@@ -36,7 +36,8 @@ struct disk_reader {
 	struct chunk chunk[CHUNKS];
 	struct chunk *free_chunk[CHUNKS];
 	unsigned free_count;
-	bool stopping;
+	struct seed found[SEEDS_PER_PART_MAX];
+	bool scanned, stopping;
 	uint64_t done[OBJECT_DISK_MAX + 1], left[OBJECT_DISK_MAX + 1]; /* atomic */
 };
 
@@ -273,6 +274,24 @@ static void chunk_release(struct shared_buf *b)
 	queue_put(&c->reader->returned, &c->node);
 }
 
+/* Which pages of memory have what is on this part of the disk? */
+static void look_up(struct disk_reader *r, const struct chunk *c, struct send_item *it)
+{
+	enum cpu_stage before;
+	unsigned n;
+
+	if (!seeds_ready(r->shared->seeds))
+		return;
+	before = cpu_stage_enter_for(CPU_HASH, c->bytes);
+	n = seeds_find(r->shared->seeds, c->offset, c->data, c->bytes, r->found);
+	cpu_stage_enter(before);
+	if (!n)
+		return;
+	it->seeds = xmalloc(n * sizeof(*it->seeds));
+	memcpy(it->seeds, r->found, n * sizeof(*it->seeds));
+	it->seed_count = n;
+}
+
 static void chunk_send(struct chunk *c)
 {
 	struct disk_round *d = c->round;
@@ -285,6 +304,8 @@ static void chunk_send(struct chunk *c)
 	it->u.part[0] = (struct send_part){c->offset, zero ? NULL : c->data, c->bytes};
 	it->buf = &c->shared;
 	shared_buf_ref(&c->shared);
+	if (!zero && !d->number)
+		look_up(d->reader, c, it);
 	sender_put(d->reader->senders[ch], it);
 }
 
@@ -357,12 +378,47 @@ static void pump_all(struct disk_reader *r)
 	}
 }
 
+static void announce_block(struct disk_reader *r, const struct seed_block *b, uint32_t object)
+{
+	uint8_t buf[512];
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct msg_object m = {.id = object, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = b->bytes, .name = slice_of(b->name)};
+
+	msg_object_encode(&w, &m);
+	broadcast(r, MSG_OBJECT, &w);
+}
+
+/* Before the first disk is read. Without it content that is in memory as well is carried twice. */
+static void scan(struct disk_reader *r)
+{
+	struct seeds *s = r->shared->seeds;
+	const struct seed_block *blocks;
+	uint64_t from = now_ns();
+	unsigned i, count;
+	struct err e;
+
+	r->scanned = true;
+	if (!s)
+		return;
+	if (seeds_scan(s, &e)) {
+		log_info("no content is looked for in memory: %s", e.msg);
+		return;
+	}
+	log_info("memory: %llu pages with contents, read in %llu ms", (unsigned long long)seeds_indexed(s),
+		 (unsigned long long)(now_ns() - from) / 1000000);
+	blocks = seeds_blocks(s, &count);
+	for (i = 0; i < count; i++)
+		announce_block(r, &blocks[i], OBJECT_RAM_BASE + i);
+}
+
 static void on_rounds(struct queue *q)
 {
 	struct disk_reader *r = container_of(q, struct disk_reader, rounds_in);
 	struct qnode *n;
 	struct err e;
 
+	if (!r->scanned)
+		scan(r);
 	while ((n = queue_take(q))) {
 		struct disk_round *d = container_of(n, struct disk_round, node);
 
@@ -474,6 +530,8 @@ void disk_reader_stop(struct disk_reader *r)
 {
 	if (!r)
 		return;
+	if (r->shared->seeds)
+		seeds_stop(r->shared->seeds);
 	loop_post(r->loop, &r->task_stop);
 	pthread_join(r->thread, NULL);
 }

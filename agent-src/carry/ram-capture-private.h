@@ -72,7 +72,9 @@ struct capture {
 	struct qemu_stream *walker;
 	const struct ram_block *blocks;
 	size_t block_count;
-	struct page_table *tables;
+	struct page_table *tables; /* by object */
+	uint32_t *object;	   /* of each block, from OBJECT_RAM_BASE */
+	unsigned seeded;	   /* so many first objects are those of the seeds: announced, and their tables not ours */
 	/* items under construction, one per sender: data and zero pages of the packet at hand */
 	struct send_item *open[CHANNELS_MAX];
 	struct packet *stage; /* of the main channel */

@@ -497,9 +497,10 @@ void capture_free(struct capture *c)
 		free(c->packets[i].data);
 	for (i = 0; i < CHANNELS_MAX; i++)
 		free(c->open[i]);
-	for (i = 0; c->tables && i < c->block_count; i++)
+	for (i = c->seeded; c->tables && i < c->block_count; i++)
 		free(c->tables[i].hash);
 	free(c->tables);
+	free(c->object);
 	qemu_stream_free(c->walker);
 	queue_fini(&c->returned);
 	loop_free(c->loop);

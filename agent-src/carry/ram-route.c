@@ -76,7 +76,7 @@ static void put_all_open(struct capture *c)
 
 static void route(struct capture *c, struct packet *pk, unsigned block, uint64_t offset, const uint8_t *data)
 {
-	uint32_t object = OBJECT_RAM_BASE + block;
+	uint32_t object = c->object[block];
 	unsigned ch = place_channel(object, offset, c->cfg.sender_count);
 	enum send_kind kind = data ? SEND_DATA : SEND_ZERO;
 	struct send_item *it = c->open[ch];
@@ -222,28 +222,78 @@ static int on_thin(void *ctx, const uint8_t *p, size_t n)
 	return 0;
 }
 
+static void announce_block(struct capture *c, const struct ram_block *b, uint32_t object)
+{
+	uint8_t buf[512];
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct msg_object m = {.id = object,
+			       .kind = OBJECT_RAM,
+			       .unit_shift = PAGE_SHIFT,
+			       .size = b->used_bytes,
+			       .name = slice_of(b->name)};
+
+	msg_object_encode(&w, &m);
+	broadcast(c, MSG_OBJECT, &w);
+}
+
+/* Blocks that have been announced with the seeds keep their numbers and their tables; *missing: one that QEMU does not list. */
+static void take_seeded(struct capture *c, struct seeds *seeds, const char **missing)
+{
+	const struct seed_block *seeded = seeds_blocks(seeds, &c->seeded);
+	unsigned i, j;
+
+	*missing = NULL;
+	for (i = 0; i < c->seeded; i++) {
+		for (j = 0; j < c->block_count && (strcmp(c->blocks[j].name, seeded[i].name) || c->blocks[j].used_bytes != seeded[i].bytes);
+		     j++)
+			;
+		if (j == c->block_count) {
+			*missing = seeded[i].name;
+			c->seeded = i;
+			return;
+		}
+		c->object[j] = OBJECT_RAM_BASE + i;
+		c->tables[i] = seeds_tables(seeds)[i];
+	}
+}
+
+static void take_others(struct capture *c)
+{
+	unsigned i, next = c->seeded;
+
+	for (i = 0; i < c->block_count; i++) {
+		if (c->object[i])
+			continue;
+		c->tables[next].pages = c->blocks[i].used_bytes >> PAGE_SHIFT;
+		c->tables[next].hash = xcalloc(c->tables[next].pages, sizeof(struct hash128));
+		c->object[i] = OBJECT_RAM_BASE + next++;
+		announce_block(c, &c->blocks[i], c->object[i]);
+	}
+}
+
 static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 {
+	struct seeds *seeds;
 	struct capture *c = ctx;
-	size_t i;
+	const char *missing = NULL;
+	struct err e;
 
 	c->blocks = blocks;
 	c->block_count = count;
 	c->tables = xcalloc(count, sizeof(*c->tables));
-	for (i = 0; i < count; i++) {
-		uint8_t buf[512];
-		struct writer w = writer_of(buf, sizeof(buf));
-		struct msg_object m = {.id = OBJECT_RAM_BASE + (uint32_t)i,
-				       .kind = OBJECT_RAM,
-				       .unit_shift = PAGE_SHIFT,
-				       .size = blocks[i].used_bytes,
-				       .name = slice_of(blocks[i].name)};
-
-		c->tables[i].pages = blocks[i].used_bytes >> PAGE_SHIFT;
-		c->tables[i].hash = xcalloc(c->tables[i].pages, sizeof(struct hash128));
-		msg_object_encode(&w, &m);
-		broadcast(c, MSG_OBJECT, &w);
+	c->object = xcalloc(count, sizeof(*c->object));
+	seeds = c->cfg.shared->seeds;
+	if (seeds_ready(seeds))
+		take_seeded(c, seeds, &missing);
+	if (missing) {
+		err_set(&e, EPROTO, "QEMU does not migrate the RAM block %s as it was found in its memory (--dedup off does without)",
+			missing);
+		c->blocks = NULL;
+		c->block_count = 0;
+		capture_give_up(c, &e);
+		return 1;
 	}
+	take_others(c);
 	c->cfg.shared->ram = c->tables;
 	c->cfg.shared->ram_blocks = (unsigned)count;
 	__atomic_store_n(&c->round, 1, __ATOMIC_RELAXED);

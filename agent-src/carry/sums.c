@@ -2,6 +2,8 @@
 #include "sums.h"
 #include "util.h"
 
+#include <string.h>
+
 void sums_init(struct sums *s, const struct digest_key *key)
 {
 	static const uint8_t zeros[PAGE_BYTES];
@@ -24,13 +26,24 @@ void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks)
 {
 	unsigned i;
 
-	if (s->block)
-		return;
 	s->table = table;
-	s->blocks = blocks;
-	s->block = xcalloc(blocks, sizeof(*s->block));
-	for (i = 0; i < blocks; i++)
+	if (s->blocks >= blocks)
+		return;
+	s->block = xrealloc(s->block, blocks * sizeof(*s->block));
+	memset(s->block + s->blocks, 0, (blocks - s->blocks) * sizeof(*s->block));
+	for (i = s->blocks; i < blocks; i++)
 		unit_set_init(&s->block[i].round, table[i].pages);
+	s->blocks = blocks;
+}
+
+void sums_add_seed(struct sums *s, const struct seed *seed)
+{
+	struct block_sum *b = &s->block[seed->object - OBJECT_RAM_BASE];
+	struct hash128 h = hash_place(s->key, seed->content, seed->object, 0, seed->page << PAGE_SHIFT, PAGE_BYTES);
+
+	s->table[seed->object - OBJECT_RAM_BASE].hash[seed->page] = h;
+	hash_add(&b->digest, h);
+	b->units++;
 }
 
 bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part)

@@ -7,6 +7,7 @@
 
 #include "encode.h"
 #include "object.h"
+#include "seeds.h"
 #include "unit-set.h"
 #include "xxh.h"
 
@@ -39,11 +40,13 @@ struct sums {
 /* key is borrowed. */
 void sums_init(struct sums *s, const struct digest_key *key);
 void sums_fini(struct sums *s);
-/* Before the first page; the tables are borrowed. Once it has been done it does nothing. */
+/* Before the first page; the tables are borrowed. Again when there are more blocks: those that there were stay as they are. */
 void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks);
 
 /* False: the page is as it was when it was carried last, and does not count again. */
 bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part);
+/* A page that travels as a place of a disk's content; once. It belongs to no round. */
+void sums_add_seed(struct sums *s, const struct seed *seed);
 void sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part);
 /* Gives the part its offset: it is what comes next. */
 void sums_add_stream(struct sums *s, uint32_t object, struct send_part *part);

@@ -45,6 +45,7 @@ static const char usage[] =
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
 	"  --channels N          data connections (default 2)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
+	"  --dedup on|off        content that is in memory and on disk travels once (default on)\n"
 	"  --ram-mode MODE       auto (default), pages, or opaque: QEMU's stream as it is\n"
 	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
 	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
@@ -80,6 +81,7 @@ enum {
 	OPT_BWLIMIT,
 	OPT_CHANNELS,
 	OPT_CODEC,
+	OPT_DEDUP,
 	OPT_RAM,
 	OPT_MULTIFD,
 	OPT_DRY,
@@ -106,6 +108,7 @@ static const struct option options[] = {
 	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},
 	{"channels", required_argument, NULL, OPT_CHANNELS},
 	{"codec", required_argument, NULL, OPT_CODEC},
+	{"dedup", required_argument, NULL, OPT_DEDUP},
 	{"ram-mode", required_argument, NULL, OPT_RAM},
 	{"multifd", required_argument, NULL, OPT_MULTIFD},
 	{"dry-run", no_argument, NULL, OPT_DRY},
@@ -188,6 +191,7 @@ static const struct word_option {
 } word_options[] = {
 	{OPT_STALL, "--on-stall", on_stall_words}, {OPT_CODEC, "--codec", codec_words}, {OPT_UNIT, "--unit", unit_words},
 	{OPT_CHAIN, "--chain", chain_words},	   {OPT_MEDIA, "--media", media_words}, {OPT_RAM, "--ram-mode", ram_mode_words},
+	{OPT_DEDUP, "--dedup", dedup_words},
 };
 
 static const struct number_option {
@@ -208,6 +212,9 @@ static void set_word(struct move_options *o, int c, int i)
 		break;
 	case OPT_CODEC:
 		o->codec = (enum codec_mode)i;
+		break;
+	case OPT_DEDUP:
+		o->no_dedup = i == 1;
 		break;
 	case OPT_UNIT:
 		o->keep_unit = i == 1;

@@ -36,6 +36,8 @@ static bool time_for_ram(const struct transfer *t)
 {
 	uint64_t small = MAX(DISK_SMALL, t->src.guest.ram_bytes / 16);
 
+	if (t->data.shared.seeds && !disks_arrived(&t->disks)) /* QEMU's pages come on other channels, and must come after them */
+		return false;
 	if (t->src.migrating || !(t->src.acknowledges ? disks_read(&t->disks) : disks_idle(&t->disks)) ||
 	    (double)data_plane_unacked(&t->data) > t->pace.best_wire_rate * NEARLY_THERE_S)
 		return false;
@@ -240,8 +242,12 @@ static int tick(struct transfer *t, struct err *e)
 int copy_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = parts_begin(&t->parts, e);
+	AUTO_FREE char *notice = NULL;
+	int r = t->disks.count ? ram_seed(&t->ram, &notice, e) : 0;
 
+	if (notice)
+		report_notice(&t->report, "%s", notice);
+	r = r ? r : parts_begin(&t->parts, e);
 	if (!r && !t->disks.count)
 		r = start_ram(t, e);
 	conductor_tick(&t->a.con, GLANCE_MS);

@@ -114,6 +114,7 @@ int print_script(struct transfer *t, struct err *e)
 		put_number("--bwlimit", o->bwlimit);
 	put_number("--channels", o->channels);
 	put("--codec", codec_words[o->codec]);
+	put("--dedup", dedup_words[o->no_dedup]);
 	put("--ram-mode", ram_mode_words[o->ram_mode]);
 	put_number("--multifd", t->ram.multifd);
 	put_flag("--hold", o->hold);

@@ -151,6 +151,11 @@ static bool was_read(const struct disk *d)
 	return d->round || d->queued;
 }
 
+static bool has_arrived(const struct disk *d)
+{
+	return was_read(d) && d->arrived;
+}
+
 static bool is_finished(const struct disk *d)
 {
 	return d->finished;
@@ -169,6 +174,11 @@ bool disks_idle(const struct disks *ds)
 bool disks_read(const struct disks *ds)
 {
 	return all(ds, was_read);
+}
+
+bool disks_arrived(const struct disks *ds)
+{
+	return all(ds, has_arrived);
 }
 
 static bool finished(const struct disks *ds)
@@ -434,9 +444,24 @@ static int on_durable(struct disks *ds, const struct event *ev, struct err *e)
 	d = &ds->at[msg.group];
 	log_info("disk %u round %u: durable", msg.group, msg.number);
 	d->in_flight = false;
+	d->arrived = true;
 	if (!d->final && disks_idle(ds))
 		clean_rounds(ds);
 	note_durable(ds);
+	return 0;
+}
+
+static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
+{
+	struct msg_applied msg;
+
+	if (msg_applied_decode(&msg, ev->bytes, ev->n))
+		return err_set(e, EPROTO, "the destination sent an APPLIED of %zu bytes that cannot be read", ev->n);
+	if (!object_is_disk(msg.group))
+		return PART_NOT_MINE;
+	if (msg.group >= OBJECT_DISK_BASE + ds->count || !ds->at[msg.group].in_flight)
+		return err_set(e, EPROTO, "the destination has a round of disk %u, which it was not sent", msg.group);
+	ds->at[msg.group].arrived = true;
 	return 0;
 }
 
@@ -450,6 +475,8 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 		free(ev->ptr);
 		return r;
 	}
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_APPLIED)
+		return on_applied(ds, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DURABLE)
 		return on_durable(ds, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED && ds->done_said) {

@@ -20,6 +20,7 @@ struct disk {
 	bool started;
 	bool in_flight;	     /* queued by us or not yet durable there */
 	bool queued;	     /* the reader has queued every block of the round */
+	bool arrived;	     /* the first round is there, if not yet durable */
 	bool final;	     /* this round is the last: the guest is stopped */
 	bool finished;	     /* the final round is queued */
 	bool has_throttle;   /* an I/O limit of the user's own */
@@ -58,7 +59,8 @@ uint64_t disks_done(const struct disks *d); /* bytes read */
 uint64_t disks_allocated(const struct disks *d);
 unsigned disks_rounds(const struct disks *d);
 bool disks_idle(const struct disks *d);
-bool disks_read(const struct disks *d); /* every block was queued at least once */
+bool disks_read(const struct disks *d);	   /* every block was queued at least once */
+bool disks_arrived(const struct disks *d); /* and has been written there, in whatever memory */
 /* Asks QEMU how much is dirty; the answer comes while the loop runs. */
 void disks_query_dirty(struct disks *d);
 /* Limits the guest's writes to so many bytes a second over all disks, journaled. */

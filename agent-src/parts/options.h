@@ -33,6 +33,7 @@ struct move_options {
 	struct dest_config dest; /* where to, and how to get there */
 	unsigned max_downtime_ms, channels;
 	enum codec_mode codec;
+	bool no_dedup; /* content that is in memory and on disk travels twice */
 	enum ram_wish ram_mode;
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */

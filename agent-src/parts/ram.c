@@ -9,10 +9,12 @@
 #include "qemu-migration.h"
 #include "qemu-rp.h"
 #include "qemu-settings.h"
+#include "ram-blocks.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define UNLIMITED_PER_S	  (1LL << 40) /* QEMU's own limiter is not used */
@@ -164,6 +166,61 @@ static int ready(struct part *p, const json_t *said, struct err *e)
 	r->mode = strcmp(mode, "opaque") ? RAM_MODE_PAGES : RAM_MODE_OPAQUE;
 	r->mode_why = why ? xstrdup(why) : NULL;
 	r->data->streams = r->mode == RAM_MODE_OPAQUE ? 1 + r->multifd : 0;
+	r->seeds_taken = r->mode == RAM_MODE_PAGES && json_is_true(json_object_get(said, "seeds"));
+	return 0;
+}
+
+/* Guest memory, of what QEMU tells: large, and with an address. */
+static unsigned seed_blocks(const struct ram_block_place *told, size_t count, struct seed_block out[SEED_BLOCKS_MAX])
+{
+	unsigned n = 0;
+	size_t i;
+
+	for (i = 0; i < count && n < SEED_BLOCKS_MAX; i++) {
+		if (told[i].used_bytes < SEED_BLOCK_MIN || told[i].used_bytes > told[i].max_bytes || told[i].max_bytes == UINT64_MAX)
+			continue;
+		out[n] = (struct seed_block){.bytes = told[i].used_bytes, .host = told[i].host};
+		memcpy(out[n++].name, told[i].name, sizeof(told[i].name));
+	}
+	return n;
+}
+
+/* Ours to read? */
+static int try_to_read(pid_t pid, const struct seed_block *b, struct err *e)
+{
+	uint8_t bytes[16];
+	struct iovec local = {bytes, sizeof(bytes)}, remote = {(void *)(uintptr_t)b->host, sizeof(bytes)};
+
+	if (!fault_point("src-no-process-vm") && process_vm_readv(pid, &local, 1, &remote, 1, 0) == sizeof(bytes))
+		return 0;
+	return err_sys(e, errno, "QEMU's memory cannot be read from outside");
+}
+
+int ram_seed(struct ram *r, char **notice, struct err *e)
+{
+	struct seed_block blocks[SEED_BLOCKS_MAX];
+	struct send_shared *shared = &r->data->shared;
+	struct ram_block_place *told;
+	struct err why;
+	size_t count;
+	unsigned n;
+	int code;
+
+	*notice = NULL;
+	if (!r->seeds_taken || r->src->opt->no_dedup)
+		return 0;
+	code = ram_blocks_ask(r->src->qmp, &told, &count, e);
+	n = code ? 0 : seed_blocks(told, count, blocks);
+	free(told);
+	if (!n)
+		return code;
+	if (try_to_read(r->src->guest.pid, &blocks[0], &why)) {
+		*notice = xasprintf("%s: what is in memory and on disk travels twice", why.msg);
+		return 0;
+	}
+	shared->seeds = seeds_new(r->src->guest.pid, &shared->key, blocks, n);
+	shared->ram = seeds_tables(shared->seeds);
+	shared->ram_blocks = n;
 	return 0;
 }
 
@@ -192,6 +249,8 @@ int ram_start(struct ram *r, struct err *e)
 	struct err why;
 	int code = check_capabilities(r, e);
 
+	if (r->data->shared.seeds)
+		seeds_end(r->data->shared.seeds);
 	if (!code)
 		code = capture_start(&r->capture, &cfg, e);
 	if (!code)
@@ -399,6 +458,8 @@ void ram_free_capture(struct ram *r)
 {
 	capture_free(r->capture);
 	r->capture = NULL;
+	seeds_free(r->data->shared.seeds);
+	r->data->shared.seeds = NULL;
 }
 
 static uint32_t reached(const struct part *p)
@@ -432,9 +493,9 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 		json_object_set_new(out, "mode", json_string(mode_name(r)));
 		return;
 	case TELL_RESULT:
-		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages, "zero_pages",
-				(json_int_t)sent->zero_pages, "same_pages", (json_int_t)sent->same_pages, "bytes_wire",
-				(json_int_t)sent->ram_wire, "mode", mode_name(r));
+		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages, "zero_pages",
+				(json_int_t)sent->zero_pages, "same_pages", (json_int_t)sent->same_pages, "seed_pages",
+				(json_int_t)sent->seed_pages, "bytes_wire", (json_int_t)sent->ram_wire, "mode", mode_name(r));
 		json_object_set_new(out, "ram", ram);
 		if (r->mode_why)
 			json_object_set_new(out, "opaque_because", json_string(r->mode_why));

@@ -26,6 +26,7 @@ struct ram {
 	enum ram_mode mode;
 	char *mode_why;	  /* why it is opaque; NULL: it was asked for, or is not */
 	unsigned multifd; /* QEMU's channels towards us */
+	bool seeds_taken; /* by the destination */
 	char *socket;
 	json_t *settings; /* of QEMU, to be put back */
 	bool has_bandwidth;
@@ -49,7 +50,10 @@ void ram_init(struct ram *r, struct source *src, struct data_plane *data);
 void ram_describe_for_journal(struct ram *r, json_t *begin);
 void ram_restore(struct ram *r);
 
-/* QEMU begins to migrate, towards us. */
+/* Before the disks are read, if there are any: what of them is in memory as well is to travel once. Where that cannot be had *notice says
+ * why, malloc'ed. */
+int ram_seed(struct ram *r, char **notice, struct err *e);
+/* QEMU begins to migrate, towards us. What was found of seeds has arrived. */
 int ram_start(struct ram *r, struct err *e);
 /* Asks QEMU how much is left; the answer comes while the loop runs. */
 void ram_query(struct ram *r);

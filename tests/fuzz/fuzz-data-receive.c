@@ -109,6 +109,27 @@ static void data_record(struct writer *w, uint32_t object, uint8_t codec, unsign
 	record(w, MSG_DATA, &m);
 }
 
+/* A disk's block that is in memory, too. */
+static void also_record(struct writer *w)
+{
+	static uint8_t buf[16384], body[16384];
+	struct writer m = writer_of(buf, sizeof(buf)), b = writer_of(body, sizeof(body)), d;
+	struct msg_data data = {.object = 1, .codec = CODEC_RAW, .extents = 1, .raw_bytes = 8192};
+	static uint8_t content[12 + 8192];
+
+	write_u16(&b, 0);
+	write_u16(&b, 2);
+	write_u32(&b, OBJECT_RAM_BASE);
+	write_u32(&b, 1);
+	d = writer_of(content, sizeof(content));
+	write_u64(&d, 0);
+	write_u32(&d, 16);
+	data.body = (struct slice){content, sizeof(content)};
+	msg_data_encode(&b, &data);
+	msg_data_also_encode(&m, &(struct msg_data_also){.seeds = 1, .rest = {body, writer_len(&b)}});
+	record(w, MSG_DATA_ALSO, &m);
+}
+
 static void write_seeds(void)
 {
 	static const struct {
@@ -128,6 +149,11 @@ static void write_seeds(void)
 	static uint8_t script[65536], one[256];
 	size_t i;
 
+	struct writer also = writer_of(script, sizeof(script));
+
+	write_u8(&also, 1);
+	also_record(&also);
+	seed_write("also", script, writer_len(&also));
 	for (i = 0; i < ARRAY_LEN(seeds); i++) {
 		struct writer w = writer_of(script, sizeof(script)), m;
 		uint32_t group = seeds[i].object == 1 ? 1 : GROUP_RAM;

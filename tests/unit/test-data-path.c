@@ -1308,6 +1308,228 @@ static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void 
 	ram_through_the_middle(lengthen_delta, "RAM round 0: 1 pages of the source's dirty delta did not arrive in block pc.ram");
 }
 
+/* ---- seeds ---- */
+
+/* Half of what is on the disk is in memory as well, here and there, twice, in runs; the other pages are not on disk. */
+static struct seeds *plant(uint8_t *ram)
+{
+	struct seed_block block = {.bytes = RAM_BYTES, .host = (uint64_t)(uintptr_t)ram};
+	uint64_t pages = RAM_BYTES / PAGE_BYTES, i, from;
+	struct seeds *s;
+
+	strcpy(block.name, block_name[0]);
+	for (i = 0; i < pages; i++) {
+		from = rnd() % (DISK_BYTES / PAGE_BYTES);
+		if (i % 7 == 0)
+			fill_piece(ram + i * PAGE_BYTES, PAGE_BYTES);
+		else if (i % 7 < 4 && i % 7 > 1 && (from + 1) * PAGE_BYTES < DISK_BYTES)
+			memcpy(ram + i * PAGE_BYTES, p.model[1] + ((i + 3) % (DISK_BYTES / PAGE_BYTES)) * PAGE_BYTES, PAGE_BYTES);
+		else
+			memcpy(ram + i * PAGE_BYTES, p.model[1] + from * PAGE_BYTES, PAGE_BYTES);
+	}
+	s = seeds_new(getpid(), &p.out.key, &block, 1);
+	assert_int_equal(seeds_scan(s, &err), 0);
+	return s;
+}
+
+/* The bulk round, as disk-read sends it with an index: returns how many pages went with it. */
+static unsigned send_disk_with_seeds(struct seeds *seeds)
+{
+	static struct seed found[SEEDS_PER_PART_MAX];
+	static struct piece x[DISK_BYTES / DATA_RAW_MAX + 1];
+	uint64_t at, bytes;
+	unsigned sum = 0, n = 0;
+
+	for (at = 0; at < DISK_BYTES; at += DATA_RAW_MAX)
+		x[n++] = (struct piece){at, (uint32_t)MIN(DATA_RAW_MAX, DISK_BYTES - at), SEND_DATA};
+	send_deltas(1, 0, x, n);
+	for (at = 0; at < DISK_BYTES; at += bytes) {
+		struct send_item *it = send_item_new(SEND_DATA, 1, 1);
+		struct buffer *buf;
+
+		bytes = MIN(DATA_RAW_MAX, DISK_BYTES - at);
+		buf = buffer_new(bytes);
+		memcpy(buf->data, p.model[1] + at, bytes);
+		it->n = 1;
+		it->buf = &buf->b;
+		it->u.part[0] = (struct send_part){at, buf->data, (uint32_t)bytes};
+		n = seeds_find(seeds, at, buf->data, (uint32_t)bytes, found);
+		if (n) {
+			it->seeds = xmalloc(n * sizeof(*found));
+			memcpy(it->seeds, found, n * sizeof(*found));
+			it->seed_count = n;
+		}
+		sum += n;
+		sender_put(p.s[place_channel(1, at, p.channels)], it);
+	}
+	return sum;
+}
+
+/* All pages of pc.ram, as QEMU's first pass sends them. */
+static void send_all_pages(const uint8_t *ram)
+{
+	uint64_t at;
+
+	for (at = 0; at < RAM_BYTES; at += PAGE_BYTES) {
+		struct send_item *it = send_item_new(SEND_DATA, OBJECT_RAM_BASE, 1);
+		struct buffer *buf = buffer_new(PAGE_BYTES);
+
+		memcpy(buf->data, ram + at, PAGE_BYTES);
+		it->n = 1;
+		it->buf = &buf->b;
+		it->u.part[0] = (struct send_part){at, buf->data, PAGE_BYTES};
+		sender_put(p.s[place_channel(OBJECT_RAM_BASE, at, p.channels)], it);
+	}
+}
+
+struct planted {
+	uint8_t *ram; /* the source's */
+	struct seeds *seeds;
+	struct page_table tables[RAM_BLOCKS];
+	unsigned given;
+};
+
+static struct planted planted;
+
+/* A path over which the disk's bulk round goes, with what of it is in memory. */
+static void open_with_seeds(unsigned channels, enum codec_mode codec, bool (*tamper)(uint16_t, uint8_t *, size_t))
+{
+	struct planted *k = &planted;
+	size_t i;
+
+	if (!ram_open(channels, codec)) {
+		p.channels = 0;
+		ram_close();
+		print_message("skipped: nobody may write into the memory of a child here\n");
+		skip();
+	}
+	p.tamper = tamper;
+	make_disk(1);
+	for (i = 0; i < DISK_BYTES; i++)
+		p.model[1][i] = (uint8_t)rnd();
+	k->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(k->ram != MAP_FAILED);
+	k->seeds = plant(k->ram);
+	k->tables[0] = seeds_tables(k->seeds)[0], k->tables[1] = g.table[1], k->tables[2] = g.table[2];
+	p.out.ram = k->tables;
+	p.out.ram_blocks = 1;
+	path_connect();
+	send_to_all(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES,
+		    .name = slice_of(block_name[0]));
+	send_to_all(OBJECT, object, .id = 1, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = DISK_BYTES, .name = slice_of("drive0"));
+	send_to_all(ROUND_BEGIN, round_begin, .group = 1, .number = 0);
+	k->given = send_disk_with_seeds(k->seeds);
+	assert_true(k->given > RAM_BYTES / PAGE_BYTES / 2);
+	mark_all(MARK_DISK_ROUND_END, 1, 0);
+}
+
+static void close_with_seeds(void)
+{
+	ram_close();
+	seeds_free(planted.seeds);
+	munmap(planted.ram, RAM_BYTES);
+}
+
+/* Then all of memory, as QEMU's first pass brings it. */
+static void send_memory(void)
+{
+	unsigned i;
+
+	seeds_end(planted.seeds);
+	p.out.ram_blocks = RAM_BLOCKS;
+	for (i = 1; i < RAM_BLOCKS; i++)
+		send_to_all(OBJECT, object, .id = OBJECT_RAM_BASE + i, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = block_bytes[i],
+			    .name = slice_of(block_name[i]));
+	send_to_all(ROUND_BEGIN, round_begin, .group = GROUP_RAM, .number = 1);
+	send_all_pages(planted.ram);
+	mark_all(MARK_RAM_ROUND_END, 0, 1);
+	end_everything(1);
+}
+
+static void move_with_seeds(unsigned channels, enum codec_mode codec)
+{
+	struct send_stats sent = {0};
+	struct receive_stats got = {0};
+	unsigned i;
+
+	open_with_seeds(channels, codec, NULL);
+	wait_for(p.applied[1][0] == channels);
+	for (i = 0; i < RAM_BYTES / PAGE_BYTES; i += 11) /* some have changed meanwhile: what was placed there is no longer right */
+		fill_piece(planted.ram + (size_t)i * PAGE_BYTES, PAGE_BYTES);
+	send_memory();
+	wait_for(p.complete == channels);
+	assert_int_equal(p.applied[GROUP_RAM][1], channels);
+	memcpy(g.model[0], planted.ram, RAM_BYTES);
+	check_ram();
+	check_disk(1);
+	for (i = 0; i < channels; i++) {
+		sender_stats(p.s[i], &sent);
+		receiver_stats(p.r[i], &got);
+	}
+	assert_int_equal(sent.seed_pages, planted.given);
+	assert_true(sent.same_pages > planted.given * 8 / 10); /* those did not travel again */
+	assert_int_equal(sent.pages + planted.given, got.pages);
+	close_with_seeds();
+}
+
+/* To another page, which then holds what nobody sends again. */
+static bool move_seed(uint16_t type, uint8_t *payload, size_t n)
+{
+	(void)n;
+	if (type != MSG_DATA_ALSO)
+		return false;
+	payload[2 + 8] ^= 1;
+	return true;
+}
+
+/* Other content, which is no longer what the source counts for disk and page. */
+static bool flip_seed(uint16_t type, uint8_t *payload, size_t n)
+{
+	if (type != MSG_DATA_ALSO)
+		return false;
+	payload[n - 1] ^= 1;
+	return true;
+}
+
+static bool drop_the_seeds(uint16_t type, uint8_t *payload, size_t n)
+{
+	(void)n;
+	if (type != MSG_DATA_ALSO)
+		return false;
+	payload[2 + 2] = payload[2 + 3] = 0;
+	return true;
+}
+
+static void seeds_that_lie_are_found(void **state)
+{
+	(void)state;
+	open_with_seeds(1, CODEC_MODE_NONE, move_seed); /* that page is free, or it is not */
+	wait_until(p.lost || p.applied[1][0]);
+	if (!p.lost)
+		send_memory();
+	wait_until(p.lost);
+	assert_true(strstr(p.why.msg, "the digest of pc.ram does not match") || strstr(p.why.msg, "was placed before"));
+	close_with_seeds();
+
+	open_with_seeds(1, CODEC_MODE_NONE, flip_seed);
+	wait_for(p.applied[1][0] == 1);
+	send_memory();
+	expect_lost(EBADMSG, "the digest of");
+	close_with_seeds();
+
+	open_with_seeds(1, CODEC_MODE_NONE, drop_the_seeds);
+	expect_lost(EPROTO, "outside of one or the other");
+	close_with_seeds();
+}
+
+static void content_that_is_in_memory_and_on_disk_travels_once(void **state)
+{
+	(void)state;
+	move_with_seeds(1, CODEC_MODE_NONE);
+	move_with_seeds(3, CODEC_MODE_LZ4);
+	move_with_seeds(2, CODEC_MODE_ZSTD);
+}
+
 /* ---- frames made by hand ---- */
 
 static void hand_connect(void)
@@ -1963,6 +2185,90 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
+/* DATA_ALSO with one place, and n bytes of it, of two pages' contents. */
+static void hand_also(uint16_t seeds, struct seed_extent x, const struct data_case *d, size_t n)
+{
+	uint8_t all[3 * PAGE_BYTES];
+	struct writer w = writer_of(all, sizeof(all));
+	struct msg_data m = {.object = d->object, .codec = d->codec, .extents = 1, .raw_bytes = d->raw_bytes};
+	uint8_t body[12 + 2 * PAGE_BYTES] = {0};
+	struct writer b = writer_of(body, sizeof(body));
+
+	write_u64(&b, d->x[0].offset);
+	write_u32(&b, d->x[0].units);
+	m.body = (struct slice){body, 12 + d->body};
+	write_u16(&w, x.unit);
+	write_u16(&w, x.run);
+	write_u32(&w, x.object);
+	write_u32(&w, x.page);
+	msg_data_encode(&w, &m);
+	hand_send(DATA_ALSO, data_also, .seeds = seeds, .rest = {all, MIN(n, writer_len(&w))});
+}
+
+static void malformed_places_are_refused(void **state)
+{
+	const struct data_case two = {"", 1, CODEC_RAW, 0, 1, 8192, 1, {{0, 16}}, 8192, ""};
+	const struct data_case zeros = {"", 1, CODEC_ZERO, 0, 1, 0, 1, {{0, 16}}, 0, ""};
+	const struct data_case of_ram = {"", OBJECT_RAM_BASE, CODEC_RAW, 0, 1, 8192, 1, {{0, 2}}, 8192, ""};
+	const uint32_t pages = RAM_BYTES / PAGE_BYTES;
+	const struct {
+		uint16_t seeds;
+		struct seed_extent x;
+		const struct data_case *d;
+		size_t n;
+		const char *words;
+	} cases[] = {
+		{0, {0, 1, OBJECT_RAM_BASE, 0}, &two, SIZE_MAX, "malformed DATA_ALSO"},
+		{SEEDS_MAX + 1, {0, 1, OBJECT_RAM_BASE, 0}, &two, SIZE_MAX, "malformed DATA_ALSO"},
+		{2, {0, 1, OBJECT_RAM_BASE, 0}, &two, 23, "malformed DATA_ALSO"},
+		{1, {0, 1, OBJECT_RAM_BASE, 0}, &two, 11, "malformed DATA_ALSO"},
+		{1, {0, 1, OBJECT_RAM_BASE, 0}, &two, 12, "malformed DATA"},
+		{1, {0, 0, OBJECT_RAM_BASE, 0}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {0, 3, OBJECT_RAM_BASE, 0}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {2, 1, OBJECT_RAM_BASE, 0}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {65535, 65535, OBJECT_RAM_BASE, 0}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {0, 1, OBJECT_RAM_BASE, pages}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {0, 2, OBJECT_RAM_BASE, pages - 1}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {0, 1, OBJECT_RAM_BASE, UINT32_MAX}, &two, SIZE_MAX, "outside of one or the other"},
+		{1, {0, 1, OBJECT_RAM_BASE + 1, 0}, &two, SIZE_MAX, "no RAM block that was announced"},
+		{1, {0, 1, 1, 0}, &two, SIZE_MAX, "no RAM block that was announced"},
+		{1, {0, 1, UINT32_MAX, 0}, &two, SIZE_MAX, "no RAM block that was announced"},
+		{1, {0, 1, OBJECT_RAM_BASE, 0}, &zeros, SIZE_MAX, "places are for contents of disks"},
+		{1, {0, 1, OBJECT_RAM_BASE, 0}, &of_ram, SIZE_MAX, "places are for contents of disks"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i <= ARRAY_LEN(cases) + 1; i++) {
+		if (!ram_open(1, CODEC_MODE_NONE)) {
+			p.channels = 0;
+			ram_close();
+			print_message("skipped: nobody may write into the memory of a child here\n");
+			skip();
+		}
+		make_disk(1);
+		hand_connect();
+		hand_disk();
+		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES,
+			  .name = slice_of(block_name[0]));
+		if (i < ARRAY_LEN(cases)) {
+			hand_also(cases[i].seeds, cases[i].x, cases[i].d, cases[i].n);
+		} else if (i == ARRAY_LEN(cases)) { /* twice */
+			hand_also(1, (struct seed_extent){0, 2, OBJECT_RAM_BASE, 5}, &two, SIZE_MAX);
+			hand_also(1, (struct seed_extent){0, 1, OBJECT_RAM_BASE, 6}, &two, SIZE_MAX);
+		} else { /* beside QEMU's pages */
+			hand_data(&(struct data_case){"", OBJECT_RAM_BASE, CODEC_ZERO, 0, 1, 0, 1, {{0, 1}}, 0, ""});
+			hand_also(1, (struct seed_extent){0, 2, OBJECT_RAM_BASE, 5}, &two, SIZE_MAX);
+		}
+		wait_until(p.lost);
+		if (!strstr(p.why.msg, i < ARRAY_LEN(cases)    ? cases[i].words
+				       : i == ARRAY_LEN(cases) ? "page 6 was placed before"
+							       : "beside QEMU's own pages"))
+			fail_msg("case %zu: %s", i, p.why.msg);
+		ram_close();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1985,6 +2291,9 @@ int main(void)
 		cmocka_unit_test(a_stream_changed_on_the_way_is_not_called_whole),
 		cmocka_unit_test(ram_content_changed_on_the_way_is_found_at_the_end),
 		cmocka_unit_test(ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round),
+		cmocka_unit_test(content_that_is_in_memory_and_on_disk_travels_once),
+		cmocka_unit_test(seeds_that_lie_are_found),
+		cmocka_unit_test(malformed_places_are_refused),
 		cmocka_unit_test(malformed_data_is_refused_and_writes_nothing),
 		cmocka_unit_test(data_for_another_channel_s_place_is_refused),
 		cmocka_unit_test(what_breaks_the_order_of_a_move_is_refused),

@@ -1,0 +1,271 @@
+/* seeds.c: see seeds.h. */
+#include "seeds.h"
+#include "codec.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define PIECE_PAGES	64 /* that are read at once: what the L2 holds */
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define EMPTY		0   /* of a slot of the index */
+#define CHAIN_MAX	128 /* of a content that many pages have, the others are left out */
+
+struct seeds {
+	pid_t pid;
+	const struct digest_key *key;
+	struct seed_block block[SEED_BLOCKS_MAX];
+	struct page_table table[SEED_BLOCKS_MAX];
+	uint64_t first[SEED_BLOCKS_MAX + 1]; /* of each block's pages, counted through all */
+	unsigned count;
+	int pagemap_fd;
+	/*
+	 * While there is an index a page's slot in its table holds the hash of what was found there, of a page that was found
+	 * that of its place, which the sender writes: from then on only the bit in `given` is looked at here.
+	 */
+	uint32_t *index; /* page + 1, counted through all; open addressing by the content's hash. NULL: none */
+	uint64_t mask;
+	uint8_t *given;		 /* bits: these have been found */
+	uint64_t indexed, found; /* atomic */
+	bool ready;
+	bool stop; /* atomic */
+};
+
+struct seeds *seeds_new(pid_t pid, const struct digest_key *key, const struct seed_block *blocks, unsigned count)
+{
+	struct seeds *s = xcalloc(1, sizeof(*s));
+	unsigned i;
+
+	s->pid = pid;
+	s->key = key;
+	s->count = MIN(count, SEED_BLOCKS_MAX);
+	s->pagemap_fd = -1;
+	for (i = 0; i < s->count; i++) {
+		s->block[i] = blocks[i];
+		s->table[i].pages = blocks[i].bytes >> PAGE_SHIFT;
+		s->table[i].hash = xcalloc(s->table[i].pages, sizeof(struct hash128));
+		s->first[i + 1] = s->first[i] + s->table[i].pages;
+	}
+	return s;
+}
+
+static void drop_index(struct seeds *s)
+{
+	free(s->index);
+	free(s->given);
+	s->index = NULL;
+	s->given = NULL;
+}
+
+void seeds_free(struct seeds *s)
+{
+	unsigned i;
+
+	if (!s)
+		return;
+	drop_index(s);
+	for (i = 0; i < s->count; i++)
+		free(s->table[i].hash);
+	free(s);
+}
+
+static struct hash128 *slot_of(struct seeds *s, uint64_t page, unsigned *block)
+{
+	unsigned i = 0;
+
+	while (page >= s->first[i + 1])
+		i++;
+	*block = i;
+	return &s->table[i].hash[page - s->first[i]];
+}
+
+/* ---- the scan ---- */
+
+/* Which of these pages are there: nothing is to be brought in for us. */
+static int present(const struct seeds *s, uint64_t host, unsigned pages, bool out[PIECE_PAGES], struct err *e)
+{
+	uint64_t entry[PIECE_PAGES];
+	ssize_t n = pread(s->pagemap_fd, entry, pages * sizeof(*entry), (off_t)(host / PAGE_BYTES * sizeof(*entry)));
+	unsigned i;
+
+	if (n < 0)
+		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
+	for (i = 0; i < pages; i++)
+		out[i] = (size_t)n >= (i + 1) * sizeof(*entry) && entry[i] & PAGEMAP_PRESENT;
+	return 0;
+}
+
+/* Those of them, each to its place in to. What has gone meanwhile reads as zeros, which are not looked at. */
+static int read_pages(const struct seeds *s, uint64_t host, unsigned pages, const bool there[PIECE_PAGES], uint8_t *to, struct err *e)
+{
+	struct iovec local[PIECE_PAGES], remote[PIECE_PAGES];
+	unsigned i, n = 0;
+	ssize_t got;
+
+	for (i = 0; i < pages; i++) {
+		if (!there[i])
+			continue;
+		local[n] = (struct iovec){to + (size_t)i * PAGE_BYTES, PAGE_BYTES};
+		remote[n++] = (struct iovec){(void *)(uintptr_t)(host + (uint64_t)i * PAGE_BYTES), PAGE_BYTES};
+	}
+	memset(to, 0, (size_t)pages * PAGE_BYTES);
+	got = n ? process_vm_readv(s->pid, local, n, remote, n, 0) : 0;
+	return got < 0 && errno != EFAULT ? err_sys(e, errno, "QEMU's memory cannot be read from outside") : 0;
+}
+
+static void note(struct seeds *s, unsigned block, uint64_t page, const uint8_t *content)
+{
+	if (bytes_are_zero(content, PAGE_BYTES))
+		return;
+	s->table[block].hash[page] = hash_content(s->key, content, PAGE_BYTES);
+	__atomic_fetch_add(&s->indexed, 1, __ATOMIC_RELAXED);
+}
+
+static int scan_block(struct seeds *s, unsigned block, uint8_t *piece, struct err *e)
+{
+	uint64_t host = s->block[block].host, pages = s->table[block].pages;
+	bool there[PIECE_PAGES];
+	uint64_t at;
+	unsigned i, n;
+	int r = 0;
+
+	for (at = 0; at < pages && !r; at += n) {
+		n = (unsigned)MIN(pages - at, (uint64_t)PIECE_PAGES);
+		if (__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
+			return err_set(e, ECANCELED, "the move is being rolled back");
+		r = present(s, host + at * PAGE_BYTES, n, there, e);
+		r = r ? r : read_pages(s, host + at * PAGE_BYTES, n, there, piece, e);
+		for (i = 0; !r && i < n; i++)
+			if (there[i])
+				note(s, block, at + i, piece + (size_t)i * PAGE_BYTES);
+	}
+	return r;
+}
+
+static void make_index(struct seeds *s)
+{
+	uint64_t size = 1024, page, k;
+	unsigned block, chain;
+
+	while (size < s->indexed + s->indexed / 4)
+		size *= 2;
+	s->mask = size - 1;
+	s->index = xcalloc(size, sizeof(*s->index));
+	s->given = xcalloc(s->first[s->count] / 8 + 1, 1);
+	for (page = 0; page < s->first[s->count]; page++) {
+		const struct hash128 *slot = slot_of(s, page, &block);
+
+		if (hash_equal(*slot, (struct hash128){0, 0}))
+			continue;
+		for (k = slot->lo & s->mask, chain = 0; s->index[k] != EMPTY && chain < CHAIN_MAX; k = (k + 1) & s->mask)
+			chain++;
+		if (s->index[k] == EMPTY)
+			s->index[k] = (uint32_t)page + 1;
+	}
+}
+
+int seeds_scan(struct seeds *s, struct err *e)
+{
+	AUTO_FREE uint8_t *piece = aligned_alloc(PAGE_BYTES, (size_t)PIECE_PAGES * PAGE_BYTES);
+	char path[64];
+	unsigned i;
+	int r = 0;
+
+	if (s->first[s->count] >= UINT32_MAX)
+		return err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)s->pid);
+	s->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (s->pagemap_fd < 0)
+		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
+	for (i = 0; i < s->count && !r; i++)
+		r = scan_block(s, i, piece, e);
+	close(s->pagemap_fd);
+	if (!r)
+		make_index(s);
+	s->ready = !r;
+	return r;
+}
+
+void seeds_stop(struct seeds *s)
+{
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
+}
+
+/* ---- looking up ---- */
+
+static bool is_given(const struct seeds *s, uint64_t page)
+{
+	return s->given[page / 8] & 1u << page % 8;
+}
+
+/* All pages with this content; returns how many. */
+static unsigned find_page(struct seeds *s, struct hash128 content, uint32_t unit, struct seed *out, unsigned room)
+{
+	unsigned n = 0, chain = 0, block;
+	uint64_t k, page;
+
+	for (k = content.lo & s->mask; s->index[k] != EMPTY && chain <= CHAIN_MAX && n < room; k = (k + 1) & s->mask, chain++) {
+		page = s->index[k] - 1;
+		if (is_given(s, page) || !hash_equal(*slot_of(s, page, &block), content))
+			continue;
+		s->given[page / 8] |= (uint8_t)(1u << page % 8);
+		out[n++] = (struct seed){unit, OBJECT_RAM_BASE + block, page - s->first[block], content};
+	}
+	return n;
+}
+
+unsigned seeds_find(struct seeds *s, uint64_t offset, const uint8_t *data, uint32_t bytes, struct seed out[SEEDS_PER_PART_MAX])
+{
+	uint32_t at, unit;
+	unsigned n = 0;
+
+	if (!s->index || offset % PAGE_BYTES)
+		return 0;
+	for (unit = 0, at = 0; at + PAGE_BYTES <= bytes; unit++, at += PAGE_BYTES)
+		n += find_page(s, hash_content(s->key, data + at, PAGE_BYTES), unit, out + n, SEEDS_PER_PART_MAX - n);
+	__atomic_fetch_add(&s->found, n, __ATOMIC_RELAXED);
+	return n;
+}
+
+void seeds_end(struct seeds *s)
+{
+	uint64_t page;
+	unsigned block;
+
+	if (!s->index)
+		return;
+	for (page = 0; page < s->first[s->count]; page++)
+		if (!is_given(s, page))
+			*slot_of(s, page, &block) = (struct hash128){0, 0};
+	drop_index(s);
+}
+
+bool seeds_ready(const struct seeds *s)
+{
+	return s && s->ready;
+}
+
+struct page_table *seeds_tables(struct seeds *s)
+{
+	return s->table;
+}
+
+const struct seed_block *seeds_blocks(const struct seeds *s, unsigned *count)
+{
+	*count = s->count;
+	return s->block;
+}
+
+uint64_t seeds_indexed(const struct seeds *s)
+{
+	return __atomic_load_n(&s->indexed, __ATOMIC_RELAXED);
+}
+
+uint64_t seeds_found(const struct seeds *s)
+{
+	return __atomic_load_n(&s->found, __ATOMIC_RELAXED);
+}
