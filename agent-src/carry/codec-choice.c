@@ -5,43 +5,140 @@
 #define MS	     1000000ULL
 #define UP_S	     0.020
 #define DOWN_S	     0.005
-#define LONG_S	     0.100 /* too much by far */
-#define DRY_PART     0.25  /* of DOWN_S: the network is about to wait */
-#define UP_PART	     0.5   /* of the window, if that is less: on a fast link it holds less than UP_S */
+#define DRY_PART     0.25 /* of DOWN_S: the network is about to wait */
+#define UP_PART	     0.5  /* of the window, if that is less: on a fast link it holds less than UP_S */
 #define DOWN_PART    0.125
 #define STAY_BATCHES 4 /* until what was chosen shows in what waits */
-#define MEASURE_NS   (10 * MS)
+#define DRAIN_NS     (10 * MS)
 #define OLD_PART     0.7 /* of a measurement and those before */
 #define DRY_BYTES    65536
 #define PEER_NS	     (50 * MS) /* for so long the peer may be slow with what is dear to unpack */
 
+/* A network that takes less than this is worth so much work; what takes more is a matter of what waits. */
+#define HARD_BPS 40e6
+#define ZSTD_BPS 130e6
+
+#define SETTLE_NS     (20 * MS)	 /* until what leaves is what the effort made */
+#define TRIAL_NS      (100 * MS) /* of it, to see how fast it leaves */
+#define FADING	      0.95	 /* of what the network was seen to take, per trial */
+#define PARDON_MIN_NS (500 * MS)
+#define PARDON_MAX_NS (8000 * MS)
+#define SLACK	      0.9 /* a measurement may be wrong by so much */
+
+/* What is left with an effort of what the one below it leaves. */
+static const double part_of_less[CODEC_EFFORTS] = {[EFFORT_ZSTD] = 0.76, [EFFORT_ZSTD_HARD] = 0.93};
+
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns)
 {
-	*c = (struct codec_choice){.now = EFFORT_NONE, .at_ns = now_ns};
+	unsigned i;
+
+	*c = (struct codec_choice){.now = EFFORT_LZ4, .since_ns = now_ns, .refused = CODEC_EFFORTS};
+	for (i = 0; i < CHANNELS_MAX; i++)
+		c->channel[i].at_ns = now_ns;
 }
+
+/* ---- what leaves ---- */
 
 /* A channel that had nothing to send shows less than the network can take. */
-static void measure(struct codec_choice *c, const struct codec_sample *s)
+static void measure_drain(struct codec_channel *k, const struct codec_sample *s)
 {
-	uint64_t left = s->given_bytes - MIN(s->backlog_bytes, s->given_bytes), ns = s->now_ns - c->at_ns;
+	uint64_t ns = s->now_ns - k->at_ns;
 	double bps;
 
-	c->ran_dry |= s->backlog_bytes < DRY_BYTES;
-	if (ns < MEASURE_NS)
+	k->ran_dry |= s->backlog_bytes < DRY_BYTES;
+	if (ns < DRAIN_NS)
 		return;
-	bps = (double)(left - MIN(c->left_bytes, left)) / ((double)ns / 1e9);
-	if (c->ran_dry)
-		c->drain_bps = MAX(c->drain_bps, bps);
+	bps = (double)(k->left - k->at_left) / ((double)ns / 1e9);
+	if (k->ran_dry)
+		k->drain_bps = MAX(k->drain_bps, bps);
 	else
-		c->drain_bps = c->drain_bps > 0 ? OLD_PART * c->drain_bps + (1 - OLD_PART) * bps : bps;
-	c->at_ns = s->now_ns;
-	c->left_bytes = MAX(left, c->left_bytes);
-	c->ran_dry = false;
+		k->drain_bps = k->drain_bps > 0 ? OLD_PART * k->drain_bps + (1 - OLD_PART) * bps : bps;
+	k->at_ns = s->now_ns;
+	k->at_left = k->left;
+	k->ran_dry = false;
 }
 
-static void step(struct codec_choice *c, int by)
+static void note_left(struct codec_choice *c, const struct codec_sample *s)
 {
-	c->now = (enum codec_effort)MIN(MAX((int)c->now + by, EFFORT_NONE), EFFORT_ZSTD_HARD);
+	struct codec_channel *k = &c->channel[s->channel];
+	uint64_t left = s->given_bytes - MIN(s->backlog_bytes, s->given_bytes);
+
+	if (left > k->left) {
+		c->left += left - k->left;
+		k->left = left;
+	}
+	measure_drain(k, s);
+	k->dry_ns = s->now_ns + (k->drain_bps > 0 ? (uint64_t)((double)s->backlog_bytes / k->drain_bps * 1e9) : 0);
+}
+
+/* How long until no channel has anything that waits: what one should carry may be in the way of another. */
+static double waits_s(const struct codec_choice *c, uint64_t now_ns)
+{
+	uint64_t last = now_ns;
+	unsigned i;
+
+	for (i = 0; i < CHANNELS_MAX; i++)
+		last = MAX(last, c->channel[i].dry_ns);
+	return (double)(last - now_ns) / 1e9;
+}
+
+/* ---- more or less ---- */
+
+static void use(struct codec_choice *c, enum codec_effort effort, uint64_t now_ns)
+{
+	if (effort == c->now)
+		return;
+	c->now = effort;
+	c->since_ns = now_ns + SETTLE_NS;
+}
+
+/* Does this effort save more than it costs of what leaves? */
+static bool is_worth_it(const struct codec_choice *c)
+{
+	double before = c->leaves_bps[c->now - 1];
+
+	return before <= 0 || c->leaves_bps[c->now] > before * part_of_less[c->now] * SLACK;
+}
+
+static void give_up(struct codec_choice *c, uint64_t now_ns)
+{
+	c->refused = c->now;
+	c->pardon_ns = MIN(MAX(2 * c->pardon_ns, PARDON_MIN_NS), PARDON_MAX_NS);
+	c->pardon_at_ns = now_ns + c->pardon_ns;
+	use(c, (enum codec_effort)(c->now - 1), now_ns);
+}
+
+/* One step to what the network is worth, as far as that has not just been given up. */
+static void follow_network(struct codec_choice *c, uint64_t now_ns)
+{
+	enum codec_effort worth = c->takes_bps < HARD_BPS ? EFFORT_ZSTD_HARD : c->takes_bps < ZSTD_BPS ? EFFORT_ZSTD : EFFORT_LZ4;
+
+	if (worth > c->now && ((int)c->now + 1 < (int)c->refused || now_ns >= c->pardon_at_ns))
+		use(c, (enum codec_effort)(c->now + 1), now_ns);
+	else if (worth < c->now)
+		use(c, (enum codec_effort)(c->now - 1), now_ns);
+}
+
+/* How fast it leaves with the effort at hand: a stretch in which something waited all along. */
+static void judge_network(struct codec_choice *c, const struct codec_sample *s, double waits)
+{
+	double bps;
+
+	c->ran_dry |= waits <= 0 && s->backlog_bytes < DRY_BYTES;
+	if (s->now_ns >= c->since_ns && s->now_ns - c->since_ns < TRIAL_NS)
+		return;
+	bps = s->now_ns < c->since_ns || c->ran_dry ? 0 : (double)(c->left - c->since_left) / ((double)(s->now_ns - c->since_ns) / 1e9);
+	c->since_ns = MAX(c->since_ns, s->now_ns);
+	c->since_left = c->left;
+	c->ran_dry = false;
+	if (bps <= 0)
+		return;
+	c->leaves_bps[c->now] = c->leaves_bps[c->now] > 0 ? (c->leaves_bps[c->now] + bps) / 2 : bps;
+	c->takes_bps = MAX(c->takes_bps * FADING, bps);
+	if (c->now > EFFORT_LZ4 && !is_worth_it(c))
+		give_up(c, s->now_ns);
+	else if (!s->peer_is_slow)
+		follow_network(c, s->now_ns);
 }
 
 /* What is dear to unpack is given up. */
@@ -52,39 +149,42 @@ static void spare_peer(struct codec_choice *c, uint64_t now_ns)
 	if (now_ns - c->peer_slow_ns < PEER_NS)
 		return;
 	if (c->now > EFFORT_LZ4)
-		step(c, -1);
+		use(c, (enum codec_effort)(c->now - 1), now_ns);
 	c->peer_slow_ns = now_ns;
 }
 
-/* More work is worth it, 1, or less, -1. */
-static int verdict(struct codec_choice *c, const struct codec_sample *s)
+/* With LZ4 or without: a mixture of both is best where the network is fast. */
+static void judge_backlog(struct codec_choice *c, const struct codec_sample *s, double waits)
 {
-	double waits = (double)s->backlog_bytes, window = (double)s->window_bytes;
-	double up = MIN(UP_S * c->drain_bps, UP_PART * window), down = MIN(DOWN_S * c->drain_bps, DOWN_PART * window);
-	bool more = waits >= c->waited, less = waits <= c->waited;
+	double drain = c->channel[s->channel].drain_bps, window_s = (double)s->window_bytes / drain;
+	double up = MIN(UP_S, UP_PART * window_s), down = MIN(DOWN_S, DOWN_PART * window_s);
+	bool rises = waits >= c->waited_s, falls = waits <= c->waited_s, quick = waits < DRY_PART * down;
 
-	if (waits > LONG_S * c->drain_bps)
-		return 1;
-	if (waits < DRY_PART * down)
-		return -1;
-	if (c->batches < STAY_BATCHES)
-		return 0;
+	if (c->now > EFFORT_LZ4 || (c->batches < STAY_BATCHES && !quick))
+		return;
 	c->batches = 0;
-	c->waited = waits;
-	if (waits > up || (s->window_was_full && waits > down))
-		return more;
-	return waits < down && less ? -1 : 0;
+	c->waited_s = waits;
+	if (rises && (waits > up || (s->window_was_full && waits > down)))
+		c->now = EFFORT_LZ4;
+	else if (waits < down && (falls || quick) && !s->was_idle)
+		c->now = EFFORT_NONE;
 }
 
 enum codec_effort codec_choice_step(struct codec_choice *c, const struct codec_sample *s)
 {
-	measure(c, s);
+	double waits;
+
+	note_left(c, s);
 	c->batches++;
-	if (c->drain_bps > 0 && s->peer_is_slow)
+	if (c->channel[s->channel].drain_bps <= 0)
+		return c->now;
+	waits = waits_s(c, s->now_ns);
+	judge_network(c, s, waits);
+	if (s->peer_is_slow) {
 		spare_peer(c, s->now_ns);
-	else if (c->drain_bps > 0)
-		step(c, verdict(c, s));
-	if (!s->peer_is_slow)
+	} else {
 		c->peer_slow_ns = 0;
+		judge_backlog(c, s, waits);
+	}
 	return c->now;
 }

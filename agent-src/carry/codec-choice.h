@@ -1,38 +1,59 @@
 /*
- * codec-choice.h: how much work contents are worth on a data channel, from batch to batch (--codec auto). Pure: counters in,
- * an effort out.
+ * codec-choice.h: how much work contents are worth, from batch to batch (--codec auto). Pure: counters in, an effort out. One choice
+ * for all data channels of a move, as they share the network and this machine's processors.
  *
- * What waits to leave is the measure. If the network takes longer than UP_NS over it, there is time for more work on each byte; if
- * it would soon run dry, less work is done. So what is sent is a mixture of two neighbours when the best lies between them. A peer
- * that takes less than the network carries is short of something else, which more work here does not help.
+ * How fast bytes leave while some wait all along is how much the network takes. A slow one is worth zstd, a very slow one more of it. But
+ * things also wait to leave when it is processors that are short, here or at the peer, and then more work makes it worse: what costs more
+ * of how fast bytes leave than it saves of them is given up, and not tried again for a while.
+ *
+ * On a faster network it is LZ4 or nothing, by what waits: if the network takes longer than UP_S over that, there is time for
+ * more work on each byte; if it would soon run dry, for less. So what is sent is a mixture of both when the best lies between them.
  */
 #ifndef VMFERRY_CODEC_CHOICE_H
 #define VMFERRY_CODEC_CHOICE_H
 
 #include "codec.h"
+#include "object.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* All of this channel. */
+#define CODEC_EFFORTS (EFFORT_ZSTD_HARD + 1)
+
+/* Of the channel whose next batch it is. */
 struct codec_sample {
+	unsigned channel;	/* from 0 */
 	uint64_t now_ns;	/* any clock */
 	uint64_t given_bytes;	/* to the channel, since it began */
 	uint64_t backlog_bytes; /* of these, what has not left yet */
 	uint64_t window_bytes;	/* what may be on its way or wait */
 	bool window_was_full;	/* since the last sample */
+	bool was_idle;		/* since then there was nothing to encode: less work would not bring more */
 	bool peer_is_slow;
+};
+
+struct codec_channel {
+	/* how fast the network takes bytes from this channel, per second; 0: not known yet */
+	double drain_bps;
+	uint64_t at_ns, at_left; /* when that was measured last; what had left by then */
+	uint64_t left;
+	uint64_t dry_ns; /* when it will have nothing that waits */
+	bool ran_dry;	 /* since then: it could have taken more */
 };
 
 struct codec_choice {
 	enum codec_effort now;
 	unsigned batches; /* since what waits was last judged */
-	double waited;	  /* bytes that did then */
-	/* how fast the network takes bytes from this channel, per second; 0: not known yet */
-	double drain_bps;
-	uint64_t at_ns, left_bytes; /* when that was measured last; what had left by then */
-	bool ran_dry;		    /* since then: it could have taken more */
-	uint64_t peer_slow_ns;	    /* since when it is; 0: it is not */
+	double waited_s;  /* how long it did then */
+	struct codec_channel channel[CHANNELS_MAX];
+	/* all channels together, since a moment in which the effort had settled */
+	uint64_t since_ns, since_left, left;
+	bool ran_dry;
+	double leaves_bps[CODEC_EFFORTS]; /* with each effort; 0: not known */
+	double takes_bps;		  /* the network, at best, fading; 0: not known */
+	uint64_t pardon_at_ns, pardon_ns; /* no more than `refused` until then; how long that is the last time */
+	enum codec_effort refused;	  /* too much */
+	uint64_t peer_slow_ns;		  /* since when it is; 0: it is not */
 };
 
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns);

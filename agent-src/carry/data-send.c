@@ -1,6 +1,5 @@
 /* data-send.c: see data-send.h. */
 #include "data-send.h"
-#include "codec-choice.h"
 #include "conn-link.h"
 #include "log.h"
 #include "sums.h"
@@ -28,7 +27,6 @@ struct sender {
 	bool blocked;
 	uint64_t blocked_at;
 	struct sums sums;
-	struct codec_choice choice;
 	uint64_t given_bytes; /* of content, to the channel */
 	bool window_was_full; /* since the last choice */
 	struct send_stats stats;
@@ -87,20 +85,31 @@ static void use_effort(struct sender *s, enum codec_effort effort)
 static void choose_effort(struct sender *s)
 {
 	struct channel_backlog b;
+	struct codec_sample sample;
 	enum codec_effort before = encode_uses(s->encode), now;
 
 	if (s->shared->codec != CODEC_MODE_AUTO)
 		return;
 	b = channel_backlog(s->ch);
-	now = codec_choice_step(&s->choice, &(struct codec_sample){.now_ns = now_ns(),
-								   .given_bytes = s->given_bytes,
-								   .backlog_bytes = b.bytes,
-								   .window_bytes = s->shared->window_bytes,
-								   .window_was_full = s->window_was_full,
-								   .peer_is_slow = b.peer_is_slow});
+	sample = (struct codec_sample){.channel = s->number - 1,
+				       .now_ns = now_ns(),
+				       .given_bytes = s->given_bytes,
+				       .backlog_bytes = b.bytes,
+				       .window_bytes = s->shared->window_bytes,
+				       .window_was_full = s->window_was_full,
+				       .peer_is_slow = b.peer_is_slow};
+	pthread_mutex_lock(&s->shared->choosing);
+	now = codec_choice_step(&s->shared->choice, &sample);
+	pthread_mutex_unlock(&s->shared->choosing);
 	s->window_was_full = false;
 	if (now != before)
 		use_effort(s, now);
+}
+
+void send_shared_init(struct send_shared *s)
+{
+	pthread_mutex_init(&s->choosing, NULL);
+	codec_choice_init(&s->choice, now_ns());
 }
 
 /* ---- batches ---- */
@@ -443,7 +452,6 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	cfg.ctx = s;
 	s->encode = encode_new(shared->codec);
 	use_effort(s, encode_uses(s->encode));
-	codec_choice_init(&s->choice, now_ns());
 	sums_init(&s->sums, &shared->key);
 	s->stop.run = on_stop;
 	queue_init(&s->in, s->loop, on_ready);

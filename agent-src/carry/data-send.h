@@ -9,12 +9,15 @@
 #define VMFERRY_DATA_SEND_H
 
 #include "channel.h"
+#include "codec-choice.h"
 #include "cpu-stage.h"
 #include "encode.h"
 #include "link.h"
 #include "object.h"
 #include "queue.h"
 #include "seeds.h"
+
+#include <pthread.h>
 
 /* A buffer of a producer's pool, pointed into by items on several channels. */
 struct shared_buf {
@@ -27,9 +30,11 @@ void shared_buf_unref(struct shared_buf *b);
 /* What all senders of a move share; written before the threads start, except where atomic is said. */
 struct send_shared {
 	struct digest_key key;
-	enum codec_mode codec;
-	struct pacer pacer; /* atomic inside */
-	int codec_now;	    /* enum data_codec that was chosen last, by any channel; atomic */
+	enum codec_mode codec; /* auto: after send_shared_init() */
+	struct pacer pacer;    /* atomic inside */
+	pthread_mutex_t choosing;
+	struct codec_choice choice; /* under the lock: --codec auto */
+	int codec_now;		    /* enum data_codec that was chosen last, by any channel; atomic */
 	unsigned channels;
 	size_t window_bytes;
 	struct cpu_meter *cpu; /* measures the threads of the data plane; NULL: nothing does */
@@ -41,6 +46,9 @@ struct send_shared {
 	void (*lost)(void *ctx, unsigned channel, const struct err *why); /* called in the sender's thread */
 	void *ctx;
 };
+
+/* Before the first sender. */
+void send_shared_init(struct send_shared *s);
 
 /* Totals, readable from any thread. */
 struct send_stats {

@@ -205,9 +205,9 @@ size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out)
 static enum codec_effort first_effort(enum codec_mode m)
 {
 	switch (m) {
-	case CODEC_MODE_AUTO:
 	case CODEC_MODE_NONE:
 		return EFFORT_NONE;
+	case CODEC_MODE_AUTO:
 	case CODEC_MODE_LZ4:
 		return EFFORT_LZ4;
 	case CODEC_MODE_ZSTD:

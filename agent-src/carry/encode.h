@@ -33,7 +33,7 @@ struct batch {
 struct encode;
 struct encode *encode_new(enum codec_mode mode);
 void encode_free(struct encode *en);
-/* What contents are tried with from here on. At first what the mode says, in CODEC_MODE_AUTO nothing. */
+/* What contents are tried with from here on. At first what the mode says, in CODEC_MODE_AUTO LZ4. */
 void encode_use(struct encode *en, enum codec_effort effort);
 enum codec_effort encode_uses(const struct encode *en);
 

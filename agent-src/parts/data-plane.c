@@ -59,6 +59,7 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 	d->shared.window_bytes = MAX(2 * MIB, WINDOW_ALL / d->channels);
 	d->shared.lost = channel_lost;
 	d->shared.ctx = d;
+	send_shared_init(&d->shared);
 	for (i = 0; i < d->channels && !r; i++) {
 		t0 = now_ns();
 		r = dest_connect_data(dest, port, i + 1, &link, e);

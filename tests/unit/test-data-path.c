@@ -259,6 +259,7 @@ static void path_init(unsigned channels, unsigned disks)
 	p.out.window_bytes = MIB;
 	p.out.lost = source_lost;
 	p.out.ctx = &p;
+	send_shared_init(&p.out);
 	p.hand = -1;
 	for (i = 1; i <= disks; i++)
 		make_disk(i);

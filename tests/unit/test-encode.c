@@ -73,7 +73,7 @@ static void contents_go_with_the_codec_of_the_mode_until_another_is_named(void *
 	static const struct {
 		enum codec_mode mode;
 		enum codec_effort first;
-	} cases[] = {{CODEC_MODE_AUTO, EFFORT_NONE},
+	} cases[] = {{CODEC_MODE_AUTO, EFFORT_LZ4},
 		     {CODEC_MODE_NONE, EFFORT_NONE},
 		     {CODEC_MODE_LZ4, EFFORT_LZ4},
 		     {CODEC_MODE_ZSTD, EFFORT_ZSTD}};
