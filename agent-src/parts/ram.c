@@ -191,6 +191,7 @@ static int try_to_read(pid_t pid, const struct seed_block *b, struct err *e)
 	uint8_t bytes[16];
 	struct iovec local = {bytes, sizeof(bytes)}, remote = {(void *)(uintptr_t)b->host, sizeof(bytes)};
 
+	errno = EPERM; /* for the fault, and for a short read */
 	if (!fault_point("src-no-process-vm") && process_vm_readv(pid, &local, 1, &remote, 1, 0) == sizeof(bytes))
 		return 0;
 	return err_sys(e, errno, "QEMU's memory cannot be read from outside");

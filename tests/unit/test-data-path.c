@@ -1226,6 +1226,7 @@ static void expect_lost(int code, const char *words)
 static void disk_through_the_middle(bool (*tamper)(uint16_t, uint8_t *, size_t), const char *words)
 {
 	path_init(1, 1);
+	p.out.codec = CODEC_MODE_NONE;
 	p.tamper = tamper;
 	path_connect();
 	send_round(1, 0);
@@ -1266,6 +1267,7 @@ static void a_stream_changed_on_the_way_is_not_called_whole(void **state)
 
 	(void)state;
 	path_init(1, 0);
+	p.out.codec = CODEC_MODE_NONE;
 	p.tamper = flip_content;
 	path_connect();
 	stream_object(OBJECT_STREAM_BASE);
