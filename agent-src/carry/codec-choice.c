@@ -12,6 +12,7 @@
 #define DRAIN_NS     (10 * MS)
 #define OLD_PART     0.7 /* of a measurement and those before */
 #define DRY_BYTES    65536
+#define FAR_S	     1.0       /* ahead nobody looks: a channel on which hardly anything leaves may say nothing more */
 #define PEER_NS	     (50 * MS) /* for so long the peer may be slow with what is dear to unpack */
 
 /* A network that takes less than this is worth so much work; what takes more is a matter of what waits. */
@@ -68,7 +69,7 @@ static void note_left(struct codec_choice *c, const struct codec_sample *s)
 		k->left = left;
 	}
 	measure_drain(k, s);
-	k->dry_ns = s->now_ns + (k->drain_bps > 0 ? (uint64_t)((double)s->backlog_bytes / k->drain_bps * 1e9) : 0);
+	k->dry_ns = s->now_ns + (k->drain_bps > 0 ? (uint64_t)(MIN((double)s->backlog_bytes / k->drain_bps, FAR_S) * 1e9) : 0);
 }
 
 /* How long until no channel has anything that waits: what one should carry may be in the way of another. */
@@ -166,7 +167,7 @@ static void judge_backlog(struct codec_choice *c, const struct codec_sample *s, 
 	c->waited_s = waits;
 	if (rises && (waits > up || (s->window_was_full && waits > down)))
 		c->now = EFFORT_LZ4;
-	else if (waits < down && (falls || quick) && !s->was_idle)
+	else if (waits < down && (falls || quick))
 		c->now = EFFORT_NONE;
 }
 

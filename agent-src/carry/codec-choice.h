@@ -28,7 +28,6 @@ struct codec_sample {
 	uint64_t backlog_bytes; /* of these, what has not left yet */
 	uint64_t window_bytes;	/* what may be on its way or wait */
 	bool window_was_full;	/* since the last sample */
-	bool was_idle;		/* since then there was nothing to encode: less work would not bring more */
 	bool peer_is_slow;
 };
 

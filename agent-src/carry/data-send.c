@@ -91,6 +91,7 @@ static void choose_effort(struct sender *s)
 	if (s->shared->codec != CODEC_MODE_AUTO)
 		return;
 	b = channel_backlog(s->ch);
+	pthread_mutex_lock(&s->shared->choosing); /* before the clock is read: it must not go back between two samples */
 	sample = (struct codec_sample){.channel = s->number - 1,
 				       .now_ns = now_ns(),
 				       .given_bytes = s->given_bytes,
@@ -98,7 +99,6 @@ static void choose_effort(struct sender *s)
 				       .window_bytes = s->shared->window_bytes,
 				       .window_was_full = s->window_was_full,
 				       .peer_is_slow = b.peer_is_slow};
-	pthread_mutex_lock(&s->shared->choosing);
 	now = codec_choice_step(&s->shared->choice, &sample);
 	pthread_mutex_unlock(&s->shared->choosing);
 	s->window_was_full = false;
@@ -504,6 +504,11 @@ void sender_stats(const struct sender *s, struct send_stats *sum)
 
 	for (i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
 		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+uint64_t sender_contents(const struct sender *s)
+{
+	return __atomic_load_n(&s->stats.raw_bytes, __ATOMIC_RELAXED);
 }
 
 uint64_t sender_wire_bytes(const struct sender *s)

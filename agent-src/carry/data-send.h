@@ -87,6 +87,8 @@ void sender_put(struct sender *s, struct send_item *it);
 /* Ends the thread and frees. NULL ok. */
 void sender_stop(struct sender *s);
 void sender_stats(const struct sender *s, struct send_stats *sum /* added to */);
+/* Contents, before they were compressed. */
+uint64_t sender_contents(const struct sender *s);
 uint64_t sender_wire_bytes(const struct sender *s);
 /* Of what is on its way, or waits to be. */
 uint64_t sender_unacked_bytes(const struct sender *s);

@@ -389,26 +389,29 @@ static void announce_block(struct disk_reader *r, const struct seed_block *b, ui
 }
 
 /* Before the first disk is read. Without it content that is in memory as well is carried twice. */
-static void scan(struct disk_reader *r)
+static int scan(struct disk_reader *r)
 {
 	struct seeds *s = r->shared->seeds;
 	const struct seed_block *blocks;
 	uint64_t from = now_ns();
 	unsigned i, count;
 	struct err e;
+	int code;
 
 	r->scanned = true;
 	if (!s)
-		return;
-	if (seeds_scan(s, &e)) {
+		return 0;
+	code = seeds_scan(s, &e);
+	if (code) {
 		log_info("no content is looked for in memory: %s", e.msg);
-		return;
+		return code;
 	}
 	log_info("memory: %llu pages with contents, read in %llu ms", (unsigned long long)seeds_indexed(s),
 		 (unsigned long long)(now_ns() - from) / 1000000);
 	blocks = seeds_blocks(s, &count);
 	for (i = 0; i < count; i++)
 		announce_block(r, &blocks[i], OBJECT_RAM_BASE + i);
+	return 0;
 }
 
 static void on_rounds(struct queue *q)
@@ -417,8 +420,8 @@ static void on_rounds(struct queue *q)
 	struct qnode *n;
 	struct err e;
 
-	if (!r->scanned)
-		scan(r);
+	if (!r->scanned && scan(r) == -ECANCELED)
+		return; /* the end is on its way */
 	while ((n = queue_take(q))) {
 		struct disk_round *d = container_of(n, struct disk_round, node);
 

@@ -244,7 +244,8 @@ static void take_seeded(struct capture *c, struct seeds *seeds, const char **mis
 
 	*missing = NULL;
 	for (i = 0; i < c->seeded; i++) {
-		for (j = 0; j < c->block_count && (strcmp(c->blocks[j].name, seeded[i].name) || c->blocks[j].used_bytes != seeded[i].bytes);
+		for (j = 0; j < c->block_count &&
+			    (c->object[j] || strcmp(c->blocks[j].name, seeded[i].name) || c->blocks[j].used_bytes != seeded[i].bytes);
 		     j++)
 			;
 		if (j == c->block_count) {
@@ -291,7 +292,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 		c->blocks = NULL;
 		c->block_count = 0;
 		capture_give_up(c, &e);
-		return 1;
+		return -EPROTO;
 	}
 	take_others(c);
 	c->cfg.shared->ram = c->tables;
@@ -394,7 +395,7 @@ bool route_main(struct capture *c)
 	size_t used;
 	int r;
 
-	while (k->in_n) {
+	while (k->in_n && !c->failed) {
 		if (k->at_sync)
 			return false;
 		/* room for every page and a bounded number of zero pages that the input can hold */

@@ -175,7 +175,7 @@ int seeds_scan(struct seeds *s, struct err *e)
 	unsigned i;
 	int r = 0;
 
-	if (s->first[s->count] >= UINT32_MAX)
+	if (s->first[s->count] >= SEED_PAGES_MAX || !piece)
 		return err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)s->pid);
 	s->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -233,14 +233,18 @@ unsigned seeds_find(struct seeds *s, uint64_t offset, const uint8_t *data, uint3
 
 void seeds_end(struct seeds *s)
 {
+	static const struct hash128 none = {0, 0};
 	uint64_t page;
 	unsigned block;
 
 	if (!s->index)
 		return;
-	for (page = 0; page < s->first[s->count]; page++)
-		if (!is_given(s, page))
-			*slot_of(s, page, &block) = (struct hash128){0, 0};
+	for (page = 0; page < s->first[s->count]; page++) {
+		struct hash128 *slot = slot_of(s, page, &block);
+
+		if (!is_given(s, page) && !hash_equal(*slot, none)) /* a table is not to be touched where nothing was */
+			*slot = none;
+	}
 	drop_index(s);
 }
 

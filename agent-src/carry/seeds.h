@@ -3,7 +3,7 @@
  *
  * Before the disks are copied all memory is read, without disturbing the guest, and hashed: an index of contents. Each block of a disk
  * that is read is then looked up there; a page with that content is a *seed*: it travels as a place of the block's DATA (DATA_ALSO of
- * PROTOCOL.md). What the guest wrote meanwhile does not matter: all memory comes through QEMU's migration later, and what a seed got
+ * PROTOCOL.md). What the guest wrote meanwhile does not matter: all memory that means anything comes through QEMU's migration later, and what a seed got
  * wrong differs there. Only content is named whose own hash was taken from what is sent.
  *
  * Memory: 16 bytes a page, which are those of the page tables that RAM needs anyway, and at most 10 bytes a page while there is an
@@ -20,6 +20,7 @@
 
 #define SEED_BLOCKS_MAX	   8
 #define SEED_BLOCK_MIN	   (16ULL * 1024 * 1024) /* smaller ones are no guest memory, or not worth it */
+#define SEED_PAGES_MAX	   (UINT32_MAX - 1)	 /* of all blocks */
 #define SEEDS_PER_PART_MAX 1024
 
 /* A RAM block of the source QEMU. */
@@ -43,8 +44,8 @@ struct seeds *seeds_new(pid_t pid, const struct digest_key *key, const struct se
 void seeds_free(struct seeds *s);
 
 /*
- * Reads all memory that is present, in any one thread: some 4 GB/s. -EPERM: it may not be read; -ECANCELED: seeds_stop() was
- * called. What cannot be read here and there is left out.
+ * Reads all memory that is present, in any one thread: some 4 GB/s. -EPERM, -EACCES, -ENOENT: it may not be read, or is not there; -ECANCELED:
+ * seeds_stop() was called. What cannot be read here and there is left out.
  */
 int seeds_scan(struct seeds *s, struct err *e);
 /* From any thread. */

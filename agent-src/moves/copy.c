@@ -18,6 +18,7 @@
 #define DISK_WORTH_A_ROUND (8 * MIB)
 #define DISK_PRE_ROUND	   (256 * KIB)
 #define NEARLY_THERE_S	   0.1
+#define SEEDS_WORTH	   64  /* all memory is read for them: not for a disk smaller than this part of it */
 #define NO_LONGER_FITS	   1.2 /* times the limit: what was decided is taken back */
 
 /* ---- beginning with RAM ---- */
@@ -54,8 +55,8 @@ static double best_of(const struct pace *p, double best, double now)
 
 static void measure(struct transfer *t)
 {
-	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data);
-	uint64_t bytes = disks_done(&t->disks) + (t->ram.capture ? capture_bytes(t->ram.capture) : 0);
+	/* not what QEMU gives: of that the destination may have most already, but not of what the guest writes */
+	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data), bytes = data_plane_contents(&t->data);
 	struct pace *p = &t->pace;
 
 	if (p->at_ns) {
@@ -243,7 +244,8 @@ int copy_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 	AUTO_FREE char *notice = NULL;
-	int r = t->disks.count ? ram_seed(&t->ram, &notice, e) : 0;
+	bool seeds = disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
+	int r = seeds ? ram_seed(&t->ram, &notice, e) : 0;
 
 	if (notice)
 		report_notice(&t->report, "%s", notice);

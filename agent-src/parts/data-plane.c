@@ -101,6 +101,11 @@ uint64_t data_plane_wire_bytes(const struct data_plane *d)
 	return sum(d, sender_wire_bytes);
 }
 
+uint64_t data_plane_contents(const struct data_plane *d)
+{
+	return sum(d, sender_contents);
+}
+
 uint64_t data_plane_unacked(const struct data_plane *d)
 {
 	return sum(d, sender_unacked_bytes);

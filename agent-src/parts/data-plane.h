@@ -33,6 +33,8 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 void data_plane_tell(struct data_plane *d, struct event *ev);
 /* Queues the last word about an object, or the RAM blocks (GROUP_RAM), on all its channels. */
 void data_plane_end_of(struct data_plane *d, uint32_t object);
+/* Contents that were carried: not what was left out, and before they were compressed. */
+uint64_t data_plane_contents(const struct data_plane *d);
 /* Bytes that were sent, and those that are on their way, or wait to be. */
 uint64_t data_plane_wire_bytes(const struct data_plane *d);
 uint64_t data_plane_unacked(const struct data_plane *d);

@@ -19,6 +19,8 @@ static json_t *tell_progress(const struct disks *ds, const struct disk *d)
 
 	disk_reader_progress(ds->reader, d->object, &done, &left);
 	whole = d->round ? d->last_dirty : d->guest->allocated;
+	if (!d->round && !d->queued && !done) /* it has not begun */
+		left = whole;
 	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path, "round",
 			 (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
 			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole
@@ -153,7 +155,7 @@ static bool was_read(const struct disk *d)
 
 static bool has_arrived(const struct disk *d)
 {
-	return was_read(d) && d->arrived;
+	return d->bulk_read && d->arrived;
 }
 
 static bool is_finished(const struct disk *d)
@@ -419,6 +421,7 @@ static int on_result(struct disks *ds, const struct disk_round *res, struct err 
 		*e = res->err;
 		return -e->code;
 	}
+	d->bulk_read |= !res->number;
 	if (res->number != d->round) /* overtaken by its own DURABLE */
 		return 0;
 	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number, (unsigned long long)res->dirty_bytes,
@@ -459,7 +462,7 @@ static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
 		return err_set(e, EPROTO, "the destination sent an APPLIED of %zu bytes that cannot be read", ev->n);
 	if (!object_is_disk(msg.group))
 		return PART_NOT_MINE;
-	if (msg.group >= OBJECT_DISK_BASE + ds->count || !ds->at[msg.group].in_flight)
+	if (msg.group >= OBJECT_DISK_BASE + ds->count || !ds->at[msg.group].in_flight || ds->at[msg.group].round != msg.number)
 		return err_set(e, EPROTO, "the destination has a round of disk %u, which it was not sent", msg.group);
 	ds->at[msg.group].arrived = true;
 	return 0;

@@ -20,6 +20,7 @@ struct disk {
 	bool started;
 	bool in_flight;	     /* queued by us or not yet durable there */
 	bool queued;	     /* the reader has queued every block of the round */
+	bool bulk_read;	     /* so it has of the first round */
 	bool arrived;	     /* the first round is there, if not yet durable */
 	bool final;	     /* this round is the last: the guest is stopped */
 	bool finished;	     /* the final round is queued */

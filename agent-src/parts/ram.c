@@ -173,26 +173,32 @@ static int ready(struct part *p, const json_t *said, struct err *e)
 /* Guest memory, of what QEMU tells: large, and with an address. */
 static unsigned seed_blocks(const struct ram_block_place *told, size_t count, struct seed_block out[SEED_BLOCKS_MAX])
 {
+	uint64_t pages = 0;
 	unsigned n = 0;
 	size_t i;
 
 	for (i = 0; i < count && n < SEED_BLOCKS_MAX; i++) {
-		if (told[i].used_bytes < SEED_BLOCK_MIN || told[i].used_bytes > told[i].max_bytes || told[i].max_bytes == UINT64_MAX)
+		uint64_t bytes = told[i].used_bytes;
+
+		if (bytes < SEED_BLOCK_MIN || bytes > told[i].max_bytes || told[i].max_bytes == UINT64_MAX || bytes % PAGE_BYTES ||
+		    bytes / PAGE_BYTES >= SEED_PAGES_MAX - pages)
 			continue;
+		pages += bytes / PAGE_BYTES;
 		out[n] = (struct seed_block){.bytes = told[i].used_bytes, .host = told[i].host};
 		memcpy(out[n++].name, told[i].name, sizeof(told[i].name));
 	}
 	return n;
 }
 
-/* Ours to read? */
-static int try_to_read(pid_t pid, const struct seed_block *b, struct err *e)
+/* Ours to read? Where there is nothing that could be brought into memory for it. */
+static int try_to_read(pid_t pid, struct err *e)
 {
 	uint8_t bytes[16];
-	struct iovec local = {bytes, sizeof(bytes)}, remote = {(void *)(uintptr_t)b->host, sizeof(bytes)};
+	struct iovec local = {bytes, sizeof(bytes)}, remote = {NULL, sizeof(bytes)};
 
-	errno = EPERM; /* for the fault, and for a short read */
-	if (!fault_point("src-no-process-vm") && process_vm_readv(pid, &local, 1, &remote, 1, 0) == sizeof(bytes))
+	if (fault_point("src-no-process-vm"))
+		errno = EPERM;
+	else if (process_vm_readv(pid, &local, 1, &remote, 1, 0) >= 0 || errno == EFAULT)
 		return 0;
 	return err_sys(e, errno, "QEMU's memory cannot be read from outside");
 }
@@ -210,12 +216,16 @@ int ram_seed(struct ram *r, char **notice, struct err *e)
 	*notice = NULL;
 	if (!r->seeds_taken || r->src->opt->no_dedup)
 		return 0;
-	code = ram_blocks_ask(r->src->qmp, &told, &count, e);
+	code = ram_blocks_ask(r->src->qmp, &told, &count, &why);
 	n = code ? 0 : seed_blocks(told, count, blocks);
 	free(told);
-	if (!n)
+	if (code && !qmp_alive(r->src->qmp)) {
+		*e = why;
 		return code;
-	if (try_to_read(r->src->guest.pid, &blocks[0], &why)) {
+	}
+	if (!code && !n)
+		return 0;
+	if (code || try_to_read(r->src->guest.pid, &why)) {
 		*notice = xasprintf("%s: what is in memory and on disk travels twice", why.msg);
 		return 0;
 	}
