@@ -3,10 +3,10 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a
-move a local --bwlimit 16M
+move a local --bwlimit 16M --codec none --dedup off
 assert_result 'len([e for e in events if e["event"] == "progress"]) > 1 and all(e["second"] for e in events if e["event"] == "progress")'
 assert_moved "$DIR/a.raw"
-move a local --bwlimit 16M --json=fine
+move a local --bwlimit 16M --codec none --dedup off --json=fine
 assert_result 'len([e for e in events if e["event"] == "progress" and not e["second"]]) > 4 * len([e for e in events if e["event"] == "progress" and e["second"]]) > 4'
 assert_moved "$DIR/d1/a.raw"
 # no two within less than a tenth of a second, but for a tick
