@@ -6,6 +6,7 @@ cut_off() { # NAME: while its memory is copied
 	fault src-ready
 	move_start "$1" local
 	fault_wait
+	guard_ends # it has the journal until then
 }
 
 recover_all() { # STATUS

@@ -13,6 +13,10 @@ left() { # what the rollback left at the destination
 	(cd "$DIR" && find d1 dst-run -type f | sort | xargs)
 }
 
+session_ends() { # of the move that is over
+	wait_for 10 eval '! agent_dst >/dev/null' || fail "the destination's agent does not end"
+}
+
 guest_a
 to_listener
 address=$DEST
@@ -40,7 +44,8 @@ vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 [[ -z $(ls -A "$TO") ]] || fail "left by the second move: $(ls -A "$TO")"
 
-# An agent that starts says it again, and removes what it can.
+# An agent that starts says it again, and removes what it can: of moves that no other agent is at.
+session_ends
 rm "$run_dir/note"
 to_local
 listen_dst --listen "$address"
@@ -62,6 +67,7 @@ vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait
 assert_result "len(r['leftovers']) == 1 and 'at the destination: cannot remove $run_dir: Directory not empty' in r['leftovers'][0]"
 assert_eq "$(unfinished_journals | wc -l)" 1 "journals"
+session_ends
 rm "$run_dir/note"
 to_local
 listen_dst --listen "$address"
