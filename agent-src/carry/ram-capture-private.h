@@ -87,7 +87,6 @@ struct capture {
 	int stall, cut, drain; /* drain: 1 begin, 2 end */
 	int main_fd;	       /* -1: not connected yet */
 	unsigned round;
-	uint64_t bytes;
 	enum qemu_runstate runstate;
 	bool joined; /* the conductor's alone */
 };

@@ -138,10 +138,8 @@ static void read_done(struct op *op, int res, uint32_t flags)
 		closed(k, res);
 		return;
 	}
-	if (res > 0) {
-		__atomic_fetch_add(&k->cap->bytes, (uint64_t)res, __ATOMIC_RELAXED);
+	if (res > 0)
 		got(k, (size_t)res);
-	}
 	capture_arm(k);
 }
 
@@ -341,11 +339,6 @@ int capture_return_path(struct capture *c, const void *p, size_t n)
 unsigned capture_rounds(const struct capture *c)
 {
 	return __atomic_load_n(&c->round, __ATOMIC_RELAXED);
-}
-
-uint64_t capture_bytes(const struct capture *c)
-{
-	return __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
 }
 
 enum qemu_runstate capture_runstate(const struct capture *c)

@@ -55,8 +55,6 @@ void capture_end_streams(struct capture *c);
 /* Writes to QEMU's return path. -errno when the channel is gone. */
 int capture_return_path(struct capture *c, const void *p, size_t n);
 unsigned capture_rounds(const struct capture *c);
-/* Bytes read from QEMU so far. */
-uint64_t capture_bytes(const struct capture *c);
 /* What QEMU found when it stopped the guest, once the destination QEMU has loaded all. */
 enum qemu_runstate capture_runstate(const struct capture *c);
 

@@ -29,8 +29,8 @@ struct seeds {
 	 */
 	uint32_t *index; /* page + 1, counted through all; open addressing by the content's hash. NULL: none */
 	uint64_t mask;
-	uint8_t *given;		 /* bits: these have been found */
-	uint64_t indexed, found; /* atomic */
+	uint8_t *given;	  /* bits: these have been found */
+	uint64_t indexed; /* atomic */
 	bool ready;
 	bool stop; /* atomic */
 };
@@ -227,7 +227,6 @@ unsigned seeds_find(struct seeds *s, uint64_t offset, const uint8_t *data, uint3
 		return 0;
 	for (unit = 0, at = 0; at + PAGE_BYTES <= bytes; unit++, at += PAGE_BYTES)
 		n += find_page(s, hash_content(s->key, data + at, PAGE_BYTES), unit, out + n, SEEDS_PER_PART_MAX - n);
-	__atomic_fetch_add(&s->found, n, __ATOMIC_RELAXED);
 	return n;
 }
 
@@ -267,9 +266,4 @@ const struct seed_block *seeds_blocks(const struct seeds *s, unsigned *count)
 uint64_t seeds_indexed(const struct seeds *s)
 {
 	return __atomic_load_n(&s->indexed, __ATOMIC_RELAXED);
-}
-
-uint64_t seeds_found(const struct seeds *s)
-{
-	return __atomic_load_n(&s->found, __ATOMIC_RELAXED);
 }

@@ -63,8 +63,7 @@ bool seeds_ready(const struct seeds *s);
 const struct seed_block *seeds_blocks(const struct seeds *s, unsigned *count);
 /* One a block. */
 struct page_table *seeds_tables(struct seeds *s);
-/* Pages in the index, and pages that were found. Any thread. */
+/* Pages in the index. Any thread. */
 uint64_t seeds_indexed(const struct seeds *s);
-uint64_t seeds_found(const struct seeds *s);
 
 #endif

@@ -495,18 +495,6 @@ void disks_say_done(struct disks *ds)
 	channel_post(ds->part.a->control, MSG_DISKS_DONE, ds->part.a->id, sizeof(ds->part.a->id));
 }
 
-uint64_t disks_done(const struct disks *ds)
-{
-	uint64_t sum = 0, done, left;
-	unsigned i;
-
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++) {
-		disk_reader_progress(ds->reader, i, &done, &left);
-		sum += done;
-	}
-	return sum;
-}
-
 uint64_t disks_left(const struct disks *ds)
 {
 	uint64_t sum = 0, done, left;

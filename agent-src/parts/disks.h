@@ -56,7 +56,6 @@ int disks_final(struct disks *d, struct err *e);
 void disks_say_done(struct disks *d);
 
 uint64_t disks_left(const struct disks *d);
-uint64_t disks_done(const struct disks *d); /* bytes read */
 uint64_t disks_allocated(const struct disks *d);
 unsigned disks_rounds(const struct disks *d);
 bool disks_idle(const struct disks *d);

@@ -418,12 +418,8 @@ static void strike(enum what what)
 		w->cut = true;
 		return;
 	case SRC_DIES_MISTAKENLY:
-		w->vouched = true;
-		w->unguarded = true;
-		both->qemu[SOURCE].unread = true;
-		kill_actors(true, false);
-		return;
 	case SRC_DIES_UNGUARDED:
+		w->vouched |= what == SRC_DIES_MISTAKENLY;
 		w->unguarded = true;
 		both->qemu[SOURCE].unread = true;
 		kill_actors(true, false);
@@ -457,11 +453,10 @@ static void strike(enum what what)
 		send_cont(SOURCE);
 		return;
 	case SIGCONT_HELD:
-		let_go();
-		return;
 	case SIGCONT_AND_CONT:
 		let_go();
-		send_cont(SOURCE);
+		if (what == SIGCONT_AND_CONT)
+			send_cont(SOURCE);
 		return;
 	case CONT_DESTINATION:
 		cont_destination();

@@ -1004,19 +1004,24 @@ static void check_ram(void)
 	free(got);
 }
 
-static bool ram_open(unsigned channels, enum codec_mode codec)
-{
-	guest_start();
-	path_init(channels, 0);
-	p.out.codec = codec;
-	return guest_place();
-}
-
 static void ram_close(void)
 {
 	qmp_close(g.q);
 	path_close();
 	guest_end();
+}
+
+static void ram_open(unsigned channels, enum codec_mode codec)
+{
+	guest_start();
+	path_init(channels, 0);
+	p.out.codec = codec;
+	if (guest_place())
+		return;
+	p.channels = 0;
+	ram_close();
+	print_message("skipped: nobody may write into the memory of a child here\n");
+	skip();
 }
 
 static void move_ram(unsigned channels, enum codec_mode codec)
@@ -1026,12 +1031,7 @@ static void move_ram(unsigned channels, enum codec_mode codec)
 	unsigned i, held = 0;
 	uint32_t n;
 
-	if (!ram_open(channels, codec)) {
-		p.channels = 0;
-		ram_close();
-		print_message("skipped: nobody may write into the memory of a child here\n");
-		skip();
-	}
+	ram_open(channels, codec);
 	path_connect();
 	announce_ram();
 	for (n = 0; n < ROUNDS; n++) {
@@ -1281,12 +1281,7 @@ static void a_stream_changed_on_the_way_is_not_called_whole(void **state)
 
 static void ram_through_the_middle(bool (*tamper)(uint16_t, uint8_t *, size_t), const char *words)
 {
-	if (!ram_open(1, CODEC_MODE_NONE)) {
-		p.channels = 0;
-		ram_close();
-		print_message("skipped: nobody may write into the memory of a child here\n");
-		skip();
-	}
+	ram_open(1, CODEC_MODE_NONE);
 	p.tamper = tamper;
 	path_connect();
 	announce_ram();
@@ -1400,12 +1395,7 @@ static void open_with_seeds(unsigned channels, enum codec_mode codec, bool (*tam
 	struct planted *k = &planted;
 	size_t i;
 
-	if (!ram_open(channels, codec)) {
-		p.channels = 0;
-		ram_close();
-		print_message("skipped: nobody may write into the memory of a child here\n");
-		skip();
-	}
+	ram_open(channels, codec);
 	p.tamper = tamper;
 	make_disk(1);
 	for (i = 0; i < DISK_BYTES; i++)
@@ -2150,11 +2140,7 @@ static void an_extent_of_ram_over_another_channels_place_is_refused(void **state
 			break;
 	}
 	assert_true(n <= CHANNELS_MAX);
-	if (!ram_open(1, CODEC_MODE_NONE)) {
-		ram_close();
-		print_message("skipped: nobody may write into the memory of a child here\n");
-		skip();
-	}
+	ram_open(1, CODEC_MODE_NONE);
 	p.in.channels = n;
 	pair(fd);
 	p.hand = fd[0];
@@ -2243,12 +2229,7 @@ static void malformed_places_are_refused(void **state)
 
 	(void)state;
 	for (i = 0; i <= ARRAY_LEN(cases) + 1; i++) {
-		if (!ram_open(1, CODEC_MODE_NONE)) {
-			p.channels = 0;
-			ram_close();
-			print_message("skipped: nobody may write into the memory of a child here\n");
-			skip();
-		}
+		ram_open(1, CODEC_MODE_NONE);
 		make_disk(1);
 		hand_connect();
 		hand_disk();
