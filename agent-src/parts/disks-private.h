@@ -1,4 +1,4 @@
-/* disks-private.h: between the two files of the disks: disks.c, and disks-plan.c (before anything is touched). */
+/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched) and disks-throttle.c. */
 #ifndef VMFERRY_DISKS_PRIVATE_H
 #define VMFERRY_DISKS_PRIVATE_H
 
@@ -21,5 +21,8 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e);
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);
 /* Is its backing chain to be the same there? Else it becomes one image. */
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d);
+/* Has somebody set a limit? inserted: of query-block. */
+bool disk_has_throttle(const json_t *inserted);
+int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);
 
 #endif

@@ -526,60 +526,6 @@ unsigned disks_rounds(const struct disks *ds)
 	return round;
 }
 
-/* ---- slowing the guest's writes down (--on-stall=throttle) ---- */
-
-#define THROTTLE_MIN MIB
-
-static json_t *throttle_args(const char *qdev, uint64_t write_bytes_per_s)
-{
-	return json_pack("{s:s,s:i,s:i,s:I,s:i,s:i,s:i}", "id", qdev, "bps", 0, "bps_rd", 0, "bps_wr", (json_int_t)write_bytes_per_s,
-			 "iops", 0, "iops_rd", 0, "iops_wr", 0);
-}
-
-int disks_throttle(struct disks *ds, uint64_t bytes_per_s, struct err *e)
-{
-	unsigned i;
-	int r = 0;
-
-	ds->throttled = true;
-	for (i = 0; i < ds->count && !r; i++) {
-		struct disk *d = &first(ds)[i];
-
-		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */
-			continue;
-		r = attempt_own(ds->part.a, "throttle", json_pack("{s:s}", "qdev", d->guest->qdev), e);
-		if (!r)
-			r = qmp_call(ds->src->qmp, "block_set_io_throttle",
-				     throttle_args(d->guest->qdev, MAX(THROTTLE_MIN, bytes_per_s / ds->count)), NULL, e);
-	}
-	return r;
-}
-
-static int unthrottle(struct source *s, const json_t *detail, struct err *e)
-{
-	const char *qdev = json_text(detail, "qdev");
-
-	if (!qdev)
-		return err_set(e, EBADMSG, "the journal does not say which disk");
-	return qmp_call(s->qmp, "block_set_io_throttle", throttle_args(qdev, 0), NULL, e);
-}
-
-static int undo_throttle(struct part *p, const json_t *detail, struct err *e)
-{
-	return MIN(source_undo(disks_of(p)->src, unthrottle, detail, e), 0);
-}
-
-static bool has_throttle(const json_t *inserted)
-{
-	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(limits); i++)
-		if (json_integer_value(json_object_get(inserted, limits[i])))
-			return true;
-	return false;
-}
-
 /* ---- how much is dirty ---- */
 
 static void on_query_block(void *arg, json_t *ret, const struct err *err)
@@ -604,7 +550,7 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 			if (strcmp(d->guest->node, node))
 				continue;
 			if (!ds->throttled)
-				d->has_throttle = has_throttle(inserted);
+				d->has_throttle = disk_has_throttle(inserted);
 			bitmap_name(ds, name, d, d->bitmap);
 			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
 				const char *is = json_string_value(json_object_get(bitmap, "name"));
@@ -679,7 +625,7 @@ static const struct part_undo undo[] = {
 	{"exports", "NBD exports of its QEMU", undo_exports},
 	{"bitmaps", "dirty bitmaps in its QEMU", undo_bitmaps},
 	{"nbd-server", "the NBD server of its QEMU", undo_nbd_server},
-	{"throttle", "a limit of writes to a disk", undo_throttle},
+	{"throttle", "a limit of writes to a disk", disks_undo_throttle},
 	{NULL, NULL, NULL},
 };
 

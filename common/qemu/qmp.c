@@ -1,5 +1,5 @@
 /*
- * qmp.c: see qmp.h.
+ * qmp.c: see qmp.h; qmp-framer.c finds messages among the bytes.
  *
  * Theory of operation. One recv is always in flight: its bytes go to the framer and the next
  * recv is armed before any message is handed out, so that a callback may pump the loop and wait for
@@ -11,6 +11,7 @@
  */
 #include "qmp.h"
 #include "log.h"
+#include "qmp-framer.h"
 #include "unix-socket.h"
 #include "util.h"
 
@@ -23,19 +24,6 @@
 
 #define RX_CHUNK	 65536
 #define RETRY_CONNECT_MS 20
-
-struct buffer {
-	char *data;
-	size_t len, size;
-};
-
-/* Bytes in, messages out. */
-struct framer {
-	struct buffer in;
-	size_t at; /* so much of it was looked at */
-	unsigned depth;
-	bool in_string, escaped;
-};
 
 struct receiving {
 	struct op op;
@@ -86,22 +74,6 @@ struct qmp {
 
 static void recv_done(struct op *op, int res, uint32_t flags);
 static void send_done(struct op *op, int res, uint32_t flags);
-
-static void buffer_append(struct buffer *b, const void *data, size_t len)
-{
-	if (b->size - b->len < len) {
-		b->size = MAX(b->len + len, b->size * 2);
-		b->data = xrealloc(b->data, b->size);
-	}
-	memcpy(b->data + b->len, data, len);
-	b->len += len;
-}
-
-static void buffer_consume(struct buffer *b, size_t len)
-{
-	memmove(b->data, b->data + len, b->len - len);
-	b->len -= len;
-}
 
 /* Requests */
 
@@ -242,43 +214,6 @@ static void on_message(struct qmp *q, json_t *msg)
 	} else {
 		lost(q, EPROTO, "it sent a message that is neither event nor reply");
 	}
-}
-
-/* Length of the first complete message, 0: there is none yet, or -EPROTO. Bytes before its '{' are whitespace. */
-static ssize_t framer_scan(struct framer *f)
-{
-	for (; f->at < f->in.len; f->at++) {
-		char c = f->in.data[f->at];
-
-		if (f->in_string) {
-			if (f->escaped)
-				f->escaped = false;
-			else if (c == '\\')
-				f->escaped = true;
-			else if (c == '"')
-				f->in_string = false;
-		} else if (c == '"' && f->depth) {
-			f->in_string = true;
-		} else if (c == '{' || (c == '[' && f->depth)) {
-			f->depth++;
-		} else if ((c == '}' || c == ']') && f->depth) {
-			if (--f->depth == 0)
-				return (ssize_t)++f->at;
-		} else if (!f->depth && !strchr(" \t\r\n", c)) {
-			return -EPROTO;
-		}
-	}
-	return 0;
-}
-
-/* Takes a message of that length off. */
-static json_t *framer_take(struct framer *f, size_t len, json_error_t *why)
-{
-	json_t *msg = json_loadb(f->in.data, len, JSON_ALLOW_NUL, why);
-
-	buffer_consume(&f->in, len);
-	f->at = 0;
-	return msg;
 }
 
 /* NULL: there is none yet, or the connection is lost. */
