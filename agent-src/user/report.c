@@ -252,8 +252,8 @@ static void print_result(FILE *to, const json_t *ev)
 		str(ev, "transport"));
 	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n", num(d, "total"),
 		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
-	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %s on the wire\n", str(ram, "mode"),
-		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), bytes(a, ram, "bytes_wire"));
+	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
+		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
 		fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire\n", str(v, "to"), str(v, "format"),
 			(int)num(v, "rounds"), bytes(a, v, "bytes_read"), bytes(b, v, "bytes_wire"));
