@@ -612,7 +612,8 @@ int __wrap_journal_state(struct journal *j, enum handoff_state s, struct err *e)
 {
 	int r;
 
-	if ((s == HO_DST_PREPARED || s == HO_DST_START) && me->turns_since > HEARD)
+	/* in a later life the source's word has been asked for: a guest that runs here, and nowhere else, stays */
+	if ((s == HO_DST_PREPARED || s == HO_DST_START) && me->kind == DST_FIRST && me->turns_since > HEARD)
 		both_violation("the guest was resumed by somebody else, the agent has heard so, and enters %s", handoff_state_name(s));
 	w->lied = false;
 	r = __real_journal_state(j, s, e);
@@ -1197,12 +1198,12 @@ static void print_run(enum order order, int code, bool good)
 
 	for (i = 0; i < walk.at; i++)
 		choices[i] = (char)('0' + walk.node[i].choice);
-	print_message("VMFERRY_BOTH=%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, both->pause, one->at, one->what, other->at,
-		      other->what, walk.from, choices, whats[one->what].name, whats[other->what].name, good ? "good" : both->violation,
-		      code);
 	for (i = 0; i < MIN(w->points, TRACE_MAX); i++)
 		print_message("  %3u %s%s%s\n", i, w->trace[i], w->struck[0] == i + 1 ? "   <- here" : "",
 			      w->struck[1] == i + 1 ? "   <- and here" : "");
+	print_message("VMFERRY_BOTH=%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, both->pause, one->at, one->what, other->at,
+		      other->what, walk.from, choices, whats[one->what].name, whats[other->what].name, good ? "good" : both->violation,
+		      code);
 }
 
 /* One alone; where it went wrong is printed. points: how many there were. */
@@ -1294,10 +1295,13 @@ static void one_fault_at_any_point_leaves_one_guest(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* Other pairs each time in the long one; what gates is the same each time. */
 static void up_to_two_faults_in_any_order_leave_one_guest(void **state)
 {
-	uint64_t until = now_ns() + (getenv("LONG") ? PAIRS_LONG_MS : PAIRS_MS) * 1000000ULL;
-	unsigned long seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : now_ns() & 0xffffff, next = seed;
+	bool long_one = getenv("LONG");
+	uint64_t until = now_ns() + (long_one ? PAIRS_LONG_MS : PAIRS_MS) * 1000000ULL;
+	unsigned long seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : long_one ? now_ns() & 0xffffff : 1;
+	unsigned long next = seed;
 	unsigned points = 64, tried, bad = 0;
 
 	(void)state;
