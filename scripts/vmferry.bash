@@ -5,7 +5,7 @@
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
 _vmferry_migrate="--disk-dir --disk --chain --drop --media --map-net --max-downtime --hold --on-stall --bwlimit --channels
-	--codec --dedup --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
+	--codec --dedup --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
 _vmferry_options() { # COMMAND: its options

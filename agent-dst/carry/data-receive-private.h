@@ -35,7 +35,7 @@ struct received_ram {
 /* A disk, as far as this channel brings it. */
 struct received_disk {
 	struct receiver *receiver;
-	struct disk_io *io;
+	struct disk_io *io, *old;
 	struct hash128 sum;
 	uint64_t units, round_units, delta_units;
 	uint32_t round;
@@ -135,8 +135,15 @@ void receive_account(struct receiver *r, uint32_t object, uint64_t offset, struc
 
 /* DATA_ALSO: its seeds into r->data; *data is the DATA behind them. */
 int receive_seeds_decode(struct receiver *r, const uint8_t *p, size_t n, struct slice *data, struct err *e);
-/* Places the seeds of a disk's DATA, whose contents are at raw. */
-int receive_seeds(struct receiver *r, const struct data *d, const uint8_t *raw, struct err *e);
+/* What a disk's DATA brings along: it has that many bytes. */
+struct brought {
+	uint32_t object, bytes;
+	unsigned seeds;
+	const struct seed_extent *seed;
+};
+
+/* Places the seeds; raw: the contents. */
+int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *raw, struct err *e);
 
 /* ---- disk-receive.c ---- */
 

@@ -133,6 +133,9 @@ static int open_disk(struct receiver *r, const struct msg_object *m, struct err 
 	k = disk_io_open(&d->io, r->loop, &t->at, e);
 	if (k)
 		return err_prefix(e, "opening the destination disk %s", t->name);
+	k = t->old.path ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
+	if (k)
+		return err_prefix(e, "opening the old copy %s", t->old_name);
 	d->receiver = r;
 	d->open = true;
 	return 0;
@@ -182,12 +185,12 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 	uint64_t sum = 0;
 	unsigned i;
 
-	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base || d->m.codec > CODEC_HOLE)
+	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base || d->m.codec > CODEC_KEPT)
 		return receive_refuse(
 			r, "DATA", d->m.object, e,
 			"impossible: %u extents (1 to %d are allowed), %u bytes of contents (at most %d), base %u (at most 0), "
 			"codec %u (at most %d)",
-			d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base, d->m.codec, CODEC_HOLE);
+			d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base, d->m.codec, CODEC_KEPT);
 	rd = reader_of(d->m.body.p, d->m.body.n);
 	for (i = 0; i < d->m.extents; i++) {
 		struct data_extent *x = &d->x[i];
@@ -294,8 +297,8 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 			k = place_zero(r, b, d->m.object, &d->x[i], e);
 		return k;
 	}
-	if (d->m.codec == CODEC_HOLE)
-		return receive_refuse(r, "DATA", d->m.object, e, "a hole in RAM");
+	if (d->m.codec == CODEC_HOLE || d->m.codec == CODEC_KEPT)
+		return receive_refuse(r, "DATA", d->m.object, e, "a hole in RAM, or an old copy of it");
 	raw = receive_contents(r, d, r->scratch, e);
 	if (!raw)
 		return -e->code;
@@ -558,6 +561,7 @@ static void settle_writes(struct receiver *r)
 		while (r->disk[i].in_flight || r->disk[i].syncing)
 			if (loop_step(r->loop, 1000, &e))
 				break;
+		disk_io_close(r->disk[i].old);
 		disk_io_close(r->disk[i].io);
 	}
 }

@@ -19,7 +19,9 @@
 struct disk_target {
 	uint64_t bytes; /* 0: no such disk in this move */
 	struct disk_at at;
-	const char *name; /* for messages */
+	const char *name;   /* for messages */
+	struct disk_at old; /* an old copy of it; no path: there is none */
+	const char *old_name;
 };
 
 #define THIN_MAX (32 * MIB) /* of the thin stream, which is held until QEMU takes it */
@@ -50,6 +52,7 @@ enum receive_kind {
 	RECEIVE_STREAM_END,  /* a stream is whole, its digest equal; object */
 	RECEIVE_STREAM_OPEN, /* a stream was announced; object */
 	RECEIVE_RETURN_PATH, /* opaque: QEMU's answer */
+	RECEIVE_HAVE,	     /* group, offset, number (1: the last), data: HAVE, of old-read.h */
 	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */
 };
 

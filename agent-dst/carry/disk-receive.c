@@ -74,6 +74,79 @@ static struct write_req *write_req_new(struct receiver *r, uint32_t object, cons
 	return w;
 }
 
+/* ---- what an old copy has ---- */
+
+/* Content that is read from the old copy, to be written once it is certain that it is what the source has. */
+struct kept {
+	struct disk_req req;
+	struct write_req *w;
+	struct hash128 content;
+	struct brought brought;
+	struct seed_extent seed[];
+};
+
+static int take_kept(struct receiver *r, const struct kept *k, const uint8_t *raw, int res, struct err *e)
+{
+	const struct disk_target *t = &r->shared->disk[k->w->object];
+
+	if (res)
+		return err_sys(e, -res, "cannot read the old copy %s at byte %llu", t->old_name, (unsigned long long)k->req.offset);
+	cpu_stage_enter_for(CPU_HASH, k->req.bytes);
+	if (!hash_equal(hash_content(&r->shared->key, raw, k->req.bytes), k->content))
+		return err_set(e, ESTALE,
+			       "the old copy %s has changed at byte %llu since it was compared: somebody writes to it. Move again without "
+			       "--reuse, or when it is left alone",
+			       t->old_name, (unsigned long long)k->req.offset);
+	return receive_seeds(r, &k->brought, raw, e);
+}
+
+static void kept_read(struct disk_req *req, int res)
+{
+	struct kept *k = container_of(req, struct kept, req);
+	struct write_req *w = k->w;
+	struct receiver *r = w->r;
+	struct write_batch *batch = w->batch;
+	struct received_disk *d = &r->disk[w->object];
+	struct err e;
+
+	if (take_kept(r, k, batch->buf, res, &e)) {
+		receive_lost(r, &e);
+		d->in_flight--;
+		batch_unref(r, batch); /* the write's */
+		free(w);
+	} else {
+		disk_io_write(d->io, &w->req, batch->buf, req->bytes, req->offset);
+	}
+	batch_unref(r, batch);
+	free(k);
+	cpu_stage_enter(CPU_DISK);
+}
+
+static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
+{
+	struct received_disk *disk = &r->disk[d->m.object];
+	struct reader hash = reader_of(d->payload.p, d->payload.n);
+	struct write_batch *batch;
+	struct kept *k;
+
+	if (!disk->old || disk->round || d->m.extents != 1 || d->payload.n != 16)
+		return receive_refuse(r, "DATA", d->m.object, e,
+				      "what an old copy has: %u extents and %zu bytes of hash, in round %u (1, 16 and 0 are allowed)%s",
+				      d->m.extents, d->payload.n, disk->round, disk->old ? "" : ", and there is no old copy");
+	k = xcalloc(1, sizeof(*k) + d->seeds * sizeof(*k->seed));
+	k->content.lo = read_u64(&hash);
+	k->content.hi = read_u64(&hash);
+	memcpy(k->seed, d->seed, d->seeds * sizeof(*k->seed));
+	k->brought = (struct brought){d->m.object, d->m.raw_bytes, d->seeds, k->seed};
+	k->req.done = kept_read;
+	batch = batch_get(r);
+	k->w = write_req_new(r, d->m.object, &d->x[0], k->content, batch);
+	disk_io_read(disk->old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
+	cpu_stage_enter(CPU_DISK);
+	loop_submit(r->loop);
+	return 0;
+}
+
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 {
 	struct received_disk *k = &r->disk[d->m.object];
@@ -102,6 +175,8 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		}
 		return 0;
 	}
+	if (d->m.codec == CODEC_KEPT)
+		return receive_kept(r, d, e);
 	batch = batch_get(r);
 	raw = receive_contents(r, d, batch->buf, e);
 	if (!raw) {
@@ -112,7 +187,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		cpu_stage_enter_for(CPU_DISK, d->m.raw_bytes);
 		memcpy(batch->buf, raw, d->m.raw_bytes);
 	}
-	err = receive_seeds(r, d, batch->buf, e);
+	err = receive_seeds(r, &(struct brought){d->m.object, d->m.raw_bytes, d->seeds, d->seed}, batch->buf, e);
 	if (err) {
 		batch_unref(r, batch);
 		return err;

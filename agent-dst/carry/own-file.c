@@ -131,35 +131,80 @@ static int refuse_used(const char *path, pid_t pid, struct err *e)
 	return 1;
 }
 
+static int open_regular(const char *path, const struct identity *id)
+{
+	return S_ISREG(id->mode) ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+}
+
+/* 0: the file at path, which *id tells of, is the one that known means. 1: it is not there any more. Or -errno. */
+static int find(const json_t *known, bool rebooted, struct identity *id, struct err *e)
+{
+	const char *path = json_text(known, "path");
+	int r = identify(path, id);
+
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 1;
+	if (r)
+		return err_sys(e, -r, "cannot look at %s", path);
+	if (id->covered)
+		return err_set(e, EBUSY, "cannot remove %s: something is mounted there", path);
+	switch (compare(known, id, rebooted)) {
+	case SAME:
+		return 0;
+	case OTHER:
+		log_info("%s is another's by now", path);
+		return 1;
+	case UNSURE:
+		break;
+	}
+	return err_set(e, EUCLEAN, "whether %s is still the file that this move made cannot be told: delete it if it is", path);
+}
+
 int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 {
 	const char *path = json_text(known, "path");
 	uint64_t until = now_ns() + ENDING_MS * 1000000ULL;
 	AUTO_CLOSE int fd = -1;
 	struct identity id;
-	enum likeness like;
 	pid_t pid;
-	int r = identify(path, &id);
+	int r = find(known, rebooted, &id, e);
 
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
 	if (r)
-		return err_sys(e, -r, "cannot look at %s", path);
-	if (id.covered)
-		return err_set(e, EBUSY, "cannot remove %s: something is mounted there", path);
-	like = compare(known, &id, rebooted);
-	if (like == OTHER) {
-		log_info("%s is another's by now", path);
-		return 0;
-	}
-	if (like == UNSURE)
-		return err_set(e, EUCLEAN, "whether %s is still the file that this move made cannot be told: delete it if it is", path);
-	if (S_ISREG(id.mode))
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		return MIN(r, 0);
+	fd = open_regular(path, &id);
 	while (is_in_use(fd, path, &id, &pid)) {
 		if (now_ns() > until)
 			return refuse_used(path, pid, e);
 		poll(NULL, 0, PAUSE_MS);
 	}
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+int own_file_put_back(const json_t *known, const char *place, bool rebooted, struct err *e)
+{
+	const char *path = json_text(known, "path");
+	struct identity id;
+	int r = find(known, rebooted, &id, e);
+
+	if (r)
+		return MIN(r, 0);
+	return renameat2(AT_FDCWD, path, AT_FDCWD, place, RENAME_NOREPLACE)
+		       ? err_sys(e, errno, "cannot give %s its name %s back", path, place)
+		       : 0;
+}
+
+int own_file_unused(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct identity id;
+	pid_t pid;
+	int r = identify(path, &id);
+
+	if (r)
+		return err_sys(e, -r, "cannot look at %s", path);
+	fd = open_regular(path, &id);
+	if (!is_in_use(fd, path, &id, &pid))
+		return 0;
+	return pid ? err_set(e, EBUSY, "%s is open in process %d", path, (int)pid)
+		   : err_set(e, EBUSY, "%s is open in a process that cannot be seen from here", path);
 }

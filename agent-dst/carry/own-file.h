@@ -27,4 +27,13 @@ int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
  */
 int own_file_remove(const json_t *known, bool rebooted, struct err *e);
 
+/*
+ * Gives the file that known means, which is at its path, its earlier name back, unless that is taken. 0: so it is, or it is not there.
+ * Or -errno.
+ */
+int own_file_put_back(const json_t *known, const char *place, bool rebooted, struct err *e);
+
+/* -EBUSY: somebody has it open. */
+int own_file_unused(const char *path, struct err *e);
+
 #endif

@@ -31,20 +31,20 @@ int receive_seeds_decode(struct receiver *r, const uint8_t *p, size_t n, struct 
 }
 
 /* A RAM block that was announced, pages in it that nothing was placed at, and content that there is. */
-static int check(const struct receiver *r, const struct data *d, const struct seed_extent *x, struct err *e)
+static int check(const struct receiver *r, const struct brought *b, const struct seed_extent *x, struct err *e)
 {
 	const struct page_table *t;
 	uint32_t i;
 
 	if (!object_is_ram(x->object) || x->object - OBJECT_RAM_BASE >= r->ram.count)
-		return receive_refuse(r, "DATA_ALSO", d->m.object, e, "a place in object %u, which is no RAM block that was announced",
+		return receive_refuse(r, "DATA_ALSO", b->object, e, "a place in object %u, which is no RAM block that was announced",
 				      x->object);
 	t = &r->ram.blocks[x->object - OBJECT_RAM_BASE].target->table;
-	if (!x->run || (x->unit + (uint64_t)x->run) << PAGE_SHIFT > d->m.raw_bytes || x->page + (uint64_t)x->run > t->pages)
+	if (!x->run || (x->unit + (uint64_t)x->run) << PAGE_SHIFT > b->bytes || x->page + (uint64_t)x->run > t->pages)
 		return receive_refuse(
 			r, "DATA_ALSO", x->object, e,
 			"%u pages from page %u on, with the contents from page %u on of %u bytes: outside of one or the other", x->run,
-			x->page, x->unit, d->m.raw_bytes);
+			x->page, x->unit, b->bytes);
 	for (i = 0; i < x->run; i++)
 		if (!hash_equal(t->hash[x->page + i], (struct hash128){0, 0}))
 			return receive_refuse(r, "DATA_ALSO", x->object, e, "page %u was placed before", x->page + i);
@@ -65,18 +65,17 @@ static int place(struct receiver *r, const struct seed_extent *x, const uint8_t 
 	return k;
 }
 
-int receive_seeds(struct receiver *r, const struct data *d, const uint8_t *raw, struct err *e)
+int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *raw, struct err *e)
 {
 	unsigned i;
 	int k = 0;
 
-	if (d->seeds && (r->disk[d->m.object].round || __atomic_load_n(&r->shared->ram_begun, __ATOMIC_RELAXED)))
-		return receive_refuse(r, "DATA_ALSO", d->m.object, e,
-				      "it comes after the first round of disks, or beside QEMU's own pages");
-	for (i = 0; i < d->seeds && !k; i++) {
-		k = check(r, d, &d->seed[i], e);
-		k = k ? k : place(r, &d->seed[i], raw + ((size_t)d->seed[i].unit << PAGE_SHIFT), e);
-		receive_count(&r->stats.pages, d->seed[i].run);
+	if (b->seeds && (r->disk[b->object].round || __atomic_load_n(&r->shared->ram_begun, __ATOMIC_RELAXED)))
+		return receive_refuse(r, "DATA_ALSO", b->object, e, "it comes after the first round of disks, or beside QEMU's own pages");
+	for (i = 0; i < b->seeds && !k; i++) {
+		k = check(r, b, &b->seed[i], e);
+		k = k ? k : place(r, &b->seed[i], raw + ((size_t)b->seed[i].unit << PAGE_SHIFT), e);
+		receive_count(&r->stats.pages, b->seed[i].run);
 	}
 	return k;
 }

@@ -109,8 +109,8 @@ int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
 	k = receive_decode(r, d, UINT64_MAX / 2, STREAM_SHIFT, e);
 	if (k)
 		return k;
-	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE)
-		return receive_refuse(r, "DATA", d->m.object, e, "a hole in a stream");
+	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE || d->m.codec == CODEC_KEPT)
+		return receive_refuse(r, "DATA", d->m.object, e, "a hole in a stream, or an old copy of it");
 	raw = receive_contents(r, d, r->scratch, e);
 	if (!raw)
 		return -e->code;

@@ -20,7 +20,7 @@ int copy_enter(void *ctx, struct err *e)
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "pid", json_integer(t->target.qemu.pid));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
-	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e);
+	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }
 
 /* Everything applied, digests equal, disks synced, state loaded: activate the disks and promise. */
@@ -53,6 +53,13 @@ static int channel_lost(struct transfer *t, const struct receive_event *rev, str
 	return err_prefix(e, "data channel %u", rev->channel);
 }
 
+static int have(struct transfer *t, const struct receive_event *rev)
+{
+	channel_send(t->a.control, HAVE, have, .object = rev->group, .block = rev->offset, .last = rev->number != 0,
+		     .hashes = {rev->data, rev->n});
+	return 0;
+}
+
 static int on_receive(struct transfer *t, const struct receive_event *rev, struct err *e)
 {
 	switch (rev->kind) {
@@ -64,6 +71,8 @@ static int on_receive(struct transfer *t, const struct receive_event *rev, struc
 		return channel_complete(t);
 	case RECEIVE_LOST:
 		return channel_lost(t, rev, e);
+	case RECEIVE_HAVE:
+		return have(t, rev);
 	case RECEIVE_STREAM:
 	case RECEIVE_STREAM_MARK:
 	case RECEIVE_STREAM_OPEN:

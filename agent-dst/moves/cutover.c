@@ -108,6 +108,7 @@ static int remove_scaffolding(struct attempt *a, struct err *ignored)
 
 	(void)ignored;
 	ram_stop_feeding(&t->ram);
+	disks_stop(&t->disks);
 	data_plane_stop(&t->data);
 	if (keep && t->target.qmp && t->target.settings && settings_restore(t->target.qmp, t->target.settings, &e))
 		log_error("the destination QEMU's migration settings: %s", e.msg);

@@ -144,7 +144,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	data_plane_init(&t->data, &t->a, cfg);
 	target_init(&t->target, &t->a, cfg->runtime_dir);
 	ram_init(&t->ram, &t->target);
-	disks_init(&t->disks, &t->target);
+	disks_init(&t->disks, &t->target, cfg->state_dir);
 	files_init(&t->files, &t->target, &t->disks);
 	startup_init(&t->startup, &t->target);
 	line_init(&t->line, &t->target, &t->disks, &t->files);
@@ -162,6 +162,7 @@ void transfer_free(struct transfer *t)
 {
 	attempt_drain(&t->a);
 	ram_stop_feeding(&t->ram);
+	disks_stop(&t->disks);
 	data_plane_fini(&t->data);
 	parts_fini(&t->parts);
 	attempt_fini(&t->a);

@@ -31,32 +31,63 @@ bool disks_path_taken(const struct disks *ds, const char *path)
 	return !lstat(path, &st);
 }
 
-/* Something is where the disk is to go: perhaps the disk itself. An inode number is the same on every client of a file
- * system that hosts share. */
-static int refuse_taken(const char *path, const json_t *o, struct err *e)
+/* Is the file there perhaps the guest's own? An inode number is the same on every client of a file system that hosts share. */
+static bool is_shared(const char *path, const json_t *o)
 {
 	json_int_t inode = json_integer_value(json_object_get(o, "inode"));
-	const char *real = json_text(o, "real_path");
 	struct stat st;
 
-	if (inode && !strcmp(path, real) && !stat(path, &st) && (json_int_t)st.st_ino == inode)
+	return inode && !strcmp(path, json_text(o, "real_path")) && !stat(path, &st) && (json_int_t)st.st_ino == inode;
+}
+
+/* Something is where the disk is to go: perhaps the disk itself. */
+static int refuse_taken(const struct disks *ds, const char *path, const json_t *o, struct err *e)
+{
+	if (is_shared(path, o))
 		return err_set(
 			e, EEXIST,
 			"%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
 			"it is cannot be moved yet, as both QEMUs would need its lock at once while the move may still be rolled back. "
 			"Choose a place for a copy: --disk-dir DIR",
 			path);
-	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away", path);
+	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away%s", path,
+		       old_copy_was_left(ds->state_dir, path)
+			       ? ". It is what an earlier move left there: --reuse auto takes from it what is the same, and replaces it"
+			       : "");
+}
+
+/* Where it goes, and what may be there already. */
+static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	const char *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir"), *real = json_text(o, "real_path");
+	AUTO_FREE char *copy = xstrdup(real);
+	int r;
+
+	d->path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
+	r = is_shared(d->path, o) ? 0 : old_copy_choose(&d->old, ds->state_dir, json_text(o, "reuse"), d->path, e);
+	if (!r && !d->old.replaced && disks_path_taken(ds, d->path))
+		r = refuse_taken(ds, d->path, o, e);
+	return r;
+}
+
+static void disk_fini(struct arriving_disk *d)
+{
+	free(d->from);
+	free(d->path);
+	free(d->format);
+	free(d->node);
+	free(d->backing);
+	free(d->backing_format);
+	free(d->acl);
+	old_copy_fini(&d->old);
 }
 
 static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 {
 	struct arriving_disk *d = &ds->list[ds->count];
-	const char *real = json_text(o, "real_path"), *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir");
+	const char *real = json_text(o, "real_path");
 	const json_t *backing = json_object_get(o, "backing");
 	json_int_t object = json_integer_value(json_object_get(o, "object"));
-	AUTO_FREE char *copy = NULL;
-	char *path;
 	size_t i;
 
 	if (!real || !json_text(o, "file") || !json_text(o, "format") || !object_is_disk((uint32_t)object))
@@ -67,16 +98,12 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (!image_format_known(json_text(o, "format")))
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));
-	copy = xstrdup(real);
-	path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
-	if (disks_path_taken(ds, path)) {
-		refuse_taken(path, o, e);
-		free(path);
+	if (plan_place(ds, d, o, e)) {
+		disk_fini(d);
 		return -e->code;
 	}
 	d->object = (uint32_t)object;
 	d->from = xstrdup(json_text(o, "file"));
-	d->path = path;
 	d->format = xstrdup(json_text(o, "format"));
 	d->virtual_size = (uint64_t)json_integer_value(json_object_get(o, "virtual_size"));
 	d->allocated = (uint64_t)json_integer_value(json_object_get(o, "allocated"));
@@ -133,21 +160,23 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 
 	(void)e;
 	for (i = 0; i < ds->count; i++)
-		json_array_append_new(out, json_pack("{s:i,s:s,s:s}", "object", (int)ds->list[i].object, "path", ds->list[i].path, "format",
-						     ds->list[i].format));
+		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s*,s:b}", "object", (int)ds->list[i].object, "path", ds->list[i].path,
+						     "format", ds->list[i].format, "reuse", ds->list[i].old.path, "replaces",
+						     ds->list[i].old.replaced));
 	json_object_set_new(accept, "disks", out);
 	return 0;
 }
 
 /* ---- their images ---- */
 
-static int make_disk(struct disks *ds, const struct arriving_disk *d, char *const *env, struct err *e)
+static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
 	AUTO_FREE char *temp = made_temp_name(ds->part.a, d->path);
 	struct image im = {temp,   d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode,
 			   d->uid, d->gid,    d->acl};
-	int r = made_own(ds->part.a, "file", temp, e);
+	int r = d->old.replaced ? old_copy_move_aside(ds->part.a, &d->old, e) : 0;
 
+	r = r ? r : made_own(ds->part.a, "file", temp, e);
 	if (!r)
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 	return r ? r : made_publish(ds->part.a, temp, d->path, e);
@@ -195,53 +224,128 @@ static int find_node(struct disks *ds, struct arriving_disk *d, struct err *e)
 	return d->node ? 0 : err_set(e, ENOENT, "the destination QEMU has no %s disk at %s", d->format, d->path);
 }
 
+static int start_nbd(struct disks *ds, struct err *e)
+{
+	int r = 0;
+
+	if (!ds->nbd_running)
+		r = qmp_call(ds->target->qmp, "nbd-server-start",
+			     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
+	ds->nbd_running |= !r;
+	return r;
+}
+
+/* "vmferry-3", or of its old copy "vmferry-3-old" */
+static char *export_id(const struct arriving_disk *d, bool old)
+{
+	return xasprintf("vmferry-%u%s", d->object, old ? "-old" : "");
+}
+
+static int add_export(struct disks *ds, const struct arriving_disk *d, bool old, const char *node, const char *name, struct err *e)
+{
+	AUTO_FREE char *id = export_id(d, old);
+	int r = start_nbd(ds, e);
+
+	return r ? r
+		 : qmp_call(ds->target->qmp, "block-export-add",
+			    json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", node, "name", name, "writable", !old),
+			    NULL, e);
+}
+
+static int delete_export(struct disks *ds, const struct arriving_disk *d, bool old, struct err *e)
+{
+	AUTO_FREE char *id = export_id(d, old);
+
+	return qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, e);
+}
+
+/* Its blocks are in a file of another format, which only QEMU reads. */
+static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err *e)
+{
+	AUTO_FREE char *node = export_id(d, true);
+	json_t *file = json_pack("{s:s,s:s,s:b}", "driver", "file", "filename", d->old.at, "read-only", 1);
+	/* what lies in files below is not this image's */
+	int r = qmp_call(ds->target->qmp, "blockdev-add",
+			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", d->format, "node-name", node, "read-only", 1, "file", file,
+				   "backing"),
+			 NULL, e);
+
+	if (r)
+		return err_prefix(e, "the old copy %s", d->old.path);
+	d->old.node = xstrdup(node);
+	d->old.export_name = xasprintf("%s/old", d->path);
+	return add_export(ds, d, true, node, d->old.export_name, e);
+}
+
+static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
+{
+	bool raw = !strcmp(d->format, "raw");
+	int r = 0;
+
+	t->bytes = d->virtual_size;
+	t->name = t->at.path = d->path;
+	t->at.writable = true;
+	t->old = (struct disk_at){.path = d->old.at};
+	t->old_name = d->old.path;
+	if (raw)
+		return 0;
+	r = find_node(ds, d, e);
+	r = r ? r : add_export(ds, d, false, d->node, d->path, e);
+	t->at.path = ds->nbd_socket;
+	t->at.export_name = d->path;
+	if (r || !d->old.path || !old_copy_is_qcow2(&d->old))
+		return r;
+	r = open_old_image(ds, d, e);
+	t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->old.export_name};
+	return r;
+}
+
 int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++) {
-		struct arriving_disk *d = &ds->list[i];
-		struct disk_target *t = &shared->disk[d->object];
-		char id[32];
-
-		t->bytes = d->virtual_size;
-		t->name = t->at.path = d->path;
-		t->at.writable = true;
-		if (!strcmp(d->format, "raw"))
-			continue;
-		if (!ds->nbd_running) {
-			r = qmp_call(ds->target->qmp, "nbd-server-start",
-				     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
-			ds->nbd_running = !r;
-		}
-		if (!r)
-			r = find_node(ds, d, e);
-		snprintf(id, sizeof(id), "vmferry-%u", d->object);
-		if (!r)
-			r = qmp_call(ds->target->qmp, "block-export-add",
-				     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->node, "name", d->path,
-					       "writable", 1),
-				     NULL, e);
-		t->at.path = ds->nbd_socket;
-		t->at.export_name = d->path;
-	}
+	for (i = 0; i < ds->count && !r; i++)
+		r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
 	return r;
+}
+
+int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i].old.path)
+			return old_reader_start(&ds->old_reader, shared, e);
+	return 0;
+}
+
+void disks_stop(struct disks *ds)
+{
+	old_reader_stop(ds->old_reader);
+	ds->old_reader = NULL;
+}
+
+static int close_old_image(struct disks *ds, const struct arriving_disk *d, struct err *e)
+{
+	int r = delete_export(ds, d, true, e);
+
+	return r ? r : qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", d->old.node), NULL, e);
 }
 
 int disks_close_exports(struct disks *ds, struct err *e)
 {
-	char id[32];
 	size_t i;
 	int r = 0;
 
+	disks_stop(ds);
 	if (!ds->nbd_running)
 		return 0;
 	for (i = 0; i < ds->count && !r; i++) {
-		if (!ds->list[i].node)
-			continue;
-		snprintf(id, sizeof(id), "vmferry-%u", ds->list[i].object);
-		r = qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, e);
+		if (ds->list[i].old.node)
+			r = close_old_image(ds, &ds->list[i], e);
+		if (!r && ds->list[i].node)
+			r = delete_export(ds, &ds->list[i], false, e);
 	}
 	if (!r)
 		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
@@ -256,24 +360,26 @@ static void fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	size_t i;
 
-	for (i = 0; i < ds->count; i++) {
-		struct arriving_disk *d = &ds->list[i];
-
-		free(d->from);
-		free(d->path);
-		free(d->format);
-		free(d->node);
-		free(d->backing);
-		free(d->backing_format);
-		free(d->acl);
-	}
+	for (i = 0; i < ds->count; i++)
+		disk_fini(&ds->list[i]);
 	free(ds->list);
 	free(ds->nbd_socket);
 }
 
-static const struct part_ops ops = {.name = "disks", .examine = examine, .describe = describe, .prepare = prepare, .fini = fini};
-
-void disks_init(struct disks *ds, struct target *target)
+static int undo_old_copy(struct part *p, const json_t *detail, struct err *e)
 {
-	*ds = (struct disks){.part = {&ops, target->part.a}, .target = target};
+	return old_copy_undo(disks_of(p)->target, detail, e);
+}
+
+static const struct part_undo undo[] = {
+	{"old-copy", "an old copy that was in the way of a disk", undo_old_copy},
+	{NULL, NULL, NULL},
+};
+
+static const struct part_ops ops =
+	{.name = "disks", .examine = examine, .describe = describe, .prepare = prepare, .undo = undo, .fini = fini};
+
+void disks_init(struct disks *ds, struct target *target, const char *state_dir)
+{
+	*ds = (struct disks){.part = {&ops, target->part.a}, .target = target, .state_dir = state_dir};
 }

@@ -3,6 +3,8 @@
 #define VMFERRY_DST_DISKS_H
 
 #include "data-receive.h"
+#include "old-copy.h"
+#include "old-read.h"
 #include "target.h"
 
 struct arriving_disk {
@@ -17,22 +19,28 @@ struct arriving_disk {
 	unsigned mode;
 	long uid, gid;
 	char *acl; /* as the source sent it, or NULL */
+	struct old_copy old;
 };
 
 struct disks {
 	struct part part;
 	struct target *target;
+	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;
 	char *nbd_socket;
 	bool nbd_running;
+	struct old_reader *old_reader; /* NULL: not yet, or no more */
 };
 
-void disks_init(struct disks *d, struct target *target);
+void disks_init(struct disks *d, struct target *target, const char *state_dir);
 /* Something is there, or will be. */
 bool disks_path_taken(const struct disks *d, const char *path);
 /* Where the receivers write them. */
 int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
+/* Tells the source what their old copies have, from now on; until disks_stop(). */
+int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
+void disks_stop(struct disks *d);
 /* Before the device state is loaded: a writable export would fight with the guest's own device. */
 int disks_close_exports(struct disks *d, struct err *e);
 

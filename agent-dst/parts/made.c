@@ -128,7 +128,7 @@ static int remove_unknown(const char *path, struct err *e)
 	return err_set(e, EUCLEAN, "whether %s was made by the QEMU of this move cannot be told: delete it if nobody needs it", path);
 }
 
-static bool is_rebooted(const struct target *t)
+bool made_is_rebooted(const struct target *t)
 {
 	const char *then = json_text(journal_begin(t->part.a->journal), "boot_id");
 	AUTO_FREE char *now = boot_id();
@@ -144,7 +144,7 @@ static bool is_the_guests(const struct target *t, const json_t *detail)
 
 int made_undo_file(struct target *t, const json_t *detail, struct err *e)
 {
-	return t->keep_guest && is_the_guests(t, detail) ? 0 : own_file_remove(detail, is_rebooted(t), e);
+	return t->keep_guest && is_the_guests(t, detail) ? 0 : own_file_remove(detail, made_is_rebooted(t), e);
 }
 
 int made_undo_unknown(struct target *t, const json_t *detail, struct err *e)

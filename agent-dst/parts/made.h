@@ -18,6 +18,9 @@ int made_own_what_qemu_makes(struct target *t, pid_t pid, struct err *e);
 /* The files that QEMU has made are its own by now: found when it starts, or (found) before it is ended. */
 void made_know_what_qemu_made(struct target *t, bool found);
 
+/* Since the attempt began. */
+bool made_is_rebooted(const struct target *t);
+
 /* Undoes "file" and "made-by-qemu"; as attempt_ops.undo. */
 int made_undo_file(struct target *t, const json_t *detail, struct err *e);
 int made_undo_unknown(struct target *t, const json_t *detail, struct err *e);

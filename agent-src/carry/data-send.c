@@ -188,7 +188,10 @@ static bool flush_batch(struct sender *s)
 		choose_effort(s);
 	n = head + batch_encode(s->encode, b, p + head);
 	s->given_bytes += n;
-	add(&s->stats.raw_bytes, b->bytes);
+	if (b->kind == SEND_KEPT)
+		add(&s->stats.kept_bytes[b->object], b->bytes);
+	else
+		add(&s->stats.raw_bytes, b->bytes);
 	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
 	channel_commit(s->ch, head ? MSG_DATA_ALSO : MSG_DATA, n);
@@ -210,7 +213,7 @@ static bool account(struct sender *s, const struct send_item *it, struct send_pa
 		}
 		add(part->data ? &s->stats.pages : &s->stats.zero_pages, 1);
 	} else if (object_is_disk(it->object)) {
-		sums_add_disk(&s->sums, it->object, it->number, part);
+		s->batch.content = sums_add_disk(&s->sums, it->object, it->number, part);
 	} else {
 		sums_add_stream(&s->sums, it->object, part);
 	}

@@ -55,6 +55,7 @@ struct send_stats {
 	uint64_t pages, zero_pages, same_pages, seed_pages; /* carried, carried as zero, elided, carried with a disk's content */
 	uint64_t ram_wire, disk_wire, raw_bytes;
 	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
+	uint64_t kept_bytes[OBJECT_DISK_MAX + 1]; /* of its contents that an old copy had */
 	uint64_t waited_ns;			  /* with the window full: the network or the peer is the bottleneck */
 };
 

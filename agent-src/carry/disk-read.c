@@ -31,7 +31,7 @@ struct disk_reader {
 	struct send_shared *shared;
 	struct queue *results;
 	struct queue rounds_in, returned;
-	struct task task_stop;
+	struct task task_stop, task_go_on;
 	struct disk_round *rounds; /* under way */
 	struct chunk chunk[CHUNKS];
 	struct chunk *free_chunk[CHUNKS];
@@ -275,15 +275,16 @@ static void chunk_release(struct shared_buf *b)
 }
 
 /* Which pages of memory have what is on this part of the disk? */
-static void look_up(struct disk_reader *r, const struct chunk *c, struct send_item *it)
+static void look_up(struct disk_reader *r, struct send_item *it)
 {
+	const struct send_part *part = &it->u.part[0];
 	enum cpu_stage before;
 	unsigned n;
 
 	if (!seeds_ready(r->shared->seeds))
 		return;
-	before = cpu_stage_enter_for(CPU_HASH, c->bytes);
-	n = seeds_find(r->shared->seeds, c->offset, c->data, c->bytes, r->found);
+	before = cpu_stage_enter_for(CPU_HASH, part->bytes);
+	n = seeds_find(r->shared->seeds, part->offset, part->data, part->bytes, r->found);
 	cpu_stage_enter(before);
 	if (!n)
 		return;
@@ -292,21 +293,48 @@ static void look_up(struct disk_reader *r, const struct chunk *c, struct send_it
 	it->seed_count = n;
 }
 
-static void chunk_send(struct chunk *c)
+static void part_send(struct chunk *c, enum send_kind kind, uint32_t at, uint32_t bytes)
 {
 	struct disk_round *d = c->round;
 	unsigned ch = place_channel(d->object, c->offset, d->reader->sender_count);
-	bool zero = d->detect_zeros && bytes_are_zero(c->data, c->bytes);
-	struct send_item *it = send_item_new(zero ? SEND_ZERO : SEND_DATA, d->object, 1);
+	struct send_item *it = send_item_new(kind, d->object, 1);
 
 	it->number = d->number;
 	it->n = 1;
-	it->u.part[0] = (struct send_part){c->offset, zero ? NULL : c->data, c->bytes};
+	it->u.part[0] = (struct send_part){c->offset + at, kind == SEND_ZERO ? NULL : c->data + at, bytes};
 	it->buf = &c->shared;
 	shared_buf_ref(&c->shared);
-	if (!zero && !d->number)
-		look_up(d->reader, c, it);
+	if (kind != SEND_ZERO && !d->number)
+		look_up(d->reader, it);
 	sender_put(d->reader->senders[ch], it);
+}
+
+/* What an old copy at the destination has and what it has not go apart. */
+static void compare_and_send(struct chunk *c)
+{
+	const struct disk_round *d = c->round;
+	enum cpu_stage before;
+	uint32_t at, n;
+	bool has;
+
+	for (at = 0; at < c->bytes; at += n) {
+		before = cpu_stage_enter_for(CPU_HASH, c->bytes - at);
+		n = have_run(d->have, &d->reader->shared->key, c->offset + at, c->data + at, c->bytes - at, &has);
+		cpu_stage_enter(before);
+		part_send(c, has ? SEND_KEPT : SEND_DATA, at, n);
+	}
+}
+
+static void chunk_send(struct chunk *c)
+{
+	const struct disk_round *d = c->round;
+
+	if (d->detect_zeros && bytes_are_zero(c->data, c->bytes))
+		part_send(c, SEND_ZERO, 0, c->bytes);
+	else if (d->have)
+		compare_and_send(c);
+	else
+		part_send(c, SEND_DATA, 0, c->bytes);
 }
 
 static void read_done(struct disk_req *req, int res)
@@ -338,17 +366,21 @@ static bool start_read(struct disk_round *d)
 	struct disk_reader *r = d->reader;
 	const struct disk_extent *x;
 	struct chunk *c;
+	uint32_t bytes;
 	uint64_t at;
 
 	if (d->err.code || d->extent == d->map.count || d->in_flight == PER_DISK_MAX || !r->free_count)
 		return false;
 	x = &d->map.extent[d->extent];
 	at = x->offset + d->offset;
+	bytes = (uint32_t)MIN(x->length - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
+	if (d->have && !have_covers(d->have, at + bytes))
+		return false;
 	c = r->free_chunk[--r->free_count];
 	c->shared.refs = 1;
 	c->round = d;
 	c->offset = at;
-	c->bytes = (uint32_t)MIN(x->length - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
+	c->bytes = bytes;
 	d->offset += c->bytes;
 	if (d->offset == x->length) {
 		d->extent++;
@@ -445,6 +477,11 @@ static void on_returned(struct queue *q)
 	pump_all(r);
 }
 
+static void on_go_on(struct task *t)
+{
+	pump_all(container_of(t, struct disk_reader, task_go_on));
+}
+
 static void on_stop(struct task *t)
 {
 	struct disk_reader *r = container_of(t, struct disk_reader, task_stop);
@@ -491,6 +528,7 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 	queue_init(&r->rounds_in, r->loop, on_rounds);
 	queue_init(&r->returned, r->loop, on_returned);
 	r->task_stop.run = on_stop;
+	r->task_go_on.run = on_go_on;
 	for (i = 0; i < CHUNKS; i++) {
 		r->chunk[i].reader = r;
 		r->chunk[i].shared.release = chunk_release;
@@ -521,6 +559,11 @@ void disk_reader_round(struct disk_reader *r, const struct disk_round *round)
 	d->at.select = round->at.select ? xstrdup(round->at.select) : NULL;
 	d->name = xstrdup(round->name);
 	queue_put(&r->rounds_in, &d->node);
+}
+
+void disk_reader_go_on(struct disk_reader *r)
+{
+	loop_post(r->loop, &r->task_go_on);
 }
 
 void disk_reader_progress(const struct disk_reader *r, uint32_t object, uint64_t *done, uint64_t *left)

@@ -9,6 +9,7 @@
 
 #include "data-send.h"
 #include "disk-io.h"
+#include "have.h"
 
 /* One round of one disk: as it is asked for, and then what became of it. */
 struct disk_round {
@@ -19,6 +20,7 @@ struct disk_round {
 	uint64_t size;
 	/* Send chunks of zeros as zeros. Not for qcow2: QEMU may lose a write beside zeros within one cluster. */
 	bool detect_zeros;
+	const struct have *have; /* bulk: what an old copy has, which is waited for; NULL: there is none */
 
 	/* the result */
 	struct qnode node;
@@ -43,6 +45,8 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 		      struct queue *results, struct err *e);
 /* From the conductor's thread; the round and its strings are copied. Rounds of different disks run side by side. */
 void disk_reader_round(struct disk_reader *r, const struct disk_round *round);
+/* More is known of what an old copy has. Any thread. */
+void disk_reader_go_on(struct disk_reader *r);
 /* Bytes read so far of all disks, and bytes of the current rounds still to read. Any thread. */
 void disk_reader_progress(const struct disk_reader *r, uint32_t object, uint64_t *done, uint64_t *left);
 /* Ends the thread; disk_reader_free once the senders have stopped. NULL ok. */

@@ -7,6 +7,7 @@
 
 #define HEAD_BYTES   12 /* DATA before its extents */
 #define EXTENT_BYTES 12
+#define HASH_BYTES   16
 #define TRY_BYTES    512 /* less is not worth a try */
 #define BARREN_GAIN  16	 /* less than a 16th saved is nothing */
 #define BARREN_MAX   5	 /* of 32 batches one is tried */
@@ -58,6 +59,12 @@ static bool takes_holes(enum send_kind kind, bool as_it_was)
 	return kind == SEND_HOLE;
 }
 
+static bool takes_kept(enum send_kind kind, bool as_it_was)
+{
+	(void)as_it_was;
+	return kind == SEND_KEPT;
+}
+
 static bool takes_contents(enum send_kind kind, bool as_it_was)
 {
 	(void)as_it_was;
@@ -68,6 +75,13 @@ static size_t write_nothing(struct encode *en, enum data_codec codec, const stru
 {
 	(void)en, (void)codec, (void)b, (void)out;
 	return 0;
+}
+
+static size_t write_hash(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
+{
+	(void)en, (void)codec;
+	hash_bytes(b->content, out);
+	return HASH_BYTES;
 }
 
 /* Content that does not compress comes in stretches: then only every so manieth batch is tried. */
@@ -111,6 +125,7 @@ static const struct encoder encoders[] = {
 	{CODEC_RAW, takes_what_is_as_it_was, NULL},
 	{CODEC_ZERO, takes_zeros, write_nothing},
 	{CODEC_HOLE, takes_holes, write_nothing},
+	{CODEC_KEPT, takes_kept, write_hash},
 	{CODEC_LZ4, takes_contents, write_compressed},
 	{CODEC_ZSTD, takes_contents, write_compressed},
 	{CODEC_RAW, takes_contents, write_raw}, /* what nobody else wants */
@@ -135,7 +150,7 @@ bool batch_fits(const struct batch *b, enum send_kind kind, uint32_t object, con
 {
 	if (!b->n)
 		return true;
-	return b->object == object && b->kind == kind && b->n < BATCH_PARTS &&
+	return b->object == object && b->kind == kind && kind != SEND_KEPT && b->n < BATCH_PARTS &&
 	       (kind != SEND_DATA || b->bytes + part->bytes <= DATA_RAW_MAX);
 }
 
@@ -144,7 +159,7 @@ void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const stru
 	b->object = object;
 	b->kind = kind;
 	b->part[b->n++] = *part;
-	b->bytes += kind == SEND_DATA ? part->bytes : 0;
+	b->bytes += kind == SEND_DATA || kind == SEND_KEPT ? part->bytes : 0;
 }
 
 void batch_clear(struct batch *b)
@@ -155,7 +170,7 @@ void batch_clear(struct batch *b)
 
 size_t batch_room(const struct batch *b)
 {
-	return HEAD_BYTES + b->n * EXTENT_BYTES + b->bytes;
+	return HEAD_BYTES + b->n * EXTENT_BYTES + (b->kind == SEND_KEPT ? HASH_BYTES : b->bytes);
 }
 
 static unsigned shift_of(uint32_t object)

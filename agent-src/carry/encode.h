@@ -14,7 +14,13 @@
 
 #define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
 
-enum send_kind { SEND_DATA, SEND_ZERO, SEND_HOLE, SEND_MARK };
+enum send_kind {
+	SEND_DATA,
+	SEND_ZERO,
+	SEND_HOLE,
+	SEND_KEPT, /* what an old copy at the destination has at the same place */
+	SEND_MARK
+};
 
 struct send_part {
 	uint64_t offset;
@@ -26,7 +32,8 @@ struct batch {
 	uint32_t object;
 	enum send_kind kind;
 	unsigned n;
-	size_t bytes; /* of contents */
+	size_t bytes;		/* of contents */
+	struct hash128 content; /* what is kept: the hash of its one part */
 	struct send_part part[BATCH_PARTS];
 };
 

@@ -61,7 +61,7 @@ bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part
 	return true;
 }
 
-void sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part)
+struct hash128 sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part)
 {
 	struct disk_sum *d = &s->disk[object];
 	struct hash128 h = {0, 0};
@@ -71,6 +71,7 @@ void sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct
 	hash_add(&d->digest, hash_place(s->key, h, object, round, part->offset, part->bytes));
 	d->units += part->bytes >> DISK_SHIFT;
 	d->round_units += part->bytes >> DISK_SHIFT;
+	return h;
 }
 
 void sums_add_stream(struct sums *s, uint32_t object, struct send_part *part)

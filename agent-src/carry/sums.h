@@ -47,7 +47,8 @@ void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks);
 bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part);
 /* A page that travels as a place of a disk's content; once. It belongs to no round. */
 void sums_add_seed(struct sums *s, const struct seed *seed);
-void sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part);
+/* Returns the hash of its contents. */
+struct hash128 sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part);
 /* Gives the part its offset: it is what comes next. */
 void sums_add_stream(struct sums *s, uint32_t object, struct send_part *part);
 

@@ -29,6 +29,9 @@ static const char usage[] =
 	"\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
 	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated\n"
+	"  --reuse FILE          an old copy of its disk there (a backup, a base image): what is the same in it does not\n"
+	"                        travel; of several disks: DISK=FILE; auto: what an earlier move of the guest left at the\n"
+	"                        disk's place, which the disk then replaces\n"
 	"  --chain HOW           of backing files: copy (default): the same chain there; files that are there already are\n"
 	"                        used; top: they must be there; flatten: one image of all\n"
 	"  --drop WHAT,...       leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into\n"
@@ -92,6 +95,7 @@ enum {
 	OPT_MAP_NET,
 	OPT_MEDIA,
 	OPT_DISK,
+	OPT_REUSE,
 	OPT_CHAIN,
 	OPT_DROP,
 	OPT_INSTALL_UNIT,
@@ -118,6 +122,7 @@ static const struct option options[] = {
 	{"map-net", required_argument, NULL, OPT_MAP_NET},
 	{"media", required_argument, NULL, OPT_MEDIA},
 	{"disk", required_argument, NULL, OPT_DISK},
+	{"reuse", required_argument, NULL, OPT_REUSE},
 	{"chain", required_argument, NULL, OPT_CHAIN},
 	{"drop", required_argument, NULL, OPT_DROP},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME},
@@ -259,6 +264,25 @@ static int take_pair(struct move_options *o, int c)
 	return 0;
 }
 
+/* "auto", "/a/file", or "DISK=/a/file" */
+static int take_reuse(struct disk_options *o)
+{
+	const char *value = strchr(optarg, '=');
+
+	if (!strcmp(optarg, "auto") || optarg[0] == '/') {
+		if (o->reuse_all && strcmp(o->reuse_all, optarg))
+			return bad("--reuse", optarg, "possible beside another one: say DISK=FILE for each disk");
+		o->reuse_all = optarg;
+		return 0;
+	}
+	if (!value || value[1] != '/')
+		return bad("--reuse", optarg, "auto, FILE or DISK=FILE, with an absolute path of the destination");
+	if (o->reuse.count == PAIRS_MAX)
+		return bad("--reuse", optarg, "possible any more: there are too many");
+	o->reuse.at[o->reuse.count++] = optarg;
+	return 0;
+}
+
 /* What is in none of the tables. */
 static int take_other(int c, struct move_options *o, bool *detach)
 {
@@ -266,6 +290,8 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_MAP_NET:
 	case OPT_DISK:
 		return take_pair(o, c);
+	case OPT_REUSE:
+		return take_reuse(&o->disks);
 	case OPT_BWLIMIT:
 		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
 	case OPT_DROP:

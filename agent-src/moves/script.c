@@ -77,7 +77,10 @@ static void put_disks(const struct transfer *t)
 		const struct disk *d = &t->disks.at[OBJECT_DISK_BASE + i];
 		AUTO_FREE char *map = xasprintf("%s=%s", d->guest->real_path, d->to);
 
+		AUTO_FREE char *reuse = d->old ? xasprintf("%s=%s", d->guest->real_path, d->old) : NULL;
+
 		put("--disk", map);
+		put_text("--reuse", reuse);
 	}
 	put_text("--disk-dir", t->opt->disk_dir);
 }

@@ -53,36 +53,48 @@ static bool is_called(const struct guest_disk *d, const char *name, size_t n)
 	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
 }
 
-/* Where the user wants it, or NULL. */
-static const char *wanted_path(const struct disks *ds, const struct guest_disk *d)
+/* What the user said of it, or NULL. */
+static const char *said_of(const struct option_pairs *pairs, const struct guest_disk *d)
 {
 	unsigned i;
 
-	for (i = 0; i < ds->src->opt->disks.map.count; i++) {
-		const char *map = ds->src->opt->disks.map.at[i], *to = strchr(map, '=');
+	for (i = 0; i < pairs->count; i++) {
+		const char *pair = pairs->at[i], *value = strchr(pair, '=');
 
-		if (is_called(d, map, (size_t)(to - map)))
-			return to + 1;
+		if (is_called(d, pair, (size_t)(value - pair)))
+			return value + 1;
 	}
 	return NULL;
 }
 
-/* Each --disk names one disk of this guest. */
-static int check_disk_map(const struct disks *ds, struct err *e)
+/* Each names one disk of this guest. */
+static int check_pairs(const struct disks *ds, const struct option_pairs *pairs, const char *option, struct err *e)
 {
 	unsigned i, k, hits;
 
-	for (i = 0; i < ds->src->opt->disks.map.count; i++) {
-		const char *map = ds->src->opt->disks.map.at[i];
-		size_t n = strcspn(map, "=");
+	for (i = 0; i < pairs->count; i++) {
+		const char *pair = pairs->at[i];
+		size_t n = strcspn(pair, "=");
 
 		for (hits = 0, k = 0; k < ds->count; k++)
-			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, map, n);
+			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, pair, n);
 		if (hits != 1)
-			return err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
-				       map, hits ? "more than one" : "no", (int)n, map);
+			return err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
+				       option, pair, hits ? "more than one" : "no", (int)n, pair);
 	}
 	return 0;
+}
+
+static int check_words(const struct disks *ds, struct err *e)
+{
+	const struct disk_options *o = &ds->src->opt->disks;
+	int r = check_pairs(ds, &o->map, "--disk", e);
+
+	r = r ? r : check_pairs(ds, &o->reuse, "--reuse", e);
+	if (!r && ds->count != 1 && o->reuse_all && strcmp(o->reuse_all, "auto"))
+		r = err_set(e, EINVAL, "--reuse %s: this guest has %u disks; say of which it is an old copy: --reuse DISK=%s", o->reuse_all,
+			    ds->count, o->reuse_all);
+	return r;
 }
 
 /* QEMU has one NBD server, and only its exports can be seen. */
@@ -127,7 +139,7 @@ int disks_examine(struct part *p, struct err *e)
 	for (i = 0; !r && i < ds->src->guest.disk_count; i++)
 		r = examine_disk(ds, &ds->src->guest.disks[i], e);
 	if (!r)
-		r = check_disk_map(ds, e);
+		r = check_words(ds, e);
 	return r ? r : check_exports(ds, e);
 }
 
@@ -154,6 +166,7 @@ static char *acl_of(const char *path)
 
 static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 {
+	const struct disk_options *o = &ds->src->opt->disks;
 	const struct guest_disk *g = d->guest;
 	struct stat st = {.st_mode = 0600};
 	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
@@ -161,10 +174,11 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
-	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I}", "object", (int)d->object, "node", g->node, "file",
-			g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
-			(json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid",
-			(int)st.st_uid, "gid", (int)st.st_gid, "path", wanted_path(ds, g), "acl", acl, "inode", (json_int_t)st.st_ino);
+	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
+			"file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size,
+			"allocated", (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode", (int)(st.st_mode & 0777),
+			"uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", said_of(&o->map, g), "acl", acl, "inode",
+			(json_int_t)st.st_ino, "reuse", said_of(&o->reuse, g) ?: o->reuse_all);
 	if (disk_keeps_chain(ds, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;
@@ -212,6 +226,21 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 	return r;
 }
 
+/* What the destination says of one disk. */
+static void agree_on(struct disk *d, const json_t *said)
+{
+	const char *path = json_text(said, "path"), *old = json_text(said, "reuse");
+
+	if (d->to || !path)
+		return;
+	d->to = xstrdup(path);
+	if (!old)
+		return;
+	d->old = xstrdup(old);
+	d->replaces = json_is_true(json_object_get(said, "replaces"));
+	d->have = have_new(d->guest->virtual_size);
+}
+
 int disks_agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -224,8 +253,8 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 		struct disk *d = &first(ds)[i];
 
 		json_array_foreach(json_object_get(accept, "disks"), k, a)
-			if (!d->to && json_integer_value(json_object_get(a, "object")) == d->object && json_text(a, "path"))
-				d->to = xstrdup(json_text(a, "path"));
+			if (json_integer_value(json_object_get(a, "object")) == d->object)
+				agree_on(d, a);
 		if (!d->to)
 			d->to = xstrdup("?");
 	}
@@ -240,8 +269,8 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b}", "node", g->node, "from", g->real_path, "to", d->to, "format",
-			 g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated", json_object_get(said, "allocated"),
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b}", "node", g->node, "from", g->real_path, "to", d->to,
+			 "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated", json_object_get(said, "allocated"),
 			 "transfer", "copy", "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
-			 json_object_get(said, "acl") != NULL);
+			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces);
 }

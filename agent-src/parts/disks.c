@@ -30,9 +30,12 @@ static json_t *tell_progress(const struct disks *ds, const struct disk *d)
 
 static json_t *tell_result(const struct disks *ds, const struct disk *d)
 {
-	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:s}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to, "rounds",
-			 (int)d->round + 1, "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
-			 (json_int_t)ds->data->sent.disk_bytes[d->object], "format", d->guest->format);
+	const struct send_stats *sent = &ds->data->sent;
+
+	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:I,s:s,s:s*}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to,
+			 "rounds", (int)d->round + 1, "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
+			 (json_int_t)sent->disk_bytes[d->object], "bytes_kept", (json_int_t)sent->kept_bytes[d->object], "format",
+			 d->guest->format, "reuse", d->old);
 }
 
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
@@ -275,6 +278,7 @@ static void read_round(struct disks *ds, struct disk *d)
 				   .at = {.path = ds->nbd_socket, .export_name = id},
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
+				   .have = d->round ? NULL : d->have,
 				   .detect_zeros = !strcmp(d->guest->format, "raw")};
 
 	export_id(ds, id, d);
@@ -468,6 +472,21 @@ static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
 	return 0;
 }
 
+static int on_have(struct disks *ds, const struct event *ev, struct err *e)
+{
+	struct msg_have m;
+	int r;
+
+	if (msg_have_decode(&m, ev->bytes, ev->n))
+		return err_set(e, EPROTO, "the destination sent a HAVE of %zu bytes that cannot be read", ev->n);
+	if (!object_is_disk(m.object) || !ds->at[m.object].have)
+		return err_set(e, EPROTO, "the destination has an old copy of disk %u, which it did not say before", m.object);
+	r = have_take(ds->at[m.object].have, &m, e);
+	if (!r && ds->reader)
+		disk_reader_go_on(ds->reader);
+	return r;
+}
+
 static int event(struct part *p, const struct event *ev, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -480,6 +499,8 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 	}
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_APPLIED)
 		return on_applied(ds, ev, e);
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_HAVE)
+		return on_have(ds, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DURABLE)
 		return on_durable(ds, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED && ds->done_said) {
@@ -615,8 +636,11 @@ static void fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);
+		free(ds->at[i].old);
+		have_free(ds->at[i].have); /* its reader has ended */
+	}
 	json_decref(ds->described);
 	free(ds->nbd_socket);
 }

@@ -14,7 +14,10 @@
 struct disk {
 	const struct guest_disk *guest;
 	uint32_t object;
-	char *to;	 /* path at the destination */
+	char *to;  /* path at the destination */
+	char *old; /* an old copy of it there, and what that has; NULL: there is none */
+	struct have *have;
+	bool replaces;	 /* the disk takes its place */
 	unsigned round;	 /* being copied, or copied last */
 	unsigned bitmap; /* generation of the recording bitmap */
 	bool started;

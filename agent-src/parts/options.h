@@ -23,7 +23,9 @@ struct option_pairs {
 };
 
 struct disk_options {
-	struct option_pairs map; /* DISK=PATH */
+	struct option_pairs map;   /* DISK=PATH */
+	struct option_pairs reuse; /* DISK=FILE: old copies there */
+	const char *reuse_all;	   /* of all others: FILE, or "auto"; NULL: none */
 	enum chain chain;
 	unsigned accept; /* DISK_ACCEPT_* */
 };

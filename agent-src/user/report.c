@@ -67,11 +67,16 @@ static void print_plan(FILE *to, const json_t *ev)
 
 	fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
 		str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
-	json_array_foreach(json_object_get(ev, "disks"), i, v)
+	json_array_foreach(json_object_get(ev, "disks"), i, v) {
 		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"),
 			str(v, "format"), bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
 			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
 			str(v, "owner"));
+		if (json_is_true(json_object_get(v, "replaces")))
+			fprintf(to, "          what an earlier move left there does not travel again; the disk replaces it\n");
+		else if (json_object_get(v, "reuse"))
+			fprintf(to, "          what is the same in %s there does not travel\n", str(v, "reuse"));
+	}
 	fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
 		print_file(to, v);
@@ -181,6 +186,17 @@ static void print_afterwards(FILE *to, const json_t *ev)
 	print_leftovers(to, ev);
 }
 
+static void print_disk(FILE *to, const json_t *d)
+{
+	char read[24], wire[24], kept[24];
+
+	fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire", str(d, "to"), str(d, "format"), (int)num(d, "rounds"),
+		bytes(read, d, "bytes_read"), bytes(wire, d, "bytes_wire"));
+	if (json_object_get(d, "reuse"))
+		fprintf(to, ", %s from the old copy %s", bytes(kept, d, "bytes_kept"), str(d, "reuse"));
+	fputc('\n', to);
+}
+
 /* GiB of the guest that were carried; 0 in opaque mode, which does not know. */
 static double gib_moved(const json_t *ev)
 {
@@ -255,8 +271,7 @@ static void print_result(FILE *to, const json_t *ev)
 	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire\n", str(v, "to"), str(v, "format"),
-			(int)num(v, "rounds"), bytes(a, v, "bytes_read"), bytes(b, v, "bytes_wire"));
+		print_disk(to, v);
 	fprintf(to, "  verified  %s\n",
 		json_is_true(json_object_get(ev, "verified")) ? "all digests matched at the destination before it started" : "no");
 	fprintf(to, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),

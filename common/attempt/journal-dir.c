@@ -58,6 +58,11 @@ int journal_list(const char *dir, char ***paths, size_t *count, struct err *e)
 	return list(dir, SUFFIX, paths, count, e);
 }
 
+int journal_list_finished(const char *dir, char ***paths, size_t *count, struct err *e)
+{
+	return list(dir, DONE_SUFFIX, paths, count, e);
+}
+
 void journal_list_free(char **paths, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

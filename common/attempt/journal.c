@@ -499,6 +499,27 @@ int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t 
 	return r;
 }
 
+int journal_look(struct journal **out, const char *path, struct err *e)
+{
+	AUTO_FREE uint8_t *buf = NULL;
+	struct journal *j;
+	size_t size, end;
+	bool torn;
+	int r = read_file(path, O_NOFOLLOW, &buf, &size, e);
+
+	if (r)
+		return r;
+	j = new_journal();
+	r = record_replay(buf, size, path, &end, &torn, parse_and_apply, j, e);
+	if (!r && !j->begin)
+		r = err_set(e, EBADMSG, "%s is not a journal", path);
+	if (r)
+		journal_close(j);
+	else
+		*out = j;
+	return r;
+}
+
 int journal_dump(const char *path, FILE *to, struct err *e)
 {
 	AUTO_FREE uint8_t *buf = NULL;

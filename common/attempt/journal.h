@@ -72,6 +72,9 @@ int journal_owned(const struct journal *j, json_t **array);
  * (journal_list_free). */
 int journal_list(const char *dir, char ***paths, size_t *count, struct err *e);
 void journal_list_free(char **paths, size_t count);
+/* The same of finished ones; and one of them, to be asked, not written. journal_close(). */
+int journal_list_finished(const char *dir, char ***paths, size_t *count, struct err *e);
+int journal_look(struct journal **out, const char *path, struct err *e);
 /* Does path end as a source's journal does, or as a destination's? */
 bool journal_path_is(const char *path, bool source);
 

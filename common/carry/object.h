@@ -27,6 +27,8 @@
 #define STREAM_SHIFT 0
 /* 2 MiB: what stays together on one channel. */
 #define PLACE_SHIFT 21
+/* 64 KiB of a disk: what an old copy of it is compared by. */
+#define HAVE_SHIFT 16
 
 static inline bool object_is_disk(uint32_t id)
 {

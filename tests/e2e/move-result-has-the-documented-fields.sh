@@ -35,7 +35,7 @@ assert_result 'all(type(v) is float and 0 <= v < 10000 for v in r["downtime_ms"]
 assert_result 'set(r["ram"]) == {"mode", "rounds", "pages", "zero_pages", "same_pages", "seed_pages", "bytes_wire"}'
 assert_result 'r["ram"]["mode"] == "pages" and r["ram"]["rounds"] >= 2'
 assert_result 'r["ram"]["pages"] + r["ram"]["zero_pages"] + r["ram"]["seed_pages"] >= 256 * 256' "every page was sent"
-assert_result 'set(r["disks"][0]) == {"node", "from", "to", "format", "rounds", "bytes_read", "bytes_wire"}'
+assert_result 'set(r["disks"][0]) == {"node", "from", "to", "format", "rounds", "bytes_read", "bytes_wire", "bytes_kept"}'
 assert_result 'r["disks"][0]["format"] == "raw" and r["disks"][0]["rounds"] >= 2 and r["disks"][0]["bytes_read"] > 0'
 assert_result 'r["bytes_wire"] >= r["ram"]["bytes_wire"] + r["disks"][0]["bytes_wire"] > 0'
 assert_result 'set(r["cpu_s"]["source"]) == {"parse", "hash", "compress", "encrypt", "send", "disk", "other"}'

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#define KEY_BYTE   7
 #define DISK_BYTES (1 * MIB)
 #define RAM_BYTES  (1 * MIB)
 
@@ -110,12 +111,13 @@ static void data_record(struct writer *w, uint32_t object, uint8_t codec, unsign
 }
 
 /* A disk's block that is in memory, too. */
-static void also_record(struct writer *w)
+static void also_record(struct writer *w, uint8_t codec)
 {
 	static uint8_t buf[16384], body[16384];
 	struct writer m = writer_of(buf, sizeof(buf)), b = writer_of(body, sizeof(body)), d;
-	struct msg_data data = {.object = 1, .codec = CODEC_RAW, .extents = 1, .raw_bytes = 8192};
+	struct msg_data data = {.object = 1, .codec = codec, .extents = 1, .raw_bytes = 8192};
 	static uint8_t content[12 + 8192];
+	struct digest_key key;
 
 	write_u16(&b, 0);
 	write_u16(&b, 2);
@@ -125,6 +127,11 @@ static void also_record(struct writer *w)
 	write_u64(&d, 0);
 	write_u32(&d, 16);
 	data.body = (struct slice){content, sizeof(content)};
+	if (codec == CODEC_KEPT) { /* the old copy is of zeros */
+		memset(key.secret, KEY_BYTE, sizeof(key.secret));
+		hash_bytes(hash_content(&key, content + 12, 8192), content + 12);
+		data.body.n = 12 + 16;
+	}
 	msg_data_encode(&b, &data);
 	msg_data_also_encode(&m, &(struct msg_data_also){.seeds = 1, .rest = {body, writer_len(&b)}});
 	record(w, MSG_DATA_ALSO, &m);
@@ -149,11 +156,18 @@ static void write_seeds(void)
 	static uint8_t script[65536], one[256];
 	size_t i;
 
-	struct writer also = writer_of(script, sizeof(script));
+	static const struct {
+		const char *name;
+		uint8_t codec;
+	} also[] = {{"also", CODEC_RAW}, {"kept", CODEC_KEPT}};
 
-	write_u8(&also, 1);
-	also_record(&also);
-	seed_write("also", script, writer_len(&also));
+	for (i = 0; i < ARRAY_LEN(also); i++) {
+		struct writer w = writer_of(script, sizeof(script));
+
+		write_u8(&w, 1);
+		also_record(&w, also[i].codec);
+		seed_write(also[i].name, script, writer_len(&w));
+	}
 	for (i = 0; i < ARRAY_LEN(seeds); i++) {
 		struct writer w = writer_of(script, sizeof(script)), m;
 		uint32_t group = seeds[i].object == 1 ? 1 : GROUP_RAM;
@@ -179,9 +193,9 @@ static void write_seeds(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char path[] = "/tmp/fuzz-data-receive-XXXXXX";
-	static char by_fd[64];
+	static char by_fd[64], old_by_fd[64];
 	struct err e;
-	int fd;
+	int fd, old;
 
 	(void)argc, (void)argv;
 	seeds_if_asked(write_seeds);
@@ -189,14 +203,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	require(fd >= 0 && !ftruncate(fd, DISK_BYTES));
 	unlink(path);
 	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
+	old = memfd_create("old", MFD_CLOEXEC);
+	require(old >= 0 && !ftruncate(old, DISK_BYTES / 2));
+	snprintf(old_by_fd, sizeof(old_by_fd), "/proc/self/fd/%d", old);
 	require(!loop_new(&loop, 64, &e));
 	queue_init(&events, loop, on_events);
 	start_child();
 	shared.channels = CHANNELS_MAX;
 	shared.ram = place;
 	shared.events = &events;
-	memset(shared.key.secret, 7, sizeof(shared.key.secret));
-	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "vda"};
+	memset(shared.key.secret, KEY_BYTE, sizeof(shared.key.secret));
+	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
+					      .at = {.path = by_fd, .writable = true},
+					      .name = "vda",
+					      .old = {.path = old_by_fd},
+					      .old_name = "old"};
 	shared.disk[2] =
 		(struct disk_target){.bytes = DISK_BYTES, .at = {.path = by_fd, .writable = true}, .name = "never announced by a seed"};
 	return 0;

@@ -42,11 +42,14 @@ static enum data_codec goes_as(struct encode *en, enum send_kind kind, const uin
 	assert_int_equal(m.extents, 1);
 	assert_int_equal(m.raw_bytes, data ? bytes : 0);
 	body = m.body.n - 12;
-	assert_true(m.codec == CODEC_LZ4 || m.codec == CODEC_ZSTD ? body && body < bytes : body == m.raw_bytes);
+	if (m.codec == CODEC_KEPT)
+		assert_int_equal(body, 16);
+	else
+		assert_true(m.codec == CODEC_LZ4 || m.codec == CODEC_ZSTD ? body && body < bytes : body == m.raw_bytes);
 	return m.codec;
 }
 
-static void zeros_and_holes_have_no_body_whatever_the_codec(void **state)
+static void zeros_and_holes_have_no_body_and_what_is_kept_a_hash_whatever_the_codec(void **state)
 {
 	static const enum codec_mode modes[] = {CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD};
 	size_t i;
@@ -57,6 +60,7 @@ static void zeros_and_holes_have_no_body_whatever_the_codec(void **state)
 
 		assert_int_equal(goes_as(en, SEND_ZERO, NULL, BYTES), CODEC_ZERO);
 		assert_int_equal(goes_as(en, SEND_HOLE, NULL, BYTES), CODEC_HOLE);
+		assert_int_equal(goes_as(en, SEND_KEPT, text, BYTES), CODEC_KEPT);
 		encode_free(en);
 	}
 }
@@ -160,7 +164,7 @@ static void a_batch_is_of_one_object_one_kind_and_what_one_data_takes(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(zeros_and_holes_have_no_body_whatever_the_codec),
+		cmocka_unit_test(zeros_and_holes_have_no_body_and_what_is_kept_a_hash_whatever_the_codec),
 		cmocka_unit_test(what_is_as_it_was_is_not_sent),
 		cmocka_unit_test(contents_go_with_the_codec_of_the_mode_until_another_is_named),
 		cmocka_unit_test(what_does_not_compress_is_tried_less_and_less_if_the_codec_is_ours_to_choose),

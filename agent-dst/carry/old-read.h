@@ -1,0 +1,18 @@
+/*
+ * old-read.h: reads the old copies of disks that are about to arrive, so that the source learns what need not travel: a hash of each
+ * block that has contents (HAVE), in order. One thread for all; it only reads. What the source then takes from an old copy is read again,
+ * and verified (disk-receive.c).
+ */
+#ifndef VMFERRY_OLD_READ_H
+#define VMFERRY_OLD_READ_H
+
+#include "data-receive.h"
+
+struct old_reader;
+
+/* Of each disk of shared that has one. Tells shared->events (RECEIVE_HAVE). */
+int old_reader_start(struct old_reader **out, struct receive_shared *shared, struct err *e);
+/* Ends and frees; NULL ok. */
+void old_reader_stop(struct old_reader *r);
+
+#endif

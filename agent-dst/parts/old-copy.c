@@ -1,0 +1,155 @@
+/* old-copy.c: see old-copy.h. */
+#include "old-copy.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "made.h"
+#include "own-file.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define QCOW2_DATA_FILE 4 /* of the incompatible features, whose last byte is the header's byte 79 */
+
+/* ---- which one ---- */
+
+/* When the source let go of the guest it noted when each disk had been written last. */
+static bool left_by(const char *journal, const char *path, json_int_t written_ns)
+{
+	json_int_t then;
+	struct journal *j;
+	struct err ignored;
+
+	if (journal_look(&j, journal, &ignored))
+		return false;
+	then = json_integer_value(json_object_get(journal_last_note(j, "disks-written"), path));
+	if (journal_last_state(j) != HO_SRC_RELEASED)
+		then = 0;
+	journal_close(j);
+	return then && then == written_ns;
+}
+
+bool old_copy_was_left(const char *state_dir, const char *path)
+{
+	bool yes = false;
+	struct err ignored;
+	struct stat st;
+	char **journals;
+	size_t n, i;
+
+	if (lstat(path, &st) || !S_ISREG(st.st_mode) || journal_list_finished(state_dir, &journals, &n, &ignored))
+		return false;
+	for (i = 0; i < n && !yes; i++)
+		yes = left_by(journals[i], path, (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+	journal_list_free(journals, n);
+	return yes;
+}
+
+static int check_readable(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (path[0] != '/')
+		return err_set(e, EINVAL, "the old copy %s: a path in full is needed", path);
+	if (stat(path, &st) || access(path, R_OK))
+		return err_sys(e, errno, "the old copy %s at the destination", path);
+	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)
+		       ? 0
+		       : err_set(e, EINVAL, "the old copy %s at the destination is neither a file nor a block device", path);
+}
+
+/* It goes when the guest runs here: nobody may use it. */
+static int check_replaceable(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return err_sys(e, errno, "the old copy %s at the destination", path);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return err_set(e, EINVAL, "the old copy %s at the destination is no plain file, or has another name too: the disk cannot replace it",
+			       path);
+	return own_file_unused(path, e) ? err_prefix(e, "the old copy at the destination, which the disk is to replace") : 0;
+}
+
+int old_copy_choose(struct old_copy *o, const char *state_dir, const char *wish, const char *place, struct err *e)
+{
+	bool replaced = wish && !strcmp(wish, place);
+	int r = 0;
+
+	if (wish && !strcmp(wish, "auto")) {
+		replaced = old_copy_was_left(state_dir, place);
+		wish = replaced ? place : NULL;
+	}
+	if (!wish)
+		return 0;
+	r = check_readable(wish, e);
+	if (!r && replaced)
+		r = check_replaceable(wish, e);
+	if (r)
+		return r;
+	o->path = xstrdup(wish);
+	o->at = xstrdup(wish);
+	o->replaced = replaced;
+	return 0;
+}
+
+void old_copy_fini(struct old_copy *o)
+{
+	free(o->path);
+	free(o->at);
+	free(o->export_name);
+	free(o->node);
+}
+
+bool old_copy_is_qcow2(const struct old_copy *o)
+{
+	static const uint8_t magic[] = {'Q', 'F', 'I', 0xfb, 0, 0, 0};
+	AUTO_CLOSE int fd = open(o->at, O_RDONLY | O_CLOEXEC);
+	uint8_t head[80];
+
+	if (fd < 0 || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) || memcmp(head, magic, sizeof(magic)))
+		return false;
+	return head[7] == 2 || (head[7] == 3 && !(head[79] & QCOW2_DATA_FILE));
+}
+
+/* ---- out of the way, and back ---- */
+
+static char *aside_name(const struct attempt *a, const char *path)
+{
+	AUTO_FREE char *temp = made_temp_name(a, path);
+
+	return xasprintf("%s-old", temp);
+}
+
+int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)
+{
+	char *aside = aside_name(a, o->path);
+	json_t *known;
+	int r = check_replaceable(o->path, e); /* once more, just before */
+
+	free(o->at);
+	o->at = aside;
+	r = r ? r : own_file_know(o->path, aside, &known, e);
+	if (r)
+		return r;
+	json_object_set_new(known, "place", json_string(o->path));
+	r = attempt_own(a, "old-copy", known, e);
+	if (r)
+		return r;
+	if (renameat2(AT_FDCWD, o->path, AT_FDCWD, aside, RENAME_NOREPLACE))
+		return err_sys(e, errno, "cannot move the old copy %s out of the way", o->path);
+	return sync_parent_dir(o->path, e);
+}
+
+int old_copy_undo(struct target *t, const json_t *detail, struct err *e)
+{
+	const char *place = json_text(detail, "place");
+
+	if (!place)
+		return err_set(e, EBADMSG, "the journal does not say where it was");
+	return t->keep_guest ? own_file_remove(detail, made_is_rebooted(t), e) : own_file_put_back(detail, place, made_is_rebooted(t), e);
+}

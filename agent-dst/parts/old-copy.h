@@ -1,0 +1,36 @@
+/*
+ * old-copy.h: a file here that has some of what an arriving disk is to have: which one that is, and what becomes of it when the disk
+ * takes its place.
+ *
+ * It is only ever read. One that stands where the disk goes is given another name meanwhile; if the guest does not come it has its own back, and
+ * once the guest runs here it goes.
+ */
+#ifndef VMFERRY_OLD_COPY_H
+#define VMFERRY_OLD_COPY_H
+
+#include "target.h"
+
+struct old_copy {
+	char *path;    /* as it is called; NULL: there is none */
+	char *at;      /* and where it is, while the guest moves */
+	bool replaced; /* by the disk */
+	char *export_name, *node; /* in our QEMU, if that reads it */
+};
+
+/*
+ * wish: "auto", a file, or NULL for none; place: where the disk goes. -ENOENT, -EACCES, -EBUSY and the like: the file that was asked for
+ * cannot be used.
+ */
+int old_copy_choose(struct old_copy *o, const char *state_dir, const char *wish, const char *place, struct err *e);
+/* Is the file at that path what an earlier move from here left, and as it was then? */
+bool old_copy_was_left(const char *state_dir, const char *path);
+/* Is it a qcow2 image with all that it has in it? Else it is read as it is. Only for disks that are such images: the guest's own bytes
+ * are no reason to take a file for one. */
+bool old_copy_is_qcow2(const struct old_copy *o);
+/* Out of the disk's way; journaled. */
+int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e);
+/* Undoes "old-copy". */
+int old_copy_undo(struct target *t, const json_t *detail, struct err *e);
+void old_copy_fini(struct old_copy *o);
+
+#endif

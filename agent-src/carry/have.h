@@ -1,0 +1,25 @@
+/*
+ * have.h: what an old copy of a disk at the destination has: a hash of each block (HAVE_SHIFT), as the destination reads them, in order.
+ *
+ * The conductor's thread adds what it hears; the disk reader's asks. A hash only says what is worth a try: content that is not sent (KEPT) is
+ * verified at the destination, in full.
+ */
+#ifndef VMFERRY_HAVE_H
+#define VMFERRY_HAVE_H
+
+#include "err.h"
+#include "object.h"
+
+struct have;
+
+/* bytes: of the disk. */
+struct have *have_new(uint64_t bytes);
+void have_free(struct have *h);
+/* A HAVE message, of blocks behind those of the last; what is left out between them is not there. -EPROTO: it is not so. */
+int have_take(struct have *h, const struct msg_have *m, struct err *e);
+/* Has everything before that byte been told of? Any thread. */
+bool have_covers(const struct have *h, uint64_t end);
+/* The length of the first run of [offset, offset + bytes) that the old copy has (*has), or has not. Covered; data is what is there here. */
+uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has);
+
+#endif

@@ -1,0 +1,429 @@
+/*
+ * test-old-copy.c: a disk whose destination has an old copy of it, from the file at the source to the file at the destination: with the
+ * real threads of both sides (disk-read, data-send, old-read, data-receive), over socket pairs. And have.c alone.
+ */
+#include "codec.h"
+#include "data-receive.h"
+#include "disk-read.h"
+#include "have.h"
+#include "old-read.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DEADLINE_MS 60000
+#define CHANNELS    3
+#define DISK_BYTES  (9 * MIB + 3 * 4096)
+#define BLOCK	    (1U << HAVE_SHIFT)
+
+static struct {
+	struct loop *loop;
+	struct queue results, events;
+	struct send_shared out;
+	struct receive_shared in;
+	struct sender *s[CHANNELS];
+	struct receiver *r[CHANNELS];
+	struct disk_reader *reader;
+	struct old_reader *old;
+	struct have *have;
+	struct disk_round *result;
+	unsigned told, durable, complete, lost;
+	void (*before_last)(void); /* when all is compared, and before the source hears so */
+	struct err why;
+} t;
+
+static char dir[] = "/tmp/test-old-copy-XXXXXX", file[3][64]; /* the disk, the disk there, its old copy */
+static uint8_t disk[DISK_BYTES], old[2 * DISK_BYTES];
+static struct err err;
+
+/* ---- the two ends ---- */
+
+static void on_results(struct queue *q)
+{
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		assert_null(t.result);
+		t.result = container_of(n, struct disk_round, node);
+	}
+}
+
+static void take_have(const struct receive_event *ev)
+{
+	struct msg_have m = {.object = ev->group, .block = ev->offset, .last = ev->number != 0, .hashes = {ev->data, ev->n}};
+
+	t.told++;
+	if (m.last && t.before_last)
+		t.before_last();
+	assert_int_equal(have_take(t.have, &m, &err), 0);
+	if (t.reader)
+		disk_reader_go_on(t.reader);
+}
+
+static void on_events(struct queue *q)
+{
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct receive_event *ev = container_of(n, struct receive_event, node);
+
+		if (ev->kind == RECEIVE_HAVE)
+			take_have(ev);
+		t.durable += ev->kind == RECEIVE_DURABLE;
+		t.complete += ev->kind == RECEIVE_COMPLETE;
+		if (ev->kind == RECEIVE_LOST && !t.lost++)
+			t.why = ev->err;
+		free(ev);
+	}
+}
+
+static void on_lost(void *ctx, unsigned channel, const struct err *why)
+{
+	(void)ctx, (void)channel, (void)why;
+}
+
+static void until(const unsigned *what, unsigned n)
+{
+	uint64_t deadline = now_ns() + DEADLINE_MS * 1000000ULL;
+
+	while (*what < n && !t.lost) {
+		assert_true(now_ns() < deadline);
+		assert_int_equal(loop_step(t.loop, 100, &err), 0);
+	}
+}
+
+static void write_file(const char *path, const uint8_t *p, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(ftruncate(fd, (off_t)n), 0);
+	for (size_t at = 0; p && at < n; at += 4096) /* what is zero is a hole */
+		if (!bytes_are_zero(p + at, MIN(4096, n - at)))
+			assert_int_equal(pwrite(fd, p + at, MIN(4096, n - at), (off_t)at), (ssize_t)MIN(4096, n - at));
+	close(fd);
+}
+
+static void begin(size_t old_bytes, const uint8_t *is)
+{
+	unsigned i;
+
+	memset(&t, 0, sizeof(t));
+	assert_int_equal(loop_new(&t.loop, 64, &err), 0);
+	queue_init(&t.results, t.loop, on_results);
+	queue_init(&t.events, t.loop, on_events);
+	write_file(file[0], disk, DISK_BYTES);
+	write_file(file[1], NULL, DISK_BYTES);
+	write_file(file[2], is, old_bytes);
+	for (i = 0; i < DIGEST_SECRET_BYTES; i++)
+		t.out.key.secret[i] = t.in.key.secret[i] = (uint8_t)(i * 7 + 1);
+	t.out.codec = CODEC_MODE_NONE;
+	t.out.channels = t.in.channels = CHANNELS;
+	t.out.window_bytes = MIB;
+	t.out.lost = on_lost;
+	t.in.events = &t.events;
+	t.in.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
+					    .at = {.path = file[1], .writable = true},
+					    .name = "vda",
+					    .old = {.path = file[2]},
+					    .old_name = "last night's"};
+	t.have = have_new(DISK_BYTES);
+	for (i = 0; i < CHANNELS; i++) {
+		int fd[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+		assert_int_equal(receiver_start(&t.r[i], (struct link){.fd = fd[1]}, i + 1, &t.in, &err), 0);
+		assert_int_equal(sender_start(&t.s[i], (struct link){.fd = fd[0]}, i + 1, &t.out, &err), 0);
+	}
+	assert_int_equal(disk_reader_start(&t.reader, t.s, CHANNELS, &t.out, &t.results, &err), 0);
+	disk_reader_round(t.reader, &(struct disk_round){.object = 1, .at = {.path = file[0]}, .name = "vda", .size = DISK_BYTES,
+							 .detect_zeros = true, .have = t.have});
+	assert_int_equal(old_reader_start(&t.old, &t.in, &err), 0);
+}
+
+/* Everything, until each channel's digests were found equal, or one was lost. */
+static void carry(void)
+{
+	unsigned i;
+
+	until(&t.durable, CHANNELS);
+	for (i = 0; i < CHANNELS; i++) {
+		struct send_item *it = send_mark_new(0, NULL, 0), *last = send_mark_new(0, NULL, 0);
+
+		it->mark = last->mark = MARK_END;
+		it->object = 1;
+		last->object = GROUP_RAM;
+		sender_put(t.s[i], it);
+		sender_put(t.s[i], last);
+	}
+	until(&t.complete, CHANNELS);
+}
+
+static uint64_t kept(void)
+{
+	struct send_stats sum = {0};
+	unsigned i;
+
+	for (i = 0; i < CHANNELS; i++)
+		sender_stats(t.s[i], &sum);
+	assert_true(sum.raw_bytes + sum.kept_bytes[1] <= DISK_BYTES);
+	return sum.kept_bytes[1];
+}
+
+static void end(void)
+{
+	unsigned i;
+
+	old_reader_stop(t.old);
+	disk_reader_stop(t.reader);
+	for (i = 0; i < CHANNELS; i++)
+		sender_stop(t.s[i]);
+	disk_reader_free(t.reader);
+	t.reader = NULL;
+	for (i = 0; i < CHANNELS; i++)
+		receiver_stop(t.r[i]);
+	on_events(&t.events);
+	on_results(&t.results);
+	free(t.result);
+	have_free(t.have);
+	queue_fini(&t.results);
+	queue_fini(&t.events);
+	loop_free(t.loop);
+}
+
+static void check_arrived(void)
+{
+	static uint8_t got[DISK_BYTES + 1];
+	int fd = open(file[1], O_RDONLY | O_CLOEXEC);
+
+	if (t.lost)
+		fail_msg("lost: %s", t.why.msg);
+	assert_int_equal(t.complete, CHANNELS);
+	assert_int_equal(pread(fd, got, sizeof(got), 0), DISK_BYTES);
+	assert_memory_equal(got, disk, DISK_BYTES);
+	close(fd);
+}
+
+static void paint(void)
+{
+	uint64_t x = 88172645463325252ULL;
+	size_t i;
+
+	for (i = 0; i < DISK_BYTES; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		disk[i] = (uint8_t)(x >> 11);
+	}
+	memset(disk + 3 * MIB, 0, MIB);
+	memset(old, 0x5a, sizeof(old));
+	memcpy(old, disk, DISK_BYTES);
+}
+
+/* ---- both ends ---- */
+
+static void an_equal_copy_keeps_all_but_zeros_off_the_wire(void **state)
+{
+	(void)state;
+	paint();
+	begin(DISK_BYTES, old);
+	carry();
+	check_arrived();
+	assert_int_equal(kept(), DISK_BYTES - MIB);
+	end();
+}
+
+/* One block differs at its first byte, another at its last, one where the disk has zeros; the copy is longer than the disk. */
+static void what_differs_travels_and_no_more(void **state)
+{
+	(void)state;
+	paint();
+	old[5 * BLOCK]++;
+	old[8 * BLOCK - 1]++;
+	old[3 * MIB + 5]++;
+	begin(sizeof(old), old);
+	carry();
+	check_arrived();
+	assert_int_equal(kept(), DISK_BYTES - MIB - 2 * BLOCK);
+	end();
+}
+
+static void a_copy_that_is_shorter_has_what_it_has(void **state)
+{
+	static const size_t sizes[] = {0, 4096, 6 * BLOCK - 4096, 6 * BLOCK + 4096};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		paint();
+		begin(sizes[i], old);
+		carry();
+		check_arrived();
+		assert_int_equal(kept(), sizes[i] / BLOCK * BLOCK);
+		end();
+	}
+}
+
+/* Long holes in the copy are not told of, block by block. */
+static void a_sparse_copy_has_what_is_between_its_holes(void **state)
+{
+	(void)state;
+	paint();
+	memset(old, 0, 2 * MIB);
+	memset(old + 5 * MIB, 0, 3 * MIB);
+	begin(DISK_BYTES, old);
+	carry();
+	check_arrived();
+	assert_int_equal(kept(), DISK_BYTES - 6 * MIB);
+	assert_true(t.told <= 6);
+	end();
+}
+
+static void change_the_copy(void)
+{
+	int fd = open(file[2], O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, "x", 1, 8 * MIB + 4711), 1);
+	close(fd);
+}
+
+static void cut_the_copy(void)
+{
+	assert_int_equal(truncate(file[2], 5 * MIB), 0);
+}
+
+static void a_copy_that_changes_once_it_was_compared_is_not_taken_from(void **state)
+{
+	(void)state;
+	paint();
+	begin(DISK_BYTES, old);
+	t.before_last = change_the_copy;
+	carry();
+	assert_true(t.lost && t.complete < CHANNELS);
+	assert_int_equal(t.why.code, ESTALE);
+	assert_non_null(strstr(t.why.msg, "the old copy last night's has changed at byte 8388608"));
+	end();
+	begin(DISK_BYTES, old);
+	t.before_last = cut_the_copy;
+	carry();
+	assert_true(t.lost && t.complete < CHANNELS);
+	assert_non_null(strstr(t.why.msg, "the old copy last night's"));
+	end();
+}
+
+static void whoever_stops_meanwhile_leaves_nothing(void **state)
+{
+	(void)state;
+	paint();
+	begin(DISK_BYTES, old);
+	end();
+	begin(DISK_BYTES, old);
+	until(&t.told, 1);
+	end();
+}
+
+/* ---- have.c alone ---- */
+
+static int take(struct have *h, uint64_t block, unsigned n, bool last, size_t extra)
+{
+	static const uint8_t ones[64 * 8 + 7] = {1, [8] = 1, [16] = 1};
+	struct msg_have m = {.object = 1, .block = block, .last = last, .hashes = {ones, n * 8 + extra}};
+
+	return have_take(h, &m, &err);
+}
+
+static void blocks_come_in_order_and_within_the_disk(void **state)
+{
+	struct have *h = have_new(10 * BLOCK + 1); /* 11 blocks */
+
+	(void)state;
+	assert_false(have_covers(h, 1));
+	assert_int_equal(take(h, 0, 2, false, 0), 0);
+	assert_true(have_covers(h, 2 * BLOCK));
+	assert_false(have_covers(h, 2 * BLOCK + 1));
+	assert_int_equal(take(h, 1, 1, false, 0), -EPROTO);
+	assert_int_equal(take(h, 2, 1, false, 7), -EPROTO);
+	assert_int_equal(take(h, 2, 10, false, 0), -EPROTO);
+	assert_int_equal(take(h, 12, 0, false, 0), -EPROTO);
+	assert_int_equal(take(h, UINT64_MAX, 2, false, 0), -EPROTO);
+	assert_int_equal(take(h, 5, 1, false, 0), 0);
+	assert_true(have_covers(h, 6 * BLOCK));
+	assert_int_equal(take(h, 6, 0, true, 0), 0);
+	assert_true(have_covers(h, 10 * BLOCK + 1));
+	assert_int_equal(take(h, 6, 1, false, 0), -EPROTO); /* it was over */
+	have_free(h);
+}
+
+static void a_run_ends_where_the_copy_differs_and_only_whole_blocks_count(void **state)
+{
+	struct digest_key key = {{1, 2, 3}};
+	uint64_t bytes = 4 * BLOCK + 512;
+	struct have *h = have_new(bytes);
+	uint8_t hashes[5 * 8];
+	struct writer w = writer_of(hashes, sizeof(hashes));
+	bool has;
+	unsigned i;
+
+	(void)state;
+	paint();
+	for (i = 0; i < 5; i++)
+		write_u64(&w, i == 2 ? 1 : hash_content(&key, disk + i * BLOCK, MIN(BLOCK, bytes - i * BLOCK)).lo);
+	assert_int_equal(have_take(h, &(struct msg_have){.object = 1, .last = true, .hashes = {hashes, sizeof(hashes)}}, &err), 0);
+	assert_int_equal(have_run(h, &key, 0, disk, (uint32_t)bytes, &has), 2 * BLOCK);
+	assert_true(has);
+	assert_int_equal(have_run(h, &key, 2 * BLOCK, disk + 2 * BLOCK, (uint32_t)bytes - 2 * BLOCK, &has), BLOCK);
+	assert_false(has);
+	assert_int_equal(have_run(h, &key, 3 * BLOCK, disk + 3 * BLOCK, (uint32_t)bytes - 3 * BLOCK, &has), BLOCK + 512);
+	assert_true(has);
+	assert_int_equal(have_run(h, &key, 512, disk + 512, BLOCK, &has), BLOCK); /* pieces of two, none of them whole */
+	assert_false(has);
+	assert_int_equal(have_run(h, &key, BLOCK - 512, disk + BLOCK - 512, BLOCK + 512, &has), 512);
+	assert_false(has);
+	have_free(h);
+}
+
+static int setup(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	for (i = 0; i < ARRAY_LEN(file); i++)
+		snprintf(file[i], sizeof(file[i]), "%s/%u", dir, i);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(file); i++)
+		unlink(file[i]);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_equal_copy_keeps_all_but_zeros_off_the_wire),
+		cmocka_unit_test(what_differs_travels_and_no_more),
+		cmocka_unit_test(a_copy_that_is_shorter_has_what_it_has),
+		cmocka_unit_test(a_sparse_copy_has_what_is_between_its_holes),
+		cmocka_unit_test(a_copy_that_changes_once_it_was_compared_is_not_taken_from),
+		cmocka_unit_test(whoever_stops_meanwhile_leaves_nothing),
+		cmocka_unit_test(blocks_come_in_order_and_within_the_disk),
+		cmocka_unit_test(a_run_ends_where_the_copy_differs_and_only_whole_blocks_count),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
