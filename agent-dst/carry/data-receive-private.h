@@ -41,7 +41,7 @@ struct received_disk {
 	uint32_t round;
 	unsigned in_flight;
 	struct disk_req sync_req;
-	bool open, ending, syncing, ended; /* ending: the round's end waits for its writes, and for their sync */
+	bool open, ending, syncing, ended; /* ending: the round's end waits for its writes; then syncing, for the sync of these */
 };
 
 struct stream {
@@ -104,7 +104,7 @@ struct receiver {
 	struct stream stream[OBJECT_STREAM_MAX];
 	struct write_pool writes;
 	bool failed;
-	bool end_waits; /* an END, for the rounds of disks to be durable */
+	bool end_waits; /* an END, for the rounds of disks to be written */
 	bool feeding;	/* QEMU has not yet taken what it was given */
 	struct held_bytes held;
 	struct receive_stats stats;
@@ -147,7 +147,7 @@ int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *ra
 
 /* ---- disk-receive.c ---- */
 
-/* A round of a disk on this channel is not durable yet. */
+/* A round of a disk on this channel is not written yet. */
 bool receive_disks_ending(const struct receiver *r);
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e);
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);

@@ -377,7 +377,7 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 		return 0;
 	if (!object_is_disk(m.group) || !r->disk[m.group].open)
 		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "it is neither RAM nor a disk that was announced");
-	if (r->disk[m.group].ending || r->disk[m.group].ended || r->disk[m.group].in_flight)
+	if (r->disk[m.group].ending || r->disk[m.group].syncing || r->disk[m.group].ended || r->disk[m.group].in_flight)
 		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "round %u begins before round %u has ended, or after END", m.number,
 				      r->disk[m.group].round);
 	r->disk[m.group].round = m.number;
@@ -464,7 +464,7 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 
 	if (msg_end_decode(&m, p, n))
 		return malformed(MSG_END, n, e);
-	if (receive_disks_ending(r)) { /* what it says is true of writes that have completed and are durable */
+	if (receive_disks_ending(r)) { /* what it says is true of writes that have completed */
 		r->end_waits = true;
 		channel_pause(r->ch);
 		return CHANNEL_LATER;

@@ -156,7 +156,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	unsigned i;
 	int err;
 
-	if (!k->open || k->ending || k->ended)
+	if (!k->open || k->ending || k->syncing || k->ended)
 		return err_set(e, EPROTO, "DATA for a disk that was not announced, before its last round is durable, or after its END");
 	err = receive_decode(r, d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
 	if (err)
@@ -217,15 +217,13 @@ static void sync_done(struct disk_req *req, int res)
 	struct receiver *r = d->receiver;
 	struct err e;
 
-	d->syncing = d->ending = false;
+	d->syncing = false;
 	if (res) {
 		err_sys(&e, -res, "cannot write the destination disk %s to stable storage", r->shared->disk[object_of(d)].name);
 		receive_lost(r, &e);
 		return;
 	}
 	receive_tell_round(r, RECEIVE_DURABLE, object_of(d), d->round);
-	r->end_waits &= receive_disks_ending(r);
-	receive_go_on(r);
 }
 
 /* The round's writes are in: report, then sync. What else comes on this channel is taken meanwhile. */
@@ -233,12 +231,15 @@ static void round_end_step(struct received_disk *d)
 {
 	struct receiver *r = d->receiver;
 
-	if (!d->ending || d->syncing || r->failed || d->in_flight)
+	if (!d->ending || r->failed || d->in_flight)
 		return;
+	d->ending = false;
 	d->syncing = true;
 	receive_tell_round(r, RECEIVE_APPLIED, object_of(d), d->round);
 	d->sync_req.done = sync_done;
 	disk_io_sync(d->io, &d->sync_req);
+	r->end_waits &= receive_disks_ending(r);
+	receive_go_on(r);
 }
 
 bool receive_disks_ending(const struct receiver *r)
@@ -255,7 +256,7 @@ int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, st
 {
 	struct received_disk *d = &r->disk[m->group];
 
-	if (!d->open || d->ending || m->number != d->round)
+	if (!d->open || d->ending || d->syncing || m->number != d->round)
 		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");
 	if (d->round_units != m->units || d->delta_units != m->units)
 		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",

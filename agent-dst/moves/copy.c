@@ -23,12 +23,30 @@ int copy_enter(void *ctx, struct err *e)
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }
 
-/* Everything applied, digests equal, disks synced, state loaded: activate the disks and promise. */
+/* All content is in place, its digests equal, and nothing is promised yet. */
+static bool is_switching(const struct transfer *t)
+{
+	return t->a.handoff.state == HO_DST_BEGUN && t->a.con.stage == ST_SWITCHOVER && t->a.con.entered;
+}
+
+/* What is written to files directly may be on its way to stable storage still; but what is written through our QEMU is to be there before
+ * its exports are closed. */
+static int load_if_disks_allow(struct transfer *t, struct err *e)
+{
+	int r;
+
+	if (!is_switching(t) || t->ram.opaque || t->ram.feed || (t->data.unsynced && disks_have_exports(&t->disks)))
+		return 0;
+	r = disks_close_exports(&t->disks, e);
+	return r ? r : ram_load(&t->ram, e);
+}
+
+/* Disks synced, too, and the state loaded: activate the disks and promise. */
 static int prepared_if_all_is_in(struct transfer *t, struct err *e)
 {
 	int r;
 
-	if (t->a.handoff.state != HO_DST_BEGUN || t->a.con.stage != ST_SWITCHOVER || !t->a.con.entered || !ram_is_loaded(&t->ram))
+	if (!is_switching(t) || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return 0;
 	r = target_activate(&t->target, e);
 	if (!r)
@@ -110,18 +128,14 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 	} else {
 		r = common_event(t, ev, e);
 	}
+	r = r ? r : load_if_disks_allow(t, e);
 	return r ? r : prepared_if_all_is_in(t, e);
 }
 
 int switchover_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = 0;
+	int r = load_if_disks_allow(t, e);
 
-	if (!t->ram.opaque) {
-		r = disks_close_exports(&t->disks, e);
-		if (!r)
-			r = ram_load(&t->ram, e);
-	}
 	return r ? r : prepared_if_all_is_in(t, e);
 }

@@ -67,7 +67,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 
 	*out = EV_CONT_OK;
 	t->cont_ns = now_ns();
-	if (target_is_paused(&t->target) || target_run_state(&t->target) == RUNS)
+	if (target_is_paused(&t->target) || (t->a.handoff.restarted && target_run_state(&t->target) == RUNS))
 		return 0;
 	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
 		t->cont_sent = true;

@@ -1,5 +1,6 @@
 /* data-plane.c: see data-plane.h. */
 #include "data-plane.h"
+#include "fault.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -126,9 +127,11 @@ void data_plane_count(struct data_plane *d, const struct receive_event *rev)
 	d->a->rss_anon_max = MAX(d->a->rss_anon_max, own_rss_anon());
 	if (rev->kind == RECEIVE_APPLIED && ++c->applied == channels) {
 		c->applied = 0;
+		d->unsynced += object_is_disk(rev->group);
 		channel_send(d->a->control, APPLIED, applied, .group = rev->group, .number = rev->number);
 	} else if (rev->kind == RECEIVE_DURABLE && ++c->durable == channels) {
 		c->durable = 0;
+		d->unsynced -= !fault_point("dst-not-durable");
 		channel_send(d->a->control, DURABLE, durable, .group = rev->group, .number = rev->number);
 	}
 }

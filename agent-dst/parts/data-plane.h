@@ -22,6 +22,7 @@ struct data_plane {
 	struct round_count {
 		unsigned applied, durable; /* channels */
 	} rounds[OBJECT_DISK_MAX + 1];
+	unsigned unsynced; /* rounds of disks that are written, and not yet on stable storage */
 	unsigned complete; /* channels whose content is whole */
 	uint64_t complete_ns;
 };

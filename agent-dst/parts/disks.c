@@ -333,6 +333,11 @@ static int close_old_image(struct disks *ds, const struct arriving_disk *d, stru
 	return r ? r : qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", d->old.node), NULL, e);
 }
 
+bool disks_have_exports(const struct disks *ds)
+{
+	return ds->nbd_running;
+}
+
 int disks_close_exports(struct disks *ds, struct err *e)
 {
 	size_t i;

@@ -41,6 +41,8 @@ int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);
+/* Some are written through our QEMU. */
+bool disks_have_exports(const struct disks *d);
 /* Before the device state is loaded: a writable export would fight with the guest's own device. */
 int disks_close_exports(struct disks *d, struct err *e);
 

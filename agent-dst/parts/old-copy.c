@@ -70,7 +70,8 @@ static int check_replaceable(const char *path, struct err *e)
 	if (lstat(path, &st))
 		return err_sys(e, errno, "the old copy %s at the destination", path);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return err_set(e, EINVAL, "the old copy %s at the destination is no plain file, or has another name too: the disk cannot replace it",
+		return err_set(e, EINVAL,
+			       "the old copy %s at the destination is no plain file, or has another name too: the disk cannot replace it",
 			       path);
 	return own_file_unused(path, e) ? err_prefix(e, "the old copy at the destination, which the disk is to replace") : 0;
 }

@@ -11,9 +11,9 @@
 #include "target.h"
 
 struct old_copy {
-	char *path;    /* as it is called; NULL: there is none */
-	char *at;      /* and where it is, while the guest moves */
-	bool replaced; /* by the disk */
+	char *path;		  /* as it is called; NULL: there is none */
+	char *at;		  /* and where it is, while the guest moves */
+	bool replaced;		  /* by the disk */
 	char *export_name, *node; /* in our QEMU, if that reads it */
 };
 

@@ -346,7 +346,7 @@ static void read_done(struct disk_req *req, int res)
 	d->in_flight--;
 	if (res) {
 		if (disk_io_error(d->io))
-			e = *disk_io_error(d->io);
+			e = *disk_io_error(d->io), err_prefix(&e, "reading the disk %s from its QEMU", d->name);
 		else
 			err_sys(&e, -res, "cannot read the source disk %s at byte %llu", d->name, (unsigned long long)c->offset);
 		round_fail(d, &e);

@@ -38,8 +38,9 @@ int have_take(struct have *h, const struct msg_have *m, struct err *e)
 
 	if (h->known == h->blocks || m->block < h->known || m->block > h->blocks || m->hashes.n % HASH_BYTES || n > h->blocks - m->block)
 		return err_set(e, EPROTO,
-			       "HAVE of disk %u: %zu bytes of hashes from block %llu on, where %llu of its %llu blocks are known", m->object,
-			       m->hashes.n, (unsigned long long)m->block, (unsigned long long)h->known, (unsigned long long)h->blocks);
+			       "HAVE of disk %u: %zu bytes of hashes from block %llu on, where %llu of its %llu blocks are known",
+			       m->object, m->hashes.n, (unsigned long long)m->block, (unsigned long long)h->known,
+			       (unsigned long long)h->blocks);
 	for (i = 0; i < n; i++)
 		h->hash[m->block + i] = read_u64(&r);
 	__atomic_store_n(&h->known, m->last ? h->blocks : m->block + n, __ATOMIC_RELEASE);

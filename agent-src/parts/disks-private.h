@@ -1,4 +1,5 @@
-/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched) and disks-throttle.c. */
+/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-throttle.c and
+ * disks-writeback.c. */
 #ifndef VMFERRY_DISKS_PRIVATE_H
 #define VMFERRY_DISKS_PRIVATE_H
 

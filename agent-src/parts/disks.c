@@ -235,6 +235,8 @@ static int rotate(struct disks *ds, bool final, struct err *e)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = &first(ds)[i];
 
+		if (d->finished)
+			continue;
 		if (!final) {
 			bitmap_name(ds, name, d, d->bitmap + 1);
 			json_array_append_new(actions, action_add(d, name));
@@ -305,9 +307,11 @@ static int start_rounds(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < ds->count && !r; i++)
-		r = add_export(ds, &first(ds)[i], e);
+		if (!first(ds)[i].finished)
+			r = add_export(ds, &first(ds)[i], e);
 	for (i = 0; i < ds->count && !r; i++)
-		read_round(ds, &first(ds)[i]);
+		if (!first(ds)[i].finished)
+			read_round(ds, &first(ds)[i]);
 	return r;
 }
 
@@ -377,6 +381,8 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = &first(ds)[i];
 
+		if (d->finished)
+			continue;
 		d->final = final;
 		d->bitmap++;
 		d->round++;
@@ -388,9 +394,7 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 /* May another round begin? */
 static bool may_go_on(const struct disks *ds)
 {
-	const struct disk *d = &ds->at[OBJECT_DISK_BASE];
-
-	return ds->count && d->started && !d->final && disks_idle(ds);
+	return ds->count && ds->at[OBJECT_DISK_BASE].started && !ds->final && disks_idle(ds);
 }
 
 int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
@@ -403,11 +407,6 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 	for (i = 0; i < ds->count; i++)
 		dirty += first(ds)[i].dirty;
 	return dirty >= at_least ? next_round(ds, false, e) : 0;
-}
-
-int disks_final(struct disks *ds, struct err *e)
-{
-	return may_go_on(ds) ? next_round(ds, true, e) : 0;
 }
 
 /* What the reader queued and what the destination confirmed is told in no certain order. */
@@ -549,19 +548,15 @@ unsigned disks_rounds(const struct disks *ds)
 
 /* ---- how much is dirty ---- */
 
-static void on_query_block(void *arg, json_t *ret, const struct err *err)
+/* drives: of query-block */
+static void note_dirty(struct disks *ds, json_t *drives)
 {
-	struct disks *ds = arg;
 	json_t *entry, *bitmap;
 	size_t i, j;
 	unsigned k;
 	char name[48];
 
-	ds->query_pending = false;
-	if (err)
-		return;
-	guest_watch_drives(&ds->src->watch, ret);
-	json_array_foreach(ret, i, entry) {
+	json_array_foreach(drives, i, entry) {
 		json_t *inserted = json_object_get(entry, "inserted");
 		const char *node = json_string_value(json_object_get(inserted, "node-name"));
 
@@ -583,12 +578,60 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 	}
 }
 
+static void on_query_block(void *arg, json_t *ret, const struct err *err)
+{
+	struct disks *ds = arg;
+
+	ds->query_pending = false;
+	if (err || ds->final) /* as it was before the last look */
+		return;
+	guest_watch_drives(&ds->src->watch, ret);
+	note_dirty(ds, ret);
+}
+
 void disks_query_dirty(struct disks *ds)
 {
 	if (ds->query_pending || !ds->count || !ds->src->qmp)
 		return;
 	ds->query_pending = true;
 	qmp_send(ds->src->qmp, "query-block", NULL, QMP_DEADLINE_MS, on_query_block, ds);
+}
+
+/* ---- the last round ---- */
+
+/* The guest is stopped, and what it wrote is in the bitmaps: a disk that it has not written to since its last round needs no other. */
+static int look_for_writes(struct disks *ds, struct err *e)
+{
+	json_t *drives;
+	unsigned i;
+	int r;
+
+	for (i = 0; i < ds->count; i++)
+		first(ds)[i].dirty = UINT64_MAX; /* nothing is known */
+	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
+	if (r)
+		return r;
+	note_dirty(ds, drives);
+	json_decref(drives);
+	for (i = 0; i < ds->count; i++) {
+		first(ds)[i].finished = !first(ds)[i].dirty;
+		first(ds)[i].final = true;
+	}
+	return 0;
+}
+
+int disks_final(struct disks *ds, struct err *e)
+{
+	int r;
+
+	if (!may_go_on(ds))
+		return 0;
+	ds->final = true;
+	r = look_for_writes(ds, e);
+	if (!r && !finished(ds))
+		r = next_round(ds, true, e);
+	note_durable(ds);
+	return r;
 }
 
 /* ---- their life ---- */
@@ -622,6 +665,7 @@ int disks_connect(struct disks *ds, struct err *e)
 
 void disks_stop(struct disks *ds)
 {
+	disks_end_writeback(ds);
 	disk_reader_stop(ds->reader);
 }
 
@@ -636,6 +680,7 @@ static void fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
+	disks_end_writeback(ds);
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);
 		free(ds->at[i].old);

@@ -43,6 +43,9 @@ struct disks {
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not yet, or no more */
 	struct queue results;
+	bool final;		     /* the guest is stopped */
+	struct writeback *writeback; /* NULL: not begun */
+	unsigned writebacks_left;
 	bool query_pending, throttled, done_said, closed;
 	uint64_t durable_ns; /* when the last round was */
 };
@@ -53,6 +56,9 @@ void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 int disks_connect(struct disks *d, struct err *e);
 /* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */
 int disks_next_round(struct disks *d, uint64_t at_least, struct err *e);
+/* Begins to bring what the guest has written to stable storage, here, and says whether that is done. */
+bool disks_written_back(struct disks *d);
+void disks_end_writeback(struct disks *d);
 /* The guest is stopped: the last round. */
 int disks_final(struct disks *d, struct err *e);
 /* Tells the destination that the disks are complete, so that it lets go of them. */

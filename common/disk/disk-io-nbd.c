@@ -2,6 +2,8 @@
 #include "disk-io.h"
 #include "util.h"
 
+#include <string.h>
+
 #define NBD_TIMEOUT_MS 10000
 
 enum { CTX_ALLOCATION, CTX_SELECT };
@@ -9,6 +11,8 @@ enum { CTX_ALLOCATION, CTX_SELECT };
 struct disk_nbd {
 	struct disk_io base;
 	struct nbd *nbd;
+	/* what is selected is asked for apart: the server would add the allocation of the whole disk to each answer */
+	char *path, *export_name, *apart; /* NULL: it is not */
 };
 
 static struct disk_nbd *of(struct disk_io *d)
@@ -54,25 +58,59 @@ static int cross(struct disk_map *m, const struct nbd_extents *alloc, const stru
 	return r;
 }
 
-static int disk_nbd_map(struct disk_io *d, struct disk_map *m, struct err *e)
+static int map_both(struct disk_io *d, struct disk_map *m, struct err *e)
 {
 	struct nbd_extent everything = {0, d->caps.size, 1};
 	struct nbd_extents alloc = {NULL, 0}, select = {&everything, 1};
 	struct nbd *n = of(d)->nbd;
 	int r;
 
-	if (!d->caps.can_map)
-		return d->caps.size ? disk_map_add(m, d->caps.size, DISK_DATA, true, e) : 0;
-	r = nbd_map(n, d->loop, CTX_ALLOCATION, &alloc.x, &alloc.count, e);
+	r = nbd_map(n, d->loop, CTX_ALLOCATION, 0, d->caps.size, &alloc.x, &alloc.count, e);
 	if (!r && d->caps.selects) {
 		select = (struct nbd_extents){NULL, 0};
-		r = nbd_map(n, d->loop, CTX_SELECT, &select.x, &select.count, e);
+		r = nbd_map(n, d->loop, CTX_SELECT, 0, d->caps.size, &select.x, &select.count, e);
 	}
 	r = r ? r : cross(m, &alloc, &select, e);
 	free(alloc.x);
 	if (d->caps.selects)
 		free(select.x);
 	return r;
+}
+
+static int add_selected(struct disk_io *d, struct disk_map *m, const struct nbd_extent *x, struct err *e)
+{
+	struct nbd_extents alloc = {NULL, 0}, all = {(struct nbd_extent *)(uintptr_t)x, 1};
+	int r = nbd_map(of(d)->nbd, d->loop, CTX_ALLOCATION, x->offset, x->offset + x->length, &alloc.x, &alloc.count, e);
+
+	r = r ? r : cross(m, &alloc, &all, e);
+	free(alloc.x);
+	return r;
+}
+
+/* Of what is not selected nobody needs to know what it is. */
+static int map_selected(struct disk_io *d, struct disk_map *m, struct err *e)
+{
+	const char *contexts[] = {of(d)->apart, NULL};
+	struct nbd_extents select = {NULL, 0};
+	struct nbd *n;
+	size_t i;
+	int r = nbd_open(&n, d->loop, of(d)->path, of(d)->export_name, contexts, NBD_TIMEOUT_MS, e);
+
+	if (r)
+		return r;
+	r = nbd_map(n, d->loop, 0, 0, d->caps.size, &select.x, &select.count, e);
+	nbd_close(n);
+	for (i = 0; i < select.count && !r; i++)
+		r = select.x[i].flags == 1 ? add_selected(d, m, &select.x[i], e) : disk_map_add(m, select.x[i].length, DISK_DATA, false, e);
+	free(select.x);
+	return r;
+}
+
+static int disk_nbd_map(struct disk_io *d, struct disk_map *m, struct err *e)
+{
+	if (!d->caps.can_map)
+		return d->caps.size ? disk_map_add(m, d->caps.size, DISK_DATA, true, e) : 0;
+	return of(d)->apart ? map_selected(d, m, e) : map_both(d, m, e);
 }
 
 /* ---- requests ---- */
@@ -116,6 +154,9 @@ static const struct err *disk_nbd_error(const struct disk_io *d)
 static void disk_nbd_close(struct disk_io *d)
 {
 	nbd_close(of(d)->nbd);
+	free(of(d)->path);
+	free(of(d)->export_name);
+	free(of(d)->apart);
 	free(of(d));
 }
 
@@ -130,7 +171,8 @@ int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at 
 		.error = disk_nbd_error,
 		.close = disk_nbd_close,
 	};
-	const char *contexts[] = {"base:allocation", at->select, NULL};
+	bool apart = at->select && !strncmp(at->select, "qemu:dirty-bitmap:", 18);
+	const char *contexts[] = {"base:allocation", apart ? NULL : at->select, NULL};
 	const struct nbd_info *info;
 	struct disk_nbd *d;
 	struct nbd *n;
@@ -152,7 +194,12 @@ int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at 
 				    .read_only = info->read_only,
 				    .can_punch = info->can_zero && !info->read_only,
 				    .can_map = info->contexts > CTX_ALLOCATION,
-				    .selects = info->contexts > CTX_SELECT}};
+				    .selects = apart || info->contexts > CTX_SELECT}};
+	if (apart) {
+		d->path = xstrdup(at->path);
+		d->export_name = xstrdup(at->export_name);
+		d->apart = xstrdup(at->select);
+	}
 	*out = &d->base;
 	return 0;
 }

@@ -56,7 +56,7 @@ enum disk_content {
 
 struct disk_extent {
 	uint64_t offset, length;
-	enum disk_content content;
+	enum disk_content content; /* of what a dirty bitmap does not select: DISK_DATA, whatever it is */
 	bool selected;
 };
 

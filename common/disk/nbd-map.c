@@ -1,4 +1,4 @@
-/* nbd-map.c: the whole export's map, out of as many answers as it takes: nbd_map() of nbd.h. */
+/* nbd-map.c: the map of an export, out of as many answers as it takes: nbd_map() of nbd.h. */
 #include "nbd.h"
 #include "util.h"
 
@@ -59,9 +59,10 @@ static void map_extent(void *arg, unsigned ctx, uint64_t offset, uint64_t length
 	m->extent[m->count++] = (struct nbd_extent){offset, length, flags};
 }
 
-int nbd_map(struct nbd *n, struct loop *l, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e)
+int nbd_map(struct nbd *n, struct loop *l, unsigned ctx, uint64_t from, uint64_t end, struct nbd_extent **extents, size_t *count,
+	    struct err *e)
 {
-	uint64_t size = nbd_info(n)->size, until;
+	uint64_t until;
 	struct map *m;
 	int r;
 
@@ -69,10 +70,11 @@ int nbd_map(struct nbd *n, struct loop *l, unsigned ctx, struct nbd_extent **ext
 		return err_set(e, EINVAL, "the NBD connection has no meta context %u", ctx);
 	m = xcalloc(1, sizeof(*m));
 	m->ctx = ctx;
+	m->upto = from;
 	m->req.done = map_done;
-	while (m->upto < size && !m->res) {
+	while (m->upto < end && !m->res) {
 		m->over = false;
-		nbd_block_status(n, &m->req, m->upto, (uint32_t)MIN(size - m->upto, NBD_MAX_SPAN), map_extent, m);
+		nbd_block_status(n, &m->req, m->upto, (uint32_t)MIN(end - m->upto, NBD_MAX_SPAN), map_extent, m);
 		until = now_ns() + MAP_MS * 1000000ULL;
 		while (!m->over) {
 			if (now_ns() > until) /* a hung server: the request ends with the connection */

@@ -105,9 +105,10 @@ void nbd_flush(struct nbd *n, struct nbd_req *r);
  * asked: ask again for the rest, per context. extent() must not call into this connection. */
 void nbd_block_status(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len, nbd_extent_fn *extent, void *arg);
 
-/* The whole export's extents for one context, adjacent equal flags merged, in order, without gaps; *extents is
- * the caller's to free() (NULL when the export is empty). Pumps l, the connection's loop, until it has them: requests of
+/* The extents of [from, end), bytes of the export, for one context, adjacent equal flags merged, in order, without gaps; *extents is
+ * the caller's to free() (NULL when that is empty). Pumps l, the connection's loop, until it has them: requests of
  * NBD_MAX_SPAN, asking again after short replies. Nothing may nbd_close(n) meanwhile. */
-int nbd_map(struct nbd *n, struct loop *l, unsigned ctx, struct nbd_extent **extents, size_t *count, struct err *e);
+int nbd_map(struct nbd *n, struct loop *l, unsigned ctx, uint64_t from, uint64_t end, struct nbd_extent **extents, size_t *count,
+	    struct err *e);
 
 #endif

@@ -76,7 +76,7 @@ struct path {
 	uint8_t *model[DISKS + 1]; /* what each disk must hold */
 	/* heard */
 	unsigned applied[DISKS + 1][ROUNDS], durable[DISKS + 1][ROUNDS];
-	unsigned durable_at_end; /* rounds 0 of disk 1, when each channel was complete */
+	unsigned applied_at_end; /* rounds 0 of disk 1, when each channel was complete */
 	unsigned complete, lost, streams_open, stream_ends;
 	struct err why;
 	uint8_t *stream;
@@ -106,7 +106,7 @@ static void on_event(struct receive_event *ev)
 		assert_true(p.applied[ev->group][ev->number] >= p.durable[ev->group][ev->number]);
 		return;
 	case RECEIVE_COMPLETE:
-		p.durable_at_end += p.durable[1][0];
+		p.applied_at_end += p.applied[1][0];
 		p.complete++;
 		return;
 	case RECEIVE_STREAM:
@@ -1083,8 +1083,8 @@ static void a_page_that_was_swapped_out_is_made_zero(void **state)
 	ram_is_swapped_out = false;
 }
 
-/* The digests that come right behind a round are taken when it is durable, and not before. */
-static void an_end_waits_for_the_round_before_it_to_be_durable(void **state)
+/* The digests that come right behind a round are taken when it is written, and not before. */
+static void an_end_waits_for_the_round_before_it_to_be_written(void **state)
 {
 	unsigned i;
 
@@ -1094,7 +1094,7 @@ static void an_end_waits_for_the_round_before_it_to_be_durable(void **state)
 		send_round(1, 0);
 		end_everything(1);
 		wait_for(p.complete == 1);
-		assert_int_equal(p.durable_at_end, 1);
+		assert_int_equal(p.applied_at_end, 1);
 		check_disk(1);
 		path_close();
 	}
@@ -2269,7 +2269,7 @@ int main(void)
 		cmocka_unit_test(a_stream_arrives_byte_for_byte_with_its_marks),
 		cmocka_unit_test(opaque_streams_reach_qemu_and_the_main_one_connects_first),
 		cmocka_unit_test(ram_arrives_page_for_page_round_for_round),
-		cmocka_unit_test(an_end_waits_for_the_round_before_it_to_be_durable),
+		cmocka_unit_test(an_end_waits_for_the_round_before_it_to_be_written),
 		cmocka_unit_test(ram_that_is_mapped_arrives_as_well),
 		cmocka_unit_test(a_page_that_was_swapped_out_is_made_zero),
 		cmocka_unit_test(disk_content_changed_on_the_way_under_a_right_checksum_is_found_at_the_end),

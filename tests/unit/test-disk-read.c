@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #define DEADLINE_MS 60000
-#define QEMU_NBD    "qemu-nbd --fork -t -r -x disk -k $PWD/nbd --pid-file pid "
+#define QEMU_NBD    "qemu-nbd --fork -t -r -e 4 -x disk -k $PWD/nbd --pid-file pid "
 #define DISK_BYTES  (8 * MIB)
 
 static struct {

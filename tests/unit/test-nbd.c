@@ -938,11 +938,11 @@ static void a_map_goes_on_after_short_replies(void **state)
 	(void)state;
 	fake_start(&f);
 	n = open_ok(f.path, "", two_contexts);
-	assert_int_equal(nbd_map(n, loop, 1, &x, &count, &err), 0);
+	assert_int_equal(nbd_map(n, loop, 1, 0, nbd_info(n)->size, &x, &count, &err), 0);
 	assert_int_equal(count, 1);
 	assert_true(x->offset == 0 && x->length == SIZE && x->flags == 3);
 	free(x);
-	assert_int_equal(nbd_map(n, loop, 2, &x, &count, &err), -EINVAL);
+	assert_int_equal(nbd_map(n, loop, 2, 0, nbd_info(n)->size, &x, &count, &err), -EINVAL);
 	nbd_close(n);
 	fake_stop(&f);
 }
@@ -1272,7 +1272,7 @@ static void data_written_to_qemu_nbd_reads_back(const char *format)
 	assert_true(all_bytes(buf + 3 * MIB, 0, MIB) && all_bytes(buf + 4 * MIB, 0x5a, 4 * MIB));
 	assert_int_equal(read_at(n, buf, 4 * MIB, 1 * GIB), 0);
 	assert_true(all_bytes(buf, 0, 4 * MIB));
-	assert_int_equal(nbd_map(n, loop, 0, &x, &count, &err), 0);
+	assert_int_equal(nbd_map(n, loop, 0, 0, nbd_info(n)->size, &x, &count, &err), 0);
 	assert_map_whole(x, count, 5 * GIB);
 	/* not at 0: qemu-img allocates a raw image's first block, to probe alignment by */
 	assert_int_equal(flags_at(x, count, 1 * GIB) & NBD_STATE_ZERO, NBD_STATE_ZERO);
@@ -1329,13 +1329,13 @@ static void a_dirty_bitmap_names_the_blocks_written(void **state)
 	n = open_ok(s.socket, "disk0", ctx);
 	assert_true(nbd_info(n)->read_only);
 	assert_int_equal(write_at(n, buf, 4096, 0), -EROFS);
-	assert_int_equal(nbd_map(n, loop, 1, &x, &count, &err), 0);
+	assert_int_equal(nbd_map(n, loop, 1, 0, nbd_info(n)->size, &x, &count, &err), 0);
 	assert_map_whole(x, count, 5 * GIB);
 	assert_int_equal(count, 5);
 	assert_true(x[1].offset == 4 * GIB && x[1].length == 65536 && x[1].flags == NBD_STATE_DIRTY);
 	assert_true(x[3].offset == 4 * GIB + 5 * 65536 && x[3].length == 65536 && x[3].flags == NBD_STATE_DIRTY);
 	free(x);
-	assert_int_equal(nbd_map(n, loop, 0, &x, &count, &err), 0);
+	assert_int_equal(nbd_map(n, loop, 0, 0, nbd_info(n)->size, &x, &count, &err), 0);
 	assert_map_whole(x, count, 5 * GIB);
 	free(x);
 	nbd_close(n);
@@ -1357,7 +1357,7 @@ static void nbdkit_data_has_its_map(void **state)
 	n = open_ok(s.socket, "", ctx);
 	assert_int_equal(read_at(n, buf, 4, 0x100000), 0);
 	assert_memory_equal(buf, "\1\2\3\0", 4);
-	assert_int_equal(nbd_map(n, loop, 0, &x, &count, &err), 0);
+	assert_int_equal(nbd_map(n, loop, 0, 0, nbd_info(n)->size, &x, &count, &err), 0);
 	assert_map_whole(x, count, 3 * GIB);
 	assert_int_equal(flags_at(x, count, 0), NBD_STATE_HOLE | NBD_STATE_ZERO);
 	assert_int_equal(flags_at(x, count, 0x100000), 0);

@@ -144,8 +144,12 @@ static void begin(size_t old_bytes, const uint8_t *is)
 		assert_int_equal(sender_start(&t.s[i], (struct link){.fd = fd[0]}, i + 1, &t.out, &err), 0);
 	}
 	assert_int_equal(disk_reader_start(&t.reader, t.s, CHANNELS, &t.out, &t.results, &err), 0);
-	disk_reader_round(t.reader, &(struct disk_round){.object = 1, .at = {.path = file[0]}, .name = "vda", .size = DISK_BYTES,
-							 .detect_zeros = true, .have = t.have});
+	disk_reader_round(t.reader, &(struct disk_round){.object = 1,
+							 .at = {.path = file[0]},
+							 .name = "vda",
+							 .size = DISK_BYTES,
+							 .detect_zeros = true,
+							 .have = t.have});
 	assert_int_equal(old_reader_start(&t.old, &t.in, &err), 0);
 }
 

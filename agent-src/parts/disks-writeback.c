@@ -1,0 +1,59 @@
+/* disks-writeback.c: what the guest wrote is brought to stable storage here shortly before it is stopped: QEMU does that when it stops it,
+ * and then the guest waits for it. */
+#include "disks-private.h"
+#include "disk-io.h"
+#include "log.h"
+
+struct writeback {
+	struct disks *ds;
+	struct disk_io *io;
+	struct disk_req req;
+};
+
+static void on_synced(struct disk_req *req, int res)
+{
+	struct writeback *w = container_of(req, struct writeback, req);
+
+	log_info("disk %s is on stable storage here: %d", first(w->ds)[w - w->ds->writeback].guest->real_path, res);
+	w->ds->writebacks_left--;
+}
+
+static void begin(struct disks *ds)
+{
+	unsigned i;
+	struct err e;
+
+	ds->writeback = xcalloc(ds->count, sizeof(*ds->writeback));
+	for (i = 0; i < ds->count; i++) {
+		struct writeback *w = &ds->writeback[i];
+
+		w->ds = ds;
+		w->req.done = on_synced;
+		if (disk_io_open_raw(&w->io, ds->part.a->loop, &(struct disk_at){.path = first(ds)[i].guest->real_path}, &e)) {
+			log_debug("%s", e.msg);
+			continue;
+		}
+		ds->writebacks_left++;
+		disk_io_sync(w->io, &w->req);
+	}
+}
+
+void disks_end_writeback(struct disks *ds)
+{
+	unsigned i;
+
+	for (i = 0; ds->writeback && i < ds->count; i++)
+		disk_io_close(ds->writeback[i].io);
+	free(ds->writeback);
+	ds->writeback = NULL;
+	ds->writebacks_left = 0;
+}
+
+bool disks_written_back(struct disks *ds)
+{
+	if (!ds->count || !loop_has_io_uring(ds->part.a->loop)) /* else it would hold up everything */
+		return true;
+	if (!ds->writeback)
+		begin(ds);
+	return !ds->writebacks_left;
+}
