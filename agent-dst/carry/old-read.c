@@ -25,7 +25,7 @@ struct old_reader {
 	struct receive_shared *shared;
 	struct loop *loop;
 	pthread_t thread;
-	bool stopping; /* atomic */
+	bool enough[OBJECT_DISK_MAX + 1]; /* atomic */
 	struct chunk chunk[CHUNKS];
 	unsigned in_flight;
 	/* the disk at hand */
@@ -40,9 +40,9 @@ struct old_reader {
 	unsigned count;
 };
 
-static bool stopping(const struct old_reader *r)
+static bool is_enough(const struct old_reader *r)
 {
-	return __atomic_load_n(&r->stopping, __ATOMIC_RELAXED);
+	return __atomic_load_n(&r->enough[r->object], __ATOMIC_RELAXED);
 }
 
 /* ---- telling ---- */
@@ -139,7 +139,7 @@ static int read_all(struct old_reader *r, uint64_t whole, struct err *e)
 	unsigned i;
 	int k;
 
-	for (from = 0; from < r->bytes && !stopping(r); from += CHUNKS * CHUNK_BYTES) {
+	for (from = 0; from < r->bytes && !is_enough(r); from += CHUNKS * CHUNK_BYTES) {
 		k = read_window(r, from, e);
 		for (i = 0; !k && i < CHUNKS; i++) {
 			if (r->chunk[i].res)
@@ -158,13 +158,13 @@ static void read_disk(struct old_reader *r, const struct disk_target *t)
 {
 	uint64_t from = now_ns();
 	struct err e;
-	int k = disk_io_open(&r->io, r->loop, &t->old, &e);
+	int k = t->old.path ? disk_io_open(&r->io, r->loop, &t->old, &e) : err_set(&e, ENODEV, "it cannot be opened");
 
 	r->block = r->count = 0;
 	r->extent = 0;
 	if (!k) {
 		r->bytes = MIN(t->bytes, r->io->caps.size);
-		k = disk_io_map(r->io, &r->map, &e);
+		k = is_enough(r) ? 0 : disk_io_map(r->io, &r->map, &e);
 		k = k ? k : read_all(r, t->bytes, &e);
 		disk_map_free(&r->map);
 		disk_io_close(r->io);
@@ -180,8 +180,8 @@ static void *run(void *arg)
 	struct old_reader *r = arg;
 
 	cpu_thread_begin(r->shared->cpu, CPU_DISK);
-	for (r->object = OBJECT_DISK_BASE; r->object <= OBJECT_DISK_MAX && !stopping(r); r->object++)
-		if (r->shared->disk[r->object].old.path)
+	for (r->object = OBJECT_DISK_BASE; r->object <= OBJECT_DISK_MAX; r->object++)
+		if (r->shared->disk[r->object].old_name && !is_enough(r))
 			read_disk(r, &r->shared->disk[r->object]);
 	cpu_thread_end();
 	return NULL;
@@ -226,11 +226,19 @@ int old_reader_start(struct old_reader **out, struct receive_shared *shared, str
 	return 0;
 }
 
+void old_reader_enough(struct old_reader *r, uint32_t object)
+{
+	__atomic_store_n(&r->enough[object], true, __ATOMIC_RELAXED);
+}
+
 void old_reader_stop(struct old_reader *r)
 {
+	uint32_t i;
+
 	if (!r)
 		return;
-	__atomic_store_n(&r->stopping, true, __ATOMIC_RELAXED);
+	for (i = 0; i <= OBJECT_DISK_MAX; i++)
+		old_reader_enough(r, i);
 	pthread_join(r->thread, NULL);
 	reader_free(r);
 }

@@ -10,8 +10,10 @@
 
 struct old_reader;
 
-/* Of each disk of shared that has one. Tells shared->events (RECEIVE_HAVE). */
+/* Of each disk of shared that has one; of one that cannot be read it tells that nothing is there. Tells shared->events (RECEIVE_HAVE). */
 int old_reader_start(struct old_reader **out, struct receive_shared *shared, struct err *e);
+/* Of that disk no more need be told. */
+void old_reader_enough(struct old_reader *r, uint32_t object);
 /* Ends and frees; NULL ok. */
 void old_reader_stop(struct old_reader *r);
 

@@ -1,5 +1,6 @@
 /* own-file.c: see own-file.h. */
 #include "own-file.h"
+#include "durable-file.h"
 #include "hex.h"
 #include "json-text.h"
 #include "log.h"
@@ -8,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,9 +18,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ATTEMPTS_NAME ".vmferry-" /* before an attempt's id: nobody else makes such a name */
-#define ENDING_MS     1000	  /* what a process had open that was just ended may be closed a moment later */
-#define PAUSE_MS      10
+#define ATTEMPTS_NAME  ".vmferry-" /* before an attempt's id: nobody else makes such a name */
+#define ENDING_MS      1000	   /* what a process had open that was just ended may be closed a moment later */
+#define PAUSE_MS       10
+#define QEMU_LOCKS     100 /* bytes of an image by which QEMU says what it does with it (block/file-posix.c) */
+#define QEMU_LOCKS_LEN 200
 
 /* ---- what a file is known by ---- */
 
@@ -61,6 +65,15 @@ static int identify(const char *path, struct identity *id)
 	return 0;
 }
 
+/* Of the directory that path is in; 0: there is none. */
+static json_int_t dir_inode(const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	struct stat st;
+
+	return stat(dirname(copy), &st) ? 0 : (json_int_t)st.st_ino;
+}
+
 int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
 {
 	struct identity id;
@@ -71,6 +84,8 @@ int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
 	*out = json_pack("{s:s,s:I,s:I}", "path", as, "device", id.device, "inode", id.inode);
 	if (!*out)
 		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", as);
+	if (dir_inode(path))
+		json_object_set_new(*out, "dir", json_integer(dir_inode(path)));
 	if (id.btime >= 0)
 		json_object_set_new(*out, "btime", json_integer(id.btime));
 	if (*id.handle)
@@ -139,9 +154,12 @@ static int open_regular(const char *path, const struct identity *id)
 /* 0: the file at path, which *id tells of, is the one that known means. 1: it is not there any more. Or -errno. */
 static int find(const json_t *known, bool rebooted, struct identity *id, struct err *e)
 {
+	json_int_t dir = json_integer_value(json_object_get(known, "dir"));
 	const char *path = json_text(known, "path");
 	int r = identify(path, id);
 
+	if (r == -ENOENT && dir && dir_inode(path) && dir_inode(path) != dir)
+		return err_set(e, ENOENT, "%s is in another directory than it was in: is its file system mounted?", path);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 1;
 	if (r)
@@ -180,17 +198,48 @@ int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
-int own_file_put_back(const json_t *known, const char *place, bool rebooted, struct err *e)
+/* renameat2(2) with RENAME_NOREPLACE, also where a file system does not have that: then a file has both names for a moment. */
+static int rename_to_free(const char *from, const char *to)
 {
-	const char *path = json_text(known, "path");
-	struct identity id;
-	int r = find(known, rebooted, &id, e);
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return link(from, to) || unlink(from) ? -errno : 0;
+}
 
-	if (r)
-		return MIN(r, 0);
-	return renameat2(AT_FDCWD, path, AT_FDCWD, place, RENAME_NOREPLACE)
-		       ? err_sys(e, errno, "cannot give %s its name %s back", path, place)
-		       : 0;
+int own_file_set_aside(const char *path, const char *aside, struct err *e)
+{
+	int r = rename_to_free(path, aside);
+
+	return r ? err_sys(e, -r, "cannot give %s the name %s", path, aside) : sync_parent_dir(path, e);
+}
+
+/* By its name, which has the attempt's id: whatever else of it another mount or boot shows, nobody else's file has that. */
+int own_file_put_back(const json_t *known, const char *place, struct err *e)
+{
+	const char *aside = json_text(known, "path");
+	struct stat st, there;
+	bool taken = !lstat(place, &there), gone = lstat(aside, &st) != 0;
+	int r = 0;
+
+	if (gone && taken && (json_int_t)there.st_ino == json_integer_value(json_object_get(known, "inode")))
+		return 0; /* it never left, or is back */
+	if (gone || !S_ISREG(st.st_mode))
+		return err_set(e, ENOENT, "the old copy %s is not at %s, where it was put: is its file system mounted?", place, aside);
+	if (taken && there.st_ino == st.st_ino && there.st_dev == st.st_dev)
+		r = unlink(aside) ? -errno : 0;
+	else
+		r = rename_to_free(aside, place);
+	return r ? err_sys(e, -r, "cannot give %s its name %s back", aside, place) : sync_parent_dir(place, e);
+}
+
+/* By a QEMU, perhaps on another host that has it mounted. */
+static bool is_locked(int fd)
+{
+	struct flock bytes = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = QEMU_LOCKS, .l_len = QEMU_LOCKS_LEN};
+
+	return !fcntl(fd, F_OFD_GETLK, &bytes) && bytes.l_type != F_UNLCK;
 }
 
 int own_file_unused(const char *path, struct err *e)
@@ -203,6 +252,8 @@ int own_file_unused(const char *path, struct err *e)
 	if (r)
 		return err_sys(e, -r, "cannot look at %s", path);
 	fd = open_regular(path, &id);
+	if (fd >= 0 && is_locked(fd))
+		return err_set(e, EBUSY, "%s is locked by a QEMU", path);
 	if (!is_in_use(fd, path, &id, &pid))
 		return 0;
 	return pid ? err_set(e, EBUSY, "%s is open in process %d", path, (int)pid)

@@ -27,13 +27,12 @@ int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
  */
 int own_file_remove(const json_t *known, bool rebooted, struct err *e);
 
-/*
- * Gives the file that known means, which is at its path, its earlier name back, unless that is taken. 0: so it is, or it is not there.
- * Or -errno.
- */
-int own_file_put_back(const json_t *known, const char *place, bool rebooted, struct err *e);
+/* Gives a file another name, unless that is taken, durably. */
+int own_file_set_aside(const char *path, const char *aside, struct err *e);
+/* And its own back, unless that is taken. known: what own_file_know() said of it before, with the name `path` that it had meanwhile. */
+int own_file_put_back(const json_t *known, const char *place, struct err *e);
 
-/* -EBUSY: somebody has it open. */
+/* -EBUSY: somebody has it open, or a QEMU has locked it. */
 int own_file_unused(const char *path, struct err *e);
 
 #endif

@@ -82,6 +82,9 @@ static int on_receive(struct transfer *t, const struct receive_event *rev, struc
 {
 	switch (rev->kind) {
 	case RECEIVE_APPLIED:
+		disks_compared(&t->disks, rev->group);
+		data_plane_count(&t->data, rev);
+		return 0;
 	case RECEIVE_DURABLE:
 		data_plane_count(&t->data, rev);
 		return 0;

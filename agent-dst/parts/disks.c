@@ -2,14 +2,17 @@
 #include "disks.h"
 #include "image-create.h"
 #include "json-text.h"
+#include "log.h"
 #include "made.h"
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define DISKS_MAX 64
 
@@ -31,19 +34,35 @@ bool disks_path_taken(const struct disks *ds, const char *path)
 	return !lstat(path, &st);
 }
 
-/* Is the file there perhaps the guest's own? An inode number is the same on every client of a file system that hosts share. */
-static bool is_shared(const char *path, const json_t *o)
+/* Is the file there perhaps the guest's own, on storage that both hosts see? Then it has the same inode number and time of birth; where
+ * that time is not told only the same name makes it likely. */
+static bool is_same_file(const char *path, const json_t *o)
 {
-	json_int_t inode = json_integer_value(json_object_get(o, "inode"));
-	struct stat st;
+	json_int_t inode = json_integer_value(json_object_get(o, "inode")), born = json_integer_value(json_object_get(o, "btime"));
+	struct statx x;
 
-	return inode && !strcmp(path, json_text(o, "real_path")) && !stat(path, &st) && (json_int_t)st.st_ino == inode;
+	if (!inode || statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &x) || (json_int_t)x.stx_ino != inode)
+		return false;
+	if (born && x.stx_mask & STATX_BTIME && x.stx_btime.tv_sec > 0)
+		return born == (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+	return !strcmp(path, json_text(o, "real_path") ?: "");
+}
+
+static bool is_a_disk_of_the_guest(const struct disks *ds, const char *path)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(ds->target->description, "disks"), i, disk)
+		if (is_same_file(path, disk))
+			return true;
+	return false;
 }
 
 /* Something is where the disk is to go: perhaps the disk itself. */
-static int refuse_taken(const struct disks *ds, const char *path, const json_t *o, struct err *e)
+static int refuse_taken(const struct disks *ds, const char *path, struct err *e)
 {
-	if (is_shared(path, o))
+	if (is_a_disk_of_the_guest(ds, path))
 		return err_set(
 			e, EEXIST,
 			"%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
@@ -51,9 +70,31 @@ static int refuse_taken(const struct disks *ds, const char *path, const json_t *
 			"Choose a place for a copy: --disk-dir DIR",
 			path);
 	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away%s", path,
-		       old_copy_was_left(ds->state_dir, path)
+		       old_copy_was_left(ds->state_dir, ds->target->name, path)
 			       ? ". It is what an earlier move left there: --reuse auto takes from it what is the same, and replaces it"
 			       : "");
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+/* With those before it: each has a place of its own, and no old copy is where another is to be. */
+static int check_apart(const struct disks *ds, const struct arriving_disk *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++) {
+		const struct arriving_disk *k = &ds->list[i];
+
+		if (same(k->path, d->path))
+			return err_set(e, EEXIST, "two disks would go to %s at the destination: say where with --disk DISK=PATH", d->path);
+		if (same(k->path, d->old.path) || same(k->old.path, d->path))
+			return err_set(e, EINVAL, "%s is where one disk is to go, and cannot be the old copy of another",
+				       same(k->path, d->old.path) ? k->path : d->path);
+	}
+	return 0;
 }
 
 /* Where it goes, and what may be there already. */
@@ -61,13 +102,14 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 {
 	const char *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir"), *real = json_text(o, "real_path");
 	AUTO_FREE char *copy = xstrdup(real);
-	int r;
+	struct stat st;
+	int r = 0;
 
 	d->path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
-	r = is_shared(d->path, o) ? 0 : old_copy_choose(&d->old, ds->state_dir, json_text(o, "reuse"), d->path, e);
-	if (!r && !d->old.replaced && disks_path_taken(ds, d->path))
-		r = refuse_taken(ds, d->path, o, e);
-	return r;
+	if (!is_a_disk_of_the_guest(ds, d->path))
+		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
+	r = r ? r : check_apart(ds, d, e);
+	return !r && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, e) : r;
 }
 
 static void disk_fini(struct arriving_disk *d)
@@ -98,6 +140,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (!image_format_known(json_text(o, "format")))
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));
+	d->held_fd = -1;
 	if (plan_place(ds, d, o, e)) {
 		disk_fini(d);
 		return -e->code;
@@ -179,6 +222,8 @@ static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env
 	r = r ? r : made_own(ds->part.a, "file", temp, e);
 	if (!r)
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
+	if (!r) /* until our QEMU has it open nobody else is to find it unused */
+		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
 	return r ? r : made_publish(ds->part.a, temp, d->path, e);
 }
 
@@ -190,6 +235,17 @@ static int make_disks(struct disks *ds, char *const *env, struct err *e)
 	for (i = 0; i < ds->count && !r; i++)
 		r = make_disk(ds, &ds->list[i], env, e);
 	return r;
+}
+
+static void let_images_go(struct disks *ds)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++) {
+		if (ds->list[i].held_fd >= 0)
+			close(ds->list[i].held_fd);
+		ds->list[i].held_fd = -1;
+	}
 }
 
 static int prepare(struct part *p, struct err *e)
@@ -230,7 +286,9 @@ static int start_nbd(struct disks *ds, struct err *e)
 
 	if (!ds->nbd_running)
 		r = qmp_call(ds->target->qmp, "nbd-server-start",
-			     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
+			     json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections",
+				       0),
+			     NULL, e);
 	ds->nbd_running |= !r;
 	return r;
 }
@@ -280,6 +338,7 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
 {
 	bool raw = !strcmp(d->format, "raw");
+	struct err why;
 	int r = 0;
 
 	t->bytes = d->virtual_size;
@@ -295,9 +354,13 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->at.export_name = d->path;
 	if (r || !d->old.path || !old_copy_is_qcow2(&d->old))
 		return r;
-	r = open_old_image(ds, d, e);
+	if (open_old_image(ds, d, &why)) {
+		log_info("%s: all of disk %s travels", why.msg, d->path);
+		t->old.path = NULL;
+		return 0;
+	}
 	t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->old.export_name};
-	return r;
+	return 0;
 }
 
 int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
@@ -307,6 +370,7 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 
 	for (i = 0; i < ds->count && !r; i++)
 		r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
+	let_images_go(ds);
 	return r;
 }
 
@@ -320,17 +384,17 @@ int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e
 	return 0;
 }
 
-void disks_stop(struct disks *ds)
+void disks_compared(struct disks *ds, uint32_t object)
 {
-	old_reader_stop(ds->old_reader);
-	ds->old_reader = NULL;
+	if (ds->old_reader)
+		old_reader_enough(ds->old_reader, object);
 }
 
-static int close_old_image(struct disks *ds, const struct arriving_disk *d, struct err *e)
+void disks_stop(struct disks *ds)
 {
-	int r = delete_export(ds, d, true, e);
-
-	return r ? r : qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", d->old.node), NULL, e);
+	let_images_go(ds);
+	old_reader_stop(ds->old_reader);
+	ds->old_reader = NULL;
 }
 
 bool disks_have_exports(const struct disks *ds)
@@ -338,22 +402,41 @@ bool disks_have_exports(const struct disks *ds)
 	return ds->nbd_running;
 }
 
-int disks_close_exports(struct disks *ds, struct err *e)
+static int delete_exports(struct disks *ds, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
-	disks_stop(ds);
-	if (!ds->nbd_running)
-		return 0;
 	for (i = 0; i < ds->count && !r; i++) {
 		if (ds->list[i].old.node)
-			r = close_old_image(ds, &ds->list[i], e);
+			r = delete_export(ds, &ds->list[i], true, e);
 		if (!r && ds->list[i].node)
 			r = delete_export(ds, &ds->list[i], false, e);
 	}
-	if (!r)
-		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
+	return r;
+}
+
+/* Once the server has stopped nothing uses them any more; before that an export that was deleted may. */
+static int delete_old_nodes(struct disks *ds, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ds->count && !r; i++)
+		if (ds->list[i].old.node)
+			r = qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", ds->list[i].old.node), NULL, e);
+	return r;
+}
+
+int disks_close_exports(struct disks *ds, struct err *e)
+{
+	int r;
+
+	if (!ds->nbd_running)
+		return 0;
+	r = delete_exports(ds, e);
+	r = r ? r : qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
+	r = r ? r : delete_old_nodes(ds, e);
 	ds->nbd_running = r != 0;
 	return r;
 }

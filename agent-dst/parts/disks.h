@@ -20,6 +20,7 @@ struct arriving_disk {
 	long uid, gid;
 	char *acl; /* as the source sent it, or NULL */
 	struct old_copy old;
+	int held_fd; /* of its image, until QEMU has that open; -1: not */
 };
 
 struct disks {
@@ -41,6 +42,8 @@ int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);
+/* The disk's bulk round is here: nobody asks any more. */
+void disks_compared(struct disks *d, uint32_t object);
 /* Some are written through our QEMU. */
 bool disks_have_exports(const struct disks *d);
 /* Before the device state is loaded: a writable export would fight with the guest's own device. */

@@ -1,6 +1,5 @@
 /* old-copy.c: see old-copy.h. */
 #include "old-copy.h"
-#include "durable-file.h"
 #include "json-text.h"
 #include "made.h"
 #include "own-file.h"
@@ -18,8 +17,9 @@
 /* ---- which one ---- */
 
 /* When the source let go of the guest it noted when each disk had been written last. */
-static bool left_by(const char *journal, const char *path, json_int_t written_ns)
+static bool left_by(const char *journal, const char *guest, const char *path, json_int_t written_ns)
 {
+	const char *name;
 	json_int_t then;
 	struct journal *j;
 	struct err ignored;
@@ -27,13 +27,14 @@ static bool left_by(const char *journal, const char *path, json_int_t written_ns
 	if (journal_look(&j, journal, &ignored))
 		return false;
 	then = json_integer_value(json_object_get(journal_last_note(j, "disks-written"), path));
-	if (journal_last_state(j) != HO_SRC_RELEASED)
+	name = json_text(journal_begin(j), "guest");
+	if (journal_last_state(j) != HO_SRC_RELEASED || !name || strcmp(name, guest))
 		then = 0;
 	journal_close(j);
 	return then && then == written_ns;
 }
 
-bool old_copy_was_left(const char *state_dir, const char *path)
+bool old_copy_was_left(const char *state_dir, const char *guest, const char *path)
 {
 	bool yes = false;
 	struct err ignored;
@@ -44,7 +45,7 @@ bool old_copy_was_left(const char *state_dir, const char *path)
 	if (lstat(path, &st) || !S_ISREG(st.st_mode) || journal_list_finished(state_dir, &journals, &n, &ignored))
 		return false;
 	for (i = 0; i < n && !yes; i++)
-		yes = left_by(journals[i], path, (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+		yes = left_by(journals[i], guest, path, (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
 	journal_list_free(journals, n);
 	return yes;
 }
@@ -76,13 +77,30 @@ static int check_replaceable(const char *path, struct err *e)
 	return own_file_unused(path, e) ? err_prefix(e, "the old copy at the destination, which the disk is to replace") : 0;
 }
 
-int old_copy_choose(struct old_copy *o, const char *state_dir, const char *wish, const char *place, struct err *e)
+/* As which file, and with which contents. */
+static int know(const char *path, json_t **out, struct err *e)
+{
+	struct stat st;
+	int r = own_file_know(path, path, out, e);
+
+	if (r)
+		return r;
+	if (lstat(path, &st)) {
+		json_decref(*out);
+		return err_sys(e, errno, "cannot look at %s", path);
+	}
+	json_object_set_new(*out, "size", json_integer((json_int_t)st.st_size));
+	json_object_set_new(*out, "written", json_integer((json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec));
+	return 0;
+}
+
+int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e)
 {
 	bool replaced = wish && !strcmp(wish, place);
 	int r = 0;
 
 	if (wish && !strcmp(wish, "auto")) {
-		replaced = old_copy_was_left(state_dir, place);
+		replaced = old_copy_was_left(state_dir, guest, place);
 		wish = replaced ? place : NULL;
 	}
 	if (!wish)
@@ -90,6 +108,8 @@ int old_copy_choose(struct old_copy *o, const char *state_dir, const char *wish,
 	r = check_readable(wish, e);
 	if (!r && replaced)
 		r = check_replaceable(wish, e);
+	if (!r && replaced)
+		r = know(wish, &o->known, e);
 	if (r)
 		return r;
 	o->path = xstrdup(wish);
@@ -101,6 +121,7 @@ int old_copy_choose(struct old_copy *o, const char *state_dir, const char *wish,
 void old_copy_fini(struct old_copy *o)
 {
 	free(o->path);
+	json_decref(o->known);
 	free(o->at);
 	free(o->export_name);
 	free(o->node);
@@ -126,31 +147,60 @@ static char *aside_name(const struct attempt *a, const char *path)
 	return xasprintf("%s-old", temp);
 }
 
+static int check_same(const struct old_copy *o, const char *at, struct err *e)
+{
+	json_t *now;
+	bool same;
+	int r = know(at, &now, e);
+
+	if (r)
+		return r;
+	json_object_set(now, "path", json_object_get(o->known, "path"));
+	same = json_equal(now, o->known);
+	json_decref(now);
+	return same ? 0
+		    : err_set(e, ESTALE, "the old copy %s is not what it was when the move was planned: somebody else uses that place",
+			      o->path);
+}
+
 int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)
 {
-	char *aside = aside_name(a, o->path);
-	json_t *known;
+	json_t *known = json_deep_copy(o->known);
+	struct err why;
 	int r = check_replaceable(o->path, e); /* once more, just before */
 
+	r = r ? r : check_same(o, o->path, e);
 	free(o->at);
-	o->at = aside;
-	r = r ? r : own_file_know(o->path, aside, &known, e);
-	if (r)
-		return r;
+	o->at = aside_name(a, o->path);
+	json_object_set_new(known, "path", json_string(o->at));
 	json_object_set_new(known, "place", json_string(o->path));
-	r = attempt_own(a, "old-copy", known, e);
-	if (r)
+	if (r) {
+		json_decref(known);
 		return r;
-	if (renameat2(AT_FDCWD, o->path, AT_FDCWD, aside, RENAME_NOREPLACE))
-		return err_sys(e, errno, "cannot move the old copy %s out of the way", o->path);
-	return sync_parent_dir(o->path, e);
+	}
+	r = attempt_own(a, "old-copy", json_incref(known), e);
+	r = r ? r : own_file_set_aside(o->path, o->at, e);
+	if (!r && check_same(o, o->at, e)) { /* another came in between: that is not ours to take */
+		r = -e->code;
+		if (own_file_put_back(known, o->path, &why))
+			err_prefix(e, "%s; and", why.msg);
+	}
+	json_decref(known);
+	return r;
 }
 
 int old_copy_undo(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *place = json_text(detail, "place");
+	json_t *by_name;
+	int r;
 
 	if (!place)
 		return err_set(e, EBADMSG, "the journal does not say where it was");
-	return t->keep_guest ? own_file_remove(detail, made_is_rebooted(t), e) : own_file_put_back(detail, place, made_is_rebooted(t), e);
+	if (!t->keep_guest)
+		return own_file_put_back(detail, place, e);
+	by_name = json_pack("{s:s}", "path", json_text(detail, "path")); /* which has the attempt's id */
+	r = own_file_remove(by_name, made_is_rebooted(t), e);
+	json_decref(by_name);
+	return r;
 }

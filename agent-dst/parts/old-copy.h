@@ -14,6 +14,7 @@ struct old_copy {
 	char *path;		  /* as it is called; NULL: there is none */
 	char *at;		  /* and where it is, while the guest moves */
 	bool replaced;		  /* by the disk */
+	json_t *known;		  /* then what it was known by when it was chosen */
 	char *export_name, *node; /* in our QEMU, if that reads it */
 };
 
@@ -21,9 +22,9 @@ struct old_copy {
  * wish: "auto", a file, or NULL for none; place: where the disk goes. -ENOENT, -EACCES, -EBUSY and the like: the file that was asked for
  * cannot be used.
  */
-int old_copy_choose(struct old_copy *o, const char *state_dir, const char *wish, const char *place, struct err *e);
-/* Is the file at that path what an earlier move from here left, and as it was then? */
-bool old_copy_was_left(const char *state_dir, const char *path);
+int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e);
+/* Is the file at that path what an earlier move of that guest from here left, and as it was then? */
+bool old_copy_was_left(const char *state_dir, const char *guest, const char *path);
 /* Is it a qcow2 image with all that it has in it? Else it is read as it is. Only for disks that are such images: the guest's own bytes
  * are no reason to take a file for one. */
 bool old_copy_is_qcow2(const struct old_copy *o);

@@ -6,11 +6,12 @@
 
 #define BLOCK_BYTES (1U << HAVE_SHIFT)
 #define HASH_BYTES  8
+#define LEAF_BLOCKS 16384 /* 1 GiB of the disk */
 
 struct have {
 	uint64_t bytes, blocks;
-	uint64_t known; /* blocks, from the first on; atomic */
-	uint64_t *hash; /* 0: not there */
+	uint64_t known;	 /* blocks, from the first on; atomic */
+	uint64_t **leaf; /* of LEAF_BLOCKS hashes each, 0: not there; NULL: none of them is */
 };
 
 struct have *have_new(uint64_t bytes)
@@ -19,16 +20,36 @@ struct have *have_new(uint64_t bytes)
 
 	h->bytes = bytes;
 	h->blocks = (bytes + BLOCK_BYTES - 1) >> HAVE_SHIFT;
-	h->hash = xcalloc(h->blocks + 1, sizeof(*h->hash));
+	h->leaf = xcalloc(h->blocks / LEAF_BLOCKS + 1, sizeof(*h->leaf));
 	return h;
 }
 
 void have_free(struct have *h)
 {
+	uint64_t i;
+
 	if (!h)
 		return;
-	free(h->hash);
+	for (i = 0; i <= h->blocks / LEAF_BLOCKS; i++)
+		free(h->leaf[i]);
+	free(h->leaf);
 	free(h);
+}
+
+static void set(struct have *h, uint64_t block, uint64_t hash)
+{
+	uint64_t **leaf = &h->leaf[block / LEAF_BLOCKS];
+
+	if (!*leaf)
+		*leaf = xcalloc(LEAF_BLOCKS, sizeof(**leaf));
+	(*leaf)[block % LEAF_BLOCKS] = hash;
+}
+
+static uint64_t get(const struct have *h, uint64_t block)
+{
+	const uint64_t *leaf = h->leaf[block / LEAF_BLOCKS];
+
+	return leaf ? leaf[block % LEAF_BLOCKS] : 0;
 }
 
 int have_take(struct have *h, const struct msg_have *m, struct err *e)
@@ -36,13 +57,14 @@ int have_take(struct have *h, const struct msg_have *m, struct err *e)
 	struct reader r = reader_of(m->hashes.p, m->hashes.n);
 	uint64_t n = m->hashes.n / HASH_BYTES, i;
 
-	if (h->known == h->blocks || m->block < h->known || m->block > h->blocks || m->hashes.n % HASH_BYTES || n > h->blocks - m->block)
+	if (h->known == h->blocks || m->block < h->known || (!n && !m->last) || m->block > h->blocks || m->hashes.n % HASH_BYTES ||
+	    n > h->blocks - m->block)
 		return err_set(e, EPROTO,
 			       "HAVE of disk %u: %zu bytes of hashes from block %llu on, where %llu of its %llu blocks are known",
 			       m->object, m->hashes.n, (unsigned long long)m->block, (unsigned long long)h->known,
 			       (unsigned long long)h->blocks);
 	for (i = 0; i < n; i++)
-		h->hash[m->block + i] = read_u64(&r);
+		set(h, m->block + i, read_u64(&r));
 	__atomic_store_n(&h->known, m->last ? h->blocks : m->block + n, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -65,9 +87,9 @@ static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 /* Only whole blocks can be told; the disk's last may be short. */
 static bool has_piece(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes)
 {
-	uint64_t hash = h->hash[offset >> HAVE_SHIFT];
+	uint64_t hash = get(h, offset >> HAVE_SHIFT);
 
-	return hash && !(offset % BLOCK_BYTES) && bytes == MIN(BLOCK_BYTES, h->bytes - offset) && hash_content(key, data, bytes).lo == hash;
+	return hash && bytes == MIN(BLOCK_BYTES, h->bytes - offset) && hash_content(key, data, bytes).lo == hash;
 }
 
 uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has)

@@ -256,7 +256,7 @@ static int take_pair(struct move_options *o, int c)
 		o->map_net.at[o->map_net.count++] = optarg;
 		return 0;
 	}
-	if (!value || value[1] != '/')
+	if (!option_pair_value(optarg) || *option_pair_value(optarg) != '/')
 		return bad("--disk", optarg, "DISK=PATH with an absolute path");
 	if (o->disks.map.count == PAIRS_MAX)
 		return bad("--disk", optarg, "possible any more: there are too many");
@@ -264,22 +264,22 @@ static int take_pair(struct move_options *o, int c)
 	return 0;
 }
 
-/* "auto", "/a/file", or "DISK=/a/file" */
+/* "auto", "/a/file", "DISK=/a/file" or "DISK=auto"; a DISK may be a path, too */
 static int take_reuse(struct disk_options *o)
 {
-	const char *value = strchr(optarg, '=');
+	const char *value = option_pair_value(optarg);
+	bool pair = value && (*value == '/' || !strcmp(value, "auto"));
 
-	if (!strcmp(optarg, "auto") || optarg[0] == '/') {
-		if (o->reuse_all && strcmp(o->reuse_all, optarg))
-			return bad("--reuse", optarg, "possible beside another one: say DISK=FILE for each disk");
-		o->reuse_all = optarg;
-		return 0;
-	}
-	if (!value || value[1] != '/')
+	if (!pair && strcmp(optarg, "auto") && optarg[0] != '/')
 		return bad("--reuse", optarg, "auto, FILE or DISK=FILE, with an absolute path of the destination");
-	if (o->reuse.count == PAIRS_MAX)
+	if (!pair && o->reuse_all && strcmp(o->reuse_all, optarg))
+		return bad("--reuse", optarg, "possible beside another one: say DISK=FILE for each disk");
+	if (pair && o->reuse.count == PAIRS_MAX)
 		return bad("--reuse", optarg, "possible any more: there are too many");
-	o->reuse.at[o->reuse.count++] = optarg;
+	if (pair)
+		o->reuse.at[o->reuse.count++] = optarg;
+	else
+		o->reuse_all = optarg;
 	return 0;
 }
 

@@ -77,7 +77,8 @@ static void put_disks(const struct transfer *t)
 		const struct disk *d = &t->disks.at[OBJECT_DISK_BASE + i];
 		AUTO_FREE char *map = xasprintf("%s=%s", d->guest->real_path, d->to);
 
-		AUTO_FREE char *reuse = d->old ? xasprintf("%s=%s", d->guest->real_path, d->old) : NULL;
+		const char *wish = d->old ? disk_reuse(&t->disks, d->guest) : NULL;
+		AUTO_FREE char *reuse = wish ? xasprintf("%s=%s", d->guest->real_path, wish) : NULL;
 
 		put("--disk", map);
 		put_text("--reuse", reuse);

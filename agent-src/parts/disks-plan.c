@@ -6,6 +6,7 @@
 #include "paths.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -58,13 +59,15 @@ static const char *said_of(const struct option_pairs *pairs, const struct guest_
 {
 	unsigned i;
 
-	for (i = 0; i < pairs->count; i++) {
-		const char *pair = pairs->at[i], *value = strchr(pair, '=');
-
-		if (is_called(d, pair, (size_t)(value - pair)))
-			return value + 1;
-	}
+	for (i = 0; i < pairs->count; i++)
+		if (is_called(d, pairs->at[i], (size_t)(option_pair_value(pairs->at[i]) - 1 - pairs->at[i])))
+			return option_pair_value(pairs->at[i]);
 	return NULL;
+}
+
+const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
+{
+	return said_of(&ds->src->opt->disks.reuse, d) ?: ds->src->opt->disks.reuse_all;
 }
 
 /* Each names one disk of this guest. */
@@ -74,7 +77,7 @@ static int check_pairs(const struct disks *ds, const struct option_pairs *pairs,
 
 	for (i = 0; i < pairs->count; i++) {
 		const char *pair = pairs->at[i];
-		size_t n = strcspn(pair, "=");
+		size_t n = (size_t)(option_pair_value(pair) - 1 - pair);
 
 		for (hits = 0, k = 0; k < ds->count; k++)
 			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, pair, n);
@@ -164,6 +167,16 @@ static char *acl_of(const char *path)
 	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
 }
 
+/* When the file was made; 0: that cannot be told. */
+static json_int_t born_ns(const char *path)
+{
+	struct statx x;
+
+	return statx(AT_FDCWD, path, 0, STATX_BTIME, &x) || !(x.stx_mask & STATX_BTIME)
+		       ? 0
+		       : (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+}
+
 static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
@@ -178,7 +191,9 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 			"file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size,
 			"allocated", (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode", (int)(st.st_mode & 0777),
 			"uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", said_of(&o->map, g), "acl", acl, "inode",
-			(json_int_t)st.st_ino, "reuse", said_of(&o->reuse, g) ?: o->reuse_all);
+			(json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
+	if (st.st_ino && born_ns(g->real_path))
+		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
 	if (disk_keeps_chain(ds, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;
@@ -227,14 +242,14 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 }
 
 /* What the destination says of one disk. */
-static void agree_on(struct disk *d, const json_t *said)
+static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 {
 	const char *path = json_text(said, "path"), *old = json_text(said, "reuse");
 
 	if (d->to || !path)
 		return;
 	d->to = xstrdup(path);
-	if (!old)
+	if (!old || !disk_reuse(ds, d->guest))
 		return;
 	d->old = xstrdup(old);
 	d->replaces = json_is_true(json_object_get(said, "replaces"));
@@ -254,7 +269,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 
 		json_array_foreach(json_object_get(accept, "disks"), k, a)
 			if (json_integer_value(json_object_get(a, "object")) == d->object)
-				agree_on(d, a);
+				agree_on(ds, d, a);
 		if (!d->to)
 			d->to = xstrdup("?");
 	}

@@ -52,6 +52,8 @@ struct disks {
 
 void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 
+/* The old copy that the user wants to be used, "auto", or NULL. */
+const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
 /* Reads them from now on into data's senders. */
 int disks_connect(struct disks *d, struct err *e);
 /* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* option-words.h has what each is called on the command line. */
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
@@ -21,6 +22,14 @@ struct option_pairs {
 	const char *at[PAIRS_MAX];
 	unsigned count;
 };
+
+/* What is behind the '=' of a pair: the first that a path follows, as names of files may have others. */
+static inline const char *option_pair_value(const char *pair)
+{
+	const char *path = strstr(pair, "=/"), *any = strchr(pair, '=');
+
+	return path ? path + 1 : any ? any + 1 : NULL;
+}
 
 struct disk_options {
 	struct option_pairs map;   /* DISK=PATH */

@@ -73,7 +73,8 @@ static void print_plan(FILE *to, const json_t *ev)
 			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
 			str(v, "owner"));
 		if (json_is_true(json_object_get(v, "replaces")))
-			fprintf(to, "          what an earlier move left there does not travel again; the disk replaces it\n");
+			fprintf(to,
+				"          what is the same in the old copy there does not travel; it is deleted once the guest runs there\n");
 		else if (json_object_get(v, "reuse"))
 			fprintf(to, "          what is the same in %s there does not travel\n", str(v, "reuse"));
 	}

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The disk is to replace an old copy that stands at its place, and the destination agent dies while it is copied: the next one gives
-# the old copy its name back. A move that ends well replaces it.
+# the old copy its name back. As long as the file system is not mounted nothing counts as undone. A move that ends well replaces it.
 . "$(dirname "$0")/../lib/move.sh"
 
 head -c 48M /dev/urandom >"$DIR/a.raw"
@@ -19,8 +19,16 @@ has_its_place() {
 move_start a "$DST_ADDRESS" --reuse "$DIR/d1/a.raw" --bwlimit 2M
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"'
 [[ $(stat -c %i "$DIR/d1/"a.raw.vmferry-*-old) == "$old" ]] || fail "the old copy is not aside: $(ls "$DIR/d1")"
-kill -9 "$(pgrep -P "$DST_PID")"
-move_wait 1
+kill -9 "$DST_PID" "$(pgrep -P "$DST_PID")"
+mv "$DIR/d1" "$DIR/mounted"
+mkdir "$DIR/d1" # where it would be mounted
+listen_dst --listen "$DST_ADDRESS"
+move_wait 4
+assert_result 'any("is its file system mounted?" in line for line in r["leftovers"])'
+end_process "$DST_PID"
+rmdir "$DIR/d1"
+mv "$DIR/mounted" "$DIR/d1"
+listen_dst --listen "$DST_ADDRESS"
 wait_for 10 has_its_place || fail "the old copy is elsewhere: $(ls -i "$DIR/d1")"
 assert_eq "$(sha256sum <"$DIR/d1/a.raw")" "$sum" "what is in the old copy"
 
