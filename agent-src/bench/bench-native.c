@@ -16,6 +16,7 @@
 #define NO_LIMIT_BYTES_PER_S (json_int_t)100000000000
 #define DEFAULT_CHANNELS     2
 #define NBD_PORT	     10809
+#define TLS_ID		     "bench-tls"
 
 struct native {
 	struct bench *b;
@@ -31,16 +32,47 @@ static bool has_multifd(const struct tool *t)
 	return t->kind == TOOL_MULTIFD || t->kind == TOOL_ZSTD;
 }
 
+/* The tool's TLS: the object's name where QEMU takes one. What it does not name is in clear. */
+static json_t *with_tls(const struct native *n, json_t *o)
+{
+	if (n->tool->tls)
+		json_object_set_new(o, "tls-creds", json_string(TLS_ID));
+	return o;
+}
+
+/* Source and destination each are one end of all connections, of memory and of disks. */
+static int tls_begin(const struct native *n, struct qmp *q, const struct bench_guest *g, const char *endpoint, struct err *e)
+{
+	if (!n->tool->tls)
+		return 0;
+	return qmp_call(q, "object-add",
+			json_pack("{s:s,s:s,s:s,s:s}", "qom-type", "tls-creds-psk", "id", TLS_ID, "endpoint", endpoint, "dir",
+				  n->b->sides[g->side].keys),
+			NULL, e);
+}
+
+/* The guest goes on with what it was started with, and is the next move's source. */
+static int tls_end(const struct native *n, struct qmp *q, struct err *e)
+{
+	int r;
+
+	if (!n->tool->tls)
+		return 0;
+	r = qmp_call(q, "migrate-set-parameters", json_pack("{s:s}", "tls-creds", ""), NULL, e);
+	return r ? r : qmp_call(q, "object-del", json_pack("{s:s}", "id", TLS_ID), NULL, e);
+}
+
 static json_t *parameters(const struct native *n)
 {
 	json_int_t cache = (json_int_t)(n->source->mem_mib * MIB / 4);
 
 	while (cache & (cache - 1)) /* a power of two */
 		cache &= cache - 1;
-	return json_pack("{s:I,s:I,s:s,s:i,s:I,s:s}", "max-bandwidth", NO_LIMIT_BYTES_PER_S, "downtime-limit",
-			 (json_int_t)n->b->plan.max_downtime_ms, "multifd-compression", n->tool->kind == TOOL_ZSTD ? "zstd" : "none",
-			 "multifd-channels", n->tool->channels ? (int)n->tool->channels : DEFAULT_CHANNELS, "xbzrle-cache-size", cache,
-			 "zero-page-detection", "multifd");
+	return with_tls(n, json_pack("{s:I,s:I,s:s,s:i,s:I,s:s,s:s}", "max-bandwidth", NO_LIMIT_BYTES_PER_S, "downtime-limit",
+				     (json_int_t)n->b->plan.max_downtime_ms, "multifd-compression",
+				     n->tool->kind == TOOL_ZSTD ? "zstd" : "none", "multifd-channels",
+				     n->tool->channels ? (int)n->tool->channels : DEFAULT_CHANNELS, "xbzrle-cache-size", cache,
+				     "zero-page-detection", "multifd", "tls-creds", ""));
 }
 
 /* Each explicitly: what an earlier move has left behind would count in this one. What an older QEMU lacks is left out. */
@@ -53,6 +85,10 @@ static int configure(const struct native *n, struct qmp *q, struct err *e)
 
 	if (r)
 		return r;
+	if (n->tool->tls && !settings_has_parameter(now, "tls-creds")) {
+		json_decref(now);
+		return err_set(e, ENOTSUP, "this QEMU has no TLS for its migration");
+	}
 	on[i++] = "return-path";
 	on[i++] = "events";
 	if (has_multifd(n->tool))
@@ -118,8 +154,8 @@ static int serve_disks(struct native *n, struct err *e)
 
 	r = r ? r
 	      : qmp_call(q, "nbd-server-start",
-			 json_pack("{s:{s:s,s:{s:s,s:o}}}", "addr", "type", "inet", "data", "host", target_side(n)->listen, "port",
-				   json_sprintf("%u", n->nbd_port)),
+			 with_tls(n, json_pack("{s:{s:s,s:{s:s,s:o}}}", "addr", "type", "inet", "data", "host", target_side(n)->listen,
+					       "port", json_sprintf("%u", n->nbd_port))),
 			 NULL, e);
 
 	for (i = 0; i < n->source->disk_count && !r; i++)
@@ -138,9 +174,10 @@ static int mirror_disks(struct native *n, struct err *e)
 
 	for (i = 0; i < n->source->disk_count && !r; i++) {
 		r = qmp_call(q, "blockdev-add",
-			     json_pack("{s:s,s:o,s:{s:s,s:s,s:o},s:o,s:s,s:s}", "driver", "nbd", "node-name", json_sprintf("t%u", i),
-				       "server", "type", "inet", "host", target_address(n), "port", json_sprintf("%u", n->nbd_port),
-				       "export", json_sprintf("d%u", i), "discard", "unmap", "detect-zeroes", "unmap"),
+			     with_tls(n, json_pack("{s:s,s:o,s:{s:s,s:s,s:o},s:o,s:s,s:s}", "driver", "nbd", "node-name",
+						   json_sprintf("t%u", i), "server", "type", "inet", "host", target_address(n), "port",
+						   json_sprintf("%u", n->nbd_port), "export", json_sprintf("d%u", i), "discard", "unmap",
+						   "detect-zeroes", "unmap")),
 			     NULL, e);
 		r = r ? r
 		      : qmp_call(q, "blockdev-mirror",
@@ -235,7 +272,7 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 	o->done_ns = realtime_ns();
 	watch_event(n->w, o->done_ns, "done");
 	o->carried_bytes += bench_guest_disk_allocated(n->b, n->target);
-	return r;
+	return r ? r : tls_end(n, n->w->target.qmp, e);
 }
 
 static int open_target(struct native *n, struct err *e)
@@ -255,6 +292,8 @@ int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, st
 		w->process[ROLE_TARGET_QEMU].pid = o->target.pid;
 	r = r ? r : watch_open(&w->source, g, e);
 	r = r ? r : open_target(&n, e);
+	r = r ? r : tls_begin(&n, w->source.qmp, g, "client", e);
+	r = r ? r : tls_begin(&n, w->target.qmp, &o->target, "server", e);
 	r = r ? r : configure(&n, w->source.qmp, e);
 	r = r ? r : configure(&n, w->target.qmp, e);
 	if (!r && g->disk_count)

@@ -148,7 +148,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		if (word[9] >= '1' && word[9] <= '9' && !*end && t->channels <= most)
 			return 0;
 	}
-	if (t->kind == TOOL_VMFERRY && !strcmp(word, "tls")) {
+	if (!strcmp(word, "tls")) {
 		t->tls = true;
 		return 0;
 	}
@@ -164,7 +164,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 	}
 	return err_set(
 		e, EINVAL,
-		"'%s': there is no option '%s' (channels=1…%u of vmferry, …16 of multifd; of vmferry also codec=auto|none|lz4|zstd, tls, from=/DIRECTORY)",
+		"'%s': there is no option '%s' (tls; channels=1…%u of vmferry, …16 of multifd; of vmferry also codec=auto|none|lz4|zstd, from=/DIRECTORY)",
 		t->text, word, CHANNELS_MAX - 1);
 }
 

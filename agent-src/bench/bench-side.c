@@ -74,6 +74,14 @@ static int here_folder(struct side *s, const char *path, struct err *e)
 	return mkdir(path, 0700) ? err_sys(e, errno, "cannot make %s", path) : 0;
 }
 
+static int here_file(struct side *s, const char *path, const char *text, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	(void)s;
+	return fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ? err_sys(e, errno, "cannot make %s", path) : 0;
+}
+
 static int here_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), trial = -1;
@@ -188,6 +196,7 @@ static int here_port(struct side *s, unsigned usual, unsigned *port, struct err 
 const struct side_ops side_here = {
 	.spawn = here_spawn,
 	.folder = here_folder,
+	.file = here_file,
 	.image = here_image,
 	.allocated = here_allocated,
 	.tail = here_tail,

@@ -151,6 +151,15 @@ static int there_folder(struct side *s, const char *path, struct err *e)
 	return order(s->there, json_pack("{s:s,s:s}", "order", "folder", "path", relative(s->there, path)), NULL, e);
 }
 
+static int there_file(struct side *s, const char *path, const char *text, struct err *e)
+{
+	struct there *t = s->there;
+	int r = send_order(t, json_pack("{s:s,s:s,s:I}", "order", "file", "path", relative(t, path), "bytes", (json_int_t)strlen(text)), e);
+
+	r = r ? r : put(t, text, strlen(text), e);
+	return r ? r : answered(t, NULL, e);
+}
+
 static int there_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
 {
 	json_t *answer;
@@ -245,6 +254,7 @@ static void there_remove(struct side *s, pid_t pid, const char *folder)
 static const struct side_ops side_there = {
 	.spawn = there_spawn,
 	.folder = there_folder,
+	.file = there_file,
 	.image = there_image,
 	.allocated = there_allocated,
 	.tail = there_tail,

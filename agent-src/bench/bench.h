@@ -11,6 +11,7 @@
  * bench-guest   the guest: its QEMU, its disks, what its witness says
  * bench-content what its disks are filled with
  * bench-native  a move by QEMU's own migration, with its mirror for disks
+ * bench-tls     a key for QEMU's own TLS, at both sides
  * bench-ferry   a move by vmferry
  * bench-watch   what is sampled while a move runs
  * bench-result  what becomes of it
@@ -68,8 +69,8 @@ struct tool {
 	enum tool_kind kind;
 	unsigned channels; /* 0: the tool's own default */
 	const char *codec; /* vmferry; NULL: auto */
-	bool tls;	   /* vmferry */
-	char *from;	   /* vmferry: another build's directory; NULL: this one */
+	bool tls;
+	char *from; /* vmferry: another build's directory; NULL: this one */
 };
 
 struct bench_plan {
@@ -115,6 +116,8 @@ struct side_ops {
 	 * it says on stdout. */
 	int (*spawn)(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e);
 	int (*folder)(struct side *s, const char *path, struct err *e);
+	/* A new file that nobody else may read. */
+	int (*file)(struct side *s, const char *path, const char *text, struct err *e);
 	/* An empty disk. *direct: its file system takes O_DIRECT. */
 	int (*image)(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e);
 	uint64_t (*allocated)(struct side *s, const char *path);
@@ -136,6 +139,7 @@ struct side {
 	const char *interface;	      /* of that link */
 	const char *work;	      /* the directory of all there */
 	const char *qemu, *guest_dir; /* program; kernel and initrd */
+	char *keys;		      /* directory of the key for QEMU's own TLS, ours to free; NULL: no tool needs one */
 	struct there *there;	      /* NULL: pids and clocks are those of this machine */
 };
 
@@ -192,6 +196,13 @@ int there_beat(struct there *t, struct err *e);
 const char *there_qemu_version(const struct there *t);
 /* Waits until nothing of ours is there any more. */
 void there_close(struct bench *b);
+
+/* ---- bench-tls ---- */
+
+/* If a native tool of the plan is to use TLS: asks both sides' QEMUs whether they can, and gives both a new key, which goes with
+ * their directories. -ENOTSUP: one cannot. */
+int tls_prepare(struct bench *b, struct err *e);
+void tls_fini(struct bench *b);
 
 /* ---- bench-content ---- */
 

@@ -34,8 +34,8 @@ static const char help_text[] =
 	"                        network (-netdev user) and sshd there, and root nowhere. After each move the guest is\n"
 	"                        verified and ended there, and another is booted here for the next. All that was brought\n"
 	"                        there is removed, also when the connection breaks. QEMU's own migration and NBD are in\n"
-	"                        clear, and anyone may reach their ports there meanwhile. docs/bench.md says what cannot\n"
-	"                        be measured so\n"
+	"                        clear but with +tls, and anyone may reach their ports there meanwhile. docs/bench.md says\n"
+	"                        what cannot be measured so\n"
 	"\n"
 	"What is measured; each takes a list with commas, and all combinations are:\n"
 	"  --links LIST          unshaped, or rates as 100mbit, 1gbit (default), 10gbit. Not with HOST\n"
@@ -44,7 +44,8 @@ static const char help_text[] =
 	"%s"
 	"  --tools LIST          default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and\n"
 	"                        xbzrle, their disks by blockdev-mirror over NBD; and vmferry. Options follow a +:\n"
-	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls; +from=/DIR is another build\n"
+	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all of them;\n"
+	"                        vmferry+from=/DIR is another build\n"
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
@@ -509,6 +510,7 @@ static int inside(struct bench *b, struct err *e)
 	r = loop_new(&b->loop, 64, e);
 	r = r ? r : collector_new(&b->collector, NULL, 0, e);
 	r = r ? r : make_sides(b, e);
+	r = r ? r : tls_prepare(b, e);
 	if (!r)
 		environment = bench_environment(b);
 	if (!r && b->run)
@@ -518,6 +520,7 @@ static int inside(struct bench *b, struct err *e)
 				   (double)realtime_ns() / 1e9, "environment", environment, "plan", plan_json(&b->plan), "moves");
 	json_decref(environment);
 	r = r ? r : bench_run(b, e);
+	tls_fini(b);
 	there_close(b);
 	collector_free(b->collector);
 	if (b->loop)

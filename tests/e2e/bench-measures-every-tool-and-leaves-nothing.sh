@@ -11,24 +11,43 @@ fi
 ip link set lo up
 
 before=$(ip -br link; cat /proc/mounts)
-small_bench "${SMALL[@]}" --workloads writer --tools single,multifd,multifd+zstd,xbzrle,vmferry,vmferry+codec=zstd+channels=1+tls \
+# It writes down each connection that it encrypts.
+printf '#!/bin/sh\nexec "%s" -trace enable=qio_channel_tls_handshake_complete -D "%s/trace.%%d" "$@"\n' "$QEMU" "$DIR" >"$DIR/qemu"
+chmod +x "$DIR/qemu"
+QEMU=$DIR/qemu
+small_bench "${SMALL[@]}" --workloads writer \
+	--tools single,multifd,multifd+zstd,xbzrle,multifd+channels=3+tls,vmferry,vmferry+codec=zstd+channels=1+tls \
 	-o "$RUN" >"$DIR/table" || fail "it does not end well"
 cat "$DIR/table"
 assert_eq "$(ip -br link; cat /proc/mounts)" "$before" "links and mounts of this machine"
 wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
-assert_run 'len(moves) == 12 and all(m["outcome"] == "ok" for m in moves)'
-assert_run 'sorted(m["round"] for m in moves) == 6 * [0] + 6 * [1] and all(m["warmup"] == (m["round"] == 0) for m in moves)'
+assert_run 'len(moves) == 14 and all(m["outcome"] == "ok" for m in moves)'
+assert_run 'sorted(m["round"] for m in moves) == 7 * [0] + 7 * [1] and all(m["warmup"] == (m["round"] == 0) for m in moves)'
 assert_run 'all(m["verified"]["pages_checked"] > 10000 and m["verified"]["blocks_checked"] > 1000 for m in moves)'
 assert_run 'all(m["verified"]["pages_wrong"] == m["verified"]["blocks_wrong"] == 0 for m in moves)'
 assert_run 'all(0 < m["downtime_ms"]["events"] and 1 < m["downtime_ms"]["guest"] < 3000 for m in moves)'
 assert_run 'all(m["tcp"]["alive"] for m in moves)'
 assert_run 'all(m["copy_ms"] <= m["total_ms"] for m in moves)'
-assert_run 'all(m["bytes_wire"] > 30e6 for m in moves if m["tool"] in ("single", "multifd", "xbzrle"))'
+assert_run 'all(m["bytes_wire"] > 30e6 for m in moves if m["tool"] in ("single", "multifd", "xbzrle", "multifd+channels=3+tls"))'
 assert_run 'all(m["cpu_s"]["source QEMU"] > 0 for m in moves)'
 assert_run 'all(len(m["series"]["beats"]) == len(m["series"]["wire_bps"]) == len(m["series"]["ram_left"]) for m in moves)'
 assert_run 'all(sum(m["series"]["beats"]) > 300 and max(w or 0 for w in m["series"]["work"]) > 10 for m in moves)'
 assert_run 'all({"migrate", "stop", "resume", "completed", "done"} <= {e["what"] for e in m["events"]} for m in moves)'
 # The gap in the heartbeat is where both QEMUs say that the guest stood still.
 assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for m in moves)'
+# In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none.
+assert_eq "$(cat "$DIR"/trace.* | grep -c handshake_complete)" $((2 * 2 * (1 + 3 + 1))) "connections that QEMU encrypted"
 [[ $(grep -c '^  vmferry' "$DIR/table") -eq 2 ]] || fail "the table lacks a tool"
+
+# Without GnuTLS QEMU's own has no TLS, and it says so before it starts a guest.
+printf '#!/bin/sh\ncase " $* " in *tls-creds*) echo "TLS credentials support requires GNUTLS" >&2; exit 1 ;; esac\nexec "%s" "$@"\n' \
+	"$QEMU" >"$DIR/qemu-without"
+chmod +x "$DIR/qemu-without"
+QEMU=$DIR/qemu-without
+status=0
+small_bench "${SMALL[@]}" --workloads idle --tools vmferry,xbzrle+tls -o "$DIR/none.json" >"$DIR/out" 2>&1 || status=$?
+assert_eq "$status" 1 "exit status without GnuTLS"
+grep -q "xbzrle+tls needs TLS.*requires GNUTLS" "$DIR/out" || fail "it does not say what is missing: $(<"$DIR/out")"
+[[ ! -e $DIR/none.json ]] || fail "it has begun: $(<"$DIR/out")"
+wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"

@@ -16,14 +16,16 @@ static void tools_are_read_with_their_options(void **state)
 {
 	struct bench_plan p = {0};
 	struct err e;
+	unsigned i;
 
 	(void)state;
 	assert_int_equal(
 		plan_tools(&p,
-			   "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y",
+			   "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y,"
+			   "multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls",
 			   &e),
 		0);
-	assert_int_equal(p.tool_count, 7);
+	assert_int_equal(p.tool_count, 11);
 	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
 	assert_int_equal(p.tools[1].channels, 8);
 	assert_int_equal(p.tools[2].kind, TOOL_ZSTD);
@@ -34,6 +36,12 @@ static void tools_are_read_with_their_options(void **state)
 	assert_string_equal(p.tools[6].codec, "none");
 	assert_true(p.tools[6].tls);
 	assert_string_equal(p.tools[6].from, "/x/y");
+	assert_false(p.tools[2].tls);
+	assert_int_equal(p.tools[7].kind, TOOL_MULTIFD);
+	assert_int_equal(p.tools[8].kind, TOOL_ZSTD);
+	assert_int_equal(p.tools[8].channels, 4);
+	for (i = 7; i < 11; i++)
+		assert_true(p.tools[i].tls);
 	plan_fini(&p);
 }
 
@@ -44,6 +52,8 @@ static void what_there_is_not_is_refused(void **state)
 					    "vmferryx",
 					    "single+channels=2",
 					    "multifd+codec=lz4",
+					    "multifd+tls=on",
+					    "tls+multifd",
 					    "multifd+channels=0",
 					    "multifd+channels=17",
 					    "multifd+channels=",
