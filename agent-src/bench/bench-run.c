@@ -3,6 +3,7 @@
  * each move. What has been measured is in the file at once; a run that was interrupted goes on behind it.
  */
 #include "bench.h"
+#include "bench-figures.h"
 #include "bench-heartbeat.h"
 #include "json-text.h"
 #include "paths.h"
@@ -286,6 +287,7 @@ static int one(struct bench *b, const struct cell *c, unsigned round, const stru
 	tell_move(b, p, move);
 	json_array_append_new(json_object_get(b->run, "moves"), move);
 	set_payload(b, c);
+	json_object_set_new(b->run, "statistics", bench_statistics(json_object_get(b->run, "moves")));
 	return bench_save(b, e);
 }
 

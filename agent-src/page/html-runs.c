@@ -1,6 +1,7 @@
 /* html-runs.c: see html-runs.h. */
 #include "html-runs.h"
 #include "html-value.h"
+#include "percentile.h"
 #include "util.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ static int compare_double(const void *a, const void *b)
 
 struct spread spread_of(double *values, size_t count)
 {
-	struct spread s = {.median = NAN, .min = NAN, .max = NAN, .values = values};
+	struct spread s = {.median = NAN, .p90 = NAN, .p99 = NAN, .min = NAN, .max = NAN, .values = values};
 	size_t i;
 
 	for (i = 0; i < count; i++)
@@ -79,7 +80,9 @@ struct spread spread_of(double *values, size_t count)
 	if (!s.count)
 		return s;
 	qsort(values, s.count, sizeof(*values), compare_double);
-	s.median = (values[(s.count - 1) / 2] + values[s.count / 2]) / 2;
+	s.median = percentile(values, s.count, 50);
+	s.p90 = percentile(values, s.count, 90);
+	s.p99 = percentile(values, s.count, 99);
 	s.min = values[0];
 	s.max = values[s.count - 1];
 	return s;

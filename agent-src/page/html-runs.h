@@ -59,8 +59,8 @@ struct runs {
 
 /* NAN in all where count is 0. */
 struct spread {
-	double median, min, max;
-	double *values; /* ascending */
+	double median, p90, p99, min, max; /* percentiles are linear between moves */
+	double *values;			   /* ascending */
 	size_t count;
 };
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# timeout: 300
 # Every tool moves the guest to and fro, what it did is measured and verified, and nothing of the lab is left.
 . "$(dirname "$0")/../lib/bench.sh"
 
@@ -39,6 +40,8 @@ assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for 
 # In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none.
 assert_eq "$(cat "$DIR"/trace.* | grep -c handshake_complete)" $((2 * 2 * (1 + 3 + 1))) "connections that QEMU encrypted"
 [[ $(grep -c '^  vmferry' "$DIR/table") -eq 2 ]] || fail "the table lacks a tool"
+
+[[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # of which the longest tool's name has 10 more than its column
 
 # Without GnuTLS QEMU's own has no TLS, and it says so before it starts a guest.
 printf '#!/bin/sh\ncase " $* " in *tls-creds*) echo "TLS credentials support requires GNUTLS" >&2; exit 1 ;; esac\nexec "%s" "$@"\n' \

@@ -247,9 +247,9 @@ static void medians_are_of_the_moves_that_went_well_without_warm_ups(void **stat
 
 	(void)state;
 	assert_says(page, "<th scope=\"row\">single</th><td>3 ok<br/><span class=\"bad\">1 failed</span><br/>"
-			  "<span class=\"bad\">1 damaged</span></td><td class=\"n\">5<small>4 – 9</small></td>"
+			  "<span class=\"bad\">1 damaged</span></td><td class=\"n\">5<small>4 – 9<br/>p90 8.20<br/>p99 8.92</small></td>"
 			  "<td class=\"n\">4.90<small>3.90 – 8.90</small></td>"
-			  "<td class=\"n\">200<small>100 – 300</small></td>");
+			  "<td class=\"n\">200<small>100 – 300<br/>p90 280<br/>p99 298</small></td>");
 	free(page);
 }
 
@@ -273,7 +273,7 @@ static void the_median_of_two_moves_is_between_them(void **state)
 	char *page = page_of(moves, ARRAY_LEN(moves));
 
 	(void)state;
-	assert_says(page, "<td class=\"n\">4.50<small>4 – 5</small></td>");
+	assert_says(page, "<td class=\"n\">4.50<small>4 – 5<br/>p90 4.90<br/>p99 4.99</small></td>");
 	free(page);
 }
 

@@ -1,0 +1,159 @@
+/* bench-figures.c: see bench-figures.h. */
+#include "bench-figures.h"
+#include "json-text.h"
+#include "percentile.h"
+#include "util.h"
+
+#include <string.h>
+
+/* ---- rows ---- */
+
+struct row row_of(const json_t *move)
+{
+	return (struct row){json_text(move, "link"), json_text(move, "workload"), json_text(move, "tool"),
+			    json_integer_value(json_object_get(move, "mem_mib"))};
+}
+
+bool row_complete(const struct row *r)
+{
+	return r->link && r->workload && r->tool;
+}
+
+bool row_same_cell(const struct row *a, const struct row *b)
+{
+	return !strcmp(a->link, b->link) && !strcmp(a->workload, b->workload) && a->mem_mib == b->mem_mib;
+}
+
+bool row_is_first(const json_t *moves, size_t at, const struct row *row, bool tool)
+{
+	size_t i;
+
+	for (i = 0; i < at; i++) {
+		struct row r = row_of(json_array_get(moves, i));
+
+		if (row_complete(&r) && row_same_cell(&r, row) && (!tool || !strcmp(r.tool, row->tool)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- figures ---- */
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void add(struct figures *f, double value)
+{
+	f->values = xrealloc(f->values, (f->count + 1) * sizeof(*f->values));
+	f->values[f->count++] = value;
+}
+
+static void add_number(struct figures *f, const json_t *value)
+{
+	if (json_is_number(value))
+		add(f, json_number_value(value));
+}
+
+static void add_cpu(struct figures *f, const json_t *move)
+{
+	double gib = json_number_value(json_object_get(move, "payload_bytes")) / (double)GIB, all = 0;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_object_get(move, "cpu_s"), key, v)
+		all += json_number_value(v);
+	if (gib > 0)
+		add(f, all / gib);
+}
+
+void row_figures(const json_t *moves, const struct row *row, struct figures of[FIGURES], unsigned *ok, unsigned *bad)
+{
+	const json_t *move;
+	size_t i;
+
+	memset(of, 0, FIGURES * sizeof(*of));
+	*ok = *bad = 0;
+	json_array_foreach((json_t *)moves, i, move) {
+		struct row r = row_of(move);
+		const char *outcome = json_text(move, "outcome");
+
+		if (!row_complete(&r) || !row_same_cell(&r, row) || strcmp(r.tool, row->tool) || !outcome)
+			continue;
+		if (strcmp(outcome, "ok")) {
+			++*bad;
+			continue;
+		}
+		if (json_is_true(json_object_get(move, "warmup")))
+			continue;
+		++*ok;
+		add_number(&of[FIGURE_TOTAL], json_object_get(move, "total_ms"));
+		add_number(&of[FIGURE_COPY], json_object_get(move, "copy_ms"));
+		add_number(&of[FIGURE_DOWNTIME], json_object_get(json_object_get(move, "downtime_ms"), "guest"));
+		add_number(&of[FIGURE_WIRE], json_object_get(move, "bytes_wire"));
+		add_number(&of[FIGURE_USE], json_object_get(move, "bulk_utilisation"));
+		add_cpu(&of[FIGURE_CPU], move);
+	}
+	for (i = 0; i < FIGURES; i++)
+		if (of[i].count)
+			qsort(of[i].values, of[i].count, sizeof(*of[i].values), compare);
+}
+
+void figures_fini(struct figures of[FIGURES])
+{
+	size_t i;
+
+	for (i = 0; i < FIGURES; i++)
+		free(of[i].values);
+}
+
+/* ---- statistics ---- */
+
+static json_t *percentiles(const struct figures *f)
+{
+	return json_pack("{s:f,s:f,s:f}", "p50", percentile(f->values, f->count, 50), "p90", percentile(f->values, f->count, 90), "p99",
+			 percentile(f->values, f->count, 99));
+}
+
+static json_t *row_statistics(const json_t *moves, const struct row *row)
+{
+	static const struct {
+		const char *name;
+		enum figure figure;
+	} names[] = {{"total_ms", FIGURE_TOTAL}, {"downtime_ms", FIGURE_DOWNTIME}, {"bytes_wire", FIGURE_WIRE}};
+	struct figures of[FIGURES];
+	unsigned ok, bad;
+	json_t *o = NULL;
+	size_t i;
+
+	row_figures(moves, row, of, &ok, &bad);
+	if (ok > 1)
+		o = json_pack("{s:s,s:I,s:s,s:s,s:i}", "link", row->link, "mem_mib", row->mem_mib, "workload", row->workload, "tool",
+			      row->tool, "moves", (int)ok);
+	for (i = 0; i < ARRAY_LEN(names) && o; i++)
+		if (of[names[i].figure].count > 1)
+			json_object_set_new(o, names[i].name, percentiles(&of[names[i].figure]));
+	figures_fini(of);
+	return o;
+}
+
+json_t *bench_statistics(const json_t *moves)
+{
+	json_t *list = json_array(), *o;
+	const json_t *move;
+	size_t i;
+
+	json_array_foreach((json_t *)moves, i, move) {
+		struct row row = row_of(move);
+
+		if (!row_complete(&row) || !row_is_first(moves, i, &row, true))
+			continue;
+		o = row_statistics(moves, &row);
+		if (o)
+			json_array_append_new(list, o);
+	}
+	return list;
+}

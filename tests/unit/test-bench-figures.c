@@ -1,0 +1,115 @@
+/* test-bench-figures.c: what the moves of a cell and tool add up to. */
+#include "bench-figures.h"
+#include "percentile.h"
+#include "util.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NEAR 1e-9
+
+static void percentiles_are_linear_between_values(void **state)
+{
+	static const double one[] = {7}, two[] = {10, 20}, five[] = {1, 2, 3, 4, 100};
+	double hundred[101];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 101; i++)
+		hundred[i] = i;
+	assert_true(isnan(percentile(one, 0, 50)));
+	assert_float_equal(percentile(one, 1, 0), 7, 0);
+	assert_float_equal(percentile(one, 1, 99), 7, 0);
+	assert_float_equal(percentile(two, 2, 50), 15, NEAR);
+	assert_float_equal(percentile(two, 2, 90), 19, NEAR);
+	assert_float_equal(percentile(two, 2, 100), 20, 0);
+	assert_float_equal(percentile(five, 5, 0), 1, 0);
+	assert_float_equal(percentile(five, 5, 50), 3, NEAR);
+	assert_float_equal(percentile(five, 5, 75), 4, NEAR);
+	assert_float_equal(percentile(five, 5, 99), 4 + 96 * 0.96, NEAR);
+	assert_float_equal(percentile(hundred, 101, 90), 90, NEAR);
+	assert_float_equal(percentile(hundred, 101, 99), 99, NEAR);
+}
+
+static void add(json_t *moves, const char *link, const char *tool, bool warmup, const char *outcome, double total, double down)
+{
+	json_array_append_new(moves, json_pack("{s:s,s:s,s:i,s:s,s:b,s:s,s:f,s:{s:f,s:f},s:i}", "link", link, "workload", "idle", "mem_mib",
+					       512, "tool", tool, "warmup", warmup, "outcome", outcome, "total_ms", total, "downtime_ms",
+					       "guest", down, "qmp", 1.0, "bytes_wire", 1000));
+}
+
+static double at(const json_t *o, const char *figure, const char *name)
+{
+	json_t *v = json_object_get(json_object_get(o, figure), name);
+
+	return v ? json_number_value(v) : NAN;
+}
+
+/* Two moves of one tool in one cell: neither those of others, nor warm-ups, nor what went wrong. */
+static void statistics_are_of_the_moves_that_count(void **state)
+{
+	json_t *moves = json_array(), *list, *o;
+
+	(void)state;
+	add(moves, "1gbit", "single", true, "ok", 1, 1);
+	add(moves, "1gbit", "single", false, "ok", 3000, 30);
+	add(moves, "1gbit", "vmferry", false, "ok", 77, 7); /* alone */
+	add(moves, "10gbit", "single", false, "ok", 99, 9);
+	add(moves, "1gbit", "single", false, "damaged", 1, 1);
+	add(moves, "1gbit", "single", false, "failed", 1, 1);
+	add(moves, "1gbit", "single", false, "ok", 1000, 10);
+	json_array_append_new(moves, json_pack("{s:s}", "tool", "single"));
+	list = bench_statistics(moves);
+	assert_int_equal(json_array_size(list), 1);
+	o = json_array_get(list, 0);
+	assert_string_equal(json_string_value(json_object_get(o, "tool")), "single");
+	assert_string_equal(json_string_value(json_object_get(o, "link")), "1gbit");
+	assert_string_equal(json_string_value(json_object_get(o, "workload")), "idle");
+	assert_int_equal(json_integer_value(json_object_get(o, "mem_mib")), 512);
+	assert_int_equal(json_integer_value(json_object_get(o, "moves")), 2);
+	assert_float_equal(at(o, "total_ms", "p50"), 2000, NEAR);
+	assert_float_equal(at(o, "total_ms", "p90"), 2800, NEAR);
+	assert_float_equal(at(o, "downtime_ms", "p99"), 29.8, NEAR);
+	assert_float_equal(at(o, "bytes_wire", "p90"), 1000, NEAR);
+	json_decref(list);
+	json_decref(moves);
+}
+
+static void a_row_counts_what_went_wrong_and_keeps_it_out_of_figures(void **state)
+{
+	struct figures of[FIGURES];
+	json_t *moves = json_array();
+	unsigned ok, bad;
+	struct row row;
+
+	(void)state;
+	add(moves, "1gbit", "single", true, "damaged", 1, 1);
+	add(moves, "1gbit", "single", false, "failed", 2, 2);
+	add(moves, "1gbit", "single", false, "ok", 5, 5);
+	add(moves, "1gbit", "single", false, "ok", 4, 4);
+	row = row_of(json_array_get(moves, 0));
+	row_figures(moves, &row, of, &ok, &bad);
+	assert_int_equal(ok, 2);
+	assert_int_equal(bad, 2);
+	assert_int_equal(of[FIGURE_TOTAL].count, 2);
+	assert_float_equal(of[FIGURE_TOTAL].values[0], 4, 0);
+	assert_int_equal(of[FIGURE_USE].count, 0);
+	figures_fini(of);
+	json_decref(moves);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(percentiles_are_linear_between_values),
+		cmocka_unit_test(statistics_are_of_the_moves_that_count),
+		cmocka_unit_test(a_row_counts_what_went_wrong_and_keeps_it_out_of_figures),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
