@@ -41,27 +41,34 @@ static int wait_inside(void)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_script(const char *script, char *const *argv, struct err *e)
+/* link may be NULL. To it comes what the plan does to every link. */
+static int run_script(const struct bench *b, const char *verb, const char *link, struct err *e)
 {
+	AUTO_FREE char *delay = xasprintf("%g", b->plan.delay_ms), *loss = xasprintf("%g", b->plan.loss_percent);
+	char *argv[8] = {(char *)b->opt.lab_script, (char *)verb, (char *)link};
 	struct process_output out;
-	int r = process_run(argv, LAB_MS, &out, e);
+	size_t n = link ? 3 : 2;
+	int r;
 
+	if (b->plan.delay_ms > 0)
+		argv[n++] = "--delay", argv[n++] = delay;
+	if (b->plan.loss_percent > 0)
+		argv[n++] = "--loss", argv[n++] = loss;
+	r = process_run(argv, LAB_MS, &out, e);
 	if (r)
-		return err_prefix(e, "running %s", script);
-	return out.status ? err_set(e, EIO, "%s: %s", script, out.text) : 0;
+		return err_prefix(e, "running %s", argv[0]);
+	return out.status ? err_set(e, EIO, "%s: %s", argv[0], out.text) : 0;
 }
 
-static int make_lab(const char *script, struct err *e)
+static int make_lab(const struct bench *b, struct err *e)
 {
-	char *argv[] = {(char *)script, "up", NULL};
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return err_sys(e, errno, "cannot mount /proc for the lab");
-	return run_script(script, argv, e);
+	return run_script(b, "up", NULL, e);
 }
 
-int lab_enter(const char *script, int *status, struct err *e)
+int lab_enter(const struct bench *b, int *status, struct err *e)
 {
 	if (geteuid())
 		return err_set(e, EPERM, "--lab needs root, to make network namespaces");
@@ -71,16 +78,14 @@ int lab_enter(const char *script, int *status, struct err *e)
 	if (inside < 0)
 		return err_sys(e, errno, "cannot start a process");
 	if (inside == 0)
-		return make_lab(script, e);
+		return make_lab(b, e);
 	*status = wait_inside();
 	return 1;
 }
 
 int lab_shape(const struct bench *b, const char *link, struct err *e)
 {
-	char *argv[] = {(char *)b->opt.lab_script, "shape", (char *)link, NULL};
-
-	return run_script(b->opt.lab_script, argv, e);
+	return run_script(b, "shape", link, e);
 }
 
 char *lab_congestion(const struct bench *b)

@@ -231,6 +231,33 @@ int plan_tools(struct bench_plan *p, const char *list, struct err *e)
 	return take_list(p, list, &p->tool_count, take_tool, e);
 }
 
+/* A number with decimals, and nothing else that strtod() would take. */
+static int decimal(const char *text, double below, double *out)
+{
+	size_t n = strspn(text, "0123456789.");
+	char *end;
+	double v = strtod(text, &end);
+
+	if (!n || text[n] || *end || !(v < below))
+		return -EINVAL;
+	*out = v;
+	return 0;
+}
+
+int plan_delay(struct bench_plan *p, const char *word, struct err *e)
+{
+	if (decimal(word, BENCH_DELAY_MAX_MS, &p->delay_ms))
+		return err_set(e, EINVAL, "'%s' is no delay: milliseconds, less than %d", word, BENCH_DELAY_MAX_MS);
+	return 0;
+}
+
+int plan_loss(struct bench_plan *p, const char *word, struct err *e)
+{
+	if (decimal(word, 100, &p->loss_percent))
+		return err_set(e, EINVAL, "'%s' is no loss: percent of the packets, less than 100", word);
+	return 0;
+}
+
 static const char *const contents[] = {[CONTENT_LIVING] = "living", [CONTENT_NOISE] = "noise"};
 
 int plan_content(struct bench_plan *p, const char *word, struct err *e)
@@ -280,6 +307,8 @@ json_t *plan_json(const struct bench_plan *p)
 	json_object_set_new(o, "repeat", json_integer(p->repeat));
 	json_object_set_new(o, "seed", json_integer((int)p->seed));
 	json_object_set_new(o, "max_downtime_ms", json_real(p->max_downtime_ms));
+	json_object_set_new(o, "delay_ms", json_real(p->delay_ms));
+	json_object_set_new(o, "loss_percent", json_real(p->loss_percent));
 	json_object_set_new(o, "disks", json_integer(p->disks));
 	json_object_set_new(o, "disk_mib", json_integer(p->disk_mib));
 	json_object_set_new(o, "disk_data_mib", json_integer(p->disk_data_mib));
@@ -333,8 +362,11 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
 	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
+	p->delay_ms = json_number_value(json_object_get(plan, "delay_ms"));
+	p->loss_percent = json_number_value(json_object_get(plan, "loss_percent"));
 	if (!r && (!p->repeat || !json_is_integer(json_object_get(plan, "disks")) || !p->disk_mib || p->disk_data_mib > p->disk_mib ||
-		   p->max_downtime_ms < 1))
+		   p->max_downtime_ms < 1 || !(p->delay_ms >= 0 && p->delay_ms < BENCH_DELAY_MAX_MS) ||
+		   !(p->loss_percent >= 0 && p->loss_percent < 100)))
 		r = err_set(e, EINVAL, "its plan is not complete");
 	return r;
 }

@@ -262,9 +262,15 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 
 static json_t *move_begin(const struct bench *b, const struct cell *c, unsigned round, const struct tool *t)
 {
-	return json_pack("{s:i,s:i,s:b,s:s,s:i,s:s,s:s}", "number", (int)json_array_size(json_object_get(b->run, "moves")) + 1, "round",
-			 (int)round, "warmup", round == 0, "link", c->link, "mem_mib", (int)c->mem_mib, "workload", c->workload->name,
-			 "tool", t->text);
+	json_t *move = json_pack("{s:i,s:i,s:b,s:s,s:i,s:s,s:s}", "number", (int)json_array_size(json_object_get(b->run, "moves")) + 1,
+				 "round", (int)round, "warmup", round == 0, "link", c->link, "mem_mib", (int)c->mem_mib, "workload",
+				 c->workload->name, "tool", t->text);
+
+	if (b->plan.delay_ms > 0)
+		json_object_set_new(move, "delay_ms", json_real(b->plan.delay_ms));
+	if (b->plan.loss_percent > 0)
+		json_object_set_new(move, "loss_percent", json_real(b->plan.loss_percent));
+	return move;
 }
 
 static int one(struct bench *b, const struct cell *c, unsigned round, const struct tool *t, struct bench_guest *g, struct progress *p,

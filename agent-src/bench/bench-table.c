@@ -79,6 +79,15 @@ static void print_memory(const json_t *moves)
 		       most > allowed ? ": TOO MUCH" : "");
 }
 
+/* ", 20 ms of delay" */
+static void print_if(const json_t *move, const char *key, const char *words)
+{
+	const json_t *v = json_object_get(move, key);
+
+	if (json_is_number(v))
+		printf(", %g %s", json_number_value(v), words);
+}
+
 void bench_table(const json_t *run)
 {
 	const json_t *moves = json_object_get(run, "moves"), *a, *b;
@@ -89,7 +98,10 @@ void bench_table(const json_t *run)
 
 		if (!row_complete(&cell) || !row_is_first(moves, i, &cell, false))
 			continue;
-		printf("\n%s, %lld MiB, %s\n", cell.link, (long long)cell.mem_mib, cell.workload);
+		printf("\n%s", cell.link);
+		print_if(a, "delay_ms", "ms of delay");
+		print_if(a, "loss_percent", "% lost");
+		printf(", %lld MiB, %s\n", (long long)cell.mem_mib, cell.workload);
 		printf("  %-22s %3s %3s  %20s  %6s  %14s  %5s  %5s  %7s  %6s  %6s\n", "tool", "ok", "bad", "total s", "copy s",
 		       "downtime ms", "p90", "p99", "wire MB", "link %", "CPU s");
 		json_array_foreach((json_t *)moves, k, b) {

@@ -39,7 +39,8 @@
 #define BENCH_LIST_MAX	   16 /* links, sizes, workloads, tools */
 #define BENCH_REPEAT_MAX   1000
 #define WORKLOAD_RATE_MAX  1000000
-#define BENCH_DISKS_MAX	   8  /* that the witness takes */
+#define BENCH_DISKS_MAX	   8 /* that the witness takes */
+#define BENCH_DELAY_MAX_MS 10000
 #define BENCH_WINDOWS_MIB  64 /* of each disk, that it writes to */
 #define BENCH_GUEST_IP	   "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
@@ -85,6 +86,7 @@ struct bench_plan {
 	unsigned repeat, seed, disks, disk_mib, disk_data_mib;
 	enum bench_content content;
 	double max_downtime_ms;
+	double delay_ms, loss_percent; /* of the lab's link, each way */
 };
 
 /* Each takes a list with commas. -EINVAL says what there is. */
@@ -94,6 +96,9 @@ void plan_network(struct bench_plan *p);
 int plan_mems(struct bench_plan *p, const char *list, struct err *e);
 int plan_workloads(struct bench_plan *p, const char *list, struct err *e);
 int plan_tools(struct bench_plan *p, const char *list, struct err *e);
+/* One number: milliseconds, percent; with decimals. */
+int plan_delay(struct bench_plan *p, const char *word, struct err *e);
+int plan_loss(struct bench_plan *p, const char *word, struct err *e);
 /* One word. */
 int plan_content(struct bench_plan *p, const char *word, struct err *e);
 void plan_fini(struct bench_plan *p);
@@ -181,8 +186,8 @@ int remove_when_we_end(const char *dir, struct err *e);
 /* ---- bench-lab ---- */
 
 /* Goes on in a process of its own, the first one in new namespaces, with the lab around it: ends there with *status set when
- * the caller is the one outside (returns 1). 0: inside. */
-int lab_enter(const char *script, int *status, struct err *e);
+ * the caller is the one outside (returns 1). 0: inside. An error also if the kernel cannot do to the link what the plan wants. */
+int lab_enter(const struct bench *b, int *status, struct err *e);
 int lab_shape(const struct bench *b, const char *link, struct err *e);
 /* TCP's, of both hosts; malloc'ed. */
 char *lab_congestion(const struct bench *b);

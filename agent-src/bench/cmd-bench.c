@@ -39,6 +39,8 @@ static const char help_text[] =
 	"\n"
 	"What is measured; each takes a list with commas, and all combinations are:\n"
 	"  --links LIST          unshaped, or rates as 100mbit, 1gbit (default), 10gbit. Not with HOST\n"
+	"  --delay MS, --loss PERCENT   what the lab's links do to each packet, each way: a round trip takes twice the delay.\n"
+	"                        One number for the whole run; needs the kernel's netem. Not with HOST\n"
 	"  --mem LIST            the guest's memory (default 1G)\n"
 	"  --workloads LIST      default: idle,writer,disk. writer=5000 is one at another rate a second. There are:\n"
 	"%s"
@@ -79,6 +81,8 @@ static const char help_text[] =
 enum {
 	OPT_LAB = 256,
 	OPT_LINKS,
+	OPT_DELAY,
+	OPT_LOSS,
 	OPT_MEM,
 	OPT_WORKLOADS,
 	OPT_TOOLS,
@@ -102,6 +106,8 @@ enum {
 static const struct option options[] = {
 	{"lab", no_argument, NULL, OPT_LAB},
 	{"links", required_argument, NULL, OPT_LINKS},
+	{"delay", required_argument, NULL, OPT_DELAY},
+	{"loss", required_argument, NULL, OPT_LOSS},
 	{"mem", required_argument, NULL, OPT_MEM},
 	{"workloads", required_argument, NULL, OPT_WORKLOADS},
 	{"tools", required_argument, NULL, OPT_TOOLS},
@@ -127,7 +133,7 @@ static const struct option options[] = {
 };
 
 struct choice {
-	bool lab, links, reaching; /* reaching: an option that says how to reach HOST */
+	bool lab, links, reaching; /* links: what the lab's are to be like; reaching: an option that says how to reach HOST */
 	const char *resume;
 	char *own_out, *base; /* ours to free; base: where what belongs to us lies */
 };
@@ -194,6 +200,10 @@ static int take_plan(struct bench *b, int option)
 	switch (option) {
 	case OPT_LINKS:
 		return list(plan_links, b);
+	case OPT_DELAY:
+		return list(plan_delay, b);
+	case OPT_LOSS:
+		return list(plan_loss, b);
 	case OPT_MEM:
 		return list(plan_mems, b);
 	case OPT_WORKLOADS:
@@ -312,7 +322,9 @@ static int check_host(struct bench *b, const struct choice *c)
 	if (dest_kind(b->host) != DEST_SSH)
 		return usage("that host must be one that SSH reaches: [USER@]HOST");
 	if (c->links)
-		return usage("--links makes links of its own, with --lab only: between two hosts there is the network that they have");
+		return usage(
+			"--links, --delay and --loss make links of their own, with --lab only: between two hosts there is the network that they "
+			"have");
 	plan_network(&b->plan);
 	return dest_options_check(&b->dest);
 }
@@ -331,7 +343,7 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 			return EXIT_USAGE;
 		r = take_plan(b, option);
 		planned |= r >= 0;
-		c->links |= option == OPT_LINKS;
+		c->links |= option == OPT_LINKS || option == OPT_DELAY || option == OPT_LOSS;
 		if (r < 0)
 			r = take_other(b, c, option);
 		if (r)
@@ -556,7 +568,7 @@ int cmd_bench(int argc, char **argv)
 		return r < 0 ? 0 : r;
 	r = prepare(&b, &c, &e);
 	if (!r && c.lab)
-		r = lab_enter(b.opt.lab_script, &status, &e);
+		r = lab_enter(&b, &status, &e);
 	if (r <= 0)
 		status = ending(&b, r ? r : inside(&b, &e), &e);
 	json_decref(b.run);

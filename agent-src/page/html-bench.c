@@ -11,10 +11,14 @@
 
 void html_bench_cell_name(FILE *f, const struct cell *c)
 {
-	char mem[SHOW_MAX];
+	char text[SHOW_MAX];
 
 	html_text_n(f, c->link, 40);
-	fprintf(f, ", %s, ", show_bytes(mem, c->mem_mib * (double)MIB));
+	if (!isnan(c->delay_ms))
+		fprintf(f, ", %s ms of delay", show_number(text, c->delay_ms));
+	if (!isnan(c->loss_percent))
+		fprintf(f, ", %s %% lost", show_number(text, c->loss_percent));
+	fprintf(f, ", %s, ", show_bytes(text, c->mem_mib * (double)MIB));
 	html_text_n(f, c->workload, 40);
 }
 

@@ -150,12 +150,16 @@ static bool same(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
+static bool same_number(double a, double b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
+
 bool cell_has(const struct cell *c, const json_t *move)
 {
-	double mem = value_of(move, "mem_mib");
-
 	return same(c->link, value_text(move, "link")) && same(c->workload, value_text(move, "workload")) &&
-	       (c->mem_mib == mem || (isnan(mem) && isnan(c->mem_mib)));
+	       same_number(c->mem_mib, value_of(move, "mem_mib")) && same_number(c->delay_ms, value_of(move, "delay_ms")) &&
+	       same_number(c->loss_percent, value_of(move, "loss_percent"));
 }
 
 double cell_link_bytes_per_s(const struct cell *c)
@@ -176,12 +180,14 @@ static struct cell *cell_for(struct runs *r, const json_t *move, struct err *e)
 		if (cell_has(&r->cells[i], move))
 			return &r->cells[i];
 	if (r->cell_count == RUNS_CELLS_MAX) {
-		err_set(e, E2BIG, "it has moves of more than %d cells (link, memory, workload), which no page can show", RUNS_CELLS_MAX);
+		err_set(e, E2BIG, "it has moves of more than %d cells (link, memory, workload…), which no page can show", RUNS_CELLS_MAX);
 		return NULL;
 	}
 	r->cells[r->cell_count] = (struct cell){.link = value_text(move, "link"),
 						.workload = value_text(move, "workload"),
 						.mem_mib = value_of(move, "mem_mib"),
+						.delay_ms = value_of(move, "delay_ms"),
+						.loss_percent = value_of(move, "loss_percent"),
 						.tools = xcalloc(RUNS_TOOLS_MAX, sizeof(struct tool))};
 	return &r->cells[r->cell_count++];
 }

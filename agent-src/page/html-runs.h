@@ -46,7 +46,8 @@ struct tool {
 struct cell {
 	const char *link, *workload; /* may be NULL */
 	double mem_mib;
-	struct tool *tools; /* native ones first, each in the order of the plan */
+	double delay_ms, loss_percent; /* NAN: none */
+	struct tool *tools;	       /* native ones first, each in the order of the plan */
 	size_t tool_count;
 };
 

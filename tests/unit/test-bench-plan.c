@@ -63,6 +63,7 @@ static void what_there_is_not_is_refused(void **state)
 					    "vmferry+from=x",
 					    "multifd+from=/x"};
 	static const char *const links[] = {"", "1", "gbit", "-1gbit", "1gbitx", "99999999999gbit", "1kbit"};
+	static const char *const decimals[] = {"", "x", "-1", "1x", "1e1", "inf", "nan", "0x1", " 1", ".", "1.2.3", "10000"};
 	static const char *const mems[] = {"", "1M", "x", "-1G", "99999999G"};
 	struct bench_plan p = {0};
 	struct err e;
@@ -78,6 +79,12 @@ static void what_there_is_not_is_refused(void **state)
 		assert_int_equal(plan_links(&p, links[i], &e), -EINVAL);
 	for (i = 0; i < ARRAY_LEN(mems); i++)
 		assert_int_equal(plan_mems(&p, mems[i], &e), -EINVAL);
+	for (i = 0; i < ARRAY_LEN(decimals); i++) {
+		assert_int_equal(plan_delay(&p, decimals[i], &e), -EINVAL);
+		assert_int_equal(plan_loss(&p, decimals[i], &e), -EINVAL);
+	}
+	assert_int_equal(plan_loss(&p, "100", &e), -EINVAL);
+	assert_float_equal(p.delay_ms + p.loss_percent, 0, 0);
 	assert_int_equal(plan_workloads(&p, "idle,nothing", &e), -EINVAL);
 	assert_int_equal(plan_workloads(&p, "idle=5", &e), -EINVAL);
 	assert_int_equal(plan_workloads(&p, "writer=", &e), -EINVAL);
@@ -218,9 +225,13 @@ static void a_plan_survives_its_file(void **state)
 	assert_int_equal(plan_mems(&p, "1G,4G", &e), 0);
 	assert_int_equal(plan_workloads(&p, "idle,database,writer=5000", &e), 0);
 	assert_int_equal(plan_tools(&p, "multifd,vmferry+channels=4", &e), 0);
+	assert_int_equal(plan_delay(&p, "12.5", &e), 0);
+	assert_int_equal(plan_loss(&p, "0.1", &e), 0);
 	one = plan_json(&p);
 	assert_int_equal(plan_from_json(&q, one, &e), 0);
 	assert_int_equal(q.content, CONTENT_NOISE);
+	assert_float_equal(q.delay_ms, 12.5, 0);
+	assert_float_equal(q.loss_percent, 0.1, 0);
 	two = plan_json(&q);
 	assert_true(json_equal(one, two));
 	json_decref(one);
