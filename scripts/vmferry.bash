@@ -15,7 +15,7 @@ _vmferry_options() { # COMMAND: its options
 	status) echo --follow --json ;;
 	report) echo --output ;;
 	bench)
-		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --seed --output --resume \
+		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \
 			--timeout --dir --qemu --accel --guest --verbose --collector --identity --port --ssh --ssh-accept-new --via \
 			--data-ports --listen-address --keep-agent
 		;;
@@ -47,7 +47,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;
 	--dest) echo @host ;;
-	--mem | --delay | --loss | --disks | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }

@@ -33,18 +33,34 @@ unsigned bench_guest_load_mib(unsigned mem_mib)
 
 unsigned bench_guest_cache_mib(const struct bench_plan *p, const struct workload *w, unsigned mem_mib)
 {
-	unsigned half = bench_guest_load_mib(mem_mib) / 2;
+	unsigned load = bench_guest_load_mib(mem_mib);
 	unsigned held = p->disks && p->disk_data_mib > BENCH_WINDOWS_MIB ? p->disk_data_mib - BENCH_WINDOWS_MIB : 0;
 
 	switch (w->cache) {
 	case CACHE_HALF:
-		return half;
+		return load / 2;
 	case CACHE_ALL:
 		return held;
+	case CACHE_NONE:
+		return 0;
 	case CACHE_LIVING:
 		break;
 	}
-	return p->content == CONTENT_LIVING ? MIN(half, held) : 0;
+	return p->content == CONTENT_LIVING ? MIN((unsigned)((uint64_t)load * p->cached_percent / 100), held) : 0;
+}
+
+unsigned bench_guest_heap_mib(const struct bench_plan *p, const struct workload *w, unsigned mem_mib)
+{
+	unsigned load = bench_guest_load_mib(mem_mib), cache = bench_guest_cache_mib(p, w, mem_mib);
+
+	return load - (w->cache == CACHE_ALL ? MIN(cache, load / 2) : cache);
+}
+
+unsigned bench_guest_cached_percent(const struct bench_plan *p, const struct workload *w, unsigned mem_mib)
+{
+	unsigned load = bench_guest_load_mib(mem_mib);
+
+	return (unsigned)(((uint64_t)(load - bench_guest_heap_mib(p, w, mem_mib)) * 100 + load / 2) / load);
 }
 
 char *bench_guest_path(const struct bench_guest *g, const char *what)
@@ -209,7 +225,8 @@ static char *witness_net(const struct bench *b)
 static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
 {
 	const char *dir = b->sides[g->side].guest_dir;
-	unsigned cache_mib = bench_guest_cache_mib(&b->plan, g->workload, g->mem_mib), ram_mib = bench_guest_load_mib(g->mem_mib);
+	unsigned cache_mib = bench_guest_cache_mib(&b->plan, g->workload, g->mem_mib);
+	unsigned ram_mib = bench_guest_heap_mib(&b->plan, g->workload, g->mem_mib);
 	AUTO_FREE char *load = xstrdup(g->workload->witness);
 	AUTO_FREE char *net = witness_net(b);
 	AUTO_FREE char *line =
@@ -219,7 +236,6 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 	size_t at;
 	unsigned i;
 
-	ram_mib -= MIN(cache_mib, ram_mib / 2);
 	while ((word = strsep(&rest, " "))) {
 		longer = xasprintf("%s witness.%s", line, word);
 		free(line);

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NETWORK "network"
+#define NETWORK	      "network"
+#define CACHED_BEFORE 50 /* percent, in files that do not say */
 
 static const struct workload workloads[] = {
 	{"idle", "the guest does nothing but send its heartbeat", "rate=0 disk_rate=0 bg_check=0", NULL, false, false, CACHE_LIVING},
@@ -21,10 +22,10 @@ static const struct workload workloads[] = {
 	 CACHE_HALF},
 	{"churn", "reads 2000 pages a second of all that its disk holds through the page cache; writes 200",
 	 "rate=200 disk_rate=0 cache_rate=2000", "cache_rate", true, false, CACHE_ALL},
-	{"compressible", "all contents compress well; 500 pages a second", "rate=500 disk_rate=0 content=compressible", "rate", false,
-	 false, CACHE_LIVING},
-	{"incompressible", "no content compresses; 500 pages a second", "rate=500 disk_rate=0 content=incompressible", "rate", false, false,
-	 CACHE_LIVING},
+	{"compressible", "all that it writes to its memory compresses well; 500 pages a second",
+	 "rate=500 disk_rate=0 content=compressible", "rate", false, false, CACHE_NONE},
+	{"incompressible", "nothing that it writes to its memory compresses; 500 pages a second",
+	 "rate=500 disk_rate=0 content=incompressible", "rate", false, false, CACHE_NONE},
 	{"database", "an SQLite database on ext4, 40 durable transactions a second", "rate=0 disk_rate=0 db_rate=40", "db_rate", false,
 	 true, CACHE_LIVING},
 };
@@ -313,6 +314,7 @@ json_t *plan_json(const struct bench_plan *p)
 	json_object_set_new(o, "disk_mib", json_integer(p->disk_mib));
 	json_object_set_new(o, "disk_data_mib", json_integer(p->disk_data_mib));
 	json_object_set_new(o, "content", json_string(contents[p->content]));
+	json_object_set_new(o, "cached_percent", json_integer(p->cached_percent));
 	return o;
 }
 
@@ -362,6 +364,7 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
 	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
+	p->cached_percent = json_object_get(plan, "cached_percent") ? number(plan, "cached_percent", BENCH_CACHED_MAX) : CACHED_BEFORE;
 	p->delay_ms = json_number_value(json_object_get(plan, "delay_ms"));
 	p->loss_percent = json_number_value(json_object_get(plan, "loss_percent"));
 	if (!r && (!p->repeat || !json_is_integer(json_object_get(plan, "disks")) || !p->disk_mib || p->disk_data_mib > p->disk_mib ||

@@ -266,6 +266,7 @@ static json_t *move_begin(const struct bench *b, const struct cell *c, unsigned 
 				 "round", (int)round, "warmup", round == 0, "link", c->link, "mem_mib", (int)c->mem_mib, "workload",
 				 c->workload->name, "tool", t->text);
 
+	json_object_set_new(move, "cached_percent", json_integer(bench_guest_cached_percent(&b->plan, c->workload, c->mem_mib)));
 	if (b->plan.delay_ms > 0)
 		json_object_set_new(move, "delay_ms", json_real(b->plan.delay_ms));
 	if (b->plan.loss_percent > 0)
@@ -295,6 +296,16 @@ static int one(struct bench *b, const struct cell *c, unsigned round, const stru
 	set_payload(b, c);
 	json_object_set_new(b->run, "statistics", bench_statistics(json_object_get(b->run, "moves")));
 	return bench_save(b, e);
+}
+
+/* A disk that holds less than is to be in memory. */
+static void tell_cached(const struct bench *b, const struct cell *c)
+{
+	unsigned wanted = b->plan.cached_percent, found = bench_guest_cached_percent(&b->plan, c->workload, c->mem_mib);
+
+	if (c->workload->cache == CACHE_LIVING && b->plan.content == CONTENT_LIVING && b->plan.disks && found + 1 < wanted)
+		fprintf(stderr, "%u MiB, %s: %u %% of its memory is page cache, not %u %%: its disk has no more data (--disk-data)\n",
+			c->mem_mib, c->workload->name, found, wanted);
 }
 
 static int run_cell(struct bench *b, const struct cell *c, struct progress *p, struct err *e)
@@ -337,12 +348,14 @@ static int each_cell(struct bench *b, cell_fn fn, struct progress *p, struct err
 
 static int count_cell(struct bench *b, const struct cell *c, struct progress *p, struct err *e)
 {
-	unsigned round, i;
+	unsigned round, i, before = p->all;
 
 	(void)e;
 	for (round = 0; round <= b->plan.repeat; round++)
 		for (i = 0; i < b->plan.tool_count; i++)
 			p->all += !is_done(b, c, round, &b->plan.tools[i]);
+	if (p->all > before)
+		tell_cached(b, c);
 	return 0;
 }
 

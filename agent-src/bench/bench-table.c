@@ -101,7 +101,9 @@ void bench_table(const json_t *run)
 		printf("\n%s", cell.link);
 		print_if(a, "delay_ms", "ms of delay");
 		print_if(a, "loss_percent", "% lost");
-		printf(", %lld MiB, %s\n", (long long)cell.mem_mib, cell.workload);
+		printf(", %lld MiB, %s", (long long)cell.mem_mib, cell.workload);
+		print_if(a, "cached_percent", "% cached");
+		putchar('\n');
 		printf("  %-22s %3s %3s  %20s  %6s  %14s  %5s  %5s  %7s  %6s  %6s\n", "tool", "ok", "bad", "total s", "copy s",
 		       "downtime ms", "p90", "p99", "wire MB", "link %", "CPU s");
 		json_array_foreach((json_t *)moves, k, b) {

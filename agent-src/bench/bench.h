@@ -41,6 +41,7 @@
 #define WORKLOAD_RATE_MAX  1000000
 #define BENCH_DISKS_MAX	   8 /* that the witness takes */
 #define BENCH_DELAY_MAX_MS 10000
+#define BENCH_CACHED_MAX   95 /* percent: the witness has memory of its own */
 #define BENCH_WINDOWS_MIB  64 /* of each disk, that it writes to */
 #define BENCH_GUEST_IP	   "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
@@ -53,12 +54,9 @@ struct workload {
 	const char *rate;    /* the option of these that is its rate a second; NULL: none that could be changed */
 	bool disk;	     /* it needs one */
 	bool database;	     /* on a disk of its own */
-	enum {
-		CACHE_LIVING,
-		CACHE_HALF,
-		CACHE_ALL
-	} cache; /* page cache of the first disk: half of the memory, in a living guest or
-							     * always; or of all that the disk holds, whether it fits or not */
+	/* page cache of the first disk: the plan's part of the memory, in a living guest; half of it, always; of all that the disk
+	 * holds, whether it fits or not; none */
+	enum { CACHE_LIVING, CACHE_HALF, CACHE_ALL, CACHE_NONE } cache;
 };
 
 /* What the guest's disks and memory hold. */
@@ -83,7 +81,7 @@ struct bench_plan {
 	unsigned link_count, mem_count, workload_count, tool_count;
 	char *own[3 * BENCH_LIST_MAX]; /* strings of workloads at other rates */
 	unsigned own_count;
-	unsigned repeat, seed, disks, disk_mib, disk_data_mib;
+	unsigned repeat, seed, disks, disk_mib, disk_data_mib, cached_percent;
 	enum bench_content content;
 	double max_downtime_ms;
 	double delay_ms, loss_percent; /* of the lab's link, each way */
@@ -237,6 +235,10 @@ struct bench_guest {
 unsigned bench_guest_load_mib(unsigned mem_mib);
 /* What of the first disk it reads through the page cache, MiB. */
 unsigned bench_guest_cache_mib(const struct bench_plan *p, const struct workload *w, unsigned mem_mib);
+/* What else of its memory it fills, MiB. */
+unsigned bench_guest_heap_mib(const struct bench_plan *p, const struct workload *w, unsigned mem_mib);
+/* How much of what it fills is page cache, percent: as the plan says, or as far as the first disk holds anything. */
+unsigned bench_guest_cached_percent(const struct bench_plan *p, const struct workload *w, unsigned mem_mib);
 char *bench_guest_path(const struct bench_guest *g, const char *what);
 /* A new folder on that side. */
 char *bench_folder(struct bench *b, unsigned side, struct err *e);

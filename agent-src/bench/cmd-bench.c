@@ -51,9 +51,11 @@ static const char help_text[] =
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
-	"  --disk-data SIZE      how much of it is allocated (default 512M)\n"
-	"  --content WORD        what disks and memory hold. living (default): the contents of this host's files in /usr, and half\n"
-	"                        of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice\n"
+	"  --disk-data SIZE      how much of it is allocated (default 768M)\n"
+	"  --content WORD        what disks and memory hold. living (default): the contents of this host's files in /usr, and\n"
+	"                        most of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice\n"
+	"  --cached PERCENT      how much of a living guest's memory is page cache of its first disk (default 80, as on a\n"
+	"                        server with a database); less where that disk has less data\n"
 	"  --seed N              of the random order of the tools (default: of the clock)\n"
 	"\n"
 	"  -o, --output FILE     results, as JSON (docs/bench.md), complete after every move (default bench-DATE.json);\n"
@@ -92,6 +94,7 @@ enum {
 	OPT_DISK,
 	OPT_DISK_DATA,
 	OPT_CONTENT,
+	OPT_CACHED,
 	OPT_SEED,
 	OPT_RESUME,
 	OPT_TIMEOUT,
@@ -117,6 +120,7 @@ static const struct option options[] = {
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"disk-data", required_argument, NULL, OPT_DISK_DATA},
 	{"content", required_argument, NULL, OPT_CONTENT},
+	{"cached", required_argument, NULL, OPT_CACHED},
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"output", required_argument, NULL, 'o'},
 	{"resume", required_argument, NULL, OPT_RESUME},
@@ -133,7 +137,7 @@ static const struct option options[] = {
 };
 
 struct choice {
-	bool lab, links, reaching; /* links: what the lab's are to be like; reaching: an option that says how to reach HOST */
+	bool lab, links, cached, reaching; /* links: what the lab's are to be like; reaching: an option that says how to reach HOST */
 	const char *resume;
 	char *own_out, *base; /* ours to free; base: where what belongs to us lies */
 };
@@ -225,6 +229,8 @@ static int take_plan(struct bench *b, int option)
 		return size_mib("--disk-data", optarg, &b->plan.disk_data_mib);
 	case OPT_CONTENT:
 		return list(plan_content, b);
+	case OPT_CACHED:
+		return number("--cached", optarg, 0, BENCH_CACHED_MAX, &b->plan.cached_percent);
 	case OPT_SEED:
 		return number("--seed", optarg, 0, INT32_MAX, &b->plan.seed);
 	default:
@@ -264,7 +270,8 @@ static void defaults(struct bench *b)
 	b->plan.max_downtime_ms = 100;
 	b->plan.disks = 1;
 	b->plan.disk_mib = 1024;
-	b->plan.disk_data_mib = 512;
+	b->plan.disk_data_mib = 768;
+	b->plan.cached_percent = 80;
 	b->plan.seed = (unsigned)(realtime_ns() / 1000000000 % 1000000);
 	b->opt.timeout_s = 300;
 	b->opt.dir = "/var/tmp";
@@ -343,6 +350,7 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 			return EXIT_USAGE;
 		r = take_plan(b, option);
 		planned |= r >= 0;
+		c->cached |= option == OPT_CACHED;
 		c->links |= option == OPT_LINKS || option == OPT_DELAY || option == OPT_LOSS;
 		if (r < 0)
 			r = take_other(b, c, option);
@@ -357,6 +365,8 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 		return usage("--resume goes on as the run was planned: no other plan can be given");
 	if (c->resume && b->opt.out)
 		return usage("--resume adds to the file that it names: there is no other output");
+	if (c->cached && b->plan.content == CONTENT_NOISE)
+		return usage("--cached is of a living guest, and not with --content noise");
 	r = c->lab ? check_lab(b, c) : check_host(b, c);
 	return r ? r : check_plan(b);
 }

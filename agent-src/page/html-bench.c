@@ -20,6 +20,8 @@ void html_bench_cell_name(FILE *f, const struct cell *c)
 		fprintf(f, ", %s %% lost", show_number(text, c->loss_percent));
 	fprintf(f, ", %s, ", show_bytes(text, c->mem_mib * (double)MIB));
 	html_text_n(f, c->workload, 40);
+	if (!isnan(c->cached_percent))
+		fprintf(f, ", %s %% cached", show_number(text, c->cached_percent));
 }
 
 /* ---- the summary ---- */
@@ -204,6 +206,7 @@ static void how(FILE *f, const struct runs *r)
 	fputs(hosts ? "this host’s QEMU and agent" : "both QEMUs and both agents", f);
 	fputs(" until the guest runs at the destination, divided by the payload: the guest’s non-zero memory and allocated disk. The guest’s own "
 	      "work is in the QEMUs’ seconds, so a longer move has more of it</dd>\n"
+	      "<dt>cached</dt><dd>how much of the memory that the guest fills is page cache of its disk, so that the same contents lie there, too</dd>\n"
 	      "<dt>payload</dt><dd>what a tool without any trick has to carry; compression and deduplication put less on the wire</dd>\n"
 	      "<dt>others’ CPU</dt><dd>what everything else on the machine took meanwhile: if that is much, the move was disturbed</dd>\n"
 	      "<dt>gap before</dt><dd>the longest gap between datagrams in the second before the move: what a gap is without any move</dd>\n"

@@ -47,6 +47,7 @@ struct cell {
 	const char *link, *workload; /* may be NULL */
 	double mem_mib;
 	double delay_ms, loss_percent; /* NAN: none */
+	double cached_percent;	       /* NAN: the file does not say */
 	struct tool *tools;	       /* native ones first, each in the order of the plan */
 	size_t tool_count;
 };

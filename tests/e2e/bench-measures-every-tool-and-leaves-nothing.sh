@@ -16,7 +16,7 @@ before=$(ip -br link; cat /proc/mounts)
 printf '#!/bin/sh\nexec "%s" -trace enable=qio_channel_tls_handshake_complete -D "%s/trace.%%d" "$@"\n' "$QEMU" "$DIR" >"$DIR/qemu"
 chmod +x "$DIR/qemu"
 QEMU=$DIR/qemu
-small_bench "${SMALL[@]}" --workloads writer \
+small_bench "${SMALL[@]}" --disk 80M --disk-data 80M --cached 20 --workloads writer \
 	--tools single,multifd,multifd+zstd,xbzrle,multifd+channels=3+tls,vmferry,vmferry+codec=zstd+channels=1+tls \
 	-o "$RUN" >"$DIR/table" || fail "it does not end well"
 cat "$DIR/table"
@@ -35,6 +35,9 @@ assert_run 'all(m["cpu_s"]["source QEMU"] > 0 for m in moves)'
 assert_run 'all(len(m["series"]["beats"]) == len(m["series"]["wire_bps"]) == len(m["series"]["ram_left"]) for m in moves)'
 assert_run 'all(sum(m["series"]["beats"]) > 300 and max(w or 0 for w in m["series"]["work"]) > 10 for m in moves)'
 assert_run 'all({"migrate", "stop", "resume", "completed", "done"} <= {e["what"] for e in m["events"]} for m in moves)'
+# The rest of what the guest fills, 75 MiB, is heap.
+assert_run 'r["plan"]["cached_percent"] == 20 and all(m["cached_percent"] == 20 for m in moves)'
+assert_run 'all(m["verified"]["pages_checked"] == 60 * 256 for m in moves)'
 # The gap in the heartbeat is where both QEMUs say that the guest stood still.
 assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for m in moves)'
 # In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none.

@@ -140,19 +140,33 @@ static void the_order_is_random_and_can_be_had_again(void **state)
 	assert_in_range(first, 70, 130);
 }
 
-/* Half of what the guest has, as far as the disk holds anything; all of that for a workload that is about the page cache. */
+/* The plan's part of what the guest has, as far as the disk holds anything; all of that for a workload that is about the page cache. */
 static void the_page_cache_is_of_what_the_disk_holds(void **state)
 {
-	struct bench_plan p = {.disks = 1, .disk_mib = 4096, .disk_data_mib = 200};
-	unsigned half = bench_guest_load_mib(2048) / 2;
+	struct bench_plan p = {.disks = 1, .disk_mib = 4096, .disk_data_mib = 200, .cached_percent = 80};
+	unsigned load = bench_guest_load_mib(2048);
 	struct workload w = {.cache = CACHE_LIVING};
 
 	(void)state;
+	assert_int_equal(load, 2048 - 160 - 170);
 	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 200 - BENCH_WINDOWS_MIB);
+	assert_int_equal(bench_guest_heap_mib(&p, &w, 2048), load - (200 - BENCH_WINDOWS_MIB));
+	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 8); /* what it really is */
 	p.disk_data_mib = 4000;
-	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), half);
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), load * 80 / 100);
+	assert_int_equal(bench_guest_heap_mib(&p, &w, 2048), load - load * 80 / 100);
+	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 80);
+	p.cached_percent = 0;
+	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 0);
+	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 0);
+	p.cached_percent = 80;
+	w.cache = CACHE_HALF;
+	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 50);
+	w.cache = CACHE_NONE;
+	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 0);
 	w.cache = CACHE_ALL;
 	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 4000 - BENCH_WINDOWS_MIB);
+	assert_int_equal(bench_guest_heap_mib(&p, &w, 2048), load / 2); /* the kernel keeps of it what fits */
 	p.disks = 0;
 	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 0);
 	w.cache = CACHE_LIVING;
@@ -215,7 +229,8 @@ static void a_plan_survives_its_file(void **state)
 			       .disk_mib = 512,
 			       .disk_data_mib = 100,
 			       .max_downtime_ms = 50,
-			       .content = CONTENT_NOISE},
+			       .content = CONTENT_NOISE,
+			       .cached_percent = 33},
 			  q = {0};
 	json_t *one, *two;
 	struct err e;
@@ -230,10 +245,16 @@ static void a_plan_survives_its_file(void **state)
 	one = plan_json(&p);
 	assert_int_equal(plan_from_json(&q, one, &e), 0);
 	assert_int_equal(q.content, CONTENT_NOISE);
+	assert_int_equal(q.cached_percent, 33);
 	assert_float_equal(q.delay_ms, 12.5, 0);
 	assert_float_equal(q.loss_percent, 0.1, 0);
 	two = plan_json(&q);
 	assert_true(json_equal(one, two));
+	plan_fini(&q);
+	q = (struct bench_plan){0};
+	json_object_del(one, "cached_percent"); /* as it was before it could be chosen */
+	assert_int_equal(plan_from_json(&q, one, &e), 0);
+	assert_int_equal(q.cached_percent, 50);
 	json_decref(one);
 	json_decref(two);
 	plan_fini(&p);

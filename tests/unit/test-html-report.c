@@ -291,10 +291,10 @@ static void ratios_are_to_the_best_native_tool_of_each_figure(void **state)
 	free(page);
 }
 
-/* What differs in delay or loss is not compared. */
-static void links_with_another_delay_are_other_cells(void **state)
+/* What differs in delay, loss or the memory's content is not compared. */
+static void what_was_measured_otherwise_is_another_cell(void **state)
 {
-	static const char *const moves[] = {"single ok 4000 100", "vmferry ok 2000 50", "vmferry ok 1000 50"};
+	static const char *const moves[] = {"single ok 4000 100", "vmferry ok 2000 50", "vmferry ok 1000 50", "vmferry ok 500 50"};
 	json_t *root = run_of(moves, ARRAY_LEN(moves));
 	struct err e;
 	char *page;
@@ -302,6 +302,7 @@ static void links_with_another_delay_are_other_cells(void **state)
 	(void)state;
 	json_object_set_new(json_array_get(json_object_get(root, "moves"), 1), "delay_ms", json_real(20));
 	json_object_set_new(json_array_get(json_object_get(root, "moves"), 2), "loss_percent", json_real(0.5));
+	json_object_set_new(json_array_get(json_object_get(root, "moves"), 3), "cached_percent", json_integer(80));
 	page = render_value(root, false, &e);
 	assert_non_null(page);
 	assert_clean(page);
@@ -309,6 +310,7 @@ static void links_with_another_delay_are_other_cells(void **state)
 	assert_says(page, "<h2>1gbit, 512 MiB, busy</h2>");
 	assert_says(page, "<h2>1gbit, 20 ms of delay, 512 MiB, busy</h2>");
 	assert_says(page, "<h2>1gbit, 0.500 % lost, 512 MiB, busy</h2>");
+	assert_says(page, "<h2>1gbit, 512 MiB, busy, 80 % cached</h2>");
 	json_decref(root);
 	free(page);
 }
@@ -810,7 +812,7 @@ int main(void)
 		cmocka_unit_test(a_warm_up_that_did_damage_is_no_secret),
 		cmocka_unit_test(the_median_of_two_moves_is_between_them),
 		cmocka_unit_test(ratios_are_to_the_best_native_tool_of_each_figure),
-		cmocka_unit_test(links_with_another_delay_are_other_cells),
+		cmocka_unit_test(what_was_measured_otherwise_is_another_cell),
 		cmocka_unit_test(a_tool_without_a_good_move_has_dashes_and_no_ratio),
 		cmocka_unit_test(a_run_that_goes_on_says_so),
 		cmocka_unit_test(the_events_of_a_move_make_its_page),
