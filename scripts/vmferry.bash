@@ -43,7 +43,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--dedup) echo on off ;;
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
 	--workloads) echo idle writer hot disk cache churn compressible incompressible database ;;
-	--tools) echo single multifd multifd+zstd xbzrle vmferry ;;
+	--tools) echo single multifd multifd+zstd xbzrle virsh vmferry ;;
 	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;
 	--dest) echo @host ;;

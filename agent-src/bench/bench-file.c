@@ -39,7 +39,7 @@ int bench_load(struct bench *b, const char *path, struct err *e)
 
 int bench_check_same(const struct bench *b, const json_t *now, struct err *e)
 {
-	static const char *const members[] = {"cpu", "cores", "kernel", "qemu", "qemu_there", "accel", "tcp_congestion"};
+	static const char *const members[] = {"cpu", "cores", "kernel", "qemu", "qemu_there", "libvirt", "accel", "tcp_congestion"};
 	const json_t *then = json_object_get(b->run, "environment");
 	const char *software = json_text(b->run, "software");
 	size_t i;

@@ -139,7 +139,7 @@ static int disks_fill(struct bench *b, const struct bench_guest *g, struct err *
 	return r;
 }
 
-static int disks_create(struct bench *b, struct bench_guest *g, struct err *e)
+int bench_guest_disks(struct bench *b, struct bench_guest *g, struct err *e)
 {
 	struct side *s = &b->sides[g->side];
 	unsigned i;
@@ -222,9 +222,9 @@ static char *witness_net(const struct bench *b)
 			 port, port);
 }
 
-static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
+/* malloc'ed */
+static char *kernel_line(const struct bench *b, const struct bench_guest *g)
 {
-	const char *dir = b->sides[g->side].guest_dir;
 	unsigned cache_mib = bench_guest_cache_mib(&b->plan, g->workload, g->mem_mib);
 	unsigned ram_mib = bench_guest_heap_mib(&b->plan, g->workload, g->mem_mib);
 	AUTO_FREE char *load = xstrdup(g->workload->witness);
@@ -241,18 +241,27 @@ static void add_kernel(struct words *w, const struct bench *b, const struct benc
 		free(line);
 		line = longer;
 	}
-	add(w, "-kernel");
-	add(w, "%s/vmlinuz", dir);
-	add(w, "-initrd");
-	add(w, "%s/initrd.img", dir);
 	for (i = 0, at = 0; i < g->disk_count; i++)
 		if (!is_database(g, i))
 			at += (size_t)snprintf(disks + at, sizeof(disks) - at, "%svd%c", i ? "," : "", 'a' + (int)i);
 	if (g->workload->database)
 		snprintf(disks + at, sizeof(disks) - at, " witness.db=vd%c", 'a' + (int)g->disk_count - 1);
+	return xasprintf(
+		"%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=%d witness.still_mb=%u witness.cache_mb=%u witness.hb_ms=1000 %s",
+		line, ram_mib, disks, BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), cache_mib, net);
+}
+
+static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
+{
+	const char *dir = b->sides[g->side].guest_dir;
+	AUTO_FREE char *line = kernel_line(b, g);
+
+	add(w, "-kernel");
+	add(w, "%s/vmlinuz", dir);
+	add(w, "-initrd");
+	add(w, "%s/initrd.img", dir);
 	add(w, "-append");
-	add(w, "%s witness.ram_mb=%u witness.disks=%s witness.disk_mb=%d witness.still_mb=%u witness.cache_mb=%u witness.hb_ms=1000 %s",
-	    line, ram_mib, disks, BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), cache_mib, net);
+	add(w, "%s", line);
 }
 
 static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
@@ -336,17 +345,24 @@ static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *
 	}
 }
 
-int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, struct err *e)
+static int guest_start(struct bench *b, struct bench_guest *g, struct err *e)
+{
+	AUTO_FREE char *line = kernel_line(b, g);
+
+	return g->libvirt ? libvirt_create(b, g, line, e) : guest_launch(b, g, false, e);
+}
+
+int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, bool libvirt, struct err *e)
 {
 	int r;
 
-	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database};
+	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database, .libvirt = libvirt};
 	g->folder = bench_folder(b, 0, e);
 	if (!g->folder)
 		return -e->code;
-	r = disks_create(b, g, e);
+	r = bench_guest_disks(b, g, e);
 	r = r ? r : disks_fill(b, g, e);
-	r = r ? r : guest_launch(b, g, false, e);
+	r = r ? r : guest_start(b, g, e);
 	r = r ? r : wait_ready(b, g, e);
 	return r;
 }
@@ -361,7 +377,7 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 	target->folder = bench_folder(b, target->side, e);
 	if (!target->folder)
 		return -e->code;
-	r = disks_create(b, target, e);
+	r = bench_guest_disks(b, target, e);
 	return r ? r : guest_launch(b, target, true, e);
 }
 
@@ -403,6 +419,8 @@ void bench_guest_end(struct bench *b, struct bench_guest *g)
 {
 	struct side *s = &b->sides[g->side];
 
+	if (g->libvirt)
+		libvirt_destroy(b, g);
 	if (g->pid || g->folder)
 		s->ops->remove(s, g->pid, g->folder);
 	free(g->folder);

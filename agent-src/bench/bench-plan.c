@@ -149,7 +149,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		if (word[9] >= '1' && word[9] <= '9' && !*end && t->channels <= most)
 			return 0;
 	}
-	if (!strcmp(word, "tls")) {
+	if (!strcmp(word, "tls") && t->kind != TOOL_VIRSH) {
 		t->tls = true;
 		return 0;
 	}
@@ -165,7 +165,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 	}
 	return err_set(
 		e, EINVAL,
-		"'%s': there is no option '%s' (tls; channels=1…%u of vmferry, …16 of multifd; of vmferry also codec=auto|none|lz4|zstd, from=/DIRECTORY)",
+		"'%s': there is no option '%s' (tls, but of virsh; channels=1…%u of vmferry, …16 of multifd and virsh; of vmferry also codec=auto|none|lz4|zstd, from=/DIRECTORY)",
 		t->text, word, CHANNELS_MAX - 1);
 }
 
@@ -174,11 +174,8 @@ static int take_tool(struct bench_plan *p, const char *word, struct err *e)
 	static const struct {
 		const char *name;
 		enum tool_kind kind;
-	} names[] = {{"single", TOOL_SINGLE},
-		     {"multifd+zstd", TOOL_ZSTD},
-		     {"multifd", TOOL_MULTIFD},
-		     {"xbzrle", TOOL_XBZRLE},
-		     {"vmferry", TOOL_VMFERRY}};
+	} names[] = {{"single", TOOL_SINGLE}, {"multifd+zstd", TOOL_ZSTD}, {"multifd", TOOL_MULTIFD},
+		     {"xbzrle", TOOL_XBZRLE}, {"virsh", TOOL_VIRSH},	   {"vmferry", TOOL_VMFERRY}};
 	struct tool t = {0};
 	AUTO_FREE char *copy = NULL;
 	char *rest, *option;
@@ -191,7 +188,7 @@ static int take_tool(struct bench_plan *p, const char *word, struct err *e)
 			break;
 	}
 	if (i == ARRAY_LEN(names))
-		return err_set(e, EINVAL, "there is no tool '%s' (single, multifd, multifd+zstd, xbzrle, vmferry)", word);
+		return err_set(e, EINVAL, "there is no tool '%s' (single, multifd, multifd+zstd, xbzrle, virsh, vmferry)", word);
 	t.kind = names[i].kind;
 	t.text = xstrdup(word);
 	copy = rest = xstrdup(word + n);
@@ -284,6 +281,16 @@ void plan_fini(struct bench_plan *p)
 		free(p->own[i]);
 	for (i = 0; i < p->tool_count; i++)
 		free(p->tools[i].text), free(p->tools[i].from);
+}
+
+bool plan_has(const struct bench_plan *p, enum tool_kind kind)
+{
+	unsigned i;
+
+	for (i = 0; i < p->tool_count; i++)
+		if (p->tools[i].kind == kind)
+			return true;
+	return false;
 }
 
 /* ---- as JSON ---- */

@@ -196,6 +196,8 @@ static int move_by(struct bench *b, const struct tool *t, struct bench_guest *g,
 {
 	if (t->kind == TOOL_VMFERRY)
 		return move_vmferry(b, t, g, w, o, e);
+	if (t->kind == TOOL_VIRSH)
+		return move_virsh(b, t, g, w, o, e);
 	return move_native(b, t, g, w, o, e);
 }
 
@@ -277,11 +279,14 @@ static json_t *move_begin(const struct bench *b, const struct cell *c, unsigned 
 static int one(struct bench *b, const struct cell *c, unsigned round, const struct tool *t, struct bench_guest *g, struct progress *p,
 	       struct err *e)
 {
+	bool libvirt = t->kind == TOOL_VIRSH;
 	json_t *move;
 	int r = 0;
 
+	if (g->pid && g->libvirt != libvirt) /* neither could move what the other has started */
+		bench_guest_end(b, g);
 	if (!g->pid)
-		r = bench_guest_boot(b, g, c->workload, c->mem_mib, e);
+		r = bench_guest_boot(b, g, c->workload, c->mem_mib, libvirt, e);
 	if (r)
 		return err_prefix(e, "starting the guest");
 	move = move_begin(b, c, round, t);

@@ -11,6 +11,7 @@
  * bench-guest   the guest: its QEMU, its disks, what its witness says
  * bench-content what its disks are filled with
  * bench-native  a move by QEMU's own migration, with its mirror for disks
+ * bench-libvirt a move by virsh
  * bench-tls     a key for QEMU's own TLS, at both sides
  * bench-ferry   a move by vmferry
  * bench-watch   what is sampled while a move runs
@@ -62,7 +63,7 @@ struct workload {
 /* What the guest's disks and memory hold. */
 enum bench_content { CONTENT_LIVING, CONTENT_NOISE };
 
-enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VMFERRY };
+enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VIRSH, TOOL_VMFERRY };
 
 struct tool {
 	char *text; /* as given: its name in results */
@@ -100,6 +101,7 @@ int plan_loss(struct bench_plan *p, const char *word, struct err *e);
 /* One word. */
 int plan_content(struct bench_plan *p, const char *word, struct err *e);
 void plan_fini(struct bench_plan *p);
+bool plan_has(const struct bench_plan *p, enum tool_kind kind);
 /* All workloads there are, for --help. */
 const struct workload *plan_workload(unsigned index);
 /* Bytes per second of TCP's payload that a link carries (1448 of each 1514 on the wire); 0: not shaped, or not known. */
@@ -143,8 +145,10 @@ struct side {
 	const char *interface;	      /* of that link */
 	const char *work;	      /* the directory of all there */
 	const char *qemu, *guest_dir; /* program; kernel and initrd */
-	char *keys;		      /* directory of the key for QEMU's own TLS, ours to free; NULL: no tool needs one */
-	struct there *there;	      /* NULL: pids and clocks are those of this machine */
+	char *libvirt;		      /* directory of its libvirtd, ours to free; NULL: no tool needs one */
+	pid_t libvirtd;
+	char *keys;	     /* directory of the key for QEMU's own TLS, ours to free; NULL: no tool needs one */
+	struct there *there; /* NULL: pids and clocks are those of this machine */
 };
 
 /* This machine. */
@@ -208,6 +212,20 @@ void there_close(struct bench *b);
 int tls_prepare(struct bench *b, struct err *e);
 void tls_fini(struct bench *b);
 
+/* ---- bench-libvirt ---- */
+
+struct bench_guest;
+
+/* If a tool of the plan needs it: a libvirtd at each side. -ENOTSUP: there is none. */
+int libvirt_prepare(struct bench *b, struct err *e);
+void libvirt_fini(struct bench *b);
+/* A string. */
+json_t *libvirt_version(void);
+/* Starts the guest, whose disks are there. */
+int libvirt_create(struct bench *b, struct bench_guest *g, const char *kernel_line, struct err *e);
+/* Ends it, and what is left of it. */
+void libvirt_destroy(struct bench *b, const struct bench_guest *g);
+
 /* ---- bench-content ---- */
 
 struct content;
@@ -226,7 +244,8 @@ int bench_said_last(struct side *s, const char *log, struct err *e);
 struct bench_guest {
 	pid_t pid; /* 0: there is none */
 	unsigned side, mem_mib, disk_count;
-	bool direct; /* disks without the page cache */
+	bool direct;  /* disks without the page cache */
+	bool libvirt; /* libvirt's, from its start */
 	const struct workload *workload;
 	char *folder;
 };
@@ -242,8 +261,10 @@ unsigned bench_guest_cached_percent(const struct bench_plan *p, const struct wor
 char *bench_guest_path(const struct bench_guest *g, const char *what);
 /* A new folder on that side. */
 char *bench_folder(struct bench *b, unsigned side, struct err *e);
-/* Boots one and waits until its witness is ready. */
-int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, struct err *e);
+/* Boots one, by libvirt or as it is, and waits until its witness is ready. */
+int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, bool libvirt, struct err *e);
+/* Its disks, empty. */
+int bench_guest_disks(struct bench *b, struct bench_guest *g, struct err *e);
 /* A QEMU for g on the other side, waiting for it, with disks of the same sizes, empty. */
 int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e);
 /* Adds to an error what the guest's QEMU said last. Returns -e->code. */
@@ -343,6 +364,7 @@ struct outcome {
 
 /* The guest is g's before and o->target's after. An error: the tool says that it did not move. Both are to be ended. */
 int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
+int move_virsh(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
 int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
 
 /* ---- bench-result ---- */

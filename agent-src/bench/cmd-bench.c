@@ -45,8 +45,9 @@ static const char help_text[] =
 	"  --workloads LIST      default: idle,writer,disk. writer=5000 is one at another rate a second. There are:\n"
 	"%s"
 	"  --tools LIST          default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and\n"
-	"                        xbzrle, their disks by blockdev-mirror over NBD; and vmferry. Options follow a +:\n"
-	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all of them;\n"
+	"                        xbzrle, their disks by blockdev-mirror over NBD; virsh (migrate --copy-storage-all, where\n"
+	"                        libvirt is installed; with --lab); and vmferry. Options follow a +:\n"
+	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all but virsh;\n"
 	"                        vmferry+from=/DIR is another build\n"
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
@@ -332,6 +333,8 @@ static int check_host(struct bench *b, const struct choice *c)
 		return usage(
 			"--links, --delay and --loss make links of their own, with --lab only: between two hosts there is the network that they "
 			"have");
+	if (plan_has(&b->plan, TOOL_VIRSH))
+		return usage("the tool virsh is measured with --lab only");
 	plan_network(&b->plan);
 	return dest_options_check(&b->dest);
 }
@@ -533,6 +536,7 @@ static int inside(struct bench *b, struct err *e)
 	r = r ? r : collector_new(&b->collector, NULL, 0, e);
 	r = r ? r : make_sides(b, e);
 	r = r ? r : tls_prepare(b, e);
+	r = r ? r : libvirt_prepare(b, e);
 	if (!r)
 		environment = bench_environment(b);
 	if (!r && b->run)
@@ -542,6 +546,7 @@ static int inside(struct bench *b, struct err *e)
 				   (double)realtime_ns() / 1e9, "environment", environment, "plan", plan_json(&b->plan), "moves");
 	json_decref(environment);
 	r = r ? r : bench_run(b, e);
+	libvirt_fini(b);
 	tls_fini(b);
 	there_close(b);
 	collector_free(b->collector);

@@ -22,10 +22,10 @@ static void tools_are_read_with_their_options(void **state)
 	assert_int_equal(
 		plan_tools(&p,
 			   "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y,"
-			   "multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls",
+			   "multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls,virsh+channels=3",
 			   &e),
 		0);
-	assert_int_equal(p.tool_count, 11);
+	assert_int_equal(p.tool_count, 12);
 	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
 	assert_int_equal(p.tools[1].channels, 8);
 	assert_int_equal(p.tools[2].kind, TOOL_ZSTD);
@@ -42,6 +42,12 @@ static void tools_are_read_with_their_options(void **state)
 	assert_int_equal(p.tools[8].channels, 4);
 	for (i = 7; i < 11; i++)
 		assert_true(p.tools[i].tls);
+	assert_int_equal(p.tools[11].kind, TOOL_VIRSH);
+	assert_int_equal(p.tools[11].channels, 3);
+	assert_true(plan_has(&p, TOOL_VIRSH));
+	p.tool_count--;
+	assert_false(plan_has(&p, TOOL_VIRSH));
+	p.tool_count++;
 	plan_fini(&p);
 }
 
@@ -54,6 +60,8 @@ static void what_there_is_not_is_refused(void **state)
 					    "multifd+codec=lz4",
 					    "multifd+tls=on",
 					    "tls+multifd",
+					    "virsh+tls",
+					    "virsh+codec=lz4",
 					    "multifd+channels=0",
 					    "multifd+channels=17",
 					    "multifd+channels=",
