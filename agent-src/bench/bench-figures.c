@@ -118,8 +118,10 @@ static json_t *percentiles(const struct figures *f)
 			 percentile(f->values, f->count, 99));
 }
 
-static json_t *row_statistics(const json_t *moves, const struct row *row)
+/* first: the row's first move. */
+static json_t *row_statistics(const json_t *moves, const struct row *row, const json_t *first)
 {
+	static const char *const also[] = {"delay_ms", "loss_percent", "cached_percent"};
 	static const struct {
 		const char *name;
 		enum figure figure;
@@ -133,6 +135,9 @@ static json_t *row_statistics(const json_t *moves, const struct row *row)
 	if (ok > 1)
 		o = json_pack("{s:s,s:I,s:s,s:s,s:i}", "link", row->link, "mem_mib", row->mem_mib, "workload", row->workload, "tool",
 			      row->tool, "moves", (int)ok);
+	for (i = 0; i < ARRAY_LEN(also) && o; i++)
+		if (json_object_get(first, also[i]))
+			json_object_set(o, also[i], json_object_get(first, also[i]));
 	for (i = 0; i < ARRAY_LEN(names) && o; i++)
 		if (of[names[i].figure].count > 1)
 			json_object_set_new(o, names[i].name, percentiles(&of[names[i].figure]));
@@ -151,7 +156,7 @@ json_t *bench_statistics(const json_t *moves)
 
 		if (!row_complete(&row) || !row_is_first(moves, i, &row, true))
 			continue;
-		o = row_statistics(moves, &row);
+		o = row_statistics(moves, &row, move);
 		if (o)
 			json_array_append_new(list, o);
 	}

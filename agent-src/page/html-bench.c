@@ -184,7 +184,7 @@ static void how(FILE *f, const struct runs *r)
 	      f);
 	fputs("A first round of all tools warms up and does not count; then each "
 	      "round has one move of every tool, in random order, so that what changes on the machine meanwhile meets all of them. Native "
-	      "tools are QEMU’s own migration with its disks by blockdev-mirror to NBD; every tool has the same limit of downtime. Figures "
+	      "tools are QEMU’s own migration with its disks by blockdev-mirror to NBD, and virsh, which has libvirt do that; every tool has the same limit of downtime. Figures "
 	      "are medians of the moves that went well; with few moves look at the spread before the median.</p>\n<dl>\n"
 	      "<dt>total time</dt><dd>from when the tool was started (native: the destination’s QEMU) to when it says that it is done and the "
 	      "source’s QEMU has ended or can be ended; set-up is in it</dd>\n"

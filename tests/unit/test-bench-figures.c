@@ -64,6 +64,7 @@ static void statistics_are_of_the_moves_that_count(void **state)
 	add(moves, "1gbit", "single", false, "failed", 1, 1);
 	add(moves, "1gbit", "single", false, "ok", 1000, 10);
 	json_array_append_new(moves, json_pack("{s:s}", "tool", "single"));
+	json_object_set_new(json_array_get(moves, 0), "cached_percent", json_integer(80));
 	list = bench_statistics(moves);
 	assert_int_equal(json_array_size(list), 1);
 	o = json_array_get(list, 0);
@@ -72,6 +73,8 @@ static void statistics_are_of_the_moves_that_count(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "workload")), "idle");
 	assert_int_equal(json_integer_value(json_object_get(o, "mem_mib")), 512);
 	assert_int_equal(json_integer_value(json_object_get(o, "moves")), 2);
+	assert_int_equal(json_integer_value(json_object_get(o, "cached_percent")), 80);
+	assert_null(json_object_get(o, "delay_ms"));
 	assert_float_equal(at(o, "total_ms", "p50"), 2000, NEAR);
 	assert_float_equal(at(o, "total_ms", "p90"), 2800, NEAR);
 	assert_float_equal(at(o, "downtime_ms", "p99"), 29.8, NEAR);
