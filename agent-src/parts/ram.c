@@ -203,32 +203,42 @@ static int try_to_read(pid_t pid, struct err *e)
 	return err_sys(e, errno, "QEMU's memory cannot be read from outside");
 }
 
+int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_MAX], unsigned *count, struct err *e)
+{
+	struct ram_block_place *told;
+	size_t n;
+	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+
+	*count = 0;
+	if (code)
+		return code;
+	*count = seed_blocks(told, n, out);
+	free(told);
+	return *count ? try_to_read(r->src->guest.pid, e) : 0;
+}
+
 int ram_seed(struct ram *r, char **notice, struct err *e)
 {
 	struct seed_block blocks[SEED_BLOCKS_MAX];
 	struct send_shared *shared = &r->data->shared;
-	struct ram_block_place *told;
 	struct err why;
-	size_t count;
 	unsigned n;
 	int code;
 
 	*notice = NULL;
 	if (!r->seeds_taken || r->src->opt->no_dedup)
 		return 0;
-	code = ram_blocks_ask(r->src->qmp, &told, &count, &why);
-	n = code ? 0 : seed_blocks(told, count, blocks);
-	free(told);
+	code = ram_readable_blocks(r, blocks, &n, &why);
 	if (code && !qmp_alive(r->src->qmp)) {
 		*e = why;
 		return code;
 	}
-	if (!code && !n)
-		return 0;
-	if (code || try_to_read(r->src->guest.pid, &why)) {
+	if (code) {
 		*notice = xasprintf("%s: what is in memory and on disk travels twice", why.msg);
 		return 0;
 	}
+	if (!n)
+		return 0;
 	shared->seeds = seeds_new(r->src->guest.pid, &shared->key, blocks, n);
 	shared->ram = seeds_tables(shared->seeds);
 	shared->ram_blocks = n;

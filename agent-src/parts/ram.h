@@ -50,6 +50,8 @@ void ram_init(struct ram *r, struct source *src, struct data_plane *data);
 void ram_describe_for_journal(struct ram *r, json_t *begin);
 void ram_restore(struct ram *r);
 
+/* Where QEMU has the guest's memory, if it tells (count is 0 if not) and that may be read from outside: 0, or why not. */
+int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_MAX], unsigned *count, struct err *e);
 /* Before the disks are read, if there are any: what of them is in memory as well is to travel once. Where that cannot be had *notice says
  * why, malloc'ed. */
 int ram_seed(struct ram *r, char **notice, struct err *e);

@@ -1,0 +1,482 @@
+/* sample.c: see sample.h. */
+#include "sample.h"
+#include "open-regular.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define PAGEMAP_SWAPPED (1ULL << 62)
+#define RUN_PAGES	16U   /* of memory, looked at together: LZ4 sees no further */
+#define RUNS		4096U /* 256 MiB */
+#define PIECE_BYTES	DATA_RAW_MAX
+#define PIECE_PAGES	(PIECE_BYTES / PAGE_BYTES)
+#define PIECES		512U /* 128 MiB */
+#define TRIES		64U /* pieces of either that are compressed */
+#define UNPACK_EVERY	4U
+#define TRIES_NS	300000000ULL /* a busy machine ends that sooner */
+#define EXTENTS_MAX	65536U
+#define DISKS_NS	400000000ULL /* a slow disk ends it sooner */
+#define EXTENTS_NS	100000000ULL
+#define SLOTS		(4U * RUNS * RUN_PAGES) /* of the index: a power of two */
+#define CHAIN_MAX	64U
+#define GOLDEN		0.6180339887498949
+
+/* Pages of memory with one content. */
+struct content {
+	uint64_t hash; /* 0: none */
+	uint32_t pages;
+	bool found; /* on a disk */
+};
+
+struct extent {
+	uint64_t offset, length, before; /* before: bytes of all extents that come earlier */
+	unsigned file;
+};
+
+struct sampler {
+	enum codec_effort most;
+	struct codec *codec;
+	struct digest_key key;
+	struct sample_of memory, disks;
+	struct content *index;
+	uint64_t indexed; /* pages */
+	/* of the pieces of the disks: how many of those pages each has, its square; how many pieces there are */
+	double found, found_squared, pieces, pieces_in_all;
+	uint64_t read_ns, read_bytes;
+	int load_fd; /* -1: none */
+	uint64_t running, glances;
+	uint8_t *piece, *packed, *batch;
+	size_t batched;
+};
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+/* Who runs now: "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)), the threads before the '/', of which we are one. */
+static void glance_at_others(struct sampler *s)
+{
+	char text[128];
+	ssize_t n = s->load_fd < 0 ? -1 : pread(s->load_fd, text, sizeof(text) - 1, 0);
+	unsigned running;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	if (sscanf(text, "%*s %*s %*s %u/", &running) != 1)
+		return;
+	s->running += running > 1 ? running - 1 : 0;
+	s->glances++;
+}
+
+/* ---- life ---- */
+
+struct sampler *sampler_new(enum codec_effort most)
+{
+	struct sampler *s = xcalloc(1, sizeof(*s));
+
+	s->most = most;
+	s->codec = codec_new();
+	s->piece = aligned_alloc(PAGE_BYTES, PIECE_BYTES);
+	if (!s->piece)
+		abort();
+	s->packed = xmalloc(PIECE_BYTES);
+	s->batch = xmalloc(PIECE_BYTES);
+	s->index = xcalloc(SLOTS, sizeof(*s->index));
+	s->load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	if (getrandom(s->key.secret, sizeof(s->key.secret), 0) != (ssize_t)sizeof(s->key.secret))
+		abort();
+	return s;
+}
+
+void sampler_free(struct sampler *s)
+{
+	if (!s)
+		return;
+	if (s->load_fd >= 0)
+		close(s->load_fd);
+	codec_free(s->codec);
+	free(s->piece);
+	free(s->packed);
+	free(s->batch);
+	free(s->index);
+	free(s);
+}
+
+/* ---- what both have ---- */
+
+static void try_effort(struct sampler *s, struct sample_of *of, enum codec_effort effort, const uint8_t *data, size_t n)
+{
+	enum data_codec which = codec_of_effort(effort);
+	uint64_t since = cpu_ns();
+	struct err e;
+	size_t left;
+
+	codec_set_effort(s->codec, effort);
+	left = codec_compress(s->codec, which, data, n, s->packed, n);
+	of->pack_ns[effort] += cpu_ns() - since;
+	of->packed[effort] += left ? left : n;
+	if (!left || of->tries % UNPACK_EVERY)
+		return;
+	since = cpu_ns();
+	if (!codec_decompress(s->codec, which, (struct slice){s->packed, left}, s->piece, n, &e)) {
+		of->unpack_ns[effort] += cpu_ns() - since;
+		of->unpacked[effort] += n;
+	}
+}
+
+/* Overwrites the piece. */
+static void try_to_compress(struct sampler *s, struct sample_of *of, const uint8_t *data, size_t n)
+{
+	unsigned effort;
+
+	if (!of->tries)
+		of->tries_until_ns = now_ns() + TRIES_NS;
+	if (of->tries == TRIES || now_ns() > of->tries_until_ns)
+		return;
+	glance_at_others(s);
+	of->tries++;
+	of->tried += n;
+	of->packed[EFFORT_NONE] += n;
+	for (effort = EFFORT_LZ4; effort <= s->most; effort++)
+		try_effort(s, of, (enum codec_effort)effort, data, n);
+}
+
+static struct content *slot_of(const struct sampler *s, uint64_t hash)
+{
+	uint64_t k = hash & (SLOTS - 1);
+	unsigned chain;
+
+	for (chain = 0; chain < CHAIN_MAX; chain++, k = (k + 1) & (SLOTS - 1))
+		if (!s->index[k].hash || s->index[k].hash == hash)
+			return &s->index[k];
+	return NULL;
+}
+
+static uint64_t hash_of(const struct sampler *s, const uint8_t *page)
+{
+	return hash_content(&s->key, page, PAGE_BYTES).lo | 1;
+}
+
+/* ---- memory ---- */
+
+struct memory {
+	pid_t pid;
+	int pagemap_fd;
+	uint64_t used; /* pages of those looked at that are in memory, or swapped out */
+	uint64_t pages; /* looked at */
+	unsigned runs;
+	bool seen; /* a page could be read */
+};
+
+static void note_page(struct sampler *s, const uint8_t *page, bool compress)
+{
+	struct content *slot;
+
+	s->memory.looked_at += PAGE_BYTES;
+	if (bytes_are_zero(page, PAGE_BYTES)) {
+		s->memory.zero += PAGE_BYTES;
+		return;
+	}
+	s->indexed++;
+	slot = slot_of(s, hash_of(s, page));
+	if (slot) {
+		slot->hash = hash_of(s, page);
+		slot->pages++;
+	}
+	if (compress && s->batched < PIECE_BYTES) {
+		memcpy(s->batch + s->batched, page, PAGE_BYTES);
+		s->batched += PAGE_BYTES;
+	}
+}
+
+/* Those of the run that are present, one behind the other. Returns how many; -errno. What has gone meanwhile ends it. */
+static int read_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, struct err *e)
+{
+	struct iovec local[RUN_PAGES], remote[RUN_PAGES];
+	uint64_t entry[RUN_PAGES];
+	ssize_t got = pread(m->pagemap_fd, entry, pages * sizeof(*entry), (off_t)(host / PAGE_BYTES * sizeof(*entry)));
+	unsigned i, n = 0;
+
+	if (got < 0)
+		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
+	for (i = 0; i < (size_t)got / sizeof(*entry); i++) {
+		m->used += (entry[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0;
+		if (!(entry[i] & PAGEMAP_PRESENT))
+			continue;
+		local[n] = (struct iovec){s->piece + (size_t)n * PAGE_BYTES, PAGE_BYTES};
+		remote[n++] = (struct iovec){(void *)(uintptr_t)(host + (uint64_t)i * PAGE_BYTES), PAGE_BYTES};
+	}
+	m->pages += pages;
+	got = n ? process_vm_readv(m->pid, local, n, remote, n, 0) : 0;
+	if (got < 0 && errno != EFAULT)
+		return err_sys(e, errno, "QEMU's memory cannot be read from outside");
+	return (int)(MAX(got, 0) / (ssize_t)PAGE_BYTES);
+}
+
+static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, bool compress, struct err *e)
+{
+	uint64_t since = cpu_ns();
+	int i, n = read_run(s, m, host, pages, e);
+
+	for (i = 0; i < n; i++)
+		note_page(s, s->piece + (size_t)i * PAGE_BYTES, compress);
+	s->read_ns += cpu_ns() - since;
+	if (n > 0)
+		s->read_bytes += (uint64_t)n * PAGE_BYTES;
+	if (s->batched > PIECE_BYTES - RUN_PAGES * PAGE_BYTES) {
+		try_to_compress(s, &s->memory, s->batch, s->batched);
+		s->batched = 0;
+	}
+	return MIN(n, 0);
+}
+
+/* One run of each of so many equal parts, anywhere in it: whatever repeats at some distance is not always met, or never. */
+static int look_at_block(struct sampler *s, struct memory *m, const struct seed_block *b, uint64_t all_runs, struct err *e)
+{
+	uint64_t runs = b->bytes / PAGE_BYTES / RUN_PAGES, wanted = all_runs <= RUNS ? runs : MIN(MAX(runs * RUNS / all_runs, 1), runs), i;
+	unsigned every = (unsigned)MAX(MIN(all_runs, RUNS) / (TRIES * PIECE_PAGES / RUN_PAGES), 1);
+	int r = 0;
+
+	for (i = 0; i < wanted && !r; i++) {
+		uint64_t from = i * runs / wanted, room = (i + 1) * runs / wanted - from;
+		uint64_t run = from + (uint64_t)(fmod((double)(m->runs + 1) * GOLDEN, 1) * (double)room);
+
+		r = look_at_run(s, m, b->host + run * RUN_PAGES * PAGE_BYTES, RUN_PAGES, m->runs++ % every == 0, e);
+	}
+	return r;
+}
+
+int sample_memory(struct sampler *s, pid_t pid, const struct seed_block *blocks, unsigned count, struct err *e)
+{
+	struct memory m = {.pid = pid};
+	uint64_t bytes = 0;
+	char path[64];
+	unsigned i;
+	int r = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	m.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (m.pagemap_fd < 0)
+		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
+	for (i = 0; i < count; i++)
+		bytes += blocks[i].bytes;
+	for (i = 0; i < count && !r; i++)
+		r = look_at_block(s, &m, &blocks[i], bytes / PAGE_BYTES / RUN_PAGES, e);
+	close(m.pagemap_fd);
+	if (s->batched && !r)
+		try_to_compress(s, &s->memory, s->batch, s->batched);
+	s->batched = 0;
+	if (r) {
+		s->memory = (struct sample_of){0};
+		s->indexed = 0;
+		memset(s->index, 0, SLOTS * sizeof(*s->index));
+		return r;
+	}
+	s->memory.bytes = m.pages ? (uint64_t)((double)bytes * (double)m.used / (double)m.pages) : 0;
+	return 0;
+}
+
+/* ---- disks ---- */
+
+struct files {
+	int *fd;
+	struct extent *extent;
+	size_t count;
+	uint64_t bytes;
+};
+
+static void add_extent(struct files *f, unsigned file, uint64_t offset, uint64_t length)
+{
+	if ((f->count & (f->count - 1)) == 0)
+		f->extent = xrealloc(f->extent, MAX(f->count * 2, (size_t)1) * sizeof(*f->extent));
+	f->extent[f->count++] = (struct extent){offset, length, f->bytes, file};
+	f->bytes += length;
+}
+
+/* What of it is no hole; of one in very many pieces what can be told soon. */
+static void list_extents(struct files *f, unsigned file, uint64_t allocated)
+{
+	uint64_t until = now_ns() + EXTENTS_NS;
+	off_t at = 0, end, size = lseek(f->fd[file], 0, SEEK_END);
+
+	for (; at < size && f->count < EXTENTS_MAX && now_ns() < until; at = end) {
+		off_t data = lseek(f->fd[file], at, SEEK_DATA);
+
+		if (data < 0 && errno == ENXIO)
+			return;
+		end = data < 0 ? -1 : lseek(f->fd[file], data, SEEK_HOLE);
+		if (end <= data) { /* a device, or a file system that knows no holes */
+			data = at;
+			end = MIN(size, (off_t)MAX(allocated, (uint64_t)PAGE_BYTES));
+			if (end <= data)
+				return;
+		}
+		add_extent(f, file, (uint64_t)data, (uint64_t)(end - data));
+	}
+}
+
+static int open_disk(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	/* a device past the page cache: others may write to it where that is not seen, and would read later what it kept for us */
+	if (!stat(path, &st) && S_ISBLK(st.st_mode))
+		return open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+	fd = open_regular(path);
+	if (fd >= 0)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	return fd;
+}
+
+static const struct extent *extent_at(const struct files *f, uint64_t at)
+{
+	size_t low = 0, high = f->count;
+
+	while (high - low > 1) {
+		size_t mid = low + (high - low) / 2;
+
+		if (f->extent[mid].before <= at)
+			low = mid;
+		else
+			high = mid;
+	}
+	return &f->extent[low];
+}
+
+static void look_for_pages(struct sampler *s, size_t n)
+{
+	double found = 0;
+	size_t at;
+
+	for (at = 0; at + PAGE_BYTES <= n; at += PAGE_BYTES) {
+		struct content *slot = slot_of(s, hash_of(s, s->piece + at));
+
+		if (!slot || !slot->hash || slot->found)
+			continue;
+		slot->found = true;
+		found += slot->pages;
+	}
+	s->found += found;
+	s->found_squared += found * found;
+	s->pieces++;
+}
+
+static void look_at_piece(struct sampler *s, const struct files *f, uint64_t at)
+{
+	const struct extent *x = extent_at(f, at);
+	uint64_t offset = (x->offset + (at - x->before)) & ~(uint64_t)(PAGE_BYTES - 1);
+	size_t n = (size_t)MIN((uint64_t)PIECE_BYTES, (x->offset + x->length - offset + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1));
+	uint64_t since = cpu_ns();
+	ssize_t got = pread(f->fd[x->file], s->piece, n, (off_t)offset);
+
+	if (got <= 0)
+		return;
+	n = (size_t)got & ~(size_t)7;
+	s->disks.looked_at += n;
+	if (bytes_are_zero(s->piece, n)) {
+		s->disks.zero += n;
+		s->pieces++;
+		return;
+	}
+	look_for_pages(s, n);
+	if (!s->read_bytes)
+		s->read_ns += cpu_ns() - since;
+	memcpy(s->batch, s->piece, n);
+	try_to_compress(s, &s->disks, s->batch, n);
+}
+
+/* All over them from the beginning: it may have to end at any moment. */
+static void look_at_pieces(struct sampler *s, const struct files *f)
+{
+	uint64_t until = now_ns() + DISKS_NS, pieces = (f->bytes + PIECE_BYTES - 1) / PIECE_BYTES, wanted = MIN(pieces, (uint64_t)PIECES);
+	uint64_t step = (uint64_t)((double)wanted * GOLDEN) | 1, i, k, a, b;
+
+	for (;; step += 2) { /* that meets each once */
+		for (a = step, b = wanted; b; k = a % b, a = b, b = k)
+			;
+		if (a == 1 || !wanted)
+			break;
+	}
+	for (i = 0, k = 0; i < wanted && now_ns() < until; i++, k = (k + step) % wanted)
+		look_at_piece(s, f, pieces == wanted ? k * PIECE_BYTES : k * (f->bytes / wanted));
+	s->pieces_in_all = (double)f->bytes / PIECE_BYTES;
+}
+
+void sample_disks(struct sampler *s, const struct sample_file *files, unsigned count)
+{
+	struct files f = {.fd = xcalloc(count + 1, sizeof(int))};
+	uint64_t known = 0;
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		s->disks.bytes += files[i].allocated;
+		f.fd[i] = files[i].readable ? open_disk(files[i].path) : -1;
+		if (f.fd[i] < 0)
+			continue;
+		list_extents(&f, i, files[i].allocated);
+		known += files[i].allocated;
+	}
+	if (f.bytes) {
+		look_at_pieces(s, &f);
+		s->pieces_in_all *= (double)s->disks.bytes / (double)MAX(known, 1);
+	}
+	for (i = 0; i < count; i++)
+		if (f.fd[i] >= 0)
+			close(f.fd[i]);
+	free(f.extent);
+	free(f.fd);
+}
+
+/* ---- what comes of it ---- */
+
+const struct sample_of *sampled_memory(const struct sampler *s)
+{
+	return &s->memory;
+}
+
+const struct sample_of *sampled_disks(const struct sampler *s)
+{
+	return &s->disks;
+}
+
+double sampled_seeds(const struct sampler *s, double *error)
+{
+	double scale, variance;
+
+	*error = 0;
+	if (!s->indexed || s->pieces < 2)
+		return 0;
+	scale = MAX(s->pieces_in_all / s->pieces, 1) / (double)s->indexed;
+	/* pieces are what was drawn: neighbours of a disk are often neighbours in memory */
+	variance = s->found_squared - s->found * s->found / s->pieces;
+	*error = MIN(sqrt(MAX(variance, 1) * MAX(1 - s->pieces / s->pieces_in_all, 0)) * scale, 1);
+	return MIN(s->found * scale, 1);
+}
+
+double sampled_read_ns(const struct sampler *s)
+{
+	uint64_t bytes = s->read_bytes ? s->read_bytes : s->disks.looked_at;
+
+	return bytes ? (double)s->read_ns / (double)bytes : 0;
+}
+
+double sampled_others(const struct sampler *s)
+{
+	return s->glances ? (double)s->running / (double)s->glances : 0;
+}
