@@ -3,9 +3,11 @@
 #include "exit-code.h"
 #include "json-message.h"
 #include "log.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 static const struct stage stages[];
@@ -33,6 +35,18 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 
 /* ---- preflight: nothing is created ---- */
 
+/* What a source needs to tell how long a move takes: are its processors ours, too? */
+static void describe_machine(json_t *accept)
+{
+	AUTO_FREE char *boot = boot_id();
+	cpu_set_t set;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		json_object_set_new(accept, "processors", json_integer(CPU_COUNT(&set)));
+	if (boot)
+		json_object_set_new(accept, "boot_id", json_string(boot));
+}
+
 /* r: of the plan. More is asked for once. */
 static int accept_or_ask(struct transfer *t, int r, struct err *e)
 {
@@ -45,6 +59,7 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	if (r)
 		return r;
 	accept = json_object();
+	describe_machine(accept);
 	r = parts_describe(&t->parts, accept, e);
 	if (!r)
 		return json_message_send(t->a.control, MSG_ACCEPT, t->a.id, accept, e);
