@@ -408,7 +408,7 @@ static const char check_usage[] =
 	"usage: vmferry check VM DEST [options]\n"
 	"\n"
 	"Says what `vmferry migrate VM DEST` would do with the same options, what would not work and why, and what it would cost\n"
-	"(measured for about two seconds). Touches nothing. Exit code 0: nothing stands in the way; 3: something does.\n"
+	"(measured and sampled for about two seconds). Touches nothing. Exit code 0: nothing stands in the way; 3: something does.\n"
 	"\n"
 	"  --script   print instead, on standard output, the migrate command with every choice made explicit, and the command\n"
 	"             line of the destination's QEMU\n"

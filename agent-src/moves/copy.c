@@ -18,7 +18,6 @@
 #define DISK_WORTH_A_ROUND (8 * MIB)
 #define DISK_PRE_ROUND	   (256 * KIB)
 #define NEARLY_THERE_S	   0.1
-#define SEEDS_WORTH	   64  /* all memory is read for them: not for a disk smaller than this part of it */
 #define NO_LONGER_FITS	   1.2 /* times the limit: what was decided is taken back */
 
 /* ---- beginning with RAM ---- */

@@ -1,16 +1,22 @@
 /*
  * estimate.c: what a move would cost, measured for `vmferry check`: the link by frames that are there to be acknowledged,
- * the guest by QEMU's own sampling of its dirty pages, at the same time. Takes about two seconds and changes nothing.
+ * the guest by QEMU's own sampling of its dirty pages, at the same time; then what it has in memory and on its disks by looking at some
+ * of it (sample.h). What follows from all that is estimate-model.c's. Takes about two seconds and changes nothing.
  *
  * A link that is shaped lets a burst pass at another rate, some MiB of it, and TCP needs a moment to fill one that is long. So it
  * is kept full for SETTLE_MS and some round trips, and what then arrives at the destination in MEASURE_MS counts: from one
  * acknowledgement to another.
  */
 #include "transfer.h"
+#include "estimate-model.h"
+#include "json-text.h"
+#include "log.h"
 #include "process.h"
+#include "sample.h"
 #include "util.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #define FRAME_SMALL   (64 * KIB) /* a few milliseconds of a slow link */
@@ -167,27 +173,154 @@ static double dirty_result(struct transfer *t)
 	return rate > 0 ? rate : 0;
 }
 
+/* ---- what there is ---- */
+
+static void look_at_disks(struct sampler *s, const struct disks *ds)
+{
+	struct sample_file files[OBJECT_DISK_MAX + 1];
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++) {
+		const struct guest_disk *g = ds->at[OBJECT_DISK_BASE + i].guest;
+		bool plain = !strcmp(g->format, "raw") || (!strcmp(g->format, "qcow2") && !g->encrypted && !g->data_file);
+
+		files[i] = (struct sample_file){.path = g->real_path, .allocated = g->allocated, .readable = plain};
+	}
+	sample_disks(s, files, ds->count);
+}
+
+/* -errno, and why, if it cannot be looked at. */
+static int look_at_memory(struct transfer *t, struct sampler *s, struct err *e)
+{
+	struct seed_block blocks[SEED_BLOCKS_MAX];
+	unsigned count;
+	int r = ram_readable_blocks(&t->ram, blocks, &count, e);
+
+	if (!r && !count)
+		r = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
+	return r ? r : sample_memory(s, t->src.guest.pid, blocks, count, e);
+}
+
+static void contents_of(struct model_contents *c, const struct sample_of *of)
+{
+	unsigned i;
+
+	c->zero = of->looked_at ? (double)of->zero / (double)of->looked_at : 0;
+	for (i = 0; i < CODEC_EFFORTS && of->tried; i++) {
+		c->packed[i] = (double)of->packed[i] / (double)of->tried;
+		c->pack_ns[i] = (double)of->pack_ns[i] / (double)of->tried;
+		c->unpack_ns[i] = of->unpacked[i] ? (double)of->unpack_ns[i] / (double)of->unpacked[i] : 0;
+	}
+	c->packed[EFFORT_NONE] = 1;
+}
+
+/* Nothing was tried: it compresses as the other does, but it is no less. */
+static void contents_as(struct model_contents *c, const struct model_contents *other)
+{
+	c->zero = 0;
+	memcpy(c->packed, other->packed, sizeof(c->packed));
+	memcpy(c->pack_ns, other->pack_ns, sizeof(c->pack_ns));
+	memcpy(c->unpack_ns, other->unpack_ns, sizeof(c->unpack_ns));
+}
+
+/* Would a move look for seeds? copy.c, ram.c */
+static bool wants_seeds(const struct transfer *t)
+{
+	return !t->opt->no_dedup && t->opt->ram_mode != RAM_WISH_OPAQUE &&
+	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
+}
+
+static void processors(const struct transfer *t, struct model_input *in)
+{
+	json_int_t there = json_integer_value(json_object_get(t->plan, "processors"));
+	const char *boot_there = json_text(t->plan, "boot_id");
+	AUTO_FREE char *boot = boot_id();
+	cpu_set_t set;
+
+	in->processors = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	in->processors_there = there > 0 ? (double)there : in->processors;
+	in->one_machine = boot && boot_there && !strcmp(boot, boot_there);
+}
+
+static void log_contents(const char *name, const struct model_contents *c)
+{
+	log_info("%s: %.0f bytes, %.3f zero; packed lz4 %.3f (%.2f ns, %.2f ns back), zstd %.3f (%.2f, %.2f), harder %.3f (%.2f, %.2f)",
+		 name, c->bytes, c->zero, c->packed[EFFORT_LZ4], c->pack_ns[EFFORT_LZ4], c->unpack_ns[EFFORT_LZ4], c->packed[EFFORT_ZSTD],
+		 c->pack_ns[EFFORT_ZSTD], c->unpack_ns[EFFORT_ZSTD], c->packed[EFFORT_ZSTD_HARD], c->pack_ns[EFFORT_ZSTD_HARD],
+		 c->unpack_ns[EFFORT_ZSTD_HARD]);
+}
+
+/* Contents, and what it takes to carry them. *why: memory cannot be looked at. */
+static void look(struct transfer *t, struct model_input *in, double *seeded_error, struct err *why)
+{
+	struct sampler *s = sampler_new(model_highest_effort(in->mode, in->link_bps));
+	bool memory = !look_at_memory(t, s, why);
+	uint64_t resident = process_resident_bytes(t->src.guest.pid);
+
+	look_at_disks(s, &t->disks);
+	contents_of(&in->ram, sampled_memory(s));
+	contents_of(&in->disks, sampled_disks(s));
+	if (!sampled_memory(s)->tried)
+		contents_as(&in->ram, &in->disks);
+	if (!sampled_disks(s)->tried)
+		contents_as(&in->disks, &in->ram);
+	in->ram.bytes = (double)(memory	    ? sampled_memory(s)->bytes
+				 : resident ? MIN(resident, t->src.guest.ram_bytes)
+					    : t->src.guest.ram_bytes);
+	in->disks.bytes = (double)disks_allocated(&t->disks);
+	*seeded_error = 0;
+	if (wants_seeds(t))
+		in->seeded = sampled_seeds(s, seeded_error);
+	in->read_ns = sampled_read_ns(s);
+	in->others = sampled_others(s);
+	processors(t, in);
+	sampler_free(s);
+	log_contents("memory", &in->ram);
+	log_contents("disks", &in->disks);
+	log_info("reading and hashing: %.3f ns a byte; %.0f processors here, %.1f others, %.0f there%s", in->read_ns, in->processors,
+		 in->others, in->processors_there, in->one_machine ? ", which are the same" : "");
+}
+
+/* ---- the estimate ---- */
+
+static json_t *event(const struct transfer *t, const struct model_input *in, double round_trip_ms)
+{
+	struct model_result r;
+	double downtime_ms;
+
+	model_estimate(in, &r);
+	downtime_ms = converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000;
+	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
+			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
+			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
+			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "limited_by",
+			 r.by_processors ? "processors" : "link", "total_s", r.seconds, "downtime_ms", downtime_ms, "converges",
+			 in->dirty_bps < 0.9 * r.ram_bps || downtime_ms <= t->opt->max_downtime_ms);
+}
+
 int estimate(struct transfer *t, struct err *e)
 {
-	uint64_t ram = process_resident_bytes(t->src.guest.pid), disks = disks_allocated(&t->disks);
-	double bps = 0, round_trip_ms = 0, dirty, growth, downtime;
+	struct model_input in = {.mode = t->opt->codec, .channels = t->opt->channels, .encrypted = t->dest.tls || t->dest.kind == DEST_SSH};
+	double round_trip_ms = 0, seeded_error;
+	struct err why = {0};
 	bool sampling;
+	json_t *ev;
 
 	if (measure_round_trip(t, &round_trip_ms, e))
 		return -e->code;
 	sampling = dirty_begin(t);
-	if (measure_link(t, round_trip_ms, &bps, e))
+	if (measure_link(t, round_trip_ms, &in.link_bps, e))
 		return -e->code;
 	if (t->opt->bwlimit)
-		bps = MIN(bps, (double)t->opt->bwlimit);
-	dirty = sampling ? dirty_result(t) : 0;
-	ram = ram ? MIN(ram, t->src.guest.ram_bytes) : t->src.guest.ram_bytes;
-	growth = dirty < 0.9 * bps ? 1 / (1 - dirty / bps) : 10; /* of RAM: what is written while it is copied is copied again */
-	downtime = converge_fixed_ms(round_trip_ms) + dirty * LAST_PASS_S / bps * 1000;
-	report_emit(&t->report,
-		    json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:f,s:f,s:b}", "event", "estimate", "link_bps", bps, "round_trip_ms",
-			      round_trip_ms, "dirty_bps", dirty, "ram_bytes", (json_int_t)ram, "disk_bytes", (json_int_t)disks, "bytes",
-			      (json_int_t)((double)disks + (double)ram * growth), "total_s", ((double)disks + (double)ram * growth) / bps,
-			      "downtime_ms", downtime, "converges", dirty < 0.9 * bps || downtime <= t->opt->max_downtime_ms));
+		in.link_bps = MIN(in.link_bps, (double)t->opt->bwlimit);
+	look(t, &in, &seeded_error, &why);
+	in.dirty_bps = sampling ? dirty_result(t) : 0;
+	ev = event(t, &in, round_trip_ms);
+	json_object_set_new(ev, "zero", json_real(in.ram.zero));
+	json_object_set_new(ev, "seeded", json_real(in.seeded));
+	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
+	if (why.code)
+		json_object_set_new(ev, "memory_not_sampled", json_string(why.msg));
+	report_emit(&t->report, ev);
 	return 0;
 }

@@ -95,13 +95,21 @@ static void print_plan(FILE *to, const json_t *ev)
 
 static void print_estimate(FILE *to, const json_t *ev)
 {
+	const char *not_sampled = json_string_value(json_object_get(ev, "memory_not_sampled"));
 	char a[24], b[24], c[24];
 
 	fprintf(to, "  link    %s/s, round trip %.2f ms; the guest writes %s/s of memory\n", bytes(a, ev, "link_bps"),
 		num(ev, "round_trip_ms"), bytes(b, ev, "dirty_bps"));
+	if (not_sampled)
+		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", bytes(a, ev, "ram_bytes"),
+			not_sampled, bytes(b, ev, "disk_bytes"));
+	else
+		fprintf(to, "  holds   %s of memory, %.0f %% of it zeros and %.0f %% of the rest on a disk, too, and %s on disks\n",
+			bytes(a, ev, "ram_bytes"), 100 * num(ev, "zero"), 100 * num(ev, "seeded"), bytes(b, ev, "disk_bytes"));
 	if (json_is_true(json_object_get(ev, "converges")))
-		fprintf(to, "  about   %s in %.0f s before compression, and %.0f ms of downtime\n", bytes(c, ev, "bytes"),
-			num(ev, "total_s"), num(ev, "downtime_ms"));
+		fprintf(to, "  about   %s on the wire in %.*f s, as fast as the %s, and %.0f ms of downtime\n", bytes(c, ev, "bytes_wire"),
+			num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"),
+			strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows", num(ev, "downtime_ms"));
 	else
 		fprintf(to, "  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n");
 }

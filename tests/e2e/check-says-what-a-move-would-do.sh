@@ -21,7 +21,8 @@ says check.err "disk .*/a.raw \(raw, 16.0 MiB.* -> $TO/a.raw"
 says check.err "kernel, .* is there already"
 says check.err "all features of the guest"
 says check.err "link .*/s, round trip"
-says check.err "of downtime"
+says check.err "holds .* of memory, [0-9]+ % of it zeros"
+says check.err "about .* on the wire in .* s, as fast as the .* of downtime"
 says check.err "nothing stands in the way"
 assert_at_source
 
@@ -34,6 +35,19 @@ python3 - "$DIR/check.out" <<-'END'
 	assert {f["role"]: f["transfer"] for f in plan["files"]} == {"kernel": "present", "initrd": "present"}, plan["files"]
 	assert estimate["link_bps"] > 1e6 and 0 < estimate["round_trip_ms"] < 1000 and estimate["disk_bytes"] > 8 << 20
 	assert estimate["ram_bytes"] > 32 << 20 and estimate["dirty_bps"] > 0 and estimate["converges"] is True
+	assert estimate["bytes"] >= estimate["ram_bytes"] + estimate["disk_bytes"] > estimate["bytes_carried"] >= estimate["bytes_wire"] > 0
+	assert 0 < estimate["zero"] < 1 and 0 <= estimate["seeded"] <= 1 and 0 <= estimate["seeded_error"] <= 1 and estimate["total_s"] > 0
+	assert estimate["limited_by"] in ("link", "processors") and "memory_not_sampled" not in estimate
+END
+
+VMFERRY_FAULT=src-no-process-vm:fail check 0
+says check.err "holds .* of memory, taken to be like its disks \\(QEMU's memory cannot be read from outside: .*\\)"
+VMFERRY_FAULT=src-no-process-vm:fail check 0 --json
+python3 - "$DIR/check.out" <<-'END'
+	import json, sys
+	(estimate,) = [ev for ev in map(json.loads, open(sys.argv[1])) if ev["event"] == "estimate"]
+	assert "cannot be read" in estimate["memory_not_sampled"] and estimate["zero"] == 0 and estimate["seeded"] == 0, estimate
+	assert estimate["ram_bytes"] > 32 << 20 and estimate["bytes_carried"] >= estimate["ram_bytes"], estimate
 END
 
 check 3 --disk "nosuch=/x/y"

@@ -1,0 +1,196 @@
+/* estimate-model.c: see estimate-model.h. */
+#include "estimate-model.h"
+#include "util.h"
+
+/* Those of codec-choice.c: a link that takes less is worth that effort; what of the rate of the effort below it must leave. */
+#define HARD_BPS     40e6
+#define ZSTD_BPS     130e6
+#define ZSTD_LEAVES  0.5 /* less than codec-choice.c says: it compares with how fast things left at the beginning, when all else began, too */
+#define HARD_LEAVES  0.84
+#define TRIED_PART   0.5 /* of what is carried with an effort that is tried, given up and tried again */
+
+#define READ_NS	     0.25 /* where it was not measured: 0.27 s per GiB */
+#define FIXED_S	     0.5  /* QEMU starts there, the last round, and what is waited for: 0.4 to 0.7 */
+
+/* In measures (see above). */
+#define MEMORY_FROM_QEMU 2.0 /* QEMU sends it, the capture reads and hashes it */
+#define DISK_FROM_QEMU	 3.5 /* QEMU's NBD server, the reader, hashes and lookups */
+#define READER		 1.5 /* of both, in one thread */
+#define SEND		 1.5 /* of what travels */
+#define RECEIVE		 0.8
+#define PLACE		 3.5 /* written where it belongs, and hashed */
+#define ENCRYPT		 1.2 /* at either end */
+
+/* One after the other. */
+struct phase {
+	const struct model_contents *of;
+	double from_qemu; /* bytes that are read */
+	double measures;  /* for one of them */
+	double carried;	  /* bytes of contents */
+	double also;	  /* bytes that are placed there besides: pages, with a disk's content */
+};
+
+/* How the carried bytes are split: `part` of them with the effort, the others with the one below it. */
+struct effort_mix {
+	enum codec_effort effort;
+	double part;
+};
+
+static double mixed(const double of[MODEL_EFFORTS], struct effort_mix m)
+{
+	return m.part * of[m.effort] + (m.part < 1 ? (1 - m.part) * of[m.effort - 1] : 0);
+}
+
+static double measure(const struct model_input *in)
+{
+	return in->read_ns > 0 ? in->read_ns : READ_NS;
+}
+
+/* Threads that are as busy as the move allows: senders or receivers, and what feeds them. */
+static double busy_threads(const struct model_input *in)
+{
+	return (in->one_machine ? 2 : 1) * (in->channels + 1.0);
+}
+
+/* Of these processors: what others leave, and no less than our share of all. */
+static double to_be_had(const struct model_input *in)
+{
+	double n = MAX(in->processors, 1), others = MAX(in->others, 0), ours = busy_threads(in);
+
+	return MAX(n - others, MIN(n, n * ours / (ours + others)));
+}
+
+static double link_s(const struct model_input *in, const struct phase *p, struct effort_mix m)
+{
+	return p->carried * mixed(p->of->packed, m) / in->link_bps;
+}
+
+static double processors_s(const struct model_input *in, const struct phase *p, struct effort_mix m)
+{
+	double wire = p->carried * mixed(p->of->packed, m), tls = in->encrypted ? ENCRYPT : 0, pack = mixed(p->of->pack_ns, m);
+	double ns = measure(in), here_each = to_be_had(in), there_each = MAX(in->processors_there, 1);
+	double sends = p->carried * pack + wire * (SEND + tls) * ns, reads = p->from_qemu * p->measures * ns;
+	double receives = p->carried * mixed(p->of->unpack_ns, m) + (wire * (RECEIVE + tls) + (p->carried + p->also) * PLACE) * ns;
+	double here = (sends + reads) / here_each, there = receives / there_each;
+	double threads = MAX(sends / MAX(in->channels, 1U), p->from_qemu * READER * ns);
+
+	return MAX(in->one_machine ? here + receives / here_each : MAX(here, there), threads) / 1e9;
+}
+
+static double phase_s(const struct model_input *in, const struct phase *p, struct effort_mix m)
+{
+	return MAX(link_s(in, p, m), processors_s(in, p, m));
+}
+
+/* ---- which effort ---- */
+
+enum codec_effort model_highest_effort(enum codec_mode mode, double link_bps)
+{
+	switch (mode) {
+	case CODEC_MODE_NONE:
+		return EFFORT_NONE;
+	case CODEC_MODE_LZ4:
+		return EFFORT_LZ4;
+	case CODEC_MODE_ZSTD:
+		return EFFORT_ZSTD;
+	case CODEC_MODE_AUTO:
+		return link_bps < HARD_BPS ? EFFORT_ZSTD_HARD : EFFORT_ZSTD;
+	}
+	return EFFORT_NONE;
+}
+
+/* Bytes a second that leave. */
+static double leaves_bps(const struct model_input *in, const struct phase *p, enum codec_effort effort)
+{
+	struct effort_mix m = {effort, 1};
+
+	return p->carried * p->of->packed[effort] / phase_s(in, p, m);
+}
+
+static bool is_worth(const struct model_input *in, const struct phase *p, enum codec_effort effort, double below_bps, double part)
+{
+	double before, now;
+
+	if (p->of->packed[effort] <= 0)
+		return false;
+	before = leaves_bps(in, p, (enum codec_effort)(effort - 1));
+	now = leaves_bps(in, p, effort);
+	return before < below_bps && now > before * part;
+}
+
+/* As much of it with LZ4 as keeps the link and the processors equally busy. */
+static struct effort_mix some_lz4(const struct model_input *in, const struct phase *p)
+{
+	struct effort_mix all = {EFFORT_LZ4, 1}, none = {EFFORT_NONE, 1};
+	double slack_all = processors_s(in, p, all) - link_s(in, p, all), slack_none = processors_s(in, p, none) - link_s(in, p, none);
+
+	if (slack_all <= 0)
+		return all;
+	if (slack_none >= 0)
+		return none;
+	return (struct effort_mix){EFFORT_LZ4, slack_none / (slack_none - slack_all)};
+}
+
+static struct effort_mix choose(const struct model_input *in, const struct phase *p)
+{
+	enum codec_effort most = model_highest_effort(in->mode, in->link_bps);
+	struct effort_mix zstd = {EFFORT_ZSTD, 1};
+
+	while (most > EFFORT_NONE && p->of->packed[most] <= 0)
+		most--;
+	if (in->mode != CODEC_MODE_AUTO || most < EFFORT_LZ4 || p->carried <= 0)
+		return (struct effort_mix){most, 1};
+	if (!is_worth(in, p, EFFORT_ZSTD, ZSTD_BPS, ZSTD_LEAVES))
+		return some_lz4(in, p);
+	if (is_worth(in, p, EFFORT_ZSTD_HARD, HARD_BPS, HARD_LEAVES))
+		return (struct effort_mix){EFFORT_ZSTD_HARD, TRIED_PART};
+	if (processors_s(in, p, zstd) > link_s(in, p, zstd))
+		zstd.part = TRIED_PART;
+	return zstd;
+}
+
+/* ---- the whole ---- */
+
+static double add_phase(const struct model_input *in, const struct phase *p, struct model_result *out, double *bound_s)
+{
+	struct effort_mix m = choose(in, p);
+	double seconds = phase_s(in, p, m);
+
+	out->carried += p->carried;
+	out->wire_bytes += p->carried * mixed(p->of->packed, m);
+	out->seconds += seconds;
+	if (processors_s(in, p, m) > link_s(in, p, m))
+		*bound_s += seconds;
+	return seconds;
+}
+
+/* What is written while memory is carried is carried, too. */
+static double growth(double dirty_bps, double ram_bps)
+{
+	return dirty_bps < (1 - 1 / MODEL_GROWTH_MAX) * ram_bps ? 1 / (1 - dirty_bps / ram_bps) : MODEL_GROWTH_MAX;
+}
+
+void model_estimate(const struct model_input *in, struct model_result *out)
+{
+	double there_is = in->ram.bytes * (1 - in->ram.zero), once = there_is * (1 - in->seeded), by_processors = 0, more;
+	struct phase disks = {&in->disks, in->disks.bytes, DISK_FROM_QEMU, in->disks.bytes * (1 - in->disks.zero), there_is - once};
+	struct phase ram = {&in->ram, there_is, MEMORY_FROM_QEMU, once, 0};
+	struct phase all = {&in->ram, there_is, MEMORY_FROM_QEMU, there_is, 0};
+	struct model_result *r = out;
+
+	*r = (struct model_result){.seconds = FIXED_S};
+	if (in->seeded > 0) /* all is read for them first, in one thread */
+		r->seconds += there_is * measure(in) / 1e9;
+	if (in->disks.bytes > 0)
+		add_phase(in, &disks, r, &by_processors);
+	r->ram_bps = there_is > 0 ? there_is / MAX(phase_s(in, &all, choose(in, &all)), 1e-9) : in->link_bps;
+	more = add_phase(in, &ram, r, &by_processors) * in->dirty_bps;
+	if (more > 0) {
+		struct phase again = {&in->ram, 0, MEMORY_FROM_QEMU, 0, 0};
+
+		/* once more for what is written while that is carried, and so on */
+		again.carried = again.from_qemu = r->again = more * growth(in->dirty_bps, r->ram_bps);
+		add_phase(in, &again, r, &by_processors);
+	}
+	r->by_processors = by_processors > (r->seconds - FIXED_S) / 2;
+}
