@@ -21,7 +21,7 @@
 #define PIECE_BYTES	DATA_RAW_MAX
 #define PIECE_PAGES	(PIECE_BYTES / PAGE_BYTES)
 #define PIECES		512U /* 128 MiB */
-#define TRIES		64U /* pieces of either that are compressed */
+#define TRIES		64U  /* pieces of either that are compressed */
 #define UNPACK_EVERY	4U
 #define TRIES_NS	300000000ULL /* a busy machine ends that sooner */
 #define EXTENTS_MAX	65536U
@@ -29,6 +29,7 @@
 #define EXTENTS_NS	100000000ULL
 #define SLOTS		(4U * RUNS * RUN_PAGES) /* of the index: a power of two */
 #define CHAIN_MAX	64U
+#define PAGE_REST	((uint64_t)PAGE_BYTES - 1)
 #define GOLDEN		0.6180339887498949
 
 /* Pages of memory with one content. */
@@ -49,9 +50,9 @@ struct sampler {
 	struct digest_key key;
 	struct sample_of memory, disks;
 	struct content *index;
-	uint64_t indexed; /* pages */
-	/* of the pieces of the disks: how many of those pages each has, its square; how many pieces there are */
-	double found, found_squared, pieces, pieces_in_all;
+	uint64_t indexed;	     /* pages */
+	double found, found_squared; /* of these in each piece of the disks, and its square: sums */
+	double pieces, pieces_in_all;
 	uint64_t read_ns, read_bytes;
 	int load_fd; /* -1: none */
 	uint64_t running, glances;
@@ -172,20 +173,33 @@ static uint64_t hash_of(const struct sampler *s, const uint8_t *page)
 	return hash_content(&s->key, page, PAGE_BYTES).lo | 1;
 }
 
+/* What meets each of n once, and all over them from the beginning: it may have to end at any moment. */
+static uint64_t step_through(uint64_t n)
+{
+	uint64_t step = (uint64_t)((double)n * GOLDEN) | 1, a, b, rest;
+
+	for (;; step += 2) {
+		for (a = step, b = n; b; a = b, b = rest)
+			rest = a % b;
+		if (a == 1 || !n)
+			return step;
+	}
+}
+
 /* ---- memory ---- */
 
 struct memory {
 	pid_t pid;
 	int pagemap_fd;
-	uint64_t used; /* pages of those looked at that are in memory, or swapped out */
+	uint64_t used;	/* pages of those looked at that are in memory, or swapped out */
 	uint64_t pages; /* looked at */
 	unsigned runs;
-	bool seen; /* a page could be read */
 };
 
 static void note_page(struct sampler *s, const uint8_t *page, bool compress)
 {
 	struct content *slot;
+	uint64_t hash;
 
 	s->memory.looked_at += PAGE_BYTES;
 	if (bytes_are_zero(page, PAGE_BYTES)) {
@@ -193,9 +207,10 @@ static void note_page(struct sampler *s, const uint8_t *page, bool compress)
 		return;
 	}
 	s->indexed++;
-	slot = slot_of(s, hash_of(s, page));
+	hash = hash_of(s, page);
+	slot = slot_of(s, hash);
 	if (slot) {
-		slot->hash = hash_of(s, page);
+		slot->hash = hash;
 		slot->pages++;
 	}
 	if (compress && s->batched < PIECE_BYTES) {
@@ -245,15 +260,15 @@ static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsig
 	return MIN(n, 0);
 }
 
-/* One run of each of so many equal parts, anywhere in it: whatever repeats at some distance is not always met, or never. */
+/* One run of each of so many equal parts, anywhere in it: what repeats at some distance is not met always, or never. */
 static int look_at_block(struct sampler *s, struct memory *m, const struct seed_block *b, uint64_t all_runs, struct err *e)
 {
-	uint64_t runs = b->bytes / PAGE_BYTES / RUN_PAGES, wanted = all_runs <= RUNS ? runs : MIN(MAX(runs * RUNS / all_runs, 1), runs), i;
-	unsigned every = (unsigned)MAX(MIN(all_runs, RUNS) / (TRIES * PIECE_PAGES / RUN_PAGES), 1);
+	uint64_t runs = b->bytes / PAGE_BYTES / RUN_PAGES, wanted = all_runs <= RUNS ? runs : MIN(MAX(runs * RUNS / all_runs, 1), runs);
+	uint64_t every = MAX(MIN(all_runs, (uint64_t)RUNS) / (TRIES * PIECE_PAGES / RUN_PAGES), 1ULL), step = step_through(wanted), i, k;
 	int r = 0;
 
-	for (i = 0; i < wanted && !r; i++) {
-		uint64_t from = i * runs / wanted, room = (i + 1) * runs / wanted - from;
+	for (i = 0, k = 0; i < wanted && !r; i++, k = (k + step) % wanted) {
+		uint64_t from = k * runs / wanted, room = (k + 1) * runs / wanted - from;
 		uint64_t run = from + (uint64_t)(fmod((double)(m->runs + 1) * GOLDEN, 1) * (double)room);
 
 		r = look_at_run(s, m, b->host + run * RUN_PAGES * PAGE_BYTES, RUN_PAGES, m->runs++ % every == 0, e);
@@ -374,24 +389,38 @@ static void look_for_pages(struct sampler *s, size_t n)
 	}
 	s->found += found;
 	s->found_squared += found * found;
-	s->pieces++;
+}
+
+/* Whole pages, across the holes. Returns how many bytes. */
+static size_t read_piece(struct sampler *s, const struct files *f, uint64_t at)
+{
+	size_t have = 0;
+
+	while (have < PIECE_BYTES && at < f->bytes) {
+		const struct extent *x = extent_at(f, at);
+		uint64_t offset = (x->offset + (at - x->before)) & ~PAGE_REST, left = x->offset + x->length - offset;
+		size_t n = (size_t)MIN((uint64_t)PIECE_BYTES - have, (left + PAGE_REST) & ~PAGE_REST);
+		ssize_t got = pread(f->fd[x->file], s->piece + have, n, (off_t)offset);
+
+		if (got < 0)
+			break;
+		have += (size_t)got & ~(size_t)PAGE_REST;
+		at += n;
+	}
+	return have;
 }
 
 static void look_at_piece(struct sampler *s, const struct files *f, uint64_t at)
 {
-	const struct extent *x = extent_at(f, at);
-	uint64_t offset = (x->offset + (at - x->before)) & ~(uint64_t)(PAGE_BYTES - 1);
-	size_t n = (size_t)MIN((uint64_t)PIECE_BYTES, (x->offset + x->length - offset + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1));
 	uint64_t since = cpu_ns();
-	ssize_t got = pread(f->fd[x->file], s->piece, n, (off_t)offset);
+	size_t n = read_piece(s, f, at);
 
-	if (got <= 0)
+	if (!n)
 		return;
-	n = (size_t)got & ~(size_t)7;
+	s->pieces++;
 	s->disks.looked_at += n;
 	if (bytes_are_zero(s->piece, n)) {
 		s->disks.zero += n;
-		s->pieces++;
 		return;
 	}
 	look_for_pages(s, n);
@@ -401,18 +430,11 @@ static void look_at_piece(struct sampler *s, const struct files *f, uint64_t at)
 	try_to_compress(s, &s->disks, s->batch, n);
 }
 
-/* All over them from the beginning: it may have to end at any moment. */
 static void look_at_pieces(struct sampler *s, const struct files *f)
 {
 	uint64_t until = now_ns() + DISKS_NS, pieces = (f->bytes + PIECE_BYTES - 1) / PIECE_BYTES, wanted = MIN(pieces, (uint64_t)PIECES);
-	uint64_t step = (uint64_t)((double)wanted * GOLDEN) | 1, i, k, a, b;
+	uint64_t step = step_through(wanted), i, k;
 
-	for (;; step += 2) { /* that meets each once */
-		for (a = step, b = wanted; b; k = a % b, a = b, b = k)
-			;
-		if (a == 1 || !wanted)
-			break;
-	}
 	for (i = 0, k = 0; i < wanted && now_ns() < until; i++, k = (k + step) % wanted)
 		look_at_piece(s, f, pieces == wanted ? k * PIECE_BYTES : k * (f->bytes / wanted));
 	s->pieces_in_all = (double)f->bytes / PIECE_BYTES;

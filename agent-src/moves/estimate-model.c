@@ -3,22 +3,23 @@
 #include "util.h"
 
 /* Those of codec-choice.c: a link that takes less is worth that effort; what of the rate of the effort below it must leave. */
-#define HARD_BPS     40e6
-#define ZSTD_BPS     130e6
-#define ZSTD_LEAVES  0.5 /* less than codec-choice.c says: it compares with how fast things left at the beginning, when all else began, too */
-#define HARD_LEAVES  0.84
-#define TRIED_PART   0.5 /* of what is carried with an effort that is tried, given up and tried again */
+#define HARD_BPS 40e6
+#define ZSTD_BPS 130e6
+#define ZSTD_LEAVES                                                                                                                        \
+	0.5 /* less than codec-choice.c says: it compares with how fast things left at the beginning, when all else began, too */
+#define HARD_LEAVES 0.84
+#define TRIED_PART  0.5 /* of what is carried with an effort that is tried, given up and tried again */
 
-#define READ_NS	     0.25 /* where it was not measured: 0.27 s per GiB */
-#define FIXED_S	     0.5  /* QEMU starts there, the last round, and what is waited for: 0.4 to 0.7 */
+#define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
+#define FIXED_S 0.5  /* QEMU starts there, the last round, and what is waited for: 0.4 to 0.7 */
 
 /* In measures (see above). */
-#define MEMORY_FROM_QEMU 2.0 /* QEMU sends it, the capture reads and hashes it */
-#define DISK_FROM_QEMU	 3.5 /* QEMU's NBD server, the reader, hashes and lookups */
+#define MEMORY_FROM_QEMU 2.5 /* QEMU sends it, the capture reads and hashes it */
+#define DISK_FROM_QEMU	 4.0 /* QEMU's NBD server, the reader, hashes and lookups */
 #define READER		 1.5 /* of both, in one thread */
 #define SEND		 1.5 /* of what travels */
 #define RECEIVE		 0.8
-#define PLACE		 3.5 /* written where it belongs, and hashed */
+#define PLACE		 4.0 /* written where it belongs, and hashed */
 #define ENCRYPT		 1.2 /* at either end */
 
 /* One after the other. */

@@ -33,9 +33,9 @@ struct model_input {
 	struct model_contents ram, disks;
 	double seeded; /* part of what of memory is not zero that is on a disk, too; 0: nothing of it travels once */
 	double link_bps, dirty_bps;
-	enum codec_mode mode; /* --codec */
-	unsigned channels;    /* threads that compress */
-	double read_ns;	      /* the measure: CPU time of reading a byte from QEMU and hashing it; 0: not known */
+	enum codec_mode mode;	   /* --codec */
+	unsigned channels;	   /* threads that compress */
+	double read_ns;		   /* the measure: CPU time of reading a byte from QEMU and hashing it; 0: not known */
 	double processors, others; /* here, and how many threads of others are busy on them */
 	double processors_there;
 	bool one_machine; /* these are the same */

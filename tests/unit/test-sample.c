@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#define PAGES	 4096 /* 16 MiB: all of it is looked at */
+#define PAGES	 4096  /* 16 MiB: all of it is looked at */
 #define MANY	 98304 /* 384 MiB: two thirds of it */
-#define MANY_MIB 192  /* of a disk: two thirds */
+#define MANY_MIB 192   /* of a disk: two thirds */
 
 static uint8_t *ram;
 static size_t ram_pages;
@@ -218,6 +218,28 @@ static void a_disk_s_holes_are_not_looked_at_and_what_cannot_be_read_is_like_the
 	assert_float_equal(sampled_seeds(s, &error), 1, 0.0001); /* 1024 of 4096 pages, on a quarter of what disks there are */
 }
 
+/* All of it is looked at, so all is found, however it lies. */
+static void a_disk_in_many_small_extents_is_looked_at_across_its_holes(void **state)
+{
+	struct sample_file f = {path, 8 * MIB, true};
+	double error;
+	size_t i;
+
+	(void)state;
+	memory_of(PAGES);
+	for (i = 0; i < PAGES; i++)
+		fill(page_of(i), i);
+	for (i = 0; i < PAGES / 2; i++) {
+		assert_int_equal(fseek(disk, (long)(5 * i * PAGE_BYTES), SEEK_SET), 0);
+		put(i);
+	}
+	look_at_memory();
+	fflush(disk);
+	sample_disks(s, &f, 1);
+	assert_in_range(sampled_disks(s)->looked_at, 8 * MIB, 40 * MIB); /* a file system may know no holes so small */
+	assert_float_equal(sampled_seeds(s, &error), 0.5, 0.0001);
+}
+
 static void a_process_that_is_not_there_leaves_nothing_behind(void **state)
 {
 	struct seed_block b = {"ram", 16 * MIB, 4096};
@@ -240,6 +262,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_of_small_ones_is_looked_at_and_the_shared_part_is_exact, setup, teardown),
 		cmocka_unit_test_setup_teardown(of_large_ones_a_part_says_how_much_is_shared_and_how_wrong_that_may_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_disk_s_holes_are_not_looked_at_and_what_cannot_be_read_is_like_the_rest, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_disk_in_many_small_extents_is_looked_at_across_its_holes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_that_is_not_there_leaves_nothing_behind, setup, teardown),
 	};
 
