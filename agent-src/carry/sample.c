@@ -437,27 +437,22 @@ static void look_at_pieces(struct sampler *s, const struct files *f)
 
 	for (i = 0, k = 0; i < wanted && now_ns() < until; i++, k = (k + step) % wanted)
 		look_at_piece(s, f, pieces == wanted ? k * PIECE_BYTES : k * (f->bytes / wanted));
-	s->pieces_in_all = (double)f->bytes / PIECE_BYTES;
+	s->pieces_in_all = (double)MAX(f->bytes, s->disks.bytes) / PIECE_BYTES;
 }
 
 void sample_disks(struct sampler *s, const struct sample_file *files, unsigned count)
 {
 	struct files f = {.fd = xcalloc(count + 1, sizeof(int))};
-	uint64_t known = 0;
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
 		s->disks.bytes += files[i].allocated;
 		f.fd[i] = files[i].readable ? open_disk(files[i].path) : -1;
-		if (f.fd[i] < 0)
-			continue;
-		list_extents(&f, i, files[i].allocated);
-		known += files[i].allocated;
+		if (f.fd[i] >= 0)
+			list_extents(&f, i, files[i].allocated);
 	}
-	if (f.bytes) {
+	if (f.bytes)
 		look_at_pieces(s, &f);
-		s->pieces_in_all *= (double)s->disks.bytes / (double)MAX(known, 1);
-	}
 	for (i = 0; i < count; i++)
 		if (f.fd[i] >= 0)
 			close(f.fd[i]);

@@ -214,10 +214,9 @@ static void contents_of(struct model_contents *c, const struct sample_of *of)
 	c->packed[EFFORT_NONE] = 1;
 }
 
-/* Nothing was tried: it compresses as the other does, but it is no less. */
+/* Nothing of it was tried: it is taken to compress as the other does. */
 static void contents_as(struct model_contents *c, const struct model_contents *other)
 {
-	c->zero = 0;
 	memcpy(c->packed, other->packed, sizeof(c->packed));
 	memcpy(c->pack_ns, other->pack_ns, sizeof(c->pack_ns));
 	memcpy(c->unpack_ns, other->unpack_ns, sizeof(c->unpack_ns));
@@ -311,6 +310,7 @@ int estimate(struct transfer *t, struct err *e)
 	sampling = dirty_begin(t);
 	if (measure_link(t, round_trip_ms, &in.link_bps, e))
 		return -e->code;
+	in.link_bps = MAX(in.link_bps, 1);
 	if (t->opt->bwlimit)
 		in.link_bps = MIN(in.link_bps, (double)t->opt->bwlimit);
 	look(t, &in, &seeded_error, &why);
