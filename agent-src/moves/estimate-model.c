@@ -11,7 +11,7 @@
 #define TRIED_PART  0.5 /* of what is carried with an effort that is tried, given up and tried again */
 
 #define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
-#define FIXED_S 0.5  /* QEMU starts there, the last round, and what is waited for: 0.4 to 0.7 */
+#define FIXED_S 0.5  /* QEMU starts there, the last round, and what is waited for: 0.3 to 0.6 */
 
 /* In measures (see above). */
 #define MEMORY_FROM_QEMU 2.5 /* QEMU sends it, the capture reads and hashes it */
@@ -194,4 +194,21 @@ void model_estimate(const struct model_input *in, struct model_result *out)
 		add_phase(in, &again, r, &by_processors);
 	}
 	r->by_processors = by_processors > (r->seconds - FIXED_S) / 2;
+}
+
+void model_wire_range(const struct model_input *in, double *least, double *most)
+{
+	struct model_input other = *in;
+	struct model_result r;
+
+	model_estimate(in, &r);
+	*least = *most = r.wire_bytes;
+	if (in->mode != CODEC_MODE_AUTO || !r.by_processors)
+		return;
+	other.mode = CODEC_MODE_ZSTD;
+	model_estimate(&other, &r);
+	*least = MIN(*least, r.wire_bytes);
+	other.mode = CODEC_MODE_NONE;
+	model_estimate(&other, &r);
+	*most = MAX(*most, r.wire_bytes);
 }

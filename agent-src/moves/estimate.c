@@ -285,15 +285,17 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 static json_t *event(const struct transfer *t, const struct model_input *in, double round_trip_ms)
 {
 	struct model_result r;
-	double downtime_ms;
+	double downtime_ms, least, most;
 
 	model_estimate(in, &r);
+	model_wire_range(in, &least, &most);
 	downtime_ms = converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000;
-	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
+	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
-			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "limited_by",
-			 r.by_processors ? "processors" : "link", "total_s", r.seconds, "downtime_ms", downtime_ms, "converges",
+			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
+			 "bytes_wire_most", (json_int_t)most, "limited_by", r.by_processors ? "processors" : "link", "total_s", r.seconds,
+			 "downtime_ms", downtime_ms, "converges",
 			 in->dirty_bps < 0.9 * r.ram_bps || downtime_ms <= t->opt->max_downtime_ms);
 }
 

@@ -106,12 +106,15 @@ static void print_estimate(FILE *to, const json_t *ev)
 	else
 		fprintf(to, "  holds   %s of memory, %.0f %% of it zeros and %.0f %% of the rest on a disk, too, and %s on disks\n",
 			bytes(a, ev, "ram_bytes"), 100 * num(ev, "zero"), 100 * num(ev, "seeded"), bytes(b, ev, "disk_bytes"));
-	if (json_is_true(json_object_get(ev, "converges")))
-		fprintf(to, "  about   %s on the wire in %.*f s, as fast as the %s, and %.0f ms of downtime\n", bytes(c, ev, "bytes_wire"),
-			num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"),
-			strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows", num(ev, "downtime_ms"));
-	else
+	if (!json_is_true(json_object_get(ev, "converges"))) {
 		fprintf(to, "  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n");
+		return;
+	}
+	fprintf(to, "  about   %s on the wire", bytes(a, ev, "bytes_wire"));
+	if (num(ev, "bytes_wire_most") > num(ev, "bytes_wire_least"))
+		fprintf(to, " (%s to %s, by what codec is chosen)", bytes(b, ev, "bytes_wire_least"), bytes(c, ev, "bytes_wire_most"));
+	fprintf(to, " in %.*f s, as fast as the %s, and %.0f ms of downtime\n", num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"),
+		strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows", num(ev, "downtime_ms"));
 }
 
 /* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */

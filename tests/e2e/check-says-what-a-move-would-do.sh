@@ -22,7 +22,7 @@ says check.err "kernel, .* is there already"
 says check.err "all features of the guest"
 says check.err "link .*/s, round trip"
 says check.err "holds .* of memory, [0-9]+ % of it zeros"
-says check.err "about .* on the wire in .* s, as fast as the .* of downtime"
+says check.err "about .* on the wire .*in .* s, as fast as the .* of downtime"
 says check.err "nothing stands in the way"
 assert_at_source
 
@@ -37,6 +37,7 @@ python3 - "$DIR/check.out" <<-'END'
 	assert estimate["ram_bytes"] > 32 << 20 and estimate["dirty_bps"] > 0 and estimate["converges"] is True
 	assert estimate["bytes"] >= estimate["ram_bytes"] + estimate["disk_bytes"] > estimate["bytes_carried"] >= estimate["bytes_wire"] > 0
 	assert 0 < estimate["zero"] < 1 and 0 <= estimate["seeded"] <= 1 and 0 <= estimate["seeded_error"] <= 1 and estimate["total_s"] > 0
+	assert estimate["bytes_wire_least"] <= estimate["bytes_wire"] <= estimate["bytes_wire_most"]
 	assert estimate["limited_by"] in ("link", "processors") and "memory_not_sampled" not in estimate
 END
 

@@ -198,6 +198,25 @@ static void between_lz4_and_nothing_as_much_is_compressed_as_keeps_both_busy(voi
 	assert_float_equal(wire(), 3 * GB, 1);
 }
 
+static void where_processors_are_short_any_codec_may_be_chosen(void **state)
+{
+	double least, most;
+
+	(void)state;
+	in.mode = CODEC_MODE_AUTO;
+	model_wire_range(&in, &least, &most);
+	assert_float_equal(least, wire(), 1);
+	assert_float_equal(most, r.wire_bytes, 1);
+	in.link_bps = 100 * GB;
+	model_wire_range(&in, &least, &most);
+	assert_float_equal(least, 0.4 * 3 * GB, 1);
+	assert_float_equal(most, 3 * GB, 1);
+	in.mode = CODEC_MODE_LZ4;
+	model_wire_range(&in, &least, &most);
+	assert_float_equal(least, 0.5 * 3 * GB, 1);
+	assert_float_equal(most, 0.5 * 3 * GB, 1);
+}
+
 static void what_was_not_sampled_is_taken_not_to_compress(void **state)
 {
 	(void)state;
@@ -234,6 +253,7 @@ int main(void)
 		cmocka_unit_test_setup(encryption_costs_time_where_processors_are_short, setup),
 		cmocka_unit_test_setup(the_slower_the_link_the_more_effort_is_chosen, setup),
 		cmocka_unit_test_setup(between_lz4_and_nothing_as_much_is_compressed_as_keeps_both_busy, setup),
+		cmocka_unit_test_setup(where_processors_are_short_any_codec_may_be_chosen, setup),
 		cmocka_unit_test_setup(what_was_not_sampled_is_taken_not_to_compress, setup),
 		cmocka_unit_test_setup(no_more_is_tried_than_could_be_chosen, setup),
 	};
