@@ -3,10 +3,9 @@
 #include "util.h"
 
 /* Those of codec-choice.c: a link that takes less is worth that effort; what of the rate of the effort below it must leave. */
-#define HARD_BPS 40e6
-#define ZSTD_BPS 130e6
-#define ZSTD_LEAVES                                                                                                                        \
-	0.5 /* less than codec-choice.c says: it compares with how fast things left at the beginning, when all else began, too */
+#define HARD_BPS    40e6
+#define ZSTD_BPS    130e6
+#define ZSTD_LEAVES 0.5 /* less than there: it compares with how fast bytes left while all was only beginning */
 #define HARD_LEAVES 0.84
 #define TRIED_PART  0.5 /* of what is carried with an effort that is tried, given up and tried again */
 
@@ -100,12 +99,14 @@ enum codec_effort model_highest_effort(enum codec_mode mode, double link_bps)
 	return EFFORT_NONE;
 }
 
-/* Bytes a second that leave. */
+/* Bytes a second that leave. Others who are busy were not seen to change what is chosen: they come and go. */
 static double leaves_bps(const struct model_input *in, const struct phase *p, enum codec_effort effort)
 {
 	struct effort_mix m = {effort, 1};
+	struct model_input alone = *in;
 
-	return p->carried * p->of->packed[effort] / phase_s(in, p, m);
+	alone.others = 0;
+	return p->carried * p->of->packed[effort] / phase_s(&alone, p, m);
 }
 
 static bool is_worth(const struct model_input *in, const struct phase *p, enum codec_effort effort, double below_bps, double part)
