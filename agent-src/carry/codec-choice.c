@@ -120,19 +120,37 @@ static void follow_network(struct codec_choice *c, uint64_t now_ns)
 		use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
+/* A stretch has ended: bytes per second that left in it; 0: none, or it came too early. *waited: something did, all along. */
+static double end_stretch(struct codec_choice *c, uint64_t now_ns, bool *waited)
+{
+	double bps = now_ns <= c->since_ns ? 0 : (double)(c->left - c->since_left) / ((double)(now_ns - c->since_ns) / 1e9);
+
+	bool idle = 2 * c->idle >= c->looks;
+
+	c->network_waits = idle && (c->takes_bps <= 0 || c->takes_bps >= ZSTD_BPS);
+	*waited = !c->ran_dry && !idle;
+	c->since_ns = MAX(c->since_ns, now_ns);
+	c->since_left = c->left;
+	c->ran_dry = false;
+	c->looks = c->idle = 0;
+	return bps;
+}
+
 /* How fast it leaves with the effort at hand: a stretch in which something waited all along. */
 static void judge_network(struct codec_choice *c, const struct codec_sample *s, double waits)
 {
+	bool waited;
 	double bps;
 
 	c->ran_dry |= waits <= 0 && s->backlog_bytes < DRY_BYTES;
+	c->looks++;
+	c->idle += s->network_is_idle;
 	if (s->now_ns >= c->since_ns && s->now_ns - c->since_ns < TRIAL_NS)
 		return;
-	bps = s->now_ns < c->since_ns || c->ran_dry ? 0 : (double)(c->left - c->since_left) / ((double)(s->now_ns - c->since_ns) / 1e9);
-	c->since_ns = MAX(c->since_ns, s->now_ns);
-	c->since_left = c->left;
-	c->ran_dry = false;
-	if (bps <= 0)
+	bps = end_stretch(c, s->now_ns, &waited);
+	if (bps > 0 && !waited && c->now > EFFORT_LZ4) /* so much work on it is what is waited for */
+		use(c, (enum codec_effort)(c->now - 1), s->now_ns);
+	if (bps <= 0 || !waited)
 		return;
 	c->leaves_bps[c->now] = c->leaves_bps[c->now] > 0 ? (c->leaves_bps[c->now] + bps) / 2 : bps;
 	c->takes_bps = MAX(c->takes_bps * FADING, bps);
@@ -163,9 +181,11 @@ static void judge_backlog(struct codec_choice *c, const struct codec_sample *s, 
 
 	if (c->now > EFFORT_LZ4 || (c->batches < STAY_BATCHES && !quick))
 		return;
+	if (c->network_waits)
+		c->now = EFFORT_NONE;
 	c->batches = 0;
 	c->waited_s = waits;
-	if (rises && (waits > up || (s->window_was_full && waits > down)))
+	if (!c->network_waits && rises && (waits > up || (s->window_was_full && waits > down)))
 		c->now = EFFORT_LZ4;
 	else if (waits < down && (falls || quick))
 		c->now = EFFORT_NONE;

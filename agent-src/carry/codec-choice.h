@@ -3,11 +3,13 @@
  * for all data channels of a move, as they share the network and this machine's processors.
  *
  * How fast bytes leave while some wait all along is how much the network takes. A slow one is worth zstd, a very slow one more of it. But
- * things also wait to leave when it is processors that are short, here or at the peer, and then more work makes it worse: what costs more
- * of how fast bytes leave than it saves of them is given up, and not tried again for a while.
+ * things also wait to leave when it is processors that are short, here or at the peer, and then more work makes it worse: a network that has
+ * taken all that there was is not what is waited for, and what costs more of how fast bytes leave than it saves of them is given up, and
+ * not tried again for a while.
  *
- * On a faster network it is LZ4 or nothing, by what waits: if the network takes longer than UP_S over that, there is time for
- * more work on each byte; if it would soon run dry, for less. So what is sent is a mixture of both when the best lies between them.
+ * On a faster network it is LZ4 or nothing: nothing while it is idle most of the time, else by what waits: if the network takes longer
+ * than UP_S over that, there is time for more work on each byte; if it would soon run dry, for less. So what is sent is a mixture of both
+ * when the best lies between them.
  */
 #ifndef VMFERRY_CODEC_CHOICE_H
 #define VMFERRY_CODEC_CHOICE_H
@@ -29,6 +31,7 @@ struct codec_sample {
 	uint64_t window_bytes;	/* what may be on its way or wait */
 	bool window_was_full;	/* since the last sample */
 	bool peer_is_slow;
+	bool network_is_idle; /* it had taken all, when it was last looked at */
 };
 
 struct codec_channel {
@@ -48,6 +51,8 @@ struct codec_choice {
 	/* all channels together, since a moment in which the effort had settled */
 	uint64_t since_ns, since_left, left;
 	bool ran_dry;
+	unsigned looks, idle;		  /* samples since then; those that found the network idle */
+	bool network_waits;		  /* it was idle for most of the last stretch, and is not known to be slow */
 	double leaves_bps[CODEC_EFFORTS]; /* with each effort; 0: not known */
 	double takes_bps;		  /* the network, at best, fading; 0: not known */
 	uint64_t pardon_at_ns, pardon_ns; /* no more than `refused` until then; how long that is the last time */

@@ -98,7 +98,8 @@ static void choose_effort(struct sender *s)
 				       .backlog_bytes = b.bytes,
 				       .window_bytes = s->shared->window_bytes,
 				       .window_was_full = s->window_was_full,
-				       .peer_is_slow = b.peer_is_slow};
+				       .peer_is_slow = b.peer_is_slow,
+				       .network_is_idle = b.network_is_idle};
 	now = codec_choice_step(&s->shared->choice, &sample);
 	pthread_mutex_unlock(&s->shared->choosing);
 	s->window_was_full = false;

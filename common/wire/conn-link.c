@@ -36,7 +36,7 @@ struct conn_link {
 	struct timer pace;
 	size_t calling; /* bytes of the call that is under way */
 	uint64_t looked_ns, peer_full_us;
-	bool peer_is_slow;
+	bool peer_is_slow, idle;
 };
 
 static struct conn_link *of(struct conn *conn)
@@ -187,7 +187,8 @@ static void send_done(struct op *op, int res, uint32_t flags)
 	send_more(&k->conn);
 }
 
-/* Of the time since the last look: was the peer's window full for half of it? */
+/* Of the time since the last look: was the peer's window full for half of it? And had TCP nothing more to send when something of it was
+ * acknowledged last? */
 static void look_at_peer(struct conn_link *k, uint64_t ns)
 {
 	struct tcp_info info = {0};
@@ -196,6 +197,7 @@ static void look_at_peer(struct conn_link *k, uint64_t ns)
 	if (getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n) || n < offsetof(struct tcp_info, tcpi_rwnd_limited) + 8)
 		return;
 	k->peer_is_slow = (info.tcpi_rwnd_limited - k->peer_full_us) * 2000 > ns - k->looked_ns;
+	k->idle = info.tcpi_delivery_rate_app_limited;
 	k->peer_full_us = info.tcpi_rwnd_limited;
 	k->looked_ns = ns;
 }
@@ -214,6 +216,7 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 	b->bytes -= k->sending ? MIN(k->calling, b->bytes) : 0;
 	b->bytes += (uint64_t)unsent;
 	b->peer_is_slow = k->peer_is_slow;
+	b->network_is_idle = k->idle;
 }
 
 static void last_words(struct conn *conn, const uint8_t *p, size_t n)

@@ -175,6 +175,48 @@ static void what_the_network_takes_is_not_forgotten_in_a_pause(void **state)
 	for (i = 0; i < 100; i++, s.now_ns += 10 * MS)
 		codec_choice_step(&c, &s);
 	assert_true(c.channel[0].drain_bps >= before);
+	for (i = 0; i < 40; i++, s.now_ns += 10 * MS, s.given_bytes += MB)
+		s.backlog_bytes = MB, codec_choice_step(&c, &s);
+	assert_int_equal(c.now, EFFORT_ZSTD);
+}
+
+/* n samples of 10 ms in each of which so many bytes are given, and one MB waits; idle_of of 4 of them find the network idle. */
+static void feed(struct codec_choice *c, struct codec_sample *s, unsigned n, uint64_t bytes, unsigned idle_of)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++, s->now_ns += 10 * MS, s->given_bytes += bytes) {
+		s->backlog_bytes = MB;
+		s->network_is_idle = i % 4 < idle_of;
+		codec_choice_step(c, s);
+	}
+}
+
+/* Little leaves, as processors are short: what waits does so in our own hands, while the network has taken all that it was given. */
+static void an_idle_network_is_not_compressed_for_however_little_leaves(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	feed(&c, &s, 100, MB / 2, 3);
+	assert_int_equal(c.now, EFFORT_NONE);
+}
+
+/* zstd made it so: less of that, and more again when the network has as much as it takes. */
+static void a_slow_network_that_becomes_idle_is_compressed_for_less(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	feed(&c, &s, 100, MB, 1);
+	assert_int_equal(c.now, EFFORT_ZSTD);
+	feed(&c, &s, 30, MB / 2, 3);
+	assert_int_equal(c.now, EFFORT_LZ4); /* and not none: it is known to be slow */
+	feed(&c, &s, 60, MB, 1);
 	assert_int_equal(c.now, EFFORT_ZSTD);
 }
 
@@ -187,6 +229,8 @@ int main(void)
 		cmocka_unit_test(a_slow_link_soon_has_all_there_is),
 		cmocka_unit_test(a_slow_peer_is_not_compressed_for),
 		cmocka_unit_test(what_the_network_takes_is_not_forgotten_in_a_pause),
+		cmocka_unit_test(an_idle_network_is_not_compressed_for_however_little_leaves),
+		cmocka_unit_test(a_slow_network_that_becomes_idle_is_compressed_for_less),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
