@@ -65,7 +65,7 @@ static const struct gate pages[] = {
 
 static const struct gate opaque[] = {
 	{M_DISKS_QUEUED | M_LOOKED_AT, P_ENDS, send_ends},
-	{M_DISKS_DURABLE, P_DISKS_DONE, say_disks_done},
+	{M_DISKS_DURABLE | M_LOOKED_AT, P_DISKS_DONE, say_disks_done}, /* after END: that is before it in this table */
 	{M_DISKS_CLOSED, P_GO_ON, let_qemu_go_on},
 	{0, 0, NULL},
 };

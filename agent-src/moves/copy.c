@@ -141,7 +141,7 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 		t->blackout.disks_ahead = true;
 		r = disks_next_round(&t->disks, DISK_PRE_ROUND, e);
 	}
-	if (!r && disks_idle(&t->disks) && disks_written_back(&t->disks)) {
+	if (!r && disks_idle(&t->disks) && (t->pace.stop_wanted || disks_written_back(&t->disks))) {
 		t->blackout.predicted_ms = t->pace.converge.predicted_ms;
 		conductor_goto(&t->a.con, ST_SWITCHOVER);
 	}
@@ -171,7 +171,6 @@ static int decide(struct transfer *t, struct err *e)
 	if (t->blackout.stopping && still_fits(t))
 		return go_to_switchover(t, e);
 	t->blackout.stopping = t->blackout.disks_ahead = false;
-	disks_end_writeback(&t->disks);
 	if (t->pace.stop_wanted && t->ram.pass.number >= 2)
 		return go_to_switchover(t, e);
 	if (t->pace.held && verdict != CONVERGE_SWITCH)

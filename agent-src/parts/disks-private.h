@@ -24,6 +24,8 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d);
 /* Has somebody set a limit? inserted: of query-block. */
 bool disk_has_throttle(const json_t *inserted);
+/* Waits for what is under way still. */
+void disks_end_writeback(struct disks *ds);
 int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);
 
 #endif

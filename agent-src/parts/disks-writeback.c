@@ -1,8 +1,12 @@
 /* disks-writeback.c: what the guest wrote is brought to stable storage here shortly before it is stopped: QEMU does that when it stops it,
- * and then the guest waits for it. */
+ * and then the guest waits for it. Once in a move, and not for long: what takes longer QEMU is left to wait for. */
 #include "disks-private.h"
 #include "disk-io.h"
 #include "log.h"
+
+#include <string.h>
+
+#define WAIT_MS 1000
 
 struct writeback {
 	struct disks *ds;
@@ -13,9 +17,15 @@ struct writeback {
 static void on_synced(struct disk_req *req, int res)
 {
 	struct writeback *w = container_of(req, struct writeback, req);
+	const char *path = first(w->ds)[w - w->ds->writeback].guest->real_path;
 
-	log_info("disk %s is on stable storage here: %d", first(w->ds)[w - w->ds->writeback].guest->real_path, res);
+	if (res)
+		log_info("disk %s cannot be brought to stable storage here: %s", path, strerror(-res));
+	else
+		log_info("disk %s is on stable storage here", path);
 	w->ds->writebacks_left--;
+	disk_io_close(w->io);
+	w->io = NULL;
 }
 
 static void begin(struct disks *ds)
@@ -24,18 +34,28 @@ static void begin(struct disks *ds)
 	struct err e;
 
 	ds->writeback = xcalloc(ds->count, sizeof(*ds->writeback));
+	ds->writeback_ns = now_ns();
 	for (i = 0; i < ds->count; i++) {
 		struct writeback *w = &ds->writeback[i];
 
 		w->ds = ds;
 		w->req.done = on_synced;
 		if (disk_io_open_raw(&w->io, ds->part.a->loop, &(struct disk_at){.path = first(ds)[i].guest->real_path}, &e)) {
-			log_debug("%s", e.msg);
+			log_info("%s", e.msg);
 			continue;
 		}
 		ds->writebacks_left++;
 		disk_io_sync(w->io, &w->req);
 	}
+}
+
+bool disks_written_back(struct disks *ds)
+{
+	if (!ds->count || !loop_has_io_uring(ds->part.a->loop)) /* else it would hold up everything */
+		return true;
+	if (!ds->writeback)
+		begin(ds);
+	return !ds->writebacks_left || now_ns() - ds->writeback_ns > WAIT_MS * 1000000ULL;
 }
 
 void disks_end_writeback(struct disks *ds)
@@ -46,14 +66,4 @@ void disks_end_writeback(struct disks *ds)
 		disk_io_close(ds->writeback[i].io);
 	free(ds->writeback);
 	ds->writeback = NULL;
-	ds->writebacks_left = 0;
-}
-
-bool disks_written_back(struct disks *ds)
-{
-	if (!ds->count || !loop_has_io_uring(ds->part.a->loop)) /* else it would hold up everything */
-		return true;
-	if (!ds->writeback)
-		begin(ds);
-	return !ds->writebacks_left;
 }

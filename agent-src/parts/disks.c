@@ -397,6 +397,68 @@ static bool may_go_on(const struct disks *ds)
 	return ds->count && ds->at[OBJECT_DISK_BASE].started && !ds->final && disks_idle(ds);
 }
 
+static void note_bitmap(struct disk *d, const json_t *bitmap)
+{
+	const json_t *count = json_object_get(bitmap, "count");
+
+	d->dirty = (uint64_t)json_integer_value(count);
+	d->looked_at = true;
+	d->recording = json_is_integer(count) && json_is_true(json_object_get(bitmap, "recording")) &&
+		       !json_is_true(json_object_get(bitmap, "inconsistent"));
+}
+
+/* drives: of query-block */
+static void note_dirty(struct disks *ds, json_t *drives)
+{
+	json_t *entry, *bitmap;
+	size_t i, j;
+	unsigned k;
+	char name[48];
+
+	json_array_foreach(drives, i, entry) {
+		json_t *inserted = json_object_get(entry, "inserted");
+		const char *node = json_string_value(json_object_get(inserted, "node-name"));
+
+		for (k = 0; node && k < ds->count; k++) {
+			struct disk *d = &first(ds)[k];
+
+			if (strcmp(d->guest->node, node))
+				continue;
+			if (!ds->throttled)
+				d->has_throttle = disk_has_throttle(inserted);
+			bitmap_name(ds, name, d, d->bitmap);
+			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
+				const char *is = json_string_value(json_object_get(bitmap, "name"));
+
+				if (is && !strcmp(is, name))
+					note_bitmap(d, bitmap);
+			}
+		}
+	}
+}
+
+/* What is in the bitmaps now. Nobody may have switched them off: what was written since would be left behind. */
+static int look_at_bitmaps(struct disks *ds, struct err *e)
+{
+	json_t *drives;
+	unsigned i;
+	int r;
+
+	for (i = 0; i < ds->count; i++)
+		first(ds)[i].looked_at = false;
+	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
+	if (r)
+		return r;
+	note_dirty(ds, drives);
+	json_decref(drives);
+	for (i = 0; i < ds->count; i++)
+		if (first(ds)[i].looked_at && !first(ds)[i].recording)
+			return err_set(e, EBUSY,
+				       "somebody has switched off the dirty bitmap by which vmferry knows what is written to disk %s",
+				       first(ds)[i].guest->real_path);
+	return 0;
+}
+
 int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 {
 	uint64_t dirty = 0;
@@ -406,7 +468,9 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 		return 0;
 	for (i = 0; i < ds->count; i++)
 		dirty += first(ds)[i].dirty;
-	return dirty >= at_least ? next_round(ds, false, e) : 0;
+	if (dirty < at_least)
+		return 0;
+	return look_at_bitmaps(ds, e) ? -e->code : next_round(ds, false, e);
 }
 
 /* What the reader queued and what the destination confirmed is told in no certain order. */
@@ -548,36 +612,6 @@ unsigned disks_rounds(const struct disks *ds)
 
 /* ---- how much is dirty ---- */
 
-/* drives: of query-block */
-static void note_dirty(struct disks *ds, json_t *drives)
-{
-	json_t *entry, *bitmap;
-	size_t i, j;
-	unsigned k;
-	char name[48];
-
-	json_array_foreach(drives, i, entry) {
-		json_t *inserted = json_object_get(entry, "inserted");
-		const char *node = json_string_value(json_object_get(inserted, "node-name"));
-
-		for (k = 0; node && k < ds->count; k++) {
-			struct disk *d = &first(ds)[k];
-
-			if (strcmp(d->guest->node, node))
-				continue;
-			if (!ds->throttled)
-				d->has_throttle = disk_has_throttle(inserted);
-			bitmap_name(ds, name, d, d->bitmap);
-			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
-				const char *is = json_string_value(json_object_get(bitmap, "name"));
-
-				if (is && !strcmp(is, name))
-					d->dirty = (uint64_t)json_integer_value(json_object_get(bitmap, "count"));
-			}
-		}
-	}
-}
-
 static void on_query_block(void *arg, json_t *ret, const struct err *err)
 {
 	struct disks *ds = arg;
@@ -599,35 +633,20 @@ void disks_query_dirty(struct disks *ds)
 
 /* ---- the last round ---- */
 
-/* The guest is stopped, and what it wrote is in the bitmaps: a disk that it has not written to since its last round needs no other. */
-static int look_for_writes(struct disks *ds, struct err *e)
-{
-	json_t *drives;
-	unsigned i;
-	int r;
-
-	for (i = 0; i < ds->count; i++)
-		first(ds)[i].dirty = UINT64_MAX; /* nothing is known */
-	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
-	if (r)
-		return r;
-	note_dirty(ds, drives);
-	json_decref(drives);
-	for (i = 0; i < ds->count; i++) {
-		first(ds)[i].finished = !first(ds)[i].dirty;
-		first(ds)[i].final = true;
-	}
-	return 0;
-}
-
+/* The guest is stopped, and what it wrote is in the bitmaps. */
 int disks_final(struct disks *ds, struct err *e)
 {
+	unsigned i;
 	int r;
 
 	if (!may_go_on(ds))
 		return 0;
 	ds->final = true;
-	r = look_for_writes(ds, e);
+	r = look_at_bitmaps(ds, e);
+	for (i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
+		first(ds)[i].finished = first(ds)[i].looked_at && !first(ds)[i].dirty;
+		first(ds)[i].final = true;
+	}
 	if (!r && !finished(ds))
 		r = next_round(ds, true, e);
 	note_durable(ds);
@@ -665,7 +684,6 @@ int disks_connect(struct disks *ds, struct err *e)
 
 void disks_stop(struct disks *ds)
 {
-	disks_end_writeback(ds);
 	disk_reader_stop(ds->reader);
 }
 

@@ -28,6 +28,8 @@ struct disk {
 	bool final;	     /* this round is the last: the guest is stopped */
 	bool finished;	     /* the final round is queued */
 	bool has_throttle;   /* an I/O limit of the user's own */
+	bool looked_at;	     /* since the guest was stopped: of its bitmap is known what is in it */
+	bool recording;	     /* and that was not switched off by somebody */
 	uint64_t dirty;	     /* of the recording bitmap, as last asked */
 	uint64_t last_dirty; /* that the last round covered */
 	uint64_t read_bytes;
@@ -46,6 +48,7 @@ struct disks {
 	bool final;		     /* the guest is stopped */
 	struct writeback *writeback; /* NULL: not begun */
 	unsigned writebacks_left;
+	uint64_t writeback_ns; /* when it began */
 	bool query_pending, throttled, done_said, closed;
 	uint64_t durable_ns; /* when the last round was */
 };
@@ -58,9 +61,8 @@ const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
 int disks_connect(struct disks *d, struct err *e);
 /* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */
 int disks_next_round(struct disks *d, uint64_t at_least, struct err *e);
-/* Begins to bring what the guest has written to stable storage, here, and says whether that is done. */
+/* Begins to bring what the guest has written to stable storage, here, and says whether that has been waited for enough. */
 bool disks_written_back(struct disks *d);
-void disks_end_writeback(struct disks *d);
 /* The guest is stopped: the last round. */
 int disks_final(struct disks *d, struct err *e);
 /* Tells the destination that the disks are complete, so that it lets go of them. */

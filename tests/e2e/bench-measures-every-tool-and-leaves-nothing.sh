@@ -41,7 +41,9 @@ assert_run 'all(m["verified"]["pages_checked"] == 60 * 256 for m in moves)'
 # The gap in the heartbeat is where both QEMUs say that the guest stood still.
 assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for m in moves)'
 # In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none.
-assert_eq "$(cat "$DIR"/trace.* | grep -c handshake_complete)" $((2 * 2 * (1 + 3 + 1))) "connections that QEMU encrypted"
+grep -c handshake_complete "$DIR"/trace.* | sed 's/.*://' | sort | uniq -c | sed 's/^ *//' >"$DIR/handshakes"
+[[ $(sed -n 's/ 5$//p' "$DIR/handshakes") -ge 3 && -z $(grep -v ' [05]$' "$DIR/handshakes") ]] ||
+	fail "QEMUs that encrypted so many connections: $(cat "$DIR/handshakes")"
 [[ $(grep -c '^  vmferry' "$DIR/table") -eq 2 ]] || fail "the table lacks a tool"
 
 [[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # of which the longest tool's name has 10 more than its column
