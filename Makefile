@@ -231,7 +231,7 @@ bench: ## Measure moves over 1 Gb/s beside QEMU's own, as the guest feels them (
 
 bench-quick: ## The same, smaller: one workload, twice (five minutes)
 	$(MAKE) bench BENCH=build/bench/quick.json \
-		BENCH_OPTIONS='--mem 512M --disk-data 64M --workloads writer --repeat 2 $(BENCH_OPTIONS)'
+		BENCH_OPTIONS='--mem 512M --disk-data 384M --workloads writer --repeat 2 $(BENCH_OPTIONS)'
 
 bench-ram: ## Memory alone, as fast as loopback carries it
 	$(MAKE) bench BENCH=build/bench/ram.json BENCH_OPTIONS='--links unshaped --mem 4G --disks 0 --workloads idle \
