@@ -3,6 +3,10 @@
 # programs may not be executed or there is no room; through a login shell that talks. What must not stay does not.
 # timeout: 300
 . "$(dirname "$0")/../lib/ssh-host.sh"
+
+unmount() { # what a session that has just ended may use for a moment
+	wait_for 20 on_b umount "$1" 2>"$DIR/umount" || fail "$(<"$DIR/umount")"
+}
 ssh_hosts_start
 program=$DIR/program # prints its arguments, its directory and what it reads
 cc -O1 -o "$program" -x c - <<-'END'
@@ -106,7 +110,7 @@ for options in noexec size=1m; do
 	on_b mount -t tmpfs -o "mode=700,$options" tiny "$cache"
 	run 5 no root "${args[@]}"
 	ran /var/cache/vmferry
-	on_b umount "$cache"
+	unmount "$cache"
 done
 on_b mount -o remount,noexec /var/cache
 on_b mount -t tmpfs -o mode=1777,noexec bad /run/tmp
@@ -115,8 +119,8 @@ mkdir "$(at_b "$HOME_B/.ssh")"
 cp "$(at_a "$HOME_A/.ssh/id_ed25519.pub")" "$(at_b "$HOME_B/.ssh/authorized_keys")"
 run 99 no root "${args[@]}"
 said "no directory there can hold the program: $cache: only [0-9]+ KiB are free; /var/cache/vmferry: programs may not be executed there; /run/tmp/vmferry.*: programs may not be executed there\$"
-on_b umount "$HOME_B"
-on_b umount /run/tmp
+unmount "$HOME_B"
+unmount /run/tmp
 is_empty /run/tmp || fail "left: $(on_b ls -A /run/tmp)"
 
 # a login shell that talks, without a newline at the end
