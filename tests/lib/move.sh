@@ -102,6 +102,7 @@ listen_dst() { # [OPTION...]
 		(umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$DIR/dst-state/token")
 		cp -p "$DIR/dst-state/token" "$VMFERRY_STATE_DIR/token"
 	fi
+	rm -f "$DIR/dst.out" # an earlier one's, which says where that listened
 	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
