@@ -1,4 +1,4 @@
-/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-throttle.c and
+/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-dirty.c, disks-throttle.c and
  * disks-writeback.c. */
 #ifndef VMFERRY_DISKS_PRIVATE_H
 #define VMFERRY_DISKS_PRIVATE_H
@@ -24,6 +24,10 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d);
 /* Has somebody set a limit? inserted: of query-block. */
 bool disk_has_throttle(const json_t *inserted);
+/* Of its recording bitmap in that generation. */
+void disk_bitmap_name(const struct disks *ds, char out[48], const struct disk *d, unsigned generation);
+/* What is in the bitmaps now. Nobody may have switched them off: what was written since would be left behind. */
+int disks_look_at_bitmaps(struct disks *ds, struct err *e);
 /* Waits for what is under way still. */
 void disks_end_writeback(struct disks *ds);
 int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);

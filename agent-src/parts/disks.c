@@ -201,13 +201,6 @@ static bool durable(const struct disks *ds)
 /* Fine enough for a database, coarse enough for a terabyte: 2 MiB of bitmap. QEMU's default, made explicit. */
 #define GRANULARITY 65536
 
-static void bitmap_name(const struct disks *ds, char out[48], const struct disk *d, unsigned generation)
-{
-	char prefix[QEMU_PREFIX_MAX];
-
-	snprintf(out, 48, "%s%u-%u", qemu_prefix(prefix, ds->part.a->id), d->object, generation);
-}
-
 static json_t *bitmap_ref(const struct disk *d, const char *name)
 {
 	return json_pack("{s:s,s:s}", "node", d->guest->node, "name", name);
@@ -238,10 +231,10 @@ static int rotate(struct disks *ds, bool final, struct err *e)
 		if (d->finished)
 			continue;
 		if (!final) {
-			bitmap_name(ds, name, d, d->bitmap + 1);
+			disk_bitmap_name(ds, name, d, d->bitmap + 1);
 			json_array_append_new(actions, action_add(d, name));
 		}
-		bitmap_name(ds, name, d, d->bitmap);
+		disk_bitmap_name(ds, name, d, d->bitmap);
 		json_array_append_new(actions, action_disable(d, name));
 	}
 	return qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
@@ -263,7 +256,7 @@ static int add_export(struct disks *ds, const struct disk *d, struct err *e)
 	export_id(ds, id, d);
 	args = json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->guest->node, "name", id, "writable", 0);
 	if (d->round) {
-		bitmap_name(ds, bitmap, d, d->bitmap - 1);
+		disk_bitmap_name(ds, bitmap, d, d->bitmap - 1);
 		json_object_set_new(args, "bitmaps", json_pack("[s]", bitmap));
 	} else if (disk_keeps_chain(ds, d->guest)) {
 		json_object_set_new(args, "allocation-depth", json_true());
@@ -285,7 +278,7 @@ static void read_round(struct disks *ds, struct disk *d)
 
 	export_id(ds, id, d);
 	if (d->round) {
-		bitmap_name(ds, bitmap, d, d->bitmap - 1);
+		disk_bitmap_name(ds, bitmap, d, d->bitmap - 1);
 		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
 		round.at.select = context;
 	} else if (disk_keeps_chain(ds, d->guest)) {
@@ -332,7 +325,7 @@ static void clean_bitmap(struct disks *ds, const struct disk *d)
 
 	if (!d->round)
 		return;
-	bitmap_name(ds, name, d, d->bitmap - 1);
+	disk_bitmap_name(ds, name, d, d->bitmap - 1);
 	if (qmp_call(ds->src->qmp, "block-dirty-bitmap-remove", bitmap_ref(d, name), NULL, &e))
 		log_debug("bitmap %s: %s (removed later)", name, e.msg);
 }
@@ -359,7 +352,7 @@ static int begin(struct part *p, struct err *e)
 		struct disk *d = &first(ds)[i];
 		char name[48];
 
-		bitmap_name(ds, name, d, 0);
+		disk_bitmap_name(ds, name, d, 0);
 		json_array_append_new(actions, action_add(d, name));
 		d->started = true;
 	}
@@ -397,68 +390,6 @@ static bool may_go_on(const struct disks *ds)
 	return ds->count && ds->at[OBJECT_DISK_BASE].started && !ds->final && disks_idle(ds);
 }
 
-static void note_bitmap(struct disk *d, const json_t *bitmap)
-{
-	const json_t *count = json_object_get(bitmap, "count");
-
-	d->dirty = (uint64_t)json_integer_value(count);
-	d->looked_at = true;
-	d->recording = json_is_integer(count) && json_is_true(json_object_get(bitmap, "recording")) &&
-		       !json_is_true(json_object_get(bitmap, "inconsistent"));
-}
-
-/* drives: of query-block */
-static void note_dirty(struct disks *ds, json_t *drives)
-{
-	json_t *entry, *bitmap;
-	size_t i, j;
-	unsigned k;
-	char name[48];
-
-	json_array_foreach(drives, i, entry) {
-		json_t *inserted = json_object_get(entry, "inserted");
-		const char *node = json_string_value(json_object_get(inserted, "node-name"));
-
-		for (k = 0; node && k < ds->count; k++) {
-			struct disk *d = &first(ds)[k];
-
-			if (strcmp(d->guest->node, node))
-				continue;
-			if (!ds->throttled)
-				d->has_throttle = disk_has_throttle(inserted);
-			bitmap_name(ds, name, d, d->bitmap);
-			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
-				const char *is = json_string_value(json_object_get(bitmap, "name"));
-
-				if (is && !strcmp(is, name))
-					note_bitmap(d, bitmap);
-			}
-		}
-	}
-}
-
-/* What is in the bitmaps now. Nobody may have switched them off: what was written since would be left behind. */
-static int look_at_bitmaps(struct disks *ds, struct err *e)
-{
-	json_t *drives;
-	unsigned i;
-	int r;
-
-	for (i = 0; i < ds->count; i++)
-		first(ds)[i].looked_at = false;
-	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
-	if (r)
-		return r;
-	note_dirty(ds, drives);
-	json_decref(drives);
-	for (i = 0; i < ds->count; i++)
-		if (first(ds)[i].looked_at && !first(ds)[i].recording)
-			return err_set(e, EBUSY,
-				       "somebody has switched off the dirty bitmap by which vmferry knows what is written to disk %s",
-				       first(ds)[i].guest->real_path);
-	return 0;
-}
-
 int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 {
 	uint64_t dirty = 0;
@@ -470,7 +401,7 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 		dirty += first(ds)[i].dirty;
 	if (dirty < at_least)
 		return 0;
-	return look_at_bitmaps(ds, e) ? -e->code : next_round(ds, false, e);
+	return disks_look_at_bitmaps(ds, e) ? -e->code : next_round(ds, false, e);
 }
 
 /* What the reader queued and what the destination confirmed is told in no certain order. */
@@ -610,27 +541,6 @@ unsigned disks_rounds(const struct disks *ds)
 	return round;
 }
 
-/* ---- how much is dirty ---- */
-
-static void on_query_block(void *arg, json_t *ret, const struct err *err)
-{
-	struct disks *ds = arg;
-
-	ds->query_pending = false;
-	if (err || ds->final) /* as it was before the last look */
-		return;
-	guest_watch_drives(&ds->src->watch, ret);
-	note_dirty(ds, ret);
-}
-
-void disks_query_dirty(struct disks *ds)
-{
-	if (ds->query_pending || !ds->count || !ds->src->qmp)
-		return;
-	ds->query_pending = true;
-	qmp_send(ds->src->qmp, "query-block", NULL, QMP_DEADLINE_MS, on_query_block, ds);
-}
-
 /* ---- the last round ---- */
 
 /* The guest is stopped, and what it wrote is in the bitmaps. */
@@ -642,7 +552,7 @@ int disks_final(struct disks *ds, struct err *e)
 	if (!may_go_on(ds))
 		return 0;
 	ds->final = true;
-	r = look_at_bitmaps(ds, e);
+	r = disks_look_at_bitmaps(ds, e);
 	for (i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
 		first(ds)[i].finished = first(ds)[i].looked_at && !first(ds)[i].dirty;
 		first(ds)[i].final = true;

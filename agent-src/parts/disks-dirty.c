@@ -1,0 +1,94 @@
+/* disks-dirty.c: what the guest has written to its disks, as QEMU's dirty bitmaps have it. */
+#include "disks-private.h"
+#include "qemu-undo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void disk_bitmap_name(const struct disks *ds, char out[48], const struct disk *d, unsigned generation)
+{
+	char prefix[QEMU_PREFIX_MAX];
+
+	snprintf(out, 48, "%s%u-%u", qemu_prefix(prefix, ds->part.a->id), d->object, generation);
+}
+
+static void note_bitmap(struct disk *d, const json_t *bitmap)
+{
+	const json_t *count = json_object_get(bitmap, "count");
+
+	d->dirty = (uint64_t)json_integer_value(count);
+	d->looked_at = true;
+	d->recording = json_is_integer(count) && json_is_true(json_object_get(bitmap, "recording")) &&
+		       !json_is_true(json_object_get(bitmap, "inconsistent"));
+}
+
+/* drives: of query-block */
+static void note_dirty(struct disks *ds, json_t *drives)
+{
+	json_t *entry, *bitmap;
+	size_t i, j;
+	unsigned k;
+	char name[48];
+
+	json_array_foreach(drives, i, entry) {
+		json_t *inserted = json_object_get(entry, "inserted");
+		const char *node = json_string_value(json_object_get(inserted, "node-name"));
+
+		for (k = 0; node && k < ds->count; k++) {
+			struct disk *d = &first(ds)[k];
+
+			if (strcmp(d->guest->node, node))
+				continue;
+			if (!ds->throttled)
+				d->has_throttle = disk_has_throttle(inserted);
+			disk_bitmap_name(ds, name, d, d->bitmap);
+			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
+				const char *is = json_string_value(json_object_get(bitmap, "name"));
+
+				if (is && !strcmp(is, name))
+					note_bitmap(d, bitmap);
+			}
+		}
+	}
+}
+
+int disks_look_at_bitmaps(struct disks *ds, struct err *e)
+{
+	json_t *drives;
+	unsigned i;
+	int r;
+
+	for (i = 0; i < ds->count; i++)
+		first(ds)[i].looked_at = false;
+	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
+	if (r)
+		return r;
+	note_dirty(ds, drives);
+	json_decref(drives);
+	for (i = 0; i < ds->count; i++)
+		if (first(ds)[i].looked_at && !first(ds)[i].recording)
+			return err_set(e, EBUSY,
+				       "somebody has switched off the dirty bitmap by which vmferry knows what is written to disk %s",
+				       first(ds)[i].guest->real_path);
+	return 0;
+}
+
+static void on_query_block(void *arg, json_t *ret, const struct err *err)
+{
+	struct disks *ds = arg;
+
+	ds->query_pending = false;
+	if (err || ds->final) /* as it was before the last look */
+		return;
+	guest_watch_drives(&ds->src->watch, ret);
+	note_dirty(ds, ret);
+}
+
+void disks_query_dirty(struct disks *ds)
+{
+	if (ds->query_pending || !ds->count || !ds->src->qmp)
+		return;
+	ds->query_pending = true;
+	qmp_send(ds->src->qmp, "query-block", NULL, QMP_DEADLINE_MS, on_query_block, ds);
+}
