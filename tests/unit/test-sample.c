@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#define NONE	 0
 #define PAGES	 4096  /* 16 MiB: all of it is looked at */
 #define MANY	 98304 /* 384 MiB: two thirds of it */
 #define MANY_MIB 192   /* of a disk: two thirds */
@@ -74,6 +75,20 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* PAGES pages, each with contents of its own but for every so manieth (NONE: none), which is of one letter. */
+static void memory_with(size_t every, int letter)
+{
+	size_t i;
+
+	memory_of(PAGES);
+	for (i = 0; i < PAGES; i++) {
+		if (every != NONE && i % every == 0)
+			memset(page_of(i), letter, PAGE_BYTES);
+		else
+			fill(page_of(i), i);
+	}
+}
+
 static void look_at_memory(void)
 {
 	struct seed_block b = {"ram", ram_pages * PAGE_BYTES, (uint64_t)(uintptr_t)ram};
@@ -117,16 +132,8 @@ static void pages_that_are_absent_are_not_counted_and_stay_absent(void **state)
 
 static void zeros_are_counted(void **state)
 {
-	size_t i;
-
 	(void)state;
-	memory_of(PAGES);
-	for (i = 0; i < PAGES; i++) {
-		if (i % 4)
-			fill(page_of(i), i);
-		else
-			*(volatile uint8_t *)page_of(i) = 0;
-	}
+	memory_with(4, 0);
 	look_at_memory();
 	assert_int_equal(sampled_memory(s)->zero, PAGES / 4 * PAGE_BYTES);
 	assert_int_equal(sampled_memory(s)->bytes, PAGES * PAGE_BYTES);
@@ -136,16 +143,9 @@ static void zeros_are_counted(void **state)
 static void what_compresses_is_told_from_what_does_not(void **state)
 {
 	const struct sample_of *of;
-	size_t i;
 
 	(void)state;
-	memory_of(PAGES);
-	for (i = 0; i < PAGES; i++) {
-		if (i % 2)
-			fill(page_of(i), i);
-		else
-			memset(page_of(i), 'a', PAGE_BYTES);
-	}
+	memory_with(2, 'a');
 	look_at_memory();
 	of = sampled_memory(s);
 	assert_true(of->tried > 4 * MIB);
@@ -162,9 +162,7 @@ static void all_of_small_ones_is_looked_at_and_the_shared_part_is_exact(void **s
 	size_t i;
 
 	(void)state;
-	memory_of(PAGES);
-	for (i = 0; i < PAGES; i++)
-		fill(page_of(i), i);
+	memory_with(NONE, 0);
 	for (i = 0; i < PAGES / 4; i++) {
 		put(3 * i);
 		put(PAGES + i); /* nowhere in memory */
@@ -203,9 +201,7 @@ static void a_disk_s_holes_are_not_looked_at_and_what_cannot_be_read_is_like_the
 	size_t i;
 
 	(void)state;
-	memory_of(PAGES);
-	for (i = 0; i < PAGES; i++)
-		fill(page_of(i), i);
+	memory_with(NONE, 0);
 	for (i = 0; i < 1024; i++)
 		put(2 * i);
 	fflush(disk);
@@ -226,9 +222,7 @@ static void a_disk_in_many_small_extents_is_looked_at_across_its_holes(void **st
 	size_t i;
 
 	(void)state;
-	memory_of(PAGES);
-	for (i = 0; i < PAGES; i++)
-		fill(page_of(i), i);
+	memory_with(NONE, 0);
 	for (i = 0; i < PAGES / 2; i++) {
 		assert_int_equal(fseek(disk, (long)(5 * i * PAGE_BYTES), SEEK_SET), 0);
 		put(i);
