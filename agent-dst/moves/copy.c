@@ -1,4 +1,4 @@
-/* copy.c: what arrives, until every digest is equal; then the device state goes into QEMU, and its disks become active. */
+/* copy.c: what arrives, until every digest is equal; then the recipe finishes it, until all that a guest needs is here. */
 #include "transfer.h"
 #include "json-message.h"
 #include "util.h"
@@ -13,12 +13,10 @@ int copy_enter(void *ctx, struct err *e)
 
 	if (data_plane_open_door(&t->data, e))
 		return -e->code;
-	ready = json_pack("{s:s,s:s*,s:s*}", "ram_mode", t->ram.opaque ? "opaque" : "pages", "why", t->ram.why, "how",
-			  t->ram.place ? ram_place_how(t->ram.place) : NULL);
-	json_object_set_new(ready, "seeds", json_boolean(t->ram.place));
+	ready = json_object();
+	t->recipe->tell_ready(t, ready);
 	json_object_set_new(ready, "channels", json_integer(t->data.channels));
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
-	json_object_set_new(ready, "pid", json_integer(t->target.qemu.pid));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }
@@ -29,29 +27,9 @@ static bool is_switching(const struct transfer *t)
 	return t->a.handoff.state == HO_DST_BEGUN && t->a.con.stage == ST_SWITCHOVER && t->a.con.entered;
 }
 
-/* What is written to files directly may be on its way to stable storage still; but what is written through our QEMU is to be there before
- * its exports are closed. */
-static int load_if_disks_allow(struct transfer *t, struct err *e)
+static int finish_if_switching(struct transfer *t, struct err *e)
 {
-	int r;
-
-	if (!is_switching(t) || t->ram.opaque || t->ram.feed || (t->data.unsynced && disks_have_exports(&t->disks)))
-		return 0;
-	r = disks_close_exports(&t->disks, e);
-	return r ? r : ram_load(&t->ram, e);
-}
-
-/* Disks synced, too, and the state loaded: activate the disks and promise. */
-static int prepared_if_all_is_in(struct transfer *t, struct err *e)
-{
-	int r;
-
-	if (!is_switching(t) || !ram_is_loaded(&t->ram) || t->data.unsynced)
-		return 0;
-	r = target_activate(&t->target, e);
-	if (!r)
-		r = target_stands(&t->target, e);
-	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+	return is_switching(t) ? t->recipe->finish(t, e) : 0;
 }
 
 static int channel_complete(struct transfer *t)
@@ -65,7 +43,7 @@ static int channel_complete(struct transfer *t)
 
 static int channel_lost(struct transfer *t, const struct receive_event *rev, struct err *e)
 {
-	if (!qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time)) /* seen here first, as its memory is gone */
+	if (!t->recipe->can_run(t)) /* seen here first, as its memory is gone */
 		return qemu_gone(t, e);
 	*e = rev->err;
 	return err_prefix(e, "data channel %u", rev->channel);
@@ -131,14 +109,10 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 	} else {
 		r = common_event(t, ev, e);
 	}
-	r = r ? r : load_if_disks_allow(t, e);
-	return r ? r : prepared_if_all_is_in(t, e);
+	return r ? r : finish_if_switching(t, e);
 }
 
 int switchover_enter(void *ctx, struct err *e)
 {
-	struct transfer *t = ctx;
-	int r = load_if_disks_allow(t, e);
-
-	return r ? r : prepared_if_all_is_in(t, e);
+	return finish_if_switching(ctx, e);
 }

@@ -148,7 +148,7 @@ static void carried_out(struct attempt *a, bool has_entered)
 		startup_settle(&transfer_of(a)->startup);
 }
 
-const struct attempt_ops cutover_ops = {
+const struct attempt_ops live_cutover = {
 	.act = {[ACT_SEND_STATE] = send_state,
 		[ACT_CONT_DESTINATION] = cont_destination,
 		[ACT_END_DESTINATION_QEMU] = end_qemu,
@@ -183,8 +183,7 @@ int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e)
 /* Its monitor's end may come after COMMIT. It has never run the guest: NOVM, where START would be undecided for ever. */
 static bool died_unstarted(const struct transfer *t)
 {
-	return t->a.handoff.state == HO_DST_PREPARED && t->a.handoff.qemu_alive &&
-	       !qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time);
+	return t->a.handoff.state == HO_DST_PREPARED && t->a.handoff.qemu_alive && !t->recipe->can_run(t);
 }
 
 /* Promised in an earlier life, and somebody has started it since, while no agent looked. If the source has not given the guest

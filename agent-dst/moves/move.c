@@ -2,6 +2,7 @@
 #include "transfer.h"
 #include "exit-code.h"
 #include "json-message.h"
+#include "json-text.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -28,6 +29,8 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 		return 0;
 	}
 	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, t->a.id, &t->target.description, e);
+	if (!r)
+		r = recipe_choose(t, json_text(t->target.description, "how"), e);
 	if (!r)
 		conductor_goto(&t->a.con, ST_PREFLIGHT);
 	return r;
@@ -58,7 +61,7 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	}
 	if (r)
 		return r;
-	accept = json_object();
+	accept = json_pack("{s:s}", "how", t->recipe->how);
 	describe_machine(accept);
 	r = parts_describe(&t->parts, accept, e);
 	if (!r)
@@ -149,7 +152,7 @@ static void fail(void *ctx, const struct err *why)
 int transfer_new(struct transfer **out, const struct move_config *cfg, struct err *e)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
-	int r = attempt_init(&t->a, &cutover_ops, 128, stages, t, fail, e);
+	int r = attempt_init(&t->a, NULL, 128, stages, t, fail, e);
 
 	if (r) {
 		free(t);
@@ -163,12 +166,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	files_init(&t->files, &t->target, &t->disks);
 	startup_init(&t->startup, &t->target);
 	line_init(&t->line, &t->target, &t->disks, &t->files);
-	parts_add(&t->parts, &t->target.part);
-	parts_add(&t->parts, &t->ram.part);
-	parts_add(&t->parts, &t->disks.part);
-	parts_add(&t->parts, &t->files.part);
-	parts_add(&t->parts, &t->startup.part);
-	parts_add(&t->parts, &t->line.part);
+	recipe_choose(t, NULL, e); /* until it is told */
 	*out = t;
 	return 0;
 }

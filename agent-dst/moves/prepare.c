@@ -1,5 +1,5 @@
 /*
- * prepare.c: from the plan to a waiting QEMU with empty disks; and all of that undone.
+ * prepare.c: from the plan to empty disks, and what waits for them; and all of that undone.
  *
  * What is created is journaled first, under a kind that its part knows to undo (part.h), so that this works from the journal alone, in
  * this life of the agent or a later one. What cannot be removed stays in the journal, is told, and is tried again when an agent next
@@ -29,6 +29,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 	json_t *begin = json_object();
 	int r;
 
+	json_object_set_new(begin, "how", json_string(t->recipe->how));
 	target_describe_for_journal(&t->target, begin);
 	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
 	json_decref(begin);
@@ -37,42 +38,15 @@ static int begin_journal(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* Once all files are here. */
-static int start_guest(struct transfer *t, struct err *e)
+static int receive_if_all_files_are_here(struct transfer *t, struct err *e)
 {
-	struct data_plane *d = &t->data;
-	int r = startup_draft(&t->startup, e);
+	int r = t->files.awaited ? 0 : t->recipe->receive(t, e);
 
-	if (!r)
-		r = target_start_qemu(&t->target, e);
-	if (!r)
-		r = target_configure_qemu(&t->target, t->ram.opaque ? t->ram.multifd : 0, e);
-	if (!r)
-		r = ram_choose_mode(&t->ram, e);
-	if (!r)
-		r = disks_open(&t->disks, &d->shared, e);
-	if (!r)
-		r = ram_listen(&t->ram, e);
-	if (!r)
-		r = data_plane_listen(d, e);
-	if (t->ram.opaque) {
-		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
-		d->shared.streams = 1 + t->ram.multifd;
-		d->channels = d->shared.streams + (t->disks.count ? 1 : 0);
-		d->shared.incoming = t->ram.incoming;
-	}
-	d->shared.channels = d->channels;
-	d->shared.ram = t->ram.place;
-	return r;
-}
-
-static int start_if_all_files_are_here(struct transfer *t, struct err *e)
-{
-	int r = t->files.awaited ? 0 : start_guest(t, e);
-
-	if (!r && !t->files.awaited)
-		conductor_goto(&t->a.con, ST_COPY);
-	return r;
+	if (r || t->files.awaited)
+		return r;
+	t->data.shared.channels = t->data.channels;
+	conductor_goto(&t->a.con, ST_COPY);
+	return 0;
 }
 
 int prepare_enter(void *ctx, struct err *e)
@@ -86,7 +60,7 @@ int prepare_enter(void *ctx, struct err *e)
 		r = begin_journal(t, e);
 	if (!r)
 		r = parts_prepare(&t->parts, e);
-	return r ? r : start_if_all_files_are_here(t, e);
+	return r ? r : receive_if_all_files_are_here(t, e);
 }
 
 int prepare_event(void *ctx, const struct event *ev, struct err *e)
@@ -95,7 +69,7 @@ int prepare_event(void *ctx, const struct event *ev, struct err *e)
 	bool awaited = t->files.awaited;
 	int r = common_event(t, ev, e);
 
-	return r || !awaited || t->a.con.stage != ST_PREPARE ? r : start_if_all_files_are_here(t, e);
+	return r || !awaited || t->a.con.stage != ST_PREPARE ? r : receive_if_all_files_are_here(t, e);
 }
 
 /* ---- undoing ---- */

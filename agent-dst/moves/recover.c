@@ -1,6 +1,7 @@
 /* recover.c: an attempt whose agent died: taken up by the next, from its journal. */
 #include "transfer.h"
 #include "exit-code.h"
+#include "json-text.h"
 #include "log.h"
 #include "util.h"
 
@@ -10,12 +11,14 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 {
 	int r = attempt_open(&t->a, journal_path, e);
 
+	if (!r)
+		r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
 	if (r)
 		return r;
 	target_restore(&t->target);
 	if (!t->a.over)
 		target_find_qemu_again(&t->target);
-	r = handoff_restore(&t->a.handoff, HO_DESTINATION, journal_last_state(t->a.journal), t->target.qemu.pid > 0);
+	r = handoff_restore(&t->a.handoff, HO_DESTINATION, journal_last_state(t->a.journal), t->recipe->can_run(t));
 	if (r)
 		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);
 	return attempt_step(&t->a, EV_RECOVER, HO_NONE, e);

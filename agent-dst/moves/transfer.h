@@ -23,10 +23,28 @@
 
 enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 
+struct transfer;
+
+/* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
+struct recipe {
+	const char *how;	 /* in DESCRIBE, and where the journal begins */
+	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
+	const struct attempt_ops *cutover;
+	/* What was made here of the guest is still what it was, and could run it. */
+	bool (*can_run)(const struct transfer *t);
+	/* All files are here: from now on content may arrive. */
+	int (*receive)(struct transfer *t, struct err *e);
+	/* Into COPY_READY. */
+	void (*tell_ready)(const struct transfer *t, json_t *ready);
+	/* After everything that happens, once all content is here and its digests are equal, as far as it goes now: until PREPARED. */
+	int (*finish)(struct transfer *t, struct err *e);
+};
+
 struct transfer {
 	struct attempt a;
 	const struct move_config *cfg;
-	struct parts parts;
+	const struct recipe *recipe;
+	struct parts parts; /* those of these that the recipe has */
 	struct target target;
 	struct ram ram;
 	struct disks disks;
@@ -41,6 +59,15 @@ struct transfer {
 	const char *given_up_because; /* while a step is carried out that the source hears of */
 };
 
+/* Puts together what `how` says (NULL: live), in DESCRIBE or a journal. -ENOTSUP: this vmferry-dst knows no such kind. */
+int recipe_choose(struct transfer *t, const char *how, struct err *e);
+
+/* live.c: a guest that runs, or is paused: with its memory, into a QEMU that waits */
+bool live_can_run(const struct transfer *t);
+int live_receive(struct transfer *t, struct err *e);
+void live_tell_ready(const struct transfer *t, json_t *ready);
+int live_finish(struct transfer *t, struct err *e);
+
 /* prepare.c: from PREPARE to a waiting QEMU, and data channels that may connect */
 int prepare_enter(void *ctx, struct err *e);
 int prepare_event(void *ctx, const struct event *ev, struct err *e);
@@ -49,13 +76,13 @@ void transfer_undo(struct transfer *t, bool keep_guest);
 int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
 void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why);
 
-/* copy.c: what arrives, until all is loaded */
+/* copy.c: what arrives, until the recipe has finished with it */
 int copy_enter(void *ctx, struct err *e);
 int copy_event(void *ctx, const struct event *ev, struct err *e);
 int switchover_enter(void *ctx, struct err *e);
 
 /* cutover.c: who has the guest, and when that changes */
-extern const struct attempt_ops cutover_ops;
+extern const struct attempt_ops live_cutover;
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int cutover_abort(struct transfer *t, const char *why, struct err *e);
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);

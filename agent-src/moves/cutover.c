@@ -234,7 +234,7 @@ static void carried_out(struct attempt *a, bool has_entered)
 		note_disks(transfer_of(a));
 }
 
-const struct attempt_ops cutover_ops = {
+const struct attempt_ops live_cutover = {
 	.act = {[ACT_SEND_STATE] = send_state,
 		[ACT_RELEASE_SHUT] = release_shut,
 		[ACT_HOLD_QEMU] = hold_qemu,

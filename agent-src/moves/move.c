@@ -1,8 +1,9 @@
-/* move.c: the source's table of stages, its one failure path, and the life of a transfer. See move.h. */
+/* move.c: how a transfer begins (connect, preflight), its one failure path, and its life. See move.h. */
 #include "transfer.h"
 #include "accept.h"
 #include "exit-code.h"
 #include "json-message.h"
+#include "json-text.h"
 #include "log.h"
 #include "qemu-cpu.h"
 #include "util.h"
@@ -53,7 +54,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 
 int open_control_socket(struct transfer *t, struct err *e)
 {
-	return control_open(&t->ctl, t->a.loop, t->opt->runtime_dir, t->src.guest.pid, on_request, t, e);
+	return control_open(&t->ctl, t->a.loop, t->opt->runtime_dir, t->recipe->known_as(t), on_request, t, e);
 }
 
 static void on_follow(void *ctx, const char *line)
@@ -66,17 +67,12 @@ static void on_follow(void *ctx, const char *line)
 
 /* ---- connect ---- */
 
-static int connect_enter(void *ctx, struct err *e)
+int connect_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 	struct link link;
-	int r;
+	int r = t->recipe->find(t, e);
 
-	r = source_find(&t->src, e);
-	if (!r)
-		r = open_control_socket(t, e);
-	if (!r)
-		r = source_query(&t->src, e);
 	if (!r)
 		r = parts_examine(&t->parts, e);
 	if (!r)
@@ -107,12 +103,12 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	json_object_set_new(out, "channels", json_integer(t->opt->channels));
 }
 
-static int preflight_enter(void *ctx, struct err *e)
+int preflight_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 	int r;
 
-	t->description = json_object();
+	t->description = json_pack("{s:s}", "how", t->recipe->how);
 	describe_ourselves(t, t->description);
 	r = parts_describe(&t->parts, t->description, e);
 	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
@@ -138,7 +134,18 @@ static int describe_more(struct transfer *t, const struct event *ev, struct err 
 	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
-static int preflight_event(void *ctx, const struct event *ev, struct err *e)
+/* One that does not know of kinds would take any guest for one that runs. */
+static int check_kind(const struct transfer *t, struct err *e)
+{
+	const char *how = json_text(t->plan, "how") ?: "live";
+
+	return strcmp(how, t->recipe->how)
+		       ? err_set(e, ENOTSUP, "the destination's vmferry plans to move the guest %s, and not %s: it is an older one", how,
+				 t->recipe->how)
+		       : 0;
+}
+
+int preflight_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
 	int r;
@@ -150,15 +157,17 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
 	if (!r)
 		r = accept_check(t->plan, e);
+	if (!r)
+		r = check_kind(t, e);
 	if (r)
 		return r;
 	r = parts_agree(&t->parts, t->plan, e);
 	tell_plan(t); /* also one that we do not agree to: why is told next */
-	if (!r && t->recipe->planned)
-		r = t->recipe->planned(t, e);
+	if (!r && t->entry->planned)
+		r = t->entry->planned(t, e);
 	if (r)
 		return r;
-	if (t->recipe->last == ST_PREFLIGHT)
+	if (t->entry->last == ST_PREFLIGHT)
 		conductor_finish(&t->a.con);
 	else
 		conductor_goto(&t->a.con, ST_PREPARE);
@@ -167,7 +176,7 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 
 /* ---- commit ---- */
 
-static int commit_enter(void *ctx, struct err *e)
+int commit_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 
@@ -175,16 +184,6 @@ static int commit_enter(void *ctx, struct err *e)
 	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
 	return 0;
 }
-
-static const struct stage stages[] = {
-	[ST_CONNECT] = {"connect", connect_enter, common_event},
-	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
-	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
-	[ST_COPY] = {"copy", copy_enter, copy_event},
-	[ST_SWITCHOVER] = {"switchover", switchover_enter, switchover_event},
-	[ST_COMMIT] = {"commit", commit_enter, common_event},
-	[ST_RELEASE] = {"release", NULL, common_event},
-};
 
 /* The one failure path. */
 static void fail(void *ctx, const struct err *why)
@@ -308,10 +307,10 @@ static void settle_exit_code(struct transfer *t)
 	}
 }
 
-int transfer_new(struct transfer **out, const struct move_options *opt, const struct recipe *recipe, struct err *e)
+int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
-	int r = attempt_init(&t->a, &cutover_ops, 256, stages, t, fail, e);
+	int r = attempt_init(&t->a, NULL, 256, NULL, t, fail, e);
 
 	if (r) {
 		free(t);
@@ -330,8 +329,9 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	ram_init(&t->ram, &t->src, &t->data);
 	disks_init(&t->disks, &t->src, &t->data);
 	unit_init(&t->unit, &t->src);
-	recipe_put_together(t, recipe);
-	conductor_begin_at(&t->a.con, recipe->first);
+	recipe_choose(t, NULL, e);
+	t->entry = entry;
+	conductor_begin_at(&t->a.con, entry->first);
 	t->begin_ns = now_ns();
 	*out = t;
 	return 0;
@@ -372,7 +372,7 @@ int transfer_run(struct transfer *t)
 		t->a.undecided = t->a.handing_off;
 	}
 	settle_exit_code(t);
-	if (t->recipe->last == ST_RELEASE || t->a.exit_code)
+	if (t->entry->last == ST_RELEASE || t->a.exit_code)
 		tell_result(t);
 	code = t->a.exit_code;
 	signals_close(&signals);
@@ -385,7 +385,7 @@ int move_run(const struct move_options *opt)
 	struct transfer *t;
 	struct err e;
 
-	if (transfer_new(&t, opt, recipe_for(opt), &e)) {
+	if (transfer_new(&t, opt, entry_for(opt), &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}

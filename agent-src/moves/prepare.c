@@ -33,8 +33,8 @@ static json_t *decisions(struct transfer *t)
 /* What recovering needs: who it is, and how the destination is reached. */
 static int begin_journal(struct transfer *t, struct err *e)
 {
-	json_t *begin = json_pack("{s:s,s:o,s:s*}", "dest", t->opt->dest.where, "reach", dest_options_save(&t->opt->dest), "disk_dir",
-				  t->opt->disk_dir);
+	json_t *begin = json_pack("{s:s,s:s,s:o,s:s*}", "how", t->recipe->how, "dest", t->opt->dest.where, "reach",
+				  dest_options_save(&t->opt->dest), "disk_dir", t->opt->disk_dir);
 	int r;
 
 	source_describe_for_journal(&t->src, begin);
@@ -49,7 +49,7 @@ int prepare_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = begin_journal(t, e);
 
-	if (!r)
+	if (!r && t->recipe->has_guard)
 		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, t->opt->prepared, e);
 	if (r)
 		return r;

@@ -3,33 +3,51 @@
 #include "log.h"
 #include "util.h"
 
+#include <errno.h>
+#include <string.h>
+
 #define PART(name) offsetof(struct transfer, name.part)
 
-#define MOVING PART(src), PART(files), PART(ram), PART(disks), PART(unit)
+static const struct recipe recipes[] = {
+	{.how = "live",
+	 .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
+	 .stages = live_stages,
+	 .cutover = &live_cutover,
+	 .find = live_find,
+	 .known_as = live_known_as,
+	 .has_guard = true,
+	 .can_run = live_can_run,
+	 .take_up = live_take_up},
+};
 
-static const struct recipe live = {.name = "live", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_RELEASE};
-static const struct recipe dry_run = {.name = "dry-run", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT};
-static const struct recipe check = {.name = "check", .parts = {MOVING}, .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
-static const struct recipe script = {.name = "script",
-				     .parts = {MOVING},
-				     .first = ST_CONNECT,
-				     .last = ST_PREFLIGHT,
-				     .planned = print_script};
-
-/* By the journal alone; nothing is carried. */
-const struct recipe recipe_recover = {.name = "recover", .parts = {MOVING}, .first = ST_COMMIT, .last = ST_RELEASE};
-
-const struct recipe *recipe_for(const struct move_options *opt)
+int recipe_choose(struct transfer *t, const char *how, struct err *e)
 {
-	return !opt->dry_run ? &live : opt->script ? &script : opt->estimate ? &check : &dry_run;
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < ARRAY_LEN(recipes) && strcmp(recipes[i].how, how ?: "live"); i++)
+		;
+	if (i == ARRAY_LEN(recipes))
+		return err_set(e, ENOTSUP, "this vmferry does not know how to move a guest '%s': a newer one began that", how);
+	t->recipe = &recipes[i];
+	t->a.ops = t->recipe->cutover;
+	t->a.con.stages = t->recipe->stages;
+	t->parts.count = 0;
+	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
+		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
+	log_debug("recipe: %s", t->recipe->how);
+	return 0;
 }
 
-void recipe_put_together(struct transfer *t, const struct recipe *r)
-{
-	unsigned i;
+static const struct entry migrate = {.name = "migrate", .first = ST_CONNECT, .last = ST_RELEASE};
+static const struct entry dry_run = {.name = "dry-run", .first = ST_CONNECT, .last = ST_PREFLIGHT};
+static const struct entry check = {.name = "check", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
+static const struct entry script = {.name = "script", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = print_script};
 
-	t->recipe = r;
-	log_debug("recipe: %s", r->name);
-	for (i = 0; i < PARTS_MAX && r->parts[i]; i++)
-		parts_add(&t->parts, (struct part *)((char *)t + r->parts[i]));
+/* By the journal alone; nothing is carried. */
+const struct entry entry_recover = {.name = "recover", .first = ST_COMMIT, .last = ST_RELEASE};
+
+const struct entry *entry_for(const struct move_options *opt)
+{
+	return !opt->dry_run ? &migrate : opt->script ? &script : opt->estimate ? &check : &dry_run;
 }

@@ -4,14 +4,13 @@
  */
 #include "transfer.h"
 #include "exit-code.h"
+#include "json-text.h"
 #include "log.h"
 #include "output.h"
-#include "process.h"
 #include "util.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,46 +20,19 @@
 
 /* ---- from its journal ---- */
 
-static int may_have_run(struct transfer *t, int r)
-{
-	t->end.ran_on = r != 0;
-	return r;
-}
-
-/* What is held has an older memory than the disks then, whatever a person says of the destination: it is never to run again. */
-static int beside_it(struct transfer *t, struct err *e)
-{
-	return cutover_nobody_restarted_it(t, e) ? err_prefix(e, "its QEMU (process %d) is held", (int)t->src.guest.pid) : 0;
-}
-
-static bool qemu_lives(const struct transfer *t)
-{
-	const char *then = json_string_value(json_object_get(journal_begin(t->a.journal), "boot_id"));
-	AUTO_FREE char *boot = boot_id();
-
-	return boot && then && !strcmp(boot, then) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
-}
-
 static int restore(struct transfer *t, const char *journal_path, struct err *e)
 {
-	bool alive;
 	int r = attempt_open(&t->a, journal_path, e);
 
+	if (!r)
+		r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
 	if (r)
 		return r;
 	source_restore(&t->src);
 	ram_restore(&t->ram);
-	alive = qemu_lives(t);
-	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), alive))
+	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), t->recipe->can_run(t)))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
-	if (t->a.over)
-		return 0;
-	if (t->a.handoff.state == HO_SRC_COMMITTED)
-		return alive ? beside_it(t, e) ?: cutover_still_held(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
-	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
-		return 0;
-	kill(t->src.guest.pid, SIGCONT);
-	return source_open_monitor(&t->src, e);
+	return t->a.over ? 0 : t->recipe->take_up(t, e);
 }
 
 /* The guest comes first, where it is ours without a doubt: the destination may take its time to be reached, or be gone. */
@@ -122,7 +94,7 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 	struct err e;
 	int code;
 
-	if (transfer_new(&t, opt, &recipe_recover, &e)) {
+	if (transfer_new(&t, opt, &entry_recover, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
@@ -195,7 +167,7 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 		words->code = 0, words->msg[0] = '\0';
 		return true; /* it has ended, or only the destination may run the guest */
 	}
-	if (r || transfer_new(&t, opt, &recipe_recover, words))
+	if (r || transfer_new(&t, opt, &entry_recover, words))
 		return err_prefix(words, "the agent of a move has died") != -EBUSY;
 	t->ram.kept = kept;
 	t->src.patient = true;

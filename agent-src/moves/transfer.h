@@ -88,6 +88,7 @@ struct ending {
 struct transfer {
 	struct attempt a;
 	const struct recipe *recipe;
+	const struct entry *entry;
 	const struct move_options *opt;
 	struct report report;
 	struct control *ctl;
@@ -110,17 +111,47 @@ struct transfer {
 	uint64_t begin_ns;
 };
 
-/* A kind of transfer, or another way into one: recipes.c. */
+/* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
 struct recipe {
+	const char *how;	 /* in DESCRIBE, and where the journal begins */
+	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
+	const struct stage *stages;
+	const struct attempt_ops *cutover;
+	/* The guest, as the user calls it, and what is known of it. Changes nothing. */
+	int (*find)(struct transfer *t, struct err *e);
+	/* By what `vmferry status` finds the move: the pid of the guest's QEMU, or ours. */
+	pid_t (*known_as)(const struct transfer *t);
+	bool has_guard; /* something must be done for the guest at once, should this agent die */
+	/* Of an earlier life, from its journal: can the guest's QEMU still run it? */
+	bool (*can_run)(const struct transfer *t);
+	/* Before EV_RECOVER: what handoff.h wants of an agent. */
+	int (*take_up)(struct transfer *t, struct err *e);
+};
+
+/* A way into one. */
+struct entry {
 	const char *name;
-	size_t parts[PARTS_MAX]; /* where they are in struct transfer; 0 ends them */
 	enum stage_number first, last;
 	int (*planned)(struct transfer *t, struct err *e); /* what is done with the plan once it is told; may be NULL */
 };
 
-const struct recipe *recipe_for(const struct move_options *opt);
-extern const struct recipe recipe_recover;
-void recipe_put_together(struct transfer *t, const struct recipe *r);
+const struct entry *entry_for(const struct move_options *opt);
+extern const struct entry entry_recover;
+/* Puts together what `how` says (NULL: live). -ENOTSUP: this vmferry knows no such kind. */
+int recipe_choose(struct transfer *t, const char *how, struct err *e);
+
+/* move.c: stages that are the same in all recipes, for their tables */
+int connect_enter(void *ctx, struct err *e);
+int preflight_enter(void *ctx, struct err *e);
+int preflight_event(void *ctx, const struct event *ev, struct err *e);
+int commit_enter(void *ctx, struct err *e);
+
+/* live.c: a guest that runs, or is paused, with its memory */
+extern const struct stage live_stages[];
+int live_find(struct transfer *t, struct err *e);
+pid_t live_known_as(const struct transfer *t);
+bool live_can_run(const struct transfer *t);
+int live_take_up(struct transfer *t, struct err *e);
 
 /* prepare.c: from the plan to two agents that are connected; and all of that undone */
 int prepare_enter(void *ctx, struct err *e);
@@ -151,7 +182,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e);
 bool switchover_let_qemu_go_on(const struct transfer *t);
 
 /* cutover.c: who has the guest, and when that changes */
-extern const struct attempt_ops cutover_ops;
+extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
@@ -174,7 +205,7 @@ int reach_destination(struct transfer *t, struct link *link, struct err *e);
 bool reach_destination_again(struct transfer *t);
 
 /* move.c: its life */
-int transfer_new(struct transfer **out, const struct move_options *opt, const struct recipe *recipe, struct err *e);
+int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e);
 /* To its end, and frees it. Returns the exit code. */
 int transfer_run(struct transfer *t);
 void transfer_free(struct transfer *t);

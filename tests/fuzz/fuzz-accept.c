@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	if (!plan)
 		return -1;
-	if (transfer_new(&t, &opt, recipe_for(&opt), &e))
+	if (transfer_new(&t, &opt, entry_for(&opt), &e))
 		abort();
 	t->plan = plan;
 	t->src.guest = (struct guest){.name = xstrdup("vm1"), .machine = xstrdup("pc")};

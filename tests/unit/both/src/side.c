@@ -204,7 +204,7 @@ int src_life(void)
 	struct err e;
 	int r;
 
-	if (transfer_new(&t, &opt, recipe_for(&opt), &e) || begin(t, &e)) {
+	if (transfer_new(&t, &opt, entry_for(&opt), &e) || begin(t, &e)) {
 		both_violation("the source does not begin: %s", e.msg);
 		return -1;
 	}

@@ -1,0 +1,71 @@
+/* live.c: a guest that runs, or is paused, with its memory: a QEMU waits for it, is filled, and loads the device state at the end. */
+#include "transfer.h"
+#include "util.h"
+
+bool live_can_run(const struct transfer *t)
+{
+	return qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time);
+}
+
+int live_receive(struct transfer *t, struct err *e)
+{
+	struct data_plane *d = &t->data;
+	int r = startup_draft(&t->startup, e);
+
+	if (!r)
+		r = target_start_qemu(&t->target, e);
+	if (!r)
+		r = target_configure_qemu(&t->target, t->ram.opaque ? t->ram.multifd : 0, e);
+	if (!r)
+		r = ram_choose_mode(&t->ram, e);
+	if (!r)
+		r = disks_open(&t->disks, &d->shared, e);
+	if (!r)
+		r = ram_listen(&t->ram, e);
+	if (!r)
+		r = data_plane_listen(d, e);
+	if (t->ram.opaque) {
+		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
+		d->shared.streams = 1 + t->ram.multifd;
+		d->channels = d->shared.streams + (t->disks.count ? 1 : 0);
+		d->shared.incoming = t->ram.incoming;
+	}
+	d->shared.ram = t->ram.place;
+	return r;
+}
+
+void live_tell_ready(const struct transfer *t, json_t *ready)
+{
+	json_object_set_new(ready, "ram_mode", json_string(t->ram.opaque ? "opaque" : "pages"));
+	if (t->ram.why)
+		json_object_set_new(ready, "why", json_string(t->ram.why));
+	if (t->ram.place)
+		json_object_set_new(ready, "how", json_string(ram_place_how(t->ram.place)));
+	json_object_set_new(ready, "seeds", json_boolean(t->ram.place));
+	json_object_set_new(ready, "pid", json_integer(t->target.qemu.pid));
+}
+
+/* What is written to files directly may be on its way to stable storage still; but what is written through our QEMU is to be there before
+ * its exports are closed. */
+static int load_if_disks_allow(struct transfer *t, struct err *e)
+{
+	int r;
+
+	if (t->ram.opaque || t->ram.feed || (t->data.unsynced && disks_have_exports(&t->disks)))
+		return 0;
+	r = disks_close_exports(&t->disks, e);
+	return r ? r : ram_load(&t->ram, e);
+}
+
+/* Disks synced, too, and the state loaded: activate the disks and promise. */
+int live_finish(struct transfer *t, struct err *e)
+{
+	int r = load_if_disks_allow(t, e);
+
+	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
+		return r;
+	r = target_activate(&t->target, e);
+	if (!r)
+		r = target_stands(&t->target, e);
+	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+}

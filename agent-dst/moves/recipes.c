@@ -1,0 +1,35 @@
+/* recipes.c: the kinds of transfer: a row each. */
+#include "transfer.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PART(name) offsetof(struct transfer, name.part)
+
+static const struct recipe recipes[] = {
+	{.how = "live",
+	 .parts = {PART(target), PART(ram), PART(disks), PART(files), PART(startup), PART(line)},
+	 .cutover = &live_cutover,
+	 .can_run = live_can_run,
+	 .receive = live_receive,
+	 .tell_ready = live_tell_ready,
+	 .finish = live_finish},
+};
+
+int recipe_choose(struct transfer *t, const char *how, struct err *e)
+{
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < ARRAY_LEN(recipes) && strcmp(recipes[i].how, how ?: "live"); i++)
+		;
+	if (i == ARRAY_LEN(recipes))
+		return err_set(e, ENOTSUP, "this vmferry-dst does not know how to move a guest '%s': is it older than the source's?", how);
+	t->recipe = &recipes[i];
+	t->a.ops = t->recipe->cutover;
+	t->parts.count = 0;
+	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
+		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
+	return 0;
+}

@@ -1,0 +1,66 @@
+/* live.c: a guest that runs, or is paused, with its memory: its QEMU gives everything, and stops it only at the end. */
+#include "transfer.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+const struct stage live_stages[] = {
+	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
+	[ST_COPY] = {"copy", copy_enter, copy_event},
+	[ST_SWITCHOVER] = {"switchover", switchover_enter, switchover_event},
+	[ST_COMMIT] = {"commit", commit_enter, common_event},
+	[ST_RELEASE] = {"release", NULL, common_event},
+};
+
+int live_find(struct transfer *t, struct err *e)
+{
+	int r = source_find(&t->src, e);
+
+	if (!r)
+		r = open_control_socket(t, e); /* nobody else moves it */
+	return r ? r : source_query(&t->src, e);
+}
+
+pid_t live_known_as(const struct transfer *t)
+{
+	return t->src.guest.pid;
+}
+
+/* ---- an earlier life ---- */
+
+bool live_can_run(const struct transfer *t)
+{
+	const char *then = json_string_value(json_object_get(journal_begin(t->a.journal), "boot_id"));
+	AUTO_FREE char *boot = boot_id();
+
+	return boot && then && !strcmp(boot, then) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
+}
+
+static int may_have_run(struct transfer *t, int r)
+{
+	t->end.ran_on = r != 0;
+	return r;
+}
+
+/* What is held has an older memory than the disks then, whatever a person says of the destination: it is never to run again. */
+static int beside_it(struct transfer *t, struct err *e)
+{
+	return cutover_nobody_restarted_it(t, e) ? err_prefix(e, "its QEMU (process %d) is held", (int)t->src.guest.pid) : 0;
+}
+
+int live_take_up(struct transfer *t, struct err *e)
+{
+	bool alive = t->a.handoff.qemu_alive;
+
+	if (t->a.handoff.state == HO_SRC_COMMITTED)
+		return alive ? beside_it(t, e) ?: cutover_still_held(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
+	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
+		return 0;
+	kill(t->src.guest.pid, SIGCONT);
+	return source_open_monitor(&t->src, e);
+}
