@@ -178,6 +178,14 @@ static int find(const json_t *known, bool rebooted, struct identity *id, struct 
 	return err_set(e, EUCLEAN, "whether %s is still the file that this move made cannot be told: delete it if it is", path);
 }
 
+bool own_file_is_there(const json_t *known, bool rebooted)
+{
+	struct identity id;
+	struct err ignored;
+
+	return !find(known, rebooted, &id, &ignored);
+}
+
 int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 {
 	const char *path = json_text(known, "path");

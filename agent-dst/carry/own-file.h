@@ -27,6 +27,9 @@ int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
  */
 int own_file_remove(const json_t *known, bool rebooted, struct err *e);
 
+/* The file that known (of own_file_know) means is at its path, and can be told from any other. */
+bool own_file_is_there(const json_t *known, bool rebooted);
+
 /* Gives a file another name, unless that is taken, durably. */
 int own_file_set_aside(const char *path, const char *aside, struct err *e);
 /* And its own back, unless that is taken. known: what own_file_know() said of it before, with the name `path` that it had meanwhile. */

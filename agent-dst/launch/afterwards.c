@@ -42,7 +42,7 @@ char *start_script_text(const struct start_script *s)
 		"#!/bin/sh\n"
 		"# Starts the guest %s again, as it was moved here from %s on %s by vmferry %s.\n"
 		"# QEMU stays in the foreground. Do not run this while the guest runs, here or anywhere else.\n"
-		"# It is yours: vmferry neither reads nor changes it again.\n"
+		"# It is yours: vmferry does not touch it again, unless you name it to move the guest while it is shut down.\n"
 		"cd / || exit\n",
 		guest, from, s->date, VMFERRY_VERSION);
 	for (i = 0; s->env && s->env[i]; i++) {

@@ -45,7 +45,7 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	handoff_message_send(t->a.control, t->a.id, t->a.handoff.state, detail);
 }
 
-static int send_state(struct attempt *a, struct err *e)
+int cutover_send_state(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
 
@@ -100,7 +100,7 @@ static int end_qemu(struct attempt *a, struct err *e)
 	return r ? attempt_die(a, r) : 0;
 }
 
-static int remove_scaffolding(struct attempt *a, struct err *ignored)
+int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 {
 	struct transfer *t = transfer_of(a);
 	struct err e;
@@ -133,13 +133,13 @@ static int cont_destination(struct attempt *a, struct err *e)
 	return r ? attempt_die(a, r) : attempt_step(a, what, HO_NONE, e);
 }
 
-static void entered(struct attempt *a)
+void cutover_entered(struct attempt *a)
 {
 	if (a->handoff.state == HO_DST_PREPARED)
 		conductor_goto(&a->con, ST_COMMIT);
 }
 
-static void carried_out(struct attempt *a, bool has_entered)
+void cutover_carried_out(struct attempt *a, bool has_entered)
 {
 	(void)has_entered;
 	if (a->undecided)
@@ -149,12 +149,12 @@ static void carried_out(struct attempt *a, bool has_entered)
 }
 
 const struct attempt_ops live_cutover = {
-	.act = {[ACT_SEND_STATE] = send_state,
+	.act = {[ACT_SEND_STATE] = cutover_send_state,
 		[ACT_CONT_DESTINATION] = cont_destination,
 		[ACT_END_DESTINATION_QEMU] = end_qemu,
-		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
-	.entered = entered,
-	.carried_out = carried_out,
+		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
+	.entered = cutover_entered,
+	.carried_out = cutover_carried_out,
 	.undo = transfer_undo_one,
 	.left_behind = transfer_left_behind,
 };
@@ -262,7 +262,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	} else if (!r) {
 		note_run_state(t, detail);
-		if (died_unstarted(t) && cutover_qemu_dead(t, "the destination QEMU ended", &why))
+		if (died_unstarted(t) && cutover_qemu_dead(t, t->recipe->lost, &why))
 			log_error("hand-off: %s", why.msg);
 		if (runs_unasked(t, (enum handoff_state)peer))
 			leave_undecided(t);

@@ -11,10 +11,19 @@ static const struct recipe recipes[] = {
 	{.how = "live",
 	 .parts = {PART(target), PART(ram), PART(disks), PART(files), PART(startup), PART(line)},
 	 .cutover = &live_cutover,
+	 .lost = "the destination QEMU ended",
 	 .can_run = live_can_run,
 	 .receive = live_receive,
 	 .tell_ready = live_tell_ready,
 	 .finish = live_finish},
+	{.how = "cold",
+	 .parts = {PART(target), PART(disks), PART(files), PART(startup), PART(line)},
+	 .cutover = &cold_cutover,
+	 .lost = "its files at the destination were removed, or replaced by others",
+	 .can_run = cold_can_run,
+	 .receive = cold_receive,
+	 .tell_ready = cold_tell_ready,
+	 .finish = cold_finish},
 };
 
 int recipe_choose(struct transfer *t, const char *how, struct err *e)

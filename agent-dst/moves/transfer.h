@@ -30,6 +30,7 @@ struct recipe {
 	const char *how;	 /* in DESCRIBE, and where the journal begins */
 	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
 	const struct attempt_ops *cutover;
+	const char *lost; /* in words: it cannot run any more */
 	/* What was made here of the guest is still what it was, and could run it. */
 	bool (*can_run)(const struct transfer *t);
 	/* All files are here: from now on content may arrive. */
@@ -68,6 +69,13 @@ int live_receive(struct transfer *t, struct err *e);
 void live_tell_ready(const struct transfer *t, json_t *ready);
 int live_finish(struct transfer *t, struct err *e);
 
+/* cold.c: a guest that is shut down */
+extern const struct attempt_ops cold_cutover;
+bool cold_can_run(const struct transfer *t);
+int cold_receive(struct transfer *t, struct err *e);
+void cold_tell_ready(const struct transfer *t, json_t *ready);
+int cold_finish(struct transfer *t, struct err *e);
+
 /* prepare.c: from PREPARE to a waiting QEMU, and data channels that may connect */
 int prepare_enter(void *ctx, struct err *e);
 int prepare_event(void *ctx, const struct event *ev, struct err *e);
@@ -83,6 +91,11 @@ int switchover_enter(void *ctx, struct err *e);
 
 /* cutover.c: who has the guest, and when that changes */
 extern const struct attempt_ops live_cutover;
+/* What is the same in all recipes: as in attempt.h. */
+int cutover_send_state(struct attempt *a, struct err *e);
+int cutover_remove_scaffolding(struct attempt *a, struct err *e);
+void cutover_entered(struct attempt *a);
+void cutover_carried_out(struct attempt *a, bool has_entered);
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int cutover_abort(struct transfer *t, const char *why, struct err *e);
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);

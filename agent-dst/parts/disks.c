@@ -1,9 +1,11 @@
 /* disks.c: see disks.h. */
 #include "disks.h"
 #include "image-create.h"
+#include "image-lock.h"
 #include "json-text.h"
 #include "log.h"
 #include "made.h"
+#include "own-file.h"
 #include "util.h"
 
 #include <errno.h>
@@ -137,10 +139,11 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	for (i = 0; i < ds->count; i++)
 		if (ds->list[i].object == (uint32_t)object)
 			return err_set(e, EPROTO, "the source describes two disks with one number");
-	if (!image_format_known(json_text(o, "format")))
+	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
+	if (!d->as_file && !image_format_known(json_text(o, "format")))
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));
-	d->held_fd = -1;
+	d->held_fd = d->lock_fd = -1;
 	if (plan_place(ds, d, o, e)) {
 		disk_fini(d);
 		return -e->code;
@@ -150,6 +153,12 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	d->format = xstrdup(json_text(o, "format"));
 	d->virtual_size = (uint64_t)json_integer_value(json_object_get(o, "virtual_size"));
 	d->allocated = (uint64_t)json_integer_value(json_object_get(o, "allocated"));
+	d->file_bytes = (uint64_t)json_integer_value(json_object_get(o, "file_bytes"));
+	if (d->as_file && disk_padded(d->file_bytes) != d->virtual_size) {
+		disk_fini(d);
+		return err_set(e, EPROTO, "the source describes a file of %llu bytes as a disk of %llu", (unsigned long long)d->file_bytes,
+			       (unsigned long long)d->virtual_size);
+	}
 	d->cluster_size = (unsigned)json_integer_value(json_object_get(o, "cluster_size"));
 	d->mode = (unsigned)json_integer_value(json_object_get(o, "mode"));
 	d->uid = (long)json_integer_value(json_object_get(o, "uid"));
@@ -215,8 +224,16 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
 	AUTO_FREE char *temp = made_temp_name(ds->part.a, d->path);
-	struct image im = {temp,   d->format, d->backing, d->backing_format, d->virtual_size, d->cluster_size, d->mode,
-			   d->uid, d->gid,    d->acl};
+	struct image im = {temp,
+			   d->as_file ? "raw" : d->format,
+			   d->backing,
+			   d->backing_format,
+			   d->virtual_size,
+			   d->cluster_size,
+			   d->mode,
+			   d->uid,
+			   d->gid,
+			   d->acl};
 	int r = d->old.replaced ? old_copy_move_aside(ds->part.a, &d->old, e) : 0;
 
 	r = r ? r : made_own(ds->part.a, "file", temp, e);
@@ -224,6 +241,8 @@ static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 	if (!r) /* until our QEMU has it open nobody else is to find it unused */
 		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
+	if (!r && d->as_file)
+		r = image_lock(temp, IMAGE_OWN, &d->lock_fd, e);
 	return r ? r : made_publish(ds->part.a, temp, d->path, e);
 }
 
@@ -245,6 +264,17 @@ static void let_images_go(struct disks *ds)
 		if (ds->list[i].held_fd >= 0)
 			close(ds->list[i].held_fd);
 		ds->list[i].held_fd = -1;
+	}
+}
+
+static void unlock_images(struct disks *ds)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++) {
+		if (ds->list[i].lock_fd >= 0)
+			close(ds->list[i].lock_fd);
+		ds->list[i].lock_fd = -1;
 	}
 }
 
@@ -337,7 +367,7 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 
 static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
 {
-	bool raw = !strcmp(d->format, "raw");
+	bool raw = d->as_file || !strcmp(d->format, "raw");
 	struct err why;
 	int r = 0;
 
@@ -390,9 +420,41 @@ void disks_compared(struct disks *ds, uint32_t object)
 		old_reader_enough(ds->old_reader, object);
 }
 
+int disks_trim(struct disks *ds, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++) {
+		const struct arriving_disk *d = &ds->list[i];
+
+		if (ftruncate(d->lock_fd, (off_t)d->file_bytes) || fsync(d->lock_fd))
+			return err_sys(e, errno, "cannot give %s its size", d->path);
+	}
+	return 0;
+}
+
+bool disks_are_here(const struct disks *ds)
+{
+	json_t *owned, *entry;
+	bool yes = true;
+	size_t i;
+
+	if (!ds->part.a->journal || journal_owned(ds->part.a->journal, &owned))
+		return false;
+	json_array_foreach(owned, i, entry) {
+		const json_t *known = json_object_get(entry, "detail");
+
+		if (!strcmp(json_text(entry, "kind") ?: "", "file") && json_object_get(known, "inode"))
+			yes = yes && own_file_is_there(known, made_is_rebooted(ds->target));
+	}
+	json_decref(owned);
+	return yes;
+}
+
 void disks_stop(struct disks *ds)
 {
 	let_images_go(ds);
+	unlock_images(ds);
 	old_reader_stop(ds->old_reader);
 	ds->old_reader = NULL;
 }
@@ -448,6 +510,7 @@ static void fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	size_t i;
 
+	unlock_images(ds);
 	for (i = 0; i < ds->count; i++)
 		disk_fini(&ds->list[i]);
 	free(ds->list);

@@ -15,6 +15,9 @@ struct arriving_disk {
 	char *node;			/* in the destination QEMU; of formats that go through it */
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
+	bool as_file;	     /* with whatever format is in it: its bytes are not looked at */
+	uint64_t file_bytes; /* as_file: its size, up to the last byte */
+	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */
 	unsigned cluster_size;
 	unsigned mode;
 	long uid, gid;
@@ -44,6 +47,10 @@ int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e)
 void disks_stop(struct disks *d);
 /* The disk's bulk round is here: nobody asks any more. */
 void disks_compared(struct disks *d, uint32_t object);
+/* as_file: gives them the size that they are to have, durably. */
+int disks_trim(struct disks *d, struct err *e);
+/* In any life: every file that this attempt has made is still the one that it was. */
+bool disks_are_here(const struct disks *d);
 /* Some are written through our QEMU. */
 bool disks_have_exports(const struct disks *d);
 /* Before the device state is loaded: a writable export would fight with the guest's own device. */

@@ -2,11 +2,17 @@
 #include "startup.h"
 #include "afterwards.h"
 #include "json-text.h"
+#include "log.h"
 #include "monitors.h"
+#include "systemd.h"
 #include "util.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
+
+#define AT_ONCE_MS 1500 /* what still runs then has been started */
 
 static struct startup *startup_of(struct part *p)
 {
@@ -56,6 +62,38 @@ void startup_settle(struct startup *s)
 		return;
 	monitors_give_back(s->target);
 	s->settled = afterwards_settle(s->part.a->journal);
+}
+
+static int run_script(struct startup *s, const char *script, struct qemu_proc *p, struct err *e)
+{
+	char *argv[] = {"sh", (char *)script, NULL};
+	char **scope = target_scope(s->target);
+	int r = qemu_launch(p, "/bin/sh", argv, NULL, scope, NULL, NULL, e);
+
+	free_words(scope);
+	if (!r && poll(&(struct pollfd){.fd = p->pidfd, .events = POLLIN}, 1, AT_ONCE_MS) > 0) {
+		AUTO_FREE char *tail = qemu_log_tail(p);
+
+		r = err_set(e, ECHILD, "%s was run, and ended at once: %s", script, tail);
+	}
+	return r;
+}
+
+void startup_run(struct startup *s)
+{
+	const char *script = json_text(s->settled, "start_script");
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e;
+
+	if (s->run || !script || json_object_get(s->settled, "after_error"))
+		return;
+	s->run = true;
+	if (run_script(s, script, &p, &e)) {
+		log_error("%s", e.msg);
+		json_object_set_new(s->settled, "after_error", json_string(e.msg));
+	} else {
+		json_object_set_new(s->settled, "started_pid", json_integer(p.pid));
+	}
 }
 
 static void tell(const struct part *p, enum part_tale tale, json_t *out)

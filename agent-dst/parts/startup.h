@@ -8,6 +8,7 @@ struct startup {
 	struct part part;
 	struct target *target;
 	json_t *plan, *settled; /* and what came of it; NULL: not yet */
+	bool run;		/* once a life, too */
 };
 
 void startup_init(struct startup *s, struct target *target);
@@ -15,5 +16,7 @@ void startup_init(struct startup *s, struct target *target);
 int startup_draft(struct startup *s, struct err *e);
 /* The guest can only be ours from here on. Once a life. */
 void startup_settle(struct startup *s);
+/* Settled: runs its script. What came of it is told with the rest. */
+void startup_run(struct startup *s);
 
 #endif

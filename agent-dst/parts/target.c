@@ -113,7 +113,7 @@ static int prepare(struct part *p, struct err *e)
 }
 
 /* The guest outlives us, and what we are allowed to use is not meant for it. */
-static char **scope_of_its_own(const struct target *t)
+char **target_scope(const struct target *t)
 {
 	AUTO_FREE char *plain = unit_plain_name(t->name);
 	AUTO_FREE char *unit = xasprintf("vmferry-%s-%d.scope", plain, (int)getpid());
@@ -149,7 +149,7 @@ static int start(struct target *t, char *const *env, struct err *e)
 
 	if (r)
 		return r;
-	scope = scope_of_its_own(t);
+	scope = target_scope(t);
 	r = qemu_launch(&t->qemu, t->exe, t->args.argv, env, scope, note_qemu, t, e);
 	free_words(scope);
 	if (r)

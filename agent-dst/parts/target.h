@@ -40,6 +40,8 @@ bool target_is_paused(const struct target *t);
 char **target_environment(const struct target *t);
 void target_free_environment(char **env);
 
+/* What the guest's own QEMU is to be started by, or NULL: systemd_scope(). */
+char **target_scope(const struct target *t);
 /* A QEMU that waits, with nobody but us at its monitors. */
 int target_start_qemu(struct target *t, struct err *e);
 /* Its migration capabilities and parameters; multifd: QEMU's channels, 0 for none. */

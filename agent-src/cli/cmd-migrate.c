@@ -21,12 +21,17 @@
 
 static const char usage[] =
 	"usage: vmferry migrate VM DEST [options]\n"
+	"       vmferry migrate DEST --how cold [options] -- qemu-system-x86_64 ...\n"
 	"\n"
-	"Moves a running guest while it runs. VM is its name, pid or QMP socket. DEST is\n"
+	"Moves a running guest while it runs. VM is its name, pid or QMP socket. Or (--how cold) one that is shut down: VM is\n"
+	"then the script that starts it (NAME.sh), its unit, or in place of VM its command line stands behind --. DEST is\n"
 	"  [USER@]HOST   another host, reached by SSH; nothing of vmferry need be there (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
 	"  HOST:PORT     a vmferry-dst that stands there already\n"
 	"  local         this machine (needs --disk-dir)\n"
 	"\n"
+	"  --how HOW             live (default): it runs on meanwhile; cold: it is shut down, and stays so. Its disks are copied\n"
+	"                        as the files that they are, with snapshots, keys and all; its script starts it there\n"
+	"  --start               of --how cold: that script is run there at the end\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
 	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated\n"
 	"  --reuse FILE          an old copy of its disk there (a backup, a base image): what is the same in it does not\n"
@@ -101,10 +106,14 @@ enum {
 	OPT_INSTALL_UNIT,
 	OPT_UNIT,
 	OPT_SCRIPT,
+	OPT_HOW,
+	OPT_START,
 	OPT_HELP
 };
 
 static const struct option options[] = {
+	{"start", no_argument, NULL, OPT_START},
+	{"how", required_argument, NULL, OPT_HOW},
 	{"disk-dir", required_argument, NULL, OPT_DISK_DIR},
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
 	{"hold", no_argument, NULL, OPT_HOLD},
@@ -179,6 +188,7 @@ static int take_drop(const char *list, unsigned *accept)
 }
 
 static const struct option_row rows[] = {
+	{OPT_START, OPTION_FLAG, offsetof(struct move_options, start)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
@@ -196,7 +206,7 @@ static const struct word_option {
 } word_options[] = {
 	{OPT_STALL, "--on-stall", on_stall_words}, {OPT_CODEC, "--codec", codec_words}, {OPT_UNIT, "--unit", unit_words},
 	{OPT_CHAIN, "--chain", chain_words},	   {OPT_MEDIA, "--media", media_words}, {OPT_RAM, "--ram-mode", ram_mode_words},
-	{OPT_DEDUP, "--dedup", dedup_words},
+	{OPT_DEDUP, "--dedup", dedup_words},	   {OPT_HOW, "--how", how_words},
 };
 
 static const struct number_option {
@@ -212,6 +222,9 @@ static const struct number_option {
 static void set_word(struct move_options *o, int c, int i)
 {
 	switch (c) {
+	case OPT_HOW:
+		o->how = (enum how)i;
+		break;
 	case OPT_STALL:
 		o->on_stall = (enum on_stall)i;
 		break;
@@ -420,6 +433,44 @@ static const char check_usage[] =
 	"  vmferry check vm1 root@host-b\n"
 	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
 
+/* VM DEST, or DEST where the guest's command line stands behind --. */
+static int take_guest(int n, char **words, struct move_options *o, const char *command)
+{
+	if (o->line && o->how != HOW_COLD) {
+		fprintf(stderr, "vmferry %s: a command line behind -- is of a guest that is shut down: say --how cold\n", command);
+		return EXIT_USAGE;
+	}
+	if (o->start && o->how != HOW_COLD) {
+		fprintf(stderr,
+			"vmferry %s: --start is for a guest that is shut down (--how cold): one that runs goes on there by itself\n",
+			command);
+		return EXIT_USAGE;
+	}
+	if (n != (o->line ? 1 : 2)) {
+		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s %s (--help tells more)\n", command, command,
+			o->line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");
+		return EXIT_USAGE;
+	}
+	o->vm = o->line ? o->line[0] : words[0];
+	o->dest.where = words[n - 1];
+	return 0;
+}
+
+/* Of argc words those before "--"; what is behind it is the guest's command line. */
+static int cut_line(int argc, char **argv, struct move_options *o)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		;
+	if (i + 1 >= argc)
+		return i;
+	o->line = argv + i + 1;
+	o->line_words = (size_t)(argc - i - 1);
+	argv[i] = NULL;
+	return i;
+}
+
 /* command: "migrate" or "check". */
 static int run(int argc, char **argv, struct move_options *o, const char *command, const char *help)
 {
@@ -439,6 +490,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		fprintf(stderr, "vmferry %s: argument %d is not UTF-8 text, and could not be told to the other side\n", command, c);
 		return EXIT_USAGE;
 	}
+	argc = cut_line(argc, argv, o);
 	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(help, stdout);
@@ -448,12 +500,9 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		if (r)
 			return r;
 	}
-	if (argc - optind != 2) {
-		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s VM DEST (--help tells more)\n", command, command);
-		return EXIT_USAGE;
-	}
-	o->vm = argv[optind];
-	o->dest.where = argv[optind + 1];
+	r = take_guest(argc - optind, argv + optind, o, command);
+	if (r)
+		return r;
 	r = dest_options_check(&o->dest);
 	if (r)
 		return r;

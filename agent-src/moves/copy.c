@@ -52,7 +52,7 @@ static double best_of(const struct pace *p, double best, double now)
 	return MAX(now, p->held ? best : 0.98 * best);
 }
 
-static void measure(struct transfer *t)
+void copy_measure(struct transfer *t)
 {
 	/* not what QEMU gives: of that the destination may have most already, but not of what the guest writes */
 	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data), bytes = data_plane_contents(&t->data);
@@ -219,7 +219,7 @@ static int tick(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	if (whole) {
-		measure(t);
+		copy_measure(t);
 		disks_query_dirty(&t->disks);
 	}
 	if (t->src.migrating)

@@ -27,7 +27,7 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
-static int send_state(struct attempt *a, struct err *e)
+int cutover_send_state(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
 
@@ -170,7 +170,7 @@ static void note_disks(struct transfer *t)
  * The journal does not take a state (its disk is full, or was made read-only). In BEGUN, which it holds, the guest is ours whatever
  * comes: it is taken back without ABORTED on disk, and COMMITTED, of which nothing can be there, has not happened. 0: so it is.
  */
-static int not_noted(struct attempt *a, enum handoff_state before, struct err *e)
+int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e)
 {
 	if (before != HO_SRC_BEGUN || !a->handoff.qemu_alive || !journal_refused(a->journal))
 		return -e->code;
@@ -183,7 +183,7 @@ static int not_noted(struct attempt *a, enum handoff_state before, struct err *e
 	return 1;
 }
 
-static void entered(struct attempt *a)
+void cutover_entered(struct attempt *a)
 {
 	if (a->handoff.state == HO_SRC_ABORTED)
 		leave_stages(transfer_of(a));
@@ -219,7 +219,7 @@ static int cont_source(struct attempt *a, struct err *e)
 	return 0;
 }
 
-static int remove_scaffolding(struct attempt *a, struct err *e)
+int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 {
 	(void)e;
 	transfer_stop_data(transfer_of(a));
@@ -228,22 +228,22 @@ static int remove_scaffolding(struct attempt *a, struct err *e)
 }
 
 /* The destination was told first. */
-static void carried_out(struct attempt *a, bool has_entered)
+void cutover_carried_out(struct attempt *a, bool has_entered)
 {
 	if (has_entered && a->handoff.state == HO_SRC_COMMITTED)
 		note_disks(transfer_of(a));
 }
 
 const struct attempt_ops live_cutover = {
-	.act = {[ACT_SEND_STATE] = send_state,
+	.act = {[ACT_SEND_STATE] = cutover_send_state,
 		[ACT_RELEASE_SHUT] = release_shut,
 		[ACT_HOLD_QEMU] = hold_qemu,
 		[ACT_CONT_SOURCE] = cont_source,
 		[ACT_END_SOURCE_QEMU] = end_source,
-		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
-	.entered = entered,
-	.not_noted = not_noted,
-	.carried_out = carried_out,
+		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
+	.entered = cutover_entered,
+	.not_noted = cutover_not_noted,
+	.carried_out = cutover_carried_out,
 	.undo = transfer_undo_one,
 	.left_behind = transfer_left_behind,
 };

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct stage live_stages[] = {
 	[ST_CONNECT] = {"connect", connect_enter, common_event},
@@ -21,6 +22,9 @@ int live_find(struct transfer *t, struct err *e)
 {
 	int r = source_find(&t->src, e);
 
+	if (r == -ENOENT && !access(t->opt->vm, R_OK))
+		err_set(e, ENOENT, "%s is no monitor of a guest that runs. If it is the script of one that is shut down: --how cold",
+			t->opt->vm);
 	if (!r)
 		r = open_control_socket(t, e); /* nobody else moves it */
 	return r ? r : source_query(&t->src, e);

@@ -5,6 +5,7 @@
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
+#include "option-words.h"
 #include "qemu-cpu.h"
 #include "util.h"
 #include "version.h"
@@ -100,6 +101,8 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	if (t->opt->disk_dir)
 		json_object_set_new(out, "disk_dir", json_string(t->opt->disk_dir));
 	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
+	if (t->opt->start)
+		json_object_set_new(out, "start", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->channels));
 }
 
@@ -329,7 +332,8 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	ram_init(&t->ram, &t->src, &t->data);
 	disks_init(&t->disks, &t->src, &t->data);
 	unit_init(&t->unit, &t->src);
-	recipe_choose(t, NULL, e);
+	start_file_init(&t->start_file, &t->a);
+	recipe_choose(t, how_words[opt->how], e);
 	t->entry = entry;
 	conductor_begin_at(&t->a.con, entry->first);
 	t->begin_ns = now_ns();

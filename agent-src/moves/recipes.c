@@ -18,6 +18,15 @@ static const struct recipe recipes[] = {
 	 .has_guard = true,
 	 .can_run = live_can_run,
 	 .take_up = live_take_up},
+	{.how = "cold",
+	 .parts = {PART(src), PART(files), PART(disks), PART(unit), PART(start_file)},
+	 .stages = cold_stages,
+	 .cutover = &cold_cutover,
+	 .find = cold_find,
+	 .known_as = cold_known_as,
+	 .back = "shut down on the source, as it was",
+	 .can_run = cold_can_run,
+	 .take_up = cold_take_up},
 };
 
 int recipe_choose(struct transfer *t, const char *how, struct err *e)

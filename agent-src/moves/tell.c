@@ -105,6 +105,7 @@ void tell_plan(struct transfer *t)
 	size_t i;
 
 	set_text(ev, "software", VMFERRY_VERSION);
+	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "destination", t->opt->dest.where);
 	parts_tell(&t->parts, TELL_PLAN, ev);
 	json_object_set_new(ev, "files", plan_files(t));
@@ -124,6 +125,7 @@ void tell_progress(struct transfer *t, bool second)
 	uint64_t left = disks_left(&t->disks) + (t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
 	json_t *ev = event_named("progress");
 
+	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
 	set_real(ev, "t_ms", (double)(now_ns() - t->begin_ns) / 1e6);
 	set_number(ev, "left", left);
@@ -144,6 +146,7 @@ json_t *tell_status(struct transfer *t)
 	json_t *status = json_object();
 
 	set_text(status, "destination", t->opt->dest.where);
+	set_text(status, "how", t->recipe->how);
 	set_text(status, "stage", stage_names[t->a.con.stage]);
 	set_real(status, "rate_bps", t->pace.rate);
 	set_flag(status, "held", t->pace.held);
@@ -161,7 +164,7 @@ static struct outcome outcome(const struct transfer *t)
 {
 	enum handoff_state s = t->a.handoff.state;
 
-	if (!t->a.handing_off && !t->src.guest.pid)
+	if (!t->a.handing_off && !t->src.guest.name)
 		return (struct outcome){"refused", "none", "not found", "nowhere"};
 	if (!t->a.handing_off)
 		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
@@ -186,6 +189,8 @@ static struct outcome outcome(const struct transfer *t)
 					"migrated away by somebody else; its old QEMU on the source stands still", "source"};
 	if (t->a.exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
+	if (t->recipe->back)
+		return (struct outcome){"rolled-back", "source", t->recipe->back, "source"};
 	return (struct outcome){"rolled-back", "source", t->src.paused ? "on the source, paused as it was" : "running on the source",
 				"source"};
 }
@@ -232,6 +237,8 @@ static void add_afterwards(const struct transfer *t, json_t *ev)
 	for (i = 0; i < ARRAY_LEN(from_there); i++)
 		if (json_is_string(json_object_get(t->peer.afterwards, from_there[i])))
 			json_object_set(ev, from_there[i], json_object_get(t->peer.afterwards, from_there[i]));
+	if (json_is_integer(json_object_get(t->peer.afterwards, "started_pid")))
+		json_object_set(ev, "started_pid", json_object_get(t->peer.afterwards, "started_pid"));
 	json_object_set(ev, "disabled", t->unit.disabled);
 	json_object_set_new(ev, "deletable", deletable(t));
 }
@@ -295,6 +302,7 @@ void tell_result(struct transfer *t)
 	struct outcome o = outcome(t);
 	json_t *left = leftovers(t), *ev = event_named("result");
 
+	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "outcome", o.outcome);
 	set_text(ev, "guest", o.guest);
 	set_text(ev, "guest_text", o.text);

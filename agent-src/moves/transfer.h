@@ -21,6 +21,7 @@
 #include "guard.h"
 #include "move.h"
 #include "ram.h"
+#include "start-file.h"
 #include "unit.h"
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
@@ -99,6 +100,7 @@ struct transfer {
 	struct parts parts; /* those of these that the recipe has */
 	struct source src;
 	struct unit unit;
+	struct start_file start_file;
 	struct ram ram;
 	struct disks disks;
 	struct files files;
@@ -119,9 +121,10 @@ struct recipe {
 	const struct attempt_ops *cutover;
 	/* The guest, as the user calls it, and what is known of it. Changes nothing. */
 	int (*find)(struct transfer *t, struct err *e);
-	/* By what `vmferry status` finds the move: the pid of the guest's QEMU, or ours. */
+	/* In the name of the control socket: the pid of the guest's QEMU, or what takes its place. */
 	pid_t (*known_as)(const struct transfer *t);
-	bool has_guard; /* something must be done for the guest at once, should this agent die */
+	bool has_guard;	  /* something must be done for the guest at once, should this agent die */
+	const char *back; /* after a rollback, in words, how the guest is; NULL: as its QEMU says */
 	/* Of an earlier life, from its journal: can the guest's QEMU still run it? */
 	bool (*can_run)(const struct transfer *t);
 	/* Before EV_RECOVER: what handoff.h wants of an agent. */
@@ -153,6 +156,14 @@ pid_t live_known_as(const struct transfer *t);
 bool live_can_run(const struct transfer *t);
 int live_take_up(struct transfer *t, struct err *e);
 
+/* cold.c: a guest that is shut down */
+extern const struct stage cold_stages[];
+extern const struct attempt_ops cold_cutover;
+int cold_find(struct transfer *t, struct err *e);
+pid_t cold_known_as(const struct transfer *t);
+bool cold_can_run(const struct transfer *t);
+int cold_take_up(struct transfer *t, struct err *e);
+
 /* prepare.c: from the plan to two agents that are connected; and all of that undone */
 int prepare_enter(void *ctx, struct err *e);
 int prepare_event(void *ctx, const struct event *ev, struct err *e);
@@ -173,6 +184,8 @@ int print_script(struct transfer *t, struct err *e);
 /* copy.c */
 int copy_enter(void *ctx, struct err *e);
 int copy_event(void *ctx, const struct event *ev, struct err *e);
+/* Rates, since it was last called. */
+void copy_measure(struct transfer *t);
 
 /* blackout.c */
 int switchover_enter(void *ctx, struct err *e);
@@ -184,6 +197,12 @@ bool switchover_let_qemu_go_on(const struct transfer *t);
 /* cutover.c: who has the guest, and when that changes */
 extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
+/* What is the same in all recipes: as in attempt.h. */
+int cutover_send_state(struct attempt *a, struct err *e);
+int cutover_remove_scaffolding(struct attempt *a, struct err *e);
+int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e);
+void cutover_entered(struct attempt *a);
+void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */

@@ -12,7 +12,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define DISKS_MAX 64
 #define LONG_READ (2 * GIB) /* takes more than a second */
 
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
@@ -88,7 +87,7 @@ static int check_pairs(const struct disks *ds, const struct option_pairs *pairs,
 	return 0;
 }
 
-static int check_words(const struct disks *ds, struct err *e)
+int disks_check_words(const struct disks *ds, struct err *e)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
 	int r = check_pairs(ds, &o->map, "--disk", e);
@@ -142,7 +141,7 @@ int disks_examine(struct part *p, struct err *e)
 	for (i = 0; !r && i < ds->src->guest.disk_count; i++)
 		r = examine_disk(ds, &ds->src->guest.disks[i], e);
 	if (!r)
-		r = check_words(ds, e);
+		r = disks_check_words(ds, e);
 	return r ? r : check_exports(ds, e);
 }
 

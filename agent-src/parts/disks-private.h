@@ -6,6 +6,8 @@
 #include "disks.h"
 #include "util.h"
 
+#define DISKS_MAX 64
+
 static inline struct disks *disks_of(struct part *p)
 {
 	return container_of(p, struct disks, part);
@@ -17,6 +19,13 @@ static inline struct disk *first(struct disks *ds)
 }
 
 int disks_examine(struct part *p, struct err *e);
+/* Each that the user has named is one of them. */
+int disks_check_words(const struct disks *ds, struct err *e);
+int disks_event(struct part *p, const struct event *ev, struct err *e);
+uint32_t disks_reached(const struct part *p);
+void disks_tell(const struct part *p, enum part_tale tale, json_t *out);
+void disks_fini(struct part *p);
+void disks_let_go(struct disks *ds);
 int disks_describe(struct part *p, json_t *out, struct err *e);
 int disks_agree(struct part *p, const json_t *accept, struct err *e);
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);

@@ -38,7 +38,7 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 			 d->guest->format, "reuse", d->old);
 }
 
-static void tell(const struct part *p, enum part_tale tale, json_t *out)
+void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	static json_t *(*const of_one[])(const struct disks *, const struct disk *) =
 		{[TELL_PLAN] = disk_tell_plan, [TELL_PROGRESS] = tell_progress, [TELL_STATUS] = NULL, [TELL_RESULT] = tell_result};
@@ -481,7 +481,7 @@ static int on_have(struct disks *ds, const struct event *ev, struct err *e)
 	return r;
 }
 
-static int event(struct part *p, const struct event *ev, struct err *e)
+int disks_event(struct part *p, const struct event *ev, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	int r;
@@ -565,7 +565,7 @@ int disks_final(struct disks *ds, struct err *e)
 
 /* ---- their life ---- */
 
-static uint32_t reached(const struct part *p)
+uint32_t disks_reached(const struct part *p)
 {
 	const struct disks *ds = container_of(p, const struct disks, part);
 
@@ -603,12 +603,13 @@ void disks_free_reader(struct disks *ds)
 	ds->reader = NULL;
 }
 
-static void fini(struct part *p)
+void disks_fini(struct part *p)
 {
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
 	disks_end_writeback(ds);
+	disks_let_go(ds);
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);
 		free(ds->at[i].old);
@@ -632,11 +633,11 @@ static const struct part_ops ops = {.name = "disks",
 				    .agree = disks_agree,
 				    .prepare = prepare,
 				    .begin = begin,
-				    .event = event,
-				    .reached = reached,
+				    .event = disks_event,
+				    .reached = disks_reached,
 				    .undo = undo,
-				    .tell = tell,
-				    .fini = fini};
+				    .tell = disks_tell,
+				    .fini = disks_fini};
 
 void disks_init(struct disks *ds, struct source *src, struct data_plane *data)
 {

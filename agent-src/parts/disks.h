@@ -35,13 +35,17 @@ struct disk {
 	uint64_t read_bytes;
 };
 
+struct held_image;
+
 struct disks {
 	struct part part;
 	struct source *src;
 	struct data_plane *data;
 	struct disk at[OBJECT_DISK_MAX + 1]; /* by object id */
 	unsigned count;
-	json_t *described; /* as the destination was told */
+	json_t *described;	 /* as the destination was told */
+	struct held_image *held; /* of a guest at rest; NULL: none */
+	size_t held_count;
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not yet, or no more */
 	struct queue results;
@@ -57,6 +61,10 @@ void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 
 /* The old copy that the user wants to be used, "auto", or NULL. */
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
+/* They are files of a guest that is shut down, each of which is copied once, as it is, whatever is in it (disks-at-rest.c). */
+void disks_rest(struct disks *d);
+/* At rest: nobody has written to them since they were looked at. */
+int disks_unchanged(const struct disks *d, struct err *e);
 /* Reads them from now on into data's senders. */
 int disks_connect(struct disks *d, struct err *e);
 /* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */

@@ -20,9 +20,23 @@ static bool only_names_are_left(const struct journal *j)
 	return yes;
 }
 
-/* Does a journal that begins so speak of this very QEMU? */
+static bool has_a_disk_of(const struct guest *g, const json_t *begin)
+{
+	json_t *path;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(begin, "disks"), i, path)
+		for (k = 0; k < g->disk_count; k++)
+			if (json_is_string(path) && g->disks[k].real_path && !strcmp(json_string_value(path), g->disks[k].real_path))
+				return true;
+	return false;
+}
+
+/* Does a journal that begins so speak of this very QEMU? Of a guest without one: of its disks? */
 static bool is_ours(const struct guest *g, const json_t *begin)
 {
+	if (!g->pid)
+		return has_a_disk_of(g, begin);
 	return json_integer_value(json_object_get(begin, "pid")) == g->pid &&
 	       (uint64_t)json_integer_value(json_object_get(begin, "start_time")) == g->start_time;
 }

@@ -39,7 +39,7 @@ static void look_at_medium(const struct guest *g, json_t *entry)
 	const char *role = json_string_value(json_object_get(entry, "role"));
 	const char *path = json_string_value(json_object_get(entry, "path"));
 
-	if (role && path && !strcmp(role, args_role_name(ARGS_MEDIA)) && !guest_is_inserted(g, path))
+	if (g->pid && role && path && !strcmp(role, args_role_name(ARGS_MEDIA)) && !guest_is_inserted(g, path))
 		json_object_set_new(entry, "ejected", json_true());
 }
 

@@ -31,6 +31,9 @@ static inline const char *option_pair_value(const char *pair)
 	return path ? path + 1 : any ? any + 1 : NULL;
 }
 
+/* How the guest gets there. */
+enum how { HOW_LIVE, HOW_COLD };
+
 struct disk_options {
 	struct option_pairs map;   /* DISK=PATH */
 	struct option_pairs reuse; /* DISK=FILE: old copies there */
@@ -40,7 +43,10 @@ struct disk_options {
 };
 
 struct move_options {
+	enum how how;
 	const char *vm, *disk_dir;
+	char *const *line; /* cold: the command line of the guest, in place of vm; NULL: none */
+	size_t line_words;
 	struct dest_config dest; /* where to, and how to get there */
 	unsigned max_downtime_ms, channels;
 	enum codec_mode codec;
@@ -49,6 +55,7 @@ struct move_options {
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, json_fine, verbose;
+	bool start;	       /* cold: run it there */
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */

@@ -1,6 +1,7 @@
 /* source.c: see source.h. */
 #include "source.h"
 #include "earlier-moves.h"
+#include "guest-at-rest.h"
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"
@@ -121,7 +122,7 @@ static int check_text(const struct guest *g, struct err *e)
 	for (i = 0; i < g->disk_count; i++)
 		if (g->disks[i].real_path && !text_is_utf8(g->disks[i].real_path))
 			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", g->disks[i].real_path);
-	if (!text_is_utf8(g->qmp.path))
+	if (g->qmp.path && !text_is_utf8(g->qmp.path))
 		return err_set(e, EILSEQ, "the name of the guest's monitor %s is not UTF-8 text", g->qmp.path);
 	if (!text_is_utf8(g->cwd))
 		return err_set(e, EILSEQ, "the name of QEMU's directory %s is not UTF-8 text", g->cwd);
@@ -180,6 +181,14 @@ static int examine(struct part *p, struct err *e)
 	return r ? r : check_state(s, e);
 }
 
+static int examine_at_rest(struct part *p, struct err *e)
+{
+	struct source *s = source_of(p);
+	int r = check_text(&s->guest, e);
+
+	return r ? r : earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
+}
+
 /* ---- what is told of it ---- */
 
 static json_t *map_net(const struct option_pairs *nets)
@@ -226,10 +235,12 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	set_text(out, "cwd", g->cwd);
 	set_text(out, "accel", s->accel);
 	set_text(out, "cpu_model", g->cpu_model);
-	set_text(out, "qemu_version", version);
+	if (g->version.major)
+		set_text(out, "qemu_version", version);
 	json_object_set_new(out, "argv", argv);
 	json_object_set_new(out, "env", env);
-	json_object_set(out, "cpu", s->cpu);
+	if (s->cpu)
+		json_object_set(out, "cpu", s->cpu);
 	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
 	json_object_set_new(out, "paused", json_boolean(s->paused));
@@ -252,7 +263,8 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	if (tale == TELL_STATUS)
 		return;
 	set_text(out, "machine", s->guest.machine);
-	set_text(out, "qemu_version", version);
+	if (s->guest.version.major)
+		set_text(out, "qemu_version", version);
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)s->guest.ram_bytes));
 	json_object_set_new(out, "paused", json_boolean(s->paused));
 }
@@ -328,10 +340,19 @@ static void fini(struct part *p)
 	guest_fini(&s->guest);
 	json_decref(s->cpu);
 	json_decref(s->disk_paths);
+	free(s->script);
 }
 
 static const struct part_ops ops =
 	{.name = "source", .examine = examine, .describe = describe, .reached = reached, .tell = tell, .fini = fini};
+
+static const struct part_ops at_rest = {.name = "source", .examine = examine_at_rest, .describe = describe, .tell = tell, .fini = fini};
+
+int source_find_at_rest(struct source *s, struct err *e)
+{
+	s->part.ops = &at_rest;
+	return guest_at_rest(&s->guest, s->opt->vm, s->opt->line, s->opt->line_words, &s->script, e);
+}
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)
 {

@@ -32,6 +32,7 @@ struct source {
 	bool unreachable;  /* QEMU is alive and its monitor is not */
 	bool patient;	   /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
+	char *script; /* that starts it, of one at rest */
 };
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report);
@@ -39,6 +40,8 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
 /* Finds the guest, and asks QEMU about it. */
 int source_find(struct source *s, struct err *e);
 int source_query(struct source *s, struct err *e);
+/* Finds one that is shut down, by what starts it. */
+int source_find_at_rest(struct source *s, struct err *e);
 /* What an earlier life knew of it: from the journal's beginning and notes. */
 void source_restore(struct source *s);
 /* Into what a journal begins with. */

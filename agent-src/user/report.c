@@ -59,14 +59,23 @@ static void print_nic(FILE *to, const json_t *n)
 		attachment(there, sizeof(there), str(n, "to_type"), str(n, "to_attach")));
 }
 
+/* The guest is shut down, and stays so. */
+static bool is_cold(const json_t *ev)
+{
+	return !strcmp(str(ev, "how"), "cold");
+}
+
 static void print_plan(FILE *to, const json_t *ev)
 {
 	json_t *v;
 	size_t i;
 	char a[24], b[24];
 
-	fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
-		str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
+	if (is_cold(ev))
+		fprintf(to, "moving guest %s, which is shut down, to %s\n", str(ev, "guest"), str(ev, "destination"));
+	else
+		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
+			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v) {
 		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"),
 			str(v, "format"), bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
@@ -78,7 +87,8 @@ static void print_plan(FILE *to, const json_t *ev)
 		else if (json_object_get(v, "reuse"))
 			fprintf(to, "          what is the same in %s there does not travel\n", str(v, "reuse"));
 	}
-	fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
+	if (!is_cold(ev))
+		fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
 		print_file(to, v);
 	json_array_foreach(json_object_get(ev, "programs"), i, v)
@@ -160,14 +170,17 @@ static void print_block(FILE *to, const json_t *ev, int *lines)
 
 	if (*lines)
 		fprintf(to, "\033[%dF", *lines);
-	*lines = 2;
+	*lines = 1;
 	json_array_foreach(json_object_get(ev, "disks"), i, d) {
 		disk_line(d, line, sizeof(line));
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;
 	}
-	ram_line(ev, line, sizeof(line));
-	fprintf(to, "%s\033[K\n", line);
+	if (!is_cold(ev)) {
+		ram_line(ev, line, sizeof(line));
+		fprintf(to, "%s\033[K\n", line);
+		++*lines;
+	}
 	whole_line(ev, line, sizeof(line));
 	fprintf(to, "%s\033[K\n", line);
 }
@@ -193,6 +206,9 @@ static void print_afterwards(FILE *to, const json_t *ev)
 		fprintf(to, "  there     could not be done: %s\n", str(ev, "after_error"));
 	json_array_foreach(json_object_get(ev, "disabled"), i, v)
 		fprintf(to, "  here      unit %s was stopped and disabled; to have it back: %s\n", str(v, "unit"), str(v, "again"));
+	if (json_object_get(ev, "set_aside"))
+		fprintf(to, "  here      %s is called %s now, so that nobody starts the guest here\n",
+			str(json_object_get(ev, "set_aside"), "from"), str(json_object_get(ev, "set_aside"), "to"));
 	json_array_foreach(json_object_get(ev, "deletable"), i, v)
 		fprintf(to, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
 	print_leftovers(to, ev);
@@ -255,12 +271,49 @@ static void print_cpu(FILE *to, const json_t *ev)
 	fputc('\n', to);
 }
 
+static void print_disks(FILE *to, const json_t *ev)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev, "disks"), i, v)
+		print_disk(to, v);
+}
+
+static void print_total(FILE *to, const json_t *ev)
+{
+	char a[24], b[24];
+
+	fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
+		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
+		str(ev, "transport"));
+}
+
+static void print_verified(FILE *to, const json_t *ev, const char *before)
+{
+	fprintf(to, "  verified  %s%s\n",
+		json_is_true(json_object_get(ev, "verified")) ? "all digests matched at the destination before it " : "no",
+		json_is_true(json_object_get(ev, "verified")) ? before : "");
+}
+
+static void print_cold_result(FILE *to, const json_t *ev)
+{
+	if (json_object_get(ev, "started_pid"))
+		fprintf(to, "migrated: the guest is at the destination, and was started there (pid %d)\n", (int)num(ev, "started_pid"));
+	else
+		fputs("migrated: the guest is at the destination, shut down\n", to);
+	if (json_object_get(ev, "transport")) { /* else recover: what was measured died with the first agent */
+		print_total(to, ev);
+		print_disks(to, ev);
+		print_verified(to, ev, "was given up here");
+	}
+	print_afterwards(to, ev);
+}
+
 static void print_result(FILE *to, const json_t *ev)
 {
 	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
 	char a[24], b[24];
-	json_t *v;
-	size_t i;
 
 	if (strcmp(str(ev, "outcome"), "migrated")) {
 		fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
@@ -269,23 +322,23 @@ static void print_result(FILE *to, const json_t *ev)
 		print_leftovers(to, ev);
 		return;
 	}
+	if (is_cold(ev)) {
+		print_cold_result(to, ev);
+		return;
+	}
 	if (!num(ev, "destination_pid")) { /* recover: what was measured died with the first agent */
 		fputs("migrated: the guest runs at the destination\n", to);
 		print_afterwards(to, ev);
 		return;
 	}
 	fprintf(to, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
-	fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
-		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
-		str(ev, "transport"));
+	print_total(to, ev);
 	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n", num(d, "total"),
 		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
 	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
-	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		print_disk(to, v);
-	fprintf(to, "  verified  %s\n",
-		json_is_true(json_object_get(ev, "verified")) ? "all digests matched at the destination before it started" : "no");
+	print_disks(to, ev);
+	print_verified(to, ev, "started");
 	fprintf(to, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),
 		bytes(b, ev, "destination_agent_rss_anon"));
 	print_cpu(to, ev);

@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <string.h>
 #include <sys/stat.h>
 
 struct raw {
 	struct disk_io base;
 	int direct_fd;	 /* O_DIRECT; -1 where it is refused */
 	int buffered_fd; /* for what is not aligned, holes and sync */
+	uint64_t end;	 /* of the file: caps.size, unless that is padded */
 	bool is_device, closing;
 	unsigned in_flight;
 };
@@ -37,7 +39,7 @@ static int64_t seek(const struct raw *o, uint64_t at, int whence)
 		return whence == SEEK_DATA ? (int64_t)at : size;
 	if (found < 0)
 		return errno == ENXIO ? size : -errno;
-	return MIN(found, size);
+	return found >= (int64_t)o->end ? size : found;
 }
 
 static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
@@ -57,9 +59,9 @@ static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
 		at = (uint64_t)end;
 		data = !data;
 	}
-	if (!r && lseek(o->buffered_fd, 0, SEEK_END) != (off_t)size)
+	if (!r && lseek(o->buffered_fd, 0, SEEK_END) != (off_t)o->end)
 		return err_set(e, ESTALE, "the size changed from %llu bytes while the file's holes were looked for",
-			       (unsigned long long)size);
+			       (unsigned long long)o->end);
 	return r;
 }
 
@@ -130,12 +132,23 @@ static void transfer(struct raw *o, struct disk_req *r)
 	loop_bind(sqe, &r->op);
 }
 
+/* What lies behind the file's end, in a sector that has begun before it. */
+static int pad(const struct raw *o, struct disk_req *r)
+{
+	if (!r->reads || o->end == o->base.caps.size || r->offset + r->moved < o->end)
+		return 0;
+	memset(r->buf + r->moved, 0, r->bytes - r->moved);
+	return (int)(r->bytes - r->moved);
+}
+
 static void on_transferred(struct op *op, int res, uint32_t flags)
 {
 	struct disk_req *r = container_of(op, struct disk_req, op);
 	struct raw *o = of(r->io);
 
 	(void)flags;
+	if (res == 0)
+		res = pad(o, r);
 	if (res == -EINTR || res == -EAGAIN)
 		res = 0;
 	else if (res == 0)
@@ -272,9 +285,10 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->buffered_fd = fd;
 	o->direct_fd = open(at->path, flags | O_DIRECT);
 	o->is_device = S_ISBLK(st.st_mode);
+	o->end = (uint64_t)size;
 	o->base = (struct disk_io){&ops,
 				   l,
-				   {.size = (uint64_t)size,
+				   {.size = at->pads && !at->writable ? disk_padded(o->end) : o->end,
 				    .align = o->direct_fd < 0 ? 1 : DISK_ALIGN,
 				    .max_request = DISK_REQUEST_MAX,
 				    .read_only = !at->writable,

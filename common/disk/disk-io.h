@@ -35,7 +35,16 @@ struct disk_at {
 	 * qemu:allocation-depth (this image, without those below); NULL: everything. */
 	const char *select;
 	bool writable; /* NBD: then it has no map */
+	bool pads;     /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
 };
+
+#define DISK_SECTOR 512
+
+/* The size of a disk that holds so many bytes of a file. */
+static inline uint64_t disk_padded(uint64_t bytes)
+{
+	return (bytes + DISK_SECTOR - 1) & ~(uint64_t)(DISK_SECTOR - 1);
+}
 
 /* What this disk is, and what it can do. */
 struct disk_caps {

@@ -1,0 +1,77 @@
+/*
+ * cold.c: a guest that is shut down: its disks arrive as the files that they are, and nothing runs them here. The hand-off is that of a guest
+ * that runs; "its QEMU is alive" means here that its files are those that were made, and "cont" that it may be started: by its script, which
+ * gets its name then.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "log.h"
+#include "util.h"
+
+bool cold_can_run(const struct transfer *t)
+{
+	return disks_are_here(&t->disks);
+}
+
+int cold_receive(struct transfer *t, struct err *e)
+{
+	int r = startup_draft(&t->startup, e);
+
+	if (!r)
+		r = disks_open(&t->disks, &t->data.shared, e);
+	if (!r)
+		r = data_plane_listen(&t->data, e);
+	t->a.handoff.qemu_alive = !r;
+	return r;
+}
+
+void cold_tell_ready(const struct transfer *t, json_t *ready)
+{
+	(void)t, (void)ready;
+}
+
+int cold_finish(struct transfer *t, struct err *e)
+{
+	int r;
+
+	if (t->data.unsynced)
+		return 0;
+	r = disks_trim(&t->disks, e);
+	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+}
+
+/* ---- the hand-off ---- */
+
+/* There is no process here that runs it, to be let go on or to be ended. */
+static int start(struct attempt *a, struct err *e)
+{
+	disks_stop(&container_of(a, struct transfer, a)->disks); /* who starts it now may */
+	return attempt_step(a, EV_CONT_OK, HO_NONE, e);
+}
+
+static int nothing(struct attempt *a, struct err *e)
+{
+	(void)a, (void)e;
+	return 0;
+}
+
+/* In this life only: in a later one it may have run, and ended. */
+static void carried_out(struct attempt *a, bool has_entered)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+
+	cutover_carried_out(a, has_entered);
+	if (has_entered && a->handoff.state == HO_DST_STARTED && json_is_true(json_object_get(t->target.description, "start")))
+		startup_run(&t->startup);
+}
+
+const struct attempt_ops cold_cutover = {
+	.act = {[ACT_SEND_STATE] = cutover_send_state,
+		[ACT_CONT_DESTINATION] = start,
+		[ACT_END_DESTINATION_QEMU] = nothing,
+		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
+	.entered = cutover_entered,
+	.carried_out = carried_out,
+	.undo = transfer_undo_one,
+	.left_behind = transfer_left_behind,
+};

@@ -1,0 +1,193 @@
+/* start-script.c: see start-script.h. */
+#include "start-script.h"
+#include "open-regular.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SCRIPT_MAX MIB
+#define WORDS_MAX  16384
+
+/* ---- words, as sh reads them: what is not plain text in quotes is refused ---- */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool is_special(char c)
+{
+	return strchr("\"$`;&|<>()*?[]#~!{}", c) != NULL;
+}
+
+struct word {
+	char *text;
+	size_t n, cap;
+};
+
+static void put(struct word *w, char c)
+{
+	if (w->n + 1 >= w->cap)
+		w->text = xrealloc(w->text, w->cap = 2 * w->cap + 64);
+	w->text[w->n++] = c;
+	w->text[w->n] = '\0';
+}
+
+/* The word at *p, which is moved behind it; NULL: it is not plain, and e says so. */
+static char *take_word(const char **p, struct err *e)
+{
+	struct word w = {xcalloc(1, 64), 0, 64};
+	const char *s = *p;
+
+	while (*s && *s != '\n' && !is_blank(*s)) {
+		if (*s == '\'') {
+			for (s++; *s && *s != '\''; s++)
+				put(&w, *s);
+			if (!*s++)
+				goto refused;
+		} else if (*s == '\\' && s[1] == '\n') {
+			s += 2;
+		} else if (*s == '\\' && s[1]) {
+			put(&w, s[1]);
+			s += 2;
+		} else if (*s == '\\' || (is_special(*s) && !(*s == '#' && w.n))) {
+			goto refused;
+		} else {
+			put(&w, *s++);
+		}
+	}
+	*p = s;
+	return w.text;
+refused:
+	err_set(e, ENOTSUP, "it has more than plain words (at \"%.20s\")", s);
+	free(w.text);
+	return NULL;
+}
+
+static void skip_blanks(const char **p)
+{
+	while (is_blank(**p) || (**p == '\\' && (*p)[1] == '\n'))
+		*p += **p == '\\' ? 2 : 1;
+}
+
+/* All words up to the end of the line. */
+static int take_line(const char **p, char ***words, size_t *count, struct err *e)
+{
+	*words = xcalloc(1, sizeof(**words));
+	*count = 0;
+	for (skip_blanks(p); **p && **p != '\n'; skip_blanks(p)) {
+		char *w = *count < WORDS_MAX ? take_word(p, e) : NULL;
+
+		if (!w)
+			return *count < WORDS_MAX ? -e->code : err_set(e, E2BIG, "it has too many words");
+		*words = xrealloc(*words, (*count + 2) * sizeof(**words));
+		(*words)[(*count)++] = w;
+		(*words)[*count] = NULL;
+	}
+	return 0;
+}
+
+/* ---- its lines ---- */
+
+static bool starts_with(const char *s, const char *with)
+{
+	return !strncmp(s, with, strlen(with));
+}
+
+static int take_export(struct guest *g, const char *word, struct err *e)
+{
+	static const char ld[] = "LD_LIBRARY_PATH=", modules[] = "QEMU_MODULE_DIR=";
+	char **to = starts_with(word, ld)	 ? &g->env.ld_library_path
+		    : starts_with(word, modules) ? &g->env.module_dir
+						 : NULL;
+
+	if (!to)
+		return err_set(e, ENOTSUP, "it sets %.*s", (int)strcspn(word, "="), word);
+	free(*to);
+	*to = xstrdup(strchr(word, '=') + 1);
+	return 0;
+}
+
+static int take_command(struct guest *g, char **words, size_t count, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	if (!strcmp(words[0], "exec") && count > 1) {
+		g->line.argc = count - 1;
+		g->line.argv = xcalloc(count, sizeof(*g->line.argv));
+		for (i = 1; i < count; i++)
+			g->line.argv[i - 1] = xstrdup(words[i]);
+		return 0;
+	}
+	if (strcmp(words[0], "export") || count < 2)
+		return err_set(e, ENOTSUP, "it runs more than QEMU (%s)", words[0]);
+	for (i = 1; i < count && !r; i++)
+		r = take_export(g, words[i], e);
+	return r;
+}
+
+static int parse(const char *text, struct guest *g, struct err *e)
+{
+	static const char cd[] = "cd / || exit\n";
+	const char *p = text;
+	char **words;
+	size_t count;
+	int r = 0;
+
+	while (*p && !r && !g->line.argc) {
+		if (starts_with(p, cd)) {
+			p += strlen(cd);
+		} else if (*p == '\n') {
+			p++;
+		} else if (*p == '#') {
+			p += strcspn(p, "\n");
+		} else {
+			r = take_line(&p, &words, &count, e);
+			if (!r && count)
+				r = take_command(g, words, count, e);
+			args_free_strings(words, count);
+		}
+	}
+	p += strspn(p, " \t\n");
+	if (!r && *p)
+		r = err_set(e, ENOTSUP, "something stands behind its exec");
+	if (!r && !g->line.argc)
+		r = err_set(e, ENOTSUP, "it has no line that begins with exec");
+	return r;
+}
+
+int start_script_parse(const char *path, const char *text, struct guest *g, struct err *e)
+{
+	struct err why;
+
+	return parse(text, g, &why) ? err_set(e, ENOTSUP,
+					      "%s is not a script as vmferry leaves one to start a guest: %s. Give the guest's command line "
+					      "instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
+					      path, why.msg)
+				    : 0;
+}
+
+int start_script_read(const char *path, struct guest *g, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	AUTO_FREE char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
+	if (st.st_size > (off_t)SCRIPT_MAX)
+		return err_set(e, EFBIG, "%s is too long for a script that starts a guest", path);
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	if (n < 0)
+		return err_sys(e, errno, "cannot read %s", path);
+	if (memchr(text, 0, (size_t)n))
+		return err_set(e, ENOTSUP, "%s is no text", path);
+	return start_script_parse(path, text, g, e);
+}

@@ -1,0 +1,184 @@
+/*
+ * cold.c: a guest that is shut down: its disks are copied as the files that they are. The hand-off is that of a guest that runs; here and at
+ * the destination "its QEMU is alive" means that this copy could be started. What keeps ours from being started is that its files are locked,
+ * and before all is promised, that nobody starts it by its unit or by its script any more.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "milestone.h"
+#include "util.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#define NO_PID	      (1U << 30) /* larger than any (PID_MAX_LIMIT) */
+#define TICK_MS	      25
+#define MEASURE_TICKS 4
+#define SECOND_TICKS  (1000 / TICK_MS)
+
+int cold_find(struct transfer *t, struct err *e)
+{
+	int r = source_find_at_rest(&t->src, e);
+
+	disks_rest(&t->disks);
+	if (t->src.script)
+		t->start_file.path = xstrdup(t->src.script);
+	return r ? r : open_control_socket(t, e);
+}
+
+/* There is no pid: a number that none can be, the same as long as its first disk is. */
+pid_t cold_known_as(const struct transfer *t)
+{
+	const char *path = json_string_value(json_array_get(t->src.disk_paths, 0)) ?: t->src.guest.disk_count ? t->src.guest.disks[0].real_path : NULL;
+	struct stat st;
+
+	return path && !stat(path, &st) ? (pid_t)(NO_PID | (st.st_ino & (NO_PID - 1))) : (pid_t)NO_PID;
+}
+
+/* ---- copy ---- */
+
+static int copy_cold_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+
+	conductor_tick(&t->a.con, TICK_MS);
+	return parts_begin(&t->parts, e);
+}
+
+static void tick(struct transfer *t)
+{
+	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
+
+	if (often)
+		copy_measure(t);
+	if (second || (often && t->report.often))
+		tell_progress(t, second);
+}
+
+static int copy_cold_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = common_event(t, ev, e);
+
+	if (ev->kind == EVENT_TICK)
+		tick(t);
+	if (!r && t->a.con.stage == ST_COPY && parts_reached(&t->parts) & M_DISKS_QUEUED)
+		conductor_goto(&t->a.con, ST_SWITCHOVER);
+	return r;
+}
+
+/* ---- switchover ---- */
+
+static int send_ends(struct transfer *t, struct err *e)
+{
+	unsigned i;
+	int r = attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < t->disks.count; i++)
+		data_plane_end_of(&t->data, OBJECT_DISK_BASE + i);
+	data_plane_end_of(&t->data, GROUP_RAM); /* the last word on each channel; there is no memory */
+	return 0;
+}
+
+/* From here on a reboot does not start the guest here, nor a person who knows its script. */
+static int switchover_cold_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = unit_block(&t->unit, e);
+
+	if (!r)
+		r = start_file_set_aside(&t->start_file, e);
+	fault_point("src-set-aside");
+	if (!r)
+		r = disks_unchanged(&t->disks, e);
+	return r ? r : send_ends(t, e);
+}
+
+/* The destination has promised. What is there must be the guest as it lies here now. */
+static int let_go(struct transfer *t, struct err *e)
+{
+	int r;
+
+	t->blackout.completed = true;
+	fault_point("src-completed");
+	r = disks_unchanged(&t->disks, e);
+	return r ? r : attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
+}
+
+static int switchover_cold_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = common_event(t, ev, e);
+
+	if (ev->kind == EVENT_TICK)
+		tick(t);
+	if (r || t->a.con.stage != ST_SWITCHOVER || !t->a.handoff.shut_released || t->blackout.completed)
+		return r;
+	return let_go(t, e);
+}
+
+const struct stage cold_stages[] = {
+	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
+	[ST_COPY] = {"copy", copy_cold_enter, copy_cold_event},
+	[ST_SWITCHOVER] = {"switchover", switchover_cold_enter, switchover_cold_event},
+	[ST_COMMIT] = {"commit", commit_enter, common_event},
+	[ST_RELEASE] = {"release", NULL, common_event},
+};
+
+/* ---- the hand-off ---- */
+
+static int release_shut(struct attempt *a, struct err *e)
+{
+	(void)e;
+	fault_point("src-ready");
+	container_of(a, struct transfer, a)->blackout.prepared_ns = now_ns();
+	return 0;
+}
+
+/* Locked, set aside and unchanged: that was seen to before. In a later life, by take_up(). */
+static int hold(struct attempt *a, struct err *e)
+{
+	fault_point("src-held");
+	return a->handoff.state == HO_SRC_BEGUN ? attempt_step(a, EV_QEMU_HELD, HO_NONE, e) : 0;
+}
+
+/* There is no process here that runs it, to be let go on or to be ended. */
+static int nothing(struct attempt *a, struct err *e)
+{
+	(void)a, (void)e;
+	return 0;
+}
+
+const struct attempt_ops cold_cutover = {
+	.act = {[ACT_SEND_STATE] = cutover_send_state,
+		[ACT_RELEASE_SHUT] = release_shut,
+		[ACT_HOLD_QEMU] = hold,
+		[ACT_CONT_SOURCE] = nothing,
+		[ACT_END_SOURCE_QEMU] = nothing,
+		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
+	.entered = cutover_entered,
+	.not_noted = cutover_not_noted,
+	.carried_out = cutover_carried_out,
+	.undo = transfer_undo_one,
+	.left_behind = transfer_left_behind,
+};
+
+/* ---- an earlier life ---- */
+
+bool cold_can_run(const struct transfer *t)
+{
+	(void)t;
+	return true;
+}
+
+int cold_take_up(struct transfer *t, struct err *e)
+{
+	if (t->a.handoff.state != HO_SRC_COMMITTED)
+		return 0;
+	t->end.ran_on = cutover_nobody_restarted_it(t, e) != 0;
+	return t->end.ran_on ? -e->code : 0;
+}

@@ -1,0 +1,148 @@
+/*
+ * disks-at-rest.c: the disks of a guest that is shut down: files, which are copied byte for byte in one round, whatever format, snapshots or
+ * keys they have inside. They are locked as QEMU locks what others may only read, so that nobody starts the guest meanwhile; who writes to
+ * them all the same is noticed before anything is promised.
+ */
+#include "disks-private.h"
+#include "image-lock.h"
+#include "json-text.h"
+#include "process.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct held_image {
+	const char *path;
+	int fd;
+	struct stat st; /* when it was locked */
+};
+
+/* ---- nobody else has them ---- */
+
+void disks_let_go(struct disks *ds)
+{
+	size_t i;
+
+	for (i = 0; i < ds->held_count; i++)
+		close(ds->held[i].fd);
+	free(ds->held);
+	ds->held = NULL;
+	ds->held_count = 0;
+}
+
+static int hold(struct disks *ds, const char *path, struct err *e)
+{
+	struct held_image *h;
+	pid_t pid;
+	int fd, r = image_lock(path, IMAGE_READ, &fd, e);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s is in use: a QEMU, or another move, has locked it. A guest that runs is moved without --how cold",
+			       path);
+	if (r)
+		return r;
+	ds->held = xrealloc(ds->held, (ds->held_count + 1) * sizeof(*ds->held));
+	h = &ds->held[ds->held_count++];
+	*h = (struct held_image){.path = path, .fd = fd};
+	if (fstat(fd, &h->st))
+		return err_sys(e, errno, "cannot look at %s", path);
+	pid = process_that_opened(path, 0);
+	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", path, (int)pid) : 0;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+int disks_unchanged(const struct disks *ds, struct err *e)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ds->held_count; i++) {
+		const struct held_image *h = &ds->held[i];
+
+		if (stat(h->path, &st))
+			return err_sys(e, errno, "%s, while it was copied", h->path);
+		if (st.st_ino != h->st.st_ino || st.st_dev != h->st.st_dev || st.st_size != h->st.st_size || !same_time(st.st_mtim, h->st.st_mtim))
+			return err_set(e, ESTALE, "%s was written to, or replaced, while it was copied", h->path);
+	}
+	return 0;
+}
+
+/* ---- the plan ---- */
+
+static int examine(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	const struct guest *g = &ds->src->guest;
+	size_t i;
+	int r = 0;
+
+	if (g->disk_count > DISKS_MAX)
+		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
+	if (ds->src->opt->disks.chain == CHAIN_FLATTEN)
+		return err_set(e, EINVAL, "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
+	for (i = 0; i < g->disk_count && !r; i++) {
+		struct disk *d = &ds->at[OBJECT_DISK_BASE + ds->count++];
+
+		d->guest = &g->disks[i];
+		d->object = OBJECT_DISK_BASE + (uint32_t)i;
+		json_array_append_new(ds->src->disk_paths, json_string(d->guest->real_path));
+		r = hold(ds, d->guest->real_path, e);
+	}
+	return r ? r : disks_check_words(ds, e);
+}
+
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	int r = disks_describe(p, out, e);
+	unsigned i;
+
+	for (i = 0; i < ds->count && !r; i++) /* held[i] is the same disk's */
+		json_object_set_new(json_array_get(ds->described, i), "file_bytes", json_integer((json_int_t)ds->held[i].st.st_size));
+	return r;
+}
+
+/* ---- copying ---- */
+
+static int begin(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	unsigned i;
+
+	(void)e;
+	ds->final = true;
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = &first(ds)[i];
+		struct disk_round round = {.object = d->object,
+					   .at = {.path = d->guest->real_path, .pads = true},
+					   .name = d->guest->real_path,
+					   .size = d->guest->virtual_size,
+					   .have = d->have,
+					   .detect_zeros = true};
+
+		d->started = d->final = d->in_flight = true;
+		disk_reader_round(ds->reader, &round);
+	}
+	return 0;
+}
+
+static const struct part_ops ops = {.name = "disks",
+				    .examine = examine,
+				    .describe = describe,
+				    .agree = disks_agree,
+				    .begin = begin,
+				    .event = disks_event,
+				    .reached = disks_reached,
+				    .tell = disks_tell,
+				    .fini = disks_fini};
+
+void disks_rest(struct disks *ds)
+{
+	ds->part.ops = &ops;
+}

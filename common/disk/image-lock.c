@@ -1,0 +1,68 @@
+/* image-lock.c: see image-lock.h. */
+#include "image-lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+/* From here on a byte a permission that somebody has, and one for each that somebody forbids others (QEMU's block/file-posix.c). */
+#define HAS	100
+#define FORBIDS 200
+#define READ	(1 << 0)
+#define WRITE	(1 << 1)
+#define RESIZE	(1 << 3)
+#define ALL	0x1f
+#define AGENT	99 /* of ours: one agent at a time */
+
+static int lock_byte(int fd, int byte, short type)
+{
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &l) ? -errno : 0;
+}
+
+/* By anybody else. */
+static bool is_locked(int fd, int byte)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+
+	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
+}
+
+/* As QEMU does: takes its own first, so that of two who come at once not both go on. */
+static int take(int fd, unsigned has, unsigned forbids)
+{
+	int i, r = 0;
+
+	for (i = 0; i < 5 && !r; i++) {
+		if (has & 1u << i)
+			r = lock_byte(fd, HAS + i, F_RDLCK);
+		if (!r && forbids & 1u << i)
+			r = lock_byte(fd, FORBIDS + i, F_RDLCK);
+	}
+	for (i = 0; i < 5 && !r; i++)
+		if ((has & 1u << i && is_locked(fd, FORBIDS + i)) || (forbids & 1u << i && is_locked(fd, HAS + i)))
+			r = -EAGAIN;
+	return r;
+}
+
+int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
+{
+	int r;
+
+	*fd = open(path, O_RDWR | O_CLOEXEC);
+	if (*fd < 0 && use == IMAGE_READ && (errno == EACCES || errno == EROFS || errno == EPERM))
+		*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	r = lock_byte(*fd, AGENT, (fcntl(*fd, F_GETFL) & O_ACCMODE) == O_RDWR ? F_WRLCK : F_RDLCK);
+	if (!r)
+		r = use == IMAGE_READ ? take(*fd, READ, WRITE | RESIZE) : take(*fd, READ | WRITE | RESIZE, ALL);
+	if (!r)
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return r == -EAGAIN || r == -EACCES ? err_set(e, EBUSY, "%s is in use: a QEMU, or another move, has locked it", path)
+					    : err_sys(e, -r, "cannot lock %s", path);
+}

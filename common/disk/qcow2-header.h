@@ -1,0 +1,22 @@
+/* qcow2-header.h: what an image file says of the files that it needs, read from its header (QEMU's docs/interop/qcow2). Nothing else of it
+ * is looked at. */
+#ifndef VMFERRY_QCOW2_HEADER_H
+#define VMFERRY_QCOW2_HEADER_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct qcow2_header {
+	bool is_qcow2;	/* else all the rest is empty */
+	uint64_t bytes; /* of the disk in it */
+	char *backing, *backing_format; /* as it names them, malloc'ed; NULL: none, not said */
+	char *data_file;		/* its external data file; NULL: none */
+};
+
+/* 0; -EBADMSG: it begins as a qcow2 image does, and goes on as none; -errno. qcow2_header_fini() after 0. */
+int qcow2_header_read(const char *path, struct qcow2_header *out, struct err *e);
+void qcow2_header_fini(struct qcow2_header *h);
+
+#endif

@@ -1,0 +1,73 @@
+#!/bin/bash
+# A guest that is shut down is not moved when somebody has a disk of it open, when another move has it, when what starts it does more than that,
+# when something is in the way at the destination, or when it changes on the way: each with a sentence, and nothing is touched.
+. "$(dirname "$0")/../lib/cold.sh"
+
+refused() { # PATTERN [OPTION...]
+	cold_start "$DIR/src" "${DEST:-local}" "${@:2}"
+	cold_wait 3
+	result 'r["reason"]' | grep -q "$1" || fail "not '$1': $(result 'r["reason"]')"
+	assert_untouched
+}
+
+guest_at_rest
+
+exec {reader}<"$DIR/src/c.qcow2"
+refused "c.qcow2 is open in process $$: it must be left alone"
+exec {reader}<&-
+"$DIR/src/a.sh" </dev/null &>/dev/null &
+guest=$!
+kill_at_exit $guest
+wait_for 30 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
+cold_start "$DIR/src" local
+cold_wait 3
+result 'r["reason"]' | grep -q 'in use: a QEMU.*without --how cold' || fail "$(result 'r["reason"]')"
+end_process $guest
+rm -f "$DIR/src/a.qmp"
+(cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums" # the bitmap says that it was in use
+
+sed -i '3i modprobe kvm' "$DIR/src/a.sh"
+refused 'it runs more than QEMU (modprobe).*--how cold … -- qemu-system'
+make_script "$DIR/src"
+echo 'reboot' >>"$DIR/src/a.sh"
+refused 'something stands behind its exec'
+make_script "$DIR/src"
+sed -i 's/-m 64/-m $(cat size)/' "$DIR/src/a.sh"
+refused 'more than plain words'
+make_script "$DIR/src"
+mv "$DIR/src/base.qcow2" "$DIR/"
+cold_start "$DIR/src" local
+cold_wait 3
+result 'r["reason"]' | grep -q 'the backing file base.qcow2 of .*b.qcow2 is not there' || fail "$(result 'r["reason"]')"
+mv "$DIR/base.qcow2" "$DIR/src/"
+refused 'needs a guest that runs' --chain flatten
+
+# Two at once: one has it.
+cold_start "$DIR/src" local --bwlimit 100K
+first=$MOVE_PID
+wait_event 'ev["event"] == "progress" and ev["stage"] == "prepare"' >/dev/null
+status=0
+vmferry migrate "$DIR/src/a.sh" local --how cold --disk-dir "$DIR/base" --json >"$DIR/second.json" 2>/dev/null || status=$?
+assert_eq "$status" 3 "exit code of the second"
+grep -q 'in use: a QEMU, or another move\|move of this guest is under way' "$DIR/second.json" || fail "$(tail -n 1 "$DIR/second.json")"
+kill_now "$first" # its agent at this host ends with it
+wait_for 30 eval '! pgrep -f "vmferry-dst.*$DIR|vmferry .*$TO" >/dev/null' || fail "the destination's agent stays"
+recover 1
+assert_untouched
+
+# Somebody changes it on the way: rolled back, with its new contents.
+cold_start "$DIR/src" local --bwlimit 1M
+wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
+printf y | dd of="$DIR/src/a.raw" bs=1 seek=3 conv=notrunc status=none
+cold_wait 1
+result 'r["reason"]' | grep -q 'a.raw was written to, or replaced, while it was copied' || fail "$(result 'r["reason"]')"
+(cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums"
+assert_untouched
+
+# What is in the way there stays.
+echo mine >"$DIR/mine"
+cold_start "$DIR/src" local --disk "b.qcow2=$DIR/mine"
+cold_wait 3
+result 'r["reason"]' | grep -q 'mine exists already at the destination' || fail "$(result 'r["reason"]')"
+assert_eq "$(<"$DIR/mine")" mine "what was there"
+assert_untouched
