@@ -4,7 +4,7 @@
 
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
-_vmferry_migrate="--disk-dir --disk --chain --drop --media --map-net --max-downtime --hold --on-stall --bwlimit --channels
+_vmferry_migrate="--how --start --disk-dir --disk --chain --drop --media --map-net --max-downtime --hold --on-stall --bwlimit --channels
 	--codec --dedup --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
@@ -30,6 +30,7 @@ _vmferry_options() { # COMMAND: its options
 
 _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host, @any; nothing: it has no value
 	case $1 in
+	--how) echo live cold ;;
 	--chain) echo copy top flatten ;;
 	--drop) echo snapshots bitmaps data-file ;;
 	--media) echo auto copy path eject ;;

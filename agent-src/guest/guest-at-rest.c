@@ -56,7 +56,8 @@ static int read_chain(struct guest_disk *d, const struct qcow2_header *top, stru
 		b->name = xstrdup(name);
 		b->real_path = path ? realpath(path, NULL) : NULL;
 		if (!b->real_path)
-			return err_set(e, ENOENT, "the backing file %s of %s %s", name, above, path ? "is not there" : "is not a file of this host");
+			return err_set(e, ENOENT, "the backing file %s of %s %s", name, above,
+				       path ? "is not there" : "is not a file of this host");
 		b->allocated = allocated(b->real_path);
 		r = qcow2_header_read(b->real_path, &h, e);
 		if (r)
@@ -134,7 +135,8 @@ static int take_line(struct guest *g, char *const *argv, size_t argc, struct err
 	size_t i;
 
 	if (strncmp(base, "qemu-", 5) && strcmp(base, "kvm"))
-		return err_set(e, EINVAL, "behind -- stands %s: the guest's command line is expected there, with QEMU's program first", argv[0]);
+		return err_set(e, EINVAL, "behind -- stands %s: the guest's command line is expected there, with QEMU's program first",
+			       argv[0]);
 	g->line.argv = xcalloc(argc + 1, sizeof(*g->line.argv));
 	for (i = 0; i < argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(argv[i]);
@@ -211,10 +213,11 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	else if (strchr(vm, '/'))
 		r = err_sys(e, errno, "what starts the guest, %s", vm);
 	else
-		r = err_set(e, ENOENT,
-			    "a guest that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
-			    "line (vmferry migrate DEST --how cold … -- qemu-system-x86_64 …)",
-			    vm, vm);
+		r = err_set(
+			e, ENOENT,
+			"a guest that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
+			"line (vmferry migrate DEST --how cold … -- qemu-system-x86_64 …)",
+			vm, vm);
 	if (!r && *script) {
 		r = start_script_read(*script, g, e);
 		g->cwd = xstrdup("/");

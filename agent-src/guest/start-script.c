@@ -101,9 +101,7 @@ static bool starts_with(const char *s, const char *with)
 static int take_export(struct guest *g, const char *word, struct err *e)
 {
 	static const char ld[] = "LD_LIBRARY_PATH=", modules[] = "QEMU_MODULE_DIR=";
-	char **to = starts_with(word, ld)	 ? &g->env.ld_library_path
-		    : starts_with(word, modules) ? &g->env.module_dir
-						 : NULL;
+	char **to = starts_with(word, ld) ? &g->env.ld_library_path : starts_with(word, modules) ? &g->env.module_dir : NULL;
 
 	if (!to)
 		return err_set(e, ENOTSUP, "it sets %.*s", (int)strcspn(word, "="), word);
@@ -165,11 +163,12 @@ int start_script_parse(const char *path, const char *text, struct guest *g, stru
 {
 	struct err why;
 
-	return parse(text, g, &why) ? err_set(e, ENOTSUP,
-					      "%s is not a script as vmferry leaves one to start a guest: %s. Give the guest's command line "
-					      "instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
-					      path, why.msg)
-				    : 0;
+	return parse(text, g, &why)
+		       ? err_set(e, ENOTSUP,
+				 "%s is not a script as vmferry leaves one to start a guest: %s. Give the guest's command line "
+				 "instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
+				 path, why.msg)
+		       : 0;
 }
 
 int start_script_read(const char *path, struct guest *g, struct err *e)

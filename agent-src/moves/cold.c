@@ -29,7 +29,9 @@ int cold_find(struct transfer *t, struct err *e)
 /* There is no pid: a number that none can be, the same as long as its first disk is. */
 pid_t cold_known_as(const struct transfer *t)
 {
-	const char *path = json_string_value(json_array_get(t->src.disk_paths, 0)) ?: t->src.guest.disk_count ? t->src.guest.disks[0].real_path : NULL;
+	const char *path = json_string_value(json_array_get(t->src.disk_paths, 0))
+				   ?: t->src.guest.disk_count ? t->src.guest.disks[0].real_path
+							      : NULL;
 	struct stat st;
 
 	return path && !stat(path, &st) ? (pid_t)(NO_PID | (st.st_ino & (NO_PID - 1))) : (pid_t)NO_PID;
@@ -104,6 +106,8 @@ static int let_go(struct transfer *t, struct err *e)
 	t->blackout.completed = true;
 	fault_point("src-completed");
 	r = disks_unchanged(&t->disks, e);
+	if (!r)
+		cutover_note_disks(t); /* nobody waits for it, as a guest that stands still would */
 	return r ? r : attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
 }
 

@@ -151,7 +151,7 @@ static json_int_t written_ns(const char *path)
 }
 
 /* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
-static void note_disks(struct transfer *t)
+void cutover_note_disks(struct transfer *t)
 {
 	json_t *written = json_object(), *path;
 	struct err e;
@@ -231,7 +231,7 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 void cutover_carried_out(struct attempt *a, bool has_entered)
 {
 	if (has_entered && a->handoff.state == HO_SRC_COMMITTED)
-		note_disks(transfer_of(a));
+		cutover_note_disks(transfer_of(a));
 }
 
 const struct attempt_ops live_cutover = {

@@ -189,12 +189,18 @@ static void look_at_disks(struct sampler *s, const struct disks *ds)
 	sample_disks(s, files, ds->count);
 }
 
+/* It has memory, or had when it was paused. */
+static bool is_running(const struct transfer *t)
+{
+	return t->src.qmp != NULL;
+}
+
 /* -errno, and why, if it cannot be looked at. */
 static int look_at_memory(struct transfer *t, struct sampler *s, struct err *e)
 {
 	struct seed_block blocks[SEED_BLOCKS_MAX];
 	unsigned count;
-	int r = ram_readable_blocks(&t->ram, blocks, &count, e);
+	int r = is_running(t) ? ram_readable_blocks(&t->ram, blocks, &count, e) : err_set(e, ENOENT, "the guest is shut down");
 
 	if (!r && !count)
 		r = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
@@ -225,7 +231,7 @@ static void contents_as(struct model_contents *c, const struct model_contents *o
 /* Would a move look for seeds? copy.c, ram.c */
 static bool wants_seeds(const struct transfer *t)
 {
-	return !t->opt->no_dedup && t->opt->ram_mode != RAM_WISH_OPAQUE &&
+	return is_running(t) && !t->opt->no_dedup && t->opt->ram_mode != RAM_WISH_OPAQUE &&
 	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 }
 
@@ -289,14 +295,14 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 
 	model_estimate(in, &r);
 	model_wire_range(in, &least, &most);
-	downtime_ms = converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000;
+	downtime_ms = is_running(t) ? converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000 : 0;
 	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
 			 "bytes_wire_most", (json_int_t)most, "limited_by", r.by_processors ? "processors" : "link", "total_s", r.seconds,
 			 "downtime_ms", downtime_ms, "converges",
-			 in->dirty_bps < 0.9 * r.ram_bps || downtime_ms <= t->opt->max_downtime_ms);
+			 !is_running(t) || in->dirty_bps < 0.9 * r.ram_bps || downtime_ms <= t->opt->max_downtime_ms);
 }
 
 int estimate(struct transfer *t, struct err *e)
@@ -318,10 +324,11 @@ int estimate(struct transfer *t, struct err *e)
 	look(t, &in, &seeded_error, &why);
 	in.dirty_bps = sampling ? dirty_result(t) : 0;
 	ev = event(t, &in, round_trip_ms);
+	json_object_set_new(ev, "how", json_string(t->recipe->how));
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
 	json_object_set_new(ev, "seeded", json_real(in.seeded));
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
-	if (why.code)
+	if (why.code && is_running(t))
 		json_object_set_new(ev, "memory_not_sampled", json_string(why.msg));
 	report_emit(&t->report, ev);
 	return 0;

@@ -202,6 +202,8 @@ static void fail(void *ctx, const struct err *why)
 	if (t->a.dead)
 		return;
 	if (!t->a.handing_off) {
+		if (why->code == ENOTSUP && t->recipe->has_guard && !t->src.guest.owner_hint)
+			report_notice(&t->report, "what cannot be moved while it runs can be moved when it is shut down: --how cold");
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);
 		return;

@@ -96,18 +96,33 @@ static void put_drops(unsigned accept)
 		put("--drop", list + 1);
 }
 
+/* Of a guest that is named by it. */
+static void put_line(const struct move_options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->line_words; i++)
+		put(i ? "" : "--", o->line[i]);
+}
+
 int print_script(struct transfer *t, struct err *e)
 {
 	const struct move_options *o = t->opt;
 	AUTO_FREE char *vm = shell_quote_shown(o->vm);
 	AUTO_FREE char *dest = shell_quote_shown(o->dest.where);
-	AUTO_FREE char *comment = shell_comment(o->vm);
+	AUTO_FREE char *comment = shell_comment(o->line ? t->src.guest.name : o->vm);
+	AUTO_FREE char *cwd = shell_quote_shown(t->src.guest.cwd ?: "/");
 	json_t *word;
 	size_t i;
 
 	(void)e;
-	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\nexec vmferry migrate %s %s", comment, vm, dest);
+	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\n", comment);
+	if (o->line) /* it may have relative paths */
+		printf("cd %s || exit\n", cwd);
+	printf("exec vmferry migrate%s%s %s", o->line ? "" : " ", o->line ? "" : vm, dest);
 	put_disks(t);
+	put("--how", how_words[o->how]);
+	put_flag("--start", o->start);
 	put("--chain", chain_words[o->disks.chain]);
 	put("--media", media_words[o->media]);
 	put_drops(o->disks.accept);
@@ -125,6 +140,7 @@ int print_script(struct transfer *t, struct err *e)
 	put_flag("--install-unit", o->install_unit);
 	put("--unit", unit_words[o->keep_unit]);
 	put_way(&o->dest);
+	put_line(o);
 	printf("\n\n# QEMU at the destination:\n#");
 	json_array_foreach(json_object_get(t->plan, "argv"), i, word) {
 		AUTO_FREE char *quoted = shell_quote(json_string_value(word));

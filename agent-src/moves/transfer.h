@@ -197,6 +197,8 @@ bool switchover_let_qemu_go_on(const struct transfer *t);
 /* cutover.c: who has the guest, and when that changes */
 extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
+/* When each disk was written last, into the journal: cutover_nobody_restarted_it() of a later life. */
+void cutover_note_disks(struct transfer *t);
 /* What is the same in all recipes: as in attempt.h. */
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);

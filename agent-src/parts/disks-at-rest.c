@@ -39,8 +39,8 @@ static int hold(struct disks *ds, const char *path, struct err *e)
 	int fd, r = image_lock(path, IMAGE_READ, &fd, e);
 
 	if (r == -EBUSY)
-		return err_set(e, EBUSY, "%s is in use: a QEMU, or another move, has locked it. A guest that runs is moved without --how cold",
-			       path);
+		return err_set(e, EBUSY,
+			       "%s is in use: a QEMU, or another move, has locked it. A guest that runs is moved without --how cold", path);
 	if (r)
 		return r;
 	ds->held = xrealloc(ds->held, (ds->held_count + 1) * sizeof(*ds->held));
@@ -67,7 +67,8 @@ int disks_unchanged(const struct disks *ds, struct err *e)
 
 		if (stat(h->path, &st))
 			return err_sys(e, errno, "%s, while it was copied", h->path);
-		if (st.st_ino != h->st.st_ino || st.st_dev != h->st.st_dev || st.st_size != h->st.st_size || !same_time(st.st_mtim, h->st.st_mtim))
+		if (st.st_ino != h->st.st_ino || st.st_dev != h->st.st_dev || st.st_size != h->st.st_size ||
+		    !same_time(st.st_mtim, h->st.st_mtim))
 			return err_set(e, ESTALE, "%s was written to, or replaced, while it was copied", h->path);
 	}
 	return 0;
@@ -85,7 +86,8 @@ static int examine(struct part *p, struct err *e)
 	if (g->disk_count > DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	if (ds->src->opt->disks.chain == CHAIN_FLATTEN)
-		return err_set(e, EINVAL, "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
+		return err_set(e, EINVAL,
+			       "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
 	for (i = 0; i < g->disk_count && !r; i++) {
 		struct disk *d = &ds->at[OBJECT_DISK_BASE + ds->count++];
 

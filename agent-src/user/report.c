@@ -108,9 +108,14 @@ static void print_estimate(FILE *to, const json_t *ev)
 	const char *not_sampled = json_string_value(json_object_get(ev, "memory_not_sampled"));
 	char a[24], b[24], c[24];
 
-	fprintf(to, "  link    %s/s, round trip %.2f ms; the guest writes %s/s of memory\n", bytes(a, ev, "link_bps"),
-		num(ev, "round_trip_ms"), bytes(b, ev, "dirty_bps"));
-	if (not_sampled)
+	fprintf(to, "  link    %s/s, round trip %.2f ms", bytes(a, ev, "link_bps"), num(ev, "round_trip_ms"));
+	if (is_cold(ev))
+		fputc('\n', to);
+	else
+		fprintf(to, "; the guest writes %s/s of memory\n", bytes(b, ev, "dirty_bps"));
+	if (is_cold(ev))
+		fprintf(to, "  holds   %s on disks\n", bytes(b, ev, "disk_bytes"));
+	else if (not_sampled)
 		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", bytes(a, ev, "ram_bytes"),
 			not_sampled, bytes(b, ev, "disk_bytes"));
 	else
@@ -123,8 +128,12 @@ static void print_estimate(FILE *to, const json_t *ev)
 	fprintf(to, "  about   %s on the wire", bytes(a, ev, "bytes_wire"));
 	if (num(ev, "bytes_wire_most") > num(ev, "bytes_wire_least"))
 		fprintf(to, " (%s to %s, by what codec is chosen)", bytes(b, ev, "bytes_wire_least"), bytes(c, ev, "bytes_wire_most"));
-	fprintf(to, " in %.*f s, as fast as the %s, and %.0f ms of downtime\n", num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"),
-		strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows", num(ev, "downtime_ms"));
+	fprintf(to, " in %.*f s, as fast as the %s", num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"),
+		strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows");
+	if (is_cold(ev))
+		fputs("; the guest stays shut down\n", to);
+	else
+		fprintf(to, ", and %.0f ms of downtime\n", num(ev, "downtime_ms"));
 }
 
 /* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */

@@ -8,14 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADER_MAX	    65536 /* it lies in the first cluster; what is in it is far smaller */
-#define V2_BYTES	    72
-#define V3_BYTES	    104
-#define NAME_MAX_BYTES	    1023
-#define USES_DATA_FILE	    (1u << 2)
-#define EXT_END		    0
-#define EXT_BACKING_FORMAT  0xe2792acaU
-#define EXT_DATA_FILE_NAME  0x44415441U
+#define HEADER_MAX	   65536 /* it lies in the first cluster; what is in it is far smaller */
+#define V2_BYTES	   72
+#define V3_BYTES	   104
+#define NAME_MAX_BYTES	   1023
+#define USES_DATA_FILE	   (1u << 2)
+#define EXT_END		   0
+#define EXT_BACKING_FORMAT 0xe2792acaU
+#define EXT_DATA_FILE_NAME 0x44415441U
 
 static char *text(const uint8_t *p, size_t n)
 {
@@ -42,7 +42,7 @@ static int read_extensions(const char *path, struct qcow2_header *h, const uint8
 {
 	while (n - at >= 8) {
 		uint32_t type = be32(p + at), len = be32(p + at + 4);
-		char **out = type == EXT_BACKING_FORMAT ? &h->backing_format
+		char **out = type == EXT_BACKING_FORMAT			   ? &h->backing_format
 			     : type == EXT_DATA_FILE_NAME && has_data_file ? &h->data_file
 									   : NULL;
 

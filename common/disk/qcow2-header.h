@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 struct qcow2_header {
-	bool is_qcow2;	/* else all the rest is empty */
-	uint64_t bytes; /* of the disk in it */
+	bool is_qcow2;			/* else all the rest is empty */
+	uint64_t bytes;			/* of the disk in it */
 	char *backing, *backing_format; /* as it names them, malloc'ed; NULL: none, not said */
 	char *data_file;		/* its external data file; NULL: none */
 };

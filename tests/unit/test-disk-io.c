@@ -126,7 +126,7 @@ static int test_end(void **state)
 
 static void open_at(const char *path, const char *export_name, const char *select, bool writable)
 {
-	const struct disk_at at = {path, export_name, select, writable};
+	const struct disk_at at = {.path = path, .export_name = export_name, .select = select, .writable = writable};
 
 	disk_io_close(disk);
 	disk = NULL;
@@ -505,7 +505,7 @@ static void what_is_no_disk_is_not_opened(void **state)
 		assert_int_equal(disk_io_open(&disk, loop, &at, &err), -cases[i].code);
 		assert_non_null(strstr(err.msg, cases[i].words));
 	}
-	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){"/nonexistent/nbd", "d", NULL, false}, &err), -ENOENT);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = "/nonexistent/nbd", .export_name = "d"}, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "/nonexistent/nbd"));
 }
 

@@ -1,0 +1,287 @@
+/* test-at-rest.c: a guest that is shut down, as it is known by its files: the script that starts it, headers of images, and their locks. */
+#include "disk-io.h"
+#include "image-lock.h"
+#include "qcow2-header.h"
+#include "start-script.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/vmferry-at-rest-XXXXXX", file[64];
+static struct err e;
+
+static void put(const void *bytes, size_t n)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, bytes, n), n);
+	close(fd);
+}
+
+/* ---- the script ---- */
+
+static void parse(struct guest *g, const char *text)
+{
+	*g = (struct guest){.pid = 0};
+	assert_int_equal(start_script_parse("x.sh", text, g, &e), 0);
+}
+
+static void refuse(const char *text, const char *why)
+{
+	struct guest g = {.pid = 0};
+
+	assert_int_equal(start_script_parse("x.sh", text, &g, &e), -ENOTSUP);
+	if (!strstr(e.msg, why))
+		fail_msg("'%s' is not in '%s'", why, e.msg);
+	guest_fini(&g);
+}
+
+static void a_script_is_read_as_sh_would(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	parse(&g, "#!/bin/sh\n# a; b\ncd / || exit\n\nexport LD_LIBRARY_PATH='/a b'\nexport QEMU_MODULE_DIR=/m\n"
+		  "exec qemu \\\n    -name 'it'\\''s' \\\n\t-drive 'file=/x y,id=#1' \\\n    -append '' a#b\n");
+	assert_int_equal(g.line.argc, 8);
+	assert_string_equal(g.line.argv[0], "qemu");
+	assert_string_equal(g.line.argv[2], "it's");
+	assert_string_equal(g.line.argv[4], "file=/x y,id=#1");
+	assert_string_equal(g.line.argv[6], "");
+	assert_string_equal(g.line.argv[7], "a#b");
+	assert_string_equal(g.env.ld_library_path, "/a b");
+	assert_string_equal(g.env.module_dir, "/m");
+	guest_fini(&g);
+}
+
+static void a_script_that_does_more_is_refused(void **state)
+{
+	static const char *const expanded[] = {"exec q $x", "exec q `x`", "exec q \"x\"", "exec q a;b", "exec q a|b", "exec q a&",
+					       "exec q >x",  "exec q *",   "exec q ~",	   "exec q a#b #c", "exec q 'x", "exec q \\"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(expanded); i++)
+		refuse(expanded[i], "more than plain words");
+	refuse("rm -rf x\nexec q", "it runs more than QEMU (rm)");
+	refuse("export PATH=/x\nexec q", "it sets PATH");
+	refuse("exec q\nreboot\n", "something stands behind its exec");
+	refuse("#!/bin/sh\n", "no line that begins with exec");
+	refuse("exec\n", "it runs more than QEMU (exec)");
+	refuse("export\nexec q", "it runs more than QEMU (export)");
+}
+
+/* ---- headers of images ---- */
+
+struct header {
+	uint8_t b[512];
+};
+
+static struct header header(const char *backing)
+{
+	struct header h = {{0}};
+
+	memcpy(h.b, "QFI\xfb\0\0\0\3", 8);
+	h.b[103] = 104;
+	if (backing) {
+		h.b[14] = 1; /* at 256 */
+		h.b[19] = (uint8_t)strlen(backing);
+		memcpy(h.b + 256, backing, strlen(backing));
+	}
+	return h;
+}
+
+static int read_header(const struct header *h, struct qcow2_header *out)
+{
+	put(h, sizeof(*h));
+	return qcow2_header_read(file, out, &e);
+}
+
+static void a_header_tells_what_the_image_needs(void **state)
+{
+	struct header h = header("base");
+	struct qcow2_header q;
+
+	(void)state;
+	memcpy(h.b + 104, "\xe2\x79\x2a\xca\0\0\0\3raw\0\0\0\0\0DATA\0\0\0\1x", 25);
+	h.b[79] = 4;
+	assert_int_equal(read_header(&h, &q), 0);
+	assert_true(q.is_qcow2);
+	assert_string_equal(q.backing, "base");
+	assert_string_equal(q.backing_format, "raw");
+	assert_string_equal(q.data_file, "x");
+	qcow2_header_fini(&q);
+
+	h.b[79] = 0; /* the name of a data file that is not used */
+	assert_int_equal(read_header(&h, &q), 0);
+	assert_null(q.data_file);
+	qcow2_header_fini(&q);
+
+	put("anything", 8);
+	assert_int_equal(qcow2_header_read(file, &q, &e), 0);
+	assert_false(q.is_qcow2);
+}
+
+static void a_header_that_lies_is_refused(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint8_t byte;
+	} lies[] = {{7, 4}, {100, 1}, {103, 8}, {8, 1}, {18, 1}, {258, 0}, {111, 200}, {108, 1}, {79, 4}};
+	struct qcow2_header q;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(lies); i++) {
+		struct header h = header("base");
+
+		memcpy(h.b + 104, "\xe2\x79\x2a\xca\0\0\0\3raw", 11);
+		h.b[lies[i].at] = lies[i].byte;
+		if (read_header(&h, &q) != -EBADMSG)
+			fail_msg("byte %u as %u is taken", lies[i].at, lies[i].byte);
+	}
+	put("QFI\xfb\0\0\0\3xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 80);
+	assert_int_equal(qcow2_header_read(file, &q, &e), -EBADMSG);
+}
+
+/* ---- locks ---- */
+
+static bool is_free(enum image_use use)
+{
+	int fd, r = image_lock(file, use, &fd, &e);
+
+	if (!r)
+		close(fd);
+	return !r;
+}
+
+/* As a QEMU with these permissions, and those that it lets nobody else have. */
+static int qemu(int has, int forbids)
+{
+	int fd = open(file, O_RDWR), i;
+
+	for (i = 0; i < 5; i++) {
+		struct flock a = {.l_type = F_RDLCK, .l_start = 100 + i, .l_len = 1}, b = {.l_type = F_RDLCK, .l_start = 200 + i, .l_len = 1};
+
+		if (has & 1 << i)
+			assert_int_equal(fcntl(fd, F_OFD_SETLK, &a), 0);
+		if (forbids & 1 << i)
+			assert_int_equal(fcntl(fd, F_OFD_SETLK, &b), 0);
+	}
+	return fd;
+}
+
+static void an_image_in_use_is_not_ours(void **state)
+{
+	int fd;
+
+	(void)state;
+	put("x", 1);
+	assert_true(is_free(IMAGE_READ) && is_free(IMAGE_OWN));
+
+	fd = qemu(1, 0); /* reads, and lets others write */
+	assert_true(is_free(IMAGE_READ));
+	assert_false(is_free(IMAGE_OWN));
+	close(fd);
+	fd = qemu(1 | 2, 2 | 8); /* a guest's disk */
+	assert_false(is_free(IMAGE_READ));
+	assert_false(is_free(IMAGE_OWN));
+	close(fd);
+	fd = qemu(1, 1); /* nobody may read */
+	assert_false(is_free(IMAGE_READ));
+	close(fd);
+
+	assert_int_equal(image_lock(file, IMAGE_READ, &fd, &e), 0);
+	assert_false(is_free(IMAGE_READ)); /* one agent at a time */
+	close(fd);
+	assert_true(is_free(IMAGE_OWN));
+}
+
+/* ---- the last sector of a file ---- */
+
+static int result;
+
+static void done(struct disk_req *r, int res)
+{
+	(void)r;
+	result = res;
+}
+
+static void a_file_ends_with_a_whole_sector_of_zeros(void **state)
+{
+	static uint8_t bytes[10000], back[10240] __attribute__((aligned(4096)));
+	struct disk_at at = {.path = file, .pads = true};
+	struct disk_req r = {.done = done};
+	struct disk_map map;
+	struct disk_io *d;
+	struct loop *loop;
+
+	(void)state;
+	memset(bytes, 7, sizeof(bytes));
+	put(bytes, sizeof(bytes));
+	assert_int_equal(loop_new(&loop, 8, &e), 0);
+	assert_int_equal(disk_io_open(&d, loop, &at, &e), 0);
+	assert_int_equal(d->caps.size, 10240);
+	assert_int_equal(disk_io_map(d, &map, &e), 0);
+	assert_int_equal(map.count, 1);
+	assert_int_equal(map.extent[0].length, 10240);
+	assert_int_equal(map.extent[0].content, DISK_DATA);
+	disk_map_free(&map);
+
+	memset(back, 1, sizeof(back));
+	result = 1;
+	disk_io_read(d, &r, back, sizeof(back), 0);
+	while (result == 1)
+		assert_int_equal(loop_step(loop, 1000, &e), 0);
+	assert_int_equal(result, 0);
+	assert_memory_equal(back, bytes, sizeof(bytes));
+	memset(bytes, 0, sizeof(bytes));
+	assert_memory_equal(back + 10000, bytes, 240);
+
+	assert_int_equal(truncate(file, 9000), 0); /* what is missing before its end is no padding */
+	result = 1;
+	disk_io_read(d, &r, back, sizeof(back), 0);
+	while (result == 1)
+		assert_int_equal(loop_step(loop, 1000, &e), 0);
+	assert_int_equal(result, -EIO);
+	disk_io_close(d);
+	loop_free(loop);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	snprintf(file, sizeof(file), "%s/image", mkdtemp(dir));
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	unlink(file);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_script_is_read_as_sh_would),
+		cmocka_unit_test(a_script_that_does_more_is_refused),
+		cmocka_unit_test(a_header_tells_what_the_image_needs),
+		cmocka_unit_test(a_header_that_lies_is_refused),
+		cmocka_unit_test(an_image_in_use_is_not_ours),
+		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
