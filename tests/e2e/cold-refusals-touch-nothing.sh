@@ -58,7 +58,7 @@ assert_untouched
 # Somebody changes it on the way: rolled back, with its new contents.
 cold_start "$DIR/src" local --bwlimit 1M
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
-! "$QEMU_IMG" info "$TO/a.raw" >/dev/null 2>&1 || fail "others may have its files at the destination already"
+! "$QEMU_IO" -f raw -c "read 0 512" "$TO/a.raw" &>/dev/null || fail "others may have its files at the destination already"
 printf y | dd of="$DIR/src/a.raw" bs=1 seek=3 conv=notrunc status=none
 cold_wait 1
 result 'r["reason"]' | grep -q 'a.raw was written to, or replaced, while it was copied' || fail "$(result 'r["reason"]')"
