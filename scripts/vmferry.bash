@@ -30,7 +30,7 @@ _vmferry_options() { # COMMAND: its options
 
 _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host, @any; nothing: it has no value
 	case $1 in
-	--how) echo live cold ;;
+	--how) echo live quick cold ;;
 	--chain) echo copy top flatten ;;
 	--drop) echo snapshots bitmaps data-file ;;
 	--media) echo auto copy path eject ;;
@@ -58,7 +58,7 @@ _vmferry_guests() { # COMMAND: those that it could be about
 	list | check | migrate) timeout 2 vmferry list ;;
 	recover) timeout 2 vmferry journal ;;
 	*) timeout 2 vmferry status ;;
-	esac 2>/dev/null </dev/null | sed -n 's/^\([^ ].*\) (pid [0-9]*).*/\1/p'
+	esac 2>/dev/null </dev/null | sed -nE 's/^([^ ].*) \((pid [0-9]+|shut down)\).*/\1/p'
 }
 
 # Adds the lines on standard input that begin so. They are other people's words: compgen -W would expand them.

@@ -7,15 +7,14 @@
 
 #define PART(name) offsetof(struct transfer, name.part)
 
+#define LIVE                                                                                                                               \
+	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(startup), PART(line)}, .cutover = &live_cutover,                 \
+	.lost = "the destination QEMU ended", .can_run = live_can_run, .receive = live_receive, .tell_ready = live_tell_ready,             \
+	.finish = live_finish
+
 static const struct recipe recipes[] = {
-	{.how = "live",
-	 .parts = {PART(target), PART(ram), PART(disks), PART(files), PART(startup), PART(line)},
-	 .cutover = &live_cutover,
-	 .lost = "the destination QEMU ended",
-	 .can_run = live_can_run,
-	 .receive = live_receive,
-	 .tell_ready = live_tell_ready,
-	 .finish = live_finish},
+	{.how = "live", LIVE},
+	{.how = "quick", LIVE}, /* the same here: it is the source that stops the guest first */
 	{.how = "cold",
 	 .parts = {PART(target), PART(disks), PART(files), PART(startup), PART(line)},
 	 .cutover = &cold_cutover,

@@ -68,8 +68,9 @@ static const char *member(const struct attempt *a, const char *key)
 /* As the user is told of it: "vm1 (pid 17) -> root@host-b, attempt 0123…". The caller frees it. */
 static char *attempt_text(const struct attempt *a)
 {
-	char *s = xasprintf("%s (pid %d) -> %s, attempt %s", member(a, "guest"), (int)json_integer_value(json_object_get(a->begin, "pid")),
-			    member(a, "dest"), a->id);
+	int pid = (int)json_integer_value(json_object_get(a->begin, "pid"));
+	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
+	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, member(a, "dest"), a->id);
 
 	text_make_printable(s, false);
 	return s;

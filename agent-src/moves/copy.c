@@ -239,13 +239,24 @@ static int tick(struct transfer *t, struct err *e)
 
 /* ---- the stage ---- */
 
+static int stop_first(struct transfer *t, struct err *e)
+{
+	int r = source_stop(&t->src, e);
+
+	if (!r && t->src.stopped)
+		report_notice(&t->report, "the guest is stopped now, and goes on at the destination when all of it is there");
+	return r;
+}
+
 int copy_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 	AUTO_FREE char *notice = NULL;
 	bool seeds = disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
-	int r = seeds ? ram_seed(&t->ram, &notice, e) : 0;
+	int r = t->recipe->stops_first ? stop_first(t, e) : 0;
 
+	if (!r && seeds)
+		r = ram_seed(&t->ram, &notice, e);
 	if (notice)
 		report_notice(&t->report, "%s", notice);
 	r = r ? r : parts_begin(&t->parts, e);

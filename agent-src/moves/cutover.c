@@ -89,7 +89,7 @@ static int take_back(struct transfer *t, struct err *e)
 	t->end.stands_migrated = s->paused && !strcmp(state, "postmigrate");
 	if (s->paused)
 		return 0;
-	if (strcmp(state, "postmigrate"))
+	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
 	r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	return r ? err_prefix(e, "the guest is paused at the source") : 0;
@@ -213,8 +213,11 @@ static int cont_source(struct attempt *a, struct err *e)
 		report_notice(&t->report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
 		t->end.unheard = r != -ECANCELED;
-	} else if (!r && t->src.migrating && !t->end.stands_migrated) {
-		source_note_migration(&t->src, false, e); /* once: what is begun from now on is somebody else's */
+	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
+		if (t->src.migrating && !t->end.stands_migrated)
+			source_note_migration(&t->src, false, e);
+		if (t->src.stopped)
+			source_note_stopped(&t->src, false, e);
 	}
 	return 0;
 }

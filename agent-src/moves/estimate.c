@@ -138,7 +138,7 @@ static bool dirty_begin(struct transfer *t)
 	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(t->src.guest.ram_bytes, MIB)));
 	struct err e;
 
-	return t->src.was_running &&
+	return t->src.was_running && !t->recipe->stops_first &&
 	       !qmp_call(t->src.qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib),
 			 NULL, &e);
 }
@@ -295,14 +295,17 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 
 	model_estimate(in, &r);
 	model_wire_range(in, &least, &most);
-	downtime_ms = is_running(t) ? converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000 : 0;
+	downtime_ms = t->recipe->stops_first ? r.seconds * 1000
+		      : is_running(t)	     ? converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000
+					     : 0;
 	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
 			 "bytes_wire_most", (json_int_t)most, "limited_by", r.by_processors ? "processors" : "link", "total_s", r.seconds,
 			 "downtime_ms", downtime_ms, "converges",
-			 !is_running(t) || in->dirty_bps < 0.9 * r.ram_bps || downtime_ms <= t->opt->max_downtime_ms);
+			 !is_running(t) || t->recipe->stops_first || in->dirty_bps < 0.9 * r.ram_bps ||
+				 downtime_ms <= t->opt->max_downtime_ms);
 }
 
 int estimate(struct transfer *t, struct err *e)

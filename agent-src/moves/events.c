@@ -130,6 +130,8 @@ static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
 
+	if (t->src.stopped) /* by us, whatever else was done to it */
+		return 0;
 	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == t->src.paused)
 		return 0;
 	log_info("QEMU says that the guest %s before its switchover", t->src.paused ? "ran" : "was stopped");
@@ -160,11 +162,11 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		ram_on_pass(&t->ram, ev);
 	} else if (!strcmp(ev->name, "STOP")) {
 		t->blackout.stop_ns = ev->at_ns;
-		if (t->a.con.stage < ST_SWITCHOVER)
+		if (t->a.con.stage < ST_SWITCHOVER && !t->src.stopped)
 			return note_stop(t, e);
 	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {
 		/* a migration that failed says so before it resumes the guest */
-		if (t->blackout.stopped)
+		if (t->blackout.stopped || t->src.stopped)
 			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 		t->blackout.stop_ns = 0;
 		return source_set_paused(&t->src, false, e);

@@ -8,16 +8,13 @@
 
 #define PART(name) offsetof(struct transfer, name.part)
 
+#define LIVE                                                                                                                               \
+	.parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .cutover = &live_cutover,            \
+	.find = live_find, .known_as = live_known_as, .has_guard = true, .can_run = live_can_run, .take_up = live_take_up
+
 static const struct recipe recipes[] = {
-	{.how = "live",
-	 .parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)},
-	 .stages = live_stages,
-	 .cutover = &live_cutover,
-	 .find = live_find,
-	 .known_as = live_known_as,
-	 .has_guard = true,
-	 .can_run = live_can_run,
-	 .take_up = live_take_up},
+	{.how = "live", LIVE},
+	{.how = "quick", LIVE, .stops_first = true},
 	{.how = "cold",
 	 .parts = {PART(src), PART(files), PART(disks), PART(unit), PART(start_file)},
 	 .stages = cold_stages,

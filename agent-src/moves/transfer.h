@@ -123,6 +123,7 @@ struct recipe {
 	int (*find)(struct transfer *t, struct err *e);
 	/* In the name of the control socket: the pid of the guest's QEMU, or what takes its place. */
 	pid_t (*known_as)(const struct transfer *t);
+	bool stops_first; /* the guest, before anything is copied */
 	bool has_guard;	  /* something must be done for the guest at once, should this agent die */
 	const char *back; /* after a rollback, in words, how the guest is; NULL: as its QEMU says */
 	/* Of an earlier life, from its journal: can the guest's QEMU still run it? */

@@ -32,7 +32,7 @@ static inline const char *option_pair_value(const char *pair)
 }
 
 /* How the guest gets there. */
-enum how { HOW_LIVE, HOW_COLD };
+enum how { HOW_LIVE, HOW_QUICK, HOW_COLD };
 
 struct disk_options {
 	struct option_pairs map;   /* DISK=PATH */

@@ -1,6 +1,7 @@
 /* source.c: see source.h. */
 #include "source.h"
 #include "earlier-moves.h"
+#include "fault.h"
 #include "guest-at-rest.h"
 #include "json-text.h"
 #include "log.h"
@@ -99,6 +100,27 @@ int source_set_paused(struct source *s, bool paused, struct err *e)
 {
 	s->paused = paused;
 	return s->part.a->journal ? attempt_note(s->part.a, "paused", json_pack("{s:b}", "paused", paused), e) : 0;
+}
+
+int source_note_stopped(struct source *s, bool stopped, struct err *e)
+{
+	int r = attempt_note(s->part.a, "stopped", json_pack("{s:b}", "ours", stopped), e);
+
+	s->stopped = stopped;
+	return r;
+}
+
+int source_stop(struct source *s, struct err *e)
+{
+	int r;
+
+	if (s->paused)
+		return 0;
+	r = source_note_stopped(s, true, e);
+	fault_point("src-stop-noted");
+	r = r ? r : qmp_call(s->qmp, "stop", NULL, NULL, e);
+	fault_point("src-stopped");
+	return r;
 }
 
 int source_note_migration(struct source *s, bool ours, struct err *e)
@@ -319,6 +341,7 @@ void source_restore(struct source *s)
 	s->guest.start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	restore_monitors(&s->guest, begin);
 	s->paused = json_is_true(json_object_get(note ? note : begin, "paused"));
+	s->stopped = json_is_true(json_object_get(journal_last_note(j, "stopped"), "ours"));
 	s->migrating = json_is_true(json_object_get(journal_last_note(j, "migration"), "ours"));
 	json_decref(s->disk_paths);
 	s->disk_paths = json_deep_copy(json_object_get(begin, "disks"));

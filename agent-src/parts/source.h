@@ -25,6 +25,7 @@ struct source {
 	const char *accel;	  /* "kvm", "tcg" */
 	bool was_running;
 	bool paused;	   /* is to stay so at the destination */
+	bool stopped;	   /* by us, to go on at the destination, or here again; also in a later life */
 	bool suspended;	   /* by itself */
 	bool shut_down;	   /* by itself */
 	bool acknowledges; /* its QEMU waits for `switchover-ack` (8.1) */
@@ -59,6 +60,10 @@ int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *de
 int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e);
 /* Noted for `recover`, too: -errno if that failed. */
 int source_set_paused(struct source *s, bool paused, struct err *e);
+/* Stops it, unless it is paused; it is noted before, so that whoever takes it back lets it go on. */
+int source_stop(struct source *s, struct err *e);
+/* It goes on: what stops it from now on is not ours. */
+int source_note_stopped(struct source *s, bool stopped, struct err *e);
 /* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. */
 int source_note_migration(struct source *s, bool ours, struct err *e);
 

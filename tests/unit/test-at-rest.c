@@ -66,8 +66,8 @@ static void a_script_is_read_as_sh_would(void **state)
 
 static void a_script_that_does_more_is_refused(void **state)
 {
-	static const char *const expanded[] = {"exec q $x", "exec q `x`", "exec q \"x\"", "exec q a;b", "exec q a|b", "exec q a&",
-					       "exec q >x",  "exec q *",   "exec q ~",	   "exec q a#b #c", "exec q 'x", "exec q \\"};
+	static const char *const expanded[] = {"exec q $x", "exec q `x`", "exec q \"x\"", "exec q a;b",	   "exec q a|b", "exec q a&",
+					       "exec q >x", "exec q *",	  "exec q ~",	  "exec q a#b #c", "exec q 'x",	 "exec q \\"};
 	size_t i;
 
 	(void)state;
@@ -171,7 +171,8 @@ static int qemu(int has, int forbids)
 	int fd = open(file, O_RDWR), i;
 
 	for (i = 0; i < 5; i++) {
-		struct flock a = {.l_type = F_RDLCK, .l_start = 100 + i, .l_len = 1}, b = {.l_type = F_RDLCK, .l_start = 200 + i, .l_len = 1};
+		struct flock a = {.l_type = F_RDLCK, .l_start = 100 + i, .l_len = 1},
+			     b = {.l_type = F_RDLCK, .l_start = 200 + i, .l_len = 1};
 
 		if (has & 1 << i)
 			assert_int_equal(fcntl(fd, F_OFD_SETLK, &a), 0);
@@ -275,12 +276,9 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_script_is_read_as_sh_would),
-		cmocka_unit_test(a_script_that_does_more_is_refused),
-		cmocka_unit_test(a_header_tells_what_the_image_needs),
-		cmocka_unit_test(a_header_that_lies_is_refused),
-		cmocka_unit_test(an_image_in_use_is_not_ours),
-		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
+		cmocka_unit_test(a_script_is_read_as_sh_would),	       cmocka_unit_test(a_script_that_does_more_is_refused),
+		cmocka_unit_test(a_header_tells_what_the_image_needs), cmocka_unit_test(a_header_that_lies_is_refused),
+		cmocka_unit_test(an_image_in_use_is_not_ours),	       cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

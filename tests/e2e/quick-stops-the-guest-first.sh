@@ -1,0 +1,64 @@
+#!/bin/bash
+# --how quick: the guest is stopped, goes over once, and goes on there. Rolled back, cut off, or resumed by somebody it goes on here, unless it
+# was paused before.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+quick() { # OPTION...
+	to_local
+	move_start a local --how quick "$@"
+}
+
+stands() { # the guest is stopped, and its memory or its disk on its way
+	wait_event 'ev["event"] == "notice" and "is stopped now" in ev["text"]' >/dev/null
+	wait_event 'ev["event"] == "progress"' >/dev/null
+	assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state"
+}
+
+guest_a
+
+# Cancelled.
+quick "${SLOW_DISKS[@]}"
+stands
+kill -TERM "$MOVE_PID"
+move_wait 1
+assert_result '"running on the source" in r["guest_text"]'
+assert_at_source
+
+# Somebody wants it to go on: it does, and the move ends.
+quick "${SLOW_RAM[@]}"
+stands
+qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+move_wait 1
+assert_result '"resumed at the source by somebody else" in r["reason"]'
+assert_at_source
+
+# The agent dies around its `stop`, and while all goes over: its guard lets the guest go on.
+for point in src-stop-noted src-stopped src-migrate src-pre-switchover; do
+	fault $point
+	quick
+	fault_wait
+	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "$point: the guest stands still"
+	guard_ends
+	wait_for 10 process_is_gone "$MOVE_PID"
+	qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null # a person's, who does not want it undone
+	recover 5
+	assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state after $point"
+	qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+	assert_at_source
+done
+
+# To its end.
+before=$(tiny_written a)
+quick
+move_wait
+assert_moved
+assert_result 'r["how"] == "quick" and r["verified"] and r["downtime_ms"]["total"] > 0.3 * r["total_ms"]'
+assert_result 'r["disks"][0]["rounds"] == 1' "rounds of its disk"
+after=$(tiny_written a)
+[[ ${after% *} -ge ${before% *} ]] || fail "it has not gone on where it was: $before, $after"
+
+# One that was paused stays so.
+qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
+quick
+move_wait
+assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state"
