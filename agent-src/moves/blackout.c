@@ -47,6 +47,8 @@ static int send_ends(struct transfer *t, struct err *e)
 	for (i = 0; i < t->disks.count; i++)
 		data_plane_end_of(&t->data, OBJECT_DISK_BASE + i);
 	data_plane_end_of(&t->data, GROUP_RAM);
+	if (t->ram.mode == RAM_MODE_PAGES) /* QEMU has inactivated its disks, and while the destination loads nobody waits for this */
+		cutover_note_disks(t);
 	return 0;
 }
 
