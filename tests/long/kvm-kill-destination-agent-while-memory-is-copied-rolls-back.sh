@@ -2,4 +2,4 @@
 # As kill-destination-agent-while-memory-is-copied-rolls-back.sh, with a guest under KVM.
 # timeout: 300
 ACCEL=kvm
-. "$(dirname "$0")/kill-destination-agent-while-memory-is-copied-rolls-back.sh"
+. "$(dirname "$0")/../e2e/kill-destination-agent-while-memory-is-copied-rolls-back.sh"
