@@ -206,19 +206,9 @@ int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
-/* renameat2(2) with RENAME_NOREPLACE, also where a file system does not have that: then a file has both names for a moment. */
-static int rename_to_free(const char *from, const char *to)
-{
-	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	return link(from, to) || unlink(from) ? -errno : 0;
-}
-
 int own_file_set_aside(const char *path, const char *aside, struct err *e)
 {
-	int r = rename_to_free(path, aside);
+	int r = rename_new(path, aside);
 
 	return r ? err_sys(e, -r, "cannot give %s the name %s", path, aside) : sync_parent_dir(path, e);
 }
@@ -238,7 +228,7 @@ int own_file_put_back(const json_t *known, const char *place, struct err *e)
 	if (taken && there.st_ino == st.st_ino && there.st_dev == st.st_dev)
 		r = unlink(aside) ? -errno : 0;
 	else
-		r = rename_to_free(aside, place);
+		r = rename_new(aside, place);
 	return r ? err_sys(e, -r, "cannot give %s its name %s back", aside, place) : sync_parent_dir(place, e);
 }
 

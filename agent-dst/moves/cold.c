@@ -61,15 +61,25 @@ static void carried_out(struct attempt *a, bool has_entered)
 	struct transfer *t = container_of(a, struct transfer, a);
 
 	cutover_carried_out(a, has_entered);
-	if (has_entered && a->handoff.state == HO_DST_STARTED && json_is_true(json_object_get(t->target.description, "start")))
+	if (has_entered && a->handoff.state == HO_DST_STARTED && target_is_to_start(&t->target))
 		startup_run(&t->startup);
+}
+
+static int remove_scaffolding(struct attempt *a, struct err *e)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	int r = cutover_remove_scaffolding(a, e);
+
+	if (a->handoff.state == HO_DST_DONE && target_is_to_start(&t->target))
+		startup_tell_not_run(&t->startup);
+	return r;
 }
 
 const struct attempt_ops cold_cutover = {
 	.act = {[ACT_SEND_STATE] = cutover_send_state,
 		[ACT_CONT_DESTINATION] = start,
 		[ACT_END_DESTINATION_QEMU] = nothing,
-		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
+		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
 	.entered = cutover_entered,
 	.carried_out = carried_out,
 	.undo = transfer_undo_one,

@@ -126,6 +126,11 @@ static void disk_fini(struct arriving_disk *d)
 	old_copy_fini(&d->old);
 }
 
+static bool is_at_rest(const struct target *t)
+{
+	return !strcmp(json_text(t->description, "how") ?: "", "cold");
+}
+
 static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 {
 	struct arriving_disk *d = &ds->list[ds->count];
@@ -140,6 +145,9 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 		if (ds->list[i].object == (uint32_t)object)
 			return err_set(e, EPROTO, "the source describes two disks with one number");
 	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
+	if (d->as_file != is_at_rest(ds->target))
+		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
+			       d->as_file ? "is shut down, and the guest runs" : "runs, and the guest is shut down");
 	if (!d->as_file && !image_format_known(json_text(o, "format")))
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));

@@ -72,14 +72,60 @@ static bool is_writable_dir_of(const char *path)
 	return !access(dirname(copy), W_OK);
 }
 
-static bool carried_to(const struct files *fs, const char *path)
+/* What is brought there by this move, or NULL. */
+static const struct carried *carried_to(const struct files *fs, const char *path)
 {
 	size_t i;
 
 	for (i = 0; i < fs->count; i++)
 		if (fs->list[i].transfer == CARRY_COPY && !strcmp(fs->list[i].to, path))
-			return true;
-	return false;
+			return &fs->list[i];
+	return NULL;
+}
+
+static bool is_same(const json_t *a, const json_t *b)
+{
+	return json_text(a, "digest") && json_equal(json_object_get(a, "digest"), json_object_get(b, "digest")) &&
+	       json_equal(json_object_get(a, "size"), json_object_get(b, "size"));
+}
+
+/* Is it what a move has brought here that is not over, and would take away again if it were rolled back? */
+static bool is_owned(const char *journal, const char *path)
+{
+	json_t *owned, *entry;
+	struct journal *j;
+	struct err ignored;
+	bool yes = false;
+	size_t i;
+
+	if (journal_look(&j, journal, &ignored))
+		return false;
+	if (!journal_owned(j, &owned)) {
+		json_array_foreach(owned, i, entry)
+			yes |= !strcmp(json_text(json_object_get(entry, "detail"), "path") ?: "", path);
+		json_decref(owned);
+	}
+	journal_close(j);
+	return yes;
+}
+
+static int check_settled(const struct files *fs, const char *path, struct err *e)
+{
+	size_t count, i;
+	char **journals;
+	bool owned = false;
+	int r = journal_list(fs->disks->state_dir, &journals, &count, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < count && !owned; i++)
+		owned = journal_path_is(journals[i], false) && is_owned(journals[i], path);
+	journal_list_free(journals, count);
+	return owned ? err_set(e, EBUSY,
+			       "%s at the destination was brought there by another move that is not over, and may be taken away again: "
+			       "wait for that one",
+			       path)
+		     : 0;
 }
 
 /* Its own name if that is free, or that name in the guest's directory. */
@@ -131,12 +177,21 @@ static char *backing_place(const struct files *fs, const json_t *file)
 static int decide_backing(struct files *fs, struct carried *c, const json_t *file, struct err *e)
 {
 	const char *wish = json_text(file, "wish");
+	const struct carried *before;
 
 	c->to = backing_place(fs, file);
 	if (!c->to || !json_text(file, "path"))
 		return err_set(e, EPROTO, "the source's description of a backing file is incomplete");
-	if (is_here(c->to, file) || carried_to(fs, c->to))
+	if (is_here(c->to, file))
+		return check_settled(fs, c->to, e);
+	before = carried_to(fs, c->to);
+	if (before && is_same(before->description, file))
 		return 0;
+	if (before)
+		return err_set(e, EEXIST,
+			       "two backing files of the guest, which differ, would both be %s at the destination: let their disks go to "
+			       "different directories (--disk DISK=PATH)",
+			       c->to);
 	if (wish && !strcmp(wish, "path"))
 		return err_set(e, ENOENT,
 			       "the backing file %s is not at the destination, or is another one (--chain=copy brings it along, "
@@ -165,7 +220,7 @@ static int decide(struct files *fs, struct carried *c, const json_t *file, struc
 	c->to = xstrdup(path);
 	if (regular && wish && strcmp(wish, "path")) {
 		if (!strcmp(wish, "auto") && is_here(path, file))
-			return 0;
+			return check_settled(fs, path, e);
 		free(c->to);
 		c->to = place_for(fs, path);
 		c->transfer = CARRY_COPY;

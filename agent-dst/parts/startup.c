@@ -96,6 +96,15 @@ void startup_run(struct startup *s)
 	}
 }
 
+void startup_tell_not_run(struct startup *s)
+{
+	if (s->run || !s->settled || json_object_get(s->settled, "after_error"))
+		return;
+	json_object_set_new(s->settled, "after_error",
+			    json_string("starting the guest (--start): the agent that was to do so has died; look whether it runs, and "
+					"run its script if not"));
+}
+
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct startup *s = container_of(p, const struct startup, part);

@@ -18,5 +18,7 @@ int startup_draft(struct startup *s, struct err *e);
 void startup_settle(struct startup *s);
 /* Settled: runs its script. What came of it is told with the rest. */
 void startup_run(struct startup *s);
+/* It was to be run, and not in this life: that is told. */
+void startup_tell_not_run(struct startup *s);
 
 #endif

@@ -31,6 +31,11 @@ bool target_is_paused(const struct target *t)
 	return json_is_true(json_object_get(t->description, "paused"));
 }
 
+bool target_is_to_start(const struct target *t)
+{
+	return json_is_true(json_object_get(t->description, "start"));
+}
+
 /* ---- the plan ---- */
 
 static char *find_qemu(const char *exe)
@@ -308,6 +313,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 	json_object_set_new(begin, "run_dir", json_string(t->run_dir));
 	json_object_set_new(begin, "qmp", json_string(t->qmp_path));
 	json_object_set_new(begin, "paused", json_boolean(target_is_paused(t)));
+	if (target_is_to_start(t))
+		json_object_set_new(begin, "start", json_true());
 }
 
 void target_restore(struct target *t)
@@ -317,7 +324,8 @@ void target_restore(struct target *t)
 
 	t->qmp_path = xstrdup(json_text(begin, "qmp") ?: "");
 	t->settings = settings ? json_deep_copy(settings) : NULL;
-	t->description = json_pack("{s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")));
+	t->description = json_pack("{s:b,s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")), "start",
+				   json_is_true(json_object_get(begin, "start")));
 	t->name = xstrdup(json_text(begin, "guest") ?: "?");
 }
 

@@ -15,7 +15,7 @@
 struct target {
 	struct part part;
 	const char *runtime_dir;
-	json_t *description; /* DESCRIBE; of an earlier life's only "paused" */
+	json_t *description; /* DESCRIBE; of an earlier life's only "paused" and "start" */
 	char *name, *exe;
 	char *dir;     /* where disks and sockets go */
 	char *run_dir; /* ours, while it moves */
@@ -36,6 +36,8 @@ void target_find_qemu_again(struct target *t);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
 bool target_is_paused(const struct target *t);
+/* Of one that is shut down: it is to be started here at the end. */
+bool target_is_to_start(const struct target *t);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */
 char **target_environment(const struct target *t);
 void target_free_environment(char **env);

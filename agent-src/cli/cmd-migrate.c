@@ -8,6 +8,7 @@
 #include "option-table.h"
 #include "option-words.h"
 #include "output.h"
+#include "qemu-args.h"
 #include "paths.h"
 #include "util.h"
 #include "words.h"
@@ -437,10 +438,6 @@ static const char check_usage[] =
 /* VM DEST, or DEST where the guest's command line stands behind --. */
 static int take_guest(int n, char **words, struct move_options *o, const char *command)
 {
-	if (o->line && o->how != HOW_COLD) {
-		fprintf(stderr, "vmferry %s: a command line behind -- is of a guest that is shut down: say --how cold\n", command);
-		return EXIT_USAGE;
-	}
 	if (o->start && o->how != HOW_COLD) {
 		fprintf(stderr,
 			"vmferry %s: --start is for a guest that is shut down (--how cold): one that runs goes on there by itself\n",
@@ -452,20 +449,21 @@ static int take_guest(int n, char **words, struct move_options *o, const char *c
 			o->line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");
 		return EXIT_USAGE;
 	}
-	o->vm = o->line ? o->line[0] : words[0];
+	o->vm = o->line ? qemu_args_name(o->line, o->line_words) ?: o->line[0] : words[0];
 	o->dest.where = words[n - 1];
 	return 0;
 }
 
-/* Of argc words those before "--"; what is behind it is the guest's command line. */
+/* Of argc words those before "--", if what is behind it is a guest's command line: with --how cold. */
 static int cut_line(int argc, char **argv, struct move_options *o)
 {
+	bool cold = false;
 	int i;
 
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
-		;
-	if (i + 1 >= argc)
-		return i;
+		cold |= !strcmp(argv[i], "--how=cold") || (!strcmp(argv[i], "cold") && !strcmp(argv[i - 1], "--how"));
+	if (i + 1 >= argc || !cold)
+		return argc;
 	o->line = argv + i + 1;
 	o->line_words = (size_t)(argc - i - 1);
 	argv[i] = NULL;

@@ -35,7 +35,7 @@ enum relation { MAIN, WRAPPED, APART };
  * by something that lives in the service. */
 static enum relation relation_to(const struct guest *g, pid_t main_pid)
 {
-	if (!main_pid || main_pid == g->pid)
+	if (!main_pid || !g->pid || main_pid == g->pid)
 		return MAIN;
 	return getsid(main_pid) == getsid(g->pid) ? WRAPPED : APART;
 }
@@ -290,6 +290,14 @@ int autostart_block(struct autostart *a, struct journal *j, struct err *e)
 	if (!r && a->wrapped)
 		r = stop_wrappers(a, e);
 	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
+}
+
+int autostart_block_now(struct autostart *a, struct journal *j, struct err *e)
+{
+	const char *reload[] = {"daemon-reload", NULL};
+	int r = autostart_block(a, j, e);
+
+	return r || !a->unit ? r : systemctl(a->user, reload, NULL, e);
 }
 
 /* ---- afterwards ---- */

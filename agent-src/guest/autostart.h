@@ -45,6 +45,8 @@ struct autostart {
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e);
 int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
+/* The same for a unit that does not run: from now on, and not only at the next boot, systemd knows. */
+int autostart_block_now(struct autostart *a, struct journal *j, struct err *e);
 /* Ends the other programs of wrapping units, so that they do not start the guest again when its QEMU is ended. */
 void autostart_end_wrappers(struct journal *j);
 /* The processes from QEMU's parent up to the unit's main process; that one alone if QEMU does not descend from it (its parent may be

@@ -9,6 +9,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,15 @@ static char *against(const char *dir, const char *name)
 	return name[0] == '/' ? xstrdup(name) : xasprintf("%s/%s", dir, name);
 }
 
+static bool is_vmdk(const char *path)
+{
+	char magic[4] = "", text[] = "# Di"; /* "# Disk DescriptorFile" */
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       (!memcmp(magic, "KDMV", 4) || !memcmp(magic, "COWD", 4) || !memcmp(magic, text, 4));
+}
+
 static uint64_t allocated(const char *path)
 {
 	struct stat st;
@@ -35,75 +45,129 @@ static uint64_t allocated(const char *path)
 	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
-/* Down the chain, one file after the other. */
-static int read_chain(struct guest_disk *d, const struct qcow2_header *top, struct err *e)
+/* How QEMU reads it. What the line, or the image above, says counts, and only then what the file itself says: of a raw disk that is the guest's
+ * word, which must not choose files of this host. */
+static int look(const char *path, const char *said, struct qcow2_header *h, const char **format, struct err *e)
+{
+	static const char *const whole[] = {"raw", "qcow2", "qcow", "qed", "vdi", "luks"}; /* formats that are one file, or say what else */
+	size_t i;
+
+	*h = (struct qcow2_header){.is_qcow2 = false};
+	for (i = 0; said && i < ARRAY_LEN(whole) && strcmp(whole[i], said); i++)
+		;
+	if (said && i == ARRAY_LEN(whole))
+		return err_set(e, ENOTSUP, "%s has the format %s, which may lie in more files than this one: convert it to qcow2 first",
+			       path, said);
+	*format = said;
+	if (said && strcmp(said, "qcow2"))
+		return 0;
+	if (qcow2_header_read(path, h, e))
+		return -e->code;
+	if (said && !h->is_qcow2)
+		return err_set(e, EBADMSG, "%s is no qcow2 image, as which the guest would use it", path);
+	*format = h->is_qcow2 ? "qcow2" : "raw";
+	if (!said && (h->backing || h->data_file || is_vmdk(path))) {
+		qcow2_header_fini(h);
+		return err_set(e, ENOTSUP, "%s names other files, and nothing says which format it has: say so (format=qcow2)", path);
+	}
+	if (!h->data_file)
+		return 0;
+	err_set(e, ENOTSUP, "%s keeps its data in another file, %s", path, h->data_file);
+	qcow2_header_fini(h);
+	return -e->code;
+}
+
+/* Down the chain, one file after the other; each is named against the name, as given, of the one above. */
+static int read_chain(struct guest_disk *d, const char *path, const struct qcow2_header *top, struct err *e)
 {
 	AUTO_FREE char *format = top->backing_format ? xstrdup(top->backing_format) : NULL;
 	AUTO_FREE char *name = top->backing ? xstrdup(top->backing) : NULL;
-	AUTO_FREE char *above = xstrdup(d->real_path);
+	AUTO_FREE char *above = xstrdup(path);
 	int r = 0;
 
 	d->chain = xcalloc(CHAIN_MAX, sizeof(*d->chain));
 	while (name && !r) {
-		struct guest_backing *b = &d->chain[d->chain_count];
 		AUTO_FREE char *copy = xstrdup(above);
-		AUTO_FREE char *path = against(dirname(copy), name);
-		struct qcow2_header h = {.is_qcow2 = false};
+		AUTO_FREE char *below = against(dirname(copy), name);
+		struct guest_backing *b;
+		const char *is = NULL;
+		struct qcow2_header h;
 
 		if (d->chain_count == CHAIN_MAX)
 			return err_set(e, ELOOP, "disk %s has more than %d backing files", d->real_path, CHAIN_MAX);
-		d->chain_count++;
+		b = &d->chain[d->chain_count++];
 		b->name = xstrdup(name);
-		b->real_path = path ? realpath(path, NULL) : NULL;
+		b->real_path = below ? realpath(below, NULL) : NULL;
 		if (!b->real_path)
 			return err_set(e, ENOENT, "the backing file %s of %s %s", name, above,
-				       path ? "is not there" : "is not a file of this host");
+				       below ? "is not there" : "is not a file of this host");
 		b->allocated = allocated(b->real_path);
-		r = qcow2_header_read(b->real_path, &h, e);
+		r = look(b->real_path, format, &h, &is, e);
 		if (r)
 			return r;
-		b->format = format ? format : xstrdup(h.is_qcow2 ? "qcow2" : "raw");
+		b->format = xstrdup(is);
+		free(format);
 		format = h.backing_format ? xstrdup(h.backing_format) : NULL;
-		if (h.data_file)
-			r = err_set(e, ENOTSUP, "the backing file %s keeps its data in another file, %s", b->real_path, h.data_file);
 		free(name);
 		name = h.backing ? xstrdup(h.backing) : NULL;
 		free(above);
-		above = xstrdup(b->real_path);
+		above = xstrdup(below);
 		qcow2_header_fini(&h);
 	}
 	return r;
 }
 
-static int add_disk(struct guest *g, const char *path, struct err *e)
+static bool is_same_file(const char *path, const struct stat *st)
+{
+	struct stat other;
+
+	return !stat(path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+}
+
+static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 {
 	struct guest_disk *d = &g->disks[g->disk_count];
+	const char *format = NULL;
 	struct qcow2_header h;
 	struct stat st;
 	size_t i;
 	int r;
 
-	*d = (struct guest_disk){.file = xstrdup(path), .real_path = realpath(path, NULL)};
+	*d = (struct guest_disk){.file = xstrdup(f->path), .real_path = realpath(f->path, NULL)};
 	g->disk_count++;
 	if (!d->real_path || stat(d->real_path, &st))
-		return err_sys(e, errno, "the disk %s of the guest", path);
+		return err_sys(e, errno, "the disk %s of the guest", f->path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, ENOTSUP, "the disk %s of the guest is not a file: it cannot be moved while the guest is shut down", path);
+		return err_set(e, ENOTSUP, "the disk %s of the guest is not a file: it cannot be moved while the guest is shut down",
+			       f->path);
+	if (!st.st_size)
+		return err_set(e, ENOTSUP, "the disk %s of the guest is an empty file: there is nothing to be moved", f->path);
 	for (i = 0; i + 1 < g->disk_count; i++)
-		if (!strcmp(g->disks[i].real_path, d->real_path))
-			return err_set(e, EINVAL, "two disks of the guest are the same file, %s", d->real_path);
-	r = qcow2_header_read(d->real_path, &h, e);
+		if (is_same_file(g->disks[i].real_path, &st))
+			return err_set(e, EINVAL, "two disks of the guest are the same file: %s and %s", g->disks[i].file, f->path);
+	r = look(d->real_path, f->format, &h, &format, e);
 	if (r)
 		return r;
 	d->node = xasprintf("disk%zu", g->disk_count - 1);
-	d->format = xstrdup(h.is_qcow2 ? "qcow2" : "raw");
+	d->format = xstrdup(format);
 	d->virtual_size = disk_padded((uint64_t)st.st_size);
 	d->allocated = allocated(d->real_path);
-	r = read_chain(d, &h, e);
-	if (h.data_file)
-		r = err_set(e, ENOTSUP, "the disk %s keeps its data in another file, %s", d->real_path, h.data_file);
+	r = read_chain(d, f->path, &h, e);
 	qcow2_header_fini(&h);
 	return r;
+}
+
+/* Memory that outlives the guest is a disk to it, and a file that is not one of its disks to us. */
+static int check_memory(const struct guest *g, const struct args_file *f, struct err *e)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < g->line.argc && !strstr(g->line.argv[i], "nvdimm"); i++)
+		;
+	return f->role == ARGS_MEMORY && i < g->line.argc && !stat(f->path, &st) && S_ISREG(st.st_mode)
+		       ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), in %s, which is not carried", f->path)
+		       : 0;
 }
 
 /* What QEMU writes to, among the files of its line. */
@@ -120,8 +184,9 @@ static int find_disks(struct guest *g, struct err *e)
 	for (i = 0; i < line.file_count && !r; i++) {
 		const struct args_file *f = &line.files[i];
 
-		if ((f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only && f->path)
-			r = add_disk(g, f->path, e);
+		r = check_memory(g, f, e);
+		if (!r && (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only && f->path)
+			r = add_disk(g, f, e);
 	}
 	args_result_fini(&line);
 	return r;
@@ -129,12 +194,18 @@ static int find_disks(struct guest *g, struct err *e)
 
 /* ---- what starts it ---- */
 
+static bool is_qemu(const char *program)
+{
+	const char *slash = strrchr(program, '/'), *base = slash ? slash + 1 : program;
+
+	return !strncmp(base, "qemu-", 5) || !strcmp(base, "kvm");
+}
+
 static int take_line(struct guest *g, char *const *argv, size_t argc, struct err *e)
 {
-	const char *slash = strrchr(argv[0], '/'), *base = slash ? slash + 1 : argv[0];
 	size_t i;
 
-	if (strncmp(base, "qemu-", 5) && strcmp(base, "kvm"))
+	if (!is_qemu(argv[0]))
 		return err_set(e, EINVAL, "behind -- stands %s: the guest's command line is expected there, with QEMU's program first",
 			       argv[0]);
 	g->line.argv = xcalloc(argc + 1, sizeof(*g->line.argv));
@@ -218,13 +289,17 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			"a guest that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
 			"line (vmferry migrate DEST --how cold … -- qemu-system-x86_64 …)",
 			vm, vm);
+	g->name = name_of(g, *script); /* until its line has been read */
 	if (!r && *script) {
 		r = start_script_read(*script, g, e);
 		g->cwd = xstrdup("/");
 	}
 	if (r)
 		return r;
+	if (!is_qemu(g->line.argv[0]))
+		return err_set(e, ENOTSUP, "%s runs %s, which is no QEMU", *script, g->line.argv[0]);
 	g->exe = xstrdup(g->line.argv[0]);
+	free(g->name);
 	g->name = name_of(g, *script);
 	if (!g->name)
 		return err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");

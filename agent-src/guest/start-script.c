@@ -47,8 +47,9 @@ static char *take_word(const char **p, struct err *e)
 		if (*s == '\'') {
 			for (s++; *s && *s != '\''; s++)
 				put(&w, *s);
-			if (!*s++)
+			if (!*s)
 				goto refused;
+			s++;
 		} else if (*s == '\\' && s[1] == '\n') {
 			s += 2;
 		} else if (*s == '\\' && s[1]) {

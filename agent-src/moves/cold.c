@@ -34,7 +34,12 @@ pid_t cold_known_as(const struct transfer *t)
 							      : NULL;
 	struct stat st;
 
-	return path && !stat(path, &st) ? (pid_t)(NO_PID | (st.st_ino & (NO_PID - 1))) : (pid_t)NO_PID;
+	return path && !stat(path, &st) ? (pid_t)(NO_PID | ((st.st_ino ^ st.st_dev * 2654435761U) & (NO_PID - 1))) : (pid_t)NO_PID;
+}
+
+void cold_describe_for_journal(struct transfer *t, json_t *begin)
+{
+	source_describe_for_journal(&t->src, begin);
 }
 
 /* ---- copy ---- */
@@ -43,6 +48,8 @@ static int copy_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 
+	if (!t->start_file.path && !t->unit.autostart.unit)
+		report_notice(&t->report, "what starts this guest here is not known: see to it that nothing does once it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
 	return parts_begin(&t->parts, e);
 }
@@ -88,7 +95,7 @@ static int send_ends(struct transfer *t, struct err *e)
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = unit_block(&t->unit, e);
+	int r = unit_block_now(&t->unit, e);
 
 	if (!r)
 		r = start_file_set_aside(&t->start_file, e);
@@ -157,6 +164,11 @@ static int nothing(struct attempt *a, struct err *e)
 	return 0;
 }
 
+static void carried_out(struct attempt *a, bool has_entered)
+{
+	(void)a, (void)has_entered;
+}
+
 const struct attempt_ops cold_cutover = {
 	.act = {[ACT_SEND_STATE] = cutover_send_state,
 		[ACT_RELEASE_SHUT] = release_shut,
@@ -166,7 +178,7 @@ const struct attempt_ops cold_cutover = {
 		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
 	.entered = cutover_entered,
 	.not_noted = cutover_not_noted,
-	.carried_out = cutover_carried_out,
+	.carried_out = carried_out,
 	.undo = transfer_undo_one,
 	.left_behind = transfer_left_behind,
 };

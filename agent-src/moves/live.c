@@ -35,6 +35,12 @@ pid_t live_known_as(const struct transfer *t)
 	return t->src.guest.pid;
 }
 
+void live_describe_for_journal(struct transfer *t, json_t *begin)
+{
+	source_describe_for_journal(&t->src, begin);
+	ram_describe_for_journal(&t->ram, begin);
+}
+
 /* ---- an earlier life ---- */
 
 bool live_can_run(const struct transfer *t)

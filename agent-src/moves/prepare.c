@@ -37,8 +37,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 				  dest_options_save(&t->opt->dest), "disk_dir", t->opt->disk_dir);
 	int r;
 
-	source_describe_for_journal(&t->src, begin);
-	ram_describe_for_journal(&t->ram, begin);
+	t->recipe->describe_for_journal(t, begin);
 	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
 	json_decref(begin);
 	return r;

@@ -9,8 +9,10 @@
 #define PART(name) offsetof(struct transfer, name.part)
 
 #define LIVE                                                                                                                               \
+	.undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                           \
 	.parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .cutover = &live_cutover,            \
-	.find = live_find, .known_as = live_known_as, .has_guard = true, .can_run = live_can_run, .take_up = live_take_up
+	.find = live_find, .known_as = live_known_as, .describe_for_journal = live_describe_for_journal, .has_guard = true,                \
+	.can_run = live_can_run, .take_up = live_take_up
 
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
@@ -21,6 +23,9 @@ static const struct recipe recipes[] = {
 	 .cutover = &cold_cutover,
 	 .find = cold_find,
 	 .known_as = cold_known_as,
+	 .describe_for_journal = cold_describe_for_journal,
+	 .undecided =
+		 "undecided: it may be the destination's; it is shut down, and nothing of vmferry's starts it here. Run: vmferry recover",
 	 .back = "shut down on the source, as it was",
 	 .can_run = cold_can_run,
 	 .take_up = cold_take_up},

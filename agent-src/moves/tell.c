@@ -125,6 +125,9 @@ void tell_progress(struct transfer *t, bool second)
 	uint64_t left = disks_left(&t->disks) + (t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
 	json_t *ev = event_named("progress");
 
+	if (t->recipe->back) /* all has been read soon, and may be on its way for long */
+		left += data_plane_unacked(&t->data);
+
 	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
 	set_real(ev, "t_ms", (double)(now_ns() - t->begin_ns) / 1e6);
@@ -169,9 +172,7 @@ static struct outcome outcome(const struct transfer *t)
 	if (!t->a.handing_off)
 		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
 	if (t->a.undecided || s == HO_SRC_COMMITTED)
-		return (struct outcome){"undecided", "undecided",
-					"undecided: it may run at the destination; it is held on the source. Run: vmferry recover",
-					"undecided"};
+		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
 	if (s == HO_SRC_RELEASED)
 		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
 	if (t->a.over && t->a.handoff.qemu_alive)

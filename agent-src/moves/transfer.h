@@ -123,9 +123,11 @@ struct recipe {
 	int (*find)(struct transfer *t, struct err *e);
 	/* In the name of the control socket: the pid of the guest's QEMU, or what takes its place. */
 	pid_t (*known_as)(const struct transfer *t);
-	bool stops_first; /* the guest, before anything is copied */
-	bool has_guard;	  /* something must be done for the guest at once, should this agent die */
-	const char *back; /* after a rollback, in words, how the guest is; NULL: as its QEMU says */
+	void (*describe_for_journal)(struct transfer *t, json_t *begin);
+	bool stops_first;      /* the guest, before anything is copied */
+	bool has_guard;	       /* something must be done for the guest at once, should this agent die */
+	const char *undecided; /* in words, where the guest may be */
+	const char *back;      /* after a rollback, in words, how the guest is; NULL: as its QEMU says */
 	/* Of an earlier life, from its journal: can the guest's QEMU still run it? */
 	bool (*can_run)(const struct transfer *t);
 	/* Before EV_RECOVER: what handoff.h wants of an agent. */
@@ -154,6 +156,7 @@ int commit_enter(void *ctx, struct err *e);
 extern const struct stage live_stages[];
 int live_find(struct transfer *t, struct err *e);
 pid_t live_known_as(const struct transfer *t);
+void live_describe_for_journal(struct transfer *t, json_t *begin);
 bool live_can_run(const struct transfer *t);
 int live_take_up(struct transfer *t, struct err *e);
 
@@ -162,6 +165,7 @@ extern const struct stage cold_stages[];
 extern const struct attempt_ops cold_cutover;
 int cold_find(struct transfer *t, struct err *e);
 pid_t cold_known_as(const struct transfer *t);
+void cold_describe_for_journal(struct transfer *t, json_t *begin);
 bool cold_can_run(const struct transfer *t);
 int cold_take_up(struct transfer *t, struct err *e);
 

@@ -32,11 +32,11 @@ void disks_let_go(struct disks *ds)
 	ds->held_count = 0;
 }
 
-static int hold(struct disks *ds, const char *path, struct err *e)
+static int hold(struct disks *ds, const char *path, enum image_use use, struct err *e)
 {
 	struct held_image *h;
 	pid_t pid;
-	int fd, r = image_lock(path, IMAGE_READ, &fd, e);
+	int fd, r = image_lock(path, use, &fd, e);
 
 	if (r == -EBUSY)
 		return err_set(e, EBUSY,
@@ -48,8 +48,21 @@ static int hold(struct disks *ds, const char *path, struct err *e)
 	*h = (struct held_image){.path = path, .fd = fd};
 	if (fstat(fd, &h->st))
 		return err_sys(e, errno, "cannot look at %s", path);
-	pid = process_that_opened(path, 0);
+	if (image_is_written(fd))
+		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
+			       path);
+	pid = use == IMAGE_SHARE ? 0 : process_that_opened(path, 0); /* a base may be read by others */
 	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", path, (int)pid) : 0;
+}
+
+static int hold_chain(struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < g->chain_count && !r; i++)
+		r = hold(ds, g->chain[i].real_path, IMAGE_SHARE, e);
+	return r;
 }
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -67,8 +80,10 @@ int disks_unchanged(const struct disks *ds, struct err *e)
 
 		if (stat(h->path, &st))
 			return err_sys(e, errno, "%s, while it was copied", h->path);
+		if (image_is_written(h->fd))
+			return err_set(e, EBUSY, "%s was opened for writing while it was copied: has somebody started the guest?", h->path);
 		if (st.st_ino != h->st.st_ino || st.st_dev != h->st.st_dev || st.st_size != h->st.st_size ||
-		    !same_time(st.st_mtim, h->st.st_mtim))
+		    !same_time(st.st_mtim, h->st.st_mtim) || !same_time(st.st_ctim, h->st.st_ctim))
 			return err_set(e, ESTALE, "%s was written to, or replaced, while it was copied", h->path);
 	}
 	return 0;
@@ -94,8 +109,10 @@ static int examine(struct part *p, struct err *e)
 		d->guest = &g->disks[i];
 		d->object = OBJECT_DISK_BASE + (uint32_t)i;
 		json_array_append_new(ds->src->disk_paths, json_string(d->guest->real_path));
-		r = hold(ds, d->guest->real_path, e);
+		r = hold(ds, d->guest->real_path, IMAGE_READ, e);
 	}
+	for (i = 0; i < g->disk_count && !r; i++) /* behind the disks, as describe() counts on */
+		r = hold_chain(ds, &g->disks[i], e);
 	return r ? r : disks_check_words(ds, e);
 }
 

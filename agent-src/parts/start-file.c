@@ -5,9 +5,9 @@
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <libgen.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct start_file *start_file_of(struct part *p)
 {
@@ -17,8 +17,14 @@ static struct start_file *start_file_of(struct part *p)
 static int examine(struct part *p, struct err *e)
 {
 	const struct start_file *s = start_file_of(p);
+	AUTO_FREE char *copy = s->path ? xstrdup(s->path) : NULL;
 
-	return s->path && !text_is_utf8(s->path) ? err_set(e, EILSEQ, "the name of the script %s is not UTF-8 text", s->path) : 0;
+	if (!s->path)
+		return 0;
+	if (!text_is_utf8(s->path))
+		return err_set(e, EILSEQ, "the name of the script %s is not UTF-8 text", s->path);
+	return access(dirname(copy), W_OK) ? err_sys(e, errno, "the script %s is to have another name once the guest has gone", s->path)
+					   : 0;
 }
 
 int start_file_set_aside(struct start_file *s, struct err *e)
@@ -30,9 +36,11 @@ int start_file_set_aside(struct start_file *s, struct err *e)
 		return 0;
 	s->aside = xasprintf("%s.moved-%.8s", s->path, attempt_id_format(s->part.a->id, id));
 	r = attempt_own(s->part.a, "start-script", json_pack("{s:s,s:s}", "path", s->path, "aside", s->aside), e);
-	if (!r && renameat2(AT_FDCWD, s->path, AT_FDCWD, s->aside, RENAME_NOREPLACE))
-		r = err_sys(e, errno, "cannot give %s the name %s, under which nobody starts it", s->path, s->aside);
-	return r ? r : sync_parent_dir(s->path, e);
+	if (r)
+		return r;
+	r = rename_new(s->path, s->aside);
+	return r ? err_sys(e, -r, "cannot give %s the name %s, under which nobody starts it", s->path, s->aside)
+		 : sync_parent_dir(s->path, e);
 }
 
 /* Whoever has its place meanwhile keeps it. */
@@ -40,6 +48,7 @@ static int undo_aside(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path"), *aside = json_text(detail, "aside");
 	struct stat st;
+	int r;
 
 	if (p->a->handoff.state == HO_SRC_RELEASED)
 		return 0;
@@ -47,9 +56,8 @@ static int undo_aside(struct part *p, const json_t *detail, struct err *e)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	if (lstat(aside, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", aside);
-	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE))
-		return err_sys(e, errno, "cannot give %s its name %s back", aside, path);
-	return sync_parent_dir(path, e);
+	r = rename_new(aside, path);
+	return r ? err_sys(e, -r, "cannot give %s its name %s back", aside, path) : sync_parent_dir(path, e);
 }
 
 static void tell(const struct part *p, enum part_tale tale, json_t *out)

@@ -25,6 +25,11 @@ int unit_block(struct unit *u, struct err *e)
 	return autostart_block(&u->autostart, u->part.a->journal, e);
 }
 
+int unit_block_now(struct unit *u, struct err *e)
+{
+	return autostart_block_now(&u->autostart, u->part.a->journal, e);
+}
+
 static int undo_unit(struct part *p, const json_t *detail, struct err *e)
 {
 	struct unit *u = unit_of(p);

@@ -13,6 +13,7 @@ struct place {
 	const struct item *it;
 	enum args_role role;
 	bool read_only;
+	const char *format; /* NULL: not said */
 };
 
 /* ---- what a file is ---- */
@@ -72,12 +73,44 @@ static bool node_read_only(const struct rewrite *w, const struct item *it)
 	return false;
 }
 
+/* "file" is how QEMU reaches it, and not what it takes it for; filters show what is below them. */
+static bool is_format(const char *driver)
+{
+	static const char *const others[] = {"file",	 "host_device",	 "host_cdrom", "throttle",   "copy-on-read",
+					     "blkdebug", "blklogwrites", "blkverify",  "preallocate"};
+
+	return driver && !args_among(driver, others, ARRAY_LEN(others));
+}
+
+/* Of a block node and what is above it, the first that is a format; used without one its bytes are the disk's. */
+static const char *node_format(const struct rewrite *w, const struct item *it)
+{
+	unsigned depth;
+
+	for (depth = 0; it && depth < NODES_MAX; depth++) {
+		const char *driver = kv_get(&it->p.l, "driver", "driver"), *node = kv_get(&it->p.l, "node-name", NULL);
+
+		if (is_format(driver))
+			return driver;
+		it = node ? node_above(w, node) : NULL;
+	}
+	return "raw";
+}
+
+static const char *drive_format(const struct kv_list *l)
+{
+	const char *format = kv_get(l, "format", NULL) ?: kv_get(l, "driver", NULL);
+
+	return format && !is_format(format) ? "raw" : format;
+}
+
 static void drive_place(const struct rewrite *w, const struct item *it, struct place *at)
 {
 	const char *media = kv_get(&it->p.l, "media", NULL), *bus = kv_get(&it->p.l, "if", NULL);
 	bool cdrom = media && !strcmp(media, "cdrom");
 
 	at->it = it;
+	at->format = drive_format(&it->p.l);
 	at->read_only = cdrom || kv_flag(&it->p.l, "readonly", false) || kv_flag(&it->p.l, "read-only", false);
 	at->role = args_drive_role(w, kv_get(&it->p.l, "id", NULL), at->read_only);
 	if (cdrom || (bus && !strcmp(bus, "floppy")))
@@ -93,6 +126,7 @@ static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, 
 /* "json:{…}" in place of a file name. */
 static int map_json_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
 {
+	struct place here = *at;
 	struct props p;
 	char *text;
 	int r;
@@ -102,7 +136,9 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 		props_fini(&p);
 		return err_set(w->e, EINVAL, "cannot read the disk description %s: it is no JSON", *value);
 	}
-	r = map_list(w, &p.l, "filename", at, found);
+	if (is_format(kv_get(&p.l, "driver", NULL)))
+		here.format = kv_get(&p.l, "driver", NULL);
+	r = map_list(w, &p.l, "filename", &here, found);
 	text = props_print(&p);
 	kv_replace(value, xasprintf("json:%s", text));
 	free(text);
@@ -134,6 +170,7 @@ static int map_filename(struct rewrite *w, char **value, const struct place *at,
 {
 	const char *path = args_starts(*value, "file:") ? *value + 5 : *value;
 	const struct args_map *m;
+	size_t known = w->r->file_count;
 	char *name;
 
 	if (args_starts(*value, "json:"))
@@ -145,6 +182,8 @@ static int map_filename(struct rewrite *w, char **value, const struct place *at,
 	name = xstrdup(path);
 	m = args_file(w, at->it, at->role, at->read_only, NULL, &name);
 	kv_replace(value, name);
+	if (w->r->file_count > known && at->format)
+		w->r->files[known].format = xstrdup(at->format);
 	if (m)
 		*found = m;
 	return 0;
@@ -288,6 +327,7 @@ int args_on_blockdev(struct rewrite *w, struct item *it)
 	struct place at = {.it = it};
 	int r;
 
+	at.format = node_format(w, it);
 	at.read_only = node_read_only(w, it);
 	at.role = args_drive_role(w, node, at.read_only);
 	r = check_drivers(w, &it->p.l, &at);
@@ -375,7 +415,7 @@ static void emit_as_drive(struct rewrite *w, const char *name, const char *file,
 
 int args_on_disk_file(struct rewrite *w, struct item *it)
 {
-	struct place at = {it, strcmp(it->name, "pflash") ? ARGS_DISK : ARGS_PFLASH_VARS, false};
+	struct place at = {.it = it, .role = strcmp(it->name, "pflash") ? ARGS_DISK : ARGS_PFLASH_VARS};
 	const struct args_map *m = NULL;
 	char *file = xstrdup(it->value);
 	int r = map_filename(w, &file, &at, &m);
@@ -390,7 +430,7 @@ int args_on_disk_file(struct rewrite *w, struct item *it)
 
 int args_on_media(struct rewrite *w, struct item *it)
 {
-	struct place at = {it, ARGS_MEDIA, !strcmp(it->name, "cdrom")};
+	struct place at = {.it = it, .role = ARGS_MEDIA, .read_only = !strcmp(it->name, "cdrom")};
 	const struct args_map *m = NULL;
 	char *file = xstrdup(it->value);
 	int r = map_filename(w, &file, &at, &m);

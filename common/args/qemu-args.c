@@ -574,6 +574,7 @@ void args_result_fini(struct args_result *r)
 	for (i = 0; i < r->file_count; i++) {
 		free(r->files[i].option);
 		free(r->files[i].path);
+		free(r->files[i].format);
 		free(r->files[i].to);
 	}
 	free(r->files);

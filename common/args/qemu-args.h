@@ -82,6 +82,7 @@ struct args_file {
 	bool read_only; /* QEMU does not write to it */
 	char *option;	/* that names it, without dash */
 	char *path;	/* absolute if cwd is known */
+	char *format;	/* of a disk: in which QEMU reads it, "raw", "qcow2" …; NULL: that is left to guessing, or it is no disk */
 	char *to;	/* at the destination; NULL: not taken along */
 };
 

@@ -3,7 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* From here on a byte a permission that somebody has, and one for each that somebody forbids others (QEMU's block/file-posix.c). */
@@ -13,7 +14,6 @@
 #define WRITE	(1 << 1)
 #define RESIZE	(1 << 3)
 #define ALL	0x1f
-#define AGENT	99 /* of ours: one agent at a time */
 
 static int lock_byte(int fd, int byte, short type)
 {
@@ -47,18 +47,29 @@ static int take(int fd, unsigned has, unsigned forbids)
 	return r;
 }
 
+/* The kernel grants a lease for reading only if nobody has the file open for writing. */
+bool image_is_written(int fd)
+{
+	bool written;
+
+	fcntl(fd, F_SETSIG, SIGURG); /* instead of SIGIO, which would end us if it were broken */
+	written = fcntl(fd, F_SETLEASE, F_RDLCK) && errno == EAGAIN;
+	if (!written)
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	return written;
+}
+
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
 {
-	int r;
+	int r = 0;
 
-	*fd = open(path, O_RDWR | O_CLOEXEC);
-	if (*fd < 0 && use == IMAGE_READ && (errno == EACCES || errno == EROFS || errno == EPERM))
-		*fd = open(path, O_RDONLY | O_CLOEXEC);
+	*fd = open(path, (use == IMAGE_OWN ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
-	r = lock_byte(*fd, AGENT, (fcntl(*fd, F_GETFL) & O_ACCMODE) == O_RDWR ? F_WRLCK : F_RDLCK);
+	if (use != IMAGE_SHARE && flock(*fd, LOCK_EX | LOCK_NB)) /* which no QEMU asks for: one agent at a time */
+		r = -errno;
 	if (!r)
-		r = use == IMAGE_READ ? take(*fd, READ, WRITE | RESIZE) : take(*fd, READ | WRITE | RESIZE, ALL);
+		r = use == IMAGE_OWN ? take(*fd, READ | WRITE | RESIZE, ALL) : take(*fd, READ, WRITE | RESIZE);
 	if (!r)
 		return 0;
 	close(*fd);

@@ -26,6 +26,16 @@ int pwrite_all(int fd, const void *p, size_t n, off_t at)
 	return 0;
 }
 
+/* renameat2(2) with RENAME_NOREPLACE, also where a file system does not have that: then a file has both names for a moment. */
+int rename_new(const char *from, const char *to)
+{
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return link(from, to) || unlink(from) ? -errno : 0;
+}
+
 int sync_parent_dir(const char *path, struct err *e)
 {
 	AUTO_FREE char *dir = xstrdup(path);

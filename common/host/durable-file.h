@@ -9,6 +9,8 @@
 
 /* All n bytes at that offset of fd; they are durable after a sync. 0 or -errno. */
 int pwrite_all(int fd, const void *p, size_t n, off_t at);
+/* Gives a file another name, unless that is taken (-EEXIST). 0 or -errno. */
+int rename_new(const char *from, const char *to);
 /* Makes a file's name durable: fsync of the directory that holds it. */
 int sync_parent_dir(const char *path, struct err *e);
 /* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies

@@ -7,6 +7,7 @@ guest_at_rest
 to_listener
 cold "$DIR/src" "$DEST"
 assert_lies_in "$TO"
+[[ ! -e $TO/secret ]] || fail "the guest has chosen a file of this host that was carried"
 assert_nothing_unfinished
 assert_result 'r["outcome"] == "migrated" and r["verified"] and r["how"] == "cold"'
 assert_result 'r["set_aside"]["from"].endswith("/src/a.sh")'
@@ -44,7 +45,7 @@ MOVES=$((MOVES + 1)) TO=$DIR/d$MOVES
 mkdir "$TO"
 cd "$DIR/src"
 vmferry migrate local --how cold --start --disk-dir "$TO" --json -- "$QEMU" -accel tcg -machine q35 -m 64 -name a -display none -nodefaults \
-	-no-user-config -drive file=a.raw,format=raw,if=virtio -drive "file=$DIR/src/b.qcow2,if=virtio" -qmp unix:a.qmp,server=on,wait=off \
+	-no-user-config -drive file=a.raw,format=raw,if=virtio -drive "file=$DIR/src/b.qcow2,format=qcow2,if=virtio" -qmp unix:a.qmp,server=on,wait=off \
 	>"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
 kill_at_exit "$(result 'r["started_pid"]')"
 wait_for 30 eval '[[ $(status_of "$TO/a.qmp" 2>/dev/null) == running ]]' || fail "the guest was not started there"

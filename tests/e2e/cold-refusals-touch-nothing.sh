@@ -15,6 +15,22 @@ guest_at_rest
 exec {reader}<"$DIR/src/c.qcow2"
 refused "c.qcow2 is open in process $$: it must be left alone"
 exec {reader}<&-
+exec {writer}>>"$DIR/src/base.qcow2"
+refused 'base.qcow2 is open for writing somewhere'
+exec {writer}>&-
+
+# What a raw disk says of itself is the guest's word; what two disks are based on may not be confused.
+mkdir -p "$DIR/src/other"
+cp -a "$DIR/src/"{b,base}.qcow2 "$DIR/src/other/"
+"$QEMU_IO" -f qcow2 -c 'write -P 0x44 1M 1M' "$DIR/src/other/base.qcow2" >/dev/null
+mv "$DIR/src/other/b.qcow2" "$DIR/src/other/d.qcow2"
+sed -i "s|c.qcow2,format=qcow2,encrypt.*|other/d.qcow2,format=qcow2,if=virtio \\\\|" "$DIR/src/a.sh"
+refused 'two backing files of the guest, which differ, would both be'
+sed -i 's|d.qcow2,format=qcow2|d.qcow2,format=vmdk|' "$DIR/src/a.sh"
+refused 'has the format vmdk, which may lie in more files'
+sed -i 's|other/d.qcow2,format=vmdk|other/d.qcow2|' "$DIR/src/a.sh"
+refused 'd.qcow2 names other files, and nothing says which format it has'
+make_script "$DIR/src"
 "$DIR/src/a.sh" </dev/null &>/dev/null &
 guest=$!
 kill_at_exit $guest
@@ -63,6 +79,23 @@ printf y | dd of="$DIR/src/a.raw" bs=1 seek=3 conv=notrunc status=none
 cold_wait 1
 result 'r["reason"]' | grep -q 'a.raw was written to, or replaced, while it was copied' || fail "$(result 'r["reason"]')"
 (cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums"
+assert_untouched
+
+# Somebody who asks for no lock writes to it on the way, or has it open, and leaves no other trace.
+cold_start "$DIR/src" local --bwlimit 1M
+wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
+then=$(stat -c %y "$DIR/src/a.raw")
+printf y | dd of="$DIR/src/a.raw" bs=1 seek=4 conv=notrunc status=none
+touch -d "$then" "$DIR/src/a.raw"
+cold_wait 1
+(cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums"
+assert_untouched
+cold_start "$DIR/src" local --bwlimit 1M
+wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
+exec {writer}<>"$DIR/src/a.raw"
+cold_wait 1
+result 'r["reason"]' | grep -q 'a.raw was opened for writing while it was copied' || fail "$(result 'r["reason"]')"
+exec {writer}>&-
 assert_untouched
 
 # What is in the way there stays.

@@ -8,9 +8,11 @@
 
 QEMU_IO=${QEMU_IMG%/*}/qemu-io
 
-# A raw file of an odd size with holes; a qcow2 image with a snapshot and a bitmap inside, on a base; an encrypted one.
+# A raw file of an odd size with holes; a qcow2 image with a snapshot and a bitmap inside, on a base; an encrypted one; and a raw disk that looks
+# like an image on a file of the host's.
 make_images() { # DIRECTORY
 	mkdir -p "$1"
+	truncate -s 8M "$DIR/secret"
 	(
 		cd "$1"
 		head -c 5000000 /dev/urandom >a.raw
@@ -23,12 +25,13 @@ make_images() { # DIRECTORY
 		"$QEMU_IMG" snapshot -c before b.qcow2
 		"$QEMU_IMG" bitmap --add b.qcow2 since
 		"$QEMU_IO" -f qcow2 -c 'write -P 0x33 5M 1M' b.qcow2 >/dev/null
+		"$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw raw 8M # what the guest has written into its raw disk
 		"$QEMU_IMG" create -q -f qcow2 --object secret,id=key,data=open -o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 \
 			c.qcow2 8M
 	)
 }
 
-IMAGES='a.raw b.qcow2 c.qcow2 base.qcow2'
+IMAGES='a.raw b.qcow2 c.qcow2 base.qcow2 raw'
 
 # The script that starts it, as a move leaves one.
 make_script() { # DIRECTORY
@@ -40,7 +43,8 @@ make_script() { # DIRECTORY
 		    -accel tcg -machine q35 -m 64 -name a -display none -nodefaults -no-user-config \\
 		    -object 'secret,id=key,data=open' \\
 		    -drive file=$1/a.raw,format=raw,if=virtio \\
-		    -drive file=$1/b.qcow2,if=virtio \\
+		    -drive file=$1/b.qcow2,format=qcow2,if=virtio \\
+		    -drive file=$1/raw,format=raw,if=virtio \\
 		    -drive file=$1/c.qcow2,format=qcow2,encrypt.format=luks,encrypt.key-secret=key,if=virtio \\
 		    -qmp unix:$1/a.qmp,server=on,wait=off
 	END
@@ -84,8 +88,8 @@ assert_lies_in() { # DIRECTORY
 	(cd "$1" && md5sum --quiet -c "$DIR/sums") || fail "its files in $1 are others now"
 	assert_eq "$(scripts)" "./${1#"$DIR"/}/a.sh" "scripts that start it"
 	assert_eq "$(find "$1" -name '*vmferry-*')" "" "drafts"
-	for image in $IMAGES; do
-		"$QEMU_IMG" info "$1/$image" >/dev/null || fail "$1/$image is locked"
+	for image in $IMAGES; do # as raw, which needs no key, but the locks
+		"$QEMU_IO" -f raw -c 'write 0 0' "$1/$image" >/dev/null || fail "$1/$image is locked"
 	done
 }
 
