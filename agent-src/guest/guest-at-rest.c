@@ -3,7 +3,7 @@
 #include "disk-io.h"
 #include "qcow2-header.h"
 #include "qemu-opts.h"
-#include "start-script.h"
+#include "script-read.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
@@ -291,7 +291,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			vm, vm);
 	g->name = name_of(g, *script); /* until its line has been read */
 	if (!r && *script) {
-		r = start_script_read(*script, g, e);
+		r = script_read(*script, g, e);
 		g->cwd = xstrdup("/");
 	}
 	if (r)

@@ -8,7 +8,7 @@
 #include "qemu-discover.h"
 
 /*
- * vm: the script that starts it (start-script.h), or a systemd unit that runs one; or argv, which is not NULL then: its command line. Changes
+ * vm: the script that starts it (script-read.h), or a systemd unit that runs one; or argv, which is not NULL then: its command line. Changes
  * nothing. guest_fini() in any case. *script: the script's path, malloc'ed, or NULL.
  *
  * -ENOENT, -EINVAL, -ENOTSUP with what stands in the way.

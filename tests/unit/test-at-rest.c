@@ -2,7 +2,7 @@
 #include "disk-io.h"
 #include "image-lock.h"
 #include "qcow2-header.h"
-#include "start-script.h"
+#include "script-read.h"
 #include "util.h"
 
 #include <errno.h>
@@ -33,14 +33,14 @@ static void put(const void *bytes, size_t n)
 static void parse(struct guest *g, const char *text)
 {
 	*g = (struct guest){.pid = 0};
-	assert_int_equal(start_script_parse("x.sh", text, g, &e), 0);
+	assert_int_equal(script_parse("x.sh", text, g, &e), 0);
 }
 
 static void refuse(const char *text, const char *why)
 {
 	struct guest g = {.pid = 0};
 
-	assert_int_equal(start_script_parse("x.sh", text, &g, &e), -ENOTSUP);
+	assert_int_equal(script_parse("x.sh", text, &g, &e), -ENOTSUP);
 	if (!strstr(e.msg, why))
 		fail_msg("'%s' is not in '%s'", why, e.msg);
 	guest_fini(&g);

@@ -1,5 +1,5 @@
-/* start-script.c: see start-script.h. */
-#include "start-script.h"
+/* script-read.c: see script-read.h. */
+#include "script-read.h"
 #include "open-regular.h"
 #include "util.h"
 
@@ -160,7 +160,7 @@ static int parse(const char *text, struct guest *g, struct err *e)
 	return r;
 }
 
-int start_script_parse(const char *path, const char *text, struct guest *g, struct err *e)
+int script_parse(const char *path, const char *text, struct guest *g, struct err *e)
 {
 	struct err why;
 
@@ -172,7 +172,7 @@ int start_script_parse(const char *path, const char *text, struct guest *g, stru
 		       : 0;
 }
 
-int start_script_read(const char *path, struct guest *g, struct err *e)
+int script_read(const char *path, struct guest *g, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
 	AUTO_FREE char *text = NULL;
@@ -189,5 +189,5 @@ int start_script_read(const char *path, struct guest *g, struct err *e)
 		return err_sys(e, errno, "cannot read %s", path);
 	if (memchr(text, 0, (size_t)n))
 		return err_set(e, ENOTSUP, "%s is no text", path);
-	return start_script_parse(path, text, g, e);
+	return script_parse(path, text, g, e);
 }
