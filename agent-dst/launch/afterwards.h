@@ -17,18 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct start_script {
-	const char *guest, *from, *date; /* for its head; from: a host, or NULL */
-	const char *exe;
-	char *const *argv; /* of the waiting QEMU: what only concerns the move is left out */
-	size_t argc;
-	char *const *env;	 /* "K=V" and a NULL */
-	const char *private_qmp; /* the agent's monitor in argv */
-};
-
-/* The text of NAME.sh. Pure; the caller frees it. */
-char *start_script_text(const struct start_script *s);
-
 /*
  * What there will be: {"guest", "script", "draft"} and with install_unit {"unit", "unit_file", "user"}. Creates nothing.
  * -EEXIST, -ENOTSUP, -EPERM: such a unit exists, there is no systemd, or no right.

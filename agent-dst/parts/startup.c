@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "monitors.h"
+#include "start-script.h"
 #include "systemd.h"
 #include "util.h"
 
@@ -47,7 +48,9 @@ int startup_draft(struct startup *s, struct err *e)
 	time_t now = time(NULL);
 	struct tm tm;
 	char date[32];
-	struct start_script text = {t->name, json_text(t->description, "host"), date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path};
+	const char *from = json_text(t->description, "host");
+	AUTO_FREE char *came = xasprintf("moved here from %s", from ? from : "another host");
+	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path};
 	AUTO_FREE char *script = NULL;
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));

@@ -5,6 +5,7 @@
 #include "afterwards.h"
 #include "process.h"
 #include "shell-quote.h"
+#include "start-script.h"
 #include "unit-text.h"
 #include "util.h"
 
@@ -112,8 +113,9 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 			"-qmp",
 			"unix:/run/x/vmferry.qmp,server=on,wait=on"};
 	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
-	struct start_script s = {"two\nlines `x`", "host\r-a", "2024-01-02",	    "/usr/bin/printf", argv,
-				 ARRAY_LEN(argv),  env,	       "/run/x/vmferry.qmp"};
+	struct start_script s =
+		{"two\nlines `x`",    "moved here from host\r-a", "2024-01-02", "/usr/bin/printf", argv, ARRAY_LEN(argv), env,
+		 "/run/x/vmferry.qmp"};
 	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *check = NULL;
 	AUTO_FREE char *quoted = NULL;
