@@ -4,7 +4,7 @@ PREFIX  ?= /usr/local
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 B       := build/$(VARIANT)
 PKGS    := jansson liburing liblz4 libzstd libxxhash openssl
-SRC_PKGS := libssh2
+SRC_PKGS := libssh2 libxml-2.0
 # For the targets that call make again: as many jobs as processors, unless the caller said -j.
 JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -60,7 +60,8 @@ MAY_agent-src/carry  := common/carry common/disk common/qemu common/wire common/
 MAY_agent-src/user   := common/base
 MAY_agent-src/parts  := $(addprefix agent-src/,user carry guest dest) $(COMMON)
 MAY_agent-src/moves  := $(addprefix agent-src/,parts user carry guest dest) $(COMMON)
-MAY_agent-src/cli    := $(addprefix agent-src/,moves parts user guest dest) $(addprefix common/,attempt carry args qemu wire host base) proto
+MAY_agent-src/import := agent-src/guest $(addprefix common/,attempt args qemu host base)
+MAY_agent-src/cli    := $(addprefix agent-src/,moves import parts user guest dest) $(addprefix common/,attempt carry args qemu wire host base) proto
 MAY_agent-src/bench  := $(addprefix agent-src/,cli dest ssh) $(addprefix common/,carry qemu wire host base) proto
 MAY_agent-src/page   := agent-src/cli common/host common/base
 MAY_agent-dst/peer   := common/wire common/base proto

@@ -14,6 +14,9 @@ _vmferry_options() { # COMMAND: its options
 	check | migrate) echo "$_vmferry_migrate" ;;
 	status) echo --follow --json ;;
 	report) echo --output ;;
+	import)
+		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --clone --accel --qemu --start --paused --no-start --dry-run
+		;;
 	bench)
 		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \
 			--timeout --dir --qemu --accel --guest --verbose --collector --identity --port --ssh --ssh-accept-new --via \
@@ -40,6 +43,10 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--unit) echo disable keep ;;
 	--ssh) echo libssh2 openssh ;;
 	--accel) echo kvm tcg ;;
+	--format) echo qcow2 raw ;;
+	--firmware) echo bios uefi ;;
+	--bus) echo ide sata virtio nvme lsilogic lsisas pvscsi virtio-scsi megasas usb ;;
+	--net) echo user none bridge= ;;
 	--content) echo living noise ;;
 	--dedup) echo on off ;;
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
@@ -48,7 +55,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest) echo @dir ;;
 	--dest) echo @host ;;
-	--mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }
@@ -131,7 +138,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		compopt -o nospace 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -W bwlimit= -- "$cur")
 		;;
-	journal:0 | report:0) _vmferry_complete_value @file "$cur" ;;
+	journal:0 | report:0 | import:*) _vmferry_complete_value @file "$cur" ;;
 	list:* | check:0 | migrate:0 | status:0 | switch:0 | set:0 | cancel:0 | recover:0)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;
@@ -142,7 +149,7 @@ _vmferry() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report bench --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report import bench --help --version' -- "$cur")
 	else
 		_vmferry_complete "${COMP_WORDS[1]}" 2
 	fi

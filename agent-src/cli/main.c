@@ -7,6 +7,7 @@
 #include "version.h"
 
 #include <libssh2.h>
+#include <libxml/xmlversion.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static const struct command {
 	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},
+	{"import", cmd_import, "make a guest of this host out of another hypervisor's files, or of disk images"},
 	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them"},
 	{"report", cmd_report, "make an HTML page of a benchmark, or of a move's JSON"},
 };
@@ -62,9 +64,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		AUTO_FREE char *ssh = xasprintf(", libssh2 %s", libssh2_version(0));
+		AUTO_FREE char *more = xasprintf(", libssh2 %s, libxml2 %s", libssh2_version(0), LIBXML_DOTTED_VERSION);
 
-		libraries_print("vmferry", ssh);
+		libraries_print("vmferry", more);
 		return 0;
 	}
 	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */

@@ -10,4 +10,4 @@ for program in vmferry vmferry-dst; do
 	done
 	assert_eq "${#lines[@]}" 2 "lines of $program"
 done
-"$BIN/vmferry" --version | grep -qE 'libssh2 [0-9]+\.[0-9]' || fail "vmferry does not name libssh2"
+"$BIN/vmferry" --version | grep -qE 'libssh2 [0-9]+\.[0-9].*libxml2 [0-9]+\.[0-9]' || fail "vmferry does not name libssh2 and libxml2"

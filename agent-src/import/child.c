@@ -1,0 +1,146 @@
+/* child.c: see child.h. */
+#include "child.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define SAID_MAX 600
+#define POLL_MS	 200
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int number)
+{
+	(void)number;
+	signal_seen = 1;
+}
+
+void interrupts_catch(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction on = {.sa_handler = on_signal};
+	size_t i;
+
+	signal_seen = 0;
+	for (i = 0; i < ARRAY_LEN(numbers); i++)
+		sigaction(numbers[i], &on, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+bool interrupted(void)
+{
+	return signal_seen;
+}
+
+struct said {
+	char text[SAID_MAX + 1]; /* the last of it */
+	size_t n;
+};
+
+static void hear(struct said *s, const char *text, size_t n)
+{
+	size_t drop;
+
+	if (n > SAID_MAX) {
+		text += n - SAID_MAX;
+		n = SAID_MAX;
+	}
+	drop = s->n + n > SAID_MAX ? s->n + n - SAID_MAX : 0;
+	memmove(s->text, s->text + drop, s->n - drop);
+	s->n -= drop;
+	memcpy(s->text + s->n, text, n);
+	s->n += n;
+	s->text[s->n] = '\0';
+}
+
+static pid_t spawn(char *const *argv, int out, int error)
+{
+	pid_t us = getpid(), pid = fork();
+	int null_fd;
+
+	if (pid)
+		return pid;
+	null_fd = open("/dev/null", O_RDONLY);
+	signal(SIGPIPE, SIG_DFL);
+	setpgid(0, 0);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != us || dup2(null_fd, 0) < 0 || dup2(out, 1) < 0 || dup2(error, 2) < 0)
+		_exit(127);
+	execvp(argv[0], argv);
+	dprintf(2, "%s\n", strerror(errno));
+	_exit(127);
+}
+
+/* False: that end is closed. */
+static bool drain(int fd, child_output_fn output, void *ctx, struct said *said)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n > 0 && output)
+		output(ctx, buf, (size_t)n);
+	if (n > 0 && said)
+		hear(said, buf, (size_t)n);
+	return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+static void listen_to(pid_t pid, int out, int error, child_output_fn output, void *ctx, struct said *said)
+{
+	struct pollfd p[] = {{.fd = out, .events = POLLIN}, {.fd = error, .events = POLLIN}};
+	bool ended = false;
+
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		if (interrupted() && !ended) {
+			kill(-pid, SIGKILL);
+			ended = true;
+		}
+		if (poll(p, ARRAY_LEN(p), POLL_MS) <= 0)
+			continue;
+		if (p[0].revents && !drain(out, output, ctx, NULL))
+			p[0].fd = -1;
+		if (p[1].revents && !drain(error, NULL, NULL, said))
+			p[1].fd = -1;
+	}
+}
+
+int child_run(char *const *argv, child_output_fn output, void *ctx, struct err *e)
+{
+	AUTO_CLOSE int out = -1, error = -1;
+	int a[2], b[2], status = 0;
+	struct said said = {.n = 0};
+	pid_t pid;
+
+	if (interrupted())
+		return err_set(e, ECANCELED, "interrupted");
+	if (pipe2(a, O_CLOEXEC))
+		return err_sys(e, errno, "cannot create a pipe");
+	out = a[0];
+	if (pipe2(b, O_CLOEXEC)) {
+		close(a[1]);
+		return err_sys(e, errno, "cannot create a pipe");
+	}
+	error = b[0];
+	pid = spawn(argv, a[1], b[1]);
+	close(a[1]);
+	close(b[1]);
+	if (pid < 0)
+		return err_sys(e, errno, "cannot run %s", argv[0]);
+	setpgid(pid, pid);
+	listen_to(pid, out, error, output, ctx, &said);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (interrupted())
+		return err_set(e, ECANCELED, "interrupted");
+	while (said.n && said.text[said.n - 1] == '\n')
+		said.text[--said.n] = '\0';
+	text_make_printable(said.text, false);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		return err_set(e, EIO, "%s failed: %s", argv[0], said.n ? said.text : "it said nothing");
+	return 0;
+}

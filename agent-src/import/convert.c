@@ -1,0 +1,110 @@
+/* convert.c: see convert.h. */
+#include "convert.h"
+#include "child.h"
+#include "progress.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER_MAX 4096
+
+struct answer {
+	char text[ANSWER_MAX];
+	size_t n;
+};
+
+static void gather(void *ctx, const char *text, size_t n)
+{
+	struct answer *a = ctx;
+
+	n = MIN(n, ANSWER_MAX - a->n);
+	memcpy(a->text + a->n, text, n);
+	a->n += n;
+}
+
+/* What such an image takes: "required" is what must be allocated, "fully-allocated" the whole. */
+static int measure(const char *qemu_img, const char *name, const char *format, uint64_t *required, uint64_t *whole, struct err *e)
+{
+	char *argv[] = {(char *)qemu_img, "measure", "--output=json", "-O", (char *)format, "--", (char *)name, NULL};
+	struct answer a = {.n = 0};
+	json_int_t r, w;
+	json_t *o;
+	int failed = child_run(argv, gather, &a, e);
+
+	if (failed)
+		return failed;
+	o = json_loadb(a.text, a.n, 0, NULL);
+	r = json_integer_value(json_object_get(o, "required"));
+	w = json_integer_value(json_object_get(o, "fully-allocated"));
+	json_decref(o);
+	if (r <= 0 || w <= 0)
+		return err_set(e, EIO, "%s says nothing of its size", qemu_img);
+	*required = (uint64_t)r;
+	*whole = (uint64_t)w;
+	return 0;
+}
+
+int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e)
+{
+	AUTO_FREE char *name = image_source_name(s);
+	uint64_t ignored;
+	int r;
+
+	if (!name)
+		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
+	r = measure(qemu_img, name, "raw", &ignored, virtual_bytes, e);
+	/* a raw file has holes, too, where there is nothing */
+	if (!r)
+		r = measure(qemu_img, name, "qcow2", needed, &ignored, e);
+	return r ? err_prefix(e, "%s", s->path) : 0;
+}
+
+struct shown {
+	struct progress p;
+	char line[64];
+	size_t n;
+};
+
+/* "    (12.34/100%)\r" */
+static void show(void *ctx, const char *text, size_t n)
+{
+	struct shown *s = ctx;
+	double percent;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (text[i] != '\r' && text[i] != '\n') {
+			if (s->n < sizeof(s->line) - 1)
+				s->line[s->n++] = text[i];
+			continue;
+		}
+		s->line[s->n] = '\0';
+		s->n = 0;
+		if (sscanf(s->line, " (%lf/", &percent) == 1)
+			progress_at(&s->p, percent);
+	}
+}
+
+int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const char *what,
+		  struct err *e)
+{
+	AUTO_FREE char *name = image_source_name(s);
+	char *argv[] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format, "--", name, (char *)target, NULL};
+	struct shown shown = {.n = 0};
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	progress_begin(&shown.p, what);
+	r = child_run(argv, show, &shown, e);
+	progress_end(&shown.p);
+	if (r)
+		return err_prefix(e, "converting %s", s->path);
+	fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fsync(fd))
+		return err_sys(e, errno, "cannot sync %s", target);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* convert.h: a foreign image becomes one that QEMU runs from, by qemu-img, as a child of ours. */
+#ifndef VMFERRY_CONVERT_H
+#define VMFERRY_CONVERT_H
+
+#include "err.h"
+#include "foreign-image.h"
+
+#include <stdint.h>
+
+/* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
+int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
+/*
+ * Writes target, an empty file that is ours already, and syncs it; what is zero stays a hole. what: for the progress. 0; -EIO, -ECANCELED:
+ * it is no image then.
+ */
+int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const char *what,
+		  struct err *e);
+
+#endif

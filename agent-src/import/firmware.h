@@ -1,0 +1,22 @@
+/* firmware.h: the UEFI firmware that this host has, as its distribution describes it (QEMU's docs/interop/firmware.json). */
+#ifndef VMFERRY_FIRMWARE_H
+#define VMFERRY_FIRMWARE_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+struct firmware {
+	char *code, *code_format;
+	char *vars, *vars_format; /* the template of a guest's own variables; NULL: it has none */
+	bool smm;		  /* it needs a machine with SMM, and a flash that only SMM may write to */
+};
+
+/*
+ * The first that fits in the order of the names of the descriptors in $XDG_CONFIG_HOME (~/.config), /etc and /usr/share, each with
+ * /qemu/firmware: of the same name in several the first counts. machine: "pc-q35-10.0". 0; -ENOENT: there is none.
+ */
+int firmware_find(struct firmware *out, const char *machine, bool secure_boot, struct err *e);
+void firmware_fini(struct firmware *f);
+
+#endif

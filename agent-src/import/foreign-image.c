@@ -1,0 +1,297 @@
+/* foreign-image.c: see foreign-image.h. The formats: docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}.c of QEMU. */
+#include "foreign-image.h"
+#include "be.h"
+#include "json-text.h"
+#include "open-regular.h"
+#include "ova.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define HEAD_BYTES     512u
+#define DESCRIPTOR_MAX (64u << 10)
+#define EXTENTS_MAX    1024u
+#define VMDK_TEXT      "# Disk DescriptorFile"
+
+static uint32_t le32(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t le64(const uint8_t *p)
+{
+	return le32(p) | (uint64_t)le32(p + 4) << 32;
+}
+
+static int read_part(int fd, const struct image_source *s, void *to, size_t n, uint64_t at, struct err *e)
+{
+	uint8_t *p = to;
+
+	if (at > s->size || n > s->size - at)
+		return err_set(e, EINVAL, "it is cut off");
+	for (at += s->offset; n;) {
+		ssize_t r = pread(fd, p, n, (off_t)at);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r ? err_sys(e, errno, "cannot read it") : err_set(e, EINVAL, "it is cut off");
+		p += r;
+		n -= (size_t)r;
+		at += (uint64_t)r;
+	}
+	return 0;
+}
+
+/* ---- VMDK ---- */
+
+/* The value of KEY=VALUE on a line of its own, up to its end; NULL. Compared as QEMU does: anywhere. */
+static const char *descriptor_value(const char *text, const char *key)
+{
+	const char *p = strcasestr(text, key);
+
+	return p ? p + strlen(key) : NULL;
+}
+
+/* A sparse extent with no capacity has a list of extents of its own, which QEMU follows. */
+static int check_extent(const char *path, const char *name, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	uint8_t head[20];
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open its extent %s", name);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "its extent %s is no regular file", name);
+	if (pread(fd, head, sizeof(head), 0) == sizeof(head) && !memcmp(head, "KDMV", 4) && !le64(head + 12))
+		return err_set(e, EINVAL, "its extent %s has extents of its own", name);
+	return 0;
+}
+
+/* RW 4192256 SPARSE "disk-s001.vmdk" [OFFSET] */
+static int check_line(const struct image_source *s, const char *line, size_t n, unsigned *extents, struct err *e)
+{
+	AUTO_FREE char *text = xasprintf("%.*s", (int)n, line), *path = NULL;
+	char access[16], type[16], name[256];
+	int dir = (int)(strrchr(s->path, '/') - s->path), fields;
+	unsigned long long sectors;
+
+	fields = sscanf(text, " %15s %llu %15s \"%255[^\"\n]\"", access, &sectors, type, name);
+	if (fields < 3 || (strcmp(access, "RW") && strcmp(access, "RDONLY") && strcmp(access, "NOACCESS")))
+		return 0; /* not an extent's line */
+	if (++*extents > EXTENTS_MAX)
+		return err_set(e, EINVAL, "it has more than %u extents", EXTENTS_MAX);
+	if (!strcmp(type, "ZERO") && fields == 3)
+		return 0;
+	if (!strcmp(type, "VMFSRDM") || !strcmp(type, "VMFSRAW"))
+		return err_set(e, EINVAL, "it stands for a disk of the host that it comes from (%s): make an image of it there", type);
+	if (fields != 4 || !plain_file_name(name))
+		return err_set(e, EINVAL, "its extent '%.100s' is no name of a file beside it", fields == 4 ? name : "?");
+	if (s->is_slice)
+		return err_set(e, EINVAL, "its extents are not in it");
+	path = xasprintf("%.*s/%s", dir, s->path, name);
+	return check_extent(path, name, e);
+}
+
+static int check_descriptor(const struct image_source *s, const char *text, bool extents, struct err *e)
+{
+	const char *parent = descriptor_value(text, "parentCID="), *line;
+	unsigned n = 0;
+	int r = 0;
+
+	if (parent && strncasecmp(parent, "ffffffff", 8))
+		return err_set(e, EINVAL, "it is a difference to another image: remove the guest's snapshots there first, or clone it");
+	if (strcasestr(text, "parentFileNameHint"))
+		return err_set(e, EINVAL, "it names a parent image");
+	for (line = text; !r && extents && *line; line += strcspn(line, "\n"), line += *line == '\n')
+		r = check_line(s, line, strcspn(line, "\n"), &n, e);
+	if (!r && extents && !n)
+		return err_set(e, EINVAL, "it has no extents");
+	return r;
+}
+
+static int check_vmdk_text(const struct image_source *s, int fd, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	int r;
+
+	if (s->size > DESCRIPTOR_MAX)
+		return err_set(e, EINVAL, "its descriptor is longer than %u KiB", DESCRIPTOR_MAX >> 10);
+	text = xcalloc(1, s->size + 1);
+	r = read_part(fd, s, text, s->size, 0, e);
+	if (!r && strlen(text) != s->size)
+		r = err_set(e, EINVAL, "its descriptor is no text");
+	return r ? r : check_descriptor(s, text, true, e);
+}
+
+/* The descriptor at that place, as far as there are so many bytes of it. */
+static int check_embedded(const struct image_source *s, int fd, uint64_t at, uint64_t bytes, bool extents, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t n;
+	int r;
+
+	if (at > s->size)
+		return err_set(e, EINVAL, "its descriptor is not where it says");
+	n = (size_t)MIN(bytes, s->size - at);
+	text = xcalloc(1, n + 1);
+	r = read_part(fd, s, text, n, at, e);
+	return r ? r : check_descriptor(s, text, extents, e);
+}
+
+static int check_vmdk(const struct image_source *s, int fd, const uint8_t head[HEAD_BYTES], struct err *e)
+{
+	uint64_t capacity = le64(head + 12), at = le64(head + 28), sectors = le64(head + 36);
+	int r = check_embedded(s, fd, 512, DESCRIPTOR_MAX, false, e); /* where QEMU looks for a parent, whatever the header says */
+
+	if (r || (!at && capacity))
+		return r; /* one without words */
+	if (!at || !sectors || sectors > DESCRIPTOR_MAX / 512 || at > s->size / 512)
+		return err_set(e, EINVAL, "its descriptor is not where it says");
+	return check_embedded(s, fd, at * 512, sectors * 512, !capacity, e);
+}
+
+/* ---- others ---- */
+
+static int check_qcow2(const uint8_t head[HEAD_BYTES], struct err *e)
+{
+	uint32_t version = be32(head + 4);
+
+	if (version != 2 && version != 3)
+		return err_set(e, EINVAL, "it is qcow of version %u, which is not supported", version);
+	if (be64(head + 8))
+		return err_set(e, EINVAL, "it has a backing file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
+	if (be32(head + 32))
+		return err_set(e, EINVAL, "it is encrypted: decrypt it first (qemu-img convert)");
+	if (version == 3 && (be64(head + 72) & 4))
+		return err_set(e, EINVAL,
+			       "its data is in another file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
+	return 0;
+}
+
+/* A dynamic one begins with a copy of the footer that a fixed one has at its end only. 4: a difference. */
+static int check_vpc(const uint8_t footer[HEAD_BYTES], struct err *e)
+{
+	uint32_t type = be32(footer + 60);
+
+	return type == 2 || type == 3 ? 0
+				      : err_set(e, EINVAL, "it is a VHD of type %u%s", type,
+						type == 4 ? ", a difference to another image: merge it there first" : "");
+}
+
+static bool is_vpc(int fd, const struct image_source *s, const uint8_t head[HEAD_BYTES], uint8_t footer[HEAD_BYTES])
+{
+	struct err ignored;
+
+	memcpy(footer, head, HEAD_BYTES);
+	if (!memcmp(head, "conectix", 8))
+		return true;
+	return s->size >= 2 * HEAD_BYTES && !read_part(fd, s, footer, HEAD_BYTES, s->size - HEAD_BYTES, &ignored) &&
+	       !memcmp(footer, "conectix", 8) && be32(footer + 60) == 2;
+}
+
+static int check_raw(struct image_source *s, struct err *e)
+{
+	if (!s->size || s->size % 512)
+		return err_set(e, EINVAL, "it is no disk image: it has no header that is known, and is no multiple of 512 bytes long");
+	s->driver = "raw";
+	return 0;
+}
+
+static int examine(struct image_source *s, int fd, const char *format, struct err *e)
+{
+	static const char *const refused[][2] = {
+		{"\x1f\x8b", "it is compressed (gzip): unpack it first"},
+		{"\xfd"
+		 "7zXZ",
+		 "it is compressed (xz): unpack it first"},
+		{"BZh", "it is compressed (bzip2): unpack it first"},
+		{"\x28\xb5\x2f\xfd", "it is compressed (zstd): unpack it first"},
+		{"PK\x03\x04", "it is a zip archive: unpack it first"},
+		{"QED", "it is an image of format qed, which nobody maintains: qemu-img convert makes another of it"},
+	};
+	uint8_t head[HEAD_BYTES] = {0}, footer[HEAD_BYTES];
+	size_t i;
+	int r;
+
+	if (format && !strcmp(format, "raw"))
+		return check_raw(s, e);
+	r = read_part(fd, s, head, MIN(s->size, HEAD_BYTES), 0, e);
+	if (r)
+		return r;
+	for (i = 0; i < ARRAY_LEN(refused); i++)
+		if (!memcmp(head, refused[i][0], strlen(refused[i][0])))
+			return err_set(e, EINVAL, "%s", refused[i][1]);
+	if (!memcmp(head, "QFI\xfb", 4)) {
+		s->driver = "qcow2";
+		return check_qcow2(head, e);
+	}
+	if (!memcmp(head, "KDMV", 4) || !memcmp(head, VMDK_TEXT, strlen(VMDK_TEXT))) {
+		s->driver = "vmdk";
+		return *head == 'K' ? check_vmdk(s, fd, head, e) : check_vmdk_text(s, fd, e);
+	}
+	if (!memcmp(head, "COWD", 4))
+		return err_set(e, EINVAL, "it is a part of a disk of an ESX server's: give the file that describes the disk");
+	if (!memcmp(head, "vhdxfile", 8)) {
+		s->driver = "vhdx"; /* QEMU refuses differences */
+		return 0;
+	}
+	if (le32(head + 0x40) == 0xbeda107f) {
+		s->driver = "vdi"; /* the same */
+		return 0;
+	}
+	if (is_vpc(fd, s, head, footer)) {
+		s->driver = "vpc";
+		return check_vpc(footer, e);
+	}
+	return check_raw(s, e);
+}
+
+int image_examine(struct image_source *s, const char *format, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(s->path);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", s->path) : err_sys(e, -fd, "cannot open %s", s->path);
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "cannot read %s", s->path);
+	if (!s->is_slice)
+		s->size = (uint64_t)st.st_size;
+	r = examine(s, fd, format, e);
+	return r ? err_prefix(e, "%s", s->path) : 0;
+}
+
+char *image_source_name(const struct image_source *s)
+{
+	json_t *file = json_pack("{s:s,s:s}", "driver", "file", "filename", s->path), *slice, *all;
+	char *text, *name;
+
+	if (s->is_slice) {
+		slice = json_pack("{s:s,s:I,s:I,s:o}", "driver", "raw", "offset", (json_int_t)s->offset, "size", (json_int_t)s->size,
+				  "file", file);
+		file = slice;
+	}
+	all = json_pack("{s:s,s:o}", "driver", s->driver, "file", file);
+	text = json_text_dump(all, JSON_COMPACT);
+	json_decref(all);
+	if (!text)
+		return NULL;
+	name = xasprintf("json:%s", text);
+	free(text);
+	return name;
+}
+
+void image_source_fini(struct image_source *s)
+{
+	free(s->path);
+	s->path = NULL;
+}

@@ -1,0 +1,33 @@
+/*
+ * foreign-image.h: a disk image that somebody else made: of which format it is, and whether qemu-img may be let at it.
+ *
+ * An image can name other files (a backing file, extents, a file of data), which a program that opens it then reads: one from a
+ * stranger could name any file of this host. So headers are read here first; only extents that lie beside their descriptor are let
+ * through, and a format is never left to be guessed.
+ */
+#ifndef VMFERRY_FOREIGN_IMAGE_H
+#define VMFERRY_FOREIGN_IMAGE_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct image_source {
+	char *path;    /* absolute */
+	bool is_slice; /* a member of an OVA: so many bytes at that offset */
+	uint64_t offset, size;
+	const char *driver; /* QEMU's: "vmdk", "raw" … */
+};
+
+/*
+ * Sets driver, and size where it is the whole file. format: what the description says it is; NULL: what its header says it is.
+ * 0; -EINVAL: it cannot be imported, and why; -errno: it cannot be read. Files with other owners of names (links) are not followed
+ * for extents.
+ */
+int image_examine(struct image_source *s, const char *format, struct err *e);
+/* The image as qemu-img takes it, with nothing left to be guessed: "json:{…}"; malloc'ed. */
+char *image_source_name(const struct image_source *s);
+void image_source_fini(struct image_source *s);
+
+#endif

@@ -1,0 +1,229 @@
+/* guest-description.c: see guest-description.h. */
+#include "guest-description.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+void description_fini(struct guest_description *d)
+{
+	size_t i;
+
+	free(d->origin);
+	free(d->name);
+	free(d->uuid);
+	free(d->cpu_model);
+	free(d->nvram);
+	free(d->video);
+	free(d->direct.kernel);
+	free(d->direct.initrd);
+	free(d->direct.append);
+	for (i = 0; i < d->disk_count; i++)
+		free(d->disks[i].file);
+	for (i = 0; i < d->nic_count; i++)
+		free(d->nics[i].model);
+	for (i = 0; i < d->note_count; i++)
+		free(d->notes[i]);
+	*d = (struct guest_description){.origin = NULL};
+}
+
+void description_note(struct guest_description *d, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (d->note_count > GUEST_NOTES_MAX)
+		return;
+	if (d->note_count == GUEST_NOTES_MAX) {
+		d->notes[d->note_count++] = xstrdup("there is more that is not mapped: only the first is told");
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	d->notes[d->note_count++] = text_shown(text);
+}
+
+struct described_disk *description_add_disk(struct guest_description *d)
+{
+	if (d->disk_count < GUEST_DISKS_MAX)
+		return &d->disks[d->disk_count++];
+	description_note(d, "it has more than %d disks and drives: the others are left out", GUEST_DISKS_MAX);
+	return NULL;
+}
+
+struct described_nic *description_add_nic(struct guest_description *d)
+{
+	if (d->nic_count < GUEST_NICS_MAX)
+		return &d->nics[d->nic_count++];
+	description_note(d, "it has more than %d network cards: the others are left out", GUEST_NICS_MAX);
+	return NULL;
+}
+
+/* ---- values ---- */
+
+static const char *skip_blanks(const char *s)
+{
+	while (isspace((unsigned char)*s))
+		s++;
+	return s;
+}
+
+int described_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, const char *what, struct err *e)
+{
+	const char *p = skip_blanks(text ? text : "");
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(p, &end, 10);
+	if (!isdigit((unsigned char)*p) || *skip_blanks(end) || errno || n < min || n > max)
+		return err_set(e, EINVAL, "%s is '%.40s', not a number from %llu to %llu", what, text ? text : "", (unsigned long long)min,
+			       (unsigned long long)max);
+	*out = n;
+	return 0;
+}
+
+int described_memory(uint64_t *out, const char *text, uint64_t unit, struct err *e)
+{
+	uint64_t n;
+	int r = described_number(&n, text, 1, GUEST_MEMORY_MAX / unit, "the memory", e);
+
+	if (r)
+		return r;
+	if (n * unit < GUEST_MEMORY_MIN)
+		return err_set(e, EINVAL, "the memory is less than 1 MiB");
+	*out = n * unit;
+	return 0;
+}
+
+/* Hexadecimal digits, with what may stand between. True: there are exactly 2 * n. */
+static bool hex_digits(const char *text, const char *between, uint8_t *out, size_t n)
+{
+	size_t digits = 0;
+
+	for (; *text; text++) {
+		unsigned v = isdigit((unsigned char)*text) ? (unsigned)(*text - '0') : (unsigned)(tolower((unsigned char)*text) - 'a' + 10);
+
+		if (!isxdigit((unsigned char)*text)) {
+			if (!strchr(between, *text))
+				return false;
+			continue;
+		}
+		if (digits == 2 * n)
+			return false;
+		out[digits / 2] = (uint8_t)(digits % 2 ? out[digits / 2] << 4 | v : v);
+		digits++;
+	}
+	return digits == 2 * n;
+}
+
+bool described_mac(struct described_nic *n, const char *text)
+{
+	static const uint8_t none[6];
+	uint8_t mac[6];
+
+	if (!text || !hex_digits(text, ":-. \t", mac, sizeof(mac)) || (mac[0] & 1) || !memcmp(mac, none, sizeof(mac)))
+		return false;
+	memcpy(n->mac, mac, sizeof(mac));
+	n->has_mac = true;
+	return true;
+}
+
+char *described_uuid(const char *text)
+{
+	uint8_t u[16];
+
+	if (!text || !hex_digits(text, "{}- \t\r\n", u, sizeof(u)))
+		return NULL;
+	return xasprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3], u[4], u[5], u[6],
+			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+}
+
+/* What the sources call it, and QEMU. */
+static const char *const nic_models[][2] = {
+	{"e1000", "e1000"},
+	{"82540EM", "e1000"},
+	{"82543GC", "e1000-82544gc"},
+	{"82545EM", "e1000-82545em"},
+	{"e1000-82544gc", "e1000-82544gc"},
+	{"e1000-82545em", "e1000-82545em"},
+	{"e1000e", "e1000e"},
+	{"vmxnet3", "vmxnet3"},
+	{"virtio", "virtio-net-pci"},
+	{"virtio-net", "virtio-net-pci"},
+	{"virtio-net-pci", "virtio-net-pci"},
+	{"virtio-transitional", "virtio-net-pci"},
+	{"virtio-non-transitional", "virtio-net-pci"},
+	{"rtl8139", "rtl8139"},
+	{"ne2k_pci", "ne2k_pci"},
+	{"pcnet", "pcnet"},
+	{"PCNet32", "pcnet"},
+	{"Am79C970A", "pcnet"},
+	{"Am79C973", "pcnet"},
+	{"vlance", "pcnet"},
+	{"tulip", "tulip"},
+};
+
+void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text)
+{
+	size_t i;
+
+	for (i = 0; text && i < ARRAY_LEN(nic_models); i++)
+		if (!strcasecmp(text, nic_models[i][0])) {
+			free(n->model);
+			n->model = xstrdup(nic_models[i][1]);
+			return;
+		}
+	if (text)
+		description_note(d, "the network card '%.60s' is none that QEMU has: it becomes an e1000", text);
+}
+
+const char *described_base(const char *path)
+{
+	const char *p, *base = path;
+
+	for (p = path; *p; p++)
+		if (*p == '/' || *p == '\\')
+			base = p + 1;
+	return base;
+}
+
+uint64_t described_unit(const char *text)
+{
+	static const struct {
+		const char *word;
+		unsigned shift;
+	} words[] = {
+		{"b", 0},	   {"byte", 0}, {"bytes", 0}, {"k", 10},   {"kb", 10},	      {"kib", 10}, {"kilobytes", 10},
+		{"m", 20},	   {"mb", 20},	{"mib", 20},  {"g", 30},   {"gb", 30},	      {"gib", 30}, {"megabytes", 20},
+		{"gigabytes", 30}, {"t", 40},	{"tb", 40},   {"tib", 40}, {"terabytes", 40},
+	};
+	unsigned factor, shift;
+	char *lower, *p;
+	size_t i;
+	int used;
+
+	if (!text || strlen(text) > 40)
+		return 0;
+	lower = xstrdup(skip_blanks(text));
+	for (p = lower; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	used = 0;
+	/* DSP0004, "programmatic units" */
+	if (sscanf(lower, "byte * %u^%u%n", &factor, &shift, &used) == 2 && !lower[used]) {
+		free(lower);
+		return factor == 2 && shift <= 40 ? 1ULL << shift : 0;
+	}
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(lower, words[i].word)) {
+			free(lower);
+			return 1ULL << words[i].shift;
+		}
+	free(lower);
+	return 0;
+}

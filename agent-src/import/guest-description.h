@@ -1,0 +1,112 @@
+/*
+ * guest-description.h: a guest as another hypervisor's files describe it: what every reader fills and nothing else is made from.
+ *
+ * A reader (readers.h) turns one kind of text into it; qemu-line.h turns it into a QEMU command line. Texts in it are the file's own,
+ * NULL where it says nothing: what a table does not know is not passed on, and notes say so. Numbers are within the limits below.
+ */
+#ifndef VMFERRY_GUEST_DESCRIPTION_H
+#define VMFERRY_GUEST_DESCRIPTION_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_DISKS_MAX	 64
+#define GUEST_NICS_MAX	 32
+#define GUEST_NOTES_MAX	 200
+#define GUEST_CPUS_MAX	 4096
+#define GUEST_MEMORY_MIN (1ULL << 20)
+#define GUEST_MEMORY_MAX (64ULL << 40)
+#define GUEST_TEXT_MAX	 4096 /* of one text of the file */
+
+enum guest_machine { MACHINE_UNSAID, MACHINE_PC, MACHINE_Q35 };
+enum guest_firmware { FIRMWARE_UNSAID, FIRMWARE_BIOS, FIRMWARE_UEFI };
+
+/* In the order of the table in qemu-line.c. */
+enum disk_bus {
+	BUS_UNSAID,
+	BUS_IDE,
+	BUS_SATA,
+	BUS_VIRTIO,
+	BUS_NVME,
+	BUS_LSILOGIC,
+	BUS_LSISAS,
+	BUS_PVSCSI,
+	BUS_VIRTIO_SCSI,
+	BUS_MEGASAS,
+	BUS_USB,
+	BUS_COUNT
+};
+
+struct described_disk {
+	bool cdrom; /* a drive; its medium is never taken along */
+	enum disk_bus bus;
+	unsigned controller, unit; /* which one of that kind, and where on it, as the guest sees it */
+	char *file;		   /* as the description names it */
+	const char *format;	   /* of a file without a header of its own: "raw"; NULL: it says itself */
+	bool absolute;		   /* file may be an absolute path of this host */
+	uint64_t capacity;	   /* bytes; 0: not said */
+	unsigned boot_order;	   /* 1: first; 0: not said */
+};
+
+struct described_nic {
+	char *model; /* QEMU's device; NULL: not said, or not known */
+	uint8_t mac[6];
+	bool has_mac;
+	unsigned boot_order;
+};
+
+struct guest_description {
+	char *origin; /* what the file is, for people */
+	char *name;
+	char *uuid; /* 8-4-4-4-12 hexadecimal digits */
+	uint64_t memory_bytes;
+	struct {
+		unsigned count, sockets, cores, threads; /* 0: not said */
+	} cpu;
+	char *cpu_model; /* QEMU's word for it; NULL: as this host's */
+	enum guest_machine machine;
+	enum guest_firmware firmware;
+	bool secure_boot;
+	char *nvram; /* a file of this host: the variables of its UEFI */
+	bool windows, local_time;
+	char *video; /* QEMU's device; "none" */
+	bool xhci, rng, balloon;
+	struct {
+		char *kernel, *initrd, *append; /* files of this host */
+	} direct;
+	struct described_disk disks[GUEST_DISKS_MAX];
+	size_t disk_count;
+	struct described_nic nics[GUEST_NICS_MAX];
+	size_t nic_count;
+	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
+	size_t note_count;
+};
+
+void description_fini(struct guest_description *d);
+/* A sentence for the user; foreign text in it is made printable. Beyond GUEST_NOTES_MAX one says that there are more. */
+void description_note(struct guest_description *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The next one, all zero; NULL: there are too many (a note says so). */
+struct described_disk *description_add_disk(struct guest_description *d);
+struct described_nic *description_add_nic(struct guest_description *d);
+
+/* ---- values as these files write them. 0 or -EINVAL, with a sentence that names what. ---- */
+
+/* A number of decimal digits in min…max. */
+int described_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, const char *what, struct err *e);
+/* count units in bytes, as memory of a guest. */
+int described_memory(uint64_t *out, const char *text, uint64_t unit, struct err *e);
+/* "00:11:22:33:44:55", with - or nothing between, too. False: it is none, or that of a group. */
+bool described_mac(struct described_nic *n, const char *text);
+/* Braces, capitals, blanks or a dash anywhere: only the 32 digits count. NULL: it is none; malloc'ed. */
+char *described_uuid(const char *text);
+/* Sets model to QEMU's name of what the source calls text, or notes that it is not known. */
+void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text);
+/* The last part of a path of any system; in path. */
+const char *described_base(const char *path);
+/* The bytes of a unit: "byte * 2^20", "MegaBytes", "KiB", …; 0: it is none. */
+uint64_t described_unit(const char *text);
+
+#endif

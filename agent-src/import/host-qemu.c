@@ -1,0 +1,109 @@
+/* host-qemu.c: see host-qemu.h. */
+#include "host-qemu.h"
+#include "child.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HELP_MAX (1u << 20)
+
+/* Where a program is; malloc'ed. */
+static char *find(const char *name)
+{
+	AUTO_FREE char *path = xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	char *dir, *save = NULL;
+
+	if (strchr(name, '/'))
+		return access(name, X_OK) ? NULL : realpath(name, NULL);
+	for (dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		char *try = xasprintf("%s/%s", dir, name);
+
+		if (*dir == '/' && !access(try, X_OK))
+			return try;
+		free(try);
+	}
+	return NULL;
+}
+
+struct text {
+	char *p;
+	size_t n;
+};
+
+static void gather(void *ctx, const char *text, size_t n)
+{
+	struct text *t = ctx;
+
+	if (t->n + n > HELP_MAX)
+		return;
+	t->p = xrealloc(t->p, t->n + n + 1);
+	memcpy(t->p + t->n, text, n);
+	t->n += n;
+	t->p[t->n] = '\0';
+}
+
+static int ask(const struct host_qemu *q, const char *option, char **answer, struct err *e)
+{
+	char *argv[] = {q->exe, (char *)option, (char *)"help", NULL};
+	struct text t = {xstrdup(""), 0};
+	int r = child_run(argv, gather, &t, e);
+
+	*answer = t.p;
+	return r;
+}
+
+int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e)
+{
+	const char *name = binary ? binary : getenv("QEMU") && *getenv("QEMU") ? getenv("QEMU") : "qemu-system-x86_64";
+	AUTO_FREE char *beside = NULL;
+	const char *slash;
+	int r;
+
+	*q = (struct host_qemu){.exe = find(name), .kvm = !access("/dev/kvm", R_OK | W_OK)};
+	if (!q->exe)
+		return err_set(e, ENOENT, "there is no %s here: apt install qemu-system-x86, or name one with --qemu", name);
+	slash = strrchr(q->exe, '/');
+	beside = xasprintf("%.*s/qemu-img", (int)(slash - q->exe), q->exe);
+	q->img = access(beside, X_OK) ? find("qemu-img") : xstrdup(beside);
+	if (!q->img)
+		return err_set(e, ENOENT, "there is no qemu-img here, which converts the disks: apt install qemu-utils");
+	r = ask(q, "-device", &q->devices, e);
+	if (!r)
+		r = ask(q, "-machine", &q->machines, e);
+	return r;
+}
+
+void host_qemu_fini(struct host_qemu *q)
+{
+	free(q->exe);
+	free(q->img);
+	free(q->devices);
+	free(q->machines);
+	*q = (struct host_qemu){.exe = NULL};
+}
+
+bool host_qemu_has(const void *ctx, const char *device)
+{
+	const struct host_qemu *q = ctx;
+	AUTO_FREE char *row = xasprintf("\nname \"%s\",", device);
+
+	return q->devices && strstr(q->devices, row);
+}
+
+/* "q35    Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)" */
+char *host_qemu_machine(const struct host_qemu *q, const char *alias)
+{
+	static const char of[] = "(alias of ";
+	size_t n = strlen(alias);
+	const char *line;
+
+	for (line = q->machines; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *end = line + strcspn(line, "\n"), *p = memmem(line, (size_t)(end - line), of, strlen(of));
+
+		if (!strncmp(line, alias, n) && line[n] == ' ' && p)
+			return xasprintf("%.*s", (int)strcspn(p + strlen(of), ") \n"), p + strlen(of));
+	}
+	return NULL;
+}

@@ -1,0 +1,24 @@
+/* host-qemu.h: the QEMU of this host that the guest is to run in, and what it has. */
+#ifndef VMFERRY_HOST_QEMU_H
+#define VMFERRY_HOST_QEMU_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+struct host_qemu {
+	char *exe, *img; /* absolute: qemu-system-x86_64, and qemu-img beside it or in PATH */
+	char *devices;	 /* what "-device help" says */
+	char *machines;	 /* what "-machine help" says */
+	bool kvm;	 /* /dev/kvm can be used by this user */
+};
+
+/* binary: a path or a name in PATH; NULL: $QEMU, or qemu-system-x86_64. 0, or -ENOENT and others, with what to do about it. */
+int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e);
+void host_qemu_fini(struct host_qemu *q);
+/* Whether it has a device of that name. q is a struct host_qemu. */
+bool host_qemu_has(const void *q, const char *device);
+/* The version that "pc" or "q35" stands for: "pc-q35-10.0"; malloc'ed, NULL: there is none. */
+char *host_qemu_machine(const struct host_qemu *q, const char *alias);
+
+#endif

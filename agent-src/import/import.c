@@ -1,0 +1,596 @@
+/* import.c: see import.h. */
+#include "import.h"
+#include "child.h"
+#include "convert.h"
+#include "durable-file.h"
+#include "exit-code.h"
+#include "first-start.h"
+#include "host-qemu.h"
+#include "made.h"
+#include "open-regular.h"
+#include "progress.h"
+#include "qemu-args.h"
+#include "qemu-discover.h"
+#include "sources.h"
+#include "start-script.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <time.h>
+
+#define NAME_MAX_BYTES 100u
+#define VARS_BYTES_MAX (64u << 20)
+
+struct import {
+	const struct import_options *o;
+	struct guest_description d;
+	struct sources s;
+	struct host_qemu qemu;
+	struct firmware uefi;
+	struct line line;
+	struct made made;
+	char *dir, *plain; /* the name as part of a file's */
+	char *machine, *script, *qmp, *vnc, *vars;
+	char *disks[GUEST_DISKS_MAX + 1]; /* where each goes; NULL for a drive */
+	uint64_t bytes[GUEST_DISKS_MAX];
+	bool kvm;
+};
+
+/* ---- names ---- */
+
+static int choose_name(struct import *m, struct err *e)
+{
+	char *name = xstrdup(m->o->name ? m->o->name : m->d.name ? m->d.name : "guest");
+
+	if (m->o->name && (!*name || strlen(name) > NAME_MAX_BYTES)) {
+		free(name);
+		return err_set(e, EINVAL, "--name: a name has 1 to %u bytes", NAME_MAX_BYTES);
+	}
+	text_make_printable(name, false);
+	if (strlen(name) > NAME_MAX_BYTES) {
+		name[NAME_MAX_BYTES] = '\0';
+		text_make_utf8(name);
+	}
+	free(m->d.name);
+	m->d.name = name;
+	m->plain = unit_plain_name(name);
+	return 0;
+}
+
+static int choose_dir(struct import *m, struct err *e)
+{
+	const char *dir = m->o->dir ? m->o->dir : ".";
+	struct stat st;
+
+	m->dir = realpath(dir, NULL);
+	if (!m->dir || stat(m->dir, &st))
+		return err_sys(e, errno, "--disk-dir %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "--disk-dir %s is no directory", dir);
+	if (access(m->dir, W_OK | X_OK))
+		return err_sys(e, errno, "--disk-dir %s", dir);
+	return text_is_utf8(m->dir) ? 0 : err_set(e, EILSEQ, "--disk-dir %s has a name that is not UTF-8 text", dir);
+}
+
+static int is_free(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (!lstat(path, &st))
+		return err_set(e, EEXIST, "%s is there already, and nothing is written over: take another --name or --disk-dir", path);
+	return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
+}
+
+static int socket_fits(const char *path, struct err *e)
+{
+	if (strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return is_free(path, e);
+	return err_set(e, ENAMETOOLONG, "%s is too long for a socket: take a shorter --disk-dir or --name", path);
+}
+
+static int choose_files(struct import *m, struct err *e)
+{
+	size_t disks = 0, n = 0, i;
+	int r;
+
+	for (i = 0; i < m->d.disk_count; i++)
+		disks += !m->d.disks[i].cdrom;
+	for (i = 0; i < m->d.disk_count; i++) {
+		if (m->d.disks[i].cdrom)
+			continue;
+		m->disks[i] = disks == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->o->format)
+					 : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, ++n, m->o->format);
+		r = is_free(m->disks[i], e);
+		if (r)
+			return r;
+	}
+	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
+	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
+	m->vnc = xasprintf("%s/%s.vnc", m->dir, m->plain);
+	m->vars = xasprintf("%s/%s-vars.fd", m->dir, m->plain);
+	r = is_free(m->script, e);
+	if (!r)
+		r = socket_fits(m->qmp, e);
+	if (!r)
+		r = socket_fits(m->vnc, e);
+	if (!r && m->d.firmware == FIRMWARE_UEFI)
+		r = is_free(m->vars, e);
+	return r;
+}
+
+static int nobody_is_called_so(const char *name, struct err *e)
+{
+	struct guest *list;
+	size_t n, i;
+	pid_t pid = 0;
+	int r = guest_list(&list, &n, e);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < n; i++) {
+		if (!strcmp(list[i].name, name))
+			pid = list[i].pid;
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return pid ? err_set(e, EEXIST, "a guest %s runs here already (pid %d): take another --name", name, (int)pid) : 0;
+}
+
+/* ---- identity ---- */
+
+static void random_bytes(void *p, size_t n)
+{
+	if (getrandom(p, n, 0) != (ssize_t)n)
+		abort();
+}
+
+static void new_uuid(struct guest_description *d)
+{
+	uint8_t u[16];
+	char text[40];
+	size_t i;
+
+	random_bytes(u, sizeof(u));
+	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* RFC 4122: version 4, variant 1 */
+	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
+	for (i = 0; i < sizeof(u); i++)
+		snprintf(text + 2 * i, 3, "%02x", u[i]);
+	free(d->uuid);
+	d->uuid = described_uuid(text);
+}
+
+static void give_identity(struct import *m)
+{
+	size_t i;
+
+	if (m->o->clone || !m->d.uuid)
+		new_uuid(&m->d);
+	for (i = 0; i < m->d.nic_count; i++) {
+		struct described_nic *n = &m->d.nics[i];
+
+		if (n->has_mac && !m->o->clone)
+			continue;
+		memcpy(n->mac, (uint8_t[]){0x52, 0x54, 0x00}, 3); /* QEMU's */
+		random_bytes(n->mac + 3, 3);
+		n->has_mac = true;
+	}
+}
+
+/* ---- the machine ---- */
+
+static int is_host_file(const char *path, const char *what, struct err *e)
+{
+	int fd = *path == '/' ? open_regular(path) : -EINVAL;
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 ? 0 : err_set(e, -fd, "the %s %s: %s", what, path, *path == '/' ? strerror(-fd) : "no absolute path");
+}
+
+static int check_direct_boot(const struct guest_description *d, struct err *e)
+{
+	int r = d->direct.kernel ? is_host_file(d->direct.kernel, "kernel", e) : 0;
+
+	return r || !d->direct.kernel || !d->direct.initrd ? r : is_host_file(d->direct.initrd, "initrd", e);
+}
+
+static int decide(struct import *m, struct err *e)
+{
+	struct guest_description *d = &m->d;
+	const char *alias;
+	int r;
+
+	line_decide(d, &m->o->wishes, host_qemu_has, &m->qemu);
+	alias = d->machine == MACHINE_PC ? "pc" : "q35";
+	m->machine = host_qemu_machine(&m->qemu, alias);
+	if (!m->machine)
+		return err_set(e, ENOTSUP, "%s has no machine %s", m->qemu.exe, alias);
+	if (m->o->accel && !strcmp(m->o->accel, "kvm") && !m->qemu.kvm)
+		return err_set(e, ENODEV, "--accel kvm: /dev/kvm cannot be used by this user");
+	m->kvm = m->o->accel ? !strcmp(m->o->accel, "kvm") : m->qemu.kvm;
+	if (!m->kvm && !m->o->accel)
+		description_note(d, "there is no KVM here for this user: the guest is emulated (TCG), which is slow");
+	r = d->firmware == FIRMWARE_UEFI ? firmware_find(&m->uefi, m->machine, d->secure_boot, e) : 0;
+	return r ? r : check_direct_boot(d, e);
+}
+
+/* A line that vmferry itself could not move later is worth a word. */
+static void note_what_cannot_be_moved(struct import *m)
+{
+	struct args_options o = {.cwd = "/"};
+	struct args_result result;
+	struct err e;
+
+	if (qemu_args_rewrite(&result, m->line.argv, m->line.argc, &o, &e) < 0)
+		description_note(&m->d, "vmferry migrate will refuse it: %s", e.msg);
+	else
+		args_result_fini(&result);
+}
+
+static int make_line(struct import *m, struct err *e)
+{
+	struct line_host h = {.machine = m->machine,
+			      .kvm = m->kvm,
+			      .uefi = &m->uefi,
+			      .vars = m->vars,
+			      .format = m->o->format,
+			      .disks = m->disks,
+			      .net = m->o->net,
+			      .qmp = m->qmp,
+			      .vnc = m->vnc,
+			      .more = m->o->more,
+			      .more_count = m->o->more_count};
+	int r = line_make(&m->line, &m->d, &h, e);
+
+	if (!r)
+		note_what_cannot_be_moved(m);
+	return r;
+}
+
+/* ---- room ---- */
+
+static int measure(struct import *m, struct err *e)
+{
+	uint64_t needed = 0, each;
+	char need[24], have[24];
+	struct statvfs fs;
+	size_t i;
+	int r;
+
+	for (i = 0; i < m->d.disk_count; i++) {
+		if (!m->disks[i])
+			continue;
+		r = convert_measure(m->qemu.img, &m->s.disks[i], &m->bytes[i], &each, e);
+		if (r)
+			return r;
+		if (m->d.disks[i].capacity && m->d.disks[i].capacity != m->bytes[i])
+			description_note(&m->d, "the disk %s has %llu bytes, and not %llu as described", m->d.disks[i].file,
+					 (unsigned long long)m->bytes[i], (unsigned long long)m->d.disks[i].capacity);
+		needed += each;
+	}
+	if (statvfs(m->dir, &fs))
+		return err_sys(e, errno, "cannot look at %s", m->dir);
+	if (needed > (uint64_t)fs.f_bavail * fs.f_frsize)
+		return err_set(e, ENOSPC, "the disks need %s, and %s has %s left", format_bytes(need, needed), m->dir,
+			       format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize));
+	return 0;
+}
+
+/* ---- the plan in words ---- */
+
+static const char *net_words(const char *net)
+{
+	return !strcmp(net, "user")   ? "user: QEMU's own NAT; the guest reaches out, nobody reaches it"
+	       : !strcmp(net, "none") ? "none: the cable is not plugged in"
+				      : net;
+}
+
+static void say_disks(const struct import *m)
+{
+	const struct guest_description *d = &m->d;
+	char size[24];
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++) {
+		const struct described_disk *k = &d->disks[i];
+		AUTO_FREE char *from = k->cdrom ? NULL : text_shown(described_base(k->file));
+		AUTO_FREE char *to = k->cdrom ? NULL : text_shown(m->disks[i]);
+
+		if (k->cdrom)
+			printf("  drive   CD-ROM without a medium, %s\n", disk_bus_name(k->bus));
+		else
+			printf("  disk    %s (%s, %s) -> %s, on %s\n", from, m->s.disks[i].driver, format_bytes(size, m->bytes[i]), to,
+			       disk_bus_name(k->bus));
+	}
+}
+
+static void say_plan(const struct import *m)
+{
+	const struct guest_description *d = &m->d;
+	AUTO_FREE char *name = text_shown(d->name), *origin = text_shown(d->origin);
+	char memory[24];
+	size_t i;
+
+	printf("importing guest %s (%s): %s of memory, %u vCPU%s, %s%s, %s, %s\n", name, origin, format_bytes(memory, d->memory_bytes),
+	       d->cpu.count, d->cpu.count == 1 ? "" : "s", d->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS",
+	       d->secure_boot ? " with secure boot" : "", m->machine, m->kvm ? "KVM" : "TCG");
+	say_disks(m);
+	for (i = 0; i < d->nic_count; i++) {
+		const uint8_t *a = d->nics[i].mac;
+
+		printf("  nic     %s, %02x:%02x:%02x:%02x:%02x:%02x -> %s\n", d->nics[i].model, a[0], a[1], a[2], a[3], a[4], a[5],
+		       net_words(m->o->net));
+	}
+	printf("  uuid    %s%s\n", d->uuid, m->o->clone ? " (new)" : "");
+	for (i = 0; i < d->note_count; i++)
+		printf("  note    %s\n", d->notes[i]);
+	if (m->s.description && !m->s.manifest_name && (m->s.is_ova || !strncmp(d->origin, "OVF", 3)))
+		puts("  note    there is no manifest (.mf): nothing tells whether the files are whole");
+	puts("  inside  nothing in the guest is changed: drivers, addresses and what it knows of its old host stay as they are");
+	fflush(stdout);
+}
+
+static void say_line(const struct import *m)
+{
+	AUTO_FREE char *line = qemu_args_start_line(m->line.argv, m->line.argc, m->qemu.exe, NULL);
+	AUTO_FREE char *shown = xstrdup(line);
+
+	text_make_printable(shown, true);
+	printf("%s\n", shown);
+}
+
+/* ---- what is read and made ---- */
+
+struct verifying {
+	struct progress p;
+	uint64_t done, total;
+};
+
+static int on_verified(void *ctx, uint64_t bytes)
+{
+	struct verifying *v = ctx;
+
+	v->done += bytes;
+	progress_at(&v->p, v->total ? 100.0 * (double)v->done / (double)v->total : 0);
+	return interrupted() ? -1 : 0;
+}
+
+static int verify(struct import *m, struct err *e)
+{
+	struct verifying v = {.total = sources_verify_bytes(&m->s)};
+	int r;
+
+	progress_begin(&v.p, "verifying");
+	r = sources_verify(&m->s, on_verified, &v, e);
+	progress_end(&v.p);
+	if (!r && m->s.manifest_name)
+		printf("  digests all as %s says\n", m->s.manifest_name);
+	return r;
+}
+
+static int convert_disks(struct import *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < m->d.disk_count; i++) {
+		AUTO_FREE char *what = NULL;
+		const char *draft;
+
+		if (!m->disks[i])
+			continue;
+		what = xasprintf("converting %s", described_base(m->disks[i]));
+		r = made_add(&m->made, m->disks[i], &draft, e);
+		if (!r)
+			r = convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, what, e);
+	}
+	return r;
+}
+
+static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, fd < 0 ? -fd : errno, "cannot open %s", path);
+	if (st.st_size <= 0 || st.st_size > VARS_BYTES_MAX)
+		return err_set(e, EINVAL, "%s has %lld bytes", path, (long long)st.st_size);
+	*n = (size_t)st.st_size;
+	*out = xmalloc(*n);
+	if (pread(fd, *out, *n, 0) != st.st_size) {
+		free(*out);
+		*out = NULL;
+		return err_set(e, EIO, "cannot read %s", path);
+	}
+	return 0;
+}
+
+static int write_draft(const char *draft, const void *p, size_t n, mode_t mode, struct err *e)
+{
+	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : pwrite_all(fd, p, n, 0);
+
+	if (!r && (fchmod(fd, mode) || fsync(fd)))
+		r = -errno;
+	return r ? err_sys(e, -r, "cannot write %s", draft) : 0;
+}
+
+/* The guest's own variables where they fit this firmware, or new ones. */
+static int make_vars(struct import *m, struct err *e)
+{
+	AUTO_FREE uint8_t *template = NULL, *own = NULL;
+	const char *draft;
+	size_t n, own_bytes = 0;
+	struct err why;
+	int r;
+
+	if (m->d.firmware != FIRMWARE_UEFI)
+		return 0;
+	r = read_file(m->uefi.vars, &template, &n, e);
+	if (r)
+		return r;
+	if (m->d.nvram && *m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && own_bytes == n)
+		printf("  uefi    its variables are those of %s\n", m->d.nvram);
+	else if (m->d.nvram)
+		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n",
+		       m->d.nvram);
+	r = made_add(&m->made, m->vars, &draft, e);
+	return r ? r : write_draft(draft, own_bytes == n ? own : template, n, 0600, e);
+}
+
+static int make_script(struct import *m, struct err *e)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[32];
+	AUTO_FREE char *came = xasprintf("imported from %s", m->o->files[0]), *text = NULL;
+	struct start_script s =
+		{.guest = m->d.name, .came = came, .date = date, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
+	const char *draft;
+	int r = made_add(&m->made, m->script, &draft, e);
+
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
+	text = start_script_text(&s);
+	return r ? r : write_draft(draft, text, strlen(text), 0700, e);
+}
+
+static void remove_socket(const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
+static int start(struct import *m, pid_t *pid, struct err *e)
+{
+	int r;
+
+	if (m->o->start == IMPORT_NO_START)
+		return 0;
+	r = first_start(m->qemu.exe, m->line.argv, m->qmp, m->o->start == IMPORT_PAUSED, pid, e);
+	if (r) {
+		remove_socket(m->qmp);
+		remove_socket(m->vnc);
+	}
+	return r;
+}
+
+static int make(struct import *m, pid_t *pid, struct err *e)
+{
+	int r = convert_disks(m, e);
+
+	if (!r)
+		r = make_vars(m, e);
+	if (!r)
+		r = make_script(m, e);
+	if (!r && interrupted())
+		r = err_set(e, ECANCELED, "interrupted");
+	if (!r)
+		r = made_name(&m->made, e);
+	return r ? r : start(m, pid, e);
+}
+
+/* ---- */
+
+static int look(struct import *m, struct err *e)
+{
+	int r = sources_open(&m->s, &m->d, m->o->files, m->o->file_count, e);
+
+	if (!r)
+		r = host_qemu_find(&m->qemu, m->o->qemu, e);
+	if (!r)
+		r = choose_name(m, e);
+	if (!r)
+		r = choose_dir(m, e);
+	if (!r)
+		r = decide(m, e);
+	if (r)
+		return r;
+	give_identity(m);
+	r = choose_files(m, e);
+	if (!r)
+		r = nobody_is_called_so(m->d.name, e);
+	if (!r)
+		r = measure(m, e);
+	if (!r)
+		r = make_line(m, e);
+	if (r)
+		return r;
+	say_plan(m);
+	return verify(m, e);
+}
+
+static void say_result(const struct import *m, pid_t pid)
+{
+	AUTO_FREE char *script = text_shown(m->script), *vnc = text_shown(m->vnc);
+
+	if (pid)
+		printf("imported: the guest %s (pid %d); its screen is VNC at %s\n",
+		       m->o->start == IMPORT_PAUSED ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid, vnc);
+	else
+		puts("imported");
+	printf("  start   %s starts the guest%s; see that its original does not run any more\n", script, pid ? " again" : "");
+	fflush(stdout);
+}
+
+static int finish(struct import *m, struct err *e)
+{
+	pid_t pid = 0;
+	size_t left;
+
+	if (!make(m, &pid, e)) {
+		say_result(m, pid);
+		return EXIT_DESTINATION;
+	}
+	left = made_undo(&m->made);
+	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind");
+	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
+}
+
+int import_run(const struct import_options *o)
+{
+	struct import *m = xcalloc(1, sizeof(*m));
+	struct err e;
+	size_t i;
+	int r;
+
+	m->o = o;
+	made_init(&m->made);
+	interrupts_catch();
+	r = look(m, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
+		r = EXIT_REFUSED;
+	} else if (o->dry_run) {
+		say_line(m);
+	} else {
+		r = finish(m, &e);
+	}
+	for (i = 0; i < GUEST_DISKS_MAX; i++)
+		free(m->disks[i]);
+	free(m->dir);
+	free(m->plain);
+	free(m->machine);
+	free(m->script);
+	free(m->qmp);
+	free(m->vnc);
+	free(m->vars);
+	line_fini(&m->line);
+	firmware_fini(&m->uefi);
+	host_qemu_fini(&m->qemu);
+	sources_fini(&m->s);
+	description_fini(&m->d);
+	made_fini(&m->made);
+	free(m);
+	return r;
+}

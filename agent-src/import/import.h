@@ -1,0 +1,38 @@
+/*
+ * import.h: a guest of this host out of another hypervisor's files.
+ *
+ * Theory of operation. Everything is looked at first: files (sources.h), QEMU and firmware, the machine to be (qemu-line.h), names and room
+ * at the place where it goes; whatever stands in the way then is a refusal, and nothing was touched. Then each disk is converted under a
+ * hidden name of ours; only when all are whole and durable do they get their names, and the script that starts the guest its own last.
+ * What was made is in a list, and is removed again if anything fails before that, or at the first start. What is inside the guest's disks
+ * is never changed.
+ */
+#ifndef VMFERRY_IMPORT_H
+#define VMFERRY_IMPORT_H
+
+#include "qemu-line.h"
+
+enum import_start { IMPORT_NO_START, IMPORT_START, IMPORT_PAUSED };
+
+struct import_options {
+	char *const *files;
+	size_t file_count;
+	const char *name;   /* NULL: as described */
+	const char *dir;    /* NULL: the current one */
+	const char *format; /* "qcow2" or "raw" */
+	const char *net;    /* see line_host */
+	const char *qemu;   /* NULL: see host-qemu.h */
+	const char *accel;  /* "kvm" or "tcg"; NULL: kvm where it can be used */
+	struct line_wishes wishes;
+	enum import_start start;
+	bool clone, dry_run;
+	char *const *more; /* options of QEMU's */
+	size_t more_count;
+};
+
+/* Says what it does on standard output, and why it does not on standard error. Returns an exit code (exit-code.h): EXIT_DESTINATION: the
+ * guest is here; EXIT_REFUSED: nothing was touched; EXIT_SOURCE: it failed, and nothing is left; EXIT_LEFTOVERS: something is, and is
+ * listed. */
+int import_run(const struct import_options *o);
+
+#endif

@@ -1,0 +1,34 @@
+/* made.h: the files that an import has made so far: hidden until all are whole, and removed again unless it succeeds. */
+#ifndef VMFERRY_IMPORT_MADE_H
+#define VMFERRY_IMPORT_MADE_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct made_file {
+	char *path, *draft;
+	dev_t dev;
+	ino_t ino;
+	bool is_named, has_draft;
+};
+
+struct made {
+	struct made_file *files;
+	size_t n;
+	uint32_t number; /* part of the hidden names: nobody knows it before */
+};
+
+void made_init(struct made *m);
+/* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. */
+int made_add(struct made *m, const char *path, const char **draft, struct err *e);
+/* Gives all of them their names, in order, where nobody has them; durable when 0 is returned. -EEXIST. */
+int made_name(struct made *m, struct err *e);
+/* Removes them, unless others have taken their names. Prints what is left, a line each on standard error; how many. */
+size_t made_undo(struct made *m);
+void made_fini(struct made *m);
+
+#endif

@@ -1,0 +1,351 @@
+/* ova.c: see ova.h. The format of tar: POSIX.1-2008, pax; "base-256" sizes are GNU's. */
+#include "ova.h"
+#include "hex.h"
+#include "util.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define BLOCK	     512u
+#define NAME_MAX_LEN 255
+#define PAX_MAX	     65536u
+#define MANIFEST_MAX (1u << 20)
+#define READ_BYTES   (1u << 20)
+
+/* Where the fields of a header are. */
+enum { AT_NAME = 0, AT_SIZE = 124, AT_CHECKSUM = 148, AT_TYPE = 156, AT_MAGIC = 257, AT_PREFIX = 345 };
+
+bool plain_file_name(const char *name)
+{
+	const unsigned char *p;
+
+	if (!*name || strlen(name) > NAME_MAX_LEN || !strcmp(name, ".") || !strcmp(name, "..") || !text_is_utf8(name))
+		return false;
+	for (p = (const unsigned char *)name; *p; p++)
+		if (*p < 0x20 || *p == 0x7f || *p == '/' || *p == '\\' || *p == ':')
+			return false;
+	return true;
+}
+
+/* ---- tar ---- */
+
+struct tar {
+	int fd;
+	uint64_t at, end;
+	/* from a pax header, for the next member */
+	char *name;
+	bool has_size;
+	uint64_t size;
+};
+
+static int read_at(const struct tar *t, void *to, size_t n, uint64_t at, struct err *e)
+{
+	uint8_t *p = to;
+
+	while (n) {
+		ssize_t r = pread(t->fd, p, n, (off_t)at);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return err_sys(e, errno, "cannot read it");
+		if (r == 0)
+			return err_set(e, EINVAL, "it ends in the middle of a member");
+		p += r;
+		n -= (size_t)r;
+		at += (uint64_t)r;
+	}
+	return 0;
+}
+
+/* Octal digits up to a blank or NUL; or, with the highest bit set, a big-endian number. False: neither. */
+static bool number(const uint8_t *field, size_t n, uint64_t *out)
+{
+	uint64_t v = 0;
+	size_t i = 0;
+
+	if (field[0] & 0x80) {
+		for (i = 0; i < n; i++) {
+			if (v >> 55)
+				return false;
+			v = v << 8 | (i ? field[i] : field[i] & 0x7f);
+		}
+		*out = v;
+		return true;
+	}
+	while (i < n && field[i] == ' ')
+		i++;
+	if (i == n || field[i] < '0' || field[i] > '7')
+		return false;
+	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++) {
+		if (v >> 60)
+			return false;
+		v = v << 3 | (uint64_t)(field[i] - '0');
+	}
+	*out = v;
+	return i == n || field[i] == ' ' || !field[i];
+}
+
+static bool checksum_holds(const uint8_t h[BLOCK])
+{
+	uint64_t want, sum = 0;
+	size_t i;
+
+	for (i = 0; i < BLOCK; i++)
+		sum += i >= AT_CHECKSUM && i < AT_CHECKSUM + 8 ? ' ' : h[i];
+	return number(h + AT_CHECKSUM, 8, &want) && want == sum;
+}
+
+/* "LENGTH KEY=VALUE\n", again and again. */
+static int read_pax(struct tar *t, uint64_t size, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	char *p, *end;
+	int r;
+
+	if (size > PAX_MAX)
+		return err_set(e, EINVAL, "an extended header is longer than %u KiB", PAX_MAX >> 10);
+	text = xmalloc(size + 1);
+	r = read_at(t, text, size, t->at, e);
+	if (r)
+		return r;
+	text[size] = '\0';
+	for (p = text, end = text + size; p < end;) {
+		char *key, *value, *next;
+		unsigned long len = strtoul(p, &key, 10);
+
+		if (*p < '0' || *p > '9' || *key != ' ' || len < 5 || len > (unsigned long)(end - p) || p[len - 1] != '\n' ||
+		    key - p + 1 >= (long)len)
+			return err_set(e, EINVAL, "an extended header is malformed");
+		next = p + len;
+		next[-1] = '\0';
+		value = strchr(++key, '=');
+		if (!value)
+			return err_set(e, EINVAL, "an extended header is malformed");
+		*value++ = '\0';
+		if (!strcmp(key, "path")) {
+			free(t->name);
+			t->name = xstrdup(value);
+		} else if (!strcmp(key, "size")) {
+			char *rest;
+
+			errno = 0;
+			t->size = strtoull(value, &rest, 10);
+			t->has_size = true;
+			if (*value < '0' || *value > '9' || *rest || errno)
+				return err_set(e, EINVAL, "an extended header has a size that is no number");
+		} else if (!strncmp(key, "GNU.sparse", 10)) {
+			return err_set(e, EINVAL, "it has a sparse member, which no OVA has");
+		}
+		p = next;
+	}
+	return 0;
+}
+
+static char *name_of(struct tar *t, const uint8_t h[BLOCK])
+{
+	char *name = t->name;
+
+	t->name = NULL;
+	if (name)
+		return name;
+	if (!memcmp(h + AT_MAGIC, "ustar\0", 6) && h[AT_PREFIX])
+		return xasprintf("%.155s/%.100s", (const char *)h + AT_PREFIX, (const char *)h + AT_NAME);
+	return xasprintf("%.100s", (const char *)h + AT_NAME);
+}
+
+static int add_member(struct ova *o, struct tar *t, const uint8_t h[BLOCK], uint64_t size, struct err *e)
+{
+	char *name = name_of(t, h), *plain = strncmp(name, "./", 2) ? name : name + 2;
+	int r = 0;
+
+	if (!plain_file_name(plain))
+		r = err_set(e, EINVAL, "it has a member '%.100s', which is no name of a file beside the others", name);
+	else if (h[AT_TYPE] != '0' && h[AT_TYPE])
+		r = err_set(e, EINVAL, "its member '%.100s' is no regular file", name);
+	else if (ova_find(o, plain))
+		r = err_set(e, EINVAL, "it has two members '%.100s'", name);
+	else if (o->n == OVA_MEMBERS_MAX)
+		r = err_set(e, EINVAL, "it has more than %d members", OVA_MEMBERS_MAX);
+	else
+		o->members[o->n++] = (struct ova_member){xstrdup(plain), t->at, size};
+	free(name);
+	return r;
+}
+
+/* 1: the end of the archive. */
+static int read_member(struct ova *o, struct tar *t, struct err *e)
+{
+	static const uint8_t zeros[BLOCK];
+	uint8_t h[BLOCK];
+	uint64_t size;
+	int r = t->end - t->at < BLOCK ? err_set(e, EINVAL, "it is cut off") : read_at(t, h, BLOCK, t->at, e);
+
+	if (r)
+		return r;
+	if (!memcmp(h, zeros, BLOCK))
+		return 1;
+	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !number(h + AT_SIZE, 12, &size))
+		return err_set(e, EINVAL, "it is no tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
+	t->at += BLOCK;
+	if (h[AT_TYPE] != 'x' && t->has_size)
+		size = t->size;
+	if (size > t->end - t->at)
+		return err_set(e, EINVAL, "it is cut off: a member is longer than what is left of it");
+	if (h[AT_TYPE] == 'x') {
+		r = read_pax(t, size, e);
+	} else {
+		r = add_member(o, t, h, size, e);
+		t->has_size = false;
+	}
+	size = (size + BLOCK - 1) / BLOCK * BLOCK;
+	t->at += MIN(size, t->end - t->at);
+	return r;
+}
+
+int ova_read(struct ova *o, int fd, struct err *e)
+{
+	struct tar t = {.fd = fd};
+	struct stat st;
+	int r;
+
+	*o = (struct ova){.n = 0};
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "cannot read it");
+	t.end = (uint64_t)st.st_size;
+	do
+		r = read_member(o, &t, e);
+	while (!r);
+	free(t.name);
+	return r == 1 ? 0 : r;
+}
+
+void ova_fini(struct ova *o)
+{
+	while (o->n)
+		free(o->members[--o->n].name);
+}
+
+const struct ova_member *ova_find(const struct ova *o, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < o->n; i++)
+		if (!strcmp(o->members[i].name, name))
+			return &o->members[i];
+	return NULL;
+}
+
+/* ---- manifests ---- */
+
+static const struct {
+	const char *name;
+	size_t bytes;
+} digests[] = {{"SHA1", 20}, {"SHA256", 32}, {"SHA512", 64}};
+
+static int parse_line(struct manifest_line *l, char *line, unsigned at, struct err *e)
+{
+	char *open = strchr(line, '('), *close = strrchr(line, ')'), *name, *hex;
+	size_t i;
+
+	if (!open || !close || close < open)
+		return err_set(e, EINVAL, "line %u is not DIGEST(FILE)= …", at);
+	name = open + 1;
+	*open = *close = '\0';
+	while (open > line && open[-1] == ' ')
+		*--open = '\0';
+	for (i = 0; i < ARRAY_LEN(digests) && strcasecmp(line, digests[i].name); i++)
+		;
+	if (i == ARRAY_LEN(digests))
+		return err_set(e, EINVAL, "line %u has a digest that is not known ('%.20s')", at, line);
+	hex = close + 1;
+	hex += strspn(hex, " \t");
+	if (*hex++ != '=')
+		return err_set(e, EINVAL, "line %u is not DIGEST(FILE)= …", at);
+	hex += strspn(hex, " \t");
+	hex[strcspn(hex, " \t\r")] = '\0';
+	l->digest = digests[i].name;
+	l->bytes = digests[i].bytes;
+	if (strlen(hex) != 2 * l->bytes || !hex_parse(hex, l->value, l->bytes))
+		return err_set(e, EINVAL, "line %u has no digest of %zu bytes", at, l->bytes);
+	if (!plain_file_name(name))
+		return err_set(e, EINVAL, "line %u names '%.100s', which is no file beside it", at, name);
+	l->name = xstrdup(name);
+	return 0;
+}
+
+int manifest_parse(struct manifest *m, const char *text, size_t n, struct err *e)
+{
+	AUTO_FREE char *copy = NULL;
+	char *line, *save = NULL;
+	unsigned at = 0;
+	int r = 0;
+
+	*m = (struct manifest){.n = 0};
+	if (n > MANIFEST_MAX || memchr(text, '\0', n))
+		return err_set(e, EINVAL, "it is no text of at most %u KiB", MANIFEST_MAX >> 10);
+	copy = xasprintf("%.*s", (int)n, text);
+	for (line = strtok_r(copy, "\n", &save); line && !r; line = strtok_r(NULL, "\n", &save)) {
+		at++;
+		if (!line[strspn(line, " \t\r")])
+			continue;
+		if (m->n == OVA_MEMBERS_MAX)
+			return err_set(e, EINVAL, "it has more than %d lines", OVA_MEMBERS_MAX);
+		m->lines = xrealloc(m->lines, (m->n + 1) * sizeof(*m->lines));
+		m->lines[m->n] = (struct manifest_line){.name = NULL};
+		r = parse_line(&m->lines[m->n++], line, at, e);
+	}
+	return r;
+}
+
+void manifest_fini(struct manifest *m)
+{
+	while (m->n)
+		free(m->lines[--m->n].name);
+	free(m->lines);
+	m->lines = NULL;
+}
+
+static int digest_of(const struct manifest_line *l, EVP_MD_CTX *md, int fd, uint64_t at, uint64_t left, digest_progress_fn progress,
+		     void *ctx, struct err *e)
+{
+	AUTO_FREE uint8_t *buf = xmalloc(READ_BYTES);
+	uint8_t value[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	while (left) {
+		ssize_t r = pread(fd, buf, MIN(left, READ_BYTES), (off_t)at);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r ? err_sys(e, errno, "cannot read %s", l->name) : err_set(e, EIO, "%s became shorter", l->name);
+		EVP_DigestUpdate(md, buf, (size_t)r);
+		at += (uint64_t)r;
+		left -= (uint64_t)r;
+		if (progress && progress(ctx, (uint64_t)r) < 0)
+			return err_set(e, ECANCELED, "interrupted");
+	}
+	EVP_DigestFinal_ex(md, value, &n);
+	if (n != l->bytes || memcmp(value, l->value, n))
+		return err_set(e, EBADMSG, "%s is damaged: its %s is not what the manifest says", l->name, l->digest);
+	return 0;
+}
+
+int manifest_check(const struct manifest_line *l, int fd, uint64_t offset, uint64_t size, digest_progress_fn progress, void *ctx,
+		   struct err *e)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	int r;
+
+	if (!md || !EVP_DigestInit_ex(md, EVP_get_digestbyname(l->digest), NULL))
+		r = err_set(e, ENOTSUP, "OpenSSL has no %s", l->digest);
+	else
+		r = digest_of(l, md, fd, offset, size, progress, ctx, e);
+	EVP_MD_CTX_free(md);
+	return r;
+}

@@ -1,0 +1,434 @@
+/* qemu-line.c: see qemu-line.h. */
+#include "qemu-line.h"
+#include "qemu-opts.h"
+#include "util.h"
+#include "words.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONTROLLERS_MAX 16
+
+/*
+ * How a disk is on a bus. With a controller of its own kind (units of it each) its bus is "IDn.0", or "IDn.UNIT" where each unit is a bus;
+ * without one a disk is a device by itself. cdrom NULL: a drive goes to SATA.
+ */
+static const struct bus {
+	const char *name; /* for people */
+	const char *controller, *id;
+	unsigned units;
+	const char *disk, *cdrom;
+	const char *unit; /* the property that has the unit; NULL: the unit is the bus */
+} buses[BUS_COUNT] = {
+	[BUS_UNSAID] = {"?", NULL, NULL, 0, NULL, NULL, NULL},
+	[BUS_IDE] = {"IDE", NULL, "ide", 2, "ide-hd", "ide-cd", "unit"},
+	[BUS_SATA] = {"SATA", "ich9-ahci", "ahci", 6, "ide-hd", "ide-cd", NULL},
+	[BUS_VIRTIO] = {"virtio", NULL, NULL, 1, "virtio-blk-pci", NULL, NULL},
+	[BUS_NVME] = {"NVMe", NULL, NULL, 1, "nvme", NULL, NULL},
+	[BUS_LSILOGIC] = {"lsi53c895a", "lsi53c895a", "lsi", 7, "scsi-hd", "scsi-cd", "scsi-id"},
+	[BUS_LSISAS] = {"mptsas1068", "mptsas1068", "sas", 8, "scsi-hd", "scsi-cd", "scsi-id"},
+	[BUS_PVSCSI] = {"pvscsi", "pvscsi", "pvscsi", 64, "scsi-hd", "scsi-cd", "scsi-id"},
+	[BUS_VIRTIO_SCSI] = {"virtio-scsi", "virtio-scsi-pci", "scsi", 256, "scsi-hd", "scsi-cd", "scsi-id"},
+	[BUS_MEGASAS] = {"megasas", "megasas", "megasas", 16, "scsi-hd", "scsi-cd", "scsi-id"},
+	[BUS_USB] = {"USB", NULL, NULL, 1, "usb-storage", NULL, NULL},
+};
+
+const char *const disk_bus_words[] = {"ide",	"sata",	       "virtio",  "nvme", "lsilogic", "lsisas",
+				      "pvscsi", "virtio-scsi", "megasas", "usb",  NULL};
+
+enum disk_bus disk_bus_of(const char *word)
+{
+	return (enum disk_bus)(word_index(disk_bus_words, word) + 1);
+}
+
+const char *disk_bus_name(enum disk_bus bus)
+{
+	return buses[bus].name;
+}
+
+bool line_net_known(const char *net)
+{
+	const char *br = !strncmp(net, "bridge=", 7) ? net + 7 : NULL;
+
+	return !strcmp(net, "user") || !strcmp(net, "none") || (br && *br && strlen(br) < 16 && !strpbrk(br, "/,= \t\n"));
+}
+
+/* ---- decisions ---- */
+
+static bool any_disk_on(const struct guest_description *d, enum disk_bus bus)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (!d->disks[i].cdrom && d->disks[i].bus == bus)
+			return true;
+	return false;
+}
+
+static bool all_there(const struct bus *b, line_has_fn has, const void *ctx)
+{
+	return (!b->controller || has(ctx, b->controller)) && has(ctx, b->disk);
+}
+
+static void decide_bus(struct guest_description *d, struct described_disk *k, line_has_fn has, const void *ctx)
+{
+	const struct bus *b = &buses[k->bus];
+
+	if (k->cdrom && (k->bus == BUS_UNSAID || !b->cdrom))
+		k->bus = d->machine == MACHINE_PC ? BUS_IDE : BUS_SATA;
+	else if (k->bus == BUS_UNSAID)
+		k->bus = BUS_SATA;
+	else if (!all_there(b, has, ctx)) {
+		description_note(d, "this QEMU has no %s: a disk that was on it is on SATA", b->controller ? b->controller : b->disk);
+		k->bus = BUS_SATA;
+	}
+	if (k->bus == BUS_IDE && d->machine == MACHINE_Q35)
+		k->bus = BUS_SATA; /* q35 has no other */
+}
+
+static void decide_nics(struct guest_description *d, line_has_fn has, const void *ctx)
+{
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++) {
+		struct described_nic *n = &d->nics[i];
+
+		if (n->model && !has(ctx, n->model)) {
+			description_note(d, "this QEMU has no network card %s: it becomes an e1000", n->model);
+			free(n->model);
+			n->model = NULL;
+		}
+		if (!n->model)
+			n->model = xstrdup("e1000");
+	}
+}
+
+void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx)
+{
+	bool lsi;
+	size_t i;
+
+	if (w->memory_bytes || !d->memory_bytes)
+		d->memory_bytes = w->memory_bytes ? w->memory_bytes : LINE_MEMORY;
+	if (w->cpus) {
+		d->cpu.sockets = d->cpu.cores = d->cpu.threads = 0;
+		d->cpu.count = w->cpus;
+	}
+	if (!d->cpu.count)
+		d->cpu.count = LINE_CPUS;
+	if (w->firmware != FIRMWARE_UNSAID || d->firmware == FIRMWARE_UNSAID)
+		d->firmware = w->firmware != FIRMWARE_UNSAID ? w->firmware : FIRMWARE_BIOS;
+	if (d->firmware == FIRMWARE_BIOS)
+		d->secure_boot = false;
+	for (i = 0; i < d->disk_count; i++)
+		if (w->bus != BUS_UNSAID && !d->disks[i].cdrom) {
+			d->disks[i].bus = w->bus;
+			d->disks[i].controller = d->disks[i].unit = 0;
+		}
+	/* one that boots from IDE may know no AHCI */
+	if (d->machine == MACHINE_UNSAID || (w->bus == BUS_IDE && d->machine == MACHINE_Q35))
+		d->machine = any_disk_on(d, BUS_IDE) ? MACHINE_PC : MACHINE_Q35;
+	if (d->secure_boot && d->machine == MACHINE_PC) {
+		description_note(d, "secure boot needs q35: the machine is one");
+		d->machine = MACHINE_Q35;
+	}
+	for (i = 0; i < d->disk_count; i++)
+		decide_bus(d, &d->disks[i], has, ctx);
+	lsi = any_disk_on(d, BUS_LSILOGIC);
+	if (lsi)
+		description_note(d,
+				 "QEMU's lsi53c895a is an older chip of that family: if the guest does not find its disk, import it with "
+				 "--bus sata");
+	decide_nics(d, has, ctx);
+	if (d->video && strcmp(d->video, "none") && !has(ctx, d->video)) {
+		description_note(d, "this QEMU has no display adapter %s: it becomes a standard VGA", d->video);
+		free(d->video);
+		d->video = NULL;
+	}
+	if (!d->video)
+		d->video = xstrdup("VGA");
+}
+
+/* ---- the line ---- */
+
+static void add(struct line *l, char *word /* stolen */)
+{
+	l->argv = xrealloc(l->argv, (l->argc + 2) * sizeof(*l->argv));
+	l->argv[l->argc++] = word;
+	l->argv[l->argc] = NULL;
+}
+
+__attribute__((format(printf, 3, 4))) static void option(struct line *l, const char *name, const char *fmt, ...)
+{
+	char *value = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&value, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	add(l, xasprintf("-%s", name));
+	add(l, value);
+}
+
+/* As a value within an option: commas doubled. malloc'ed. */
+static char *quoted(const char *text)
+{
+	struct kv part = {NULL, (char *)text};
+	struct kv_list l = {&part, 1};
+
+	return kv_print(&l);
+}
+
+static void add_machine(struct line *l, const struct guest_description *d, const struct line_host *h)
+{
+	bool smm = d->firmware == FIRMWARE_UEFI && h->uefi->smm;
+	const char *hyperv = d->windows ? ",hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-time=on" : "";
+	AUTO_FREE char *name = quoted(d->name);
+
+	option(l, "name", "guest=%s", name);
+	option(l, "machine", "%s%s", h->machine, smm ? ",smm=on" : "");
+	if (smm)
+		option(l, "global", "driver=cfi.pflash01,property=secure,value=on");
+	option(l, "accel", "%s", h->kvm ? "kvm" : "tcg");
+	if (d->cpu_model)
+		option(l, "cpu", "%s", d->cpu_model);
+	else if (h->kvm)
+		option(l, "cpu", "host%s", hyperv);
+	else
+		option(l, "cpu", "max");
+	option(l, "m", "%lluM", (unsigned long long)((d->memory_bytes + MIB - 1) / MIB));
+	if (d->cpu.sockets)
+		option(l, "smp", "cpus=%u,sockets=%u,cores=%u,threads=%u", d->cpu.count, d->cpu.sockets, d->cpu.cores, d->cpu.threads);
+	else
+		option(l, "smp", "cpus=%u", d->cpu.count);
+	if (d->uuid)
+		option(l, "uuid", "%s", d->uuid);
+	option(l, "rtc", "base=%s", d->windows || d->local_time ? "localtime" : "utc");
+	add(l, xstrdup("-nodefaults"));
+	add(l, xstrdup("-no-user-config"));
+	option(l, "display", "none");
+}
+
+static void add_firmware(struct line *l, const struct guest_description *d, const struct line_host *h)
+{
+	AUTO_FREE char *code = NULL, *vars = NULL;
+
+	if (d->firmware != FIRMWARE_UEFI)
+		return;
+	code = quoted(h->uefi->code);
+	vars = quoted(h->vars);
+	option(l, "drive", "if=pflash,unit=0,format=%s,readonly=on,file=%s", h->uefi->code_format ? h->uefi->code_format : "raw", code);
+	option(l, "drive", "if=pflash,unit=1,format=%s,file=%s", h->uefi->vars_format ? h->uefi->vars_format : "raw", vars);
+}
+
+/* What is taken of each controller. */
+struct layout {
+	bool made[BUS_COUNT][CONTROLLERS_MAX];
+	bool taken[BUS_COUNT][CONTROLLERS_MAX][256];
+	unsigned boot; /* the last bootindex */
+};
+
+/* The place that the disk had, or the next free one. */
+static int place(struct layout *y, const struct guest_description *d, const struct described_disk *k, unsigned *controller, unsigned *unit,
+		 struct err *e)
+{
+	const struct bus *b = &buses[k->bus];
+	unsigned controllers = k->bus == BUS_IDE ? 2 : CONTROLLERS_MAX;
+
+	*controller = k->controller;
+	*unit = k->unit;
+	/* an IDE disk that has moved to q35: each place of its own */
+	if (*controller < controllers && *unit < b->units && !y->taken[k->bus][*controller][*unit])
+		goto found;
+	for (*controller = k->controller < controllers ? k->controller : 0; *controller < controllers; (*controller)++)
+		for (*unit = 0; *unit < b->units; (*unit)++)
+			if (!y->taken[k->bus][*controller][*unit])
+				goto found;
+	for (*controller = 0; *controller < controllers; (*controller)++)
+		for (*unit = 0; *unit < b->units; (*unit)++)
+			if (!y->taken[k->bus][*controller][*unit])
+				goto found;
+	return err_set(e, EINVAL, "%s: it has more disks on %s than there is room for; choose another with --bus", d->name, b->name);
+found:
+	y->taken[k->bus][*controller][*unit] = true;
+	return 0;
+}
+
+/* q35 and pc have the first of one kind themselves. */
+static bool is_built_in(const struct guest_description *d, enum disk_bus bus, unsigned controller)
+{
+	return bus == BUS_IDE || (bus == BUS_SATA && d->machine == MACHINE_Q35 && !controller);
+}
+
+static char *bus_property(const struct guest_description *d, enum disk_bus bus, unsigned controller, unsigned unit)
+{
+	const struct bus *b = &buses[bus];
+
+	if (bus == BUS_USB)
+		return xstrdup(",bus=usb.0");
+	if (!b->id)
+		return xstrdup("");
+	if (bus == BUS_IDE)
+		return xasprintf(",bus=ide.%u,unit=%u", controller, unit);
+	if (!b->unit && is_built_in(d, bus, controller))
+		return xasprintf(",bus=ide.%u", unit);
+	if (!b->unit)
+		return xasprintf(",bus=%s%u.%u", b->id, controller, unit);
+	return xasprintf(",bus=%s%u.0,%s=%u", b->id, controller, b->unit, unit);
+}
+
+static int add_disk(struct line *l, struct layout *y, const struct guest_description *d, const struct line_host *h, size_t i, unsigned boot,
+		    struct err *e)
+{
+	const struct described_disk *k = &d->disks[i];
+	const struct bus *b = &buses[k->bus];
+	AUTO_FREE char *file = k->cdrom ? NULL : quoted(h->disks[i]), *bus = NULL;
+	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup("");
+	unsigned controller = 0, unit = 0;
+	int r = b->id ? place(y, d, k, &controller, &unit, e) : 0;
+
+	if (r)
+		return r;
+	if (b->controller && !is_built_in(d, k->bus, controller) && !y->made[k->bus][controller]) {
+		option(l, "device", "%s,id=%s%u", b->controller, b->id, controller);
+		y->made[k->bus][controller] = true;
+	}
+	bus = bus_property(d, k->bus, controller, unit);
+	if (k->cdrom)
+		option(l, "drive", "if=none,id=drive%zu,media=cdrom,readonly=on", i);
+	else
+		option(l, "drive", "if=none,id=drive%zu,format=%s,discard=unmap,file=%s", i, h->format, file);
+	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus,
+	       k->bus == BUS_NVME ? ",serial=vmferry" : "", boots);
+	return 0;
+}
+
+static bool any_order(const struct guest_description *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (d->disks[i].boot_order)
+			return true;
+	for (i = 0; i < d->nic_count; i++)
+		if (d->nics[i].boot_order)
+			return true;
+	return false;
+}
+
+static bool order_is_used(const struct guest_description *d, size_t disk, unsigned order)
+{
+	size_t i;
+
+	for (i = 0; i < disk; i++)
+		if (d->disks[i].boot_order == order)
+			return true;
+	return false;
+}
+
+/* As described, or the disks in their order: firmware boots from none that has no number as soon as one has. */
+static unsigned boot_index(const struct guest_description *d, size_t i, unsigned *last)
+{
+	const struct described_disk *k = &d->disks[i];
+
+	if (any_order(d))
+		return order_is_used(d, i, k->boot_order) ? 0 : k->boot_order;
+	return k->cdrom ? 0 : ++*last;
+}
+
+static int add_disks(struct line *l, const struct guest_description *d, const struct line_host *h, struct err *e)
+{
+	struct layout *y = xcalloc(1, sizeof(*y));
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < d->disk_count; i++)
+		r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
+	free(y);
+	return r;
+}
+
+static void add_nics(struct line *l, const struct guest_description *d, const struct line_host *h)
+{
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++) {
+		const struct described_nic *n = &d->nics[i];
+		const uint8_t *m = n->mac;
+		AUTO_FREE char *boots = n->boot_order && !order_is_used(d, d->disk_count, n->boot_order)
+						? xasprintf(",bootindex=%u", n->boot_order)
+						: xstrdup("");
+
+		if (!strncmp(h->net, "bridge=", 7))
+			option(l, "netdev", "bridge,id=net%zu,br=%s", i, h->net + 7);
+		else if (!strcmp(h->net, "none"))
+			option(l, "netdev", "hubport,id=net%zu,hubid=%zu", i, i);
+		else
+			option(l, "netdev", "user,id=net%zu", i);
+		option(l, "device", "%s,id=nic%zu,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x%s", n->model, i, i, m[0], m[1], m[2],
+		       m[3], m[4], m[5], boots);
+	}
+}
+
+static bool needs_usb2(const struct guest_description *d)
+{
+	return d->xhci || any_disk_on(d, BUS_USB);
+}
+
+static void add_rest(struct line *l, const struct guest_description *d, const struct line_host *h)
+{
+	AUTO_FREE char *qmp = quoted(h->qmp), *vnc = quoted(h->vnc);
+	size_t i;
+
+	if (strcmp(d->video, "none"))
+		option(l, "device", "%s,id=video0", d->video);
+	option(l, "device", "usb-tablet,id=tablet0,bus=usb.0"); /* the pointer is where the viewer's is */
+	if (d->balloon)
+		option(l, "device", "virtio-balloon-pci,id=balloon0");
+	if (d->rng) {
+		option(l, "object", "rng-builtin,id=rng0-source");
+		option(l, "device", "virtio-rng-pci,id=rng0,rng=rng0-source");
+	}
+	if (d->direct.kernel)
+		option(l, "kernel", "%s", d->direct.kernel);
+	if (d->direct.kernel && d->direct.initrd)
+		option(l, "initrd", "%s", d->direct.initrd);
+	if (d->direct.kernel && d->direct.append)
+		option(l, "append", "%s", d->direct.append);
+	option(l, "vnc", "unix:%s", vnc);
+	option(l, "qmp", "unix:%s,server=on,wait=off", qmp);
+	for (i = 0; i < h->more_count; i++)
+		add(l, xstrdup(h->more[i]));
+}
+
+int line_make(struct line *out, struct guest_description *d, const struct line_host *h, struct err *e)
+{
+	int r;
+
+	*out = (struct line){.argc = 0};
+	add(out, xstrdup("qemu-system-x86_64"));
+	add(out, xstrdup("-S"));
+	add_machine(out, d, h);
+	add_firmware(out, d, h);
+	/* before the disks, which may be on it */
+	option(out, "device", "%s,id=usb", needs_usb2(d) ? "qemu-xhci" : "piix3-usb-uhci");
+	r = add_disks(out, d, h, e);
+	if (r)
+		return r;
+	add_nics(out, d, h);
+	add_rest(out, d, h);
+	return 0;
+}
+
+void line_fini(struct line *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->argc; i++)
+		free(l->argv[i]);
+	free(l->argv);
+	*l = (struct line){.argc = 0};
+}

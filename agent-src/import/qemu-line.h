@@ -1,0 +1,62 @@
+/*
+ * qemu-line.h: the command line of a QEMU that is like the machine of a description. Pure.
+ *
+ * Two steps, as what the machine is decides what else is needed of the host: line_decide() chooses machine, firmware and a bus for each
+ * disk, into the description; line_make() writes the line. Both say in notes what is not as it was.
+ */
+#ifndef VMFERRY_QEMU_LINE_H
+#define VMFERRY_QEMU_LINE_H
+
+#include "firmware.h"
+#include "guest-description.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the user says, over what the description says. */
+struct line_wishes {
+	uint64_t memory_bytes;	      /* 0: as described, or LINE_MEMORY */
+	unsigned cpus;		      /* 0: as described, or LINE_CPUS */
+	enum guest_firmware firmware; /* FIRMWARE_UNSAID: as described, or BIOS */
+	enum disk_bus bus;	      /* of every disk; BUS_UNSAID: as described, or SATA */
+};
+#define LINE_MEMORY (2ULL << 30)
+#define LINE_CPUS   2
+
+typedef bool (*line_has_fn)(const void *ctx, const char *device);
+
+/* What the host gives. */
+struct line_host {
+	const char *machine; /* with its version */
+	bool kvm;
+	const struct firmware *uefi; /* for FIRMWARE_UEFI */
+	const char *vars;	     /* the guest's copy of its variables */
+	const char *format;	     /* of all disks */
+	char *const *disks;	     /* the file of each disk of the description; NULL for a drive */
+	const char *net;	     /* "user", "none" or "bridge=BR" */
+	const char *qmp, *vnc;	     /* sockets */
+	char *const *more;	     /* further options, as they are */
+	size_t more_count;
+	line_has_fn has;
+	const void *has_ctx;
+};
+
+struct line {
+	char **argv; /* argc strings and a NULL; argv[0] is "qemu-system-x86_64", argv[1] "-S" */
+	size_t argc;
+};
+
+void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx);
+/* 0; -EINVAL: the disks do not fit on the machine. line_fini() whatever is returned. */
+int line_make(struct line *out, struct guest_description *d, const struct line_host *h, struct err *e);
+void line_fini(struct line *l);
+
+/* Words of --bus. BUS_UNSAID: it is none. */
+enum disk_bus disk_bus_of(const char *word);
+extern const char *const disk_bus_words[];
+/* "pvscsi", "IDE" … for people. */
+const char *disk_bus_name(enum disk_bus bus);
+/* Whether net is a form of --net. */
+bool line_net_known(const char *net);
+
+#endif

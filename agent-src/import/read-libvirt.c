@@ -1,0 +1,391 @@
+/* read-libvirt.c: a domain of libvirt's (virsh dumpxml; https://libvirt.org/formatdomain.html), of an x86 machine. */
+#include "readers.h"
+#include "util.h"
+#include "xml.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct domain {
+	struct guest_description *d;
+	const xmlNode *root, *devices;
+};
+
+/* ---- disks ---- */
+
+static const struct {
+	const char *model;
+	enum disk_bus bus;
+} scsi_models[] = {
+	{"lsilogic", BUS_LSILOGIC},
+	{"lsisas1068", BUS_LSISAS},
+	{"vmpvscsi", BUS_PVSCSI},
+	{"virtio-scsi", BUS_VIRTIO_SCSI},
+	{"virtio-transitional", BUS_VIRTIO_SCSI},
+	{"virtio-non-transitional", BUS_VIRTIO_SCSI},
+	{"lsisas1078", BUS_MEGASAS},
+};
+
+static enum disk_bus scsi_bus(struct domain *x, const char *index)
+{
+	const xmlNode *c;
+	size_t i;
+
+	for (c = xml_child(x->devices, "controller"); c; c = xml_next(c, "controller")) {
+		AUTO_FREE char *model = xml_attr(c, "model");
+
+		if (!xml_attr_is(c, "type", "scsi") || !xml_attr_is(c, "index", index))
+			continue;
+		for (i = 0; model && i < ARRAY_LEN(scsi_models); i++)
+			if (!strcmp(model, scsi_models[i].model))
+				return scsi_models[i].bus;
+		if (model && strcmp(model, "auto"))
+			description_note(x->d, "the SCSI controller '%.40s' is not known: its disks go to the usual one", model);
+		return model && strcmp(model, "auto") ? BUS_UNSAID : BUS_LSILOGIC; /* libvirt's own default on x86 */
+	}
+	return BUS_LSILOGIC;
+}
+
+static enum disk_bus bus_of(struct domain *x, const char *bus, const char *controller)
+{
+	static const struct {
+		const char *word;
+		enum disk_bus bus;
+	} words[] = {{"ide", BUS_IDE}, {"sata", BUS_SATA}, {"virtio", BUS_VIRTIO}, {"usb", BUS_USB}, {"nvme", BUS_NVME}};
+	size_t i;
+
+	for (i = 0; bus && i < ARRAY_LEN(words); i++)
+		if (!strcmp(bus, words[i].word))
+			return words[i].bus;
+	return bus && !strcmp(bus, "scsi") ? scsi_bus(x, controller) : BUS_UNSAID;
+}
+
+static int small_number(unsigned *out, const xmlNode *node, const char *attr, const char *what, struct err *e)
+{
+	AUTO_FREE char *text = xml_attr(node, attr);
+	uint64_t n;
+
+	if (!text)
+		return 0;
+	if (described_number(&n, text, 0, 65535, what, e))
+		return -EINVAL;
+	*out = (unsigned)n;
+	return 0;
+}
+
+/* IDE: the controller of libvirt is always the one, its bus is a channel. SCSI: the target, as libvirt's luns have each one. */
+static int place(struct described_disk *disk, const xmlNode *node, struct err *e)
+{
+	const xmlNode *address = xml_child(node, "address");
+	unsigned controller = 0, bus = 0, target = 0, unit = 0;
+
+	if (!xml_attr_is(address, "type", "drive"))
+		return 0;
+	if (small_number(&controller, address, "controller", "an address", e) || small_number(&bus, address, "bus", "an address", e) ||
+	    small_number(&target, address, "target", "an address", e) || small_number(&unit, address, "unit", "an address", e))
+		return -EINVAL;
+	disk->controller = disk->bus == BUS_IDE ? bus : controller;
+	/* a bus of the parallel kind has one disk a target */
+	disk->unit = disk->bus == BUS_IDE || disk->bus == BUS_SATA || !target ? unit : target;
+	return 0;
+}
+
+static int find_file(struct described_disk *disk, const xmlNode *node, const char *target, struct err *e)
+{
+	const xmlNode *source = xml_child(node, "source");
+	AUTO_FREE char *type = xml_attr(node, "type"), *format = xml_attr_at(node, "driver", "type");
+
+	if (!type || (strcmp(type, "file") && strcmp(type, "block")))
+		return err_set(e, EINVAL, "the disk %.40s is of type '%.40s': only files can be imported; make an image of it", target,
+			       type ? type : "?");
+	if (xml_below(source, "encryption") || xml_child(node, "encryption"))
+		return err_set(e, EINVAL, "the disk %.40s is encrypted: decrypt it there first", target);
+	disk->file = xml_attr(source, strcmp(type, "file") ? "dev" : "file");
+	if (!disk->file)
+		return err_set(e, EINVAL, "the disk %.40s has no source", target);
+	disk->absolute = true;
+	if (!format || !strcmp(format, "raw")) /* libvirt never guesses, and takes raw */
+		disk->format = "raw";
+	return 0;
+}
+
+static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
+{
+	AUTO_FREE char *kind = xml_attr(node, "device"), *bus = xml_attr_at(node, "target", "bus");
+	AUTO_FREE char *target = xml_attr_at(node, "target", "dev"), *index = xml_attr_at(node, "address", "controller");
+	struct described_disk *disk;
+
+	if (kind && strcmp(kind, "disk") && strcmp(kind, "cdrom")) {
+		description_note(x->d, "the drive %.40s (%.20s) is left out", target ? target : "?", kind);
+		return 0;
+	}
+	disk = description_add_disk(x->d);
+	if (!disk)
+		return 0;
+	disk->cdrom = kind && !strcmp(kind, "cdrom");
+	disk->bus = bus_of(x, bus, index ? index : "0");
+	if (small_number(&disk->boot_order, xml_child(node, "boot"), "order", "a boot order", e) || place(disk, node, e))
+		return -EINVAL;
+	return disk->cdrom ? 0 : find_file(disk, node, target ? target : "?", e);
+}
+
+/* ---- NICs ---- */
+
+static int add_nic(struct domain *x, const xmlNode *node, struct err *e)
+{
+	AUTO_FREE char *mac = xml_attr_at(node, "mac", "address"), *model = xml_attr_at(node, "model", "type");
+	AUTO_FREE char *type = xml_attr(node, "type");
+	AUTO_FREE char *network = type ? xml_attr_at(node, "source", type) : NULL;
+	struct described_nic *nic;
+
+	if (type && !strcmp(type, "hostdev")) {
+		description_note(x->d, "a network card of its host (hostdev) is left out");
+		return 0;
+	}
+	nic = description_add_nic(x->d);
+	if (!nic)
+		return 0;
+	described_nic_model(x->d, nic, model ? model : "rtl8139"); /* libvirt's own default */
+	if (mac && !described_mac(nic, mac))
+		description_note(x->d, "'%.40s' is no address of a network card: it gets a new one", mac);
+	description_note(x->d, "its network there was %.20s%s%.60s", type ? type : "not said", network ? " " : "", network ? network : "");
+	return small_number(&nic->boot_order, xml_child(node, "boot"), "order", "a boot order", e);
+}
+
+/* ---- other devices ---- */
+
+static void add_video(struct domain *x, const xmlNode *node)
+{
+	static const char *const models[][2] = {
+		{"vga", "VGA"},		  {"cirrus", "cirrus-vga"},   {"vmvga", "vmware-svga"}, {"qxl", "qxl-vga"},
+		{"virtio", "virtio-vga"}, {"bochs", "bochs-display"}, {"none", "none"},
+	};
+	AUTO_FREE char *model = xml_attr_at(node, "model", "type");
+	size_t i;
+
+	for (i = 0; model && !x->d->video && i < ARRAY_LEN(models); i++)
+		if (!strcmp(model, models[i][0]))
+			x->d->video = xstrdup(models[i][1]);
+	if (!x->d->video)
+		description_note(x->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
+}
+
+/* What needs no word: it is there anyway, comes with something else, or is the host's side only. */
+static bool is_idle(const xmlNode *n)
+{
+	static const char *const names[] = {"emulator", "graphics", "serial", "console", "memballoon", "input"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (xml_is(n, names[i]))
+			return true;
+	return xml_is(n, "audio") && xml_attr_is(n, "type", "none");
+}
+
+static int add_device(struct domain *x, const xmlNode *n, struct err *e)
+{
+	AUTO_FREE char *type = xml_attr(n, "type"), *model = xml_attr(n, "model");
+
+	if (xml_is(n, "disk"))
+		return add_disk(x, n, e);
+	if (xml_is(n, "interface"))
+		return add_nic(x, n, e);
+	if (xml_is(n, "video")) {
+		add_video(x, n);
+	} else if (xml_is(n, "controller")) {
+		x->d->xhci |= model && strstr(model, "xhci");
+	} else if (xml_is(n, "rng")) {
+		x->d->rng = true;
+	} else if (!is_idle(n)) {
+		description_note(x->d, "the device <%.40s%s%.40s%s%.40s> is not mapped", (const char *)n->name, type ? " type=" : "",
+				 type ? type : "", model ? " model=" : "", model ? model : "");
+	}
+	if (xml_is(n, "memballoon"))
+		x->d->balloon = model && !strncmp(model, "virtio", 6);
+	return 0;
+}
+
+/* ---- the machine ---- */
+
+static int memory_of(struct domain *x, struct err *e)
+{
+	const xmlNode *node = xml_child(x->root, "memory");
+	AUTO_FREE char *text = xml_text(node), *unit = xml_attr(node, "unit");
+	/* in libvirt "KB" is 1000 bytes; nobody's virsh writes it */
+	uint64_t factor = unit ? described_unit(unit) : KIB;
+
+	if (!node)
+		return err_set(e, EINVAL, "it does not say how much memory it has");
+	if (!factor)
+		return err_set(e, EINVAL, "the memory is in '%.40s', which is no unit", unit);
+	return described_memory(&x->d->memory_bytes, text, factor, e);
+}
+
+static int cpus_of(struct domain *x, struct err *e)
+{
+	static const char *const names[] = {"sockets", "cores", "threads"};
+	AUTO_FREE char *text = xml_text_at(x->root, "vcpu"), *dies = xml_attr_at(x->root, "cpu/topology", "dies");
+	const xmlNode *topology = xml_at(x->root, "cpu/topology");
+	unsigned *to[] = {&x->d->cpu.sockets, &x->d->cpu.cores, &x->d->cpu.threads};
+	uint64_t n = 1, each[3], product = 1;
+	size_t i;
+
+	if (text && described_number(&n, text, 1, GUEST_CPUS_MAX, "the number of processors", e))
+		return -EINVAL;
+	x->d->cpu.count = (unsigned)n;
+	for (i = 0; topology && i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *value = xml_attr(topology, names[i]);
+
+		if (described_number(&each[i], value ? value : "1", 1, GUEST_CPUS_MAX, names[i], e))
+			return -EINVAL;
+		product *= each[i];
+	}
+	if (topology && product == n && (!dies || !strcmp(dies, "1")))
+		for (i = 0; i < ARRAY_LEN(names); i++)
+			*to[i] = (unsigned)each[i];
+	else if (topology)
+		description_note(x->d, "the topology of its processors is not mapped");
+	return 0;
+}
+
+static bool is_word(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return n && !s[n] && n < 64 && *s != '-';
+}
+
+/* "Skylake-Client,+vmx,-hle", as QEMU has the same names. */
+static void cpu_model(struct domain *x)
+{
+	const xmlNode *cpu = xml_child(x->root, "cpu"), *f;
+	AUTO_FREE char *mode = xml_attr(cpu, "mode"), *name = xml_text_at(cpu, "model");
+	char *model;
+
+	if (!cpu || !name || (mode && strcmp(mode, "custom")))
+		return;
+	if (!is_word(name)) {
+		description_note(x->d, "the processor '%.60s' is no name: it becomes this host's", name);
+		return;
+	}
+	model = xstrdup(name);
+	for (f = xml_child(cpu, "feature"); f; f = xml_next(f, "feature")) {
+		AUTO_FREE char *feature = xml_attr(f, "name"), *policy = xml_attr(f, "policy");
+		bool off = policy && (!strcmp(policy, "disable") || !strcmp(policy, "forbid"));
+		char *longer;
+
+		if (!feature || !is_word(feature) || strlen(model) > GUEST_TEXT_MAX)
+			continue;
+		longer = xasprintf("%s,%s=%s", model, feature, off ? "off" : "on");
+		free(model);
+		model = longer;
+	}
+	x->d->cpu_model = model;
+}
+
+static int machine_of(struct domain *x, struct err *e)
+{
+	const xmlNode *os = xml_child(x->root, "os"), *loader = xml_child(os, "loader"), *type = xml_child(os, "type");
+	AUTO_FREE char *machine = xml_attr(type, "machine"), *arch = xml_attr(type, "arch"), *kind = xml_text(type);
+	AUTO_FREE char *firmware = xml_attr(os, "firmware"), *path = xml_text(loader);
+
+	if (kind && strcmp(kind, "hvm"))
+		return err_set(e, EINVAL, "it is a guest of kind '%.40s'; only 'hvm' can be imported", kind);
+	if (arch && strcmp(arch, "x86_64") && strcmp(arch, "i686"))
+		return err_set(e, EINVAL, "its processor is %.40s; only x86_64 and i686 can be imported", arch);
+	if (machine && strstr(machine, "q35"))
+		x->d->machine = MACHINE_Q35;
+	else if (!machine || !strcmp(machine, "pc") || !strncmp(machine, "pc-", 3) || strstr(machine, "i440fx"))
+		x->d->machine = MACHINE_PC;
+	else
+		description_note(x->d, "the machine '%.60s' is not known", machine);
+	x->d->firmware = (firmware && !strcmp(firmware, "efi")) || xml_attr_is(loader, "type", "pflash") ||
+					 (path && (strcasestr(path, "OVMF") || strcasestr(path, "edk2")))
+				 ? FIRMWARE_UEFI
+				 : FIRMWARE_BIOS;
+	x->d->secure_boot = xml_attr_is(loader, "secure", "yes");
+	if (x->d->firmware == FIRMWARE_UEFI)
+		x->d->nvram = xml_text_at(os, "nvram");
+	x->d->direct.kernel = xml_text_at(os, "kernel");
+	x->d->direct.initrd = xml_text_at(os, "initrd");
+	x->d->direct.append = xml_text_at(os, "cmdline");
+	return 0;
+}
+
+/* <boot dev='cdrom'/>: the first of that kind. */
+static void boot_devices(struct domain *x)
+{
+	const xmlNode *b;
+	unsigned order = 1;
+	size_t i;
+
+	for (b = xml_child(xml_child(x->root, "os"), "boot"); b; b = xml_next(b, "boot")) {
+		bool cdrom = xml_attr_is(b, "dev", "cdrom"), disk = xml_attr_is(b, "dev", "hd");
+
+		for (i = 0; (cdrom || disk) && i < x->d->disk_count; i++)
+			if (x->d->disks[i].cdrom == cdrom && !x->d->disks[i].boot_order) {
+				x->d->disks[i].boot_order = order;
+				break;
+			}
+		if (xml_attr_is(b, "dev", "network") && x->d->nic_count && !x->d->nics[0].boot_order)
+			x->d->nics[0].boot_order = order;
+		order++;
+	}
+}
+
+static void say_the_rest(struct domain *x)
+{
+	static const char *const known[] = {"name",	 "uuid",     "title", "description", "metadata", "memory",    "currentMemory",
+					    "vcpu",	 "os",	     "cpu",   "clock",	     "features", "devices",   "on_poweroff",
+					    "on_reboot", "on_crash", "pm",    "resource",    "seclabel", "iothreads", "genid"};
+	const xmlNode *n;
+	size_t i;
+
+	for (n = xml_first(x->root); n; n = xml_after(n)) {
+		for (i = 0; i < ARRAY_LEN(known) && !xml_is(n, known[i]); i++)
+			;
+		if (i == ARRAY_LEN(known))
+			description_note(x->d, "<%.60s> is not mapped", (const char *)n->name);
+	}
+}
+
+static int read_domain(struct domain *x, struct err *e)
+{
+	AUTO_FREE char *uuid = xml_text_at(x->root, "uuid"), *os = NULL;
+	const xmlNode *n, *info = xml_below(xml_child(x->root, "metadata"), "os");
+
+	os = xml_attr(info, "id");
+	x->d->origin = xstrdup("libvirt domain");
+	x->d->name = xml_text_at(x->root, "name");
+	x->d->uuid = described_uuid(uuid);
+	x->d->windows = (os && strstr(os, "microsoft.com")) || xml_at(x->root, "features/hyperv");
+	x->d->local_time = xml_attr_is(xml_child(x->root, "clock"), "offset", "localtime");
+	if (machine_of(x, e) || memory_of(x, e) || cpus_of(x, e))
+		return -EINVAL;
+	cpu_model(x);
+	for (n = xml_first(x->devices); n; n = xml_after(n))
+		if (add_device(x, n, e))
+			return -EINVAL;
+	boot_devices(x);
+	say_the_rest(x);
+	return 0;
+}
+
+int read_libvirt(struct guest_description *d, const char *text, size_t n, struct err *e)
+{
+	struct domain x = {.d = d};
+	xmlDoc *doc;
+	int r = xml_read(&doc, text, n, e);
+
+	if (r)
+		return r;
+	x.root = xmlDocGetRootElement(doc);
+	x.devices = xml_child(x.root, "devices");
+	r = xml_is(x.root, "domain") ? read_domain(&x, e)
+				     : err_set(e, EINVAL, "it is no domain of libvirt's: its outermost element is no <domain>");
+	xmlFreeDoc(doc);
+	return r;
+}

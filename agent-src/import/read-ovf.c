@@ -1,0 +1,485 @@
+/*
+ * read-ovf.c: an OVF envelope (DSP0243), as VMware, VirtualBox and others write it, with what their extensions say that the standard
+ * cannot: firmware, clock, MAC addresses.
+ */
+#include "readers.h"
+#include "util.h"
+#include "xml.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* CIM_ResourceAllocationSettingData.ResourceType */
+enum resource {
+	RES_CPU = 3,
+	RES_MEMORY = 4,
+	RES_IDE = 5,
+	RES_SCSI = 6,
+	RES_NIC = 10,
+	RES_FLOPPY = 14,
+	RES_CD = 15,
+	RES_DVD = 16,
+	RES_DISK = 17,
+	RES_STORAGE = 20,
+	RES_SERIAL = 21,
+	RES_PARALLEL = 22,
+	RES_USB = 23,
+	RES_GRAPHICS = 24,
+	RES_SOUND = 35,
+};
+
+struct item {
+	const xmlNode *node;
+	unsigned type;
+	char *id, *parent, *sub, *name;
+};
+
+#define ITEMS_MAX 256
+
+struct ovf {
+	struct guest_description *d;
+	const xmlNode *envelope, *system, *vbox;
+	struct item items[ITEMS_MAX];
+	size_t n;
+};
+
+static const struct {
+	unsigned type;
+	const char *sub; /* beginning, in any case; "": anything else */
+	enum disk_bus bus;
+} controllers[] = {
+	{RES_IDE, "", BUS_IDE},
+	{RES_SCSI, "lsilogicsas", BUS_LSISAS},
+	{RES_SCSI, "lsilogic", BUS_LSILOGIC},
+	{RES_SCSI, "virtualscsi", BUS_PVSCSI},
+	{RES_SCSI, "pvscsi", BUS_PVSCSI},
+	{RES_SCSI, "virtioscsi", BUS_VIRTIO_SCSI},
+	{RES_SCSI, "virtio-scsi", BUS_VIRTIO_SCSI},
+	{RES_STORAGE, "ahci", BUS_SATA},
+	{RES_STORAGE, "vmware.sata", BUS_SATA},
+	{RES_STORAGE, "vmware.nvme", BUS_NVME},
+	{RES_STORAGE, "nvme", BUS_NVME},
+	{RES_STORAGE, "lsilogicsas", BUS_LSISAS},
+	{RES_STORAGE, "virtioscsi", BUS_VIRTIO_SCSI},
+	{RES_STORAGE, "virtio-scsi", BUS_VIRTIO_SCSI},
+	{RES_STORAGE, "usb", BUS_USB},
+};
+
+static bool is_controller(const struct item *it)
+{
+	return it->type == RES_IDE || it->type == RES_SCSI || it->type == RES_STORAGE;
+}
+
+static enum disk_bus bus_of(const struct item *it)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(controllers); i++)
+		if (controllers[i].type == it->type && !strncasecmp(it->sub ? it->sub : "", controllers[i].sub, strlen(controllers[i].sub)))
+			return controllers[i].bus;
+	return BUS_UNSAID;
+}
+
+/* ---- items ---- */
+
+/* With several configurations (DeploymentOptionSection) items of others than the default one are left out. */
+static char *default_configuration(const xmlNode *envelope)
+{
+	const xmlNode *section = xml_child(envelope, "DeploymentOptionSection"), *c, *chosen = xml_child(section, "Configuration");
+
+	for (c = chosen; c; c = xml_next(c, "Configuration"))
+		if (xml_attr_is(c, "default", "true"))
+			chosen = c;
+	return xml_attr(chosen, "id");
+}
+
+static bool among(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+	const char *p;
+
+	for (p = list; *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (strcspn(p, " ") == n && !strncmp(p, word, n))
+			return true;
+	return false;
+}
+
+static bool is_item(const xmlNode *n)
+{
+	return xml_is(n, "Item") || xml_is(n, "StorageItem") || xml_is(n, "EthernetPortItem");
+}
+
+static int collect_items(struct ovf *o, struct err *e)
+{
+	AUTO_FREE char *chosen = default_configuration(o->envelope);
+	const xmlNode *hw = xml_child(o->system, "VirtualHardwareSection"), *n;
+
+	if (!hw)
+		return err_set(e, EINVAL, "it describes no hardware (no VirtualHardwareSection)");
+	if (xml_next(hw, "VirtualHardwareSection"))
+		description_note(o->d, "of several descriptions of the hardware the first is taken");
+	for (n = xml_first(hw); n; n = xml_after(n)) {
+		AUTO_FREE char *type = NULL, *bound = NULL, *config = NULL;
+		struct item *it = &o->items[o->n];
+		uint64_t number;
+
+		if (!is_item(n))
+			continue;
+		bound = xml_attr(n, "bound");
+		config = xml_attr(n, "configuration");
+		if (bound || (config && (!chosen || !among(config, chosen))))
+			continue; /* a range, or another configuration */
+		type = xml_text_at(n, "ResourceType");
+		if (described_number(&number, type, 0, 65535, "a ResourceType", e))
+			return -EINVAL;
+		if (o->n == ITEMS_MAX)
+			return err_set(e, EINVAL, "it has more than %d items of hardware", ITEMS_MAX);
+		o->n++;
+		it->node = n;
+		it->type = (unsigned)number;
+		it->id = xml_text_at(n, "InstanceID");
+		it->parent = xml_text_at(n, "Parent");
+		it->sub = xml_text_at(n, "ResourceSubType");
+		it->name = xml_text_at(n, "ElementName");
+		if (!it->name)
+			it->name = xml_text_at(n, "Caption");
+	}
+	return 0;
+}
+
+static const struct item *item_of(const struct ovf *o, const char *id)
+{
+	size_t i;
+
+	for (i = 0; id && i < o->n; i++)
+		if (o->items[i].id && !strcmp(o->items[i].id, id))
+			return &o->items[i];
+	return NULL;
+}
+
+/* ---- disks ---- */
+
+/* The element of that id in a section. */
+static const xmlNode *by_id(const xmlNode *section, const char *element, const char *attr, const char *id)
+{
+	const xmlNode *n;
+
+	for (n = xml_child(section, element); n && !xml_attr_is(n, attr, id); n = xml_next(n, element))
+		;
+	return n;
+}
+
+static int file_of(struct ovf *o, struct described_disk *disk, const char *id, struct err *e)
+{
+	const xmlNode *file = by_id(xml_child(o->envelope, "References"), "File", "id", id);
+	AUTO_FREE char *compression = xml_attr(file, "compression"), *chunk = xml_attr(file, "chunkSize");
+
+	if (!file)
+		return err_set(e, EINVAL, "a disk refers to the file '%.60s', which is not in its References", id);
+	if (compression && strcasecmp(compression, "identity"))
+		return err_set(e, EINVAL, "the file of the disk '%.60s' is compressed (%.20s): unpack it, and take that from the OVF", id,
+			       compression);
+	if (chunk)
+		return err_set(e, EINVAL, "the file of the disk '%.60s' is in chunks: put them together first", id);
+	disk->file = xml_attr(file, "href");
+	return disk->file ? 0 : err_set(e, EINVAL, "the file '%.60s' has no name", id);
+}
+
+static int capacity_of(struct described_disk *disk, const xmlNode *node, struct err *e)
+{
+	AUTO_FREE char *capacity = xml_attr(node, "capacity"), *unit = xml_attr(node, "capacityAllocationUnits");
+	uint64_t n, factor = unit ? described_unit(unit) : 1;
+
+	if (!capacity)
+		return 0;
+	if (!factor)
+		return err_set(e, EINVAL, "a disk's capacity is in '%.40s', which is no unit", unit);
+	if (described_number(&n, capacity, 0, (1ULL << 60) / factor, "a disk's capacity", e))
+		return -EINVAL;
+	disk->capacity = n * factor;
+	return 0;
+}
+
+/* "ovf:/disk/ID", "/disk/ID", "ovf://disk/ID"; what is behind. */
+static const char *behind(const char *resource, const char *kind)
+{
+	const char *p = strncmp(resource, "ovf:", 4) ? resource : resource + 4;
+	size_t n = strlen(kind);
+
+	while (*p == '/')
+		p++;
+	return !strncmp(p, kind, n) && p[n] == '/' && p[n + 1] ? p + n + 1 : NULL;
+}
+
+static int find_file(struct ovf *o, struct described_disk *disk, const struct item *it, struct err *e)
+{
+	AUTO_FREE char *resource = xml_text_at(it->node, "HostResource"), *ref = NULL, *parent = NULL;
+	const char *id = resource ? behind(resource, "disk") : NULL;
+	const xmlNode *node;
+
+	if (resource && behind(resource, "file"))
+		return file_of(o, disk, behind(resource, "file"), e);
+	if (!id)
+		return err_set(e, EINVAL, "the disk '%.60s' does not say which it is", it->name ? it->name : "?");
+	node = by_id(xml_child(o->envelope, "DiskSection"), "Disk", "diskId", id);
+	if (!node)
+		return err_set(e, EINVAL, "there is no disk '%.60s' in its DiskSection", id);
+	parent = xml_attr(node, "parentRef");
+	if (parent)
+		return err_set(e, EINVAL, "the disk '%.60s' is a difference to another one: export the guest without snapshots", id);
+	ref = xml_attr(node, "fileRef");
+	if (!ref)
+		return err_set(e, EINVAL, "the disk '%.60s' has no file: it is empty there; give it one, or take it from the OVF", id);
+	if (capacity_of(disk, node, e))
+		return -EINVAL;
+	return file_of(o, disk, ref, e);
+}
+
+/* Which one of its kind, by the order of the items. */
+static unsigned controller_number(const struct ovf *o, const struct item *it)
+{
+	AUTO_FREE char *address = xml_text_at(it->node, "Address");
+	unsigned n = 0;
+	size_t i;
+
+	/* IDE: each item is a channel of the one controller, and says which */
+	if (it->type == RES_IDE && address && (!strcmp(address, "0") || !strcmp(address, "1")))
+		return (unsigned)(*address - '0');
+	for (i = 0; &o->items[i] != it; i++)
+		n += is_controller(&o->items[i]) && bus_of(&o->items[i]) == bus_of(it);
+	return n;
+}
+
+static int add_drive(struct ovf *o, const struct item *it, struct err *e)
+{
+	AUTO_FREE char *address = xml_text_at(it->node, "AddressOnParent");
+	const struct item *on = item_of(o, it->parent);
+	struct described_disk *disk = description_add_disk(o->d);
+	uint64_t unit = 0;
+
+	if (!disk)
+		return 0;
+	disk->cdrom = it->type != RES_DISK;
+	if (address && described_number(&unit, address, 0, 4095, "a disk's AddressOnParent", e))
+		return -EINVAL;
+	disk->unit = (unsigned)unit;
+	if (on && is_controller(on)) {
+		disk->bus = bus_of(on);
+		disk->controller = controller_number(o, on);
+	}
+	if (disk->bus == BUS_UNSAID && !disk->cdrom)
+		description_note(o->d, "the disk '%.60s' is on a controller that is not known (%.40s): it goes to the usual one",
+				 it->name ? it->name : "?", on && on->sub ? on->sub : "none");
+	return disk->cdrom ? 0 : find_file(o, disk, it, e);
+}
+
+/* ---- the rest ---- */
+
+static int add_memory(struct ovf *o, const struct item *it, struct err *e)
+{
+	AUTO_FREE char *unit = xml_text_at(it->node, "AllocationUnits"), *quantity = xml_text_at(it->node, "VirtualQuantity");
+	uint64_t factor = unit ? described_unit(unit) : MIB;
+
+	if (!factor)
+		return err_set(e, EINVAL, "the memory is in '%.40s', which is no unit", unit);
+	return described_memory(&o->d->memory_bytes, quantity, factor, e);
+}
+
+static int add_cpus(struct ovf *o, const struct item *it, struct err *e)
+{
+	AUTO_FREE char *quantity = xml_text_at(it->node, "VirtualQuantity"), *per = xml_text_at(it->node, "CoresPerSocket");
+	uint64_t n, cores;
+
+	if (described_number(&n, quantity, 1, GUEST_CPUS_MAX, "the number of processors", e))
+		return -EINVAL;
+	o->d->cpu.count = (unsigned)n;
+	if (!per)
+		return 0;
+	if (described_number(&cores, per, 1, GUEST_CPUS_MAX, "CoresPerSocket", e))
+		return -EINVAL;
+	if (n % cores == 0) {
+		o->d->cpu.cores = (unsigned)cores;
+		o->d->cpu.sockets = (unsigned)(n / cores);
+		o->d->cpu.threads = 1;
+	}
+	return 0;
+}
+
+/* VirtualBox keeps the addresses to itself: its n-th adapter that is on. */
+static char *vbox_mac(const struct ovf *o, size_t number)
+{
+	const xmlNode *a = xml_child(xml_at(o->vbox, "Hardware/Network"), "Adapter");
+
+	for (; a; a = xml_next(a, "Adapter"))
+		if (xml_attr_is(a, "enabled", "true") && !number--)
+			return xml_attr(a, "MACAddress");
+	return NULL;
+}
+
+static void add_nic(struct ovf *o, const struct item *it)
+{
+	AUTO_FREE char *mac = xml_text_at(it->node, "Address"), *network = xml_text_at(it->node, "Connection");
+	struct described_nic *nic = description_add_nic(o->d);
+
+	if (!nic)
+		return;
+	if (!mac)
+		mac = vbox_mac(o, o->d->nic_count - 1);
+	described_nic_model(o->d, nic, it->sub);
+	if (mac && !described_mac(nic, mac))
+		description_note(o->d, "'%.40s' is no address of a network card: it gets a new one", mac);
+	if (network)
+		description_note(o->d, "its network there was '%.60s'", network);
+}
+
+static void add_video(struct ovf *o)
+{
+	if (!o->d->video)
+		o->d->video = xstrdup("VGA");
+}
+
+static void leave_out(struct ovf *o, const struct item *it)
+{
+	description_note(o->d, "'%.60s' (resource type %u%s%.40s) is not mapped", it->name ? it->name : "?", it->type, it->sub ? ", " : "",
+			 it->sub ? it->sub : "");
+}
+
+static int add_item(struct ovf *o, const struct item *it, struct err *e)
+{
+	switch (it->type) {
+	case RES_CPU:
+		return add_cpus(o, it, e);
+	case RES_MEMORY:
+		return add_memory(o, it, e);
+	case RES_CD:
+	case RES_DVD:
+	case RES_DISK:
+		return add_drive(o, it, e);
+	case RES_NIC:
+		add_nic(o, it);
+		return 0;
+	case RES_GRAPHICS:
+		add_video(o);
+		return 0;
+	case RES_IDE:
+	case RES_SCSI:
+	case RES_STORAGE:
+		return 0; /* with what is on it */
+	case RES_USB:
+		o->d->xhci |= it->sub && strcasestr(it->sub, "xhci");
+		return 0;
+	default:
+		leave_out(o, it);
+		return 0;
+	}
+}
+
+/* <vmw:Config vmw:key="firmware" vmw:value="efi"/> */
+static void vmware_extras(struct ovf *o)
+{
+	static const char *const expected[] = {"firmware", "bootOptions.efiSecureBootEnabled"};
+	const xmlNode *hw = xml_child(o->system, "VirtualHardwareSection"), *c;
+
+	for (c = xml_child(hw, "Config"); c; c = xml_next(c, "Config")) {
+		AUTO_FREE char *key = xml_attr(c, "key"), *value = xml_attr(c, "value");
+
+		if (!key || !value)
+			continue;
+		if (!strcmp(key, expected[0]))
+			o->d->firmware = strcmp(value, "efi") ? FIRMWARE_BIOS : FIRMWARE_UEFI;
+		else if (!strcmp(key, expected[1]))
+			o->d->secure_boot = !strcmp(value, "true");
+		else if (xml_attr_is(c, "required", "true"))
+			description_note(o->d, "the setting %.60s=%.60s is not mapped", key, value);
+	}
+}
+
+/* Like VirtualBox itself, which then ignores the standard's sections. */
+static void virtualbox_extras(struct ovf *o)
+{
+	const xmlNode *hw = xml_child(o->vbox, "Hardware");
+	AUTO_FREE char *firmware = xml_attr_at(hw, "Firmware", "type"), *uuid = xml_attr(o->vbox, "uuid");
+	AUTO_FREE char *os = xml_attr(o->vbox, "OSType"), *chipset = xml_attr_at(hw, "Chipset", "type");
+	AUTO_FREE char *clock = xml_attr_at(hw, "RTC", "localOrUTC"), *tpm = xml_attr_at(hw, "TrustedPlatformModule", "type");
+
+	if (!o->vbox)
+		return;
+	o->d->firmware = firmware && !strncasecmp(firmware, "EFI", 3) ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+	o->d->machine = chipset && !strcasecmp(chipset, "ICH9") ? MACHINE_Q35 : MACHINE_PC;
+	o->d->windows |= os && !strncasecmp(os, "windows", 7);
+	o->d->local_time |= clock && !strcmp(clock, "local");
+	o->d->uuid = described_uuid(uuid);
+	if (tpm && strcasecmp(tpm, "none"))
+		description_note(o->d, "its TPM (%.20s) is not mapped: what is sealed in it is not there", tpm);
+	if (xml_child(o->vbox, "Snapshot"))
+		description_note(o->d, "its snapshots are not taken along: the disks are as they are in the file");
+	if (xml_at(hw, "SharedFolders/SharedFolder"))
+		description_note(o->d, "its shared folders are not mapped");
+}
+
+static void name_and_system(struct ovf *o)
+{
+	const xmlNode *os = xml_child(o->system, "OperatingSystemSection");
+	AUTO_FREE char *type = xml_attr(os, "osType"), *words = xml_text_at(os, "Description");
+	AUTO_FREE char *virtual = xml_text_at(o->system, "VirtualHardwareSection/System/VirtualSystemType");
+
+	o->d->name = xml_text_at(o->system, "Name");
+	if (!o->d->name)
+		o->d->name = xml_text_at(o->system, "VirtualHardwareSection/System/VirtualSystemIdentifier");
+	if (!o->d->name)
+		o->d->name = xml_attr(o->system, "id");
+	o->d->windows = (type && !strncasecmp(type, "win", 3)) || (words && strcasestr(words, "windows"));
+	o->d->origin = virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
+}
+
+static int read_system(struct ovf *o, struct err *e)
+{
+	size_t i;
+	int r;
+
+	name_and_system(o);
+	r = collect_items(o, e);
+	for (i = 0; !r && i < o->n; i++)
+		r = add_item(o, &o->items[i], e);
+	if (r)
+		return r;
+	vmware_extras(o);
+	virtualbox_extras(o);
+	if (xml_child(o->system, "ProductSection"))
+		description_note(o->d, "its properties (ProductSection) are not given to the guest");
+	return 0;
+}
+
+int read_ovf(struct guest_description *d, const char *text, size_t n, struct err *e)
+{
+	struct ovf o = {.d = d};
+	const xmlNode *collection;
+	xmlDoc *doc;
+	size_t i;
+	int r = xml_read(&doc, text, n, e);
+
+	if (r)
+		return r;
+	o.envelope = xmlDocGetRootElement(doc);
+	o.system = xml_child(o.envelope, "VirtualSystem");
+	collection = xml_child(o.envelope, "VirtualSystemCollection");
+	if (!o.system && collection && !xml_next(xml_child(collection, "VirtualSystem") ?: collection, "VirtualSystem"))
+		o.system = xml_child(collection, "VirtualSystem");
+	o.vbox = xml_child(o.system, "Machine");
+	if (!xml_is(o.envelope, "Envelope"))
+		r = err_set(e, EINVAL, "it is no OVF: its outermost element is no Envelope");
+	else if (!o.system)
+		r = err_set(e, EINVAL, collection ? "it has several guests: export one alone" : "it describes no guest (no VirtualSystem)");
+	else
+		r = read_system(&o, e);
+	for (i = 0; i < o.n; i++) {
+		free(o.items[i].id);
+		free(o.items[i].parent);
+		free(o.items[i].sub);
+		free(o.items[i].name);
+	}
+	xmlFreeDoc(doc);
+	return r;
+}

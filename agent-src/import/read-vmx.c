@@ -1,0 +1,401 @@
+/* read-vmx.c: the configuration of a guest of VMware's: lines of KEY = "VALUE", keys in any case. */
+#include "readers.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define VMX_BYTES_MAX (1u << 20)
+#define LINES_MAX     4096
+
+struct line {
+	char *key, *value;
+	bool known;
+};
+
+struct vmx {
+	struct guest_description *d;
+	struct line *lines;
+	size_t n;
+};
+
+/* ---- lines ---- */
+
+static int hex_value(char c)
+{
+	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+/* "|22" is a quote. In place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (*s == '|' && hex_value(s[1]) >= 0 && hex_value(s[2]) >= 0 && hex_value(s[1]) + hex_value(s[2]) > 0) {
+			*to++ = (char)(hex_value(s[1]) << 4 | hex_value(s[2]));
+			s += 2;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+static char *trimmed(const char *from, const char *to)
+{
+	while (from < to && isspace((unsigned char)*from))
+		from++;
+	while (from < to && isspace((unsigned char)to[-1]))
+		to--;
+	return xasprintf("%.*s", (int)(to - from), from);
+}
+
+static int add_line(struct vmx *v, const char *from, const char *to, unsigned number, struct err *e)
+{
+	const char *equals = memchr(from, '=', (size_t)(to - from));
+	struct line *l = &v->lines[v->n];
+	size_t n;
+
+	while (from < to && isspace((unsigned char)*from))
+		from++;
+	if (from == to || *from == '#')
+		return 0;
+	if (!equals || to - from > GUEST_TEXT_MAX)
+		return err_set(e, EINVAL, "line %u is not KEY = \"VALUE\"", number);
+	if (v->n == LINES_MAX)
+		return err_set(e, EINVAL, "it has more than %d lines", LINES_MAX);
+	l->key = trimmed(from, equals);
+	l->value = trimmed(equals + 1, to);
+	v->n++;
+	n = strlen(l->value);
+	if (n >= 2 && l->value[0] == '"' && l->value[n - 1] == '"') {
+		memmove(l->value, l->value + 1, n - 2);
+		l->value[n - 2] = '\0';
+	}
+	unescape(l->value);
+	return 0;
+}
+
+static int split(struct vmx *v, const char *text, size_t n, struct err *e)
+{
+	const char *end = text + n, *next;
+	unsigned number = 1;
+	int r = 0;
+
+	if (n > VMX_BYTES_MAX || memchr(text, '\0', n))
+		return err_set(e, EINVAL, "it is no text of at most %u KiB", VMX_BYTES_MAX >> 10);
+	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		text += 3;
+	for (; !r && text < end; text = next, number++) {
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+
+		next = stop ? stop + 1 : end;
+		r = add_line(v, text, stop ? stop : end, number, e);
+	}
+	return r;
+}
+
+/* The value of a key that printf makes; NULL: there is none, or it is empty. */
+__attribute__((format(printf, 2, 3))) static const char *get(struct vmx *v, const char *fmt, ...)
+{
+	char key[128];
+	va_list ap;
+	size_t i;
+
+	va_start(ap, fmt);
+	vsnprintf(key, sizeof(key), fmt, ap);
+	va_end(ap);
+	for (i = v->n; i-- > 0;)
+		if (!strcasecmp(v->lines[i].key, key)) {
+			v->lines[i].known = true;
+			return *v->lines[i].value ? v->lines[i].value : NULL;
+		}
+	return NULL;
+}
+
+static bool is_true(const char *value)
+{
+	return value && (!strcasecmp(value, "TRUE") || !strcmp(value, "1") || !strcasecmp(value, "yes"));
+}
+
+/* ---- disks ---- */
+
+static const struct {
+	const char *prefix;
+	unsigned controllers, units;
+	enum disk_bus bus; /* without virtualDev */
+} buses[] = {
+	{"scsi", 4, 65, BUS_LSILOGIC},
+	{"sata", 4, 30, BUS_SATA},
+	{"ide", 2, 2, BUS_IDE},
+	{"nvme", 4, 15, BUS_NVME},
+};
+
+static const struct {
+	const char *word;
+	enum disk_bus bus;
+} scsi_kinds[] = {
+	{"lsilogic", BUS_LSILOGIC},
+	{"lsisas1068", BUS_LSISAS},
+	{"pvscsi", BUS_PVSCSI},
+};
+
+static enum disk_bus scsi_bus(struct vmx *v, unsigned controller)
+{
+	const char *kind = get(v, "scsi%u.virtualDev", controller);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(scsi_kinds); i++)
+		if (!strcasecmp(kind ? kind : "lsilogic", scsi_kinds[i].word))
+			return scsi_kinds[i].bus;
+	description_note(v->d, "QEMU has no controller '%.40s' (scsi%u): its disks go to the usual one", kind, controller);
+	return BUS_UNSAID;
+}
+
+static bool is_cdrom(const char *type)
+{
+	return type && (!strncasecmp(type, "cdrom", 5) || !strncasecmp(type, "atapi", 5));
+}
+
+static int add_drive(struct vmx *v, const char *prefix, unsigned c, unsigned u, enum disk_bus bus, struct err *e)
+{
+	const char *type = get(v, "%s%u:%u.deviceType", prefix, c, u), *file = get(v, "%s%u:%u.fileName", prefix, c, u);
+	const char *mode = get(v, "%s%u:%u.mode", prefix, c, u);
+	struct described_disk *disk;
+
+	if (type && (!strcasecmp(type, "rawDisk") || !strcasecmp(type, "scsi-passthru")))
+		return err_set(e, EINVAL, "%s%u:%u is a disk of the host that it ran on (%.40s): make an image of it there", prefix, c, u,
+			       type);
+	if (!is_cdrom(type) && !file)
+		return err_set(e, EINVAL, "the disk %s%u:%u has no file", prefix, c, u);
+	disk = description_add_disk(v->d);
+	if (!disk)
+		return 0;
+	disk->bus = bus;
+	disk->controller = c;
+	disk->unit = u;
+	disk->cdrom = is_cdrom(type);
+	if (disk->cdrom)
+		return 0;
+	disk->file = xstrdup(file);
+	if (mode && strncasecmp(mode, "persistent", 10) && strcasecmp(mode, "independent-persistent"))
+		description_note(v->d, "the disk %s%u:%u was in mode '%.40s': here all that is written stays", prefix, c, u, mode);
+	return 0;
+}
+
+static int add_drives(struct vmx *v, struct err *e)
+{
+	unsigned c, u;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(buses); i++)
+		for (c = 0; c < buses[i].controllers; c++) {
+			const char *p = buses[i].prefix;
+			bool on = is_true(get(v, "%s%u.present", p, c)) || buses[i].bus == BUS_IDE;
+			enum disk_bus bus = on && buses[i].bus == BUS_LSILOGIC ? scsi_bus(v, c) : buses[i].bus;
+
+			for (u = 0; on && u < buses[i].units; u++)
+				if (is_true(get(v, "%s%u:%u.present", p, c, u)) && add_drive(v, p, c, u, bus, e))
+					return -EINVAL;
+		}
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+static void add_nics(struct vmx *v)
+{
+	unsigned i;
+
+	for (i = 0; i < 10; i++) {
+		const char *model, *mac, *network, *kind;
+		struct described_nic *nic;
+
+		if (!is_true(get(v, "ethernet%u.present", i)))
+			continue;
+		nic = description_add_nic(v->d);
+		if (!nic)
+			return;
+		model = get(v, "ethernet%u.virtualDev", i);
+		described_nic_model(v->d, nic, model ? model : "vlance"); /* what VMware takes where nothing is said */
+		mac = get(v, "ethernet%u.address", i);
+		if (!mac)
+			mac = get(v, "ethernet%u.generatedAddress", i);
+		if (mac && !described_mac(nic, mac))
+			description_note(v->d, "ethernet%u: '%.40s' is no address of a network card: it gets a new one", i, mac);
+		network = get(v, "ethernet%u.networkName", i);
+		kind = get(v, "ethernet%u.connectionType", i);
+		if (network || kind)
+			description_note(v->d, "its network there was '%.60s'", network ? network : kind);
+	}
+}
+
+static int add_cpus(struct vmx *v, struct err *e)
+{
+	const char *count = get(v, "numvcpus"), *per = get(v, "cpuid.coresPerSocket");
+	uint64_t n = 1, cores;
+
+	if (count && described_number(&n, count, 1, GUEST_CPUS_MAX, "numvcpus", e))
+		return -EINVAL;
+	v->d->cpu.count = (unsigned)n;
+	if (!per)
+		return 0;
+	if (described_number(&cores, per, 1, GUEST_CPUS_MAX, "cpuid.coresPerSocket", e))
+		return -EINVAL;
+	if (n % cores)
+		return 0;
+	v->d->cpu.cores = (unsigned)cores;
+	v->d->cpu.sockets = (unsigned)(n / cores);
+	v->d->cpu.threads = 1;
+	return 0;
+}
+
+static void add_system(struct vmx *v)
+{
+	const char *os = get(v, "guestOS"), *name = get(v, "displayName"), *firmware = get(v, "firmware");
+
+	v->d->origin = xstrdup("VMware VMX");
+	v->d->name = name ? xstrdup(name) : NULL;
+	v->d->windows = os && !strncasecmp(os, "win", 3);
+	v->d->firmware = firmware && !strcasecmp(firmware, "efi") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+	v->d->secure_boot = is_true(get(v, "uefi.secureBoot.enabled"));
+	v->d->uuid = described_uuid(get(v, "uuid.bios"));
+	v->d->xhci = is_true(get(v, "usb_xhci.present"));
+	if (get(v, "nvram") && v->d->firmware == FIRMWARE_UEFI)
+		description_note(v->d,
+				 "the variables of its UEFI (nvram) are VMware's own: it begins with new ones, and finds its boot loader "
+				 "where removable media have theirs, or by its firmware's menu");
+}
+
+/* Settings of the source's own that say nothing of the guest's hardware. */
+static bool is_idle(const struct line *l)
+{
+	static const char *const prefixes[] = {
+		".encoding",
+		"config.version",
+		"virtualHW.",
+		"pciBridge",
+		"vmci0.",
+		"hpet0.",
+		"extendedConfigFile",
+		"tools.",
+		"toolsInst",
+		"powerType.",
+		"uuid.",
+		"vc.uuid",
+		"sched.",
+		"svga.",
+		"monitor.",
+		"numa.",
+		"migrate.",
+		"vmotion.",
+		"checkpoint.",
+		"softPower",
+		"gui.",
+		"mks.",
+		"virtualHW",
+		"annotation",
+		"guestInfo.",
+		"isolation.",
+		"RemoteDisplay.",
+		"vmxstats.",
+		"cleanShut",
+		"replay.",
+		"policy.",
+		"mem.",
+		"svga",
+		"usb.",
+		"usb:",
+		"usb_xhci",
+		"ehci",
+		"uhci",
+		"disk.",
+		"log",
+		"bios.",
+		"cpuid.",
+		"guestOS",
+		"hgfs",
+		"messageBus",
+		"ctkEnabled",
+		"sound.virtualDev",
+		"sound.fileName",
+		"sound.auto",
+		"sound.start",
+		"sound.pciSlot",
+		"deploymentPlatform",
+		"vmx.",
+		"snapshot.",
+		"time.",
+		"priority.",
+		"unity.",
+		"serial0.fileType",
+		"floppy0.file",
+		"floppy0.start",
+		"floppy0.client",
+		"vcpu.",
+		"vm.",
+		"workingDir",
+		"acpi.",
+		"keyboard",
+	};
+	static const char *const parts[] = {".pciSlotNumber",  ".addressType", ".generatedAddressOffset",
+					    ".startConnected", ".autodetect",  ".clientDevice",
+					    ".redo",	       ".exclusive",   ".virtualSSD",
+					    ".throughputCap",  ".shares",      ".linkStatePropagation",
+					    ".wakeOnPcktRcv",  ".bsdName",     ".displayName",
+					    ".uptCompat",      ".dvsId",       ".vnet",
+					    ".writeThrough",   ".ctkEnabled",  ".sharedBus",
+					    ".unitNumber",     ".pciSlot",     ".allowGuest",
+					    ".allowguest"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (!strncasecmp(l->key, prefixes[i], strlen(prefixes[i])))
+			return true;
+	for (i = 0; i < ARRAY_LEN(parts); i++)
+		if (strcasestr(l->key, parts[i]))
+			return true;
+	return !*l->value || !strcasecmp(l->value, "FALSE");
+}
+
+static int read_guest(struct vmx *v, struct err *e)
+{
+	const char *memory = get(v, "memsize");
+	size_t i;
+
+	if (!get(v, "config.version") && !get(v, "virtualHW.version"))
+		return err_set(e, EINVAL, "it is no VMX: it has no config.version");
+	if (get(v, "encryption.keySafe") || get(v, "encryption.data"))
+		return err_set(e, EINVAL, "the guest is encrypted: decrypt it there first");
+	add_system(v);
+	if (memory && described_memory(&v->d->memory_bytes, memory, MIB, e))
+		return -EINVAL;
+	if (add_cpus(v, e) || add_drives(v, e))
+		return -EINVAL;
+	add_nics(v);
+	for (i = 0; i < v->n; i++)
+		if (!v->lines[i].known && !is_idle(&v->lines[i]))
+			description_note(v->d, "the setting %.60s = \"%.60s\" is not mapped", v->lines[i].key, v->lines[i].value);
+	return 0;
+}
+
+int read_vmx(struct guest_description *d, const char *text, size_t n, struct err *e)
+{
+	struct vmx v = {.d = d, .lines = xcalloc(LINES_MAX, sizeof(struct line))};
+	size_t i;
+	int r = split(&v, text, n, e);
+
+	if (!r)
+		r = read_guest(&v, e);
+	for (i = 0; i < v.n; i++) {
+		free(v.lines[i].key);
+		free(v.lines[i].value);
+	}
+	free(v.lines);
+	return r;
+}

@@ -1,0 +1,19 @@
+/*
+ * readers.h: every kind of description that can be imported; each fills a struct guest_description from the text of one file.
+ *
+ * A reader is pure: it opens nothing, believes nothing, and leaves *d to be freed by the caller whatever it returns. 0, or -EINVAL:
+ * it is not what it claims to be, or something without which there would be no guest. All else that is not understood is a note.
+ * A further kind of description (a bundle of vmferry's own, say) is a row of `readers` in sources.c and a function here.
+ */
+#ifndef VMFERRY_READERS_H
+#define VMFERRY_READERS_H
+
+#include "guest-description.h"
+
+int read_ovf(struct guest_description *d, const char *text, size_t n, struct err *e);
+int read_vmx(struct guest_description *d, const char *text, size_t n, struct err *e);
+int read_libvirt(struct guest_description *d, const char *text, size_t n, struct err *e);
+/* The configuration of an exported guest as Windows Server 2008 to 2012 R2 write it. */
+int read_hyperv(struct guest_description *d, const char *text, size_t n, struct err *e);
+
+#endif

@@ -1,0 +1,529 @@
+/* sources.c: see sources.h. */
+#include "sources.h"
+#include "open-regular.h"
+#include "readers.h"
+#include "util.h"
+#include "xml.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define HEAD_BYTES 1024u
+
+/* ---- what a file is ---- */
+
+enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV };
+
+typedef int (*read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
+
+/* Every kind of description; XML is told apart by its outermost element. */
+static const struct {
+	enum file_kind kind;
+	const char *element; /* NULL: no XML */
+	read_fn read;
+} readers[] = {
+	{KIND_OVF, "Envelope", read_ovf},
+	{KIND_OVA, NULL, read_ovf},
+	{KIND_VMX, NULL, read_vmx},
+	{KIND_LIBVIRT, "domain", read_libvirt},
+	{KIND_HYPERV, "configuration", read_hyperv},
+};
+
+static const struct {
+	const char *ending, *why;
+} refused[] = {
+	{".vmcx", "it is Hyper-V's binary configuration, whose format nobody has published: import the guest's VHDX alone, with --memory, "
+		  "--cpus and --firmware (uefi for generation 2)"},
+	{".vmrs", "it is what a guest of Hyper-V's had in memory, and no disk"},
+	{".vmgs", "it is the state of a guest's firmware in Hyper-V, and no disk"},
+	{".vmem", "it is what a guest of VMware's had in memory, and no disk"},
+	{".vmss", "it is the state of a suspended guest of VMware's: shut it down there first"},
+	{".vmsn", "it is the state of a snapshot of VMware's, and no disk"},
+	{".vmsd", "it is a list of snapshots of VMware's, and no disk"},
+	{".nvram", "it holds the settings of a firmware, and no disk"},
+	{".vbox", "it is a configuration of VirtualBox's own: export the guest (VBoxManage export VM -o vm.ova)"},
+	{".mf", "it is a manifest: name the OVF, beside which it is found"},
+	{".avhdx", "it is a difference to another image: merge the guest's checkpoints there first"},
+	{".avhd", "it is a difference to another image: merge the guest's checkpoints there first"},
+};
+
+static bool ends_with(const char *path, const char *ending)
+{
+	size_t n = strlen(path), m = strlen(ending);
+
+	return n >= m && !strcasecmp(path + n - m, ending);
+}
+
+/* The name of the outermost element, if that looks like XML; what is UTF-16 is looked at without its zeros. */
+static bool outermost(const char *head, size_t n, char *name, size_t size)
+{
+	char plain[HEAD_BYTES + 1], *p;
+	size_t i, len = 0;
+
+	for (i = 0; i < n; i++)
+		if (head[i] && (unsigned char)head[i] < 0x80)
+			plain[len++] = head[i];
+	plain[len] = '\0';
+	p = plain + strspn(plain, " \t\r\n");
+	while (*p == '<' && (p[1] == '?' || p[1] == '!')) {
+		const char *end = strncmp(p, "<!--", 4) ? ">" : "-->";
+
+		p = strstr(p, end);
+		if (!p)
+			return false;
+		p += strlen(end);
+		p += strspn(p, " \t\r\n");
+	}
+	if (*p++ != '<' || !isalpha((unsigned char)*p))
+		return false;
+	len = strcspn(p, " \t\r\n/>");
+	for (i = 0; i < len; i++)
+		if (p[i] == ':') {
+			p += i + 1;
+			len -= i + 1;
+			break;
+		}
+	if (!len || len >= size)
+		return false;
+	memcpy(name, p, len);
+	name[len] = '\0';
+	return true;
+}
+
+static int kind_of(enum file_kind *out, const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	char head[HEAD_BYTES + 1] = "", element[64];
+	ssize_t n;
+	size_t i;
+
+	if (fd < 0)
+		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", path) : err_sys(e, -fd, "cannot open %s", path);
+	for (i = 0; i < ARRAY_LEN(refused); i++)
+		if (ends_with(path, refused[i].ending))
+			return err_set(e, EINVAL, "%s: %s", path, refused[i].why);
+	n = pread(fd, head, HEAD_BYTES, 0);
+	if (n < 0)
+		return err_sys(e, errno, "cannot read %s", path);
+	*out = KIND_IMAGE;
+	if (n > 262 && !memcmp(head + 257, "ustar", 5))
+		*out = KIND_OVA;
+	else if (ends_with(path, ".vmx"))
+		*out = KIND_VMX;
+	else if (outermost(head, (size_t)n, element, sizeof(element))) {
+		for (i = 0; i < ARRAY_LEN(readers); i++)
+			if (readers[i].element && !strcmp(readers[i].element, element))
+				*out = readers[i].kind;
+		if (*out == KIND_IMAGE)
+			return err_set(e, EINVAL, "%s is XML, but describes no guest that is known: it begins with <%s>", path, element);
+	} else if (ends_with(path, ".ova") || ends_with(path, ".ovf") || ends_with(path, ".xml")) {
+		return err_set(e, EINVAL, "%s is not what its name says", path);
+	}
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static int read_text(char **out, size_t *n, int fd, uint64_t offset, uint64_t size, const char *name, struct err *e)
+{
+	size_t got = 0;
+
+	if (!size || size > XML_BYTES_MAX)
+		return err_set(e, EINVAL, "%s is %s", name, size ? "longer than 4 MiB, which no description is" : "empty");
+	*out = xmalloc(size + 1);
+	while (got < size) {
+		ssize_t r = pread(fd, *out + got, size - got, (off_t)(offset + got));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return err_sys(e, r ? errno : EIO, "cannot read %s", name);
+		got += (size_t)r;
+	}
+	(*out)[size] = '\0';
+	*n = size;
+	return 0;
+}
+
+static int read_whole(char **out, size_t *n, const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot open %s", path);
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "cannot read %s", path);
+	return read_text(out, n, fd, 0, (uint64_t)st.st_size, path, e);
+}
+
+/* The only member with that ending; NULL: none. -EINVAL: several. */
+static int only_member(const struct ova *o, const char *ending, const struct ova_member **out, struct err *e)
+{
+	size_t i;
+
+	*out = NULL;
+	for (i = 0; i < o->n; i++) {
+		if (!ends_with(o->members[i].name, ending))
+			continue;
+		if (*out)
+			return err_set(e, EINVAL, "it has several files '*%s'", ending);
+		*out = &o->members[i];
+	}
+	return 0;
+}
+
+static int open_ova(struct sources *s, struct guest_description *d, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(s->description);
+	const struct ova_member *ovf, *mf, *cert;
+	AUTO_FREE char *text = NULL;
+	size_t n;
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot open %s", s->description);
+	s->is_ova = true;
+	r = ova_read(&s->ova, fd, e);
+	if (!r)
+		r = only_member(&s->ova, ".ovf", &ovf, e);
+	if (!r)
+		r = only_member(&s->ova, ".mf", &mf, e);
+	if (!r)
+		r = only_member(&s->ova, ".cert", &cert, e);
+	if (!r && !ovf)
+		r = err_set(e, EINVAL, "it is a tar archive without an OVF");
+	if (!r)
+		r = read_text(&s->text, &s->text_bytes, fd, ovf->offset, ovf->size, ovf->name, e);
+	if (!r && mf) {
+		s->manifest_name = xstrdup(mf->name);
+		r = read_text(&text, &n, fd, mf->offset, mf->size, mf->name, e);
+		if (!r)
+			r = manifest_parse(&s->manifest, text, n, e) ? err_prefix(e, "%s", mf->name) : 0;
+	}
+	if (r)
+		return err_prefix(e, "%s", s->description);
+	s->text_name = xstrdup(ovf->name);
+	if (cert)
+		description_note(d, "the signature (%s) is not looked at", cert->name);
+	return 0;
+}
+
+/* x.mf beside x.ovf */
+static int open_ovf_manifest(struct sources *s, struct err *e)
+{
+	AUTO_FREE char *path = NULL, *text = NULL;
+	size_t stem = strlen(s->description) - (ends_with(s->description, ".ovf") ? 4 : 0), n;
+	int r;
+
+	path = xasprintf("%.*s.mf", (int)stem, s->description);
+	if (access(path, F_OK))
+		return 0;
+	r = read_whole(&text, &n, path, e);
+	if (!r && manifest_parse(&s->manifest, text, n, e))
+		r = err_prefix(e, "%s", path);
+	s->manifest_name = xstrdup(described_base(path));
+	return r;
+}
+
+static int read_description(struct sources *s, struct guest_description *d, enum file_kind kind, struct err *e)
+{
+	size_t i;
+	int r = kind == KIND_OVA ? open_ova(s, d, e) : read_whole(&s->text, &s->text_bytes, s->description, e);
+
+	if (!r && kind == KIND_OVF)
+		r = open_ovf_manifest(s, e);
+	if (r)
+		return r;
+	for (i = 0; readers[i].kind != kind; i++)
+		;
+	r = readers[i].read(d, s->text, s->text_bytes, e);
+	return r ? err_prefix(e, "%s", s->description) : 0;
+}
+
+/* ---- which file each disk is ---- */
+
+/* "disk%201.vmdk"; malloc'ed. */
+static char *percent_decoded(const char *text)
+{
+	char *out = xstrdup(text), *to = out;
+
+	for (; *text; text++) {
+		unsigned v;
+
+		if (*text == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]) &&
+		    sscanf(text + 1, "%2x", &v) == 1 && v) {
+			*to++ = (char)v;
+			text += 2;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+	return out;
+}
+
+static int in_ova(struct sources *s, struct image_source *to, const char *name, struct err *e)
+{
+	const struct ova_member *m = ova_find(&s->ova, name);
+	AUTO_FREE char *decoded = percent_decoded(name);
+
+	if (!m)
+		m = ova_find(&s->ova, decoded);
+	if (!m)
+		return err_set(e, EINVAL, "%s: the disk '%.200s' is not in it", s->description, name);
+	*to = (struct image_source){xstrdup(s->description), true, m->offset, m->size, NULL};
+	return 0;
+}
+
+/* One that the user has named. */
+static bool among_images(struct sources *s, struct image_source *to, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->image_count; i++)
+		if (!strcasecmp(described_base(s->images[i]), described_base(name))) {
+			s->image_used[i] = true;
+			to->path = xstrdup(s->images[i]);
+			return true;
+		}
+	return false;
+}
+
+/* What lies there, and is no link, which would lead elsewhere. */
+static bool beside(struct sources *s, struct image_source *to, const char *name)
+{
+	int dir = (int)(strrchr(s->description, '/') - s->description);
+	AUTO_FREE char *path = NULL;
+	struct stat st;
+
+	if (!plain_file_name(name))
+		return false;
+	path = xasprintf("%.*s/%s", dir, s->description, name);
+	if (lstat(path, &st) || !S_ISREG(st.st_mode))
+		return false;
+	to->path = xstrdup(path);
+	return true;
+}
+
+static int in_directory(struct sources *s, struct image_source *to, const struct described_disk *k, struct err *e)
+{
+	AUTO_FREE char *decoded = percent_decoded(k->file);
+
+	if (among_images(s, to, k->file) || beside(s, to, k->file) || beside(s, to, decoded))
+		return 0;
+	if (k->absolute && *k->file == '/') {
+		to->path = realpath(k->file, NULL);
+		return to->path ? 0 : err_sys(e, errno, "%s: the disk %s", s->description, k->file);
+	}
+	/* the directory is one of the host that it comes from */
+	if (strpbrk(k->file, "/\\") && beside(s, to, described_base(k->file)))
+		return 0;
+	return err_set(e, ENOENT, "%s: the disk '%.200s' is not beside it: name that file, too (vmferry import %s FILE…)", s->description,
+		       k->file, described_base(s->description));
+}
+
+static int find_disks(struct sources *s, const struct guest_description *d, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < d->disk_count; i++) {
+		const struct described_disk *k = &d->disks[i];
+
+		if (k->cdrom)
+			continue;
+		r = s->is_ova ? in_ova(s, &s->disks[i], k->file, e) : in_directory(s, &s->disks[i], k, e);
+		if (!r)
+			r = image_examine(&s->disks[i], k->format, e);
+		if (r && s->is_ova)
+			err_prefix(e, "disk %s", k->file);
+	}
+	for (i = 0; !r && i < s->image_count; i++)
+		if (!s->image_used[i])
+			r = err_set(e, EINVAL, "%s is no disk of the guest that %s describes", s->images[i], s->description);
+	return r;
+}
+
+/* ---- ---- */
+
+/* A guest of images alone: the disks in that order. */
+static int describe_images(struct sources *s, struct guest_description *d, struct err *e)
+{
+	const char *base = described_base(s->images[0]), *dot = strrchr(base, '.');
+	size_t i;
+
+	d->origin = xstrdup(s->image_count == 1 ? "a disk image" : "disk images");
+	d->name = xasprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+	for (i = 0; i < s->image_count; i++) {
+		struct described_disk *k = description_add_disk(d);
+		int r;
+
+		if (!k)
+			return err_set(e, EINVAL, "more than %d images", GUEST_DISKS_MAX);
+		k->file = xstrdup(s->images[i]);
+		s->disks[i].path = xstrdup(s->images[i]);
+		r = image_examine(&s->disks[i], NULL, e);
+		if (r)
+			return r;
+	}
+	if (d->nic_count == 0)
+		description_add_nic(d); /* an image says nothing of it */
+	return 0;
+}
+
+static int sort_files(struct sources *s, enum file_kind *kind, char *const *files, size_t count, struct err *e)
+{
+	size_t i;
+
+	s->images = xcalloc(count, sizeof(*s->images));
+	s->image_used = xcalloc(count, sizeof(*s->image_used));
+	for (i = 0; i < count; i++) {
+		AUTO_FREE char *path = realpath(files[i], NULL);
+		enum file_kind this;
+		int r;
+
+		if (!path)
+			return err_sys(e, errno, "cannot open %s", files[i]);
+		r = kind_of(&this, path, e);
+		if (r)
+			return r;
+		if (this != KIND_IMAGE && s->description)
+			return err_set(e, EINVAL, "%s and %s each describe a guest: one at a time", s->description, path);
+		if (this != KIND_IMAGE)
+			*kind = this;
+		*(this == KIND_IMAGE ? &s->images[s->image_count++] : &s->description) = path;
+		path = NULL;
+	}
+	return 0;
+}
+
+int sources_open(struct sources *s, struct guest_description *d, char *const *files, size_t count, struct err *e)
+{
+	enum file_kind kind = KIND_IMAGE;
+	int r;
+
+	*s = (struct sources){.text = NULL};
+	*d = (struct guest_description){.name = NULL};
+	r = sort_files(s, &kind, files, count, e);
+	if (r)
+		return r;
+	if (!s->description)
+		return describe_images(s, d, e);
+	r = read_description(s, d, kind, e);
+	return r ? r : find_disks(s, d, e);
+}
+
+/* ---- digests ---- */
+
+/* 0 and a descriptor in *fd, which is to be closed. */
+static int open_named(const struct sources *s, const char *name, int *fd, uint64_t *offset, uint64_t *size, struct err *e)
+{
+	int dir = (int)(strrchr(s->description, '/') - s->description);
+	AUTO_FREE char *path = s->is_ova ? xstrdup(s->description) : xasprintf("%.*s/%s", dir, s->description, name);
+	const struct ova_member *m = s->is_ova ? ova_find(&s->ova, name) : NULL;
+	struct stat st;
+
+	if (s->is_ova && !m)
+		return err_set(e, EBADMSG, "%s names %s, which is not in %s", s->manifest_name, name, s->description);
+	*fd = open_regular(path);
+	if (*fd < 0)
+		return err_set(e, EBADMSG, "%s names %s, which cannot be read: %s", s->manifest_name, name, strerror(-*fd));
+	if (fstat(*fd, &st)) {
+		close(*fd);
+		return err_sys(e, errno, "cannot read %s", path);
+	}
+	*offset = m ? m->offset : 0;
+	*size = m ? m->size : (uint64_t)st.st_size;
+	return 0;
+}
+
+/* What is to be used must be in it. */
+static int is_listed(const struct sources *s, const char *name, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < s->manifest.n; i++)
+		if (!strcmp(s->manifest.lines[i].name, name))
+			return 0;
+	return err_set(e, EBADMSG, "%s says nothing of %s", s->manifest_name, name);
+}
+
+static int all_listed(const struct sources *s, struct err *e)
+{
+	size_t i, k;
+	int r = is_listed(s, s->is_ova ? s->text_name : described_base(s->description), e);
+
+	for (i = 0; !r && i < GUEST_DISKS_MAX; i++) {
+		const struct image_source *d = &s->disks[i];
+
+		if (!d->path)
+			continue;
+		if (!d->is_slice)
+			r = is_listed(s, described_base(d->path), e);
+		for (k = 0; !r && d->is_slice && k < s->ova.n; k++)
+			if (s->ova.members[k].offset == d->offset && s->ova.members[k].size == d->size)
+				r = is_listed(s, s->ova.members[k].name, e);
+	}
+	return r;
+}
+
+int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e)
+{
+	size_t i;
+	int r = s->manifest_name ? all_listed(s, e) : 0;
+
+	for (i = 0; !r && i < s->manifest.n; i++) {
+		const struct manifest_line *l = &s->manifest.lines[i];
+		uint64_t offset, size;
+		int fd;
+
+		r = open_named(s, l->name, &fd, &offset, &size, e);
+		if (r)
+			break;
+		r = manifest_check(l, fd, offset, size, progress, ctx, e);
+		close(fd);
+	}
+	return r;
+}
+
+uint64_t sources_verify_bytes(const struct sources *s)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < s->manifest.n; i++) {
+		uint64_t offset, size;
+		struct err ignored;
+		int fd;
+
+		if (open_named(s, s->manifest.lines[i].name, &fd, &offset, &size, &ignored))
+			continue;
+		close(fd);
+		total += size;
+	}
+	return total;
+}
+
+void sources_fini(struct sources *s)
+{
+	size_t i;
+
+	for (i = 0; i < GUEST_DISKS_MAX; i++)
+		image_source_fini(&s->disks[i]);
+	for (i = 0; i < s->image_count; i++)
+		free(s->images[i]);
+	free(s->images);
+	free(s->image_used);
+	free(s->description);
+	free(s->text);
+	free(s->text_name);
+	free(s->manifest_name);
+	manifest_fini(&s->manifest);
+	ova_fini(&s->ova);
+}

@@ -1,0 +1,38 @@
+/*
+ * sources.h: the files of the user's that a guest is imported from: which of them describes it, with which reader, and which image each
+ * of its disks is. A description names files only beside itself, or those that the user has named; but for libvirt's, which are of this
+ * host anyway.
+ */
+#ifndef VMFERRY_IMPORT_SOURCES_H
+#define VMFERRY_IMPORT_SOURCES_H
+
+#include "foreign-image.h"
+#include "guest-description.h"
+#include "ova.h"
+
+struct sources {
+	char *description; /* the file, absolute; NULL: only images */
+	char *text;	   /* what the reader gets */
+	size_t text_bytes;
+	char *text_name; /* of the OVF within an OVA */
+	bool is_ova;
+	struct ova ova;
+	struct manifest manifest;
+	char *manifest_name; /* NULL: there is none */
+	char **images;	     /* the other files of the user's, absolute */
+	bool *image_used;
+	size_t image_count;
+	struct image_source disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive */
+};
+
+/*
+ * Looks at the files, and fills d. 0; -EINVAL: they cannot be imported; -errno: one cannot be read. sources_fini() and
+ * description_fini() whatever is returned.
+ */
+int sources_open(struct sources *s, struct guest_description *d, char *const *files, size_t count, struct err *e);
+/* Compares all that is named in the manifest. 0; -EBADMSG; -ECANCELED. total: its bytes, for progress. */
+int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e);
+uint64_t sources_verify_bytes(const struct sources *s);
+void sources_fini(struct sources *s);
+
+#endif
