@@ -84,8 +84,11 @@ static void decide_bus(struct guest_description *d, struct described_disk *k, li
 		description_note(d, "this QEMU has no %s: a disk that was on it is on SATA", b->controller ? b->controller : b->disk);
 		k->bus = BUS_SATA;
 	}
-	if (k->bus == BUS_IDE && d->machine == MACHINE_Q35)
+	if (k->bus == BUS_IDE && d->machine == MACHINE_Q35) {
+		k->unit += 2 * k->controller;
+		k->controller = 0;
 		k->bus = BUS_SATA; /* q35 has no other */
+	}
 }
 
 static void decide_nics(struct guest_description *d, line_has_fn has, const void *ctx)
@@ -122,6 +125,10 @@ void line_decide(struct guest_description *d, const struct line_wishes *w, line_
 		d->firmware = w->firmware != FIRMWARE_UNSAID ? w->firmware : FIRMWARE_BIOS;
 	if (d->firmware == FIRMWARE_BIOS)
 		d->secure_boot = false;
+	else if (!d->nvram)
+		description_note(
+			d,
+			"its UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");
 	for (i = 0; i < d->disk_count; i++)
 		if (w->bus != BUS_UNSAID && !d->disks[i].cdrom) {
 			d->disks[i].bus = w->bus;
@@ -240,7 +247,6 @@ static int place(struct layout *y, const struct guest_description *d, const stru
 
 	*controller = k->controller;
 	*unit = k->unit;
-	/* an IDE disk that has moved to q35: each place of its own */
 	if (*controller < controllers && *unit < b->units && !y->taken[k->bus][*controller][*unit])
 		goto found;
 	for (*controller = k->controller < controllers ? k->controller : 0; *controller < controllers; (*controller)++)

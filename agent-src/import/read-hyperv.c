@@ -40,11 +40,13 @@ static void add_drive(struct guest_description *d, const xmlNode *drive, bool id
 	if (!to)
 		return;
 	to->cdrom = !disk;
-	/* QEMU's SCSI controllers are none that a guest of Hyper-V's knows: AHCI is what all know */
 	to->bus = ide ? BUS_IDE : BUS_SATA;
 	to->controller = ide ? controller : 0;
 	to->unit = ide ? unit : controller * 64 + unit;
 	to->file = disk && path ? xstrdup(path) : NULL;
+	if (disk && !ide)
+		description_note(d, "QEMU has no SCSI controller of Hyper-V's: the disk %.100s is on SATA",
+				 path ? described_base(path) : "?");
 }
 
 static void add_controllers(struct guest_description *d, const xmlNode *device, bool ide)

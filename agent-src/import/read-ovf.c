@@ -382,16 +382,16 @@ static void vmware_extras(struct ovf *o)
 	static const char *const expected[] = {"firmware", "bootOptions.efiSecureBootEnabled"};
 	const xmlNode *hw = xml_child(o->system, "VirtualHardwareSection"), *c;
 
-	for (c = xml_child(hw, "Config"); c; c = xml_next(c, "Config")) {
+	for (c = xml_first(hw); c; c = xml_after(c)) {
 		AUTO_FREE char *key = xml_attr(c, "key"), *value = xml_attr(c, "value");
 
-		if (!key || !value)
+		if ((!xml_is(c, "Config") && !xml_is(c, "ExtraConfig")) || !key || !value)
 			continue;
 		if (!strcmp(key, expected[0]))
 			o->d->firmware = strcmp(value, "efi") ? FIRMWARE_BIOS : FIRMWARE_UEFI;
 		else if (!strcmp(key, expected[1]))
 			o->d->secure_boot = !strcmp(value, "true");
-		else if (xml_attr_is(c, "required", "true"))
+		else if (strcasecmp(value, "false"))
 			description_note(o->d, "the setting %.60s=%.60s is not mapped", key, value);
 	}
 }
@@ -402,6 +402,7 @@ static void virtualbox_extras(struct ovf *o)
 	const xmlNode *hw = xml_child(o->vbox, "Hardware");
 	AUTO_FREE char *firmware = xml_attr_at(hw, "Firmware", "type"), *uuid = xml_attr(o->vbox, "uuid");
 	AUTO_FREE char *os = xml_attr(o->vbox, "OSType"), *chipset = xml_attr_at(hw, "Chipset", "type");
+	AUTO_FREE char *display = xml_attr_at(hw, "Display", "controller");
 	AUTO_FREE char *clock = xml_attr_at(hw, "RTC", "localOrUTC"), *tpm = xml_attr_at(hw, "TrustedPlatformModule", "type");
 
 	if (!o->vbox)
@@ -411,6 +412,8 @@ static void virtualbox_extras(struct ovf *o)
 	o->d->windows |= os && !strncasecmp(os, "windows", 7);
 	o->d->local_time |= clock && !strcmp(clock, "local");
 	o->d->uuid = described_uuid(uuid);
+	if (display && strcasecmp(display, "VBoxVGA"))
+		description_note(o->d, "its display adapter was %.40s: it becomes a standard VGA", display);
 	if (tpm && strcasecmp(tpm, "none"))
 		description_note(o->d, "its TPM (%.20s) is not mapped: what is sealed in it is not there", tpm);
 	if (xml_child(o->vbox, "Snapshot"))

@@ -266,10 +266,7 @@ static void add_system(struct vmx *v)
 	v->d->secure_boot = is_true(get(v, "uefi.secureBoot.enabled"));
 	v->d->uuid = described_uuid(get(v, "uuid.bios"));
 	v->d->xhci = is_true(get(v, "usb_xhci.present"));
-	if (get(v, "nvram") && v->d->firmware == FIRMWARE_UEFI)
-		description_note(v->d,
-				 "the variables of its UEFI (nvram) are VMware's own: it begins with new ones, and finds its boot loader "
-				 "where removable media have theirs, or by its firmware's menu");
+	get(v, "nvram"); /* told of with the firmware */
 }
 
 /* Settings of the source's own that say nothing of the guest's hardware. */

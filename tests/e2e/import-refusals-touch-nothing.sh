@@ -1,0 +1,121 @@
+#!/bin/bash
+# What is damaged, names files that are none of its own, or would write over something is refused: exit code 3, why, and every file is
+# as before. What fails later leaves nothing behind: exit code 1; and what cannot be removed is listed: 4.
+# timeout: 300
+. "$(dirname "$0")/../lib/import.sh"
+
+refused() { # PATTERN ARGUMENT...
+	refuses 3 "$@"
+	says "$DIR/import.err" 'nothing was touched' || fail "$(cat "$DIR/import.err")"
+}
+
+guest_disk "$DIR/a.raw" raw 4M
+printf 'a secret of this host, in a file of 512 bytes%467s' '' >"$DIR/secret"
+
+# --- an OVA that is not what it was -----------------------------------------------------------
+to_ova impx "$DIR/a.raw"
+cp "$DIR/impx.ova" "$DIR/good.ova"
+python3 -S - "$DIR/impx.ova" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f: # one byte in the middle of the disk
+    at = f.read().index(b"KDMV") + 700
+    f.seek(at); byte = f.read(1); f.seek(at); f.write(bytes([byte[0] ^ 1]))
+END
+refused 'impx-disk1.vmdk is damaged: its SHA256 is not what the manifest says' "$DIR/impx.ova"
+refused 'impx-disk1.vmdk is damaged' "$DIR/impx.ova" --dry-run
+cp "$DIR/good.ova" "$DIR/impx.ova"
+sed -i 's/vmdisk1/vmdisk2/g' "$DIR/impx.d/impx.ovf"
+refused 'impx.ovf is damaged' "$DIR/impx.d/impx.ovf"
+cp "$DIR/good.ova" "$DIR/cut.ova"
+truncate -s 20000 "$DIR/cut.ova"
+refused 'it is cut off' "$DIR/cut.ova"
+sed -i '/vmdk/d' "$DIR/impx.d/impx.mf"
+pack_ova impx
+refused 'impx.ovf is damaged|impx.mf says nothing of' "$DIR/impx.ova"
+
+# --- a tar that an OVA would not be -------------------------------------------------------------
+to_ova impx "$DIR/a.raw"
+pack_ova impx --transform='s|impx-disk1|../impx-disk1|'
+refused "member '../impx-disk1.vmdk'" "$DIR/impx.ova"
+pack_ova impx -P --transform='s|^impx-disk1|/etc/impx-disk1|'
+refused "member '/etc/impx-disk1.vmdk'" "$DIR/impx.ova"
+mv "$DIR/impx.d/impx-disk1.vmdk" "$DIR/impx.d/elsewhere.vmdk"
+ln -s "$DIR/secret" "$DIR/impx.d/impx-disk1.vmdk"
+pack_ova impx
+refused 'is no regular file' "$DIR/impx.ova"
+# beside an OVF, a link leads elsewhere, too
+rm "$DIR/impx.d/impx.mf"
+refused "the disk 'impx-disk1.vmdk' is not beside it" "$DIR/impx.d/impx.ovf"
+
+# --- images that name other files ---------------------------------------------------------------
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw "$DIR/backing.qcow2"
+refused 'it has a backing file' "$DIR/backing.qcow2"
+for extent in '/../secret' "$DIR/secret" 'nbd:127.0.0.1:10809' 'json:{}' 'linked.vmdk'; do
+	ln -sf "$DIR/secret" "$DIR/linked.vmdk"
+	printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 1 FLAT "%s" 0\n' "$extent" >"$DIR/evil.vmdk"
+	refused "its extent|cannot open its extent" "$DIR/evil.vmdk"
+done
+printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=87654321\ncreateType="monolithicFlat"\nRW 1 FLAT "secret" 0\n' >"$DIR/evil.vmdk"
+refused 'a difference to another image' "$DIR/evil.vmdk"
+echo '<domain type="kvm"><name>impx</name><memory>262144</memory><os><type>hvm</type></os><devices><disk type="file"><driver type="qcow2"/><source file="'"$DIR"'/a.txt"/><target dev="vda"/></disk></devices></domain>' >"$DIR/d.xml"
+echo 'no disk' >"$DIR/a.txt"
+refused 'it is no disk image' "$DIR/d.xml"
+refused 'it is no disk image' "$DIR/a.txt"
+
+# --- what cannot be ---------------------------------------------------------------------------
+: >"$DIR/x.vmcx"
+refused "Hyper-V's binary configuration.*--memory" "$DIR/x.vmcx"
+refused 'cannot open .*/none.vhdx' "$DIR/none.vhdx"
+refused 'describe a guest: one at a time' "$DIR/good.ova" "$DIR/d.xml"
+refused 'is no disk of the guest' "$DIR/good.ova" "$DIR/a.raw"
+refused 'is no regular file' "$DIR"
+refuses 2 'is not qcow2 or raw' "$DIR/a.raw" --format vmdk
+refuses 2 'is not user, bridge=BRIDGE or none' "$DIR/a.raw" --net bridge=a,script=b
+refuses 2 'needs a FILE'
+echo mine >"$VM/imp-taken.sh"
+refused 'imp-taken.sh is there already, and nothing is written over' "$DIR/a.raw" --name imp-taken
+refused 'too long for a socket' "$DIR/a.raw" --name "$(printf 'x%.0s' {1..100})"
+"$QEMU" -accel tcg -m 64 -display none -nodefaults -name impx-runs </dev/null >"$DIR/runs.stderr" 2>&1 &
+guest_adopt runs $!
+listed() { vmferry list impx-runs >/dev/null 2>&1; }
+wait_for 20 listed || fail "the other guest does not run"
+refused 'a guest impx-runs runs here already' "$DIR/a.raw" --name impx-runs
+
+# --- what fails later ---------------------------------------------------------------------------
+refuses 1 'QEMU does not start: .*nothing-like-that.*; nothing is left behind' "$DIR/a.raw" --name impx-fails --start -- -device nothing-like-that
+
+# a qemu-img of our own beside a QEMU: it does what it is told while it converts
+mkdir "$DIR/bin"
+ln -s "$QEMU" "$DIR/bin/qemu-real"
+printf '#!/bin/sh\nexec %q "$@"\n' "$QEMU" >"$DIR/bin/qemu-system-x86_64"
+cat >"$DIR/bin/qemu-img" <<-END
+	#!/bin/bash
+	[[ \$1 == convert ]] || exec "$QEMU_IMG" "\$@"
+	. "$DIR/bin/then"
+END
+chmod +x "$DIR/bin"/qemu-*
+
+echo 'echo "no space, says this" >&2; exit 1' >"$DIR/bin/then"
+refuses 1 'no space, says this; nothing is left behind' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
+echo 'echo another >"${!#}.new"; mv "${!#}.new" "${!#}"; exit 1' >"$DIR/bin/then"
+status=0
+import "$DIR/a.raw" --name impx-left --qemu "$DIR/bin/qemu-system-x86_64" || status=$?
+assert_eq "$status" 4 "exit code when something is left"
+grep -q 'left behind: .*/vm/.impx-left.qcow2.vmferry-.*: it is another file by now' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
+rm "$VM"/.impx-left*
+
+# ended by a signal while it converts: the child goes, too
+echo 'echo $$ >"'"$DIR"'/import.child"; exec sleep 1000' >"$DIR/bin/then"
+before=$(everything)
+"$BIN/vmferry" import "$DIR/a.raw" --disk-dir "$VM" --name impx-stops --accel tcg --qemu "$DIR/bin/qemu-system-x86_64" </dev/null >"$DIR/import.out" 2>"$DIR/import.err" &
+pid=$!
+kill_at_exit "$pid"
+wait_for 20 test -s "$DIR/import.child" || fail "it does not convert: $(cat "$DIR/import.err")"
+kill_at_exit "$(<"$DIR/import.child")"
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+assert_eq "$status" 1 "exit code when it is interrupted"
+grep -q 'interrupted; nothing is left behind' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
+wait_for 10 process_is_gone "$(<"$DIR/import.child")" || fail "qemu-img goes on"
+[[ $before == "$(everything)" ]] || fail "an interrupted import leaves something: $(ls -A "$VM")"
