@@ -29,9 +29,11 @@ refused 'impx.ovf is damaged' "$DIR/impx.d/impx.ovf"
 cp "$DIR/good.ova" "$DIR/cut.ova"
 truncate -s 20000 "$DIR/cut.ova"
 refused 'it is cut off' "$DIR/cut.ova"
+to_ova impx "$DIR/a.raw"
 sed -i '/vmdk/d' "$DIR/impx.d/impx.mf"
 pack_ova impx
-refused 'impx.ovf is damaged|impx.mf says nothing of' "$DIR/impx.ova"
+refused 'impx.mf says nothing of impx-disk1.vmdk' "$DIR/impx.ova"
+refused 'impx.mf says nothing of impx-disk1.vmdk' "$DIR/impx.d/impx.ovf"
 
 # --- a tar that an OVA would not be -------------------------------------------------------------
 to_ova impx "$DIR/a.raw"
@@ -90,11 +92,17 @@ ln -s "$QEMU" "$DIR/bin/qemu-real"
 printf '#!/bin/sh\nexec %q "$@"\n' "$QEMU" >"$DIR/bin/qemu-system-x86_64"
 cat >"$DIR/bin/qemu-img" <<-END
 	#!/bin/bash
-	[[ \$1 == convert ]] || exec "$QEMU_IMG" "\$@"
+	[[ \$1 == convert || -s $DIR/bin/measured ]] || exec "$QEMU_IMG" "\$@"
+	[[ \$1 == convert ]] || exec cat "$DIR/bin/measured"
 	. "$DIR/bin/then"
 END
 chmod +x "$DIR/bin"/qemu-*
 
+echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"
+refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB, and .* left' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
+echo 'nonsense' >"$DIR/bin/measured"
+refused 'says nothing of its size' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
+: >"$DIR/bin/measured"
 echo 'echo "no space, says this" >&2; exit 1' >"$DIR/bin/then"
 refuses 1 'no space, says this; nothing is left behind' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
 echo 'echo another >"${!#}.new"; mv "${!#}.new" "${!#}"; exit 1' >"$DIR/bin/then"
@@ -103,6 +111,16 @@ import "$DIR/a.raw" --name impx-left --qemu "$DIR/bin/qemu-system-x86_64" || sta
 assert_eq "$status" 4 "exit code when something is left"
 grep -q 'left behind: .*/vm/.impx-left.qcow2.vmferry-.*: it is another file by now' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 rm "$VM"/.impx-left*
+
+# what takes longer than a second says how far it is
+cat >"$DIR/bin/then" <<-END
+	exec {never}<> <(:)
+	until grep -qs ': 42 %' "$DIR/import.err"; do printf '    (42.00/100%%)\\r'; read -rt 0.05 -u "\$never" || true; done
+	exec "$QEMU_IMG" "\$@"
+END
+imports "$DIR/a.raw" --name impx-slow --qemu "$DIR/bin/qemu-system-x86_64"
+assert_same_content "$DIR/a.raw" raw "$VM/impx-slow.qcow2" qcow2
+grep -q 'converting impx-slow.qcow2: 42 %' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 
 # ended by a signal while it converts: the child goes, too
 echo 'echo $$ >"'"$DIR"'/import.child"; exec sleep 1000' >"$DIR/bin/then"

@@ -364,14 +364,14 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"parentFileNameHint=\"/etc/passwd\"\nRW 1 FLAT \"flat\" 0\n", "names a parent"},
 		{"RW 1 FLAT \"flat\" 0\nRW 1 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
 	};
-	AUTO_FREE char *flat = write_file("flat", "x", 1), *linked = path_of("linked"), *pipe_path = path_of("pipe"), *sparse = NULL,
-		       *nested = NULL;
+	AUTO_FREE char *linked = path_of("linked"), *pipe_path = path_of("pipe"), *sparse = NULL, *nested = NULL;
 	uint8_t head[512] = "KDMV";
 	const char *driver;
 	struct err e;
 	size_t i;
 
 	(void)state;
+	free(write_file("flat", "x", 1));
 	nested = write_file("nested", head, sizeof(head)); /* its capacity is 0 */
 	head[12] = 8;
 	sparse = write_file("sparse", head, sizeof(head));

@@ -1,0 +1,41 @@
+#!/bin/bash
+# A guest that boots by UEFI, as a VHDX: the firmware that the distribution describes finds what is on its disk, and writes to variables
+# of the guest's own. A description of libvirt's brings such variables along.
+# timeout: 300
+. "$(dirname "$0")/../lib/import.sh"
+ovmf=$TOP/build/ovmf
+[[ -e $ovmf/OVMF_CODE_4M.fd ]] || skip "no OVMF at $ovmf: run scripts/install-deps"
+export XDG_CONFIG_HOME=$DIR/config
+mkdir -p "$XDG_CONFIG_HOME/qemu/firmware" "$DIR/files"
+cat >"$XDG_CONFIG_HOME/qemu/firmware/00-test.json" <<END
+{"interface-types": ["uefi"], "features": ["acpi-s3"],
+ "mapping": {"device": "flash", "executable": {"filename": "$ovmf/OVMF_CODE_4M.fd", "format": "raw"},
+             "nvram-template": {"filename": "$ovmf/OVMF_VARS_4M.fd", "format": "raw"}},
+ "targets": [{"architecture": "x86_64", "machines": ["pc-q35-*"]}]}
+END
+
+word=$(od -An -tx8 -N8 /dev/urandom | tr -d ' ')
+printf '@echo -off\r\nfs0:\r\ntype word.txt\r\n' >"$DIR/files/startup.nsh"
+echo "on the disk is $word" >"$DIR/files/word.txt"
+"$QEMU_IMG" convert -f vvfat -O vhdx "fat:$DIR/files" "$DIR/uefi.vhdx"
+
+imports "$DIR/uefi.vhdx" --name imp-uefi --firmware uefi --memory 256M --cpus 1 --start -- -serial "file:$VM/imp-uefi.serial"
+grep -q 'UEFI' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+wait_for 120 says "$VM/imp-uefi.serial" "$word" || fail "UEFI does not find its disk: $(tail -c 500 "$VM/imp-uefi.serial")"
+end_process "$IMPORTED"
+! cmp -s "$ovmf/OVMF_VARS_4M.fd" "$VM/imp-uefi-vars.fd" || fail "the firmware has written no variables"
+
+"$QEMU_IMG" create -q -f raw "$DIR/virt.raw" 8M
+cat >"$DIR/d.xml" <<END
+<domain type='kvm'><name>imp-virt</name><memory unit='MiB'>128</memory>
+ <os><type arch='x86_64' machine='q35'>hvm</type><loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>
+ <nvram>$VM/imp-uefi-vars.fd</nvram></os>
+ <devices><disk type='file'><source file='$DIR/virt.raw'/><target dev='vda' bus='virtio'/></disk></devices></domain>
+END
+imports "$DIR/d.xml"
+cmp "$VM/imp-uefi-vars.fd" "$VM/imp-virt-vars.fd" || fail "its variables did not come along"
+grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+
+# where there is no such firmware nothing is begun
+rm "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
+[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*apt install ovmf' "$DIR/uefi.vhdx" --name imp-none --firmware uefi

@@ -1,0 +1,122 @@
+/*
+ * fuzz-import.c: libFuzzer on what vmferry import reads: descriptions, archives, manifests and headers of images, which strangers made.
+ *
+ * The first byte says which it is. What a reader takes becomes a command line, with a QEMU that has some devices and not others.
+ */
+#include "foreign-image.h"
+#include "ova.h"
+#include "qemu-line.h"
+#include "readers.h"
+#include "seed.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static int (*const readers[])(struct guest_description *d, const char *text, size_t n, struct err *e) = {read_ovf, read_vmx, read_libvirt,
+													 read_hyperv};
+
+static void write_seeds(void)
+{
+	/* with paths that are those of the tree, from where this runs */
+	static const char *const files[] = {"virtualbox.ovf", "esxi.vmx", "virt-manager.libvirt.xml", "generation1.hyperv.xml"};
+	static const char manifest[] = "\4SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\n";
+	static const char vmdk[] = "\6# Disk DescriptorFile\nparentCID=ffffffff\nRW 1 FLAT \"a\" 0\n";
+	char text[16384];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		AUTO_FREE char *path = xasprintf("tests/data/import/%s", files[i]);
+		FILE *f = fopen(path, "re");
+
+		require(f);
+		text[0] = (char)i;
+		seed_write(files[i], text, 1 + fread(text + 1, 1, sizeof(text) - 1, f));
+		fclose(f);
+	}
+	seed_write("manifest", manifest, strlen(manifest));
+	seed_write("vmdk", vmdk, strlen(vmdk));
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	seeds_if_asked(write_seeds);
+	return 0;
+}
+
+static bool has(const void *ctx, const char *device)
+{
+	(void)ctx;
+	return strlen(device) % 3;
+}
+
+static void describe(unsigned reader, const char *text, size_t n)
+{
+	static char *disks[GUEST_DISKS_MAX];
+	static const struct firmware uefi = {.code = (char *)"/c", .vars = (char *)"/v"};
+	const struct line_wishes w = {.memory_bytes = 0};
+	struct line_host h = {.machine = "m", .uefi = &uefi, .vars = "/v", .format = "raw", .net = "user", .qmp = "/q", .vnc = "/n"};
+	struct guest_description d = {.name = NULL};
+	struct line line;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < GUEST_DISKS_MAX; i++)
+		disks[i] = (char *)"/d";
+	h.disks = disks;
+	if (!readers[reader](&d, text, n, &e)) {
+		if (!d.name)
+			d.name = xstrdup("x");
+		line_decide(&d, &w, has, NULL);
+		if (!line_make(&line, &d, &h, &e))
+			require(line.argc > 2 && !strcmp(line.argv[1], "-S"));
+		line_fini(&line);
+	}
+	description_fini(&d);
+}
+
+/* As a file without a name. */
+static void look(bool archive, const uint8_t *p, size_t n)
+{
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	struct image_source s = {.path = xasprintf("/proc/self/fd/%d", fd)};
+	struct ova o;
+	struct err e;
+
+	require(fd >= 0 && write(fd, p, n) == (ssize_t)n);
+	if (archive) {
+		ova_read(&o, fd, &e);
+		ova_fini(&o);
+	} else {
+		image_examine(&s, NULL, &e);
+	}
+	image_source_fini(&s);
+	close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	/* what is beyond the end of it is another's */
+	AUTO_FREE char *text = NULL;
+	struct manifest m;
+	struct err e;
+	unsigned kind;
+
+	if (!n)
+		return 0;
+	kind = *p++ % 7;
+	n--;
+	text = xmalloc(n + 1);
+	memcpy(text, p, n);
+	text[n] = '\0';
+	if (kind < ARRAY_LEN(readers)) {
+		describe(kind, text, n);
+	} else if (kind == 4) {
+		manifest_parse(&m, text, n, &e);
+		manifest_fini(&m);
+	} else {
+		look(kind == 5, p, n);
+	}
+	return 0;
+}
