@@ -202,6 +202,21 @@ static int check_direct_boot(const struct guest_description *d, struct err *e)
 	return r || !d->direct.kernel || !d->direct.initrd ? r : is_host_file(d->direct.initrd, "initrd", e);
 }
 
+/* A guest that was started with secure boot starts without it, too. */
+static int find_firmware(struct import *m, struct err *e)
+{
+	int r = firmware_find(&m->uefi, m->machine, m->d.secure_boot, e);
+
+	if (r != -ENOENT || !m->d.secure_boot)
+		return r;
+	r = firmware_find(&m->uefi, m->machine, false, e);
+	if (r)
+		return r;
+	m->d.secure_boot = false;
+	description_note(&m->d, "there is no firmware with secure boot for %s here: it is off", m->machine);
+	return 0;
+}
+
 static int decide(struct import *m, struct err *e)
 {
 	struct guest_description *d = &m->d;
@@ -218,7 +233,7 @@ static int decide(struct import *m, struct err *e)
 	m->kvm = m->o->accel ? !strcmp(m->o->accel, "kvm") : m->qemu.kvm;
 	if (!m->kvm && !m->o->accel)
 		description_note(d, "there is no KVM here for this user: the guest is emulated (TCG), which is slow");
-	r = d->firmware == FIRMWARE_UEFI ? firmware_find(&m->uefi, m->machine, d->secure_boot, e) : 0;
+	r = d->firmware == FIRMWARE_UEFI ? find_firmware(m, e) : 0;
 	return r ? r : check_direct_boot(d, e);
 }
 

@@ -352,7 +352,12 @@ static int add_disks(struct line *l, const struct guest_description *d, const st
 	int r = 0;
 
 	for (i = 0; !r && i < d->disk_count; i++)
-		r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
+		if (!d->disks[i].cdrom)
+			r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
+	/* drives take what the disks have left */
+	for (i = 0; !r && i < d->disk_count; i++)
+		if (d->disks[i].cdrom)
+			r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
 	free(y);
 	return r;
 }

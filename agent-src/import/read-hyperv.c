@@ -74,8 +74,19 @@ static void add_nic(struct guest_description *d, const xmlNode *device)
 	description_note(d, "QEMU has no network card of Hyper-V's: it becomes an e1000");
 }
 
+static bool has_controllers(const xmlNode *device)
+{
+	const xmlNode *c;
+
+	for (c = xml_first(device); c; c = xml_after(c))
+		if (numbered(c, "controller") >= 0)
+			return true;
+	return false;
+}
+
 static void add_devices(struct guest_description *d, const xmlNode *root)
 {
+	unsigned others = 0;
 	const xmlNode *n;
 
 	for (n = xml_first(root); n; n = xml_after(n)) {
@@ -85,9 +96,13 @@ static void add_devices(struct guest_description *d, const xmlNode *root)
 			continue;
 		if (xml_child(n, "MacAddress"))
 			add_nic(d, n);
+		else if (!has_controllers(n))
+			others++;
 		else
 			add_controllers(d, n, !strncasecmp(name + 1, IDE_GUID, strlen(IDE_GUID)));
 	}
+	if (others)
+		description_note(d, "%u device(s) of Hyper-V's own (its integration services, display and the like) are not mapped", others);
 }
 
 static bool is_yes(char *text /* freed */)

@@ -4,6 +4,7 @@
  */
 #include "readers.h"
 #include "util.h"
+#include "words.h"
 #include "xml.h"
 
 #include <errno.h>
@@ -437,6 +438,21 @@ static void name_and_system(struct ovf *o)
 	o->d->origin = virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
 }
 
+static void say_sections(struct ovf *o)
+{
+	static const char *const known[] =
+		{"Info", "Name", "OperatingSystemSection", "VirtualHardwareSection", "Machine", "AnnotationSection", "EulaSection", NULL};
+	const xmlNode *n;
+
+	for (n = xml_first(o->system); n; n = xml_after(n))
+		if (xml_is(n, "ProductSection"))
+			description_note(o->d, "its properties (ProductSection) are not given to the guest");
+		else if (word_index(known, (const char *)n->name) < 0)
+			description_note(o->d, "<%.60s> is not mapped", (const char *)n->name);
+	if (xml_child(o->envelope, "DeploymentOptionSection"))
+		description_note(o->d, "of its configurations the default one is taken");
+}
+
 static int read_system(struct ovf *o, struct err *e)
 {
 	size_t i;
@@ -450,8 +466,7 @@ static int read_system(struct ovf *o, struct err *e)
 		return r;
 	vmware_extras(o);
 	virtualbox_extras(o);
-	if (xml_child(o->system, "ProductSection"))
-		description_note(o->d, "its properties (ProductSection) are not given to the guest");
+	say_sections(o);
 	return 0;
 }
 

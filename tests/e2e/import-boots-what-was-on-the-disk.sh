@@ -22,24 +22,24 @@ before=$(sha256sum "$DIR/disk.raw")
 
 for controller in lsilogic lsilogicsas VirtualSCSI VirtioSCSI AHCI:20 PIIX4:5; do
 	[[ $controller == *:* ]] && type=${controller#*:} || type=6
-	to_ova "imp-${controller%:*}" "$DIR/disk.raw" "${controller%:*}" "$type"
-	boot_once "imp-${controller%:*}" "$DIR/imp-${controller%:*}.ova"
+	to_ova "$ID-${controller%:*}" "$DIR/disk.raw" "${controller%:*}" "$type"
+	boot_once "$ID-${controller%:*}" "$DIR/$ID-${controller%:*}.ova"
 	says "$DIR/import.out" 'digests all as' || fail "the digests were not compared"
 done
 
 for format in vhdx vdi vmdk qcow2 vpc; do
-	"$QEMU_IMG" convert -f raw -O "$format" $([[ $format != vpc ]] || echo -o force_size=on) "$DIR/disk.raw" "$DIR/imp-$format.$format"
-	boot_once "imp-$format" "$DIR/imp-$format.$format" --memory 128M --cpus 1
+	"$QEMU_IMG" convert -f raw -O "$format" $([[ $format != vpc ]] || echo -o force_size=on) "$DIR/disk.raw" "$DIR/$ID-$format.$format"
+	boot_once "$ID-$format" "$DIR/$ID-$format.$format" --memory 128M --cpus 1
 done
-"$QEMU_IMG" convert -f raw -O vmdk -o subformat=twoGbMaxExtentFlat "$DIR/disk.raw" "$DIR/imp-flat.vmdk"
-boot_once imp-flat "$DIR/imp-flat.vmdk" --bus virtio --format raw
-assert_same_content "$DIR/disk.raw" raw "$VM/imp-flat.raw" raw
-[[ $(allocated "$VM/imp-flat.raw") -lt $((4 << 20)) ]] || fail "the holes of a raw disk are gone: $(allocated "$VM/imp-flat.raw")"
+"$QEMU_IMG" convert -f raw -O vmdk -o subformat=twoGbMaxExtentFlat "$DIR/disk.raw" "$DIR/$ID-flat.vmdk"
+boot_once "$ID-flat" "$DIR/$ID-flat.vmdk" --bus virtio --format raw
+assert_same_content "$DIR/disk.raw" raw "$VM/$ID-flat.raw" raw
+[[ $(allocated "$VM/$ID-flat.raw") -lt $((4 << 20)) ]] || fail "the holes of a raw disk are gone: $(allocated "$VM/$ID-flat.raw")"
 
 # the script, as after a move
-rm "$VM/imp-vhdx.serial"
-"$VM/imp-vhdx.sh" </dev/null >"$DIR/again.log" 2>&1 &
+rm "$VM/$ID-vhdx.serial"
+"$VM/$ID-vhdx.sh" </dev/null >"$DIR/again.log" 2>&1 &
 guest_adopt again $!
-boots imp-vhdx
+boots "$ID-vhdx"
 assert_eq "$(sha256sum "$DIR/disk.raw")" "$before" "what it was made from"
 assert_eq "$(find "$VM" -name '.*.vmferry-*')" "" "what is left of hidden names"

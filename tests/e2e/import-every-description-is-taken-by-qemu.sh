@@ -23,7 +23,7 @@ describe_firmware 10-plain '"acpi-s3"'
 # The disks that it names, by the names that they have beside it.
 provide_disks() { # EXPECT
 	local file
-	sed -n 's/^disk [0-9]*: \(.*\), [0-9]* bytes$/\1/p' "$1" | grep -vx 'a drive' | sed 's/.*[\/\\]//' | while IFS= read -r file; do
+	sed -n 's/^disk [0-9]*: \(.*\), [0-9]* bytes$/\1/p' "$1" | sed '/^a drive$/d' | sed 's/.*[\/\\]//' | while IFS= read -r file; do
 		case $file in
 		*.vhdx) "$QEMU_IMG" create -q -f vhdx "$DIR/given/$file" 8M ;;
 		*.vmdk) "$QEMU_IMG" create -q -f vmdk "$DIR/given/$file" 8M ;;
@@ -36,7 +36,7 @@ provide_disks() { # EXPECT
 taken=0
 for expect in "$TOP"/tests/data/import/*.expect; do
 	! grep -q '^refused' "$expect" || continue
-	description=${expect%.expect} name=imp-$((++taken))
+	description=${expect%.expect} name=$ID-$((++taken))
 	rm -rf "$DIR/given"
 	mkdir "$DIR/given"
 	cp "$description" "$DIR/given/"
@@ -56,13 +56,25 @@ for expect in "$TOP"/tests/data/import/*.expect; do
 done
 [[ $taken -ge 8 ]] || fail "only $taken descriptions"
 
+# without such a firmware it is off, which is said
+rm "$XDG_CONFIG_HOME/qemu/firmware/00-secure.json"
+if [[ ! -e /usr/share/qemu/firmware ]]; then
+	rm -rf "$DIR/given"
+	mkdir "$DIR/given"
+	cp "$TOP/tests/data/import/esxi.ovf" "$DIR/given/"
+	provide_disks "$TOP/tests/data/import/esxi.ovf.expect"
+	import "$DIR/given/esxi.ovf" --name "$ID-insecure" --dry-run || fail "$(cat "$DIR/import.err")"
+	grep -q 'note    there is no firmware with secure boot' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+	! grep -q 'smm=on' "$DIR/import.out" || fail "it is a machine for secure boot nevertheless"
+fi
+
 # a copy has another identity, and the original's stays by default
 cp "$TOP/tests/data/import/esxi.vmx" "$DIR/given/"
 for disk in web-02.vmdk web-02_1.vmdk; do "$QEMU_IMG" create -q -f vmdk "$DIR/given/$disk" 8M; done
-import "$DIR/given/esxi.vmx" --name imp-same --dry-run || fail "$(cat "$DIR/import.err")"
+import "$DIR/given/esxi.vmx" --name "$ID-same" --dry-run || fail "$(cat "$DIR/import.err")"
 grep -q 'uuid 421a0011-2233-4455-6677-8899aabbccdd' "$DIR/import.out" || fail "another UUID"
 grep -q 'mac=00:50:56:9a:b0:01' "$DIR/import.out" || fail "another MAC address"
-import "$DIR/given/esxi.vmx" --name imp-clone --clone --net none --dry-run || fail "$(cat "$DIR/import.err")"
+import "$DIR/given/esxi.vmx" --name "$ID-clone" --clone --net none --dry-run || fail "$(cat "$DIR/import.err")"
 ! grep -qE '421a0011-2233|00:50:56:9a:b0:01' "$DIR/import.out" || fail "--clone keeps UUID or MAC address"
 grep -q 'hubport' "$DIR/import.out" || fail "--net none has a network"
-[[ ! -e $VM/imp-same.sh && ! -e $VM/imp-clone.sh ]] || fail "--dry-run makes something"
+[[ ! -e $VM/$ID-same.sh && ! -e $VM/$ID-clone.sh ]] || fail "--dry-run makes something"

@@ -36,22 +36,22 @@ guest_order "$DIR/a.orders" poweroff >/dev/null || true
 wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
 unset "GUEST_PID[a]"
 
-to_ova imp-db "$DIR/a.raw"
-inside_of imp-db
-imports "$DIR/imp-db.ova" --bus virtio --cpus 1 --start -- "${INSIDE[@]}"
-adopt imp-db
-after=$(rows imp-db)
+to_ova "$ID-db" "$DIR/a.raw"
+inside_of "$ID-db"
+imports "$DIR/$ID-db.ova" --bus virtio --cpus 1 --start -- "${INSIDE[@]}"
+adopt "$ID-db"
+after=$(rows "$ID-db")
 [[ $before -gt 0 && $after -ge $before ]] || fail "rows are gone: $before before, $after after"
-vmferry list "$IMPORTED" | grep -q 'vmferry migrate imp-db HOST' || fail "it cannot be moved: $(vmferry list "$IMPORTED")"
-move imp-db local
-after=$(rows imp-db)
+vmferry list "$IMPORTED" | grep -q "vmferry migrate $ID-db HOST" || fail "it cannot be moved: $(vmferry list "$IMPORTED")"
+move "$ID-db" local
+after=$(rows "$ID-db")
 [[ $after -ge $before ]] || fail "rows are gone in the move: $before before, $after after"
-guest_stop imp-db
+guest_stop "$ID-db"
 
 # libvirt's description says kernel, serial lines it does not
 cat >"$DIR/d.xml" <<-END
 	<domain type='kvm'>
-	  <name>imp-virt</name>
+	  <name>$ID-virt</name>
 	  <uuid>3c0d4a6e-7d4e-4a2c-8f4e-0f4a8c2f9b11</uuid>
 	  <memory unit='MiB'>256</memory><vcpu>1</vcpu>
 	  <os><type arch='x86_64' machine='q35'>hvm</type>
@@ -63,8 +63,8 @@ cat >"$DIR/d.xml" <<-END
 	  </devices>
 	</domain>
 END
-imports "$DIR/d.xml" --start -- "${INSIDE[@]:0:1}" "file:$VM/imp-virt.console" -serial "unix:$VM/imp-virt.orders,server=on,wait=off"
-adopt imp-virt
-after=$(rows imp-virt)
+imports "$DIR/d.xml" --start -- "${INSIDE[@]:0:1}" "file:$VM/$ID-virt.console" -serial "unix:$VM/$ID-virt.orders,server=on,wait=off"
+adopt "$ID-virt"
+after=$(rows "$ID-virt")
 [[ $after -ge $before ]] || fail "rows are gone: $before before, $after after"
-grep -aq 'uuid 3c0d4a6e' "$VM/imp-virt.sh" || fail "another UUID"
+grep -aq 'uuid 3c0d4a6e' "$VM/$ID-virt.sh" || fail "another UUID"

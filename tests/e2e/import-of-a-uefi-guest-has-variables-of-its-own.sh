@@ -19,23 +19,23 @@ printf '@echo -off\r\nfs0:\r\ntype word.txt\r\n' >"$DIR/files/startup.nsh"
 echo "on the disk is $word" >"$DIR/files/word.txt"
 "$QEMU_IMG" convert -f vvfat -O vhdx "fat:$DIR/files" "$DIR/uefi.vhdx"
 
-imports "$DIR/uefi.vhdx" --name imp-uefi --firmware uefi --memory 256M --cpus 1 --start -- -serial "file:$VM/imp-uefi.serial"
+imports "$DIR/uefi.vhdx" --name "$ID-uefi" --firmware uefi --memory 256M --cpus 1 --start -- -serial "file:$VM/$ID-uefi.serial"
 grep -q 'UEFI' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
-wait_for 120 says "$VM/imp-uefi.serial" "$word" || fail "UEFI does not find its disk: $(tail -c 500 "$VM/imp-uefi.serial")"
+wait_for 120 says "$VM/$ID-uefi.serial" "$word" || fail "UEFI does not find its disk: $(tail -c 500 "$VM/$ID-uefi.serial")"
 end_process "$IMPORTED"
-! cmp -s "$ovmf/OVMF_VARS_4M.fd" "$VM/imp-uefi-vars.fd" || fail "the firmware has written no variables"
+! cmp -s "$ovmf/OVMF_VARS_4M.fd" "$VM/$ID-uefi-vars.fd" || fail "the firmware has written no variables"
 
 "$QEMU_IMG" create -q -f raw "$DIR/virt.raw" 8M
 cat >"$DIR/d.xml" <<END
-<domain type='kvm'><name>imp-virt</name><memory unit='MiB'>128</memory>
+<domain type='kvm'><name>$ID-virt</name><memory unit='MiB'>128</memory>
  <os><type arch='x86_64' machine='q35'>hvm</type><loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>
- <nvram>$VM/imp-uefi-vars.fd</nvram></os>
+ <nvram>$VM/$ID-uefi-vars.fd</nvram></os>
  <devices><disk type='file'><source file='$DIR/virt.raw'/><target dev='vda' bus='virtio'/></disk></devices></domain>
 END
 imports "$DIR/d.xml"
-cmp "$VM/imp-uefi-vars.fd" "$VM/imp-virt-vars.fd" || fail "its variables did not come along"
+cmp "$VM/$ID-uefi-vars.fd" "$VM/$ID-virt-vars.fd" || fail "its variables did not come along"
 grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 
 # where there is no such firmware nothing is begun
 rm "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
-[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*apt install ovmf' "$DIR/uefi.vhdx" --name imp-none --firmware uefi
+[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*apt install ovmf' "$DIR/uefi.vhdx" --name "$ID-none" --firmware uefi

@@ -13,41 +13,41 @@ guest_disk "$DIR/a.raw" raw 4M
 printf 'a secret of this host, in a file of 512 bytes%467s' '' >"$DIR/secret"
 
 # --- an OVA that is not what it was -----------------------------------------------------------
-to_ova impx "$DIR/a.raw"
-cp "$DIR/impx.ova" "$DIR/good.ova"
-python3 -S - "$DIR/impx.ova" <<'END'
+to_ova "$ID" "$DIR/a.raw"
+cp "$DIR/$ID.ova" "$DIR/good.ova"
+python3 -S - "$DIR/$ID.ova" <<'END'
 import sys
 with open(sys.argv[1], "r+b") as f: # one byte in the middle of the disk
     at = f.read().index(b"KDMV") + 700
     f.seek(at); byte = f.read(1); f.seek(at); f.write(bytes([byte[0] ^ 1]))
 END
-refused 'impx-disk1.vmdk is damaged: its SHA256 is not what the manifest says' "$DIR/impx.ova"
-refused 'impx-disk1.vmdk is damaged' "$DIR/impx.ova" --dry-run
-cp "$DIR/good.ova" "$DIR/impx.ova"
-sed -i 's/vmdisk1/vmdisk2/g' "$DIR/impx.d/impx.ovf"
-refused 'impx.ovf is damaged' "$DIR/impx.d/impx.ovf"
+refused "$ID-disk1.vmdk is damaged: its SHA256 is not what the manifest says" "$DIR/$ID.ova"
+refused "$ID-disk1.vmdk is damaged" "$DIR/$ID.ova" --dry-run
+cp "$DIR/good.ova" "$DIR/$ID.ova"
+sed -i 's/vmdisk1/vmdisk2/g' "$DIR/$ID.d/$ID.ovf"
+refused "$ID.ovf is damaged" "$DIR/$ID.d/$ID.ovf"
 cp "$DIR/good.ova" "$DIR/cut.ova"
 truncate -s 20000 "$DIR/cut.ova"
 refused 'it is cut off' "$DIR/cut.ova"
-to_ova impx "$DIR/a.raw"
-sed -i '/vmdk/d' "$DIR/impx.d/impx.mf"
-pack_ova impx
-refused 'impx.mf says nothing of impx-disk1.vmdk' "$DIR/impx.ova"
-refused 'impx.mf says nothing of impx-disk1.vmdk' "$DIR/impx.d/impx.ovf"
+to_ova "$ID" "$DIR/a.raw"
+sed -i '/vmdk/d' "$DIR/$ID.d/$ID.mf"
+pack_ova "$ID"
+refused "$ID.mf says nothing of $ID-disk1.vmdk" "$DIR/$ID.ova"
+refused "$ID.mf says nothing of $ID-disk1.vmdk" "$DIR/$ID.d/$ID.ovf"
 
 # --- a tar that an OVA would not be -------------------------------------------------------------
-to_ova impx "$DIR/a.raw"
-pack_ova impx --transform='s|impx-disk1|../impx-disk1|'
-refused "member '../impx-disk1.vmdk'" "$DIR/impx.ova"
-pack_ova impx -P --transform='s|^impx-disk1|/etc/impx-disk1|'
-refused "member '/etc/impx-disk1.vmdk'" "$DIR/impx.ova"
-mv "$DIR/impx.d/impx-disk1.vmdk" "$DIR/impx.d/elsewhere.vmdk"
-ln -s "$DIR/secret" "$DIR/impx.d/impx-disk1.vmdk"
-pack_ova impx
-refused 'is no regular file' "$DIR/impx.ova"
+to_ova "$ID" "$DIR/a.raw"
+pack_ova "$ID" --transform="s|$ID-disk1|../$ID-disk1|"
+refused "member '../$ID-disk1.vmdk'" "$DIR/$ID.ova"
+pack_ova "$ID" -P --transform="s|^$ID-disk1|/etc/$ID-disk1|"
+refused "member '/etc/$ID-disk1.vmdk'" "$DIR/$ID.ova"
+mv "$DIR/$ID.d/$ID-disk1.vmdk" "$DIR/$ID.d/elsewhere.vmdk"
+ln -s "$DIR/secret" "$DIR/$ID.d/$ID-disk1.vmdk"
+pack_ova "$ID"
+refused 'is no regular file' "$DIR/$ID.ova"
 # beside an OVF, a link leads elsewhere, too
-rm "$DIR/impx.d/impx.mf"
-refused "the disk 'impx-disk1.vmdk' is not beside it" "$DIR/impx.d/impx.ovf"
+rm "$DIR/$ID.d/$ID.mf"
+refused "the disk '$ID-disk1.vmdk' is not beside it" "$DIR/$ID.d/$ID.ovf"
 
 # --- images that name other files ---------------------------------------------------------------
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw "$DIR/backing.qcow2"
@@ -59,7 +59,7 @@ for extent in '/../secret' "$DIR/secret" 'nbd:127.0.0.1:10809' 'json:{}' 'linked
 done
 printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=87654321\ncreateType="monolithicFlat"\nRW 1 FLAT "secret" 0\n' >"$DIR/evil.vmdk"
 refused 'a difference to another image' "$DIR/evil.vmdk"
-echo '<domain type="kvm"><name>impx</name><memory>262144</memory><os><type>hvm</type></os><devices><disk type="file"><driver type="qcow2"/><source file="'"$DIR"'/a.txt"/><target dev="vda"/></disk></devices></domain>' >"$DIR/d.xml"
+echo '<domain type="kvm"><name>'"$ID"'</name><memory>262144</memory><os><type>hvm</type></os><devices><disk type="file"><driver type="qcow2"/><source file="'"$DIR"'/a.txt"/><target dev="vda"/></disk></devices></domain>' >"$DIR/d.xml"
 echo 'no disk' >"$DIR/a.txt"
 refused 'it is no disk image' "$DIR/d.xml"
 refused 'it is no disk image' "$DIR/a.txt"
@@ -74,17 +74,17 @@ refused 'is no regular file' "$DIR"
 refuses 2 'is not qcow2 or raw' "$DIR/a.raw" --format vmdk
 refuses 2 'is not user, bridge=BRIDGE or none' "$DIR/a.raw" --net bridge=a,script=b
 refuses 2 'needs a FILE'
-echo mine >"$VM/imp-taken.sh"
-refused 'imp-taken.sh is there already, and nothing is written over' "$DIR/a.raw" --name imp-taken
+echo mine >"$VM/$ID-taken.sh"
+refused "$ID-taken.sh is there already, and nothing is written over" "$DIR/a.raw" --name "$ID-taken"
 refused 'too long for a socket' "$DIR/a.raw" --name "$(printf 'x%.0s' {1..100})"
-"$QEMU" -accel tcg -m 64 -display none -nodefaults -name impx-runs </dev/null >"$DIR/runs.stderr" 2>&1 &
+"$QEMU" -accel tcg -m 64 -display none -nodefaults -name "$ID-runs" </dev/null >"$DIR/runs.stderr" 2>&1 &
 guest_adopt runs $!
-listed() { vmferry list impx-runs >/dev/null 2>&1; }
+listed() { vmferry list "$ID-runs" >/dev/null 2>&1; }
 wait_for 20 listed || fail "the other guest does not run"
-refused 'a guest impx-runs runs here already' "$DIR/a.raw" --name impx-runs
+refused "a guest $ID-runs runs here already" "$DIR/a.raw" --name "$ID-runs"
 
 # --- what fails later ---------------------------------------------------------------------------
-refuses 1 'QEMU does not start: .*nothing-like-that.*; nothing is left behind' "$DIR/a.raw" --name impx-fails --start -- -device nothing-like-that
+refuses 1 'QEMU does not start: .*nothing-like-that.*; nothing is left behind' "$DIR/a.raw" --name "$ID-fails" --start -- -device nothing-like-that
 
 # a qemu-img of our own beside a QEMU: it does what it is told while it converts
 mkdir "$DIR/bin"
@@ -99,18 +99,18 @@ END
 chmod +x "$DIR/bin"/qemu-*
 
 echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"
-refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB, and .* left' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
+refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB, and .* left' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
 echo 'nonsense' >"$DIR/bin/measured"
-refused 'says nothing of its size' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
+refused 'says nothing of its size' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
 : >"$DIR/bin/measured"
 echo 'echo "no space, says this" >&2; exit 1' >"$DIR/bin/then"
-refuses 1 'no space, says this; nothing is left behind' "$DIR/a.raw" --name impx-full --qemu "$DIR/bin/qemu-system-x86_64"
+refuses 1 'no space, says this; nothing is left behind' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
 echo 'echo another >"${!#}.new"; mv "${!#}.new" "${!#}"; exit 1' >"$DIR/bin/then"
 status=0
-import "$DIR/a.raw" --name impx-left --qemu "$DIR/bin/qemu-system-x86_64" || status=$?
+import "$DIR/a.raw" --name "$ID-left" --qemu "$DIR/bin/qemu-system-x86_64" || status=$?
 assert_eq "$status" 4 "exit code when something is left"
-grep -q 'left behind: .*/vm/.impx-left.qcow2.vmferry-.*: it is another file by now' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
-rm "$VM"/.impx-left*
+grep -q "left behind: .*/vm/.$ID-left.qcow2.vmferry-.*: it is another file by now" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
+rm "$VM"/.$ID-left*
 
 # what takes longer than a second says how far it is
 cat >"$DIR/bin/then" <<-END
@@ -118,14 +118,14 @@ cat >"$DIR/bin/then" <<-END
 	until grep -qs ': 42 %' "$DIR/import.err"; do printf '    (42.00/100%%)\\r'; read -rt 0.05 -u "\$never" || true; done
 	exec "$QEMU_IMG" "\$@"
 END
-imports "$DIR/a.raw" --name impx-slow --qemu "$DIR/bin/qemu-system-x86_64"
-assert_same_content "$DIR/a.raw" raw "$VM/impx-slow.qcow2" qcow2
-grep -q 'converting impx-slow.qcow2: 42 %' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
+imports "$DIR/a.raw" --name "$ID-slow" --qemu "$DIR/bin/qemu-system-x86_64"
+assert_same_content "$DIR/a.raw" raw "$VM/$ID-slow.qcow2" qcow2
+grep -q "converting $ID-slow.qcow2: 42 %" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 
 # ended by a signal while it converts: the child goes, too
 echo 'echo $$ >"'"$DIR"'/import.child"; exec sleep 1000' >"$DIR/bin/then"
 before=$(everything)
-"$BIN/vmferry" import "$DIR/a.raw" --disk-dir "$VM" --name impx-stops --accel tcg --qemu "$DIR/bin/qemu-system-x86_64" </dev/null >"$DIR/import.out" 2>"$DIR/import.err" &
+"$BIN/vmferry" import "$DIR/a.raw" --disk-dir "$VM" --name "$ID-stops" --accel tcg --qemu "$DIR/bin/qemu-system-x86_64" </dev/null >"$DIR/import.out" 2>"$DIR/import.err" &
 pid=$!
 kill_at_exit "$pid"
 wait_for 20 test -s "$DIR/import.child" || fail "it does not convert: $(cat "$DIR/import.err")"

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # For tests of vmferry import; to be sourced. Everything of move.sh, disks that boot by themselves and tell what is on them, and files as
-# other hypervisors export them. Imported guests have names of their own, as others may run tests here.
+# other hypervisors export them.
 . "$(dirname "${BASH_SOURCE[0]}")/move.sh"
 
 export QEMU
 VM=$DIR/vm              # where guests are imported to
+ID=$(tr -dc '[:alnum:]' <<<"${DIR##*/}") # before their names, as others may run tests here, too
 mkdir -p "$VM"
 SUM=                    # of the disk that bootable_disk made last
 
@@ -77,6 +78,7 @@ to_ova() { # NAME RAW-DISK [SCSI SUBTYPE (lsilogic)]: DIR/NAME.ova, with a manif
 		   <Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceType>${4:-6}</rasd:ResourceType><rasd:ResourceSubType>${3:-lsilogic}</rasd:ResourceSubType></Item>
 		   <Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/vmdisk1</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
 		   <Item><rasd:Address>00:50:56:01:02:03</rasd:Address><rasd:InstanceID>5</rasd:InstanceID><rasd:ResourceSubType>E1000</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>
+		   <Item><rasd:InstanceID>6</rasd:InstanceID><rasd:ResourceType>15</rasd:ResourceType></Item>
 		  </VirtualHardwareSection>
 		 </VirtualSystem>
 		</Envelope>
