@@ -347,6 +347,8 @@ static void say_plan(const struct import *m)
 	printf("  uuid    %s%s\n", d->uuid, m->o->clone ? " (new)" : "");
 	for (i = 0; i < d->note_count; i++)
 		printf("  note    %s\n", d->notes[i]);
+	if (m->s.manifest_name)
+		printf("  digests all as %s says\n", m->s.manifest_name);
 	if (m->s.description && !m->s.manifest_name && (m->s.is_ova || !strncmp(d->origin, "OVF", 3)))
 		puts("  note    there is no manifest (.mf): nothing tells whether the files are whole");
 	puts("  inside  nothing in the guest is changed: drivers, addresses and what it knows of its old host stay as they are");
@@ -386,8 +388,6 @@ static int verify(struct import *m, struct err *e)
 	progress_begin(&v.p, "verifying");
 	r = sources_verify(&m->s, on_verified, &v, e);
 	progress_end(&v.p);
-	if (!r && m->s.manifest_name)
-		printf("  digests all as %s says\n", m->s.manifest_name);
 	return r;
 }
 
@@ -535,14 +535,16 @@ static int look(struct import *m, struct err *e)
 	r = choose_files(m, e);
 	if (!r)
 		r = nobody_is_called_so(m->d.name, e);
+	/* what is damaged is said to be, before anything else is made of it */
+	if (!r)
+		r = verify(m, e);
+	if (!r)
+		r = sources_examine(&m->s, &m->d, e);
 	if (!r)
 		r = measure(m, e);
 	if (!r)
 		r = make_line(m, e);
-	if (r)
-		return r;
-	say_plan(m);
-	return verify(m, e);
+	return r;
 }
 
 static void say_result(const struct import *m, pid_t pid)
@@ -586,10 +588,12 @@ int import_run(const struct import_options *o)
 	if (r) {
 		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
 		r = EXIT_REFUSED;
-	} else if (o->dry_run) {
-		say_line(m);
 	} else {
-		r = finish(m, &e);
+		say_plan(m);
+		if (o->dry_run)
+			say_line(m);
+		else
+			r = finish(m, &e);
 	}
 	for (i = 0; i < GUEST_DISKS_MAX; i++)
 		free(m->disks[i]);

@@ -102,7 +102,8 @@ static void add_devices(struct guest_description *d, const xmlNode *root)
 			add_controllers(d, n, !strncasecmp(name + 1, IDE_GUID, strlen(IDE_GUID)));
 	}
 	if (others)
-		description_note(d, "%u device(s) of Hyper-V's own (its integration services, display and the like) are not mapped", others);
+		description_note(d, "%u device(s) of Hyper-V's own (its integration services, display and the like) are not mapped",
+				 others);
 }
 
 static bool is_yes(char *text /* freed */)

@@ -435,6 +435,8 @@ static void name_and_system(struct ovf *o)
 	if (!o->d->name)
 		o->d->name = xml_attr(o->system, "id");
 	o->d->windows = (type && !strncasecmp(type, "win", 3)) || (words && strcasestr(words, "windows"));
+	if (virtual && !strncmp(virtual, "vmx-", 4) && atoi(virtual + 4) < 8) /* before PCI Express */
+		o->d->machine = MACHINE_PC;
 	o->d->origin = virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
 }
 

@@ -257,9 +257,12 @@ static int add_cpus(struct vmx *v, struct err *e)
 
 static void add_system(struct vmx *v)
 {
+	const char *version = get(v, "virtualHW.version");
 	const char *os = get(v, "guestOS"), *name = get(v, "displayName"), *firmware = get(v, "firmware");
 
 	v->d->origin = xstrdup("VMware VMX");
+	if (version && atoi(version) < 8) /* before PCI Express */
+		v->d->machine = MACHINE_PC;
 	v->d->name = name ? xstrdup(name) : NULL;
 	v->d->windows = os && !strncasecmp(os, "win", 3);
 	v->d->firmware = firmware && !strcasecmp(firmware, "efi") ? FIRMWARE_UEFI : FIRMWARE_BIOS;

@@ -339,10 +339,6 @@ static int find_disks(struct sources *s, const struct guest_description *d, stru
 		if (k->cdrom)
 			continue;
 		r = s->is_ova ? in_ova(s, &s->disks[i], k->file, e) : in_directory(s, &s->disks[i], k, e);
-		if (!r)
-			r = image_examine(&s->disks[i], k->format, e);
-		if (r && s->is_ova)
-			err_prefix(e, "disk %s", k->file);
 	}
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])
@@ -362,15 +358,11 @@ static int describe_images(struct sources *s, struct guest_description *d, struc
 	d->name = xasprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
 	for (i = 0; i < s->image_count; i++) {
 		struct described_disk *k = description_add_disk(d);
-		int r;
 
 		if (!k)
 			return err_set(e, EINVAL, "more than %d images", GUEST_DISKS_MAX);
 		k->file = xstrdup(s->images[i]);
 		s->disks[i].path = xstrdup(s->images[i]);
-		r = image_examine(&s->disks[i], NULL, e);
-		if (r)
-			return r;
 	}
 	if (d->nic_count == 0)
 		description_add_nic(d); /* an image says nothing of it */
@@ -417,6 +409,21 @@ int sources_open(struct sources *s, struct guest_description *d, char *const *fi
 		return describe_images(s, d, e);
 	r = read_description(s, d, kind, e);
 	return r ? r : find_disks(s, d, e);
+}
+
+int sources_examine(struct sources *s, const struct guest_description *d, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < d->disk_count; i++) {
+		if (!s->disks[i].path)
+			continue;
+		r = image_examine(&s->disks[i], d->disks[i].format, e);
+		if (r && s->is_ova)
+			err_prefix(e, "disk %s", d->disks[i].file);
+	}
+	return r;
 }
 
 /* ---- digests ---- */

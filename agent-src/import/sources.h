@@ -26,13 +26,15 @@ struct sources {
 };
 
 /*
- * Looks at the files, and fills d. 0; -EINVAL: they cannot be imported; -errno: one cannot be read. sources_fini() and
- * description_fini() whatever is returned.
+ * Reads the description, fills d, and finds the files of its disks. 0; -EINVAL: they cannot be imported; -errno: one cannot be read.
+ * sources_fini() and description_fini() whatever is returned.
  */
 int sources_open(struct sources *s, struct guest_description *d, char *const *files, size_t count, struct err *e);
 /* Compares all that is named in the manifest. 0; -EBADMSG; -ECANCELED. total: its bytes, for progress. */
 int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e);
 uint64_t sources_verify_bytes(const struct sources *s);
+/* Looks at the images (foreign-image.h). */
+int sources_examine(struct sources *s, const struct guest_description *d, struct err *e);
 void sources_fini(struct sources *s);
 
 #endif

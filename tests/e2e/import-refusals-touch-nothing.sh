@@ -23,6 +23,12 @@ with open(sys.argv[1], "r+b") as f: # one byte in the middle of the disk
 END
 refused "$ID-disk1.vmdk is damaged: its SHA256 is not what the manifest says" "$DIR/$ID.ova"
 refused "$ID-disk1.vmdk is damaged" "$DIR/$ID.ova" --dry-run
+python3 -S - "$DIR/$ID.ova" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f: # what the image is by
+    f.seek(f.read().index(b"KDMV")); f.write(b"QFI\xfb")
+END
+refused "$ID-disk1.vmdk is damaged" "$DIR/$ID.ova"
 cp "$DIR/good.ova" "$DIR/$ID.ova"
 sed -i 's/vmdisk1/vmdisk2/g' "$DIR/$ID.d/$ID.ovf"
 refused "$ID.ovf is damaged" "$DIR/$ID.d/$ID.ovf"
