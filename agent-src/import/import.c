@@ -330,7 +330,7 @@ static void say_disks(const struct import *m)
 static void say_plan(const struct import *m)
 {
 	const struct guest_description *d = &m->d;
-	AUTO_FREE char *name = text_shown(d->name), *origin = text_shown(d->origin);
+	AUTO_FREE char *name = text_shown(d->name), *origin = text_shown(d->origin), *manifest = text_shown(m->s.manifest_name);
 	char memory[24];
 	size_t i;
 
@@ -348,7 +348,7 @@ static void say_plan(const struct import *m)
 	for (i = 0; i < d->note_count; i++)
 		printf("  note    %s\n", d->notes[i]);
 	if (m->s.manifest_name)
-		printf("  digests all as %s says\n", m->s.manifest_name);
+		printf("  digests all as %s says\n", manifest);
 	if (m->s.description && !m->s.manifest_name && (m->s.is_ova || !strncmp(d->origin, "OVF", 3)))
 		puts("  note    there is no manifest (.mf): nothing tells whether the files are whole");
 	puts("  inside  nothing in the guest is changed: drivers, addresses and what it knows of its old host stay as they are");
@@ -443,6 +443,7 @@ static int write_draft(const char *draft, const void *p, size_t n, mode_t mode, 
 static int make_vars(struct import *m, struct err *e)
 {
 	AUTO_FREE uint8_t *template = NULL, *own = NULL;
+	AUTO_FREE char *shown = text_shown(m->d.nvram);
 	const char *draft;
 	size_t n, own_bytes = 0;
 	struct err why;
@@ -454,10 +455,9 @@ static int make_vars(struct import *m, struct err *e)
 	if (r)
 		return r;
 	if (m->d.nvram && *m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && own_bytes == n)
-		printf("  uefi    its variables are those of %s\n", m->d.nvram);
+		printf("  uefi    its variables are those of %s\n", shown);
 	else if (m->d.nvram)
-		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n",
-		       m->d.nvram);
+		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n", shown);
 	r = made_add(&m->made, m->vars, &draft, e);
 	return r ? r : write_draft(draft, own_bytes == n ? own : template, n, 0600, e);
 }

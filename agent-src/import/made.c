@@ -61,13 +61,14 @@ int made_name(struct made *m, struct err *e)
 /* 1: it is still there. */
 static size_t remove_ours(const struct made_file *f, const char *path)
 {
+	AUTO_FREE char *shown = text_shown(path);
 	struct stat st;
 
 	if (lstat(path, &st))
 		return 0;
 	if (st.st_dev == f->dev && st.st_ino == f->ino && !unlink(path))
 		return 0;
-	fprintf(stderr, "vmferry: left behind: %s: %s\n", path,
+	fprintf(stderr, "vmferry: left behind: %s: %s\n", shown,
 		st.st_dev == f->dev && st.st_ino == f->ino ? strerror(errno) : "it is another file by now");
 	return 1;
 }

@@ -328,6 +328,18 @@ static int in_directory(struct sources *s, struct image_source *to, const struct
 		       k->file, described_base(s->description));
 }
 
+/* Of two names from directories that are not here one file may be meant. */
+static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
+{
+	size_t k;
+
+	for (k = 0; k < i; k++)
+		if (s->disks[k].path && !strcmp(s->disks[k].path, s->disks[i].path) && s->disks[k].offset == s->disks[i].offset)
+			return err_set(e, EINVAL, "%s: the disks '%.200s' and '%.200s' would be the same file", s->description,
+				       d->disks[k].file, d->disks[i].file);
+	return 0;
+}
+
 static int find_disks(struct sources *s, const struct guest_description *d, struct err *e)
 {
 	size_t i;
@@ -339,6 +351,8 @@ static int find_disks(struct sources *s, const struct guest_description *d, stru
 		if (k->cdrom)
 			continue;
 		r = s->is_ova ? in_ova(s, &s->disks[i], k->file, e) : in_directory(s, &s->disks[i], k, e);
+		if (!r)
+			r = is_another(s, d, i, e);
 	}
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])

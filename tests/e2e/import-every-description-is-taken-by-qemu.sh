@@ -78,3 +78,9 @@ import "$DIR/given/esxi.vmx" --name "$ID-clone" --clone --net none --dry-run || 
 ! grep -qE '421a0011-2233|00:50:56:9a:b0:01' "$DIR/import.out" || fail "--clone keeps UUID or MAC address"
 grep -q 'hubport' "$DIR/import.out" || fail "--net none has a network"
 [[ ! -e $VM/$ID-same.sh && ! -e $VM/$ID-clone.sh ]] || fail "--dry-run makes something"
+
+# a terminal obeys nothing that a description says
+printf 'config.version = "8"\ndisplayName = "%s|1B]0;title|07"\nmemsize = "64"\nethernet0.present = "TRUE"\nethernet0.networkName = "|C2|9B31m"\nodd.|1Bkey = "|1B[2J"\n' "$ID" >"$DIR/odd.vmx"
+import "$DIR/odd.vmx" --dry-run || fail "$(cat "$DIR/import.err")"
+grep -q 'odd' "$DIR/import.out" || fail "what it does not know is not said"
+! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$DIR/import.out" || fail "control characters: $(cat -v "$DIR/import.out")"

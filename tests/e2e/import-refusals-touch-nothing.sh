@@ -67,6 +67,8 @@ printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=87654321\ncrea
 refused 'a difference to another image' "$DIR/evil.vmdk"
 echo '<domain type="kvm"><name>'"$ID"'</name><memory>262144</memory><os><type>hvm</type></os><devices><disk type="file"><driver type="qcow2"/><source file="'"$DIR"'/a.txt"/><target dev="vda"/></disk></devices></domain>' >"$DIR/d.xml"
 echo 'no disk' >"$DIR/a.txt"
+printf 'config.version = "8"\nide0:0.present = "TRUE"\nide0:0.fileName = "/vmfs/one/a.raw"\nide0:1.present = "TRUE"\nide0:1.fileName = "/vmfs/two/a.raw"\n' >"$DIR/same.vmx"
+refused "the disks '/vmfs/one/a.raw' and '/vmfs/two/a.raw' would be the same file" "$DIR/same.vmx"
 refused 'it is no disk image' "$DIR/d.xml"
 refused 'it is no disk image' "$DIR/a.txt"
 

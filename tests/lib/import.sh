@@ -43,6 +43,7 @@ imports() { # ARGUMENT...: it succeeds; a guest that it started ends with the te
 refuses() { # STATUS PATTERN ARGUMENT...: it says why, and leaves nothing
 	local status=0 want=$1 pattern=$2 before after
 	shift 2
+	[[ " $* " == *" --name "* || $# -eq 0 ]] || set -- --name "$ID-refused" "$@" # not that of a guest of somebody else's
 	before=$(everything)
 	import "$@" || status=$?
 	after=$(everything)
