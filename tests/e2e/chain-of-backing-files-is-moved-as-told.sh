@@ -23,6 +23,11 @@ guest_verify "$(orders a)" blocks
 assert_eq "$(backing_of "$TO/top.qcow2")" mid.qcow2 "what the top is based on"
 assert_eq "$(backing_of "$TO/mid.qcow2")" base.raw "what the middle is based on"
 cmp "$DIR/src/base.raw" "$TO/base.raw"
+# what nobody has written above the base is still the base's
+"$QEMU_IMG" map -U --output=json "$TO/top.qcow2" | python3 -c '
+import json, sys
+at = 37 << 20
+sys.exit([x["depth"] for x in json.load(sys.stdin) if x["start"] <= at < x["start"] + x["length"]] != [2])' || fail "the top has what is below it, too"
 [[ $(allocated "$TO/top.qcow2") -lt $((30 << 20)) ]] || fail "the top has become larger: $(allocated "$TO/top.qcow2")"
 [[ $(allocated "$TO/base.raw") -lt $((9 << 20)) ]] || fail "the base has lost its holes"
 
