@@ -100,6 +100,11 @@ static bool reconnect(struct loop *loop, struct channel *c, struct state *s, int
 	return true;
 }
 
+/* Frames that are paused at, answered and refused, and one that is unknown. */
+static const char seed[] = "\1\0\10\0abcdefg\2\0\4\1abc\3\0\1\2\4\0\2\3a\36\0\2ab\5\0\25\3bcdefghijklmnopqrstu";
+
+ONE_SEED(seed)
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static uint8_t bytes[SCRIPT_BYTES_MAX];

@@ -23,13 +23,22 @@ static const uint16_t script_types[] = {
 	0x8777, /* unknown, critical */
 };
 
+/* A fuzzer learns checksums, too: what was to be wrong must not be a frame all the same. */
+static void script_spoil(uint8_t *p, size_t n)
+{
+	struct frame_header h;
+
+	if (n >= FRAME_HEADER_BYTES && !frame_header_decode(&h, p) && n - FRAME_HEADER_BYTES >= h.length && frame_intact(p, &h))
+		p[20] ^= 1;
+}
+
 /* Writes to out (SCRIPT_BYTES_MAX); returns the number of bytes. *good: the frames before anything wrong. */
 static size_t script_play(const uint8_t *p, size_t n, uint32_t channel, uint8_t *out, unsigned *good)
 {
 	struct reader r = reader_of(p, n);
 	uint64_t sequence = 0;
-	size_t at = 0;
-	bool wrong = false;
+	size_t at = 0, raw = 0;
+	bool wrong = false, raw_first = false;
 
 	*good = 0;
 	while (reader_left(&r)) {
@@ -44,8 +53,11 @@ static size_t script_play(const uint8_t *p, size_t n, uint32_t channel, uint8_t 
 			break;
 		if (choice & 0x80) {
 			memcpy(out + at, s.p, len);
+			if (!wrong && len) {
+				raw = at;
+				wrong = raw_first = true;
+			}
 			at += len;
-			wrong = wrong || len;
 			continue;
 		}
 		if (h.type != MSG_ACK && h.type != MSG_ERROR) {
@@ -63,6 +75,8 @@ static size_t script_play(const uint8_t *p, size_t n, uint32_t channel, uint8_t 
 			++*good;
 		at += FRAME_HEADER_BYTES + len;
 	}
+	if (raw_first)
+		script_spoil(out + raw, at - raw);
 	return at;
 }
 

@@ -35,11 +35,11 @@ static inline void seeds_if_asked(void (*write_all)(void))
 	exit(0);
 }
 
-/* The whole of it, of a fuzzer that has one seed, a string, and nothing to begin with. */
+/* The whole of it, of a fuzzer that has one seed, an array of char, and nothing to begin with. */
 #define ONE_SEED(text)                                                                                                                     \
 	static void write_the_seed(void)                                                                                                   \
 	{                                                                                                                                  \
-		seed_write("seed", text, strlen(text));                                                                                    \
+		seed_write("seed", text, sizeof(text) - 1);                                                                                \
 	}                                                                                                                                  \
                                                                                                                                            \
 	int LLVMFuzzerInitialize(int *argc, char ***argv)                                                                                  \
