@@ -22,9 +22,13 @@ CFLAGS_release := -O2 -g $(FORTIFY) -fstack-protector-strong -fPIE $(HARDEN)
 CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+CFLAGS_cover   := -O1 -g -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
+LDFLAGS_fuzz   := -fsanitize=fuzzer,address,undefined
+LDFLAGS_cover  := -fsanitize=fuzzer -fprofile-instr-generate
 CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
@@ -76,6 +80,7 @@ MAY_tests/unit/both  := $(COMMON)
 MAY_tests/unit/both/src := agent-src/moves $(MAY_agent-src/moves)
 MAY_tests/unit/both/dst := agent-dst/moves $(MAY_agent-dst/moves)
 MAY_tests/lib        := $(wildcard agent-src/*) $(COMMON)
+MAY_tests/fuzz       := $(COMMON)
 includes = $(addprefix -I,$(1) $(MAY_$(1)))
 
 # ---- building ----
@@ -138,6 +143,22 @@ $(B)/tests/test-both-conductors: $(addprefix $(B)/tests/unit/,test-both-conducto
 				 $(filter-out %/main.o,$(SRC_OBJ)) $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(BOTH_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+
+# Fuzzers, in VARIANT fuzz or cover, with clang: for tests/fuzz/run. Each has one agent, as both have a transfer.h: the source's if it
+# names agent-src, otherwise the destination's.
+FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+FUZZ_SRC := $(patsubst tests/fuzz/%.c,%,$(shell grep -l agent-src tests/fuzz/fuzz-*.c))
+FUZZ_DST := $(filter-out $(FUZZ_SRC),$(FUZZERS))
+$(FUZZ_SRC:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-src/*)) $(CPPFLAGS)
+$(FUZZ_DST:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-dst/*)) $(CPPFLAGS)
+$(B)/fuzz-src.a: $(filter-out %/main.o $(B)/agent-src/bench/%,$(SRC_OBJ))
+	rm -f $@ && ar rcs $@ $^
+$(B)/fuzz-dst.a: $(filter-out %/main.o $(B)/agent-dst/bench/%,$(DST_OBJ))
+	rm -f $@ && ar rcs $@ $^
+$(FUZZ_SRC:%=$(B)/%): $(B)/fuzz-src.a
+$(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
+$(FUZZERS:%=$(B)/%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz-%.o $(B)/libvmferry.a
+	$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 # The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so
@@ -219,6 +240,11 @@ model: ## Check the model of the hand-off with spin (about two minutes)
 	scripts/install-deps --model --without-qemu
 	tests/model/run
 
+.PHONY: fuzz
+fuzz: ## Fuzz what reads what others wrote: T=WORD: those targets; N=SECONDS each, or N=EXECUTIONSx; says how fast, and what was covered
+	scripts/install-deps --check --without-qemu
+	tests/fuzz/run --coverage $(or $(N),60) $(T)
+
 .PHONY: bench bench-quick bench-ram
 BENCH := build/bench/latest.json
 bench: ## Measure moves over 1 Gb/s beside QEMU's own, as the guest feels them (needs root; half an hour); BENCH_OPTIONS='...'
@@ -248,10 +274,10 @@ compile_commands.json: ## For clangd and other tools
 
 .PHONY: clean
 clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
-	rm -rf build/release build/debug build/asan build/tsan build/fuzz build/clang compile_commands.json
+	rm -rf build/release build/debug build/asan build/tsan build/fuzz build/cover build/clang compile_commands.json
 
 .PHONY: help
 help: ## This list
 	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
--include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d) $(wildcard $(BOTH)/*.d $(BOTH)/*/*.d)
+-include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d) $(wildcard $(BOTH)/*.d $(BOTH)/*/*.d $(B)/tests/fuzz/*.d)
