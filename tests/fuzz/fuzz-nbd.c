@@ -22,7 +22,7 @@ static int to_fuzzer(int fd);
 #define EXPORT_BYTES (3 * MIB)
 #define REQUESTS     8
 
-enum { OWN_HANDSHAKE = 1, STRUCTURED = 2, CONTEXTS = 4, MAP = 8 };	       /* settings */
+enum { OWN_HANDSHAKE = 1, STRUCTURED = 2, CONTEXTS = 4, MAP = 8 };		/* settings */
 enum { RAW = 0x80, SIMPLE = 0x40, WRONG_LENGTH = 0x20, LAST = 0x10, KIND = 7 }; /* what */
 
 static const uint16_t kinds[] = {1, 2, 5, 0x8001, 0x8002, 0, 0x7777, 0x8003};
@@ -67,7 +67,8 @@ static void ask(struct nbd *n, struct request *q, unsigned i)
 	static const struct {
 		uint32_t len;
 		uint64_t offset;
-	} where[REQUESTS] = {{65536, 0}, {512, 4096}, {512, 0}, {MIB, 0}, {0, 0}, {MIB, 65536}, {4096, EXPORT_BYTES - 4096}, {NBD_MAX_SPAN, 0}};
+	} where[REQUESTS] = {{65536, 0},       {512, 4096}, {512, 0}, {MIB, 0}, {0, 0}, {MIB, 65536}, {4096, EXPORT_BYTES - 4096},
+			     {NBD_MAX_SPAN, 0}};
 
 	*q = (struct request){.req.done = on_done, .buf = xcalloc(1, i < 7 && i != 3 ? MAX(where[i].len, 1U) : 1)};
 	if (i == 2)
@@ -77,8 +78,8 @@ static void ask(struct nbd *n, struct request *q, unsigned i)
 	else if (i == 4)
 		nbd_flush(n, &q->req);
 	else if (i == 5 || i == 7)
-		nbd_block_status(n, &q->req, where[i].offset, (uint32_t)MIN(where[i].len, nbd_info(n)->size - MIN(where[i].offset, nbd_info(n)->size)),
-				 on_extent, q);
+		nbd_block_status(n, &q->req, where[i].offset,
+				 (uint32_t)MIN(where[i].len, nbd_info(n)->size - MIN(where[i].offset, nbd_info(n)->size)), on_extent, q);
 	else
 		nbd_read(n, &q->req, q->buf, where[i].len, where[i].offset);
 }

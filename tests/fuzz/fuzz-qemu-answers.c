@@ -120,7 +120,9 @@ static void expect(int r, const struct err *e)
 static void try_guest(void)
 {
 	static char *line[] = {"qemu", "-device", "virtio-blk-pci,id=d,drive=x", "-drive", "file=/a,id=x,if=none", NULL};
-	struct guest g = {.name = xstrdup("a"), .cwd = xstrdup("/nowhere"), .line = {.argv = line, .argc = 5, .expanded = line, .expanded_count = 5}};
+	struct guest g = {.name = xstrdup("a"),
+			  .cwd = xstrdup("/nowhere"),
+			  .line = {.argv = line, .argc = 5, .expanded = line, .expanded_count = 5}};
 	struct guest_watch w = {.guest = NULL};
 	struct err e = {.code = 0};
 	size_t i, k;
@@ -264,30 +266,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 /* ---- seeds ---- */
 
 #define BLOCK                                                                                                                              \
-	"[{\"device\":\"x\",\"qdev\":\"/machine/peripheral/d/virtio-backend\",\"removable\":true,\"inserted\":{\"node-name\":\"n\","        \
-	"\"drv\":\"qcow2\",\"ro\":false,\"encrypted\":false,\"file\":\"json:{\\\"driver\\\":\\\"qcow2\\\",\\\"file\\\":{\\\"filename\\\":"   \
-	"\\\"/dev/null\\\"}}\",\"image\":{\"virtual-size\":1048576,\"actual-size\":4096,\"cluster-size\":65536,\"filename\":\"/a\","        \
-	"\"backing-filename\":\"b\",\"snapshots\":[],\"format-specific\":{\"data\":{\"bitmaps\":[],\"data-file\":\"\"}},"                   \
+	"[{\"device\":\"x\",\"qdev\":\"/machine/peripheral/d/virtio-backend\",\"removable\":true,\"inserted\":{\"node-name\":\"n\","       \
+	"\"drv\":\"qcow2\",\"ro\":false,\"encrypted\":false,\"file\":\"json:{\\\"driver\\\":\\\"qcow2\\\",\\\"file\\\":{\\\"filename\\\":" \
+	"\\\"/dev/null\\\"}}\",\"image\":{\"virtual-size\":1048576,\"actual-size\":4096,\"cluster-size\":65536,\"filename\":\"/a\","       \
+	"\"backing-filename\":\"b\",\"snapshots\":[],\"format-specific\":{\"data\":{\"bitmaps\":[],\"data-file\":\"\"}},"                  \
 	"\"backing-image\":{\"filename\":\"file:/etc/passwd\",\"format\":\"raw\"}}}},{\"device\":\"cd\",\"removable\":true}]\n"
 
-static const char guest[] = "\0{\"status\":\"running\"}\n{\"base-memory\":268435456,\"plugged-memory\":0}\n\"pc-q35-10.0-machine\"\n"
-			    "{\"enabled\":false}\n[{\"qom-path\":\"/machine/unattached/device[0]\"}]\n\"host-x86_64-cpu\"\n" BLOCK
-			    "[{\"name\":\"type\",\"type\":\"string\"},{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"}]\n" BLOCK "[]\n" BLOCK
-			    "[{\"device\":\"x\",\"type\":\"mirror\"}]\n[{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"}]\n[]\n";
-static const char blocks[] = "\1\"              Block Name    PSize              Offset               Used              Total                HVA  RO\\r\\n"
-			     "                  pc.ram    4 KiB  0x0000000000000000 0x0000000010000000 0x0000000010000000 0x00007f0000000000  rw\\r\\n"
-			     "    /rom@etc/acpi/tables    4 KiB  0x0000000010100000 0x0000000000020000 0x0000000000200000 0x00007f0010000000  ro\\r\\n\"\n";
+static const char guest[] =
+	"\0{\"status\":\"running\"}\n{\"base-memory\":268435456,\"plugged-memory\":0}\n\"pc-q35-10.0-machine\"\n"
+	"{\"enabled\":false}\n[{\"qom-path\":\"/machine/unattached/device[0]\"}]\n\"host-x86_64-cpu\"\n" BLOCK
+	"[{\"name\":\"type\",\"type\":\"string\"},{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"}]\n" BLOCK "[]\n" BLOCK
+	"[{\"device\":\"x\",\"type\":\"mirror\"}]\n[{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"}]\n[]\n";
+static const char blocks[] =
+	"\1\"              Block Name    PSize              Offset               Used              Total                HVA  RO\\r\\n"
+	"                  pc.ram    4 KiB  0x0000000000000000 0x0000000010000000 0x0000000010000000 0x00007f0000000000  rw\\r\\n"
+	"    /rom@etc/acpi/tables    4 KiB  0x0000000010100000 0x0000000000020000 0x0000000000200000 0x00007f0010000000  ro\\r\\n\"\n";
 static const char old_blocks[] = "\1\"\"\n\"Host virtual address for 0x0 (pc.ram) is 0x7f0000000000\"\n";
-static const char settings[] = "\2[{\"capability\":\"events\",\"state\":false},{\"capability\":\"multifd\",\"state\":true},{\"capability\":\"xbzrle\","
-			       "\"state\":true}]\n{\"max-bandwidth\":1,\"tls-creds\":\"\",\"downtime-limit\":300}\n"
-			       "[{\"capability\":\"events\",\"state\":false},{\"capability\":\"xbzrle\",\"state\":true}]\n{}\n{}\n"
-			       "[{\"capability\":\"events\",\"state\":true},{\"capability\":\"multifd\",\"state\":true}]\n{}\n[]\n"
-			       "{\"max-bandwidth\":2,\"tls-creds\":\"x\"}\n{}\n";
+static const char settings[] =
+	"\2[{\"capability\":\"events\",\"state\":false},{\"capability\":\"multifd\",\"state\":true},{\"capability\":\"xbzrle\","
+	"\"state\":true}]\n{\"max-bandwidth\":1,\"tls-creds\":\"\",\"downtime-limit\":300}\n"
+	"[{\"capability\":\"events\",\"state\":false},{\"capability\":\"xbzrle\",\"state\":true}]\n{}\n{}\n"
+	"[{\"capability\":\"events\",\"state\":true},{\"capability\":\"multifd\",\"state\":true}]\n{}\n[]\n"
+	"{\"max-bandwidth\":2,\"tls-creds\":\"x\"}\n{}\n";
 #define WORDS                                                                                                                              \
 	"[{\"qom-path\":\"/machine/unattached/device[0]\"}]\n40\n!\n\"GenuineIntel\"\n"                                                    \
 	"[{\"cpuid-input-eax\":7,\"cpuid-input-ecx\":0,\"cpuid-register\":\"EDX\",\"features\":536870912}]\n"
-static const char cpu[] = "\3" WORDS WORDS "[{\"qom-path\":\"/c\"}]\n[{\"name\":\"avx\",\"type\":\"bool\"},{\"name\":\"sse4_1\",\"type\":\"bool\"},"
-			  "{\"name\":\"sse4-1\",\"type\":\"bool\"}]\ntrue\nfalse\n{}\n[{\"qom-path\":\"/c\"}]\ntrue\n{}\n";
+static const char cpu[] =
+	"\3" WORDS WORDS "[{\"qom-path\":\"/c\"}]\n[{\"name\":\"avx\",\"type\":\"bool\"},{\"name\":\"sse4_1\",\"type\":\"bool\"},"
+	"{\"name\":\"sse4-1\",\"type\":\"bool\"}]\ntrue\nfalse\n{}\n[{\"qom-path\":\"/c\"}]\ntrue\n{}\n";
 static const char undo[] = "\4[{\"node-name\":\"n\",\"dirty-bitmaps\":[{\"name\":\"vmferry-1\"},{\"name\":\"other\"}]}]\n{}\n"
 			   "[{\"id\":\"vmferry-x\"},{\"id\":\"y\"}]\n{}\n[]\n";
 static const char migration[] = "\5{\"status\":\"pre-switchover\"}\n";

@@ -108,8 +108,8 @@ static int on_records_mark(void *ctx)
 	return tell(ctx, 8, 0, 0, NULL, 0);
 }
 
-static const struct qemu_stream_handlers handlers = {on_thin,	     on_blocks, on_page,	     on_zero,	     on_flush,
-						     on_section_end, on_ping,	on_open_return_path, on_records_mark};
+static const struct qemu_stream_handlers handlers = {on_thin, on_blocks,	   on_page,	   on_zero, on_flush, on_section_end,
+						     on_ping, on_open_return_path, on_records_mark};
 
 /* In pieces of up to `most` bytes. Returns what the last push did. */
 static int walk(struct walk *w, const uint8_t *p, size_t n, size_t most, uint32_t pauses, struct err *e)
@@ -186,16 +186,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 /* ---- seeds ---- */
 
-static const char modern[] = "\x2aQEVM\0\0\0\3\7\0\0\0\2pc"
-			     "\5\36configuration/target-page-bits\0\0\0\1\0\0\0\14\5\22"
-			     "configuration/uuid\0\0\0\1"
-			     "0123456789abcdef"
-			     "\10\0\1\0\0\10\0\2\0\4\0\0\0\1"
-			     "\1\0\0\0\2\3ram\0\0\0\0\0\0\0\4\0\0\0\0\0\1\60\4\6pc.ram\0\0\0\0\0\1\0\0\4/rom\0\0\0\0\0\0\x20\0\4bios\0\0\0\0\0\0\x10\0"
-			     "\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\20\x7e\0\0\0\2"
-			     "\2\0\0\0\2\0\0\0\0\0\0\x30\10\6pc.ram\xfe\xfd\xa1\0\0\0\0\0\0\x40\x28\xfe\xfd\xa2\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\20\x7e\0\0\0\2"
-			     "\2\0\0\0\2\0\0\0\0\0\0\xf0\x22\0\0\0\0\0\0\0\x10\10\4/rom\xfe\xfd\xb1\0\0\0\0\0\0\0\20\x7e\0\0\0\2"
-			     "\10\0\13\0\0\3\0\0\0\2\0\0\0\0\0\0\0\50\xfe\xfd\xb2\0\0\0\0\0\0\0\20\x7e\0\0\0\2";
+static const char modern[] =
+	"\x2aQEVM\0\0\0\3\7\0\0\0\2pc"
+	"\5\36configuration/target-page-bits\0\0\0\1\0\0\0\14\5\22"
+	"configuration/uuid\0\0\0\1"
+	"0123456789abcdef"
+	"\10\0\1\0\0\10\0\2\0\4\0\0\0\1"
+	"\1\0\0\0\2\3ram\0\0\0\0\0\0\0\4\0\0\0\0\0\1\60\4\6pc.ram\0\0\0\0\0\1\0\0\4/rom\0\0\0\0\0\0\x20\0\4bios\0\0\0\0\0\0\x10\0"
+	"\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\20\x7e\0\0\0\2"
+	"\2\0\0\0\2\0\0\0\0\0\0\x30\10\6pc.ram\xfe\xfd\xa1\0\0\0\0\0\0\x40\x28\xfe\xfd\xa2\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\20\x7e\0\0\0\2"
+	"\2\0\0\0\2\0\0\0\0\0\0\xf0\x22\0\0\0\0\0\0\0\x10\10\4/rom\xfe\xfd\xb1\0\0\0\0\0\0\0\20\x7e\0\0\0\2"
+	"\10\0\13\0\0\3\0\0\0\2\0\0\0\0\0\0\0\50\xfe\xfd\xb2\0\0\0\0\0\0\0\20\x7e\0\0\0\2";
 
 /* The end of every stream: RUNSTATE_BYTES, and VMDESC. */
 static const char running[] = "\4\0\0\0\x2a\13globalstate\0\0\0\0\0\0\0\1\0\0\0\10running";

@@ -1,0 +1,265 @@
+/*
+ * fuzz-texts.c: libFuzzer on small texts that others wrote: what systemctl shows and what goes into units (common/host), words for a shell
+ * and keys (common), and the formats of SSH that are read here (agent-src/ssh).
+ *
+ * The first byte chooses. What is quoted is unquoted here, by the rules of who will read it.
+ */
+#include "psk.h"
+#include "seed.h"
+#include "shell-quote.h"
+#include "ssh-format.h"
+#include "ssh.h"
+#include "unit-text.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+enum selector { SHOWN, UNIT_QUOTE, SHELL_QUOTE, PLAIN_NAME, PSK, TARGET, KNOWN_HOSTS, KNOWN_HOST, PRIVATE_KEY, KEXINIT, SELECT_COUNT };
+
+static void expect_printable(const char *s)
+{
+	for (; *s; s++)
+		require((unsigned char)*s >= ' ' && *s != 0x7f);
+}
+
+static void try_shown(const char *text)
+{
+	char *value = unit_property(text, "Restart");
+
+	require(!strchr(value, '\n') && strstr(text, value));
+	unit_restarts(value);
+	unit_is_wanted(value);
+	unit_is_generic(value);
+	free(value);
+}
+
+/* systemd.service(5), "Command lines"; systemd.syntax(7), "Quoting". */
+static void try_unit_quote(const char *text)
+{
+	AUTO_FREE char *quoted = unit_quote(text);
+	AUTO_FREE char *back = xcalloc(1, strlen(quoted) + 1);
+	char *out = back;
+	const char *p = quoted + 1;
+	unsigned c;
+
+	expect_printable(quoted);
+	require(*quoted == '"' && quoted[strlen(quoted) - 1] == '"');
+	for (; p[1]; p++) {
+		require(*p != '"');
+		if (*p == '\\' && p[1] == 'x') {
+			require(sscanf(p + 2, "%2x", &c) == 1 && c);
+			*out++ = (char)c;
+			p += 3;
+			continue;
+		}
+		if (*p == '\\' || *p == '%' || *p == '$')
+			require(*p == '\\' ? *++p == '"' || *p == '\\' : p[1] == *p && *++p);
+		*out++ = *p;
+	}
+	require(!strcmp(back, text));
+}
+
+/* POSIX, "Quoting": within single quotes all stands for itself; outside of them nothing may that means something to a shell. */
+static void try_shell_quote(const char *text)
+{
+	AUTO_FREE char *quoted = shell_quote(text);
+	AUTO_FREE char *back = xcalloc(1, strlen(quoted) + 1);
+	char *out = back;
+	const char *p;
+	bool in = false;
+
+	for (p = quoted; *p; p++) {
+		if (*p == '\'') {
+			in = !in;
+			continue;
+		}
+		if (!in && *p == '\\')
+			p++;
+		else
+			require(in || isalnum((unsigned char)*p) || strchr("_-./,:=@%+", *p));
+		*out++ = *p;
+	}
+	require(!in && *quoted && !strcmp(back, text));
+}
+
+static void try_plain_name(const char *text)
+{
+	AUTO_FREE char *name = unit_plain_name(text);
+	AUTO_FREE char *again = unit_plain_name(name);
+	const char *p;
+
+	require(*name && strlen(name) <= 100 && *name != '.' && *name != '-' && !strcmp(name, again));
+	for (p = name; *p; p++)
+		require(isalnum((unsigned char)*p) || strchr("._-", *p));
+}
+
+static void try_psk(const char *text)
+{
+	char again[PSK_TEXT_MAX];
+	struct tls_key key;
+	struct err e;
+
+	if (psk_parse(text, &key, &e))
+		return;
+	psk_print(&key, again);
+	require(!strcasecmp(again, text));
+}
+
+static void try_target(const char *text)
+{
+	AUTO_FREE char *again = NULL;
+	struct ssh_target t, u;
+	struct err e;
+
+	if (ssh_target_parse(text, &t, &e))
+		return;
+	require(*t.host && *t.host != '-' && (!t.user || (*t.user && *t.user != '-')));
+	expect_printable(t.host);
+	again = xasprintf("%s%s%s%s%s%s%s", t.user ? t.user : "", t.user ? "@" : "", t.port ? "[" : "", t.host, t.port ? "]" : "",
+			  t.port ? ":" : "", t.port ? t.port : "");
+	if (strchr(t.host, ':') || !t.port) {
+		require(!ssh_target_parse(again, &u, &e) && !strcmp(t.host, u.host) && !t.user == !u.user && !t.port == !u.port);
+		ssh_target_fini(&u);
+	}
+	ssh_target_fini(&t);
+}
+
+static void try_known_hosts(const char *text)
+{
+	static const uint8_t key[] = "\0\0\0\x0bssh-ed25519\0\0\0\2ab";
+	struct known_hosts found = {.verdict = KNOWN_NOT};
+	unsigned lines = 1;
+	const char *p;
+
+	for (p = text; *p; p++)
+		lines += *p == '\n';
+	known_hosts_look(text, "Host-B", 2222, key, sizeof(key) - 1, &found);
+	require(found.line <= lines && !found.line == (found.verdict == KNOWN_NOT) && strlen(found.types) < SSH_TYPES_MAX);
+	expect_printable(found.types);
+}
+
+/* What is written of a key is found again. */
+static void try_known_host(const uint8_t *p, size_t n)
+{
+	struct known_hosts found = {.verdict = KNOWN_NOT};
+	AUTO_FREE char *line = NULL;
+	char type[64], print[64];
+
+	n = MIN(n, SSH_KEY_MAX);
+	line = known_hosts_line("host-b", 22, p, n);
+	ssh_fingerprint(p, n, print);
+	expect_printable(print);
+	require(strchr(line, '\n') == line + strlen(line) - 1);
+	known_hosts_look(line, "host-b", 22, p, n, &found);
+	require(found.verdict == (ssh_key_type(p, n, type) ? KNOWN_SAME : KNOWN_NOT));
+}
+
+static void try_private_key(const char *text)
+{
+	static struct private_key key;
+
+	if (!private_key_look(text, &key))
+		return;
+	require(strlen(key.type) < sizeof(key.type) && key.public_bytes <= SSH_KEY_MAX);
+	expect_printable(key.type);
+}
+
+static void try_kexinit(const uint8_t *p, size_t n)
+{
+	char types[SSH_TYPES_MAX];
+
+	kexinit_host_keys(p, n, types);
+	require(strlen(types) < sizeof(types));
+	expect_printable(types);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	char *text;
+
+	if (!n)
+		return 0;
+	text = xmalloc(n);
+	memcpy(text, p + 1, n - 1);
+	text[n - 1] = '\0';
+	switch ((enum selector)(p[0] % SELECT_COUNT)) {
+	case SHOWN:
+		try_shown(text);
+		break;
+	case UNIT_QUOTE:
+		try_unit_quote(text);
+		break;
+	case SHELL_QUOTE:
+		try_shell_quote(text);
+		break;
+	case PLAIN_NAME:
+		try_plain_name(text);
+		break;
+	case PSK:
+		try_psk(text);
+		break;
+	case TARGET:
+		try_target(text);
+		break;
+	case KNOWN_HOSTS:
+		try_known_hosts(text);
+		break;
+	case KNOWN_HOST:
+		try_known_host((uint8_t *)text, n - 1);
+		break;
+	case PRIVATE_KEY:
+		try_private_key(text);
+		break;
+	case KEXINIT:
+		try_kexinit((uint8_t *)text, n - 1);
+		break;
+	case SELECT_COUNT:
+		break;
+	}
+	free(text);
+	return 0;
+}
+
+/* ---- seeds ---- */
+
+static const struct {
+	enum selector selector;
+	const char *name, *text;
+} seeds[] = {
+	{SHOWN, "shown", "Id=vm1.service\nRestart=on-failure\nUnitFileState=enabled\nMainPID=5\n"},
+	{UNIT_QUOTE, "unit-quote", "a \"b\" \\ %n $HOME\t\x01"},
+	{SHELL_QUOTE, "shell-quote", "it's $(a) `b` \\ !\n"},
+	{PLAIN_NAME, "plain-name", ".-vm one/../\xc3\xa9"},
+	{PSK, "psk", "host-a:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
+	{TARGET, "target", "ssh://root@[fe80::1%eth0]:2222/"},
+	{TARGET, "target-name", "root@host-b:22"},
+	{KNOWN_HOSTS, "known-hosts",
+	 "# c\n[host-b]:2222 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi x\n@revoked *,!host-c ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFj\n"
+	 "|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi\n"
+	 "@cert-authority *.h?st ssh-rsa AAAA\n"},
+	{PRIVATE_KEY, "private-key",
+	 "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+	 "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAFwAAAAtzc2gtZWQyNTUxOQAAAAJhYgAA\n-----END OPENSSH PRIVATE KEY-----\n"},
+	{PRIVATE_KEY, "private-pem", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n-----END"},
+};
+
+static void write_seeds(void)
+{
+	static const char key[] = "\x7\0\0\0\x0bssh-ed25519\0\0\0\2ab";
+	static const char kexinit[] = "\x9hi\nSSH-2.0-x\r\n\0\0\0\x2e\4\x14"
+				      "0123456789abcdef\0\0\0\3kex\0\0\0\x0bssh-ed25519\0\0\0\3aes";
+	char buf[1024];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(seeds); i++)
+		seed_write(seeds[i].name, buf, (size_t)snprintf(buf, sizeof(buf), "%c%s", (int)seeds[i].selector + 100, seeds[i].text));
+	seed_write("known-host", key, sizeof(key) - 1);
+	seed_write("kexinit", kexinit, sizeof(kexinit) - 1);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	seeds_if_asked(write_seeds);
+	return 0;
+}
