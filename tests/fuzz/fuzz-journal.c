@@ -148,7 +148,8 @@ static void record(struct writer *w, uint8_t what, const char *text)
 
 static void write_one(const char *name, const char *role, const char *state, uint8_t settings)
 {
-	AUTO_FREE char *begin = xasprintf("{\"attempt_id\":\"deadbeef0102030405060708090a0b0c\",\"role\":\"%s\",\"begin\":{\"guest\":\"a\"}}", role);
+	AUTO_FREE char *begin =
+		xasprintf("{\"attempt_id\":\"deadbeef0102030405060708090a0b0c\",\"role\":\"%s\",\"begin\":{\"guest\":\"a\"}}", role);
 	AUTO_FREE char *at = xasprintf("{\"state\":\"%s\",\"time\":1.5}", state);
 	uint8_t buf[1024];
 	struct writer w = writer_of(buf, sizeof(buf));
