@@ -13,7 +13,8 @@
 
 #define DISK_BYTES (40 * MIB)
 
-static const uint16_t types[] = {MSG_HANDOFF, MSG_APPLIED, MSG_DURABLE, MSG_HAVE, MSG_RETURN_PATH, MSG_DISKS_CLOSED, MSG_COPY_READY, MSG_ASK, MSG_STREAM_MARK};
+static const uint16_t types[] = {MSG_HANDOFF,	   MSG_APPLIED,	   MSG_DURABLE, MSG_HAVE,	MSG_RETURN_PATH,
+				 MSG_DISKS_CLOSED, MSG_COPY_READY, MSG_ASK,	MSG_STREAM_MARK};
 
 static char *shown;
 static size_t shown_bytes;
@@ -31,8 +32,12 @@ static void add_disk(struct transfer *t)
 {
 	static struct guest_disk disk = {.node = "d0", .real_path = "/srv/a.raw", .format = "raw"};
 
-	t->disks.at[OBJECT_DISK_BASE] =
-		(struct disk){.guest = &disk, .object = OBJECT_DISK_BASE, .round = 3, .in_flight = true, .final = true, .have = have_new(DISK_BYTES)};
+	t->disks.at[OBJECT_DISK_BASE] = (struct disk){.guest = &disk,
+						      .object = OBJECT_DISK_BASE,
+						      .round = 3,
+						      .in_flight = true,
+						      .final = true,
+						      .have = have_new(DISK_BYTES)};
 	t->disks.count = 1;
 }
 

@@ -13,8 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-static const uint16_t types[] = {MSG_HANDOFF,	MSG_DISKS_DONE, MSG_PREPARE, MSG_FILE_DATA, MSG_FILE_END,
-				 MSG_RETURN_PATH, MSG_ASK,	MSG_HAVE,    MSG_DATA,	    MSG_STREAM_MARK};
+static const uint16_t types[] = {MSG_HANDOFF,	  MSG_DISKS_DONE, MSG_PREPARE, MSG_FILE_DATA, MSG_FILE_END,
+				 MSG_RETURN_PATH, MSG_ASK,	  MSG_HAVE,    MSG_DATA,      MSG_STREAM_MARK};
 static const enum stage_number stage_of[] = {ST_CONNECT, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE};
 
 static pid_t stand_in; /* for the QEMU: a process that does nothing */

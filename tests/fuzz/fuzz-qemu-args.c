@@ -8,6 +8,7 @@
 #include "seed.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static const struct args_map maps[] = {
 	{"/b", "/dev/b", "qcow2", true},
 	{.from = "/c"},
 };
-/* With VMFERRY_FUZZ_SEEDS=DIR: each option of a few that have rules of their own. */
+/* Each option of a few that have rules of their own. */
 static const char seeds[] =
 	" \n-drive\nfile=/a,format=raw,if=none,id=d\n-device\nvirtio-blk-pci,drive=d\n-netdev\ntap,id=n,ifname=t\n"
 	"-blockdev\n{\"driver\":\"qcow2\",\"node-name\":\"x\",\"file\":{\"driver\":\"file\",\"filename\":\"/b\"}}\n"
@@ -27,7 +28,55 @@ static const char seeds[] =
 
 static const struct args_net_map nets[] = {{"n", "bridge:br1"}, {"m", "tap:t,script=/s"}};
 
-ONE_SEED(seeds)
+/* The line of a file of tests/data/args, a word a line. */
+static void write_line_of(const char *name)
+{
+	AUTO_FREE char *path = xasprintf("tests/data/args/%s", name);
+	static char text[16384], out[sizeof(text) + 1];
+	FILE *f = fopen(path, "re");
+	size_t n = 0;
+	bool quoted = false;
+	char *p, *end;
+
+	require(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	p = strstr(text, "== line\n");
+	if (!p)
+		return;
+	p = strchr(strchr(p, '\n') + 1, ' '); /* without the program */
+	end = p ? strstr(p, "\n==") : NULL;
+	out[n++] = '\1';
+	for (; p && *p && p != end; p++) {
+		if (*p == '\'')
+			quoted = !quoted;
+		else if (*p == '\\' && p[1] == '\n')
+			p++;
+		else
+			out[n++] = quoted || (*p != ' ' && *p != '\t') ? *p : '\n';
+	}
+	seed_write(name, out, n);
+}
+
+static void write_seeds(void)
+{
+	DIR *d = opendir("tests/data/args");
+	struct dirent *x;
+
+	require(d);
+	while ((x = readdir(d)))
+		if (x->d_name[0] != '.')
+			write_line_of(x->d_name);
+	closedir(d);
+	seed_write("seed", seeds, sizeof(seeds) - 1);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	seeds_if_asked(write_seeds);
+	return 0;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
