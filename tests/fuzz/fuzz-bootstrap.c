@@ -103,9 +103,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 static void write_seeds(void)
 {
 	static const char sent[] = "Last login: today\r\n" MARK "send /root/.cache/vmferry\n" MARK "run /root/.cache/vmferry\nrest";
+	static const char there[] = MARK "run /root\nrest";
 	static const char refused[] = "\033[1mhello " MARK "error there is no head there\n";
 	static const char noise[] = "This account is currently not available.\n";
 
+	seed_write("there", there, sizeof(there) - 1);
 	seed_write("sent", sent, sizeof(sent) - 1);
 	seed_write("refused", refused, sizeof(refused) - 1);
 	seed_write("noise", noise, sizeof(noise) - 1);

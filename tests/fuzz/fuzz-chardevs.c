@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		if (label)
 			monitors_has(&args, chardevs, label);
 		if (filename && monitors_parse(filename, &s))
-			require(*s.address && strstr(filename, s.address) && strlen(s.peer) < sizeof(s.peer) && !(s.is_unix && s.is_websocket));
+			require(*s.address && strstr(filename, s.address) && strlen(s.peer) < sizeof(s.peer) &&
+				!(s.is_unix && s.is_websocket));
 	}
 	json_decref(chardevs);
 	return 0;
@@ -31,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 static const char seed[] = "[{\"label\":\"m\",\"filename\":\"unix:/run/a.qmp,server=on\",\"frontend-open\":true},"
 			   "{\"label\":\"compat_monitor0\",\"filename\":\"disconnected:tcp:127.0.0.1:4444,server=on\"},"
 			   "{\"label\":\"q\",\"filename\":\"websocket:[::1]:4445,server=on <-> 127.0.0.1:53412\"},"
+			   "{\"label\":\"n\",\"filename\":\"tcp:,server=on\"},"
 			   "{\"label\":\"s-base\",\"filename\":\"stdio\"},{\"label\":\"s\",\"filename\":\"mux\"}]";
 
 ONE_SEED(seed)

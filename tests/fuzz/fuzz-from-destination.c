@@ -145,6 +145,13 @@ static void write_seeds(void)
 	seed_write("rounds", buf, writer_len(&w));
 
 	w = writer_of(buf, sizeof(buf));
+	write_u8(&w, 0);
+	m = writer_of(b, sizeof(b));
+	msg_have_encode(&m, &(struct msg_have){.object = 2, .last = 1});
+	frame_record(&w, 0x83, 0, b, writer_len(&m));
+	seed_write("another-disk", buf, writer_len(&w));
+
+	w = writer_of(buf, sizeof(buf));
 	write_u8(&w, 1);
 	handoff(&w, 1, HO_DST_PREPARED, "{\"load_ms\":1.5,\"rss_anon\":5,\"cpu_s\":{\"receive\":1}}");
 	handoff(&w, 0, HO_DST_STARTED, "{\"start_ms\":2,\"start_script\":\"/a.sh\\u001b\",\"unit\":\"u\",\"after_reboot\":\"x\"}");

@@ -2,7 +2,7 @@
  * fuzz-journal.c: libFuzzer on a journal of any bytes: it is refused, or all that read it find the same in it; and it can be written on.
  *
  * The first byte has settings. Then come records of u8 what (low three bits: the kind; TWICE: a state and its twin, as they are written;
- * DAMAGED; RAW: bytes as they stand), u16 length and so many bytes.
+ * DAMAGED; LONGER: says that it is; RAW: bytes as they stand), u16 length and so many bytes.
  */
 #include "journal.h"
 #include "journal-record.h"
@@ -16,8 +16,8 @@
 
 #define FILE_BYTES (256 * KIB)
 
-enum { RAW = 0x80, DAMAGED = 0x40, TWICE = 0x20, KIND = 7 }; /* what */
-enum { GROW = 1 };					     /* settings: it is written anew */
+enum { RAW = 0x80, DAMAGED = 0x40, TWICE = 0x20, LONGER = 0x10, KIND = 7 }; /* what */
+enum { GROW = 1 };							    /* settings: it is written anew */
 
 static char dir[] = "/dev/shm/vmferry-fuzz-XXXXXX"; /* it syncs a lot */
 static char *path;
@@ -35,6 +35,7 @@ static size_t put_record(uint8_t *out, uint8_t what, struct slice s)
 	if (what & TWICE)
 		record_encode(out + one, K_TWIN, s.n ? (const char *)s.p : "", s.n);
 	out[8] ^= !!(what & DAMAGED);
+	out[1] ^= what & LONGER; /* by 4 KiB */
 	return what & TWICE ? 2 * one : one;
 }
 
@@ -122,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	require(!r || (r == -EBADMSG && e.msg[0]));
 	require(dump() == !r && journal_open(&open, path, &f) == r);
 	if (!r) {
-		require(peeked && json_equal(begin, journal_begin(open)));
+		require(peeked && json_is_object(begin) && json_equal(begin, journal_begin(open)));
 		require(!strcmp(attempt_id_format(journal_attempt_id(open), id), attempt));
 		expect_same(looked, open);
 		write_on(open, p[0] & GROW);
@@ -161,12 +162,24 @@ static void write_one(const char *name, const char *role, const char *state, uin
 	record(&w, K_NOTE, "{\"kind\":\"qemu\",\"detail\":null}");
 	record(&w, K_DISOWN, "{\"kind\":\"file\",\"detail\":{\"path\":\"/b\"}}");
 	record(&w, DAMAGED | TWICE, at);
+	record(&w, LONGER | K_NOTE, "{\"kind\":\"qemu\",\"detail\":null}");
 	seed_write(name, buf, writer_len(&w));
+}
+
+static void write_bad(void)
+{
+	uint8_t buf[256];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	write_u8(&w, 0);
+	record(&w, K_BEGIN, "{\"attempt_id\":\"deadbeef0102030405060708090a0b0c\",\"role\":\"source\",\"begin\":\"a\"}");
+	seed_write("bad", buf, writer_len(&w));
 }
 
 static void write_seeds(void)
 {
 	write_one("source", "source", "SRC_COMMITTED", 0);
+	write_bad();
 	write_one("destination", "destination", "DST_PREPARED", GROW);
 }
 

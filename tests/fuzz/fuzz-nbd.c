@@ -2,7 +2,7 @@
  * fuzz-nbd.c: libFuzzer on the NBD client: what a server says while they shake hands, and what it answers.
  *
  * The first byte has settings. Then come records of u8 what, u8 cookie (low three bits: of which request; the others: how often its slot
- * had been used), u16 length and so many bytes: a structured chunk (SIMPLE: a simple reply), or as it stands (RAW). The server says all of
+ * had been used), u16 length and so many bytes: a structured chunk (SIMPLE: a simple reply), or as it stands (RAW), and that up to 128 times, a power of two. The server says all of
  * it and hangs up. Each request ends once; extents come in order and within what was asked for; a map has no gaps.
  */
 #include "seed.h"
@@ -162,6 +162,7 @@ static void put_record(struct writer *w, uint8_t what, uint8_t cookie, struct sl
 {
 	uint64_t whose = (uint64_t)(1 + (cookie >> 3)) << 32 | (cookie & 7);
 	unsigned char head[20];
+	unsigned i, times;
 
 	if (!(what & RAW)) {
 		if (what & SIMPLE) {
@@ -173,7 +174,9 @@ static void put_record(struct writer *w, uint8_t what, uint8_t cookie, struct sl
 			put_bytes(w, head, 20);
 		}
 	}
-	put_bytes(w, s.p, s.n);
+	times = what & RAW ? 1U << (what & KIND) : 1;
+	for (i = 0; i < times && !w->bad; i++)
+		put_bytes(w, s.p, s.n);
 }
 
 static size_t play(const uint8_t *p, size_t n, uint8_t *out, size_t room)
@@ -253,6 +256,15 @@ static void write_seeds(void)
 	write_u8(&w, CONTEXTS);
 	record(&w, RAW, 0, handshake, writer_len(&h));
 	seed("handshake", &w);
+
+	w = writer_of(buf, sizeof(buf));
+	write_u8(&w, 0);
+	put16(put64(put64(b, NBD_MAGIC), NBD_OPT_MAGIC), NBD_FIXED_NEWSTYLE);
+	record(&w, RAW, 0, b, 18);
+	put32(put32(put32(put64(b, NBD_REP_MAGIC), NBD_OPT_STRUCTURED_REPLY), NBD_REP_ERR_UNSUP), HS_MAX_REPLY);
+	record(&w, RAW, 0, b, 20);
+	record(&w, RAW | 7, 0, data, 256);
+	seed("long-reply", &w);
 
 	w = writer_of(buf, sizeof(buf));
 	write_u8(&w, OWN_HANDSHAKE | STRUCTURED | CONTEXTS);

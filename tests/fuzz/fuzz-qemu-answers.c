@@ -296,16 +296,46 @@ static const char cpu[] =
 	"{\"name\":\"sse4-1\",\"type\":\"bool\"}]\ntrue\nfalse\n{}\n[{\"qom-path\":\"/c\"}]\ntrue\n{}\n";
 static const char undo[] = "\4[{\"node-name\":\"n\",\"dirty-bitmaps\":[{\"name\":\"vmferry-1\"},{\"name\":\"other\"}]}]\n{}\n"
 			   "[{\"id\":\"vmferry-x\"},{\"id\":\"y\"}]\n{}\n[]\n";
+static const char no_driver[] = "\0{\"status\":\"running\"}\n{}\n\"pc\"\n{}\n[]\n[{\"inserted\":{\"node-name\":\"n\"}}]\n";
 static const char migration[] = "\5{\"status\":\"pre-switchover\"}\n";
+
+/* Longer than is looked at. */
+static void write_chain(void)
+{
+	static char text[8192] =
+		"\0{\"status\":\"running\"}\n{}\n\"pc\"\n{}\n[]\n[{\"inserted\":{\"node-name\":\"n\",\"drv\":\"raw\",\"image\":{";
+	size_t n = 1 + strlen(text + 1), i;
+
+	for (i = 0; i < 80; i++)
+		n += (size_t)sprintf(text + n, "\"backing-image\":{\"filename\":\"/a\",");
+	n += (size_t)sprintf(text + n, "\"format\":\"raw\"");
+	for (i = 0; i < 80 + 3; i++)
+		text[n++] = '}';
+	text[n++] = ']';
+	seed_write("chain", text, n);
+}
+
+static void write_long_name(void)
+{
+	char text[512] = "\1\"";
+	size_t n = 2 + 255;
+
+	memset(text + 2, 'n', 255);
+	n += (size_t)sprintf(text + n, "  4 KiB  0x0 0x1000 0x1000 0x1 rw\"");
+	seed_write("long-name", text, n);
+}
 
 static void write_seeds(void)
 {
+	write_chain();
+	write_long_name();
 	seed_write("guest", guest, sizeof(guest) - 1);
 	seed_write("blocks", blocks, sizeof(blocks) - 1);
 	seed_write("old-blocks", old_blocks, sizeof(old_blocks) - 1);
 	seed_write("settings", settings, sizeof(settings) - 1);
 	seed_write("cpu", cpu, sizeof(cpu) - 1);
 	seed_write("undo", undo, sizeof(undo) - 1);
+	seed_write("no-driver", no_driver, sizeof(no_driver) - 1);
 	seed_write("migration", migration, sizeof(migration) - 1);
 }
 

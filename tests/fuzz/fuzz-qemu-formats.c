@@ -115,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 static void write_seeds(void)
 {
 	uint8_t buf[1 + 320 + 24] = {PACKET};
+	static uint8_t long_one[RP_DATA_MAX + 2000];
 	uint8_t *p = buf + 1;
 
 	put32(put32(p, MULTIFD_MAGIC), 1);
@@ -130,6 +131,10 @@ static void write_seeds(void)
 	seed_write("sync", buf, sizeof(buf));
 	buf[0] = INIT;
 	seed_write("init", buf, 1 + MULTIFD_INIT_BYTES);
+	memset(long_one, 0, sizeof(long_one));
+	long_one[0] = RETURN_PATH;
+	put16(put16(long_one + 1, 0x77), RP_DATA_MAX);
+	seed_write("long-reply", long_one, sizeof(long_one));
 	seed_write("replies", "\x0e\0\2\0\4\0\0\0\1\0\7\0\0\0\3\0\2xx\0\1\0\4\0\0\0\0", 25);
 }
 

@@ -218,13 +218,17 @@ static void write_capture(const char *name, uint8_t first)
 
 static void write_seeds(void)
 {
-	uint8_t end[sizeof(modern) + 1024] = {0};
+	uint8_t end[sizeof(modern) + 1024] = {0}, twice[sizeof(modern)];
 	size_t n = sizeof(modern) - 1;
 
 	seed_write("modern", modern, n);
 	memcpy(end, modern, n);
+	end[0] = 1; /* byte by byte */
 	memcpy(end + n, running, sizeof(running) - 1);
 	memcpy(end + n + 129, "\x7e\0\0\0\x2a\0\6\0\0\0\2{}", 13);
+	memcpy(twice, modern, n);
+	memcpy(memmem(twice, n, "bios", 4), "/rom", 4);
+	seed_write("twice", twice, n);
 	seed_write("whole", end, n + 142);
 	write_capture("qemu-10.0-multifd-main", 1);
 	write_capture("qemu-10.0-single-main", 80);

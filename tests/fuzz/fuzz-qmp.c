@@ -8,6 +8,7 @@
 #include "qmp-framer.h"
 #include "seed.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -29,6 +30,16 @@ static struct {
 
 /* ---- messages ---- */
 
+/* What is not whole yet. */
+static bool begins_like_one(const struct buffer *in)
+{
+	size_t i;
+
+	for (i = 0; i < in->len && (isspace((unsigned char)in->data[i]) || !in->data[i]); i++)
+		;
+	return i == in->len || in->data[i] == '{';
+}
+
 /* Offsets of their ends, most bytes at a time; how many of them. */
 static size_t ends_of(const uint8_t *p, size_t n, size_t most, size_t *ends, size_t room)
 {
@@ -47,6 +58,7 @@ static size_t ends_of(const uint8_t *p, size_t n, size_t most, size_t *ends, siz
 			if (count < room)
 				ends[count++] = passed;
 		}
+		require(r < 0 || begins_like_one(&f.in));
 	}
 	free(f.in.data);
 	return count;

@@ -1,9 +1,9 @@
 /*
  * fuzz-tls.c: libFuzzer on both ends of a TLS connection, from memory to memory, with somebody between them who passes on, drops, changes
- * and adds what he likes.
+ * and adds what he likes. If he only passes on, both hear all.
  *
- * The input is records of u8 what (low three bits: enum deed; FROM_SERVER), u8 length (255: all there is) and, for CHANGE and ADD, so many
- * bytes. Whatever he does: what one end hears is what the other has said, from the beginning.
+ * The input is records of u8 what (low three bits: enum deed; FROM_SERVER), u8 length (255: all there is; of ADD: more than there is room
+ * for) and, for CHANGE and ADD, so many bytes. Whatever he does: what one end hears is what the other has said, from the beginning.
  */
 #include "cursor.h"
 #include "seed.h"
@@ -23,6 +23,7 @@ struct end {
 	uint8_t said[SAID_MAX];
 };
 
+static const uint8_t flood[64 * 1024] = {0x16, 3, 3, 0x3f, 0xff};
 static const struct tls_key keys[] = {{"host-b", {9}}, {"host-a", {1, 2, 3}}};
 
 static void give(struct end *to, const uint8_t *p, size_t n)
@@ -110,10 +111,28 @@ static void carry(struct end *from, struct end *to, size_t most, enum deed deed,
 	}
 }
 
+static void expect_all_heard(struct end *a, struct end *b)
+{
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		carry(a, b, SIZE_MAX, PASS, (struct slice){NULL, 0});
+		shake_hands(b);
+		hear(b, a);
+		carry(b, a, SIZE_MAX, PASS, (struct slice){NULL, 0});
+		shake_hands(a);
+		hear(a, b);
+	}
+	require(a->secure && b->secure && !a->over && !b->over);
+	require(a->heard_bytes == b->said_bytes && b->heard_bytes == a->said_bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct end client = {.tls = tls_conn_client(&keys[1])}, server = {.tls = tls_conn_server(keys, ARRAY_LEN(keys))};
 	struct reader r = reader_of(p, n);
+
+	bool meddled = false;
 
 	shake_hands(&client);
 	while (reader_left(&r) >= 2) {
@@ -122,9 +141,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		enum deed deed = (what & 7) % (END + 1);
 		struct slice s = {p, 0};
 
-		if (deed == CHANGE || deed == ADD)
+		if (deed == CHANGE || (deed == ADD && count != 255))
 			s = read_bytes(&r, MIN(count, reader_left(&r)));
-		if (deed == ADD)
+		meddled |= deed == DROP || deed == CHANGE || deed == ADD;
+		if (deed == ADD && count == 255)
+			give(to, flood, sizeof(flood));
+		else if (deed == ADD)
 			give(to, s.p, s.n);
 		else if (deed == SAY)
 			say(from, count);
@@ -135,6 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		shake_hands(to);
 		hear(to, from);
 	}
+	if (!meddled && !client.ended && !server.ended)
+		expect_all_heard(&client, &server);
 	require(!server.secure || !strcmp(tls_conn_peer_name(server.tls), "host-a"));
 	tls_conn_free(client.tls);
 	tls_conn_free(server.tls);
@@ -150,11 +174,15 @@ static void write_seeds(void)
 	static const char all[] = HANDS "\4\x20\0\xff\xc\x30\x8\xff\4\xf0\0\x10\0\xff\5\0\0\xff\xd\0\x8\xff";
 	static const char changed[] = HANDS "\4\x20\2\2\0\1\0\xff";
 	static const char added[] = "\0\xff\x8\xff\3\5\x14\3\3\0\0\0\xff";
+	static const char flooded[] = "\3\xff\xb\xff";
+	static const char in_pieces[] = "\0\x20\0\x20\0\xff\x8\x30\x8\xff\0\xff\4\x30\0\7\0\x20\0\xff";
 	static const char dropped[] = HANDS "\4\x20\1\xff\4\x20\0\xff";
 
 	seed_write("all", all, sizeof(all) - 1);
 	seed_write("changed", changed, sizeof(changed) - 1);
 	seed_write("added", added, sizeof(added) - 1);
+	seed_write("flood", flooded, sizeof(flooded) - 1);
+	seed_write("in-pieces", in_pieces, sizeof(in_pieces) - 1);
 	seed_write("dropped", dropped, sizeof(dropped) - 1);
 }
 

@@ -1,4 +1,4 @@
 #!/bin/bash
-# Everything that decodes what a peer sent withstands a minute of fuzzing each.
-# timeout: 1200
+# Everything that reads what others wrote withstands a minute of fuzzing each.
+# timeout: 1800
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." && exec tests/fuzz/run "${SECONDS_EACH:-60}"
