@@ -137,6 +137,41 @@ static void also_record(struct writer *w, uint8_t codec)
 	record(w, MSG_DATA_ALSO, &m);
 }
 
+/* What one who has authenticated may claim: objects of impossible sizes, numbers, units and names, and contents that go with them. */
+static void write_lies(void)
+{
+	static const struct msg_object lies[] = {
+		{.id = 1, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = 1ULL << 60},
+		{.id = 2, .kind = OBJECT_DISK, .unit_shift = 0, .size = DISK_BYTES},
+		{.id = 255, .kind = OBJECT_DISK, .unit_shift = DISK_SHIFT, .size = DISK_BYTES},
+		{.id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 1ULL << 60},
+		{.id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = 63, .size = RAM_BYTES},
+		{.id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = 20 * MIB},
+		{.id = OBJECT_RAM_BASE + 7, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = PAGE_BYTES},
+		{.id = OBJECT_RAM_BASE, .kind = OBJECT_DISK, .unit_shift = PAGE_SHIFT, .size = UINT64_MAX},
+		{.id = OBJECT_STREAM_BASE + 255, .kind = OBJECT_STREAM, .size = UINT64_MAX},
+	};
+	static const char *const names[] = {"../..", "", "pc.ram", "/rom@x"};
+	static uint8_t script[65536], one[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(lies); i++) {
+		AUTO_FREE char *name = xasprintf("lie-%zu", i);
+		struct writer w = writer_of(script, sizeof(script)), m = writer_of(one, sizeof(one));
+		struct msg_object o = lies[i];
+
+		write_u8(&w, 0); /* without the right objects */
+		o.name = slice_of(names[i % ARRAY_LEN(names)]);
+		msg_object_encode(&m, &o);
+		record(&w, MSG_OBJECT, &m);
+		m = writer_of(one, sizeof(one));
+		msg_round_end_encode(&m, &(struct msg_round_end){.group = o.id, .number = UINT32_MAX, .units = 1000000000});
+		record(&w, MSG_ROUND_END, &m);
+		data_record(&w, o.id, CODEC_ZERO, PAGE_SHIFT, 1000000000);
+		seed_write(name, script, writer_len(&w));
+	}
+}
+
 static void write_seeds(void)
 {
 	static const struct {
@@ -161,6 +196,7 @@ static void write_seeds(void)
 		uint8_t codec;
 	} also[] = {{"also", CODEC_RAW}, {"kept", CODEC_KEPT}};
 
+	write_lies();
 	for (i = 0; i < ARRAY_LEN(also); i++) {
 		struct writer w = writer_of(script, sizeof(script));
 

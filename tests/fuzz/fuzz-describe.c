@@ -31,7 +31,28 @@ static const char seed[] =
 	"\"read_only\":true},{\"role\":\"media\",\"path\":\"/m\",\"ejected\":true}],\"map_net\":{\"n\":\"bridge:br1\"},"
 	"\"configs\":[{\"path\":\"f\",\"text\":\"[device]\"}],\"env\":{\"LD_LIBRARY_PATH\":\"/x\"},\"ram_mode\":\"opaque\"}";
 
-ONE_SEED(seed)
+/* Of one who lies. */
+static const char lies[] =
+	"{\"name\":\"../../a\",\"exe\":\"/bin/true\",\"machine\":\"../pc\",\"channels\":1000000000,\"multifd\":-1,\"cwd\":\"..\","
+	"\"disk_dir\":\"/tmp/../tmp\",\"ram_bytes\":1152921504606846976,\"argv\":[\"q\",\"-drive\",\"file=/a,if=none,id=d\"],"
+	"\"disks\":[{\"object\":4294967297,\"file\":\"/a\",\"real_path\":\"/..\",\"format\":\"raw\",\"virtual_size\":1152921504606846976,"
+	"\"allocated\":-1,\"cluster_size\":-1,\"mode\":-1,\"uid\":-1,\"acl\":\"0\"},{\"object\":2,\"file\":\"/a\",\"real_path\":\"/x/..\","
+	"\"format\":\"raw\",\"virtual_size\":-1,\"backing\":{\"name\":\"../../b\",\"format\":\"raw\"}}],"
+	"\"files\":[{\"role\":\"backing\",\"path\":\"/b\",\"name\":\"../../b\",\"object\":2,\"parent\":0,\"size\":-1,\"wish\":\"copy\"},"
+	"{\"role\":\"kernel\",\"path\":\"/../k\",\"kind\":\"file\",\"wish\":\"copy\",\"read_only\":true,\"size\":9223372036854775807}]}";
+
+static void write_seeds(void)
+{
+	seed_write("seed", seed, sizeof(seed) - 1);
+	seed_write("lies", lies, sizeof(lies) - 1);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	seeds_if_asked(write_seeds);
+	return 0;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
