@@ -404,6 +404,8 @@ static int step_mem_size(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	s->list_left = be64(p) & PAGE_MASK;
 	if (s->list_left == 0)
 		return refuse(s, e, EPROTO, "an empty list of RAM blocks");
+	if (s->list_left > QEMU_RAM_MAX)
+		return refuse(s, e, EPROTO, "0x%" PRIx64 " bytes of RAM blocks, of which 0x%llx are possible,", s->list_left, QEMU_RAM_MAX);
 	expect(s, 1, step_list_length);
 	return keep(s, p, 8);
 }

@@ -20,7 +20,8 @@
 #include "err.h"
 
 #define QEMU_PAGE_BYTES 4096
-#define QEMU_BLOCKS_MAX 4096 /* RAM blocks in one guest */
+#define QEMU_BLOCKS_MAX 4096	     /* RAM blocks in one guest */
+#define QEMU_RAM_MAX	(1ULL << 46) /* bytes of all of them: 46 bits of physical addresses */
 
 /* --- RAM blocks --- */
 

@@ -258,7 +258,7 @@ static void take_seeded(struct capture *c, struct seeds *seeds, const char **mis
 	}
 }
 
-static void take_others(struct capture *c)
+static int take_others(struct capture *c, struct err *e)
 {
 	unsigned i, next = c->seeded;
 
@@ -266,10 +266,14 @@ static void take_others(struct capture *c)
 		if (c->object[i])
 			continue;
 		c->tables[next].pages = c->blocks[i].used_bytes >> PAGE_SHIFT;
-		c->tables[next].hash = xcalloc(c->tables[next].pages, sizeof(struct hash128));
+		c->tables[next].hash = calloc(c->tables[next].pages + 1, sizeof(struct hash128)); /* of a size that QEMU named */
+		if (!c->tables[next].hash)
+			return err_set(e, ENOMEM, "no memory to check QEMU's RAM block %s of %llu bytes", c->blocks[i].name,
+				       (unsigned long long)c->blocks[i].used_bytes);
 		c->object[i] = OBJECT_RAM_BASE + next++;
 		announce_block(c, &c->blocks[i], c->object[i]);
 	}
+	return 0;
 }
 
 static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
@@ -294,7 +298,11 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 		capture_give_up(c, &e);
 		return -EPROTO;
 	}
-	take_others(c);
+	if (take_others(c, &e)) {
+		c->blocks = NULL; /* but the tables that there are go with their count */
+		capture_give_up(c, &e);
+		return -e.code;
+	}
 	c->cfg.shared->ram = c->tables;
 	c->cfg.shared->ram_blocks = (unsigned)count;
 	__atomic_store_n(&c->round, 1, __ATOMIC_RELAXED);
@@ -391,7 +399,7 @@ static void ram_finished(struct capture *c)
 bool route_main(struct capture *c)
 {
 	struct conn *k = c->main;
-	struct err e;
+	struct err e = {.code = 0}; /* a handler that fails has told it already */
 	size_t used;
 	int r;
 
@@ -406,12 +414,12 @@ bool route_main(struct capture *c)
 		c->walking = true;
 		r = qemu_stream_push(c->walker, k->in + k->in_at, k->in_n, &used, &e);
 		c->walking = false;
-		k->in_at += used;
-		k->in_n -= used;
 		if (r < 0) {
 			capture_give_up(c, &e);
 			return false;
 		}
+		k->in_at += used;
+		k->in_n -= used;
 	}
 	if (k->at_sync)
 		return false;

@@ -173,6 +173,8 @@ static void put_eos(struct buf *b)
 	put_be(b, 2, 4);
 }
 
+static uint64_t ram_bytes = RAM_PAGES * PAGE_BYTES; /* as QEMU lists them */
+
 /* Header and list of blocks, which end with the first sync point of all. */
 static void qemu_begin(void)
 {
@@ -188,9 +190,9 @@ static void qemu_begin(void)
 	put_name(&b, "ram");
 	put_be(&b, 0, 4);
 	put_be(&b, 4, 4);
-	put_be(&b, RAM_PAGES * PAGE_BYTES | 0x04, 8);
+	put_be(&b, ram_bytes | 0x04, 8);
 	put_name(&b, "pc.ram");
-	put_be(&b, RAM_PAGES * PAGE_BYTES, 8);
+	put_be(&b, ram_bytes, 8);
 	put_flush(&b);
 	put_eos(&b);
 	say(0, &b);
@@ -408,6 +410,17 @@ static void a_page_outside_its_block_ends_it(void **state)
 	end();
 }
 
+static void more_memory_than_can_be_ends_it(void **state)
+{
+	(void)state;
+	ram_bytes = 1ULL << 60;
+	begin();
+	await(&t.failed);
+	assert_non_null(strstr(t.why.msg, "0x1000000000000000 bytes of RAM blocks"));
+	end();
+	ram_bytes = RAM_PAGES * PAGE_BYTES;
+}
+
 static void whatever_still_comes_is_read_until_the_connections_are_closed(void **state)
 {
 	unsigned i;
@@ -499,6 +512,7 @@ int main(void)
 		cmocka_unit_test(zero_pages_of_multifd_leave_as_such),
 		cmocka_unit_test(a_round_ends_at_a_sync_point_between_the_pages_around_it),
 		cmocka_unit_test(a_page_outside_its_block_ends_it),
+		cmocka_unit_test(more_memory_than_can_be_ends_it),
 		cmocka_unit_test(whatever_still_comes_is_read_until_the_connections_are_closed),
 		cmocka_unit_test(what_ends_here_ends_for_whoever_has_copies),
 	};
