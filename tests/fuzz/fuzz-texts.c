@@ -4,6 +4,8 @@
  *
  * The first byte chooses. What is quoted is unquoted here, by the rules of who will read it.
  */
+#include "hex.h"
+#include "net.h"
 #include "psk.h"
 #include "seed.h"
 #include "shell-quote.h"
@@ -14,7 +16,20 @@
 #include <ctype.h>
 #include <errno.h>
 
-enum selector { SHOWN, UNIT_QUOTE, SHELL_QUOTE, PLAIN_NAME, PSK, TARGET, KNOWN_HOSTS, KNOWN_HOST, PRIVATE_KEY, KEXINIT, SELECT_COUNT };
+enum selector {
+	SHOWN,
+	UNIT_QUOTE,
+	SHELL_QUOTE,
+	PLAIN_NAME,
+	PSK,
+	TARGET,
+	KNOWN_HOSTS,
+	KNOWN_HOST,
+	PRIVATE_KEY,
+	KEXINIT,
+	ADDRESS,
+	SELECT_COUNT
+};
 
 static void expect_printable(const char *s)
 {
@@ -40,14 +55,16 @@ static void try_unit_quote(const char *text)
 	AUTO_FREE char *back = xcalloc(1, strlen(quoted) + 1);
 	char *out = back;
 	const char *p = quoted + 1;
-	unsigned c;
+	char hex[3] = "";
+	uint8_t c;
 
 	expect_printable(quoted);
 	require(*quoted == '"' && quoted[strlen(quoted) - 1] == '"');
 	for (; p[1]; p++) {
 		require(*p != '"');
 		if (*p == '\\' && p[1] == 'x') {
-			require(sscanf(p + 2, "%2x", &c) == 1 && c);
+			memcpy(hex, p + 2, 2);
+			require(hex_parse(hex, &c, 1) && c);
 			*out++ = (char)c;
 			p += 3;
 			continue;
@@ -173,6 +190,21 @@ static void try_kexinit(const uint8_t *p, size_t n)
 	expect_printable(types);
 }
 
+static void try_address(const char *text)
+{
+	struct net_ports ports;
+	char *host, *port;
+	struct err e;
+
+	if (!net_parse(text, &host, &port, &e)) {
+		require(*host && *port && strspn(port, "0123456789") == strlen(port) && atol(port) <= 65535);
+		free(host);
+		free(port);
+	}
+	if (!net_parse_ports(text, &ports, &e))
+		require(ports.first <= ports.last && ports.last <= 65535);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	char *text;
@@ -213,6 +245,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	case KEXINIT:
 		try_kexinit((uint8_t *)text, n - 1);
 		break;
+	case ADDRESS:
+		try_address(text);
+		break;
 	case SELECT_COUNT:
 		break;
 	}
@@ -233,6 +268,8 @@ static const struct {
 	{PSK, "psk", "host-a:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
 	{TARGET, "target", "ssh://root@[fe80::1%eth0]:2222/"},
 	{TARGET, "target-name", "root@host-b:22"},
+	{ADDRESS, "address", "[::1]:7788"},
+	{ADDRESS, "ports", "50000-50100"},
 	{KNOWN_HOSTS, "known-hosts",
 	 "# c\n[host-b]:2222 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi x\n@revoked *,!host-c ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFj\n"
 	 "|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi\n"
@@ -245,14 +282,15 @@ static const struct {
 
 static void write_seeds(void)
 {
-	static const char key[] = "\x7\0\0\0\x0bssh-ed25519\0\0\0\2ab";
+	static const char key[] = "\x07\0\0\0\x0bssh-ed25519\0\0\0\2ab";
 	static const char kexinit[] = "\x9hi\nSSH-2.0-x\r\n\0\0\0\x2e\4\x14"
 				      "0123456789abcdef\0\0\0\3kex\0\0\0\x0bssh-ed25519\0\0\0\3aes";
 	char buf[1024];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(seeds); i++)
-		seed_write(seeds[i].name, buf, (size_t)snprintf(buf, sizeof(buf), "%c%s", (int)seeds[i].selector + 100, seeds[i].text));
+		seed_write(seeds[i].name, buf,
+			   (size_t)snprintf(buf, sizeof(buf), "%c%s", (int)seeds[i].selector + 10 * SELECT_COUNT, seeds[i].text));
 	seed_write("known-host", key, sizeof(key) - 1);
 	seed_write("kexinit", kexinit, sizeof(kexinit) - 1);
 }
