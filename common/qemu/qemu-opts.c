@@ -88,10 +88,20 @@ bool qemu_opt_next(char *const *argv, size_t argc, size_t *i, struct qemu_opt *o
 	return true;
 }
 
+/* Bytes up to a single comma, or to the end. */
+static size_t value_length(const char *p)
+{
+	size_t n;
+
+	for (n = 0; p[n] && (p[n] != ',' || p[n + 1] == ','); n++)
+		n += p[n] == ',';
+	return n;
+}
+
 /* Copies up to a single comma, un-doubling commas; *p ends behind that comma. */
 static char *take_value(const char **p)
 {
-	char *out = xmalloc(strlen(*p) + 1), *w = out;
+	char *out = xmalloc(value_length(*p) + 1), *w = out; /* not what all that follows takes: there may be many */
 
 	for (; **p; (*p)++) {
 		if (**p == ',') {
