@@ -2,7 +2,8 @@
  * fuzz-data-receive.c: libFuzzer on a destination's data channel: objects, DATA, rounds, deltas, digests.
  *
  * A whole receiver with its thread. The disk is a small file; RAM is one block of a forked child and whatever blocks
- * the input announces, which are held here. However the input goes, the channel is lost in the end, with a reason, and
+ * the input announces, which are held here. With OPAQUE in the first byte it is a channel of an opaque stream, and a QEMU, of which this file
+ * is the stand-in, takes what comes and answers the end of the input. However the input goes, the channel is lost in the end, with a reason, and
  * nothing is called complete.
  */
 #include "data-receive.h"
@@ -16,8 +17,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #define KEY_BYTE   7
+#define OBJECTS	   1 /* settings: as every move begins */
+#define OPAQUE	   2
 #define DISK_BYTES (1 * MIB)
 #define RAM_BYTES  (1 * MIB)
 
@@ -76,8 +80,56 @@ static void forget_targets(void)
 		free(place->targets[i]->table.hash);
 		free(place->targets[i]);
 	}
+	shared.ram_begun = shared.main_connected = false;
 	place->target_count = 0;
 	place->held_bytes = 0;
+}
+
+/* ---- QEMU, in opaque mode ---- */
+
+static char incoming[64];
+static int listen_fd, qemu_fd = -1;
+
+static void forget_socket(void)
+{
+	unlink(incoming);
+}
+
+static void listen_for_streams(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	snprintf(incoming, sizeof(incoming), "/dev/shm/vmferry-fuzz-%d", (int)getpid());
+	strcpy(sa.sun_path, incoming);
+	unlink(incoming);
+	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	require(listen_fd >= 0 && !bind(listen_fd, (struct sockaddr *)&sa, sizeof(sa)) && !listen(listen_fd, 16));
+	atexit(forget_socket);
+}
+
+/* Takes what has come; says this as soon as there is a connection. */
+static void play_qemu(const uint8_t *p, size_t n)
+{
+	static uint8_t sink[65536];
+
+	if (qemu_fd < 0) {
+		qemu_fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (qemu_fd >= 0)
+			send(qemu_fd, p, n, MSG_NOSIGNAL);
+	}
+	while (qemu_fd >= 0 && recv(qemu_fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+		;
+}
+
+static void end_qemu(void)
+{
+	int fd;
+
+	if (qemu_fd >= 0)
+		close(qemu_fd);
+	qemu_fd = -1;
+	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		close(fd);
 }
 
 /* ---- seeds ---- */
@@ -172,6 +224,29 @@ static void write_lies(void)
 	}
 }
 
+/* Some bytes of a stream, its end, and what QEMU answers: PONG and SHUT. */
+static void write_opaque(void)
+{
+	static uint8_t script[16384], one[4096], body[12 + 512];
+	struct writer w = writer_of(script, sizeof(script)), m = writer_of(one, sizeof(one)), b = writer_of(body, sizeof(body));
+	struct msg_data d = {.object = OBJECT_STREAM_BASE,
+			     .codec = CODEC_RAW,
+			     .extents = 1,
+			     .raw_bytes = 512,
+			     .body = {body, sizeof(body)}};
+
+	write_u64(&b, 0);
+	write_u32(&b, 512 >> STREAM_SHIFT);
+	write_u8(&w, OBJECTS | OPAQUE);
+	msg_data_encode(&m, &d);
+	record(&w, MSG_DATA, &m);
+	m = writer_of(one, sizeof(one));
+	msg_end_encode(&m, &(struct msg_end){.object = OBJECT_STREAM_BASE, .units = 512});
+	record(&w, MSG_END, &m);
+	write_bytes(&w, "\0\2\0\4\0\0\0\1\0\1\0\4\0\0\0", 16);
+	seed_write("opaque", script, writer_len(&w));
+}
+
 static void write_seeds(void)
 {
 	static const struct {
@@ -197,6 +272,7 @@ static void write_seeds(void)
 	} also[] = {{"also", CODEC_RAW}, {"kept", CODEC_KEPT}};
 
 	write_lies();
+	write_opaque();
 	for (i = 0; i < ARRAY_LEN(also); i++) {
 		struct writer w = writer_of(script, sizeof(script));
 
@@ -245,6 +321,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	require(!loop_new(&loop, 64, &e));
 	queue_init(&events, loop, on_events);
 	start_child();
+	listen_for_streams();
 	shared.channels = CHANNELS_MAX;
 	shared.ram = place;
 	shared.events = &events;
@@ -260,7 +337,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 /* The objects first, as every move begins, so that an input need not find them. */
-static size_t preamble(uint8_t *out)
+static size_t preamble(uint8_t *out, bool opaque)
 {
 	struct writer w = writer_of(out, 4096);
 	const struct msg_object objects[] = {
@@ -271,7 +348,7 @@ static size_t preamble(uint8_t *out)
 	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(objects); i++) {
+	for (i = opaque ? ARRAY_LEN(objects) - 1 : 0; i < ARRAY_LEN(objects); i++) {
 		uint8_t b[128];
 		struct writer o = writer_of(b, sizeof(b));
 
@@ -289,9 +366,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct err e;
 	size_t len, at = 0;
 	unsigned good;
+	bool opaque;
 	int fd[2];
 
-	len = n && p[0] & 1 ? preamble(script) : 0;
+	opaque = n && p[0] & OPAQUE;
+	shared.incoming = opaque ? incoming : NULL;
+	shared.streams = opaque;
+	len = n && p[0] & OBJECTS ? preamble(script, opaque) : 0;
 	n = MIN(n, 65536);
 	memcpy(script + len, p + (n ? 1 : 0), n ? n - 1 : 0);
 	len = script_play(script, len + (n ? n - 1 : 0), 1, bytes, &good);
@@ -305,15 +386,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			at += (size_t)k;
 		else
 			require(!loop_step(loop, 1, &e));
+		if (opaque)
+			play_qemu(p + n - MIN(n, 16), MIN(n, 16));
 		require(now_ns() < until);
 	}
 	shutdown(fd[0], SHUT_WR);
 	while (!lost) {
-		require(!loop_step(loop, 100, &e));
+		require(!loop_step(loop, opaque ? 1 : 100, &e));
+		if (opaque)
+			play_qemu(p + n - MIN(n, 16), MIN(n, 16));
 		require(now_ns() < until);
 	}
 	receiver_stop(r);
 	on_events(&events);
+	end_qemu();
 	close(fd[0]);
 	forget_targets();
 	return 0;
