@@ -11,6 +11,7 @@
 #include "data-send.h"
 #include "log.h"
 #include "qmp.h"
+#include "ram-feed.h"
 #include "util.h"
 
 #include <errno.h>
@@ -788,6 +789,54 @@ static void opaque_streams_reach_qemu_and_the_main_one_connects_first(void **sta
 	}
 	close(q.listen_fd);
 	unlink(q.path);
+}
+
+static void feed_ignored(void *ctx)
+{
+	(void)ctx;
+}
+
+static void feed_said(void *ctx, const struct rp_message *m)
+{
+	(void)ctx, (void)m;
+	fail_msg("a message that is none was told");
+}
+
+static void feed_is_closed(void *ctx, const struct err *why)
+{
+	assert_int_equal(why->code, EPROTO);
+	++*(unsigned *)ctx;
+}
+
+/* Or its migration, and the move with it, would wait for ever. */
+static void a_qemu_that_answers_nonsense_is_let_go_of(void **state)
+{
+	static const struct feed_handlers on = {feed_ignored, feed_said, feed_is_closed};
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct loop *loop;
+	struct feed *feed;
+	unsigned closed = 0;
+	int listen_fd, fd;
+	struct err e;
+	char byte;
+
+	(void)state;
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/incoming", dir);
+	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listen_fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(listen_fd, 1), 0);
+	assert_int_equal(loop_new(&loop, 8, &e), 0);
+	assert_int_equal(feed_open(&feed, loop, sa.sun_path, &on, &closed, &e), 0);
+	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	assert_int_equal(send(fd, "\0\1\xff\xff", 4, MSG_NOSIGNAL), 4); /* SHUT, of 65535 bytes */
+	while (!closed)
+		assert_int_equal(loop_step(loop, 1000, &e), 0);
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
+	feed_close(feed);
+	loop_free(loop);
+	close(fd);
+	close(listen_fd);
+	unlink(sa.sun_path);
 }
 
 /* ---- RAM: a child's memory ---- */
@@ -2267,6 +2316,7 @@ int main(void)
 		cmocka_unit_test(a_slow_link_is_waited_for_and_compressed_for),
 		cmocka_unit_test(what_became_a_hole_takes_no_room_any_more),
 		cmocka_unit_test(a_stream_arrives_byte_for_byte_with_its_marks),
+		cmocka_unit_test(a_qemu_that_answers_nonsense_is_let_go_of),
 		cmocka_unit_test(opaque_streams_reach_qemu_and_the_main_one_connects_first),
 		cmocka_unit_test(ram_arrives_page_for_page_round_for_round),
 		cmocka_unit_test(an_end_waits_for_the_round_before_it_to_be_written),
