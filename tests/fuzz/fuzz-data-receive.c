@@ -3,10 +3,11 @@
  *
  * A whole receiver with its thread. The disk is a small file; RAM is one block of a forked child and whatever blocks
  * the input announces, which are held here. With OPAQUE in the first byte it is a channel of an opaque stream, and a QEMU, of which this file
- * is the stand-in, takes what comes and answers the end of the input. However the input goes, the channel is lost in the end, with a reason, and
+ * is the stand-in, takes what comes and answers the end of the input; then it may also be that its connection has ended, or that the
+ * main stream is waited for, and whoever is above the channels would end them. However the input goes, the channel is lost in the end, with a reason, and
  * nothing is called complete.
  */
-#include "data-receive.h"
+#include "data-receive-private.h"
 #include "script.h"
 #include "seed.h"
 /* its struct is private, and a QEMU to ask is not at hand */
@@ -89,6 +90,7 @@ static void forget_targets(void)
 
 static char incoming[64];
 static int listen_fd, qemu_fd = -1;
+static bool qemu_left;
 
 static void forget_socket(void)
 {
@@ -111,14 +113,22 @@ static void listen_for_streams(void)
 static void play_qemu(const uint8_t *p, size_t n)
 {
 	static uint8_t sink[65536];
+	ssize_t k = -1;
 
 	if (qemu_fd < 0) {
 		qemu_fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (qemu_fd >= 0)
 			send(qemu_fd, p, n, MSG_NOSIGNAL);
 	}
-	while (qemu_fd >= 0 && recv(qemu_fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+	while (qemu_fd >= 0 && (k = recv(qemu_fd, sink, sizeof(sink), MSG_DONTWAIT)) > 0)
 		;
+	qemu_left = qemu_left || k == 0;
+}
+
+/* Nobody but QEMU, by QMP, tells of what is wrong then. */
+static bool stands(const struct receiver *r)
+{
+	return qemu_left || __atomic_load_n(&r->held.bytes, __ATOMIC_RELAXED);
 }
 
 static void end_qemu(void)
@@ -128,6 +138,7 @@ static void end_qemu(void)
 	if (qemu_fd >= 0)
 		close(qemu_fd);
 	qemu_fd = -1;
+	qemu_left = false;
 	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
 		close(fd);
 }
@@ -163,7 +174,7 @@ static void data_record(struct writer *w, uint32_t object, uint8_t codec, unsign
 }
 
 /* A disk's block that is in memory, too. */
-static void also_record(struct writer *w, uint8_t codec)
+static void also_record(struct writer *w, uint8_t codec, uint16_t unit, uint32_t page)
 {
 	static uint8_t buf[16384], body[16384];
 	struct writer m = writer_of(buf, sizeof(buf)), b = writer_of(body, sizeof(body)), d;
@@ -171,10 +182,10 @@ static void also_record(struct writer *w, uint8_t codec)
 	static uint8_t content[12 + 8192];
 	struct digest_key key;
 
-	write_u16(&b, 0);
+	write_u16(&b, unit);
 	write_u16(&b, 2);
 	write_u32(&b, OBJECT_RAM_BASE);
-	write_u32(&b, 1);
+	write_u32(&b, page);
 	d = writer_of(content, sizeof(content));
 	write_u64(&d, 0);
 	write_u32(&d, 16);
@@ -269,7 +280,12 @@ static void write_seeds(void)
 	static const struct {
 		const char *name;
 		uint8_t codec;
-	} also[] = {{"also", CODEC_RAW}, {"kept", CODEC_KEPT}};
+		uint16_t unit;
+		uint32_t page; /* the last two are outside */
+	} also[] = {{"also", CODEC_RAW, 0, 1},
+		    {"kept", CODEC_KEPT, 0, 1},
+		    {"also-page", CODEC_RAW, 0, 255},
+		    {"also-unit", CODEC_RAW, 1, 1}};
 
 	write_lies();
 	write_opaque();
@@ -277,7 +293,7 @@ static void write_seeds(void)
 		struct writer w = writer_of(script, sizeof(script));
 
 		write_u8(&w, 1);
-		also_record(&w, also[i].codec);
+		also_record(&w, also[i].codec, also[i].unit, also[i].page);
 		seed_write(also[i].name, script, writer_len(&w));
 	}
 	for (i = 0; i < ARRAY_LEN(seeds); i++) {
@@ -379,7 +395,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
 	lost = false;
 	require(!receiver_start(&r, (struct link){.fd = fd[1]}, 1, &shared, &e));
-	while (at < len && !lost) {
+	while (at < len && !lost && !(opaque && stands(r))) {
 		ssize_t k = send(fd[0], bytes + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (k > 0)
@@ -391,7 +407,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		require(now_ns() < until);
 	}
 	shutdown(fd[0], SHUT_WR);
-	while (!lost) {
+	while (!lost && !(opaque && stands(r))) {
 		require(!loop_step(loop, opaque ? 1 : 100, &e));
 		if (opaque)
 			play_qemu(p + n - MIN(n, 16), MIN(n, 16));
