@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct err e;
 	int k = 0;
 
-	require(!transfer_new(&t, &opt, recipe_for(&opt), &e));
+	require(!transfer_new(&t, &opt, entry_for(&opt), &e));
 	t->src.guest.name = xstrdup("vm1");
 	add_disk(t);
 	begin_attempt(&t->a, HO_SOURCE);

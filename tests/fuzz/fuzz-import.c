@@ -1,5 +1,5 @@
 /*
- * fuzz-import.c: libFuzzer on what vmferry import reads: descriptions, archives, manifests and headers of images, which strangers made.
+ * fuzz-import.c: libFuzzer on what vmferry import (agent-src/import) reads: descriptions, archives, manifests and headers of images, which strangers made.
  *
  * The first byte says which it is. What a reader takes becomes a command line, with a QEMU that has some devices and not others.
  */
