@@ -28,29 +28,54 @@ struct frame_list {
 	struct frame *head, **tail;
 };
 
+/* What we say: the frames that are not acknowledged, and where each is. */
+struct outgoing {
+	struct frame_list ready, sent; /* the connection has them still to take; has taken them */
+	struct frame *begun;
+	size_t taken_of_head, ready_bytes;    /* bytes of ready.head; of all of ready */
+	uint64_t next_sequence, given, acked; /* the last frame: numbered, given to any connection, acknowledged */
+};
+
+/* The memory that they may take, and who waits for some. */
+struct window {
+	struct frame *pool;
+	size_t held_bytes; /* memory of all frames not yet acknowledged */
+	bool starved;
+	size_t wanted; /* the room that there was not */
+};
+
+/* The acknowledgements that we owe: the last frame that we have, and the last that was said. */
+struct acknowledging {
+	uint64_t received, sent;
+	uint8_t buf[FRAME_HEADER_BYTES + 8];
+	size_t left; /* of buf, for the connection to take */
+};
+
+/* What the peer says: bytes of this connection that are not delivered yet. */
+struct incoming {
+	uint64_t due; /* the frame that comes next on it; 0: the first, which may be one that we have */
+	uint8_t *buf;
+	size_t start, end;
+	bool paused, delivering;
+};
+
+/* What anybody may ask for: atomic. */
+struct channel_bytes {
+	uint64_t sent, received, unacked;
+};
+
+/* Its loop's thread has all of it but the bytes. `out` and `ack` outlive a connection. */
 struct channel {
 	struct channel_config cfg;
 	struct conn *conn; /* NULL: detached */
 	uint32_t generation;
-	bool open, paused, delivering, reported;
+	bool open, reported; /* reported: on.closed was told why */
 	struct err why;
-	/* sending */
-	struct frame_list ready, sent; /* the connection has them still to take; has taken them */
-	struct frame *pool, *begun;
-	size_t held_bytes; /* memory of all frames not yet acknowledged */
-	bool starved;
-	size_t wanted;			      /* the room that there was not */
-	uint64_t next_sequence, given, acked; /* the last frame: numbered, given to any connection, acknowledged */
-	size_t taken_of_head;		      /* bytes of ready.head */
-	/* acknowledgements we owe */
-	uint64_t received, ack_sent;
-	uint8_t ack_buf[FRAME_HEADER_BYTES + 8];
-	size_t ack_left;
-	/* receiving */
-	uint64_t due; /* what comes next on this connection; 0: the first, which may be one that we have */
-	uint8_t *in;
-	size_t in_start, in_end;
-	uint64_t bytes_sent, bytes_received, bytes_unacked, bytes_ready;
+	struct outgoing out;
+	struct window window;
+	struct acknowledging ack;
+	struct incoming in;
+	struct channel_bytes bytes;
 };
 
 static void list_init(struct frame_list *l)
@@ -119,10 +144,10 @@ static void send_more(struct channel *c)
 
 static void frame_release(struct channel *c, struct frame *f)
 {
-	c->held_bytes -= f->cap + FRAME_OVERHEAD;
+	c->window.held_bytes -= f->cap + FRAME_OVERHEAD;
 	if (f->cap == POOL_CAP) {
-		f->next = c->pool;
-		c->pool = f;
+		f->next = c->window.pool;
+		c->window.pool = f;
 	} else {
 		free(f);
 	}
@@ -134,16 +159,16 @@ static struct frame *frame_get(struct channel *c, size_t cap)
 
 	if (cap > POOL_MIN && cap <= POOL_CAP) {
 		cap = POOL_CAP;
-		f = c->pool;
+		f = c->window.pool;
 		if (f) {
-			c->pool = f->next;
-			c->held_bytes += cap + FRAME_OVERHEAD;
+			c->window.pool = f->next;
+			c->window.held_bytes += cap + FRAME_OVERHEAD;
 			return f;
 		}
 	}
 	f = xmalloc(sizeof(*f) + FRAME_HEADER_BYTES + cap);
 	f->cap = cap;
-	c->held_bytes += cap + FRAME_OVERHEAD;
+	c->window.held_bytes += cap + FRAME_OVERHEAD;
 	return f;
 }
 
@@ -151,37 +176,37 @@ static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_
 {
 	struct frame_header h = {.type = type, .channel = c->cfg.number, .length = (uint32_t)len};
 
-	h.sequence = f->sequence = type == MSG_ERROR ? 0 : ++c->next_sequence;
+	h.sequence = f->sequence = type == MSG_ERROR ? 0 : ++c->out.next_sequence;
 	f->bytes = FRAME_HEADER_BYTES + len;
 	frame_seal(f->buf, &h);
-	__atomic_fetch_add(&c->bytes_unacked, f->bytes, __ATOMIC_RELAXED);
-	c->bytes_ready += f->bytes;
-	list_add(&c->ready, f);
+	__atomic_fetch_add(&c->bytes.unacked, f->bytes, __ATOMIC_RELAXED);
+	c->out.ready_bytes += f->bytes;
+	list_add(&c->out.ready, f);
 	send_more(c);
 }
 
 /* A frame larger than the window may go alone. */
 static bool has_room(const struct channel *c, size_t cap)
 {
-	return !c->held_bytes || c->held_bytes + cap <= c->cfg.window_bytes;
+	return !c->window.held_bytes || c->window.held_bytes + cap <= c->cfg.window_bytes;
 }
 
 uint8_t *channel_begin(struct channel *c, size_t cap)
 {
 	if (!has_room(c, cap)) {
-		c->starved = true;
-		c->wanted = cap;
+		c->window.starved = true;
+		c->window.wanted = cap;
 		return NULL;
 	}
-	c->begun = frame_get(c, cap);
-	return c->begun->buf + FRAME_HEADER_BYTES;
+	c->out.begun = frame_get(c, cap);
+	return c->out.begun->buf + FRAME_HEADER_BYTES;
 }
 
 void channel_commit(struct channel *c, uint16_t type, size_t len)
 {
-	struct frame *f = c->begun;
+	struct frame *f = c->out.begun;
 
-	c->begun = NULL;
+	c->out.begun = NULL;
 	if (!c->open) {
 		frame_release(c, f);
 		return;
@@ -203,12 +228,12 @@ void channel_post(struct channel *c, uint16_t type, const void *payload, size_t 
 
 static void release_acked(struct channel *c)
 {
-	while (c->sent.head && c->sent.head->sequence <= c->acked) {
-		__atomic_fetch_sub(&c->bytes_unacked, c->sent.head->bytes, __ATOMIC_RELAXED);
-		frame_release(c, list_take(&c->sent));
+	while (c->out.sent.head && c->out.sent.head->sequence <= c->out.acked) {
+		__atomic_fetch_sub(&c->bytes.unacked, c->out.sent.head->bytes, __ATOMIC_RELAXED);
+		frame_release(c, list_take(&c->out.sent));
 	}
-	if (c->starved && c->open && has_room(c, c->wanted)) {
-		c->starved = false;
+	if (c->window.starved && c->open && has_room(c, c->window.wanted)) {
+		c->window.starved = false;
 		if (c->cfg.on.writable)
 			c->cfg.on.writable(c->cfg.ctx, c);
 	}
@@ -218,35 +243,35 @@ static void release_acked(struct channel *c)
 static void seal_ack(struct channel *c)
 {
 	struct frame_header h = {.type = MSG_ACK, .channel = c->cfg.number, .length = 8};
-	struct writer w = writer_of(c->ack_buf + FRAME_HEADER_BYTES, 8);
+	struct writer w = writer_of(c->ack.buf + FRAME_HEADER_BYTES, 8);
 
-	write_u64(&w, c->received);
-	frame_seal(c->ack_buf, &h);
-	c->ack_sent = c->received;
+	write_u64(&w, c->ack.received);
+	frame_seal(c->ack.buf, &h);
+	c->ack.sent = c->ack.received;
 }
 
 unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes)
 {
-	struct frame *f = c->ready.head;
-	size_t skip = c->taken_of_head;
+	struct frame *f = c->out.ready.head;
+	size_t skip = c->out.taken_of_head;
 	unsigned n = 0;
 
 	*bytes = 0;
 	/* a frame that has begun must end before an acknowledgement may go in between */
-	if (!skip && c->ack_left == 0 && c->received != c->ack_sent) {
+	if (!skip && c->ack.left == 0 && c->ack.received != c->ack.sent) {
 		seal_ack(c);
-		c->ack_left = sizeof(c->ack_buf);
+		c->ack.left = sizeof(c->ack.buf);
 	}
-	if (c->ack_left) {
-		iov[n].iov_base = c->ack_buf + sizeof(c->ack_buf) - c->ack_left;
-		iov[n].iov_len = c->ack_left;
+	if (c->ack.left) {
+		iov[n].iov_base = c->ack.buf + sizeof(c->ack.buf) - c->ack.left;
+		iov[n].iov_len = c->ack.left;
 		*bytes += iov[n++].iov_len;
 	}
 	for (; f && n < max; f = f->next, skip = 0) {
 		iov[n].iov_base = f->buf + skip;
 		iov[n].iov_len = f->bytes - skip;
 		*bytes += iov[n++].iov_len;
-		c->given = MAX(c->given, f->sequence);
+		c->out.given = MAX(c->out.given, f->sequence);
 		if (c->cfg.pacer && *bytes >= PACE_BATCH)
 			break;
 	}
@@ -255,26 +280,26 @@ unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t 
 
 void channel_taken(struct channel *c, size_t n)
 {
-	size_t part = MIN(n, c->ack_left);
+	size_t part = MIN(n, c->ack.left);
 
-	c->ack_left -= part;
+	c->ack.left -= part;
 	n -= part;
-	while (n && c->ready.head) {
-		part = c->ready.head->bytes - c->taken_of_head;
+	while (n && c->out.ready.head) {
+		part = c->out.ready.head->bytes - c->out.taken_of_head;
 		if (n < part) {
-			c->taken_of_head += n;
+			c->out.taken_of_head += n;
 			break;
 		}
 		n -= part;
-		c->taken_of_head = 0;
-		c->bytes_ready -= c->ready.head->bytes;
-		list_add(&c->sent, list_take(&c->ready));
+		c->out.taken_of_head = 0;
+		c->out.ready_bytes -= c->out.ready.head->bytes;
+		list_add(&c->out.sent, list_take(&c->out.ready));
 	}
 }
 
 void channel_sent(struct channel *c, size_t n)
 {
-	__atomic_fetch_add(&c->bytes_sent, n, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&c->bytes.sent, n, __ATOMIC_RELAXED);
 	release_acked(c);
 }
 
@@ -289,9 +314,9 @@ static int on_ack(struct channel *c, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_ack m;
 
-	if (msg_ack_decode(&m, p, n) || m.received < c->acked || m.received > c->given)
+	if (msg_ack_decode(&m, p, n) || m.received < c->out.acked || m.received > c->out.given)
 		return err_set(e, EPROTO, "the peer acknowledged what was never sent");
-	c->acked = m.received;
+	c->out.acked = m.received;
 	release_acked(c);
 	return 0;
 }
@@ -302,22 +327,22 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 
 	if (!frame_intact(buf, h))
 		return err_set(e, EBADMSG, "a frame from the peer arrived damaged (checksum mismatch after frame %llu on channel %u)",
-			       (unsigned long long)c->received, c->cfg.number);
+			       (unsigned long long)c->ack.received, c->cfg.number);
 	if (h->channel != c->cfg.number)
 		return err_set(e, EPROTO, "a frame for channel %u arrived on channel %u", h->channel, c->cfg.number);
 	if (h->type == MSG_ACK)
 		return on_ack(c, payload, h->length, e);
 	if (h->type == MSG_ERROR)
 		return peer_error(payload, h->length, e);
-	if (!c->due)
-		c->due = h->sequence && h->sequence <= c->received ? h->sequence : c->received + 1;
-	if (h->sequence != c->due)
+	if (!c->in.due)
+		c->in.due = h->sequence && h->sequence <= c->ack.received ? h->sequence : c->ack.received + 1;
+	if (h->sequence != c->in.due)
 		return err_set(e, EPROTO, "frame %llu arrived on channel %u where %llu was due", (unsigned long long)h->sequence,
-			       c->cfg.number, (unsigned long long)c->due);
-	c->due++;
-	if (h->sequence <= c->received) /* over an earlier connection, too */
+			       c->cfg.number, (unsigned long long)c->in.due);
+	c->in.due++;
+	if (h->sequence <= c->ack.received) /* over an earlier connection, too */
 		return 0;
-	c->received = h->sequence;
+	c->ack.received = h->sequence;
 	if (!msg_name(h->type)) {
 		if (h->type & MSG_CRITICAL)
 			return err_set(e, EPROTO, "the peer sent message %#x, which this version does not know", h->type);
@@ -337,7 +362,7 @@ static void refuse(struct channel *c, const struct err *e)
 	msg_error_encode(&w, &m);
 	h.length = (uint32_t)writer_len(&w);
 	frame_seal(buf, &h);
-	if (c->open && c->conn && !c->taken_of_head && !c->ack_left)
+	if (c->open && c->conn && !c->out.taken_of_head && !c->ack.left)
 		c->conn->ops->last_words(c->conn, buf, FRAME_HEADER_BYTES + h.length);
 	fail(c, e);
 }
@@ -349,9 +374,9 @@ static void deliver(struct channel *c)
 	struct err e;
 	int r;
 
-	c->delivering = true;
-	while (c->open && !c->paused && c->in_end - c->in_start >= FRAME_HEADER_BYTES) {
-		uint8_t *buf = c->in + c->in_start;
+	c->in.delivering = true;
+	while (c->open && !c->in.paused && c->in.end - c->in.start >= FRAME_HEADER_BYTES) {
+		uint8_t *buf = c->in.buf + c->in.start;
 
 		if (frame_header_decode(&h, buf)) {
 			err_set(&e, EPROTO,
@@ -361,15 +386,15 @@ static void deliver(struct channel *c)
 			refuse(c, &e);
 			break;
 		}
-		if (c->in_end - c->in_start < FRAME_HEADER_BYTES + (size_t)h.length)
+		if (c->in.end - c->in.start < FRAME_HEADER_BYTES + (size_t)h.length)
 			break;
-		c->in_start += FRAME_HEADER_BYTES + (size_t)h.length;
+		c->in.start += FRAME_HEADER_BYTES + (size_t)h.length;
 		cpu_stage_enter_for(CPU_HASH, h.length);
 		r = deliver_one(c, &h, buf, &e);
 		if (r == CHANNEL_LATER) {
-			c->in_start -= FRAME_HEADER_BYTES + (size_t)h.length;
-			c->received--;
-			c->due--;
+			c->in.start -= FRAME_HEADER_BYTES + (size_t)h.length;
+			c->ack.received--;
+			c->in.due--;
 		} else if (r < 0) {
 			if (h.type == MSG_ERROR)
 				fail(c, &e);
@@ -378,55 +403,55 @@ static void deliver(struct channel *c)
 		}
 	}
 	cpu_stage_enter(before);
-	c->delivering = false;
-	if (c->in_start == c->in_end)
-		c->in_start = c->in_end = 0;
+	c->in.delivering = false;
+	if (c->in.start == c->in.end)
+		c->in.start = c->in.end = 0;
 	send_more(c); /* the acknowledgement */
 }
 
 bool channel_takes(const struct channel *c)
 {
-	return c->open && !c->paused;
+	return c->open && !c->in.paused;
 }
 
 bool channel_delivering(const struct channel *c)
 {
-	return c->delivering;
+	return c->in.delivering;
 }
 
 uint8_t *channel_room(struct channel *c, size_t *cap)
 {
-	if (c->in_start && c->cfg.receive_bytes - c->in_end < c->cfg.receive_bytes / 2) {
-		memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
-		c->in_end -= c->in_start;
-		c->in_start = 0;
+	if (c->in.start && c->cfg.receive_bytes - c->in.end < c->cfg.receive_bytes / 2) {
+		memmove(c->in.buf, c->in.buf + c->in.start, c->in.end - c->in.start);
+		c->in.end -= c->in.start;
+		c->in.start = 0;
 	}
-	*cap = c->cfg.receive_bytes - c->in_end;
-	return c->in + c->in_end;
+	*cap = c->cfg.receive_bytes - c->in.end;
+	return c->in.buf + c->in.end;
 }
 
 void channel_put(struct channel *c, size_t n)
 {
-	c->in_end += n;
+	c->in.end += n;
 	deliver(c);
 }
 
 void channel_heard(struct channel *c, size_t n)
 {
-	__atomic_fetch_add(&c->bytes_received, n, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&c->bytes.received, n, __ATOMIC_RELAXED);
 }
 
 void channel_pause(struct channel *c)
 {
-	c->paused = true;
+	c->in.paused = true;
 }
 
 void channel_resume(struct channel *c)
 {
-	if (!c->paused)
+	if (!c->in.paused)
 		return;
-	c->paused = false;
-	if (c->delivering)
+	c->in.paused = false;
+	if (c->in.delivering)
 		return;
 	deliver(c);
 	if (c->conn)
@@ -442,9 +467,9 @@ struct channel *channel_new(const struct channel_config *cfg)
 	c->cfg = *cfg;
 	c->cfg.receive_bytes = MAX(cfg->receive_bytes, 2 * (FRAME_HEADER_BYTES + (size_t)FRAME_PAYLOAD_MAX));
 	c->open = true;
-	list_init(&c->ready);
-	list_init(&c->sent);
-	c->in = xmalloc(c->cfg.receive_bytes);
+	list_init(&c->out.ready);
+	list_init(&c->out.sent);
+	c->in.buf = xmalloc(c->cfg.receive_bytes);
 	return c;
 }
 
@@ -472,11 +497,11 @@ void channel_free(struct channel *c)
 	c->open = false;
 	c->reported = true;
 	drop_conn(c);
-	free_list(c->ready.head);
-	free_list(c->sent.head);
-	free_list(c->pool);
-	free(c->begun);
-	free(c->in);
+	free_list(c->out.ready.head);
+	free_list(c->out.sent.head);
+	free_list(c->window.pool);
+	free(c->out.begun);
+	free(c->in.buf);
 	free(c);
 }
 
@@ -491,9 +516,9 @@ int channel_detach(struct channel *c, uint32_t generation, uint64_t *received, s
 			       c->cfg.number, c->generation);
 	drop_conn(c);
 	c->generation = generation;
-	c->taken_of_head = c->ack_left = 0;
-	c->in_start = c->in_end = 0;
-	*received = c->received;
+	c->out.taken_of_head = c->ack.left = 0;
+	c->in.start = c->in.end = 0;
+	*received = c->ack.received;
 	return 0;
 }
 
@@ -505,9 +530,9 @@ static int may_attach(const struct channel *c, uint32_t generation, uint64_t pee
 	}
 	if (c->conn || generation != c->generation)
 		return err_set(e, ESTALE, "connection %u of channel %u comes too late", generation, c->cfg.number);
-	if (peer_received > c->given)
+	if (peer_received > c->out.given)
 		return err_set(e, EPROTO, "the peer says that it has received what was never sent");
-	if (peer_received < c->acked)
+	if (peer_received < c->out.acked)
 		return err_set(e, EPROTO, "the peer no longer has what it acknowledged");
 	return 0;
 }
@@ -520,12 +545,12 @@ int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, ui
 		conn->ops->free(conn);
 		return r;
 	}
-	c->acked = peer_received;
+	c->out.acked = peer_received;
 	release_acked(c);
-	list_join(&c->ready, &c->sent);
-	c->bytes_ready = c->bytes_unacked;
-	c->due = generation ? 0 : 1;
-	c->ack_sent = 0; /* so that it begins with an acknowledgement of all */
+	list_join(&c->out.ready, &c->out.sent);
+	c->out.ready_bytes = c->bytes.unacked;
+	c->in.due = generation ? 0 : 1;
+	c->ack.sent = 0; /* so that it begins with an acknowledgement of all */
 	c->conn = conn;
 	conn->ch = c;
 	conn->ops->start(conn);
@@ -544,17 +569,17 @@ bool channel_open(const struct channel *c)
 
 bool channel_idle(const struct channel *c)
 {
-	return !c->ready.head && !c->sent.head;
+	return !c->out.ready.head && !c->out.sent.head;
 }
 
 uint64_t channel_bytes_sent(const struct channel *c)
 {
-	return __atomic_load_n(&c->bytes_sent, __ATOMIC_RELAXED);
+	return __atomic_load_n(&c->bytes.sent, __ATOMIC_RELAXED);
 }
 
 struct channel_backlog channel_backlog(struct channel *c)
 {
-	struct channel_backlog b = {.bytes = c->bytes_ready - c->taken_of_head};
+	struct channel_backlog b = {.bytes = c->out.ready_bytes - c->out.taken_of_head};
 
 	if (c->conn)
 		c->conn->ops->backlog(c->conn, &b);
@@ -563,10 +588,10 @@ struct channel_backlog channel_backlog(struct channel *c)
 
 uint64_t channel_bytes_unacked(const struct channel *c)
 {
-	return __atomic_load_n(&c->bytes_unacked, __ATOMIC_RELAXED);
+	return __atomic_load_n(&c->bytes.unacked, __ATOMIC_RELAXED);
 }
 
 uint64_t channel_bytes_received(const struct channel *c)
 {
-	return __atomic_load_n(&c->bytes_received, __ATOMIC_RELAXED);
+	return __atomic_load_n(&c->bytes.received, __ATOMIC_RELAXED);
 }
