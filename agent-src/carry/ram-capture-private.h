@@ -55,40 +55,76 @@ struct conn {
 	size_t in_at, in_n;
 };
 
-struct capture {
-	struct capture_config cfg;
-	struct loop *loop;
-	pthread_t thread;
+/* QEMU's connections, in the order in which it made them. */
+struct qemu_conns {
 	int listen_fd;
 	struct op accept_op;
 	bool accepting;
 	struct conn conn[CONNS_MAX];
-	unsigned conns;
-	struct conn *main;
+	unsigned count;
+	struct conn *main; /* NULL: not known yet */
+};
+
+/* Their number bounds what is captured and not sent: with none free QEMU is not read. */
+struct packet_pool {
 	struct packet packets[PACKETS];
-	struct queue returned;
-	struct packet *free_packet[PACKETS];
+	struct queue returned; /* the senders put them there */
+	struct packet *free[PACKETS];
 	unsigned free_count;
-	struct qemu_stream *walker;
-	const struct ram_block *blocks;
+};
+
+/* Mode pages: the guest's memory as QEMU lists it, and how far it is. */
+struct captured_ram {
+	const struct ram_block *blocks; /* the walker's; NULL: not listed yet */
 	size_t block_count;
 	struct page_table *tables; /* by object */
 	uint32_t *object;	   /* of each block, from OBJECT_RAM_BASE */
 	unsigned seeded;	   /* so many first objects are those of the seeds: announced, and their tables not ours */
-	/* items under construction, one per sender: data and zero pages of the packet at hand */
-	struct send_item *open[CHANNELS_MAX];
-	struct packet *stage; /* of the main channel */
-	unsigned stage_pages, stage_zero;
-	struct task task_unstall, task_stop, task_end;
-	bool stopping;
-	bool failed, walking, ram_done, ram_told, opened_thin;
-	struct runstate_scan scan; /* of stream 0 */
-	/* shared with the conductor's thread: atomic, and away from the rest */
+	bool done, told;	   /* QEMU has sent all of it; CAPTURE_RAM_DONE was said */
+};
+
+/* Mode pages: the packet into which pages are copied from the main channel. */
+struct main_stage {
+	struct packet *packet;
+	unsigned pages, zero_pages;
+};
+
+/* Stream 0: QEMU's main channel, or what is left of it without pages. */
+struct main_stream {
+	bool opened; /* mode pages: it is announced with its first bytes */
+	struct runstate_scan scan;
+};
+
+/* What the conductor's thread asks of the capture thread: tasks, and flags that are atomic. */
+struct capture_asked {
+	struct task to_unstall, to_stop, to_end;
 	int stall, cut, drain; /* drain: 1 begin, 2 end */
-	int main_fd;	       /* -1: not connected yet */
+};
+
+/* What the capture thread lets the conductor's see at any time: atomic. */
+struct capture_seen {
+	int main_fd; /* where the return path begins; -1: not connected yet */
 	unsigned round;
 	enum qemu_runstate runstate;
+};
+
+/* All is the capture thread's, but for what says otherwise. */
+struct capture {
+	struct capture_config cfg;
+	struct loop *loop;
+	pthread_t thread;
 	bool joined; /* the conductor's alone */
+	bool stopping, failed;
+	struct qemu_conns qemu;
+	struct packet_pool pool;
+	struct qemu_stream *walker;
+	bool walking; /* it is being called */
+	struct captured_ram ram;
+	struct main_stage stage;
+	struct main_stream thin;
+	struct send_item *open[CHANNELS_MAX]; /* items under construction, one per sender: data and zero pages of the packet at hand */
+	struct capture_asked asked;
+	struct capture_seen seen;
 };
 
 /* ---- ram-capture.c ---- */

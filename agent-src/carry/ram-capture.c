@@ -14,8 +14,8 @@
 
 static void main_is(struct capture *c, struct conn *k)
 {
-	c->main = k;
-	__atomic_store_n(&c->main_fd, k->fd, __ATOMIC_RELEASE);
+	c->qemu.main = k;
+	__atomic_store_n(&c->seen.main_fd, k->fd, __ATOMIC_RELEASE);
 }
 
 void capture_tell(struct capture *c, enum capture_event ev, const struct err *e)
@@ -52,7 +52,7 @@ static void first_bytes(struct conn *k)
 
 	switch (qemu_channel_kind(k->first)) {
 	case QEMU_CHANNEL_MAIN:
-		if (c->main)
+		if (c->qemu.main)
 			break;
 		main_is(c, k);
 		k->state = CONN_MAIN;
@@ -192,7 +192,7 @@ void capture_arm(struct conn *k)
 	uint8_t *p;
 	size_t n;
 
-	if (k->reading || c->failed || c->stopping || __atomic_load_n(&c->stall, __ATOMIC_RELAXED))
+	if (k->reading || c->failed || c->stopping || __atomic_load_n(&c->asked.stall, __ATOMIC_RELAXED))
 		return;
 	if (!next_buffer(k, &p, &n) || k->reading)
 		return;
@@ -206,8 +206,8 @@ void capture_arm_all(struct capture *c)
 {
 	unsigned i;
 
-	for (i = 0; i < c->conns; i++)
-		capture_arm(&c->conn[i]);
+	for (i = 0; i < c->qemu.count; i++)
+		capture_arm(&c->qemu.conn[i]);
 }
 
 /* ---- connections ---- */
@@ -216,39 +216,39 @@ static void accept_more(struct capture *c)
 {
 	struct io_uring_sqe *sqe;
 
-	if (c->conns == 1 + c->cfg.multifd || c->stopping)
+	if (c->qemu.count == 1 + c->cfg.multifd || c->stopping)
 		return;
 	sqe = loop_sqe(c->loop);
-	io_uring_prep_accept(sqe, c->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	loop_bind(sqe, &c->accept_op);
-	c->accepting = true;
+	io_uring_prep_accept(sqe, c->qemu.listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	loop_bind(sqe, &c->qemu.accept_op);
+	c->qemu.accepting = true;
 }
 
 static void accepted(struct op *op, int res, uint32_t flags)
 {
-	struct capture *c = container_of(op, struct capture, accept_op);
+	struct capture *c = container_of(op, struct capture, qemu.accept_op);
 	struct conn *k;
 
 	(void)flags;
-	c->accepting = false;
+	c->qemu.accepting = false;
 	if (res < 0) {
 		if (res != -ECANCELED)
 			accept_more(c);
 		return;
 	}
 	keep_tell(c->cfg.keeper, KEEP_CONNECTION, res);
-	k = &c->conn[c->conns];
+	k = &c->qemu.conn[c->qemu.count];
 	k->cap = c;
 	k->fd = res;
 	k->op.done = read_done;
-	k->stream = c->conns++;
+	k->stream = c->qemu.count++;
 	if (c->cfg.mode == RAM_MODE_OPAQUE) {
 		char name[32];
 
 		k->state = CONN_OPAQUE;
 		snprintf(name, sizeof(name), "channel-%u", k->stream);
 		route_open_stream(c, k->stream, name);
-		if (!c->main)
+		if (!c->qemu.main)
 			main_is(c, k); /* QEMU connects its main channel first */
 	} else {
 		k->state = CONN_FIRST;
@@ -283,13 +283,13 @@ static int listen_unix(const char *path, struct err *e)
 
 static void on_unstall(struct task *t)
 {
-	capture_arm_all(container_of(t, struct capture, task_unstall));
+	capture_arm_all(container_of(t, struct capture, asked.to_unstall));
 }
 
 static void on_end(struct task *t)
 {
-	struct capture *c = container_of(t, struct capture, task_end);
-	unsigned i, streams = c->cfg.mode == RAM_MODE_OPAQUE ? c->conns : 1;
+	struct capture *c = container_of(t, struct capture, asked.to_end);
+	unsigned i, streams = c->cfg.mode == RAM_MODE_OPAQUE ? c->qemu.count : 1;
 
 	for (i = 0; i < streams; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
@@ -302,7 +302,7 @@ static void on_end(struct task *t)
 
 static void on_stop(struct task *t)
 {
-	struct capture *c = container_of(t, struct capture, task_stop);
+	struct capture *c = container_of(t, struct capture, asked.to_stop);
 
 	c->stopping = true;
 	loop_stop(c->loop);
@@ -312,24 +312,24 @@ void capture_stall(struct capture *c, bool stall)
 {
 	if (!c)
 		return;
-	__atomic_store_n(&c->stall, stall, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->asked.stall, stall, __ATOMIC_RELAXED);
 	if (!stall)
-		loop_post(c->loop, &c->task_unstall);
+		loop_post(c->loop, &c->asked.to_unstall);
 }
 
 void capture_cut_round(struct capture *c)
 {
-	__atomic_store_n(&c->cut, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->asked.cut, 1, __ATOMIC_RELAXED);
 }
 
 void capture_end_streams(struct capture *c)
 {
-	loop_post(c->loop, &c->task_end);
+	loop_post(c->loop, &c->asked.to_end);
 }
 
 int capture_return_path(struct capture *c, const void *p, size_t n)
 {
-	int fd = c ? __atomic_load_n(&c->main_fd, __ATOMIC_ACQUIRE) : -1;
+	int fd = c ? __atomic_load_n(&c->seen.main_fd, __ATOMIC_ACQUIRE) : -1;
 
 	if (fd < 0 || send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
 		return -EPIPE;
@@ -338,12 +338,12 @@ int capture_return_path(struct capture *c, const void *p, size_t n)
 
 unsigned capture_rounds(const struct capture *c)
 {
-	return __atomic_load_n(&c->round, __ATOMIC_RELAXED);
+	return __atomic_load_n(&c->seen.round, __ATOMIC_RELAXED);
 }
 
 enum qemu_runstate capture_runstate(const struct capture *c)
 {
-	return __atomic_load_n(&c->runstate, __ATOMIC_RELAXED);
+	return __atomic_load_n(&c->seen.runstate, __ATOMIC_RELAXED);
 }
 
 /*
@@ -352,16 +352,16 @@ enum qemu_runstate capture_runstate(const struct capture *c)
  */
 static void drain(struct capture *c)
 {
-	struct drain d = {.listen_fd = c->listen_fd, .keeper = c->cfg.keeper, .n = c->conns};
+	struct drain d = {.listen_fd = c->qemu.listen_fd, .keeper = c->cfg.keeper, .n = c->qemu.count};
 	unsigned i;
 
-	for (i = 0; i < c->conns; i++) {
-		d.fd[i] = c->conn[i].fd;
-		d.ended[i] = c->conn[i].state == CONN_CLOSED;
+	for (i = 0; i < c->qemu.count; i++) {
+		d.fd[i] = c->qemu.conn[i].fd;
+		d.ended[i] = c->qemu.conn[i].state == CONN_CLOSED;
 	}
-	drain_run(&d, &c->drain);
-	for (; c->conns < d.n; c->conns++)
-		c->conn[c->conns] = (struct conn){.cap = c, .fd = d.fd[c->conns], .state = CONN_OPAQUE};
+	drain_run(&d, &c->asked.drain);
+	for (; c->qemu.count < d.n; c->qemu.count++)
+		c->qemu.conn[c->qemu.count] = (struct conn){.cap = c, .fd = d.fd[c->qemu.count], .state = CONN_OPAQUE};
 }
 
 static void stop_reading(struct capture *c)
@@ -369,13 +369,13 @@ static void stop_reading(struct capture *c)
 	struct err e;
 	unsigned i;
 
-	if (c->accepting)
-		loop_cancel(c->loop, &c->accept_op);
-	for (i = 0; i < c->conns; i++)
-		if (c->conn[i].reading)
-			loop_cancel(c->loop, &c->conn[i].op);
-	for (i = 0; i < c->conns;)
-		if (c->conn[i].reading || c->accepting)
+	if (c->qemu.accepting)
+		loop_cancel(c->loop, &c->qemu.accept_op);
+	for (i = 0; i < c->qemu.count; i++)
+		if (c->qemu.conn[i].reading)
+			loop_cancel(c->loop, &c->qemu.conn[i].op);
+	for (i = 0; i < c->qemu.count;)
+		if (c->qemu.conn[i].reading || c->qemu.accepting)
 			loop_step(c->loop, 1000, &e);
 		else
 			i++;
@@ -393,8 +393,8 @@ static void *run(void *arg)
 	c->stopping = true;
 	stop_reading(c);
 	drain(c);
-	for (i = 0; i < c->conns; i++)
-		shutdown(c->conn[i].fd, SHUT_RDWR);
+	for (i = 0; i < c->qemu.count; i++)
+		shutdown(c->qemu.conn[i].fd, SHUT_RDWR);
 	cpu_thread_end();
 	return NULL;
 }
@@ -406,32 +406,32 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 	int r;
 
 	c->cfg = *cfg;
-	c->main_fd = -1;
-	c->listen_fd = listen_unix(cfg->socket_path, e);
-	if (c->listen_fd < 0) {
-		r = c->listen_fd;
+	c->seen.main_fd = -1;
+	c->qemu.listen_fd = listen_unix(cfg->socket_path, e);
+	if (c->qemu.listen_fd < 0) {
+		r = c->qemu.listen_fd;
 		free(c);
 		return r;
 	}
 	r = loop_new(&c->loop, 64, e);
 	if (r) {
-		close(c->listen_fd);
+		close(c->qemu.listen_fd);
 		free(c);
 		return r;
 	}
-	queue_init(&c->returned, c->loop, route_returned);
+	queue_init(&c->pool.returned, c->loop, route_returned);
 	for (i = 0; i < PACKETS; i++) {
-		c->packets[i].cap = c;
-		c->packets[i].shared.release = route_packet_release;
-		c->packets[i].data = xmalloc(PACKET_BYTES);
-		c->free_packet[c->free_count++] = &c->packets[i];
+		c->pool.packets[i].cap = c;
+		c->pool.packets[i].shared.release = route_packet_release;
+		c->pool.packets[i].data = xmalloc(PACKET_BYTES);
+		c->pool.free[c->pool.free_count++] = &c->pool.packets[i];
 	}
 	c->walker = qemu_stream_new(&route_handlers, c);
-	c->accept_op.done = accepted;
-	c->task_unstall.run = on_unstall;
-	c->task_stop.run = on_stop;
-	c->task_end.run = on_end;
-	keep_tell(c->cfg.keeper, KEEP_LISTENER, c->listen_fd);
+	c->qemu.accept_op.done = accepted;
+	c->asked.to_unstall.run = on_unstall;
+	c->asked.to_stop.run = on_stop;
+	c->asked.to_end.run = on_end;
+	keep_tell(c->cfg.keeper, KEEP_LISTENER, c->qemu.listen_fd);
 	accept_more(c);
 	r = pthread_create(&c->thread, NULL, run, c);
 	if (r)
@@ -442,10 +442,10 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 
 void capture_drain(struct capture *c)
 {
-	if (!c || c->joined || c->drain)
+	if (!c || c->joined || c->asked.drain)
 		return;
-	__atomic_store_n(&c->drain, 1, __ATOMIC_RELEASE);
-	loop_post(c->loop, &c->task_stop);
+	__atomic_store_n(&c->asked.drain, 1, __ATOMIC_RELEASE);
+	loop_post(c->loop, &c->asked.to_stop);
 }
 
 /* Whoever has waited there in vain is not left to a copy of the socket. */
@@ -454,10 +454,10 @@ static void stop_listening(struct capture *c)
 	int fd;
 
 	unlink(c->cfg.socket_path);
-	shutdown(c->listen_fd, SHUT_RDWR);
-	while ((fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+	shutdown(c->qemu.listen_fd, SHUT_RDWR);
+	while ((fd = accept4(c->qemu.listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 		close(fd);
-	close(c->listen_fd);
+	close(c->qemu.listen_fd);
 }
 
 void capture_stop(struct capture *c)
@@ -467,14 +467,14 @@ void capture_stop(struct capture *c)
 	if (!c || c->joined)
 		return;
 	c->joined = true;
-	if (!c->drain)
-		loop_post(c->loop, &c->task_stop);
-	__atomic_store_n(&c->drain, 2, __ATOMIC_RELEASE);
+	if (!c->asked.drain)
+		loop_post(c->loop, &c->asked.to_stop);
+	__atomic_store_n(&c->asked.drain, 2, __ATOMIC_RELEASE);
 	pthread_join(c->thread, NULL);
-	c->main_fd = -1;
-	for (i = 0; i < c->conns; i++) {
-		close(c->conn[i].fd);
-		free(c->conn[i].in);
+	c->seen.main_fd = -1;
+	for (i = 0; i < c->qemu.count; i++) {
+		close(c->qemu.conn[i].fd);
+		free(c->qemu.conn[i].in);
 	}
 	stop_listening(c);
 	keep_tell(c->cfg.keeper, KEEP_NOTHING, -1);
@@ -487,15 +487,15 @@ void capture_free(struct capture *c)
 	if (!c)
 		return;
 	for (i = 0; i < PACKETS; i++)
-		free(c->packets[i].data);
+		free(c->pool.packets[i].data);
 	for (i = 0; i < CHANNELS_MAX; i++)
 		free(c->open[i]);
-	for (i = c->seeded; c->tables && i < c->block_count; i++)
-		free(c->tables[i].hash);
-	free(c->tables);
-	free(c->object);
+	for (i = c->ram.seeded; c->ram.tables && i < c->ram.block_count; i++)
+		free(c->ram.tables[i].hash);
+	free(c->ram.tables);
+	free(c->ram.object);
 	qemu_stream_free(c->walker);
-	queue_fini(&c->returned);
+	queue_fini(&c->pool.returned);
 	loop_free(c->loop);
 	free(c);
 }

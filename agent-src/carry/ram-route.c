@@ -14,12 +14,12 @@ void route_packet_release(struct shared_buf *b)
 {
 	struct packet *p = container_of(b, struct packet, shared);
 
-	queue_put(&p->cap->returned, &p->node);
+	queue_put(&p->cap->pool.returned, &p->node);
 }
 
 void route_returned(struct queue *q)
 {
-	struct capture *c = container_of(q, struct capture, returned);
+	struct capture *c = container_of(q, struct capture, pool.returned);
 	struct qnode *n;
 
 	while ((n = queue_take(q))) {
@@ -28,7 +28,7 @@ void route_returned(struct queue *q)
 		if (p->holder)
 			p->holder->held--;
 		p->holder = NULL;
-		c->free_packet[c->free_count++] = p;
+		c->pool.free[c->pool.free_count++] = p;
 	}
 	capture_arm_all(c);
 }
@@ -37,9 +37,9 @@ struct packet *route_packet(struct capture *c)
 {
 	struct packet *p;
 
-	if (!c->free_count)
+	if (!c->pool.free_count)
 		return NULL;
-	p = c->free_packet[--c->free_count];
+	p = c->pool.free[--c->pool.free_count];
 	p->shared.refs = 1;
 	return p;
 }
@@ -76,7 +76,7 @@ static void put_all_open(struct capture *c)
 
 static void route(struct capture *c, struct packet *pk, unsigned block, uint64_t offset, const uint8_t *data)
 {
-	uint32_t object = c->object[block];
+	uint32_t object = c->ram.object[block];
 	unsigned ch = place_channel(object, offset, c->cfg.sender_count);
 	enum send_kind kind = data ? SEND_DATA : SEND_ZERO;
 	struct send_item *it = c->open[ch];
@@ -105,7 +105,7 @@ static void broadcast_round_begin(struct capture *c)
 {
 	uint8_t buf[16];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_round_begin m = {.group = GROUP_RAM, .number = c->round};
+	struct msg_round_begin m = {.group = GROUP_RAM, .number = c->seen.round};
 
 	msg_round_begin_encode(&w, &m);
 	broadcast(c, MSG_ROUND_BEGIN, &w);
@@ -120,7 +120,7 @@ static void broadcast_round_end(struct capture *c)
 
 		it->mark = MARK_RAM_ROUND_END;
 		it->object = GROUP_RAM;
-		it->number = c->round;
+		it->number = c->seen.round;
 		sender_put(c->cfg.senders[i], it);
 	}
 }
@@ -128,22 +128,22 @@ static void broadcast_round_end(struct capture *c)
 static void flush_stage(struct capture *c)
 {
 	put_all_open(c);
-	if (c->stage) {
-		shared_buf_unref(&c->stage->shared);
-		c->stage = NULL;
+	if (c->stage.packet) {
+		shared_buf_unref(&c->stage.packet->shared);
+		c->stage.packet = NULL;
 	}
-	c->stage_pages = c->stage_zero = 0;
+	c->stage.pages = c->stage.zero_pages = 0;
 }
 
 /* ---- sync points ---- */
 
 static void cut_round_if_asked(struct capture *c)
 {
-	if (!__atomic_exchange_n(&c->cut, 0, __ATOMIC_RELAXED))
+	if (!__atomic_exchange_n(&c->asked.cut, 0, __ATOMIC_RELAXED))
 		return;
 	put_all_open(c); /* the stage stays: the walker may be in the middle of it */
 	broadcast_round_end(c);
-	__atomic_store_n(&c->round, c->round + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->seen.round, c->seen.round + 1, __ATOMIC_RELAXED);
 	broadcast_round_begin(c);
 }
 
@@ -152,12 +152,12 @@ static void meet(struct capture *c)
 {
 	unsigned i, there = 0;
 
-	for (i = 0; i < c->conns; i++)
-		there += c->conn[i].at_sync;
+	for (i = 0; i < c->qemu.count; i++)
+		there += c->qemu.conn[i].at_sync;
 	if (there < 1 + c->cfg.multifd)
 		return;
-	for (i = 0; i < c->conns; i++)
-		c->conn[i].at_sync = false;
+	for (i = 0; i < c->qemu.count; i++)
+		c->qemu.conn[i].at_sync = false;
 	cut_round_if_asked(c);
 	capture_arm_all(c);
 }
@@ -169,8 +169,8 @@ void route_stream(struct capture *c, unsigned stream, struct shared_buf *b, cons
 	struct send_item *it = send_item_new(SEND_DATA, OBJECT_STREAM_BASE + stream, 1);
 
 	if (!stream) { /* QEMU's main channel, or what is left of it: before it goes on its way */
-		runstate_scan(&c->scan, p, n);
-		__atomic_store_n(&c->runstate, runstate_found(&c->scan), __ATOMIC_RELAXED);
+		runstate_scan(&c->thin.scan, p, n);
+		__atomic_store_n(&c->seen.runstate, runstate_found(&c->thin.scan), __ATOMIC_RELAXED);
 	}
 	it->buf = b;
 	it->n = 1;
@@ -205,8 +205,8 @@ static int on_thin(void *ctx, const uint8_t *p, size_t n)
 {
 	struct capture *c = ctx;
 
-	if (!c->opened_thin) {
-		c->opened_thin = true;
+	if (!c->thin.opened) {
+		c->thin.opened = true;
 		route_open_stream(c, 0, "thin");
 	}
 	while (n) {
@@ -237,41 +237,42 @@ static void announce_block(struct capture *c, const struct ram_block *b, uint32_
 }
 
 /* Blocks that have been announced with the seeds keep their numbers and their tables; *missing: one that QEMU does not list. */
-static void take_seeded(struct capture *c, struct seeds *seeds, const char **missing)
+static void take_seeded(struct captured_ram *ram, struct seeds *seeds, const char **missing)
 {
-	const struct seed_block *seeded = seeds_blocks(seeds, &c->seeded);
+	const struct seed_block *seeded = seeds_blocks(seeds, &ram->seeded);
 	unsigned i, j;
 
 	*missing = NULL;
-	for (i = 0; i < c->seeded; i++) {
-		for (j = 0; j < c->block_count &&
-			    (c->object[j] || strcmp(c->blocks[j].name, seeded[i].name) || c->blocks[j].used_bytes != seeded[i].bytes);
+	for (i = 0; i < ram->seeded; i++) {
+		for (j = 0; j < ram->block_count &&
+			    (ram->object[j] || strcmp(ram->blocks[j].name, seeded[i].name) || ram->blocks[j].used_bytes != seeded[i].bytes);
 		     j++)
 			;
-		if (j == c->block_count) {
+		if (j == ram->block_count) {
 			*missing = seeded[i].name;
-			c->seeded = i;
+			ram->seeded = i;
 			return;
 		}
-		c->object[j] = OBJECT_RAM_BASE + i;
-		c->tables[i] = seeds_tables(seeds)[i];
+		ram->object[j] = OBJECT_RAM_BASE + i;
+		ram->tables[i] = seeds_tables(seeds)[i];
 	}
 }
 
 static int take_others(struct capture *c, struct err *e)
 {
-	unsigned i, next = c->seeded;
+	struct captured_ram *ram = &c->ram;
+	unsigned i, next = ram->seeded;
 
-	for (i = 0; i < c->block_count; i++) {
-		if (c->object[i])
+	for (i = 0; i < ram->block_count; i++) {
+		if (ram->object[i])
 			continue;
-		c->tables[next].pages = c->blocks[i].used_bytes >> PAGE_SHIFT;
-		c->tables[next].hash = calloc(c->tables[next].pages + 1, sizeof(struct hash128)); /* of a size that QEMU named */
-		if (!c->tables[next].hash)
-			return err_set(e, ENOMEM, "no memory to check QEMU's RAM block %s of %llu bytes", c->blocks[i].name,
-				       (unsigned long long)c->blocks[i].used_bytes);
-		c->object[i] = OBJECT_RAM_BASE + next++;
-		announce_block(c, &c->blocks[i], c->object[i]);
+		ram->tables[next].pages = ram->blocks[i].used_bytes >> PAGE_SHIFT;
+		ram->tables[next].hash = calloc(ram->tables[next].pages + 1, sizeof(struct hash128)); /* of a size that QEMU named */
+		if (!ram->tables[next].hash)
+			return err_set(e, ENOMEM, "no memory to check QEMU's RAM block %s of %llu bytes", ram->blocks[i].name,
+				       (unsigned long long)ram->blocks[i].used_bytes);
+		ram->object[i] = OBJECT_RAM_BASE + next++;
+		announce_block(c, &ram->blocks[i], ram->object[i]);
 	}
 	return 0;
 }
@@ -283,29 +284,29 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 	const char *missing = NULL;
 	struct err e;
 
-	c->blocks = blocks;
-	c->block_count = count;
-	c->tables = xcalloc(count, sizeof(*c->tables));
-	c->object = xcalloc(count, sizeof(*c->object));
+	c->ram.blocks = blocks;
+	c->ram.block_count = count;
+	c->ram.tables = xcalloc(count, sizeof(*c->ram.tables));
+	c->ram.object = xcalloc(count, sizeof(*c->ram.object));
 	seeds = c->cfg.shared->seeds;
 	if (seeds_ready(seeds))
-		take_seeded(c, seeds, &missing);
+		take_seeded(&c->ram, seeds, &missing);
 	if (missing) {
 		err_set(&e, EPROTO, "QEMU does not migrate the RAM block %s as it was found in its memory (--dedup off does without)",
 			missing);
-		c->blocks = NULL;
-		c->block_count = 0;
+		c->ram.blocks = NULL;
+		c->ram.block_count = 0;
 		capture_give_up(c, &e);
 		return -EPROTO;
 	}
 	if (take_others(c, &e)) {
-		c->blocks = NULL; /* but the tables that there are go with their count */
+		c->ram.blocks = NULL; /* but the tables that there are go with their count */
 		capture_give_up(c, &e);
 		return -e.code;
 	}
-	c->cfg.shared->ram = c->tables;
+	c->cfg.shared->ram = c->ram.tables;
 	c->cfg.shared->ram_blocks = (unsigned)count;
-	__atomic_store_n(&c->round, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->seen.round, 1, __ATOMIC_RELAXED);
 	broadcast_round_begin(c);
 	capture_arm_all(c); /* multifd packets may have come first, and waited for the list */
 	capture_tell(c, CAPTURE_BLOCKS, NULL);
@@ -315,10 +316,10 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 static int on_page(void *ctx, unsigned block, uint64_t offset, const uint8_t *data)
 {
 	struct capture *c = ctx;
-	uint8_t *to = c->stage->data + (size_t)c->stage_pages++ * PAGE_BYTES;
+	uint8_t *to = c->stage.packet->data + (size_t)c->stage.pages++ * PAGE_BYTES;
 
 	memcpy(to, data, PAGE_BYTES);
-	route(c, c->stage, block, offset, to);
+	route(c, c->stage.packet, block, offset, to);
 	return 0;
 }
 
@@ -326,17 +327,17 @@ static int on_zero(void *ctx, unsigned block, uint64_t offset)
 {
 	struct capture *c = ctx;
 
-	c->stage_zero++;
-	route(c, c->stage, block, offset, NULL);
+	c->stage.zero_pages++;
+	route(c, c->stage.packet, block, offset, NULL);
 	return 0;
 }
 
 static int main_at_sync(struct capture *c)
 {
 	put_all_open(c);
-	c->main->at_sync = true;
+	c->qemu.main->at_sync = true;
 	meet(c);
-	return c->main->at_sync; /* 1: pause until the others have come */
+	return c->qemu.main->at_sync; /* 1: pause until the others have come */
 }
 
 static int on_flush(void *ctx)
@@ -356,7 +357,7 @@ static int on_section_end(void *ctx, enum ram_section which)
 	else if (!c->cfg.multifd)
 		cut_round_if_asked(c);
 	if (which == RAM_COMPLETE)
-		c->ram_done = true; /* told once the sync point is passed: route_main() */
+		c->ram.done = true; /* told once the sync point is passed: route_main() */
 	return pause;
 }
 
@@ -389,7 +390,7 @@ static int on_records_mark(void *ctx)
 
 static void ram_finished(struct capture *c)
 {
-	c->ram_told = true;
+	c->ram.told = true;
 	flush_stage(c);
 	broadcast_round_end(c);
 	capture_tell(c, CAPTURE_RAM_DONE, NULL);
@@ -398,7 +399,7 @@ static void ram_finished(struct capture *c)
 /* Pushes what is buffered of the main channel; false when it must wait for the others or for a packet. */
 bool route_main(struct capture *c)
 {
-	struct conn *k = c->main;
+	struct conn *k = c->qemu.main;
 	struct err e = {.code = 0}; /* a handler that fails has told it already */
 	size_t used;
 	int r;
@@ -407,9 +408,10 @@ bool route_main(struct capture *c)
 		if (k->at_sync)
 			return false;
 		/* room for every page and a bounded number of zero pages that the input can hold */
-		if (c->stage && (c->stage_pages > MULTIFD_PAGES_MAX - MAIN_IN_BYTES / PAGE_BYTES - 1 || c->stage_zero > ZERO_PER_STAGE))
+		if (c->stage.packet &&
+		    (c->stage.pages > MULTIFD_PAGES_MAX - MAIN_IN_BYTES / PAGE_BYTES - 1 || c->stage.zero_pages > ZERO_PER_STAGE))
 			flush_stage(c);
-		if (!c->stage && !(c->stage = route_packet(c)))
+		if (!c->stage.packet && !(c->stage.packet = route_packet(c)))
 			return false;
 		c->walking = true;
 		r = qemu_stream_push(c->walker, k->in + k->in_at, k->in_n, &used, &e);
@@ -423,7 +425,7 @@ bool route_main(struct capture *c)
 	}
 	if (k->at_sync)
 		return false;
-	if (c->ram_done && !c->ram_told)
+	if (c->ram.done && !c->ram.told)
 		ram_finished(c);
 	put_all_open(c);
 	k->in_at = 0;
@@ -443,7 +445,7 @@ static bool multifd_pages(struct conn *k)
 	unsigned i;
 
 	for (i = 0; i < k->mp.normal_count + k->mp.zero_count; i++) {
-		if (ram_block_check(c->blocks, c->block_count, k->block, k->mp.offsets[i])) {
+		if (ram_block_check(c->ram.blocks, c->ram.block_count, k->block, k->mp.offsets[i])) {
 			err_set(&e, EPROTO, "QEMU's multifd stream names a page outside RAM block %s", k->mp.block);
 			capture_give_up(c, &e);
 			return false;
@@ -488,9 +490,9 @@ bool route_multifd_header(struct conn *k)
 		route_multifd_end(k);
 		return true;
 	}
-	if (!c->blocks)
+	if (!c->ram.blocks)
 		return false;
-	b = ram_block_find(c->blocks, c->block_count, k->mp.block);
+	b = ram_block_find(c->ram.blocks, c->ram.block_count, k->mp.block);
 	if (b < 0) {
 		err_set(&e, EPROTO, "QEMU's multifd stream names a RAM block (%s) that its main stream did not list", k->mp.block);
 		capture_give_up(c, &e);
