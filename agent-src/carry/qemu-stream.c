@@ -53,6 +53,22 @@ enum ram_flag {
 
 typedef int step_fn(struct qemu_stream *s, const uint8_t *p, struct err *e);
 
+/* RAM blocks, as the first section names them. */
+struct block_list {
+	struct ram_block *at;
+	size_t count;
+	uint64_t left; /* bytes of RAM that it has not named yet */
+	bool whole;
+};
+
+/* The record being read: which page, and what follows of it. */
+struct record {
+	bool has_block; /* carried from section to section, as the block */
+	unsigned block;
+	uint64_t offset;
+	unsigned kind; /* RAM_PAGE or RAM_ZERO */
+};
+
 struct qemu_stream {
 	struct qemu_stream_handlers on;
 	void *ctx;
@@ -74,15 +90,8 @@ struct qemu_stream {
 	bool has_ram; /* SECTION_START was seen */
 	uint32_t ram_id;
 	bool has_flush;
-	bool has_blocks;
-	uint64_t list_left; /* bytes of RAM the block list has not named yet */
-
-	struct ram_block *blocks;
-	size_t count;
-	bool has_block; /* carried from section to section */
-	unsigned block;
-	uint64_t offset; /* of the record being read */
-	unsigned kind;	 /* RAM_PAGE or RAM_ZERO */
+	struct block_list list;
+	struct record record;
 
 	uint8_t hold[QEMU_PAGE_BYTES];
 };
@@ -319,7 +328,7 @@ static int step_page(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	(void)e;
 	expect(s, 8, step_record);
-	return told(s, s->on.page(s->ctx, s->block, s->offset, p));
+	return told(s, s->on.page(s->ctx, s->record.block, s->record.offset, p));
 }
 
 static int step_fill(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -327,15 +336,15 @@ static int step_fill(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	if (p[0] != 0)
 		return refuse(s, e, ENOTSUP, "a page filled with byte 0x%02x", p[0]);
 	expect(s, 8, step_record);
-	return told(s, s->on.zero(s->ctx, s->block, s->offset));
+	return told(s, s->on.zero(s->ctx, s->record.block, s->record.offset));
 }
 
 static int expect_content(struct qemu_stream *s, struct err *e)
 {
-	if (ram_block_check(s->blocks, s->count, s->block, s->offset) < 0)
-		return refuse(s, e, EPROTO, "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes", s->offset,
-			      s->blocks[s->block].used_bytes);
-	return s->kind == RAM_PAGE ? expect(s, QEMU_PAGE_BYTES, step_page) : expect(s, 1, step_fill);
+	if (ram_block_check(s->list.at, s->list.count, s->record.block, s->record.offset) < 0)
+		return refuse(s, e, EPROTO, "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes", s->record.offset,
+			      s->list.at[s->record.block].used_bytes);
+	return s->record.kind == RAM_PAGE ? expect(s, QEMU_PAGE_BYTES, step_page) : expect(s, 1, step_fill);
 }
 
 static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -345,11 +354,11 @@ static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *
 
 	if (copy_name(name, p, s->need) < 0)
 		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
-	i = ram_block_find(s->blocks, s->count, name);
+	i = ram_block_find(s->list.at, s->list.count, name);
 	if (i < 0)
 		return refuse(s, e, EPROTO, "the unlisted RAM block '%s'", shown(name));
-	s->block = (unsigned)i;
-	s->has_block = true;
+	s->record.block = (unsigned)i;
+	s->record.has_block = true;
 	return expect_content(s, e);
 }
 
@@ -371,22 +380,22 @@ static int step_list_entry(struct qemu_stream *s, const uint8_t *p, struct err *
 
 	if (copy_name(b.name, p, len) < 0)
 		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
-	if (used & ~PAGE_MASK || used > s->list_left)
-		return refuse(s, e, EPROTO, "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left", shown(b.name), used, s->list_left);
-	if (s->count == QEMU_BLOCKS_MAX || ram_block_find(s->blocks, s->count, b.name) >= 0)
+	if (used & ~PAGE_MASK || used > s->list.left)
+		return refuse(s, e, EPROTO, "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left", shown(b.name), used, s->list.left);
+	if (s->list.count == QEMU_BLOCKS_MAX || ram_block_find(s->list.at, s->list.count, b.name) >= 0)
 		return refuse(s, e, EPROTO, "RAM block '%s' twice, or more than %d blocks", shown(b.name), QEMU_BLOCKS_MAX);
-	if ((s->count & (s->count + 1)) == 0)
-		s->blocks = xrealloc(s->blocks, (2 * s->count + 1) * sizeof(b));
-	s->blocks[s->count++] = b;
-	s->list_left -= used;
+	if ((s->list.count & (s->list.count + 1)) == 0)
+		s->list.at = xrealloc(s->list.at, (2 * s->list.count + 1) * sizeof(b));
+	s->list.at[s->list.count++] = b;
+	s->list.left -= used;
 	ret = keep(s, p, n);
 	if (ret < 0)
 		return ret;
-	if (s->list_left > 0)
+	if (s->list.left > 0)
 		return expect(s, 1, step_list_length);
-	s->has_blocks = true;
+	s->list.whole = true;
 	expect(s, 8, step_record);
-	return told(s, s->on.blocks(s->ctx, s->blocks, s->count));
+	return told(s, s->on.blocks(s->ctx, s->list.at, s->list.count));
 }
 
 static int step_list_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -399,13 +408,13 @@ static int step_list_length(struct qemu_stream *s, const uint8_t *p, struct err 
 
 static int step_mem_size(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
-	if (s->section != RAM_SETUP || s->has_blocks)
+	if (s->section != RAM_SETUP || s->list.whole)
 		return refuse(s, e, ENOTSUP, "a second list of RAM blocks");
-	s->list_left = be64(p) & PAGE_MASK;
-	if (s->list_left == 0)
+	s->list.left = be64(p) & PAGE_MASK;
+	if (s->list.left == 0)
 		return refuse(s, e, EPROTO, "an empty list of RAM blocks");
-	if (s->list_left > QEMU_RAM_MAX)
-		return refuse(s, e, EPROTO, "0x%" PRIx64 " bytes of RAM blocks, of which 0x%llx are possible,", s->list_left, QEMU_RAM_MAX);
+	if (s->list.left > QEMU_RAM_MAX)
+		return refuse(s, e, EPROTO, "0x%" PRIx64 " bytes of RAM blocks, of which 0x%llx are possible,", s->list.left, QEMU_RAM_MAX);
 	expect(s, 1, step_list_length);
 	return keep(s, p, 8);
 }
@@ -436,7 +445,7 @@ static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)
 
 	if (flags == RAM_MEM_SIZE)
 		return step_mem_size(s, p, e);
-	if (!s->has_blocks)
+	if (!s->list.whole)
 		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x before the list of RAM blocks", flags);
 	if ((flags == RAM_EOS || flags == RAM_FLUSH) && word & PAGE_MASK)
 		return refuse(s, e, EPROTO, "an address with RAM flags 0x%03x", flags);
@@ -445,15 +454,15 @@ static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	if (flags == RAM_FLUSH)
 		return step_flush(s, e);
 
-	s->kind = flags & ~(unsigned)RAM_CONTINUE;
-	s->offset = word & PAGE_MASK;
-	if (s->kind != RAM_PAGE && s->kind != RAM_ZERO)
+	s->record.kind = flags & ~(unsigned)RAM_CONTINUE;
+	s->record.offset = word & PAGE_MASK;
+	if (s->record.kind != RAM_PAGE && s->record.kind != RAM_ZERO)
 		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x", flags);
 	if (s->section == RAM_SETUP)
 		return refuse(s, e, ENOTSUP, "pages in its first RAM section");
 	if (!(flags & RAM_CONTINUE))
 		return expect(s, 1, step_block_name_length);
-	if (!s->has_block)
+	if (!s->record.has_block)
 		return refuse(s, e, EPROTO, "a page that continues no RAM block");
 	return expect_content(s, e);
 }
@@ -562,7 +571,7 @@ void qemu_stream_free(struct qemu_stream *s)
 {
 	if (!s)
 		return;
-	free(s->blocks);
+	free(s->list.at);
 	free(s);
 }
 
@@ -623,8 +632,8 @@ int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *
 
 const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count)
 {
-	*count = s->has_blocks ? s->count : 0;
-	return s->has_blocks ? s->blocks : NULL;
+	*count = s->list.whole ? s->list.count : 0;
+	return s->list.whole ? s->list.at : NULL;
 }
 
 uint64_t qemu_stream_offset(const struct qemu_stream *s)
