@@ -194,7 +194,7 @@ static const struct option_row rows[] = {
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
-	{'v', OPTION_FLAG, offsetof(struct move_options, verbose)},
+	{'v', OPTION_FLAG, offsetof(struct move_options, dest.verbose)},
 	{OPT_DISK_DIR, OPTION_TEXT, offsetof(struct move_options, disk_dir)},
 	{OPT_STATE, OPTION_TEXT, offsetof(struct move_options, state_dir)},
 	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct move_options, runtime_dir)},
@@ -519,7 +519,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->dest.psk_file = psk_file = absolute(o->dest.psk_file);
 	o->dest.token_file = token_file = absolute(o->dest.token_file);
 	o->dest.identity = identity = absolute(o->dest.identity);
-	log_init("src", o->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	log_init("src", o->dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, o->state_dir, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime, o->runtime_dir, &e);
@@ -529,7 +529,6 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	}
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
-	o->dest.verbose = o->verbose;
 	o->dest.background = detach;
 	return detach && !o->dry_run ? run_detached(o) : move_run(o);
 }

@@ -169,7 +169,7 @@ static int become_the_destination(const struct move_options *o, bool fenced)
 
 	if (fenced)
 		argv[n++] = "--peer-is-fenced";
-	if (o->verbose)
+	if (o->dest.verbose)
 		argv[n++] = "-v";
 	execvp(program, (char *const *)argv);
 	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", o->vm, program,
@@ -210,7 +210,6 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	o->dest.where = dest ? dest : member(a, "dest");
 	o->dest.state_dir = o->state_dir;
 	o->dest.runtime_dir = o->runtime_dir;
-	o->dest.verbose = o->verbose;
 	dest_options_load(&o->dest, json_object_get(a->begin, "reach"));
 	return move_recover(o, a->path, fenced);
 }
@@ -289,7 +288,7 @@ int cmd_recover(int argc, char **argv)
 			o.json = true;
 			break;
 		case 'v':
-			o.verbose = true;
+			o.dest.verbose = given.verbose = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -311,7 +310,7 @@ int cmd_recover(int argc, char **argv)
 		fputs("vmferry recover: --peer-is-fenced: say which guest, as that is true of one move (--help tells more)\n", stderr);
 		return EXIT_USAGE;
 	}
-	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	log_init("src", o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, NULL, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime, NULL, &e);

@@ -45,8 +45,8 @@ struct dest {
 struct dest_config {
 	const char *where;
 	const char *state_dir, *runtime_dir; /* for a local agent */
-	bool verbose;
-	bool background; /* whoever reads our standard error is to see its end before the local agent's */
+	bool verbose;			     /* this agent and that one */
+	bool background;		     /* whoever reads our standard error is to see its end before the local agent's */
 	/* a standing agent */
 	bool plaintext;
 	const char *token_file; /* NULL: that of this host */

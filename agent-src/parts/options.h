@@ -54,7 +54,7 @@ struct move_options {
 	enum ram_wish ram_mode;
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
-	bool hold, dry_run, json, json_fine, verbose;
+	bool hold, dry_run, json, json_fine;
 	bool start;	       /* cold: run it there */
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
