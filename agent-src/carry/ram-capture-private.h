@@ -113,7 +113,6 @@ struct capture {
 	struct capture_config cfg;
 	struct loop *loop;
 	pthread_t thread;
-	bool joined; /* the conductor's alone */
 	bool stopping, failed;
 	struct qemu_conns qemu;
 	struct packet_pool pool;
@@ -125,6 +124,7 @@ struct capture {
 	struct send_item *open[CHANNELS_MAX]; /* items under construction, one per sender: data and zero pages of the packet at hand */
 	struct capture_asked asked;
 	struct capture_seen seen;
+	bool joined; /* the conductor's alone: away from what the thread writes */
 };
 
 /* ---- ram-capture.c ---- */
