@@ -449,9 +449,13 @@ static int next_word(int *fd)
 	char byte, room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
 	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+	ssize_t n;
 
 	*fd = -1;
-	if (recvmsg(t.keeper[1], &msg, MSG_CMSG_CLOEXEC) != 1)
+	do /* a ring of an earlier test that is still going away interrupts it */
+		n = recvmsg(t.keeper[1], &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
 		return 0;
 	if (CMSG_FIRSTHDR(&msg))
 		memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(*fd));
