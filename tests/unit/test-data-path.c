@@ -5,6 +5,7 @@
  * thread that speaks as much QMP as is asked) tells the address of. Between the two ends may stand a man in the middle
  * who changes frames and seals them again; or there is no sender at all, and the test writes each frame by hand.
  */
+#include "../lib/nbd-wire.h"
 #include "../lib/power.h"
 
 #include "data-receive.h"
@@ -2011,56 +2012,45 @@ struct slow_disk {
 	pthread_t thread;
 };
 
-static void put_be(uint8_t *to, uint64_t v, unsigned n)
+static bool send_words(int fd, struct wire *w)
 {
-	while (n--) {
-		to[n] = (uint8_t)v;
-		v >>= 8;
-	}
-}
+	bool sent = write_all(fd, w->b, w->n);
 
-static void option_reply(int fd, uint32_t option, uint32_t type, const uint8_t *data, size_t n)
-{
-	uint8_t b[64];
-
-	put_be(b, 0x0003e889045565a9ULL, 8);
-	put_be(b + 8, option, 4);
-	put_be(b + 12, type, 4);
-	put_be(b + 16, n, 4);
-	if (n)
-		memcpy(b + 20, data, n);
-	assert_true(write_all(fd, b, 20 + n));
+	w->n = 0;
+	return sent;
 }
 
 static void *slow_disk_main(void *arg)
 {
 	struct slow_disk *s = arg;
+	struct wire *w = xcalloc(1, sizeof(*w));
 	int fd = accept(s->listen_fd, NULL, NULL);
-	uint8_t b[4096], info[12], option = 0;
+	uint32_t option = 0;
+	struct asked a;
+	uint8_t b[4096];
 
-	assert_true(write_all(fd, (const uint8_t *)"NBDMAGICIHAVEOPT\0\3", 18) && read_all(fd, b, 4));
-	while (option != 7) { /* NBD_OPT_GO */
-		assert_true(read_all(fd, b, 16));
-		option = b[11];
-		assert_true(read_all(fd, b + 16, b[15] + 256U * b[14]));
-		if (option == 7) {
-			put_be(info, 0, 2);
-			put_be(info + 2, DISK_BYTES, 8);
-			put_be(info + 10, 1 | 4 | 64 | 256, 2); /* flags: can flush, write zeroes; many connections */
-			option_reply(fd, 7, 3, info, sizeof(info));
-			option_reply(fd, 7, 1, NULL, 0);
-		} else {
-			option_reply(fd, option, 0x80000001, NULL, 0);
-		}
+	w_bytes(w, NBD_GREETING, 18);
+	assert_true(send_words(fd, w) && read_all(fd, b, 4));
+	while (option != NBD_OPT_GO) {
+		assert_true(read_all(fd, b, NBD_OPTION_HEAD));
+		option = nbd_u32(b + 8);
+		assert_true(read_all(fd, b + NBD_OPTION_HEAD, nbd_u32(b + 12)));
+		if (option == NBD_OPT_GO)
+			w_export(w, DISK_BYTES, 1 | 4 | 64 | 256); /* can flush, write zeroes; many connections */
+		w_option(w, option, option == NBD_OPT_GO ? NBD_REP_ACK : NBD_REP_UNSUPPORTED, 0);
+		assert_true(send_words(fd, w));
 	}
 	assert_true(read(s->go[0], b, 1) == 1);
-	while (read_all(fd, b, 28) && b[7] != 2) {
-		put_be(b, 0x67446698, 4);
-		put_be(b + 4, 0, 4); /* and the cookie */
-		if (!write_all(fd, b, 16))
+	while (read_all(fd, b, NBD_REQUEST_BYTES)) {
+		asked_decode(&a, b);
+		if (a.type == NBD_CMD_DISC)
+			break;
+		w_simple(w, a.cookie, 0);
+		if (!send_words(fd, w))
 			break;
 	}
 	close(fd);
+	free(w);
 	return NULL;
 }
 

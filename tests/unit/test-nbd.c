@@ -7,7 +7,6 @@
 #include "nbd.h"
 #include "util.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,6 +22,8 @@
 #include <sys/wait.h>
 
 #include <cmocka.h>
+
+#include "../lib/nbd-wire.h"
 
 #define SIZE	   (1 * MIB) /* the fake export */
 #define IN_FLIGHT  64
@@ -119,37 +120,6 @@ static struct nbd *open_ok(const char *path, const char *name, const char *const
 
 /* ---- a fake server ---- */
 
-struct wire { /* bytes about to be sent */
-	unsigned char b[64 * 1024];
-	size_t n;
-};
-
-static void w_bytes(struct wire *w, const void *p, size_t len)
-{
-	if (len > sizeof(w->b) - w->n)
-		abort();
-	memcpy(w->b + w->n, p, len);
-	w->n += len;
-}
-
-static void w16(struct wire *w, uint16_t v)
-{
-	v = htobe16(v);
-	w_bytes(w, &v, sizeof(v));
-}
-
-static void w32(struct wire *w, uint32_t v)
-{
-	v = htobe32(v);
-	w_bytes(w, &v, sizeof(v));
-}
-
-static void w64(struct wire *w, uint64_t v)
-{
-	v = htobe64(v);
-	w_bytes(w, &v, sizeof(v));
-}
-
 static bool s_read(int fd, void *buf, size_t len)
 {
 	return recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
@@ -192,12 +162,6 @@ enum hs_fault {
 	HS_ID_TWICE,
 };
 
-struct asked { /* a request as the server sees it */
-	uint16_t flags, type;
-	uint64_t cookie, offset;
-	uint32_t len;
-};
-
 struct fake {
 	enum hs_fault fault;
 	void (*serve)(int fd, struct wire *w); /* after the handshake; NULL: wait for the client to leave */
@@ -205,21 +169,6 @@ struct fake {
 	pthread_t thread;
 	char path[100];
 };
-
-static void w_option(struct wire *w, uint32_t option, uint32_t type, uint32_t len)
-{
-	w64(w, 0x0003e889045565a9ULL);
-	w32(w, option);
-	w32(w, type);
-	w32(w, len);
-}
-
-static void w_context(struct wire *w, uint32_t id, const char *name)
-{
-	w_option(w, 10, 4, (uint32_t)(4 + strlen(name)));
-	w32(w, id);
-	w_bytes(w, name, strlen(name));
-}
 
 static void fake_structured(const struct fake *f, struct wire *w)
 {
@@ -360,55 +309,22 @@ static void fake_stop(struct fake *f)
 
 static bool s_request(int fd, struct asked *a)
 {
-	unsigned char h[28];
+	unsigned char h[NBD_REQUEST_BYTES];
 
 	if (!s_read(fd, h, sizeof(h)))
 		return false;
-	memcpy(&a->flags, h + 4, 2);
-	memcpy(&a->type, h + 6, 2);
-	memcpy(&a->cookie, h + 8, 8);
-	memcpy(&a->offset, h + 16, 8);
-	memcpy(&a->len, h + 24, 4);
-	a->flags = be16toh(a->flags);
-	a->type = be16toh(a->type);
-	a->cookie = be64toh(a->cookie);
-	a->offset = be64toh(a->offset);
-	a->len = be32toh(a->len);
+	asked_decode(a, h);
 	return true;
 }
 
-static void w_simple(struct wire *w, uint64_t cookie, uint32_t error)
-{
-	w32(w, 0x67446698);
-	w32(w, error);
-	w64(w, cookie);
-}
-
-static void w_chunk(struct wire *w, uint64_t cookie, bool done, uint16_t type, uint32_t len)
-{
-	w32(w, 0x668e33ef);
-	w16(w, done);
-	w16(w, type);
-	w64(w, cookie);
-	w32(w, len);
-}
-
+/* All of one byte. */
 static void w_data(struct wire *w, uint64_t cookie, bool done, uint64_t offset, uint32_t len, int byte)
 {
 	unsigned char *p = xmalloc(len);
 
 	memset(p, byte, len);
-	w_chunk(w, cookie, done, 1, len + 8);
-	w64(w, offset);
-	w_bytes(w, p, len);
+	w_content(w, cookie, done, offset, len, p);
 	free(p);
-}
-
-static void w_hole(struct wire *w, uint64_t cookie, bool done, uint64_t offset, uint32_t len)
-{
-	w_chunk(w, cookie, done, 2, 12);
-	w64(w, offset);
-	w32(w, len);
 }
 
 static const char *const two_contexts[] = {"base:allocation", "qemu:dirty-bitmap:b0", NULL};
