@@ -446,7 +446,8 @@ static int on_durable(struct disks *ds, const struct event *ev, struct err *e)
 	log_info("disk %u round %u: durable", msg.group, msg.number);
 	d->in_flight = false;
 	d->arrived = true;
-	if (!d->final && disks_idle(ds))
+	/* once the move is rolled back that is undone, and there may be no QEMU any more */
+	if (!d->final && disks_idle(ds) && ds->part.a->handoff.state == HO_SRC_BEGUN)
 		clean_rounds(ds);
 	note_durable(ds);
 	return 0;
