@@ -131,15 +131,16 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
 
 # One test has both agents, whose names clash: in it the destination's begin with dst_. What is named here its own functions stand in for.
 BOTH := $(B)/tests/unit/both
-BOTH_WRAPS := now_ns loop_step poll kill fault_point qmp_call journal_state pwrite_all handoff_message_send handoff_message_take \
-	      process_hold process_end guard_dismiss \
-	      dest_connect dest_disconnect ram_let_qemu_go_on data_plane_end_of capture_return_path capture_end_streams capture_runstate \
-	      capture_drain capture_stop capture_free capture_rounds capture_bytes
+BOTH_WRAPS := now_ns loop_step loop_run loop_stop loop_post poll send sendmsg shutdown close pthread_create pthread_join pwrite \
+	      fallocate fdatasync kill fault_point qmp_call journal_state pwrite_all handoff_message_send handoff_message_take process_hold \
+	      process_end guard_dismiss dest_connect dest_disconnect dest_connect_data ram_let_qemu_go_on data_plane_end_of disks_say_done \
+	      capture_start capture_stall capture_cut_round capture_return_path capture_end_streams capture_runstate capture_drain \
+	      capture_stop capture_free capture_rounds capture_bytes
 $(BOTH)/dst-side.o: $(BOTH)/dst/side.o $(filter-out %/main.o,$(DST_OBJ))
 	$(CC) -r -nostdlib -o $@.all $^
 	nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names
 	objcopy --redefine-syms=$@.names $@.all $@
-$(B)/tests/test-both-conductors: $(addprefix $(B)/tests/unit/,test-both-conductors.o both/qemu.o both/src/side.o both/dst-side.o) \
+$(B)/tests/test-both-conductors: $(addprefix $(B)/tests/unit/,test-both-conductors.o both/qemu.o both/disk.o both/src/side.o both/dst-side.o) \
 				 $(filter-out %/main.o,$(SRC_OBJ)) $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(BOTH_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka

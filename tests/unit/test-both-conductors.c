@@ -1,14 +1,16 @@
 /*
  * test-both-conductors.c: the hand-off of both agents, each with its own code from the end of the copy on, over a control channel and with
- * journals, against QEMUs that are played: in many orders of what happens, with a fault at every point.
+ * journals, against QEMUs that are played: in many orders of what happens, with a fault at every point. And with a disk from the beginning
+ * of the copy on, over data channels: a bulk round, one of what the guest writes meanwhile, and the last one after its stop, read from an NBD
+ * server that is played (both/disk.c) and written to an image.
  *
  * Agents and QEMUs are processes, so that their deaths, SIGSTOP, locks and connections are the kernel's; but only one of them goes on at a
- * time. An agent gives its turn back where it would wait for anything (loop_step, poll), and time is a number, which grows when nobody has
- * anything to do. A point is where an agent is about to do what others see, or to wait: there a fault can strike. What must be true is looked
- * at at every one; and at the end the guest runs at one place, and codes and journals say where.
+ * time, and of an agent one thread. It gives its turn back where it would wait for anything (loop_step, loop_run, poll), and time is a
+ * number, which grows when nobody has anything to do. A point is where an agent is about to do what others see, or to wait: there a fault
+ * can strike. What must be true is looked at at every one; and at the end the guest runs at one place, and codes and journals say where.
  *
- * VMFERRY_BOTH=ORDER,PAUSE,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs. VMFERRY_SEED begins the
- * pairs of faults elsewhere; LONG tries more.
+ * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs.
+ * VMFERRY_SEED begins the pairs of faults elsewhere; LONG tries more.
  */
 #include "both/both.h"
 #include "err.h"
@@ -24,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -41,7 +44,7 @@
 
 #include <cmocka.h>
 
-#define ACTORS_MAX    32
+#define ACTORS_MAX    48
 #define TURNS_MAX     60000
 #define TRACE_MAX     4096
 #define HANG_MS	      10000
@@ -52,13 +55,16 @@
 #define WALK_LONG     20
 #define WALK_STEP     4
 #define WALK_AFTER    5
-#define BAD_MAX	      3 /* enough to look at */
-#define HEARD	      2 /* turns in which QEMU's word has come */
-#define ROOM_AFTER    3 /* sessions whose journal is full */
-#define PAIRS_MS      3000
+#define BAD_MAX	      3	 /* enough to look at */
+#define HEARD	      2	 /* turns in which QEMU's word has come */
+#define ROOM_AFTER    3	 /* sessions whose journal is full */
+#define SLOW	      3	 /* in one of so many turns a disk does what it was asked for */
+#define THREADS_MAX   4	 /* of an agent */
+#define DISK_STRIDE   97 /* of faults and walks with a disk, each of which takes a while, one of so many */
+#define PAIRS_MS      2500
 #define PAIRS_LONG_MS 120000
 
-enum kind { SRC, GUARD, RECOVER, DST_FIRST, DST_AGAIN, DST_START, DST_SETTLE };
+enum kind { SRC, SRC_THREAD, GUARD, RECOVER, DST_FIRST, DST_THREAD, DST_AGAIN, DST_START, DST_SETTLE };
 
 enum what {
 	NOTHING,
@@ -86,6 +92,13 @@ enum what {
 	JOURNAL_IS_FULL, /* from this write on, until a person makes room */
 	JOURNAL_IS_TORN, /* this write fails, and a part of it is there */
 	JOURNAL_LIES,	 /* or all of it */
+	/* with a disk */
+	NBD_IS_CUT,
+	DATA_IS_CUT,
+	DISK_CANNOT_BE_READ,
+	DISK_CANNOT_BE_WRITTEN,
+	DISK_IS_FULL,
+	DISK_CANNOT_BE_SYNCED,
 	WHAT_COUNT
 };
 
@@ -94,6 +107,10 @@ static bool where_it_is_held(const char *at);
 static bool where_it_waits(const char *at);
 static bool where_it_sends_cont(const char *at);
 static bool where_it_writes(const char *at);
+static bool where_it_reads_the_disk(const char *at);
+static bool where_it_carries(const char *at);
+static bool where_it_writes_the_disk(const char *at);
+static bool where_it_syncs_the_disk(const char *at);
 
 /* fits: may it strike where an agent is about to do that? Otherwise it does at the next such point. */
 static const struct {
@@ -124,6 +141,12 @@ static const struct {
 	[JOURNAL_IS_FULL] = {"journal-is-full", where_it_writes},
 	[JOURNAL_IS_TORN] = {"journal-is-torn", where_it_writes},
 	[JOURNAL_LIES] = {"journal-lies", where_it_writes},
+	[NBD_IS_CUT] = {"nbd-is-cut", where_it_reads_the_disk},
+	[DATA_IS_CUT] = {"data-is-cut", where_it_carries},
+	[DISK_CANNOT_BE_READ] = {"disk-cannot-be-read", where_it_reads_the_disk},
+	[DISK_CANNOT_BE_WRITTEN] = {"disk-cannot-be-written", where_it_writes_the_disk},
+	[DISK_IS_FULL] = {"disk-is-full", where_it_writes_the_disk},
+	[DISK_CANNOT_BE_SYNCED] = {"disk-cannot-be-synced", where_it_syncs_the_disk},
 };
 
 /* How turns are given. */
@@ -135,6 +158,8 @@ struct actor {
 	sem_t go;
 	enum { FREE, READY, DONE, DIED } state;
 	int code;
+	bool restless;	      /* it has something to do, whatever happens */
+	unsigned long idle;   /* since when: news(); 0: it is not */
 	unsigned turns_since; /* 1 + since somebody resumed the guest at the destination while this agent was there; 0: nobody did */
 };
 
@@ -149,11 +174,15 @@ static struct world {
 		enum what what;
 	} faults[2];
 	unsigned struck[2]; /* 1 + where they did */
-	bool killed[2];	    /* QEMUs, by a fault */
+	unsigned long qemu_idle[2];
+	unsigned long io;    /* things that were sent, received or closed */
+	unsigned long jumps; /* of time */
+	bool killed[2];	     /* QEMUs, by a fault */
 	bool host_dead[2];
 	bool vouched;		    /* for the destination, by a person */
 	bool full[2];		    /* journals */
 	enum what write;	    /* what becomes of the next one */
+	int disk_error;		    /* of the next request of the destination's disk; 0: none */
 	bool walks;		    /* turns end at every point */
 	bool lied;		    /* the last one */
 	enum handoff_state died_in; /* the destination's */
@@ -165,14 +194,21 @@ static struct world {
 } * w;
 
 struct both *both;
+uint8_t *both_disk;
 void (*both_tick)(void);
+bool both_threads;
 
-static struct actor *me; /* NULL: the driver */
-static int control_fd = -1, door;
-static char dir[64], door_path[100];
+static __thread struct actor *me; /* NULL: the driver, or a thread that takes no turns */
+static __thread bool thread_ends;
+static int control_fd = -1, data_fd = -1; /* of this agent's */
+static struct doorway {
+	int fd;
+	char path[100];
+} door, data_door;
+static char dir[64];
 static bool alone;
-static const char *here = ""; /* the point */
-static unsigned long random_state;
+static const char *here = "";		 /* the point */
+static unsigned long random_state, seed; /* of a run: nothing else is different */
 
 static unsigned draw(unsigned below)
 {
@@ -221,9 +257,11 @@ static void look(void)
 
 /* ---- faults ---- */
 
-#define WRITES "writes to its journal"
-#define ENDS   "ends a QEMU"
-#define WAITS  "waits"
+#define WRITES	    "writes to its journal"
+#define WRITES_DISK "writes to the disk"
+#define SYNCS_DISK  "brings the disk to stable storage"
+#define ENDS	    "ends a QEMU"
+#define WAITS	    "waits"
 
 static void yield_turn(void)
 {
@@ -245,6 +283,26 @@ static bool where_it_writes(const char *at)
 static bool anywhere(const char *at)
 {
 	return !where_it_writes(at); /* it does something else right before and after that */
+}
+
+static bool where_it_reads_the_disk(const char *at)
+{
+	return !strcmp(at, WAITS) && me->kind == SRC_THREAD;
+}
+
+static bool where_it_carries(const char *at)
+{
+	return !strcmp(at, WAITS) && (me->kind == SRC_THREAD || me->kind == DST_THREAD);
+}
+
+static bool where_it_writes_the_disk(const char *at)
+{
+	return !strcmp(at, WRITES_DISK);
+}
+
+static bool where_it_syncs_the_disk(const char *at)
+{
+	return !strcmp(at, SYNCS_DISK);
 }
 
 /* Not when it is about to be ended, and has been looked at. */
@@ -304,7 +362,7 @@ static void kill_actors(bool source, bool guard)
 		both->activity++;
 		if (source && a->kind == SRC)
 			w->src_died = true;
-		if (a == me) {
+		if (a->pid == getpid()) {
 			suicide = true;
 			continue;
 		}
@@ -332,6 +390,12 @@ static void kill_qemu(unsigned side)
 
 static bool wait_back(sem_t *sem, pid_t pid);
 
+/* Whoever had nothing to do has still nothing to do as long as it is the same. */
+static unsigned long news(void)
+{
+	return 1 + both->activity + w->io + w->jumps;
+}
+
 static void step_qemu(unsigned side)
 {
 	struct both_qemu *q = &both->qemu[side];
@@ -341,6 +405,7 @@ static void step_qemu(unsigned side)
 	sem_post(&q->go);
 	if (wait_back(&q->back, q->pid))
 		both->activity += q->busy;
+	w->qemu_idle[side] = q->busy ? 0 : news();
 }
 
 /* In a monitor of its own; one that is held hears it when it is let go. */
@@ -484,10 +549,27 @@ static void strike(enum what what)
 	case CANCEL:
 		cancel();
 		return;
+	case NBD_IS_CUT:
+		both->disk.cut = true;
+		return;
+	case DATA_IS_CUT:
+		shutdown(data_fd, SHUT_RDWR);
+		return;
+	case DISK_CANNOT_BE_READ:
+		both->disk.bad = true;
+		return;
+	case DISK_CANNOT_BE_WRITTEN:
+	case DISK_CANNOT_BE_SYNCED:
+		w->disk_error = EIO;
+		return;
+	case DISK_IS_FULL:
+		w->disk_error = ENOSPC;
+		return;
 	}
 }
 
-static const char *const kind_names[] = {"src", "guard", "recover", "dst", "dst-again", "dst-start", "dst-settle"};
+static const char *const kind_names[] = {"src",	       "src-thread", "guard",	  "recover",   "dst",
+					 "dst-thread", "dst-again",  "dst-start", "dst-settle"};
 
 static void note_point(unsigned n, const char *name)
 {
@@ -542,6 +624,30 @@ uint64_t __wrap_now_ns(void);
 int __real_loop_step(struct loop *l, uint64_t ms, struct err *e);
 int __wrap_loop_step(struct loop *l, uint64_t ms, struct err *e);
 int __real_poll(struct pollfd *p, nfds_t n, int ms);
+ssize_t __real_send(int fd, const void *p, size_t n, int flags);
+ssize_t __wrap_send(int fd, const void *p, size_t n, int flags);
+ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
+int __real_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how);
+int __real_close(int fd);
+int __wrap_close(int fd);
+void __real_loop_post(struct loop *l, struct task *t);
+void __wrap_loop_post(struct loop *l, struct task *t);
+int __real_loop_run(struct loop *l, struct err *e);
+int __wrap_loop_run(struct loop *l, struct err *e);
+void __real_loop_stop(struct loop *l);
+void __wrap_loop_stop(struct loop *l);
+int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+int __real_pthread_join(pthread_t id, void **ret);
+int __wrap_pthread_join(pthread_t id, void **ret);
+ssize_t __real_pwrite(int fd, const void *p, size_t n, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at);
+int __real_fallocate(int fd, int mode, off_t at, off_t n);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
 int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
 bool __wrap_fault_point(const char *name, ...);
 int __real_qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
@@ -565,11 +671,16 @@ uint64_t __wrap_now_ns(void)
 	return me ? both->now_ns : __real_now_ns();
 }
 
+static bool is_thread(void)
+{
+	return me->kind == SRC_THREAD || me->kind == DST_THREAD;
+}
+
 int __wrap_loop_step(struct loop *l, uint64_t ms, struct err *e)
 {
 	if (!me)
 		return __real_loop_step(l, ms, e);
-	if (both_tick)
+	if (both_tick && !is_thread())
 		both_tick();
 	give_turn_back();
 	return __real_loop_step(l, 0, e);
@@ -577,15 +688,210 @@ int __wrap_loop_step(struct loop *l, uint64_t ms, struct err *e)
 
 int __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 {
-	uint64_t until = both->now_ns + (uint64_t)ms * 1000000;
+	uint64_t until = both->now_ns + (uint64_t)MAX(ms, 0) * 1000000;
+	int r;
 
-	if (!me || n)
-		return __real_poll(p, n, ms);
-	do
+	if (!me || (n && !is_thread())) { /* for a process to end, say, which needs no turn for that */
+		r = __real_poll(p, n, ms);
+		w->io += me && r > 0;
+		return r;
+	}
+	while (!(r = __real_poll(p, n, 0)) && ms) {
 		give_turn_back();
-	while (both->now_ns < until);
+		if (both->now_ns >= until)
+			break;
+	}
+	both->activity += r > 0 && is_thread();
+	w->io += r > 0;
+	return r;
+}
+
+/* What others may wait for. */
+ssize_t __wrap_send(int fd, const void *p, size_t n, int flags)
+{
+	ssize_t r = __real_send(fd, p, n, flags);
+
+	w->io += r > 0;
+	return r;
+}
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t r = __real_sendmsg(fd, msg, flags);
+
+	w->io += r > 0;
+	return r;
+}
+
+int __wrap_shutdown(int fd, int how)
+{
+	w->io++;
+	return __real_shutdown(fd, how);
+}
+
+int __wrap_close(int fd)
+{
+	if (w)
+		w->io++;
+	return __real_close(fd);
+}
+
+void __wrap_loop_post(struct loop *l, struct task *t)
+{
+	w->io++;
+	__real_loop_post(l, t);
+}
+
+/* ---- its threads ---- */
+
+static struct thread {
+	pthread_t id;
+	struct actor *actor;
+	void *(*run)(void *arg);
+	void *arg;
+} threads[THREADS_MAX];
+static unsigned thread_count;
+
+/* As far as it comes with what there is. */
+static int work(struct loop *l, struct err *e)
+{
+	unsigned long before, begun = both->activity;
+	unsigned idle = 0;
+	int r = 0;
+
+	while (!thread_ends && !r && idle < 2) { /* what one step begins the next one does */
+		before = both->activity;
+		r = __real_loop_step(l, 0, e);
+		idle = both->activity == before ? idle + 1 : 0;
+	}
+	if (both->activity != begun)
+		point(WAITS);
+	return r;
+}
+
+int __wrap_loop_run(struct loop *l, struct err *e)
+{
+	int r = 0;
+
+	if (!me)
+		return __real_loop_run(l, e);
+	while (!thread_ends && !r) {
+		r = work(l, e);
+		if (!thread_ends)
+			yield_turn();
+	}
+	return r;
+}
+
+void __wrap_loop_stop(struct loop *l)
+{
+	thread_ends = true;
+	__real_loop_stop(l);
+}
+
+static void *run_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	me = t->actor;
+	while (sem_wait(&me->go))
+		;
+	t->run(t->arg);
+	me->state = DONE;
+	both->activity++;
+	sem_post(&w->back);
+	return NULL;
+}
+
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	struct thread *t = &threads[thread_count];
+	struct actor *a = &w->actors[w->actor_count];
+	int r;
+
+	if (!both_threads)
+		return __real_pthread_create(id, attr, run, arg);
+	if (w->actor_count == ACTORS_MAX - 1 || thread_count == THREADS_MAX)
+		abort();
+	w->actor_count++;
+	thread_count++;
+	a->kind = me->kind == SRC ? SRC_THREAD : DST_THREAD;
+	a->pid = me->pid;
+	sem_init(&a->go, 1, 0);
+	*t = (struct thread){.actor = a, .run = run, .arg = arg};
+	r = __real_pthread_create(id, attr, run_thread, t);
+	t->id = *id;
+	a->state = READY;
+	return r;
+}
+
+int __wrap_pthread_join(pthread_t id, void **ret)
+{
+	unsigned i;
+
+	for (i = 0; i < thread_count; i++)
+		while (threads[i].id == id && threads[i].actor->state == READY)
+			give_turn_back();
+	return __real_pthread_join(id, ret);
+}
+
+/* ---- the destination's disk ---- */
+
+/* It has not done it yet. */
+static bool is_slow(void)
+{
+	me->restless = draw(SLOW) != 0;
+	return me->restless;
+}
+
+/* -1: this request fails. */
+static int disk_point(const char *name)
+{
+	point(name);
+	errno = w->disk_error;
+	w->disk_error = 0;
+	return errno ? -1 : 0;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	if (!me || me->kind != DST_THREAD)
+		return __real_pwrite(fd, p, n, at);
+	if (is_slow()) {
+		errno = EAGAIN;
+		return -1;
+	}
+	both->disk.unsynced = true;
+	return disk_point(WRITES_DISK) ? -1 : __real_pwrite(fd, p, n, at);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
+{
+	if (!me || me->kind != DST_THREAD)
+		return __real_fallocate(fd, mode, at, n);
+	if (is_slow()) {
+		errno = EAGAIN;
+		return -1;
+	}
+	both->disk.unsynced = true;
+	return disk_point(WRITES_DISK) ? -1 : __real_fallocate(fd, mode, at, n);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	if (!me || me->kind != DST_THREAD)
+		return __real_fdatasync(fd);
+	if (is_slow()) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (disk_point(SYNCS_DISK))
+		return -1;
+	both->disk.unsynced = false;
 	return 0;
 }
+
+/* ---- what an agent does that others see ---- */
 
 bool __wrap_fault_point(const char *name, ...)
 {
@@ -615,6 +921,8 @@ int __wrap_journal_state(struct journal *j, enum handoff_state s, struct err *e)
 	/* in a later life the source's word has been asked for: a guest that runs here, and nowhere else, stays */
 	if ((s == HO_DST_PREPARED || s == HO_DST_START) && me->kind == DST_FIRST && me->turns_since > HEARD)
 		both_violation("the guest was resumed by somebody else, the agent has heard so, and enters %s", handoff_state_name(s));
+	if (s == HO_DST_PREPARED && both->carried)
+		both_disk_check("PREPARED is journaled", true);
 	w->lied = false;
 	r = __real_journal_state(j, s, e);
 	if (!r || w->lied) {
@@ -708,25 +1016,43 @@ int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, stru
 	return r;
 }
 
+static int knock(const struct doorway *at)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", at->path);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		abort();
+	return fd;
+}
+
 int both_reach(void)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-
 	point("reaches for the destination");
 	if (w->gone || w->host_dead[DESTINATION])
 		return -1;
-	control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", door_path);
-	if (connect(control_fd, (struct sockaddr *)&at, sizeof(at)))
-		abort();
+	control_fd = knock(&door);
 	w->connects++;
 	return control_fd;
 }
 
 int both_accept(void)
 {
-	control_fd = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	control_fd = accept4(door.fd, NULL, NULL, SOCK_CLOEXEC);
 	return control_fd;
+}
+
+int both_reach_data(void)
+{
+	data_fd = knock(&data_door);
+	return data_fd;
+}
+
+int both_accept_data(void)
+{
+	data_fd = accept4(data_door.fd, NULL, NULL, SOCK_CLOEXEC);
+	return data_fd;
 }
 
 /* ---- processes ---- */
@@ -747,6 +1073,9 @@ static int live(enum kind kind)
 		return dst_start();
 	case DST_SETTLE:
 		return dst_settle(w->host_dead[SOURCE]);
+	case SRC_THREAD:
+	case DST_THREAD:
+		break;
 	}
 	return -1;
 }
@@ -761,6 +1090,16 @@ static void silence(void)
 	}
 	dup2(null, 1);
 	dup2(null, 2);
+}
+
+/* A child that crashes dies: cmocka's handlers would make it a second driver. */
+static void crash_alone(void)
+{
+	static const int signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_LEN(signals); i++)
+		signal(signals[i], SIG_DFL);
 }
 
 static struct actor *spawn(enum kind kind)
@@ -778,11 +1117,15 @@ static struct actor *spawn(enum kind kind)
 	a->state = READY;
 	sem_init(&a->go, 1, 0);
 	pid = fork();
+	if (pid < 0)
+		abort();
 	if (pid) {
 		a->pid = pid;
 		return a;
 	}
+	crash_alone();
 	me = a;
+	a->pid = getpid();
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -834,8 +1177,12 @@ static void spawn_qemu(unsigned side)
 	sem_init(&q->back, 1, 0);
 	snprintf(q->path, sizeof(q->path), "%s/qemu-%u", dir, side);
 	pid = fork();
-	if (!pid)
+	if (pid < 0)
+		abort();
+	if (!pid) {
+		crash_alone();
 		both_qemu(side);
+	}
 	q->pid = pid;
 	process_start_time(pid, &q->start_time);
 	wait_back(&q->back, pid);
@@ -843,10 +1190,19 @@ static void spawn_qemu(unsigned side)
 
 static void step(struct actor *a)
 {
+	unsigned long before = news();
+	unsigned i;
+
+	a->restless = false;
 	sem_post(&a->go);
 	wait_back(&w->back, a->pid);
-	if (a->state == DONE || a->state == DIED)
-		waitpid(a->pid, NULL, 0);
+	a->idle = a->restless || news() != before ? 0 : before;
+	if (a->state != DIED && (a->state != DONE || a->kind == SRC_THREAD || a->kind == DST_THREAD))
+		return;
+	waitpid(a->pid, NULL, 0);
+	for (i = 0; i < w->actor_count; i++) /* its threads */
+		if (w->actors[i].pid == a->pid && w->actors[i].state == READY)
+			w->actors[i].state = DIED;
 }
 
 /* ---- a run ---- */
@@ -909,6 +1265,23 @@ static bool next_walk(void)
 	}
 }
 
+static bool is_idle(unsigned which, struct actor *list[ACTORS_MAX])
+{
+	if (which < 2)
+		return both->qemu[which].dead || both->qemu[which].held || w->qemu_idle[which] == news();
+	return list[which - 2]->idle == news();
+}
+
+static bool all_are_idle(struct actor *list[ACTORS_MAX], unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n + 2; i++)
+		if (!is_idle(i, list))
+			return false;
+	return true;
+}
+
 static void give_turn_to(unsigned which, struct actor *list[ACTORS_MAX])
 {
 	if (which < 2)
@@ -930,6 +1303,8 @@ static void walk_on(unsigned long turn, struct actor *list[ACTORS_MAX], unsigned
 		walk.known = true;
 		return;
 	}
+	if (which < n + 2 && is_idle(which, list))
+		return;
 	give_turn_to(which < n + 2 ? which : (unsigned)(turn % (n + 2)), list); /* then nothing happens before time goes on */
 	if (both->activity == before)
 		return;
@@ -950,6 +1325,8 @@ static void give_turn(enum order order, unsigned long turn, struct actor *list[A
 				which = i + 2;
 				break;
 			}
+	while (is_idle(which, list))
+		which = (which + 1) % (n + 2);
 	give_turn_to(which, list);
 }
 
@@ -958,7 +1335,7 @@ static void run(enum order order)
 {
 	struct actor *list[ACTORS_MAX];
 	unsigned long turn, seen = 0, jump_ms = 1;
-	unsigned quiet = 0, n;
+	unsigned n;
 
 	for (turn = 0; !both->violation[0] && !walk.known; turn++) {
 		spawn_who_is_needed();
@@ -968,21 +1345,18 @@ static void run(enum order order)
 		if (turn > TURNS_MAX)
 			both_violation("it does not come to an end");
 		w->walks = walks();
-		if (w->walks)
-			walk_on(turn, list, n);
-		else
-			give_turn(order, turn, list, n);
-		look();
 		both->now_ns += TURN_NS;
-		if (both->activity != seen) {
+		if (all_are_idle(list, n)) {
+			jump_ms = both->activity == seen ? MIN(2 * jump_ms, JUMP_MAX_MS) : 1;
 			seen = both->activity;
-			quiet = 0;
-			jump_ms = 1;
-		} else if (++quiet > (n + 2) * (order == IN_TURN ? 4 : 16)) {
 			both->now_ns += jump_ms * 1000000;
-			jump_ms = MIN(2 * jump_ms, JUMP_MAX_MS);
-			quiet = 0;
+			w->jumps++;
+		} else if (w->walks) {
+			walk_on(turn, list, n);
+		} else {
+			give_turn(order, turn, list, n);
 		}
+		look();
 	}
 }
 
@@ -1023,6 +1397,16 @@ static void begin(void)
 	both->now_ns = 1000000000000ULL;
 	both->journal[SOURCE] = HO_SRC_BEGUN;
 	both->journal[DESTINATION] = HO_DST_BEGUN;
+	snprintf(both->disk.image, sizeof(both->disk.image), "%s/disk", both->state[DESTINATION]);
+}
+
+/* Nobody who waits there is left. */
+static void shut_out(const struct doorway *at)
+{
+	int fd;
+
+	while ((fd = accept(at->fd, NULL, NULL)) >= 0)
+		close(fd);
 }
 
 static void end(void)
@@ -1030,16 +1414,17 @@ static void end(void)
 	unsigned i;
 
 	for (i = 0; i < w->actor_count; i++) {
-		if (w->actors[i].state == READY)
+		if (w->actors[i].state == READY && w->actors[i].pid > 0)
 			kill(w->actors[i].pid, SIGKILL);
 		waitpid(w->actors[i].pid, NULL, 0);
 	}
 	for (i = 0; i < 2; i++) {
-		kill(both->qemu[i].pid, SIGKILL);
+		if (both->qemu[i].pid > 0)
+			kill(both->qemu[i].pid, SIGKILL);
 		waitpid(both->qemu[i].pid, NULL, 0);
 	}
-	while (accept(door, NULL, NULL) >= 0)
-		; /* none is left */
+	shut_out(&door);
+	shut_out(&data_door);
 }
 
 /* Where the guest is, whether it runs or is paused. */
@@ -1105,6 +1490,24 @@ static void judge_one_dead(void)
 		both_violation("a person's word changes nothing at the source (%s)", states());
 }
 
+/* Who has no journal any more has nothing to be undone. */
+static void judge_disk(void)
+{
+	AUTO_FREE char *temp = xasprintf("%s.vmferry-01000000", both->disk.image);
+	enum handoff_state dst = both->journal[DESTINATION];
+
+	if (lives(SOURCE) && !has_journal(SOURCE) && !w->host_dead[SOURCE] && both->disk.ours)
+		both_violation("of ours %u bitmaps, exports and servers are left in the source QEMU", both->disk.ours);
+	if (has_journal(DESTINATION) || w->host_dead[DESTINATION] || struck_by(DST_HOST_IS_NEW))
+		return;
+	if (dst == HO_DST_STARTED || dst == HO_DST_DONE)
+		both_disk_check("the guest is at the destination", true);
+	if (dst == HO_DST_ABORTED && !access(both->disk.image, F_OK))
+		both_violation("the image is left at the destination");
+	if (!access(temp, F_OK))
+		both_violation("the image is left under a name of the move's");
+}
+
 /* All is over, and who recovers has been there. code: the source's last word; -1: it died when nothing was left to be done. */
 static void judge(int code)
 {
@@ -1122,6 +1525,8 @@ static void judge(int code)
 		both_violation("the exit code is %d, and the guest is not at the source", code);
 	if (code == 8 && lives(SOURCE))
 		both_violation("the exit code is 8, and its QEMU lives");
+	if (both->carried)
+		judge_disk();
 	if (both->pause && !struck_by(CONT) && !struck_by(SIGCONT_AND_CONT) && !struck_by(CONT_DESTINATION) &&
 	    (both->qemu[SOURCE].runs || both->qemu[DESTINATION].runs))
 		both_violation("a guest that was paused runs");
@@ -1190,7 +1595,13 @@ static bool decide(void)
 	return w->vouched;
 }
 
-static void print_run(enum order order, int code, bool good)
+/* What is played. */
+struct scene {
+	enum both_pause pause;
+	enum both_carried carried;
+};
+
+static void print_run(enum order order, struct scene scene, int code, bool good)
 {
 	const struct fault *one = &w->faults[0], *other = &w->faults[1];
 	char choices[WALK_MAX + 1] = "";
@@ -1201,13 +1612,15 @@ static void print_run(enum order order, int code, bool good)
 	for (i = 0; i < MIN(w->points, TRACE_MAX); i++)
 		print_message("  %3u %s%s%s\n", i, w->trace[i], w->struck[0] == i + 1 ? "   <- here" : "",
 			      w->struck[1] == i + 1 ? "   <- and here" : "");
-	print_message("VMFERRY_BOTH=%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, both->pause, one->at, one->what, other->at,
-		      other->what, walk.from, choices, whats[one->what].name, whats[other->what].name, good ? "good" : both->violation,
-		      code);
+	if (seed)
+		print_message("VMFERRY_SEED=%lu ", seed);
+	print_message("VMFERRY_BOTH=%u,%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, scene.pause, scene.carried, one->at,
+		      one->what, other->at, other->what, walk.from, choices, whats[one->what].name, whats[other->what].name,
+		      good ? "good" : both->violation, code);
 }
 
 /* One alone; where it went wrong is printed. points: how many there were. */
-static bool try(enum order order, enum both_pause pause, struct fault one, struct fault other, unsigned *points)
+static bool try(enum order order, struct scene scene, struct fault one, struct fault other, unsigned *points)
 {
 	struct actor *src;
 	int code;
@@ -1216,8 +1629,11 @@ static bool try(enum order order, enum both_pause pause, struct fault one, struc
 	begin();
 	walk.at = walk.next = 0;
 	walk.known = false;
-	random_state = 7 + order + one.at * 31 + other.at * 1009;
-	both->pause = pause;
+	random_state = 7 + order + one.at * 31 + other.at * 1009 + seed * 7919;
+	both->pause = scene.pause;
+	both->carried = scene.carried;
+	if (scene.carried)
+		both_disk_begin();
 	w->faults[0] = one;
 	w->faults[1] = other;
 	spawn_qemu(SOURCE);
@@ -1237,7 +1653,7 @@ static bool try(enum order order, enum both_pause pause, struct fault one, struc
 		judge(code);
 	good = !both->violation[0];
 	if (!good || alone)
-		print_run(order, code, good);
+		print_run(order, scene, code, good);
 	end();
 	return good;
 }
@@ -1245,6 +1661,7 @@ static bool try(enum order order, enum both_pause pause, struct fault one, struc
 /* ---- the tests ---- */
 
 static const struct fault none;
+static const struct scene plain = {RAN_BEFORE, NO_DISK};
 
 static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 {
@@ -1253,24 +1670,43 @@ static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 	(void)state;
 	for (order = 0; order < ORDER_COUNT; order++)
 		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++) {
-			assert_true(try(order, pause, none, none, &points));
+			assert_true(try(order, (struct scene){pause, NO_DISK}, none, none, &points));
 			assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
 			assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 			assert_int_equal(both->qemu[DESTINATION].runs, !pause);
 		}
 }
 
-/* Every one of these faults (a bit each) at every point, and how many runs that were. False: enough is bad. */
-static bool try_each(enum order order, enum both_pause pause, unsigned of, unsigned *tried, unsigned *bad)
+/* And there was a round while the guest ran, and one after its stop. */
+static void a_disk_arrives_as_the_guest_left_it_in_every_order(void **state)
 {
-	unsigned fit[TRACE_MAX], points, at, what, ignored;
+	unsigned order, carried, points, i, times = getenv("LONG") ? 500 : 3;
 
-	*bad += !try(order, pause, none, none, &points);
+	(void)state;
+	for (i = 0; i < times; i++)
+		for (order = i ? AT_RANDOM : 0; order < ORDER_COUNT; order++)
+			for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++) {
+				seed = i;
+				assert_true(try(order, (struct scene){RAN_BEFORE, carried}, none, none, &points));
+				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
+				assert_true(both->disk.rounds > 2);
+				assert_true(try(order, (struct scene){PAUSED_BEFORE, carried}, none, none, &points));
+				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
+			}
+	seed = 0;
+}
+
+/* Every one of these faults (a bit each) at every point, or each stride'th, and how many runs that were. False: enough is bad. */
+static bool try_each(enum order order, struct scene scene, unsigned of, unsigned stride, unsigned *tried, unsigned *bad)
+{
+	unsigned fit[TRACE_MAX], points, at, what, ignored, n = 0;
+
+	*bad += !try(order, scene, none, none, &points);
 	memcpy(fit, w->fit, sizeof(fit));
 	for (at = 0; at < points; at++)
 		for (what = CUT; what < WHAT_COUNT && *bad < BAD_MAX; what++)
-			if (fit[at] & of & 1U << what) {
-				*bad += !try(order, pause, (struct fault){at, what}, none, &ignored);
+			if (fit[at] & of & 1U << what && n++ % stride == 0) {
+				*bad += !try(order, scene, (struct fault){at, what}, none, &ignored);
 				++*tried;
 			}
 	return *bad < BAD_MAX;
@@ -1289,7 +1725,23 @@ static void one_fault_at_any_point_leaves_one_guest(void **state)
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
 		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++)
-			if (!try_each(order, pause, long_one ? ~0U : of[pause], &tried, &bad))
+			if (!try_each(order, (struct scene){pause, NO_DISK}, long_one ? ~0U : of[pause], 1, &tried, &bad))
+				break;
+	print_message("%u runs\n", tried);
+	assert_int_equal(bad, 0);
+}
+
+static void one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest(void **state)
+{
+	static const unsigned at_the_disk = 1U << DISK_CANNOT_BE_WRITTEN | 1U << DISK_IS_FULL | 1U << DISK_CANNOT_BE_SYNCED;
+	bool long_one = getenv("LONG");
+	unsigned order, carried, tried = 0, bad = 0;
+
+	(void)state;
+	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
+		for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++)
+			if (!try_each(order, (struct scene){RAN_BEFORE, carried}, at_the_disk, 1, &tried, &bad) ||
+			    !try_each(order, (struct scene){RAN_BEFORE, carried}, ~at_the_disk, long_one ? 1 : DISK_STRIDE, &tried, &bad))
 				break;
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
@@ -1300,35 +1752,36 @@ static void up_to_two_faults_in_any_order_leave_one_guest(void **state)
 {
 	bool long_one = getenv("LONG");
 	uint64_t until = now_ns() + (long_one ? PAIRS_LONG_MS : PAIRS_MS) * 1000000ULL;
-	unsigned long seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : long_one ? now_ns() & 0xffffff : 1;
-	unsigned long next = seed;
+	unsigned long next = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : long_one ? now_ns() & 0xffffff : 1;
 	unsigned points = 64, tried, bad = 0;
 
 	(void)state;
-	print_message("VMFERRY_SEED=%lu\n", seed);
+	print_message("VMFERRY_SEED=%lu\n", next);
 	for (tried = 0; now_ns() < until && bad < BAD_MAX; tried++) {
 		struct fault one, other;
-		unsigned order, pause;
+		struct scene scene;
+		unsigned order;
 
 		random_state = next++;
 		order = draw(4), order = draw(ORDER_COUNT);
-		pause = draw(2) ? RAN_BEFORE : draw(PAUSED_LATE + 1);
-		one = (struct fault){draw(points), 1 + draw(WHAT_COUNT - 1)};
+		scene.pause = draw(2) ? RAN_BEFORE : draw(PAUSED_LATE + 1);
+		scene.carried = scene.pause != PAUSED_LATE && draw(4) == 0 ? draw(DISK_AND_OPAQUE + 1) : NO_DISK;
+		one = (struct fault){draw(scene.carried ? 6 * points : points), 1 + draw(WHAT_COUNT - 1)};
 		other = (struct fault){one.at + draw(60), draw(WHAT_COUNT)};
-		bad += !try(order, pause, one, other, &(unsigned){0});
+		bad += !try(order, scene, one, other, &(unsigned){0});
 	}
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
 
 /* Returns how many. */
-static unsigned walk_all(enum both_pause pause, struct fault fault, unsigned from, unsigned depth, unsigned *bad)
+static unsigned walk_all(struct scene scene, struct fault fault, unsigned from, unsigned depth, unsigned *bad)
 {
 	unsigned tried = 0, ignored;
 
 	walk = (struct walk){.from = from, .depth = depth};
 	do {
-		*bad += !try(IN_TURN, pause, fault, none, &ignored);
+		*bad += !try(IN_TURN, scene, fault, none, &ignored);
 		tried += !walk.known;
 	} while (*bad < BAD_MAX && next_walk());
 	walk = (struct walk){.depth = 0};
@@ -1341,9 +1794,25 @@ static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
 	unsigned points, from, tried = 0, bad = 0;
 
 	(void)state;
-	assert_true(try(IN_TURN, RAN_BEFORE, none, none, &points));
+	assert_true(try(IN_TURN, plain, none, none, &points));
 	for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
-		tried += walk_all(RAN_BEFORE, none, from, long_one ? WALK_LONG : WALK, &bad);
+		tried += walk_all(plain, none, from, long_one ? WALK_LONG : WALK, &bad);
+	print_message("%u runs\n", tried);
+	assert_int_equal(bad, 0);
+}
+
+static void every_order_of_turns_with_a_disk_leaves_one_guest(void **state)
+{
+	bool long_one = getenv("LONG");
+	struct scene scene = {RAN_BEFORE, NO_DISK};
+	unsigned points, from, tried = 0, bad = 0;
+
+	(void)state;
+	for (scene.carried = DISK; scene.carried <= DISK_AND_OPAQUE; scene.carried++) {
+		assert_true(try(IN_TURN, scene, none, none, &points));
+		for (from = 0; from < points; from += long_one ? 1 : DISK_STRIDE)
+			tried += walk_all(scene, none, from, long_one ? WALK : WALK_AFTER, &bad);
+	}
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
@@ -1353,34 +1822,45 @@ static void every_order_of_turns_after_a_fault_leaves_one_guest(void **state)
 	unsigned fit[TRACE_MAX], points, at, what, tried = 0, bad = 0;
 
 	(void)state;
-	assert_true(try(IN_TURN, RAN_BEFORE, none, none, &points));
+	assert_true(try(IN_TURN, plain, none, none, &points));
 	memcpy(fit, w->fit, sizeof(fit));
 	for (at = 0; at < points; at++)
 		for (what = CUT; what < WHAT_COUNT; what++)
 			if (fit[at] & 1U << what)
-				tried += walk_all(RAN_BEFORE, (struct fault){at, what}, at, WALK_AFTER, &bad);
+				tried += walk_all(plain, (struct fault){at, what}, at, WALK_AFTER, &bad);
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
 
 static void the_one_that_was_named(void **state)
 {
-	unsigned order = 0, pause = 0, points;
+	unsigned order = 0, points;
+	struct scene scene = plain;
 	struct fault one = none, other = none;
 	char choices[WALK_MAX + 1] = "";
 
 	(void)state;
 	alone = true;
-	sscanf(getenv("VMFERRY_BOTH"), "%u,%u,%u:%u,%u:%u,%u:%64s", &order, &pause, &one.at, (unsigned *)&one.what, &other.at,
-	       (unsigned *)&other.what, &walk.from, choices);
+	seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : 0;
+	sscanf(getenv("VMFERRY_BOTH"), "%u,%u,%u,%u:%u,%u:%u,%u:%64s", &order, (unsigned *)&scene.pause, (unsigned *)&scene.carried,
+	       &one.at, (unsigned *)&one.what, &other.at, (unsigned *)&other.what, &walk.from, choices);
 	for (walk.depth = 0; choices[walk.depth]; walk.depth++)
 		walk.node[walk.depth].choice = (unsigned)(choices[walk.depth] - '0');
-	assert_true(try(order, pause, one, other, &points));
+	assert_true(try(order, scene, one, other, &points));
+}
+
+static int open_door(struct doorway *at, const char *name)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	snprintf(at->path, sizeof(at->path), "%s-%s", dir, name);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", at->path);
+	at->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return bind(at->fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(at->fd, ACTORS_MAX);
 }
 
 static int setup(void **state)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	cpu_set_t one;
 
 	(void)state;
@@ -1391,13 +1871,13 @@ static int setup(void **state)
 	if (w == MAP_FAILED)
 		return -1;
 	both = &w->b;
+	both_disk = mmap(NULL, BOTH_DISK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (both_disk == MAP_FAILED)
+		return -1;
 	snprintf(dir, sizeof(dir), "%s/vmferry-both-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	if (!mkdtemp(dir))
 		return -1;
-	snprintf(door_path, sizeof(door_path), "%s-door", dir);
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", door_path);
-	door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return bind(door, (struct sockaddr *)&at, sizeof(at)) || listen(door, ACTORS_MAX);
+	return open_door(&door, "control") || open_door(&data_door, "data");
 }
 
 static int teardown(void **state)
@@ -1405,7 +1885,7 @@ static int teardown(void **state)
 	(void)state;
 	begin();
 	rmdir(both->state[0]), rmdir(both->state[1]), rmdir(both->runtime[0]), rmdir(both->runtime[1]);
-	unlink(door_path);
+	unlink(door.path), unlink(data_door.path);
 	return rmdir(dir);
 }
 
@@ -1415,6 +1895,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hand_off_ends_at_the_destination_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest),
+		cmocka_unit_test(a_disk_arrives_as_the_guest_left_it_in_every_order),
+		cmocka_unit_test(one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest),
+		cmocka_unit_test(every_order_of_turns_with_a_disk_leaves_one_guest),
 		cmocka_unit_test(up_to_two_faults_in_any_order_leave_one_guest),
 		cmocka_unit_test(every_order_of_turns_after_any_point_leaves_one_guest),
 	};

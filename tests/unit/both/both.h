@@ -8,6 +8,7 @@
 #include "attempt-id.h"
 #include "handoff.h"
 
+#include <jansson.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,12 +28,31 @@ enum both_cont {
 /* The guest. */
 enum both_pause { RAN_BEFORE, PAUSED_BEFORE, PAUSED_LATE /* in the moment before its QEMU stopped it */ };
 
+/* What there is beside the guest's memory; and how that travels. With a disk all of the copy is played, without one what follows it. */
+enum both_carried { NO_DISK, DISK, DISK_AND_OPAQUE };
+
+/* Two MiB and some more, so that it lies in two places; QEMU's bitmaps have a bit for each grain. */
+#define BOTH_DISK_BYTES	 (2 * 1024 * 1024 + 128 * 1024 + 3 * 512)
+#define BOTH_DISK_GRAIN	 65536
+#define BOTH_DISK_GRAINS ((BOTH_DISK_BYTES + BOTH_DISK_GRAIN - 1) / BOTH_DISK_GRAIN)
+
+/* The guest's disk: as the source QEMU has it, and as it is at the destination. */
+struct both_disk {
+	char image[100];
+	bool unsynced; /* it was written to, and that is not on stable storage */
+	bool cut, bad; /* NBD: the connections end; the next read fails */
+	unsigned ours; /* bitmaps, exports and servers in the source QEMU */
+	unsigned rounds;
+	bool allocated[BOTH_DISK_GRAINS];
+};
+
 struct both_qemu {
 	pid_t pid;
 	uint64_t start_time;
 	char path[100]; /* its monitor */
 	sem_t go, back; /* a step of it, and its end */
 	/* what happens to it, beside its monitor */
+	bool asked;   /* source: it may switch over */
 	bool shut;    /* source: SHUT has been let through */
 	bool unread;  /* source: nobody reads its migration any more */
 	bool arrived; /* destination: all of its stream */
@@ -41,11 +61,12 @@ struct both_qemu {
 	enum both_cont cont;
 	bool cont_failed; /* one was not obeyed, or not answered */
 	/* what it says */
-	bool busy;   /* something was done in its last step */
-	bool loaded; /* destination */
-	bool runs;   /* the guest: its processors turn, if this process does */
-	bool ran;    /* it has, since the copy; at the destination: because we wanted it to */
-	bool woken;  /* it has, because somebody else wanted it to where that was too early, or too late */
+	bool busy;    /* something was done in its last step */
+	bool gone_on; /* source: its disks are inactive, and what is left of its state is sent */
+	bool loaded;  /* destination */
+	bool runs;    /* the guest: its processors turn, if this process does */
+	bool ran;     /* it has, since the copy; at the destination: because we wanted it to */
+	bool woken;   /* it has, because somebody else wanted it to where that was too early, or too late */
 };
 
 struct both {
@@ -54,6 +75,8 @@ struct both {
 	char state[2][80], runtime[2][80]; /* directories of either side */
 	enum handoff_state journal[2];	   /* what is durable */
 	enum both_pause pause;
+	enum both_carried carried;
+	struct both_disk disk;
 	bool guard_dismissed;
 	bool fenced;	/* a person's word counts against a host that is dead */
 	unsigned begun; /* sides whose part begins now */
@@ -63,14 +86,30 @@ struct both {
 	char violation[512]; /* the first one */
 };
 extern struct both *both;
+extern uint8_t *both_disk; /* its contents at the source */
 
 void both_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* qemu.c: plays a QEMU for ever */
 void both_qemu(unsigned side) __attribute__((noreturn));
+/* disk.c: the source QEMU's part of it. Before every run: */
+void both_disk_begin(void);
+/* NULL: it is no command of the disks'. */
+json_t *both_disk_command(const char *command, const json_t *args, bool guest_runs, const char **error);
+/* What clients of its NBD server want; true: there was something. */
+bool both_disk_serve(bool active);
+/* A guest that runs writes at certain moments; the last one is right before it is stopped. */
+void both_disk_write(bool last);
+/* Is the image at the destination what the guest has written, and on stable storage? */
+void both_disk_check(const char *when, bool durable);
 
 /* A connection to the destination agent, or from the source agent; -1: there is none. */
 int both_reach(void);
 int both_accept(void);
+/* The same for the data channels, which come in their order. */
+int both_reach_data(void);
+int both_accept_data(void);
+/* While it is true, a thread that is begun takes turns as its agent does. */
+extern bool both_threads;
 /* Called before every step of this process's loop. */
 extern void (*both_tick)(void);
 

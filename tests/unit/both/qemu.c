@@ -23,6 +23,7 @@ static struct both_qemu *self;
 static unsigned side;
 static const char *state, *migration; /* query-status, query-migrate */
 static bool autostart;
+static unsigned passes; /* over memory, of which it tells */
 static unsigned refused;
 static struct client {
 	int fd;
@@ -115,7 +116,13 @@ static void fall_back(const char *status)
 
 static bool is_under_way(void)
 {
-	return !strcmp(migration, "pre-switchover") || !strcmp(migration, "device");
+	return !strcmp(migration, "active") || !strcmp(migration, "pre-switchover") || !strcmp(migration, "device");
+}
+
+/* Its block nodes can be read. */
+static bool is_active(void)
+{
+	return strcmp(migration, "device") && strcmp(migration, "completed");
 }
 
 /* While it loads it only takes note of it: then it runs as soon as it has. */
@@ -125,27 +132,46 @@ static void cont(bool ours, const char **error)
 		autostart = true;
 	else if (!strcmp(state, "finish-migrate"))
 		*error = "Migration is not finalized yet";
-	else
+	else if (!ours && side == SOURCE && both->carried && !both->qemu[SOURCE].asked) {
+		both->pause = RAN_BEFORE; /* it is still where it was */
 		run(ours);
+	} else {
+		run(ours);
+	}
 }
 
-static json_t *carry_out(const char *command, bool ours, const char **error)
+static json_t *query_migrate(void)
 {
-	json_t *list;
+	json_t *o = json_pack("{s:s}", "status", migration);
 
+	if (!strcmp(migration, "active"))
+		json_object_set_new(o, "ram", json_pack("{s:i,s:i,s:i}", "total", 1 << 20, "remaining", 0, "dirty-pages-rate", 0));
+	return o;
+}
+
+static json_t *carry_out(const char *command, const json_t *args, bool ours, const char **error)
+{
+	json_t *list = side == SOURCE && both->carried ? both_disk_command(command, args, self->runs, error) : NULL;
+
+	if (list)
+		return list;
 	if (!strcmp(command, "query-status"))
 		return json_pack("{s:s,s:b}", "status", state, "running", self->runs);
 	if (!strcmp(command, "query-migrate"))
-		return json_pack("{s:s}", "status", migration);
+		return query_migrate();
 	if (!strcmp(command, "query-yank")) {
 		list = json_array();
 		if (side == SOURCE && is_under_way())
 			json_array_append_new(list, json_pack("{s:s}", "type", "migration"));
 		return list;
 	}
-	if (!strcmp(command, "query-block") || !strcmp(command, "query-block-jobs") || !strcmp(command, "qom-list"))
+	if (!strcmp(command, "query-block") || !strcmp(command, "query-block-jobs") || !strcmp(command, "qom-list") ||
+	    !strcmp(command, "query-migrate-capabilities"))
 		return json_array();
-	if (!strcmp(command, "migrate-continue")) {
+	if (!strcmp(command, "migrate")) {
+		migrates("active");
+	} else if (!strcmp(command, "migrate-continue")) {
+		self->gone_on = true;
 		migrates("device");
 	} else if (!strcmp(command, "migrate_cancel") && is_under_way()) {
 		fall_back("cancelled");
@@ -187,7 +213,7 @@ static void take_line(struct client *c, const char *line)
 		}
 		value = json_object();
 	} else {
-		value = carry_out(command, id, &error);
+		value = carry_out(command, json_object_get(o, "arguments"), id, &error);
 	}
 	answer = error ? json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", error) : json_pack("{s:O}", "return", value);
 	if (id)
@@ -239,10 +265,56 @@ static void hear_all(int door)
 		}
 }
 
+static void tell_of_a_pass(void)
+{
+	tell("MIGRATION_PASS", json_pack("{s:i}", "pass", (int)++passes));
+	self->busy = true;
+}
+
+/* Its last pass is over, and it may. */
+static void switch_over(void)
+{
+	self->busy = true;
+	if (self->runs) {
+		both_disk_write(true);
+		tell("STOP", NULL);
+	}
+	self->runs = false;
+	state = "finish-migrate";
+	migrates("pre-switchover");
+}
+
+/* The copy. */
+static void copy(void)
+{
+	if (self->runs)
+		both_disk_write(false);
+	if (strcmp(migration, "active"))
+		return;
+	if (passes < 2) {
+		tell_of_a_pass();
+	} else if (self->asked) {
+		switch_over();
+	} else if (self->unread) {
+		self->busy = true;
+		fall_back("failed");
+	}
+}
+
+/* In opaque mode it takes its disks over while it loads. */
+static void check_disk_to_load(void)
+{
+	if (both->carried)
+		both_disk_check("the destination QEMU loads", both->carried == DISK_AND_OPAQUE);
+}
+
 /* Its migration, as it goes on by itself. */
 static void go_on(void)
 {
+	if (side == SOURCE && both->carried)
+		copy();
 	if (side == DESTINATION && self->arrived && !self->loaded) {
+		check_disk_to_load();
 		self->loaded = self->busy = true;
 		state = "paused";
 		migrates("completed");
@@ -269,14 +341,24 @@ static int listen_at(const char *path)
 	return fd;
 }
 
+static void begin(void)
+{
+	state = side == SOURCE ? "finish-migrate" : "inmigrate";
+	migration = side == SOURCE ? "pre-switchover" : "active";
+	if (side == SOURCE && both->carried) {
+		self->runs = !both->pause;
+		state = self->runs ? "running" : "paused";
+		migration = "none";
+	}
+}
+
 void both_qemu(unsigned which)
 {
 	int door;
 
 	side = which;
 	self = &both->qemu[side];
-	state = side == SOURCE ? "finish-migrate" : "inmigrate";
-	migration = side == SOURCE ? "pre-switchover" : "active";
+	begin();
 	door = listen_at(self->path);
 	for (;;) {
 		sem_post(&self->back);
@@ -284,6 +366,8 @@ void both_qemu(unsigned which)
 			;
 		self->busy = false;
 		hear_all(door);
+		if (side == SOURCE && both->carried)
+			self->busy |= both_disk_serve(is_active());
 		go_on();
 	}
 }

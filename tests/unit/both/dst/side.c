@@ -32,9 +32,20 @@ static void tell(enum receive_kind kind)
 	both->activity++;
 }
 
+/* The receivers tell what has come; QEMU's stream comes as soon as the other lets it, or (pages) when all else is here. */
+static bool stream_arrives(void)
+{
+	return both->qemu[SOURCE].gone_on && (both->carried == DISK_AND_OPAQUE || copying->a.con.stage == ST_SWITCHOVER);
+}
+
 static void tick(void)
 {
-	if (!complete_told && both->end_sent) {
+	if (both->carried) {
+		if (!both->qemu[DESTINATION].arrived && stream_arrives()) {
+			both->qemu[DESTINATION].arrived = true;
+			both->activity++;
+		}
+	} else if (!complete_told && both->end_sent) {
 		complete_told = true;
 		tell(RECEIVE_COMPLETE);
 		both->qemu[DESTINATION].arrived = true;
@@ -49,20 +60,68 @@ static void tick(void)
 	}
 }
 
+/* With the image that its disk is to go into. */
+static json_t *describe(void)
+{
+	json_t *o = json_pack("{s:b}", "paused", both->pause == PAUSED_BEFORE);
+
+	if (both->carried)
+		json_object_set_new(o, "disks",
+				    json_pack("[{s:i,s:s,s:s,s:s,s:i,s:s,s:i,s:i}]", "object", OBJECT_DISK_BASE, "file", "/disk",
+					      "real_path", "/disk", "format", "raw", "virtual_size", BOTH_DISK_BYTES, "path",
+					      both->disk.image, "uid", -1, "gid", -1));
+	return o;
+}
+
+static void on_work(struct queue *q)
+{
+	struct data_plane *d = container_of(q, struct data_plane, work);
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		struct event *ev = event_new(EVENT_WORKER, 0, NULL, 0);
+
+		ev->ptr = container_of(n, struct receive_event, node);
+		conductor_put(&d->a->con, ev);
+	}
+}
+
+/* Its empty image, and the channels to it. */
+static int begin_copy(struct transfer *t, struct err *e)
+{
+	struct data_plane *d = &t->data;
+	int r = t->disks.part.ops->prepare(&t->disks.part, e);
+	unsigned i;
+
+	r = r ? r : disks_open(&t->disks, &d->shared, e);
+	d->shared.streams = both->carried == DISK_AND_OPAQUE;
+	d->shared.channels = d->channels = 1 + d->shared.streams;
+	queue_init(&d->work, t->a.loop, on_work);
+	d->shared.events = &d->work;
+	both_threads = true;
+	for (i = 0; i < d->channels && !r; i++)
+		r = receiver_start(&d->receivers[i], (struct link){.fd = both_accept_data()}, i + 1, &d->shared, e);
+	both_threads = false;
+	return r;
+}
+
 static int begin(struct transfer *t, struct err *e)
 {
 	const struct both_qemu *q = &both->qemu[DESTINATION];
 	json_t *begin = json_object();
-	int r;
+	int r = 0;
 
 	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
 	t->target.name = xstrdup("guest");
-	t->target.dir = xstrdup(both->state[DESTINATION]);
 	t->target.run_dir = xstrdup(both->runtime[DESTINATION]);
 	t->target.qmp_path = xstrdup(q->path);
-	t->target.description = json_pack("{s:b}", "paused", both->pause == PAUSED_BEFORE);
+	t->target.description = describe();
+	if (both->carried)
+		r = t->disks.part.ops->examine(&t->disks.part, e);
+	else
+		t->target.dir = xstrdup(both->state[DESTINATION]);
 	target_describe_for_journal(&t->target, begin);
-	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
+	r = r ? r : attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
 	json_decref(begin);
 	if (!r)
 		r = attempt_own(&t->a, "qemu", json_pack("{s:s}", "path", q->path), e);
@@ -75,8 +134,10 @@ static int begin(struct transfer *t, struct err *e)
 	t->ram.opaque = true; /* QEMU takes its stream by itself */
 	t->ram.streams_open = 1;
 	t->data.channels = 1;
+	if (both->carried)
+		r = begin_copy(t, e);
 	conductor_begin_at(&t->a.con, ST_COPY);
-	r = qmp_open(&t->target.qmp, t->a.loop, q->path, 5000, &conductor_qmp, &t->a.con, e);
+	r = r ? r : qmp_open(&t->target.qmp, t->a.loop, q->path, 5000, &conductor_qmp, &t->a.con, e);
 	copying = t;
 	both_tick = tick;
 	both->begun++;

@@ -16,7 +16,14 @@ int __wrap_dest_connect(struct dest *d, const struct dest_config *cfg, struct li
 void __wrap_dest_disconnect(struct dest *d);
 int __real_ram_let_qemu_go_on(struct ram *r, struct err *e);
 int __wrap_ram_let_qemu_go_on(struct ram *r, struct err *e);
+void __real_data_plane_end_of(struct data_plane *d, uint32_t object);
 void __wrap_data_plane_end_of(struct data_plane *d, uint32_t object);
+int __wrap_dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
+void __real_disks_say_done(struct disks *d);
+void __wrap_disks_say_done(struct disks *d);
+int __wrap_capture_start(struct capture **out, const struct capture_config *cfg, struct err *e);
+void __wrap_capture_stall(struct capture *c, bool stall);
+void __wrap_capture_cut_round(struct capture *c);
 int __wrap_capture_return_path(struct capture *c, const void *p, size_t n);
 void __wrap_capture_end_streams(struct capture *c);
 void __wrap_capture_drain(struct capture *c);
@@ -61,15 +68,35 @@ int __wrap_ram_let_qemu_go_on(struct ram *r, struct err *e)
 
 void __wrap_data_plane_end_of(struct data_plane *d, uint32_t object)
 {
-	(void)d, (void)object;
 	both->end_sent = true;
 	both->activity++;
+	__real_data_plane_end_of(d, object);
 }
 
+int __wrap_dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
+{
+	(void)d, (void)data_port, (void)number, (void)e;
+	*link = (struct link){.fd = both_reach_data()};
+	return 0;
+}
+
+void __wrap_disks_say_done(struct disks *d)
+{
+	if (!both->end_sent)
+		both_violation("the destination is told that the disks are complete before their END");
+	__real_disks_say_done(d);
+}
+
+/* QEMU's word to us, or the other's to it. */
 int __wrap_capture_return_path(struct capture *c, const void *p, size_t n)
 {
-	(void)c, (void)p, (void)n;
-	both->qemu[SOURCE].shut = true;
+	const uint8_t *word = p;
+
+	(void)c, (void)n;
+	if (word[1] == RP_SHUT)
+		both->qemu[SOURCE].shut = true;
+	else if (word[1] == RP_SWITCHOVER_ACK)
+		both->qemu[SOURCE].asked = true;
 	both->activity++;
 	return 0;
 }
@@ -77,9 +104,17 @@ int __wrap_capture_return_path(struct capture *c, const void *p, size_t n)
 static struct transfer *moving;
 static bool ending;
 
+/* It is to have a round while the guest runs, if that writes at all. */
+static void stop_soon(struct transfer *t)
+{
+	if (t->disks.count && (t->disks.at[OBJECT_DISK_BASE].round || both->pause))
+		t->pace.stop_wanted = true;
+}
+
 /* What was said on the control channel before has arrived by then. */
 static void tick(void)
 {
+	stop_soon(moving);
 	if (!ending || !moving->a.control || !channel_idle(moving->a.control))
 		return;
 	ending = false;
@@ -127,9 +162,26 @@ uint64_t __wrap_capture_bytes(const struct capture *c)
 	return 0;
 }
 
-/* ---- its lives ---- */
-
 static char nothing_is_carried;
+
+int __wrap_capture_start(struct capture **out, const struct capture_config *cfg, struct err *e)
+{
+	(void)cfg, (void)e;
+	*out = (struct capture *)&nothing_is_carried;
+	return 0;
+}
+
+void __wrap_capture_stall(struct capture *c, bool stall)
+{
+	(void)c, (void)stall;
+}
+
+void __wrap_capture_cut_round(struct capture *c)
+{
+	(void)c;
+}
+
+/* ---- its lives ---- */
 
 static struct move_options options(void)
 {
@@ -165,10 +217,62 @@ static int begin_journal(struct transfer *t, struct err *e)
 	json_decref(begin);
 	if (!r)
 		r = attempt_own(&t->a, "settings", json_pack("{s:[],s:{}}", "capabilities", "parameters"), e);
-	return r ? r : source_note_migration(&t->src, true, e);
+	return r || both->carried ? r : source_note_migration(&t->src, true, e);
 }
 
 /* QEMU has stopped the guest, and waits to be told to go on. */
+static void begin_after_the_copy(struct transfer *t)
+{
+	t->ram.capture = (struct capture *)&nothing_is_carried;
+	t->blackout.stopped = true;
+	t->blackout.stop_ns = t->blackout.moved_ns = now_ns();
+	conductor_begin_at(&t->a.con, ST_SWITCHOVER);
+	conductor_put(&t->a.con, event_new(EVENT_TICK, 0, NULL, 0));
+}
+
+/* As it was described, and agreed on. */
+static int begin_with_its_disk(struct transfer *t, struct err *e)
+{
+	struct guest *g = &t->src.guest;
+	const struct part *p = &t->disks.part;
+	json_t *accept = json_pack("{s:[{s:i,s:s}]}", "disks", "object", OBJECT_DISK_BASE, "path", both->disk.image);
+	int r;
+
+	g->ram_bytes = GIB;
+	g->disks = xcalloc(1, sizeof(*g->disks));
+	g->disk_count = 1;
+	g->disks[0] = (struct guest_disk){.node = xstrdup("node"),
+					  .file = xstrdup("/disk"),
+					  .real_path = xstrdup("/disk"),
+					  .format = xstrdup("raw"),
+					  .virtual_size = BOTH_DISK_BYTES,
+					  .allocated = BOTH_DISK_GRAIN};
+	r = p->ops->examine(&t->disks.part, e);
+	json_array_clear(t->src.disk_paths); /* it is no file */
+	r = r ? r : p->ops->agree(&t->disks.part, accept, e);
+	json_decref(accept);
+	return r;
+}
+
+/* Both are prepared, and connected. */
+static int begin_copy(struct transfer *t, struct err *e)
+{
+	bool opaque = both->carried == DISK_AND_OPAQUE;
+	int r;
+
+	t->ram.mode = opaque ? RAM_MODE_OPAQUE : RAM_MODE_PAGES;
+	t->ram.settings = json_pack("{s:{},s:{}}", "capabilities", "parameters");
+	t->data.streams = opaque;
+	t->data.channels = 1 + t->data.streams;
+	both_threads = true;
+	r = data_plane_connect(&t->data, &t->dest, 1, &t->blackout.round_trip_ms, e);
+	r = r ? r : disks_connect(&t->disks, e);
+	both_threads = false;
+	conductor_begin_at(&t->a.con, ST_COPY);
+	t->a.con.entered = false;
+	return r;
+}
+
 static int begin(struct transfer *t, struct err *e)
 {
 	struct link link;
@@ -179,8 +283,12 @@ static int begin(struct transfer *t, struct err *e)
 	r = source_open_monitor(&t->src, e);
 	if (!r)
 		r = guest_watch_begin(&t->src.watch, &t->src.guest, t->src.qmp, e);
+	if (!r && both->carried)
+		r = begin_with_its_disk(t, e);
 	if (!r)
 		r = begin_journal(t, e);
+	if (!r && both->carried)
+		r = t->disks.part.ops->prepare(&t->disks.part, e);
 	if (!r)
 		r = reach_destination(t, &link, e);
 	if (r)
@@ -188,13 +296,12 @@ static int begin(struct transfer *t, struct err *e)
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
 	moving = t;
 	both_tick = tick;
-	t->ram.capture = (struct capture *)&nothing_is_carried;
-	t->blackout.stopped = true;
-	t->blackout.stop_ns = t->blackout.moved_ns = now_ns();
-	conductor_begin_at(&t->a.con, ST_SWITCHOVER);
-	conductor_put(&t->a.con, event_new(EVENT_TICK, 0, NULL, 0));
+	if (both->carried)
+		r = begin_copy(t, e);
+	else
+		begin_after_the_copy(t);
 	both->begun++;
-	return 0;
+	return r;
 }
 
 int src_life(void)
