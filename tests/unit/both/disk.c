@@ -28,9 +28,11 @@ static struct bitmap {
 } bitmaps[BITMAPS_MAX];
 static unsigned bitmap_count;
 
-static struct export {
+static struct export
+{
 	char id[48];
-} exports[EXPORTS_MAX];
+}
+exports[EXPORTS_MAX];
 static unsigned export_count;
 
 static struct client {
@@ -296,8 +298,8 @@ static const char *stop_server(void)
 json_t *both_disk_command(const char *command, const json_t *args, bool guest_runs, const char **error)
 {
 	if (!strcmp(command, "query-block"))
-		return json_pack("[{s:s,s:{s:s,s:s,s:{s:i},s:o}}]", "device", "vda", "inserted", "node-name", "node", "file", "/disk", "image",
-				 "virtual-size", BOTH_DISK_BYTES, "dirty-bitmaps", list_bitmaps());
+		return json_pack("[{s:s,s:{s:s,s:s,s:{s:i},s:o}}]", "device", "vda", "inserted", "node-name", "node", "file", "/disk",
+				 "image", "virtual-size", BOTH_DISK_BYTES, "dirty-bitmaps", list_bitmaps());
 	if (!strcmp(command, "query-named-block-nodes"))
 		return json_pack("[{s:s,s:o}]", "node-name", "node", "dirty-bitmaps", list_bitmaps());
 	if (!strcmp(command, "query-block-exports"))
