@@ -287,7 +287,7 @@ static void switch_over(void)
 /* The copy. */
 static void copy(void)
 {
-	if (self->runs)
+	if (self->runs && !self->asked) /* what it writes once it was handed over is its own */
 		both_disk_write(false);
 	if (strcmp(migration, "active"))
 		return;
