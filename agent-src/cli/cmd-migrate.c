@@ -190,7 +190,7 @@ static int take_drop(const char *list, unsigned *accept)
 }
 
 static const struct option_row rows[] = {
-	{OPT_START, OPTION_FLAG, offsetof(struct move_options, start)},
+	{OPT_START, OPTION_FLAG, offsetof(struct move_options, cold.start)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
@@ -438,18 +438,18 @@ static const char check_usage[] =
 /* VM DEST, or DEST where the guest's command line stands behind --. */
 static int take_guest(int n, char **words, struct move_options *o, const char *command)
 {
-	if (o->start && o->how != HOW_COLD) {
+	if (o->cold.start && o->how != HOW_COLD) {
 		fprintf(stderr,
 			"vmferry %s: --start is for a guest that is shut down (--how cold): one that runs goes on there by itself\n",
 			command);
 		return EXIT_USAGE;
 	}
-	if (n != (o->line ? 1 : 2)) {
+	if (n != (o->cold.line ? 1 : 2)) {
 		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s %s (--help tells more)\n", command, command,
-			o->line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");
+			o->cold.line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");
 		return EXIT_USAGE;
 	}
-	o->vm = o->line ? qemu_args_name(o->line, o->line_words) ?: o->line[0] : words[0];
+	o->vm = o->cold.line ? qemu_args_name(o->cold.line, o->cold.words) ?: o->cold.line[0] : words[0];
 	o->dest.where = words[n - 1];
 	return 0;
 }
@@ -464,8 +464,8 @@ static int cut_line(int argc, char **argv, struct move_options *o)
 		cold |= !strcmp(argv[i], "--how=cold") || (!strcmp(argv[i], "cold") && !strcmp(argv[i - 1], "--how"));
 	if (i + 1 >= argc || !cold)
 		return argc;
-	o->line = argv + i + 1;
-	o->line_words = (size_t)(argc - i - 1);
+	o->cold.line = argv + i + 1;
+	o->cold.words = (size_t)(argc - i - 1);
 	argv[i] = NULL;
 	return i;
 }

@@ -101,7 +101,7 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	if (t->opt->disk_dir)
 		json_object_set_new(out, "disk_dir", json_string(t->opt->disk_dir));
 	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
-	if (t->opt->start)
+	if (t->opt->cold.start)
 		json_object_set_new(out, "start", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->channels));
 }

@@ -101,8 +101,8 @@ static void put_line(const struct move_options *o)
 {
 	size_t i;
 
-	for (i = 0; i < o->line_words; i++)
-		put(i ? "" : "--", o->line[i]);
+	for (i = 0; i < o->cold.words; i++)
+		put(i ? "" : "--", o->cold.line[i]);
 }
 
 int print_script(struct transfer *t, struct err *e)
@@ -110,19 +110,19 @@ int print_script(struct transfer *t, struct err *e)
 	const struct move_options *o = t->opt;
 	AUTO_FREE char *vm = shell_quote_shown(o->vm);
 	AUTO_FREE char *dest = shell_quote_shown(o->dest.where);
-	AUTO_FREE char *comment = shell_comment(o->line ? t->src.guest.name : o->vm);
+	AUTO_FREE char *comment = shell_comment(o->cold.line ? t->src.guest.name : o->vm);
 	AUTO_FREE char *cwd = shell_quote_shown(t->src.guest.cwd ?: "/");
 	json_t *word;
 	size_t i;
 
 	(void)e;
 	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\n", comment);
-	if (o->line) /* it may have relative paths */
+	if (o->cold.line) /* it may have relative paths */
 		printf("cd %s || exit\n", cwd);
-	printf("exec vmferry migrate%s%s %s", o->line ? "" : " ", o->line ? "" : vm, dest);
+	printf("exec vmferry migrate%s%s %s", o->cold.line ? "" : " ", o->cold.line ? "" : vm, dest);
 	put_disks(t);
 	put("--how", how_words[o->how]);
-	put_flag("--start", o->start);
+	put_flag("--start", o->cold.start);
 	put("--chain", chain_words[o->disks.chain]);
 	put("--media", media_words[o->media]);
 	put_drops(o->disks.accept);

@@ -42,11 +42,17 @@ struct disk_options {
 	unsigned accept; /* DISK_ACCEPT_* */
 };
 
+/* Of a guest that is shut down. */
+struct cold_options {
+	char *const *line; /* its command line, in place of move_options.vm; NULL: none */
+	size_t words;
+	bool start; /* it is to be started there */
+};
+
 struct move_options {
 	enum how how;
+	struct cold_options cold;
 	const char *vm, *disk_dir;
-	char *const *line; /* cold: the command line of the guest, in place of vm; NULL: none */
-	size_t line_words;
 	struct dest_config dest; /* where to, and how to get there */
 	unsigned max_downtime_ms, channels;
 	enum codec_mode codec;
@@ -55,7 +61,6 @@ struct move_options {
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	bool hold, dry_run, json, json_fine;
-	bool start;	       /* cold: run it there */
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */

@@ -374,7 +374,7 @@ static const struct part_ops at_rest = {.name = "source", .examine = examine_at_
 int source_find_at_rest(struct source *s, struct err *e)
 {
 	s->part.ops = &at_rest;
-	return guest_at_rest(&s->guest, s->opt->vm, s->opt->line, s->opt->line_words, &s->script, e);
+	return guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
 }
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)

@@ -93,23 +93,29 @@ static int parse(const char *path, struct qcow2_header *h, const uint8_t *p, siz
 	return r;
 }
 
+int qcow2_header_parse(const char *path, const uint8_t *p, size_t n, struct qcow2_header *out, struct err *e)
+{
+	int r;
+
+	*out = (struct qcow2_header){.is_qcow2 = false};
+	r = parse(path, out, p, n, e);
+	if (r)
+		qcow2_header_fini(out);
+	return r;
+}
+
 int qcow2_header_read(const char *path, struct qcow2_header *out, struct err *e)
 {
 	AUTO_FREE uint8_t *p = xmalloc(HEADER_MAX);
 	AUTO_CLOSE int fd = open_regular(path);
 	ssize_t n;
-	int r;
 
-	*out = (struct qcow2_header){.is_qcow2 = false};
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot read %s", path);
 	n = pread(fd, p, HEADER_MAX, 0);
 	if (n < 0)
 		return err_sys(e, errno, "cannot read %s", path);
-	r = parse(path, out, p, (size_t)n, e);
-	if (r)
-		qcow2_header_fini(out);
-	return r;
+	return qcow2_header_parse(path, p, (size_t)n, out, e);
 }
 
 void qcow2_header_fini(struct qcow2_header *h)

@@ -6,6 +6,7 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct qcow2_header {
@@ -17,6 +18,8 @@ struct qcow2_header {
 
 /* 0; -EBADMSG: it begins as a qcow2 image does, and goes on as none; -errno. qcow2_header_fini() after 0. */
 int qcow2_header_read(const char *path, struct qcow2_header *out, struct err *e);
+/* The same of its first bytes. Pure; path is for messages. */
+int qcow2_header_parse(const char *path, const uint8_t *p, size_t n, struct qcow2_header *out, struct err *e);
 void qcow2_header_fini(struct qcow2_header *h);
 
 #endif

@@ -1,12 +1,15 @@
 /*
  * fuzz-texts.c: libFuzzer on small texts that others wrote: what systemctl shows and what goes into units (common/host), words for a shell
- * and keys (common), and the formats of SSH that are read here (agent-src/ssh).
+ * and keys (common), the formats of SSH that are read here (agent-src/ssh), scripts that start a guest (agent-src/guest), and what an image
+ * says of the files that it needs (common/disk).
  *
  * The first byte chooses. What is quoted is unquoted here, by the rules of who will read it.
  */
 #include "hex.h"
 #include "net.h"
 #include "psk.h"
+#include "qcow2-header.h"
+#include "script-read.h"
 #include "seed.h"
 #include "shell-quote.h"
 #include "ssh-format.h"
@@ -28,6 +31,8 @@ enum selector {
 	PRIVATE_KEY,
 	KEXINIT,
 	ADDRESS,
+	START_SCRIPT,
+	QCOW2,
 	SELECT_COUNT
 };
 
@@ -205,6 +210,43 @@ static void try_address(const char *text)
 		require(ports.first <= ports.last && ports.last <= 65535);
 }
 
+/* What it has is what sh would have: quoted again it is the same. */
+static void try_script(const char *text)
+{
+	struct guest g = {.pid = 0}, again = {.pid = 0};
+	char *line = xstrdup("exec"), *longer;
+	struct err e;
+	size_t i;
+
+	if (!script_parse("x", text, &g, &e)) {
+		for (i = 0; i < g.line.argc; i++) {
+			AUTO_FREE char *quoted = shell_quote(g.line.argv[i]);
+
+			longer = xasprintf("%s %s", line, quoted);
+			free(line);
+			line = longer;
+		}
+		require(!script_parse("x", line, &again, &e));
+		require(again.line.argc == g.line.argc);
+		for (i = 0; i < g.line.argc; i++)
+			require(!strcmp(again.line.argv[i], g.line.argv[i]));
+	}
+	free(line);
+	guest_fini(&g);
+	guest_fini(&again);
+}
+
+static void try_qcow2(const uint8_t *p, size_t n)
+{
+	struct qcow2_header h;
+	struct err e;
+
+	if (qcow2_header_parse("x", p, n, &h, &e))
+		return;
+	require(h.is_qcow2 || (!h.backing && !h.data_file));
+	qcow2_header_fini(&h);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	char *text;
@@ -248,6 +290,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	case ADDRESS:
 		try_address(text);
 		break;
+	case START_SCRIPT:
+		try_script(text);
+		break;
+	case QCOW2:
+		try_qcow2((uint8_t *)text, n - 1);
+		break;
 	case SELECT_COUNT:
 		break;
 	}
@@ -270,6 +318,8 @@ static const struct {
 	{TARGET, "target-name", "root@host-b:22"},
 	{ADDRESS, "address", "[::1]:7788"},
 	{ADDRESS, "ports", "50000-50100"},
+	{START_SCRIPT, "script",
+	 "#!/bin/sh\n# a\ncd / || exit\nexport QEMU_MODULE_DIR='/a b'\nexec q \\\n  -name 'it'\\''s' \\\n  a#b ''\n"},
 	{KNOWN_HOSTS, "known-hosts",
 	 "# c\n[host-b]:2222 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi x\n@revoked *,!host-c ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFj\n"
 	 "|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi\n"
@@ -285,12 +335,32 @@ static void write_seeds(void)
 	static const char key[] = "\x07\0\0\0\x0bssh-ed25519\0\0\0\2ab";
 	static const char kexinit[] = "\x9hi\nSSH-2.0-x\r\n\0\0\0\x2e\4\x14"
 				      "0123456789abcdef\0\0\0\3kex\0\0\0\x0bssh-ed25519\0\0\0\3aes";
+	static const uint8_t qcow2[] = {QCOW2, 'Q',
+					'F',   'I',
+					0xfb,  0,
+					0,     0,
+					3,     0,
+					0,     0,
+					0,     0,
+					0,     0,
+					128,   0,
+					0,     0,
+					4,     [1 + 103] = 104,
+					0xe2,  0x79,
+					0x2a,  0xca,
+					0,     0,
+					0,     3,
+					'r',   'a',
+					'w',   [1 + 128] = 'b',
+					'a',   's',
+					'e'};
 	char buf[1024];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(seeds); i++)
 		seed_write(seeds[i].name, buf,
 			   (size_t)snprintf(buf, sizeof(buf), "%c%s", (int)seeds[i].selector + 10 * SELECT_COUNT, seeds[i].text));
+	seed_write("qcow2", qcow2, sizeof(qcow2));
 	seed_write("known-host", key, sizeof(key) - 1);
 	seed_write("kexinit", kexinit, sizeof(kexinit) - 1);
 }
