@@ -303,11 +303,11 @@ void tell_result(struct transfer *t)
 	struct outcome o = outcome(t);
 	json_t *left = leftovers(t), *ev = event_named("result");
 
-	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "outcome", o.outcome);
 	set_text(ev, "guest", o.guest);
 	set_text(ev, "guest_text", o.text);
 	set_text(ev, "where", o.where);
+	set_text(ev, "how", t->recipe->how);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
 	set_real(ev, "total_ms", ms(t->begin_ns, now_ns()));
 	set_flag(ev, "verified", t->blackout.prepared_ns != 0);

@@ -4,6 +4,8 @@
 # for ever, stay open, as the guard has them, until the guard has cancelled it, or `recover` has. The guest can be moved again.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
+[[ $EUID -eq 0 ]] || skip "only root can look at what the guard has open"
+
 guard() { # prints its pid
 	pgrep -f "^vmferry --guard $DIR/"
 }

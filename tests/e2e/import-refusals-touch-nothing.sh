@@ -104,7 +104,7 @@ cat >"$DIR/bin/qemu-img" <<-END
 	[[ \$1 == convert ]] || exec cat "$DIR/bin/measured"
 	. "$DIR/bin/then"
 END
-chmod +x "$DIR/bin"/qemu-*
+chmod +x "$DIR/bin"/qemu-{img,system-x86_64}
 
 echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"
 refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB, and .* left' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"

@@ -10,6 +10,7 @@ fault after-SRC_COMMITTED # nobody has told the destination
 to_listener
 move_start a "$DEST"
 fault_wait
+then=$(stat -c %y "$DIR/a.raw")
 mapfile -d '' line <"/proc/$held/cmdline"
 rm "$DIR/a.console"
 "${line[@]}" </dev/null >"$DIR/again.stderr" 2>&1 &
@@ -26,5 +27,8 @@ assert_eq "$(status_of "$(free_monitor a)")" running "the guest that was started
 
 kill_now "$again"
 rm -f "$DIR/a.console" "$DIR/a.orders" "$DIR/a.qmp" "$DIR/a.mon"
+recover 6
+said recover.log 'has been written here since the guest was handed over' # by a guest that began anew, and is gone
+touch -d "$then" "$DIR/a.raw"
 recover 0
 assert_at_destination
