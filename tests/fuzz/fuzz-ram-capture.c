@@ -252,11 +252,12 @@ static bool is_idle(void)
 
 	if (s.c->failed)
 		return true;
-	for (i = 0; i < s.c->conns; i++)
-		if (s.c->conn[i].reading)
+	for (i = 0; i < s.c->qemu.count; i++)
+		if (s.c->qemu.conn[i].reading)
 			return false;
-	return s.c->conns == 1 + MULTIFD &&
-	       s.c->free_count + (s.c->stage != NULL) + (s.c->conn[1].packet != NULL) + (s.c->conn[2].packet != NULL) == PACKETS;
+	return s.c->qemu.count == 1 + MULTIFD && s.c->pool.free_count + (s.c->stage.packet != NULL) + (s.c->qemu.conn[1].packet != NULL) +
+								 (s.c->qemu.conn[2].packet != NULL) ==
+							 PACKETS;
 }
 
 static void end(void)
@@ -265,9 +266,9 @@ static void end(void)
 
 	s.c->stopping = true;
 	stop_reading(s.c);
-	for (i = 0; i < s.c->conns; i++) {
-		close(s.c->conn[i].fd);
-		free(s.c->conn[i].in);
+	for (i = 0; i < s.c->qemu.count; i++) {
+		close(s.c->qemu.conn[i].fd);
+		free(s.c->qemu.conn[i].in);
 	}
 	for (i = 0; i < SENDERS; i++)
 		if (s.c->open[i] && s.c->open[i]->buf)
