@@ -247,11 +247,16 @@ static int take_unit(struct guest *g, const char *unit, char **script, struct er
 	return 0;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n > k && !strcmp(s + n - k, end);
+}
+
 static bool is_unit(const char *vm)
 {
-	size_t n = strlen(vm), k = strlen(".service");
-
-	return n > k && !strcmp(vm + n - k, ".service") && !strchr(vm, '/');
+	return ends_with(vm, ".service") && !strchr(vm, '/');
 }
 
 /* "vm1", of /srv/vm/vm1.sh */
@@ -279,9 +284,9 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 		r = take_line(g, argv, argc, e);
 	else if (is_unit(vm))
 		r = take_unit(g, vm, script, e);
-	else if (strchr(vm, '/') && !stat(vm, &st))
+	else if (!stat(vm, &st))
 		*script = realpath(vm, NULL);
-	else if (strchr(vm, '/'))
+	else if (strchr(vm, '/') || ends_with(vm, ".sh"))
 		r = err_sys(e, errno, "what starts the guest, %s", vm);
 	else
 		r = err_set(

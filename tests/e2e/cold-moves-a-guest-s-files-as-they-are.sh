@@ -4,6 +4,8 @@
 . "$(dirname "$0")/../lib/cold.sh"
 
 guest_at_rest
+cd "$DIR/src"
+vmferry migrate a.sh local --how cold --disk-dir "$DIR" --dry-run --json >"$DIR/move.json" 2>"$DIR/move.log" || fail "by its name here: $(tail -n 1 "$DIR/move.log")"
 to_listener
 cold "$DIR/src" "$DEST"
 assert_lies_in "$TO"
