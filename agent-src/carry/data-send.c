@@ -137,6 +137,14 @@ static bool follows(const struct seed *a, const struct seed *b)
 	return b->object == a->object && b->unit == a->unit + 1 && b->page == a->page + 1;
 }
 
+/* Who lists them later (QEMU, after seeds have gone) does so when all that went before has arrived. */
+static void begin_ram(struct sender *s)
+{
+	unsigned blocks = __atomic_load_n(&s->shared->ram_blocks, __ATOMIC_ACQUIRE);
+
+	sums_begin_ram(&s->sums, s->shared->ram, blocks);
+}
+
 /* What stands before the DATA that has their content, and accounts for them; returns its length. */
 static size_t put_seeds(struct sender *s, uint8_t *out)
 {
@@ -145,7 +153,7 @@ static size_t put_seeds(struct sender *s, uint8_t *out)
 
 	if (!s->seed_count)
 		return 0;
-	sums_begin_ram(&s->sums, s->shared->ram, s->shared->ram_blocks);
+	begin_ram(s);
 	write_u16(&w, 0);
 	for (i = 0; i < s->seed_count; i += run, n++) {
 		const struct seed *x = &s->seeds[i];
@@ -207,7 +215,7 @@ static bool flush_batch(struct sender *s)
 static bool account(struct sender *s, const struct send_item *it, struct send_part *part)
 {
 	if (object_is_ram(it->object)) {
-		sums_begin_ram(&s->sums, s->shared->ram, s->shared->ram_blocks);
+		begin_ram(s);
 		if (!sums_add_page(&s->sums, it->object, part)) {
 			add(&s->stats.same_pages, 1);
 			return true;
@@ -299,7 +307,7 @@ static void mark_end(struct sender *s, uint32_t object)
 		end_object(s, object);
 		return;
 	}
-	sums_begin_ram(&s->sums, s->shared->ram, s->shared->ram_blocks);
+	begin_ram(s);
 	for (i = 0; i < s->sums.blocks; i++)
 		end_object(s, OBJECT_RAM_BASE + i);
 	send_end(s, &(struct msg_end){.object = GROUP_RAM, .last = true});

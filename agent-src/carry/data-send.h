@@ -41,7 +41,7 @@ struct send_shared {
 	struct seeds *seeds;   /* NULL: none are looked for */
 	/* the RAM blocks; set before the first page item, and with seeds anew before the first of QEMU's */
 	struct page_table *ram;
-	unsigned ram_blocks;
+	unsigned ram_blocks; /* atomic */
 	/* to the main thread: the channel broke */
 	void (*lost)(void *ctx, unsigned channel, const struct err *why); /* called in the sender's thread */
 	void *ctx;

@@ -305,7 +305,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 		return -e.code;
 	}
 	c->cfg.shared->ram = c->ram.tables;
-	c->cfg.shared->ram_blocks = (unsigned)count;
+	__atomic_store_n(&c->cfg.shared->ram_blocks, (unsigned)count, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->seen.round, 1, __ATOMIC_RELAXED);
 	broadcast_round_begin(c);
 	capture_arm_all(c); /* multifd packets may have come first, and waited for the list */

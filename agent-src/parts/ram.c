@@ -241,7 +241,7 @@ int ram_seed(struct ram *r, char **notice, struct err *e)
 		return 0;
 	shared->seeds = seeds_new(r->src->guest.pid, &shared->key, blocks, n);
 	shared->ram = seeds_tables(shared->seeds);
-	shared->ram_blocks = n;
+	__atomic_store_n(&shared->ram_blocks, n, __ATOMIC_RELEASE);
 	return 0;
 }
 

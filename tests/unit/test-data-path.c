@@ -1480,7 +1480,7 @@ static void send_memory(void)
 	unsigned i;
 
 	seeds_end(planted.seeds);
-	p.out.ram_blocks = RAM_BLOCKS;
+	__atomic_store_n(&p.out.ram_blocks, RAM_BLOCKS, __ATOMIC_RELEASE);
 	for (i = 1; i < RAM_BLOCKS; i++)
 		send_to_all(OBJECT, object, .id = OBJECT_RAM_BASE + i, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = block_bytes[i],
 			    .name = slice_of(block_name[i]));
