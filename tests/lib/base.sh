@@ -23,15 +23,17 @@ assert_eq() { # ACTUAL EXPECTED [WHAT]
 	[[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
 }
 
-# To read from a pipe to which nobody writes is to sleep, without a process for it.
+# Asks at once, then ever more seldom, as most conditions take processes to look at. To read from a pipe to which nobody writes is to
+# sleep, without a process for it.
 wait_for() { # DEADLINE_S COMMAND...
-	local end=$((SECONDS + $1)) status=0 never
+	local end=$((SECONDS + $1)) status=0 never pause_ms=10
 	shift
 	"$@" && return
 	exec {never}<> <(:)
 	until "$@"; do
 		[[ $SECONDS -lt $end ]] || { status=1 && break; }
-		read -rt 0.02 -u "$never" || true
+		read -rt "0.0$pause_ms" -u "$never" || true
+		((pause_ms >= 80)) || pause_ms=$((pause_ms * 5 / 4))
 	done
 	exec {never}>&-
 	return "$status"

@@ -193,12 +193,9 @@ sshd_stop() { # and its connections; what runs there lives on
 # --- beginning and end ---------------------------------------------------------------------
 
 host_processes() { # PID: all in the network of that one
-	local at net
+	local net
 	net=$(readlink "/proc/$1/ns/net") || return 0
-	for at in /proc/[0-9]*; do
-		[[ $(readlink "$at/ns/net" 2>/dev/null) == "$net" ]] && echo "${at#/proc/}"
-	done
-	return 0
+	{ find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\\${net#net:}" 2>/dev/null || true; } | cut -d / -f 3
 }
 
 host_b_processes() {
