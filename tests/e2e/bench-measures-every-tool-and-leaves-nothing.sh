@@ -1,12 +1,15 @@
 #!/bin/bash
 # timeout: 300
-# Every tool moves the guest to and fro, what it did is measured and verified, and nothing of the lab is left.
+# Every tool moves the guest to and fro, what it did is measured and verified, and nothing of the lab is left. TOOLS: which (one of
+# each kind).
 . "$(dirname "$0")/../lib/bench.sh"
 
+TOOLS=${TOOLS:-xbzrle,multifd+channels=3+tls,vmferry+codec=zstd+channels=1+tls}
+tools=$(tr , '\n' <<<"$TOOLS" | wc -l)
 # As others make links and mounts on this machine, it has its own.
 if [[ -z ${HAS_OWN:-} ]]; then
 	status=0
-	KEEP=1 HAS_OWN=yes DIR=$DIR unshare --net --mount bash "$0" || status=$?
+	KEEP=1 HAS_OWN=yes DIR=$DIR TOOLS=$TOOLS unshare --net --mount bash "$0" || status=$?
 	exit "$status"
 fi
 ip link set lo up
@@ -17,14 +20,13 @@ printf '#!/bin/sh\nexec "%s" -trace enable=qio_channel_tls_handshake_complete -D
 chmod +x "$DIR/qemu"
 QEMU=$DIR/qemu
 small_bench "${SMALL[@]}" --disk 80M --disk-data 80M --cached 20 --workloads writer \
-	--tools single,multifd,multifd+zstd,xbzrle,multifd+channels=3+tls,vmferry,vmferry+codec=zstd+channels=1+tls \
-	-o "$RUN" >"$DIR/table" || fail "it does not end well"
+	--tools "$TOOLS" -o "$RUN" >"$DIR/table" || fail "it does not end well"
 cat "$DIR/table"
 assert_eq "$(ip -br link; cat /proc/mounts)" "$before" "links and mounts of this machine"
 wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
-assert_run 'len(moves) == 14 and all(m["outcome"] == "ok" for m in moves)'
-assert_run 'sorted(m["round"] for m in moves) == 7 * [0] + 7 * [1] and all(m["warmup"] == (m["round"] == 0) for m in moves)'
+assert_run "len(moves) == 2 * $tools"' and all(m["outcome"] == "ok" for m in moves)'
+assert_run "sorted(m['round'] for m in moves) == $tools * [0] + $tools * [1]"' and all(m["warmup"] == (m["round"] == 0) for m in moves)'
 assert_run 'all(m["verified"]["pages_checked"] > 10000 and m["verified"]["blocks_checked"] > 1000 for m in moves)'
 assert_run 'all(m["verified"]["pages_wrong"] == m["verified"]["blocks_wrong"] == 0 for m in moves)'
 assert_run 'all(0 < m["downtime_ms"]["events"] and 1 < m["downtime_ms"]["guest"] < 3000 for m in moves)'
@@ -40,11 +42,12 @@ assert_run 'r["plan"]["cached_percent"] == 20 and all(m["cached_percent"] == 20 
 assert_run 'all(m["verified"]["pages_checked"] == 60 * 256 for m in moves)'
 # The gap in the heartbeat is where both QEMUs say that the guest stood still.
 assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for m in moves)'
-# In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none.
+# In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none. (A source
+# that vmferry has started may write none down.)
 grep -c handshake_complete "$DIR"/trace.* | sed 's/.*://' | sort | uniq -c | sed 's/^ *//' >"$DIR/handshakes"
-[[ $(sed -n 's/ 5$//p' "$DIR/handshakes") -ge 3 && -z $(grep -v ' [05]$' "$DIR/handshakes") ]] ||
+[[ $(sed -n 's/ 5$//p' "$DIR/handshakes") -ge 2 && -z $(grep -v ' [05]$' "$DIR/handshakes") ]] ||
 	fail "QEMUs that encrypted so many connections: $(cat "$DIR/handshakes")"
-[[ $(grep -c '^  vmferry' "$DIR/table") -eq 2 ]] || fail "the table lacks a tool"
+[[ $(grep -c '^  vmferry' "$DIR/table") -eq $(grep -o 'vmferry' <<<"$TOOLS" | wc -l) ]] || fail "the table lacks a tool"
 
 [[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # of which the longest tool's name has 10 more than its column
 
