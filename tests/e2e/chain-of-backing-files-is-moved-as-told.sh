@@ -2,6 +2,7 @@
 # A disk with two backing files: the same chain at the destination, files that are there already used; the top alone; and
 # all of it in one image. What the guest reads is the same each time.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 mkdir "$DIR/src" "$DIR/here"
 cd "$DIR/src"
@@ -17,7 +18,7 @@ backing_of() { # IMAGE
 	"$QEMU_IMG" info -U --output=json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin).get("backing-filename"))'
 }
 
-WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=50 still_mb=16" guest_start a $(guest_drive d0 "$DIR/src/top.qcow2" qcow2)
+WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=50" tiny_start a $(guest_drive d0 "$DIR/src/top.qcow2" qcow2)
 move a local
 guest_verify "$(orders a)" blocks
 assert_eq "$(backing_of "$TO/top.qcow2")" mid.qcow2 "what the top is based on"

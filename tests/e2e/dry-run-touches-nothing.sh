@@ -2,6 +2,7 @@
 # --dry-run shows the plan and changes nothing: no file, no process, no setting, bitmap, export
 # or NBD server of the source QEMU.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 qemu_state() {
 	local query
@@ -24,7 +25,7 @@ see() { # WHEN
 
 guest_disk "$DIR/a.raw" raw 32M
 guest_disk "$DIR/b.qcow2" qcow2 32M
-MEM=256 WITNESS="ram_mb=16 disks=vda,vdb disk_mb=8" guest_start a \
+MEM=256 WITNESS="ram_mb=16 disks=vda,vdb disk_mb=8" tiny_start a \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 guest_order "$(orders a)" quiesce
 mkdir "$DIR/seen" "$DIR/d1"

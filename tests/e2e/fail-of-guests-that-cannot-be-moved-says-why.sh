@@ -13,7 +13,7 @@ not_moved() { # STATUS WORD NAME
 }
 
 guest_b() { # [OPTION...]: it need not come up
-	guest_launch b $(second_monitor b) "$@"
+	tiny_launch b $(second_monitor b) "$@"
 	wait_for 20 test -S "$DIR/b.mon"
 	before=$(settings_of b)
 }

@@ -2,9 +2,10 @@
 # The disk is to replace an old copy that stands at its place, and the destination agent dies while it is copied: the next one gives
 # the old copy its name back. As long as the file system is not mounted nothing counts as undone. A move that ends well replaces it.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 head -c 48M /dev/urandom >"$DIR/a.raw"
-WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=4 disk_rate=20" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=4 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 mkdir "$DIR/d1" "$DIR/d2"
 cp "$DIR/a.raw" "$DIR/d1/a.raw"
 cp "$DIR/a.raw" "$DIR/d2/a.raw"

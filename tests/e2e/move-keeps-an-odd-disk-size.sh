@@ -1,10 +1,11 @@
 #!/bin/bash
 # A raw disk whose size is no multiple of 64 KiB, nor of 4 KiB, arrives whole and with its size.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 truncate -s $((100 * 1024 * 1024 + 512)) "$DIR/a.raw"
 printf 'the last sector' | dd of="$DIR/a.raw" bs=512 seek=$((100 * 2048)) conv=notrunc status=none
-MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=16 disk_rate=200" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=16 disk_rate=200" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 move_start a local --hold
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 guest_order "$(orders a)" quiesce

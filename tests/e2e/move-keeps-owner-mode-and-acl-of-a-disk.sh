@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk image has the same owner, mode and access control list at the destination.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 [[ $EUID -eq 0 ]] || skip "root is needed to give files away"
 guest_disk "$DIR/a.qcow2" qcow2 16M
@@ -21,7 +22,7 @@ rights() { # FILE
 	python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "system.posix_acl_access").hex())' "$1" 2>/dev/null || echo none
 }
 
-guest_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2) $(guest_drive d1 "$DIR/b.raw" raw)
+tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2) $(guest_drive d1 "$DIR/b.raw" raw)
 a=$(rights "$DIR/a.qcow2") b=$(rights "$DIR/b.raw")
 assert_eq "$a" $'1731 1732 640\nnone' "rights of a"
 move a local

@@ -1,6 +1,7 @@
 #!/bin/bash
 # --bwlimit is kept, and `vmferry set VM bwlimit=` takes effect while the move runs.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 [[ $(id -u) -eq 0 ]] || skip "only root can see which connections are an agent's"
 
@@ -12,7 +13,7 @@ has_sent() { # BYTES
 	[[ $(sent) -ge $1 ]]
 }
 
-MEM=256 WITNESS="ram_mb=96" guest_start a
+MEM=256 WITNESS="ram_mb=96" tiny_start a
 begin=$(date +%s%N)
 move_start a local --bwlimit 4M --codec none
 wait_for 30 is_moving_with a 's["ram_round"] >= 1 and s["ram_left"] > 0' || fail "RAM is not copied"

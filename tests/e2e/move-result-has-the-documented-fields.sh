@@ -1,9 +1,10 @@
 #!/bin/bash
 # The result of --json has the members that docs/report.md names and no others, with plausible values.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=256 WITNESS="ram_mb=32 rate=1000 disks=vda disk_mb=8 disk_rate=100" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=32 rate=1000 disks=vda disk_mb=8 disk_rate=100" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 # CPU time that vmferry has used, and the other agent, which it has waited for; it does not wait for QEMU
 mkdir "$DIR/bin"
 cat >"$DIR/bin/vmferry" <<-END

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SIGHUP, as a terminal that is closed sends it, does not end a move, and neither does an output that nobody reads.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 move_start a local --bwlimit 60M --codec none --dedup off
 wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 kill -HUP "$MOVE_PID"

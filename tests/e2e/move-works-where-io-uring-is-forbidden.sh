@@ -5,7 +5,7 @@
 
 guest_disk "$DIR/a.raw" raw 64M
 guest_disk "$DIR/b.qcow2" qcow2 64M
-MEM=256 WITNESS="ram_mb=48 rate=1000 disks=vda,vdb disk_mb=8 disk_rate=50" guest_start a \
+MEM=256 WITNESS="ram_mb=48 rate=1000 disks=vda,vdb disk_mb=8 disk_rate=50" tiny_start a \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 (umask 077 && echo "host-a:$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')" >"$DIR/psk")
 

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Each codec, over one connection or four.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 guest_disk "$DIR/a.raw" raw 32M
-MEM=256 WITNESS="ram_mb=32 rate=2000 disks=vda disk_mb=8" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=32 rate=2000 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 for how in "none 4" "lz4 1" "zstd 4" "auto 1"; do
 	read -r codec channels <<<"$how"
 	move a local --codec "$codec" --channels "$channels"

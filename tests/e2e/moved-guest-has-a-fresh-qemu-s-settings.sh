@@ -2,6 +2,7 @@
 # Nothing of the move stays in the destination QEMU: migration settings, exports, bitmaps and NBD server are
 # those of a QEMU that was just started. And after a cancelled move the source's are as they were.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 settings() {
 	local query
@@ -13,7 +14,7 @@ settings() {
 }
 
 guest_disk "$DIR/b.qcow2" qcow2 32M
-MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" guest_start a $(guest_drive d1 "$DIR/b.qcow2" qcow2)
+MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" tiny_start a $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 settings >"$DIR/fresh"
 for mode in pages opaque; do
 	move_start a local --ram-mode $mode --hold

@@ -1,7 +1,6 @@
 #!/bin/bash
 # Where the agent's port cannot be reached, data goes through the SSH connection, in either back end, and the user is told.
 . "$(dirname "$0")/../lib/over-ssh.sh"
-GUEST_START=guest_start
 hosts_start
 ssh_guest a
 ssh_guest b

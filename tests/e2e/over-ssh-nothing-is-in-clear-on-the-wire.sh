@@ -5,10 +5,10 @@
 hosts_start
 on_b umount "$TOP/build/guest"
 yes "what is on this disk is nobody else's business" | head -c 16M >"$VM/marked.raw" || true
-in_memory='BusyBox is copyrighted by many authors' # from the program in the guest's root file system
+in_memory='is larger than 1 GiB' # from the guest's program
 on_disk="is nobody else's business"
 in_words='witness.ram_mb='
-grep -aqF "$in_memory" "$TOP/build/guest/initrd.img" || fail "the guest's memory has no such text"
+grep -aqF "$in_memory" "$TOP/build/guest/tiny.elf" || fail "the guest's memory has no such text"
 
 capture_start() {
 	(exec nsenter -t "$HOST_A" -n python3 "$TOP/tests/lib/capture.py" to-b "$DIR/wire") >"$DIR/capture" &
@@ -25,7 +25,7 @@ capture_end() {
 
 guest() { # NAME
 	cp "$VM/marked.raw" "$VM/$1.raw"
-	MEM=256 WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=4 disk_rate=10 still_mb=16" \
+	MEM=256 WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=4 disk_rate=10" GUEST_START=tiny_start \
 		guest_on_a "$1" $(guest_drive d0 "$VM/$1.raw" raw) $(mon_on_a "$1")
 }
 

@@ -2,6 +2,7 @@
 # The guest writes its disk so that the move never fits the allowed downtime, --on-stall=throttle: QEMU limits its
 # writes. The limit is gone after a rollback.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 write_limit() { # SOCKET: bytes per second
 	qmp "$1" '{"execute": "query-block"}' | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["inserted"]["bps_wr"])'
@@ -12,7 +13,7 @@ is_limited() {
 }
 
 guest_disk "$DIR/a.raw" raw 64M
-MEM=256 WITNESS="ram_mb=16 rate=0 bg_check=0 disks=vda disk_mb=32 disk_rate=1000" guest_start a \
+MEM=256 WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=32 disk_rate=1000" tiny_start a \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 move_start a local --max-downtime 10 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'

@@ -1,8 +1,9 @@
 #!/bin/bash
 # The guest dirties RAM faster than it can be copied, --on-stall=stop: it is stopped for the rest.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
-MEM=256 WITNESS="ram_mb=64 rate=50000" guest_start a $(second_monitor a)
+MEM=256 WITNESS="ram_mb=64 rate=50000" tiny_start a $(second_monitor a)
 (qmp "$DIR/a.mon" '{"execute": "query-status"}' STOP >"$DIR/stopped") & # QEMU's word
 watcher=$!
 move_start a local --bwlimit 50M --codec none --max-downtime 10 --on-stall stop

@@ -2,6 +2,7 @@
 # The guest dirties RAM so that the move never fits the allowed downtime, --on-stall=throttle: QEMU slows
 # the guest's CPU down. At the destination it runs at full speed.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 throttled_by() { # prints percent
 	qmp "$DIR/a.mon" '{"execute": "query-migrate"}' |
@@ -12,7 +13,7 @@ is_throttled() { # AT-LEAST
 	[[ $(throttled_by) -ge $1 ]]
 }
 
-MEM=256 WITNESS="ram_mb=32 rate=20000" guest_start a $(second_monitor a)
+MEM=256 WITNESS="ram_mb=32 rate=20000" tiny_start a $(second_monitor a)
 move_start a local --max-downtime 10 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
 wait_for 60 is_throttled 40 || fail "the guest is not slowed down enough: $(throttled_by) percent"

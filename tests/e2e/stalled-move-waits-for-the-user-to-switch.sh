@@ -2,8 +2,9 @@
 # The guest dirties RAM faster than it can be copied, --on-stall=wait: vmferry says so, with numbers,
 # and goes on until someone says switch.
 . "$(dirname "$0")/../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
 
-MEM=256 WITNESS="ram_mb=64 rate=50000" guest_start a $(second_monitor a)
+MEM=256 WITNESS="ram_mb=64 rate=50000" tiny_start a $(second_monitor a)
 move_start a local --bwlimit 50M --codec none --max-downtime 10
 wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
 is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"

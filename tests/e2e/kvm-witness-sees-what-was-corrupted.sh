@@ -1,5 +1,0 @@
-#!/bin/bash
-# As tiny-witness-sees-what-was-corrupted.sh, with a guest under KVM.
-# timeout: 300
-ACCEL=kvm
-. "$(dirname "$0")/tiny-witness-sees-what-was-corrupted.sh"
