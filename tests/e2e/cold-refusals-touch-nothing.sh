@@ -72,7 +72,7 @@ recover 1
 assert_untouched
 
 # Somebody changes it on the way: rolled back, with its new contents.
-cold_start "$DIR/src" local --bwlimit 1M
+cold_start "$DIR/src" local --bwlimit 3M --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 ! "$QEMU_IO" -f raw -c "read 0 512" "$TO/a.raw" &>/dev/null || fail "others may have its files at the destination already"
 printf y | dd of="$DIR/src/a.raw" bs=1 seek=3 conv=notrunc status=none
@@ -82,7 +82,7 @@ result 'r["reason"]' | grep -q 'a.raw was written to, or replaced, while it was 
 assert_untouched
 
 # Somebody who asks for no lock writes to it on the way, or has it open, and leaves no other trace.
-cold_start "$DIR/src" local --bwlimit 1M
+cold_start "$DIR/src" local --bwlimit 3M --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 then=$(stat -c %y "$DIR/src/a.raw")
 printf y | dd of="$DIR/src/a.raw" bs=1 seek=4 conv=notrunc status=none
@@ -90,7 +90,7 @@ touch -d "$then" "$DIR/src/a.raw"
 cold_wait 1
 (cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums"
 assert_untouched
-cold_start "$DIR/src" local --bwlimit 1M
+cold_start "$DIR/src" local --bwlimit 3M --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 exec {writer}<>"$DIR/src/a.raw"
 cold_wait 1
