@@ -3,6 +3,7 @@
  * events are read as they come.
  */
 #include "bench.h"
+#include "codec.h"
 #include "hex.h"
 #include "json-text.h"
 #include "paths.h"
@@ -212,15 +213,15 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 static void on_progress(struct ferry *f, const json_t *ev)
 {
 	const json_t *ram = json_object_get(ev, "ram_left"), *codec = json_object_get(ev, "codec");
+	size_t i;
 
 	f->w->now.disk_left = json_integer_value(json_object_get(ev, "disk_left"));
 	if (ram)
 		f->w->now.ram_left = json_integer_value(ram);
 	f->w->now.dirty_bytes_per_s = (int64_t)json_number_value(json_object_get(ev, "dirty_bps"));
-	if (codec && !strcmp(json_string_value(codec), "none"))
-		f->w->now.codec = "none";
-	else if (codec)
-		f->w->now.codec = !strcmp(json_string_value(codec), "lz4") ? "lz4" : "zstd";
+	for (i = 0; codec && codec_words[i]; i++)
+		if (!strcmp(json_string_value(codec), codec_words[i]))
+			f->w->now.codec = codec_words[i];
 }
 
 static void on_line(struct ferry *f, char *line)

@@ -1,5 +1,6 @@
 /* bench-plan.c: what a bench is to measure: links, sizes, workloads, tools, and their order. Pure. */
 #include "bench.h"
+#include "codec.h"
 #include "json-text.h"
 #include "object.h"
 #include "util.h"
@@ -139,7 +140,6 @@ static int take_workload(struct bench_plan *p, const char *word, struct err *e)
 
 static int tool_option(struct tool *t, const char *word, struct err *e)
 {
-	static const char *const codecs[] = {"auto", "none", "lz4", "zstd"};
 	size_t i;
 	unsigned most = t->kind == TOOL_VMFERRY ? CHANNELS_MAX - 1 : 16; /* as vmferry migrate takes; of QEMU, what is sensible */
 	char *end;
@@ -157,9 +157,9 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		t->from = xstrdup(word + 5);
 		return 0;
 	}
-	for (i = 0; t->kind == TOOL_VMFERRY && !strncmp(word, "codec=", 6) && i < ARRAY_LEN(codecs); i++) {
-		if (!strcmp(word + 6, codecs[i])) {
-			t->codec = codecs[i];
+	for (i = 0; t->kind == TOOL_VMFERRY && !strncmp(word, "codec=", 6) && codec_words[i]; i++) {
+		if (!strcmp(word + 6, codec_words[i])) {
+			t->codec = codec_words[i];
 			return 0;
 		}
 	}

@@ -20,8 +20,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CODEC_EFFORTS (EFFORT_ZSTD_HARD + 1)
-
 /* Of the channel whose next batch it is. */
 struct codec_sample {
 	unsigned channel;	/* from 0 */

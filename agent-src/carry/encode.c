@@ -217,25 +217,11 @@ size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out)
 
 /* ---- life ---- */
 
-static enum codec_effort first_effort(enum codec_mode m)
-{
-	switch (m) {
-	case CODEC_MODE_NONE:
-		return EFFORT_NONE;
-	case CODEC_MODE_AUTO:
-	case CODEC_MODE_LZ4:
-		return EFFORT_LZ4;
-	case CODEC_MODE_ZSTD:
-		return EFFORT_ZSTD;
-	}
-	return EFFORT_NONE;
-}
-
 struct encode *encode_new(enum codec_mode mode)
 {
 	struct encode *en = xcalloc(1, sizeof(*en));
 
-	en->now = first_effort(mode);
+	en->now = codec_first_effort(mode);
 	en->sparing = mode == CODEC_MODE_AUTO;
 	en->codec = codec_new();
 	en->scratch = xmalloc(DATA_RAW_MAX);

@@ -1,5 +1,6 @@
 /* cmd-migrate.c: vmferry migrate. */
 #include "cmd.h"
+#include "codec.h"
 #include "dest-options.h"
 #include "journal.h"
 #include "log.h"

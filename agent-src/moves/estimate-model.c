@@ -36,7 +36,7 @@ struct effort_mix {
 	double part;
 };
 
-static double mixed(const double of[MODEL_EFFORTS], struct effort_mix m)
+static double mixed(const double of[CODEC_EFFORTS], struct effort_mix m)
 {
 	return m.part * of[m.effort] + (m.part < 1 ? (1 - m.part) * of[m.effort - 1] : 0);
 }
@@ -86,17 +86,9 @@ static double phase_s(const struct model_input *in, const struct phase *p, struc
 
 enum codec_effort model_highest_effort(enum codec_mode mode, double link_bps)
 {
-	switch (mode) {
-	case CODEC_MODE_NONE:
-		return EFFORT_NONE;
-	case CODEC_MODE_LZ4:
-		return EFFORT_LZ4;
-	case CODEC_MODE_ZSTD:
-		return EFFORT_ZSTD;
-	case CODEC_MODE_AUTO:
-		return link_bps < HARD_BPS ? EFFORT_ZSTD_HARD : EFFORT_ZSTD;
-	}
-	return EFFORT_NONE;
+	if (mode != CODEC_MODE_AUTO)
+		return codec_first_effort(mode);
+	return link_bps < HARD_BPS ? EFFORT_ZSTD_HARD : EFFORT_ZSTD;
 }
 
 /* Bytes a second that leave. Others who are busy were not seen to change what is chosen: they come and go. */

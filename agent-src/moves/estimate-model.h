@@ -17,16 +17,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MODEL_EFFORTS	 (EFFORT_ZSTD_HARD + 1)
 #define MODEL_GROWTH_MAX 10.0
 
 /* Memory, or all disks. */
 struct model_contents {
 	double bytes;
 	double zero;			 /* part of them that is zeros */
-	double packed[MODEL_EFFORTS];	 /* what is left of a byte of the rest; that of EFFORT_NONE is 1. 0: not known */
-	double pack_ns[MODEL_EFFORTS];	 /* CPU time for a byte */
-	double unpack_ns[MODEL_EFFORTS]; /* at the destination */
+	double packed[CODEC_EFFORTS];	 /* what is left of a byte of the rest; that of EFFORT_NONE is 1. 0: not known */
+	double pack_ns[CODEC_EFFORTS];	 /* CPU time for a byte */
+	double unpack_ns[CODEC_EFFORTS]; /* at the destination */
 };
 
 struct model_input {

@@ -121,7 +121,6 @@ void tell_plan(struct transfer *t)
 
 void tell_progress(struct transfer *t, bool second)
 {
-	static const char *const codec_names[] = {[CODEC_RAW] = "none", [CODEC_LZ4] = "lz4", [CODEC_ZSTD] = "zstd"};
 	uint64_t left = disks_left(&t->disks) + (t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
 	json_t *ev = event_named("progress");
 
@@ -137,7 +136,7 @@ void tell_progress(struct transfer *t, bool second)
 	set_real(ev, "eta_s", t->pace.rate > 1e5 ? (double)left / t->pace.rate : 0);
 	set_flag(ev, "held", t->pace.held);
 	set_flag(ev, "second", second);
-	set_text(ev, "codec", codec_names[__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)]);
+	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	if (t->src.migrating && t->ram.pass.number > 1)
 		set_real(ev, "predicted_downtime_ms", t->pace.converge.predicted_ms);
 	parts_tell(&t->parts, TELL_PROGRESS, ev);

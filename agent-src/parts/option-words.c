@@ -5,8 +5,6 @@
 #include <stddef.h>
 
 const char *const chain_words[] = {[CHAIN_COPY] = "copy", [CHAIN_TOP] = "top", [CHAIN_FLATTEN] = "flatten", NULL};
-const char *const codec_words[] =
-	{[CODEC_MODE_AUTO] = "auto", [CODEC_MODE_NONE] = "none", [CODEC_MODE_LZ4] = "lz4", [CODEC_MODE_ZSTD] = "zstd", NULL};
 const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /* DISK_ACCEPT_*, a bit each */
 const char *const how_words[] = {[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_COLD] = "cold", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};

@@ -3,9 +3,8 @@
 #define VMFERRY_OPTION_WORDS_H
 
 extern const char *const chain_words[],
-	*const codec_words[], *const dedup_words[], *const drop_words[], *const how_words[], *const media_words[],
-												     *const on_stall_words[],
-													     *const ram_mode_words[],
-														     *const unit_words[];
+	*const dedup_words[], *const drop_words[], *const how_words[], *const media_words[], *const on_stall_words[],
+												     *const ram_mode_words[],
+													     *const unit_words[];
 
 #endif

@@ -11,15 +11,21 @@ struct codec;
 
 /* What the user wants of the source: AUTO decides from moment to moment. */
 enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
+extern const char *const codec_words[]; /* what each is called on the command line; ends with NULL */
 
 /* How much work contents are worth; in order of cost. */
 enum codec_effort { EFFORT_NONE, EFFORT_LZ4, EFFORT_ZSTD, EFFORT_ZSTD_HARD };
+#define CODEC_EFFORTS (EFFORT_ZSTD_HARD + 1)
 enum data_codec codec_of_effort(enum codec_effort effort);
+/* What a mode begins with; all but AUTO stay there. */
+enum codec_effort codec_first_effort(enum codec_mode mode);
+/* Of a codec that contents are sent with, as the progress says it. */
+const char *codec_name(enum data_codec codec);
 
 struct codec *codec_new(void);
 void codec_free(struct codec *c);
 
-/* From here on; at first EFFORT_ZSTD. Only zstd knows degrees of it. */
+/* From here on; at first EFFORT_ZSTD. */
 void codec_set_effort(struct codec *c, enum codec_effort effort);
 /* Compresses n bytes with `which` into out (cap bytes). Returns the size, or 0 when it did not pay (send raw). */
 size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap);
