@@ -1,5 +1,6 @@
 /* disks.c: see disks.h. */
 #include "disks.h"
+#include "disk-device.h"
 #include "image-create.h"
 #include "image-lock.h"
 #include "json-text.h"
@@ -99,6 +100,20 @@ static int check_apart(const struct disks *ds, const struct arriving_disk *d, st
 	return 0;
 }
 
+/* Only where the user says so by name. */
+static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	const char *format = json_text(o, "format") ?: "";
+
+	if (is_a_disk_of_the_guest(ds, d->path))
+		return refuse_taken(ds, d->path, e);
+	if (strcmp(format, "raw"))
+		return err_set(e, ENOTSUP, "disk %s is a %s image: onto block device %s at the destination goes a raw disk",
+			       json_text(o, "real_path"), format, d->path);
+	d->device = true;
+	return disk_device_check(d->path, (uint64_t)json_integer_value(json_object_get(o, "virtual_size")), e);
+}
+
 /* Where it goes, and what may be there already. */
 static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
 {
@@ -108,10 +123,12 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 	int r = 0;
 
 	d->path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
-	if (!is_a_disk_of_the_guest(ds, d->path))
+	if (want && disk_device_is(d->path))
+		r = plan_device(ds, d, o, e);
+	else if (!is_a_disk_of_the_guest(ds, d->path))
 		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
 	r = r ? r : check_apart(ds, d, e);
-	return !r && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, e) : r;
+	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, e) : r;
 }
 
 static void disk_fini(struct arriving_disk *d)
@@ -181,11 +198,21 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	return 0;
 }
 
-/* Beside the first disk, unless the user says otherwise. */
+static const char *first_file(const struct disks *ds)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (!ds->list[i].device)
+			return ds->list[i].path;
+	return NULL;
+}
+
+/* Beside the first disk that is a file, unless the user says otherwise. */
 static int choose_dir(struct disks *ds, struct err *e)
 {
 	const json_t *d = ds->target->description;
-	AUTO_FREE char *copy = ds->count ? xstrdup(ds->list[0].path) : NULL;
+	AUTO_FREE char *copy = first_file(ds) ? xstrdup(first_file(ds)) : NULL;
 	const char *dir = json_text(d, "disk_dir") ?: copy ? dirname(copy) : json_text(d, "cwd") ?: "/";
 	struct stat st;
 
@@ -220,9 +247,9 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 
 	(void)e;
 	for (i = 0; i < ds->count; i++)
-		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s*,s:b}", "object", (int)ds->list[i].object, "path", ds->list[i].path,
-						     "format", ds->list[i].format, "reuse", ds->list[i].old.path, "replaces",
-						     ds->list[i].old.replaced));
+		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
+						     ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
+						     ds->list[i].old.path, "replaces", ds->list[i].old.replaced));
 	json_object_set_new(accept, "disks", out);
 	return 0;
 }
@@ -259,8 +286,11 @@ static int make_disks(struct disks *ds, char *const *env, struct err *e)
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++)
-		r = make_disk(ds, &ds->list[i], env, e);
+	for (i = 0; i < ds->count && !r; i++) {
+		struct arriving_disk *d = &ds->list[i];
+
+		r = d->device ? disk_device_take(ds->part.a, d->path, d->virtual_size, &d->lock_fd, e) : make_disk(ds, d, env, e);
+	}
 	return r;
 }
 
@@ -435,7 +465,7 @@ int disks_trim(struct disks *ds, struct err *e)
 	for (i = 0; i < ds->count; i++) {
 		const struct arriving_disk *d = &ds->list[i];
 
-		if (ftruncate(d->lock_fd, (off_t)d->file_bytes) || fsync(d->lock_fd))
+		if (!d->device && (ftruncate(d->lock_fd, (off_t)d->file_bytes) || fsync(d->lock_fd)))
 			return err_sys(e, errno, "cannot give %s its size", d->path);
 	}
 	return 0;
@@ -451,9 +481,12 @@ bool disks_are_here(const struct disks *ds)
 		return false;
 	json_array_foreach(owned, i, entry) {
 		const json_t *known = json_object_get(entry, "detail");
+		const char *kind = json_text(entry, "kind") ?: "";
 
-		if (!strcmp(json_text(entry, "kind") ?: "", "file") && json_object_get(known, "inode"))
+		if (!strcmp(kind, "file") && json_object_get(known, "inode"))
 			yes = yes && own_file_is_there(known, made_is_rebooted(ds->target));
+		if (!strcmp(kind, "device"))
+			yes = yes && disk_device_is_there(known, made_is_rebooted(ds->target));
 	}
 	json_decref(owned);
 	return yes;
@@ -530,7 +563,13 @@ static int undo_old_copy(struct part *p, const json_t *detail, struct err *e)
 	return old_copy_undo(disks_of(p)->target, detail, e);
 }
 
+static int undo_device(struct part *p, const json_t *detail, struct err *e)
+{
+	return disk_device_undo(disks_of(p)->target, detail, e);
+}
+
 static const struct part_undo undo[] = {
+	{"device", "a block device that a disk was written to", undo_device},
 	{"old-copy", "an old copy that was in the way of a disk", undo_old_copy},
 	{NULL, NULL, NULL},
 };

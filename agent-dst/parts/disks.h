@@ -15,6 +15,7 @@ struct arriving_disk {
 	char *node;			/* in the destination QEMU; of formats that go through it */
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
+	bool device;	     /* path is a block device that is there already */
 	bool as_file;	     /* with whatever format is in it: its bytes are not looked at */
 	uint64_t file_bytes; /* as_file: its size, up to the last byte */
 	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */

@@ -61,8 +61,8 @@ static int rewrite(struct line *l, struct err *e)
 
 		const char *format = d->as_file ? NULL : d->format; /* as it was, so it stays */
 
-		map[o.disk_count++] = (struct args_map){d->from, d->path, format, false};
-		map[o.disk_count++] = (struct args_map){json_text(json_array_get(disks, i), "real_path"), d->path, format, false};
+		map[o.disk_count++] = (struct args_map){d->from, d->path, format, d->device};
+		map[o.disk_count++] = (struct args_map){json_text(json_array_get(disks, i), "real_path"), d->path, format, d->device};
 	}
 	o.disk_count += files_map(l->files, map + o.disk_count);
 	o.disk_count += args_ejected_of(map + o.disk_count, files);

@@ -248,6 +248,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	if (d->to || !path)
 		return;
 	d->to = xstrdup(path);
+	d->to_device = json_is_true(json_object_get(said, "device"));
 	if (!old || !disk_reuse(ds, d->guest))
 		return;
 	d->old = xstrdup(old);
@@ -283,8 +284,9 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b}", "node", g->node, "from", g->real_path, "to", d->to,
-			 "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated", json_object_get(said, "allocated"),
-			 "transfer", "copy", "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
-			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces);
+	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b}", "node", g->node, "from", g->real_path, "to", d->to,
+			 "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
+			 json_object_get(said, "allocated"), "transfer", "copy", "flatten", g->chain_count && !disk_keeps_chain(ds, g),
+			 "mode", mode, "owner", owner, "acl", json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces",
+			 d->replaces);
 }

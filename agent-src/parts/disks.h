@@ -17,6 +17,7 @@ struct disk {
 	char *to;  /* path at the destination */
 	char *old; /* an old copy of it there, and what that has; NULL: there is none */
 	struct have *have;
+	bool to_device;	 /* to is a block device, which is there already */
 	bool replaces;	 /* the disk takes its place */
 	unsigned round;	 /* being copied, or copied last */
 	unsigned bitmap; /* generation of the recording bitmap */

@@ -77,10 +77,13 @@ static void print_plan(FILE *to, const json_t *ev)
 		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
 			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
 	json_array_foreach(json_object_get(ev, "disks"), i, v) {
-		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s as it is not there, mode %s, owner %s\n", str(v, "from"),
-			str(v, "format"), bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
-			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "", str(v, "mode"),
-			str(v, "owner"));
+		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s", str(v, "from"), str(v, "format"),
+			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
+			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "");
+		if (json_is_true(json_object_get(v, "device")))
+			fprintf(to, " onto that block device, which is cleared first\n");
+		else
+			fprintf(to, " as it is not there, mode %s, owner %s\n", str(v, "mode"), str(v, "owner"));
 		if (json_is_true(json_object_get(v, "replaces")))
 			fprintf(to,
 				"          what is the same in the old copy there does not travel; it is deleted once the guest runs there\n");
