@@ -15,7 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ENDS	    (1U << 20) /* bytes that are looked at, and that are zeros afterwards in any case */
+#define ENDS	    (1U << 20)	 /* bytes that are looked at, and that are zeros afterwards in any case */
 #define CLEAR_BYTES (256U << 20) /* at a time */
 _Static_assert(CLEAR_BYTES <= DISK_ZERO_MAX, "one request clears as much");
 
@@ -32,7 +32,8 @@ static int open_alone(const char *path, int *fd, struct err *e)
 	pid_t user = process_that_opened(path, 0);
 
 	if (user)
-		return err_set(e, EBUSY, "block device %s at the destination is open in process %d: it must be left alone", path, (int)user);
+		return err_set(e, EBUSY, "block device %s at the destination is open in process %d: it must be left alone", path,
+			       (int)user);
 	*fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (*fd < 0 && errno == EBUSY)
 		return err_set(e, EBUSY, "block device %s at the destination is in use: it is mounted, or a part of another device", path);
@@ -48,10 +49,11 @@ static int check_end(int fd, const char *path, uint64_t at, size_t bytes, struct
 		return err_sys(e, n < 0 ? errno : EIO, "cannot read block device %s at the destination", path);
 	if (bytes_are_zero(end, bytes))
 		return 0;
-	return err_set(e, EEXIST,
-		       "block device %s at the destination is not blank: it may be somebody's, or the guest's own disk, which both hosts see. If "
-		       "nobody needs what it holds, clear it there (blkdiscard -z %s), and move again",
-		       path, path);
+	return err_set(
+		e, EEXIST,
+		"block device %s at the destination is not blank: it may be somebody's, or the guest's own disk, which both hosts see. If "
+		"nobody needs what it holds, clear it there (blkdiscard -z %s), and move again",
+		path, path);
 }
 
 static int check_blank(int fd, const char *path, uint64_t bytes, struct err *e)
@@ -69,10 +71,11 @@ static int check(int fd, const char *path, uint64_t bytes, struct err *e)
 	if (size < 0)
 		return err_sys(e, errno, "the size of block device %s at the destination", path);
 	if ((uint64_t)size != bytes)
-		return err_set(e, EINVAL,
-			       "block device %s at the destination has %llu bytes and the disk %llu: a guest sees the size of its disk, so they "
-			       "must be equal",
-			       path, (unsigned long long)size, (unsigned long long)bytes);
+		return err_set(
+			e, EINVAL,
+			"block device %s at the destination has %llu bytes and the disk %llu: a guest sees the size of its disk, so they "
+			"must be equal",
+			path, (unsigned long long)size, (unsigned long long)bytes);
 	return check_blank(fd, path, bytes, e);
 }
 
@@ -186,10 +189,11 @@ int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 	if (t->keep_guest || !path || !disk_device_is(path))
 		return 0;
 	if (rebooted || !disk_device_is_there(detail, rebooted))
-		return err_set(e, EUCLEAN,
-			       "whether block device %s is the one that was written to cannot be told since: clear it (blkdiscard -z %s) if nobody "
-			       "needs what it holds",
-			       path, path);
+		return err_set(
+			e, EUCLEAN,
+			"whether block device %s is the one that was written to cannot be told since: clear it (blkdiscard -z %s) if nobody "
+			"needs what it holds",
+			path, path);
 	if (open_alone(path, &fd, &why))
 		return err_set(e, EUCLEAN, "%s, and holds a part of the guest's disk", why.msg);
 	r = blank_ends(fd, (uint64_t)json_integer_value(json_object_get(detail, "bytes")));

@@ -288,6 +288,55 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 
 /* ---- the estimate ---- */
 
+static bool is_carried_faster(const struct model_input *in, const struct model_result *r)
+{
+	return in->dirty_bps < 0.9 * r->ram_bps;
+}
+
+/* Where passes do not become shorter, the last one has at least what was written in the second that was sampled. */
+static double live_downtime_ms(const struct model_input *in, const struct model_result *r, double round_trip_ms)
+{
+	double last_s = is_carried_faster(in, r) ? LAST_PASS_S : SAMPLE_S;
+
+	return converge_fixed_ms(round_trip_ms) + in->dirty_bps * last_s / r->ram_bps * 1000;
+}
+
+static bool converges(const struct transfer *t, const struct model_input *in, const struct model_result *r, double downtime_ms)
+{
+	return is_carried_faster(in, r) || downtime_ms <= t->opt->max_downtime_ms;
+}
+
+static void add_kind(json_t *kinds, const char *how, const struct model_result *r, double away_ms, bool proposed, const char *why)
+{
+	json_array_append_new(kinds, json_pack("{s:s,s:f,s:I,s:f,s:b,s:s}", "how", how, "total_s", r->seconds, "bytes_wire",
+					       (json_int_t)r->wire_bytes, "away_ms", away_ms, "proposed", proposed, "why", why));
+}
+
+/* What each would cost, of a guest that can move live. */
+static json_t *kinds_of(const struct transfer *t, const struct model_input *in, double round_trip_ms)
+{
+	struct model_input stopped = *in, shut_down;
+	json_t *kinds = json_array();
+	struct model_result r;
+	double away_ms;
+	bool live;
+
+	stopped.dirty_bps = 0;
+	shut_down = stopped;
+	shut_down.ram.bytes = shut_down.seeded = 0;
+	model_estimate(in, &r);
+	away_ms = live_downtime_ms(in, &r, round_trip_ms);
+	live = converges(t, in, &r, away_ms);
+	add_kind(kinds, "live", &r, away_ms, live,
+		 live ? "it runs on meanwhile" : "it writes memory faster than it can be carried: --on-stall says what then");
+	model_estimate(&stopped, &r);
+	add_kind(kinds, "quick", &r, r.seconds * 1000, !live,
+		 "it is stopped first, everything goes over once, and it goes on there (--how quick)");
+	model_estimate(&shut_down, &r);
+	add_kind(kinds, "cold", &r, r.seconds * 1000, false, "its memory does not travel (--how cold)");
+	return kinds;
+}
+
 static json_t *event(const struct transfer *t, const struct model_input *in, double round_trip_ms)
 {
 	struct model_result r;
@@ -295,17 +344,14 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 
 	model_estimate(in, &r);
 	model_wire_range(in, &least, &most);
-	downtime_ms = t->recipe->stops_first ? r.seconds * 1000
-		      : is_running(t)	     ? converge_fixed_ms(round_trip_ms) + in->dirty_bps * LAST_PASS_S / r.ram_bps * 1000
-					     : 0;
+	downtime_ms = t->recipe->stops_first ? r.seconds * 1000 : is_running(t) ? live_downtime_ms(in, &r, round_trip_ms) : 0;
 	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
 			 "bytes_wire_most", (json_int_t)most, "limited_by", r.by_processors ? "processors" : "link", "total_s", r.seconds,
 			 "downtime_ms", downtime_ms, "converges",
-			 !is_running(t) || t->recipe->stops_first || in->dirty_bps < 0.9 * r.ram_bps ||
-				 downtime_ms <= t->opt->max_downtime_ms);
+			 !is_running(t) || t->recipe->stops_first || converges(t, in, &r, downtime_ms));
 }
 
 int estimate(struct transfer *t, struct err *e)
@@ -331,6 +377,8 @@ int estimate(struct transfer *t, struct err *e)
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
 	json_object_set_new(ev, "seeded", json_real(in.seeded));
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
+	if (!strcmp(t->recipe->how, "live"))
+		json_object_set_new(ev, "kinds", kinds_of(t, &in, round_trip_ms));
 	if (why.code && is_running(t))
 		json_object_set_new(ev, "memory_not_sampled", json_string(why.msg));
 	report_emit(&t->report, ev);

@@ -205,7 +205,10 @@ static void fail(void *ctx, const struct err *why)
 		return;
 	if (!t->a.handing_off) {
 		if (why->code == ENOTSUP && t->recipe->has_guard && !t->src.guest.owner_hint)
-			report_notice(&t->report, "what cannot be moved while it runs can be moved when it is shut down: --how cold");
+			report_notice(
+				&t->report,
+				"what cannot be moved while it runs can be moved when it is shut down: vmferry migrate SCRIPT DEST --how cold "
+				"(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);
 		return;

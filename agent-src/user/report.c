@@ -106,6 +106,30 @@ static void print_plan(FILE *to, const json_t *ev)
 		fprintf(to, "  after   %s\n", json_string_value(v));
 }
 
+/* How long the guest is not to be had. */
+static void print_away(FILE *to, double ms)
+{
+	if (ms < 1000)
+		fprintf(to, "away for %.0f ms", ms);
+	else
+		fprintf(to, "away for %.*f s", ms < 10000 ? 1 : 0, ms / 1000);
+}
+
+static void print_kinds(FILE *to, const json_t *kinds)
+{
+	json_t *v;
+	size_t i;
+	char a[24];
+
+	json_array_foreach(kinds, i, v) {
+		fprintf(to, "  %-7s %.*f s, %s, ", str(v, "how"), num(v, "total_s") < 10 ? 1 : 0, num(v, "total_s"),
+			bytes(a, v, "bytes_wire"));
+		print_away(to, num(v, "away_ms"));
+		fprintf(to, "%s: %s%s\n", is_cold(v) ? ", and its shutdown and boot" : "", str(v, "why"),
+			json_is_true(json_object_get(v, "proposed")) ? "; the best here" : "");
+	}
+}
+
 static void print_estimate(FILE *to, const json_t *ev)
 {
 	const char *not_sampled = json_string_value(json_object_get(ev, "memory_not_sampled"));
@@ -124,6 +148,7 @@ static void print_estimate(FILE *to, const json_t *ev)
 	else
 		fprintf(to, "  holds   %s of memory, %.0f %% of it zeros and %.0f %% of the rest on a disk, too, and %s on disks\n",
 			bytes(a, ev, "ram_bytes"), 100 * num(ev, "zero"), 100 * num(ev, "seeded"), bytes(b, ev, "disk_bytes"));
+	print_kinds(to, json_object_get(ev, "kinds"));
 	if (!json_is_true(json_object_get(ev, "converges"))) {
 		fprintf(to, "  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n");
 		return;

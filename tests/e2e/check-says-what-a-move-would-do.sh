@@ -23,8 +23,12 @@ says check.err "all features of the guest"
 says check.err "link .*/s, round trip"
 says check.err "holds .* of memory, [0-9]+ % of it zeros"
 says check.err "about .* on the wire .*in .* s, as fast as the .* of downtime"
+says check.err "live .* away for [0-9]+ ms: it runs on meanwhile; the best here"
 says check.err "nothing stands in the way"
 assert_at_source
+check 0 --bwlimit 200K # of which the guest writes ten times as much
+says check.err "live .*faster than it can be carried.*--on-stall says what then$"
+says check.err "quick .*it is stopped first.*--how quick\); the best here"
 
 check 0 --json
 python3 - "$DIR/check.out" <<-'END'
@@ -38,6 +42,10 @@ python3 - "$DIR/check.out" <<-'END'
 	assert estimate["bytes"] >= estimate["ram_bytes"] + estimate["disk_bytes"] > estimate["bytes_carried"] >= estimate["bytes_wire"] > 0
 	assert 0 < estimate["zero"] < 1 and 0 <= estimate["seeded"] <= 1 and 0 <= estimate["seeded_error"] <= 1 and estimate["total_s"] > 0
 	assert estimate["bytes_wire_least"] <= estimate["bytes_wire"] <= estimate["bytes_wire_most"]
+	kinds = {k["how"]: k for k in estimate["kinds"]}
+	assert list(kinds) == ["live", "quick", "cold"] and all(k["why"] and k["total_s"] > 0 for k in kinds.values()), kinds
+	assert kinds["live"]["proposed"] and kinds["live"]["away_ms"] == estimate["downtime_ms"] < kinds["cold"]["away_ms"], kinds
+	assert kinds["quick"]["away_ms"] == 1000 * kinds["quick"]["total_s"] and kinds["cold"]["bytes_wire"] < kinds["quick"]["bytes_wire"]
 	assert estimate["limited_by"] in ("link", "processors") and "memory_not_sampled" not in estimate
 END
 
