@@ -4,7 +4,7 @@
 
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
-_vmferry_migrate="--how --start --disk-dir --disk --chain --drop --media --map-net --max-downtime --hold --on-stall --bwlimit --channels
+_vmferry_migrate="--how --start --disk-dir --disk --chain --drop --media --map-net --max-downtime --hold --at --on-stall --bwlimit --channels
 	--codec --dedup --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 

@@ -4,6 +4,7 @@
 #include "dest-options.h"
 #include "journal.h"
 #include "log.h"
+#include "moment.h"
 #include "move.h"
 #include "object.h"
 #include "option-table.h"
@@ -52,6 +53,8 @@ static const char usage[] =
 	"                        none or as-is (default); may be repeated\n"
 	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
 	"  --hold                when that is reached, wait for: vmferry switch VM\n"
+	"  --at TIME             the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m or h from now);\n"
+	"                        all is copied until then; with --how quick, it begins then\n"
 	"  --on-stall WHAT       when it never is, as the guest writes too fast:\n"
 	"                        wait (default), throttle the guest, stop it for the rest, or cancel\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
@@ -89,6 +92,7 @@ enum {
 	OPT_DISK_DIR = 256,
 	OPT_DOWNTIME,
 	OPT_HOLD,
+	OPT_AT,
 	OPT_STALL,
 	OPT_BWLIMIT,
 	OPT_CHANNELS,
@@ -121,6 +125,7 @@ static const struct option options[] = {
 	{"disk-dir", required_argument, NULL, OPT_DISK_DIR},
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
 	{"hold", no_argument, NULL, OPT_HOLD},
+	{"at", required_argument, NULL, OPT_AT},
 	{"on-stall", required_argument, NULL, OPT_STALL},
 	{"bwlimit", required_argument, NULL, OPT_BWLIMIT},
 	{"channels", required_argument, NULL, OPT_CHANNELS},
@@ -311,6 +316,9 @@ static int take_other(int c, struct move_options *o, bool *detach)
 		return take_reuse(&o->disks);
 	case OPT_BWLIMIT:
 		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
+	case OPT_AT:
+		o->at = moment_read(optarg, time(NULL));
+		return o->at ? 0 : bad("--at", optarg, "a time to come (3:00, '2026-12-24 3:00:00', +90m)");
 	case OPT_DROP:
 		return take_drop(optarg, &o->disks.accept);
 	case OPT_SCRIPT:
@@ -444,6 +452,11 @@ static int take_guest(int n, char **words, struct move_options *o, const char *c
 		fprintf(stderr,
 			"vmferry %s: --start is for a guest that is shut down (--how cold): one that runs goes on there by itself\n",
 			command);
+		return EXIT_USAGE;
+	}
+	if (o->at && (o->hold || o->how == HOW_COLD)) {
+		fprintf(stderr, "vmferry %s: --at says when a guest that runs is to stand still: %s\n", command,
+			o->hold ? "--hold leaves that to `vmferry switch`" : "this one is shut down");
 		return EXIT_USAGE;
 	}
 	if (n != (o->cold.line ? 1 : 2)) {

@@ -3,6 +3,7 @@
  * until the predicted blackout fits, or the user decides, or it is clear that it never will.
  */
 #include "transfer.h"
+#include "moment.h"
 #include "process.h"
 #include "util.h"
 
@@ -36,6 +37,8 @@ static bool time_for_ram(const struct transfer *t)
 {
 	uint64_t small = MAX(DISK_SMALL, t->src.guest.ram_bytes / 16);
 
+	if (!t->pace.begun)
+		return false;
 	if (t->data.shared.seeds && !disks_arrived(&t->disks)) /* QEMU's pages come on other channels, and must come after them */
 		return false;
 	if (t->src.migrating || !(t->src.acknowledges ? disks_read(&t->disks) : disks_idle(&t->disks)) ||
@@ -80,11 +83,29 @@ static void release_hold(struct transfer *t, enum converge_verdict verdict)
 	ram_stall(&t->ram, false);
 }
 
+/* By the clock as it is now: if it steps, the moment does. */
+static bool is_too_early(const struct transfer *t)
+{
+	return t->opt->at && !t->pace.stop_wanted && time(NULL) < t->opt->at;
+}
+
+static void tell_held(struct transfer *t)
+{
+	const char *name = t->src.guest.name;
+	char at[MOMENT_TEXT];
+
+	if (t->opt->at)
+		report_notice(&t->report, "converged and held: the guest runs on here until %s (vmferry switch %s: until now)",
+			      moment_text(at, t->opt->at), name);
+	else
+		report_notice(&t->report, "converged and held: the guest runs on here until you say: vmferry switch %s", name);
+}
+
 static void hold(struct transfer *t)
 {
 	if (!t->pace.held) {
 		t->pace.held = true;
-		report_notice(&t->report, "converged and held: the guest runs on here until you say: vmferry switch %s", t->src.guest.name);
+		tell_held(t);
 	}
 	ram_stall(&t->ram, t->pace.ticks % HOLD_CYCLE_TICKS >= MEASURE_TICKS);
 }
@@ -179,12 +200,12 @@ static int decide(struct transfer *t, struct err *e)
 	case CONVERGE_GO_ON:
 		return 0;
 	case CONVERGE_SWITCH:
-		if (!t->opt->hold)
+		if (!t->opt->hold && !is_too_early(t))
 			return go_to_switchover(t, e);
 		hold(t);
 		return 0;
 	case CONVERGE_STALLED:
-		return stalled(t, e);
+		return is_too_early(t) ? 0 : stalled(t, e);
 	}
 	return 0;
 }
@@ -248,9 +269,8 @@ static int stop_first(struct transfer *t, struct err *e)
 	return r;
 }
 
-int copy_enter(void *ctx, struct err *e)
+static int begin(struct transfer *t, struct err *e)
 {
-	struct transfer *t = ctx;
 	AUTO_FREE char *notice = NULL;
 	bool seeds = disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 	int r = t->recipe->stops_first ? stop_first(t, e) : 0;
@@ -262,6 +282,39 @@ int copy_enter(void *ctx, struct err *e)
 	r = r ? r : parts_begin(&t->parts, e);
 	if (!r && !t->disks.count)
 		r = start_ram(t, e);
+	t->pace.begun = !r;
+	return r;
+}
+
+/* Of a guest that is stopped first: not before it may be. */
+static int begin_in_time(struct transfer *t, struct err *e)
+{
+	char at[MOMENT_TEXT];
+
+	if (!t->recipe->stops_first || !is_too_early(t))
+		return begin(t, e);
+	if (!t->pace.held)
+		report_notice(&t->report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",
+			      moment_text(at, t->opt->at), t->src.guest.name);
+	t->pace.held = true;
+	return guest_watch_result(&t->src.watch, e);
+}
+
+static int wait_for_it(struct transfer *t, struct err *e)
+{
+	int r = begin_in_time(t, e);
+
+	t->pace.held &= !t->pace.begun;
+	if (!r && ++t->pace.ticks % SECOND_TICKS == 0)
+		tell_progress(t, true);
+	return r;
+}
+
+int copy_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = begin_in_time(t, e);
+
 	conductor_tick(&t->a.con, GLANCE_MS);
 	if (!r && t->report.often)
 		tell_progress(t, false);
@@ -284,7 +337,7 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 	switch (ev->kind) {
 	case EVENT_TICK:
 		if (++t->pace.glances % (TICK_MS / GLANCE_MS) == 0)
-			return tick(t, e);
+			return t->pace.begun ? tick(t, e) : wait_for_it(t, e);
 		return is_near_the_end(t) ? glance(t, e) : 0;
 	case EVENT_USER:
 		if (ev->type == ORDER_SWITCH)

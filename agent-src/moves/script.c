@@ -3,6 +3,7 @@
  * repeated; and the command line of the destination's QEMU.
  */
 #include "transfer.h"
+#include "moment.h"
 #include "option-words.h"
 #include "shell-quote.h"
 #include "util.h"
@@ -112,6 +113,7 @@ int print_script(struct transfer *t, struct err *e)
 	AUTO_FREE char *dest = shell_quote_shown(o->dest.where);
 	AUTO_FREE char *comment = shell_comment(o->cold.line ? t->src.guest.name : o->vm);
 	AUTO_FREE char *cwd = shell_quote_shown(t->src.guest.cwd ?: "/");
+	char at[MOMENT_TEXT];
 	json_t *word;
 	size_t i;
 
@@ -137,6 +139,8 @@ int print_script(struct transfer *t, struct err *e)
 	put("--ram-mode", ram_mode_words[o->ram_mode]);
 	put_number("--multifd", t->ram.multifd);
 	put_flag("--hold", o->hold);
+	if (o->at)
+		put("--at", moment_text(at, o->at));
 	put_flag("--install-unit", o->install_unit);
 	put("--unit", unit_words[o->keep_unit]);
 	put_way(&o->dest);

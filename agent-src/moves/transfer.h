@@ -37,6 +37,7 @@ enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT };
 /* Rates, and when to switch over: copy.c. */
 struct pace {
 	struct converge converge;
+	bool begun; /* something is being copied: not yet if it is to be stopped first, at a time to come */
 	bool held, stall_told;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	unsigned ticks, glances;

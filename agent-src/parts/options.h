@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <string.h>
 
 /* option-words.h has what each is called on the command line. */
@@ -60,6 +61,7 @@ struct move_options {
 	enum ram_wish ram_mode;
 	enum on_stall on_stall;
 	uint64_t bwlimit; /* bytes per second; 0: none */
+	time_t at;	  /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
