@@ -465,8 +465,12 @@ static int next_word(int *fd)
 static bool has_ended(int fd)
 {
 	char byte;
+	ssize_t n;
 
-	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+	do
+		n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
 static void what_ends_here_ends_for_whoever_has_copies(void **state)
