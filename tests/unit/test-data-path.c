@@ -2099,7 +2099,7 @@ static uint8_t *frame_of_zeros(size_t *n)
 	return buf;
 }
 
-#define ZERO_FRAMES 400 /* 19 MiB, whose requests would be some hundred */
+#define ZERO_FRAMES 100 /* 5 MiB, whose requests would be many more */
 
 static void zeros_that_are_not_written_yet_hold_the_source_back(void **state)
 {
