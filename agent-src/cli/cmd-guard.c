@@ -13,7 +13,7 @@
 int cmd_guard(int argc, char **argv)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
-	struct move_options o = {.max_downtime_ms = 300, .channels = 1};
+	struct move_options o = {.max_downtime_ms = 300, .carry.channels = 1};
 	AUTO_FREE char *state = NULL;
 	struct keep *kept;
 	size_t i;

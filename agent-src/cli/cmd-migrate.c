@@ -238,10 +238,10 @@ static void set_word(struct move_options *o, int c, int i)
 		o->on_stall = (enum on_stall)i;
 		break;
 	case OPT_CODEC:
-		o->codec = (enum codec_mode)i;
+		o->carry.codec = (enum codec_mode)i;
 		break;
 	case OPT_DEDUP:
-		o->no_dedup = i == 1;
+		o->carry.no_dedup = i == 1;
 		break;
 	case OPT_UNIT:
 		o->keep_unit = i == 1;
@@ -253,7 +253,7 @@ static void set_word(struct move_options *o, int c, int i)
 		o->media = (enum media)i;
 		break;
 	case OPT_RAM:
-		o->ram_mode = (enum ram_wish)i;
+		o->carry.ram_mode = (enum ram_wish)i;
 		break;
 	}
 }
@@ -263,9 +263,9 @@ static void set_number(struct move_options *o, int c, long n)
 	if (c == OPT_DOWNTIME)
 		o->max_downtime_ms = (unsigned)n;
 	else if (c == OPT_CHANNELS)
-		o->channels = (unsigned)n;
+		o->carry.channels = (unsigned)n;
 	else
-		o->multifd = (int)n;
+		o->carry.multifd = (int)n;
 }
 
 static int take_pair(struct move_options *o, int c)
@@ -315,7 +315,7 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_REUSE:
 		return take_reuse(&o->disks);
 	case OPT_BWLIMIT:
-		return parse_bytes(optarg, &o->bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
+		return parse_bytes(optarg, &o->carry.bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
 	case OPT_AT:
 		o->at = moment_read(optarg, time(NULL));
 		return o->at ? 0 : bad("--at", optarg, "a time to come (3:00, '2026-12-24 3:00:00', +90m)");
@@ -548,7 +548,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	return detach && !o->dry_run ? run_detached(o) : move_run(o);
 }
 
-#define DEFAULTS .max_downtime_ms = 300, .channels = 2, .multifd = -1
+#define DEFAULTS .max_downtime_ms = 300, .carry = {.channels = 2, .multifd = -1}
 
 int cmd_migrate(int argc, char **argv)
 {

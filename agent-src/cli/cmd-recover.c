@@ -267,7 +267,7 @@ static int settle_all(struct move_options *o, const struct dest_config *given, c
 
 int cmd_recover(int argc, char **argv)
 {
-	struct move_options o = {.max_downtime_ms = 300, .channels = 1};
+	struct move_options o = {.max_downtime_ms = 300, .carry.channels = 1};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
 	struct dest_config given = {.where = NULL}; /* what the command line says */

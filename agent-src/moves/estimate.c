@@ -231,7 +231,7 @@ static void contents_as(struct model_contents *c, const struct model_contents *o
 /* Would a move look for seeds? copy.c, ram.c */
 static bool wants_seeds(const struct transfer *t)
 {
-	return is_running(t) && !t->opt->no_dedup && t->opt->ram_mode != RAM_WISH_OPAQUE &&
+	return is_running(t) && !t->opt->carry.no_dedup && t->opt->carry.ram_mode != RAM_WISH_OPAQUE &&
 	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 }
 
@@ -356,7 +356,9 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 
 int estimate(struct transfer *t, struct err *e)
 {
-	struct model_input in = {.mode = t->opt->codec, .channels = t->opt->channels, .encrypted = t->dest.tls || t->dest.kind == DEST_SSH};
+	struct model_input in = {.mode = t->opt->carry.codec,
+				 .channels = t->opt->carry.channels,
+				 .encrypted = t->dest.tls || t->dest.kind == DEST_SSH};
 	double round_trip_ms = 0, seeded_error;
 	struct err why = {0};
 	bool sampling;
@@ -368,8 +370,8 @@ int estimate(struct transfer *t, struct err *e)
 	if (measure_link(t, round_trip_ms, &in.link_bps, e))
 		return -e->code;
 	in.link_bps = MAX(in.link_bps, 1);
-	if (t->opt->bwlimit)
-		in.link_bps = MIN(in.link_bps, (double)t->opt->bwlimit);
+	if (t->opt->carry.bwlimit)
+		in.link_bps = MIN(in.link_bps, (double)t->opt->carry.bwlimit);
 	look(t, &in, &seeded_error, &why);
 	in.dirty_bps = sampling ? dirty_result(t) : 0;
 	ev = event(t, &in, round_trip_ms);

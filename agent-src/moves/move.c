@@ -103,7 +103,7 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
 	if (t->opt->cold.start)
 		json_object_set_new(out, "start", json_true());
-	json_object_set_new(out, "channels", json_integer(t->opt->channels));
+	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
 }
 
 int preflight_enter(void *ctx, struct err *e)

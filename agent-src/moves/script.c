@@ -131,12 +131,12 @@ int print_script(struct transfer *t, struct err *e)
 	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
 	put("--on-stall", on_stall_words[o->on_stall]);
-	if (o->bwlimit)
-		put_number("--bwlimit", o->bwlimit);
-	put_number("--channels", o->channels);
-	put("--codec", codec_words[o->codec]);
-	put("--dedup", dedup_words[o->no_dedup]);
-	put("--ram-mode", ram_mode_words[o->ram_mode]);
+	if (o->carry.bwlimit)
+		put_number("--bwlimit", o->carry.bwlimit);
+	put_number("--channels", o->carry.channels);
+	put("--codec", codec_words[o->carry.codec]);
+	put("--dedup", dedup_words[o->carry.no_dedup]);
+	put("--ram-mode", ram_mode_words[o->carry.ram_mode]);
 	put_number("--multifd", t->ram.multifd);
 	put_flag("--hold", o->hold);
 	if (o->at)

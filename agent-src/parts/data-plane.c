@@ -43,8 +43,8 @@ void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_
 {
 	*d = (struct data_plane){.a = a};
 	d->shared.cpu = &a->cpu_used;
-	d->shared.codec = opt->codec;
-	d->shared.pacer.bytes_per_s = opt->bwlimit;
+	d->shared.codec = opt->carry.codec;
+	d->shared.pacer.bytes_per_s = opt->carry.bwlimit;
 	queue_init(&d->words, a->loop, hear);
 }
 

@@ -50,23 +50,29 @@ struct cold_options {
 	bool start; /* it is to be started there */
 };
 
+/* As what content travels. */
+struct carry_options {
+	unsigned channels;
+	enum codec_mode codec;
+	bool no_dedup; /* content that is in memory and on disk travels twice */
+	enum ram_wish ram_mode;
+	uint64_t bwlimit; /* bytes per second; 0: none */
+	int multifd;	  /* QEMU's channels towards us; -1: as many as data channels */
+};
+
 struct move_options {
 	enum how how;
 	struct cold_options cold;
 	const char *vm, *disk_dir;
 	struct dest_config dest; /* where to, and how to get there */
-	unsigned max_downtime_ms, channels;
-	enum codec_mode codec;
-	bool no_dedup; /* content that is in memory and on disk travels twice */
-	enum ram_wish ram_mode;
+	struct carry_options carry;
+	unsigned max_downtime_ms;
 	enum on_stall on_stall;
-	uint64_t bwlimit; /* bytes per second; 0: none */
-	time_t at;	  /* it is not to stand still before; 0: whenever that is best */
+	time_t at; /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
-	int multifd;	       /* QEMU's channels towards us; -1: as many as data channels */
 	struct disk_options disks;
 	enum media media;
 	struct option_pairs map_net; /* NIC=WHAT */

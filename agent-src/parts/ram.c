@@ -67,7 +67,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct ram *r = ram_of(p);
 
 	(void)e;
-	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[r->src->opt->ram_mode]));
+	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[r->src->opt->carry.ram_mode]));
 	json_object_set_new(out, "multifd", json_integer(r->multifd));
 	return 0;
 }
@@ -226,7 +226,7 @@ int ram_seed(struct ram *r, char **notice, struct err *e)
 	int code;
 
 	*notice = NULL;
-	if (!r->seeds_taken || r->src->opt->no_dedup)
+	if (!r->seeds_taken || r->src->opt->carry.no_dedup)
 		return 0;
 	code = ram_readable_blocks(r, blocks, &n, &why);
 	if (code && !qmp_alive(r->src->qmp)) {
@@ -491,7 +491,7 @@ static uint32_t reached(const struct part *p)
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct ram *r = container_of(p, const struct ram, part);
-	enum ram_wish asked = r->src->opt->ram_mode;
+	enum ram_wish asked = r->src->opt->carry.ram_mode;
 	const struct send_stats *sent = &r->data->sent;
 	json_t *ram;
 
@@ -551,5 +551,5 @@ void ram_init(struct ram *r, struct source *src, struct data_plane *data)
 	const struct move_options *o = src->opt;
 
 	*r = (struct ram){.part = {&ops, src->part.a}, .src = src, .data = data, .keeper = -1};
-	r->multifd = o->multifd < 0 ? MIN(o->channels, MULTIFD_MAX) : (unsigned)o->multifd;
+	r->multifd = o->carry.multifd < 0 ? MIN(o->carry.channels, MULTIFD_MAX) : (unsigned)o->carry.multifd;
 }

@@ -187,7 +187,7 @@ static struct move_options options(void)
 {
 	return (struct move_options){.vm = "guest",
 				     .max_downtime_ms = 300,
-				     .channels = 1,
+				     .carry.channels = 1,
 				     .state_dir = both->state[SOURCE],
 				     .runtime_dir = both->runtime[SOURCE],
 				     .dest = {.where = "there"}};
