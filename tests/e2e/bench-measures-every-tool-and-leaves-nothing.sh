@@ -42,11 +42,11 @@ assert_run 'r["plan"]["cached_percent"] == 20 and all(m["cached_percent"] == 20 
 assert_run 'all(m["verified"]["pages_checked"] == 60 * 256 for m in moves)'
 # The gap in the heartbeat is where both QEMUs say that the guest stood still.
 assert_run 'all(m["downtime_ms"]["guest"] > m["downtime_ms"]["events"] - 10 for m in moves)'
-# In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none. (A source
-# that vmferry has started may write none down.)
-grep -c handshake_complete "$DIR"/trace.* | sed 's/.*://' | sort | uniq -c | sed 's/^ *//' >"$DIR/handshakes"
-[[ $(sed -n 's/ 5$//p' "$DIR/handshakes") -ge 2 && -z $(grep -v ' [05]$' "$DIR/handshakes") ]] ||
-	fail "QEMUs that encrypted so many connections: $(cat "$DIR/handshakes")"
+# In two moves, at each end: QEMU's main connection, three of multifd's, one of the disk's mirror; and of the other tools none. One QEMU may be
+# at an end of both, and a source that vmferry has started may write none down.
+grep -c handshake_complete "$DIR"/trace.* | sed 's/.*://' | sort >"$DIR/handshakes"
+[[ $(awk '{ n += $1 } $1 % 5 { wrong = 1 } END { print (n >= 10 && !wrong) }' "$DIR/handshakes") -eq 1 ]] ||
+	fail "connections that the QEMUs encrypted: $(tr '\n' ' ' <"$DIR/handshakes")"
 [[ $(grep -c '^  vmferry' "$DIR/table") -eq $(grep -o 'vmferry' <<<"$TOOLS" | wc -l) ]] || fail "the table lacks a tool"
 
 [[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # of which the longest tool's name has 10 more than its column
