@@ -29,7 +29,7 @@ def main():
     for name, value in sorted(call("query-migrate-parameters").items()):
         print(name, json.dumps(value))
     print("exports", json.dumps(call("query-block-exports")))
-    print("jobs", json.dumps(call("query-jobs")))
+    print("jobs", json.dumps([{key: job[key] for key in job if not key.endswith("-progress")} for job in call("query-jobs")]))
     for node in call("query-named-block-nodes"):
         bitmaps = [bitmap.get("name") for bitmap in node.get("dirty-bitmaps", [])]
         print("node", node["drv"], "bitmaps", bitmaps, "active", node.get("active"), "iops", node["iops"], node["bps"])
