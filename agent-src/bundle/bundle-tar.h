@@ -1,0 +1,28 @@
+/*
+ * bundle-tar.h: a bundle as a stream: a tar (POSIX.1 ustar; sizes of 8 GiB and more in base 256, as GNU has it) whose first member is the
+ * manifest. Every other is a regular file that the manifest names, or the README.
+ */
+#ifndef VMFERRY_BUNDLE_TAR_H
+#define VMFERRY_BUNDLE_TAR_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TAR_BLOCK    512u
+#define TAR_NAME_MAX 100 /* bytes: of a name in a header */
+
+struct tar_member {
+	char name[TAR_NAME_MAX + 1];
+	uint64_t size;
+};
+
+/* Pure. */
+void tar_header(uint8_t out[TAR_BLOCK], const char *name, uint64_t size, uint64_t mtime);
+/* 0: the end of the archive; 1: *m; -EINVAL: it is no header of a plain file with a plain name. */
+int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct err *e);
+/* How many bytes of zeros follow so many of contents. */
+unsigned tar_padding(uint64_t size);
+
+#endif
