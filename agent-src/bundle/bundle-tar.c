@@ -7,8 +7,18 @@
 #include <string.h>
 
 /* Where the fields of a header are. */
-enum { AT_NAME = 0, AT_MODE = 100, AT_UID = 108, AT_GID = 116, AT_SIZE = 124, AT_MTIME = 136, AT_SUM = 148, AT_TYPE = 156, AT_MAGIC = 257,
-       AT_PREFIX = 345 };
+enum {
+	AT_NAME = 0,
+	AT_MODE = 100,
+	AT_UID = 108,
+	AT_GID = 116,
+	AT_SIZE = 124,
+	AT_MTIME = 136,
+	AT_SUM = 148,
+	AT_TYPE = 156,
+	AT_MAGIC = 257,
+	AT_PREFIX = 345
+};
 
 #define OCTAL_MAX (8ULL << 30) /* what 11 octal digits cannot say any more */
 
@@ -50,7 +60,10 @@ void tar_header(uint8_t out[TAR_BLOCK], const char *name, uint64_t size, uint64_
 	put_number(out + AT_SIZE, size);
 	put_number(out + AT_MTIME, mtime);
 	out[AT_TYPE] = '0';
-	memcpy(out + AT_MAGIC, "ustar\0" "00", 8);
+	memcpy(out + AT_MAGIC,
+	       "ustar\0"
+	       "00",
+	       8);
 	snprintf(sum, sizeof(sum), "%06o", sum_of(out));
 	memcpy(out + AT_SUM, sum, 7);
 	out[AT_SUM + 7] = ' ';

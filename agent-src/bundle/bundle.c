@@ -73,8 +73,8 @@ char *bundle_print(const struct bundle *b)
 	}
 	all = json_pack("{s:s,s:i,s:[],s:s,s:s*,s:s*,s:s*,s:b,s:{s:s*,s:s*,s:s*},s:s*,s:o,s:o,s:o}", "format", FORMAT, "version", VERSION,
 			"needs", "made_by", "vmferry " VMFERRY_VERSION, "made", b->made, "name", b->name, "state", b->state, "frozen",
-			b->frozen, "qemu", "program", b->program, "version", b->version, "machine", b->machine, "cwd", b->cwd, "argv",
-			argv, "disks", disks, "files", files);
+			b->frozen, "qemu", "program", b->program, "version", b->version, "machine", b->machine, "cwd", b->cwd, "argv", argv,
+			"disks", disks, "files", files);
 	text = all && json_array_size(argv) == b->argc ? json_text_dump(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	if (!text)
@@ -230,7 +230,8 @@ static int check_version(const json_t *all, struct err *e)
 			       (long long)json_integer_value(version));
 	if (needs && !json_is_array(needs))
 		return err_set(e, EINVAL, "'needs' is no list");
-	return json_array_size(needs) ? err_set(e, ENOTSUP, "the bundle needs '%.100s', which this vmferry does not know", first ?: "?") : 0;
+	return json_array_size(needs) ? err_set(e, ENOTSUP, "the bundle needs '%.100s', which this vmferry does not know", first ?: "?")
+				      : 0;
 }
 
 /* "qemu-system-ARCHITECTURE": no path, which would say where. */
@@ -374,8 +375,8 @@ char *bundle_readme(const struct bundle *b)
 	}
 	fputs("\nIts disks and files:\n\n", f);
 	for (i = 0; i < b->disk_count; i++)
-		fprintf(f, "    qemu-img convert -f qcow2 -O %s THERE/%s HERE/%s%s\n", b->disks[i].format, b->disks[i].file, b->disks[i].file,
-			strcmp(b->disks[i].format, "raw") ? "" : ".raw");
+		fprintf(f, "    qemu-img convert -f qcow2 -O %s THERE/%s HERE/%s%s\n", b->disks[i].format, b->disks[i].file,
+			b->disks[i].file, strcmp(b->disks[i].format, "raw") ? "" : ".raw");
 	for (i = 0; i < b->file_count; i++)
 		if (b->files[i].file)
 			fprintf(f, "    cp THERE/%s HERE/\n", b->files[i].file);

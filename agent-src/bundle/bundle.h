@@ -40,7 +40,7 @@ struct bundle {
 	char *made; /* when: "2026-11-22 01:02:03 UTC" */
 	char *name; /* the guest's */
 	char *state;
-	bool frozen; /* its file systems were, by its agent */
+	bool frozen;			   /* its file systems were, by its agent */
 	char *program, *version, *machine; /* of its QEMU: "qemu-system-x86_64"; "10.0.2", "pc-q35-10.0", or NULL: not known */
 	char *cwd;
 	char **argv; /* argc strings and a NULL */

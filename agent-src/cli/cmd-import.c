@@ -11,7 +11,11 @@
 static const char usage[] =
 	"usage: vmferry import FILE... [options] [-- OPTION OF QEMU...]\n"
 	"\n"
-	"Makes a guest of this host out of one of another hypervisor, or out of disk images. FILE is one of\n"
+	"Makes a guest of this host out of a bundle, one of another hypervisor, or disk images. FILE is one of\n"
+	"  a bundle       of vmferry export: its directory, a file with its stream, or - for standard input; every file of it\n"
+	"                 is verified. The guest is the machine that it was: --memory, --cpus, --firmware, --bus, --format and\n"
+	"                 --accel are refused, and its network is as it was unless --net says otherwise. A bundle says how\n"
+	"                 QEMU is started, as a script would: take it from whom you trust (--dry-run shows the line)\n"
 	"  .ova           what VMware, VirtualBox and others export; digests in its manifest are verified\n"
 	"  .ovf           the same, unpacked: its disks lie beside it\n"
 	"  .vmx           a guest of VMware's: its disks lie beside it\n"
@@ -32,7 +36,8 @@ static const char usage[] =
 	"  --firmware WHICH     bios or uefi (default: as described; of images alone bios)\n"
 	"  --bus BUS            of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb\n"
 	"                       (default: as described; of images alone sata, which every guest knows)\n"
-	"  --net WHAT           what its network cards are attached to: user (default): QEMU's own NAT; bridge=BRIDGE; none\n"
+	"  --net WHAT           what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
+	"                       bridge=BRIDGE; none\n"
 	"  --clone              a copy beside the original: a new UUID, and new addresses of network cards\n"
 	"  --accel WHICH        kvm or tcg (default: kvm where it can be used)\n"
 	"  --qemu BINARY        (default: $QEMU, or qemu-system-x86_64); qemu-img is taken from beside it\n"
@@ -199,7 +204,7 @@ static int split(struct import_options *o, int argc, char **argv)
 
 int cmd_import(int argc, char **argv)
 {
-	struct import_options o = {.format = "qcow2", .net = "user"};
+	struct import_options o = {.name = NULL};
 	int ours = split(&o, argc, argv), c, r;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words));
 

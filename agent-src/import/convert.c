@@ -89,15 +89,27 @@ static void show(void *ctx, const char *text, size_t n)
 	}
 }
 
-int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const char *what,
-		  struct err *e)
+int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
+		  const char *what, struct err *e)
 {
-	AUTO_FREE char *name = image_source_name(s);
-	char *argv[] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format, "--", name, (char *)target, NULL};
+	AUTO_FREE char *name = image_source_name(s), *rate = how && how->rate ? xasprintf("%llu", (unsigned long long)how->rate) : NULL;
+	char *argv[12] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
 	struct shown shown = {.n = 0};
+	size_t n = 5;
 	AUTO_CLOSE int fd = -1;
 	int r;
 
+	if (!name)
+		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
+	if (how && how->compress)
+		argv[n++] = "-c";
+	if (rate) {
+		argv[n++] = "-r";
+		argv[n++] = rate;
+	}
+	argv[n++] = "--";
+	argv[n++] = name;
+	argv[n++] = (char *)target;
 	progress_begin(&shown.p, what);
 	r = child_run(argv, show, &shown, e);
 	progress_end(&shown.p);

@@ -9,11 +9,16 @@
 
 /* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
 int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
+struct convert_how {
+	bool compress; /* qcow2 only */
+	uint64_t rate; /* bytes a second; 0: no limit */
+};
+
 /*
- * Writes target, an empty file that is ours already, and syncs it; what is zero stays a hole. what: for the progress. 0; -EIO, -ECANCELED:
- * it is no image then.
+ * Writes target, an empty file that is ours already, and syncs it; what is zero stays a hole. how: NULL: as fast as can be. what: for the
+ * progress. 0; -EIO, -ECANCELED: it is no image then.
  */
-int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const char *what,
-		  struct err *e);
+int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
+		  const char *what, struct err *e);
 
 #endif

@@ -54,22 +54,26 @@ static int ask(const struct host_qemu *q, const char *option, char **answer, str
 	return r;
 }
 
+int host_qemu_find_img(char **out, const char *exe, struct err *e)
+{
+	const char *slash = strrchr(exe, '/');
+	AUTO_FREE char *beside = slash ? xasprintf("%.*s/qemu-img", (int)(slash - exe), exe) : NULL;
+
+	*out = !beside || access(beside, X_OK) ? find("qemu-img") : xstrdup(beside);
+	return *out ? 0 : err_set(e, ENOENT, "there is no qemu-img here, which converts the disks: apt install qemu-utils");
+}
+
 int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e)
 {
 	const char *name = binary ? binary : getenv("QEMU") && *getenv("QEMU") ? getenv("QEMU") : "qemu-system-x86_64";
-	AUTO_FREE char *beside = NULL;
-	const char *slash;
 	int r;
 
 	*q = (struct host_qemu){.exe = find(name), .kvm = !access("/dev/kvm", R_OK | W_OK)};
 	if (!q->exe)
 		return err_set(e, ENOENT, "there is no %s here: apt install qemu-system-x86, or name one with --qemu", name);
-	slash = strrchr(q->exe, '/');
-	beside = xasprintf("%.*s/qemu-img", (int)(slash - q->exe), q->exe);
-	q->img = access(beside, X_OK) ? find("qemu-img") : xstrdup(beside);
-	if (!q->img)
-		return err_set(e, ENOENT, "there is no qemu-img here, which converts the disks: apt install qemu-utils");
-	r = ask(q, "-device", &q->devices, e);
+	r = host_qemu_find_img(&q->img, q->exe, e);
+	if (!r)
+		r = ask(q, "-device", &q->devices, e);
 	if (!r)
 		r = ask(q, "-machine", &q->machines, e);
 	return r;

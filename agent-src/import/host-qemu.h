@@ -15,6 +15,8 @@ struct host_qemu {
 
 /* binary: a path or a name in PATH; NULL: $QEMU, or qemu-system-x86_64. 0, or -ENOENT and others, with what to do about it. */
 int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e);
+/* qemu-img alone: beside that QEMU, or in PATH; malloc'ed. */
+int host_qemu_find_img(char **out, const char *exe, struct err *e);
 void host_qemu_fini(struct host_qemu *q);
 /* Whether it has a device of that name. q is a struct host_qemu. */
 bool host_qemu_has(const void *q, const char *device);

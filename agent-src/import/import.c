@@ -2,31 +2,27 @@
 #include "import.h"
 #include "child.h"
 #include "convert.h"
-#include "durable-file.h"
 #include "exit-code.h"
 #include "first-start.h"
 #include "host-qemu.h"
+#include "identity.h"
+#include "import-bundle.h"
 #include "made.h"
 #include "open-regular.h"
+#include "place.h"
 #include "progress.h"
 #include "qemu-args.h"
-#include "qemu-discover.h"
 #include "sources.h"
 #include "start-script.h"
 #include "unit-text.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/un.h>
 #include <time.h>
 
-#define NAME_MAX_BYTES 100u
 #define VARS_BYTES_MAX (64u << 20)
 
 struct import {
@@ -48,52 +44,15 @@ struct import {
 
 static int choose_name(struct import *m, struct err *e)
 {
-	char *name = xstrdup(m->o->name ? m->o->name : m->d.name ? m->d.name : "guest");
+	char *name;
+	int r = place_name(&name, m->o->name, m->d.name, e);
 
-	if (m->o->name && (!*name || strlen(name) > NAME_MAX_BYTES)) {
-		free(name);
-		return err_set(e, EINVAL, "--name: a name has 1 to %u bytes", NAME_MAX_BYTES);
-	}
-	text_make_printable(name, false);
-	if (strlen(name) > NAME_MAX_BYTES) {
-		name[NAME_MAX_BYTES] = '\0';
-		text_make_utf8(name);
-	}
+	if (r)
+		return r;
 	free(m->d.name);
 	m->d.name = name;
 	m->plain = unit_plain_name(name);
 	return 0;
-}
-
-static int choose_dir(struct import *m, struct err *e)
-{
-	const char *dir = m->o->dir ? m->o->dir : ".";
-	struct stat st;
-
-	m->dir = realpath(dir, NULL);
-	if (!m->dir || stat(m->dir, &st))
-		return err_sys(e, errno, "--disk-dir %s", dir);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(e, ENOTDIR, "--disk-dir %s is no directory", dir);
-	if (access(m->dir, W_OK | X_OK))
-		return err_sys(e, errno, "--disk-dir %s", dir);
-	return text_is_utf8(m->dir) ? 0 : err_set(e, EILSEQ, "--disk-dir %s has a name that is not UTF-8 text", dir);
-}
-
-static int is_free(const char *path, struct err *e)
-{
-	struct stat st;
-
-	if (!lstat(path, &st))
-		return err_set(e, EEXIST, "%s is there already, and nothing is written over: take another --name or --disk-dir", path);
-	return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
-}
-
-static int socket_fits(const char *path, struct err *e)
-{
-	if (strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return is_free(path, e);
-	return err_set(e, ENAMETOOLONG, "%s is too long for a socket: take a shorter --disk-dir or --name", path);
 }
 
 static int choose_files(struct import *m, struct err *e)
@@ -108,7 +67,7 @@ static int choose_files(struct import *m, struct err *e)
 			continue;
 		m->disks[i] = disks == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->o->format)
 					 : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, ++n, m->o->format);
-		r = is_free(m->disks[i], e);
+		r = place_is_free(m->disks[i], e);
 		if (r)
 			return r;
 	}
@@ -116,70 +75,35 @@ static int choose_files(struct import *m, struct err *e)
 	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
 	m->vnc = xasprintf("%s/%s.vnc", m->dir, m->plain);
 	m->vars = xasprintf("%s/%s-vars.fd", m->dir, m->plain);
-	r = is_free(m->script, e);
+	r = place_is_free(m->script, e);
 	if (!r)
-		r = socket_fits(m->qmp, e);
+		r = place_fits_socket(m->qmp, e);
 	if (!r)
-		r = socket_fits(m->vnc, e);
+		r = place_fits_socket(m->vnc, e);
 	if (!r && m->d.firmware == FIRMWARE_UEFI)
-		r = is_free(m->vars, e);
+		r = place_is_free(m->vars, e);
 	return r;
 }
 
-static int nobody_is_called_so(const char *name, struct err *e)
-{
-	struct guest *list;
-	size_t n, i;
-	pid_t pid = 0;
-	int r = guest_list(&list, &n, e);
-
-	if (r < 0)
-		return r;
-	for (i = 0; i < n; i++) {
-		if (!strcmp(list[i].name, name))
-			pid = list[i].pid;
-		guest_fini(&list[i]);
-	}
-	free(list);
-	return pid ? err_set(e, EEXIST, "a guest %s runs here already (pid %d): take another --name", name, (int)pid) : 0;
-}
-
 /* ---- identity ---- */
-
-static void random_bytes(void *p, size_t n)
-{
-	if (getrandom(p, n, 0) != (ssize_t)n)
-		abort();
-}
-
-static void new_uuid(struct guest_description *d)
-{
-	uint8_t u[16];
-	char text[40];
-	size_t i;
-
-	random_bytes(u, sizeof(u));
-	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* RFC 4122: version 4, variant 1 */
-	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
-	for (i = 0; i < sizeof(u); i++)
-		snprintf(text + 2 * i, 3, "%02x", u[i]);
-	free(d->uuid);
-	d->uuid = described_uuid(text);
-}
 
 static void give_identity(struct import *m)
 {
 	size_t i;
 
-	if (m->o->clone || !m->d.uuid)
-		new_uuid(&m->d);
+	if (m->o->clone || !m->d.uuid) {
+		char uuid[UUID_CHARS + 1];
+
+		identity_uuid(uuid);
+		free(m->d.uuid);
+		m->d.uuid = xstrdup(uuid);
+	}
 	for (i = 0; i < m->d.nic_count; i++) {
 		struct described_nic *n = &m->d.nics[i];
 
 		if (n->has_mac && !m->o->clone)
 			continue;
-		memcpy(n->mac, (uint8_t[]){0x52, 0x54, 0x00}, 3); /* QEMU's */
-		random_bytes(n->mac + 3, 3);
+		identity_mac(n->mac);
 		n->has_mac = true;
 	}
 }
@@ -275,8 +199,6 @@ static int make_line(struct import *m, struct err *e)
 static int measure(struct import *m, struct err *e)
 {
 	uint64_t needed = 0, each;
-	char need[24], have[24];
-	struct statvfs fs;
 	size_t i;
 	int r;
 
@@ -291,12 +213,7 @@ static int measure(struct import *m, struct err *e)
 					 (unsigned long long)m->bytes[i], (unsigned long long)m->d.disks[i].capacity);
 		needed += each;
 	}
-	if (statvfs(m->dir, &fs))
-		return err_sys(e, errno, "cannot look at %s", m->dir);
-	if (needed > (uint64_t)fs.f_bavail * fs.f_frsize)
-		return err_set(e, ENOSPC, "the disks need %s, and %s has %s left", format_bytes(need, needed), m->dir,
-			       format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize));
-	return 0;
+	return place_has_room(m->dir, needed, e);
 }
 
 /* ---- the plan in words ---- */
@@ -405,7 +322,7 @@ static int convert_disks(struct import *m, struct err *e)
 		what = xasprintf("converting %s", described_base(m->disks[i]));
 		r = made_add(&m->made, m->disks[i], &draft, e);
 		if (!r)
-			r = convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, what, e);
+			r = convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, NULL, what, e);
 	}
 	return r;
 }
@@ -429,16 +346,6 @@ static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
 	return 0;
 }
 
-static int write_draft(const char *draft, const void *p, size_t n, mode_t mode, struct err *e)
-{
-	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	int r = fd < 0 ? -errno : pwrite_all(fd, p, n, 0);
-
-	if (!r && (fchmod(fd, mode) || fsync(fd)))
-		r = -errno;
-	return r ? err_sys(e, -r, "cannot write %s", draft) : 0;
-}
-
 /* The guest's own variables where they fit this firmware, or new ones. */
 static int make_vars(struct import *m, struct err *e)
 {
@@ -459,7 +366,7 @@ static int make_vars(struct import *m, struct err *e)
 	else if (m->d.nvram)
 		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n", shown);
 	r = made_add(&m->made, m->vars, &draft, e);
-	return r ? r : write_draft(draft, own_bytes == n ? own : template, n, 0600, e);
+	return r ? r : place_write(draft, own_bytes == n ? own : template, n, 0600, e);
 }
 
 static int make_script(struct import *m, struct err *e)
@@ -475,15 +382,7 @@ static int make_script(struct import *m, struct err *e)
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	text = start_script_text(&s);
-	return r ? r : write_draft(draft, text, strlen(text), 0700, e);
-}
-
-static void remove_socket(const char *path)
-{
-	struct stat st;
-
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-		unlink(path);
+	return r ? r : place_write(draft, text, strlen(text), 0700, e);
 }
 
 static int start(struct import *m, pid_t *pid, struct err *e)
@@ -494,8 +393,8 @@ static int start(struct import *m, pid_t *pid, struct err *e)
 		return 0;
 	r = first_start(m->qemu.exe, m->line.argv, m->qmp, m->o->start == IMPORT_PAUSED, pid, e);
 	if (r) {
-		remove_socket(m->qmp);
-		remove_socket(m->vnc);
+		place_remove_socket(m->qmp);
+		place_remove_socket(m->vnc);
 	}
 	return r;
 }
@@ -526,7 +425,7 @@ static int look(struct import *m, struct err *e)
 	if (!r)
 		r = choose_name(m, e);
 	if (!r)
-		r = choose_dir(m, e);
+		r = place_dir(&m->dir, m->o->dir, e);
 	if (!r)
 		r = decide(m, e);
 	if (r)
@@ -534,7 +433,7 @@ static int look(struct import *m, struct err *e)
 	give_identity(m);
 	r = choose_files(m, e);
 	if (!r)
-		r = nobody_is_called_so(m->d.name, e);
+		r = place_has_no_guest(m->d.name, e);
 	/* what is damaged is said to be, before anything else is made of it */
 	if (!r)
 		r = verify(m, e);
@@ -576,12 +475,18 @@ static int finish(struct import *m, struct err *e)
 
 int import_run(const struct import_options *o)
 {
-	struct import *m = xcalloc(1, sizeof(*m));
+	struct import_options whole = *o;
+	struct import *m;
 	struct err e;
 	size_t i;
 	int r;
 
-	m->o = o;
+	if (import_is_bundle(o->files, o->file_count))
+		return import_bundle(o);
+	whole.format = o->format ?: "qcow2";
+	whole.net = o->net ?: "user";
+	m = xcalloc(1, sizeof(*m));
+	m->o = &whole;
 	made_init(&m->made);
 	interrupts_catch();
 	r = look(m, &e);

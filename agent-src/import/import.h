@@ -19,8 +19,8 @@ struct import_options {
 	size_t file_count;
 	const char *name;   /* NULL: as described */
 	const char *dir;    /* NULL: the current one */
-	const char *format; /* "qcow2" or "raw" */
-	const char *net;    /* see line_host */
+	const char *format; /* "qcow2" or "raw"; NULL: qcow2 */
+	const char *net;    /* see line_host; NULL: user, of a bundle as it was */
 	const char *qemu;   /* NULL: see host-qemu.h */
 	const char *accel;  /* "kvm" or "tcg"; NULL: kvm where it can be used */
 	struct line_wishes wishes;

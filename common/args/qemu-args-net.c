@@ -167,7 +167,7 @@ static int check_offloads(struct rewrite *w, const struct item *it, const struct
 	bool from_tap = !strcmp(n->type, "tap") || !strcmp(n->type, "bridge");
 	bool to_tap = !strcmp(to, "tap") || !strcmp(to, "bridge");
 
-	if (!from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model || !args_starts(n->model, "virtio"))
+	if (w->o->no_state || !from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model || !args_starts(n->model, "virtio"))
 		return 0;
 	return err_set(w->e, EINVAL,
 		       "--map-net %s=%s: the guest's virtio NIC uses the offloads of a tap device, which %s has not: QEMU "
@@ -295,7 +295,7 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 		there = describe_end(n->to_type, n->to_attach);
 		args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
 		args_emit_list(w, it->name, &out);
-		if (!strcmp(n->type, "user") && strcmp(n->to_type, "user"))
+		if (!w->o->no_state && !strcmp(n->type, "user") && strcmp(n->to_type, "user"))
 			keep_slirp(w, it);
 	}
 	kv_fini(&out);

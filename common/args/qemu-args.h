@@ -75,6 +75,7 @@ struct args_options {
 	const char *private_qmp; /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
 				  * left out: take a name that nobody else would */
 	const char *cwd;	 /* of the source QEMU: relative paths are made absolute against it */
+	bool no_state;		 /* it starts anew, so its network cards go with any back end */
 };
 
 struct args_file {

@@ -1,0 +1,23 @@
+/*
+ * identity.h: what a guest is called, and what tells it apart from others: its UUID, the addresses of its network cards, its generation.
+ * They change only when the user says so (--name, --clone).
+ */
+#ifndef VMFERRY_IDENTITY_H
+#define VMFERRY_IDENTITY_H
+
+#include "qemu-args.h"
+
+#include <stdint.h>
+
+#define UUID_CHARS 36
+
+void identity_uuid(char out[UUID_CHARS + 1]);
+/* One of those that QEMU takes: 52:54:00. */
+void identity_mac(uint8_t out[6]);
+
+/* On a rewritten line. */
+void identity_set_name(struct args_result *line, const char *name);
+/* A new UUID, generation, and an address for every network card. */
+void identity_renew(struct args_result *line);
+
+#endif

@@ -1,0 +1,717 @@
+/* import-bundle.c: see import-bundle.h. */
+#include "import-bundle.h"
+#include "bundle-receive.h"
+#include "bundle-tar.h"
+#include "child.h"
+#include "convert.h"
+#include "exit-code.h"
+#include "first-start.h"
+#include "host-qemu.h"
+#include "identity.h"
+#include "made.h"
+#include "open-regular.h"
+#include "place.h"
+#include "progress.h"
+#include "qemu-opts.h"
+#include "start-script.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct bundling {
+	const struct import_options *o;
+	struct bundle b;
+	bool has_bundle;
+	int stream;	    /* it comes from there; -1: from is a directory */
+	char *from, *spool; /* where its files are; where a stream's are put */
+	struct host_qemu qemu;
+	struct args_result line;
+	struct made made;
+	char *name, *plain, *dir, *script, *qmp;
+	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */
+	struct progress p;
+	uint64_t done, total;
+};
+
+/* ---- what it is ---- */
+
+static bool begins_with_manifest(const char *path)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	uint8_t h[TAR_BLOCK];
+	struct tar_member m;
+	struct err ignored;
+
+	return fd >= 0 && pread(fd, h, sizeof(h), 0) == sizeof(h) && tar_header_parse(h, &m, &ignored) > 0 && !strcmp(m.name, BUNDLE_MANIFEST);
+}
+
+bool import_is_bundle(char *const *files, size_t count)
+{
+	struct stat st;
+
+	return count == 1 && (!strcmp(files[0], "-") || (!stat(files[0], &st) && S_ISDIR(st.st_mode)) || begins_with_manifest(files[0]));
+}
+
+static int on_progress(void *ctx, uint64_t bytes)
+{
+	struct bundling *m = ctx;
+
+	m->done += bytes;
+	if (m->total)
+		progress_at(&m->p, 100.0 * (double)m->done / (double)m->total);
+	return interrupted() ? -1 : 0;
+}
+
+static int read_manifest(struct bundling *m, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", m->from, BUNDLE_MANIFEST), *text = NULL;
+	AUTO_CLOSE int fd = open_regular(path);
+	struct stat st;
+
+	if (fd == -ENOENT)
+		return err_set(e, ENOENT, "%s has no %s: it is no bundle, or one that was not finished", m->from, BUNDLE_MANIFEST);
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
+	if (st.st_size > BUNDLE_MANIFEST_MAX)
+		return err_set(e, EINVAL, "%s is longer than %u MiB", path, BUNDLE_MANIFEST_MAX >> 20);
+	text = xmalloc((size_t)st.st_size + 1);
+	if (pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
+		return err_set(e, EIO, "cannot read %s", path);
+	return bundle_parse(&m->b, text, (size_t)st.st_size, e) ? err_prefix(e, "%s", path) : 0;
+}
+
+static int open_bundle(struct bundling *m, struct err *e)
+{
+	const char *file = m->o->files[0];
+	struct stat st;
+	int r;
+
+	if (strcmp(file, "-") && !stat(file, &st) && S_ISDIR(st.st_mode)) {
+		m->from = realpath(file, NULL);
+		r = m->from ? read_manifest(m, e) : err_sys(e, errno, "%s", file);
+	} else {
+		m->stream = strcmp(file, "-") ? open_regular(file) : 0;
+		if (m->stream < 0)
+			return err_sys(e, -m->stream, "cannot open %s", file);
+		r = bundle_receive_manifest(m->stream, &m->b, on_progress, m, e);
+		if (r)
+			err_prefix(e, "%s", file);
+	}
+	m->has_bundle = !r;
+	return r;
+}
+
+/* What is about a machine that is made anew is not for one that is described. */
+static int check_options(const struct import_options *o, struct err *e)
+{
+	const char *option = o->wishes.memory_bytes		       ? "--memory"
+			     : o->wishes.cpus			       ? "--cpus"
+			     : o->wishes.firmware != FIRMWARE_UNSAID ? "--firmware"
+			     : o->wishes.bus != BUS_UNSAID	       ? "--bus"
+			     : o->format			       ? "--format"
+			     : o->accel				       ? "--accel"
+								       : NULL;
+
+	return option ? err_set(e, EINVAL, "%s: a bundle says what machine it is, and the guest stays that", option) : 0;
+}
+
+/* ---- is it whole? ---- */
+
+static int verify_one(struct bundling *m, const struct bundle_file *f, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", m->from, f->file);
+	struct stat st;
+	AUTO_CLOSE int fd = lstat(path, &st) ? -errno : !S_ISREG(st.st_mode) ? -EINVAL : open_regular(path);
+	char hex[BUNDLE_DIGEST + 1];
+	uint64_t bytes;
+	int r;
+
+	if (fd < 0)
+		return err_set(e, -fd, "%s cannot be read: %s", path, fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+	if ((uint64_t)st.st_size != f->bytes)
+		return err_set(e, EBADMSG, "%s is damaged: it has not the length that the manifest says", path);
+	r = bundle_digest_file(fd, path, &bytes, hex, on_progress, m, e);
+	return r					       ? r
+	       : bytes == f->bytes && !strcmp(hex, f->sha256) ? 0
+							       : err_set(e, EBADMSG, "%s is damaged: its SHA-256 is not what the manifest says",
+									 path);
+}
+
+static int verify(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	progress_begin(&m->p, "verifying");
+	for (i = 0; i < m->b.disk_count && !r; i++)
+		r = verify_one(m, &m->b.disks[i], e);
+	for (i = 0; i < m->b.file_count && !r; i++)
+		if (m->b.files[i].file)
+			r = verify_one(m, &m->b.files[i], e);
+	progress_end(&m->p);
+	return r;
+}
+
+/* The image that this disk is; what is not what the manifest says, or names other files, is refused. */
+static int examine(const struct bundling *m, size_t i, struct image_source *s, uint64_t *needed, struct err *e)
+{
+	const struct bundle_file *d = &m->b.disks[i];
+	uint64_t size;
+	int r;
+
+	*s = (struct image_source){.path = xasprintf("%s/%s", m->from, d->file)};
+	r = image_examine(s, NULL, e);
+	if (!r && strcmp(s->driver, "qcow2"))
+		r = err_set(e, EINVAL, "%s is no qcow2 image", s->path);
+	if (!r)
+		r = convert_measure(m->qemu.img, s, &size, needed, e);
+	if (!r && size != d->virtual_bytes)
+		r = err_set(e, EBADMSG, "%s has a disk of %llu bytes, and not of %llu, as the manifest says", s->path,
+			    (unsigned long long)size, (unsigned long long)d->virtual_bytes);
+	return r;
+}
+
+static int measure(struct bundling *m, struct err *e)
+{
+	uint64_t needed = 0, each;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->b.file_count; i++)
+		needed += m->b.files[i].bytes;
+	for (i = 0; i < m->b.disk_count && !r; i++) {
+		struct image_source s = {.path = NULL};
+
+		each = m->b.disks[i].bytes;
+		if (m->from)
+			r = examine(m, i, &s, &each, e);
+		else
+			needed += each; /* as it comes, too */
+		image_source_fini(&s);
+		needed += each;
+	}
+	return r ? r : place_has_room(m->dir, needed, e);
+}
+
+/* ---- where it goes ---- */
+
+static int choose_files(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->b.disk_count && !r; i++) {
+		m->disks[i] = m->b.disk_count == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->b.disks[i].format)
+						   : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, i + 1, m->b.disks[i].format);
+		r = place_is_free(m->disks[i], e);
+	}
+	for (i = 0; i < m->b.file_count && !r; i++) {
+		m->files[i] = m->b.files[i].file ? xasprintf("%s/%s-%s", m->dir, m->plain, m->b.files[i].file) : NULL;
+		if (m->files[i])
+			r = place_is_free(m->files[i], e);
+	}
+	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
+	return r ? r : place_is_free(m->script, e);
+}
+
+/* ---- its command line ---- */
+
+static const char *net_map(const char *net, char **out)
+{
+	*out = strncmp(net, "bridge=", 7) ? NULL : xasprintf("bridge:%s", net + 7);
+	return *out ?: net;
+}
+
+/* The network cards that are to be attached to something else: all of them. */
+static int map_nets(const struct bundling *m, struct args_options *o, struct args_net_map **out, char **to, struct err *e)
+{
+	struct args_options plain = {.cwd = m->b.cwd};
+	struct args_result r;
+	size_t i;
+
+	*out = NULL;
+	if (!m->o->net)
+		return 0;
+	if (qemu_args_rewrite(&r, m->b.argv, m->b.argc, &plain, e))
+		return -e->code;
+	*out = xcalloc(r.nic_count + 1, sizeof(**out));
+	for (i = 0; i < r.nic_count; i++) {
+		const char *name = r.nics[i].netdev ?: r.nics[i].device ?: r.nics[i].mac;
+
+		if (name)
+			(*out)[o->net_count++] = (struct args_net_map){xstrdup(name), net_map(m->o->net, to)};
+	}
+	o->nets = *out;
+	args_result_fini(&r);
+	return 0;
+}
+
+static void map_file(struct args_options *o, struct args_map *map, const struct bundle_file *f, const char *to, const char *format)
+{
+	map[o->disk_count++] = (struct args_map){f->path, to, format, false};
+	if (f->real_path)
+		map[o->disk_count++] = (struct args_map){f->real_path, to, format, false};
+}
+
+static int rewrite(struct bundling *m, struct err *e)
+{
+	AUTO_FREE struct args_map *map = xcalloc(2 * (m->b.disk_count + m->b.file_count) + 1, sizeof(*map));
+	struct args_options o = {.cwd = m->b.cwd, .disks = map, .socket_dir = m->dir, .machine = m->b.machine, .no_state = true};
+	AUTO_FREE struct args_net_map *nets = NULL;
+	AUTO_FREE char *bridge = NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < m->b.disk_count; i++)
+		map_file(&o, map, &m->b.disks[i], m->disks[i], m->b.disks[i].format);
+	for (i = 0; i < m->b.file_count; i++)
+		map_file(&o, map, &m->b.files[i], m->files[i], NULL);
+	r = map_nets(m, &o, &nets, &bridge, e);
+	if (!r)
+		r = qemu_args_rewrite(&m->line, m->b.argv, m->b.argc, &o, e);
+	for (i = 0; i < o.net_count; i++)
+		free((char *)nets[i].nic);
+	return r;
+}
+
+static bool is_ours(const struct bundling *m, const struct args_file *f)
+{
+	size_t i;
+
+	for (i = 0; i < m->b.disk_count; i++)
+		if (f->to && !strcmp(f->to, m->disks[i]))
+			return true;
+	for (i = 0; i < m->b.file_count; i++)
+		if (m->files[i] ? f->to && !strcmp(f->to, m->files[i]) : !strcmp(f->path, m->b.files[i].path))
+			return true;
+	return false;
+}
+
+static bool is_made_here(enum args_role role)
+{
+	return role == ARGS_LISTEN || role == ARGS_LOG || role == ARGS_PIDFILE;
+}
+
+/* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
+static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
+{
+	if (args_role_is_content(f->role))
+		return is_ours(m, f) ? 0
+				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,
+					       args_role_name(f->role), f->path);
+	if (is_made_here(f->role))
+		return !f->to || !strncmp(f->to, "/dev/", 5) ? 0
+		       : f->role == ARGS_LISTEN		     ? place_fits_socket(f->to, e)
+							     : place_is_free(f->to, e);
+	if (!strcmp(f->option, "L") || f->role == ARGS_FIFO || !access(f->path, F_OK))
+		return 0;
+	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
+}
+
+static int check_files(const struct bundling *m, struct err *e)
+{
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < m->line.file_count && !r; i++)
+		r = check_file(m, &m->line.files[i], e);
+	for (i = 0; i < m->b.disk_count && !r; i++) {
+		for (k = 0; k < m->line.file_count && (!m->line.files[k].to || strcmp(m->line.files[k].to, m->disks[i])); k++)
+			;
+		if (k == m->line.file_count)
+			r = err_set(e, EINVAL, "the disk %s is not in its command line", m->b.disks[i].file);
+	}
+	return r;
+}
+
+static void drop(struct args_result *line, size_t at, size_t count)
+{
+	size_t i;
+
+	for (i = at; i < at + count; i++)
+		free(line->argv[i]);
+	memmove(line->argv + at, line->argv + at + count, (line->argc - at - count + 1) * sizeof(*line->argv));
+	line->argc -= count;
+}
+
+static void append(struct args_result *line, const char *word)
+{
+	line->argv = xrealloc(line->argv, (line->argc + 2) * sizeof(*line->argv));
+	line->argv[line->argc++] = xstrdup(word);
+	line->argv[line->argc] = NULL;
+}
+
+/* Nothing comes in: it starts with its disks. */
+static void drop_incoming(struct args_result *line)
+{
+	size_t i;
+
+	for (i = 1; i + 1 < line->argc; i++)
+		if (!strcmp(line->argv[i], "-incoming") && !strcmp(line->argv[i + 1], "defer")) {
+			drop(line, i, 2);
+			return;
+		}
+}
+
+/* Its own, or one more, as vmferry needs it. */
+static int find_monitor(struct bundling *m, struct err *e)
+{
+	AUTO_FREE char *option = NULL;
+	char **paths;
+	size_t n = qemu_args_qmp_paths(m->line.argv, m->line.argc, &paths), i;
+	int r;
+
+	if (n)
+		m->qmp = xstrdup(paths[0]);
+	for (i = 0; i < n; i++)
+		free(paths[i]);
+	free(paths);
+	if (n)
+		return 0;
+	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
+	r = place_fits_socket(m->qmp, e);
+	option = xasprintf("unix:%s,server=on,wait=off", m->qmp);
+	append(&m->line, "-qmp");
+	append(&m->line, option);
+	return r;
+}
+
+static int make_line(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = rewrite(m, e);
+
+	if (!r)
+		r = check_files(m, e);
+	if (r)
+		return r;
+	drop_incoming(&m->line);
+	if (m->o->name)
+		identity_set_name(&m->line, m->name);
+	if (m->o->clone)
+		identity_renew(&m->line);
+	for (i = 0; i < m->o->more_count; i++)
+		append(&m->line, m->o->more[i]);
+	return find_monitor(m, e);
+}
+
+/* ---- the plan in words ---- */
+
+static void say_plan(const struct bundling *m)
+{
+	AUTO_FREE char *name = text_shown(m->name), *was = text_shown(m->b.name), *made = text_shown(m->b.made), *state = text_shown(m->b.state);
+	char size[24];
+	size_t i;
+
+	printf("importing guest %s (a bundle of %s, made on %s, %s%s)\n", name, was, made, state,
+	       m->b.frozen ? ", its file systems frozen" : "");
+	for (i = 0; i < m->b.disk_count; i++) {
+		AUTO_FREE char *to = text_shown(m->disks[i]);
+
+		printf("  disk    %s (%s) -> %s\n", m->b.disks[i].file, format_bytes(size, m->b.disks[i].virtual_bytes), to);
+	}
+	for (i = 0; i < m->b.file_count; i++) {
+		AUTO_FREE char *to = text_shown(m->files[i]), *path = text_shown(m->b.files[i].path);
+
+		if (m->files[i])
+			printf("  file    %s -> %s\n", m->b.files[i].file, to);
+		else
+			printf("  note    the medium %s is not in the bundle: its drive is empty\n", path);
+	}
+	for (i = 0; i < m->line.nic_count; i++) {
+		const struct args_nic *n = &m->line.nics[i];
+		AUTO_FREE char *nic = text_shown(n->netdev ?: n->mac ?: n->type), *type = text_shown(n->to_type), *at = text_shown(n->to_attach);
+
+		printf("  nic     %s: %s%s%s\n", nic, type, n->to_attach ? " " : "", n->to_attach ? at : "");
+	}
+	for (i = 0; i < m->line.file_count; i++) {
+		const struct args_file *f = &m->line.files[i];
+		AUTO_FREE char *path = text_shown(f->path), *option = text_shown(f->option);
+
+		if (!args_role_is_content(f->role) && !is_made_here(f->role) && strcmp(f->option, "L"))
+			printf("  host    -%s: the %s %s of this host\n", option, args_role_name(f->role), path);
+	}
+	if (m->o->clone)
+		puts("  clone   a new UUID, and new addresses of network cards");
+	fflush(stdout);
+}
+
+static void say_line(const struct bundling *m)
+{
+	AUTO_FREE char *line = qemu_args_start_line(m->line.argv, m->line.argc, m->qemu.exe, NULL);
+
+	text_make_printable(line, true);
+	printf("%s\n", line);
+}
+
+/* ---- what is made ---- */
+
+static int receive(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r;
+
+	m->spool = xasprintf("%s/.vmferry-import-XXXXXX", m->dir);
+	if (!mkdtemp(m->spool)) {
+		free(m->spool);
+		m->spool = NULL;
+		return err_sys(e, errno, "cannot make a directory in %s", m->dir);
+	}
+	m->from = xstrdup(m->spool);
+	for (i = 0; i < m->b.disk_count; i++)
+		m->total += m->b.disks[i].bytes;
+	for (i = 0; i < m->b.file_count; i++)
+		m->total += m->b.files[i].bytes;
+	progress_begin(&m->p, "receiving");
+	r = bundle_receive_files(m->stream, &m->b, m->spool, on_progress, m, e);
+	progress_end(&m->p);
+	return r;
+}
+
+/* 1: something of it is left. */
+static size_t remove_spool(struct bundling *m)
+{
+	size_t i;
+
+	if (!m->spool)
+		return 0;
+	for (i = 0; i < m->b.disk_count + m->b.file_count; i++) {
+		const char *name = i < m->b.disk_count ? m->b.disks[i].file : m->b.files[i - m->b.disk_count].file;
+		AUTO_FREE char *path = name ? xasprintf("%s/%s", m->spool, name) : NULL;
+
+		if (path)
+			unlink(path);
+	}
+	if (rmdir(m->spool)) {
+		fprintf(stderr, "vmferry: left behind: %s: %s\n", m->spool, strerror(errno));
+		return 1;
+	}
+	free(m->spool);
+	m->spool = NULL;
+	return 0;
+}
+
+static int make_disks(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->b.disk_count && !r; i++) {
+		AUTO_FREE char *what = xasprintf("unpacking %s", m->b.disks[i].file);
+		struct image_source s = {.path = NULL};
+		const char *draft;
+		uint64_t ignored;
+
+		r = made_add(&m->made, m->disks[i], &draft, e);
+		if (!r)
+			r = examine(m, i, &s, &ignored, e);
+		if (!r)
+			r = convert_image(m->qemu.img, &s, draft, m->b.disks[i].format, NULL, what, e);
+		image_source_fini(&s);
+	}
+	return r;
+}
+
+static int copy(const char *from, const char *draft, struct err *e)
+{
+	char *argv[] = {(char *)"cp", (char *)"--sparse=always", (char *)"--", (char *)from, (char *)draft, NULL};
+	int r = child_run(argv, NULL, NULL, e);
+	AUTO_CLOSE int fd = r ? -1 : open(draft, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (r)
+		return r;
+	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot sync %s", draft) : 0;
+}
+
+static int make_files(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->b.file_count && !r; i++) {
+		AUTO_FREE char *from = m->files[i] ? xasprintf("%s/%s", m->from, m->b.files[i].file) : NULL;
+		const char *draft;
+
+		if (!from)
+			continue;
+		r = made_add(&m->made, m->files[i], &draft, e);
+		if (!r)
+			r = copy(from, draft, e);
+	}
+	return r;
+}
+
+static int make_script(struct bundling *m, struct err *e)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[32];
+	AUTO_FREE char *came = xasprintf("imported from a bundle of %s", m->b.name), *text = NULL;
+	struct start_script s =
+		{.guest = m->name, .came = came, .date = date, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
+	const char *draft;
+	int r = made_add(&m->made, m->script, &draft, e);
+
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
+	text = start_script_text(&s);
+	return r ? r : place_write(draft, text, strlen(text), 0700, e);
+}
+
+/* What a QEMU that was ended again has made: none of it was there before. */
+static void remove_made_by_qemu(const struct bundling *m)
+{
+	size_t i;
+
+	place_remove_socket(m->qmp);
+	for (i = 0; i < m->line.file_count; i++) {
+		const struct args_file *f = &m->line.files[i];
+
+		if (is_made_here(f->role) && f->to && !strncmp(f->to, m->dir, strlen(m->dir)))
+			unlink(f->to);
+	}
+}
+
+static int start(struct bundling *m, pid_t *pid, struct err *e)
+{
+	int r;
+
+	if (m->o->start == IMPORT_NO_START)
+		return 0;
+	r = first_start(m->qemu.exe, m->line.argv, m->qmp, m->o->start == IMPORT_PAUSED, pid, e);
+	if (r)
+		remove_made_by_qemu(m);
+	return r;
+}
+
+static int make(struct bundling *m, pid_t *pid, struct err *e)
+{
+	int r = m->stream >= 0 ? receive(m, e) : 0;
+
+	if (!r)
+		r = make_disks(m, e);
+	if (!r)
+		r = make_files(m, e);
+	if (!r)
+		r = make_script(m, e);
+	if (!r && interrupted())
+		r = err_set(e, ECANCELED, "interrupted");
+	if (!r)
+		r = made_name(&m->made, e);
+	return r ? r : start(m, pid, e);
+}
+
+/* ---- ---- */
+
+static int look(struct bundling *m, struct err *e)
+{
+	const char *binary = m->o->qemu;
+	int r = check_options(m->o, e);
+
+	if (!r)
+		r = open_bundle(m, e);
+	if (!r && !binary && !(getenv("QEMU") && *getenv("QEMU")))
+		binary = m->b.program;
+	if (!r)
+		r = host_qemu_find(&m->qemu, binary, e);
+	if (!r)
+		r = place_name(&m->name, m->o->name, m->b.name, e);
+	if (r)
+		return r;
+	m->plain = unit_plain_name(m->name);
+	r = place_dir(&m->dir, m->o->dir, e);
+	if (!r)
+		r = choose_files(m, e);
+	if (!r)
+		r = place_has_no_guest(m->name, e);
+	/* what is damaged is said to be, before anything else is made of it */
+	if (!r && m->from)
+		r = verify(m, e);
+	if (!r)
+		r = measure(m, e);
+	return r ? r : make_line(m, e);
+}
+
+static void say_result(const struct bundling *m, pid_t pid)
+{
+	AUTO_FREE char *script = text_shown(m->script);
+
+	if (pid)
+		printf("imported: the guest %s (pid %d)\n",
+		       m->o->start == IMPORT_PAUSED ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid);
+	else
+		puts("imported");
+	printf("  start   %s starts the guest%s%s\n", script, pid ? " again" : "",
+	       m->o->clone ? "" : "; see that its original does not run any more");
+	fflush(stdout);
+}
+
+static int finish(struct bundling *m, struct err *e)
+{
+	pid_t pid = 0;
+	size_t left;
+
+	if (!make(m, &pid, e)) {
+		left = remove_spool(m);
+		say_result(m, pid);
+		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
+	}
+	left = made_undo(&m->made) + remove_spool(m);
+	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind");
+	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
+}
+
+static void fini(struct bundling *m)
+{
+	size_t i;
+
+	for (i = 0; i < BUNDLE_DISKS_MAX; i++)
+		free(m->disks[i]);
+	for (i = 0; i < BUNDLE_FILES_MAX; i++)
+		free(m->files[i]);
+	if (m->stream > 0)
+		close(m->stream);
+	if (m->has_bundle)
+		bundle_fini(&m->b);
+	args_result_fini(&m->line);
+	host_qemu_fini(&m->qemu);
+	made_fini(&m->made);
+	free(m->from);
+	free(m->spool);
+	free(m->name);
+	free(m->plain);
+	free(m->dir);
+	free(m->script);
+	free(m->qmp);
+	free(m);
+}
+
+int import_bundle(const struct import_options *o)
+{
+	struct bundling *m = xcalloc(1, sizeof(*m));
+	struct err e;
+	int r;
+
+	m->o = o;
+	m->stream = -1;
+	made_init(&m->made);
+	interrupts_catch();
+	r = look(m, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
+		r = EXIT_REFUSED;
+	} else {
+		say_plan(m);
+		if (o->dry_run)
+			say_line(m);
+		else
+			r = finish(m, &e);
+	}
+	fini(m);
+	return r;
+}

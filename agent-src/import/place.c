@@ -1,0 +1,109 @@
+/* place.c: see place.h. */
+#include "place.h"
+#include "durable-file.h"
+#include "qemu-discover.h"
+#include "unix-socket.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+int place_name(char **out, const char *wish, const char *was, struct err *e)
+{
+	char *name = xstrdup(wish ?: was ?: "guest");
+
+	if (wish && (!*name || strlen(name) > IMPORT_NAME_MAX)) {
+		free(name);
+		return err_set(e, EINVAL, "--name: a name has 1 to %u bytes", IMPORT_NAME_MAX);
+	}
+	text_make_printable(name, false);
+	if (strlen(name) > IMPORT_NAME_MAX) {
+		name[IMPORT_NAME_MAX] = '\0';
+		text_make_utf8(name);
+	}
+	*out = name;
+	return 0;
+}
+
+int place_dir(char **out, const char *dir, struct err *e)
+{
+	struct stat st;
+
+	dir = dir ?: ".";
+	*out = realpath(dir, NULL);
+	if (!*out || stat(*out, &st))
+		return err_sys(e, errno, "--disk-dir %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "--disk-dir %s is no directory", dir);
+	if (access(*out, W_OK | X_OK))
+		return err_sys(e, errno, "--disk-dir %s", dir);
+	return text_is_utf8(*out) ? 0 : err_set(e, EILSEQ, "--disk-dir %s has a name that is not UTF-8 text", dir);
+}
+
+int place_is_free(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (!lstat(path, &st))
+		return err_set(e, EEXIST, "%s is there already, and nothing is written over: take another --name or --disk-dir", path);
+	return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
+}
+
+int place_fits_socket(const char *path, struct err *e)
+{
+	if (strlen(path) <= UNIX_SOCKET_PATH_MAX)
+		return place_is_free(path, e);
+	return err_set(e, ENAMETOOLONG, "%s is too long for a socket: take a shorter --disk-dir or --name", path);
+}
+
+int place_has_no_guest(const char *name, struct err *e)
+{
+	struct guest *list;
+	size_t n, i;
+	pid_t pid = 0;
+	int r = guest_list(&list, &n, e);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < n; i++) {
+		if (!strcmp(list[i].name, name))
+			pid = list[i].pid;
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return pid ? err_set(e, EEXIST, "a guest %s runs here already (pid %d): take another --name", name, (int)pid) : 0;
+}
+
+int place_has_room(const char *dir, uint64_t needed, struct err *e)
+{
+	char need[24], have[24];
+	struct statvfs fs;
+
+	if (statvfs(dir, &fs))
+		return err_sys(e, errno, "cannot look at %s", dir);
+	if (needed <= (uint64_t)fs.f_bavail * fs.f_frsize)
+		return 0;
+	return err_set(e, ENOSPC, "the disks need %s, and %s has %s left", format_bytes(need, needed), dir,
+		       format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize));
+}
+
+int place_write(const char *draft, const void *p, size_t n, mode_t mode, struct err *e)
+{
+	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : pwrite_all(fd, p, n, 0);
+
+	if (!r && (fchmod(fd, mode) || fsync(fd)))
+		r = -errno;
+	return r ? err_sys(e, -r, "cannot write %s", draft) : 0;
+}
+
+void place_remove_socket(const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
