@@ -26,7 +26,8 @@ static const struct command {
 	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},
-	{"import", cmd_import, "make a guest of this host out of another hypervisor's files, or of disk images"},
+	{"export", cmd_export, "make a bundle of a guest: its disks at one moment, and what starts it"},
+	{"import", cmd_import, "make a guest of this host out of a bundle, another hypervisor's files, or disk images"},
 	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them"},
 	{"report", cmd_report, "make an HTML page of a benchmark, or of a move's JSON"},
 };

@@ -1,0 +1,38 @@
+/*
+ * export-live.h: the disks of a guest that runs, or is paused, as they are at one moment, copied by its QEMU.
+ *
+ * Each disk's backup job writes into a quorum of two: our qcow2 file, and a null device that takes everything. So a write of the guest's that waits
+ * for old contents to be saved cannot fail because ours does (a full disk): QEMU says that the file is bad (QUORUM_REPORT_BAD), and the
+ * export fails in its place. The jobs need nobody: if we die they go on to their end, the guest runs on, and the nodes are found by
+ * their names (export-undo.h).
+ */
+#ifndef VMFERRY_EXPORT_LIVE_H
+#define VMFERRY_EXPORT_LIVE_H
+
+#include "export-undo.h"
+#include "qemu-discover.h"
+
+struct live {
+	struct loop *l;
+	struct qmp *q;
+	const struct guest *g;
+	char tag[EXPORT_TAG_MAX];
+	bool began; /* there is something in QEMU to be undone */
+	const struct guest_disk **disks;
+	const char *const *targets; /* empty qcow2 images of the disks' sizes */
+	size_t count;
+	bool *done;
+	struct err bad; /* code: a job or a file failed */
+};
+
+/* Asks g's QEMU; *removed: what it still had of exporters that died. 0, or what stands in the way. live_close() in any case. */
+int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e);
+/* The moment: all disks are, from now on, as they are now. speed: bytes a second of each; 0: no limit. */
+int live_begin(struct live *x, const struct guest_disk **disks, const char *const *targets, size_t count, uint64_t speed, struct err *e);
+/* Until all is copied and the files are nobody's. -ECANCELED: we are to end. */
+int live_wait(struct live *x, struct err *e);
+/* Removes what is left in QEMU; -errno: something stays. */
+int live_undo(struct live *x, struct err *e);
+void live_close(struct live *x);
+
+#endif

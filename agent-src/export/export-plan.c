@@ -1,0 +1,272 @@
+/* export-plan.c: see export-plan.h. */
+#include "export-plan.h"
+#include "qemu-opts.h"
+#include "qemu-props.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BASE_MAX 80 /* of a file's own name within its name in a bundle */
+
+void export_plan_note(struct export_plan *p, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	text_make_printable(text, false);
+	p->notes = xrealloc(p->notes, (p->note_count + 1) * sizeof(*p->notes));
+	p->notes[p->note_count++] = text;
+}
+
+/* ---- the line ---- */
+
+static int take_line(struct bundle *b, const struct guest *g, struct err *e)
+{
+	const char *slash = strrchr(g->exe, '/');
+	size_t i;
+	int r = qemu_args_expand(&b->argv, &b->argc, g->line.argv, g->line.argc, g->line.configs, g->line.config_count, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < b->argc; i++)
+		if (!text_is_utf8(b->argv[i]))
+			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
+	if (!text_is_utf8(g->cwd) || !text_is_utf8(g->name))
+		return err_set(e, EILSEQ, "the guest's name, or its QEMU's directory, is not UTF-8 text");
+	b->program = xstrdup(slash ? slash + 1 : g->exe);
+	if (strncmp(b->program, "qemu-system-", 12))
+		return err_set(e, ENOTSUP, "the guest's QEMU is called %s, and not qemu-system-…: a bundle could not say which it is",
+			       b->program);
+	b->cwd = xstrdup(g->cwd);
+	b->name = xstrdup(g->name);
+	b->machine = g->machine ? xstrdup(g->machine) : NULL;
+	b->version = g->version.major ? xasprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro) : NULL;
+	return 0;
+}
+
+/* A bundle's images have no base, and a line that names one would put it below them. */
+static int check_bases(const struct bundle *b, struct err *e)
+{
+	struct qemu_opt opt;
+	size_t i = 1, k;
+	bool found = false;
+
+	while (qemu_opt_next(b->argv, b->argc, &i, &opt)) {
+		struct props p;
+
+		if (!opt.value || (strcmp(opt.name, "drive") && strcmp(opt.name, "blockdev")))
+			continue;
+		props_parse(&p, opt.value);
+		for (k = 0; k < p.l.n; k++) {
+			const char *key = p.l.v[k].key ?: "";
+
+			found |= !strcmp(key, "backing") || !strncmp(key, "backing.", 8) || strstr(key, ".backing");
+		}
+		props_fini(&p);
+		if (found)
+			return err_set(e, ENOTSUP, "-%s %s names what its image is based on, which a bundle, whose images are whole, cannot",
+				       opt.name, opt.value);
+	}
+	return 0;
+}
+
+/* ---- disks ---- */
+
+static const struct guest_disk *disk_of(const struct guest *g, const char *path, const char *real)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		const struct guest_disk *d = &g->disks[i];
+
+		if ((d->file && !strcmp(d->file, path)) || (real && d->real_path && !strcmp(d->real_path, real)))
+			return d;
+	}
+	return NULL;
+}
+
+static uint64_t allocated(const struct guest_disk *d)
+{
+	uint64_t sum = d->allocated;
+	size_t i;
+
+	for (i = 0; i < d->chain_count; i++)
+		sum += d->chain[i].allocated;
+	return MIN(sum, MAX(d->virtual_size, d->allocated));
+}
+
+static int take_written(struct export_plan *p, struct export_disk *from, const struct guest_disk *d, struct err *e)
+{
+	int r = guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE, e);
+
+	if (r)
+		return r;
+	if (d->snapshot_count)
+		export_plan_note(p, "the snapshots inside %s are not in the bundle", d->real_path);
+	if (d->bitmap_count)
+		export_plan_note(p, "the dirty bitmaps inside %s are not in the bundle", d->real_path);
+	from->live = d;
+	from->format = d->format;
+	from->allocated = allocated(d);
+	return 0;
+}
+
+/* Nobody writes to it. */
+static int take_read_only(struct export_disk *from, const struct args_file *f, const struct stat *st, struct err *e)
+{
+	from->format = f->format && !strcmp(f->format, "qcow2") ? "qcow2" : "raw";
+	if (!f->format || (strcmp(f->format, "raw") && strcmp(f->format, "qcow2")))
+		return err_set(e, ENOTSUP, "the guest's command line does not say that %s is raw or qcow2 (format=…)", f->path);
+	from->allocated = (uint64_t)st->st_blocks * 512;
+	return 0;
+}
+
+static int add_disk(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, struct err *e)
+{
+	AUTO_FREE char *real = realpath(f->path, NULL);
+	const struct guest_disk *d = disk_of(g, f->path, real);
+	struct export_disk *from = &p->disks[b->disk_count];
+	struct bundle_file *to = &b->disks[b->disk_count];
+	struct stat st;
+	int r;
+
+	if (!real || stat(real, &st))
+		return err_sys(e, errno, "the disk %s of the guest", f->path);
+	if (b->disk_count == BUNDLE_DISKS_MAX)
+		return err_set(e, ENOTSUP, "more than %d disks", BUNDLE_DISKS_MAX);
+	if (!f->read_only && !d)
+		return err_set(e, ENOTSUP, "the disk %s of the guest's command line is none that its QEMU has now", f->path);
+	r = f->read_only ? take_read_only(from, f, &st, e) : take_written(p, from, d, e);
+	if (r)
+		return r;
+	p->needed += from->allocated;
+	from->path = xstrdup(real);
+	to->file = xasprintf("disk%zu.qcow2", b->disk_count);
+	to->path = xstrdup(f->path);
+	to->real_path = text_is_utf8(real) ? xstrdup(real) : NULL;
+	snprintf(to->format, sizeof(to->format), "%s", from->format);
+	b->disk_count++;
+	return 0;
+}
+
+/* ---- other files ---- */
+
+static char *file_name(size_t number, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *plain = unit_plain_name(slash ? slash + 1 : path);
+
+	return xasprintf("file%zu-%.*s", number, BASE_MAX, plain);
+}
+
+/* Why it is not in the bundle; NULL: it is. */
+static const char *left_out(const struct guest *g, const struct args_file *f, bool no_media, const struct stat *st)
+{
+	return f->role != ARGS_MEDIA		       ? NULL
+	       : no_media			       ? "as told"
+	       : g->pid && !guest_is_inserted(g, f->path) ? "the guest has ejected it"
+	       : !S_ISREG(st->st_mode)		       ? "it is no file"
+						       : NULL;
+}
+
+static int add_file(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, bool no_media,
+		    struct err *e)
+{
+	struct bundle_file *to = &b->files[b->file_count];
+	AUTO_FREE char *real = realpath(f->path, NULL);
+	struct stat st = {.st_mode = 0};
+	const char *why;
+
+	if (b->file_count == BUNDLE_FILES_MAX)
+		return err_set(e, ENOTSUP, "more than %d files", BUNDLE_FILES_MAX);
+	if (real && stat(real, &st))
+		return err_sys(e, errno, "%s", f->path);
+	why = left_out(g, f, no_media, &st);
+	if (!why && !S_ISREG(st.st_mode))
+		return err_set(e, real ? ENOTSUP : ENOENT, "the %s %s of the guest %s", args_role_name(f->role), f->path,
+			       real ? "is no regular file" : "is not there any more");
+	*to = (struct bundle_file){.role = f->role, .path = xstrdup(f->path)};
+	to->real_path = real && text_is_utf8(real) ? xstrdup(real) : NULL;
+	if (why) {
+		export_plan_note(p, "the medium %s is not in the bundle: %s", f->path, why);
+	} else {
+		p->files[b->file_count] = xstrdup(real);
+		p->needed += (uint64_t)st.st_blocks * 512;
+		to->file = file_name(b->file_count, f->path);
+	}
+	b->file_count++;
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static bool is_known(const struct bundle *b, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < b->disk_count; i++)
+		if (!strcmp(b->disks[i].path, path))
+			return true;
+	for (i = 0; i < b->file_count; i++)
+		if (!strcmp(b->files[i].path, path))
+			return true;
+	return false;
+}
+
+static int add(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, bool no_media, struct err *e)
+{
+	if (!f->path || is_known(b, f->path))
+		return 0;
+	if (!text_is_utf8(f->path))
+		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", f->path);
+	if (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS)
+		return add_disk(p, b, g, f, e);
+	if (args_role_is_content(f->role))
+		return add_file(p, b, g, f, no_media, e);
+	if ((!args_role_is_made(f->role) || f->role == ARGS_MEMORY) && strcmp(f->option, "L")) /* without those of -L QEMU looks elsewhere */
+		export_plan_note(p, "-%s names %s, which is not in the bundle: where it is imported there must be one", f->option, f->path);
+	return 0;
+}
+
+int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, bool no_media, struct err *e)
+{
+	struct args_options o = {.cwd = g->cwd};
+	struct args_result line;
+	size_t i;
+	int r;
+
+	*p = (struct export_plan){.needed = 0};
+	r = take_line(b, g, e);
+	if (!r)
+		r = check_bases(b, e);
+	if (!r)
+		r = qemu_args_rewrite(&line, b->argv, b->argc, &o, e);
+	if (r)
+		return r;
+	for (i = 0; i < line.file_count && !r; i++)
+		r = add(p, b, g, &line.files[i], no_media, e);
+	args_result_fini(&line);
+	return r;
+}
+
+void export_plan_fini(struct export_plan *p)
+{
+	size_t i;
+
+	for (i = 0; i < BUNDLE_DISKS_MAX; i++)
+		free(p->disks[i].path);
+	for (i = 0; i < BUNDLE_FILES_MAX; i++)
+		free(p->files[i]);
+	for (i = 0; i < p->note_count; i++)
+		free(p->notes[i]);
+	free(p->notes);
+}

@@ -1,0 +1,29 @@
+/* export-plan.h: which files of a guest go into a bundle, and as what. Looks at files; changes nothing. */
+#ifndef VMFERRY_EXPORT_PLAN_H
+#define VMFERRY_EXPORT_PLAN_H
+
+#include "bundle.h"
+#include "qemu-discover.h"
+
+/* Where a disk's contents come from. */
+struct export_disk {
+	const struct guest_disk *live; /* copied by the guest's QEMU, or read from its files under lock; NULL: nobody writes to it */
+	char *path;		       /* of its image */
+	const char *format;
+	uint64_t allocated; /* bytes, about */
+};
+
+struct export_plan {
+	struct export_disk disks[BUNDLE_DISKS_MAX]; /* as b's */
+	char *files[BUNDLE_FILES_MAX];		    /* where each of b's comes from; NULL: it stays behind */
+	uint64_t needed;			    /* bytes, about */
+	char **notes;
+	size_t note_count;
+};
+
+/* Fills b's line, disks and files (their names; no digests yet) and *p. 0; -ENOTSUP, -EINVAL, -errno: why the guest cannot be exported. */
+int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, bool no_media, struct err *e);
+void export_plan_fini(struct export_plan *p);
+void export_plan_note(struct export_plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

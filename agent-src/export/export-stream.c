@@ -1,0 +1,99 @@
+/* export-stream.c: see export-stream.h. */
+#include "export-stream.h"
+#include "bundle-tar.h"
+#include "child.h"
+#include "open-regular.h"
+#include "progress.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define CHUNK (1u << 20)
+
+struct sending {
+	int fd;
+	struct progress p;
+	uint64_t sent, total;
+};
+
+static int put(struct sending *s, const void *from, size_t n, struct err *e)
+{
+	const uint8_t *p = from;
+
+	while (n) {
+		ssize_t w = write(s->fd, p, n);
+
+		if (interrupted())
+			return err_set(e, ECANCELED, "interrupted");
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return err_sys(e, errno, "cannot write the stream");
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+static int pad(struct sending *s, uint64_t size, struct err *e)
+{
+	static const uint8_t zeros[TAR_BLOCK];
+
+	return put(s, zeros, tar_padding(size), e);
+}
+
+static int send_file(struct sending *s, const char *dir, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
+	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
+	AUTO_CLOSE int fd = open_regular(path);
+	uint8_t header[TAR_BLOCK];
+	uint64_t left;
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
+	tar_header(header, name, (uint64_t)st.st_size, (uint64_t)time(NULL));
+	r = put(s, header, sizeof(header), e);
+	for (left = (uint64_t)st.st_size; left && !r;) {
+		ssize_t n = read(fd, buf, MIN(left, CHUNK));
+
+		if (n <= 0)
+			return err_sys(e, n ? errno : EIO, "cannot read %s", path);
+		r = put(s, buf, (size_t)n, e);
+		left -= (uint64_t)n;
+		s->sent += (uint64_t)n;
+		progress_at(&s->p, s->total ? 100.0 * (double)s->sent / (double)s->total : 0);
+	}
+	return r ? r : pad(s, (uint64_t)st.st_size, e);
+}
+
+int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
+{
+	static const uint8_t end[2 * TAR_BLOCK];
+	struct sending s = {.fd = fd};
+	size_t i;
+	int r;
+
+	for (i = 0; i < b->disk_count; i++)
+		s.total += b->disks[i].bytes;
+	for (i = 0; i < b->file_count; i++)
+		s.total += b->files[i].bytes;
+	progress_begin(&s.p, "sending");
+	r = send_file(&s, dir, BUNDLE_MANIFEST, e);
+	if (!r)
+		r = send_file(&s, dir, BUNDLE_README, e);
+	for (i = 0; i < b->disk_count && !r; i++)
+		r = send_file(&s, dir, b->disks[i].file, e);
+	for (i = 0; i < b->file_count && !r; i++)
+		if (b->files[i].file)
+			r = send_file(&s, dir, b->files[i].file, e);
+	if (!r)
+		r = put(&s, end, sizeof(end), e);
+	progress_end(&s.p);
+	return r;
+}

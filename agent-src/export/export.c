@@ -1,0 +1,597 @@
+/* export.c: see export.h. */
+#include "export.h"
+#include "bundle-digest.h"
+#include "child.h"
+#include "convert.h"
+#include "durable-file.h"
+#include "exit-code.h"
+#include "export-live.h"
+#include "export-plan.h"
+#include "export-stream.h"
+#include "fault.h"
+#include "guest-agent.h"
+#include "guest-at-rest.h"
+#include "host-qemu.h"
+#include "image-lock.h"
+#include "made.h"
+#include "open-regular.h"
+#include "progress.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define COPY_CHUNK (1u << 20)
+
+struct export {
+	const struct export_options *o;
+	FILE *out; /* where it says what it does */
+	struct guest g;
+	bool runs; /* or is paused: it has a QEMU */
+	struct live live;
+	struct bundle b;
+	struct export_plan plan;
+	char *img; /* qemu-img */
+	char *dir; /* where the bundle is made */
+	bool made_dir;
+	struct made made, before; /* what is to be the bundle; images before they are compressed */
+	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
+	int *locks;
+	struct stat *locked; /* as they were then */
+	size_t lock_count;
+};
+
+static bool is_stream(const struct export *x)
+{
+	return !strcmp(x->o->dir, "-");
+}
+
+/* ---- which guest ---- */
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n > k && !strcmp(s + n - k, end);
+}
+
+/* What starts it, and not its name, its pid or its monitor. */
+static bool is_at_rest(const struct export_options *o)
+{
+	struct stat st;
+
+	return o->argv || ends_with(o->vm, ".service") || ends_with(o->vm, ".sh") || (!stat(o->vm, &st) && S_ISREG(st.st_mode));
+}
+
+static int find(struct export *x, struct err *e)
+{
+	AUTO_FREE char *script = NULL;
+	unsigned removed;
+	int r;
+
+	if (is_at_rest(x->o)) {
+		x->b.state = xstrdup("shut down");
+		return guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e);
+	}
+	r = guest_find(&x->g, x->o->vm, e);
+	if (!r)
+		r = guest_check_user(&x->g, e);
+	if (r)
+		return r;
+	x->runs = true;
+	r = live_open(&x->live, &x->g, &removed, e);
+	if (removed && !r)
+		export_plan_note(&x->plan, "an export that was cut off had left something in the guest's QEMU: it is removed");
+	if (!r)
+		x->b.state = xstrdup(x->g.status);
+	return r;
+}
+
+/* ---- where to ---- */
+
+static int is_empty(const char *dir, struct err *e)
+{
+	DIR *d = opendir(dir);
+	struct dirent *x;
+	int r = d ? 0 : err_sys(e, errno, "cannot open %s", dir);
+
+	while (d && !r && (x = readdir(d)))
+		if (strcmp(x->d_name, ".") && strcmp(x->d_name, ".."))
+			r = err_set(e, ENOTEMPTY, "%s is not empty (there is %s): take a new or an empty directory", dir, x->d_name);
+	if (d)
+		closedir(d);
+	return r;
+}
+
+/* It, or the directory where it is to be made. */
+static int choose_place(struct export *x, struct err *e)
+{
+	const char *spool = x->o->spool ?: getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp";
+	AUTO_FREE char *copy = xstrdup(x->o->dir), *above = NULL;
+	struct statvfs fs;
+	char need[24], have[24];
+	struct stat st;
+	char *slash;
+	int r = 0;
+
+	while (strlen(copy) > 1 && ends_with(copy, "/"))
+		copy[strlen(copy) - 1] = '\0';
+	slash = strrchr(copy, '/');
+	above = is_stream(x) ? xstrdup(spool) : !stat(copy, &st) ? xstrdup(copy) : slash == copy ? xstrdup("/")
+		: slash ? xasprintf("%.*s", (int)(slash - copy), copy)
+			: xstrdup(".");
+	if (stat(above, &st) || statvfs(above, &fs))
+		return err_sys(e, errno, "%s", above);
+	if (!S_ISDIR(st.st_mode) || access(above, W_OK | X_OK))
+		return err_sys(e, S_ISDIR(st.st_mode) ? errno : ENOTDIR, "%s", above);
+	if (!is_stream(x) && !strcmp(above, copy))
+		r = is_empty(copy, e);
+	if (!r && x->plan.needed > (uint64_t)fs.f_bavail * fs.f_frsize)
+		r = err_set(e, ENOSPC, "the bundle may take %s, and %s has %s left", format_bytes(need, x->plan.needed), above,
+			    format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize));
+	if (!r && is_stream(x))
+		x->dir = xasprintf("%s/vmferry-export-XXXXXX", above);
+	else if (!r)
+		x->dir = xstrdup(copy);
+	return r;
+}
+
+static int make_place(struct export *x, struct err *e)
+{
+	char *real;
+
+	if (is_stream(x) ? !mkdtemp(x->dir) : mkdir(x->dir, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make %s", x->dir);
+	x->made_dir = is_stream(x) || errno != EEXIST;
+	real = realpath(x->dir, NULL);
+	if (!real)
+		return err_sys(e, errno, "%s", x->dir);
+	free(x->dir);
+	x->dir = real;
+	return text_is_utf8(real) ? 0 : err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", real);
+}
+
+static int make_drafts(struct export *x, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->b.disk_count && !r; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", x->dir, x->b.disks[i].file);
+
+		r = made_add(&x->made, path, &x->disks[i], e);
+	}
+	for (i = 0; i < x->b.file_count && !r; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", x->dir, x->b.files[i].file ?: "");
+
+		if (x->b.files[i].file)
+			r = made_add(&x->made, path, &x->files[i], e);
+	}
+	return r;
+}
+
+/* ---- disks ---- */
+
+static int convert(struct export *x, size_t i, const char *from, const char *driver, const char *to, struct err *e)
+{
+	struct image_source source = {.path = (char *)from, .driver = driver};
+	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate};
+	AUTO_FREE char *what = xasprintf("%s %s", x->o->compress ? "compressing" : "copying", x->b.disks[i].file);
+
+	return convert_image(x->img, &source, to, "qcow2", &how, what, e);
+}
+
+/* An empty image, as large as the guest's disk. */
+static int create_image(struct export *x, const char *path, uint64_t size, struct err *e)
+{
+	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
+	char *argv[] = {x->img, (char *)"create", (char *)"-q", (char *)"-f", (char *)"qcow2", (char *)"--", (char *)path, bytes, NULL};
+
+	return child_run(argv, NULL, NULL, e);
+}
+
+/* In the moment between them all disks are still. */
+static int begin(struct export *x, const struct guest_disk **disks, const char *const *targets, size_t n, struct err *e)
+{
+	AUTO_FREE char *path = x->o->freeze == FREEZE_OFF ? NULL : guest_agent_path(&x->g);
+	struct freeze f = {.child = 0};
+	struct err why;
+	int r = 0;
+
+	if (path && !strcmp(x->g.status, "running")) {
+		r = freeze_begin(&f, path, &why);
+		x->b.frozen = !r;
+		if (r && x->o->freeze == FREEZE_AUTO) {
+			fprintf(x->out, "  note    its file systems are not frozen: %s\n", why.msg);
+			r = 0;
+		} else if (r) {
+			return err_set(e, EIO, "its file systems cannot be frozen: %s", why.msg);
+		}
+		fault_point("export-frozen");
+	}
+	r = live_begin(&x->live, disks, targets, n, x->o->rate, e);
+	if (freeze_end(&f, &why) && !r) {
+		*e = why;
+		r = -e->code;
+	}
+	return r;
+}
+
+static int copy_live(struct export *x, struct err *e)
+{
+	const struct guest_disk *disks[BUNDLE_DISKS_MAX];
+	const char *targets[BUNDLE_DISKS_MAX], *draft;
+	size_t which[BUNDLE_DISKS_MAX], n = 0, i;
+	int r = 0;
+
+	for (i = 0; i < x->b.disk_count && !r; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s.uncompressed", x->dir, x->b.disks[i].file);
+
+		if (!x->plan.disks[i].live)
+			continue;
+		draft = x->disks[i];
+		if (x->o->compress)
+			r = made_add(&x->before, path, &draft, e);
+		if (!r)
+			r = create_image(x, draft, x->plan.disks[i].live->virtual_size, e);
+		which[n] = i;
+		targets[n] = draft;
+		disks[n++] = x->plan.disks[i].live;
+	}
+	if (!r)
+		r = begin(x, disks, targets, n, e);
+	if (!r)
+		r = live_wait(&x->live, e);
+	for (i = 0; i < n && !r && x->o->compress; i++)
+		r = convert(x, which[i], targets[i], "qcow2", x->disks[which[i]], e);
+	return r;
+}
+
+/* Nobody starts the guest, or writes to them, meanwhile. */
+static int lock(struct export *x, const char *path, enum image_use use, struct err *e)
+{
+	int fd, r = image_lock(path, use, &fd, e);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s is in use: a QEMU, or another agent of ours, has locked it. A guest that runs is exported by its name",
+			       path);
+	if (r)
+		return r;
+	x->locks = xrealloc(x->locks, (x->lock_count + 1) * sizeof(*x->locks));
+	x->locked = xrealloc(x->locked, (x->lock_count + 1) * sizeof(*x->locked));
+	x->locks[x->lock_count] = fd;
+	if (fstat(fd, &x->locked[x->lock_count++]))
+		return err_sys(e, errno, "cannot look at %s", path);
+	return image_is_written(fd) ? err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone", path) : 0;
+}
+
+static int lock_disks(struct export *x, struct err *e)
+{
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < x->b.disk_count && !r; i++) {
+		const struct guest_disk *d = x->plan.disks[i].live;
+
+		if (!d)
+			continue;
+		r = lock(x, x->plan.disks[i].path, IMAGE_READ, e);
+		for (k = 0; k < d->chain_count && !r; k++)
+			r = lock(x, d->chain[k].real_path, IMAGE_SHARE, e);
+	}
+	return r;
+}
+
+static int check_unchanged(const struct export *x, struct err *e)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < x->lock_count; i++) {
+		const struct stat *was = &x->locked[i];
+
+		if (fstat(x->locks[i], &st) || st.st_size != was->st_size || st.st_mtim.tv_sec != was->st_mtim.tv_sec ||
+		    st.st_mtim.tv_nsec != was->st_mtim.tv_nsec || image_is_written(x->locks[i]))
+			return err_set(e, ESTALE, "a disk of the guest was written to while it was copied: has somebody started the guest?");
+	}
+	return 0;
+}
+
+static int copy_disks(struct export *x, struct err *e)
+{
+	size_t i;
+	int r = x->runs ? copy_live(x, e) : 0;
+
+	for (i = 0; i < x->b.disk_count && !r; i++)
+		if (!x->runs || !x->plan.disks[i].live)
+			r = convert(x, i, x->plan.disks[i].path, x->plan.disks[i].format, x->disks[i], e);
+	return r;
+}
+
+/* ---- other files ---- */
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return !n || (!*p && !memcmp(p, p + 1, n - 1));
+}
+
+static int copy_file(const char *from, const char *to, struct err *e)
+{
+	AUTO_CLOSE int in = open_regular(from), out = open(to, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FREE uint8_t *buf = xmalloc(COPY_CHUNK);
+	struct stat before, after;
+	uint64_t at = 0;
+	ssize_t n;
+	int r = 0;
+
+	if (in < 0 || fstat(in, &before))
+		return err_sys(e, in < 0 ? -in : errno, "cannot read %s", from);
+	if (out < 0)
+		return err_sys(e, errno, "cannot open %s", to);
+	while (!r && (n = pread(in, buf, COPY_CHUNK, (off_t)at)) > 0) {
+		if (!is_zero(buf, (size_t)n))
+			r = pwrite_all(out, buf, (size_t)n, (off_t)at);
+		at += (uint64_t)n;
+		if (interrupted())
+			return err_set(e, ECANCELED, "interrupted");
+	}
+	if (!r && n < 0)
+		return err_sys(e, errno, "cannot read %s", from);
+	if (!r && (ftruncate(out, (off_t)at) || fsync(out)))
+		r = -errno;
+	if (r)
+		return err_sys(e, -r, "cannot write %s", to);
+	if (fstat(in, &after) || after.st_size != (off_t)at || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+	    after.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
+		return err_set(e, ESTALE, "%s was changed while it was copied", from);
+	return 0;
+}
+
+static int copy_files(struct export *x, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->b.file_count && !r; i++)
+		if (x->files[i])
+			r = copy_file(x->plan.files[i], x->files[i], e);
+	return r;
+}
+
+/* ---- what it is ---- */
+
+static int on_read(void *ctx, uint64_t bytes)
+{
+	(void)ctx;
+	(void)bytes;
+	return interrupted() ? -1 : 0;
+}
+
+static int describe_file(struct bundle_file *f, const char *draft, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(draft);
+
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot read %s", draft);
+	if (fsync(fd))
+		return err_sys(e, errno, "cannot write %s", draft);
+	return bundle_digest_file(fd, draft, &f->bytes, f->sha256, on_read, NULL, e);
+}
+
+static int virtual_size(struct export *x, size_t i, struct err *e)
+{
+	struct image_source s = {.path = (char *)x->disks[i], .driver = "qcow2"};
+	uint64_t ignored;
+
+	return convert_measure(x->img, &s, &x->b.disks[i].virtual_bytes, &ignored, e);
+}
+
+static int describe(struct export *x, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->b.disk_count && !r; i++) {
+		r = describe_file(&x->b.disks[i], x->disks[i], e);
+		if (!r)
+			r = virtual_size(x, i, e);
+	}
+	for (i = 0; i < x->b.file_count && !r; i++)
+		if (x->files[i])
+			r = describe_file(&x->b.files[i], x->files[i], e);
+	return r;
+}
+
+static int write_text(struct export *x, const char *name, const char *text, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", x->dir, name);
+	const char *draft;
+	int r = made_add(&x->made, path, &draft, e);
+	AUTO_CLOSE int fd = r ? -1 : open(draft, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (r)
+		return r;
+	r = fd < 0 ? -errno : pwrite_all(fd, text, strlen(text), 0);
+	if (!r && fsync(fd))
+		r = -errno;
+	return r ? err_sys(e, -r, "cannot write %s", draft) : 0;
+}
+
+/* The manifest is the last to get its name. */
+static int write_manifest(struct export *x, struct err *e)
+{
+	AUTO_FREE char *readme = bundle_readme(&x->b), *manifest = bundle_print(&x->b);
+	int r = manifest ? write_text(x, BUNDLE_README, readme, e) : err_set(e, EILSEQ, "the guest is described by text that is not UTF-8");
+
+	return r ? r : write_text(x, BUNDLE_MANIFEST, manifest, e);
+}
+
+/* ---- ---- */
+
+static void note_time(struct export *x)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[32];
+
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
+	x->b.made = xstrdup(date);
+}
+
+static int make(struct export *x, struct err *e)
+{
+	int r = make_place(x, e);
+
+	note_time(x);
+	if (!r)
+		r = make_drafts(x, e);
+	if (!r)
+		r = copy_disks(x, e);
+	if (!r)
+		r = copy_files(x, e);
+	if (!r && !x->runs)
+		r = check_unchanged(x, e);
+	if (!r)
+		r = describe(x, e);
+	if (!r)
+		r = write_manifest(x, e);
+	if (!r && interrupted())
+		r = err_set(e, ECANCELED, "interrupted");
+	if (!r)
+		r = made_name(&x->made, e);
+	if (!r && x->made_dir && !is_stream(x))
+		r = sync_parent_dir(x->dir, e);
+	if (!r && is_stream(x))
+		r = export_send(1, x->dir, &x->b, e);
+	return r;
+}
+
+static int look(struct export *x, struct err *e)
+{
+	int r = is_stream(x) && isatty(1) ? err_set(e, EINVAL, "a stream is not for a terminal: vmferry export VM - | …") : find(x, e);
+
+	if (!r)
+		r = host_qemu_find_img(&x->img, x->g.exe, e);
+	if (!r)
+		r = export_plan(&x->plan, &x->b, &x->g, x->o->no_media, e);
+	if (!r && x->o->freeze == FREEZE_REQUIRE) {
+		AUTO_FREE char *path = x->runs ? guest_agent_path(&x->g) : NULL;
+
+		if (x->runs && !path)
+			r = err_set(e, ENOTSUP, "--freeze require: the guest has no agent (no port org.qemu.guest_agent.0 on a socket)");
+	}
+	if (!r)
+		r = choose_place(x, e);
+	return r || x->runs ? r : lock_disks(x, e);
+}
+
+static void say_plan(const struct export *x)
+{
+	AUTO_FREE char *name = text_shown(x->g.name);
+	char size[24];
+	size_t i;
+
+	fprintf(x->out, "exporting guest %s (%s)\n", name, x->b.state);
+	for (i = 0; i < x->b.disk_count; i++) {
+		AUTO_FREE char *path = text_shown(x->b.disks[i].path);
+
+		fprintf(x->out, "  disk    %s (%s, %s) -> %s%s\n", path, x->b.disks[i].format,
+			format_bytes(size, x->plan.disks[i].allocated), x->b.disks[i].file, x->o->compress ? ", compressed" : "");
+	}
+	for (i = 0; i < x->b.file_count; i++) {
+		AUTO_FREE char *path = text_shown(x->b.files[i].path);
+
+		if (x->b.files[i].file)
+			fprintf(x->out, "  file    %s (%s) -> %s\n", path, args_role_name(x->b.files[i].role), x->b.files[i].file);
+	}
+	for (i = 0; i < x->plan.note_count; i++)
+		fprintf(x->out, "  note    %s\n", x->plan.notes[i]);
+	fflush(x->out);
+}
+
+/* How many things are left, each of which is listed. */
+static size_t undo(struct export *x)
+{
+	AUTO_FREE char *name = text_shown(x->g.name);
+	size_t left = 0;
+	struct err e;
+
+	if (live_undo(&x->live, &e)) {
+		fprintf(stderr, "vmferry: left behind in the guest's QEMU, which it does not harm: %s; vmferry recover %s removes it\n", e.msg,
+			name);
+		left++;
+	}
+	left += made_undo(&x->before) + made_undo(&x->made);
+	if (x->made_dir && rmdir(x->dir) && errno != ENOENT) {
+		fprintf(stderr, "vmferry: left behind: %s: %s\n", x->dir, strerror(errno));
+		left++;
+	}
+	return left;
+}
+
+static int finish(struct export *x, struct err *e)
+{
+	bool failed = make(x, e) != 0;
+	size_t left;
+
+	if (!failed) {
+		left = made_undo(&x->before);
+		if (is_stream(x))
+			left += undo(x);
+		fprintf(x->out, "exported: %s%s\n", is_stream(x) ? "sent" : x->dir,
+			x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
+		fflush(x->out);
+		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
+	}
+	left = undo(x);
+	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind, and the guest is as before");
+	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
+}
+
+static void fini(struct export *x)
+{
+	size_t i;
+
+	for (i = 0; i < x->lock_count; i++)
+		close(x->locks[i]);
+	free(x->locks);
+	free(x->locked);
+	live_close(&x->live);
+	export_plan_fini(&x->plan);
+	bundle_fini(&x->b);
+	made_fini(&x->made);
+	made_fini(&x->before);
+	guest_fini(&x->g);
+	free(x->img);
+	free(x->dir);
+	free(x);
+}
+
+int export_run(const struct export_options *o)
+{
+	struct export *x = xcalloc(1, sizeof(*x));
+	struct err e;
+	int r;
+
+	x->o = o;
+	x->out = is_stream(x) ? stderr : stdout;
+	made_init(&x->made);
+	made_init(&x->before);
+	interrupts_catch();
+	r = look(x, &e);
+	if (r) {
+		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
+		r = EXIT_REFUSED;
+	} else {
+		say_plan(x);
+		r = finish(x, &e);
+	}
+	fini(x);
+	return r;
+}

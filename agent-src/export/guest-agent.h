@@ -1,0 +1,28 @@
+/*
+ * guest-agent.h: the file systems of a running guest, frozen for a moment by qemu-ga in it.
+ *
+ * A process of its own does it, which thaws what it has frozen when it is told to, when we die, or when FREEZE_MAX_MS are over, whatever
+ * comes first: no guest stays frozen because an exporter was killed.
+ */
+#ifndef VMFERRY_GUEST_AGENT_H
+#define VMFERRY_GUEST_AGENT_H
+
+#include "err.h"
+#include "qemu-discover.h"
+
+#define FREEZE_MAX_MS 10000 /* as long as Windows allows it, too */
+
+struct freeze {
+	pid_t child; /* 0: none */
+	int fd;
+};
+
+/* The socket that leads to the guest's agent (a virtio-serial port org.qemu.guest_agent.0), by its command line; malloc'ed, NULL: it has
+ * none. */
+char *guest_agent_path(const struct guest *g);
+/* 0: its file systems are frozen, until freeze_end(), or for FREEZE_MAX_MS. Otherwise they are not, or not any more, and e says why. */
+int freeze_begin(struct freeze *f, const char *path, struct err *e);
+/* Thaws. 0: they were frozen all the time, and are not any more. -ETIMEDOUT: not all the time; -EIO: nothing says that they are thawed. */
+int freeze_end(struct freeze *f, struct err *e);
+
+#endif
