@@ -150,7 +150,8 @@ static int take_member(struct receiving *r, const struct tar_member *m, const st
 	int failed;
 
 	if (path && out < 0)
-		return errno == EEXIST ? err_set(e, EINVAL, "it has two members '%s'", m->name) : err_sys(e, errno, "cannot create %s", path);
+		return errno == EEXIST ? err_set(e, EINVAL, "it has two members '%s'", m->name)
+				       : err_sys(e, errno, "cannot create %s", path);
 	bundle_digest_begin(&d);
 	failed = take_contents(r, m->size, out, &d, e);
 	bundle_digest_end(&d, hex);

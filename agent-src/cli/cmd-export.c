@@ -40,14 +40,10 @@ static const char usage[] =
 enum { OPT_COMPRESS = 256, OPT_RATE, OPT_FREEZE, OPT_NO_MEDIA, OPT_SPOOL, OPT_MEMORY, OPT_HELP };
 
 static const struct option options[] = {
-	{"compress", no_argument, NULL, OPT_COMPRESS},
-	{"bwlimit", required_argument, NULL, OPT_RATE},
-	{"freeze", required_argument, NULL, OPT_FREEZE},
-	{"no-media", no_argument, NULL, OPT_NO_MEDIA},
-	{"spool", required_argument, NULL, OPT_SPOOL},
-	{"with-memory", no_argument, NULL, OPT_MEMORY},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
+	{"compress", no_argument, NULL, OPT_COMPRESS},	 {"bwlimit", required_argument, NULL, OPT_RATE},
+	{"freeze", required_argument, NULL, OPT_FREEZE}, {"no-media", no_argument, NULL, OPT_NO_MEDIA},
+	{"spool", required_argument, NULL, OPT_SPOOL},	 {"with-memory", no_argument, NULL, OPT_MEMORY},
+	{"help", no_argument, NULL, OPT_HELP},		 {NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -67,7 +63,8 @@ static int take(struct export_options *o, int c)
 		o->compress = true;
 		return 0;
 	case OPT_RATE:
-		return parse_bytes(optarg, &o->rate) || !o->rate || o->rate > INT64_MAX ? bad("--bwlimit", optarg, "a rate such as 10M") : 0;
+		return parse_bytes(optarg, &o->rate) || !o->rate || o->rate > INT64_MAX ? bad("--bwlimit", optarg, "a rate such as 10M")
+											: 0;
 	case OPT_FREEZE:
 		i = word_index(when, optarg);
 		o->freeze = i > 0 ? (enum export_freeze)i : FREEZE_AUTO;

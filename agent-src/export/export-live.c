@@ -218,7 +218,8 @@ static int show(struct live *x, struct progress *p, struct err *e)
 			n++;
 		}
 	json_decref(jobs);
-	progress_at(p, total > 0 ? 100.0 * now / total * ((double)n / (double)x->count) + 100.0 * (double)(x->count - n) / (double)x->count : 0);
+	progress_at(p, total > 0 ? 100.0 * now / total * ((double)n / (double)x->count) + 100.0 * (double)(x->count - n) / (double)x->count
+				 : 0);
 	return 0;
 }
 

@@ -73,8 +73,9 @@ static int check_bases(const struct bundle *b, struct err *e)
 		}
 		props_fini(&p);
 		if (found)
-			return err_set(e, ENOTSUP, "-%s %s names what its image is based on, which a bundle, whose images are whole, cannot",
-				       opt.name, opt.value);
+			return err_set(e, ENOTSUP,
+				       "-%s %s names what its image is based on, which a bundle, whose images are whole, cannot", opt.name,
+				       opt.value);
 	}
 	return 0;
 }
@@ -171,15 +172,14 @@ static char *file_name(size_t number, const char *path)
 /* Why it is not in the bundle; NULL: it is. */
 static const char *left_out(const struct guest *g, const struct args_file *f, bool no_media, const struct stat *st)
 {
-	return f->role != ARGS_MEDIA		       ? NULL
-	       : no_media			       ? "as told"
+	return f->role != ARGS_MEDIA			  ? NULL
+	       : no_media				  ? "as told"
 	       : g->pid && !guest_is_inserted(g, f->path) ? "the guest has ejected it"
-	       : !S_ISREG(st->st_mode)		       ? "it is no file"
-						       : NULL;
+	       : !S_ISREG(st->st_mode)			  ? "it is no file"
+							  : NULL;
 }
 
-static int add_file(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, bool no_media,
-		    struct err *e)
+static int add_file(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, bool no_media, struct err *e)
 {
 	struct bundle_file *to = &b->files[b->file_count];
 	AUTO_FREE char *real = realpath(f->path, NULL);
@@ -232,7 +232,8 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 		return add_disk(p, b, g, f, e);
 	if (args_role_is_content(f->role))
 		return add_file(p, b, g, f, no_media, e);
-	if ((!args_role_is_made(f->role) || f->role == ARGS_MEMORY) && strcmp(f->option, "L")) /* without those of -L QEMU looks elsewhere */
+	if ((!args_role_is_made(f->role) || f->role == ARGS_MEMORY) &&
+	    strcmp(f->option, "L")) /* without those of -L QEMU looks elsewhere */
 		export_plan_note(p, "-%s names %s, which is not in the bundle: where it is imported there must be one", f->option, f->path);
 	return 0;
 }

@@ -29,7 +29,8 @@
 
 #define COPY_CHUNK (1u << 20)
 
-struct export {
+struct export
+{
 	const struct export_options *o;
 	FILE *out; /* where it says what it does */
 	struct guest g;
@@ -40,7 +41,7 @@ struct export {
 	char *img; /* qemu-img */
 	char *dir; /* where the bundle is made */
 	bool made_dir;
-	struct made made, before; /* what is to be the bundle; images before they are compressed */
+	struct made made, before;				       /* what is to be the bundle; images before they are compressed */
 	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
 	int *locks;
 	struct stat *locked; /* as they were then */
@@ -123,9 +124,11 @@ static int choose_place(struct export *x, struct err *e)
 	while (strlen(copy) > 1 && ends_with(copy, "/"))
 		copy[strlen(copy) - 1] = '\0';
 	slash = strrchr(copy, '/');
-	above = is_stream(x) ? xstrdup(spool) : !stat(copy, &st) ? xstrdup(copy) : slash == copy ? xstrdup("/")
-		: slash ? xasprintf("%.*s", (int)(slash - copy), copy)
-			: xstrdup(".");
+	above = is_stream(x)	   ? xstrdup(spool)
+		: !stat(copy, &st) ? xstrdup(copy)
+		: slash == copy	   ? xstrdup("/")
+		: slash		   ? xasprintf("%.*s", (int)(slash - copy), copy)
+				   : xstrdup(".");
 	if (stat(above, &st) || statvfs(above, &fs))
 		return err_sys(e, errno, "%s", above);
 	if (!S_ISDIR(st.st_mode) || access(above, W_OK | X_OK))
@@ -259,7 +262,8 @@ static int lock(struct export *x, const char *path, enum image_use use, struct e
 	int fd, r = image_lock(path, use, &fd, e);
 
 	if (r == -EBUSY)
-		return err_set(e, EBUSY, "%s is in use: a QEMU, or another agent of ours, has locked it. A guest that runs is exported by its name",
+		return err_set(e, EBUSY,
+			       "%s is in use: a QEMU, or another agent of ours, has locked it. A guest that runs is exported by its name",
 			       path);
 	if (r)
 		return r;
@@ -268,7 +272,8 @@ static int lock(struct export *x, const char *path, enum image_use use, struct e
 	x->locks[x->lock_count] = fd;
 	if (fstat(fd, &x->locked[x->lock_count++]))
 		return err_sys(e, errno, "cannot look at %s", path);
-	return image_is_written(fd) ? err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone", path) : 0;
+	return image_is_written(fd) ? err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone", path)
+				    : 0;
 }
 
 static int lock_disks(struct export *x, struct err *e)
@@ -298,7 +303,8 @@ static int check_unchanged(const struct export *x, struct err *e)
 
 		if (fstat(x->locks[i], &st) || st.st_size != was->st_size || st.st_mtim.tv_sec != was->st_mtim.tv_sec ||
 		    st.st_mtim.tv_nsec != was->st_mtim.tv_nsec || image_is_written(x->locks[i]))
-			return err_set(e, ESTALE, "a disk of the guest was written to while it was copied: has somebody started the guest?");
+			return err_set(e, ESTALE,
+				       "a disk of the guest was written to while it was copied: has somebody started the guest?");
 	}
 	return 0;
 }
@@ -523,8 +529,8 @@ static size_t undo(struct export *x)
 	struct err e;
 
 	if (live_undo(&x->live, &e)) {
-		fprintf(stderr, "vmferry: left behind in the guest's QEMU, which it does not harm: %s; vmferry recover %s removes it\n", e.msg,
-			name);
+		fprintf(stderr, "vmferry: left behind in the guest's QEMU, which it does not harm: %s; vmferry recover %s removes it\n",
+			e.msg, name);
 		left++;
 	}
 	left += made_undo(&x->before) + made_undo(&x->made);
@@ -550,7 +556,8 @@ static int finish(struct export *x, struct err *e)
 		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
 	}
 	left = undo(x);
-	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind, and the guest is as before");
+	fprintf(stderr, "vmferry: %s; %s\n", e->msg,
+		left ? "what is left is listed" : "nothing is left behind, and the guest is as before");
 	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
 }
 

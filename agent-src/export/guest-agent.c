@@ -125,8 +125,8 @@ static int next_answer(struct agent *a, uint64_t until, json_t **out)
 static int say_why(int r, const char *what, struct err *e)
 {
 	return err_set(e, -r, "its agent %s (%s)",
-		       r == -ETIMEDOUT	? "does not answer"
-		       : r == -EPIPE	? "has closed the connection"
+		       r == -ETIMEDOUT	 ? "does not answer"
+		       : r == -EPIPE	 ? "has closed the connection"
 		       : r == -EREMOTEIO ? "refuses"
 					 : "answers what is no answer",
 		       what);
@@ -137,8 +137,7 @@ static int synchronize(struct agent *a, struct err *e)
 {
 	uint64_t until = now_ns() + SYNC_MS * 1000000ULL;
 	int id = (int)getpid(), r;
-	AUTO_FREE char *text =
-		xasprintf("%c{\"execute\": \"guest-sync-delimited\", \"arguments\": {\"id\": %d}}\n", (char)DELIMITER, id);
+	AUTO_FREE char *text = xasprintf("%c{\"execute\": \"guest-sync-delimited\", \"arguments\": {\"id\": %d}}\n", (char)DELIMITER, id);
 	json_t *answer = NULL;
 
 	r = send_all(a->fd, text, strlen(text));
@@ -338,6 +337,7 @@ int freeze_end(struct freeze *f, struct err *e)
 	word = listen_to(f, CHILD_END_MS, e);
 	leave(f);
 	return word == WORD_THAWED ? 0
-	       : word == WORD_LATE ? err_set(e, ETIMEDOUT, "the guest's file systems were thawed before the disks' moment, which took too long")
-				   : err_prefix(e, "nothing says that the guest's file systems are thawed (guest-fsfreeze-thaw does it)");
+	       : word == WORD_LATE
+		       ? err_set(e, ETIMEDOUT, "the guest's file systems were thawed before the disks' moment, which took too long")
+		       : err_prefix(e, "nothing says that the guest's file systems are thawed (guest-fsfreeze-thaw does it)");
 }

@@ -86,7 +86,7 @@ void identity_set_name(struct args_result *line, const char *name)
 
 static bool is_card(const char *driver)
 {
-	static const char *const begin[] = {"virtio-net", "e1000", "rtl8139", "vmxnet3", "igb", "pcnet",
+	static const char *const begin[] = {"virtio-net", "e1000", "rtl8139", "vmxnet3", "igb",	  "pcnet",
 					    "ne2k",	  "i825",  "usb-net", "tulip",	 "rocker"};
 	size_t i;
 

@@ -48,7 +48,8 @@ static bool begins_with_manifest(const char *path)
 	struct tar_member m;
 	struct err ignored;
 
-	return fd >= 0 && pread(fd, h, sizeof(h), 0) == sizeof(h) && tar_header_parse(h, &m, &ignored) > 0 && !strcmp(m.name, BUNDLE_MANIFEST);
+	return fd >= 0 && pread(fd, h, sizeof(h), 0) == sizeof(h) && tar_header_parse(h, &m, &ignored) > 0 &&
+	       !strcmp(m.name, BUNDLE_MANIFEST);
 }
 
 bool import_is_bundle(char *const *files, size_t count)
@@ -110,13 +111,13 @@ static int open_bundle(struct bundling *m, struct err *e)
 /* What is about a machine that is made anew is not for one that is described. */
 static int check_options(const struct import_options *o, struct err *e)
 {
-	const char *option = o->wishes.memory_bytes		       ? "--memory"
-			     : o->wishes.cpus			       ? "--cpus"
+	const char *option = o->wishes.memory_bytes		     ? "--memory"
+			     : o->wishes.cpus			     ? "--cpus"
 			     : o->wishes.firmware != FIRMWARE_UNSAID ? "--firmware"
-			     : o->wishes.bus != BUS_UNSAID	       ? "--bus"
-			     : o->format			       ? "--format"
-			     : o->accel				       ? "--accel"
-								       : NULL;
+			     : o->wishes.bus != BUS_UNSAID	     ? "--bus"
+			     : o->format			     ? "--format"
+			     : o->accel				     ? "--accel"
+								     : NULL;
 
 	return option ? err_set(e, EINVAL, "%s: a bundle says what machine it is, and the guest stays that", option) : 0;
 }
@@ -137,10 +138,10 @@ static int verify_one(struct bundling *m, const struct bundle_file *f, struct er
 	if ((uint64_t)st.st_size != f->bytes)
 		return err_set(e, EBADMSG, "%s is damaged: it has not the length that the manifest says", path);
 	r = bundle_digest_file(fd, path, &bytes, hex, on_progress, m, e);
-	return r					       ? r
-	       : bytes == f->bytes && !strcmp(hex, f->sha256) ? 0
-							       : err_set(e, EBADMSG, "%s is damaged: its SHA-256 is not what the manifest says",
-									 path);
+	return r ? r
+	       : bytes == f->bytes && !strcmp(hex, f->sha256)
+		       ? 0
+		       : err_set(e, EBADMSG, "%s is damaged: its SHA-256 is not what the manifest says", path);
 }
 
 static int verify(struct bundling *m, struct err *e)
@@ -405,7 +406,8 @@ static int make_line(struct bundling *m, struct err *e)
 
 static void say_plan(const struct bundling *m)
 {
-	AUTO_FREE char *name = text_shown(m->name), *was = text_shown(m->b.name), *made = text_shown(m->b.made), *state = text_shown(m->b.state);
+	AUTO_FREE char *name = text_shown(m->name), *was = text_shown(m->b.name), *made = text_shown(m->b.made),
+		       *state = text_shown(m->b.state);
 	char size[24];
 	size_t i;
 

@@ -234,6 +234,20 @@ static void order_poweroff(const char *unused)
 	reboot(RB_POWER_OFF);
 }
 
+static void order_pair(const char *unused)
+{
+	uint64_t found[2], written[2];
+
+	(void)unused;
+	if (!pair_numbers(found, written)) {
+		answer("err there is no pair");
+		return;
+	}
+	answer("pair found=%" PRIu64 ",%" PRIu64 " written=%" PRIu64 ",%" PRIu64 " frozen=%d", found[0], found[1], written[0], written[1],
+	       pair_is_frozen());
+	answer("ok");
+}
+
 static void order_panic(const char *unused)
 {
 	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
@@ -252,7 +266,7 @@ static const struct {
 	{"ping", order_ping},		{"verify", order_verify},     {"rate", order_rate},   {"stop", order_stop},
 	{"disk_rate", order_disk_rate}, {"start", order_start},	      {"stats", order_stats}, {"corrupt", order_corrupt},
 	{"quiesce", order_stop},	{"poweroff", order_poweroff}, {"panic", order_panic}, {"sum", order_sum},
-	{"load", order_load},		{"cache", order_cache},
+	{"load", order_load},		{"cache", order_cache},	      {"pair", order_pair},
 };
 
 static void order_run(char *line)

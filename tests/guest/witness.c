@@ -216,18 +216,27 @@ static void option_set(struct options *options, const char *key, const char *val
 		const char *key;
 		uint64_t *to;
 	} numbers[] = {
-		{"ram_mb", &options->ram_mb},	  {"hot_mb", &options->hot_mb},		  {"disk_mb", &options->disk_mb},
-		{"cache_mb", &options->cache_mb}, {"cache_rate", &options->cache_rate_s}, {"still_mb", &options->still_mb},
-		{"rate", &options->rate_pages_s}, {"disk_rate", &options->disk_rate_s},	  {"discard", &options->discard},
-		{"check", &options->check},	  {"db_rate", &options->db_rate_s},	  {"bg_check", &options->bg_check_pages_s},
+		{"ram_mb", &options->ram_mb},
+		{"hot_mb", &options->hot_mb},
+		{"disk_mb", &options->disk_mb},
+		{"cache_mb", &options->cache_mb},
+		{"cache_rate", &options->cache_rate_s},
+		{"still_mb", &options->still_mb},
+		{"rate", &options->rate_pages_s},
+		{"disk_rate", &options->disk_rate_s},
+		{"discard", &options->discard},
+		{"check", &options->check},
+		{"db_rate", &options->db_rate_s},
+		{"bg_check", &options->bg_check_pages_s},
 		{"hb_ms", &options->hb_ms},
+		{"agent", &options->agent},
 	};
 	const struct {
 		const char *key;
 		char *to;
 	} texts[] = {
-		{"disks", options->disks}, {"hb_udp", options->hb_udp}, {"net", options->net},
-		{"tcp", options->tcp},	   {"db", options->db},		{"gw", options->gw},
+		{"disks", options->disks}, {"hb_udp", options->hb_udp}, {"net", options->net},	 {"tcp", options->tcp},
+		{"db", options->db},	   {"gw", options->gw},		{"pair", options->pair},
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -304,12 +313,15 @@ int main(void)
 	ram_open(&options);
 	stills_open(&options);
 	db_open(&options);
+	pair_open(&options);
 	net_start(&options);
 	probe_start(&options);
 	ram_start();
 	disks_start();
 	stills_start();
 	db_start();
+	pair_start();
+	agent_start(&options);
 	orders_start();
 	console_line("witness ready");
 	if (options.hb_ms == 0)

@@ -9,6 +9,8 @@
  * witness-disk.c    load and verification of disks
  * witness-still.c   disk content that no load writes, on the disks and in the page cache, and its verification
  * witness-db.c      load and verification of a database
+ * witness-pair.c    two disks that are written in turn
+ * witness-agent.c   what freezes and thaws them, as a guest agent does
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
@@ -43,6 +45,8 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
  *   cache_rate    of its pages to be read anew, in pages/s at random
  *   still_mb      of each disk, of what no load writes, that is to be verified, too
  *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
+ *   pair=vda,vdb  two disks (none of `disks`) that are written in turn
+ *   agent         1: the guest's end of a port org.qemu.guest_agent.0, the only one of its bus
  *   hb_ms         of the heartbeat on the console; 0: none
  *   net=ADDRESS/PREFIX, gw=ADDRESS   of eth0; a gateway to all other networks
  *   hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   where the heartbeat and the probe go
@@ -50,10 +54,10 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
 struct options {
 	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, cache_rate_s, still_mb, hb_ms;
 	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
-	uint64_t discard, check;
+	uint64_t discard, check, agent;
 	enum pattern pattern;
 	enum content content;
-	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], gw[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES];
+	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], gw[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES], pair[TEXT_BYTES];
 };
 
 /* What the load is to do now; set by orders, read by the load threads. */
@@ -160,6 +164,20 @@ int db_corrupt(void);
 int db_sync(void);
 /* For good: the file system is unmounted. */
 void db_close(void);
+
+/* --- witness-pair.c --- */
+
+void pair_open(const struct options *options);
+void pair_start(void);
+/* Returns when no pair is half written; none is begun until it is thawed. */
+void pair_freeze(bool yes);
+bool pair_is_frozen(void);
+/* Of both disks: what was on them at the start (0: no number, UINT64_MAX: a torn block), and what was written last. False: there is no pair. */
+bool pair_numbers(uint64_t found[2], uint64_t written[2]);
+
+/* --- witness-agent.c --- */
+
+void agent_start(const struct options *options);
 
 /* --- witness-net.c --- */
 
