@@ -1,6 +1,7 @@
 /* cmd-recover.c: vmferry recover and vmferry journal. */
 #include "cmd.h"
 #include "dest-options.h"
+#include "export-undo.h"
 #include "journal.h"
 #include "log.h"
 #include "move.h"
@@ -22,7 +23,8 @@ static const char usage[] =
 	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of\n"
 	"them, and what the move had created is removed. VM is the guest's name, its pid when it was moved, or the\n"
 	"first 8 digits, or more, of the attempt that `vmferry journal` lists. Without VM: every such move from this\n"
-	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`.\n"
+	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`. Of one whose export was cut off:\n"
+	"what that has left in its QEMU is removed.\n"
 	"\n"
 	"  --peer-is-fenced   the destination will never run the guest (it is destroyed, or switched off for good, or\n"
 	"                     you know what became of its QEMU): take the guest back unless the destination answers\n"
@@ -228,6 +230,23 @@ static int refuse_several(const struct attempts *all, const char *vm)
 	return EXIT_REFUSED;
 }
 
+/* There is no move of it: an export that was cut off has no journal, and is known in the guest's QEMU. */
+static int settle_export(const char *vm)
+{
+	unsigned removed;
+	struct err e;
+
+	if (vm && export_recover(vm, &removed, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_LEFTOVERS;
+	}
+	if (vm && removed)
+		fprintf(stderr, "removed from the QEMU of %s what an export that was cut off had left there\n", vm);
+	else
+		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
+	return 0;
+}
+
 static int settle_all(struct move_options *o, const struct dest_config *given, const char *dest, bool fenced)
 {
 	struct attempts all = {NULL, 0, NULL, 0};
@@ -257,9 +276,9 @@ static int settle_all(struct move_options *o, const struct dest_config *given, c
 		if (unread && !(o->vm && all.n)) /* one of these may have been meant */
 			worst = EXIT_UNDECIDED;
 		else if (!all.n)
-			worst = fenced ? EXIT_REFUSED : 0;
-		if (!all.n && !unread)
-			fprintf(stderr, "nothing to recover%s%s\n", o->vm ? " for " : "", o->vm ? o->vm : "");
+			worst = fenced ? EXIT_REFUSED : settle_export(o->vm);
+		if (!all.n && !unread && fenced)
+			fprintf(stderr, "nothing to recover for %s\n", o->vm);
 	}
 	attempts_free(&all);
 	return worst;

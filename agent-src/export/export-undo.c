@@ -2,6 +2,7 @@
 #include "export-undo.h"
 #include "json-text.h"
 #include "process.h"
+#include "qemu-discover.h"
 #include "util.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #define PREFIX	      "vmfx-"
 #define GONE_MS	      30000 /* a job ends when what it has under way is written */
 #define GONE_PAUSE_MS 10
+#define OPEN_MS	      5000
 
 const char *export_tag(char out[EXPORT_TAG_MAX])
 {
@@ -164,5 +166,28 @@ int export_undo_dead(struct qmp *q, struct loop *l, unsigned *removed, struct er
 		return r;
 	r = undo_first(q, l, list, "node-name", removed, e);
 	json_decref(list);
+	return r;
+}
+
+int export_recover(const char *vm, unsigned *removed, struct err *e)
+{
+	struct loop *l = NULL;
+	struct qmp *q = NULL;
+	struct err ignored;
+	struct guest g;
+	int r = 0;
+
+	*removed = 0;
+	if (!guest_find(&g, vm, &ignored) && !guest_check_user(&g, &ignored)) {
+		r = loop_new(&l, 64, e);
+		if (!r)
+			r = guest_open_qmp(&g, &q, l, OPEN_MS, NULL, NULL, e);
+		if (!r)
+			r = export_undo_dead(q, l, removed, e);
+		qmp_close(q);
+		if (l)
+			loop_free(l);
+	}
+	guest_fini(&g);
 	return r;
 }

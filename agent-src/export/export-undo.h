@@ -17,5 +17,7 @@ const char *export_tag(char out[EXPORT_TAG_MAX]);
 int export_undo(struct qmp *q, struct loop *l, const char *tag, struct err *e);
 /* The same for all exporters that have died. *removed: what there was of them. -EBUSY: one lives. */
 int export_undo_dead(struct qmp *q, struct loop *l, unsigned *removed, struct err *e);
+/* The same in the QEMU of the guest that vm names, if one runs. */
+int export_recover(const char *vm, unsigned *removed, struct err *e);
 
 #endif

@@ -34,7 +34,8 @@ struct export
 	const struct export_options *o;
 	FILE *out; /* where it says what it does */
 	struct guest g;
-	bool runs; /* or is paused: it has a QEMU */
+	bool runs;	  /* or is paused: it has a QEMU */
+	unsigned removed; /* of earlier exports, from that */
 	struct live live;
 	struct bundle b;
 	struct export_plan plan;
@@ -73,7 +74,6 @@ static bool is_at_rest(const struct export_options *o)
 static int find(struct export *x, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
-	unsigned removed;
 	int r;
 
 	if (is_at_rest(x->o)) {
@@ -86,9 +86,7 @@ static int find(struct export *x, struct err *e)
 	if (r)
 		return r;
 	x->runs = true;
-	r = live_open(&x->live, &x->g, &removed, e);
-	if (removed && !r)
-		export_plan_note(&x->plan, "an export that was cut off had left something in the guest's QEMU: it is removed");
+	r = live_open(&x->live, &x->g, &x->removed, e);
 	if (!r)
 		x->b.state = xstrdup(x->g.status);
 	return r;
@@ -516,6 +514,8 @@ static void say_plan(const struct export *x)
 		if (x->b.files[i].file)
 			fprintf(x->out, "  file    %s (%s) -> %s\n", path, args_role_name(x->b.files[i].role), x->b.files[i].file);
 	}
+	if (x->removed)
+		fputs("  note    an export that was cut off had left something in the guest's QEMU: it is removed\n", x->out);
 	for (i = 0; i < x->plan.note_count; i++)
 		fprintf(x->out, "  note    %s\n", x->plan.notes[i]);
 	fflush(x->out);

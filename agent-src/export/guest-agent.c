@@ -222,10 +222,11 @@ static bool wait_for_end(int fd)
 {
 	uint64_t until = now_ns() + FREEZE_MAX_MS * 1000000ULL;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char word;
 
 	while (poll(&p, 1, left_ms(until)) < 0 && errno == EINTR)
 		;
-	return p.revents != 0;
+	return p.revents && recv(fd, &word, 1, MSG_DONTWAIT) >= 0; /* what is not read would take our answer with it */
 }
 
 static void freeze_and_thaw(const char *path, int parent)

@@ -8,9 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 512 };
+enum { LINE_BYTES = 512, DEVICES = 32 };
 
-static const char path[] = "/dev/vport0p1";
 static int port = -1;
 
 static void say(const char *text, size_t length)
@@ -79,10 +78,30 @@ static void *agent_run(void *unused)
 	return unused;
 }
 
+/* Its number is the virtio device's, of all there are. */
+static int port_open(void)
+{
+	uint64_t deadline_ns = monotonic_ns() + UINT64_C(20000000000);
+
+	while (monotonic_ns() < deadline_ns) {
+		for (int i = 0; i < DEVICES; i++) {
+			char path[32];
+			int fd;
+
+			snprintf(path, sizeof path, "/dev/vport%dp1", i);
+			fd = open(path, O_RDWR | O_CLOEXEC);
+			if (fd >= 0)
+				return fd;
+		}
+		sleep_until_ns(monotonic_ns() + 10000000);
+	}
+	give_up("there is no port for the agent");
+}
+
 void agent_start(const struct options *options)
 {
 	if (!options->agent)
 		return;
-	port = disk_open_when_there(path, O_RDWR);
+	port = port_open();
 	start_thread(agent_run, NULL);
 }

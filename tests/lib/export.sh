@@ -48,7 +48,7 @@ pair_has_written() { # SOCKET AT-LEAST
 }
 
 export_start() { # VM TO [OPTION...]
-	vmferry export "$@" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
+	"$BIN/vmferry" export "$@" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
 	EXPORT_PID=$!
 	kill_at_exit "$EXPORT_PID"
 }
