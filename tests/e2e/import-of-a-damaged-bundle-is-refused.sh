@@ -1,0 +1,127 @@
+#!/bin/bash
+# A bundle of which any file, or the manifest, is not as it was is refused, and nothing of it is left; so is one whose names lead elsewhere, whose
+# command line names files of this host, or which is a stream that is cut off, has more in it, or has something else first.
+# timeout: 300
+. "$(dirname "$0")/../lib/export.sh"
+
+head -c 1M /dev/urandom >"$DIR/a.raw"
+head -c 100k /dev/urandom >"$DIR/rom"
+vmferry export "$DIR/bundle" -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
+	-drive file="$DIR/a.raw,format=raw,if=virtio" -option-rom "$DIR/rom" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" \
+	>"$DIR/export.out" 2>"$DIR/export.err" || fail "$(<"$DIR/export.err")"
+tar -C "$DIR/bundle" --format=ustar -cf "$DIR/good.tar" vmferry-bundle.json README disk0.qcow2 file0-rom
+MANIFEST=vmferry-bundle.json
+
+damaged() { # a copy, in DIR/bad
+	rm -rf "$DIR/bad"
+	cp -r "$DIR/bundle" "$DIR/bad"
+}
+
+edit() { # PYTHON STATEMENTS about m, the manifest
+	damaged
+	python3 -S - "$DIR/bad/$MANIFEST" "$1" <<-'END'
+		import json, sys
+		m = json.load(open(sys.argv[1]))
+		exec(sys.argv[2])
+		json.dump(m, open(sys.argv[1], "w"))
+	END
+}
+
+stream() { # DIRECTORY [MEMBER...]: DIR/bad.tar
+	tar -C "$1" --format=ustar --hard-dereference -cf "$DIR/bad.tar" "${@:2}"
+}
+
+flip() { # FILE OFFSET
+	python3 -S -c 'import sys
+f = open(sys.argv[1], "r+b"); f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 1]))' "$1" "$2"
+}
+
+imports "$DIR/good.tar" # the good one is
+rm "$VMS"/*
+
+for file in disk0.qcow2 file0-rom; do
+	damaged
+	flip "$DIR/bad/$file" 70000
+	refuses 3 "$file is damaged: its SHA-256" "$DIR/bad"
+	stream "$DIR/bad" $MANIFEST README disk0.qcow2 file0-rom
+	refuses 1 "$file is damaged: its SHA-256.*nothing is left" "$DIR/bad.tar"
+	damaged
+	echo >>"$DIR/bad/$file"
+	refuses 3 "$file is damaged: it has not the length" "$DIR/bad"
+	stream "$DIR/bad" $MANIFEST disk0.qcow2 file0-rom
+	refuses 1 "$file is damaged: it has not the length" "$DIR/bad.tar"
+	damaged
+	rm "$DIR/bad/$file"
+	refuses 3 "$file cannot be read" "$DIR/bad"
+	stream "$DIR/bad" $MANIFEST README $(ls "$DIR/bad" | grep -e ^disk -e ^file)
+	refuses 1 "$file is not in the stream" "$DIR/bad.tar"
+	ln -s "$DIR/bundle/$file" "$DIR/bad/$file"
+	refuses 3 "$file cannot be read: it is no regular file" "$DIR/bad"
+done
+
+damaged
+rm "$DIR/bad/$MANIFEST"
+refuses 3 'not finished' "$DIR/bad"
+damaged
+truncate -s -10 "$DIR/bad/$MANIFEST"
+refuses 3 "$MANIFEST: it is no manifest" "$DIR/bad"
+edit 'm["version"] = 2'
+refuses 3 'version 2, which this vmferry does not know' "$DIR/bad"
+edit 'm["needs"] = ["memory"]'
+refuses 3 "needs 'memory'" "$DIR/bad"
+edit 'm["unheard"] = {"of": 1}'
+imports "$DIR/bad"
+rm "$VMS"/*
+for name in ../rom /etc/hostname .hidden "$MANIFEST" README; do
+	edit "m['files'][0]['file'] = '$name'"
+	refuses 3 'no name of a file in a bundle' "$DIR/bad"
+done
+edit 'm["files"][0]["file"] = "disk0.qcow2"'
+refuses 3 "two are called" "$DIR/bad"
+edit 'm["disks"][0]["virtual_bytes"] += 512'
+refuses 3 'as the manifest says' "$DIR/bad"
+edit 'm["disks"][0]["format"] = "vmdk"'
+refuses 3 'neither raw nor qcow2' "$DIR/bad"
+edit 'm["qemu"]["program"] = "/tmp/evil"'
+refuses 3 'is no QEMU' "$DIR/bad"
+edit 'm["argv"] += ["-drive", "file=/etc/passwd,format=raw,if=virtio"]'
+refuses 3 'names the disk /etc/passwd, which is not in the bundle' "$DIR/bad"
+edit 'm["argv"] += ["-fw_cfg", "name=opt/x,file=/etc/passwd"]'
+refuses 3 '/etc/passwd, which is not in the bundle' "$DIR/bad"
+edit 'm["argv"] += ["-netdev", "tap,id=n0,script=/no/such/script"]'
+refuses 3 'needs the script /no/such/script' "$DIR/bad"
+
+# an image that names another file
+damaged
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/a.raw" -F raw "$DIR/bad/disk0.qcow2" 1M
+sum=$(sha256sum "$DIR/bad/disk0.qcow2" | cut -d' ' -f1)
+python3 -S - "$DIR/bad/$MANIFEST" "$sum" "$(stat -c %s "$DIR/bad/disk0.qcow2")" <<-'END'
+	import json, sys
+	m = json.load(open(sys.argv[1]))
+	m["disks"][0].update(sha256=sys.argv[2], bytes=int(sys.argv[3]))
+	json.dump(m, open(sys.argv[1], "w"))
+END
+refuses 3 'backing|based on|another' "$DIR/bad"
+
+# streams
+stream "$DIR/bundle" README $MANIFEST disk0.qcow2 file0-rom
+refuses 3 'tar|OVF|manifest' "$DIR/bad.tar"
+cp "$DIR/a.raw" "$DIR/bundle/stranger"
+stream "$DIR/bundle" $MANIFEST README disk0.qcow2 stranger file0-rom
+refuses 1 "member 'stranger', which the manifest does not name" "$DIR/bad.tar"
+stream "$DIR/bundle" $MANIFEST disk0.qcow2 file0-rom disk0.qcow2
+refuses 1 "two members 'disk0.qcow2'" "$DIR/bad.tar"
+head -c 300000 "$DIR/good.tar" >"$DIR/bad.tar"
+refuses 1 'cut off' "$DIR/bad.tar"
+mkdir "$DIR/links"
+cp "$DIR/bundle/$MANIFEST" "$DIR/links"
+ln -s /etc/passwd "$DIR/links/disk0.qcow2"
+stream "$DIR/links" $MANIFEST disk0.qcow2
+refuses 1 'no regular file' "$DIR/bad.tar"
+status=0
+head -c 200000 "$DIR/good.tar" | try_import - || status=$?
+assert_eq $status 1 "exit code of a stream that is cut off"
+assert_eq "$(ls -A "$VMS")" "" "what is left of it"
+status=0
+try_import - </dev/null || status=$?
+assert_eq $status 3 "exit code of an empty stream"
