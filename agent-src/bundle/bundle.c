@@ -93,7 +93,7 @@ static int text_of(char **out, const json_t *o, const char *key, bool must, stru
 
 	if (!v && !must)
 		return 0;
-	if (!s || strlen(s) != json_string_length(v) || strlen(s) > TEXT_MAX)
+	if (!s || strlen(s) > TEXT_MAX)
 		return err_set(e, EINVAL, "'%s' is no text, or too long a one", key);
 	*out = xstrdup(s);
 	return 0;
@@ -210,7 +210,7 @@ static int parse_argv(struct bundle *b, const json_t *all, struct err *e)
 		const json_t *v = json_array_get(list, i);
 		const char *s = json_string_value(v);
 
-		if (!s || strlen(s) != json_string_length(v) || strlen(s) > TEXT_MAX)
+		if (!s || strlen(s) > TEXT_MAX)
 			return err_set(e, EINVAL, "argv[%zu] is no text, or too long a one", i);
 		b->argv[b->argc++] = xstrdup(s);
 	}
