@@ -159,6 +159,15 @@ static int add_disk(struct export_plan *p, struct bundle *b, const struct guest 
 	return 0;
 }
 
+/* A floppy, say: a disk as others while the guest runs. */
+static bool is_written_medium(const struct guest *g, const struct args_file *f)
+{
+	AUTO_FREE char *real = realpath(f->path, NULL);
+	const struct guest_disk *d = f->role == ARGS_MEDIA && g->pid ? disk_of(g, f->path, real) : NULL;
+
+	return d && !d->read_only;
+}
+
 /* ---- other files ---- */
 
 static char *file_name(size_t number, const char *path)
@@ -228,7 +237,7 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 		return 0;
 	if (!text_is_utf8(f->path))
 		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", f->path);
-	if (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS)
+	if (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || (!no_media && is_written_medium(g, f)))
 		return add_disk(p, b, g, f, e);
 	if (args_role_is_content(f->role))
 		return add_file(p, b, g, f, no_media, e);

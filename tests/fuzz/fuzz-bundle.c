@@ -16,7 +16,8 @@
 
 static const char manifest[] =
 	"{\"format\":\"vmferry-bundle\",\"version\":1,\"needs\":[],\"name\":\"vm\",\"qemu\":{\"program\":\"qemu-system-x86_64\"},\"cwd\":\"/\","
-	"\"argv\":[\"q\",\"-drive\",\"file=/a,format=raw\",\"-cdrom\",\"/m\"],\"disks\":[{\"file\":\"d\",\"bytes\":3,\"sha256\":\"" SUM "\","
+	"\"argv\":[\"q\",\"-drive\",\"file=/a,format=raw\",\"-cdrom\",\"/m\"],\"disks\":[{\"file\":\"d\",\"bytes\":3,\"sha256\":\"" SUM
+	"\","
 	"\"path\":\"/a\",\"format\":\"raw\",\"virtual_bytes\":512}],\"files\":[{\"path\":\"/m\",\"role\":\"media\"}]}";
 
 static size_t put_member(char *to, const char *name, const char *text, size_t n)
@@ -64,7 +65,8 @@ static void check(const struct bundle *b)
 	struct err e;
 	size_t i;
 
-	require(b->name && b->cwd && b->argc && !b->argv[b->argc] && b->disk_count <= BUNDLE_DISKS_MAX && b->file_count <= BUNDLE_FILES_MAX);
+	require(b->name && b->cwd && b->argc && !b->argv[b->argc] && b->disk_count <= BUNDLE_DISKS_MAX &&
+		b->file_count <= BUNDLE_FILES_MAX);
 	for (i = 0; i < b->disk_count; i++)
 		check_file(&b->disks[i]);
 	for (i = 0; i < b->file_count; i++)
@@ -125,4 +127,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	return 0;
 }
-

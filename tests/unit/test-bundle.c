@@ -49,7 +49,8 @@ static const char manifest[] =
 	" \"argv\": [\"qemu\", \"-drive\", \"file=a.raw,format=raw\", \"-kernel\", \"/k\", \"-cdrom\", \"/m.iso\"],"
 	" \"disks\": [{\"file\": \"disk0.qcow2\", \"bytes\": 3, \"sha256\": \"" SUM "\", \"path\": \"/srv/a.raw\", \"format\": \"raw\","
 	" \"virtual_bytes\": 1048576}],"
-	" \"files\": [{\"file\": \"file0-k\", \"bytes\": 3, \"sha256\": \"" SUM "\", \"path\": \"/k\", \"real_path\": \"/boot/k\", \"role\":"
+	" \"files\": [{\"file\": \"file0-k\", \"bytes\": 3, \"sha256\": \"" SUM
+	"\", \"path\": \"/k\", \"real_path\": \"/boot/k\", \"role\":"
 	" \"kernel\"}, {\"bytes\": 0, \"sha256\": \"\", \"path\": \"/m.iso\", \"role\": \"media\"}]}";
 
 static void check_good(const struct bundle *b)
@@ -341,10 +342,30 @@ static void a_name_is_all_that_a_new_name_changes(void **state)
 
 static void a_clone_has_another_identity(void **state)
 {
-	static const char *const words[] = {"q",	 "-uuid",    "U",	"-device",	      "e1000",	    "-device",
-					    "virtio-blk-pci,drive=d", "-nic",	     "user,mac=M",	"-net",	  "nic,macaddr=M",  "-net",
-					    "user",	 "-smbios",  "type=1,uuid=U", "-device",	      "vmgenid,guid=U", "-netdev",
-					    "user,id=n", "-nic",     "none",	"-device",	      "{\"driver\":\"rtl8139\",\"mac\":\"M\"}", NULL};
+	static const char *const words[] = {"q",
+					    "-uuid",
+					    "U",
+					    "-device",
+					    "e1000",
+					    "-device",
+					    "virtio-blk-pci,drive=d",
+					    "-nic",
+					    "user,mac=M",
+					    "-net",
+					    "nic,macaddr=M",
+					    "-net",
+					    "user",
+					    "-smbios",
+					    "type=1,uuid=U",
+					    "-device",
+					    "vmgenid,guid=U",
+					    "-netdev",
+					    "user,id=n",
+					    "-nic",
+					    "none",
+					    "-device",
+					    "{\"driver\":\"rtl8139\",\"mac\":\"M\"}",
+					    NULL};
 	struct args_result r = line_of(words);
 	char uuid[UUID_CHARS + 1], again[UUID_CHARS + 1];
 	AUTO_FREE char *smbios = NULL;
