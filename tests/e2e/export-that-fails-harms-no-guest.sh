@@ -10,7 +10,7 @@ runs_on() {
 	at=$(pair_written "$DIR/$A.orders")
 	wait_for 20 pair_has_written "$DIR/$A.orders" $((at + 50)) || fail "the guest does not write any more"
 	assert_eq "$(status_of "$DIR/$A.mon")" running "state"
-	guest_verify "$DIR/$A.orders" >/dev/null
+	guest_verify "$DIR/$A.orders" blocks >/dev/null
 }
 
 begins() { # TO [OPTION...]
@@ -18,14 +18,17 @@ begins() { # TO [OPTION...]
 	wait_for 20 is_copying "$A" || fail "nothing is copied: $(cat "$DIR/export.err")"
 }
 
-pair_start "$A"
+# one more disk, that is written everywhere: a write of what was not copied yet waits for the bundle's file
+guest_disk "$DIR/$A.c" raw 32M
+head -c 32M /dev/urandom >"$DIR/$A.c"
+WITNESS="disks=vdc disk_mb=0 disk_rate=200 discard=0" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" raw)
 
 # full
 mkdir "$DIR/small"
-if mount -t tmpfs -o size=80M none "$DIR/small" 2>/dev/null; then
+if mount -t tmpfs -o size=120M none "$DIR/small" 2>/dev/null; then
 	at_exit "umount $DIR/small"
 	begins "$DIR/small/bundle"
-	! head -c 80M /dev/zero 2>/dev/null >"$DIR/small/filler" || fail "the tmpfs is not full"
+	! head -c 120M /dev/zero 2>/dev/null >"$DIR/small/filler" || fail "the tmpfs is not full"
 	runs_on
 	export_wait 1
 	says 'cannot be written: No space left' "$DIR/export.err"

@@ -289,6 +289,7 @@ static void a_stream_is_received_as_it_was_sent(void **state)
 	assert_int_equal(ftruncate(fd, 700), 0);
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(bundle_receive_manifest(fd, &received, NULL, NULL, &e), -EINVAL);
+	assert_int_equal(unlink(a) | unlink(c) | unlink(d) | unlink(r), 0);
 	unlink(got);
 	unlink(other);
 	rmdir(to);
