@@ -162,14 +162,14 @@ static int take_member(struct receiving *r, const struct tar_member *m, const st
 
 static int check_all(const struct bundle *b, const char *dir, struct err *e)
 {
-	size_t i;
+	const struct bundle_file *f;
+	size_t i = 0;
 
-	for (i = 0; i < b->disk_count + b->file_count; i++) {
-		const char *name = i < b->disk_count ? b->disks[i].file : b->files[i - b->disk_count].file;
-		AUTO_FREE char *path = name ? xasprintf("%s/%s", dir, name) : NULL;
+	while ((f = bundle_next(b, &i))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, f->file);
 
-		if (path && access(path, F_OK))
-			return err_set(e, EBADMSG, "%s is not in the stream", name);
+		if (access(path, F_OK))
+			return err_set(e, EBADMSG, "%s is not in the stream", f->file);
 	}
 	return 0;
 }

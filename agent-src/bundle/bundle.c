@@ -29,17 +29,28 @@ bool bundle_name_is_plain(const char *name)
 	return p > name && p - name <= NAME_MAX_BYTES && *name != '.' && *name != '-';
 }
 
+const struct bundle_file *bundle_next(const struct bundle *b, size_t *i)
+{
+	while (*i <= b->disk_count + b->file_count) {
+		size_t at = (*i)++;
+		const struct bundle_file *f = at < b->disk_count		   ? &b->disks[at]
+					      : at < b->disk_count + b->file_count ? &b->files[at - b->disk_count]
+										   : &b->memory;
+
+		if (f->file)
+			return f;
+	}
+	return NULL;
+}
+
 const struct bundle_file *bundle_find(const struct bundle *b, const char *name)
 {
-	size_t i;
+	const struct bundle_file *f;
+	size_t i = 0;
 
-	for (i = 0; i < b->disk_count; i++)
-		if (!strcmp(b->disks[i].file, name))
-			return &b->disks[i];
-	for (i = 0; i < b->file_count; i++)
-		if (b->files[i].file && !strcmp(b->files[i].file, name))
-			return &b->files[i];
-	return NULL;
+	while ((f = bundle_next(b, &i)) && strcmp(f->file, name))
+		;
+	return f;
 }
 
 /* ---- writing ---- */
@@ -52,7 +63,7 @@ static json_t *print_file(const struct bundle_file *f)
 
 char *bundle_print(const struct bundle *b)
 {
-	json_t *argv = json_array(), *disks = json_array(), *files = json_array(), *all;
+	json_t *argv = json_array(), *disks = json_array(), *files = json_array(), *needs = json_array(), *all;
 	char *text, *line;
 	size_t i;
 
@@ -71,10 +82,14 @@ char *bundle_print(const struct bundle *b)
 		json_object_set_new(f, "role", json_string(args_role_name(b->files[i].role)));
 		json_array_append_new(files, f);
 	}
-	all = json_pack("{s:s,s:i,s:[],s:s,s:s*,s:s*,s:s*,s:b,s:{s:s*,s:s*,s:s*},s:s*,s:o,s:o,s:o}", "format", FORMAT, "version", VERSION,
-			"needs", "made_by", "vmferry " VMFERRY_VERSION, "made", b->made, "name", b->name, "state", b->state, "frozen",
-			b->frozen, "qemu", "program", b->program, "version", b->version, "machine", b->machine, "cwd", b->cwd, "argv", argv,
-			"disks", disks, "files", files);
+	if (b->memory.file)
+		json_array_append_new(needs, json_string(BUNDLE_MEMORY));
+	all = json_pack("{s:s,s:i,s:o,s:s,s:s*,s:s*,s:s*,s:b,s:{s:s*,s:s*,s:s*},s:s*,s:o,s:o,s:o}", "format", FORMAT, "version", VERSION,
+			"needs", needs, "made_by", "vmferry " VMFERRY_VERSION, "made", b->made, "name", b->name, "state", b->state,
+			"frozen", b->frozen, "qemu", "program", b->program, "version", b->version, "machine", b->machine, "cwd", b->cwd,
+			"argv", argv, "disks", disks, "files", files);
+	if (b->memory.file)
+		json_object_set_new(all, "memory", print_file(&b->memory));
 	text = all && json_array_size(argv) == b->argc ? json_text_dump(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	if (!text)
@@ -120,6 +135,18 @@ static int digest_of(char out[BUNDLE_DIGEST + 1], const json_t *o, struct err *e
 	return 0;
 }
 
+static int parse_content(const struct bundle *b, struct bundle_file *f, const json_t *o, struct err *e)
+{
+	int r;
+
+	if (!bundle_name_is_plain(f->file) || !strcmp(f->file, BUNDLE_MANIFEST) || !strcmp(f->file, BUNDLE_README))
+		return err_set(e, EINVAL, "'%.100s' is no name of a file in a bundle", f->file);
+	if (bundle_find(b, f->file))
+		return err_set(e, EINVAL, "two are called '%s'", f->file);
+	r = number_of(&f->bytes, o, "bytes", e);
+	return r ? r : digest_of(f->sha256, o, e);
+}
+
 static int parse_file(const struct bundle *b, struct bundle_file *f, const json_t *o, struct err *e)
 {
 	int r = json_is_object(o) ? text_of(&f->path, o, "path", true, e) : err_set(e, EINVAL, "it is no object");
@@ -128,14 +155,22 @@ static int parse_file(const struct bundle *b, struct bundle_file *f, const json_
 		r = text_of(&f->real_path, o, "real_path", false, e);
 	if (!r)
 		r = text_of(&f->file, o, "file", false, e);
-	if (r || !f->file)
-		return r;
-	if (!bundle_name_is_plain(f->file) || !strcmp(f->file, BUNDLE_MANIFEST) || !strcmp(f->file, BUNDLE_README))
-		return err_set(e, EINVAL, "'%.100s' is no name of a file in a bundle", f->file);
-	if (bundle_find(b, f->file))
-		return err_set(e, EINVAL, "two are called '%s'", f->file);
-	r = number_of(&f->bytes, o, "bytes", e);
-	return r ? r : digest_of(f->sha256, o, e);
+	return r || !f->file ? r : parse_content(b, f, o, e);
+}
+
+static int parse_memory(struct bundle *b, const json_t *all, struct err *e)
+{
+	const json_t *o = json_object_get(all, "memory");
+	struct bundle_file m = {.file = NULL};
+	int r;
+
+	if (!o)
+		return 0;
+	r = json_is_object(o) ? text_of(&m.file, o, "file", true, e) : err_set(e, EINVAL, "it is no object");
+	if (!r)
+		r = parse_content(b, &m, o, e);
+	b->memory = m;
+	return r ? err_prefix(e, "memory") : 0;
 }
 
 static int parse_disk(struct bundle *b, const json_t *o, struct err *e)
@@ -221,7 +256,9 @@ static int check_version(const json_t *all, struct err *e)
 {
 	const char *format = json_text(all, "format");
 	const json_t *needs = json_object_get(all, "needs"), *version = json_object_get(all, "version");
-	const char *first = json_string_value(json_array_get(needs, 0));
+	const json_t *memory = json_object_get(all, "memory");
+	const char *word;
+	size_t i;
 
 	if (!format || strcmp(format, FORMAT) || !json_is_integer(version))
 		return err_set(e, EINVAL, "it is no manifest of a bundle");
@@ -230,8 +267,12 @@ static int check_version(const json_t *all, struct err *e)
 			       (long long)json_integer_value(version));
 	if (needs && !json_is_array(needs))
 		return err_set(e, EINVAL, "'needs' is no list");
-	return json_array_size(needs) ? err_set(e, ENOTSUP, "the bundle needs '%.100s', which this vmferry does not know", first ?: "?")
-				      : 0;
+	for (i = 0; i < json_array_size(needs); i++) {
+		word = json_string_value(json_array_get(needs, i));
+		if (!word || strcmp(word, BUNDLE_MEMORY) || !memory)
+			return err_set(e, ENOTSUP, "the bundle needs '%.100s', which this vmferry does not know", word ?: "?");
+	}
+	return 0;
 }
 
 /* "qemu-system-ARCHITECTURE": no path, which would say where. */
@@ -271,6 +312,8 @@ static int parse(struct bundle *b, const json_t *all, struct err *e)
 		r = parse_list(b, all, "disks", BUNDLE_DISKS_MAX, parse_disk, e);
 	if (!r)
 		r = parse_list(b, all, "files", BUNDLE_FILES_MAX, parse_other, e);
+	if (!r)
+		r = parse_memory(b, all, e);
 	b->frozen = json_is_true(json_object_get(all, "frozen"));
 	return r;
 }
@@ -303,6 +346,7 @@ void bundle_fini(struct bundle *b)
 		file_fini(&b->disks[i]);
 	for (i = 0; i < BUNDLE_FILES_MAX; i++)
 		file_fini(&b->files[i]);
+	file_fini(&b->memory);
 	args_free_strings(b->argv, b->argc);
 	free(b->made);
 	free(b->name);
@@ -352,6 +396,7 @@ char *bundle_readme(const struct bundle *b)
 {
 	AUTO_FREE char *name = shell_comment(b->name), *line = line_by_hand(b);
 	char *text;
+	const struct bundle_file *d;
 	size_t size, i;
 	FILE *f = open_memstream(&text, &size);
 
@@ -367,12 +412,8 @@ char *bundle_readme(const struct bundle *b)
 		"Is all of it here, and as it was?\n"
 		"\n",
 		name, b->made ? b->made : "?", b->state ? b->state : "?", b->frozen ? ", its file systems frozen" : "", VMFERRY_VERSION);
-	for (i = 0; i < b->disk_count + b->file_count; i++) {
-		const struct bundle_file *d = i < b->disk_count ? &b->disks[i] : &b->files[i - b->disk_count];
-
-		if (d->file)
-			fprintf(f, "    echo '%s  %s' | sha256sum -c\n", d->sha256, d->file);
-	}
+	for (i = 0; (d = bundle_next(b, &i));)
+		fprintf(f, "    echo '%s  %s' | sha256sum -c\n", d->sha256, d->file);
 	fputs("\nIts disks and files:\n\n", f);
 	for (i = 0; i < b->disk_count; i++)
 		fprintf(f, "    qemu-img convert -f qcow2 -O %s THERE/%s HERE/%s%s\n", b->disks[i].format, b->disks[i].file,
@@ -381,6 +422,11 @@ char *bundle_readme(const struct bundle *b)
 		if (b->files[i].file)
 			fprintf(f, "    cp THERE/%s HERE/\n", b->files[i].file);
 	fprintf(f, "\nIts command line%s%s:\n\n%s\n", b->version ? ", of QEMU " : "", b->version ? b->version : "", line);
+	if (b->memory.file)
+		fprintf(f,
+			"\nIt starts from its disks so. To go on where it was, with what it had in memory, add -S -incoming defer, and at its monitor\n"
+			"say migrate_incoming file:THERE/%s and, when info migrate says completed, cont: once only, from disks that are as above.\n",
+			b->memory.file);
 	if (fclose(f))
 		abort();
 	return text;

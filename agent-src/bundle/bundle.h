@@ -16,6 +16,7 @@
 
 #define BUNDLE_MANIFEST	    "vmferry-bundle.json"
 #define BUNDLE_README	    "README"
+#define BUNDLE_MEMORY	    "memory"
 #define BUNDLE_MANIFEST_MAX (4u << 20) /* bytes */
 #define BUNDLE_README_MAX   (1u << 20)
 #define BUNDLE_DISKS_MAX    64
@@ -49,6 +50,7 @@ struct bundle {
 	size_t disk_count;
 	struct bundle_file files[BUNDLE_FILES_MAX];
 	size_t file_count;
+	struct bundle_file memory; /* QEMU's migration stream; file NULL: there is none. path is NULL */
 };
 
 /* The manifest; malloc'ed, ends with a newline. NULL: a text in it is not UTF-8. */
@@ -58,6 +60,8 @@ int bundle_parse(struct bundle *b, const char *text, size_t n, struct err *e);
 void bundle_fini(struct bundle *b);
 /* A name of a file beside the manifest: letters, digits and . _ -, none of . and - in front; at most 200 bytes. */
 bool bundle_name_is_plain(const char *name);
+/* All that are in it, whatever they are: 0 to …; NULL: there are no more. Media that are not in it are left out. */
+const struct bundle_file *bundle_next(const struct bundle *b, size_t *i);
 /* The file of that name, or NULL. */
 const struct bundle_file *bundle_find(const struct bundle *b, const char *name);
 /* How to start it by hand; malloc'ed. */

@@ -20,15 +20,16 @@ static const char usage[] =
 	"\n"
 	"Of a guest that runs all disks are of one moment; it runs on, but a write of its waits while what it is to replace\n"
 	"is saved, so a slow DIR slows its writes. If its command line has a port org.qemu.guest_agent.0 on a unix socket,\n"
-	"its file systems are frozen for that moment, by its agent. What it has in memory is not in the bundle: it will start\n"
-	"as after a power failure.\n"
+	"its file systems are frozen for that moment, by its agent. Without --with-memory it will start as after a power\n"
+	"failure.\n"
 	"\n"
 	"  --compress           the disks\n"
 	"  --bwlimit RATE       bytes a second, of each disk (10M)\n"
 	"  --freeze WHEN        auto (default): if its agent does it; require: fail otherwise; off\n"
 	"  --no-media           leave out what is in its CD-ROM and floppy drives\n"
 	"  --spool DIR          where a stream is made before it is sent (default: $TMPDIR, or /var/tmp)\n"
-	"  --with-memory        refused: this vmferry does not put a guest's memory into a bundle\n"
+	"  --with-memory        what it has in memory, too, with which it can go on where it was: written down while it runs,\n"
+	"                       it stands for a moment at the end (QEMU 10.0 or later)\n"
 	"\n"
 	"Exit code: 0 the bundle is whole; 1 it failed, and nothing is left behind; 2 wrong usage; 3 refused, nothing was\n"
 	"touched; 4 it failed, and what is left behind is listed. The guest is as before in any case.\n"
@@ -76,10 +77,8 @@ static int take(struct export_options *o, int c)
 		o->spool = optarg;
 		return 0;
 	case OPT_MEMORY:
-		fputs("vmferry: --with-memory: this vmferry does not put a guest's memory into a bundle; without it the bundle has its disks "
-		      "as they are at one moment; nothing was touched\n",
-		      stderr);
-		return EXIT_REFUSED;
+		o->memory = true;
+		return 0;
 	default:
 		return EXIT_USAGE;
 	}
@@ -120,6 +119,8 @@ int cmd_export(int argc, char **argv)
 		fputs("vmferry: export needs a guest, and a directory or -; vmferry export --help tells more\n", stderr);
 		return EXIT_USAGE;
 	}
+	if (o.memory && o.freeze == FREEZE_REQUIRE)
+		return bad("--freeze", "require", "for --with-memory: what is in memory would be frozen, too");
 	o.vm = o.argv ? NULL : words[optind];
 	o.dir = words[ours - 1];
 	return *o.dir ? export_run(&o) : bad("DIR", o.dir, "the name of a directory");

@@ -170,9 +170,8 @@ static json_t *action(const struct live *x, size_t i, uint64_t speed)
 			 "target", both, "filter-node-name", filter, "sync", "full", "speed", (json_int_t)speed);
 }
 
-int live_begin(struct live *x, const struct guest_disk **disks, const char *const *targets, size_t count, uint64_t speed, struct err *e)
+int live_prepare(struct live *x, const struct guest_disk **disks, const char *const *targets, size_t count, struct err *e)
 {
-	json_t *actions = json_array();
 	size_t i;
 	int r = 0;
 
@@ -181,11 +180,20 @@ int live_begin(struct live *x, const struct guest_disk **disks, const char *cons
 	x->count = count;
 	x->done = xcalloc(count + 1, sizeof(*x->done));
 	x->began = true;
-	for (i = 0; i < count && !r; i++) {
-		json_array_append_new(actions, action(x, i, speed));
+	for (i = 0; i < count && !r; i++)
 		r = add_target(x, i, e);
-	}
-	if (!r && count)
+	return r;
+}
+
+int live_begin(struct live *x, uint64_t speed, struct err *e)
+{
+	json_t *actions = json_array();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->count; i++)
+		json_array_append_new(actions, action(x, i, speed));
+	if (x->count)
 		r = qmp_call_ms(x->q, BEGIN_MS, "transaction", json_pack("{s:O}", "actions", actions), NULL, e);
 	json_decref(actions);
 	return r;

@@ -76,22 +76,18 @@ int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 {
 	static const uint8_t end[2 * TAR_BLOCK];
 	struct sending s = {.fd = fd};
+	const struct bundle_file *f;
 	size_t i;
 	int r;
 
-	for (i = 0; i < b->disk_count; i++)
-		s.total += b->disks[i].bytes;
-	for (i = 0; i < b->file_count; i++)
-		s.total += b->files[i].bytes;
+	for (i = 0; (f = bundle_next(b, &i));)
+		s.total += f->bytes;
 	progress_begin(&s.p, "sending");
 	r = send_file(&s, dir, BUNDLE_MANIFEST, e);
 	if (!r)
 		r = send_file(&s, dir, BUNDLE_README, e);
-	for (i = 0; i < b->disk_count && !r; i++)
-		r = send_file(&s, dir, b->disks[i].file, e);
-	for (i = 0; i < b->file_count && !r; i++)
-		if (b->files[i].file)
-			r = send_file(&s, dir, b->files[i].file, e);
+	for (i = 0; !r && (f = bundle_next(b, &i));)
+		r = send_file(&s, dir, f->file, e);
 	if (!r)
 		r = put(&s, end, sizeof(end), e);
 	progress_end(&s.p);

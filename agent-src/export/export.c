@@ -6,6 +6,7 @@
 #include "durable-file.h"
 #include "exit-code.h"
 #include "export-live.h"
+#include "export-memory.h"
 #include "export-plan.h"
 #include "export-stream.h"
 #include "fault.h"
@@ -44,6 +45,7 @@ struct export
 	bool made_dir;
 	struct made made, before;				       /* what is to be the bundle; images before they are compressed */
 	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
+	const char *memory;
 	int *locks;
 	struct stat *locked; /* as they were then */
 	size_t lock_count;
@@ -168,6 +170,12 @@ static int make_drafts(struct export *x, struct err *e)
 
 		r = made_add(&x->made, path, &x->disks[i], e);
 	}
+	if (!r && x->o->memory) {
+		AUTO_FREE char *path = xasprintf("%s/%s", x->dir, BUNDLE_MEMORY);
+
+		x->b.memory.file = xstrdup(BUNDLE_MEMORY);
+		r = made_add(&x->made, path, &x->memory, e);
+	}
 	for (i = 0; i < x->b.file_count && !r; i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", x->dir, x->b.files[i].file ?: "");
 
@@ -197,8 +205,15 @@ static int create_image(struct export *x, const char *path, uint64_t size, struc
 	return child_run(argv, NULL, NULL, e);
 }
 
+static int begin_disks(void *ctx, struct err *e)
+{
+	struct export *x = ctx;
+
+	return live_begin(&x->live, x->o->rate, e);
+}
+
 /* In the moment between them all disks are still. */
-static int begin(struct export *x, const struct guest_disk **disks, const char *const *targets, size_t n, struct err *e)
+static int begin_frozen(struct export *x, struct err *e)
 {
 	AUTO_FREE char *path = x->o->freeze == FREEZE_OFF ? NULL : guest_agent_path(&x->g);
 	struct freeze f = {.child = 0};
@@ -216,7 +231,7 @@ static int begin(struct export *x, const struct guest_disk **disks, const char *
 		}
 		fault_point("export-frozen");
 	}
-	r = live_begin(&x->live, disks, targets, n, x->o->rate, e);
+	r = begin_disks(x, e);
 	if (freeze_end(&f, &why) && !r) {
 		*e = why;
 		r = -e->code;
@@ -246,7 +261,9 @@ static int copy_live(struct export *x, struct err *e)
 		disks[n++] = x->plan.disks[i].live;
 	}
 	if (!r)
-		r = begin(x, disks, targets, n, e);
+		r = live_prepare(&x->live, disks, targets, n, e);
+	if (!r)
+		r = x->o->memory ? memory_copy(&x->live, x->memory, x->o->rate, begin_disks, x, e) : begin_frozen(x, e);
 	if (!r)
 		r = live_wait(&x->live, e);
 	for (i = 0; i < n && !r && x->o->compress; i++)
@@ -406,6 +423,8 @@ static int describe(struct export *x, struct err *e)
 		if (!r)
 			r = virtual_size(x, i, e);
 	}
+	if (!r && x->memory)
+		r = describe_file(&x->b.memory, x->memory, e);
 	for (i = 0; i < x->b.file_count && !r; i++)
 		if (x->files[i])
 			r = describe_file(&x->b.files[i], x->files[i], e);
@@ -484,6 +503,10 @@ static int look(struct export *x, struct err *e)
 		r = host_qemu_find_img(&x->img, x->g.exe, e);
 	if (!r)
 		r = export_plan(&x->plan, &x->b, &x->g, x->o->no_media, e);
+	if (!r && x->o->memory) {
+		r = x->runs ? memory_check(&x->live, e) : err_set(e, EINVAL, "--with-memory: a guest that is shut down has none");
+		x->plan.needed += x->g.ram_bytes;
+	}
 	if (!r && x->o->freeze == FREEZE_REQUIRE) {
 		AUTO_FREE char *path = x->runs ? guest_agent_path(&x->g) : NULL;
 
@@ -508,6 +531,8 @@ static void say_plan(const struct export *x)
 		fprintf(x->out, "  disk    %s (%s, %s) -> %s%s\n", path, x->b.disks[i].format,
 			format_bytes(size, x->plan.disks[i].allocated), x->b.disks[i].file, x->o->compress ? ", compressed" : "");
 	}
+	if (x->o->memory)
+		fprintf(x->out, "  memory  %s\n", format_bytes(size, x->g.ram_bytes));
 	for (i = 0; i < x->b.file_count; i++) {
 		AUTO_FREE char *path = text_shown(x->b.files[i].path);
 

@@ -23,7 +23,7 @@ struct export_options {
 	size_t argc;
 	uint64_t rate; /* bytes a second that are read of a guest's disks; 0: no limit */
 	enum export_freeze freeze;
-	bool compress, no_media;
+	bool compress, no_media, memory;
 };
 
 /* Says what it does on standard output (of a stream: on standard error), and why it does not on standard error. Returns an exit code

@@ -86,6 +86,36 @@ static int wait_for_monitor(struct loop *l, pid_t pid, const char *path, int log
 	}
 }
 
+/* Until all of it is loaded; QEMU ends if it does not take it. */
+static int load(struct loop *l, struct qmp *q, const char *memory, struct err *e)
+{
+	json_t *channel =
+		json_pack("{s:s,s:{s:s,s:s,s:i}}", "channel-type", "main", "addr", "transport", "file", "filename", memory, "offset", 0);
+	int r = qmp_call(q, "migrate-incoming", json_pack("{s:[o]}", "channels", channel), NULL, e);
+
+	while (!r) {
+		json_t *state;
+		const char *is;
+		bool done;
+
+		r = qmp_call(q, "query-migrate", NULL, &state, e);
+		if (r)
+			break;
+		is = json_string_value(json_object_get(state, "status"));
+		done = is && !strcmp(is, "completed");
+		if (is && !strcmp(is, "failed"))
+			r = err_set(e, EIO, "QEMU does not load it");
+		json_decref(state);
+		if (done)
+			return 0;
+		if (!r && interrupted())
+			r = err_set(e, ECANCELED, "interrupted");
+		if (!r && (r = loop_step(l, RETRY_MS, e)) > 0)
+			r = 0;
+	}
+	return err_prefix(e, "the guest's memory");
+}
+
 static int let_go_on(struct qmp *q, bool paused, struct err *e)
 {
 	json_t *state = NULL;
@@ -103,7 +133,7 @@ static int let_go_on(struct qmp *q, bool paused, struct err *e)
 	return r;
 }
 
-int first_start(const char *exe, char *const *argv, const char *qmp, bool paused, pid_t *pid, struct err *e)
+int first_start(const char *exe, char *const *argv, const char *qmp, const char *memory, bool paused, pid_t *pid, struct err *e)
 {
 	AUTO_CLOSE int log = new_log();
 	struct qmp *q = NULL;
@@ -125,11 +155,19 @@ int first_start(const char *exe, char *const *argv, const char *qmp, bool paused
 	} else {
 		process_start_time(*pid, &born);
 		r = wait_for_monitor(l, *pid, qmp, log, &q, e);
+		if (!r && memory)
+			r = load(l, q, memory, e);
 		if (!r)
 			r = let_go_on(q, paused, e);
 	}
 	qmp_close(q);
 	loop_free(l);
+	if (r && memory && *pid > 0) { /* why it does not take it */
+		AUTO_FREE char *said = tail(log);
+
+		if (*said && r != -ECHILD)
+			err_prefix(e, "%s", said);
+	}
 	if (r && r != -ECHILD && *pid > 0)
 		process_end(*pid, born, END_MS, &ignored);
 	return r;

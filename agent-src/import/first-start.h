@@ -8,9 +8,10 @@
 #include <sys/types.h>
 
 /*
- * argv begins with QEMU's name and has -S; exe is the program; qmp is its monitor. 0: it answers, and its guest runs, or with paused
+ * argv begins with QEMU's name and has -S; exe is the program; qmp is its monitor. memory: a file with a migration stream, from which it goes on
+ * (argv has -incoming defer then), or NULL. 0: it answers, and its guest runs, or with paused
  * waits for a cont. -ECHILD: it ended, and what it said; other errors: it was ended again.
  */
-int first_start(const char *exe, char *const *argv, const char *qmp, bool paused, pid_t *pid, struct err *e);
+int first_start(const char *exe, char *const *argv, const char *qmp, const char *memory, bool paused, pid_t *pid, struct err *e);
 
 #endif

@@ -41,6 +41,11 @@ struct bundling {
 
 /* ---- what it is ---- */
 
+static bool has_memory(const struct bundling *m)
+{
+	return m->b.memory.file && !m->o->no_memory;
+}
+
 static bool begins_with_manifest(const char *path)
 {
 	AUTO_CLOSE int fd = open_regular(path);
@@ -122,6 +127,22 @@ static int check_options(const struct import_options *o, struct err *e)
 	return option ? err_set(e, EINVAL, "%s: a bundle says what machine it is, and the guest stays that", option) : 0;
 }
 
+/* What is in memory knows who it is, and can be used once: when it starts. */
+static int check_memory(const struct bundling *m, struct err *e)
+{
+	if (!has_memory(m))
+		return 0;
+	if (m->o->start == IMPORT_NO_START)
+		return err_set(e, EINVAL,
+			       "the bundle has the guest's memory, with which it goes on where it was: --start, or --paused; or "
+			       "--no-memory, and it starts from its disks");
+	if (m->o->clone || m->o->net)
+		return err_set(e, EINVAL,
+			       "%s: the guest goes on with what it has in memory, and is who it was, where it was; or --no-memory",
+			       m->o->clone ? "--clone" : "--net");
+	return 0;
+}
+
 /* ---- is it whole? ---- */
 
 static int verify_one(struct bundling *m, const struct bundle_file *f, struct err *e)
@@ -146,15 +167,13 @@ static int verify_one(struct bundling *m, const struct bundle_file *f, struct er
 
 static int verify(struct bundling *m, struct err *e)
 {
-	size_t i;
+	const struct bundle_file *f;
+	size_t i = 0;
 	int r = 0;
 
 	progress_begin(&m->p, "verifying");
-	for (i = 0; i < m->b.disk_count && !r; i++)
-		r = verify_one(m, &m->b.disks[i], e);
-	for (i = 0; i < m->b.file_count && !r; i++)
-		if (m->b.files[i].file)
-			r = verify_one(m, &m->b.files[i], e);
+	while (!r && (f = bundle_next(&m->b, &i)))
+		r = verify_one(m, f, e);
 	progress_end(&m->p);
 	return r;
 }
@@ -186,6 +205,7 @@ static int measure(struct bundling *m, struct err *e)
 
 	for (i = 0; i < m->b.file_count; i++)
 		needed += m->b.files[i].bytes;
+	needed += m->from ? 0 : m->b.memory.bytes;
 	for (i = 0; i < m->b.disk_count && !r; i++) {
 		struct image_source s = {.path = NULL};
 
@@ -263,7 +283,7 @@ static void map_file(struct args_options *o, struct args_map *map, const struct 
 static int rewrite(struct bundling *m, struct err *e)
 {
 	AUTO_FREE struct args_map *map = xcalloc(2 * (m->b.disk_count + m->b.file_count) + 1, sizeof(*map));
-	struct args_options o = {.cwd = m->b.cwd, .disks = map, .socket_dir = m->dir, .machine = m->b.machine, .no_state = true};
+	struct args_options o = {.cwd = m->b.cwd, .disks = map, .socket_dir = m->dir, .machine = m->b.machine, .no_state = !has_memory(m)};
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char *bridge = NULL;
 	size_t i;
@@ -392,7 +412,8 @@ static int make_line(struct bundling *m, struct err *e)
 		r = check_files(m, e);
 	if (r)
 		return r;
-	drop_incoming(&m->line);
+	if (!has_memory(m))
+		drop_incoming(&m->line);
 	if (m->o->name)
 		identity_set_name(&m->line, m->name);
 	if (m->o->clone)
@@ -439,6 +460,8 @@ static void say_plan(const struct bundling *m)
 		if (!args_role_is_content(f->role) && !is_made_here(f->role) && strcmp(f->option, "L"))
 			printf("  host    -%s: the %s %s of this host\n", option, args_role_name(f->role), path);
 	}
+	if (m->b.memory.file)
+		puts(has_memory(m) ? "  memory  it goes on where it was" : "  memory  left out: it starts from its disks");
 	if (m->o->clone)
 		puts("  clone   a new UUID, and new addresses of network cards");
 	fflush(stdout);
@@ -456,6 +479,7 @@ static void say_line(const struct bundling *m)
 
 static int receive(struct bundling *m, struct err *e)
 {
+	const struct bundle_file *f;
 	size_t i;
 	int r;
 
@@ -466,10 +490,8 @@ static int receive(struct bundling *m, struct err *e)
 		return err_sys(e, errno, "cannot make a directory in %s", m->dir);
 	}
 	m->from = xstrdup(m->spool);
-	for (i = 0; i < m->b.disk_count; i++)
-		m->total += m->b.disks[i].bytes;
-	for (i = 0; i < m->b.file_count; i++)
-		m->total += m->b.files[i].bytes;
+	for (i = 0; (f = bundle_next(&m->b, &i));)
+		m->total += f->bytes;
 	progress_begin(&m->p, "receiving");
 	r = bundle_receive_files(m->stream, &m->b, m->spool, on_progress, m, e);
 	progress_end(&m->p);
@@ -479,16 +501,15 @@ static int receive(struct bundling *m, struct err *e)
 /* 1: something of it is left. */
 static size_t remove_spool(struct bundling *m)
 {
-	size_t i;
+	const struct bundle_file *f;
+	size_t i = 0;
 
 	if (!m->spool)
 		return 0;
-	for (i = 0; i < m->b.disk_count + m->b.file_count; i++) {
-		const char *name = i < m->b.disk_count ? m->b.disks[i].file : m->b.files[i - m->b.disk_count].file;
-		AUTO_FREE char *path = name ? xasprintf("%s/%s", m->spool, name) : NULL;
+	while ((f = bundle_next(&m->b, &i))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", m->spool, f->file);
 
-		if (path)
-			unlink(path);
+		unlink(path);
 	}
 	if (rmdir(m->spool)) {
 		fprintf(stderr, "vmferry: left behind: %s: %s\n", m->spool, strerror(errno));
@@ -581,11 +602,12 @@ static void remove_made_by_qemu(const struct bundling *m)
 
 static int start(struct bundling *m, pid_t *pid, struct err *e)
 {
+	AUTO_FREE char *memory = has_memory(m) ? xasprintf("%s/%s", m->from, m->b.memory.file) : NULL;
 	int r;
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
-	r = first_start(m->qemu.exe, m->line.argv, m->qmp, m->o->start == IMPORT_PAUSED, pid, e);
+	r = first_start(m->qemu.exe, m->line.argv, m->qmp, memory, m->o->start == IMPORT_PAUSED, pid, e);
 	if (r)
 		remove_made_by_qemu(m);
 	return r;
@@ -617,6 +639,8 @@ static int look(struct bundling *m, struct err *e)
 
 	if (!r)
 		r = open_bundle(m, e);
+	if (!r)
+		r = check_memory(m, e);
 	if (!r && !binary && !(getenv("QEMU") && *getenv("QEMU")))
 		binary = m->b.program;
 	if (!r)

@@ -391,7 +391,7 @@ static int start(struct import *m, pid_t *pid, struct err *e)
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
-	r = first_start(m->qemu.exe, m->line.argv, m->qmp, m->o->start == IMPORT_PAUSED, pid, e);
+	r = first_start(m->qemu.exe, m->line.argv, m->qmp, NULL, m->o->start == IMPORT_PAUSED, pid, e);
 	if (r) {
 		place_remove_socket(m->qmp);
 		place_remove_socket(m->vnc);

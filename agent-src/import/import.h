@@ -25,7 +25,7 @@ struct import_options {
 	const char *accel;  /* "kvm" or "tcg"; NULL: kvm where it can be used */
 	struct line_wishes wishes;
 	enum import_start start;
-	bool clone, dry_run;
+	bool clone, dry_run, no_memory;
 	char *const *more; /* options of QEMU's */
 	size_t more_count;
 };

@@ -1,0 +1,358 @@
+/* export-memory.c: see export-memory.h. QEMU's run states: qapi/run-state.json; a migration's: qapi/migration.json. */
+#include "export-memory.h"
+#include "child.h"
+#include "fault.h"
+#include "json-text.h"
+#include "process.h"
+#include "progress.h"
+#include "util.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define LOOK_MS	    20
+#define CLOSE_MS    2	       /* between two looks while it stands */
+#define PASSES	    3	       /* over its memory; then it stands for as long as the rest takes */
+#define UNLIMITED   (1LL << 40) /* bytes a second */
+#define AT_LAST_MS  2000000	       /* the most that QEMU takes */
+#define FIRST_MS    300
+#define WAKE_MS	    60000
+#define GUARD_QMP_MS 2000
+
+struct memory_copy {
+	struct live *x;
+	pid_t guard; /* 0: none */
+	int fd;
+	json_t *was; /* QEMU's settings before */
+};
+
+/* ---- settings ---- */
+
+static const char *const settings[] = {"max-bandwidth", "downtime-limit"};
+
+static int set(struct qmp *q, const char *key, json_int_t value, struct err *e)
+{
+	return qmp_call(q, "migrate-set-parameters", json_pack("{s:I}", key, value), NULL, e);
+}
+
+static int note_settings(struct qmp *q, json_t **out, struct err *e)
+{
+	return qmp_call(q, "query-migrate-parameters", NULL, out, e);
+}
+
+/* As many as can be. */
+static void put_back(struct qmp *q, const json_t *was)
+{
+	struct err ignored;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(settings); i++)
+		if (json_is_integer(json_object_get(was, settings[i])))
+			set(q, settings[i], json_integer_value(json_object_get(was, settings[i])), &ignored);
+}
+
+/* ---- the guest's and the migration's state ---- */
+
+static int state_of(struct qmp *q, const char *command, char out[32], json_t **all, struct err *e)
+{
+	json_t *answer;
+	int r = qmp_call(q, command, NULL, &answer, e);
+
+	if (r)
+		return r;
+	snprintf(out, 32, "%s", json_text(answer, "status") ?: "none");
+	if (all)
+		*all = answer;
+	else
+		json_decref(answer);
+	return 0;
+}
+
+/* Lets a guest run that QEMU has stopped at the end of its migration, and no other. 1: it runs, or somebody else has stopped it. */
+static int wake(struct qmp *q, struct err *e)
+{
+	char is[32];
+	int r = state_of(q, "query-status", is, NULL, e);
+
+	if (r)
+		return r;
+	if (!strcmp(is, "postmigrate"))
+		r = qmp_call(q, "cont", NULL, NULL, e);
+	else if (strcmp(is, "finish-migrate"))
+		return 1;
+	return r;
+}
+
+static int wake_until(struct qmp *q, struct loop *l, struct err *e)
+{
+	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
+	int r;
+
+	while ((r = wake(q, e)) <= 0) {
+		if (now_ns() > until || !qmp_alive(q))
+			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
+		if ((r = loop_step(l, CLOSE_MS, e)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- the guard ---- */
+
+/* In its own process, when we are dead: by a connection of its own, as ours has ended with us. */
+static void rescue(struct guest *g, const json_t *was)
+{
+	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
+	struct loop *l = NULL;
+	struct err e;
+
+	while (qemu_is_alive(g->pid, g->start_time) && now_ns() < until) {
+		struct qmp *q = NULL;
+		char is[32] = "";
+		int r = 0;
+
+		if (!l)
+			r = loop_new(&l, 64, &e);
+		if (!r)
+			r = guest_open_qmp(g, &q, l, GUARD_QMP_MS, NULL, NULL, &e);
+		if (!r)
+			r = state_of(q, "query-migrate", is, NULL, &e);
+		if (!r && (!strcmp(is, "setup") || !strcmp(is, "active")))
+			r = qmp_call(q, "migrate_cancel", NULL, NULL, &e);
+		if (!r)
+			r = wake_until(q, l, &e);
+		if (!r)
+			put_back(q, was);
+		qmp_close(q);
+		if (!r)
+			return;
+		poll(NULL, 0, LOOK_MS);
+	}
+}
+
+static void guard(struct guest *g, const json_t *was, int fd)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+	ssize_t n;
+	char word;
+	size_t i;
+
+	setsid(); /* a signal to the exporter's group is not for it */
+	for (i = 0; i < ARRAY_LEN(numbers); i++)
+		signal(numbers[i], SIG_IGN);
+	prctl(PR_SET_NAME, "vmferry-wake");
+	if (dup2(fd, 3) < 0)
+		_exit(1);
+	close_range(4, ~0U, 0); /* the monitor, above all, which QEMU gives to nobody else while it is open */
+	while ((n = recv(3, &word, 1, 0)) < 0 && errno == EINTR)
+		;
+	if (n == 0) /* we have died; else all is over */
+		rescue(g, was);
+	_exit(0);
+}
+
+static int guard_start(struct memory_copy *m, struct err *e)
+{
+	struct guest g = *m->x->g; /* the guard may forget a monitor that does not answer */
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return err_sys(e, errno, "cannot create a pair of sockets");
+	fflush(NULL);
+	m->guard = fork();
+	if (!m->guard)
+		guard(&g, m->was, pair[1]);
+	close(pair[1]);
+	m->fd = pair[0];
+	if (m->guard > 0)
+		return 0;
+	close(m->fd);
+	m->guard = 0;
+	return err_sys(e, errno, "cannot fork");
+}
+
+/* over: there is nothing to be done by it; otherwise it does what it can, and ends then. */
+static void guard_end(struct memory_copy *m, bool over)
+{
+	if (!m->guard)
+		return;
+	if (over)
+		send(m->fd, "", 1, MSG_NOSIGNAL);
+	close(m->fd);
+	if (over)
+		waitpid(m->guard, NULL, 0);
+	m->guard = 0;
+}
+
+/* ---- may it be? ---- */
+
+static int check_command(struct live *x, const char *command, struct err *e)
+{
+	json_t *list, *one;
+	bool found = false;
+	size_t i;
+	int r = qmp_call(x->q, "query-commands", NULL, &list, e);
+
+	if (r)
+		return r;
+	json_array_foreach(list, i, one)
+		found = found || !strcmp(json_text(one, "name") ?: "", command);
+	json_decref(list);
+	return found ? 0 : err_set(e, ENOTSUP, "--with-memory needs QEMU 10.0 or later (%s)", command);
+}
+
+/* What somebody has chosen for a migration of theirs would change what is written. */
+static int check_capabilities(struct live *x, struct err *e)
+{
+	json_t *list, *one;
+	size_t i;
+	int r = qmp_call(x->q, "query-migrate-capabilities", NULL, &list, e);
+
+	if (r)
+		return r;
+	json_array_foreach(list, i, one)
+		if (!r && json_is_true(json_object_get(one, "state")))
+			r = err_set(e, EBUSY, "the migration capability %s is set in the guest's QEMU: it may be about to be moved",
+				    json_text(one, "capability") ?: "?");
+	json_decref(list);
+	return r;
+}
+
+static int check_blockers(struct live *x, struct err *e)
+{
+	json_t *all;
+	const char *why;
+	char is[32];
+	int r = state_of(x->q, "query-migrate", is, &all, e);
+
+	if (r)
+		return r;
+	why = json_string_value(json_array_get(json_object_get(all, "blocked-reasons"), 0));
+	if (why)
+		r = err_set(e, ENOTSUP, "the guest's QEMU cannot write its memory: %s", why);
+	json_decref(all);
+	return r;
+}
+
+int memory_check(struct live *x, struct err *e)
+{
+	int r = strcmp(x->g->status, "running")
+			? err_set(e, EINVAL, "--with-memory needs a guest that runs: this one is '%s'", x->g->status)
+			: check_command(x, "blockdev-set-active", e);
+
+	if (!r)
+		r = check_capabilities(x, e);
+	return r ? r : check_blockers(x, e);
+}
+
+/* ---- copying ---- */
+
+static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct err *e)
+{
+	json_t *channel = json_pack("{s:s,s:{s:s,s:s,s:i}}", "channel-type", "main", "addr", "transport", "file", "filename", file, "offset", 0);
+	int r = set(m->x->q, "max-bandwidth", rate ? (json_int_t)rate : UNLIMITED, e);
+
+	if (!r)
+		r = set(m->x->q, "downtime-limit", FIRST_MS, e);
+	if (!r)
+		return qmp_call(m->x->q, "migrate", json_pack("{s:[o]}", "channels", channel), NULL, e);
+	json_decref(channel);
+	return r;
+}
+
+/* What its memory's copying has come to: a guest that writes faster than it is written down stands for the rest. */
+static int look(struct memory_copy *m, const json_t *all, bool *last, struct progress *p, struct err *e)
+{
+	const json_t *ram = json_object_get(all, "ram");
+	double total = json_number_value(json_object_get(ram, "total")), left = json_number_value(json_object_get(ram, "remaining"));
+
+	progress_at(p, total > 0 ? 100.0 * (total - left) / total : 0);
+	if (*last || json_integer_value(json_object_get(ram, "dirty-sync-count")) <= PASSES)
+		return 0;
+	*last = true;
+	return set(m->x->q, "downtime-limit", AT_LAST_MS, e);
+}
+
+/* Until QEMU calls it completed. */
+static int copy(struct memory_copy *m, struct err *e)
+{
+	bool last = false, cancelled = false;
+	struct progress p;
+	int r = 0;
+
+	progress_begin(&p, "copying the memory");
+	while (!r) {
+		json_t *all = NULL;
+		char is[32];
+
+		r = state_of(m->x->q, "query-migrate", is, &all, e);
+		if (r)
+			break;
+		if (!strcmp(is, "failed") || !strcmp(is, "cancelled"))
+			r = cancelled ? err_set(e, ECANCELED, "interrupted")
+				      : err_set(e, EIO, "the guest's memory cannot be written: %s", json_text(all, "error-desc") ?: is);
+		if (!r)
+			r = look(m, all, &last, &p, e);
+		json_decref(all);
+		if (!strcmp(is, "completed"))
+			break;
+		if (!r && interrupted() && !cancelled) {
+			cancelled = true;
+			r = qmp_call(m->x->q, "migrate_cancel", NULL, NULL, e);
+		}
+		if (!r && (r = loop_step(m->x->l, last ? CLOSE_MS : LOOK_MS, e)) > 0)
+			r = 0;
+	}
+	progress_end(&p);
+	return r;
+}
+
+/* QEMU has stopped it, and let go of its disks. */
+static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, struct err *e), void *ctx, struct err *e)
+{
+	char is[32];
+	int r = state_of(m->x->q, "query-status", is, NULL, e);
+
+	fault_point("export-stopped");
+	if (r)
+		return r;
+	if (strcmp(is, "postmigrate"))
+		return err_set(e, EBUSY, "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
+	r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
+	return r ? r : at_rest(ctx, e);
+}
+
+int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(void *ctx, struct err *e), void *ctx, struct err *e)
+{
+	struct memory_copy m = {.x = x};
+	struct err why;
+	int r = note_settings(x->q, &m.was, e), woken = 0;
+
+	if (!r)
+		r = guard_start(&m, e);
+	if (r) {
+		json_decref(m.was);
+		return r;
+	}
+	r = begin(&m, file, rate, e);
+	if (!r)
+		r = copy(&m, e);
+	if (!r)
+		r = while_it_stands(&m, at_rest, ctx, e);
+	woken = wake_until(x->q, x->l, &why);
+	if (!woken)
+		put_back(x->q, m.was);
+	guard_end(&m, !woken);
+	json_decref(m.was);
+	if (!woken)
+		return r;
+	*e = why;
+	return err_prefix(e, "the guest may stand still; cont at its monitor lets it run");
+}
