@@ -16,7 +16,7 @@ _vmferry_options() { # COMMAND: its options
 	report) echo --output ;;
 	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
 	import)
-		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --clone --accel --qemu --start --paused --no-start --dry-run
+		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --clone --no-memory --accel --qemu --start --paused --no-start --dry-run
 		;;
 	bench)
 		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \

@@ -17,13 +17,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define LOOK_MS	    20
-#define CLOSE_MS    2	       /* between two looks while it stands */
-#define PASSES	    3	       /* over its memory; then it stands for as long as the rest takes */
-#define UNLIMITED   (1LL << 40) /* bytes a second */
-#define AT_LAST_MS  2000000	       /* the most that QEMU takes */
-#define FIRST_MS    300
-#define WAKE_MS	    60000
+#define LOOK_MS	     20
+#define CLOSE_MS     2		 /* between two looks while it stands */
+#define PASSES	     3		 /* over its memory; then it stands for as long as the rest takes */
+#define UNLIMITED    (1LL << 40) /* bytes a second */
+#define AT_LAST_MS   2000000	 /* the most that QEMU takes */
+#define FIRST_MS     300
+#define WAKE_MS	     60000
 #define GUARD_QMP_MS 2000
 
 struct memory_copy {
@@ -256,7 +256,8 @@ int memory_check(struct live *x, struct err *e)
 
 static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct err *e)
 {
-	json_t *channel = json_pack("{s:s,s:{s:s,s:s,s:i}}", "channel-type", "main", "addr", "transport", "file", "filename", file, "offset", 0);
+	json_t *channel =
+		json_pack("{s:s,s:{s:s,s:s,s:i}}", "channel-type", "main", "addr", "transport", "file", "filename", file, "offset", 0);
 	int r = set(m->x->q, "max-bandwidth", rate ? (json_int_t)rate : UNLIMITED, e);
 
 	if (!r)
@@ -324,7 +325,8 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 	if (r)
 		return r;
 	if (strcmp(is, "postmigrate"))
-		return err_set(e, EBUSY, "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
+		return err_set(e, EBUSY,
+			       "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
 	r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
 	return r ? r : at_rest(ctx, e);
 }
@@ -353,6 +355,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	json_decref(m.was);
 	if (!woken)
 		return r;
+	x->stands = true;
 	*e = why;
-	return err_prefix(e, "the guest may stand still; cont at its monitor lets it run");
+	return -e->code;
 }

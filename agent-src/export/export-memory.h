@@ -14,7 +14,7 @@
 int memory_check(struct live *x, struct err *e);
 /*
  * Writes to that file, which is ours, at most rate bytes a second (0: as fast as can be), until the guest stands; at_rest, which is called then with
- * all disks active, begins what is to be of that moment; and lets the guest run on in any case. 0; -errno: it runs on, unless e says otherwise.
+ * all disks active, begins what is to be of that moment; and lets the guest run on in any case. 0; -errno: it runs on, unless x->stands.
  */
 int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(void *ctx, struct err *e), void *ctx, struct err *e);
 

@@ -3,7 +3,8 @@
  *
  * Theory of operation. Everything is looked at first; what stands in the way then is a refusal, and nothing was touched. A guest that is shut
  * down is read under QEMU's own locks. Of one that runs all disks are copied by its own QEMU: one transaction begins a backup job for each, so
- * that all are of that moment, whatever the guest writes afterwards (export-live.h). What is made has hidden names until it is whole and durable;
+ * that all are of that moment, whatever the guest writes afterwards (export-live.h); with its memory, of the moment in which that is whole
+ * (export-memory.h). What is made has hidden names until it is whole and durable;
  * the manifest gets its name last. A stream is made in a directory of our own first, and then sent.
  */
 #ifndef VMFERRY_EXPORT_H
@@ -28,7 +29,8 @@ struct export_options {
 
 /* Says what it does on standard output (of a stream: on standard error), and why it does not on standard error. Returns an exit code
  * (exit-code.h): EXIT_DESTINATION: the bundle is whole; EXIT_REFUSED: nothing was touched; EXIT_SOURCE: it failed, and nothing is left;
- * EXIT_LEFTOVERS: something is, and is listed. The guest is as before in any case. */
+ * EXIT_LEFTOVERS: something is, and is listed; EXIT_PAUSED: the guest, which was stopped for a moment, may stand still. Else it is as
+ * before. */
 int export_run(const struct export_options *o);
 
 #endif

@@ -69,6 +69,8 @@ edit 'm["version"] = 2'
 refuses 3 'version 2, which this vmferry does not know' "$DIR/bad"
 edit 'm["needs"] = ["memory"]'
 refuses 3 "needs 'memory'" "$DIR/bad"
+edit 'm["needs"] = ["what nobody knows"]'
+refuses 3 "needs 'what nobody knows'" "$DIR/bad"
 edit 'm["unheard"] = {"of": 1}'
 imports "$DIR/bad"
 rm "$VMS"/*

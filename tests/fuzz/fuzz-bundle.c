@@ -18,7 +18,8 @@ static const char manifest[] =
 	"{\"format\":\"vmferry-bundle\",\"version\":1,\"needs\":[],\"name\":\"vm\",\"qemu\":{\"program\":\"qemu-system-x86_64\"},\"cwd\":\"/\","
 	"\"argv\":[\"q\",\"-drive\",\"file=/a,format=raw\",\"-cdrom\",\"/m\"],\"disks\":[{\"file\":\"d\",\"bytes\":3,\"sha256\":\"" SUM
 	"\","
-	"\"path\":\"/a\",\"format\":\"raw\",\"virtual_bytes\":512}],\"files\":[{\"path\":\"/m\",\"role\":\"media\"}]}";
+	"\"path\":\"/a\",\"format\":\"raw\",\"virtual_bytes\":512}],\"files\":[{\"path\":\"/m\",\"role\":\"media\"}],"
+	"\"memory\":{\"file\":\"memory\",\"bytes\":3,\"sha256\":\"" SUM "\"}}";
 
 static size_t put_member(char *to, const char *name, const char *text, size_t n)
 {
@@ -40,6 +41,7 @@ static void write_seeds(void)
 	n = 1 + put_member(text + 1, BUNDLE_MANIFEST, manifest, strlen(manifest));
 	n += put_member(text + n, "README", "x", 1);
 	n += put_member(text + n, "d", "abc", 3);
+	n += put_member(text + n, "memory", "abc", 3);
 	memset(text + n, 0, 2 * TAR_BLOCK);
 	seed_write("stream", text, n + 2 * TAR_BLOCK);
 }
@@ -53,24 +55,22 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void check_file(const struct bundle_file *f)
 {
-	require(!f->file || (bundle_name_is_plain(f->file) && !strchr(f->file, '/') && f->bytes <= BUNDLE_BYTES_MAX));
-	require(!f->file || strlen(f->sha256) == BUNDLE_DIGEST);
-	require(f->path);
+	require(bundle_name_is_plain(f->file) && !strchr(f->file, '/') && f->bytes <= BUNDLE_BYTES_MAX);
+	require(strlen(f->sha256) == BUNDLE_DIGEST);
 }
 
 static void check(const struct bundle *b)
 {
 	AUTO_FREE char *text = bundle_print(b), *again = NULL, *readme = bundle_readme(b);
+	const struct bundle_file *f;
 	struct bundle other;
 	struct err e;
 	size_t i;
 
 	require(b->name && b->cwd && b->argc && !b->argv[b->argc] && b->disk_count <= BUNDLE_DISKS_MAX &&
 		b->file_count <= BUNDLE_FILES_MAX);
-	for (i = 0; i < b->disk_count; i++)
-		check_file(&b->disks[i]);
-	for (i = 0; i < b->file_count; i++)
-		check_file(&b->files[i]);
+	for (i = 0; (f = bundle_next(b, &i));)
+		check_file(f);
 	require(text && readme && !bundle_parse(&other, text, strlen(text), &e));
 	again = bundle_print(&other);
 	require(!strcmp(text, again));
@@ -82,6 +82,7 @@ static void receive(const uint8_t *p, size_t n)
 {
 	char dir[] = "/dev/shm/fuzz-bundle-XXXXXX";
 	AUTO_CLOSE int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	const struct bundle_file *f;
 	struct bundle b;
 	struct err e;
 	size_t i;
@@ -92,15 +93,12 @@ static void receive(const uint8_t *p, size_t n)
 		return;
 	require(mkdtemp(dir));
 	r = bundle_receive_files(fd, &b, dir, NULL, NULL, &e);
-	for (i = 0; i < b.disk_count + b.file_count; i++) {
-		const struct bundle_file *f = i < b.disk_count ? &b.disks[i] : &b.files[i - b.disk_count];
-		AUTO_FREE char *path = f->file ? xasprintf("%s/%s", dir, f->file) : NULL;
-		AUTO_CLOSE int got = path ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	for (i = 0; (f = bundle_next(&b, &i));) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, f->file);
+		AUTO_CLOSE int got = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		char hex[BUNDLE_DIGEST + 1];
 		uint64_t bytes;
 
-		if (!path)
-			continue;
 		require(r || got >= 0);
 		if (!r) {
 			require(!bundle_digest_file(got, path, &bytes, hex, NULL, NULL, &e));

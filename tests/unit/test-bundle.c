@@ -44,12 +44,13 @@ static char *write_file(const char *name, const void *p, size_t n)
 /* ---- the manifest ---- */
 
 static const char manifest[] =
-	"{\"format\": \"vmferry-bundle\", \"version\": 1, \"needs\": [], \"made\": \"now\", \"name\": \"vm \\u00e9\", \"state\": \"running\","
+	"{\"format\": \"vmferry-bundle\", \"version\": 1, \"needs\": [\"memory\"], \"made\": \"now\", \"name\": \"vm \\u00e9\", \"state\": \"running\","
 	" \"frozen\": true, \"qemu\": {\"program\": \"qemu-system-x86_64\", \"version\": \"10.0.2\"}, \"cwd\": \"/srv\","
 	" \"argv\": [\"qemu\", \"-drive\", \"file=a.raw,format=raw\", \"-kernel\", \"/k\", \"-cdrom\", \"/m.iso\"],"
 	" \"disks\": [{\"file\": \"disk0.qcow2\", \"bytes\": 3, \"sha256\": \"" SUM "\", \"path\": \"/srv/a.raw\", \"format\": \"raw\","
 	" \"virtual_bytes\": 1048576}],"
-	" \"files\": [{\"file\": \"file0-k\", \"bytes\": 3, \"sha256\": \"" SUM
+	" \"memory\": {\"file\": \"memory\", \"bytes\": 3, \"sha256\": \"" SUM
+	"\"}, \"files\": [{\"file\": \"file0-k\", \"bytes\": 3, \"sha256\": \"" SUM
 	"\", \"path\": \"/k\", \"real_path\": \"/boot/k\", \"role\":"
 	" \"kernel\"}, {\"bytes\": 0, \"sha256\": \"\", \"path\": \"/m.iso\", \"role\": \"media\"}]}";
 
@@ -68,6 +69,9 @@ static void check_good(const struct bundle *b)
 	assert_int_equal(b->files[0].role, ARGS_KERNEL);
 	assert_string_equal(b->files[0].real_path, "/boot/k");
 	assert_null(b->files[1].file);
+	assert_string_equal(b->memory.file, "memory");
+	assert_int_equal(b->memory.bytes, 3);
+	assert_ptr_equal(bundle_find(b, "memory"), &b->memory);
 	assert_ptr_equal(bundle_find(b, "file0-k"), &b->files[0]);
 	assert_null(bundle_find(b, "file1"));
 }
@@ -110,8 +114,14 @@ static void what_is_wrong_is_refused(void **state)
 		{"vmferry-bundle", "other", "no manifest"},
 		{"\"version\": 1", "\"version\": 2", "version 2"},
 		{"\"version\": 1", "\"version\": \"1\"", "no manifest"},
-		{"\"needs\": []", "\"needs\": [\"memory\"]", "needs 'memory'"},
-		{"\"needs\": []", "\"needs\": {}", "no list"},
+		{"[\"memory\"]", "[\"memory\", \"more\"]", "needs 'more'"},
+		{"[\"memory\"]", "[1]", "needs '?'"},
+		{"[\"memory\"]", "{}", "no list"},
+		{"\"memory\": {", "\"other\": {", "needs 'memory'"},
+		{"\"memory\": {", "\"memory\": 1, \"x\": {", "memory: it is no object"},
+		{"\"file\": \"memory\", ", "", "memory: 'file'"},
+		{"\"file\": \"memory\"", "\"file\": \"../memory\"", "memory: '../memory' is no name"},
+		{"\"file\": \"memory\"", "\"file\": \"file0-k\"", "memory: two are called"},
 		{"\"name\": \"vm \\u00e9\"", "\"name\": 1", "'name' is no text"},
 		{"vm \\u00e9", "vm\\u0000", "not allowed"},
 		{"qemu-system-x86_64", "../qemu-system-x86_64", "no QEMU"},
@@ -247,8 +257,9 @@ static int stop_at_once(void *ctx, uint64_t bytes)
 static void a_stream_is_received_as_it_was_sent(void **state)
 {
 	AUTO_FREE char *a = write_file(BUNDLE_MANIFEST, manifest, strlen(manifest)), *c = write_file("disk0.qcow2", "abc", 3),
-		       *d = write_file("file0-k", "abc", 3), *r = write_file(BUNDLE_README, "read", 4), *to = path_of("to"),
-		       *got = path_of("to/disk0.qcow2"), *other = path_of("to/file0-k"), *readme = path_of("to/README");
+		       *d = write_file("file0-k", "abc", 3), *r = write_file(BUNDLE_README, "read", 4), *m = write_file("memory", "abc", 3),
+		       *to = path_of("to"), *got = path_of("to/disk0.qcow2"), *other = path_of("to/file0-k"),
+		       *readme = path_of("to/README"), *memory = path_of("to/memory");
 	AUTO_CLOSE int fd = memfd_create("stream", MFD_CLOEXEC);
 	struct bundle b, received;
 	struct stat st;
@@ -267,6 +278,7 @@ static void a_stream_is_received_as_it_was_sent(void **state)
 	assert_int_equal(stat(got, &st), 0);
 	assert_int_equal(st.st_size, 3);
 	assert_int_equal(stat(other, &st), 0);
+	assert_int_equal(stat(memory, &st), 0);
 	assert_int_equal(stat(readme, &st), -1);
 	bundle_fini(&received);
 
@@ -276,6 +288,7 @@ static void a_stream_is_received_as_it_was_sent(void **state)
 	assert_int_equal(bundle_receive_files(fd, &received, to, NULL, NULL, &e), -EINVAL);
 	unlink(got);
 	unlink(other);
+	unlink(memory);
 	assert_int_equal(bundle_receive_files(fd, &received, to, stop_at_once, NULL, &e), -ECANCELED);
 	bundle_fini(&received);
 
@@ -289,9 +302,10 @@ static void a_stream_is_received_as_it_was_sent(void **state)
 	assert_int_equal(ftruncate(fd, 700), 0);
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(bundle_receive_manifest(fd, &received, NULL, NULL, &e), -EINVAL);
-	assert_int_equal(unlink(a) | unlink(c) | unlink(d) | unlink(r), 0);
+	assert_int_equal(unlink(a) | unlink(c) | unlink(d) | unlink(r) | unlink(m), 0);
 	unlink(got);
 	unlink(other);
+	unlink(memory);
 	rmdir(to);
 	bundle_fini(&b);
 }
