@@ -635,10 +635,10 @@ static int make(struct bundling *m, pid_t *pid, struct err *e)
 static int look(struct bundling *m, struct err *e)
 {
 	const char *binary = m->o->qemu;
-	int r = check_options(m->o, e);
+	int r = open_bundle(m, e);
 
 	if (!r)
-		r = open_bundle(m, e);
+		r = check_options(m->o, e);
 	if (!r)
 		r = check_memory(m, e);
 	if (!r && !binary && !(getenv("QEMU") && *getenv("QEMU")))

@@ -78,7 +78,7 @@ refused "Hyper-V's binary configuration.*--memory" "$DIR/x.vmcx"
 refused 'cannot open .*/none.vhdx' "$DIR/none.vhdx"
 refused 'describe a guest: one at a time' "$DIR/good.ova" "$DIR/d.xml"
 refused 'is no disk of the guest' "$DIR/good.ova" "$DIR/a.raw"
-refused 'is no regular file' "$DIR"
+refused 'it is no bundle' "$DIR"
 refuses 2 'is not qcow2 or raw' "$DIR/a.raw" --format vmdk
 refuses 2 'is not user, bridge=BRIDGE or none' "$DIR/a.raw" --net bridge=a,script=b
 refuses 2 'needs a FILE'
