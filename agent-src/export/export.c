@@ -70,7 +70,8 @@ static bool is_at_rest(const struct export_options *o)
 {
 	struct stat st;
 
-	return o->argv || ends_with(o->vm, ".service") || ends_with(o->vm, ".sh") || (!stat(o->vm, &st) && S_ISREG(st.st_mode));
+	return o->argv || ends_with(o->vm, ".service") || ends_with(o->vm, ".sh") ||
+	       (strchr(o->vm, '/') && !stat(o->vm, &st) && S_ISREG(st.st_mode));
 }
 
 static int find(struct export *x, struct err *e)
