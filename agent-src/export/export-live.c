@@ -170,13 +170,15 @@ static json_t *action(const struct live *x, size_t i, uint64_t speed)
 			 "target", both, "filter-node-name", filter, "sync", "full", "speed", (json_int_t)speed);
 }
 
-int live_prepare(struct live *x, const struct guest_disk **disks, const char *const *targets, size_t count, struct err *e)
+int live_prepare(struct live *x, const struct guest_disk *const *disks, const char *const *targets, size_t count, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
-	x->disks = disks;
-	x->targets = targets;
+	x->disks = xcalloc(count + 1, sizeof(*x->disks));
+	x->targets = xcalloc(count + 1, sizeof(*x->targets));
+	memcpy(x->disks, disks, count * sizeof(*x->disks));
+	memcpy(x->targets, targets, count * sizeof(*x->targets));
 	x->count = count;
 	x->done = xcalloc(count + 1, sizeof(*x->done));
 	x->began = true;
@@ -280,6 +282,8 @@ void live_close(struct live *x)
 	qmp_close(x->q);
 	if (x->l)
 		loop_free(x->l);
+	free(x->disks);
+	free(x->targets);
 	free(x->done);
 	x->q = NULL;
 	x->l = NULL;

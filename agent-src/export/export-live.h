@@ -20,7 +20,7 @@ struct live {
 	bool began;  /* there is something in QEMU to be undone */
 	bool stands; /* the guest was stopped for a moment, and may not run on */
 	const struct guest_disk **disks;
-	const char *const *targets; /* empty qcow2 images of the disks' sizes */
+	const char **targets; /* empty qcow2 images of the disks' sizes */
 	size_t count;
 	bool *done;
 	struct err bad; /* code: a job or a file failed */
@@ -28,8 +28,8 @@ struct live {
 
 /* Asks g's QEMU; *removed: what it still had of exporters that died. 0, or what stands in the way. live_close() in any case. */
 int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e);
-/* Where the disks go, each with what never fails. */
-int live_prepare(struct live *x, const struct guest_disk **disks, const char *const *targets, size_t count, struct err *e);
+/* Where the disks go, each with what never fails. The lists are copied; what they point to stays until live_close(). */
+int live_prepare(struct live *x, const struct guest_disk *const *disks, const char *const *targets, size_t count, struct err *e);
 /* The moment: all disks are, from now on, as they are now. speed: bytes a second of each; 0: no limit. */
 int live_begin(struct live *x, uint64_t speed, struct err *e);
 /* Until all is copied and the files are nobody's. -ECANCELED: we are to end. */
