@@ -13,7 +13,7 @@
 
 #define BASE_MAX 80 /* of a file's own name within its name in a bundle */
 
-void export_plan_note(struct export_plan *p, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) note(struct export_plan *p, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;
@@ -112,9 +112,9 @@ static int take_written(struct export_plan *p, struct export_disk *from, const s
 	if (r)
 		return r;
 	if (d->snapshot_count)
-		export_plan_note(p, "the snapshots inside %s are not in the bundle", d->real_path);
+		note(p, "the snapshots inside %s are not in the bundle", d->real_path);
 	if (d->bitmap_count)
-		export_plan_note(p, "the dirty bitmaps inside %s are not in the bundle", d->real_path);
+		note(p, "the dirty bitmaps inside %s are not in the bundle", d->real_path);
 	from->live = d;
 	from->format = d->format;
 	from->allocated = allocated(d);
@@ -206,7 +206,7 @@ static int add_file(struct export_plan *p, struct bundle *b, const struct guest 
 	*to = (struct bundle_file){.role = f->role, .path = xstrdup(f->path)};
 	to->real_path = real && text_is_utf8(real) ? xstrdup(real) : NULL;
 	if (why) {
-		export_plan_note(p, "the medium %s is not in the bundle: %s", f->path, why);
+		note(p, "the medium %s is not in the bundle: %s", f->path, why);
 	} else {
 		p->files[b->file_count] = xstrdup(real);
 		p->needed += (uint64_t)st.st_blocks * 512;
@@ -243,7 +243,7 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 		return add_file(p, b, g, f, no_media, e);
 	if ((!args_role_is_made(f->role) || f->role == ARGS_MEMORY) &&
 	    strcmp(f->option, "L")) /* without those of -L QEMU looks elsewhere */
-		export_plan_note(p, "-%s names %s, which is not in the bundle: where it is imported there must be one", f->option, f->path);
+		note(p, "-%s names %s, which is not in the bundle: where it is imported there must be one", f->option, f->path);
 	return 0;
 }
 

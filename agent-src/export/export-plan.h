@@ -24,6 +24,5 @@ struct export_plan {
 /* Fills b's line, disks and files (their names; no digests yet) and *p. 0; -ENOTSUP, -EINVAL, -errno: why the guest cannot be exported. */
 int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, bool no_media, struct err *e);
 void export_plan_fini(struct export_plan *p);
-void export_plan_note(struct export_plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
