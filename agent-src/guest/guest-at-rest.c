@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define CHAIN_MAX 64
+#define NO_PID	  (1U << 30) /* larger than any (PID_MAX_LIMIT) */
 
 /* ---- its images ---- */
 
@@ -227,22 +228,31 @@ static char *script_of(const char *shown)
 	return *p == '/' && end > p ? xasprintf("%.*s", (int)(end - p), p) : NULL;
 }
 
-static int take_unit(struct guest *g, const char *unit, char **script, struct err *e)
+int unit_script(const char *unit, bool user, char **script, struct err *e)
 {
 	const char *ask[] = {"show", "-p", "ExecStart", "--", unit, NULL};
 	AUTO_FREE char *shown = NULL;
-	int r = systemctl(geteuid() != 0, ask, &shown, e);
+	int r = systemctl(user, ask, &shown, e);
 
 	if (r)
 		return err_prefix(e, "cannot ask about the unit %s", unit);
 	*script = script_of(shown);
-	if (!*script)
-		return err_set(e, ENOTSUP,
-			       "the unit %s does not run a script of vmferry's (ExecStart=/bin/sh …/NAME.sh). Give the guest's command "
-			       "line instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
-			       unit);
+	return *script ? 0 : err_set(e, ENOTSUP, "the unit %s does not run a script of vmferry's (ExecStart=/bin/sh …/NAME.sh)", unit);
+}
+
+static int take_unit(struct guest *g, const char *unit, char **script, struct err *e)
+{
+	bool user = geteuid() != 0;
+
+	if (unit_script(unit, user, script, e))
+		return e->code != ENOTSUP
+			       ? -e->code
+			       : err_set(e, ENOTSUP,
+					 "the unit %s does not run a script of vmferry's (ExecStart=/bin/sh …/NAME.sh). Give the guest's "
+					 "command line instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
+					 unit);
 	g->unit.name = xstrdup(unit);
-	g->unit.is_user = geteuid() != 0;
+	g->unit.is_user = user;
 	g->unit.uid = geteuid();
 	return 0;
 }
@@ -309,4 +319,12 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	if (!g->name)
 		return err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
 	return find_disks(g, e);
+}
+
+pid_t guest_at_rest_known_as(const char *first_disk)
+{
+	struct stat st;
+
+	return first_disk && !stat(first_disk, &st) ? (pid_t)(NO_PID | ((st.st_ino ^ st.st_dev * 2654435761U) & (NO_PID - 1)))
+						    : (pid_t)NO_PID;
 }

@@ -135,6 +135,8 @@ enum {
 int guest_check_user(const struct guest *g, struct err *e);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
+/* Does the user mean this disk by these n bytes: its node, drive, device or file? */
+bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media
  * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. (qemu-drift.c) */
 int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e);

@@ -293,3 +293,17 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 		why = "keeps its data in an external file (--drop=data-file brings them into the image)";
 	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why) : 0;
 }
+
+bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)
+{
+	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
+	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
+			return true;
+	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
+	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
+	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
+}

@@ -130,7 +130,7 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 	return r;
 }
 
-static int parse(const char *text, struct guest *g, struct err *e)
+static int parse(const char *text, struct guest *g, size_t *exec_at, struct err *e)
 {
 	static const char cd[] = "cd / || exit\n";
 	const char *p = text;
@@ -146,6 +146,7 @@ static int parse(const char *text, struct guest *g, struct err *e)
 		} else if (*p == '#') {
 			p += strcspn(p, "\n");
 		} else {
+			*exec_at = (size_t)(p - text); /* of the last line in the end */
 			r = take_line(&p, &words, &count, e);
 			if (!r && count)
 				r = take_command(g, words, count, e);
@@ -160,11 +161,11 @@ static int parse(const char *text, struct guest *g, struct err *e)
 	return r;
 }
 
-int script_parse(const char *path, const char *text, struct guest *g, struct err *e)
+static int parse_of(const char *path, const char *text, struct guest *g, size_t *exec_at, struct err *e)
 {
 	struct err why;
 
-	return parse(text, g, &why)
+	return parse(text, g, exec_at, &why)
 		       ? err_set(e, ENOTSUP,
 				 "%s is not a script as vmferry leaves one to start a guest: %s. Give the guest's command line "
 				 "instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
@@ -172,12 +173,20 @@ int script_parse(const char *path, const char *text, struct guest *g, struct err
 		       : 0;
 }
 
-int script_read(const char *path, struct guest *g, struct err *e)
+int script_parse(const char *path, const char *text, struct guest *g, struct err *e)
+{
+	size_t ignored;
+
+	return parse_of(path, text, g, &ignored, e);
+}
+
+int script_read_text(const char *path, struct guest *g, char **out, size_t *exec_at, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
 	AUTO_FREE char *text = NULL;
 	struct stat st;
 	ssize_t n;
+	int r;
 
 	if (fd < 0 || fstat(fd, &st))
 		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
@@ -189,5 +198,18 @@ int script_read(const char *path, struct guest *g, struct err *e)
 		return err_sys(e, errno, "cannot read %s", path);
 	if (memchr(text, 0, (size_t)n))
 		return err_set(e, ENOTSUP, "%s is no text", path);
-	return script_parse(path, text, g, e);
+	r = parse_of(path, text, g, exec_at, e);
+	if (!r) {
+		*out = text;
+		text = NULL;
+	}
+	return r;
+}
+
+int script_read(const char *path, struct guest *g, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t ignored;
+
+	return script_read_text(path, g, &text, &ignored, e);
 }

@@ -5,13 +5,12 @@
  */
 #include "transfer.h"
 #include "fault.h"
+#include "guest-at-rest.h"
 #include "milestone.h"
 #include "util.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
-#define NO_PID	      (1U << 30) /* larger than any (PID_MAX_LIMIT) */
 #define TICK_MS	      25
 #define MEASURE_TICKS 4
 #define SECOND_TICKS  (1000 / TICK_MS)
@@ -26,15 +25,11 @@ int cold_find(struct transfer *t, struct err *e)
 	return r ? r : open_control_socket(t, e);
 }
 
-/* There is no pid: a number that none can be, the same as long as its first disk is. */
 pid_t cold_known_as(const struct transfer *t)
 {
-	const char *path = json_string_value(json_array_get(t->src.disk_paths, 0))
-				   ?: t->src.guest.disk_count ? t->src.guest.disks[0].real_path
-							      : NULL;
-	struct stat st;
-
-	return path && !stat(path, &st) ? (pid_t)(NO_PID | ((st.st_ino ^ st.st_dev * 2654435761U) & (NO_PID - 1))) : (pid_t)NO_PID;
+	return guest_at_rest_known_as(json_string_value(json_array_get(t->src.disk_paths, 0))
+					      ?: t->src.guest.disk_count ? t->src.guest.disks[0].real_path
+									 : NULL);
 }
 
 void cold_describe_for_journal(struct transfer *t, json_t *begin)

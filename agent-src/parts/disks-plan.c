@@ -38,28 +38,13 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 	return 0;
 }
 
-/* A disk that the user calls by its node, drive, device or file. */
-static bool is_called(const struct guest_disk *d, const char *name, size_t n)
-{
-	const char *slash = strrchr(d->real_path, '/'), *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
-	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(names); i++)
-		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
-			return true;
-	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
-	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
-	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
-}
-
 /* What the user said of it, or NULL. */
 static const char *said_of(const struct option_pairs *pairs, const struct guest_disk *d)
 {
 	unsigned i;
 
 	for (i = 0; i < pairs->count; i++)
-		if (is_called(d, pairs->at[i], (size_t)(option_pair_value(pairs->at[i]) - 1 - pairs->at[i])))
+		if (guest_disk_is_called(d, pairs->at[i], (size_t)(option_pair_value(pairs->at[i]) - 1 - pairs->at[i])))
 			return option_pair_value(pairs->at[i]);
 	return NULL;
 }
@@ -79,7 +64,7 @@ static int check_pairs(const struct disks *ds, const struct option_pairs *pairs,
 		size_t n = (size_t)(option_pair_value(pair) - 1 - pair);
 
 		for (hits = 0, k = 0; k < ds->count; k++)
-			hits += is_called(ds->at[OBJECT_DISK_BASE + k].guest, pair, n);
+			hits += guest_disk_is_called(ds->at[OBJECT_DISK_BASE + k].guest, pair, n);
 		if (hits != 1)
 			return err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
 				       option, pair, hits ? "more than one" : "no", (int)n, pair);
