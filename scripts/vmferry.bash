@@ -15,6 +15,7 @@ _vmferry_options() { # COMMAND: its options
 	status) echo --follow --json ;;
 	report) echo --output ;;
 	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
+	storage) echo --disk --format --start-script --old --drop --bwlimit --dry-run --json --state-dir --runtime-dir --verbose ;;
 	import)
 		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --clone --no-memory --accel --qemu --start --paused --no-start --dry-run
 		;;
@@ -42,6 +43,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--codec) echo auto none lz4 zstd ;;
 	--ram-mode) echo auto pages opaque ;;
 	--unit) echo disable keep ;;
+	--old) echo keep aside remove ;;
 	--ssh) echo libssh2 openssh ;;
 	--accel) echo kvm tcg ;;
 	--format) echo qcow2 raw ;;
@@ -54,8 +56,8 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
 	--workloads) echo idle writer hot disk cache churn compressible incompressible database ;;
 	--tools) echo single multifd multifd+zstd xbzrle virsh vmferry ;;
-	--psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest | --spool) echo @dir ;;
+	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--dest) echo @host ;;
 	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
@@ -64,7 +66,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 
 _vmferry_guests() { # COMMAND: those that it could be about
 	case $1 in
-	list | check | migrate | export) timeout 2 vmferry list ;;
+	list | check | migrate | export | storage) timeout 2 vmferry list ;;
 	recover) timeout 2 vmferry journal ;;
 	*) timeout 2 vmferry status ;;
 	esac 2>/dev/null </dev/null | sed -nE 's/^([^ ].*) \((pid [0-9]+|shut down)\).*/\1/p'
@@ -142,7 +144,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		;;
 	export:1) _vmferry_complete_value @dir "$cur" ;;
 	journal:0 | report:0 | import:*) _vmferry_complete_value @file "$cur" ;;
-	list:* | check:0 | migrate:0 | export:0 | status:0 | switch:0 | set:0 | cancel:0 | recover:0)
+	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | recover:0)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;
 	esac
@@ -152,7 +154,7 @@ _vmferry() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report export import bench --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report export storage import bench --help --version' -- "$cur")
 	else
 		_vmferry_complete "${COMP_WORDS[1]}" 2
 	fi

@@ -1,13 +1,30 @@
 /* cmd-guard.c: what the guard runs (guard.h). It is no command of the user's. */
 #include "cmd.h"
 #include "guard.h"
+#include "journal.h"
 #include "log.h"
 #include "move.h"
+#include "storage.h"
 #include "util.h"
 
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+
+/* The journal of `vmferry storage`. */
+static bool is_of_disks(const char *path)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	json_t *begin;
+	struct err e;
+	bool yes;
+
+	if (journal_peek(path, id, &begin, &e))
+		return false;
+	yes = storage_has_begun(begin);
+	json_decref(begin);
+	return yes;
+}
 
 /* argv: JOURNAL RUNTIME_DIR; standard input: a socket that ends with the agent (keep.h). */
 int cmd_guard(int argc, char **argv)
@@ -31,5 +48,8 @@ int cmd_guard(int argc, char **argv)
 	state = strndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
 	o.state_dir = state;
 	o.runtime_dir = argv[2];
+	if (is_of_disks(argv[1])) {
+		return storage_guard(&(struct storage_options){.state_dir = state, .runtime_dir = argv[2]}, argv[1]);
+	}
 	return move_guard(&o, argv[1], kept);
 }

@@ -7,6 +7,7 @@
 #include "move.h"
 #include "paths.h"
 #include "recover-choice.h"
+#include "storage.h"
 #include "util.h"
 
 #include <errno.h>
@@ -72,7 +73,8 @@ static char *attempt_text(const struct attempt *a)
 {
 	int pid = (int)json_integer_value(json_object_get(a->begin, "pid"));
 	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
-	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, member(a, "dest"), a->id);
+	const char *to = storage_has_begun(a->begin) ? "other disks" : member(a, "dest");
+	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, to, a->id);
 
 	text_make_printable(s, false);
 	return s;
@@ -100,7 +102,7 @@ static int attempts_find(struct attempts *all, const char *state, const char *vm
 				fprintf(stderr, "vmferry: %s\n", why.msg);
 				(*unread)++;
 			}
-		} else if (json_is_string(json_object_get(a->begin, "dest")) &&
+		} else if ((json_is_string(json_object_get(a->begin, "dest")) || storage_has_begun(a->begin)) &&
 			   (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")),
 						 (int)json_integer_value(json_object_get(a->begin, "pid")), a->id))) {
 			all->n++;
@@ -208,6 +210,9 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
 	}
+	if (storage_has_begun(a->begin))
+		return storage_recover(&(struct storage_options){.json = o->json, .state_dir = o->state_dir, .runtime_dir = o->runtime_dir},
+				       a->path);
 	o->dest = *given;
 	o->dest.where = dest ? dest : member(a, "dest");
 	o->dest.state_dir = o->state_dir;

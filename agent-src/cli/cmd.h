@@ -16,6 +16,7 @@ int cmd_journal(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_storage(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_guard(int argc, char **argv);
 

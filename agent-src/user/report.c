@@ -1,6 +1,7 @@
 /* report.c: see report.h. A dead terminal must not end a move, nor one that nobody reads delay it: output.h. */
 #include "output.h"
 #include "report.h"
+#include "report-storage.h"
 #include "json-text.h"
 #include "util.h"
 
@@ -63,6 +64,12 @@ static void print_nic(FILE *to, const json_t *n)
 static bool is_cold(const json_t *ev)
 {
 	return !strcmp(str(ev, "how"), "cold");
+}
+
+/* Its memory goes nowhere. */
+static bool is_storage(const json_t *ev)
+{
+	return !strncmp(str(ev, "how"), "storage", strlen("storage"));
 }
 
 static void print_plan(FILE *to, const json_t *ev)
@@ -184,8 +191,11 @@ static void disk_line(const json_t *d, char *out, size_t n)
 {
 	char left[24];
 
-	snprintf(out, n, "  disk     %-28.28s round %d, %3.0f%%, %s left", str(d, "name"), (int)num(d, "round"), num(d, "percent"),
-		 bytes(left, d, "left"));
+	int k = snprintf(out, n, "  disk     %-28.28s ", str(d, "name"));
+
+	if (json_object_get(d, "round"))
+		k += snprintf(out + k, n - (size_t)k, "round %d, ", (int)num(d, "round"));
+	snprintf(out + k, n - (size_t)k, "%3.0f%%, %s left", num(d, "percent"), bytes(left, d, "left"));
 }
 
 static void ram_line(const json_t *ev, char *out, size_t n)
@@ -213,7 +223,7 @@ static void print_block(FILE *to, const json_t *ev, int *lines)
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;
 	}
-	if (!is_cold(ev)) {
+	if (!is_cold(ev) && !is_storage(ev)) {
 		ram_line(ev, line, sizeof(line));
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;
@@ -441,7 +451,11 @@ static void show(struct report *r, const json_t *ev)
 	if (!to)
 		return;
 	r->lines = 0; /* what follows stands below the last progress */
-	if (!strcmp(kind, "plan") && !r->quiet_plan)
+	if (!strcmp(kind, "plan") && is_storage(ev))
+		report_storage_plan(to, ev);
+	else if (!strcmp(kind, "result") && is_storage(ev))
+		report_storage_result(to, ev);
+	else if (!strcmp(kind, "plan") && !r->quiet_plan)
 		print_plan(to, ev);
 	else if (!strcmp(kind, "estimate"))
 		print_estimate(to, ev);

@@ -1,0 +1,40 @@
+/*
+ * disk-line.h: what a QEMU command line says of one disk, and the same line with another image in that one's place. Pure.
+ *
+ * Nothing else of the line changes. What is known of a disk's options is in a table: with one that is not, whether the line still
+ * means the same with another image (another format, say) is not known either, and it is refused.
+ */
+#ifndef VMFERRY_STORAGE_DISK_LINE_H
+#define VMFERRY_STORAGE_DISK_LINE_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Of the node of a format, and of the file below it; 0: not said. */
+struct disk_line_options {
+	char aio[16]; /* "threads", "native", "io_uring"; "": not said */
+	bool unmap, file_unmap;
+	bool file_direct, file_no_flush; /* the file's own cache options were given, and this is what they were */
+	bool has_file_cache;
+	bool no_locking;
+};
+
+struct disk_line_change {
+	/* Is this file, as the line names it, the image? */
+	bool (*is_it)(void *ctx, const char *path);
+	void *ctx;
+	const char *to;	    /* NULL: only look */
+	const char *format; /* of that: "raw" or "qcow2" */
+	bool to_device;	    /* it is a block device */
+};
+
+/*
+ * 1: the line has the disk, once; *out (may be NULL without `to`) has argc or more strings and a NULL, *count of them, to be freed by
+ * args_free_strings(). 0: it does not name the image. -ENOTSUP: it does in a way that cannot be changed, or more than once.
+ */
+int disk_line_change(char *const *argv, size_t argc, const struct disk_line_change *c, char ***out, size_t *count,
+		     struct disk_line_options *options, struct err *e);
+
+#endif

@@ -1,0 +1,297 @@
+/* images.c: images before they are used and afterwards: made, removed, set aside (moving.h). */
+#include "durable-file.h"
+#include "fault.h"
+#include "json-text.h"
+#include "moving.h"
+#include "paths.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* ---- may it be made? ---- */
+
+static bool is_same_file(const struct stat *a, const char *path)
+{
+	struct stat b;
+
+	return path && !stat(path, &b) &&
+	       (S_ISBLK(a->st_mode) ? S_ISBLK(b.st_mode) && a->st_rdev == b.st_rdev : a->st_dev == b.st_dev && a->st_ino == b.st_ino);
+}
+
+/* Nobody has it: not a mount, RAID, LVM or the like (O_EXCL, open(2)), not a process, not this guest. */
+static int check_device(const struct storage *s, struct moving_disk *d, const struct stat *st, struct err *e)
+{
+	AUTO_CLOSE int fd = open(d->to, O_RDWR | O_EXCL | O_CLOEXEC);
+	uint64_t bytes = 0;
+	char need[24], have[24];
+	size_t i;
+	pid_t pid;
+
+	if (fd < 0)
+		return errno == EBUSY ? err_set(e, EBUSY, "the block device %s is in use: mounted, say, or part of another device", d->to)
+				      : err_sys(e, errno, "cannot open %s", d->to);
+	if (s->rest)
+		return err_set(e, ENOTSUP, "%s is a block device: a disk can go to one while its guest runs", d->to);
+	for (i = 0; i < s->guest.disk_count; i++)
+		if (is_same_file(st, s->guest.disks[i].real_path))
+			return err_set(e, EINVAL, "%s is a disk of this guest already", d->to);
+	pid = process_that_opened(d->to, 0);
+	if (pid)
+		return err_set(e, EBUSY, "the block device %s is open in process %d", d->to, (int)pid);
+	if (strcmp(d->format, "raw"))
+		return err_set(e, ENOTSUP, "%s is a block device: on one the disk is raw (--format raw)", d->to);
+	if (ioctl(fd, BLKGETSIZE64, &bytes))
+		return err_sys(e, errno, "cannot tell the size of %s", d->to);
+	if (bytes < d->bytes)
+		return err_set(e, ENOSPC, "the block device %s has %s, and the disk %s", d->to, format_bytes(have, bytes),
+			       format_bytes(need, d->bytes));
+	d->to_device = true;
+	d->needed = 0;
+	return 0;
+}
+
+static int check_place(const struct storage *s, struct moving_disk *d, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(d->to);
+	AUTO_FREE char *base = xstrdup(d->to);
+	AUTO_FREE char *dir = realpath(dirname(copy), NULL);
+	struct stat st;
+
+	if (!dir)
+		return err_sys(e, errno, "the directory of %s", d->to);
+	if (!text_is_utf8(d->to) || !text_is_utf8(dir))
+		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", d->to);
+	if (!stat(d->to, &st) && S_ISBLK(st.st_mode))
+		return check_device(s, d, &st, e);
+	if (!lstat(d->to, &st))
+		return err_set(e, EEXIST, "%s exists already, and nothing is written over: choose another name", d->to);
+	if (errno != ENOENT)
+		return err_sys(e, errno, "cannot look at %s", d->to);
+	if (access(dir, W_OK | X_OK))
+		return err_sys(e, errno, "the directory of %s", d->to);
+	free(d->to);
+	d->to = xasprintf("%s/%s", strcmp(dir, "/") ? dir : "", basename(base));
+	return 0;
+}
+
+/* On one file system all of them together. */
+static int check_room(const struct storage *s, const struct moving_disk *d, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(d->to);
+	const char *dir = dirname(copy);
+	char need[24], have[24];
+	uint64_t needed = 0;
+	struct stat here, there;
+	struct statvfs fs;
+	unsigned i;
+
+	if (stat(dir, &here) || statvfs(dir, &fs))
+		return err_sys(e, errno, "cannot look at %s", dir);
+	for (i = 0; i < s->count; i++) {
+		AUTO_FREE char *other = xstrdup(s->disks[i].to);
+
+		if (!s->disks[i].to_device && !stat(dirname(other), &there) && there.st_dev == here.st_dev)
+			needed += s->disks[i].needed;
+	}
+	return needed > (uint64_t)fs.f_bavail * fs.f_frsize
+		       ? err_set(e, ENOSPC, "about %s are needed in %s, and %s are left", format_bytes(need, needed), dir,
+				 format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize))
+		       : 0;
+}
+
+int storage_images_check(const struct storage *s, struct err *e)
+{
+	unsigned i, k;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r; i++)
+		r = check_place(s, &s->disks[i], e);
+	for (i = 0; i < s->count && !r; i++)
+		for (k = 0; k < i && !r; k++)
+			if (!strcmp(s->disks[i].to, s->disks[k].to))
+				r = err_set(e, EINVAL, "two disks cannot go to %s", s->disks[i].to);
+	for (i = 0; i < s->count && !r; i++)
+		if (!s->disks[i].to_device)
+			r = check_room(s, &s->disks[i], e);
+	return r;
+}
+
+/* ---- making ---- */
+
+static unsigned index_of(const struct storage *s, const struct moving_disk *d)
+{
+	return (unsigned)(d - s->disks);
+}
+
+static int note(struct storage *s, const struct moving_disk *d, const char *what, json_t *detail /* stolen */, struct err *e)
+{
+	AUTO_FREE char *kind = xasprintf("%s-%u", what, index_of(s, d));
+	int r = journal_note(s->journal, kind, detail, e);
+
+	json_decref(detail);
+	return r;
+}
+
+static const json_t *noted(const struct storage *s, const struct moving_disk *d, const char *what)
+{
+	AUTO_FREE char *kind = xasprintf("%s-%u", what, index_of(s, d));
+
+	return journal_last_note(s->journal, kind);
+}
+
+/* When it was made; 0: that cannot be told. */
+static json_int_t born_ns(const char *path)
+{
+	struct statx x;
+
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &x) || !(x.stx_mask & STATX_BTIME)
+		       ? 0
+		       : (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+}
+
+/* Who may use the one may use the other. Of a block device that is who we are. */
+static int give_rights(const struct moving_disk *d, int fd, struct err *e)
+{
+	uint8_t acl[ACL_BYTES_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (d->from_device)
+		return 0;
+	if (stat(d->from, &st))
+		return err_sys(e, errno, "cannot look at %s", d->from);
+	if (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid))
+		return err_sys(e, errno, "cannot give %s its owner", d->to);
+	if (fchmod(fd, st.st_mode & 0777))
+		return err_sys(e, errno, "cannot set the mode of %s", d->to);
+	n = getxattr(d->from, ACL_XATTR, acl, sizeof(acl));
+	if (n > 0 && fsetxattr(fd, ACL_XATTR, acl, (size_t)n, 0) && errno != EOPNOTSUPP)
+		return err_sys(e, errno, "cannot set the access control list of %s", d->to);
+	return 0;
+}
+
+int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	int r;
+
+	if (d->to_device)
+		return 0;
+	r = note(s, d, "making", json_pack("{s:s}", "path", d->to), e);
+	fault_point("src-making");
+	if (r)
+		return r;
+	fd = open(d->to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, errno, "cannot create %s", d->to);
+	r = note(s, d, "made",
+		 json_pack("{s:s,s:I,s:I,s:I}", "path", d->to, "dev", (json_int_t)st.st_dev, "ino", (json_int_t)st.st_ino, "btime",
+			   born_ns(d->to)),
+		 e);
+	if (!r && !s->rest && !strcmp(d->format, "raw") && ftruncate(fd, (off_t)d->bytes))
+		r = err_sys(e, errno, "cannot make %s %llu bytes long", d->to, (unsigned long long)d->bytes);
+	if (!r)
+		r = give_rights(d, fd, e);
+	return r ? r : sync_parent_dir(d->to, e);
+}
+
+int storage_image_sync(const struct moving_disk *d, struct err *e)
+{
+	AUTO_CLOSE int fd = open(d->to, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot sync %s", d->to) : 0;
+}
+
+/* ---- removing ---- */
+
+/* Nobody but this attempt can have made it so. */
+static bool is_ours(const struct storage *s, const struct moving_disk *d, const struct stat *st)
+{
+	const json_t *made = noted(s, d, "made");
+	json_int_t born = json_integer_value(json_object_get(made, "btime"));
+
+	if (!made) /* it was about to be made */
+		return noted(s, d, "making") && S_ISREG(st->st_mode) && !st->st_size && !st->st_blocks;
+	return S_ISREG(st->st_mode) && (json_int_t)st->st_dev == json_integer_value(json_object_get(made, "dev")) &&
+	       (json_int_t)st->st_ino == json_integer_value(json_object_get(made, "ino")) && (!born || born == born_ns(d->to));
+}
+
+int storage_image_remove(struct storage *s, const struct moving_disk *d, struct err *e)
+{
+	struct stat st;
+	pid_t pid;
+
+	if (d->to_device || !noted(s, d, "making"))
+		return 0;
+	if (lstat(d->to, &st))
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", d->to);
+	if (!is_ours(s, d, &st))
+		return 0; /* somebody else's by now */
+	pid = process_that_opened(d->to, 0);
+	if (pid)
+		return err_set(e, EBUSY, "%s is open in process %d", d->to, (int)pid);
+	return unlink(d->to) ? err_sys(e, errno, "cannot remove %s", d->to) : sync_parent_dir(d->to, e);
+}
+
+/* ---- the old image ---- */
+
+int old_set_aside(struct storage *s, const struct moving_disk *d, struct err *e)
+{
+	int r;
+
+	if (!d->aside)
+		return 0;
+	r = note(s, d, "aside", json_pack("{s:s,s:s}", "path", d->from, "aside", d->aside), e);
+	if (r)
+		return r;
+	r = rename_new(d->from, d->aside);
+	if (r == -ENOENT && !access(d->aside, F_OK))
+		r = 0;
+	return r ? err_sys(e, -r, "cannot give %s the name %s", d->from, d->aside) : sync_parent_dir(d->from, e);
+}
+
+int old_put_back(const struct moving_disk *d, struct err *e)
+{
+	int r;
+
+	if (!d->aside || access(d->aside, F_OK))
+		return 0;
+	r = rename_new(d->aside, d->from);
+	return r ? err_sys(e, -r, "cannot give %s its name %s back", d->aside, d->from) : sync_parent_dir(d->from, e);
+}
+
+static int remove_old(const char *path, struct err *e)
+{
+	pid_t pid = process_that_opened(path, 0);
+
+	if (pid)
+		return err_set(e, EBUSY, "it is open in process %d", (int)pid);
+	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "it cannot be removed") : sync_parent_dir(path, e);
+}
+
+void old_settle(struct storage *s, const struct moving_disk *d)
+{
+	const char *now = d->aside && !access(d->aside, F_OK) ? d->aside : d->from;
+	struct err e;
+
+	if (d->from_device) {
+		storage_tell_note(s, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it", d->from);
+	} else if (s->old == OLD_REMOVE) {
+		if (remove_old(now, &e))
+			storage_tell_leftover(s, "the old image %s: %s", now, e.msg);
+	} else if (s->old == OLD_ASIDE && old_set_aside(s, d, &e)) {
+		storage_tell_leftover(s, "the old image %s: %s", d->from, e.msg);
+	} else {
+		storage_tell_note(s, "the old image is %s, as it was when the guest left it: it may be deleted", d->aside ? d->aside : d->from);
+	}
+}

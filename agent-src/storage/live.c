@@ -1,0 +1,175 @@
+/* live.c: the disks of a guest that runs (storage.h): copied by QEMU, switched by QEMU, when what starts the guest says so. */
+#include "fault.h"
+#include "moving.h"
+#include "qemu-migration.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define TICK_MS	   100
+#define PENDING_MS 10000 /* no guest's disk may stand still for longer */
+#define PAUSE_MS   2
+
+int storage_wait(struct storage *s, unsigned ms, struct err *e)
+{
+	uint64_t until = now_ns() + ms * 1000000ULL;
+	int r;
+
+	do {
+		r = loop_step(s->loop, ms, e);
+		if (r)
+			return r;
+		if (s->qmp_lost)
+			return err_set(e, EPIPE, "the guest's QEMU has closed its monitor");
+		if (storage_is_cancelled(s))
+			return err_set(e, ECANCELED, "cancelled by the user");
+	} while (now_ns() < until);
+	return 0;
+}
+
+/* ---- prepare ---- */
+
+static int prepare(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	storage_tell_stage(s, "prepare");
+	for (i = 0; i < s->count && !r; i++)
+		r = storage_image_make(s, &s->disks[i], e);
+	fault_point("src-made");
+	for (i = 0; i < s->count && !r; i++)
+		r = mirror_add(s, &s->disks[i], e);
+	fault_point("src-added");
+	return r;
+}
+
+/* ---- copy ---- */
+
+static int copy(struct storage *s, struct err *e)
+{
+	enum mirror_state state = MIRROR_COPYING;
+	uint64_t limit = s->bwlimit;
+	unsigned i;
+	int r = 0;
+
+	storage_tell_stage(s, "copy");
+	for (i = 0; i < s->count && !r; i++)
+		r = mirror_begin(s, &s->disks[i], e);
+	while (!r) {
+		r = mirrors_look(s, &state, e);
+		if (r || state == MIRROR_READY)
+			break;
+		if (state == MIRROR_PENDING)
+			return err_set(e, EBUSY, "somebody else has completed the copies");
+		storage_tell_progress(s);
+		fault_point("src-copying");
+		if (limit != s->bwlimit) {
+			limit = s->bwlimit;
+			r = mirrors_limit(s, limit, e);
+		}
+		if (!r)
+			r = storage_wait(s, TICK_MS, e);
+	}
+	return r;
+}
+
+/* ---- switch ---- */
+
+static int complete(struct storage *s, struct err *e)
+{
+	enum mirror_state state = MIRROR_READY;
+	uint64_t until = now_ns() + PENDING_MS * 1000000ULL;
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r; i++)
+		r = qmp_call(s->qmp, "job-complete", json_pack("{s:s}", "id", s->disks[i].job), NULL, e);
+	while (!r && !(r = mirrors_look(s, &state, e)) && state != MIRROR_PENDING) {
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "the disks were not all the same as their copies at the same time");
+		r = storage_wait(s, PAUSE_MS, e);
+	}
+	return r;
+}
+
+static int sync_all(const struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r; i++)
+		r = storage_image_sync(&s->disks[i], e);
+	return r;
+}
+
+/* Whoever has a monitor might have done so. */
+static int check_alone(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r;
+
+	if (!qemu_migration_is_over(s->qmp))
+		return err_set(e, EBUSY, "somebody else migrates this guest");
+	r = mirrors_look_at_devices(s, e);
+	for (i = 0; i < s->count && !r; i++)
+		if (s->disks[i].switched)
+			r = err_set(e, EBUSY, "somebody else has switched disk %s", s->disks[i].from);
+	return r;
+}
+
+/* The guest's requests to these disks wait in QEMU meanwhile. */
+static int commit(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = check_alone(s, e);
+
+	if (!r)
+		r = sync_all(s, e); /* QEMU has synced them, unless by cache.no-flush */
+	for (i = 0; i < s->count && !r && !s->starter.path; i++)
+		r = old_set_aside(s, &s->disks[i], e);
+	fault_point("src-pending");
+	if (!r && storage_is_cancelled(s))
+		r = err_set(e, ECANCELED, "cancelled by the user");
+	if (!r)
+		r = starter_switch(s, e);
+	if (!r)
+		r = journal_state(s->journal, HO_SRC_COMMITTED, e);
+	if (r)
+		return r;
+	s->committed = true;
+	fault_point("src-committed");
+	return mirrors_finalize(s, e);
+}
+
+static int switch_over(struct storage *s, struct err *e)
+{
+	uint64_t began;
+	unsigned i;
+	int r = 0;
+
+	storage_tell_stage(s, "switchover");
+	for (i = 0; i < s->count && !r; i++)
+		r = mirror_settle_options(s, &s->disks[i], e);
+	if (!r)
+		r = starter_prepare(s, e);
+	if (!r)
+		r = sync_all(s, e); /* so that little is left for when requests wait */
+	fault_point("src-ready");
+	began = now_ns();
+	if (!r)
+		r = complete(s, e);
+	if (!r)
+		r = commit(s, e);
+	s->held_ns = now_ns() - began;
+	return r;
+}
+
+int storage_live(struct storage *s, struct err *e)
+{
+	int r = prepare(s, e);
+
+	if (!r)
+		r = copy(s, e);
+	return r ? r : switch_over(s, e);
+}

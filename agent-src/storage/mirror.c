@@ -1,0 +1,355 @@
+/* mirror.c: the copy by QEMU: its nodes and jobs, known by their names (moving.h, qemu_prefix). */
+#include "fault.h"
+#include "json-text.h"
+#include "log.h"
+#include "moving.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CREATE_MS   60000
+#define CONCLUDE_MS 30000
+#define PAUSE_MS    2
+
+/* ---- nodes ---- */
+
+static json_t *cache(bool direct, bool no_flush)
+{
+	return json_pack("{s:b,s:b}", "direct", direct, "no-flush", no_flush);
+}
+
+/* While it is filled what is zero stays a hole, whatever is so afterwards. */
+static json_t *file_options(const struct moving_disk *d, bool final)
+{
+	bool direct = d->o.has_file_cache ? d->o.file_direct : d->direct, no_flush = d->o.has_file_cache ? d->o.file_no_flush : d->no_flush;
+	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s}", "driver", d->to_device ? "host_device" : "file", "node-name", d->file_node,
+			      "filename", d->to, "read-only", 0, "cache", cache(direct, no_flush), "discard",
+			      final && !d->o.file_unmap ? "ignore" : "unmap");
+
+	if (d->o.aio[0])
+		json_object_set_new(o, "aio", json_string(d->o.aio));
+	if (d->o.no_locking)
+		json_object_set_new(o, "locking", json_string("off"));
+	return o;
+}
+
+static json_t *format_options(const struct moving_disk *d, bool final)
+{
+	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s,s:s}", "driver", d->format, "node-name", d->format_node, "file", d->file_node,
+			      "read-only", 0, "cache", cache(d->direct, d->no_flush), "discard", final && !d->o.unmap ? "ignore" : "unmap",
+			      "detect-zeroes", d->detect_zeroes);
+
+	if (d->to_device) /* which may be larger */
+		json_object_set_new(o, "size", json_integer((json_int_t)d->bytes));
+	return o;
+}
+
+static json_t *find_job(json_t *jobs, const char *id)
+{
+	json_t *job;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+		if (json_text(job, "id") && !strcmp(json_text(job, "id"), id))
+			return job;
+	return NULL;
+}
+
+/* Waits for a job's end, and takes it off. */
+static int conclude(struct storage *s, const char *id, unsigned ms, struct err *e)
+{
+	uint64_t until = now_ns() + ms * 1000000ULL;
+
+	for (;;) {
+		json_t *jobs, *job;
+		const char *status, *error;
+		int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
+
+		if (r)
+			return r;
+		job = find_job(jobs, id);
+		status = json_text(job, "status");
+		if (!job || (status && !strcmp(status, "concluded"))) {
+			error = json_text(job, "error");
+			if (error)
+				r = err_set(e, EIO, "%s", error);
+			json_decref(jobs);
+			if (job)
+				qmp_call(s->qmp, "job-dismiss", json_pack("{s:s}", "id", id), NULL, &(struct err){0});
+			return r;
+		}
+		json_decref(jobs);
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "QEMU does not end its job %s", id);
+		r = loop_step(s->loop, PAUSE_MS, e);
+		if (r)
+			return r;
+	}
+}
+
+static int create_format(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	json_t *o = json_pack("{s:s,s:s,s:I}", "driver", d->format, "file", d->file_node, "size", (json_int_t)d->bytes);
+	int r;
+
+	if (d->cluster)
+		json_object_set_new(o, "cluster-size", json_integer(d->cluster));
+	r = qmp_call(s->qmp, "blockdev-create", json_pack("{s:s,s:o}", "job-id", d->job, "options", o), NULL, e);
+	return r ? r : conclude(s, d->job, CREATE_MS, e);
+}
+
+int mirror_add(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	int r = qmp_call(s->qmp, "blockdev-add", file_options(d, false), NULL, e);
+
+	/* QEMU may see other files by this name: in a root directory, or a mount namespace, of its own */
+	if (!r && !process_has_open(s->guest.pid, d->to))
+		r = err_set(e, ENOENT, "QEMU has opened another %s than the one that is here: it runs in a namespace of its own?", d->to);
+	if (!r && strcmp(d->format, "raw"))
+		r = create_format(s, d, e);
+	if (!r)
+		r = qmp_call(s->qmp, "blockdev-add", format_options(d, false), NULL, e);
+	return r ? err_prefix(e, "the new image %s", d->to) : 0;
+}
+
+int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	if (d->o.unmap && d->o.file_unmap)
+		return 0;
+	return qmp_call(s->qmp, "blockdev-reopen", json_pack("{s:[o,o]}", "options", file_options(d, true), format_options(d, true)), NULL,
+			e);
+}
+
+/* ---- jobs ---- */
+
+int mirror_begin(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->job, "device", d->node, "target",
+				 d->format_node, "filter-node-name", d->filter, "sync", "full", "copy-mode", "write-blocking", "auto-finalize",
+				 0, "auto-dismiss", 0, "on-source-error", "report", "on-target-error", "report", "speed",
+				 (json_int_t)s->bwlimit);
+	int r = qmp_call(s->qmp, "blockdev-mirror", args, NULL, e);
+
+	return r ? err_prefix(e, "disk %s", d->from) : 0;
+}
+
+static enum mirror_state state_of(const char *status)
+{
+	return !strcmp(status, "ready") || !strcmp(status, "standby")	     ? MIRROR_READY
+	       : !strcmp(status, "pending")				     ? MIRROR_PENDING
+	       : !strcmp(status, "concluded") || !strcmp(status, "aborting") ? MIRROR_CONCLUDED
+									     : MIRROR_COPYING;
+}
+
+static int look_at(struct moving_disk *d, json_t *jobs, enum mirror_state *least, struct err *e)
+{
+	json_t *job = find_job(jobs, d->job);
+	enum mirror_state state;
+
+	if (!job)
+		return err_set(e, ENOENT, "somebody else has ended the copy of disk %s", d->from);
+	state = state_of(json_text(job, "status") ?: "");
+	if (state == MIRROR_CONCLUDED)
+		return err_set(e, EIO, "the copy of disk %s has ended: %s", d->from,
+			       json_text(job, "error") ?: "somebody else has cancelled it");
+	d->done = (uint64_t)MAX(json_integer_value(json_object_get(job, "current-progress")), 0);
+	d->total = (uint64_t)MAX(json_integer_value(json_object_get(job, "total-progress")), 0);
+	*least = MIN(*least, state);
+	return 0;
+}
+
+int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e)
+{
+	json_t *jobs;
+	unsigned i;
+	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	*least = MIRROR_PENDING;
+	for (i = 0; i < s->count && !r; i++)
+		r = look_at(&s->disks[i], jobs, least, e);
+	json_decref(jobs);
+	return r;
+}
+
+int mirrors_limit(struct storage *s, uint64_t bytes_per_s, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r; i++)
+		r = qmp_call(s->qmp, "block-job-set-speed",
+			     json_pack("{s:s,s:I}", "device", s->disks[i].job, "speed", (json_int_t)bytes_per_s), NULL, e);
+	return r;
+}
+
+/* ---- what the guest's devices use ---- */
+
+static bool is_device(const json_t *block, const char *name)
+{
+	const char *qdev = json_text(block, "qdev"), *drive = json_text(block, "device");
+
+	return (qdev && !strcmp(qdev, name)) || (drive && *drive && !strcmp(drive, name));
+}
+
+/* Of the guest's device, what QEMU says it uses. */
+static json_t *used_by(json_t *blocks, const struct moving_disk *d)
+{
+	json_t *block;
+	size_t i;
+
+	json_array_foreach(blocks, i, block)
+		if (is_device(block, d->device))
+			return json_object_get(block, "inserted");
+	return NULL;
+}
+
+int mirrors_look_at_devices(struct storage *s, struct err *e)
+{
+	json_t *blocks;
+	unsigned i;
+	int r = qmp_call(s->qmp, "query-block", NULL, &blocks, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < s->count; i++) {
+		struct moving_disk *d = &s->disks[i];
+		const char *node = json_text(used_by(blocks, d), "node-name");
+
+		d->switched = node && !strcmp(node, d->format_node);
+		if (!r && (!node || (!d->switched && strcmp(node, d->node) && strcmp(node, d->filter))))
+			r = err_set(e, ESTALE, "somebody else has changed the drive of disk %s: it uses the node %s", d->from, node ?: "?");
+	}
+	json_decref(blocks);
+	return r;
+}
+
+/* ---- the end ---- */
+
+int mirrors_finalize(struct storage *s, struct err *e)
+{
+	struct err one;
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count; i++) {
+		struct moving_disk *d = &s->disks[i];
+
+		/* those that are there no more have been switched before, or not: the devices tell */
+		if (qmp_call(s->qmp, "job-finalize", json_pack("{s:s}", "id", d->job), NULL, &one))
+			log_info("%s", one.msg);
+		fault_point("src-finalized-%u", i);
+	}
+	for (i = 0; i < s->count; i++)
+		if (conclude(s, s->disks[i].job, CONCLUDE_MS, &one) && !r) {
+			*e = one;
+			r = err_prefix(e, "QEMU did not switch disk %s", s->disks[i].from);
+		}
+	return mirrors_look_at_devices(s, &one) ? (*e = one, -one.code) : r;
+}
+
+static bool begins_with(const char *name, const char *prefix)
+{
+	return name && !strncmp(name, prefix, strlen(prefix));
+}
+
+/* Whatever their state is: a pending one ends without having switched, too. */
+int mirrors_cancel(struct storage *s, struct err *e)
+{
+	json_t *jobs, *job;
+	struct err one;
+	size_t i;
+	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	json_array_foreach(jobs, i, job) {
+		const char *id = json_text(job, "id"), *status = json_text(job, "status");
+
+		if (!begins_with(id, s->prefix))
+			continue;
+		if (!status || strcmp(status, "concluded"))
+			qmp_call(s->qmp, "job-cancel", json_pack("{s:s}", "id", id), NULL, &one); /* it may have ended just now */
+		/* with which error it ends is no matter */
+		if (conclude(s, id, CONCLUDE_MS, &one) && one.code != EIO && !r) {
+			*e = one;
+			r = -one.code;
+		}
+	}
+	json_decref(jobs);
+	return r;
+}
+
+static bool has_node(json_t *nodes, const char *node)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(nodes, i, one)
+		if (json_text(one, "node-name") && !strcmp(json_text(one, "node-name"), node))
+			return true;
+	return false;
+}
+
+/* Those below the uppermost can go only after it, so each is tried until nothing more goes. */
+static int remove_old(struct storage *s, const struct moving_disk *d, struct err *e)
+{
+	json_t *left = json_deep_copy(d->old_nodes), *nodes = NULL, *node;
+	size_t i, before;
+	int r;
+
+	do {
+		before = json_array_size(left);
+		r = qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
+		for (i = 0; !r && i < json_array_size(left);) {
+			node = json_array_get(left, i);
+			if (has_node(nodes, json_string_value(node)) &&
+			    qmp_call(s->qmp, "blockdev-del", json_pack("{s:O}", "node-name", node), NULL, e))
+				i++;
+			else
+				json_array_remove(left, i);
+		}
+		json_decref(nodes);
+		nodes = NULL;
+	} while (!r && json_array_size(left) && json_array_size(left) < before);
+	if (!r && json_array_size(left))
+		r = err_prefix(e, "the old image %s is still open", d->from);
+	json_decref(left);
+	return r;
+}
+
+static int remove_new(struct storage *s, const char *node, struct err *e)
+{
+	json_t *nodes = NULL;
+	int r = qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
+
+	if (!r && has_node(nodes, node))
+		r = qmp_call(s->qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), NULL, e);
+	json_decref(nodes);
+	return r;
+}
+
+int mirrors_remove_nodes(struct storage *s, struct err *e)
+{
+	struct err one;
+	unsigned i;
+	int r = 0, k;
+
+	for (i = 0; i < s->count; i++) {
+		struct moving_disk *d = &s->disks[i];
+
+		if (d->switched)
+			k = remove_old(s, d, &one);
+		else if (!(k = remove_new(s, d->format_node, &one)))
+			k = remove_new(s, d->file_node, &one);
+		if (k && !r) {
+			*e = one;
+			r = k;
+		}
+	}
+	return r;
+}

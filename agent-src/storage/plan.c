@@ -1,0 +1,392 @@
+/* plan.c: may these disks be moved, and how (moving.h). Changes nothing. */
+#include "earlier-moves.h"
+#include "guest-at-rest.h"
+#include "image-lock.h"
+#include "json-text.h"
+#include "moving.h"
+#include "options.h"
+#include "process.h"
+#include "qemu-migration.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define QMP_OPEN_MS 5000
+
+/* ---- the guest ---- */
+
+static bool names_one_at_rest(const struct storage_options *o)
+{
+	size_t n = o->line ? 0 : strlen(o->vm);
+	struct stat st;
+
+	return o->line || (n > 8 && !strcmp(o->vm + n - 8, ".service") && !strchr(o->vm, '/')) ||
+	       (n > 3 && !strcmp(o->vm + n - 3, ".sh")) || (strchr(o->vm, '/') && !stat(o->vm, &st) && S_ISREG(st.st_mode));
+}
+
+static json_t *on_request(void *ctx, const char *command, const json_t *args)
+{
+	struct storage *s = ctx;
+	json_int_t rate = json_integer_value(json_object_get(args, "bwlimit"));
+
+	if (!strcmp(command, "status"))
+		return storage_tell_status(s);
+	if (!strcmp(command, "cancel") && s->committed)
+		return json_pack("{s:s}", "error", "too late: the guest is being given its new disks; that is finished");
+	if (!strcmp(command, "cancel")) {
+		s->cancelled = true;
+		return json_pack("{s:s}", "ok", "the copies are being removed; the guest keeps its disks");
+	}
+	if (!strcmp(command, "set") && !s->rest && rate >= 0) {
+		s->bwlimit = (uint64_t)rate;
+		return json_pack("{s:s}", "ok", "the limit is changed within a second");
+	}
+	return json_pack("{s:s}", "error", "that is nothing for disks that are moved by themselves");
+}
+
+static void on_follow(void *ctx, const char *line)
+{
+	struct storage *s = ctx;
+
+	if (s->ctl)
+		control_publish(s->ctl, line);
+}
+
+static void on_closed(void *ctx, const struct err *why)
+{
+	(void)why;
+	((struct storage *)ctx)->qmp_lost = true;
+}
+
+static int ask_qemu(struct storage *s, struct err *e)
+{
+	static const struct qmp_handlers on = {.closed = on_closed};
+	int r = guest_open_qmp(&s->guest, &s->qmp, s->loop, QMP_OPEN_MS, &on, s, e);
+
+	return r ? r : guest_query(&s->guest, s->qmp, e);
+}
+
+int storage_find(struct storage *s, struct err *e)
+{
+	int r;
+
+	s->rest = names_one_at_rest(s->o);
+	if (s->rest)
+		r = guest_at_rest(&s->guest, s->o->vm, s->o->line, s->o->words, &s->starter.path, e);
+	else
+		r = guest_find(&s->guest, s->o->vm, e);
+	if (r)
+		return r;
+	s->report.follow = on_follow;
+	s->report.ctx = s;
+	s->known_as = s->rest ? guest_at_rest_known_as(s->guest.disk_count ? s->guest.disks[0].real_path : NULL) : s->guest.pid;
+	r = control_open(&s->ctl, s->loop, s->o->runtime_dir, s->known_as, on_request, s, e);
+	return r || s->rest ? r : ask_qemu(s, e);
+}
+
+/* ---- may it be touched? ---- */
+
+static int check_guest(struct storage *s, struct err *e)
+{
+	const struct guest *g = &s->guest;
+	char status[MIGRATION_STATUS_MAX];
+
+	if (g->owner_hint)
+		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of its disks; move them with %s", g->name,
+			       g->owner_hint, strcmp(g->owner_hint, "libvirt") ? "`qm disk move`" : "`virsh blockcopy`");
+	if (guest_check_user(g, e))
+		return err_prefix(e, "guest %s", g->name);
+	if (!text_is_utf8(g->name) || !text_is_utf8(g->qmp.path))
+		return err_set(e, EILSEQ, "the name of the guest, or of its monitor, is not UTF-8 text");
+	if (earlier_moves_check(s->o->state_dir, g, &s->report, e))
+		return -e->code;
+	if (strcmp(g->status, "running") && strcmp(g->status, "paused"))
+		return err_set(e, EBUSY, "the guest is in state '%s'; only of a running or paused one disks can be moved", g->status);
+	if (!qemu_migration_is_over(s->qmp))
+		return err_set(e, EBUSY, "a migration of this guest is under way (%s)", qemu_migration_status(s->qmp, status));
+	return 0;
+}
+
+/* Nobody else does anything to its disks. */
+static int check_idle(struct storage *s, struct err *e)
+{
+	json_t *jobs, *exports;
+	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
+
+	if (r)
+		return r;
+	if (json_array_size(jobs))
+		r = err_set(e, EBUSY, "a job (%s, %s) is running in this guest's QEMU; wait for it or cancel it first",
+			    json_text(json_array_get(jobs, 0), "id") ?: "?", json_text(json_array_get(jobs, 0), "type") ?: "?");
+	json_decref(jobs);
+	if (r)
+		return r;
+	r = qmp_call(s->qmp, "query-block-exports", NULL, &exports, e);
+	if (r)
+		return r;
+	if (json_array_size(exports))
+		r = err_set(e, EBUSY, "this QEMU exports a disk (block export %s): end that first (block-export-del)",
+			    json_text(json_array_get(exports, 0), "id") ?: "?");
+	json_decref(exports);
+	return r;
+}
+
+/* ---- its disks ---- */
+
+/* By the only word for it that the user has said. */
+static int find_disk(const struct storage *s, const char *pair, const struct guest_disk **out, struct err *e)
+{
+	size_t n = (size_t)(option_pair_value(pair) - 1 - pair), i;
+	unsigned hits = 0;
+
+	for (i = 0; i < s->guest.disk_count; i++)
+		if (guest_disk_is_called(&s->guest.disks[i], pair, n)) {
+			*out = &s->guest.disks[i];
+			hits++;
+		}
+	return hits == 1 ? 0
+			 : err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", pair,
+				   hits ? "more than one" : "no", (int)n, pair);
+}
+
+static int check_disk(const struct storage *s, const struct guest_disk *d, struct err *e)
+{
+	size_t i;
+
+	if (d->removable_empty || d->removable || d->read_only)
+		return err_set(e, ENOTSUP, "disk %s is %s: the guest writes nothing to it, and it stays where it is",
+			       d->real_path ?: d->qdev ?: "?", d->read_only ? "read-only" : "a drive for removable media");
+	if (s->rest)
+		return 0;
+	if (guest_disk_movable(d, s->o->accept, e))
+		return -e->code;
+	if (!d->qdev && !d->drive_id)
+		return err_set(e, ENOTSUP, "disk %s is used by no device that QEMU names", d->real_path);
+	for (i = 0; i < s->guest.disk_count; i++)
+		if (&s->guest.disks[i] != d && s->guest.disks[i].real_path && !strcmp(s->guest.disks[i].real_path, d->real_path))
+			return err_set(e, ENOTSUP, "two drives of the guest use %s", d->real_path);
+	return 0;
+}
+
+/* Bitmaps of the node stay with it, persistent or not. */
+static int check_bitmaps(const struct storage *s, const struct moving_disk *d, const json_t *in, struct err *e)
+{
+	return json_array_size(json_object_get(in, "dirty-bitmaps")) && !(s->o->accept & DISK_ACCEPT_BITMAPS)
+		       ? err_set(e, ENOTSUP, "disk %s has dirty bitmaps, which would be lost (--drop=bitmaps leaves them behind)", d->from)
+		       : 0;
+}
+
+/* What QEMU says of the node that is in use. */
+static int ask_options(struct storage *s, struct err *e)
+{
+	json_t *blocks, *block, *in;
+	size_t k;
+	unsigned i;
+	int r = qmp_call(s->qmp, "query-block", NULL, &blocks, e);
+
+	if (r)
+		return r;
+	json_array_foreach(blocks, k, block) {
+		in = json_object_get(block, "inserted");
+		for (i = 0; i < s->count && !r; i++) {
+			struct moving_disk *d = &s->disks[i];
+			const json_t *cache = json_object_get(in, "cache");
+
+			if (!json_text(in, "node-name") || strcmp(json_text(in, "node-name"), d->node))
+				continue;
+			d->direct = json_is_true(json_object_get(cache, "direct"));
+			d->no_flush = json_is_true(json_object_get(cache, "no-flush"));
+			snprintf(d->detect_zeroes, sizeof(d->detect_zeroes), "%s", json_text(in, "detect_zeroes") ?: "off");
+			r = check_bitmaps(s, d, in, e);
+		}
+	}
+	json_decref(blocks);
+	return r;
+}
+
+/* Nodes with names of their own (-blockdev) outlive their use. */
+static int list_old_nodes(struct storage *s, struct err *e)
+{
+	json_t *nodes, *one;
+	size_t i;
+	unsigned k;
+	int r = qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
+
+	if (r)
+		return r;
+	json_array_foreach(nodes, i, one) {
+		const char *node = json_text(one, "node-name"), *file = json_text(one, "file");
+		AUTO_FREE char *full = file ? guest_path(&s->guest, file) : NULL;
+		AUTO_FREE char *real = full ? realpath(full, NULL) : NULL;
+
+		for (k = 0; k < s->count; k++)
+			if (node && *node != '#' && real && !strcmp(real, s->disks[k].from))
+				json_array_append_new(s->disks[k].old_nodes, json_string(node));
+	}
+	json_decref(nodes);
+	return 0;
+}
+
+struct place {
+	const struct guest *guest;
+	const char *image;
+};
+
+static bool is_image(void *ctx, const char *path)
+{
+	const struct place *p = ctx;
+	AUTO_FREE char *full = guest_path(p->guest, path);
+	AUTO_FREE char *real = realpath(full, NULL);
+
+	return real && !strcmp(real, p->image);
+}
+
+/* Of its QEMU's command line, which names the image unless that was put in place since. */
+static int read_line(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	struct place p = {&s->guest, d->from};
+	struct disk_line_change look = {.is_it = is_image, .ctx = &p};
+	int r = disk_line_change(s->guest.line.expanded, s->guest.line.expanded_count, &look, NULL, NULL, &d->o, e);
+
+	d->options_known = r > 0;
+	return MIN(r, 0);
+}
+
+static uint64_t needed(const struct guest_disk *g)
+{
+	uint64_t sum = g->allocated;
+	size_t i;
+
+	for (i = 0; i < g->chain_count; i++)
+		sum += g->chain[i].allocated;
+	return MIN(sum, g->virtual_size) + g->virtual_size / 4096 + MIB;
+}
+
+static void take_disk(struct storage *s, const struct guest_disk *g, const char *to)
+{
+	struct moving_disk *d = &s->disks[s->count];
+
+	*d = (struct moving_disk){.guest = g,
+				  .device = xstrdup(g->qdev ?: g->drive_id ?: g->node),
+				  .node = xstrdup(g->node),
+				  .from = xstrdup(g->real_path),
+				  .to = xstrdup(to),
+				  .from_format = xstrdup(g->format),
+				  .format = xstrdup(s->o->format ?: g->format),
+				  .from_device = g->block_device,
+				  .old_nodes = json_array(),
+				  .bytes = g->virtual_size,
+				  .needed = s->rest ? g->allocated : needed(g)};
+	if (!strcmp(d->format, "qcow2") && !strcmp(d->from_format, "qcow2"))
+		d->cluster = g->cluster_size;
+	s->count++;
+}
+
+static int take_disks(struct storage *s, struct err *e)
+{
+	const struct guest_disk *g = NULL;
+	unsigned i, k;
+	int r = 0;
+
+	s->disks = xcalloc(s->o->disk_count, sizeof(*s->disks));
+	for (i = 0; i < s->o->disk_count && !r; i++) {
+		r = find_disk(s, s->o->disks[i], &g, e);
+		if (!r)
+			r = check_disk(s, g, e);
+		for (k = 0; k < s->count && !r; k++)
+			if (s->disks[k].guest == g)
+				r = err_set(e, EINVAL, "--disk %s: that disk is named already", s->o->disks[i]);
+		if (!r)
+			take_disk(s, g, option_pair_value(s->o->disks[i]));
+		if (!r && !text_is_utf8(s->disks[i].from))
+			r = err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", s->disks[i].from);
+	}
+	return r;
+}
+
+static int examine_running(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = check_guest(s, e);
+
+	if (!r)
+		r = check_idle(s, e);
+	if (!r)
+		r = take_disks(s, e);
+	for (i = 0; i < s->count && !r; i++)
+		r = read_line(s, &s->disks[i], e);
+	if (!r)
+		r = list_old_nodes(s, e);
+	return r ? r : ask_options(s, e);
+}
+
+/* The image is copied as the file that it is: what it names it names there, too. */
+static int check_image_at_rest(const struct moving_disk *d, struct err *e)
+{
+	const struct guest_backing *b = d->guest->chain_count ? &d->guest->chain[0] : NULL;
+	const char *a = strrchr(d->from, '/'), *z = strrchr(d->to, '/');
+
+	if (strcmp(d->format, d->from_format))
+		return err_set(e, ENOTSUP,
+			       "disk %s is %s, and the guest is shut down: its image is copied as it is; a disk gets another format while its "
+			       "guest runs",
+			       d->from, d->from_format);
+	if (b && b->name[0] != '/' && (a - d->from != z - d->to || memcmp(d->from, d->to, (size_t)(a - d->from))))
+		return err_set(e, ENOTSUP, "disk %s names its backing file %s from where it lies: it cannot go to another directory", d->from,
+			       b->name);
+	return 0;
+}
+
+static int examine_at_rest(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = earlier_moves_check(s->o->state_dir, &s->guest, &s->report, e);
+
+	if (!r)
+		r = take_disks(s, e);
+	for (i = 0; i < s->count && !r; i++)
+		r = check_image_at_rest(&s->disks[i], e);
+	return r;
+}
+
+/* ---- what becomes of what was there ---- */
+
+static int decide_old(struct storage *s, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	unsigned i;
+
+	s->old = s->o->old != OLD_AUTO ? s->o->old : s->starter.path ? OLD_KEEP : OLD_ASIDE;
+	attempt_id_format(s->id, id);
+	for (i = 0; i < s->count && s->old != OLD_KEEP; i++) {
+		struct moving_disk *d = &s->disks[i];
+
+		if (d->from_device && !s->starter.path)
+			return err_set(e, ENOTSUP,
+				       "what starts this guest again is not known (%s), and the block device %s cannot get another name: what starts "
+				       "it would start it from its old disk. Say what it is (--start-script), or that you see to it (--old keep)",
+				       s->starter.why, d->from);
+		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
+			d->aside = xasprintf("%s.moved-%.8s", d->from, id);
+	}
+	return 0;
+}
+
+int storage_examine(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = s->rest ? examine_at_rest(s, e) : examine_running(s, e);
+
+	if (!r)
+		r = starter_find(s, e);
+	if (!r)
+		r = storage_images_check(s, e);
+	if (!r)
+		r = decide_old(s, e);
+	for (i = 0; i < s->count && !r; i++)
+		if (!s->rest && !s->disks[i].options_known)
+			report_notice(&s->report, "how QEMU reads and writes %s (aio, discard) is on no command line that is known: the new image has "
+						  "QEMU's defaults", s->disks[i].from);
+	return r;
+}

@@ -1,0 +1,221 @@
+/* rest.c: the disks of a guest that is shut down: files, locked, copied as they are and compared (storage.h). */
+#include "fault.h"
+#include "image-lock.h"
+#include "moving.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define CHUNK (8 * MIB)
+#define PART  (1 * MIB) /* of what is compared */
+
+struct pair {
+	int from, to;
+	struct stat was; /* of the old image, when it was locked */
+};
+
+/* ---- nobody else has it ---- */
+
+static int hold(struct moving_disk *d, struct pair *p, struct err *e)
+{
+	pid_t pid;
+	int r = image_lock(d->from, IMAGE_READ, &p->from, e);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s is in use: a QEMU, or another move, has locked it. Of a guest that runs disks are moved by its name or pid",
+			       d->from);
+	if (r)
+		return r;
+	if (fstat(p->from, &p->was))
+		return err_sys(e, errno, "cannot look at %s", d->from);
+	if (image_is_written(p->from))
+		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied", d->from);
+	pid = process_that_opened(d->from, 0);
+	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", d->from, (int)pid) : 0;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static int unchanged(const struct moving_disk *d, const struct pair *p, struct err *e)
+{
+	struct stat st;
+
+	if (stat(d->from, &st))
+		return err_sys(e, errno, "%s, while it was copied", d->from);
+	return image_is_written(p->from) || st.st_ino != p->was.st_ino || st.st_dev != p->was.st_dev || st.st_size != p->was.st_size ||
+			       !same_time(st.st_mtim, p->was.st_mtim)
+		       ? err_set(e, ESTALE, "%s was written to, or replaced, while it was copied: has somebody started the guest?", d->from)
+		       : 0;
+}
+
+/* ---- copying ---- */
+
+/* The file system's own way if it has one, through us if not. */
+static int copy_range(const struct moving_disk *d, const struct pair *p, off_t at, size_t n, struct err *e)
+{
+	static uint8_t buf[PART];
+	loff_t in = at, out = at;
+	ssize_t k;
+
+	while (n) {
+		k = copy_file_range(p->from, &in, p->to, &out, n, 0);
+		if (k < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
+			k = pread(p->from, buf, MIN(n, sizeof(buf)), in);
+			if (k > 0)
+				k = pwrite(p->to, buf, (size_t)k, out);
+			in += MAX(k, 0);
+			out += MAX(k, 0);
+		}
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_sys(e, errno, "cannot copy %s to %s", d->from, d->to);
+		if (!k)
+			return err_set(e, EIO, "%s has become shorter", d->from);
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
+/* Where the next data are, and where they end; the file's end if there are none. */
+static void next_data(int fd, off_t at, off_t size, off_t *begin, off_t *end)
+{
+	*begin = lseek(fd, at, SEEK_DATA);
+	if (*begin < 0)
+		*begin = errno == ENXIO ? size : at; /* a file system that does not know has data everywhere */
+	*end = *begin < size ? lseek(fd, *begin, SEEK_HOLE) : size;
+	if (*end < 0 || *end > size)
+		*end = size;
+}
+
+static int copy_data(struct storage *s, struct moving_disk *d, const struct pair *p, struct err *e)
+{
+	off_t at = 0, size = p->was.st_size, begin, end;
+	int r;
+
+	if (ftruncate(p->to, size))
+		return err_sys(e, errno, "cannot make %s %lld bytes long", d->to, (long long)size);
+	while (at < size) {
+		next_data(p->from, at, size, &begin, &end);
+		for (at = begin; at < end; at += (off_t)MIN(CHUNK, (uint64_t)(end - at))) {
+			r = copy_range(d, p, at, MIN(CHUNK, (uint64_t)(end - at)), e);
+			d->done = (uint64_t)at;
+			storage_tell_progress(s);
+			fault_point("src-copying");
+			if (!r)
+				r = storage_wait(s, 0, e);
+			if (r)
+				return r;
+		}
+		at = end;
+	}
+	return 0;
+}
+
+static int copy(struct storage *s, struct moving_disk *d, struct pair *p, struct err *e)
+{
+	int r;
+
+	d->total = 2 * (uint64_t)p->was.st_size; /* it is read again */
+	p->to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (p->to < 0)
+		return err_sys(e, errno, "cannot open %s", d->to);
+	r = ioctl(p->to, FICLONE, p->from) ? copy_data(s, d, p, e) : 0;
+	if (!r && fsync(p->to))
+		r = err_sys(e, errno, "cannot sync %s", d->to);
+	return r;
+}
+
+/* ---- comparing ---- */
+
+/* All of both, as it is on the disk where the cache can be dropped. */
+static int compare(struct storage *s, struct moving_disk *d, const struct pair *p, struct err *e)
+{
+	static uint8_t a[PART], b[PART];
+	off_t at, size = p->was.st_size;
+	ssize_t n, m;
+	int r = 0;
+
+	posix_fadvise(p->to, 0, 0, POSIX_FADV_DONTNEED);
+	for (at = 0; at < size && !r; at += n) {
+		n = pread(p->from, a, sizeof(a), at);
+		m = pread(p->to, b, sizeof(b), at);
+		if (n <= 0 || m < 0)
+			return err_sys(e, n ? errno : EIO, "cannot read %s", m < 0 ? d->to : d->from);
+		if (n != m || memcmp(a, b, (size_t)n))
+			return err_set(e, EIO, "%s is not what was written to it, behind byte %lld", d->to, (long long)at);
+		d->done = (uint64_t)(size + at);
+		storage_tell_progress(s);
+		r = storage_wait(s, 0, e);
+	}
+	if (!r && lseek(p->to, 0, SEEK_END) != size)
+		r = err_set(e, EIO, "%s has another size than %s", d->to, d->from);
+	return r;
+}
+
+/* ---- */
+
+static int move_all(struct storage *s, struct pair *pairs, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r; i++)
+		r = storage_image_make(s, &s->disks[i], e);
+	fault_point("src-made");
+	storage_tell_stage(s, "copy");
+	for (i = 0; i < s->count && !r; i++)
+		r = copy(s, &s->disks[i], &pairs[i], e);
+	storage_tell_stage(s, "verify");
+	fault_point("src-copied");
+	for (i = 0; i < s->count && !r; i++)
+		r = compare(s, &s->disks[i], &pairs[i], e);
+	storage_tell_stage(s, "switchover");
+	if (!r)
+		r = starter_prepare(s, e);
+	for (i = 0; i < s->count && !r; i++)
+		r = unchanged(&s->disks[i], &pairs[i], e);
+	for (i = 0; i < s->count && !r && !s->starter.path; i++)
+		r = old_set_aside(s, &s->disks[i], e);
+	if (!r)
+		r = starter_switch(s, e);
+	if (!r)
+		r = journal_state(s->journal, HO_SRC_COMMITTED, e);
+	if (r)
+		return r;
+	s->committed = true;
+	fault_point("src-committed");
+	return 0;
+}
+
+int storage_rest(struct storage *s, struct err *e)
+{
+	struct pair *pairs = xcalloc(s->count, sizeof(*pairs));
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count; i++)
+		pairs[i] = (struct pair){.from = -1, .to = -1};
+	storage_tell_stage(s, "prepare");
+	for (i = 0; i < s->count && !r; i++)
+		r = hold(&s->disks[i], &pairs[i], e);
+	if (!r)
+		r = move_all(s, pairs, e);
+	for (i = 0; i < s->count; i++) {
+		if (pairs[i].from >= 0)
+			close(pairs[i].from);
+		if (pairs[i].to >= 0)
+			close(pairs[i].to);
+	}
+	free(pairs);
+	return r;
+}

@@ -1,0 +1,207 @@
+/*
+ * settle.c: how an attempt ends, in its own life or a later one (storage.h). It may be begun again at any point of itself.
+ *
+ * QEMU lives: an attempt that is beyond its point of no return is finished by it, one that is not is undone in it, and what its devices use
+ * then is true, whatever was meant. QEMU has ended, or there was none: what starts the guest is true, as it changed while both images
+ * were the same. Where that is not known COMMITTED is.
+ */
+#include "fault.h"
+#include "moving.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#define QMP_OPEN_MS 5000
+#define QEMU_END_MS 2000
+
+static bool is_alive(const struct storage *s)
+{
+	return !s->rest && qemu_is_alive(s->guest.pid, s->guest.start_time);
+}
+
+/* Its monitor closes before it ends. */
+static bool has_ended(const struct storage *s)
+{
+	uint64_t until = now_ns() + QEMU_END_MS * 1000000ULL;
+
+	while (is_alive(s) && now_ns() < until)
+		poll(NULL, 0, 2);
+	return !is_alive(s);
+}
+
+static void on_closed(void *ctx, const struct err *why)
+{
+	(void)why;
+	((struct storage *)ctx)->qmp_lost = true;
+}
+
+/* 1: QEMU can be asked; 0: it has ended; -errno: it is alive, and does not answer. */
+static int reach(struct storage *s, struct err *e)
+{
+	static const struct qmp_handlers on = {.closed = on_closed};
+	int r;
+
+	if (!is_alive(s))
+		return 0;
+	if (s->qmp && !s->qmp_lost)
+		return 1;
+	qmp_close(s->qmp);
+	s->qmp = NULL;
+	s->qmp_lost = false;
+	r = guest_open_qmp(&s->guest, &s->qmp, s->loop, QMP_OPEN_MS, &on, s, e);
+	if (r)
+		return has_ended(s) ? 0 : err_prefix(e, "the guest's QEMU runs, and its monitor cannot be reached");
+	return 1;
+}
+
+/* As far as it is known without QEMU. 1: beyond its point of no return, 0: not, -errno: that cannot be told. */
+static int is_committed(struct storage *s, struct err *e)
+{
+	enum handoff_state state = journal_last_state(s->journal);
+
+	if (state == HO_SRC_RELEASED || state == HO_SRC_ABORTED)
+		return state == HO_SRC_RELEASED;
+	if (!s->starter.path)
+		return state == HO_SRC_COMMITTED;
+	return journal_last_note(s->journal, "switching") ? starter_names_new(s, e) : 0;
+}
+
+static void mark_all(struct storage *s, bool switched)
+{
+	unsigned i;
+
+	for (i = 0; i < s->count; i++)
+		s->disks[i].switched = switched;
+}
+
+/* Of each disk, what was found to be true: noted before anything is removed that somebody might think is in use. */
+static int note_truth(struct storage *s, struct err *e)
+{
+	json_t *list = json_array(), *note;
+	unsigned i;
+	int r;
+
+	for (i = 0; i < s->count; i++)
+		json_array_append_new(list, json_boolean(s->disks[i].switched));
+	note = json_pack("{s:o}", "switched", list);
+	r = journal_note(s->journal, "truth", note, e);
+	json_decref(note);
+	return r;
+}
+
+/* False: nothing was found yet. */
+static bool take_noted_truth(struct storage *s)
+{
+	const json_t *list = json_object_get(journal_last_note(s->journal, "truth"), "switched");
+	unsigned i;
+
+	for (i = 0; i < s->count && list; i++)
+		s->disks[i].switched = json_is_true(json_array_get(list, i));
+	return list != NULL;
+}
+
+static bool any_switched(const struct storage *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->count && !s->disks[i].switched; i++)
+		;
+	return i < s->count;
+}
+
+/* ---- with QEMU ---- */
+
+static int in_qemu(struct storage *s, struct err *e)
+{
+	struct err why;
+	int committed = is_committed(s, &why), r;
+
+	if (committed < 0)
+		committed = journal_last_state(s->journal) == HO_SRC_COMMITTED;
+	if (committed && mirrors_finalize(s, &why))
+		storage_tell_note(s, "%s", why.msg);
+	r = mirrors_cancel(s, e);
+	if (!r)
+		r = mirrors_look_at_devices(s, e);
+	if (!r && journal_last_note(s->journal, "switching") && starter_set(s, &why)) {
+		if (any_switched(s))
+			storage_tell_leftover(s, "%s: do not start the guest by it before it names its new images", why.msg);
+		else
+			storage_tell_note(s, "%s", why.msg);
+	}
+	if (!r && mirrors_remove_nodes(s, &why))
+		storage_tell_leftover(s, "%s", why.msg);
+	return r;
+}
+
+/* ---- without ---- */
+
+static int without_qemu(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r;
+
+	if (take_noted_truth(s))
+		return 0;
+	r = is_committed(s, e);
+	if (r < 0)
+		return r;
+	mark_all(s, r);
+	for (i = 0; i < s->count && r; i++)
+		if (access(s->disks[i].to, F_OK))
+			return err_sys(e, errno, "the guest was given the image %s", s->disks[i].to);
+	return 0;
+}
+
+/* ---- files ---- */
+
+static bool settle_files(struct storage *s)
+{
+	bool all = true;
+	struct err e;
+	unsigned i;
+
+	for (i = 0; i < s->count; i++) {
+		const struct moving_disk *d = &s->disks[i];
+
+		if (d->switched) {
+			old_settle(s, d);
+			continue;
+		}
+		all = false;
+		if (old_put_back(d, &e))
+			storage_tell_leftover(s, "%s", e.msg);
+		if (storage_image_remove(s, d, &e))
+			storage_tell_leftover(s, "%s", e.msg);
+		else if (d->to_device)
+			storage_tell_note(s, "what is on %s now is of no use", d->to);
+	}
+	starter_remove_draft(s);
+	return all;
+}
+
+int storage_settle(struct storage *s, struct err *e)
+{
+	struct err why;
+	bool all;
+	int r = reach(s, e);
+
+	if (r < 0)
+		return r;
+	r = r ? in_qemu(s, e) : without_qemu(s, e);
+	if (r && !s->rest && s->qmp_lost && has_ended(s)) /* meanwhile */
+		r = without_qemu(s, e);
+	if (!r)
+		r = note_truth(s, e);
+	if (r)
+		return r;
+	fault_point("src-settling");
+	all = settle_files(s);
+	if (!all && any_switched(s))
+		storage_tell_leftover(s, "some disks are at their new places, and others are not: what QEMU refused is said above");
+	if (journal_state(s->journal, all ? HO_SRC_RELEASED : HO_SRC_ABORTED, &why))
+		storage_tell_leftover(s, "%s", why.msg);
+	return all;
+}

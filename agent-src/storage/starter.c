@@ -1,0 +1,420 @@
+/* starter.c: what starts the guest again, and which images it names (moving.h). */
+#include "durable-file.h"
+#include "fault.h"
+#include "guest-at-rest.h"
+#include "moving.h"
+#include "paths.h"
+#include "qemu-args.h"
+#include "qemu-opts.h"
+#include "script-read.h"
+#include "shell-quote.h"
+#include "systemd.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* ---- what a line names ---- */
+
+struct wanted {
+	const char *image;
+};
+
+/* Also while nothing has that name. A script's paths are from the root on (cd /). */
+static bool is_image(void *ctx, const char *path)
+{
+	const struct wanted *w = ctx;
+	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);
+	AUTO_FREE char *real = realpath(full, NULL);
+
+	return !strcmp(full, w->image) || (real && !strcmp(real, w->image));
+}
+
+/* As disk_line_change(): only looks. */
+static int names(const struct guest *script, const char *image, struct disk_line_options *o, struct err *e)
+{
+	struct wanted w = {image};
+	struct disk_line_change look = {.is_it = is_image, .ctx = &w};
+
+	return disk_line_change(script->line.argv, script->line.argc, &look, NULL, NULL, o, e);
+}
+
+/* One image takes the other's place in the words of that script. */
+static int change(struct guest *script, const char *from, const char *to, const char *format, bool to_device, struct err *e)
+{
+	struct wanted w = {from};
+	struct disk_line_change c = {.is_it = is_image, .ctx = &w, .to = to, .format = format, .to_device = to_device};
+	char **words;
+	size_t count;
+	int r = disk_line_change(script->line.argv, script->line.argc, &c, &words, &count, NULL, e);
+
+	if (r <= 0)
+		return r ? r : err_set(e, ENOENT, "it does not name the image %s", from);
+	args_free_strings(script->line.argv, script->line.argc);
+	script->line.argv = words;
+	script->line.argc = count;
+	return 0;
+}
+
+/* ---- its text ---- */
+
+/* Everything before its last line, and that line with other words. */
+static char *text_with(const char *text, size_t exec_at, const struct guest *script)
+{
+	struct qemu_opt opt;
+	char *out;
+	size_t size, i = 1;
+	FILE *f = open_memstream(&out, &size);
+	AUTO_FREE char *program = shell_quote(script->line.argv[0]);
+
+	fprintf(f, "%.*sexec %s", (int)exec_at, text, program);
+	while (qemu_opt_next(script->line.argv, script->line.argc, &i, &opt)) {
+		AUTO_FREE char *dashed = xasprintf("-%s", opt.name);
+		AUTO_FREE char *name = shell_quote(dashed);
+		AUTO_FREE char *value = opt.value ? shell_quote(opt.value) : NULL;
+
+		if (*opt.name)
+			fprintf(f, " \\\n    %s", name);
+		if (value)
+			fprintf(f, "%s%s", *opt.name ? " " : " \\\n    ", value);
+	}
+	fputc('\n', f);
+	if (fclose(f))
+		abort();
+	return out;
+}
+
+/* A file beside the script, with this text, owner, mode and access control list of the script; durable. */
+static int write_draft(const struct starter *s, const char *text, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	uint8_t acl[ACL_BYTES_MAX];
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (stat(s->path, &st))
+		return err_sys(e, errno, "cannot look at %s", s->path);
+	if (unlink(s->draft) && errno != ENOENT) /* of an earlier life; nobody else takes such a name */
+		return err_sys(e, errno, "cannot remove %s", s->draft);
+	fd = open(s->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create %s", s->draft);
+	r = pwrite_all(fd, text, strlen(text), 0);
+	if (r)
+		return err_sys(e, -r, "cannot write %s", s->draft);
+	n = getxattr(s->path, ACL_XATTR, acl, sizeof(acl));
+	if ((geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid)) || fchmod(fd, st.st_mode & 0777) ||
+	    (n > 0 && fsetxattr(fd, ACL_XATTR, acl, (size_t)n, 0) && errno != EOPNOTSUPP) || fsync(fd))
+		return err_sys(e, errno, "cannot make %s as %s is", s->draft, s->path);
+	return 0;
+}
+
+void starter_remove_draft(struct storage *s)
+{
+	if (s->starter.draft)
+		unlink(s->starter.draft);
+}
+
+/* Of each disk the script is to name the image that want_new() says. *text: as it is then; NULL: as it is already. */
+static int text_wanted(const struct storage *s, bool all_new, char **text, char **was, struct err *e)
+{
+	struct guest script = {.pid = 0};
+	AUTO_FREE char *now = NULL;
+	size_t exec_at;
+	bool changed = false;
+	unsigned i;
+	int r = script_read_text(s->starter.path, &script, &now, &exec_at, e);
+
+	*text = NULL;
+	for (i = 0; i < s->count && !r; i++) {
+		const struct moving_disk *d = &s->disks[i];
+		bool is_new = all_new || d->switched;
+		int has = names(&script, is_new ? d->to : d->from, NULL, e);
+
+		if (has)
+			r = has < 0 ? has : 0;
+		else
+			r = change(&script, is_new ? d->from : d->to, is_new ? d->to : d->from, is_new ? d->format : d->from_format,
+				   is_new ? d->to_device : d->from_device, e);
+		changed |= !has;
+	}
+	if (!r && changed)
+		*text = text_with(now, exec_at, &script);
+	if (!r && was) {
+		*was = now;
+		now = NULL;
+	}
+	guest_fini(&script);
+	return r ? err_prefix(e, "the script %s", s->starter.path) : 0;
+}
+
+int starter_prepare(struct storage *s, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	int r;
+
+	if (!s->starter.path)
+		return 0;
+	free(s->starter.text);
+	s->starter.text = NULL;
+	r = text_wanted(s, true, &text, &s->starter.text, e);
+	if (!r && !text)
+		r = err_set(e, ESTALE, "the script %s names the new images already", s->starter.path);
+	if (!r)
+		r = write_draft(&s->starter, text, e);
+	if (!r) { /* from here on the script is looked at to know what has happened */
+		json_t *note = json_pack("{s:s}", "script", s->starter.path);
+
+		r = journal_note(s->journal, "switching", note, e);
+		json_decref(note);
+	}
+	return r;
+}
+
+/* The one name stands for the one text or the other, whenever the power fails. */
+static int take_its_place(const struct storage *s, struct err *e)
+{
+	return rename(s->starter.draft, s->starter.path) ? err_sys(e, errno, "cannot replace %s", s->starter.path)
+							 : sync_parent_dir(s->starter.path, e);
+}
+
+int starter_switch(struct storage *s, struct err *e)
+{
+	struct guest script = {.pid = 0};
+	AUTO_FREE char *now = NULL;
+	size_t exec_at;
+	int r;
+
+	if (!s->starter.path)
+		return 0;
+	r = script_read_text(s->starter.path, &script, &now, &exec_at, e);
+	guest_fini(&script);
+	if (!r && strcmp(now, s->starter.text))
+		r = err_set(e, ESTALE, "somebody has changed the script %s meanwhile", s->starter.path);
+	fault_point("src-script");
+	if (!r)
+		r = take_its_place(s, e);
+	fault_point("src-script-named");
+	if (!r && starter_names_new(s, e) != 1)
+		r = e->code ? -e->code : err_set(e, EIO, "the script %s does not name the new images", s->starter.path);
+	return r;
+}
+
+int starter_set(struct storage *s, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	int r;
+
+	if (!s->starter.path)
+		return 0;
+	r = text_wanted(s, false, &text, NULL, e);
+	if (!r && text)
+		r = write_draft(&s->starter, text, e);
+	return r || !text ? r : take_its_place(s, e);
+}
+
+int starter_names_new(struct storage *s, struct err *e)
+{
+	struct guest script = {.pid = 0};
+	unsigned i, fresh = 0, old = 0;
+	int r = script_read(s->starter.path, &script, e);
+
+	for (i = 0; i < s->count && !r; i++) {
+		int is_new = names(&script, s->disks[i].to, NULL, e), is_old = is_new < 0 ? is_new : names(&script, s->disks[i].from, NULL, e);
+
+		if (is_new < 0 || is_old < 0)
+			r = -e->code;
+		fresh += is_new && !is_old;
+		old += is_old && !is_new;
+	}
+	guest_fini(&script);
+	if (r)
+		return err_prefix(e, "what starts the guest, %s", s->starter.path);
+	e->code = 0;
+	if (fresh == s->count || old == s->count)
+		return fresh == s->count;
+	return err_set(e, EBADMSG, "%s, which starts the guest, names neither all of its old images nor all of its new ones", s->starter.path);
+}
+
+/* ---- which it is ---- */
+
+static char *draft_of(const struct storage *s, const char *path)
+{
+	AUTO_FREE char *dir = xstrdup(path);
+	AUTO_FREE char *base = xstrdup(path);
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return xasprintf("%s/.%s.vmferry-%.8s", dirname(dir), basename(base), attempt_id_format(s->id, id));
+}
+
+/* 1: this script starts a guest from images of ours; how their disks are used is noted. 0: it is none, or of other images. */
+static int uses_our_images(struct storage *s, const char *path, struct err *e)
+{
+	struct guest script = {.pid = 0};
+	struct err ignored;
+	unsigned i, n = 0;
+	int r = 0;
+
+	if (script_read(path, &script, &ignored)) {
+		guest_fini(&script);
+		return 0;
+	}
+	for (i = 0; i < s->count && r >= 0; i++) {
+		struct moving_disk *d = &s->disks[i];
+		struct disk_line_options o;
+
+		r = names(&script, d->from, &o, e);
+		n += r > 0;
+		if (r > 0 && !d->options_known) {
+			d->o = o;
+			d->options_known = true;
+		}
+	}
+	guest_fini(&script);
+	if (r < 0)
+		return err_prefix(e, "%s", path);
+	return n && n < s->count ? err_set(e, ENOTSUP, "%s, which starts the guest, does not name all of these disks", path) : n != 0;
+}
+
+static int take(struct storage *s, const char *path, struct err *e)
+{
+	AUTO_FREE char *real = realpath(path, NULL);
+	AUTO_FREE char *dir = xstrdup(real ? real : path);
+	int r;
+
+	if (!real)
+		return err_sys(e, errno, "what starts the guest, %s", path);
+	r = uses_our_images(s, real, e);
+	if (r < 0)
+		return r;
+	if (!r) {
+		struct guest script = {.pid = 0};
+
+		r = script_read(real, &script, e);
+		guest_fini(&script);
+		return r ? r : err_set(e, EINVAL, "%s does not name these disks", real);
+	}
+	if (!text_is_utf8(real))
+		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", real);
+	if (access(dirname(dir), W_OK | X_OK))
+		return err_sys(e, errno, "%s is to be replaced", real);
+	free(s->starter.path);
+	s->starter.path = xstrdup(real);
+	s->starter.draft = draft_of(s, real);
+	return 0;
+}
+
+static bool is_script_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 3 && *name != '.' && !strcmp(name + n - 3, ".sh");
+}
+
+/* In the directory of a file of the guest's, where a move or an import leaves one. */
+static int look_beside(struct storage *s, const char *file, char **found, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(file);
+	const char *dir = dirname(copy);
+	DIR *list = opendir(dir);
+	struct dirent *x;
+	int r = 0;
+
+	while (list && r >= 0 && (x = readdir(list))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, x->d_name);
+		AUTO_FREE char *real = is_script_name(x->d_name) ? realpath(path, NULL) : NULL;
+
+		if (!real || (*found && !strcmp(*found, real)))
+			continue;
+		r = uses_our_images(s, real, e);
+		if (r > 0 && *found)
+			r = err_set(e, EINVAL, "%s and %s both start a guest from these disks: say which is the right one (--start-script)", *found,
+				    real);
+		else if (r > 0)
+			*found = xstrdup(real);
+	}
+	if (list)
+		closedir(list);
+	return MIN(r, 0);
+}
+
+/* Beside its disks as they are, beside the files that its QEMU was started with, of which some may have been moved since, and beside its
+ * monitor. */
+static int look_around(struct storage *s, char **found, struct err *e)
+{
+	const struct guest *g = &s->guest;
+	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count};
+	struct args_result line;
+	struct err why;
+	size_t i;
+	int r = look_beside(s, g->qmp.path, found, e);
+
+	for (i = 0; i < g->disk_count && !r; i++)
+		if (g->disks[i].real_path && !g->disks[i].read_only)
+			r = look_beside(s, g->disks[i].real_path, found, e);
+	if (r || qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, &why))
+		return r;
+	for (i = 0; i < line.file_count && !r; i++)
+		if (line.files[i].role == ARGS_DISK && line.files[i].path)
+			r = look_beside(s, line.files[i].path, found, e);
+	args_result_fini(&line);
+	return r;
+}
+
+/* The unit that it runs in, or that vmferry made for its next start; malloc'ed, or NULL. */
+static char *unit_of(const struct guest *g, bool *user)
+{
+	AUTO_FREE char *plain = unit_plain_name(g->name);
+	AUTO_FREE char *dir = NULL;
+	AUTO_FREE char *file = NULL;
+	struct stat st;
+
+	*user = g->unit.name ? g->unit.is_user : geteuid() != 0;
+	if (g->unit.name && !unit_is_generic(g->unit.name))
+		return xstrdup(g->unit.name);
+	*user = geteuid() != 0;
+	dir = systemd_unit_dir(*user, false);
+	file = xasprintf("%s/vmferry-%s.service", dir, plain);
+	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
+}
+
+int starter_find(struct storage *s, struct err *e)
+{
+	AUTO_FREE char *found = NULL;
+	AUTO_FREE char *unit = NULL;
+	struct err why;
+	bool user;
+	int r;
+
+	if (s->o->start_script || s->starter.path)
+		return take(s, s->o->start_script ?: s->starter.path, e);
+	if (s->rest) {
+		s->starter.why = xstrdup("the guest was named by its command line alone");
+		return 0;
+	}
+	r = look_around(s, &found, e);
+	if (r)
+		return r;
+	unit = unit_of(&s->guest, &user);
+	if (unit) {
+		AUTO_FREE char *of_unit = NULL;
+
+		if (unit_script(unit, user, &of_unit, &why)) {
+			s->starter.why = xasprintf("the guest runs in the unit %s, or is started by it, and %s", unit, why.msg);
+			return 0;
+		}
+		return take(s, of_unit, e);
+	}
+	if (found)
+		return take(s, found, e);
+	s->starter.why = xstrdup("no script as vmferry leaves one lies beside its files");
+	return 0;
+}

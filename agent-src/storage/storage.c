@@ -1,0 +1,455 @@
+/* storage.c: an attempt's life: as it begins, and as it is taken up again by `vmferry recover` and by its guard (storage.h). */
+#include "storage.h"
+#include "exit-code.h"
+#include "json-text.h"
+#include "moving.h"
+#include "output.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GUARD_PAUSE_MS 500
+#define PAUSE_MS       5
+#define DYING_MS       5000
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int number)
+{
+	(void)number;
+	signal_seen = 1;
+}
+
+bool storage_is_cancelled(struct storage *s)
+{
+	s->cancelled |= signal_seen;
+	return s->cancelled;
+}
+
+static void catch_signals(void)
+{
+	static const int ignored[] = {SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN}; /* a guest's disks may wait */
+	struct sigaction on = {.sa_handler = on_signal};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+}
+
+/* ---- its life ---- */
+
+static void name_nodes(struct storage *s)
+{
+	unsigned i;
+
+	qemu_prefix(s->prefix, s->id);
+	for (i = 0; i < s->count; i++) {
+		struct moving_disk *d = &s->disks[i];
+
+		snprintf(d->file_node, sizeof(d->file_node), "%sf%u", s->prefix, i);
+		snprintf(d->format_node, sizeof(d->format_node), "%sd%u", s->prefix, i);
+		snprintf(d->filter, sizeof(d->filter), "%sm%u", s->prefix, i);
+		snprintf(d->job, sizeof(d->job), "%sj%u", s->prefix, i);
+	}
+}
+
+static int storage_new(struct storage **out, const struct storage_options *o, struct err *e)
+{
+	struct storage *s = xcalloc(1, sizeof(*s));
+	int r = loop_new(&s->loop, 64, e);
+
+	if (r) {
+		free(s);
+		return r;
+	}
+	s->o = o;
+	s->bwlimit = o->bwlimit;
+	s->begin_ns = now_ns();
+	s->leftovers = json_array();
+	s->notes = json_array();
+	report_init(&s->report, o->json, o->json_fine);
+	*out = s;
+	return 0;
+}
+
+static void storage_free(struct storage *s)
+{
+	unsigned i;
+
+	qmp_close(s->qmp);
+	control_close(s->ctl);
+	journal_close(s->journal);
+	for (i = 0; i < s->count; i++) {
+		struct moving_disk *d = &s->disks[i];
+
+		free(d->device);
+		free(d->node);
+		free(d->from);
+		free(d->to);
+		free(d->from_format);
+		free(d->format);
+		free(d->aside);
+		json_decref(d->old_nodes);
+	}
+	free(s->disks);
+	free(s->starter.path);
+	free(s->starter.draft);
+	free(s->starter.text);
+	free(s->starter.why);
+	guest_fini(&s->guest);
+	json_decref(s->leftovers);
+	json_decref(s->notes);
+	loop_free(s->loop);
+	free(s);
+}
+
+/* ---- its journal ---- */
+
+static json_t *describe_disk(const struct moving_disk *d)
+{
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s*,s:I,s:O}", "device", d->device, "node", d->node, "from", d->from, "to", d->to,
+			 "from_format", d->from_format, "format", d->format, "from_device", d->from_device, "to_device", d->to_device, "aside",
+			 d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes);
+}
+
+static json_t *monitors(const struct guest *g)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < g->qmp.count; i++)
+		json_array_append_new(out, json_string(g->qmp.all[i]));
+	return out;
+}
+
+static int begin_journal(struct storage *s, struct err *e)
+{
+	AUTO_FREE char *boot = boot_id();
+	json_t *disks = json_array(), *paths = json_array(), *begin;
+	size_t i;
+	int r;
+
+	for (i = 0; i < s->count; i++) {
+		json_array_append_new(disks, describe_disk(&s->disks[i]));
+		json_array_append_new(paths, json_string(s->disks[i].to));
+	}
+	for (i = 0; i < s->guest.disk_count; i++)
+		if (s->guest.disks[i].real_path)
+			json_array_append_new(paths, json_string(s->guest.disks[i].real_path));
+	begin = json_pack("{s:s,s:i,s:I,s:s*,s:o,s:s*,s:o,s:{s:o,s:b,s:i,s:i,s:s*,s:s*}}", "guest", s->guest.name, "pid", (int)s->guest.pid,
+			  "start_time", (json_int_t)s->guest.start_time, "qmp", s->guest.qmp.path, "monitors", monitors(&s->guest), "boot_id",
+			  boot, "disks", paths, "storage", "disks", disks, "rest", s->rest, "old", (int)s->old, "known_as", (int)s->known_as, "script", s->starter.path,
+			  "draft", s->starter.draft);
+	if (!begin)
+		return err_set(e, EILSEQ, "a name of the guest or of its files is not UTF-8 text");
+	r = journal_create(&s->journal, s->o->state_dir, s->id, true, begin, e);
+	json_decref(begin);
+	return r;
+}
+
+bool storage_has_begun(const json_t *begin)
+{
+	return json_is_object(json_object_get(begin, "storage"));
+}
+
+static char *text(const json_t *o, const char *key)
+{
+	return json_text(o, key) ? xstrdup(json_text(o, key)) : NULL;
+}
+
+/* -EBADMSG: what must be there is not. */
+static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
+{
+	json_t *nodes = json_object_get(o, "old_nodes"), *node;
+	size_t i;
+
+	*d = (struct moving_disk){.device = text(o, "device"),
+				  .node = text(o, "node"),
+				  .from = text(o, "from"),
+				  .to = text(o, "to"),
+				  .from_format = text(o, "from_format"),
+				  .format = text(o, "format"),
+				  .aside = text(o, "aside"),
+				  .from_device = json_is_true(json_object_get(o, "from_device")),
+				  .to_device = json_is_true(json_object_get(o, "to_device")),
+				  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),
+				  .old_nodes = json_array()};
+	json_array_foreach(nodes, i, node)
+		if (json_is_string(node))
+			json_array_append(d->old_nodes, node);
+	return d->device && d->node && d->from && d->to && d->from_format && d->format
+		       ? 0
+		       : err_set(e, EBADMSG, "the journal does not say which disks were to be moved");
+}
+
+static int restore(struct storage *s, const char *path, struct err *e)
+{
+	const json_t *begin, *plan;
+	json_t *disks, *one, *all;
+	struct guest *g = &s->guest;
+	size_t i;
+	int r = journal_open(&s->journal, path, e);
+
+	if (r)
+		return r;
+	memcpy(s->id, journal_attempt_id(s->journal), sizeof(s->id));
+	begin = journal_begin(s->journal);
+	plan = json_object_get(begin, "storage");
+	disks = json_object_get(plan, "disks");
+	all = json_object_get(begin, "monitors");
+	g->name = xstrdup(json_text(begin, "guest") ?: "?");
+	g->pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
+	g->start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
+	g->qmp.path = text(begin, "qmp");
+	g->qmp.all = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp.all));
+	json_array_foreach(all, i, one)
+		if (json_is_string(one))
+			g->qmp.all[g->qmp.count++] = xstrdup(json_string_value(one));
+	s->rest = json_is_true(json_object_get(plan, "rest"));
+	s->old = (enum old_image)json_integer_value(json_object_get(plan, "old"));
+	s->known_as = (pid_t)json_integer_value(json_object_get(plan, "known_as"));
+	s->starter.path = text(plan, "script");
+	s->starter.draft = text(plan, "draft");
+	if (!json_array_size(disks) || json_array_size(disks) > STORAGE_DISKS_MAX || (s->starter.path && !s->starter.draft))
+		return err_set(e, EBADMSG, "the journal does not say which disks were to be moved");
+	s->disks = xcalloc(json_array_size(disks), sizeof(*s->disks));
+	json_array_foreach(disks, i, one) {
+		s->count++;
+		r = restore_disk(&s->disks[i], one, e);
+		if (r)
+			return r;
+	}
+	name_nodes(s);
+	return 0;
+}
+
+static json_t *on_request(void *ctx, const char *command, const json_t *args)
+{
+	(void)args;
+	return strcmp(command, "status") ? json_pack("{s:s}", "error", "too late: what is left of it is being settled") : storage_tell_status(ctx);
+}
+
+/* The dead agent's goes, too. What stands in the way is no matter. */
+static void remove_control_socket(struct storage *s)
+{
+	struct err e;
+
+	if (!control_open(&s->ctl, s->loop, s->o->runtime_dir, s->known_as, on_request, s, &e))
+		control_close(s->ctl);
+	s->ctl = NULL;
+}
+
+/* ---- its end ---- */
+
+static bool is_over(const struct storage *s)
+{
+	return !json_array_size(s->leftovers);
+}
+
+/* With leftovers it stays, so that recover tries again. */
+static void end_journal(struct storage *s)
+{
+	struct err e;
+
+	if (!is_over(s))
+		return;
+	if (journal_remove(s->journal, true, &e))
+		report_notice(&s->report, "%s", e.msg);
+	s->journal = NULL;
+}
+
+/* why: what had gone wrong before; code 0: nothing. */
+static int finish(struct storage *s, const struct err *why)
+{
+	bool had_guest = !s->rest, moved;
+	struct err e = *why;
+	int r = storage_settle(s, &e), code;
+
+	if (r < 0) {
+		storage_tell_result(s, false, &e, EXIT_UNDECIDED);
+		return EXIT_UNDECIDED;
+	}
+	moved = r;
+	if (moved)
+		e.code = 0; /* whatever it was, it is done */
+	else if (!e.code)
+		err_set(&e, EIO, "QEMU did not switch to the new images");
+	if (moved && why->code)
+		storage_tell_note(s, "%s", why->msg);
+	code = had_guest && !qemu_is_alive(s->guest.pid, s->guest.start_time) ? EXIT_NOWHERE
+	       : !is_over(s)						       ? EXIT_LEFTOVERS
+	       : moved							       ? EXIT_DESTINATION
+									       : EXIT_SOURCE;
+	end_journal(s);
+	storage_tell_result(s, moved, &e, code);
+	return code;
+}
+
+/* ---- begun ---- */
+
+static int refuse(struct storage *s, const struct err *e)
+{
+	storage_tell_result(s, false, e, EXIT_REFUSED);
+	return EXIT_REFUSED;
+}
+
+static int begin(struct storage *s, struct err *e)
+{
+	int r = begin_journal(s, e);
+
+	if (r || s->rest)
+		return r;
+	r = guard_start(&s->guard, journal_path(s->journal), s->o->runtime_dir, s->report.quiet, e);
+	if (r)
+		journal_remove(s->journal, false, &(struct err){0});
+	if (r)
+		s->journal = NULL;
+	return r;
+}
+
+static int carry_out(struct storage *s)
+{
+	struct err e = {.code = 0};
+	int code;
+
+	if (begin(s, &e))
+		return refuse(s, &e);
+	if (s->rest ? storage_rest(s, &e) : storage_live(s, &e))
+		code = finish(s, &e);
+	else
+		code = finish(s, &(struct err){.code = 0});
+	if (!s->journal || code == EXIT_LEFTOVERS)
+		guard_dismiss(&s->guard); /* otherwise it has something to do */
+	return code;
+}
+
+static int run(struct storage *s)
+{
+	struct err e;
+	int r = attempt_id_new(s->id, &e);
+
+	if (!r)
+		r = storage_find(s, &e);
+	if (!r)
+		r = storage_examine(s, &e);
+	if (r)
+		return refuse(s, &e);
+	name_nodes(s);
+	storage_tell_plan(s);
+	return s->o->dry_run ? 0 : carry_out(s);
+}
+
+int storage_run(const struct storage_options *o)
+{
+	struct storage *s;
+	struct err e;
+	int code;
+
+	if (storage_new(&s, o, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_REFUSED;
+	}
+	catch_signals();
+	code = run(s);
+	storage_free(s);
+	return code;
+}
+
+/* ---- taken up again ---- */
+
+int storage_recover(const struct storage_options *o, const char *path)
+{
+	struct storage *s;
+	struct err e;
+	int code;
+
+	if (storage_new(&s, o, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_UNDECIDED;
+	}
+	catch_signals();
+	if (restore(s, path, &e)) {
+		fprintf(stderr, "vmferry: %s: %s\n", path, e.msg);
+		code = EXIT_UNDECIDED;
+	} else {
+		err_set(&e, ECANCELED, "the agent that moved the disks has died");
+		code = finish(s, &e);
+		remove_control_socket(s);
+	}
+	storage_free(s);
+	return code;
+}
+
+static void say(const struct err *words)
+{
+	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
+
+	output_put(2, OUTPUT_LAST, line, strlen(line));
+}
+
+/* What a process held is let go of in no certain order. */
+static int restore_patiently(struct storage *s, const char *path, struct err *e)
+{
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	int r;
+
+	while ((r = restore(s, path, e)) == -EBUSY && now_ns() < until)
+		poll(NULL, 0, PAUSE_MS);
+	return r;
+}
+
+/* True: nothing more is to be tried. */
+static bool guard_try(const struct storage_options *o, const char *path, struct err *words)
+{
+	struct storage *s;
+	bool done;
+	int r = storage_new(&s, o, words);
+
+	if (r)
+		return true;
+	s->report.quiet = true;
+	r = restore_patiently(s, path, words);
+	if (r) {
+		storage_free(s);
+		if (r == -ENOENT)
+			words->code = 0, words->msg[0] = '\0'; /* it has ended */
+		return true;
+	}
+	r = storage_settle(s, words);
+	done = r >= 0;
+	if (done) {
+		err_set(words, 0, "the agent that moved disks of guest %s has died: %s%s", s->guest.name,
+			r ? "the guest has its new disks" : "the guest keeps its old disks",
+			is_over(s) ? "" : "; what is left is settled by vmferry recover");
+		end_journal(s);
+		remove_control_socket(s);
+	} else {
+		done = r == -ESTALE || r == -EBADMSG; /* it will be no other */
+		err_prefix(words, "the agent that moved disks of guest %s has died", s->guest.name);
+	}
+	storage_free(s);
+	return done;
+}
+
+int storage_guard(const struct storage_options *o, const char *path)
+{
+	struct err words = {.code = 0}, said = words;
+
+	for (;;) {
+		bool done = guard_try(o, path, &words);
+
+		if (words.msg[0] && strcmp(words.msg, said.msg))
+			say(&words);
+		if (done)
+			return words.code != 0;
+		said = words;
+		poll(NULL, 0, GUARD_PAUSE_MS);
+	}
+}

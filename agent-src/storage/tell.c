@@ -1,0 +1,153 @@
+/* tell.c: what the user is told (docs/report.md has the events). */
+#include "json-text.h"
+#include "moving.h"
+#include "util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const old_words[] = {[OLD_AUTO] = "auto", [OLD_KEEP] = "keep", [OLD_ASIDE] = "aside", [OLD_REMOVE] = "remove"};
+
+static json_t *tell_disks(const struct storage *s)
+{
+	json_t *out = json_array();
+	unsigned i;
+
+	for (i = 0; i < s->count; i++) {
+		const struct moving_disk *d = &s->disks[i];
+
+		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:b,s:s*}", "from", d->from, "to", d->to, "from_format",
+						     d->from_format, "format", d->format, "virtual_size", (json_int_t)d->bytes, "needed",
+						     (json_int_t)d->needed, "to_device", d->to_device, "flatten",
+						     !s->rest && d->guest && d->guest->chain_count, "aside", d->aside));
+	}
+	return out;
+}
+
+void storage_tell_plan(struct storage *s)
+{
+	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:i,s:o,s:s*,s:s*,s:s}", "event", "plan", "how", s->rest ? "storage-cold" : "storage",
+					  "guest", s->guest.name, "pid", (int)s->guest.pid, "disks", tell_disks(s), "script", s->starter.path,
+					  "script_unknown", s->starter.path ? NULL : s->starter.why, "old", old_words[s->old]));
+}
+
+void storage_tell_stage(struct storage *s, const char *stage)
+{
+	s->stage = stage;
+	report_emit(&s->report, json_pack("{s:s,s:s,s:s}", "event", "stage", "how", "storage", "stage", stage));
+}
+
+static uint64_t done_of(const struct storage *s, uint64_t *total)
+{
+	uint64_t done = 0;
+	unsigned i;
+
+	*total = 0;
+	for (i = 0; i < s->count; i++) {
+		done += s->disks[i].done;
+		*total += s->disks[i].total;
+	}
+	return MIN(done, *total);
+}
+
+static json_t *tell_each(const struct storage *s)
+{
+	json_t *out = json_array();
+	unsigned i;
+
+	for (i = 0; i < s->count; i++) {
+		const struct moving_disk *d = &s->disks[i];
+		uint64_t done = MIN(d->done, d->total);
+		const char *slash = strrchr(d->to, '/');
+
+		json_array_append_new(out, json_pack("{s:s,s:f,s:I}", "name", slash ? slash + 1 : d->to, "percent",
+						     d->total ? 100.0 * (double)done / (double)d->total : 0.0, "left",
+						     (json_int_t)(d->total - done)));
+	}
+	return out;
+}
+
+void storage_tell_progress(struct storage *s)
+{
+	uint64_t now = now_ns(), total, done = done_of(s, &total), every = s->report.often ? 100000000ULL : 1000000000ULL;
+	double seconds = (double)(now - s->told_ns) / 1e9, rate;
+
+	if (now - s->told_ns < every)
+		return;
+	rate = s->told_ns && done > s->told_done ? (double)(done - s->told_done) / seconds : 0;
+	report_emit(&s->report,
+		    json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", "storage", "stage", s->stage, "left",
+			      (json_int_t)(total - done), "rate_bps", rate, "eta_s", rate > 0 ? (double)(total - done) / rate : 0.0, "second", 1,
+			      "disks", tell_each(s)));
+	s->told_ns = now;
+	s->told_done = done;
+}
+
+json_t *storage_tell_status(const struct storage *s)
+{
+	uint64_t total, done = done_of(s, &total);
+
+	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:I,s:i,s:I}", "guest", s->guest.name, "pid", (int)s->guest.pid, "destination",
+			 s->count ? s->disks[0].to : "?", "how", "storage", "stage", s->stage ?: "connect", "disk_left",
+			 (json_int_t)(total - done), "ram_left", 0, "rate_bps", (json_int_t)0);
+}
+
+static void put(json_t *list, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	text_make_utf8(line);
+	json_array_append_new(list, json_string(line));
+}
+
+void storage_tell_note(struct storage *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put(s->notes, fmt, ap);
+	va_end(ap);
+}
+
+void storage_tell_leftover(struct storage *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put(s->leftovers, fmt, ap);
+	va_end(ap);
+}
+
+static const char *guest_words(const struct storage *s, int code)
+{
+	return s->rest		 ? "the guest is shut down, as it was"
+	       : code == 8	 ? "its QEMU has ended"
+	       : code == 6	 ? "undecided"
+				 : "the guest runs as before";
+}
+
+void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
+{
+	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", s->rest ? "storage-cold" : "storage",
+			      "outcome",
+			      moved	  ? "moved"
+			      : code == 3 ? "refused"
+			      : code == 6 ? "undecided"
+					  : "failed",
+			      "exit_code", code, "guest_text", guest_words(s, code), "disks", tell_disks(s), "leftovers", s->leftovers, "notes",
+			      s->notes, "total_ms", (json_int_t)((now_ns() - s->begin_ns) / 1000000), "verified", s->rest && moved);
+
+	if (s->guest.name)
+		json_object_set_new(r, "guest", json_string(s->guest.name));
+	if (!moved && why && why->code)
+		json_object_set_new(r, "reason", json_string(why->msg));
+	if (moved && s->starter.path)
+		json_object_set_new(r, "script", json_string(s->starter.path));
+	if (moved && s->held_ns)
+		json_object_set_new(r, "held_ms", json_real((double)s->held_ns / 1e6));
+	if (moved && !s->starter.path)
+		json_object_set_new(r, "script_unknown", json_string(s->starter.why ?: "it was not known when this began"));
+	report_emit(&s->report, r);
+}

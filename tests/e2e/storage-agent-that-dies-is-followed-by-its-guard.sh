@@ -1,0 +1,52 @@
+#!/bin/bash
+# The agent that moves disks is killed at every step. Before what starts the guest names the new images its guard undoes everything, from then
+# on it finishes; the guest runs on, though its requests were waiting. Where the guard is gone, too, `vmferry recover` does the same.
+# timeout: 400
+. "$(dirname "$0")/../lib/storage.sh"
+
+storage_guest
+
+back() { # for the next time
+	[[ $(images_in_script) != "$NEW_IMAGES" ]] || storage "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --format raw --old remove
+	[[ -e $DIR/src/b.qcow2 ]] || storage "${GUEST_PID[a]}" --disk "b.raw=$DIR/src/b.qcow2" --format qcow2 --old remove
+}
+
+settled() { # IMAGES
+	if [[ $1 == "$OLD_IMAGES" ]]; then
+		assert_kept
+	else
+		assert_on "$NEW_IMAGES"
+		rm -f "$DIR/src/a.raw" "$DIR/src/b.qcow2"
+		back
+	fi
+	wait_for 20 has_disk_ops a $(($(disk_ops a) + 50)) || fail "the guest does not write any more"
+}
+
+both_formats() { # one disk to each, as --format is for all
+	fault "$1" "$2"
+	storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.qcow2" --disk "d1-dev=$DIR/new/b.raw" --format "${3:-qcow2}"
+	fault_wait
+}
+
+for point in making made added copying ready pending script script-named committed finalized-0 finalized-1 settling; do
+	echo "--- $point"
+	case $point in script-named | committed | finalized-* | settling) on=$NEW_IMAGES ;; *) on=$OLD_IMAGES ;; esac
+	both_formats "src-$point" kill
+	guard_ends
+	settled "$on"
+done
+
+for point in making copying pending script-named finalized-0; do
+	echo "--- $point, and its guard"
+	case $point in script-named | finalized-0) on=$NEW_IMAGES status=0 ;; *) on=$OLD_IMAGES status=1 ;; esac
+	both_formats "src-$point" stop
+	kill_now "$(guard_pid)"
+	kill_now "$FAULT_PID"
+	# another is not begun before
+	storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/c.raw"
+	storage_wait 3
+	assert_result '"recover" in r["reason"]'
+	[[ $(vmferry journal) == *"a (pid "*") -> other disks, attempt "* ]] || fail "journal: $(vmferry journal)"
+	recover "$status"
+	settled "$on"
+done
