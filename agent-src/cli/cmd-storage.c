@@ -48,19 +48,7 @@ static const char usage[] =
 	"  vmferry storage vm1 --disk vda=/dev/vg0/vm1 --format raw --old remove\n"
 	"  vmferry storage /srv/vm1.sh --disk vm1.qcow2=/srv2/vm1.qcow2\n";
 
-enum {
-	OPT_DISK = 256,
-	OPT_FORMAT,
-	OPT_START_SCRIPT,
-	OPT_OLD,
-	OPT_DROP,
-	OPT_BWLIMIT,
-	OPT_DRY,
-	OPT_JSON,
-	OPT_STATE,
-	OPT_RUNTIME,
-	OPT_HELP
-};
+enum { OPT_DISK = 256, OPT_FORMAT, OPT_START_SCRIPT, OPT_OLD, OPT_DROP, OPT_BWLIMIT, OPT_DRY, OPT_JSON, OPT_STATE, OPT_RUNTIME, OPT_HELP };
 
 static const struct option options[] = {
 	{"disk", required_argument, NULL, OPT_DISK},

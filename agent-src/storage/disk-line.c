@@ -21,16 +21,18 @@ struct walk {
 /* ---- what a disk may have ---- */
 
 /* Of the file's node; in a -drive, and in the node of a format that has its file within it, also as file.KEY. */
-static const char *const file_keys[] = {"driver", "filename", "node-name", "aio", "aio-max-batch", "locking", "drop-cache", "read-only",
-					"auto-read-only", "cache.direct", "cache.no-flush", "discard", "detect-zeroes", NULL};
+static const char *const file_keys[] = {"driver",	 "filename",  "node-name",	"aio",		"aio-max-batch",  "locking",
+					"drop-cache",	 "read-only", "auto-read-only", "cache.direct", "cache.no-flush", "discard",
+					"detect-zeroes", NULL};
 /* Of the format's. What only one format has, or what shows a part of the file, is not here. */
-static const char *const format_keys[] = {"driver", "file", "node-name", "read-only", "auto-read-only", "cache.direct", "cache.no-flush",
-					  "discard", "detect-zeroes", NULL};
+static const char *const format_keys[] = {"driver",	  "file",	    "node-name", "read-only",	  "auto-read-only",
+					  "cache.direct", "cache.no-flush", "discard",	 "detect-zeroes", NULL};
 /* Of a -drive, beside those. */
-static const char *const drive_keys[] = {"if", "id", "index", "bus", "unit", "media", "format", "cache", "cache.writeback", "aio",
-					 "readonly", "werror", "rerror", "serial", "snapshot", "copy-on-read", "group", "bps", "bps_rd",
-					 "bps_wr", "iops", "iops_rd", "iops_wr", "bps_max", "bps_rd_max", "bps_wr_max", "iops_max",
-					 "iops_rd_max", "iops_wr_max", "iops_size", NULL};
+static const char *const drive_keys[] =
+	{"if",		"id",	       "index",	    "bus",     "unit",	  "media",    "format",	      "cache",	    "cache.writeback",
+	 "aio",		"readonly",    "werror",    "rerror",  "serial",  "snapshot", "copy-on-read", "group",	    "bps",
+	 "bps_rd",	"bps_wr",      "iops",	    "iops_rd", "iops_wr", "bps_max",  "bps_rd_max",   "bps_wr_max", "iops_max",
+	 "iops_rd_max", "iops_wr_max", "iops_size", NULL};
 
 static bool is_one_of(const char *key, const char *const *keys)
 {
@@ -51,8 +53,9 @@ static bool unmaps(const char *value)
 
 static int refuse(struct walk *w, const char *option, const char *what)
 {
-	return err_set(w->e, ENOTSUP, "the guest's command line says of this disk, by -%s, %s: with another image that would not be the same",
-		       option, what);
+	return err_set(w->e, ENOTSUP,
+		       "the guest's command line says of this disk, by -%s, %s: with another image that would not be the same", option,
+		       what);
 }
 
 static int check_keys(struct walk *w, const struct kv_list *l, const char *option, bool is_drive)
@@ -62,9 +65,9 @@ static int check_keys(struct walk *w, const struct kv_list *l, const char *optio
 	for (i = 0; i < l->n; i++) {
 		const char *key = l->v[i].key ? l->v[i].key : "";
 
-		if (!strncmp(key, "file.", 5) ? is_one_of(key + 5, file_keys)
-					      : is_one_of(key, format_keys) ||
-							(is_drive && (is_one_of(key, drive_keys) || !strncmp(key, "throttling.", 11))))
+		if (!strncmp(key, "file.", 5)
+			    ? is_one_of(key + 5, file_keys)
+			    : is_one_of(key, format_keys) || (is_drive && (is_one_of(key, drive_keys) || !strncmp(key, "throttling.", 11))))
 			continue;
 		return refuse(w, option, *key ? key : l->v[i].value);
 	}
@@ -256,7 +259,8 @@ static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 	if (!strcmp(opt->name, "blockdev"))
 		return on_blockdev(w, &w->argv[at]);
 	if (is_plain_disk(opt->name) && names_it(w, opt->value))
-		return err_set(w->e, ENOTSUP, "the guest's command line names this disk by %s%s, which has no place for its format: use -drive",
+		return err_set(w->e, ENOTSUP,
+			       "the guest's command line names this disk by %s%s, which has no place for its format: use -drive",
 			       *opt->name ? "-" : "its name alone", opt->name);
 	return 0;
 }

@@ -285,13 +285,15 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 	struct err e;
 
 	if (d->from_device) {
-		storage_tell_note(s, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it", d->from);
+		storage_tell_note(s, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
+				  d->from);
 	} else if (s->old == OLD_REMOVE) {
 		if (remove_old(now, &e))
 			storage_tell_leftover(s, "the old image %s: %s", now, e.msg);
 	} else if (s->old == OLD_ASIDE && old_set_aside(s, d, &e)) {
 		storage_tell_leftover(s, "the old image %s: %s", d->from, e.msg);
 	} else {
-		storage_tell_note(s, "the old image is %s, as it was when the guest left it: it may be deleted", d->aside ? d->aside : d->from);
+		storage_tell_note(s, "the old image is %s, as it was when the guest left it: it may be deleted",
+				  d->aside ? d->aside : d->from);
 	}
 }

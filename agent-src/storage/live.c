@@ -129,8 +129,8 @@ static int commit(struct storage *s, struct err *e)
 	for (i = 0; i < s->count && !r && !s->starter.path; i++)
 		r = old_set_aside(s, &s->disks[i], e);
 	fault_point("src-pending");
-	if (!r && storage_is_cancelled(s))
-		r = err_set(e, ECANCELED, "cancelled by the user");
+	if (!r)
+		r = storage_wait(s, 0, e); /* the last moment to say no */
 	if (!r)
 		r = starter_switch(s, e);
 	if (!r)

@@ -127,10 +127,10 @@ int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *
 
 int mirror_begin(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->job, "device", d->node, "target",
-				 d->format_node, "filter-node-name", d->filter, "sync", "full", "copy-mode", "write-blocking", "auto-finalize",
-				 0, "auto-dismiss", 0, "on-source-error", "report", "on-target-error", "report", "speed",
-				 (json_int_t)s->bwlimit);
+	json_t *args =
+		json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->job, "device", d->node, "target", d->format_node,
+			  "filter-node-name", d->filter, "sync", "full", "copy-mode", "write-blocking", "auto-finalize", 0, "auto-dismiss",
+			  0, "on-source-error", "report", "on-target-error", "report", "speed", (json_int_t)s->bwlimit);
 	int r = qmp_call(s->qmp, "blockdev-mirror", args, NULL, e);
 
 	return r ? err_prefix(e, "disk %s", d->from) : 0;

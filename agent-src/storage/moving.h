@@ -23,18 +23,18 @@ struct moving_disk {
 	char *from, *to;		/* real paths */
 	char *from_format, *format;
 	bool from_device, to_device;
-	json_t *old_nodes; /* of the old image, that have names of their own */
-	uint64_t bytes;			     /* of the disk */
-	uint64_t needed;		     /* about what the new image takes */
-	unsigned cluster;		     /* of a qcow2 image; 0: the format's default */
-	struct disk_line_options o;	     /* how QEMU uses the old one */
+	json_t *old_nodes;	    /* of the old image, that have names of their own */
+	uint64_t bytes;		    /* of the disk */
+	uint64_t needed;	    /* about what the new image takes */
+	unsigned cluster;	    /* of a qcow2 image; 0: the format's default */
+	struct disk_line_options o; /* how QEMU uses the old one */
 	bool options_known;
-	bool direct, no_flush;		     /* its cache */
+	bool direct, no_flush; /* its cache */
 	char detect_zeroes[8];
-	char *aside;			     /* the old image's other name, if it is to have one */
+	char *aside; /* the old image's other name, if it is to have one */
 	char file_node[NODE_MAX], format_node[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
-	bool switched;			     /* QEMU uses the new image */
-	uint64_t done, total;		     /* progress, as QEMU counts it */
+	bool switched;	      /* QEMU uses the new image */
+	uint64_t done, total; /* progress, as QEMU counts it */
 };
 
 /* What starts the guest. */
@@ -68,7 +68,7 @@ struct storage {
 	const char *stage;
 	uint64_t begin_ns, told_ns, told_done;
 	uint64_t held_ns; /* for so long requests to disks waited; 0: not measured */
-	bool quiet; /* the guard says nothing */
+	bool quiet;	  /* the guard says nothing */
 	json_t *leftovers;
 	json_t *notes; /* sentences for the result */
 };

@@ -146,8 +146,8 @@ static int find_disk(const struct storage *s, const char *pair, const struct gue
 			hits++;
 		}
 	return hits == 1 ? 0
-			 : err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", pair,
-				   hits ? "more than one" : "no", (int)n, pair);
+			 : err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
+				   pair, hits ? "more than one" : "no", (int)n, pair);
 }
 
 static int check_disk(const struct storage *s, const struct guest_disk *d, struct err *e)
@@ -328,13 +328,14 @@ static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 	const char *a = strrchr(d->from, '/'), *z = strrchr(d->to, '/');
 
 	if (strcmp(d->format, d->from_format))
-		return err_set(e, ENOTSUP,
-			       "disk %s is %s, and the guest is shut down: its image is copied as it is; a disk gets another format while its "
-			       "guest runs",
-			       d->from, d->from_format);
+		return err_set(
+			e, ENOTSUP,
+			"disk %s is %s, and the guest is shut down: its image is copied as it is; a disk gets another format while its "
+			"guest runs",
+			d->from, d->from_format);
 	if (b && b->name[0] != '/' && (a - d->from != z - d->to || memcmp(d->from, d->to, (size_t)(a - d->from))))
-		return err_set(e, ENOTSUP, "disk %s names its backing file %s from where it lies: it cannot go to another directory", d->from,
-			       b->name);
+		return err_set(e, ENOTSUP, "disk %s names its backing file %s from where it lies: it cannot go to another directory",
+			       d->from, b->name);
 	return 0;
 }
 
@@ -363,10 +364,11 @@ static int decide_old(struct storage *s, struct err *e)
 		struct moving_disk *d = &s->disks[i];
 
 		if (d->from_device && !s->starter.path)
-			return err_set(e, ENOTSUP,
-				       "what starts this guest again is not known (%s), and the block device %s cannot get another name: what starts "
-				       "it would start it from its old disk. Say what it is (--start-script), or that you see to it (--old keep)",
-				       s->starter.why, d->from);
+			return err_set(
+				e, ENOTSUP,
+				"what starts this guest again is not known (%s), and the block device %s cannot get another name: what starts "
+				"it would start it from its old disk. Say what it is (--start-script), or that you see to it (--old keep)",
+				s->starter.why, d->from);
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
 			d->aside = xasprintf("%s.moved-%.8s", d->from, id);
 	}
@@ -386,7 +388,9 @@ int storage_examine(struct storage *s, struct err *e)
 		r = decide_old(s, e);
 	for (i = 0; i < s->count && !r; i++)
 		if (!s->rest && !s->disks[i].options_known)
-			report_notice(&s->report, "how QEMU reads and writes %s (aio, discard) is on no command line that is known: the new image has "
-						  "QEMU's defaults", s->disks[i].from);
+			report_notice(&s->report,
+				      "how QEMU reads and writes %s (aio, discard) is on no command line that is known: the new image has "
+				      "QEMU's defaults",
+				      s->disks[i].from);
 	return r;
 }

@@ -28,14 +28,17 @@ static int hold(struct moving_disk *d, struct pair *p, struct err *e)
 	int r = image_lock(d->from, IMAGE_READ, &p->from, e);
 
 	if (r == -EBUSY)
-		return err_set(e, EBUSY, "%s is in use: a QEMU, or another move, has locked it. Of a guest that runs disks are moved by its name or pid",
-			       d->from);
+		return err_set(
+			e, EBUSY,
+			"%s is in use: a QEMU, or another move, has locked it. Of a guest that runs disks are moved by its name or pid",
+			d->from);
 	if (r)
 		return r;
 	if (fstat(p->from, &p->was))
 		return err_sys(e, errno, "cannot look at %s", d->from);
 	if (image_is_written(p->from))
-		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied", d->from);
+		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
+			       d->from);
 	pid = process_that_opened(d->from, 0);
 	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", d->from, (int)pid) : 0;
 }

@@ -228,7 +228,8 @@ int starter_names_new(struct storage *s, struct err *e)
 	int r = script_read(s->starter.path, &script, e);
 
 	for (i = 0; i < s->count && !r; i++) {
-		int is_new = names(&script, s->disks[i].to, NULL, e), is_old = is_new < 0 ? is_new : names(&script, s->disks[i].from, NULL, e);
+		int is_new = names(&script, s->disks[i].to, NULL, e),
+		    is_old = is_new < 0 ? is_new : names(&script, s->disks[i].from, NULL, e);
 
 		if (is_new < 0 || is_old < 0)
 			r = -e->code;
@@ -241,7 +242,8 @@ int starter_names_new(struct storage *s, struct err *e)
 	e->code = 0;
 	if (fresh == s->count || old == s->count)
 		return fresh == s->count;
-	return err_set(e, EBADMSG, "%s, which starts the guest, names neither all of its old images nor all of its new ones", s->starter.path);
+	return err_set(e, EBADMSG, "%s, which starts the guest, names neither all of its old images nor all of its new ones",
+		       s->starter.path);
 }
 
 /* ---- which it is ---- */
@@ -336,8 +338,8 @@ static int look_beside(struct storage *s, const char *file, char **found, struct
 			continue;
 		r = uses_our_images(s, real, e);
 		if (r > 0 && *found)
-			r = err_set(e, EINVAL, "%s and %s both start a guest from these disks: say which is the right one (--start-script)", *found,
-				    real);
+			r = err_set(e, EINVAL, "%s and %s both start a guest from these disks: say which is the right one (--start-script)",
+				    *found, real);
 		else if (r > 0)
 			*found = xstrdup(real);
 	}

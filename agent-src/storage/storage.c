@@ -114,9 +114,9 @@ static void storage_free(struct storage *s)
 
 static json_t *describe_disk(const struct moving_disk *d)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s*,s:I,s:O}", "device", d->device, "node", d->node, "from", d->from, "to", d->to,
-			 "from_format", d->from_format, "format", d->format, "from_device", d->from_device, "to_device", d->to_device, "aside",
-			 d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s*,s:I,s:O}", "device", d->device, "node", d->node, "from", d->from, "to",
+			 d->to, "from_format", d->from_format, "format", d->format, "from_device", d->from_device, "to_device",
+			 d->to_device, "aside", d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes);
 }
 
 static json_t *monitors(const struct guest *g)
@@ -144,9 +144,9 @@ static int begin_journal(struct storage *s, struct err *e)
 		if (s->guest.disks[i].real_path)
 			json_array_append_new(paths, json_string(s->guest.disks[i].real_path));
 	begin = json_pack("{s:s,s:i,s:I,s:s*,s:o,s:s*,s:o,s:{s:o,s:b,s:i,s:i,s:s*,s:s*}}", "guest", s->guest.name, "pid", (int)s->guest.pid,
-			  "start_time", (json_int_t)s->guest.start_time, "qmp", s->guest.qmp.path, "monitors", monitors(&s->guest), "boot_id",
-			  boot, "disks", paths, "storage", "disks", disks, "rest", s->rest, "old", (int)s->old, "known_as", (int)s->known_as, "script", s->starter.path,
-			  "draft", s->starter.draft);
+			  "start_time", (json_int_t)s->guest.start_time, "qmp", s->guest.qmp.path, "monitors", monitors(&s->guest),
+			  "boot_id", boot, "disks", paths, "storage", "disks", disks, "rest", s->rest, "old", (int)s->old, "known_as",
+			  (int)s->known_as, "script", s->starter.path, "draft", s->starter.draft);
 	if (!begin)
 		return err_set(e, EILSEQ, "a name of the guest or of its files is not UTF-8 text");
 	r = journal_create(&s->journal, s->o->state_dir, s->id, true, begin, e);
@@ -233,7 +233,8 @@ static int restore(struct storage *s, const char *path, struct err *e)
 static json_t *on_request(void *ctx, const char *command, const json_t *args)
 {
 	(void)args;
-	return strcmp(command, "status") ? json_pack("{s:s}", "error", "too late: what is left of it is being settled") : storage_tell_status(ctx);
+	return strcmp(command, "status") ? json_pack("{s:s}", "error", "too late: what is left of it is being settled")
+					 : storage_tell_status(ctx);
 }
 
 /* The dead agent's goes, too. What stands in the way is no matter. */
@@ -284,9 +285,9 @@ static int finish(struct storage *s, const struct err *why)
 	if (moved && why->code)
 		storage_tell_note(s, "%s", why->msg);
 	code = had_guest && !qemu_is_alive(s->guest.pid, s->guest.start_time) ? EXIT_NOWHERE
-	       : !is_over(s)						       ? EXIT_LEFTOVERS
-	       : moved							       ? EXIT_DESTINATION
-									       : EXIT_SOURCE;
+	       : !is_over(s)						      ? EXIT_LEFTOVERS
+	       : moved							      ? EXIT_DESTINATION
+									      : EXIT_SOURCE;
 	end_journal(s);
 	storage_tell_result(s, moved, &e, code);
 	return code;

@@ -27,9 +27,10 @@ static json_t *tell_disks(const struct storage *s)
 
 void storage_tell_plan(struct storage *s)
 {
-	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:i,s:o,s:s*,s:s*,s:s}", "event", "plan", "how", s->rest ? "storage-cold" : "storage",
-					  "guest", s->guest.name, "pid", (int)s->guest.pid, "disks", tell_disks(s), "script", s->starter.path,
-					  "script_unknown", s->starter.path ? NULL : s->starter.why, "old", old_words[s->old]));
+	report_emit(&s->report,
+		    json_pack("{s:s,s:s,s:s,s:i,s:o,s:s*,s:s*,s:s}", "event", "plan", "how", s->rest ? "storage-cold" : "storage", "guest",
+			      s->guest.name, "pid", (int)s->guest.pid, "disks", tell_disks(s), "script", s->starter.path, "script_unknown",
+			      s->starter.path ? NULL : s->starter.why, "old", old_words[s->old]));
 }
 
 void storage_tell_stage(struct storage *s, const char *stage)
@@ -76,10 +77,9 @@ void storage_tell_progress(struct storage *s)
 	if (now - s->told_ns < every)
 		return;
 	rate = s->told_ns && done > s->told_done ? (double)(done - s->told_done) / seconds : 0;
-	report_emit(&s->report,
-		    json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", "storage", "stage", s->stage, "left",
-			      (json_int_t)(total - done), "rate_bps", rate, "eta_s", rate > 0 ? (double)(total - done) / rate : 0.0, "second", 1,
-			      "disks", tell_each(s)));
+	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", "storage", "stage", s->stage,
+					  "left", (json_int_t)(total - done), "rate_bps", rate, "eta_s",
+					  rate > 0 ? (double)(total - done) / rate : 0.0, "second", 1, "disks", tell_each(s)));
 	s->told_ns = now;
 	s->told_done = done;
 }
@@ -122,22 +122,23 @@ void storage_tell_leftover(struct storage *s, const char *fmt, ...)
 
 static const char *guest_words(const struct storage *s, int code)
 {
-	return s->rest		 ? "the guest is shut down, as it was"
-	       : code == 8	 ? "its QEMU has ended"
-	       : code == 6	 ? "undecided"
-				 : "the guest runs as before";
+	return s->rest	   ? "the guest is shut down, as it was"
+	       : code == 8 ? "its QEMU has ended"
+	       : code == 6 ? "undecided"
+			   : "the guest runs as before";
 }
 
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
 {
-	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", s->rest ? "storage-cold" : "storage",
-			      "outcome",
-			      moved	  ? "moved"
-			      : code == 3 ? "refused"
-			      : code == 6 ? "undecided"
-					  : "failed",
-			      "exit_code", code, "guest_text", guest_words(s, code), "disks", tell_disks(s), "leftovers", s->leftovers, "notes",
-			      s->notes, "total_ms", (json_int_t)((now_ns() - s->begin_ns) / 1000000), "verified", s->rest && moved);
+	json_t *r =
+		json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", s->rest ? "storage-cold" : "storage",
+			  "outcome",
+			  moved	      ? "moved"
+			  : code == 3 ? "refused"
+			  : code == 6 ? "undecided"
+				      : "failed",
+			  "exit_code", code, "guest_text", guest_words(s, code), "disks", tell_disks(s), "leftovers", s->leftovers, "notes",
+			  s->notes, "total_ms", (json_int_t)((now_ns() - s->begin_ns) / 1000000), "verified", s->rest && moved);
 
 	if (s->guest.name)
 		json_object_set_new(r, "guest", json_string(s->guest.name));

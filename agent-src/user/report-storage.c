@@ -32,7 +32,8 @@ static void print_old(FILE *to, const json_t *ev)
 		fputs("  old     images stay where they are\n", to);
 	json_array_foreach(json_object_get(ev, "disks"), i, d)
 		if (json_text(d, "aside") && !strcmp(old, "aside"))
-			fprintf(to, "  old     %s is called %s then, so that nothing starts the guest from it\n", str(d, "from"), str(d, "aside"));
+			fprintf(to, "  old     %s is called %s then, so that nothing starts the guest from it\n", str(d, "from"),
+				str(d, "aside"));
 }
 
 void report_storage_plan(FILE *to, const json_t *ev)
@@ -47,8 +48,8 @@ void report_storage_plan(FILE *to, const json_t *ev)
 		fprintf(to, "moving disks of guest %s (pid %d) while it runs\n", str(ev, "guest"),
 			(int)json_integer_value(json_object_get(ev, "pid")));
 	json_array_foreach(json_object_get(ev, "disks"), i, d) {
-		fprintf(to, "  disk    %s (%s, %s) -> %s (%s), about %s\n", str(d, "from"), str(d, "from_format"), bytes(a, d, "virtual_size"),
-			str(d, "to"), str(d, "format"), bytes(b, d, "needed"));
+		fprintf(to, "  disk    %s (%s, %s) -> %s (%s), about %s\n", str(d, "from"), str(d, "from_format"),
+			bytes(a, d, "virtual_size"), str(d, "to"), str(d, "format"), bytes(b, d, "needed"));
 		if (json_is_true(json_object_get(d, "flatten")))
 			fputs("          with the content of its backing files: the new image needs none\n", to);
 		if (json_is_true(json_object_get(d, "to_device")))

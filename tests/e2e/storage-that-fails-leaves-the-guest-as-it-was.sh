@@ -1,0 +1,84 @@
+#!/bin/bash
+# Before the switch a user cancels, by word or signal; the new place becomes full; somebody else ends or completes the copy, changes the
+# script, or begins a migration: the guest keeps its disks, nothing is left. Its QEMU ends: nothing is left, either. After the switch it is too late.
+# timeout: 300
+. "$(dirname "$0")/../lib/storage.sh"
+
+storage_guest
+SLOW=("--disk" "d0-dev=$DIR/new/a.qcow2" "--disk" "d1-dev=$DIR/new/b.raw" --bwlimit 1M)
+
+copying() { # [OPTION...]
+	storage_start "${GUEST_PID[a]}" "${SLOW[@]}" "$@"
+	wait_event 'ev["event"] == "progress" and ev["left"] > 0' >/dev/null
+}
+
+id_of_job() { # NUMBER
+	qmp "$DIR/a.mon" '{"execute": "query-jobs"}' | grep -o "vmferry-[0-9a-f]*-j$1" | head -n 1
+}
+
+copying
+vmferry cancel "${GUEST_PID[a]}" >/dev/null
+storage_wait 1
+assert_result '"cancelled" in r["reason"]'
+assert_kept
+
+for signal in INT TERM; do
+	copying
+	kill -$signal "$MOVE_PID"
+	storage_wait 1
+	assert_kept
+done
+
+copying
+qmp "$DIR/a.mon" "{\"execute\": \"job-cancel\", \"arguments\": {\"id\": \"$(id_of_job 1)\"}}" >/dev/null
+storage_wait 1
+assert_result '"b.qcow2 has ended" in r["reason"]'
+assert_kept
+
+# It is stopped right before requests wait, and while they do.
+at() { # POINT
+	fault "src-$1" stop
+	storage_start "${GUEST_PID[a]}" "${BOTH[@]}" --format qcow2
+	fault_wait
+}
+
+at ready
+echo "# mine" >>"$DIR/src/a.sh"
+sed -i 's/^# mine//; /A comment/s/$/ And more./' "$DIR/src/a.sh"
+fault_continue
+storage_wait 1
+assert_result '"changed the script" in r["reason"]'
+grep -q 'And more' "$DIR/src/a.sh" || fail "what somebody changed in the script is gone"
+assert_kept
+
+at pending
+kill -TERM "$MOVE_PID"
+fault_continue
+storage_wait 1
+assert_kept
+
+at committed
+vmferry cancel "${GUEST_PID[a]}" >"$DIR/cancel.out" 2>&1 &
+canceller=$!
+kill_at_exit $canceller
+kill -TERM "$MOVE_PID"
+fault_continue
+storage_wait
+wait $canceller 2>/dev/null || true
+assert_on "$NEW_IMAGES"
+rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
+storage "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --format raw --old remove
+storage "${GUEST_PID[a]}" --disk "b.raw=$DIR/src/b.qcow2" --old remove
+
+# Its QEMU ends.
+copying
+kill_now "${GUEST_PID[a]}"
+storage_wait 8
+assert_kept gone
+guest_from_script
+at committed
+kill_now "${GUEST_PID[a]}"
+fault_continue
+storage_wait 8
+assert_result 'r["outcome"] == "moved"'
+assert_on "$NEW_IMAGES" gone
