@@ -33,8 +33,13 @@ struct moving_disk {
 	char detect_zeroes[8];
 	char *aside; /* the old image's other name, if it is to have one */
 	char file_node[NODE_MAX], format_node[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
-	bool switched;	      /* QEMU uses the new image */
-	uint64_t done, total; /* progress, as QEMU counts it */
+	struct {
+		bool yes;
+		int from, to;
+		struct stat was; /* of the old image, when it was locked */
+	} held;			 /* of a guest that is shut down */
+	bool switched;		 /* QEMU uses the new image */
+	uint64_t done, total;	 /* progress, as QEMU counts it */
 };
 
 /* What starts the guest. */
@@ -134,6 +139,9 @@ int mirrors_remove_nodes(struct storage *s, struct err *e);
 
 int storage_live(struct storage *s, struct err *e);
 int storage_rest(struct storage *s, struct err *e);
+/* Of one that is shut down the old images are locked meanwhile. */
+int storage_rest_hold(struct storage *s, struct err *e);
+void storage_rest_let_go(struct storage *s);
 /* By a signal, or by `vmferry cancel`. */
 bool storage_is_cancelled(struct storage *s);
 /* Has somebody cancelled it? Pumps the loop for so long. -ECANCELED, -EPIPE (QEMU is gone). */

@@ -348,7 +348,7 @@ static int examine_at_rest(struct storage *s, struct err *e)
 		r = take_disks(s, e);
 	for (i = 0; i < s->count && !r; i++)
 		r = check_image_at_rest(&s->disks[i], e);
-	return r;
+	return r ? r : storage_rest_hold(s, e);
 }
 
 /* ---- what becomes of what was there ---- */

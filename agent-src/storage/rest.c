@@ -15,17 +15,12 @@
 #define CHUNK (8 * MIB)
 #define PART  (1 * MIB) /* of what is compared */
 
-struct pair {
-	int from, to;
-	struct stat was; /* of the old image, when it was locked */
-};
-
 /* ---- nobody else has it ---- */
 
-static int hold(struct moving_disk *d, struct pair *p, struct err *e)
+static int hold(struct moving_disk *d, struct err *e)
 {
 	pid_t pid;
-	int r = image_lock(d->from, IMAGE_READ, &p->from, e);
+	int r = image_lock(d->from, IMAGE_READ, &d->held.from, e);
 
 	if (r == -EBUSY)
 		return err_set(
@@ -34,13 +29,41 @@ static int hold(struct moving_disk *d, struct pair *p, struct err *e)
 			d->from);
 	if (r)
 		return r;
-	if (fstat(p->from, &p->was))
+	d->held.yes = true;
+	d->held.to = -1;
+	if (fstat(d->held.from, &d->held.was))
 		return err_sys(e, errno, "cannot look at %s", d->from);
-	if (image_is_written(p->from))
+	if (image_is_written(d->held.from))
 		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
 			       d->from);
 	pid = process_that_opened(d->from, 0);
 	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", d->from, (int)pid) : 0;
+}
+
+int storage_rest_hold(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r; i++)
+		r = hold(&s->disks[i], e);
+	return r;
+}
+
+void storage_rest_let_go(struct storage *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->count; i++) {
+		struct moving_disk *d = &s->disks[i];
+
+		if (!d->held.yes)
+			continue;
+		close(d->held.from);
+		if (d->held.to >= 0)
+			close(d->held.to);
+		d->held.yes = false;
+	}
 }
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -48,14 +71,14 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static int unchanged(const struct moving_disk *d, const struct pair *p, struct err *e)
+static int unchanged(const struct moving_disk *d, struct err *e)
 {
 	struct stat st;
 
 	if (stat(d->from, &st))
 		return err_sys(e, errno, "%s, while it was copied", d->from);
-	return image_is_written(p->from) || st.st_ino != p->was.st_ino || st.st_dev != p->was.st_dev || st.st_size != p->was.st_size ||
-			       !same_time(st.st_mtim, p->was.st_mtim)
+	return image_is_written(d->held.from) || st.st_ino != d->held.was.st_ino || st.st_dev != d->held.was.st_dev ||
+			       st.st_size != d->held.was.st_size || !same_time(st.st_mtim, d->held.was.st_mtim)
 		       ? err_set(e, ESTALE, "%s was written to, or replaced, while it was copied: has somebody started the guest?", d->from)
 		       : 0;
 }
@@ -63,18 +86,18 @@ static int unchanged(const struct moving_disk *d, const struct pair *p, struct e
 /* ---- copying ---- */
 
 /* The file system's own way if it has one, through us if not. */
-static int copy_range(const struct moving_disk *d, const struct pair *p, off_t at, size_t n, struct err *e)
+static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct err *e)
 {
 	static uint8_t buf[PART];
 	loff_t in = at, out = at;
 	ssize_t k;
 
 	while (n) {
-		k = copy_file_range(p->from, &in, p->to, &out, n, 0);
+		k = copy_file_range(d->held.from, &in, d->held.to, &out, n, 0);
 		if (k < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
-			k = pread(p->from, buf, MIN(n, sizeof(buf)), in);
+			k = pread(d->held.from, buf, MIN(n, sizeof(buf)), in);
 			if (k > 0)
-				k = pwrite(p->to, buf, (size_t)k, out);
+				k = pwrite(d->held.to, buf, (size_t)k, out);
 			in += MAX(k, 0);
 			out += MAX(k, 0);
 		}
@@ -100,17 +123,17 @@ static void next_data(int fd, off_t at, off_t size, off_t *begin, off_t *end)
 		*end = size;
 }
 
-static int copy_data(struct storage *s, struct moving_disk *d, const struct pair *p, struct err *e)
+static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	off_t at = 0, size = p->was.st_size, begin, end;
+	off_t at = 0, size = d->held.was.st_size, begin, end;
 	int r;
 
-	if (ftruncate(p->to, size))
+	if (ftruncate(d->held.to, size))
 		return err_sys(e, errno, "cannot make %s %lld bytes long", d->to, (long long)size);
 	while (at < size) {
-		next_data(p->from, at, size, &begin, &end);
+		next_data(d->held.from, at, size, &begin, &end);
 		for (at = begin; at < end; at += (off_t)MIN(CHUNK, (uint64_t)(end - at))) {
-			r = copy_range(d, p, at, MIN(CHUNK, (uint64_t)(end - at)), e);
+			r = copy_range(d, at, MIN(CHUNK, (uint64_t)(end - at)), e);
 			d->done = (uint64_t)at;
 			storage_tell_progress(s);
 			fault_point("src-copying");
@@ -124,16 +147,16 @@ static int copy_data(struct storage *s, struct moving_disk *d, const struct pair
 	return 0;
 }
 
-static int copy(struct storage *s, struct moving_disk *d, struct pair *p, struct err *e)
+static int copy(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	int r;
 
-	d->total = 2 * (uint64_t)p->was.st_size; /* it is read again */
-	p->to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (p->to < 0)
+	d->total = 2 * (uint64_t)d->held.was.st_size; /* it is read again */
+	d->held.to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (d->held.to < 0)
 		return err_sys(e, errno, "cannot open %s", d->to);
-	r = ioctl(p->to, FICLONE, p->from) ? copy_data(s, d, p, e) : 0;
-	if (!r && fsync(p->to))
+	r = ioctl(d->held.to, FICLONE, d->held.from) ? copy_data(s, d, e) : 0;
+	if (!r && fsync(d->held.to))
 		r = err_sys(e, errno, "cannot sync %s", d->to);
 	return r;
 }
@@ -141,17 +164,17 @@ static int copy(struct storage *s, struct moving_disk *d, struct pair *p, struct
 /* ---- comparing ---- */
 
 /* All of both, as it is on the disk where the cache can be dropped. */
-static int compare(struct storage *s, struct moving_disk *d, const struct pair *p, struct err *e)
+static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	static uint8_t a[PART], b[PART];
-	off_t at, size = p->was.st_size;
+	off_t at, size = d->held.was.st_size;
 	ssize_t n, m;
 	int r = 0;
 
-	posix_fadvise(p->to, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(d->held.to, 0, 0, POSIX_FADV_DONTNEED);
 	for (at = 0; at < size && !r; at += n) {
-		n = pread(p->from, a, sizeof(a), at);
-		m = pread(p->to, b, sizeof(b), at);
+		n = pread(d->held.from, a, sizeof(a), at);
+		m = pread(d->held.to, b, sizeof(b), at);
 		if (n <= 0 || m < 0)
 			return err_sys(e, n ? errno : EIO, "cannot read %s", m < 0 ? d->to : d->from);
 		if (n != m || memcmp(a, b, (size_t)n))
@@ -160,33 +183,34 @@ static int compare(struct storage *s, struct moving_disk *d, const struct pair *
 		storage_tell_progress(s);
 		r = storage_wait(s, 0, e);
 	}
-	if (!r && lseek(p->to, 0, SEEK_END) != size)
+	if (!r && lseek(d->held.to, 0, SEEK_END) != size)
 		r = err_set(e, EIO, "%s has another size than %s", d->to, d->from);
 	return r;
 }
 
 /* ---- */
 
-static int move_all(struct storage *s, struct pair *pairs, struct err *e)
+int storage_rest(struct storage *s, struct err *e)
 {
 	unsigned i;
 	int r = 0;
 
+	storage_tell_stage(s, "prepare");
 	for (i = 0; i < s->count && !r; i++)
 		r = storage_image_make(s, &s->disks[i], e);
 	fault_point("src-made");
 	storage_tell_stage(s, "copy");
 	for (i = 0; i < s->count && !r; i++)
-		r = copy(s, &s->disks[i], &pairs[i], e);
+		r = copy(s, &s->disks[i], e);
 	storage_tell_stage(s, "verify");
 	fault_point("src-copied");
 	for (i = 0; i < s->count && !r; i++)
-		r = compare(s, &s->disks[i], &pairs[i], e);
+		r = compare(s, &s->disks[i], e);
 	storage_tell_stage(s, "switchover");
 	if (!r)
 		r = starter_prepare(s, e);
 	for (i = 0; i < s->count && !r; i++)
-		r = unchanged(&s->disks[i], &pairs[i], e);
+		r = unchanged(&s->disks[i], e);
 	for (i = 0; i < s->count && !r && !s->starter.path; i++)
 		r = old_set_aside(s, &s->disks[i], e);
 	if (!r)
@@ -198,27 +222,4 @@ static int move_all(struct storage *s, struct pair *pairs, struct err *e)
 	s->committed = true;
 	fault_point("src-committed");
 	return 0;
-}
-
-int storage_rest(struct storage *s, struct err *e)
-{
-	struct pair *pairs = xcalloc(s->count, sizeof(*pairs));
-	unsigned i;
-	int r = 0;
-
-	for (i = 0; i < s->count; i++)
-		pairs[i] = (struct pair){.from = -1, .to = -1};
-	storage_tell_stage(s, "prepare");
-	for (i = 0; i < s->count && !r; i++)
-		r = hold(&s->disks[i], &pairs[i], e);
-	if (!r)
-		r = move_all(s, pairs, e);
-	for (i = 0; i < s->count; i++) {
-		if (pairs[i].from >= 0)
-			close(pairs[i].from);
-		if (pairs[i].to >= 0)
-			close(pairs[i].to);
-	}
-	free(pairs);
-	return r;
 }

@@ -83,6 +83,7 @@ static void storage_free(struct storage *s)
 {
 	unsigned i;
 
+	storage_rest_let_go(s);
 	qmp_close(s->qmp);
 	control_close(s->ctl);
 	journal_close(s->journal);
@@ -270,7 +271,7 @@ static void end_journal(struct storage *s)
 static int finish(struct storage *s, const struct err *why)
 {
 	bool had_guest = !s->rest, moved;
-	struct err e = *why;
+	struct err e;
 	int r = storage_settle(s, &e), code;
 
 	if (r < 0) {
@@ -278,9 +279,8 @@ static int finish(struct storage *s, const struct err *why)
 		return EXIT_UNDECIDED;
 	}
 	moved = r;
-	if (moved)
-		e.code = 0; /* whatever it was, it is done */
-	else if (!e.code)
+	e = *why;
+	if (!moved && !e.code)
 		err_set(&e, EIO, "QEMU did not switch to the new images");
 	if (moved && why->code)
 		storage_tell_note(s, "%s", why->msg);
