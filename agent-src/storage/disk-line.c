@@ -15,6 +15,7 @@ struct walk {
 	size_t argc;
 	struct disk_line_options o;
 	unsigned hits;
+	bool has_set; /* -set drive.ID.KEY=VALUE, whichever it is */
 	struct err *e;
 };
 
@@ -258,6 +259,7 @@ static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 		return on_drive(w, &w->argv[at]);
 	if (!strcmp(opt->name, "blockdev"))
 		return on_blockdev(w, &w->argv[at]);
+	w->has_set |= !strcmp(opt->name, "set") && !strncmp(opt->value, "drive.", 6);
 	if (is_plain_disk(opt->name) && names_it(w, opt->value))
 		return err_set(w->e, ENOTSUP,
 			       "the guest's command line names this disk by %s%s, which has no place for its format: use -drive",
@@ -280,6 +282,8 @@ int disk_line_change(char *const *argv, size_t argc, const struct disk_line_chan
 		r = on_option(&w, &opt, i - 1);
 	if (!r && w.hits > 1)
 		r = err_set(e, ENOTSUP, "the guest's command line names this disk more than once");
+	if (!r && w.hits && w.has_set)
+		r = refuse(&w, "set", "more than by its -drive");
 	if (!r && w.hits && options)
 		*options = w.o;
 	if (r || !w.hits || !out) {

@@ -22,7 +22,7 @@ struct moving_disk {
 	char *node;			/* of the old image */
 	char *from, *to;		/* real paths */
 	char *from_format, *format;
-	bool from_device, to_device;
+	bool from_device, to_device, to_is_larger;
 	json_t *old_nodes;	    /* of the old image, that have names of their own */
 	uint64_t bytes;		    /* of the disk */
 	uint64_t needed;	    /* about what the new image takes */

@@ -192,6 +192,7 @@ static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
 
 static int restore(struct storage *s, const char *path, struct err *e)
 {
+	AUTO_FREE char *boot = boot_id();
 	const json_t *begin, *plan;
 	json_t *disks, *one, *all;
 	struct guest *g = &s->guest;
@@ -208,6 +209,8 @@ static int restore(struct storage *s, const char *path, struct err *e)
 	g->name = xstrdup(json_text(begin, "guest") ?: "?");
 	g->pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
 	g->start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
+	if (boot && json_text(begin, "boot_id") && strcmp(boot, json_text(begin, "boot_id")))
+		g->start_time = 0; /* whoever has that pid now is another */
 	g->qmp.path = text(begin, "qmp");
 	g->qmp.all = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp.all));
 	json_array_foreach(all, i, one)

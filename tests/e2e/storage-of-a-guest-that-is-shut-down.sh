@@ -71,7 +71,7 @@ kill_now "${GUEST_PID[a]}"
 cd "$DIR/new"
 "$BIN/vmferry" storage --disk "a.raw=$DIR/sub/a.raw" --json -- "$QEMU" -name a -drive file=a.raw,format=raw,if=virtio >"$DIR/move.json" ||
 	fail "by its line: $(tail -n 1 "$DIR/move.json")"
-assert_result 'r["script_unknown"] and r["verified"]'
+assert_result 'bool(r["script_unknown"]) and r["verified"]'
 [[ $(cd "$DIR/new" && ls | xargs) =~ ^a.raw.moved-[0-9a-f]{8}\ b.qcow2$ ]] || fail "old images: $(ls "$DIR/new")"
 cmp "$DIR/new/a.raw.moved-"* "$DIR/sub/a.raw"
 
