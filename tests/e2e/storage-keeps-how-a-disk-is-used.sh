@@ -22,7 +22,7 @@ chmod 640 b.qcow2
 MEM=128 WITNESS="ram_mb=16 rate=100 disks=vda,vdb disk_mb=8 disk_rate=100" tiny_start a $(second_monitor a) \
 	-drive "file=$DIR/src/a.qcow2,format=qcow2,if=none,id=d0,cache=directsync,discard=ignore,detect-zeroes=on" -device virtio-blk-pci,drive=d0,id=d0-dev \
 	-blockdev "{\"driver\":\"qcow2\",\"node-name\":\"d1\",\"discard\":\"unmap\",\"file\":{\"driver\":\"file\",\"filename\":\"$DIR/src/b.qcow2\",\"aio\":\"threads\"}}" \
-	-device virtio-blk-pci,drive=d1,id=d1-dev
+	-object iothread,id=io0 -device virtio-blk-pci,drive=d1,id=d1-dev,iothread=io0
 
 nodes() { # PYTHON EXPRESSION over n, a node that has the file $2
 	qmp "$DIR/a.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | python3 -S -c '

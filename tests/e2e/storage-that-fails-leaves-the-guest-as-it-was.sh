@@ -29,6 +29,16 @@ for signal in INT TERM; do
 	assert_kept
 done
 
+# A file that somebody else has put in the new image's place is not ours to remove.
+copying
+rm "$DIR/new/a.qcow2"
+echo theirs >"$DIR/new/a.qcow2"
+kill -TERM "$MOVE_PID"
+storage_wait 1
+assert_eq "$(<"$DIR/new/a.qcow2")" theirs "the file of somebody else"
+rm "$DIR/new/a.qcow2"
+assert_kept
+
 copying
 qmp "$DIR/a.mon" "{\"execute\": \"job-cancel\", \"arguments\": {\"id\": \"$(id_of_job 1)\"}}" >/dev/null
 storage_wait 1
@@ -69,6 +79,18 @@ assert_on "$NEW_IMAGES"
 rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 storage "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --format raw --old remove
 storage "${GUEST_PID[a]}" --disk "b.raw=$DIR/src/b.qcow2" --old remove
+
+# An old image that somebody has open is not removed: it is listed, and recover tries again.
+exec {held}<"$DIR/src/a.raw"
+storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.raw" --old remove
+storage_wait 4
+assert_result 'r["outcome"] == "moved" and "open in process" in r["leftovers"][0]'
+recover 4
+exec {held}<&-
+recover 0
+[[ ! -e $DIR/src/a.raw ]] || fail "the old image is still there"
+assert_on "$DIR/new/a.raw $DIR/src/b.qcow2"
+storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/src/a.raw" --old remove
 
 # Its QEMU ends.
 copying

@@ -120,7 +120,8 @@ static void nodes_get_another_image(void **state)
 static void what_names_it_not_is_left_alone(void **state)
 {
 	struct disk_line_change c = {.is_it = is_old, .to = "/b/new", .format = "raw"};
-	char *argv[] = {"q", "-drive", "file=/a/other,l2-cache-size=1M", "-cdrom", "/a/old.iso", "-append", "-drive file=/a/old", NULL}, **out;
+	char *argv[] = {"q", "-drive", "file=/a/other,l2-cache-size=1M", "-cdrom", "/a/old.iso", "-append", "-drive file=/a/old", NULL},
+	     **out;
 	size_t count;
 	struct err e;
 
@@ -166,9 +167,10 @@ static void how_it_is_used_is_read(void **state)
 		       "-blockdev driver=raw,file=p,node-name=d,discard=ignore");
 	assert_string_equal(o.aio, "native");
 	assert_true(!o.unmap && o.file_unmap && o.has_file_cache && o.file_direct && !o.file_no_flush);
-	o = options_of("q -blockdev "
-		       "{\"driver\":\"qcow2\",\"node-name\":\"d\",\"discard\":\"unmap\",\"file\":{\"driver\":\"file\",\"filename\":\"/a/old\","
-		       "\"cache\":{\"no-flush\":true}}}");
+	o = options_of(
+		"q -blockdev "
+		"{\"driver\":\"qcow2\",\"node-name\":\"d\",\"discard\":\"unmap\",\"file\":{\"driver\":\"file\",\"filename\":\"/a/old\","
+		"\"cache\":{\"no-flush\":true}}}");
 	assert_string_equal(o.aio, "");
 	assert_true(o.unmap && !o.file_unmap && o.has_file_cache && !o.file_direct && o.file_no_flush);
 }
@@ -176,10 +178,8 @@ static void how_it_is_used_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_drive_gets_another_image),
-		cmocka_unit_test(nodes_get_another_image),
-		cmocka_unit_test(what_names_it_not_is_left_alone),
-		cmocka_unit_test(what_another_image_would_change_is_refused),
+		cmocka_unit_test(a_drive_gets_another_image),	   cmocka_unit_test(nodes_get_another_image),
+		cmocka_unit_test(what_names_it_not_is_left_alone), cmocka_unit_test(what_another_image_would_change_is_refused),
 		cmocka_unit_test(how_it_is_used_is_read),
 	};
 
