@@ -150,6 +150,12 @@ static void print_status(const json_t *s, bool json)
 		json_text_print(s);
 		return;
 	}
+	if (!strcmp(json_text(s, "how") ?: "", "storage")) { /* disks alone */
+		printf("%s -> %s: %s, %s of disks left, %s/s\n", name, to, stage,
+		       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
+		       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
+		return;
+	}
 	if (!json_integer_value(json_object_get(s, "pid"))) { /* it has no memory, and nobody to hold */
 		printf("%s (shut down) -> %s: %s, %s of disks left to read, %s/s\n", name, to, stage,
 		       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),

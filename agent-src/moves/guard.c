@@ -66,6 +66,13 @@ int guard_start(struct guard *g, const char *journal, const char *runtime_dir, b
 	return 0;
 }
 
+bool guard_is_alive(const struct guard *g)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	return g->pid && !waitid(P_PID, (id_t)g->pid, &info, WEXITED | WNOHANG | WNOWAIT) && !info.si_pid;
+}
+
 void guard_dismiss(struct guard *g)
 {
 	uint64_t until = now_ns() + LEAVE_MS * 1000000ULL;

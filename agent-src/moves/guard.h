@@ -25,6 +25,8 @@ struct guard {
 /* Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. */
 /* quiet: it does not hold on to our standard error. */
 int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e);
+/* It is there, to follow us. */
+bool guard_is_alive(const struct guard *g);
 /* An orderly end: it has nothing to do. Not called, or called with a guard that was not started: nothing happens. */
 void guard_dismiss(struct guard *g);
 

@@ -1,13 +1,17 @@
 /* live.c: the disks of a guest that runs (storage.h): copied by QEMU, switched by QEMU, when what starts the guest says so. */
 #include "fault.h"
+#include "json-text.h"
 #include "moving.h"
 #include "qemu-migration.h"
 #include "util.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #define TICK_MS	   100
-#define PENDING_MS 10000 /* no guest's disk may stand still for longer */
+#define PENDING_MS 1000	 /* then the guest is stopped */
+#define STOPPED_MS 10000 /* no longer than this */
 #define PAUSE_MS   2
 
 int storage_wait(struct storage *s, unsigned ms, struct err *e)
@@ -76,21 +80,88 @@ static int copy(struct storage *s, struct err *e)
 
 /* ---- switch ---- */
 
-static int complete(struct storage *s, struct err *e)
+/* -ETIMEDOUT: not all of them at the same time within ms. */
+static int wait_until_pending(struct storage *s, unsigned ms, struct err *e)
 {
 	enum mirror_state state = MIRROR_READY;
-	uint64_t until = now_ns() + PENDING_MS * 1000000ULL;
-	unsigned i;
-	int r = 0;
+	uint64_t until = now_ns() + ms * 1000000ULL;
+	int r;
 
-	for (i = 0; i < s->count && !r; i++)
-		r = qmp_call(s->qmp, "job-complete", json_pack("{s:s}", "id", s->disks[i].job), NULL, e);
-	while (!r && !(r = mirrors_look(s, &state, e)) && state != MIRROR_PENDING) {
+	while (!(r = mirrors_look(s, &state, e)) && state != MIRROR_PENDING) {
 		if (now_ns() > until)
 			return err_set(e, ETIMEDOUT, "the disks were not all the same as their copies at the same time");
 		r = storage_wait(s, PAUSE_MS, e);
+		if (r)
+			return r;
 	}
 	return r;
+}
+
+static int note_stopped(struct storage *s, bool ours, struct err *e)
+{
+	json_t *note = json_pack("{s:b}", "ours", ours);
+	int r = journal_note(s->journal, "stopped", note, e);
+
+	json_decref(note);
+	return r;
+}
+
+static int run_state(struct storage *s, char out[32], struct err *e)
+{
+	json_t *status;
+	int r = qmp_call(s->qmp, "query-status", NULL, &status, e);
+
+	if (r)
+		return r;
+	snprintf(out, 32, "%s", json_text(status, "status") ?: "?");
+	json_decref(status);
+	return 0;
+}
+
+/* It writes faster than its new disks take it. Whoever takes this up lets it go on. */
+static int stop(struct storage *s, struct err *e)
+{
+	char state[32];
+	int r = run_state(s, state, e);
+
+	if (r || strcmp(state, "running"))
+		return r;
+	r = note_stopped(s, true, e);
+	fault_point("src-stop-noted");
+	if (!r)
+		r = qmp_call(s->qmp, "stop", NULL, NULL, e);
+	fault_point("src-stopped");
+	return r;
+}
+
+int storage_let_go_on(struct storage *s, struct err *e)
+{
+	char state[32];
+	int r;
+
+	if (!json_is_true(json_object_get(journal_last_note(s->journal, "stopped"), "ours")))
+		return 0;
+	r = run_state(s, state, e);
+	if (!r && !strcmp(state, "paused"))
+		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
+	if (!r)
+		storage_tell_note(s, "the guest was stopped for a moment, as it wrote too fast");
+	return r ? r : note_stopped(s, false, e);
+}
+
+static int complete(struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = s->bwlimit ? mirrors_limit(s, 0, e) : 0; /* requests are about to wait */
+
+	for (i = 0; i < s->count && !r; i++)
+		r = qmp_call(s->qmp, "job-complete", json_pack("{s:s}", "id", s->disks[i].job), NULL, e);
+	if (!r)
+		r = fault_point("src-stall") ? -ETIMEDOUT : wait_until_pending(s, PENDING_MS, e);
+	if (r != -ETIMEDOUT)
+		return r;
+	r = stop(s, e);
+	return r ? r : wait_until_pending(s, STOPPED_MS, e);
 }
 
 static int sync_all(const struct storage *s, struct err *e)
@@ -144,7 +215,6 @@ static int commit(struct storage *s, struct err *e)
 
 static int switch_over(struct storage *s, struct err *e)
 {
-	uint64_t began;
 	unsigned i;
 	int r = 0;
 
@@ -156,12 +226,14 @@ static int switch_over(struct storage *s, struct err *e)
 	if (!r)
 		r = sync_all(s, e); /* so that little is left for when requests wait */
 	fault_point("src-ready");
-	began = now_ns();
+	if (!r && !guard_is_alive(&s->guard)) /* should we die now, requests would wait for ever */
+		r = err_set(e, ESRCH, "our guard, which would go on if we could not, has ended");
 	if (!r)
 		r = complete(s, e);
 	if (!r)
 		r = commit(s, e);
-	s->held_ns = now_ns() - began;
+	if (s->held_since_ns)
+		s->held_ns = now_ns() - s->held_since_ns;
 	return r;
 }
 

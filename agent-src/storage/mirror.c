@@ -125,12 +125,15 @@ int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *
 
 /* ---- jobs ---- */
 
+/*
+ * In the background, not write-blocking: a job of that mode which fails, or is cancelled, while the guest writes has QEMU use memory that it has
+ * freed (seen with 10.0.2: mirror_run() frees in_flight_bitmap before it drains the disk), and the guest may be lost with it.
+ */
 int mirror_begin(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	json_t *args =
-		json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->job, "device", d->node, "target", d->format_node,
-			  "filter-node-name", d->filter, "sync", "full", "copy-mode", "write-blocking", "auto-finalize", 0, "auto-dismiss",
-			  0, "on-source-error", "report", "on-target-error", "report", "speed", (json_int_t)s->bwlimit);
+	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->job, "device", d->node, "target", d->format_node,
+				 "filter-node-name", d->filter, "sync", "full", "auto-finalize", 0, "auto-dismiss", 0, "on-source-error",
+				 "report", "on-target-error", "report", "speed", (json_int_t)s->bwlimit);
 	int r = qmp_call(s->qmp, "blockdev-mirror", args, NULL, e);
 
 	return r ? err_prefix(e, "disk %s", d->from) : 0;
@@ -144,7 +147,7 @@ static enum mirror_state state_of(const char *status)
 									     : MIRROR_COPYING;
 }
 
-static int look_at(struct moving_disk *d, json_t *jobs, enum mirror_state *least, struct err *e)
+static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum mirror_state *least, struct err *e)
 {
 	json_t *job = find_job(jobs, d->job);
 	enum mirror_state state;
@@ -158,6 +161,8 @@ static int look_at(struct moving_disk *d, json_t *jobs, enum mirror_state *least
 	d->done = (uint64_t)MAX(json_integer_value(json_object_get(job, "current-progress")), 0);
 	d->total = (uint64_t)MAX(json_integer_value(json_object_get(job, "total-progress")), 0);
 	*least = MIN(*least, state);
+	if (state == MIRROR_PENDING && !s->held_since_ns)
+		s->held_since_ns = now_ns();
 	return 0;
 }
 
@@ -171,7 +176,7 @@ int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e)
 		return r;
 	*least = MIRROR_PENDING;
 	for (i = 0; i < s->count && !r; i++)
-		r = look_at(&s->disks[i], jobs, least, e);
+		r = look_at(s, &s->disks[i], jobs, least, e);
 	json_decref(jobs);
 	return r;
 }

@@ -72,8 +72,9 @@ struct storage {
 	bool cancelled, committed;
 	const char *stage;
 	uint64_t begin_ns, told_ns, told_done;
-	uint64_t held_ns; /* for so long requests to disks waited; 0: not measured */
-	bool quiet;	  /* the guard says nothing */
+	double rate_bps;
+	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
+	bool quiet;			 /* the guard says nothing */
 	json_t *leftovers;
 	json_t *notes; /* sentences for the result */
 };
@@ -144,6 +145,8 @@ int storage_rest_hold(struct storage *s, struct err *e);
 void storage_rest_let_go(struct storage *s);
 /* By a signal, or by `vmferry cancel`. */
 bool storage_is_cancelled(struct storage *s);
+/* The guest goes on if we have stopped it: in whatever life. */
+int storage_let_go_on(struct storage *s, struct err *e);
 /* Has somebody cancelled it? Pumps the loop for so long. -ECANCELED, -EPIPE (QEMU is gone). */
 int storage_wait(struct storage *s, unsigned ms, struct err *e);
 

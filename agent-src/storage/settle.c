@@ -123,6 +123,10 @@ static int in_qemu(struct storage *s, struct err *e)
 	if (committed && mirrors_finalize(s, &why))
 		storage_tell_note(s, "%s", why.msg);
 	r = mirrors_cancel(s, e);
+	if (storage_let_go_on(s, &why)) { /* the guest comes first */
+		*e = why;
+		r = r ? r : -why.code;
+	}
 	if (!r)
 		r = mirrors_look_at_devices(s, e);
 	if (!r && journal_last_note(s->journal, "switching") && starter_set(s, &why)) {

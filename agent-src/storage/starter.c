@@ -321,6 +321,14 @@ static bool is_script_name(const char *name)
 	return n > 3 && *name != '.' && !strcmp(name + n - 3, ".sh");
 }
 
+/* Another user might want us to believe that it is what starts the guest. */
+static bool is_trusted(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && (!st.st_uid || st.st_uid == geteuid());
+}
+
 /* In the directory of a file of the guest's, where a move or an import leaves one. */
 static int look_beside(struct storage *s, const char *file, char **found, struct err *e)
 {
@@ -334,7 +342,7 @@ static int look_beside(struct storage *s, const char *file, char **found, struct
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, x->d_name);
 		AUTO_FREE char *real = is_script_name(x->d_name) ? realpath(path, NULL) : NULL;
 
-		if (!real || (*found && !strcmp(*found, real)))
+		if (!real || (*found && !strcmp(*found, real)) || !is_trusted(real))
 			continue;
 		r = uses_our_images(s, real, e);
 		if (r > 0 && *found)

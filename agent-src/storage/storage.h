@@ -1,12 +1,14 @@
 /*
  * storage.h: disks of a guest go to other images of the same host, while it runs or while it is shut down.
  *
- * Theory of operation, of a guest that runs. QEMU itself copies each disk (blockdev-mirror, write-blocking) and is told to finish but not to
+ * Theory of operation, of a guest that runs. QEMU itself copies each disk (blockdev-mirror) and is told to finish but not to
  * switch (auto-finalize=false). A job that has come so far is `pending`: the new image is the same as the old one and synced (the old one
  * is so as far as the guest has asked for it), and QEMU holds the guest's requests to that disk back, while its processors run on. When all of them are pending, and only then, what starts the guest again gets
  * the new images, by one rename(2), COMMITTED is journaled, and QEMU switches (job-finalize). So
  *
  *   at every instant what starts the guest names images that are whole, and no older than any other.
+ *
+ * A guest that writes faster than its new disks take it is stopped for that.
  *
  * The point of no return is that rename; where what starts the guest is not known, it is COMMITTED, and the old images have other names
  * before that, so that nothing starts the guest from them unnoticed. Until then everything is undone: jobs, nodes, images. From then

@@ -82,15 +82,16 @@ void storage_tell_progress(struct storage *s)
 					  rate > 0 ? (double)(total - done) / rate : 0.0, "second", 1, "disks", tell_each(s)));
 	s->told_ns = now;
 	s->told_done = done;
+	s->rate_bps = rate;
 }
 
 json_t *storage_tell_status(const struct storage *s)
 {
 	uint64_t total, done = done_of(s, &total);
 
-	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:I,s:i,s:I}", "guest", s->guest.name, "pid", (int)s->guest.pid, "destination",
+	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:I,s:f}", "guest", s->guest.name, "pid", (int)s->guest.pid, "destination",
 			 s->count ? s->disks[0].to : "?", "how", "storage", "stage", s->stage ?: "connect", "disk_left",
-			 (json_int_t)(total - done), "ram_left", 0, "rate_bps", (json_int_t)0);
+			 (json_int_t)(total - done), "rate_bps", s->rate_bps);
 }
 
 static void put(json_t *list, const char *fmt, va_list ap)

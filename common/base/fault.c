@@ -26,22 +26,30 @@ static void act(const char *action)
 		_exit(70); /* EX_SOFTWARE of sysexits.h */
 }
 
-bool fault_point(const char *name, ...)
+static bool is_reached(const char *wanted, const char *here)
 {
-	const char *wanted = getenv("VMFERRY_FAULT");
-	char here[64], point[64] = "", action[8] = "kill";
+	char point[64] = "", action[8] = "kill";
 	int file = 0;
-	va_list ap;
 
 	if (!wanted)
 		return false;
-	va_start(ap, name);
-	vsnprintf(here, sizeof(here), name, ap);
-	va_end(ap);
 	if (sscanf(wanted, "%63[^:]:%7[^:]:%n", point, action, &file) < 1 || strcmp(point, here))
 		return false;
 	if (file && !mark(wanted + file))
 		return false;
 	act(action);
 	return !strcmp(action, "fail");
+}
+
+bool fault_point(const char *name, ...)
+{
+	char here[64];
+	bool failed;
+	va_list ap;
+
+	va_start(ap, name);
+	vsnprintf(here, sizeof(here), name, ap);
+	va_end(ap);
+	failed = is_reached(getenv("VMFERRY_FAULT"), here);
+	return is_reached(getenv("VMFERRY_FAULT_BEFORE"), here) || failed;
 }

@@ -36,6 +36,34 @@ for point in making made added copying ready pending script script-named committ
 	settled "$on"
 done
 
+# A guest that writes faster than its new disks take it is stopped for the last of it, and goes on, whoever dies.
+running() {
+	assert_eq "$(status_of "$DIR/a.mon")" running "QEMU's run state"
+}
+export VMFERRY_FAULT_BEFORE=src-stall:fail
+storage "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.qcow2" --disk "d1-dev=$DIR/new/b.raw" --format qcow2
+assert_result 'any("was stopped for a moment" in n for n in r["notes"])'
+running
+unset VMFERRY_FAULT_BEFORE
+settled "$NEW_IMAGES"
+for point in stop-noted stopped pending committed; do
+	echo "--- $point, and the guest is stopped"
+	export VMFERRY_FAULT_BEFORE=src-stall:fail
+	both_formats "src-$point" kill
+	unset VMFERRY_FAULT_BEFORE
+	guard_ends
+	running
+	if [[ $point == committed ]]; then settled "$NEW_IMAGES"; else settled "$OLD_IMAGES"; fi
+done
+export VMFERRY_FAULT_BEFORE=src-stall:fail
+both_formats src-stopped stop
+unset VMFERRY_FAULT_BEFORE
+kill_now "$(guard_pid)"
+kill_now "$FAULT_PID"
+recover 1
+running
+settled "$OLD_IMAGES"
+
 for point in making copying pending script-named finalized-0; do
 	echo "--- $point, and its guard"
 	case $point in script-named | finalized-0) on=$NEW_IMAGES status=0 ;; *) on=$OLD_IMAGES status=1 ;; esac

@@ -61,6 +61,28 @@ assert_result '"changed the script" in r["reason"]'
 grep -q 'And more' "$DIR/src/a.sh" || fail "what somebody changed in the script is gone"
 assert_kept
 
+at ready
+kill_now "$(guard_pid)"
+fault_continue
+storage_wait 1
+assert_result '"guard" in r["reason"]'
+assert_kept
+
+if [[ $EUID -eq 0 ]] && mkdir "$DIR/full" && mount -n -t tmpfs -o size=40M full "$DIR/full" 2>/dev/null; then
+	at_exit 'umount "$DIR/full"'
+	fault src-made stop
+	storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/full/a.raw"
+	fault_wait
+	fallocate -l 35M "$DIR/full/others"
+	fault_continue
+	storage_wait 1
+	assert_result '"No space left" in r["reason"]'
+	assert_eq "$(ls "$DIR/full")" others "files where it was full"
+	assert_kept
+else
+	echo "skipped: no file system of its own can be mounted"
+fi
+
 at pending
 kill -TERM "$MOVE_PID"
 fault_continue

@@ -1,0 +1,26 @@
+#!/bin/bash
+# A guest that a move has brought is given another disk: the script that the move has left starts it from that. It is not moved further while it
+# runs, as its QEMU's command line has the old disk; shut down it is, and started from its script it is, too.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+guest_a
+move a local
+mkdir "$DIR/new"
+"$BIN/vmferry" storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/new/a.qcow2" --format qcow2 2>"$DIR/storage.log" || fail "$(<"$DIR/storage.log")"
+said storage.log "$TO/a.sh starts the guest from its new images"
+guest_verify "$(orders a)" blocks
+first=$TO
+move_start a local
+move_wait 3
+assert_result '"command line" in r["reason"]'
+
+guest_order "$(orders a)" quiesce >/dev/null
+kill_now "${GUEST_PID[a]}"
+TO=$DIR/d9
+mkdir "$TO"
+vmferry migrate "$first/a.sh" local --how cold --start --disk-dir "$TO" --json >"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
+guest_adopt a "$(result 'r["started_pid"]')"
+GUEST_AT[a]=$TO
+wait_for 30 eval '[[ $(status_of "$TO/a.qmp" 2>/dev/null) == running ]]' || fail "it does not start"
+assert_eq "$(qmp "$TO/a.qmp" '{"execute": "query-block"}' | grep -o "$TO/a[.a-z0-9]*" | sort -u)" "$TO/a.qcow2" "its disk"
+assert_nothing_unfinished
