@@ -57,7 +57,7 @@ struct storage {
 	struct guest guest;
 	bool rest; /* it is shut down */
 	struct qmp *qmp;
-	bool qmp_lost;
+	bool qmp_lost, unreachable; /* its monitor, though QEMU lives */
 	struct control *ctl;
 	pid_t known_as; /* by its control socket */
 	struct guard guard;

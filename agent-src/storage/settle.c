@@ -51,6 +51,7 @@ static int reach(struct storage *s, struct err *e)
 	s->qmp = NULL;
 	s->qmp_lost = false;
 	r = guest_open_qmp(&s->guest, &s->qmp, s->loop, QMP_OPEN_MS, &on, s, e);
+	s->unreachable = r != 0;
 	if (r)
 		return has_ended(s) ? 0 : err_prefix(e, "the guest's QEMU runs, and its monitor cannot be reached");
 	return 1;
@@ -107,6 +108,15 @@ static bool any_switched(const struct storage *s)
 	unsigned i;
 
 	for (i = 0; i < s->count && !s->disks[i].switched; i++)
+		;
+	return i < s->count;
+}
+
+static bool is_mixed(const struct storage *s)
+{
+	unsigned i;
+
+	for (i = 1; i < s->count && s->disks[i].switched == s->disks[0].switched; i++)
 		;
 	return i < s->count;
 }
@@ -197,10 +207,13 @@ int storage_settle(struct storage *s, struct err *e)
 	r = r ? in_qemu(s, e) : without_qemu(s, e);
 	if (r && !s->rest && s->qmp_lost && has_ended(s)) /* meanwhile */
 		r = without_qemu(s, e);
-	if (!r)
-		r = note_truth(s, e);
 	if (r)
 		return r;
+	if (note_truth(s, &why)) { /* what will be found again is the same, if it is the same of all disks */
+		if (is_mixed(s))
+			return *e = why, -why.code;
+		storage_tell_leftover(s, "%s", why.msg);
+	}
 	fault_point("src-settling");
 	all = settle_files(s);
 	if (!all && any_switched(s))

@@ -435,7 +435,7 @@ static bool guard_try(const struct storage_options *o, const char *path, struct 
 		end_journal(s);
 		remove_control_socket(s);
 	} else {
-		done = r == -ESTALE || r == -EBADMSG; /* it will be no other */
+		done = !s->unreachable; /* otherwise it will be no other */
 		err_prefix(words, "the agent that moved disks of guest %s has died", s->guest.name);
 	}
 	storage_free(s);
