@@ -108,13 +108,6 @@ assert_kept() { # it has its old disks, as if nothing had been
 	assert_eq "$(cd "$DIR/src" && ls -A | xargs)" "a.raw a.sh b.qcow2" "files at the old place"
 }
 
-# QEMU dies at once, as by a power failure, and what the script starts then has all that the guest had written.
-dies_and_starts_again() {
-	guest_order "$DIR/a.orders" pause >/dev/null
-	guest_order "$DIR/a.orders" verify >/dev/null
-	kill_now "${GUEST_PID[a]}"
-}
-
 guard_pid() {
 	pgrep -f "^vmferry --guard $DIR/"
 }
