@@ -51,7 +51,7 @@ if [[ $EUID -eq 0 ]] && mount -n -t tmpfs -o size=4M small "$DIR/small" 2>/dev/n
 	at_exit 'umount "$DIR/small"'
 	refused "are needed in $DIR/small" --disk "d0-dev=$DIR/small/x"
 else
-	echo "skipped: no file system of its own can be mounted"
+	echo "skipped: no right to mount a tmpfs"
 fi
 cp "$DIR/src/a.sh" "$DIR/src/a-2.sh"
 files=$(ls -A "$DIR/src" "$DIR/new")

@@ -80,7 +80,7 @@ if [[ $EUID -eq 0 ]] && mkdir "$DIR/full" && mount -n -t tmpfs -o size=40M full 
 	assert_eq "$(ls "$DIR/full")" others "files where it was full"
 	assert_kept
 else
-	echo "skipped: no file system of its own can be mounted"
+	echo "skipped: no right to mount a tmpfs"
 fi
 
 at pending
