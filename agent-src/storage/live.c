@@ -192,13 +192,10 @@ static int check_alone(struct storage *s, struct err *e)
 /* The guest's requests to these disks wait in QEMU meanwhile. */
 static int commit(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = check_alone(s, e);
 
 	if (!r)
 		r = sync_all(s, e); /* QEMU has synced them, unless by cache.no-flush */
-	for (i = 0; i < s->count && !r && !s->starter.path; i++)
-		r = old_set_aside(s, &s->disks[i], e);
 	fault_point("src-pending");
 	if (!r)
 		r = storage_wait(s, 0, e); /* the last moment to say no */

@@ -163,9 +163,19 @@ static int without_qemu(struct storage *s, struct err *e)
 	if (r < 0)
 		return r;
 	mark_all(s, r);
-	for (i = 0; i < s->count && r; i++)
-		if (access(s->disks[i].to, F_OK))
-			return err_sys(e, errno, "the guest was given the image %s", s->disks[i].to);
+	for (i = 0; i < s->count && r; i++) {
+		const struct moving_disk *d = &s->disks[i];
+		pid_t pid = s->starter.path ? 0 : process_that_opened(d->from, 0);
+
+		if (access(d->to, F_OK))
+			return err_sys(e, errno, "the guest was given the image %s", d->to);
+		if (pid)
+			return err_set(
+				e, EBUSY,
+				"the guest was given the image %s, and somebody has started it from its old one, %s (process %d): decide "
+				"which is to stay, and end that process first if it is the new one",
+				d->to, d->from, (int)pid);
+	}
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 /* starter.c: what starts the guest again, and which images it names (moving.h). */
+#include "autostart.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "guest-at-rest.h"
@@ -8,8 +9,6 @@
 #include "qemu-opts.h"
 #include "script-read.h"
 #include "shell-quote.h"
-#include "systemd.h"
-#include "unit-text.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -379,21 +378,19 @@ static int look_around(struct storage *s, char **found, struct err *e)
 	return r;
 }
 
-/* The unit that it runs in, or that vmferry made for its next start; malloc'ed, or NULL. */
+/* The unit that might start it, as a move would find it (whether that may be changed is no matter here); malloc'ed, or NULL. */
 static char *unit_of(const struct guest *g, bool *user)
 {
-	AUTO_FREE char *plain = unit_plain_name(g->name);
-	AUTO_FREE char *dir = NULL;
-	AUTO_FREE char *file = NULL;
-	struct stat st;
+	struct autostart a;
+	struct err ignored;
+	char *unit;
 
-	*user = g->unit.name ? g->unit.is_user : geteuid() != 0;
-	if (g->unit.name && !unit_is_generic(g->unit.name))
-		return xstrdup(g->unit.name);
-	*user = geteuid() != 0;
-	dir = systemd_unit_dir(*user, false);
-	file = xasprintf("%s/vmferry-%s.service", dir, plain);
-	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
+	if (autostart_examine(&a, g, false, &ignored) && !a.unit)
+		a.unit = g->unit.name ? xstrdup(g->unit.name) : NULL;
+	unit = a.unit ? xstrdup(a.unit) : NULL;
+	*user = a.user;
+	autostart_fini(&a);
+	return unit;
 }
 
 int starter_find(struct storage *s, struct err *e)

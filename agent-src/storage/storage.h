@@ -10,8 +10,9 @@
  *
  * A guest that writes faster than its new disks take it is stopped for that.
  *
- * The point of no return is that rename; where what starts the guest is not known, it is COMMITTED, and the old images have other names
- * before that, so that nothing starts the guest from them unnoticed. Until then everything is undone: jobs, nodes, images. From then
+ * The point of no return is that rename; where what starts the guest is not known, it is COMMITTED, and the old images get other names as
+ * soon as QEMU has switched (which may open them once more by their own for that), so that nothing starts the guest from them unnoticed
+ * then. Until then everything is undone: jobs, nodes, images. From then
  * on it goes forward. An agent that dies leaves a guest whose requests wait: its guard (guard.h) settles the attempt at once, by the
  * journal, as `vmferry recover` does (settle.c). While QEMU lives, what it uses is the truth; when it has ended, what starts the guest is.
  *

@@ -66,7 +66,13 @@ unknown pending
 assert_eq "$(cd "$DIR/src" && ls | xargs)" "a.raw b.qcow2" "old images that have their names again"
 assert_eq "$(ls -A "$DIR/new")" "" "new images"
 guest_from_script "$DIR/elsewhere/a.sh"
-unknown committed
+fails_at committed
+guest_from_script "$DIR/elsewhere/a.sh" # from its old disks, as nothing could keep it from that
+recover 6
+said recover.log 'somebody has started it from its old one'
+kill_now "${GUEST_PID[a]}"
+recover 8
+assert_nothing_unfinished
 [[ $(cd "$DIR/src" && ls | xargs) =~ ^a.raw.moved-[0-9a-f]{8}\ b.qcow2.moved-[0-9a-f]{8}$ ]] || fail "old images: $(ls "$DIR/src")"
 assert_eq "$(cd "$DIR/new" && ls | xargs)" "a.qcow2 b.raw" "new images"
 said recover.log 'NOT KNOWN'
