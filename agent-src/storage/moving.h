@@ -69,7 +69,7 @@ struct storage {
 	struct starter starter;
 	enum old_image old; /* decided */
 	uint64_t bwlimit;
-	bool cancelled, committed;
+	bool cancelled, committed, mixed; /* mixed: some disks were switched, in the end */
 	const char *stage;
 	uint64_t begin_ns, told_ns, told_done;
 	double rate_bps;

@@ -226,8 +226,9 @@ int storage_settle(struct storage *s, struct err *e)
 	}
 	fault_point("src-settling");
 	all = settle_files(s);
-	if (!all && any_switched(s))
-		storage_tell_leftover(s, "some disks are at their new places, and others are not: what QEMU refused is said above");
+	s->mixed = is_mixed(s);
+	if (s->mixed)
+		storage_tell_note(s, "some disks are at their new places, and others are not, as QEMU did not switch them");
 	if (journal_state(s->journal, all ? HO_SRC_RELEASED : HO_SRC_ABORTED, &why))
 		storage_tell_leftover(s, "%s", why.msg);
 	return all;

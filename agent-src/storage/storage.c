@@ -288,7 +288,7 @@ static int finish(struct storage *s, const struct err *why)
 	if (moved && why->code)
 		storage_tell_note(s, "%s", why->msg);
 	code = had_guest && !qemu_is_alive(s->guest.pid, s->guest.start_time) ? EXIT_NOWHERE
-	       : !is_over(s)						      ? EXIT_LEFTOVERS
+	       : !is_over(s) || s->mixed				      ? EXIT_LEFTOVERS
 	       : moved							      ? EXIT_DESTINATION
 									      : EXIT_SOURCE;
 	end_journal(s);

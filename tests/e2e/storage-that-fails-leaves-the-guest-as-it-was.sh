@@ -102,6 +102,19 @@ rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 storage "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --format raw --old remove
 storage "${GUEST_PID[a]}" --disk "b.raw=$DIR/src/b.qcow2" --old remove
 
+# QEMU switches one disk, and not the other, whose copy somebody has ended: what it uses is what the script names.
+at committed
+qmp "$DIR/a.mon" "{\"execute\": \"job-cancel\", \"arguments\": {\"id\": \"$(id_of_job 0)\"}}" >/dev/null
+fault_continue
+storage_wait 4
+assert_result '"did not switch disk" in r["reason"] and any("others are not" in n for n in r["notes"])'
+assert_eq "$(ls "$DIR/new")" b.raw "new images"
+assert_eq "$(images_in_script), $(images_in_use)" "$DIR/src/a.raw $DIR/new/b.raw, $DIR/src/a.raw $DIR/new/b.raw" "images that are named, and used"
+assert_nothing_of_ours_in_qemu
+assert_nothing_unfinished
+rm "$DIR/src/b.qcow2"
+storage "${GUEST_PID[a]}" --disk "b.raw=$DIR/src/b.qcow2" --old remove
+
 # An old image that somebody has open is not removed: it is listed, and recover tries again.
 exec {held}<"$DIR/src/a.raw"
 storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.raw" --old remove
