@@ -1,4 +1,5 @@
 /* images.c: images before they are used and afterwards: made, removed, set aside (moving.h). */
+#include "block-device.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
@@ -10,9 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <linux/fs.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -30,34 +29,32 @@ static bool is_same_file(const struct stat *a, const char *path)
 /* Nobody has it: not a mount, RAID, LVM or the like (O_EXCL, open(2)), not a process, not this guest. */
 static int check_device(const struct storage *s, struct moving_disk *d, const struct stat *st, struct err *e)
 {
-	AUTO_CLOSE int fd = open(d->to, O_RDWR | O_EXCL | O_CLOEXEC);
-	uint64_t bytes = 0;
+	AUTO_CLOSE int fd = -1;
+	uint64_t bytes;
 	char need[24], have[24];
 	size_t i;
-	pid_t pid;
+	int r;
 
-	if (fd < 0)
-		return errno == EBUSY ? err_set(e, EBUSY, "the block device %s is in use: mounted, say, or part of another device", d->to)
-				      : err_sys(e, errno, "cannot open %s", d->to);
 	if (s->rest)
 		return err_set(e, ENOTSUP, "%s is a block device: a disk can go to one while its guest runs", d->to);
 	for (i = 0; i < s->guest.disk_count; i++)
 		if (is_same_file(st, s->guest.disks[i].real_path))
 			return err_set(e, EINVAL, "%s is a disk of this guest already", d->to);
-	pid = process_that_opened(d->to, 0);
-	if (pid)
-		return err_set(e, EBUSY, "the block device %s is open in process %d", d->to, (int)pid);
+	r = block_device_open_alone(d->to, &fd, e);
+	if (r)
+		return r;
 	if (strcmp(d->format, "raw"))
 		return err_set(e, ENOTSUP, "%s is a block device: on one the disk is raw (--format raw)", d->to);
-	if (ioctl(fd, BLKGETSIZE64, &bytes))
-		return err_sys(e, errno, "cannot tell the size of %s", d->to);
+	r = block_device_size(fd, d->to, &bytes, e);
+	if (r)
+		return r;
 	if (bytes < d->bytes)
 		return err_set(e, ENOSPC, "the block device %s has %s, and the disk %s", d->to, format_bytes(have, bytes),
 			       format_bytes(need, d->bytes));
 	d->to_device = true;
 	d->to_is_larger = bytes > d->bytes;
 	d->needed = 0;
-	return 0;
+	return block_device_check_blank(fd, d->to, bytes, e);
 }
 
 static int check_place(const struct storage *s, struct moving_disk *d, struct err *e)

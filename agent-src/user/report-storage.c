@@ -53,7 +53,7 @@ void report_storage_plan(FILE *to, const json_t *ev)
 		if (json_is_true(json_object_get(d, "flatten")))
 			fputs("          with the content of its backing files: the new image needs none\n", to);
 		if (json_is_true(json_object_get(d, "to_device")))
-			fputs("          what is on that block device is overwritten\n", to);
+			fputs("          that is a block device, which is blank at its ends; what else is on it is overwritten\n", to);
 	}
 	if (json_text(ev, "script"))
 		fprintf(to, "  start   %s is rewritten to name the new images\n", str(ev, "script"));

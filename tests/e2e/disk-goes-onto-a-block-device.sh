@@ -66,7 +66,7 @@ listen_dst --listen "$DEST"
 wait_for 20 grep -q "$loop.*open in process $$" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
 ! is_blank || fail "it has been written to under somebody's hands"
 recover 4
-said recover.log "left behind at the destination: block device $loop at the destination is open in process $$"
+said recover.log "left behind at the destination: block device $loop is open in process $$"
 exec {reader}<&-
 end_process "$DST_PID"
 listen_dst --listen "$DEST"

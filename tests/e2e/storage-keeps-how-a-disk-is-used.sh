@@ -44,6 +44,11 @@ storage_start "${GUEST_PID[a]}" --disk "d0-dev=$loop" --format raw
 storage_wait 3
 assert_result '"is open in process" in r["reason"]'
 exec {held}<&-
+printf x | dd of="$loop" bs=1 seek=600000 conv=notrunc,fsync status=none
+storage_start "${GUEST_PID[a]}" --disk "d0-dev=$loop" --format raw
+storage_wait 3
+assert_result '"is not blank" in r["reason"]'
+printf '\0' | dd of="$loop" bs=1 seek=600000 conv=notrunc,fsync status=none
 
 storage "${GUEST_PID[a]}" --disk "d0-dev=$loop" --format raw
 assert_result 'plan["disks"][0]["flatten"] and plan["disks"][0]["to_device"] and plan["old"] == "aside" and bool(r["script_unknown"])'

@@ -1,0 +1,17 @@
+/* block-device.h: may a block device that is there be written to? What is in use has a partition table or a file system at one of its ends. */
+#ifndef VMFERRY_BLOCK_DEVICE_H
+#define VMFERRY_BLOCK_DEVICE_H
+
+#include "err.h"
+
+#include <stdint.h>
+
+#define BLOCK_DEVICE_ENDS (1U << 20) /* bytes at either end that are looked at */
+
+/* Until *fd is closed nobody can mount it, or make it a part of another. -EBUSY: somebody has done so, or has it open. */
+int block_device_open_alone(const char *path, int *fd, struct err *e);
+int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e);
+/* -EEXIST: it is not all zeros at its ends. bytes: its size. */
+int block_device_check_blank(int fd, const char *path, uint64_t bytes, struct err *e);
+
+#endif
