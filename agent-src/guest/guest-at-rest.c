@@ -249,7 +249,7 @@ static int take_unit(struct guest *g, const char *unit, char **script, struct er
 			       ? -e->code
 			       : err_set(e, ENOTSUP,
 					 "the unit %s does not run a script of vmferry's (ExecStart=/bin/sh …/NAME.sh). Give the guest's "
-					 "command line instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
+					 "command line instead, behind --: … -- qemu-system-x86_64 …",
 					 unit);
 	g->unit.name = xstrdup(unit);
 	g->unit.is_user = user;
@@ -302,7 +302,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 		r = err_set(
 			e, ENOENT,
 			"a guest that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
-			"line (vmferry migrate DEST --how cold … -- qemu-system-x86_64 …)",
+			"line, behind --: … -- qemu-system-x86_64 …",
 			vm, vm);
 	g->name = name_of(g, *script); /* until its line has been read */
 	if (!r && *script) {

@@ -168,7 +168,7 @@ static int parse_of(const char *path, const char *text, struct guest *g, size_t 
 	return parse(text, g, exec_at, &why)
 		       ? err_set(e, ENOTSUP,
 				 "%s is not a script as vmferry leaves one to start a guest: %s. Give the guest's command line "
-				 "instead: vmferry migrate DEST --how cold … -- qemu-system-x86_64 …",
+				 "instead, behind --: … -- qemu-system-x86_64 …",
 				 path, why.msg)
 		       : 0;
 }

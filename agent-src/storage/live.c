@@ -155,7 +155,7 @@ static int complete(struct storage *s, struct err *e)
 	int r = s->bwlimit ? mirrors_limit(s, 0, e) : 0; /* requests are about to wait */
 
 	for (i = 0; i < s->count && !r; i++)
-		r = qmp_call(s->qmp, "job-complete", json_pack("{s:s}", "id", s->disks[i].job), NULL, e);
+		r = qmp_call(s->qmp, "job-complete", json_pack("{s:s}", "id", s->disks[i].names.job), NULL, e);
 	if (!r)
 		r = fault_point("src-stall") ? -ETIMEDOUT : wait_until_pending(s, PENDING_MS, e);
 	if (r != -ETIMEDOUT)
@@ -229,8 +229,8 @@ static int switch_over(struct storage *s, struct err *e)
 		r = complete(s, e);
 	if (!r)
 		r = commit(s, e);
-	if (s->held_since_ns)
-		s->held_ns = now_ns() - s->held_since_ns;
+	if (s->told.held_since_ns)
+		s->told.held_ns = now_ns() - s->told.held_since_ns;
 	return r;
 }
 

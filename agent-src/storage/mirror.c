@@ -25,7 +25,7 @@ static json_t *cache(bool direct, bool no_flush)
 static json_t *file_options(const struct moving_disk *d, bool final)
 {
 	bool direct = d->o.has_file_cache ? d->o.file_direct : d->direct, no_flush = d->o.has_file_cache ? d->o.file_no_flush : d->no_flush;
-	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s}", "driver", d->to_device ? "host_device" : "file", "node-name", d->file_node,
+	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s}", "driver", d->to_device ? "host_device" : "file", "node-name", d->names.file,
 			      "filename", d->to, "read-only", 0, "cache", cache(direct, no_flush), "discard",
 			      final && !d->o.file_unmap ? "ignore" : "unmap");
 
@@ -38,7 +38,7 @@ static json_t *file_options(const struct moving_disk *d, bool final)
 
 static json_t *format_options(const struct moving_disk *d, bool final)
 {
-	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s,s:s}", "driver", d->format, "node-name", d->format_node, "file", d->file_node,
+	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s,s:s}", "driver", d->format, "node-name", d->names.format, "file", d->names.file,
 			      "read-only", 0, "cache", cache(d->direct, d->no_flush), "discard", final && !d->o.unmap ? "ignore" : "unmap",
 			      "detect-zeroes", d->detect_zeroes);
 
@@ -92,13 +92,13 @@ static int conclude(struct storage *s, const char *id, unsigned ms, struct err *
 
 static int create_format(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	json_t *o = json_pack("{s:s,s:s,s:I}", "driver", d->format, "file", d->file_node, "size", (json_int_t)d->bytes);
+	json_t *o = json_pack("{s:s,s:s,s:I}", "driver", d->format, "file", d->names.file, "size", (json_int_t)d->bytes);
 	int r;
 
 	if (d->cluster)
 		json_object_set_new(o, "cluster-size", json_integer(d->cluster));
-	r = qmp_call(s->qmp, "blockdev-create", json_pack("{s:s,s:o}", "job-id", d->job, "options", o), NULL, e);
-	return r ? r : conclude(s, d->job, CREATE_MS, e);
+	r = qmp_call(s->qmp, "blockdev-create", json_pack("{s:s,s:o}", "job-id", d->names.job, "options", o), NULL, e);
+	return r ? r : conclude(s, d->names.job, CREATE_MS, e);
 }
 
 int mirror_add(struct storage *s, struct moving_disk *d, struct err *e)
@@ -131,9 +131,9 @@ int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *
  */
 int mirror_begin(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->job, "device", d->node, "target", d->format_node,
-				 "filter-node-name", d->filter, "sync", "full", "auto-finalize", 0, "auto-dismiss", 0, "on-source-error",
-				 "report", "on-target-error", "report", "speed", (json_int_t)s->bwlimit);
+	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->names.job, "device", d->node, "target",
+				 d->names.format, "filter-node-name", d->names.filter, "sync", "full", "auto-finalize", 0, "auto-dismiss",
+				 0, "on-source-error", "report", "on-target-error", "report", "speed", (json_int_t)s->bwlimit);
 	int r = qmp_call(s->qmp, "blockdev-mirror", args, NULL, e);
 
 	return r ? err_prefix(e, "disk %s", d->from) : 0;
@@ -149,7 +149,7 @@ static enum mirror_state state_of(const char *status)
 
 static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum mirror_state *least, struct err *e)
 {
-	json_t *job = find_job(jobs, d->job);
+	json_t *job = find_job(jobs, d->names.job);
 	enum mirror_state state;
 
 	if (!job)
@@ -161,8 +161,8 @@ static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum 
 	d->done = (uint64_t)MAX(json_integer_value(json_object_get(job, "current-progress")), 0);
 	d->total = (uint64_t)MAX(json_integer_value(json_object_get(job, "total-progress")), 0);
 	*least = MIN(*least, state);
-	if (state == MIRROR_PENDING && !s->held_since_ns)
-		s->held_since_ns = now_ns();
+	if (state == MIRROR_PENDING && !s->told.held_since_ns)
+		s->told.held_since_ns = now_ns();
 	return 0;
 }
 
@@ -188,7 +188,7 @@ int mirrors_limit(struct storage *s, uint64_t bytes_per_s, struct err *e)
 
 	for (i = 0; i < s->count && !r; i++)
 		r = qmp_call(s->qmp, "block-job-set-speed",
-			     json_pack("{s:s,s:I}", "device", s->disks[i].job, "speed", (json_int_t)bytes_per_s), NULL, e);
+			     json_pack("{s:s,s:I}", "device", s->disks[i].names.job, "speed", (json_int_t)bytes_per_s), NULL, e);
 	return r;
 }
 
@@ -225,8 +225,8 @@ int mirrors_look_at_devices(struct storage *s, struct err *e)
 		struct moving_disk *d = &s->disks[i];
 		const char *node = json_text(used_by(blocks, d), "node-name");
 
-		d->switched = node && !strcmp(node, d->format_node);
-		if (!r && (!node || (!d->switched && strcmp(node, d->node) && strcmp(node, d->filter))))
+		d->switched = node && !strcmp(node, d->names.format);
+		if (!r && (!node || (!d->switched && strcmp(node, d->node) && strcmp(node, d->names.filter))))
 			r = err_set(e, ESTALE, "somebody else has changed the drive of disk %s: it uses the node %s", d->from, node ?: "?");
 	}
 	json_decref(blocks);
@@ -245,12 +245,12 @@ int mirrors_finalize(struct storage *s, struct err *e)
 		struct moving_disk *d = &s->disks[i];
 
 		/* those that are there no more have been switched before, or not: the devices tell */
-		if (qmp_call(s->qmp, "job-finalize", json_pack("{s:s}", "id", d->job), NULL, &one))
+		if (qmp_call(s->qmp, "job-finalize", json_pack("{s:s}", "id", d->names.job), NULL, &one))
 			log_info("%s", one.msg);
 		fault_point("src-finalized-%u", i);
 	}
 	for (i = 0; i < s->count; i++)
-		if (conclude(s, s->disks[i].job, CONCLUDE_MS, &one) && !r) {
+		if (conclude(s, s->disks[i].names.job, CONCLUDE_MS, &one) && !r) {
 			*e = one;
 			r = err_prefix(e, "QEMU did not switch disk %s", s->disks[i].from);
 		}
@@ -349,8 +349,8 @@ int mirrors_remove_nodes(struct storage *s, struct err *e)
 
 		if (d->switched)
 			k = remove_old(s, d, &one);
-		else if (!(k = remove_new(s, d->format_node, &one)))
-			k = remove_new(s, d->file_node, &one);
+		else if (!(k = remove_new(s, d->names.format, &one)))
+			k = remove_new(s, d->names.file, &one);
 		if (k && !r) {
 			*e = one;
 			r = k;

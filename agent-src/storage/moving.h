@@ -32,7 +32,9 @@ struct moving_disk {
 	bool direct, no_flush; /* its cache */
 	char detect_zeroes[8];
 	char *aside; /* the old image's other name, if it is to have one */
-	char file_node[NODE_MAX], format_node[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
+	struct {
+		char file[NODE_MAX], format[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
+	} names; /* of what is ours in QEMU */
 	struct {
 		bool yes;
 		int from, to;
@@ -48,6 +50,16 @@ struct starter {
 	char *draft; /* the same with the new images, until it has its name */
 	char *text;  /* as it was when it was read */
 	char *why;   /* of NULL: a sentence */
+};
+
+/* What is said of it, and will be. */
+struct telling {
+	const char *stage;
+	uint64_t begin_ns, at_ns, done; /* when progress was told last, and what had been done */
+	double rate_bps;
+	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
+	json_t *leftovers;
+	json_t *notes; /* sentences for the result */
 };
 
 struct storage {
@@ -70,13 +82,8 @@ struct storage {
 	enum old_image old; /* decided */
 	uint64_t bwlimit;
 	bool cancelled, committed, mixed; /* mixed: some disks were switched, in the end */
-	const char *stage;
-	uint64_t begin_ns, told_ns, told_done;
-	double rate_bps;
-	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
-	bool quiet;			 /* the guard says nothing */
-	json_t *leftovers;
-	json_t *notes; /* sentences for the result */
+	struct telling told;
+	bool quiet; /* the guard says nothing */
 };
 
 /* ---- plan.c ---- */

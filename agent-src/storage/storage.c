@@ -53,10 +53,10 @@ static void name_nodes(struct storage *s)
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		snprintf(d->file_node, sizeof(d->file_node), "%sf%u", s->prefix, i);
-		snprintf(d->format_node, sizeof(d->format_node), "%sd%u", s->prefix, i);
-		snprintf(d->filter, sizeof(d->filter), "%sm%u", s->prefix, i);
-		snprintf(d->job, sizeof(d->job), "%sj%u", s->prefix, i);
+		snprintf(d->names.file, sizeof(d->names.file), "%sf%u", s->prefix, i);
+		snprintf(d->names.format, sizeof(d->names.format), "%sd%u", s->prefix, i);
+		snprintf(d->names.filter, sizeof(d->names.filter), "%sm%u", s->prefix, i);
+		snprintf(d->names.job, sizeof(d->names.job), "%sj%u", s->prefix, i);
 	}
 }
 
@@ -71,9 +71,9 @@ static int storage_new(struct storage **out, const struct storage_options *o, st
 	}
 	s->o = o;
 	s->bwlimit = o->bwlimit;
-	s->begin_ns = now_ns();
-	s->leftovers = json_array();
-	s->notes = json_array();
+	s->told.begin_ns = now_ns();
+	s->told.leftovers = json_array();
+	s->told.notes = json_array();
 	report_init(&s->report, o->json, o->json_fine);
 	*out = s;
 	return 0;
@@ -105,8 +105,8 @@ static void storage_free(struct storage *s)
 	free(s->starter.text);
 	free(s->starter.why);
 	guest_fini(&s->guest);
-	json_decref(s->leftovers);
-	json_decref(s->notes);
+	json_decref(s->told.leftovers);
+	json_decref(s->told.notes);
 	loop_free(s->loop);
 	free(s);
 }
@@ -255,7 +255,7 @@ static void remove_control_socket(struct storage *s)
 
 static bool is_over(const struct storage *s)
 {
-	return !json_array_size(s->leftovers);
+	return !json_array_size(s->told.leftovers);
 }
 
 /* With leftovers it stays, so that recover tries again. */

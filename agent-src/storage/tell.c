@@ -35,7 +35,7 @@ void storage_tell_plan(struct storage *s)
 
 void storage_tell_stage(struct storage *s, const char *stage)
 {
-	s->stage = stage;
+	s->told.stage = stage;
 	report_emit(&s->report, json_pack("{s:s,s:s,s:s}", "event", "stage", "how", "storage", "stage", stage));
 }
 
@@ -72,17 +72,17 @@ static json_t *tell_each(const struct storage *s)
 void storage_tell_progress(struct storage *s)
 {
 	uint64_t now = now_ns(), total, done = done_of(s, &total), every = s->report.often ? 100000000ULL : 1000000000ULL;
-	double seconds = (double)(now - s->told_ns) / 1e9, rate;
+	double seconds = (double)(now - s->told.at_ns) / 1e9, rate;
 
-	if (now - s->told_ns < every)
+	if (now - s->told.at_ns < every)
 		return;
-	rate = s->told_ns && done > s->told_done ? (double)(done - s->told_done) / seconds : 0;
-	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", "storage", "stage", s->stage,
-					  "left", (json_int_t)(total - done), "rate_bps", rate, "eta_s",
+	rate = s->told.at_ns && done > s->told.done ? (double)(done - s->told.done) / seconds : 0;
+	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", "storage", "stage",
+					  s->told.stage, "left", (json_int_t)(total - done), "rate_bps", rate, "eta_s",
 					  rate > 0 ? (double)(total - done) / rate : 0.0, "second", 1, "disks", tell_each(s)));
-	s->told_ns = now;
-	s->told_done = done;
-	s->rate_bps = rate;
+	s->told.at_ns = now;
+	s->told.done = done;
+	s->told.rate_bps = rate;
 }
 
 json_t *storage_tell_status(const struct storage *s)
@@ -90,8 +90,8 @@ json_t *storage_tell_status(const struct storage *s)
 	uint64_t total, done = done_of(s, &total);
 
 	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:I,s:f}", "guest", s->guest.name, "pid", (int)s->guest.pid, "destination",
-			 s->count ? s->disks[0].to : "?", "how", "storage", "stage", s->stage ?: "connect", "disk_left",
-			 (json_int_t)(total - done), "rate_bps", s->rate_bps);
+			 s->count ? s->disks[0].to : "?", "how", "storage", "stage", s->told.stage ?: "connect", "disk_left",
+			 (json_int_t)(total - done), "rate_bps", s->told.rate_bps);
 }
 
 static void put(json_t *list, const char *fmt, va_list ap)
@@ -108,7 +108,7 @@ void storage_tell_note(struct storage *s, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	put(s->notes, fmt, ap);
+	put(s->told.notes, fmt, ap);
 	va_end(ap);
 }
 
@@ -117,7 +117,7 @@ void storage_tell_leftover(struct storage *s, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	put(s->leftovers, fmt, ap);
+	put(s->told.leftovers, fmt, ap);
 	va_end(ap);
 }
 
@@ -131,15 +131,15 @@ static const char *guest_words(const struct storage *s, int code)
 
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
 {
-	json_t *r =
-		json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", s->rest ? "storage-cold" : "storage",
-			  "outcome",
-			  moved	      ? "moved"
-			  : code == 3 ? "refused"
-			  : code == 6 ? "undecided"
-				      : "failed",
-			  "exit_code", code, "guest_text", guest_words(s, code), "disks", tell_disks(s), "leftovers", s->leftovers, "notes",
-			  s->notes, "total_ms", (json_int_t)((now_ns() - s->begin_ns) / 1000000), "verified", s->rest && moved);
+	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", s->rest ? "storage-cold" : "storage",
+			      "outcome",
+			      moved	  ? "moved"
+			      : code == 3 ? "refused"
+			      : code == 6 ? "undecided"
+					  : "failed",
+			      "exit_code", code, "guest_text", guest_words(s, code), "disks", tell_disks(s), "leftovers", s->told.leftovers,
+			      "notes", s->told.notes, "total_ms", (json_int_t)((now_ns() - s->told.begin_ns) / 1000000), "verified",
+			      s->rest && moved);
 
 	if (s->guest.name)
 		json_object_set_new(r, "guest", json_string(s->guest.name));
@@ -147,8 +147,8 @@ void storage_tell_result(struct storage *s, bool moved, const struct err *why, i
 		json_object_set_new(r, "reason", json_string(why->msg));
 	if (moved && s->starter.path)
 		json_object_set_new(r, "script", json_string(s->starter.path));
-	if (moved && s->held_ns)
-		json_object_set_new(r, "held_ms", json_real((double)s->held_ns / 1e6));
+	if (moved && s->told.held_ns)
+		json_object_set_new(r, "held_ms", json_real((double)s->told.held_ns / 1e6));
 	if (moved && !s->starter.path)
 		json_object_set_new(r, "script_unknown", json_string(s->starter.why ?: "it was not known when this began"));
 	report_emit(&s->report, r);

@@ -39,10 +39,11 @@ static int check_end(int fd, const char *path, uint64_t at, size_t bytes, struct
 		return err_sys(e, n < 0 ? errno : EIO, "cannot read block device %s", path);
 	if (!bytes || (!end[0] && !memcmp(end, end + 1, bytes - 1)))
 		return 0;
-	return err_set(e, EEXIST,
-		       "block device %s is not blank: it may be somebody's, or the guest's own disk, which both hosts see. If nobody needs what "
-		       "it holds, clear it (blkdiscard -z %s), and try again",
-		       path, path);
+	return err_set(
+		e, EEXIST,
+		"block device %s is not blank: it may be somebody's, or the guest's own disk, which both hosts see. If nobody needs what "
+		"it holds, clear it (blkdiscard -z %s), and try again",
+		path, path);
 }
 
 int block_device_check_blank(int fd, const char *path, uint64_t bytes, struct err *e)

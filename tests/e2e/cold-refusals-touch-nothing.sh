@@ -43,7 +43,7 @@ rm -f "$DIR/src/a.qmp"
 (cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums" # the bitmap says that it was in use
 
 sed -i '3i modprobe kvm' "$DIR/src/a.sh"
-refused 'it runs more than QEMU (modprobe).*--how cold … -- qemu-system'
+refused 'it runs more than QEMU (modprobe).*behind --: … -- qemu-system'
 make_script "$DIR/src"
 echo 'reboot' >>"$DIR/src/a.sh"
 refused 'something stands behind its exec'

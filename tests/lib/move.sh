@@ -192,16 +192,14 @@ allocated() { # FILE: bytes
 # --- what is left --------------------------------------------------------------------------
 
 is_of_this_test() { # PID
-	{ tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qF "$DIR/"
+	grep -qsaF "$DIR/" "/proc/$1/cmdline"
 }
 
 processes_of_this_test() { # prints the pids of QEMUs and agents that were started with paths under DIR
-	local at pid exe
-	for at in /proc/[0-9]*; do
-		pid=${at#/proc/}
-		exe=$(readlink "$at/exe" 2>/dev/null) || continue
-		[[ ${exe##*/} == qemu-system-* || ${exe##*/} == vmferry* ]] && is_of_this_test "$pid" && echo "$pid"
-	done
+	local at
+	{ find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*/qemu-system-*' -o -lname '*/vmferry*' \) 2>/dev/null || true; } | cut -d / -f 3 | while read -r at; do
+		is_of_this_test "$at" && echo "$at"
+	done || true
 	return 0
 }
 
