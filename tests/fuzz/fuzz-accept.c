@@ -36,7 +36,7 @@ static void expect_printable(void)
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct guest_disk disk = {.node = "d0", .real_path = "/srv/a.raw", .format = "raw"};
-	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .max_downtime_ms = 300, .channels = 1};
+	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .max_downtime_ms = 300, .carry.channels = 1};
 	FILE *out = stdout, *err_out = stderr;
 	struct transfer *t;
 	json_t *plan = json_loadb((const char *)p, n, 0, NULL);
