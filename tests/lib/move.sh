@@ -197,7 +197,8 @@ is_of_this_test() { # PID
 
 processes_of_this_test() { # prints the pids of QEMUs and agents that were started with paths under DIR
 	local at
-	{ find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*/qemu-system-*' -o -lname '*/vmferry*' \) 2>/dev/null || true; } | cut -d / -f 3 | while read -r at; do
+	{ find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*/qemu-system-*' -o -lname '*/vmferry*' \) 2>/dev/null || true; } | while read -r at; do
+		at=${at#/proc/} at=${at%/exe}
 		is_of_this_test "$at" && echo "$at"
 	done || true
 	return 0

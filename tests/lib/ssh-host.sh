@@ -193,9 +193,12 @@ sshd_stop() { # and its connections; what runs there lives on
 # --- beginning and end ---------------------------------------------------------------------
 
 host_processes() { # PID: all in the network of that one
-	local net
+	local net at
 	net=$(readlink "/proc/$1/ns/net") || return 0
-	{ find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\\${net#net:}" 2>/dev/null || true; } | cut -d / -f 3
+	{ find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\\${net#net:}" 2>/dev/null || true; } | while read -r at; do
+		at=${at#/proc/}
+		echo "${at%%/*}"
+	done
 }
 
 host_b_processes() {
