@@ -69,8 +69,7 @@ void tar_header(uint8_t out[TAR_BLOCK], const char *name, uint64_t size, uint64_
 	out[AT_SUM + 7] = ' ';
 }
 
-/* Octal digits up to a blank or NUL; or, with the highest bit set, a big-endian number. */
-static bool number(const uint8_t *field, size_t n, uint64_t *out)
+bool tar_number(const uint8_t *field, size_t n, uint64_t *out)
 {
 	uint64_t v = 0;
 	size_t i = 0;
@@ -84,10 +83,15 @@ static bool number(const uint8_t *field, size_t n, uint64_t *out)
 		*out = v;
 		return true;
 	}
-	if (field[0] < '0' || field[0] > '7')
+	while (i < n && field[i] == ' ')
+		i++;
+	if (i == n || field[i] < '0' || field[i] > '7')
 		return false;
-	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
-		v = v << 3 | (uint64_t)(field[i] - '0'); /* 11 or 12 digits: 36 bits */
+	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++) {
+		if (v >> 60)
+			return false;
+		v = v << 3 | (uint64_t)(field[i] - '0');
+	}
 	*out = v;
 	return i == n || field[i] == ' ' || !field[i];
 }
@@ -99,7 +103,8 @@ int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct er
 
 	if (!memcmp(h, zeros, TAR_BLOCK))
 		return 0;
-	if (memcmp(h + AT_MAGIC, "ustar", 5) || !number(h + AT_SUM, 8, &sum) || sum != sum_of(h) || !number(h + AT_SIZE, 12, &m->size))
+	if (memcmp(h + AT_MAGIC, "ustar", 5) || !tar_number(h + AT_SUM, 8, &sum) || sum != sum_of(h) ||
+	    !tar_number(h + AT_SIZE, 12, &m->size))
 		return err_set(e, EINVAL, "it is no tar archive, or is damaged");
 	memcpy(m->name, h + AT_NAME, TAR_NAME_MAX);
 	m->name[TAR_NAME_MAX] = '\0';

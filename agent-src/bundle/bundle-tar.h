@@ -8,6 +8,7 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define TAR_BLOCK    512u
@@ -24,5 +25,9 @@ void tar_header(uint8_t out[TAR_BLOCK], const char *name, uint64_t size, uint64_
 int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct err *e);
 /* How many bytes of zeros follow so many of contents. */
 unsigned tar_padding(uint64_t size);
+
+/* A field of a header: octal digits, after blanks, up to a blank or NUL; or, with the highest bit set, a big-endian number. False: neither, or larger
+ * than 64 bits hold. */
+bool tar_number(const uint8_t *field, size_t n, uint64_t *out);
 
 #endif

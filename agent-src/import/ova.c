@@ -1,5 +1,6 @@
 /* ova.c: see ova.h. The format of tar: POSIX.1-2008, pax; "base-256" sizes are GNU's. */
 #include "ova.h"
+#include "bundle-tar.h"
 #include "hex.h"
 #include "util.h"
 
@@ -62,34 +63,6 @@ static int read_at(const struct tar *t, void *to, size_t n, uint64_t at, struct 
 	return 0;
 }
 
-/* Octal digits up to a blank or NUL; or, with the highest bit set, a big-endian number. False: neither. */
-static bool number(const uint8_t *field, size_t n, uint64_t *out)
-{
-	uint64_t v = 0;
-	size_t i = 0;
-
-	if (field[0] & 0x80) {
-		for (i = 0; i < n; i++) {
-			if (v >> 55)
-				return false;
-			v = v << 8 | (i ? field[i] : field[i] & 0x7f);
-		}
-		*out = v;
-		return true;
-	}
-	while (i < n && field[i] == ' ')
-		i++;
-	if (i == n || field[i] < '0' || field[i] > '7')
-		return false;
-	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++) {
-		if (v >> 60)
-			return false;
-		v = v << 3 | (uint64_t)(field[i] - '0');
-	}
-	*out = v;
-	return i == n || field[i] == ' ' || !field[i];
-}
-
 static bool checksum_holds(const uint8_t h[BLOCK])
 {
 	uint64_t want, sum = 0;
@@ -97,7 +70,7 @@ static bool checksum_holds(const uint8_t h[BLOCK])
 
 	for (i = 0; i < BLOCK; i++)
 		sum += i >= AT_CHECKSUM && i < AT_CHECKSUM + 8 ? ' ' : h[i];
-	return number(h + AT_CHECKSUM, 8, &want) && want == sum;
+	return tar_number(h + AT_CHECKSUM, 8, &want) && want == sum;
 }
 
 /* "LENGTH KEY=VALUE\n", again and again. */
@@ -189,7 +162,7 @@ static int read_member(struct ova *o, struct tar *t, struct err *e)
 		return r;
 	if (!memcmp(h, zeros, BLOCK))
 		return 1;
-	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !number(h + AT_SIZE, 12, &size))
+	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &size))
 		return err_set(e, EINVAL, "it is no tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
 	t->at += BLOCK;
 	if (h[AT_TYPE] != 'x' && t->has_size)
