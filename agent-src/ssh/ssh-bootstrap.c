@@ -282,7 +282,7 @@ static int send_all(struct upload *u, const void *data, size_t n, struct err *e)
 		if (r < 0 && errno == EAGAIN)
 			continue;
 		if (r < 0)
-			return no_answer(u, e);
+			break; /* it takes no more: what it said before it ended is still to be read */
 		at += r;
 		n -= (size_t)r;
 	}
