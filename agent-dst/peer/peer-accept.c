@@ -19,7 +19,7 @@
 #define LINES_MAX   20	/* about refusals, in LINES_NS */
 #define LINES_NS    (60 * 1000000000ULL)
 
-enum step { SAYS_FIRST_BYTE, SHAKES_HANDS, SAYS_HELLO, PROVES };
+enum step { SAYS_FIRST_BYTE, SHAKES_HANDS, SAYS_HELLO, PROVES, RESUMES };
 
 struct peer {
 	struct peer *next;
@@ -180,7 +180,9 @@ static int answer(struct door *d, struct peer *p, struct err *e)
 		r = d->cfg.wanted(d->cfg.ctx, &p->theirs, e);
 	if (r)
 		return r;
-	p->mine = (struct hello){.software = "vmferry-dst " VMFERRY_VERSION, .channel = p->theirs.channel};
+	p->mine = (struct hello){.software = "vmferry-dst " VMFERRY_VERSION,
+				 .channel = p->theirs.channel,
+				 .generation = p->theirs.generation};
 	memcpy(p->mine.session, p->theirs.session, 16);
 	hello_begin(&p->mine);
 	if (!p->link.tls) {
@@ -231,13 +233,21 @@ static int hear_more(struct door *d, struct peer *p, struct err *e)
 			r = hello_receive_more(&p->link, &p->in, &p->theirs, e);
 			if (r > 0 && answer(d, p, e))
 				r = -e->code;
-			if (r > 0 && p->link.tls)
-				return 1;
-			if (r > 0)
+			if (r > 0 && !p->link.tls)
 				p->step = PROVES;
+			else if (r > 0 && p->theirs.generation)
+				p->step = RESUMES;
+			else if (r > 0)
+				return 1;
 			break;
 		case PROVES:
-			return check_proof(d, p, e);
+			r = check_proof(d, p, e);
+			if (r > 0 && !p->theirs.generation)
+				return 1;
+			p->step = r > 0 ? RESUMES : PROVES;
+			break;
+		case RESUMES:
+			return hello_receive_resume_more(&p->link, &p->in, &p->theirs, e);
 		}
 		if (r <= 0)
 			return r;

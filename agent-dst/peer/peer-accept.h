@@ -31,7 +31,8 @@ struct door_config {
 	enum log_level level; /* of lines about strangers */
 	/* Is there anything here for who says this HELLO? It has not proved anything in clear. If not, it is told e. */
 	int (*wanted)(void *ctx, const struct hello *theirs, struct err *e);
-	/* It may come in; both HELLOs have been said. Takes over *link. May not free the door. */
+	/* It may come in; both HELLOs have been said, and its RESUME if this is not the channel's first connection. Takes over *link. May
+	 * not free the door. */
 	void (*enter)(void *ctx, struct link *link, const struct hello *theirs);
 	void *ctx;
 };

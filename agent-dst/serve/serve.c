@@ -32,6 +32,8 @@ struct server {
 static int wanted(void *ctx, const struct hello *theirs, struct err *e)
 {
 	(void)ctx;
+	if (theirs->generation)
+		return err_set(e, EPROTO, "no session is resumed here");
 	return theirs->channel ? err_set(e, EPROTO, "no session here has a data channel %u", theirs->channel) : 0;
 }
 

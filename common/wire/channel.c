@@ -61,7 +61,7 @@ struct incoming {
 
 /* What anybody may ask for: atomic. */
 struct channel_bytes {
-	uint64_t sent, received, unacked;
+	uint64_t sent, received, unacked, again;
 };
 
 /* Its loop's thread has all of it but the bytes. `out` and `ack` outlive a connection. */
@@ -70,7 +70,9 @@ struct channel {
 	struct conn *conn; /* NULL: detached */
 	uint32_t generation;
 	bool open, reported; /* reported: on.closed was told why */
-	struct err why;
+	bool outlives;	     /* its connections */
+	bool adrift;	     /* one was lost, and there is no other yet */
+	struct err why;	     /* it is closed, or adrift */
 	struct outgoing out;
 	struct window window;
 	struct acknowledging ack;
@@ -128,10 +130,22 @@ static void fail(struct channel *c, const struct err *e)
 
 void channel_lost(struct channel *c, const struct err *why)
 {
-	if (c->open && c->cfg.on.lost)
-		c->cfg.on.lost(c->cfg.ctx, c, why);
-	else
+	if (!c->open || !c->outlives) {
 		fail(c, why);
+		return;
+	}
+	c->adrift = true;
+	c->why = *why;
+	c->cfg.on.lost(c->cfg.ctx, c, why);
+}
+
+void channel_outlive(struct channel *c, bool yes)
+{
+	struct err why = c->why;
+
+	c->outlives = yes && c->cfg.on.lost;
+	if (c->adrift && !c->outlives)
+		fail(c, &why);
 }
 
 /* ---- sending ---- */
@@ -306,6 +320,11 @@ void channel_sent(struct channel *c, size_t n)
 struct pacer *channel_pacer(const struct channel *c)
 {
 	return c->cfg.pacer;
+}
+
+const unsigned *channel_silence_ms(const struct channel *c)
+{
+	return c->cfg.silence_ms;
 }
 
 /* ---- receiving ---- */
@@ -516,6 +535,7 @@ int channel_detach(struct channel *c, uint32_t generation, uint64_t *received, s
 			       c->cfg.number, c->generation);
 	drop_conn(c);
 	c->generation = generation;
+	__atomic_fetch_add(&c->bytes.again, c->out.taken_of_head, __ATOMIC_RELAXED);
 	c->out.taken_of_head = c->ack.left = 0;
 	c->in.start = c->in.end = 0;
 	*received = c->ack.received;
@@ -545,8 +565,10 @@ int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, ui
 		conn->ops->free(conn);
 		return r;
 	}
+	c->adrift = false;
 	c->out.acked = peer_received;
 	release_acked(c);
+	__atomic_fetch_add(&c->bytes.again, c->bytes.unacked - c->out.ready_bytes, __ATOMIC_RELAXED);
 	list_join(&c->out.ready, &c->out.sent);
 	c->out.ready_bytes = c->bytes.unacked;
 	c->in.due = generation ? 0 : 1;
@@ -584,6 +606,11 @@ struct channel_backlog channel_backlog(struct channel *c)
 	if (c->conn)
 		c->conn->ops->backlog(c->conn, &b);
 	return b;
+}
+
+uint64_t channel_bytes_again(const struct channel *c)
+{
+	return __atomic_load_n(&c->bytes.again, __ATOMIC_RELAXED);
 }
 
 uint64_t channel_bytes_unacked(const struct channel *c)

@@ -6,7 +6,7 @@
  * A channel is used in one thread, its connection's. Frames that carry content have sequence numbers; what is sent is
  * kept until the peer has acknowledged it, which bounds memory (the window), and is what is sent again over the next connection.
  *
- *   attached: frames go and come. When the connection is lost, on.lost() is told; without that handler it is the end, on.closed().
+ *   attached: frames go and come. When the connection is lost, on.lost() is told; if the channel is not to outlive it, it is the end, on.closed().
  *   detached: frames are taken, up to the window, and wait. So is a new channel. Attached with the next generation.
  *   closed:   the peer broke the protocol or said ERROR, a handler refused, or the connection was lost for good. No way back.
  */
@@ -32,7 +32,7 @@ struct channel_handlers {
 	/* Once, when the peer is gone or broke the protocol. channel_free() may be called after it, not within. */
 	void (*closed)(void *ctx, struct channel *c, const struct err *why);
 	/* Once a connection, when it is no more: the channel waits for another. channel_detach() may be called after it, not
-	 * within. NULL: then the channel is closed. */
+	 * within. Where channel_outlive() says so. */
 	void (*lost)(void *ctx, struct channel *c, const struct err *why);
 };
 
@@ -41,6 +41,9 @@ struct channel_config {
 	size_t window_bytes;  /* memory for frames on their way */
 	size_t receive_bytes; /* receive buffer: at least one largest frame */
 	struct pacer *pacer;  /* NULL: none */
+	/* ms; atomic: when TCP has heard nothing for so long that should have been answered, the connection is lost. NULL, or 0: it is left
+	 * to the kernel, who has much patience */
+	const unsigned *silence_ms;
 	struct channel_handlers on;
 	void *ctx;
 };
@@ -66,6 +69,8 @@ int channel_detach(struct channel *c, uint32_t generation, uint64_t *received, s
  * received so much, or no longer has what it acknowledged; why a closed channel is closed. Then only conn is gone.
  */
 int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, uint64_t peer_received, struct err *e);
+/* Does it outlive its connections? Not at first, and never without on.lost(). One that waits for another is closed when it no longer does. */
+void channel_outlive(struct channel *c, bool yes);
 /* The generation of the connection there is, or is waited for. */
 uint32_t channel_generation(const struct channel *c);
 
@@ -97,6 +102,8 @@ bool channel_idle(const struct channel *c);
 /* Totals on the wire, of all its connections, headers included; readable from any thread. */
 uint64_t channel_bytes_sent(const struct channel *c);
 uint64_t channel_bytes_received(const struct channel *c);
+/* Of frames that were given to one connection, and are to be sent again over the next; readable from any thread. */
+uint64_t channel_bytes_again(const struct channel *c);
 /* What keeps frames from leaving: bytes that wait for the network, up to half a MiB more of them; and whether it is the peer that
  * takes less than the network carries, lately, as far as the connection knows. In the channel's thread. */
 struct channel_backlog {

@@ -22,6 +22,8 @@
 /* So much is given to the kernel at once, and the rest of a frame: what it has not taken yet does not count as waiting. */
 #define CALL_BYTES (512 * 1024)
 #define LOOK_NS	   10000000 /* so often the kernel is asked what the peer takes */
+#define LISTEN_MS  250	    /* and so often whether the peer is heard */
+#define PROBES_MIN 2	    /* so many questions without an answer: one may be on its way */
 
 struct conn_link {
 	struct conn conn;
@@ -33,7 +35,7 @@ struct conn_link {
 	int send_error; /* sending failed; what the peer said before is still to be read */
 	struct iovec iov[SEND_PIECES];
 	struct msghdr msg;
-	struct timer pace;
+	struct timer pace, listen;
 	size_t calling; /* bytes of the call that is under way */
 	uint64_t looked_ns, peer_full_us;
 	bool peer_is_slow, idle;
@@ -51,6 +53,7 @@ static void shut(struct conn *conn)
 	k->over = true;
 	shutdown(k->link.fd, SHUT_RDWR);
 	loop_timer_clear(k->loop, &k->pace);
+	loop_timer_clear(k->loop, &k->listen);
 }
 
 static void lost(struct conn_link *k, const struct err *why)
@@ -219,6 +222,30 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 	b->network_is_idle = k->idle;
 }
 
+/* Of what was sent, or asked, nothing has been answered for so long: a peer that only takes nothing answers. */
+static bool is_silent(const struct conn_link *k, unsigned limit_ms)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof(info);
+
+	if (!limit_ms || getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+		return false;
+	return (info.tcpi_retransmits || info.tcpi_probes >= PROBES_MIN) && info.tcpi_last_ack_recv > limit_ms;
+}
+
+static void listen_fire(struct timer *t)
+{
+	struct conn_link *k = container_of(t, struct conn_link, listen);
+	unsigned limit_ms = __atomic_load_n(channel_silence_ms(k->conn.ch), __ATOMIC_RELAXED);
+	struct err e;
+
+	loop_timer_set(k->loop, t, LISTEN_MS);
+	if (!is_silent(k, limit_ms))
+		return;
+	err_set(&e, ETIMEDOUT, "nothing was heard from the peer for more than %.1f s", limit_ms / 1000.0);
+	lost(k, &e);
+}
+
 static void last_words(struct conn *conn, const uint8_t *p, size_t n)
 {
 	struct conn_link *k = of(conn);
@@ -322,6 +349,8 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 
 static void start(struct conn *conn)
 {
+	if (channel_silence_ms(conn->ch))
+		loop_timer_set(of(conn)->loop, &of(conn)->listen, LISTEN_MS);
 	receive_more(of(conn));
 	send_more(conn);
 }
@@ -367,6 +396,7 @@ struct conn *conn_link_new(struct loop *l, struct link link)
 	k->send_op.done = send_done;
 	k->recv_op.done = recv_done;
 	k->pace.fire = pace_fire;
+	k->listen.fire = listen_fire;
 	return &k->conn;
 }
 

@@ -57,5 +57,7 @@ void channel_heard(struct channel *c, size_t n);
 void channel_lost(struct channel *c, const struct err *why);
 /* NULL: none. */
 struct pacer *channel_pacer(const struct channel *c);
+/* As in channel_config. */
+const unsigned *channel_silence_ms(const struct channel *c);
 
 #endif

@@ -172,6 +172,46 @@ int hello_receive_proof_more(struct link *l, struct hello_input *in, uint8_t pro
 	return 1;
 }
 
+/* ---- RESUME ---- */
+
+int hello_send_resume(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e)
+{
+	uint8_t buf[FRAME_HEADER_BYTES + 64];
+	struct writer w = writer_of(buf + FRAME_HEADER_BYTES, sizeof(buf) - FRAME_HEADER_BYTES);
+	struct msg_resume m = {.channel = mine->channel, .generation = mine->generation, .last_received = mine->received};
+
+	memcpy(m.session, mine->session, 16);
+	msg_resume_encode(&w, &m);
+	return send_frame(l, MSG_RESUME, buf, writer_len(&w), timeout_ms, e);
+}
+
+int hello_receive_resume_more(struct link *l, struct hello_input *in, struct hello *theirs, struct err *e)
+{
+	struct slice payload;
+	struct msg_resume m;
+	int r = receive_frame(l, in, MSG_RESUME, &payload, e);
+
+	if (r <= 0)
+		return r;
+	if (msg_resume_decode(&m, payload.p, payload.n) || memcmp(m.session, theirs->session, 16) || m.channel != theirs->channel ||
+	    m.generation != theirs->generation)
+		return err_set(e, EPROTO, "the peer's RESUME is malformed, or about another connection than its HELLO");
+	theirs->received = m.last_received;
+	return 1;
+}
+
+int hello_receive_resume(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
+{
+	uint64_t deadline = now_ns() + timeout_ms * 1000000ULL;
+	struct hello_input in = {.have = 0};
+	int r;
+
+	while ((r = hello_receive_resume_more(l, &in, theirs, e)) == 0)
+		if (link_wait(l, deadline, e))
+			return -e->code;
+	return r < 0 ? r : 0;
+}
+
 /* ---- proof ---- */
 
 static void write_text(struct writer *w, const char *s)

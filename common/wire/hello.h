@@ -1,6 +1,7 @@
 /*
  * hello.h: the first frames on every connection, before a channel has it: both sides send HELLO and check the other's. In
- * clear each side then proves that it knows the token: PROTOCOL.md, "Proof". TLS has proved more already.
+ * clear each side then proves that it knows the token: PROTOCOL.md, "Proof". TLS has proved more already. Where a channel goes on over
+ * another connection, both then say RESUME.
  */
 #ifndef VMFERRY_HELLO_H
 #define VMFERRY_HELLO_H
@@ -18,9 +19,10 @@
 struct hello {
 	uint8_t session[16];
 	uint32_t channel;
-	uint32_t generation;
-	uint8_t nonce[16]; /* fresh for each connection */
-	uint8_t host[16];  /* the same for all that runs on one host */
+	uint32_t generation; /* 0: the channel's first connection */
+	uint64_t received;   /* else, of RESUME: the last frame that the channel has taken */
+	uint8_t nonce[16];   /* fresh for each connection */
+	uint8_t host[16];    /* the same for all that runs on one host */
 	char software[64];
 	char way[HELLO_WAY_MAX]; /* net_way(), as the source sees it; "": no matter */
 	bool proves;
@@ -53,5 +55,11 @@ bool hello_proof_is(const uint8_t proof[HELLO_PROOF_BYTES], enum hello_side by, 
 		    const struct hello *destination);
 int hello_send_proof(struct link *l, const uint8_t proof[HELLO_PROOF_BYTES], unsigned timeout_ms, struct err *e);
 int hello_receive_proof_more(struct link *l, struct hello_input *in, uint8_t proof[HELLO_PROOF_BYTES], struct err *e);
+
+/* RESUME: mine->received, about the channel and generation of HELLO. */
+int hello_send_resume(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e);
+/* Into theirs->received; -EPROTO if it is about anything else than theirs was. */
+int hello_receive_resume(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e);
+int hello_receive_resume_more(struct link *l, struct hello_input *in, struct hello *theirs, struct err *e);
 
 #endif

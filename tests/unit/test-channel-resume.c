@@ -6,6 +6,7 @@
  */
 #include "conn.h"
 #include "conn-link.h"
+#include "resume.h"
 #include "util.h"
 
 #include <arpa/inet.h>
@@ -132,6 +133,7 @@ static void side_new(struct side *s, uint32_t total, size_t max, size_t window)
 
 	*s = (struct side){.total = total, .max = max};
 	s->ch = channel_new(&cfg);
+	channel_outlive(s->ch, true);
 }
 
 static bool all_there(void)
@@ -1020,6 +1022,114 @@ static void much_arrives_over_many_connections(void **state)
 	sides_free();
 }
 
+/* ---- what both ends say before ---- */
+
+#define WORD_MS 5000
+
+/* A connected pair as a link each; the far one says HELLO's part of this generation, with what it has received. */
+static struct hello far_end(uint32_t generation, uint64_t received, struct link far, struct link near)
+{
+	struct hello theirs = {.session = "of this", .channel = NUMBER, .generation = generation, .received = received}, heard = theirs;
+
+	assert_int_equal(hello_send_resume(&far, &theirs, WORD_MS, &err), 0);
+	heard.received = 0;
+	assert_int_equal(hello_receive_resume(&near, &heard, WORD_MS, &err), 0);
+	assert_int_equal(heard.received, received);
+	return heard;
+}
+
+static struct link plain(int fd)
+{
+	return (struct link){.fd = fd};
+}
+
+static void an_answer_tells_what_was_received_and_the_channel_goes_on(void **state)
+{
+	struct hello heard, answer;
+	int fd[2], first[2];
+
+	(void)state;
+	side_new(&side[0], 5, 40, 4096);
+	side_new(&side[1], 3, 40, 4096);
+	unix_pair(first);
+	connect_sockets(0, first);
+	fill(&side[1]);
+	pump_until(side[0].got == 3);
+	shutdown(first[0], SHUT_RDWR);
+	pump_until(side[0].lost && side[1].lost);
+
+	unix_pair(fd);
+	heard = answer = far_end(2, 0, plain(fd[1]), plain(fd[0]));
+	assert_int_equal(resume_answer(loop, side[0].ch, plain(fd[0]), &heard, &err), 0);
+	assert_int_equal(hello_receive_resume(&(struct link){.fd = fd[1]}, &answer, WORD_MS, &err), 0);
+	assert_int_equal(answer.received, 3);
+	fill(&side[0]);
+	assert_int_equal(resume_attach(loop, side[1].ch, plain(fd[1]), 2, answer.received, &err), 0);
+	pump_until(all_there());
+
+	unix_pair(fd); /* one from the dead */
+	heard = answer = far_end(1, 0, plain(fd[1]), plain(fd[0]));
+	assert_int_equal(resume_answer(loop, side[0].ch, plain(fd[0]), &heard, &err), -ESTALE);
+	assert_true(hello_receive_resume(&(struct link){.fd = fd[1]}, &answer, WORD_MS, &err) < 0);
+	assert_non_null(strstr(err.msg, "older than connection 2"));
+	close(fd[1]);
+	assert_int_equal(side[0].lost, 1);
+
+	unix_pair(fd); /* one that claims too much takes the connection's place, and is lost like any other */
+	heard = far_end(3, 1000, plain(fd[1]), plain(fd[0]));
+	assert_int_equal(resume_answer(loop, side[0].ch, plain(fd[0]), &heard, &err), -EPROTO);
+	assert_int_equal(side[0].lost, 2);
+	close(fd[1]);
+	sides_free();
+}
+
+static void one_that_waits_is_closed_when_it_no_longer_outlives_its_connections(void **state)
+{
+	int fd[2];
+
+	(void)state;
+	side_new(&side[0], 0, 40, 4096);
+	side_new(&side[1], 0, 40, 4096);
+	unix_pair(fd);
+	connect_sockets(0, fd);
+	channel_outlive(side[1].ch, false);
+	assert_int_equal(side[1].closes, 0);
+	shutdown(fd[0], SHUT_RDWR);
+	pump_until(side[0].lost && side[1].closes);
+	assert_int_equal(side[0].closes + side[1].lost, 0);
+	channel_outlive(side[0].ch, false);
+	assert_int_equal(side[0].closes, 1);
+	assert_string_equal(side[0].why.msg, side[1].why.msg);
+	side[0].closes = side[1].closes = 0;
+	sides_free();
+}
+
+/* Nobody reads at the other end: what the kernel took is given again. */
+static void what_was_given_to_a_lost_connection_is_counted_when_it_is_given_again(void **state)
+{
+	uint64_t given;
+	int fd[2];
+
+	(void)state;
+	side_new(&side[0], 20, 40000, MIB);
+	side_new(&side[1], 0, 40000, MIB);
+	channel_pause(side[1].ch);
+	unix_pair(fd);
+	connect_sockets(0, fd);
+	fill(&side[0]);
+	pump_until(channel_bytes_sent(side[0].ch) > 60000);
+	given = channel_bytes_sent(side[0].ch);
+	shutdown(fd[1], SHUT_RDWR);
+	pump_until(side[0].lost);
+	assert_int_equal(channel_bytes_again(side[0].ch), 0);
+	unix_pair(fd);
+	connect_sockets(1, fd);
+	assert_true(channel_bytes_again(side[0].ch) >= given / 2 && channel_bytes_again(side[0].ch) <= MIB + 40000);
+	channel_resume(side[1].ch);
+	pump_until(all_there());
+	sides_free();
+}
+
 #define over_socket(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1041,8 +1151,14 @@ int main(void)
 		over_socket(a_socket_cut_while_the_other_end_is_paused_or_knows_nothing_loses_none_either),
 		over_socket(much_arrives_over_many_connections),
 	};
+	const struct CMUnitTest words[] = {
+		over_socket(an_answer_tells_what_was_received_and_the_channel_goes_on),
+		over_socket(one_that_waits_is_closed_when_it_no_longer_outlives_its_connections),
+		over_socket(what_was_given_to_a_lost_connection_is_counted_when_it_is_given_again),
+	};
 	int failed = cmocka_run_group_tests_name("in memory", in_memory, NULL, NULL);
 
 	failed += cmocka_run_group_tests_name("over sockets", sockets, NULL, NULL);
+	failed += cmocka_run_group_tests_name("another connection", words, NULL, NULL);
 	return failed + cmocka_run_group_tests_name("through TLS", sockets, with_tls, NULL);
 }

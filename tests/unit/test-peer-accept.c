@@ -156,6 +156,67 @@ static void who_knows_the_token_enters_and_nobody_else(void **state)
 	close_door(&f);
 }
 
+static struct hello say_hello_again(struct link *l, unsigned channel, uint32_t generation)
+{
+	struct hello mine = {.session = "0123456789abcde", .channel = channel, .generation = generation, .received = 41};
+	AUTO_FREE char *way = net_way(l->fd, false);
+	struct err e;
+
+	hello_begin(&mine);
+	snprintf(mine.way, sizeof(mine.way), "%s", way);
+	assert_int_equal(hello_send(l, &mine, MS, &e), 0);
+	return mine;
+}
+
+/* In clear RESUME comes behind the proof, and is about what HELLO was about. */
+static void who_comes_again_says_where_the_channel_stands_and_that_it_may(void **state)
+{
+	struct hello mine, theirs, wrong;
+	uint8_t proof[HELLO_PROOF_BYTES];
+	struct fixture f;
+	struct link l;
+	struct err e;
+	unsigned i;
+
+	(void)state;
+	open_door(&f, NULL, MS);
+	for (i = 0; i < 4; i++) {
+		l = come(&f);
+		mine = say_hello_again(&l, 3, 7);
+		attend(&f, 20);
+		assert_int_equal(hello_receive(&l, &theirs, MS, &e), 0);
+		assert_int_equal(theirs.generation, 7);
+		wrong = mine;
+		if (i == 1)
+			wrong.channel = 4;
+		else if (i == 2)
+			wrong.generation = 8;
+		else if (i == 3)
+			wrong.session[0]++;
+		hello_prove(HELLO_SOURCE, TOKEN, &mine, &theirs, proof);
+		assert_int_equal(hello_send_proof(&l, proof, MS, &e), 0);
+		attend(&f, 20);
+		assert_int_equal(f.entered, i ? 1 : 0);
+		assert_int_equal(hello_send_resume(&l, &wrong, MS, &e), 0);
+		attend(&f, 20);
+		assert_int_equal(f.entered, 1);
+		if (i)
+			expect_refusal(&l, "about another connection than its HELLO");
+		else
+			assert_true(f.hello.generation == 7 && f.hello.received == 41);
+		link_close(&l);
+	}
+	l = come(&f); /* without a proof nothing is resumed */
+	mine = say_hello_again(&l, 3, 7);
+	attend(&f, 20);
+	assert_int_equal(hello_receive(&l, &theirs, MS, &e), 0);
+	assert_int_equal(hello_send_resume(&l, &mine, MS, &e), 0);
+	attend(&f, 20);
+	expect_refusal(&l, "does not speak the vmferry protocol");
+	assert_int_equal(f.entered, 1);
+	close_door(&f);
+}
+
 static void one_that_has_come_another_way_than_it_says_is_refused_unless_that_is_no_matter(void **state)
 {
 	struct hello mine = {.channel = 1};
@@ -313,6 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_knows_the_token_enters_and_nobody_else),
+		cmocka_unit_test(who_comes_again_says_where_the_channel_stands_and_that_it_may),
 		cmocka_unit_test(one_that_has_come_another_way_than_it_says_is_refused_unless_that_is_no_matter),
 		cmocka_unit_test(many_that_say_nothing_do_not_keep_one_out_that_speaks),
 		cmocka_unit_test(all_that_are_silent_are_given_up_at_the_same_time),
