@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES (64 * 1024)
+#define WISH_OFFSET ((off_t)1 << 40)
 
 static char *name_before(const char *path)
 {
@@ -224,6 +225,31 @@ int journal_file_open(struct journal_file *f, const char *path, struct err *e)
 		return err_sys(e, ENOENT, "cannot open journal %s", path);
 	f->allocated = st.st_size;
 	return 0;
+}
+
+/* A lock of its own, far behind all bytes, says so: it goes with whoever has it. */
+static struct flock wish(short type)
+{
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = WISH_OFFSET, .l_len = 1};
+}
+
+int journal_file_want(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct flock l = wish(F_RDLCK);
+
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &l)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+bool journal_file_wanted(const struct journal_file *f)
+{
+	struct flock l = wish(F_WRLCK);
+
+	return !fcntl(f->fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
 }
 
 void journal_file_close(struct journal_file *f)

@@ -35,6 +35,9 @@ void journal_file_discard(struct journal_file *f);
 /* Locked; f is to be closed whatever is returned. On a read-only file system it can be read, and counts as broken and refused. -EBUSY:
  * another process holds it. The caller sets the end. */
 int journal_file_open(struct journal_file *f, const char *path, struct err *e);
+/* See journal.h. */
+int journal_file_want(const char *path);
+bool journal_file_wanted(const struct journal_file *f);
 /* NULL path: nothing to close. */
 void journal_file_close(struct journal_file *f);
 

@@ -296,6 +296,16 @@ static struct journal *new_journal(void)
 	return j;
 }
 
+int journal_want(const char *path)
+{
+	return journal_file_want(path);
+}
+
+bool journal_wanted(const struct journal *j)
+{
+	return journal_file_wanted(&j->file);
+}
+
 void journal_close(struct journal *j)
 {
 	if (!j)

@@ -35,6 +35,11 @@ int journal_create(struct journal **out, const char *dir, const uint8_t attempt_
 /* Replays and stays open for appending; on a file system that is read-only, for reading: every write then fails. -EBUSY: a live
  * agent holds it. -EBADMSG: damaged (more than a torn tail). */
 int journal_open(struct journal **out, const char *path, struct err *e);
+/* Asks the live agent that holds it (-EBUSY of journal_open) to let go of it if it only waits: as long as the descriptor is open that is
+ * returned; -1: that cannot be asked. */
+int journal_want(const char *path);
+/* Does anybody ask? */
+bool journal_wanted(const struct journal *j);
 /* Closes the file, keeps it on disk. NULL is allowed. */
 void journal_close(struct journal *j);
 /*

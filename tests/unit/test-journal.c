@@ -587,6 +587,25 @@ static void what_it_begins_with_can_be_read_while_an_agent_holds_it(void **state
 	assert_int_equal(journal_peek(path, id, &begin, &e), -ENOENT);
 }
 
+static void one_who_holds_it_can_be_asked_for_it_by_whoever_waits(void **state)
+{
+	struct journal *j = create(*state, false), *another = NULL;
+	int wish;
+
+	assert_false(journal_wanted(j));
+	assert_int_equal(journal_open(&another, journal_path(j), &e), -EBUSY);
+	assert_false(journal_wanted(j));
+	wish = journal_want(journal_path(j));
+	assert_true(wish >= 0);
+	assert_true(journal_wanted(j));
+	assert_int_equal(journal_state(j, HO_DST_ABORTED, &e), 0);
+	assert_true(journal_wanted(j));
+	close(wish);
+	assert_false(journal_wanted(j));
+	assert_true(journal_want("/nonexistent") < 0);
+	assert_int_equal(journal_remove(j, false, &e), 0);
+}
+
 static void path_tells_by_its_end_alone_whose_it_is(void **state)
 {
 	(void)state;
@@ -709,6 +728,7 @@ int main(void)
 		T(whatever_was_recorded_is_there_after_a_power_failure),
 		T(list_names_unfinished_attempts_only_and_twenty_done_are_kept),
 		T(what_it_begins_with_can_be_read_while_an_agent_holds_it),
+		T(one_who_holds_it_can_be_asked_for_it_by_whoever_waits),
 		T(path_tells_by_its_end_alone_whose_it_is),
 		T(dump_reads_like_a_story),
 		T(state_dir_is_chosen_and_created),
