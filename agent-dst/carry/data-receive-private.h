@@ -87,6 +87,13 @@ struct data {
 	unsigned seeds;
 };
 
+/* The next connection. */
+struct next_link {
+	struct qnode node;
+	struct link link;
+	struct hello theirs;
+};
+
 struct receiver {
 	struct receive_shared *shared;
 	unsigned number;
@@ -95,7 +102,8 @@ struct receiver {
 	pthread_t thread;
 	bool ended;    /* the thread */
 	bool complete; /* END(GROUP_RAM, last) came */
-	struct task stop, retry;
+	struct task stop, retry, let_go;
+	struct queue links; /* struct next_link */
 	struct codec *codec;
 	uint8_t *scratch;
 	struct data data; /* the one at hand */

@@ -2,6 +2,7 @@
 #include "data-receive-private.h"
 #include "conn-link.h"
 #include "log.h"
+#include "resume.h"
 #include "util.h"
 
 #include <errno.h>
@@ -545,6 +546,59 @@ static void on_closed(void *ctx, struct channel *c, const struct err *why)
 	receive_lost(ctx, why);
 }
 
+/* ---- another connection ---- */
+
+static void tell_of_connection(struct receiver *r, enum receive_kind kind, const struct err *why)
+{
+	struct receive_event *ev = receive_event_new(r, kind, NULL, 0);
+
+	if (why)
+		ev->err = *why;
+	receive_tell(r, ev);
+}
+
+static void on_cut(void *ctx, struct channel *c, const struct err *why)
+{
+	(void)c;
+	tell_of_connection(ctx, RECEIVE_CUT, why);
+}
+
+static void on_links(struct queue *q)
+{
+	struct receiver *r = container_of(q, struct receiver, links);
+	struct next_link *next;
+	struct qnode *n;
+	struct err e;
+
+	while ((n = queue_take(q))) {
+		next = container_of(n, struct next_link, node);
+		if (resume_answer(r->loop, r->ch, next->link, &next->theirs, &e))
+			log_info("data channel %u: %s", r->number, e.msg);
+		else
+			tell_of_connection(r, RECEIVE_BACK, NULL);
+		free(next);
+	}
+}
+
+void receiver_resume(struct receiver *r, struct link link, const struct hello *theirs)
+{
+	struct next_link *next = xcalloc(1, sizeof(*next));
+
+	next->link = link;
+	next->theirs = *theirs;
+	queue_put(&r->links, &next->node);
+}
+
+static void on_let_go(struct task *t)
+{
+	channel_outlive(container_of(t, struct receiver, let_go)->ch, false);
+}
+
+void receiver_let_go(struct receiver *r)
+{
+	loop_post(r->loop, &r->let_go);
+}
+
 /* ---- life ---- */
 
 static void on_stop(struct task *t)
@@ -586,7 +640,7 @@ static void *run(void *arg)
 
 int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e)
 {
-	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {.frame = on_frame, .closed = on_closed}};
+	struct channel_config cfg = {.number = number, .window_bytes = MIB, .on = {.frame = on_frame, .closed = on_closed, .lost = on_cut}};
 	struct receiver *r = xcalloc(1, sizeof(*r));
 	static const uint8_t zeros[PAGE_BYTES];
 	unsigned i, bufs = MAX(WRITE_BUFS_MIN, WRITE_BUFS_ALL / shared->channels / 2);
@@ -605,6 +659,8 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 	r->scratch = xmalloc(DATA_RAW_MAX);
 	r->stop.run = on_stop;
 	r->retry.run = receive_stream_retry;
+	r->let_go.run = on_let_go;
+	queue_init(&r->links, r->loop, on_links);
 	r->writes.all = xcalloc(bufs, sizeof(*r->writes.all));
 	for (i = 0; i < bufs; i++) {
 		r->writes.all[i].buf = aligned_alloc(DISK_ALIGN, DATA_RAW_MAX);
@@ -615,6 +671,7 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 	}
 	cfg.ctx = r;
 	r->ch = channel_over(r->loop, link, &cfg);
+	channel_outlive(r->ch, shared->resumes);
 	__atomic_store_n(&shared->receivers[number - 1], r, __ATOMIC_RELEASE);
 	k = pthread_create(&r->thread, NULL, run, r);
 	if (k)
@@ -635,11 +692,19 @@ void receiver_end(struct receiver *r)
 void receiver_stop(struct receiver *r)
 {
 	struct write_batch *b;
+	struct qnode *n;
 	unsigned i;
 
 	if (!r)
 		return;
 	receiver_end(r);
+	while ((n = queue_take(&r->links))) {
+		struct next_link *next = container_of(n, struct next_link, node);
+
+		link_close(&next->link);
+		free(next);
+	}
+	queue_fini(&r->links);
 	for (i = 0; i < r->ram.count; i++)
 		unit_set_fini(&r->ram.blocks[i].round);
 	for (i = 0; i < OBJECT_STREAM_MAX; i++)

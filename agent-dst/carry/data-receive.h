@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "cpu-stage.h"
 #include "disk-io.h"
+#include "hello.h"
 #include "link.h"
 #include "object.h"
 #include "queue.h"
@@ -40,6 +41,7 @@ struct receive_shared {
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */
+	bool resumes;				  /* channels outlive their connections */
 	struct cpu_meter *cpu;			  /* measures the receivers' threads; NULL: nothing does */
 };
 
@@ -54,6 +56,8 @@ enum receive_kind {
 	RECEIVE_RETURN_PATH, /* opaque: QEMU's answer */
 	RECEIVE_HAVE,	     /* group, offset, number (1: the last), data: HAVE, of old-read.h */
 	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */
+	RECEIVE_CUT,	     /* its connection is gone, and it waits for another: err */
+	RECEIVE_BACK,	     /* which is there */
 };
 
 /* The receiver of the event frees it. */
@@ -75,6 +79,10 @@ struct receive_stats {
 };
 
 int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e);
+/* The channel goes on over this link, on which theirs was said. */
+void receiver_resume(struct receiver *r, struct link link, const struct hello *theirs);
+/* One that waits for another connection waits no more: RECEIVE_LOST. */
+void receiver_let_go(struct receiver *r);
 /* Ends the thread. Threads post to each other: all are ended before the first is freed. NULL and a second call are fine. */
 void receiver_end(struct receiver *r);
 /* And frees. */

@@ -18,6 +18,8 @@ int copy_enter(void *ctx, struct err *e)
 	json_object_set_new(ready, "channels", json_integer(t->data.channels));
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
+	if (t->data.shared.resumes)
+		json_object_set_new(ready, "resume", json_true());
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }
 
@@ -70,6 +72,13 @@ static int on_receive(struct transfer *t, const struct receive_event *rev, struc
 		return channel_complete(t);
 	case RECEIVE_LOST:
 		return channel_lost(t, rev, e);
+	case RECEIVE_CUT:
+		if (t->a.handoff.state == HO_DST_BEGUN) /* later the source has nothing more to say there */
+			outage_cut(&t->outage, rev->channel, &rev->err);
+		return 0;
+	case RECEIVE_BACK:
+		outage_back(&t->outage, rev->channel);
+		return 0;
 	case RECEIVE_HAVE:
 		return have(t, rev);
 	case RECEIVE_STREAM:

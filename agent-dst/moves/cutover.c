@@ -20,7 +20,6 @@
 #define CONT_TRIES    3
 #define CONT_PAUSE_MS 100
 #define BUSY_MS	      20000
-#define BUSY_PAUSE_MS 100
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -228,17 +227,14 @@ static int answer_unknown(struct transfer *t)
 /* The journal of an earlier life, if there is one. */
 static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], struct err *e)
 {
-	uint64_t until = now_ns() + BUSY_MS * 1000000ULL;
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *path = NULL;
 	int r;
 
 	memcpy(t->a.id, attempt, sizeof(t->a.id));
 	path = xasprintf("%s/%s-dst.journal", t->cfg->state_dir, attempt_id_format(t->a.id, id));
-	/* the session that held it may not have noticed yet that its source is gone */
-	do
-		r = transfer_restore(t, path, e);
-	while (r == -EBUSY && now_ns() < until && !loop_step(t->a.loop, BUSY_PAUSE_MS, e));
+	/* the session that holds it may not have noticed yet that its source is gone */
+	r = transfer_restore_from_others(t, path, BUSY_MS, e);
 	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
 	return r == -ENOENT && !t->a.handing_off && !access(t->cfg->state_dir, R_OK | X_OK) ? 0 : r;
 }

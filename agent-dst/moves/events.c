@@ -58,6 +58,12 @@ int common_event(void *ctx, const struct event *ev, struct err *e)
 	switch (ev->kind) {
 	case EVENT_CONTROL_LOST:
 		return control_gone(t, ev, e);
+	case EVENT_CONTROL_CUT:
+		outage_cut(&t->outage, 0, &ev->err);
+		return 0;
+	case EVENT_CONTROL_BACK:
+		outage_back(&t->outage, 0);
+		return 0;
 	case EVENT_QMP_LOST:
 		return qemu_gone(t, e);
 	case EVENT_FRAME:

@@ -160,6 +160,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	}
 	t->cfg = cfg;
 	data_plane_init(&t->data, &t->a, cfg);
+	outage_init(&t->outage, &t->data);
 	target_init(&t->target, &t->a, cfg->runtime_dir);
 	ram_init(&t->ram, &t->target);
 	disks_init(&t->disks, &t->target, cfg->state_dir);
@@ -176,6 +177,7 @@ void transfer_free(struct transfer *t)
 	attempt_drain(&t->a);
 	ram_stop_feeding(&t->ram);
 	disks_stop(&t->disks);
+	outage_fini(&t->outage);
 	data_plane_fini(&t->data);
 	parts_fini(&t->parts);
 	attempt_fini(&t->a);

@@ -24,6 +24,15 @@ static int take_secret(struct transfer *t, const json_t *prepare, struct err *e)
 		       : err_set(e, EPROTO, "the source sent no digest secret");
 }
 
+/* For how long the source tries to come back. */
+static void agree_to_outages(struct transfer *t)
+{
+	json_int_t ms = json_integer_value(json_object_get(t->decisions, "resume_ms"));
+
+	if (ms > 0)
+		outage_agree(&t->outage, (unsigned)MIN(ms, OUTAGE_MS_MAX));
+}
+
 static int begin_journal(struct transfer *t, struct err *e)
 {
 	json_t *begin = json_object();
@@ -58,6 +67,8 @@ int prepare_enter(void *ctx, struct err *e)
 	r = take_secret(t, t->decisions, e);
 	if (!r)
 		r = begin_journal(t, e);
+	if (!r)
+		agree_to_outages(t);
 	if (!r)
 		r = parts_prepare(&t->parts, e);
 	return r ? r : receive_if_all_files_are_here(t, e);

@@ -6,6 +6,10 @@
 #include "util.h"
 
 #include <errno.h>
+#include <unistd.h>
+
+#define SETTLE_MS     2000 /* a live agent that does not let go of its journal is at work */
+#define BUSY_PAUSE_MS 200  /* longer than whoever waits takes to look (outage.c) */
 
 int transfer_restore(struct transfer *t, const char *journal_path, struct err *e)
 {
@@ -22,6 +26,21 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 	if (r)
 		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);
 	return attempt_step(&t->a, EV_RECOVER, HO_NONE, e);
+}
+
+int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e)
+{
+	uint64_t until = now_ns() + wait_ms * 1000000ULL;
+	struct err ignored;
+	int wish, r;
+
+	while ((r = transfer_restore(t, journal_path, e)) == -EBUSY && now_ns() < until) {
+		wish = journal_want(journal_path);
+		loop_step(t->a.loop, BUSY_PAUSE_MS, &ignored);
+		if (wish >= 0)
+			close(wish);
+	}
+	return r;
 }
 
 static int settled(const struct transfer *t, struct err *e)
@@ -75,7 +94,7 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 
 	if (r)
 		return EXIT_UNDECIDED;
-	r = transfer_restore(t, journal_path, e);
+	r = transfer_restore_from_others(t, journal_path, SETTLE_MS, e);
 	/* START and STARTED in one go, then DONE */
 	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */
 		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);

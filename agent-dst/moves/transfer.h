@@ -16,6 +16,7 @@
 #include "data-plane.h"
 #include "line.h"
 #include "move.h"
+#include "outage.h"
 #include "ram.h"
 #include "startup.h"
 
@@ -53,6 +54,7 @@ struct transfer {
 	struct startup startup;
 	struct line line;
 	struct data_plane data;
+	struct outage outage;
 	json_t *decisions; /* PREPARE */
 
 	bool cont_sent;
@@ -106,6 +108,8 @@ void cutover_keep_disks(struct transfer *t);
 /* recover.c */
 /* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
 int transfer_restore(struct transfer *t, const char *journal_path, struct err *e);
+/* -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
+int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e);
 
 /* events.c: what means the same in every stage */
 int common_event(void *ctx, const struct event *ev, struct err *e);

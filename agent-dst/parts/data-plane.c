@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "log.h"
 #include "process.h"
+#include "resume.h"
 #include "util.h"
 
 #include <errno.h>
@@ -38,15 +39,36 @@ int data_plane_listen(struct data_plane *d, struct err *e)
 	return net_listen(d->cfg->listen_host, d->cfg->data_ports, any, &d->listen_fd, NULL, e);
 }
 
-/* The session's own data channels come one after another; strangers may come, too. */
+static bool has_channel(const struct data_plane *d, unsigned channel)
+{
+	return channel ? d->receivers[channel - 1] != NULL : d->a->control && channel_open(d->a->control);
+}
+
+/* The session's own data channels come one after another, and any channel again; strangers may come, too. */
 static int data_wanted(void *ctx, const struct hello *theirs, struct err *e)
 {
 	const struct data_plane *d = ctx;
+	bool again = theirs->generation > 0;
 
-	if (memcmp(theirs->session, d->cfg->session, 16) || theirs->channel < 1 || theirs->channel > d->channels ||
-	    d->receivers[theirs->channel - 1])
+	if (memcmp(theirs->session, d->cfg->session, 16) || theirs->channel > d->channels || has_channel(d, theirs->channel) != again ||
+	    (again ? !d->shared.resumes : !theirs->channel))
 		return err_set(e, EPERM, "this is not a channel of the session");
 	return 0;
+}
+
+static void comes_again(struct data_plane *d, struct link link, const struct hello *theirs)
+{
+	struct err e;
+
+	if (theirs->channel) {
+		receiver_resume(d->receivers[theirs->channel - 1], link, theirs);
+		return;
+	}
+	net_limit_silence(link.fd);
+	if (resume_answer(d->a->loop, d->a->control, link, theirs, &e))
+		log_info("control: %s", e.msg);
+	else
+		conductor_put(&d->a->con, event_new(EVENT_CONTROL_BACK, 0, NULL, 0));
 }
 
 static void data_enters(void *ctx, struct link *link, const struct hello *theirs)
@@ -56,6 +78,8 @@ static void data_enters(void *ctx, struct link *link, const struct hello *theirs
 
 	if (data_wanted(d, theirs, &e)) /* it was, when it said so */
 		link_close(link);
+	else if (theirs->generation)
+		comes_again(d, *link, theirs);
 	else if (receiver_start(&d->receivers[theirs->channel - 1], *link, theirs->channel, &d->shared, &e))
 		log_info("data channel %u: %s", theirs->channel, e.msg);
 	else
@@ -90,7 +114,7 @@ static void at_door(struct op *op, int res, uint32_t flags)
 	if (res == -ECANCELED || d->a->con.finished)
 		return;
 	door_step(d->door);
-	if (d->connected < d->channels)
+	if (d->connected < d->channels || d->shared.resumes)
 		watch_door(d);
 	else
 		close_door(d);

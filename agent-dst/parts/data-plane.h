@@ -30,7 +30,7 @@ struct data_plane {
 /* listen_fd: a socket that listens already, or -1. */
 void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_config *cfg);
 int data_plane_listen(struct data_plane *d, struct err *e);
-/* Lets the session's channels in, until all are. */
+/* Lets the session's channels in, until all are; and again, if they outlive their connections. */
 int data_plane_open_door(struct data_plane *d, struct err *e);
 /* A channel's part of a round: tells the source when it was the last. */
 void data_plane_count(struct data_plane *d, const struct receive_event *rev);

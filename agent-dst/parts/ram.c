@@ -203,6 +203,8 @@ int ram_take(struct ram *r, const struct receive_event *rev, struct err *e)
 	case RECEIVE_DURABLE:
 	case RECEIVE_COMPLETE:
 	case RECEIVE_LOST:
+	case RECEIVE_CUT:
+	case RECEIVE_BACK:
 	case RECEIVE_HAVE:
 		break;
 	}

@@ -2,12 +2,21 @@
 #include "data-send.h"
 #include "conn-link.h"
 #include "log.h"
+#include "resume.h"
 #include "sums.h"
 #include "util.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+
+/* The next connection. */
+struct next_link {
+	struct qnode node;
+	struct link link;
+	uint32_t generation;
+	uint64_t peer_received;
+};
 
 struct sender {
 	struct send_shared *shared;
@@ -16,7 +25,10 @@ struct sender {
 	struct channel *ch;
 	pthread_t thread;
 	struct queue in;
-	struct task stop;
+	struct queue links; /* struct next_link */
+	struct task stop, outlive, cut;
+	bool outlives; /* atomic */
+	struct err why_cut;
 	struct encode *encode;
 	struct batch batch;
 	struct shared_buf *buf[BATCH_PARTS]; /* of the batch's parts, one reference each */
@@ -424,6 +436,68 @@ static void on_closed(void *ctx, struct channel *c, const struct err *why)
 	s->shared->lost(s->shared->ctx, s->number, why);
 }
 
+/* ---- another connection ---- */
+
+/* The channel is let go of its connection in a moment of its own: not while that tells. */
+static void on_lost(void *ctx, struct channel *c, const struct err *why)
+{
+	struct sender *s = ctx;
+
+	(void)c;
+	s->why_cut = *why;
+	loop_post(s->loop, &s->cut);
+}
+
+static void on_cut(struct task *t)
+{
+	struct sender *s = container_of(t, struct sender, cut);
+	uint64_t received;
+	struct err e;
+
+	if (!channel_detach(s->ch, channel_generation(s->ch) + 1, &received, &e))
+		s->shared->cut(s->shared->ctx, s->number, channel_generation(s->ch), received, &s->why_cut);
+}
+
+static void on_links(struct queue *q)
+{
+	struct sender *s = container_of(q, struct sender, links);
+	struct next_link *next;
+	struct qnode *n;
+	struct err e;
+
+	while ((n = queue_take(q))) {
+		next = container_of(n, struct next_link, node);
+		if (resume_attach(s->loop, s->ch, next->link, next->generation, next->peer_received, &e))
+			log_info("data channel %u: %s", s->number, e.msg);
+		else
+			s->shared->back(s->shared->ctx, s->number);
+		free(next);
+	}
+}
+
+void sender_resume(struct sender *s, struct link link, uint32_t generation, uint64_t peer_received)
+{
+	struct next_link *next = xcalloc(1, sizeof(*next));
+
+	*next = (struct next_link){.link = link, .generation = generation, .peer_received = peer_received};
+	queue_put(&s->links, &next->node);
+}
+
+static void on_outlive(struct task *t)
+{
+	struct sender *s = container_of(t, struct sender, outlive);
+
+	channel_outlive(s->ch, __atomic_load_n(&s->outlives, __ATOMIC_RELAXED));
+}
+
+void sender_outlive(struct sender *s, bool yes)
+{
+	__atomic_store_n(&s->outlives, yes, __ATOMIC_RELAXED);
+	loop_post(s->loop, &s->outlive);
+}
+
+/* ---- life ---- */
+
 static void on_stop(struct task *t)
 {
 	loop_stop(container_of(t, struct sender, stop)->loop);
@@ -449,7 +523,8 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	struct channel_config cfg = {.number = number,
 				     .window_bytes = shared->window_bytes,
 				     .pacer = &shared->pacer,
-				     .on = {.frame = on_frame, .writable = on_writable, .closed = on_closed}};
+				     .silence_ms = &shared->silence_ms,
+				     .on = {.frame = on_frame, .writable = on_writable, .closed = on_closed, .lost = on_lost}};
 	struct sender *s = xcalloc(1, sizeof(*s));
 	int r;
 
@@ -466,7 +541,10 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	use_effort(s, encode_uses(s->encode));
 	sums_init(&s->sums, &shared->key);
 	s->stop.run = on_stop;
+	s->cut.run = on_cut;
+	s->outlive.run = on_outlive;
 	queue_init(&s->in, s->loop, on_ready);
+	queue_init(&s->links, s->loop, on_links);
 	s->ch = channel_over(s->loop, link, &cfg);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
@@ -500,9 +578,16 @@ void sender_stop(struct sender *s)
 		item_free(s->cur);
 	while ((n = queue_take(&s->in)))
 		item_free((struct send_item *)n);
+	while ((n = queue_take(&s->links))) {
+		struct next_link *next = container_of(n, struct next_link, node);
+
+		link_close(&next->link);
+		free(next);
+	}
 	drop_seeds(s);
 	sums_fini(&s->sums);
 	encode_free(s->encode);
+	queue_fini(&s->links);
 	queue_fini(&s->in);
 	loop_free(s->loop);
 	free(s);
@@ -526,6 +611,11 @@ uint64_t sender_contents(const struct sender *s)
 uint64_t sender_wire_bytes(const struct sender *s)
 {
 	return channel_bytes_sent(s->ch);
+}
+
+uint64_t sender_bytes_again(const struct sender *s)
+{
+	return channel_bytes_again(s->ch);
 }
 
 uint64_t sender_unacked_bytes(const struct sender *s)

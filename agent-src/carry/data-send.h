@@ -42,9 +42,14 @@ struct send_shared {
 	/* the RAM blocks; set before the first page item, and with seeds anew before the first of QEMU's */
 	struct page_table *ram;
 	unsigned ram_blocks; /* atomic */
-	/* to the main thread: the channel broke */
-	void (*lost)(void *ctx, unsigned channel, const struct err *why); /* called in the sender's thread */
+	/* to the main thread, called in the sender's: the channel broke; */
+	void (*lost)(void *ctx, unsigned channel, const struct err *why);
+	/* its connection did, and it waits for one of this generation or a later one, to be told what was received over those before; */
+	void (*cut)(void *ctx, unsigned channel, uint32_t generation, uint64_t received, const struct err *why);
+	/* that is there */
+	void (*back)(void *ctx, unsigned channel);
 	void *ctx;
+	unsigned silence_ms; /* atomic; see channel_config */
 };
 
 /* Before the first sender. */
@@ -85,6 +90,10 @@ struct sender;
 /* Takes the connected socket. number: 1-based channel number. */
 int sender_start(struct sender **out, struct link link, unsigned number, struct send_shared *shared, struct err *e);
 void sender_put(struct sender *s, struct send_item *it);
+/* Does the channel outlive its connections? Not at first. One that waits for another is lost when it no longer does. */
+void sender_outlive(struct sender *s, bool yes);
+/* It goes on over this link: see resume_attach(). */
+void sender_resume(struct sender *s, struct link link, uint32_t generation, uint64_t peer_received);
 /* Ends the thread and frees. NULL ok. */
 void sender_stop(struct sender *s);
 void sender_stats(const struct sender *s, struct send_stats *sum /* added to */);
@@ -93,5 +102,7 @@ uint64_t sender_contents(const struct sender *s);
 uint64_t sender_wire_bytes(const struct sender *s);
 /* Of what is on its way, or waits to be. */
 uint64_t sender_unacked_bytes(const struct sender *s);
+/* What had to be sent again, over another connection. */
+uint64_t sender_bytes_again(const struct sender *s);
 
 #endif

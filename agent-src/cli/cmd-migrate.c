@@ -57,6 +57,8 @@ static const char usage[] =
 	"                        all is copied until then; with --how quick, it begins then\n"
 	"  --on-stall WHAT       when it never is, as the guest writes too fast:\n"
 	"                        wait (default), throttle the guest, stop it for the rest, or cancel\n"
+	"  --reconnect-timeout S connections that break are made again, and the move goes on where it was, for so many seconds\n"
+	"                        (default 60; 0: it is rolled back at once); while the guest stands still, for two\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
 	"  --channels N          data connections (default 2)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
@@ -91,6 +93,7 @@ static const char usage[] =
 enum {
 	OPT_DISK_DIR = 256,
 	OPT_DOWNTIME,
+	OPT_RECONNECT,
 	OPT_HOLD,
 	OPT_AT,
 	OPT_STALL,
@@ -124,6 +127,7 @@ static const struct option options[] = {
 	{"how", required_argument, NULL, OPT_HOW},
 	{"disk-dir", required_argument, NULL, OPT_DISK_DIR},
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
+	{"reconnect-timeout", required_argument, NULL, OPT_RECONNECT},
 	{"hold", no_argument, NULL, OPT_HOLD},
 	{"at", required_argument, NULL, OPT_AT},
 	{"on-stall", required_argument, NULL, OPT_STALL},
@@ -224,6 +228,7 @@ static const struct number_option {
 	long min, max;
 } number_options[] = {
 	{OPT_DOWNTIME, "--max-downtime", "a number of milliseconds", 1, 3600000},
+	{OPT_RECONNECT, "--reconnect-timeout", "a number of seconds, at most 86400", 0, 86400},
 	{OPT_CHANNELS, "--channels", "a number from 1 to 15", 1, CHANNELS_MAX - 1},
 	{OPT_MULTIFD, "--multifd", "a number from 0 to 14", 0, MULTIFD_MAX},
 };
@@ -262,6 +267,8 @@ static void set_number(struct move_options *o, int c, long n)
 {
 	if (c == OPT_DOWNTIME)
 		o->max_downtime_ms = (unsigned)n;
+	else if (c == OPT_RECONNECT)
+		o->reconnect_ms = (unsigned)n * 1000;
 	else if (c == OPT_CHANNELS)
 		o->carry.channels = (unsigned)n;
 	else
@@ -548,7 +555,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	return detach && !o->dry_run ? run_detached(o) : move_run(o);
 }
 
-#define DEFAULTS .max_downtime_ms = 300, .carry = {.channels = 2, .multifd = -1}
+#define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.channels = 2, .multifd = -1}
 
 int cmd_migrate(int argc, char **argv)
 {

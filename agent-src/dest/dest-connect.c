@@ -188,42 +188,59 @@ static int check_host(const struct dest *d, const struct link *l, const struct h
 		       "this host, name it by a loopback address");
 }
 
-/* Both sides say HELLO, and prove that they may. */
-static int say_hello(struct dest *d, struct link *l, unsigned channel, struct err *e)
+/* Both sides say where the channel stands. */
+static int exchange_resumes(struct link *l, const struct hello *mine, struct dest_again *again, struct err *e)
 {
+	struct hello theirs = *mine;
+	int r = hello_send_resume(l, mine, again->timeout_ms, e);
+
+	if (!r)
+		r = hello_receive_resume(l, &theirs, again->timeout_ms, e);
+	again->peer_received = theirs.received;
+	return r;
+}
+
+/* Both sides say HELLO, and prove that they may. again: NULL for a channel's first connection. */
+static int say_hello(struct dest *d, struct link *l, unsigned channel, struct dest_again *again, struct err *e)
+{
+	unsigned timeout_ms = again ? again->timeout_ms : HELLO_MS;
 	struct hello mine = d->hello, theirs;
 	AUTO_FREE char *way = net_way(l->fd, false);
 	int r;
 
 	mine.channel = channel;
 	hello_begin(&mine);
+	if (again) {
+		mine.generation = again->generation;
+		mine.received = again->received;
+	}
 	if (!l->tls && !d->plaintext)
 		snprintf(mine.way, sizeof(mine.way), "%s", way);
-	r = hello_send(l, &mine, HELLO_MS, e);
+	r = hello_send(l, &mine, timeout_ms, e);
 	if (!r)
-		r = hello_receive(l, &theirs, HELLO_MS, e);
+		r = hello_receive(l, &theirs, timeout_ms, e);
 	if (!r)
 		r = check_host(d, l, &mine, &theirs, e);
 	if (!r && !l->tls)
 		r = exchange_proofs(d, l, &mine, &theirs, e);
-	return r;
+	return r || !again ? r : exchange_resumes(l, &mine, again, e);
 }
 
-static int meet(struct dest *d, const char *port, unsigned channel, struct link *out, struct err *e)
+static int meet(struct dest *d, const char *port, unsigned channel, struct dest_again *again, struct link *out, struct err *e)
 {
 	struct link link = LINK_NONE;
 	int r;
 
 	if (d->kind == DEST_SSH)
-		r = dest_ssh_connect(d, port, &link.fd, e);
+		r = dest_ssh_connect(d, again ? again->cfg : NULL, port, &link.fd, e);
 	else
-		r = net_connect(d->host, port, d->plaintext || d->tls, CONNECT_MS, &link.fd, e);
+		r = net_connect(d->host, port, d->plaintext || d->tls, again ? again->timeout_ms : CONNECT_MS, &link.fd, e);
 	if (r)
 		return r;
 	if (d->tls)
-		r = link_secure(&link, tls_conn_client(&d->key), now_ns() + HELLO_MS * 1000000ULL, e);
+		r = link_secure(&link, tls_conn_client(&d->key), now_ns() + (again ? again->timeout_ms : HELLO_MS) * 1000000ULL, e);
 	if (!r)
-		r = say_hello(d, &link, channel, e);
+		r = say_hello(d, &link, channel, again, e);
 	if (r) {
 		link_close(&link);
 		return r;
@@ -259,7 +276,7 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 		abort();
 	r = start(d, cfg, e);
 	if (!r)
-		r = meet(d, d->port, 0, control, e);
+		r = meet(d, d->port, 0, NULL, control, e);
 	if (r)
 		return err_prefix(e, "destination %s", cfg->where);
 	net_limit_silence(control->fd);
@@ -271,7 +288,20 @@ int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struc
 	char port[16];
 
 	snprintf(port, sizeof(port), "%u", data_port);
-	return meet(d, port, number, link, e) ? err_prefix(e, "data channel %u", number) : 0;
+	return meet(d, port, number, NULL, link, e) ? err_prefix(e, "data channel %u", number) : 0;
+}
+
+int dest_connect_again(struct dest *d, unsigned data_port, unsigned number, struct dest_again *again, struct link *link, struct err *e)
+{
+	char port[16];
+
+	snprintf(port, sizeof(port), "%u", data_port);
+	d->reconnecting = true;
+	if (meet(d, port, number, again, link, e))
+		return -e->code;
+	if (!number)
+		net_limit_silence(link->fd);
+	return 0;
 }
 
 const char *dest_transport(const struct dest *d)

@@ -61,6 +61,16 @@ struct dest_config {
 int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e);
 /* One more connection, for data channel number. */
 int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
+/* Another connection for a channel that has lost its own, for RESUME. */
+struct dest_again {
+	const struct dest_config *cfg;
+	unsigned timeout_ms; /* of each step */
+	uint32_t generation;
+	uint64_t received;
+	uint64_t peer_received; /* told by the peer */
+};
+/* number: 0 for control, which goes to the data channels' port, too. Over SSH: with another login, if that connection has ended. Blocks. */
+int dest_connect_again(struct dest *d, unsigned data_port, unsigned number, struct dest_again *again, struct link *link, struct err *e);
 /* How the data travels, for the report: "in clear", "TLS 1.3, …", "… through SSH". */
 const char *dest_transport(const struct dest *d);
 /* The agent is gone or has nothing more to do (a local one is waited for: it ends when its control connection has). What a new

@@ -148,7 +148,22 @@ int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *ag
 	return 0;
 }
 
-int dest_ssh_connect(struct dest *d, const char *port, int *fd, struct err *e)
+static int forward(struct dest *d, const char *port, int *fd, struct err *e)
+{
+	return d->ssh ? ssh_forward(d->ssh, d->forward_host, (unsigned)atoi(port), fd, e)
+		      : err_set(e, ENOTCONN, "there is no SSH connection");
+}
+
+static int log_in_again(struct dest *d, const struct dest_config *cfg, struct err *e)
+{
+	dest_ssh_forget_agent(d);
+	if (d->ssh)
+		ssh_close(d->ssh);
+	d->ssh = NULL;
+	return open_ssh(d, cfg, e);
+}
+
+int dest_ssh_connect(struct dest *d, const struct dest_config *again, const char *port, int *fd, struct err *e)
 {
 	struct err tcp;
 
@@ -164,7 +179,12 @@ int dest_ssh_connect(struct dest *d, const char *port, int *fd, struct err *e)
 			tcp.msg);
 		d->through_ssh = true;
 	}
-	return ssh_forward(d->ssh, d->forward_host, (unsigned)atoi(port), fd, e);
+	if (!forward(d, port, fd, e))
+		return 0;
+	/* refused: it was asked, and nobody listens there any more */
+	if (!again || e->code == ECONNREFUSED || log_in_again(d, again, e))
+		return -e->code;
+	return forward(d, port, fd, e);
 }
 
 void dest_ssh_forget_agent(struct dest *d)

@@ -117,6 +117,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	t->blackout.stopped = true;
 	if (!t->blackout.stop_ns)
 		t->blackout.stop_ns = at_ns;
+	outage_watch_silence(t);
 	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {

@@ -348,6 +348,8 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 		r = common_event(t, ev, e);
 		return !r && t->a.con.stage == ST_COPY && time_for_ram(t) ? start_ram(t, e) : r;
 	case EVENT_CONTROL_LOST:
+	case EVENT_CONTROL_CUT:
+	case EVENT_CONTROL_BACK:
 	case EVENT_QMP:
 	case EVENT_QMP_LOST:
 		return common_event(t, ev, e);

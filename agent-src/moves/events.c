@@ -37,6 +37,7 @@ bool reach_destination_again(struct transfer *t)
 		return false;
 	if (!t->end.first_lost_ns)
 		t->end.first_lost_ns = now_ns();
+	outage_end(t);
 	channel_free(t->a.control);
 	t->a.control = NULL;
 	dest_disconnect(&t->dest);
@@ -264,11 +265,18 @@ int common_event(void *ctx, const struct event *ev, struct err *e)
 		return on_frame(t, ev, e);
 	case EVENT_CONTROL_LOST:
 		return control_gone(t, ev, e);
+	case EVENT_CONTROL_CUT:
+		outage_control_cut(t, &ev->err);
+		return 0;
+	case EVENT_CONTROL_BACK: /* who connects knows */
+		return 0;
 	case EVENT_QMP:
 		return on_qmp(t, ev, e);
 	case EVENT_QMP_LOST:
 		return qemu_gone(t, e);
 	case EVENT_WORKER: /* the parts know the others */
+		if (ev->type == WORD_CHANNEL_CUT || ev->type == WORD_CHANNEL_BACK)
+			outage_channel_word(t, ev);
 		return ev->type == WORD_CHANNEL_LOST ? on_channel_lost(t, ev, e) : 0;
 	case EVENT_USER:
 		return on_order(t, ev->type, e);

@@ -334,6 +334,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	t->report.ctx = t;
 	converge_init(&t->pace.converge, opt->max_downtime_ms);
 	data_plane_init(&t->data, &t->a, opt);
+	outage_init(t);
 	source_init(&t->src, &t->a, opt, &t->report);
 	files_init(&t->files, &t->src, &t->data);
 	ram_init(&t->ram, &t->src, &t->data);
@@ -351,6 +352,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 void transfer_free(struct transfer *t)
 {
 	attempt_drain(&t->a);
+	outage_end(t);
 	transfer_stop_data(t);
 	/* it has something to do if we could not */
 	if (!t->a.dead && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive))
@@ -359,6 +361,7 @@ void transfer_free(struct transfer *t)
 	control_close(t->ctl);
 	parts_fini(&t->parts);
 	attempt_disconnect(&t->a);
+	queue_fini(&t->outage.made);
 	dest_fini(&t->dest);
 	attempt_fini(&t->a);
 	json_decref(t->peer.cpu_used);

@@ -27,7 +27,7 @@ static json_t *decisions(struct transfer *t)
 
 	if (getrandom(secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
 		abort();
-	return json_pack("{s:s}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex));
+	return json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms", (int)t->opt->reconnect_ms);
 }
 
 /* What recovering needs: who it is, and how the destination is reached. */
@@ -82,6 +82,8 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", (unsigned)channels);
 	t->data.channels = (unsigned)channels;
 	r = data_plane_connect(&t->data, &t->dest, (unsigned)port, &t->blackout.round_trip_ms, e);
+	if (!r)
+		r = outage_agree(t, ready, (unsigned)port, e);
 	return r ? r : disks_connect(&t->disks, e);
 }
 

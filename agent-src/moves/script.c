@@ -130,6 +130,7 @@ int print_script(struct transfer *t, struct err *e)
 	put_drops(o->disks.accept);
 	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
+	put_number("--reconnect-timeout", o->reconnect_ms / 1000);
 	put("--on-stall", on_stall_words[o->on_stall]);
 	if (o->carry.bwlimit)
 		put_number("--bwlimit", o->carry.bwlimit);

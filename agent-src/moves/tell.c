@@ -119,6 +119,14 @@ void tell_plan(struct transfer *t)
 
 /* ---- progress and status ---- */
 
+static void set_outages(const struct transfer *t, json_t *ev)
+{
+	json_t *outages = outage_tell(t);
+
+	if (outages)
+		json_object_set_new(ev, "outages", outages);
+}
+
 void tell_progress(struct transfer *t, bool second)
 {
 	uint64_t left = disks_left(&t->disks) + (t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
@@ -140,6 +148,7 @@ void tell_progress(struct transfer *t, bool second)
 	if (t->src.migrating && t->ram.pass.number > 1)
 		set_real(ev, "predicted_downtime_ms", t->pace.converge.predicted_ms);
 	parts_tell(&t->parts, TELL_PROGRESS, ev);
+	set_outages(t, ev);
 	report_emit(&t->report, ev);
 }
 
@@ -153,6 +162,7 @@ json_t *tell_status(struct transfer *t)
 	set_real(status, "rate_bps", t->pace.rate);
 	set_flag(status, "held", t->pace.held);
 	parts_tell(&t->parts, TELL_STATUS, status);
+	set_outages(t, status);
 	return status;
 }
 
@@ -292,6 +302,7 @@ static void tell_transport(const struct transfer *t, json_t *ev)
 	json_object_set_new(ev, "cpu_s", cpu_used(t));
 	if (!t->data.channels)
 		return;
+	set_outages(t, ev);
 	set_text(ev, "transport", dest_transport(&t->dest));
 	json_object_set_new(ev, "io_uring",
 			    json_pack("{s:b,s:b}", "source", loop_has_io_uring(t->a.loop), "destination", t->peer.has_io_uring));

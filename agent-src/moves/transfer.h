@@ -21,6 +21,7 @@
 #include "guard.h"
 #include "move.h"
 #include "ram.h"
+#include "reconnect.h"
 #include "start-file.h"
 #include "unit.h"
 
@@ -87,6 +88,20 @@ struct ending {
 	struct timer patience;
 };
 
+/* Connections that are gone and may come back: outage.c. */
+struct outage {
+	bool agreed; /* with the destination: channels outlive their connections */
+	struct reconnect *reconnect;
+	struct queue made;
+	uint32_t missing; /* a bit for each channel, by its number; 0: control */
+	uint64_t since_ns;
+	bool told;
+	struct err why;
+	unsigned count; /* of those that are over */
+	uint64_t lost_ns;
+	struct timer look;
+};
+
 struct transfer {
 	struct attempt a;
 	const struct recipe *recipe;
@@ -111,6 +126,7 @@ struct transfer {
 	struct blackout blackout;
 	struct peer_word peer;
 	struct ending end;
+	struct outage outage;
 	uint64_t begin_ns;
 };
 
@@ -230,6 +246,20 @@ int common_event(void *ctx, const struct event *ev, struct err *e);
 /* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
 int reach_destination(struct transfer *t, struct link *link, struct err *e);
 bool reach_destination_again(struct transfer *t);
+
+/* outage.c */
+void outage_init(struct transfer *t);
+/* COPY_READY came, and all channels are connected. */
+int outage_agree(struct transfer *t, const json_t *ready, unsigned port, struct err *e);
+void outage_control_cut(struct transfer *t, const struct err *why);
+/* WORD_CHANNEL_CUT, WORD_CHANNEL_BACK */
+void outage_channel_word(struct transfer *t, const struct event *ev);
+/* How long the network may say nothing: to be called when the guest has been stopped. */
+void outage_watch_silence(struct transfer *t);
+/* Nobody connects again any more; the dest is free. */
+void outage_end(struct transfer *t);
+/* NULL: there was none. */
+json_t *outage_tell(const struct transfer *t);
 
 /* move.c: its life */
 int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e);

@@ -39,6 +39,25 @@ static void channel_lost(void *ctx, unsigned channel, const struct err *why)
 	data_plane_tell(ctx, ev);
 }
 
+static void tell_channel(struct data_plane *d, enum worker_word word, const struct channel_word *w, const struct err *why)
+{
+	struct event *ev = event_new(EVENT_WORKER, (uint16_t)word, w, sizeof(*w));
+
+	if (why)
+		ev->err = *why;
+	data_plane_tell(d, ev);
+}
+
+static void channel_cut(void *ctx, unsigned channel, uint32_t generation, uint64_t received, const struct err *why)
+{
+	tell_channel(ctx, WORD_CHANNEL_CUT, &(struct channel_word){channel, generation, received}, why);
+}
+
+static void channel_back(void *ctx, unsigned channel)
+{
+	tell_channel(ctx, WORD_CHANNEL_BACK, &(struct channel_word){.channel = channel}, NULL);
+}
+
 void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_options *opt)
 {
 	*d = (struct data_plane){.a = a};
@@ -58,6 +77,8 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 	d->shared.channels = d->channels;
 	d->shared.window_bytes = MAX(2 * MIB, WINDOW_ALL / d->channels);
 	d->shared.lost = channel_lost;
+	d->shared.cut = channel_cut;
+	d->shared.back = channel_back;
 	d->shared.ctx = d;
 	send_shared_init(&d->shared);
 	for (i = 0; i < d->channels && !r; i++) {
@@ -92,8 +113,22 @@ static uint64_t sum(const struct data_plane *d, uint64_t (*of)(const struct send
 	unsigned i;
 
 	for (i = 0; i < d->channels; i++)
-		bytes += of(d->senders[i]);
+		bytes += d->senders[i] ? of(d->senders[i]) : 0;
 	return bytes;
+}
+
+void data_plane_outlive(struct data_plane *d, bool yes)
+{
+	unsigned i;
+
+	for (i = 0; i < d->channels; i++)
+		if (d->senders[i])
+			sender_outlive(d->senders[i], yes);
+}
+
+uint64_t data_plane_bytes_again(const struct data_plane *d)
+{
+	return d->bytes_again + sum(d, sender_bytes_again);
 }
 
 uint64_t data_plane_wire_bytes(const struct data_plane *d)
@@ -130,6 +165,7 @@ void data_plane_stop(struct data_plane *d)
 			continue;
 		sender_stats(d->senders[i], &d->sent);
 		d->wire_bytes += sender_wire_bytes(d->senders[i]);
+		d->bytes_again += sender_bytes_again(d->senders[i]);
 		sender_stop(d->senders[i]);
 		d->senders[i] = NULL;
 	}

@@ -13,7 +13,14 @@
 #include "options.h"
 
 /* What threads tell: EVENT_WORKER types. */
-enum worker_word { WORD_CHANNEL_LOST = 1, WORD_CAPTURE, WORD_DISK_ROUND };
+enum worker_word { WORD_CHANNEL_LOST = 1, WORD_CHANNEL_CUT, WORD_CHANNEL_BACK, WORD_CAPTURE, WORD_DISK_ROUND };
+
+/* The bytes of WORD_CHANNEL_CUT and WORD_CHANNEL_BACK. */
+struct channel_word {
+	unsigned channel;
+	uint32_t generation; /* of the connection that is waited for */
+	uint64_t received;   /* over those before */
+};
 
 struct data_plane {
 	struct attempt *a;
@@ -23,7 +30,7 @@ struct data_plane {
 	struct queue words;
 	/* once the senders have ended */
 	struct send_stats sent;
-	uint64_t wire_bytes;
+	uint64_t wire_bytes, bytes_again;
 };
 
 void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_options *opt);
@@ -35,6 +42,10 @@ void data_plane_tell(struct data_plane *d, struct event *ev);
 void data_plane_end_of(struct data_plane *d, uint32_t object);
 /* Contents that were carried: not what was left out, and before they were compressed. */
 uint64_t data_plane_contents(const struct data_plane *d);
+/* All channels outlive their connections, or those that wait for another are lost. */
+void data_plane_outlive(struct data_plane *d, bool yes);
+/* Bytes that had to be sent again. */
+uint64_t data_plane_bytes_again(const struct data_plane *d);
 /* Bytes that were sent, and those that are on their way, or wait to be. */
 uint64_t data_plane_wire_bytes(const struct data_plane *d);
 uint64_t data_plane_unacked(const struct data_plane *d);

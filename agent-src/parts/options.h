@@ -67,6 +67,7 @@ struct move_options {
 	struct dest_config dest; /* where to, and how to get there */
 	struct carry_options carry;
 	unsigned max_downtime_ms;
+	unsigned reconnect_ms; /* for so long connections that were lost are tried again; 0: not at all */
 	enum on_stall on_stall;
 	time_t at; /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;

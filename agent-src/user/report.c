@@ -327,6 +327,16 @@ static void print_disks(FILE *to, const json_t *ev)
 		print_disk(to, v);
 }
 
+static void print_outages(FILE *to, const json_t *ev)
+{
+	const json_t *o = json_object_get(ev, "outages");
+	char again[24];
+
+	if (o)
+		fprintf(to, "  outages   %d, %.1f s without a connection in all, %s sent again\n", (int)num(o, "count"),
+			num(o, "ms") / 1000, bytes(again, o, "bytes_again"));
+}
+
 static void print_total(FILE *to, const json_t *ev)
 {
 	char a[24], b[24];
@@ -334,6 +344,7 @@ static void print_total(FILE *to, const json_t *ev)
 	fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
 		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
 		str(ev, "transport"));
+	print_outages(to, ev);
 }
 
 static void print_verified(FILE *to, const json_t *ev, const char *before)

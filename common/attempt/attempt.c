@@ -54,7 +54,11 @@ void attempt_fini(struct attempt *a)
 
 void attempt_connect(struct attempt *a, struct link link, struct pacer *pacer)
 {
-	struct channel_config cc = {.window_bytes = CONTROL_WINDOW, .pacer = pacer, .on = conductor_channel, .ctx = &a->con};
+	struct channel_config cc = {.window_bytes = CONTROL_WINDOW,
+				    .pacer = pacer,
+				    .silence_ms = &a->silence_ms,
+				    .on = conductor_channel,
+				    .ctx = &a->con};
 
 	a->control = channel_over(a->loop, link, &cc);
 	a->control_lost = false;

@@ -38,6 +38,7 @@ struct attempt {
 	struct loop *loop;
 	struct conductor con;
 	struct channel *control; /* NULL: none yet */
+	unsigned silence_ms;	 /* of it; atomic, see channel_config */
 	bool control_lost;
 	struct journal *journal; /* NULL: nothing is promised or made yet, or any more */
 	struct handoff handoff;

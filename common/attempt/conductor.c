@@ -185,7 +185,16 @@ static void on_closed(void *ctx, struct channel *ch, const struct err *why)
 	conductor_put(ctx, ev);
 }
 
-const struct channel_handlers conductor_channel = {.frame = on_frame, .closed = on_closed};
+static void on_lost(void *ctx, struct channel *ch, const struct err *why)
+{
+	struct event *ev = event_new(EVENT_CONTROL_CUT, 0, NULL, 0);
+
+	(void)ch;
+	ev->err = *why;
+	conductor_put(ctx, ev);
+}
+
+const struct channel_handlers conductor_channel = {.frame = on_frame, .closed = on_closed, .lost = on_lost};
 
 static void on_qmp_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 {

@@ -15,6 +15,8 @@
 enum event_kind {
 	EVENT_FRAME,	    /* type, bytes: a message on the control channel */
 	EVENT_CONTROL_LOST, /* err */
+	EVENT_CONTROL_CUT,  /* err: its connection is gone, and it waits for another */
+	EVENT_CONTROL_BACK, /* which is there */
 	EVENT_QMP,	    /* name, json: an event of our QEMU */
 	EVENT_QMP_LOST,	    /* err: our QEMU died or closed its monitor */
 	EVENT_WORKER,	    /* type, bytes or ptr: from a thread of ours; the agent's own meaning */

@@ -9,7 +9,7 @@ on_b umount "$TOP/build/guest"
 ssh_guest
 remember
 
-ssh_move_start a root@host-b "${SLOW_DISKS[@]}"
+ssh_move_start a root@host-b "${SLOW_DISKS[@]}" --reconnect-timeout 1
 while_disks
 on_b ip link set to-a down
 move_wait 4

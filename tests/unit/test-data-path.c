@@ -126,6 +126,8 @@ static void on_event(struct receive_event *ev)
 	case RECEIVE_STREAM_END:
 		p.stream_ends++;
 		return;
+	case RECEIVE_CUT:
+	case RECEIVE_BACK:
 	case RECEIVE_RETURN_PATH:
 	case RECEIVE_HAVE:
 		return;

@@ -1,0 +1,76 @@
+/* outage.c: see outage.h. */
+#include "outage.h"
+#include "log.h"
+#include "util.h"
+
+#define LOOK_MS	   100
+#define MARGIN_MS  15000 /* the source, if it lives, tells by itself that it has given up */
+#define DECIDED_MS 5000	 /* once the guest may be here the journals decide, with whoever comes */
+
+/* They wait no more: what is told then is what was told when there was no waiting. */
+static void let_go(struct outage *o)
+{
+	struct data_plane *d = o->data;
+	unsigned i;
+
+	loop_timer_clear(d->a->loop, &o->look);
+	if (d->a->control)
+		channel_outlive(d->a->control, false);
+	for (i = 1; i <= d->channels; i++)
+		if (o->missing >> i & 1 && d->receivers[i - 1])
+			receiver_let_go(d->receivers[i - 1]);
+	o->missing = 0;
+}
+
+static bool is_over(const struct outage *o)
+{
+	const struct attempt *a = o->data->a;
+	uint64_t ms = a->handoff.state == HO_DST_BEGUN ? (uint64_t)o->patience_ms + MARGIN_MS : DECIDED_MS;
+
+	return now_ns() - o->since_ns > ms * 1000000ULL || (a->journal && journal_wanted(a->journal));
+}
+
+static void look(struct timer *t)
+{
+	struct outage *o = container_of(t, struct outage, look);
+
+	if (is_over(o))
+		let_go(o);
+	else
+		loop_timer_set(o->data->a->loop, t, LOOK_MS);
+}
+
+void outage_init(struct outage *o, struct data_plane *data)
+{
+	*o = (struct outage){.data = data, .look = {.fire = look}};
+}
+
+void outage_agree(struct outage *o, unsigned patience_ms)
+{
+	o->patience_ms = MIN(patience_ms, OUTAGE_MS_MAX);
+	o->data->shared.resumes = o->patience_ms > 0;
+	channel_outlive(o->data->a->control, o->data->shared.resumes);
+}
+
+void outage_cut(struct outage *o, unsigned channel, const struct err *why)
+{
+	log_info("the connection of channel %u is gone, and may come back: %s", channel, why->msg);
+	if (!o->missing) {
+		o->since_ns = now_ns();
+		loop_timer_set(o->data->a->loop, &o->look, LOOK_MS);
+	}
+	o->missing |= 1u << channel;
+}
+
+void outage_back(struct outage *o, unsigned channel)
+{
+	log_info("channel %u has a connection again", channel);
+	o->missing &= ~(1u << channel);
+	if (!o->missing)
+		loop_timer_clear(o->data->a->loop, &o->look);
+}
+
+void outage_fini(struct outage *o)
+{
+	loop_timer_clear(o->data->a->loop, &o->look);
+}

@@ -1,0 +1,29 @@
+/*
+ * outage.h: connections that are gone and may come back. The source makes them again, and is waited for as long as it said that it would try;
+ * who comes in another session, and wants the journal, has given this one up.
+ */
+#ifndef VMFERRY_DST_OUTAGE_H
+#define VMFERRY_DST_OUTAGE_H
+
+#include "data-plane.h"
+
+/* No connection is waited for longer. */
+#define OUTAGE_MS_MAX (24 * 3600 * 1000)
+
+struct outage {
+	struct data_plane *data;
+	unsigned patience_ms; /* as the source said; 0: what is lost is lost */
+	uint32_t missing;     /* a bit for each channel, by its number */
+	uint64_t since_ns;
+	struct timer look;
+};
+
+void outage_init(struct outage *o, struct data_plane *data);
+/* From here on channels outlive their connections: before the first data channel. */
+void outage_agree(struct outage *o, unsigned patience_ms);
+/* The connection of this channel is gone; is there again. 0: control. */
+void outage_cut(struct outage *o, unsigned channel, const struct err *why);
+void outage_back(struct outage *o, unsigned channel);
+void outage_fini(struct outage *o);
+
+#endif

@@ -1,0 +1,33 @@
+#!/bin/bash
+# All connections, control, and one data channel are reset again and again while disks and memory are copied: the move goes on where it was,
+# and sends no more again than what was on its way.
+. "$(dirname "$0")/../lib/outage.sh"
+
+again_and_again() { # OPTION...
+	local n=0 ports
+	move_start a "$DEST" --channels 3 "$@"
+	while_disks
+	for n in 1 2 3 4 5; do
+		mapfile -t ports < <(ports_of_move)
+		case $n in
+		2) reset_at env "${ports[0]}" ;;
+		3) reset_at env "${ports[1]}" ;;
+		*) reset_at env "${ports[@]}" ;;
+		esac
+		wait_for 20 has_outages "$n" || fail "no connection again after break $n: $(tail -n 5 "$DIR/move.log")"
+		[[ $n -ne 3 ]] || while_ram
+	done
+	move_wait
+	assert_result 'r["verified"] and r["outages"]["count"] >= 5 and not r["outages"]["now"]'
+	assert_result 'r["outages"]["bytes_again"] <= 16 * 1048576 * r["outages"]["count"]' "what was sent again"
+	assert_moved "$FROM/a.raw"
+}
+
+guest_a
+FROM=$DIR
+to_local
+again_and_again "${SLOW_RAM[@]}" --bwlimit 8M
+FROM=${GUEST_AT[a]}
+to_listener
+again_and_again "${SLOW_RAM[@]}" --bwlimit 8M --ram-mode opaque
+assert_next_move_succeeds
