@@ -19,8 +19,6 @@ int cold_receive(struct transfer *t, struct err *e)
 
 	if (!r)
 		r = disks_open(&t->disks, &t->data.shared, e);
-	if (!r)
-		r = data_plane_listen(&t->data, e);
 	t->a.handoff.qemu_alive = !r;
 	return r;
 }

@@ -9,17 +9,13 @@
 int copy_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	json_t *ready;
+	json_t *ready = json_object();
 
-	if (data_plane_open_door(&t->data, e))
-		return -e->code;
-	ready = json_object();
+	t->data.ready = true;
 	t->recipe->tell_ready(t, ready);
 	json_object_set_new(ready, "channels", json_integer(t->data.channels));
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
-	if (t->data.shared.resumes)
-		json_object_set_new(ready, "resume", json_true());
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }
 

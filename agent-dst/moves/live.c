@@ -22,8 +22,6 @@ int live_receive(struct transfer *t, struct err *e)
 		r = disks_open(&t->disks, &d->shared, e);
 	if (!r)
 		r = ram_listen(&t->ram, e);
-	if (!r)
-		r = data_plane_listen(d, e);
 	if (t->ram.opaque) {
 		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
 		d->shared.streams = 1 + t->ram.multifd;

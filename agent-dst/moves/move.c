@@ -61,7 +61,10 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	}
 	if (r)
 		return r;
-	accept = json_pack("{s:s}", "how", t->recipe->how);
+	r = data_plane_listen(&t->data, e);
+	if (r)
+		return r;
+	accept = json_pack("{s:s,s:i}", "how", t->recipe->how, "resume_port", net_local_port(t->data.listen_fd));
 	describe_machine(accept);
 	r = parts_describe(&t->parts, accept, e);
 	if (!r)

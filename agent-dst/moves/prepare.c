@@ -68,6 +68,8 @@ int prepare_enter(void *ctx, struct err *e)
 	if (!r)
 		r = begin_journal(t, e);
 	if (!r)
+		r = data_plane_open_door(&t->data, e);
+	if (!r)
 		agree_to_outages(t);
 	if (!r)
 		r = parts_prepare(&t->parts, e);

@@ -51,7 +51,7 @@ static int data_wanted(void *ctx, const struct hello *theirs, struct err *e)
 	bool again = theirs->generation > 0;
 
 	if (memcmp(theirs->session, d->cfg->session, 16) || theirs->channel > d->channels || has_channel(d, theirs->channel) != again ||
-	    (again ? !d->shared.resumes : !theirs->channel))
+	    (again ? !d->shared.resumes : !theirs->channel || !d->ready))
 		return err_set(e, EPERM, "this is not a channel of the session");
 	return 0;
 }

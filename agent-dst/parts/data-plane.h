@@ -13,6 +13,7 @@ struct data_plane {
 	struct receive_shared shared;
 	unsigned channels;
 	int listen_fd; /* -1: not yet, or no more */
+	bool ready;    /* COPY_READY is said: data channels may connect */
 	struct door *door;
 	struct op door_op;
 	bool door_watched;
@@ -30,7 +31,7 @@ struct data_plane {
 /* listen_fd: a socket that listens already, or -1. */
 void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_config *cfg);
 int data_plane_listen(struct data_plane *d, struct err *e);
-/* Lets the session's channels in, until all are; and again, if they outlive their connections. */
+/* Lets the session's channels in, once it is ready for data, until all are; and again, if they outlive their connections. */
 int data_plane_open_door(struct data_plane *d, struct err *e);
 /* A channel's part of a round: tells the source when it was the last. */
 void data_plane_count(struct data_plane *d, const struct receive_event *rev);

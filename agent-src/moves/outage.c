@@ -158,20 +158,25 @@ void outage_init(struct transfer *t)
 	queue_init(&t->outage.made, t->a.loop, on_made);
 }
 
-int outage_agree(struct transfer *t, const json_t *ready, unsigned port, struct err *e)
+int outage_agree(struct transfer *t, struct err *e)
 {
+	json_int_t port = json_integer_value(json_object_get(t->plan, "resume_port"));
 	int r;
 
-	if (!t->opt->reconnect_ms || !json_is_true(json_object_get(ready, "resume")))
+	if (!t->opt->reconnect_ms || port < 1 || port > 65535)
 		return 0;
-	r = reconnect_start(&t->outage.reconnect, &t->dest, &t->opt->dest, port, &t->outage.made, e);
+	r = reconnect_start(&t->outage.reconnect, &t->dest, &t->opt->dest, (unsigned)port, &t->outage.made, e);
 	if (r)
 		return r;
 	t->outage.agreed = true;
 	channel_outlive(t->a.control, true);
-	data_plane_outlive(&t->data, true);
 	outage_watch_silence(t);
 	return 0;
+}
+
+void outage_take_data(struct transfer *t)
+{
+	data_plane_outlive(&t->data, t->outage.agreed);
 }
 
 void outage_watch_silence(struct transfer *t)

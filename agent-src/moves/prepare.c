@@ -27,7 +27,8 @@ static json_t *decisions(struct transfer *t)
 
 	if (getrandom(secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
 		abort();
-	return json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms", (int)t->opt->reconnect_ms);
+	return json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms",
+			 t->outage.agreed ? (int)t->opt->reconnect_ms : 0);
 }
 
 /* What recovering needs: who it is, and how the destination is reached. */
@@ -56,6 +57,8 @@ int prepare_enter(void *ctx, struct err *e)
 	r = parts_prepare(&t->parts, e);
 	t->begin_ns = now_ns();
 	if (!r)
+		r = outage_agree(t, e);
+	if (!r)
 		r = json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
 	if (!r)
 		files_begin(&t->files);
@@ -82,9 +85,10 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", (unsigned)channels);
 	t->data.channels = (unsigned)channels;
 	r = data_plane_connect(&t->data, &t->dest, (unsigned)port, &t->blackout.round_trip_ms, e);
-	if (!r)
-		r = outage_agree(t, ready, (unsigned)port, e);
-	return r ? r : disks_connect(&t->disks, e);
+	if (r)
+		return r;
+	outage_take_data(t);
+	return disks_connect(&t->disks, e);
 }
 
 static void tell_what_is_slower(struct transfer *t)

@@ -249,8 +249,10 @@ bool reach_destination_again(struct transfer *t);
 
 /* outage.c */
 void outage_init(struct transfer *t);
-/* COPY_READY came, and all channels are connected. */
-int outage_agree(struct transfer *t, const json_t *ready, unsigned port, struct err *e);
+/* Before PREPARE is sent: the control channel outlives its connections, if both sides can that; */
+int outage_agree(struct transfer *t, struct err *e);
+/* and so do the data channels, now that they are connected. */
+void outage_take_data(struct transfer *t);
 void outage_control_cut(struct transfer *t, const struct err *why);
 /* WORD_CHANNEL_CUT, WORD_CHANNEL_BACK */
 void outage_channel_word(struct transfer *t, const struct event *ev);

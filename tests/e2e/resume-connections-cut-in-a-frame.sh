@@ -3,12 +3,16 @@
 # and before there is anything to go on with, it is rolled back, and nothing is left anywhere.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-goes_on() { # FAULT
-	local from=${GUEST_AT[a]:-$DIR}
+arrives() { # FAULT [OPTION...]
 	to_proxy "$1"
-	move a "$DEST" --plaintext
+	move a "$DEST" --plaintext "${@:2}"
 	proxy_has_done_it
 	assert_result 'r["outages"]["count"] == 1 and r["verified"]'
+}
+
+goes_on() { # FAULT
+	local from=${GUEST_AT[a]:-$DIR}
+	arrives "$1"
 	assert_moved "$from/a.raw"
 }
 
@@ -21,7 +25,8 @@ rolls_back() { # FAULT [OPTION...]
 	assert_at_source
 }
 
-guest_a
+head -c 2M /dev/urandom >"$DIR/a.iso"
+guest_a -drive "file=$DIR/a.iso,format=raw,media=cdrom,if=none,id=cd,readonly=on" -device ide-cd,drive=cd
 rolls_back data:up:20:cut --reconnect-timeout 0
 rolls_back control:down:5:cut --reconnect-timeout 0
 rolls_back control:up:1:cut:0x8012
@@ -31,3 +36,6 @@ for frame in control:down:1:cut:0x8028 control:up:1:cut:0x803a control:down:1:cu
 	goes_on $frame
 done
 assert_next_move_succeeds
+arrives control:up:3:cut:0x8014 --media copy # a piece of the medium
+cmp "$DIR/a.iso" "$TO/a.iso" || fail "the medium did not arrive as it was"
+guest_verify "$(orders a)" blocks

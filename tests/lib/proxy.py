@@ -4,7 +4,7 @@
 WHERE is control or data; DIRECTION up (from the source) or down; N counts the frames of such connections that way, HELLO
 included, or those of one TYPE (a number, as PROTOCOL.md has it). WHAT happens to that frame: flip (one bit of its content), lie (one
 bit of its last byte, under a right checksum), cut (the connection, in the middle of it) or nothing.
-Listens on 127.0.0.2, and there on the data port that the destination announces, as vmferry goes to the host it was told.
+Listens on 127.0.0.2, and there on the port for data and further connections that the destination announces, as vmferry goes to the host it was told.
 Prints the address, and a line when it has done it.
 """
 import json
@@ -15,7 +15,7 @@ import threading
 
 import frames
 
-COPY_READY = 0x8013
+ACCEPT = 0x8011
 HERE = "127.0.0.2"
 
 
@@ -35,7 +35,7 @@ class Proxy:
             return self.seen == self.at
 
     def announce(self, payload):
-        port = json.loads(payload[16:])["data_port"]
+        port = json.loads(payload[16:])["resume_port"]
         self.listen(port, lambda: port, "data")
 
     def carry(self, source, sink, where, direction):
@@ -45,7 +45,7 @@ class Proxy:
                 if found is None:
                     break
                 raw, kind, payload = found
-                if kind == COPY_READY and where == "control":
+                if kind == ACCEPT and where == "control":
                     self.announce(payload)
                 if self.is_due(where, direction, kind) and self.what != "nothing":
                     print(f"{self.what} {where} {direction} frame {self.at}: type {kind:#06x}, {len(payload)} bytes", flush=True)
