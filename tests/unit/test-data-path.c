@@ -62,6 +62,16 @@ struct middle {
 	unsigned done_at; /* nothing is touched before this many matching frames were seen */
 };
 
+/* ---- connections that break ---- */
+
+/* Each channel's after so many bytes, again and again; another takes its place. */
+struct breaks {
+	struct queue cut; /* struct cut: what senders tell */
+	int wire[CHANNELS];
+	uint64_t at[CHANNELS], every;
+	unsigned made, backs; /* backs: atomic */
+};
+
 /* ---- the whole path ---- */
 
 struct path {
@@ -84,9 +94,10 @@ struct path {
 	uint8_t *stream;
 	size_t stream_bytes, marked_at;
 	uint64_t mark;
-	int source_lost; /* atomic */
-	int buffers;	 /* atomic: shared buffers not yet released */
-	int hand;	 /* the socket of a test that plays the sender */
+	int source_lost;       /* atomic */
+	struct breaks *breaks; /* NULL: connections hold */
+	int buffers;	       /* atomic: shared buffers not yet released */
+	int hand;	       /* the socket of a test that plays the sender */
 	unsigned hand_channel;
 	uint64_t sequence;
 };
@@ -158,11 +169,75 @@ static void source_lost(void *ctx, unsigned channel, const struct err *why)
 	__atomic_fetch_add(&path->source_lost, 1, __ATOMIC_RELAXED);
 }
 
+struct cut {
+	struct qnode node;
+	unsigned channel;
+	uint32_t generation;
+	uint64_t received;
+};
+
+static void source_cut(void *ctx, unsigned channel, uint32_t generation, uint64_t received, const struct err *why)
+{
+	struct path *path = ctx;
+	struct cut *c = xcalloc(1, sizeof(*c));
+
+	(void)why;
+	*c = (struct cut){.channel = channel, .generation = generation, .received = received};
+	queue_put(&path->breaks->cut, &c->node);
+}
+
+static void source_back(void *ctx, unsigned channel)
+{
+	struct path *path = ctx;
+
+	(void)channel;
+	__atomic_fetch_add(&path->breaks->backs, 1, __ATOMIC_RELAXED);
+}
+
+/* As the two agents do it, but for what proves who they are. */
+static void connect_again(const struct cut *c)
+{
+	struct hello theirs = {.channel = c->channel, .generation = c->generation, .received = c->received}, answer = theirs;
+	unsigned i = c->channel - 1;
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	close(p.breaks->wire[i]);
+	p.breaks->wire[i] = fcntl(fd[0], F_DUPFD_CLOEXEC, 3);
+	receiver_resume(p.r[i], (struct link){.fd = fd[1]}, &theirs);
+	assert_int_equal(hello_receive_resume(&(struct link){.fd = fd[0]}, &answer, DEADLINE_MS, &err), 0);
+	sender_resume(p.s[i], (struct link){.fd = fd[0]}, c->generation, answer.received);
+	p.breaks->made++;
+}
+
+static void on_cut(struct queue *q)
+{
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		connect_again(container_of(n, struct cut, node));
+		free(container_of(n, struct cut, node));
+	}
+}
+
+static void break_some(void)
+{
+	unsigned i;
+
+	for (i = 0; i < p.channels && p.breaks; i++) {
+		if (sender_wire_bytes(p.s[i]) < p.breaks->at[i])
+			continue;
+		p.breaks->at[i] = sender_wire_bytes(p.s[i]) + p.breaks->every / 2 + rnd() % p.breaks->every;
+		shutdown(p.breaks->wire[i], SHUT_RDWR);
+	}
+}
+
 #define wait_until(cond)                                                                                                                   \
 	do {                                                                                                                               \
 		uint64_t until_ = now_ns() + DEADLINE_MS * 1000000ULL;                                                                     \
 		while (!(cond)) {                                                                                                          \
-			assert_int_equal(loop_step(p.loop, 100, &err), 0);                                                                 \
+			assert_int_equal(loop_step(p.loop, p.breaks ? 1 : 100, &err), 0);                                                  \
+			break_some();                                                                                                      \
 			assert_true(now_ns() < until_);                                                                                    \
 		}                                                                                                                          \
 	} while (0)
@@ -285,8 +360,35 @@ static void path_connect(void)
 			fd[1] = fd2[1];
 		}
 		assert_int_equal(receiver_start(&p.r[i], (struct link){.fd = fd[1]}, i + 1, &p.in, &err), 0);
+		if (p.breaks)
+			p.breaks->wire[i] = fcntl(fd[0], F_DUPFD_CLOEXEC, 3);
 		assert_int_equal(sender_start(&p.s[i], (struct link){.fd = fd[0]}, i + 1, &p.out, &err), 0);
+		sender_outlive(p.s[i], p.breaks);
 	}
+}
+
+/* After path_init(). */
+static void path_breaks(struct breaks *b, uint64_t every)
+{
+	unsigned i;
+
+	*b = (struct breaks){.every = every};
+	for (i = 0; i < CHANNELS; i++)
+		b->at[i] = rnd() % every;
+	queue_init(&b->cut, p.loop, on_cut);
+	p.breaks = b;
+	p.in.resumes = true;
+	p.out.cut = source_cut;
+	p.out.back = source_back;
+}
+
+static void breaks_end(struct breaks *b)
+{
+	unsigned i;
+
+	for (i = 0; i < p.channels; i++)
+		close(b->wire[i]);
+	p.breaks = NULL;
 }
 
 static void path_open(unsigned channels, unsigned disks, enum codec_mode codec)
@@ -578,6 +680,35 @@ static void every_codec_works_on_every_number_of_channels(void **state)
 	for (channels = 1; channels <= CHANNELS; channels++)
 		for (i = 0; i < ARRAY_LEN(codecs); i++)
 			move_disks(channels, 1, 2, codecs[i]);
+}
+
+/* Several rounds of two disks, each connection broken every 100 KB or so: nothing is lost, doubled or late. */
+static void connections_that_break_again_and_again_change_nothing(void **state)
+{
+	struct breaks b;
+	unsigned d;
+	uint32_t n;
+
+	(void)state;
+	path_init(3, 2);
+	p.out.codec = CODEC_MODE_LZ4;
+	path_breaks(&b, 100000);
+	path_connect();
+	for (n = 0; n < ROUNDS; n++) {
+		for (d = 1; d <= 2; d++)
+			send_round(d, n);
+		for (d = 1; d <= 2; d++)
+			wait_for(p.durable[d][n] == 3);
+	}
+	end_everything(2);
+	wait_for(p.complete == 3 && b.backs == b.made);
+	for (d = 1; d <= 2; d++)
+		check_disk(d);
+	assert_true(b.made >= 10);
+	assert_int_equal(p.source_lost, 0);
+	breaks_end(&b);
+	path_close();
+	queue_fini(&b.cut);
 }
 
 static void a_slow_link_is_waited_for_and_compressed_for(void **state)
@@ -2305,6 +2436,7 @@ int main(void)
 		cmocka_unit_test(two_disks_share_three_channels),
 		cmocka_unit_test(two_disks_share_four_channels_with_the_codec_chosen_as_it_goes),
 		cmocka_unit_test(every_codec_works_on_every_number_of_channels),
+		cmocka_unit_test(connections_that_break_again_and_again_change_nothing),
 		cmocka_unit_test(a_slow_link_is_waited_for_and_compressed_for),
 		cmocka_unit_test(what_became_a_hole_takes_no_room_any_more),
 		cmocka_unit_test(a_stream_arrives_byte_for_byte_with_its_marks),
