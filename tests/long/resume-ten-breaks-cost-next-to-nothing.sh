@@ -8,6 +8,7 @@ enter_lab 1gbit "$0" "$@"
 . "$(dirname "$0")/../lib/outage.sh"
 
 MEM_MB=${MEM_MB:-4096} BREAKS=10 MOVE_S=400
+FILLED_MB=$((MEM_MB > 2048 ? 1700 : MEM_MB / 8 * 7)) # the witness sees what lies below 4 GiB of addresses: half of it
 LONGER_MS=150 # a blackout under TCG differs by as much from one move to the next
 
 at_the_source() {
@@ -29,7 +30,7 @@ carry() { # FROM TO [BREAKS]
 break_it() { # TIMES
 	local n ports left
 	for ((n = 1; n <= $1; n++)); do
-		left=$((MEM_MB * 1048576 / 100 * (95 - n * 9 + RANDOM % 7)))
+		left=$((FILLED_MB * 1048576 / 100 * (95 - n * 9 + RANDOM % 7)))
 		wait_event "ev['event'] == 'progress' and ev['left'] < $left" 120 >/dev/null
 		mapfile -t ports < <(ports_of_move)
 		reset_at at_the_source "${ports[@]}"
@@ -39,7 +40,7 @@ break_it() { # TIMES
 
 echo "seed: ${SEED:=$RANDOM}"
 RANDOM=$SEED
-MEM=$MEM_MB WITNESS="ram_mb=$((MEM_MB / 8 * 7)) rate=200" tiny_start a
+MEM=$MEM_MB WITNESS="ram_mb=$FILLED_MB rate=200" tiny_start a
 agent_start src
 agent_start dst
 carry src dst
