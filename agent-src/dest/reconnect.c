@@ -9,13 +9,13 @@
 
 #define TIMEOUT_MS 4000 /* of each step of an attempt */
 #define PAUSE_MS   200	/* between two */
-#define REFUSED_NS 3000000000ULL
 
 /* A channel that waits. */
 struct wish {
 	bool wanted;
 	uint32_t generation;
 	uint64_t received;
+	unsigned refused_ms;
 	uint64_t refused_since_ns; /* 0: what failed was the network */
 };
 
@@ -65,7 +65,7 @@ static bool is_hopeless(struct wish *w, const struct err *e)
 		w->refused_since_ns = 0;
 	else if (!w->refused_since_ns)
 		w->refused_since_ns = ns;
-	return refused && ns - w->refused_since_ns > REFUSED_NS;
+	return refused && ns - w->refused_since_ns >= w->refused_ms * 1000000ULL;
 }
 
 /* Called and left with the lock held. */
@@ -150,12 +150,15 @@ int reconnect_start(struct reconnect **out, struct dest *dest, const struct dest
 	return 0;
 }
 
-void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received)
+void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received, unsigned refused_ms)
 {
 	struct wish *w = &r->wish[number];
 
 	pthread_mutex_lock(&r->lock);
-	*w = (struct wish){.wanted = true, .generation = MAX(generation, w->generation + 1), .received = received};
+	*w = (struct wish){.wanted = true,
+			   .generation = MAX(generation, w->generation + 1),
+			   .received = received,
+			   .refused_ms = refused_ms};
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 }

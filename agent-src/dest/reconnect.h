@@ -25,8 +25,9 @@ struct reconnected {
 /* cfg and results outlive it. port: where the destination takes them. */
 int reconnect_start(struct reconnect **out, struct dest *dest, const struct dest_config *cfg, unsigned port, struct queue *results,
 		    struct err *e);
-/* number, from this generation on; received: the last frame that was taken. Until it is there, or reconnect_stop(). */
-void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received);
+/* number, from this generation on; received: the last frame that was taken. Until it is there, or whoever answers has known nothing of us for
+ * refused_ms, or reconnect_stop(). */
+void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received, unsigned refused_ms);
 /* Waits for the attempt that is under way: some seconds at most. NULL ok. */
 void reconnect_stop(struct reconnect *r);
 

@@ -16,6 +16,9 @@
 #define STANDS_SILENCE_MS 1500	/* without an answer from the network, meanwhile */
 #define SILENCE_MS	  15000 /* otherwise */
 #define DECIDED_MS	  5000	/* once the journals decide: they do so in any session */
+/* Who answers there knows nothing of us, or nobody listens: the agent has died. A firewall may say the same for a moment. */
+#define REFUSED_MS	      3000
+#define REFUSED_MS_IN_A_HURRY 0
 
 static bool stands(const struct transfer *t)
 {
@@ -78,7 +81,8 @@ static void cut(struct transfer *t, unsigned channel, uint32_t generation, uint6
 		loop_timer_set(t->a.loop, &o->look, LOOK_MS);
 	}
 	o->missing |= 1u << channel;
-	reconnect_channel(o->reconnect, channel, generation, received);
+	reconnect_channel(o->reconnect, channel, generation, received,
+			  stands(t) || t->a.handoff.state != HO_SRC_BEGUN ? REFUSED_MS_IN_A_HURRY : REFUSED_MS);
 }
 
 static void back(struct transfer *t, unsigned channel)
