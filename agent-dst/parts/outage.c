@@ -5,7 +5,7 @@
 
 #define LOOK_MS	   100
 #define MARGIN_MS  15000 /* the source, if it lives, tells by itself that it has given up */
-#define DECIDED_MS 5000	 /* once the guest may be here the journals decide, with whoever comes */
+#define DECIDED_MS 5000	 /* once the guest is here the journals decide, with whoever comes */
 
 /* They wait no more: what is told then is what was told when there was no waiting. */
 static void let_go(struct outage *o)
@@ -25,7 +25,8 @@ static void let_go(struct outage *o)
 static bool is_over(const struct outage *o)
 {
 	const struct attempt *a = o->data->a;
-	uint64_t ms = a->handoff.state == HO_DST_BEGUN ? (uint64_t)o->patience_ms + MARGIN_MS : DECIDED_MS;
+	bool undecided = a->handoff.state == HO_DST_BEGUN || a->handoff.state == HO_DST_PREPARED;
+	uint64_t ms = undecided ? (uint64_t)o->patience_ms + MARGIN_MS : DECIDED_MS;
 
 	return now_ns() - o->since_ns > ms * 1000000ULL || (a->journal && journal_wanted(a->journal));
 }
@@ -34,6 +35,10 @@ static void look(struct timer *t)
 {
 	struct outage *o = container_of(t, struct outage, look);
 
+	if (o->data->a->handoff.state != HO_DST_BEGUN) /* the data channels have brought all that there is */
+		o->missing &= 1;
+	if (!o->missing)
+		return;
 	if (is_over(o))
 		let_go(o);
 	else

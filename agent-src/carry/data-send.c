@@ -613,6 +613,11 @@ uint64_t sender_wire_bytes(const struct sender *s)
 	return channel_bytes_sent(s->ch);
 }
 
+uint64_t sender_acked_bytes(const struct sender *s)
+{
+	return channel_bytes_acked(s->ch);
+}
+
 uint64_t sender_bytes_again(const struct sender *s)
 {
 	return channel_bytes_again(s->ch);

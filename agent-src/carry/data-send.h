@@ -102,6 +102,8 @@ uint64_t sender_contents(const struct sender *s);
 uint64_t sender_wire_bytes(const struct sender *s);
 /* Of what is on its way, or waits to be. */
 uint64_t sender_unacked_bytes(const struct sender *s);
+/* Of what has arrived. */
+uint64_t sender_acked_bytes(const struct sender *s);
 /* What had to be sent again, over another connection. */
 uint64_t sender_bytes_again(const struct sender *s);
 

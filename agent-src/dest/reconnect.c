@@ -7,15 +7,18 @@
 #include <pthread.h>
 #include <time.h>
 
-#define TIMEOUT_MS 4000 /* of each step of an attempt */
-#define PAUSE_MS   200	/* between two */
+/* of each step of an attempt; between two; and whoever says for so long that there is no such session is right */
+#define TIMEOUT_MS 4000
+#define PAUSE_MS   200
+#define REFUSED_MS 15000
+/* where somebody waits */
+#define TIMEOUT_IN_A_HURRY_MS 600
 
 /* A channel that waits. */
 struct wish {
 	bool wanted;
 	uint32_t generation;
 	uint64_t received;
-	unsigned refused_ms;
 	uint64_t refused_since_ns; /* 0: what failed was the network */
 };
 
@@ -27,7 +30,7 @@ struct reconnect {
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
-	bool stop;
+	bool stop, hurry;
 	struct wish wish[RECONNECT_CHANNELS_MAX];
 };
 
@@ -56,7 +59,7 @@ static void tell(struct reconnect *r, const struct wish *w, struct link link, ui
 }
 
 /* Somebody answers there, for some time now, who does not know us: that is no matter of the network. */
-static bool is_hopeless(struct wish *w, const struct err *e)
+static bool is_hopeless(const struct reconnect *r, struct wish *w, const struct err *e)
 {
 	bool refused = e->code == ECONNREFUSED || e->code == EPROTO || e->code == EPERM;
 	uint64_t ns = now_ns();
@@ -65,13 +68,16 @@ static bool is_hopeless(struct wish *w, const struct err *e)
 		w->refused_since_ns = 0;
 	else if (!w->refused_since_ns)
 		w->refused_since_ns = ns;
-	return refused && ns - w->refused_since_ns >= w->refused_ms * 1000000ULL;
+	return refused && (r->hurry || ns - w->refused_since_ns >= REFUSED_MS * 1000000ULL);
 }
 
 /* Called and left with the lock held. */
 static void try(struct reconnect *r, struct wish *w)
 {
-	struct dest_again again = {.cfg = r->cfg, .timeout_ms = TIMEOUT_MS, .generation = w->generation, .received = w->received};
+	struct dest_again again = {.cfg = r->cfg,
+				   .timeout_ms = r->hurry ? TIMEOUT_IN_A_HURRY_MS : TIMEOUT_MS,
+				   .generation = w->generation,
+				   .received = w->received};
 	unsigned channel = (unsigned)(w - r->wish);
 	struct link link = LINK_NONE;
 	struct err e;
@@ -85,7 +91,7 @@ static void try(struct reconnect *r, struct wish *w)
 	if (!failed) {
 		w->wanted = false;
 		tell(r, w, link, again.peer_received, NULL);
-	} else if (is_hopeless(w, &e)) {
+	} else if (is_hopeless(r, w, &e)) {
 		w->wanted = false;
 		tell(r, w, LINK_NONE, 0, &e);
 	} else {
@@ -150,16 +156,20 @@ int reconnect_start(struct reconnect **out, struct dest *dest, const struct dest
 	return 0;
 }
 
-void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received, unsigned refused_ms)
+void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received)
 {
 	struct wish *w = &r->wish[number];
 
 	pthread_mutex_lock(&r->lock);
-	*w = (struct wish){.wanted = true,
-			   .generation = MAX(generation, w->generation + 1),
-			   .received = received,
-			   .refused_ms = refused_ms};
+	*w = (struct wish){.wanted = true, .generation = MAX(generation, w->generation + 1), .received = received};
 	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void reconnect_hurry(struct reconnect *r, bool yes)
+{
+	pthread_mutex_lock(&r->lock);
+	r->hurry = yes;
 	pthread_mutex_unlock(&r->lock);
 }
 

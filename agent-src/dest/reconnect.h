@@ -26,8 +26,10 @@ struct reconnected {
 int reconnect_start(struct reconnect **out, struct dest *dest, const struct dest_config *cfg, unsigned port, struct queue *results,
 		    struct err *e);
 /* number, from this generation on; received: the last frame that was taken. Until it is there, or whoever answers has known nothing of us for
- * refused_ms, or reconnect_stop(). */
-void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received, unsigned refused_ms);
+ * some time, or reconnect_stop(). */
+void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received);
+/* Somebody waits who must not wait for long: attempts are short, and who is refused is refused. */
+void reconnect_hurry(struct reconnect *r, bool yes);
 /* Waits for the attempt that is under way: some seconds at most. NULL ok. */
 void reconnect_stop(struct reconnect *r);
 

@@ -142,9 +142,9 @@ int switchover_enter(void *ctx, struct err *e)
 /* A destination that takes nothing more must not keep the guest stopped for ever. */
 static int watch(struct transfer *t, struct err *e)
 {
-	uint64_t bytes = data_plane_wire_bytes(&t->data);
+	uint64_t bytes = data_plane_acked(&t->data);
 
-	if (bytes != t->blackout.moved_bytes || !t->blackout.stopped)
+	if (bytes != t->blackout.moved_bytes || !t->blackout.stopped || t->outage.missing) /* that has a patience of its own */
 		t->blackout.moved_ns = now_ns();
 	t->blackout.moved_bytes = bytes;
 	if (now_ns() - t->blackout.moved_ns < BLACKOUT_MS * 1000000ULL)

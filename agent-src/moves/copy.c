@@ -61,6 +61,11 @@ void copy_measure(struct transfer *t)
 	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data), bytes = data_plane_contents(&t->data);
 	struct pace *p = &t->pace;
 
+	if (t->outage.missing) { /* what is nothing says nothing of the path */
+		p->rate = 0;
+		p->at_ns = 0;
+		return;
+	}
 	if (p->at_ns) {
 		double seconds = (double)(now - p->at_ns) / 1e9, rate = (double)(bytes - p->bytes) / seconds;
 
@@ -188,6 +193,10 @@ static int decide(struct transfer *t, struct err *e)
 				    .round_trip_ms = t->blackout.round_trip_ms};
 	enum converge_verdict verdict;
 
+	if (t->outage.missing) { /* now it would stand still for as long as that lasts */
+		t->blackout.stopping = t->blackout.disks_ahead = false;
+		return 0;
+	}
 	verdict = converge_step(&t->pace.converge, &s);
 	if (t->blackout.stopping && still_fits(t))
 		return go_to_switchover(t, e);

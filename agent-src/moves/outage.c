@@ -16,13 +16,15 @@
 #define STANDS_SILENCE_MS 1500	/* without an answer from the network, meanwhile */
 #define SILENCE_MS	  15000 /* otherwise */
 #define DECIDED_MS	  5000	/* once the journals decide: they do so in any session */
-/* Who answers there knows nothing of us, or nobody listens: the agent has died. A firewall may say the same for a moment. */
-#define REFUSED_MS	      3000
-#define REFUSED_MS_IN_A_HURRY 0
 
 static bool stands(const struct transfer *t)
 {
 	return t->blackout.stopped && !t->recipe->stops_first;
+}
+
+static bool in_a_hurry(const struct transfer *t)
+{
+	return stands(t) || t->a.handoff.state != HO_SRC_BEGUN;
 }
 
 static uint64_t patience_ms(const struct transfer *t)
@@ -49,13 +51,35 @@ static void let_go(struct transfer *t, const struct err *why)
 	data_plane_outlive(&t->data, false);
 }
 
+static uint64_t arrived(const struct transfer *t)
+{
+	return data_plane_acked(&t->data) + (t->a.control ? channel_bytes_acked(t->a.control) : 0);
+}
+
+static void over(struct transfer *t)
+{
+	struct outage *o = &t->outage;
+
+	loop_timer_clear(t->a.loop, &o->look);
+	o->count++;
+	o->last_ns = now_ns() - o->since_ns;
+	o->lost_ns += o->last_ns;
+}
+
 static void look(struct timer *timer)
 {
 	struct transfer *t = container_of(timer, struct transfer, outage.look);
 	struct outage *o = &t->outage;
-	uint64_t now = now_ns(), from = stands(t) ? MAX(o->since_ns, t->blackout.stop_ns) : o->since_ns;
+	uint64_t now = now_ns(), from = stands(t) ? MAX(o->waited_since_ns, t->blackout.stop_ns) : o->waited_since_ns;
 	struct err e;
 
+	if (t->a.handoff.state != HO_SRC_BEGUN) /* only control has anything more to say */
+		o->missing &= 1;
+	if (!o->missing) {
+		over(t);
+		return;
+	}
+	reconnect_hurry(o->reconnect, in_a_hurry(t));
 	if (!o->told && now - o->since_ns > TELL_MS * 1000000ULL) {
 		o->told = true;
 		report_notice(&t->report, "no connection to the destination (%s): %s, and it is tried again for up to %.0f s", o->why.msg,
@@ -69,37 +93,46 @@ static void look(struct timer *timer)
 	let_go(t, &e);
 }
 
+/* If nothing has arrived since the last one, patience with that goes on: connections that can be made, and carry nothing, are none. */
+static void begin(struct transfer *t, const struct err *why)
+{
+	struct outage *o = &t->outage;
+	uint64_t acked = arrived(t);
+
+	o->why = *why;
+	o->since_ns = now_ns();
+	o->told = false;
+	if (!o->count || acked != o->arrived)
+		o->waited_since_ns = o->since_ns;
+	o->arrived = acked;
+}
+
 static void cut(struct transfer *t, unsigned channel, uint32_t generation, uint64_t received, const struct err *why)
 {
 	struct outage *o = &t->outage;
 
 	log_info("channel %u waits for connection %u: %s", channel, generation, why->msg);
-	if (!o->missing) {
-		o->since_ns = now_ns();
-		o->told = false;
-		o->why = *why;
-		loop_timer_set(t->a.loop, &o->look, LOOK_MS);
-	}
+	if (!o->missing)
+		begin(t, why);
 	o->missing |= 1u << channel;
-	reconnect_channel(o->reconnect, channel, generation, received,
-			  stands(t) || t->a.handoff.state != HO_SRC_BEGUN ? REFUSED_MS_IN_A_HURRY : REFUSED_MS);
+	reconnect_hurry(o->reconnect, in_a_hurry(t));
+	reconnect_channel(o->reconnect, channel, generation, received);
+	look(&o->look);
 }
 
 static void back(struct transfer *t, unsigned channel)
 {
 	struct outage *o = &t->outage;
-	uint64_t ns = now_ns() - o->since_ns;
 
 	if (!(o->missing >> channel & 1))
 		return;
 	o->missing &= ~(1u << channel);
 	if (o->missing)
 		return;
-	loop_timer_clear(t->a.loop, &o->look);
-	o->count++;
-	o->lost_ns += ns;
+	over(t);
 	if (o->told)
-		report_notice(&t->report, "connected to the destination again after %.1f s: going on where it was", (double)ns / 1e9);
+		report_notice(&t->report, "connected to the destination again after %.1f s: going on where it was",
+			      (double)o->last_ns / 1e9);
 }
 
 /* ---- what happens ---- */
@@ -201,6 +234,7 @@ void outage_end(struct transfer *t)
 	o->reconnect = NULL;
 	o->agreed = false;
 	o->missing = 0;
+	outage_watch_silence(t);
 	while ((n = queue_take(&o->made))) {
 		struct reconnected *r = container_of(n, struct reconnected, node);
 

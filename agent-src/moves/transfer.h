@@ -94,11 +94,12 @@ struct outage {
 	struct reconnect *reconnect;
 	struct queue made;
 	uint32_t missing; /* a bit for each channel, by its number; 0: control */
-	uint64_t since_ns;
+	uint64_t since_ns, waited_since_ns;
+	uint64_t arrived; /* bytes, when it began */
 	bool told;
 	struct err why;
-	unsigned count; /* of those that are over */
-	uint64_t lost_ns;
+	unsigned count;		   /* of those that are over */
+	uint64_t lost_ns, last_ns; /* all of them; the last */
 	struct timer look;
 };
 

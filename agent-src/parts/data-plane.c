@@ -126,6 +126,11 @@ void data_plane_outlive(struct data_plane *d, bool yes)
 			sender_outlive(d->senders[i], yes);
 }
 
+uint64_t data_plane_acked(const struct data_plane *d)
+{
+	return sum(d, sender_acked_bytes);
+}
+
 uint64_t data_plane_bytes_again(const struct data_plane *d)
 {
 	return d->bytes_again + sum(d, sender_bytes_again);

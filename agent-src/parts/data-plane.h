@@ -44,6 +44,8 @@ void data_plane_end_of(struct data_plane *d, uint32_t object);
 uint64_t data_plane_contents(const struct data_plane *d);
 /* All channels outlive their connections, or those that wait for another are lost. */
 void data_plane_outlive(struct data_plane *d, bool yes);
+/* Bytes that have arrived. */
+uint64_t data_plane_acked(const struct data_plane *d);
 /* Bytes that had to be sent again. */
 uint64_t data_plane_bytes_again(const struct data_plane *d);
 /* Bytes that were sent, and those that are on their way, or wait to be. */

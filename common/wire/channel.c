@@ -61,7 +61,7 @@ struct incoming {
 
 /* What anybody may ask for: atomic. */
 struct channel_bytes {
-	uint64_t sent, received, unacked, again;
+	uint64_t sent, received, unacked, acked, again;
 };
 
 /* Its loop's thread has all of it but the bytes. `out` and `ack` outlive a connection. */
@@ -244,6 +244,7 @@ static void release_acked(struct channel *c)
 {
 	while (c->out.sent.head && c->out.sent.head->sequence <= c->out.acked) {
 		__atomic_fetch_sub(&c->bytes.unacked, c->out.sent.head->bytes, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->bytes.acked, c->out.sent.head->bytes, __ATOMIC_RELAXED);
 		frame_release(c, list_take(&c->out.sent));
 	}
 	if (c->window.starved && c->open && has_room(c, c->window.wanted)) {
@@ -606,6 +607,11 @@ struct channel_backlog channel_backlog(struct channel *c)
 	if (c->conn)
 		c->conn->ops->backlog(c->conn, &b);
 	return b;
+}
+
+uint64_t channel_bytes_acked(const struct channel *c)
+{
+	return __atomic_load_n(&c->bytes.acked, __ATOMIC_RELAXED);
 }
 
 uint64_t channel_bytes_again(const struct channel *c)

@@ -102,6 +102,8 @@ bool channel_idle(const struct channel *c);
 /* Totals on the wire, of all its connections, headers included; readable from any thread. */
 uint64_t channel_bytes_sent(const struct channel *c);
 uint64_t channel_bytes_received(const struct channel *c);
+/* Of frames that the peer has acknowledged; readable from any thread. */
+uint64_t channel_bytes_acked(const struct channel *c);
 /* Of frames that were given to one connection, and are to be sent again over the next; readable from any thread. */
 uint64_t channel_bytes_again(const struct channel *c);
 /* What keeps frames from leaving: bytes that wait for the network, up to half a MiB more of them; and whether it is the peer that

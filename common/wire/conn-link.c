@@ -36,7 +36,8 @@ struct conn_link {
 	struct iovec iov[SEND_PIECES];
 	struct msghdr msg;
 	struct timer pace, listen;
-	size_t calling; /* bytes of the call that is under way */
+	uint64_t answered_ns; /* when nothing was waiting for TCP's answer last, as far as was looked */
+	size_t calling;	      /* bytes of the call that is under way */
 	uint64_t looked_ns, peer_full_us;
 	bool peer_is_slow, idle;
 };
@@ -223,14 +224,18 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 }
 
 /* Of what was sent, or asked, nothing has been answered for so long: a peer that only takes nothing answers. */
-static bool is_silent(const struct conn_link *k, unsigned limit_ms)
+static bool is_silent(struct conn_link *k, unsigned limit_ms)
 {
 	struct tcp_info info = {0};
 	socklen_t n = sizeof(info);
+	uint64_t now = now_ns();
 
-	if (!limit_ms || getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+	if (getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
 		return false;
-	return (info.tcpi_retransmits || info.tcpi_probes >= PROBES_MIN) && info.tcpi_last_ack_recv > limit_ms;
+	if (!info.tcpi_unacked && !info.tcpi_probes)
+		k->answered_ns = now;
+	return limit_ms && (info.tcpi_retransmits || info.tcpi_probes >= PROBES_MIN) && info.tcpi_last_ack_recv > limit_ms &&
+	       now - k->answered_ns > limit_ms * 1000000ULL;
 }
 
 static void listen_fire(struct timer *t)
@@ -349,6 +354,7 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 
 static void start(struct conn *conn)
 {
+	of(conn)->answered_ns = now_ns();
 	if (channel_silence_ms(conn->ch))
 		loop_timer_set(of(conn)->loop, &of(conn)->listen, LISTEN_MS);
 	receive_more(of(conn));

@@ -6,6 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 
 FAULT_PID=      # the agent that reached the fault point
+RECONNECT_S=1   # nobody waits for longer for an agent that was killed; empty: as long as users do
 SETTINGS=       # of the source QEMU, as they were before the first move
 
 # --- the guest -----------------------------------------------------------------------------

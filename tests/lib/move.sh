@@ -66,7 +66,8 @@ move_start() { # NAME DEST [OPTION...]
 	MOVING=$name
 	mkdir -p "$TO"
 	rm -f "$DIR/move.json" "$DIR/move.log"
-	"${ON[@]}" "$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" --disk-dir "$TO" --json -v "$@" </dev/null \
+	"${ON[@]}" "$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" --disk-dir "$TO" --json -v \
+		${RECONNECT_S:+--reconnect-timeout "$RECONNECT_S"} "$@" </dev/null \
 		>"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!
 	kill_at_exit "$MOVE_PID"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # For tests of connections that break during a move; to be sourced, behind over-ssh.sh where there are two hosts. Everything of aftermath.sh.
 [[ $(type -t move_start) == function ]] || . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
+RECONNECT_S=
 command -v ss >/dev/null || skip "ss (iproute2) is not installed"
 
 # Prints the source's ports of the connections between the agents of this move: control's first, it was made first.
