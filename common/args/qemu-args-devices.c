@@ -54,12 +54,22 @@ static const struct refusal refused_objects[] = {
 	{"colo-compare", "the guest is one of a pair (COLO)"},
 };
 
+/* Of a guest that starts anew QEMU need not migrate anything, and the other host may have such a device, too. */
+static bool goes_anew(struct rewrite *w, const struct item *it, const char *name, const char *why)
+{
+	if (!w->o->no_state || (strncmp(why, QEMU_CANNOT, strlen(QEMU_CANNOT)) && strcmp(why, OF_THE_HOST)))
+		return false;
+	if (!strcmp(why, OF_THE_HOST))
+		args_note(w, "-%s %s is a device of the host: the destination must have one that is called the same", it->name, name);
+	return true;
+}
+
 static int check_refused(struct rewrite *w, const struct item *it, const struct refusal *list, size_t count, const char *name)
 {
 	size_t i;
 
 	for (i = 0; name && i < count; i++)
-		if (args_among(name, &list[i].name, 1))
+		if (args_among(name, &list[i].name, 1) && !goes_anew(w, it, name, list[i].why))
 			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, name, list[i].why);
 	return 0;
 }

@@ -456,7 +456,8 @@ static void append_ours(struct rewrite *w)
 		args_emit(w, "display", "none");
 		args_note(w, "no display is named: the destination runs with -display none");
 	}
-	args_emit(w, "incoming", "defer");
+	if (!w->o->no_state)
+		args_emit(w, "incoming", "defer");
 	args_emit(w, "S", NULL);
 	if (!w->o->private_qmp)
 		return;

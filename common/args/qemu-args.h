@@ -75,7 +75,8 @@ struct args_options {
 	const char *private_qmp; /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
 				  * left out: take a name that nobody else would */
 	const char *cwd;	 /* of the source QEMU: relative paths are made absolute against it */
-	bool no_state;		 /* it starts anew, so its network cards go with any back end */
+	bool no_state;		 /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
+				  * devices */
 };
 
 struct args_file {

@@ -367,6 +367,34 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 	expect_refused("-drive file=json:driver=raw", "cannot read the disk description");
 }
 
+/* Nothing of it is to be loaded. */
+static void a_guest_that_starts_anew_has_any_device(void **state)
+{
+	struct args_options anew = options;
+	struct args_result r;
+	struct err e;
+	struct line l;
+
+	(void)state;
+	anew.no_state = true;
+	split(&l, "-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -display none");
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &anew, &e), 0);
+	{
+		AUTO_FREE char *got = join(r.argv, r.argc);
+
+		assert_string_equal(got, "-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -display none -S -qmp "
+					 "unix:/d/private.qmp,server=on,wait=on");
+	}
+	assert_int_equal(r.note_count, 1);
+	assert_non_null(strstr(r.notes[0], "vfio-pci is a device of the host"));
+	args_result_fini(&r);
+	free(l.text);
+	split(&l, "-device vhost-user-blk-pci,chardev=c");
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &anew, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "another process"));
+	free(l.text);
+}
+
 static void monitors_that_others_could_use_are_refused(void **state)
 {
 	static const char *const refused[][2] = {
@@ -728,6 +756,7 @@ int main(void)
 		cmocka_unit_test(programs_of_networks_are_named_whole_and_told),
 		cmocka_unit_test(windows_of_a_desktop_are_not_opened),
 		cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
+		cmocka_unit_test(a_guest_that_starts_anew_has_any_device),
 		cmocka_unit_test(monitors_that_others_could_use_are_refused),
 		cmocka_unit_test(monitors_that_are_hidden_occupied_or_alone_stay),
 		cmocka_unit_test(every_rewrite_is_noted),
