@@ -4,7 +4,15 @@
 
 enum { COM1 = 0x3f8, COM2 = 0x2f8, LINE_STATUS = 5, CAN_READ = 1, CAN_WRITE = 0x20, FIFO_BYTES = 16 };
 enum { VECTORS = 64, TIMER = 0x20, ORDERS = 0x23, WAKE = 0x30, SPURIOUS = 0x3f, EXCEPTIONS = 32 };
-enum { PM_TIMER = 0x608, PM_HZ = 3579545, PM_CONTROL = 0x604, PIT_HZ = 1193182 };
+enum {
+	PM_TIMER = 0x608,
+	PM_HZ = 3579545,
+	PM_CONTROL = 0x604,
+	PM_STATUS = 0x600,
+	PM_ENABLE = 0x602,
+	POWER_BUTTON = 0x100,
+	PIT_HZ = 1193182
+};
 enum { FW_CFG = 0x510, FW_CFG_CPUS = 5 };
 enum { APIC_END = 0xb0, APIC_SPURIOUS = 0xf0, APIC_COMMAND = 0x300, TO_OTHERS = 0xc4000, INIT = 0x500, STARTUP = 0x600 };
 enum { AP_START = 0x8000 };
@@ -316,6 +324,17 @@ void power_off(void)
 	out16(PM_CONTROL, 0x2000);
 }
 
+void power_button_listen(void)
+{
+	out16(PM_STATUS, POWER_BUTTON);
+	out16(PM_ENABLE, POWER_BUTTON);
+}
+
+bool power_button_pressed(void)
+{
+	return in16(PM_STATUS) & POWER_BUTTON;
+}
+
 /* S3, as q35 numbers it. */
 void suspend(void)
 {
@@ -323,7 +342,7 @@ void suspend(void)
 }
 
 /* After a reset everything would be as if nothing had been lost. */
-static void refuse_reset(void)
+void refuse_reset(void)
 {
 	out8(0x70, CMOS_WITNESS);
 	if (in8(0x71) == CMOS_RAN)
@@ -338,7 +357,6 @@ void machine_start(uint32_t memory_end)
 	free_end = memory_end;
 	line_open(COM1, 0);
 	line_open(COM2, 1);
-	refuse_reset();
 	gates_open();
 	controller_open();
 	timer_open();

@@ -81,7 +81,7 @@ static void option_set(const char *key, const char *value)
 		volatile uint32_t *to;
 	} numbers[] = {
 		{"ram_mb", &options.ram_mb}, {"hot_mb", &options.hot_mb},   {"rate", &load.rate_pages_s},     {"check", &options.check},
-		{"hb_ms", &options.hb_ms},   {"disk_mb", &options.disk_mb}, {"disk_rate", &load.disk_rate_s},
+		{"hb_ms", &options.hb_ms},   {"disk_mb", &options.disk_mb}, {"disk_rate", &load.disk_rate_s}, {"button", &options.button},
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -341,6 +341,10 @@ void tiny_main(uint32_t magic, const struct multiboot *multiboot)
 	if (magic != LOADED_BY_MULTIBOOT || (multiboot->flags & 5) != 5)
 		give_up("not loaded as multiboot says");
 	options_read(multiboot->cmdline);
+	if (options.button)
+		power_button_listen();
+	else
+		refuse_reset();
 	tag_start();
 	cpus = cpus_start();
 	ram_open(&options, cpus);
@@ -352,6 +356,10 @@ void tiny_main(uint32_t magic, const struct multiboot *multiboot)
 		ram_work(0);
 		disks_work();
 		orders_work();
+		if (options.button && power_button_pressed()) {
+			load_rest();
+			power_off();
+		}
 		idle();
 	}
 }

@@ -28,9 +28,11 @@ enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
  * Of the command line, each as witness.KEY=VALUE; as ../witness.h says:
  *   ram_mb, pattern=random|seq|hot, hot_mb, rate (pages/s), check (before overwriting), hb_ms
  *   disks=vda,vdb (so many of the virtio disks, in the order of the bus), disk_mb, disk_rate
+ * and
+ *   button=1 (the power button turns it off, and it may be reset)
  */
 struct options {
-	uint32_t ram_mb, hot_mb, check, hb_ms, disk_mb, disks;
+	uint32_t ram_mb, hot_mb, check, hb_ms, disk_mb, disks, button;
 };
 
 /* What the load is to do now; set by orders. */
@@ -82,6 +84,10 @@ void ap_run(unsigned cpu);
 /* Of the first processor, in its interrupt. */
 void on_tick(uint32_t tick);
 void power_off(void);
+void refuse_reset(void);
+/* From now on it is told when somebody presses that. */
+void power_button_listen(void);
+bool power_button_pressed(void);
 void suspend(void);
 
 void lock_take(volatile uint32_t *lock);
