@@ -4,7 +4,7 @@
 
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
-_vmferry_migrate="--how --start --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --hold --at --on-stall --bwlimit --channels
+_vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --hold --at --on-stall --bwlimit --channels
 	--codec --dedup --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
@@ -35,7 +35,7 @@ _vmferry_options() { # COMMAND: its options
 
 _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host, @any; nothing: it has no value
 	case $1 in
-	--how) echo live quick cold ;;
+	--how) echo live quick warm cold ;;
 	--chain) echo copy top flatten ;;
 	--drop) echo snapshots bitmaps data-file ;;
 	--media) echo auto copy path eject ;;
@@ -59,7 +59,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest | --spool) echo @dir ;;
 	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
 	--dest) echo @host ;;
-	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --reconnect-timeout | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }

@@ -38,6 +38,8 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 			   t->started_ns ? (double)(t->started_ns - t->cont_ns) / 1e6 : 0.0);
 	/* the kernel's workers do nothing for us but what is slow with files */
 	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination, t->disks.count ? CPU_DISK : CPU_OTHER));
+	if (t->target.qemu.pid > 0)
+		json_object_set_new(detail, "pid", json_integer(t->target.qemu.pid));
 	parts_tell(&t->parts, TELL_RESULT, detail);
 	if (json_array_size(t->a.leftovers))
 		json_object_set(detail, "leftovers", t->a.leftovers);

@@ -15,6 +15,14 @@
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
 	{.how = "quick", LIVE}, /* the same here: it is the source that stops the guest first */
+	{.how = "warm",
+	 .parts = {PART(target), PART(disks), PART(files), PART(startup), PART(line)},
+	 .cutover = &live_cutover,
+	 .lost = "the destination QEMU ended",
+	 .can_run = warm_can_run,
+	 .receive = warm_receive,
+	 .tell_ready = warm_tell_ready,
+	 .finish = warm_finish},
 	{.how = "cold",
 	 .parts = {PART(target), PART(disks), PART(files), PART(startup), PART(line)},
 	 .cutover = &cold_cutover,

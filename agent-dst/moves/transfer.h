@@ -71,6 +71,12 @@ int live_receive(struct transfer *t, struct err *e);
 void live_tell_ready(const struct transfer *t, json_t *ready);
 int live_finish(struct transfer *t, struct err *e);
 
+/* warm.c: a guest that runs on while its disks arrive, and boots here */
+bool warm_can_run(const struct transfer *t);
+int warm_receive(struct transfer *t, struct err *e);
+void warm_tell_ready(const struct transfer *t, json_t *ready);
+int warm_finish(struct transfer *t, struct err *e);
+
 /* cold.c: a guest that is shut down */
 extern const struct attempt_ops cold_cutover;
 bool cold_can_run(const struct transfer *t);

@@ -328,11 +328,60 @@ static int prepare(struct part *p, struct err *e)
 
 /* ---- writing ---- */
 
+/* The QEMU that writes what we cannot. */
+static struct qmp *writer(const struct disks *ds)
+{
+	return ds->helper.qmp ?: ds->target->qmp;
+}
+
+static bool is_raw(const struct arriving_disk *d)
+{
+	return d->as_file || !strcmp(d->format, "raw");
+}
+
+int disks_start_helper(struct disks *ds, struct err *e)
+{
+	static const struct qmp_handlers none = {NULL, NULL};
+	static char *const options[] = {"-machine", "none", NULL};
+	char **env;
+	size_t i;
+	int r;
+
+	ds->late = true;
+	for (i = 0; i < ds->count && is_raw(&ds->list[i]); i++)
+		;
+	if (i == ds->count)
+		return 0;
+	env = target_environment(ds->target);
+	r = qemu_helper_start(&ds->helper, ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, options, &none, NULL, e);
+	target_free_environment(env);
+	return r ? err_prefix(e, "starting a QEMU that writes the disks") : 0;
+}
+
+/* "vmferry-3", or of its old copy "vmferry-3-old" */
+static char *export_id(const struct arriving_disk *d, bool old)
+{
+	return xasprintf("vmferry-%u%s", d->object, old ? "-old" : "");
+}
+
+static int add_node(struct disks *ds, struct arriving_disk *d, struct err *e)
+{
+	AUTO_FREE char *node = export_id(d, false);
+	int r = qmp_call(writer(ds), "blockdev-add",
+			 json_pack("{s:s,s:s,s:s,s:{s:s,s:s}}", "driver", d->format, "node-name", node, "discard", "unmap", "file",
+				   "driver", d->device ? "host_device" : "file", "filename", d->path),
+			 NULL, e);
+
+	if (!r)
+		d->node = xstrdup(node);
+	return r ? err_prefix(e, "opening the new disk %s", d->path) : 0;
+}
+
 static int find_node(struct disks *ds, struct arriving_disk *d, struct err *e)
 {
 	json_t *nodes, *node;
 	size_t i;
-	int r = qmp_call(ds->target->qmp, "query-named-block-nodes", NULL, &nodes, e);
+	int r = qmp_call(writer(ds), "query-named-block-nodes", NULL, &nodes, e);
 
 	if (r)
 		return r;
@@ -353,18 +402,12 @@ static int start_nbd(struct disks *ds, struct err *e)
 	int r = 0;
 
 	if (!ds->nbd_running)
-		r = qmp_call(ds->target->qmp, "nbd-server-start",
+		r = qmp_call(writer(ds), "nbd-server-start",
 			     json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections",
 				       0),
 			     NULL, e);
 	ds->nbd_running |= !r;
 	return r;
-}
-
-/* "vmferry-3", or of its old copy "vmferry-3-old" */
-static char *export_id(const struct arriving_disk *d, bool old)
-{
-	return xasprintf("vmferry-%u%s", d->object, old ? "-old" : "");
 }
 
 static int add_export(struct disks *ds, const struct arriving_disk *d, bool old, const char *node, const char *name, struct err *e)
@@ -373,7 +416,7 @@ static int add_export(struct disks *ds, const struct arriving_disk *d, bool old,
 	int r = start_nbd(ds, e);
 
 	return r ? r
-		 : qmp_call(ds->target->qmp, "block-export-add",
+		 : qmp_call(writer(ds), "block-export-add",
 			    json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", node, "name", name, "writable", !old),
 			    NULL, e);
 }
@@ -382,7 +425,7 @@ static int delete_export(struct disks *ds, const struct arriving_disk *d, bool o
 {
 	AUTO_FREE char *id = export_id(d, old);
 
-	return qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, e);
+	return qmp_call(writer(ds), "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, e);
 }
 
 /* Its blocks are in a file of another format, which only QEMU reads. */
@@ -391,7 +434,7 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 	AUTO_FREE char *node = export_id(d, true);
 	json_t *file = json_pack("{s:s,s:s,s:b}", "driver", "file", "filename", d->old.at, "read-only", 1);
 	/* what lies in files below is not this image's */
-	int r = qmp_call(ds->target->qmp, "blockdev-add",
+	int r = qmp_call(writer(ds), "blockdev-add",
 			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", d->format, "node-name", node, "read-only", 1, "file", file,
 				   "backing"),
 			 NULL, e);
@@ -405,7 +448,6 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 
 static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
 {
-	bool raw = d->as_file || !strcmp(d->format, "raw");
 	struct err why;
 	int r = 0;
 
@@ -414,9 +456,9 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->at.writable = true;
 	t->old = (struct disk_at){.path = d->old.at};
 	t->old_name = d->old.path;
-	if (raw)
+	if (is_raw(d))
 		return 0;
-	r = find_node(ds, d, e);
+	r = ds->helper.qmp ? add_node(ds, d, e) : find_node(ds, d, e);
 	r = r ? r : add_export(ds, d, false, d->node, d->path, e);
 	t->at.path = ds->nbd_socket;
 	t->at.export_name = d->path;
@@ -438,7 +480,8 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 
 	for (i = 0; i < ds->count && !r; i++)
 		r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
-	let_images_go(ds);
+	if (!ds->late)
+		let_images_go(ds);
 	return r;
 }
 
@@ -519,16 +562,30 @@ static int delete_exports(struct disks *ds, struct err *e)
 	return r;
 }
 
+static int delete_node(struct disks *ds, const char *node, struct err *e)
+{
+	return qmp_call(writer(ds), "blockdev-del", json_pack("{s:s}", "node-name", node), NULL, e);
+}
+
 /* Once the server has stopped nothing uses them any more; before that an export that was deleted may. */
-static int delete_old_nodes(struct disks *ds, struct err *e)
+static int delete_nodes(struct disks *ds, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++)
+	for (i = 0; i < ds->count && !r; i++) {
 		if (ds->list[i].old.node)
-			r = qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", ds->list[i].old.node), NULL, e);
+			r = delete_node(ds, ds->list[i].old.node, e);
+		if (!r && ds->helper.qmp && ds->list[i].node) /* closes the image as it is to be */
+			r = delete_node(ds, ds->list[i].node, e);
+	}
 	return r;
+}
+
+static void end_helper(struct disks *ds)
+{
+	if (ds->helper.qmp)
+		qemu_helper_end(&ds->helper);
 }
 
 int disks_close_exports(struct disks *ds, struct err *e)
@@ -538,9 +595,11 @@ int disks_close_exports(struct disks *ds, struct err *e)
 	if (!ds->nbd_running)
 		return 0;
 	r = delete_exports(ds, e);
-	r = r ? r : qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
-	r = r ? r : delete_old_nodes(ds, e);
+	r = r ? r : qmp_call(writer(ds), "nbd-server-stop", NULL, NULL, e);
+	r = r ? r : delete_nodes(ds, e);
 	ds->nbd_running = r != 0;
+	if (!r)
+		end_helper(ds);
 	return r;
 }
 
@@ -551,6 +610,7 @@ static void fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	size_t i;
 
+	end_helper(ds);
 	unlock_images(ds);
 	for (i = 0; i < ds->count; i++)
 		disk_fini(&ds->list[i]);

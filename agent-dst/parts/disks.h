@@ -5,6 +5,7 @@
 #include "data-receive.h"
 #include "old-copy.h"
 #include "old-read.h"
+#include "qemu-helper.h"
 #include "target.h"
 
 struct arriving_disk {
@@ -35,12 +36,16 @@ struct disks {
 	size_t count;
 	char *nbd_socket;
 	bool nbd_running;
+	bool late;		       /* the guest's own QEMU is not there yet */
+	struct qemu_helper helper;     /* writes them where the guest's own QEMU is not there yet; qmp NULL: there is none */
 	struct old_reader *old_reader; /* NULL: not yet, or no more */
 };
 
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
 /* Something is there, or will be. */
 bool disks_path_taken(const struct disks *d, const char *path);
+/* Its own QEMU comes later: what only a QEMU can write is written through one that helps, until disks_close_exports(). */
+int disks_start_helper(struct disks *d, struct err *e);
 /* Where the receivers write them. */
 int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */

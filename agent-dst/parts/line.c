@@ -49,7 +49,10 @@ static int rewrite(struct line *l, struct err *e)
 	const json_t *disks = json_object_get(l->target->description, "disks");
 	const json_t *files = json_object_get(l->target->description, "files");
 	AUTO_FREE struct args_map *map = xcalloc(2 * (l->disks->count + l->files->count) + json_array_size(files) + 1, sizeof(*map));
-	struct args_options o = {.socket_dir = l->target->dir, .disks = map, .private_qmp = l->target->qmp_path};
+	struct args_options o = {.socket_dir = l->target->dir,
+				 .disks = map,
+				 .private_qmp = l->target->qmp_path,
+				 .no_state = !target_has_state(l->target)};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char **argv = NULL;

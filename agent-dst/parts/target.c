@@ -31,6 +31,13 @@ bool target_is_paused(const struct target *t)
 	return json_is_true(json_object_get(t->description, "paused"));
 }
 
+bool target_has_state(const struct target *t)
+{
+	const char *how = json_text(t->description, "how") ?: "live";
+
+	return strcmp(how, "warm") && strcmp(how, "cold");
+}
+
 bool target_is_to_start(const struct target *t)
 {
 	return json_is_true(json_object_get(t->description, "start"));

@@ -36,6 +36,8 @@ void target_find_qemu_again(struct target *t);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
 bool target_is_paused(const struct target *t);
+/* It goes on here, instead of booting. */
+bool target_has_state(const struct target *t);
 /* Of one that is shut down: it is to be started here at the end. */
 bool target_is_to_start(const struct target *t);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */

@@ -33,9 +33,12 @@ static const char usage[] =
 	"  local         this machine (needs --disk-dir)\n"
 	"\n"
 	"  --how HOW             live (default): it runs on meanwhile; quick: it is stopped first, everything goes over once, it\n"
-	"                        goes on there; cold: it is shut down, and stays so: its disks are copied as the files that\n"
-	"                        they are, with snapshots, keys and all, and its script starts it there\n"
+	"                        goes on there; warm: its disks go over while it runs, then it is shut down, and boots there:\n"
+	"                        for one that cannot take its memory along; cold: it is shut down, and stays so: its disks are\n"
+	"                        copied as the files that they are, with snapshots, keys and all, and its script starts it there\n"
 	"  --start               of --how cold: that script is run there at the end\n"
+	"  --shutdown-timeout S  of --how warm: so many seconds may the guest take to shut down (default 60)\n"
+	"  --force               of --how warm: one that has not shut down by then is stopped as if the plug was pulled\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
 	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw\n"
 	"                        disk may go onto a blank block device of its size\n"
@@ -90,6 +93,8 @@ static const char usage[] =
 	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
 
+#define SHUTDOWN_S 60 /* unless it is said */
+
 enum {
 	OPT_DISK_DIR = 256,
 	OPT_DOWNTIME,
@@ -119,11 +124,15 @@ enum {
 	OPT_SCRIPT,
 	OPT_HOW,
 	OPT_START,
+	OPT_SHUTDOWN,
+	OPT_FORCE,
 	OPT_HELP
 };
 
 static const struct option options[] = {
 	{"start", no_argument, NULL, OPT_START},
+	{"shutdown-timeout", required_argument, NULL, OPT_SHUTDOWN},
+	{"force", no_argument, NULL, OPT_FORCE},
 	{"how", required_argument, NULL, OPT_HOW},
 	{"disk-dir", required_argument, NULL, OPT_DISK_DIR},
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
@@ -202,6 +211,7 @@ static int take_drop(const char *list, unsigned *accept)
 
 static const struct option_row rows[] = {
 	{OPT_START, OPTION_FLAG, offsetof(struct move_options, cold.start)},
+	{OPT_FORCE, OPTION_FLAG, offsetof(struct move_options, warm.force)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
@@ -229,6 +239,7 @@ static const struct number_option {
 } number_options[] = {
 	{OPT_DOWNTIME, "--max-downtime", "a number of milliseconds", 1, 3600000},
 	{OPT_RECONNECT, "--reconnect-timeout", "a number of seconds, at most 86400", 0, 86400},
+	{OPT_SHUTDOWN, "--shutdown-timeout", "a number of seconds", 1, 86400},
 	{OPT_CHANNELS, "--channels", "a number from 1 to 15", 1, CHANNELS_MAX - 1},
 	{OPT_MULTIFD, "--multifd", "a number from 0 to 14", 0, MULTIFD_MAX},
 };
@@ -269,6 +280,8 @@ static void set_number(struct move_options *o, int c, long n)
 		o->max_downtime_ms = (unsigned)n;
 	else if (c == OPT_RECONNECT)
 		o->reconnect_ms = (unsigned)n * 1000;
+	else if (c == OPT_SHUTDOWN)
+		o->warm.shutdown_timeout_s = (unsigned)n;
 	else if (c == OPT_CHANNELS)
 		o->carry.channels = (unsigned)n;
 	else
@@ -461,6 +474,11 @@ static int take_guest(int n, char **words, struct move_options *o, const char *c
 			command);
 		return EXIT_USAGE;
 	}
+	if ((o->warm.force || o->warm.shutdown_timeout_s) && o->how != HOW_WARM) {
+		fprintf(stderr, "vmferry %s: %s is for a guest that is shut down for its move (--how warm)\n", command,
+			o->warm.force ? "--force" : "--shutdown-timeout");
+		return EXIT_USAGE;
+	}
 	if (o->at && (o->hold || o->how == HOW_COLD)) {
 		fprintf(stderr, "vmferry %s: --at says when a guest that runs is to stand still: %s\n", command,
 			o->hold ? "--hold leaves that to `vmferry switch`" : "this one is shut down");
@@ -549,6 +567,8 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
+	if (!o->warm.shutdown_timeout_s)
+		o->warm.shutdown_timeout_s = SHUTDOWN_S;
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.background = detach;

@@ -72,7 +72,17 @@ static const struct gate opaque[] = {
 	{0, 0, NULL},
 };
 
-static const struct gate *const gates[] = {[RAM_MODE_PAGES] = pages, [RAM_MODE_OPAQUE] = opaque};
+static const struct gate shut_down[] = {
+	{M_DISKS_QUEUED | M_LOOKED_AT, P_ENDS, send_ends},
+	{0, 0, NULL},
+};
+
+static const struct gate *gates_of(const struct transfer *t)
+{
+	static const struct gate *const by_mode[] = {[RAM_MODE_PAGES] = pages, [RAM_MODE_OPAQUE] = opaque};
+
+	return t->src.boots_there ? shut_down : by_mode[t->ram.mode];
+}
 
 /* An event of its own, so that the blackout goes on. */
 static void watch_answered(void *ctx)
@@ -85,7 +95,7 @@ static void watch_answered(void *ctx)
 /* As far as it goes now. Called after every event of the blackout. */
 static int advance(struct transfer *t, struct err *e)
 {
-	const struct gate *g = gates[t->ram.mode];
+	const struct gate *g = gates_of(t);
 	int r = disks_final(&t->disks, e);
 
 	if (r)

@@ -49,7 +49,7 @@ static void leave_stages(struct transfer *t)
 
 /* ---- taking the guest back ---- */
 
-static int open_monitor_again(struct source *s, struct err *e)
+int cutover_open_monitor_again(struct source *s, struct err *e)
 {
 	if (s->qmp && qmp_alive(s->qmp))
 		return 0;
@@ -64,16 +64,15 @@ static int open_monitor_again(struct source *s, struct err *e)
  * A migration that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever
  * else keeps the guest from running is not our doing, and not ours to end.
  */
-static int take_back(struct transfer *t, struct err *e)
+int live_take_back(struct transfer *t, struct err *e)
 {
 	uint64_t until = now_ns() + CANCEL_MS * 1000000ULL;
 	struct source *s = &t->src;
 	char state[32];
 	int r;
 
-	kill(s->guest.pid, SIGCONT); /* held, or running: then it does nothing */
 	ram_read_away_when_set_up(&t->ram);
-	r = open_monitor_again(s, e);
+	r = cutover_open_monitor_again(s, e);
 	if (!r)
 		r = ram_cancel(&t->ram, until, e);
 	ram_close_connections(&t->ram);
@@ -198,7 +197,7 @@ static int release_shut(struct attempt *a, struct err *e)
 	(void)e;
 	fault_point("src-ready");
 	t->blackout.prepared_ns = now_ns();
-	if (ram_release_shut(&t->ram))
+	if (t->ram.capture && ram_release_shut(&t->ram))
 		log_error("QEMU's return path is gone");
 	return 0;
 }
@@ -207,8 +206,10 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = take_back(t, e);
+	int r;
 
+	kill(t->src.guest.pid, SIGCONT); /* held, or running: then it does nothing */
+	r = t->recipe->take_back(t, e);
 	if (r && !source_has_ended(&t->src)) {
 		report_notice(&t->report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
@@ -276,6 +277,8 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		t->peer.load_ms = load;
 	if (start > 0)
 		t->peer.start_ms = start;
+	if (!t->a.handoff.restarted && json_is_integer(json_object_get(detail, "pid"))) /* warm: it had none when it was ready */
+		t->peer.pid = (int)json_integer_value(json_object_get(detail, "pid"));
 	if (peer == HO_DST_STARTED && !t->blackout.started_ns)
 		t->blackout.started_ns = at_ns;
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)
@@ -370,7 +373,7 @@ int cutover_still_held(struct transfer *t, struct err *e)
 
 	if (process_is_held(g->pid, g->start_time))
 		return 0;
-	if (!source_open_monitor(&t->src, e) && !source_run_state(&t->src, state, 0, e) && !strcmp(state, "postmigrate") &&
+	if (!source_open_monitor(&t->src, e) && !source_run_state(&t->src, state, 0, e) && !strcmp(state, t->recipe->left_in) &&
 	    !process_hold(g->pid, g->start_time, HOLD_MS, e)) {
 		qmp_drain(t->src.qmp);
 		if (!conductor_has_qmp(&t->a.con, "RESUME"))

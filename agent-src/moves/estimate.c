@@ -19,24 +19,26 @@
 #include <sched.h>
 #include <string.h>
 
-#define FRAME_SMALL   (64 * KIB) /* a few milliseconds of a slow link */
-#define FRAME_LARGE   (512 * KIB)
-#define QUICK_BYTES   (32 * MIB) /* from so much on, frames are large */
-#define ON_WAY_MIN    (256 * KIB)
-#define ON_WAY_MAX    (7 * MIB) /* less than the channel's window */
-#define ON_WAY_MS     100	/* so much of the link's time is on the way, twice over: it stays full */
-#define SETTLE_MS     500
-#define SETTLE_TRIPS  10 /* and so many round trips */
-#define SETTLE_MAX_MS 2000
-#define MEASURE_MS    1200
-#define ROUND_TRIPS   5
-#define SILENCE_MS    60000
-#define SAMPLE_S      1
-#define SAMPLE_MS     10000
-#define SAMPLES	      8192 /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
-#define SAMPLES_MIN   512
-#define SAMPLES_MAX   16384
-#define LAST_PASS_S   0.05 /* so long does a pass over little memory take at least */
+#define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
+#define FRAME_LARGE    (512 * KIB)
+#define QUICK_BYTES    (32 * MIB) /* from so much on, frames are large */
+#define ON_WAY_MIN     (256 * KIB)
+#define ON_WAY_MAX     (7 * MIB) /* less than the channel's window */
+#define ON_WAY_MS      100	 /* so much of the link's time is on the way, twice over: it stays full */
+#define SETTLE_MS      500
+#define SETTLE_TRIPS   10 /* and so many round trips */
+#define SETTLE_MAX_MS  2000
+#define MEASURE_MS     1200
+#define ROUND_TRIPS    5
+#define SILENCE_MS     60000
+#define SAMPLE_S       1
+#define SAMPLE_MS      10000
+#define SAMPLES	       8192 /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
+#define SAMPLES_MIN    512
+#define SAMPLES_MAX    16384
+#define LAST_ROUND     (8.0 * MIB) /* of the disks, while a guest shuts down: as warm.c has it */
+#define QEMU_STARTS_MS 500
+#define LAST_PASS_S    0.05 /* so long does a pass over little memory take at least */
 
 static int wait_acknowledged(struct transfer *t, struct err *e)
 {
@@ -138,7 +140,7 @@ static bool dirty_begin(struct transfer *t)
 	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(t->src.guest.ram_bytes, MIB)));
 	struct err e;
 
-	return t->src.was_running && !t->recipe->stops_first &&
+	return t->src.was_running && !t->recipe->stops_first && !t->src.boots_there &&
 	       !qmp_call(t->src.qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib),
 			 NULL, &e);
 }
@@ -231,7 +233,7 @@ static void contents_as(struct model_contents *c, const struct model_contents *o
 /* Would a move look for seeds? copy.c, ram.c */
 static bool wants_seeds(const struct transfer *t)
 {
-	return is_running(t) && !t->opt->carry.no_dedup && t->opt->carry.ram_mode != RAM_WISH_OPAQUE &&
+	return is_running(t) && !t->src.boots_there && !t->opt->carry.no_dedup && t->opt->carry.ram_mode != RAM_WISH_OPAQUE &&
 	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 }
 
@@ -306,6 +308,12 @@ static bool converges(const struct transfer *t, const struct model_input *in, co
 	return is_carried_faster(in, r) || downtime_ms <= t->opt->max_downtime_ms;
 }
 
+/* Beside its shutdown and boot: what it writes at the end, and a QEMU that starts. */
+static double warm_downtime_ms(const struct model_input *in)
+{
+	return LAST_ROUND / in->link_bps * 1000 + QEMU_STARTS_MS;
+}
+
 static void add_kind(json_t *kinds, const char *how, const struct model_result *r, double away_ms, bool proposed, const char *why)
 {
 	json_array_append_new(kinds, json_pack("{s:s,s:f,s:I,s:f,s:b,s:s}", "how", how, "total_s", r->seconds, "bytes_wire",
@@ -333,6 +341,8 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	add_kind(kinds, "quick", &r, r.seconds * 1000, !live,
 		 "it is stopped first, everything goes over once, and it goes on there (--how quick)");
 	model_estimate(&shut_down, &r);
+	add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false,
+		 "its disks go over while it runs, then it is shut down, and boots there (--how warm)");
 	add_kind(kinds, "cold", &r, r.seconds * 1000, false, "its memory does not travel (--how cold)");
 	return kinds;
 }
@@ -344,7 +354,10 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 
 	model_estimate(in, &r);
 	model_wire_range(in, &least, &most);
-	downtime_ms = t->recipe->stops_first ? r.seconds * 1000 : is_running(t) ? live_downtime_ms(in, &r, round_trip_ms) : 0;
+	downtime_ms = t->recipe->stops_first ? r.seconds * 1000
+		      : t->src.boots_there   ? warm_downtime_ms(in)
+		      : is_running(t)	     ? live_downtime_ms(in, &r, round_trip_ms)
+					     : 0;
 	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
@@ -374,6 +387,8 @@ int estimate(struct transfer *t, struct err *e)
 		in.link_bps = MIN(in.link_bps, (double)t->opt->carry.bwlimit);
 	look(t, &in, &seeded_error, &why);
 	in.dirty_bps = sampling ? dirty_result(t) : 0;
+	if (t->src.boots_there)
+		in.ram.bytes = 0;
 	ev = event(t, &in, round_trip_ms);
 	json_object_set_new(ev, "how", json_string(t->recipe->how));
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));

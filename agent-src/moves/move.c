@@ -190,6 +190,32 @@ int commit_enter(void *ctx, struct err *e)
 	return 0;
 }
 
+/* Its disks could go, and whatever else stands in the way is its memory's, or its processor's. */
+static bool may_go_warm(const struct transfer *t)
+{
+	const struct guest *g = &t->src.guest;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (guest_disk_movable(&g->disks[i], t->opt->disks.accept, &e))
+			return false;
+	return t->src.examined && t->src.was_running && !t->src.boots_there;
+}
+
+static void tell_other_ways(struct transfer *t)
+{
+	if (may_go_warm(t))
+		report_notice(
+			&t->report,
+			"this guest may be moved warm, as its memory stays here then: its disks go over while it runs, then it is shut down, and "
+			"boots there: --how warm (vmferry check %s %s --how warm says whether)",
+			t->opt->vm, t->opt->dest.where);
+	report_notice(&t->report,
+		      "what cannot be moved while it runs can be moved when it is shut down: vmferry migrate SCRIPT DEST --how cold "
+		      "(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
+}
+
 /* The one failure path. */
 static void fail(void *ctx, const struct err *why)
 {
@@ -205,10 +231,7 @@ static void fail(void *ctx, const struct err *why)
 		return;
 	if (!t->a.handing_off) {
 		if (why->code == ENOTSUP && t->recipe->has_guard && !t->src.guest.owner_hint)
-			report_notice(
-				&t->report,
-				"what cannot be moved while it runs can be moved when it is shut down: vmferry migrate SCRIPT DEST --how cold "
-				"(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
+			tell_other_ways(t);
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);
 		return;
@@ -337,6 +360,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	outage_init(t);
 	source_init(&t->src, &t->a, opt, &t->report);
 	files_init(&t->files, &t->src, &t->data);
+	power_init(&t->power, &t->src);
 	ram_init(&t->ram, &t->src, &t->data);
 	disks_init(&t->disks, &t->src, &t->data);
 	unit_init(&t->unit, &t->src);

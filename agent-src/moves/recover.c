@@ -29,6 +29,7 @@ static int restore(struct transfer *t, const char *journal_path, struct err *e)
 	if (r)
 		return r;
 	source_restore(&t->src);
+	power_restore(&t->power);
 	ram_restore(&t->ram);
 	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), t->recipe->can_run(t)))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);

@@ -129,7 +129,7 @@ static void set_outages(const struct transfer *t, json_t *ev)
 
 void tell_progress(struct transfer *t, bool second)
 {
-	uint64_t left = disks_left(&t->disks) + (t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
+	uint64_t left = disks_left(&t->disks) + (t->src.boots_there ? 0 : t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
 	json_t *ev = event_named("progress");
 
 	if (t->recipe->back) /* all has been read soon, and may be on its way for long */
@@ -197,6 +197,9 @@ static struct outcome outcome(const struct transfer *t)
 	if (t->end.migrated_away)
 		return (struct outcome){"rolled-back", "source-paused",
 					"migrated away by somebody else; its old QEMU on the source stands still", "source"};
+	if (t->a.exit_code == EXIT_PAUSED && t->power.asked)
+		return (struct outcome){"rolled-back", "source-paused", "shut down on the source (QMP system_reset, then cont, starts it)",
+					"source"};
 	if (t->a.exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	if (t->recipe->back)

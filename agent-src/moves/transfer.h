@@ -20,6 +20,7 @@
 #include "files.h"
 #include "guard.h"
 #include "move.h"
+#include "power.h"
 #include "ram.h"
 #include "reconnect.h"
 #include "start-file.h"
@@ -118,6 +119,7 @@ struct transfer {
 	struct source src;
 	struct unit unit;
 	struct start_file start_file;
+	struct power power;
 	struct ram ram;
 	struct disks disks;
 	struct files files;
@@ -150,6 +152,9 @@ struct recipe {
 	bool (*can_run)(const struct transfer *t);
 	/* Before EV_RECOVER: what handoff.h wants of an agent. */
 	int (*take_up)(struct transfer *t, struct err *e);
+	/* The guest goes on here, if it can be let go on: -ECANCELED if not. Its QEMU is alive, and not held. */
+	int (*take_back)(struct transfer *t, struct err *e);
+	const char *left_in; /* the run state in which its QEMU is held */
 };
 
 /* A way into one. */
@@ -177,6 +182,12 @@ pid_t live_known_as(const struct transfer *t);
 void live_describe_for_journal(struct transfer *t, json_t *begin);
 bool live_can_run(const struct transfer *t);
 int live_take_up(struct transfer *t, struct err *e);
+
+/* warm.c: a guest that is shut down when its disks are there but for what it still writes, and boots there */
+extern const struct stage warm_stages[];
+int warm_find(struct transfer *t, struct err *e);
+void warm_describe_for_journal(struct transfer *t, json_t *begin);
+int warm_take_back(struct transfer *t, struct err *e);
 
 /* cold.c: a guest that is shut down */
 extern const struct stage cold_stages[];
@@ -222,6 +233,8 @@ extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* When each disk was written last, into the journal: cutover_nobody_restarted_it() of a later life. */
 void cutover_note_disks(struct transfer *t);
+int live_take_back(struct transfer *t, struct err *e);
+int cutover_open_monitor_again(struct source *s, struct err *e);
 /* What is the same in all recipes: as in attempt.h. */
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);

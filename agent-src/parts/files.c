@@ -47,7 +47,10 @@ static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
 	const struct guest *g = &fs->src->guest;
-	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count};
+	struct args_options o = {.cwd = g->cwd,
+				 .configs = g->line.configs,
+				 .config_count = g->line.config_count,
+				 .no_state = !fs->src->qmp || fs->src->boots_there};
 	struct args_result r;
 	json_t *files;
 	size_t i;

@@ -33,7 +33,7 @@ static inline const char *option_pair_value(const char *pair)
 }
 
 /* How the guest gets there. */
-enum how { HOW_LIVE, HOW_QUICK, HOW_COLD };
+enum how { HOW_LIVE, HOW_QUICK, HOW_WARM, HOW_COLD };
 
 struct disk_options {
 	struct option_pairs map;   /* DISK=PATH */
@@ -50,6 +50,12 @@ struct cold_options {
 	bool start; /* it is to be started there */
 };
 
+/* Of one that is shut down for its move. */
+struct warm_options {
+	unsigned shutdown_timeout_s; /* so long it may take for that */
+	bool force;		     /* then it is stopped as it is */
+};
+
 /* As what content travels. */
 struct carry_options {
 	unsigned channels;
@@ -63,6 +69,7 @@ struct carry_options {
 struct move_options {
 	enum how how;
 	struct cold_options cold;
+	struct warm_options warm;
 	const char *vm, *disk_dir;
 	struct dest_config dest; /* where to, and how to get there */
 	struct carry_options carry;

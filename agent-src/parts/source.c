@@ -183,6 +183,17 @@ static int check_state(struct source *s, struct err *e)
 	return 0;
 }
 
+/* What QEMU keeps in a file, which is no disk. */
+static int check_nvdimm(const struct guest *g, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < g->line.expanded_count && !strstr(g->line.expanded[i], "nvdimm"); i++)
+		;
+	return i < g->line.expanded_count ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), which is carried live only")
+					  : 0;
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct source *s = source_of(p);
@@ -198,9 +209,16 @@ static int examine(struct part *p, struct err *e)
 		r = guest_check_drift(&s->guest, s->qmp, e);
 	if (!r)
 		r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
-	if (!r)
+	if (!r && !s->boots_there)
 		r = examine_cpu(s, e);
-	return r ? r : check_state(s, e);
+	if (!r)
+		r = check_state(s, e);
+	if (!r && s->boots_there && s->paused)
+		r = err_set(e, EBUSY, "the guest is paused, and cannot shut down: resume it (QMP cont) before it is moved warm");
+	if (!r && s->boots_there)
+		r = check_nvdimm(&s->guest, e);
+	s->examined = !r;
+	return r;
 }
 
 static int examine_at_rest(struct part *p, struct err *e)
@@ -253,11 +271,11 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);
 	set_text(out, "name", g->name);
 	set_text(out, "exe", g->exe);
-	set_text(out, "machine", g->machine);
+	set_text(out, "machine", s->boots_there ? NULL : g->machine);
 	set_text(out, "cwd", g->cwd);
 	set_text(out, "accel", s->accel);
 	set_text(out, "cpu_model", g->cpu_model);
-	if (g->version.major)
+	if (g->version.major && !s->boots_there)
 		set_text(out, "qemu_version", version);
 	json_object_set_new(out, "argv", argv);
 	json_object_set_new(out, "env", env);
@@ -370,6 +388,11 @@ static const struct part_ops ops =
 	{.name = "source", .examine = examine, .describe = describe, .reached = reached, .tell = tell, .fini = fini};
 
 static const struct part_ops at_rest = {.name = "source", .examine = examine_at_rest, .describe = describe, .tell = tell, .fini = fini};
+
+void source_boots_there(struct source *s)
+{
+	s->boots_there = true;
+}
 
 int source_find_at_rest(struct source *s, struct err *e)
 {

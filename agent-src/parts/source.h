@@ -31,6 +31,8 @@ struct source {
 	bool acknowledges; /* its QEMU waits for `switchover-ack` (8.1) */
 	bool migrating;	   /* the migration in QEMU is ours; also in a later life */
 	bool unreachable;  /* QEMU is alive and its monitor is not */
+	bool examined;	   /* and found good */
+	bool boots_there;  /* at the destination, instead of going on */
 	bool patient;	   /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	char *script; /* that starts it, of one at rest */
@@ -41,6 +43,8 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
 /* Finds the guest, and asks QEMU about it. */
 int source_find(struct source *s, struct err *e);
 int source_query(struct source *s, struct err *e);
+/* It is to boot there, so that neither its CPU nor the state that it is in need go there. */
+void source_boots_there(struct source *s);
 /* Finds one that is shut down, by what starts it. */
 int source_find_at_rest(struct source *s, struct err *e);
 /* What an earlier life knew of it: from the journal's beginning and notes. */

@@ -66,6 +66,12 @@ static bool is_cold(const json_t *ev)
 	return !strcmp(str(ev, "how"), "cold");
 }
 
+/* It is shut down, and boots there. */
+static bool is_warm(const json_t *ev)
+{
+	return !strcmp(str(ev, "how"), "warm");
+}
+
 /* Its memory goes nowhere. */
 static bool is_storage(const json_t *ev)
 {
@@ -83,6 +89,8 @@ static void print_plan(FILE *to, const json_t *ev)
 	else
 		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
 			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
+	if (is_warm(ev))
+		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", to);
 	json_array_foreach(json_object_get(ev, "disks"), i, v) {
 		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s", str(v, "from"), str(v, "format"),
 			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
@@ -97,7 +105,7 @@ static void print_plan(FILE *to, const json_t *ev)
 		else if (json_object_get(v, "reuse"))
 			fprintf(to, "          what is the same in %s there does not travel\n", str(v, "reuse"));
 	}
-	if (!is_cold(ev))
+	if (!is_cold(ev) && !is_warm(ev))
 		fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
 		print_file(to, v);
@@ -132,7 +140,7 @@ static void print_kinds(FILE *to, const json_t *kinds)
 		fprintf(to, "  %-7s %.*f s, %s, ", str(v, "how"), num(v, "total_s") < 10 ? 1 : 0, num(v, "total_s"),
 			bytes(a, v, "bytes_wire"));
 		print_away(to, num(v, "away_ms"));
-		fprintf(to, "%s: %s%s\n", is_cold(v) ? ", and its shutdown and boot" : "", str(v, "why"),
+		fprintf(to, "%s: %s%s\n", is_cold(v) || is_warm(v) ? ", and its shutdown and boot" : "", str(v, "why"),
 			json_is_true(json_object_get(v, "proposed")) ? "; the best here" : "");
 	}
 }
@@ -143,11 +151,11 @@ static void print_estimate(FILE *to, const json_t *ev)
 	char a[24], b[24], c[24];
 
 	fprintf(to, "  link    %s/s, round trip %.2f ms", bytes(a, ev, "link_bps"), num(ev, "round_trip_ms"));
-	if (is_cold(ev))
+	if (is_cold(ev) || is_warm(ev))
 		fputc('\n', to);
 	else
 		fprintf(to, "; the guest writes %s/s of memory\n", bytes(b, ev, "dirty_bps"));
-	if (is_cold(ev))
+	if (is_cold(ev) || is_warm(ev))
 		fprintf(to, "  holds   %s on disks\n", bytes(b, ev, "disk_bytes"));
 	else if (not_sampled)
 		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", bytes(a, ev, "ram_bytes"),
@@ -167,6 +175,8 @@ static void print_estimate(FILE *to, const json_t *ev)
 		strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows");
 	if (is_cold(ev))
 		fputs("; the guest stays shut down\n", to);
+	else if (is_warm(ev))
+		fprintf(to, ", and %.0f ms of downtime beside its shutdown and boot\n", num(ev, "downtime_ms"));
 	else
 		fprintf(to, ", and %.0f ms of downtime\n", num(ev, "downtime_ms"));
 }
@@ -223,7 +233,7 @@ static void print_block(FILE *to, const json_t *ev, int *lines)
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;
 	}
-	if (!is_cold(ev) && !is_storage(ev)) {
+	if (!is_cold(ev) && !is_warm(ev) && !is_storage(ev)) {
 		ram_line(ev, line, sizeof(line));
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;
@@ -368,9 +378,30 @@ static void print_cold_result(FILE *to, const json_t *ev)
 	print_afterwards(to, ev);
 }
 
-static void print_result(FILE *to, const json_t *ev)
+static void print_blackout(FILE *to, const json_t *ev)
 {
 	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
+	char a[24];
+
+	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n", num(d, "total"),
+		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
+	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
+		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
+}
+
+static void print_shutdown(FILE *to, const json_t *ev)
+{
+	const json_t *d = json_object_get(ev, "downtime_ms");
+
+	if (json_is_true(json_object_get(ev, "forced")))
+		fputs("  shutdown  none: it was stopped as if the plug was pulled (--force)\n", to);
+	else
+		fprintf(to, "  shutdown  %.1f s from when it was told to\n", num(ev, "shutdown_ms") / 1000);
+	fprintf(to, "  downtime  %.0f ms from then until it began to boot: disks %.0f\n", num(d, "total"), num(d, "disk"));
+}
+
+static void print_result(FILE *to, const json_t *ev)
+{
 	char a[24], b[24];
 
 	if (strcmp(str(ev, "outcome"), "migrated")) {
@@ -389,12 +420,13 @@ static void print_result(FILE *to, const json_t *ev)
 		print_afterwards(to, ev);
 		return;
 	}
-	fprintf(to, "migrated: the guest runs at the destination (pid %d)\n", (int)num(ev, "destination_pid"));
+	fprintf(to, "migrated: the guest %s at the destination (pid %d)\n", is_warm(ev) ? "boots" : "runs",
+		(int)num(ev, "destination_pid"));
 	print_total(to, ev);
-	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n", num(d, "total"),
-		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
-	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
-		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
+	if (is_warm(ev))
+		print_shutdown(to, ev);
+	else
+		print_blackout(to, ev);
 	print_disks(to, ev);
 	print_verified(to, ev, "started");
 	fprintf(to, "  agents    %s of own memory at the source, %s at the destination\n", bytes(a, ev, "agent_rss_anon"),

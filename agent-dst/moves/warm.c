@@ -1,0 +1,44 @@
+/*
+ * warm.c: a guest that runs on at the source while its disks arrive, and boots here. There is no QEMU of its own until all of them are here: what
+ * only QEMU can write is written through one that helps. Its own is then started as it will run, but for the first instruction: that it can be
+ * started, and has all that it needs, is known before anything is promised. From there on it is the hand-off of a live move.
+ */
+#include "transfer.h"
+#include "util.h"
+
+/* Its QEMU comes late, and from then on it is that. */
+bool warm_can_run(const struct transfer *t)
+{
+	return t->target.qemu.pid ? live_can_run(t) : t->a.handoff.state == HO_DST_BEGUN && !t->a.handoff.restarted;
+}
+
+int warm_receive(struct transfer *t, struct err *e)
+{
+	int r = startup_draft(&t->startup, e);
+
+	if (!r)
+		r = disks_start_helper(&t->disks, e);
+	if (!r)
+		r = disks_open(&t->disks, &t->data.shared, e);
+	return r ? r : data_plane_listen(&t->data, e);
+}
+
+void warm_tell_ready(const struct transfer *t, json_t *ready)
+{
+	(void)t, (void)ready;
+}
+
+int warm_finish(struct transfer *t, struct err *e)
+{
+	int r;
+
+	if (t->data.unsynced)
+		return 0;
+	r = disks_close_exports(&t->disks, e);
+	if (!r)
+		r = target_start_qemu(&t->target, e);
+	disks_stop(&t->disks); /* its QEMU has them open by now */
+	if (!r)
+		r = target_stands(&t->target, e);
+	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+}

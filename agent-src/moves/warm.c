@@ -1,0 +1,200 @@
+/*
+ * warm.c: a guest that runs, and cannot take its memory along (another processor there, a device that QEMU cannot migrate): its disks are copied
+ * while it runs, as those of a live move. Then it is told to shut down; its QEMU stays for it, so that what is left of the disks can be read,
+ * and is held when the guest is handed over. The destination has a QEMU that has not begun to run by then, and boots it.
+ *
+ * Until then the guest is the source's: it just runs on, or, if it has been shut down for this, boots here again.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "moment.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define TICK_MS	      25
+#define MEASURE_TICKS 4
+#define SECOND_TICKS  (1000 / TICK_MS)
+#define SMALL_ENOUGH  (64 * MIB) /* for the last rounds, of which most go over while it shuts down */
+#define ROUNDS_ENOUGH 4		 /* more of them bring nothing */
+#define WORTH_A_ROUND (8 * MIB)
+
+int warm_find(struct transfer *t, struct err *e)
+{
+	source_boots_there(&t->src);
+	return live_find(t, e);
+}
+
+void warm_describe_for_journal(struct transfer *t, json_t *begin)
+{
+	source_describe_for_journal(&t->src, begin);
+}
+
+/* ---- copy ---- */
+
+/* By the clock as it is now: if it steps, the moment does. */
+static bool is_to_wait(const struct transfer *t)
+{
+	return !t->pace.stop_wanted && (t->opt->hold || (t->opt->at && time(NULL) < t->opt->at));
+}
+
+static void tell_held(struct transfer *t)
+{
+	const char *name = t->src.guest.name;
+	char at[MOMENT_TEXT];
+
+	if (!t->pace.held && t->opt->at)
+		report_notice(&t->report, "its disks are there: the guest runs on here, and is told to shut down at %s (vmferry switch %s: now)",
+			      moment_text(at, t->opt->at), name);
+	else if (!t->pace.held)
+		report_notice(&t->report, "its disks are there: the guest runs on here until you say: vmferry switch %s", name);
+	t->pace.held = true;
+}
+
+static bool is_copied(const struct transfer *t)
+{
+	if (!disks_read(&t->disks) || !disks_idle(&t->disks))
+		return false;
+	return t->pace.stop_wanted || disks_left(&t->disks) < SMALL_ENOUGH || disks_rounds(&t->disks) >= ROUNDS_ENOUGH;
+}
+
+static int decide(struct transfer *t, struct err *e)
+{
+	if (t->pace.held || is_copied(t)) {
+		if (!is_to_wait(t)) {
+			t->pace.held = false;
+			conductor_goto(&t->a.con, ST_SWITCHOVER);
+			return 0;
+		}
+		tell_held(t);
+	}
+	return disks_next_round(&t->disks, t->pace.held ? WORTH_A_ROUND : 1, e);
+}
+
+static int measure(struct transfer *t, struct err *e)
+{
+	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
+
+	if (often) {
+		copy_measure(t);
+		disks_query_dirty(&t->disks);
+	}
+	if (second || (often && t->report.often))
+		tell_progress(t, second);
+	return guest_watch_result(&t->src.watch, e);
+}
+
+static int copy_warm_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+
+	conductor_tick(&t->a.con, TICK_MS);
+	t->pace.begun = true;
+	return parts_begin(&t->parts, e);
+}
+
+/* It has shut down by itself: nobody need wait for that any more. */
+static int shut_down_early(struct transfer *t, struct err *e)
+{
+	report_notice(&t->report, "the guest has shut down by itself: what is left of its disks goes over now, and it is started at the "
+				  "destination");
+	return switchover_stopped(t, t->power.off_ns, e);
+}
+
+static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = common_event(t, ev, e);
+
+	if (!r && ev->kind == EVENT_TICK)
+		r = measure(t, e);
+	if (r || t->a.con.stage != ST_COPY)
+		return r;
+	if (t->power.off)
+		return disks_read(&t->disks) && disks_idle(&t->disks) ? shut_down_early(t, e) : 0;
+	return ev->kind == EVENT_TICK ? decide(t, e) : 0;
+}
+
+/* ---- switchover ---- */
+
+static int switchover_warm_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = unit_hold(&t->unit, e);
+
+	if (!r)
+		r = unit_block(&t->unit, e);
+	if (r)
+		return r;
+	if (t->blackout.stopped)
+		return switchover_event(t, &(struct event){.kind = EVENT_TICK}, e);
+	if (t->src.paused)
+		return err_set(e, EBUSY, "the guest is to shut down now, and somebody has paused it: resume it (QMP cont), then move it again");
+	report_notice(&t->report, "the guest is told to shut down now (ACPI power button)");
+	return power_press(&t->power, t->opt->warm.shutdown_timeout_s, e);
+}
+
+static int does_not(struct transfer *t, struct err *e)
+{
+	unsigned s = t->opt->warm.shutdown_timeout_s;
+
+	if (!t->opt->warm.force)
+		return err_set(e, ETIMEDOUT,
+			       "the guest has not shut down within %u s of being told to (ACPI power button). Does it listen to that? Give it "
+			       "longer (--shutdown-timeout), shut it down from inside while its move waits (--hold), or have it stopped as "
+			       "if the plug was pulled (--force)",
+			       s);
+	report_notice(&t->report, "the guest has not shut down within %u s: it is stopped now, as if the plug was pulled (--force)", s);
+	return power_cut(&t->power, e);
+}
+
+/* Meanwhile its disks go on. */
+static int wait_for_it(struct transfer *t, struct err *e)
+{
+	if (t->power.off)
+		return switchover_stopped(t, t->power.off_ns, e);
+	if (t->power.rebooted)
+		return err_set(e, ECANCELED, "the guest was told to shut down, and has rebooted instead");
+	if (now_ns() >= t->power.until_ns && !t->power.cut)
+		return does_not(t, e);
+	return disks_next_round(&t->disks, WORTH_A_ROUND, e);
+}
+
+/* The destination has promised. */
+static int let_go(struct transfer *t, struct err *e)
+{
+	fault_point("src-completed");
+	t->blackout.completed = true;
+	return attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
+}
+
+static int switchover_warm_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = t->blackout.stopped ? switchover_event(t, ev, e) : common_event(t, ev, e);
+
+	if (!r && ev->kind == EVENT_TICK)
+		r = measure(t, e);
+	if (!r && t->a.con.stage == ST_SWITCHOVER && !t->blackout.stopped)
+		r = wait_for_it(t, e);
+	if (r || t->a.con.stage != ST_SWITCHOVER || !t->a.handoff.shut_released || t->blackout.completed)
+		return r;
+	return let_go(t, e);
+}
+
+const struct stage warm_stages[] = {
+	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
+	[ST_COPY] = {"copy", copy_warm_enter, copy_warm_event},
+	[ST_SWITCHOVER] = {"switchover", switchover_warm_enter, switchover_warm_event},
+	[ST_COMMIT] = {"commit", commit_enter, common_event},
+	[ST_RELEASE] = {"release", NULL, common_event},
+};
+
+/* ---- the hand-off ---- */
+
+int warm_take_back(struct transfer *t, struct err *e)
+{
+	return cutover_open_monitor_again(&t->src, e) ?: power_take_back(&t->power, e);
+}

@@ -1,0 +1,251 @@
+/* power.c: see power.h. */
+#include "power.h"
+#include "fault.h"
+#include "json-text.h"
+#include "log.h"
+#include "milestone.h"
+#include "qemu-opts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PAUSE_MS 20
+#define RESET_MS 10000
+#define END_MS	 5000
+
+static struct power *power_of(struct part *p)
+{
+	return container_of(p, struct power, part);
+}
+
+/* ---- what QEMU does when the guest shuts down ---- */
+
+/* As its command line has it, which is all that tells: QEMU does not. */
+static json_t *actions_of(const struct guest *g)
+{
+	json_t *actions = json_pack("{s:s,s:s}", "shutdown", "poweroff", "reboot", "reset");
+	struct qemu_opt opt;
+	size_t i = 1, k;
+
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct kv_list l;
+
+		if (!strcmp(opt.name, "no-shutdown"))
+			json_object_set_new(actions, "shutdown", json_string("pause"));
+		if (!strcmp(opt.name, "no-reboot"))
+			json_object_set_new(actions, "reboot", json_string("shutdown"));
+		if (strcmp(opt.name, "action") || !opt.value)
+			continue;
+		kv_parse(&l, opt.value);
+		for (k = 0; k < l.n; k++)
+			if (l.v[k].key && json_object_get(actions, l.v[k].key))
+				json_object_set_new(actions, l.v[k].key, json_string(l.v[k].value));
+		kv_fini(&l);
+	}
+	return actions;
+}
+
+static int set_actions(struct source *s, const char *shutdown, const char *reboot, struct err *e)
+{
+	int r = qmp_call(s->qmp, "set-action", json_pack("{s:s,s:s*}", "shutdown", shutdown, "reboot", reboot), NULL, e);
+
+	return r ? err_prefix(e, "what QEMU does when the guest shuts down") : 0;
+}
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct source *s = power_of(p)->src;
+	int r = attempt_own(p->a, "shutdown-action", actions_of(&s->guest), e);
+
+	r = r ? r : set_actions(s, "pause", NULL, e);
+	fault_point("src-shutdown-action");
+	return r;
+}
+
+/* ---- shutting down ---- */
+
+static int note(struct power *p, bool asked, struct err *e)
+{
+	p->asked = asked;
+	return attempt_note(p->part.a, "power", json_pack("{s:b,s:I}", "asked", asked, "until_ns", (json_int_t)p->until_ns), e);
+}
+
+int power_press(struct power *p, unsigned patience_s, struct err *e)
+{
+	int r;
+
+	p->asked_ns = now_ns();
+	p->until_ns = p->asked_ns + patience_s * 1000000000ULL;
+	r = note(p, true, e);
+	fault_point("src-power-noted");
+	r = r ? r : qmp_call(p->src->qmp, "system_powerdown", NULL, NULL, e);
+	fault_point("src-power-pressed");
+	return r;
+}
+
+int power_cut(struct power *p, struct err *e)
+{
+	p->cut = true;
+	return source_stop(p->src, e);
+}
+
+static int on_stop(struct power *p, uint64_t at_ns)
+{
+	if (!p->shuts_down && !p->cut)
+		return PART_NOT_MINE;
+	p->off = true;
+	p->off_ns = at_ns;
+	return 0;
+}
+
+/* QEMU says SHUTDOWN, and then STOP. */
+static int event(struct part *part, const struct event *ev, struct err *e)
+{
+	struct power *p = power_of(part);
+
+	if (ev->kind != EVENT_QMP || part->a->handoff.state != HO_SRC_BEGUN)
+		return PART_NOT_MINE;
+	if (!strcmp(ev->name, "SHUTDOWN"))
+		p->shuts_down = true;
+	else if (!strcmp(ev->name, "STOP"))
+		return on_stop(p, ev->at_ns);
+	else if (!strcmp(ev->name, "RESET"))
+		p->rebooted = true;
+	else if (!strcmp(ev->name, "GUEST_PANICKED"))
+		return err_set(e, ECANCELED, "the guest panicked");
+	else
+		return PART_NOT_MINE;
+	return 0;
+}
+
+/* ---- turning it on again ---- */
+
+/* A machine that was shut down is reset before it goes on; whether its QEMU has done that shows in its state alone. */
+static int boot(struct power *p, struct err *e)
+{
+	uint64_t until = now_ns() + RESET_MS * 1000000ULL;
+	struct source *s = p->src;
+	char state[32];
+	int r = set_actions(s, "pause", "reset", e); /* with -no-reboot a reset would be another shutdown */
+
+	r = r ? r : qmp_call(s->qmp, "system_reset", NULL, NULL, e);
+	while (!r && !(r = source_run_state(s, state, until, e)) && strcmp(state, "prelaunch")) {
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "the source QEMU does not reset the guest (it says: %s)", state);
+		r = loop_step(s->part.a->loop, PAUSE_MS, e);
+	}
+	return r ? r : qmp_call(s->qmp, "cont", NULL, NULL, e);
+}
+
+static bool is_running(const char *state)
+{
+	return !strcmp(state, "running") || !strcmp(state, "suspended");
+}
+
+/* One that was told to is about to shut down. */
+static int settled_state(struct power *p, char state[32], struct err *e)
+{
+	struct source *s = p->src;
+	bool told = false;
+	int r;
+
+	while (!(r = source_run_state(s, state, now_ns() + RESET_MS * 1000000ULL, e)) && is_running(state) && p->asked && !p->rebooted &&
+	       now_ns() < p->until_ns) {
+		if (!told)
+			report_notice(s->report, "the guest was told to shut down: once it has, it is started again here");
+		told = true;
+		r = loop_step(s->part.a->loop, PAUSE_MS, e);
+		if (r)
+			break;
+	}
+	return r;
+}
+
+int power_take_back(struct power *p, struct err *e)
+{
+	struct source *s = p->src;
+	char state[32];
+	int r = settled_state(p, state, e);
+
+	if (r)
+		return r;
+	if (!strcmp(state, "shutdown") || !strcmp(state, "prelaunch"))
+		r = p->asked ? boot(p, e) : 0;
+	else if (!strcmp(state, "paused") && s->stopped)
+		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
+	else if (!is_running(state) && !s->paused)
+		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
+	else if (is_running(state) && p->asked && !p->rebooted)
+		report_notice(s->report, "the guest was told to shut down, and runs on: if it still does so later, nothing starts it again");
+	if (!r && p->asked)
+		r = note(p, false, e);
+	return r ? err_prefix(e, "the guest is shut down at the source, and cannot be started again (QMP system_reset, then cont)") : 0;
+}
+
+/* ---- undoing ---- */
+
+/* It has shut down by itself, and was not started again: its QEMU would have ended. */
+static int end_as_it_would(struct source *s, struct err *e)
+{
+	uint64_t until = now_ns() + END_MS * 1000000ULL;
+	int r = qmp_call(s->qmp, "quit", NULL, NULL, e);
+
+	while (!r && qmp_alive(s->qmp) && now_ns() < until)
+		r = loop_step(s->part.a->loop, PAUSE_MS, e);
+	if (r && qmp_alive(s->qmp))
+		return r;
+	s->shut_down = true;
+	s->part.a->handoff.qemu_alive = !source_has_ended(s);
+	return 0;
+}
+
+static int restore_actions(struct source *s, const json_t *detail, struct err *e)
+{
+	const char *shutdown = json_text(detail, "shutdown"), *reboot = json_text(detail, "reboot");
+	bool asked = json_is_true(json_object_get(journal_last_note(s->part.a->journal, "power"), "asked"));
+	char state[32];
+	int r;
+
+	if (!shutdown || !reboot)
+		return err_set(e, EBADMSG, "the journal does not say what it did before");
+	r = set_actions(s, shutdown, reboot, e);
+	if (!r)
+		r = source_run_state(s, state, 0, e);
+	return !r && !asked && !strcmp(state, "shutdown") && !strcmp(shutdown, "poweroff") ? end_as_it_would(s, e) : r;
+}
+
+static int undo_actions(struct part *p, const json_t *detail, struct err *e)
+{
+	return MIN(source_undo(power_of(p)->src, restore_actions, detail, e), 0);
+}
+
+/* ---- its life ---- */
+
+static void tell(const struct part *part, enum part_tale tale, json_t *out)
+{
+	const struct power *p = container_of(part, const struct power, part);
+
+	if (tale != TELL_RESULT)
+		return;
+	json_object_set_new(out, "shutdown_ms", json_real(p->asked_ns && p->off ? (double)(p->off_ns - p->asked_ns) / 1e6 : 0));
+	json_object_set_new(out, "forced", json_boolean(p->cut));
+}
+
+void power_restore(struct power *p)
+{
+	const json_t *noted = journal_last_note(p->part.a->journal, "power");
+
+	p->asked = json_is_true(json_object_get(noted, "asked"));
+	p->until_ns = (uint64_t)json_integer_value(json_object_get(noted, "until_ns"));
+}
+
+static const struct part_undo undo[] = {{"shutdown-action", "what its QEMU does when the guest shuts down", undo_actions},
+					{NULL, NULL, NULL}};
+
+static const struct part_ops ops = {.name = "power", .prepare = prepare, .event = event, .undo = undo, .tell = tell};
+
+void power_init(struct power *p, struct source *src)
+{
+	*p = (struct power){.part = {&ops, src->part.a}, .src = src};
+}

@@ -1,0 +1,34 @@
+#!/bin/bash
+# A guest with a device that QEMU cannot migrate: a live move refuses it, and names --how warm. That copies its disks while it runs and writes, has
+# it shut down, and it boots at the other end: with all that it wrote before, on raw and on qcow2.
+. "$(dirname "$0")/../lib/warm.sh"
+
+warm_guest
+to_listener
+
+move_start a "$DEST"
+move_wait 3
+said move.json 'how warm'
+assert_at_source
+
+# As it stands between the two: shut down here, and not yet running there.
+fault before-DST_START stop
+to_listener
+warm
+fault_wait
+assert_same_disks
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
+fault_continue
+move_wait
+assert_arrived
+assert_result 'r["how"] == "warm" and r["verified"] and r["shutdown_ms"] > 0 and r["downtime_ms"]["total"] > 0 and not r["forced"]'
+assert_result 'all(d["rounds"] >= 2 for d in r["disks"][:2])' "rounds of its disks"
+
+# From there on, by what vmferry left there.
+to_local
+
+SETTINGS=$(settings_of a)
+warm
+move_wait
+
+assert_arrived
