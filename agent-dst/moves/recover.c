@@ -20,6 +20,7 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 	if (r)
 		return r;
 	target_restore(&t->target);
+	disks_restore(&t->disks);
 	if (!t->a.over)
 		target_find_qemu_again(&t->target);
 	r = handoff_restore(&t->a.handoff, HO_DESTINATION, journal_last_state(t->a.journal), t->recipe->can_run(t));

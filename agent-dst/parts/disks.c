@@ -1,12 +1,14 @@
 /* disks.c: see disks.h. */
 #include "disks.h"
 #include "disk-device.h"
+#include "fault.h"
 #include "image-create.h"
 #include "image-lock.h"
 #include "json-text.h"
 #include "log.h"
 #include "made.h"
 #include "own-file.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,7 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DISKS_MAX 64
+#define DISKS_MAX     64
+#define HELPER_END_MS 10000
 
 static struct disks *disks_of(struct part *p)
 {
@@ -355,7 +358,30 @@ int disks_start_helper(struct disks *ds, struct err *e)
 	env = target_environment(ds->target);
 	r = qemu_helper_start(&ds->helper, ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, options, &none, NULL, e);
 	target_free_environment(env);
+	if (!r) /* it dies with us, but has the images open until it has */
+		r = attempt_note(ds->part.a, "helper",
+				 json_pack("{s:i,s:I}", "pid", (int)ds->helper.proc.pid, "start_time",
+					   (json_int_t)ds->helper.proc.start_time),
+				 e);
+	fault_point("dst-helper-noted");
 	return r ? err_prefix(e, "starting a QEMU that writes the disks") : 0;
+}
+
+static void end_helper(struct disks *ds)
+{
+	if (ds->helper.qmp)
+		qemu_helper_end(&ds->helper);
+}
+
+void disks_restore(struct disks *ds)
+{
+	const json_t *note = journal_last_note(ds->part.a->journal, "helper");
+	struct err e;
+
+	if (note && !made_is_rebooted(ds->target) &&
+	    process_end((pid_t)json_integer_value(json_object_get(note, "pid")),
+			(uint64_t)json_integer_value(json_object_get(note, "start_time")), HELPER_END_MS, &e))
+		log_error("%s", e.msg);
 }
 
 /* "vmferry-3", or of its old copy "vmferry-3-old" */
@@ -537,6 +563,7 @@ bool disks_are_here(const struct disks *ds)
 
 void disks_stop(struct disks *ds)
 {
+	end_helper(ds);
 	let_images_go(ds);
 	unlock_images(ds);
 	old_reader_stop(ds->old_reader);
@@ -580,12 +607,6 @@ static int delete_nodes(struct disks *ds, struct err *e)
 			r = delete_node(ds, ds->list[i].node, e);
 	}
 	return r;
-}
-
-static void end_helper(struct disks *ds)
-{
-	if (ds->helper.qmp)
-		qemu_helper_end(&ds->helper);
 }
 
 int disks_close_exports(struct disks *ds, struct err *e)

@@ -46,6 +46,8 @@ void disks_init(struct disks *d, struct target *target, const char *state_dir);
 bool disks_path_taken(const struct disks *d, const char *path);
 /* Its own QEMU comes later: what only a QEMU can write is written through one that helps, until disks_close_exports(). */
 int disks_start_helper(struct disks *d, struct err *e);
+/* Of an earlier life: that QEMU, if there was one, ends. */
+void disks_restore(struct disks *d);
 /* Where the receivers write them. */
 int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */

@@ -123,7 +123,7 @@ static void check_blockers(struct entry *n, struct qmp *q)
 	reason = json_string_value(json_array_get(json_object_get(info, "blocked-reasons"), 0));
 	status = json_string_value(json_object_get(info, "status"));
 	if (reason)
-		because(n, xasprintf("QEMU cannot migrate it: %s", reason), NULL);
+		because(n, xasprintf("QEMU cannot migrate it: %s", reason), xstrdup("it can be shut down for its move: --how warm"));
 	else if (status &&
 		 (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "pre-switchover") || !strcmp(status, "device")))
 		because(n, xstrdup("a migration of it is under way already"), NULL);

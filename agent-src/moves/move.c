@@ -124,8 +124,8 @@ static int describe_more(struct transfer *t, const struct event *ev, struct err 
 	bool known;
 	int r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &wanted, e);
 
-	if (!r && !t->src.qmp)
-		r = err_set(e, EPROTO, "the destination asks for the CPU of a guest that is shut down");
+	if (!r && !t->src.cpu)
+		r = err_set(e, EPROTO, "the destination asks for the CPU of a guest that does not run there with it");
 	if (r)
 		return r;
 	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(t->src.cpu, "features");

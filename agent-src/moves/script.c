@@ -125,6 +125,9 @@ int print_script(struct transfer *t, struct err *e)
 	put_disks(t);
 	put("--how", how_words[o->how]);
 	put_flag("--start", o->cold.start);
+	if (o->how == HOW_WARM)
+		put_number("--shutdown-timeout", o->warm.shutdown_timeout_s);
+	put_flag("--force", o->warm.force);
 	put("--chain", chain_words[o->disks.chain]);
 	put("--media", media_words[o->media]);
 	put_drops(o->disks.accept);

@@ -44,7 +44,8 @@ static void tell_held(struct transfer *t)
 	char at[MOMENT_TEXT];
 
 	if (!t->pace.held && t->opt->at)
-		report_notice(&t->report, "its disks are there: the guest runs on here, and is told to shut down at %s (vmferry switch %s: now)",
+		report_notice(&t->report,
+			      "its disks are there: the guest runs on here, and is told to shut down at %s (vmferry switch %s: now)",
 			      moment_text(at, t->opt->at), name);
 	else if (!t->pace.held)
 		report_notice(&t->report, "its disks are there: the guest runs on here until you say: vmferry switch %s", name);
@@ -129,7 +130,8 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 	if (t->blackout.stopped)
 		return switchover_event(t, &(struct event){.kind = EVENT_TICK}, e);
 	if (t->src.paused)
-		return err_set(e, EBUSY, "the guest is to shut down now, and somebody has paused it: resume it (QMP cont), then move it again");
+		return err_set(e, EBUSY,
+			       "the guest is to shut down now, and somebody has paused it: resume it (QMP cont), then move it again");
 	report_notice(&t->report, "the guest is told to shut down now (ACPI power button)");
 	return power_press(&t->power, t->opt->warm.shutdown_timeout_s, e);
 }
@@ -139,11 +141,12 @@ static int does_not(struct transfer *t, struct err *e)
 	unsigned s = t->opt->warm.shutdown_timeout_s;
 
 	if (!t->opt->warm.force)
-		return err_set(e, ETIMEDOUT,
-			       "the guest has not shut down within %u s of being told to (ACPI power button). Does it listen to that? Give it "
-			       "longer (--shutdown-timeout), shut it down from inside while its move waits (--hold), or have it stopped as "
-			       "if the plug was pulled (--force)",
-			       s);
+		return err_set(
+			e, ETIMEDOUT,
+			"the guest has not shut down within %u s of being told to (ACPI power button). Does it listen to that? Give it "
+			"longer (--shutdown-timeout), shut it down from inside while its move waits (--hold), or have it stopped as "
+			"if the plug was pulled (--force)",
+			s);
 	report_notice(&t->report, "the guest has not shut down within %u s: it is stopped now, as if the plug was pulled (--force)", s);
 	return power_cut(&t->power, e);
 }

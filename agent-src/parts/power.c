@@ -177,7 +177,8 @@ int power_take_back(struct power *p, struct err *e)
 	else if (!is_running(state) && !s->paused)
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
 	else if (is_running(state) && p->asked && !p->rebooted)
-		report_notice(s->report, "the guest was told to shut down, and runs on: if it still does so later, nothing starts it again");
+		report_notice(s->report,
+			      "the guest was told to shut down, and runs on: if it still does so later, nothing starts it again");
 	if (!r && p->asked)
 		r = note(p, false, e);
 	return r ? err_prefix(e, "the guest is shut down at the source, and cannot be started again (QMP system_reset, then cont)") : 0;
