@@ -143,15 +143,19 @@ static bool is_running(const char *state)
 	return !strcmp(state, "running") || !strcmp(state, "suspended");
 }
 
-/* One that was told to is about to shut down. */
+/* It was told to, has not yet, and nobody has started it again since. */
+static bool may_still(const struct power *p, const char *state)
+{
+	return is_running(state) && p->asked && !p->off && !p->rebooted;
+}
+
 static int settled_state(struct power *p, char state[32], struct err *e)
 {
 	struct source *s = p->src;
 	bool told = false;
 	int r;
 
-	while (!(r = source_run_state(s, state, now_ns() + RESET_MS * 1000000ULL, e)) && is_running(state) && p->asked && !p->rebooted &&
-	       now_ns() < p->until_ns) {
+	while (!(r = source_run_state(s, state, now_ns() + RESET_MS * 1000000ULL, e)) && may_still(p, state) && now_ns() < p->until_ns) {
 		if (!told)
 			report_notice(s->report, "the guest was told to shut down: once it has, it is started again here");
 		told = true;
@@ -176,7 +180,7 @@ int power_take_back(struct power *p, struct err *e)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	else if (!is_running(state) && !s->paused)
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
-	else if (is_running(state) && p->asked && !p->rebooted)
+	if (!r && (may_still(p, state) || s->stopped))
 		report_notice(s->report,
 			      "the guest was told to shut down, and runs on: if it still does so later, nothing starts it again");
 	if (!r && p->asked)
