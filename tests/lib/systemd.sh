@@ -184,7 +184,7 @@ unit_guest() { # NAME UNIT LINE...: lines of the unit's [Service]
 			-serial "file:$DIR/$name.console" -serial "unix:$DIR/$name.orders,server=on,wait=off" \
 			-qmp "unix:$DIR/$name.qmp,server=on,wait=off" $(second_monitor "$name") \
 			-kernel "$TOP/build/guest/tiny.elf" \
-			-append "witness.ram_mb=16 witness.rate=200 witness.disks=vda witness.disk_mb=8 witness.disk_rate=20" \
+			-append "witness.ram_mb=16 witness.rate=200 witness.disks=vda witness.disk_mb=8 witness.disk_rate=20${BUTTON:+ witness.button=$BUTTON}" \
 			$(guest_drive d0 "$DIR/$name.raw" raw)
 		echo
 	} >"$DIR/$name-start"
