@@ -191,6 +191,13 @@ int args_on_tpmdev(struct rewrite *w, struct item *it)
 		return err_set(w->e, EINVAL,
 			       "the guest has a TPM (-tpmdev emulator): its state is in a swtpm process, which "
 			       "vmferry does not move yet");
+	if (type && !strcmp(type, "passthrough") && w->o->no_state) {
+		args_note(
+			w,
+			"-tpmdev passthrough is the TPM of the host: the guest finds another one, and cannot use what this one has sealed");
+		args_emit_item(w, it);
+		return 0;
+	}
 	return err_set(w->e, EINVAL, "the guest has -tpmdev %s: %s", type ? type : "?", OF_THE_HOST);
 }
 

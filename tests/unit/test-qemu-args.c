@@ -377,16 +377,19 @@ static void a_guest_that_starts_anew_has_any_device(void **state)
 
 	(void)state;
 	anew.no_state = true;
-	split(&l, "-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -display none");
+	split(&l, "-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -tpmdev passthrough,id=t -display none");
 	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &anew, &e), 0);
 	{
 		AUTO_FREE char *got = join(r.argv, r.argc);
 
-		assert_string_equal(got, "-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -display none -S -qmp "
-					 "unix:/d/private.qmp,server=on,wait=on");
+		assert_string_equal(
+			got,
+			"-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -tpmdev passthrough,id=t -display none -S -qmp "
+			"unix:/d/private.qmp,server=on,wait=on");
 	}
-	assert_int_equal(r.note_count, 1);
+	assert_int_equal(r.note_count, 2);
 	assert_non_null(strstr(r.notes[0], "vfio-pci is a device of the host"));
+	assert_non_null(strstr(r.notes[1], "the guest finds another one"));
 	args_result_fini(&r);
 	free(l.text);
 	split(&l, "-device vhost-user-blk-pci,chardev=c");
