@@ -10,9 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define PAUSE_MS 20
-#define RESET_MS 10000
-#define END_MS	 5000
+#define PAUSE_MS    20
+#define RESET_MS    10000
+#define FIRMWARE_MS 1000
+#define END_MS	    5000
 
 static struct power *power_of(struct part *p)
 {
@@ -55,10 +56,13 @@ static int set_actions(struct source *s, const char *shutdown, const char *reboo
 
 static int prepare(struct part *p, struct err *e)
 {
-	struct source *s = power_of(p)->src;
-	int r = attempt_own(p->a, "shutdown-action", actions_of(&s->guest), e);
+	struct power *w = power_of(p);
+	json_t *actions = actions_of(&w->src->guest);
+	int r;
 
-	r = r ? r : set_actions(s, "pause", NULL, e);
+	w->no_reboot = !strcmp(json_text(actions, "reboot"), "shutdown");
+	r = attempt_own(p->a, "shutdown-action", actions, e);
+	r = r ? r : set_actions(w->src, "pause", NULL, e);
 	fault_point("src-shutdown-action");
 	return r;
 }
@@ -68,7 +72,8 @@ static int prepare(struct part *p, struct err *e)
 static int note(struct power *p, bool asked, struct err *e)
 {
 	p->asked = asked;
-	return attempt_note(p->part.a, "power", json_pack("{s:b,s:I}", "asked", asked, "until_ns", (json_int_t)p->until_ns), e);
+	return attempt_note(p->part.a, "power",
+			    json_pack("{s:b,s:b,s:I}", "asked", asked, "no_reboot", p->no_reboot, "until_ns", (json_int_t)p->until_ns), e);
 }
 
 int power_press(struct power *p, unsigned patience_s, struct err *e)
@@ -121,6 +126,17 @@ static int event(struct part *part, const struct event *ev, struct err *e)
 
 /* ---- turning it on again ---- */
 
+/* With -no-reboot: SeaBIOS, which finds that it has run before, resets the machine once more, which is not to be its end. */
+static int let_firmware_reset(struct power *p, struct err *e)
+{
+	uint64_t until = now_ns() + FIRMWARE_MS * 1000000ULL;
+	int r = 0;
+
+	while (!r && p->no_reboot && now_ns() < until)
+		r = loop_step(p->part.a->loop, PAUSE_MS, e);
+	return r;
+}
+
 /* A machine that was shut down is reset before it goes on; whether its QEMU has done that shows in its state alone. */
 static int boot(struct power *p, struct err *e)
 {
@@ -135,7 +151,8 @@ static int boot(struct power *p, struct err *e)
 			return err_set(e, ETIMEDOUT, "the source QEMU does not reset the guest (it says: %s)", state);
 		r = loop_step(s->part.a->loop, PAUSE_MS, e);
 	}
-	return r ? r : qmp_call(s->qmp, "cont", NULL, NULL, e);
+	r = r ? r : qmp_call(s->qmp, "cont", NULL, NULL, e);
+	return r ? r : let_firmware_reset(p, e);
 }
 
 static bool is_running(const char *state)
@@ -242,6 +259,7 @@ void power_restore(struct power *p)
 	const json_t *noted = journal_last_note(p->part.a->journal, "power");
 
 	p->asked = json_is_true(json_object_get(noted, "asked"));
+	p->no_reboot = json_is_true(json_object_get(noted, "no_reboot"));
 	p->until_ns = (uint64_t)json_integer_value(json_object_get(noted, "until_ns"));
 }
 

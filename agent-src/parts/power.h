@@ -13,6 +13,7 @@ struct power {
 	struct source *src;
 	bool asked;	   /* by us, to shut down; also in a later life */
 	bool cut;	   /* it did not, and was stopped as it was */
+	bool no_reboot;	   /* -no-reboot: whatever resets it shuts it down */
 	bool shuts_down;   /* its QEMU says so */
 	bool off;	   /* it has: nothing writes to its disks any more */
 	bool rebooted;	   /* instead of that */

@@ -42,3 +42,16 @@ guest_order "$(orders a)" poweroff >/dev/null
 move_wait
 assert_result 'any("shut down by itself" in n for n in notices) and r["shutdown_ms"] == 0 and r["verified"]'
 assert_arrived
+
+# One that takes its time, and the move is cancelled meanwhile: once it has shut down it is started again.
+guest_stop a
+unset 'GUEST_AT[a]'
+BUTTON=2 warm_guest
+to_local
+warm
+is_told
+kill -TERM "$MOVE_PID"
+wait_event 'ev["event"] == "notice" and "once it has, it is started again here" in ev["text"]' >/dev/null
+guest_order "$(orders a)" poweroff >/dev/null
+move_wait 1
+runs_at_source 2

@@ -66,6 +66,12 @@ assert_result '"is paused, and cannot shut down" in r["reason"]'
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 again 5
 
+# It shuts down as it ever did.
+guest_order "$(orders a)" poweroff >/dev/null
+wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
+warm_guest
+to_local
+
 # By itself, while its disks are copied, and then the move is rolled back: it is as it would have been without.
 warm "${SLOW_DISKS[@]}"
 while_disks

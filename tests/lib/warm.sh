@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # For end-to-end tests of guests that are shut down for their move, and boot at the other end; to be sourced. Everything of aftermath.sh, and a guest
-# `a` that no live move takes: it has an NVMe disk. It obeys the power button, unless BUTTON is 0.
+# `a` that no live move takes: it has an NVMe disk. It obeys the power button, unless BUTTON is 0, or 2: then it may be reset all the same.
 #
 #   warm_guest                     starts it: a raw disk and a qcow2 one that it writes to all the time, and that of NVMe, which it does not use
 #   warm [OPTION...]; move_wait    to $DEST (to_local, to_listener)

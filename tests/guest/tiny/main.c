@@ -341,9 +341,9 @@ void tiny_main(uint32_t magic, const struct multiboot *multiboot)
 	if (magic != LOADED_BY_MULTIBOOT || (multiboot->flags & 5) != 5)
 		give_up("not loaded as multiboot says");
 	options_read(multiboot->cmdline);
-	if (options.button)
+	if (options.button == 1)
 		power_button_listen();
-	else
+	if (options.button == 0)
 		refuse_reset();
 	tag_start();
 	cpus = cpus_start();
@@ -356,7 +356,7 @@ void tiny_main(uint32_t magic, const struct multiboot *multiboot)
 		ram_work(0);
 		disks_work();
 		orders_work();
-		if (options.button && power_button_pressed()) {
+		if (options.button == 1 && power_button_pressed()) {
 			load_rest();
 			power_off();
 		}

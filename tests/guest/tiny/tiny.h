@@ -29,7 +29,7 @@ enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
  *   ram_mb, pattern=random|seq|hot, hot_mb, rate (pages/s), check (before overwriting), hb_ms
  *   disks=vda,vdb (so many of the virtio disks, in the order of the bus), disk_mb, disk_rate
  * and
- *   button=1 (the power button turns it off, and it may be reset)
+ *   button=1 (the power button turns it off, and it may be reset), 2 (it may be reset)
  */
 struct options {
 	uint32_t ram_mb, hot_mb, check, hb_ms, disk_mb, disks, button;
