@@ -1,7 +1,7 @@
 /*
- * warm.c: a guest that runs on at the source while its disks arrive, and boots here. There is no QEMU of its own until all of them are here: what
- * only QEMU can write is written through one that helps. Its own is then started as it will run, but for the first instruction: that it can be
- * started, and has all that it needs, is known before anything is promised. From there on it is the hand-off of a live move.
+ * warm.c: a guest that runs on at the source while its disks arrive, and boots here. Its QEMU is started once to see whether that is possible, with
+ * empty disks, and ended. There is none of its own then until all of them are here: what only QEMU can write is written through one that helps.
+ * Its own is then started as it will run, but for the first instruction, before anything is promised. From there on it is the hand-off of a live move.
  */
 #include "transfer.h"
 #include "util.h"
@@ -16,6 +16,8 @@ int warm_receive(struct transfer *t, struct err *e)
 {
 	int r = startup_draft(&t->startup, e);
 
+	if (!r) /* better now than when the guest was shut down for it */
+		r = target_try_qemu(&t->target, e);
 	if (!r)
 		r = disks_start_helper(&t->disks, e);
 	if (!r)

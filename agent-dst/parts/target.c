@@ -145,11 +145,11 @@ static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 	struct target *t = ctx;
 	int r;
 
-	fault_point("dst-qemu-forked");
+	fault_point(t->tried ? "dst-try-forked" : "dst-qemu-forked");
 	r = journal_note(t->part.a->journal, "qemu", note, e);
 	if (!r)
 		r = made_own_what_qemu_makes(t, p->pid, e);
-	fault_point("dst-qemu-noted");
+	fault_point(t->tried ? "dst-try-noted" : "dst-qemu-noted");
 	json_decref(note);
 	return r;
 }
@@ -161,13 +161,13 @@ static int start(struct target *t, char *const *env, struct err *e)
 
 	if (r)
 		return r;
-	scope = target_scope(t);
+	scope = t->tried ? NULL : target_scope(t); /* which ends a moment later than it, and two have one name */
 	r = qemu_launch(&t->qemu, t->exe, t->args.argv, env, scope, note_qemu, t, e);
 	free_words(scope);
 	if (r)
 		return r;
 	t->part.a->handoff.qemu_alive = true;
-	fault_point("dst-qemu-launched");
+	fault_point(t->tried ? "dst-try-launched" : "dst-qemu-launched");
 	r = qemu_launch_wait_qmp(&t->qemu, t->part.a->loop, t->qmp_path, START_MS, &conductor_qmp, &t->part.a->con, &t->qmp, e);
 	made_know_what_qemu_made(t, false);
 	if (r == -ECHILD)
@@ -218,6 +218,27 @@ int target_end_qemu(struct target *t, struct err *e)
 	if (pid <= 0 || !qemu_is_alive(pid, start_time))
 		return 0;
 	return err_set(e, EBUSY, "the destination QEMU (pid %d) does not end", (int)pid);
+}
+
+int target_try_qemu(struct target *t, struct err *e)
+{
+	struct attempt *a = t->part.a;
+	size_t before = attempt_owned(a);
+	int r;
+
+	t->tried = true;
+	r = target_start_qemu(t, e);
+	if (!r)
+		r = target_stands(t, e);
+	if (r)
+		return r;
+	monitors_let_go(t);
+	r = target_end_qemu(t, e);
+	if (r)
+		return r;
+	t->tried = a->handoff.qemu_alive = false;
+	attempt_undo_since(a, before);
+	return a->undo_failed ? err_set(e, EBUSY, "what the QEMU there made when it was tried cannot be removed") : 0;
 }
 
 enum run_state target_run_state(struct target *t)

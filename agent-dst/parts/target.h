@@ -26,6 +26,7 @@ struct target {
 	json_t *settings;	    /* of its QEMU, to be put back */
 	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
 	unsigned occupied_count;
+	bool tried;	 /* its QEMU is, only */
 	bool keep_guest; /* it runs here: what is undone is our scaffolding only */
 };
 
@@ -48,6 +49,8 @@ void target_free_environment(char **env);
 char **target_scope(const struct target *t);
 /* A QEMU that waits, with nobody but us at its monitors. */
 int target_start_qemu(struct target *t, struct err *e);
+/* Starts it, and ends it: what was made of it is gone again. */
+int target_try_qemu(struct target *t, struct err *e);
 /* Its migration capabilities and parameters; multifd: QEMU's channels, 0 for none. */
 int target_configure_qemu(struct target *t, unsigned multifd, struct err *e);
 /* -EBUSY: it does not end. */

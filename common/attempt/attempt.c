@@ -119,7 +119,19 @@ int attempt_note(struct attempt *a, const char *kind, json_t *detail /* stolen *
 	return r;
 }
 
-void attempt_undo(struct attempt *a)
+size_t attempt_owned(const struct attempt *a)
+{
+	json_t *owned;
+	size_t n;
+
+	if (journal_owned(a->journal, &owned))
+		return 0;
+	n = json_array_size(owned);
+	json_decref(owned);
+	return n;
+}
+
+void attempt_undo_since(struct attempt *a, size_t before)
 {
 	json_t *owned, *entry;
 	struct err e;
@@ -133,6 +145,8 @@ void attempt_undo(struct attempt *a)
 		const char *kind = json_text(entry, "kind");
 		json_t *detail = json_object_get(entry, "detail");
 
+		if (i + before >= json_array_size(owned))
+			break;
 		r = a->ops->undo(a, kind, detail, &e);
 		if (r)
 			a->ops->left_behind(a, kind, detail, r, &e);
@@ -141,6 +155,11 @@ void attempt_undo(struct attempt *a)
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);
+}
+
+void attempt_undo(struct attempt *a)
+{
+	attempt_undo_since(a, 0);
 }
 
 void attempt_add_leftover(struct attempt *a, char *sentence /* stolen */)

@@ -87,6 +87,9 @@ int attempt_note(struct attempt *a, const char *kind, json_t *detail, struct err
 
 /* Undoes what the journal owns, newest first, from the journal alone; what cannot be undone stays in it, and undo_failed is set. */
 void attempt_undo(struct attempt *a);
+/* How much that is; and of that only what came after the first so many. */
+size_t attempt_owned(const struct attempt *a);
+void attempt_undo_since(struct attempt *a, size_t before);
 /* sentence: stolen. */
 void attempt_add_leftover(struct attempt *a, char *sentence);
 /* The hand-off is over: the journal goes, unless something is still to be undone. */

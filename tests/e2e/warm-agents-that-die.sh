@@ -36,7 +36,7 @@ destination_dies() { # POINT
 	warm
 	fault_wait
 	move_wait 1
-	[[ $1 == dst-prepare || $1 == dst-helper-noted ]] || BOOTS+=1
+	[[ $1 == dst-prepare || $1 == dst-try-* || $1 == dst-helper-noted ]] || BOOTS+=1
 	runs_at_source $BOOTS
 }
 
@@ -44,7 +44,7 @@ warm_guest -no-reboot # a reset of ours must be none of the guest's
 to_listener
 for point in src-shutdown-action src-power-noted; do source_dies_before $point; done
 for point in src-power-pressed src-pre-switchover src-ready src-completed src-held before-SRC_COMMITTED; do source_dies_after $point; done
-for point in dst-prepare dst-helper-noted dst-qemu-forked dst-qemu-noted dst-qemu-launched before-DST_PREPARED after-DST_PREPARED; do destination_dies $point; done
+for point in dst-prepare dst-try-forked dst-try-noted dst-try-launched dst-helper-noted dst-qemu-forked dst-qemu-noted dst-qemu-launched before-DST_PREPARED after-DST_PREPARED; do destination_dies $point; done
 
 # From here on it is the destination's: each time it moves on from where it came to.
 arrived() { # as assert_at_destination

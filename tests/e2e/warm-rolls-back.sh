@@ -37,9 +37,14 @@ for point in src-power-pressed src-pre-switchover; do
 	again $boots
 done
 
-# The destination cannot start it: known before anything is promised.
+# The destination cannot start it: known before it is shut down, or else before anything is promised.
 warm --map-net nosuch=none
 move_wait 3
+fault dst-try-forked exit
+warm
+move_wait 1
+assert_result 'not any("told" in n for n in notices)'
+again 3
 fault dst-qemu-forked exit
 warm
 move_wait 1
