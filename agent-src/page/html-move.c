@@ -97,7 +97,13 @@ static void migrated(FILE *f, const struct story *s)
 	destination(f, s);
 	fputs(" in ", f);
 	strong(f, show_ms(text, total));
-	fputs(" and stood still for ", f);
+	if (json_object_get(s->result, "shutdown_ms")) { /* it was shut down for that */
+		fputs(", was shut down in ", f);
+		strong(f, show_ms(text, value_of(s->result, "shutdown_ms")));
+		fputs(", and began to boot there after ", f);
+	} else {
+		fputs(" and stood still for ", f);
+	}
 	strong(f, show_ms(text, value_of(down, "total")));
 	if (value_of(down, "predicted") > 0)
 		fprintf(f, " (%s were expected)", show_ms(text, value_of(down, "predicted")));
@@ -287,6 +293,8 @@ static void memory_row(FILE *f, const struct story *s)
 	const json_t *ram = json_object_get(s->result, "ram");
 	char rounds[SHOW_MAX];
 
+	if (!ram) /* it stayed */
+		return;
 	fputs("<tr><th scope=\"row\">memory</th><td>mode ", f);
 	html_text_n(f, value_text(ram, "mode"), 30);
 	fprintf(f, "</td><td></td><td class=\"n\">%s</td>", show_number(rounds, value_of(ram, "rounds")));
