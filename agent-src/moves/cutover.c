@@ -208,8 +208,10 @@ static int cont_source(struct attempt *a, struct err *e)
 	struct transfer *t = transfer_of(a);
 	int r;
 
-	kill(t->src.guest.pid, SIGCONT); /* held, or running: then it does nothing */
+	kill(t->src.guest.pid, SIGCONT);	     /* held, or running: then it does nothing */
+	loop_timer_clear(a->loop, &t->end.patience); /* with the destination, which hears of it only then */
 	r = t->recipe->take_back(t, e);
+	loop_timer_set(a->loop, &t->end.patience, CLEAN_MS);
 	if (r && !source_has_ended(&t->src)) {
 		report_notice(&t->report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;

@@ -38,7 +38,9 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 		return tell_status(t);
 	if (!strcmp(command, "switch")) {
 		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
-		return json_pack("{s:s}", "ok", "switching over as soon as memory has been copied once");
+		return json_pack("{s:s}", "ok",
+				 t->src.boots_there ? "shutting the guest down as soon as its disks have been copied once"
+						    : "switching over as soon as memory has been copied once");
 	}
 	if (!strcmp(command, "cancel")) {
 		if (t->a.handing_off && handoff_point_of_no_return(&t->a.handoff))
