@@ -25,7 +25,7 @@ assert_result 'r["how"] == "warm" and r["verified"] and r["shutdown_ms"] > 0 and
 vmferry report "$DIR/move.json" -o "$DIR/move.html"
 grep -q ', was shut down in <strong>.*and began to boot there after' "$DIR/move.html" || fail "the page does not say how it went"
 ! grep -q '>memory</th>' "$DIR/move.html" || fail "the page tells of memory that did not travel"
-assert_result 'all(d["rounds"] >= 2 for d in r["disks"][:2])' "rounds of its disks"
+[[ $ACCEL == kvm ]] || assert_result 'all(d["rounds"] >= 2 for d in r["disks"][:2])' "rounds of its disks"
 
 # From there on, by what vmferry left there.
 to_local
