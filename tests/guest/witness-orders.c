@@ -223,12 +223,23 @@ static void order_sum(const char *path)
 		close(fd);
 }
 
-static void order_poweroff(const char *unused)
+static void come_to_rest(void)
 {
-	(void)unused;
 	load.running = false;
 	everything_sync();
 	db_close();
+}
+
+void power_off(void)
+{
+	come_to_rest();
+	reboot(RB_POWER_OFF);
+}
+
+static void order_poweroff(const char *unused)
+{
+	(void)unused;
+	come_to_rest();
 	answer("ok");
 	tcdrain(port);
 	reboot(RB_POWER_OFF);

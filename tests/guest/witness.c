@@ -230,6 +230,7 @@ static void option_set(struct options *options, const char *key, const char *val
 		{"bg_check", &options->bg_check_pages_s},
 		{"hb_ms", &options->hb_ms},
 		{"agent", &options->agent},
+		{"button", &options->button},
 	};
 	const struct {
 		const char *key;
@@ -322,6 +323,7 @@ int main(void)
 	db_start();
 	pair_start();
 	agent_start(&options);
+	button_start(&options);
 	orders_start();
 	console_line("witness ready");
 	if (options.hb_ms == 0)

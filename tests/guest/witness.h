@@ -11,6 +11,7 @@
  * witness-db.c      load and verification of a database
  * witness-pair.c    two disks that are written in turn
  * witness-agent.c   what freezes and thaws them, as a guest agent does
+ * witness-button.c  the power button
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
@@ -47,6 +48,7 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
  *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
  *   pair=vda,vdb  two disks (none of `disks`) that are written in turn
  *   agent         1: the guest's end of a port org.qemu.guest_agent.0, the only one of its bus
+ *   button        1: the power button turns it off
  *   hb_ms         of the heartbeat on the console; 0: none
  *   net=ADDRESS/PREFIX, gw=ADDRESS   of eth0; a gateway to all other networks
  *   hb_udp=ADDRESS:PORT, tcp=ADDRESS:PORT   where the heartbeat and the probe go
@@ -54,7 +56,7 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
 struct options {
 	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, cache_rate_s, still_mb, hb_ms;
 	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
-	uint64_t discard, check, agent;
+	uint64_t discard, check, agent, button;
 	enum pattern pattern;
 	enum content content;
 	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], gw[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES], pair[TEXT_BYTES];
@@ -179,6 +181,10 @@ bool pair_numbers(uint64_t found[2], uint64_t written[2]);
 
 void agent_start(const struct options *options);
 
+/* --- witness-button.c --- */
+
+void button_start(const struct options *options);
+
 /* --- witness-net.c --- */
 
 /* "ADDRESS:PORT" of an option; gives up when it is none. */
@@ -191,6 +197,8 @@ void probe_start(const struct options *options);
 
 /* --- witness-orders.c --- */
 
+/* Everything is on the disks then. */
+void power_off(void);
 void orders_open(void);
 void orders_start(void);
 
