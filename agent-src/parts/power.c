@@ -91,14 +91,19 @@ int power_press(struct power *p, unsigned patience_s, struct err *e)
 
 int power_cut(struct power *p, struct err *e)
 {
-	p->cut = true;
-	return source_stop(p->src, e);
+	int r = source_stop(p->src, e);
+
+	if (r)
+		return r;
+	p->cut = p->off = true; /* whoever has stopped it */
+	p->off_ns = now_ns();
+	return 0;
 }
 
 static int on_stop(struct power *p, uint64_t at_ns)
 {
-	if (!p->shuts_down && !p->cut)
-		return PART_NOT_MINE;
+	if (!p->shuts_down)
+		return p->cut ? 0 : PART_NOT_MINE;
 	p->off = true;
 	p->off_ns = at_ns;
 	return 0;

@@ -40,6 +40,28 @@ assert_result 'all(d["bytes_kept"] > 0 for d in r["disks"]) and sum(d["bytes_kep
 assert_eq "$(ls "$DIR/src" | grep -F .vmferry- || true)" "" "what is left"
 move_and_look "$DIR/src" --chain flatten
 assert_eq "$("$QEMU_IMG" info -U "$TO/b.qcow2" | grep -c '^backing file' || true)" 0 "backing files"
+
+# Onto a block device, which is blank again where that comes to nothing.
+if [[ $EUID -eq 0 ]] && truncate -s 24M "$DIR/behind" && loop=$(losetup -f --show "$DIR/behind" 2>/dev/null); then
+	at_exit "losetup -d $loop"
+	move_start a local --how warm --disk "d0=$loop" --hold
+	wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]' >/dev/null
+	! cmp -s -n $((24 << 20)) "$loop" /dev/zero || fail "nothing is on the device"
+	kill -TERM "$MOVE_PID"
+	move_wait 1
+	cmp -n $((24 << 20)) "$loop" /dev/zero || fail "left on the device"
+	from=$(dirname "$(orders a)")
+	fault before-DST_START stop
+	move_start a local --how warm --disk "d0=$loop"
+	fault_wait
+	assert_same_content "$from/a.raw" raw "$loop" raw
+	fault_continue
+	move_wait
+	wait_for 60 grep -aq '^witness ready' "$TO/a.console" || fail "it does not boot from the device"
+	goes_on a
+else
+	echo "skipped: no loop device here, so none is written to"
+fi
 guest_order "$(orders a)" poweroff >/dev/null
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU does not end"
 assert_sound "$TO/b.qcow2"

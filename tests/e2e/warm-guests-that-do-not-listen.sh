@@ -26,6 +26,8 @@ to_local
 fault before-DST_START stop
 to_listener
 warm --shutdown-timeout 1 --force
+is_told
+qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null # somebody else's, which comes to the same
 fault_wait
 assert_same_disks
 fault_continue
