@@ -121,7 +121,7 @@ static int event(struct part *part, const struct event *ev, struct err *e)
 	else if (!strcmp(ev->name, "STOP"))
 		return on_stop(p, ev->at_ns);
 	else if (!strcmp(ev->name, "RESET"))
-		p->rebooted = true;
+		p->rebooted |= p->asked;
 	else if (!strcmp(ev->name, "GUEST_PANICKED"))
 		return err_set(e, ECANCELED, "the guest panicked");
 	else

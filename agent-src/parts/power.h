@@ -16,7 +16,7 @@ struct power {
 	bool no_reboot;	   /* -no-reboot: whatever resets it shuts it down */
 	bool shuts_down;   /* its QEMU says so */
 	bool off;	   /* it has: nothing writes to its disks any more */
-	bool rebooted;	   /* instead of that */
+	bool rebooted;	   /* when it was to shut down */
 	uint64_t asked_ns; /* CLOCK_MONOTONIC, of this boot */
 	uint64_t until_ns; /* for so long it is waited for */
 	uint64_t off_ns;
