@@ -3,7 +3,7 @@
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
-#include "milestone.h"
+#include "qemu-migration.h"
 #include "qemu-opts.h"
 #include "util.h"
 
@@ -45,6 +45,19 @@ static json_t *actions_of(const struct guest *g)
 		kv_fini(&l);
 	}
 	return actions;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	const struct source *s = power_of(p)->src;
+	char status[MIGRATION_STATUS_MAX];
+
+	if (s->guest.version.major < 6)
+		return err_set(e, ENOTSUP, "QEMU %d.%d ends when its guest shuts down; moved warm can be one of QEMU 6.0 or later",
+			       s->guest.version.major, s->guest.version.minor);
+	return qemu_migration_is_over(s->qmp) ? 0
+					      : err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)",
+							qemu_migration_status(s->qmp, status));
 }
 
 static int set_actions(struct source *s, const char *shutdown, const char *reboot, struct err *e)
@@ -271,7 +284,7 @@ void power_restore(struct power *p)
 static const struct part_undo undo[] = {{"shutdown-action", "what its QEMU does when the guest shuts down", undo_actions},
 					{NULL, NULL, NULL}};
 
-static const struct part_ops ops = {.name = "power", .prepare = prepare, .event = event, .undo = undo, .tell = tell};
+static const struct part_ops ops = {.name = "power", .examine = examine, .prepare = prepare, .event = event, .undo = undo, .tell = tell};
 
 void power_init(struct power *p, struct source *src)
 {
