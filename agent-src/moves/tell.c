@@ -191,6 +191,9 @@ static struct outcome outcome(const struct transfer *t)
 					"nowhere"};
 	if (t->src.shut_down)
 		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
+	if (t->power.by_itself && t->a.handoff.qemu_alive)
+		return (struct outcome){"rolled-back", "shut-down",
+					"shut down by itself during the move; its QEMU stays, as it was told to", "source"};
 	if (!t->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "none",
 					"nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};

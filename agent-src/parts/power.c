@@ -209,6 +209,7 @@ int power_take_back(struct power *p, struct err *e)
 
 	if (r)
 		return r;
+	p->by_itself = !strcmp(state, "shutdown") && !p->asked;
 	if (!strcmp(state, "shutdown") || !strcmp(state, "prelaunch"))
 		r = p->asked ? boot(p, e) : 0;
 	else if (!strcmp(state, "paused") && s->stopped)

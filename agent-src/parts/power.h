@@ -16,6 +16,7 @@ struct power {
 	bool no_reboot;	   /* -no-reboot: whatever resets it shuts it down */
 	bool shuts_down;   /* its QEMU says so */
 	bool off;	   /* it has: nothing writes to its disks any more */
+	bool by_itself;	   /* taken back, it stays off, as nobody had asked it to be */
 	bool rebooted;	   /* when it was to shut down */
 	uint64_t asked_ns; /* CLOCK_MONOTONIC, of this boot */
 	uint64_t until_ns; /* for so long it is waited for */

@@ -87,3 +87,16 @@ assert_result 'r["guest"] == "shut-down" and "leftovers" not in r'
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
 assert_nothing_unfinished
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
+
+# One whose QEMU stays when it shuts down is left so.
+warm_guest -action shutdown=pause,reboot=reset
+to_local
+warm "${SLOW_DISKS[@]}"
+while_disks
+guest_order "$(orders a)" poweroff >/dev/null
+kill -TERM "$MOVE_PID"
+move_wait 1
+assert_result 'r["guest"] == "shut-down" and r["where"] == "source"'
+assert_eq "$(status_of "$(free_monitor a)")" shutdown "QEMU's run state"
+assert_nothing_unfinished
+assert_eq "$(ls -A "$TO")" "" "files at the destination"
