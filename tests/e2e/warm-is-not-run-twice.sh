@@ -70,6 +70,18 @@ fault after-SRC_COMMITTED
 warm
 fault_wait
 kill -CONT "${GUEST_PID[a]}"
+recover 0
+process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+guest_adopt a "$(qemu_dst)"
+GUEST_AT[a]=$TO
+assert_arrived
+SETTINGS=$(settings_of a)
+to_local
+to_listener
+fault after-SRC_COMMITTED
+warm
+fault_wait
+kill -CONT "${GUEST_PID[a]}"
 qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
 wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
