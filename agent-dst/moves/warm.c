@@ -1,7 +1,8 @@
 /*
- * warm.c: a guest that runs on at the source while its disks arrive, and boots here. Its QEMU is started once to see whether that is possible, with
- * empty disks, and ended. There is none of its own then until all of them are here: what only QEMU can write is written through one that helps.
- * Its own is then started as it will run, but for the first instruction, before anything is promised. From there on it is the hand-off of a live move.
+ * warm.c: a guest that runs on at the source while its disks arrive, and boots here. Its QEMU is started once to see whether that
+ * is possible, with empty disks, and ended. There is none of its own then until all of them are here: what only QEMU can write is
+ * written through one that helps. Its own is then started as it will run, but for the first instruction, before anything is
+ * promised. From there on it is the hand-off of a live move.
  */
 #include "transfer.h"
 #include "util.h"

@@ -1,7 +1,8 @@
 /*
- * warm.c: a guest that runs, and cannot take its memory along (another processor there, a device that QEMU cannot migrate): its disks are copied
- * while it runs, as those of a live move. Then it is told to shut down; its QEMU stays for it, so that what is left of the disks can be read,
- * and is held when the guest is handed over. The destination has a QEMU that has not begun to run by then, and boots it.
+ * warm.c: a guest that runs, and cannot take its memory along (another processor there, a device that QEMU cannot migrate): its
+ * disks are copied while it runs, as those of a live move. Then it is told to shut down; its QEMU stays for it, so that what is
+ * left of the disks can be read, and is held when the guest is handed over. The destination has a QEMU that has not begun to run by
+ * then, and boots it.
  *
  * Until then the guest is the source's: it just runs on, or, if it has been shut down for this, boots here again.
  */

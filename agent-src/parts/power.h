@@ -1,7 +1,7 @@
 /*
- * power.h: the guest is turned off for its move, as a part of it. From the beginning of the move on its QEMU stays when the guest shuts down
- * (set-action), whoever wanted that, so that its disks can be read to their end. It is told to by the power button (ACPI). Taken back, it is
- * reset and boots again, from the disks that it has here.
+ * power.h: the guest is turned off for its move, as a part of it. From the beginning of the move on its QEMU stays when the guest
+ * shuts down (set-action), whoever wanted that, so that its disks can be read to their end. It is told to by the power button
+ * (ACPI). Taken back, it is reset and boots again, from the disks that it has here.
  */
 #ifndef VMFERRY_POWER_H
 #define VMFERRY_POWER_H
@@ -30,8 +30,8 @@ void power_restore(struct power *p);
 int power_press(struct power *p, unsigned patience_s, struct err *e);
 /* As if the plug was pulled: it stands where it was, and goes on from there if it is taken back. */
 int power_cut(struct power *p, struct err *e);
-/* In any life, its monitor is open: a guest that was told to shut down boots again, once it has (that is waited for as long as it was given); one
- * that does not just goes on. -ECANCELED: it was stopped, and not by us. */
+/* In any life, its monitor is open: a guest that was told to shut down boots again, once it has (that is waited for as long as it was
+ * given); one that does not just goes on. -ECANCELED: it was stopped, and not by us. */
 int power_take_back(struct power *p, struct err *e);
 
 #endif

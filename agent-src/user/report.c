@@ -395,8 +395,10 @@ static void print_shutdown(FILE *to, const json_t *ev)
 
 	if (json_is_true(json_object_get(ev, "forced")))
 		fputs("  shutdown  none: it was stopped as if the plug was pulled (--force)\n", to);
-	else
+	else if (num(ev, "shutdown_ms") > 0)
 		fprintf(to, "  shutdown  %.1f s from when it was told to\n", num(ev, "shutdown_ms") / 1000);
+	else
+		fputs("  shutdown  by itself, before it was told to\n", to);
 	fprintf(to, "  downtime  %.0f ms from then until it began to boot: disks %.0f\n", num(d, "total"), num(d, "disk"));
 }
 
