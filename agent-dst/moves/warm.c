@@ -21,9 +21,7 @@ int warm_receive(struct transfer *t, struct err *e)
 		r = target_try_qemu(&t->target, e);
 	if (!r)
 		r = disks_start_helper(&t->disks, e);
-	if (!r)
-		r = disks_open(&t->disks, &t->data.shared, e);
-	return r ? r : data_plane_listen(&t->data, e);
+	return r ? r : disks_open(&t->disks, &t->data.shared, e);
 }
 
 void warm_tell_ready(const struct transfer *t, json_t *ready)

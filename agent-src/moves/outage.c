@@ -17,9 +17,10 @@
 #define SILENCE_MS	  15000 /* otherwise */
 #define DECIDED_MS	  5000	/* once the journals decide: they do so in any session */
 
+/* To go on at once, here or there: one that is shut down would have to boot again. */
 static bool stands(const struct transfer *t)
 {
-	return t->blackout.stopped && !t->recipe->stops_first;
+	return t->blackout.stopped && !t->recipe->stops_first && !t->src.boots_there;
 }
 
 static bool in_a_hurry(const struct transfer *t)
