@@ -49,7 +49,7 @@ within() { # RATE MS: of a move that is cancelled after so long
 
 head -c 256M /dev/urandom >"$DIR/a.raw"
 ON=(ip netns exec src)
-MEM=128 WITNESS="ram_mb=16 disks=vda disk_mb=8 disk_rate=1" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
+MEM=256 WITNESS="ram_mb=16 disks=vda disk_mb=8 disk_rate=1" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
 agent_start dst
 ferry_options src dst
 

@@ -124,7 +124,7 @@ static void console_open(void)
 
 /* A line goes out whole: the rest of one that did not fit goes before the next, and
  * lines that come while there is a rest are dropped. */
-static void console_line(const char *line)
+void console_line(const char *line)
 {
 	static char pending[TEXT_BYTES * 2];
 	static size_t length;
@@ -285,7 +285,7 @@ static void options_read(struct options *options)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct options options = {
 		.ram_mb = 64,
@@ -301,6 +301,8 @@ int main(void)
 	};
 
 	console_open();
+	if (argc > 1 && strcmp(argv[1], "saved") == 0)
+		return saved_wait();
 	orders_open();
 	options_read(&options);
 	tag_start();

@@ -15,6 +15,7 @@
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
+ * witness-saved.c   before all that, in a guest whose state is saved
  */
 #ifndef WITNESS_H
 #define WITNESS_H
@@ -99,6 +100,8 @@ uint64_t random_next(uint64_t *state);
 bool parse_number(const char *text, uint64_t *to);
 bool parse_pattern(const char *text, enum pattern *to);
 void start_thread(void *(*run)(void *), void *argument);
+/* Of the console: a line, or nothing where the last one has not gone out yet. */
+void console_line(const char *line);
 
 /* --- witness-tag.c: a domain is RAM (0) or a disk (1...) --- */
 
@@ -194,6 +197,11 @@ void net_start(const struct options *options);
 /* --- witness-probe.c --- */
 
 void probe_start(const struct options *options);
+
+/* --- witness-saved.c: `witness saved` --- */
+
+/* Prints the command line of a QEMU that has another one than this one has; waits until it is in such a one. */
+int saved_wait(void);
 
 /* --- witness-orders.c --- */
 

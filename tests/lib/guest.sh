@@ -13,6 +13,7 @@
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/saved.sh"
 QEMU=${QEMU:-$TOP/build/qemu/bin/qemu-system-x86_64}
 QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}
 declare -a ON=()
@@ -94,6 +95,12 @@ guest_launch() { # NAME [QEMU OPTION...]
 # an address up in a map that another has just replaced. It happens before anything is tested, so the guest starts again.
 guest_start() { # NAME [QEMU OPTION...]
 	local left
+	if can_go_on_from_saved "${@:2}"; then
+		saved_state
+		guest_launch "$@" -incoming "file:$STATE"
+		guest_wait_ready "$1"
+		return
+	fi
 	for left in 2 1 0; do
 		guest_launch "$@"
 		wait_for "${READY_S:-60}" guest_settled "$1" || break

@@ -52,7 +52,7 @@ start_on_b() { # COMMAND...
 
 guest_on_a() { # NAME [QEMU OPTION...]
 	local real=$DIR
-	local QEMU=$real/qemu-on-a DIR=$VM
+	local QEMU_BELOW=$QEMU QEMU=$real/qemu-on-a DIR=$VM
 	GUEST_AT[$1]=$VM
 	"${GUEST_START:-guest_start}" "$@"
 }
