@@ -12,7 +12,7 @@ echo "me:$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')" >"$DIR/key"
 install -m 600 -o 65534 -g 65534 "$DIR/key" "$DIR/theirs/key"
 
 has_text() { # PID: whether its memory has the key's text
-	python3 - "$1" "$(cut -d: -f2 "$DIR/key")" <<-'END'
+	python3 -S - "$1" "$(cut -d: -f2 "$DIR/key")" <<-'END'
 		import re, sys
 		found = False
 		with open(f"/proc/{sys.argv[1]}/mem", "rb") as mem:
@@ -39,7 +39,7 @@ listen() { # INPUT OPTION...
 listen /dev/null --psk-file "$DIR/theirs/key"
 listen "$DIR/key" --psk-stdin --once
 # that has_text would see it
-python3 -c 'import sys, time; key = open(sys.argv[1]).read(); open(sys.argv[2], "w").close(); time.sleep(1000)' "$DIR/key" "$DIR/ready" &
+python3 -S -c 'import sys, time; key = open(sys.argv[1]).read(); open(sys.argv[2], "w").close(); time.sleep(1000)' "$DIR/key" "$DIR/ready" &
 kill_at_exit $!
 reader=$!
 wait_for 20 test -e "$DIR/ready" || fail "no reader"

@@ -28,7 +28,7 @@ qdisc add dev mig0 root handle 2: tbf rate 1gbit burst 131072 latency 20ms" "a l
 
 # What the kernel makes of it.
 if unshare --net -- sh -c 'PATH=$PATH:/sbin; ip link set lo up && tc qdisc add dev lo root netem delay 1ms' 2>/dev/null; then
-	python3 - "$("$TOP/scripts/lab" run --delay 30 --link 1gbit -- ip netns exec src ping -c 3 -q 10.77.0.2)" <<-'END' || fail "not twice the delay"
+	python3 -S - "$("$TOP/scripts/lab" run --delay 30 --link 1gbit -- ip netns exec src ping -c 3 -q 10.77.0.2)" <<-'END' || fail "not twice the delay"
 		import re, sys
 		print(sys.argv[1])
 		least = float(re.search(r"= ([0-9.]+)/", sys.argv[1]).group(1))

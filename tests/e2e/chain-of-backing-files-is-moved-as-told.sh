@@ -15,7 +15,7 @@ head -c 8M /dev/urandom | dd of=base.raw conv=notrunc bs=1M seek=30 status=none
 cd "$DIR"
 
 backing_of() { # IMAGE
-	"$QEMU_IMG" info -U --output=json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin).get("backing-filename"))'
+	"$QEMU_IMG" info -U --output=json "$1" | python3 -S -c 'import json, sys; print(json.load(sys.stdin).get("backing-filename"))'
 }
 
 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=8 disk_rate=50" tiny_start a $(guest_drive d0 "$DIR/src/top.qcow2" qcow2)
@@ -25,7 +25,7 @@ assert_eq "$(backing_of "$TO/top.qcow2")" mid.qcow2 "what the top is based on"
 assert_eq "$(backing_of "$TO/mid.qcow2")" base.raw "what the middle is based on"
 cmp "$DIR/src/base.raw" "$TO/base.raw"
 # what nobody has written above the base is still the base's
-"$QEMU_IMG" map -U --output=json "$TO/top.qcow2" | python3 -c '
+"$QEMU_IMG" map -U --output=json "$TO/top.qcow2" | python3 -S -c '
 import json, sys
 at = 37 << 20
 sys.exit([x["depth"] for x in json.load(sys.stdin) if x["start"] <= at < x["start"] + x["length"]] != [2])' || fail "the top has what is below it, too"

@@ -31,7 +31,7 @@ says check.err "live .*faster than it can be carried.*--on-stall says what then$
 says check.err "quick .*it is stopped first.*--how quick\); the best here"
 
 check 0 --json
-python3 - "$DIR/check.out" <<-'END'
+python3 -S - "$DIR/check.out" <<-'END'
 	import json, sys
 	events = {ev["event"]: ev for ev in map(json.loads, open(sys.argv[1]))}
 	plan, estimate = events["plan"], events["estimate"]
@@ -53,7 +53,7 @@ END
 VMFERRY_FAULT=src-no-process-vm:fail check 0
 says check.err "holds .* of memory, taken to be like its disks \\(QEMU's memory cannot be read from outside: .*\\)"
 VMFERRY_FAULT=src-no-process-vm:fail check 0 --json
-python3 - "$DIR/check.out" <<-'END'
+python3 -S - "$DIR/check.out" <<-'END'
 	import json, sys
 	(estimate,) = [ev for ev in map(json.loads, open(sys.argv[1])) if ev["event"] == "estimate"]
 	assert "cannot be read" in estimate["memory_not_sampled"] and estimate["zero"] == 0 and estimate["seeded"] == 0, estimate

@@ -55,7 +55,7 @@ says 'thawed before the disks. moment' "$DIR/export.err"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 
 # somebody else's freeze is left alone
-printf '{"execute": "guest-fsfreeze-freeze"}\n' | python3 -c 'import socket, sys
+printf '{"execute": "guest-fsfreeze-freeze"}\n' | python3 -S -c 'import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read()); s.recv(100)' "$DIR/qga"
 status=0
 vmferry export "$A" "$DIR/fifth" --freeze require </dev/null >"$DIR/export.out" 2>"$DIR/export.err" || status=$?

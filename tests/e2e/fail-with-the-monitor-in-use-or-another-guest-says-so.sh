@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 hold_monitor() { # SOCKET
-	python3 -c 'import socket, sys, time
+	python3 -S -c 'import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(100); print("held", flush=True); time.sleep(100)' "$1" >"$DIR/holder" &
 	kill_at_exit $!
 	wait_for 10 grep -q held "$DIR/holder"

@@ -28,7 +28,7 @@ assert_all_there() { # DIRECTORY
 }
 
 as_json() { # TEXT
-	python3 -c 'import json, sys; print(json.dumps(sys.argv[1]))' "$1"
+	python3 -S -c 'import json, sys; print(json.dumps(sys.argv[1]))' "$1"
 }
 
 head -c 16M /dev/urandom >"$DIR/a.raw"

@@ -15,7 +15,7 @@ connections() { # prints how many of QEMU's to its agent are open there, whoever
 }
 
 migration() { # prints its status
-	qmp "$(free_monitor a)" '{"execute": "query-migrate"}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["status"])'
+	qmp "$(free_monitor a)" '{"execute": "query-migrate"}' | python3 -S -c 'import json, sys; print(json.load(sys.stdin)["status"])'
 }
 
 is_over() { # cancelled, which QEMU may call failed, and cleaned up behind

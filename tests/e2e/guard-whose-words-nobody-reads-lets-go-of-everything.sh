@@ -6,7 +6,7 @@
 full_pipe() { # PATH
 	mkfifo "$1"
 	exec 7<>"$1"
-	python3 -c 'import os, sys
+	python3 -S -c 'import os, sys
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
 try:
     while True: os.write(fd, b"\n")

@@ -9,7 +9,7 @@ heard() {
 }
 
 # A bound receiver: the guest's broadcast is told to both QEMUs as one and the same socket path.
-python3 "$TOP/tests/lib/heartbeat.py" "unix:$DIR/hb" >"$DIR/heard" &
+python3 -S "$TOP/tests/lib/heartbeat.py" "unix:$DIR/hb" >"$DIR/heard" &
 LISTENER=$!
 wait_for 10 test -S "$DIR/hb" || fail "the receiver does not listen"
 MEM=256 WITNESS="ram_mb=64 rate=1000 net=10.0.0.1/24 hb_udp=10.0.0.255:7000" guest_start a \
@@ -21,7 +21,7 @@ kill -TERM "$LISTENER"
 wait_for 10 heard || fail "the receiver has no verdict"
 cat "$DIR/heard"
 result 'r["downtime_ms"]'
-python3 - "$(<"$DIR/heard")" <<-'END' || fail "the gap is too long: $(<"$DIR/heard")"
+python3 -S - "$(<"$DIR/heard")" <<-'END' || fail "the gap is too long: $(<"$DIR/heard")"
 	import re, sys
 	gap, beats = (float(re.search(rf"{key}=([0-9.]+)", sys.argv[1])[1]) for key in ("longest_gap_ms", "beats"))
 	sys.exit(not (beats > 100 and gap < 1000))

@@ -9,7 +9,7 @@ tries() {
 }
 
 answers() { # a stranger, whom it sends away: whatever it was about before that is done
-	python3 -c 'import socket, sys
+	python3 -S -c 'import socket, sys
 host, port = sys.argv[1].rsplit(":", 1)
 stranger = socket.create_connection((host, int(port)), 10)
 stranger.shutdown(socket.SHUT_WR)

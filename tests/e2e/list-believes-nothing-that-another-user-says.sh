@@ -12,7 +12,7 @@ PYTHON=/usr/bin/python3 # that every user can run
 [[ -x $PYTHON ]] || skip "there is no $PYTHON"
 cp "$(readlink -f "$PYTHON")" "$LIAR"
 cp "$TOP/tests/lib/liar.py" "$DIR/bin"
-HOME_OF_PYTHON=$("$PYTHON" -c 'import sys; print(sys.base_prefix + ":" + sys.base_exec_prefix)')
+HOME_OF_PYTHON=$("$PYTHON" -S -c 'import sys; print(sys.base_prefix + ":" + sys.base_exec_prefix)')
 as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 PYTHONHOME=$HOME_OF_PYTHON "${as_nobody[@]}" "$LIAR" -c 'import json, socket' 2>/dev/null || skip "another user cannot run a copy of this Python"
 
@@ -33,7 +33,7 @@ mkfifo "$DIR/fifo"
 forged=$'evil\033[2J\nvm1 (pid 1): 1 GiB'
 line=("$DIR/theirs/idle" -name "$forged" -readconfig "$DIR/config" -readconfig "$DIR/fifo" -readconfig /dev/null -kernel "$DIR/config"
 	-drive "file=$DIR/config,format=raw" -qmp "unix:$DIR/root.sock,server=on,wait=off")
-python3 -c 'import socket, sys, signal
+python3 -S -c 'import socket, sys, signal
 s = socket.socket(socket.AF_UNIX)
 s.bind(sys.argv[1])
 s.listen(1)
@@ -45,14 +45,14 @@ kill_at_exit $!
 wait_for 20 test -e "$DIR/root.sock.ready" || fail "no socket"
 
 liar "$DIR/theirs/idle" "${as_nobody[@]}" "$LIAR" "$DIR/bin/liar.py" idle "${line[@]}"
-opened=$(python3 "$TOP/tests/lib/opened.py" "$DIR/config" "$DIR/fifo" /dev/null -- "$BIN/vmferry" list --json "${liars[@]}" 2>"$DIR/list.json") ||
+opened=$(python3 -S "$TOP/tests/lib/opened.py" "$DIR/config" "$DIR/fifo" /dev/null -- "$BIN/vmferry" list --json "${liars[@]}" 2>"$DIR/list.json") ||
 	fail "list fails: $(<"$DIR/list.json")"
 assert_eq "${opened//\/dev\/null/}" "" "files that were opened" # /dev/null is everybody's
 list >"$DIR/list"
 ! grep -q $'\033\|^vm1' "$DIR/list" || fail "a forged line: $(cat -v "$DIR/list")"
 grep -qF "evil?[2J?vm1 (pid 1): 1 GiB (pid ${liars[0]})" "$DIR/list" || fail "it is not shown: $(cat -v "$DIR/list")"
 grep -q "another user (.*uid 65534): run" "$DIR/list" || fail "list says: $(<"$DIR/list")"
-python3 -c 'import json, sys
+python3 -S -c 'import json, sys
 g, = json.load(open(sys.argv[1]))["guests"]
 assert g["monitor"] == "foreign" and not g["movable"] and g["disks"] == [] and "qmp" not in g, g' "$DIR/list.json" || fail "as JSON"
 for command in status check migrate; do
@@ -65,7 +65,7 @@ install -m 4755 "$LIAR" "$DIR/bin/setuid"
 if [[ $(PYTHONHOME=$HOME_OF_PYTHON "${as_nobody[@]}" "$DIR/bin/setuid" -c 'import os; print(os.geteuid())') == 0 ]]; then
 	line[0]=$DIR/theirs/setuid
 	liar "$DIR/theirs/setuid" "${as_nobody[@]}" bash -c 'exec -a qemu-system-x86_64 "$@"' - "$DIR/bin/setuid" "$DIR/bin/liar.py" idle "${line[@]}"
-	opened=$(python3 "$TOP/tests/lib/opened.py" "$DIR/config" "$DIR/fifo" -- "$BIN/vmferry" list 2>"$DIR/list") || fail "list fails"
+	opened=$(python3 -S "$TOP/tests/lib/opened.py" "$DIR/config" "$DIR/fifo" -- "$BIN/vmferry" list 2>"$DIR/list") || fail "list fails"
 	assert_eq "$opened" "" "files that were opened for a setuid program"
 	unset 'liars[1]'
 else

@@ -19,7 +19,7 @@ list() { # [OPTION...]: only ours, as other tests may be running
 }
 
 listed() { # PYTHON EXPRESSION over g, the guests by name
-	python3 -c 'import json, sys; g = {x["name"]: x for x in json.load(open(sys.argv[1]))["guests"]}
+	python3 -S -c 'import json, sys; g = {x["name"]: x for x in json.load(open(sys.argv[1]))["guests"]}
 if not eval(sys.argv[2]): sys.exit(json.dumps(g, indent=1))' "$DIR/list.json" "$1" || fail "list: not $1"
 }
 
@@ -60,7 +60,7 @@ done
 wait_for 20 test -S "$DIR/mute.hmp" || fail "mute does not start"
 
 # somebody sits on the monitor: greeted, silent, until the test ends
-python3 -c 'import signal, socket, sys
+python3 -S -c 'import signal, socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 s.recv(1)

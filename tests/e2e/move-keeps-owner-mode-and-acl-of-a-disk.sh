@@ -9,7 +9,7 @@ guest_disk "$DIR/b.raw" raw 16M
 chown 1731:1732 "$DIR/a.qcow2"
 chmod 640 "$DIR/a.qcow2"
 # user::rw- user:1733:rw- group::r-- mask::rw- other::---, as acl(5) and the kernel's posix_acl_xattr.h have it
-python3 - "$DIR/b.raw" <<-'END' || skip "no access control lists here"
+python3 -S - "$DIR/b.raw" <<-'END' || skip "no access control lists here"
 	import os, struct, sys
 	undefined = 0xffffffff
 	entries = [(1, 6, undefined), (2, 6, 1733), (4, 4, undefined), (0x10, 6, undefined), (0x20, 0, undefined)]
@@ -19,7 +19,7 @@ END
 
 rights() { # FILE
 	stat -c '%u %g %a' "$1"
-	python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "system.posix_acl_access").hex())' "$1" 2>/dev/null || echo none
+	python3 -S -c 'import os, sys; print(os.getxattr(sys.argv[1], "system.posix_acl_access").hex())' "$1" 2>/dev/null || echo none
 }
 
 tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2) $(guest_drive d1 "$DIR/b.raw" raw)

@@ -5,7 +5,7 @@
 
 shape() { # FILE
 	"$QEMU_IMG" info -U --output=json -f qcow2 "$1" |
-		python3 -c 'import json, sys; i = json.load(sys.stdin); print(i["cluster-size"], i["virtual-size"], i["format-specific"]["data"]["compat"])'
+		python3 -S -c 'import json, sys; i = json.load(sys.stdin); print(i["cluster-size"], i["virtual-size"], i["format-specific"]["data"]["compat"])'
 }
 
 "$QEMU_IMG" create -q -f qcow2 -o cluster_size=2M "$DIR/a.qcow2" 96M

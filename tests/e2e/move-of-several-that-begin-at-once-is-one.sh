@@ -9,7 +9,7 @@ AT_ONCE=6
 guest_disk "$DIR/a.raw" raw 32M
 MEM=128 WITNESS="ram_mb=16 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 for round in 1 2; do
-	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$VMFERRY_RUNTIME_DIR/move-${GUEST_PID[a]}.sock"
+	python3 -S -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$VMFERRY_RUNTIME_DIR/move-${GUEST_PID[a]}.sock"
 	mkfifo "$DIR/go$round"
 	pids=()
 	for ((i = 1; i <= AT_ONCE; i++)); do

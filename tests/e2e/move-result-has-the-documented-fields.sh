@@ -17,7 +17,7 @@ END
 chmod +x "$DIR/bin/vmferry"
 BIN=$DIR/bin
 move a local
-python3 - "$DIR/move.json" "$TOP/docs/report.md" <<-'END' || fail "the result and docs/report.md differ"
+python3 -S - "$DIR/move.json" "$TOP/docs/report.md" <<-'END' || fail "the result and docs/report.md differ"
 	import json, re, sys
 	result = json.loads(open(sys.argv[1]).readlines()[-1])
 	told = set(result) - {"event"}

@@ -12,5 +12,5 @@ for how in "none 4" "lz4 1" "zstd 4" "auto 1"; do
 	guest_verify "$(orders a)" blocks
 done
 echo "bytes on the wire per page: none, lz4, zstd, auto: ${wire[*]}"
-python3 -c 'import sys; none, lz4, zstd = map(float, sys.argv[1:4]); sys.exit(not (lz4 < none and zstd < none))' "${wire[@]}" ||
+python3 -S -c 'import sys; none, lz4, zstd = map(float, sys.argv[1:4]); sys.exit(not (lz4 < none and zstd < none))' "${wire[@]}" ||
 	fail "lz4 and zstd do not compress: ${wire[*]}"

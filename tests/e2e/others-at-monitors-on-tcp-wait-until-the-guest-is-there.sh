@@ -6,7 +6,7 @@
 
 # For each monitor two ports: QEMU takes the first one that is free, and so the second QEMU on this host takes the second.
 free_ports() { # COUNT: prints the first of so many in a row
-	python3 - "$1" <<-'END'
+	python3 -S - "$1" <<-'END'
 		import random, socket, sys
 		while True:
 		    first = random.randrange(20000, 30000)
@@ -40,7 +40,7 @@ to_local
 
 # Already there when QEMU starts: one whom it serves, one whose handshake it waits for; and one who has a socket in another place.
 sit_at() { # PORT
-	python3 -c 'import signal, socket, sys
+	python3 -S -c 'import signal, socket, sys
 conn = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 open(sys.argv[2], "w").close()
 signal.pause()' "$1" "$DIR/sitting" &

@@ -13,7 +13,7 @@ resume_there() {
 	there=$(qemu_dst) || fail "no QEMU at the destination"
 	kill_at_exit "$there"
 	# QEMU looks once a second whether somebody has opened it; what it echoes it has read.
-	timeout 20 python3 - "$(terminal "$there")" "${1:-later}" <<-'END' || fail "the monitor does not answer"
+	timeout 20 python3 -S - "$(terminal "$there")" "${1:-later}" <<-'END' || fail "the monitor does not answer"
 		import os, sys
 		fd, said = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY), b""
 		os.write(fd, b"cont\n")

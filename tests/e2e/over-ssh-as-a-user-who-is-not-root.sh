@@ -18,7 +18,7 @@ assert_eq "$(ls "$(there "$HOME_FERRY/.local/state/vmferry")" | grep -c 'journal
 [[ ! -e $(there /var/lib/vmferry) && ! -e $(there /run/vmferry) ]] || fail "something is root's"
 
 try() { # USER SOCKET: what that user hears from it
-	on_b setpriv --reuid="$1" --regid="$1" --clear-groups /usr/bin/python3 -c '
+	on_b setpriv --reuid="$1" --regid="$1" --clear-groups /usr/bin/python3 -S -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.settimeout(3)

@@ -36,7 +36,7 @@ assert_result 'r["transport"] == "TLS 1.3, TLS_AES_128_GCM_SHA256"'
 for name in a b; do guest_stop "$name"; done
 rm -f "$TO"/*
 ssh_guest a
-start_on_b python3 -c 'import socket, time; s = socket.create_server(("10.231.0.2", 47000)); print("listening", flush=True); time.sleep(99)' \
+start_on_b python3 -S -c 'import socket, time; s = socket.create_server(("10.231.0.2", 47000)); print("listening", flush=True); time.sleep(99)' \
 	>"$DIR/taken"
 wait_for 10 grep -q listening "$DIR/taken"
 remember

@@ -58,7 +58,7 @@ assert_eq "$(<"$(there "$VM/a.raw")")" mine "the file that was there"
 rm "$(there "$VM/a.raw")"
 
 # and in the end
-on_a env -u SSH_AUTH_SOCK python3 "$TOP/tests/lib/typing.py" 'open sesame' -- "$BIN/vmferry" migrate "${GUEST_PID[a]}" root@host-b \
+on_a env -u SSH_AUTH_SOCK python3 -S "$TOP/tests/lib/typing.py" 'open sesame' -- "$BIN/vmferry" migrate "${GUEST_PID[a]}" root@host-b \
 	-i "$keys/locked" >"$DIR/typed" || fail "$(<"$DIR/typed")"
 grep -q "^migrated: the guest runs at the destination" "$DIR/typed" || fail "$(<"$DIR/typed")"
 adopt_on_b a

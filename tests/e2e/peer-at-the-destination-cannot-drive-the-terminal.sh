@@ -38,7 +38,7 @@ assert_eq "$STATUS" 0 "exit code: $(cat -v "$DIR/err")"
 grep -q '^  runs    /bin/?\[2J???2J there, by QEMU$' "$DIR/err" || fail "the program is not shown: $(<"$DIR/err")"
 ! grep -q '^vmferry: moved' "$DIR/err" || fail "a forged line: $(<"$DIR/err")"
 plan "$evil_plan" --json
-python3 -c 'import json, sys
+python3 -S -c 'import json, sys
 plan = json.loads(open(sys.argv[1]).readline())
 sys.exit("\u009b" not in json.dumps(plan, ensure_ascii=False))' "$DIR/out" || fail "the plan as JSON: $(<"$DIR/out")"
 

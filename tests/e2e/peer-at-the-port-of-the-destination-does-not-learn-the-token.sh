@@ -12,7 +12,7 @@ refused() { # ADDRESS REASON [OPTION...]
 
 assert_not_told() { # FILE
 	[[ -s $1 ]] || fail "nothing was said at all"
-	python3 -c '
+	python3 -S -c '
 import sys
 said, token = open(sys.argv[1], "rb").read(), open(sys.argv[2]).read().strip()
 sys.exit(token.encode() in said or bytes.fromhex(token) in said)' "$1" "$DIR/dst-state/token" || fail "the token was told"
@@ -40,7 +40,7 @@ move_start a "$LISTENER_ADDRESS" --plaintext
 move_wait
 assert_moved
 assert_not_told "$DIR/said/0"
-answer=$(python3 "$TOP/tests/lib/record.py" "$DST_ADDRESS" replay "$DIR/said/0" "$(stat -c %s "$DIR/said/0")")
+answer=$(python3 -S "$TOP/tests/lib/record.py" "$DST_ADDRESS" replay "$DIR/said/0" "$(stat -c %s "$DIR/said/0")")
 [[ $answer =~ ^ended\ [0-9]+$ && ${answer#* } -lt 3000 ]] || fail "the same words again are answered: $answer"
 grep -q "does not know this agent's token" "$DIR/dst.log" || fail "the log has no word of it"
 move a "$DST_ADDRESS" --plaintext

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 tell() { # MESSAGE...: $DIR/answer
-	printf '%s\n' "$@" | python3 "$TOP/tests/lib/source.py" "$DST_ADDRESS" "$(<"$DIR/dst-state/token")" >"$DIR/answer" || fail "no talk: $(<"$DIR/answer")"
+	printf '%s\n' "$@" | python3 -S "$TOP/tests/lib/source.py" "$DST_ADDRESS" "$(<"$DIR/dst-state/token")" >"$DIR/answer" || fail "no talk: $(<"$DIR/answer")"
 }
 
 mkdir "$DIR/there"

@@ -18,7 +18,7 @@ says() { # WORDS: one line of error says so, and nothing is on standard output
 }
 
 is_page() { # FILE
-	python3 - "$1" <<-'END' || fail "$1 is no page"
+	python3 -S - "$1" <<-'END' || fail "$1 is no page"
 		import sys, xml.etree.ElementTree as tree
 		root = tree.parse(sys.argv[1]).getroot()
 		name = "{http://www.w3.org/1999/xhtml}"

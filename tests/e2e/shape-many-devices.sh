@@ -19,7 +19,7 @@ cmp "$VM/sata.raw" "$TO/sata.raw"
 for socket in vnc agent s2 mon qmp orders; do
 	[[ -S $TO/a.$socket ]] || fail "there is no socket a.$socket at the destination"
 done
-python3 - "$TO/a.vnc" <<-'END_OF_CLIENT' || fail "VNC does not answer"
+python3 -S - "$TO/a.vnc" <<-'END_OF_CLIENT' || fail "VNC does not answer"
 	import socket, sys
 	s = socket.socket(socket.AF_UNIX)
 	s.settimeout(5)

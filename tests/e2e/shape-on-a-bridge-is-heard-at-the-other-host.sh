@@ -27,7 +27,7 @@ for script in "$VM/up br0" "$(there "$VM/up") br-lan"; do
 done
 COLLECTOR_IN=$HOST_A
 collector_start -p 7000
-(exec nsenter -t "$HOST_A" -n python3 "$TOP/tests/lib/capture.py" to-b "$DIR/wire") >"$DIR/capture" &
+(exec nsenter -t "$HOST_A" -n python3 -S "$TOP/tests/lib/capture.py" to-b "$DIR/wire") >"$DIR/capture" &
 CAPTURE=$!
 kill_at_exit "$CAPTURE"
 

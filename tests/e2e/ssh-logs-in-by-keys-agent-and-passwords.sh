@@ -17,7 +17,7 @@ rsa_is_usable=$(pkg-config --exists 'libssh2 >= 1.11' && echo yes || true)
 typed() { # STATUS ANSWERS... -- ARGUMENT...
 	local status=0 want=$1
 	shift
-	on_a env -u SSH_AUTH_SOCK python3 "$TOP/tests/lib/typing.py" "$@" >"$DIR/err" || status=$?
+	on_a env -u SSH_AUTH_SOCK python3 -S "$TOP/tests/lib/typing.py" "$@" >"$DIR/err" || status=$?
 	assert_eq "$status" "$want" "status of ${*} ($(tail -n 3 "$DIR/err"))"
 }
 tool_path=$BIN/ssh-tool
@@ -63,7 +63,7 @@ said 'tried: nothing, as there is no key; it accepts: publickey'
 on_a ssh-add -q "$keys/stranger"
 tool 99 root@host-b exec true
 said 'of the agent: refused'
-on_a python3 "$TOP/tests/lib/typing.py" 'open sesame' -- ssh-add "$keys/locked" >/dev/null
+on_a python3 -S "$TOP/tests/lib/typing.py" 'open sesame' -- ssh-add "$keys/locked" >/dev/null
 tool 0 -i "$keys/locked" root@host-b exec true
 kill "$agent_pid"
 tool 99 root@host-b exec true

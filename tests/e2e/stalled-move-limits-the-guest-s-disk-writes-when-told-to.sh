@@ -5,7 +5,7 @@
 . "$TOP/tests/lib/tiny.sh"
 
 write_limit() { # SOCKET: bytes per second
-	qmp "$1" '{"execute": "query-block"}' | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["inserted"]["bps_wr"])'
+	qmp "$1" '{"execute": "query-block"}' | python3 -S -c 'import json, sys; print(json.load(sys.stdin)[0]["inserted"]["bps_wr"])'
 }
 
 is_limited() {

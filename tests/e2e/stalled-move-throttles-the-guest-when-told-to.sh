@@ -6,7 +6,7 @@
 
 throttled_by() { # prints percent
 	qmp "$DIR/a.mon" '{"execute": "query-migrate"}' |
-		python3 -c 'import json, sys; print(json.load(sys.stdin).get("cpu-throttle-percentage", 0))'
+		python3 -S -c 'import json, sys; print(json.load(sys.stdin).get("cpu-throttle-percentage", 0))'
 }
 
 is_throttled() { # AT-LEAST

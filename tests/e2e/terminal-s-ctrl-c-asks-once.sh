@@ -5,7 +5,7 @@
 at_terminal() { # STATUS PRESSES: vmferry migrate at a terminal of its own, held; the key is pressed so often, then `vmferry switch` is said
 	TO=$DIR/t$2
 	mkdir "$TO"
-	python3 - "$2" "$DIR/typed" "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$TO" --hold >"$DIR/screen" <<-'END_OF_PROGRAM' &
+	python3 -S - "$2" "$DIR/typed" "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$TO" --hold >"$DIR/screen" <<-'END_OF_PROGRAM' &
 		import os, pty, select, sys, time
 		presses, typed, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 		pid, terminal = pty.fork()

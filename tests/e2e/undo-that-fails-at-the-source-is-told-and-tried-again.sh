@@ -16,7 +16,7 @@ bitmaps() { # prints the names of the move's bitmaps
 hold_bitmap() {
 	BITMAP=$(bitmaps)
 	[[ $BITMAP =~ ^vmferry-[0-9a-f]{8}-1-0$ ]] || fail "the bitmap is called '$BITMAP'"
-	NODE=$(mon '{"execute": "query-block"}' | python3 -c 'import json, sys; print([b["inserted"]["node-name"] for b in json.load(sys.stdin)
+	NODE=$(mon '{"execute": "query-block"}' | python3 -S -c 'import json, sys; print([b["inserted"]["node-name"] for b in json.load(sys.stdin)
 		if any(x["name"].startswith("vmferry-") for x in b.get("inserted", {}).get("dirty-bitmaps", []))][0])')
 	mon '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "nowhere", "size": 16777216}}' >/dev/null
 	mon '{"execute": "blockdev-backup", "arguments": {"job-id": "job", "device": "'"$NODE"'", "target": "nowhere", "sync": "bitmap",

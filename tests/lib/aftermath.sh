@@ -39,7 +39,7 @@ free_monitor() { # NAME: prints the path of the monitor that vmferry leaves alon
 }
 
 settings_of() { # NAME: prints everything that a move changes in a QEMU
-	"$TOP/tests/lib/settings.py" "$(free_monitor "$1")" "$DIR/nbd-probe"
+	"$ASK" settings "$(free_monitor "$1")" "$DIR/nbd-probe"
 }
 
 # --- processes of a move -------------------------------------------------------------------
@@ -173,7 +173,7 @@ assert_next_move_succeeds() {
 # A program that says "listening on ADDRESS": $LISTENER, $LISTENER_ADDRESS.
 listener() { # PROGRAM [ARGUMENT...]
 	rm -f "$DIR/listener.out"
-	python3 "$TOP/tests/lib/$1" "${@:2}" </dev/null >"$DIR/listener.out" 2>"$DIR/listener.log" &
+	python3 -S "$TOP/tests/lib/$1" "${@:2}" </dev/null >"$DIR/listener.out" 2>"$DIR/listener.log" &
 	LISTENER=$!
 	kill_at_exit "$LISTENER"
 	wait_for 10 grep -qs '^listening on' "$DIR/listener.out" || fail "$1 does not listen: $(<"$DIR/listener.log")"

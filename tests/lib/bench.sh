@@ -23,7 +23,7 @@ small_bench() { # [OPTION...]
 SMALL=(--links unshaped --mem 256M --disk 64M --disk-data 8M --repeat 1)
 
 assert_run() { # EXPRESSION
-	python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); moves = r["moves"]; sys.exit(not eval(sys.argv[2]))' "$RUN" "$1" ||
+	python3 -S -c 'import json, sys; r = json.load(open(sys.argv[1])); moves = r["moves"]; sys.exit(not eval(sys.argv[2]))' "$RUN" "$1" ||
 		fail "not so: $1"
 }
 

@@ -43,7 +43,7 @@ collector_stop() {
 
 # That a Python expression over h and t, what was heard of the heartbeat and of the probe, is true.
 assert_heard() { # EXPRESSION
-	python3 - "$DIR/heard.json" "$1" <<-'END' || fail "not heard: $1: $(cut -c1-500 "$DIR/heard.json")"
+	python3 -S - "$DIR/heard.json" "$1" <<-'END' || fail "not heard: $1: $(cut -c1-500 "$DIR/heard.json")"
 		import json, sys
 		verdict = json.load(open(sys.argv[1]))
 		sys.exit(not eval(sys.argv[2], {"h": verdict["heartbeat"], "t": verdict["tcp"]}))

@@ -9,6 +9,7 @@
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
 #   READY_S    how long a guest may take until the witness is ready (60)
+#   GUEST_IS_BUILT   not empty: tests/guest/build-guest need not look whether it is
 #   ON         an array: what starts QEMU, and vmferry migrate in move.sh: (ip netns exec src), say, in that namespace
 set -euo pipefail
 
@@ -16,6 +17,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/saved.sh"
 QEMU=${QEMU:-$TOP/build/qemu/bin/qemu-system-x86_64}
 QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}
+ASK=$TOP/build/${VARIANT:-release}/ask-tool
 declare -a ON=()
 
 declare -A GUEST_PID=()
@@ -137,7 +139,7 @@ guest_stop() { # NAME
 
 # The answer's lines without the closing `ok`; fails when the witness says `err`.
 guest_order() { # SOCKET ORDER [DEADLINE_S]
-	python3 -S "$TOP/tests/lib/order.py" "$1" "$2" "${3:-60}"
+	"$ASK" order "$1" "$2" "${3:-60}"
 }
 
 guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked, too
@@ -151,7 +153,7 @@ guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked
 }
 
 qmp() { # SOCKET COMMAND-JSON [EVENT]: with EVENT, returns when it has come; prints what QEMU returned
-	python3 -S "$TOP/tests/lib/qmp.py" "$@"
+	"$ASK" qmp "$@"
 }
 
 # --- disks ---------------------------------------------------------------------------------
@@ -186,6 +188,7 @@ guest_drive() { # ID FILE FORMAT [virtio|scsi|nvme]
 # -------------------------------------------------------------------------------------------
 
 [[ -x $QEMU ]] || skip "no QEMU at $QEMU: run scripts/install-deps"
-"$TOP/tests/guest/build-guest"
+[[ -x $ASK ]] || fail "no $ASK: run make tests"
+[[ -n ${GUEST_IS_BUILT:-} ]] || "$TOP/tests/guest/build-guest"
 test_begins
 at_exit end_processes

@@ -53,7 +53,7 @@ ferry_options() { # FROM TO
 # --- figures -------------------------------------------------------------------------------
 
 calculate() { # EXPRESSION of Python: prints it with three digits
-	python3 -c 'import sys; from statistics import median; print("%.3f" % eval(sys.argv[1]))' "$1"
+	python3 -S -c 'import sys; from statistics import median; print("%.3f" % eval(sys.argv[1]))' "$1"
 }
 
 median() { # NUMBER...

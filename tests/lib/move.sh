@@ -40,7 +40,7 @@ second_monitor() { # NAME: prints QEMU options
 }
 
 status_of() { # SOCKET: QEMU's run state
-	qmp "$1" '{"execute": "query-status"}' | python3 -S -c 'import json, sys; print(json.load(sys.stdin)["status"])'
+	"$ASK" state "$1"
 }
 
 disk_ops() { # NAME: how many writes its witness has made

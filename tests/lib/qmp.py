@@ -1,11 +1,5 @@
-#!/usr/bin/env python3
-"""qmp.py SOCKET COMMAND-JSON [EVENT]: one QMP command, prints what QEMU returned.
-
-With EVENT it then waits for that event and prints its data instead. VMFERRY_QMP_DEADLINE_S
-(60) limits the whole.
-"""
+"""A QMP monitor, for Python programs of tests."""
 import json
-import os
 import socket
 import sys
 import time
@@ -52,20 +46,3 @@ class Monitor:
             message = self.read()
             if "event" in message:
                 self.events.append(message)
-
-
-def main():
-    path, command, *event = sys.argv[1:]
-    deadline = time.monotonic() + float(os.environ.get("VMFERRY_QMP_DEADLINE_S", 60))
-    try:
-        monitor = Monitor(path, deadline)
-        result = monitor.command(json.loads(command))
-        if event:
-            result = monitor.wait(event[0])
-        print(json.dumps(result))
-    except OSError as error:
-        sys.exit(f"QMP at {path}: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -216,7 +216,7 @@ witness_is_ready() {
 }
 
 pid_that_listens() { # SOCKET
-	python3 -c '
+	python3 -S -c '
 import socket, struct, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
