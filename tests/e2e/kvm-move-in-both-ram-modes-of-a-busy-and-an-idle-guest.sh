@@ -11,8 +11,8 @@ has_written_more() { # THAN: pages and blocks
 	[[ ${now[0]} -gt $1 && ${now[1]} -gt $2 ]]
 }
 
-guest_disk "$DIR/a.raw" raw 8M
-WITNESS="ram_mb=8 rate=300 disks=vda disk_mb=4 disk_rate=50" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
+guest_disk "$DIR/a.raw" raw 3M
+WITNESS="ram_mb=3 rate=300 disks=vda disk_mb=2 disk_rate=50" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 for mode in pages opaque; do
 	written=$(tiny_written a)
 	move a local --ram-mode $mode

@@ -6,8 +6,8 @@ ACCEL=kvm CPU=Nehalem SMP=2
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 
-guest_disk "$DIR/a.qcow2" qcow2 8M
-WITNESS="ram_mb=8 rate=300 disks=vda disk_mb=4" tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
+guest_disk "$DIR/a.qcow2" qcow2 3M
+WITNESS="ram_mb=4 rate=300 disks=vda disk_mb=2" tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
 for mode in pages opaque; do
 	move a local --ram-mode $mode
 	assert_result 'any("all features of the guest" in note for note in plan["findings"])'

@@ -3,7 +3,7 @@
 # image open and no job left, and its script names the new ones. Owner, mode and holes are kept; what the old images hold then is old.
 . "$(dirname "$0")/../lib/storage.sh"
 
-storage_guest
+DISK_RATE=200 storage_guest
 storage "${GUEST_PID[a]}" "${BOTH[@]:0:2}" --format qcow2 --dry-run
 assert_kept
 for value in "--disk d0-dev=$DIR/new/a.qcow2 --format qcow2" "--disk d1-dev=$DIR/new/b.raw --format raw"; do

@@ -1,5 +1,5 @@
 /* A pair of disks that are written in turn: number n to the last block of the first, and when that is on stable storage to the last of the
- * second, again and again. So at any moment the first has the number of the second, or one more: whoever has copies of both can tell whether
+ * second, again and again, at a set pace. So at any moment the first has the number of the second, or one more: whoever has copies of both can tell whether
  * they are of one moment. What was there at the start is told. */
 #include "witness.h"
 
@@ -23,6 +23,7 @@ static struct side {
 	uint64_t *block;
 } sides[2];
 static bool present;
+static uint64_t rate_s;
 static atomic_bool frozen;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* held while a pair is written */
 
@@ -76,6 +77,8 @@ static void *pair_run(void *unused)
 	uint64_t number = sides[0].found == UINT64_MAX ? 0 : sides[0].found;
 
 	for (;;) {
+		uint64_t due_ns = monotonic_ns() + (rate_s > 0 ? 1000000000 / rate_s : 0);
+
 		pthread_mutex_lock(&turn);
 		if (load.running && !frozen) {
 			number++;
@@ -83,8 +86,7 @@ static void *pair_run(void *unused)
 			side_write(&sides[1], number);
 		}
 		pthread_mutex_unlock(&turn);
-		if (!load.running || frozen)
-			sleep_until_ns(monotonic_ns() + 1000000);
+		sleep_until_ns(!load.running || frozen ? monotonic_ns() + 1000000 : due_ns);
 	}
 	return unused;
 }
@@ -101,6 +103,7 @@ void pair_open(const struct options *options)
 		give_up("pair=%s: two disks are expected", options->pair);
 	side_open(&sides[0], first);
 	side_open(&sides[1], rest);
+	rate_s = options->pair_rate_s;
 	present = true;
 }
 

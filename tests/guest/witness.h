@@ -47,7 +47,7 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
  *   cache_rate    of its pages to be read anew, in pages/s at random
  *   still_mb      of each disk, of what no load writes, that is to be verified, too
  *   db, db_rate   disk with an ext4 file system for a database (not one of `disks`); transactions/s, 0: as fast as they go
- *   pair=vda,vdb  two disks (none of `disks`) that are written in turn
+ *   pair=vda,vdb, pair_rate   two disks (none of `disks`) that are written in turn; times/s, 0: as fast as they go
  *   agent         1: the guest's end of a port org.qemu.guest_agent.0, the only one of its bus
  *   button        1: the power button turns it off
  *   hb_ms         of the heartbeat on the console; 0: none
@@ -56,7 +56,7 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
  */
 struct options {
 	uint64_t ram_mb, hot_mb, disk_mb, cache_mb, cache_rate_s, still_mb, hb_ms;
-	uint64_t rate_pages_s, disk_rate_s, db_rate_s, bg_check_pages_s;
+	uint64_t rate_pages_s, disk_rate_s, db_rate_s, pair_rate_s, bg_check_pages_s;
 	uint64_t discard, check, agent, button;
 	enum pattern pattern;
 	enum content content;

@@ -18,7 +18,7 @@ guest_words() { # DIRECTORY OF DISKS
 make_guest_files() { # DIRECTORY
 	mkdir -p "$1"
 	head -c 12M /dev/urandom >"$1/a.raw"
-	truncate -s 64M "$1/a.raw"
+	truncate -s 24M "$1/a.raw"
 	chmod 640 "$1/a.raw"
 	"$QEMU_IMG" create -q -f qcow2 "$1/b.qcow2" 32M
 	"$QEMU_IO" -f qcow2 -c 'write -P 0x5a 4M 12M' "$1/b.qcow2" >/dev/null
@@ -26,7 +26,7 @@ make_guest_files() { # DIRECTORY
 		printf '#!/bin/sh\n# Starts the guest a again. A comment that stays.\ncd / || exit\nexec %s' "$QEMU"
 		# shellcheck disable=SC2046
 		printf ' \\\n    %s' $(guest_words "$1") \
-			-append "'witness.ram_mb=16 witness.rate=500 witness.disks=vda,vdb witness.disk_mb=8 witness.disk_rate=${DISK_RATE:-200}'"
+			-append "'witness.ram_mb=16 witness.rate=500 witness.disks=vda,vdb witness.disk_mb=8 witness.disk_rate=${DISK_RATE:-100}'"
 		echo
 	} >"$1/a.sh"
 	chmod 750 "$1/a.sh"
