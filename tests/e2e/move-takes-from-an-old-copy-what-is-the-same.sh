@@ -51,7 +51,7 @@ grep -q 'one.raw exists already' "$DIR/move.json" || fail "what is no move's was
 touch -r "$DIR/then" "$DIR/src/one.raw"
 
 exec 9<>"$DIR/src/one.raw" # somebody uses it
-there --reuse auto
+there --reuse auto 9>&- # those that the shell starts have it not
 move_wait 3
 grep -q "one.raw is open in process $$" "$DIR/move.json" || fail "nobody was told who uses it"
 exec 9>&-
