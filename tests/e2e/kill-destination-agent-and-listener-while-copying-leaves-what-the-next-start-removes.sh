@@ -2,6 +2,7 @@
 # The whole destination side dies while copying: the guest runs on at the source, the leftovers are told, and the next
 # start of vmferry-dst there removes them.
 # timeout: 60
+# takes: 17
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # --at: a guest that has converged is held, running, until then; with --how quick it is not stopped before. `vmferry switch` and cancel
 # work meanwhile.
+# takes: 19
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 stopped_at() { # prints when QEMU said that it stopped, as seconds since 1970

@@ -2,6 +2,7 @@
 # Content that a guest has in its page cache travels with its disks, once: on a raw and on a qcow2 disk, while the guest writes to both.
 # So it is with shared memory. Without the right to read QEMU's memory, in opaque mode, and when it is told so, it travels twice, and
 # nothing else changes.
+# takes: 23
 . "$(dirname "$0")/../lib/move.sh"
 
 mkdir "$DIR/src"

@@ -3,6 +3,7 @@
 # be `setup` for good: the move takes that back, and leaves QEMU's settings alone, as changing them now may end QEMU. `vmferry recover`
 # puts them back once QEMU has done, and until then another move is refused before it begins.
 # timeout: 120
+# takes: 20
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 mon() { # COMMAND-JSON

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The network ends for good in the middle of a copy: the guest runs on here, and the other host is as it was, but for sshd.
 # When it is back, recover finishes what is in the journal.
+# takes: 36
 . "$(dirname "$0")/../lib/over-ssh.sh"
 hosts_start
 sshd_stop

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A destination whose plan is of control characters, or of the wrong kinds: a dry run and its script neither crashes nor prints them, and the
 # script is still one for sh.
+# takes: 20
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 echo -n secret >"$DIR/key"

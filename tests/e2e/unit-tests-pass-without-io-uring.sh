@@ -1,5 +1,6 @@
 #!/bin/bash
 # What is built on a loop behaves the same where io_uring is forbidden.
+# takes: 26
 cd "$(dirname "$0")/../.." || exit
 export VMFERRY_FAULT=no-io-uring:fail
 failed=

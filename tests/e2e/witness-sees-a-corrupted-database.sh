@@ -1,6 +1,7 @@
 #!/bin/bash
 # An intact database verifies; a row that the guest or someone outside has spoilt is seen, and is counted once. So are a page of
 # the database that is none any more, and an older copy of the whole disk.
+# takes: 26
 . "$(dirname "$0")/../lib/guest.sh"
 
 verdict() { # prints how many are wrong

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Memory and disk hold noise, or what can be compressed, as the option says; the load is another one as soon as it is told so.
+# takes: 28
 . "$(dirname "$0")/../lib/guest.sh"
 
 count() { # FILE tagged|noise

@@ -228,6 +228,21 @@ know_host_b() { # [KEY TYPE...]
 	done >"$(at_a "$HOME_A/.ssh/known_hosts")"
 }
 
+# One of host-b's, which is the same in each test: to make one of RSA takes a second or two.
+host_key() { # TYPE
+	local kept=$TOP/build/ssh-keys lock
+	mkdir -p "$kept"
+	exec {lock}>"$kept/.lock"
+	flock "$lock"
+	if [[ ! -e $kept/$1.pub ]]; then
+		rm -f "$kept/$1"
+		ssh-keygen -q -t "$1" -N '' -C host-b -f "$kept/$1"
+	fi
+	exec {lock}>&-
+	cp -p "$kept/$1" "$HOSTS/key_$1"
+	cp -p "$kept/$1.pub" "$HOSTS/key_$1.pub"
+}
+
 ssh_hosts_start() {
 	local type
 	[[ $EUID -eq 0 ]] || skip "two hosts with an sshd need root, for namespaces"
@@ -244,9 +259,7 @@ ssh_hosts_start() {
 	host_furnish "$HOST_A"
 	host_furnish "$HOST_B"
 	host_wire
-	for type in ed25519 ecdsa rsa; do
-		ssh-keygen -q -t "$type" -N '' -C "host-b" -f "$HOSTS/key_$type"
-	done
+	for type in ed25519 ecdsa rsa; do host_key "$type"; done
 	on_a mkdir -m 700 "$HOME_A/.ssh"
 	on_a ssh-keygen -q -t ed25519 -N '' -C root@host-a -f "$HOME_A/.ssh/id_ed25519"
 	know_host_b
