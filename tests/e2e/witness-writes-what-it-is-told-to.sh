@@ -3,10 +3,6 @@
 # takes: 28
 . "$(dirname "$0")/../lib/guest.sh"
 
-count() { # FILE tagged|noise
-	"$TOP/tests/lib/tagged.py" "$1" count | sed -n "s/.*$2=\([0-9]*\).*/\1/p"
-}
-
 stat_of() { # NAME
 	guest_order "$DIR/a.orders" stats | sed -n "s/.* $1=\([0-9]*\) .*/\1/p"
 }
@@ -27,8 +23,9 @@ start() { # CONTENT
 }
 
 more() { # FILE WHAT THAN WHAT-THEN
-	local many few
-	many=$(count "$1" "$2") few=$(count "$1" "$4")
+	local said many few
+	said=$("$TOP/tests/lib/tagged.py" "$1" count)
+	many=$(sed "s/.*$2=\([0-9]*\).*/\1/" <<<"$said") few=$(sed "s/.*$4=\([0-9]*\).*/\1/" <<<"$said")
 	[[ $many -ge $3 && $((many - few)) -ge $3 ]] || fail "${1##*/}: $many pages are $2, $few are $4"
 }
 

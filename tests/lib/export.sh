@@ -32,7 +32,7 @@ pair_start() { # NAME [OPTION...]
 	local name=$1
 	shift
 	[[ -e $DIR/$name.a ]] || pair_disks "$name"
-	MEM=256 WITNESS="ram_mb=8 pair=vda,vdb ${WITNESS:-}" guest_start "$name" $(pair_options "$name") $(second_monitor "$name") "$@"
+	MEM=256 WITNESS="ram_mb=8 rate=100 bg_check=100 pair=vda,vdb ${WITNESS:-}" guest_start "$name" $(pair_options "$name") $(second_monitor "$name") "$@"
 }
 
 pair_says() { # SOCKET WHAT (found, written, frozen): prints it
