@@ -31,6 +31,7 @@ static struct {
 	int64_t deadline_ms;
 	char *text; /* what was read; from `at` on it was not looked at yet */
 	size_t at, length, room;
+	json_t *messages;    /* all that was read, as what is returned is part of it */
 	const char *awaited; /* an event */
 	json_t *event;	     /* the first of that name */
 } peer;
@@ -103,7 +104,8 @@ static void peer_read(void)
 
 	if (poll(&wait, 1, left_ms > 0 ? (int)left_ms : 0) != 1)
 		peer_failed("no answer in time");
-	memmove(peer.text, peer.text + peer.at, peer.length - peer.at);
+	if (peer.at > 0)
+		memmove(peer.text, peer.text + peer.at, peer.length - peer.at);
 	peer.length -= peer.at;
 	peer.at = 0;
 	if (peer.room - peer.length < READ_BYTES) {
@@ -141,12 +143,10 @@ static json_t *qmp_read(void)
 
 	if (!message)
 		peer_failed(error.text);
+	json_array_append_new(peer.messages, message);
 	name = json_string_value(json_object_get(message, "event"));
-	if (name && peer.awaited && !peer.event && strcmp(name, peer.awaited) == 0) {
-		json_t *data = json_object_get(message, "data");
-
-		peer.event = data ? json_incref(data) : json_object();
-	}
+	if (name && peer.awaited && !peer.event && strcmp(name, peer.awaited) == 0)
+		peer.event = message;
 	return message;
 }
 
@@ -164,7 +164,6 @@ static json_t *qmp_try(const char *command, const char **error)
 		}
 		if (value)
 			return value;
-		json_decref(message);
 	}
 }
 
@@ -181,7 +180,8 @@ static json_t *qmp_ask(const char *command)
 static void qmp_open(const char *path)
 {
 	peer_connect(path, PATIENCE_S, false);
-	json_decref(qmp_read()); /* its greeting */
+	peer.messages = json_array();
+	qmp_read(); /* its greeting */
 	qmp_ask("{\"execute\": \"qmp_capabilities\"}");
 }
 
@@ -199,8 +199,13 @@ static void ask_qmp(const char *path, const char *command, const char *event)
 	qmp_open(path);
 	value = qmp_ask(command);
 	while (event && !peer.event)
-		json_decref(qmp_read());
-	value_print(event ? peer.event : value, "\n");
+		qmp_read();
+	if (event)
+		value = json_object_get(peer.event, "data");
+	if (value)
+		value_print(value, "\n");
+	else
+		puts("{}"); /* an event without data */
 }
 
 static void ask_state(const char *path)
@@ -233,7 +238,7 @@ static void job_print(json_t *job)
 
 static void ask_settings(const char *path, const char *probe)
 {
-	json_t *value, *list;
+	json_t *value, *list, *message;
 	char *command;
 	const char *key, *error;
 	size_t i;
@@ -255,9 +260,9 @@ static void ask_settings(const char *path, const char *probe)
 	list = qmp_ask("{\"execute\": \"query-named-block-nodes\"}");
 	json_array_foreach(list, i, value)
 		node_print(value);
-	command = json_dumps(json_pack("{s:s,s:{s:{s:s,s:{s:s}}}}", "execute", "nbd-server-start", "arguments", "addr", "type", "unix",
-				       "data", "path", probe),
-			     0);
+	message = json_pack("{s:s,s:{s:{s:s,s:{s:s}}}}", "execute", "nbd-server-start", "arguments", "addr", "type", "unix", "data", "path",
+			    probe);
+	command = json_dumps(message, 0);
 	if (!command)
 		peer_failed("out of memory");
 	if (qmp_try(command, &error)) {
@@ -266,6 +271,8 @@ static void ask_settings(const char *path, const char *probe)
 	} else {
 		printf("NBD server: %s\n", error);
 	}
+	free(command);
+	json_decref(message);
 }
 
 /* --- the witness --- */

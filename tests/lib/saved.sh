@@ -48,7 +48,7 @@ has_saved() {
 saved_make() { # MACHINE FILE
 	local QEMU=$TOP/build/qemu/bin/qemu-system-x86_64
 	local -a ON=() backend=()
-	rm -f "$TOP/build/guest/saved-$1-"*
+	rm -f "$TOP/build/guest/saved-$1-"* # of what is not there any more
 	[[ $1 != *memory-backend=* ]] || backend=(-object "memory-backend-ram,id=${1#*memory-backend=},size=256M")
 	KERNEL=vmlinux WITNESS=saved guest_launch saved "${backend[@]}"
 	wait_for "${READY_S:-60}" has_waited && ! process_is_gone "${GUEST_PID[saved]}" || fail "no guest to save: $(tail -n 1 "$DIR/saved.stderr")"
@@ -57,5 +57,6 @@ saved_make() { # MACHINE FILE
 	wait_for 30 has_saved || fail "the guest is not saved: $(qmp "$DIR/saved.qmp" '{"execute": "query-migrate"}')"
 	guest_stop saved
 	rm -f "$DIR"/saved.*
+	chmod a+r "$2.new"
 	mv "$2.new" "$2"
 }
