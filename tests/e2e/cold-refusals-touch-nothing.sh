@@ -13,9 +13,9 @@ refused() { # PATTERN [OPTION...]
 
 guest_at_rest
 
-exec {reader}<"$DIR/src/c.qcow2"
-refused "c.qcow2 is open in process $$: it must be left alone"
-exec {reader}<&-
+hold_open "$DIR/src/c.qcow2"
+refused "c.qcow2 is open in process $HOLDER: it must be left alone"
+end_process "$HOLDER"
 exec {writer}>>"$DIR/src/base.qcow2"
 refused 'base.qcow2 is open for writing somewhere'
 exec {writer}>&-

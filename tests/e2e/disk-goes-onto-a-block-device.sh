@@ -33,9 +33,9 @@ larger=$(losetup -f --show "$DIR/larger")
 refused 'has 17825792 bytes and the disk 16777216' --disk "d0=$larger"
 losetup -d "$larger"
 refused "b.qcow2 is a qcow2 image: onto block device $loop" --disk "d1=$loop"
-exec {reader}<"$loop"
-refused "open in process [0-9]" --disk "d0=$loop"
-exec {reader}<&-
+hold_open "$loop"
+refused "open in process $HOLDER" --disk "d0=$loop"
+end_process "$HOLDER"
 printf x | dd of="$loop" bs=1 seek=$(((16 << 20) - 1)) conv=notrunc,fsync status=none
 refused 'is not blank' --disk "d0=$loop"
 printf '\0' | dd of="$loop" bs=1 seek=$(((16 << 20) - 1)) conv=notrunc,fsync status=none
@@ -62,13 +62,13 @@ agent=$(agent_dst)
 kill_now "$DST_PID"
 kill_now "$agent"
 move_wait 4
-exec {reader}<"$loop"
+hold_open "$loop"
 listen_dst --listen "$DEST"
-wait_for 20 grep -q "$loop.*open in process [0-9]" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
+wait_for 20 grep -q "$loop.*open in process $HOLDER" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
 ! is_blank || fail "it has been written to under somebody's hands"
 recover 4
-said recover.log "left behind at the destination: block device $loop is open in process [0-9]"
-exec {reader}<&-
+said recover.log "left behind at the destination: block device $loop is open in process $HOLDER"
+end_process "$HOLDER"
 end_process "$DST_PID"
 listen_dst --listen "$DEST"
 wait_for 20 is_blank || fail "left on the device: $(<"$DIR/dst.log")"

@@ -50,11 +50,11 @@ move_wait 3
 grep -q 'one.raw exists already' "$DIR/move.json" || fail "what is no move's was taken for one's"
 touch -r "$DIR/then" "$DIR/src/one.raw"
 
-exec 9<>"$DIR/src/one.raw" # somebody uses it
-there --reuse auto 9>&- # those that the shell starts have it not
+hold_open "$DIR/src/one.raw" # somebody uses it
+there --reuse auto
 move_wait 3
-grep -q "one.raw is open in process $$" "$DIR/move.json" || fail "nobody was told who uses it"
-exec 9>&-
+grep -q "one.raw is open in process $HOLDER" "$DIR/move.json" || fail "nobody was told who uses it"
+end_process "$HOLDER"
 
 guest_order "$(orders a)" quiesce # or the more a busy machine takes for it, the more differs
 there --reuse auto

@@ -182,6 +182,16 @@ assert_same_content() { # FILE FORMAT FILE FORMAT
 	[[ $said == 'Images are identical.' ]] || fail "$1 and $3: $said"
 }
 
+# Somebody has it open: a process of its own, $HOLDER, as all that the test starts would have what its shell has open.
+hold_open() { # FILE
+	local file
+	exec {file}<"$1"
+	sleep infinity <&"$file" &
+	HOLDER=$!
+	exec {file}<&-
+	kill_at_exit "$HOLDER"
+}
+
 assert_sound() { # QCOW2-FILE of a guest that has ended
 	"$QEMU_IMG" check -q -f qcow2 "$1" || fail "$1 is damaged: $("$QEMU_IMG" check -f qcow2 "$1" 2>&1 | head -n 5)"
 }
