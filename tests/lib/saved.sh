@@ -26,8 +26,8 @@ can_go_on_from_saved() { # [QEMU OPTION...]
 
 # Sets STATE to the file, which it makes if there is none of this QEMU, this kernel and this witness.
 saved_state() {
-	local machine=${MACHINE:-q35} made_of lock
-	made_of=$(stat -Lc '%n %s %Y' "$TOP/build/qemu/bin/qemu-system-x86_64" "$TOP"/build/qemu/usr/bin/qemu-system-x86_64 \
+	local machine=${MACHINE:-q35} made_of lock # not the files' names: a copy of the tree may have the same guest
+	made_of=$(stat -Lc '%s %Y' "$TOP/build/qemu/bin/qemu-system-x86_64" "$TOP"/build/qemu/usr/bin/qemu-system-x86_64 \
 		"$TOP"/build/guest/{vmlinux,initrd.img} 2>/dev/null | cksum) || true
 	STATE=$TOP/build/guest/saved-$machine-${made_of%% *}
 	[[ ! -e $STATE ]] || return 0
@@ -48,7 +48,6 @@ has_saved() {
 saved_make() { # MACHINE FILE
 	local QEMU=$TOP/build/qemu/bin/qemu-system-x86_64
 	local -a ON=() backend=()
-	rm -f "$TOP/build/guest/saved-$1-"* # of what is not there any more
 	[[ $1 != *memory-backend=* ]] || backend=(-object "memory-backend-ram,id=${1#*memory-backend=},size=256M")
 	KERNEL=vmlinux WITNESS=saved guest_launch saved "${backend[@]}"
 	wait_for "${READY_S:-60}" has_waited && ! process_is_gone "${GUEST_PID[saved]}" || fail "no guest to save: $(tail -n 1 "$DIR/saved.stderr")"
