@@ -29,6 +29,7 @@ move_start a "$DEST" "${SLOW_DISKS[@]}"
 while_disks
 kill_now "$MOVE_PID"
 wait_for 20 is_alone
+guard_ends # which puts the settings back
 SETTINGS_NOW=$(settings_of a)
 journal=$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')
 cp -p "$journal" "$DIR/sound"
