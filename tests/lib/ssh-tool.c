@@ -140,6 +140,8 @@ static void *serve_one(void *arg)
 
 	if (!read_all(fd, &o, sizeof(o)))
 		o.what = 'c';
+	printf("begun\n");
+	fflush(stdout);
 	if (o.what == 's' && write_all(fd, read_numbers(fd, o.seed, o.chunks) ? "y" : "n", 1))
 		o.what = 'c';
 	else if (o.what == 'b')
