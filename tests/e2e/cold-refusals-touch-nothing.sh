@@ -60,7 +60,7 @@ mv "$DIR/base.qcow2" "$DIR/src/"
 refused 'needs a guest that runs' --chain flatten
 
 # Two at once: one has it.
-cold_start "$DIR/src" local --bwlimit 100K
+cold_start "$DIR/src" local --bwlimit 100K --reconnect-timeout 0
 first=$MOVE_PID
 wait_event 'ev["event"] == "progress" and ev["stage"] == "prepare"' >/dev/null
 status=0

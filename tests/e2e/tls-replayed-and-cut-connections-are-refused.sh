@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a source has said to a standing agent, said again by somebody else, whole or cut off anywhere: it gets
-# nowhere, a move under way goes on, and so does the agent. Once that move's data channels are there no port is open for more.
+# nowhere, a move under way goes on, and so does the agent. The port of that move stays open for connections that break, and no longer; where
+# none is to be made again no port is open for more once its data channels are there.
 . "$(dirname "$0")/../lib/aftermath.sh"
 guest_a
 (umask 077 && echo "host-a:$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')" >"$DIR/psk")
@@ -23,12 +24,29 @@ replay_all() { # ADDRESS
 }
 
 replay_all "$DST_ADDRESS"
-move_start a "$DST_ADDRESS" --psk-file "$DIR/psk" --hold
-wait_for 30 is_moving_with a 's["held"]' || fail "the move is not held"
+
+ports() { # of the agent that has this move
+	ss -Hlntp | grep "pid=$(agent_dst)," | awk '{ print $4 }' | sed 's/.*://'
+}
+
+held() { # OPTION...
+	move_start a "$DST_ADDRESS" --psk-file "$DIR/psk" --hold "$@"
+	wait_for 30 is_moving_with a 's["held"]' || fail "the move is not held"
+}
+
+goes_on() { # OLD DISK
+	vmferry switch "${GUEST_PID[a]}"
+	move_wait
+	assert_moved "$1"
+}
+
+held
 replay_all "$DST_ADDRESS"
-assert_eq "$(ss -Hlntp | grep -c "pid=$(agent_dst),")" 0 "ports that are open for data once all channels are there"
-vmferry switch "${GUEST_PID[a]}"
-move_wait
-assert_moved "$DIR/d1/a.raw"
-move a "$DST_ADDRESS" --psk-file "$DIR/psk"
-assert_moved "$DIR/d2/a.raw"
+port=$(ports)
+[[ $port =~ ^[0-9]+$ ]] || fail "ports of the move: $port"
+replay_all "127.0.0.1:$port"
+goes_on "$DIR/d1/a.raw"
+! ss -Hlnt "sport = :$port" | grep -q . || fail "port $port stays open"
+held --reconnect-timeout 0
+assert_eq "$(ports)" "" "ports that are open for data once all channels are there"
+goes_on "$DIR/d2/a.raw"
