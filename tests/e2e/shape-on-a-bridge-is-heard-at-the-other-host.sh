@@ -37,6 +37,10 @@ is_connected() {
 	[[ -n $(on_a ss -Htn state established "sport = :7000") ]]
 }
 wait_for 30 is_connected || fail "the guest does not connect"
+are_up() { # the kernel says so up to a second later
+	[[ $(on_a ip -o link show br0) == *"state UP"* && $(on_b ip -o link show br-lan) == *"state UP"* ]]
+}
+wait_for 10 are_up || fail "the bridges are not up"
 collector_clear
 remember
 refused 3 'no such bridge at the destination \(there are: br-lan\)' root@host-b --map-net n0=bridge:br0
