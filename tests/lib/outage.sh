@@ -18,8 +18,8 @@ reset_at() { # on_a|on_b|env PORT AT THE SOURCE...
 	done
 }
 
-outages() { # RUNTIME_DIR: of the source, if it has its own; prints what the move says of them
-	"$BIN/vmferry" status "${GUEST_PID[$MOVING]}" ${RUNTIME_DIR:+--runtime-dir "$RUNTIME_DIR"} --json 2>/dev/null | python3 -S -c '
+outages() { # prints what the move says of them
+	"$BIN/vmferry" status "${GUEST_PID[$MOVING]}" --json 2>/dev/null | python3 -S -c '
 import json, sys
 try: o = json.loads(sys.stdin.readline()).get("outages", {})
 except ValueError: o = {}
