@@ -14,9 +14,10 @@ assert_at_source
 # As it stands between the two: shut down here, and not yet running there.
 fault before-DST_START stop
 to_listener
-warm --at +2s
+warm --at +1h
+wait_event 'ev["event"] == "notice" and re.search("is told to shut down at .*vmferry switch a: now", ev["text"])' >/dev/null
+vmferry switch "${GUEST_PID[a]}" >/dev/null
 fault_wait
-assert_eq "$(grep -c 'is told to shut down at .*vmferry switch a: now' "$DIR/move.json")" 1 "notices of when"
 assert_same_disks
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
 fault_continue

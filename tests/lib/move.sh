@@ -137,7 +137,7 @@ assert_result() { # EXPRESSION [WHAT]: that it is true
 # Prints the first event of the move for which the Python expression over ev is true, as soon as there is one.
 wait_event() { # EXPRESSION [DEADLINE_S]
 	python3 -S - "$DIR/move.json" "$1" "${2:-60}" "$MOVE_PID" <<-'END' || fail "no such event: $1"
-		import json, os, sys, time
+		import json, os, re, sys, time
 		path, wanted, deadline, pid = sys.argv[1], sys.argv[2], time.monotonic() + float(sys.argv[3]), int(sys.argv[4])
 		text, done = "", 0
 		def alive():
