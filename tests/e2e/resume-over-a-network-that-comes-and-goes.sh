@@ -6,6 +6,7 @@
 hosts_start
 ssh_guest
 ssh_guest b
+ssh_guest c
 ON=(on_a)
 
 network() { # up|down
@@ -31,11 +32,15 @@ assert_result 'r["verified"] and r["outages"]["count"] >= 2'
 assert_arrived
 
 # all of it through SSH, whose connection ends: another login
-ssh_move_start b root@host-b --listen-address 127.0.0.1 "${SLOW_DISKS[@]}"
-while_disks
-kill $(find_on_b '^sshd: root')
-wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
-vmferry set "${GUEST_PID[b]}" bwlimit=0
-move_wait
-assert_result 'r["verified"] and "through SSH" in r["transport"]'
-assert_arrived b
+through_ssh() { # NAME OPTION...
+	ssh_move_start "$1" root@host-b --listen-address 127.0.0.1 "${@:2}" "${SLOW_DISKS[@]}"
+	while_disks
+	kill $(find_on_b '^sshd: root')
+	wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
+	vmferry set "${GUEST_PID[$1]}" bwlimit=0
+	move_wait
+	assert_result 'r["verified"] and "through SSH" in r["transport"]'
+	assert_arrived "$1"
+}
+through_ssh b
+through_ssh c --ssh=openssh
