@@ -7,10 +7,11 @@
 command -v nft >/dev/null || skip "nft is not installed"
 hosts_start
 ssh_guest
+WITNESS='ram_mb=32 rate=100 disks=vda disk_mb=8 disk_rate=0' ssh_guest b # whose disk is not written to: that would keep it from being stopped, too
 ON=(on_a)
 
-runs_here() {
-	[[ $(status_of "$(free_monitor a)") == running ]]
+runs_here() { # NAME
+	[[ $(status_of "$(free_monitor "$1")") == running ]]
 }
 
 large_ones() { # add|delete
@@ -28,7 +29,7 @@ unset VMFERRY_FAULT
 large_ones add
 begin=$EPOCHREALTIME
 fault_continue
-wait_for 20 runs_here || fail "the guest stands still"
+wait_for 20 runs_here a || fail "the guest stands still"
 stood=$((${EPOCHREALTIME/./} - ${begin/./}))
 large_ones delete
 [[ $stood -lt 9000000 ]] || fail "the guest stood still for $stood us"
@@ -36,16 +37,16 @@ move_wait 1
 assert_result '"lost the destination" in r["reason"]'
 guest_verify "$(orders a)" blocks
 
-ssh_move_start a root@host-b --hold --json=fine
+ssh_move_start b root@host-b --hold --json=fine
 wait_event 'ev["event"] == "progress" and ev["held"]' >/dev/null
 mapfile -t ports < <(ports_of_move)
 on_b ip link set to-a down
 reset_at on_a "${ports[@]}"
 wait_event 'ev["event"] == "notice" and "no connection to the destination" in ev["text"]' >/dev/null
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch "${GUEST_PID[b]}"
 wait_event 'ev["event"] == "progress" and ev["second"] and ev.get("outages", {}).get("ms", 0) > 3500' >/dev/null
-runs_here || fail "the guest was stopped for a switchover that cannot be"
+runs_here b || fail "the guest was stopped for a switchover that cannot be"
 on_b ip link set to-a up
 move_wait
 assert_result 'r["verified"] and r["outages"]["count"] >= 1'
-assert_arrived
+assert_arrived b
