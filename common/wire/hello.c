@@ -147,16 +147,23 @@ int hello_receive_more(struct link *l, struct hello_input *in, struct hello *the
 	return hello_check(&m, theirs, e);
 }
 
-int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
+typedef int receive_more(struct link *l, struct hello_input *in, struct hello *theirs, struct err *e);
+
+static int wait_for(receive_more *more, struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
 {
 	uint64_t deadline = now_ns() + timeout_ms * 1000000ULL;
 	struct hello_input in = {.have = 0};
 	int r;
 
-	while ((r = hello_receive_more(l, &in, theirs, e)) == 0)
+	while ((r = more(l, &in, theirs, e)) == 0)
 		if (link_wait(l, deadline, e))
 			return -e->code;
 	return r < 0 ? r : 0;
+}
+
+int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
+{
+	return wait_for(hello_receive_more, l, theirs, timeout_ms, e);
 }
 
 int hello_receive_proof_more(struct link *l, struct hello_input *in, uint8_t proof[HELLO_PROOF_BYTES], struct err *e)
@@ -202,14 +209,7 @@ int hello_receive_resume_more(struct link *l, struct hello_input *in, struct hel
 
 int hello_receive_resume(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e)
 {
-	uint64_t deadline = now_ns() + timeout_ms * 1000000ULL;
-	struct hello_input in = {.have = 0};
-	int r;
-
-	while ((r = hello_receive_resume_more(l, &in, theirs, e)) == 0)
-		if (link_wait(l, deadline, e))
-			return -e->code;
-	return r < 0 ? r : 0;
+	return wait_for(hello_receive_resume_more, l, theirs, timeout_ms, e);
 }
 
 /* ---- proof ---- */

@@ -62,26 +62,24 @@ fault_continue
 move_wait
 assert_arrived
 
+committed_and_let_go_on() {
+	SETTINGS=$(settings_of a)
+	to_local
+	to_listener
+	fault after-SRC_COMMITTED
+	warm
+	fault_wait
+	kill -CONT "${GUEST_PID[a]}"
+}
+
 # COMMITTED, its agent dies, and the source QEMU is let go on: it has not run the guest, and is held again; if it has, a person is to say.
-SETTINGS=$(settings_of a)
-to_local
-to_listener
-fault after-SRC_COMMITTED
-warm
-fault_wait
-kill -CONT "${GUEST_PID[a]}"
+committed_and_let_go_on
 recover 0
 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 guest_adopt a "$(qemu_dst)"
 GUEST_AT[a]=$TO
 assert_arrived
-SETTINGS=$(settings_of a)
-to_local
-to_listener
-fault after-SRC_COMMITTED
-warm
-fault_wait
-kill -CONT "${GUEST_PID[a]}"
+committed_and_let_go_on
 qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
 wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
