@@ -87,13 +87,6 @@ struct data {
 	unsigned seeds;
 };
 
-/* The next connection. */
-struct next_link {
-	struct qnode node;
-	struct link link;
-	struct hello theirs;
-};
-
 struct receiver {
 	struct receive_shared *shared;
 	unsigned number;

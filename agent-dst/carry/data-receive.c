@@ -572,7 +572,7 @@ static void on_links(struct queue *q)
 
 	while ((n = queue_take(q))) {
 		next = container_of(n, struct next_link, node);
-		if (resume_answer(r->loop, r->ch, next->link, &next->theirs, &e))
+		if (resume_answer(r->loop, r->ch, next->link, &next->said, &e))
 			log_info("data channel %u: %s", r->number, e.msg);
 		else
 			tell_of_connection(r, RECEIVE_BACK, NULL);
@@ -582,11 +582,7 @@ static void on_links(struct queue *q)
 
 void receiver_resume(struct receiver *r, struct link link, const struct hello *theirs)
 {
-	struct next_link *next = xcalloc(1, sizeof(*next));
-
-	next->link = link;
-	next->theirs = *theirs;
-	queue_put(&r->links, &next->node);
+	next_link_put(&r->links, link, theirs);
 }
 
 static void on_let_go(struct task *t)
@@ -692,18 +688,12 @@ void receiver_end(struct receiver *r)
 void receiver_stop(struct receiver *r)
 {
 	struct write_batch *b;
-	struct qnode *n;
 	unsigned i;
 
 	if (!r)
 		return;
 	receiver_end(r);
-	while ((n = queue_take(&r->links))) {
-		struct next_link *next = container_of(n, struct next_link, node);
-
-		link_close(&next->link);
-		free(next);
-	}
+	next_link_drop_all(&r->links);
 	queue_fini(&r->links);
 	for (i = 0; i < r->ram.count; i++)
 		unit_set_fini(&r->ram.blocks[i].round);

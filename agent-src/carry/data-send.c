@@ -10,14 +10,6 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The next connection. */
-struct next_link {
-	struct qnode node;
-	struct link link;
-	uint32_t generation;
-	uint64_t peer_received;
-};
-
 struct sender {
 	struct send_shared *shared;
 	unsigned number;
@@ -467,7 +459,7 @@ static void on_links(struct queue *q)
 
 	while ((n = queue_take(q))) {
 		next = container_of(n, struct next_link, node);
-		if (resume_attach(s->loop, s->ch, next->link, next->generation, next->peer_received, &e))
+		if (resume_attach(s->loop, s->ch, next->link, next->said.generation, next->said.received, &e))
 			log_info("data channel %u: %s", s->number, e.msg);
 		else
 			s->shared->back(s->shared->ctx, s->number);
@@ -477,10 +469,7 @@ static void on_links(struct queue *q)
 
 void sender_resume(struct sender *s, struct link link, uint32_t generation, uint64_t peer_received)
 {
-	struct next_link *next = xcalloc(1, sizeof(*next));
-
-	*next = (struct next_link){.link = link, .generation = generation, .peer_received = peer_received};
-	queue_put(&s->links, &next->node);
+	next_link_put(&s->links, link, &(struct hello){.generation = generation, .received = peer_received});
 }
 
 static void on_outlive(struct task *t)
@@ -578,12 +567,7 @@ void sender_stop(struct sender *s)
 		item_free(s->cur);
 	while ((n = queue_take(&s->in)))
 		item_free((struct send_item *)n);
-	while ((n = queue_take(&s->links))) {
-		struct next_link *next = container_of(n, struct next_link, node);
-
-		link_close(&next->link);
-		free(next);
-	}
+	next_link_drop_all(&s->links);
 	drop_seeds(s);
 	sums_fini(&s->sums);
 	encode_free(s->encode);

@@ -2,6 +2,7 @@
 #include "resume.h"
 #include "conn-link.h"
 #include "conn.h"
+#include "util.h"
 
 #include <errno.h>
 
@@ -38,4 +39,25 @@ int resume_attach(struct loop *l, struct channel *c, struct link link, uint32_t 
 		return -e->code;
 	}
 	return channel_attach(c, conn_link_new(l, link), generation, peer_received, e) ? failed(c, generation, e) : 0;
+}
+
+void next_link_put(struct queue *q, struct link link, const struct hello *said)
+{
+	struct next_link *next = xcalloc(1, sizeof(*next));
+
+	next->link = link;
+	next->said = *said;
+	queue_put(q, &next->node);
+}
+
+void next_link_drop_all(struct queue *q)
+{
+	struct next_link *next;
+	struct qnode *n;
+
+	while ((n = queue_take(q))) {
+		next = container_of(n, struct next_link, node);
+		link_close(&next->link);
+		free(next);
+	}
 }

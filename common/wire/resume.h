@@ -9,10 +9,22 @@
 #include "hello.h"
 #include "link.h"
 #include "loop.h"
+#include "queue.h"
 
 /* Where RESUME was said: answers it. theirs: what the peer said on this link. */
 int resume_answer(struct loop *l, struct channel *c, struct link link, const struct hello *theirs, struct err *e);
 /* Where it was answered, with what the peer has received. */
 int resume_attach(struct loop *l, struct channel *c, struct link link, uint32_t generation, uint64_t peer_received, struct err *e);
+
+/* The next connection of a channel that has a thread of its own, on its way there: to be freed by who takes it. */
+struct next_link {
+	struct qnode node;
+	struct link link;
+	struct hello said; /* generation, and what was received; where RESUME was said, all of HELLO */
+};
+/* From any thread. */
+void next_link_put(struct queue *q, struct link link, const struct hello *said);
+/* Closes those that were not taken. */
+void next_link_drop_all(struct queue *q);
 
 #endif
