@@ -153,8 +153,12 @@ static json_t *qmp_read(void)
 /* What it returns, or, with *error, NULL and its error's description. */
 static json_t *qmp_try(const char *command, const char **error)
 {
-	peer_say(command);
-	peer_say("\n");
+	char *line;
+
+	if (asprintf(&line, "%s\n", command) < 0) /* in one piece: a QEMU that is told to quit may be gone after the last brace */
+		peer_failed("out of memory");
+	peer_say(line);
+	free(line);
 	for (;;) {
 		json_t *message = qmp_read(), *failed = json_object_get(message, "error"), *value = json_object_get(message, "return");
 
