@@ -134,16 +134,31 @@ static void remove_socket(int listen_fd)
 		unlink(sa.sun_path);
 }
 
-struct keep *keep_wait(int sock)
+static bool says_nothing(int sock, unsigned timeout_ms)
+{
+	struct pollfd p = {.fd = sock, .events = POLLIN};
+
+	return poll(&p, 1, (int)timeout_ms) == 0;
+}
+
+struct keep *keep_wait(int sock, void (*look)(void *ctx), unsigned look_ms, void *ctx)
 {
 	struct keep *k = xcalloc(1, sizeof(*k));
 	struct drain *d = &k->what;
+	bool stands = false;
 	int word, fd;
 
 	d->listen_fd = d->keeper = -1;
-	while ((word = hear(sock, &fd)) && word != KEEP_GOODBYE) {
+	for (;;) {
+		while (stands && look && says_nothing(sock, look_ms))
+			look(ctx);
+		word = hear(sock, &fd);
+		if (!word || word == KEEP_GOODBYE)
+			break;
 		if (word == KEEP_NOTHING) {
 			let_go(d);
+		} else if (word == KEEP_STANDS || word == KEEP_RUNS) {
+			stands = word == KEEP_STANDS;
 		} else if (word == KEEP_LISTENER && d->listen_fd < 0) {
 			d->listen_fd = fd;
 		} else if (word == KEEP_CONNECTION && fd >= 0 && d->n < KEEP_CONNS_MAX) {

@@ -34,6 +34,8 @@ enum keep_word {
 	KEEP_LISTENER = 'l',
 	KEEP_CONNECTION = 'c',
 	KEEP_NOTHING = 'n', /* let go of all of them */
+	KEEP_STANDS = 's',  /* from now on the guest may stand still, by the agent's doing */
+	KEEP_RUNS = 'r',    /* it does not, any more */
 	KEEP_GOODBYE = 'g', /* the agent ends in order */
 };
 
@@ -43,8 +45,11 @@ bool keep_tell(int sock, enum keep_word word, int fd);
 /* ---- the keeper's side ---- */
 
 struct keep;
-/* Holds what it is told to until sock's other end goes. NULL: after a goodbye. */
-struct keep *keep_wait(int sock);
+/*
+ * Holds what it is told to until sock's other end goes. NULL: after a goodbye. look (may be NULL) is called every look_ms in which the agent
+ * says nothing, while the guest may stand still by its doing.
+ */
+struct keep *keep_wait(int sock, void (*look)(void *ctx), unsigned look_ms, void *ctx);
 /* From now on all is read away, by a thread, or closed if there can be none. A second call and NULL are fine. */
 void keep_drain(struct keep *k);
 /* Closes all, and removes the listener's socket. A second call and NULL are fine. */

@@ -33,6 +33,7 @@ int cmd_guard(int argc, char **argv)
 	struct move_options o = {.max_downtime_ms = 300, .carry.channels = 1};
 	AUTO_FREE char *state = NULL;
 	struct keep *kept;
+	bool of_disks;
 	size_t i;
 
 	if (argc != 3)
@@ -41,15 +42,15 @@ int cmd_guard(int argc, char **argv)
 		signal(ignored[i], SIG_IGN);
 	close_range(3, ~0U, 0);
 	prctl(PR_SET_NAME, "vmferry-guard");
-	kept = guard_wait();
+	log_init("guard", LOG_LEVEL_ERROR, 2);
+	of_disks = is_of_disks(argv[1]);
+	kept = guard_wait(of_disks ? NULL : argv[1]);
 	if (!kept)
 		return 0;
-	log_init("guard", LOG_LEVEL_ERROR, 2);
 	state = strndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
 	o.state_dir = state;
 	o.runtime_dir = argv[2];
-	if (is_of_disks(argv[1])) {
+	if (of_disks)
 		return storage_guard(&(struct storage_options){.state_dir = state, .runtime_dir = argv[2]}, argv[1]);
-	}
 	return move_guard(&o, argv[1], kept);
 }

@@ -123,6 +123,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 {
 	if (t->blackout.stopped)
 		return 0;
+	guard_tell(&t->guard, true);
 	fault_point("src-pre-switchover");
 	t->blackout.stopped = true;
 	if (!t->blackout.stop_ns)
@@ -146,6 +147,7 @@ int switchover_enter(void *ctx, struct err *e)
 
 	if (r)
 		return r;
+	guard_tell(&t->guard, true);
 	return t->blackout.stopped ? advance(t, e) : ram_ask_for_switchover(&t->ram, e);
 }
 

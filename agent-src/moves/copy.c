@@ -27,6 +27,8 @@ static int start_ram(struct transfer *t, struct err *e)
 {
 	int r = unit_hold(&t->unit, e);
 
+	if (!t->src.acknowledges) /* QEMU stops the guest when it likes */
+		guard_tell(&t->guard, true);
 	t->pace.at_ns = 0;
 	return r ? r : ram_start(&t->ram, e);
 }
@@ -271,8 +273,10 @@ static int tick(struct transfer *t, struct err *e)
 
 static int stop_first(struct transfer *t, struct err *e)
 {
-	int r = source_stop(&t->src, e);
+	int r;
 
+	guard_tell(&t->guard, true);
+	r = source_stop(&t->src, e);
 	if (!r && t->src.stopped)
 		report_notice(&t->report, "the guest is stopped now, and goes on at the destination when all of it is there");
 	return r;

@@ -217,6 +217,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		a->exit_code = EXIT_PAUSED;
 		t->end.unheard = r != -ECANCELED;
 	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
+		guard_tell(&t->guard, false);
 		if (t->src.migrating && !t->end.stands_migrated)
 			source_note_migration(&t->src, false, e);
 		if (t->src.stopped)

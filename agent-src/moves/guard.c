@@ -1,7 +1,9 @@
 /* guard.c: see guard.h. */
 #include "guard.h"
+#include "journal.h"
 #include "keep.h"
 #include "log.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -87,7 +90,78 @@ void guard_dismiss(struct guard *g)
 	g->pid = 0;
 }
 
-struct keep *guard_wait(void)
+void guard_tell(const struct guard *g, bool stands)
 {
-	return keep_wait(0);
+	if (g->pid)
+		keep_tell(g->fd, stands ? KEEP_STANDS : KEEP_RUNS, -1);
+}
+
+/* ---- the guard itself ---- */
+
+#define LOOK_MS 1000
+
+/* The agent, as its guard sees it. */
+struct watched {
+	pid_t pid;
+	int pidfd; /* -1: it is gone, or cannot be watched */
+	unsigned stopped_looks;
+	const char *journal;
+};
+
+/* Who made the pair of sockets, and still has the other end when the pidfd is there: so that is no later process of its pid. */
+static int agent_pidfd(int sock, pid_t *pid)
+{
+	struct pollfd p = {.fd = sock};
+	struct ucred who;
+	socklen_t n = sizeof(who);
+	int fd;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &n))
+		return -1;
+	*pid = who.pid;
+	fd = pidfd_open(who.pid, 0);
+	if (fd < 0 || (poll(&p, 1, 0) == 0))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* What cannot be read does not say so. */
+static bool is_ours(const char *journal)
+{
+	enum handoff_state state;
+	struct journal *j;
+	struct err e;
+
+	if (!journal)
+		return true;
+	if (journal_look(&j, journal, &e))
+		return false;
+	state = journal_last_state(j);
+	journal_close(j);
+	return state == HO_SRC_BEGUN || state == HO_SRC_ABORTED;
+}
+
+static void look(void *ctx)
+{
+	struct watched *w = ctx;
+
+	w->stopped_looks = process_is_stopped(w->pid) ? w->stopped_looks + 1 : 0;
+	if (w->stopped_looks <= GUARD_STOPPED_S * 1000 / LOOK_MS || !is_ours(w->journal))
+		return;
+	if (!pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0)) /* its end is what is waited for */
+		log_error("the agent (process %d) was stopped (SIGSTOP) for %d s while the guest stands still, and is ended", (int)w->pid,
+			  GUARD_STOPPED_S);
+}
+
+struct keep *guard_wait(const char *journal)
+{
+	struct watched w = {.journal = journal};
+	struct keep *k;
+
+	w.pidfd = agent_pidfd(0, &w.pid);
+	k = keep_wait(0, w.pidfd < 0 ? NULL : look, LOOK_MS, &w);
+	if (w.pidfd >= 0)
+		close(w.pidfd);
+	return k;
 }

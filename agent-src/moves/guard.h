@@ -6,6 +6,9 @@
  * nothing with an agent that may be out of memory or half dead; it sleeps on a socket that ends with the agent. What it then
  * does is what `vmferry recover` would do first, without the destination: that is left to a person. Until QEMU's migration is over it keeps
  * that one's connections open (keep.h).
+ *
+ * An agent that is stopped (SIGSTOP) while the guest stands still by its doing is as good as dead to the guest: after GUARD_STOPPED_S of
+ * that its guard kills it, which it may at any instruction. Not one that has COMMITTED, as then the guest is the destination's.
  */
 #ifndef VMFERRY_GUARD_H
 #define VMFERRY_GUARD_H
@@ -15,7 +18,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define GUARD_WORD "--guard"
+#define GUARD_WORD	"--guard"
+#define GUARD_STOPPED_S 10
 
 struct guard {
 	pid_t pid; /* 0: none */
@@ -27,10 +31,15 @@ struct guard {
 int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e);
 /* It is there, to follow us. */
 bool guard_is_alive(const struct guard *g);
+/* The guest is about to stand still by our doing; or runs again. */
+void guard_tell(const struct guard *g, bool stands);
 /* An orderly end: it has nothing to do. Not called, or called with a guard that was not started: nothing happens. */
 void guard_dismiss(struct guard *g);
 
-/* What the guard itself begins with: waits for the agent's end on standard input. NULL: an orderly one; otherwise what it has of it. */
-struct keep *guard_wait(void);
+/*
+ * What the guard itself begins with: waits for the agent's end on standard input. NULL: an orderly one; otherwise what it has of it.
+ * journal: says whether the guest may be the destination's; NULL: it cannot.
+ */
+struct keep *guard_wait(const char *journal);
 
 #endif

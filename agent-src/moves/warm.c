@@ -134,6 +134,7 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 		return err_set(e, EBUSY,
 			       "the guest is to shut down now, and somebody has paused it: resume it (QMP cont), then move it again");
 	report_notice(&t->report, "the guest is told to shut down now (ACPI power button)");
+	guard_tell(&t->guard, true);
 	return power_press(&t->power, t->opt->warm.shutdown_timeout_s, e);
 }
 

@@ -225,6 +225,7 @@ static int switch_over(struct storage *s, struct err *e)
 	fault_point("src-ready");
 	if (!r && !guard_is_alive(&s->guard)) /* should we die now, requests would wait for ever */
 		r = err_set(e, ESRCH, "our guard, which would go on if we could not, has ended");
+	guard_tell(&s->guard, true);
 	if (!r)
 		r = complete(s, e);
 	if (!r)

@@ -68,6 +68,15 @@ pid_t process_parent(pid_t pid)
 	return read_stat(pid, &state, &parent, &start_time) ? 0 : parent;
 }
 
+bool process_is_stopped(pid_t pid)
+{
+	uint64_t start_time;
+	pid_t parent;
+	char state;
+
+	return !read_stat(pid, &state, &parent, &start_time) && state == 'T';
+}
+
 bool qemu_is_alive(pid_t pid, uint64_t start_time)
 {
 	uint64_t found;

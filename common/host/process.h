@@ -18,6 +18,8 @@
 int process_start_time(pid_t pid, uint64_t *out);
 /* 0: it has none that we can see, or is gone. */
 pid_t process_parent(pid_t pid);
+/* It stands, by SIGSTOP or its like: state T of proc_pid_stat(5). One that a debugger has is in another. */
+bool process_is_stopped(pid_t pid);
 /* Same pid, same start time, and not a zombie. */
 bool qemu_is_alive(pid_t pid, uint64_t start_time);
 /*

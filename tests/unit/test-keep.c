@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ static void a_dead_agents_connections_are_held_then_read_then_closed(void **stat
 	accept_and_tell();
 	waiting = qemu_connects();
 	agent_dies();
-	k = keep_wait(t.keeper);
+	k = keep_wait(t.keeper, NULL, 0, NULL);
 	assert_non_null(k);
 	n = taken(main_fd, MUCH);
 	assert_true(n > 0 && n < MUCH); /* nobody reads */
@@ -92,7 +93,7 @@ static void one_that_qemu_closes_does_not_disturb_the_others(void **state)
 	accept_and_tell();
 	accept_and_tell();
 	agent_dies();
-	k = keep_wait(t.keeper);
+	k = keep_wait(t.keeper, NULL, 0, NULL);
 	keep_drain(k);
 	close(a);
 	assert_int_equal(taken(b, MUCH), MUCH);
@@ -110,7 +111,7 @@ static void after_a_goodbye_there_is_nothing(void **state)
 	accept_and_tell();
 	assert_true(is_open(fd));
 	keep_tell(t.agent, KEEP_GOODBYE, -1);
-	assert_null(keep_wait(t.keeper));
+	assert_null(keep_wait(t.keeper, NULL, 0, NULL));
 	assert_false(is_open(fd));
 	agent_dies();
 	close(fd);
@@ -128,7 +129,7 @@ static void what_is_to_be_let_go_of_is_let_go_of(void **state)
 	after = qemu_connects();
 	accept_and_tell();
 	agent_dies();
-	k = keep_wait(t.keeper);
+	k = keep_wait(t.keeper, NULL, 0, NULL);
 	assert_false(is_open(before));
 	assert_true(is_open(after));
 	close(before);
@@ -151,7 +152,7 @@ static void more_than_there_can_be_are_closed(void **state)
 		accept_and_tell();
 	}
 	agent_dies();
-	k = keep_wait(t.keeper);
+	k = keep_wait(t.keeper, NULL, 0, NULL);
 	for (i = 0; i < ARRAY_LEN(fd); i++)
 		assert_int_equal(is_open(fd[i]), i < KEEP_CONNS_MAX);
 	keep_free(k);
@@ -170,6 +171,56 @@ static void a_keeper_that_is_gone_is_no_harm(void **state)
 	keep_drain(NULL);
 	keep_end(NULL);
 	keep_free(NULL);
+}
+
+static unsigned looks;
+
+static void look_twice(void *ctx)
+{
+	(void)ctx;
+	if (++looks == 2)
+		close(t.agent);
+}
+
+static void never_look(void *ctx)
+{
+	(void)ctx;
+	fail_msg("it looked");
+}
+
+static void looks_while_the_guest_may_stand_still(void **state)
+{
+	struct keep *k;
+
+	(void)state;
+	keep_tell(t.agent, KEEP_STANDS, -1);
+	alarm(20); /* it would wait for ever */
+	k = keep_wait(t.keeper, look_twice, 1, NULL);
+	alarm(0);
+	assert_int_equal(looks, 2);
+	keep_free(k);
+	close(t.listen_fd);
+}
+
+static void *die_later(void *arg)
+{
+	(void)arg;
+	poll(NULL, 0, 50);
+	close(t.agent);
+	return NULL;
+}
+
+static void does_not_look_when_it_runs(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	keep_tell(t.agent, KEEP_STANDS, -1);
+	keep_tell(t.agent, KEEP_RUNS, -1);
+	assert_int_equal(pthread_create(&thread, NULL, die_later, NULL), 0);
+	keep_free(keep_wait(t.keeper, never_look, 1, NULL));
+	pthread_join(thread, NULL);
+	close(t.listen_fd);
 }
 
 static int setup(void **state)
@@ -219,6 +270,8 @@ int main(void)
 		CASE(what_is_to_be_let_go_of_is_let_go_of),
 		CASE(more_than_there_can_be_are_closed),
 		CASE(a_keeper_that_is_gone_is_no_harm),
+		CASE(looks_while_the_guest_may_stand_still),
+		CASE(does_not_look_when_it_runs),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
