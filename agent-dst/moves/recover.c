@@ -3,13 +3,21 @@
 #include "exit-code.h"
 #include "json-text.h"
 #include "log.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
-#define SETTLE_MS     2000 /* a live agent that does not let go of its journal is at work */
-#define BUSY_PAUSE_MS 200  /* longer than whoever waits takes to look (outage.c) */
+#define SETTLE_MS     2000  /* a live agent that does not let go of its journal is at work */
+#define BUSY_PAUSE_MS 200   /* longer than whoever waits takes to look (outage.c) */
+#define STOPPED_MS    10000 /* an agent that is stopped for so long is as good as dead to its guest */
+#define LOOK_MS	      2500
 
 int transfer_restore(struct transfer *t, const char *journal_path, struct err *e)
 {
@@ -29,17 +37,51 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 	return attempt_step(&t->a, EV_RECOVER, HO_NONE, e);
 }
 
+/* The agent that has that journal is stopped (SIGSTOP): its pid. 0: it is not, or cannot be seen. */
+static pid_t stopped_agent(const char *journal_path)
+{
+	pid_t pid = process_that_opened(journal_path, 0);
+	AUTO_FREE char *of = xasprintf("/proc/%d/exe", (int)pid);
+	char exe[PATH_MAX] = "";
+	const char *name;
+
+	if (!pid || readlink(of, exe, sizeof(exe) - 1) < 0)
+		return 0;
+	name = strrchr(exe, '/');
+	return name && !strncmp(name, "/vmferry-dst", strlen("/vmferry-dst")) && process_is_stopped(pid) ? pid : 0;
+}
+
+/* It may die at any instruction, and what it was at is in its journal. */
+static void end_agent(pid_t pid, const char *journal_path)
+{
+	AUTO_CLOSE int fd = pidfd_open(pid, 0);
+
+	if (fd < 0 || stopped_agent(journal_path) != pid || pidfd_send_signal(fd, SIGKILL, NULL, 0))
+		return;
+	log_error("the agent of this move (process %d) was stopped (SIGSTOP) for %d s, and is ended", (int)pid, STOPPED_MS / 1000);
+}
+
 int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e)
 {
-	uint64_t until = now_ns() + wait_ms * 1000000ULL;
+	uint64_t until = now_ns() + wait_ms * 1000000ULL, looked_ns = now_ns(), runs_ns = now_ns();
 	struct err ignored;
+	pid_t stopped;
 	int wish, r;
 
 	while ((r = transfer_restore(t, journal_path, e)) == -EBUSY && now_ns() < until) {
 		wish = journal_want(journal_path);
-		loop_step(t->a.loop, BUSY_PAUSE_MS, &ignored);
+		poll(NULL, 0, BUSY_PAUSE_MS);
+		loop_step(t->a.loop, 0, &ignored);
 		if (wish >= 0)
 			close(wish);
+		if (now_ns() - looked_ns < LOOK_MS * 1000000ULL)
+			continue;
+		looked_ns = now_ns();
+		stopped = stopped_agent(journal_path);
+		if (!stopped)
+			runs_ns = now_ns();
+		else if (now_ns() - runs_ns > STOPPED_MS * 1000000ULL)
+			end_agent(stopped, journal_path);
 	}
 	return r;
 }

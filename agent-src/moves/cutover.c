@@ -188,6 +188,8 @@ void cutover_entered(struct attempt *a)
 		leave_stages(transfer_of(a));
 	else if (a->handoff.state == HO_SRC_COMMITTED && a->con.stage != ST_COMMIT)
 		conductor_goto(&a->con, ST_COMMIT);
+	else if (a->handoff.state == HO_SRC_RELEASED) /* the guest runs there, and nothing waits for the rest */
+		loop_timer_set(a->loop, &transfer_of(a)->end.patience, ANSWER_MS);
 }
 
 static int release_shut(struct attempt *a, struct err *e)

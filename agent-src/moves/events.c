@@ -13,7 +13,7 @@
 
 #define RECONNECT_MS	   12000
 #define RECONNECT_PAUSE_MS 200
-#define RECONNECTS_MS	   60000 /* all of them together */
+#define RECONNECTS_MS	   100000 /* all of them together */
 
 /* ---- losing the other side ---- */
 

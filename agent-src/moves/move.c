@@ -188,7 +188,7 @@ int commit_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 
 	(void)e;
-	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
+	loop_timer_set(t->a.loop, &t->end.patience, START_MS);
 	return 0;
 }
 

@@ -28,7 +28,8 @@
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
 #define SEEDS_WORTH	    64	  /* all memory is read for them: not for disks smaller than this part of it */
-#define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say STARTED */
+#define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say again where it is */
+#define START_MS	    15000 /* to say STARTED: after that another agent there is asked */
 
 enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 extern const char *const stage_names[];
