@@ -104,18 +104,22 @@ static int end_qemu(struct attempt *a, struct err *e)
 int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 {
 	struct transfer *t = transfer_of(a);
+	bool keep = a->handoff.state == HO_DST_DONE, settings_stay;
 	struct err e;
-	bool keep = a->handoff.state == HO_DST_DONE;
 
 	(void)ignored;
 	ram_stop_feeding(&t->ram);
 	disks_stop(&t->disks);
 	data_plane_stop(&t->data);
-	if (keep && t->target.qmp && t->target.settings && settings_restore(t->target.qmp, t->target.settings, &e))
-		log_error("the destination QEMU's migration settings: %s", e.msg);
+	settings_stay = keep && t->target.qmp && t->target.settings && settings_restore(t->target.qmp, t->target.settings, &e);
 	if (keep && !t->a.over)
 		startup_settle(&t->startup);
 	transfer_undo(t, keep);
+	if (settings_stay)
+		attempt_add_leftover(
+			a, xasprintf("at the destination: settings of migration in the guest's QEMU (process %d), which goes on with "
+				     "those of this move: %s",
+				     (int)t->target.qemu.pid, e.msg));
 	return 0;
 }
 
