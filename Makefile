@@ -164,15 +164,16 @@ $(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
 $(FUZZERS:%=$(B)/%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz-%.o $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
-# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h).
-SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so
+# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, error-shim.c).
+SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so
 $(B)/shared/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/shared/vmferry: $(B)/vmferry
 	@mkdir -p $(@D)
 	cp $< $@
-$(B)/shared/power.so: tests/lib/power-shim.c tests/lib/power.h
+$(B)/shared/power.so: tests/lib/power.h
+$(B)/shared/%.so: tests/lib/%-shim.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
@@ -237,6 +238,13 @@ format-check: ## Say what is not laid out so
 check-long: ## The same and tests/long: fuzzing, sanitizers, mutants, other Debian releases
 	scripts/install-deps --check --model --cross
 	LONG=1 $(MAKE) check
+
+.PHONY: check-faults
+check-faults: ## The table of faults: what goes wrong in which moment, and where the guest is then; T=WORD: those cells (half an hour and more)
+	scripts/install-deps
+	$(MAKE) $(JOBS) all tests
+	tests/guest/build-guest
+	VARIANT=$(VARIANT) tests/faults/run $(T)
 
 .PHONY: unit
 unit: tests ## Unit tests only; VARIANT=asan or tsan: under a sanitizer

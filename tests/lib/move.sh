@@ -20,7 +20,7 @@ TO=                     # the directory that the last one goes to
 MOVING=                 # NAME
 MOVE_PID=
 DST_PID= DST_ADDRESS=   # of the vmferry-dst that listen_dst started last
-declare -a DST_ON=()    # what starts that, as ON does the source's
+declare -a DST_ON=()    # what starts that, as ON does the source's; it listens at DST_AT (127.0.0.1)
 
 export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run
 mkdir -p -m 700 "$VMFERRY_STATE_DIR" "$VMFERRY_RUNTIME_DIR"
@@ -104,7 +104,7 @@ listen_dst() { # [OPTION...]
 		cp -p "$DIR/dst-state/token" "$VMFERRY_STATE_DIR/token"
 	fi
 	rm -f "$DIR/dst.out" # an earlier one's, which says where that listened
-	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
+	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen "${DST_AT:-127.0.0.1}:0" --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
 	kill_at_exit "$DST_PID"

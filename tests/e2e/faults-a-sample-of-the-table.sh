@@ -1,0 +1,11 @@
+#!/bin/bash
+# A few cells of the table of faults (tests/faults/run), one of each family, and a run of random ones.
+# timeout: 300
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+[[ $EUID -eq 0 ]] || { echo "skip: two hosts with an sshd need root, for namespaces"; exit 77; }
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+J=2 FAULTS_OUT=$out tests/faults/run process/src-held/dst-agent/kill process/after-DST_START/dst-qemu/stop5 network/memory/all/reset \
+	others/src-pre-switchover/person/cont reboot/after-DST_PREPARED/both/power errors/write-8/dst-disk/full
+J=1 FAULTS_OUT=$out tests/faults/run --random --seed 1 --seconds 5

@@ -1,0 +1,298 @@
+# shellcheck shell=bash
+# One cell of the table of faults (tests/faults/run): a move, something that goes wrong at one moment of it, and what must be true afterwards.
+# To be sourced; everything of aftermath.sh.
+#
+#   cell_begins                     guest a, a destination agent that stands, and who watches both
+#   reach WHEN                      starts the move and returns at that moment: a fault point, at which the agent that came to it is stopped;
+#                                   "disks" or "memory", in the middle of that; or "begun", right after the start. A moment that does not come
+#                                   is none of this cell: absent
+#   pid_of WHO                      src-agent, dst-agent, src-qemu, dst-qemu; prints nothing when there is none (yet)
+#   go_on                           the agent that was stopped by `reach` goes on, and the move as fast as it can
+#   settle                          whatever a person would do until it is known where the guest is, with vmferry's own commands
+#   verdict                         all that must be true then; prints the cell's evidence
+#
+# CODE is the exit code of the last command that said where the guest is, SAID_BY that command. DST_OPTIONS, MOVE_OPTIONS: more of
+# the destination agent's, and of the move's; HEAL: what is done before a person recovers the guest. What was watched is in DIR/watched.
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/aftermath.sh"
+
+DST_OPTIONS=() MOVE_OPTIONS=()
+MAY_BE_NOWHERE=0 # 1: a QEMU was killed that had the guest, or may have had it; or the guest was to end
+MAY_END_THERE=0	 # 1: even after it had arrived at the destination
+FENCED=0	 # the destination's QEMU is known to be dead
+STOPPED=()	 # pids that nobody but this cell continues
+MOMENT=	 # of this cell
+AT_FAULT=	 # the agent that waits at the moment of this cell
+CODE= SAID_BY=
+REAL_TO=	 # the directory of the destination
+
+note() { # WHAT IS PART OF THE EVIDENCE
+	echo "note: $*" | tee -a "$DIR/notes"
+}
+
+absent() { # WHY
+	echo "absent: $*"
+	exit 0
+}
+
+cell_begins() {
+	BEATS_MS=10
+	local disk_mb=8 ram_mb=16
+	head -c ${disk_mb}M /dev/urandom >"$DIR/a.raw"
+	MEM=128 WITNESS="ram_mb=$ram_mb rate=500 disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=$BEATS_MS ${WITNESS_MORE:-}" \
+		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
+	SETTINGS=$(settings_of a)
+	to_listener "${DST_OPTIONS[@]}"
+	python3 -S "$TOP/tests/faults/watch.py" "$DIR" >"$DIR/watched" 2>&1 &
+	WATCHER=$!
+	kill_at_exit "$WATCHER"
+}
+
+# A destination agent again where the last one was: the source asks there.
+listen_again() {
+	kill_at_exit "$DST_PID"
+	end_process "$DST_PID"
+	rm -f "$DIR/dst.out"
+	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen "$DST_ADDRESS" --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v \
+		"${DST_OPTIONS[@]}" </dev/null >"$DIR/dst.out" 2>>"$DIR/dst.log" &
+	DST_PID=$!
+	kill_at_exit "$DST_PID"
+	wait_for 20 grep -qs '^listening on' "$DIR/dst.out" || fail "vmferry-dst does not listen again: $(tail -n 1 "$DIR/dst.log")"
+}
+
+# --- moments -------------------------------------------------------------------------------
+
+move_is_over() {
+	process_is_gone "$MOVE_PID"
+}
+
+reached() {
+	fault_is_over || move_is_over
+}
+
+reach() { # WHEN [OPTION OF THE MOVE...]
+	local when=$1
+	shift
+	MOMENT=$when
+	case $when in
+	begun) ;;
+	disks) set -- "${SLOW_DISKS[@]}" "$@" ;;
+	memory) set -- "${SLOW_RAM[@]}" "$@" ;;
+	*) fault "$when" stop ;;
+	esac
+	# what stands already at the destination is of another life: its fault is its own
+	[[ -z ${VMFERRY_FAULT:-} ]] || to_listener "${DST_OPTIONS[@]}"
+	move_start a "$DEST" "${MOVE_OPTIONS[@]}" "$@"
+	REAL_TO=$TO
+	case $when in
+	begun) ;;
+	disks) while_disks ;;
+	memory) while_ram ;;
+	*)
+		wait_for 40 reached || fail "$when is not reached: $(tail -n 3 "$DIR/move.log")"
+		[[ -s $DIR/fault ]] || absent "a move of this kind has no $when"
+		AT_FAULT=$(<"$DIR/fault")
+		wait_for 10 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $when"
+		unset VMFERRY_FAULT
+		;;
+	esac
+}
+
+pid_of() { # WHO
+	case $1 in
+	src-agent) echo "$MOVE_PID" ;;
+	dst-agent) if [[ $AT_FAULT && $AT_FAULT != "$MOVE_PID" ]]; then echo "$AT_FAULT"; else agent_dst | head -n 1; fi ;;
+	src-qemu) echo "${GUEST_PID[a]}" ;;
+	dst-qemu) qemu_dst | head -n 1 ;;
+	esac || true
+}
+
+go_on() {
+	[[ ! $MOMENT =~ ^(disks|memory)$ ]] || timeout 5 "$BIN/vmferry" set "${GUEST_PID[a]}" bwlimit=0 >/dev/null 2>&1 || true
+	[[ -z $AT_FAULT ]] || kill -CONT "$AT_FAULT" 2>/dev/null || true
+	AT_FAULT=
+}
+
+# Whether the journal there has a record of that state.
+journal_says() { # DIRECTORY STATE
+	grep -qsE "\"state\": ?\"$2\"|$2" "$1"/*.journal 2>/dev/null
+}
+
+kill_it() { # WHO PID
+	case $1 in
+	src-qemu) MAY_BE_NOWHERE=1 ;;
+	dst-qemu)
+		FENCED=1
+		[[ -z $(find "$DIR/dst-state" -name '*.journal' -exec grep -l DST_START {} + 2>/dev/null) ]] || MAY_BE_NOWHERE=1 MAY_END_THERE=1
+		;;
+	esac
+	[[ -n ${PID_BORN[$2]:-} ]] || kill_at_exit "$2"
+	kill -KILL "$2" 2>/dev/null || true
+	[[ $2 != "$AT_FAULT" ]] || AT_FAULT=
+	wait_for 10 process_is_gone "$2" || fail "process $2 does not die"
+}
+
+# --- until it is known ----------------------------------------------------------------------
+
+is_stopped() { # PID: by this cell
+	[[ " ${STOPPED[*]} " == *" $1 "* ]]
+}
+
+# The agents and QEMUs that this cell stopped for ever: somebody at last sees that they hang. An agent is killed, a QEMU continued.
+release_stopped() {
+	local pid
+	for pid in "${STOPPED[@]}"; do
+		if [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == *qemu* ]]; then
+			kill -CONT "$pid" 2>/dev/null || true
+		else
+			kill -KILL "$pid" 2>/dev/null || true
+			wait_for 10 eval '[[ $(state_of '"$pid"') =~ ^Z?$ ]]' || fail "process $pid does not die"
+		fi
+	done
+	STOPPED=()
+}
+
+ask_recover() { # [OPTION...]: sets CODE
+	CODE=0 SAID_BY="recover${*:+ $*}"
+	"${ON[@]}" timeout 100 "$BIN/vmferry" recover a -v "$@" </dev/null >"$DIR/recover.out" 2>>"$DIR/recover.log" || CODE=$?
+	! tail -n 1 "$DIR/recover.log" | grep -q 'nothing to recover' || CODE=nothing
+}
+
+# A move that waits while its guest runs, or its QEMU hangs, may do so for as long as its user likes.
+somebody_acts() {
+	if runs_at "$DIR"; then
+		note "the guest runs, the move waits: it is cancelled"
+		timeout 20 "${ON[@]}" "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null 2>&1 || true
+	elif is_stopped "${GUEST_PID[a]}"; then
+		note "the move waits for the guest's QEMU, which goes on"
+		release_stopped
+	fi
+}
+
+qemu_dst_is_gone() {
+	[[ -z $(qemu_dst) ]]
+}
+
+settle() {
+	local i
+	if is_stopped "$MOVE_PID"; then
+		wait_for 40 guest_runs || note "the guest stands still while its agent is stopped"
+	else
+		wait_for 60 move_is_over || somebody_acts
+		wait_for 150 move_is_over || fail "the move does not end: $(tail -n 2 "$DIR/move.log")"
+	fi
+	release_stopped
+	"${HEAL:-true}"
+	wait_for 20 move_is_over || fail "vmferry migrate does not end"
+	CODE=0 SAID_BY=migrate
+	wait "$MOVE_PID" || CODE=$?
+	guard_ends
+	! process_is_gone "$DST_PID" || listen_again
+	for i in 1 2 3; do
+		case $CODE in
+		0 | 1 | 5 | 8) [[ $SAID_BY != migrate || -n $(unfinished_journals) ]] || break ;;
+		esac
+		if [[ $CODE == 6 && $FENCED == 1 ]] && qemu_dst_is_gone; then
+			ask_recover --peer-is-fenced
+		else
+			ask_recover
+		fi
+		case $CODE in 0 | 1 | 5 | 8 | nothing) break ;; esac
+	done
+}
+
+# --- what must be true ----------------------------------------------------------------------
+
+runs_at() { # DIRECTORY
+	[[ -S $1/a.mon && $(timeout 5 "$ASK" state "$1/a.mon" 2>/dev/null) == running ]]
+}
+
+guest_runs() {
+	runs_at "$DIR" || runs_at "$REAL_TO"
+}
+
+where_it_runs() {
+	local where=()
+	! runs_at "$DIR" || where+=(source)
+	! runs_at "$REAL_TO" || where+=(destination)
+	echo "${where[*]:-nowhere}"
+}
+
+says_where() { # CODE: of the last command
+	case $1 in
+	0 | 7) echo destination ;;
+	1 | 4 | 3) echo source ;;
+	5) echo paused ;;
+	nothing) if process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # as it was
+	8) echo nowhere ;;
+	*) echo "unknown ($1)" ;;
+	esac
+}
+
+settings_of_moved() {
+	"$ASK" settings "$REAL_TO/a.mon" "$DIR/nbd-probe"
+}
+
+# A beat is counted by the guest: none is there twice, in one console or in two, unless it booted in between.
+assert_beats_once() {
+	local beats=$DIR/beats
+	{ cat "$DIR/a.console" "$REAL_TO/a.console" 2>/dev/null || true; } | tr -d '\r' | { grep -aE '^hb [0-9]+ [0-9]+$' || true; } | sort >"$beats"
+	[[ -s $beats ]] || fail "the guest's consoles have no beats"
+	[[ -z $(uniq -d "$beats") ]] || fail "the guest ran twice: $(uniq -d "$beats" | head -n 3)"
+}
+
+assert_never_two() {
+	kill -TERM "$WATCHER" 2>/dev/null || true
+	wait "$WATCHER" 2>/dev/null || true
+	! grep -q '^BAD' "$DIR/watched" || fail "while it was watched: $(grep '^BAD' "$DIR/watched" | head -n 3)"
+}
+
+evidence() { # WHERE
+	echo "green: $1, $SAID_BY says $CODE; it stood still for at most $(sed -n 's/^still //p' "$DIR/watched") ms$(
+		[[ ! -s $DIR/notes ]] || sed 's/^note: /; /' "$DIR/notes" | tr -d '\n'
+	)"
+}
+
+verdict() {
+	local where settings=$SETTINGS
+	where=$(where_it_runs)
+	if [[ $where == nowhere ]]; then # it may be about to
+		wait_for 5 guest_runs || true
+		where=$(where_it_runs)
+	fi
+	[[ $where != 'source destination' ]] || fail "it runs twice"
+	[[ $where != nowhere || $MAY_BE_NOWHERE == 1 ]] || fail "it runs nowhere, and $SAID_BY says $CODE"
+	[[ $where == nowhere && $CODE == 0 && $MAY_END_THERE == 1 ]] ||
+		assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"
+	assert_beats_once
+	TO=$REAL_TO
+	case $where in
+	source)
+		wait_for 10 is_alone || true
+		assert_nothing_left $DST_PID
+		assert_settled
+		;;
+	destination)
+		if [[ $SAID_BY == migrate ]] && result 'r.get("leftovers", [])' | grep -q 'settings of migration'; then
+			note "it says that settings of migration stay as they are"
+			SETTINGS=$(settings_of_moved)
+		fi
+		if [[ $(qemu_dst) != "${GUEST_PID[a]}" ]]; then
+			wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+			guest_adopt a "$(qemu_dst)"
+			GUEST_AT[a]=$TO
+		fi
+		assert_moved
+		;;
+	nowhere)
+		[[ $CODE =~ ^(8|0|nothing)$ ]] || fail "its QEMU was killed, and $SAID_BY says $CODE"
+		assert_nothing_unfinished
+		wait_for 10 eval '[[ $(processes_of_this_test | grep -vx "${DST_PID:-0}" | wc -l) == 0 ]]' ||
+			fail "left: $(processes_of_this_test | xargs -r ps -o pid=,args= -p)"
+		[[ $CODE != 8 || -z $(ls -A "$TO") ]] || fail "left behind at the destination: $(ls -A "$TO")"
+		;;
+	esac
+	assert_never_two
+	SETTINGS=$settings
+	[[ $where == nowhere ]] || assert_next_move_succeeds
+	evidence "$where"
+}

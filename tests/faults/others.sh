@@ -1,0 +1,56 @@
+#!/bin/bash
+# tests/faults/others.sh WHEN WHO WHAT: at that moment of a move, the guest itself or somebody at another monitor of its QEMU does something.
+. "$(dirname "$0")/cell.sh"
+WHEN=$1 WHO=$2 WHAT=$3
+
+person() { # QMP COMMAND
+	timeout 5 "$ASK" qmp "$(free_monitor a)" "$1" >>"$DIR/person" 2>&1 || note "QEMU: $(tail -n 1 "$DIR/person")"
+}
+
+# Whoever paused it has it go on, wherever it is now.
+somebody_resumes() {
+	local at
+	for at in "$DIR" "$REAL_TO"; do
+		[[ $(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null) == paused ]] || continue
+		note "paused at $([[ $at == "$DIR" ]] && echo the source || echo the destination)"
+		[[ $CODE != 5 || $at != "$DIR" ]] || CODE=1
+		qmp "$at/a.mon" '{"execute": "cont"}' >/dev/null
+	done
+}
+
+# What was plugged in is not on its command line: no move takes that.
+somebody_unplugs() {
+	local at=$DIR/a.mon
+	[[ -S $at ]] || at=$REAL_TO/a.mon
+	qmp "$at" '{"execute": "device_del", "arguments": {"id": "plugged"}}' DEVICE_DELETED >/dev/null 2>&1 || true
+}
+
+WITNESS_MORE=button=1
+cell_begins -device qemu-xhci
+reach "$WHEN"
+case $WHO/$WHAT in
+guest/poweroff)
+	timeout 5 "$ASK" order "$(orders a)" poweroff 3 >/dev/null 2>&1 || note "it did not take the order"
+	MAY_BE_NOWHERE=1 MAY_END_THERE=1
+	;;
+person/reset) person '{"execute": "system_reset"}' ;;
+person/button)
+	person '{"execute": "system_powerdown"}'
+	MAY_BE_NOWHERE=1 MAY_END_THERE=1
+	;;
+person/quit)
+	person '{"execute": "quit"}'
+	MAY_BE_NOWHERE=1 MAY_END_THERE=1
+	;;
+person/pause) person '{"execute": "stop"}' ;;
+person/cont) person '{"execute": "cont"}' ;;
+person/resize) person '{"execute": "block_resize", "arguments": {"device": "d0", "size": 16777216}}' ;;
+person/plug) person '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "plugged"}}' ;;
+person/unplug) person '{"execute": "device_del", "arguments": {"id": "d0-dev"}}' ;;
+*) fail "what is $WHO/$WHAT?" ;;
+esac
+go_on
+settle
+somebody_resumes
+somebody_unplugs
+verdict
