@@ -11,7 +11,7 @@ host_ends() { # src|dst
 	if [[ $1 == src ]]; then
 		pids="${GUEST_PID[a]} $MOVE_PID $(pgrep -f "^vmferry --guard $DIR/" || true)"
 	else
-		pids="$DST_PID $(agent_dst) $(qemu_dst)"
+		pids="$DST_PID $(agent_dst || true) $(qemu_dst || true)"
 	fi
 	for pid in $pids; do kill -STOP "$pid" 2>/dev/null || true; done # all in one moment
 	for pid in $pids; do kill -KILL "$pid" 2>/dev/null || true; done
