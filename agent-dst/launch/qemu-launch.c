@@ -1,24 +1,17 @@
-/*
- * qemu-launch.c: see qemu-launch.h.
- *
- * Between fork and exec only async-signal-safe calls are made: other threads of the agent may hold
- * locks. What goes wrong there comes back as a `struct exec_failure` over a pipe that a successful
- * exec closes.
- */
+/* qemu-launch.c: see qemu-launch.h. */
 #include "qemu-launch.h"
 #include "log.h"
+#include "program.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define LOG_TAIL_BYTES 700
@@ -27,72 +20,6 @@
 #define END_TIMEOUT_MS 30000
 
 extern char **environ;
-
-struct exec_failure {
-	int code;
-	char step[32];
-};
-
-/* In the child */
-
-static void die(int report_fd, const char *step)
-{
-	struct exec_failure f = {.code = errno};
-	ssize_t n;
-
-	memcpy(f.step, step, strlen(step) + 1);
-	n = write(report_fd, &f, sizeof(f));
-	(void)n;
-	_exit(127);
-}
-
-static void default_signals(void)
-{
-	struct sigaction sa = {.sa_handler = SIG_DFL};
-	sigset_t none;
-	int s;
-
-	for (s = 1; s < NSIG; s++)
-		sigaction(s, &sa, NULL); /* EINVAL for SIGKILL, SIGSTOP and libc's own */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Until the parent says so; not at all if it is gone. */
-static void wait_for_leave(const int gate[2])
-{
-	ssize_t n;
-	char c;
-
-	close(gate[1]);
-	do
-		n = read(gate[0], &c, 1);
-	while (n < 0 && errno == EINTR);
-	if (n != 1)
-		_exit(127);
-}
-
-static void child(const char *exe, char *const *argv, char *const *env, int null_fd, int log_fd, int report_fd, const int gate[2],
-		  bool helper)
-{
-	wait_for_leave(gate);
-	default_signals();
-	if (helper && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		die(report_fd, "prctl");
-	if (setsid() < 0)
-		die(report_fd, "setsid");
-	if (chdir("/") < 0)
-		die(report_fd, "chdir to /");
-	if (dup2(null_fd, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
-		die(report_fd, "dup2");
-	/* marked, not closed: report_fd is needed until exec */
-	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		die(report_fd, "close_range");
-	execve(exe, argv, env);
-	die(report_fd, "exec");
-}
-
-/* In the parent */
 
 static bool same_key(const char *a, const char *b)
 {
@@ -150,7 +77,7 @@ static int new_log(struct err *e)
 	return -e->code;
 }
 
-static int read_report(int fd, struct exec_failure *f)
+static int read_report(int fd, struct program_failure *f)
 {
 	ssize_t n;
 
@@ -204,7 +131,7 @@ static int name_process(struct qemu_proc *q, struct err *e)
 /* The child waits at the gate. */
 static int let_it_go(const struct qemu_proc *q, int gate, int report, const char *exe, qemu_born_fn born, void *ctx, struct err *e)
 {
-	struct exec_failure f;
+	struct program_failure f;
 	int r = born ? born(ctx, q, e) : 0;
 
 	if (r)
@@ -236,19 +163,25 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 		return err_sys(e, errno, "cannot create a pipe");
 	gate_r = above_stdio(gate_fd[0]);
 	gate_w = above_stdio(gate_fd[1]);
-	q.pid = fork();
+	q.pid = program_start(&(struct program){.file = scope ? scope[0] : exe,
+						.argv = words,
+						.env = full_env,
+						.fd = {null_fd, log_fd, log_fd},
+						.gate = gate_r,
+						.report = report_w,
+						.how = PROGRAM_OWN_SESSION | PROGRAM_AT_ROOT | (helper ? PROGRAM_DIES_WITH_US : 0)});
 	if (q.pid < 0)
-		return err_sys(e, errno, "cannot fork for QEMU");
-	if (q.pid == 0)
-		child(scope ? scope[0] : exe, words, full_env, null_fd, log_fd, report_w, (int[]){gate_r, gate_w}, helper);
+		return err_sys(e, -q.pid, "cannot start a process for QEMU");
 	close(report_w);
 	report_w = -1;
+	close(gate_r);
+	gate_r = -1;
 	r = name_process(&q, e);
 	if (!r)
 		r = let_it_go(&q, gate_w, report_r, exe, born, ctx, e);
 	if (r) {
 		kill(q.pid, SIGKILL);
-		waitpid(q.pid, NULL, 0);
+		program_wait_end(q.pid, NULL);
 		forget(&q);
 		return r;
 	}
@@ -310,7 +243,7 @@ static int report_exit(struct qemu_proc *p, struct err *e)
 	const char *why = *tail ? tail : "it wrote nothing to its log";
 	int status = 0;
 
-	if (waitpid(p->pid, &status, WNOHANG) != p->pid)
+	if (program_wait(p->pid, &status) != p->pid)
 		err_set(e, ECHILD, "QEMU ended while starting: %s", why);
 	else if (WIFSIGNALED(status))
 		err_set(e, ECHILD, "QEMU was killed by signal %d (%s) while starting: %s", WTERMSIG(status), strsignal(WTERMSIG(status)),

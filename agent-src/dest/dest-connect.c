@@ -2,6 +2,7 @@
 #include "dest-connect.h"
 #include "dest-ssh.h"
 #include "net.h"
+#include "program.h"
 #include "psk.h"
 #include "token.h"
 #include "util.h"
@@ -57,7 +58,7 @@ char *dest_agent_here(void)
 	return xstrdup("vmferry-dst");
 }
 
-static void run_agent(const char *path, const struct dest_config *cfg, int in, int out)
+static pid_t run_agent(const char *path, const struct dest_config *cfg, int in, int out)
 {
 	char *argv[12] = {(char *)path,
 			  "--listen",
@@ -69,22 +70,16 @@ static void run_agent(const char *path, const struct dest_config *cfg, int in, i
 			  "--runtime-dir",
 			  (char *)cfg->runtime_dir,
 			  cfg->verbose ? "--verbose" : NULL};
+	AUTO_CLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct program p = PROGRAM_NONE;
 
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), said = fcntl(2, F_DUPFD_CLOEXEC, 3);
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL); /* ours are blocked, for the loop */
-	signal(SIGHUP, SIG_DFL);
-	dup2(in, 0);
-	dup2(out, 1);
-	if (cfg->background)
-		dup2(null, 2);
-	setsid(); /* a Ctrl-C at the terminal is for the source agent to decide on */
-	signal(SIGPIPE, SIG_DFL);
-	execvp(path, argv);
-	dprintf(said, "cannot run %s: %s\n", path, strerror(errno));
-	_exit(127);
+	p.file = path;
+	p.argv = argv;
+	p.fd[0] = in;
+	p.fd[1] = out;
+	p.fd[2] = cfg->background ? null : -1;
+	p.how = PROGRAM_OWN_SESSION; /* a Ctrl-C at the terminal is for the source agent to decide on */
+	return program_start(&p);
 }
 
 static int read_address(int fd, char *line, size_t n, struct err *e)
@@ -114,14 +109,12 @@ static int start_local(struct dest *d, const struct dest_config *cfg, const char
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		return err_sys(e, errno, "pipe");
 	token_new(d->token);
-	d->agent = fork();
-	if (d->agent == 0)
-		run_agent(path, cfg, in[0], out[1]);
+	d->agent = run_agent(path, cfg, in[0], out[1]);
 	close(in[0]);
 	close(out[1]);
 	dprintf(in[1], "%s\n", d->token);
 	close(in[1]);
-	r = d->agent < 0 ? err_sys(e, errno, "fork") : read_address(out[0], line, sizeof(line), e);
+	r = d->agent < 0 ? err_sys(e, -d->agent, "cannot start %s", path) : read_address(out[0], line, sizeof(line), e);
 	close(out[0]);
 	if (r)
 		return r;
@@ -314,7 +307,7 @@ void dest_disconnect(struct dest *d)
 	uint64_t until = now_ns() + END_MS * 1000000ULL;
 
 	if (d->agent > 0) {
-		while (waitpid(d->agent, NULL, WNOHANG) == 0 && now_ns() < until)
+		while (program_wait(d->agent, NULL) == 0 && now_ns() < until)
 			poll(NULL, 0, 5);
 		d->agent = 0;
 	}

@@ -4,13 +4,13 @@
 #include "keep.h"
 #include "log.h"
 #include "process.h"
+#include "program.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -37,33 +37,27 @@ static char **environment(void)
 int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e)
 {
 	char *argv[] = {"vmferry", GUARD_WORD, (char *)journal, (char *)runtime_dir, NULL};
+	AUTO_CLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	AUTO_FREE char **env = environment();
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int fds[2], r;
+	struct program p = PROGRAM_NONE;
+	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		return err_sys(e, errno, "cannot create a pair of sockets");
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, fds[0], 0);
-	posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-	if (quiet)
-		posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	r = posix_spawn(&g->pid, "/proc/self/exe", &files, &attr, argv, env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
+	p.file = "/proc/self/exe";
+	p.argv = argv;
+	p.env = env;
+	p.fd[0] = fds[0];
+	p.fd[1] = null;
+	p.fd[2] = quiet ? null : -1;
+	p.how = PROGRAM_OWN_SESSION;
+	g->pid = program_begin(&p);
 	close(fds[0]);
-	if (r) {
+	if (g->pid < 0) {
+		err_sys(e, -g->pid, "cannot start the guard, which takes the guest back should this agent die");
 		close(fds[1]);
 		g->pid = 0;
-		return err_sys(e, r, "cannot start the guard, which takes the guest back should this agent die");
+		return -e->code;
 	}
 	g->fd = fds[1];
 	return 0;

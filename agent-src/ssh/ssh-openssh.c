@@ -7,6 +7,7 @@
  * byte of them passes through this process. The master ends with us (-O exit), or by itself PERSIST_S after its last user.
  */
 #include "log.h"
+#include "program.h"
 #include "ssh-backend.h"
 #include "unix-socket.h"
 #include "util.h"
@@ -73,26 +74,16 @@ static const char *const quiet[] = {"-T", "-x", "-a"};
 /* Starts a program, no_terminal: away from ours. in, out and said become its first three descriptors (-1: /dev/null for in, ours for the others). */
 static pid_t start(const struct args *a, int in, int out, int said, bool no_terminal)
 {
-	pid_t pid = fork();
-	sigset_t none;
+	AUTO_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct program p = PROGRAM_NONE;
 
-	if (pid)
-		return pid;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL); /* ours are blocked, for the loop */
-	signal(SIGPIPE, SIG_DFL);
-	if (no_terminal)
-		setsid(); /* a Ctrl-C is for us to decide on */
-	if (in < 0)
-		in = open("/dev/null", O_RDONLY);
-	dup2(in, 0);
-	if (out >= 0)
-		dup2(out, 1);
-	if (said >= 0)
-		dup2(said, 2);
-	execvp(a->v[0], (char *const *)(uintptr_t)a->v);
-	dprintf(2, "cannot run %s: %s\n", a->v[0], strerror(errno));
-	_exit(127);
+	p.file = a->v[0];
+	p.argv = (char *const *)(uintptr_t)a->v;
+	p.fd[0] = in < 0 ? null : in;
+	p.fd[1] = out;
+	p.fd[2] = said;
+	p.how = PROGRAM_OUTLIVES_TERMINAL | (no_terminal ? PROGRAM_OWN_SESSION : 0); /* a Ctrl-C is for us to decide on */
+	return program_start(&p);
 }
 
 /* Reads what it writes to fd until the end, for at most timeout_ms (-1: as long as it takes); what is over the maximum is
@@ -124,9 +115,8 @@ static int reap(pid_t pid)
 {
 	int status = 0;
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 255;
+	if (program_wait_end(pid, &status) < 0)
+		return 255;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -1,5 +1,6 @@
 /* process.c: see process.h. */
 #include "process.h"
+#include "program.h"
 #include "util.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -119,7 +119,7 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 	r = wait_end(pidfd, timeout_ms);
 	if (r < 0)
 		return err_sys(e, -r, "process %d did not end within %u ms of SIGKILL", (int)pid, timeout_ms);
-	waitpid(pid, NULL, WNOHANG); /* ECHILD when it is not ours */
+	program_wait(pid, NULL); /* -ECHILD when it is not ours */
 	return 0;
 }
 
@@ -169,28 +169,17 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 
 /* ---- running a program ---- */
 
-static int spawn(char *const *argv, int out_fd, pid_t *pid)
+static pid_t start(char *const *argv, int out_fd)
 {
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int r;
+	AUTO_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct program p = PROGRAM_NONE;
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, out_fd, 1);
-	posix_spawn_file_actions_adddup2(&files, out_fd, 2);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	r = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return r;
+	p.file = argv[0];
+	p.argv = argv;
+	p.fd[0] = null;
+	p.fd[1] = p.fd[2] = out_fd;
+	p.how = PROGRAM_OWN_GROUP;
+	return program_begin(&p);
 }
 
 /* Until its output ends: true. What does not fit is read and forgotten. */
@@ -220,7 +209,7 @@ static bool reaped_in_time(pid_t pid, uint64_t until_ns, int *status)
 {
 	pid_t r;
 
-	while ((r = waitpid(pid, status, WNOHANG)) == 0 && now_ns() < until_ns)
+	while ((r = program_wait(pid, status)) == 0 && now_ns() < until_ns)
 		poll(NULL, 0, 2);
 	return r == pid;
 }
@@ -229,20 +218,20 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 {
 	uint64_t until_ns = now_ns() + timeout_ms * 1000000ULL;
 	AUTO_CLOSE int read_fd = -1;
-	int fds[2], status = 0, r;
+	int fds[2], status = 0;
 	pid_t pid;
 
 	*out = (struct process_output){.status = 0};
 	if (pipe2(fds, O_CLOEXEC))
 		return err_sys(e, errno, "cannot create a pipe");
 	read_fd = fds[0];
-	r = spawn(argv, fds[1], &pid);
+	pid = start(argv, fds[1]);
 	close(fds[1]);
-	if (r)
-		return err_sys(e, r, "cannot run %s", argv[0]);
+	if (pid < 0)
+		return err_sys(e, -pid, "cannot run %s", argv[0]);
 	if (!read_output(read_fd, until_ns, out) || !reaped_in_time(pid, until_ns, &status)) {
 		kill(-pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		program_wait_end(pid, NULL);
 		return err_set(e, ETIMEDOUT, "%s did not end within %u ms", argv[0], timeout_ms);
 	}
 	out->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -1,0 +1,62 @@
+/*
+ * program.h: programs that an agent starts, with nothing of its own but what they are given.
+ *
+ * Once an agent is confined (confine.h) whatever it starts would be, too, and QEMU, ssh and their helpers must not. So it has a *launcher*: a
+ * process that was forked off before the first byte of a peer's was read, which does nothing but start what it is told to over a socket,
+ * and ends with the agent. Without a launcher programs are children of the caller's.
+ */
+#ifndef VMFERRY_PROGRAM_H
+#define VMFERRY_PROGRAM_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define PROGRAM_BYTES_MAX (4 * 1024 * 1024) /* of its words */
+
+enum program_how {
+	PROGRAM_OWN_SESSION = 1 << 0,	    /* setsid(2) */
+	PROGRAM_OWN_GROUP = 1 << 1,	    /* setpgid(2) */
+	PROGRAM_AT_ROOT = 1 << 2,	    /* its directory is / */
+	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* what comes from there, but Ctrl-C, is ignored */
+	PROGRAM_DIES_WITH_US = 1 << 3,	    /* it is killed when the thread that started it has ended, or the agent that has the launcher */
+};
+
+struct program {
+	const char *file;  /* looked up in PATH, unless it has a slash */
+	char *const *argv; /* ends with NULL, as env does */
+	char *const *env;  /* NULL: ours */
+	int fd[3];	   /* become 0, 1 and 2 (-1: ours); it has no others */
+	int gate;   /* a pipe: it begins once a byte is there, and never if there is none before the other end is closed; -1: at once */
+	int report; /* a pipe, to which a struct program_failure is written if it cannot begin; -1: it says so itself, and ends with 127 */
+	unsigned how;
+};
+
+#define PROGRAM_NONE ((struct program){.fd = {-1, -1, -1}, .gate = -1, .report = -1})
+
+struct program_failure {
+	int code; /* errno */
+	char step[32];
+};
+
+/* Its pid, or -errno. Any thread. Default signals, none blocked. */
+pid_t program_start(const struct program *p);
+/* The same, of one without gate and report, but -errno, too, if it cannot begin. */
+pid_t program_begin(const struct program *p);
+/* As waitpid(2) with WNOHANG, whoever is its parent: pid, 0 while it runs, or -errno. */
+pid_t program_wait(pid_t pid, int *status);
+/* Until it has ended. */
+pid_t program_wait_end(pid_t pid, int *status);
+
+/*
+ * From now on a launcher starts our programs. To be called while there is one thread, and nothing secret in memory. as_ours: they are our
+ * children nevertheless; not for an agent that forks others. A second call does nothing.
+ */
+int launcher_begin(bool as_ours, struct err *e);
+/* That process is (or was) the launcher that we began. */
+bool launcher_is(pid_t pid);
+/* In a process that was forked from one with a launcher, and is to have one of its own, which ends with it. */
+int launcher_begin_another(struct err *e);
+
+#endif
