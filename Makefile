@@ -3,7 +3,7 @@ VARIANT ?= release
 PREFIX  ?= /usr/local
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 B       := build/$(VARIANT)
-PKGS    := jansson liburing liblz4 libzstd libxxhash openssl
+PKGS    := jansson liburing liblz4 libzstd libxxhash openssl libseccomp
 SRC_PKGS := libssh2 libxml-2.0
 # For the targets that call make again: as many jobs as processors, unless the caller said -j.
 JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))

@@ -6,6 +6,7 @@
  * starts here.
  */
 #include "transfer.h"
+#include "confine.h"
 #include "fault.h"
 #include "hex.h"
 #include "json-text.h"
@@ -64,7 +65,9 @@ int prepare_enter(void *ctx, struct err *e)
 	int r;
 
 	fault_point("dst-prepare");
-	r = take_secret(t, t->decisions, e);
+	r = fault_point("dst-forbidden") ? confine_try(e) : 0;
+	if (!r)
+		r = take_secret(t, t->decisions, e);
 	if (!r)
 		r = begin_journal(t, e);
 	if (!r)

@@ -1,6 +1,7 @@
 /* main.c: vmferry-dst, the destination agent. */
 #include "bench-host.h"
 #include "cmd-recover.h"
+#include "confine.h"
 #include "exit-code.h"
 #include "journal.h"
 #include "libraries.h"
@@ -53,7 +54,8 @@ static const char usage[] =
 	"  vmferry-dst --listen 127.0.0.1:7788\n"
 	"  vmferry migrate vm1 127.0.0.1:7788 --disk-dir /srv/vm\n"
 	"\n"
-	"At start it settles what an agent that died has left, as far as that needs no peer. Called with --bench-host or\n"
+	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches\n"
+	"that off. At start it settles what an agent that died has left, as far as that needs no peer. Called with --bench-host or\n"
 	"--bench-reach it is the other end of vmferry bench, and nothing of all this.\n";
 
 enum {
@@ -114,7 +116,9 @@ static int read_options(struct choice *o, int argc, char **argv)
 		if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
 			continue;
 		if (c == OPT_VERSION) {
-			libraries_print("vmferry-dst", "");
+			AUTO_FREE char *more = confine_library();
+
+			libraries_print("vmferry-dst", more);
 			return 0;
 		}
 		if (c == OPT_HELP) {
@@ -225,15 +229,19 @@ int main(int argc, char **argv)
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	signal(SIGPIPE, SIG_IGN);
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
-	r = state_dir_get(&state_dir, o.state, &e);
+	r = confine_prepare(false, &e);
+	if (!r)
+		r = state_dir_get(&state_dir, o.state, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime_dir, o.runtime, &e);
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
 	if (!r)
 		r = configure(&cfg, &made, &o, state_dir, &e);
-	if (!r)
+	if (!r) {
+		confine_here(true);
 		r = serve(&cfg, &e);
+	}
 	free_made(&made);
 	if (r < 0) {
 		fprintf(stderr, "vmferry-dst: %s\n", e.msg);

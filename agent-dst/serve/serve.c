@@ -3,6 +3,7 @@
 #include "log.h"
 #include "move.h"
 #include "output.h"
+#include "program.h"
 #include "net.h"
 #include "util.h"
 
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -83,7 +85,9 @@ static _Noreturn void session_process(struct server *s, struct link link, const 
 	int r;
 
 	leave_door(s);
-	r = session(s->cfg, -1, link, hello, &e);
+	r = launcher_begin_another(&e);
+	if (!r)
+		r = session(s->cfg, -1, link, hello, &e);
 	if (r < 0)
 		log_error("session: %s", e.msg);
 	output_flush(OUTPUT_EXIT_MS);
@@ -120,6 +124,7 @@ static void enter_the_one(void *ctx, struct link *link, const struct hello *thei
 static void settle(struct server *s)
 {
 	struct move_config mc = {.state_dir = s->cfg->state_dir, .runtime_dir = s->cfg->runtime_dir};
+	struct err e;
 	pid_t pid;
 
 	s->unsettled = s->settling;
@@ -131,7 +136,10 @@ static void settle(struct server *s)
 		return;
 	}
 	leave_door(s);
-	move_recover_all(&mc);
+	if (launcher_begin_another(&e))
+		log_error("%s", e.msg);
+	else
+		move_recover_all(&mc);
 	_exit(0);
 }
 
@@ -144,6 +152,10 @@ static void reap(struct server *s)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		bool was_session = pid != s->settling;
 
+		if (launcher_is(pid)) { /* sessions have theirs, and go on; who starts us again starts one */
+			log_error("the launcher, a process of ours that starts programs, has died: no guest could be started any more");
+			exit(1);
+		}
 		if (!was_session)
 			s->settling = 0;
 		if (was_session ? WIFSIGNALED(status) : s->unsettled)

@@ -1,5 +1,6 @@
 /* main.c: vmferry, the source agent and the whole command line. */
 #include "cmd.h"
+#include "confine.h"
 #include "guard.h"
 #include "libraries.h"
 #include "process.h"
@@ -66,7 +67,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		AUTO_FREE char *more = xasprintf(", libssh2 %s, libxml2 %s", libssh2_version(0), LIBXML_DOTTED_VERSION);
+		AUTO_FREE char *sandbox = confine_library();
+		AUTO_FREE char *more = xasprintf("%s, libssh2 %s, libxml2 %s", sandbox, libssh2_version(0), LIBXML_DOTTED_VERSION);
 
 		libraries_print("vmferry", more);
 		return 0;

@@ -1,6 +1,7 @@
 /* move.c: how a transfer begins (connect, preflight), its one failure path, and its life. See move.h. */
 #include "transfer.h"
 #include "accept.h"
+#include "confine.h"
 #include "exit-code.h"
 #include "json-message.h"
 #include "json-text.h"
@@ -424,10 +425,14 @@ int move_run(const struct move_options *opt)
 {
 	struct transfer *t;
 	struct err e;
+	int r = confine_prepare(true, &e);
 
-	if (transfer_new(&t, opt, entry_for(opt), &e)) {
+	if (!r)
+		r = transfer_new(&t, opt, entry_for(opt), &e);
+	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
+	confine_here(false);
 	return transfer_run(t);
 }

@@ -5,6 +5,8 @@
  * life of the agent or a later one. What cannot be undone stays in the journal, is told, and is tried again by `vmferry recover`.
  */
 #include "transfer.h"
+#include "confine.h"
+#include "fault.h"
 #include "dest-options.h"
 #include "hex.h"
 #include "json-message.h"
@@ -47,8 +49,10 @@ static int begin_journal(struct transfer *t, struct err *e)
 int prepare_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = begin_journal(t, e);
+	int r = fault_point("src-forbidden") ? confine_try(e) : 0;
 
+	if (!r)
+		r = begin_journal(t, e);
 	if (!r && t->recipe->has_guard)
 		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, t->opt->prepared, e);
 	if (r)

@@ -3,6 +3,7 @@
  * destination.
  */
 #include "transfer.h"
+#include "confine.h"
 #include "exit-code.h"
 #include "json-text.h"
 #include "log.h"
@@ -93,12 +94,15 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 {
 	struct transfer *t;
 	struct err e;
-	int code;
+	int code = confine_prepare(true, &e);
 
-	if (transfer_new(&t, opt, &entry_recover, &e)) {
+	if (!code)
+		code = transfer_new(&t, opt, &entry_recover, &e);
+	if (code) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
+	confine_here(false);
 	if (begin(t, journal_path, fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
 		code = t->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;

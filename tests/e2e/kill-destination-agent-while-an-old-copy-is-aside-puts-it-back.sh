@@ -20,7 +20,7 @@ has_its_place() {
 move_start a "$DST_ADDRESS" --reuse "$DIR/d1/a.raw" --bwlimit 2M
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"'
 [[ $(stat -c %i "$DIR/d1/"a.raw.vmferry-*-old) == "$old" ]] || fail "the old copy is not aside: $(ls "$DIR/d1")"
-kill -9 "$DST_PID" "$(pgrep -P "$DST_PID")"
+kill -9 "$DST_PID" "$(pgrep -P "$DST_PID" -x vmferry-dst)"
 mv "$DIR/d1" "$DIR/mounted"
 mkdir "$DIR/d1" # where it would be mounted
 listen_dst --listen "$DST_ADDRESS"

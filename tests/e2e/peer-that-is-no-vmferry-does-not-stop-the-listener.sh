@@ -19,7 +19,7 @@ says() { # KIND ANSWER LOG
 
 # Nobody there has proved anything, so there is no process for any.
 no_session() {
-	! pgrep -P "$DST_PID"
+	! pgrep -P "$DST_PID" -x vmferry-dst
 }
 
 has_lines() {

@@ -5,7 +5,7 @@
 for program in vmferry vmferry-dst; do
 	mapfile -t lines < <("$BIN/$program" --version)
 	[[ ${lines[0]} =~ ^$program\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "$program: ${lines[*]}"
-	for library in OpenSSL jansson liburing lz4 xxHash zstd; do
+	for library in OpenSSL jansson liburing lz4 xxHash zstd libseccomp; do
 		[[ ${lines[1]} =~ $library\ [0-9]+\.[0-9] ]] || fail "$program does not name $library: ${lines[*]}"
 	done
 	assert_eq "${#lines[@]}" 2 "lines of $program"

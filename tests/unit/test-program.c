@@ -1,0 +1,421 @@
+/* test-program.c: programs, started by ourselves and by a launcher; and what is left to a process that is confined. */
+#include "confine.h"
+#include "program.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+/* ---- in a process of its own, as launchers and filters are for good ---- */
+
+static void in_a_process(void (*what)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		what();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+#define require(yes)                                                                                                                       \
+	do {                                                                                                                               \
+		if (!(yes)) {                                                                                                              \
+			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, #yes, errno);                                \
+			_exit(1);                                                                                                          \
+		}                                                                                                                          \
+	} while (0)
+
+static void with_launcher(bool as_ours)
+{
+	struct err e;
+
+	require(launcher_begin(as_ours, &e) == 0);
+}
+
+/* ---- programs ---- */
+
+/* What sh says to a script, on standard output. */
+static pid_t start_sh(const char *script, int out, char *const *env, unsigned how, int gate)
+{
+	char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, "zero", "one", NULL};
+	struct program p = PROGRAM_NONE;
+
+	p.file = "sh";
+	p.argv = argv;
+	p.env = env;
+	p.fd[1] = out;
+	p.how = how;
+	p.gate = gate;
+	return program_start(&p);
+}
+
+static void read_all(int fd, char *text, size_t cap)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while ((got = read(fd, text + n, cap - 1 - n)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+}
+
+static void says(const char *script, char *const *env, unsigned how, const char *expected, int expected_status)
+{
+	char text[4096];
+	int fds[2], status;
+	pid_t pid;
+
+	require(!pipe2(fds, O_CLOEXEC));
+	pid = start_sh(script, fds[1], env, how, -1);
+	close(fds[1]);
+	require(pid > 0);
+	read_all(fds[0], text, sizeof(text));
+	close(fds[0]);
+	require(program_wait_end(pid, &status) == pid);
+	if (strcmp(text, expected))
+		fprintf(stderr, "said %s\n", text);
+	require(!strcmp(text, expected));
+	require(WIFEXITED(status) && WEXITSTATUS(status) == expected_status);
+}
+
+static void has_words_and_descriptors(void)
+{
+	char *env[] = {"A=b c", "PATH=/usr/bin:/bin", NULL};
+	int not_theirs = fcntl(2, F_DUPFD, 20);
+
+	signal(SIGPIPE, SIG_IGN);
+	says("echo \"$0 $1 $A\"; exit 7", env, 0, "zero one b c\n", 7);
+	says("exec ls /proc/self/fd", env, 0, "0\n1\n2\n3\n", 0); /* the last is ls's own */
+	says("grep SigIgn /proc/self/status | tr -d '\\t'", env, 0, "SigIgn:0000000000000000\n", 0);
+	says("pwd", env, PROGRAM_AT_ROOT, "/\n", 0);
+	says("test $(cut -d' ' -f6 /proc/$$/stat) = $$", env, PROGRAM_OWN_SESSION, "", 0);
+	says("test $(cut -d' ' -f5 /proc/$$/stat) = $$", env, PROGRAM_OWN_GROUP, "", 0);
+	close(not_theirs);
+}
+
+static void cannot_begin(void)
+{
+	char *argv[] = {"nothing", NULL};
+	struct program p = PROGRAM_NONE;
+
+	p.file = "/nonexistent/program";
+	p.argv = argv;
+	require(program_begin(&p) == -ENOENT);
+	p.file = "nonexistent-program";
+	require(program_begin(&p) == -ENOENT);
+}
+
+static void waits_at_its_gate(void)
+{
+	int gate[2], fds[2], status;
+	char c;
+	pid_t pid;
+
+	require(!pipe2(gate, O_CLOEXEC) && !pipe2(fds, O_CLOEXEC));
+	pid = start_sh("echo", fds[1], NULL, 0, gate[0]);
+	close(fds[1]);
+	close(gate[0]);
+	require(pid > 0 && program_wait(pid, &status) == 0);
+	close(gate[1]); /* and nobody has said a word */
+	require(read(fds[0], &c, 1) == 0);
+	require(program_wait_end(pid, &status) == pid && WEXITSTATUS(status) == 127);
+	close(fds[0]);
+}
+
+static void long_words(void)
+{
+	char *word = xmalloc(100001), *env[] = {word, NULL};
+
+	memset(word, 'x', 100000);
+	word[1] = '=';
+	word[100000] = '\0';
+	says("exit 3", env, 0, "", 3);
+	free(word);
+}
+
+static void all_of_it(void)
+{
+	has_words_and_descriptors();
+	cannot_begin();
+	waits_at_its_gate();
+	long_words();
+}
+
+static void ours(void)
+{
+	with_launcher(true);
+	all_of_it();
+}
+
+static void theirs(void)
+{
+	with_launcher(false);
+	all_of_it();
+}
+
+static void *many_in_a_thread(void *arg)
+{
+	unsigned i;
+
+	(void)arg;
+	for (i = 0; i < 20; i++)
+		says("exit 5", NULL, 0, "", 5);
+	return NULL;
+}
+
+static void from_threads(void)
+{
+	pthread_t thread[3];
+	size_t i;
+
+	with_launcher(false);
+	for (i = 0; i < ARRAY_LEN(thread); i++)
+		require(!pthread_create(&thread[i], NULL, many_in_a_thread, NULL));
+	for (i = 0; i < ARRAY_LEN(thread); i++)
+		pthread_join(thread[i], NULL);
+}
+
+static void programs_have_what_they_are_given(void **state)
+{
+	(void)state;
+	in_a_process(all_of_it);
+}
+
+static void a_launcher_starts_them_as_our_children(void **state)
+{
+	(void)state;
+	in_a_process(ours);
+}
+
+static void a_launcher_starts_them_as_its_own(void **state)
+{
+	(void)state;
+	in_a_process(theirs);
+}
+
+static void threads_do_not_hear_each_others_answers(void **state)
+{
+	(void)state;
+	in_a_process(from_threads);
+}
+
+/* ---- how a launcher ends ---- */
+
+static void is_a_child(void)
+{
+	with_launcher(true);
+	require(start_sh("test $PPID = $TEST_PARENT", -1, (char *[]){xasprintf("TEST_PARENT=%d", (int)getpid()), NULL}, 0, -1) > 0);
+	{
+		int status;
+
+		require(wait(&status) > 0 && status == 0);
+	}
+}
+
+static void whose_child_it_is(void **state)
+{
+	(void)state;
+	in_a_process(is_a_child);
+}
+
+/* Starts one that would sleep, and ends itself; fd: where that one's pid goes. */
+static void leaves_one_behind(int fd, unsigned how, bool another)
+{
+	int begun[2];
+	struct err e;
+	pid_t pid;
+	char c;
+
+	with_launcher(false);
+	if (another)
+		require(launcher_begin_another(&e) == 0);
+	require(!pipe2(begun, O_CLOEXEC));
+	pid = start_sh("echo; exec sleep 1000", begun[1], NULL, PROGRAM_OWN_SESSION | how, -1);
+	require(pid > 0 && read(begun[0], &c, 1) == 1);
+	require(write(fd, &pid, sizeof(pid)) == sizeof(pid));
+}
+
+static void left_by_a_dead_agent(unsigned how, bool another, bool ends)
+{
+	int fds[2], pidfd;
+	pid_t agent, pid;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	agent = fork();
+	if (!agent) {
+		leaves_one_behind(fds[1], how, another);
+		pause();
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &pid, sizeof(pid)), sizeof(pid));
+	close(fds[0]);
+	pidfd = pidfd_open(pid, 0);
+	assert_true(pidfd >= 0);
+	kill(agent, SIGKILL);
+	waitpid(agent, NULL, 0);
+	assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, ends ? 10000 : 200), ends);
+	pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	close(pidfd);
+}
+
+static void what_dies_with_us_does_and_the_rest_lives_on(void **state)
+{
+	(void)state;
+	left_by_a_dead_agent(PROGRAM_DIES_WITH_US, false, true);
+	left_by_a_dead_agent(PROGRAM_DIES_WITH_US, true, true);
+	left_by_a_dead_agent(0, false, false);
+	left_by_a_dead_agent(0, true, false);
+}
+
+static void another(void)
+{
+	struct err e;
+
+	with_launcher(false);
+	require(launcher_begin_another(&e) == 0);
+	all_of_it();
+}
+
+static void a_process_of_the_agents_has_a_launcher_of_its_own(void **state)
+{
+	(void)state;
+	in_a_process(another);
+}
+
+/* ---- what is left to us ---- */
+
+static void confined(void)
+{
+	struct err e;
+
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	require(confine_try(&e) == 0);
+	all_of_it(); /* nothing of it is the programs' */
+	says("grep -cE '^(Seccomp|NoNewPrivs):\\s*0$' /proc/self/status", NULL, 0, "2\n", 0);
+}
+
+static int begin[2];
+
+/* Once it is told to. */
+static void *try_in_thread(void *arg)
+{
+	struct err e;
+	char c;
+
+	(void)arg;
+	require(read(begin[0], &c, 1) == 0);
+	require(confine_try(&e) == 0);
+	return NULL;
+}
+
+static void confined_in_each_thread(void)
+{
+	char from = 1, to = 0;
+	struct iovec local = {.iov_base = &from, .iov_len = 1}, remote = {.iov_base = &to, .iov_len = 1};
+	pthread_t before, after;
+	struct err e;
+
+	require(!pipe2(begin, O_CLOEXEC));
+	require(confine_prepare(true, &e) == 0);
+	require(!pthread_create(&before, NULL, try_in_thread, NULL));
+	confine_here(false);
+	require(!pthread_create(&after, NULL, try_in_thread, NULL));
+	close(begin[1]);
+	pthread_join(before, NULL);
+	pthread_join(after, NULL);
+	require(process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1);
+	require(process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == -1 && errno == EPERM);
+}
+
+static void switched_off(void)
+{
+	struct err e;
+
+	setenv(CONFINE_ENV, "off", 1);
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	require(confine_try(&e) == -ENOTSUP);
+}
+
+/* What a libc that is newer than the list would begin with, and does without. */
+static void unknown_calls(void)
+{
+	char dir[] = "/tmp/test-program-XXXXXX";
+	struct err e;
+
+	require(mkdtemp(dir));
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	require(syscall(SYS_openat2, -1, NULL, NULL, 0) == -1 && errno == ENOSYS);
+	require(syscall(435 /* clone3 */, NULL, 0) == -1 && errno == ENOSYS);
+	require(syscall(100000) == -1 && errno == ENOSYS);
+	require(chmod(dir, 0755) == 0);
+	require(chmod(dir, 02755) == -1 && errno == EPERM);
+	require(socket(AF_UNIX, SOCK_STREAM, 0) >= 0 && socket(AF_INET6, SOCK_STREAM, 0) >= 0);
+	require(rmdir(dir) == 0);
+}
+
+static void a_confined_agent_starts_nothing_itself(void **state)
+{
+	(void)state;
+	in_a_process(confined);
+}
+
+static void every_thread_is_confined(void **state)
+{
+	(void)state;
+	in_a_process(confined_in_each_thread);
+}
+
+static void it_can_be_switched_off(void **state)
+{
+	(void)state;
+	in_a_process(switched_off);
+}
+
+static void what_is_not_known_fails_as_on_an_older_kernel(void **state)
+{
+	(void)state;
+	in_a_process(unknown_calls);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(programs_have_what_they_are_given),
+		cmocka_unit_test(a_launcher_starts_them_as_our_children),
+		cmocka_unit_test(a_launcher_starts_them_as_its_own),
+		cmocka_unit_test(threads_do_not_hear_each_others_answers),
+		cmocka_unit_test(whose_child_it_is),
+		cmocka_unit_test(what_dies_with_us_does_and_the_rest_lives_on),
+		cmocka_unit_test(a_process_of_the_agents_has_a_launcher_of_its_own),
+		cmocka_unit_test(a_confined_agent_starts_nothing_itself),
+		cmocka_unit_test(every_thread_is_confined),
+		cmocka_unit_test(it_can_be_switched_off),
+		cmocka_unit_test(what_is_not_known_fails_as_on_an_older_kernel),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
