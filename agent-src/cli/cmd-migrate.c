@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "codec.h"
 #include "dest-options.h"
+#include "detach.h"
 #include "journal.h"
 #include "log.h"
 #include "moment.h"
@@ -9,18 +10,15 @@
 #include "object.h"
 #include "option-table.h"
 #include "option-words.h"
-#include "output.h"
 #include "qemu-args.h"
 #include "paths.h"
 #include "util.h"
 #include "words.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 static const char usage[] =
 	"usage: vmferry migrate VM DEST [options]\n"
@@ -388,59 +386,6 @@ static int take_option(int c, struct move_options *o, bool *detach)
 	return take_other(c, o, detach);
 }
 
-/* ---- detaching ---- */
-
-static int detach_pipe = -1;
-
-/* Nothing stands in the way: the terminal may go. */
-static void go_to_background(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	output_flush(OUTPUT_EXIT_MS);
-	setsid();
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	close(null);
-	if (write(detach_pipe, "", 1) < 0)
-		return;
-	close(detach_pipe);
-}
-
-static int wait_for_child(pid_t pid, int fd, const char *vm)
-{
-	char byte;
-	int status;
-
-	if (read(fd, &byte, 1) == 1) {
-		fprintf(stderr, "the move goes on in the background: vmferry status %s --follow\n", vm);
-		return 0;
-	}
-	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-		return WEXITSTATUS(status);
-	return EXIT_UNDECIDED;
-}
-
-static int run_detached(struct move_options *o)
-{
-	int fds[2];
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0) {
-		perror("vmferry");
-		return EXIT_REFUSED;
-	}
-	if (pid) {
-		close(fds[1]);
-		return wait_for_child(pid, fds[0], o->vm);
-	}
-	close(fds[0]);
-	detach_pipe = fds[1];
-	o->prepared = go_to_background;
-	return move_run(o);
-}
-
 static char *absolute(const char *path)
 {
 	char cwd[4096];
@@ -573,7 +518,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.background = detach;
-	return detach && !o->dry_run ? run_detached(o) : move_run(o);
+	return detach && !o->dry_run ? detach_run(o) : move_run(o);
 }
 
 #define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.channels = 2, .multifd = -1}
