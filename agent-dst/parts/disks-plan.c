@@ -1,0 +1,241 @@
+/* disks-plan.c: may the disks come, where each goes, and what may be there already. */
+#include "disk-device.h"
+#include "disks-private.h"
+#include "image-create.h"
+#include "json-text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DISKS_MAX 64
+
+bool disks_path_taken(const struct disks *ds, const char *path)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i].path && !strcmp(ds->list[i].path, path))
+			return true;
+	return !lstat(path, &st);
+}
+
+/* Is the file there perhaps the guest's own, on storage that both hosts see? Then it has the same inode number and time of birth; where
+ * that time is not told only the same name makes it likely. */
+static bool is_same_file(const char *path, const json_t *o)
+{
+	json_int_t inode = json_integer_value(json_object_get(o, "inode")), born = json_integer_value(json_object_get(o, "btime"));
+	struct statx x;
+
+	if (!inode || statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &x) || (json_int_t)x.stx_ino != inode)
+		return false;
+	if (born && x.stx_mask & STATX_BTIME && x.stx_btime.tv_sec > 0)
+		return born == (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+	return !strcmp(path, json_text(o, "real_path") ?: "");
+}
+
+static bool is_a_disk_of_the_guest(const struct disks *ds, const char *path)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(ds->target->description, "disks"), i, disk)
+		if (is_same_file(path, disk))
+			return true;
+	return false;
+}
+
+/* Something is where the disk is to go: perhaps the disk itself. */
+static int refuse_taken(const struct disks *ds, const char *path, struct err *e)
+{
+	if (is_a_disk_of_the_guest(ds, path))
+		return err_set(
+			e, EEXIST,
+			"%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
+			"it is cannot be moved yet, as both QEMUs would need its lock at once while the move may still be rolled back. "
+			"Choose a place for a copy: --disk-dir DIR",
+			path);
+	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away%s", path,
+		       old_copy_was_left(ds->state_dir, ds->target->name, path)
+			       ? ". It is what an earlier move left there: --reuse auto takes from it what is the same, and replaces it"
+			       : "");
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+/* With those before it: each has a place of its own, and no old copy is where another is to be. */
+static int check_apart(const struct disks *ds, const struct arriving_disk *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++) {
+		const struct arriving_disk *k = &ds->list[i];
+
+		if (same(k->path, d->path))
+			return err_set(e, EEXIST, "two disks would go to %s at the destination: say where with --disk DISK=PATH", d->path);
+		if (same(k->path, d->old.path) || same(k->old.path, d->path))
+			return err_set(e, EINVAL, "%s is where one disk is to go, and cannot be the old copy of another",
+				       same(k->path, d->old.path) ? k->path : d->path);
+	}
+	return 0;
+}
+
+/* Only where the user says so by name. */
+static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	const char *format = json_text(o, "format") ?: "";
+
+	if (is_a_disk_of_the_guest(ds, d->path))
+		return refuse_taken(ds, d->path, e);
+	if (strcmp(format, "raw"))
+		return err_set(e, ENOTSUP, "disk %s is a %s image: onto block device %s at the destination goes a raw disk",
+			       json_text(o, "real_path"), format, d->path);
+	d->device = true;
+	return disk_device_check(d->path, (uint64_t)json_integer_value(json_object_get(o, "virtual_size")), e);
+}
+
+/* Where it goes, and what may be there already. */
+static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	const char *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir"), *real = json_text(o, "real_path");
+	AUTO_FREE char *copy = xstrdup(real);
+	struct stat st;
+	int r = 0;
+
+	d->path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
+	if (want && disk_device_is(d->path))
+		r = plan_device(ds, d, o, e);
+	else if (!is_a_disk_of_the_guest(ds, d->path))
+		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
+	r = r ? r : check_apart(ds, d, e);
+	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, e) : r;
+}
+
+void arriving_disk_fini(struct arriving_disk *d)
+{
+	free(d->from);
+	free(d->path);
+	free(d->format);
+	free(d->node);
+	free(d->backing);
+	free(d->backing_format);
+	free(d->acl);
+	old_copy_fini(&d->old);
+}
+
+static bool is_at_rest(const struct target *t)
+{
+	return !strcmp(json_text(t->description, "how") ?: "", "cold");
+}
+
+static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
+{
+	struct arriving_disk *d = &ds->list[ds->count];
+	const char *real = json_text(o, "real_path");
+	const json_t *backing = json_object_get(o, "backing");
+	json_int_t object = json_integer_value(json_object_get(o, "object"));
+	size_t i;
+
+	if (!real || !json_text(o, "file") || !json_text(o, "format") || !object_is_disk((uint32_t)object))
+		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i].object == (uint32_t)object)
+			return err_set(e, EPROTO, "the source describes two disks with one number");
+	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
+	if (d->as_file != is_at_rest(ds->target))
+		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
+			       d->as_file ? "is shut down, and the guest runs" : "runs, and the guest is shut down");
+	if (!d->as_file && !image_format_known(json_text(o, "format")))
+		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
+			       json_text(o, "format"));
+	d->held_fd = d->lock_fd = -1;
+	if (plan_place(ds, d, o, e)) {
+		arriving_disk_fini(d);
+		return -e->code;
+	}
+	d->object = (uint32_t)object;
+	d->from = xstrdup(json_text(o, "file"));
+	d->format = xstrdup(json_text(o, "format"));
+	d->virtual_size = (uint64_t)json_integer_value(json_object_get(o, "virtual_size"));
+	d->allocated = (uint64_t)json_integer_value(json_object_get(o, "allocated"));
+	d->file_bytes = (uint64_t)json_integer_value(json_object_get(o, "file_bytes"));
+	if (d->as_file && disk_padded(d->file_bytes) != d->virtual_size) {
+		arriving_disk_fini(d);
+		return err_set(e, EPROTO, "the source describes a file of %llu bytes as a disk of %llu", (unsigned long long)d->file_bytes,
+			       (unsigned long long)d->virtual_size);
+	}
+	d->cluster_size = (unsigned)json_integer_value(json_object_get(o, "cluster_size"));
+	d->mode = (unsigned)json_integer_value(json_object_get(o, "mode"));
+	d->uid = (long)json_integer_value(json_object_get(o, "uid"));
+	d->gid = (long)json_integer_value(json_object_get(o, "gid"));
+	if (json_text(o, "acl"))
+		d->acl = xstrdup(json_text(o, "acl"));
+	if (json_text(backing, "name"))
+		d->backing = xstrdup(json_text(backing, "name"));
+	if (json_text(backing, "format"))
+		d->backing_format = xstrdup(json_text(backing, "format"));
+	ds->count++;
+	return 0;
+}
+
+static const char *first_file(const struct disks *ds)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (!ds->list[i].device)
+			return ds->list[i].path;
+	return NULL;
+}
+
+/* Beside the first disk that is a file, unless the user says otherwise. */
+static int choose_dir(struct disks *ds, struct err *e)
+{
+	const json_t *d = ds->target->description;
+	AUTO_FREE char *copy = first_file(ds) ? xstrdup(first_file(ds)) : NULL;
+	const char *dir = json_text(d, "disk_dir") ?: copy ? dirname(copy) : json_text(d, "cwd") ?: "/";
+	struct stat st;
+
+	ds->target->dir = xstrdup(json_text(d, "disk_dir") ?: dir);
+	dir = ds->target->dir;
+	if (dir[0] != '/' || stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ENOENT, "the directory %s does not exist at the destination; create it first", dir);
+	ds->nbd_socket = xasprintf("%s/nbd", ds->target->run_dir);
+	return 0;
+}
+
+int disks_examine(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	const json_t *disks = json_object_get(ds->target->description, "disks");
+	size_t i;
+	int r = 0;
+
+	if (json_array_size(disks) > DISKS_MAX)
+		return err_set(e, EPROTO, "the source describes %zu disks; %d are possible", json_array_size(disks), DISKS_MAX);
+	ds->list = xcalloc(json_array_size(disks) + 1, sizeof(*ds->list));
+	for (i = 0; i < json_array_size(disks) && !r; i++)
+		r = plan_disk(ds, json_array_get(disks, i), e);
+	return r ? r : choose_dir(ds, e);
+}
+
+int disks_describe(struct part *p, json_t *accept, struct err *e)
+{
+	const struct disks *ds = disks_of(p);
+	json_t *out = json_array();
+	size_t i;
+
+	(void)e;
+	for (i = 0; i < ds->count; i++)
+		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
+						     ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
+						     ds->list[i].old.path, "replaces", ds->list[i].old.replaced));
+	json_object_set_new(accept, "disks", out);
+	return 0;
+}

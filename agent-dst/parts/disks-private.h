@@ -1,0 +1,17 @@
+/* disks-private.h: between the files of the disks: disks.c and disks-plan.c (before anything is touched). */
+#ifndef VMFERRY_DST_DISKS_PRIVATE_H
+#define VMFERRY_DST_DISKS_PRIVATE_H
+
+#include "disks.h"
+#include "util.h"
+
+static inline struct disks *disks_of(struct part *p)
+{
+	return container_of(p, struct disks, part);
+}
+
+int disks_examine(struct part *p, struct err *e);
+int disks_describe(struct part *p, json_t *accept, struct err *e);
+void arriving_disk_fini(struct arriving_disk *d);
+
+#endif
