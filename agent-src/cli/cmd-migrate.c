@@ -54,7 +54,7 @@ static const char usage[] =
 	"                        none or as-is (default); may be repeated\n"
 	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
 	"  --hold                when that is reached, wait for: vmferry switch VM\n"
-	"  --at TIME             the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m or h from now);\n"
+	"  --at TIME             the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now);\n"
 	"                        all is copied until then; with --how quick, it begins then\n"
 	"  --on-stall WHAT       when it never is, as the guest writes too fast:\n"
 	"                        wait (default), throttle the guest, stop it for the rest, or cancel\n"

@@ -5,16 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATER_MAX (366L * 24 * 3600)
+#define SPAN_MAX (366L * 24 * 3600)
 
-static time_t later(const char *text, time_t now)
+static const struct unit {
+	const char *name;
+	long seconds;
+} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 24 * 3600}};
+
+long moment_span(const char *text)
 {
 	char *end;
-	long n = strtol(text, &end, 10), unit = !strcmp(end, "h") ? 3600 : !strcmp(end, "m") ? 60 : !*end || !strcmp(end, "s") ? 1 : 0;
+	long n = strtol(text, &end, 10);
+	unsigned i;
 
-	if (text[0] < '0' || text[0] > '9' || !unit || n <= 0 || n > LATER_MAX / unit)
-		return 0;
-	return now + n * unit;
+	for (i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (!strcmp(end, units[i].name) && text[0] >= '0' && text[0] <= '9' && n <= SPAN_MAX / units[i].seconds)
+			return n * units[i].seconds;
+	return 0;
 }
 
 /* All of the text; what the format does not name stays as it is in *tm. */
@@ -66,7 +73,7 @@ time_t moment_read(const char *text, time_t now)
 	unsigned i;
 
 	if (text[0] == '+')
-		return later(text + 1, now);
+		return moment_span(text + 1) ? now + moment_span(text + 1) : 0;
 	for (i = 0; i < sizeof(days) / sizeof(*days); i++)
 		if (fits(text, days[i], &tm))
 			return exact(tm, now);

@@ -38,6 +38,12 @@ static void a_day_and_how_long_from_now(void **state)
 	assert_int_equal(moment_read("+90s", NOW), NOW + 90);
 	assert_int_equal(moment_read("+2m", NOW), NOW + 120);
 	assert_int_equal(moment_read("+3h", NOW), NOW + 10800);
+	assert_int_equal(moment_read("+5d", NOW), NOW + 432000);
+	assert_int_equal(moment_span("90m"), 5400);
+	assert_int_equal(moment_span("366d"), 31622400);
+	assert_int_equal(moment_span("367d"), 0);
+	assert_int_equal(moment_span("-1d"), 0);
+	assert_int_equal(moment_span("0"), 0);
 }
 
 static void what_is_no_moment_to_come(void **state)
@@ -54,7 +60,7 @@ static void what_is_no_moment_to_come(void **state)
 					   "+",
 					   "+0",
 					   "+-5",
-					   "+5d",
+					   "+5w",
 					   "+ 5",
 					   "+99999999999999999999h",
 					   "+9000h"};
