@@ -41,6 +41,9 @@ struct received_disk {
 	uint32_t round;
 	unsigned in_flight;
 	struct disk_req sync_req;
+	struct disk_req save_req; /* one of those in flight */
+	uint64_t saved_ns;	  /* when that was begun last */
+	bool saving;
 	bool open, ending, syncing, ended; /* ending: the round's end waits for its writes; then syncing, for the sync of these */
 };
 

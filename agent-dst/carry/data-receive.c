@@ -134,7 +134,7 @@ static int open_disk(struct receiver *r, const struct msg_object *m, struct err 
 	k = disk_io_open(&d->io, r->loop, &t->at, e);
 	if (k)
 		return err_prefix(e, "opening the destination disk %s", t->name);
-	k = t->old.path ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
+	k = t->old.path && !t->begun ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
 	if (k)
 		return err_prefix(e, "opening the old copy %s", t->old_name);
 	d->receiver = r;

@@ -23,6 +23,7 @@ struct disk_target {
 	const char *name;   /* for messages */
 	struct disk_at old; /* an old copy of it; no path: there is none */
 	const char *old_name;
+	bool begun; /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
 };
 
 #define THIN_MAX (32 * MIB) /* of the thin stream, which is held until QEMU takes it */
@@ -42,6 +43,7 @@ struct receive_shared {
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */
 	bool resumes;				  /* channels outlive their connections */
+	bool saves;				  /* what has arrived of disks is to last, whatever ends this: it is synced now and then */
 	struct cpu_meter *cpu;			  /* measures the receivers' threads; NULL: nothing does */
 };
 

@@ -9,7 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SAVE_MS 3000
+
 static void round_end_step(struct received_disk *d);
+
+static uint32_t object_of(const struct received_disk *d)
+{
+	return (uint32_t)(d - d->receiver->disk);
+}
 
 static struct write_batch *batch_get(struct receiver *r)
 {
@@ -31,6 +38,34 @@ static void batch_unref(struct receiver *r, struct write_batch *b)
 	receive_go_on(r);
 }
 
+static void saved(struct disk_req *req, int res)
+{
+	struct received_disk *d = container_of(req, struct received_disk, save_req);
+	struct err e;
+
+	d->saving = false;
+	d->in_flight--;
+	if (res) {
+		err_sys(&e, -res, "cannot write the destination disk %s to stable storage", d->receiver->shared->disk[object_of(d)].name);
+		receive_lost(d->receiver, &e);
+	}
+	round_end_step(d);
+}
+
+/* An image would lose most of what is in it with its QEMU, which has written where that lies to nothing but memory. */
+static void save_now_and_then(struct received_disk *d)
+{
+	uint64_t now = d->receiver->shared->saves && !d->saving && !d->ending ? now_ns() : 0;
+
+	if (!now || now - d->saved_ns < SAVE_MS * 1000000ULL)
+		return;
+	d->saving = true;
+	d->saved_ns = now;
+	d->in_flight++;
+	d->save_req.done = saved;
+	disk_io_sync(d->io, &d->save_req);
+}
+
 static void write_done(struct disk_req *req, int res)
 {
 	struct write_req *w = container_of(req, struct write_req, req);
@@ -46,6 +81,7 @@ static void write_done(struct disk_req *req, int res)
 	} else {
 		hash_add(&d->sum, w->hash);
 		receive_count(&r->stats.disk_bytes, req->bytes);
+		save_now_and_then(d);
 	}
 	if (w->batch)
 		batch_unref(r, w->batch);
@@ -88,11 +124,16 @@ struct kept {
 static int take_kept(struct receiver *r, const struct kept *k, const uint8_t *raw, int res, struct err *e)
 {
 	const struct disk_target *t = &r->shared->disk[k->w->object];
+	bool same;
 
 	if (res)
 		return err_sys(e, -res, "cannot read the old copy %s at byte %llu", t->old_name, (unsigned long long)k->req.offset);
 	cpu_stage_enter_for(CPU_HASH, k->req.bytes);
-	if (!hash_equal(hash_content(&r->shared->key, raw, k->req.bytes), k->content))
+	same = hash_equal(hash_content(&r->shared->key, raw, k->req.bytes), k->content);
+	if (!same && t->begun)
+		return err_set(e, ESTALE, "what was kept of disk %s has changed at byte %llu since it was compared: somebody writes to it",
+			       t->name, (unsigned long long)k->req.offset);
+	if (!same)
 		return err_set(e, ESTALE,
 			       "the old copy %s has changed at byte %llu since it was compared: somebody writes to it. Move again without "
 			       "--reuse, or when it is left alone",
@@ -114,6 +155,8 @@ static void kept_read(struct disk_req *req, int res)
 		d->in_flight--;
 		batch_unref(r, batch); /* the write's */
 		free(w);
+	} else if (r->shared->disk[w->object].begun) { /* where it is to be */
+		write_done(&w->req, 0);
 	} else {
 		disk_io_write(d->io, &w->req, batch->buf, req->bytes, req->offset);
 	}
@@ -125,14 +168,15 @@ static void kept_read(struct disk_req *req, int res)
 static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 {
 	struct received_disk *disk = &r->disk[d->m.object];
+	struct disk_io *old = r->shared->disk[d->m.object].begun ? disk->io : disk->old;
 	struct reader hash = reader_of(d->payload.p, d->payload.n);
 	struct write_batch *batch;
 	struct kept *k;
 
-	if (!disk->old || disk->round || d->m.extents != 1 || d->payload.n != 16)
+	if (!old || disk->round || d->m.extents != 1 || d->payload.n != 16)
 		return receive_refuse(r, "DATA", d->m.object, e,
 				      "what an old copy has: %u extents and %zu bytes of hash, in round %u (1, 16 and 0 are allowed)%s",
-				      d->m.extents, d->payload.n, disk->round, disk->old ? "" : ", and there is no old copy");
+				      d->m.extents, d->payload.n, disk->round, old ? "" : ", and there is no old copy");
 	k = xcalloc(1, sizeof(*k) + d->seeds * sizeof(*k->seed));
 	k->content.lo = read_u64(&hash);
 	k->content.hi = read_u64(&hash);
@@ -141,7 +185,7 @@ static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 	k->req.done = kept_read;
 	batch = batch_get(r);
 	k->w = write_req_new(r, d->m.object, &d->x[0], k->content, batch);
-	disk_io_read(disk->old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
+	disk_io_read(old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
 	cpu_stage_enter(CPU_DISK);
 	loop_submit(r->loop);
 	return 0;
@@ -206,11 +250,6 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	return 0;
 }
 
-static uint32_t object_of(const struct received_disk *d)
-{
-	return (uint32_t)(d - d->receiver->disk);
-}
-
 static void sync_done(struct disk_req *req, int res)
 {
 	struct received_disk *d = container_of(req, struct received_disk, sync_req);
@@ -252,6 +291,18 @@ bool receive_disks_ending(const struct receiver *r)
 	return false;
 }
 
+/* Sectors of a disk that travel on this channel. */
+static uint64_t sectors_here(const struct receiver *r, uint32_t object)
+{
+	unsigned first = r->shared->streams + 1, n = r->shared->channels - r->shared->streams;
+	uint64_t bytes = r->shared->disk[object].bytes, sum = 0, at;
+
+	for (at = 0; at < bytes; at += 1ULL << PLACE_SHIFT)
+		if (place_channel(object, at, n) == r->number - first)
+			sum += MIN(1ULL << PLACE_SHIFT, bytes - at);
+	return sum >> DISK_SHIFT;
+}
+
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
 {
 	struct received_disk *d = &r->disk[m->group];
@@ -262,6 +313,9 @@ int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, st
 		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",
 			       r->shared->disk[m->group].name, m->number, (unsigned long long)d->delta_units,
 			       (unsigned long long)d->round_units);
+	if (!d->round && r->shared->disk[m->group].begun && m->units != sectors_here(r, m->group))
+		return err_set(e, EBADMSG, "disk %s goes on from what was kept of it, and of %llu sectors the source has told of %llu",
+			       r->shared->disk[m->group].name, (unsigned long long)sectors_here(r, m->group), (unsigned long long)m->units);
 	d->round_units = d->delta_units = 0;
 	d->ending = true;
 	round_end_step(d);

@@ -154,15 +154,20 @@ static void hole_piece(void *arg, unsigned ch, uint64_t offset, uint64_t length)
 
 /* ---- planning a round ---- */
 
-/* A hole is told where something may be there already: after the bulk round, whose file is new, or above the rest of a chain. */
+/* A hole is told where something may be there already: after the bulk round, whose file is new as a rule, or above the rest of a chain. */
 static bool is_covered(const struct disk_round *d, const struct disk_extent *x)
 {
-	return x->selected && (x->content == DISK_DATA || d->at.select);
+	return x->selected && (x->content == DISK_DATA || d->at.select || d->fills);
 }
 
-static bool is_read(const struct disk_extent *x)
+static bool is_whole(const struct disk_round *d, const struct disk_extent *x)
 {
-	return x->selected && x->content == DISK_DATA;
+	return !d->fills || (x->offset % d->fills == 0 && (x->length % d->fills == 0 || x->offset + x->length == d->size));
+}
+
+static bool is_read(const struct disk_round *d, const struct disk_extent *x)
+{
+	return x->selected && (x->content == DISK_DATA || !is_whole(d, x));
 }
 
 static void send_deltas(struct disk_round *d)
@@ -186,7 +191,7 @@ static void send_deltas(struct disk_round *d)
 /* To the next extent that is read, from d->extent on. */
 static void seek_data(struct disk_round *d)
 {
-	while (d->extent < d->map.count && !is_read(&d->map.extent[d->extent]))
+	while (d->extent < d->map.count && !is_read(d, &d->map.extent[d->extent]))
 		d->extent++;
 	d->offset = 0;
 }
@@ -201,7 +206,7 @@ static void plan_round(struct disk_round *d)
 	for (i = 0; i < d->map.count; i++) {
 		const struct disk_extent *x = &d->map.extent[i];
 
-		if (is_read(x))
+		if (is_read(d, x))
 			left += x->length;
 		else if (is_covered(d, x))
 			split(d, x, hole_piece, d);

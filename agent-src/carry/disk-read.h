@@ -20,6 +20,9 @@ struct disk_round {
 	uint64_t size;
 	/* Send chunks of zeros as zeros. Not for qcow2: QEMU may lose a write beside zeros within one cluster. */
 	bool detect_zeros;
+	/* Bulk: what this goes into is no new image. What is no data is told, too, if it is whole units of so many bytes, and read if not: beside
+	 * zeros within one, as above. 0: it is new. */
+	uint32_t fills;
 	const struct have *have; /* bulk: what an old copy has, which is waited for; NULL: there is none */
 
 	/* the result */

@@ -112,7 +112,8 @@ static void write_file(const char *path, const uint8_t *p, size_t n)
 	close(fd);
 }
 
-static void begin(size_t old_bytes, const uint8_t *is)
+/* fills: 0: the disk there is new, and what it has is an old copy; else that is the disk itself, and so are the units in which it is told of. */
+static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t fills)
 {
 	unsigned i;
 
@@ -121,7 +122,7 @@ static void begin(size_t old_bytes, const uint8_t *is)
 	queue_init(&t.results, t.loop, on_results);
 	queue_init(&t.events, t.loop, on_events);
 	write_file(file[0], disk, DISK_BYTES);
-	write_file(file[1], NULL, DISK_BYTES);
+	write_file(file[1], begun ? is : NULL, DISK_BYTES);
 	write_file(file[2], is, old_bytes);
 	for (i = 0; i < DIGEST_SECRET_BYTES; i++)
 		t.out.key.secret[i] = t.in.key.secret[i] = (uint8_t)(i * 7 + 1);
@@ -133,8 +134,9 @@ static void begin(size_t old_bytes, const uint8_t *is)
 	t.in.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
 					    .at = {.path = file[1], .writable = true},
 					    .name = "vda",
-					    .old = {.path = file[2]},
-					    .old_name = "last night's"};
+					    .old = {.path = file[begun ? 1 : 2]},
+					    .old_name = "last night's",
+					    .begun = begun};
 	t.have = have_new(DISK_BYTES);
 	for (i = 0; i < CHANNELS; i++) {
 		int fd[2];
@@ -148,9 +150,25 @@ static void begin(size_t old_bytes, const uint8_t *is)
 							 .at = {.path = file[0]},
 							 .name = "vda",
 							 .size = DISK_BYTES,
-							 .detect_zeros = true,
+							 .detect_zeros = fills <= DISK_SECTOR,
+							 .fills = fills,
 							 .have = t.have});
 	assert_int_equal(old_reader_start(&t.old, &t.in, &err), 0);
+}
+
+static void begin(size_t old_bytes, const uint8_t *is)
+{
+	begin_on(old_bytes, is, false, 0);
+}
+
+static uint64_t written(void)
+{
+	struct receive_stats sum = {0};
+	unsigned i;
+
+	for (i = 0; i < CHANNELS; i++)
+		receiver_stats(t.r[i], &sum);
+	return sum.disk_bytes;
 }
 
 /* Everything, until each channel's digests were found equal, or one was lost. */
@@ -323,6 +341,76 @@ static void a_copy_that_changes_once_it_was_compared_is_not_taken_from(void **st
 	end();
 }
 
+/* It is told of the zeros, too, where it has something; and what it has is not written again. */
+static void a_disk_that_has_begun_is_what_the_source_has_in_the_end(void **state)
+{
+	(void)state;
+	paint();
+	old[5 * BLOCK]++;
+	memset(old + 3 * MIB, 0x77, MIB);
+	memset(old + 6 * MIB, 0, 2 * MIB);
+	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
+	t.in.saves = true;
+	carry();
+	check_arrived();
+	assert_int_equal(kept(), DISK_BYTES - 3 * MIB - BLOCK);
+	assert_true(written() >= 2 * MIB + BLOCK && written() < 5 * MIB);
+	end();
+}
+
+/* Of an image with such clusters. */
+static void a_hole_within_a_cluster_is_told_as_data(void **state)
+{
+	(void)state;
+	paint();
+	memset(disk + 5 * MIB + 4096, 0, 4096);
+	begin_on(DISK_BYTES, old, true, BLOCK);
+	carry();
+	check_arrived();
+	assert_non_null(t.result);
+	assert_int_equal(t.result->read_bytes, DISK_BYTES - MIB);
+	end();
+	paint();
+	memset(disk + 5 * MIB + 4096, 0, 4096);
+	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
+	carry();
+	check_arrived();
+	assert_int_equal(t.result->read_bytes, DISK_BYTES - MIB - 4096);
+	end();
+}
+
+static void a_disk_that_has_begun_is_not_left_as_it_was_found(void **state)
+{
+	(void)state;
+	paint();
+	begin_on(DISK_BYTES, old, true, 0);
+	carry();
+	assert_true(t.lost && t.complete < CHANNELS);
+	assert_int_equal(t.why.code, EBADMSG);
+	assert_non_null(strstr(t.why.msg, "goes on from what was kept of it"));
+	end();
+}
+
+static void change_the_disk(void)
+{
+	int fd = open(file[1], O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, "x", 1, 8 * MIB + 4711), 1);
+	close(fd);
+}
+
+static void a_disk_that_has_begun_and_changes_ends_the_move(void **state)
+{
+	(void)state;
+	paint();
+	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
+	t.before_last = change_the_disk;
+	carry();
+	assert_true(t.lost && t.complete < CHANNELS);
+	assert_non_null(strstr(t.why.msg, "what was kept of disk vda has changed at byte 8388608"));
+	end();
+}
+
 static void whoever_stops_meanwhile_leaves_nothing(void **state)
 {
 	(void)state;
@@ -424,6 +512,10 @@ int main(void)
 		cmocka_unit_test(a_copy_that_is_shorter_has_what_it_has),
 		cmocka_unit_test(a_sparse_copy_has_what_is_between_its_holes),
 		cmocka_unit_test(a_copy_that_changes_once_it_was_compared_is_not_taken_from),
+		cmocka_unit_test(a_disk_that_has_begun_is_what_the_source_has_in_the_end),
+		cmocka_unit_test(a_hole_within_a_cluster_is_told_as_data),
+		cmocka_unit_test(a_disk_that_has_begun_is_not_left_as_it_was_found),
+		cmocka_unit_test(a_disk_that_has_begun_and_changes_ends_the_move),
 		cmocka_unit_test(whoever_stops_meanwhile_leaves_nothing),
 		cmocka_unit_test(blocks_come_in_order_and_within_the_disk),
 		cmocka_unit_test(a_run_ends_where_the_copy_differs_and_only_whole_blocks_count),
