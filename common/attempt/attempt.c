@@ -24,6 +24,7 @@ int attempt_init(struct attempt *a, const struct attempt_ops *ops, unsigned loop
 		return r;
 	cpu_meter_begin(&a->cpu_used);
 	a->leftovers = json_array();
+	a->kept = json_array();
 	conductor_init(&a->con, a->loop, stages, ctx, fail);
 	return 0;
 }
@@ -50,6 +51,7 @@ void attempt_fini(struct attempt *a)
 	journal_close(a->journal);
 	conductor_fini(&a->con);
 	json_decref(a->leftovers);
+	json_decref(a->kept);
 }
 
 void attempt_connect(struct attempt *a, struct link link, struct pacer *pacer)
@@ -148,6 +150,8 @@ void attempt_undo_since(struct attempt *a, size_t before)
 		if (i + before >= json_array_size(owned))
 			break;
 		r = a->ops->undo(a, kind, detail, &e);
+		if (r == ATTEMPT_KEPT)
+			continue;
 		if (r)
 			a->ops->left_behind(a, kind, detail, r, &e);
 		a->undo_failed |= r < 0;
@@ -176,7 +180,7 @@ void attempt_end_journal(struct attempt *a)
 
 	if (!a->journal)
 		return;
-	if (a->undo_failed) {
+	if (a->undo_failed || json_array_size(a->kept)) {
 		r = journal_note(a->journal, "over", NULL, &e);
 		journal_close(a->journal);
 	} else {

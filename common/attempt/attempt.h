@@ -15,6 +15,8 @@
 
 struct attempt;
 
+enum { ATTEMPT_KEPT = 2 };
+
 struct attempt_ops {
 	/* By action, but for ACT_JOURNAL, ACT_UNDECIDED and ACT_FINISHED, which are the same at both sides; NULL: the other side's. 0, or
 	 * -errno with *e: what comes after it is not done. */
@@ -26,7 +28,8 @@ struct attempt_ops {
 	int (*not_noted)(struct attempt *a, enum handoff_state before, struct err *e);
 	/* All actions of a step have been carried out. entered: a state was, among them. */
 	void (*carried_out)(struct attempt *a, bool entered);
-	/* Of what the journal owns. 0: it is gone; 1: it is somebody else's, and stays: *e says so; -errno: it is tried again, *e says why not. */
+	/* Of what the journal owns. 0: it is gone; 1: it is somebody else's, and stays: *e says so; ATTEMPT_KEPT: it stays because it is to, and
+	 * a->kept says so; -errno: it is tried again, *e says why not. */
 	int (*undo)(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
 	/* Tells of what stays. r: of undo(). */
 	void (*left_behind)(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why);
@@ -49,6 +52,7 @@ struct attempt {
 	bool to_be_undecided; /* at the end of the step that is being carried out */
 	bool undo_failed;
 	json_t *leftovers; /* sentences: what could not be undone here */
+	json_t *kept;	   /* and what is not to be, for now: the journal stays for it */
 	struct cpu_meter cpu_used;
 	uint64_t rss_anon_max;
 	int exit_code; /* exit-code.h */
