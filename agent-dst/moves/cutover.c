@@ -41,8 +41,12 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	if (t->target.qemu.pid > 0)
 		json_object_set_new(detail, "pid", json_integer(t->target.qemu.pid));
 	parts_tell(&t->parts, TELL_RESULT, detail);
-	if (json_array_size(t->a.leftovers))
-		json_object_set(detail, "leftovers", t->a.leftovers);
+	if (json_array_size(t->a.leftovers) + json_array_size(t->a.kept)) {
+		json_t *left = json_copy(t->a.leftovers);
+
+		json_array_extend(left, t->a.kept);
+		json_object_set_new(detail, "leftovers", left);
+	}
 	handoff_message_send(t->a.control, t->a.id, t->a.handoff.state, detail);
 }
 
@@ -256,6 +260,8 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 	if (!r && !t->a.handing_off && t->a.con.stage != ST_CONNECT)
 		r = err_set(e, EPROTO, "HANDOFF in a session that is about a move of which nothing is promised yet");
+	if (!r) /* before the journal is: that may end an attempt */
+		t->target.drop_partial = !json_is_true(json_object_get(detail, "keep"));
 	if (!r && !t->a.handing_off)
 		r = take_up(t, attempt, e);
 	if (!r && !t->a.journal) {

@@ -123,5 +123,6 @@ void transfer_undo(struct transfer *t, bool keep_guest)
 	files_close(&t->files);
 	t->target.keep_guest = keep_guest;
 	json_array_clear(t->a.leftovers);
+	json_array_clear(t->a.kept);
 	attempt_undo(&t->a);
 }

@@ -88,6 +88,9 @@ int transfer_restore_from_others(struct transfer *t, const char *journal_path, u
 
 static int settled(const struct transfer *t, struct err *e)
 {
+	json_t *kept;
+	size_t i;
+
 	switch (t->a.handoff.state) {
 	case HO_DST_STARTED:
 	case HO_DST_DONE:
@@ -96,6 +99,12 @@ static int settled(const struct transfer *t, struct err *e)
 		err_set(e, ESRCH, "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
 		return EXIT_UNDECIDED;
 	case HO_DST_ABORTED:
+		json_array_foreach(t->a.kept, i, kept)
+			log_error("%s", json_string_value(kept));
+		if (json_array_size(t->a.kept) && !json_array_size(t->a.leftovers)) {
+			err_set(e, EBUSY, "it is not here; what has arrived of its disks is kept, as listed above");
+			return EXIT_LEFTOVERS;
+		}
 		if (!json_array_size(t->a.leftovers))
 			return EXIT_SOURCE;
 		err_set(e, EBUSY, "it is not here; what of its move could not be removed is listed above");
@@ -137,6 +146,7 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 
 	if (r)
 		return EXIT_UNDECIDED;
+	t->target.drop_partial = fenced; /* nobody comes to go on from it */
 	r = transfer_restore_from_others(t, journal_path, fenced ? SETTLE_MS : 0, e);
 	/* START and STARTED in one go, then DONE */
 	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */

@@ -106,6 +106,7 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 	const char *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir"), *real = json_text(o, "real_path");
 	AUTO_FREE char *copy = xstrdup(real);
 	struct stat st;
+	json_t *kind;
 	int r = 0;
 
 	d->path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
@@ -113,6 +114,10 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 		r = plan_device(ds, d, o, e);
 	else if (!is_a_disk_of_the_guest(ds, d->path))
 		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
+	kind = d->device || r ? NULL : partial_kind(ds->target->description, o);
+	if (kind)
+		partial_find(&d->partial, &ds->partials, d->path, kind, d->as_file || !strcmp(json_text(o, "format"), "raw"));
+	json_decref(kind);
 	r = r ? r : check_apart(ds, d, e);
 	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, e) : r;
 }
@@ -127,6 +132,7 @@ void arriving_disk_fini(struct arriving_disk *d)
 	free(d->backing_format);
 	free(d->acl);
 	old_copy_fini(&d->old);
+	partial_fini(&d->partial);
 }
 
 static bool is_at_rest(const struct target *t)
@@ -220,6 +226,8 @@ int disks_examine(struct part *p, struct err *e)
 	if (json_array_size(disks) > DISKS_MAX)
 		return err_set(e, EPROTO, "the source describes %zu disks; %d are possible", json_array_size(disks), DISKS_MAX);
 	ds->list = xcalloc(json_array_size(disks) + 1, sizeof(*ds->list));
+	if (target_keep_partial_s(ds->target))
+		partials_open(&ds->partials, ds->state_dir, ds->target->name);
 	for (i = 0; i < json_array_size(disks) && !r; i++)
 		r = plan_disk(ds, json_array_get(disks, i), e);
 	return r ? r : choose_dir(ds, e);
@@ -233,9 +241,10 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 
 	(void)e;
 	for (i = 0; i < ds->count; i++)
-		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
+		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b,s:b}", "object", (int)ds->list[i].object, "path",
 						     ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
-						     ds->list[i].old.path, "replaces", ds->list[i].old.replaced));
+						     partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
+						     ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL));
 	json_object_set_new(accept, "disks", out);
 	return 0;
 }

@@ -21,7 +21,12 @@
 
 /* ---- their images ---- */
 
-static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
+static bool is_raw(const struct arriving_disk *d)
+{
+	return d->as_file || !strcmp(d->format, "raw");
+}
+
+static int make_image(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
 	AUTO_FREE char *temp = made_temp_name(ds->part.a, d->path);
 	struct image im = {temp,
@@ -34,9 +39,8 @@ static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env
 			   d->uid,
 			   d->gid,
 			   d->acl};
-	int r = d->old.replaced ? old_copy_move_aside(ds->part.a, &d->old, e) : 0;
+	int r = made_own(ds->part.a, "file", temp, e);
 
-	r = r ? r : made_own(ds->part.a, "file", temp, e);
 	if (!r)
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 	if (!r) /* until our QEMU has it open nobody else is to find it unused */
@@ -44,6 +48,46 @@ static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env
 	if (!r && d->as_file)
 		r = image_lock(temp, IMAGE_OWN, &d->lock_fd, e);
 	return r ? r : made_publish(ds->part.a, temp, d->path, e);
+}
+
+static int go_on_from(struct disks *ds, struct arriving_disk *d, struct err *e)
+{
+	int r = partial_take(ds->part.a, &d->partial, d->path, is_raw(d) ? d->virtual_size : 0, e);
+
+	if (!r)
+		d->held_fd = open(d->path, O_RDONLY | O_CLOEXEC);
+	if (!r && d->as_file)
+		r = image_lock(d->path, IMAGE_OWN, &d->lock_fd, e);
+	return r ? err_prefix(e, "going on from what is kept of it") : 0;
+}
+
+static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
+{
+	int r = d->old.replaced ? old_copy_move_aside(ds->part.a, &d->old, e) : 0;
+
+	if (r)
+		return r;
+	return d->partial.known ? go_on_from(ds, d, e) : make_image(ds, d, env, e);
+}
+
+/* Of a move that ends before its time. */
+static int note_kinds(struct disks *ds, struct err *e)
+{
+	const json_t *described = ds->target->description;
+	json_t *of;
+	size_t i;
+
+	if (!target_keep_partial_s(ds->target))
+		return 0;
+	of = json_object();
+	for (i = 0; i < ds->count; i++) {
+		json_t *kind = partial_kind(described, json_array_get(json_object_get(described, "disks"), i));
+
+		if (kind && !ds->list[i].device && !ds->list[i].unsafe)
+			json_object_set(of, ds->list[i].path, kind);
+		json_decref(kind);
+	}
+	return partial_note(ds->part.a, of, e);
 }
 
 static int make_disks(struct disks *ds, char *const *env, struct err *e)
@@ -85,9 +129,11 @@ static int prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	char **env = target_environment(ds->target);
-	int r = make_disks(ds, env, e);
+	int r = note_kinds(ds, e);
 
+	r = r ? r : make_disks(ds, env, e);
 	target_free_environment(env);
+	partials_close(&ds->partials);
 	return r;
 }
 
@@ -97,11 +143,6 @@ static int prepare(struct part *p, struct err *e)
 static struct qmp *writer(const struct disks *ds)
 {
 	return ds->helper.qmp ?: ds->target->qmp;
-}
-
-static bool is_raw(const struct arriving_disk *d)
-{
-	return d->as_file || !strcmp(d->format, "raw");
 }
 
 int disks_start_helper(struct disks *ds, struct err *e)
@@ -178,6 +219,7 @@ static int find_node(struct disks *ds, struct arriving_disk *d, struct err *e)
 
 		if (file && drv && !strcmp(file, d->path) && !strcmp(drv, d->format)) {
 			d->node = xstrdup(json_text(node, "node-name"));
+			d->unsafe = json_is_true(json_object_get(json_object_get(node, "cache"), "no-flush"));
 			break;
 		}
 	}
@@ -242,15 +284,18 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->bytes = d->virtual_size;
 	t->name = t->at.path = d->path;
 	t->at.writable = true;
-	t->old = (struct disk_at){.path = d->old.at};
-	t->old_name = d->old.path;
+	t->begun = d->partial.known != NULL;
+	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at};
+	t->old_name = t->begun ? d->path : d->old.path;
 	if (is_raw(d))
 		return 0;
 	r = ds->helper.qmp ? add_node(ds, d, e) : find_node(ds, d, e);
 	r = r ? r : add_export(ds, d, false, d->node, d->path, e);
 	t->at.path = ds->nbd_socket;
 	t->at.export_name = d->path;
-	if (r || !d->old.path || !old_copy_is_qcow2(&d->old))
+	if (t->begun)
+		t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->path};
+	if (r || t->begun || !d->old.path || !old_copy_is_qcow2(&d->old))
 		return r;
 	if (open_old_image(ds, d, &why)) {
 		log_info("%s: all of disk %s travels", why.msg, d->path);
@@ -268,6 +313,9 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 
 	for (i = 0; i < ds->count && !r; i++)
 		r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
+	shared->saves = target_keep_partial_s(ds->target) > 0;
+	if (!r && shared->saves) /* what they are like is known now */
+		r = note_kinds(ds, e);
 	if (!ds->late)
 		let_images_go(ds);
 	return r;
@@ -278,7 +326,7 @@ int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e
 	size_t i;
 
 	for (i = 0; i < ds->count; i++)
-		if (ds->list[i].old.path)
+		if (ds->list[i].old.path || ds->list[i].partial.known)
 			return old_reader_start(&ds->old_reader, shared, e);
 	return 0;
 }
@@ -397,6 +445,7 @@ static void fini(struct part *p)
 	unlock_images(ds);
 	for (i = 0; i < ds->count; i++)
 		arriving_disk_fini(&ds->list[i]);
+	partials_close(&ds->partials);
 	free(ds->list);
 	free(ds->nbd_socket);
 }
@@ -406,6 +455,11 @@ static int undo_old_copy(struct part *p, const json_t *detail, struct err *e)
 	return old_copy_undo(disks_of(p)->target, detail, e);
 }
 
+static int undo_partial(struct part *p, const json_t *detail, struct err *e)
+{
+	return partial_undo(disks_of(p)->target, detail, e);
+}
+
 static int undo_device(struct part *p, const json_t *detail, struct err *e)
 {
 	return disk_device_undo(disks_of(p)->target, detail, e);
@@ -413,6 +467,7 @@ static int undo_device(struct part *p, const json_t *detail, struct err *e)
 
 static const struct part_undo undo[] = {
 	{"device", "a block device that a disk was written to", undo_device},
+	{"partial", "what has arrived of a disk", undo_partial},
 	{"old-copy", "an old copy that was in the way of a disk", undo_old_copy},
 	{NULL, NULL, NULL},
 };

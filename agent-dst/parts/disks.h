@@ -5,6 +5,7 @@
 #include "data-receive.h"
 #include "old-copy.h"
 #include "old-read.h"
+#include "partial.h"
 #include "qemu-helper.h"
 #include "target.h"
 
@@ -17,6 +18,7 @@ struct arriving_disk {
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
 	bool device;	     /* path is a block device that is there already */
+	bool unsafe;	     /* its QEMU says that it is durable, and does nothing for that (cache=unsafe) */
 	bool as_file;	     /* with whatever format is in it: its bytes are not looked at */
 	uint64_t file_bytes; /* as_file: its size, up to the last byte */
 	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */
@@ -25,7 +27,8 @@ struct arriving_disk {
 	long uid, gid;
 	char *acl; /* as the source sent it, or NULL */
 	struct old_copy old;
-	int held_fd; /* of its image, until QEMU has that open; -1: not */
+	struct partial partial; /* that it begins with */
+	int held_fd;		/* of its image, until QEMU has that open; -1: not */
 };
 
 struct disks {
@@ -34,6 +37,7 @@ struct disks {
 	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;
+	struct partials partials; /* that there are of this guest */
 	char *nbd_socket;
 	bool nbd_running;
 	bool late;		       /* the guest's own QEMU is not there yet */

@@ -3,6 +3,7 @@
 #include "json-text.h"
 #include "made.h"
 #include "own-file.h"
+#include "partial.h"
 #include "util.h"
 
 #include <errno.h>
@@ -54,8 +55,12 @@ static int check_readable(const char *path, struct err *e)
 {
 	struct stat st;
 
+	size_t n = strlen(path), k = strlen(PARTIAL_SUFFIX);
+
 	if (path[0] != '/')
 		return err_set(e, EINVAL, "the old copy %s: a path in full is needed", path);
+	if (n > k && !strcmp(path + n - k, PARTIAL_SUFFIX) && strstr(path, ".vmferry-"))
+		return err_set(e, EINVAL, "the old copy %s: that is kept for the move that it is of, and no other takes from it", path);
 	if (stat(path, &st) || access(path, R_OK))
 		return err_sys(e, errno, "the old copy %s at the destination", path);
 	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)

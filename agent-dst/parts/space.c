@@ -60,7 +60,9 @@ int space_for_files(const struct disks *d, const struct files *f, struct err *e)
 	int r = need_space(v, &n, here, 0, e);
 
 	for (i = 0; i < d->count && !r; i++)
-		r = d->list[i].device ? 0 : need_space(v, &n, d->list[i].path, d->list[i].allocated, e);
+		if (!d->list[i].device)
+			r = need_space(v, &n, d->list[i].path,
+				       d->list[i].allocated - MIN(d->list[i].allocated, partial_bytes(&d->list[i].partial)), e);
 	for (i = 0; i < f->count && !r; i++)
 		if (f->list[i].transfer == CARRY_COPY)
 			r = need_space(v, &n, f->list[i].to, f->list[i].size, e);

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "made.h"
 #include "monitors.h"
+#include "partial.h"
 #include "process.h"
 #include "qemu-settings.h"
 #include "systemd.h"
@@ -41,6 +42,13 @@ bool target_has_state(const struct target *t)
 bool target_is_to_start(const struct target *t)
 {
 	return json_is_true(json_object_get(t->description, "start"));
+}
+
+long target_keep_partial_s(const struct target *t)
+{
+	json_int_t s = json_integer_value(json_object_get(t->description, "keep_partial_s"));
+
+	return s > 0 && s <= KEEP_PARTIAL_S_MAX ? (long)s : 0;
 }
 
 /* ---- the plan ---- */
@@ -89,6 +97,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 {
 	(void)e;
 	json_object_set_new(accept, "qemu", json_string(target_of(p)->exe));
+	if (target_keep_partial_s(target_of(p)))
+		json_object_set_new(accept, "keep_partial_s", json_integer(target_keep_partial_s(target_of(p))));
 	return 0;
 }
 
@@ -306,7 +316,8 @@ static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 
 static int undo_file(struct part *p, const json_t *detail, struct err *e)
 {
-	return made_undo_file(target_of(p), detail, e);
+	return partial_is_to_be_kept(target_of(p), detail) ? partial_keep(target_of(p), detail, e)
+							   : made_undo_file(target_of(p), detail, e);
 }
 
 static int undo_unknown(struct part *p, const json_t *detail, struct err *e)
@@ -343,6 +354,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 	json_object_set_new(begin, "paused", json_boolean(target_is_paused(t)));
 	if (target_is_to_start(t))
 		json_object_set_new(begin, "start", json_true());
+	if (target_keep_partial_s(t))
+		json_object_set_new(begin, "keep_partial_s", json_integer(target_keep_partial_s(t)));
 }
 
 void target_restore(struct target *t)

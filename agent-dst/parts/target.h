@@ -10,7 +10,8 @@
 #include "qemu-args.h"
 #include "qemu-launch.h"
 
-#define OCCUPIED_MAX 8
+#define OCCUPIED_MAX	   8
+#define KEEP_PARTIAL_S_MAX (366L * 24 * 3600)
 
 struct target {
 	struct part part;
@@ -26,8 +27,9 @@ struct target {
 	json_t *settings;	    /* of its QEMU, to be put back */
 	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
 	unsigned occupied_count;
-	bool tried;	 /* its QEMU is, only */
-	bool keep_guest; /* it runs here: what is undone is our scaffolding only */
+	bool tried;	   /* its QEMU is, only */
+	bool keep_guest;   /* it runs here: what is undone is our scaffolding only */
+	bool drop_partial; /* nobody is to go on from what has arrived: partial.h */
 };
 
 void target_init(struct target *t, struct attempt *a, const char *runtime_dir);
@@ -41,6 +43,8 @@ bool target_is_paused(const struct target *t);
 bool target_has_state(const struct target *t);
 /* Of one that is shut down: it is to be started here at the end. */
 bool target_is_to_start(const struct target *t);
+/* What has arrived of its disks is to be kept for so many seconds, if the move ends before its time; 0: it is not. */
+long target_keep_partial_s(const struct target *t);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */
 char **target_environment(const struct target *t);
 void target_free_environment(char **env);

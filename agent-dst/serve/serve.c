@@ -1,5 +1,6 @@
 /* serve.c: see serve.h. */
 #include "serve.h"
+#include "fault.h"
 #include "log.h"
 #include "move.h"
 #include "output.h"
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 
 #define HELLO_MS  10000
+#define LOOK_S	  3600
 #define UNUSED_MS 60000 /* --once: nobody came */
 
 struct server {
@@ -166,12 +168,15 @@ static void reap(struct server *s)
 static _Noreturn void serve_many(struct server *s)
 {
 	struct pollfd p = {.fd = door_fd(s->door), .events = POLLIN};
+	const struct timespec look =
+		fault_point("dst-looks-often") ? (struct timespec){.tv_nsec = 100000000} : (struct timespec){LOOK_S, 0};
 	sigset_t none;
 
 	sigemptyset(&none);
 	wait_for_children(true);
 	for (;;) {
-		ppoll(&p, 1, NULL, &none);
+		if (!ppoll(&p, 1, &look, &none)) /* the time of what is kept here may be over */
+			settle(s);
 		reap(s);
 		door_step(s->door);
 	}
