@@ -4,7 +4,7 @@
 
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
-_vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --hold --at --on-stall --bwlimit --channels
+_vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --keep-partial --hold --at --on-stall --bwlimit --channels
 	--codec --dedup --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
@@ -24,7 +24,7 @@ _vmferry_options() { # COMMAND: its options
 			--timeout --dir --qemu --accel --guest --verbose --collector --identity --port --ssh --ssh-accept-new --via \
 			--data-ports --listen-address --keep-agent
 		;;
-	recover) echo "--peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
+	recover) echo "--resume --peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;
 	vmferry-dst)
 		echo --listen --psk-file --data-ports --once --psk-stdin --plaintext --token-stdin --state-dir --runtime-dir \
 			--verbose --version
@@ -57,9 +57,10 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--workloads) echo idle writer hot disk cache churn compressible incompressible database ;;
 	--tools) echo single multifd multifd+zstd xbzrle virsh vmferry ;;
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest | --spool) echo @dir ;;
-	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --resume | --qemu) echo @file ;;
+	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --qemu) echo @file ;;
+	--resume) [[ ${COMP_WORDS[1]} == recover ]] || echo @file ;; # of bench
 	--dest) echo @host ;;
-	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }

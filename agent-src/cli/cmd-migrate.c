@@ -1,4 +1,5 @@
 /* cmd-migrate.c: vmferry migrate. */
+#include "again.h"
 #include "cmd.h"
 #include "codec.h"
 #include "dest-options.h"
@@ -60,6 +61,9 @@ static const char usage[] =
 	"                        wait (default), throttle the guest, stop it for the rest, or cancel\n"
 	"  --reconnect-timeout S connections that break are made again, and the move goes on where it was, for so many seconds\n"
 	"                        (default 60; 0: it is rolled back at once); while the guest stands still, for two\n"
+	"  --keep-partial TIME   if the move ends before its time, whatever the reason but a cancel, what has arrived of its disks\n"
+	"                        is kept there for so long (90m, 12h, 3d): vmferry recover VM --resume goes on with it, or the\n"
+	"                        same command again\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
 	"  --channels N          data connections (default 2)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
@@ -98,6 +102,7 @@ enum {
 	OPT_DISK_DIR = 256,
 	OPT_DOWNTIME,
 	OPT_RECONNECT,
+	OPT_KEEP,
 	OPT_HOLD,
 	OPT_AT,
 	OPT_STALL,
@@ -136,6 +141,7 @@ static const struct option options[] = {
 	{"disk-dir", required_argument, NULL, OPT_DISK_DIR},
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
 	{"reconnect-timeout", required_argument, NULL, OPT_RECONNECT},
+	{"keep-partial", required_argument, NULL, OPT_KEEP},
 	{"hold", no_argument, NULL, OPT_HOLD},
 	{"at", required_argument, NULL, OPT_AT},
 	{"on-stall", required_argument, NULL, OPT_STALL},
@@ -338,6 +344,9 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_AT:
 		o->at = moment_read(optarg, time(NULL));
 		return o->at ? 0 : bad("--at", optarg, "a time to come (3:00, '2026-12-24 3:00:00', +90m)");
+	case OPT_KEEP:
+		o->disks.keep.partial_s = (unsigned)moment_span(optarg);
+		return o->disks.keep.partial_s ? 0 : bad("--keep-partial", optarg, "a time such as 90m, 12h or 3d, of at most 366 days");
 	case OPT_DROP:
 		return take_drop(optarg, &o->disks.accept);
 	case OPT_SCRIPT:
@@ -358,6 +367,12 @@ static int take_other(int c, struct move_options *o, bool *detach)
 		return dest_option(&o->dest, c, optarg);
 	fputs("try: vmferry migrate --help\n", stderr);
 	return EXIT_USAGE;
+}
+
+/* Those that are about this time, and not about the move. */
+static bool is_of_the_move(int c)
+{
+	return c != OPT_DRY && c != OPT_SCRIPT && c != OPT_DETACH && c != OPT_JSON && c != 'v';
 }
 
 static int take_option(int c, struct move_options *o, bool *detach)
@@ -425,6 +440,13 @@ static int take_guest(int n, char **words, struct move_options *o, const char *c
 			o->warm.force ? "--force" : "--shutdown-timeout");
 		return EXIT_USAGE;
 	}
+	if (o->disks.keep.partial_s && !o->reconnect_ms) {
+		fprintf(stderr,
+			"vmferry %s: with --reconnect-timeout 0 the destination could not tell a cancelled move from one that was cut off: "
+			"--keep-partial needs 1 or more\n",
+			command);
+		return EXIT_USAGE;
+	}
 	if (o->at && (o->hold || o->how == HOW_COLD)) {
 		fprintf(stderr, "vmferry %s: --at says when a guest that runs is to stand still: %s\n", command,
 			o->hold ? "--hold leaves that to `vmferry switch`" : "this one is shut down");
@@ -465,6 +487,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	AUTO_FREE char *psk_file = NULL;
 	AUTO_FREE char *token_file = NULL;
 	AUTO_FREE char *identity = NULL;
+	json_auto_t *move = again_new();
 	bool detach = false;
 	struct err e;
 	int c, r;
@@ -484,10 +507,15 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		r = take_option(c, o, &detach);
 		if (r)
 			return r;
+		if (is_of_the_move(c))
+			again_option(move, options, c, optarg);
 	}
 	r = take_guest(argc - optind, argv + optind, o, command);
 	if (r)
 		return r;
+	o->disks.keep.move = move = again_end(move, o->vm, o->dest.where);
+	if (o->cold.line) /* it may have secrets in it */
+		o->disks.keep.move = NULL;
 	r = dest_options_check(&o->dest);
 	if (r)
 		return r;

@@ -1,4 +1,5 @@
 /* cmd-recover.c: vmferry recover and vmferry journal. */
+#include "again.h"
 #include "cmd.h"
 #include "dest-options.h"
 #include "export-undo.h"
@@ -27,6 +28,8 @@ static const char usage[] =
 	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`. Of one whose export was cut off:\n"
 	"what that has left in its QEMU is removed.\n"
 	"\n"
+	"  --resume           then the move is begun again, as it was, and goes on with what the destination has kept of its disks\n"
+	"                     (migrate --keep-partial); memory starts anew. Without it nothing is kept any more. Needs VM\n"
 	"  --peer-is-fenced   the destination will never run the guest (it is destroyed, or switched off for good, or\n"
 	"                     you know what became of its QEMU): take the guest back unless the destination answers\n"
 	"                     and says that it runs there. If that is not true, the guest may run twice and its disks\n"
@@ -38,6 +41,7 @@ static const char usage[] =
 	"How the destination was reached is in the journal; these options are for what has changed.\n" DEST_OPTIONS_HELP;
 
 static const struct option options[] = {
+	{"resume", no_argument, NULL, 'R'},
 	{"peer-is-fenced", no_argument, NULL, 'F'},
 	{"dest", required_argument, NULL, 'd'},
 	{"json", no_argument, NULL, 'j'},
@@ -45,6 +49,14 @@ static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},
 	DEST_OPTIONS,
 	{NULL, 0, NULL, 0},
+};
+
+/* What the command line says. */
+struct asked {
+	struct dest_config given;
+	const char *dest;
+	bool fenced;
+	json_t *way; /* as again.h has it: how the destination is reached */
 };
 
 /* A move from this host that has not ended. */
@@ -198,12 +210,40 @@ static int settled_meanwhile(const struct attempt *a)
 	return state == HO_SRC_RELEASED ? EXIT_DESTINATION : EXIT_SOURCE;
 }
 
-/* given, dest: what the command line says about the destination. */
-static int settle(struct move_options *o, const struct attempt *a, const struct dest_config *given, const char *dest, bool fenced)
+/* The move that begins so is begun again: its guest is here, and free to go. code: with which it was settled. */
+static int resume(const struct move_options *o, const json_t *begin, const struct asked *asked, int code)
 {
-	struct err e;
-	int r = wait_for_its_agent(a->path, &e);
+	const struct again_change change = {asked->dest, asked->way, o->json, o->dest.verbose};
+	const json_t *move = json_object_get(begin, "move");
 
+	if (code != EXIT_SOURCE && code != EXIT_LEFTOVERS)
+		return code;
+	if (move) {
+		fprintf(stderr, "vmferry: beginning the move of %s again\n", o->vm);
+		return again_run(move, &change);
+	}
+	fprintf(stderr, "vmferry: the command that began the move of %s is not in its journal: give it again, with --keep-partial\n",
+		o->vm);
+	return code;
+}
+
+static int refuse_resuming(const struct attempt *a)
+{
+	fprintf(stderr,
+		"vmferry: %s was not begun with --keep-partial: nothing of it is kept that could be gone on with. `vmferry recover %s` settles it\n",
+		storage_has_begun(a->begin) ? "the change of its disks" : "this move", member(a, "guest"));
+	return EXIT_REFUSED;
+}
+
+static int settle(struct move_options *o, const struct attempt *a, const struct asked *asked)
+{
+	bool resumes = o->disks.keep.resumes;
+	struct err e;
+	int r;
+
+	if (resumes && !json_object_get(a->begin, "keep_partial_s"))
+		return refuse_resuming(a);
+	r = wait_for_its_agent(a->path, &e);
 	if (r) {
 		if (r == -ENOENT)
 			return settled_meanwhile(a);
@@ -213,12 +253,13 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	if (storage_has_begun(a->begin))
 		return storage_recover(&(struct storage_options){.json = o->json, .state_dir = o->state_dir, .runtime_dir = o->runtime_dir},
 				       a->path);
-	o->dest = *given;
-	o->dest.where = dest ? dest : member(a, "dest");
+	o->dest = asked->given;
+	o->dest.where = asked->dest ?: member(a, "dest");
 	o->dest.state_dir = o->state_dir;
 	o->dest.runtime_dir = o->runtime_dir;
 	dest_options_load(&o->dest, json_object_get(a->begin, "reach"));
-	return move_recover(o, a->path, fenced);
+	r = move_recover(o, a->path, asked->fenced);
+	return resumes ? resume(o, a->begin, asked, r) : r;
 }
 
 /* Whoever names a guest means one move. */
@@ -252,8 +293,25 @@ static int settle_export(const char *vm)
 	return 0;
 }
 
-static int settle_all(struct move_options *o, const struct dest_config *given, const char *dest, bool fenced)
+/* Of a move that was rolled back by its own agent nothing is to be settled. */
+static int resume_finished(const struct move_options *o, const struct asked *asked)
 {
+	json_t *begin;
+	struct err e;
+	int r = again_find(&begin, o->state_dir, o->vm, &e);
+
+	if (r) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_REFUSED;
+	}
+	r = resume(o, begin, asked, EXIT_SOURCE);
+	json_decref(begin);
+	return r;
+}
+
+static int settle_all(struct move_options *o, const struct asked *asked)
+{
+	bool fenced = asked->fenced;
 	struct attempts all = {NULL, 0, NULL, 0};
 	size_t i, unread = 0;
 	struct err e;
@@ -271,11 +329,13 @@ static int settle_all(struct move_options *o, const struct dest_config *given, c
 			"attempt (vmferry journal)\n",
 			o->vm);
 		worst = EXIT_REFUSED;
+	} else if (o->disks.keep.resumes && !all.n && !unread) {
+		worst = resume_finished(o, asked);
 	} else if (o->vm && !all.n && arrives_here(&all, o->vm)) {
 		worst = become_the_destination(o, fenced);
 	} else {
 		for (i = 0; i < all.n; i++) {
-			code = settle(o, &all.list[i], given, dest, fenced);
+			code = settle(o, &all.list[i], asked);
 			worst = MAX(worst, code);
 		}
 		if (unread && !(o->vm && all.n)) /* one of these may have been meant */
@@ -289,30 +349,40 @@ static int settle_all(struct move_options *o, const struct dest_config *given, c
 	return worst;
 }
 
+/* For the move that is begun again, perhaps from another directory. */
+static void take_way(json_t *way, int c)
+{
+	AUTO_FREE char *full = optarg && dest_option_is_file(c) ? realpath(optarg, NULL) : NULL;
+
+	again_option(way, options, c, full ?: optarg);
+}
+
 int cmd_recover(int argc, char **argv)
 {
 	struct move_options o = {.max_downtime_ms = 300, .carry.channels = 1};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
-	struct dest_config given = {.where = NULL}; /* what the command line says */
-	const char *dest = NULL;
-	bool fenced = false;
+	json_auto_t *way = again_new();
+	struct asked asked = {.way = way};
 	struct err e;
 	int c, r;
 
 	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		switch (c) {
+		case 'R':
+			o.disks.keep.resumes = true;
+			break;
 		case 'F':
-			fenced = true;
+			asked.fenced = true;
 			break;
 		case 'd':
-			dest = optarg;
+			asked.dest = optarg;
 			break;
 		case 'j':
 			o.json = true;
 			break;
 		case 'v':
-			o.dest.verbose = given.verbose = true;
+			o.dest.verbose = asked.given.verbose = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -320,9 +390,10 @@ int cmd_recover(int argc, char **argv)
 		default:
 			if (!dest_is_option(c))
 				return EXIT_USAGE;
-			r = dest_option(&given, c, optarg);
+			r = dest_option(&asked.given, c, optarg);
 			if (r)
 				return r;
+			take_way(way, c);
 		}
 	}
 	if (argc - optind > 1) {
@@ -330,8 +401,13 @@ int cmd_recover(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	o.vm = argv[optind];
-	if (fenced && !o.vm) {
-		fputs("vmferry recover: --peer-is-fenced: say which guest, as that is true of one move (--help tells more)\n", stderr);
+	if ((asked.fenced || o.disks.keep.resumes) && !o.vm) {
+		fprintf(stderr, "vmferry recover: %s: say which guest, as that is %s (--help tells more)\n",
+			asked.fenced ? "--peer-is-fenced" : "--resume", asked.fenced ? "true of one move" : "done with one move");
+		return EXIT_USAGE;
+	}
+	if (asked.fenced && o.disks.keep.resumes) {
+		fputs("vmferry recover: a destination that is gone for good has kept nothing: --peer-is-fenced or --resume\n", stderr);
 		return EXIT_USAGE;
 	}
 	log_init("src", o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
@@ -344,7 +420,7 @@ int cmd_recover(int argc, char **argv)
 	}
 	o.state_dir = state;
 	o.runtime_dir = runtime;
-	return settle_all(&o, &given, dest, fenced);
+	return settle_all(&o, &asked);
 }
 
 /* Unfinished journals. Of those that begin a move from here: which it is, in the words that recover takes. */

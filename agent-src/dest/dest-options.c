@@ -40,6 +40,16 @@ static int bad(const char *option, const char *value, const char *want)
 	return EXIT_USAGE;
 }
 
+bool dest_option_is_file(int c)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i].option == c)
+			return texts[i].file;
+	return false;
+}
+
 int dest_option(struct dest_config *cfg, int c, const char *arg)
 {
 	struct net_ports ports;

@@ -58,6 +58,8 @@ enum {
 /* Takes the option c with optarg; c is DEST_OPT_* or one of DEST_OPTIONS_SHORT. 0, or the exit code, having said why. */
 int dest_option(struct dest_config *cfg, int c, const char *arg);
 bool dest_is_option(int c);
+/* Its value is a name that depends on where we are. */
+bool dest_option_is_file(int c);
 /* Options that do not fit the destination: 0, or the exit code, having said why. */
 int dest_options_check(const struct dest_config *cfg);
 

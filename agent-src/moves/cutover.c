@@ -27,6 +27,14 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
+/* Somebody is going on from it, or may. Whoever cancels a move does not. */
+bool cutover_keeps_partial(const struct transfer *t)
+{
+	const struct keep_options *keep = &t->opt->disks.keep;
+
+	return t->entry == &entry_recover ? keep->resumes : keep->partial_s && !t->end.user_cancelled;
+}
+
 int cutover_send_state(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
@@ -35,7 +43,8 @@ int cutover_send_state(struct attempt *a, struct err *e)
 	if (!attempt_can_tell(a))
 		return 0;
 	handoff_message_send(a->control, a->id, a->handoff.state,
-			     json_pack("{s:b,s:s*}", "paused", t->src.paused, "error", t->end.why.code ? t->end.why.msg : NULL));
+			     json_pack("{s:b,s:s*,s:b}", "paused", t->src.paused, "error", t->end.why.code ? t->end.why.msg : NULL, "keep",
+				       cutover_keeps_partial(t)));
 	return 0;
 }
 

@@ -106,6 +106,8 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
 	if (t->opt->cold.start)
 		json_object_set_new(out, "start", json_true());
+	if (t->opt->disks.keep.partial_s)
+		json_object_set_new(out, "keep_partial_s", json_integer(t->opt->disks.keep.partial_s));
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
 }
 
@@ -153,6 +155,15 @@ static int check_kind(const struct transfer *t, struct err *e)
 		       : 0;
 }
 
+static int check_keeps(const struct transfer *t, struct err *e)
+{
+	return t->opt->disks.keep.partial_s && !json_is_integer(json_object_get(t->plan, "keep_partial_s"))
+		       ? err_set(e, ENOTSUP,
+				 "the destination's vmferry is an older one, which would not keep what has arrived: move without "
+				 "--keep-partial, or install the same version there")
+		       : 0;
+}
+
 int preflight_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -167,6 +178,8 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		r = accept_check(t->plan, e);
 	if (!r)
 		r = check_kind(t, e);
+	if (!r)
+		r = check_keeps(t, e);
 	if (r)
 		return r;
 	r = parts_agree(&t->parts, t->plan, e);

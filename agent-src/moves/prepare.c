@@ -36,10 +36,15 @@ static json_t *decisions(struct transfer *t)
 /* What recovering needs: who it is, and how the destination is reached. */
 static int begin_journal(struct transfer *t, struct err *e)
 {
+	const struct keep_options *keep = &t->opt->disks.keep;
 	json_t *begin = json_pack("{s:s,s:s,s:o,s:s*}", "how", t->recipe->how, "dest", t->opt->dest.where, "reach",
 				  dest_options_save(&t->opt->dest), "disk_dir", t->opt->disk_dir);
 	int r;
 
+	if (keep->partial_s)
+		json_object_set_new(begin, "keep_partial_s", json_integer(keep->partial_s));
+	if (keep->partial_s && keep->move)
+		json_object_set(begin, "move", (json_t *)(uintptr_t)keep->move);
 	t->recipe->describe_for_journal(t, begin);
 	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
 	json_decref(begin);

@@ -155,8 +155,11 @@ static bool guard_take_back(struct transfer *t, const char *journal_path, struct
 		err_set(words, -r, "the agent that moved guest %s has died: %s", t->src.guest.name ? t->src.guest.name : "?", e.msg);
 	else if (!t->a.exit_code && t->a.handoff.qemu_alive)
 		err_set(words, 0,
-			"the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s",
-			t->src.guest.name, t->src.guest.name);
+			"the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s%s",
+			t->src.guest.name, t->src.guest.name,
+			json_object_get(journal_begin(t->a.journal), "keep_partial_s")
+				? " (--resume begins it again, and goes on with what has arrived)"
+				: "");
 	return !r ? !t->end.unheard : r != -EBUSY && !t->a.handoff.qemu_alive;
 }
 

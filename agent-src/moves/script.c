@@ -134,6 +134,11 @@ int print_script(struct transfer *t, struct err *e)
 	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
 	put_number("--reconnect-timeout", o->reconnect_ms / 1000);
+	if (o->disks.keep.partial_s) {
+		AUTO_FREE char *keep = xasprintf("%us", o->disks.keep.partial_s);
+
+		put("--keep-partial", keep);
+	}
 	put("--on-stall", on_stall_words[o->on_stall]);
 	if (o->carry.bwlimit)
 		put_number("--bwlimit", o->carry.bwlimit);

@@ -234,6 +234,8 @@ extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* When each disk was written last, into the journal: cutover_nobody_restarted_it() of a later life. */
 void cutover_note_disks(struct transfer *t);
+/* What has arrived of the disks is to be kept there, should this be the end. */
+bool cutover_keeps_partial(const struct transfer *t);
 int live_take_back(struct transfer *t, struct err *e);
 int cutover_open_monitor_again(struct source *s, struct err *e);
 /* What is the same in all recipes: as in attempt.h. */

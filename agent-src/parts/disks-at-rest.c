@@ -143,6 +143,7 @@ static int begin(struct part *p, struct err *e)
 					   .name = d->guest->real_path,
 					   .size = d->guest->virtual_size,
 					   .have = d->have,
+					   .fills = d->begun ? DISK_SECTOR : 0,
 					   .detect_zeros = true};
 
 		d->started = d->final = d->in_flight = true;
@@ -164,4 +165,5 @@ static const struct part_ops ops = {.name = "disks",
 void disks_rest(struct disks *ds)
 {
 	ds->part.ops = &ops;
+	ds->rests = true;
 }

@@ -178,6 +178,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 			(json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
 	if (st.st_ino && born_ns(g->real_path))
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
+	if (o->keep.partial_s && (!g->chain_count || ds->rests)) /* what is told of a chain's holes is finer than an image's clusters */
+		json_object_set_new(out, "keep", json_true());
 	if (disk_keeps_chain(ds, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;
@@ -234,7 +236,8 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 		return;
 	d->to = xstrdup(path);
 	d->to_device = json_is_true(json_object_get(said, "device"));
-	if (!old || !disk_reuse(ds, d->guest))
+	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));
+	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
 		return;
 	d->old = xstrdup(old);
 	d->replaces = json_is_true(json_object_get(said, "replaces"));
@@ -269,9 +272,9 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b}", "node", g->node, "from", g->real_path, "to", d->to,
-			 "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
+	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b}", "node", g->node, "from", g->real_path, "to",
+			 d->to, "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
 			 json_object_get(said, "allocated"), "transfer", "copy", "flatten", g->chain_count && !disk_keeps_chain(ds, g),
 			 "mode", mode, "owner", owner, "acl", json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces",
-			 d->replaces);
+			 d->replaces, "begun", d->begun);
 }

@@ -199,7 +199,8 @@ static bool durable(const struct disks *ds)
 /* ---- rounds ---- */
 
 /* Fine enough for a database, coarse enough for a terabyte: 2 MiB of bitmap. QEMU's default, made explicit. */
-#define GRANULARITY 65536
+#define GRANULARITY	65536
+#define CLUSTER_DEFAULT 65536 /* of qcow2 */
 
 static json_t *bitmap_ref(const struct disk *d, const char *name)
 {
@@ -275,6 +276,9 @@ static void read_round(struct disks *ds, struct disk *d)
 				   .size = d->guest->virtual_size,
 				   .have = d->round ? NULL : d->have,
 				   .detect_zeros = !strcmp(d->guest->format, "raw")};
+
+	if (d->begun && !d->round)
+		round.fills = round.detect_zeros ? DISK_SECTOR : d->guest->cluster_size ?: CLUSTER_DEFAULT;
 
 	export_id(ds, id, d);
 	if (d->round) {

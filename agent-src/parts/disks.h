@@ -19,6 +19,7 @@ struct disk {
 	struct have *have;
 	bool to_device;	 /* to is a block device, which is there already */
 	bool replaces;	 /* the disk takes its place */
+	bool begun;	 /* old is what an earlier move has left of it, and becomes the disk */
 	unsigned round;	 /* being copied, or copied last */
 	unsigned bitmap; /* generation of the recording bitmap */
 	bool started;
@@ -50,6 +51,7 @@ struct disks {
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not yet, or no more */
 	struct queue results;
+	bool rests;		     /* they are files of a guest that is shut down */
 	bool final;		     /* the guest is stopped */
 	struct writeback *writeback; /* NULL: not begun */
 	unsigned writebacks_left;

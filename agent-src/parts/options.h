@@ -35,12 +35,20 @@ static inline const char *option_pair_value(const char *pair)
 /* How the guest gets there. */
 enum how { HOW_LIVE, HOW_QUICK, HOW_WARM, HOW_COLD };
 
+/* Of a move that ends before its time, what has arrived of its disks. */
+struct keep_options {
+	unsigned partial_s;	   /* is kept there for so long; 0: not */
+	bool resumes;		   /* recover: it is to be kept, as the move is begun again */
+	const struct json_t *move; /* the command that began it, for that; NULL: it cannot be given again */
+};
+
 struct disk_options {
 	struct option_pairs map;   /* DISK=PATH */
 	struct option_pairs reuse; /* DISK=FILE: old copies there */
 	const char *reuse_all;	   /* of all others: FILE, or "auto"; NULL: none */
 	enum chain chain;
 	unsigned accept; /* DISK_ACCEPT_* */
+	struct keep_options keep;
 };
 
 /* Of a guest that is shut down. */

@@ -99,7 +99,9 @@ static void print_plan(FILE *to, const json_t *ev)
 			fprintf(to, " onto that block device, which is cleared first\n");
 		else
 			fprintf(to, " as it is not there, mode %s, owner %s\n", str(v, "mode"), str(v, "owner"));
-		if (json_is_true(json_object_get(v, "replaces")))
+		if (json_is_true(json_object_get(v, "begun")))
+			fprintf(to, "          goes on from what an earlier move has left of it: %s\n", str(v, "reuse"));
+		else if (json_is_true(json_object_get(v, "replaces")))
 			fprintf(to,
 				"          what is the same in the old copy there does not travel; it is deleted once the guest runs there\n");
 		else if (json_object_get(v, "reuse"))
@@ -278,7 +280,7 @@ static void print_disk(FILE *to, const json_t *d)
 	fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire", str(d, "to"), str(d, "format"), (int)num(d, "rounds"),
 		bytes(read, d, "bytes_read"), bytes(wire, d, "bytes_wire"));
 	if (json_object_get(d, "reuse"))
-		fprintf(to, ", %s from the old copy %s", bytes(kept, d, "bytes_kept"), str(d, "reuse"));
+		fprintf(to, ", %s from %s", bytes(kept, d, "bytes_kept"), str(d, "reuse"));
 	fputc('\n', to);
 }
 

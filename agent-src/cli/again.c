@@ -1,0 +1,145 @@
+/* again.c: see again.h. */
+#include "again.h"
+#include "cmd.h"
+#include "journal.h"
+#include "recover-choice.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BYTES_MAX (JOURNAL_PAYLOAD_MAX / 2) /* the rest is for what else a journal begins with */
+
+/* ---- kept ---- */
+
+json_t *again_new(void)
+{
+	char cwd[4096];
+
+	return json_pack("{s:s*,s:[]}", "cwd", getcwd(cwd, sizeof(cwd)) && text_is_utf8(cwd) ? cwd : NULL, "words");
+}
+
+static void add(json_t *move, char *word /* stolen */)
+{
+	json_array_append_new(json_object_get(move, "words"), json_string(word));
+	free(word);
+}
+
+void again_option(json_t *move, const struct option *table, int option, const char *arg)
+{
+	const struct option *o;
+
+	for (o = table; o->name && o->val != option; o++)
+		;
+	if (o->name)
+		add(move, arg ? xasprintf("--%s=%s", o->name, arg) : xasprintf("--%s", o->name));
+}
+
+json_t *again_end(json_t *move, const char *vm, const char *dest)
+{
+	AUTO_FREE char *text = json_dumps(move, JSON_COMPACT);
+
+	json_object_set_new(move, "vm", json_string(vm));
+	json_object_set_new(move, "dest", json_string(dest));
+	if (text && strlen(text) + strlen(vm) + strlen(dest) < BYTES_MAX)
+		return move;
+	json_decref(move);
+	return NULL;
+}
+
+/* ---- given again ---- */
+
+static size_t put_words(const char **argv, size_t n, const json_t *words)
+{
+	json_t *word;
+	size_t i;
+
+	json_array_foreach(words, i, word)
+		argv[n++] = json_string_value(word);
+	return n;
+}
+
+int again_run(const json_t *move, const struct again_change *change)
+{
+	const json_t *words = json_object_get(move, "words"), *way = json_object_get(change->way, "words");
+	const char *cwd = json_string_value(json_object_get(move, "cwd"));
+	AUTO_FREE const char **argv = xcalloc(json_array_size(words) + json_array_size(way) + 7, sizeof(*argv));
+	size_t n = 0;
+
+	if (!cwd || chdir(cwd)) {
+		fprintf(stderr, "vmferry: the move was begun in %s, which cannot be entered: give its command again, with --keep-partial\n",
+			cwd ? cwd : "a directory of unknown name");
+		return EXIT_REFUSED;
+	}
+	argv[n++] = "migrate";
+	n = put_words(argv, n, words);
+	n = put_words(argv, n, way);
+	if (change->json)
+		argv[n++] = "--json";
+	if (change->verbose)
+		argv[n++] = "--verbose";
+	argv[n++] = json_string_value(json_object_get(move, "vm"));
+	argv[n++] = change->dest ?: json_string_value(json_object_get(move, "dest"));
+	optind = 0; /* getopt_long(3): from the beginning */
+	return cmd_migrate((int)n, (char **)(uintptr_t)argv);
+}
+
+/* ---- of a move that is finished ---- */
+
+static struct timespec written(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? (struct timespec){0, 0} : st.st_mtim;
+}
+
+static bool is_later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+static bool is_of(const struct journal *j, const char *vm)
+{
+	const json_t *begin = journal_begin(j);
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return handoff_state_of_role(journal_last_state(j), HO_SOURCE) && json_is_string(json_object_get(begin, "dest")) &&
+	       recover_means(vm, json_string_value(json_object_get(begin, "guest")), (int)json_integer_value(json_object_get(begin, "pid")),
+			     attempt_id_format(journal_attempt_id(j), id));
+}
+
+int again_find(json_t **begin, const char *state_dir, const char *vm, struct err *e)
+{
+	struct timespec last = {0, 0};
+	json_t *found = NULL;
+	char **paths;
+	size_t n, i;
+	int r = journal_list_finished(state_dir, &paths, &n, e);
+
+	for (i = 0; !r && i < n; i++) {
+		struct journal *j;
+		struct err ignored;
+
+		if (is_later(last, written(paths[i])) || journal_look(&j, paths[i], &ignored))
+			continue;
+		if (is_of(j, vm)) {
+			json_decref(found);
+			found = journal_last_state(j) == HO_SRC_ABORTED ? json_deep_copy(journal_begin(j)) : NULL;
+			last = written(paths[i]);
+		}
+		journal_close(j);
+	}
+	if (!r)
+		journal_list_free(paths, n);
+	if (!r && !json_object_get(found, "keep_partial_s"))
+		r = err_set(e, ENOENT,
+			    "no move of %s from here was cut off or rolled back of which anything was to be kept (--keep-partial)", vm);
+	if (r)
+		json_decref(found);
+	else
+		*begin = found;
+	return r;
+}
