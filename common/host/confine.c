@@ -171,7 +171,7 @@ static int refuse_sockets(scmp_filter_ctx c)
 		if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
 			r = refuse(c, &(struct rule){"socket", 1, {{0, ALL, family}}});
 	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 	return r;
 }
 
