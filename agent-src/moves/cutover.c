@@ -297,6 +297,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		t->blackout.started_ns = at_ns;
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)
 		t->peer.aborted = true;
+	t->peer.forgotten = peer == HO_NONE;
 }
 
 /* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the

@@ -180,6 +180,13 @@ static struct outcome outcome(const struct transfer *t)
 		return (struct outcome){"refused", "none", "not found", "nowhere"};
 	if (!t->a.handing_off)
 		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
+	if (t->a.undecided && s == HO_SRC_BEGUN && !t->a.handoff.qemu_alive)
+		return (struct outcome){
+			"undecided", "undecided",
+			"undecided: it does not run here any more, and a complete copy of it may wait at the destination. If it has not "
+			"run here since it was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, "
+			"the same here drops that one",
+			"undecided"};
 	if (t->a.undecided || s == HO_SRC_COMMITTED)
 		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
 	if (s == HO_SRC_RELEASED)
@@ -194,6 +201,12 @@ static struct outcome outcome(const struct transfer *t)
 	if (t->power.by_itself && t->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "shut-down",
 					"shut down by itself during the move; its QEMU stays, as it was told to", "source"};
+	if (!t->a.handoff.qemu_alive && t->entry == &entry_recover && t->peer.forgotten)
+		return (struct outcome){
+			"rolled-back", "none",
+			"not here: its QEMU has ended since the move began, and the destination knows nothing of it any more. Unless somebody "
+			"has started the copy there (--peer-is-fenced), it is nowhere, and its disks are whole at the source",
+			"nowhere"};
 	if (!t->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "none",
 					"nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};

@@ -63,8 +63,8 @@ struct blackout {
 
 /* What the destination has said of itself. */
 struct peer_word {
-	int pid; /* of its QEMU */
-	bool has_io_uring, aborted;
+	int pid;			       /* of its QEMU */
+	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move, any more */
 	char error[ERR_MAX];
 	double load_ms, start_ms;
 	uint64_t rss_anon;

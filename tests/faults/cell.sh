@@ -18,11 +18,13 @@
 DST_OPTIONS=() MOVE_OPTIONS=()
 MAY_BE_NOWHERE=0 # 1: a QEMU was killed that had the guest, or may have had it; or the guest was to end
 MAY_END_THERE=0	 # 1: even after it had arrived at the destination
+AGENT_STARTS_AGAIN= # not empty: that at the destination, after the move
 FENCED=0	 # the destination's QEMU is known to be dead
 STOPPED=()	 # pids that nobody but this cell continues
 MOMENT=	 # of this cell
 AT_FAULT=	 # the agent that waits at the moment of this cell
 CODE= SAID_BY=
+NOTHING=nothing	 # what it means that there is nothing to recover: what the move itself said, if it did
 REAL_TO=	 # the directory of the destination
 
 note() { # WHAT IS PART OF THE EVIDENCE
@@ -154,7 +156,7 @@ release_stopped() {
 ask_recover() { # [OPTION...]: sets CODE
 	CODE=0 SAID_BY="recover${*:+ $*}"
 	"${ON[@]}" timeout 100 "$BIN/vmferry" recover a -v "$@" </dev/null >"$DIR/recover.out" 2>>"$DIR/recover.log" || CODE=$?
-	! tail -n 1 "$DIR/recover.log" | grep -q 'nothing to recover' || CODE=nothing
+	! tail -n 1 "$DIR/recover.log" | grep -q 'nothing to recover' || CODE=$NOTHING
 }
 
 # A move that waits while its guest runs, or its QEMU hangs, may do so for as long as its user likes.
@@ -166,6 +168,18 @@ somebody_acts() {
 		note "the move waits for the guest's QEMU, which goes on"
 		release_stopped
 	fi
+}
+
+# Whoever knows that nobody started it at the source again.
+somebody_starts_it_there() {
+	CODE=0 SAID_BY='recover --peer-is-fenced, there,'
+	VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run timeout 100 "$BIN/vmferry" recover a --peer-is-fenced \
+		</dev/null >>"$DIR/recover.out" 2>>"$DIR/recover-there.log" || CODE=$?
+	[[ $CODE == 0 ]] || return 0
+	ask_recover
+	grep -q 'Unless somebody has started the copy there' "$DIR/recover.log" || fail "the source, asked afterwards: $(tail -n 1 "$DIR/recover.log")"
+	note "the source, asked afterwards, says that it is not there"
+	CODE=0 SAID_BY='recover --peer-is-fenced, there,'
 }
 
 qemu_dst_is_gone() {
@@ -185,14 +199,17 @@ settle() {
 	wait_for 20 move_is_over || fail "vmferry migrate does not end"
 	CODE=0 SAID_BY=migrate
 	wait "$MOVE_PID" || CODE=$?
+	[[ $CODE -ge 128 ]] || NOTHING=$CODE
 	guard_ends
-	! process_is_gone "$DST_PID" || listen_again
+	[[ -z $AGENT_STARTS_AGAIN ]] && ! process_is_gone "$DST_PID" || listen_again
 	for i in 1 2 3; do
 		case $CODE in
 		0 | 1 | 5 | 8) [[ $SAID_BY != migrate || -n $(unfinished_journals) ]] || break ;;
 		esac
 		if [[ $CODE == 6 && $FENCED == 1 ]] && qemu_dst_is_gone; then
 			ask_recover --peer-is-fenced
+		elif [[ $CODE == 6 ]] && process_is_gone "${GUEST_PID[a]}" && said recover.log 'does not run here any more' 2>/dev/null; then
+			somebody_starts_it_there
 		else
 			ask_recover
 		fi
@@ -232,6 +249,19 @@ settings_of_moved() {
 	"$ASK" settings "$REAL_TO/a.mon" "$DIR/nbd-probe"
 }
 
+# What vmferry has named as left, and why, somebody removes.
+take_what_is_listed() {
+	local file
+	for file in "$TO"/*; do
+		[[ -e $file ]] && grep -qsF -- "$file" "$DIR/recover.out" "$DIR/recover.log" "$DIR/dst.log" || continue
+		note "it names ${file##*/} as left"
+		rm "$file"
+	done
+	[[ $CODE != 4 ]] || CODE=1
+	if [[ -n $(unfinished_journals) ]]; then listen_again; fi # which settles what was left for that
+	wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true
+}
+
 # A beat is counted by the guest: none is there twice, in one console or in two, unless it booted in between.
 assert_beats_once() {
 	local beats=$DIR/beats
@@ -268,6 +298,7 @@ verdict() {
 	case $where in
 	source)
 		wait_for 10 is_alone || true
+		take_what_is_listed
 		assert_nothing_left $DST_PID
 		assert_settled
 		;;
@@ -284,6 +315,7 @@ verdict() {
 		assert_moved
 		;;
 	nowhere)
+		take_what_is_listed
 		[[ $CODE =~ ^(8|0|nothing)$ ]] || fail "its QEMU was killed, and $SAID_BY says $CODE"
 		assert_nothing_unfinished
 		wait_for 10 eval '[[ $(processes_of_this_test | grep -vx "${DST_PID:-0}" | wc -l) == 0 ]]' ||

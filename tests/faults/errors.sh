@@ -21,7 +21,7 @@ esac
 declare -A NUMBER=([io]=5 [full]=28 [short]=0 [read-only]=30)
 call=${WHEN%-*} nth=${WHEN#*-}
 [[ $nth =~ ^[0-9]+$ ]] || nth=1
-HEAL=heal
+HEAL=heal AGENT_STARTS_AGAIN=yes
 : >"$DIR/errors-on"
 shim=(env "LD_PRELOAD=$BIN/error.so" "ERRORS=$call $nth ${NUMBER[$WHAT]} $PART" "ERRORS_SEEN=$DIR/errors-seen" "ERRORS_WHILE=$DIR/errors-on")
 if [[ $SIDE == dst ]]; then DST_ON=("${shim[@]}"); fi

@@ -26,8 +26,8 @@ case $WHO in
 source) host_ends src ;;
 destination) host_ends dst ;;
 both)
-	host_ends dst
 	host_ends src
+	host_ends dst
 	;;
 esac
 go_on
