@@ -155,27 +155,30 @@ static int let_firmware_reset(struct power *p, struct err *e)
 	return r;
 }
 
-/* A machine that was shut down is reset before it goes on; whether its QEMU has done that shows in its state alone. */
-static int boot(struct power *p, struct err *e)
+static bool is_running(const char *state)
+{
+	return !strcmp(state, "running") || !strcmp(state, "suspended");
+}
+
+/*
+ * A machine that was shut down is reset before it goes on; whether its QEMU has done that shows in its state alone, which is this one. Somebody else may
+ * have reset it, and have it go on in this moment, too.
+ */
+static int boot(struct power *p, char state[32], struct err *e)
 {
 	uint64_t until = now_ns() + RESET_MS * 1000000ULL;
 	struct source *s = p->src;
-	char state[32];
 	int r = set_actions(s, "pause", "reset", e); /* with -no-reboot a reset would be another shutdown */
 
-	r = r ? r : qmp_call(s->qmp, "system_reset", NULL, NULL, e);
-	while (!r && !(r = source_run_state(s, state, until, e)) && strcmp(state, "prelaunch")) {
+	if (!r && strcmp(state, "prelaunch"))
+		r = qmp_call(s->qmp, "system_reset", NULL, NULL, e);
+	while (!r && !(r = source_run_state(s, state, until, e)) && strcmp(state, "prelaunch") && !is_running(state)) {
 		if (now_ns() > until)
 			return err_set(e, ETIMEDOUT, "the source QEMU does not reset the guest (it says: %s)", state);
 		r = loop_step(s->part.a->loop, PAUSE_MS, e);
 	}
 	r = r ? r : qmp_call(s->qmp, "cont", NULL, NULL, e);
 	return r ? r : let_firmware_reset(p, e);
-}
-
-static bool is_running(const char *state)
-{
-	return !strcmp(state, "running") || !strcmp(state, "suspended");
 }
 
 /* It was told to, has not yet, and nobody has started it again since. */
@@ -211,7 +214,7 @@ int power_take_back(struct power *p, struct err *e)
 		return r;
 	p->by_itself = !strcmp(state, "shutdown") && !p->asked;
 	if (!strcmp(state, "shutdown") || !strcmp(state, "prelaunch"))
-		r = p->asked ? boot(p, e) : 0;
+		r = p->asked ? boot(p, state, e) : 0;
 	else if (!strcmp(state, "paused") && s->stopped)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	else if (!is_running(state) && !s->paused)
