@@ -107,7 +107,8 @@ static void has_words_and_descriptors(void)
 	signal(SIGPIPE, SIG_IGN);
 	says("echo \"$0 $1 $A\"; exit 7", env, 0, "zero one b c\n", 7);
 	says("exec ls /proc/self/fd", env, 0, "0\n1\n2\n3\n", 0); /* the last is ls's own */
-	says("grep SigIgn /proc/self/status | tr -d '\\t'", env, 0, "SigIgn:0000000000000000\n", 0);
+	/* but for the two that libc keeps to itself, which posix_spawn(3) of whoever started us has ignored */
+	says("m=$(grep SigIgn /proc/self/status | cut -f2); echo $((0x$m & ~0x180000000))", env, 0, "0\n", 0);
 	says("pwd", env, PROGRAM_AT_ROOT, "/\n", 0);
 	says("test $(cut -d' ' -f6 /proc/$$/stat) = $$", env, PROGRAM_OWN_SESSION, "", 0);
 	says("test $(cut -d' ' -f5 /proc/$$/stat) = $$", env, PROGRAM_OWN_GROUP, "", 0);
