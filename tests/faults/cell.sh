@@ -124,7 +124,7 @@ kill_it() { # WHO PID
 	src-qemu) MAY_BE_NOWHERE=1 ;;
 	dst-qemu)
 		FENCED=1
-		[[ -z $(find "$DIR/dst-state" -name '*.journal' -exec grep -l DST_START {} + 2>/dev/null) ]] || MAY_BE_NOWHERE=1 MAY_END_THERE=1
+		[[ -z $(find "$DIR/dst-state" -name '*.journal*' -exec grep -l DST_START {} + 2>/dev/null) ]] || MAY_BE_NOWHERE=1 MAY_END_THERE=1
 		;;
 	esac
 	[[ -n ${PID_BORN[$2]:-} ]] || kill_at_exit "$2"
