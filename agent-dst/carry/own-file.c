@@ -93,6 +93,22 @@ int own_file_know(const char *path, const char *as, json_t **out, struct err *e)
 	return 0;
 }
 
+int own_file_know_contents(const char *path, const char *as, json_t **out, struct err *e)
+{
+	struct stat st;
+	int r = own_file_know(path, as, out, e);
+
+	if (r)
+		return r;
+	if (lstat(path, &st)) {
+		json_decref(*out);
+		return err_sys(e, errno, "cannot look at %s", path);
+	}
+	json_object_set_new(*out, "size", json_integer((json_int_t)st.st_size));
+	json_object_set_new(*out, "written", json_integer((json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec));
+	return 0;
+}
+
 enum likeness { SAME, OTHER, UNSURE };
 
 static enum likeness compare(const json_t *known, const struct identity *id, bool rebooted)

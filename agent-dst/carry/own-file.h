@@ -19,6 +19,8 @@
 
 /* {"path": as, and what the file at path is known by}; a new reference. */
 int own_file_know(const char *path, const char *as, json_t **out, struct err *e);
+/* And what tells whether it was written to since: its size in bytes, and when it was "written" (ns since 1970). */
+int own_file_know_contents(const char *path, const char *as, json_t **out, struct err *e);
 
 /*
  * Removes the file that known (of own_file_know) means. With a path alone, which must have an attempt's id: whatever is

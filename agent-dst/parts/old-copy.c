@@ -82,23 +82,6 @@ static int check_replaceable(const char *path, struct err *e)
 	return own_file_unused(path, e) ? err_prefix(e, "the old copy at the destination, which the disk is to replace") : 0;
 }
 
-/* As which file, and with which contents. */
-static int know(const char *path, json_t **out, struct err *e)
-{
-	struct stat st;
-	int r = own_file_know(path, path, out, e);
-
-	if (r)
-		return r;
-	if (lstat(path, &st)) {
-		json_decref(*out);
-		return err_sys(e, errno, "cannot look at %s", path);
-	}
-	json_object_set_new(*out, "size", json_integer((json_int_t)st.st_size));
-	json_object_set_new(*out, "written", json_integer((json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec));
-	return 0;
-}
-
 int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e)
 {
 	bool replaced = wish && !strcmp(wish, place);
@@ -114,7 +97,7 @@ int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest
 	if (!r && replaced)
 		r = check_replaceable(wish, e);
 	if (!r && replaced)
-		r = know(wish, &o->known, e);
+		r = own_file_know_contents(wish, wish, &o->known, e);
 	if (r)
 		return r;
 	o->path = xstrdup(wish);
@@ -156,7 +139,7 @@ static int check_same(const struct old_copy *o, const char *at, struct err *e)
 {
 	json_t *now;
 	bool same;
-	int r = know(at, &now, e);
+	int r = own_file_know_contents(at, at, &now, e);
 
 	if (r)
 		return r;

@@ -89,20 +89,11 @@ static int sync_file(const char *path, struct err *e)
 static int know(const char *place, const char *path, json_t **out, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
-	struct stat st;
-	int r = own_file_know(place, path, out, e);
+	int r = own_file_know_contents(place, path, out, e);
 
-	if (r)
-		return r;
-	if (lstat(place, &st)) {
-		json_decref(*out);
-		return err_sys(e, errno, "cannot look at %s", place);
-	}
-	json_object_set_new(*out, "size", json_integer((json_int_t)st.st_size));
-	json_object_set_new(*out, "written", json_integer((json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec));
-	if (boot)
+	if (!r && boot)
 		json_object_set_new(*out, "boot_id", json_string(boot));
-	return 0;
+	return r;
 }
 
 static void tell_kept(struct target *t, const json_t *partial)

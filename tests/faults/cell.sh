@@ -31,16 +31,21 @@ note() { # WHAT IS PART OF THE EVIDENCE
 	echo "note: $*" | tee -a "$DIR/notes"
 }
 
+wait_ms() { # for what is measured in time itself: how long a process is stopped, or a network away
+	local s
+	printf -v s '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
+	read -rt "$s" <> <(:) || true
+}
+
 absent() { # WHY
 	echo "absent: $*"
 	exit 0
 }
 
 cell_begins() {
-	BEATS_MS=10
 	local disk_mb=8 ram_mb=16
 	head -c ${disk_mb}M /dev/urandom >"$DIR/a.raw"
-	MEM=128 WITNESS="ram_mb=$ram_mb rate=500 disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=$BEATS_MS ${WITNESS_MORE:-}" \
+	MEM=128 WITNESS="ram_mb=$ram_mb rate=500 disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=10 ${WITNESS_MORE:-}" \
 		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
 	SETTINGS=$(settings_of a)
 	to_listener "${DST_OPTIONS[@]}"
@@ -114,11 +119,6 @@ go_on() {
 	AT_FAULT=
 }
 
-# Whether the journal there has a record of that state.
-journal_says() { # DIRECTORY STATE
-	grep -qsE "\"state\": ?\"$2\"|$2" "$1"/*.journal 2>/dev/null
-}
-
 kill_it() { # WHO PID
 	case $1 in
 	src-qemu) MAY_BE_NOWHERE=1 ;;
@@ -168,6 +168,17 @@ somebody_acts() {
 		note "the move waits for the guest's QEMU, which goes on"
 		release_stopped
 	fi
+}
+
+# Whoever paused it has it go on, wherever it is now.
+somebody_resumes() {
+	local at
+	for at in "$DIR" "$REAL_TO"; do
+		[[ $(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null) == paused ]] || continue
+		note "paused at $([[ $at == "$DIR" ]] && echo the source || echo the destination)"
+		[[ $CODE != 5 || $at != "$DIR" ]] || CODE=1
+		qmp "$at/a.mon" '{"execute": "cont"}' >/dev/null
+	done
 }
 
 # Whoever knows that nobody started it at the source again.

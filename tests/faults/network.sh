@@ -31,10 +31,6 @@ heal() {
 	rules
 }
 
-wait_s() {
-	read -rt "$1" <> <(:) || true
-}
-
 ssh_hosts_start
 ON=(nsenter -t "$HOST_A" -n -m -u env -C "$PWD") DST_ON=(nsenter -t "$HOST_B" -n -m -u env -C "$PWD") DST_AT=$B_ADDRESS
 HEAL=heal DST_OPTIONS=(--plaintext) MOVE_OPTIONS=(--plaintext)
@@ -52,7 +48,7 @@ case $WHAT in
 cut1 | cut10)
 	dropped
 	go_on
-	wait_s "${WHAT#cut}"
+	wait_ms "${WHAT#cut}000"
 	heal
 	;;
 cut) dropped ;;

@@ -7,17 +7,6 @@ person() { # QMP COMMAND
 	timeout 5 "$ASK" qmp "$(free_monitor a)" "$1" >>"$DIR/person" 2>&1 || note "QEMU: $(tail -n 1 "$DIR/person")"
 }
 
-# Whoever paused it has it go on, wherever it is now.
-somebody_resumes() {
-	local at
-	for at in "$DIR" "$REAL_TO"; do
-		[[ $(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null) == paused ]] || continue
-		note "paused at $([[ $at == "$DIR" ]] && echo the source || echo the destination)"
-		[[ $CODE != 5 || $at != "$DIR" ]] || CODE=1
-		qmp "$at/a.mon" '{"execute": "cont"}' >/dev/null
-	done
-}
-
 # What was plugged in is not on its command line: no move takes that.
 somebody_unplugs() {
 	local at=$DIR/a.mon

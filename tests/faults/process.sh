@@ -2,7 +2,6 @@
 # tests/faults/process.sh WHEN WHO WHAT: at that moment of a move, one of its processes is killed, stopped for five seconds, or stopped for ever.
 . "$(dirname "$0")/cell.sh"
 WHEN=$1 WHO=$2 WHAT=$3
-PAUSE_S=5
 RECONNECT_S=8
 
 stop_it() {
@@ -21,7 +20,7 @@ kill)
 stop5)
 	stop_it
 	[[ $pid == "$AT_FAULT" ]] || go_on
-	read -rt $PAUSE_S <> <(:) || true
+	wait_ms 5000
 	kill -CONT "$pid" 2>/dev/null || true # a source QEMU has ended, rightly
 	;;
 stop)

@@ -10,12 +10,6 @@ one_of() { # WORD...: sets CHOSEN
 	CHOSEN=${*:RANDOM % $#+1:1}
 }
 
-wait_ms() {
-	local s
-	printf -v s '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
-	read -rt "$s" <> <(:) || true
-}
-
 strike() { # WHAT
 	local pid who=${1#*-}
 	case $1 in
@@ -45,16 +39,7 @@ strike() { # WHAT
 	esac
 }
 
-somebody_resumes() {
-	local at
-	for at in "$DIR" "$REAL_TO"; do
-		[[ $(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null) == paused ]] || continue
-		[[ $CODE != 5 || $at != "$DIR" ]] || CODE=1
-		qmp "$at/a.mon" '{"execute": "cont"}' >/dev/null
-	done
-}
-
-POINTS=(dst-prepare after-DST_BEGUN dst-qemu-noted src-migrate src-pre-switchover src-completed before-DST_PREPARED after-DST_PREPARED src-ready
+POINTS=(dst-prepare dst-qemu-noted src-migrate src-pre-switchover src-completed before-DST_PREPARED after-DST_PREPARED src-ready
 	src-held before-SRC_COMMITTED after-SRC_COMMITTED before-DST_START after-DST_START before-DST_STARTED after-DST_STARTED after-SRC_RELEASED begun
 	disks memory)
 FAULTS=(kill-src-agent kill-dst-agent kill-src-qemu kill-dst-qemu stop-src-agent stop-dst-agent stop-src-qemu stop-dst-qemu
