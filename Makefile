@@ -219,7 +219,7 @@ demo: ## Move a busy guest live on this machine and let it say whether anything 
 
 .PHONY: check
 check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: so many at a time
-	scripts/install-deps
+	scripts/install-deps --cross
 	$(MAKE) $(JOBS) all tests
 	tests/guest/build-guest
 	GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/run $(T)
@@ -236,7 +236,7 @@ format-check: ## Say what is not laid out so
 
 .PHONY: check-long
 check-long: ## The same and tests/long: fuzzing, sanitizers, mutants, other Debian releases
-	scripts/install-deps --check --model --cross
+	scripts/install-deps --check --model
 	LONG=1 $(MAKE) check
 
 .PHONY: check-faults

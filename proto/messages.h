@@ -10,6 +10,8 @@
 #define PROTO_VERSION_MIN 1
 
 #define FRAME_HEADER_BYTES 28
+#define TPM_FILE	   UINT32_MAX /* in FILE_DATA and FILE_END: what the guest's TPM keeps */
+#define TPM_FILE_MAX	   (256 * 1024)
 #define FRAME_PAYLOAD_MAX  (1024 * 1024)
 #define MSG_STR_MAX	   4096
 #define MSG_CRITICAL	   0x8000

@@ -5,7 +5,7 @@
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
 _vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --keep-partial --hold --at --on-stall --bwlimit --channels
-	--codec --dedup --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
+	--codec --dedup --recheck --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
 _vmferry_options() { # COMMAND: its options
@@ -53,6 +53,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--freeze) echo auto require off ;;
 	--content) echo living noise ;;
 	--dedup) echo on off ;;
+	--recheck) echo auto on off ;;
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
 	--workloads) echo idle writer hot disk cache churn compressible incompressible database ;;
 	--tools) echo single multifd multifd+zstd xbzrle virsh vmferry ;;

@@ -29,6 +29,8 @@ struct received_ram {
 	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
 	unsigned count;
 	uint64_t delta_in; /* pages named by this round's deltas */
+	uint32_t round;	   /* the last that began */
+	bool in_round;
 	struct hash128 zero_page;
 };
 
@@ -38,17 +40,17 @@ struct received_disk {
 	struct disk_io *io, *old;
 	struct hash128 sum;
 	uint64_t units, round_units, delta_units;
-	uint32_t round;
+	uint32_t round, next; /* the last that began, and the one that may */
 	unsigned in_flight;
 	struct disk_req sync_req;
 	struct disk_req save_req; /* one of those in flight */
 	uint64_t saved_ns;	  /* when that was begun last */
 	bool saving;
-	bool open, ending, syncing, ended; /* ending: the round's end waits for its writes; then syncing, for the sync of these */
+	bool open, in_round, ending, syncing, ended; /* ending: the round's end waits for its writes; then syncing, for the sync of these */
 };
 
 struct stream {
-	bool open;
+	bool open, ended;
 	XXH3_state_t *state;
 	uint64_t bytes;
 	struct feed *feed;
@@ -98,6 +100,7 @@ struct receiver {
 	pthread_t thread;
 	bool ended;    /* the thread */
 	bool complete; /* END(GROUP_RAM, last) came */
+	bool marked;   /* STREAM_MARK did */
 	struct task stop, retry, let_go;
 	struct queue links; /* struct next_link */
 	struct codec *codec;
@@ -153,6 +156,7 @@ int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *ra
 
 /* A round of a disk on this channel is not written yet. */
 bool receive_disks_ending(const struct receiver *r);
+int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e);
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e);
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);
 

@@ -153,6 +153,8 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 		return receive_refuse(r, "OBJECT", m.id, e, "its name is of %zu bytes, or has a NUL in it; %zu are allowed", m.name.n,
 				      sizeof(name) - 1);
 	snprintf(name, sizeof(name), "%.*s", (int)m.name.n, (const char *)m.name.p);
+	if (r->complete && !object_is_stream(m.id))
+		return receive_refuse(r, "OBJECT", m.id, e, "channel %u was said to be complete", r->number);
 	if (object_is_ram(m.id) && m.kind == OBJECT_RAM)
 		return open_block(r, &m, name, e);
 	if (object_is_disk(m.id) && m.kind == OBJECT_DISK)
@@ -288,6 +290,8 @@ static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
 	b = &r->ram.blocks[i];
 	if (b->ended)
 		return receive_refuse(r, "DATA", d->m.object, e, "it comes after its END");
+	if (!r->ram.in_round)
+		return receive_refuse(r, "DATA", d->m.object, e, "it belongs to no round");
 	__atomic_store_n(&r->shared->ram_begun, true, __ATOMIC_RELAXED);
 	k = receive_decode(r, d, b->target->bytes, PAGE_SHIFT, e);
 	if (k)
@@ -319,6 +323,8 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 	uint64_t units = 0;
 	unsigned i;
 
+	if (!r->ram.in_round || m->number != r->ram.round)
+		return err_set(e, EPROTO, "ROUND_END of RAM: round %u ends, and %u is the last that began", m->number, r->ram.round);
 	for (i = 0; i < r->ram.count; i++) {
 		units += r->ram.blocks[i].round.count;
 		unit_set_clear(&r->ram.blocks[i].round);
@@ -327,6 +333,7 @@ static int ram_round_end(struct receiver *r, const struct msg_round_end *m, stru
 		return err_set(e, EBADMSG, "RAM round %u: the source's dirty delta names %llu pages, %llu were sent, %llu were placed here",
 			       m->number, (unsigned long long)r->ram.delta_in, (unsigned long long)m->units, (unsigned long long)units);
 	r->ram.delta_in = 0;
+	r->ram.in_round = false;
 	receive_tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
 	return 0;
 }
@@ -368,6 +375,18 @@ static int on_data_also(struct receiver *r, const uint8_t *p, size_t n, struct e
 	return k;
 }
 
+static int ram_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e)
+{
+	if (!r->shared->ram || r->complete)
+		return err_set(e, EPROTO, "ROUND_BEGIN of RAM: round %u begins where no pages are to come", m->number);
+	if (r->ram.in_round || m->number != r->ram.round + 1)
+		return err_set(e, EPROTO, "ROUND_BEGIN of RAM: round %u begins, and the last was %u, which has %sended", m->number,
+			       r->ram.round, r->ram.in_round ? "not " : "");
+	r->ram.round = m->number;
+	r->ram.in_round = true;
+	return 0;
+}
+
 static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_round_begin m;
@@ -375,14 +394,10 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 	if (msg_round_begin_decode(&m, p, n))
 		return malformed(MSG_ROUND_BEGIN, n, e);
 	if (m.group == GROUP_RAM)
-		return 0;
+		return ram_round_begin(r, &m, e);
 	if (!object_is_disk(m.group) || !r->disk[m.group].open)
 		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "it is neither RAM nor a disk that was announced");
-	if (r->disk[m.group].ending || r->disk[m.group].syncing || r->disk[m.group].ended || r->disk[m.group].in_flight)
-		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "round %u begins before round %u has ended, or after END", m.number,
-				      r->disk[m.group].round);
-	r->disk[m.group].round = m.number;
-	return 0;
+	return receive_disk_round_begin(r, &m, e);
 }
 
 static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
@@ -397,6 +412,9 @@ static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *
 	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count) {
 		const struct block *b = &r->ram.blocks[m.object - OBJECT_RAM_BASE];
 
+		if (!r->ram.in_round || m.number != r->ram.round)
+			return receive_refuse(r, "DELTA", m.object, e, "it is of round %u, and %u is the last that began", m.number,
+					      r->ram.round);
 		if (unit_set_compare(&b->round, m.runs, &in, &out))
 			return receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu pages", m.runs.n,
 					      (unsigned long long)b->round.units);
@@ -408,6 +426,9 @@ static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *
 	}
 	if (!object_is_disk(m.object) || !r->disk[m.object].open)
 		return err_set(e, EPROTO, "DELTA for an unknown object (%u)", m.object);
+	if (!r->disk[m.object].in_round || m.number != r->disk[m.object].round)
+		return receive_refuse(r, "DELTA", m.object, e, "it is of round %u, and %u is the last that began", m.number,
+				      r->disk[m.object].round);
 	rd = reader_of(m.runs.p, m.runs.n);
 	units = r->shared->disk[m.object].bytes >> DISK_SHIFT;
 	while ((k = runs_get(&rd, &at, units, &start, &len)) > 0)
@@ -457,11 +478,53 @@ static int complete(struct receiver *r, struct err *e)
 	return 0;
 }
 
+static int ended_before(const struct receiver *r, uint32_t object, struct err *e)
+{
+	return receive_refuse(r, "END", object, e, "it has ended before, or a round of it has not");
+}
+
+static int end_of_block(struct receiver *r, const struct msg_end *m, struct err *e)
+{
+	struct block *b = &r->ram.blocks[m->object - OBJECT_RAM_BASE];
+
+	if (b->ended || r->ram.in_round)
+		return ended_before(r, m->object, e);
+	b->ended = true;
+	return digest_equal(m, b->units, b->sum, b->target->name, e);
+}
+
+static int end_of_disk(struct receiver *r, const struct msg_end *m, struct err *e)
+{
+	struct received_disk *d = &r->disk[m->object];
+
+	if (d->ended || d->in_round)
+		return ended_before(r, m->object, e);
+	d->ended = true;
+	return digest_equal(m, d->units, d->sum, r->shared->disk[m->object].name, e);
+}
+
+static int end_of_stream(struct receiver *r, const struct msg_end *m, struct err *e)
+{
+	struct stream *s = &r->stream[m->object - OBJECT_STREAM_BASE];
+	XXH128_hash_t x = XXH3_128bits_digest(s->state);
+	struct receive_event *ev;
+	int k;
+
+	if (s->ended)
+		return ended_before(r, m->object, e);
+	s->ended = true;
+	k = digest_equal(m, s->bytes, (struct hash128){x.low64, x.high64}, "QEMU's migration stream", e);
+	if (k)
+		return k;
+	ev = receive_event_new(r, RECEIVE_STREAM_END, NULL, 0);
+	ev->group = m->object;
+	receive_tell(r, ev);
+	return 0;
+}
+
 static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_end m;
-	struct receive_event *ev;
-	int k;
 
 	if (msg_end_decode(&m, p, n))
 		return malformed(MSG_END, n, e);
@@ -470,28 +533,12 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 		channel_pause(r->ch);
 		return CHANNEL_LATER;
 	}
-	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count) {
-		struct block *b = &r->ram.blocks[m.object - OBJECT_RAM_BASE];
-
-		b->ended = true;
-		return digest_equal(&m, b->units, b->sum, b->target->name, e);
-	}
-	if (object_is_disk(m.object) && r->disk[m.object].open) {
-		r->disk[m.object].ended = true;
-		return digest_equal(&m, r->disk[m.object].units, r->disk[m.object].sum, r->shared->disk[m.object].name, e);
-	}
-	if (object_is_stream(m.object) && r->stream[m.object - OBJECT_STREAM_BASE].open) {
-		struct stream *s = &r->stream[m.object - OBJECT_STREAM_BASE];
-		XXH128_hash_t x = XXH3_128bits_digest(s->state);
-
-		k = digest_equal(&m, s->bytes, (struct hash128){x.low64, x.high64}, "QEMU's migration stream", e);
-		if (k)
-			return k;
-		ev = receive_event_new(r, RECEIVE_STREAM_END, NULL, 0);
-		ev->group = m.object;
-		receive_tell(r, ev);
-		return 0;
-	}
+	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count)
+		return end_of_block(r, &m, e);
+	if (object_is_disk(m.object) && r->disk[m.object].open)
+		return end_of_disk(r, &m, e);
+	if (object_is_stream(m.object) && r->stream[m.object - OBJECT_STREAM_BASE].open)
+		return end_of_stream(r, &m, e);
 	if (m.object == GROUP_RAM && m.last)
 		return complete(r, e);
 	return err_set(e, EPROTO, "END for an unknown object (%u)", m.object);
@@ -504,8 +551,12 @@ static int on_stream_mark(struct receiver *r, const uint8_t *p, size_t n, struct
 
 	if (msg_stream_mark_decode(&m, p, n))
 		return malformed(MSG_STREAM_MARK, n, e);
-	if (m.object != OBJECT_STREAM_BASE)
-		return receive_refuse(r, "STREAM_MARK", m.object, e, "only stream 0 has one");
+	if (m.object != OBJECT_STREAM_BASE || r->shared->incoming)
+		return receive_refuse(r, "STREAM_MARK", m.object, e, "only a thin stream has one");
+	if (m.offset > THIN_MAX || r->marked)
+		return receive_refuse(r, "STREAM_MARK", m.object, e, "at byte %llu: there is one, and within %d MiB",
+				      (unsigned long long)m.offset, (int)(THIN_MAX / MIB));
+	r->marked = true;
 	ev = receive_event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
 	ev->offset = m.offset;
 	receive_tell(r, ev);

@@ -191,6 +191,21 @@ static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 	return 0;
 }
 
+/* The last one is durable before, and its number is the next. */
+int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e)
+{
+	struct received_disk *d = &r->disk[m->group];
+
+	if (d->in_round || d->ending || d->syncing || d->ended || d->in_flight)
+		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "round %u begins before round %u has ended, or after END", m->number,
+				      d->round);
+	if (m->number != d->next)
+		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "round %u begins, where round %u is next", m->number, d->next);
+	d->round = d->next++;
+	d->in_round = true;
+	return 0;
+}
+
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 {
 	struct received_disk *k = &r->disk[d->m.object];
@@ -200,8 +215,8 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	unsigned i;
 	int err;
 
-	if (!k->open || k->ending || k->syncing || k->ended)
-		return err_set(e, EPROTO, "DATA for a disk that was not announced, before its last round is durable, or after its END");
+	if (!k->open || !k->in_round)
+		return receive_refuse(r, "DATA", d->m.object, e, "it was not announced, or no round of it has begun");
 	err = receive_decode(r, d, r->shared->disk[d->m.object].bytes, DISK_SHIFT, e);
 	if (err)
 		return err;
@@ -307,8 +322,8 @@ int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, st
 {
 	struct received_disk *d = &r->disk[m->group];
 
-	if (!d->open || d->ending || d->syncing || m->number != d->round)
-		return err_set(e, EPROTO, "ROUND_END of a round that did not begin");
+	if (!d->open || !d->in_round || m->number != d->round)
+		return receive_refuse(r, "ROUND_END", m->group, e, "round %u ends, and %u is the last that began", m->number, d->round);
 	if (d->round_units != m->units || d->delta_units != m->units)
 		return err_set(e, EBADMSG, "disk %s, round %u: the dirty delta names %llu sectors, %llu arrived",
 			       r->shared->disk[m->group].name, m->number, (unsigned long long)d->delta_units,
@@ -317,6 +332,7 @@ int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, st
 		return err_set(e, EBADMSG, "disk %s goes on from what was kept of it, and of %llu sectors the source has told of %llu",
 			       r->shared->disk[m->group].name, (unsigned long long)sectors_here(r, m->group), (unsigned long long)m->units);
 	d->round_units = d->delta_units = 0;
+	d->in_round = false;
 	d->ending = true;
 	round_end_step(d);
 	return 0;

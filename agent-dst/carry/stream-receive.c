@@ -104,8 +104,8 @@ int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
 	uint64_t at;
 	int k;
 
-	if (!s->open)
-		return receive_refuse(r, "DATA", d->m.object, e, "it was not announced");
+	if (!s->open || s->ended)
+		return receive_refuse(r, "DATA", d->m.object, e, "it was not announced, or has ended");
 	k = receive_decode(r, d, UINT64_MAX / 2, STREAM_SHIFT, e);
 	if (k)
 		return k;

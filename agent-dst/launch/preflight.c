@@ -192,6 +192,7 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 	static const struct qmp_handlers none = {NULL, NULL};
 	struct words w = options_of(p);
 	json_t *notes = json_array();
+	char *found = NULL;
 	struct qemu_helper h;
 	int r = qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, w.v, &none, NULL, e);
 
@@ -205,17 +206,17 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 		e->code = ENOTSUP;
 		return -ENOTSUP;
 	}
-	*version = NULL;
-	note_version(p, h.qmp, notes, version);
+	note_version(p, h.qmp, notes, &found);
 	r = check_accelerator(p, h.qmp, notes, e);
 	if (!r)
 		r = check_cpu(p, h.qmp, notes, e);
 	qemu_helper_end(&h);
 	if (r) {
 		json_decref(notes);
-		free(*version);
+		free(found);
 		return r;
 	}
 	*out = notes;
+	*version = found;
 	return 0;
 }

@@ -32,9 +32,13 @@ int cold_finish(struct transfer *t, struct err *e)
 {
 	int r;
 
-	if (t->data.unsynced)
+	if (t->data.unsynced || t->tpm.awaited)
 		return 0;
 	r = disks_trim(&t->disks, e);
+	if (!r)
+		r = tpm_fill(&t->tpm, e);
+	if (!r)
+		r = tpm_settle(&t->tpm, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }
 

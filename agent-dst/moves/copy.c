@@ -108,7 +108,6 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 
 	if (ev->kind == EVENT_WORKER) {
 		r = on_receive(t, ev->ptr, e);
-		free(ev->ptr);
 	} else if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_DONE) {
 		r = on_disks_done(t, ev, e);
 	} else {

@@ -72,7 +72,13 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 
 	*out = EV_CONT_OK;
 	t->cont_ns = now_ns();
-	if (target_is_paused(&t->target) || (t->a.handoff.restarted && target_run_state(&t->target) == RUNS))
+	if (t->a.handoff.restarted && target_run_state(&t->target) == RUNS)
+		return 0;
+	if (disks_shared_unwritten(&t->disks, e)) {
+		*out = EV_CONT_FAILED_NEVER_RAN;
+		return 0;
+	}
+	if (target_is_paused(&t->target))
 		return 0;
 	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
 		t->cont_sent = true;
@@ -82,7 +88,6 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 			t->started_ns = now_ns();
 			return 0;
 		}
-		log_error("starting the guest: %s", e->msg);
 		if (r != -EREMOTEIO)
 			state = UNKNOWN;
 		loop_step(t->a.loop, CONT_PAUSE_MS, e);
@@ -134,12 +139,29 @@ void cutover_keep_disks(struct transfer *t)
 	attempt_finish(&t->a);
 }
 
+/* The source is told why, if the step is one that it hears of. */
+static int step_because(struct transfer *t, enum handoff_event ev, const char *why, struct err *e)
+{
+	int r;
+
+	t->given_up_because = why;
+	r = attempt_step(&t->a, ev, HO_NONE, e);
+	t->given_up_because = NULL;
+	return r;
+}
+
 static int cont_destination(struct attempt *a, struct err *e)
 {
+	struct err why = {.code = 0};
 	enum handoff_event what;
-	int r = start_guest(transfer_of(a), &what, e);
+	int r = start_guest(transfer_of(a), &what, &why);
 
-	return r ? attempt_die(a, r) : attempt_step(a, what, HO_NONE, e);
+	if (why.code)
+		log_error("starting the guest: %s", why.msg);
+	if (!r)
+		return step_because(transfer_of(a), what, why.code && what != EV_CONT_OK ? why.msg : NULL, e);
+	*e = why;
+	return attempt_die(a, r);
 }
 
 void cutover_entered(struct attempt *a)
@@ -167,17 +189,6 @@ const struct attempt_ops live_cutover = {
 	.undo = transfer_undo_one,
 	.left_behind = transfer_left_behind,
 };
-
-/* The source is told why, if the step is one that it hears of. */
-static int step_because(struct transfer *t, enum handoff_event ev, const char *why, struct err *e)
-{
-	int r;
-
-	t->given_up_because = why;
-	r = attempt_step(&t->a, ev, HO_NONE, e);
-	t->given_up_because = NULL;
-	return r;
-}
 
 int cutover_abort(struct transfer *t, const char *why, struct err *e)
 {
@@ -226,9 +237,33 @@ static void note_run_state(struct transfer *t, json_t *detail)
 		log_error("%s", e.msg);
 }
 
-static int answer_unknown(struct transfer *t)
+static char *journal_path_of(const struct transfer *t)
 {
-	t->a.handoff.state = HO_NONE;
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return xasprintf("%s/%s-dst.journal", t->cfg->state_dir, attempt_id_format(t->a.id, id));
+}
+
+/* Finished, and kept for a while: the guest is here. Its source may have been down when a person had it started. */
+static bool has_come(const char *journal_path, enum handoff_state peer)
+{
+	struct journal *j;
+	struct err ignored;
+	bool done;
+
+	if (journal_look_finished(&j, journal_path, &ignored))
+		return false;
+	/* NOVM that is finished: a person has had its disks kept here, to be started from */
+	done = journal_last_state(j) == HO_DST_DONE || (journal_last_state(j) == HO_DST_NOVM && peer == HO_SRC_BEGUN);
+	journal_close(j);
+	return done;
+}
+
+static int answer_without_journal(struct transfer *t, enum handoff_state peer)
+{
+	AUTO_FREE char *path = journal_path_of(t);
+
+	t->a.handoff.state = has_come(path, peer) ? HO_DST_DONE : HO_NONE;
 	tell_state(t, NULL, false);
 	conductor_finish(&t->a.con);
 	return 0;
@@ -237,12 +272,11 @@ static int answer_unknown(struct transfer *t)
 /* The journal of an earlier life, if there is one. */
 static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], struct err *e)
 {
-	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *path = NULL;
 	int r;
 
 	memcpy(t->a.id, attempt, sizeof(t->a.id));
-	path = xasprintf("%s/%s-dst.journal", t->cfg->state_dir, attempt_id_format(t->a.id, id));
+	path = journal_path_of(t);
 	/* the session that holds it may not have noticed yet that its source is gone */
 	r = transfer_restore_from_others(t, path, BUSY_MS, e);
 	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
@@ -265,7 +299,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 	if (!r && !t->a.handing_off)
 		r = take_up(t, attempt, e);
 	if (!r && !t->a.journal) {
-		r = answer_unknown(t);
+		r = answer_without_journal(t, (enum handoff_state)peer);
 	} else if (!r && memcmp(attempt, t->a.id, sizeof(attempt))) {
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	} else if (!r) {

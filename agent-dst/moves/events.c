@@ -71,7 +71,6 @@ int common_event(void *ctx, const struct event *ev, struct err *e)
 			return cutover_on_handoff(t, ev, e);
 		return err_set(e, EPROTO, "unexpected %s in stage %s", msg_name(ev->type), t->a.con.stages[t->a.con.stage].name);
 	case EVENT_WORKER: /* data channels close as the source lets go: no matter then */
-		free(ev->ptr);
 		return 0;
 	case EVENT_QMP:
 		return !strcmp(ev->name, "RESUME") ? resumed(t, e) : 0;

@@ -13,6 +13,8 @@ int live_receive(struct transfer *t, struct err *e)
 	int r = startup_draft(&t->startup, e);
 
 	if (!r)
+		r = tpm_start(&t->tpm, e);
+	if (!r)
 		r = target_start_qemu(&t->target, e);
 	if (!r)
 		r = target_configure_qemu(&t->target, t->ram.opaque ? t->ram.multifd : 0, e);
@@ -62,8 +64,13 @@ int live_finish(struct transfer *t, struct err *e)
 
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
-	r = target_activate(&t->target, e);
+	if (!t->disks.stays) /* of those that do the source's QEMU lets go only when it has heard our promise */
+		r = target_activate(&t->target, e);
+	if (!r)
+		r = tpm_settle(&t->tpm, e);
 	if (!r)
 		r = target_stands(&t->target, e);
+	if (!r)
+		r = disks_note_shared(&t->disks, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

@@ -40,6 +40,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 	int r;
 
 	json_object_set_new(begin, "how", json_string(t->recipe->how));
+	json_object_set_new(begin, "agent", transfer_agent());
 	target_describe_for_journal(&t->target, begin);
 	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
 	json_decref(begin);

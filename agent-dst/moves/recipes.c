@@ -8,7 +8,7 @@
 #define PART(name) offsetof(struct transfer, name.part)
 
 #define LIVE                                                                                                                               \
-	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(startup), PART(line)}, .cutover = &live_cutover,                 \
+	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)}, .cutover = &live_cutover,      \
 	.lost = "the destination QEMU ended", .can_run = live_can_run, .receive = live_receive, .tell_ready = live_tell_ready,             \
 	.finish = live_finish
 
@@ -16,7 +16,7 @@ static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
 	{.how = "quick", LIVE}, /* the same here: it is the source that stops the guest first */
 	{.how = "warm",
-	 .parts = {PART(target), PART(disks), PART(files), PART(startup), PART(line)},
+	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)},
 	 .cutover = &live_cutover,
 	 .lost = "the destination QEMU ended",
 	 .can_run = warm_can_run,
@@ -24,7 +24,7 @@ static const struct recipe recipes[] = {
 	 .tell_ready = warm_tell_ready,
 	 .finish = warm_finish},
 	{.how = "cold",
-	 .parts = {PART(target), PART(disks), PART(files), PART(startup), PART(line)},
+	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)},
 	 .cutover = &cold_cutover,
 	 .lost = "its files at the destination were removed, or replaced by others",
 	 .can_run = cold_can_run,

@@ -7,7 +7,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -19,10 +18,23 @@
 #define STOPPED_MS    10000 /* an agent that is stopped for so long is as good as dead to its guest */
 #define LOOK_MS	      2500
 
+/* What our process has open only root may see. */
+json_t *transfer_agent(void)
+{
+	AUTO_FREE char *boot = boot_id();
+	uint64_t start_time = 0;
+
+	process_start_time(getpid(), &start_time);
+	return json_pack("{s:i,s:I,s:s*}", "pid", (int)getpid(), "start_time", (json_int_t)start_time, "boot_id", boot);
+}
+
 int transfer_restore(struct transfer *t, const char *journal_path, struct err *e)
 {
 	int r = attempt_open(&t->a, journal_path, e);
+	struct err ignored;
 
+	if (!r)
+		attempt_note(&t->a, "agent", transfer_agent(), &ignored);
 	if (!r)
 		r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
 	if (r)
@@ -40,15 +52,21 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 /* The agent that has that journal is stopped (SIGSTOP): its pid. 0: it is not, or cannot be seen. */
 static pid_t stopped_agent(const char *journal_path)
 {
-	pid_t pid = process_that_opened(journal_path, 0);
-	AUTO_FREE char *of = xasprintf("/proc/%d/exe", (int)pid);
-	char exe[PATH_MAX] = "";
-	const char *name;
+	AUTO_FREE char *boot = boot_id();
+	struct journal *j;
+	struct err ignored;
+	const json_t *agent;
+	pid_t pid = 0;
 
-	if (!pid || readlink(of, exe, sizeof(exe) - 1) < 0)
+	if (journal_look(&j, journal_path, &ignored))
 		return 0;
-	name = strrchr(exe, '/');
-	return name && !strncmp(name, "/vmferry-dst", strlen("/vmferry-dst")) && process_is_stopped(pid) ? pid : 0;
+	agent = journal_last_note(j, "agent") ?: json_object_get(journal_begin(j), "agent");
+	if (boot && !strcmp(boot, json_text(agent, "boot_id") ?: ""))
+		pid = (pid_t)json_integer_value(json_object_get(agent, "pid"));
+	if (!qemu_is_alive(pid, (uint64_t)json_integer_value(json_object_get(agent, "start_time"))) || !process_is_stopped(pid))
+		pid = 0;
+	journal_close(j);
+	return pid;
 }
 
 /* It may die at any instruction, and what it was at is in its journal. */
@@ -148,6 +166,8 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 		return EXIT_UNDECIDED;
 	t->target.drop_partial = fenced; /* nobody comes to go on from it */
 	r = transfer_restore_from_others(t, journal_path, fenced ? SETTLE_MS : 0, e);
+	if (!r && fenced && t->a.handoff.state == HO_DST_PREPARED)
+		r = disks_shared_unwritten(&t->disks, e);
 	/* START and STARTED in one go, then DONE */
 	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */
 		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);

@@ -19,6 +19,7 @@
 #include "outage.h"
 #include "ram.h"
 #include "startup.h"
+#include "tpm.h"
 
 #define LEFTOVERS_MAX 20 /* that are told */
 
@@ -51,6 +52,7 @@ struct transfer {
 	struct ram ram;
 	struct disks disks;
 	struct files files;
+	struct tpm tpm;
 	struct startup startup;
 	struct line line;
 	struct data_plane data;
@@ -115,6 +117,8 @@ void cutover_keep_disks(struct transfer *t);
 /* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
 int transfer_restore(struct transfer *t, const char *journal_path, struct err *e);
 /* -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
+/* This process, for a journal that it has open: {"pid", "start_time", "boot_id"}. */
+json_t *transfer_agent(void);
 int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e);
 
 /* events.c: what means the same in every stage */

@@ -17,8 +17,12 @@ int warm_receive(struct transfer *t, struct err *e)
 {
 	int r = startup_draft(&t->startup, e);
 
+	if (!r)
+		r = tpm_start(&t->tpm, e);
 	if (!r) /* better now than when the guest was shut down for it */
 		r = target_try_qemu(&t->target, e);
+	if (!r)
+		r = tpm_forget(&t->tpm, e);
 	if (!r)
 		r = disks_start_helper(&t->disks, e);
 	return r ? r : disks_open(&t->disks, &t->data.shared, e);
@@ -33,12 +37,18 @@ int warm_finish(struct transfer *t, struct err *e)
 {
 	int r;
 
-	if (t->data.unsynced)
+	if (t->data.unsynced || t->tpm.awaited)
 		return 0;
 	r = disks_close_exports(&t->disks, e);
 	if (!r)
+		r = tpm_fill(&t->tpm, e);
+	if (!r)
+		r = tpm_start(&t->tpm, e);
+	if (!r)
 		r = target_start_qemu(&t->target, e);
 	disks_stop(&t->disks); /* its QEMU has them open by now */
+	if (!r)
+		r = tpm_settle(&t->tpm, e);
 	if (!r)
 		r = target_stands(&t->target, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);

@@ -128,11 +128,7 @@ int data_plane_open_door(struct data_plane *d, struct err *e)
 				 .wanted = data_wanted,
 				 .enter = data_enters,
 				 .ctx = d};
-	int r;
-
-	queue_init(&d->work, d->a->loop, on_work);
-	d->shared.events = &d->work;
-	r = door_new(&d->door, d->listen_fd, &dc, e);
+	int r = door_new(&d->door, d->listen_fd, &dc, e);
 
 	if (r)
 		return r;
@@ -166,6 +162,8 @@ void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_
 {
 	*d = (struct data_plane){.a = a, .cfg = cfg, .listen_fd = -1};
 	d->shared.cpu = &a->cpu_used;
+	d->shared.events = &d->work;
+	queue_init(&d->work, a->loop, on_work);
 }
 
 void data_plane_stop(struct data_plane *d)
@@ -190,5 +188,6 @@ void data_plane_fini(struct data_plane *d)
 		if (loop_step(d->a->loop, 1000, &e))
 			break;
 	data_plane_stop(d);
+	on_work(&d->work); /* what they told last goes with the conductor */
 	close_door(d);
 }

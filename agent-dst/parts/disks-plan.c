@@ -2,6 +2,7 @@
 #include "disk-device.h"
 #include "disks-private.h"
 #include "image-create.h"
+#include "image-mark.h"
 #include "json-text.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define DISKS_MAX 64
 
@@ -54,9 +56,9 @@ static int refuse_taken(const struct disks *ds, const char *path, struct err *e)
 	if (is_a_disk_of_the_guest(ds, path))
 		return err_set(
 			e, EEXIST,
-			"%s at the destination is the guest's own disk, on storage that both hosts see: a disk that stays where "
-			"it is cannot be moved yet, as both QEMUs would need its lock at once while the move may still be rolled back. "
-			"Choose a place for a copy: --disk-dir DIR",
+			"%s at the destination is the guest's own disk, on storage that both hosts see: it can stay where it is only in "
+			"a move of a running guest with its memory, if locks are seen by both, too, and it is not to be copied. Choose a "
+			"place for a copy: --disk-dir DIR",
 			path);
 	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away%s", path,
 		       old_copy_was_left(ds->state_dir, ds->target->name, path)
@@ -140,19 +142,73 @@ static bool is_at_rest(const struct target *t)
 	return !strcmp(json_text(t->description, "how") ?: "", "cold");
 }
 
+static bool has_number(const struct disks *ds, uint32_t object)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i].object == object)
+			return true;
+	for (i = 0; i < ds->stays; i++)
+		if (ds->stay[i].object == object)
+			return true;
+	return false;
+}
+
+void staying_disk_fini(struct staying_disk *d)
+{
+	free(d->from);
+	free(d->real);
+	free(d->path);
+	free(d->format);
+}
+
+/* Where the source's own file would be seen here, if it may stay there. */
+static const char *may_stay_at(const struct disks *ds, const json_t *o)
+{
+	const char *want = json_text(o, "path");
+	bool copy = json_text(ds->target->description, "disk_dir") && !want && !json_is_true(json_object_get(o, "shared"));
+
+	return !target_has_state(ds->target) || !json_is_integer(json_object_get(o, "mark")) || copy ? NULL
+												       : want ?: json_text(o, "real_path");
+}
+
+/* 1: it stays; 0: it does not, or need not. */
+static int plan_staying(struct disks *ds, const json_t *o, struct err *e)
+{
+	const char *path = may_stay_at(ds, o);
+	bool told = json_is_true(json_object_get(o, "shared"));
+
+	if (!path || !image_is_marked(path, json_integer_value(json_object_get(o, "mark"))))
+		return told ? err_set(e, ENOENT,
+				      "disk %s is to stay where it is, and it cannot be seen from the destination that %s there is the same "
+				      "file: it is not, or it is no regular file, or locks do not work across its file system",
+				      json_text(o, "real_path"), path ?: "a file")
+			    : 0;
+	if (access(path, R_OK | W_OK))
+		return err_sys(e, errno, "disk %s stays where it is, and cannot be opened at the destination", path);
+	ds->stay[ds->stays++] =
+		(struct staying_disk){(uint32_t)json_integer_value(json_object_get(o, "object")), xstrdup(json_text(o, "file")),
+				      xstrdup(json_text(o, "real_path")), xstrdup(path), xstrdup(json_text(o, "format"))};
+	ds->target->disks_stay = true;
+	return 1;
+}
+
 static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 {
 	struct arriving_disk *d = &ds->list[ds->count];
 	const char *real = json_text(o, "real_path");
 	const json_t *backing = json_object_get(o, "backing");
 	json_int_t object = json_integer_value(json_object_get(o, "object"));
-	size_t i;
+	int r;
 
 	if (!real || !json_text(o, "file") || !json_text(o, "format") || !object_is_disk((uint32_t)object))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
-	for (i = 0; i < ds->count; i++)
-		if (ds->list[i].object == (uint32_t)object)
-			return err_set(e, EPROTO, "the source describes two disks with one number");
+	if (has_number(ds, (uint32_t)object))
+		return err_set(e, EPROTO, "the source describes two disks with one number");
+	r = plan_staying(ds, o, e);
+	if (r)
+		return MIN(r, 0);
 	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
 	if (d->as_file != is_at_rest(ds->target))
 		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
@@ -197,7 +253,7 @@ static const char *first_file(const struct disks *ds)
 	for (i = 0; i < ds->count; i++)
 		if (!ds->list[i].device)
 			return ds->list[i].path;
-	return NULL;
+	return ds->stays ? ds->stay[0].path : NULL;
 }
 
 /* Beside the first disk that is a file, unless the user says otherwise. */
@@ -226,6 +282,7 @@ int disks_examine(struct part *p, struct err *e)
 	if (json_array_size(disks) > DISKS_MAX)
 		return err_set(e, EPROTO, "the source describes %zu disks; %d are possible", json_array_size(disks), DISKS_MAX);
 	ds->list = xcalloc(json_array_size(disks) + 1, sizeof(*ds->list));
+	ds->stay = xcalloc(json_array_size(disks) + 1, sizeof(*ds->stay));
 	if (target_keep_partial_s(ds->target))
 		partials_open(&ds->partials, ds->state_dir, ds->target->name);
 	for (i = 0; i < json_array_size(disks) && !r; i++)
@@ -245,6 +302,9 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 						     ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
 						     partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
 						     ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL));
+	for (i = 0; i < ds->stays; i++)
+		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s}", "object", (int)ds->stay[i].object, "path", ds->stay[i].path,
+						     "format", ds->stay[i].format, "transfer", "shared"));
 	json_object_set_new(accept, "disks", out);
 	return 0;
 }

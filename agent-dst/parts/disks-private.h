@@ -13,5 +13,6 @@ static inline struct disks *disks_of(struct part *p)
 int disks_examine(struct part *p, struct err *e);
 int disks_describe(struct part *p, json_t *accept, struct err *e);
 void arriving_disk_fini(struct arriving_disk *d);
+void staying_disk_fini(struct staying_disk *d);
 
 #endif

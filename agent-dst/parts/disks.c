@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "image-create.h"
 #include "image-lock.h"
+#include "image-mark.h"
 #include "json-text.h"
 #include "log.h"
 #include "made.h"
@@ -81,7 +82,7 @@ static int note_kinds(struct disks *ds, struct err *e)
 		return 0;
 	of = json_object();
 	for (i = 0; i < ds->count; i++) {
-		json_t *kind = partial_kind(described, json_array_get(json_object_get(described, "disks"), i));
+		json_t *kind = partial_kind(described, target_described_disk(ds->target, ds->list[i].object));
 
 		if (kind && !ds->list[i].device && !ds->list[i].unsafe)
 			json_object_set(of, ds->list[i].path, kind);
@@ -371,6 +372,27 @@ bool disks_are_here(const struct disks *ds)
 	return yes;
 }
 
+int disks_note_shared(struct disks *ds, struct err *e)
+{
+	json_t *written = json_object();
+	size_t i;
+
+	for (i = 0; i < ds->stays; i++)
+		json_object_set_new(written, ds->stay[i].path, json_integer(file_written_ns(ds->stay[i].path)));
+	return ds->stays ? attempt_note(ds->part.a, "shared", written, e) : (json_decref(written), 0);
+}
+
+int disks_shared_unwritten(const struct disks *ds, struct err *e)
+{
+	const char *why, *path = file_written_since(journal_last_note(ds->part.a->journal, "shared"), &why);
+
+	return path ? err_set(e, EBUSY,
+			      "disk %s, which both hosts see, %s since the guest's memory came here: it is not run over it, as it is older. "
+			      "Start the guest anew from its disk, once it is certain that it runs nowhere",
+			      path, why)
+		    : 0;
+}
+
 void disks_stop(struct disks *ds)
 {
 	end_helper(ds);
@@ -445,6 +467,9 @@ static void fini(struct part *p)
 	unlock_images(ds);
 	for (i = 0; i < ds->count; i++)
 		arriving_disk_fini(&ds->list[i]);
+	for (i = 0; i < ds->stays; i++)
+		staying_disk_fini(&ds->stay[i]);
+	free(ds->stay);
 	partials_close(&ds->partials);
 	free(ds->list);
 	free(ds->nbd_socket);

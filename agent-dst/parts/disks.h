@@ -31,12 +31,22 @@ struct arriving_disk {
 	int held_fd;		/* of its image, until QEMU has that open; -1: not */
 };
 
+/* It is the source's own file, on storage that both hosts see. */
+struct staying_disk {
+	uint32_t object;
+	char *from, *real; /* as it stands in the source's argv, and the file itself there */
+	char *path;	   /* here */
+	char *format;
+};
+
 struct disks {
 	struct part part;
 	struct target *target;
 	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;
+	struct staying_disk *stay;
+	size_t stays;
 	struct partials partials; /* that there are of this guest */
 	char *nbd_socket;
 	bool nbd_running;
@@ -48,6 +58,10 @@ struct disks {
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
 /* Something is there, or will be. */
 bool disks_path_taken(const struct disks *d, const char *path);
+/* When those that both hosts see were written last, into the journal: nobody writes to them between our promise and the hand-over. */
+int disks_note_shared(struct disks *d, struct err *e);
+/* In any life: nobody has, since. */
+int disks_shared_unwritten(const struct disks *d, struct err *e);
 /* Its own QEMU comes later: what only a QEMU can write is written through one that helps, until disks_close_exports(). */
 int disks_start_helper(struct disks *d, struct err *e);
 /* Of an earlier life: that QEMU, if there was one, ends. */

@@ -152,6 +152,21 @@ static int refuse(const json_t *file, const char *why, struct err *e)
 	return err_set(e, ENOENT, "the guest's %s %s %s", json_text(file, "role"), json_text(file, "path"), why);
 }
 
+static bool stays(const struct staying_disk *d, const json_t *file)
+{
+	return d->object == number(file, "object");
+}
+
+static bool is_of_staying(const struct files *fs, const json_t *file)
+{
+	size_t i;
+
+	for (i = 0; i < fs->disks->stays; i++)
+		if (stays(&fs->disks->stay[i], file))
+			return true;
+	return false;
+}
+
 /* A backing file is where the image above it says. */
 static char *backing_place(const struct files *fs, const json_t *file)
 {
@@ -165,6 +180,9 @@ static char *backing_place(const struct files *fs, const json_t *file)
 	for (i = 0; i < fs->disks->count && parent < 0; i++)
 		if (fs->disks->list[i].object == number(file, "object"))
 			above = fs->disks->list[i].path;
+	for (i = 0; i < fs->disks->stays && parent < 0; i++)
+		if (stays(&fs->disks->stay[i], file))
+			above = fs->disks->stay[i].path;
 	for (i = 0; i < fs->count && parent >= 0; i++)
 		if ((json_int_t)fs->list[i].file == parent)
 			above = fs->list[i].to;
@@ -184,6 +202,9 @@ static int decide_backing(struct files *fs, struct carried *c, const json_t *fil
 		return err_set(e, EPROTO, "the source's description of a backing file is incomplete");
 	if (is_here(c->to, file))
 		return check_settled(fs, c->to, e);
+	if (is_of_staying(fs, file))
+		return err_set(e, ENOENT,
+			       "the backing file %s of a disk that stays where it is is not at the destination, or is another one", c->to);
 	before = carried_to(fs, c->to);
 	if (before && is_same(before->description, file))
 		return 0;

@@ -34,24 +34,25 @@ static char **strings(const json_t *array, size_t *count)
 }
 
 /* Whether the new command line has it at its place here. */
-static bool is_named(const struct line *l, const struct arriving_disk *d)
+static bool is_named(const struct line *l, const char *path)
 {
 	size_t i;
 
 	for (i = 0; i < l->target->args.file_count; i++)
-		if (l->target->args.files[i].to && !strcmp(l->target->args.files[i].to, d->path))
+		if (l->target->args.files[i].to && !strcmp(l->target->args.files[i].to, path))
 			return true;
 	return false;
 }
 
 static int rewrite(struct line *l, struct err *e)
 {
-	const json_t *disks = json_object_get(l->target->description, "disks");
 	const json_t *files = json_object_get(l->target->description, "files");
-	AUTO_FREE struct args_map *map = xcalloc(2 * (l->disks->count + l->files->count) + json_array_size(files) + 1, sizeof(*map));
+	AUTO_FREE struct args_map *map =
+		xcalloc(2 * (l->disks->count + l->disks->stays + l->files->count) + json_array_size(files) + 2, sizeof(*map));
 	struct args_options o = {.socket_dir = l->target->dir,
 				 .disks = map,
 				 .private_qmp = l->target->qmp_path,
+				 .tpm = true,
 				 .no_state = !target_has_state(l->target)};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
@@ -65,9 +66,18 @@ static int rewrite(struct line *l, struct err *e)
 		const char *format = d->as_file ? NULL : d->format; /* as it was, so it stays */
 
 		map[o.disk_count++] = (struct args_map){d->from, d->path, format, d->device};
-		map[o.disk_count++] = (struct args_map){json_text(json_array_get(disks, i), "real_path"), d->path, format, d->device};
+		map[o.disk_count++] =
+			(struct args_map){json_text(target_described_disk(l->target, d->object), "real_path"), d->path, format, d->device};
+	}
+	for (i = 0; i < l->disks->stays; i++) {
+		const struct staying_disk *d = &l->disks->stay[i];
+
+		map[o.disk_count++] = (struct args_map){d->from, d->path, d->format, false};
+		map[o.disk_count++] = (struct args_map){d->real, d->path, d->format, false};
 	}
 	o.disk_count += files_map(l->files, map + o.disk_count);
+	if (l->tpm->from)
+		map[o.disk_count++] = (struct args_map){.from = l->tpm->from, .to = l->tpm->swtpm.socket};
 	o.disk_count += args_ejected_of(map + o.disk_count, files);
 	o.config_count = args_configs_of(&configs, json_object_get(l->target->description, "configs"));
 	o.configs = configs;
@@ -80,9 +90,13 @@ static int rewrite(struct line *l, struct err *e)
 		return err_set(e, EPROTO, "the source sent no command line");
 	r = qemu_args_rewrite(&l->target->args, argv, argc, &o, e);
 	for (i = 0; !r && i < l->disks->count; i++)
-		if (!is_named(l, &l->disks->list[i]))
+		if (!is_named(l, l->disks->list[i].path))
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    l->disks->list[i].from);
+	for (i = 0; !r && i < l->disks->stays; i++)
+		if (!is_named(l, l->disks->stay[i].path))
+			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
+				    l->disks->stay[i].from);
 	return r;
 }
 
@@ -122,6 +136,15 @@ static char *bridges_here(void)
 	return all;
 }
 
+/* Of a TPM there must be one of ours, which is described by the source. */
+static int check_tpm(const struct line *l, const struct args_file *f, struct err *e)
+{
+	return f->role != ARGS_TPM || (l->tpm->from && f->to && !strcmp(f->to, l->tpm->swtpm.socket))
+		       ? 0
+		       : err_set(e, EINVAL, "the guest has a TPM at %s, which its source does not describe: is its vmferry an older one?",
+				 f->path);
+}
+
 static int check_nic(const struct args_nic *n, struct err *e)
 {
 	const char *name = n->netdev ? n->netdev : n->mac ? n->mac : "?";
@@ -141,6 +164,20 @@ static int check_nic(const struct args_nic *n, struct err *e)
 	return 0;
 }
 
+/* Where a disk stays its directory may be the source's own, too: QEMU would put its socket, or log, in the place of the guest's. */
+static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
+{
+	struct stat it, disk;
+	size_t i;
+
+	if (stat(path, &it) || (!S_ISSOCK(it.st_mode) && !S_ISREG(it.st_mode)))
+		return false;
+	for (i = 0; i < l->disks->stays; i++)
+		if (!stat(l->disks->stay[i].path, &disk) && disk.st_dev == it.st_dev)
+			return true;
+	return false;
+}
+
 /* Files, directories and bridges that the new command line needs and nobody brings. */
 static int check_surroundings(const struct line *l, struct err *e)
 {
@@ -153,9 +190,22 @@ static int check_surroundings(const struct line *l, struct err *e)
 		bool asked = named && named[0] == '/' && strcmp(f->option, "L");
 		AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
+		if (check_tpm(l, f, e))
+			return -e->code;
 		if (path && access(path, F_OK))
 			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
 				       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
+	}
+	for (i = 0; i < l->target->args.file_count; i++) {
+		const struct args_file *f = &l->target->args.files[i];
+
+		if (args_role_is_made(f->role) && f->to && is_beside_a_disk_that_stays(l, f->to))
+			return err_set(
+				e, EEXIST,
+				"%s, which the guest's QEMU makes (-%s), exists at the destination, on storage that both hosts see: it "
+				"may be the one that the guest has now. Choose a directory of that host's own for such: --disk-dir DIR, and "
+				"say which disks stay: --disk DISK=shared",
+				f->to, f->option);
 	}
 	for (i = 0; i < l->target->args.nic_count; i++)
 		if (check_nic(&l->target->args.nics[i], e))
@@ -237,7 +287,7 @@ static void fini(struct part *p)
 
 static const struct part_ops ops = {.name = "line", .examine = examine, .describe = describe, .fini = fini};
 
-void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files)
+void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files, const struct tpm *tpm)
 {
-	*l = (struct line){.part = {&ops, target->part.a}, .target = target, .disks = disks, .files = files};
+	*l = (struct line){.part = {&ops, target->part.a}, .target = target, .disks = disks, .files = files, .tpm = tpm};
 }

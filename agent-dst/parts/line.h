@@ -6,19 +6,21 @@
 #define VMFERRY_LINE_H
 
 #include "files.h"
+#include "tpm.h"
 
 struct line {
 	struct part part;
 	struct target *target;
 	const struct disks *disks;
 	const struct files *files;
+	const struct tpm *tpm;
 	json_t *findings; /* of preflight, in words; NULL: not asked yet */
 	char *qemu_version;
 	bool wants_names; /* of the CPU's features: its numbers do not fit */
 	bool asked;	  /* the source, for them */
 };
 
-void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files);
+void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files, const struct tpm *tpm);
 /* With these names, the rest as it was. */
 int line_examine_again(struct line *l, const json_t *description, struct err *e);
 

@@ -50,12 +50,14 @@ int startup_draft(struct startup *s, struct err *e)
 	char date[32];
 	const char *from = json_text(t->description, "host");
 	AUTO_FREE char *came = xasprintf("moved here from %s", from ? from : "another host");
-	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path};
+	char **tpm = tpm_start_line(s->tpm);
+	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path, tpm};
 	AUTO_FREE char *script = NULL;
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	script = start_script_text(&text);
 	target_free_environment(env);
+	free_words(tpm);
 	return afterwards_prepare(s->part.a->journal, s->plan, script, e);
 }
 
@@ -124,7 +126,7 @@ static void fini(struct part *p)
 
 static const struct part_ops ops = {.name = "startup", .examine = examine, .describe = describe, .tell = tell, .fini = fini};
 
-void startup_init(struct startup *s, struct target *target)
+void startup_init(struct startup *s, struct target *target, const struct tpm *tpm)
 {
-	*s = (struct startup){.part = {&ops, target->part.a}, .target = target};
+	*s = (struct startup){.part = {&ops, target->part.a}, .target = target, .tpm = tpm};
 }

@@ -3,15 +3,17 @@
 #define VMFERRY_STARTUP_H
 
 #include "target.h"
+#include "tpm.h"
 
 struct startup {
 	struct part part;
 	struct target *target;
+	const struct tpm *tpm;
 	json_t *plan, *settled; /* and what came of it; NULL: not yet */
 	bool run;		/* once a life, too */
 };
 
-void startup_init(struct startup *s, struct target *target);
+void startup_init(struct startup *s, struct target *target, const struct tpm *tpm);
 /* Once the line is known. */
 int startup_draft(struct startup *s, struct err *e);
 /* The guest can only be ours from here on. Once a life. */

@@ -39,6 +39,18 @@ bool target_has_state(const struct target *t)
 	return strcmp(how, "warm") && strcmp(how, "cold");
 }
 
+const json_t *target_described_disk(const struct target *t, uint32_t object)
+{
+	const json_t *disks = json_object_get(t->description, "disks");
+	json_t *d;
+	size_t i;
+
+	json_array_foreach((json_t *)disks, i, d)
+		if (json_integer_value(json_object_get(d, "object")) == (json_int_t)object)
+			return d;
+	return NULL;
+}
+
 bool target_is_to_start(const struct target *t)
 {
 	return json_is_true(json_object_get(t->description, "start"));
@@ -196,16 +208,20 @@ int target_start_qemu(struct target *t, struct err *e)
 
 int target_configure_qemu(struct target *t, unsigned multifd, struct err *e)
 {
-	static const char *const pages[] = {"events", "return-path", NULL};
-	static const char *const opaque[] = {"events", "return-path", "multifd", NULL};
+	const char *on[5] = {"events", "return-path"};
+	unsigned n = 2;
 	json_t *params = json_pack("{s:s,s:s}", "tls-creds", "", "multifd-compression", "none");
 	int r;
 
+	if (t->disks_stay) /* QEMU before 10 would take their locks as soon as it has loaded */
+		on[n++] = "late-block-activate";
+	if (multifd)
+		on[n++] = "multifd";
 	r = t->settings ? 0 : settings_save(t->qmp, &t->settings, e);
 	if (!r)
 		r = journal_note(t->part.a->journal, "settings", t->settings, e);
 	if (!r)
-		r = settings_capabilities(t->qmp, t->settings, multifd ? opaque : pages, e);
+		r = settings_capabilities(t->qmp, t->settings, on, e);
 	if (multifd)
 		json_object_set_new(params, "multifd-channels", json_integer(multifd));
 	if (r) {

@@ -27,6 +27,7 @@ struct target {
 	json_t *settings;	    /* of its QEMU, to be put back */
 	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
 	unsigned occupied_count;
+	bool disks_stay;   /* some of its disks, which the source's QEMU has open still */
 	bool tried;	   /* its QEMU is, only */
 	bool keep_guest;   /* it runs here: what is undone is our scaffolding only */
 	bool drop_partial; /* nobody is to go on from what has arrived: partial.h */
@@ -41,6 +42,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin);
 bool target_is_paused(const struct target *t);
 /* It goes on here, instead of booting. */
 bool target_has_state(const struct target *t);
+/* As the source describes it; NULL: it does not. */
+const json_t *target_described_disk(const struct target *t, uint32_t object);
 /* Of one that is shut down: it is to be started here at the end. */
 bool target_is_to_start(const struct target *t);
 /* What has arrived of its disks is to be kept for so many seconds, if the move ends before its time; 0: it is not. */

@@ -21,13 +21,16 @@
 
 enum step { SAYS_FIRST_BYTE, SHAKES_HANDS, SAYS_HELLO, PROVES, RESUMES };
 
+/* How much it has said: who has said less goes first. With TLS it is understood when it has proved that it has a key. */
+enum extent { NOTHING, BEGUN, UNDERSTOOD };
+
 struct peer {
 	struct peer *next;
 	struct link link;
 	uint64_t until_ns;
 	uint8_t address[16]; /* the part of it that one user has */
 	char *from;	     /* in words */
-	bool spoke;
+	enum extent said;
 	enum step step;
 	struct hello theirs, mine;
 	struct hello_input in;
@@ -89,19 +92,18 @@ static bool same_address(const struct peer *p, const uint8_t address[16])
 	return !memcmp(p->address, address, 16);
 }
 
-/* The oldest that has said nothing yet, or the oldest; of this address if there is one. */
+/* The oldest of those that have said least; of this address if there is one. */
 static struct peer *who_goes(const struct door *d, const uint8_t *address)
 {
-	struct peer *p, *oldest = NULL;
+	struct peer *p, *least = NULL;
 
 	for (p = d->peers; p; p = p->next) {
 		if (address && !same_address(p, address))
 			continue;
-		if (!p->spoke)
-			return p;
-		oldest = oldest ? oldest : p;
+		if (!least || p->said < least->said)
+			least = p;
 	}
-	return oldest;
+	return least;
 }
 
 static void make_room(struct door *d, const uint8_t address[16])
@@ -254,12 +256,21 @@ static int hear_more(struct door *d, struct peer *p, struct err *e)
 	}
 }
 
+static enum extent has_said(const struct peer *p)
+{
+	if (p->step == SAYS_FIRST_BYTE)
+		return NOTHING;
+	if (p->link.tls)
+		return tls_conn_has_key(p->link.tls) ? UNDERSTOOD : BEGUN;
+	return p->step == SAYS_HELLO ? BEGUN : UNDERSTOOD;
+}
+
 static void hear(struct door *d, struct peer *p)
 {
 	struct err e;
 	int r = hear_more(d, p, &e);
 
-	p->spoke |= p->step != SAYS_FIRST_BYTE;
+	p->said = has_said(p);
 	if (r < 0)
 		refuse(d, p, e.msg);
 	else if (r > 0)
@@ -293,6 +304,8 @@ static void welcome(struct door *d, int fd, const struct sockaddr_storage *from)
 	ev.data.ptr = p;
 	if (epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &ev))
 		forget(d, p);
+	else
+		hear(d, p); /* what it has said already, before more come */
 }
 
 static void accept_some(struct door *d)

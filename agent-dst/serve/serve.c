@@ -160,6 +160,9 @@ static void reap(struct server *s)
 		}
 		if (!was_session)
 			s->settling = 0;
+		if (WIFSIGNALED(status))
+			log_error("process %d, which %s, has died: %s", (int)pid, was_session ? "served a move" : "settled what was left",
+				  strsignal(WTERMSIG(status)));
 		if (was_session ? WIFSIGNALED(status) : s->unsettled)
 			settle(s);
 	}

@@ -199,6 +199,8 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 		argv[n++] = "--channels", argv[n++] = channels;
 	if (f->tool->codec)
 		argv[n++] = "--codec", argv[n++] = (char *)f->tool->codec;
+	if (f->tool->no_recheck)
+		argv[n++] = "--recheck", argv[n++] = "off";
 	if (f->b->opt.verbose)
 		argv[n++] = "-v";
 	if (f->there)
@@ -347,7 +349,7 @@ static uint64_t carried(const json_t *result)
 	return bytes;
 }
 
-/* The destination's RESUME may still be on its way. */
+/* What the QEMUs said last may still be on its way. */
 static int settle(struct ferry *f, struct outcome *o, struct err *e)
 {
 	const json_t *downtime = json_object_get(f->result, "downtime_ms");
@@ -362,7 +364,7 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 		return err_set(e, EIO, "vmferry: %s: %s", outcome, reason ? reason : "no reason given");
 	watch_event(f->w, o->done_ns, "done");
 	f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
-	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && f->w->seen.resume_ns)) {
+	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && watch_heard_all(f->w))) {
 		r = watch_step(f->w, until_ns, e);
 		meet_target(f);
 	}

@@ -318,7 +318,7 @@ static int settle(struct virsh_move *m, struct outcome *o, struct err *e)
 	o->done_ns = realtime_ns();
 	watch_event(m->w, o->done_ns, "done");
 	m->source->pid = 0;
-	while (!r && !m->w->seen.resume_ns) {
+	while (!r && !watch_heard_all(m->w)) {
 		r = watch_step(m->w, until_ns, e);
 		meet_target(m);
 	}

@@ -157,6 +157,10 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		t->from = xstrdup(word + 5);
 		return 0;
 	}
+	if (t->kind == TOOL_VMFERRY && !strcmp(word, "recheck=off")) {
+		t->no_recheck = true;
+		return 0;
+	}
 	for (i = 0; t->kind == TOOL_VMFERRY && !strncmp(word, "codec=", 6) && codec_words[i]; i++) {
 		if (!strcmp(word + 6, codec_words[i])) {
 			t->codec = codec_words[i];
@@ -165,7 +169,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 	}
 	return err_set(
 		e, EINVAL,
-		"'%s': there is no option '%s' (tls, but of virsh; channels=1…%u of vmferry, …16 of multifd and virsh; of vmferry also codec=auto|none|lz4|zstd, from=/DIRECTORY)",
+		"'%s': there is no option '%s' (tls, but of virsh; channels=1…%u of vmferry, …16 of multifd and virsh; of vmferry also codec=auto|none|lz4|zstd, recheck=off, from=/DIRECTORY)",
 		t->text, word, CHANNELS_MAX - 1);
 }
 

@@ -279,6 +279,11 @@ void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 	w->wire_base = wire_bytes(w);
 }
 
+bool watch_heard_all(const struct watch *w)
+{
+	return w->seen.resume_ns && (w->seen.completed_ns || !w->source.qmp || !qmp_alive(w->source.qmp));
+}
+
 void watch_others(struct watch *w)
 {
 	double used = 0;

@@ -70,6 +70,7 @@ struct tool {
 	enum tool_kind kind;
 	unsigned channels; /* 0: the tool's own default */
 	const char *codec; /* vmferry; NULL: auto */
+	bool no_recheck;   /* vmferry: QEMU is believed, as with KVM it is */
 	bool tls;
 	char *from; /* vmferry: another build's directory; NULL: this one */
 };
@@ -345,6 +346,8 @@ void watch_sample(struct watch *w);
 /* Steps the loop and samples. */
 int watch_step(struct watch *w, uint64_t until_ns, struct err *e);
 void watch_event(struct watch *w, uint64_t at_ns, const char *what);
+/* The guest goes on there, and the source's QEMU has said all that it says of the move, or is gone. */
+bool watch_heard_all(const struct watch *w);
 /* What everything else on the machine took until now. */
 void watch_others(struct watch *w);
 void watch_close(struct watch *w);

@@ -48,7 +48,7 @@ static const char help_text[] =
 	"                        xbzrle, their disks by blockdev-mirror over NBD; virsh (migrate --copy-storage-all, where\n"
 	"                        libvirt is installed; with --lab); and vmferry. Options follow a +:\n"
 	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all but virsh;\n"
-	"                        vmferry+from=/DIR is another build\n"
+	"                        vmferry+recheck=off believes QEMU, as with KVM it does; vmferry+from=/DIR is another build\n"
 	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
 	"  --max-downtime MS     limit for every tool (default 100)\n"
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"

@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#define RECHECK_PAGES 2048 /* some 2 ms: then the loop has its turn */
+
 struct sender {
 	struct send_shared *shared;
 	unsigned number;
@@ -18,7 +20,7 @@ struct sender {
 	pthread_t thread;
 	struct queue in;
 	struct queue links; /* struct next_link */
-	struct task stop, outlive, cut;
+	struct task stop, outlive, cut, again;
 	bool outlives; /* atomic */
 	struct err why_cut;
 	struct encode *encode;
@@ -28,9 +30,11 @@ struct sender {
 	unsigned seed_count;
 	struct send_item *cur; /* taken, not yet wholly encoded */
 	unsigned cur_at;
-	bool blocked;
+	bool blocked; /* the window is full */
+	bool later;   /* it goes on by itself: `again` */
 	uint64_t blocked_at;
 	struct sums sums;
+	struct recheck_at rechecked;
 	uint64_t given_bytes; /* of content, to the channel */
 	bool window_was_full; /* since the last choice */
 	struct send_stats stats;
@@ -247,6 +251,57 @@ static void take_part(struct sender *s, struct send_item *it, struct send_part *
 	it->seed_count = 0;
 }
 
+/* ---- what QEMU left out ---- */
+
+/* Into the batch, which is empty. */
+static void take_found(struct sender *s, const struct recheck_found *f)
+{
+	unsigned i;
+
+	for (i = 0; i < f->n; i++) {
+		s->buf[s->batch.n] = NULL;
+		batch_add(&s->batch, SEND_DATA, f->object, &f->part[i]);
+	}
+	add(&s->stats.pages, f->n);
+	__atomic_store_n(&s->stats.rechecked_pages, s->rechecked.read, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->stats.missed_pages, s->rechecked.missed, __ATOMIC_RELAXED);
+}
+
+static void begin_recheck(struct sender *s)
+{
+	if (s->rechecked.buf)
+		return;
+	begin_ram(s);
+	s->rechecked = (struct recheck_at){.channel = s->number - 1,
+					   .channels = s->shared->channels,
+					   .buf = xmalloc((size_t)MEMORY_PIECE_PAGES * PAGE_BYTES)};
+}
+
+/* True when it is done; false when the window is full, or others are to have their turn: then it goes on where it was. The batch was
+ * flushed before. */
+static bool recheck(struct sender *s)
+{
+	struct recheck_found found;
+	unsigned pages;
+	struct err e;
+	int r;
+
+	begin_recheck(s);
+	for (pages = 0; pages < RECHECK_PAGES; pages += found.pages) {
+		r = recheck_step(s->shared->recheck, &s->rechecked, &s->sums, &found, &e);
+		if (r < 0)
+			s->shared->lost(s->shared->ctx, s->number, &e);
+		if (r <= 0)
+			return true;
+		take_found(s, &found);
+		if (!flush_batch(s))
+			return false;
+	}
+	s->later = true;
+	loop_post(s->loop, &s->again);
+	return false;
+}
+
 /* ---- marks ---- */
 
 static void send_delta(struct sender *s, unsigned block, uint32_t number)
@@ -323,6 +378,8 @@ static void do_mark(struct sender *s, const struct send_item *it)
 	case MARK_MESSAGE:
 		channel_post(s->ch, it->message, it->u.bytes, it->n);
 		break;
+	case MARK_RECHECK: /* it takes its time: take_item() */
+		break;
 	case MARK_RAM_ROUND_END:
 		mark_ram_round_end(s, it->number);
 		break;
@@ -349,7 +406,7 @@ static void item_free(struct send_item *it)
 static bool take_item(struct sender *s, struct send_item *it)
 {
 	if (it->kind == SEND_MARK) {
-		if (!flush_batch(s))
+		if (!flush_batch(s) || (it->mark == MARK_RECHECK && !recheck(s)))
 			return false;
 		do_mark(s, it);
 		return true;
@@ -388,7 +445,8 @@ static void pump(struct sender *s)
 	if (s->blocked || !channel_open(s->ch))
 		return;
 	before = cpu_stage_enter(CPU_HASH);
-	if (!take_all(s)) {
+	s->later = false;
+	if (!take_all(s) && !s->later) {
 		s->blocked = true;
 		s->blocked_at = now_ns();
 	}
@@ -398,6 +456,11 @@ static void pump(struct sender *s)
 static void on_ready(struct queue *q)
 {
 	pump(container_of(q, struct sender, in));
+}
+
+static void on_again(struct task *t)
+{
+	pump(container_of(t, struct sender, again));
 }
 
 static void on_writable(void *ctx, struct channel *c)
@@ -532,6 +595,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->stop.run = on_stop;
 	s->cut.run = on_cut;
 	s->outlive.run = on_outlive;
+	s->again.run = on_again;
 	queue_init(&s->in, s->loop, on_ready);
 	queue_init(&s->links, s->loop, on_links);
 	s->ch = channel_over(s->loop, link, &cfg);
@@ -569,6 +633,7 @@ void sender_stop(struct sender *s)
 		item_free((struct send_item *)n);
 	next_link_drop_all(&s->links);
 	drop_seeds(s);
+	free(s->rechecked.buf);
 	sums_fini(&s->sums);
 	encode_free(s->encode);
 	queue_fini(&s->links);

@@ -15,6 +15,7 @@
 #include "link.h"
 #include "object.h"
 #include "queue.h"
+#include "recheck.h"
 #include "seeds.h"
 
 #include <pthread.h>
@@ -37,8 +38,9 @@ struct send_shared {
 	int codec_now;		    /* enum data_codec that was chosen last, by any channel; atomic */
 	unsigned channels;
 	size_t window_bytes;
-	struct cpu_meter *cpu; /* measures the threads of the data plane; NULL: nothing does */
-	struct seeds *seeds;   /* NULL: none are looked for */
+	struct cpu_meter *cpu;	 /* measures the threads of the data plane; NULL: nothing does */
+	struct seeds *seeds;	 /* NULL: none are looked for */
+	struct recheck *recheck; /* NULL: QEMU is believed; set before the first mark that asks for it */
 	/* the RAM blocks; set before the first page item, and with seeds anew before the first of QEMU's */
 	struct page_table *ram;
 	unsigned ram_blocks; /* atomic */
@@ -58,6 +60,7 @@ void send_shared_init(struct send_shared *s);
 /* Totals, readable from any thread. */
 struct send_stats {
 	uint64_t pages, zero_pages, same_pages, seed_pages; /* carried, carried as zero, elided, carried with a disk's content */
+	uint64_t rechecked_pages, missed_pages;		    /* read once more; of these other than what QEMU had sent */
 	uint64_t ram_wire, disk_wire, raw_bytes;
 	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
 	uint64_t kept_bytes[OBJECT_DISK_MAX + 1]; /* of its contents that an old copy had */
@@ -70,7 +73,7 @@ struct send_item {
 	uint32_t object;
 	struct shared_buf *buf; /* referenced; NULL for zero, hole and marks */
 	/* SEND_MARK: encodes messages; RAM rounds need the sender's own sums */
-	enum { MARK_MESSAGE, MARK_RAM_ROUND_END, MARK_DISK_ROUND_END, MARK_END } mark;
+	enum { MARK_MESSAGE, MARK_RECHECK, MARK_RAM_ROUND_END, MARK_DISK_ROUND_END, MARK_END } mark;
 	uint16_t message;
 	uint32_t number;
 	struct seed *seeds; /* of the one part; malloc'ed */

@@ -111,6 +111,18 @@ static void broadcast_round_begin(struct capture *c)
 	broadcast(c, MSG_ROUND_BEGIN, &w);
 }
 
+static void broadcast_recheck(struct capture *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->cfg.sender_count; i++) {
+		struct send_item *it = send_mark_new(0, NULL, 0);
+
+		it->mark = MARK_RECHECK;
+		sender_put(c->cfg.senders[i], it);
+	}
+}
+
 static void broadcast_round_end(struct capture *c)
 {
 	unsigned i;
@@ -283,6 +295,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 	struct capture *c = ctx;
 	const char *missing = NULL;
 	struct err e;
+	size_t i;
 
 	c->ram.blocks = blocks;
 	c->ram.block_count = count;
@@ -304,6 +317,8 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 		capture_give_up(c, &e);
 		return -e.code;
 	}
+	for (i = 0; c->cfg.shared->recheck && i < count; i++)
+		recheck_object(c->cfg.shared->recheck, c->ram.object[i], blocks[i].name, blocks[i].used_bytes);
 	c->cfg.shared->ram = c->ram.tables;
 	__atomic_store_n(&c->cfg.shared->ram_blocks, (unsigned)count, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->seen.round, 1, __ATOMIC_RELAXED);
@@ -392,6 +407,8 @@ static void ram_finished(struct capture *c)
 {
 	c->ram.told = true;
 	flush_stage(c);
+	if (c->cfg.shared->recheck)
+		broadcast_recheck(c);
 	broadcast_round_end(c);
 	capture_tell(c, CAPTURE_RAM_DONE, NULL);
 }

@@ -1,6 +1,7 @@
 /* sample.c: see sample.h. */
 #include "sample.h"
 #include "open-regular.h"
+#include "qemu-memory.h"
 #include "util.h"
 
 #include <errno.h>
@@ -10,27 +11,24 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PAGEMAP_PRESENT (1ULL << 63)
-#define PAGEMAP_SWAPPED (1ULL << 62)
-#define RUN_PAGES	16U   /* of memory, looked at together: LZ4 sees no further */
-#define RUNS		4096U /* 256 MiB */
-#define PIECE_BYTES	DATA_RAW_MAX
-#define PIECE_PAGES	(PIECE_BYTES / PAGE_BYTES)
-#define PIECES		512U /* 128 MiB */
-#define TRIES		64U  /* pieces of either that are compressed */
-#define UNPACK_EVERY	4U
-#define TRIES_NS	300000000ULL /* a busy machine ends that sooner */
-#define EXTENTS_MAX	65536U
-#define DISKS_NS	400000000ULL /* a slow disk ends it sooner */
-#define EXTENTS_NS	100000000ULL
-#define SLOTS		(4U * RUNS * RUN_PAGES) /* of the index: a power of two */
-#define CHAIN_MAX	64U
-#define PAGE_REST	((uint64_t)PAGE_BYTES - 1)
-#define GOLDEN		0.6180339887498949
+#define RUN_PAGES    16U   /* of memory, looked at together: LZ4 sees no further */
+#define RUNS	     4096U /* 256 MiB */
+#define PIECE_BYTES  DATA_RAW_MAX
+#define PIECE_PAGES  (PIECE_BYTES / PAGE_BYTES)
+#define PIECES	     512U /* 128 MiB */
+#define TRIES	     64U  /* pieces of either that are compressed */
+#define UNPACK_EVERY 4U
+#define TRIES_NS     300000000ULL /* a busy machine ends that sooner */
+#define EXTENTS_MAX  65536U
+#define DISKS_NS     400000000ULL /* a slow disk ends it sooner */
+#define EXTENTS_NS   100000000ULL
+#define SLOTS	     (4U * RUNS * RUN_PAGES) /* of the index: a power of two */
+#define CHAIN_MAX    64U
+#define PAGE_REST    ((uint64_t)PAGE_BYTES - 1)
+#define GOLDEN	     0.6180339887498949
 
 /* Pages of memory with one content. */
 struct content {
@@ -189,8 +187,7 @@ static uint64_t step_through(uint64_t n)
 /* ---- memory ---- */
 
 struct memory {
-	pid_t pid;
-	int pagemap_fd;
+	struct qemu_memory qemu;
 	uint64_t used;	/* pages of those looked at that are in memory, or swapped out */
 	uint64_t pages; /* looked at */
 	unsigned runs;
@@ -219,45 +216,31 @@ static void note_page(struct sampler *s, const uint8_t *page, bool compress)
 	}
 }
 
-/* Those of the run that are present, one behind the other. Returns how many; -errno. What has gone meanwhile ends it. */
-static int read_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, struct err *e)
-{
-	struct iovec local[RUN_PAGES], remote[RUN_PAGES];
-	uint64_t entry[RUN_PAGES];
-	ssize_t got = pread(m->pagemap_fd, entry, pages * sizeof(*entry), (off_t)(host / PAGE_BYTES * sizeof(*entry)));
-	unsigned i, n = 0;
-
-	if (got < 0)
-		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
-	for (i = 0; i < (size_t)got / sizeof(*entry); i++) {
-		m->used += (entry[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0;
-		if (!(entry[i] & PAGEMAP_PRESENT))
-			continue;
-		local[n] = (struct iovec){s->piece + (size_t)n * PAGE_BYTES, PAGE_BYTES};
-		remote[n++] = (struct iovec){(void *)(uintptr_t)(host + (uint64_t)i * PAGE_BYTES), PAGE_BYTES};
-	}
-	m->pages += pages;
-	got = n ? process_vm_readv(m->pid, local, n, remote, n, 0) : 0;
-	if (got < 0 && errno != EFAULT)
-		return err_sys(e, errno, "QEMU's memory cannot be read from outside");
-	return (int)(MAX(got, 0) / (ssize_t)PAGE_BYTES);
-}
-
 static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, bool compress, struct err *e)
 {
+	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES];
 	uint64_t since = cpu_ns();
-	int i, n = read_run(s, m, host, pages, e);
+	int r = qemu_memory_present(&m->qemu, host, pages, there, swapped, e);
+	unsigned i;
 
-	for (i = 0; i < n; i++)
+	if (r)
+		return r;
+	for (i = 0; i < pages; i++)
+		m->used += there[i] || swapped[i];
+	m->pages += pages;
+	r = qemu_memory_read(&m->qemu, host, pages, there, s->piece, e);
+	for (i = 0; i < pages && !r; i++) {
+		if (!there[i])
+			continue;
 		note_page(s, s->piece + (size_t)i * PAGE_BYTES, compress);
+		s->read_bytes += PAGE_BYTES;
+	}
 	s->read_ns += cpu_ns() - since;
-	if (n > 0)
-		s->read_bytes += (uint64_t)n * PAGE_BYTES;
 	if (s->batched > PIECE_BYTES - RUN_PAGES * PAGE_BYTES) {
 		try_to_compress(s, &s->memory, s->batch, s->batched);
 		s->batched = 0;
 	}
-	return MIN(n, 0);
+	return r;
 }
 
 /* One run of each of so many equal parts, anywhere in it: what repeats at some distance is not met always, or never. */
@@ -278,21 +261,18 @@ static int look_at_block(struct sampler *s, struct memory *m, const struct seed_
 
 int sample_memory(struct sampler *s, pid_t pid, const struct seed_block *blocks, unsigned count, struct err *e)
 {
-	struct memory m = {.pid = pid};
+	struct memory m = {.pages = 0};
 	uint64_t bytes = 0;
-	char path[64];
 	unsigned i;
-	int r = 0;
+	int r = qemu_memory_open(&m.qemu, pid, e);
 
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
-	m.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (m.pagemap_fd < 0)
-		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
+	if (r)
+		return r;
 	for (i = 0; i < count; i++)
 		bytes += blocks[i].bytes;
 	for (i = 0; i < count && !r; i++)
 		r = look_at_block(s, &m, &blocks[i], bytes / PAGE_BYTES / RUN_PAGES, e);
-	close(m.pagemap_fd);
+	qemu_memory_close(&m.qemu);
 	if (s->batched && !r)
 		try_to_compress(s, &s->memory, s->batch, s->batched);
 	s->batched = 0;

@@ -1,28 +1,21 @@
 /* seeds.c: see seeds.h. */
 #include "seeds.h"
 #include "codec.h"
+#include "qemu-memory.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#define PIECE_PAGES	64 /* that are read at once: what the L2 holds */
-#define PAGEMAP_PRESENT (1ULL << 63)
-#define EMPTY		0   /* of a slot of the index */
-#define CHAIN_MAX	128 /* of a content that many pages have, the others are left out */
+#define EMPTY	  0   /* of a slot of the index */
+#define CHAIN_MAX 128 /* of a content that many pages have, the others are left out */
 
 struct seeds {
-	pid_t pid;
+	struct qemu_memory memory;
 	const struct digest_key *key;
 	struct seed_block block[SEED_BLOCKS_MAX];
 	struct page_table table[SEED_BLOCKS_MAX];
 	uint64_t first[SEED_BLOCKS_MAX + 1]; /* of each block's pages, counted through all */
 	unsigned count;
-	int pagemap_fd;
 	/*
 	 * While there is an index a page's slot in its table holds the hash of what was found there, of a page that was found
 	 * that of its place, which the sender writes: from then on only the bit in `given` is looked at here.
@@ -40,10 +33,9 @@ struct seeds *seeds_new(pid_t pid, const struct digest_key *key, const struct se
 	struct seeds *s = xcalloc(1, sizeof(*s));
 	unsigned i;
 
-	s->pid = pid;
+	s->memory = (struct qemu_memory){pid, -1};
 	s->key = key;
 	s->count = MIN(count, SEED_BLOCKS_MAX);
-	s->pagemap_fd = -1;
 	for (i = 0; i < s->count; i++) {
 		s->block[i] = blocks[i];
 		s->table[i].pages = blocks[i].bytes >> PAGE_SHIFT;
@@ -85,38 +77,6 @@ static struct hash128 *slot_of(struct seeds *s, uint64_t page, unsigned *block)
 
 /* ---- the scan ---- */
 
-/* Which of these pages are there: nothing is to be brought in for us. */
-static int present(const struct seeds *s, uint64_t host, unsigned pages, bool out[PIECE_PAGES], struct err *e)
-{
-	uint64_t entry[PIECE_PAGES];
-	ssize_t n = pread(s->pagemap_fd, entry, pages * sizeof(*entry), (off_t)(host / PAGE_BYTES * sizeof(*entry)));
-	unsigned i;
-
-	if (n < 0)
-		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
-	for (i = 0; i < pages; i++)
-		out[i] = (size_t)n >= (i + 1) * sizeof(*entry) && entry[i] & PAGEMAP_PRESENT;
-	return 0;
-}
-
-/* Those of them, each to its place in to. What has gone meanwhile reads as zeros, which are not looked at. */
-static int read_pages(const struct seeds *s, uint64_t host, unsigned pages, const bool there[PIECE_PAGES], uint8_t *to, struct err *e)
-{
-	struct iovec local[PIECE_PAGES], remote[PIECE_PAGES];
-	unsigned i, n = 0;
-	ssize_t got;
-
-	for (i = 0; i < pages; i++) {
-		if (!there[i])
-			continue;
-		local[n] = (struct iovec){to + (size_t)i * PAGE_BYTES, PAGE_BYTES};
-		remote[n++] = (struct iovec){(void *)(uintptr_t)(host + (uint64_t)i * PAGE_BYTES), PAGE_BYTES};
-	}
-	memset(to, 0, (size_t)pages * PAGE_BYTES);
-	got = n ? process_vm_readv(s->pid, local, n, remote, n, 0) : 0;
-	return got < 0 && errno != EFAULT ? err_sys(e, errno, "QEMU's memory cannot be read from outside") : 0;
-}
-
 static void note(struct seeds *s, unsigned block, uint64_t page, const uint8_t *content)
 {
 	if (bytes_are_zero(content, PAGE_BYTES))
@@ -128,17 +88,17 @@ static void note(struct seeds *s, unsigned block, uint64_t page, const uint8_t *
 static int scan_block(struct seeds *s, unsigned block, uint8_t *piece, struct err *e)
 {
 	uint64_t host = s->block[block].host, pages = s->table[block].pages;
-	bool there[PIECE_PAGES];
+	bool there[MEMORY_PIECE_PAGES];
 	uint64_t at;
 	unsigned i, n;
 	int r = 0;
 
 	for (at = 0; at < pages && !r; at += n) {
-		n = (unsigned)MIN(pages - at, (uint64_t)PIECE_PAGES);
+		n = (unsigned)MIN(pages - at, (uint64_t)MEMORY_PIECE_PAGES);
 		if (__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
 			return err_set(e, ECANCELED, "the move is being rolled back");
-		r = present(s, host + at * PAGE_BYTES, n, there, e);
-		r = r ? r : read_pages(s, host + at * PAGE_BYTES, n, there, piece, e);
+		r = qemu_memory_present(&s->memory, host + at * PAGE_BYTES, n, there, NULL, e);
+		r = r ? r : qemu_memory_read(&s->memory, host + at * PAGE_BYTES, n, there, piece, e);
 		for (i = 0; !r && i < n; i++)
 			if (there[i])
 				note(s, block, at + i, piece + (size_t)i * PAGE_BYTES);
@@ -170,20 +130,16 @@ static void make_index(struct seeds *s)
 
 int seeds_scan(struct seeds *s, struct err *e)
 {
-	AUTO_FREE uint8_t *piece = aligned_alloc(PAGE_BYTES, (size_t)PIECE_PAGES * PAGE_BYTES);
-	char path[64];
+	AUTO_FREE uint8_t *piece = aligned_alloc(PAGE_BYTES, (size_t)MEMORY_PIECE_PAGES * PAGE_BYTES);
 	unsigned i;
-	int r = 0;
+	int r;
 
 	if (s->first[s->count] >= SEED_PAGES_MAX || !piece)
 		return err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)s->pid);
-	s->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (s->pagemap_fd < 0)
-		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
+	r = qemu_memory_open(&s->memory, s->memory.pid, e);
 	for (i = 0; i < s->count && !r; i++)
 		r = scan_block(s, i, piece, e);
-	close(s->pagemap_fd);
+	qemu_memory_close(&s->memory);
 	if (!r)
 		make_index(s);
 	s->ready = !r;

@@ -61,6 +61,21 @@ bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part
 	return true;
 }
 
+static struct hash128 carried_last(const struct sums *s, uint32_t object, uint64_t offset)
+{
+	return s->table[object - OBJECT_RAM_BASE].hash[offset >> PAGE_SHIFT];
+}
+
+bool sums_page_was_carried(const struct sums *s, uint32_t object, uint64_t offset)
+{
+	return !hash_equal(carried_last(s, object, offset), (struct hash128){0, 0});
+}
+
+bool sums_page_is_zero(const struct sums *s, uint32_t object, uint64_t offset)
+{
+	return hash_equal(carried_last(s, object, offset), hash_place(s->key, s->zero_content, object, 0, offset, PAGE_BYTES));
+}
+
 struct hash128 sums_add_disk(struct sums *s, uint32_t object, uint32_t round, const struct send_part *part)
 {
 	struct disk_sum *d = &s->disk[object];

@@ -45,6 +45,9 @@ void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks);
 
 /* False: the page is as it was when it was carried last, and does not count again. */
 bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part);
+/* Was it ever carried; and then, last as zeros? */
+bool sums_page_was_carried(const struct sums *s, uint32_t object, uint64_t offset);
+bool sums_page_is_zero(const struct sums *s, uint32_t object, uint64_t offset);
 /* A page that travels as a place of a disk's content; once. It belongs to no round. */
 void sums_add_seed(struct sums *s, const struct seed *seed);
 /* Returns the hash of its contents. */

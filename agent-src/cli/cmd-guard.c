@@ -50,7 +50,9 @@ int cmd_guard(int argc, char **argv)
 	state = strndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
 	o.state_dir = state;
 	o.runtime_dir = argv[2];
-	if (of_disks)
+	if (of_disks) {
+		guard_let_go(kept);
 		return storage_guard(&(struct storage_options){.state_dir = state, .runtime_dir = argv[2]}, argv[1]);
+	}
 	return move_guard(&o, argv[1], kept);
 }

@@ -105,7 +105,7 @@ static void check_user(struct entry *n)
 
 static void check_line(struct entry *n)
 {
-	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.line.configs, .config_count = n->g.line.config_count};
+	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.line.configs, .config_count = n->g.line.config_count, .tpm = true};
 	struct err e;
 
 	if (qemu_args_rewrite(&n->line, n->g.line.argv, n->g.line.argc, &o, &e) < 0)

@@ -40,7 +40,8 @@ static const char usage[] =
 	"  --force               of --how warm: one that has not shut down by then is stopped as if the plug was pulled\n"
 	"  --disk-dir DIR        where its disks and sockets go at the destination (default: the same paths)\n"
 	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw\n"
-	"                        disk may go onto a blank block device of its size\n"
+	"                        disk may go onto a blank block device of its size. DISK=shared: both hosts see it, and it\n"
+	"                        stays where it is (so it does by itself, without --disk-dir); DISK=copy: it is copied anyway\n"
 	"  --reuse FILE          an old copy of its disk there (a backup, a base image): what is the same in it does not\n"
 	"                        travel; of several disks: DISK=FILE; auto: what an earlier move of the guest left at the\n"
 	"                        disk's place, which the disk then replaces\n"
@@ -68,6 +69,8 @@ static const char usage[] =
 	"  --channels N          data connections (default 2)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
 	"  --dedup on|off        content that is in memory and on disk travels once (default on)\n"
+	"  --recheck auto|on|off read the stopped guest's memory once more, and send what QEMU left out: auto (default): where\n"
+	"                        it is known to, which is without KVM\n"
 	"  --ram-mode MODE       auto (default), pages, or opaque: QEMU's stream as it is\n"
 	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
 	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
@@ -110,6 +113,7 @@ enum {
 	OPT_CHANNELS,
 	OPT_CODEC,
 	OPT_DEDUP,
+	OPT_RECHECK,
 	OPT_RAM,
 	OPT_MULTIFD,
 	OPT_DRY,
@@ -149,6 +153,7 @@ static const struct option options[] = {
 	{"channels", required_argument, NULL, OPT_CHANNELS},
 	{"codec", required_argument, NULL, OPT_CODEC},
 	{"dedup", required_argument, NULL, OPT_DEDUP},
+	{"recheck", required_argument, NULL, OPT_RECHECK},
 	{"ram-mode", required_argument, NULL, OPT_RAM},
 	{"multifd", required_argument, NULL, OPT_MULTIFD},
 	{"dry-run", no_argument, NULL, OPT_DRY},
@@ -234,7 +239,7 @@ static const struct word_option {
 } word_options[] = {
 	{OPT_STALL, "--on-stall", on_stall_words}, {OPT_CODEC, "--codec", codec_words}, {OPT_UNIT, "--unit", unit_words},
 	{OPT_CHAIN, "--chain", chain_words},	   {OPT_MEDIA, "--media", media_words}, {OPT_RAM, "--ram-mode", ram_mode_words},
-	{OPT_DEDUP, "--dedup", dedup_words},	   {OPT_HOW, "--how", how_words},
+	{OPT_DEDUP, "--dedup", dedup_words},	   {OPT_HOW, "--how", how_words},	{OPT_RECHECK, "--recheck", recheck_words},
 };
 
 static const struct number_option {
@@ -263,6 +268,9 @@ static void set_word(struct move_options *o, int c, int i)
 		break;
 	case OPT_DEDUP:
 		o->carry.no_dedup = i == 1;
+		break;
+	case OPT_RECHECK:
+		o->carry.recheck = (enum recheck_wish)i;
 		break;
 	case OPT_UNIT:
 		o->keep_unit = i == 1;
@@ -303,8 +311,9 @@ static int take_pair(struct move_options *o, int c)
 		o->map_net.at[o->map_net.count++] = optarg;
 		return 0;
 	}
-	if (!option_pair_value(optarg) || *option_pair_value(optarg) != '/')
-		return bad("--disk", optarg, "DISK=PATH with an absolute path");
+	value = option_pair_value(optarg);
+	if (!value || (*value != '/' && strcmp(value, "shared") && strcmp(value, "copy")))
+		return bad("--disk", optarg, "DISK=PATH with an absolute path, DISK=shared or DISK=copy");
 	if (o->disks.map.count == PAIRS_MAX)
 		return bad("--disk", optarg, "possible any more: there are too many");
 	o->disks.map.at[o->disks.map.count++] = optarg;

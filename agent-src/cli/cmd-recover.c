@@ -196,12 +196,11 @@ static int become_the_destination(const struct move_options *o, bool fenced)
 /* By somebody else, whose journal of it is kept for a while. */
 static int settled_meanwhile(const struct attempt *a)
 {
-	AUTO_FREE char *done = xasprintf("%s.done", a->path);
 	enum handoff_state state;
 	struct journal *j;
 	struct err e;
 
-	if (journal_open(&j, done, &e)) {
+	if (journal_look_finished(&j, a->path, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}

@@ -171,6 +171,16 @@ static int exchange_proofs(struct dest *d, struct link *l, const struct hello *m
 	return hello_send_proof(l, proof, HELLO_MS, e);
 }
 
+/* It is the answer to ours, and about the same channel. */
+static int check_answer(const struct hello *mine, const struct hello *theirs, struct err *e)
+{
+	if (!memcmp(mine->session, theirs->session, sizeof(mine->session)) && mine->channel == theirs->channel &&
+	    mine->generation == theirs->generation)
+		return 0;
+	return err_set(e, EPROTO, "the destination's HELLO is of another session or channel (%u, where %u was asked for)", theirs->channel,
+		       mine->channel);
+}
+
 /* One key file on two hosts: somebody between them may have turned us round to our own agent. */
 static int check_host(const struct dest *d, const struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
 {
@@ -212,6 +222,8 @@ static int say_hello(struct dest *d, struct link *l, unsigned channel, struct de
 	r = hello_send(l, &mine, timeout_ms, e);
 	if (!r)
 		r = hello_receive(l, &theirs, timeout_ms, e);
+	if (!r)
+		r = check_answer(&mine, &theirs, e);
 	if (!r)
 		r = check_host(d, l, &mine, &theirs, e);
 	if (!r && !l->tls)

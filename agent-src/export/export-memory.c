@@ -28,7 +28,8 @@
 
 struct memory_copy {
 	struct live *x;
-	pid_t guard; /* 0: none */
+	bool stops_first; /* QEMU's TCG would lose what the guest writes meanwhile: it does not always note it */
+	pid_t guard;	  /* 0: none */
 	int fd;
 	json_t *was; /* QEMU's settings before */
 };
@@ -75,27 +76,28 @@ static int state_of(struct qmp *q, const char *command, char out[32], json_t **a
 	return 0;
 }
 
-/* Lets a guest run that QEMU has stopped at the end of its migration, and no other. 1: it runs, or somebody else has stopped it. */
-static int wake(struct qmp *q, struct err *e)
+/* Lets a guest run that QEMU has stopped at the end of its migration, or we before it, and no other. 1: it runs, or somebody else has stopped
+ * it. */
+static int wake(struct qmp *q, bool stopped_first, struct err *e)
 {
 	char is[32];
 	int r = state_of(q, "query-status", is, NULL, e);
 
 	if (r)
 		return r;
-	if (!strcmp(is, "postmigrate"))
+	if (!strcmp(is, "postmigrate") || (stopped_first && !strcmp(is, "paused")))
 		r = qmp_call(q, "cont", NULL, NULL, e);
 	else if (strcmp(is, "finish-migrate"))
 		return 1;
 	return r;
 }
 
-static int wake_until(struct qmp *q, struct loop *l, struct err *e)
+static int wake_until(struct qmp *q, struct loop *l, bool stopped_first, struct err *e)
 {
 	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
 	int r;
 
-	while ((r = wake(q, e)) <= 0) {
+	while ((r = wake(q, stopped_first, e)) <= 0) {
 		if (now_ns() > until || !qmp_alive(q))
 			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
 		if ((r = loop_step(l, CLOSE_MS, e)) < 0)
@@ -107,7 +109,7 @@ static int wake_until(struct qmp *q, struct loop *l, struct err *e)
 /* ---- the guard ---- */
 
 /* In its own process, when we are dead: by a connection of its own, as ours has ended with us. */
-static void rescue(struct guest *g, const json_t *was)
+static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 {
 	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
 	struct loop *l = NULL;
@@ -127,7 +129,7 @@ static void rescue(struct guest *g, const json_t *was)
 		if (!r && (!strcmp(is, "setup") || !strcmp(is, "active")))
 			r = qmp_call(q, "migrate_cancel", NULL, NULL, &e);
 		if (!r)
-			r = wake_until(q, l, &e);
+			r = wake_until(q, l, stopped_first, &e);
 		if (!r)
 			put_back(q, was);
 		qmp_close(q);
@@ -137,7 +139,7 @@ static void rescue(struct guest *g, const json_t *was)
 	}
 }
 
-static void guard(struct guest *g, const json_t *was, int fd)
+static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 	ssize_t n;
@@ -154,7 +156,7 @@ static void guard(struct guest *g, const json_t *was, int fd)
 	while ((n = recv(3, &word, 1, 0)) < 0 && errno == EINTR)
 		;
 	if (n == 0) /* we have died; else all is over */
-		rescue(g, was);
+		rescue(g, was, stopped_first);
 	_exit(0);
 }
 
@@ -168,7 +170,7 @@ static int guard_start(struct memory_copy *m, struct err *e)
 	fflush(NULL);
 	m->guard = fork();
 	if (!m->guard)
-		guard(&g, m->was, pair[1]);
+		guard(&g, m->was, m->stops_first, pair[1]);
 	close(pair[1]);
 	m->fd = pair[0];
 	if (m->guard > 0)
@@ -331,9 +333,14 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 	return r ? r : at_rest(ctx, e);
 }
 
+bool memory_stops_first(const struct guest *g)
+{
+	return g->accel && !strcmp(g->accel, "tcg");
+}
+
 int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(void *ctx, struct err *e), void *ctx, struct err *e)
 {
-	struct memory_copy m = {.x = x};
+	struct memory_copy m = {.x = x, .stops_first = memory_stops_first(x->g)};
 	struct err why;
 	int r = note_settings(x->q, &m.was, e), woken = 0;
 
@@ -343,12 +350,15 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		json_decref(m.was);
 		return r;
 	}
-	r = begin(&m, file, rate, e);
+	if (m.stops_first)
+		r = qmp_call(x->q, "stop", NULL, NULL, e);
+	fault_point("export-stops-first");
+	r = r ? r : begin(&m, file, rate, e);
 	if (!r)
 		r = copy(&m, e);
 	if (!r)
 		r = while_it_stands(&m, at_rest, ctx, e);
-	woken = wake_until(x->q, x->l, &why);
+	woken = wake_until(x->q, x->l, m.stops_first, &why);
 	if (!woken)
 		put_back(x->q, m.was);
 	guard_end(&m, !woken);

@@ -2,6 +2,8 @@
  * export-memory.h: a running guest's memory, written to a file by its QEMU while it runs; and the moment at the end of that, in which QEMU has
  * stopped it, for its disks.
  *
+ * A guest without KVM stands all the time: QEMU's TCG does not always note what is written meanwhile, and would leave it out.
+ *
  * A process of its own (the guard) wakes the guest if we die in that moment, and puts back what was changed of QEMU's settings; it does
  * nothing to a guest that somebody else has stopped.
  */
@@ -10,6 +12,7 @@
 
 #include "export-live.h"
 
+bool memory_stops_first(const struct guest *g);
 /* 0, or why QEMU cannot do it. */
 int memory_check(struct live *x, struct err *e);
 /*

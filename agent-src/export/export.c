@@ -533,7 +533,8 @@ static void say_plan(const struct export *x)
 			format_bytes(size, x->plan.disks[i].allocated), x->b.disks[i].file, x->o->compress ? ", compressed" : "");
 	}
 	if (x->o->memory)
-		fprintf(x->out, "  memory  %s\n", format_bytes(size, x->g.ram_bytes));
+		fprintf(x->out, "  memory  %s%s\n", format_bytes(size, x->g.ram_bytes),
+			memory_stops_first(&x->g) ? "; without KVM the guest stands while it is copied" : "");
 	for (i = 0; i < x->b.file_count; i++) {
 		AUTO_FREE char *path = text_shown(x->b.files[i].path);
 

@@ -174,7 +174,7 @@ static int check_memory(const struct guest *g, const struct args_file *f, struct
 /* What QEMU writes to, among the files of its line. */
 static int find_disks(struct guest *g, struct err *e)
 {
-	struct args_options o = {.cwd = g->cwd, .no_state = true};
+	struct args_options o = {.cwd = g->cwd, .tpm = true, .no_state = true};
 	struct args_result line;
 	size_t i;
 	int r = qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, e);

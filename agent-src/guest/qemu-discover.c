@@ -568,5 +568,6 @@ void guest_fini(struct guest *g)
 	free(g->env.module_dir);
 	free(g->unit.name);
 	free(g->owner_hint);
+	swtpm_fini(&g->tpm);
 	*g = (struct guest){.pid = 0};
 }

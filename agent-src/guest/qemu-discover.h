@@ -10,6 +10,7 @@
 #include "err.h"
 #include "qemu-args.h"
 #include "qmp.h"
+#include "swtpm-args.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ struct guest_disk {
 	bool read_only;
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;
+	bool no_flush;		     /* cache=unsafe: what the guest has flushed may be in this host's memory only */
 	bool block_device;	     /* real_path is a block device, not a regular file */
 	struct guest_backing *chain; /* its backing files, nearest first */
 	size_t chain_count;
@@ -88,6 +90,7 @@ struct guest {
 	} env;
 	struct guest_unit unit;
 	char *owner_hint; /* "libvirt", "proxmox" or NULL */
+	struct swtpm tpm; /* of one that is shut down: what its script starts before it; socket NULL: nothing */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
 

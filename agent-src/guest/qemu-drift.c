@@ -135,7 +135,7 @@ static bool is_on_line(const struct args_result *line, const struct guest_disk *
 
 static int check_media(const struct guest *g, struct err *e)
 {
-	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count};
+	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count, .tpm = true};
 	struct args_result line;
 	struct err why;
 	size_t i;

@@ -115,6 +115,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->node = dup_member(inserted, "node-name");
 	d->format = dup_member(inserted, "drv");
 	d->read_only = json_is_true(json_object_get(inserted, "ro"));
+	d->no_flush = json_is_true(json_object_get(json_object_get(inserted, "cache"), "no-flush"));
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
 	d->file = plain_filename(file);

@@ -1,6 +1,7 @@
 /* script-read.c: see script-read.h. */
 #include "script-read.h"
 #include "open-regular.h"
+#include "swtpm-args.h"
 #include "util.h"
 
 #include <errno.h>
@@ -122,6 +123,10 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 		for (i = 1; i < count; i++)
 			g->line.argv[i - 1] = xstrdup(words[i]);
 		return 0;
+	}
+	if (swtpm_is(words[0])) {
+		swtpm_fini(&g->tpm);
+		return swtpm_read(&g->tpm, words, count, e);
 	}
 	if (strcmp(words[0], "export") || count < 2)
 		return err_set(e, ENOTSUP, "it runs more than QEMU (%s)", words[0]);

@@ -164,7 +164,7 @@ static int decide(struct import *m, struct err *e)
 /* A line that vmferry itself could not move later is worth a word. */
 static void note_what_cannot_be_moved(struct import *m)
 {
-	struct args_options o = {.cwd = "/"};
+	struct args_options o = {.cwd = "/", .tpm = true};
 	struct args_result result;
 	struct err e;
 

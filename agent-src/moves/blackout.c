@@ -45,7 +45,7 @@ static int send_ends(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i < t->disks.count; i++)
-		data_plane_end_of(&t->data, OBJECT_DISK_BASE + i);
+		data_plane_end_of(&t->data, t->disks.list[i]->object);
 	data_plane_end_of(&t->data, GROUP_RAM);
 	if (t->ram.mode == RAM_MODE_PAGES) /* QEMU has inactivated its disks, and while the destination loads nobody waits for this */
 		cutover_note_disks(t);
@@ -132,7 +132,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
-		t->blackout.predicted_ms = t->pace.converge.predicted_ms;
+		t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
 		ram_stall(&t->ram, false);
 		conductor_goto(&t->a.con, ST_SWITCHOVER);
 		return 0;

@@ -42,11 +42,12 @@ void cold_describe_for_journal(struct transfer *t, json_t *begin)
 static int copy_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
+	int r = tpm_send(&t->tpm, e);
 
 	if (!t->start_file.path && !t->unit.autostart.unit)
 		report_notice(&t->report, "what starts this guest here is not known: see to it that nothing does once it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
-	return parts_begin(&t->parts, e);
+	return r ? r : parts_begin(&t->parts, e);
 }
 
 static void tick(struct transfer *t)
@@ -81,7 +82,7 @@ static int send_ends(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i < t->disks.count; i++)
-		data_plane_end_of(&t->data, OBJECT_DISK_BASE + i);
+		data_plane_end_of(&t->data, t->disks.list[i]->object);
 	data_plane_end_of(&t->data, GROUP_RAM); /* the last word on each channel; there is no memory */
 	return 0;
 }
@@ -108,6 +109,7 @@ static int let_go(struct transfer *t, struct err *e)
 	t->blackout.completed = true;
 	fault_point("src-completed");
 	r = disks_unchanged(&t->disks, e);
+	r = r ? r : tpm_unchanged(&t->tpm, e);
 	if (!r)
 		cutover_note_disks(t); /* nobody waits for it, as a guest that stands still would */
 	return r ? r : attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);

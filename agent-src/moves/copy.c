@@ -25,8 +25,12 @@
 
 static int start_ram(struct transfer *t, struct err *e)
 {
+	AUTO_FREE char *notice = NULL;
 	int r = unit_hold(&t->unit, e);
 
+	r = r ? r : ram_recheck(&t->ram, &notice, e);
+	if (notice)
+		report_notice(&t->report, "%s", notice);
 	if (!t->src.acknowledges) /* QEMU stops the guest when it likes */
 		guard_tell(&t->guard, true);
 	t->pace.at_ns = 0;
@@ -170,7 +174,7 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 		r = disks_next_round(&t->disks, DISK_PRE_ROUND, e);
 	}
 	if (!r && disks_idle(&t->disks) && (t->pace.stop_wanted || disks_written_back(&t->disks))) {
-		t->blackout.predicted_ms = t->pace.converge.predicted_ms;
+		t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
 		conductor_goto(&t->a.con, ST_SWITCHOVER);
 	}
 	return r;

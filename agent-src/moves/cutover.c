@@ -5,6 +5,7 @@
 #include "transfer.h"
 #include "exit-code.h"
 #include "fault.h"
+#include "image-mark.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
@@ -120,7 +121,8 @@ static int hold_qemu(struct attempt *a, struct err *e)
 		return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 	if (!qmp_alive(t->src.qmp)) /* it has ended: that is the next event */
 		return 0;
-	return attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
+	r = shared_disks_note_held(t, e);
+	return r ? r : attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
 
 /* Only one that stands as we left it: what goes on again may be the only copy that does. */
@@ -150,23 +152,13 @@ static int end_source(struct attempt *a, struct err *e)
 
 /* ---- the disks that stay here ---- */
 
-/* When a file was written last; 0: that cannot be told. */
-static json_int_t written_ns(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) || !S_ISREG(st.st_mode) ? 0 : (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-}
-
 /* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
 void cutover_note_disks(struct transfer *t)
 {
-	json_t *written = json_object(), *path;
+	json_t *written = json_object();
 	struct err e;
-	size_t i;
 
-	json_array_foreach(t->src.disk_paths, i, path)
-		json_object_set_new(written, json_string_value(path), json_integer(written_ns(json_string_value(path))));
+	shared_disks_note_written(written, t->src.disk_paths);
 	if (journal_note(t->a.journal, "disks-written", written, &e))
 		log_error("%s", e.msg);
 	json_decref(written);
@@ -217,8 +209,12 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r;
+	int r = shared_disks_unwritten(t, e);
 
+	if (r) {
+		t->end.why = *e;
+		return attempt_die(a, r);
+	}
 	kill(t->src.guest.pid, SIGCONT);	     /* held, or running: then it does nothing */
 	loop_timer_clear(a->loop, &t->end.patience); /* with the destination, which hears of it only then */
 	r = t->recipe->take_back(t, e);
@@ -229,6 +225,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		t->end.unheard = r != -ECANCELED;
 	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
 		guard_tell(&t->guard, false);
+		shared_disks_are_ours(t);
 		if (t->src.migrating && !t->end.stands_migrated)
 			source_note_migration(&t->src, false, e);
 		if (t->src.stopped)
@@ -304,7 +301,9 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
  * same answer. For one that was committed a person's word counts as its NOVM. */
 static int on_undecided(struct transfer *t, enum handoff_state peer, struct err *e)
 {
-	if (t->a.handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED)
+	bool begun = t->a.handoff.state == HO_SRC_BEGUN;
+
+	if (t->a.handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED && !(begun && peer == HO_DST_START))
 		return 0;
 	if (t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED)
 		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
@@ -349,6 +348,23 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 /* ---- an earlier life ---- */
 
+int cutover_nobody_has_it_open(const struct transfer *t, struct err *e)
+{
+	json_t *path;
+	pid_t pid;
+	size_t i;
+
+	json_array_foreach(t->src.disk_paths, i, path) {
+		pid = process_that_opened(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
+		if (pid)
+			return err_set(e, EBUSY,
+				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
+				       "is changed; end whichever copy is not to live, then recover again",
+				       json_string_value(path), (int)pid);
+	}
+	return 0;
+}
+
 /* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
  * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
@@ -356,18 +372,13 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 	const json_t *written = journal_last_note(t->a.journal, "disks-written");
 	json_int_t then, now;
 	json_t *path;
-	pid_t pid;
 	size_t i;
 
+	if (cutover_nobody_has_it_open(t, e))
+		return -e->code;
 	json_array_foreach(t->src.disk_paths, i, path) {
 		then = json_integer_value(json_object_get(written, json_string_value(path)));
-		now = written_ns(json_string_value(path));
-		pid = process_that_opened(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
-		if (pid)
-			return err_set(e, EBUSY,
-				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
-				       "is changed; end whichever copy is not to live, then recover again",
-				       json_string_value(path), (int)pid);
+		now = file_written_ns(json_string_value(path));
 		if (then && now > then) /* older: a power failure took the time of the last write with it */
 			return err_set(
 				e, EBUSY,

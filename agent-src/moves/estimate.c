@@ -183,7 +183,7 @@ static void look_at_disks(struct sampler *s, const struct disks *ds)
 	unsigned i;
 
 	for (i = 0; i < ds->count; i++) {
-		const struct guest_disk *g = ds->at[OBJECT_DISK_BASE + i].guest;
+		const struct guest_disk *g = ds->list[i]->guest;
 		bool plain = !strcmp(g->format, "raw") || (!strcmp(g->format, "qcow2") && !g->encrypted && !g->data_file);
 
 		files[i] = (struct sample_file){.path = g->real_path, .allocated = g->allocated, .readable = plain};
@@ -296,16 +296,16 @@ static bool is_carried_faster(const struct model_input *in, const struct model_r
 }
 
 /* Where passes do not become shorter, the last one has at least what was written in the second that was sampled. */
-static double live_downtime_ms(const struct model_input *in, const struct model_result *r, double round_trip_ms)
+static double live_downtime_ms(const struct transfer *t, const struct model_input *in, const struct model_result *r, double round_trip_ms)
 {
 	double last_s = is_carried_faster(in, r) ? LAST_PASS_S : SAMPLE_S;
 
-	return converge_fixed_ms(round_trip_ms) + in->dirty_bps * last_s / r->ram_bps * 1000;
+	return converge_fixed_ms(round_trip_ms) + ram_recheck_ms(&t->ram) + in->dirty_bps * last_s / r->ram_bps * 1000;
 }
 
 static bool converges(const struct transfer *t, const struct model_input *in, const struct model_result *r, double downtime_ms)
 {
-	return is_carried_faster(in, r) || downtime_ms <= t->opt->max_downtime_ms;
+	return is_carried_faster(in, r) || downtime_ms - ram_recheck_ms(&t->ram) <= t->opt->max_downtime_ms;
 }
 
 /* Beside its shutdown and boot: what it writes at the end, and a QEMU that starts. */
@@ -333,13 +333,15 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	shut_down = stopped;
 	shut_down.ram.bytes = shut_down.seeded = 0;
 	model_estimate(in, &r);
-	away_ms = live_downtime_ms(in, &r, round_trip_ms);
+	away_ms = live_downtime_ms(t, in, &r, round_trip_ms);
 	live = converges(t, in, &r, away_ms);
 	add_kind(kinds, "live", &r, away_ms, live,
 		 live ? "it runs on meanwhile" : "it writes memory faster than it can be carried: --on-stall says what then");
 	model_estimate(&stopped, &r);
 	add_kind(kinds, "quick", &r, r.seconds * 1000, !live,
 		 "it is stopped first, everything goes over once, and it goes on there (--how quick)");
+	if (t->disks.stays) /* which is between two that run */
+		return kinds;
 	model_estimate(&shut_down, &r);
 	add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false,
 		 "its disks go over while it runs, then it is shut down, and boots there (--how warm)");
@@ -356,7 +358,7 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 	model_wire_range(in, &least, &most);
 	downtime_ms = t->recipe->stops_first ? r.seconds * 1000
 		      : t->src.boots_there   ? warm_downtime_ms(in)
-		      : is_running(t)	     ? live_downtime_ms(in, &r, round_trip_ms)
+		      : is_running(t)	     ? live_downtime_ms(t, in, &r, round_trip_ms)
 					     : 0;
 	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",

@@ -159,3 +159,8 @@ struct keep *guard_wait(const char *journal)
 		close(w.pidfd);
 	return k;
 }
+
+void guard_let_go(struct keep *kept)
+{
+	keep_free(kept);
+}

@@ -41,5 +41,7 @@ void guard_dismiss(struct guard *g);
  * journal: says whether the guest may be the destination's; NULL: it cannot.
  */
 struct keep *guard_wait(const char *journal);
+/* Of what is not needed. */
+void guard_let_go(struct keep *kept);
 
 #endif

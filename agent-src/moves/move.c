@@ -381,6 +381,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	disks_init(&t->disks, &t->src, &t->data);
 	unit_init(&t->unit, &t->src);
 	start_file_init(&t->start_file, &t->a);
+	tpm_init(&t->tpm, &t->src);
 	recipe_choose(t, how_words[opt->how], e);
 	t->entry = entry;
 	conductor_begin_at(&t->a.con, entry->first);

@@ -10,7 +10,7 @@
 
 #define LIVE                                                                                                                               \
 	.undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                           \
-	.parts = {PART(src), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .cutover = &live_cutover,            \
+	.parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .cutover = &live_cutover, \
 	.find = live_find, .known_as = live_known_as, .describe_for_journal = live_describe_for_journal, .has_guard = true,                \
 	.can_run = live_can_run, .take_up = live_take_up, .take_back = live_take_back, .left_in = "postmigrate"
 
@@ -19,7 +19,7 @@ static const struct recipe recipes[] = {
 	{.how = "quick", LIVE, .stops_first = true},
 	{.how = "warm",
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",
-	 .parts = {PART(src), PART(power), PART(files), PART(disks), PART(unit)},
+	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit)},
 	 .stages = warm_stages,
 	 .cutover = &live_cutover,
 	 .find = warm_find,
@@ -31,7 +31,7 @@ static const struct recipe recipes[] = {
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
 	{.how = "cold",
-	 .parts = {PART(src), PART(files), PART(disks), PART(unit), PART(start_file)},
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(start_file)},
 	 .stages = cold_stages,
 	 .cutover = &cold_cutover,
 	 .find = cold_find,

@@ -67,11 +67,13 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 
 static int begin(struct transfer *t, const char *journal_path, bool fenced, struct err *e)
 {
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
 	enum handoff_event first = EV_RECOVER;
 	int r;
 
 	t->end.fenced = fenced;
-	r = restore(t, journal_path, e);
+	while ((r = restore(t, journal_path, e)) == -EBUSY && !t->a.journal && now_ns() < until)
+		poll(NULL, 0, DYING_PAUSE_MS); /* the guard has it, which looks again */
 	if (r && !(t->end.ran_on && fenced))
 		return r;
 	if (!r && !t->a.over && take_back_first(t)) {

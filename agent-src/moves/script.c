@@ -75,7 +75,7 @@ static void put_disks(const struct transfer *t)
 	unsigned i;
 
 	for (i = 0; i < t->disks.count; i++) {
-		const struct disk *d = &t->disks.at[OBJECT_DISK_BASE + i];
+		const struct disk *d = t->disks.list[i];
 		AUTO_FREE char *map = xasprintf("%s=%s", d->guest->real_path, d->to);
 
 		const char *wish = d->old ? disk_reuse(&t->disks, d->guest) : NULL;
@@ -83,6 +83,13 @@ static void put_disks(const struct transfer *t)
 
 		put("--disk", map);
 		put_text("--reuse", reuse);
+	}
+	for (i = 0; i < t->disks.stays; i++) {
+		const struct disk *d = t->disks.stay[i];
+		const char *to = strcmp(d->to, d->guest->real_path) ? d->to : "shared";
+		AUTO_FREE char *stays = xasprintf("%s=%s", d->guest->real_path, to);
+
+		put("--disk", stays);
 	}
 	put_text("--disk-dir", t->opt->disk_dir);
 }
@@ -145,6 +152,7 @@ int print_script(struct transfer *t, struct err *e)
 	put_number("--channels", o->carry.channels);
 	put("--codec", codec_words[o->carry.codec]);
 	put("--dedup", dedup_words[o->carry.no_dedup]);
+	put("--recheck", recheck_words[o->carry.recheck]);
 	put("--ram-mode", ram_mode_words[o->carry.ram_mode]);
 	put_number("--multifd", t->ram.multifd);
 	put_flag("--hold", o->hold);

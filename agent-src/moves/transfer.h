@@ -24,6 +24,7 @@
 #include "ram.h"
 #include "reconnect.h"
 #include "start-file.h"
+#include "tpm.h"
 #include "unit.h"
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
@@ -120,6 +121,7 @@ struct transfer {
 	struct source src;
 	struct unit unit;
 	struct start_file start_file;
+	struct tpm tpm;
 	struct power power;
 	struct ram ram;
 	struct disks disks;
@@ -246,6 +248,17 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+/* Its disks are open in no other process here: -EBUSY. */
+int cutover_nobody_has_it_open(const struct transfer *t, struct err *e);
+
+/* shared-disks.c: disks that both hosts see. When each of paths was written last, into out; */
+void shared_disks_note_written(json_t *out, const json_t *paths);
+/* when each of ours was, into the journal, once QEMU is held; */
+int shared_disks_note_held(struct transfer *t, struct err *e);
+/* and whether nobody has written to them since, as it is to go on: -EBUSY, and it stays held. */
+int shared_disks_unwritten(const struct transfer *t, struct err *e);
+/* It goes on here: what is written from now on it writes. */
+void shared_disks_are_ours(struct transfer *t);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
 int cutover_still_held(struct transfer *t, struct err *e);
 

@@ -95,12 +95,20 @@ static int copy_warm_enter(void *ctx, struct err *e)
 	return parts_begin(&t->parts, e);
 }
 
+/* Its TPM, too, does nothing more. */
+static int shut_down(struct transfer *t, struct err *e)
+{
+	int r = tpm_send(&t->tpm, e);
+
+	return r ? r : switchover_stopped(t, t->power.off_ns, e);
+}
+
 /* It has shut down by itself: nobody need wait for that any more. */
 static int shut_down_early(struct transfer *t, struct err *e)
 {
 	report_notice(&t->report, "the guest has shut down by itself: what is left of its disks goes over now, and it is started at the "
 				  "destination");
-	return switchover_stopped(t, t->power.off_ns, e);
+	return shut_down(t, e);
 }
 
 static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
@@ -157,7 +165,7 @@ static int does_not(struct transfer *t, struct err *e)
 static int wait_for_it(struct transfer *t, struct err *e)
 {
 	if (t->power.off)
-		return switchover_stopped(t, t->power.off_ns, e);
+		return shut_down(t, e);
 	if (t->power.rebooted)
 		return err_set(e, ECANCELED, "the guest was told to shut down, and has rebooted instead");
 	if (now_ns() >= t->power.until_ns && !t->power.cut)

@@ -104,10 +104,8 @@ static int examine(struct part *p, struct err *e)
 		return err_set(e, EINVAL,
 			       "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
 	for (i = 0; i < g->disk_count && !r; i++) {
-		struct disk *d = &ds->at[OBJECT_DISK_BASE + ds->count++];
+		struct disk *d = disk_add(ds, &g->disks[i]);
 
-		d->guest = &g->disks[i];
-		d->object = OBJECT_DISK_BASE + (uint32_t)i;
 		json_array_append_new(ds->src->disk_paths, json_string(d->guest->real_path));
 		r = hold(ds, d->guest->real_path, IMAGE_READ, e);
 	}
@@ -137,7 +135,7 @@ static int begin(struct part *p, struct err *e)
 	(void)e;
 	ds->final = true;
 	for (i = 0; i < ds->count; i++) {
-		struct disk *d = &first(ds)[i];
+		struct disk *d = ds->list[i];
 		struct disk_round round = {.object = d->object,
 					   .at = {.path = d->guest->real_path, .pads = true},
 					   .name = d->guest->real_path,

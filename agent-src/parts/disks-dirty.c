@@ -36,7 +36,7 @@ static void note_dirty(struct disks *ds, json_t *drives)
 		const char *node = json_string_value(json_object_get(inserted, "node-name"));
 
 		for (k = 0; node && k < ds->count; k++) {
-			struct disk *d = &first(ds)[k];
+			struct disk *d = ds->list[k];
 
 			if (strcmp(d->guest->node, node))
 				continue;
@@ -60,17 +60,17 @@ int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 	int r;
 
 	for (i = 0; i < ds->count; i++)
-		first(ds)[i].looked_at = false;
+		ds->list[i]->looked_at = false;
 	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
 	if (r)
 		return r;
 	note_dirty(ds, drives);
 	json_decref(drives);
 	for (i = 0; i < ds->count; i++)
-		if (first(ds)[i].looked_at && !first(ds)[i].recording)
+		if (ds->list[i]->looked_at && !ds->list[i]->recording)
 			return err_set(e, EBUSY,
 				       "somebody has switched off the dirty bitmap by which vmferry knows what is written to disk %s",
-				       first(ds)[i].guest->real_path);
+				       ds->list[i]->guest->real_path);
 	return 0;
 }
 

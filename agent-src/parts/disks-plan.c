@@ -2,8 +2,10 @@
 #include "disks-private.h"
 #include "hex.h"
 #include "host-file.h"
+#include "image-mark.h"
 #include "json-text.h"
 #include "paths.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,23 +23,6 @@ bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 
 /* ---- may they be moved? ---- */
 
-static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
-{
-	struct disk *d;
-
-	if (g->removable_empty || g->read_only)
-		return 0; /* stays as it is in the command line */
-	if (guest_disk_movable(g, ds->src->opt->disks.accept, e))
-		return -e->code;
-	if (ds->count == DISKS_MAX)
-		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
-	d = &ds->at[OBJECT_DISK_BASE + ds->count++];
-	d->guest = g;
-	d->object = OBJECT_DISK_BASE + ds->count - 1;
-	json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
-	return 0;
-}
-
 /* What the user said of it, or NULL. */
 static const char *said_of(const struct option_pairs *pairs, const struct guest_disk *d)
 {
@@ -47,6 +32,26 @@ static const char *said_of(const struct option_pairs *pairs, const struct guest_
 		if (guest_disk_is_called(d, pairs->at[i], (size_t)(option_pair_value(pairs->at[i]) - 1 - pairs->at[i])))
 			return option_pair_value(pairs->at[i]);
 	return NULL;
+}
+
+static bool is_to(const struct disks *ds, const struct guest_disk *d, const char *word)
+{
+	const char *said = said_of(&ds->src->opt->disks.map, d);
+
+	return said && !strcmp(said, word);
+}
+
+static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	if (g->removable_empty || g->read_only)
+		return 0; /* stays as it is in the command line */
+	if (!is_to(ds, g, "shared") && guest_disk_movable(g, ds->src->opt->disks.accept, e))
+		return -e->code;
+	if (ds->count == DISKS_MAX)
+		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
+	disk_add(ds, g);
+	json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
+	return 0;
 }
 
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
@@ -64,7 +69,7 @@ static int check_pairs(const struct disks *ds, const struct option_pairs *pairs,
 		size_t n = (size_t)(option_pair_value(pair) - 1 - pair);
 
 		for (hits = 0, k = 0; k < ds->count; k++)
-			hits += guest_disk_is_called(ds->at[OBJECT_DISK_BASE + k].guest, pair, n);
+			hits += guest_disk_is_called(ds->list[k]->guest, pair, n);
 		if (hits != 1)
 			return err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
 				       option, pair, hits ? "more than one" : "no", (int)n, pair);
@@ -151,6 +156,48 @@ static char *acl_of(const char *path)
 	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
 }
 
+/* In words; NULL: nothing does. */
+static const char *what_keeps_it_from_staying(const struct disks *ds, const struct guest_disk *g)
+{
+	if (ds->rests)
+		return "the guest is shut down";
+	if (!g->real_path || g->block_device)
+		return "it is no regular file";
+	if (g->data_file)
+		return "its data is in another file";
+	if (g->chain_count && !disk_keeps_chain(ds, g))
+		return "its backing files are to be made one image with it (--chain=flatten)";
+	if (g->no_flush)
+		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
+	if (!process_has_open(ds->src->guest.pid, g->real_path))
+		return "the guest's QEMU has another file open: this one was put in its place since";
+	return image_has_locks(g->real_path) ? NULL : "the guest's QEMU does not lock it";
+}
+
+/* So that the destination can tell whether it sees the very file. */
+static int mark(const struct disks *ds, struct disk *d, struct err *e)
+{
+	const struct guest_disk *g = d->guest;
+	const char *why = what_keeps_it_from_staying(ds, g);
+
+	if (why && is_to(ds, g, "shared"))
+		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->real_path ?: g->node, why);
+	if (!why && d->mark_fd < 0 && !is_to(ds, g, "copy"))
+		d->mark_fd = image_mark(g->real_path, &d->mark);
+	return 0;
+}
+
+void disks_unmark(struct disks *ds)
+{
+	unsigned i;
+
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
+		if (ds->at[i].guest && ds->at[i].mark_fd >= 0)
+			close(ds->at[i].mark_fd);
+		ds->at[i].mark_fd = -1;
+	}
+}
+
 /* When the file was made; 0: that cannot be told. */
 static json_int_t born_ns(const char *path)
 {
@@ -165,6 +212,7 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
 	const struct guest_disk *g = d->guest;
+	const char *to = said_of(&o->map, g);
 	struct stat st = {.st_mode = 0600};
 	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
 	json_t *out;
@@ -174,10 +222,14 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
 			"file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size,
 			"allocated", (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode", (int)(st.st_mode & 0777),
-			"uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", said_of(&o->map, g), "acl", acl, "inode",
+			"uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl", acl, "inode",
 			(json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
 	if (st.st_ino && born_ns(g->real_path))
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
+	if (d->mark_fd >= 0)
+		json_object_set_new(out, "mark", json_integer(d->mark));
+	if (is_to(ds, g, "shared"))
+		json_object_set_new(out, "shared", json_true());
 	if (o->keep.partial_s && (!g->chain_count || ds->rests)) /* what is told of a chain's holes is finer than an image's clusters */
 		json_object_set_new(out, "keep", json_true());
 	if (disk_keeps_chain(ds, g))
@@ -220,8 +272,9 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < ds->count && !r; i++) {
-		json_array_append_new(ds->described, describe_disk(ds, &first(ds)[i]));
-		r = describe_chain(ds, &first(ds)[i], json_object_get(out, "files"), e);
+		r = mark(ds, ds->list[i], e);
+		json_array_append_new(ds->described, describe_disk(ds, ds->list[i]));
+		r = r ? r : describe_chain(ds, ds->list[i], json_object_get(out, "files"), e);
 	}
 	json_object_set(out, "disks", ds->described);
 	return r;
@@ -235,6 +288,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	if (d->to || !path)
 		return;
 	d->to = xstrdup(path);
+	d->stays = d->mark_fd >= 0 && !strcmp(json_text(said, "transfer") ?: "", "shared");
 	d->to_device = json_is_true(json_object_get(said, "device"));
 	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
@@ -244,24 +298,46 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->have = have_new(d->guest->virtual_size);
 }
 
+/* They are not copied, and not ours to tell the user to delete, nor proof that somebody has started the guest again. */
+static void part_from_those_that_stay(struct disks *ds)
+{
+	unsigned i, n = 0;
+
+	json_array_clear(ds->src->disk_paths);
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = ds->list[i];
+
+		json_array_append_new(d->stays ? ds->src->shared_paths : ds->src->disk_paths, json_string(d->guest->real_path));
+		if (d->stays)
+			ds->stay[ds->stays++] = d;
+		else
+			ds->list[n++] = d;
+	}
+	ds->count = n;
+}
+
 int disks_agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	json_t *a;
 	unsigned i;
 	size_t k;
+	int r = 0;
 
-	(void)e;
 	for (i = 0; i < ds->count; i++) {
-		struct disk *d = &first(ds)[i];
+		struct disk *d = ds->list[i];
 
 		json_array_foreach(json_object_get(accept, "disks"), k, a)
 			if (json_integer_value(json_object_get(a, "object")) == d->object)
 				agree_on(ds, d, a);
 		if (!d->to)
 			d->to = xstrdup("?");
+		if (!r && is_to(ds, d->guest, "shared") && !d->stays)
+			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", d->guest->real_path);
 	}
-	return 0;
+	part_from_those_that_stay(ds);
+	disks_unmark(ds);
+	return r;
 }
 
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
@@ -274,7 +350,7 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 
 	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b}", "node", g->node, "from", g->real_path, "to",
 			 d->to, "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
-			 json_object_get(said, "allocated"), "transfer", "copy", "flatten", g->chain_count && !disk_keeps_chain(ds, g),
-			 "mode", mode, "owner", owner, "acl", json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces",
-			 d->replaces, "begun", d->begun);
+			 json_object_get(said, "allocated"), "transfer", d->stays ? "shared" : "copy", "flatten",
+			 g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
+			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun);
 }

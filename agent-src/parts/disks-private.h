@@ -13,11 +13,6 @@ static inline struct disks *disks_of(struct part *p)
 	return container_of(p, struct disks, part);
 }
 
-static inline struct disk *first(struct disks *ds)
-{
-	return &ds->at[OBJECT_DISK_BASE];
-}
-
 int disks_examine(struct part *p, struct err *e);
 /* Each that the user has named is one of them. */
 int disks_check_words(const struct disks *ds, struct err *e);
@@ -27,6 +22,8 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out);
 void disks_fini(struct part *p);
 void disks_let_go(struct disks *ds);
 int disks_describe(struct part *p, json_t *out, struct err *e);
+/* Nobody asks any more whether both hosts see them. */
+void disks_unmark(struct disks *ds);
 int disks_agree(struct part *p, const json_t *accept, struct err *e);
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);
 /* Is its backing chain to be the same there? Else it becomes one image. */

@@ -19,7 +19,7 @@ int disks_throttle(struct disks *ds, uint64_t bytes_per_s, struct err *e)
 
 	ds->throttled = true;
 	for (i = 0; i < ds->count && !r; i++) {
-		struct disk *d = &first(ds)[i];
+		struct disk *d = ds->list[i];
 
 		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */
 			continue;

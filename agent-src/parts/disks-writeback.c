@@ -17,7 +17,7 @@ struct writeback {
 static void on_synced(struct disk_req *req, int res)
 {
 	struct writeback *w = container_of(req, struct writeback, req);
-	const char *path = first(w->ds)[w - w->ds->writeback].guest->real_path;
+	const char *path = w->ds->list[w - w->ds->writeback]->guest->real_path;
 
 	if (res)
 		log_info("disk %s cannot be brought to stable storage here: %s", path, strerror(-res));
@@ -40,7 +40,7 @@ static void begin(struct disks *ds)
 
 		w->ds = ds;
 		w->req.done = on_synced;
-		if (disk_io_open_raw(&w->io, ds->part.a->loop, &(struct disk_at){.path = first(ds)[i].guest->real_path}, &e)) {
+		if (disk_io_open_raw(&w->io, ds->part.a->loop, &(struct disk_at){.path = ds->list[i]->guest->real_path}, &e)) {
 			log_info("%s", e.msg);
 			continue;
 		}

@@ -10,6 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+struct disk *disk_add(struct disks *ds, const struct guest_disk *g)
+{
+	uint32_t object = OBJECT_DISK_BASE + ds->count;
+	struct disk *d = &ds->at[object];
+
+	*d = (struct disk){.guest = g, .object = object, .mark_fd = -1};
+	ds->list[ds->count++] = d;
+	return d;
+}
+
 /* ---- what is told of them ---- */
 
 static json_t *tell_progress(const struct disks *ds, const struct disk *d)
@@ -51,8 +61,10 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 	if (!of_one[tale])
 		return;
 	list = json_array();
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
-		json_array_append_new(list, of_one[tale](ds, &ds->at[i]));
+	for (i = 0; i < ds->count; i++)
+		json_array_append_new(list, of_one[tale](ds, ds->list[i]));
+	for (i = 0; i < ds->stays && tale == TELL_PLAN; i++)
+		json_array_append_new(list, disk_tell_plan(ds, ds->stay[i]));
 	json_object_set_new(out, "disks", list);
 }
 
@@ -140,8 +152,8 @@ static bool all(const struct disks *ds, bool (*is)(const struct disk *d))
 {
 	unsigned i;
 
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
-		if (!is(&ds->at[i]))
+	for (i = 0; i < ds->count; i++)
+		if (!is(ds->list[i]))
 			return false;
 	return true;
 }
@@ -227,7 +239,7 @@ static int rotate(struct disks *ds, bool final, struct err *e)
 	unsigned i;
 
 	for (i = 0; i < ds->count; i++) {
-		struct disk *d = &first(ds)[i];
+		struct disk *d = ds->list[i];
 
 		if (d->finished)
 			continue;
@@ -304,11 +316,11 @@ static int start_rounds(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < ds->count && !r; i++)
-		if (!first(ds)[i].finished)
-			r = add_export(ds, &first(ds)[i], e);
+		if (!ds->list[i]->finished)
+			r = add_export(ds, ds->list[i], e);
 	for (i = 0; i < ds->count && !r; i++)
-		if (!first(ds)[i].finished)
-			read_round(ds, &first(ds)[i]);
+		if (!ds->list[i]->finished)
+			read_round(ds, ds->list[i]);
 	return r;
 }
 
@@ -340,9 +352,9 @@ static void clean_rounds(struct disks *ds)
 	unsigned i;
 
 	for (i = 0; i < ds->count; i++)
-		clean_export(ds, &first(ds)[i]);
+		clean_export(ds, ds->list[i]);
 	for (i = 0; i < ds->count; i++)
-		clean_bitmap(ds, &first(ds)[i]);
+		clean_bitmap(ds, ds->list[i]);
 }
 
 static int begin(struct part *p, struct err *e)
@@ -353,7 +365,7 @@ static int begin(struct part *p, struct err *e)
 	int r;
 
 	for (i = 0; i < ds->count; i++) {
-		struct disk *d = &first(ds)[i];
+		struct disk *d = ds->list[i];
 		char name[48];
 
 		disk_bitmap_name(ds, name, d, 0);
@@ -376,7 +388,7 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 	if (r)
 		return err_prefix(e, "dirty bitmaps of the disks");
 	for (i = 0; i < ds->count; i++) {
-		struct disk *d = &first(ds)[i];
+		struct disk *d = ds->list[i];
 
 		if (d->finished)
 			continue;
@@ -391,7 +403,7 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 /* May another round begin? */
 static bool may_go_on(const struct disks *ds)
 {
-	return ds->count && ds->at[OBJECT_DISK_BASE].started && !ds->final && disks_idle(ds);
+	return ds->count && ds->list[0]->started && !ds->final && disks_idle(ds);
 }
 
 int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
@@ -402,7 +414,7 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 	if (!may_go_on(ds))
 		return 0;
 	for (i = 0; i < ds->count; i++)
-		dirty += first(ds)[i].dirty;
+		dirty += ds->list[i]->dirty;
 	if (dirty < at_least)
 		return 0;
 	return disks_look_at_bitmaps(ds, e) ? -e->code : next_round(ds, false, e);
@@ -465,7 +477,7 @@ static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
 		return err_set(e, EPROTO, "the destination sent an APPLIED of %zu bytes that cannot be read", ev->n);
 	if (!object_is_disk(msg.group))
 		return PART_NOT_MINE;
-	if (msg.group >= OBJECT_DISK_BASE + ds->count || !ds->at[msg.group].in_flight || ds->at[msg.group].round != msg.number)
+	if (!ds->at[msg.group].in_flight || ds->at[msg.group].round != msg.number)
 		return err_set(e, EPROTO, "the destination has a round of disk %u, which it was not sent", msg.group);
 	ds->at[msg.group].arrived = true;
 	return 0;
@@ -489,13 +501,9 @@ static int on_have(struct disks *ds, const struct event *ev, struct err *e)
 int disks_event(struct part *p, const struct event *ev, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	int r;
 
-	if (ev->kind == EVENT_WORKER && ev->type == WORD_DISK_ROUND) {
-		r = on_result(ds, ev->ptr, e);
-		free(ev->ptr);
-		return r;
-	}
+	if (ev->kind == EVENT_WORKER && ev->type == WORD_DISK_ROUND)
+		return on_result(ds, ev->ptr, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_APPLIED)
 		return on_applied(ds, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_HAVE)
@@ -520,9 +528,9 @@ uint64_t disks_left(const struct disks *ds)
 	uint64_t sum = 0, done, left;
 	unsigned i;
 
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++) {
-		disk_reader_progress(ds->reader, i, &done, &left);
-		sum += left + ds->at[i].dirty;
+	for (i = 0; i < ds->count; i++) {
+		disk_reader_progress(ds->reader, ds->list[i]->object, &done, &left);
+		sum += left + ds->list[i]->dirty;
 	}
 	return sum;
 }
@@ -532,8 +540,8 @@ uint64_t disks_allocated(const struct disks *ds)
 	uint64_t sum = 0;
 	unsigned i;
 
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
-		sum += ds->at[i].guest->allocated;
+	for (i = 0; i < ds->count; i++)
+		sum += ds->list[i]->guest->allocated;
 	return sum;
 }
 
@@ -541,8 +549,8 @@ unsigned disks_rounds(const struct disks *ds)
 {
 	unsigned i, round = 0;
 
-	for (i = OBJECT_DISK_BASE; i < OBJECT_DISK_BASE + ds->count; i++)
-		round = MAX(round, ds->at[i].round);
+	for (i = 0; i < ds->count; i++)
+		round = MAX(round, ds->list[i]->round);
 	return round;
 }
 
@@ -559,8 +567,8 @@ int disks_final(struct disks *ds, struct err *e)
 	ds->final = true;
 	r = disks_look_at_bitmaps(ds, e);
 	for (i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
-		first(ds)[i].finished = first(ds)[i].looked_at && !first(ds)[i].dirty;
-		first(ds)[i].final = true;
+		ds->list[i]->finished = ds->list[i]->looked_at && !ds->list[i]->dirty;
+		ds->list[i]->final = true;
 	}
 	if (!r && !finished(ds))
 		r = next_round(ds, true, e);
@@ -613,8 +621,10 @@ void disks_fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
+	on_results(&ds->results); /* what it told last goes with the conductor */
 	disks_end_writeback(ds);
 	disks_let_go(ds);
+	disks_unmark(ds);
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);
 		free(ds->at[i].old);

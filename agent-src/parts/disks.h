@@ -14,9 +14,12 @@
 struct disk {
 	const struct guest_disk *guest;
 	uint32_t object;
-	char *to;  /* path at the destination */
+	char *to;    /* path at the destination */
+	int mark_fd; /* by which the destination knows it again, until it has said so (image-mark.h); -1: none */
+	int64_t mark;
 	char *old; /* an old copy of it there, and what that has; NULL: there is none */
 	struct have *have;
+	bool stays;	 /* both hosts see it: nothing of it is copied */
 	bool to_device;	 /* to is a block device, which is there already */
 	bool replaces;	 /* the disk takes its place */
 	bool begun;	 /* old is what an earlier move has left of it, and becomes the disk */
@@ -43,8 +46,11 @@ struct disks {
 	struct part part;
 	struct source *src;
 	struct data_plane *data;
-	struct disk at[OBJECT_DISK_MAX + 1]; /* by object id */
+	struct disk at[OBJECT_DISK_MAX + 1];	/* by object id */
+	struct disk *list[OBJECT_DISK_MAX + 1]; /* those that are copied */
 	unsigned count;
+	struct disk *stay[OBJECT_DISK_MAX + 1]; /* those that both hosts see, and that are not */
+	unsigned stays;
 	json_t *described;	 /* as the destination was told */
 	struct held_image *held; /* of a guest at rest; NULL: none */
 	size_t held_count;
@@ -62,6 +68,8 @@ struct disks {
 
 void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 
+/* With the next object id; there is room for it. */
+struct disk *disk_add(struct disks *ds, const struct guest_disk *g);
 /* The old copy that the user wants to be used, "auto", or NULL. */
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
 /* They are files of a guest that is shut down, each of which is copied once, as it is, whatever is in it (disks-at-rest.c). */

@@ -50,6 +50,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	struct args_options o = {.cwd = g->cwd,
 				 .configs = g->line.configs,
 				 .config_count = g->line.config_count,
+				 .tpm = true,
 				 .no_state = !fs->src->qmp || fs->src->boots_there};
 	struct args_result r;
 	json_t *files;

@@ -11,5 +11,6 @@ const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy",
 const char *const on_stall_words[] =
 	{[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop", [ON_STALL_CANCEL] = "cancel", NULL};
 const char *const dedup_words[] = {"on", "off", NULL};
+const char *const recheck_words[] = {[RECHECK_AUTO] = "auto", [RECHECK_ON] = "on", [RECHECK_OFF] = "off", NULL};
 const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};
 const char *const unit_words[] = {"disable", "keep", NULL}; /* keep_unit */

@@ -5,6 +5,7 @@
 extern const char *const chain_words[],
 	*const dedup_words[], *const drop_words[], *const how_words[], *const media_words[], *const on_stall_words[],
 												     *const ram_mode_words[],
-													     *const unit_words[];
+													     *const recheck_words[],
+														     *const unit_words[];
 
 #endif

@@ -14,6 +14,7 @@
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
 enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* what becomes of backing files */
 enum media { MEDIA_AUTO, MEDIA_COPY, MEDIA_PATH, MEDIA_EJECT };	  /* files that the guest only reads */
+enum recheck_wish { RECHECK_AUTO, RECHECK_ON, RECHECK_OFF };	  /* of the stopped guest's memory */
 enum ram_wish { RAM_WISH_AUTO, RAM_WISH_PAGES, RAM_WISH_OPAQUE }; /* how memory travels */
 
 #define PAIRS_MAX 64
@@ -70,6 +71,7 @@ struct carry_options {
 	enum codec_mode codec;
 	bool no_dedup; /* content that is in memory and on disk travels twice */
 	enum ram_wish ram_mode;
+	enum recheck_wish recheck;
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	int multifd;	  /* QEMU's channels towards us; -1: as many as data channels */
 };

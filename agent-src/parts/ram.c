@@ -8,6 +8,7 @@
 #include "option-words.h"
 #include "qemu-migration.h"
 #include "qemu-rp.h"
+#include "process.h"
 #include "qemu-settings.h"
 #include "ram-blocks.h"
 #include "util.h"
@@ -26,6 +27,7 @@
 #define PASS_MIN_MS	  100  /* shorter ones tell no rate */
 #define ROUND_MIN_MS	  50
 #define SETUP_MS	  2000
+#define RECHECK_NS	  0.25 /* to read and hash a byte */
 #define GENTLE_MS	  3000
 
 static struct ram *ram_of(struct part *p)
@@ -39,6 +41,31 @@ static const char *mode_name(const struct ram *r)
 }
 
 /* ---- may it be moved? ---- */
+
+/* QEMU's TCG takes the length of each block for one of the first (cpu_physical_memory_sync_dirty_bitmap() of 10.0), and ends over an assertion if
+ * that is shorter, with the guest in it. */
+static int examine_blocks(struct ram *r, struct err *e)
+{
+	struct ram_block_place *told;
+	char long_text[24], first_text[24];
+	size_t n, i, first = 0;
+	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+
+	if (code)
+		return code;
+	for (i = 0; i < n; i++)
+		if (!told[i].offset)
+			first = i;
+	for (i = 0; i < n && !code; i++)
+		if (told[i].used_bytes != UINT64_MAX && told[i].used_bytes > told[first].max_bytes)
+			code = err_set(e, ENOTSUP,
+				       "QEMU without KVM does not survive its own migration of this guest: of its memory, %s (%s) is "
+				       "larger than %s (%s), which comes first",
+				       told[i].name, format_bytes(long_text, told[i].used_bytes), told[first].name,
+				       format_bytes(first_text, told[first].max_bytes));
+	free(told);
+	return code;
+}
 
 static int examine(struct part *p, struct err *e)
 {
@@ -59,6 +86,8 @@ static int examine(struct part *p, struct err *e)
 		if (!strcmp(status, under_way[i]))
 			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
 	json_decref(info);
+	if (!code && r->src->accel && !strcmp(r->src->accel, "tcg") && r->src->was_running && r->src->opt->how != HOW_QUICK)
+		code = examine_blocks(r, e);
 	return code ? code : qemu_migration_settle(r->src->qmp, p->a->loop, e);
 }
 
@@ -243,6 +272,61 @@ int ram_seed(struct ram *r, char **notice, struct err *e)
 	shared->ram = seeds_tables(shared->seeds);
 	__atomic_store_n(&shared->ram_blocks, n, __ATOMIC_RELEASE);
 	return 0;
+}
+
+static int recheck_start(struct ram *r, struct err *e)
+{
+	struct ram_block_place *told;
+	size_t n;
+	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+
+	if (code)
+		return code;
+	if (!n)
+		code = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
+	code = code ? code : try_to_read(r->src->guest.pid, e);
+	code = code ? code : recheck_new(&r->data->shared.recheck, r->src->guest.pid, told, n, e);
+	free(told);
+	return code;
+}
+
+/* Of TCG we know that it loses writes; of KVM that it does not. */
+static bool wants_recheck(const struct ram *r)
+{
+	enum recheck_wish asked = r->src->opt->carry.recheck;
+
+	/* its memory does not travel; or it stood before QEMU looked for the first time */
+	if (!r->src->accel || r->src->boots_there || r->src->stopped)
+		return false;
+	return asked == RECHECK_ON || (asked == RECHECK_AUTO && !strcmp(r->src->accel, "tcg"));
+}
+
+int ram_recheck(struct ram *r, char **notice, struct err *e)
+{
+	struct err why = {.msg = "QEMU's stream goes there as it is (opaque)"};
+	int code = r->mode == RAM_MODE_PAGES ? 0 : -ENOTSUP;
+
+	*notice = NULL;
+	if (!wants_recheck(r))
+		return 0;
+	code = code ? code : recheck_start(r, &why);
+	if (code && !qmp_alive(r->src->qmp)) {
+		*e = why;
+		return code;
+	}
+	if (code)
+		*notice = xasprintf("%s: what QEMU leaves out of what the guest has written is not found%s", why.msg,
+				    strcmp(r->src->accel, "tcg") ? "" : ", and without KVM it now and then leaves out a page");
+	return 0;
+}
+
+double ram_recheck_ms(const struct ram *r)
+{
+	double threads = MIN((double)r->src->opt->carry.channels, (double)sysconf(_SC_NPROCESSORS_ONLN));
+
+	bool will = r->capture ? r->data->shared.recheck != NULL : wants_recheck(r);
+
+	return will ? (double)r->src->guest.ram_bytes * RECHECK_NS / MAX(threads, 1.0) / 1e6 : 0;
 }
 
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)
@@ -481,6 +565,8 @@ void ram_free_capture(struct ram *r)
 	r->capture = NULL;
 	seeds_free(r->data->shared.seeds);
 	r->data->shared.seeds = NULL;
+	recheck_free(r->data->shared.recheck);
+	r->data->shared.recheck = NULL;
 }
 
 static uint32_t reached(const struct part *p)
@@ -514,9 +600,10 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 		json_object_set_new(out, "mode", json_string(mode_name(r)));
 		return;
 	case TELL_RESULT:
-		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages, "zero_pages",
-				(json_int_t)sent->zero_pages, "same_pages", (json_int_t)sent->same_pages, "seed_pages",
-				(json_int_t)sent->seed_pages, "bytes_wire", (json_int_t)sent->ram_wire, "mode", mode_name(r));
+		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages,
+				"zero_pages", (json_int_t)sent->zero_pages, "same_pages", (json_int_t)sent->same_pages, "seed_pages",
+				(json_int_t)sent->seed_pages, "rechecked_pages", (json_int_t)sent->rechecked_pages, "missed_pages",
+				(json_int_t)sent->missed_pages, "bytes_wire", (json_int_t)sent->ram_wire, "mode", mode_name(r));
 		json_object_set_new(out, "ram", ram);
 		if (r->mode_why)
 			json_object_set_new(out, "opaque_because", json_string(r->mode_why));

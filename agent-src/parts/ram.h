@@ -55,6 +55,10 @@ int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_M
 /* Before the disks are read, if there are any: what of them is in memory as well is to travel once. Where that cannot be had *notice says
  * why, malloc'ed. */
 int ram_seed(struct ram *r, char **notice, struct err *e);
+/* Before ram_start(): where QEMU's word of what its guest has written is not enough (recheck.h). *notice as above. */
+int ram_recheck(struct ram *r, char **notice, struct err *e);
+/* So much longer the guest stands still for it, about. */
+double ram_recheck_ms(const struct ram *r);
 /* QEMU begins to migrate, towards us. What was found of seeds has arrived. */
 int ram_start(struct ram *r, struct err *e);
 /* Asks QEMU how much is left; the answer comes while the loop runs. */

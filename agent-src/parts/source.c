@@ -333,6 +333,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	set_text(begin, "boot_id", boot);
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
 	json_object_set(begin, "disks", s->disk_paths);
+	json_object_set(begin, "shared", s->shared_paths);
 }
 
 /* The one that the agent had, and the others. */
@@ -363,6 +364,8 @@ void source_restore(struct source *s)
 	s->migrating = json_is_true(json_object_get(journal_last_note(j, "migration"), "ours"));
 	json_decref(s->disk_paths);
 	s->disk_paths = json_deep_copy(json_object_get(begin, "disks"));
+	json_decref(s->shared_paths);
+	s->shared_paths = json_deep_copy(json_object_get(begin, "shared"));
 }
 
 /* ---- its life ---- */
@@ -381,6 +384,7 @@ static void fini(struct part *p)
 	guest_fini(&s->guest);
 	json_decref(s->cpu);
 	json_decref(s->disk_paths);
+	json_decref(s->shared_paths);
 	free(s->script);
 }
 
@@ -402,5 +406,5 @@ int source_find_at_rest(struct source *s, struct err *e)
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)
 {
-	*s = (struct source){.part = {&ops, a}, .opt = opt, .report = report, .disk_paths = json_array()};
+	*s = (struct source){.part = {&ops, a}, .opt = opt, .report = report, .disk_paths = json_array(), .shared_paths = json_array()};
 }

@@ -360,7 +360,7 @@ static int look_beside(struct storage *s, const char *file, char **found, struct
 static int look_around(struct storage *s, char **found, struct err *e)
 {
 	const struct guest *g = &s->guest;
-	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count};
+	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count, .tpm = true};
 	struct args_result line;
 	struct err why;
 	size_t i;

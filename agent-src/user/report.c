@@ -78,11 +78,45 @@ static bool is_storage(const json_t *ev)
 	return !strncmp(str(ev, "how"), "storage", strlen("storage"));
 }
 
+static void print_staying(FILE *to, const json_t *d)
+{
+	char a[24];
+
+	fprintf(to, "  disk    %s (%s, %s) stays where it is: the destination sees the same file", str(d, "from"), str(d, "format"),
+		bytes(a, d, "virtual_size"));
+	if (strcmp(str(d, "from"), str(d, "to")))
+		fprintf(to, " as %s", str(d, "to"));
+	fputs("\n", to);
+}
+
+static void print_disk_plan(FILE *to, const json_t *d)
+{
+	char a[24], b[24];
+
+	if (!strcmp(str(d, "transfer"), "shared")) {
+		print_staying(to, d);
+		return;
+	}
+	fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s", str(d, "from"), str(d, "format"), bytes(a, d, "virtual_size"),
+		bytes(b, d, "allocated"), str(d, "to"),
+		json_is_true(json_object_get(d, "flatten")) ? " with its backing files into one image" : "");
+	if (json_is_true(json_object_get(d, "device")))
+		fprintf(to, " onto that block device, which is cleared first\n");
+	else
+		fprintf(to, " as it is not there, mode %s, owner %s\n", str(d, "mode"), str(d, "owner"));
+	if (json_is_true(json_object_get(d, "begun")))
+		fprintf(to, "          goes on from what an earlier move has left of it: %s\n", str(d, "reuse"));
+	else if (json_is_true(json_object_get(d, "replaces")))
+		fprintf(to, "          what is the same in the old copy there does not travel; it is deleted once the guest runs there\n");
+	else if (json_object_get(d, "reuse"))
+		fprintf(to, "          what is the same in %s there does not travel\n", str(d, "reuse"));
+}
+
 static void print_plan(FILE *to, const json_t *ev)
 {
 	json_t *v;
 	size_t i;
-	char a[24], b[24];
+	char a[24];
 
 	if (is_cold(ev))
 		fprintf(to, "moving guest %s, which is shut down, to %s\n", str(ev, "guest"), str(ev, "destination"));
@@ -91,22 +125,8 @@ static void print_plan(FILE *to, const json_t *ev)
 			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
 	if (is_warm(ev))
 		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", to);
-	json_array_foreach(json_object_get(ev, "disks"), i, v) {
-		fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s", str(v, "from"), str(v, "format"),
-			bytes(a, v, "virtual_size"), bytes(b, v, "allocated"), str(v, "to"),
-			json_is_true(json_object_get(v, "flatten")) ? " with its backing files into one image" : "");
-		if (json_is_true(json_object_get(v, "device")))
-			fprintf(to, " onto that block device, which is cleared first\n");
-		else
-			fprintf(to, " as it is not there, mode %s, owner %s\n", str(v, "mode"), str(v, "owner"));
-		if (json_is_true(json_object_get(v, "begun")))
-			fprintf(to, "          goes on from what an earlier move has left of it: %s\n", str(v, "reuse"));
-		else if (json_is_true(json_object_get(v, "replaces")))
-			fprintf(to,
-				"          what is the same in the old copy there does not travel; it is deleted once the guest runs there\n");
-		else if (json_object_get(v, "reuse"))
-			fprintf(to, "          what is the same in %s there does not travel\n", str(v, "reuse"));
-	}
+	json_array_foreach(json_object_get(ev, "disks"), i, v)
+		print_disk_plan(to, v);
 	if (!is_cold(ev) && !is_warm(ev))
 		fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
@@ -268,6 +288,12 @@ static void print_afterwards(FILE *to, const json_t *ev)
 	if (json_object_get(ev, "set_aside"))
 		fprintf(to, "  here      %s is called %s now, so that nobody starts the guest here\n",
 			str(json_object_get(ev, "set_aside"), "from"), str(json_object_get(ev, "set_aside"), "to"));
+	if (*str(json_object_get(ev, "tpm_left"), "dir"))
+		fprintf(to, "  here      %s has what the guest's TPM held, and may be deleted\n",
+			str(json_object_get(ev, "tpm_left"), "dir"));
+	if (json_object_get(json_object_get(ev, "tpm_left"), "pid"))
+		fprintf(to, "  here      the swtpm that was its TPM, process %d, does not end by itself\n",
+			(int)num(json_object_get(ev, "tpm_left"), "pid"));
 	json_array_foreach(json_object_get(ev, "deletable"), i, v)
 		fprintf(to, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
 	print_leftovers(to, ev);
@@ -389,6 +415,10 @@ static void print_blackout(FILE *to, const json_t *ev)
 		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
 	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
+	if (num(ram, "missed_pages") > 0)
+		fprintf(to,
+			"  memory    QEMU had left out %.0f pages that the guest has written: found in its memory when it stood, and sent\n",
+			num(ram, "missed_pages"));
 }
 
 static void print_shutdown(FILE *to, const json_t *ev)

@@ -7,6 +7,19 @@
 
 #include <string.h>
 
+/* The destination has a swtpm of its own for it. */
+static int rewrite_tpm_socket(struct rewrite *w, struct item *it, struct kv *path)
+{
+	if (args_file(w, it, ARGS_TPM, false, NULL, &path->value))
+		args_note(w, "its TPM is emulated by a swtpm, which is started on the destination, too; what it holds goes along");
+	return 0;
+}
+
+static bool is_of_a_tpm(const struct rewrite *w, const struct item *it)
+{
+	return !strcmp(it->name, "chardev") && args_find(w, "tpmdev", "chardev", kv_get(&it->p.l, "id", NULL));
+}
+
 /* The socket in l, its path being the part with key "path" or, with implied, the first. */
 static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l, bool implied)
 {
@@ -18,6 +31,8 @@ static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l,
 	if (!kv_flag(l, "server", false)) {
 		const char *host = kv_get(l, "host", NULL);
 
+		if (path && is_of_a_tpm(w, it))
+			return rewrite_tpm_socket(w, it, path);
 		if (path) {
 			args_file(w, it, ARGS_CONNECT, false, what, &path->value);
 			args_note(w, "-%s connects to %s: somebody must be listening there on the destination too", it->name, path->value);

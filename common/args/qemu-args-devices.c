@@ -183,14 +183,30 @@ int args_on_fsdev(struct rewrite *w, struct item *it)
 	return 0;
 }
 
+/* Its state is in the other process, which QEMU asks for it when it migrates. */
+static int on_swtpm(struct rewrite *w, const struct item *it)
+{
+	const struct item *chardev = args_find(w, "chardev", "id", kv_get(&it->p.l, "chardev", NULL));
+	const char *backend = chardev ? kv_get(&chardev->p.l, "backend", "backend") : NULL;
+
+	if (!w->o->tpm)
+		return err_set(w->e, EINVAL,
+			       "the guest has a TPM (-tpmdev emulator): what that holds is in a swtpm process, and goes along only when "
+			       "the guest is moved");
+	if (!backend || strcmp(backend, "socket") || !kv_get(&chardev->p.l, "path", NULL) || kv_flag(&chardev->p.l, "server", false))
+		return err_set(w->e, EINVAL,
+			       "the guest has a TPM (-tpmdev emulator) that is not reached at a unix socket of a swtpm "
+			       "(-chardev socket,id=…,path=…)");
+	args_emit_item(w, it);
+	return 0;
+}
+
 int args_on_tpmdev(struct rewrite *w, struct item *it)
 {
 	const char *type = kv_get(&it->p.l, "type", "type");
 
 	if (type && !strcmp(type, "emulator"))
-		return err_set(w->e, EINVAL,
-			       "the guest has a TPM (-tpmdev emulator): its state is in a swtpm process, which "
-			       "vmferry does not move yet");
+		return on_swtpm(w, it);
 	if (type && !strcmp(type, "passthrough") && w->o->no_state) {
 		args_note(
 			w,

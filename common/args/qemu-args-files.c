@@ -41,6 +41,7 @@ static const struct role {
 	[ARGS_MEMORY] = {"memory", "memory's file or directory", THERE},
 	[ARGS_HOST_DEVICE] = {"host-device", "device of the host", THERE},
 	[ARGS_CONNECT] = {"connect", "socket", UNNOTICED}, /* has a note of its own */
+	[ARGS_TPM] = {"tpm", "socket of its TPM", UNNOTICED},
 	[ARGS_FIFO] = {"fifo", "FIFO", UNNOTICED},
 	[ARGS_LISTEN] = {"listen", "socket", WRITTEN},
 	[ARGS_LOG] = {"log", "log", WRITTEN},

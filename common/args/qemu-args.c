@@ -124,9 +124,9 @@ static void args_index(struct rewrite *w)
 {
 	static const struct {
 		const char *name, *key;
-	} keys[] = {{"chardev", "id"},	    {"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"}, {"device", "netdev"},
-		    {"netdev", "id"},	    {"netdev", "hubid"},       {"nic", "hubid"},     {"net", "hubid"},	  {"machine", "pflash0"},
-		    {"machine", "pflash1"}, {"M", "pflash0"},	       {"M", "pflash1"}};
+	} keys[] = {{"chardev", "id"},	    {"tpmdev", "chardev"},  {"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"},
+		    {"device", "netdev"},   {"netdev", "id"},	    {"netdev", "hubid"},       {"nic", "hubid"},     {"net", "hubid"},
+		    {"machine", "pflash0"}, {"machine", "pflash1"}, {"M", "pflash0"},	       {"M", "pflash1"}};
 	size_t i, k;
 
 	w->refs = xcalloc(2 * w->item_count, sizeof(*w->refs)); /* no option has more keys in the table */

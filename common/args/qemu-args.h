@@ -36,6 +36,7 @@ enum args_role {
 	ARGS_MEMORY,	  /* file or hugetlbfs directory behind guest memory */
 	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
 	ARGS_CONNECT,	  /* unix socket of another process */
+	ARGS_TPM,	  /* unix socket of the swtpm that is the guest's TPM */
 	ARGS_FIFO,	  /* PATH.in and PATH.out, or PATH */
 	ARGS_LISTEN,	  /* unix socket that QEMU makes */
 	ARGS_LOG,	  /* written by QEMU */
@@ -75,6 +76,7 @@ struct args_options {
 	const char *private_qmp; /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
 				  * left out: take a name that nobody else would */
 	const char *cwd;	 /* of the source QEMU: relative paths are made absolute against it */
+	bool tpm;		 /* what a swtpm holds goes along, which is then at the socket in the map */
 	bool no_state;		 /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 };

@@ -83,6 +83,7 @@ static void event_free(struct event *ev)
 {
 	json_decref(ev->json);
 	free(ev->name);
+	free(ev->ptr);
 	free(ev);
 }
 

@@ -31,7 +31,7 @@ struct event {
 	uint64_t at_ns;
 	char *name;
 	json_t *json;
-	void *ptr; /* freed by the stage, or the part, that takes it */
+	void *ptr; /* of malloc(); freed with the event */
 	struct err err;
 	size_t n;
 	uint8_t bytes[];

@@ -38,8 +38,8 @@
  * may be lost, come twice or come late. The destination answers every state of the source that is
  * not news to it; the source answers only a destination that is behind; so no two agents answer
  * each other for ever. HO_NONE means "no journal": a side forgets an attempt only after
- * ACT_FINISHED, that is when the other needs nothing more from it. Agents exchange states from when
- * both have BEGUN.
+ * ACT_FINISHED, that is when the other needs nothing more from it, or a person says that it is gone: a destination that
+ * ended in DONE says so for as long as it keeps its finished journal. Agents exchange states from when both have BEGUN.
  *
  * The first rule that fits is taken; an event that fits none is -EPROTO. Actions on a QEMU that is
  * dead are left out.
@@ -94,9 +94,15 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_BEGUN), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_ABORTED) | P(HO_NONE), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
+	/* Its host was down, and a person there has had the copy started: what is here is old. */
+	{S, EV_PEER, P(HO_DST_START), 0, ALIVE, S, DO(ACT_UNDECIDED)}, /* or was about to */
+	{S, EV_PEER, P(HO_DST_STARTED), 0, ALIVE, HO_SRC_RELEASED, DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_DST_DONE), 0, ALIVE, HO_SRC_RELEASED,
+	 DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, ALIVE, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* the answer decides */
+	{S, EV_ABORT, 0, RESTARTED, ALIVE, S, NOTHING},	 /* so it does still */
 	{S, EV_ABORT, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	{S, EV_QEMU_DEAD, 0, END | READY, 0, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},

@@ -530,6 +530,13 @@ int journal_look(struct journal **out, const char *path, struct err *e)
 	return r;
 }
 
+int journal_look_finished(struct journal **out, const char *path, struct err *e)
+{
+	AUTO_FREE char *finished = xasprintf("%s.done", path);
+
+	return journal_look(out, finished, e);
+}
+
 int journal_dump(const char *path, FILE *to, struct err *e)
 {
 	AUTO_FREE uint8_t *buf = NULL;

@@ -80,6 +80,8 @@ void journal_list_free(char **paths, size_t count);
 /* The same of finished ones; and one of them, to be asked, not written. journal_close(). */
 int journal_list_finished(const char *dir, char ***paths, size_t *count, struct err *e);
 int journal_look(struct journal **out, const char *path, struct err *e);
+/* The one that had this path until it had finished; only the newest are kept. -ENOENT. */
+int journal_look_finished(struct journal **out, const char *path, struct err *e);
 /* Does path end as a source's journal does, or as a destination's? */
 bool journal_path_is(const char *path, bool source);
 

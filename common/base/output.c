@@ -95,7 +95,7 @@ static void after_fork(void)
 static void in_child(void)
 {
 	memset(lanes, 0, sizeof(lanes));
-	pthread_mutex_init(&lock, NULL);
+	pthread_mutex_unlock(&lock); /* of before_fork(), by the one thread that there is */
 }
 
 static void at_exit(void)

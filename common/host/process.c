@@ -358,6 +358,34 @@ bool process_may_have_socket(pid_t pid, const char *path)
 	return yes;
 }
 
+/* A line of /proc/net/unix: "Num: RefCount Protocol Flags Type St Inode Path", the flag being the kernel's __SO_ACCEPTCON. */
+static bool is_listener(const char *line, const char *path)
+{
+	unsigned flags;
+	int at = 0;
+
+	return sscanf(line, "%*x: %*x %*x %x %*x %*x %*u %n", &flags, &at) == 1 && at && (flags & 0x10000) && !strcmp(line + at, path);
+}
+
+bool process_listens_at(pid_t pid, const char *path)
+{
+	char at[32], *line = NULL;
+	size_t cap = 0;
+	bool yes = false;
+	FILE *f;
+
+	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
+	f = fopen(at, "re");
+	while (f && !yes && getline(&line, &cap, f) >= 0) {
+		line[strcspn(line, "\n")] = '\0';
+		yes = is_listener(line, path);
+	}
+	if (f)
+		fclose(f);
+	free(line);
+	return yes;
+}
+
 char *boot_id(void)
 {
 	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);

@@ -54,6 +54,8 @@ bool process_has_open(pid_t pid, const char *path);
 /* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
  * be told. */
 bool process_may_have_socket(pid_t pid, const char *path);
+/* Whether somebody listens at a unix socket that is bound to that path, in the network namespace of the process. */
+bool process_listens_at(pid_t pid, const char *path);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */
 uint64_t process_resident_bytes(pid_t pid);
 /* Nobody but root reads our memory, by ptrace or from a core dump, from now on. Programs that we start are as they were. */

@@ -26,11 +26,10 @@ static size_t name_ends(const char *line, size_t n)
 static bool parse_line(const char *line, struct ram_block_place *b)
 {
 	const char *hex = strstr(line, " 0x");
-	uint64_t offset;
 	size_t n;
 
 	if (!hex ||
-	    sscanf(hex, " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64, &offset, &b->used_bytes, &b->max_bytes, &b->host) != 4)
+	    sscanf(hex, " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64, &b->offset, &b->used_bytes, &b->max_bytes, &b->host) != 4)
 		return false;
 	n = name_ends(line, (size_t)(hex - line));
 	while (n && *line == ' ') {

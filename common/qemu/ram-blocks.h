@@ -15,7 +15,8 @@
 struct ram_block_place {
 	char name[256]; /* as the migration stream names it */
 	uint64_t used_bytes, max_bytes;
-	uint64_t host; /* address in QEMU's own memory */
+	uint64_t offset; /* among all blocks, as QEMU numbers their bytes */
+	uint64_t host;	 /* address in QEMU's own memory */
 };
 
 /*

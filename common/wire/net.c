@@ -150,7 +150,7 @@ static int listen_on(const struct sockaddr_storage *ss, socklen_t len)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (ss->ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-	if (!bind(fd, (const struct sockaddr *)ss, len) && !listen(fd, 64))
+	if (!bind(fd, (const struct sockaddr *)ss, len) && !listen(fd, SOMAXCONN))
 		return fd;
 	code = errno;
 	close(fd);

@@ -230,6 +230,11 @@ int tls_conn_handshake(struct tls *t, struct err *e)
 	return -EPERM;
 }
 
+bool tls_conn_has_key(const struct tls *t)
+{
+	return SSL_session_reused(t->ssl);
+}
+
 const char *tls_conn_peer_name(const struct tls *t)
 {
 	return t->key.name;

@@ -77,17 +77,21 @@ end_process "$IMPORTED"
 rm "$VMS"/*
 runs_on
 
-# killed while the guest stands, with all its group
-set -m
-VMFERRY_FAULT="export-stopped:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/other" --with-memory </dev/null >"$DIR/export.out" 2>&1 &
-exporter=$!
-set +m
-kill_at_exit $exporter
-wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
-assert_eq "$(status_of "$DIR/$A.mon")" postmigrate "state at that moment"
-kill -KILL -- -$exporter
-runs_on
-wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
+# killed while the guest stands (without KVM from the beginning), with all its group
+for moment in export-stops-first:paused export-stopped:postmigrate; do
+	rm -f "$DIR/stopped"
+	set -m
+	VMFERRY_FAULT="${moment%:*}:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/other" --with-memory </dev/null >"$DIR/export.out" 2>&1 &
+	exporter=$!
+	set +m
+	kill_at_exit $exporter
+	wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
+	assert_eq "$(status_of "$DIR/$A.mon")" "${moment#*:}" "state at that moment"
+	kill -KILL -- -$exporter
+	runs_on
+	wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
+	rm -rf "$DIR/other"
+done
 vmferry recover "$A" 2>"$DIR/recover.err" || fail "$(<"$DIR/recover.err")"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 

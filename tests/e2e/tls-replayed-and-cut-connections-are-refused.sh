@@ -24,6 +24,10 @@ replay_all() { # ADDRESS
 }
 
 replay_all "$DST_ADDRESS"
+if [[ $EUID -ne 0 ]]; then
+	echo "skipped: only root can look at whose a port is"
+	exit 0
+fi
 
 ports() { # of the agent that has this move
 	ss -Hlntp | grep "pid=$(agent_dst)," | awk '{ print $4 }' | sed 's/.*://'

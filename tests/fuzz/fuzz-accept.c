@@ -51,8 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	json_array_append_new(t->files.described, json_pack("{s:s,s:s,s:i}", "path", "/k", "role", "kernel", "size", 1));
 	json_array_append_new(t->files.described, json_pack("{s:s}", "path", "/m"));
 	json_array_append_new(t->disks.described, json_pack("{s:i,s:i}", "mode", 420, "uid", 0));
-	t->disks.at[OBJECT_DISK_BASE] = (struct disk){.guest = &disk, .object = OBJECT_DISK_BASE};
-	t->disks.count = 1;
+	disk_add(&t->disks, &disk);
 	t->description = json_pack("{s:O}", "files", t->files.described);
 	t->report.json = n & 1;
 	terminal = open_memstream(&shown, &shown_bytes);

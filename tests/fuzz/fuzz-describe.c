@@ -41,10 +41,16 @@ static const char lies[] =
 	"\"files\":[{\"role\":\"backing\",\"path\":\"/b\",\"name\":\"../../b\",\"object\":2,\"parent\":0,\"size\":-1,\"wish\":\"copy\"},"
 	"{\"role\":\"kernel\",\"path\":\"/../k\",\"kind\":\"file\",\"wish\":\"copy\",\"read_only\":true,\"size\":9223372036854775807}]}";
 
+static const char tpm[] =
+	"{\"name\":\"a\",\"exe\":\"/bin/true\",\"machine\":\"pc\",\"channels\":1,\"cwd\":\"/w\",\"disk_dir\":\"/tmp\",\"how\":\"cold\",\"argv\":[\"q\","
+	"\"-chardev\",\"socket,id=c,path=/t\",\"-tpmdev\",\"emulator,id=t,chardev=c\"],\"tpm\":{\"socket\":\"/t\",\"tpm2\":true,"
+	"\"locality\":\"allow-set-locality\",\"seccomp\":\"action=none\"}}";
+
 static void write_seeds(void)
 {
 	seed_write("seed", seed, sizeof(seed) - 1);
 	seed_write("lies", lies, sizeof(lies) - 1);
+	seed_write("tpm", tpm, sizeof(tpm) - 1);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

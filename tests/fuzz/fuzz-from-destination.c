@@ -32,13 +32,11 @@ static void add_disk(struct transfer *t)
 {
 	static struct guest_disk disk = {.node = "d0", .real_path = "/srv/a.raw", .format = "raw"};
 
-	t->disks.at[OBJECT_DISK_BASE] = (struct disk){.guest = &disk,
-						      .object = OBJECT_DISK_BASE,
-						      .round = 3,
-						      .in_flight = true,
-						      .final = true,
-						      .have = have_new(DISK_BYTES)};
-	t->disks.count = 1;
+	struct disk *d = disk_add(&t->disks, &disk);
+
+	d->round = 3;
+	d->in_flight = d->final = true;
+	d->have = have_new(DISK_BYTES);
 }
 
 static int take(struct transfer *t, const struct played *f, struct err *e)

@@ -259,6 +259,31 @@ static void order_pair(const char *unused)
 	answer("ok");
 }
 
+enum { TEST_PCR = 16 };
+
+static void order_tpm_extend(const char *text)
+{
+	answer_result(tpm_extend(TEST_PCR, text));
+}
+
+static void order_tpm_store(const char *text)
+{
+	answer_result(tpm_store(text));
+}
+
+static void order_tpm(const char *unused)
+{
+	char pcr[TEXT_BYTES], stored[TEXT_BYTES];
+	int r = tpm_pcr(TEST_PCR, pcr);
+
+	(void)unused;
+	if (r == 0)
+		r = tpm_load(stored);
+	if (r == 0)
+		answer("tpm pcr=%s stored=%s", pcr, stored);
+	answer_result(r);
+}
+
 static void order_panic(const char *unused)
 {
 	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
@@ -274,10 +299,12 @@ static const struct {
 	const char *name;
 	void (*run)(const char *argument);
 } orders[] = {
-	{"ping", order_ping},		{"verify", order_verify},     {"rate", order_rate},   {"stop", order_stop},
-	{"disk_rate", order_disk_rate}, {"start", order_start},	      {"stats", order_stats}, {"corrupt", order_corrupt},
-	{"quiesce", order_stop},	{"poweroff", order_poweroff}, {"panic", order_panic}, {"sum", order_sum},
-	{"load", order_load},		{"cache", order_cache},	      {"pair", order_pair},
+	{"ping", order_ping},	      {"verify", order_verify},		{"rate", order_rate},
+	{"stop", order_stop},	      {"disk_rate", order_disk_rate},	{"start", order_start},
+	{"stats", order_stats},	      {"corrupt", order_corrupt},	{"quiesce", order_stop},
+	{"poweroff", order_poweroff}, {"panic", order_panic},		{"sum", order_sum},
+	{"load", order_load},	      {"cache", order_cache},		{"pair", order_pair},
+	{"tpm", order_tpm},	      {"tpm-extend", order_tpm_extend}, {"tpm-store", order_tpm_store},
 };
 
 static void order_run(char *line)

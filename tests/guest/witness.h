@@ -12,6 +12,7 @@
  * witness-pair.c    two disks that are written in turn
  * witness-agent.c   what freezes and thaws them, as a guest agent does
  * witness-button.c  the power button
+ * witness-tpm.c     the TPM
  * witness-net.c     the network card, UDP heartbeat
  * witness-probe.c   TCP probe
  * witness-orders.c  orders over the second serial port
@@ -146,6 +147,14 @@ unsigned disks_count(void);
 uint64_t disk_unused_blocks(unsigned disk);
 uint64_t disk_unused_block(unsigned disk, uint64_t n);
 int disk_reopen(unsigned disk, int flags);
+
+/* --- witness-tpm.c: 0 or -errno --- */
+
+int tpm_extend(unsigned pcr, const char *text);
+/* As 64 hexadecimal digits. */
+int tpm_pcr(unsigned pcr, char text[static TEXT_BYTES]);
+int tpm_store(const char *text);
+int tpm_load(char text[static TEXT_BYTES]);
 
 /* --- witness-still.c --- */
 

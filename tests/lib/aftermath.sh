@@ -114,6 +114,13 @@ recover() { # STATUS [OPTION...]
 	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 
+recover_there() { # STATUS [OPTION...]: by vmferry-dst alone
+	local status=0
+	timeout 60 "$BIN/vmferry-dst" recover --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "${@:2}" </dev/null \
+		>"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry-dst recover ($(tail -n 2 "$DIR/recover.log"))"
+}
+
 said() { # FILE PATTERN: in words of ours, not in a log line
 	grep -aE "$2" "$DIR/$1" | grep -qvE '^[0-9]+\.[0-9]+ (src|dst): ' || fail "$1 does not say '$2': $(tail -n 5 "$DIR/$1")"
 }

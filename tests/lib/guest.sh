@@ -8,6 +8,7 @@
 #   MACHINE    machine type and its properties  (q35)
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
+#   APPEND     more words of the kernel's command line
 #   READY_S    how long a guest may take until the witness is ready (60)
 #   GUEST_IS_BUILT   not empty: tests/guest/build-guest need not look whether it is
 #   ON         an array: what starts QEMU, and vmferry migrate in move.sh: (ip netns exec src), say, in that namespace
@@ -75,7 +76,7 @@ end_processes() {
 guest_cmdline() {
 	local word line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # which fails on a busy host
 	for word in ${WITNESS:-}; do line+=" witness.$word"; done
-	echo "$line"
+	echo "$line${APPEND:+ $APPEND}"
 }
 
 # Starts a QEMU and does not wait for the guest: for one with -incoming, say.

@@ -17,7 +17,8 @@ for ((i = 1; i <= N; i++)); do
 	how=${HOW[i % ${#HOW[@]}]}
 	# shellcheck disable=SC2086
 	move a "${dests[i % 2]}" $how
-	verdict=$(guest_verify "$(orders a)" blocks | grep '^verify')
+	(guest_verify "$(orders a)" blocks) >"$DIR/verdict" 2>&1 || fail "move $i ($how): $(<"$DIR/verdict")"
+	verdict=$(grep '^verify' "$DIR/verdict")
 	echo "move $i to ${dests[i % 2]} ($how): $(result '"%.0f ms, stopped for %.0f" % (r["total_ms"], r["downtime_ms"]["total"])'), $verdict"
 	rm -rf "$DIR/d$((MOVES - 1))"
 done

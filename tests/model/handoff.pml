@@ -8,12 +8,14 @@
  * deaths and losses are bounded and chosen at the start (a reboot is a crash with the QEMU's death); nothing else is.
  * Somebody else may resume the guest (QMP cont) where QEMU allows it: at the source once its migration is completed, unless
  * it is held by SIGSTOP. At the destination there is no monitor for that before STARTED.
- * What persons decide (fence) is not here but in tests/unit/test-handoff.c, which walks the real code.
+ * A person may have the copy at the destination started while the source's host is down (fence), and that comes up again. What else
+ * persons decide is not here but in tests/unit/test-handoff.c, which walks the real code.
  *
  * Without unlimited faults no step can be repeated for ever (a message that would change nothing is not delivered), so
  * every run comes to rest, and liveness is what holds at rest: `timeout` in Judge.
  *
- * CHECK selects the property: 1 never two running, 2 take-back only before COMMITTED or on durable NOVM, 3 the
+ * CHECK selects the property: 1 never two running, 2 take-back only before COMMITTED or on durable NOVM, and never once a person has had
+ * the copy started, 3 the
  * destination never starts a copy that the source has run on from, nor the source end its QEMU before the destination
  * ran, 4 at rest the guest runs, both agents are done, and nothing that could not be undone is forgotten. MUTATE_x
  * seeds a mistake.
@@ -66,10 +68,12 @@ bool ev_comp, ev_fail, ev_res; /* unread events of the source QEMU */
 bool cont_ok, cont_no;	      /* answer to cont */
 bool s_up = 1, s_forgot, d_forgot, s_fin, d_fin, s_gone, d_gone;
 bool commit_sent;
+bool s_down; /* nothing of the move runs on the source's host */
+bool fenced; /* a person said so, and the copy was started */
 
 byte s_crashes, d_crashes, losses;
 bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, may_cont, may_leave, s_never, d_never,
-     forget_s, forget_d;
+     may_fence, forget_s, forget_d;
 
 #if CHECK == 1
 #define NEVER_TWO assert(!(svm == RUN && dvm == RUN))
@@ -78,11 +82,13 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 #endif
 #if CHECK == 2
 #define TAKE_BACK_OK assert(!commit_sent || ddisk == DNOVM || ddisk == DA); assert(!d_ran)
+#define ABORT_OK assert(!fenced || !d_ran)
 #else
+#define ABORT_OK skip
 #define TAKE_BACK_OK skip
 #endif
 #if CHECK == 3
-#define START_OK assert(!ran_on)
+#define START_OK assert(!ran_on || fenced)
 #define END_OK assert(d_ran)
 #else
 #define START_OK skip
@@ -101,7 +107,7 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 	:: else \
 	fi
 #define UNDO s_left = may_leave; may_leave = false
-#define TAKE_BACK st = SA; rst = false; S_(sdisk = SA); S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
+#define TAKE_BACK st = SA; rst = false; S_(ABORT_OK; sdisk = SA); S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
 /* The guard does not crash: should it be killed with its agent, a person is needed, as for an agent without one. */
 #define S_GUARD(action) atomic { action }
 #define CONT_DESTINATION \
@@ -155,7 +161,19 @@ loop:
 #endif
 	:: st == SB && (to_s & bit(DB)) && rst && !alive && !ready -> TAKE_BACK
 	:: st == SB && (to_s & (bit(DNOVM) | bit(DA) | bit(NONE))) -> TAKE_BACK
-	:: st == SB && (may_abort_s || d_gone) -> TAKE_BACK
+#ifdef MUTATE_A_RESTARTED_SOURCE_ABORTS_UNHEARD
+	:: st == SB && may_abort_s -> TAKE_BACK
+#else
+	:: st == SB && may_abort_s && !(rst && !alive) -> TAKE_BACK
+#endif
+	:: st == SB && d_gone && !fenced -> TAKE_BACK
+#ifndef MUTATE_A_STARTED_COPY_IS_NOT_HEARD_OF
+	:: st == SB && (to_s & (bit(DRAN) | bit(DDONE))) && !alive ->
+		st = SR;
+		rst = false;
+		S_(sdisk = SR);
+		S_(S_SEND)
+#endif
 	:: st == SB && (ev_fail || ev_res) && !ev_comp -> ev_fail = false; ev_res = false; TAKE_BACK
 #ifdef MUTATE_COMMITTED_BEFORE_IT_IS_HELD
 	:: st == SB && ev_comp && shut && alive -> ev_comp = false; COMMIT; S_(held = svm != DEAD)
@@ -223,12 +241,14 @@ crashed:
 	:: else
 	fi;
 #endif
+	s_down = (svm == DEAD);
 	if
 	:: s_never -> s_gone = true; goto over
 	:: true
 	fi;
 	d_step {
 		s_up = true;
+		s_down = false;
 		st = sdisk;
 		rst = true;
 		alive = (svm != DEAD);
@@ -276,6 +296,8 @@ loop:
 	:: st == DP && alive && (to_d & (bit(SC) | bit(SR))) -> START
 #endif
 	:: st == DP && (to_d & bit(SA)) -> CLEAR_OUT
+	:: atomic { may_fence && s_down && st == DP && alive && dvm == STOP && (sdisk == SB || sdisk == SC) ->
+		may_fence = false; fenced = true; to_s = 0; to_d = 0 /* with the connections */ }; START
 	/* START */
 	:: st == DSTART && cont_ok ->
 		cont_ok = false;
@@ -292,7 +314,7 @@ loop:
 	:: st == DSTART && cont_no && rst -> cont_no = false; D_(CONT_DESTINATION) /* tried again */
 	:: st == DSTART && !alive && (to_d & bit(SA)) -> CLEAR_OUT
 	/* STARTED, NOVM */
-	:: st == DRAN && (to_d & (bit(SR) | bit(NONE))) ->
+	:: st == DRAN && ((to_d & (bit(SR) | bit(NONE))) || fenced) ->
 		st = DDONE;
 		rst = false;
 		D_(ddisk = DDONE);
@@ -339,7 +361,12 @@ crashed:
 forgotten:
 	d_forgot = true;
 	do
+#ifdef MUTATE_WHAT_HAS_COME_IS_FORGOTTEN
 	:: to_d != 0 && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE)
+#else
+	:: to_d != 0 && !fenced && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE) /* of all only the newest are known */
+	:: to_d != 0 && ddisk == DDONE && !(to_s & bit(DDONE)) -> to_s = to_s | bit(DDONE)
+#endif
 	od;
 over:
 	skip
@@ -409,11 +436,12 @@ init {
 		choose(may_leave, false, true);
 		choose(s_never, false, true);
 		choose(d_never, false, true);
+		choose(may_fence, false, true);
 		choose(forget_s, false, true);
 		choose(forget_d, false, true);
 #if CHECK == 4
 		s_crashes + d_crashes + losses + may_abort_s + may_abort_d + s_may_die + d_may_die + may_fail +
-			may_refuse + may_stop + may_cont + may_leave + s_never + d_never <= FAULTS;
+			may_refuse + may_stop + may_cont + may_leave + s_never + d_never + may_fence <= FAULTS;
 #endif
 		run Source();
 		run Destination();

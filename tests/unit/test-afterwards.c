@@ -113,9 +113,15 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 			"-qmp",
 			"unix:/run/x/vmferry.qmp,server=on,wait=on"};
 	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
-	struct start_script s =
-		{"two\nlines `x`",    "moved here from host\r-a", "2024-01-02", "/usr/bin/printf", argv, ARRAY_LEN(argv), env,
-		 "/run/x/vmferry.qmp"};
+	struct start_script s = {"two\nlines `x`",
+				 "moved here from host\r-a",
+				 "2024-01-02",
+				 "/usr/bin/printf",
+				 argv,
+				 ARRAY_LEN(argv),
+				 env,
+				 "/run/x/vmferry.qmp",
+				 NULL};
 	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *check = NULL;
 	AUTO_FREE char *quoted = NULL;

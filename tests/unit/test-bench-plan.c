@@ -20,10 +20,11 @@ static void tools_are_read_with_their_options(void **state)
 
 	(void)state;
 	assert_int_equal(
-		plan_tools(&p,
-			   "single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+from=/x/y,"
-			   "multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls,virsh+channels=3",
-			   &e),
+		plan_tools(
+			&p,
+			"single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+recheck=off+from=/x/y,"
+			"multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls,virsh+channels=3",
+			&e),
 		0);
 	assert_int_equal(p.tool_count, 12);
 	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
@@ -32,6 +33,8 @@ static void tools_are_read_with_their_options(void **state)
 	assert_int_equal(p.tools[3].kind, TOOL_ZSTD);
 	assert_int_equal(p.tools[3].channels, 3);
 	assert_null(p.tools[5].codec);
+	assert_false(p.tools[5].no_recheck);
+	assert_true(p.tools[6].no_recheck);
 	assert_false(p.tools[5].tls);
 	assert_string_equal(p.tools[6].codec, "none");
 	assert_true(p.tools[6].tls);
@@ -58,6 +61,8 @@ static void what_there_is_not_is_refused(void **state)
 					    "vmferryx",
 					    "single+channels=2",
 					    "multifd+codec=lz4",
+					    "multifd+recheck=off",
+					    "vmferry+recheck=on",
 					    "multifd+tls=on",
 					    "tls+multifd",
 					    "virsh+tls",

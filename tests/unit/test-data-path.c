@@ -87,7 +87,7 @@ struct path {
 	char file[DISKS + 1][64];
 	uint8_t *model[DISKS + 1]; /* what each disk must hold */
 	/* heard */
-	unsigned applied[DISKS + 1][ROUNDS], durable[DISKS + 1][ROUNDS];
+	unsigned applied[DISKS + 1][ROUNDS + 1], durable[DISKS + 1][ROUNDS + 1];
 	unsigned applied_at_end; /* rounds 0 of disk 1, when each channel was complete */
 	unsigned complete, lost, streams_open, stream_ends;
 	struct err why;
@@ -110,11 +110,11 @@ static void on_event(struct receive_event *ev)
 {
 	switch (ev->kind) {
 	case RECEIVE_APPLIED:
-		assert_true(ev->group <= DISKS && ev->number < ROUNDS);
+		assert_true(ev->group <= DISKS && ev->number <= ROUNDS);
 		p.applied[ev->group][ev->number]++;
 		return;
 	case RECEIVE_DURABLE:
-		assert_true(ev->group <= DISKS && ev->number < ROUNDS);
+		assert_true(ev->group <= DISKS && ev->number <= ROUNDS);
 		p.durable[ev->group][ev->number]++;
 		assert_true(p.applied[ev->group][ev->number] >= p.durable[ev->group][ev->number]);
 		return;
@@ -1218,8 +1218,8 @@ static void move_ram(unsigned channels, enum codec_mode codec)
 	ram_open(channels, codec);
 	path_connect();
 	announce_ram();
-	for (n = 0; n < ROUNDS; n++) {
-		send_ram_round(n, n ? 3 : 1);
+	for (n = 1; n <= ROUNDS; n++) {
+		send_ram_round(n, n > 1 ? 3 : 1);
 		wait_for(p.applied[GROUP_RAM][n] == channels);
 		check_ram();
 	}
@@ -1469,7 +1469,7 @@ static void ram_through_the_middle(bool (*tamper)(uint16_t, uint8_t *, size_t), 
 	p.tamper = tamper;
 	path_connect();
 	announce_ram();
-	send_ram_round(0, 10);
+	send_ram_round(1, 10);
 	end_everything(0);
 	expect_lost(EBADMSG, words);
 	assert_int_equal(p.complete, 0);
@@ -1485,9 +1485,9 @@ static void ram_content_changed_on_the_way_is_found_at_the_end(void **state)
 static void ram_placed_elsewhere_than_the_delta_says_is_found_in_its_round(void **state)
 {
 	(void)state;
-	ram_through_the_middle(move_data, "RAM round 0:");
-	ram_through_the_middle(shorten_delta, "RAM round 0: the source's dirty delta names");
-	ram_through_the_middle(lengthen_delta, "RAM round 0: 1 pages of the source's dirty delta did not arrive in block pc.ram");
+	ram_through_the_middle(move_data, "RAM round 1:");
+	ram_through_the_middle(shorten_delta, "RAM round 1: the source's dirty delta names");
+	ram_through_the_middle(lengthen_delta, "RAM round 1: 1 pages of the source's dirty delta did not arrive in block pc.ram");
 }
 
 /* ---- seeds ---- */
@@ -1758,6 +1758,18 @@ static void hand_stream(void)
 	hand_send(OBJECT, object, .id = OBJECT_STREAM_BASE, .kind = OBJECT_STREAM);
 }
 
+/* One that had no bytes. */
+static void hand_stream_end(void)
+{
+	struct msg_end m = {.object = OBJECT_STREAM_BASE};
+	uint8_t buf[64];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	hash_bytes(hash_content(&p.in.key, buf, 0), m.digest);
+	msg_end_encode(&w, &m);
+	hand_frame(MSG_END, &w);
+}
+
 /* A DATA with these extents and this many bytes of body after them. */
 struct data_case {
 	const char *what;
@@ -1896,7 +1908,7 @@ static const struct {
 	{"a name with a NUL", "OBJECT of stream 1: its name is of 3 bytes, or has a NUL in it", EPROTO},
 	{"a round of a disk that is not there", "ROUND_BEGIN of object 2: it is neither RAM nor a disk that was announced", EPROTO},
 	{"a round of no group", "ROUND_BEGIN of object 4711: it is neither RAM nor a disk", EPROTO},
-	{"the end of another round", "did not begin", EPROTO},
+	{"the end of another round", "ROUND_END of disk vda: round 1 ends, and 0 is the last that began", EPROTO},
 	{"an end without its content", "the dirty delta names", EBADMSG},
 	{"delta beyond the disk", "DELTA of disk vda: malformed runs (6 bytes), or not of its 18437 sectors", EPROTO},
 	{"delta of nothing", "DELTA for an unknown object (2)", EPROTO},
@@ -1904,8 +1916,20 @@ static const struct {
 	{"complete without the disk", "no digest came for disk vda", EBADMSG},
 	{"a hand-off on a data channel", "unexpected HANDOFF", EPROTO},
 	{"a mark of no stream", "STREAM_MARK of stream 1", EPROTO},
-	{"content after the digest", "after its END", EPROTO},
+	{"content after the digest", "DATA of disk vda: it was not announced, or no round of it has begun", EPROTO},
 	{"a round after the digest", "ROUND_BEGIN of disk vda: round 1 begins before round 0 has ended, or after END", EPROTO},
+	{"a round left out", "ROUND_BEGIN of disk vda: round 2 begins, where round 1 is next", EPROTO},
+	{"a round in a round", "ROUND_BEGIN of disk vda: round 1 begins before round 0 has ended", EPROTO},
+	{"content between rounds", "DATA of disk vda: it was not announced, or no round of it has begun", EPROTO},
+	{"delta of another round", "DELTA of disk vda: it is of round 1, and 0 is the last that began", EPROTO},
+	{"the digest in a round", "END of disk vda: it has ended before, or a round of it has not", EPROTO},
+	{"the digest twice", "END of disk vda: it has ended before, or a round of it has not", EPROTO},
+	{"a round of RAM in an opaque move", "ROUND_BEGIN of RAM: round 1 begins where no pages are to come", EPROTO},
+	{"the end of a round of RAM that did not begin", "ROUND_END of RAM: round 1 ends, and 0 is the last that began", EPROTO},
+	{"a second mark", "STREAM_MARK of stream 0: at byte 2: there is one", EPROTO},
+	{"a stream that ends twice", "END of stream 0: it has ended before, or a round of it has not", EPROTO},
+	{"content after a stream's end", "DATA of stream 0: it was not announced, or has ended", EPROTO},
+	{"a mark that is too far", "STREAM_MARK of stream 0: at byte 1152921504606846976: there is one, and within 32 MiB", EPROTO},
 };
 
 /* Sends what wrong_orders[i] says, behind the beginning of a move. */
@@ -1968,12 +1992,59 @@ static void go_wrong(unsigned i)
 		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE + 1);
 		break;
 	case 17:
+		hand_send(ROUND_END, round_end, .group = 1);
 		hand_send(END, end, .object = 1); /* of nothing: all zero */
 		hand_data(&one_sector);
 		break;
 	case 18:
+		hand_send(ROUND_END, round_end, .group = 1);
 		hand_send(END, end, .object = 1);
 		hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 1);
+		break;
+	case 19:
+		hand_send(ROUND_END, round_end, .group = 1);
+		wait_until(p.durable[1][0]);
+		hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 2);
+		break;
+	case 20:
+		hand_send(ROUND_BEGIN, round_begin, .group = 1, .number = 1);
+		break;
+	case 21:
+		hand_send(ROUND_END, round_end, .group = 1);
+		wait_until(p.durable[1][0]);
+		hand_data(&one_sector);
+		break;
+	case 22:
+		hand_send(DELTA, delta, .object = 1, .number = 1);
+		break;
+	case 23:
+		hand_send(END, end, .object = 1);
+		break;
+	case 24:
+		hand_send(ROUND_END, round_end, .group = 1);
+		hand_send(END, end, .object = 1);
+		hand_send(END, end, .object = 1);
+		break;
+	case 25:
+		hand_send(ROUND_BEGIN, round_begin, .group = GROUP_RAM, .number = 1);
+		break;
+	case 26:
+		hand_send(ROUND_END, round_end, .group = GROUP_RAM, .number = 1);
+		break;
+	case 27:
+		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE, .offset = 1);
+		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE, .offset = 2);
+		break;
+	case 28:
+		hand_stream_end();
+		hand_stream_end();
+		break;
+	case 29:
+		hand_stream_end();
+		hand_data(&(struct data_case){"", OBJECT_STREAM_BASE, 0, 0, 1, 1, 1, {{0, 1}}, 1, ""});
+		break;
+	case 30:
+		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE, .offset = 1ULL << 60);
 		break;
 	}
 }
@@ -2323,10 +2394,72 @@ static void an_extent_of_ram_over_another_channels_place_is_refused(void **state
 	p.hand_channel = ch + 1;
 	hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES,
 		  .name = slice_of(block_name[0]));
+	hand_send(ROUND_BEGIN, round_begin, .group = GROUP_RAM, .number = 1);
 	hand_data(&three);
 	wait_until(p.lost);
 	assert_non_null(strstr(p.why.msg, "belongs to another channel"));
 	ram_close();
+}
+
+static const char *const ram_out_of_order[] = {
+	"DATA of RAM block pc.ram: it belongs to no round",
+	"ROUND_BEGIN of RAM: round 2 begins, and the last was 0, which has ended",
+	"ROUND_BEGIN of RAM: round 2 begins, and the last was 1, which has not ended",
+	"DELTA of RAM block pc.ram: it is of round 2, and 1 is the last that began",
+	"ROUND_END of RAM: round 2 ends, and 1 is the last that began",
+	"ROUND_END of RAM: round 1 ends, and 1 is the last that began",
+	"END of RAM block pc.ram: it has ended before, or a round of it has not",
+	"END of RAM block pc.ram: it has ended before, or a round of it has not",
+	"OBJECT of object 257: channel 1 was said to be complete",
+	"ROUND_BEGIN of RAM: round 2 begins where no pages are to come",
+};
+
+#define ram_round(NAME, name, n) hand_send(NAME, name, .group = GROUP_RAM, .number = n)
+
+/* Behind OBJECT of the first block. */
+static void ram_goes_wrong(unsigned i)
+{
+	const struct data_case page = {"", OBJECT_RAM_BASE, CODEC_ZERO, 0, 1, 0, 1, {{0, 1}}, 0, ""};
+
+	if (i > 1)
+		ram_round(ROUND_BEGIN, round_begin, 1);
+	if (i > 4 && i != 6)
+		ram_round(ROUND_END, round_end, 1);
+	if (i > 5)
+		hand_send(END, end, .object = OBJECT_RAM_BASE);
+	if (i > 7)
+		hand_send(END, end, .object = GROUP_RAM, .last = 1);
+	if (i == 0)
+		hand_data(&page);
+	else if (i == 1 || i == 2 || i == 9)
+		ram_round(ROUND_BEGIN, round_begin, 2);
+	else if (i == 3)
+		hand_send(DELTA, delta, .object = OBJECT_RAM_BASE, .number = 2);
+	else if (i == 4 || i == 5)
+		ram_round(ROUND_END, round_end, i == 4 ? 2 : 1);
+	else if (i == 7)
+		hand_send(END, end, .object = OBJECT_RAM_BASE);
+	else if (i == 8)
+		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE + 1, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = VGA_BYTES,
+			  .name = slice_of(block_name[1]));
+}
+
+static void ram_out_of_its_rounds_is_refused(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(ram_out_of_order); i++) {
+		ram_open(1, CODEC_MODE_NONE);
+		hand_connect();
+		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES,
+			  .name = slice_of(block_name[0]));
+		ram_goes_wrong(i);
+		wait_until(p.lost);
+		if (!strstr(p.why.msg, ram_out_of_order[i]))
+			fail_msg("%u: lost with %d (%s), not %s", i, p.why.code, p.why.msg, ram_out_of_order[i]);
+		ram_close();
+	}
 }
 
 static int setup(void **state)
@@ -2410,6 +2543,7 @@ static void malformed_places_are_refused(void **state)
 		hand_disk();
 		hand_send(OBJECT, object, .id = OBJECT_RAM_BASE, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = RAM_BYTES,
 			  .name = slice_of(block_name[0]));
+		hand_send(ROUND_BEGIN, round_begin, .group = GROUP_RAM, .number = 1);
 		if (i < ARRAY_LEN(cases)) {
 			hand_also(cases[i].seeds, cases[i].x, cases[i].d, cases[i].n);
 		} else if (i == ARRAY_LEN(cases)) { /* twice */
@@ -2468,6 +2602,7 @@ int main(void)
 		cmocka_unit_test(zeros_that_are_not_written_yet_hold_the_source_back),
 		cmocka_unit_test(a_thin_stream_that_is_too_long_is_refused_as_it_comes),
 		cmocka_unit_test(an_extent_of_ram_over_another_channels_place_is_refused),
+		cmocka_unit_test(ram_out_of_its_rounds_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -10,12 +10,16 @@
 #include "xxh.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -44,7 +48,9 @@ static struct {
 	int fd;
 	struct page_table table[BLOCKS];
 	uint64_t sequence;
-	int held; /* references to area that are not given back; atomic, the test's own included */
+	sem_t lost;
+	unsigned lost_times; /* atomic */
+	int held;	     /* references to area that are not given back; atomic, the test's own included */
 } w;
 
 static struct {
@@ -380,6 +386,20 @@ static void take_all(unsigned from)
 static void lost(void *ctx, unsigned channel, const struct err *why)
 {
 	(void)ctx, (void)channel, (void)why;
+	__atomic_fetch_add(&w.lost_times, 1, __ATOMIC_RELEASE);
+	sem_post(&w.lost);
+}
+
+static void wait_for_loss(void)
+{
+	struct timespec until;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	while ((r = sem_timedwait(&w.lost, &until)) && errno == EINTR)
+		;
+	assert_int_equal(r, 0);
 }
 
 static void begin(enum codec_mode mode)
@@ -397,6 +417,7 @@ static void begin(enum codec_mode mode)
 		w.shared.key.secret[i] = (uint8_t)rnd();
 	for (i = 0; i < BLOCKS; i++)
 		w.table[i] = (struct page_table){BLOCK_PAGES, xcalloc(BLOCK_PAGES, sizeof(struct hash128))};
+	sem_init(&w.lost, 0, 0);
 	w.shared.codec = m.mode = mode;
 	m.codec = codec_new();
 	w.shared.channels = 1;
@@ -573,12 +594,115 @@ static void what_is_sent_with_zstd_is_as_it_always_was(void **state)
 	everything(CODEC_MODE_ZSTD);
 }
 
+/* ---- what QEMU left out ---- */
+
+/* This process's own memory, in place of QEMU's; none of it is there yet. */
+static uint8_t *guest_memory(bool guess)
+{
+	struct ram_block_place told[BLOCKS] = {{.name = "one", .used_bytes = guess ? UINT64_MAX : BLOCK_PAGES * PAGE_BYTES},
+					       {.name = "two", .used_bytes = UINT64_MAX}};
+	uint8_t *at = mmap(NULL, BLOCKS * BLOCK_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct err e;
+
+	assert_true(at != MAP_FAILED);
+	madvise(at, BLOCKS * BLOCK_PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
+	told[0].host = (uint64_t)(uintptr_t)at;
+	told[1].host = told[0].host + BLOCK_PAGES * PAGE_BYTES;
+	assert_int_equal(recheck_new(&w.shared.recheck, getpid(), told, BLOCKS, &e), 0);
+	recheck_object(w.shared.recheck, RAM, "one", BLOCK_PAGES * PAGE_BYTES);
+	recheck_object(w.shared.recheck, RAM + 1, "two", BLOCK_PAGES * PAGE_BYTES);
+	return at;
+}
+
+static void model_missed(uint32_t object, uint64_t page, unsigned n, const uint8_t *data)
+{
+	struct send_part part[MEMORY_PIECE_PAGES];
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		part[i] = (struct send_part){(page + i) * PAGE_BYTES, data + (size_t)i * PAGE_BYTES, PAGE_BYTES};
+	model_item(SEND_DATA, object, 0, part, n);
+	model_flush();
+}
+
+static void end_of_round(void)
+{
+	put_mark(MARK_RAM_ROUND_END, GROUP_RAM, 1);
+	model_ram_round_end(1);
+	acknowledge();
+	take_all(1);
+}
+
+static void what_qemu_left_out_is_found_and_sent(void **state)
+{
+	static uint8_t zeros[PAGE_BYTES];
+	struct send_stats st = {0};
+	uint8_t *memory;
+
+	(void)state;
+	begin(CODEC_MODE_NONE);
+	memory = guest_memory(false);
+	plug();
+	pages(RAM, 0, 1, 150, TEXT * MIB);
+	no_pages(RAM, 150, 1, BLOCK_PAGES - 150);
+	no_pages(RAM + 1, 0, 1, BLOCK_PAGES - 1); /* the last one QEMU does not name: it is not plugged in */
+	pages(RAM + 1, 5, 1, 1, TEXT * MIB);
+	memcpy(memory, area + TEXT * MIB, 150 * PAGE_BYTES);
+	memset(memory + 3 * PAGE_BYTES, 1, PAGE_BYTES);
+	memset(memory + 149 * PAGE_BYTES, 2, PAGE_BYTES);
+	memset(memory + 150 * PAGE_BYTES, 3, PAGE_BYTES);
+	munmap(memory + 10 * PAGE_BYTES, PAGE_BYTES); /* what is behind it is read all the same */
+	memset(memory + 700 * PAGE_BYTES, 4, PAGE_BYTES);
+	memset(memory + (BLOCK_PAGES + 1500) * PAGE_BYTES, 0, PAGE_BYTES); /* there, and as it was carried */
+	put_mark(MARK_RECHECK, 0, 0);
+	model_missed(RAM, 3, 1, memory + 3 * PAGE_BYTES);
+	model_missed(RAM, 149, 2, memory + 149 * PAGE_BYTES);
+	model_missed(RAM, 700, 1, memory + 700 * PAGE_BYTES);
+	model_missed(RAM + 1, 5, 1, zeros); /* not there */
+	end_of_round();
+	sender_stats(w.s, &st);
+	assert_int_equal(st.missed_pages, 4); /* nobody has written what is not there */
+	assert_int_equal(st.rechecked_pages, 149 + 2 + 2);
+	assert_int_equal(__atomic_load_n(&w.lost_times, __ATOMIC_ACQUIRE), 0);
+	end();
+	recheck_free(w.shared.recheck);
+	munmap(memory, BLOCKS * BLOCK_PAGES * PAGE_BYTES);
+}
+
+static void memory_that_is_quite_another_is_not_the_guest_s(void **state)
+{
+	unsigned i, b;
+	uint8_t *memory;
+
+	(void)state;
+	begin(CODEC_MODE_NONE);
+	memory = guest_memory(true);
+	plug();
+	for (b = 0; b < BLOCKS; b++) {
+		no_pages(RAM + b, 0, 1, BLOCK_PAGES);
+		paint(memory + (size_t)b * BLOCK_PAGES * PAGE_BYTES, BLOCK_PAGES * PAGE_BYTES, RAMP);
+	}
+	put_mark(MARK_RECHECK, 0, 0);
+	for (b = 0; b < BLOCKS; b++)
+		for (i = 0; i < BLOCK_PAGES; i += MEMORY_PIECE_PAGES)
+			model_missed(RAM + b, i, MEMORY_PIECE_PAGES, memory + ((size_t)b * BLOCK_PAGES + i) * PAGE_BYTES);
+	acknowledge();
+	take_all(1);
+	wait_for_loss();
+	sender_stop(w.s);
+	close(w.fd);
+	recheck_free(w.shared.recheck);
+	munmap(memory, BLOCKS * BLOCK_PAGES * PAGE_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_sent_uncompressed_is_as_it_always_was),
 		cmocka_unit_test(what_is_sent_with_lz4_is_as_it_always_was),
 		cmocka_unit_test(what_is_sent_with_zstd_is_as_it_always_was),
+		cmocka_unit_test(what_qemu_left_out_is_found_and_sent),
+		cmocka_unit_test(memory_that_is_quite_another_is_not_the_guest_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,7 @@ struct world {
 	uint8_t held;	  /* the source QEMU, by SIGSTOP: nobody can resume it but we */
 	uint8_t dst_ran;  /* the destination guest ran */
 	uint8_t forced;	  /* a person decided: may give up a guest, may not make two */
+	uint8_t fenced;	  /* a person had the copy started while the source's host was down */
 };
 
 static struct {
@@ -206,8 +207,8 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		break;
 	case ACT_CONT_DESTINATION:
 		RULE(w, s->disk == HO_DST_START);
-		RULE(w, w->s[SRC].disk == HO_SRC_COMMITTED || w->forced);
-		RULE(w, !w->ran_on || w->forced); /* not an old copy of a guest that went on */
+		RULE(w, w->s[SRC].disk == HO_SRC_COMMITTED || w->forced || w->fenced);
+		RULE(w, !w->ran_on || w->forced || w->fenced); /* not an old copy of a guest that went on */
 		if (w->dst_vm == D_DEAD)
 			break;
 		if (refuse && w->dst_vm != D_RUN) {
@@ -261,7 +262,11 @@ static void restart(struct world *w, enum handoff_role role)
 static void deliver(struct world *w, enum handoff_role to, enum handoff_state st)
 {
 	if (w->s[to].forgot) {
-		w->sent[to] |= 1u << HO_NONE;
+		/* the newest that have finished are kept, and what has come to be here is told */
+		if (w->s[to].disk == HO_DST_DONE)
+			w->sent[to] |= 1u << HO_DST_DONE;
+		if (w->s[to].disk != HO_DST_DONE || !w->fenced)
+			w->sent[to] |= 1u << HO_NONE;
 		return;
 	}
 	if (step(w, to, EV_PEER, st) && !w->forced) {
@@ -335,11 +340,15 @@ static enum location guest_location(enum handoff_state src, enum handoff_state d
 
 static void check(const struct world *w)
 {
-	enum location at = guest_location(w->s[SRC].forgot ? HO_NONE : w->s[SRC].disk, w->s[DST].forgot ? HO_NONE : w->s[DST].disk);
+	bool kept = w->fenced && w->s[DST].disk == HO_DST_DONE;
+	enum location at =
+		guest_location(w->s[SRC].forgot ? HO_NONE : w->s[SRC].disk, w->s[DST].forgot && !kept ? HO_NONE : w->s[DST].disk);
 
 	RULE(w, !(src_runs(w) && w->dst_vm == D_RUN));
 	if (w->forced)
 		return;
+	if (w->fenced && w->dst_ran)
+		RULE(w, w->s[SRC].disk != HO_SRC_ABORTED);
 	if (at == AT_SOURCE || at == AT_SOURCE_PAUSED)
 		RULE(w, !w->dst_ran);
 	if (at == AT_SOURCE_PAUSED)
@@ -466,6 +475,14 @@ static void explore_qemus(const struct world *w)
 	}
 }
 
+/* It comes back. */
+static bool is_down(const struct world *w)
+{
+	const struct side *s = &w->s[SRC];
+
+	return !s->up && !s->destroyed && !s->forgot && w->src_vm == S_DEAD && (s->disk == HO_SRC_BEGUN || s->disk == HO_SRC_COMMITTED);
+}
+
 static void explore_persons(const struct world *w)
 {
 	for (int role = SRC; role <= DST; role++) {
@@ -482,6 +499,18 @@ static void explore_persons(const struct world *w)
 			});
 		if (!idle(s))
 			continue;
+		if (role == DST && is_down(w) && s->state == HO_DST_PREPARED && w->dst_vm != D_DEAD)
+			NEXT("src host is down, dst FENCED", {
+				n.fenced = 1;
+				n.sent[SRC] = n.sent[DST] = 0; /* with the connections */
+				crash(&n, DST);
+				restart(&n, DST);
+				while (n.s[DST].n_todo)
+					act(&n, DST, false);
+				step(&n, DST, EV_PEER_FENCED, HO_NONE);
+			});
+		if (role == DST && w->fenced && s->state == HO_DST_STARTED)
+			NEXT("dst FENCED again", step(&n, DST, EV_PEER_FENCED, HO_NONE));
 		if (w->s[!role].destroyed)
 			NEXT(role ? "dst FENCED" : "src FENCED", {
 				n.forced = 1;
@@ -583,14 +612,15 @@ static void settle(const struct world *from, bool stale)
 		return;
 	if (w.s[SRC].disk == HO_SRC_BEGUN && w.src_vm == S_DEAD && w.s[DST].disk == HO_DST_PREPARED)
 		undecided = IN_BEGUN_UNKNOWN;
-	if (w.s[SRC].disk == HO_SRC_COMMITTED && w.s[DST].disk == HO_DST_START && (w.s[DST].restarted || w.dst_vm == D_DEAD))
+	if ((w.s[SRC].disk == HO_SRC_COMMITTED || (w.fenced && w.s[SRC].disk == HO_SRC_BEGUN)) && w.s[DST].disk == HO_DST_START &&
+	    (w.s[DST].restarted || w.dst_vm == D_DEAD))
 		undecided = IN_START_UNKNOWN;
 	if (!undecided && !(at_rest(&w.s[SRC]) && at_rest(&w.s[DST]))) {
 		print_world(&w);
 		violated(from, "an agent never comes to rest");
 	}
 	if (undecided == IN_START_UNKNOWN)
-		RULE(from, w.dst_vm == D_DEAD);
+		RULE(from, w.dst_vm == D_DEAD || w.fenced); /* the person may say it again, and it is tried again */
 	/* A restarted source whose guest died while it was away may believe a late BEGUN, and calls
 	 * the move off. */
 	if (stale && from->src_vm == S_DEAD && (!from->s[SRC].up || from->s[SRC].restarted))

@@ -181,6 +181,7 @@ static void read_settings(struct settings *s, const struct file *f)
 				     .nets = s->nets,
 				     .configs = s->configs,
 				     .private_qmp = QMP,
+				     .tpm = true,
 				     .cwd = "/home/user"}};
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char **words = s->words + s->word_count;

@@ -28,6 +28,7 @@ static const struct args_map disks[] = {
 	{.from = "/srv/to-lv.raw", .to = "/dev/vg/new", .format = "raw", .to_device = true},
 	{.from = "/srv/install.iso", .to = "/d/install.iso", .format = "raw"},
 	{.from = "/srv/unformatted", .to = "/d/unformatted"},
+	{.from = "/srv/swtpm", .to = "/d/tpm/socket"},
 };
 
 static const struct args_options options = {
@@ -37,6 +38,7 @@ static const struct args_options options = {
 	.machine = "pc-q35-10.0",
 	.private_qmp = "/d/private.qmp",
 	.cwd = "/srv",
+	.tpm = true,
 };
 
 struct line {
@@ -265,11 +267,55 @@ static void listening_sockets_move_and_never_wait(void **state)
 static void sockets_of_other_services_stay(void **state)
 {
 	AUTO_FREE char *notes = NULL;
-	AUTO_FREE char *got = rewrite("-M q35 -chardev socket,id=tpm,path=/run/swtpm", &notes);
+	AUTO_FREE char *got = rewrite("-M q35 -chardev socket,id=c,path=/run/service", &notes);
 
 	(void)state;
-	assert_string_equal(got, "-M pc-q35-10.0 -chardev socket,id=tpm,path=/run/swtpm" PLAIN);
+	assert_string_equal(got, "-M pc-q35-10.0 -chardev socket,id=c,path=/run/service" PLAIN);
 	assert_non_null(strstr(notes, "somebody must be listening"));
+}
+
+#define TPM(path) "-chardev socket,id=c,path=" path " -tpmdev emulator,id=t,chardev=c -device tpm-tis,tpmdev=t"
+
+static void socket_of_a_tpm_becomes_that_of_another_swtpm(void **state)
+{
+	AUTO_FREE char *notes = NULL;
+	AUTO_FREE char *got = rewrite("-M q35 " TPM("swtpm"), &notes);
+	AUTO_FREE char *later =
+		rewrite("-M q35 -device tpm-tis,tpmdev=t -tpmdev emulator,id=t,chardev=c -chardev socket,path=/srv/swtpm,id=c", NULL);
+
+	(void)state;
+	assert_string_equal(got, "-M pc-q35-10.0 " TPM("/d/tpm/socket") PLAIN);
+	assert_string_equal(later, "-M pc-q35-10.0 -device tpm-tis,tpmdev=t -tpmdev emulator,id=t,chardev=c -chardev "
+				   "socket,path=/d/tpm/socket,id=c" PLAIN);
+	assert_null(strstr(notes, "somebody must be listening"));
+	assert_non_null(strstr(notes, "what it holds goes along"));
+}
+
+static void tpm_that_is_not_at_a_unix_socket_is_refused(void **state)
+{
+	(void)state;
+	expect_refused("-M q35 -tpmdev emulator,id=t,chardev=c", "not reached at a unix socket");
+	expect_refused("-M q35 -chardev socket,id=c,host=h,port=1 -tpmdev emulator,id=t,chardev=c", "not reached at a unix socket");
+	expect_refused("-M q35 -chardev socket,id=c,path=/c,server=on,wait=off -tpmdev emulator,id=t,chardev=c",
+		       "not reached at a unix socket");
+	expect_refused("-M q35 -chardev pipe,id=c,path=/c -tpmdev emulator,id=t,chardev=c", "not reached at a unix socket");
+	expect_refused("-M q35 -chardev socket,id=d,path=/c -tpmdev emulator,id=t,chardev=c", "not reached at a unix socket");
+	expect_refused("-M q35 -tpmdev emulator,id=t", "not reached at a unix socket");
+}
+
+static void tpm_goes_only_with_who_takes_it_along(void **state)
+{
+	struct args_options o = options;
+	struct args_result r;
+	struct err e;
+	struct line l;
+
+	(void)state;
+	split(&l, "-M q35 " TPM("/srv/swtpm"));
+	o.tpm = false;
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "only when the guest is moved"));
+	free(l.text);
 }
 
 static void written_files_move(void **state)
@@ -751,6 +797,9 @@ int main(void)
 		cmocka_unit_test(short_disk_options_become_drives_with_a_format),
 		cmocka_unit_test(listening_sockets_move_and_never_wait),
 		cmocka_unit_test(sockets_of_other_services_stay),
+		cmocka_unit_test(socket_of_a_tpm_becomes_that_of_another_swtpm),
+		cmocka_unit_test(tpm_that_is_not_at_a_unix_socket_is_refused),
+		cmocka_unit_test(tpm_goes_only_with_who_takes_it_along),
 		cmocka_unit_test(written_files_move),
 		cmocka_unit_test(two_files_of_one_name_stay_apart),
 		cmocka_unit_test(start_options_of_the_source_are_dropped),

@@ -107,7 +107,7 @@ static bool ending;
 /* It is to have a round while the guest runs, if that writes at all. */
 static void stop_soon(struct transfer *t)
 {
-	if (t->disks.count && (t->disks.at[OBJECT_DISK_BASE].round || both->pause))
+	if (t->disks.count && (t->disks.list[0]->round || both->pause))
 		t->pace.stop_wanted = true;
 }
 
@@ -238,6 +238,7 @@ static int begin_with_its_disk(struct transfer *t, struct err *e)
 	json_t *accept = json_pack("{s:[{s:i,s:s}]}", "disks", "object", OBJECT_DISK_BASE, "path", both->disk.image);
 	int r;
 
+	t->src.accel = "kvm";
 	g->ram_bytes = GIB;
 	g->disks = xcalloc(1, sizeof(*g->disks));
 	g->disk_count = 1;

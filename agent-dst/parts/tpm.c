@@ -1,0 +1,366 @@
+/* tpm.c: see tpm.h. */
+#include "tpm.h"
+#include "durable-file.h"
+#include "fault.h"
+#include "json-text.h"
+#include "messages.h"
+#include "made.h"
+#include "qemu-args.h"
+#include "systemd.h"
+#include "unit-text.h"
+#include "util.h"
+#include "xxh.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SOCKET_PATH_MAX 107 /* sizeof(sun_path) - 1 */
+#define LISTEN_MS	10000
+#define PAUSE_MS	5
+#define END_MS		10000
+
+static struct tpm *tpm_of(struct part *p)
+{
+	return container_of(p, struct tpm, part);
+}
+
+/* ---- the plan ---- */
+
+static char *find_swtpm(void)
+{
+	static const char *const places[] = {"/usr/bin/swtpm", "/usr/local/bin/swtpm"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(places); i++)
+		if (!access(places[i], X_OK))
+			return xstrdup(places[i]);
+	return NULL;
+}
+
+/* What the source says of its own may stand in a line only if we know it. */
+static int take(struct tpm *t, const json_t *said, struct err *e)
+{
+	const char *locality = json_text(said, "locality"), *seccomp = json_text(said, "seccomp");
+
+	t->from = json_text(said, "socket");
+	if (!t->from || (locality && !swtpm_locality_is_known(locality)) || (seccomp && !swtpm_seccomp_is_known(seccomp)))
+		return err_set(e, EPROTO, "the source's description of the guest's TPM cannot be understood");
+	t->swtpm.tpm2 = json_is_true(json_object_get(said, "tpm2"));
+	t->swtpm.locality = locality ? xstrdup(locality) : NULL;
+	t->swtpm.seccomp = seccomp ? xstrdup(seccomp) : NULL;
+	return 0;
+}
+
+/* Beside the guest's disks. */
+static int place(struct tpm *t, struct err *e)
+{
+	AUTO_FREE char *plain = unit_plain_name(t->target->name);
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	t->swtpm.state = xasprintf("%s/%s.tpm-%.8s", t->target->dir, plain, attempt_id_format(t->part.a->id, id));
+	t->swtpm.socket = xasprintf("%s/socket", t->swtpm.state);
+	if (strchr(t->swtpm.state, ','))
+		return err_set(e, EINVAL,
+			       "the guest's TPM would be in %s, and swtpm takes no name with a comma in it: choose another --disk-dir",
+			       t->swtpm.state);
+	if (strlen(t->swtpm.socket) > SOCKET_PATH_MAX)
+		return err_set(
+			e, ENAMETOOLONG,
+			"the socket of the guest's TPM would be %s, longer than the %d bytes that a socket's name may have: choose a "
+			"--disk-dir with a shorter name",
+			t->swtpm.socket, SOCKET_PATH_MAX);
+	return 0;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct tpm *t = tpm_of(p);
+	const json_t *said = json_object_get(t->target->description, "tpm");
+	int r;
+
+	if (!said)
+		return 0;
+	r = take(t, said, e);
+	if (r)
+		return r;
+	t->exe = fault_point("dst-no-swtpm") ? NULL : find_swtpm();
+	if (!t->exe)
+		return err_set(
+			e, ENOENT,
+			"the guest has a TPM, and there is no swtpm at the destination that could be it there: install it (on Debian: apt "
+			"install swtpm)");
+	t->awaited = !target_has_state(t->target);
+	return place(t, e);
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	const struct tpm *t = tpm_of(p);
+
+	(void)e;
+	if (t->from)
+		json_object_set_new(accept, "tpm", json_pack("{s:s,s:s}", "program", t->exe, "dir", t->swtpm.state));
+	return 0;
+}
+
+/* ---- making it ---- */
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct tpm *t = tpm_of(p);
+	int r = t->from ? made_own(p->a, "tpm-dir", t->swtpm.state, e) : 0;
+
+	return !r && t->from && mkdir(t->swtpm.state, 0700) ? err_sys(e, errno, "cannot create %s", t->swtpm.state) : r;
+}
+
+static json_t *detail_of(const struct tpm *t, const struct qemu_proc *proc)
+{
+	return json_pack("{s:s,s:i,s:I}", "path", t->swtpm.socket, "pid", (int)proc->pid, "start_time", (json_int_t)proc->start_time);
+}
+
+/* The journal knows of it before it is a swtpm. */
+static int note(void *ctx, const struct qemu_proc *proc, struct err *e)
+{
+	struct tpm *t = ctx;
+	int r;
+
+	fault_point("dst-swtpm-forked");
+	r = attempt_own(t->part.a, "swtpm", detail_of(t, proc), e);
+	fault_point("dst-swtpm-noted");
+	return r;
+}
+
+/* As the guest's QEMU, which it outlives by nothing. */
+static char **scope_of(const struct tpm *t)
+{
+	AUTO_FREE char *plain = unit_plain_name(t->target->name);
+	AUTO_FREE char *unit = xasprintf("vmferry-%s-%d-tpm.scope", plain, (int)getpid());
+	AUTO_FREE char *description = xasprintf("TPM of guest %s", plain);
+	struct err ignored; /* told of the guest's */
+
+	return systemd_scope(unit, description, &ignored);
+}
+
+static int ended(const struct tpm *t, struct err *e)
+{
+	AUTO_FREE char *tail = qemu_log_tail(&t->proc);
+
+	return err_set(e, ECHILD, "the swtpm that is to be the guest's TPM at the destination ended at once: %s",
+		       *tail ? tail : "it wrote nothing to its log");
+}
+
+/* Without connecting: it would take us for its QEMU. */
+static int wait_until_it_listens(const struct tpm *t, struct err *e)
+{
+	uint64_t until = now_ns() + LISTEN_MS * 1000000ULL;
+	int r = 0;
+
+	while (!r && !process_listens_at(t->proc.pid, t->swtpm.socket)) {
+		if (!qemu_is_alive(t->proc.pid, t->proc.start_time))
+			return ended(t, e);
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "the swtpm that is to be the guest's TPM at the destination does not listen at %s",
+				       t->swtpm.socket);
+		r = loop_step(t->part.a->loop, PAUSE_MS, e);
+	}
+	return r;
+}
+
+int tpm_start(struct tpm *t, struct err *e)
+{
+	char **line, **scope;
+	int r;
+
+	if (!t->from)
+		return 0;
+	line = swtpm_line(&t->swtpm, t->exe, false);
+	scope = scope_of(t);
+	r = qemu_launch(&t->proc, t->exe, line, NULL, scope, note, t, e);
+	free_words(scope);
+	free_words(line);
+	fault_point("dst-swtpm-launched");
+	return r ? r : wait_until_it_listens(t, e);
+}
+
+char **tpm_start_line(const struct tpm *t)
+{
+	return t->from ? swtpm_line(&t->swtpm, t->exe, true) : NULL;
+}
+
+/* ---- what the source's keeps ---- */
+
+static int on_data(struct tpm *t, const struct event *ev, struct err *e)
+{
+	struct msg_file_data d;
+
+	if (msg_file_data_decode(&d, ev->bytes, ev->n) || d.file != TPM_FILE)
+		return err_set(e, EPROTO, "the source sent a FILE_DATA of %zu bytes that cannot be read, or is not expected", ev->n);
+	if (t->kept || d.offset || d.bytes.n > TPM_FILE_MAX)
+		return err_set(e, EPROTO, "the source sends more of what the guest's TPM keeps than one piece of at most %d bytes",
+			       TPM_FILE_MAX);
+	t->kept = xmalloc(8 + d.bytes.n);
+	memset(t->kept, 0, 8); /* its offset, for the digest */
+	memcpy(t->kept + 8, d.bytes.p, d.bytes.n);
+	t->kept_bytes = d.bytes.n;
+	return 0;
+}
+
+static int on_end(struct tpm *t, const struct event *ev, struct err *e)
+{
+	XXH128_canonical_t digest;
+	struct msg_file_end end;
+
+	if (msg_file_end_decode(&end, ev->bytes, ev->n) || end.file != TPM_FILE)
+		return err_set(e, EPROTO, "the source sent a FILE_END of %zu bytes that cannot be read, or is not expected", ev->n);
+	if (t->kept)
+		XXH128_canonicalFromHash(&digest, XXH3_128bits(t->kept, 8 + t->kept_bytes));
+	if (end.size != t->kept_bytes || (t->kept && memcmp(digest.digest, end.digest, sizeof(digest.digest))))
+		return err_set(e, EBADMSG, "what the guest's TPM keeps is not here as the source sent it");
+	t->awaited = false;
+	return 0;
+}
+
+static int event(struct part *p, const struct event *ev, struct err *e)
+{
+	struct tpm *t = tpm_of(p);
+
+	if (ev->kind != EVENT_FRAME || !t->from || !t->awaited || (ev->type != MSG_FILE_DATA && ev->type != MSG_FILE_END))
+		return PART_NOT_MINE;
+	return ev->type == MSG_FILE_DATA ? on_data(t, ev, e) : on_end(t, ev, e);
+}
+
+int tpm_fill(struct tpm *t, struct err *e)
+{
+	AUTO_FREE char *path = NULL;
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (!t->from || !t->kept)
+		return 0;
+	path = xasprintf("%s/%s", t->swtpm.state, t->swtpm.tpm2 ? "tpm2-00.permall" : "tpm-00.permall");
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create %s", path);
+	r = pwrite_all(fd, t->kept + 8, t->kept_bytes, 0);
+	return r ? err_sys(e, -r, "cannot write %s", path) : 0;
+}
+
+/* ---- it has been loaded, or filled ---- */
+
+static int sync_file(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fault_point("dst-tpm-not-durable"))
+		return err_set(e, EIO, "what the guest's TPM holds is not written, as was asked for");
+	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write what the guest's TPM holds, %s", path) : 0;
+}
+
+int tpm_settle(struct tpm *t, struct err *e)
+{
+	struct dirent *x;
+	DIR *d;
+	int r = 0;
+
+	if (!t->from)
+		return 0;
+	if (t->proc.pid && !qemu_is_alive(t->proc.pid, t->proc.start_time))
+		return err_set(e, ECHILD, "the guest's TPM at the destination, a swtpm, has ended");
+	d = opendir(t->swtpm.state);
+	if (!d)
+		return err_sys(e, errno, "cannot look into %s", t->swtpm.state);
+	while (!r && (x = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", t->swtpm.state, x->d_name);
+
+		r = x->d_type == DT_REG ? sync_file(path, e) : 0;
+	}
+	closedir(d);
+	r = r ? r : sync_parent_dir(t->swtpm.socket, e);
+	return r ? r : sync_parent_dir(t->swtpm.state, e);
+}
+
+/* ---- undoing ---- */
+
+/* Its QEMU has ended, or the guest goes on with both. */
+static int undo_swtpm(struct part *p, const json_t *detail, struct err *e)
+{
+	const struct target *t = tpm_of(p)->target;
+
+	return t->keep_guest || made_is_rebooted(t)
+		       ? 0
+		       : process_end((pid_t)json_integer_value(json_object_get(detail, "pid")),
+				     (uint64_t)json_integer_value(json_object_get(detail, "start_time")), END_MS, e);
+}
+
+/* What a swtpm makes, and nothing else. */
+static bool is_of_swtpm(const char *name)
+{
+	return !strcmp(name, "socket") || !strcmp(name, ".lock") || !strncmp(name, "tpm-00.", 7) || !strncmp(name, "tpm2-00.", 8) ||
+	       !strncmp(name, "TMP-00.", 7) || !strncmp(name, "TMP2-00.", 8);
+}
+
+static int empty_dir(const char *path, struct err *e)
+{
+	DIR *d = opendir(path);
+	struct dirent *x;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look into %s", path);
+	while (!r && (x = readdir(d)))
+		if (is_of_swtpm(x->d_name) && unlinkat(dirfd(d), x->d_name, 0))
+			r = err_sys(e, errno, "cannot remove %s/%s", path, x->d_name);
+	closedir(d);
+	return r;
+}
+
+static int remove_dir(const char *path, struct err *e)
+{
+	int r = empty_dir(path, e);
+
+	return !r && rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : r;
+}
+
+int tpm_forget(struct tpm *t, struct err *e)
+{
+	json_t *detail;
+	int r;
+
+	if (!t->from || !t->proc.pid)
+		return 0;
+	detail = detail_of(t, &t->proc);
+	qemu_end(&t->proc);
+	r = empty_dir(t->swtpm.state, e);
+	attempt_disown(t->part.a, "swtpm", detail);
+	return r;
+}
+
+static int undo_dir(struct part *p, const json_t *detail, struct err *e)
+{
+	return tpm_of(p)->target->keep_guest ? 0 : remove_dir(json_text(detail, "path") ?: "", e);
+}
+
+static void fini(struct part *p)
+{
+	struct tpm *t = tpm_of(p);
+
+	swtpm_fini(&t->swtpm);
+	free(t->exe);
+	free(t->kept);
+}
+
+static const struct part_undo undo[] = {{"tpm-dir", "what its TPM holds", undo_dir},
+					{"swtpm", "its TPM, a swtpm", undo_swtpm},
+					{NULL, NULL, NULL}};
+
+static const struct part_ops ops =
+	{.name = "tpm", .examine = examine, .describe = describe, .prepare = prepare, .event = event, .undo = undo, .fini = fini};
+
+void tpm_init(struct tpm *t, const struct target *target)
+{
+	*t = (struct tpm){.part = {&ops, target->part.a}, .target = target, .proc = QEMU_PROC_NONE};
+}

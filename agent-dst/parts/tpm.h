@@ -1,0 +1,36 @@
+/*
+ * tpm.h: the guest's TPM, where a swtpm emulates it: one of its own here, with an empty directory, which listens before the guest's QEMU is
+ * started. That QEMU fills it with what the source's held, as it loads a device's state; of a guest that boots here, or is shut down, what the
+ * source's keeps arrives as a file. It ends with its QEMU, and its directory is the guest's, as its disks are.
+ */
+#ifndef VMFERRY_DST_TPM_H
+#define VMFERRY_DST_TPM_H
+
+#include "swtpm-args.h"
+#include "target.h"
+
+struct tpm {
+	struct part part;
+	const struct target *target;
+	const char *from; /* its socket at the source; NULL: the guest has no such TPM */
+	char *exe;
+	struct swtpm swtpm; /* as it is to be here: in a directory that only this attempt can have made */
+	struct qemu_proc proc;
+	bool awaited;  /* what it keeps is still on its way; */
+	uint8_t *kept; /* so much of it is here */
+	size_t kept_bytes;
+};
+
+void tpm_init(struct tpm *t, const struct target *target);
+/* It listens, and nobody has spoken to it. */
+int tpm_start(struct tpm *t, struct err *e);
+/* Ended again, and as if it had never been started. */
+int tpm_forget(struct tpm *t, struct err *e);
+/* What the source's keeps is what this one finds: before it is started. */
+int tpm_fill(struct tpm *t, struct err *e);
+/* It has been loaded, or filled: it is alive, if it was started, and what it holds is on stable storage. */
+int tpm_settle(struct tpm *t, struct err *e);
+/* What starts it again before the guest: words and a NULL (free_words); NULL: the guest has none. */
+char **tpm_start_line(const struct tpm *t);
+
+#endif

@@ -1,0 +1,156 @@
+/* recheck.c: see recheck.h. */
+#include "recheck.h"
+#include "codec.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MANY_PAGES 4096
+
+struct checked_block {
+	uint64_t host, bytes; /* 0: not looked at */
+};
+
+struct recheck {
+	struct qemu_memory memory;
+	struct ram_block_place *told;
+	size_t told_count;
+	struct checked_block *block; /* by object */
+	unsigned blocks;
+};
+
+int recheck_new(struct recheck **out, pid_t pid, const struct ram_block_place *told, size_t count, struct err *e)
+{
+	struct recheck *r = xcalloc(1, sizeof(*r));
+	int code = qemu_memory_open(&r->memory, pid, e);
+
+	if (code) {
+		recheck_free(r);
+		return code;
+	}
+	r->told = xmalloc((count + 1) * sizeof(*told));
+	memcpy(r->told, told, count * sizeof(*told));
+	r->told_count = count;
+	*out = r;
+	return 0;
+}
+
+void recheck_free(struct recheck *r)
+{
+	if (!r)
+		return;
+	qemu_memory_close(&r->memory);
+	free(r->told);
+	free(r->block);
+	free(r);
+}
+
+void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64_t bytes)
+{
+	unsigned i = object - OBJECT_RAM_BASE;
+	size_t k;
+
+	if (i >= r->blocks) {
+		r->block = xrealloc(r->block, (i + 1) * sizeof(*r->block));
+		memset(r->block + r->blocks, 0, (i + 1 - r->blocks) * sizeof(*r->block));
+		r->blocks = i + 1;
+	}
+	for (k = 0; k < r->told_count; k++)
+		if (!strcmp(r->told[k].name, name) && (r->told[k].used_bytes == bytes || r->told[k].used_bytes == UINT64_MAX))
+			r->block[i] = (struct checked_block){r->told[k].host, bytes};
+}
+
+/* ---- what a channel looks at ---- */
+
+/* Pages of one place, one after another. */
+struct piece {
+	uint32_t object;
+	uint64_t offset, host;
+	unsigned pages;
+};
+
+static bool next_piece(const struct recheck *r, struct recheck_at *at, struct piece *out)
+{
+	const uint64_t place = 1ULL << (PLACE_SHIFT - PAGE_SHIFT);
+
+	for (; at->block < r->blocks; at->block++, at->page = 0) {
+		const struct checked_block *b = &r->block[at->block];
+		uint32_t object = OBJECT_RAM_BASE + at->block;
+		uint64_t pages = b->bytes >> PAGE_SHIFT;
+
+		while (at->page < pages && place_channel(object, at->page << PAGE_SHIFT, at->channels) != at->channel)
+			at->page = (at->page / place + 1) * place;
+		if (at->page >= pages)
+			continue;
+		*out = (struct piece){object, at->page << PAGE_SHIFT, b->host + (at->page << PAGE_SHIFT),
+				      (unsigned)MIN(pages - at->page, (uint64_t)MEMORY_PIECE_PAGES)};
+		at->page += out->pages;
+		return true;
+	}
+	return false;
+}
+
+/* What QEMU did not name means nothing to the guest (not plugged in, or given back), and what is not there is zeros. */
+static bool is_wanted(const struct sums *s, uint32_t object, uint64_t offset, bool there)
+{
+	return sums_page_was_carried(s, object, offset) && (there || !sums_page_is_zero(s, object, offset));
+}
+
+/* Zeros need no hash to be seen. */
+static bool is_as_carried(struct sums *s, uint32_t object, const struct send_part *part)
+{
+	return (bytes_are_zero(part->data, PAGE_BYTES) && sums_page_is_zero(s, object, part->offset)) || !sums_add_page(s, object, part);
+}
+
+static int look(const struct recheck *r, struct recheck_at *at, const struct piece *p, struct sums *sums, struct recheck_found *out,
+		struct err *e)
+{
+	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES], wanted[MEMORY_PIECE_PAGES];
+	int code = qemu_memory_present(&r->memory, p->host, p->pages, there, swapped, e);
+	unsigned i;
+
+	for (i = 0; i < p->pages && !code; i++) {
+		there[i] |= swapped[i];
+		wanted[i] = is_wanted(sums, p->object, p->offset + i * PAGE_BYTES, there[i]);
+	}
+	code = code ? code : qemu_memory_read(&r->memory, p->host, p->pages, wanted, at->buf, e);
+	for (i = 0; i < p->pages && !code; i++) {
+		struct send_part part = {p->offset + i * PAGE_BYTES, at->buf + (size_t)i * PAGE_BYTES, PAGE_BYTES};
+
+		if (!wanted[i])
+			continue;
+		at->read++;
+		if (is_as_carried(sums, p->object, &part))
+			continue;
+		at->missed += there[i];
+		out->part[out->n++] = part;
+	}
+	return code;
+}
+
+/* Where a QEMU does not tell its addresses (7.2) one was guessed: then nearly all of what is read is as it was carried, or that was not the
+ * guest's memory. */
+static int judge(const struct recheck *r, const struct recheck_at *at, struct err *e)
+{
+	if (!r->told_count || r->told[0].used_bytes != UINT64_MAX || at->missed < MANY_PAGES || at->missed < at->read / 2)
+		return 0;
+	return err_set(e, EIO,
+		       "QEMU's memory, read once more, is not what QEMU has sent: %llu pages of %llu differ (--recheck off believes QEMU)",
+		       (unsigned long long)at->missed, (unsigned long long)at->read);
+}
+
+int recheck_step(const struct recheck *r, struct recheck_at *at, struct sums *sums, struct recheck_found *out, struct err *e)
+{
+	struct piece p;
+	int code;
+
+	if (!next_piece(r, at, &p))
+		return judge(r, at, e);
+	out->object = p.object;
+	out->pages = p.pages;
+	out->n = 0;
+	code = look(r, at, &p, sums, out, e);
+	return code ? code : 1;
+}

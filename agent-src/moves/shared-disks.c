@@ -1,0 +1,45 @@
+/*
+ * shared-disks.c: disks that both hosts see, and when they were written last. They are newer than the memory that is held here if the guest has run
+ * at the destination: then that memory never goes on, whatever a person says of the destination, in this life or a later one.
+ */
+#include "transfer.h"
+#include "image-mark.h"
+
+#include <errno.h>
+
+void shared_disks_note_written(json_t *out, const json_t *paths)
+{
+	json_t *path;
+	size_t i;
+
+	json_array_foreach((json_t *)paths, i, path)
+		json_object_set_new(out, json_string_value(path), json_integer(file_written_ns(json_string_value(path))));
+}
+
+int shared_disks_note_held(struct transfer *t, struct err *e)
+{
+	json_t *written = json_object();
+
+	shared_disks_note_written(written, t->src.shared_paths);
+	return json_array_size(t->src.shared_paths) ? attempt_note(&t->a, "held", written, e) : (json_decref(written), 0);
+}
+
+int shared_disks_unwritten(const struct transfer *t, struct err *e)
+{
+	const char *why, *path = file_written_since(journal_last_note(t->a.journal, "held"), &why);
+
+	return path ? err_set(e, EBUSY,
+			      "disk %s, which both hosts see, %s since the guest was handed over: its memory here, in a QEMU that is held "
+			      "(process %d), is older, and does not go on. If the guest runs nowhere, end that QEMU and start the guest anew "
+			      "from its disk; then recover again",
+			      path, why, (int)t->src.guest.pid)
+		    : 0;
+}
+
+void shared_disks_are_ours(struct transfer *t)
+{
+	struct err ignored;
+
+	if (json_object_size(journal_last_note(t->a.journal, "held")))
+		attempt_note(&t->a, "held", json_object(), &ignored);
+}

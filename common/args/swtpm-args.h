@@ -1,0 +1,38 @@
+/*
+ * swtpm-args.h: the command line of a swtpm, the process that emulates a guest's TPM: read, and written for one at another host. Pure: no I/O.
+ *
+ * QEMU carries what such a TPM holds in its own migration stream, so that the other one begins with an empty directory.
+ */
+#ifndef VMFERRY_SWTPM_ARGS_H
+#define VMFERRY_SWTPM_ARGS_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct swtpm {
+	char *socket; /* at which QEMU reaches it, and */
+	char *state;  /* the directory of what it holds, as they stand in the line */
+	bool tpm2;
+	bool terminates; /* with its QEMU */
+	char *locality;	 /* values of the options that go along; NULL: not given */
+	char *seccomp;
+	char *left_out; /* options that do not, for people; NULL: none */
+};
+
+/* Is it swtpm by the name of its program? */
+bool swtpm_is(const char *exe);
+/* 0; -ENOTSUP: it has what cannot go along (a key, a user of its own, another kind of channel), or what is not known: e says what. Nothing is
+ * left in *out on failure. */
+int swtpm_read(struct swtpm *out, char *const *argv, size_t argc, struct err *e);
+/* Where its socket is, by a line that swtpm_read() would refuse, too; malloc'ed, or NULL. */
+char *swtpm_socket(char *const *argv, size_t argc);
+/* Values that came over the network: may they stand in a line? */
+bool swtpm_locality_is_known(const char *value);
+bool swtpm_seccomp_is_known(const char *value);
+/* The line that starts exe with s: words and a NULL; it ends with its QEMU. daemon: and returns when it can be reached. */
+char **swtpm_line(const struct swtpm *s, const char *exe, bool daemon);
+void swtpm_fini(struct swtpm *s);
+
+#endif

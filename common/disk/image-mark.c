@@ -1,0 +1,98 @@
+/* image-mark.c: see image-mark.h. */
+#include "image-mark.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* No file is so long, and no lock of anybody's begins there. */
+#define MARK_MIN (1LL << 44)
+#define MARK_MAX (1LL << 61)
+/* image-lock.c */
+#define QEMU_LOCKS     100
+#define QEMU_LOCKS_LEN 200
+
+static struct flock byte_at(int64_t mark, short type)
+{
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = mark, .l_len = 1};
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* A network file system asks its server anew. */
+int64_t file_written_ns(const char *path)
+{
+	int fd = open_file(path);
+	struct statx x;
+	bool told = fd >= 0 && !statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_MTIME, &x) && x.stx_mask & STATX_MTIME;
+
+	if (fd >= 0)
+		close(fd);
+	return told ? (int64_t)x.stx_mtime.tv_sec * 1000000000 + x.stx_mtime.tv_nsec : 0;
+}
+
+const char *file_written_since(const json_t *then, const char **why)
+{
+	const char *path;
+	json_t *ns;
+
+	json_object_foreach((json_t *)then, path, ns) {
+		int64_t now = file_written_ns(path);
+
+		*why = now ? "was written" : "cannot be looked at";
+		if (!now || now != json_integer_value(ns))
+			return path;
+	}
+	return NULL;
+}
+
+bool image_has_locks(const char *path)
+{
+	int fd = open_file(path);
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = QEMU_LOCKS, .l_len = QEMU_LOCKS_LEN};
+	bool yes = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
+int image_mark(const char *path, int64_t *mark)
+{
+	int fd = open_file(path);
+	struct flock l;
+	uint64_t any;
+
+	if (fd < 0)
+		return -1;
+	if (getrandom(&any, sizeof(any), 0) == sizeof(any)) {
+		*mark = MARK_MIN + (int64_t)(any % (MARK_MAX - MARK_MIN));
+		l = byte_at(*mark, F_RDLCK);
+		if (!fcntl(fd, F_OFD_SETLK, &l))
+			return fd;
+	}
+	close(fd);
+	return -1;
+}
+
+bool image_is_marked(const char *path, int64_t mark)
+{
+	int fd = mark >= MARK_MIN && mark < MARK_MAX ? open_file(path) : -1;
+	struct flock l = byte_at(mark, F_WRLCK);
+	bool yes = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &l) && l.l_type == F_RDLCK && l.l_start == mark && l.l_len == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
