@@ -11,7 +11,8 @@ read_only() {
 }
 
 writable() { # again, checked and whole
-	umount -l "$DIR/fs"
+	# Not lazily: mounted again while a guard that is about to end still has it, it would be the one that failed.
+	wait_for 20 umount "$DIR/fs" || fail "somebody has its files open"
 	mount -o loop,errors=remount-ro "$DIR/ext4" "$DIR/fs"
 	loop=$(findmnt -no SOURCE "$DIR/fs")
 	loop=${loop##*/}

@@ -19,7 +19,10 @@ resume_there() {
 		os.write(fd, b"cont\n")
 		try:
 		    while b"cont" not in said or b"(qemu)" not in said.split(b"cont")[-1]:
-		        said += os.read(fd, 1000)
+		        more = os.read(fd, 1000)
+		        if not more: # a terminal that has hung up before it is read from says so like this
+		            raise OSError
+		        said += more
 		except OSError: # it has ended
 		    sys.exit(sys.argv[2] != "now")
 	END

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib/guest.sh"
 
 verdict() { # prints how many are wrong
-	guest_order "$DIR/a.orders" verify 120 | tee /dev/stderr | sed -n 's/.* blocks_wrong=\([0-9]*\)$/\1/p'
+	guest_order "$DIR/a.orders" verify 120 | tee -a /dev/stderr | sed -n 's/.* blocks_wrong=\([0-9]*\)$/\1/p'
 }
 
 has_committed() { # TRANSACTIONS
