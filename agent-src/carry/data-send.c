@@ -291,8 +291,10 @@ static bool recheck(struct sender *s)
 		r = recheck_step(s->shared->recheck, &s->rechecked, &s->sums, &found, &e);
 		if (r < 0)
 			s->shared->lost(s->shared->ctx, s->number, &e);
-		if (r <= 0)
+		if (r <= 0) {
+			__atomic_store_n(&s->shared->rechecked_ns, now_ns(), __ATOMIC_RELAXED);
 			return true;
+		}
 		take_found(s, &found);
 		if (!flush_batch(s))
 			return false;
@@ -665,6 +667,11 @@ uint64_t sender_wire_bytes(const struct sender *s)
 uint64_t sender_acked_bytes(const struct sender *s)
 {
 	return channel_bytes_acked(s->ch);
+}
+
+uint64_t sender_rechecked_pages(const struct sender *s)
+{
+	return __atomic_load_n(&s->stats.rechecked_pages, __ATOMIC_RELAXED);
 }
 
 uint64_t sender_bytes_again(const struct sender *s)

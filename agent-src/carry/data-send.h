@@ -41,6 +41,7 @@ struct send_shared {
 	struct cpu_meter *cpu;	 /* measures the threads of the data plane; NULL: nothing does */
 	struct seeds *seeds;	 /* NULL: none are looked for */
 	struct recheck *recheck; /* NULL: QEMU is believed; set before the first mark that asks for it */
+	uint64_t rechecked_ns;	 /* when a channel had read its last page once more; atomic */
 	/* the RAM blocks; set before the first page item, and with seeds anew before the first of QEMU's */
 	struct page_table *ram;
 	unsigned ram_blocks; /* atomic */
@@ -107,6 +108,7 @@ uint64_t sender_wire_bytes(const struct sender *s);
 uint64_t sender_unacked_bytes(const struct sender *s);
 /* Of what has arrived. */
 uint64_t sender_acked_bytes(const struct sender *s);
+uint64_t sender_rechecked_pages(const struct sender *s);
 /* What had to be sent again, over another connection. */
 uint64_t sender_bytes_again(const struct sender *s);
 

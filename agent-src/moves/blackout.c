@@ -154,11 +154,11 @@ int switchover_enter(void *ctx, struct err *e)
 /* A destination that takes nothing more must not keep the guest stopped for ever. */
 static int watch(struct transfer *t, struct err *e)
 {
-	uint64_t bytes = data_plane_acked(&t->data);
+	uint64_t moved = data_plane_moved(&t->data);
 
-	if (bytes != t->blackout.moved_bytes || !t->blackout.stopped || t->outage.missing) /* that has a patience of its own */
+	if (moved != t->blackout.moved || !t->blackout.stopped || t->outage.missing) /* that has a patience of its own */
 		t->blackout.moved_ns = now_ns();
-	t->blackout.moved_bytes = bytes;
+	t->blackout.moved = moved;
 	if (now_ns() - t->blackout.moved_ns < BLACKOUT_MS * 1000000ULL)
 		return 0;
 	return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);

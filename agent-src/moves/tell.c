@@ -232,6 +232,7 @@ static json_t *downtime(const struct transfer *t)
 	set_real(d, "total", ms(b->stop_ns, b->started_ns));
 	set_real(d, "disk", t->disks.count ? ms(b->stop_ns, t->disks.durable_ns) : 0);
 	set_real(d, "ram", ms(b->stop_ns, t->ram.done_ns));
+	set_real(d, "recheck", ms(t->ram.done_ns, __atomic_load_n(&t->data.shared.rechecked_ns, __ATOMIC_RELAXED)));
 	set_real(d, "device_state", t->peer.load_ms);
 	set_real(d, "start", t->peer.start_ms);
 	set_real(d, "predicted", b->predicted_ms > 1e8 ? 0 : b->predicted_ms);

@@ -59,7 +59,7 @@ struct blackout {
 	uint32_t passed;  /* gates */
 	uint64_t stop_ns, prepared_ns, started_ns;
 	double predicted_ms, round_trip_ms;
-	uint64_t moved_bytes, moved_ns; /* when it last got further */
+	uint64_t moved, moved_ns; /* when it last got further (data_plane_moved) */
 };
 
 /* What the destination has said of itself. */
@@ -259,6 +259,9 @@ int shared_disks_note_held(struct transfer *t, struct err *e);
 int shared_disks_unwritten(const struct transfer *t, struct err *e);
 /* It goes on here: what is written from now on it writes. */
 void shared_disks_are_ours(struct transfer *t);
+/* May a person's word that the destination is dead let the guest go on here? Not if it may have written there to disks of which that cannot be
+ * seen. */
+int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
 int cutover_still_held(struct transfer *t, struct err *e);
 

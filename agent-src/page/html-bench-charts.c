@@ -48,9 +48,7 @@ static const char *const clocks[] = {"guest", "qmp", "events", "own", "predicted
 static const struct {
 	const char *member, *name;
 } parts[] = {
-	{"disk", "part: disk"},
-	{"ram", "part: ram"},
-	{"device_state", "part: device state"},
+	{"disk", "part: disk"},	  {"ram", "part: ram"}, {"recheck", "part: recheck"}, {"device_state", "part: device state"},
 	{"start", "part: start"},
 };
 

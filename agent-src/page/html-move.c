@@ -166,15 +166,17 @@ static void add_row(struct chart_row *rows, size_t *n, const char *name, const c
 static void downtime(FILE *f, const struct story *s)
 {
 	const json_t *d = json_object_get(s->result, "downtime_ms");
-	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), load = value_of(d, "device_state"), begin;
-	struct chart_row rows[6];
+	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), check = value_of(d, "recheck"), load = value_of(d, "device_state"),
+	       begin;
+	struct chart_row rows[7];
 	size_t n = 0;
 
 	add_row(rows, &n, "total", "ours-bar", 0, value_of(d, "total"));
 	add_row(rows, &n, "predicted", "native-bar", 0, value_of(d, "predicted"));
 	add_row(rows, &n, "disk", "c1", 0, disk);
 	add_row(rows, &n, "memory", "c1", 0, ram);
-	begin = fmax(fmax(disk, ram), 0);
+	add_row(rows, &n, "recheck", "c2", isnan(ram) ? 0 : ram, check);
+	begin = fmax(fmax(disk, fmax(ram, ram + check)), 0);
 	add_row(rows, &n, "device state", "c2", isnan(begin) ? 0 : begin, load);
 	begin = fmax(begin + load, begin);
 	add_row(rows, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));

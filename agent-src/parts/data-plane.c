@@ -131,6 +131,11 @@ uint64_t data_plane_acked(const struct data_plane *d)
 	return sum(d, sender_acked_bytes);
 }
 
+uint64_t data_plane_moved(const struct data_plane *d)
+{
+	return data_plane_acked(d) + sum(d, sender_rechecked_pages);
+}
+
 uint64_t data_plane_bytes_again(const struct data_plane *d)
 {
 	return d->bytes_again + sum(d, sender_bytes_again);

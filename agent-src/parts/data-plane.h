@@ -46,6 +46,8 @@ uint64_t data_plane_contents(const struct data_plane *d);
 void data_plane_outlive(struct data_plane *d, bool yes);
 /* Bytes that have arrived. */
 uint64_t data_plane_acked(const struct data_plane *d);
+/* Grows as long as anything is done: what has arrived, and what was read once more. */
+uint64_t data_plane_moved(const struct data_plane *d);
 /* Bytes that had to be sent again. */
 uint64_t data_plane_bytes_again(const struct data_plane *d);
 /* Bytes that were sent, and those that are on their way, or wait to be. */

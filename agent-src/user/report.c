@@ -82,8 +82,10 @@ static void print_staying(FILE *to, const json_t *d)
 {
 	char a[24];
 
-	fprintf(to, "  disk    %s (%s, %s) stays where it is: the destination sees the same file", str(d, "from"), str(d, "format"),
-		bytes(a, d, "virtual_size"));
+	bool network = json_is_true(json_object_get(d, "network"));
+
+	fprintf(to, "  disk    %s (%s, %s) stays where it is%s", str(d, "from"), str(d, "format"), bytes(a, d, "virtual_size"),
+		network ? ", behind a network" : ": the destination sees the same file");
 	if (strcmp(str(d, "from"), str(d, "to")))
 		fprintf(to, " as %s", str(d, "to"));
 	fputs("\n", to);
@@ -409,10 +411,12 @@ static void print_cold_result(FILE *to, const json_t *ev)
 static void print_blackout(FILE *to, const json_t *ev)
 {
 	const json_t *d = json_object_get(ev, "downtime_ms"), *ram = json_object_get(ev, "ram");
-	char a[24];
+	char a[24], checked[48] = "";
 
-	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f, device state %.0f, start %.0f\n", num(d, "total"),
-		num(d, "predicted"), num(d, "disk"), num(d, "ram"), num(d, "device_state"), num(d, "start"));
+	if (num(d, "recheck") >= 0.5)
+		snprintf(checked, sizeof(checked), ", recheck %.0f", num(d, "recheck"));
+	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f%s, device state %.0f, start %.0f\n", num(d, "total"),
+		num(d, "predicted"), num(d, "disk"), num(d, "ram"), checked, num(d, "device_state"), num(d, "start"));
 	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
 	if (num(ram, "missed_pages") > 0)
