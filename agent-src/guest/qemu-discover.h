@@ -41,6 +41,7 @@ struct guest_disk {
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;
 	bool no_flush;		     /* cache=unsafe: what the guest has flushed may be in this host's memory only */
+	bool begins_later;	     /* a raw disk that is not at the beginning of its file */
 	bool block_device;	     /* real_path is a block device, not a regular file */
 	struct guest_backing *chain; /* its backing files, nearest first */
 	size_t chain_count;

@@ -40,6 +40,20 @@ static char *json_filename(const char *text)
 	return name;
 }
 
+/* By the raw driver's "offset": QEMU names whatever has one by json, and a -drive's is text there. */
+static bool begins_later(const char *name)
+{
+	json_t *root = name && !strncmp(name, "json:", 5) ? json_loads(name + 5, 0, NULL) : NULL, *node = root, *offset;
+	bool yes = false;
+
+	for (; json_is_object(node) && !yes; node = json_object_get(node, "file")) {
+		offset = json_object_get(node, "offset");
+		yes = json_integer_value(offset) || (json_is_string(offset) && strcmp(json_string_value(offset), "0"));
+	}
+	json_decref(root);
+	return yes;
+}
+
 static char *plain_filename(const char *text)
 {
 	if (!text)
@@ -119,6 +133,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
 	d->file = plain_filename(file);
+	d->begins_later = begins_later(file);
 	look_at_file(g, d);
 }
 
@@ -284,6 +299,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 		why = "is not a local file: only files and block devices can be copied";
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
+	else if (d->begins_later)
+		why = "begins in the middle of its file (offset= of the raw driver): its copy would begin at 0, and the command line skip that";
 	else if (d->snapshot_count && !(accept & DISK_ACCEPT_SNAPSHOTS))
 		why = "has internal snapshots, which a copy of a running disk cannot carry (--drop=snapshots leaves them behind)";
 	else if (d->bitmap_count && !(accept & DISK_ACCEPT_BITMAPS))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# An external data file, an internal snapshot, a persistent bitmap, a format that QEMU cannot migrate, encryption, a block job
+# A disk that is a part of its file, an external data file, an internal snapshot, a persistent bitmap, a format that QEMU cannot migrate, encryption, a block job
 # and an NBD server in use: each refused in words, and the guest is as before.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
@@ -40,6 +40,14 @@ guest_stop b
 "$QEMU_IMG" create -q -f vmdk "$DIR/b.vmdk" 64M
 guest_b -drive "file=$DIR/b.vmdk,format=vmdk,if=none,id=d0" -device virtio-blk-pci,drive=d0
 not_moved 3 "QEMU cannot migrate this guest: The vmdk format .* does not support live migration" b
+guest_stop b
+
+head -c 2M /dev/urandom >"$DIR/part.raw"
+guest_b -drive "file=$DIR/part.raw,format=raw,offset=1048576,if=none,id=d0" -device virtio-blk-pci,drive=d0
+not_moved 3 "part.raw begins in the middle of its file" b
+guest_stop b
+guest_b -blockdev "driver=raw,node-name=d0,offset=1048576,file.driver=file,file.filename=$DIR/part.raw" -device virtio-blk-pci,drive=d0
+not_moved 3 "part.raw begins in the middle of its file" b
 guest_stop b
 
 secret=(--object secret,id=key,data=hush)
