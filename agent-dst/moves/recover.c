@@ -167,7 +167,7 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 	t->target.drop_partial = fenced; /* nobody comes to go on from it */
 	r = transfer_restore_from_others(t, journal_path, fenced ? SETTLE_MS : 0, e);
 	if (!r && fenced && t->a.handoff.state == HO_DST_PREPARED)
-		r = disks_shared_unwritten(&t->disks, e);
+		r = disks_may_be_vouched_for(&t->disks, e);
 	/* START and STARTED in one go, then DONE */
 	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */
 		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);

@@ -114,6 +114,8 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 	d->path = want ? xstrdup(want) : dir ? xasprintf("%s/%s", dir, basename(copy)) : xstrdup(real);
 	if (want && disk_device_is(d->path))
 		r = plan_device(ds, d, o, e);
+	else if (!strncmp(d->path, "/dev/", 5) && strncmp(d->path, "/dev/shm/", 9)) /* a file there would be gone with the next boot */
+		r = err_set(e, ENODEV, "there is no block device %s at the destination", d->path);
 	else if (!is_a_disk_of_the_guest(ds, d->path))
 		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
 	kind = d->device || r ? NULL : partial_kind(ds->target->description, o);
@@ -173,6 +175,24 @@ static const char *may_stay_at(const struct disks *ds, const json_t *o)
 												       : want ?: json_text(o, "real_path");
 }
 
+/* The source's user says that it is the same from here. It stands in the command line, which is left as it is there. */
+static int plan_network(struct disks *ds, const json_t *o, struct err *e)
+{
+	const char *name = json_text(o, "network");
+
+	if (!name || !json_text(o, "node") || !json_text(o, "format"))
+		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
+	if (!target_has_state(ds->target))
+		return err_set(e, ENOTSUP,
+			       "disk %s is behind a network: it can stay there only in a move of a running guest with its memory", name);
+	ds->stay[ds->stays++] = (struct staying_disk){.object = (uint32_t)json_integer_value(json_object_get(o, "object")),
+						      .network = true,
+						      .path = xstrdup(name),
+						      .format = xstrdup(json_text(o, "format"))};
+	ds->target->disks_stay = true;
+	return 0;
+}
+
 /* 1: it stays; 0: it does not, or need not. */
 static int plan_staying(struct disks *ds, const json_t *o, struct err *e)
 {
@@ -187,9 +207,11 @@ static int plan_staying(struct disks *ds, const json_t *o, struct err *e)
 			    : 0;
 	if (access(path, R_OK | W_OK))
 		return err_sys(e, errno, "disk %s stays where it is, and cannot be opened at the destination", path);
-	ds->stay[ds->stays++] =
-		(struct staying_disk){(uint32_t)json_integer_value(json_object_get(o, "object")), xstrdup(json_text(o, "file")),
-				      xstrdup(json_text(o, "real_path")), xstrdup(path), xstrdup(json_text(o, "format"))};
+	ds->stay[ds->stays++] = (struct staying_disk){.object = (uint32_t)json_integer_value(json_object_get(o, "object")),
+						      .from = xstrdup(json_text(o, "file")),
+						      .real = xstrdup(json_text(o, "real_path")),
+						      .path = xstrdup(path),
+						      .format = xstrdup(json_text(o, "format"))};
 	ds->target->disks_stay = true;
 	return 1;
 }
@@ -202,10 +224,14 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	json_int_t object = json_integer_value(json_object_get(o, "object"));
 	int r;
 
-	if (!real || !json_text(o, "file") || !json_text(o, "format") || !object_is_disk((uint32_t)object))
+	if (!object_is_disk((uint32_t)object))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
 	if (has_number(ds, (uint32_t)object))
 		return err_set(e, EPROTO, "the source describes two disks with one number");
+	if (json_object_get(o, "network"))
+		return plan_network(ds, o, e);
+	if (!real || !json_text(o, "file") || !json_text(o, "format"))
+		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
 	r = plan_staying(ds, o, e);
 	if (r)
 		return MIN(r, 0);
@@ -253,7 +279,10 @@ static const char *first_file(const struct disks *ds)
 	for (i = 0; i < ds->count; i++)
 		if (!ds->list[i].device)
 			return ds->list[i].path;
-	return ds->stays ? ds->stay[0].path : NULL;
+	for (i = 0; i < ds->stays; i++)
+		if (!ds->stay[i].network)
+			return ds->stay[i].path;
+	return NULL;
 }
 
 /* Beside the first disk that is a file, unless the user says otherwise. */

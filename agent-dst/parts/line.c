@@ -44,6 +44,18 @@ static bool is_named(const struct line *l, const char *path)
 	return false;
 }
 
+/* By which the command line may call it. */
+static size_t names_of(const struct line *l, const struct staying_disk *d, const char **out)
+{
+	const json_t *said = target_described_disk(l->target, d->object);
+	size_t n = 0;
+
+	out[n++] = json_text(said, "node");
+	if (json_text(said, "drive"))
+		out[n++] = json_text(said, "drive");
+	return n;
+}
+
 static int rewrite(struct line *l, struct err *e)
 {
 	const json_t *files = json_object_get(l->target->description, "files");
@@ -56,6 +68,7 @@ static int rewrite(struct line *l, struct err *e)
 				 .no_state = !target_has_state(l->target)};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
+	AUTO_FREE const char **network = xcalloc(2 * l->disks->stays + 1, sizeof(*network));
 	AUTO_FREE char **argv = NULL;
 	size_t argc, i;
 	int r;
@@ -72,6 +85,10 @@ static int rewrite(struct line *l, struct err *e)
 	for (i = 0; i < l->disks->stays; i++) {
 		const struct staying_disk *d = &l->disks->stay[i];
 
+		if (d->network) {
+			o.network_count += names_of(l, d, network + o.network_count);
+			continue;
+		}
 		map[o.disk_count++] = (struct args_map){d->from, d->path, d->format, false};
 		map[o.disk_count++] = (struct args_map){d->real, d->path, d->format, false};
 	}
@@ -79,6 +96,7 @@ static int rewrite(struct line *l, struct err *e)
 	if (l->tpm->from)
 		map[o.disk_count++] = (struct args_map){.from = l->tpm->from, .to = l->tpm->swtpm.socket};
 	o.disk_count += args_ejected_of(map + o.disk_count, files);
+	o.network = network;
 	o.config_count = args_configs_of(&configs, json_object_get(l->target->description, "configs"));
 	o.configs = configs;
 	o.net_count = args_nets_of(&nets, json_object_get(l->target->description, "map_net"));
@@ -94,7 +112,7 @@ static int rewrite(struct line *l, struct err *e)
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    l->disks->list[i].from);
 	for (i = 0; !r && i < l->disks->stays; i++)
-		if (!is_named(l, l->disks->stay[i].path))
+		if (!l->disks->stay[i].network && !is_named(l, l->disks->stay[i].path))
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    l->disks->stay[i].from);
 	return r;

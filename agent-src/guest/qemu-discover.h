@@ -30,6 +30,7 @@ struct guest_disk {
 	char *node;	 /* name of the root node that the device is attached to (the format layer or a
 		       filter above it) */
 	char *file;	 /* file name as QEMU was given it; NULL when it is not a file (nbd, rbd, …) */
+	char *network;	 /* as QEMU names what is behind a network, without a key in it; NULL: it is not */
 	char *real_path; /* realpath of file; NULL when it cannot be resolved */
 	char *format;	 /* driver of the root node: "raw", "qcow2", … */
 	char *qdev;	 /* QOM path of the device, for block_set_io_throttle and the like */
@@ -139,6 +140,8 @@ enum {
 int guest_check_user(const struct guest *g, struct err *e);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
+/* The nodes and drives of those that are behind a network; malloc'ed, the strings are the guest's. */
+const char **guest_network_disks(const struct guest *g, size_t *count);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media

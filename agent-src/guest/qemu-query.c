@@ -65,6 +65,30 @@ static char *plain_filename(const char *text)
 	return qemu_path_has_protocol(text) ? NULL : xstrdup(text);
 }
 
+static char *network_name(const char *text)
+{
+	json_t *root, *node;
+	const char *driver, *key;
+	char *name = NULL;
+
+	if (!text)
+		return NULL;
+	if (strncmp(text, "json:", 5)) {
+		key = strstr(text, ":key="); /* rbd */
+		return !qemu_path_has_protocol(text) || !qemu_is_network_storage(text) ? NULL
+		       : key							       ? xasprintf("%.*s", (int)(key - text), text)
+										       : xstrdup(text);
+	}
+	root = json_loads(text + 5, 0, NULL);
+	for (node = root; json_is_object(node) && !name; node = json_object_get(node, "file")) {
+		driver = json_string_value(json_object_get(node, "driver"));
+		if (driver && qemu_is_network_storage(driver))
+			name = xasprintf("%s:%s", driver, json_string_value(json_object_get(node, "image")) ?: json_string_value(json_object_get(node, "export")) ?: "");
+	}
+	json_decref(root);
+	return name;
+}
+
 static void look_at_file(const struct guest *g, struct guest_disk *d)
 {
 	AUTO_FREE char *path = d->file ? guest_path(g, d->file) : NULL;
@@ -133,6 +157,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
 	d->file = plain_filename(file);
+	d->network = network_name(file);
 	d->begins_later = begins_later(file);
 	look_at_file(g, d);
 }
@@ -251,6 +276,7 @@ static void free_disks(struct guest *g)
 
 		free(d->node);
 		free(d->file);
+		free(d->network);
 		free(d->real_path);
 		free(d->format);
 		free(d->qdev);
@@ -295,6 +321,11 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 
 	if (d->removable_empty || d->read_only)
 		return 0;
+	if (d->network)
+		return err_set(e, ENOTSUP,
+			       "disk %s is behind a network, and is not copied: if the destination reaches the very same one by that name, "
+			       "--disk %s=shared leaves it where it is",
+			       d->network, d->drive_id ?: d->node);
 	if (!d->real_path)
 		why = "is not a local file: only files and block devices can be copied";
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
@@ -312,10 +343,25 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why) : 0;
 }
 
+const char **guest_network_disks(const struct guest *g, size_t *count)
+{
+	const char **out = xcalloc(2 * g->disk_count + 1, sizeof(*out));
+	size_t i;
+
+	for (*count = i = 0; i < g->disk_count; i++) {
+		if (g->disks[i].network && g->disks[i].drive_id)
+			out[(*count)++] = g->disks[i].drive_id;
+		if (g->disks[i].network)
+			out[(*count)++] = g->disks[i].node;
+	}
+	return out;
+}
+
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)
 {
 	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
-	const char *const names[] = {d->node, d->drive_id, d->qdev, d->real_path, d->file, slash ? slash + 1 : NULL, id ? id + 1 : NULL};
+	const char *const names[] = {d->node,		d->drive_id, d->qdev, d->real_path, d->file, d->network, slash ? slash + 1 : NULL,
+				     id ? id + 1 : NULL};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names); i++)

@@ -44,8 +44,8 @@ int cutover_send_state(struct attempt *a, struct err *e)
 	if (!attempt_can_tell(a))
 		return 0;
 	handoff_message_send(a->control, a->id, a->handoff.state,
-			     json_pack("{s:b,s:s*,s:b}", "paused", t->src.paused, "error", t->end.why.code ? t->end.why.msg : NULL, "keep",
-				       cutover_keeps_partial(t)));
+			     json_pack("{s:b,s:s*,s:b,s:b}", "paused", t->src.paused, "error", t->end.why.code ? t->end.why.msg : NULL,
+				       "keep", cutover_keeps_partial(t), "lost", a->handoff.restarted && !a->handoff.qemu_alive));
 	return 0;
 }
 
@@ -318,9 +318,10 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 }
 
 /* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
-static bool vouched_for(const struct transfer *t, unsigned peer)
+static bool vouched_for(struct transfer *t, unsigned peer)
 {
-	return t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED && peer == HO_NONE;
+	return t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED && peer == HO_NONE &&
+	       !shared_disks_may_be_vouched_for(t, &t->end.why);
 }
 
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)

@@ -180,15 +180,17 @@ static double dirty_result(struct transfer *t)
 static void look_at_disks(struct sampler *s, const struct disks *ds)
 {
 	struct sample_file files[OBJECT_DISK_MAX + 1];
-	unsigned i;
+	unsigned i, n = 0;
 
 	for (i = 0; i < ds->count; i++) {
 		const struct guest_disk *g = ds->list[i]->guest;
 		bool plain = !strcmp(g->format, "raw") || (!strcmp(g->format, "qcow2") && !g->encrypted && !g->data_file);
 
-		files[i] = (struct sample_file){.path = g->real_path, .allocated = g->allocated, .readable = plain};
+		if (g->network)
+			continue;
+		files[n++] = (struct sample_file){.path = g->real_path, .allocated = g->allocated, .readable = plain};
 	}
-	sample_disks(s, files, ds->count);
+	sample_disks(s, files, n);
 }
 
 /* It has memory, or had when it was paused. */

@@ -52,6 +52,8 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 	struct err why;
 
 	if (reach_destination(t, &link, &why)) {
+		if (t->end.fenced && shared_disks_may_be_vouched_for(t, e))
+			return -e->code;
 		if (t->end.fenced)
 			return attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
 		report_notice(&t->report, "%s", why.msg);

@@ -50,8 +50,14 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	disk_add(ds, g);
-	json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
+	if (!g->network)
+		json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
 	return 0;
+}
+
+const char *disk_name(const struct disk *d)
+{
+	return d->guest->network ?: d->guest->real_path;
 }
 
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
@@ -161,6 +167,8 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 {
 	if (ds->rests)
 		return "the guest is shut down";
+	if (g->network) /* a person's word, who cannot be asked again once its host has crashed */
+		return g->no_flush ? "it is used with cache=unsafe: what the guest has written may be in this host's memory only" : NULL;
 	if (!g->real_path || g->block_device)
 		return "it is no regular file";
 	if (g->data_file)
@@ -181,8 +189,8 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 	const char *why = what_keeps_it_from_staying(ds, g);
 
 	if (why && is_to(ds, g, "shared"))
-		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->real_path ?: g->node, why);
-	if (!why && d->mark_fd < 0 && !is_to(ds, g, "copy"))
+		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
+	if (!why && !g->network && d->mark_fd < 0 && !is_to(ds, g, "copy"))
 		d->mark_fd = image_mark(g->real_path, &d->mark);
 	return 0;
 }
@@ -206,6 +214,15 @@ static json_int_t born_ns(const char *path)
 	return statx(AT_FDCWD, path, 0, STATX_BTIME, &x) || !(x.stx_mask & STATX_BTIME)
 		       ? 0
 		       : (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+}
+
+/* The command line says how it is reached, and the destination's QEMU what it sees there. */
+static json_t *describe_network_disk(const struct disk *d)
+{
+	const struct guest_disk *g = d->guest;
+
+	return json_pack("{s:i,s:s,s:s*,s:s*,s:s,s:s,s:I}", "object", (int)d->object, "node", g->node, "drive", g->drive_id, "qdev",
+			 g->qdev, "network", g->network, "format", g->format, "virtual_size", (json_int_t)g->virtual_size);
 }
 
 static json_t *describe_disk(const struct disks *ds, const struct disk *d)
@@ -273,7 +290,10 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 
 	for (i = 0; i < ds->count && !r; i++) {
 		r = mark(ds, ds->list[i], e);
-		json_array_append_new(ds->described, describe_disk(ds, ds->list[i]));
+		json_array_append_new(ds->described,
+				      ds->list[i]->guest->network ? describe_network_disk(ds->list[i]) : describe_disk(ds, ds->list[i]));
+		if (ds->list[i]->guest->network)
+			continue;
 		r = r ? r : describe_chain(ds, ds->list[i], json_object_get(out, "files"), e);
 	}
 	json_object_set(out, "disks", ds->described);
@@ -288,7 +308,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	if (d->to || !path)
 		return;
 	d->to = xstrdup(path);
-	d->stays = d->mark_fd >= 0 && !strcmp(json_text(said, "transfer") ?: "", "shared");
+	d->stays = (d->mark_fd >= 0 || d->guest->network) && !strcmp(json_text(said, "transfer") ?: "", "shared");
 	d->to_device = json_is_true(json_object_get(said, "device"));
 	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
@@ -307,7 +327,10 @@ static void part_from_those_that_stay(struct disks *ds)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		json_array_append_new(d->stays ? ds->src->shared_paths : ds->src->disk_paths, json_string(d->guest->real_path));
+		json_array_append_new(d->guest->network ? ds->src->network_disks
+				      : d->stays	? ds->src->shared_paths
+							: ds->src->disk_paths,
+				      json_string(disk_name(d)));
 		if (d->stays)
 			ds->stay[ds->stays++] = d;
 		else
@@ -333,7 +356,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 		if (!d->to)
 			d->to = xstrdup("?");
 		if (!r && is_to(ds, d->guest, "shared") && !d->stays)
-			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", d->guest->real_path);
+			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", disk_name(d));
 	}
 	part_from_those_that_stay(ds);
 	disks_unmark(ds);
@@ -348,9 +371,10 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b}", "node", g->node, "from", g->real_path, "to",
+	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b}", "node", g->node, "from", disk_name(d), "to",
 			 d->to, "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
-			 json_object_get(said, "allocated"), "transfer", d->stays ? "shared" : "copy", "flatten",
+			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer", d->stays ? "shared" : "copy", "flatten",
 			 g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
-			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun);
+			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "network",
+			 g->network != NULL);
 }

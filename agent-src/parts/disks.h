@@ -70,6 +70,8 @@ void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 
 /* With the next object id; there is room for it. */
 struct disk *disk_add(struct disks *ds, const struct guest_disk *g);
+/* For whoever reads it: its file, or what it is behind a network. */
+const char *disk_name(const struct disk *d);
 /* The old copy that the user wants to be used, "auto", or NULL. */
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
 /* They are files of a guest that is shut down, each of which is copied once, as it is, whatever is in it (disks-at-rest.c). */

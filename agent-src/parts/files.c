@@ -52,10 +52,12 @@ static int describe(struct part *p, json_t *out, struct err *e)
 				 .config_count = g->line.config_count,
 				 .tpm = true,
 				 .no_state = !fs->src->qmp || fs->src->boots_there};
+	AUTO_FREE const char **network = guest_network_disks(g, &o.network_count);
 	struct args_result r;
 	json_t *files;
 	size_t i;
 
+	o.network = network;
 	json_object_set(out, "files", fs->described);
 	if (qemu_args_rewrite(&r, g->line.argv, g->line.argc, &o, e))
 		return 0; /* the destination comes to the same result, and says it */

@@ -334,6 +334,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
 	json_object_set(begin, "disks", s->disk_paths);
 	json_object_set(begin, "shared", s->shared_paths);
+	json_object_set(begin, "network", s->network_disks);
 }
 
 /* The one that the agent had, and the others. */
@@ -366,6 +367,8 @@ void source_restore(struct source *s)
 	s->disk_paths = json_deep_copy(json_object_get(begin, "disks"));
 	json_decref(s->shared_paths);
 	s->shared_paths = json_deep_copy(json_object_get(begin, "shared"));
+	json_decref(s->network_disks);
+	s->network_disks = json_deep_copy(json_object_get(begin, "network"));
 }
 
 /* ---- its life ---- */
@@ -385,6 +388,7 @@ static void fini(struct part *p)
 	json_decref(s->cpu);
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);
+	json_decref(s->network_disks);
 	free(s->script);
 }
 
@@ -406,5 +410,10 @@ int source_find_at_rest(struct source *s, struct err *e)
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)
 {
-	*s = (struct source){.part = {&ops, a}, .opt = opt, .report = report, .disk_paths = json_array(), .shared_paths = json_array()};
+	*s = (struct source){.part = {&ops, a},
+			     .opt = opt,
+			     .report = report,
+			     .disk_paths = json_array(),
+			     .shared_paths = json_array(),
+			     .network_disks = json_array()};
 }

@@ -35,8 +35,9 @@ struct source {
 	bool boots_there;  /* at the destination, instead of going on */
 	bool patient;	   /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
-	json_t *shared_paths; /* of disks that both hosts see */
-	char *script;	      /* that starts it, of one at rest */
+	json_t *shared_paths;  /* of disks that both hosts see */
+	json_t *network_disks; /* names of those that both hosts reach over a network */
+	char *script;	       /* that starts it, of one at rest */
 };
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report);

@@ -146,6 +146,30 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 	return r;
 }
 
+/* A disk that is said to stay where it is: each -drive is a disk of the guest's, a block node is one, or below one, or something else. */
+static bool stays_behind_network(const struct rewrite *w, const struct item *it)
+{
+	unsigned depth;
+	size_t i;
+
+	if (!w->o->network_count || strcmp(it->name, "blockdev"))
+		return w->o->network_count > 0;
+	for (depth = 0; it && depth < NODES_MAX; depth++) {
+		const char *node = kv_get(&it->p.l, "node-name", NULL);
+
+		for (i = 0; node && i < w->o->network_count; i++)
+			if (!strcmp(w->o->network[i], node))
+				return true;
+		it = node ? node_above(w, node) : NULL;
+	}
+	return false;
+}
+
+static bool may_be_remote(const struct rewrite *w, const struct place *at, const char *what)
+{
+	return at->read_only || (qemu_is_network_storage(what) && stays_behind_network(w, at->it));
+}
+
 static int refuse_protocol(struct rewrite *w, const struct place *at, const char *what)
 {
 	return err_set(w->e, EINVAL, "%s %s is not a local file: vmferry copies files and block devices only",
@@ -159,7 +183,7 @@ static int on_protocol(struct rewrite *w, const struct place *at, const char *na
 
 	if (args_among(name, harmless, ARRAY_LEN(harmless)))
 		return 0;
-	if (!at->read_only || args_starts(name, "fat:") || args_starts(name, "nvme:"))
+	if (!may_be_remote(w, at, name) || args_starts(name, "fat:") || args_starts(name, "nvme:"))
 		return refuse_protocol(w, at, name);
 	args_note(w, "%s is opened from the destination, too", name);
 	return 0;
@@ -257,7 +281,7 @@ static int check_drivers(struct rewrite *w, const struct kv_list *l, const struc
 		if ((strcmp(key, "driver") && (n < 7 || strcmp(key + n - 7, ".driver"))) ||
 		    !args_among(l->v[i].value, remote, ARRAY_LEN(remote)))
 			continue;
-		if (!at->read_only || !strcmp(l->v[i].value, "nvme"))
+		if (!may_be_remote(w, at, l->v[i].value) || !strcmp(l->v[i].value, "nvme"))
 			return err_set(w->e, EINVAL, "-%s %s has the driver %s: vmferry copies local files and block devices only",
 				       at->it->name, at->it->value, l->v[i].value);
 		args_note(w, "-%s with driver %s is opened from the destination, too", at->it->name, l->v[i].value);

@@ -72,12 +72,14 @@ struct args_options {
 	size_t net_count;
 	const struct args_config *configs;
 	size_t config_count;
-	const char *machine;	 /* versioned machine type to pin; NULL: leave */
-	const char *private_qmp; /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
+	const char *machine;	    /* versioned machine type to pin; NULL: leave */
+	const char *private_qmp;    /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
 				  * left out: take a name that nobody else would */
-	const char *cwd;	 /* of the source QEMU: relative paths are made absolute against it */
-	bool tpm;		 /* what a swtpm holds goes along, which is then at the socket in the map */
-	bool no_state;		 /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
+	const char *const *network; /* ids and nodes of the guest's disks that are behind a network, and stay there; count 0: none may be */
+	size_t network_count;
+	const char *cwd; /* of the source QEMU: relative paths are made absolute against it */
+	bool tpm;	 /* what a swtpm holds goes along, which is then at the socket in the map */
+	bool no_state;	 /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 };
 

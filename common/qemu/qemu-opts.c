@@ -266,3 +266,14 @@ bool qemu_path_has_protocol(const char *path)
 {
 	return path[strcspn(path, ":/")] == ':';
 }
+
+bool qemu_is_network_storage(const char *text)
+{
+	static const char *const names[] = {"nbd", "rbd", "iscsi", "iser", "ssh", "http", "https", "ftp", "ftps", "gluster", "nfs"};
+	size_t n = strcspn(text, ":+"), i; /* "gluster+tcp:…" */
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == n && !memcmp(names[i], text, n))
+			return true;
+	return false;
+}

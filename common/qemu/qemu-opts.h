@@ -47,5 +47,7 @@ void kv_replace(char **value, char *by);
 
 /* As QEMU's path_has_protocol(): "nbd:…", "rbd:…", but not "/a:b". */
 bool qemu_path_has_protocol(const char *path);
+/* Whether a block driver, or the protocol that a path begins with, leads to storage that other hosts can reach, too: "nbd", "rbd:pool/image" … */
+bool qemu_is_network_storage(const char *driver_or_path);
 
 #endif

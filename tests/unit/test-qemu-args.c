@@ -414,6 +414,76 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 }
 
 /* Nothing of it is to be loaded. */
+/* -EINVAL, or 0: the line is as it was. */
+static int with_network_disks(const char *text, const char *const *network, size_t count)
+{
+	struct args_options o = options;
+	struct args_result r;
+	struct err e = {.code = 0};
+	struct line l;
+	int code;
+
+	split(&l, text);
+	o.network = network;
+	o.network_count = count;
+	code = qemu_args_rewrite(&r, l.argv, l.argc, &o, &e);
+	if (!code) {
+		AUTO_FREE char *got = join(r.argv, r.argc);
+
+		assert_non_null(strstr(got, strstr(text, " -"))); /* behind the machine */
+		args_result_fini(&r);
+	}
+	free(l.text);
+	return code;
+}
+
+static void disks_behind_a_network_stay_if_they_are_the_guests(void **state)
+{
+	static const char *const d0 = "d0";
+	static const char *const stay[] = {
+		"q35 -drive file=nbd://h/x,format=raw,id=d0",
+		"q35 -drive driver=raw,file.driver=rbd,file.pool=p,file.image=i,id=d0",
+		"q35 -hda nbd:h:10809",
+		"q35 -blockdev driver=nbd,node-name=d0,server.type=inet,server.host=h,server.port=1",
+		"q35 -blockdev driver=iscsi,node-name=p0,transport=tcp,portal=h,target=t -blockdev driver=qcow2,node-name=d0,file=p0",
+		"q35 -blockdev driver=qcow2,node-name=d0,file.driver=nbd,file.server.type=unix,file.server.path=/s",
+	};
+	static const char *const others[] = {
+		"q35 -blockdev driver=nbd,node-name=p1,server.type=inet,server.host=h,server.port=1",
+		"q35 -blockdev driver=nbd,node-name=p0,server.type=unix,server.path=/s -blockdev driver=qcow2,node-name=d1,file=p0",
+		"q35 -blockdev driver=nvme,node-name=d0,device=0000:01:00.0,namespace=1",
+		"q35 -drive file=nvme://0000:01:00.0/1,format=raw,id=d0",
+		"q35 -drive file=fat:rw:/srv,format=raw,id=d0",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(stay); i++) {
+		AUTO_FREE char *text = xasprintf("-M %s", stay[i]);
+
+		assert_int_equal(with_network_disks(text, &d0, 1), 0);
+		assert_int_equal(with_network_disks(text, NULL, 0), -EINVAL);
+	}
+	for (i = 0; i < ARRAY_LEN(others); i++) {
+		AUTO_FREE char *text = xasprintf("-M %s", others[i]);
+
+		assert_int_equal(with_network_disks(text, &d0, 1), -EINVAL);
+	}
+}
+
+static void storage_behind_a_network_is_known_by_its_driver(void **state)
+{
+	(void)state;
+	assert_true(qemu_is_network_storage("nbd"));
+	assert_true(qemu_is_network_storage("nbd+unix:///x?socket=/s"));
+	assert_true(qemu_is_network_storage("rbd:pool/image"));
+	assert_true(qemu_is_network_storage("gluster+tcp://h/v/i"));
+	assert_false(qemu_is_network_storage("nvme://0000:01:00.0/1"));
+	assert_false(qemu_is_network_storage("nbdkit"));
+	assert_false(qemu_is_network_storage("file"));
+	assert_false(qemu_is_network_storage(""));
+}
+
 static void a_guest_that_starts_anew_has_any_device(void **state)
 {
 	struct args_options anew = options;
@@ -808,6 +878,8 @@ int main(void)
 		cmocka_unit_test(programs_of_networks_are_named_whole_and_told),
 		cmocka_unit_test(windows_of_a_desktop_are_not_opened),
 		cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
+		cmocka_unit_test(disks_behind_a_network_stay_if_they_are_the_guests),
+		cmocka_unit_test(storage_behind_a_network_is_known_by_its_driver),
 		cmocka_unit_test(a_guest_that_starts_anew_has_any_device),
 		cmocka_unit_test(monitors_that_others_could_use_are_refused),
 		cmocka_unit_test(monitors_that_are_hidden_occupied_or_alone_stay),

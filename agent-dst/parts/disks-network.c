@@ -1,0 +1,92 @@
+/* disks-network.c: disks that both hosts reach over a network: each QEMU by itself, as the command line says, and nothing of ours looks inside. */
+#include "disks-private.h"
+#include "json-text.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Of the destination QEMU's drives, that of a device. */
+static json_t *drive_of(json_t *drives, const char *qdev)
+{
+	json_t *drive;
+	size_t i;
+
+	json_array_foreach(drives, i, drive)
+		if (qdev && !strcmp(json_text(drive, "qdev") ?: "", qdev))
+			return drive;
+	return NULL;
+}
+
+static int compare_network(const struct disks *ds, json_t *drives, const struct staying_disk *d, struct err *e)
+{
+	const json_t *said = target_described_disk(ds->target, d->object);
+	json_t *image = json_object_get(json_object_get(drive_of(drives, json_text(said, "qdev")), "inserted"), "image");
+	json_int_t there = json_integer_value(json_object_get(said, "virtual_size"));
+	json_int_t here = json_integer_value(json_object_get(image, "virtual-size"));
+
+	if (!image)
+		return err_set(e, EPROTO, "the destination QEMU does not tell what disk %s is like there", d->path);
+	return here == there ? 0
+			     : err_set(e, EINVAL,
+				       "disk %s has %lld bytes from the destination, and %lld from the source: it is not the same one at both ends",
+				       d->path, (long long)here, (long long)there);
+}
+
+static int check_sizes(const struct disks *ds, struct err *e)
+{
+	json_t *drives = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ds->stays && !r; i++) {
+		if (ds->stay[i].network && !drives)
+			r = qmp_call(ds->target->qmp, "query-block", NULL, &drives, e);
+		if (ds->stay[i].network && !r)
+			r = compare_network(ds, drives, &ds->stay[i], e);
+	}
+	json_decref(drives);
+	return r;
+}
+
+static int note_network(struct disks *ds, struct err *e)
+{
+	json_t *names = json_array();
+	size_t i;
+
+	for (i = 0; i < ds->stays; i++)
+		if (ds->stay[i].network)
+			json_array_append_new(names, json_string(ds->stay[i].path));
+	return json_array_size(names) ? attempt_note(ds->part.a, "network", names, e) : (json_decref(names), 0);
+}
+
+int disks_look_at_network(struct disks *ds, struct err *e)
+{
+	int r = note_network(ds, e);
+
+	return r ? r : check_sizes(ds, e);
+}
+
+/* Whatever has been written to it since, and by whom. */
+static int refuse_to_run(const struct disks *ds, const char *since, struct err *e)
+{
+	const char *name = json_string_value(json_array_get(journal_last_note(ds->part.a->journal, "network"), 0));
+
+	return name ? err_set(e, EBUSY,
+			      "disk %s is behind a network, where nobody can see whether it was written to since %s: the guest's memory, which came "
+			      "here, is not run over it, as it may be older. Start the guest anew from its disk, once it is certain that it runs "
+			      "nowhere",
+			      name, since)
+		    : 0;
+}
+
+int disks_network_watched(const struct disks *ds, struct err *e)
+{
+	return json_is_true(json_object_get(journal_last_note(ds->part.a->journal, "paused"), "lost"))
+		       ? refuse_to_run(ds, "the source's QEMU was lost", e)
+		       : 0;
+}
+
+int disks_may_be_vouched_for(const struct disks *ds, struct err *e)
+{
+	return refuse_to_run(ds, "that was promised", e) ?: disks_shared_unwritten(ds, e);
+}
