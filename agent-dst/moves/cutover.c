@@ -74,7 +74,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	t->cont_ns = now_ns();
 	if (t->a.handoff.restarted && target_run_state(&t->target) == RUNS)
 		return 0;
-	if (disks_shared_unwritten(&t->disks, e) || disks_network_watched(&t->disks, e)) {
+	if (disks_shared_unwritten(&t->disks, e) || disks_by_word_watched(&t->disks, e)) {
 		*out = EV_CONT_FAILED_NEVER_RAN;
 		return 0;
 	}

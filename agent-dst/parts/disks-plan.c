@@ -1,4 +1,5 @@
 /* disks-plan.c: may the disks come, where each goes, and what may be there already. */
+#include "block-device.h"
 #include "disk-device.h"
 #include "disks-private.h"
 #include "image-create.h"
@@ -175,18 +176,35 @@ static const char *may_stay_at(const struct disks *ds, const json_t *o)
 												       : want ?: json_text(o, "real_path");
 }
 
-/* The source's user says that it is the same from here. It stands in the command line, which is left as it is there. */
-static int plan_network(struct disks *ds, const json_t *o, struct err *e)
+/* Of a block device its name here may be another's. */
+static int check_identity(const json_t *o, const char *path, struct err *e)
 {
-	const char *name = json_text(o, "network");
+	const char *there = json_text(o, "identity");
+	AUTO_FREE char *here = NULL;
+
+	if (!disk_device_is(path))
+		return err_set(e, ENODEV, "there is no block device %s at the destination, where disk %s is to stay", path, path);
+	here = block_device_identity(path);
+	return !here || !there || !strcmp(here, there)
+		       ? 0
+		       : err_set(e, EINVAL,
+				 "block device %s is %s at the destination, and %s at the source: it is not the same one at both ends",
+				 path, here, there);
+}
+
+/* The source's user says that it is the same from here. It stands in the command line, which is left as it is there. */
+static int plan_by_word(struct disks *ds, const json_t *o, struct err *e)
+{
+	const char *name = json_text(o, "by_word");
 
 	if (!name || !json_text(o, "node") || !json_text(o, "format"))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
 	if (!target_has_state(ds->target))
-		return err_set(e, ENOTSUP,
-			       "disk %s is behind a network: it can stay there only in a move of a running guest with its memory", name);
+		return err_set(e, ENOTSUP, "disk %s can stay where it is only in a move of a running guest with its memory", name);
+	if (json_is_true(json_object_get(o, "device")) && check_identity(o, name, e))
+		return -e->code;
 	ds->stay[ds->stays++] = (struct staying_disk){.object = (uint32_t)json_integer_value(json_object_get(o, "object")),
-						      .network = true,
+						      .by_word = true,
 						      .path = xstrdup(name),
 						      .format = xstrdup(json_text(o, "format"))};
 	ds->target->disks_stay = true;
@@ -228,8 +246,8 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
 	if (has_number(ds, (uint32_t)object))
 		return err_set(e, EPROTO, "the source describes two disks with one number");
-	if (json_object_get(o, "network"))
-		return plan_network(ds, o, e);
+	if (json_object_get(o, "by_word"))
+		return plan_by_word(ds, o, e);
 	if (!real || !json_text(o, "file") || !json_text(o, "format"))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
 	r = plan_staying(ds, o, e);
@@ -280,7 +298,7 @@ static const char *first_file(const struct disks *ds)
 		if (!ds->list[i].device)
 			return ds->list[i].path;
 	for (i = 0; i < ds->stays; i++)
-		if (!ds->stay[i].network)
+		if (!ds->stay[i].by_word)
 			return ds->stay[i].path;
 	return NULL;
 }

@@ -1,4 +1,4 @@
-/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched) and disks-network.c. */
+/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched) and disks-by-word.c. */
 #ifndef VMFERRY_DST_DISKS_PRIVATE_H
 #define VMFERRY_DST_DISKS_PRIVATE_H
 
@@ -12,8 +12,8 @@ static inline struct disks *disks_of(struct part *p)
 
 int disks_examine(struct part *p, struct err *e);
 int disks_describe(struct part *p, json_t *accept, struct err *e);
-/* Those behind a network, once the guest's QEMU has started: it sees each in the size that it has at the source. */
-int disks_look_at_network(struct disks *ds, struct err *e);
+/* Those that stay by word, once the guest's QEMU has started: it sees each in the size that it has at the source. */
+int disks_look_at_word(struct disks *ds, struct err *e);
 void arriving_disk_fini(struct arriving_disk *d);
 void staying_disk_fini(struct staying_disk *d);
 

@@ -310,7 +310,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 {
 	size_t i;
-	int r = disks_look_at_network(ds, e);
+	int r = disks_look_at_word(ds, e);
 
 	for (i = 0; i < ds->count && !r; i++)
 		r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
@@ -378,7 +378,7 @@ int disks_note_shared(struct disks *ds, struct err *e)
 	size_t i;
 
 	for (i = 0; i < ds->stays; i++)
-		if (!ds->stay[i].network)
+		if (!ds->stay[i].by_word)
 			json_object_set_new(written, ds->stay[i].path, json_integer(file_written_ns(ds->stay[i].path)));
 	return json_object_size(written) ? attempt_note(ds->part.a, "shared", written, e) : (json_decref(written), 0);
 }

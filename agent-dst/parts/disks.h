@@ -31,12 +31,12 @@ struct arriving_disk {
 	int held_fd;		/* of its image, until QEMU has that open; -1: not */
 };
 
-/* It is the source's own: a file on storage that both hosts see, or behind a network. */
+/* It is the source's own: a file on storage that both hosts see, or whatever the source's user says that both see. */
 struct staying_disk {
 	uint32_t object;
-	bool network;
-	char *from, *real; /* as it stands in the source's argv, and the file itself there; network: NULL */
-	char *path;	   /* here; network: what it is called */
+	bool by_word;
+	char *from, *real; /* as it stands in the source's argv, and the file itself there; by_word: NULL */
+	char *path;	   /* here; by_word: what it is called */
 	char *format;
 };
 
@@ -63,8 +63,8 @@ bool disks_path_taken(const struct disks *d, const char *path);
 int disks_note_shared(struct disks *d, struct err *e);
 /* In any life: nobody has, since. */
 int disks_shared_unwritten(const struct disks *d, struct err *e);
-/* What is behind a network has been out of sight if the source's QEMU was gone when its agent began anew: -EBUSY. */
-int disks_network_watched(const struct disks *d, struct err *e);
+/* What stays by word has been out of sight if the source's QEMU was gone when its agent began anew: -EBUSY. */
+int disks_by_word_watched(const struct disks *d, struct err *e);
 /* And a person's word that the source is dead is enough: none is where that cannot be seen. */
 int disks_may_be_vouched_for(const struct disks *d, struct err *e);
 /* Its own QEMU comes later: what only a QEMU can write is written through one that helps, until disks_close_exports(). */

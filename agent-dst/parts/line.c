@@ -85,7 +85,7 @@ static int rewrite(struct line *l, struct err *e)
 	for (i = 0; i < l->disks->stays; i++) {
 		const struct staying_disk *d = &l->disks->stay[i];
 
-		if (d->network) {
+		if (d->by_word) {
 			o.network_count += names_of(l, d, network + o.network_count);
 			continue;
 		}
@@ -112,7 +112,7 @@ static int rewrite(struct line *l, struct err *e)
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    l->disks->list[i].from);
 	for (i = 0; !r && i < l->disks->stays; i++)
-		if (!l->disks->stay[i].network && !is_named(l, l->disks->stay[i].path))
+		if (!l->disks->stay[i].by_word && !is_named(l, l->disks->stay[i].path))
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    l->disks->stay[i].from);
 	return r;

@@ -186,7 +186,7 @@ static void look_at_disks(struct sampler *s, const struct disks *ds)
 		const struct guest_disk *g = ds->list[i]->guest;
 		bool plain = !strcmp(g->format, "raw") || (!strcmp(g->format, "qcow2") && !g->encrypted && !g->data_file);
 
-		if (g->network)
+		if (ds->list[i]->by_word)
 			continue;
 		files[n++] = (struct sample_file){.path = g->real_path, .allocated = g->allocated, .readable = plain};
 	}

@@ -219,19 +219,13 @@ static bool may_go_warm(const struct transfer *t)
 	return t->src.examined && t->src.was_running && !t->src.boots_there;
 }
 
-static bool has_network_disk(const struct guest *g)
-{
-	AUTO_FREE const char **names = NULL;
-	size_t n;
-
-	names = guest_network_disks(g, &n);
-	return n;
-}
-
 static void tell_other_ways(struct transfer *t)
 {
-	if (has_network_disk(&t->src.guest)) /* the others cannot leave it where it is */
-		return;
+	size_t i;
+
+	for (i = 0; i < t->src.guest.disk_count; i++)
+		if (t->src.guest.disks[i].network) /* the others cannot leave it where it is */
+			return;
 	if (may_go_warm(t))
 		report_notice(
 			&t->report,

@@ -87,7 +87,7 @@ static void put_disks(const struct transfer *t)
 	for (i = 0; i < t->disks.stays; i++) {
 		const struct disk *d = t->disks.stay[i];
 		const char *to = strcmp(d->to, disk_name(d)) ? d->to : "shared";
-		AUTO_FREE char *stays = xasprintf("%s=%s", d->guest->network ? d->guest->drive_id ?: d->guest->node : disk_name(d), to);
+		AUTO_FREE char *stays = xasprintf("%s=%s", d->by_word ? d->guest->drive_id ?: d->guest->node : disk_name(d), to);
 
 		put("--disk", stays);
 	}

@@ -46,13 +46,13 @@ void shared_disks_are_ours(struct transfer *t)
 
 int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e)
 {
-	const char *name = json_string_value(json_array_get(t->src.network_disks, 0));
+	const char *name = json_string_value(json_array_get(t->src.disks_by_word, 0));
 
 	return name && t->a.handoff.state == HO_SRC_COMMITTED && t->a.handoff.qemu_alive
 		       ? err_set(e, EBUSY,
-				 "disk %s is behind a network, where nobody can see whether the guest has written to it at the destination: its "
-				 "memory here, in a QEMU that is held (process %d), may be older, and does not go on. If the guest runs nowhere, "
-				 "end that QEMU and start the guest anew from its disk; then recover again",
+				 "nobody can see whether the guest has written to disk %s at the destination: its memory here, in a QEMU that is held "
+				 "(process %d), may be older, and does not go on. If the guest runs nowhere, end that QEMU and start the guest anew "
+				 "from its disk; then recover again",
 				 name, (int)t->src.guest.pid)
 		       : 0;
 }

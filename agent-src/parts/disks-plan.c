@@ -1,5 +1,6 @@
 /* disks-plan.c: may the disks be moved, what is told of them, and where they go. */
 #include "disks-private.h"
+#include "block-device.h"
 #include "hex.h"
 #include "host-file.h"
 #include "image-mark.h"
@@ -43,21 +44,26 @@ static bool is_to(const struct disks *ds, const struct guest_disk *d, const char
 
 static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
+	struct disk *d;
+
 	if (g->removable_empty || g->read_only)
 		return 0; /* stays as it is in the command line */
 	if (!is_to(ds, g, "shared") && guest_disk_movable(g, ds->src->opt->disks.accept, e))
 		return -e->code;
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
-	disk_add(ds, g);
-	if (!g->network)
+	d = disk_add(ds, g);
+	d->by_word = is_to(ds, g, "shared") && (g->network || g->block_device);
+	if (!d->by_word)
 		json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
 	return 0;
 }
 
 const char *disk_name(const struct disk *d)
 {
-	return d->guest->network ?: d->guest->real_path;
+	const struct guest_disk *g = d->guest;
+
+	return g->network ?: d->by_word && g->file && *g->file == '/' ? g->file : g->real_path;
 }
 
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
@@ -167,19 +173,21 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 {
 	if (ds->rests)
 		return "the guest is shut down";
-	if (g->network) /* a person's word, who cannot be asked again once its host has crashed */
-		return g->no_flush ? "it is used with cache=unsafe: what the guest has written may be in this host's memory only" : NULL;
-	if (!g->real_path || g->block_device)
-		return "it is no regular file";
+	if (!g->network && !g->real_path)
+		return "it is no regular file, and no block device";
 	if (g->data_file)
 		return "its data is in another file";
-	if (g->chain_count && !disk_keeps_chain(ds, g))
-		return "its backing files are to be made one image with it (--chain=flatten)";
 	if (g->no_flush)
 		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
+	if ((g->network || g->block_device) && g->chain_count)
+		return "nobody can see whether its backing files are the same there";
+	if (g->network)
+		return NULL;
+	if (g->chain_count && !disk_keeps_chain(ds, g))
+		return "its backing files are to be made one image with it (--chain=flatten)";
 	if (!process_has_open(ds->src->guest.pid, g->real_path))
 		return "the guest's QEMU has another file open: this one was put in its place since";
-	return image_has_locks(g->real_path) ? NULL : "the guest's QEMU does not lock it";
+	return g->block_device || image_has_locks(g->real_path) ? NULL : "the guest's QEMU does not lock it";
 }
 
 /* So that the destination can tell whether it sees the very file. */
@@ -190,7 +198,7 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 
 	if (why && is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
-	if (!why && !g->network && d->mark_fd < 0 && !is_to(ds, g, "copy"))
+	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !is_to(ds, g, "copy"))
 		d->mark_fd = image_mark(g->real_path, &d->mark);
 	return 0;
 }
@@ -217,12 +225,14 @@ static json_int_t born_ns(const char *path)
 }
 
 /* The command line says how it is reached, and the destination's QEMU what it sees there. */
-static json_t *describe_network_disk(const struct disk *d)
+static json_t *describe_by_word(const struct disk *d)
 {
 	const struct guest_disk *g = d->guest;
+	AUTO_FREE char *identity = g->block_device ? block_device_identity(g->real_path) : NULL;
 
-	return json_pack("{s:i,s:s,s:s*,s:s*,s:s,s:s,s:I}", "object", (int)d->object, "node", g->node, "drive", g->drive_id, "qdev",
-			 g->qdev, "network", g->network, "format", g->format, "virtual_size", (json_int_t)g->virtual_size);
+	return json_pack("{s:i,s:s,s:s*,s:s*,s:s,s:b,s:s*,s:s,s:I}", "object", (int)d->object, "node", g->node, "drive", g->drive_id,
+			 "qdev", g->qdev, "by_word", disk_name(d), "device", g->block_device, "identity", identity, "format", g->format,
+			 "virtual_size", (json_int_t)g->virtual_size);
 }
 
 static json_t *describe_disk(const struct disks *ds, const struct disk *d)
@@ -290,9 +300,8 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 
 	for (i = 0; i < ds->count && !r; i++) {
 		r = mark(ds, ds->list[i], e);
-		json_array_append_new(ds->described,
-				      ds->list[i]->guest->network ? describe_network_disk(ds->list[i]) : describe_disk(ds, ds->list[i]));
-		if (ds->list[i]->guest->network)
+		json_array_append_new(ds->described, ds->list[i]->by_word ? describe_by_word(ds->list[i]) : describe_disk(ds, ds->list[i]));
+		if (ds->list[i]->by_word)
 			continue;
 		r = r ? r : describe_chain(ds, ds->list[i], json_object_get(out, "files"), e);
 	}
@@ -308,7 +317,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	if (d->to || !path)
 		return;
 	d->to = xstrdup(path);
-	d->stays = (d->mark_fd >= 0 || d->guest->network) && !strcmp(json_text(said, "transfer") ?: "", "shared");
+	d->stays = (d->mark_fd >= 0 || d->by_word) && !strcmp(json_text(said, "transfer") ?: "", "shared");
 	d->to_device = json_is_true(json_object_get(said, "device"));
 	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
@@ -327,9 +336,9 @@ static void part_from_those_that_stay(struct disks *ds)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		json_array_append_new(d->guest->network ? ds->src->network_disks
-				      : d->stays	? ds->src->shared_paths
-							: ds->src->disk_paths,
+		json_array_append_new(d->by_word ? ds->src->disks_by_word
+				      : d->stays ? ds->src->shared_paths
+						 : ds->src->disk_paths,
 				      json_string(disk_name(d)));
 		if (d->stays)
 			ds->stay[ds->stays++] = d;
@@ -375,6 +384,6 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 			 d->to, "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
 			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer", d->stays ? "shared" : "copy", "flatten",
 			 g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
-			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "network",
-			 g->network != NULL);
+			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "by_word",
+			 d->by_word);
 }

@@ -19,11 +19,12 @@ struct disk {
 	int64_t mark;
 	char *old; /* an old copy of it there, and what that has; NULL: there is none */
 	struct have *have;
-	bool stays;	 /* both hosts see it: nothing of it is copied */
-	bool to_device;	 /* to is a block device, which is there already */
-	bool replaces;	 /* the disk takes its place */
-	bool begun;	 /* old is what an earlier move has left of it, and becomes the disk */
-	unsigned round;	 /* being copied, or copied last */
+	bool stays;	/* both hosts see it: nothing of it is copied */
+	bool by_word;	/* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
+	bool to_device; /* to is a block device, which is there already */
+	bool replaces;	/* the disk takes its place */
+	bool begun;	/* old is what an earlier move has left of it, and becomes the disk */
+	unsigned round; /* being copied, or copied last */
 	unsigned bitmap; /* generation of the recording bitmap */
 	bool started;
 	bool in_flight;	     /* queued by us or not yet durable there */
@@ -70,7 +71,7 @@ void disks_init(struct disks *d, struct source *src, struct data_plane *data);
 
 /* With the next object id; there is room for it. */
 struct disk *disk_add(struct disks *ds, const struct guest_disk *g);
-/* For whoever reads it: its file, or what it is behind a network. */
+/* For whoever reads it: its file, or what it is behind a network. Of one that stays by word: as the command line has it. */
 const char *disk_name(const struct disk *d);
 /* The old copy that the user wants to be used, "auto", or NULL. */
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);

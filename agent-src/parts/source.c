@@ -334,7 +334,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
 	json_object_set(begin, "disks", s->disk_paths);
 	json_object_set(begin, "shared", s->shared_paths);
-	json_object_set(begin, "network", s->network_disks);
+	json_object_set(begin, "by_word", s->disks_by_word);
 }
 
 /* The one that the agent had, and the others. */
@@ -367,8 +367,8 @@ void source_restore(struct source *s)
 	s->disk_paths = json_deep_copy(json_object_get(begin, "disks"));
 	json_decref(s->shared_paths);
 	s->shared_paths = json_deep_copy(json_object_get(begin, "shared"));
-	json_decref(s->network_disks);
-	s->network_disks = json_deep_copy(json_object_get(begin, "network"));
+	json_decref(s->disks_by_word);
+	s->disks_by_word = json_deep_copy(json_object_get(begin, "by_word"));
 }
 
 /* ---- its life ---- */
@@ -388,7 +388,7 @@ static void fini(struct part *p)
 	json_decref(s->cpu);
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);
-	json_decref(s->network_disks);
+	json_decref(s->disks_by_word);
 	free(s->script);
 }
 
@@ -415,5 +415,5 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
 			     .report = report,
 			     .disk_paths = json_array(),
 			     .shared_paths = json_array(),
-			     .network_disks = json_array()};
+			     .disks_by_word = json_array()};
 }

@@ -36,7 +36,7 @@ struct source {
 	bool patient;	   /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */
-	json_t *network_disks; /* names of those that both hosts reach over a network */
+	json_t *disks_by_word; /* names of those that both hosts see by the user's word */
 	char *script;	       /* that starts it, of one at rest */
 };
 

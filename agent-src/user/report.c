@@ -82,10 +82,10 @@ static void print_staying(FILE *to, const json_t *d)
 {
 	char a[24];
 
-	bool network = json_is_true(json_object_get(d, "network"));
+	bool by_word = json_is_true(json_object_get(d, "by_word"));
 
 	fprintf(to, "  disk    %s (%s, %s) stays where it is%s", str(d, "from"), str(d, "format"), bytes(a, d, "virtual_size"),
-		network ? ", behind a network" : ": the destination sees the same file");
+		by_word ? ", as you say that the destination sees the same one" : ": the destination sees the same file");
 	if (strcmp(str(d, "from"), str(d, "to")))
 		fprintf(to, " as %s", str(d, "to"));
 	fputs("\n", to);

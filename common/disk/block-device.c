@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 int block_device_open_alone(const char *path, int *fd, struct err *e)
@@ -28,6 +31,44 @@ int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e)
 		return err_sys(e, errno, "the size of block device %s", path);
 	*bytes = (uint64_t)size;
 	return 0;
+}
+
+static char *read_line(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[256] = "";
+
+	if (f && !fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	if (f)
+		fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	return *line ? xstrdup(line) : NULL;
+}
+
+/* Documentation/ABI/ of Linux: testing/sysfs-block-dm, stable/sysfs-block, testing/sysfs-bus-scsi, testing/sysfs-nvme */
+char *block_device_identity_in(const char *sys, dev_t device)
+{
+	static const char *const where[] = {"dm/uuid", "wwid", "device/wwid", "../wwid", "../device/wwid"};
+	AUTO_FREE char *partition_path = NULL, *partition = NULL, *id = NULL;
+	size_t i;
+
+	partition_path = xasprintf("%s/dev/block/%u:%u/partition", sys, major(device), minor(device));
+	partition = read_line(partition_path);
+	for (i = 0; i < ARRAY_LEN(where) && !id; i++) {
+		AUTO_FREE char *file = xasprintf("%s/dev/block/%u:%u/%s", sys, major(device), minor(device), where[i]);
+
+		if ((where[i][0] == '.') == (partition != NULL))
+			id = read_line(file);
+	}
+	return id ? xasprintf("%s%s%s", id, partition ? " part " : "", partition ?: "") : NULL;
+}
+
+char *block_device_identity(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) || !S_ISBLK(st.st_mode) ? NULL : block_device_identity_in("/sys", st.st_rdev);
 }
 
 static int check_end(int fd, const char *path, uint64_t at, size_t bytes, struct err *e)

@@ -5,12 +5,17 @@
 #include "err.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #define BLOCK_DEVICE_ENDS (1U << 20) /* bytes at either end that are looked at */
 
 /* Until *fd is closed nobody can mount it, or make it a part of another. -EBUSY: somebody has done so, or has it open. */
 int block_device_open_alone(const char *path, int *fd, struct err *e);
 int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e);
+/* What any host calls the same device by: its World Wide Name, the UUID of a volume. malloc'ed; NULL: it has none. */
+char *block_device_identity(const char *path);
+/* sys: where sysfs is */
+char *block_device_identity_in(const char *sys, dev_t device);
 /* -EEXIST: it is not all zeros at its ends. bytes: its size. */
 int block_device_check_blank(int fd, const char *path, uint64_t bytes, struct err *e);
 

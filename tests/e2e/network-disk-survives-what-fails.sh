@@ -68,7 +68,7 @@ kill_now "$there"
 move_wait 6
 held() { # [OPTION...]
 	recover 6 "$@"
-	said recover.log "${PATTERN:-is behind a network, where nobody can see whether the guest has written to it at the destination}"
+	said recover.log "${PATTERN:-nobody can see whether the guest has written to disk .* at the destination}"
 	assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
 }
 held --peer-is-fenced
@@ -90,7 +90,7 @@ fault_wait
 for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
 kill_now "${GUEST_PID[a]}"
 recover 8
-said recover.log "is behind a network, where nobody can see whether it was written to since the source's QEMU was lost"
+said recover.log "nobody can see whether disk .* was written to since the source's QEMU was lost"
 assert_nothing_unfinished
 assert_eq "$(qemu_dst)" "" "QEMUs at the destination"
 
@@ -108,5 +108,5 @@ kill_now "$MOVE_PID"
 for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
 kill_at_exit "$there"
 recover_there 6 a --peer-is-fenced
-said recover.log "is behind a network, where nobody can see whether it was written to since that was promised"
+said recover.log "nobody can see whether disk .* was written to since that was promised"
 [[ $(status_of "$TO/a.mon" 2>/dev/null) != running ]] || fail "the guest runs"

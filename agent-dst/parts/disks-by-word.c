@@ -1,4 +1,5 @@
-/* disks-network.c: disks that both hosts reach over a network: each QEMU by itself, as the command line says, and nothing of ours looks inside. */
+/* disks-by-word.c: disks that both hosts see by the user's word, behind a network or block devices: each QEMU reaches them as the command line says, and
+ * nothing of ours looks inside. */
 #include "disks-private.h"
 #include "json-text.h"
 
@@ -17,7 +18,7 @@ static json_t *drive_of(json_t *drives, const char *qdev)
 	return NULL;
 }
 
-static int compare_network(const struct disks *ds, json_t *drives, const struct staying_disk *d, struct err *e)
+static int compare_size(const struct disks *ds, json_t *drives, const struct staying_disk *d, struct err *e)
 {
 	const json_t *said = target_described_disk(ds->target, d->object);
 	json_t *image = json_object_get(json_object_get(drive_of(drives, json_text(said, "qdev")), "inserted"), "image");
@@ -26,10 +27,11 @@ static int compare_network(const struct disks *ds, json_t *drives, const struct 
 
 	if (!image)
 		return err_set(e, EPROTO, "the destination QEMU does not tell what disk %s is like there", d->path);
-	return here == there ? 0
-			     : err_set(e, EINVAL,
-				       "disk %s has %lld bytes from the destination, and %lld from the source: it is not the same one at both ends",
-				       d->path, (long long)here, (long long)there);
+	return here == there
+		       ? 0
+		       : err_set(e, EINVAL,
+				 "disk %s has %lld bytes from the destination, and %lld from the source: it is not the same one at both ends",
+				 d->path, (long long)here, (long long)there);
 }
 
 static int check_sizes(const struct disks *ds, struct err *e)
@@ -39,29 +41,29 @@ static int check_sizes(const struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < ds->stays && !r; i++) {
-		if (ds->stay[i].network && !drives)
+		if (ds->stay[i].by_word && !drives)
 			r = qmp_call(ds->target->qmp, "query-block", NULL, &drives, e);
-		if (ds->stay[i].network && !r)
-			r = compare_network(ds, drives, &ds->stay[i], e);
+		if (ds->stay[i].by_word && !r)
+			r = compare_size(ds, drives, &ds->stay[i], e);
 	}
 	json_decref(drives);
 	return r;
 }
 
-static int note_network(struct disks *ds, struct err *e)
+static int note_names(struct disks *ds, struct err *e)
 {
 	json_t *names = json_array();
 	size_t i;
 
 	for (i = 0; i < ds->stays; i++)
-		if (ds->stay[i].network)
+		if (ds->stay[i].by_word)
 			json_array_append_new(names, json_string(ds->stay[i].path));
-	return json_array_size(names) ? attempt_note(ds->part.a, "network", names, e) : (json_decref(names), 0);
+	return json_array_size(names) ? attempt_note(ds->part.a, "by_word", names, e) : (json_decref(names), 0);
 }
 
-int disks_look_at_network(struct disks *ds, struct err *e)
+int disks_look_at_word(struct disks *ds, struct err *e)
 {
-	int r = note_network(ds, e);
+	int r = note_names(ds, e);
 
 	return r ? r : check_sizes(ds, e);
 }
@@ -69,17 +71,16 @@ int disks_look_at_network(struct disks *ds, struct err *e)
 /* Whatever has been written to it since, and by whom. */
 static int refuse_to_run(const struct disks *ds, const char *since, struct err *e)
 {
-	const char *name = json_string_value(json_array_get(journal_last_note(ds->part.a->journal, "network"), 0));
+	const char *name = json_string_value(json_array_get(journal_last_note(ds->part.a->journal, "by_word"), 0));
 
 	return name ? err_set(e, EBUSY,
-			      "disk %s is behind a network, where nobody can see whether it was written to since %s: the guest's memory, which came "
-			      "here, is not run over it, as it may be older. Start the guest anew from its disk, once it is certain that it runs "
-			      "nowhere",
+			      "nobody can see whether disk %s was written to since %s: the guest's memory, which came here, is not run over it, as it "
+			      "may be older. Start the guest anew from its disk, once it is certain that it runs nowhere",
 			      name, since)
 		    : 0;
 }
 
-int disks_network_watched(const struct disks *ds, struct err *e)
+int disks_by_word_watched(const struct disks *ds, struct err *e)
 {
 	return json_is_true(json_object_get(journal_last_note(ds->part.a->journal, "paused"), "lost"))
 		       ? refuse_to_run(ds, "the source's QEMU was lost", e)
