@@ -242,7 +242,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	json_int_t object = json_integer_value(json_object_get(o, "object"));
 	int r;
 
-	if (!object_is_disk((uint32_t)object))
+	if (object != (uint32_t)object || !object_is_disk((uint32_t)object))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
 	if (has_number(ds, (uint32_t)object))
 		return err_set(e, EPROTO, "the source describes two disks with one number");

@@ -30,8 +30,10 @@ cp "$DIR/behind" "$DIR/before"
 
 truncate -s 17M "$DIR/larger"
 larger=$(losetup -f --show "$DIR/larger")
-refused 'there is no block device /dev/vmferry-none' --disk "d0=/dev/vmferry-none"
-[[ ! -e /dev/vmferry-none ]] || fail "it is there now"
+none=/dev/vmferry-none-$$
+at_exit "rm -f $none"
+refused "there is no block device $none at the destination" --disk "d0=$none"
+[[ ! -e $none ]] || fail "it is there now"
 refused 'has 17825792 bytes and the disk 16777216' --disk "d0=$larger"
 losetup -d "$larger"
 refused "b.qcow2 is a qcow2 image: onto block device $loop" --disk "d1=$loop"

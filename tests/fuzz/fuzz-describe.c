@@ -46,10 +46,20 @@ static const char tpm[] =
 	"\"-chardev\",\"socket,id=c,path=/t\",\"-tpmdev\",\"emulator,id=t,chardev=c\"],\"tpm\":{\"socket\":\"/t\",\"tpm2\":true,"
 	"\"locality\":\"allow-set-locality\",\"seccomp\":\"action=none\"}}";
 
+/* Disks that both hosts see, by a lock and by word. */
+static const char staying[] =
+	"{\"name\":\"a\",\"exe\":\"/bin/true\",\"machine\":\"pc\",\"channels\":1,\"cwd\":\"/w\",\"ram_mode\":\"pages\",\"argv\":[\"q\",\"-drive\","
+	"\"file=nbd://h/x,if=none,id=d\",\"-drive\",\"file=/etc/passwd,if=none,id=e\",\"-blockdev\",\"driver=rbd,node-name=f,pool=p,image=i\"],"
+	"\"disks\":[{\"object\":1,\"by_word\":\"nbd://h/x\",\"node\":\"#b1\",\"drive\":\"d\",\"qdev\":\"/machine/x\",\"format\":\"raw\",\"virtual_size\":1},"
+	"{\"object\":2,\"node\":\"#b2\",\"file\":\"/etc/passwd\",\"real_path\":\"/etc/passwd\",\"format\":\"raw\",\"virtual_size\":1,\"allocated\":1,"
+	"\"mark\":17592186044417,\"shared\":true},{\"object\":3,\"by_word\":\"/dev/null\",\"node\":\"f\",\"device\":true,\"identity\":\"naa.1\","
+	"\"format\":\"raw\",\"virtual_size\":1}]}";
+
 static void write_seeds(void)
 {
 	seed_write("seed", seed, sizeof(seed) - 1);
 	seed_write("lies", lies, sizeof(lies) - 1);
+	seed_write("staying", staying, sizeof(staying) - 1);
 	seed_write("tpm", tpm, sizeof(tpm) - 1);
 }
 
@@ -62,7 +72,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	struct move_config cfg = {.runtime_dir = "/tmp/vmferry-fuzz-none"};
+	struct move_config cfg = {.runtime_dir = "/tmp/vmferry-fuzz-none", .state_dir = "/tmp/vmferry-fuzz-none"};
 	json_t *description = json_loadb((const char *)p, n, 0, NULL), *accept;
 	struct transfer *t;
 	struct err e;
