@@ -17,10 +17,12 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 
-#define CONNECT_MS 10000
-#define HELLO_MS   10000
-#define START_MS   15000
-#define END_MS	   10000
+#define CONNECT_MS    10000
+#define HELLO_MS      10000
+#define START_MS      15000
+#define END_MS	      10000
+#define MEET_TRIES    4
+#define MEET_PAUSE_MS 300
 
 enum dest_kind dest_kind(const char *where)
 {
@@ -255,6 +257,20 @@ static int meet(struct dest *d, const char *port, unsigned channel, struct dest_
 	return 0;
 }
 
+/* One that was broken off says nothing of the next: strangers may have had it put out of the door there. The first failure is what is told. */
+static int meet_at_last(struct dest *d, const char *port, unsigned channel, struct link *out, struct err *e)
+{
+	int first = meet(d, port, channel, NULL, out, e), r = first;
+	struct err again;
+	unsigned i;
+
+	for (i = 1; i < MEET_TRIES && (r == -EPIPE || r == -ECONNRESET); i++) {
+		poll(NULL, 0, MEET_PAUSE_MS);
+		r = meet(d, port, channel, NULL, out, &again);
+	}
+	return r ? first : 0;
+}
+
 static int start(struct dest *d, const struct dest_config *cfg, struct err *e)
 {
 	AUTO_FREE char *agent = dest_agent_here();
@@ -281,7 +297,7 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 		abort();
 	r = start(d, cfg, e);
 	if (!r)
-		r = meet(d, d->port, 0, NULL, control, e);
+		r = meet_at_last(d, d->port, 0, control, e);
 	if (r)
 		return err_prefix(e, "destination %s", cfg->where);
 	net_limit_silence(control->fd);
@@ -293,7 +309,7 @@ int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struc
 	char port[16];
 
 	snprintf(port, sizeof(port), "%u", data_port);
-	return meet(d, port, number, NULL, link, e) ? err_prefix(e, "data channel %u", number) : 0;
+	return meet_at_last(d, port, number, link, e) ? err_prefix(e, "data channel %u", number) : 0;
 }
 
 int dest_connect_again(struct dest *d, unsigned data_port, unsigned number, struct dest_again *again, struct link *link, struct err *e)
