@@ -105,10 +105,9 @@ static void check_user(struct entry *n)
 
 static void check_line(struct entry *n)
 {
-	struct args_options o = {.cwd = n->g.cwd, .configs = n->g.line.configs, .config_count = n->g.line.config_count, .tpm = true};
 	struct err e;
 
-	if (qemu_args_rewrite(&n->line, n->g.line.argv, n->g.line.argc, &o, &e) < 0)
+	if (guest_read_line(&n->g, false, &n->line, &e) < 0)
 		because(n, xstrdup(e.msg), NULL);
 }
 
@@ -193,12 +192,12 @@ static void examine(struct entry *n, const struct listing *l)
 		return;
 	}
 	qemu_args_basics(&n->basics, n->g.line.expanded, n->g.line.expanded_count);
-	check_line(n);
 	/* another program lives on that monitor, and would notice */
 	if (!n->moving && !n->g.owner_hint)
 		ask(n, l->loop);
 	else if (n->g.qmp.path)
 		n->monitor = MONITOR_BUSY;
+	check_line(n); /* of which its disks say what may stay as it is */
 }
 
 static void entry_fini(struct entry *n)
@@ -258,7 +257,7 @@ static json_t *disks_json(const struct entry *n)
 
 		if (!d->removable_empty)
 			json_array_append_new(out,
-					      json_pack("{s:s*,s:s*,s:s*,s:I,s:I,s:b}", "path", d->real_path ? d->real_path : d->file,
+					      json_pack("{s:s*,s:s*,s:s*,s:I,s:I,s:b}", "path", d->real_path ?: d->file ?: d->network,
 							"node", d->node, "format", d->format, "virtual_size", (json_int_t)d->virtual_size,
 							"allocated", (json_int_t)d->allocated, "read_only", d->read_only));
 	}
@@ -326,7 +325,7 @@ static void print_disks(const struct entry *n)
 
 	for (i = 0; i < n->g.disk_count; i++) {
 		const struct guest_disk *d = &n->g.disks[i];
-		AUTO_FREE char *path = text_shown(d->real_path ? d->real_path : d->file ? d->file : d->node);
+		AUTO_FREE char *path = text_shown(d->real_path ?: d->file ?: d->network ?: d->node);
 
 		if (!d->removable_empty)
 			printf("  disk     %s (%s, %s%s)\n", path, d->format ? d->format : "?", format_bytes(size, d->virtual_size),

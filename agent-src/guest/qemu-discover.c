@@ -571,3 +571,33 @@ void guest_fini(struct guest *g)
 	swtpm_fini(&g->tpm);
 	*g = (struct guest){.pid = 0};
 }
+
+/* ---- its line ---- */
+
+/* The nodes and drives of disks behind a network; malloc'ed, the strings are the guest's. */
+static const char **network_disks(const struct guest *g, size_t *count)
+{
+	const char **out = xcalloc(2 * g->disk_count + 1, sizeof(*out));
+	size_t i;
+
+	for (*count = i = 0; i < g->disk_count; i++) {
+		if (g->disks[i].network && g->disks[i].drive_id)
+			out[(*count)++] = g->disks[i].drive_id;
+		if (g->disks[i].network && g->disks[i].node)
+			out[(*count)++] = g->disks[i].node;
+	}
+	return out;
+}
+
+int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e)
+{
+	struct args_options o = {.cwd = g->cwd,
+				 .configs = g->line.configs,
+				 .config_count = g->line.config_count,
+				 .tpm = true,
+				 .no_state = no_state};
+	AUTO_FREE const char **network = network_disks(g, &o.network_count);
+
+	o.network = network;
+	return qemu_args_rewrite(out, g->line.argv, g->line.argc, &o, e);
+}

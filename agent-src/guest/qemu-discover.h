@@ -140,8 +140,8 @@ enum {
 int guest_check_user(const struct guest *g, struct err *e);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
-/* The nodes and drives of those that are behind a network; malloc'ed, the strings are the guest's. */
-const char **guest_network_disks(const struct guest *g, size_t *count);
+/* What its line refers to, and can be carried: nothing of it goes elsewhere. no_state: it is to start anew. As qemu_args_rewrite(). */
+int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media

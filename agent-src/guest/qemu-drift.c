@@ -135,13 +135,12 @@ static bool is_on_line(const struct args_result *line, const struct guest_disk *
 
 static int check_media(const struct guest *g, struct err *e)
 {
-	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count, .tpm = true};
 	struct args_result line;
 	struct err why;
 	size_t i;
 	int r = 0;
 
-	if (qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, &why) < 0)
+	if (guest_read_line(g, false, &line, &why) < 0)
 		return 0; /* said elsewhere */
 	for (i = 0; i < g->disk_count && r == 0; i++) {
 		const struct guest_disk *d = &g->disks[i];

@@ -343,20 +343,6 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why) : 0;
 }
 
-const char **guest_network_disks(const struct guest *g, size_t *count)
-{
-	const char **out = xcalloc(2 * g->disk_count + 1, sizeof(*out));
-	size_t i;
-
-	for (*count = i = 0; i < g->disk_count; i++) {
-		if (g->disks[i].network && g->disks[i].drive_id)
-			out[(*count)++] = g->disks[i].drive_id;
-		if (g->disks[i].network)
-			out[(*count)++] = g->disks[i].node;
-	}
-	return out;
-}
-
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)
 {
 	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *id = d->qdev ? strrchr(d->qdev, '/') : NULL;

@@ -47,19 +47,12 @@ static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
 	const struct guest *g = &fs->src->guest;
-	struct args_options o = {.cwd = g->cwd,
-				 .configs = g->line.configs,
-				 .config_count = g->line.config_count,
-				 .tpm = true,
-				 .no_state = !fs->src->qmp || fs->src->boots_there};
-	AUTO_FREE const char **network = guest_network_disks(g, &o.network_count);
 	struct args_result r;
 	json_t *files;
 	size_t i;
 
-	o.network = network;
 	json_object_set(out, "files", fs->described);
-	if (qemu_args_rewrite(&r, g->line.argv, g->line.argc, &o, e))
+	if (guest_read_line(g, !fs->src->qmp || fs->src->boots_there, &r, e))
 		return 0; /* the destination comes to the same result, and says it */
 	files = args_files_json(&r);
 	json_array_extend(fs->described, files);

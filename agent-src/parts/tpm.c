@@ -20,17 +20,12 @@ static struct tpm *tpm_of(struct part *p)
 /* Malloc'ed, or NULL: it has none, or its line is refused by the destination. */
 static char *find_socket(const struct guest *g)
 {
-	struct args_options o = {.cwd = g->cwd,
-				 .configs = g->line.configs,
-				 .config_count = g->line.config_count,
-				 .tpm = true,
-				 .no_state = true};
 	struct args_result r;
 	struct err ignored;
 	char *socket = NULL;
 	size_t i;
 
-	if (qemu_args_rewrite(&r, g->line.argv, g->line.argc, &o, &ignored))
+	if (guest_read_line(g, true, &r, &ignored))
 		return NULL;
 	for (i = 0; i < r.file_count && !socket; i++)
 		socket = r.files[i].role == ARGS_TPM ? xstrdup(r.files[i].path) : NULL;

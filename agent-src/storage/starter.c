@@ -360,7 +360,6 @@ static int look_beside(struct storage *s, const char *file, char **found, struct
 static int look_around(struct storage *s, char **found, struct err *e)
 {
 	const struct guest *g = &s->guest;
-	struct args_options o = {.cwd = g->cwd, .configs = g->line.configs, .config_count = g->line.config_count, .tpm = true};
 	struct args_result line;
 	struct err why;
 	size_t i;
@@ -369,7 +368,7 @@ static int look_around(struct storage *s, char **found, struct err *e)
 	for (i = 0; i < g->disk_count && !r; i++)
 		if (g->disks[i].real_path && !g->disks[i].read_only)
 			r = look_beside(s, g->disks[i].real_path, found, e);
-	if (r || qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, &why))
+	if (r || guest_read_line(g, false, &line, &why))
 		return r;
 	for (i = 0; i < line.file_count && !r; i++)
 		if (line.files[i].role == ARGS_DISK && line.files[i].path)

@@ -21,6 +21,8 @@ refused() { # PATTERN OPTION...
 mkdir "$DIR/there"
 guest_with_nbd_disk
 to_local
+"$BIN/vmferry" list >"$DIR/list"
+grep -qF "  disk     $(nbd_uri s) (raw, 16.0 MiB)" "$DIR/list" || fail "list: $(<"$DIR/list")"
 refused "$(nbd_uri s) is behind a network, and is not copied: .*--disk d0=shared leaves it where it is"
 refused "can stay where it is only in a move of a running guest with its memory" --how warm --disk d0=shared
 
