@@ -36,7 +36,9 @@ assert_run 'all(m["bytes_wire"] > 30e6 for m in moves if m["tool"] in ("single",
 assert_run 'all(m["cpu_s"]["source QEMU"] > 0 for m in moves)'
 assert_run 'all(len(m["series"]["beats"]) == len(m["series"]["wire_bps"]) == len(m["series"]["ram_left"]) for m in moves)'
 assert_run 'all(sum(m["series"]["beats"]) > 300 and max(w or 0 for w in m["series"]["work"]) > 10 for m in moves)'
-assert_run 'all({"migrate", "stop", "resume", "completed", "done"} <= {e["what"] for e in m["events"]} for m in moves)'
+assert_run 'all({"migrate", "stop", "resume", "done"} <= {e["what"] for e in m["events"]} for m in moves)'
+# vmferry holds the source's QEMU as soon as one of its monitors has said so: the other may not have said it, ever
+assert_run 'all("completed" in {e["what"] for e in m["events"]} for m in moves if not m["tool"].startswith("vmferry"))'
 # The rest of what the guest fills, 75 MiB, is heap.
 assert_run 'r["plan"]["cached_percent"] == 20 and all(m["cached_percent"] == 20 for m in moves)'
 assert_run 'all(m["verified"]["pages_checked"] == 60 * 256 for m in moves)'
