@@ -62,7 +62,8 @@ static bool is_here(const char *path, const json_t *file)
 
 	if (!json_text(file, "digest") || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != number(file, "size"))
 		return false;
-	return !file_digest(path, is_backing(file), &size, digest, &e) && !strcmp(digest, json_text(file, "digest"));
+	return !file_digest(path, is_backing(file) || !strcmp(json_text(file, "role") ?: "", "disk"), &size, digest, &e) &&
+	       !strcmp(digest, json_text(file, "digest"));
 }
 
 static bool is_writable_dir_of(const char *path)

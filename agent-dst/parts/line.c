@@ -56,6 +56,32 @@ static size_t names_of(const struct line *l, const struct staying_disk *d, const
 	return n;
 }
 
+static bool is_where_a_disk_goes(const struct disks *d, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (!strcmp(d->list[i].path, path))
+			return true;
+	for (i = 0; i < d->stays; i++)
+		if (!strcmp(d->stay[i].path, path))
+			return true;
+	return false;
+}
+
+/* What QEMU writes to there, and is none of the disks that come, would be whatever has its name. */
+static int check_is_carried(const struct line *l, const struct args_file *f, struct err *e)
+{
+	bool is_disk = f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS;
+
+	return !is_disk || f->read_only || !f->to || is_where_a_disk_goes(l->disks, f->to)
+		       ? 0
+		       : err_set(e, ENOTSUP,
+				 "the guest's command line has the disk %s (-%s), which its QEMU has in none of its drives: it is not carried, and "
+				 "the destination's QEMU would open what has its name there",
+				 f->path, f->option);
+}
+
 static int rewrite(struct line *l, struct err *e)
 {
 	const json_t *files = json_object_get(l->target->description, "files");
@@ -115,6 +141,8 @@ static int rewrite(struct line *l, struct err *e)
 		if (!l->disks->stay[i].by_word && !is_named(l, l->disks->stay[i].path))
 			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				    l->disks->stay[i].from);
+	for (i = 0; !r && i < l->target->args.file_count; i++)
+		r = check_is_carried(l, &l->target->args.files[i], e);
 	return r;
 }
 
@@ -196,6 +224,17 @@ static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 	return false;
 }
 
+/* Two guests would have one memory: at the latest when this one's is loaded. */
+static int check_memory(const struct args_file *f, const char *path, struct err *e)
+{
+	struct stat st;
+	pid_t pid = f->role == ARGS_MEMORY && !f->read_only && !stat(path, &st) && S_ISREG(st.st_mode) ? process_that_opened(path, 0) : 0;
+
+	return pid ? err_set(e, EBUSY, "the guest's memory is to be in the file %s, which process %d has open at the destination", path,
+			     (int)pid)
+		   : 0;
+}
+
 /* Files, directories and bridges that the new command line needs and nobody brings. */
 static int check_surroundings(const struct line *l, struct err *e)
 {
@@ -208,7 +247,7 @@ static int check_surroundings(const struct line *l, struct err *e)
 		bool asked = named && named[0] == '/' && strcmp(f->option, "L");
 		AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
-		if (check_tpm(l, f, e))
+		if (check_tpm(l, f, e) || (named && check_memory(f, named, e)))
 			return -e->code;
 		if (path && access(path, F_OK))
 			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,

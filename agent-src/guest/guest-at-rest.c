@@ -171,6 +171,25 @@ static int check_memory(const struct guest *g, const struct args_file *f, struct
 		       : 0;
 }
 
+/* What QEMU only reads is told by its contents, and they must be all. */
+static int check_read_only(const struct args_file *f, struct err *e)
+{
+	struct qcow2_header h;
+	struct stat st;
+	int r = 0;
+
+	if ((f->role != ARGS_DISK && f->role != ARGS_MEDIA) || !f->read_only || !f->path || (f->format && strcmp(f->format, "qcow2")) ||
+	    stat(f->path, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	if (qcow2_header_read(f->path, &h, e))
+		return -e->code;
+	if (h.backing || h.data_file)
+		r = err_set(e, ENOTSUP, "%s, which the guest only reads, is an image that needs %s, which is not carried", f->path,
+			    h.backing ?: h.data_file);
+	qcow2_header_fini(&h);
+	return r;
+}
+
 /* What QEMU writes to, among the files of its line. */
 static int find_disks(struct guest *g, struct err *e)
 {
@@ -186,6 +205,7 @@ static int find_disks(struct guest *g, struct err *e)
 		const struct args_file *f = &line.files[i];
 
 		r = check_memory(g, f, e);
+		r = r ? r : check_read_only(f, e);
 		if (!r && (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only && f->path)
 			r = add_disk(g, f, e);
 	}

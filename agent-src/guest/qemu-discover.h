@@ -142,6 +142,8 @@ int guest_check_user(const struct guest *g, struct err *e);
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* What its line refers to, and can be carried: nothing of it goes elsewhere. no_state: it is to start anew. As qemu_args_rewrite(). */
 int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
+/* 0, or -ENOTSUP: its QEMU has another file open than what has that name now, which we would read. */
+int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media
@@ -149,6 +151,8 @@ bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n
 int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e);
 /* The devices' part of that, from an answer to qom-list of /machine/peripheral. */
 int guest_check_devices(const struct guest *g, json_t *present, struct err *e);
+/* And those without an id, of /machine/peripheral-anon. */
+int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e);
 /* Whether this file of the command line (absolute) is in one of the guest's drives now. */
 bool guest_is_inserted(const struct guest *g, const char *path);
 /* A path of the guest's command line, against its directory; malloc'ed. */

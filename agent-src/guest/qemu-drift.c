@@ -3,11 +3,14 @@
  * it started is not on it, and a destination started from it would refuse the guest's state, or show it another medium.
  */
 #include "qemu-discover.h"
+#include "json-text.h"
+#include "process.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- devices ---- */
@@ -91,16 +94,112 @@ int guest_check_devices(const struct guest *g, json_t *present, struct err *e)
 	return r;
 }
 
+/* Those without an id are numbered as they come: "device[0]" … There are more of them than -device options, as a -drive makes one, too. */
+static size_t nameless_on_line(const struct guest *g)
+{
+	struct qemu_opt opt;
+	size_t i = 1, n = 0;
+
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct props p;
+
+		if (!opt.value || strcmp(opt.name, "device"))
+			continue;
+		props_parse(&p, opt.value);
+		n += !kv_get(&p.l, "id", NULL);
+		props_fini(&p);
+	}
+	return n;
+}
+
+int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e)
+{
+	size_t i, n = 0, last = 0;
+	unsigned long at;
+	json_t *one;
+
+	json_array_foreach(present, i, one) {
+		const char *name = json_text(one, "name");
+
+		if (!name || sscanf(name, "device[%lu]", &at) != 1)
+			continue;
+		n++;
+		last = MAX(last, (size_t)at + 1);
+	}
+	return n == last && n >= nameless_on_line(g)
+		       ? 0
+		       : err_set(e, ENOTSUP,
+				 "a device without an id was unplugged while the guest ran, but its command line, from which the destination starts, "
+				 "still has it; plug it in again first (device_add)");
+}
+
+static int list(const struct guest *g, struct qmp *q, const char *path, json_t **out, struct err *e)
+{
+	return qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-list", json_pack("{s:s}", "path", path), out, e);
+}
+
 static int check_devices(const struct guest *g, struct qmp *q, struct err *e)
 {
 	json_t *present;
-	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-list",
-			    json_pack("{s:s}", "path", "/machine/peripheral"), &present, e);
+	int r = list(g, q, "/machine/peripheral", &present, e);
 
 	if (r < 0)
 		return r;
 	r = guest_check_devices(g, present, e);
 	json_decref(present);
+	if (r || list(g, q, "/machine/peripheral-anon", &present, e))
+		return r;
+	r = guest_check_nameless_devices(g, present, e);
+	json_decref(present);
+	return r;
+}
+
+/* ---- disks ---- */
+
+static const struct guest_disk *disk_of_device(const struct guest *g, const char *id)
+{
+	AUTO_FREE char *path = xasprintf("/machine/peripheral/%s", id);
+	size_t i, n = strlen(path);
+
+	for (i = 0; i < g->disk_count; i++) {
+		const char *qdev = g->disks[i].qdev;
+
+		if (qdev && !strncmp(qdev, path, n) && strchr("/", qdev[n]))
+			return &g->disks[i];
+	}
+	return NULL;
+}
+
+/* A device of that name may have been unplugged, and plugged in again on another disk. */
+static int check_drive(const struct guest *g, const struct kv_list *device, struct err *e)
+{
+	const char *id = kv_get(device, "id", NULL), *drive = kv_get(device, "drive", NULL);
+	const struct guest_disk *d = id && drive ? disk_of_device(g, id) : NULL;
+
+	if (!d || d->removable_empty || (d->drive_id && !strcmp(d->drive_id, drive)) || (d->node && !strcmp(d->node, drive)))
+		return 0;
+	return err_set(
+		e, ENOTSUP,
+		"device %s has another disk (%s) than its command line says (%s), from which the destination starts: it was plugged in "
+		"anew while the guest ran. Have it as it was first (device_del, device_add)",
+		id, d->drive_id ?: d->node, drive);
+}
+
+static int check_drives(const struct guest *g, struct err *e)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+	int r = 0;
+
+	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct props p;
+
+		if (!opt.value || strcmp(opt.name, "device"))
+			continue;
+		props_parse(&p, opt.value);
+		r = check_drive(g, &p.l, e);
+		props_fini(&p);
+	}
 	return r;
 }
 
@@ -133,6 +232,53 @@ static bool is_on_line(const struct args_result *line, const struct guest_disk *
 	return false;
 }
 
+static const struct guest_disk *disk_of_drive(const struct guest *g, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].drive_id && !strcmp(g->disks[i].drive_id, id))
+			return &g->disks[i];
+	return NULL;
+}
+
+/* Media may have changed places. One that is in no drive any more is taken out there, too (guest_is_inserted). */
+static int check_medium_of(const struct guest *g, const struct kv_list *drive, struct err *e)
+{
+	const char *id = kv_get(drive, "id", NULL), *file = kv_get(drive, "file", NULL);
+	const struct guest_disk *d = id && file ? disk_of_drive(g, id) : NULL;
+	AUTO_FREE char *path = NULL, *real = NULL;
+
+	if (!d || !d->removable || strchr(file, ':') || !guest_is_inserted(g, file))
+		return 0;
+	path = guest_path(g, file);
+	real = realpath(path, NULL);
+	if ((d->file && !strcmp(d->file, file)) || (real && d->real_path && !strcmp(d->real_path, real)))
+		return 0;
+	return err_set(
+		e, ENOTSUP,
+		"medium %s is in another drive than its command line says (%s), from which the destination starts; put it back first", file,
+		id);
+}
+
+static int check_media_of_drives(const struct guest *g, struct err *e)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+	int r = 0;
+
+	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct kv_list l;
+
+		if (!opt.value || strcmp(opt.name, "drive"))
+			continue;
+		kv_parse(&l, opt.value);
+		r = check_medium_of(g, &l, e);
+		kv_fini(&l);
+	}
+	return r;
+}
+
 static int check_media(const struct guest *g, struct err *e)
 {
 	struct args_result line;
@@ -155,9 +301,21 @@ static int check_media(const struct guest *g, struct err *e)
 	return r;
 }
 
+int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e)
+{
+	return !g->pid || !process_shows_files(g->pid) || process_has_open(g->pid, path)
+		       ? 0
+		       : err_set(e, ENOTSUP,
+				 "%s was replaced, or removed, since the guest started: its QEMU reads another file, which had that name then, and "
+				 "which cannot be carried. Put that back, or have the guest started again",
+				 path);
+}
+
 int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e)
 {
 	int r = check_devices(g, q, e);
 
+	r = r < 0 ? r : check_drives(g, e);
+	r = r < 0 ? r : check_media_of_drives(g, e);
 	return r < 0 ? r : check_media(g, e);
 }

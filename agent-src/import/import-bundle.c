@@ -1,5 +1,6 @@
 /* import-bundle.c: see import-bundle.h. */
 #include "import-bundle.h"
+#include "process.h"
 #include "bundle-receive.h"
 #include "bundle-tar.h"
 #include "child.h"
@@ -322,6 +323,13 @@ static bool is_made_here(enum args_role role)
 /* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
 static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
 {
+	struct stat st;
+	pid_t pid =
+		f->role == ARGS_MEMORY && !f->read_only && !stat(f->path, &st) && S_ISREG(st.st_mode) ? process_that_opened(f->path, 0) : 0;
+
+	if (pid)
+		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,
+			       (int)pid);
 	if (args_role_is_content(f->role))
 		return is_ours(m, f) ? 0
 				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,

@@ -42,12 +42,25 @@ static bool is_to(const struct disks *ds, const struct guest_disk *d, const char
 	return said && !strcmp(said, word);
 }
 
+/* It is a file of the guest's, which is told by its contents, and they must be all. */
+static int check_read_only(const struct guest_disk *g, struct err *e)
+{
+	const char *why = g->chain_count		     ? "is an image that is based on another"
+			  : g->data_file		     ? "keeps its data in an external file"
+			  : g->block_device && !g->removable ? "is a block device"
+							     : NULL;
+
+	return why ? err_set(e, ENOTSUP, "the read-only disk %s %s, which is not carried", g->real_path ?: g->node, why) : 0;
+}
+
 static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	struct disk *d;
 
-	if (g->removable_empty || g->read_only)
-		return 0; /* stays as it is in the command line */
+	if (g->removable_empty)
+		return 0;
+	if (g->read_only) /* stays as it is in the command line */
+		return check_read_only(g, e);
 	if (!is_to(ds, g, "shared") && guest_disk_movable(g, ds->src->opt->disks.accept, e))
 		return -e->code;
 	if (ds->count == DISKS_MAX)
@@ -190,12 +203,30 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 	return g->block_device || image_has_locks(g->real_path) ? NULL : "the guest's QEMU does not lock it";
 }
 
+/* Some node, if not the one that the device has: cache.no-flush of a -blockdev. */
+static bool some_node_never_flushes(const struct disks *ds)
+{
+	json_t *nodes, *node;
+	struct err ignored;
+	bool yes = false;
+	size_t i;
+
+	if (qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, &ignored))
+		return false;
+	json_array_foreach(nodes, i, node)
+		yes |= json_is_true(json_object_get(json_object_get(node, "cache"), "no-flush"));
+	json_decref(nodes);
+	return yes;
+}
+
 /* So that the destination can tell whether it sees the very file. */
 static int mark(const struct disks *ds, struct disk *d, struct err *e)
 {
 	const struct guest_disk *g = d->guest;
 	const char *why = what_keeps_it_from_staying(ds, g);
 
+	if (!why && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
+		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
 	if (why && is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
 	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !is_to(ds, g, "copy"))
@@ -282,6 +313,8 @@ static int describe_chain(const struct disks *ds, const struct disk *d, json_t *
 			return err_set(e, ENOTSUP, "more than %d files", HOST_FILES_MAX);
 		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path,
 				  "name", b->name, "object", (int)d->object, "parent", parent);
+		if (guest_reads_what_is_there(&ds->src->guest, b->real_path, e))
+			return -e->code;
 		if (b->allocated > LONG_READ)
 			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
 		host_file_look(ds->src->opt, entry);
@@ -368,6 +401,11 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", disk_name(d));
 	}
 	part_from_those_that_stay(ds);
+	if (json_array_size(ds->src->disks_by_word))
+		report_notice(
+			ds->src->report,
+			"nothing keeps two QEMUs from writing to %s at once: when the guest is at the destination, do not start it here again",
+			json_string_value(json_array_get(ds->src->disks_by_word, 0)));
 	disks_unmark(ds);
 	return r;
 }

@@ -43,6 +43,19 @@ static void look_at_medium(const struct guest *g, json_t *entry)
 		json_object_set_new(entry, "ejected", json_true());
 }
 
+/* Of those that QEMU keeps open. By --media=path another one is as good. */
+static int check_replaced(const struct guest *g, const json_t *entry, struct err *e)
+{
+	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
+	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
+	bool stays_open = is == ARGS_DISK || is == ARGS_MEDIA || is == ARGS_PFLASH_CODE;
+
+	return stays_open && path && *path == '/' && json_is_true(json_object_get(entry, "read_only")) &&
+			       !json_is_true(json_object_get(entry, "ejected")) && strcmp(json_text(entry, "wish") ?: "", "path")
+		       ? guest_reads_what_is_there(g, path, e)
+		       : 0;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
@@ -50,6 +63,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	struct args_result r;
 	json_t *files;
 	size_t i;
+	int code = 0;
 
 	json_object_set(out, "files", fs->described);
 	if (guest_read_line(g, !fs->src->qmp || fs->src->boots_there, &r, e))
@@ -62,10 +76,11 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	for (i = 0; i < json_array_size(fs->described); i++) {
 		host_file_look(fs->src->opt, json_array_get(fs->described, i));
 		look_at_medium(g, json_array_get(fs->described, i));
+		code = code ? code : check_replaced(g, json_array_get(fs->described, i), e);
 	}
 	json_object_set_new(out, "nics", args_nics_json(&r));
 	args_result_fini(&r);
-	return 0;
+	return code;
 }
 
 /* ---- which are sent ---- */

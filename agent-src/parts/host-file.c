@@ -58,6 +58,6 @@ void host_file_look(const struct move_options *o, json_t *entry)
 	    !json_is_true(json_object_get(entry, "read_only")))
 		return;
 	json_object_set_new(entry, "wish", json_string(wish_for(o, role)));
-	if (S_ISREG(st.st_mode) && !file_digest(path, !strcmp(role, "backing"), &size, digest, &e))
+	if (S_ISREG(st.st_mode) && !file_digest(path, !strcmp(role, "backing") || !strcmp(role, "disk"), &size, digest, &e))
 		json_object_set_new(entry, "digest", json_string(digest));
 }

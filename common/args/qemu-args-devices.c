@@ -30,6 +30,7 @@ static const struct refusal refused_devices[] = {
 	{"ivshmem*", "its memory is shared with other processes of this host"},
 	{"x-pci-proxy-dev", OTHER_PROCESS},
 	{"nvme*", QEMU_CANNOT},
+	{"virtio-pmem*", "what it keeps is in a file that QEMU does not carry along, and vmferry does not either"},
 	{"usb-mtp", QEMU_CANNOT},
 	{"virtio-vga-gl", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
 	{"virtio-gpu-gl*", QEMU_CANNOT " while it renders on the host's GPU; use virtio-gpu-pci"},
@@ -98,6 +99,7 @@ static const struct file_key {
 
 static void map_files(struct rewrite *w, struct item *it, const char *kind)
 {
+	bool shared = kv_flag(&it->p.l, "share", false);
 	size_t i, k;
 
 	for (i = 0; kind && i < it->p.l.n; i++) {
@@ -110,7 +112,7 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 				continue;
 			/* a bare name is one of QEMU's own ROMs */
 			if (f->role != ARGS_ROM || strchr(p->value, '/'))
-				args_file(w, it, f->role, f->read_only, NULL, &p->value);
+				args_file(w, it, f->role, f->read_only || (f->role == ARGS_MEMORY && !shared), NULL, &p->value);
 			break;
 		}
 	}

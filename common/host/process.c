@@ -317,6 +317,14 @@ bool process_has_open(pid_t pid, const char *path)
 	return !stat(path, &st) && has_open(dir, st.st_dev, st.st_ino);
 }
 
+bool process_shows_files(pid_t pid)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+	return !access(dir, R_OK | X_OK);
+}
+
 pid_t process_that_opened(const char *path, pid_t but)
 {
 	DIR *d = opendir("/proc");

@@ -51,6 +51,8 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 /* A process (not ourselves, and not but) that has this file open; 0: none that we may see. */
 pid_t process_that_opened(const char *path, pid_t but);
 bool process_has_open(pid_t pid, const char *path);
+/* Whether it can be told what it has open. */
+bool process_shows_files(pid_t pid);
 /* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
  * be told. */
 bool process_may_have_socket(pid_t pid, const char *path);
