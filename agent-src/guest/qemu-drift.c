@@ -94,30 +94,41 @@ int guest_check_devices(const struct guest *g, json_t *present, struct err *e)
 	return r;
 }
 
-/* Those without an id are numbered as they come: "device[0]" … There are more of them than -device options, as a -drive makes one, too. */
-static size_t nameless_on_line(const struct guest *g)
+/* Those without an id are numbered as they come: "device[0]" … */
+struct nameless {
+	size_t least, most; /* an option that is short for a -device may make one, or not */
+};
+
+static void count_nameless(struct nameless *n, const struct qemu_opt *opt)
 {
-	struct qemu_opt opt;
-	size_t i = 1, n = 0;
+	static const char *const in_short[] = {"hda",	   "hdb", "hdc", "hdd",	      "cdrom",	"fda",	    "fdb",     "sd",
+					       "mtdblock", "nic", "net", "usbdevice", "virtfs", "watchdog", "balloon", "audio"};
+	struct props p;
+	size_t i;
 
-	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
-		struct props p;
-
-		if (!opt.value || strcmp(opt.name, "device"))
-			continue;
-		props_parse(&p, opt.value);
-		n += !kv_get(&p.l, "id", NULL);
+	if (opt->value && !strcmp(opt->name, "device")) {
+		props_parse(&p, opt->value);
+		n->least += !kv_get(&p.l, "id", NULL);
+		n->most += !kv_get(&p.l, "id", NULL);
 		props_fini(&p);
+	} else if (opt->value && !strcmp(opt->name, "drive")) {
+		n->most += !strstr(opt->value, "if=none");
 	}
-	return n;
+	n->most += !*opt->name; /* a disk's name alone */
+	for (i = 0; i < ARRAY_LEN(in_short); i++)
+		n->most += !strcmp(opt->name, in_short[i]);
 }
 
 int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e)
 {
-	size_t i, n = 0, last = 0;
+	struct nameless on_line = {0, 0};
+	size_t i = 1, n = 0, last = 0;
+	struct qemu_opt opt;
 	unsigned long at;
 	json_t *one;
 
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt))
+		count_nameless(&on_line, &opt);
 	json_array_foreach(present, i, one) {
 		const char *name = json_text(one, "name");
 
@@ -126,7 +137,12 @@ int guest_check_nameless_devices(const struct guest *g, json_t *present, struct 
 		n++;
 		last = MAX(last, (size_t)at + 1);
 	}
-	return n == last && n >= nameless_on_line(g)
+	if (n > on_line.most)
+		return err_set(
+			e, ENOTSUP,
+			"a device without an id was plugged in while the guest ran: its command line, from which the destination starts, "
+			"does not have it; unplug it (device_del) first");
+	return n == last && n >= on_line.least
 		       ? 0
 		       : err_set(e, ENOTSUP,
 				 "a device without an id was unplugged while the guest ran, but its command line, from which the destination starts, "

@@ -63,6 +63,13 @@ guest_verify "$(orders a)" blocks
 guest_stop a
 qemu-img check -qU "$DIR/image" || fail "the image on it is damaged"
 
+# what never flushes is in this host's memory, whichever node says so
+node=${node/'"nbd",'/'"nbd","cache":{"no-flush":true},'}
+with_nodes
+refused "a block node of the guest's is used with cache.no-flush" --disk q0=shared
+guest_stop a
+node=${node/'"cache":{"no-flush":true},'/}
+
 # by that name the destination reaches another one
 with_nodes
 qemu-img create -q -f qcow2 "$DIR/larger" 32M

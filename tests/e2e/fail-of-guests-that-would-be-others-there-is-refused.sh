@@ -1,0 +1,100 @@
+#!/bin/bash
+# What a destination started from the guest's command line would have otherwise, though its names are the same: files that were replaced since, what a
+# read-only image is based on, disks that QEMU has in no drive, devices and media that have changed places, memory in a file that somebody has.
+. "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
+
+ask() { # COMMAND-JSON [EVENT]
+	qmp "$DIR/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
+}
+
+launch() { # QEMU OPTION...
+	[[ -z ${GUEST_PID[a]:-} ]] || guest_stop a
+	MEM=128 tiny_launch a $(second_monitor a) "$@"
+	wait_for 20 test -S "$DIR/a.mon"
+}
+
+refused_because() { # TEXT [OPTION...]
+	move_start a local "${@:2}"
+	move_wait 3
+	assert_result "'$1' in r['reason']"
+	[[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"
+}
+
+is_gone() { # NAME PATH: of the devices there
+	[[ $(qmp "$DIR/a.mon" '{"execute": "qom-list", "arguments": {"path": "'"$2"'"}}') != *"$1"* ]]
+}
+
+has_let_go() { # of its disks
+	[[ $(qmp "$DIR/a.mon" '{"execute": "query-block"}') != *inserted* ]]
+}
+
+for name in a b base; do head -c 1M /dev/urandom >"$DIR/$name.raw"; done
+cp "$DIR/a.raw" "$DIR/one.iso"
+cp "$DIR/a.raw" "$DIR/two.iso"
+disk=(-drive "file=$DIR/a.raw,format=raw,if=none,id=d0" -device virtio-blk-pci,drive=d0,id=vd0)
+
+# files
+launch "${disk[@]}" -drive "file=$DIR/b.raw,format=raw,if=none,id=ro,readonly=on" -device virtio-blk-pci,drive=ro,id=rod \
+	-drive "file=$DIR/one.iso,format=raw,if=none,id=cd,media=cdrom" -device ide-cd,drive=cd,id=cdd
+for file in b.raw one.iso; do
+	cp "$DIR/$file" "$DIR/new"
+	mv "$DIR/$file" "$DIR/old"
+	mv "$DIR/new" "$DIR/$file"
+	refused_because "$file was replaced, or removed, since the guest started"
+	mv "$DIR/$file" "$DIR/new"
+	refused_because "$file was replaced, or removed, since the guest started"
+	mv "$DIR/old" "$DIR/$file"
+done
+qemu-img create -q -f qcow2 -b "$DIR/base.raw" -F raw "$DIR/top.qcow2"
+launch -drive "file=$DIR/top.qcow2,format=qcow2,if=none,id=d0" -device virtio-blk-pci,drive=d0,id=vd0
+cp "$DIR/base.raw" "$DIR/new"
+mv "$DIR/new" "$DIR/base.raw"
+refused_because "base.raw was replaced, or removed, since the guest started"
+launch "${disk[@]}" -drive "file=$DIR/top.qcow2,format=qcow2,if=none,id=ro,readonly=on" -device virtio-blk-pci,drive=ro,id=rod
+refused_because "the read-only disk $DIR/top.qcow2 is an image that is based on another"
+guest_stop a
+status=0
+TO=$DIR/there
+mkdir "$TO"
+"$BIN/vmferry" migrate local --how cold --disk-dir "$TO" -- "$QEMU" -name cold -nodefaults -drive "file=$DIR/b.raw,format=raw" \
+	-drive "file=$DIR/top.qcow2,format=qcow2,readonly=on" </dev/null >"$DIR/cold" 2>&1 || status=$?
+assert_eq "$status" 3 "exit code of the cold move ($(tail -n 1 "$DIR/cold"))"
+grep -q 'which the guest only reads, is an image that needs' "$DIR/cold" || fail "$(<"$DIR/cold")"
+
+# a disk in no drive
+launch "${disk[@]}" -blockdev "driver=raw,node-name=spare,file.driver=file,file.filename=$DIR/b.raw"
+refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of its drives"
+
+# places
+launch "${disk[@]}" -drive "file=$DIR/one.iso,format=raw,if=none,id=c0,media=cdrom" -device ide-cd,drive=c0,id=cd0 \
+	-drive "file=$DIR/two.iso,format=raw,if=none,id=c1,media=cdrom" -device ide-cd,drive=c1,id=cd1,bus=ide.1
+ask '{"execute": "eject", "arguments": {"id": "cd1", "force": true}}'
+ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd0", "filename": "'"$DIR/two.iso"'", "format": "raw", "force": true}}'
+refused_because "medium $DIR/two.iso is in another drive than its command line says (c1)"
+launch -device qemu-xhci,id=x -blockdev "driver=raw,node-name=A,file.driver=file,file.filename=$DIR/a.raw" \
+	-blockdev "driver=raw,node-name=B,file.driver=file,file.filename=$DIR/b.raw" \
+	-device usb-storage,id=u0,drive=A,bus=x.0,port=1 -device usb-storage,id=u1,drive=B,bus=x.0,port=2
+for device in u0 u1; do
+	ask '{"execute": "device_del", "arguments": {"id": "'"$device"'"}}' DEVICE_DELETED
+done
+wait_for 10 has_let_go
+ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u0", "drive": "B", "bus": "x.0", "port": "1"}}'
+ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u1", "drive": "A", "bus": "x.0", "port": "2"}}'
+refused_because "device u0 has another disk (B) than its command line says (A)"
+
+# devices without an id
+launch "${disk[@]}" -device qemu-xhci,id=x -device usb-mouse -device usb-kbd
+mouse=$(qmp "$DIR/a.mon" '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral-anon"}}' | grep -o '"device\[[0-9]*\]", "type": "child<usb-mouse>"' | cut -d'"' -f2)
+ask '{"execute": "device_del", "arguments": {"id": "/machine/peripheral-anon/'"$mouse"'"}}'
+wait_for 10 is_gone usb-mouse /machine/peripheral-anon
+refused_because "a device without an id was unplugged while the guest ran"
+launch "${disk[@]}" -device qemu-xhci,id=x
+ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "bus": "x.0"}}'
+refused_because "a device without an id was plugged in while the guest ran"
+
+# memory
+launch "${disk[@]}" -object "memory-backend-file,id=m,size=128M,mem-path=$DIR/memory,share=on" -machine memory-backend=m
+refused_because "memory is to be in the file $DIR/memory, which process ${GUEST_PID[a]} has open"
+launch "${disk[@]}" -m 128M,maxmem=1G -object "memory-backend-file,id=p,size=16M,mem-path=$DIR/pmem,share=on" -device virtio-pmem-pci,memdev=p,id=p0
+refused_because "virtio-pmem-pci: what it keeps is in a file that QEMU does not carry along" --how quick
