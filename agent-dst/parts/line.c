@@ -82,6 +82,14 @@ static int check_is_carried(const struct line *l, const struct args_file *f, str
 				 f->path, f->option);
 }
 
+/* As the source's QEMU says it; NULL: it has none, or that is no UUID. */
+static const char *generation(const struct line *l)
+{
+	const char *guid = json_text(l->target->description, "vmgenid");
+
+	return guid && strlen(guid) == 36 && strspn(guid, "0123456789abcdefABCDEF-") == 36 ? guid : NULL;
+}
+
 static int rewrite(struct line *l, struct err *e)
 {
 	const json_t *files = json_object_get(l->target->description, "files");
@@ -129,6 +137,7 @@ static int rewrite(struct line *l, struct err *e)
 	o.nets = nets;
 	o.machine = json_text(l->target->description, "machine");
 	o.cwd = json_text(l->target->description, "cwd");
+	o.vmgenid = generation(l);
 	argv = strings(json_object_get(l->target->description, "argv"), &argc);
 	if (argc < 1)
 		return err_set(e, EPROTO, "the source sent no command line");

@@ -183,15 +183,19 @@ static int check_state(struct source *s, struct err *e)
 	return 0;
 }
 
-/* What QEMU keeps in a file, which is no disk. */
-static int check_nvdimm(const struct guest *g, struct err *e)
+static bool line_has(const struct guest *g, const char *word)
 {
 	size_t i;
 
-	for (i = 0; i < g->line.expanded_count && !strstr(g->line.expanded[i], "nvdimm"); i++)
+	for (i = 0; i < g->line.expanded_count && !strstr(g->line.expanded[i], word); i++)
 		;
-	return i < g->line.expanded_count ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), which is carried live only")
-					  : 0;
+	return i < g->line.expanded_count;
+}
+
+/* What QEMU keeps in a file, which is no disk. */
+static int check_nvdimm(const struct guest *g, struct err *e)
+{
+	return line_has(g, "nvdimm") ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), which is carried live only") : 0;
 }
 
 static int examine(struct part *p, struct err *e)
@@ -256,6 +260,19 @@ static char *version_of(const struct guest *g)
 	return xasprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro);
 }
 
+/* "guid=auto" is another one with each QEMU: the guest would take itself for a copy. NULL: it has none. */
+static json_t *generation_of(const struct source *s)
+{
+	json_t *said = NULL, *guid;
+	struct err ignored;
+
+	if (!s->qmp || qmp_call(s->qmp, "query-vm-generation-id", NULL, &said, &ignored))
+		return NULL;
+	guid = json_incref(json_object_get(said, "guid"));
+	json_decref(said);
+	return guid;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct source *s = source_of(p);
@@ -284,6 +301,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
 	json_object_set_new(out, "paused", json_boolean(s->paused));
+	if (line_has(g, "vmgenid"))
+		json_object_set_new(out, "vmgenid", generation_of(s));
 	if (g->line.config_count)
 		json_object_set_new(out, "configs", args_configs_json(g->line.configs, g->line.config_count));
 	if (s->opt->map_net.count)

@@ -127,6 +127,17 @@ static void drop_ejected(struct rewrite *w, struct item *it)
 		kv_remove(&it->p.l, "drive");
 }
 
+/* The generation is the guest's, not its QEMU's. */
+static void keep_generation(struct rewrite *w, struct item *it, const char *driver)
+{
+	struct kv *guid = driver && !strcmp(driver, "vmgenid") ? kv_find(&it->p.l, "guid", NULL) : NULL;
+
+	if (!guid || strcmp(guid->value, "auto") || !w->o->vmgenid)
+		return;
+	kv_replace(&guid->value, xstrdup(w->o->vmgenid));
+	args_note(w, "-device vmgenid keeps the guid that it has now, %s", w->o->vmgenid);
+}
+
 int args_on_device(struct rewrite *w, struct item *it)
 {
 	const char *driver = kv_get(&it->p.l, "driver", "driver");
@@ -137,6 +148,7 @@ int args_on_device(struct rewrite *w, struct item *it)
 	if (driver && args_starts(driver, "vhost-vsock"))
 		args_note(w, "vsock address guest-cid=%s must be free on the destination; connections to the guest end",
 			  kv_get(&it->p.l, "guest-cid", NULL) ? kv_get(&it->p.l, "guest-cid", NULL) : "?");
+	keep_generation(w, it, driver);
 	drop_ejected(w, it);
 	map_files(w, it, driver);
 	args_emit_item(w, it);

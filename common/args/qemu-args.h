@@ -77,9 +77,10 @@ struct args_options {
 				  * left out: take a name that nobody else would */
 	const char *const *network; /* ids and nodes of the guest's disks that are behind a network, and stay there; count 0: none may be */
 	size_t network_count;
-	const char *cwd; /* of the source QEMU: relative paths are made absolute against it */
-	bool tpm;	 /* what a swtpm holds goes along, which is then at the socket in the map */
-	bool no_state;	 /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
+	const char *cwd;     /* of the source QEMU: relative paths are made absolute against it */
+	const char *vmgenid; /* what "guid=auto" is now; NULL: leave */
+	bool tpm;	     /* what a swtpm holds goes along, which is then at the socket in the map */
+	bool no_state;	     /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 };
 
