@@ -40,6 +40,8 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination, t->disks.count ? CPU_DISK : CPU_OTHER));
 	if (t->target.qemu.pid > 0)
 		json_object_set_new(detail, "pid", json_integer(t->target.qemu.pid));
+	if (t->target.qemu.pid > 0 && (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE))
+		json_object_set_new(detail, "ended", json_boolean(!qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time)));
 	parts_tell(&t->parts, TELL_RESULT, detail);
 	if (json_array_size(t->a.leftovers) + json_array_size(t->a.kept)) {
 		json_t *left = json_copy(t->a.leftovers);

@@ -279,6 +279,11 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		json_decref(t->peer.afterwards);
 		t->peer.afterwards = json_deep_copy(detail);
 	}
+	if (json_is_true(json_object_get(detail, "ended")) && !t->peer.ended)
+		report_notice(
+			&t->report,
+			"the guest began to run at the destination, and its QEMU there has ended since: by itself, or as its log says");
+	t->peer.ended |= json_is_true(json_object_get(detail, "ended"));
 	if (json_object_get(detail, "leftovers"))
 		take_leftovers(t, json_object_get(detail, "leftovers"));
 	if (error)

@@ -246,7 +246,8 @@ static void fail(void *ctx, const struct err *why)
 	log_info("%s failed: %s", stage_names[t->a.con.stage], why->msg);
 	if (!t->end.why.code) {
 		t->end.why = *why;
-		t->end.why_is_vague = !t->end.user_cancelled && t->src.qmp && !qmp_alive(t->src.qmp);
+		t->end.why_is_vague =
+			!t->end.user_cancelled && t->src.qmp && (!qmp_alive(t->src.qmp) || why->code == ECONNRESET || why->code == EPIPE);
 	}
 	if (t->a.dead)
 		return;

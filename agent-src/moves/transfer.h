@@ -66,6 +66,7 @@ struct blackout {
 struct peer_word {
 	int pid;			       /* of its QEMU */
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move, any more */
+	bool ended;			       /* its QEMU, after the guest had begun to run in it */
 	char error[ERR_MAX];
 	double load_ms, start_ms;
 	uint64_t rss_anon;
@@ -77,7 +78,7 @@ struct peer_word {
 /* How it ends, and why. */
 struct ending {
 	struct err why;
-	bool why_is_vague; /* a command failed as the monitor closed: the event that is on its way tells more */
+	bool why_is_vague; /* a command, or a connection, failed as the monitor closed, or before: the event that is on its way tells more */
 	bool channel_lost; /* then the other side may know better why */
 	bool user_cancelled, interrupted_once;
 	bool unheard;	      /* the source QEMU could not be told to go on */
