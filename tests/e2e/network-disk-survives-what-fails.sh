@@ -105,7 +105,7 @@ there=$(qemu_dst)
 kill_now "${GUEST_PID[a]}"
 for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
 kill_now "$MOVE_PID"
-for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
+end_agents_there
 kill_at_exit "$there"
 recover_there 6 a --peer-is-fenced
 said recover.log "nobody can see whether disk .* was written to since that was promised"

@@ -20,7 +20,7 @@ recover 6 --peer-is-fenced # it can be reached: it is not gone
 assert_eq "$(status_of "$(free_monitor a)")" running "the source's copy"
 
 kill_now "$DST_PID"
-for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
+end_agents_there
 kill_now "$there"
 recover 4 --peer-is-fenced
 said recover.log 'the guest is now: running on the source'

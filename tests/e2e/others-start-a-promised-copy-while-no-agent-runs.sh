@@ -9,7 +9,7 @@ fault src-ready stop
 move_start a "$DEST"
 fault_wait
 there=$(qemu_dst)
-for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
+end_agents_there
 kill_now "$MOVE_PID"
 wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guard does not take the guest back"
 qmp "$(echo "$DIR"/dst-run/*/vmferry.qmp)" '{"execute": "cont"}' >/dev/null

@@ -16,7 +16,7 @@ there=$(qemu_dst)
 for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
 kill_now "$MOVE_PID"
 kill_now "${GUEST_PID[a]}"
-for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
+end_agents_there
 kill_at_exit "$there"
 VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run recover 0 --peer-is-fenced
 guest_adopt a "$there"

@@ -3,11 +3,6 @@
 # has it started; without that word it waits, whoever asks. The source's host comes up again after all: it hears that the guest is there.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-end_agents_there() {
-	local agent
-	for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
-}
-
 guest_a
 to_listener
 fault src-ready stop

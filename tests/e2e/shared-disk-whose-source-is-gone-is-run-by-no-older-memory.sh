@@ -12,7 +12,7 @@ there=$(qemu_dst)
 kill_now "${GUEST_PID[a]}" # first: without its agent it would go on, and write
 for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
 kill_now "$MOVE_PID"
-for agent in $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$agent"; done
+end_agents_there
 kill_at_exit "$there"
 then=$(stat -c %y "$DIR/a.raw")
 

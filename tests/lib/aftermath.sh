@@ -63,6 +63,15 @@ kill_now() { # PID: and wait until it is gone
 	wait "$1" 2>/dev/null || true
 }
 
+# All of the destination's: first the listener, which would begin others that settle what those that are killed leave.
+end_agents_there() {
+	local agents agent
+	[[ -z $DST_PID ]] || kill_now "$DST_PID"
+	while agents=$(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do
+		for agent in $agents; do kill_now "$agent"; done
+	done
+}
+
 # The dead agent's guard has done what it can, and let go of the journal.
 guard_ends() {
 	wait_for 60 eval '! pgrep -f "^vmferry --guard $DIR/" >/dev/null' || fail "the guard does not end"
