@@ -56,15 +56,19 @@ static size_t names_of(const struct line *l, const struct staying_disk *d, const
 	return n;
 }
 
-static bool is_where_a_disk_goes(const struct disks *d, const char *path)
+/* A disk's, or a backing file's, which the line may not call read-only. */
+static bool is_known_here(const struct line *l, const char *path)
 {
 	size_t i;
 
-	for (i = 0; i < d->count; i++)
-		if (!strcmp(d->list[i].path, path))
+	for (i = 0; i < l->disks->count; i++)
+		if (!strcmp(l->disks->list[i].path, path))
 			return true;
-	for (i = 0; i < d->stays; i++)
-		if (!strcmp(d->stay[i].path, path))
+	for (i = 0; i < l->disks->stays; i++)
+		if (!strcmp(l->disks->stay[i].path, path))
+			return true;
+	for (i = 0; i < l->files->count; i++)
+		if (l->files->list[i].to && !strcmp(l->files->list[i].to, path))
 			return true;
 	return false;
 }
@@ -74,7 +78,7 @@ static int check_is_carried(const struct line *l, const struct args_file *f, str
 {
 	bool is_disk = f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS;
 
-	return !is_disk || f->read_only || !f->to || is_where_a_disk_goes(l->disks, f->to)
+	return !is_disk || f->read_only || !f->to || is_known_here(l, f->to)
 		       ? 0
 		       : err_set(e, ENOTSUP,
 				 "the guest's command line has the disk %s (-%s), which its QEMU has in none of its drives: it is not carried, and "
