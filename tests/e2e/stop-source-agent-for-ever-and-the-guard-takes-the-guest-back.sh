@@ -25,7 +25,7 @@ for point in src-acknowledge src-pre-switchover src-held; do
 	wait_for 5 runs || fail "$point: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
 	((SECONDS - since >= 9)) || fail "$point: the agent had only $((SECONDS - since)) s"
 	guest_verify "$(orders a)" blocks >/dev/null
-	said move.log 'the guest goes on here' || grep -q 'was stopped .SIGSTOP.' "$DIR/move.log" || fail "nobody was told: $(tail -n 3 "$DIR/move.log")"
+	wait_for 10 grep -aq 'the guest goes on here' "$DIR/move.log" || fail "nobody was told: $(tail -n 3 "$DIR/move.log")"
 	recover 1
 	assert_at_source
 done

@@ -27,11 +27,12 @@ declare -A PID_BORN=()
 # --- processes -----------------------------------------------------------------------------
 
 process_born() { # PID: $BORN is its start time, so that a pid used again is not taken for it; empty when it is gone
-	local stat=
+	local stat= threads=("/proc/$1/task/"*)
 	{ read -rd '' stat <"/proc/$1/stat"; } 2>/dev/null || true # it ends without a delimiter
 	set -- ${stat##*) }
 	BORN=
-	[[ ${1:-Z} == Z ]] || BORN=${20}
+	# a first thread that has ended before the others is a zombie, and what the process has open and locked it has still
+	[[ ${1:-Z} == Z && ${#threads[@]} -le 1 ]] || BORN=${20:-}
 }
 
 process_is_gone() { # PID
