@@ -9,6 +9,7 @@
 #include "qemu-props.h"
 #include "util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -167,6 +168,62 @@ static int check_devices(const struct guest *g, struct qmp *q, struct err *e)
 		return r;
 	r = guest_check_nameless_devices(g, present, e);
 	json_decref(present);
+	return r;
+}
+
+/* ---- what devices are bound to ---- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+	while (*a &&
+	       (tolower((unsigned char)*a) == tolower((unsigned char)*b) || (strchr(":-", *a) && *b && strchr(":-", *b)))) /* a MAC's */
+		a++, b++;
+	return *a == *b;
+}
+
+/* A device of that name may have been unplugged, and plugged in again as another. */
+static int check_property(const struct guest *g, struct qmp *q, const struct kv_list *device, const char *name, struct err *e)
+{
+	const char *id = kv_get(device, "id", NULL), *said = kv_get(device, name, NULL), *has;
+	AUTO_FREE char *path = id ? xasprintf("/machine/peripheral/%s", id) : NULL;
+	json_t *value;
+	int r;
+
+	if (!id || !said)
+		return 0;
+	r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
+			json_pack("{s:s,s:s}", "path", path, "property", name), &value, e);
+	if (r == -EREMOTEIO) /* of a device that waits for its partner (failover) */
+		return 0;
+	if (r < 0)
+		return r;
+	has = json_string_value(value);
+	if (has && !is_same_text(has, said))
+		r = err_set(e, ENOTSUP,
+			    "device %s has %s=%s, and its command line, from which the destination starts, says %s: it was plugged in anew "
+			    "while the guest ran. Have it as it was first (device_del, device_add)",
+			    id, name, has, said);
+	json_decref(value);
+	return r;
+}
+
+static int check_properties(const struct guest *g, struct qmp *q, struct err *e)
+{
+	static const char *const names[] = {"mac", "netdev", "chardev", "serial"};
+	struct qemu_opt opt;
+	size_t i = 1, k;
+	int r = 0;
+
+	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct props p;
+
+		if (!opt.value || strcmp(opt.name, "device"))
+			continue;
+		props_parse(&p, opt.value);
+		for (k = 0; k < ARRAY_LEN(names) && !r; k++)
+			r = check_property(g, q, &p.l, names[k], e);
+		props_fini(&p);
+	}
 	return r;
 }
 
@@ -331,6 +388,7 @@ int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e)
 {
 	int r = check_devices(g, q, e);
 
+	r = r < 0 ? r : check_properties(g, q, e);
 	r = r < 0 ? r : check_drives(g, e);
 	r = r < 0 ? r : check_media_of_drives(g, e);
 	return r < 0 ? r : check_media(g, e);
