@@ -4,6 +4,7 @@
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
+#include "place-cost.h"
 #include "process.h"
 #include "util.h"
 
@@ -48,6 +49,7 @@ static void describe_machine(json_t *accept)
 		json_object_set_new(accept, "processors", json_integer(CPU_COUNT(&set)));
 	if (boot)
 		json_object_set_new(accept, "boot_id", json_string(boot));
+	json_object_set_new(accept, "place_ns", json_real(place_cost_ns()));
 }
 
 /* r: of the plan. More is asked for once. */

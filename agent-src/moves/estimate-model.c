@@ -46,6 +46,11 @@ static double measure(const struct model_input *in)
 	return in->read_ns > 0 ? in->read_ns : READ_NS;
 }
 
+static double place_ns(const struct model_input *in)
+{
+	return in->place_ns > 0 ? in->place_ns : PLACE * measure(in);
+}
+
 /* Threads that are as busy as the move allows: senders or receivers, and what feeds them. */
 static double busy_threads(const struct model_input *in)
 {
@@ -70,7 +75,7 @@ static double processors_s(const struct model_input *in, const struct phase *p, 
 	double wire = p->carried * mixed(p->of->packed, m), tls = in->encrypted ? ENCRYPT : 0, pack = mixed(p->of->pack_ns, m);
 	double ns = measure(in), here_each = to_be_had(in), there_each = MAX(in->processors_there, 1);
 	double sends = p->carried * pack + wire * (SEND + tls) * ns, reads = p->from_qemu * p->measures * ns;
-	double receives = p->carried * mixed(p->of->unpack_ns, m) + (wire * (RECEIVE + tls) + (p->carried + p->also) * PLACE) * ns;
+	double receives = p->carried * mixed(p->of->unpack_ns, m) + wire * (RECEIVE + tls) * ns + (p->carried + p->also) * place_ns(in);
 	double here = (sends + reads) / here_each, there = receives / there_each;
 	double threads = MAX(sends / MAX(in->channels, 1U), p->from_qemu * READER * ns);
 

@@ -35,6 +35,7 @@ struct model_input {
 	enum codec_mode mode;	   /* --codec */
 	unsigned channels;	   /* threads that compress */
 	double read_ns;		   /* the measure: CPU time of reading a byte from QEMU and hashing it; 0: not known */
+	double place_ns;	   /* of placing a byte there, which is new, and hashing it; 0: not known */
 	double processors, others; /* here, and how many threads of others are busy on them */
 	double processors_there;
 	bool one_machine; /* these are the same */

@@ -248,6 +248,7 @@ static void processors(const struct transfer *t, struct model_input *in)
 
 	in->processors = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
 	in->processors_there = there > 0 ? (double)there : in->processors;
+	in->place_ns = json_number_value(json_object_get(t->plan, "place_ns"));
 	in->one_machine = boot && boot_there && !strcmp(boot, boot_there);
 }
 
@@ -286,8 +287,8 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 	sampler_free(s);
 	log_contents("memory", &in->ram);
 	log_contents("disks", &in->disks);
-	log_info("reading and hashing: %.3f ns a byte; %.0f processors here, %.1f others, %.0f there%s", in->read_ns, in->processors,
-		 in->others, in->processors_there, in->one_machine ? ", which are the same" : "");
+	log_info("reading and hashing: %.3f ns a byte, placing there %.3f; %.0f processors here, %.1f others, %.0f there%s", in->read_ns,
+		 in->place_ns, in->processors, in->others, in->processors_there, in->one_machine ? ", which are the same" : "");
 }
 
 /* ---- the estimate ---- */

@@ -134,6 +134,20 @@ static void one_machine_does_the_work_of_both(void **state)
 	assert_true(seconds() > 1.3 * two);
 }
 
+static void what_placing_costs_is_believed(void **state)
+{
+	double guessed;
+
+	(void)state;
+	in.mode = CODEC_MODE_NONE;
+	in.link_bps = 100 * GB;
+	in.channels = 8;
+	guessed = seconds();
+	in.place_ns = 20; /* 3 GB by 8 processors */
+	assert_float_equal(seconds(), 0.5 + 3 * 20 / 8.0, 0.7);
+	assert_true(r.seconds > 2 * guessed);
+}
+
 static void few_channels_compress_on_few_processors(void **state)
 {
 	double many;
@@ -249,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup(what_the_guest_writes_while_memory_is_carried_is_carried_again_compressed, setup),
 		cmocka_unit_test_setup(a_fast_link_waits_for_the_processors, setup),
 		cmocka_unit_test_setup(one_machine_does_the_work_of_both, setup),
+		cmocka_unit_test_setup(what_placing_costs_is_believed, setup),
 		cmocka_unit_test_setup(few_channels_compress_on_few_processors, setup),
 		cmocka_unit_test_setup(encryption_costs_time_where_processors_are_short, setup),
 		cmocka_unit_test_setup(the_slower_the_link_the_more_effort_is_chosen, setup),

@@ -1,0 +1,12 @@
+/*
+ * place-cost.h: what it costs here to write memory that is new, and to hash what was written: most of what a processor does for a byte
+ * that arrives (estimate-model.h). It is not told by what reading costs: pages have to be found and cleared for it, which depends on the
+ * kernel, and on what is below that.
+ */
+#ifndef VMFERRY_PLACE_COST_H
+#define VMFERRY_PLACE_COST_H
+
+/* CPU time of a byte, in ns; 0: not known. Some milliseconds of this thread, and as much memory as that takes, for that long. */
+double place_cost_ns(void);
+
+#endif
