@@ -13,7 +13,8 @@ int move_run(const struct move_config *cfg, struct link control, struct err *e);
  * can tell.
  */
 int move_settle(const struct move_config *cfg, const char *journal_path, bool fenced, struct err *e);
-/* At start: everything that an earlier agent left and that needs no peer. */
-void move_recover_all(const struct move_config *cfg);
+/* Everything that an earlier agent left and that needs no peer. Returns whether there is what a live one has still, which may be about to
+ * end. */
+bool move_recover_all(const struct move_config *cfg);
 
 #endif

@@ -178,23 +178,28 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 	return r;
 }
 
-void move_recover_all(const struct move_config *cfg)
+bool move_recover_all(const struct move_config *cfg)
 {
 	struct transfer *t;
+	bool busy = false;
 	char **paths;
 	size_t count, i;
 	struct err e;
+	int r;
 
 	if (journal_list(cfg->state_dir, &paths, &count, &e)) {
 		log_error("%s", e.msg);
-		return;
+		return false;
 	}
 	for (i = 0; i < count; i++) {
 		if (!journal_path_is(paths[i], false) || transfer_new(&t, cfg, &e))
 			continue;
-		if (transfer_restore(t, paths[i], &e) && e.code != EBUSY)
+		r = transfer_restore(t, paths[i], &e);
+		busy = busy || r == -EBUSY;
+		if (r && r != -EBUSY)
 			log_error("%s: %s", paths[i], e.msg);
 		transfer_free(t);
 	}
 	journal_list_free(paths, count);
+	return busy;
 }

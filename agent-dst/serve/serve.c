@@ -18,6 +18,9 @@
 
 #define HELLO_MS  10000
 #define LOOK_S	  3600
+#define AGAIN_S	  5 /* after the start, so many times, while agents live that were there before: they may be about to end */
+#define AGAIN	  12
+#define BUSY	  1	/* exit code of who settles: there are such */
 #define UNUSED_MS 60000 /* --once: nobody came */
 
 struct server {
@@ -27,6 +30,7 @@ struct server {
 	/* the child that settles what sessions left, or 0; unsettled: another was killed since it began */
 	pid_t settling;
 	bool unsettled;
+	unsigned again; /* looks that are left while agents live that were there before */
 	/* --once: who came */
 	struct link link;
 	struct hello hello;
@@ -138,11 +142,11 @@ static void settle(struct server *s)
 		return;
 	}
 	leave_door(s);
-	if (launcher_begin_another(&e))
+	if (launcher_begin_another(&e)) {
 		log_error("%s", e.msg);
-	else
-		move_recover_all(&mc);
-	_exit(0);
+		_exit(0);
+	}
+	_exit(move_recover_all(&mc) ? BUSY : 0);
 }
 
 /* Only the death of a session starts one: a child that dies settling would do so again. */
@@ -158,8 +162,10 @@ static void reap(struct server *s)
 			log_error("the launcher, a process of ours that starts programs, has died: no guest could be started any more");
 			exit(1);
 		}
-		if (!was_session)
+		if (!was_session) {
 			s->settling = 0;
+			s->again = WIFEXITED(status) && WEXITSTATUS(status) == BUSY ? s->again : 0;
+		}
 		if (WIFSIGNALED(status))
 			log_error("process %d, which %s, has died: %s", (int)pid, was_session ? "served a move" : "settled what was left",
 				  strsignal(WTERMSIG(status)));
@@ -171,15 +177,19 @@ static void reap(struct server *s)
 static _Noreturn void serve_many(struct server *s)
 {
 	struct pollfd p = {.fd = door_fd(s->door), .events = POLLIN};
-	const struct timespec look =
-		fault_point("dst-looks-often") ? (struct timespec){.tv_nsec = 100000000} : (struct timespec){LOOK_S, 0};
+	const struct timespec often = {.tv_nsec = 100000000};
+	const bool looks_often = fault_point("dst-looks-often");
 	sigset_t none;
 
 	sigemptyset(&none);
 	wait_for_children(true);
 	for (;;) {
-		if (!ppoll(&p, 1, &look, &none)) /* the time of what is kept here may be over */
+		const struct timespec look = {s->again ? AGAIN_S : LOOK_S, 0};
+
+		if (!ppoll(&p, 1, looks_often ? &often : &look, &none)) { /* the time of what is kept here may be over */
+			s->again -= s->again > 0;
 			settle(s);
+		}
 		reap(s);
 		door_step(s->door);
 	}
@@ -230,7 +240,7 @@ int serve(const struct serve_config *cfg, struct err *e)
 		r = door_new(&s.door, s.listen_fd, &dc, e);
 	if (r)
 		return r;
-	move_recover_all(&mc);
+	s.again = move_recover_all(&mc) ? AGAIN : 0;
 	printf("listening on %s\n", address);
 	fflush(stdout);
 	if (!cfg->once)
