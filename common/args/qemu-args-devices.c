@@ -85,6 +85,8 @@ static const struct file_key {
 	{"device", "guest-loader", "kernel", ARGS_KERNEL, true},
 	{"device", "guest-loader", "initrd", ARGS_INITRD, true},
 	{"device", "*", "romfile", ARGS_ROM, true},
+	{"device", "ipmi-bmc-sim", "frudatafile", ARGS_DATA, true},
+	{"device", "ipmi-bmc-sim", "sdrfile", ARGS_DATA, true},
 	{"object", "memory-backend-file", "mem-path", ARGS_MEMORY, false},
 	{"object", "rng-random", "filename", ARGS_HOST_DEVICE, true},
 	{"object", "secret", "file", ARGS_SECRET, true},

@@ -362,6 +362,8 @@ static void relative_files_become_absolute(void **state)
 		     "-object memory-backend-file,id=m,size=64M,mem-path=/srv/ram,share=on");
 	expect_plain("-device virtio-net,romfile=efi.rom -device virtio-blk,drive=d",
 		     "-device virtio-net,romfile=efi.rom -device virtio-blk,drive=d");
+	expect_plain("-device ipmi-bmc-sim,id=b,frudatafile=fru,sdrfile=s/sdr",
+		     "-device ipmi-bmc-sim,id=b,frudatafile=/srv/fru,sdrfile=/srv/s/sdr");
 }
 
 static void programs_of_networks_are_named_whole_and_told(void **state)
