@@ -173,10 +173,15 @@ static int check_devices(const struct guest *g, struct qmp *q, struct err *e)
 
 /* ---- what devices are bound to ---- */
 
+/* 52:54:00:aa:00:01 and 52-54-00-AA-00-01 are one. */
+static char plain(char c)
+{
+	return c == '-' ? ':' : (char)tolower((unsigned char)c);
+}
+
 static bool is_same_text(const char *a, const char *b)
 {
-	while (*a &&
-	       (tolower((unsigned char)*a) == tolower((unsigned char)*b) || (strchr(":-", *a) && *b && strchr(":-", *b)))) /* a MAC's */
+	while (*a && plain(*a) == plain(*b))
 		a++, b++;
 	return *a == *b;
 }
