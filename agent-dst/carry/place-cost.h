@@ -6,7 +6,7 @@
 #ifndef VMFERRY_PLACE_COST_H
 #define VMFERRY_PLACE_COST_H
 
-/* CPU time of a byte, in ns; 0: not known. Some milliseconds of this thread, and as much memory as that takes, for that long. */
+/* CPU time of a byte, in ns; 0: not known. For less than 0.2 s of this thread, and in 64 MiB at most. */
 double place_cost_ns(void);
 
 #endif

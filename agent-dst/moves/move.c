@@ -40,7 +40,7 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 /* ---- preflight: nothing is created ---- */
 
 /* What a source needs to tell how long a move takes: are its processors ours, too? */
-static void describe_machine(json_t *accept)
+static void describe_machine(const json_t *description, json_t *accept)
 {
 	AUTO_FREE char *boot = boot_id();
 	cpu_set_t set;
@@ -49,7 +49,8 @@ static void describe_machine(json_t *accept)
 		json_object_set_new(accept, "processors", json_integer(CPU_COUNT(&set)));
 	if (boot)
 		json_object_set_new(accept, "boot_id", json_string(boot));
-	json_object_set_new(accept, "place_ns", json_real(place_cost_ns()));
+	if (json_is_true(json_object_get(description, "estimate")))
+		json_object_set_new(accept, "place_ns", json_real(place_cost_ns()));
 }
 
 /* r: of the plan. More is asked for once. */
@@ -67,7 +68,7 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	if (r)
 		return r;
 	accept = json_pack("{s:s,s:i}", "how", t->recipe->how, "resume_port", net_local_port(t->data.listen_fd));
-	describe_machine(accept);
+	describe_machine(t->target.description, accept);
 	r = parts_describe(&t->parts, accept, e);
 	if (!r)
 		return json_message_send(t->a.control, MSG_ACCEPT, t->a.id, accept, e);

@@ -46,9 +46,12 @@ static double measure(const struct model_input *in)
 	return in->read_ns > 0 ? in->read_ns : READ_NS;
 }
 
-static double place_ns(const struct model_input *in)
+/* Memory is new there. A disk's file is not: what it takes to write to is about what it takes to read from. */
+static double placing_ns(const struct model_input *in, const struct phase *p)
 {
-	return in->place_ns > 0 ? in->place_ns : PLACE * measure(in);
+	double block = PLACE * measure(in), page = in->place_ns > 0 ? in->place_ns : block;
+
+	return p->carried * (p->of == &in->disks ? block : page) + p->also * page;
 }
 
 /* Threads that are as busy as the move allows: senders or receivers, and what feeds them. */
@@ -75,7 +78,7 @@ static double processors_s(const struct model_input *in, const struct phase *p, 
 	double wire = p->carried * mixed(p->of->packed, m), tls = in->encrypted ? ENCRYPT : 0, pack = mixed(p->of->pack_ns, m);
 	double ns = measure(in), here_each = to_be_had(in), there_each = MAX(in->processors_there, 1);
 	double sends = p->carried * pack + wire * (SEND + tls) * ns, reads = p->from_qemu * p->measures * ns;
-	double receives = p->carried * mixed(p->of->unpack_ns, m) + wire * (RECEIVE + tls) * ns + (p->carried + p->also) * place_ns(in);
+	double receives = p->carried * mixed(p->of->unpack_ns, m) + wire * (RECEIVE + tls) * ns + placing_ns(in, p);
 	double here = (sends + reads) / here_each, there = receives / there_each;
 	double threads = MAX(sends / MAX(in->channels, 1U), p->from_qemu * READER * ns);
 
@@ -96,25 +99,29 @@ enum codec_effort model_highest_effort(enum codec_mode mode, double link_bps)
 	return link_bps < HARD_BPS ? EFFORT_ZSTD_HARD : EFFORT_ZSTD;
 }
 
-/* Bytes a second that leave. Others who are busy were not seen to change what is chosen: they come and go. */
+/* Bytes a second that leave. Others who are busy were not seen to change what is chosen: they come and go. Nor was how dear memory is there:
+ * it is waited for, but no slow link. */
 static double leaves_bps(const struct model_input *in, const struct phase *p, enum codec_effort effort)
 {
 	struct effort_mix m = {effort, 1};
 	struct model_input alone = *in;
 
-	alone.others = 0;
+	alone.others = alone.place_ns = 0;
 	return p->carried * p->of->packed[effort] / phase_s(&alone, p, m);
 }
 
 static bool is_worth(const struct model_input *in, const struct phase *p, enum codec_effort effort, double below_bps, double part)
 {
-	double before, now;
+	double before, now, takes = 0;
+	unsigned less;
 
 	if (p->of->packed[effort] <= 0)
 		return false;
 	before = leaves_bps(in, p, (enum codec_effort)(effort - 1));
 	now = leaves_bps(in, p, effort);
-	return before < below_bps && now > before * part;
+	for (less = EFFORT_NONE; less < effort; less++) /* where processors are short most leaves as it is */
+		takes = MAX(takes, leaves_bps(in, p, (enum codec_effort)less));
+	return takes < below_bps && now > before * part;
 }
 
 /* As much of it with LZ4 as keeps the link and the processors equally busy. */

@@ -108,6 +108,8 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 		json_object_set_new(out, "start", json_true());
 	if (t->opt->disks.keep.partial_s)
 		json_object_set_new(out, "keep_partial_s", json_integer(t->opt->disks.keep.partial_s));
+	if (t->opt->estimate)
+		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
 }
 

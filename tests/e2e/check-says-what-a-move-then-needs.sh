@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest that lives, most of whose memory is on its disk as well, over 100 Mb/s: `vmferry check` says in a few seconds, by looking at some
-# of it, how many bytes the move then puts on the wire, within 20 %, and how long it takes, within 30 %. LINK=1gbit MEM=1024: so for others.
+# of it, how many bytes the move then puts on the wire, within 20 %, and how long it takes, within 30 %. LINK=1gbit MEM=1024: so for others
+# (tests/long/check-on-faster-links.sh).
 # timeout: 300
 # alone: it measures
 . "$(dirname "$0")/../lib/lab.sh"
@@ -19,7 +20,8 @@ check() { # sets SAID_BYTES, SAID_S
 		import json, sys
 		(e,) = [ev for ev in map(json.loads, open(sys.argv[1])) if ev["event"] == "estimate"]
 		assert "memory_not_sampled" not in e and 0.2 < e["seeded"] < 0.8 and e["seeded_error"] < 0.1, e
-		assert e["bytes_wire"] < 0.7 * e["bytes_carried"] < 0.7 * 0.8 * e["bytes"], e
+		assert e["bytes_carried"] < 0.8 * e["bytes"], e
+		assert e["limited_by"] == "processors" or e["bytes_wire"] < 0.7 * e["bytes_carried"], e
 		print(e["bytes_wire"], e["total_s"])
 	END
 	)

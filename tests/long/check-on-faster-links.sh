@@ -1,0 +1,8 @@
+#!/bin/bash
+# `vmferry check` says what a move of a guest that lives then needs where the link is not all that it takes, too: at 1, 3 and 10 Gb/s.
+# timeout: 900
+# alone: it measures
+set -eu
+for link in 1gbit 3gbit 10gbit; do
+	LINK=$link MEM=1024 "$(dirname "$0")/../e2e/check-says-what-a-move-then-needs.sh" || exit
+done
