@@ -31,6 +31,8 @@ check 0 --bwlimit 200K # of which the guest writes ten times as much
 says check.err "live .*faster than it can be carried.*--on-stall says what then$"
 says check.err "quick .*it is stopped first.*--how quick\); the best here"
 
+check 0 -v
+says check.err "reading and hashing: .*, placing there 0*[.0-9]*[1-9][0-9]*; "
 check 0 --json
 python3 -S - "$DIR/check.out" <<-'END'
 	import json, sys
