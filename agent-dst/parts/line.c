@@ -166,7 +166,7 @@ static char *needs(enum args_role role, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 
-	if (role == ARGS_MEMORY && access(path, F_OK))
+	if ((role == ARGS_MEMORY || role == ARGS_PMEM) && access(path, F_OK))
 		return xstrdup(dirname(copy));
 	return role == ARGS_SECRET || role == ARGS_SCRIPT || role == ARGS_DIRECTORY || role == ARGS_MEMORY || role == ARGS_HOST_DEVICE ||
 			       role == ARGS_CONNECT
@@ -248,6 +248,27 @@ static int check_memory(const struct args_file *f, const char *path, struct err 
 		   : 0;
 }
 
+/* Nobody compares what is in it with what was. */
+static int check_kept_memory(const struct args_file *f, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (f->role != ARGS_PMEM)
+		return 0;
+	if (f->read_only)
+		return err_set(
+			e, ENOTSUP,
+			"the guest has memory (nvdimm) that begins with what is in the file %s (share=off), which is not carried: at its "
+			"next start there it would find another",
+			path);
+	return !stat(path, &st) && S_ISREG(st.st_mode) && st.st_size
+		       ? err_set(e, EEXIST,
+				 "the file that is to keep a part of the guest's memory (nvdimm), %s, exists at the destination already, and would be "
+				 "overwritten: remove it first, if nobody needs it",
+				 path)
+		       : 0;
+}
+
 /* Files, directories and bridges that the new command line needs and nobody brings. */
 static int check_surroundings(const struct line *l, struct err *e)
 {
@@ -260,7 +281,7 @@ static int check_surroundings(const struct line *l, struct err *e)
 		bool asked = named && named[0] == '/' && strcmp(f->option, "L");
 		AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
-		if (check_tpm(l, f, e) || (named && check_memory(f, named, e)))
+		if (check_tpm(l, f, e) || (named && (check_memory(f, named, e) || check_kept_memory(f, named, e))))
 			return -e->code;
 		if (path && access(path, F_OK))
 			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,

@@ -159,14 +159,9 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 }
 
 /* Memory that outlives the guest is a disk to it, and a file that is not one of its disks to us. */
-static int check_memory(const struct guest *g, const struct args_file *f, struct err *e)
+static int check_memory(const struct args_file *f, struct err *e)
 {
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < g->line.argc && !strstr(g->line.argv[i], "nvdimm"); i++)
-		;
-	return f->role == ARGS_MEMORY && i < g->line.argc && !stat(f->path, &st) && S_ISREG(st.st_mode)
+	return f->role == ARGS_PMEM
 		       ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), in %s, which is not carried", f->path)
 		       : 0;
 }
@@ -204,7 +199,7 @@ static int find_disks(struct guest *g, struct err *e)
 	for (i = 0; i < line.file_count && !r; i++) {
 		const struct args_file *f = &line.files[i];
 
-		r = check_memory(g, f, e);
+		r = check_memory(f, e);
 		r = r ? r : check_read_only(f, e);
 		if (!r && (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only && f->path)
 			r = add_disk(g, f, e);

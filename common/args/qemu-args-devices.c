@@ -99,9 +99,18 @@ static const struct file_key {
 	{"virtfs", "local", "path", ARGS_DIRECTORY, false},
 };
 
+/* What is written to it outlives the guest. */
+static bool is_kept(const struct rewrite *w, const struct item *object)
+{
+	const struct item *device = args_find(w, "device", "memdev", kv_get(&object->p.l, "id", NULL));
+	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
+
+	return driver && !strcmp(driver, "nvdimm");
+}
+
 static void map_files(struct rewrite *w, struct item *it, const char *kind)
 {
-	bool shared = kv_flag(&it->p.l, "share", false);
+	bool shared = kv_flag(&it->p.l, "share", false), kept = is_kept(w, it);
 	size_t i, k;
 
 	for (i = 0; kind && i < it->p.l.n; i++) {
@@ -114,7 +123,8 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 				continue;
 			/* a bare name is one of QEMU's own ROMs */
 			if (f->role != ARGS_ROM || strchr(p->value, '/'))
-				args_file(w, it, f->role, f->read_only || (f->role == ARGS_MEMORY && !shared), NULL, &p->value);
+				args_file(w, it, kept ? ARGS_PMEM : f->role, f->read_only || (f->role == ARGS_MEMORY && !shared), NULL,
+					  &p->value);
 			break;
 		}
 	}

@@ -39,6 +39,7 @@ static const struct role {
 	[ARGS_SCRIPT] = {"script", "program", THERE},
 	[ARGS_DIRECTORY] = {"directory", "directory", THERE},
 	[ARGS_MEMORY] = {"memory", "memory's file or directory", THERE},
+	[ARGS_PMEM] = {"pmem", "kept memory's file", THERE},
 	[ARGS_HOST_DEVICE] = {"host-device", "device of the host", THERE},
 	[ARGS_CONNECT] = {"connect", "socket", UNNOTICED}, /* has a note of its own */
 	[ARGS_TPM] = {"tpm", "socket of its TPM", UNNOTICED},
@@ -69,7 +70,7 @@ bool args_role_is_content(enum args_role role)
 
 bool args_role_is_made(enum args_role role)
 {
-	return role == ARGS_MEMORY || (role < ARGS_ROLES && roles[role].policy == WRITTEN);
+	return role == ARGS_MEMORY || role == ARGS_PMEM || (role < ARGS_ROLES && roles[role].policy == WRITTEN);
 }
 
 const char *args_base_name(const char *path)

@@ -34,6 +34,7 @@ enum args_role {
 	ARGS_SCRIPT,	  /* a program that QEMU runs: ifup, helper */
 	ARGS_DIRECTORY,	  /* must be there: shared by 9p, firmware search path */
 	ARGS_MEMORY,	  /* file or hugetlbfs directory behind guest memory; read_only: of which each QEMU has a copy of its own */
+	ARGS_PMEM,	  /* file that keeps a part of the guest's memory (nvdimm), and nothing else does: as good as a disk */
 	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
 	ARGS_CONNECT,	  /* unix socket of another process */
 	ARGS_TPM,	  /* unix socket of the swtpm that is the guest's TPM */
