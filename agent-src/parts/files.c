@@ -3,6 +3,7 @@
 #include "host-file.h"
 #include "json-text.h"
 #include "open-regular.h"
+#include "process.h"
 #include "qemu-args-json.h"
 #include "util.h"
 #include "xxh.h"
@@ -13,9 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK	(256 * KIB)
-#define TICK_MS 5
-#define SECOND	(1000 / TICK_MS)
+#define CHUNK	 (256 * KIB)
+#define CLOCKS_S 2 /* between that of files and that of processes */
+#define TICK_MS	 5
+#define SECOND	 (1000 / TICK_MS)
 
 struct file_out {
 	uint32_t file; /* index in DESCRIBE's files */
@@ -56,6 +58,21 @@ static int check_replaced(const struct guest *g, const json_t *entry, struct err
 		       : 0;
 }
 
+/* Those that QEMU has read when it started, and reads again only when it is started again: there that is at the move. */
+static void tell_what_changed(const struct files *fs, const json_t *entry)
+{
+	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
+	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
+	struct stat st;
+
+	if (!fs->src->qmp || fs->src->boots_there || !args_role_is_content(is) || is == ARGS_DISK || is == ARGS_MEDIA ||
+	    is == ARGS_PFLASH_CODE || is == ARGS_PFLASH_VARS || !path || *path != '/' || stat(path, &st) ||
+	    st.st_ctim.tv_sec <= process_started_at(fs->src->guest.start_time) + CLOCKS_S)
+		return;
+	report_notice(fs->src->report,
+		      "%s (the guest's %s) was changed since its QEMU read it: at the destination it finds what is in it now", path, role);
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
@@ -76,6 +93,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	for (i = 0; i < json_array_size(fs->described); i++) {
 		host_file_look(fs->src->opt, json_array_get(fs->described, i));
 		look_at_medium(g, json_array_get(fs->described, i));
+		tell_what_changed(fs, json_array_get(fs->described, i));
 		code = code ? code : check_replaced(g, json_array_get(fs->described, i), e);
 	}
 	json_object_set_new(out, "nics", args_nics_json(&r));

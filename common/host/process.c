@@ -59,6 +59,14 @@ int process_start_time(pid_t pid, uint64_t *out)
 	return read_stat(pid, &state, &parent, out);
 }
 
+time_t process_started_at(uint64_t start_time)
+{
+	struct timespec since_boot;
+
+	clock_gettime(CLOCK_BOOTTIME, &since_boot);
+	return time(NULL) - since_boot.tv_sec + (time_t)(start_time / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 pid_t process_parent(pid_t pid)
 {
 	uint64_t start_time;

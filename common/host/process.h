@@ -16,6 +16,8 @@
 /* Field 22 of /proc/PID/stat: clock ticks since boot. 0, or -errno (-ESRCH: no such process).
  * Zombies have one too. */
 int process_start_time(pid_t pid, uint64_t *out);
+/* When that was by the clock that files have, in seconds since 1970; it goes wrong with the clock. */
+time_t process_started_at(uint64_t start_time);
 /* 0: it has none that we can see, or is gone. */
 pid_t process_parent(pid_t pid);
 /* It stands, by SIGSTOP or its like: state T of proc_pid_stat(5). One that a debugger has is in another. */
