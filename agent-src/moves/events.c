@@ -163,6 +163,7 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		ram_on_pass(&t->ram, ev);
 	} else if (!strcmp(ev->name, "STOP")) {
 		t->blackout.stop_ns = ev->at_ns;
+		t->src.stays_shut = t->src.shut_down; /* a QEMU that is about to end does not say so */
 		if (t->a.con.stage < ST_SWITCHOVER && !t->src.stopped)
 			return note_stop(t, e);
 	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {

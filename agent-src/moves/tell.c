@@ -196,9 +196,9 @@ static struct outcome outcome(const struct transfer *t)
 	if (t->a.over)
 		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since",
 					"nowhere"};
-	if (t->src.shut_down)
+	if (t->src.shut_down && !(t->src.stays_shut && t->a.handoff.qemu_alive))
 		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
-	if (t->power.by_itself && t->a.handoff.qemu_alive)
+	if ((t->power.by_itself || t->src.stays_shut) && t->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "shut-down",
 					"shut down by itself during the move; its QEMU stays, as it was told to", "source"};
 	if (!t->a.handoff.qemu_alive && t->entry == &entry_recover && t->peer.forgotten)

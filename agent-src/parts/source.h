@@ -28,6 +28,7 @@ struct source {
 	bool stopped;	   /* by us, to go on at the destination, or here again; also in a later life */
 	bool suspended;	   /* by itself */
 	bool shut_down;	   /* by itself */
+	bool stays_shut;   /* and its QEMU did not end */
 	bool acknowledges; /* its QEMU waits for `switchover-ack` (8.1) */
 	bool migrating;	   /* the migration in QEMU is ours; also in a later life */
 	bool unreachable;  /* QEMU is alive and its monitor is not */

@@ -88,13 +88,20 @@ wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
 assert_nothing_unfinished
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
-# One whose QEMU stays when it shuts down is left so.
+# One whose QEMU stays when it shuts down is left so, whenever that is.
+is_shut_down() {
+	[[ $(status_of "$(free_monitor a)") == shutdown ]]
+}
 warm_guest -action shutdown=pause,reboot=reset
 to_local
+fault after-SRC_ABORTED stop
 warm "${SLOW_DISKS[@]}"
 while_disks
-guest_order "$(orders a)" poweroff >/dev/null
 kill -TERM "$MOVE_PID"
+fault_wait
+guest_order "$(orders a)" poweroff >/dev/null
+wait_for 10 is_shut_down
+fault_continue
 move_wait 1
 assert_result 'r["guest"] == "shut-down" and r["where"] == "source"'
 assert_eq "$(status_of "$(free_monitor a)")" shutdown "QEMU's run state"
