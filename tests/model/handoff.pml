@@ -7,7 +7,9 @@
  * stays in it, so it may come late, twice and in any order; a bounded number are lost, and resent. Numbers of crashes,
  * deaths and losses are bounded and chosen at the start (a reboot is a crash with the QEMU's death); nothing else is.
  * Somebody else may resume the guest (QMP cont) where QEMU allows it: at the source once its migration is completed, unless
- * it is held by SIGSTOP. At the destination there is no monitor for that before STARTED.
+ * it is held by SIGSTOP. At the destination there is no monitor for that before STARTED. Who takes a held QEMU up again, and resumes it, has
+ * made two of one: no rule can help, and unit/test-both-conductors has what is said then. An agent that is stopped (SIGSTOP) takes its next step
+ * late, as any may here; what ends it after a while (the guard, the next agent) makes it one that has crashed.
  * A person may have the copy at the destination started while the source's host is down (fence), and that comes up again. What else
  * persons decide is not here but in tests/unit/test-handoff.c, which walks the real code.
  *
@@ -63,7 +65,7 @@ bool end_out, shut_out;
 bool ran_on; /* the source guest ran after END */
 bool d_ran;  /* the destination guest ran */
 bool held;   /* the source QEMU, by SIGSTOP */
-bool s_left; /* something at the source could not be undone */
+bool s_left, d_left; /* something could not be undone there */
 bool ev_comp, ev_fail, ev_res; /* unread events of the source QEMU */
 bool cont_ok, cont_no;	      /* answer to cont */
 bool s_up = 1, s_forgot, d_forgot, s_fin, d_fin, s_gone, d_gone;
@@ -72,7 +74,7 @@ bool s_down; /* nothing of the move runs on the source's host */
 bool fenced; /* a person said so, and the copy was started */
 
 byte s_crashes, d_crashes, losses;
-bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, may_cont, may_leave, s_never, d_never,
+bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, may_cont, may_leave, may_leave_d, s_never, d_never,
      may_fence, forget_s, forget_d;
 
 #if CHECK == 1
@@ -107,6 +109,7 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 	:: else \
 	fi
 #define UNDO s_left = may_leave; may_leave = false
+#define UNDO_D d_left = may_leave_d; may_leave_d = false
 #define TAKE_BACK st = SA; rst = false; S_(ABORT_OK; sdisk = SA); S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
 /* The guard does not crash: should it be killed with its agent, a person is needed, as for an agent without one. */
 #define S_GUARD(action) atomic { action }
@@ -118,7 +121,7 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 	:: may_refuse && dvm != DEAD && dvm != RUN -> may_refuse = false; cont_no = true \
 	fi
 #define END_DESTINATION if :: dvm != DEAD -> assert(!d_ran); dvm = DEAD :: else fi; alive = false
-#define CLEAR_OUT st = DA; rst = false; D_(ddisk = DA); D_(END_DESTINATION); D_(D_SEND; d_fin = true)
+#define CLEAR_OUT st = DA; rst = false; D_(ddisk = DA); D_(END_DESTINATION); D_(UNDO_D); D_(D_SEND; d_fin = true)
 
 #ifdef MUTATE_COMMIT_SENT_BEFORE_JOURNALED
 #define COMMIT st = SC; rst = false; S_(to_d = to_d | bit(SC); commit_sent = true); S_(sdisk = SC)
@@ -323,7 +326,11 @@ loop:
 	/* any */
 	:: st != DSTART && (cont_ok || cont_no) -> cont_ok = false; cont_no = false
 	:: RESENDS && !(to_s & bit(st)) -> D_(D_SEND)
+#ifdef MUTATE_WHAT_IS_LEFT_THERE_IS_FORGOTTEN
 	:: d_fin && forget_d -> goto forgotten
+#else
+	:: d_fin && forget_d && !d_left -> goto forgotten
+#endif
 	:: d_crashes > 0 -> goto crashed
 	od;
 
@@ -350,7 +357,7 @@ crashed:
 	:: st == DNOVM -> D_(END_DESTINATION); D_(D_SEND)
 	:: st == DA || st == DDONE ->
 		if
-		:: st == DA -> D_(END_DESTINATION)
+		:: st == DA -> D_(END_DESTINATION); D_(UNDO_D)
 		:: else
 		fi;
 		D_(D_SEND; d_fin = true)
@@ -408,6 +415,7 @@ proctype Judge()
 	assert(undecided || alone || (s_fin && d_fin));
 	assert(undecided || svm == DEAD || svm == RUN || d_ran);
 	assert(!s_forgot || !s_left);
+	assert(!d_forgot || !d_left);
 	/* The last good copy is not thrown away. */
 	assert(undecided || alone || svm != DEAD || d_ran || ran_on || dvm == DEAD);
 #endif
@@ -434,6 +442,7 @@ init {
 		choose(may_stop, false, true);
 		choose(may_cont, false, true);
 		choose(may_leave, false, true);
+		choose(may_leave_d, false, true);
 		choose(s_never, false, true);
 		choose(d_never, false, true);
 		choose(may_fence, false, true);
@@ -441,7 +450,7 @@ init {
 		choose(forget_d, false, true);
 #if CHECK == 4
 		s_crashes + d_crashes + losses + may_abort_s + may_abort_d + s_may_die + d_may_die + may_fail +
-			may_refuse + may_stop + may_cont + may_leave + s_never + d_never + may_fence <= FAULTS;
+			may_refuse + may_stop + may_cont + may_leave + may_leave_d + s_never + d_never + may_fence <= FAULTS;
 #endif
 		run Source();
 		run Destination();
