@@ -22,8 +22,9 @@ struct seeds {
 	 */
 	uint32_t *index; /* page + 1, counted through all; open addressing by the content's hash. NULL: none */
 	uint64_t mask;
-	uint8_t *given;	  /* bits: these have been found */
-	uint64_t indexed; /* atomic */
+	uint8_t *given;	    /* bits: these have been found */
+	uint64_t indexed;   /* atomic */
+	uint64_t looked_at; /* pages, there or not; atomic */
 	bool ready;
 	bool stop; /* atomic */
 };
@@ -102,6 +103,7 @@ static int scan_block(struct seeds *s, unsigned block, uint8_t *piece, struct er
 		for (i = 0; !r && i < n; i++)
 			if (there[i])
 				note(s, block, at + i, piece + (size_t)i * PAGE_BYTES);
+		__atomic_fetch_add(&s->looked_at, n, __ATOMIC_RELAXED);
 	}
 	return r;
 }
@@ -143,6 +145,7 @@ int seeds_scan(struct seeds *s, struct err *e)
 	if (!r)
 		make_index(s);
 	s->ready = !r;
+	__atomic_store_n(&s->looked_at, s->first[s->count], __ATOMIC_RELAXED);
 	return r;
 }
 
@@ -217,6 +220,11 @@ const struct seed_block *seeds_blocks(const struct seeds *s, unsigned *count)
 {
 	*count = s->count;
 	return s->block;
+}
+
+double seeds_scanned(const struct seeds *s)
+{
+	return s->first[s->count] ? (double)__atomic_load_n(&s->looked_at, __ATOMIC_RELAXED) / (double)s->first[s->count] : 1;
 }
 
 uint64_t seeds_indexed(const struct seeds *s)

@@ -63,6 +63,8 @@ bool seeds_ready(const struct seeds *s);
 const struct seed_block *seeds_blocks(const struct seeds *s, unsigned *count);
 /* One a block. */
 struct page_table *seeds_tables(struct seeds *s);
+/* How much of memory was looked at: 0 to 1; 1 when there is no more to look at, also after an error. Any thread. */
+double seeds_scanned(const struct seeds *s);
 /* Pages in the index. Any thread. */
 uint64_t seeds_indexed(const struct seeds *s);
 

@@ -589,6 +589,8 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 									 "where that is not possible)"));
 		return;
 	case TELL_PROGRESS:
+		if (r->data->shared.seeds && seeds_scanned(r->data->shared.seeds) < 1)
+			json_object_set_new(out, "scanned_percent", json_real(100 * seeds_scanned(r->data->shared.seeds)));
 		if (!r->src->migrating)
 			return;
 		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));

@@ -217,6 +217,8 @@ static void whole_line(const json_t *ev, char *out, size_t n)
 		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
 	if (predicted > 0 && predicted < 1e6)
 		k += snprintf(out + k, n - (size_t)k, ", downtime if switched now %.0f ms", predicted);
+	if (json_object_get(ev, "scanned_percent"))
+		k += snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
 	if (json_is_true(json_object_get(ev, "held")))
 		snprintf(out + k, n - (size_t)k, ", held");
 }
@@ -236,7 +238,9 @@ static void ram_line(const json_t *ev, char *out, size_t n)
 {
 	char left[24], rate[24];
 
-	if (!json_object_get(ev, "ram_left"))
+	if (json_object_get(ev, "scanned_percent"))
+		snprintf(out, n, "  memory   %3.0f%% looked through, for what is on disks as well", num(ev, "scanned_percent"));
+	else if (!json_object_get(ev, "ram_left"))
 		snprintf(out, n, "  memory   after the disks");
 	else
 		snprintf(out, n, "  memory   round %d, %s left, the guest writes %s/s", (int)num(ev, "ram_round"),

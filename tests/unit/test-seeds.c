@@ -77,7 +77,9 @@ static void content_is_found_wherever_it_is_once(void **state)
 
 	(void)state;
 	fill(page_of(0), 1), fill(page_of(999), 2), fill(page_of(1000), 3), fill(page_of(PAGES - 1), 4), fill(page_of(7), 3);
+	assert_float_equal(seeds_scanned(s), 0, 0);
 	assert_int_equal(seeds_scan(s, &e), 0);
+	assert_float_equal(seeds_scanned(s), 1, 0);
 	assert_int_equal(seeds_indexed(s), 5);
 	fill(part, 5), fill(part + PAGE_BYTES, 3), fill(part + 2 * PAGE_BYTES, 1), fill(part + 3 * PAGE_BYTES, 4);
 	assert_int_equal(find(part, 4), 4);
@@ -212,6 +214,7 @@ static void a_scan_ends_when_it_is_told_to(void **state)
 	fill(page_of(1), 1);
 	seeds_stop(s);
 	assert_int_equal(seeds_scan(s, &e), -ECANCELED);
+	assert_float_equal(seeds_scanned(s), 1, 0); /* it is not looked at any more */
 	assert_false(seeds_ready(s));
 }
 
