@@ -157,6 +157,8 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	const char *status = json_text(ev->json, "status");
 
 	guest_watch_event(&t->src.watch, ev->name, ev->json);
+	if (!strcmp(ev->name, "RESUME")) /* somebody may have started it again */
+		t->src.shut_down = t->src.stays_shut = false;
 	if (!strcmp(ev->name, "MIGRATION") && status)
 		return on_migration(t, status, ev->at_ns, e);
 	if (!strcmp(ev->name, "MIGRATION_PASS")) {

@@ -589,10 +589,11 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 									 "where that is not possible)"));
 		return;
 	case TELL_PROGRESS:
-		if (r->data->shared.seeds && seeds_scanned(r->data->shared.seeds) < 1)
-			json_object_set_new(out, "scanned_percent", json_real(100 * seeds_scanned(r->data->shared.seeds)));
-		if (!r->src->migrating)
+		if (!r->src->migrating) {
+			if (r->data->shared.seeds && seeds_scanned(r->data->shared.seeds) < 1)
+				json_object_set_new(out, "scanned_percent", json_real(100 * seeds_scanned(r->data->shared.seeds)));
 			return;
+		}
 		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));
 		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
 		return;
