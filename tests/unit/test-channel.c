@@ -1113,6 +1113,21 @@ static void the_pacer_holds_all_channels_together_to_its_rate(void **state)
 	}
 }
 
+/* By a clock of its own, which no busy machine stops. */
+static void the_pacer_gives_all_of_its_rate(void **state)
+{
+	struct pacer pacer = {.bytes_per_s = 4 * MIB};
+	uint64_t now = 1000000000, until = now + 10000000000, wait_ms, bytes = 0;
+
+	(void)state;
+	while (now < until) {
+		wait_ms = pacer_reserve(&pacer, 65536, now);
+		bytes += wait_ms ? 0 : 65536;
+		now += wait_ms * 1000000;
+	}
+	assert_in_range(bytes, 39 * MIB, 41 * MIB);
+}
+
 static void change_limit(uint64_t to)
 {
 	struct pacer pacer = {.bytes_per_s = 256};
@@ -1489,6 +1504,7 @@ int main(void)
 		test(a_frame_that_is_put_off_comes_again_and_is_not_acknowledged),
 		test(a_paused_receiver_stops_the_sender),
 		test(the_pacer_holds_all_channels_together_to_its_rate),
+		test(the_pacer_gives_all_of_its_rate),
 		test(a_limit_that_is_lifted_or_raised_counts_at_once),
 		test(a_hello_arrives_as_it_was_sent),
 		test(a_proof_holds_for_one_side_one_connection_and_one_token),

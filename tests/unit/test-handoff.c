@@ -827,6 +827,20 @@ static void only_a_durable_novm_gives_a_committed_guest_back(void **state)
 	expect(&s, EV_PEER, HO_DST_ABORTED, HO_SRC_ABORTED, "FINISHED");
 }
 
+/* The last copy: the source is gone for good. */
+static void a_persons_word_starts_what_was_promised(void **state)
+{
+	struct handoff d;
+
+	(void)state;
+	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_PREPARED, true), 0);
+	expect(&d, EV_RECOVER, 0, HO_DST_PREPARED, "SEND_STATE");
+	expect(&d, EV_PEER, HO_NONE, HO_DST_PREPARED, "UNDECIDED"); /* which is no such word */
+	expect(&d, EV_PEER_FENCED, 0, HO_DST_START, "JOURNAL CONT_DESTINATION");
+	expect(&d, EV_CONT_OK, 0, HO_DST_STARTED, "JOURNAL SEND_STATE");
+	expect(&d, EV_PEER_FENCED, 0, HO_DST_DONE, "JOURNAL REMOVE_SCAFFOLDING FINISHED");
+}
+
 static void start_with_qemu_gone_is_undecided_never_novm(void **state)
 {
 	struct handoff d;
@@ -880,6 +894,7 @@ int main(void)
 		cmocka_unit_test(source_qemu_dead_after_ready_is_committed),
 		cmocka_unit_test(source_whose_guest_was_resumed_by_somebody_is_never_committed),
 		cmocka_unit_test(only_a_durable_novm_gives_a_committed_guest_back),
+		cmocka_unit_test(a_persons_word_starts_what_was_promised),
 		cmocka_unit_test(start_with_qemu_gone_is_undecided_never_novm),
 		cmocka_unit_test(restarted_destination_aborts_unless_prepared),
 		cmocka_unit_test(names_go_there_and_back),

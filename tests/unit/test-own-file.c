@@ -230,6 +230,28 @@ static void what_cannot_be_told_apart_stays(void **state)
 	unlink(path);
 }
 
+/* Its inode has been used again: only when it was made, or only its handle, tells that. */
+static void a_later_file_with_its_inode_stays(void **state)
+{
+	static const char *const told_by[] = {"btime", "handle"};
+	const char *path = at("a");
+	json_t *known;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		make(path);
+		known = know(path);
+		if (json_object_get(known, told_by[i])) { /* not on every file system */
+			json_object_del(known, told_by[!i]);
+			json_object_set_new(known, told_by[i], i ? json_string("1:00") : json_integer(1));
+			assert_stays(known, path, 0);
+		}
+		json_decref(known);
+		unlink(path);
+	}
+}
+
 static void a_device_may_have_another_number_after_a_reboot_only(void **state)
 {
 	const char *path = at("a");
@@ -330,6 +352,7 @@ int main(void)
 		cmocka_unit_test(what_somebody_has_open_stays),
 		cmocka_unit_test(a_socket_is_known_too),
 		cmocka_unit_test(what_cannot_be_told_apart_stays),
+		cmocka_unit_test(a_later_file_with_its_inode_stays),
 		cmocka_unit_test(a_device_may_have_another_number_after_a_reboot_only),
 		cmocka_unit_test(what_cannot_be_removed_is_an_error),
 		cmocka_unit_test(an_inode_used_again_is_another_file),

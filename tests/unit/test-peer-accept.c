@@ -111,6 +111,8 @@ static void expect_refusal(struct link *l, const char *words)
 	assert_true(hello_receive(l, &theirs, MS, &e) < 0);
 	if (!strstr(e.msg, words))
 		fail_msg("it says: %s", e.msg);
+	assert_null(strstr(e.msg, TOKEN)); /* whoever it is: where anything lies here is no concern of theirs, either */
+	assert_null(strchr(e.msg, '/'));
 	link_close(l);
 }
 

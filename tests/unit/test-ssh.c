@@ -1,19 +1,22 @@
 /*
  * test-ssh.c: what the SSH client reads itself: targets, known_hosts, private keys' outsides, the server's first offer; quoting
- * for the remote shell; the last words of a command.
+ * for the remote shell; the last words of a command; and how it asks at a terminal.
  */
 #include "shell-quote.h"
 #include "ssh-backend.h"
 #include "ssh-bootstrap.h"
 #include "ssh-format.h"
+#include "ssh-prompt.h"
 #include "ssh.h"
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -299,6 +302,46 @@ static void arguments_are_quoted_for_the_shell(void **state)
 	assert_string_equal(empty, "''");
 }
 
+/* In a process of its own, which has that terminal. */
+static int answer_at(const char *terminal, const char *question)
+{
+	char answer[PROMPT_MAX];
+	struct err e;
+
+	alarm(60);
+	if (setsid() < 0 || open(terminal, O_RDWR) < 0)
+		return 2;
+	return prompt_ask(question, false, answer, &e) || strcmp(answer, "secret");
+}
+
+static void what_a_server_asks_drives_no_terminal(void **state)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), other_end, status;
+	char name[64], said[256] = "";
+	size_t n = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_true(terminal >= 0 && !grantpt(terminal) && !unlockpt(terminal) && !ptsname_r(terminal, name, sizeof(name)));
+	other_end = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC); /* so that reading waits for its process */
+	assert_true(other_end >= 0);
+	pid = fork();
+	if (!pid)
+		_exit(answer_at(name, "evil\033[2J\177\302\2332J\n\tPassword: "));
+	while (!strstr(said, "Password: ") && n < sizeof(said) - 1) {
+		ssize_t r = read(terminal, said + n, sizeof(said) - 1 - n);
+
+		assert_true(r > 0);
+		n += (size_t)r;
+	}
+	assert_int_equal(write(terminal, "secret\n", 7), 7);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_string_equal(said, "evil?[2J???2J\r\n\tPassword: ");
+	close(other_end);
+	close(terminal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +354,7 @@ int main(void)
 		cmocka_unit_test(the_host_keys_that_a_server_offers_are_found),
 		cmocka_unit_test(the_last_words_are_kept),
 		cmocka_unit_test(arguments_are_quoted_for_the_shell),
+		cmocka_unit_test(what_a_server_asks_drives_no_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
