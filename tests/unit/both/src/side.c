@@ -32,6 +32,9 @@ void __wrap_capture_free(struct capture *c);
 unsigned __wrap_capture_rounds(const struct capture *c);
 uint64_t __wrap_capture_bytes(const struct capture *c);
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c);
+enum converge_verdict __wrap_converge_step(struct converge *c, const struct converge_sample *s);
+uint64_t __real_data_plane_unacked(const struct data_plane *d);
+uint64_t __wrap_data_plane_unacked(const struct data_plane *d);
 
 void __wrap_guard_dismiss(struct guard *g)
 {
@@ -103,11 +106,39 @@ int __wrap_capture_return_path(struct capture *c, const void *p, size_t n)
 
 static struct transfer *moving;
 static bool ending;
+static enum { COPIES, FITS, FITS_NO_LONGER, STOPS } copying;
 
-/* It is to have a round while the guest runs, if that writes at all. */
+/* The disk is to have a round while the guest runs, if that writes at all. */
+static bool is_copied(const struct transfer *t)
+{
+	return t->disks.count && (t->disks.list[0]->round || both->pause);
+}
+
+/* Something of the guest's memory is always on its way: what is carried here has arrived when it is looked at. */
+uint64_t __wrap_data_plane_unacked(const struct data_plane *d)
+{
+	return __real_data_plane_unacked(d) + moving->src.migrating;
+}
+
+/* Once all is copied it fits into the blackout that is allowed. If it waits for the disk then, it fits no longer, until it is to be anyhow. */
+enum converge_verdict __wrap_converge_step(struct converge *c, const struct converge_sample *s)
+{
+	if (s->wire_left != data_plane_unacked(&moving->data))
+		both_violation("%llu bytes are said to be on the wire, where %llu are", (unsigned long long)s->wire_left,
+			       (unsigned long long)data_plane_unacked(&moving->data));
+	copying = copying == FITS ? FITS_NO_LONGER : copying == COPIES && is_copied(moving) ? FITS : copying;
+	c->predicted_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->max_downtime_ms : 1;
+	return copying == FITS ? CONVERGE_SWITCH : CONVERGE_GO_ON;
+}
+
 static void stop_soon(struct transfer *t)
 {
-	if (t->disks.count && (t->disks.list[0]->round || both->pause))
+	if (copying == FITS_NO_LONGER) {
+		if (t->a.con.stage == ST_SWITCHOVER || t->blackout.stopping)
+			both_violation("the guest is stopped though what is left fits no longer");
+		copying = STOPS;
+	}
+	if (copying == STOPS)
 		t->pace.stop_wanted = true;
 }
 
