@@ -75,8 +75,10 @@ fi
 # a guest of root's whose monitor was replaced by another user's
 liar "$DIR/theirs/ear" "${as_nobody[@]}" "$LIAR" "$DIR/bin/liar.py" ear "$DIR/theirs/ear" "$DIR/theirs/ear.sock"
 liars=()
-liar "$DIR/theirs/own" "$LIAR" "$DIR/bin/liar.py" idle "$DIR/theirs/own" -name own -qmp "unix:$DIR/theirs/ear.sock,server=on,wait=off"
-list >"$DIR/list"
+liar "$DIR/theirs/own" "$LIAR" "$DIR/bin/liar.py" idle "$DIR/theirs/own" -name own -qmp "unix:$DIR/theirs/ear.sock,server=on,wait=off" \
+	-readconfig "$DIR/fifo"
+opened=$(python3 -S "$TOP/tests/lib/opened.py" "$DIR/fifo" -- "$BIN/vmferry" list "${liars[@]}" 2>"$DIR/list") || fail "list fails: $(<"$DIR/list")"
+assert_eq "$opened" "" "files that a line of root's names, and are none that QEMU reads"
 grep -q "served by another user (uid 65534)" "$DIR/list" || fail "list says: $(<"$DIR/list")"
 [[ ! -s $DIR/theirs/ear.heard ]] || fail "it was told: $(<"$DIR/theirs/ear.heard")"
 

@@ -26,7 +26,7 @@ begin() { # while_disks|while_ram
 }
 
 truncate -s 1M "$DIR/first.iso" "$DIR/second.iso"
-guest_a -device virtio-scsi-pci,id=bus -drive "file=$DIR/first.iso,format=raw,if=none,id=cd0,media=cdrom" -device scsi-cd,drive=cd0,id=cd
+guest_a -device qemu-xhci -device usb-tablet,id=tablet -device virtio-scsi-pci,id=bus -drive "file=$DIR/first.iso,format=raw,if=none,id=cd0,media=cdrom" -device scsi-cd,drive=cd0,id=cd
 
 snapshot='{"execute": "blockdev-snapshot-sync", "arguments": {"device": "d0", "snapshot-file": "'$DIR'/snapN.qcow2", "format": "qcow2"}}'
 commit='{"execute": "block-commit", "arguments": {"device": "d0", "job-id": "backN"}}'
@@ -88,6 +88,12 @@ vmferry set "${GUEST_PID[a]}" bwlimit=0
 move_wait 1
 assert_result '"late" in r["reason"]'
 ask '{"execute": "device_del", "arguments": {"id": "late"}}' DEVICE_DELETED
+
+begin while_disks
+ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED # which no guest has to agree to
+vmferry set "${GUEST_PID[a]}" bwlimit=0
+rolled_back tablet
+ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}' # as it was
 
 begin while_ram
 ask '{"execute": "migrate_cancel"}'

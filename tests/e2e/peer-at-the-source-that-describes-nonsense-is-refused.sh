@@ -1,5 +1,6 @@
 #!/bin/bash
-# Descriptions of a guest that are none, as JSON is: each is refused with a reason, and no session of the destination ends by a crash.
+# Descriptions of a guest that are none, as JSON is: each is refused with a reason, and no session of the destination ends by a crash. So is
+# one whose QEMU is to run a program that is not there.
 # And a source that takes up an earlier move describes no other one in that session.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
@@ -25,6 +26,8 @@ for odd in '"files": [{"role": "backing", "path": 1, "name": "/base"}]' '"files"
 	'"argv": [1, null]' '"argv": []' '"argv": "x"' '"env": {"LD_LIBRARY_PATH": 3}' '"name": 1' '"exe": []' '"channels": -1' '"disk_dir": ""'; do
 	describe "$odd"
 done
+describe '"argv": ["q", "-machine", "none", "-netdev", "bridge,id=n,helper='"$DIR"'/none"]'
+grep -q "needs script $DIR/none, which does not exist at the destination" "$DIR/answer" || fail "it answers: $(<"$DIR/answer")"
 tell "0x8010 $attempt []"
 grep -q '^error: ' "$DIR/answer" || fail "an array: $(<"$DIR/answer")"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """thief.py FILE: took the port of a vmferry-dst, and answers whoever comes as that would, but for the proof, which it does not
-have. What is said to it goes to FILE. Prints its address."""
+have: the first one gets another, the next one none, and so on. What is said to it goes to FILE. Prints its address."""
+import itertools
 import os
 import socket
 import sys
@@ -9,12 +10,12 @@ import frames
 
 with socket.create_server(("127.0.0.1", 0)) as listener, open(sys.argv[1], "wb", buffering=0) as file:
     print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    while True:
+    for proof in itertools.cycle((os.urandom(32), b"")):
         sock, _ = listener.accept()
         with sock:
             raw, _, payload = frames.read_frame(sock)
             file.write(raw)
             theirs = frames.Hello(payload)
-            sock.sendall(frames.hello(software="vmferry-dst", session=theirs.session, proof=os.urandom(32)))
+            sock.sendall(frames.hello(software="vmferry-dst", session=theirs.session, proof=proof))
             while data := sock.recv(65536):
                 file.write(data)
