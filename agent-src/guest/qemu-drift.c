@@ -214,7 +214,7 @@ static int check_property(const struct guest *g, struct qmp *q, const struct kv_
 
 static int check_properties(const struct guest *g, struct qmp *q, struct err *e)
 {
-	static const char *const names[] = {"mac", "netdev", "chardev", "serial"};
+	static const char *const names[] = {"mac", "netdev", "chardev", "serial", "port"};
 	struct qemu_opt opt;
 	size_t i = 1, k;
 	int r = 0;

@@ -76,6 +76,7 @@ struct both {
 	enum handoff_state journal[2];	   /* what is durable */
 	enum both_pause pause;
 	enum both_carried carried;
+	bool wavers; /* what fitted into the blackout fits no longer, while the disk is waited for */
 	struct both_disk disk;
 	bool guard_dismissed;
 	bool fenced;	/* a person's word counts against a host that is dead */

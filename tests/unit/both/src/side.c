@@ -33,6 +33,7 @@ unsigned __wrap_capture_rounds(const struct capture *c);
 uint64_t __wrap_capture_bytes(const struct capture *c);
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c);
 enum converge_verdict __wrap_converge_step(struct converge *c, const struct converge_sample *s);
+enum converge_verdict __real_converge_step(struct converge *c, const struct converge_sample *s);
 uint64_t __real_data_plane_unacked(const struct data_plane *d);
 uint64_t __wrap_data_plane_unacked(const struct data_plane *d);
 
@@ -117,7 +118,7 @@ static bool is_copied(const struct transfer *t)
 /* Something of the guest's memory is always on its way: what is carried here has arrived when it is looked at. */
 uint64_t __wrap_data_plane_unacked(const struct data_plane *d)
 {
-	return __real_data_plane_unacked(d) + moving->src.migrating;
+	return __real_data_plane_unacked(d) + (both->wavers && moving->src.migrating);
 }
 
 /* Once all is copied it fits into the blackout that is allowed. If it waits for the disk then, it fits no longer, until it is to be anyhow. */
@@ -126,6 +127,8 @@ enum converge_verdict __wrap_converge_step(struct converge *c, const struct conv
 	if (s->wire_left != data_plane_unacked(&moving->data))
 		both_violation("%llu bytes are said to be on the wire, where %llu are", (unsigned long long)s->wire_left,
 			       (unsigned long long)data_plane_unacked(&moving->data));
+	if (!both->wavers)
+		return __real_converge_step(c, s);
 	copying = copying == FITS ? FITS_NO_LONGER : copying == COPIES && is_copied(moving) ? FITS : copying;
 	c->predicted_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->max_downtime_ms : 1;
 	return copying == FITS ? CONVERGE_SWITCH : CONVERGE_GO_ON;
@@ -138,7 +141,7 @@ static void stop_soon(struct transfer *t)
 			both_violation("the guest is stopped though what is left fits no longer");
 		copying = STOPS;
 	}
-	if (copying == STOPS)
+	if (both->wavers ? copying == STOPS : is_copied(t))
 		t->pace.stop_wanted = true;
 }
 
