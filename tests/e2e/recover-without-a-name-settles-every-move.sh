@@ -44,7 +44,7 @@ cut_off a
 cut_off b
 first=$(find "$VMFERRY_STATE_DIR" -name '*-src.journal' | sort | head -n 1)
 gone=a stays=b
-vmferry journal "$first" | grep -q '"guest": *"a"' || { gone=b stays=a; }
+grep -q '"guest": *"a"' <<<"$(vmferry journal "$first")" || { gone=b stays=a; }
 guest_stop "$gone"
 recover_all 8
 assert_nothing_unfinished
