@@ -35,7 +35,7 @@ journals() {
 attempt_of() { # PID
 	local file
 	for file in "$VMFERRY_STATE_DIR"/*-src.journal; do
-		! vmferry journal "$file" | grep -q "\"pid\":$1[,}]" || basename "$file" -src.journal
+		! grep -q "\"pid\":$1[,}]" <<<"$(vmferry journal "$file")" || basename "$file" -src.journal
 	done
 }
 
