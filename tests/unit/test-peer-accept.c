@@ -385,6 +385,51 @@ static void a_key_opens_while_others_stop_in_the_middle_of_a_handshake(void **st
 	close_door(&f);
 }
 
+static bool shaken;
+
+static void *only_shake_hands(void *arg)
+{
+	struct err e;
+	int r = link_secure(arg, tls_conn_client(&key), now_ns() + MS * 1000000ULL, &e);
+
+	__atomic_store_n(&shaken, true, __ATOMIC_RELEASE);
+	return r ? "no handshake" : NULL;
+}
+
+/* It has been there longer than any of them. */
+static void many_that_begin_a_handshake_do_not_keep_one_out_that_has_a_key(void **state)
+{
+	static struct link begun[MANY];
+	struct fixture f;
+	struct link l;
+	pthread_t thread;
+	void *wrong;
+	unsigned i;
+
+	(void)state;
+	open_door(&f, &key, MS);
+	l = come(&f);
+	assert_int_equal(pthread_create(&thread, NULL, only_shake_hands, &l), 0);
+	while (!__atomic_load_n(&shaken, __ATOMIC_ACQUIRE))
+		attend(&f, 5);
+	pthread_join(thread, &wrong);
+	assert_null(wrong);
+	attend(&f, 20);
+	for (i = 0; i < MANY; i++) {
+		begun[i] = come(&f);
+		assert_int_equal(send(begun[i].fd, "\x16\x03\x01", 3, MSG_NOSIGNAL), 3);
+		attend(&f, 0);
+	}
+	assert_true(still_open(begun, MANY) <= DOOR_SAME_MAX);
+	say_hello(&l, 1);
+	attend(&f, 20);
+	assert_int_equal(f.entered, 1);
+	for (i = 0; i < MANY; i++)
+		link_close(&begun[i]);
+	link_close(&l);
+	close_door(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +440,7 @@ int main(void)
 		cmocka_unit_test(many_that_begin_a_hello_do_not_keep_one_out_that_has_said_its_own),
 		cmocka_unit_test(all_that_are_silent_are_given_up_at_the_same_time),
 		cmocka_unit_test(a_key_opens_while_others_stop_in_the_middle_of_a_handshake),
+		cmocka_unit_test(many_that_begin_a_handshake_do_not_keep_one_out_that_has_a_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
