@@ -56,7 +56,7 @@ class Line:
             elif role in ("disk", "pflash-code", "pflash-vars", "media"):
                 subprocess.run([self.qemu_img, "create", "-q", "-f", formats.get(path, "raw"), target, str(SIZES[role])],
                                check=True)
-            elif role == "memory":
+            elif role in ("memory", "pmem"):
                 target.touch()
                 os.truncate(target, MEMORY_BYTES)
             elif role in ("kernel", "initrd"):
