@@ -35,7 +35,7 @@ assert_arrived
 through_ssh() { # NAME OPTION...
 	ssh_move_start "$1" root@host-b --listen-address 127.0.0.1 "${@:2}" "${SLOW_DISKS[@]}"
 	while_disks
-	kill $(find_on_b '^sshd: root')
+	kill $(find_on_b '^sshd(-session)?: root') # OpenSSH 9.8 has a program of its own for sessions
 	wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 	vmferry set "${GUEST_PID[$1]}" bwlimit=0
 	move_wait
