@@ -8,21 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PLACED_BYTES (64 * MIB) /* what was lent to nobody for a while costs the most, and that is most of a guest's */
 #define PLACED_NS    150000000ULL
 #define HUGE_BYTES   (2 * MIB)
 #define PIECE_BYTES  (256 * KIB) /* as one DATA has */
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 /* As ram-place.c does it with QEMU's, which is the same to the kernel. */
 static void place(const uint8_t *piece, uint8_t *to)
@@ -50,10 +41,10 @@ double place_cost_ns(void)
 	madvise(new, PLACED_BYTES, MADV_HUGEPAGE); /* as QEMU does, where that is allowed */
 	piece = xmalloc(PIECE_BYTES);
 	memset(piece, 0x5a, PIECE_BYTES);
-	since = cpu_ns();
+	since = thread_cpu_ns();
 	for (at = 0; at < PLACED_BYTES && now_ns() < until; at += PIECE_BYTES)
 		place(piece, new + at);
-	since = cpu_ns() - since;
+	since = thread_cpu_ns() - since;
 	munmap(map, PLACED_BYTES + HUGE_BYTES);
 	free(piece);
 	return at ? (double)since / (double)at : 0;

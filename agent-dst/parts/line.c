@@ -166,10 +166,10 @@ static char *needs(enum args_role role, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 
-	if ((role == ARGS_MEMORY || role == ARGS_PMEM) && access(path, F_OK))
+	if (args_role_is_memory(role) && access(path, F_OK))
 		return xstrdup(dirname(copy));
-	return role == ARGS_SECRET || role == ARGS_SCRIPT || role == ARGS_DIRECTORY || role == ARGS_MEMORY || role == ARGS_HOST_DEVICE ||
-			       role == ARGS_CONNECT
+	return role == ARGS_SECRET || role == ARGS_SCRIPT || role == ARGS_DIRECTORY || args_role_is_memory(role) ||
+			       role == ARGS_HOST_DEVICE || role == ARGS_CONNECT
 		       ? xstrdup(path)
 		       : NULL;
 }
@@ -241,7 +241,8 @@ static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 static int check_memory(const struct args_file *f, const char *path, struct err *e)
 {
 	struct stat st;
-	pid_t pid = f->role == ARGS_MEMORY && !f->read_only && !stat(path, &st) && S_ISREG(st.st_mode) ? process_that_opened(path, 0) : 0;
+	pid_t pid =
+		args_role_is_memory(f->role) && !f->read_only && !stat(path, &st) && S_ISREG(st.st_mode) ? process_that_opened(path, 0) : 0;
 
 	return pid ? err_set(e, EBUSY, "the guest's memory is to be in the file %s, which process %d has open at the destination", path,
 			     (int)pid)

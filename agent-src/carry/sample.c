@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUN_PAGES    16U   /* of memory, looked at together: LZ4 sees no further */
@@ -57,14 +56,6 @@ struct sampler {
 	uint8_t *piece, *packed, *batch;
 	size_t batched;
 };
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 /* Who runs now: "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)), the threads before the '/', of which we are one. */
 static void glance_at_others(struct sampler *s)
@@ -121,19 +112,19 @@ void sampler_free(struct sampler *s)
 static void try_effort(struct sampler *s, struct sample_of *of, enum codec_effort effort, const uint8_t *data, size_t n)
 {
 	enum data_codec which = codec_of_effort(effort);
-	uint64_t since = cpu_ns();
+	uint64_t since = thread_cpu_ns();
 	struct err e;
 	size_t left;
 
 	codec_set_effort(s->codec, effort);
 	left = codec_compress(s->codec, which, data, n, s->packed, n);
-	of->pack_ns[effort] += cpu_ns() - since;
+	of->pack_ns[effort] += thread_cpu_ns() - since;
 	of->packed[effort] += left ? left : n;
 	if (!left || of->tries % UNPACK_EVERY)
 		return;
-	since = cpu_ns();
+	since = thread_cpu_ns();
 	if (!codec_decompress(s->codec, which, (struct slice){s->packed, left}, s->piece, n, &e)) {
-		of->unpack_ns[effort] += cpu_ns() - since;
+		of->unpack_ns[effort] += thread_cpu_ns() - since;
 		of->unpacked[effort] += n;
 	}
 }
@@ -219,7 +210,7 @@ static void note_page(struct sampler *s, const uint8_t *page, bool compress)
 static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, bool compress, struct err *e)
 {
 	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES];
-	uint64_t since = cpu_ns();
+	uint64_t since = thread_cpu_ns();
 	int r = qemu_memory_present(&m->qemu, host, pages, there, swapped, e);
 	unsigned i;
 
@@ -235,7 +226,7 @@ static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsig
 		note_page(s, s->piece + (size_t)i * PAGE_BYTES, compress);
 		s->read_bytes += PAGE_BYTES;
 	}
-	s->read_ns += cpu_ns() - since;
+	s->read_ns += thread_cpu_ns() - since;
 	if (s->batched > PIECE_BYTES - RUN_PAGES * PAGE_BYTES) {
 		try_to_compress(s, &s->memory, s->batch, s->batched);
 		s->batched = 0;
@@ -392,7 +383,7 @@ static size_t read_piece(struct sampler *s, const struct files *f, uint64_t at)
 
 static void look_at_piece(struct sampler *s, const struct files *f, uint64_t at)
 {
-	uint64_t since = cpu_ns();
+	uint64_t since = thread_cpu_ns();
 	size_t n = read_piece(s, f, at);
 
 	if (!n)
@@ -405,7 +396,7 @@ static void look_at_piece(struct sampler *s, const struct files *f, uint64_t at)
 	}
 	look_for_pages(s, n);
 	if (!s->read_bytes)
-		s->read_ns += cpu_ns() - since;
+		s->read_ns += thread_cpu_ns() - since;
 	memcpy(s->batch, s->piece, n);
 	try_to_compress(s, &s->disks, s->batch, n);
 }

@@ -134,11 +134,11 @@ int seeds_scan(struct seeds *s, struct err *e)
 {
 	AUTO_FREE uint8_t *piece = aligned_alloc(PAGE_BYTES, (size_t)MEMORY_PIECE_PAGES * PAGE_BYTES);
 	unsigned i;
-	int r;
+	int r = 0;
 
 	if (s->first[s->count] >= SEED_PAGES_MAX || !piece)
-		return err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
-	r = qemu_memory_open(&s->memory, s->memory.pid, e);
+		r = err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
+	r = r ? r : qemu_memory_open(&s->memory, s->memory.pid, e);
 	for (i = 0; i < s->count && !r; i++)
 		r = scan_block(s, i, piece, e);
 	qemu_memory_close(&s->memory);

@@ -171,7 +171,7 @@ static int check_devices(const struct guest *g, struct qmp *q, struct err *e)
 	return r;
 }
 
-/* ---- what devices are bound to ---- */
+/* ---- what devices are bound to: one of the same id may have been plugged in anew ---- */
 
 /* 52:54:00:aa:00:01 and 52-54-00-AA-00-01 are one. */
 static char plain(char c)
@@ -186,7 +186,6 @@ static bool is_same_text(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* A device of that name may have been unplugged, and plugged in again as another. */
 static int check_property(const struct guest *g, struct qmp *q, const struct kv_list *device, const char *name, struct err *e)
 {
 	const char *id = kv_get(device, "id", NULL), *said = kv_get(device, name, NULL), *has;
@@ -212,28 +211,6 @@ static int check_property(const struct guest *g, struct qmp *q, const struct kv_
 	return r;
 }
 
-static int check_properties(const struct guest *g, struct qmp *q, struct err *e)
-{
-	static const char *const names[] = {"mac", "netdev", "chardev", "serial", "port"};
-	struct qemu_opt opt;
-	size_t i = 1, k;
-	int r = 0;
-
-	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
-		struct props p;
-
-		if (!opt.value || strcmp(opt.name, "device"))
-			continue;
-		props_parse(&p, opt.value);
-		for (k = 0; k < ARRAY_LEN(names) && !r; k++)
-			r = check_property(g, q, &p.l, names[k], e);
-		props_fini(&p);
-	}
-	return r;
-}
-
-/* ---- disks ---- */
-
 static const struct guest_disk *disk_of_device(const struct guest *g, const char *id)
 {
 	AUTO_FREE char *path = xasprintf("/machine/peripheral/%s", id);
@@ -248,7 +225,6 @@ static const struct guest_disk *disk_of_device(const struct guest *g, const char
 	return NULL;
 }
 
-/* A device of that name may have been unplugged, and plugged in again on another disk. */
 static int check_drive(const struct guest *g, const struct kv_list *device, struct err *e)
 {
 	const char *id = kv_get(device, "id", NULL), *drive = kv_get(device, "drive", NULL);
@@ -263,7 +239,18 @@ static int check_drive(const struct guest *g, const struct kv_list *device, stru
 		id, d->drive_id ?: d->node, drive);
 }
 
-static int check_drives(const struct guest *g, struct err *e)
+static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct kv_list *device, struct err *e)
+{
+	static const char *const names[] = {"mac", "netdev", "chardev", "serial", "port"};
+	int r = check_drive(g, device, e);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names) && !r; i++)
+		r = check_property(g, q, device, names[i], e);
+	return r;
+}
+
+static int check_devices_of_line(const struct guest *g, struct qmp *q, struct err *e)
 {
 	struct qemu_opt opt;
 	size_t i = 1;
@@ -275,7 +262,7 @@ static int check_drives(const struct guest *g, struct err *e)
 		if (!opt.value || strcmp(opt.name, "device"))
 			continue;
 		props_parse(&p, opt.value);
-		r = check_drive(g, &p.l, e);
+		r = check_plugged_anew(g, q, &p.l, e);
 		props_fini(&p);
 	}
 	return r;
@@ -393,8 +380,7 @@ int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e)
 {
 	int r = check_devices(g, q, e);
 
-	r = r < 0 ? r : check_properties(g, q, e);
-	r = r < 0 ? r : check_drives(g, e);
+	r = r < 0 ? r : check_devices_of_line(g, q, e);
 	r = r < 0 ? r : check_media_of_drives(g, e);
 	return r < 0 ? r : check_media(g, e);
 }

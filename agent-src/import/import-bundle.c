@@ -324,8 +324,9 @@ static bool is_made_here(enum args_role role)
 static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
 {
 	struct stat st;
-	pid_t pid =
-		f->role == ARGS_MEMORY && !f->read_only && !stat(f->path, &st) && S_ISREG(st.st_mode) ? process_that_opened(f->path, 0) : 0;
+	pid_t pid = args_role_is_memory(f->role) && !f->read_only && !stat(f->path, &st) && S_ISREG(st.st_mode)
+			    ? process_that_opened(f->path, 0)
+			    : 0;
 
 	if (pid)
 		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,

@@ -68,9 +68,14 @@ bool args_role_is_content(enum args_role role)
 	return role < ARGS_ROLES && roles[role].policy == CONTENT;
 }
 
+bool args_role_is_memory(enum args_role role)
+{
+	return role == ARGS_MEMORY || role == ARGS_PMEM;
+}
+
 bool args_role_is_made(enum args_role role)
 {
-	return role == ARGS_MEMORY || role == ARGS_PMEM || (role < ARGS_ROLES && roles[role].policy == WRITTEN);
+	return args_role_is_memory(role) || (role < ARGS_ROLES && roles[role].policy == WRITTEN);
 }
 
 const char *args_base_name(const char *path)

@@ -137,6 +137,8 @@ const char *args_role_name(enum args_role role);
 enum args_role args_role_of(const char *name);
 /* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */
 bool args_role_is_content(enum args_role role);
+/* Whether it is behind the guest's memory. */
+bool args_role_is_memory(enum args_role role);
 /* Whether QEMU makes such a file, where there is none, when it starts. */
 bool args_role_is_made(enum args_role role);
 

@@ -3,7 +3,6 @@
 #include "util.h"
 
 #include <stdbool.h>
-#include <time.h>
 
 #define WORTH_A_CHANGE_BYTES (32 * 1024)
 
@@ -22,17 +21,9 @@ static _Thread_local struct {
 	uint64_t since_ns; /* of its CPU time, charged up to here */
 } mine;
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void charge(void)
 {
-	uint64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t now = thread_cpu_ns();
 
 	__atomic_fetch_add(&mine.meter->ns[mine.now], now - mine.since_ns, __ATOMIC_RELAXED);
 	mine.since_ns = now;
@@ -42,7 +33,7 @@ void cpu_thread_begin(struct cpu_meter *m, enum cpu_stage first)
 {
 	mine.meter = m;
 	mine.now = first;
-	mine.since_ns = m ? clock_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
+	mine.since_ns = m ? thread_cpu_ns() : 0;
 }
 
 void cpu_thread_end(void)
@@ -74,7 +65,7 @@ enum cpu_stage cpu_stage_enter_for(enum cpu_stage s, size_t bytes)
 
 void cpu_meter_begin(struct cpu_meter *m)
 {
-	*m = (struct cpu_meter){.process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID)};
+	*m = (struct cpu_meter){.process_ns = process_cpu_ns()};
 	cpu_thread_begin(m, CPU_OTHER);
 }
 
@@ -87,7 +78,7 @@ uint64_t cpu_meter_read(const struct cpu_meter *m, uint64_t ns[CPU_STAGES])
 		charge();
 	for (i = 0; i < CPU_STAGES; i++)
 		sum += ns[i] = __atomic_load_n(&m->ns[i], __ATOMIC_RELAXED);
-	all = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - m->process_ns;
+	all = process_cpu_ns() - m->process_ns;
 	return all > sum ? all - sum : 0;
 }
 

@@ -42,6 +42,9 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t now_ns(void);
+/* CPU time of this thread; of this process. */
+uint64_t thread_cpu_ns(void);
+uint64_t process_cpu_ns(void);
 
 /* Parses "10M", "1.5GiB", "800k": binary multiples. 0 or -EINVAL. */
 int parse_bytes(const char *s, uint64_t *out);
