@@ -329,32 +329,7 @@ static bool vouched_for(struct transfer *t, unsigned peer)
 	       !shared_disks_may_be_vouched_for(t, &t->end.why);
 }
 
-int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)
-{
-	uint8_t attempt[ATTEMPT_ID_LEN];
-	json_t *detail = NULL;
-	unsigned peer;
-	struct err why;
-	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
-
-	if (!r && memcmp(attempt, t->a.id, sizeof(attempt)))
-		r = err_set(e, EPROTO, "HANDOFF of another attempt");
-	if (!r) {
-		note_peer(t, (enum handoff_state)peer, detail, ev->at_ns);
-		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && t->peer.error[0] && (!t->end.why.code || t->end.channel_lost))
-			err_set(&t->end.why, EREMOTEIO, "the destination gave up: %s", t->peer.error);
-		if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
-			log_error("hand-off: %s", why.msg); /* changes nothing */
-		if (json_is_true(json_object_get(detail, "undecided")))
-			r = on_undecided(t, (enum handoff_state)peer, e);
-	}
-	json_decref(detail);
-	return r;
-}
-
-/* ---- an earlier life ---- */
-
-int cutover_nobody_has_it_open(const struct transfer *t, struct err *e)
+static int nobody_has_it_open(const struct transfer *t, struct err *e)
 {
 	json_t *path;
 	pid_t pid;
@@ -371,6 +346,46 @@ int cutover_nobody_has_it_open(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* While the host was down a person may have had the destination's copy started; what starts guests at boot here knew nothing of that. */
+static bool is_twice(struct transfer *t, unsigned peer)
+{
+	bool may_run_there = peer == HO_DST_PREPARED || peer == HO_DST_START || peer == HO_DST_STARTED || peer == HO_DST_DONE;
+
+	return t->a.handoff.restarted && t->a.handoff.state == HO_SRC_BEGUN && !t->a.handoff.qemu_alive && may_run_there &&
+	       nobody_has_it_open(t, &t->end.why);
+}
+
+int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)
+{
+	uint8_t attempt[ATTEMPT_ID_LEN];
+	json_t *detail = NULL;
+	unsigned peer;
+	struct err why;
+	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
+
+	if (!r && memcmp(attempt, t->a.id, sizeof(attempt)))
+		r = err_set(e, EPROTO, "HANDOFF of another attempt");
+	if (!r) {
+		note_peer(t, (enum handoff_state)peer, detail, ev->at_ns);
+		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && t->peer.error[0] && (!t->end.why.code || t->end.channel_lost))
+			err_set(&t->end.why, EREMOTEIO, "the destination gave up: %s", t->peer.error);
+		if (is_twice(t, peer)) {
+			t->a.undecided = true;
+			conductor_finish(&t->a.con);
+			goto out;
+		}
+		if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
+			log_error("hand-off: %s", why.msg); /* changes nothing */
+		if (json_is_true(json_object_get(detail, "undecided")))
+			r = on_undecided(t, (enum handoff_state)peer, e);
+	}
+out:
+	json_decref(detail);
+	return r;
+}
+
+/* ---- an earlier life ---- */
+
 /* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
  * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
@@ -380,7 +395,7 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 	json_t *path;
 	size_t i;
 
-	if (cutover_nobody_has_it_open(t, e))
+	if (nobody_has_it_open(t, e))
 		return -e->code;
 	json_array_foreach(t->src.disk_paths, i, path) {
 		then = json_integer_value(json_object_get(written, json_string_value(path)));

@@ -69,8 +69,6 @@ int live_take_up(struct transfer *t, struct err *e)
 
 	if (t->a.handoff.state == HO_SRC_COMMITTED)
 		return alive ? cutover_still_held(t, e) ?: beside_it(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
-	if (!alive && t->a.handoff.state == HO_SRC_BEGUN) /* the destination may say that the guest is there */
-		return t->src.patient ? 0 : cutover_nobody_has_it_open(t, e);
 	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
 		return 0;
 	if (shared_disks_unwritten(t, e))

@@ -249,8 +249,6 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
-/* Its disks are open in no other process here: -EBUSY. */
-int cutover_nobody_has_it_open(const struct transfer *t, struct err *e);
 
 /* shared-disks.c: disks that both hosts see. When each of paths was written last, into out; */
 void shared_disks_note_written(json_t *out, const json_t *paths);
