@@ -1,5 +1,5 @@
 /*
- * data-receive-private.h: what data-receive.c (frames, RAM), disk-receive.c and stream-receive.c share. Nobody else's.
+ * data-receive-private.h: what data-receive.c (frames) shares with ram-, disk-, stream- and seed-receive.c (what is in them). Nobody else's.
  */
 #ifndef VMFERRY_DATA_RECEIVE_PRIVATE_H
 #define VMFERRY_DATA_RECEIVE_PRIVATE_H
@@ -135,8 +135,21 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 /* The raw contents: the payload itself, or unpacked into buf. NULL: *e. */
 const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_t *buf, struct err *e);
 
+/* END: what arrived is what was sent. -EBADMSG. what: for people. */
+int receive_digest_equal(const struct msg_end *m, uint64_t units, struct hash128 h, const char *what, struct err *e);
+/* -EPROTO: END comes where it may not. */
+int receive_ended_before(const struct receiver *r, uint32_t object, struct err *e);
+
+/* ---- ram-receive.c ---- */
+
+int receive_block_open(struct receiver *r, const struct msg_object *m, const char *name, struct err *e);
+int receive_ram_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e);
+int receive_ram_data(struct receiver *r, struct data *d, struct err *e);
 /* Accounts for a page that is in place, by the hash of its contents. */
 void receive_account(struct receiver *r, uint32_t object, uint64_t offset, struct hash128 content);
+int receive_ram_delta(struct receiver *r, const struct msg_delta *m, struct err *e);
+int receive_ram_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);
+int receive_block_end(struct receiver *r, const struct msg_end *m, struct err *e);
 
 /* ---- seed-receive.c ---- */
 
@@ -154,11 +167,14 @@ int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *ra
 
 /* ---- disk-receive.c ---- */
 
+int receive_disk_open(struct receiver *r, const struct msg_object *m, struct err *e);
 /* A round of a disk on this channel is not written yet. */
 bool receive_disks_ending(const struct receiver *r);
 int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e);
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e);
+int receive_disk_delta(struct receiver *r, const struct msg_delta *m, struct err *e);
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);
+int receive_disk_end(struct receiver *r, const struct msg_end *m, struct err *e);
 
 /* ---- stream-receive.c ---- */
 
@@ -166,5 +182,7 @@ int receive_stream_open(struct receiver *r, const struct msg_object *m);
 int receive_stream_data(struct receiver *r, struct data *d, struct err *e);
 /* The main stream's connection stands: what waited for it goes on. */
 void receive_stream_retry(struct task *t);
+int receive_stream_mark(struct receiver *r, const struct msg_stream_mark *m, struct err *e);
+int receive_stream_end(struct receiver *r, const struct msg_end *m, struct err *e);
 
 #endif

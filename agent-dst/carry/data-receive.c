@@ -1,4 +1,4 @@
-/* data-receive.c: see data-receive.h. Frames, and RAM; disks and streams have files of their own. */
+/* data-receive.c: see data-receive.h. Frames; what is in them is for ram-receive.c, disk-receive.c and stream-receive.c. */
 #include "data-receive-private.h"
 #include "conn-link.h"
 #include "log.h"
@@ -95,53 +95,6 @@ static int malformed(uint16_t type, size_t n, struct err *e)
 
 /* ---- objects ---- */
 
-static int open_block(struct receiver *r, const struct msg_object *m, const char *name, struct err *e)
-{
-	unsigned i = m->id - OBJECT_RAM_BASE;
-	struct block *b;
-	int k;
-
-	if (!r->shared->ram)
-		return err_set(e, EPROTO, "OBJECT of RAM block %s: the source announced RAM pages in an opaque move", name);
-	if (i != r->ram.count || m->unit_shift != PAGE_SHIFT)
-		return err_set(e, EPROTO,
-			       "OBJECT of RAM block %s: it is number %u, in units of 2^%u bytes, where number %u, of 2^%d, is next", name,
-			       i, m->unit_shift, r->ram.count, PAGE_SHIFT);
-	r->ram.blocks = xrealloc(r->ram.blocks, (i + 1) * sizeof(*r->ram.blocks));
-	b = &r->ram.blocks[i];
-	memset(b, 0, sizeof(*b));
-	k = ram_place_target(r->shared->ram, name, m->size, &b->target, e);
-	if (k)
-		return k;
-	unit_set_init(&b->round, b->target->table.pages);
-	r->ram.count++;
-	return 0;
-}
-
-static int open_disk(struct receiver *r, const struct msg_object *m, struct err *e)
-{
-	const struct disk_target *t = &r->shared->disk[m->id];
-	struct received_disk *d = &r->disk[m->id];
-	int k;
-
-	if (!t->bytes)
-		return receive_refuse(r, "OBJECT", m->id, e, "no such disk is part of this move");
-	if (t->bytes != m->size || m->unit_shift != DISK_SHIFT)
-		return receive_refuse(r, "OBJECT", m->id, e, "it has %llu bytes, in units of 2^%u, and in this move %llu, of 2^%d",
-				      (unsigned long long)m->size, m->unit_shift, (unsigned long long)t->bytes, DISK_SHIFT);
-	if (d->open)
-		return receive_refuse(r, "OBJECT", m->id, e, "it was announced before");
-	k = disk_io_open(&d->io, r->loop, &t->at, e);
-	if (k)
-		return err_prefix(e, "opening the destination disk %s", t->name);
-	k = t->old.path && !t->begun ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
-	if (k)
-		return err_prefix(e, "opening the old copy %s", t->old_name);
-	d->receiver = r;
-	d->open = true;
-	return 0;
-}
-
 static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_object m;
@@ -156,9 +109,9 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 	if (r->complete && !object_is_stream(m.id))
 		return receive_refuse(r, "OBJECT", m.id, e, "channel %u was said to be complete", r->number);
 	if (object_is_ram(m.id) && m.kind == OBJECT_RAM)
-		return open_block(r, &m, name, e);
+		return receive_block_open(r, &m, name, e);
 	if (object_is_disk(m.id) && m.kind == OBJECT_DISK)
-		return open_disk(r, &m, e);
+		return receive_disk_open(r, &m, e);
 	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open &&
 	    (r->shared->incoming || m.id == OBJECT_STREAM_BASE)) /* not opaque: the thin one */
 		return receive_stream_open(r, &m);
@@ -244,97 +197,22 @@ const uint8_t *receive_contents(struct receiver *r, const struct data *d, uint8_
 	return NULL;
 }
 
-/* ---- RAM ---- */
+/* ---- END ---- */
 
-void receive_account(struct receiver *r, uint32_t object, uint64_t offset, struct hash128 content)
+int receive_ended_before(const struct receiver *r, uint32_t object, struct err *e)
 {
-	struct block *b = &r->ram.blocks[object - OBJECT_RAM_BASE];
-	uint64_t page = offset >> PAGE_SHIFT;
-
-	page_table_set(&b->target->table, &b->sum, page, hash_place(&r->shared->key, content, object, 0, offset, PAGE_BYTES));
-	b->units++;
+	return receive_refuse(r, "END", object, e, "it has ended before, or a round of it has not");
 }
 
-static void account_page(struct receiver *r, struct block *b, uint32_t object, uint64_t offset, struct hash128 content)
+int receive_digest_equal(const struct msg_end *m, uint64_t units, struct hash128 h, const char *what, struct err *e)
 {
-	receive_account(r, object, offset, content);
-	unit_set_add(&b->round, offset >> PAGE_SHIFT, 1);
-}
+	uint8_t mine[16];
 
-static int place_zero(struct receiver *r, struct block *b, uint32_t object, const struct data_extent *x, struct err *e)
-{
-	uint64_t bytes = (uint64_t)x->units << PAGE_SHIFT, at;
-	bool first = true;
-	int k;
-
-	for (at = x->offset; at < x->offset + bytes; at += PAGE_BYTES)
-		if (!hash_equal(b->target->table.hash[at >> PAGE_SHIFT], (struct hash128){0, 0}))
-			first = false;
-	k = ram_place_zero(r->shared->ram, b->target, x->offset, bytes, first, e);
-	for (at = x->offset; !k && at < x->offset + bytes; at += PAGE_BYTES)
-		account_page(r, b, object, at, r->ram.zero_page);
-	receive_count(&r->stats.zero_pages, x->units);
-	return k;
-}
-
-static int on_ram_data(struct receiver *r, struct data *d, struct err *e)
-{
-	unsigned i = d->m.object - OBJECT_RAM_BASE;
-	const uint8_t *raw, *at;
-	struct block *b;
-	uint32_t u;
-	int k = 0;
-
-	if (i >= r->ram.count)
-		return receive_refuse(r, "DATA", d->m.object, e, "a RAM block that was not announced (%u were)", r->ram.count);
-	b = &r->ram.blocks[i];
-	if (b->ended)
-		return receive_refuse(r, "DATA", d->m.object, e, "it comes after its END");
-	if (!r->ram.in_round)
-		return receive_refuse(r, "DATA", d->m.object, e, "it belongs to no round");
-	__atomic_store_n(&r->shared->ram_begun, true, __ATOMIC_RELAXED);
-	k = receive_decode(r, d, b->target->bytes, PAGE_SHIFT, e);
-	if (k)
-		return k;
-	if (d->m.codec == CODEC_ZERO) {
-		cpu_stage_enter(CPU_PLACE); /* their hashes, too: they cost less than to tell them apart */
-		for (i = 0; i < d->m.extents && !k; i++)
-			k = place_zero(r, b, d->m.object, &d->x[i], e);
-		return k;
-	}
-	if (d->m.codec == CODEC_HOLE || d->m.codec == CODEC_KEPT)
-		return receive_refuse(r, "DATA", d->m.object, e, "a hole in RAM, or an old copy of it");
-	raw = receive_contents(r, d, r->scratch, e);
-	if (!raw)
-		return -e->code;
-	cpu_stage_enter_for(CPU_PLACE, d->m.raw_bytes);
-	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
-	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
-	for (i = 0, at = raw; i < d->m.extents && !k; i++)
-		for (u = 0; u < d->x[i].units; u++, at += PAGE_BYTES)
-			account_page(r, b, d->m.object, d->x[i].offset + (uint64_t)u * PAGE_BYTES,
-				     hash_content(&r->shared->key, at, PAGE_BYTES));
-	receive_count(&r->stats.pages, d->m.raw_bytes >> PAGE_SHIFT);
-	return k;
-}
-
-static int ram_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
-{
-	uint64_t units = 0;
-	unsigned i;
-
-	if (!r->ram.in_round || m->number != r->ram.round)
-		return err_set(e, EPROTO, "ROUND_END of RAM: round %u ends, and %u is the last that began", m->number, r->ram.round);
-	for (i = 0; i < r->ram.count; i++) {
-		units += r->ram.blocks[i].round.count;
-		unit_set_clear(&r->ram.blocks[i].round);
-	}
-	if (units != m->units || r->ram.delta_in != m->units)
-		return err_set(e, EBADMSG, "RAM round %u: the source's dirty delta names %llu pages, %llu were sent, %llu were placed here",
-			       m->number, (unsigned long long)r->ram.delta_in, (unsigned long long)m->units, (unsigned long long)units);
-	r->ram.delta_in = 0;
-	r->ram.in_round = false;
-	receive_tell_round(r, RECEIVE_APPLIED, GROUP_RAM, m->number);
+	hash_bytes(h, mine);
+	if (m->units != units || memcmp(mine, m->digest, 16))
+		return err_set(e, EBADMSG,
+			       "the digest of %s does not match: what arrived is not what the source sent (%llu units there, %llu here)",
+			       what, (unsigned long long)m->units, (unsigned long long)units);
 	return 0;
 }
 
@@ -347,7 +225,7 @@ static int data_of(struct receiver *r, const uint8_t *p, size_t n, struct err *e
 	if (msg_data_decode(&d->m, p, n))
 		return malformed(MSG_DATA, n, e);
 	if (object_is_ram(d->m.object))
-		return on_ram_data(r, d, e);
+		return receive_ram_data(r, d, e);
 	if (object_is_disk(d->m.object))
 		return receive_disk_data(r, d, e);
 	if (object_is_stream(d->m.object))
@@ -375,18 +253,6 @@ static int on_data_also(struct receiver *r, const uint8_t *p, size_t n, struct e
 	return k;
 }
 
-static int ram_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e)
-{
-	if (!r->shared->ram || r->complete)
-		return err_set(e, EPROTO, "ROUND_BEGIN of RAM: round %u begins where no pages are to come", m->number);
-	if (r->ram.in_round || m->number != r->ram.round + 1)
-		return err_set(e, EPROTO, "ROUND_BEGIN of RAM: round %u begins, and the last was %u, which has %sended", m->number,
-			       r->ram.round, r->ram.in_round ? "not " : "");
-	r->ram.round = m->number;
-	r->ram.in_round = true;
-	return 0;
-}
-
 static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_round_begin m;
@@ -394,7 +260,7 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 	if (msg_round_begin_decode(&m, p, n))
 		return malformed(MSG_ROUND_BEGIN, n, e);
 	if (m.group == GROUP_RAM)
-		return ram_round_begin(r, &m, e);
+		return receive_ram_round_begin(r, &m, e);
 	if (!object_is_disk(m.group) || !r->disk[m.group].open)
 		return receive_refuse(r, "ROUND_BEGIN", m.group, e, "it is neither RAM nor a disk that was announced");
 	return receive_disk_round_begin(r, &m, e);
@@ -402,40 +268,15 @@ static int on_round_begin(struct receiver *r, const uint8_t *p, size_t n, struct
 
 static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
-	uint64_t in, out, at = 0, start, len, units;
 	struct msg_delta m;
-	struct reader rd;
-	int k;
 
 	if (msg_delta_decode(&m, p, n))
 		return malformed(MSG_DELTA, n, e);
-	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count) {
-		const struct block *b = &r->ram.blocks[m.object - OBJECT_RAM_BASE];
-
-		if (!r->ram.in_round || m.number != r->ram.round)
-			return receive_refuse(r, "DELTA", m.object, e, "it is of round %u, and %u is the last that began", m.number,
-					      r->ram.round);
-		if (unit_set_compare(&b->round, m.runs, &in, &out))
-			return receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu pages", m.runs.n,
-					      (unsigned long long)b->round.units);
-		if (out)
-			return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s",
-				       m.number, (unsigned long long)out, b->target->name);
-		r->ram.delta_in += in;
-		return 0;
-	}
-	if (!object_is_disk(m.object) || !r->disk[m.object].open)
-		return err_set(e, EPROTO, "DELTA for an unknown object (%u)", m.object);
-	if (!r->disk[m.object].in_round || m.number != r->disk[m.object].round)
-		return receive_refuse(r, "DELTA", m.object, e, "it is of round %u, and %u is the last that began", m.number,
-				      r->disk[m.object].round);
-	rd = reader_of(m.runs.p, m.runs.n);
-	units = r->shared->disk[m.object].bytes >> DISK_SHIFT;
-	while ((k = runs_get(&rd, &at, units, &start, &len)) > 0)
-		r->disk[m.object].delta_units += len;
-	return k ? receive_refuse(r, "DELTA", m.object, e, "malformed runs (%zu bytes), or not of its %llu sectors", m.runs.n,
-				  (unsigned long long)units)
-		 : 0;
+	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count)
+		return receive_ram_delta(r, &m, e);
+	if (object_is_disk(m.object) && r->disk[m.object].open)
+		return receive_disk_delta(r, &m, e);
+	return err_set(e, EPROTO, "DELTA for an unknown object (%u)", m.object);
 }
 
 static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
@@ -446,19 +287,7 @@ static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct e
 		return malformed(MSG_ROUND_END, n, e);
 	if (m.group != GROUP_RAM && !object_is_disk(m.group))
 		return receive_refuse(r, "ROUND_END", m.group, e, "it is neither RAM nor a disk");
-	return m.group == GROUP_RAM ? ram_round_end(r, &m, e) : receive_disk_round_end(r, &m, e);
-}
-
-static int digest_equal(const struct msg_end *m, uint64_t units, struct hash128 h, const char *what, struct err *e)
-{
-	uint8_t mine[16];
-
-	hash_bytes(h, mine);
-	if (m->units != units || memcmp(mine, m->digest, 16))
-		return err_set(e, EBADMSG,
-			       "the digest of %s does not match: what arrived is not what the source sent (%llu units there, %llu here)",
-			       what, (unsigned long long)m->units, (unsigned long long)units);
-	return 0;
+	return m.group == GROUP_RAM ? receive_ram_round_end(r, &m, e) : receive_disk_round_end(r, &m, e);
 }
 
 static int complete(struct receiver *r, struct err *e)
@@ -478,50 +307,6 @@ static int complete(struct receiver *r, struct err *e)
 	return 0;
 }
 
-static int ended_before(const struct receiver *r, uint32_t object, struct err *e)
-{
-	return receive_refuse(r, "END", object, e, "it has ended before, or a round of it has not");
-}
-
-static int end_of_block(struct receiver *r, const struct msg_end *m, struct err *e)
-{
-	struct block *b = &r->ram.blocks[m->object - OBJECT_RAM_BASE];
-
-	if (b->ended || r->ram.in_round)
-		return ended_before(r, m->object, e);
-	b->ended = true;
-	return digest_equal(m, b->units, b->sum, b->target->name, e);
-}
-
-static int end_of_disk(struct receiver *r, const struct msg_end *m, struct err *e)
-{
-	struct received_disk *d = &r->disk[m->object];
-
-	if (d->ended || d->in_round)
-		return ended_before(r, m->object, e);
-	d->ended = true;
-	return digest_equal(m, d->units, d->sum, r->shared->disk[m->object].name, e);
-}
-
-static int end_of_stream(struct receiver *r, const struct msg_end *m, struct err *e)
-{
-	struct stream *s = &r->stream[m->object - OBJECT_STREAM_BASE];
-	XXH128_hash_t x = XXH3_128bits_digest(s->state);
-	struct receive_event *ev;
-	int k;
-
-	if (s->ended)
-		return ended_before(r, m->object, e);
-	s->ended = true;
-	k = digest_equal(m, s->bytes, (struct hash128){x.low64, x.high64}, "QEMU's migration stream", e);
-	if (k)
-		return k;
-	ev = receive_event_new(r, RECEIVE_STREAM_END, NULL, 0);
-	ev->group = m->object;
-	receive_tell(r, ev);
-	return 0;
-}
-
 static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_end m;
@@ -534,11 +319,11 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 		return CHANNEL_LATER;
 	}
 	if (object_is_ram(m.object) && m.object - OBJECT_RAM_BASE < r->ram.count)
-		return end_of_block(r, &m, e);
+		return receive_block_end(r, &m, e);
 	if (object_is_disk(m.object) && r->disk[m.object].open)
-		return end_of_disk(r, &m, e);
+		return receive_disk_end(r, &m, e);
 	if (object_is_stream(m.object) && r->stream[m.object - OBJECT_STREAM_BASE].open)
-		return end_of_stream(r, &m, e);
+		return receive_stream_end(r, &m, e);
 	if (m.object == GROUP_RAM && m.last)
 		return complete(r, e);
 	return err_set(e, EPROTO, "END for an unknown object (%u)", m.object);
@@ -547,20 +332,10 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 static int on_stream_mark(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_stream_mark m;
-	struct receive_event *ev;
 
 	if (msg_stream_mark_decode(&m, p, n))
 		return malformed(MSG_STREAM_MARK, n, e);
-	if (m.object != OBJECT_STREAM_BASE || r->shared->incoming)
-		return receive_refuse(r, "STREAM_MARK", m.object, e, "only a thin stream has one");
-	if (m.offset > THIN_MAX || r->marked)
-		return receive_refuse(r, "STREAM_MARK", m.object, e, "at byte %llu: there is one, and within %d MiB",
-				      (unsigned long long)m.offset, (int)(THIN_MAX / MIB));
-	r->marked = true;
-	ev = receive_event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
-	ev->offset = m.offset;
-	receive_tell(r, ev);
-	return 0;
+	return receive_stream_mark(r, &m, e);
 }
 
 static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *p, size_t n, struct err *e)

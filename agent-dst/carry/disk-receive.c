@@ -18,6 +18,30 @@ static uint32_t object_of(const struct received_disk *d)
 	return (uint32_t)(d - d->receiver->disk);
 }
 
+int receive_disk_open(struct receiver *r, const struct msg_object *m, struct err *e)
+{
+	const struct disk_target *t = &r->shared->disk[m->id];
+	struct received_disk *d = &r->disk[m->id];
+	int k;
+
+	if (!t->bytes)
+		return receive_refuse(r, "OBJECT", m->id, e, "no such disk is part of this move");
+	if (t->bytes != m->size || m->unit_shift != DISK_SHIFT)
+		return receive_refuse(r, "OBJECT", m->id, e, "it has %llu bytes, in units of 2^%u, and in this move %llu, of 2^%d",
+				      (unsigned long long)m->size, m->unit_shift, (unsigned long long)t->bytes, DISK_SHIFT);
+	if (d->open)
+		return receive_refuse(r, "OBJECT", m->id, e, "it was announced before");
+	k = disk_io_open(&d->io, r->loop, &t->at, e);
+	if (k)
+		return err_prefix(e, "opening the destination disk %s", t->name);
+	k = t->old.path && !t->begun ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
+	if (k)
+		return err_prefix(e, "opening the old copy %s", t->old_name);
+	d->receiver = r;
+	d->open = true;
+	return 0;
+}
+
 static struct write_batch *batch_get(struct receiver *r)
 {
 	struct write_batch *b = r->writes.free;
@@ -318,6 +342,23 @@ static uint64_t sectors_here(const struct receiver *r, uint32_t object)
 	return sum >> DISK_SHIFT;
 }
 
+int receive_disk_delta(struct receiver *r, const struct msg_delta *m, struct err *e)
+{
+	uint64_t at = 0, units = r->shared->disk[m->object].bytes >> DISK_SHIFT, start, len;
+	struct received_disk *d = &r->disk[m->object];
+	struct reader rd;
+	int k;
+
+	if (!d->in_round || m->number != d->round)
+		return receive_refuse(r, "DELTA", m->object, e, "it is of round %u, and %u is the last that began", m->number, d->round);
+	rd = reader_of(m->runs.p, m->runs.n);
+	while ((k = runs_get(&rd, &at, units, &start, &len)) > 0)
+		d->delta_units += len;
+	return k ? receive_refuse(r, "DELTA", m->object, e, "malformed runs (%zu bytes), or not of its %llu sectors", m->runs.n,
+				  (unsigned long long)units)
+		 : 0;
+}
+
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
 {
 	struct received_disk *d = &r->disk[m->group];
@@ -336,4 +377,14 @@ int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, st
 	d->ending = true;
 	round_end_step(d);
 	return 0;
+}
+
+int receive_disk_end(struct receiver *r, const struct msg_end *m, struct err *e)
+{
+	struct received_disk *d = &r->disk[m->object];
+
+	if (d->ended || d->in_round)
+		return receive_ended_before(r, m->object, e);
+	d->ended = true;
+	return receive_digest_equal(m, d->units, d->sum, r->shared->disk[m->object].name, e);
 }

@@ -127,3 +127,38 @@ int receive_stream_data(struct receiver *r, struct data *d, struct err *e)
 	receive_tell(r, receive_event_new(r, RECEIVE_STREAM, raw, d->m.raw_bytes));
 	return 0;
 }
+
+int receive_stream_mark(struct receiver *r, const struct msg_stream_mark *m, struct err *e)
+{
+	struct receive_event *ev;
+
+	if (m->object != OBJECT_STREAM_BASE || r->shared->incoming)
+		return receive_refuse(r, "STREAM_MARK", m->object, e, "only a thin stream has one");
+	if (m->offset > THIN_MAX || r->marked)
+		return receive_refuse(r, "STREAM_MARK", m->object, e, "at byte %llu: there is one, and within %d MiB",
+				      (unsigned long long)m->offset, (int)(THIN_MAX / MIB));
+	r->marked = true;
+	ev = receive_event_new(r, RECEIVE_STREAM_MARK, NULL, 0);
+	ev->offset = m->offset;
+	receive_tell(r, ev);
+	return 0;
+}
+
+int receive_stream_end(struct receiver *r, const struct msg_end *m, struct err *e)
+{
+	struct stream *s = &r->stream[m->object - OBJECT_STREAM_BASE];
+	XXH128_hash_t x = XXH3_128bits_digest(s->state);
+	struct receive_event *ev;
+	int k;
+
+	if (s->ended)
+		return receive_ended_before(r, m->object, e);
+	s->ended = true;
+	k = receive_digest_equal(m, s->bytes, (struct hash128){x.low64, x.high64}, "QEMU's migration stream", e);
+	if (k)
+		return k;
+	ev = receive_event_new(r, RECEIVE_STREAM_END, NULL, 0);
+	ev->group = m->object;
+	receive_tell(r, ev);
+	return 0;
+}

@@ -1,19 +1,13 @@
 /* import-bundle.c: see import-bundle.h. */
-#include "import-bundle.h"
-#include "process.h"
+#include "import-bundle-private.h"
 #include "bundle-receive.h"
 #include "bundle-tar.h"
 #include "child.h"
 #include "convert.h"
 #include "exit-code.h"
 #include "first-start.h"
-#include "host-qemu.h"
-#include "identity.h"
-#include "made.h"
 #include "open-regular.h"
 #include "place.h"
-#include "progress.h"
-#include "qemu-opts.h"
 #include "start-script.h"
 #include "unit-text.h"
 #include "util.h"
@@ -25,24 +19,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-struct bundling {
-	const struct import_options *o;
-	struct bundle b;
-	bool has_bundle;
-	int stream;	    /* it comes from there; -1: from is a directory */
-	char *from, *spool; /* where its files are; where a stream's are put */
-	struct host_qemu qemu;
-	struct args_result line;
-	struct made made;
-	char *name, *plain, *dir, *script, *qmp;
-	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */
-	struct progress p;
-	uint64_t done, total;
-};
-
 /* ---- what it is ---- */
 
-static bool has_memory(const struct bundling *m)
+bool bundling_has_memory(const struct bundling *m)
 {
 	return m->b.memory.file && !m->o->no_memory;
 }
@@ -131,7 +110,7 @@ static int check_options(const struct import_options *o, struct err *e)
 /* What is in memory knows who it is, and can be used once: when it starts. */
 static int check_memory(const struct bundling *m, struct err *e)
 {
-	if (!has_memory(m))
+	if (!bundling_has_memory(m))
 		return 0;
 	if (m->o->start == IMPORT_NO_START)
 		return err_set(e, EINVAL,
@@ -242,196 +221,6 @@ static int choose_files(struct bundling *m, struct err *e)
 	return r ? r : place_is_free(m->script, e);
 }
 
-/* ---- its command line ---- */
-
-static const char *net_map(const char *net, char **out)
-{
-	*out = strncmp(net, "bridge=", 7) ? NULL : xasprintf("bridge:%s", net + 7);
-	return *out ?: net;
-}
-
-/* The network cards that are to be attached to something else: all of them. */
-static int map_nets(const struct bundling *m, struct args_options *o, struct args_net_map **out, char **to, struct err *e)
-{
-	struct args_options plain = {.cwd = m->b.cwd};
-	struct args_result r;
-	size_t i;
-
-	*out = NULL;
-	if (!m->o->net)
-		return 0;
-	if (qemu_args_rewrite(&r, m->b.argv, m->b.argc, &plain, e))
-		return -e->code;
-	*out = xcalloc(r.nic_count + 1, sizeof(**out));
-	for (i = 0; i < r.nic_count; i++) {
-		const char *name = r.nics[i].netdev ?: r.nics[i].device ?: r.nics[i].mac;
-
-		if (name)
-			(*out)[o->net_count++] = (struct args_net_map){xstrdup(name), net_map(m->o->net, to)};
-	}
-	o->nets = *out;
-	args_result_fini(&r);
-	return 0;
-}
-
-static void map_file(struct args_options *o, struct args_map *map, const struct bundle_file *f, const char *to, const char *format)
-{
-	map[o->disk_count++] = (struct args_map){f->path, to, format, false};
-	if (f->real_path)
-		map[o->disk_count++] = (struct args_map){f->real_path, to, format, false};
-}
-
-static int rewrite(struct bundling *m, struct err *e)
-{
-	AUTO_FREE struct args_map *map = xcalloc(2 * (m->b.disk_count + m->b.file_count) + 1, sizeof(*map));
-	struct args_options o = {.cwd = m->b.cwd, .disks = map, .socket_dir = m->dir, .machine = m->b.machine, .no_state = !has_memory(m)};
-	AUTO_FREE struct args_net_map *nets = NULL;
-	AUTO_FREE char *bridge = NULL;
-	size_t i;
-	int r;
-
-	for (i = 0; i < m->b.disk_count; i++)
-		map_file(&o, map, &m->b.disks[i], m->disks[i], m->b.disks[i].format);
-	for (i = 0; i < m->b.file_count; i++)
-		map_file(&o, map, &m->b.files[i], m->files[i], NULL);
-	r = map_nets(m, &o, &nets, &bridge, e);
-	if (!r)
-		r = qemu_args_rewrite(&m->line, m->b.argv, m->b.argc, &o, e);
-	for (i = 0; i < o.net_count; i++)
-		free((char *)nets[i].nic);
-	return r;
-}
-
-static bool is_ours(const struct bundling *m, const struct args_file *f)
-{
-	size_t i;
-
-	for (i = 0; i < m->b.disk_count; i++)
-		if (f->to && !strcmp(f->to, m->disks[i]))
-			return true;
-	for (i = 0; i < m->b.file_count; i++)
-		if (m->files[i] ? f->to && !strcmp(f->to, m->files[i]) : !strcmp(f->path, m->b.files[i].path))
-			return true;
-	return false;
-}
-
-static bool is_made_here(enum args_role role)
-{
-	return role == ARGS_LISTEN || role == ARGS_LOG || role == ARGS_PIDFILE;
-}
-
-/* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
-static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
-{
-	struct stat st;
-	pid_t pid = args_role_is_memory(f->role) && !f->read_only && !stat(f->path, &st) && S_ISREG(st.st_mode)
-			    ? process_that_opened(f->path, 0)
-			    : 0;
-
-	if (pid)
-		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,
-			       (int)pid);
-	if (args_role_is_content(f->role))
-		return is_ours(m, f) ? 0
-				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,
-					       args_role_name(f->role), f->path);
-	if (is_made_here(f->role))
-		return !f->to || !strncmp(f->to, "/dev/", 5) ? 0
-		       : f->role == ARGS_LISTEN		     ? place_fits_socket(f->to, e)
-							     : place_is_free(f->to, e);
-	if (!strcmp(f->option, "L") || f->role == ARGS_FIFO || !access(f->path, F_OK))
-		return 0;
-	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
-}
-
-static int check_files(const struct bundling *m, struct err *e)
-{
-	size_t i, k;
-	int r = 0;
-
-	for (i = 0; i < m->line.file_count && !r; i++)
-		r = check_file(m, &m->line.files[i], e);
-	for (i = 0; i < m->b.disk_count && !r; i++) {
-		for (k = 0; k < m->line.file_count && (!m->line.files[k].to || strcmp(m->line.files[k].to, m->disks[i])); k++)
-			;
-		if (k == m->line.file_count)
-			r = err_set(e, EINVAL, "the disk %s is not in its command line", m->b.disks[i].file);
-	}
-	return r;
-}
-
-static void drop(struct args_result *line, size_t at, size_t count)
-{
-	size_t i;
-
-	for (i = at; i < at + count; i++)
-		free(line->argv[i]);
-	memmove(line->argv + at, line->argv + at + count, (line->argc - at - count + 1) * sizeof(*line->argv));
-	line->argc -= count;
-}
-
-static void append(struct args_result *line, const char *word)
-{
-	line->argv = xrealloc(line->argv, (line->argc + 2) * sizeof(*line->argv));
-	line->argv[line->argc++] = xstrdup(word);
-	line->argv[line->argc] = NULL;
-}
-
-/* Nothing comes in: it starts with its disks. */
-static void drop_incoming(struct args_result *line)
-{
-	size_t i;
-
-	for (i = 1; i + 1 < line->argc; i++)
-		if (!strcmp(line->argv[i], "-incoming") && !strcmp(line->argv[i + 1], "defer")) {
-			drop(line, i, 2);
-			return;
-		}
-}
-
-/* Its own, or one more, as vmferry needs it. */
-static int find_monitor(struct bundling *m, struct err *e)
-{
-	AUTO_FREE char *option = NULL;
-	char **paths;
-	size_t n = qemu_args_qmp_paths(m->line.argv, m->line.argc, &paths), i;
-	int r;
-
-	if (n)
-		m->qmp = xstrdup(paths[0]);
-	for (i = 0; i < n; i++)
-		free(paths[i]);
-	free(paths);
-	if (n)
-		return 0;
-	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
-	r = place_fits_socket(m->qmp, e);
-	option = xasprintf("unix:%s,server=on,wait=off", m->qmp);
-	append(&m->line, "-qmp");
-	append(&m->line, option);
-	return r;
-}
-
-static int make_line(struct bundling *m, struct err *e)
-{
-	size_t i;
-	int r = rewrite(m, e);
-
-	if (!r)
-		r = check_files(m, e);
-	if (r)
-		return r;
-	if (!has_memory(m))
-		drop_incoming(&m->line);
-	if (m->o->name)
-		identity_set_name(&m->line, m->name);
-	if (m->o->clone)
-		identity_renew(&m->line);
-	for (i = 0; i < m->o->more_count; i++)
-		append(&m->line, m->o->more[i]);
-	return find_monitor(m, e);
-}
-
 /* ---- the plan in words ---- */
 
 static void say_plan(const struct bundling *m)
@@ -466,11 +255,11 @@ static void say_plan(const struct bundling *m)
 		const struct args_file *f = &m->line.files[i];
 		AUTO_FREE char *path = text_shown(f->path), *option = text_shown(f->option);
 
-		if (!args_role_is_content(f->role) && !is_made_here(f->role) && strcmp(f->option, "L"))
+		if (!args_role_is_content(f->role) && !bundling_is_made_here(f->role) && strcmp(f->option, "L"))
 			printf("  host    -%s: the %s %s of this host\n", option, args_role_name(f->role), path);
 	}
 	if (m->b.memory.file)
-		puts(has_memory(m) ? "  memory  it goes on where it was" : "  memory  left out: it starts from its disks");
+		puts(bundling_has_memory(m) ? "  memory  it goes on where it was" : "  memory  left out: it starts from its disks");
 	if (m->o->clone)
 		puts("  clone   a new UUID, and new addresses of network cards");
 	fflush(stdout);
@@ -604,14 +393,14 @@ static void remove_made_by_qemu(const struct bundling *m)
 	for (i = 0; i < m->line.file_count; i++) {
 		const struct args_file *f = &m->line.files[i];
 
-		if (is_made_here(f->role) && f->to && !strncmp(f->to, m->dir, strlen(m->dir)))
+		if (bundling_is_made_here(f->role) && f->to && !strncmp(f->to, m->dir, strlen(m->dir)))
 			unlink(f->to);
 	}
 }
 
 static int start(struct bundling *m, pid_t *pid, struct err *e)
 {
-	AUTO_FREE char *memory = has_memory(m) ? xasprintf("%s/%s", m->from, m->b.memory.file) : NULL;
+	AUTO_FREE char *memory = bundling_has_memory(m) ? xasprintf("%s/%s", m->from, m->b.memory.file) : NULL;
 	int r;
 
 	if (m->o->start == IMPORT_NO_START)
@@ -669,7 +458,7 @@ static int look(struct bundling *m, struct err *e)
 		r = verify(m, e);
 	if (!r)
 		r = measure(m, e);
-	return r ? r : make_line(m, e);
+	return r ? r : bundling_make_line(m, e);
 }
 
 static void say_result(const struct bundling *m, pid_t pid)

@@ -1,0 +1,201 @@
+/* import-bundle-line.c: the command line of a bundle's guest, as it is to be here. */
+#include "import-bundle-private.h"
+#include "identity.h"
+#include "place.h"
+#include "process.h"
+#include "qemu-opts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *net_map(const char *net, char **out)
+{
+	*out = strncmp(net, "bridge=", 7) ? NULL : xasprintf("bridge:%s", net + 7);
+	return *out ?: net;
+}
+
+/* The network cards that are to be attached to something else: all of them. */
+static int map_nets(const struct bundling *m, struct args_options *o, struct args_net_map **out, char **to, struct err *e)
+{
+	struct args_options plain = {.cwd = m->b.cwd};
+	struct args_result r;
+	size_t i;
+
+	*out = NULL;
+	if (!m->o->net)
+		return 0;
+	if (qemu_args_rewrite(&r, m->b.argv, m->b.argc, &plain, e))
+		return -e->code;
+	*out = xcalloc(r.nic_count + 1, sizeof(**out));
+	for (i = 0; i < r.nic_count; i++) {
+		const char *name = r.nics[i].netdev ?: r.nics[i].device ?: r.nics[i].mac;
+
+		if (name)
+			(*out)[o->net_count++] = (struct args_net_map){xstrdup(name), net_map(m->o->net, to)};
+	}
+	o->nets = *out;
+	args_result_fini(&r);
+	return 0;
+}
+
+static void map_file(struct args_options *o, struct args_map *map, const struct bundle_file *f, const char *to, const char *format)
+{
+	map[o->disk_count++] = (struct args_map){f->path, to, format, false};
+	if (f->real_path)
+		map[o->disk_count++] = (struct args_map){f->real_path, to, format, false};
+}
+
+static int rewrite(struct bundling *m, struct err *e)
+{
+	AUTO_FREE struct args_map *map = xcalloc(2 * (m->b.disk_count + m->b.file_count) + 1, sizeof(*map));
+	struct args_options o = {.cwd = m->b.cwd, .disks = map, .socket_dir = m->dir, .machine = m->b.machine, .no_state = !bundling_has_memory(m)};
+	AUTO_FREE struct args_net_map *nets = NULL;
+	AUTO_FREE char *bridge = NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < m->b.disk_count; i++)
+		map_file(&o, map, &m->b.disks[i], m->disks[i], m->b.disks[i].format);
+	for (i = 0; i < m->b.file_count; i++)
+		map_file(&o, map, &m->b.files[i], m->files[i], NULL);
+	r = map_nets(m, &o, &nets, &bridge, e);
+	if (!r)
+		r = qemu_args_rewrite(&m->line, m->b.argv, m->b.argc, &o, e);
+	for (i = 0; i < o.net_count; i++)
+		free((char *)nets[i].nic);
+	return r;
+}
+
+static bool is_ours(const struct bundling *m, const struct args_file *f)
+{
+	size_t i;
+
+	for (i = 0; i < m->b.disk_count; i++)
+		if (f->to && !strcmp(f->to, m->disks[i]))
+			return true;
+	for (i = 0; i < m->b.file_count; i++)
+		if (m->files[i] ? f->to && !strcmp(f->to, m->files[i]) : !strcmp(f->path, m->b.files[i].path))
+			return true;
+	return false;
+}
+
+bool bundling_is_made_here(enum args_role role)
+{
+	return role == ARGS_LISTEN || role == ARGS_LOG || role == ARGS_PIDFILE;
+}
+
+/* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
+static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
+{
+	struct stat st;
+	pid_t pid = args_role_is_memory(f->role) && !f->read_only && !stat(f->path, &st) && S_ISREG(st.st_mode)
+			    ? process_that_opened(f->path, 0)
+			    : 0;
+
+	if (pid)
+		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,
+			       (int)pid);
+	if (args_role_is_content(f->role))
+		return is_ours(m, f) ? 0
+				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,
+					       args_role_name(f->role), f->path);
+	if (bundling_is_made_here(f->role))
+		return !f->to || !strncmp(f->to, "/dev/", 5) ? 0
+		       : f->role == ARGS_LISTEN		     ? place_fits_socket(f->to, e)
+							     : place_is_free(f->to, e);
+	if (!strcmp(f->option, "L") || f->role == ARGS_FIFO || !access(f->path, F_OK))
+		return 0;
+	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
+}
+
+static int check_files(const struct bundling *m, struct err *e)
+{
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < m->line.file_count && !r; i++)
+		r = check_file(m, &m->line.files[i], e);
+	for (i = 0; i < m->b.disk_count && !r; i++) {
+		for (k = 0; k < m->line.file_count && (!m->line.files[k].to || strcmp(m->line.files[k].to, m->disks[i])); k++)
+			;
+		if (k == m->line.file_count)
+			r = err_set(e, EINVAL, "the disk %s is not in its command line", m->b.disks[i].file);
+	}
+	return r;
+}
+
+static void drop(struct args_result *line, size_t at, size_t count)
+{
+	size_t i;
+
+	for (i = at; i < at + count; i++)
+		free(line->argv[i]);
+	memmove(line->argv + at, line->argv + at + count, (line->argc - at - count + 1) * sizeof(*line->argv));
+	line->argc -= count;
+}
+
+static void append(struct args_result *line, const char *word)
+{
+	line->argv = xrealloc(line->argv, (line->argc + 2) * sizeof(*line->argv));
+	line->argv[line->argc++] = xstrdup(word);
+	line->argv[line->argc] = NULL;
+}
+
+/* Nothing comes in: it starts with its disks. */
+static void drop_incoming(struct args_result *line)
+{
+	size_t i;
+
+	for (i = 1; i + 1 < line->argc; i++)
+		if (!strcmp(line->argv[i], "-incoming") && !strcmp(line->argv[i + 1], "defer")) {
+			drop(line, i, 2);
+			return;
+		}
+}
+
+/* Its own, or one more, as vmferry needs it. */
+static int find_monitor(struct bundling *m, struct err *e)
+{
+	AUTO_FREE char *option = NULL;
+	char **paths;
+	size_t n = qemu_args_qmp_paths(m->line.argv, m->line.argc, &paths), i;
+	int r;
+
+	if (n)
+		m->qmp = xstrdup(paths[0]);
+	for (i = 0; i < n; i++)
+		free(paths[i]);
+	free(paths);
+	if (n)
+		return 0;
+	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
+	r = place_fits_socket(m->qmp, e);
+	option = xasprintf("unix:%s,server=on,wait=off", m->qmp);
+	append(&m->line, "-qmp");
+	append(&m->line, option);
+	return r;
+}
+
+int bundling_make_line(struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = rewrite(m, e);
+
+	if (!r)
+		r = check_files(m, e);
+	if (r)
+		return r;
+	if (!bundling_has_memory(m))
+		drop_incoming(&m->line);
+	if (m->o->name)
+		identity_set_name(&m->line, m->name);
+	if (m->o->clone)
+		identity_renew(&m->line);
+	for (i = 0; i < m->o->more_count; i++)
+		append(&m->line, m->o->more[i]);
+	return find_monitor(m, e);
+}

@@ -1,0 +1,36 @@
+/* import-bundle-private.h: what import-bundle.c and import-bundle-line.c share. Nobody else's. */
+#ifndef VMFERRY_IMPORT_BUNDLE_PRIVATE_H
+#define VMFERRY_IMPORT_BUNDLE_PRIVATE_H
+
+#include "bundle.h"
+#include "host-qemu.h"
+#include "import-bundle.h"
+#include "made.h"
+#include "progress.h"
+#include "qemu-args.h"
+
+struct bundling {
+	const struct import_options *o;
+	struct bundle b;
+	bool has_bundle;
+	int stream;	    /* it comes from there; -1: from is a directory */
+	char *from, *spool; /* where its files are; where a stream's are put */
+	struct host_qemu qemu;
+	struct args_result line;
+	struct made made;
+	char *name, *plain, *dir, *script, *qmp;
+	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */
+	struct progress p;
+	uint64_t done, total;
+};
+
+bool bundling_has_memory(const struct bundling *m);
+
+/* ---- import-bundle-line.c ---- */
+
+/* m->line and m->qmp. -EINVAL, -ENOENT, -EBUSY: it names what is not in the bundle, is not here, or is another guest's memory. */
+int bundling_make_line(struct bundling *m, struct err *e);
+/* QEMU makes such a file when it starts, and an import that fails removes it. */
+bool bundling_is_made_here(enum args_role role);
+
+#endif
