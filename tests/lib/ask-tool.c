@@ -11,7 +11,9 @@
  * before each line of the answer: what an earlier, abandoned order left in the line is not taken for the answer.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -62,16 +64,37 @@ static int64_t now_ms(void)
 
 /* --- the connection --- */
 
+/* A path that is too long for an address (that of a host within a host, say) goes by way of its directory. */
+static struct sockaddr_un address_of(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t room = sizeof address.sun_path, length;
+	char *directory = strdup(path);
+	int fd;
+
+	if (!directory)
+		abort();
+	length = (size_t)snprintf(address.sun_path, room, "%s", path);
+	if (length >= room) {
+		fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			peer_failed(strerror(errno));
+		length = (size_t)snprintf(address.sun_path, room, "/proc/self/fd/%d%s", fd, strrchr(path, '/'));
+	}
+	if (length >= room)
+		peer_failed("too long a name for a socket");
+	free(directory);
+	return address;
+}
+
 /* patient: a socket that is not there yet is waited for. */
 static void peer_connect(const char *path, double patience_s, bool patient)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address;
 
 	peer.path = path;
 	peer.deadline_ms = now_ms() + (int64_t)(patience_s * 1000);
-	if (strlen(path) >= sizeof address.sun_path)
-		peer_failed("too long a path for a socket");
-	strcpy(address.sun_path, path);
+	address = address_of(path);
 	peer.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	while (peer.fd < 0 || connect(peer.fd, (struct sockaddr *)&address, sizeof address) != 0) {
 		if (peer.fd < 0 || !patient || (errno != ENOENT && errno != ECONNREFUSED) || now_ms() > peer.deadline_ms)
