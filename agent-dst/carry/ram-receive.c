@@ -126,8 +126,8 @@ int receive_ram_delta(struct receiver *r, const struct msg_delta *m, struct err 
 		return receive_refuse(r, "DELTA", m->object, e, "malformed runs (%zu bytes), or not of its %llu pages", m->runs.n,
 				      (unsigned long long)b->round.units);
 	if (out)
-		return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s",
-			       m->number, (unsigned long long)out, b->target->name);
+		return err_set(e, EBADMSG, "RAM round %u: %llu pages of the source's dirty delta did not arrive in block %s", m->number,
+			       (unsigned long long)out, b->target->name);
 	r->ram.delta_in += in;
 	return 0;
 }

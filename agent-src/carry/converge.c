@@ -1,17 +1,19 @@
 /* converge.c: see converge.h. */
 #include "converge.h"
+#include "util.h"
 
 #define PASSES_WITHOUT_GAIN 6
 #define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
 #define GAIN		    0.95   /* less than this of the best so far counts as better */
 #define FIXED_MS	    25.0   /* stop, last disk round, device state, load, cont: measured 15 to 40 */
-#define ROUND_TRIPS	    4
+#define ROUND_TRIPS	    3	   /* measured as 3.0 at 50, 100 and 200 ms */
+#define LEFT_SHARE	    0.25   /* of the limit, that what is left may take where the rest takes nearly all of it, or more */
 #define LITTLE_MS	    4.0
 #define MOMENT_MS	    200
 
 void converge_init(struct converge *c, double max_downtime_ms)
 {
-	*c = (struct converge){.max_downtime_ms = max_downtime_ms, .best_ms = -1};
+	*c = (struct converge){.max_downtime_ms = max_downtime_ms, .limit_ms = max_downtime_ms, .best_ms = -1};
 }
 
 double converge_fixed_ms(double round_trip_ms)
@@ -40,12 +42,13 @@ static bool worth_waiting(struct converge *c, const struct converge_sample *s, d
 
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
 {
-	double left_ms = to_carry_ms(s);
+	double left_ms = to_carry_ms(s), fixed_ms = converge_fixed_ms(s->round_trip_ms);
 
-	c->predicted_ms = converge_fixed_ms(s->round_trip_ms) + left_ms;
+	c->predicted_ms = fixed_ms + left_ms;
+	c->limit_ms = MAX(c->max_downtime_ms, fixed_ms + LEFT_SHARE * c->max_downtime_ms); /* no waiting makes it shorter */
 	if (s->pass < 2 || s->rate_bps <= 0)
 		return CONVERGE_GO_ON;
-	if (c->predicted_ms <= c->max_downtime_ms)
+	if (c->predicted_ms <= c->limit_ms)
 		return worth_waiting(c, s, left_ms) ? CONVERGE_GO_ON : CONVERGE_SWITCH;
 	if (c->best_ms < 0 || c->predicted_ms < c->best_ms * GAIN) {
 		c->best_ms = c->predicted_ms;

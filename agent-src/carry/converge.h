@@ -31,6 +31,7 @@ enum converge_verdict {
 
 struct converge {
 	double max_downtime_ms;
+	double limit_ms; /* that goes for the last sample: where a switchover takes longer than that whatever is left, a little more */
 	double best_ms, predicted_ms; /* prediction of the last sample */
 	uint64_t best_pass;
 	double best_at_ms;

@@ -52,7 +52,11 @@ static void map_file(struct args_options *o, struct args_map *map, const struct 
 static int rewrite(struct bundling *m, struct err *e)
 {
 	AUTO_FREE struct args_map *map = xcalloc(2 * (m->b.disk_count + m->b.file_count) + 1, sizeof(*map));
-	struct args_options o = {.cwd = m->b.cwd, .disks = map, .socket_dir = m->dir, .machine = m->b.machine, .no_state = !bundling_has_memory(m)};
+	struct args_options o = {.cwd = m->b.cwd,
+				 .disks = map,
+				 .socket_dir = m->dir,
+				 .machine = m->b.machine,
+				 .no_state = !bundling_has_memory(m)};
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char *bridge = NULL;
 	size_t i;

@@ -163,6 +163,27 @@ static int stalled(struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* It is as little as it gets, and still the guest stands still for longer than was said. */
+static int is_within_limit(struct transfer *t, struct err *e)
+{
+	double ms = t->pace.converge.predicted_ms;
+
+	if (ms <= t->opt->max_downtime_ms || t->pace.stop_wanted)
+		return 0;
+	if (t->opt->on_stall == ON_STALL_CANCEL)
+		return err_set(e, ECANCELED,
+			       "a switchover takes about %.0f ms here, however little is left (round trip %.1f ms), and %u are allowed "
+			       "(--max-downtime, with --on-stall=cancel)",
+			       ms, t->blackout.round_trip_ms, t->opt->max_downtime_ms);
+	if (!t->pace.limit_told)
+		report_notice(&t->report,
+			      "a switchover takes about %.0f ms here, however little is left (round trip %.1f ms), and %u are allowed: "
+			      "it is made when hardly anything is left",
+			      ms, t->blackout.round_trip_ms, t->opt->max_downtime_ms);
+	t->pace.limit_told = true;
+	return 0;
+}
+
 /* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first. */
 static int go_to_switchover(struct transfer *t, struct err *e)
 {
@@ -183,7 +204,7 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 /* While a round of the disks was waited for, the guest may have written more than will do. */
 static bool still_fits(const struct transfer *t)
 {
-	return t->pace.stop_wanted || t->pace.converge.predicted_ms <= t->opt->max_downtime_ms * NO_LONGER_FITS;
+	return t->pace.stop_wanted || t->pace.converge.predicted_ms <= t->pace.converge.limit_ms * NO_LONGER_FITS;
 }
 
 static int decide(struct transfer *t, struct err *e)
@@ -215,6 +236,8 @@ static int decide(struct transfer *t, struct err *e)
 	case CONVERGE_GO_ON:
 		return 0;
 	case CONVERGE_SWITCH:
+		if (is_within_limit(t, e))
+			return -e->code;
 		if (!t->opt->hold && !is_too_early(t))
 			return go_to_switchover(t, e);
 		hold(t);
@@ -238,7 +261,7 @@ static bool is_near_the_end(const struct transfer *t)
 {
 	if (t->pace.held || t->ram.pass.begun < 2)
 		return false;
-	return t->blackout.stopping || t->ram.pass.number < 2 || t->pace.converge.predicted_ms <= t->opt->max_downtime_ms;
+	return t->blackout.stopping || t->ram.pass.number < 2 || t->pace.converge.predicted_ms <= t->pace.converge.limit_ms;
 }
 
 static int glance(struct transfer *t, struct err *e)

@@ -3,6 +3,8 @@
 #include "util.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -209,6 +211,14 @@ int link_peek_tls(const struct link *l, bool *yes, struct err *e)
 	default:
 		return errno == EAGAIN || errno == EINTR ? 0 : err_sys(e, errno, "connection to the peer broke");
 	}
+}
+
+double link_round_trip_ms(const struct link *l)
+{
+	struct tcp_info info = {.tcpi_rtt = 0};
+	socklen_t n = sizeof(info);
+
+	return getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, &info, &n) ? 0 : info.tcpi_rtt / 1000.0;
 }
 
 void link_close(struct link *l)

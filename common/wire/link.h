@@ -30,6 +30,8 @@ int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct
 int link_wait(const struct link *l, uint64_t deadline_ns, struct err *e);
 /* Shakes hands; t belongs to the link from here on, whatever happens. */
 int link_secure(struct link *l, struct tls *t, uint64_t deadline_ns, struct err *e);
+/* Milliseconds to the peer and back, as TCP has measured them; 0: it has not, or this is no TCP. tcp(7), TCP_INFO. */
+double link_round_trip_ms(const struct link *l);
 /* Says goodbye. */
 void link_close(struct link *l);
 

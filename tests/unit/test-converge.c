@@ -133,6 +133,26 @@ static void many_passes_in_a_moment_are_no_stall(void **state)
 	assert_int_equal(converge_step(&c, &s), CONVERGE_STALLED);
 }
 
+/* Far away a switchover alone takes longer than is allowed. Waiting would bring nothing, and QEMU would pass over nothing a thousand times a second. */
+static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
+{
+	struct converge_sample s =
+		{.ram_left = 20 * MB, .pass = 2, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 100, .now_ms = 1000};
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 300);
+	assert_true(converge_fixed_ms(s.round_trip_ms) > 300);
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	assert_float_equal(c.limit_ms, converge_fixed_ms(100) + 75, 0.001);
+	s.ram_left = 7 * MB;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
+	s.round_trip_ms = 1; /* here what was said goes */
+	s.ram_left = 28 * MB;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	assert_float_equal(c.limit_ms, 300, 0.001);
+}
+
 static void without_a_rate_it_does_not_switch(void **state)
 {
 	struct converge_sample s = {.pass = 5, .round_trip_ms = 1};
@@ -154,6 +174,7 @@ int main(void)
 		cmocka_unit_test(goes_on_while_it_gets_better),
 		cmocka_unit_test(says_so_when_several_passes_brought_nothing),
 		cmocka_unit_test(many_passes_in_a_moment_are_no_stall),
+		cmocka_unit_test(what_no_waiting_makes_shorter_is_not_waited_for),
 		cmocka_unit_test(without_a_rate_it_does_not_switch),
 	};
 
