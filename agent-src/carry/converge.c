@@ -24,10 +24,12 @@ double converge_fixed_ms(double round_trip_ms)
 static double to_carry_ms(const struct converge_sample *s)
 {
 	double left = (double)s->ram_left + (double)s->disk_left;
+	/* for a round trip everything is on its way, however little there is: that is in the fixed part */
+	double wire_ms = s->wire_bps > 0 ? (double)s->wire_left / s->wire_bps * 1000 - s->round_trip_ms : 0;
 
 	if (s->rate_bps <= 0)
 		return 1e9;
-	return left / s->rate_bps * 1000 + (s->wire_bps > 0 ? (double)s->wire_left / s->wire_bps * 1000 : 0);
+	return left / s->rate_bps * 1000 + MAX(wire_ms, 0.0);
 }
 
 /* A guest that writes little is worth a moment more: what is left would only be carried while it stands still. */

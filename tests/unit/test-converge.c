@@ -60,7 +60,7 @@ static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
 	(void)state;
 	converge_init(&c, 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	assert_float_equal(c.predicted_ms, 10 + 400 + converge_fixed_ms(1), 0.001);
+	assert_float_equal(c.predicted_ms, 10 + 399 + converge_fixed_ms(1), 0.001);
 	s.wire_left = MB / 10;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 }
@@ -147,6 +147,10 @@ static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 	assert_float_equal(c.limit_ms, converge_fixed_ms(100) + 75, 0.001);
 	s.ram_left = 7 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
+	s.wire_bps = 10.0 * MB; /* and what is always on its way over such a distance is not left */
+	s.wire_left = MB;
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
+	s.wire_left = 0;
 	s.round_trip_ms = 1; /* here what was said goes */
 	s.ram_left = 28 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
