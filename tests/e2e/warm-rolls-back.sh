@@ -95,8 +95,8 @@ is_shut_down() {
 warm_guest -action shutdown=pause,reboot=reset
 to_local
 fault after-SRC_ABORTED stop
-warm "${SLOW_DISKS[@]}"
-while_disks
+warm --hold # with no reads under way: a QEMU that stops its guest waits for them, and the agent is stopped
+wait_event 'ev["event"] == "notice" and "until you say: vmferry switch a" in ev["text"]' >/dev/null
 kill -TERM "$MOVE_PID"
 fault_wait
 guest_order "$(orders a)" poweroff >/dev/null
