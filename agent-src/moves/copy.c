@@ -163,8 +163,8 @@ static int stalled(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* It is as little as it gets, and still the guest stands still for longer than was said. */
-static int is_within_limit(struct transfer *t, struct err *e)
+/* A switchover may be longer than was said where it cannot be shorter: that is told once. -ECANCELED: it is not to be. */
+static int allow_for_distance(struct transfer *t, struct err *e)
 {
 	double ms = t->pace.converge.predicted_ms;
 
@@ -236,7 +236,7 @@ static int decide(struct transfer *t, struct err *e)
 	case CONVERGE_GO_ON:
 		return 0;
 	case CONVERGE_SWITCH:
-		if (is_within_limit(t, e))
+		if (allow_for_distance(t, e))
 			return -e->code;
 		if (!t->opt->hold && !is_too_early(t))
 			return go_to_switchover(t, e);

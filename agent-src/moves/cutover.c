@@ -302,6 +302,12 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	t->peer.forgotten = peer == HO_NONE;
 }
 
+static void leave_undecided(struct transfer *t)
+{
+	t->a.undecided = true;
+	conductor_finish(&t->a.con);
+}
+
 /* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
  * same answer. For one that was committed a person's word counts as its NOVM. */
 static int on_undecided(struct transfer *t, enum handoff_state peer, struct err *e)
@@ -317,8 +323,7 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 	else if (!t->end.why.code)
 		err_set(&t->end.why, EREMOTEIO,
 			"the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
-	t->a.undecided = true;
-	conductor_finish(&t->a.con);
+	leave_undecided(t);
 	return 0;
 }
 
@@ -329,7 +334,7 @@ static bool vouched_for(struct transfer *t, unsigned peer)
 	       !shared_disks_may_be_vouched_for(t, &t->end.why);
 }
 
-static int nobody_has_it_open(const struct transfer *t, struct err *e)
+static int refuse_if_open_here(const struct transfer *t, struct err *e)
 {
 	json_t *path;
 	pid_t pid;
@@ -347,12 +352,25 @@ static int nobody_has_it_open(const struct transfer *t, struct err *e)
 }
 
 /* While the host was down a person may have had the destination's copy started; what starts guests at boot here knew nothing of that. */
-static bool is_twice(struct transfer *t, unsigned peer)
+static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 {
 	bool may_run_there = peer == HO_DST_PREPARED || peer == HO_DST_START || peer == HO_DST_STARTED || peer == HO_DST_DONE;
 
 	return t->a.handoff.restarted && t->a.handoff.state == HO_SRC_BEGUN && !t->a.handoff.qemu_alive && may_run_there &&
-	       nobody_has_it_open(t, &t->end.why);
+	       refuse_if_open_here(t, &t->end.why);
+}
+
+static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *detail, struct err *e)
+{
+	struct err why;
+
+	if (may_run_twice(t, peer)) {
+		leave_undecided(t);
+		return 0;
+	}
+	if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, peer, &why))
+		log_error("hand-off: %s", why.msg); /* changes nothing */
+	return json_is_true(json_object_get(detail, "undecided")) ? on_undecided(t, peer, e) : 0;
 }
 
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)
@@ -360,7 +378,6 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	json_t *detail = NULL;
 	unsigned peer;
-	struct err why;
 	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
 
 	if (!r && memcmp(attempt, t->a.id, sizeof(attempt)))
@@ -369,17 +386,8 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 		note_peer(t, (enum handoff_state)peer, detail, ev->at_ns);
 		if ((peer == HO_DST_ABORTED || peer == HO_DST_NOVM) && t->peer.error[0] && (!t->end.why.code || t->end.channel_lost))
 			err_set(&t->end.why, EREMOTEIO, "the destination gave up: %s", t->peer.error);
-		if (is_twice(t, peer)) {
-			t->a.undecided = true;
-			conductor_finish(&t->a.con);
-			goto out;
-		}
-		if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, (enum handoff_state)peer, &why))
-			log_error("hand-off: %s", why.msg); /* changes nothing */
-		if (json_is_true(json_object_get(detail, "undecided")))
-			r = on_undecided(t, (enum handoff_state)peer, e);
+		r = take_peer(t, (enum handoff_state)peer, detail, e);
 	}
-out:
 	json_decref(detail);
 	return r;
 }
@@ -395,7 +403,7 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 	json_t *path;
 	size_t i;
 
-	if (nobody_has_it_open(t, e))
+	if (refuse_if_open_here(t, e))
 		return -e->code;
 	json_array_foreach(t->src.disk_paths, i, path) {
 		then = json_integer_value(json_object_get(written, json_string_value(path)));

@@ -86,10 +86,11 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 		t0 = now_ns();
 		r = dest_connect_data(dest, port, i + 1, &link, e);
 		quickest = MIN(quickest, now_ns() - t0);
-		tcp_ms = r ? 0 : link_round_trip_ms(&link);
-		least_ms = least_ms > 0 ? MIN(least_ms, tcp_ms) : tcp_ms;
-		if (!r)
-			r = sender_start(&d->senders[i], link, i + 1, &d->shared, e);
+		if (r)
+			break;
+		tcp_ms = link_round_trip_ms(&link);
+		least_ms = i ? MIN(least_ms, tcp_ms) : tcp_ms;
+		r = sender_start(&d->senders[i], link, i + 1, &d->shared, e);
 	}
 	/* As TCP has measured it. Otherwise a connection and a HELLO are two round trips, TLS is one more; a lost packet among them, or a
 	 * busy processor, says nothing of the rest. */
