@@ -93,6 +93,13 @@ refuses 3 '/etc/passwd, which is not in the bundle' "$DIR/bad"
 edit 'm["argv"] += ["-netdev", "tap,id=n0,script=/no/such/script"]'
 refuses 3 'needs the script /no/such/script' "$DIR/bad"
 
+truncate -s 16M "$DIR/nv"
+hold_open "$DIR/nv"
+for device in 'm["argv"] += []' 'm["argv"] += ["-machine", "nvdimm=on", "-device", "nvdimm,id=nv,memdev=kept"]'; do
+	edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv']; $device"
+	refuses 3 "memory is to be in the file $DIR/nv, which process $HOLDER has open: its original, perhaps" "$DIR/bad"
+done
+
 # an image that names another file
 damaged
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/a.raw" -F raw "$DIR/bad/disk0.qcow2" 1M

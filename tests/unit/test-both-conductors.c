@@ -494,6 +494,11 @@ static void host_is_new(void)
 
 static void strike(enum what what)
 {
+	static const int conts[] = {[LOSES_CONT] = CONT_LOST,
+				    [ANSWERS_NO_CONT] = CONT_RAN_UNANSWERED,
+				    [GOES_DEAF] = CONT_RAN_DEAF,
+				    [REFUSES_CONT] = CONT_REFUSED};
+
 	switch (what) {
 	case NOTHING:
 	case WHAT_COUNT:
@@ -509,29 +514,23 @@ static void strike(enum what what)
 		kill_actors(true, false);
 		return;
 	case SRC_DIES:
-		kill_actors(true, false);
+	case DST_DIES:
+		kill_actors(what == SRC_DIES, false);
 		return;
 	case DST_IS_GONE:
 		w->gone = !w->vouched; /* whoever is mistaken is not told otherwise by one who cannot be reached */
 		kill_actors(false, false);
 		return;
-	case DST_DIES:
-		kill_actors(false, false);
-		return;
 	case SRC_HOST_DIES:
-		host_dies(SOURCE);
-		return;
 	case DST_HOST_DIES:
-		host_dies(DESTINATION);
+		host_dies(what == SRC_HOST_DIES ? SOURCE : DESTINATION);
 		return;
 	case DST_HOST_IS_NEW:
 		host_is_new();
 		return;
 	case SRC_QEMU_DIES:
-		kill_qemu(SOURCE);
-		return;
 	case DST_QEMU_DIES:
-		kill_qemu(DESTINATION);
+		kill_qemu(what == SRC_QEMU_DIES ? SOURCE : DESTINATION);
 		return;
 	case CONT:
 		send_cont(SOURCE);
@@ -546,16 +545,10 @@ static void strike(enum what what)
 		cont_destination();
 		return;
 	case LOSES_CONT:
-		both->qemu[my_side()].cont = CONT_LOST;
-		return;
 	case ANSWERS_NO_CONT:
-		both->qemu[my_side()].cont = CONT_RAN_UNANSWERED;
-		return;
 	case GOES_DEAF:
-		both->qemu[my_side()].cont = CONT_RAN_DEAF;
-		return;
 	case REFUSES_CONT:
-		both->qemu[my_side()].cont = CONT_REFUSED;
+		both->qemu[my_side()].cont = conts[what];
 		return;
 	case JOURNAL_IS_FULL:
 		w->full[my_side()] = true;
@@ -579,10 +572,8 @@ static void strike(enum what what)
 		return;
 	case DISK_CANNOT_BE_WRITTEN:
 	case DISK_CANNOT_BE_SYNCED:
-		w->disk_error = EIO;
-		return;
 	case DISK_IS_FULL:
-		w->disk_error = ENOSPC;
+		w->disk_error = what == DISK_IS_FULL ? ENOSPC : EIO;
 		return;
 	}
 }

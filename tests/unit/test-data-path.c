@@ -1940,11 +1940,10 @@ static const struct {
 	{"a mark that is too far", "STREAM_MARK of stream 0: at byte 1152921504606846976: there is one, and within 32 MiB", EPROTO},
 };
 
-/* Sends what wrong_orders[i] says, behind the beginning of a move. */
-static void go_wrong(unsigned i)
+/* One message that is wrong where nothing but the beginning of a move came before. */
+static void go_wrong_at_once(unsigned i)
 {
 	static const uint8_t beyond[] = {0x80, 0x80, 0x80, 0x80, 1, 1};
-	const struct data_case one_sector = {"", 1, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
 
 	switch (i) {
 	case 0:
@@ -1999,6 +1998,15 @@ static void go_wrong(unsigned i)
 	case 16:
 		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE + 1);
 		break;
+	}
+}
+
+/* And what is wrong after something that was right. */
+static void go_wrong_later(unsigned i)
+{
+	const struct data_case one_sector = {"", 1, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
+
+	switch (i) {
 	case 17:
 		hand_send(ROUND_END, round_end, .group = 1);
 		hand_send(END, end, .object = 1); /* of nothing: all zero */
@@ -2055,6 +2063,13 @@ static void go_wrong(unsigned i)
 		hand_send(STREAM_MARK, stream_mark, .object = OBJECT_STREAM_BASE, .offset = 1ULL << 60);
 		break;
 	}
+}
+
+/* Sends what wrong_orders[i] says, behind the beginning of a move. */
+static void go_wrong(unsigned i)
+{
+	go_wrong_at_once(i);
+	go_wrong_later(i);
 }
 
 static void what_breaks_the_order_of_a_move_is_refused(void **state)

@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -321,6 +323,28 @@ static void a_key_file_that_is_wrong_says_where(void **state)
 	}
 }
 
+/* Nobody has accepted the connection, let alone answered on it: what a busy peer makes of it is no distance. */
+static void the_round_trip_is_the_network_s_and_not_the_peer_s(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd[2];
+	struct link link = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
+	socklen_t n = sizeof(at);
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+	assert_int_equal(connect(link.fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_true(link_round_trip_ms(&link) > 0);
+	link_close(&link);
+	close(listener);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	assert_float_equal(link_round_trip_ms(&(struct link){.fd = fd[0]}), 0, 0);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +355,7 @@ int main(void)
 		cmocka_unit_test(a_handshake_in_single_bytes_waits_for_nobody),
 		cmocka_unit_test(keys_are_read_from_a_file),
 		cmocka_unit_test(a_key_file_that_is_wrong_says_where),
+		cmocka_unit_test(the_round_trip_is_the_network_s_and_not_the_peer_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
