@@ -47,11 +47,11 @@ build_chroot() { # NAME ROOT
 	printf 'Defaults env_keep += "http_proxy https_proxy"\n' >"$2/etc/sudoers.d/proxy"
 }
 
-check_out() { # ROOT DIRECTORY [OWNER]
+check_out() { # ROOT DIRECTORY OWNER
 	rm -rf "${1:?}/src" "$1/home/$user/vmferry" "$1/var/tmp/vmferry" # of those before: each is 2 GB
 	mkdir -p "$1$2"
 	tar -c --exclude=./build --exclude=./.git . | tar -x --no-same-owner -C "$1$2"
-	[[ -z ${3:-} ]] || chroot "$1" chown -R "$3:" "$2"
+	chroot "$1" chown -R "$3:" "$2"
 }
 
 # In a process and mount namespace of its own: when it ends, everything that ran and was mounted in it does.
@@ -76,9 +76,12 @@ in_chroot() { # ROOT USER DIRECTORY COMMAND
 		' "$@" </dev/null
 }
 
+is_wanted() { # NAME USER DIRECTORY COMMAND
+	[[ "$2 $3 $4" == *${ONLY:-}* ]] &&
+		[[ -n ${ALL:-}${ONLY:-} || $4 == "make demo" || "$1 $2 $3" == "bookworm root /var/tmp/vmferry" || "$1 $2" == "trixie $user" ]]
+}
+
 try() { # NAME ROOT USER DIRECTORY COMMAND
-	[[ "$3 $4 $5" == *${ONLY:-}* ]] || return 0
-	[[ -n ${ALL:-}${ONLY:-} || $5 == "make demo" || "$1 $3 $4" == "bookworm root /var/tmp/vmferry" || "$1 $3" == "trixie $user" ]] || return 0
 	local log=$logs/chroot-$1${4//[^a-z]/-}-${5//[^a-z]/-}.log start=$SECONDS status=0
 	in_chroot "${@:2}" >"$log" 2>&1 || status=$?
 	echo "$1: $5 by $3 in $4: status $status after $((SECONDS - start)) s: $(tail -n 1 "$log")"
@@ -103,13 +106,17 @@ failed=''
 for name in "$@"; do
 	root=$PWD/build/chroot/$name
 	build_chroot "$name" "$root"
-	check_out "$root" /src/vmferry
-	try "$name" "$root" root /src/vmferry "make demo"
-	try "$name" "$root" root /src/vmferry "$check"
-	check_out "$root" "/home/$user/vmferry" "$user"
-	try "$name" "$root" "$user" "/home/$user/vmferry" "$check"
-	check_out "$root" /var/tmp/vmferry
-	try "$name" "$root" root /var/tmp/vmferry "$check"
+	for where in "root /src/vmferry" "$user /home/$user/vmferry" "root /var/tmp/vmferry"; do
+		read -r who directory <<<"$where"
+		there=''
+		for command in "make demo" "$check"; do
+			[[ $command == "$check" || $directory == /src/* ]] || continue # once is enough of that
+			is_wanted "$name" "$who" "$directory" "$command" || continue
+			[[ -n $there ]] || check_out "$root" "$directory" "$who"
+			there=1
+			try "$name" "$root" "$who" "$directory" "$command"
+		done
+	done
 	[[ -n ${KEEP:-} ]] || rm -rf --one-file-system "$root"
 done
 [[ -z $failed ]]
