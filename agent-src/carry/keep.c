@@ -141,7 +141,7 @@ static bool says_nothing(int sock, unsigned timeout_ms)
 	return poll(&p, 1, (int)timeout_ms) == 0;
 }
 
-struct keep *keep_wait(int sock, void (*look)(void *ctx), unsigned look_ms, void *ctx)
+struct keep *keep_wait(int sock, void (*look)(void *ctx, bool stands), unsigned look_ms, void *ctx)
 {
 	struct keep *k = xcalloc(1, sizeof(*k));
 	struct drain *d = &k->what;
@@ -150,8 +150,8 @@ struct keep *keep_wait(int sock, void (*look)(void *ctx), unsigned look_ms, void
 
 	d->listen_fd = d->keeper = -1;
 	for (;;) {
-		while (stands && look && says_nothing(sock, look_ms))
-			look(ctx);
+		while (look && says_nothing(sock, look_ms))
+			look(ctx, stands);
 		word = hear(sock, &fd);
 		if (!word || word == KEEP_GOODBYE)
 			break;

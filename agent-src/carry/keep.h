@@ -47,9 +47,9 @@ bool keep_tell(int sock, enum keep_word word, int fd);
 struct keep;
 /*
  * Holds what it is told to until sock's other end goes. NULL: after a goodbye. look (may be NULL) is called every look_ms in which the agent
- * says nothing, while the guest may stand still by its doing.
+ * says nothing; stands: the guest may stand still by its doing.
  */
-struct keep *keep_wait(int sock, void (*look)(void *ctx), unsigned look_ms, void *ctx);
+struct keep *keep_wait(int sock, void (*look)(void *ctx, bool stands), unsigned look_ms, void *ctx);
 /* From now on all is read away, by a thread, or closed if there can be none. A second call and NULL are fine. */
 void keep_drain(struct keep *k);
 /* Closes all, and removes the listener's socket. A second call and NULL are fine. */

@@ -8,6 +8,7 @@
 #include "util.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -26,7 +27,7 @@ static bool is_of_disks(const char *path)
 	return yes;
 }
 
-/* argv: JOURNAL RUNTIME_DIR; standard input: a socket that ends with the agent (keep.h). */
+/* argv: JOURNAL RUNTIME_DIR PATIENCE_S; standard input: a socket that ends with the agent (keep.h). */
 int cmd_guard(int argc, char **argv)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
@@ -36,7 +37,7 @@ int cmd_guard(int argc, char **argv)
 	bool of_disks;
 	size_t i;
 
-	if (argc != 3)
+	if (argc != 4)
 		return EXIT_USAGE;
 	for (i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN);
@@ -44,7 +45,7 @@ int cmd_guard(int argc, char **argv)
 	prctl(PR_SET_NAME, "vmferry-guard");
 	log_init("guard", LOG_LEVEL_ERROR, 2);
 	of_disks = is_of_disks(argv[1]);
-	kept = guard_wait(of_disks ? NULL : argv[1]);
+	kept = guard_wait(of_disks ? NULL : argv[1], (unsigned)atoi(argv[3]));
 	if (!kept)
 		return 0;
 	state = strndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));

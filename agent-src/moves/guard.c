@@ -34,14 +34,16 @@ static char **environment(void)
 	return env;
 }
 
-int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e)
+int guard_start(struct guard *g, const char *journal, const char *runtime_dir, unsigned patience_s, bool quiet, struct err *e)
 {
-	char *argv[] = {"vmferry", GUARD_WORD, (char *)journal, (char *)runtime_dir, NULL};
+	char patience[16];
+	char *argv[] = {"vmferry", GUARD_WORD, (char *)journal, (char *)runtime_dir, patience, NULL};
 	AUTO_CLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	AUTO_FREE char **env = environment();
 	struct program p = PROGRAM_NONE;
 	int fds[2];
 
+	snprintf(patience, sizeof(patience), "%u", patience_s);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		return err_sys(e, errno, "cannot create a pair of sockets");
 	p.file = "/proc/self/exe";
@@ -99,6 +101,7 @@ struct watched {
 	pid_t pid;
 	int pidfd; /* -1: it is gone, or cannot be watched */
 	unsigned stopped_looks;
+	unsigned patience_s; /* as guard_start() has it */
 	const char *journal;
 };
 
@@ -136,21 +139,22 @@ static bool is_ours(const char *journal)
 	return state == HO_SRC_BEGUN || state == HO_SRC_ABORTED;
 }
 
-static void look(void *ctx)
+static void look(void *ctx, bool stands)
 {
 	struct watched *w = ctx;
+	unsigned limit_s = stands ? GUARD_STOPPED_S : w->patience_s;
 
 	w->stopped_looks = process_is_stopped(w->pid) ? w->stopped_looks + 1 : 0;
-	if (w->stopped_looks <= GUARD_STOPPED_S * 1000 / LOOK_MS || !is_ours(w->journal))
+	if (!limit_s || w->stopped_looks <= limit_s * 1000 / LOOK_MS || !is_ours(w->journal))
 		return;
 	if (!pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0)) /* its end is what is waited for */
-		log_error("the agent (process %d) was stopped (SIGSTOP) for %d s while the guest stands still, and is ended", (int)w->pid,
-			  GUARD_STOPPED_S);
+		log_error("the agent (process %d) was stopped (SIGSTOP) for %u s while the guest %s, and is ended", (int)w->pid, limit_s,
+			  stands ? "stands still" : "runs");
 }
 
-struct keep *guard_wait(const char *journal)
+struct keep *guard_wait(const char *journal, unsigned patience_s)
 {
-	struct watched w = {.journal = journal};
+	struct watched w = {.journal = journal, .patience_s = patience_s};
 	struct keep *k;
 
 	w.pidfd = agent_pidfd(0, &w.pid);

@@ -8,7 +8,9 @@
  * that one's connections open (keep.h).
  *
  * An agent that is stopped (SIGSTOP) while the guest stands still by its doing is as good as dead to the guest: after GUARD_STOPPED_S of
- * that its guard kills it, which it may at any instruction. Not one that has COMMITTED, as then the guest is the destination's.
+ * that its guard kills it, which it may at any instruction. Not one that has COMMITTED, as then the guest is the destination's. While the
+ * guest runs such an agent is killed after patience_s: QEMU hangs, and the guest with it, as soon as somebody's `stop` or snapshot makes it drain
+ * its disks, for want of a reader of the blocks that the agent has asked for.
  */
 #ifndef VMFERRY_GUARD_H
 #define VMFERRY_GUARD_H
@@ -28,7 +30,8 @@ struct guard {
 
 /* Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. */
 /* quiet: it does not hold on to our standard error. */
-int guard_start(struct guard *g, const char *journal, const char *runtime_dir, bool quiet, struct err *e);
+/* patience_s: for so long it may be stopped while the guest runs; 0: for ever. */
+int guard_start(struct guard *g, const char *journal, const char *runtime_dir, unsigned patience_s, bool quiet, struct err *e);
 /* It is there, to follow us. */
 bool guard_is_alive(const struct guard *g);
 /* The guest is about to stand still by our doing; or runs again. */
@@ -40,7 +43,7 @@ void guard_dismiss(struct guard *g);
  * What the guard itself begins with: waits for the agent's end on standard input. NULL: an orderly one; otherwise what it has of it.
  * journal: says whether the guest may be the destination's; NULL: it cannot.
  */
-struct keep *guard_wait(const char *journal);
+struct keep *guard_wait(const char *journal, unsigned patience_s);
 /* Of what is not needed. */
 void guard_let_go(struct keep *kept);
 

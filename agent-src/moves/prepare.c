@@ -19,6 +19,7 @@
 #include <sys/random.h>
 
 #define MONITOR_MS 3000
+#define MARGIN_S   15
 
 /* ---- preparing ---- */
 
@@ -51,6 +52,12 @@ static int begin_journal(struct transfer *t, struct err *e)
 	return r;
 }
 
+/* For as long as the destination waits for an agent whose network is away. */
+static unsigned guard_patience_s(const struct transfer *t)
+{
+	return t->opt->reconnect_ms / 1000 + MARGIN_S;
+}
+
 int prepare_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -59,7 +66,7 @@ int prepare_enter(void *ctx, struct err *e)
 	if (!r)
 		r = begin_journal(t, e);
 	if (!r && t->recipe->has_guard)
-		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, t->opt->prepared, e);
+		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
 	if (r)
 		return r;
 	t->ram.keeper = t->guard.fd;

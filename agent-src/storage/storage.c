@@ -310,7 +310,7 @@ static int begin(struct storage *s, struct err *e)
 
 	if (r || s->rest)
 		return r;
-	r = guard_start(&s->guard, journal_path(s->journal), s->o->runtime_dir, s->report.quiet, e);
+	r = guard_start(&s->guard, journal_path(s->journal), s->o->runtime_dir, 0, s->report.quiet, e);
 	if (r)
 		journal_remove(s->journal, false, &(struct err){0});
 	if (r)
