@@ -399,8 +399,10 @@ int estimate(struct transfer *t, struct err *e)
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
 	json_object_set_new(ev, "seeded", json_real(in.seeded));
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
-	if (!strcmp(t->recipe->how, "live"))
+	if (!strcmp(t->recipe->how, "live")) {
+		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->max_downtime_ms));
 		json_object_set_new(ev, "kinds", kinds_of(t, &in, round_trip_ms));
+	}
 	if (why.code && is_running(t))
 		json_object_set_new(ev, "memory_not_sampled", json_string(why.msg));
 	report_emit(&t->report, ev);

@@ -169,6 +169,11 @@ static void print_kinds(FILE *to, const json_t *kinds)
 	}
 }
 
+static bool is_over_its_limit(const json_t *ev)
+{
+	return json_object_get(ev, "max_downtime_ms") && num(ev, "downtime_ms") > num(ev, "max_downtime_ms");
+}
+
 static void print_estimate(FILE *to, const json_t *ev)
 {
 	const char *not_sampled = json_string_value(json_object_get(ev, "memory_not_sampled"));
@@ -202,7 +207,8 @@ static void print_estimate(FILE *to, const json_t *ev)
 	else if (is_warm(ev))
 		fprintf(to, ", and %.0f ms of downtime beside its shutdown and boot\n", num(ev, "downtime_ms"));
 	else
-		fprintf(to, ", and %.0f ms of downtime\n", num(ev, "downtime_ms"));
+		fprintf(to, ", and %.0f ms of downtime%s\n", num(ev, "downtime_ms"),
+			is_over_its_limit(ev) ? ", more than is allowed (--max-downtime): no waiting makes it shorter" : "");
 }
 
 /* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */
