@@ -1,6 +1,6 @@
 #!/bin/bash
-# Over a link of 100 Mb/s, and one of 1 Gb/s, whose shapers let bursts pass: `vmferry check` says what a move without compression then
-# gets, within 15 %, in a few seconds.
+# Over a link of 100 Mb/s, and one of 1 Gb/s, whose shapers let bursts pass: `vmferry check` says what the link carries, and what a move without
+# compression then gets, within 15 %, in a few seconds. FASTER=yes: over one of 10 Gb/s, too, where processors limit the move, and check says so.
 # timeout: 300
 # alone: it measures
 . "$(dirname "$0")/../lib/lab.sh"
@@ -17,12 +17,30 @@ shape() { # RATE
 	done
 }
 
-check() { # sets SAID, in bytes per second
+check() { # RATE: sets SAID, what a move gets, in bytes per second. A machine that is busy may keep a probe from getting it, too
+	local n
+	for n in 1 2 3; do
+		check_once
+		! says "$1" || return 0
+	done
+	fail "of the link of $1 bytes/s check says $(grep -ao '"link_bps":[^,]*' "$DIR/check.json")"
+}
+
+check_once() { # sets TOOK
 	local began=$EPOCHREALTIME
-	"${ON[@]}" timeout 30 "$BIN/vmferry" check "${GUEST_PID[a]}" "${AGENT[dst]}" --disk-dir "$DIR" --disk "d0=$DIR/there.raw" --json \
+	"${ON[@]}" timeout 30 "$BIN/vmferry" check "${GUEST_PID[a]}" "${AGENT[dst]}" --disk-dir "$DIR" --disk "d0=$DIR/there.raw" --json --codec none \
 		"${FERRY_OPTIONS[@]}" </dev/null >"$DIR/check.json" 2>"$DIR/check.err" || fail "check: $(<"$DIR/check.err")"
 	TOOK=$(since "$began")
-	SAID=$(sed -n 's/.*"event":"estimate".*"link_bps":\([0-9.e+]*\),.*/\1/p' "$DIR/check.json")
+}
+
+says() { # RATE
+	SAID=$(python3 -S - "$DIR/check.json" "$1" $TOLERANCE <<-'END'
+		import json, sys
+		(e,) = [ev for ev in map(json.loads, open(sys.argv[1])) if ev["event"] == "estimate"]
+		print(e["link_bps"] if e["limited_by"] == "link" else e["bytes_wire"] / e["total_s"])
+		sys.exit(abs(e["link_bps"] / float(sys.argv[2]) - 1) > float(sys.argv[3]))
+	END
+	)
 }
 
 # What is copied of the disk in the second half of a second's worth and more, by what the move says is left.
@@ -47,17 +65,23 @@ within() { # RATE MS: of a move that is cancelled after so long
 	[[ $(calculate "$TOOK < ${CHECK_S:-10}") == 1.000 ]] || fail "check takes $TOOK s"
 }
 
-head -c 256M /dev/urandom >"$DIR/a.raw"
+head -c "$([[ -n ${FASTER:-} ]] && echo 2G || echo 256M)" /dev/urandom >"$DIR/a.raw"
 ON=(ip netns exec src)
 MEM=256 WITNESS="ram_mb=16 disks=vda disk_mb=8 disk_rate=1" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
 agent_start dst
 ferry_options src dst
 
 shape 100mbit
-check
+check 12.5e6
 within "100 Mb/s" 4000
 
 shape 1gbit
-check
+check 125e6
 within "1 Gb/s" 1500
+
+if [[ -n ${FASTER:-} ]]; then
+	shape 10gbit
+	check 1250e6
+	within "10 Gb/s" 1000
+fi
 guest_verify "$(orders a)" blocks
