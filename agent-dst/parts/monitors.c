@@ -252,7 +252,7 @@ static int occupy(struct target *t, const struct chardev_socket *s, struct err *
 
 	if (!colon || colon - address < 2 * brackets)
 		return err_set(e, EPROTO, "QEMU says that a monitor of its listens on '%s'", address);
-	host = strndup(address + brackets, (size_t)(colon - address) - 2 * brackets);
+	host = xstrndup(address + brackets, (size_t)(colon - address) - 2 * brackets);
 	r = net_connect(*host ? host : "127.0.0.1", colon + 1, true, CONNECT_MS, &fd, e);
 	if (r)
 		return r;
@@ -302,7 +302,7 @@ static int occupy_ports(struct target *t, const json_t *chardevs, struct err *e)
 /* "pty:/dev/pts/3", "stdio" */
 static bool is_private(const char *filename)
 {
-	AUTO_FREE char *kind = strndup(filename, strcspn(filename, ":"));
+	AUTO_FREE char *kind = xstrndup(filename, strcspn(filename, ":"));
 
 	return args_chardev_is_private(kind) || !strcmp(kind, "mux"); /* what is behind that is looked at */
 }

@@ -48,7 +48,7 @@ int cmd_guard(int argc, char **argv)
 	kept = guard_wait(of_disks ? NULL : argv[1], (unsigned)atoi(argv[3]));
 	if (!kept)
 		return 0;
-	state = strndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
+	state = xstrndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
 	o.state_dir = state;
 	o.runtime_dir = argv[2];
 	if (of_disks) {

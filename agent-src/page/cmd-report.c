@@ -105,6 +105,7 @@ static int render(const char *path, char **page, size_t *n, struct err *e)
 	const char *slash = strrchr(path, '/'), *name = !strcmp(path, "-") ? "standard input" : slash ? slash + 1 : path;
 	FILE *f = open_memstream(page, n);
 	struct input in;
+	bool failed;
 	int r;
 
 	if (!f)
@@ -115,7 +116,8 @@ static int render(const char *path, char **page, size_t *n, struct err *e)
 		if (r)
 			err_prefix(e, "%s", path);
 	}
-	if ((ferror(f) || fclose(f)) && !r)
+	failed = ferror(f);
+	if ((fclose(f) || failed) && !r)
 		r = err_set(e, ENOMEM, "no memory for the page");
 	input_fini(&in);
 	return r;

@@ -12,7 +12,7 @@
 
 void html_bench_tool_name(FILE *f, const char *name)
 {
-	AUTO_FREE char *copy = name ? strndup(name, TOOL_NAME_MAX) : NULL;
+	AUTO_FREE char *copy = name ? xstrndup(name, TOOL_NAME_MAX) : NULL;
 	char *rest = copy, *piece;
 	bool first = true;
 

@@ -257,8 +257,8 @@ static char *setting(const char *text, const char *name)
 	if (!at)
 		return NULL;
 	at += strlen(start_of);
-	value = strndup(at, strcspn(at, "\n"));
-	if (value && !strcmp(value, "none")) {
+	value = xstrndup(at, strcspn(at, "\n"));
+	if (!strcmp(value, "none")) {
 		free(value);
 		return NULL;
 	}

@@ -41,7 +41,7 @@ static bool is_plain(const char *s, const char *more)
 
 static bool is_v6(const char *host)
 {
-	AUTO_FREE char *address = strndup(host, strcspn(host, "%")); /* without the zone */
+	AUTO_FREE char *address = xstrndup(host, strcspn(host, "%")); /* without the zone */
 	struct in6_addr ignored;
 
 	return inet_pton(AF_INET6, address, &ignored) == 1;

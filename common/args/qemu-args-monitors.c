@@ -76,7 +76,7 @@ static int check_chardev(const struct rewrite *w, const struct item *it)
 static int check_compat(const struct rewrite *w, const struct item *it)
 {
 	const char *dev = it->value + (args_starts(it->value, "mon:") ? strlen("mon:") : 0), *rest = dev + strcspn(dev, ":");
-	AUTO_FREE char *kind = strndup(dev, (size_t)(rest - dev));
+	AUTO_FREE char *kind = xstrndup(dev, (size_t)(rest - dev));
 	struct kv_list l;
 	int r;
 

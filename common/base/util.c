@@ -36,6 +36,11 @@ char *xstrdup(const char *s)
 	return checked(strdup(s));
 }
 
+char *xstrndup(const char *s, size_t n)
+{
+	return checked(strndup(s, n));
+}
+
 char *xasprintf(const char *fmt, ...)
 {
 	char *s = NULL;

@@ -26,7 +26,7 @@ int net_parse(const char *text, char **host, char **port, struct err *e)
 		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT (an IPv6 address needs brackets)", text);
 	if (!n)
 		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT", text);
-	*host = strndup(h, n);
+	*host = xstrndup(h, n);
 	*port = xstrdup(colon + 1);
 	return 0;
 }
