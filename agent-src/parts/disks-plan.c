@@ -311,10 +311,10 @@ static int describe_chain(const struct disks *ds, const struct disk *d, json_t *
 				       b->name ? b->name : "?", d->guest->real_path);
 		if (json_array_size(files) == HOST_FILES_MAX)
 			return err_set(e, ENOTSUP, "more than %d files", HOST_FILES_MAX);
-		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path,
-				  "name", b->name, "object", (int)d->object, "parent", parent);
 		if (guest_reads_what_is_there(&ds->src->guest, b->real_path, e))
 			return -e->code;
+		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path,
+				  "name", b->name, "object", (int)d->object, "parent", parent);
 		if (b->allocated > LONG_READ)
 			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
 		host_file_look(ds->src->opt, entry);
