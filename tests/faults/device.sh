@@ -1,0 +1,43 @@
+#!/bin/bash
+# tests/faults/device.sh pages|opaque dst-qemu WHAT: the QEMU that the destination has under that name is another, in that way to carry memory: ends (at its start),
+# lacks (a device), differs (one device is another, which is seen when its state is loaded), slow (it takes seconds to start).
+. "$(dirname "$0")/cell.sh"
+MODE=$1 WHAT=$3
+RECONNECT_S=6
+HEAL=heal
+
+# QEMU is the system's own, or was unpacked beside everything that it needs, with a script that starts it.
+real=$(readlink -f "$QEMU")
+root=
+[[ $real == /usr/* ]] || root=${real%/bin/*}
+libraries=$root/usr/lib/x86_64-linux-gnu
+cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$DIR/qemu-system-here"
+cp --reflink=auto "$DIR/qemu-system-here" "$DIR/qemu-system-real"
+printf '#!/bin/sh\nexport LD_LIBRARY_PATH=%s QEMU_MODULE_DIR=%s\nexec "%s" -L "%s" -L "%s" "$@"\n' "$libraries:$root/lib/x86_64-linux-gnu" \
+	"$libraries/qemu" "$DIR/qemu-system-here" "$root/usr/share/qemu" "$root/usr/share/seabios" >"$DIR/run-qemu"
+chmod +x "$DIR/run-qemu"
+
+heal() {
+	cp --remove-destination --reflink=auto "$DIR/qemu-system-real" "$DIR/qemu-system-here"
+}
+
+QEMU=$DIR/run-qemu cell_begins
+case $WHAT in
+ends) does='case " $* " in *" -incoming "*) echo "qemu-system: it cannot" >&2; exit 1 ;; esac' ;;
+lacks) does='case " $* " in *virtio-blk-pci*) echo "qemu-system: -device virtio-blk-pci: it is not a valid device model name" >&2; exit 1 ;; esac' ;;
+differs) does='for a; do shift; case $a in virtio-blk-pci,*) a=$a,disable-legacy=on ;; esac; set -- "$@" "$a"; done' ;;
+slow) does='case " $* " in *" -incoming "*) read -rt 4 nothing <>"$fifo" ;; esac' ;;
+*) fail "what is $WHAT?" ;;
+esac
+mkfifo "$DIR/qemu-system-real.fifo"
+rm "$DIR/qemu-system-here"
+cat >"$DIR/qemu-system-here" <<END
+#!/bin/bash
+fifo=$DIR/qemu-system-real.fifo
+$does
+exec "$DIR/qemu-system-real" "\$@"
+END
+chmod +x "$DIR/qemu-system-here"
+reach begun --ram-mode "$MODE"
+settle
+verdict
