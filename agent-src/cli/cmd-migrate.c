@@ -436,8 +436,8 @@ static const char check_usage[] =
 	"  vmferry check vm1 root@host-b\n"
 	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
 
-/* VM DEST, or DEST where the guest's command line stands behind --. */
-static int take_guest(int n, char **words, struct move_options *o, const char *command)
+/* VM DEST, or DEST where the guest's command line stands behind --. name: malloc'ed, what that line calls it, or NULL. */
+static int take_guest(int n, char **words, struct move_options *o, char **name, const char *command)
 {
 	if (o->cold.start && o->how != HOW_COLD) {
 		fprintf(stderr,
@@ -467,7 +467,8 @@ static int take_guest(int n, char **words, struct move_options *o, const char *c
 			o->cold.line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");
 		return EXIT_USAGE;
 	}
-	o->vm = o->cold.line ? qemu_args_name(o->cold.line, o->cold.words) ?: o->cold.line[0] : words[0];
+	*name = o->cold.line ? qemu_args_name(o->cold.line, o->cold.words) : NULL;
+	o->vm = o->cold.line ? *name ?: o->cold.line[0] : words[0];
 	o->dest.where = words[n - 1];
 	return 0;
 }
@@ -497,6 +498,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	AUTO_FREE char *psk_file = NULL;
 	AUTO_FREE char *token_file = NULL;
 	AUTO_FREE char *identity = NULL;
+	AUTO_FREE char *name = NULL;
 	json_auto_t *move = again_new();
 	bool detach = false;
 	struct err e;
@@ -520,7 +522,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		if (is_of_the_move(c))
 			again_option(move, options, c, optarg);
 	}
-	r = take_guest(argc - optind, argv + optind, o, command);
+	r = take_guest(argc - optind, argv + optind, o, &name, command);
 	if (r)
 		return r;
 	o->disks.keep.move = move = again_end(move, o->vm, o->dest.where);

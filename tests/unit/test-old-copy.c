@@ -131,6 +131,7 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 	t.out.window_bytes = MIB;
 	t.out.lost = on_lost;
 	t.in.events = &t.events;
+	t.in.saves = begun;
 	t.in.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
 					    .at = {.path = file[1], .writable = true},
 					    .name = "vda",
@@ -350,7 +351,6 @@ static void a_disk_that_has_begun_is_what_the_source_has_in_the_end(void **state
 	memset(old + 3 * MIB, 0x77, MIB);
 	memset(old + 6 * MIB, 0, 2 * MIB);
 	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
-	t.in.saves = true;
 	carry();
 	check_arrived();
 	assert_int_equal(kept(), DISK_BYTES - 3 * MIB - BLOCK);

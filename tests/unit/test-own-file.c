@@ -55,7 +55,7 @@ static int group_setup(void **state)
 {
 	(void)state;
 	setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
-	mounts = !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	mounts = !unshare(CLONE_NEWNS) && !mount("", "/", "", MS_REC | MS_PRIVATE, NULL);
 	return mkdtemp(dir) ? 0 : -1;
 }
 
@@ -281,7 +281,7 @@ static void what_cannot_be_removed_is_an_error(void **state)
 	make(path);
 	make(over);
 	known = know(path);
-	assert_int_equal(mount(over, path, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(over, path, "", MS_BIND, NULL), 0);
 	assert_stays(known, path, -EBUSY);
 	assert_int_equal(umount(path), 0);
 	fd = open(path, O_RDONLY);

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Valgrind finds nothing in what the unit tests use, which they begin, read or write without having set it. It does not know what io_uring does,
+# which is off, and it is slow: what a test says of time is not asked for, nor what it lost (tests/long/sanitizers.sh), and one that
+# takes longer than PATIENCE_S is looked at for that long. Those of confinement have no right to what it needs, and the conductors' move
+# too much for it.
+# timeout: 7200
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+PATIENCE_S=${PATIENCE_S:-300}
+command -v valgrind >/dev/null || { echo "skip: valgrind is not installed"; exit 77; }
+said=$(mktemp -d)
+trap 'rm -rf "$said"' EXIT
+failed=''
+for source in tests/unit/test-*.c; do
+	name=$(basename "$source" .c)
+	case $name in test-program | test-both-conductors) continue ;; esac
+	VMFERRY_FAULT=no-io-uring:fail timeout "$PATIENCE_S" valgrind -q --fair-sched=yes --leak-check=no --log-file="$said/$name.%p" \
+		"build/${VARIANT:-release}/tests/$name" >"$said/out" 2>&1 || echo "($name: status $? under valgrind)"
+	if find "$said" -name "$name.*" -size +0 -exec cat {} + | grep -a '^==' >"$said/found"; then
+		echo "$name:"
+		cat "$said/found"
+		failed=1
+	fi
+done
+[[ -z $failed ]]
