@@ -39,6 +39,7 @@ struct receive_shared {
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
 	const char *incoming;
 	bool ram_begun;				  /* a page of QEMU's own migration has come: no more seeds; atomic */
+	unsigned seeded;			  /* so many had seeds: what their channel did is seen by others from then on; atomic */
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */

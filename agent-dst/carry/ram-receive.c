@@ -109,6 +109,7 @@ int receive_ram_round_begin(struct receiver *r, const struct msg_round_begin *m,
 	if (r->ram.in_round || m->number != r->ram.round + 1)
 		return err_set(e, EPROTO, "ROUND_BEGIN of RAM: round %u begins, and the last was %u, which has %sended", m->number,
 			       r->ram.round, r->ram.in_round ? "not " : "");
+	(void)__atomic_load_n(&r->shared->seeded, __ATOMIC_ACQUIRE); /* the source knew that all seeds were here: so do we */
 	r->ram.round = m->number;
 	r->ram.in_round = true;
 	return 0;

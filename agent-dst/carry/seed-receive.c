@@ -77,5 +77,7 @@ int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *ra
 		k = k ? k : place(r, &b->seed[i], raw + ((size_t)b->seed[i].unit << PAGE_SHIFT), e);
 		receive_count(&r->stats.pages, b->seed[i].run);
 	}
+	if (b->seeds)
+		__atomic_fetch_add(&r->shared->seeded, 1, __ATOMIC_RELEASE);
 	return k;
 }
