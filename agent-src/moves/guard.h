@@ -28,9 +28,10 @@ struct guard {
 	int fd;	   /* as keep_tell() has it */
 };
 
-/* Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. */
-/* quiet: it does not hold on to our standard error. */
-/* patience_s: for so long it may be stopped while the guest runs; 0: for ever. */
+/*
+ * Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. quiet: it does not
+ * hold on to our standard error. patience_s: for so long an agent may be stopped while the guest runs; 0: for ever.
+ */
 int guard_start(struct guard *g, const char *journal, const char *runtime_dir, unsigned patience_s, bool quiet, struct err *e);
 /* It is there, to follow us. */
 bool guard_is_alive(const struct guard *g);

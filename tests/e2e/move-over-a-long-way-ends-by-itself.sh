@@ -26,7 +26,7 @@ ferry() { # STATUS [OPTION...]
 
 ip netns exec src "$BIN/vmferry" check "$(monitor a)" "${AGENT[dst]}" --disk-dir "$DIR/m" "${FERRY_OPTIONS[@]}" >"$DIR/check" 2>&1 ||
 	fail "check: $(<"$DIR/check")"
-grep -Eq 'round trip 1[0-9.]+ ms' "$DIR/check" || fail "another round trip: $(<"$DIR/check")"
+grep -Eq 'round trip 1[0-9][0-9]\.[0-9]+ ms' "$DIR/check" || fail "another round trip: $(<"$DIR/check")"
 grep -q 'ms of downtime, more than is allowed (--max-downtime)' "$DIR/check" || fail "check says nothing of --max-downtime: $(<"$DIR/check")"
 
 ferry 1 --on-stall cancel

@@ -40,4 +40,6 @@ END
 chmod +x "$DIR/qemu-system-here"
 reach begun --ram-mode "$MODE"
 settle
+assert_eq "$SAID_BY says $CODE" "migrate says $([[ $WHAT == slow ]] && echo 0 || echo 1)" "with a QEMU there that $WHAT"
+[[ $WHAT != slow ]] || assert_result 'r["total_ms"] > 4000' # or it was another
 verdict

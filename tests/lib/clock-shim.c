@@ -1,7 +1,8 @@
 /*
- * clock-shim.c: a clock that somebody sets, under the agents, by LD_PRELOAD (build/VARIANT/shared): while the file named by CLOCK_IS_SET is there, the
- * time of day is CLOCK_STEP seconds later (less than 0: earlier), and who is told so first makes the file named by CLOCK_SEEN. Other programs that they start go on as if it were not there; what the kernel
- * gives files stays the true time, as if another host had written them.
+ * clock-shim.c: a clock that somebody sets, under the agents, by LD_PRELOAD (build/VARIANT/shared): while the file named by CLOCK_IS_SET
+ * is there, the time of day is CLOCK_STEP seconds later (less than 0: earlier), and who is told so makes the file named by CLOCK_SEEN.
+ * Other programs that they start go on as if it were not there; what the kernel gives files stays the true time, as if another host had
+ * written them.
  */
 #include <dlfcn.h>
 #include <errno.h>

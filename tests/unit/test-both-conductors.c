@@ -492,6 +492,25 @@ static void host_is_new(void)
 	kill_actors(false, false);
 }
 
+/* The source agent does, and its guard with it. */
+static void die_unguarded(bool mistaken)
+{
+	w->vouched |= mistaken;
+	w->unguarded = true;
+	both->qemu[SOURCE].unread = true;
+	kill_actors(true, false);
+}
+
+static void strike_disk(enum what what)
+{
+	if (what == NBD_IS_CUT)
+		both->disk.cut = true;
+	else if (what == DISK_CANNOT_BE_READ)
+		both->disk.bad = true;
+	else
+		w->disk_error = what == DISK_IS_FULL ? ENOSPC : EIO;
+}
+
 static void strike(enum what what)
 {
 	static const int conts[] = {[LOSES_CONT] = CONT_LOST,
@@ -508,10 +527,7 @@ static void strike(enum what what)
 		return;
 	case SRC_DIES_MISTAKENLY:
 	case SRC_DIES_UNGUARDED:
-		w->vouched |= what == SRC_DIES_MISTAKENLY;
-		w->unguarded = true;
-		both->qemu[SOURCE].unread = true;
-		kill_actors(true, false);
+		die_unguarded(what == SRC_DIES_MISTAKENLY);
 		return;
 	case SRC_DIES:
 	case DST_DIES:
@@ -561,19 +577,15 @@ static void strike(enum what what)
 	case CANCEL:
 		cancel();
 		return;
-	case NBD_IS_CUT:
-		both->disk.cut = true;
-		return;
 	case DATA_IS_CUT:
 		shutdown(data_fd, SHUT_RDWR);
 		return;
+	case NBD_IS_CUT:
 	case DISK_CANNOT_BE_READ:
-		both->disk.bad = true;
-		return;
 	case DISK_CANNOT_BE_WRITTEN:
 	case DISK_CANNOT_BE_SYNCED:
 	case DISK_IS_FULL:
-		w->disk_error = what == DISK_IS_FULL ? ENOSPC : EIO;
+		strike_disk(what);
 		return;
 	}
 }
