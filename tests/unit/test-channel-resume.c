@@ -724,7 +724,7 @@ static void a_gap_is_refused_on_each_connection(void **state)
 
 static void what_a_peer_does_wrong_closes_a_channel_that_would_wait_for_another_connection(void **state)
 {
-	uint8_t b[64], buf[FRAME_HEADER_BYTES + sizeof(b)];
+	uint8_t b[64] = {0}, buf[FRAME_HEADER_BYTES + sizeof(b)];
 	struct writer w = writer_of(b, sizeof(b));
 	struct msg_error m = {.code = ENOSPC, .doing = slice_of("writing vda"), .text = slice_of("the disk is full")};
 	size_t n = frame(buf, MSG_DATA, 1, b, 8);
