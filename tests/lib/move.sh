@@ -221,7 +221,7 @@ assert_nothing_left() { # [PID...]: of this test's processes that may live on be
 	[[ -z $(ls -A "$TO") ]] || fail "left behind at the destination: $(ls -A "$TO")"
 	[[ -z $(ls -A "$VMFERRY_RUNTIME_DIR") ]] || fail "left behind in the runtime directory: $(ls -A "$VMFERRY_RUNTIME_DIR")"
 	for pid in $(processes_of_this_test); do
-		[[ " ${GUEST_PID[*]} $* " == *" $pid "* ]] || fail "left behind: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-200)"
+		[[ " ${GUEST_PID[*]} $* " == *" $pid "* ]] || ! is_of_this_test "$pid" || fail "left behind: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-200)"
 	done
 }
 
