@@ -43,20 +43,20 @@ again() { # a fresh one, at the source
 	guest_at_rest
 }
 
-for point in src-set-aside src-ready src-completed src-held before-SRC_COMMITTED; do
+for point in $(some_of src-set-aside src-ready src-completed src-held before-SRC_COMMITTED); do
 	again
 	source_dies $point source
 done
-for point in after-SRC_COMMITTED before-SRC_RELEASED after-SRC_RELEASED; do
+for point in $(some_of after-SRC_COMMITTED before-SRC_RELEASED after-SRC_RELEASED); do
 	again
 	source_dies $point destination
 done
 
-for point in dst-prepare before-DST_PREPARED after-DST_PREPARED; do
+for point in $(some_of dst-prepare before-DST_PREPARED after-DST_PREPARED); do
 	again
 	destination_dies $point source 1
 done
-for point in before-DST_START after-DST_START before-DST_STARTED after-DST_STARTED before-DST_DONE; do
+for point in $(some_of before-DST_START after-DST_START before-DST_STARTED after-DST_STARTED before-DST_DONE); do
 	again
 	destination_dies $point destination 0
 done

@@ -21,7 +21,7 @@ begins() { # TO [OPTION...]
 # one more disk, that is written everywhere: a write of what was not copied yet waits for the bundle's file
 guest_disk "$DIR/$A.c" raw 32M
 head -c 32M /dev/urandom >"$DIR/$A.c"
-WITNESS="disks=vdc disk_mb=0 disk_rate=200 discard=0" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" raw)
+WITNESS="disks=vdc disk_mb=0 disk_rate=60 discard=0" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" raw)
 
 # full
 mkdir "$DIR/small"

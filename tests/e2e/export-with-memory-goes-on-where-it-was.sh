@@ -14,7 +14,7 @@ runs_on() {
 	local at
 	wait_for 20 eval '[[ $(status_of "$DIR/$A.mon") == running ]]' || fail "the guest stands: $(status_of "$DIR/$A.mon")"
 	at=$(pair_written "$DIR/$A.orders")
-	wait_for 20 pair_has_written "$DIR/$A.orders" $((at + 50)) || fail "the guest does not write any more"
+	wait_for 20 pair_has_written "$DIR/$A.orders" $((at + 20)) || fail "the guest does not write any more"
 	guest_verify "$DIR/$A.orders" blocks >/dev/null
 }
 
@@ -28,7 +28,7 @@ went_on() { # WRITTEN-BEFORE: the imported guest, whose memory knows what it has
 }
 
 guest_disk "$DIR/$A.c" qcow2 32M
-WITNESS="rate=2000 disks=vdc disk_mb=16 disk_rate=200" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" qcow2) \
+WITNESS="rate=1000 disks=vdc disk_mb=16 disk_rate=60" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" qcow2) \
 	-netdev user,id=n0 -device virtio-net-pci,netdev=n0
 wait_for 20 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
 before=$(settings)

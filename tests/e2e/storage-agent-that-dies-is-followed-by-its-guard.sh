@@ -28,7 +28,7 @@ both_formats() { # one disk to each, as --format is for all
 	fault_wait
 }
 
-for point in making made added copying ready pending script script-named committed finalized-0 finalized-1 settling; do
+for point in $(some_of making made added copying ready pending script script-named committed finalized-0 finalized-1 settling); do
 	echo "--- $point"
 	case $point in script-named | committed | finalized-* | settling) on=$NEW_IMAGES ;; *) on=$OLD_IMAGES ;; esac
 	both_formats "src-$point" kill
@@ -46,7 +46,7 @@ assert_result 'any("was stopped for a moment" in n for n in r["notes"])'
 running
 unset VMFERRY_FAULT_BEFORE
 settled "$NEW_IMAGES"
-for point in stop-noted stopped pending committed; do
+for point in $(some_of stop-noted stopped pending committed); do
 	echo "--- $point, and the guest is stopped"
 	export VMFERRY_FAULT_BEFORE=src-stall:fail
 	both_formats "src-$point" kill
@@ -64,7 +64,7 @@ recover 1
 running
 settled "$OLD_IMAGES"
 
-for point in making copying pending script-named finalized-0; do
+for point in $(some_of making copying pending script-named finalized-0); do
 	echo "--- $point, and its guard"
 	case $point in script-named | finalized-0) on=$NEW_IMAGES status=0 ;; *) on=$OLD_IMAGES status=1 ;; esac
 	both_formats "src-$point" stop

@@ -62,6 +62,14 @@ open_the_way() {
 	[[ -z $closed ]] || hide "$closed"
 }
 
+# What a test does at each of many steps in turn: with LONG, as in make check-long, or ALL_STEPS at all of them; else at each third, and the last.
+some_of() { # STEP...
+	local i
+	for ((i = 1; i <= $#; i++)); do
+		[[ -z ${LONG:-}${ALL_STEPS:-} && $((i % 3)) -ne 1 && $i -ne $# ]] || echo "${!i}"
+	done
+}
+
 at_exit() { # COMMAND: run at exit, the last one first; $status is the test's
 	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
 }

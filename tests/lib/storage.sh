@@ -26,7 +26,7 @@ make_guest_files() { # DIRECTORY
 		printf '#!/bin/sh\n# Starts the guest a again. A comment that stays.\ncd / || exit\nexec %s' "$QEMU"
 		# shellcheck disable=SC2046
 		printf ' \\\n    %s' $(guest_words "$1") \
-			-append "'witness.ram_mb=16 witness.rate=500 witness.disks=vda,vdb witness.disk_mb=8 witness.disk_rate=${DISK_RATE:-100}'"
+			-append "'witness.ram_mb=16 witness.rate=500 witness.disks=vda,vdb witness.disk_mb=8 witness.disk_rate=${DISK_RATE:-40}'"
 		echo
 	} >"$1/a.sh"
 	chmod 750 "$1/a.sh"

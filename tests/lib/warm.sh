@@ -16,7 +16,7 @@ warm_guest() { # [QEMU OPTION...]
 	guest_disk "$DIR/b.qcow2" qcow2 ${b_mb}M
 	guest_disk "$DIR/c.qcow2" qcow2 8M
 	"$QEMU_IO" -f qcow2 -c 'write -P 0x5a 1M 2M' "$DIR/c.qcow2" >/dev/null
-	MEM=128 WITNESS="ram_mb=$ram_mb rate=100 disks=vda,vdb disk_mb=$((a_mb / 2)) disk_rate=50 button=${BUTTON:-1}" \
+	MEM=128 WITNESS="ram_mb=$ram_mb rate=100 disks=vda,vdb disk_mb=$((a_mb / 2)) disk_rate=15 button=${BUTTON:-1}" \
 		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2) $(guest_drive d2 "$DIR/c.qcow2" qcow2 nvme) \
 		$(second_monitor a) "$@"
 	SETTINGS=$(settings_of a)
