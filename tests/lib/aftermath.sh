@@ -130,8 +130,12 @@ recover_there() { # STATUS [OPTION...]: by vmferry-dst alone
 	assert_eq "$status" "$1" "exit code of vmferry-dst recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 
-said() { # FILE PATTERN: in words of ours, not in a log line
-	grep -aE "$2" "$DIR/$1" | grep -qvE '^[0-9]+\.[0-9]+ (src|dst): ' || fail "$1 does not say '$2': $(tail -n 5 "$DIR/$1")"
+has_said() { # FILE PATTERN: in words of ours, not in a log line
+	[[ -e $DIR/$1 ]] && grep -aE "$2" "$DIR/$1" | grep -qvE '^[0-9]+\.[0-9]+ (src|dst): '
+}
+
+said() { # FILE PATTERN: it must have
+	has_said "$@" || fail "$1 does not say '$2': $(tail -n 5 "$DIR/$1")"
 }
 
 unfinished_journals() {
