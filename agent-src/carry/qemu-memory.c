@@ -56,16 +56,21 @@ int qemu_memory_read(const struct qemu_memory *m, uint64_t host, unsigned pages,
 		     struct err *e)
 {
 	struct iovec local[MEMORY_PIECE_PAGES], remote[MEMORY_PIECE_PAGES];
-	unsigned i, n = 0;
+	unsigned i, n = 0, runs = 0;
 	ssize_t got;
 
 	for (i = 0; i < pages; i++) {
 		if (!wanted[i])
 			continue;
-		local[n] = (struct iovec){to + (size_t)i * PAGE_BYTES, PAGE_BYTES};
-		remote[n++] = (struct iovec){(void *)(uintptr_t)(host + (uint64_t)i * PAGE_BYTES), PAGE_BYTES};
+		if (!i || !wanted[i - 1]) {
+			local[runs] = (struct iovec){to + (size_t)i * PAGE_BYTES, 0};
+			remote[runs++] = (struct iovec){(void *)(uintptr_t)(host + (uint64_t)i * PAGE_BYTES), 0};
+		}
+		local[runs - 1].iov_len += PAGE_BYTES;
+		remote[runs - 1].iov_len += PAGE_BYTES;
+		n++;
 	}
-	got = n ? process_vm_readv(m->pid, local, n, remote, n, 0) : 0;
+	got = runs ? process_vm_readv(m->pid, local, runs, remote, runs, 0) : 0;
 	if (got < 0 && errno != EFAULT)
 		return err_sys(e, errno, "QEMU's memory cannot be read from outside");
 	if (got == (ssize_t)(n * PAGE_BYTES))

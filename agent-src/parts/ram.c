@@ -27,7 +27,7 @@
 #define PASS_MIN_MS	  100  /* shorter ones tell no rate */
 #define ROUND_MIN_MS	  50
 #define SETUP_MS	  2000
-#define RECHECK_NS	  0.25 /* to read and hash a byte */
+#define RECHECK_NS	  0.19 /* to read and hash a byte */
 #define GENTLE_MS	  3000
 
 static struct ram *ram_of(struct part *p)
