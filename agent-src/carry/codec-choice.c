@@ -19,6 +19,11 @@
 #define HARD_BPS 40e6
 #define ZSTD_BPS 130e6
 
+/* Of the looks at the network, those that found it idle: it is not what is waited for; it has less than it takes; it has all that it takes. */
+#define WAITS_PART 0.8
+#define IDLE_PART  0.6
+#define BUSY_PART  0.3
+
 #define SETTLE_NS     (20 * MS)	 /* until what leaves is what the effort made */
 #define TRIAL_NS      (100 * MS) /* of it, to see how fast it leaves */
 #define FADING	      0.95	 /* of what the network was seen to take, per trial */
@@ -120,15 +125,15 @@ static void follow_network(struct codec_choice *c, uint64_t now_ns)
 		use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
-/* A stretch has ended: bytes per second that left in it; 0: none, or it came too early. *waited: something did, all along. */
-static double end_stretch(struct codec_choice *c, uint64_t now_ns, bool *waited)
+/* A stretch has ended: bytes per second that left in it (0: none, or it came too early), and how much of it the network was idle. *paused: there
+ * was nothing to send for a moment. */
+static double end_stretch(struct codec_choice *c, uint64_t now_ns, double *idle, bool *paused)
 {
 	double bps = now_ns <= c->since_ns ? 0 : (double)(c->left - c->since_left) / ((double)(now_ns - c->since_ns) / 1e9);
 
-	bool idle = 2 * c->idle >= c->looks;
-
-	c->network_waits = idle && (c->takes_bps <= 0 || c->takes_bps >= ZSTD_BPS);
-	*waited = !c->ran_dry && !idle;
+	*idle = (double)c->idle / c->looks;
+	*paused = c->ran_dry;
+	c->network_waits = c->idle >= WAITS_PART * c->looks && (c->takes_bps <= 0 || c->takes_bps >= ZSTD_BPS);
 	c->since_ns = MAX(c->since_ns, now_ns);
 	c->since_left = c->left;
 	c->ran_dry = false;
@@ -136,21 +141,23 @@ static double end_stretch(struct codec_choice *c, uint64_t now_ns, bool *waited)
 	return bps;
 }
 
-/* How fast it leaves with the effort at hand: a stretch in which something waited all along. */
+/* How fast it leaves with the effort at hand: a stretch in which the network had all that it takes. */
 static void judge_network(struct codec_choice *c, const struct codec_sample *s, double waits)
 {
-	bool waited;
-	double bps;
+	double bps, idle;
+	bool paused;
 
 	c->ran_dry |= waits <= 0 && s->backlog_bytes < DRY_BYTES;
 	c->looks++;
 	c->idle += s->network_is_idle;
 	if (s->now_ns >= c->since_ns && s->now_ns - c->since_ns < TRIAL_NS)
 		return;
-	bps = end_stretch(c, s->now_ns, &waited);
-	if (bps > 0 && !waited && c->now > EFFORT_LZ4) /* so much work on it is what is waited for */
+	bps = end_stretch(c, s->now_ns, &idle, &paused);
+	if (bps > 0 && c->now > EFFORT_LZ4 && idle > IDLE_PART) /* so much work on it is what is waited for */
+		give_up(c, s->now_ns);
+	else if (bps > 0 && c->now > EFFORT_LZ4 && paused)
 		use(c, (enum codec_effort)(c->now - 1), s->now_ns);
-	if (bps <= 0 || !waited)
+	if (bps <= 0 || paused || idle > BUSY_PART)
 		return;
 	c->leaves_bps[c->now] = c->leaves_bps[c->now] > 0 ? (c->leaves_bps[c->now] + bps) / 2 : bps;
 	c->takes_bps = MAX(c->takes_bps * FADING, bps);

@@ -4,8 +4,8 @@
  *
  * How fast bytes leave while some wait all along is how much the network takes. A slow one is worth zstd, a very slow one more of it. But
  * things also wait to leave when it is processors that are short, here or at the peer, and then more work makes it worse: a network that has
- * taken all that there was is not what is waited for, and what costs more of how fast bytes leave than it saves of them is given up, and
- * not tried again for a while.
+ * mostly taken all that it was given is not what is waited for. An effort that makes it so, or that costs more of how fast bytes leave than
+ * it saves of them, is given up, and not tried again for a while.
  *
  * On a faster network it is LZ4 or nothing: nothing while it is idle most of the time, else by what waits: if the network takes longer
  * than UP_S over that, there is time for more work on each byte; if it would soon run dry, for less. So what is sent is a mixture of both
@@ -29,7 +29,7 @@ struct codec_sample {
 	uint64_t window_bytes;	/* what may be on its way or wait */
 	bool window_was_full;	/* since the last sample */
 	bool peer_is_slow;
-	bool network_is_idle; /* it had taken all, when it was last looked at */
+	bool network_is_idle; /* it has taken all that it was given */
 };
 
 struct codec_channel {

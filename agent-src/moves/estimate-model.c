@@ -7,7 +7,9 @@
 #define ZSTD_BPS    130e6
 #define ZSTD_LEAVES 0.5 /* less than there: it compares with how fast bytes left while all was only beginning */
 #define HARD_LEAVES 0.84
-#define TRIED_PART  0.5 /* of what is carried with an effort that is tried, given up and tried again */
+/* So much of the time the link has to be busy with zstd: else that is given up. Below 0.4 there; here is the least that processors take. */
+#define BUSY_PART  0.6
+#define TRIED_PART 0.5 /* of what is carried with an effort that is tried, given up and tried again */
 
 #define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
 #define FIXED_S 0.5  /* QEMU starts there, the last round, and what is waited for: 0.3 to 0.6 */
@@ -124,6 +126,12 @@ static bool is_worth(const struct model_input *in, const struct phase *p, enum c
 	return takes < below_bps && now > before * part;
 }
 
+/* For most of the time it is what is waited for, and not processors. */
+static bool is_busy(const struct model_input *in, const struct phase *p, struct effort_mix m)
+{
+	return link_s(in, p, m) >= BUSY_PART * processors_s(in, p, m);
+}
+
 /* As much of it with LZ4 as keeps the link and the processors equally busy. */
 static struct effort_mix some_lz4(const struct model_input *in, const struct phase *p)
 {
@@ -146,7 +154,7 @@ static struct effort_mix choose(const struct model_input *in, const struct phase
 		most--;
 	if (in->mode != CODEC_MODE_AUTO || most < EFFORT_LZ4 || p->carried <= 0)
 		return (struct effort_mix){most, 1};
-	if (!is_worth(in, p, EFFORT_ZSTD, ZSTD_BPS, ZSTD_LEAVES))
+	if (!is_busy(in, p, zstd) || !is_worth(in, p, EFFORT_ZSTD, ZSTD_BPS, ZSTD_LEAVES))
 		return some_lz4(in, p);
 	if (is_worth(in, p, EFFORT_ZSTD_HARD, HARD_BPS, HARD_LEAVES))
 		return (struct effort_mix){EFFORT_ZSTD_HARD, TRIED_PART};

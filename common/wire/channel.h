@@ -111,7 +111,7 @@ uint64_t channel_bytes_again(const struct channel *c);
 struct channel_backlog {
 	uint64_t bytes;
 	bool peer_is_slow;
-	bool network_is_idle; /* it had taken all, when it was last looked at */
+	bool network_is_idle; /* it has taken all that it was given */
 };
 struct channel_backlog channel_backlog(struct channel *c);
 /* Of frames that the peer has not acknowledged, whether they have left or not; readable from any thread. */

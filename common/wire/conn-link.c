@@ -38,8 +38,8 @@ struct conn_link {
 	struct timer pace, listen;
 	uint64_t answered_ns; /* when nothing was waiting for TCP's answer last, as far as was looked */
 	size_t calling;	      /* bytes of the call that is under way */
-	uint64_t looked_ns, peer_full_us;
-	bool peer_is_slow, idle;
+	uint64_t looked_ns, peer_full_us, way_full_us;
+	bool peer_is_slow, way_is_full;
 };
 
 static struct conn_link *of(struct conn *conn)
@@ -191,18 +191,18 @@ static void send_done(struct op *op, int res, uint32_t flags)
 	send_more(&k->conn);
 }
 
-/* Of the time since the last look: was the peer's window full for half of it? And had TCP nothing more to send when something of it was
- * acknowledged last? */
+/* Of the time since the last look: was the peer's window full for half of it, or the room for what is on its way? */
 static void look_at_peer(struct conn_link *k, uint64_t ns)
 {
 	struct tcp_info info = {0};
 	socklen_t n = sizeof(info);
 
-	if (getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n) || n < offsetof(struct tcp_info, tcpi_rwnd_limited) + 8)
+	if (getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n) || n < offsetof(struct tcp_info, tcpi_sndbuf_limited) + 8)
 		return;
 	k->peer_is_slow = (info.tcpi_rwnd_limited - k->peer_full_us) * 2000 > ns - k->looked_ns;
-	k->idle = info.tcpi_delivery_rate_app_limited;
+	k->way_is_full = (info.tcpi_sndbuf_limited - k->way_full_us) * 2000 > ns - k->looked_ns;
 	k->peer_full_us = info.tcpi_rwnd_limited;
+	k->way_full_us = info.tcpi_sndbuf_limited;
 	k->looked_ns = ns;
 }
 
@@ -220,7 +220,7 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 	b->bytes -= k->sending ? MIN(k->calling, b->bytes) : 0;
 	b->bytes += (uint64_t)unsent;
 	b->peer_is_slow = k->peer_is_slow;
-	b->network_is_idle = k->idle;
+	b->network_is_idle = !unsent && !k->way_is_full;
 }
 
 /* Of what was sent, or asked, nothing has been answered for so long: a peer that only takes nothing answers. */

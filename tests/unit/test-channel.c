@@ -1064,6 +1064,7 @@ static void a_paused_receiver_stops_the_sender(void **state)
 	unix_pair(fd);
 	end_open(&a, fd[0], 4 * MIB, NULL);
 	end_open(&b, fd[1], MIB, NULL);
+	assert_true(channel_backlog(a.ch).network_is_idle);
 	flow_on(&a);
 	pump_until(b.frames == 1);
 	for (same = 0; same < 5;) { /* until nothing moves any more */
@@ -1073,9 +1074,11 @@ static void a_paused_receiver_stops_the_sender(void **state)
 	}
 	assert_true(f.next < f.total / 2);
 	assert_int_equal(b.frames, 1);
+	assert_false(channel_backlog(a.ch).network_is_idle);
 	b.pause_after = 0;
 	channel_resume(b.ch);
 	pump_until(b.frames == f.total);
+	assert_true(channel_backlog(a.ch).network_is_idle);
 	channel_free(a.ch);
 	channel_free(b.ch);
 }

@@ -180,14 +180,14 @@ static void what_the_network_takes_is_not_forgotten_in_a_pause(void **state)
 	assert_int_equal(c.now, EFFORT_ZSTD);
 }
 
-/* n samples of 10 ms in each of which so many bytes are given, and one MB waits; idle_of of 4 of them find the network idle. */
+/* n samples of 10 ms in each of which so many bytes are given, and one MB waits; idle_of of 10 of them find the network idle. */
 static void feed(struct codec_choice *c, struct codec_sample *s, unsigned n, uint64_t bytes, unsigned idle_of)
 {
 	unsigned i;
 
 	for (i = 0; i < n; i++, s->now_ns += 10 * MS, s->given_bytes += bytes) {
 		s->backlog_bytes = MB;
-		s->network_is_idle = i % 4 < idle_of;
+		s->network_is_idle = i % 10 < idle_of;
 		codec_choice_step(c, s);
 	}
 }
@@ -200,7 +200,7 @@ static void an_idle_network_is_not_compressed_for_however_little_leaves(void **s
 
 	(void)state;
 	codec_choice_init(&c, s.now_ns);
-	feed(&c, &s, 100, MB / 2, 3);
+	feed(&c, &s, 100, MB / 2, 9);
 	assert_int_equal(c.now, EFFORT_NONE);
 }
 
@@ -214,9 +214,41 @@ static void a_slow_network_that_becomes_idle_is_compressed_for_less(void **state
 	codec_choice_init(&c, s.now_ns);
 	feed(&c, &s, 100, MB, 1);
 	assert_int_equal(c.now, EFFORT_ZSTD);
-	feed(&c, &s, 30, MB / 2, 3);
+	feed(&c, &s, 30, MB / 2, 9);
 	assert_int_equal(c.now, EFFORT_LZ4); /* and not none: it is known to be slow */
 	feed(&c, &s, 60, MB, 1);
+	assert_int_equal(c.now, EFFORT_ZSTD);
+}
+
+/* Tried, found to be what is waited for, and tried again after longer and longer. */
+static void what_leaves_a_slow_network_idle_is_seldom_tried_again(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+	unsigned i, hard = 0;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	for (i = 0; i < 500; i++) {
+		feed(&c, &s, 1, MB, c.now > EFFORT_LZ4);
+		hard += c.now > EFFORT_LZ4;
+	}
+	assert_true(hard > 0 && hard < 120);
+}
+
+/* With LZ4 it is neither idle nor has it all that it takes: nothing says that more work would help. And what was chosen stays. */
+static void a_network_that_is_idle_now_and_then_changes_nothing(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	feed(&c, &s, 100, MB, 5);
+	assert_true(c.now <= EFFORT_LZ4);
+	feed(&c, &s, 100, MB, 1);
+	assert_int_equal(c.now, EFFORT_ZSTD);
+	feed(&c, &s, 100, MB, 5);
 	assert_int_equal(c.now, EFFORT_ZSTD);
 }
 
@@ -231,6 +263,8 @@ int main(void)
 		cmocka_unit_test(what_the_network_takes_is_not_forgotten_in_a_pause),
 		cmocka_unit_test(an_idle_network_is_not_compressed_for_however_little_leaves),
 		cmocka_unit_test(a_slow_network_that_becomes_idle_is_compressed_for_less),
+		cmocka_unit_test(what_leaves_a_slow_network_idle_is_seldom_tried_again),
+		cmocka_unit_test(a_network_that_is_idle_now_and_then_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

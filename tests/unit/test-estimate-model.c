@@ -228,6 +228,23 @@ static void few_slow_processors_are_not_taken_for_a_slow_link(void **state)
 	assert_float_equal(wire(), 3 * GB, 1);
 }
 
+/* With zstd it would be idle for most of the time: it is given up. */
+static void a_link_that_would_be_idle_with_zstd_gets_a_mixture_of_less(void **state)
+{
+	(void)state;
+	in.mode = CODEC_MODE_AUTO;
+	in.processors = in.processors_there = 2;
+	in.one_machine = true;
+	in.read_ns = 0.4;
+	in.link_bps = 120 * MB;
+	in.disks = contents(0);
+	in.ram.packed[EFFORT_LZ4] = 0.3;
+	in.ram.packed[EFFORT_ZSTD] = 0.22;
+	assert_true(wire() < 0.3 * GB);
+	in.ram.pack_ns[EFFORT_ZSTD] = 8;
+	assert_true(wire() >= 0.3 * GB && r.wire_bytes < 0.5 * GB);
+}
+
 static void where_processors_are_short_any_codec_may_be_chosen(void **state)
 {
 	double least, most;
@@ -285,6 +302,7 @@ int main(void)
 		cmocka_unit_test_setup(the_slower_the_link_the_more_effort_is_chosen, setup),
 		cmocka_unit_test_setup(between_lz4_and_nothing_as_much_is_compressed_as_keeps_both_busy, setup),
 		cmocka_unit_test_setup(few_slow_processors_are_not_taken_for_a_slow_link, setup),
+		cmocka_unit_test_setup(a_link_that_would_be_idle_with_zstd_gets_a_mixture_of_less, setup),
 		cmocka_unit_test_setup(where_processors_are_short_any_codec_may_be_chosen, setup),
 		cmocka_unit_test_setup(what_was_not_sampled_is_taken_not_to_compress, setup),
 		cmocka_unit_test_setup(no_more_is_tried_than_could_be_chosen, setup),
