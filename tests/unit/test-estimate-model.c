@@ -226,6 +226,12 @@ static void few_slow_processors_are_not_taken_for_a_slow_link(void **state)
 	assert_float_equal(wire(), 3 * GB, 1);
 	in.place_ns = 3;
 	assert_float_equal(wire(), 3 * GB, 1);
+	in.place_ns = 0; /* nor for one that would be slow, if all were compressed */
+	in.link_bps = 150 * MB;
+	in.disks = contents(0);
+	in.ram.pack_ns[EFFORT_LZ4] = in.ram.pack_ns[EFFORT_ZSTD] = 1.6;
+	in.ram.unpack_ns[EFFORT_ZSTD] = 0.3;
+	assert_true(wire() >= 0.3 * GB);
 }
 
 /* With zstd it would be idle for most of the time: it is given up. */
@@ -241,7 +247,7 @@ static void a_link_that_would_be_idle_with_zstd_gets_a_mixture_of_less(void **st
 	in.ram.packed[EFFORT_LZ4] = 0.3;
 	in.ram.packed[EFFORT_ZSTD] = 0.22;
 	assert_true(wire() < 0.3 * GB);
-	in.ram.pack_ns[EFFORT_ZSTD] = 8;
+	in.place_ns = 4;
 	assert_true(wire() >= 0.3 * GB && r.wire_bytes < 0.5 * GB);
 }
 
