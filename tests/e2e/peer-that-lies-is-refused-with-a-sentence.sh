@@ -1,7 +1,7 @@
 #!/bin/bash
 # A sample of the table of lies (tests/lib/lies.py), told by a source to vmferry-dst and by a destination to vmferry, each in a move of its own:
 # refused with a sentence, or harmless; the guest runs in one place and verifies, nothing is left, no agent dies or takes much memory.
-# All of them: tests/long/peer-that-lies-in-any-field.sh.
+# All of them: tests/long/lies-on-*.sh.
 # timeout: 240
 . "$(dirname "$0")/../lib/lies.sh"
 

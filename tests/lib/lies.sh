@@ -15,3 +15,9 @@ lies() {
 		fail "$(grep -a '^BAD' "$DIR/lies" || cat "$DIR/lies" "$DIR/lies.log")"
 	grep -ac '^ok' "$DIR/lies"
 }
+
+# All of one direction of one kind of channel; the table is left in build/test-logs.
+lies_of() { # "CHANNEL DIRECTION"
+	lies "^$1:" ${N:+sample:$N}
+	cp "$DIR/lies" "$TOP/build/test-logs/lies-${1/ /-}"
+}
