@@ -9,7 +9,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 static const struct stage stages[];
@@ -43,10 +42,8 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 static void describe_machine(const json_t *description, json_t *accept)
 {
 	AUTO_FREE char *boot = boot_id();
-	cpu_set_t set;
 
-	if (!sched_getaffinity(0, sizeof(set), &set))
-		json_object_set_new(accept, "processors", json_integer(CPU_COUNT(&set)));
+	json_object_set_new(accept, "processors", json_integer(own_processors()));
 	if (boot)
 		json_object_set_new(accept, "boot_id", json_string(boot));
 	if (json_is_true(json_object_get(description, "estimate")))

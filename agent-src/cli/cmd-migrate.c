@@ -13,6 +13,7 @@
 #include "option-words.h"
 #include "qemu-args.h"
 #include "paths.h"
+#include "process.h"
 #include "util.h"
 #include "words.h"
 
@@ -67,7 +68,7 @@ static const char usage[] =
 	"                        is kept there for so long (90m, 12h, 3d): vmferry recover VM --resume goes on with it, or the\n"
 	"                        same command again\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
-	"  --channels N          data connections (default 2)\n"
+	"  --channels N          data connections (default: half as many as processors here, 2 to 8)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
 	"  --dedup on|off        content that is in memory and on disk travels once (default on)\n"
 	"  --recheck auto|on|off read the stopped guest's memory once more, and send what QEMU left out: auto (default): where\n"
@@ -553,6 +554,8 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
+	if (!o->carry.channels)
+		o->carry.channels = channels_for(own_processors());
 	if (!o->warm.shutdown_timeout_s)
 		o->warm.shutdown_timeout_s = SHUTDOWN_S;
 	o->state_dir = o->dest.state_dir = state;
@@ -561,7 +564,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	return detach && !o->dry_run ? detach_run(o) : move_run(o);
 }
 
-#define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.channels = 2, .multifd = -1}
+#define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}
 
 int cmd_migrate(int argc, char **argv)
 {

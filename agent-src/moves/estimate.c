@@ -16,7 +16,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
@@ -244,9 +243,8 @@ static void processors(const struct transfer *t, struct model_input *in)
 	json_int_t there = json_integer_value(json_object_get(t->plan, "processors"));
 	const char *boot_there = json_text(t->plan, "boot_id");
 	AUTO_FREE char *boot = boot_id();
-	cpu_set_t set;
 
-	in->processors = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	in->processors = own_processors();
 	in->processors_there = there > 0 ? (double)there : in->processors;
 	in->place_ns = json_number_value(json_object_get(t->plan, "place_ns"));
 	in->one_machine = boot && boot_there && !strcmp(boot, boot_there);

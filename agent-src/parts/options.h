@@ -67,7 +67,7 @@ struct warm_options {
 
 /* As what content travels. */
 struct carry_options {
-	unsigned channels;
+	unsigned channels; /* data connections */
 	enum codec_mode codec;
 	bool no_dedup; /* content that is in memory and on disk travels twice */
 	enum ram_wish ram_mode;

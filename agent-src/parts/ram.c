@@ -322,11 +322,10 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 
 double ram_recheck_ms(const struct ram *r)
 {
-	double threads = MIN((double)r->src->opt->carry.channels, (double)sysconf(_SC_NPROCESSORS_ONLN));
-
+	unsigned threads = MIN(r->src->opt->carry.channels, own_processors());
 	bool will = r->capture ? r->data->shared.recheck != NULL : wants_recheck(r);
 
-	return will ? (double)r->src->guest.ram_bytes * RECHECK_NS / MAX(threads, 1.0) / 1e6 : 0;
+	return will ? (double)r->src->guest.ram_bytes * RECHECK_NS / MAX(threads, 1U) / 1e6 : 0;
 }
 
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)

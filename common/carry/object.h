@@ -19,6 +19,8 @@
 #define OBJECT_STREAM_BASE 65536
 #define OBJECT_STREAM_MAX  64
 #define CHANNELS_MAX	   16
+#define CHANNELS_USUAL_MAX 8U
+#define CHANNELS_LEAST	   2U
 #define MULTIFD_MAX	   (CHANNELS_MAX - 2) /* beside them: the main stream and, in opaque mode, the disks */
 
 #define PAGE_SHIFT   12
@@ -51,6 +53,12 @@ static inline unsigned place_channel(uint32_t object, uint64_t offset, unsigned 
 	uint64_t h = ((uint64_t)object << 40 | offset >> PLACE_SHIFT) * 0x9E3779B97F4A7C15ULL;
 
 	return (unsigned)((h >> 32) % count);
+}
+
+/* How many data channels keep so many processors busy: each has a thread at either end, and so has what feeds it. */
+static inline unsigned channels_for(unsigned processors)
+{
+	return MIN(MAX(processors / 2, CHANNELS_LEAST), CHANNELS_USUAL_MAX);
 }
 
 /* One RAM block's per-page hashes: 16 bytes a page, zero for a page never carried. */

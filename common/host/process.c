@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -400,6 +401,13 @@ bool process_listens_at(pid_t pid, const char *path)
 		fclose(f);
 	free(line);
 	return yes;
+}
+
+unsigned own_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
 char *boot_id(void)

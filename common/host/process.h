@@ -72,5 +72,7 @@ uint64_t own_rss_anon(void);
 
 /* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
 char *boot_id(void);
+/* Those that we may run on; 1 if it cannot be told. */
+unsigned own_processors(void);
 
 #endif

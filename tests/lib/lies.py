@@ -472,7 +472,8 @@ class Stage:
         if outcome.endswith("stayed"):
             shutil.rmtree(to, ignore_errors=True)
         elif outcome.endswith("moved") and not wrong and old != self.dir:
-            (old / "a.raw").unlink()
+            for image in result.get("deletable", []) or [{"path": old / "a.raw"}]: # a lie may have given it another name
+                Path(image["path"]).unlink(missing_ok=True)
         return ("waits, then " if waited else "") + outcome, wrong, reason, seconds
 
 
