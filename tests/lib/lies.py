@@ -197,7 +197,7 @@ REFUSED = [
     (r"HELLO\.(required|version_min = [+6])", "features|versions"),
     (r"data up: OBJECT:(\w+)\.id =|data up: OBJECT:\w+\.kind =", "OBJECT|impossible RAM block|RAM block .* there is"),
     (r"data up: OBJECT:(disk|ram)\.(size|unit_shift) =", "OBJECT|RAM block"),
-    (r"data up: ROUND_(BEGIN|END):\w+\.(group|number|units) =", "ROUND_BEGIN|ROUND_END|delta names|unexpected"),
+    (r"data up: ROUND_(BEGIN|END):\w+\.(group|number|units) =", "ROUND_BEGIN|ROUND_END|delta names|unexpected|belongs to no round"),
     (r"data up: ROUND_BEGIN:\w+ (twice|left out)", "ROUND_BEGIN|ROUND_END|DATA|DELTA"),
     (r"data up: ROUND_END:\w+ twice", "ROUND_END"),
     (r"data up: DELTA:\w+\.(object|number) =|data up: DELTA:\w+ (left out|twice)", "DELTA|delta"),
