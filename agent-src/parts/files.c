@@ -104,15 +104,15 @@ static int describe(struct part *p, json_t *out, struct err *e)
 /* ---- which are sent ---- */
 
 /* Only what was offered, by a wish: of all files that the guest has, a destination gets no others (keys, say). */
-static int open_file(struct files *fs, uint32_t file, struct err *e)
+static int open_file(struct files *fs, json_int_t file, struct err *e)
 {
 	struct file_out *f = &fs->list[fs->count];
-	const json_t *entry = json_array_get(fs->described, file);
+	const json_t *entry = file < 0 ? NULL : json_array_get(fs->described, (size_t)file);
 	const char *path = json_text(entry, "path");
 
 	if (!path || !json_object_get(entry, "wish"))
-		return err_set(e, EPROTO, "the destination wants file %u, which it was not offered", file);
-	*f = (struct file_out){.file = file, .path = path, .fd = open_regular(path)};
+		return err_set(e, EPROTO, "the destination wants file %lld, which it was not offered", (long long)file);
+	*f = (struct file_out){.file = (uint32_t)file, .path = path, .fd = open_regular(path)};
 	if (f->fd < 0)
 		return err_sys(e, -f->fd, "cannot read %s, which the guest needs at the destination", path);
 	fs->count++;
@@ -138,7 +138,7 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 		json_int_t file = json_integer_value(json_object_get(c, "file"));
 
 		if (!r && transfer && !strcmp(transfer, "copy"))
-			r = open_file(fs, file < 0 ? UINT32_MAX : (uint32_t)file, e);
+			r = open_file(fs, file, e);
 	}
 	return r;
 }
