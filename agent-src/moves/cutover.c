@@ -13,6 +13,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -268,6 +269,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	const char *error = json_string_value(json_object_get(detail, "error"));
 	double load = json_number_value(json_object_get(detail, "load_ms"));
 	double start = json_number_value(json_object_get(detail, "start_ms"));
+	json_int_t pid = json_integer_value(json_object_get(detail, "pid"));
 	uint64_t rss = (uint64_t)json_integer_value(json_object_get(detail, "rss_anon"));
 	json_t *cpu = cpu_json_take(json_object_get(detail, "cpu_s"), cpu_stages_destination);
 
@@ -293,8 +295,8 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		t->peer.load_ms = load;
 	if (start > 0)
 		t->peer.start_ms = start;
-	if (!t->a.handoff.restarted && json_is_integer(json_object_get(detail, "pid"))) /* warm: it had none when it was ready */
-		t->peer.pid = (int)json_integer_value(json_object_get(detail, "pid"));
+	if (!t->a.handoff.restarted && pid > 0 && pid <= INT_MAX) /* warm: it had none when it was ready */
+		t->peer.pid = (int)pid;
 	if (peer == HO_DST_STARTED && !t->blackout.started_ns)
 		t->blackout.started_ns = at_ns;
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)
@@ -308,6 +310,16 @@ static void leave_undecided(struct transfer *t)
 	conductor_finish(&t->a.con);
 }
 
+/* The guest runs there: here nobody lets it go on by himself, neither the guard nor QEMU, when it loses its connections. */
+static void hold_for_a_person(struct transfer *t)
+{
+	struct err e;
+
+	t->end.held = !process_hold(t->src.guest.pid, t->src.guest.start_time, HOLD_MS, &e);
+	if (!t->end.held)
+		log_error("the guest is taken back though it runs at the destination, too: %s", e.msg);
+}
+
 /* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
  * same answer. For one that was committed a person's word counts as its NOVM. */
 static int on_undecided(struct transfer *t, enum handoff_state peer, struct err *e)
@@ -319,10 +331,13 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 	if (t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED)
 		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
 	if (peer == HO_DST_PREPARED)
-		err_set(&t->end.why, EREMOTEIO, "%s", t->peer.error);
+		err_set(&t->end.why, EREMOTEIO, "%s",
+			*t->peer.error ? t->peer.error : "the destination says that the guest was started there");
 	else if (!t->end.why.code)
 		err_set(&t->end.why, EREMOTEIO,
 			"the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
+	if (begun && t->recipe->has_guard && t->a.handoff.qemu_alive)
+		hold_for_a_person(t);
 	leave_undecided(t);
 	return 0;
 }

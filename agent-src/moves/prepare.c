@@ -15,6 +15,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -87,6 +88,7 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 {
 	json_int_t port = json_integer_value(json_object_get(ready, "data_port"));
 	json_int_t channels = json_integer_value(json_object_get(ready, "channels"));
+	json_int_t pid = json_integer_value(json_object_get(ready, "pid"));
 	int r;
 
 	if (port < 1 || port > 65535 || channels < 1 || channels > CHANNELS_MAX)
@@ -96,7 +98,7 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 	if (r)
 		return r;
 	t->peer.has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
-	t->peer.pid = (int)json_integer_value(json_object_get(ready, "pid"));
+	t->peer.pid = pid > 0 && pid <= INT_MAX ? (int)pid : 0;
 	if ((unsigned)channels < t->data.streams + (t->data.streams && !t->disks.count ? 0 : 1))
 		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", (unsigned)channels);
 	t->data.channels = (unsigned)channels;

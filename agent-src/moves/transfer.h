@@ -83,6 +83,7 @@ struct ending {
 	bool user_cancelled, interrupted_once;
 	bool unheard;	      /* the source QEMU could not be told to go on */
 	bool stands_migrated; /* a paused guest, by our migration, after which it was taken back */
+	bool held;	      /* though it is not committed: it runs at the destination, too */
 	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */
 	bool undone;
 	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */

@@ -437,11 +437,15 @@ class Stage:
         outcome = CODES.get(code, f"exit {code}")
         wrong = None
         if code == 6:
+            if Path(f"/proc/{self.guest}/stat").exists() and " T " not in Path(f"/proc/{self.guest}/stat").read_text():
+                wrong = "undecided, and the source's QEMU may go on"
             code, words = self.recover()
             outcome = "undecided, then " + CODES.get(code, f"exit {code} {words}")
         if outcome.endswith("moved"):
-            pid = result.get("destination_pid") or self.find_guest(to)
-            if not pid or not Path(f"/proc/{pid}").exists():
+            pid = self.find_guest(to)
+            if result.get("destination_pid", 0) not in (0, pid) and not re.search(r" pid = |HANDOFF:dst-\w+ comes", row.name):
+                wrong = f"the guest is process {pid}, and {result['destination_pid']} was said"
+            if not pid:
                 wrong = "the guest is not there"
             else:
                 before, self.guest, old = self.guest, pid, self.at
@@ -454,6 +458,8 @@ class Stage:
         wrong = wrong or self.wait_clean(to)
         stop.set()
         watcher.join()
+        if "paused = " in row.name: # a source may say so: then it is, until somebody resumes it
+            subprocess.run([self.ask, "qmp", self.monitor(), '{"execute": "cont"}'], capture_output=True)
         wrong = wrong or self.verifies()
         if not wrong and self.settings_now() != self.settings:
             wrong = "settings of QEMU: " + self.settings_now()

@@ -10,14 +10,14 @@ lies() {
 	truncate -s 8M "$DIR/old"
 	to_listener --plaintext
 	settings_of a >/dev/null
+	local table=${TABLE:-$DIR/lies}
 	DIR=$DIR BIN=$BIN ASK=$ASK DST_PID=$DST_PID DST_ADDRESS=$DST_ADDRESS TOKEN=$(<"$DIR/dst-state/token") GUEST=${GUEST_PID[a]} \
-		python3 -S "$TOP/tests/lib/lies.py" run "$@" >"$DIR/lies" 2>"$DIR/lies.log" ||
-		fail "$(grep -a '^BAD' "$DIR/lies" || cat "$DIR/lies" "$DIR/lies.log")"
-	grep -ac '^ok' "$DIR/lies"
+		python3 -S "$TOP/tests/lib/lies.py" run "$@" >"$table" 2>"$DIR/lies.log" ||
+		fail "$(grep -a '^BAD' "$table" || cat "$table" "$DIR/lies.log")"
+	grep -ac '^ok' "$table"
 }
 
 # All of one direction of one kind of channel; the table is left in build/test-logs.
 lies_of() { # "CHANNEL DIRECTION"
-	lies "^$1:" ${N:+sample:$N}
-	cp "$DIR/lies" "$TOP/build/test-logs/lies-${1/ /-}"
+	TABLE=$TOP/build/test-logs/lies-${1/ /-} lies "^$1:" ${N:+sample:$N}
 }
