@@ -437,7 +437,8 @@ class Stage:
         outcome = CODES.get(code, f"exit {code}")
         wrong = None
         if code == 6:
-            if Path(f"/proc/{self.guest}/stat").exists() and " T " not in Path(f"/proc/{self.guest}/stat").read_text():
+            stat = Path(f"/proc/{self.guest}/stat")
+            if stat.exists() and not re.search(r"\) [TZ] ", stat.read_text()):
                 wrong = "undecided, and the source's QEMU may go on"
             code, words = self.recover()
             outcome = "undecided, then " + CODES.get(code, f"exit {code} {words}")
