@@ -209,7 +209,7 @@ REFUSED = [
     (r"control down: DURABLE:disk\.(group|number) =|control down: DURABLE:disk twice", "round"),
     (r"header of .* = (sequence|another channel|length|unknown critical)", "frame|channel|message 0x8fff|peer closed|unexpected"),
 ]
-MAY_WAIT = r"left out|unknown type|ACK|resume_ms|comes |ACCEPT (carry|body)|RETURN_PATH|HANDOFF|STREAM_MARK" # while it runs, until somebody cancels; while it stands still, for 60 s
+MAY_WAIT = r"left out|unknown type|ACK|HAVE:disk.last|resume_ms|comes |ACCEPT (carry|body)|RETURN_PATH|HANDOFF|STREAM_MARK" # while it runs, until somebody cancels; while it stands still, for 60 s
 
 
 class Row:
