@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define READ_SINGLY    1.2	  /* the model counts in what it takes to read pages one by one; a sample is read in longer runs */
 #define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
 #define FRAME_LARGE    (512 * KIB)
 #define QUICK_BYTES    (32 * MIB) /* from so much on, frames are large */
@@ -279,7 +280,7 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 	*seeded_error = 0;
 	if (wants_seeds(t))
 		in->seeded = sampled_seeds(s, seeded_error);
-	in->read_ns = sampled_read_ns(s);
+	in->read_ns = READ_SINGLY * sampled_read_ns(s);
 	in->others = sampled_others(s);
 	processors(t, in);
 	sampler_free(s);
