@@ -444,8 +444,9 @@ class Stage:
             outcome = "undecided, then " + CODES.get(code, f"exit {code} {words}")
         if outcome.endswith("moved"):
             pid = self.find_guest(to)
-            if result.get("destination_pid", 0) not in (0, pid) and not re.search(r" pid = |HANDOFF:dst-\w+ comes", row.name):
-                wrong = f"the guest is process {pid}, and {result['destination_pid']} was said"
+            said_pid, may_lie = result.get("destination_pid", 0), re.search(r" pid = |HANDOFF:dst-\w+ comes", row.name)
+            if said_pid < 0 or said_pid not in (0, pid) and not may_lie:
+                wrong = f"the guest is process {pid}, and {said_pid} was said"
             if not pid:
                 wrong = "the guest is not there"
             else:

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # For tests of peers that lie; to be sourced. A guest `a` whose disk has an old copy, a listener, and moves with lies in them: `lies WORD...`
-# (tests/lib/lies.py).
+# (tests/lib/lies.py). TABLE: where what came of each is written.
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
 
 lies() {
