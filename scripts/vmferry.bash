@@ -4,7 +4,7 @@
 
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
-_vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --keep-partial --hold --at --on-stall --bwlimit --channels
+_vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --chain --drop --media --map-net --max-downtime --reconnect-timeout --keep-partial --hold --at --on-stall --revert-within --bwlimit --channels
 	--codec --dedup --recheck --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
@@ -61,7 +61,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --qemu) echo @file ;;
 	--resume) [[ ${COMP_WORDS[1]} == recover ]] || echo @file ;; # of bench
 	--dest) echo @host ;;
-	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --revert-within | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }
@@ -146,7 +146,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		;;
 	export:1) _vmferry_complete_value @dir "$cur" ;;
 	journal:0 | report:0 | import:*) _vmferry_complete_value @file "$cur" ;;
-	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | recover:0)
+	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | revert:0 | keep:0 | recover:0)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;
 	esac
@@ -156,7 +156,7 @@ _vmferry() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel recover journal report export storage import bench --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel revert keep recover journal report export storage import bench --help --version' -- "$cur")
 	else
 		_vmferry_complete "${COMP_WORDS[1]}" 2
 	fi

@@ -8,6 +8,7 @@
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
+#include "monitors.h"
 #include "process.h"
 #include "qemu-settings.h"
 #include "util.h"
@@ -172,13 +173,22 @@ void cutover_entered(struct attempt *a)
 		conductor_goto(&a->con, ST_COMMIT);
 }
 
+/* What would start it here again gets its name only when the guest is to stay. */
+static void give_to_user(struct transfer *t)
+{
+	if (target_is_revertible(&t->target))
+		monitors_give_back(&t->target);
+	else
+		startup_settle(&t->startup);
+}
+
 void cutover_carried_out(struct attempt *a, bool has_entered)
 {
 	(void)has_entered;
 	if (a->undecided)
 		log_error("attempt is undecided in %s: only a person can decide (vmferry recover)", handoff_state_name(a->handoff.state));
 	if (a->handoff.state == HO_DST_STARTED) /* after the source has been told: it takes a moment */
-		startup_settle(&transfer_of(a)->startup);
+		give_to_user(transfer_of(a));
 }
 
 const struct attempt_ops live_cutover = {
@@ -304,6 +314,8 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 		r = answer_without_journal(t, (enum handoff_state)peer);
 	} else if (!r && memcmp(attempt, t->a.id, sizeof(attempt))) {
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
+	} else if (!r && peer == HO_SRC_REVERTING && !target_is_revertible(&t->target)) {
+		r = err_set(e, EPROTO, "the source wants a guest back that was to stay here");
 	} else if (!r) {
 		note_run_state(t, detail);
 		if (died_unstarted(t) && cutover_qemu_dead(t, t->recipe->lost, &why))

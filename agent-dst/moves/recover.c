@@ -135,17 +135,18 @@ static int settled(const struct transfer *t, struct err *e)
 	case HO_DST_NOVM:
 		if (t->a.con.finished)
 			err_set(e, ESRCH,
-				"its QEMU here has ended before the guest ran, and its memory is lost. Its disks here are complete, and are "
+				"its QEMU here has ended, and its memory is lost. Its disks here are complete, and are "
 				"kept: %s starts it from them",
 				json_string_value(json_object_get(t->startup.settled, "start_script")) ?: "their QEMU's command line");
 		else
 			err_set(e, EAGAIN,
-				"its QEMU here has ended before the guest ran, and its memory is lost; the source has it (vmferry recover "
+				"its QEMU here has ended, and its memory is lost; the source has it (vmferry recover "
 				"there). If the source is gone for good: --peer-is-fenced, and its disks here, which are complete, stay");
 		return EXIT_UNDECIDED;
 	case HO_NONE:
 	case HO_SRC_BEGUN:
 	case HO_SRC_COMMITTED:
+	case HO_SRC_REVERTING:
 	case HO_SRC_RELEASED:
 	case HO_SRC_ABORTED:
 	case HO_DST_BEGUN:

@@ -56,6 +56,11 @@ bool target_is_to_start(const struct target *t)
 	return json_is_true(json_object_get(t->description, "start"));
 }
 
+bool target_is_revertible(const struct target *t)
+{
+	return json_is_true(json_object_get(t->description, "revertible"));
+}
+
 long target_keep_partial_s(const struct target *t)
 {
 	json_int_t s = json_integer_value(json_object_get(t->description, "keep_partial_s"));
@@ -92,6 +97,8 @@ static int examine(struct part *p, struct err *e)
 
 	if (!json_is_object(d) || !json_text(d, "name") || !json_text(d, "exe"))
 		return err_set(e, EPROTO, "the source's description of the guest is incomplete");
+	if (target_is_revertible(t) && !strcmp(json_text(d, "how") ?: "", "cold"))
+		return err_set(e, ENOTSUP, "a guest that is shut down is not given back: whoever starts it here runs it");
 	t->name = xstrdup(json_text(d, "name"));
 	t->exe = find_qemu(json_text(d, "exe"));
 	if (!t->exe)
@@ -111,6 +118,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	json_object_set_new(accept, "qemu", json_string(target_of(p)->exe));
 	if (target_keep_partial_s(target_of(p)))
 		json_object_set_new(accept, "keep_partial_s", json_integer(target_keep_partial_s(target_of(p))));
+	if (target_is_revertible(target_of(p)))
+		json_object_set_new(accept, "revertible", json_true());
 	return 0;
 }
 
@@ -370,6 +379,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 	json_object_set_new(begin, "paused", json_boolean(target_is_paused(t)));
 	if (target_is_to_start(t))
 		json_object_set_new(begin, "start", json_true());
+	if (target_is_revertible(t))
+		json_object_set_new(begin, "revertible", json_true());
 	if (target_keep_partial_s(t))
 		json_object_set_new(begin, "keep_partial_s", json_integer(target_keep_partial_s(t)));
 }
@@ -381,8 +392,9 @@ void target_restore(struct target *t)
 
 	t->qmp_path = xstrdup(json_text(begin, "qmp") ?: "");
 	t->settings = settings ? json_deep_copy(settings) : NULL;
-	t->description = json_pack("{s:b,s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")), "start",
-				   json_is_true(json_object_get(begin, "start")));
+	t->description =
+		json_pack("{s:b,s:b,s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")), "start",
+			  json_is_true(json_object_get(begin, "start")), "revertible", json_is_true(json_object_get(begin, "revertible")));
 	t->name = xstrdup(json_text(begin, "guest") ?: "?");
 }
 

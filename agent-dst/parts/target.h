@@ -16,7 +16,7 @@
 struct target {
 	struct part part;
 	const char *runtime_dir;
-	json_t *description; /* DESCRIBE; of an earlier life's only "paused" and "start" */
+	json_t *description; /* DESCRIBE; of an earlier life's only what is asked for below */
 	char *name, *exe;
 	char *dir;     /* where disks and sockets go */
 	char *run_dir; /* ours, while it moves */
@@ -46,6 +46,8 @@ bool target_has_state(const struct target *t);
 const json_t *target_described_disk(const struct target *t, uint32_t object);
 /* Of one that is shut down: it is to be started here at the end. */
 bool target_is_to_start(const struct target *t);
+/* The source may want it back, as it was, after it has begun to run here. */
+bool target_is_revertible(const struct target *t);
 /* What has arrived of its disks is to be kept for so many seconds, if the move ends before its time; 0: it is not. */
 long target_keep_partial_s(const struct target *t);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */

@@ -1,4 +1,4 @@
-/* cmd-control.c: vmferry status, switch, cancel, set: words to a move under way. */
+/* cmd-control.c: vmferry status, switch, cancel, revert, keep, set: words to a move under way. */
 #include "cmd.h"
 #include "control.h"
 #include "json-text.h"
@@ -123,6 +123,26 @@ int cmd_cancel(int argc, char **argv)
 	if (wants_help(argc, argv, text))
 		return 0;
 	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "cancel")) : usage_error(text);
+}
+
+int cmd_revert(int argc, char **argv)
+{
+	static const char text[] =
+		"vmferry revert VM      have the guest back as it was when it was handed over (migrate --revert-within): what it\n"
+		"       has done at the destination since is lost";
+
+	if (wants_help(argc, argv, text))
+		return 0;
+	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "revert")) : usage_error(text);
+}
+
+int cmd_keep(int argc, char **argv)
+{
+	static const char text[] = "vmferry keep VM      let the guest stay at the destination now, before its --revert-within is over";
+
+	if (wants_help(argc, argv, text))
+		return 0;
+	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "keep")) : usage_error(text);
 }
 
 int cmd_set(int argc, char **argv)

@@ -67,6 +67,8 @@ static const char usage[] =
 	"  --keep-partial TIME   if the move ends before its time, whatever the reason but a cancel, what has arrived of its disks\n"
 	"                        is kept there for so long (90m, 12h, 3d): vmferry recover VM --resume goes on with it, or the\n"
 	"                        same command again\n"
+	"  --revert-within TIME  for so long (10m, 2h) after it has begun to run there it can be had back as it was when it was\n"
+	"                        handed over (vmferry revert VM), and is held here; what it does there meanwhile is lost then\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
 	"  --channels N          data connections (default: half as many as processors here, 2 to 8)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
@@ -101,13 +103,15 @@ static const char usage[] =
 	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
 
-#define SHUTDOWN_S 60 /* unless it is said */
+#define SHUTDOWN_S	    60 /* unless it is said */
+#define REVERT_WITHIN_S_MAX (7 * 24 * 3600)
 
 enum {
 	OPT_DISK_DIR = 256,
 	OPT_DOWNTIME,
 	OPT_RECONNECT,
 	OPT_KEEP,
+	OPT_REVERT,
 	OPT_HOLD,
 	OPT_AT,
 	OPT_STALL,
@@ -148,6 +152,7 @@ static const struct option options[] = {
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
 	{"reconnect-timeout", required_argument, NULL, OPT_RECONNECT},
 	{"keep-partial", required_argument, NULL, OPT_KEEP},
+	{"revert-within", required_argument, NULL, OPT_REVERT},
 	{"hold", no_argument, NULL, OPT_HOLD},
 	{"at", required_argument, NULL, OPT_AT},
 	{"on-stall", required_argument, NULL, OPT_STALL},
@@ -358,6 +363,11 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_KEEP:
 		o->disks.keep.partial_s = (unsigned)moment_span(optarg);
 		return o->disks.keep.partial_s ? 0 : bad("--keep-partial", optarg, "a time such as 90m, 12h or 3d, of at most 366 days");
+	case OPT_REVERT:
+		o->revert_within_s = (unsigned)moment_span(optarg);
+		return o->revert_within_s && o->revert_within_s <= REVERT_WITHIN_S_MAX
+			       ? 0
+			       : bad("--revert-within", optarg, "a time such as 90s, 10m or 2h, of at most 7 days");
 	case OPT_DROP:
 		return take_drop(optarg, &o->disks.accept);
 	case OPT_SCRIPT:
@@ -449,6 +459,13 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 	if ((o->warm.force || o->warm.shutdown_timeout_s) && o->how != HOW_WARM) {
 		fprintf(stderr, "vmferry %s: %s is for a guest that is shut down for its move (--how warm)\n", command,
 			o->warm.force ? "--force" : "--shutdown-timeout");
+		return EXIT_USAGE;
+	}
+	if (o->revert_within_s && o->how == HOW_COLD) {
+		fprintf(stderr,
+			"vmferry %s: --revert-within is for a guest that runs: one that is shut down (--how cold) is here as it was until its "
+			"files are deleted\n",
+			command);
 		return EXIT_USAGE;
 	}
 	if (o->disks.keep.partial_s && !o->reconnect_ms) {

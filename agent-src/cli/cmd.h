@@ -10,6 +10,8 @@ int cmd_migrate(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);
+int cmd_revert(int argc, char **argv);
+int cmd_keep(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_journal(int argc, char **argv);

@@ -24,6 +24,8 @@ static const struct command {
 	{"status", cmd_status, "show moves under way"},
 	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)"},
 	{"cancel", cmd_cancel, "roll a move back: the guest stays here"},
+	{"revert", cmd_revert, "have a guest back that runs at the destination (migrate --revert-within)"},
+	{"keep", cmd_keep, "leave it there, and end the waiting"},
 	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},

@@ -328,7 +328,7 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 
 	if (t->a.handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED && !(begun && peer == HO_DST_START))
 		return 0;
-	if (t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED)
+	if (t->end.fenced && handoff_is_given_up(&t->a.handoff))
 		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
 	if (peer == HO_DST_PREPARED)
 		err_set(&t->end.why, EREMOTEIO, "%s",
@@ -345,8 +345,7 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 /* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
 static bool vouched_for(struct transfer *t, unsigned peer)
 {
-	return t->end.fenced && t->a.handoff.state == HO_SRC_COMMITTED && peer == HO_NONE &&
-	       !shared_disks_may_be_vouched_for(t, &t->end.why);
+	return t->end.fenced && handoff_is_given_up(&t->a.handoff) && peer == HO_NONE && !shared_disks_may_be_vouched_for(t, &t->end.why);
 }
 
 static int refuse_if_open_here(const struct transfer *t, struct err *e)
@@ -385,6 +384,7 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 	}
 	if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, peer, &why))
 		log_error("hand-off: %s", why.msg); /* changes nothing */
+	revert_begin(t);
 	return json_is_true(json_object_get(detail, "undecided")) ? on_undecided(t, peer, e) : 0;
 }
 

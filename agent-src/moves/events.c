@@ -46,7 +46,7 @@ bool reach_destination_again(struct transfer *t)
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
 		if (!reach_destination(t, &link, &e)) {
 			attempt_connect(&t->a, link, &t->data.shared.pacer);
-			if (t->a.handoff.state == HO_SRC_COMMITTED && cutover_nobody_restarted_it(t, &t->end.why))
+			if (handoff_is_given_up(&t->a.handoff) && cutover_nobody_restarted_it(t, &t->end.why))
 				return false;
 			return !attempt_step(&t->a, EV_RESEND, HO_NONE, &e);
 		}
@@ -64,6 +64,8 @@ static int control_gone(struct transfer *t, const struct event *ev, struct err *
 		return err_set(e, ev->err.code, "%s", ev->err.msg);
 	if (!handoff_point_of_no_return(&t->a.handoff) && t->a.handoff.state == HO_SRC_BEGUN)
 		return err_set(e, ev->err.code, "lost the destination: %s", ev->err.msg);
+	if (revert_outlives_control(t))
+		return 0;
 	if (!reach_destination_again(t))
 		conductor_finish(&t->a.con); /* the result says what is known */
 	else
@@ -184,6 +186,8 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 
 static int qemu_gone(struct transfer *t, struct err *e)
 {
+	int r;
+
 	if (!source_has_ended(&t->src))
 		return err_set(e, EPIPE, "the source QEMU closed its monitor");
 	if (!t->a.handing_off)
@@ -191,7 +195,8 @@ static int qemu_gone(struct transfer *t, struct err *e)
 	if (!t->end.why.code || t->end.why_is_vague)
 		err_set(&t->end.why, EPIPE,
 			t->src.shut_down ? "the guest shut down by itself during the move" : "the source QEMU ended during the move");
-	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
+	r = attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
+	return r ? r : revert_qemu_gone(t, e);
 }
 
 static int on_channel_lost(struct transfer *t, const struct event *ev, struct err *e)
@@ -242,10 +247,10 @@ static int on_order(struct transfer *t, uint16_t order, struct err *e)
 		t->pace.stop_wanted = true;
 		return 0;
 	}
-	if (late) {
+	if (late && !t->revert.open && order != ORDER_REVERT)
 		report_notice(&t->report, "too late to roll back: the guest is the destination's; finishing");
-		return 0;
-	}
+	if (late)
+		return revert_order(t, (enum user_order)order, e);
 	if (order == ORDER_INTERRUPT && t->report.tty && !t->end.interrupted_once) {
 		t->end.interrupted_once = true;
 		report_notice(&t->report, "Roll back and keep the guest here? Press Ctrl-C again to roll back; wait, and the move "

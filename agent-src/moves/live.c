@@ -67,7 +67,7 @@ int live_take_up(struct transfer *t, struct err *e)
 {
 	bool alive = t->a.handoff.qemu_alive;
 
-	if (t->a.handoff.state == HO_SRC_COMMITTED)
+	if (handoff_is_given_up(&t->a.handoff))
 		return alive ? cutover_still_held(t, e) ?: beside_it(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
 	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
 		return 0;

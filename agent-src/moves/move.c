@@ -43,9 +43,15 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 				 t->src.boots_there ? "shutting the guest down as soon as its disks have been copied once"
 						    : "switching over as soon as memory has been copied once");
 	}
+	if (!strcmp(command, "revert") || !strcmp(command, "keep"))
+		return revert_request(t, *command == 'r');
 	if (!strcmp(command, "cancel")) {
 		if (t->a.handing_off && handoff_point_of_no_return(&t->a.handoff))
-			return json_pack("{s:s}", "error", "too late: the guest is the destination's");
+			return json_pack("{s:s}", "error",
+					 t->revert.open
+						 ? "too late to roll back: the guest runs at the destination. It can be had back as it "
+						   "was when it was handed over: vmferry revert"
+						 : "too late: the guest is the destination's");
 		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
 		return json_pack("{s:s}", "ok", "rolling back");
 	}
@@ -108,6 +114,8 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 		json_object_set_new(out, "start", json_true());
 	if (t->opt->disks.keep.partial_s)
 		json_object_set_new(out, "keep_partial_s", json_integer(t->opt->disks.keep.partial_s));
+	if (t->opt->revert_within_s)
+		json_object_set_new(out, "revertible", json_true());
 	if (t->opt->estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
@@ -185,6 +193,8 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (r)
 		return r;
 	r = parts_agree(&t->parts, t->plan, e);
+	if (!r)
+		r = revert_agreed(t, e);
 	tell_plan(t); /* also one that we do not agree to: why is told next */
 	if (!r && t->entry->planned)
 		r = t->entry->planned(t, e);
@@ -348,6 +358,7 @@ static void settle_exit_code(struct transfer *t)
 									  : EXIT_LEFTOVERS;
 		break;
 	case HO_SRC_COMMITTED:
+	case HO_SRC_REVERTING:
 	case HO_SRC_BEGUN:
 		t->a.exit_code = EXIT_UNDECIDED;
 		t->a.undecided = true;
@@ -382,6 +393,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	converge_init(&t->pace.converge, opt->max_downtime_ms);
 	data_plane_init(&t->data, &t->a, opt);
 	outage_init(t);
+	revert_init(t);
 	source_init(&t->src, &t->a, opt, &t->report);
 	files_init(&t->files, &t->src, &t->data);
 	power_init(&t->power, &t->src);
@@ -407,6 +419,7 @@ void transfer_free(struct transfer *t)
 	if (t->end.held || (!t->a.dead && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
+	revert_end(t);
 	control_close(t->ctl);
 	parts_fini(&t->parts);
 	attempt_disconnect(&t->a);

@@ -50,6 +50,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 	t->recipe->describe_for_journal(t, begin);
 	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
 	json_decref(begin);
+	t->a.handoff.revertible = t->opt->revert_within_s;
 	return r;
 }
 

@@ -146,6 +146,11 @@ int print_script(struct transfer *t, struct err *e)
 
 		put("--keep-partial", keep);
 	}
+	if (o->revert_within_s) {
+		AUTO_FREE char *within = xasprintf("%us", o->revert_within_s);
+
+		put("--revert-within", within);
+	}
 	put("--on-stall", on_stall_words[o->on_stall]);
 	if (o->carry.bwlimit)
 		put_number("--bwlimit", o->carry.bwlimit);

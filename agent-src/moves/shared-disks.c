@@ -48,7 +48,7 @@ int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e)
 {
 	const char *name = json_string_value(json_array_get(t->src.disks_by_word, 0));
 
-	return name && t->a.handoff.state == HO_SRC_COMMITTED && t->a.handoff.qemu_alive
+	return name && handoff_is_given_up(&t->a.handoff) && t->a.handoff.qemu_alive
 		       ? err_set(e, EBUSY,
 				 "nobody can see whether the guest has written to disk %s at the destination: its memory here, in a QEMU that is held "
 				 "(process %d), may be older, and does not go on. If the guest runs nowhere, end that QEMU and start the guest anew "

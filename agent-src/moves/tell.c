@@ -161,6 +161,8 @@ json_t *tell_status(struct transfer *t)
 	set_text(status, "stage", stage_names[t->a.con.stage]);
 	set_real(status, "rate_bps", t->pace.rate);
 	set_flag(status, "held", t->pace.held);
+	if (t->revert.open)
+		set_number(status, "revert_until", (uint64_t)t->revert.until);
 	parts_tell(&t->parts, TELL_STATUS, status);
 	set_outages(t, status);
 	return status;
@@ -187,7 +189,7 @@ static struct outcome outcome(const struct transfer *t)
 			"run here since it was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, "
 			"the same here drops that one",
 			"undecided"};
-	if (t->a.undecided || s == HO_SRC_COMMITTED)
+	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
 		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
 	if (s == HO_SRC_RELEASED)
 		return (struct outcome){"migrated", "destination", "on the destination", "destination"};

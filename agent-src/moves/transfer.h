@@ -36,7 +36,7 @@ enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER
 extern const char *const stage_names[];
 
 /* What the user may say while it runs: EVENT_USER types. */
-enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT };
+enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, ORDER_REVERT };
 
 /* Rates, and when to switch over: copy.c. */
 struct pace {
@@ -93,6 +93,13 @@ struct ending {
 	struct timer patience;
 };
 
+/* It runs there, and may be had back: revert.c. */
+struct revert {
+	bool open;
+	time_t until;
+	struct timer time;
+};
+
 /* Connections that are gone and may come back: outage.c. */
 struct outage {
 	bool agreed; /* with the destination: channels outlive their connections */
@@ -135,6 +142,7 @@ struct transfer {
 	struct peer_word peer;
 	struct ending end;
 	struct outage outage;
+	struct revert revert;
 	uint64_t begin_ns;
 };
 
@@ -250,6 +258,19 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+
+/* revert.c: --revert-within. Can both sides do it? -ENOTSUP; */
+void revert_init(struct transfer *t);
+void revert_end(struct transfer *t);
+int revert_agreed(const struct transfer *t, struct err *e);
+/* when the destination has said something; */
+void revert_begin(struct transfer *t);
+/* false: who lost it deals with it; */
+bool revert_outlives_control(struct transfer *t);
+int revert_qemu_gone(struct transfer *t, struct err *e);
+/* and what a person wants: in the socket's answer, and then done. */
+json_t *revert_request(struct transfer *t, bool back);
+int revert_order(struct transfer *t, enum user_order order, struct err *e);
 
 /* shared-disks.c: disks that both hosts see. When each of paths was written last, into out; */
 void shared_disks_note_written(json_t *out, const json_t *paths);

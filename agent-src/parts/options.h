@@ -86,7 +86,8 @@ struct move_options {
 	unsigned max_downtime_ms;
 	unsigned reconnect_ms; /* for so long connections that were lost are tried again; 0: not at all */
 	enum on_stall on_stall;
-	time_t at; /* it is not to stand still before; 0: whenever that is best */
+	unsigned revert_within_s; /* for so long it can be had back from there; 0: it stays there */
+	time_t at;		  /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */

@@ -14,6 +14,10 @@
  *   COMMITTED   the destination. The source QEMU is held      say COMMITTED again until answered.
  *               and stays so, unless a durable NOVM comes
  *               back, or a person fences the destination.
+ *               Revertible: it stays held, too, while the
+ *               guest runs there, until EV_KEEP.
+ *   REVERTING   the destination, until it says NOVM: a        QEMU alive: say REVERTING again. QEMU gone: a
+ *               person has asked for the guest that is held.  person decides: the one there is all there is.
  *   RELEASED    the destination. The source QEMU is gone.     say RELEASED again until DONE or forgotten.
  *   ABORTED     the source. The destination never will.       take the guest back (again), say ABORTED.
  *
@@ -25,11 +29,12 @@
  *               may only find its QEMU dead: NOVM.
  *   START       the destination: cont is, or was, on its      QEMU alive: cont (it is the same QEMU).
  *               way. The only state in which cont is sent.    QEMU gone: did it run? Undecided.
- *   STARTED     the destination. A QEMU that dies now is a    say STARTED again until RELEASED.
+ *   STARTED     the destination. A QEMU that dies now is a    say STARTED again until RELEASED or REVERTING.
  *               guest that crashed, not a move that failed.
  *   DONE        the destination. Nothing is left to do.       remove scaffolding.
  *   NOVM        the source. Not started here and never will   end the QEMU, say NOVM until ABORTED.
- *               be: durable before it is told.
+ *               be, or to be ended as the source wants it
+ *               back: durable before it is told.
  *   ABORTED     the source. Never was PREPARED, or the        end the QEMU, remove scaffolding.
  *               source has said ABORTED: nobody needs our
  *               word any more.
@@ -57,6 +62,8 @@ enum {
 	END = 4,       /* source: END was sent in this life */
 	READY = 8,     /* source: last heard PREPARED */
 	SHUT = 16,     /* source: SHUT was let through in this life */
+	REVERTIBLE = 32,
+	THERE = 64, /* source: last heard STARTED */
 };
 
 struct rule {
@@ -78,6 +85,8 @@ struct rule {
 
 /* Source: back to where the guest was. */
 #define TAKE_BACK ACT_JOURNAL, ACT_CONT_SOURCE, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE
+/* Source: it runs there. */
+#define RELEASE ACT_END_SOURCE_QEMU, ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE
 /* Destination: as if we had never been here. The source needs no more of us: it reads "forgotten"
  * as ABORTED. */
 #define CLEAR_OUT ACT_JOURNAL, ACT_END_DESTINATION_QEMU, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED
@@ -116,10 +125,12 @@ static const struct rule rules[] = {
 #define S HO_SRC_COMMITTED
 	{S, EV_PEER, P(HO_DST_PREPARED), 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_START), 0, 0, S, NOTHING},
-	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, HO_SRC_RELEASED,
-	 DO(ACT_END_SOURCE_QEMU, ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
-	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED,
-	 DO(ACT_END_SOURCE_QEMU, ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED)},
+	{S, EV_PEER, P(HO_DST_STARTED), REVERTIBLE, 0, S, NOTHING},
+	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, HO_SRC_RELEASED, DO(RELEASE)},
+	{S, EV_KEEP, 0, THERE, 0, HO_SRC_RELEASED, DO(RELEASE)},
+	{S, EV_KEEP, 0, 0, 0, S, NOTHING},
+	{S, EV_REVERT, 0, ALIVE | REVERTIBLE | THERE, 0, HO_SRC_REVERTING, DO(ACT_JOURNAL, ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	/* From here only by way of NOVM and a person at the destination: the same promise. */
 	{S, EV_PEER, P(HO_DST_ABORTED), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
@@ -127,6 +138,23 @@ static const struct rule rules[] = {
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_HOLD_QEMU, ACT_SEND_STATE)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
+	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
+	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, NOTHING},
+#undef S
+#define S HO_SRC_REVERTING
+	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
+	{S, EV_PEER, P(HO_DST_ABORTED), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
+	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)}, /* a person there had it stay */
+	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_PREPARED) | P(HO_DST_START), 0, 0, S, NOTHING}, /* late */
+	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_UNDECIDED)},
+	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
+	/* There is nothing here to come back to. */
+	{S, EV_PEER, P(HO_DST_STARTED), RESTARTED, ALIVE, S, DO(ACT_UNDECIDED)},
+	{S, EV_RESEND, 0, RESTARTED, ALIVE, S, DO(ACT_UNDECIDED)},
+	{S, EV_RECOVER, 0, 0, ALIVE, S, DO(ACT_UNDECIDED)},
+	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, S, DO(ACT_SEND_STATE)},
+	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
+	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_HOLD_QEMU, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, NOTHING},
 #undef S
@@ -205,6 +233,7 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED), 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_SRC_RELEASED) | P(HO_NONE), 0, 0, HO_DST_DONE,
 	 DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED)},
+	{S, EV_PEER, P(HO_SRC_REVERTING), 0, 0, HO_DST_NOVM, DO(ACT_JOURNAL, ACT_END_DESTINATION_QEMU, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_SRC_ABORTED), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)},
@@ -213,7 +242,7 @@ static const struct rule rules[] = {
 	{S, EV_CONT_OK, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_DST_DONE
-	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED) | P(HO_SRC_RELEASED), 0, 0, S, DO(ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED) | P(HO_SRC_REVERTING) | P(HO_SRC_RELEASED), 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_FINISHED)},
 	{S, EV_PEER, P(HO_SRC_ABORTED), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
@@ -223,7 +252,7 @@ static const struct rule rules[] = {
 	{S, EV_CONT_OK, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_DST_NOVM
-	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED), 0, 0, S, DO(ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED) | P(HO_SRC_REVERTING), 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_SRC_ABORTED) | P(HO_NONE), 0, 0, HO_DST_ABORTED, DO(CLEAR_OUT)},
 	{S, EV_PEER, P(HO_SRC_RELEASED), 0, 0, S, DO(ACT_SEND_STATE, ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
@@ -233,7 +262,7 @@ static const struct rule rules[] = {
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_DST_ABORTED
-	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED) | P(HO_SRC_ABORTED), 0, 0, S, DO(ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_SRC_BEGUN) | P(HO_SRC_COMMITTED) | P(HO_SRC_REVERTING) | P(HO_SRC_ABORTED), 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_SRC_RELEASED), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
@@ -270,7 +299,8 @@ int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_stat
 static unsigned facts(const struct handoff *h)
 {
 	return (h->qemu_alive ? ALIVE : 0) | (h->restarted ? RESTARTED : 0) | (h->end_sent ? END : 0) |
-	       (h->peer == HO_DST_PREPARED ? READY : 0) | (h->shut_released ? SHUT : 0);
+	       (h->peer == HO_DST_PREPARED ? READY : 0) | (h->shut_released ? SHUT : 0) | (h->revertible ? REVERTIBLE : 0) |
+	       (h->peer == HO_DST_STARTED ? THERE : 0);
 }
 
 static const struct rule *find_rule(const struct handoff *h, enum handoff_event ev, enum handoff_state peer)
@@ -332,6 +362,8 @@ int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state pe
 		next.qemu_alive = false;
 	if (ev == EV_END_SENT)
 		next.end_sent = true;
+	if (ev == EV_KEEP)
+		next.revertible = false;
 
 	r = find_rule(&next, ev, peer);
 	if (!r)
@@ -353,6 +385,11 @@ void handoff_not_noted(struct handoff *h, enum handoff_state before)
 	h->state = before;
 }
 
+bool handoff_is_given_up(const struct handoff *h)
+{
+	return h->state == HO_SRC_COMMITTED || h->state == HO_SRC_REVERTING;
+}
+
 bool handoff_point_of_no_return(const struct handoff *h)
 {
 	switch (h->state) {
@@ -364,6 +401,7 @@ bool handoff_point_of_no_return(const struct handoff *h)
 	case HO_DST_ABORTED:
 		return false;
 	case HO_SRC_COMMITTED:
+	case HO_SRC_REVERTING:
 	case HO_SRC_RELEASED:
 	case HO_DST_PREPARED:
 	case HO_DST_START:
@@ -377,7 +415,7 @@ bool handoff_point_of_no_return(const struct handoff *h)
 bool handoff_state_of_role(enum handoff_state s, enum handoff_role role)
 {
 	if (role == HO_SOURCE)
-		return s >= HO_SRC_BEGUN && s <= HO_SRC_ABORTED;
+		return (s >= HO_SRC_BEGUN && s <= HO_SRC_ABORTED) || s == HO_SRC_REVERTING;
 	return s >= HO_DST_BEGUN && s <= HO_DST_ABORTED;
 }
 
@@ -394,6 +432,7 @@ static const char *const state_names[HO_STATE_COUNT] = {
 	[HO_DST_DONE] = "DST_DONE",
 	[HO_DST_NOVM] = "DST_NOVM",
 	[HO_DST_ABORTED] = "DST_ABORTED",
+	[HO_SRC_REVERTING] = "SRC_REVERTING",
 };
 
 const char *handoff_state_name(enum handoff_state s)
@@ -426,6 +465,8 @@ const char *handoff_event_name(enum handoff_event e)
 		[EV_PREPARED_OK] = "PREPARED_OK",
 		[EV_CONT_OK] = "CONT_OK",
 		[EV_CONT_FAILED_NEVER_RAN] = "CONT_FAILED_NEVER_RAN",
+		[EV_KEEP] = "KEEP",
+		[EV_REVERT] = "REVERT",
 	};
 
 	return (unsigned)e < HO_EVENT_COUNT ? names[e] : "?";

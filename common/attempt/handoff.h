@@ -52,8 +52,10 @@ enum handoff_state {
 	HO_DST_DONE = 9,
 	HO_DST_NOVM = 10,
 	HO_DST_ABORTED = 11,
+
+	HO_SRC_REVERTING = 12,
 };
-#define HO_STATE_COUNT 12
+#define HO_STATE_COUNT 13
 
 enum handoff_event {
 	EV_PEER,		  /* HANDOFF message; the peer's state is handoff_step's `peer` (HO_NONE: it knows no
@@ -74,8 +76,10 @@ enum handoff_event {
 		       running) */
 	EV_CONT_FAILED_NEVER_RAN, /* destination: cont refused, still paused, no RESUME event seen
 				   */
+	EV_KEEP,		  /* source, revertible: the guest is to stay at the destination */
+	EV_REVERT,		  /* source, revertible: a person wants the guest back here, as it was when it was given up */
 };
-#define HO_EVENT_COUNT 12
+#define HO_EVENT_COUNT 14
 
 enum handoff_action {
 	ACT_JOURNAL,		  /* h->state durable before any later action of the list */
@@ -106,6 +110,7 @@ struct handoff {
 	bool restarted;	    /* this state was read from a journal, not entered in this life */
 	bool end_sent;	    /* source, this life */
 	bool shut_released; /* source, this life */
+	bool revertible;    /* source, this life: STARTED waits for EV_KEEP or EV_REVERT */
 	bool finished;	    /* ACT_FINISHED was emitted */
 };
 
@@ -131,6 +136,8 @@ int handoff_step(struct handoff *h, enum handoff_event ev, enum handoff_state pe
 /* ACT_JOURNAL failed, and certainly nothing of it is on disk: nothing has happened, the state is the one before. */
 void handoff_not_noted(struct handoff *h, enum handoff_state before);
 
+/* Source: only the destination, or a person, can give the guest back. */
+bool handoff_is_given_up(const struct handoff *h);
 /* Past the point where this side could still abort by itself. */
 bool handoff_point_of_no_return(const struct handoff *h);
 

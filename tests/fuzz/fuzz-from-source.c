@@ -26,7 +26,8 @@ static void expect_state(enum handoff_state was, const struct transfer *t)
 	/* what a source says makes nothing PREPARED */
 	require(is == was || is == HO_NONE || (was == HO_DST_BEGUN && is == HO_DST_ABORTED) ||
 		(was == HO_DST_PREPARED && (is == HO_DST_START || is == HO_DST_ABORTED || is == HO_DST_NOVM)) ||
-		(was == HO_DST_START && (is == HO_DST_STARTED || is == HO_DST_ABORTED)) || (was == HO_DST_STARTED && is == HO_DST_DONE) ||
+		(was == HO_DST_START && (is == HO_DST_STARTED || is == HO_DST_ABORTED)) ||
+		(was == HO_DST_STARTED && (is == HO_DST_DONE || (is == HO_DST_NOVM && target_is_revertible(&t->target)))) ||
 		(was == HO_DST_NOVM && is == HO_DST_ABORTED));
 	require(!t->a.journal || journal_last_state(t->a.journal) == is);
 }

@@ -8,7 +8,7 @@ DEFINITIONS = Path(__file__).resolve().parents[2] / "proto" / "messages.def"
 WIDTH = {"U8": 1, "U16": 2, "U32": 4, "U64": 8, "ID": 16}
 NAMES, FIELDS, NUMBERS = {}, {}, {} # by number: its name, [(field, kind)]; by name: its number
 STATES = ["NONE", "src-BEGUN", "src-COMMITTED", "src-RELEASED", "src-ABORTED", "dst-BEGUN", "dst-PREPARED", "dst-START", "dst-STARTED",
-          "dst-DONE", "dst-NOVM", "dst-ABORTED"]
+          "dst-DONE", "dst-NOVM", "dst-ABORTED", "src-REVERTING"]
 OF_ATTEMPT = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "DISKS_DONE", "DISKS_CLOSED", "HANDOFF"}
 WITH_JSON = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "HANDOFF"}
 

@@ -10,7 +10,8 @@
  * it is held by SIGSTOP. At the destination there is no monitor for that before STARTED. Who takes a held QEMU up again, and resumes it, has
  * made two of one: no rule can help, and unit/test-both-conductors has what is said then. An agent that is stopped (SIGSTOP) takes its next step
  * late, as any may here; what ends it after a while (the guard, the next agent) makes it one that has crashed.
- * A person may have the copy at the destination started while the source's host is down (fence), and that comes up again. What else
+ * A person may have the copy at the destination started while the source's host is down (fence), and that comes up again; or want the guest
+ * back that runs there, as it was when it was handed over (revert). What else
  * persons decide is not here but in tests/unit/test-handoff.c, which walks the real code.
  *
  * Without unlimited faults no step can be repeated for ever (a message that would change nothing is not delivered), so
@@ -49,6 +50,7 @@
 #define DDONE 9
 #define DNOVM 10
 #define DA 11
+#define SV 12 /* REVERTING */
 #define bit(s) (1 << (s))
 
 /* QEMUs. */
@@ -72,10 +74,11 @@ bool s_up = 1, s_forgot, d_forgot, s_fin, d_fin, s_gone, d_gone;
 bool commit_sent;
 bool s_down; /* nothing of the move runs on the source's host */
 bool fenced; /* a person said so, and the copy was started */
+bool reverting; /* a person wants it back: in the journal */
 
 byte s_crashes, d_crashes, losses;
 bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_stop, may_cont, may_leave, may_leave_d, s_never, d_never,
-     may_fence, forget_s, forget_d;
+     may_fence, may_revert, forget_s, forget_d;
 
 #if CHECK == 1
 #define NEVER_TWO assert(!(svm == RUN && dvm == RUN))
@@ -83,7 +86,7 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 #define NEVER_TWO skip
 #endif
 #if CHECK == 2
-#define TAKE_BACK_OK assert(!commit_sent || ddisk == DNOVM || ddisk == DA); assert(!d_ran)
+#define TAKE_BACK_OK assert(!commit_sent || ddisk == DNOVM || ddisk == DA); assert(!d_ran || reverting)
 #define ABORT_OK assert(!fenced || !d_ran)
 #else
 #define ABORT_OK skip
@@ -120,7 +123,7 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 	:: dvm != DEAD && dvm != RUN -> START_OK; dvm = RUN; d_ran = true; cont_ok = true; NEVER_TWO \
 	:: may_refuse && dvm != DEAD && dvm != RUN -> may_refuse = false; cont_no = true \
 	fi
-#define END_DESTINATION if :: dvm != DEAD -> assert(!d_ran); dvm = DEAD :: else fi; alive = false
+#define END_DESTINATION if :: dvm != DEAD -> assert(!d_ran || reverting); dvm = DEAD :: else fi; alive = false
 #define CLEAR_OUT st = DA; rst = false; D_(ddisk = DA); D_(END_DESTINATION); D_(UNDO_D); D_(D_SEND; d_fin = true)
 
 #ifdef MUTATE_COMMIT_SENT_BEFORE_JOURNALED
@@ -204,6 +207,17 @@ loop:
 		:: else
 		fi
 	/* COMMITTED */
+	:: st == SC && (to_s & bit(DRAN)) && may_revert && alive && !rst ->
+		may_revert = false;
+#ifdef MUTATE_REVERT_TOLD_BEFORE_IT_IS_JOURNALED
+		S_(to_d = to_d | bit(SV));
+		st = SV;
+		S_(sdisk = SV; reverting = true)
+#else
+		st = SV;
+		S_(sdisk = SV; reverting = true);
+		S_(S_SEND)
+#endif
 	:: st == SC && (to_s & (bit(DRAN) | bit(DDONE))) ->
 		S_(END_OK; svm = DEAD; held = false; alive = false);
 		st = SR;
@@ -214,13 +228,18 @@ loop:
 #ifdef MUTATE_SOURCE_CONTS_AFTER_COMMITTED
 	:: st == SC && may_abort_s -> TAKE_BACK
 #endif
+	/* REVERTING */
+	:: st == SV && (to_s & (bit(DNOVM) | bit(DA))) -> TAKE_BACK
+#ifdef MUTATE_REVERTED_BEFORE_NOVM
+	:: st == SV && (to_s & bit(DRAN)) -> TAKE_BACK
+#endif
 	/* RELEASED, ABORTED */
 	:: st == SR && (to_s & (bit(DDONE) | bit(NONE))) && !s_fin -> s_fin = true
 	:: st == SA && (to_s & (bit(DA) | bit(NONE))) && !s_fin -> s_fin = true
 	:: st == SA && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false; S_(CONT_SOURCE)
 	/* any */
-	:: (st == SC || st == SR) && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false
-	:: RESENDS && !s_fin && !(to_d & bit(st)) -> S_(S_SEND)
+	:: (st == SC || st == SV || st == SR) && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false
+	:: RESENDS && !s_fin && !(to_d & bit(st)) && !(st == SV && rst && !alive) -> S_(S_SEND)
 #ifdef MUTATE_WHAT_IS_LEFT_IS_FORGOTTEN
 	:: s_fin && forget_s -> goto forgotten
 #else
@@ -259,7 +278,8 @@ crashed:
 	if
 	:: st == SB && alive -> TAKE_BACK
 	:: st == SA -> S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
-	:: st == SC || st == SR || (st == SB && !alive) -> S_(S_SEND)
+	:: st == SC || st == SR || (st == SV && alive) || (st == SB && !alive) -> S_(S_SEND)
+	:: st == SV && !alive /* undecided */
 	fi;
 	goto loop;
 
@@ -317,6 +337,11 @@ loop:
 	:: st == DSTART && cont_no && rst -> cont_no = false; D_(CONT_DESTINATION) /* tried again */
 	:: st == DSTART && !alive && (to_d & bit(SA)) -> CLEAR_OUT
 	/* STARTED, NOVM */
+#ifdef MUTATE_NOVM_SAID_BEFORE_ITS_QEMU_HAS_ENDED
+	:: st == DRAN && (to_d & bit(SV)) -> st = DNOVM; rst = false; D_(ddisk = DNOVM); D_(D_SEND); D_(END_DESTINATION)
+#else
+	:: st == DRAN && (to_d & bit(SV)) -> st = DNOVM; rst = false; D_(ddisk = DNOVM); D_(END_DESTINATION); D_(D_SEND)
+#endif
 	:: st == DRAN && ((to_d & (bit(SR) | bit(NONE))) || fenced) ->
 		st = DDONE;
 		rst = false;
@@ -411,9 +436,9 @@ proctype Judge()
 	/* Past COMMITTED an agent that never comes back keeps a person waiting; before, only its own side's rubbish. */
 	bool alone = s_gone || d_gone;
 
-	undecided = undecided || (alone && sdisk == SC);
+	undecided = undecided || (alone && (sdisk == SC || sdisk == SV)) || (sdisk == SV && svm == DEAD);
 	assert(undecided || alone || (s_fin && d_fin));
-	assert(undecided || svm == DEAD || svm == RUN || d_ran);
+	assert(undecided || svm == DEAD || svm == RUN || (d_ran && !reverting));
 	assert(!s_forgot || !s_left);
 	assert(!d_forgot || !d_left);
 	/* The last good copy is not thrown away. */
@@ -446,11 +471,12 @@ init {
 		choose(s_never, false, true);
 		choose(d_never, false, true);
 		choose(may_fence, false, true);
+		choose(may_revert, false, true);
 		choose(forget_s, false, true);
 		choose(forget_d, false, true);
 #if CHECK == 4
 		s_crashes + d_crashes + losses + may_abort_s + may_abort_d + s_may_die + d_may_die + may_fail +
-			may_refuse + may_stop + may_cont + may_leave + may_leave_d + s_never + d_never + may_fence <= FAULTS;
+			may_refuse + may_stop + may_cont + may_leave + may_leave_d + s_never + d_never + may_fence + may_revert <= FAULTS;
 #endif
 		run Source();
 		run Destination();

@@ -31,7 +31,7 @@ enum cont_result { CONT_NONE, CONT_RAN, CONT_REFUSED };
 struct side {
 	uint8_t up, state, peer, disk;
 	uint8_t alive, restarted, end_sent, shut_released;
-	uint8_t finished, forgot, destroyed;
+	uint8_t finished, forgot, destroyed, revertible;
 	uint8_t todo[HO_ACTIONS_MAX], n_todo;	  /* action + 1, next one first */
 	uint8_t completed, failed, resumed, cont; /* events of QEMU that wait to be read */
 	uint8_t held;				  /* source: ACT_HOLD_QEMU is done, and what QEMU said is read next */
@@ -47,6 +47,7 @@ struct world {
 	uint8_t dst_ran;  /* the destination guest ran */
 	uint8_t forced;	  /* a person decided: may give up a guest, may not make two */
 	uint8_t fenced;	  /* a person had the copy started while the source's host was down */
+	uint8_t reverted; /* a person wants the guest back as it was when it was handed over */
 };
 
 static struct {
@@ -105,6 +106,7 @@ static void pack(struct side *s, const struct handoff *h)
 	s->end_sent = h->end_sent;
 	s->shut_released = h->shut_released;
 	s->finished = h->finished;
+	s->revertible = h->revertible;
 }
 
 static struct handoff unpack(const struct side *s, enum handoff_role role)
@@ -116,7 +118,8 @@ static struct handoff unpack(const struct side *s, enum handoff_role role)
 				.restarted = s->restarted,
 				.end_sent = s->end_sent,
 				.shut_released = s->shut_released,
-				.finished = s->finished};
+				.finished = s->finished,
+				.revertible = s->revertible};
 }
 
 /* -EPROTO leaves the world as it was. */
@@ -174,7 +177,11 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 	case ACT_JOURNAL:
 		s->disk = s->state;
 		if (s->disk == HO_DST_NOVM)
-			RULE(w, !w->dst_ran || w->forced);
+			RULE(w, !w->dst_ran || w->forced || w->reverted);
+		if (s->disk == HO_SRC_REVERTING) {
+			RULE(w, w->dst_ran && w->src_vm != S_RUN);
+			w->reverted = 1;
+		}
 		if (s->disk == HO_SRC_COMMITTED)
 			RULE(w, w->held || w->src_vm == S_DEAD); /* what comes back to life later has not run until now */
 		if (s->disk == HO_SRC_COMMITTED)
@@ -190,14 +197,14 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		w->shut_out = 1;
 		break;
 	case ACT_HOLD_QEMU:
-		RULE(w, w->s[SRC].disk == HO_SRC_BEGUN || w->s[SRC].disk == HO_SRC_COMMITTED);
+		RULE(w, w->s[SRC].disk == HO_SRC_BEGUN || w->s[SRC].disk == HO_SRC_COMMITTED || w->s[SRC].disk == HO_SRC_REVERTING);
 		w->held = 1;
 		s->held = s->disk == HO_SRC_BEGUN;
 		break;
 	case ACT_CONT_SOURCE:
 		RULE(w, s->disk == HO_SRC_ABORTED);
 		RULE(w, take_back_allowed(w) || w->forced);
-		RULE(w, !w->dst_ran || w->forced);
+		RULE(w, !w->dst_ran || w->forced || w->reverted);
 		if (w->src_vm != S_DEAD)
 			src_resumes(w);
 		break;
@@ -220,7 +227,7 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		s->cont = CONT_RAN;
 		break;
 	case ACT_END_DESTINATION_QEMU:
-		RULE(w, !w->dst_ran || w->forced);
+		RULE(w, !w->dst_ran || w->forced || w->reverted);
 		w->dst_vm = D_DEAD;
 		break;
 	case ACT_REMOVE_SCAFFOLDING:
@@ -228,7 +235,8 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		break;
 	case ACT_UNDECIDED:
 		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) ||
-				(s->disk == HO_SRC_BEGUN && s->restarted && w->src_vm == S_DEAD));
+				((s->disk == HO_SRC_BEGUN || s->disk == HO_SRC_REVERTING) && s->restarted && w->src_vm == S_DEAD) ||
+				(s->disk == HO_SRC_ABORTED && w->reverted)); /* by a STARTED that overtook NOVM, as on no connection */
 		break;
 	case ACT_FINISHED:
 		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED || s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
@@ -317,6 +325,7 @@ static enum location guest_location(enum handoff_state src, enum handoff_state d
 		[HO_SRC_COMMITTED] = { U,    U,       U,    D,      D,   B,   B },
 		[HO_SRC_RELEASED] =  { U,    U,       D,    D,      D,   U,   U },
 		[HO_SRC_ABORTED] =   { A,    A,       U,    U,      U,   A,   A },
+		[HO_SRC_REVERTING] = { U,    U,       U,    D,      D,   B,   B },
 	/* clang-format on */
 #undef A
 #undef B
@@ -326,7 +335,7 @@ static enum location guest_location(enum handoff_state src, enum handoff_state d
 	/* The destination cannot be asked. */
 	static const enum location alone[] = {
 		[HO_NONE] = AT_UNDECIDED,	    [HO_SRC_BEGUN] = AT_SOURCE,	  [HO_SRC_COMMITTED] = AT_UNDECIDED,
-		[HO_SRC_RELEASED] = AT_DESTINATION, [HO_SRC_ABORTED] = AT_SOURCE,
+		[HO_SRC_RELEASED] = AT_DESTINATION, [HO_SRC_ABORTED] = AT_SOURCE, [HO_SRC_REVERTING] = AT_UNDECIDED,
 	};
 
 	if (src != HO_NONE && !handoff_state_of_role(src, HO_SOURCE))
@@ -350,7 +359,7 @@ static void check(const struct world *w)
 	if (w->fenced && w->dst_ran)
 		RULE(w, w->s[SRC].disk != HO_SRC_ABORTED);
 	if (at == AT_SOURCE || at == AT_SOURCE_PAUSED)
-		RULE(w, !w->dst_ran);
+		RULE(w, !w->dst_ran || w->reverted);
 	if (at == AT_SOURCE_PAUSED)
 		RULE(w, !src_runs(w) || w->s[SRC].forgot);
 	if (at == AT_DESTINATION)
@@ -417,6 +426,8 @@ static void explore_agent(const struct world *w, enum handoff_role role)
 		return;
 	EVENT(role, EV_RESEND);
 	EVENT(role, EV_ABORT);
+	EVENT(role, EV_KEEP);
+	EVENT(role, EV_REVERT);
 	if (s->finished)
 		NEXT(role ? "dst forget" : "src forget", {
 			crash(&n, role);
@@ -554,6 +565,8 @@ static bool settle_agent(struct world *w, enum handoff_role role)
 		w->end_out = 1;
 	} else if (role == DST && w->end_out && w->dst_vm == D_PAUSED && s->state == HO_DST_BEGUN) {
 		step(w, DST, EV_PREPARED_OK, HO_NONE);
+	} else if (role == SRC && s->revertible && s->state == HO_SRC_COMMITTED && s->peer == HO_DST_STARTED) {
+		step(w, SRC, EV_KEEP, HO_NONE); /* nobody wanted it back in time */
 	} else {
 		return moved;
 	}
@@ -578,7 +591,7 @@ static bool at_rest(const struct side *s)
 static void settle(const struct world *from, bool stale)
 {
 	struct world w = *from;
-	enum { IN_BEGUN_UNKNOWN = 1, IN_START_UNKNOWN = 2 } undecided = 0;
+	enum { IN_BEGUN_UNKNOWN = 1, IN_START_UNKNOWN = 2, IN_REVERTING_UNKNOWN = 3 } undecided = 0;
 	uint16_t had[2];
 
 	if (!stale)
@@ -615,6 +628,8 @@ static void settle(const struct world *from, bool stale)
 	if ((w.s[SRC].disk == HO_SRC_COMMITTED || (w.fenced && w.s[SRC].disk == HO_SRC_BEGUN)) && w.s[DST].disk == HO_DST_START &&
 	    (w.s[DST].restarted || w.dst_vm == D_DEAD))
 		undecided = IN_START_UNKNOWN;
+	if (w.s[SRC].disk == HO_SRC_REVERTING && w.src_vm == S_DEAD)
+		undecided = IN_REVERTING_UNKNOWN;
 	if (!undecided && !(at_rest(&w.s[SRC]) && at_rest(&w.s[DST]))) {
 		print_world(&w);
 		violated(from, "an agent never comes to rest");
@@ -625,6 +640,8 @@ static void settle(const struct world *from, bool stale)
 	 * the move off. */
 	if (stale && from->src_vm == S_DEAD && (!from->s[SRC].up || from->s[SRC].restarted))
 		return;
+	if (!undecided && w.reverted && !src_runs(&w))
+		RULE(from, from->src_vm == S_DEAD);
 	if (!undecided && !src_runs(&w) && !w.dst_ran) {
 		RULE(from, from->src_vm == S_DEAD);
 		/* The only copy then is the destination's: it must have been incomplete, out of
@@ -634,7 +651,7 @@ static void settle(const struct world *from, bool stale)
 	}
 }
 
-static void explore(bool persons, size_t cap)
+static void explore(bool persons, bool revertible, size_t cap)
 {
 	static const char *const places[] = {[AT_SOURCE] = "source",
 					     [AT_SOURCE_PAUSED] = "source-paused",
@@ -653,6 +670,7 @@ static void explore(bool persons, size_t cap)
 	x.label = xcalloc(cap, sizeof(*x.label));
 	x.table = xcalloc(x.table_size, sizeof(*x.table));
 	handoff_init(&h, SRC);
+	h.revertible = revertible;
 	pack(&first.s[SRC], &h);
 	handoff_init(&h, DST);
 	pack(&first.s[DST], &h);
@@ -683,13 +701,19 @@ static void explore(bool persons, size_t cap)
 static void guest_never_runs_twice_and_is_never_lost_whatever_fails(void **state)
 {
 	(void)state;
-	explore(false, 4000000);
+	explore(false, false, 4000000);
 }
 
 static void guest_never_runs_twice_when_persons_fence_dead_hosts(void **state)
 {
 	(void)state;
-	explore(true, 4000000);
+	explore(true, false, 4000000);
+}
+
+static void guest_is_had_back_at_a_persons_wish_and_never_runs_twice(void **state)
+{
+	(void)state;
+	explore(false, true, 8000000);
 }
 
 /* ---- single steps, as documentation
@@ -856,6 +880,43 @@ static void start_with_qemu_gone_is_undecided_never_novm(void **state)
 	expect(&d, EV_CONT_FAILED_NEVER_RAN, 0, HO_DST_START, "SEND_STATE UNDECIDED");
 }
 
+static void a_guest_that_was_started_there_is_had_back(void **state)
+{
+	struct handoff s, d;
+
+	(void)state;
+	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
+	s.revertible = true;
+	refuse(&s, EV_REVERT, 0); /* it may not run there */
+	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_STARTED, true), 0);
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_COMMITTED, "");
+	expect(&s, EV_REVERT, 0, HO_SRC_REVERTING, "JOURNAL SEND_STATE");
+	refuse(&s, EV_ABORT, 0);
+	refuse(&s, EV_KEEP, 0);
+	expect(&d, EV_PEER, HO_SRC_REVERTING, HO_DST_NOVM, "JOURNAL END_DESTINATION_QEMU SEND_STATE");
+	expect(&s, EV_PEER, HO_DST_NOVM, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
+	expect(&d, EV_PEER, HO_SRC_ABORTED, HO_DST_ABORTED, "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
+	/* One that has gone here meanwhile: what runs there is all that there is. */
+	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_REVERTING, false), 0);
+	expect(&s, EV_RECOVER, 0, HO_SRC_REVERTING, "UNDECIDED");
+}
+
+static void a_guest_that_was_started_there_is_kept_there(void **state)
+{
+	struct handoff s;
+
+	(void)state;
+	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
+	s.revertible = true;
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_COMMITTED, "");
+	expect(&s, EV_KEEP, 0, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
+	/* That may be said before it runs there; and an agent that comes later waits for nobody. */
+	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
+	s.revertible = true;
+	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "");
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
+}
+
 static void restarted_destination_aborts_unless_prepared(void **state)
 {
 	struct handoff d;
@@ -896,10 +957,13 @@ int main(void)
 		cmocka_unit_test(only_a_durable_novm_gives_a_committed_guest_back),
 		cmocka_unit_test(a_persons_word_starts_what_was_promised),
 		cmocka_unit_test(start_with_qemu_gone_is_undecided_never_novm),
+		cmocka_unit_test(a_guest_that_was_started_there_is_had_back),
+		cmocka_unit_test(a_guest_that_was_started_there_is_kept_there),
 		cmocka_unit_test(restarted_destination_aborts_unless_prepared),
 		cmocka_unit_test(names_go_there_and_back),
 		cmocka_unit_test(guest_never_runs_twice_and_is_never_lost_whatever_fails),
 		cmocka_unit_test(guest_never_runs_twice_when_persons_fence_dead_hosts),
+		cmocka_unit_test(guest_is_had_back_at_a_persons_wish_and_never_runs_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
