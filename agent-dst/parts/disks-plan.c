@@ -192,6 +192,13 @@ static int check_identity(const json_t *o, const char *path, struct err *e)
 				 path, here, there);
 }
 
+static int only_with_memory(const struct disks *ds, const char *name, struct err *e)
+{
+	return target_has_state(ds->target)
+		       ? 0
+		       : err_set(e, ENOTSUP, "disk %s can stay where it is only in a move of a running guest with its memory", name);
+}
+
 /* The source's user says that it is the same from here. It stands in the command line, which is left as it is there. */
 static int plan_by_word(struct disks *ds, const json_t *o, struct err *e)
 {
@@ -199,8 +206,8 @@ static int plan_by_word(struct disks *ds, const json_t *o, struct err *e)
 
 	if (!name || !json_text(o, "node") || !json_text(o, "format"))
 		return err_set(e, EPROTO, "the source's description of a disk is incomplete");
-	if (!target_has_state(ds->target))
-		return err_set(e, ENOTSUP, "disk %s can stay where it is only in a move of a running guest with its memory", name);
+	if (only_with_memory(ds, name, e))
+		return -e->code;
 	if (json_is_true(json_object_get(o, "device")) && check_identity(o, name, e))
 		return -e->code;
 	ds->stay[ds->stays++] = (struct staying_disk){.object = (uint32_t)json_integer_value(json_object_get(o, "object")),
@@ -217,6 +224,8 @@ static int plan_staying(struct disks *ds, const json_t *o, struct err *e)
 	const char *path = may_stay_at(ds, o);
 	bool told = json_is_true(json_object_get(o, "shared"));
 
+	if (told && only_with_memory(ds, json_text(o, "real_path") ?: "?", e))
+		return -e->code;
 	if (!path || !image_is_marked(path, json_integer_value(json_object_get(o, "mark"))))
 		return told ? err_set(e, ENOENT,
 				      "disk %s is to stay where it is, and it cannot be seen from the destination that %s there is the same "
