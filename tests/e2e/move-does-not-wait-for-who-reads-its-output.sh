@@ -1,5 +1,5 @@
 #!/bin/bash
-# A terminal that is full and that nobody reads, one at which Ctrl-Z is pressed, a pipe that nobody reads and one that is closed: the
+# A terminal that is full and that nobody reads, one at which Ctrl-Z is pressed, one that another program has (stty tostop), a pipe that nobody reads and one that is closed: the
 # guest moves, status answers, and SIGTERM rolls back. What was said can be read afterwards, the result last.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
@@ -61,6 +61,10 @@ unread pty
 switch_and_verify
 reader_gets 0
 grep -qa 'migrated: the guest runs at the destination' "$DIR/output" || fail "the result cannot be read: $(tail -n 3 "$DIR/output")"
+
+unread background
+switch_and_verify
+reader_gets 0
 
 unread pipe --json=fine
 switch_and_verify

@@ -25,6 +25,10 @@ begin() { # while_disks|while_ram
 	"$1"
 }
 
+newest_without_id() {
+	qmp "$(free_monitor a)" '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral-anon"}}' | grep -o 'device\[[0-9]*\]' | sort -V | tail -n 1
+}
+
 truncate -s 1M "$DIR/first.iso" "$DIR/second.iso"
 guest_a -device qemu-xhci -device usb-tablet,id=tablet -device virtio-scsi-pci,id=bus -drive "file=$DIR/first.iso,format=raw,if=none,id=cd0,media=cdrom" -device scsi-cd,drive=cd0,id=cd
 
@@ -94,6 +98,13 @@ ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED # 
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 rolled_back tablet
 ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}' # as it was
+
+# One without an id has no name but its place in QEMU.
+begin while_disks
+ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "port": "2"}}'
+vmferry set "${GUEST_PID[a]}" bwlimit=0
+rolled_back "plugged a device in or out"
+ask '{"execute": "device_del", "arguments": {"id": "/machine/peripheral-anon/'"$(newest_without_id)"'"}}' DEVICE_DELETED
 
 begin while_ram
 ask '{"execute": "migrate_cancel"}'

@@ -1,6 +1,6 @@
 #!/bin/bash
 # While its disks are copied somebody migrates the guest away by QEMU itself: the move ends, the copy that stands still here is not set
-# going again, and nobody is told that it is merely paused.
+# going again, and nobody is told that it is merely paused. One that is still under way when the move is rolled back goes on.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 ask() { # COMMAND-JSON
@@ -13,8 +13,27 @@ off() { # CAPABILITY...
 	ask "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":[${list#,}]}}"
 }
 
+migration() { # prints its status
+	qmp "$(free_monitor a)" '{"execute": "query-migrate"}' | grep -o '"status": "[^"]*"' | cut -d'"' -f4
+}
+
 guest_a
 to_local
+move_start a local "${SLOW_DISKS[@]}"
+while_disks
+off multifd pause-before-switchover switchover-ack return-path
+ask '{"execute": "migrate", "arguments": {"uri": "exec:exec sleep 1000"}}'
+wait_for 10 eval '[[ $(migration) == active ]]' || fail "somebody's migration is $(migration)"
+vmferry cancel "${GUEST_PID[a]}"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
+assert_eq "$(migration)" active "somebody's migration"
+[[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"
+ask '{"execute": "migrate_cancel"}'
+kill_now "$(pgrep -P "${GUEST_PID[a]}" -x sleep)"
+wait_for 10 eval '[[ $(migration) == cancelled ]]' || fail "somebody's migration is $(migration)"
+recover 1
+assert_at_source
+
 move_start a local "${SLOW_DISKS[@]}"
 while_disks
 off multifd pause-before-switchover switchover-ack return-path

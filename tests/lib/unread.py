@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""unread.py pty|pipe|closed OUTPUT COMMAND...: runs COMMAND with an output that nobody reads and that is full from the start (closed:
-whose reader is gone). With pty it is the command's controlling terminal, and Ctrl-Z is pressed. Says the command's pid; what comes
+"""unread.py pty|background|pipe|closed OUTPUT COMMAND...: runs COMMAND with an output that nobody reads and that is full from the start
+(closed: whose reader is gone). With pty it is the command's controlling terminal, and Ctrl-Z is pressed; with background, another
+program has that, and who writes to it is stopped (stty tostop). Says the command's pid; what comes
 after a line on standard input is read into the file OUTPUT. Exits as the command does."""
 import fcntl, os, pty, signal, sys, termios, tty
 
 kind, output, command = sys.argv[1], sys.argv[2], sys.argv[3:]
-ours, theirs = pty.openpty() if kind == "pty" else os.pipe()
-if kind == "pty":
+terminal = kind in ("pty", "background")
+ours, theirs = pty.openpty() if terminal else os.pipe()
+if terminal:
     tty.setraw(theirs)
     attributes = termios.tcgetattr(theirs)
-    attributes[3] |= termios.ISIG
+    attributes[3] |= termios.ISIG | (termios.TOSTOP if kind == "background" else 0)
     termios.tcsetattr(theirs, termios.TCSANOW, attributes)
     filler = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
 else:
@@ -28,7 +30,7 @@ os.close(filler)
 shell = os.fork()
 if not shell:
     os.setsid()
-    if kind == "pty":
+    if terminal:
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     child = os.fork()
@@ -36,6 +38,7 @@ if not shell:
         os.setpgid(0, 0)
         if kind == "pty":
             os.tcsetpgrp(theirs, os.getpid())
+        if terminal:
             os.dup2(theirs, 0)
         signal.signal(signal.SIGTTOU, signal.SIG_DFL)
         os.dup2(theirs, 1)
