@@ -30,9 +30,10 @@ int revert_agreed(const struct transfer *t, struct err *e)
 	if (!t->opt->revert_within_s)
 		return 0;
 	if (!json_is_true(json_object_get(t->plan, "revertible")))
-		return err_set(e, ENOTSUP,
-			       "the destination's vmferry is an older one, which gives no guest back: move without --revert-within, or install "
-			       "the same version there");
+		return err_set(
+			e, ENOTSUP,
+			"the destination's vmferry is an older one, which gives no guest back: move without --revert-within, or install "
+			"the same version there");
 	if (t->disks.stays)
 		return err_set(e, ENOTSUP,
 			       "both hosts use %s, and what the guest writes to it at the destination cannot be undone: move without "
@@ -84,7 +85,8 @@ static int keep(struct transfer *t, struct err *e)
 	revert_end(t);
 	if (reach(t))
 		return attempt_step(&t->a, EV_KEEP, HO_NONE, e);
-	err_set(&t->end.why, EHOSTUNREACH, "the guest was started at the destination, which cannot be reached any more: it is held here still");
+	err_set(&t->end.why, EHOSTUNREACH,
+		"the guest was started at the destination, which cannot be reached any more: it is held here still");
 	conductor_finish(&t->a.con);
 	return 0;
 }
@@ -96,13 +98,15 @@ static int revert(struct transfer *t, struct err *e)
 		return 0;
 	}
 	if (!reach(t)) {
-		report_notice(&t->report,
-			      "the guest is not had back, as the destination cannot be reached, and it may run there. Should that host be gone "
-			      "for good: Ctrl-C here, then vmferry recover %s --peer-is-fenced",
-			      t->src.guest.name);
+		report_notice(
+			&t->report,
+			"the guest is not had back, as the destination cannot be reached, and it may run there. Should that host be gone "
+			"for good: Ctrl-C here, then vmferry recover %s --peer-is-fenced",
+			t->src.guest.name);
 		return 0;
 	}
-	err_set(&t->end.why, ECANCELED, "had back as it was when it was handed over, as asked: what it did at the destination since is lost");
+	err_set(&t->end.why, ECANCELED,
+		"had back as it was when it was handed over, as asked: what it did at the destination since is lost");
 	if (attempt_step(&t->a, EV_REVERT, HO_NONE, e)) { /* what has happened is the next event */
 		t->end.why.code = 0;
 		report_notice(&t->report, "the guest is not had back: %s", e->msg);
@@ -143,5 +147,6 @@ json_t *revert_request(struct transfer *t, bool back)
 					 ? "too late: what becomes of the guest is decided already"
 					 : "the guest does not run at the destination yet: vmferry cancel rolls the move back");
 	conductor_put(&t->a.con, event_new(EVENT_USER, back ? ORDER_REVERT : ORDER_KEEP, NULL, 0));
-	return json_pack("{s:s}", "ok", back ? "having the guest back as it was when it was handed over" : "the guest stays at the destination");
+	return json_pack("{s:s}", "ok",
+			 back ? "having the guest back as it was when it was handed over" : "the guest stays at the destination");
 }

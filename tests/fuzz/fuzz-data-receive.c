@@ -2,7 +2,7 @@
  * fuzz-data-receive.c: libFuzzer on a destination's data channel: objects, DATA, rounds, deltas, digests.
  *
  * A whole receiver with its thread. The disk is a small file; RAM is one block of a forked child and whatever blocks
- * the input announces, which are held here. With OPAQUE in the first byte it is a channel of an opaque stream, and a QEMU, of which this file
+ * the input announces, which are held here; with MAPPED in the first byte it is a mapping. With OPAQUE in the first byte it is a channel of an opaque stream, and a QEMU, of which this file
  * is the stand-in, takes what comes and answers the end of the input; then it may also be that its connection has ended, or that the
  * main stream is waited for, and whoever is above the channels would end them. However the input goes, the channel is lost in the end, with a reason, and
  * nothing is called complete.
@@ -23,6 +23,7 @@
 #define KEY_BYTE   7
 #define OBJECTS	   1 /* settings: as every move begins */
 #define OPAQUE	   2
+#define MAPPED	   4
 #define DISK_BYTES (1 * MIB)
 #define RAM_BYTES  (1 * MIB)
 
@@ -31,6 +32,7 @@ static struct queue events;
 static struct receive_shared shared;
 static struct host_block block = {.name = "pc.ram", .max_bytes = RAM_BYTES};
 static struct ram_place *place;
+static uint8_t *mapping; /* of the block, where it is mapped */
 static bool lost;
 
 static void on_events(struct queue *q)
@@ -69,6 +71,10 @@ static void start_child(void)
 			pause();
 	}
 	place->pagemap_fd = -1;
+	block.fd = memfd_create("ram", MFD_CLOEXEC);
+	require(block.fd >= 0 && !ftruncate(block.fd, RAM_BYTES));
+	mapping = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, block.fd, 0);
+	require(mapping != MAP_FAILED);
 }
 
 /* What one input announced does not stay for the next. */
@@ -273,7 +279,7 @@ static void write_seeds(void)
 		{"held-zero", OBJECT_RAM_BASE + 1, CODEC_ZERO, PAGE_SHIFT},
 		{"stream", OBJECT_STREAM_BASE, CODEC_RAW, STREAM_SHIFT},
 	};
-	static const uint8_t runs[] = {0, 2};
+	static const uint8_t runs[] = {0, 2}, mapped[] = {CODEC_RAW, CODEC_ZERO};
 	static uint8_t script[65536], one[256];
 	size_t i;
 
@@ -289,6 +295,13 @@ static void write_seeds(void)
 
 	write_lies();
 	write_opaque();
+	for (i = 0; i < ARRAY_LEN(mapped); i++) {
+		struct writer w = writer_of(script, sizeof(script));
+
+		write_u8(&w, OBJECTS | MAPPED);
+		data_record(&w, OBJECT_RAM_BASE, mapped[i], PAGE_SHIFT, 1);
+		seed_write(i ? "mapped-zero" : "mapped", script, writer_len(&w));
+	}
 	for (i = 0; i < ARRAY_LEN(also); i++) {
 		struct writer w = writer_of(script, sizeof(script));
 
@@ -386,6 +399,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	int fd[2];
 
 	opaque = n && p[0] & OPAQUE;
+	place->mapped = n && p[0] & MAPPED;
+	block.map = place->mapped ? mapping : NULL;
 	shared.incoming = opaque ? incoming : NULL;
 	shared.streams = opaque;
 	len = n && p[0] & OBJECTS ? preamble(script, opaque) : 0;

@@ -23,7 +23,7 @@ static struct {
 	unsigned lingers;    /* query-yank shows a migration for so many further questions */
 	unsigned cancelling; /* query-migrate says so for so many further questions */
 	unsigned cancels;
-	bool old; /* has no query-yank */
+	bool old;  /* has no query-yank */
 	bool mute; /* does not answer query-migrate */
 } qemu;
 
