@@ -355,7 +355,7 @@ static int check_all_alone(struct target *t, struct err *e)
 }
 
 /* QEMU accepts us when it comes to it. */
-static int wait_until_alone(struct target *t, struct err *e)
+int monitors_wait_until_alone(struct target *t, struct err *e)
 {
 	uint64_t until = now_ns() + CONNECT_MS * 1000000ULL;
 	struct err step;
@@ -379,7 +379,7 @@ int monitors_hide(struct target *t, struct err *e)
 		r = occupy_ports(t, chardevs, e);
 	json_decref(chardevs);
 	if (!r)
-		r = wait_until_alone(t, e);
+		r = monitors_wait_until_alone(t, e);
 	return r ? r : qmp_call(t->qmp, "stop", NULL, NULL, e);
 }
 

@@ -18,6 +18,8 @@ int monitors_hide(struct target *t, struct err *e);
 int monitors_show(const char *dir, struct err *e);
 /* They are of no use any more: QEMU has ended. */
 int monitors_remove(const char *dir, struct err *e);
+/* QEMU says of each that it is ours, now or in a moment. -EBUSY: one is not; -ENOTSUP: as above. */
+int monitors_wait_until_alone(struct target *t, struct err *e);
 /* TCP ports are free for others. */
 void monitors_let_go(struct target *t);
 /* Pure. False: this is no listening socket. */

@@ -6,6 +6,14 @@
 #include <cmocka.h>
 
 #include "../../agent-dst/parts/monitors.h"
+#include "net.h"
+
+#include "../lib/played-qemu.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
 
 static void expect(const char *filename, bool is_unix, bool connected, const char *address, const char *peer)
 {
@@ -100,12 +108,72 @@ static void monitors_are_known_by_their_labels(void **state)
 		expect_monitor(others[i], line, false);
 }
 
+/* ---- a monitor on a TCP port, of a QEMU that serves who has connected when it comes to it ---- */
+
+static struct {
+	unsigned late; /* for so many questions it serves nobody yet */
+	int port;      /* of the one that it serves then */
+} qemu;
+
+static json_t *chardevs(const char *command, const json_t *args)
+{
+	AUTO_FREE char *filename = qemu.late ? xstrdup("disconnected:tcp:127.0.0.1:4444,server=on")
+					     : xasprintf("tcp:127.0.0.1:4444,server=on <-> 127.0.0.1:%d", qemu.port);
+
+	(void)args;
+	if (!strcmp(command, "qmp_capabilities"))
+		return done(json_object());
+	if (strcmp(command, "query-chardev"))
+		return error("what is that?");
+	qemu.late -= qemu.late > 0;
+	return done(json_pack("[{s:s,s:s,s:b}]", "label", "compat_monitor0", "filename", filename, "frontend-open", 1));
+}
+
+/* ours: it is we whom QEMU serves. */
+static int wait_for_it(unsigned late, bool ours)
+{
+	struct attempt a = {.handing_off = false};
+	struct target t = {.part = {.a = &a}, .qmp_path = (char *)"/run/ours.qmp", .dir = (char *)"/nowhere"};
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	qemu.late = late;
+	qemu.port = net_local_port(fd) + !ours;
+	assert_int_equal(played_begin(chardevs), 0);
+	a.loop = loop;
+	t.qmp = q;
+	t.occupied[t.occupied_count++] = fd;
+	r = monitors_wait_until_alone(&t, &e);
+	played_end();
+	close(fd);
+	return r;
+}
+
+static void a_qemu_that_serves_us_late_is_waited_for(void **state)
+{
+	(void)state;
+	assert_int_equal(wait_for_it(0, true), 0);
+	assert_int_equal(wait_for_it(5, true), 0);
+	assert_int_equal(qemu.late, 0);
+}
+
+static void who_was_quicker_is_not(void **state)
+{
+	(void)state;
+	assert_int_equal(wait_for_it(0, false), -EBUSY);
+	assert_non_null(strstr(e.msg, "somebody else is connected to the monitor 127.0.0.1:4444"));
+	assert_int_equal(wait_for_it(5, false), -EBUSY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listening_sockets_are_taken_apart),
 		cmocka_unit_test(what_does_not_listen_is_left_alone),
 		cmocka_unit_test(monitors_are_known_by_their_labels),
+		cmocka_unit_test(a_qemu_that_serves_us_late_is_waited_for),
+		cmocka_unit_test(who_was_quicker_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
