@@ -114,7 +114,7 @@ static int revert(struct transfer *t, struct err *e)
 	}
 	t->end.user_cancelled = true;
 	revert_end(t);
-	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
+	loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* then another agent there is asked */
 	return 0;
 }
 

@@ -1,0 +1,66 @@
+#!/bin/bash
+# tests/faults/revert.sh WHEN WHO WHAT: a guest that runs at the destination is had back (--revert-within), and at that moment of it, or before
+# ("there"), one of the processes is killed, stopped for five seconds, or stopped for ever. It may stay there, too, but runs once.
+. "$(dirname "$0")/cell.sh"
+WHEN=$1 WHO=$2 WHAT=$3
+RECONNECT_S=8
+MOVE_OPTIONS=(--revert-within 1h)
+
+want_it_back() {
+	timeout 20 "$BIN/vmferry" revert a >/dev/null 2>&1 || note "it is not had back"
+}
+
+# Whoever waits for it in vain lets it stay.
+somebody_acts() {
+	note "somebody lets it stay"
+	release_stopped
+	kill -INT "$MOVE_PID" 2>/dev/null || true
+}
+
+# What it did there it does here again, if it is here.
+assert_beats_once() {
+	local consoles=("$DIR/a.console")
+	[[ $where == source ]] || consoles+=("$REAL_TO/a.console")
+	[[ -z $(cat "${consoles[@]}" | tr -d '\r' | { grep -aE '^hb [0-9]+ [0-9]+$' || true; } | sort | uniq -d) ]] || fail "the guest ran twice"
+}
+
+strike() {
+	pid=$(pid_of "$WHO")
+	[[ -n $pid ]] || absent "there is no $WHO at that moment"
+	case $WHAT in
+	kill) kill_it "$WHO" "$pid" ;;
+	stop*)
+		kill -STOP "$pid" 2>/dev/null || absent "$WHO has ended"
+		if [[ $WHAT == stop5 ]]; then
+			wait_ms 5000
+			kill -CONT "$pid" 2>/dev/null || true
+		else
+			STOPPED+=("$pid")
+		fi
+		[[ $pid != "$AT_FAULT" ]] || AT_FAULT=
+		;;
+	*) fail "what is $WHAT?" ;;
+	esac
+}
+
+cell_begins
+[[ $WHEN == there ]] || fault "$WHEN" stop
+to_listener
+move_start a "$DEST" "${MOVE_OPTIONS[@]}"
+REAL_TO=$TO
+wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+if [[ $WHEN == there ]]; then
+	strike
+	want_it_back
+else
+	want_it_back
+	wait_for 40 reached || fail "$WHEN is not reached: $(tail -n 3 "$DIR/move.log")"
+	[[ -s $DIR/fault ]] || absent "there is no $WHEN"
+	AT_FAULT=$(<"$DIR/fault")
+	wait_for 10 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $WHEN"
+	unset VMFERRY_FAULT
+	strike
+fi
+go_on
+settle
+verdict
