@@ -53,6 +53,13 @@ static json_t *plan_afterwards(const struct transfer *t)
 {
 	json_t *list = json_array();
 
+	if (t->opt->revert_within_s) {
+		AUTO_FREE char *held = xasprintf(
+			"for %u s after it has begun to run there the guest is held here, and can be had back as it was: vmferry revert",
+			t->opt->revert_within_s);
+
+		json_array_append_new(list, json_string(held));
+	}
 	if (t->unit.autostart.note)
 		json_array_append_new(list, json_string(t->unit.autostart.note));
 	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));

@@ -20,6 +20,7 @@ to_listener
 
 # Had back: what runs there is ended, and nothing of it stays.
 moved_for_now
+assert_result 'any("for 3600 s" in line for line in plan["afterwards"])' "the plan"
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 held=$(sha256sum <"$DIR/a.raw")
 GUEST_AT[a]=$TO
