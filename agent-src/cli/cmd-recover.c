@@ -1,6 +1,7 @@
 /* cmd-recover.c: vmferry recover and vmferry journal. */
 #include "again.h"
 #include "cmd.h"
+#include "control.h"
 #include "dest-options.h"
 #include "export-undo.h"
 #include "journal.h"
@@ -419,7 +420,9 @@ int cmd_recover(int argc, char **argv)
 	}
 	o.state_dir = state;
 	o.runtime_dir = runtime;
-	return settle_all(&o, &asked);
+	r = settle_all(&o, &asked);
+	control_sweep(runtime);
+	return r;
 }
 
 /* Unfinished journals. Of those that begin a move from here: which it is, in the words that recover takes. */

@@ -373,3 +373,20 @@ size_t control_list(const char *runtime_dir, pid_t **pids)
 		closedir(d);
 	return n;
 }
+
+void control_sweep(const char *runtime_dir)
+{
+	AUTO_CLOSE int lock = -1;
+	struct sockaddr_un sa;
+	pid_t *pids = NULL;
+	struct err e;
+	size_t n, i;
+
+	if (dir_lock_patiently(runtime_dir, &lock, now_ns() + DYING_MS * 1000000ULL, &e))
+		return;
+	n = control_list(runtime_dir, &pids);
+	for (i = 0; i < n; i++)
+		if (!socket_path(runtime_dir, pids[i], &sa, &e) && !answers(&sa))
+			unlink(sa.sun_path);
+	free(pids);
+}

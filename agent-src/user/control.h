@@ -32,5 +32,7 @@ int control_call(const char *runtime_dir, pid_t guest, const json_t *request, js
 		 void *ctx, struct err *e);
 /* Pids of guests with a move under way here; malloc'ed. */
 size_t control_list(const char *runtime_dir, pid_t **pids);
+/* Removes what agents that died have left: sockets at which nobody listens. */
+void control_sweep(const char *runtime_dir);
 
 #endif

@@ -179,12 +179,31 @@ static void agent_that_stands_still_has_its_place(void **state)
 	loop_free(l);
 }
 
+static void what_died_is_swept_away_and_what_lives_stays(void **state)
+{
+	struct control *c;
+	struct loop *l;
+	struct err e;
+
+	(void)state;
+	leave_stale_socket();
+	control_sweep(dir);
+	assert_int_equal(access(socket_file, F_OK), -1);
+	assert_int_equal(loop_new(&l, 64, &e), 0);
+	assert_int_equal(control_open(&c, l, dir, GUEST, say_pid, NULL, &e), 0);
+	control_sweep(dir);
+	assert_int_equal(access(socket_file, F_OK), 0);
+	control_close(c);
+	loop_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_many_that_begin_at_once_one_goes_on),
 		cmocka_unit_test(socket_of_another_is_not_removed_at_the_end),
 		cmocka_unit_test(agent_that_stands_still_has_its_place),
+		cmocka_unit_test(what_died_is_swept_away_and_what_lives_stays),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
