@@ -1,11 +1,11 @@
 /* outage.c: see outage.h. */
 #include "outage.h"
 #include "log.h"
+#include "resume.h"
 #include "util.h"
 
 #define LOOK_MS	   100
-#define MARGIN_MS  15000 /* the source, if it lives, tells by itself that it has given up */
-#define DECIDED_MS 5000	 /* once the guest is here the journals decide, with whoever comes */
+#define DECIDED_MS 5000 /* once the guest is here the journals decide, with whoever comes */
 
 /* They wait no more: what is told then is what was told when there was no waiting. */
 static void let_go(struct outage *o)
@@ -26,7 +26,7 @@ static bool is_over(const struct outage *o)
 {
 	const struct attempt *a = o->data->a;
 	bool undecided = a->handoff.state == HO_DST_BEGUN || a->handoff.state == HO_DST_PREPARED;
-	uint64_t ms = undecided ? (uint64_t)o->patience_ms + MARGIN_MS : DECIDED_MS;
+	uint64_t ms = undecided ? (uint64_t)o->patience_ms + OUTAGE_MARGIN_MS : DECIDED_MS;
 
 	return now_ns() - o->since_ns > ms * 1000000ULL || (a->journal && journal_wanted(a->journal));
 }

@@ -12,6 +12,7 @@
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
+#include "resume.h"
 #include "util.h"
 
 #include <errno.h>
@@ -20,7 +21,6 @@
 #include <sys/random.h>
 
 #define MONITOR_MS 3000
-#define MARGIN_S   15
 
 /* ---- preparing ---- */
 
@@ -57,7 +57,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 /* For as long as the destination waits for an agent whose network is away. */
 static unsigned guard_patience_s(const struct transfer *t)
 {
-	return t->opt->reconnect_ms / 1000 + MARGIN_S;
+	return (t->opt->reconnect_ms + OUTAGE_MARGIN_MS) / 1000;
 }
 
 int prepare_enter(void *ctx, struct err *e)

@@ -11,6 +11,10 @@
 #include "loop.h"
 #include "queue.h"
 
+/* The destination waits so much longer for a connection than the source does, which tells by itself that it has given up, if it lives; and so
+ * long its guard waits for it. */
+#define OUTAGE_MARGIN_MS 15000
+
 /* Where RESUME was said: answers it. theirs: what the peer said on this link. */
 int resume_answer(struct loop *l, struct channel *c, struct link link, const struct hello *theirs, struct err *e);
 /* Where it was answered, with what the peer has received. */
