@@ -23,6 +23,10 @@ stop_there() { # POINT: the agent there is stopped for ever; returns how many se
 	assert_moved
 }
 
+fault_agent_is_gone() {
+	[[ -z $(state_of "$FAULT_PID") ]]
+}
+
 guest_a
 stop_there src-held
 [[ $TOOK -lt 60 ]] || fail "it took $TOOK s"
@@ -36,6 +40,7 @@ to_listener
 move_start a "$DEST"
 fault_wait
 wait_for 30 grep -q 'trying to reach it again' "$DIR/move.json" || fail "the source does not ask again"
+! wait_for 5 fault_agent_is_gone || fail "an agent that was stopped for a moment was ended" # it has been looked at by then
 fault_continue
 move_wait
 assert_moved

@@ -17,6 +17,7 @@ stop_at() { # POINT [OPTION...]
 	assert_eq "$FAULT_PID" "$MOVE_PID"
 }
 
+RECONNECT_S=60 # while the guest runs the guard waits for longer than that
 guest_a
 for point in src-acknowledge src-pre-switchover src-held; do
 	stop_at "$point"
