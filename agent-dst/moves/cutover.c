@@ -27,6 +27,17 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
+static bool has_begun(const struct transfer *t)
+{
+	return t->recipe && strcmp(t->recipe->how, "cold") && (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE);
+}
+
+/* Of an earlier life none is known that does not live. */
+static bool has_ended(const struct transfer *t)
+{
+	return t->target.qemu.pid > 0 ? !qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time) : !t->a.handoff.qemu_alive;
+}
+
 /* undecided: no agent here will ever know more, so that the source need not ask again. */
 static void tell_state(struct transfer *t, const char *error, bool undecided)
 {
@@ -41,8 +52,8 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination, t->disks.count ? CPU_DISK : CPU_OTHER));
 	if (t->target.qemu.pid > 0)
 		json_object_set_new(detail, "pid", json_integer(t->target.qemu.pid));
-	if (t->target.qemu.pid > 0 && (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE))
-		json_object_set_new(detail, "ended", json_boolean(!qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time)));
+	if (has_begun(t))
+		json_object_set_new(detail, "ended", json_boolean(has_ended(t)));
 	parts_tell(&t->parts, TELL_RESULT, detail);
 	if (json_array_size(t->a.leftovers) + json_array_size(t->a.kept)) {
 		json_t *left = json_copy(t->a.leftovers);
@@ -271,6 +282,20 @@ static bool has_come(const char *journal_path, enum handoff_state peer)
 	return done;
 }
 
+/* Whoever goes on from what is here would be a second one. */
+static int may_not_revert(struct transfer *t, struct err *e)
+{
+	if (!target_is_revertible(&t->target))
+		return err_set(e, EPERM, "it was to stay here");
+	if (t->a.handoff.state != HO_DST_STARTED)
+		return 0;
+	if (target_has_gone_on(&t->target))
+		return err_set(e, EBUSY, "the guest was migrated away from the destination by somebody else: it may run elsewhere");
+	if (has_ended(t) && disks_are_nobody_else_s(&t->disks, e))
+		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");
+	return 0;
+}
+
 static int answer_without_journal(struct transfer *t, enum handoff_state peer)
 {
 	AUTO_FREE char *path = journal_path_of(t);
@@ -310,12 +335,15 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 		t->target.drop_partial = !json_is_true(json_object_get(detail, "keep"));
 	if (!r && !t->a.handing_off)
 		r = take_up(t, attempt, e);
+	if (!r && t->a.handoff.state == HO_DST_NOVM && target_is_revertible(&t->target)) /* the guest has run on them */
+		t->target.drop_partial = true;
 	if (!r && !t->a.journal) {
 		r = answer_without_journal(t, (enum handoff_state)peer);
 	} else if (!r && memcmp(attempt, t->a.id, sizeof(attempt))) {
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
-	} else if (!r && peer == HO_SRC_REVERTING && !target_is_revertible(&t->target)) {
-		r = err_set(e, EPROTO, "the source wants a guest back that was to stay here");
+	} else if (!r && peer == HO_SRC_REVERTING && may_not_revert(t, &why)) {
+		log_error("the source wants the guest back: %s", why.msg);
+		tell_state(t, why.msg, true);
 	} else if (!r) {
 		note_run_state(t, detail);
 		if (died_unstarted(t) && cutover_qemu_dead(t, t->recipe->lost, &why))

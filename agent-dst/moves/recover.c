@@ -114,7 +114,11 @@ static int settled(const struct transfer *t, struct err *e)
 	case HO_DST_DONE:
 		if (t->a.handoff.qemu_alive)
 			return EXIT_DESTINATION;
-		err_set(e, ESRCH, "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
+		err_set(e, ESRCH,
+			t->a.handoff.state == HO_DST_STARTED && target_is_revertible(&t->target)
+				? "it ran here, and its QEMU has ended since; its source holds it, and may have it back: vmferry revert, or "
+				  "vmferry keep, there"
+				: "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
 		return EXIT_UNDECIDED;
 	case HO_DST_ABORTED:
 		json_array_foreach(t->a.kept, i, kept)

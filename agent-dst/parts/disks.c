@@ -351,6 +351,27 @@ int disks_trim(struct disks *ds, struct err *e)
 	return 0;
 }
 
+int disks_are_nobody_else_s(const struct disks *ds, struct err *e)
+{
+	json_t *owned, *entry;
+	size_t i;
+	int r = 0;
+
+	if (journal_owned(ds->part.a->journal, &owned))
+		return 0;
+	json_array_foreach(owned, i, entry) {
+		const json_t *known = json_object_get(entry, "detail");
+		const char *kind = json_text(entry, "kind") ?: "", *path = json_text(known, "path");
+		bool disk = !strcmp(kind, "device") || (!strcmp(kind, "file") && json_object_get(known, "inode"));
+		pid_t pid = disk && path && !r ? process_that_opened(path, ds->target->qemu.pid) : 0;
+
+		if (pid)
+			r = err_set(e, EBUSY, "%s there is open in process %d", path, (int)pid);
+	}
+	json_decref(owned);
+	return r;
+}
+
 bool disks_are_here(const struct disks *ds)
 {
 	json_t *owned, *entry;

@@ -59,6 +59,8 @@ struct disks {
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
 /* Something is there, or will be. */
 bool disks_path_taken(const struct disks *d, const char *path);
+/* No process but its QEMU has any of its files open: -EBUSY. */
+int disks_are_nobody_else_s(const struct disks *d, struct err *e);
 /* When those that both hosts see were written last, into the journal: nobody writes to them between our promise and the hand-over. */
 int disks_note_shared(struct disks *d, struct err *e);
 /* In any life: nobody has, since. */

@@ -289,6 +289,21 @@ enum run_state target_run_state(struct target *t)
 	return runs ? RUNS : STANDS;
 }
 
+bool target_has_gone_on(struct target *t)
+{
+	json_t *status;
+	const char *s;
+	struct err e;
+	bool gone;
+
+	if (!t->qmp || qmp_call_ms(t->qmp, STATUS_MS, "query-status", NULL, &status, &e))
+		return false;
+	s = json_text(status, "status");
+	gone = s && (!strcmp(s, "postmigrate") || !strcmp(s, "finish-migrate"));
+	json_decref(status);
+	return gone;
+}
+
 /* Takes the disks' locks now, so that `cont` cannot fail on them. QEMU < 10 took them at load. */
 int target_activate(struct target *t, struct err *e)
 {

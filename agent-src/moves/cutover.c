@@ -210,7 +210,7 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = shared_disks_unwritten(t, e);
+	int r = shared_disks_unwritten(t, e) ?: revert_fits(t, e);
 
 	if (r) {
 		t->end.why = *e;
@@ -226,6 +226,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		t->end.unheard = r != -ECANCELED;
 	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
 		guard_tell(&t->guard, false);
+		revert_done(t);
 		shared_disks_are_ours(t);
 		if (t->src.migrating && !t->end.stands_migrated)
 			source_note_migration(&t->src, false, e);
@@ -326,11 +327,11 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 {
 	bool begun = t->a.handoff.state == HO_SRC_BEGUN;
 
-	if (t->a.handoff.state != HO_SRC_COMMITTED && peer != HO_DST_PREPARED && !(begun && peer == HO_DST_START))
+	if (!handoff_is_given_up(&t->a.handoff) && peer != HO_DST_PREPARED && !(begun && peer == HO_DST_START))
 		return 0;
 	if (t->end.fenced && handoff_is_given_up(&t->a.handoff))
 		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
-	if (peer == HO_DST_PREPARED)
+	if (peer == HO_DST_PREPARED || t->a.handoff.state == HO_SRC_REVERTING)
 		err_set(&t->end.why, EREMOTEIO, "%s",
 			*t->peer.error ? t->peer.error : "the destination says that the guest was started there");
 	else if (!t->end.why.code)
@@ -382,6 +383,8 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 		leave_undecided(t);
 		return 0;
 	}
+	if (t->a.handoff.state == HO_SRC_REVERTING && json_is_true(json_object_get(detail, "undecided")))
+		return on_undecided(t, peer, e); /* and is not asked for it again */
 	if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, peer, &why))
 		log_error("hand-off: %s", why.msg); /* changes nothing */
 	revert_begin(t);

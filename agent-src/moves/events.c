@@ -33,6 +33,8 @@ bool reach_destination_again(struct transfer *t)
 	struct link link;
 	struct err e;
 
+	if (handoff_is_given_up(&t->a.handoff) && cutover_nobody_restarted_it(t, &t->end.why))
+		return false;
 	if (t->a.dead || (t->end.reconnects++ && now_ns() - t->end.first_lost_ns > RECONNECTS_MS * 1000000ULL))
 		return false;
 	if (!t->end.first_lost_ns)
@@ -46,8 +48,6 @@ bool reach_destination_again(struct transfer *t)
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
 		if (!reach_destination(t, &link, &e)) {
 			attempt_connect(&t->a, link, &t->data.shared.pacer);
-			if (handoff_is_given_up(&t->a.handoff) && cutover_nobody_restarted_it(t, &t->end.why))
-				return false;
 			return !attempt_step(&t->a, EV_RESEND, HO_NONE, &e);
 		}
 		log_info("%s", e.msg);
@@ -247,8 +247,6 @@ static int on_order(struct transfer *t, uint16_t order, struct err *e)
 		t->pace.stop_wanted = true;
 		return 0;
 	}
-	if (late && !t->revert.open && order != ORDER_REVERT)
-		report_notice(&t->report, "too late to roll back: the guest is the destination's; finishing");
 	if (late)
 		return revert_order(t, (enum user_order)order, e);
 	if (order == ORDER_INTERRUPT && t->report.tty && !t->end.interrupted_once) {

@@ -3,6 +3,7 @@
  * and its disks are as they were. What it does there meanwhile is lost then, which only a person may want.
  */
 #include "transfer.h"
+#include "log.h"
 #include "moment.h"
 #include "util.h"
 
@@ -11,7 +12,7 @@
 
 static void on_time(struct timer *timer)
 {
-	conductor_put(&container_of(timer, struct transfer, revert.time)->a.con, event_new(EVENT_USER, ORDER_KEEP, NULL, 0));
+	conductor_put(&container_of(timer, struct transfer, revert.time)->a.con, event_new(EVENT_USER, ORDER_TIME, NULL, 0));
 }
 
 void revert_init(struct transfer *t)
@@ -42,11 +43,23 @@ int revert_agreed(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* ---- while it may be had back ---- */
+
+static void tell_ended(struct transfer *t)
+{
+	if (t->peer.ended && !t->revert.told_ended)
+		report_notice(&t->report, "it is held here until you say what is to become of it: vmferry revert %s, or vmferry keep %s",
+			      t->src.guest.name, t->src.guest.name);
+	t->revert.told_ended |= t->peer.ended;
+}
+
 void revert_begin(struct transfer *t)
 {
 	struct revert *v = &t->revert;
 	char at[MOMENT_TEXT];
 
+	if (v->open)
+		tell_ended(t);
 	if (v->open || t->a.handoff.state != HO_SRC_COMMITTED || !t->a.handoff.revertible || t->a.handoff.peer != HO_DST_STARTED)
 		return;
 	v->open = true;
@@ -59,7 +72,7 @@ void revert_begin(struct transfer *t)
 		      moment_text(at, v->until), t->src.guest.name, t->src.guest.name);
 }
 
-/* Nobody waits for it as for one that stands still: it may have been away for long. */
+/* Nobody waits for it as for one that stands still: it may have been away for long. Why it is not is in end.why, if that is not all. */
 static bool reach(struct transfer *t)
 {
 	if (t->a.control && !t->a.control_lost)
@@ -75,59 +88,9 @@ bool revert_outlives_control(struct transfer *t)
 		return false;
 	if (!reach(t))
 		report_notice(&t->report,
-			      "the destination cannot be reached; it is tried again when the guest is to be had back, or to stay (vmferry "
-			      "revert, vmferry keep)");
+			      "%s; it is tried again when the guest is to be had back, or to stay (vmferry revert, vmferry keep)",
+			      t->end.why.code ? t->end.why.msg : "the destination cannot be reached");
 	return true;
-}
-
-static int keep(struct transfer *t, struct err *e)
-{
-	revert_end(t);
-	if (reach(t))
-		return attempt_step(&t->a, EV_KEEP, HO_NONE, e);
-	err_set(&t->end.why, EHOSTUNREACH,
-		"the guest was started at the destination, which cannot be reached any more: it is held here still");
-	conductor_finish(&t->a.con);
-	return 0;
-}
-
-static int revert(struct transfer *t, struct err *e)
-{
-	if (!t->revert.open) {
-		report_notice(&t->report, "too late: the guest stays at the destination");
-		return 0;
-	}
-	if (!reach(t)) {
-		report_notice(
-			&t->report,
-			"the guest is not had back, as the destination cannot be reached, and it may run there. Should that host be gone "
-			"for good: Ctrl-C here, then vmferry recover %s --peer-is-fenced",
-			t->src.guest.name);
-		return 0;
-	}
-	err_set(&t->end.why, ECANCELED,
-		"had back as it was when it was handed over, as asked: what it did at the destination since is lost");
-	if (attempt_step(&t->a, EV_REVERT, HO_NONE, e)) { /* what has happened is the next event */
-		t->end.why.code = 0;
-		report_notice(&t->report, "the guest is not had back: %s", e->msg);
-		return 0;
-	}
-	t->end.user_cancelled = true;
-	revert_end(t);
-	loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* then another agent there is asked */
-	return 0;
-}
-
-int revert_order(struct transfer *t, enum user_order order, struct err *e)
-{
-	if (order == ORDER_REVERT)
-		return revert(t, e);
-	if (t->revert.open) {
-		if (order != ORDER_KEEP)
-			report_notice(&t->report, "the guest stays at the destination; finishing");
-		return keep(t, e);
-	}
-	return t->a.handoff.state == HO_SRC_COMMITTED ? attempt_step(&t->a, EV_KEEP, HO_NONE, e) : 0;
 }
 
 int revert_qemu_gone(struct transfer *t, struct err *e)
@@ -135,18 +98,112 @@ int revert_qemu_gone(struct transfer *t, struct err *e)
 	if (!t->revert.open)
 		return 0;
 	report_notice(&t->report, "the guest's QEMU here has ended: it cannot be had back any more, and stays at the destination");
-	return keep(t, e);
+	return revert_order(t, ORDER_KEEP, e);
+}
+
+/* ---- what becomes of it ---- */
+
+/* If it runs there still. What is held here ends only when the destination has said so once more. */
+static int keep(struct transfer *t, struct err *e)
+{
+	revert_end(t);
+	if (reach(t)) {
+		loop_timer_set(t->a.loop, &t->end.patience, START_MS);
+		return attempt_step(&t->a, EV_KEEP, HO_NONE, e);
+	}
+	if (!t->end.why.code)
+		err_set(&t->end.why, EHOSTUNREACH,
+			"the guest was started at the destination, which cannot be reached any more: it is held here still");
+	conductor_finish(&t->a.con);
+	return 0;
+}
+
+static int want_back(struct transfer *t, struct err *e)
+{
+	struct err why = {.code = EHOSTUNREACH};
+	int r;
+
+	snprintf(why.msg, sizeof(why.msg),
+		 "the destination cannot be reached, and it may run there. Should that host be gone for good: Ctrl-C "
+		 "here, then vmferry recover %s --peer-is-fenced",
+		 t->src.guest.name);
+	r = cutover_nobody_restarted_it(t, &why);
+	if (!r && reach(t)) {
+		t->revert.asked = t->end.user_cancelled = true;
+		r = t->src.boots_there ? power_is_wanted(&t->power, &why) : 0;
+		if (!r && !(r = attempt_step(&t->a, EV_REVERT, HO_NONE, &why))) { /* otherwise what has happened is the next event */
+			revert_end(t);
+			loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* then another agent there is asked */
+			return 0;
+		}
+		t->revert.asked = t->end.user_cancelled = false;
+	}
+	(void)e;
+	t->end.why.code = 0; /* it is still to be decided */
+	report_notice(&t->report, "the guest is not had back: %s", why.msg);
+	return 0;
+}
+
+int revert_order(struct transfer *t, enum user_order order, struct err *e)
+{
+	if (t->a.handoff.state == HO_SRC_REVERTING) {
+		report_notice(&t->report, "the guest is being had back from the destination");
+	} else if (t->revert.open && order == ORDER_REVERT) {
+		return want_back(t, e);
+	} else if (t->revert.open && order == ORDER_TIME && t->peer.ended) {
+		tell_ended(t);
+	} else if (t->revert.open) {
+		if (order != ORDER_KEEP && order != ORDER_TIME)
+			report_notice(&t->report, "the guest stays at the destination; finishing");
+		return keep(t, e);
+	} else if (order == ORDER_CANCEL || order == ORDER_INTERRUPT) {
+		report_notice(&t->report, "too late to roll back: the guest is the destination's%s",
+			      t->a.handoff.revertible ? ". As soon as it runs there it can be had back: vmferry revert" : "; finishing");
+	} else if (order == ORDER_REVERT) {
+		report_notice(&t->report, "too late: the guest stays at the destination");
+	}
+	return 0;
+}
+
+static const char *not_now(const struct transfer *t)
+{
+	if (!t->opt->revert_within_s)
+		return "this move was begun without --revert-within";
+	if (!t->a.handing_off || !handoff_point_of_no_return(&t->a.handoff))
+		return "the guest does not run at the destination yet: vmferry cancel rolls the move back";
+	return t->a.handoff.state == HO_SRC_COMMITTED && t->a.handoff.revertible
+		       ? "the guest is about to run at the destination: say it again in a moment"
+		       : "too late: what becomes of the guest is decided already";
 }
 
 json_t *revert_request(struct transfer *t, bool back)
 {
 	if (!t->revert.open)
-		return json_pack("{s:s}", "error",
-				 !t->opt->revert_within_s ? "this move was begun without --revert-within"
-				 : t->a.handing_off && handoff_point_of_no_return(&t->a.handoff)
-					 ? "too late: what becomes of the guest is decided already"
-					 : "the guest does not run at the destination yet: vmferry cancel rolls the move back");
+		return json_pack("{s:s}", "error", not_now(t));
 	conductor_put(&t->a.con, event_new(EVENT_USER, back ? ORDER_REVERT : ORDER_KEEP, NULL, 0));
 	return json_pack("{s:s}", "ok",
-			 back ? "having the guest back as it was when it was handed over" : "the guest stays at the destination");
+			 back ? "the destination is asked for the guest, as it was when it was handed over; the move tells what comes of it"
+			      : "the guest is to stay at the destination; the move tells what comes of it");
+}
+
+/* ---- as it is taken back ---- */
+
+int revert_fits(struct transfer *t, struct err *e)
+{
+	return t->revert.asked ? cutover_nobody_restarted_it(t, e) : 0;
+}
+
+/* The network has learned meanwhile that it is elsewhere. */
+void revert_done(struct transfer *t)
+{
+	struct err e;
+
+	if (!t->revert.asked)
+		return;
+	if (!t->src.boots_there && qmp_call(t->src.qmp, "announce-self",
+					    json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 50), NULL, &e))
+		log_info("%s", e.msg);
+	t->src.shut_down = t->src.stays_shut = false;
+	err_set(&t->end.why, ECANCELED,
+		"had back as it was when it was handed over, as asked: what it did at the destination since is lost");
 }

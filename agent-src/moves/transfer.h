@@ -36,7 +36,7 @@ enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER
 extern const char *const stage_names[];
 
 /* What the user may say while it runs: EVENT_USER types. */
-enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, ORDER_REVERT };
+enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, ORDER_REVERT, ORDER_TIME };
 
 /* Rates, and when to switch over: copy.c. */
 struct pace {
@@ -95,7 +95,7 @@ struct ending {
 
 /* It runs there, and may be had back: revert.c. */
 struct revert {
-	bool open;
+	bool open, asked, told_ended;
 	time_t until;
 	struct timer time;
 };
@@ -271,6 +271,9 @@ int revert_qemu_gone(struct transfer *t, struct err *e);
 /* and what a person wants: in the socket's answer, and then done. */
 json_t *revert_request(struct transfer *t, bool back);
 int revert_order(struct transfer *t, enum user_order order, struct err *e);
+/* As it is taken back: are its disks as they were when it was handed over, and -EBUSY; and when it is. Of any other move: 0, and nothing. */
+int revert_fits(struct transfer *t, struct err *e);
+void revert_done(struct transfer *t);
 
 /* shared-disks.c: disks that both hosts see. When each of paths was written last, into out; */
 void shared_disks_note_written(json_t *out, const json_t *paths);

@@ -95,6 +95,32 @@ static int check_in_hand(const struct guest *g, const char *path, struct err *e)
 		    : 0;
 }
 
+/* It came here by a move, and its source may have it back: gone from here, it would run twice then. */
+static int check_stays_here(const struct guest *g, const char *path, struct err *e)
+{
+	enum handoff_state state;
+	struct journal *j;
+	struct err ignored;
+	const json_t *qemu;
+	bool may_go_back;
+
+	if (journal_look(&j, path, &ignored))
+		return 0;
+	state = journal_last_state(j);
+	qemu = journal_last_note(j, "qemu");
+	may_go_back = g->pid && (state == HO_DST_START || state == HO_DST_STARTED) &&
+		      json_is_true(json_object_get(journal_begin(j), "revertible")) &&
+		      json_integer_value(json_object_get(qemu, "pid")) == g->pid &&
+		      (uint64_t)json_integer_value(json_object_get(qemu, "start_time")) == g->start_time;
+	journal_close(j);
+	return may_go_back
+		       ? err_set(e, EBUSY,
+				 "the host that this guest came from holds it, and may have it back (--revert-within): let it stay here first: "
+				 "vmferry keep %s, there",
+				 g->name)
+		       : 0;
+}
+
 int earlier_moves_check(const char *state_dir, const struct guest *g, struct report *report, struct err *e)
 {
 	struct journal *j;
@@ -106,8 +132,10 @@ int earlier_moves_check(const char *state_dir, const struct guest *g, struct rep
 	if (r)
 		return r;
 	for (i = 0; i < n && !r; i++) {
-		if (!journal_path_is(paths[i], true))
+		if (!journal_path_is(paths[i], true)) {
+			r = check_stays_here(g, paths[i], e);
 			continue;
+		}
 		r = journal_open(&j, paths[i], &je);
 		if (!r) {
 			r = check_journal(g, j, e);

@@ -89,6 +89,11 @@ static int note(struct power *p, bool asked, struct err *e)
 			    json_pack("{s:b,s:b,s:I}", "asked", asked, "no_reboot", p->no_reboot, "until_ns", (json_int_t)p->until_ns), e);
 }
 
+int power_is_wanted(struct power *p, struct err *e)
+{
+	return p->asked ? 0 : note(p, true, e);
+}
+
 int power_press(struct power *p, unsigned patience_s, struct err *e)
 {
 	int r;

@@ -30,6 +30,8 @@ void power_restore(struct power *p);
 int power_press(struct power *p, unsigned patience_s, struct err *e);
 /* As if the plug was pulled: it stands where it was, and goes on from there if it is taken back. */
 int power_cut(struct power *p, struct err *e);
+/* It is off, and is to boot again if it is taken back, though nobody had asked it to be. */
+int power_is_wanted(struct power *p, struct err *e);
 /* In any life, its monitor is open: a guest that was told to shut down boots again, once it has (that is waited for as long as it was
  * given); one that does not just goes on. -ECANCELED: it was stopped, and not by us. */
 int power_take_back(struct power *p, struct err *e);

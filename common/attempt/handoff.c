@@ -16,8 +16,8 @@
  *               back, or a person fences the destination.
  *               Revertible: it stays held, too, while the
  *               guest runs there, until EV_KEEP.
- *   REVERTING   the destination, until it says NOVM: a        QEMU alive: say REVERTING again. QEMU gone: a
- *               person has asked for the guest that is held.  person decides: the one there is all there is.
+ *   REVERTING   the destination, until it says NOVM: a        COMMITTED again: nobody is there who wants it, so
+ *               person has asked for the guest that is held.  it stays there, unless NOVM is there by now.
  *   RELEASED    the destination. The source QEMU is gone.     say RELEASED again until DONE or forgotten.
  *   ABORTED     the source. The destination never will.       take the guest back (again), say ABORTED.
  *
@@ -127,8 +127,7 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_START), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_STARTED), REVERTIBLE, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, HO_SRC_RELEASED, DO(RELEASE)},
-	{S, EV_KEEP, 0, THERE, 0, HO_SRC_RELEASED, DO(RELEASE)},
-	{S, EV_KEEP, 0, 0, 0, S, NOTHING},
+	{S, EV_KEEP, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* does it run there still? what was heard may be old */
 	{S, EV_REVERT, 0, ALIVE | REVERTIBLE | THERE, 0, HO_SRC_REVERTING, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
@@ -148,13 +147,14 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_PREPARED) | P(HO_DST_START), 0, 0, S, NOTHING}, /* late */
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
-	/* There is nothing here to come back to. */
-	{S, EV_PEER, P(HO_DST_STARTED), RESTARTED, ALIVE, S, DO(ACT_UNDECIDED)},
-	{S, EV_RESEND, 0, RESTARTED, ALIVE, S, DO(ACT_UNDECIDED)},
-	{S, EV_RECOVER, 0, 0, ALIVE, S, DO(ACT_UNDECIDED)},
-	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, S, DO(ACT_SEND_STATE)},
-	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
-	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_HOLD_QEMU, ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_DST_STARTED), ALIVE, 0, S, DO(ACT_SEND_STATE)},
+	{S, EV_RESEND, 0, ALIVE, 0, S, DO(ACT_SEND_STATE)},
+	/* There is nothing here to come back to, and what was said may arrive yet: a later life asks. */
+	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, S, DO(ACT_UNDECIDED)},
+	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_UNDECIDED)},
+	/* Who wanted it back is not there any more. Nothing that was said in an earlier session arrives in a new one: it was
+	 * heard, and has made NOVM there, or never will be. */
+	{S, EV_RECOVER, 0, 0, 0, HO_SRC_COMMITTED, DO(ACT_HOLD_QEMU, ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, NOTHING},
 #undef S
@@ -238,7 +238,7 @@ static const struct rule rules[] = {
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_DST_DONE, DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_FINISHED)},
-	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
+	{S, EV_QEMU_DEAD, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* which says so */
 	{S, EV_CONT_OK, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_DST_DONE

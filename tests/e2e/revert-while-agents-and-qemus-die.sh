@@ -19,18 +19,21 @@ for point in before-SRC_REVERTING after-SRC_REVERTING; do
 	vmferry revert a || true
 	fault_wait
 	wait_for 10 process_is_gone "$MOVE_PID"
-	case $point in
-	before-*)
-		recover 0 --dest "$DST_ADDRESS" # nobody knows what was wanted
-		assert_at_destination
-		;;
-	*)
-		process_is_gone "$there" && fail "the destination's QEMU has ended already"
-		recover 1 --dest "$DST_ADDRESS"
-		assert_at_source
-		;;
-	esac
+	process_is_gone "$there" && fail "the destination's QEMU has ended already"
+	recover 0 --dest "$DST_ADDRESS" # nobody wants it back any more
+	assert_at_destination
 done
+
+# The destination has given it back by then.
+fault after-DST_NOVM stop
+moved_for_now
+vmferry revert a
+fault_wait
+kill_now "$MOVE_PID"
+fault_continue
+wait_for 20 process_is_gone "$there" || fail "the destination's QEMU has not ended"
+recover 1 --dest "$DST_ADDRESS"
+assert_at_source
 for point in before-DST_NOVM after-DST_NOVM after-DST_ABORTED; do
 	fault $point
 	moved_for_now
@@ -59,6 +62,22 @@ kill_now "${GUEST_PID[a]}"
 move_wait 0
 assert_result '"cannot be had back any more" in " ".join(notices)'
 assert_moved "$DIR/d$((MOVES - 1))/a.raw"
+
+# What is held here dies when it was asked for: what runs there is all there is, and is let live.
+fault after-SRC_REVERTING stop
+moved_for_now
+vmferry revert a
+fault_wait
+kill_now "$(agent_dst)"
+kill_now "$DST_PID"
+kill_now "${GUEST_PID[a]}"
+fault_continue
+move_wait 6
+process_is_gone "$there" && fail "the only copy was ended"
+DST_PID=
+listen_dst
+recover 0 --dest "$DST_ADDRESS"
+assert_at_destination
 
 # Nothing answers at the destination: it may run there.
 moved_for_now

@@ -239,7 +239,7 @@ loop:
 	:: st == SA && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false; S_(CONT_SOURCE)
 	/* any */
 	:: (st == SC || st == SV || st == SR) && (ev_comp || ev_fail || ev_res) -> ev_comp = false; ev_fail = false; ev_res = false
-	:: RESENDS && !s_fin && !(to_d & bit(st)) && !(st == SV && rst && !alive) -> S_(S_SEND)
+	:: RESENDS && !s_fin && !(to_d & bit(st)) && !(st == SV && !alive) -> S_(S_SEND)
 #ifdef MUTATE_WHAT_IS_LEFT_IS_FORGOTTEN
 	:: s_fin && forget_s -> goto forgotten
 #else
@@ -278,8 +278,11 @@ crashed:
 	if
 	:: st == SB && alive -> TAKE_BACK
 	:: st == SA -> S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
-	:: st == SC || st == SR || (st == SV && alive) || (st == SB && !alive) -> S_(S_SEND)
-	:: st == SV && !alive /* undecided */
+	:: st == SC || st == SR || (st == SB && !alive) -> S_(S_SEND)
+	:: st == SV -> /* nobody wants it back any more; nothing of an earlier session arrives in a new one */
+		d_step { to_d = to_d & ~bit(SV); to_s = to_s & ~bit(DRAN); st = SC };
+		S_(sdisk = SC);
+		S_(S_SEND)
 	fi;
 	goto loop;
 

@@ -186,7 +186,7 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 			RULE(w, w->held || w->src_vm == S_DEAD); /* what comes back to life later has not run until now */
 		if (s->disk == HO_SRC_COMMITTED)
 			RULE(w, w->s[DST].disk == HO_DST_PREPARED || w->s[DST].disk == HO_DST_NOVM || w->s[DST].disk == HO_DST_ABORTED ||
-					w->forced);
+					w->forced || w->reverted);
 		break;
 	case ACT_SEND_STATE:
 		RULE(w, s->disk == s->state); /* nothing is told that is not durable */
@@ -235,7 +235,7 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		break;
 	case ACT_UNDECIDED:
 		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) ||
-				((s->disk == HO_SRC_BEGUN || s->disk == HO_SRC_REVERTING) && s->restarted && w->src_vm == S_DEAD) ||
+				(((s->disk == HO_SRC_BEGUN && s->restarted) || s->disk == HO_SRC_REVERTING) && w->src_vm == S_DEAD) ||
 				(s->disk == HO_SRC_ABORTED && w->reverted)); /* by a STARTED that overtook NOVM, as on no connection */
 		break;
 	case ACT_FINISHED:
@@ -264,6 +264,10 @@ static void restart(struct world *w, enum handoff_role role)
 	assert_int_equal(handoff_restore(&h, role, s->disk, role == SRC ? w->src_vm != S_DEAD : w->dst_vm != D_DEAD), 0);
 	s->up = 1;
 	pack(s, &h);
+	if (role == SRC && s->disk == HO_SRC_REVERTING) { /* a new session: what the old one said has arrived, or is lost */
+		w->sent[SRC] &= (uint16_t) ~(1u << HO_SRC_REVERTING);
+		w->sent[DST] &= (uint16_t) ~(1u << HO_DST_STARTED);
+	}
 	assert_int_equal(step(w, role, EV_RECOVER, HO_NONE), 0);
 }
 
@@ -566,7 +570,7 @@ static bool settle_agent(struct world *w, enum handoff_role role)
 	} else if (role == DST && w->end_out && w->dst_vm == D_PAUSED && s->state == HO_DST_BEGUN) {
 		step(w, DST, EV_PREPARED_OK, HO_NONE);
 	} else if (role == SRC && s->revertible && s->state == HO_SRC_COMMITTED && s->peer == HO_DST_STARTED) {
-		step(w, SRC, EV_KEEP, HO_NONE); /* nobody wanted it back in time */
+		step(w, SRC, EV_KEEP, HO_NONE); /* nobody wanted it back in time: STARTED is asked for again */
 	} else {
 		return moved;
 	}
@@ -641,7 +645,9 @@ static void settle(const struct world *from, bool stale)
 	if (stale && from->src_vm == S_DEAD && (!from->s[SRC].up || from->s[SRC].restarted))
 		return;
 	if (!undecided && w.reverted && !src_runs(&w))
-		RULE(from, from->src_vm == S_DEAD);
+		RULE(from, from->src_vm == S_DEAD || w.s[SRC].disk == HO_SRC_RELEASED);
+	if (!undecided && w.s[SRC].disk == HO_SRC_RELEASED) /* what it was released to is there, or died by itself */
+		RULE(from, w.s[DST].disk == HO_DST_DONE || w.s[DST].disk == HO_DST_STARTED);
 	if (!undecided && !src_runs(&w) && !w.dst_ran) {
 		RULE(from, from->src_vm == S_DEAD);
 		/* The only copy then is the destination's: it must have been incomplete, out of
@@ -896,9 +902,15 @@ static void a_guest_that_was_started_there_is_had_back(void **state)
 	expect(&d, EV_PEER, HO_SRC_REVERTING, HO_DST_NOVM, "JOURNAL END_DESTINATION_QEMU SEND_STATE");
 	expect(&s, EV_PEER, HO_DST_NOVM, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
 	expect(&d, EV_PEER, HO_SRC_ABORTED, HO_DST_ABORTED, "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
-	/* One that has gone here meanwhile: what runs there is all that there is. */
-	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_REVERTING, false), 0);
-	expect(&s, EV_RECOVER, 0, HO_SRC_REVERTING, "UNDECIDED");
+	/* One that has gone here meanwhile: what runs there is all that there is, and is not asked for again. */
+	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_REVERTING, true), 0);
+	expect(&s, EV_QEMU_DEAD, 0, HO_SRC_REVERTING, "");
+	expect(&s, EV_RESEND, 0, HO_SRC_REVERTING, "UNDECIDED");
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_REVERTING, "UNDECIDED");
+	/* An agent that begins anew wants nothing back. */
+	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_REVERTING, true), 0);
+	expect(&s, EV_RECOVER, 0, HO_SRC_COMMITTED, "HOLD_QEMU JOURNAL SEND_STATE");
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
 }
 
 static void a_guest_that_was_started_there_is_kept_there(void **state)
@@ -909,11 +921,12 @@ static void a_guest_that_was_started_there_is_kept_there(void **state)
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
 	s.revertible = true;
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_COMMITTED, "");
-	expect(&s, EV_KEEP, 0, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
+	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "SEND_STATE"); /* is that true still? */
+	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
 	/* That may be said before it runs there; and an agent that comes later waits for nobody. */
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
 	s.revertible = true;
-	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "");
+	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "SEND_STATE");
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
 }
 
