@@ -14,13 +14,16 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CONT_TRIES    3
-#define CONT_PAUSE_MS 100
-#define BUSY_MS	      20000
+#define CONT_TRIES     3
+#define CONT_PAUSE_MS  100
+#define BUSY_MS	       20000
+#define DYING_MS       1000
+#define DYING_PAUSE_MS 5
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -32,10 +35,15 @@ static bool has_begun(const struct transfer *t)
 	return t->recipe && strcmp(t->recipe->how, "cold") && (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE);
 }
 
-/* Of an earlier life none is known that does not live. */
+/* Of an earlier life none is known that does not live. One whose monitor has closed may take a moment. */
 static bool has_ended(const struct transfer *t)
 {
-	return t->target.qemu.pid > 0 ? !qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time) : !t->a.handoff.qemu_alive;
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	const struct qemu_proc *q = &t->target.qemu;
+
+	while (!t->a.handoff.qemu_alive && q->pid > 0 && qemu_is_alive(q->pid, q->start_time) && now_ns() < until)
+		poll(NULL, 0, DYING_PAUSE_MS);
+	return q->pid > 0 ? !qemu_is_alive(q->pid, q->start_time) : !t->a.handoff.qemu_alive;
 }
 
 /* undecided: no agent here will ever know more, so that the source need not ask again. */

@@ -383,6 +383,8 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 		leave_undecided(t);
 		return 0;
 	}
+	if (peer == HO_DST_STARTED && revert_stays_open(t))
+		return 0;
 	if (t->a.handoff.state == HO_SRC_REVERTING && json_is_true(json_object_get(detail, "undecided")))
 		return on_undecided(t, peer, e); /* and is not asked for it again */
 	if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, peer, &why))

@@ -72,6 +72,17 @@ void revert_begin(struct transfer *t)
 		      moment_text(at, v->until), t->src.guest.name, t->src.guest.name);
 }
 
+bool revert_stays_open(struct transfer *t)
+{
+	if (!t->revert.time_is_over || !t->peer.ended || t->a.handoff.state != HO_SRC_COMMITTED)
+		return false;
+	t->revert.time_is_over = false;
+	t->revert.open = t->a.handoff.revertible = true;
+	loop_timer_clear(t->a.loop, &t->end.patience);
+	tell_ended(t);
+	return true;
+}
+
 /* Nobody waits for it as for one that stands still: it may have been away for long. Why it is not is in end.why, if that is not all. */
 static bool reach(struct transfer *t)
 {
@@ -150,11 +161,10 @@ int revert_order(struct transfer *t, enum user_order order, struct err *e)
 		report_notice(&t->report, "the guest is being had back from the destination");
 	} else if (t->revert.open && order == ORDER_REVERT) {
 		return want_back(t, e);
-	} else if (t->revert.open && order == ORDER_TIME && t->peer.ended) {
-		tell_ended(t);
 	} else if (t->revert.open) {
 		if (order != ORDER_KEEP && order != ORDER_TIME)
 			report_notice(&t->report, "the guest stays at the destination; finishing");
+		t->revert.time_is_over = order == ORDER_TIME;
 		return keep(t, e);
 	} else if (order == ORDER_CANCEL || order == ORDER_INTERRUPT) {
 		report_notice(&t->report, "too late to roll back: the guest is the destination's%s",

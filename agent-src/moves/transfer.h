@@ -96,6 +96,7 @@ struct ending {
 /* It runs there, and may be had back: revert.c. */
 struct revert {
 	bool open, asked, told_ended;
+	bool time_is_over; /* and so the destination is asked whether it has the guest */
 	time_t until;
 	struct timer time;
 };
@@ -265,6 +266,8 @@ void revert_end(struct transfer *t);
 int revert_agreed(const struct transfer *t, struct err *e);
 /* when the destination has said something; */
 void revert_begin(struct transfer *t);
+/* it was asked as the time is over, and its guest has ended: a person is waited for; */
+bool revert_stays_open(struct transfer *t);
 /* false: who lost it deals with it; */
 bool revert_outlives_control(struct transfer *t);
 int revert_qemu_gone(struct transfer *t, struct err *e);
