@@ -10,7 +10,7 @@ fail() {
 }
 
 built=build/release # whatever else is tested now: it is what users get
-[[ -x $built/vmferry ]] || { echo "there is no $built/vmferry: make" >&2; exit 77; }
+[[ -x $built/vmferry ]] || fail "there is no $built/vmferry: make"
 for program in vmferry vmferry-dst; do
 	readelf -hW "$built/$program" | grep -q 'Type: *DYN' || fail "$program is not position-independent"
 	segments=$(readelf -lW "$built/$program")

@@ -77,6 +77,14 @@ reached() {
 	fault_is_over || move_is_over
 }
 
+wait_at_fault() { # WHEN: the agent that comes to it is stopped there
+	wait_for 40 reached || fail "$1 is not reached: $(tail -n 3 "$DIR/move.log")"
+	[[ -s $DIR/fault ]] || absent "a move of this kind has no $1"
+	AT_FAULT=$(<"$DIR/fault")
+	wait_for 10 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $1"
+	unset VMFERRY_FAULT
+}
+
 reach() { # WHEN [OPTION OF THE MOVE...]
 	local when=$1
 	shift
@@ -96,11 +104,7 @@ reach() { # WHEN [OPTION OF THE MOVE...]
 	disks) while_disks ;;
 	memory) while_ram ;;
 	*)
-		wait_for 40 reached || fail "$when is not reached: $(tail -n 3 "$DIR/move.log")"
-		[[ -s $DIR/fault ]] || absent "a move of this kind has no $when"
-		AT_FAULT=$(<"$DIR/fault")
-		wait_for 10 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $when"
-		unset VMFERRY_FAULT
+		wait_at_fault "$when"
 		;;
 	esac
 }
@@ -135,6 +139,35 @@ kill_it() { # WHO PID
 	kill -KILL "$2" 2>/dev/null || true
 	[[ $2 != "$AT_FAULT" ]] || AT_FAULT=
 	wait_for 10 process_is_gone "$2" || fail "process $2 does not die"
+}
+
+stop_it() { # WHO PID
+	kill -STOP "$2" 2>/dev/null || absent "$1 has ended"
+}
+
+hit() { # WHO WHAT: it is killed, stopped for five seconds (stop5), or stopped for ever (stop)
+	local pid
+	pid=$(pid_of "$1")
+	[[ -n $pid ]] || absent "there is no $1 at that moment"
+	case $2 in
+	kill)
+		kill_it "$1" "$pid"
+		;;
+	stop5)
+		stop_it "$1" "$pid"
+		[[ $pid == "$AT_FAULT" ]] || go_on
+		wait_ms 5000
+		kill -CONT "$pid" 2>/dev/null || true # a source QEMU has ended, rightly
+		;;
+	stop)
+		stop_it "$1" "$pid"
+		STOPPED+=("$pid")
+		[[ $pid != "$AT_FAULT" ]] || AT_FAULT=
+		;;
+	*)
+		fail "what is $2?"
+		;;
+	esac
 }
 
 # --- until it is known ----------------------------------------------------------------------

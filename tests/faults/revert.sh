@@ -24,25 +24,6 @@ assert_beats_once() {
 	[[ -z $(cat "${consoles[@]}" | tr -d '\r' | { grep -aE '^hb [0-9]+ [0-9]+$' || true; } | sort | uniq -d) ]] || fail "the guest ran twice"
 }
 
-strike() {
-	pid=$(pid_of "$WHO")
-	[[ -n $pid ]] || absent "there is no $WHO at that moment"
-	case $WHAT in
-	kill) kill_it "$WHO" "$pid" ;;
-	stop*)
-		kill -STOP "$pid" 2>/dev/null || absent "$WHO has ended"
-		if [[ $WHAT == stop5 ]]; then
-			wait_ms 5000
-			kill -CONT "$pid" 2>/dev/null || true
-		else
-			STOPPED+=("$pid")
-		fi
-		[[ $pid != "$AT_FAULT" ]] || AT_FAULT=
-		;;
-	*) fail "what is $WHAT?" ;;
-	esac
-}
-
 cell_begins
 [[ $WHEN == there ]] || fault "$WHEN" stop
 to_listener
@@ -50,16 +31,12 @@ move_start a "$DEST" "${MOVE_OPTIONS[@]}"
 REAL_TO=$TO
 wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
 if [[ $WHEN == there ]]; then
-	strike
+	hit "$WHO" "$WHAT"
 	want_it_back
 else
 	want_it_back
-	wait_for 40 reached || fail "$WHEN is not reached: $(tail -n 3 "$DIR/move.log")"
-	[[ -s $DIR/fault ]] || absent "there is no $WHEN"
-	AT_FAULT=$(<"$DIR/fault")
-	wait_for 10 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $WHEN"
-	unset VMFERRY_FAULT
-	strike
+	wait_at_fault "$WHEN"
+	hit "$WHO" "$WHAT"
 fi
 go_on
 settle
