@@ -129,7 +129,7 @@ static int keep(struct transfer *t, struct err *e)
 	return 0;
 }
 
-static int want_back(struct transfer *t, struct err *e)
+static void want_back(struct transfer *t)
 {
 	struct err why = {.code = EHOSTUNREACH};
 	int r;
@@ -145,14 +145,12 @@ static int want_back(struct transfer *t, struct err *e)
 		if (!r && !(r = attempt_step(&t->a, EV_REVERT, HO_NONE, &why))) { /* otherwise what has happened is the next event */
 			revert_end(t);
 			loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* then another agent there is asked */
-			return 0;
+			return;
 		}
 		t->revert.asked = t->end.user_cancelled = false;
 	}
-	(void)e;
 	t->end.why.code = 0; /* it is still to be decided */
 	report_notice(&t->report, "the guest is not had back: %s", why.msg);
-	return 0;
 }
 
 int revert_order(struct transfer *t, enum user_order order, struct err *e)
@@ -160,7 +158,7 @@ int revert_order(struct transfer *t, enum user_order order, struct err *e)
 	if (t->a.handoff.state == HO_SRC_REVERTING) {
 		report_notice(&t->report, "the guest is being had back from the destination");
 	} else if (t->revert.open && order == ORDER_REVERT) {
-		return want_back(t, e);
+		want_back(t);
 	} else if (t->revert.open) {
 		if (order != ORDER_KEEP && order != ORDER_TIME)
 			report_notice(&t->report, "the guest stays at the destination; finishing");
