@@ -17,7 +17,8 @@ UNNUMBERED = {"HELLO", "PROOF", "RESUME", "ACK", "ERROR"}
 
 class Lie:
     """at: "control up", "data down" (up: from the source); key: wire.key of the message, or its name alone; nth of them. what(between,
-    kind, payload) gives the messages that go on in its place, [(kind, payload)], with a third member for what is wrong with the header."""
+    kind, payload) gives the messages that go on in its place, [(kind, payload)], with a third member for what is wrong with the header;
+    None if it would be no lie in this one: the next that fits is tried."""
 
     def __init__(self, at, key, what, nth=1):
         self.at, self.key, self.what, self.nth = at, key, what, nth
@@ -67,10 +68,9 @@ class Between:
             if not self.lie or self.done or not self.lie.fits(at, key):
                 return [(kind, payload)]
             self.seen += 1
-            if self.seen != self.lie.nth:
-                return [(kind, payload)]
-            self.done = True
-        return self.lie.what(self, kind, payload)
+            out = self.lie.what(self, kind, payload) if self.seen >= self.lie.nth else None
+            self.done = out is not None
+        return [(kind, payload)] if out is None else out
 
     # ---- a connection ----
 

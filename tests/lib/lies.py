@@ -44,7 +44,10 @@ def bytes_instead(name):
 def field_lie(field, value):
     def what(_, kind, payload):
         m = wire.decode(kind, payload)
-        m[field] = value(m[field]) if callable(value) else value
+        said = value(m[field]) if callable(value) else value
+        if said == m[field] or isinstance(said, int) and said < 0: # the truth in this move, or less than a field can say
+            return None
+        m[field] = said
         return [(kind, wire.encode(kind, m))]
     return what
 
