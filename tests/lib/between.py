@@ -17,8 +17,8 @@ UNNUMBERED = {"HELLO", "PROOF", "RESUME", "ACK", "ERROR"}
 
 class Lie:
     """at: "control up", "data down" (up: from the source); key: wire.key of the message, or its name alone; nth of them. what(between,
-    kind, payload) gives the messages that go on in its place, [(kind, payload)], with a third member for what is wrong with the header;
-    None if it would be no lie in this one: the next that fits is tried."""
+    kind, payload) gives the messages that go on in its place, [(kind, payload)], with a third member for what is wrong with the header.
+    Where that is the truth, the next one that fits is taken."""
 
     def __init__(self, at, key, what, nth=1):
         self.at, self.key, self.what, self.nth = at, key, what, nth
@@ -68,9 +68,11 @@ class Between:
             if not self.lie or self.done or not self.lie.fits(at, key):
                 return [(kind, payload)]
             self.seen += 1
-            out = self.lie.what(self, kind, payload) if self.seen >= self.lie.nth else None
-            self.done = out is not None
-        return [(kind, payload)] if out is None else out
+            if self.seen < self.lie.nth:
+                return [(kind, payload)]
+            out = self.lie.what(self, kind, payload)
+            self.done = out != [(kind, payload)]
+        return out
 
     # ---- a connection ----
 
