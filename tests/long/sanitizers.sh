@@ -5,9 +5,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-SAID=${DIR:-$(mktemp -d)}/said
-mkdir -p "$SAID"
+SAID=$(mktemp -d)
+trap 'rm -rf "$SAID"' EXIT
 failed=''
+unset DIR               # each test makes a folder of its own
 unset MAKEFLAGS LONG CI # the long runs of single tests would take hours; what only a clean machine may not skip is no matter here
 export TIMEOUT_S=1200   # they are slow
 # bench: its figures are not of interest, and unit/sandbox have agents without a right to write that file
