@@ -312,10 +312,11 @@ static void disks_memory_and_machine_are_described(void **state)
 
 static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 {
-	AUTO_FREE char *command = xasprintf("PWD=%s %s -daemonize -name vmferry-daemon -accel tcg -m 32 -display none "
+	AUTO_FREE char *name = xasprintf("vmferry-daemon-%d", getpid()); /* one that a killed test left is another */
+	AUTO_FREE char *command = xasprintf("PWD=%s %s -daemonize -name %s -accel tcg -m 32 -display none "
 					    "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
 					    "file=rel.img,format=raw,if=virtio",
-					    dir, exe);
+					    dir, exe, name);
 	struct qemu_proc p = QEMU_PROC_NONE;
 	struct err e = {.code = 0};
 	struct guest g;
@@ -324,7 +325,7 @@ static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 	(void)state;
 	shell("truncate -s 1M rel.img");
 	shell(command);
-	must_find(&g, "vmferry-daemon");
+	must_find(&g, name);
 	assert_string_equal(g.cwd, dir);
 	assert_string_equal(g.qmp.path, in_dir("rel.qmp"));
 	if (guest_open_qmp(&g, &q, loop, 5000, NULL, NULL, &e) < 0 || guest_query(&g, q, &e) < 0)
