@@ -192,10 +192,11 @@ $(B)/%.1: docs/%.1.scd
 	@mkdir -p $(@D)
 	scdoc <$< >$@.new && mv $@.new $@
 
-.PHONY: packages tests
+.PHONY: packages tests test-tools
 packages:
 	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
-tests: $(TESTS) $(TOOLS) $(SHARED) ## Build the unit tests, and what end-to-end tests call
+tests: $(TESTS) test-tools ## Build the unit tests, and what end-to-end tests call
+test-tools: $(TOOLS) $(SHARED)
 
 .PHONY: install
 install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
