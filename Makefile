@@ -99,7 +99,8 @@ ifneq ($(filter asan tsan,$(VARIANT)),)
 $(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 else
-STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(LIB_SRC) $(wildcard agent-dst/*/*.c))
+# It has the objects that all have, but for one: what else libc loads when names are resolved is not loaded here.
+STATIC_OBJ := $(DST_OBJ) $(filter-out %/confine.o,$(LIB_OBJ)) $(B)/static/common/host/confine.o
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
 $(B)/vmferry-dst: $(STATIC_OBJ)
 	$(CC) -r -nostdlib -o $@.o $^
@@ -108,8 +109,6 @@ $(B)/vmferry-dst: $(STATIC_OBJ)
 		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
 	strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
-$(B)/static/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
-$(B)/static/common/base/libraries.o: CPPFLAGS += $(LIBURING)
 $(B)/static/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(call includes,$(<D)) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -121,6 +120,7 @@ $(B)/libvmferry.a: $(LIB_OBJ)
 # which its headers do not tell
 LIBURING = -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
 $(B)/common/base/libraries.o: CPPFLAGS += $(LIBURING)
+$(B)/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
 $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -1,5 +1,5 @@
 /* xxh-avx2.c: see xxh.h. Compiled for processors with AVX2, and only called on such. */
-#if defined(VMFERRY_STATIC) && defined(__AVX2__)
+#ifdef __AVX2__
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

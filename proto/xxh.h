@@ -1,14 +1,12 @@
 /*
- * xxh.h: xxHash, as fast as this processor can: on x86 the library's plain entry points use SSE2 only. Those that choose are in
- * the shared library alone; a static program has the two that matter, checksum and content hash, compiled once more for AVX2.
+ * xxh.h: xxHash, as fast as this processor can: on x86 the library's plain entry points use SSE2 only, and those that choose are not in
+ * the static library. So the two that matter, checksum and content hash, are compiled once more for AVX2.
  */
 #ifndef VMFERRY_XXH_H
 #define VMFERRY_XXH_H
 
 #include <xxhash.h>
-#if defined(__x86_64__) && !defined(VMFERRY_STATIC) && __has_include(<xxh_x86dispatch.h>)
-#include <xxh_x86dispatch.h>
-#elif defined(__x86_64__) && defined(VMFERRY_STATIC)
+#ifdef __x86_64__
 #include "xxh-avx2.h"
 
 static inline XXH64_hash_t xxh_64bits(const void *p, size_t n)
