@@ -18,7 +18,7 @@ start() { # NAME [QEMU OPTION...]
 cached=$((40 * 256))
 
 start a
-move a local
+move a local --bwlimit 24M # so slow that memory would overtake the disks if it did not wait for them
 guest_verify "$(orders a)" blocks
 assert_result "r['ram']['seed_pages'] > $cached * 0.9 and r['ram']['same_pages'] > $cached * 0.8"
 
