@@ -19,6 +19,7 @@ export_guest "$A" "$DIR/bundle" --freeze require
 says "file systems were frozen" "$DIR/export.out"
 at=$(pair_written "$DIR/$A.orders")
 wait_for 20 thawed_and_writing || fail "the guest is still frozen"
+rests "$A"
 imports "$DIR/bundle" --name "$ID-new" --start -- -no-reboot
 says 'its file systems frozen' "$DIR/import.out"
 ready_again
@@ -26,6 +27,7 @@ found=$(pair_says "$VMS/$A.orders" found)
 [[ ${found%,*} == "${found#*,}" ]] || fail "the guest was not still: $found"
 end_process "$IMPORTED"
 rm "$VMS"/*
+goes_on "$A"
 
 # killed while it is frozen
 set -m # a group of its own

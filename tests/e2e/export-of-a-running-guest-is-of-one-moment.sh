@@ -29,14 +29,15 @@ assert_eq "$(find "$DIR/bundle" -name '.*' -type f)" "" "drafts"
 guest_verify "$DIR/$A.orders" >/dev/null
 (cd "$DIR/bundle" && sed -n "s/^    echo '\(.*\)' | sha256sum -c$/\1/p" README | sha256sum -c --quiet) || fail "the README's digests are not right"
 
-# beside the original, which runs
+rests "$A"
 imports "$DIR/bundle" --name "$ID-new" --start
 finds a "$before" "$during"
 assert_eq "$(qmp "$VMS/$A.qmp" '{"execute": "query-name"}' | grep -o "\"$ID-new\"")" "\"$ID-new\"" "its name"
 end_process "$IMPORTED"
 rm "$VMS"/*
+goes_on "$A"
 
-# a stream, compressed
+# a stream, compressed; the original runs on beside it
 before=$(pair_written "$DIR/$A.orders")
 vmferry export "$A" - --compress 2>"$DIR/export.err" </dev/null | try_import - --name "$ID-piped" --start || fail "$(cat "$DIR/export.err" "$DIR/import.err")"
 find_imported

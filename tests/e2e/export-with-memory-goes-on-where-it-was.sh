@@ -19,9 +19,7 @@ runs_on() {
 }
 
 went_on() { # WRITTEN-BEFORE: the imported guest, whose memory knows what it has written
-	local found
-	found=$(pair_says "$VMS/$A.orders" found)
-	assert_eq "$found" "$(pair_says "$DIR/$A.orders" found)" "what it found at its start"
+	assert_eq "$(pair_says "$VMS/$A.orders" found)" "$found" "what it found at its start"
 	[[ $(pair_written "$VMS/$A.orders") -ge $1 ]] || fail "it has not gone on where it was"
 	guest_verify "$VMS/$A.orders" blocks >/dev/null
 	! grep -aqs 'witness ready' "$VMS/$A.console" || fail "it has started anew"
@@ -32,12 +30,14 @@ WITNESS="rate=1000 disks=vdc disk_mb=16 disk_rate=60" pair_start "$A" $(guest_dr
 	-netdev user,id=n0 -device virtio-net-pci,netdev=n0
 wait_for 20 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
 before=$(settings)
+found=$(pair_says "$DIR/$A.orders" found)
 written=$(pair_written "$DIR/$A.orders")
 export_guest "$A" "$DIR/bundle" --with-memory
 runs_on
 assert_eq "$(settings)" "$before" "settings"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 
+rests "$A"
 imports "$DIR/bundle" --name "$ID-new" --start
 went_on "$written"
 end_process "$IMPORTED"
@@ -68,6 +68,7 @@ END
 refuses 1 "nothing is left" "$DIR/bad" --name "$ID-new" --start
 
 # through a pipe
+goes_on "$A"
 written=$(pair_written "$DIR/$A.orders")
 vmferry export "$A" - --with-memory --compress 2>"$DIR/export.err" </dev/null | try_import - --name "$ID-piped" --start ||
 	fail "$(cat "$DIR/export.err" "$DIR/import.err")"

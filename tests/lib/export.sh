@@ -47,6 +47,15 @@ pair_has_written() { # SOCKET AT-LEAST
 	[[ $(pair_written "$1") -ge $2 ]]
 }
 
+# The guest keeps a processor busy for half of the time: where only another one is looked at it rests.
+rests() { # NAME
+	qmp "$DIR/$1.mon" '{"execute": "stop"}' STOP >/dev/null
+}
+
+goes_on() { # NAME
+	qmp "$DIR/$1.mon" '{"execute": "cont"}' RESUME >/dev/null
+}
+
 export_start() { # VM TO [OPTION...]
 	"$BIN/vmferry" export "$@" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
 	EXPORT_PID=$!
