@@ -99,7 +99,7 @@ ifneq ($(filter asan tsan,$(VARIANT)),)
 $(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 else
-# It has the objects that all have, but for one: what else libc loads when names are resolved is not loaded here.
+# Its objects are those that all have, but for one: a static program loads no code, so confine.c forbids it to.
 STATIC_OBJ := $(DST_OBJ) $(filter-out %/confine.o,$(LIB_OBJ)) $(B)/static/common/host/confine.o
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
 $(B)/vmferry-dst: $(STATIC_OBJ)

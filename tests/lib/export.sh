@@ -47,7 +47,7 @@ pair_has_written() { # SOCKET AT-LEAST
 	[[ $(pair_written "$1") -ge $2 ]]
 }
 
-# The guest keeps a processor busy for half of the time: where only another one is looked at it rests.
+# The guest keeps a processor busy for up to half of the time: where only another one is looked at, it rests.
 rests() { # NAME
 	qmp "$DIR/$1.mon" '{"execute": "stop"}' STOP >/dev/null
 }

@@ -41,13 +41,15 @@ static void line_of_descent(pid_t *pids, size_t n)
 				_exit(1);
 			pid = i + 1 < n ? fork() : 0;
 		}
+		close(fds[1]); /* so that the reader comes to an end if one could not be made */
 		for (;;)
 			pause();
 	}
+	assert_true(pid > 0);
+	close(fds[1]);
 	for (i = 0; i < n; i++)
 		assert_int_equal(read(fds[0], &pids[i], sizeof(pids[i])), sizeof(pids[i]));
 	close(fds[0]);
-	close(fds[1]);
 }
 
 static void from_qemus_parent_to_the_units_main_process(void **state)
