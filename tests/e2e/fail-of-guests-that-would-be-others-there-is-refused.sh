@@ -11,7 +11,7 @@ ask() { # COMMAND-JSON [EVENT]
 launch() { # QEMU OPTION...
 	[[ -z ${GUEST_PID[a]:-} ]] || guest_stop a
 	MEM=128 tiny_launch a $(second_monitor a) "$@"
-	wait_for 20 test -S "$DIR/a.mon"
+	wait_for 20 monitor_answers "$DIR/a.mon"
 }
 
 refused_because() { # TEXT [OPTION...]

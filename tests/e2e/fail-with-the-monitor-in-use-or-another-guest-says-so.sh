@@ -19,7 +19,7 @@ refused() { # WORDS VM
 name=twin-$$
 guest_launch one -S -name "$name"
 guest_launch two -S -name "$name"
-wait_for 20 test -S "$DIR/one.qmp" && wait_for 20 test -S "$DIR/two.qmp" || fail "they do not start"
+wait_for 20 monitor_answers "$DIR/one.qmp" && wait_for 20 monitor_answers "$DIR/two.qmp" || fail "they do not start"
 hold_monitor "$DIR/one.qmp"
 refused 'another client occupies the QMP monitor .*one.qmp' "${GUEST_PID[one]}"
 refused "no-such-guest-$$" "no-such-guest-$$"

@@ -54,8 +54,7 @@ mkdir -p "$DIR/libvirt/qemu/lib/domain-1" "$DIR/run/qemu-server"
 launch virt -M q35 $(monitor_of virt) -D "$DIR/libvirt/qemu/lib/domain-1/log"
 launch pve -M q35 $(monitor_of pve) -pidfile "$DIR/run/qemu-server/100.pid"
 for name in plain busy disk config virt pve; do
-	wait_for 20 test -S "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
-	wait_for 20 eval 'qmp "$DIR/'$name'.qmp" "{\"execute\": \"query-status\"}" >/dev/null 2>&1' || fail "$name does not answer"
+	wait_for 20 monitor_answers "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
 done
 wait_for 20 test -S "$DIR/mute.hmp" || fail "mute does not start"
 

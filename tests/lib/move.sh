@@ -39,6 +39,10 @@ second_monitor() { # NAME: prints QEMU options
 	echo "-qmp unix:$DIR/$1.mon,server=on,wait=off"
 }
 
+monitor_answers() { # SOCKET: that it is there is not enough, it may be left by the QEMU before, or not listened to yet
+	"$ASK" state "$1" >/dev/null 2>&1
+}
+
 status_of() { # SOCKET: QEMU's run state
 	"$ASK" state "$1"
 }
