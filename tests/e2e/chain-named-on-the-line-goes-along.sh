@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 head -c 16M /dev/urandom >"$DIR/base.raw"
-qemu-img create -q -f qcow2 -b "$DIR/base.raw" -F raw "$DIR/top.qcow2"
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/base.raw" -F raw "$DIR/top.qcow2"
 MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20" tiny_start a \
 	-blockdev "driver=raw,node-name=base,file.driver=file,file.filename=$DIR/base.raw" \
 	-blockdev "driver=qcow2,node-name=top,backing=base,file.driver=file,file.filename=$DIR/top.qcow2" \

@@ -40,7 +40,7 @@ guest_verify "$(orders a)" blocks
 guest_stop a
 
 # as block nodes, an image on it; what is not the guest's disk is not let through by the word for its disk
-qemu-img create -q -f qcow2 "$DIR/image" 16M
+"$QEMU_IMG" create -q -f qcow2 "$DIR/image" 16M
 truncate -s 32M "$DIR/image" # its server does not let it grow
 nbd_serve q "$DIR/image"
 head -c 1M /dev/zero >"$DIR/other"
@@ -61,7 +61,7 @@ with_nodes
 move a "$DEST" --disk q0=shared
 guest_verify "$(orders a)" blocks
 guest_stop a
-qemu-img check -qU "$DIR/image" || fail "the image on it is damaged"
+"$QEMU_IMG" check -qU "$DIR/image" || fail "the image on it is damaged"
 
 # what never flushes is in this host's memory, whichever node says so
 node=${node/'"nbd",'/'"nbd","cache":{"no-flush":true},'}
@@ -72,7 +72,7 @@ node=${node/'"cache":{"no-flush":true},'/}
 
 # by that name the destination reaches another one
 with_nodes
-qemu-img create -q -f qcow2 "$DIR/larger" 32M
+"$QEMU_IMG" create -q -f qcow2 "$DIR/larger" 32M
 truncate -s 48M "$DIR/larger"
 mkdir "$DIR/sockets"
 nbd_serve sockets/q "$DIR/larger"

@@ -3,7 +3,7 @@
 # there and back. Beside it one that is copied.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-qemu-img create -q -f qcow2 "$DIR/b.qcow2" 8M
+"$QEMU_IMG" create -q -f qcow2 "$DIR/b.qcow2" 8M
 guest_a $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 inode=$(stat -c %i "$DIR/a.raw")
 

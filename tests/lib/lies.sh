@@ -19,5 +19,6 @@ lies() {
 
 # All of one direction of one kind of channel; the table is left in build/test-logs.
 lies_of() { # "CHANNEL DIRECTION"
+	mkdir -p "$TOP/build/test-logs"
 	TABLE=$TOP/build/test-logs/lies-${1/ /-} lies "^$1:" ${N:+sample:$N}
 }
