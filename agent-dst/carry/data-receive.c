@@ -141,12 +141,12 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 	uint64_t sum = 0;
 	unsigned i;
 
-	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base || d->m.codec > CODEC_KEPT)
+	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base || d->m.codec >= CODEC_COUNT)
 		return receive_refuse(
 			r, "DATA", d->m.object, e,
 			"impossible: %u extents (1 to %d are allowed), %u bytes of contents (at most %d), base %u (at most 0), "
 			"codec %u (at most %d)",
-			d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base, d->m.codec, CODEC_KEPT);
+			d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base, d->m.codec, CODEC_COUNT - 1);
 	rd = reader_of(d->m.body.p, d->m.body.n);
 	for (i = 0; i < d->m.extents; i++) {
 		struct data_extent *x = &d->x[i];

@@ -373,12 +373,12 @@ static char *line_by_hand(const struct bundle *b)
 
 	for (i = 0; i < b->disk_count + b->file_count; i++) {
 		const struct bundle_file *f = i < b->disk_count ? &b->disks[i] : &b->files[i - b->disk_count];
-		const char *suffix = i < b->disk_count && !strcmp(f->format, "raw") ? ".raw" : "";
+		const char *format = i < b->disk_count ? f->format : NULL, *suffix = format && !strcmp(format, "raw") ? ".raw" : "";
 
 		made[n] = f->file ? xasprintf("HERE/%s%s", f->file, suffix) : NULL;
-		map[o.disk_count++] = (struct args_map){f->path, made[n], i < b->disk_count ? f->format : NULL, false};
+		map[o.disk_count++] = (struct args_map){.from = f->path, .to = made[n], .format = format};
 		if (f->real_path)
-			map[o.disk_count++] = (struct args_map){f->real_path, made[n], i < b->disk_count ? f->format : NULL, false};
+			map[o.disk_count++] = (struct args_map){.from = f->real_path, .to = made[n], .format = format};
 		n++;
 	}
 	if (!qemu_args_rewrite(&line, b->argv, b->argc, &o, &why)) {

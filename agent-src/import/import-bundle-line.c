@@ -44,9 +44,9 @@ static int map_nets(const struct bundling *m, struct args_options *o, struct arg
 
 static void map_file(struct args_options *o, struct args_map *map, const struct bundle_file *f, const char *to, const char *format)
 {
-	map[o->disk_count++] = (struct args_map){f->path, to, format, false};
+	map[o->disk_count++] = (struct args_map){.from = f->path, .to = to, .format = format};
 	if (f->real_path)
-		map[o->disk_count++] = (struct args_map){f->real_path, to, format, false};
+		map[o->disk_count++] = (struct args_map){.from = f->real_path, .to = to, .format = format};
 }
 
 static int rewrite(struct bundling *m, struct err *e)

@@ -1838,7 +1838,7 @@ static void malformed_data_is_refused_and_writes_nothing(void **state)
 		{"zeros over two places", 1, CODEC_ZERO, 0, 1, 0, 1, {{0, 4097}}, 0, "DATA of disk vda: a hole of 4097 sectors, larger than a place (4096)"},
 		{"not lz4", 1, CODEC_LZ4, 0, 1, 4096, 1, {{0, 8}}, 100, "DATA of disk vda, 100 bytes of codec 1: compressed data from the peer does not unpack"},
 		{"not zstd", 1, CODEC_ZSTD, 0, 1, 4096, 1, {{0, 8}}, 100, "does not unpack"},
-		{"unknown codec", 1, CODEC_KEPT + 1, 0, 1, 0, 1, {{0, 1}}, 0, "DATA of disk vda: impossible"},
+		{"unknown codec", 1, CODEC_COUNT, 0, 1, 0, 1, {{0, 1}}, 0, "DATA of disk vda: impossible"},
 		{"what no old copy has", 1, CODEC_KEPT, 0, 1, 512, 1, {{0, 1}}, 16, "and there is no old copy"},
 		{"what an old copy has, of a stream", stream, CODEC_KEPT, 0, 1, 1, 1, {{0, 1}}, 16, "DATA of stream 0: a hole in a stream, or an old copy"},
 		{"unknown base", 1, 0, 1, 1, 512, 1, {{0, 1}}, 512, "DATA of disk vda: impossible"},

@@ -157,7 +157,8 @@ struct settings {
 static void read_option(struct settings *s, char *const *w, size_t n)
 {
 	if (!strcmp(w[0], "map") && n >= 3)
-		s->maps[s->o.disk_count++] = (struct args_map){w[1], w[2], n > 3 ? w[3] : NULL, !strncmp(w[2], "/dev/", 5)};
+		s->maps[s->o.disk_count++] =
+			(struct args_map){.from = w[1], .to = w[2], .format = n > 3 ? w[3] : NULL, .to_device = !strncmp(w[2], "/dev/", 5)};
 	else if (!strcmp(w[0], "eject") && n == 2)
 		s->maps[s->o.disk_count++] = (struct args_map){.from = w[1]};
 	else if (!strcmp(w[0], "net") && n == 3)
