@@ -68,6 +68,7 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 
 		json_array_extend(left, t->a.kept);
 		json_object_set_new(detail, "leftovers", left);
+		json_object_set_new(detail, "kept", json_integer((json_int_t)json_array_size(t->a.kept)));
 	}
 	handoff_message_send(t->a.control, t->a.id, t->a.handoff.state, detail);
 }

@@ -67,6 +67,9 @@ static const char usage[] =
 	"  --keep-partial TIME   if the move ends before its time, whatever the reason but a cancel, what has arrived of its disks\n"
 	"                        is kept there for so long (90m, 12h, 3d): vmferry recover VM --resume goes on with it, or the\n"
 	"                        same command again\n"
+	"  --only-disks          copy its disks, as they are written to, and no more: the guest stays here. They are kept there for\n"
+	"                        seven days, or as --keep-partial says; a move with --keep-partial then carries what has changed\n"
+	"                        since, and the same command again brings them up to date\n"
 	"  --revert-within TIME  for so long (10m, 2h) after it has begun to run there it can be had back as it was when it was\n"
 	"                        handed over (vmferry revert VM), and is held here; what it does there meanwhile is lost then\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
@@ -92,7 +95,8 @@ static const char usage[] =
 	"starts is not; VMFERRY_SANDBOX=off in the environment switches that off.\n"
 	"\n"
 	"The exit code says where the guest is:\n"
-	"  0 it runs at the destination    1 on the source; nothing of the move is left on either side\n"
+	"  0 it runs at the destination (--only-disks: here)\n"
+	"                                  1 on the source; nothing of the move is left on either side\n"
 	"  2 the command line is wrong     3 refused, nothing was touched\n"
 	"  4 as 1, but something is left on either side (listed)           5 on the source, paused\n"
 	"  6 undecided: vmferry recover    7 at the destination as far as is known: it does not answer\n"
@@ -104,6 +108,7 @@ static const char usage[] =
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
 
 #define SHUTDOWN_S	    60 /* unless it is said */
+#define ONLY_DISKS_KEPT_S   (7 * 24 * 3600)
 #define REVERT_WITHIN_S_MAX (7 * 24 * 3600)
 
 enum {
@@ -111,6 +116,7 @@ enum {
 	OPT_DOWNTIME,
 	OPT_RECONNECT,
 	OPT_KEEP,
+	OPT_ONLY_DISKS,
 	OPT_REVERT,
 	OPT_HOLD,
 	OPT_AT,
@@ -152,6 +158,7 @@ static const struct option options[] = {
 	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
 	{"reconnect-timeout", required_argument, NULL, OPT_RECONNECT},
 	{"keep-partial", required_argument, NULL, OPT_KEEP},
+	{"only-disks", no_argument, NULL, OPT_ONLY_DISKS},
 	{"revert-within", required_argument, NULL, OPT_REVERT},
 	{"hold", no_argument, NULL, OPT_HOLD},
 	{"at", required_argument, NULL, OPT_AT},
@@ -230,6 +237,7 @@ static const struct option_row rows[] = {
 	{OPT_START, OPTION_FLAG, offsetof(struct move_options, cold.start)},
 	{OPT_FORCE, OPTION_FLAG, offsetof(struct move_options, warm.force)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
+	{OPT_ONLY_DISKS, OPTION_FLAG, offsetof(struct move_options, only_disks)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
 	{'v', OPTION_FLAG, offsetof(struct move_options, dest.verbose)},
@@ -447,6 +455,15 @@ static const char check_usage[] =
 	"  vmferry check vm1 root@host-b\n"
 	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
 
+/* As for a guest that boots there: nothing of its memory, and no media that it would only read there. */
+static void bring_only(struct move_options *o)
+{
+	o->how = HOW_WARM;
+	o->media = MEDIA_EJECT;
+	if (!o->disks.keep.partial_s)
+		o->disks.keep.partial_s = ONLY_DISKS_KEPT_S;
+}
+
 /* VM DEST, or DEST where the guest's command line stands behind --. name: malloc'ed, what that line calls it, or NULL. */
 static int take_guest(int n, char **words, struct move_options *o, char **name, const char *command)
 {
@@ -468,6 +485,13 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 			command);
 		return EXIT_USAGE;
 	}
+	if (o->only_disks && (o->how == HOW_QUICK || o->how == HOW_COLD || o->hold || o->at || o->revert_within_s || o->install_unit)) {
+		fprintf(stderr,
+			"vmferry %s: with --only-disks a guest that runs stays here, and nothing is switched over: --how, --hold, --at, "
+			"--revert-within and --install-unit are said when it is moved\n",
+			command);
+		return EXIT_USAGE;
+	}
 	if (o->disks.keep.partial_s && !o->reconnect_ms) {
 		fprintf(stderr,
 			"vmferry %s: with --reconnect-timeout 0 the destination could not tell a cancelled move from one that was cut off: "
@@ -480,6 +504,8 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 			o->hold ? "--hold leaves that to `vmferry switch`" : "this one is shut down");
 		return EXIT_USAGE;
 	}
+	if (o->only_disks)
+		bring_only(o);
 	if (n != (o->cold.line ? 1 : 2)) {
 		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s %s (--help tells more)\n", command, command,
 			o->cold.line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");

@@ -288,7 +288,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 			"the guest began to run at the destination, and its QEMU there has ended since: by itself, or as its log says");
 	t->peer.ended |= json_is_true(json_object_get(detail, "ended"));
 	if (json_object_get(detail, "leftovers"))
-		take_leftovers(t, json_object_get(detail, "leftovers"));
+		take_leftovers(t, detail);
 	if (error)
 		snprintf(t->peer.error, sizeof(t->peer.error), "%s", error);
 	t->peer.rss_anon = MAX(t->peer.rss_anon, rss);

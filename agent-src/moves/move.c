@@ -40,8 +40,9 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	if (!strcmp(command, "switch")) {
 		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
 		return json_pack("{s:s}", "ok",
-				 t->src.boots_there ? "shutting the guest down as soon as its disks have been copied once"
-						    : "switching over as soon as memory has been copied once");
+				 t->opt->only_disks   ? "ending as soon as its disks have been copied once"
+				 : t->src.boots_there ? "shutting the guest down as soon as its disks have been copied once"
+						      : "switching over as soon as memory has been copied once");
 	}
 	if (!strcmp(command, "revert") || !strcmp(command, "keep"))
 		return revert_request(t, *command == 'r');
@@ -354,6 +355,7 @@ static void settle_exit_code(struct transfer *t)
 	case HO_SRC_ABORTED:
 		t->a.exit_code = t->a.undecided				  ? EXIT_UNDECIDED
 				 : !t->a.handoff.qemu_alive && !t->a.over ? EXIT_NOWHERE
+				 : has_brought(t)			  ? EXIT_DESTINATION
 				 : t->peer.aborted && !has_leftovers(t)	  ? EXIT_SOURCE
 									  : EXIT_LEFTOVERS;
 		break;
@@ -448,7 +450,7 @@ int transfer_run(struct transfer *t)
 		t->a.undecided = t->a.handing_off;
 	}
 	settle_exit_code(t);
-	if (t->entry->last == ST_RELEASE || t->a.exit_code)
+	if (t->entry->last != ST_PREFLIGHT || t->a.exit_code)
 		tell_result(t);
 	code = t->a.exit_code;
 	signals_close(&signals);

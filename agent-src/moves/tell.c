@@ -113,6 +113,7 @@ void tell_plan(struct transfer *t)
 
 	set_text(ev, "software", VMFERRY_VERSION);
 	set_text(ev, "how", t->recipe->how);
+	set_flag(ev, "only_disks", t->opt->only_disks);
 	set_text(ev, "destination", t->opt->dest.where);
 	parts_tell(&t->parts, TELL_PLAN, ev);
 	json_object_set_new(ev, "files", plan_files(t));
@@ -198,6 +199,9 @@ static struct outcome outcome(const struct transfer *t)
 			"undecided"};
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
 		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
+	if (has_brought(t))
+		return (struct outcome){"disks-copied", "source",
+					t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
 	if (s == HO_SRC_RELEASED)
 		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
 	if (t->a.over && t->a.handoff.qemu_alive)
@@ -285,13 +289,15 @@ static void add_afterwards(const struct transfer *t, json_t *ev)
 #define LEFTOVERS_MAX	   32
 #define LEFTOVER_BYTES_MAX 2048
 
-void take_leftovers(struct transfer *t, const json_t *told)
+void take_leftovers(struct transfer *t, const json_t *detail)
 {
+	const json_t *told = json_object_get(detail, "leftovers");
 	json_t *one;
 	size_t i;
 
 	json_decref(t->peer.leftovers);
 	t->peer.leftovers = json_array();
+	t->peer.kept = (size_t)json_integer_value(json_object_get(detail, "kept"));
 	json_array_foreach((json_t *)told, i, one) {
 		const char *s = json_string_value(one);
 		AUTO_FREE char *text = s && i < LEFTOVERS_MAX ? xasprintf("at the destination: %.*s", LEFTOVER_BYTES_MAX, s) : NULL;
@@ -306,6 +312,12 @@ void take_leftovers(struct transfer *t, const json_t *told)
 bool has_leftovers(const struct transfer *t)
 {
 	return json_array_size(t->a.leftovers) || json_array_size(t->peer.leftovers);
+}
+
+bool has_brought(const struct transfer *t)
+{
+	return t->end.brought && t->peer.aborted && t->a.handoff.qemu_alive && !json_array_size(t->a.leftovers) &&
+	       json_array_size(t->peer.leftovers) == t->peer.kept;
 }
 
 /* Of both sides; an empty array if all is clean. */
@@ -351,6 +363,7 @@ void tell_result(struct transfer *t)
 	set_text(ev, "guest_text", o.text);
 	set_text(ev, "where", o.where);
 	set_text(ev, "how", t->recipe->how);
+	set_flag(ev, "only_disks", t->opt->only_disks);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
 	set_real(ev, "total_ms", ms(t->begin_ns, now_ns()));
 	set_flag(ev, "verified", t->blackout.prepared_ns != 0);
@@ -358,7 +371,7 @@ void tell_result(struct transfer *t)
 	json_object_set_new(ev, "downtime_ms", downtime(t));
 	parts_tell(&t->parts, TELL_RESULT, ev);
 	tell_transport(t, ev);
-	if (t->end.why.code)
+	if (t->end.why.code && !has_brought(t))
 		set_text(ev, "reason", t->end.why.msg);
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);

@@ -71,7 +71,8 @@ struct peer_word {
 	double load_ms, start_ms;
 	uint64_t rss_anon;
 	json_t *cpu_used;   /* NULL: it did not say */
-	json_t *leftovers;  /* sentences: what could not be undone there; NULL: it said nothing */
+	json_t *leftovers;  /* sentences: what could not be undone there, or is kept; NULL: it said nothing */
+	size_t kept;	    /* so many of them are of what is kept */
 	json_t *afterwards; /* about starting the guest again */
 };
 
@@ -81,6 +82,7 @@ struct ending {
 	bool why_is_vague; /* a command, or a connection, failed as the monitor closed, or before: the event that is on its way tells more */
 	bool channel_lost; /* then the other side may know better why */
 	bool user_cancelled, interrupted_once;
+	bool brought;	      /* its disks, and no more was asked */
 	bool unheard;	      /* the source QEMU could not be told to go on */
 	bool stands_migrated; /* a paused guest, by our migration, after which it was taken back */
 	bool held;	      /* though it is not committed: it runs at the destination, too */
@@ -298,8 +300,10 @@ void tell_progress(struct transfer *t, bool second);
 json_t *tell_status(struct transfer *t);
 void tell_result(struct transfer *t);
 /* What the destination says it could not remove. */
-void take_leftovers(struct transfer *t, const json_t *told);
+void take_leftovers(struct transfer *t, const json_t *detail);
 bool has_leftovers(const struct transfer *t);
+/* --only-disks: they are there, and nothing else is that was not to be. */
+bool has_brought(const struct transfer *t);
 
 /* events.c: what means the same in every stage, and how the destination is reached again */
 int common_event(void *ctx, const struct event *ev, struct err *e);

@@ -60,8 +60,17 @@ static bool is_copied(const struct transfer *t)
 	return t->pace.stop_wanted || disks_left(&t->disks) < SMALL_ENOUGH || disks_rounds(&t->disks) >= ROUNDS_ENOUGH;
 }
 
+/* That is all: the attempt ends as one that fails does, and what has arrived is kept there. */
+static int brought(struct transfer *t, struct err *e)
+{
+	t->end.brought = true;
+	return err_set(e, ECANCELED, "its disks are there, and the guest stays here, as asked (--only-disks)");
+}
+
 static int decide(struct transfer *t, struct err *e)
 {
+	if (t->entry->last == ST_COPY && is_copied(t))
+		return brought(t, e);
 	if (t->pace.held || is_copied(t)) {
 		if (!is_to_wait(t)) {
 			t->pace.held = false;

@@ -381,6 +381,21 @@ static void part_from_those_that_stay(struct disks *ds)
 	ds->count = n;
 }
 
+/* A destination keeps nothing of an image above a base (PROTOCOL.md, "What is kept"), nor of what it has written to a device. */
+static int check_kept(const struct disks *ds, struct err *e)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++) {
+		const struct disk *d = ds->list[i];
+
+		if (d->to_device || d->guest->chain_count)
+			return err_set(e, ENOTSUP, "nothing of disk %s could be kept at the destination (--only-disks): %s", disk_name(d),
+				       d->to_device ? "it goes onto a block device" : "it has backing files");
+	}
+	return ds->count ? 0 : err_set(e, ENOTSUP, "the guest has no disk that would be copied (--only-disks)");
+}
+
 int disks_agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -407,7 +422,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			"nothing keeps two QEMUs from writing to %s at once: when the guest is at the destination, do not start it here again",
 			json_string_value(json_array_get(ds->src->disks_by_word, 0)));
 	disks_unmark(ds);
-	return r;
+	return r || !ds->src->opt->only_disks ? r : check_kept(ds, e);
 }
 
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)

@@ -90,6 +90,7 @@ struct move_options {
 	time_t at;		  /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
+	bool only_disks;       /* they are brought there, and kept; the guest stays here */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
 	struct disk_options disks;

@@ -217,9 +217,9 @@ static int examine(struct part *p, struct err *e)
 		r = examine_cpu(s, e);
 	if (!r)
 		r = check_state(s, e);
-	if (!r && s->boots_there && s->paused)
+	if (!r && s->boots_there && !s->opt->only_disks && s->paused)
 		r = err_set(e, EBUSY, "the guest is paused, and cannot shut down: resume it (QMP cont) before it is moved warm");
-	if (!r && s->boots_there)
+	if (!r && s->boots_there && !s->opt->only_disks)
 		r = check_nvdimm(&s->guest, e);
 	s->examined = !r;
 	return r;

@@ -72,6 +72,12 @@ static bool is_warm(const json_t *ev)
 	return !strcmp(str(ev, "how"), "warm");
 }
 
+/* It stays, and its disks are brought. */
+static bool is_of_disks_only(const json_t *ev)
+{
+	return json_is_true(json_object_get(ev, "only_disks"));
+}
+
 /* Its memory goes nowhere. */
 static bool is_storage(const json_t *ev)
 {
@@ -122,13 +128,18 @@ static void print_plan(FILE *to, const json_t *ev)
 
 	if (is_cold(ev))
 		fprintf(to, "moving guest %s, which is shut down, to %s\n", str(ev, "guest"), str(ev, "destination"));
+	else if (is_of_disks_only(ev))
+		fprintf(to, "copying the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n", str(ev, "guest"),
+			(int)num(ev, "pid"), str(ev, "qemu_version"), str(ev, "destination"));
 	else
 		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
 			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
-	if (is_warm(ev))
+	if (is_warm(ev) && !is_of_disks_only(ev))
 		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", to);
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
 		print_disk_plan(to, v);
+	if (is_of_disks_only(ev))
+		return;
 	if (!is_cold(ev) && !is_warm(ev))
 		fprintf(to, "  memory  %s\n", str(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
@@ -204,6 +215,8 @@ static void print_estimate(FILE *to, const json_t *ev)
 		strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows");
 	if (is_cold(ev))
 		fputs("; the guest stays shut down\n", to);
+	else if (is_of_disks_only(ev))
+		fputs("; the guest stays here\n", to);
 	else if (is_warm(ev))
 		fprintf(to, ", and %.0f ms of downtime beside its shutdown and boot\n", num(ev, "downtime_ms"));
 	else
@@ -448,10 +461,29 @@ static void print_shutdown(FILE *to, const json_t *ev)
 	fprintf(to, "  downtime  %.0f ms from then until it began to boot: disks %.0f\n", num(d, "total"), num(d, "disk"));
 }
 
+static void print_brought(FILE *to, const json_t *ev)
+{
+	json_t *v;
+	size_t i;
+
+	fprintf(to, "copied: the disks are at the destination, and the guest is %s\n", str(ev, "guest_text"));
+	print_total(to, ev);
+	print_disks(to, ev);
+	json_array_foreach(json_object_get(ev, "leftovers"), i, v)
+		fprintf(to, "  kept      %s\n", json_string_value(v));
+	fputs("  then      the same vmferry migrate with --keep-partial, and without --only-disks, moves the guest, and carries what has "
+	      "changed since\n",
+	      to);
+}
+
 static void print_result(FILE *to, const json_t *ev)
 {
 	char a[24], b[24];
 
+	if (!strcmp(str(ev, "outcome"), "disks-copied")) {
+		print_brought(to, ev);
+		return;
+	}
 	if (strcmp(str(ev, "outcome"), "migrated")) {
 		fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
 		if (strcmp(str(ev, "guest_text"), "not found"))

@@ -41,7 +41,7 @@ if [[ -e $ovmf/OVMF_CODE_4M.fd ]]; then
 else
 	echo "skipped: no OVMF at $ovmf"
 fi
-KERNEL=vmlinuz SMP=2 MEM=256 WITNESS="ram_mb=8 disks=sda,sdb,sdc disk_mb=8 disk_rate=40" guest_start "$A" $(second_monitor "$A") "${firmware[@]}" \
+KERNEL=vmlinuz MEM=256 WITNESS="ram_mb=8 disks=sda,sdb,sdc disk_mb=8 disk_rate=40" guest_start "$A" $(second_monitor "$A") "${firmware[@]}" \
 	-object iothread,id=io0 -device virtio-scsi-pci,id=bus,iothread=io0 $(lun 0 "$DIR/src/one.qcow2" qcow2) $(lun 1 "$DIR/src/two.qcow2" qcow2) \
 	$(lun 2 "$DIR/src/three.raw" raw) $(lun 3 "$DIR/src/cd.iso" raw scsi-cd ,readonly=on) \
 	-drive "file=$DIR/src/fixed.raw,format=raw,if=none,id=fixed,readonly=on" -device virtio-blk-pci,drive=fixed \

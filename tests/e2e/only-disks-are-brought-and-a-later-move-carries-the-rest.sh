@@ -1,0 +1,68 @@
+#!/bin/bash
+# --only-disks: the disks of a guest that runs, of both formats, are copied and kept there, and it stays. The same command again carries what it has
+# written since, whether it runs or is paused; so does the move. What would not be kept, or is for a move alone, is refused with a sentence.
+. "$(dirname "$0")/../lib/partial.sh"
+
+brought() { # [OPTION...]: to the same place
+	move_start a "$DEST" --disk-dir "$DIR/there" --only-disks "$@"
+	TO=$DIR/there
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "it does not end"
+	status=0
+	wait "$MOVE_PID" || status=$?
+	assert_eq "$status" 0 "exit code ($(tail -n 1 "$DIR/move.json"))"
+	assert_result 'r["outcome"] == "disks-copied" and r["where"] == "source" and r["only_disks"] and "reason" not in r'
+	assert_result 'len(r["leftovers"]) == 2 and all("is kept until" in s for s in r["leftovers"])'
+	assert_eq "$(cd "$TO" && ls -A | sed 's/vmferry-[0-9a-f]*/ID/' | sort | xargs)" "a.raw.ID-partial b.qcow2.ID-partial" "what is kept"
+	assert_eq "$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')" "" "unfinished journals here"
+	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
+}
+
+refused() { # STATUS TEXT [OPTION...]
+	local status=0
+	vmferry migrate "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/elsewhere" --only-disks "${@:3}" </dev/null >"$DIR/out" 2>&1 || status=$?
+	assert_eq "$status" "$1" "exit code with ${*:3} ($(<"$DIR/out"))"
+	grep -q -- "$2" "$DIR/out" || fail "with ${*:3} it does not say '$2': $(<"$DIR/out")"
+}
+
+mkdir "$DIR/elsewhere" "$DIR/there"
+head -c 24M /dev/urandom >"$DIR/a.raw"
+"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/a.raw" "$DIR/b.qcow2"
+MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda,vdb disk_mb=4 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) \
+	$(guest_drive d1 "$DIR/b.qcow2" qcow2) $(second_monitor a)
+SETTINGS=$(settings_of a)
+to_listener
+
+for how in "--how quick" "--how cold" --hold "--at +1h" "--revert-within 1h" --install-unit; do
+	refused 2 "with --only-disks a guest that runs stays here" $how
+done
+assert_eq "$(ls -A "$DIR/elsewhere")" "" "files at the destination"
+
+brought
+assert_result "all(d['bytes_wire'] > (20 << 20) for d in r['disks'])"
+assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
+writes=$(disk_ops a)
+wait_for 20 has_disk_ops a $((writes + 40)) || fail "the guest writes nothing any more"
+brought --keep-partial 2h
+assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < (6 << 20) for d in r['disks'])"
+qmp "$DIR/a.mon" '{"execute": "stop"}' >/dev/null
+brought
+assert_result 'r["guest_text"] == "on the source, paused as it was"'
+qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
+
+move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}"
+TO=$DIR/there
+move_wait
+assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < (6 << 20) for d in r['disks'])"
+guest_verify "$(orders a)" blocks
+assert_nothing_unfinished
+
+# no disk, and an image above a base
+guest_stop a
+MEM=128 tiny_start a
+refused 3 "the guest has no disk that would be copied (--only-disks)"
+guest_stop a
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/a.raw" -F raw "$DIR/top.qcow2"
+MEM=128 tiny_start a $(guest_drive d0 "$DIR/top.qcow2" qcow2)
+refused 3 "nothing of disk $DIR/top.qcow2 could be kept at the destination (--only-disks): it has backing files"
+assert_eq "$(ls -A "$DIR/elsewhere")" "" "files at the destination"
