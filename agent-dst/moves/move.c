@@ -67,6 +67,7 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	accept = json_pack("{s:s,s:i}", "how", t->recipe->how, "resume_port", net_local_port(t->data.listen_fd));
 	describe_machine(t->target.description, accept);
 	r = parts_describe(&t->parts, accept, e);
+	t->accepted = !r;
 	if (!r)
 		return json_message_send(t->a.control, MSG_ACCEPT, t->a.id, accept, e);
 	json_decref(accept);
@@ -107,9 +108,9 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	struct transfer *t = ctx;
 	int r;
 
-	if (ev->kind == EVENT_FRAME && ev->type == MSG_DESCRIBE && t->line.asked && !t->line.findings)
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DESCRIBE && t->line.asked && !t->accepted)
 		return take_more(t, ev, e);
-	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->line.findings)
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->accepted)
 		return common_event(t, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->decisions, e);
 	if (!r)

@@ -57,6 +57,7 @@ struct transfer {
 	struct line line;
 	struct data_plane data;
 	struct outage outage;
+	bool accepted;	   /* the plan was: ACCEPT has been sent */
 	json_t *decisions; /* PREPARE */
 
 	bool cont_sent;
@@ -78,6 +79,10 @@ bool warm_can_run(const struct transfer *t);
 int warm_receive(struct transfer *t, struct err *e);
 void warm_tell_ready(const struct transfer *t, json_t *ready);
 int warm_finish(struct transfer *t, struct err *e);
+
+/* ahead.c: the disks alone, of a guest that stays where it is */
+int ahead_receive(struct transfer *t, struct err *e);
+int ahead_finish(struct transfer *t, struct err *e);
 
 /* cold.c: a guest that is shut down */
 extern const struct attempt_ops cold_cutover;

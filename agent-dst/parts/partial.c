@@ -72,10 +72,17 @@ static uint64_t allocated(const char *path)
 	return !lstat(path, &st) && S_ISREG(st.st_mode) ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
+/* They were brought for that, however little is in them. */
+static bool is_of_disks_alone(const struct journal *j)
+{
+	return !strcmp(json_text(journal_begin(j), "how") ?: "", "disks");
+}
+
 bool partial_is_to_be_kept(const struct target *t, const json_t *file)
 {
 	return !t->keep_guest && !t->drop_partial && keep_s(t->part.a->journal) > 0 && kind_of(t, file) && json_object_get(file, "inode") &&
-	       own_file_is_there(file, made_is_rebooted(t)) && allocated(json_text(file, "path")) >= WORTH_KEEPING;
+	       own_file_is_there(file, made_is_rebooted(t)) &&
+	       (allocated(json_text(file, "path")) >= WORTH_KEEPING || is_of_disks_alone(t->part.a->journal));
 }
 
 static int sync_file(const char *path, struct err *e)

@@ -237,7 +237,6 @@ static const struct option_row rows[] = {
 	{OPT_START, OPTION_FLAG, offsetof(struct move_options, cold.start)},
 	{OPT_FORCE, OPTION_FLAG, offsetof(struct move_options, warm.force)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
-	{OPT_ONLY_DISKS, OPTION_FLAG, offsetof(struct move_options, only_disks)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
 	{'v', OPTION_FLAG, offsetof(struct move_options, dest.verbose)},
@@ -376,6 +375,9 @@ static int take_other(int c, struct move_options *o, bool *detach)
 		return o->revert_within_s && o->revert_within_s <= REVERT_WITHIN_S_MAX
 			       ? 0
 			       : bad("--revert-within", optarg, "a time such as 90s, 10m or 2h, of at most 7 days");
+	case OPT_ONLY_DISKS:
+		o->how = HOW_DISKS;
+		return 0;
 	case OPT_DROP:
 		return take_drop(optarg, &o->disks.accept);
 	case OPT_SCRIPT:
@@ -455,15 +457,6 @@ static const char check_usage[] =
 	"  vmferry check vm1 root@host-b\n"
 	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
 
-/* As for a guest that boots there: nothing of its memory, and no media that it would only read there. */
-static void bring_only(struct move_options *o)
-{
-	o->how = HOW_WARM;
-	o->media = MEDIA_EJECT;
-	if (!o->disks.keep.partial_s)
-		o->disks.keep.partial_s = ONLY_DISKS_KEPT_S;
-}
-
 /* VM DEST, or DEST where the guest's command line stands behind --. name: malloc'ed, what that line calls it, or NULL. */
 static int take_guest(int n, char **words, struct move_options *o, char **name, const char *command)
 {
@@ -485,13 +478,15 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 			command);
 		return EXIT_USAGE;
 	}
-	if (o->only_disks && (o->how == HOW_QUICK || o->how == HOW_COLD || o->hold || o->at || o->revert_within_s || o->install_unit)) {
+	if (o->how == HOW_DISKS && (o->hold || o->at || o->revert_within_s || o->install_unit)) {
 		fprintf(stderr,
-			"vmferry %s: with --only-disks a guest that runs stays here, and nothing is switched over: --how, --hold, --at, "
-			"--revert-within and --install-unit are said when it is moved\n",
+			"vmferry %s: with --only-disks the guest stays here, and nothing is switched over: --hold, --at, --revert-within and "
+			"--install-unit are said when it is moved\n",
 			command);
 		return EXIT_USAGE;
 	}
+	if (o->how == HOW_DISKS && !o->disks.keep.partial_s)
+		o->disks.keep.partial_s = ONLY_DISKS_KEPT_S;
 	if (o->disks.keep.partial_s && !o->reconnect_ms) {
 		fprintf(stderr,
 			"vmferry %s: with --reconnect-timeout 0 the destination could not tell a cancelled move from one that was cut off: "
@@ -504,8 +499,6 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 			o->hold ? "--hold leaves that to `vmferry switch`" : "this one is shut down");
 		return EXIT_USAGE;
 	}
-	if (o->only_disks)
-		bring_only(o);
 	if (n != (o->cold.line ? 1 : 2)) {
 		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s %s (--help tells more)\n", command, command,
 			o->cold.line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");

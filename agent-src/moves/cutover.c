@@ -29,12 +29,13 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
-/* Somebody is going on from it, or may. Whoever cancels a move does not. */
+/* Somebody is going on from it, or may. Whoever cancels a move does not, but would not lose what was there before it either. */
 bool cutover_keeps_partial(const struct transfer *t)
 {
 	const struct keep_options *keep = &t->opt->disks.keep;
+	bool drops = t->end.user_cancelled && t->opt->how != HOW_DISKS && !disks_have_begun(&t->disks);
 
-	return t->entry == &entry_recover ? keep->resumes : keep->partial_s && !t->end.user_cancelled;
+	return t->entry == &entry_recover ? keep->resumes : keep->partial_s && !drops;
 }
 
 int cutover_send_state(struct attempt *a, struct err *e)
@@ -93,8 +94,7 @@ int live_take_back(struct transfer *t, struct err *e)
 		return r;
 	if (!strcmp(state, "postmigrate") && !s->migrating) {
 		t->end.migrated_away = true;
-		return err_set(e, ECANCELED,
-			       "the guest was migrated away from here by somebody else: see to it where it runs before you resume it");
+		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}
 	t->end.stands_migrated = s->paused && !strcmp(state, "postmigrate");
 	if (s->paused)

@@ -395,7 +395,6 @@ int estimate(struct transfer *t, struct err *e)
 		in.ram.bytes = 0;
 	ev = event(t, &in, round_trip_ms);
 	json_object_set_new(ev, "how", json_string(t->recipe->how));
-	json_object_set_new(ev, "only_disks", json_boolean(t->opt->only_disks));
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
 	json_object_set_new(ev, "seeded", json_real(in.seeded));
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));

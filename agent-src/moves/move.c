@@ -40,9 +40,9 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	if (!strcmp(command, "switch")) {
 		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
 		return json_pack("{s:s}", "ok",
-				 t->opt->only_disks   ? "ending as soon as its disks have been copied once"
-				 : t->src.boots_there ? "shutting the guest down as soon as its disks have been copied once"
-						      : "switching over as soon as memory has been copied once");
+				 t->entry->last == ST_COPY ? "ending as soon as its disks have been copied once"
+				 : t->src.boots_there	   ? "shutting the guest down as soon as its disks have been copied once"
+							   : "switching over as soon as memory has been copied once");
 	}
 	if (!strcmp(command, "revert") || !strcmp(command, "keep"))
 		return revert_request(t, *command == 'r');
@@ -265,7 +265,7 @@ static void fail(void *ctx, const struct err *why)
 	if (t->a.dead)
 		return;
 	if (!t->a.handing_off) {
-		if (why->code == ENOTSUP && t->recipe->has_guard && !t->src.guest.owner_hint)
+		if (why->code == ENOTSUP && t->opt->how != HOW_DISKS && t->recipe->has_guard && !t->src.guest.owner_hint)
 			tell_other_ways(t);
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);

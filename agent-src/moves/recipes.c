@@ -30,6 +30,18 @@ static const struct recipe recipes[] = {
 	 .take_up = live_take_up,
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
+	{.how = "disks",
+	 .undecided = "undecided. Run: vmferry recover",
+	 .parts = {PART(src), PART(disks)},
+	 .stages = ahead_stages,
+	 .cutover = &live_cutover,
+	 .find = warm_find,
+	 .known_as = live_known_as,
+	 .describe_for_journal = warm_describe_for_journal,
+	 .has_guard = true,
+	 .can_run = live_can_run,
+	 .take_up = live_take_up,
+	 .take_back = ahead_take_back},
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(start_file)},
 	 .stages = cold_stages,
@@ -44,20 +56,6 @@ static const struct recipe recipes[] = {
 	 .take_up = cold_take_up},
 };
 
-/* Disks that are copied as for a warm move, which then ends. Whether the guest could shut down for one is not asked. */
-static const struct recipe only_disks = {.how = "warm",
-					 .undecided = "undecided. Run: vmferry recover",
-					 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit)},
-					 .stages = warm_stages,
-					 .cutover = &live_cutover,
-					 .find = warm_find,
-					 .known_as = live_known_as,
-					 .describe_for_journal = warm_describe_for_journal,
-					 .has_guard = true,
-					 .can_run = live_can_run,
-					 .take_up = live_take_up,
-					 .take_back = warm_take_back};
-
 int recipe_choose(struct transfer *t, const char *how, struct err *e)
 {
 	size_t i;
@@ -67,7 +65,7 @@ int recipe_choose(struct transfer *t, const char *how, struct err *e)
 		;
 	if (i == ARRAY_LEN(recipes))
 		return err_set(e, ENOTSUP, "this vmferry does not know how to move a guest '%s': a newer one began that", how);
-	t->recipe = t->opt->only_disks ? &only_disks : &recipes[i];
+	t->recipe = &recipes[i];
 	t->a.ops = t->recipe->cutover;
 	t->a.con.stages = t->recipe->stages;
 	t->parts.count = 0;
@@ -78,7 +76,7 @@ int recipe_choose(struct transfer *t, const char *how, struct err *e)
 }
 
 static const struct entry migrate = {.name = "migrate", .first = ST_CONNECT, .last = ST_RELEASE};
-static const struct entry bring = {.name = "only-disks", .first = ST_CONNECT, .last = ST_COPY};
+static const struct entry bring = {.name = "bring", .first = ST_CONNECT, .last = ST_COPY};
 static const struct entry dry_run = {.name = "dry-run", .first = ST_CONNECT, .last = ST_PREFLIGHT};
 static const struct entry check = {.name = "check", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
 static const struct entry script = {.name = "script", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = print_script};
@@ -88,5 +86,5 @@ const struct entry entry_recover = {.name = "recover", .first = ST_COMMIT, .last
 
 const struct entry *entry_for(const struct move_options *opt)
 {
-	return !opt->dry_run ? opt->only_disks ? &bring : &migrate : opt->script ? &script : opt->estimate ? &check : &dry_run;
+	return !opt->dry_run ? opt->how == HOW_DISKS ? &bring : &migrate : opt->script ? &script : opt->estimate ? &check : &dry_run;
 }

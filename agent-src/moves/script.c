@@ -130,12 +130,9 @@ int print_script(struct transfer *t, struct err *e)
 		printf("cd %s || exit\n", cwd);
 	printf("exec vmferry migrate%s%s %s", o->cold.line ? "" : " ", o->cold.line ? "" : vm, dest);
 	put_disks(t);
-	if (o->only_disks)
-		put_flag("--only-disks", true);
-	else
-		put("--how", how_words[o->how]);
+	put("--how", how_words[o->how]);
 	put_flag("--start", o->cold.start);
-	if (o->how == HOW_WARM && !o->only_disks)
+	if (o->how == HOW_WARM)
 		put_number("--shutdown-timeout", o->warm.shutdown_timeout_s);
 	put_flag("--force", o->warm.force);
 	put("--chain", chain_words[o->disks.chain]);

@@ -113,7 +113,6 @@ void tell_plan(struct transfer *t)
 
 	set_text(ev, "software", VMFERRY_VERSION);
 	set_text(ev, "how", t->recipe->how);
-	set_flag(ev, "only_disks", t->opt->only_disks);
 	set_text(ev, "destination", t->opt->dest.where);
 	parts_tell(&t->parts, TELL_PLAN, ev);
 	json_object_set_new(ev, "files", plan_files(t));
@@ -199,9 +198,6 @@ static struct outcome outcome(const struct transfer *t)
 			"undecided"};
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
 		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
-	if (has_brought(t))
-		return (struct outcome){"disks-copied", "source",
-					t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
 	if (s == HO_SRC_RELEASED)
 		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
 	if (t->a.over && t->a.handoff.qemu_alive)
@@ -233,8 +229,8 @@ static struct outcome outcome(const struct transfer *t)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	if (t->recipe->back)
 		return (struct outcome){"rolled-back", "source", t->recipe->back, "source"};
-	return (struct outcome){"rolled-back", "source", t->src.paused ? "on the source, paused as it was" : "running on the source",
-				"source"};
+	return (struct outcome){has_brought(t) ? "disks-copied" : "rolled-back", "source",
+				t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
 }
 
 static json_t *downtime(const struct transfer *t)
@@ -297,6 +293,7 @@ void take_leftovers(struct transfer *t, const json_t *detail)
 
 	json_decref(t->peer.leftovers);
 	t->peer.leftovers = json_array();
+	t->peer.told = json_array_size(told);
 	t->peer.kept = (size_t)json_integer_value(json_object_get(detail, "kept"));
 	json_array_foreach((json_t *)told, i, one) {
 		const char *s = json_string_value(one);
@@ -316,8 +313,11 @@ bool has_leftovers(const struct transfer *t)
 
 bool has_brought(const struct transfer *t)
 {
-	return t->end.brought && t->peer.aborted && t->a.handoff.qemu_alive && !json_array_size(t->a.leftovers) &&
-	       json_array_size(t->peer.leftovers) == t->peer.kept;
+	bool here = t->a.handoff.qemu_alive && !t->a.over && !t->src.shut_down && !t->src.stays_shut && !t->end.migrated_away &&
+		    t->a.exit_code != EXIT_PAUSED;
+
+	return t->end.brought && here && t->peer.aborted && !t->peer.forgotten && t->peer.kept == t->disks.count &&
+	       t->peer.told == t->peer.kept && !json_array_size(t->a.leftovers);
 }
 
 /* Of both sides; an empty array if all is clean. */
@@ -363,7 +363,6 @@ void tell_result(struct transfer *t)
 	set_text(ev, "guest_text", o.text);
 	set_text(ev, "where", o.where);
 	set_text(ev, "how", t->recipe->how);
-	set_flag(ev, "only_disks", t->opt->only_disks);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
 	set_real(ev, "total_ms", ms(t->begin_ns, now_ns()));
 	set_flag(ev, "verified", t->blackout.prepared_ns != 0);
@@ -371,6 +370,9 @@ void tell_result(struct transfer *t)
 	json_object_set_new(ev, "downtime_ms", downtime(t));
 	parts_tell(&t->parts, TELL_RESULT, ev);
 	tell_transport(t, ev);
+	if (t->end.brought && !has_brought(t))
+		err_set(&t->end.why, ECANCELED, "its disks have been copied (--only-disks), and of %u that were, %zu are kept there",
+			t->disks.count, t->peer.kept);
 	if (t->end.why.code && !has_brought(t))
 		set_text(ev, "reason", t->end.why.msg);
 	if (!strcmp(o.outcome, "migrated"))

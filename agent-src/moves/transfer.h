@@ -28,6 +28,7 @@
 #include "unit.h"
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
+#define MIGRATED_AWAY	    "the guest was migrated away from here by somebody else: see to it where it runs before you resume it"
 #define SEEDS_WORTH	    64	  /* all memory is read for them: not for disks smaller than this part of it */
 #define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say again where it is */
 #define START_MS	    15000 /* to say STARTED: after that another agent there is asked */
@@ -72,7 +73,7 @@ struct peer_word {
 	uint64_t rss_anon;
 	json_t *cpu_used;   /* NULL: it did not say */
 	json_t *leftovers;  /* sentences: what could not be undone there, or is kept; NULL: it said nothing */
-	size_t kept;	    /* so many of them are of what is kept */
+	size_t told, kept;  /* so many there were, and so many of them are of what is kept */
 	json_t *afterwards; /* about starting the guest again */
 };
 
@@ -204,6 +205,15 @@ extern const struct stage warm_stages[];
 int warm_find(struct transfer *t, struct err *e);
 void warm_describe_for_journal(struct transfer *t, json_t *begin);
 int warm_take_back(struct transfer *t, struct err *e);
+int warm_copy_enter(void *ctx, struct err *e);
+/* To be called with each tick: rates, progress, whether somebody has changed the guest. */
+int warm_measure(struct transfer *t, struct err *e);
+/* But for what it still writes. */
+bool warm_is_copied(const struct transfer *t);
+
+/* ahead.c: the disks alone, of a guest that stays; as of a warm move until it would shut down */
+extern const struct stage ahead_stages[];
+int ahead_take_back(struct transfer *t, struct err *e);
 
 /* cold.c: a guest that is shut down */
 extern const struct stage cold_stages[];

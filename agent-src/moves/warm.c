@@ -53,25 +53,16 @@ static void tell_held(struct transfer *t)
 	t->pace.held = true;
 }
 
-static bool is_copied(const struct transfer *t)
+bool warm_is_copied(const struct transfer *t)
 {
 	if (!disks_read(&t->disks) || !disks_idle(&t->disks))
 		return false;
 	return t->pace.stop_wanted || disks_left(&t->disks) < SMALL_ENOUGH || disks_rounds(&t->disks) >= ROUNDS_ENOUGH;
 }
 
-/* That is all: the attempt ends as one that fails does, and what has arrived is kept there. */
-static int brought(struct transfer *t, struct err *e)
-{
-	t->end.brought = true;
-	return err_set(e, ECANCELED, "its disks are there, and the guest stays here, as asked (--only-disks)");
-}
-
 static int decide(struct transfer *t, struct err *e)
 {
-	if (t->entry->last == ST_COPY && is_copied(t))
-		return brought(t, e);
-	if (t->pace.held || is_copied(t)) {
+	if (t->pace.held || warm_is_copied(t)) {
 		if (!is_to_wait(t)) {
 			t->pace.held = false;
 			conductor_goto(&t->a.con, ST_SWITCHOVER);
@@ -82,7 +73,7 @@ static int decide(struct transfer *t, struct err *e)
 	return disks_next_round(&t->disks, t->pace.held ? WORTH_A_ROUND : 1, e);
 }
 
-static int measure(struct transfer *t, struct err *e)
+int warm_measure(struct transfer *t, struct err *e)
 {
 	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
 
@@ -95,7 +86,7 @@ static int measure(struct transfer *t, struct err *e)
 	return guest_watch_result(&t->src.watch, e);
 }
 
-static int copy_warm_enter(void *ctx, struct err *e)
+int warm_copy_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 
@@ -126,7 +117,7 @@ static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
 	int r = common_event(t, ev, e);
 
 	if (!r && ev->kind == EVENT_TICK)
-		r = measure(t, e);
+		r = warm_measure(t, e);
 	if (r || t->a.con.stage != ST_COPY)
 		return r;
 	if (t->power.off)
@@ -196,7 +187,7 @@ static int switchover_warm_event(void *ctx, const struct event *ev, struct err *
 	int r = t->blackout.stopped ? switchover_event(t, ev, e) : common_event(t, ev, e);
 
 	if (!r && ev->kind == EVENT_TICK)
-		r = measure(t, e);
+		r = warm_measure(t, e);
 	if (!r && t->a.con.stage == ST_SWITCHOVER && !t->blackout.stopped)
 		r = wait_for_it(t, e);
 	if (r || t->a.con.stage != ST_SWITCHOVER || !t->a.handoff.shut_released || t->blackout.completed)
@@ -208,7 +199,7 @@ const struct stage warm_stages[] = {
 	[ST_CONNECT] = {"connect", connect_enter, common_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
-	[ST_COPY] = {"copy", copy_warm_enter, copy_warm_event},
+	[ST_COPY] = {"copy", warm_copy_enter, copy_warm_event},
 	[ST_SWITCHOVER] = {"switchover", switchover_warm_enter, switchover_warm_event},
 	[ST_COMMIT] = {"commit", commit_enter, common_event},
 	[ST_RELEASE] = {"release", NULL, common_event},

@@ -130,6 +130,22 @@ static void not_migrated(FILE *f, const struct story *s)
 	fputs(".", f);
 }
 
+static bool has_brought(const struct story *s)
+{
+	const char *outcome = value_text(s->result, "outcome");
+
+	return outcome && !strcmp(outcome, "disks-copied");
+}
+
+static void brought(FILE *f, const struct story *s)
+{
+	fputs(" stays: its disks were copied", f);
+	destination(f, s);
+	fputs(", where they are kept for a move to come. It is ", f);
+	html_text(f, value_text(s->result, "guest_text"));
+	fputs(".", f);
+}
+
 static void summary(FILE *f, const struct story *s)
 {
 	const char *outcome = value_text(s->result, "outcome");
@@ -138,6 +154,8 @@ static void summary(FILE *f, const struct story *s)
 	name_guest(f, s);
 	if (outcome && !strcmp(outcome, "migrated")) {
 		migrated(f, s);
+	} else if (has_brought(s)) {
+		brought(f, s);
 	} else if (s->result) {
 		not_migrated(f, s);
 	} else if (s->progress_count) {
@@ -372,7 +390,7 @@ static void details(FILE *f, const struct story *s)
 {
 	fputs("<section><h2>Details</h2>\n", f);
 	members(f, "Result", s->result);
-	list(f, "Left behind", json_object_get(s->result, "leftovers"));
+	list(f, has_brought(s) ? "Kept" : "Left behind", json_object_get(s->result, "leftovers"));
 	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
 	members(f, "Estimate", s->estimate);
 	members(f, "Plan", s->plan);

@@ -422,7 +422,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			"nothing keeps two QEMUs from writing to %s at once: when the guest is at the destination, do not start it here again",
 			json_string_value(json_array_get(ds->src->disks_by_word, 0)));
 	disks_unmark(ds);
-	return r || !ds->src->opt->only_disks ? r : check_kept(ds, e);
+	return r || ds->src->opt->how != HOW_DISKS ? r : check_kept(ds, e);
 }
 
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)

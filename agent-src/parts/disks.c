@@ -183,6 +183,15 @@ static bool is_durable(const struct disk *d)
 	return d->finished && !d->in_flight;
 }
 
+bool disks_have_begun(const struct disks *d)
+{
+	unsigned i;
+
+	for (i = 0; i < d->count && !d->list[i]->begun; i++)
+		;
+	return i < d->count;
+}
+
 bool disks_idle(const struct disks *ds)
 {
 	return all(ds, is_idle);

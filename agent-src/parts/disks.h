@@ -93,6 +93,7 @@ void disks_say_done(struct disks *d);
 uint64_t disks_left(const struct disks *d);
 uint64_t disks_allocated(const struct disks *d);
 unsigned disks_rounds(const struct disks *d);
+bool disks_have_begun(const struct disks *d); /* at least one goes on from what was kept of an earlier move */
 bool disks_idle(const struct disks *d);
 bool disks_read(const struct disks *d);	   /* every block was queued at least once */
 bool disks_arrived(const struct disks *d); /* and has been written there, in whatever memory */

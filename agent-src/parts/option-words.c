@@ -6,7 +6,8 @@
 
 const char *const chain_words[] = {[CHAIN_COPY] = "copy", [CHAIN_TOP] = "top", [CHAIN_FLATTEN] = "flatten", NULL};
 const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /* DISK_ACCEPT_*, a bit each */
-const char *const how_words[] = {[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_WARM] = "warm", [HOW_COLD] = "cold", NULL};
+const char *const how_words[] =
+	{[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_WARM] = "warm", [HOW_COLD] = "cold", [HOW_DISKS] = "disks", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
 const char *const on_stall_words[] =
 	{[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop", [ON_STALL_CANCEL] = "cancel", NULL};

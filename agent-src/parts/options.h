@@ -34,7 +34,7 @@ static inline const char *option_pair_value(const char *pair)
 }
 
 /* How the guest gets there. */
-enum how { HOW_LIVE, HOW_QUICK, HOW_WARM, HOW_COLD };
+enum how { HOW_LIVE, HOW_QUICK, HOW_WARM, HOW_COLD, HOW_DISKS /* it stays: they are brought there, and kept */ };
 
 /* Of a move that ends before its time, what has arrived of its disks. */
 struct keep_options {
@@ -90,7 +90,6 @@ struct move_options {
 	time_t at;		  /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
-	bool only_disks;       /* they are brought there, and kept; the guest stays here */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
 	struct disk_options disks;

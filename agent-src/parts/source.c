@@ -9,6 +9,7 @@
 #include "process.h"
 #include "qemu-args-json.h"
 #include "qemu-cpu.h"
+#include "qemu-migration.h"
 #include "util.h"
 
 #include <errno.h>
@@ -198,6 +199,22 @@ static int check_nvdimm(const struct guest *g, struct err *e)
 	return line_has(g, "nvdimm") ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), which is carried live only") : 0;
 }
 
+static int check_boots(const struct source *s, struct err *e)
+{
+	return s->paused ? err_set(e, EBUSY, "the guest is paused, and cannot shut down: resume it (QMP cont) before it is moved warm")
+			 : check_nvdimm(&s->guest, e);
+}
+
+/* It is not asked for anything else, so nothing else would find out. */
+static int check_stays(const struct source *s, struct err *e)
+{
+	char status[MIGRATION_STATUS_MAX];
+
+	return qemu_migration_is_over(s->qmp)
+		       ? 0
+		       : err_set(e, EBUSY, "a migration of this guest is under way (QEMU says: %s)", qemu_migration_status(s->qmp, status));
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct source *s = source_of(p);
@@ -217,10 +234,10 @@ static int examine(struct part *p, struct err *e)
 		r = examine_cpu(s, e);
 	if (!r)
 		r = check_state(s, e);
-	if (!r && s->boots_there && !s->opt->only_disks && s->paused)
-		r = err_set(e, EBUSY, "the guest is paused, and cannot shut down: resume it (QMP cont) before it is moved warm");
-	if (!r && s->boots_there && !s->opt->only_disks)
-		r = check_nvdimm(&s->guest, e);
+	if (!r && s->opt->how == HOW_DISKS)
+		r = check_stays(s, e);
+	else if (!r && s->boots_there)
+		r = check_boots(s, e);
 	s->examined = !r;
 	return r;
 }

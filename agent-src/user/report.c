@@ -75,13 +75,18 @@ static bool is_warm(const json_t *ev)
 /* It stays, and its disks are brought. */
 static bool is_of_disks_only(const json_t *ev)
 {
-	return json_is_true(json_object_get(ev, "only_disks"));
+	return !strcmp(str(ev, "how"), "disks");
 }
 
 /* Its memory goes nowhere. */
 static bool is_storage(const json_t *ev)
 {
 	return !strncmp(str(ev, "how"), "storage", strlen("storage"));
+}
+
+static bool is_without_memory(const json_t *ev)
+{
+	return is_cold(ev) || is_warm(ev) || is_of_disks_only(ev) || is_storage(ev);
 }
 
 static void print_staying(FILE *to, const json_t *d)
@@ -134,7 +139,7 @@ static void print_plan(FILE *to, const json_t *ev)
 	else
 		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
 			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
-	if (is_warm(ev) && !is_of_disks_only(ev))
+	if (is_warm(ev))
 		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", to);
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
 		print_disk_plan(to, v);
@@ -191,11 +196,11 @@ static void print_estimate(FILE *to, const json_t *ev)
 	char a[24], b[24], c[24];
 
 	fprintf(to, "  link    %s/s, round trip %.2f ms", bytes(a, ev, "link_bps"), num(ev, "round_trip_ms"));
-	if (is_cold(ev) || is_warm(ev))
+	if (is_without_memory(ev))
 		fputc('\n', to);
 	else
 		fprintf(to, "; the guest writes %s/s of memory\n", bytes(b, ev, "dirty_bps"));
-	if (is_cold(ev) || is_warm(ev))
+	if (is_without_memory(ev))
 		fprintf(to, "  holds   %s on disks\n", bytes(b, ev, "disk_bytes"));
 	else if (not_sampled)
 		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", bytes(a, ev, "ram_bytes"),
@@ -280,7 +285,7 @@ static void print_block(FILE *to, const json_t *ev, int *lines)
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;
 	}
-	if (!is_cold(ev) && !is_warm(ev) && !is_storage(ev)) {
+	if (!is_without_memory(ev)) {
 		ram_line(ev, line, sizeof(line));
 		fprintf(to, "%s\033[K\n", line);
 		++*lines;

@@ -10,9 +10,9 @@ brought() { # [OPTION...]: to the same place
 	status=0
 	wait "$MOVE_PID" || status=$?
 	assert_eq "$status" 0 "exit code ($(tail -n 1 "$DIR/move.json"))"
-	assert_result 'r["outcome"] == "disks-copied" and r["where"] == "source" and r["only_disks"] and "reason" not in r'
-	assert_result 'len(r["leftovers"]) == 2 and all("is kept until" in s for s in r["leftovers"])'
-	assert_eq "$(cd "$TO" && ls -A | sed 's/vmferry-[0-9a-f]*/ID/' | sort | xargs)" "a.raw.ID-partial b.qcow2.ID-partial" "what is kept"
+	assert_result 'r["outcome"] == "disks-copied" and r["where"] == "source" and r["how"] == "disks" and "reason" not in r'
+	assert_result 'len(r["leftovers"]) == 3 and all("is kept until" in s for s in r["leftovers"])'
+	assert_eq "$(cd "$TO" && ls -A | sed 's/vmferry-[0-9a-f]*/ID/' | sort | xargs)" "a.raw.ID-partial b.qcow2.ID-partial c.raw.ID-partial" "what is kept"
 	assert_eq "$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')" "" "unfinished journals here"
 	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
@@ -28,32 +28,46 @@ refused() { # STATUS TEXT [OPTION...]
 mkdir "$DIR/elsewhere" "$DIR/there"
 head -c 24M /dev/urandom >"$DIR/a.raw"
 "$QEMU_IMG" convert -f raw -O qcow2 "$DIR/a.raw" "$DIR/b.qcow2"
+truncate -s 8M "$DIR/c.raw" # next to nothing is in it
+head -c 2M /dev/urandom >"$DIR/cd.iso"
 MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda,vdb disk_mb=4 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) \
-	$(guest_drive d1 "$DIR/b.qcow2" qcow2) $(second_monitor a)
+	$(guest_drive d1 "$DIR/b.qcow2" qcow2) $(guest_drive d2 "$DIR/c.raw" raw) \
+	-drive "file=$DIR/cd.iso,format=raw,if=none,id=cd,media=cdrom" -device ide-cd,drive=cd,id=cdd \
+	$(second_monitor a)
 SETTINGS=$(settings_of a)
 to_listener
 
-for how in "--how quick" "--how cold" --hold "--at +1h" "--revert-within 1h" --install-unit; do
-	refused 2 "with --only-disks a guest that runs stays here" $how
+for how in --hold "--at +1h" "--revert-within 1h" --install-unit; do
+	refused 2 "with --only-disks the guest stays here" $how
 done
+refused 2 "--keep-partial needs 1 or more" --reconnect-timeout 0
+refused 2 "--force is for a guest that is shut down for its move" --force
 assert_eq "$(ls -A "$DIR/elsewhere")" "" "files at the destination"
 
 brought
-assert_result "all(d['bytes_wire'] > (20 << 20) for d in r['disks'])"
+assert_result "all(d['bytes_wire'] > (20 << 20) for d in r['disks'][:2])"
+assert_result 'not plan.get("files") and not plan.get("nics")' "what the guest needs there besides"
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 writes=$(disk_ops a)
 wait_for 20 has_disk_ops a $((writes + 40)) || fail "the guest writes nothing any more"
 brought --keep-partial 2h
-assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < (6 << 20) for d in r['disks'])"
+assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < (6 << 20) for d in r['disks'][:2])"
 qmp "$DIR/a.mon" '{"execute": "stop"}' >/dev/null
 brought
 assert_result 'r["guest_text"] == "on the source, paused as it was"'
 qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 
+# the move itself, cancelled and then not
+move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}" --bwlimit 2M
+TO=$DIR/there
+wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
+vmferry cancel "${GUEST_PID[a]}" >/dev/null
+move_wait 4
+assert_result 'r["outcome"] == "rolled-back" and len([s for s in r["leftovers"] if "is kept until" in s]) >= 2'
 move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}"
 TO=$DIR/there
 move_wait
-assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < (6 << 20) for d in r['disks'])"
+assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < (6 << 20) for d in r['disks'][:2])"
 guest_verify "$(orders a)" blocks
 assert_nothing_unfinished
 

@@ -292,6 +292,23 @@ static void a_move_that_failed_says_why_and_where_the_guest_is(void **state)
 	free(page);
 }
 
+static void disks_that_were_brought_are_no_failure(void **state)
+{
+	static const char text[] =
+		"{\"event\":\"result\",\"outcome\":\"disks-copied\",\"guest\":\"source\",\"guest_text\":\"running on the source\","
+		"\"leftovers\":[\"/srv/vm/a.raw.partial is kept\"],\"total_ms\":12.5}\n";
+	struct err e;
+	char *page = render_text(text, strlen(text), &e);
+
+	(void)state;
+	assert_non_null(page);
+	assert_clean(page);
+	assert_says(page, "stays: its disks were copied");
+	assert_says(page, "Kept");
+	assert_null(strstr(page, "not moved"));
+	free(page);
+}
+
 static void events_of_an_older_version_have_times_all_the_same(void **state)
 {
 	static const char text[] = "{\"event\":\"progress\",\"rate_bps\":1e6,\"second\":true}\n"
@@ -740,6 +757,7 @@ int main(void)
 		cmocka_unit_test(a_run_that_goes_on_says_so),
 		cmocka_unit_test(the_events_of_a_move_make_its_page),
 		cmocka_unit_test(a_move_that_failed_says_why_and_where_the_guest_is),
+		cmocka_unit_test(disks_that_were_brought_are_no_failure),
 		cmocka_unit_test(events_of_an_older_version_have_times_all_the_same),
 		cmocka_unit_test(what_follow_prints_is_a_move_too),
 		cmocka_unit_test(strings_from_the_file_are_text_and_nothing_else),

@@ -1,0 +1,68 @@
+/*
+ * ahead.c: the disks of a guest, which are brought to the destination, and kept there; it stays where it is, and does what it does. The attempt ends as one
+ * that fails: what has arrived is kept as of any that does (PROTOCOL.md, "What is kept"), for a move that begins with it.
+ */
+#include "transfer.h"
+#include "qemu-migration.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- copy ---- */
+
+/* What is there is what the guest has, if its disks are still those that were copied, and if it is still here. */
+static int brought(struct transfer *t, struct err *e)
+{
+	int r = guest_watch_result(&t->src.watch, e);
+
+	if (r)
+		return r;
+	t->end.brought = true;
+	return err_set(e, ECANCELED, "its disks have been copied (--only-disks)");
+}
+
+static int copy_ahead_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = common_event(t, ev, e);
+
+	if (r || t->a.con.stage != ST_COPY || ev->kind != EVENT_TICK)
+		return r;
+	r = warm_measure(t, e);
+	if (r || !warm_is_copied(t))
+		return r ? r : disks_next_round(&t->disks, 1, e);
+	guest_watch_ask(&t->src.watch, t->src.qmp); /* once; the answers come with events of theirs */
+	return guest_watch_answered(&t->src.watch) ? brought(t, e) : 0;
+}
+
+static int does_not_happen(void *ctx, struct err *e)
+{
+	(void)ctx;
+	return err_set(e, ENOTRECOVERABLE, "disks alone are not switched over");
+}
+
+const struct stage ahead_stages[] = {
+	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
+	[ST_COPY] = {"copy", warm_copy_enter, copy_ahead_event},
+	[ST_SWITCHOVER] = {"switchover", does_not_happen, common_event},
+	[ST_COMMIT] = {"commit", does_not_happen, common_event},
+	[ST_RELEASE] = {"release", NULL, common_event},
+};
+
+/* ---- the hand-off ---- */
+
+/* Nothing was done to it: it is looked at, and no more. */
+int ahead_take_back(struct transfer *t, struct err *e)
+{
+	char state[32];
+	int r = cutover_open_monitor_again(&t->src, e);
+
+	r = r ? r : source_run_state(&t->src, state, 0, e);
+	if (!r && !strcmp(state, "postmigrate")) {
+		t->end.migrated_away = true;
+		return err_set(e, ECANCELED, MIGRATED_AWAY);
+	}
+	return r;
+}
