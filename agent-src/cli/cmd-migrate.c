@@ -5,6 +5,7 @@
 #include "dest-options.h"
 #include "detach.h"
 #include "journal.h"
+#include "json-text.h"
 #include "log.h"
 #include "moment.h"
 #include "move.h"
@@ -526,6 +527,22 @@ static int cut_line(int argc, char **argv, struct move_options *o)
 	return i;
 }
 
+/* What was brought there ahead, or is left of a move, is taken by who asks for that. */
+static void tell_of_kept(const struct move_options *o, const char *command)
+{
+	struct err ignored;
+	json_t *begin;
+
+	if (o->disks.keep.partial_s || again_find(&begin, o->state_dir, o->vm, &ignored))
+		return;
+	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where))
+		fprintf(stderr,
+			"vmferry %s: what came to %s of the guest's disks before may be kept there still, and would not be used: say "
+			"--keep-partial, too\n",
+			command, o->dest.where);
+	json_decref(begin);
+}
+
 /* command: "migrate" or "check". */
 static int run(int argc, char **argv, struct move_options *o, const char *command, const char *help)
 {
@@ -597,6 +614,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.background = detach;
+	tell_of_kept(o, command);
 	return detach && !o->dry_run ? detach_run(o) : move_run(o);
 }
 

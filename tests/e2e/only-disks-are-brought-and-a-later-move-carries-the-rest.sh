@@ -57,7 +57,11 @@ brought
 assert_result 'r["guest_text"] == "on the source, paused as it was"'
 qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 
-# the move itself, cancelled and then not
+# the move itself: who has forgotten how is told; cancelled, and then not
+vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/elsewhere" </dev/null >"$DIR/out" 2>&1
+grep -q "may be kept there still, and would not be used: say --keep-partial" "$DIR/out" || fail "$(<"$DIR/out")"
+vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}" </dev/null >"$DIR/out" 2>&1
+! grep -q "may be kept there still" "$DIR/out" || fail "$(<"$DIR/out")"
 move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}" --bwlimit 2M
 TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
