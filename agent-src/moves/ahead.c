@@ -10,13 +10,8 @@
 
 /* ---- copy ---- */
 
-/* What is there is what the guest has, if its disks are still those that were copied, and if it is still here. */
 static int brought(struct transfer *t, struct err *e)
 {
-	int r = guest_watch_result(&t->src.watch, e);
-
-	if (r)
-		return r;
 	t->end.brought = true;
 	return err_set(e, ECANCELED, "its disks have been copied (--only-disks)");
 }
@@ -29,10 +24,9 @@ static int copy_ahead_event(void *ctx, const struct event *ev, struct err *e)
 	if (r || t->a.con.stage != ST_COPY || ev->kind != EVENT_TICK)
 		return r;
 	r = warm_measure(t, e);
-	if (r || !warm_is_copied(t))
-		return r ? r : disks_next_round(&t->disks, 1, e);
-	guest_watch_ask(&t->src.watch, t->src.qmp); /* once; the answers come with events of theirs */
-	return guest_watch_answered(&t->src.watch) ? brought(t, e) : 0;
+	if (r)
+		return r;
+	return warm_is_copied(t) ? brought(t, e) : disks_next_round(&t->disks, 1, e);
 }
 
 static int does_not_happen(void *ctx, struct err *e)
