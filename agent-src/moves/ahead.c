@@ -3,7 +3,6 @@
  * that fails: what has arrived is kept as of any that does (PROTOCOL.md, "What is kept"), for a move that begins with it.
  */
 #include "transfer.h"
-#include "qemu-migration.h"
 
 #include <errno.h>
 #include <string.h>
