@@ -278,7 +278,7 @@ static void add_afterwards(const struct transfer *t, json_t *ev)
 			json_object_set(ev, from_there[i], json_object_get(t->peer.afterwards, from_there[i]));
 	if (json_is_integer(json_object_get(t->peer.afterwards, "started_pid")))
 		json_object_set(ev, "started_pid", json_object_get(t->peer.afterwards, "started_pid"));
-	json_object_set(ev, "disabled", t->unit.disabled);
+	json_object_set_new(ev, "disabled", t->unit.disabled ? json_incref(t->unit.disabled) : json_array());
 	json_object_set_new(ev, "deletable", deletable(t));
 }
 

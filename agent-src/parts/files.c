@@ -82,6 +82,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	size_t i;
 	int code = 0;
 
+	fs->described = json_array();
 	json_object_set(out, "files", fs->described);
 	if (guest_read_line(g, !fs->src->qmp || fs->src->boots_there, &r, e))
 		return 0; /* the destination comes to the same result, and says it */
@@ -292,5 +293,5 @@ static const struct part_ops ops = {.name = "files", .describe = describe, .agre
 
 void files_init(struct files *fs, struct source *src, struct data_plane *data)
 {
-	*fs = (struct files){.part = {&ops, src->part.a}, .src = src, .data = data, .described = json_array()};
+	*fs = (struct files){.part = {&ops, src->part.a}, .src = src, .data = data};
 }

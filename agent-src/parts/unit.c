@@ -34,8 +34,10 @@ static int undo_unit(struct part *p, const json_t *detail, struct err *e)
 {
 	struct unit *u = unit_of(p);
 	bool released = p->a->handoff.state == HO_SRC_RELEASED;
-	int r = autostart_settle(detail, released, u->disabled, e);
+	int r;
 
+	u->disabled = u->disabled ?: json_array();
+	r = autostart_settle(detail, released, u->disabled, e);
 	if (!r && !released && !p->a->handoff.qemu_alive && !u->autostart.unit && !p->a->over &&
 	    !json_is_true(json_object_get(detail, "runtime")))
 		report_notice(u->src->report, "unit %s may start the guest again", json_text(detail, "unit"));
@@ -60,5 +62,5 @@ static const struct part_ops ops = {.name = "unit", .examine = examine, .undo = 
 
 void unit_init(struct unit *u, struct source *src)
 {
-	*u = (struct unit){.part = {&ops, src->part.a}, .src = src, .disabled = json_array()};
+	*u = (struct unit){.part = {&ops, src->part.a}, .src = src};
 }
