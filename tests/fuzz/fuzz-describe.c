@@ -55,9 +55,16 @@ static const char staying[] =
 	"\"mark\":17592186044417,\"shared\":true},{\"object\":3,\"by_word\":\"/dev/null\",\"node\":\"f\",\"device\":true,\"identity\":\"naa.1\","
 	"\"format\":\"raw\",\"virtual_size\":1}]}";
 
+/* Those of a guest that stays. */
+static const char brought[] =
+	"{\"name\":\"a\",\"exe\":\"/bin/true\",\"channels\":1,\"cwd\":\"/w\",\"disk_dir\":\"/tmp\",\"how\":\"disks\",\"keep_partial_s\":60,"
+	"\"argv\":[\"q\"],\"disks\":[{\"object\":1,\"file\":\"/a\",\"real_path\":\"/a\",\"format\":\"raw\",\"virtual_size\":1,\"allocated\":1,"
+	"\"keep\":true}]}";
+
 static void write_seeds(void)
 {
 	seed_write("seed", seed, sizeof(seed) - 1);
+	seed_write("brought", brought, sizeof(brought) - 1);
 	seed_write("lies", lies, sizeof(lies) - 1);
 	seed_write("staying", staying, sizeof(staying) - 1);
 	seed_write("tpm", tpm, sizeof(tpm) - 1);
