@@ -137,11 +137,12 @@ static bool is_taken(const struct rewrite *w, const char *path)
 /* SOCKET_DIR/BASENAME for a file that the source writes or listens on; the same file always goes to the same name. */
 static char *move_path(struct rewrite *w, const char *from)
 {
+	bool device = args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/");
 	const char *base = args_base_name(from);
 	char *to;
 	size_t i;
 
-	if (!w->o->socket_dir || args_starts(from, "/dev/"))
+	if (!w->o->socket_dir || device)
 		return xstrdup(from);
 	for (i = 0; i < w->moved_count; i++)
 		if (!strcmp(w->moved[i].from, from))
