@@ -1,0 +1,20 @@
+#!/bin/bash
+# Over SSH, where no agent stands and none is left: the disks of a guest are brought ahead, and a week later, for all that is known there, the guest.
+# timeout: 240
+. "$(dirname "$0")/../lib/over-ssh.sh"
+hosts_start
+on_b umount "$TOP/build/guest"
+ssh_guest
+
+ssh_move_start a root@host-b --only-disks
+wait_for 60 process_is_gone "$MOVE_PID" || fail "it does not end"
+status=0
+wait "$MOVE_PID" || status=$?
+assert_eq "$status" 0 "exit code ($(tail -n 3 "$DIR/move.log"))"
+assert_result 'r["outcome"] == "disks-copied" and len(r["leftovers"]) == 1 and "is kept until" in r["leftovers"][0]'
+[[ $(ls "$TO") == a.raw.vmferry-????????-partial ]] || fail "files at the destination: $(ls "$TO")"
+
+ssh_move a root@host-b --keep-partial 7d
+assert_arrived
+assert_result 'plan["disks"][0]["begun"] and r["disks"][0]["bytes_kept"] > r["disks"][0]["bytes_wire"]'
+assert_eq "$(ls "$TO" | grep -F vmferry || true)" "" "what is left"
