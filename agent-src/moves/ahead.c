@@ -3,6 +3,7 @@
  * that fails: what has arrived is kept as of any that does (PROTOCOL.md, "What is kept"), for a move that begins with it.
  */
 #include "transfer.h"
+#include "exit-code.h"
 
 #include <errno.h>
 #include <string.h>
@@ -58,4 +59,22 @@ int ahead_take_back(struct transfer *t, struct err *e)
 		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}
 	return r;
+}
+
+/* ---- the end ---- */
+
+bool ahead_has_brought(const struct transfer *t)
+{
+	bool here = t->a.handoff.qemu_alive && !t->a.over && !t->src.shut_down && !t->src.stays_shut && !t->end.migrated_away &&
+		    t->a.exit_code != EXIT_PAUSED;
+
+	return t->end.brought && here && t->peer.aborted && !t->peer.forgotten && t->peer.kept == t->disks.count &&
+	       t->peer.told == t->peer.kept && !json_array_size(t->a.leftovers);
+}
+
+void ahead_settle(struct transfer *t)
+{
+	if (t->end.brought && !ahead_has_brought(t))
+		err_set(&t->end.why, ECANCELED, "its disks have been copied (--only-disks), and of %u that were, %zu are kept there",
+			t->disks.count, t->peer.kept);
 }

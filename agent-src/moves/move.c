@@ -355,7 +355,7 @@ static void settle_exit_code(struct transfer *t)
 	case HO_SRC_ABORTED:
 		t->a.exit_code = t->a.undecided				  ? EXIT_UNDECIDED
 				 : !t->a.handoff.qemu_alive && !t->a.over ? EXIT_NOWHERE
-				 : has_brought(t)			  ? EXIT_DESTINATION
+				 : ahead_has_brought(t)			  ? EXIT_DESTINATION
 				 : t->peer.aborted && !has_leftovers(t)	  ? EXIT_SOURCE
 									  : EXIT_LEFTOVERS;
 		break;
@@ -450,6 +450,7 @@ int transfer_run(struct transfer *t)
 		t->a.undecided = t->a.handing_off;
 	}
 	settle_exit_code(t);
+	ahead_settle(t);
 	if (t->entry->last != ST_PREFLIGHT || t->a.exit_code)
 		tell_result(t);
 	code = t->a.exit_code;

@@ -8,11 +8,13 @@
 
 #define PART(name) offsetof(struct transfer, name.part)
 
+/* Of a guest that runs, or is paused. */
+#define RUNS .cutover = &live_cutover, .known_as = live_known_as, .has_guard = true, .can_run = live_can_run, .take_up = live_take_up
+
 #define LIVE                                                                                                                               \
-	.undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                           \
-	.parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .cutover = &live_cutover, \
-	.find = live_find, .known_as = live_known_as, .describe_for_journal = live_describe_for_journal, .has_guard = true,                \
-	.can_run = live_can_run, .take_up = live_take_up, .take_back = live_take_back, .left_in = "postmigrate"
+	RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                     \
+	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .find = live_find,  \
+	      .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
 
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
@@ -21,26 +23,18 @@ static const struct recipe recipes[] = {
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",
 	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit)},
 	 .stages = warm_stages,
-	 .cutover = &live_cutover,
+	 RUNS,
 	 .find = warm_find,
-	 .known_as = live_known_as,
 	 .describe_for_journal = warm_describe_for_journal,
-	 .has_guard = true,
-	 .can_run = live_can_run,
-	 .take_up = live_take_up,
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
 	{.how = "disks",
 	 .undecided = "undecided. Run: vmferry recover",
 	 .parts = {PART(src), PART(disks)},
 	 .stages = ahead_stages,
-	 .cutover = &live_cutover,
+	 RUNS,
 	 .find = warm_find,
-	 .known_as = live_known_as,
 	 .describe_for_journal = warm_describe_for_journal,
-	 .has_guard = true,
-	 .can_run = live_can_run,
-	 .take_up = live_take_up,
 	 .take_back = ahead_take_back},
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(start_file)},

@@ -229,7 +229,7 @@ static struct outcome outcome(const struct transfer *t)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	if (t->recipe->back)
 		return (struct outcome){"rolled-back", "source", t->recipe->back, "source"};
-	return (struct outcome){has_brought(t) ? "disks-copied" : "rolled-back", "source",
+	return (struct outcome){ahead_has_brought(t) ? "disks-copied" : "rolled-back", "source",
 				t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
 }
 
@@ -311,15 +311,6 @@ bool has_leftovers(const struct transfer *t)
 	return json_array_size(t->a.leftovers) || json_array_size(t->peer.leftovers);
 }
 
-bool has_brought(const struct transfer *t)
-{
-	bool here = t->a.handoff.qemu_alive && !t->a.over && !t->src.shut_down && !t->src.stays_shut && !t->end.migrated_away &&
-		    t->a.exit_code != EXIT_PAUSED;
-
-	return t->end.brought && here && t->peer.aborted && !t->peer.forgotten && t->peer.kept == t->disks.count &&
-	       t->peer.told == t->peer.kept && !json_array_size(t->a.leftovers);
-}
-
 /* Of both sides; an empty array if all is clean. */
 static json_t *leftovers(const struct transfer *t)
 {
@@ -370,10 +361,7 @@ void tell_result(struct transfer *t)
 	json_object_set_new(ev, "downtime_ms", downtime(t));
 	parts_tell(&t->parts, TELL_RESULT, ev);
 	tell_transport(t, ev);
-	if (t->end.brought && !has_brought(t))
-		err_set(&t->end.why, ECANCELED, "its disks have been copied (--only-disks), and of %u that were, %zu are kept there",
-			t->disks.count, t->peer.kept);
-	if (t->end.why.code && !has_brought(t))
+	if (t->end.why.code && !ahead_has_brought(t))
 		set_text(ev, "reason", t->end.why.msg);
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);

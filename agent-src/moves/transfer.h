@@ -214,6 +214,10 @@ bool warm_is_copied(const struct transfer *t);
 /* ahead.c: the disks alone, of a guest that stays; as of a warm move until it would shut down */
 extern const struct stage ahead_stages[];
 int ahead_take_back(struct transfer *t, struct err *e);
+/* They are there, and nothing else is that was not to be. */
+bool ahead_has_brought(const struct transfer *t);
+/* At the end: why not, if they were copied. */
+void ahead_settle(struct transfer *t);
 
 /* cold.c: a guest that is shut down */
 extern const struct stage cold_stages[];
@@ -312,8 +316,6 @@ void tell_result(struct transfer *t);
 /* What the destination says it could not remove. */
 void take_leftovers(struct transfer *t, const json_t *detail);
 bool has_leftovers(const struct transfer *t);
-/* --only-disks: they are there, and nothing else is that was not to be. */
-bool has_brought(const struct transfer *t);
 
 /* events.c: what means the same in every stage, and how the destination is reached again */
 int common_event(void *ctx, const struct event *ev, struct err *e);

@@ -6,10 +6,7 @@
 brought() { # [OPTION...]: to the same place
 	move_start a "$DEST" --disk-dir "$DIR/there" --only-disks "$@"
 	TO=$DIR/there
-	wait_for 60 process_is_gone "$MOVE_PID" || fail "it does not end"
-	status=0
-	wait "$MOVE_PID" || status=$?
-	assert_eq "$status" 0 "exit code ($(tail -n 1 "$DIR/move.json"))"
+	move_wait
 	assert_result 'r["outcome"] == "disks-copied" and r["where"] == "source" and r["how"] == "disks" and "reason" not in r'
 	assert_result 'len(r["leftovers"]) == 3 and all("is kept until" in s for s in r["leftovers"])'
 	assert_eq "$(cd "$TO" && ls -A | sed 's/vmferry-[0-9a-f]*/ID/' | sort | xargs)" "a.raw.ID-partial b.qcow2.ID-partial c.raw.ID-partial" "what is kept"

@@ -40,7 +40,7 @@ second_monitor() { # NAME: prints QEMU options
 }
 
 monitor_answers() { # SOCKET: that it is there is not enough, it may be left by the QEMU before, or not listened to yet
-	"$ASK" state "$1" >/dev/null 2>&1
+	status_of "$1" >/dev/null 2>&1
 }
 
 status_of() { # SOCKET: QEMU's run state
@@ -77,14 +77,15 @@ move_start() { # NAME DEST [OPTION...]
 	kill_at_exit "$MOVE_PID"
 }
 
-# Waits for the end of the move. A destination QEMU that it leaves is ended with the test in any case.
+# Waits for the end of the move, or of bringing disks alone, of which the guest stays. A destination QEMU that it leaves is ended with the test in any case.
 move_wait() { # [STATUS (0)]
 	local status=0 pid
 	wait_for "${MOVE_S:-90}" process_is_gone "$MOVE_PID" || fail "the move does not end"
 	wait "$MOVE_PID" || status=$?
 	[[ $status -eq ${1:-0} ]] ||
 		assert_eq "$status" "${1:-0}" "exit code of vmferry migrate ($(result 'r.get("reason", r["outcome"])' 2>/dev/null || tail -n 1 "$DIR/move.log"))"
-	pid=$(result 'r.get("destination_pid", 0)') || return 0 # no result: refused as usage
+	pid=$(result '"stays" if r["outcome"] == "disks-copied" else r.get("destination_pid", 0)') || return 0 # no result: refused as usage
+	[[ $pid != stays ]] || return 0
 	if [[ $status -ne 0 ]]; then
 		[[ $pid -eq 0 ]] || ! is_of_this_test "$pid" || kill_at_exit "$pid"
 		return 0
