@@ -262,8 +262,11 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	r = plan_staying(ds, o, e);
 	if (r)
 		return MIN(r, 0);
+	d->empty = json_is_true(json_object_get(o, "empty"));
 	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
-	if (d->as_file != is_at_rest(ds->target))
+	if (d->empty && (d->as_file || backing || target_has_state(ds->target)))
+		return err_set(e, EPROTO, "the source describes disk %s as an empty one, and as one with something in it", real);
+	if (!d->empty && d->as_file != is_at_rest(ds->target))
 		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
 			       d->as_file ? "is shut down, and the guest runs" : "runs, and the guest is shut down");
 	if (!d->as_file && !image_format_known(json_text(o, "format")))
@@ -354,10 +357,11 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 
 	(void)e;
 	for (i = 0; i < ds->count; i++)
-		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b,s:b}", "object", (int)ds->list[i].object, "path",
+		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b,s:b,s:s*}", "object", (int)ds->list[i].object, "path",
 						     ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
 						     partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
-						     ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL));
+						     ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL,
+						     "transfer", ds->list[i].empty ? "empty" : NULL));
 	for (i = 0; i < ds->stays; i++)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s}", "object", (int)ds->stay[i].object, "path", ds->stay[i].path,
 						     "format", ds->stay[i].format, "transfer", "shared"));

@@ -46,6 +46,8 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 	if (!r) /* until our QEMU has it open nobody else is to find it unused */
 		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
+	if (!r && d->empty && fsync(d->held_fd)) /* nobody writes to it any more */
+		r = err_sys(e, errno, "cannot write %s", d->path);
 	if (!r && d->as_file)
 		r = image_lock(temp, IMAGE_OWN, &d->lock_fd, e);
 	return r ? r : made_publish(ds->part.a, temp, d->path, e);
@@ -155,7 +157,7 @@ int disks_start_helper(struct disks *ds, struct err *e)
 	int r;
 
 	ds->late = true;
-	for (i = 0; i < ds->count && is_raw(&ds->list[i]); i++)
+	for (i = 0; i < ds->count && (is_raw(&ds->list[i]) || ds->list[i].empty); i++)
 		;
 	if (i == ds->count)
 		return 0;
@@ -313,7 +315,8 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 	int r = disks_look_at_word(ds, e);
 
 	for (i = 0; i < ds->count && !r; i++)
-		r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
+		if (!ds->list[i].empty)
+			r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
 	shared->saves = target_keep_partial_s(ds->target) > 0;
 	if (!r && shared->saves) /* what they are like is known now */
 		r = note_kinds(ds, e);
@@ -345,7 +348,7 @@ int disks_trim(struct disks *ds, struct err *e)
 	for (i = 0; i < ds->count; i++) {
 		const struct arriving_disk *d = &ds->list[i];
 
-		if (!d->device && (ftruncate(d->lock_fd, (off_t)d->file_bytes) || fsync(d->lock_fd)))
+		if (d->as_file && !d->device && (ftruncate(d->lock_fd, (off_t)d->file_bytes) || fsync(d->lock_fd)))
 			return err_sys(e, errno, "cannot give %s its size", d->path);
 	}
 	return 0;

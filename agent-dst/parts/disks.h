@@ -19,6 +19,7 @@ struct arriving_disk {
 	uint64_t virtual_size, allocated;
 	bool device;	     /* path is a block device that is there already */
 	bool unsafe;	     /* its QEMU says that it is durable, and does nothing for that (cache=unsafe) */
+	bool empty;	     /* nothing of it comes: what is in it is left behind */
 	bool as_file;	     /* with whatever format is in it: its bytes are not looked at */
 	uint64_t file_bytes; /* as_file: its size, up to the last byte */
 	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */

@@ -44,7 +44,8 @@ static const char usage[] =
 	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw\n"
 	"                        disk may go onto a blank block device of its size. DISK=shared: both hosts see it, and it\n"
 	"                        stays where it is (so a file does by itself, without --disk-dir; of a block device, and of what\n"
-	"                        is behind a network (NBD, RBD, iSCSI), that is your word); DISK=copy: it is copied anyway\n"
+	"                        is behind a network (NBD, RBD, iSCSI), that is your word); DISK=copy: it is copied anyway;\n"
+	"                        DISK=empty (warm, cold): what is in it is left behind, there it is a new one of its size\n"
 	"  --reuse FILE          an old copy of its disk there (a backup, a base image): what is the same in it does not\n"
 	"                        travel; of several disks: DISK=FILE; auto: what an earlier move of the guest left at the\n"
 	"                        disk's place, which the disk then replaces\n"
@@ -327,8 +328,8 @@ static int take_pair(struct move_options *o, int c)
 		return 0;
 	}
 	value = option_pair_value(optarg);
-	if (!value || (*value != '/' && strcmp(value, "shared") && strcmp(value, "copy")))
-		return bad("--disk", optarg, "DISK=PATH with an absolute path, DISK=shared or DISK=copy");
+	if (!value || (*value != '/' && strcmp(value, "shared") && strcmp(value, "copy") && strcmp(value, "empty")))
+		return bad("--disk", optarg, "DISK=PATH with an absolute path, DISK=shared, DISK=copy or DISK=empty");
 	if (o->disks.map.count == PAIRS_MAX)
 		return bad("--disk", optarg, "possible any more: there are too many");
 	o->disks.map.at[o->disks.map.count++] = optarg;

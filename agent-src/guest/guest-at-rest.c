@@ -152,6 +152,8 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	d->node = xasprintf("disk%zu", g->disk_count - 1);
 	d->format = xstrdup(format);
 	d->virtual_size = disk_padded((uint64_t)st.st_size);
+	d->inner_size = h.is_qcow2 ? h.bytes : (uint64_t)st.st_size;
+	d->encrypted = h.encrypted;
 	d->allocated = allocated(d->real_path);
 	r = read_chain(d, f->path, &h, e);
 	qcow2_header_fini(&h);

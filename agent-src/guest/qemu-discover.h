@@ -36,7 +36,8 @@ struct guest_disk {
 	char *qdev;	 /* QOM path of the device, for block_set_io_throttle and the like */
 	char *drive_id;	 /* -drive id=…; NULL with -blockdev */
 	uint64_t virtual_size;
-	uint64_t allocated; /* bytes of the file that occupy disk space */
+	uint64_t inner_size; /* of a guest that is shut down: as it sees the disk, whose file is what virtual_size is of; 0: it runs */
+	uint64_t allocated;  /* bytes of the file that occupy disk space */
 	unsigned cluster_size;
 	bool read_only;
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */

@@ -91,6 +91,11 @@ static void put_disks(const struct transfer *t)
 
 		put("--disk", stays);
 	}
+	for (i = 0; i < t->disks.lefts; i++) {
+		AUTO_FREE char *empty = xasprintf("%s=empty", disk_name(t->disks.left[i]));
+
+		put("--disk", empty);
+	}
 	put_text("--disk-dir", t->opt->disk_dir);
 }
 

@@ -106,8 +106,10 @@ static int examine(struct part *p, struct err *e)
 	for (i = 0; i < g->disk_count && !r; i++) {
 		struct disk *d = disk_add(ds, &g->disks[i]);
 
+		d->left_behind = disk_is_left_behind(ds, d->guest);
 		json_array_append_new(ds->src->disk_paths, json_string(d->guest->real_path));
-		r = hold(ds, d->guest->real_path, IMAGE_READ, e);
+		r = disks_check_left(ds, d->guest, e);
+		r = r ? r : hold(ds, d->guest->real_path, IMAGE_READ, e);
 	}
 	for (i = 0; i < g->disk_count && !r; i++) /* behind the disks, as describe() counts on */
 		r = hold_chain(ds, &g->disks[i], e);
@@ -121,7 +123,9 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	unsigned i;
 
 	for (i = 0; i < ds->count && !r; i++) /* held[i] is the same disk's */
-		json_object_set_new(json_array_get(ds->described, i), "file_bytes", json_integer((json_int_t)ds->held[i].st.st_size));
+		if (!ds->list[i]->left_behind)
+			json_object_set_new(json_array_get(ds->described, i), "file_bytes",
+					    json_integer((json_int_t)ds->held[i].st.st_size));
 	return r;
 }
 

@@ -42,6 +42,35 @@ static bool is_to(const struct disks *ds, const struct guest_disk *d, const char
 	return said && !strcmp(said, word);
 }
 
+bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g)
+{
+	return is_to(ds, g, "empty");
+}
+
+int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	bool boots = ds->rests || ds->src->boots_there, known = !strcmp(g->format, "raw") || !strcmp(g->format, "qcow2");
+	const char *why = ds->src->opt->how == HOW_DISKS ? "nothing of it would be brought"
+			  : !boots ? "a guest that runs on needs what is in it; one that boots there may not (--how warm, --how cold)"
+			  : g->chain_count	      ? "it has backing files"
+			  : ds->rests && g->encrypted ? "it is encrypted by QEMU"
+			  : !known		      ? "it is neither raw nor qcow2"
+						      : NULL;
+
+	return disk_is_left_behind(ds, g) && why
+		       ? err_set(e, ENOTSUP, "an empty disk cannot take the place of %s at the destination: %s", g->real_path, why)
+		       : 0;
+}
+
+/* What is in it can be carried, if it is to be. */
+static int check_contents(const struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	unsigned accept = ds->src->opt->disks.accept | (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0);
+	int r = is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
+
+	return r ? r : disks_check_left(ds, g, e);
+}
+
 /* It is a file of the guest's, which is told by its contents, and they must be all. */
 static int check_read_only(const struct guest_disk *g, struct err *e)
 {
@@ -61,11 +90,12 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 		return 0;
 	if (g->read_only) /* stays as it is in the command line */
 		return check_read_only(g, e);
-	if (!is_to(ds, g, "shared") && guest_disk_movable(g, ds->src->opt->disks.accept, e))
+	if (check_contents(ds, g, e))
 		return -e->code;
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	d = disk_add(ds, g);
+	d->left_behind = disk_is_left_behind(ds, g);
 	d->by_word = is_to(ds, g, "shared") && (g->network || g->block_device);
 	if (!d->by_word)
 		json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
@@ -81,7 +111,7 @@ const char *disk_name(const struct disk *d)
 
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
 {
-	return said_of(&ds->src->opt->disks.reuse, d) ?: ds->src->opt->disks.reuse_all;
+	return disk_is_left_behind(ds, d) ? NULL : said_of(&ds->src->opt->disks.reuse, d) ?: ds->src->opt->disks.reuse_all;
 }
 
 /* Each names one disk of this guest. */
@@ -229,7 +259,7 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
 	if (why && is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
-	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !is_to(ds, g, "copy"))
+	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !is_to(ds, g, "copy") && !d->left_behind)
 		d->mark_fd = image_mark(g->real_path, &d->mark);
 	return 0;
 }
@@ -272,23 +302,29 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	const struct guest_disk *g = d->guest;
 	const char *to = said_of(&o->map, g);
 	struct stat st = {.st_mode = 0600};
+	uint64_t size;
 	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
 	json_t *out;
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
+	/* of one that is left behind: of the empty one that takes its place */
+	size = d->left_behind && g->inner_size ? g->inner_size : g->virtual_size;
 	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
-			"file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size,
-			"allocated", (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode", (int)(st.st_mode & 0777),
-			"uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl", acl, "inode",
-			(json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
+			"file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)size, "allocated",
+			d->left_behind ? 0 : (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode",
+			(int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl",
+			acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
 	if (st.st_ino && born_ns(g->real_path))
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
 	if (d->mark_fd >= 0)
 		json_object_set_new(out, "mark", json_integer(d->mark));
 	if (is_to(ds, g, "shared"))
 		json_object_set_new(out, "shared", json_true());
-	if (o->keep.partial_s && (!g->chain_count || ds->rests)) /* what is told of a chain's holes is finer than an image's clusters */
+	if (d->left_behind)
+		json_object_set_new(out, "empty", json_true());
+	else if (o->keep.partial_s &&
+		 (!g->chain_count || ds->rests)) /* what is told of a chain's holes is finer than an image's clusters */
 		json_object_set_new(out, "keep", json_true());
 	if (disk_keeps_chain(ds, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
@@ -342,16 +378,32 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 	return r;
 }
 
-/* What the destination says of one disk. */
+/* What the destination says of one disk; NULL: nothing. */
+static const json_t *answer_for(const json_t *accept, const struct disk *d)
+{
+	json_t *a;
+	size_t k;
+
+	json_array_foreach(json_object_get(accept, "disks"), k, a)
+		if (json_integer_value(json_object_get(a, "object")) == d->object && json_text(a, "path"))
+			return a;
+	return NULL;
+}
+
+static bool is_to_be(const json_t *said, const char *transfer)
+{
+	return !strcmp(json_text(said, "transfer") ?: "", transfer);
+}
+
 static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 {
-	const char *path = json_text(said, "path"), *old = json_text(said, "reuse");
+	const char *old = json_text(said, "reuse");
 
-	if (d->to || !path)
-		return;
-	d->to = xstrdup(path);
-	d->stays = (d->mark_fd >= 0 || d->by_word) && !strcmp(json_text(said, "transfer") ?: "", "shared");
+	d->to = xstrdup(json_text(said, "path") ?: "?");
+	d->stays = (d->mark_fd >= 0 || d->by_word) && is_to_be(said, "shared");
 	d->to_device = json_is_true(json_object_get(said, "device"));
+	if (d->left_behind)
+		return;
 	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
 		return;
@@ -361,7 +413,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 }
 
 /* They are not copied, and not ours to tell the user to delete, nor proof that somebody has started the guest again. */
-static void part_from_those_that_stay(struct disks *ds)
+static void part_from_those_not_copied(struct disks *ds)
 {
 	unsigned i, n = 0;
 
@@ -369,6 +421,10 @@ static void part_from_those_that_stay(struct disks *ds)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
+		if (d->left_behind) {
+			ds->left[ds->lefts++] = d;
+			continue;
+		}
 		json_array_append_new(d->by_word ? ds->src->disks_by_word
 				      : d->stays ? ds->src->shared_paths
 						 : ds->src->disk_paths,
@@ -399,23 +455,23 @@ static int check_kept(const struct disks *ds, struct err *e)
 int disks_agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	json_t *a;
 	unsigned i;
-	size_t k;
 	int r = 0;
 
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
+		const json_t *said = answer_for(accept, d);
 
-		json_array_foreach(json_object_get(accept, "disks"), k, a)
-			if (json_integer_value(json_object_get(a, "object")) == d->object)
-				agree_on(ds, d, a);
-		if (!d->to)
-			d->to = xstrdup("?");
+		agree_on(ds, d, said);
 		if (!r && is_to(ds, d->guest, "shared") && !d->stays)
 			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", disk_name(d));
+		if (!r && d->left_behind && !is_to_be(said, "empty"))
+			r = err_set(e, ENOTSUP, "the vmferry at the destination is older, and would not leave disk %s behind",
+				    disk_name(d));
 	}
-	part_from_those_that_stay(ds);
+	part_from_those_not_copied(ds);
+	if (!r && ds->lefts && !ds->count)
+		r = err_set(e, EINVAL, "all disks of the guest would be left behind (--disk %s=empty)", disk_name(ds->left[0]));
 	if (json_array_size(ds->src->disks_by_word))
 		report_notice(
 			ds->src->report,
@@ -434,9 +490,13 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
 	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b}", "node", g->node, "from", disk_name(d), "to",
-			 d->to, "device", d->to_device, "format", g->format, "virtual_size", (json_int_t)g->virtual_size, "allocated",
-			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer", d->stays ? "shared" : "copy", "flatten",
-			 g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
+			 d->to, "device", d->to_device, "format", g->format, "virtual_size",
+			 (json_int_t)(d->left_behind && g->inner_size ? g->inner_size : g->virtual_size), "allocated",
+			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer",
+			 d->stays	  ? "shared"
+			 : d->left_behind ? "empty"
+					  : "copy",
+			 "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
 			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "by_word",
 			 d->by_word);
 }

@@ -16,6 +16,10 @@ static inline struct disks *disks_of(struct part *p)
 int disks_examine(struct part *p, struct err *e);
 /* Each that the user has named is one of them. */
 int disks_check_words(const struct disks *ds, struct err *e);
+/* The user says that an empty one is to take its place. */
+bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g);
+/* If so: can it be? */
+int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e);
 int disks_event(struct part *p, const struct event *ev, struct err *e);
 uint32_t disks_reached(const struct part *p);
 void disks_tell(const struct part *p, enum part_tale tale, json_t *out);

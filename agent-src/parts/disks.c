@@ -65,6 +65,8 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 		json_array_append_new(list, of_one[tale](ds, ds->list[i]));
 	for (i = 0; i < ds->stays && tale == TELL_PLAN; i++)
 		json_array_append_new(list, disk_tell_plan(ds, ds->stay[i]));
+	for (i = 0; i < ds->lefts && tale == TELL_PLAN; i++)
+		json_array_append_new(list, disk_tell_plan(ds, ds->left[i]));
 	json_object_set_new(out, "disks", list);
 }
 

@@ -19,13 +19,14 @@ struct disk {
 	int64_t mark;
 	char *old; /* an old copy of it there, and what that has; NULL: there is none */
 	struct have *have;
-	bool stays;	/* both hosts see it: nothing of it is copied */
-	bool by_word;	/* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
-	bool to_device; /* to is a block device, which is there already */
-	bool replaces;	/* the disk takes its place */
-	bool begun;	/* old is what an earlier move has left of it, and becomes the disk */
-	unsigned round; /* being copied, or copied last */
-	unsigned bitmap; /* generation of the recording bitmap */
+	bool stays;   /* both hosts see it: nothing of it is copied */
+	bool by_word; /* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
+	bool left_behind; /* an empty one takes its place there */
+	bool to_device;	  /* to is a block device, which is there already */
+	bool replaces;	  /* the disk takes its place */
+	bool begun;	  /* old is what an earlier move has left of it, and becomes the disk */
+	unsigned round;	  /* being copied, or copied last */
+	unsigned bitmap;  /* generation of the recording bitmap */
 	bool started;
 	bool in_flight;	     /* queued by us or not yet durable there */
 	bool queued;	     /* the reader has queued every block of the round */
@@ -52,6 +53,8 @@ struct disks {
 	unsigned count;
 	struct disk *stay[OBJECT_DISK_MAX + 1]; /* those that both hosts see, and that are not */
 	unsigned stays;
+	struct disk *left[OBJECT_DISK_MAX + 1]; /* those that are left behind */
+	unsigned lefts;
 	json_t *described;	 /* as the destination was told */
 	struct held_image *held; /* of a guest at rest; NULL: none */
 	size_t held_count;

@@ -110,6 +110,11 @@ static void print_disk_plan(FILE *to, const json_t *d)
 		print_staying(to, d);
 		return;
 	}
+	if (!strcmp(str(d, "transfer"), "empty")) {
+		fprintf(to, "  disk    %s (%s) is left behind -> %s, an empty one of %s\n", str(d, "from"), str(d, "format"), str(d, "to"),
+			bytes(a, d, "virtual_size"));
+		return;
+	}
 	fprintf(to, "  disk    %s (%s, %s, %s in use) -> %s, copied%s", str(d, "from"), str(d, "format"), bytes(a, d, "virtual_size"),
 		bytes(b, d, "allocated"), str(d, "to"),
 		json_is_true(json_object_get(d, "flatten")) ? " with its backing files into one image" : "");

@@ -74,6 +74,7 @@ static int parse(const char *path, struct qcow2_header *h, const uint8_t *p, siz
 	name_at = be64(p + 8);
 	name_bytes = be32(p + 16);
 	h->bytes = be64(p + 24);
+	h->encrypted = be32(p + 32) != 0;
 	if (version >= 3) {
 		if (n < V3_BYTES)
 			return malformed(path, "it is too short", e);

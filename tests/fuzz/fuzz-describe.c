@@ -61,10 +61,17 @@ static const char brought[] =
 	"\"argv\":[\"q\"],\"disks\":[{\"object\":1,\"file\":\"/a\",\"real_path\":\"/a\",\"format\":\"raw\",\"virtual_size\":1,\"allocated\":1,"
 	"\"keep\":true}]}";
 
+/* Of one that boots there, which does not need all. */
+static const char left[] =
+	"{\"name\":\"a\",\"exe\":\"/bin/true\",\"channels\":1,\"cwd\":\"/w\",\"disk_dir\":\"/tmp\",\"how\":\"warm\",\"argv\":[\"q\"],"
+	"\"disks\":[{\"object\":1,\"file\":\"/a\",\"real_path\":\"/a\",\"format\":\"raw\",\"virtual_size\":1,\"allocated\":1},"
+	"{\"object\":2,\"file\":\"/b\",\"real_path\":\"/b\",\"format\":\"qcow2\",\"virtual_size\":65536,\"empty\":true}]}";
+
 static void write_seeds(void)
 {
 	seed_write("seed", seed, sizeof(seed) - 1);
 	seed_write("brought", brought, sizeof(brought) - 1);
+	seed_write("left", left, sizeof(left) - 1);
 	seed_write("lies", lies, sizeof(lies) - 1);
 	seed_write("staying", staying, sizeof(staying) - 1);
 	seed_write("tpm", tpm, sizeof(tpm) - 1);
