@@ -56,6 +56,9 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon", (json_int_t)t->a.rss_anon_max,
 			   "load_ms", t->ram.loaded_ns ? (double)(t->ram.loaded_ns - t->data.complete_ns) / 1e6 : 0.0, "start_ms",
 			   t->started_ns ? (double)(t->started_ns - t->cont_ns) / 1e6 : 0.0);
+	json_object_set_new(detail, "noted_ms", json_real((double)t->noted_ns / 1e6));
+	if (t->started_ns)
+		json_object_set_new(detail, "runs_ms", json_real((double)(now_ns() - t->started_ns) / 1e6));
 	/* the kernel's workers do nothing for us but what is slow with files */
 	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination, t->disks.count ? CPU_DISK : CPU_OTHER));
 	if (t->target.qemu.pid > 0)
@@ -191,6 +194,8 @@ void cutover_entered(struct attempt *a)
 {
 	if (a->handoff.state == HO_DST_PREPARED)
 		conductor_goto(&a->con, ST_COMMIT);
+	if (a->handoff.state == HO_DST_PREPARED || a->handoff.state == HO_DST_START)
+		transfer_of(a)->noted_ns += a->noted_ns;
 }
 
 /* What would start it here again gets its name only when the guest is to stay. */

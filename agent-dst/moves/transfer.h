@@ -62,6 +62,7 @@ struct transfer {
 
 	bool cont_sent;
 	uint64_t cont_ns, started_ns;
+	uint64_t noted_ns;	      /* so long the guest waited for our journal */
 	const char *given_up_because; /* while a step is carried out that the source hears of */
 };
 

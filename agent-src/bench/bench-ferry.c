@@ -325,7 +325,7 @@ static int follow(struct ferry *f, struct err *e)
 
 static json_t *breakdown(const json_t *downtime)
 {
-	static const char *const parts[] = {"disk", "ram", "recheck", "device_state", "start"};
+	static const char *const parts[] = {"disk", "ram", "recheck", "device_state", "journal", "start"};
 	json_t *list = json_array();
 	size_t i;
 

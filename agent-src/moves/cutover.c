@@ -160,7 +160,9 @@ void cutover_note_disks(struct transfer *t)
 	struct err e;
 
 	shared_disks_note_written(written, t->src.disk_paths);
-	if (journal_note(t->a.journal, "disks-written", written, &e))
+	if (!json_equal(written,
+			journal_last_note(t->a.journal, "disks-written")) && /* or it is known: then the guest does not wait for that */
+	    journal_note(t->a.journal, "disks-written", written, &e))
 		log_error("%s", e.msg);
 	json_decref(written);
 }
@@ -186,6 +188,8 @@ int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *
 
 void cutover_entered(struct attempt *a)
 {
+	if (a->handoff.state == HO_SRC_COMMITTED)
+		transfer_of(a)->blackout.noted_ns = a->noted_ns;
 	if (a->handoff.state == HO_SRC_ABORTED)
 		leave_stages(transfer_of(a));
 	else if (a->handoff.state == HO_SRC_COMMITTED && a->con.stage != ST_COMMIT)
@@ -265,11 +269,21 @@ const struct attempt_ops live_cutover = {
 	.left_behind = transfer_left_behind,
 };
 
+/* When it began to run there, if it was said at at_ns that it has run for so long since. */
+static uint64_t ran_since_ns(const struct transfer *t, double runs_ms, uint64_t at_ns)
+{
+	uint64_t earliest = MAX(t->blackout.stop_ns, t->blackout.prepared_ns);
+
+	return runs_ms > 0 && runs_ms * 1e6 < (double)(at_ns - MIN(at_ns, earliest)) ? at_ns - (uint64_t)(runs_ms * 1e6) : at_ns;
+}
+
 static void note_peer(struct transfer *t, enum handoff_state peer, const json_t *detail, uint64_t at_ns)
 {
 	const char *error = json_string_value(json_object_get(detail, "error"));
 	double load = json_number_value(json_object_get(detail, "load_ms"));
 	double start = json_number_value(json_object_get(detail, "start_ms"));
+	double noted = json_number_value(json_object_get(detail, "noted_ms"));
+	double runs = json_number_value(json_object_get(detail, "runs_ms"));
 	json_int_t pid = json_integer_value(json_object_get(detail, "pid"));
 	uint64_t rss = (uint64_t)json_integer_value(json_object_get(detail, "rss_anon"));
 	json_t *cpu = cpu_json_take(json_object_get(detail, "cpu_s"), cpu_stages_destination);
@@ -294,12 +308,14 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	t->peer.rss_anon = MAX(t->peer.rss_anon, rss);
 	if (load > 0)
 		t->peer.load_ms = load;
+	if (noted > 0)
+		t->peer.noted_ms = noted;
 	if (start > 0)
 		t->peer.start_ms = start;
 	if (!t->a.handoff.restarted && pid > 0 && pid <= INT_MAX) /* warm: it had none when it was ready */
 		t->peer.pid = (int)pid;
 	if (peer == HO_DST_STARTED && !t->blackout.started_ns)
-		t->blackout.started_ns = at_ns;
+		t->blackout.started_ns = ran_since_ns(t, runs, at_ns);
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)
 		t->peer.aborted = true;
 	t->peer.forgotten = peer == HO_NONE;

@@ -59,6 +59,7 @@ struct blackout {
 	bool disks_ahead; /* they had a round of their own just before */
 	uint32_t passed;  /* gates */
 	uint64_t stop_ns, prepared_ns, started_ns;
+	uint64_t noted_ns; /* so long it waited for our journal */
 	double predicted_ms, round_trip_ms;
 	uint64_t moved, moved_ns; /* when it last got further (data_plane_moved) */
 };
@@ -69,7 +70,7 @@ struct peer_word {
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move, any more */
 	bool ended;			       /* its QEMU, after the guest had begun to run in it */
 	char error[ERR_MAX];
-	double load_ms, start_ms;
+	double load_ms, noted_ms, start_ms; /* parts of the blackout, by its clock */
 	uint64_t rss_anon;
 	json_t *cpu_used;   /* NULL: it did not say */
 	json_t *leftovers;  /* sentences: what could not be undone there, or is kept; NULL: it said nothing */

@@ -48,8 +48,8 @@ static const char *const clocks[] = {"guest", "qmp", "events", "own", "predicted
 static const struct {
 	const char *member, *name;
 } parts[] = {
-	{"disk", "part: disk"},	  {"ram", "part: ram"}, {"recheck", "part: recheck"}, {"device_state", "part: device state"},
-	{"start", "part: start"},
+	{"disk", "part: disk"},	      {"ram", "part: ram"},	{"recheck", "part: recheck"}, {"device_state", "part: device state"},
+	{"journal", "part: journal"}, {"start", "part: start"},
 };
 
 #define ROWS_PER_TOOL (ARRAY_LEN(clocks) + ARRAY_LEN(parts))

@@ -185,8 +185,8 @@ static void downtime(FILE *f, const struct story *s)
 {
 	const json_t *d = json_object_get(s->result, "downtime_ms");
 	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), check = value_of(d, "recheck"), load = value_of(d, "device_state"),
-	       begin;
-	struct chart_row rows[7];
+	       noted = value_of(d, "journal"), begin;
+	struct chart_row rows[8];
 	size_t n = 0;
 
 	add_row(rows, &n, "total", "ours-bar", 0, value_of(d, "total"));
@@ -197,12 +197,14 @@ static void downtime(FILE *f, const struct story *s)
 	begin = fmax(fmax(disk, fmax(ram, ram + check)), 0);
 	add_row(rows, &n, "device state", "c2", isnan(begin) ? 0 : begin, load);
 	begin = fmax(begin + load, begin);
+	add_row(rows, &n, "journals", "c2", isnan(begin) ? 0 : begin, noted);
+	begin = fmax(begin + noted, begin);
 	add_row(rows, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));
 	if (!n)
 		return;
-	fputs("<section><h2>Downtime</h2>\n<p class=\"soft\">From QEMU’s STOP to the destination’s word that the guest has started, by the "
+	fputs("<section><h2>Downtime</h2>\n<p class=\"soft\">From QEMU’s STOP to the guest’s start at the destination, by the "
 	      "source’s clock. Disk and memory travel side by side and count from the stop; device state is drawn behind the longer of them, "
-	      "the start behind that. The guest’s peers see a gap that is some 10 to 40 ms longer.</p>\n<div class=\"charts\">\n",
+	      "what both wrote to their journals and the start behind that. The guest’s peers see a gap that is some 10 to 40 ms longer.</p>\n<div class=\"charts\">\n",
 	      f);
 	chart_rows(f, "What the guest stood still for", Q_MS, "time since the guest stopped", rows, n);
 	fputs("</div></section>\n", f);

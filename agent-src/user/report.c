@@ -448,8 +448,9 @@ static void print_blackout(FILE *to, const json_t *ev)
 
 	if (num(d, "recheck") >= 0.5)
 		snprintf(checked, sizeof(checked), ", recheck %.0f", num(d, "recheck"));
-	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f%s, device state %.0f, start %.0f\n", num(d, "total"),
-		num(d, "predicted"), num(d, "disk"), num(d, "ram"), checked, num(d, "device_state"), num(d, "start"));
+	fprintf(to, "  downtime  %.0f ms (predicted %.0f): disks %.0f, memory %.0f%s, device state %.0f, journals %.0f, start %.0f\n",
+		num(d, "total"), num(d, "predicted"), num(d, "disk"), num(d, "ram"), checked, num(d, "device_state"), num(d, "journal"),
+		num(d, "start"));
 	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
 		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
 	if (num(ram, "missed_pages") > 0)

@@ -210,10 +210,13 @@ int attempt_die(struct attempt *a, int r)
 static int note_state(struct attempt *a, struct err *e)
 {
 	enum handoff_state before = journal_last_state(a->journal);
+	uint64_t began;
 	int r;
 
 	fault_point("before-%s", handoff_state_name(a->handoff.state));
+	began = now_ns();
 	r = journal_state(a->journal, a->handoff.state, e);
+	a->noted_ns = now_ns() - began;
 	if (r && a->ops->not_noted)
 		r = a->ops->not_noted(a, before, e);
 	if (r)
@@ -265,6 +268,7 @@ static int carry_out(struct attempt *a, const struct handoff_actions *acts, stru
 		r = act(a, acts->a[i], e);
 	}
 	a->to_be_undecided = outer;
+	loop_submit(a->loop); /* what the other side waits for leaves before what comes now, which may take a moment */
 	if (!r)
 		a->ops->carried_out(a, entered);
 	return r;

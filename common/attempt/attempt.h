@@ -45,6 +45,7 @@ struct attempt {
 	bool control_lost;
 	struct journal *journal; /* NULL: nothing is promised or made yet, or any more */
 	struct handoff handoff;
+	uint64_t noted_ns;    /* how long the last state took to come to stable storage */
 	bool handing_off;     /* there was a journal: the hand-off machine decides */
 	bool dead;	      /* the journal failed us: from here on as if we had crashed */
 	bool over;	      /* the journal says so: nothing is left of it but what could not be undone */

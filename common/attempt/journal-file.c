@@ -84,10 +84,15 @@ static bool nothing_there(const struct journal_file *f, size_t len)
 	return n >= 0 && i == n;
 }
 
-/* Room for len more bytes, with a record's header of zeros behind them. */
+/*
+ * Room for len more bytes, with a record's header of zeros behind them. The zeros are written: over what is there already a record comes to stable
+ * storage by itself, while the first one in a block that is only allocated waits for the file system's own journal, and for all that is written
+ * beside it.
+ */
 static int reserve(struct journal_file *f, size_t len, off_t limit, struct err *e)
 {
 	off_t need = f->end + (off_t)len + RECORD_HEADER_BYTES;
+	AUTO_FREE uint8_t *zeros = NULL;
 	int r;
 
 	if (need > limit)
@@ -95,11 +100,10 @@ static int reserve(struct journal_file *f, size_t len, off_t limit, struct err *
 	if (need <= f->allocated)
 		return 0;
 	need = (need + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
-	r = posix_fallocate(f->fd, f->allocated, need - f->allocated);
-	if (!r && fsync(f->fd))
-		r = errno;
+	zeros = xcalloc(1, (size_t)(need - f->allocated));
+	r = pwrite_all(f->fd, zeros, (size_t)(need - f->allocated), f->allocated);
 	if (r)
-		return err_sys(e, r, "cannot extend journal %s", f->path);
+		return err_sys(e, -r, "cannot extend journal %s", f->path);
 	f->allocated = need;
 	return 0;
 }

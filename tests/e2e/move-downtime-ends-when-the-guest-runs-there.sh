@@ -1,0 +1,17 @@
+#!/bin/bash
+# The downtime that is told ends when the guest runs there, and not when the source hears of it, however long its destination takes to say so; what
+# both have written to their journals meanwhile is a part of it.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+LATE_S=2
+MEM=128 WITNESS="ram_mb=16 rate=200" tiny_start a
+fault before-DST_STARTED stop
+move_start a local
+fault_wait
+grep -q 'dst: hand-off: CONT_OK' "$DIR/move.log" || fail "it does not run there"
+sleep "$LATE_S" # so long it says nothing
+fault_continue
+move_wait
+assert_result "r['total_ms'] > $LATE_S * 1000 and 0 < r['downtime_ms']['total'] < $LATE_S * 1000"
+assert_result '0 < r["downtime_ms"]["journal"] < r["downtime_ms"]["total"]'
+guest_verify "$(orders a)"
