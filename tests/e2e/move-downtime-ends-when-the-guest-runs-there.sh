@@ -1,6 +1,6 @@
 #!/bin/bash
 # The downtime that is told ends when the guest runs there, and not when the source hears of it, however long its destination takes to say so; what
-# both have written to their journals meanwhile is a part of it.
+# both have written to their journals meanwhile is a part of it, and no more than it must be.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 LATE_S=2
@@ -9,6 +9,8 @@ fault before-DST_STARTED stop
 move_start a local
 fault_wait
 grep -q 'dst: hand-off: CONT_OK' "$DIR/move.log" || fail "it does not run there"
+written=$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-dst.journal | sed -n '/^now:/q; /DST_PREPARED$/,$p' | awk '{ print $2, $3 }')
+assert_eq "$written" $'state DST_PREPARED\nstate DST_START' "what it has written to its journal while the guest stood still"
 sleep "$LATE_S" # so long it says nothing
 fault_continue
 move_wait
