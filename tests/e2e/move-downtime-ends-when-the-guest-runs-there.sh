@@ -4,16 +4,18 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 LATE_S=2
-MEM=128 WITNESS="ram_mb=16 rate=200" tiny_start a
+guest_disk "$DIR/a.raw" raw 32M
+MEM=128 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=4 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 fault before-DST_STARTED stop
 move_start a local
 fault_wait
 grep -q 'dst: hand-off: CONT_OK' "$DIR/move.log" || fail "it does not run there"
 written=$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-dst.journal | sed -n '/^now:/q; /DST_PREPARED$/,$p' | awk '{ print $2, $3 }')
 assert_eq "$written" $'state DST_PREPARED\nstate DST_START' "what it has written to its journal while the guest stood still"
+assert_eq "$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-src.journal | grep -c '"kind":"disks-written"')" 1 "notes of how the disks were left"
 sleep "$LATE_S" # so long it says nothing
 fault_continue
 move_wait
 assert_result "r['total_ms'] > $LATE_S * 1000 and 0 < r['downtime_ms']['total'] < $LATE_S * 1000"
 assert_result '0 < r["downtime_ms"]["journal"] < r["downtime_ms"]["total"]'
-guest_verify "$(orders a)"
+guest_verify "$(orders a)" blocks
