@@ -261,12 +261,7 @@ static void leave_undecided(struct transfer *t)
 	conductor_finish(&t->a.con);
 }
 
-static bool journal_says_paused(const struct journal *j)
-{
-	return json_is_true(json_object_get(journal_last_note(j, "paused") ?: journal_begin(j), "paused"));
-}
-
-/* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. It stands still while that is written. */
+/* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
 static void note_run_state(struct transfer *t, json_t *detail)
 {
 	json_t *paused = json_object_get(detail, "paused");
@@ -275,7 +270,7 @@ static void note_run_state(struct transfer *t, json_t *detail)
 	if (!json_is_boolean(paused) || !t->a.journal || !t->target.description)
 		return;
 	json_object_set(t->target.description, "paused", paused);
-	if (journal_says_paused(t->a.journal) != json_is_true(paused) && journal_note(t->a.journal, "paused", detail, &e))
+	if (journal_note(t->a.journal, "paused", detail, &e))
 		log_error("%s", e.msg);
 }
 

@@ -268,7 +268,6 @@ static int carry_out(struct attempt *a, const struct handoff_actions *acts, stru
 		r = act(a, acts->a[i], e);
 	}
 	a->to_be_undecided = outer;
-	loop_submit(a->loop); /* what the other side waits for leaves before what comes now, which may take a moment */
 	if (!r)
 		a->ops->carried_out(a, entered);
 	return r;
