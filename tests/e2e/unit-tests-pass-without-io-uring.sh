@@ -1,11 +1,11 @@
 #!/bin/bash
 # What is built on a loop behaves the same where io_uring is forbidden.
 # takes: 26
-cd "$(dirname "$0")/../.." || exit
+. "$(dirname "$0")/../lib/base.sh"
+test_begins
+set -o pipefail
 export VMFERRY_FAULT=no-io-uring:fail
-failed=
 for test in loop channel channel-resume link qmp nbd disk-io disk-read data-path; do
 	echo "== test-$test"
-	"build/${VARIANT:-release}/tests/test-$test" || failed=1
+	"$BIN/tests/test-$test" 2>&1 | tee "$DIR/test.out" || fail "test-$test: $(grep -E '^\[ +(ERROR|LINE|FAILED) +\]' "$DIR/test.out")"
 done
-[[ -z $failed ]]
