@@ -156,12 +156,11 @@ static int end_source(struct attempt *a, struct err *e)
 /* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
 void cutover_note_disks(struct transfer *t)
 {
-	const json_t *known = journal_last_note(t->a.journal, "disks-written"); /* then the guest does not wait for it once more */
 	json_t *written = json_object();
 	struct err e;
 
 	shared_disks_note_written(written, t->src.disk_paths);
-	if (!json_equal(written, known) && journal_note(t->a.journal, "disks-written", written, &e))
+	if (journal_note(t->a.journal, "disks-written", written, &e))
 		log_error("%s", e.msg);
 	json_decref(written);
 }

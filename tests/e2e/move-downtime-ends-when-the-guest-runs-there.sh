@@ -10,8 +10,8 @@ fault before-DST_STARTED stop
 move_start a local
 fault_wait
 grep -q 'dst: hand-off: CONT_OK' "$DIR/move.log" || fail "it does not run there"
-assert_eq "$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-src.journal | grep -c '"kind":"disks-written"')" 1 "notes of how the disks were left"
 sleep "$LATE_S" # so long it says nothing
+assert_eq "$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-src.journal | grep -c '"kind":"disks-written"')" 1 "notes of how the disks were left"
 fault_continue
 move_wait
 assert_result "r['total_ms'] > $LATE_S * 1000 and 0 < r['downtime_ms']['total'] < $LATE_S * 1000"
