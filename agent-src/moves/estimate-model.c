@@ -22,6 +22,7 @@
 #define SEND		 1.5 /* of what travels */
 #define RECEIVE		 0.8
 #define PLACE		 4.0 /* written where it belongs, and hashed */
+#define COPY_THERE	 2.0 /* of a block into the file's memory, and hashed: without what new memory takes */
 #define ENCRYPT		 1.2 /* at either end */
 
 /* One after the other. */
@@ -49,10 +50,11 @@ static double measure(const struct model_input *in)
 	return in->read_ns > 0 ? in->read_ns : READ_NS;
 }
 
-/* Memory is new there. A disk's file is not: what it takes to write to is about what it takes to read from. */
+/* Memory is new there, and so is that in which the kernel keeps a file's blocks. */
 static double placing_ns(const struct model_input *in, const struct phase *p)
 {
-	double block = PLACE * measure(in), page = in->place_ns > 0 ? in->place_ns : block;
+	double ns = measure(in), seen = MAX(in->place_ns, 0), page = seen > 0 ? seen : PLACE * ns,
+	       block = MAX(PLACE * ns, seen + COPY_THERE * ns);
 
 	return p->carried * (p->of == &in->disks ? block : page) + p->also * page;
 }

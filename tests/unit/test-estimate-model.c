@@ -143,9 +143,14 @@ static void what_placing_costs_is_believed(void **state)
 	in.link_bps = 100 * GB;
 	in.channels = 8;
 	guessed = seconds();
-	in.place_ns = 40; /* 1 GB by 8 processors */
-	assert_float_equal(seconds(), 0.5 + 40 / 8.0, 1.5);
+	in.place_ns = 40; /* 1 GB of memory by 8 processors, and 2 GB into a file's, which is new, too */
+	assert_float_equal(seconds(), 0.5 + 3 * 40 / 8.0, 1.5);
 	assert_true(r.seconds > 2 * guessed);
+	in.place_ns = 0.001; /* no file is written to as fast */
+	in.ram.bytes = 0;
+	guessed = seconds();
+	in.place_ns = 0;
+	assert_float_equal(seconds(), guessed, 0.001);
 }
 
 static void few_channels_compress_on_few_processors(void **state)
