@@ -136,8 +136,13 @@ int disks_check_words(const struct disks *ds, struct err *e)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
 	int r = check_pairs(ds, &o->map, "--disk", e);
+	unsigned i;
 
 	r = r ? r : check_pairs(ds, &o->reuse, "--reuse", e);
+	for (i = 0; i < ds->count && !r; i++)
+		if (ds->list[i]->left_behind && said_of(&o->reuse, ds->list[i]->guest))
+			r = err_set(e, EINVAL, "--reuse: disk %s is left behind, and an old copy of it would serve nothing",
+				    disk_name(ds->list[i]));
 	if (!r && ds->count != 1 && o->reuse_all && strcmp(o->reuse_all, "auto"))
 		r = err_set(e, EINVAL, "--reuse %s: this guest has %u disks; say of which it is an old copy: --reuse DISK=%s", o->reuse_all,
 			    ds->count, o->reuse_all);

@@ -40,6 +40,7 @@ assert_is_empty() { # FILE FORMAT BYTES: the whole of a disk that holds nothing
 refused 'empty disk cannot take the place of .*/b.qcow2.*a guest that runs on needs what is in it' --disk d1=empty
 refused 'empty disk cannot take the place of .*/b.qcow2.*nothing of it would be brought' --only-disks --disk d1=empty
 refused 'all disks of the guest would be left behind' --how warm --disk d0=empty --disk d1=empty --disk d2=empty
+refused 'disk .*/b.qcow2 is left behind, and an old copy of it would serve nothing' --how warm --disk d1=empty --reuse "d1=$DIR/was/b.qcow2"
 refused 'no disk of this guest is called d7' --how warm --disk d1=empty --disk d7=empty
 vmferry migrate "${GUEST_PID[a]}" local --how warm --dry-run --disk-dir "$TO" --disk d1=empty --disk d2=empty &>"$DIR/plan"
 grep -q "src/b.qcow2 (qcow2) is left behind -> $TO/b.qcow2, an empty one of 32.0 MiB" "$DIR/plan" || fail "the plan: $(<"$DIR/plan")"
