@@ -261,17 +261,28 @@ static void leave_undecided(struct transfer *t)
 	conductor_finish(&t->a.con);
 }
 
-/* The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. */
+/*
+ * The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. And whether the guest was lost there. Only
+ * what is news is noted: the guest stands still meanwhile.
+ */
 static void note_run_state(struct transfer *t, json_t *detail)
 {
 	json_t *paused = json_object_get(detail, "paused");
+	bool lost = json_is_true(json_object_get(detail, "lost"));
+	const json_t *known;
+	json_t *said;
 	struct err e;
 
 	if (!json_is_boolean(paused) || !t->a.journal || !t->target.description)
 		return;
 	json_object_set(t->target.description, "paused", paused);
-	if (journal_note(t->a.journal, "paused", detail, &e))
+	known = journal_last_note(t->a.journal, "paused") ?: journal_begin(t->a.journal); /* where it is not lost */
+	if (json_is_true(json_object_get(known, "paused")) == json_is_true(paused) && json_is_true(json_object_get(known, "lost")) == lost)
+		return;
+	said = json_pack("{s:O,s:b}", "paused", paused, "lost", lost);
+	if (journal_note(t->a.journal, "paused", said, &e))
 		log_error("%s", e.msg);
+	json_decref(said);
 }
 
 static char *journal_path_of(const struct transfer *t)

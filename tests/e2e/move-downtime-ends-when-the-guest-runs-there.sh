@@ -10,6 +10,8 @@ fault before-DST_STARTED stop
 move_start a local
 fault_wait
 grep -q 'dst: hand-off: CONT_OK' "$DIR/move.log" || fail "it does not run there"
+written=$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-dst.journal | sed -n '/^now:/q; /DST_PREPARED$/,$p' | awk '{ print $2, $3 }')
+assert_eq "$written" $'state DST_PREPARED\nstate DST_START' "what it has written to its journal while the guest stood still"
 sleep "$LATE_S" # so long it says nothing
 assert_eq "$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-src.journal | grep -c '"kind":"disks-written"')" 1 "notes of how the disks were left"
 fault_continue
