@@ -4,7 +4,7 @@
 # timeout: 900
 # alone: it measures
 set -eu
-coproc steady { exec "${BIN:-build/release}/steady-memory-tool"; }
+coproc steady { exec "${BIN:-$(dirname "$0")/../../build/release}/steady-memory-tool"; }
 read -r said <&"${steady[0]}"
 echo "memory is $said"
 TMPDIR=$(mktemp -d /dev/shm/vmferry-test.XXXXXX)
