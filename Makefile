@@ -174,9 +174,10 @@ $(B)/shared/vmferry: $(B)/vmferry
 	@mkdir -p $(@D)
 	cp $< $@
 $(B)/shared/power.so: tests/lib/power.h
+# no sanitizer in them: QEMU loads them as well
 $(B)/shared/%.so: tests/lib/%-shim.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+	$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -shared -o $@ $<
 
 # What end-to-end tests call: the source agent's SSH client and the benchmark's collector, each on its own.
 # It is called so often that it has no library but the one it needs; the demo calls it, too.
