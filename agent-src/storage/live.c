@@ -61,13 +61,13 @@ static int copy(struct storage *s, struct err *e)
 	for (i = 0; i < s->count && !r; i++)
 		r = mirror_begin(s, &s->disks[i], e);
 	while (!r) {
+		fault_point("src-copying");
 		r = mirrors_look(s, &state, e);
 		if (r || state == MIRROR_READY)
 			break;
 		if (state == MIRROR_PENDING)
 			return err_set(e, EBUSY, "somebody else has completed the copies");
 		storage_tell_progress(s);
-		fault_point("src-copying");
 		if (limit != s->bwlimit) {
 			limit = s->bwlimit;
 			r = mirrors_limit(s, limit, e);
