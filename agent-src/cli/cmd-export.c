@@ -23,7 +23,7 @@ static const char usage[] =
 	"its file systems are frozen for that moment, by its agent. Without --with-memory it will start as after a power\n"
 	"failure.\n"
 	"\n"
-	"  --compress           the disks\n"
+	"  --compress           the disks (zstd, if qemu-img can, which QEMU reads since 5.1)\n"
 	"  --bwlimit RATE       bytes a second, of each disk (10M)\n"
 	"  --freeze WHEN        auto (default): if its agent does it; require: fail otherwise; off\n"
 	"  --no-media           leave out what is in its CD-ROM and floppy drives\n"

@@ -89,11 +89,23 @@ static void show(void *ctx, const char *text, size_t n)
 	}
 }
 
+/*
+ * zstd takes a quarter of the time of qcow2's own zlib, and as much room. QEMU reads it since 5.1, where it was built with it. What qemu-img
+ * cannot write, it refuses here, at once. Leaves an image of no meaning in target.
+ */
+static bool has_zstd(const char *qemu_img, const char *target)
+{
+	char *argv[] = {(char *)qemu_img, "create", "-q", "-f", "qcow2", "-o", "compression_type=zstd", "--", (char *)target, "64k", NULL};
+	struct err ignored;
+
+	return !child_run(argv, NULL, NULL, &ignored);
+}
+
 int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
 		  const char *what, struct err *e)
 {
 	AUTO_FREE char *name = image_source_name(s), *rate = how && how->rate ? xasprintf("%llu", (unsigned long long)how->rate) : NULL;
-	char *argv[12] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
+	char *argv[14] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
 	struct shown shown = {.n = 0};
 	size_t n = 5;
 	AUTO_CLOSE int fd = -1;
@@ -101,8 +113,13 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 
 	if (!name)
 		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
-	if (how && how->compress)
+	if (how && how->compress) {
 		argv[n++] = "-c";
+		if (has_zstd(qemu_img, target)) {
+			argv[n++] = "-o";
+			argv[n++] = "compression_type=zstd";
+		}
+	}
 	if (rate) {
 		argv[n++] = "-r";
 		argv[n++] = rate;

@@ -32,6 +32,18 @@ export_guest "$DIR/src/a.sh" "$DIR/bundle"
 export_guest "$DIR/src/a.sh" "$DIR/packed" --compress --no-media
 says 'medium.iso is not in the bundle' "$DIR/export.out"
 [[ $(stat -c %s "$DIR/packed/disk1.qcow2") -lt $(stat -c %s "$DIR/bundle/disk1.qcow2") ]] || fail "--compress does nothing"
+"$QEMU_IMG" info "$DIR/packed/disk1.qcow2" | grep -q '^ *compression type: zstd' || fail "its codec: $("$QEMU_IMG" info "$DIR/packed/disk1.qcow2")"
+
+# by a qemu-img that knows no zstd
+mkdir "$DIR/bin" "$DIR/old"
+ln -s "$(realpath "$QEMU")" "$DIR/bin/${QEMU##*/}"
+printf '#!/bin/sh\ncase "$*" in *zstd*) echo "no such compression type" >&2; exit 1 ;; esac\nexec %q "$@"\n' "$QEMU_IMG" >"$DIR/bin/qemu-img"
+chmod 755 "$DIR/bin/qemu-img"
+sed "s|exec $QEMU|exec $DIR/bin/${QEMU##*/}|" "$DIR/src/a.sh" >"$DIR/old/a.sh"
+chmod 700 "$DIR/old/a.sh"
+export_guest "$DIR/old/a.sh" "$DIR/packed-by-old" --compress
+"$QEMU_IMG" info "$DIR/packed-by-old/disk1.qcow2" | grep -q '^ *compression type: zlib' || fail "an older qemu-img was not used, or does not compress"
+"$QEMU_IMG" compare -q -f qcow2 -F qcow2 "$DIR/src/top.qcow2" "$DIR/packed-by-old/disk1.qcow2" || fail "the disk that an older qemu-img packed is another"
 mkdir "$DIR/line"
 vmferry export "$DIR/line" -- "$QEMU" "${LINE[@]}" >"$DIR/export.out" 2>"$DIR/export.err" || fail "by its line: $(<"$DIR/export.err")"
 assert_eq "$(everything "$DIR/src")" "$before" "its files"
