@@ -6,6 +6,7 @@
 #include "log.h"
 #include "place-cost.h"
 #include "process.h"
+#include "space.h"
 #include "util.h"
 
 #include <errno.h>
@@ -39,15 +40,17 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 /* ---- preflight: nothing is created ---- */
 
 /* What a source needs to tell how long a move takes: are its processors ours, too? */
-static void describe_machine(const json_t *description, json_t *accept)
+static void describe_machine(const struct transfer *t, json_t *accept)
 {
 	AUTO_FREE char *boot = boot_id();
 
 	json_object_set_new(accept, "processors", json_integer(own_processors()));
 	if (boot)
 		json_object_set_new(accept, "boot_id", json_string(boot));
-	if (json_is_true(json_object_get(description, "estimate")))
-		json_object_set_new(accept, "place_ns", json_real(place_cost_ns()));
+	if (!json_is_true(json_object_get(t->target.description, "estimate")))
+		return;
+	json_object_set_new(accept, "place_ns", json_real(place_cost_ns()));
+	json_object_set_new(accept, "store_bps", json_real(space_store_bps(&t->disks)));
 }
 
 /* r: of the plan. More is asked for once. */
@@ -65,7 +68,7 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	if (r)
 		return r;
 	accept = json_pack("{s:s,s:i}", "how", t->recipe->how, "resume_port", net_local_port(t->data.listen_fd));
-	describe_machine(t->target.description, accept);
+	describe_machine(t, accept);
 	r = parts_describe(&t->parts, accept, e);
 	t->accepted = !r;
 	if (!r)

@@ -1,5 +1,6 @@
 /* space.c: see space.h. */
 #include "space.h"
+#include "store-cost.h"
 #include "util.h"
 
 #include <errno.h>
@@ -52,25 +53,60 @@ static int check_volume(const struct volume *v, struct err *e)
 	return 0;
 }
 
+static int need_space_for_disks(struct volume *v, size_t *n, const struct disks *d, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < d->count && !r; i++)
+		if (!d->list[i].device)
+			r = need_space(v, n, d->list[i].path,
+				       d->list[i].allocated - MIN(d->list[i].allocated, partial_bytes(&d->list[i].partial)), e);
+	return r;
+}
+
+static void volumes_free(struct volume *v, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		free(v[i].dir);
+	free(v);
+}
+
 int space_for_files(const struct disks *d, const struct files *f, struct err *e)
 {
-	AUTO_FREE struct volume *v = xcalloc(d->count + f->count + 1, sizeof(*v));
+	struct volume *v = xcalloc(d->count + f->count + 1, sizeof(*v));
 	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
 	size_t n = 0, i;
 	int r = need_space(v, &n, here, 0, e);
 
-	for (i = 0; i < d->count && !r; i++)
-		if (!d->list[i].device)
-			r = need_space(v, &n, d->list[i].path,
-				       d->list[i].allocated - MIN(d->list[i].allocated, partial_bytes(&d->list[i].partial)), e);
+	if (!r)
+		r = need_space_for_disks(v, &n, d, e);
 	for (i = 0; i < f->count && !r; i++)
 		if (f->list[i].transfer == CARRY_COPY)
 			r = need_space(v, &n, f->list[i].to, f->list[i].size, e);
 	for (i = 0; i < n && !r; i++)
 		r = check_volume(&v[i], e);
-	for (i = 0; i < n; i++)
-		free(v[i].dir);
+	volumes_free(v, n);
 	return r;
+}
+
+double space_store_bps(const struct disks *d)
+{
+	struct volume *v = xcalloc(d->count + 1, sizeof(*v));
+	double all = 0, longest_s = 0, bps;
+	struct err ignored;
+	size_t n = 0, i;
+
+	if (!need_space_for_disks(v, &n, d, &ignored))
+		for (i = 0; i < n; i++) {
+			bps = v[i].need ? store_bps(v[i].dir) : 0;
+			all += (double)v[i].need;
+			longest_s = MAX(longest_s, bps > 0 ? (double)v[i].need / bps : 0);
+		}
+	volumes_free(v, n);
+	return longest_s > 0 ? all / longest_s : 0;
 }
 
 int space_in_memory(const struct target *t, struct err *e)

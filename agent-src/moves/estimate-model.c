@@ -187,6 +187,17 @@ static double growth(double dirty_bps, double ram_bps)
 	return dirty_bps < (1 - 1 / MODEL_GROWTH_MAX) * ram_bps ? 1 / (1 - dirty_bps / ram_bps) : MODEL_GROWTH_MAX;
 }
 
+/* What is written there goes on to the storage behind it while other things travel, and has to be there at the end. */
+static void wait_for_storage(const struct model_input *in, double bytes, struct model_result *r)
+{
+	double seconds = in->store_bps > 0 ? FIXED_S + bytes / in->store_bps : 0;
+
+	if (seconds <= r->seconds)
+		return;
+	r->seconds = seconds;
+	r->limited_by = LIMITED_BY_STORAGE;
+}
+
 void model_estimate(const struct model_input *in, struct model_result *out)
 {
 	double there_is = in->ram.bytes * (1 - in->ram.zero), once = there_is * (1 - in->seeded), by_processors = 0, more;
@@ -209,7 +220,9 @@ void model_estimate(const struct model_input *in, struct model_result *out)
 		again.carried = again.from_qemu = r->again = more * growth(in->dirty_bps, r->ram_bps);
 		add_phase(in, &again, r, &by_processors);
 	}
-	r->by_processors = by_processors > (r->seconds - FIXED_S) / 2;
+	if (by_processors > (r->seconds - FIXED_S) / 2)
+		r->limited_by = LIMITED_BY_PROCESSORS;
+	wait_for_storage(in, disks.carried, r);
 }
 
 void model_wire_range(const struct model_input *in, double *least, double *most)
@@ -219,7 +232,7 @@ void model_wire_range(const struct model_input *in, double *least, double *most)
 
 	model_estimate(in, &r);
 	*least = *most = r.wire_bytes;
-	if (in->mode != CODEC_MODE_AUTO || !r.by_processors)
+	if (in->mode != CODEC_MODE_AUTO || r.limited_by == LIMITED_BY_LINK)
 		return;
 	other.mode = CODEC_MODE_ZSTD;
 	model_estimate(&other, &r);

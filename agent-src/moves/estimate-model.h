@@ -36,19 +36,22 @@ struct model_input {
 	unsigned channels;	   /* threads that compress */
 	double read_ns;		   /* the measure: CPU time of reading a byte from QEMU and hashing it; 0: not known */
 	double place_ns;	   /* of placing a byte there, which is new, and hashing it; 0: not known */
+	double store_bps;	   /* how fast a byte of a disk gets onto stable storage there; 0: not known, or no matter */
 	double processors, others; /* here, and how many threads of others are busy on them */
 	double processors_there;
 	bool one_machine; /* these are the same */
 	bool encrypted;
 };
 
+enum model_limit { LIMITED_BY_LINK, LIMITED_BY_PROCESSORS, LIMITED_BY_STORAGE };
+
 struct model_result {
 	double carried;	   /* bytes of contents: no zeros, and what is in memory and on a disk once */
 	double again;	   /* of them: memory that the guest writes while it is carried */
 	double wire_bytes; /* that travel */
 	double seconds;
-	double ram_bps;	    /* how fast memory is carried, while it is: what dirty_bps competes with */
-	bool by_processors; /* these, and not the link, say how long it takes */
+	double ram_bps; /* how fast memory is carried, while it is: what dirty_bps competes with */
+	enum model_limit limited_by;
 };
 
 /* Nothing in *in need be known but bytes and link_bps. */

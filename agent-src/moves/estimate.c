@@ -18,6 +18,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define PLACE_NS_MAX   1e6 /* what is more is no measurement */
+#define STORE_BPS_MAX  1e15
 #define READ_SINGLY    1.2	  /* the model counts in what it takes to read pages one by one; a sample is read in longer runs */
 #define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
 #define FRAME_LARGE    (512 * KIB)
@@ -239,7 +241,15 @@ static bool wants_seeds(const struct transfer *t)
 	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 }
 
-static void processors(const struct transfer *t, struct model_input *in)
+/* A number of the peer's that means something; else 0, which is not known. */
+static double told(const struct transfer *t, const char *name, double least, double most)
+{
+	double n = json_number_value(json_object_get(t->plan, name));
+
+	return n >= least && n <= most ? n : 0;
+}
+
+static void destination(const struct transfer *t, struct model_input *in)
 {
 	json_int_t there = json_integer_value(json_object_get(t->plan, "processors"));
 	const char *boot_there = json_text(t->plan, "boot_id");
@@ -247,7 +257,8 @@ static void processors(const struct transfer *t, struct model_input *in)
 
 	in->processors = own_processors();
 	in->processors_there = there > 0 ? (double)there : in->processors;
-	in->place_ns = json_number_value(json_object_get(t->plan, "place_ns"));
+	in->place_ns = told(t, "place_ns", 0, PLACE_NS_MAX);
+	in->store_bps = told(t, "store_bps", 1, STORE_BPS_MAX);
 	in->one_machine = boot && boot_there && !strcmp(boot, boot_there);
 }
 
@@ -282,12 +293,14 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 		in->seeded = sampled_seeds(s, seeded_error);
 	in->read_ns = READ_SINGLY * sampled_read_ns(s);
 	in->others = sampled_others(s);
-	processors(t, in);
+	destination(t, in);
 	sampler_free(s);
 	log_contents("memory", &in->ram);
 	log_contents("disks", &in->disks);
-	log_info("reading and hashing: %.3f ns a byte, placing there %.3f; %.0f processors here, %.1f others, %.0f there%s", in->read_ns,
-		 in->place_ns, in->processors, in->others, in->processors_there, in->one_machine ? ", which are the same" : "");
+	log_info(
+		"reading and hashing: %.3f ns a byte, placing there %.3f; storage there: %.0f bytes/s; %.0f processors here, %.1f others, %.0f there%s",
+		in->read_ns, in->place_ns, in->store_bps, in->processors, in->others, in->processors_there,
+		in->one_machine ? ", which are the same" : "");
 }
 
 /* ---- the estimate ---- */
@@ -353,6 +366,8 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 
 static json_t *event(const struct transfer *t, const struct model_input *in, double round_trip_ms)
 {
+	static const char *const limits[] =
+		{[LIMITED_BY_LINK] = "link", [LIMITED_BY_PROCESSORS] = "processors", [LIMITED_BY_STORAGE] = "storage"};
 	struct model_result r;
 	double downtime_ms, least, most;
 
@@ -366,9 +381,8 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
-			 "bytes_wire_most", (json_int_t)most, "limited_by", r.by_processors ? "processors" : "link", "total_s", r.seconds,
-			 "downtime_ms", downtime_ms, "converges",
-			 !is_running(t) || t->recipe->stops_first || converges(t, in, &r, downtime_ms));
+			 "bytes_wire_most", (json_int_t)most, "limited_by", limits[r.limited_by], "total_s", r.seconds, "downtime_ms",
+			 downtime_ms, "converges", !is_running(t) || t->recipe->stops_first || converges(t, in, &r, downtime_ms));
 }
 
 int estimate(struct transfer *t, struct err *e)
@@ -398,6 +412,8 @@ int estimate(struct transfer *t, struct err *e)
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
 	json_object_set_new(ev, "seeded", json_real(in.seeded));
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
+	if (in.store_bps > 0)
+		json_object_set_new(ev, "store_bps", json_real(in.store_bps));
 	if (!strcmp(t->recipe->how, "live")) {
 		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->max_downtime_ms));
 		json_object_set_new(ev, "kinds", kinds_of(t, &in, round_trip_ms));

@@ -221,8 +221,11 @@ static void print_estimate(FILE *to, const json_t *ev)
 	fprintf(to, "  about   %s on the wire", bytes(a, ev, "bytes_wire"));
 	if (num(ev, "bytes_wire_most") > num(ev, "bytes_wire_least"))
 		fprintf(to, " (%s to %s, by what codec is chosen)", bytes(b, ev, "bytes_wire_least"), bytes(c, ev, "bytes_wire_most"));
-	fprintf(to, " in %.*f s, as fast as the %s", num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"),
-		strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows");
+	fprintf(to, " in %.*f s, as fast as the ", num(ev, "total_s") < 10 ? 1 : 0, num(ev, "total_s"));
+	if (!strcmp(str(ev, "limited_by"), "storage"))
+		fprintf(to, "storage there takes it, %s/s", bytes(a, ev, "store_bps"));
+	else
+		fprintf(to, "%s", strcmp(str(ev, "limited_by"), "link") ? "processors allow" : "link allows");
 	if (is_cold(ev))
 		fputs("; the guest stays shut down\n", to);
 	else if (is_of_disks_only(ev))

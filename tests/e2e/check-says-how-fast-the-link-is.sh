@@ -37,7 +37,7 @@ says() { # RATE
 	SAID=$(python3 -S - "$DIR/check.json" "$1" $TOLERANCE <<-'END'
 		import json, sys
 		(e,) = [ev for ev in map(json.loads, open(sys.argv[1])) if ev["event"] == "estimate"]
-		print(e["link_bps"] if e["limited_by"] == "link" else e["bytes_wire"] / e["total_s"])
+		print(e["bytes_wire"] / e["total_s"] if e["limited_by"] == "processors" else e["link_bps"]) # storage is waited for at the end
 		sys.exit(abs(e["link_bps"] / float(sys.argv[2]) - 1) > float(sys.argv[3]))
 	END
 	)

@@ -6,7 +6,7 @@
 
 check() { # STATUS [OPTION...]: in DIR/check.out and DIR/check.err
 	local status=0
-	vmferry check "${GUEST_PID[a]}" local --disk-dir "$TO" "${@:2}" </dev/null >"$DIR/check.out" 2>"$DIR/check.err" || status=$?
+	vmferry check "${GUEST_PID[a]}" "${AT:-local}" --disk-dir "$TO" "${@:2}" </dev/null >"$DIR/check.out" 2>"$DIR/check.err" || status=$?
 	assert_eq "$status" "$1" "exit code of vmferry check ($(tail -n 1 "$DIR/check.err"))"
 }
 
@@ -52,8 +52,18 @@ python3 -S - "$DIR/check.out" <<-'END'
 	assert kinds["live"]["proposed"] and abs(kinds["live"]["away_ms"] - estimate["downtime_ms"]) < 0.001 and estimate["downtime_ms"] < kinds["cold"]["away_ms"], kinds
 	assert abs(kinds["quick"]["away_ms"] - 1000 * kinds["quick"]["total_s"]) < 1 and kinds["cold"]["bytes_wire"] < kinds["quick"]["bytes_wire"]
 	assert kinds["warm"]["bytes_wire"] == kinds["cold"]["bytes_wire"] and kinds["warm"]["away_ms"] < kinds["quick"]["away_ms"], kinds
-	assert estimate["limited_by"] in ("link", "processors") and "memory_not_sampled" not in estimate
+	assert estimate["limited_by"] in ("link", "processors", "storage") and estimate["store_bps"] > 0 and "memory_not_sampled" not in estimate
 END
+
+# Storage that takes 0.2 s more for each sync; nothing of what was written to it for that is left.
+: >"$DIR/errors-on"
+DST_ON=(env LD_PRELOAD="$BIN/shared/error.so" ERRORS="slow 1 200 /to" ERRORS_SEEN="$DIR/errors-seen" ERRORS_WHILE="$DIR/errors-on")
+BIN=$BIN/shared listen_dst
+DST_ON=()
+AT=$DST_ADDRESS check 0
+says check.err "about .* on the wire .*in .* s, as fast as the storage there takes it, [0-9.]+ [KM]iB/s"
+says errors-seen "^slow $TO/#"
+assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
 VMFERRY_FAULT=src-no-process-vm:fail check 0
 says check.err "holds .* of memory, taken to be like its disks \\(QEMU's memory cannot be read from outside: .*\\)"

@@ -1,7 +1,8 @@
 /*
  * error-shim.c: a file system with faults under the agents, by LD_PRELOAD (build/VARIANT/shared). ERRORS="CALL NTH WHAT PART" in the environment: from the
- * NTH CALL (create, write, sync, rename) on of a file whose path has PART in it, and as long as the file named by ERRORS_WHILE is there, WHAT happens: an
- * error by its number, or for a write 0, half of it (and then that of the rest, as a disk does that is nearly full: ENOSPC). The first time the call is
+ * NTH CALL (create, write, sync, rename, slow) on of a file whose path has PART in it, and as long as the file named by ERRORS_WHILE is there, WHAT happens: an
+ * error by its number, or for a write 0, half of it (and then that of the rest, as a disk does that is nearly full: ENOSPC), or for slow a sync takes so
+ * many ms more. The first time the call is
  * appended to the file named by ERRORS_SEEN. Other programs that they start go on as if it were not there. It does not see io_uring, which is off.
  */
 #undef _FORTIFY_SOURCE /* with which these have bodies of libc's */
@@ -150,10 +151,17 @@ ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t
 	return strikes_fd("write", out) ? fails(0, NULL) : real(in, in_at, out, out_at, n, flags);
 }
 
+static void dawdle(int fd)
+{
+	if (strikes_fd("slow", fd))
+		usleep((useconds_t)what * 1000);
+}
+
 int fsync(int fd)
 {
 	REAL("fsync", int, int);
 
+	dawdle(fd);
 	return strikes_fd("sync", fd) ? (int)fails(0, NULL) : real(fd);
 }
 
@@ -161,6 +169,7 @@ int fdatasync(int fd)
 {
 	REAL("fdatasync", int, int);
 
+	dawdle(fd);
 	return strikes_fd("sync", fd) ? (int)fails(0, NULL) : real(fd);
 }
 

@@ -60,7 +60,7 @@ static void all_that_there_is_travels_compressed_as_fast_as_the_link_allows(void
 	assert_float_equal(r.carried, 3 * GB, 1);
 	assert_float_equal(r.wire_bytes, 1.5 * GB, 1);
 	assert_float_equal(r.seconds, 1.5 * GB / SLOW, 1);
-	assert_false(r.by_processors);
+	assert_int_equal(r.limited_by, LIMITED_BY_LINK);
 	in.mode = CODEC_MODE_NONE;
 	assert_float_equal(wire(), 3 * GB, 1);
 	in.mode = CODEC_MODE_ZSTD;
@@ -111,7 +111,7 @@ static void a_fast_link_waits_for_the_processors(void **state)
 	in.link_bps = 100 * GB;
 	in.channels = 8;
 	estimate();
-	assert_true(r.by_processors);
+	assert_int_equal(r.limited_by, LIMITED_BY_PROCESSORS);
 	assert_true(r.seconds > 1 && r.seconds < 10);
 	eight = r.seconds;
 	in.processors = in.processors_there = 2;
@@ -299,6 +299,26 @@ static void no_more_is_tried_than_could_be_chosen(void **state)
 	assert_int_equal(model_highest_effort(CODEC_MODE_AUTO, GB), EFFORT_ZSTD);
 }
 
+/* Of the disks alone; and what travels beside it is not counted twice. */
+static void storage_that_is_slower_than_the_link_is_waited_for(void **state)
+{
+	double without = seconds();
+
+	(void)state;
+	in.disks.zero = 0.5;
+	in.store_bps = 5 * MB;
+	assert_float_equal(seconds(), 1 * GB / (5 * MB), 1);
+	assert_int_equal(r.limited_by, LIMITED_BY_STORAGE);
+	in.disks.zero = 0;
+	in.store_bps = 100 * MB;
+	assert_float_equal(seconds(), without, 0.001);
+	assert_int_equal(r.limited_by, LIMITED_BY_LINK);
+	in.store_bps = 5 * MB;
+	in.disks.bytes = 0;
+	estimate();
+	assert_int_equal(r.limited_by, LIMITED_BY_LINK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup(a_link_that_would_be_idle_with_zstd_gets_a_mixture_of_less, setup),
 		cmocka_unit_test_setup(where_processors_are_short_any_codec_may_be_chosen, setup),
 		cmocka_unit_test_setup(what_was_not_sampled_is_taken_not_to_compress, setup),
+		cmocka_unit_test_setup(storage_that_is_slower_than_the_link_is_waited_for, setup),
 		cmocka_unit_test_setup(no_more_is_tried_than_could_be_chosen, setup),
 	};
 
