@@ -22,6 +22,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -191,7 +192,7 @@ static int make_drafts(struct export *x, struct err *e)
 static int convert(struct export *x, size_t i, const char *from, const char *driver, const char *to, struct err *e)
 {
 	struct image_source source = {.path = (char *)from, .driver = driver};
-	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate};
+	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* by describe_file() */
 	AUTO_FREE char *what = xasprintf("%s %s", x->o->compress ? "compressing" : "copying", x->b.disks[i].file);
 
 	return convert_image(x->img, &source, to, "qcow2", &how, what, e);
@@ -395,15 +396,36 @@ static int on_read(void *ctx, uint64_t bytes)
 	return interrupted() ? -1 : 0;
 }
 
+struct syncing {
+	int fd, error;
+};
+
+static void *sync_file(void *ctx)
+{
+	struct syncing *s = ctx;
+
+	s->error = fsync(s->fd) ? errno : 0;
+	return NULL;
+}
+
+/* Its digest is made of what the kernel has of it in memory, while that goes to stable storage. */
 static int describe_file(struct bundle_file *f, const char *draft, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(draft);
+	struct syncing s = {.fd = fd};
+	pthread_t thread;
+	bool beside;
+	int r;
 
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot read %s", draft);
-	if (fsync(fd))
-		return err_sys(e, errno, "cannot write %s", draft);
-	return bundle_digest_file(fd, draft, &f->bytes, f->sha256, on_read, NULL, e);
+	beside = !pthread_create(&thread, NULL, sync_file, &s);
+	r = bundle_digest_file(fd, draft, &f->bytes, f->sha256, on_read, NULL, e);
+	if (beside)
+		pthread_join(thread, NULL);
+	else
+		sync_file(&s);
+	return r ? r : s.error ? err_sys(e, s.error, "cannot write %s", draft) : 0;
 }
 
 static int virtual_size(struct export *x, size_t i, struct err *e)

@@ -67,6 +67,7 @@ struct shown {
 	struct progress p;
 	char line[64];
 	size_t n;
+	int target;
 };
 
 /* "    (12.34/100%)\r" */
@@ -86,6 +87,7 @@ static void show(void *ctx, const char *text, size_t n)
 		s->n = 0;
 		if (sscanf(s->line, " (%lf/", &percent) == 1)
 			progress_at(&s->p, percent);
+		sync_file_range(s->target, 0, 0, SYNC_FILE_RANGE_WRITE); /* so that the sync at its end is short */
 	}
 }
 
@@ -106,13 +108,15 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 {
 	AUTO_FREE char *name = image_source_name(s), *rate = how && how->rate ? xasprintf("%llu", (unsigned long long)how->rate) : NULL;
 	char *argv[14] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
-	struct shown shown = {.n = 0};
+	AUTO_CLOSE int fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct shown shown = {.target = fd};
 	size_t n = 5;
-	AUTO_CLOSE int fd = -1;
 	int r;
 
 	if (!name)
 		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s", target);
 	if (how && how->compress) {
 		argv[n++] = "-c";
 		if (has_zstd(qemu_img, target)) {
@@ -132,8 +136,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	progress_end(&shown.p);
 	if (r)
 		return err_prefix(e, "converting %s", s->path);
-	fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || fsync(fd))
+	if (!(how && how->unsynced) && fsync(fd))
 		return err_sys(e, errno, "cannot sync %s", target);
 	return 0;
 }

@@ -12,6 +12,7 @@ int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t
 struct convert_how {
 	bool compress; /* qcow2 only */
 	uint64_t rate; /* bytes a second; 0: no limit */
+	bool unsynced; /* the caller syncs it */
 };
 
 /*

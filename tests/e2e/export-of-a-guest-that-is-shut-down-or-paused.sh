@@ -66,6 +66,15 @@ imports "$DIR/packed" --name "$ID-new" --paused
 end_process "$IMPORTED"
 rm -f "$VMS"/*
 
+# whose disk cannot be brought onto stable storage
+: >"$DIR/errors-on"
+status=0
+LD_PRELOAD=$BIN/shared/error.so ERRORS="sync 1 5 disk1.qcow2" ERRORS_SEEN=$DIR/errors-seen ERRORS_WHILE=$DIR/errors-on \
+	"$BIN/shared/vmferry" export "$DIR/src/a.sh" "$DIR/unsynced" >/dev/null 2>"$DIR/export.err" || status=$?
+assert_eq $status 1 "exit code where a disk cannot be synced"
+says 'disk1.qcow2.*: Input/output error' "$DIR/export.err"
+[[ ! -e $DIR/unsynced ]] || fail "what is not whole is there: $(ls -A "$DIR/unsynced")"
+
 # to a place that is not empty, or not there
 for to in "$DIR/bundle" "$DIR/none/there"; do
 	status=0
