@@ -5,6 +5,8 @@ QEMU's own figure for the downtime, in ms.
 
 native.py mirror SOURCE NODE HOST PORT EXPORT: mirrors a disk of a running QEMU to an NBD export. Prints the seconds from the job's
 start to BLOCK_JOB_READY, before which QEMU flushes the target; then the job is ended, and the export let go.
+
+native.py pivot SOURCE NODE FILE: mirrors a disk of a running QEMU to an empty raw file of its size, which it uses from then on.
 """
 import sys
 import time
@@ -78,9 +80,18 @@ def mirror(source, node, host, port, export):
     execute(monitor, "blockdev-del", **{"node-name": "copy"})
 
 
+def pivot(source, node, file):
+    monitor = connect(source, time.monotonic() + DEADLINE_S)
+    execute(monitor, "blockdev-add", **{"driver": "raw", "node-name": "copy", "file": {"driver": "file", "filename": file}})
+    execute(monitor, "blockdev-mirror", **{"job-id": "mirror", "device": node, "target": "copy", "sync": "full"})
+    monitor.wait("BLOCK_JOB_READY")
+    execute(monitor, "job-complete", id="mirror")
+    monitor.wait("BLOCK_JOB_COMPLETED")
+
+
 def main():
     try:
-        {"migrate": migrate, "mirror": mirror}[sys.argv[1]](*sys.argv[2:])
+        {"migrate": migrate, "mirror": mirror, "pivot": pivot}[sys.argv[1]](*sys.argv[2:])
     except OSError as error:
         sys.exit(f"QMP: {error}")
 
