@@ -14,7 +14,9 @@
 
 #include <errno.h>
 
-#define BLACKOUT_MS 60000 /* patience with a destination that nothing more gets to */
+#define BLACKOUT_MS 60000 /* patience with a destination that nothing more gets to, while the guest stands still */
+#define SHORT_MS    5000  /* of tests */
+#define TELL_MS	    15000
 
 /* ---- gates ---- */
 
@@ -151,23 +153,37 @@ int switchover_enter(void *ctx, struct err *e)
 	return t->blackout.stopped ? advance(t, e) : ram_ask_for_switchover(&t->ram, e);
 }
 
-/* A destination that takes nothing more must not keep the guest stopped for ever. */
-static int watch(struct transfer *t, struct err *e)
+/* It was given something, or asked; an outage has a patience of its own. */
+static bool waits_for_destination(const struct transfer *t)
 {
-	uint64_t moved = data_plane_moved(&t->data);
+	return !t->outage.missing && (t->blackout.stopped || data_plane_unacked(&t->data));
+}
 
-	if (moved != t->blackout.moved || !t->blackout.stopped || t->outage.missing) /* that has a patience of its own */
-		t->blackout.moved_ns = now_ns();
-	t->blackout.moved = moved;
-	if (now_ns() - t->blackout.moved_ns < BLACKOUT_MS * 1000000ULL)
-		return 0;
-	return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
+int switchover_watch(struct transfer *t, struct err *e)
+{
+	struct blackout *b = &t->blackout;
+	uint64_t moved = data_plane_moved(&t->data), now = now_ns(), ms = fault_point("src-patience-is-short") ? SHORT_MS : BLACKOUT_MS;
+	bool stands = b->stopped || t->src.stopped;
+
+	if (moved != b->moved || !waits_for_destination(t))
+		b->moved_ns = now;
+	b->moved = moved;
+	b->told &= b->moved_ns != now;
+	if (stands && now - b->moved_ns >= ms * 1000000ULL)
+		return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
+	if (!b->told && now - b->moved_ns >= TELL_MS * 1000000ULL) {
+		b->told = true;
+		report_notice(&t->report, "the destination has taken nothing for %d s: %s (vmferry cancel %s: no more)", TELL_MS / 1000,
+			      stands ? "the guest stands still for up to a minute of that" : "the guest runs on here, and it is waited for",
+			      t->src.guest.name);
+	}
+	return 0;
 }
 
 int switchover_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = ev->kind == EVENT_TICK ? watch(t, e) : common_event(t, ev, e);
+	int r = ev->kind == EVENT_TICK ? switchover_watch(t, e) : common_event(t, ev, e);
 
 	if (r)
 		return r;

@@ -275,6 +275,8 @@ static int tick(struct transfer *t, struct err *e)
 	bool whole = ++t->pace.ticks % MEASURE_TICKS == 0;
 	int r = guest_watch_result(&t->src.watch, e);
 
+	if (!r)
+		r = switchover_watch(t, e);
 	if (r)
 		return r;
 	if (whole) {
@@ -315,6 +317,7 @@ static int begin(struct transfer *t, struct err *e)
 	bool seeds = disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 	int r = t->recipe->stops_first ? stop_first(t, e) : 0;
 
+	t->blackout.moved_ns = now_ns();
 	if (!r && seeds)
 		r = ram_seed(&t->ram, &notice, e);
 	if (notice)

@@ -84,7 +84,8 @@ static void look(struct timer *timer)
 	if (!o->told && now - o->since_ns > TELL_MS * 1000000ULL) {
 		o->told = true;
 		report_notice(&t->report, "no connection to the destination (%s): %s, and it is tried again for up to %.0f s", o->why.msg,
-			      t->blackout.stopped ? "the guest stands still" : "the guest runs on here", (double)patience_ms(t) / 1000);
+			      t->blackout.stopped || t->src.stopped ? "the guest stands still" : "the guest runs on here",
+			      (double)patience_ms(t) / 1000);
 	}
 	if (now - from <= patience_ms(t) * 1000000) {
 		loop_timer_set(t->a.loop, timer, LOOK_MS);

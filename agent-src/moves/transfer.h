@@ -62,6 +62,7 @@ struct blackout {
 	uint64_t noted_ns; /* so long it waited for our journal */
 	double predicted_ms, round_trip_ms;
 	uint64_t moved, moved_ns; /* when it last got further (data_plane_moved) */
+	bool told;		  /* that it has not, for a while */
 };
 
 /* What the destination has said of itself. */
@@ -255,6 +256,8 @@ void copy_measure(struct transfer *t);
 /* blackout.c */
 int switchover_enter(void *ctx, struct err *e);
 int switchover_event(void *ctx, const struct event *ev, struct err *e);
+/* Now and then from the copy on: a destination that takes nothing is told, and must not keep the guest stopped for ever: -ETIMEDOUT. */
+int switchover_watch(struct transfer *t, struct err *e);
 /* QEMU has stopped the guest, asked or not. */
 int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e);
 bool switchover_let_qemu_go_on(const struct transfer *t);

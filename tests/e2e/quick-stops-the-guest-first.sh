@@ -24,6 +24,21 @@ move_wait 1
 assert_result '"running on the source" in r["guest_text"]'
 assert_at_source
 
+# What is at the destination hangs, though TCP knows nothing of it: no guest stands still for that for ever.
+export VMFERRY_FAULT=src-patience-is-short:fail
+quick "${SLOW_RAM[@]}"
+unset VMFERRY_FAULT
+stands
+while_ram
+hangs=$(agent_dst | head -n 1)
+kill -STOP "$hangs"
+vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
+wait_for 30 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guest stands still for ever"
+kill -CONT "$hangs"
+move_wait 1
+assert_result '"the destination takes nothing more" in r["reason"]'
+assert_at_source
+
 # Somebody wants it to go on: it does, and the move ends.
 quick "${SLOW_RAM[@]}"
 stands
