@@ -141,14 +141,26 @@ static char *node_name(const struct live *x, char letter, size_t i)
 	return xasprintf("%s%c%zu", x->tag, letter, i);
 }
 
+/* Our file; what is written to it is compressed, if that is wished: by a node above it, as a quorum does not hand on that wish. */
+static int add_image(struct live *x, size_t i, struct err *e)
+{
+	AUTO_FREE char *top = node_name(x, 't', i), *image = node_name(x, 'i', i);
+	int r = qmp_call(x->q, "blockdev-add",
+			 json_pack("{s:s,s:s,s:{s:s,s:s}}", "driver", "qcow2", "node-name", x->compress ? image : top, "file", "driver",
+				   "file", "filename", x->targets[i]),
+			 NULL, e);
+
+	if (!r && x->compress)
+		r = qmp_call(x->q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "compress", "node-name", top, "file", image), NULL,
+			     e);
+	return r;
+}
+
 /* The file below a quorum with what never fails. */
 static int add_target(struct live *x, size_t i, struct err *e)
 {
 	AUTO_FREE char *file = node_name(x, 't', i), *null = node_name(x, 'n', i), *both = node_name(x, 'q', i);
-	int r = qmp_call(x->q, "blockdev-add",
-			 json_pack("{s:s,s:s,s:{s:s,s:s}}", "driver", "qcow2", "node-name", file, "file", "driver", "file", "filename",
-				   x->targets[i]),
-			 NULL, e);
+	int r = add_image(x, i, e);
 
 	if (!r)
 		r = qmp_call(x->q, "blockdev-add",

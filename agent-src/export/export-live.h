@@ -1,7 +1,7 @@
 /*
  * export-live.h: the disks of a guest that runs, or is paused, as they are at one moment, copied by its QEMU.
  *
- * Each disk's backup job writes into a quorum of two: our qcow2 file, and a null device that takes everything. So a write of the guest's that waits
+ * Each disk's backup job writes into a quorum of two: our qcow2 file (above it, if that is wished, what compresses), and a null device that takes everything. So a write of the guest's that waits
  * for old contents to be saved cannot fail because ours does (a full disk): QEMU says that the file is bad (QUORUM_REPORT_BAD), and the
  * export fails in its place. The jobs need nobody: if we die they go on to their end, the guest runs on, and the nodes are found by
  * their names (export-undo.h).
@@ -18,6 +18,7 @@ struct live {
 	const struct guest *g;
 	char tag[EXPORT_TAG_MAX];
 	bool began;  /* there is something in QEMU to be undone */
+	bool compress;
 	bool stands; /* the guest was stopped for a moment, and may not run on */
 	const struct guest_disk **disks;
 	const char **targets; /* empty qcow2 images of the disks' sizes */

@@ -44,7 +44,7 @@ struct export
 	char *img; /* qemu-img */
 	char *dir; /* where the bundle is made */
 	bool made_dir;
-	struct made made, before;				       /* what is to be the bundle; images before they are compressed */
+	struct made made;					       /* what is to be the bundle */
 	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
 	const char *memory;
 	int *locks;
@@ -202,8 +202,17 @@ static int convert(struct export *x, size_t i, const char *from, const char *dri
 static int create_image(struct export *x, const char *path, uint64_t size, struct err *e)
 {
 	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
-	char *argv[] = {x->img, (char *)"create", (char *)"-q", (char *)"-f", (char *)"qcow2", (char *)"--", (char *)path, bytes, NULL};
+	const char *codec = x->o->compress ? convert_codec(x->img, path) : NULL;
+	char *argv[12] = {x->img, "create", "-q", "-f", "qcow2"};
+	size_t n = 5;
 
+	if (codec) {
+		argv[n++] = "-o";
+		argv[n++] = (char *)codec;
+	}
+	argv[n++] = "--";
+	argv[n++] = (char *)path;
+	argv[n++] = bytes;
 	return child_run(argv, NULL, NULL, e);
 }
 
@@ -244,33 +253,23 @@ static int begin_frozen(struct export *x, struct err *e)
 static int copy_live(struct export *x, struct err *e)
 {
 	const struct guest_disk *disks[BUNDLE_DISKS_MAX];
-	const char *targets[BUNDLE_DISKS_MAX], *draft;
-	size_t which[BUNDLE_DISKS_MAX], n = 0, i;
+	const char *targets[BUNDLE_DISKS_MAX];
+	size_t n = 0, i;
 	int r = 0;
 
 	for (i = 0; i < x->b.disk_count && !r; i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s.uncompressed", x->dir, x->b.disks[i].file);
-
 		if (!x->plan.disks[i].live)
 			continue;
-		draft = x->disks[i];
-		if (x->o->compress)
-			r = made_add(&x->before, path, &draft, e);
-		if (!r)
-			r = create_image(x, draft, x->plan.disks[i].live->virtual_size, e);
-		which[n] = i;
-		targets[n] = draft;
+		r = create_image(x, x->disks[i], x->plan.disks[i].live->virtual_size, e);
+		targets[n] = x->disks[i];
 		disks[n++] = x->plan.disks[i].live;
 	}
+	x->live.compress = x->o->compress;
 	if (!r)
 		r = live_prepare(&x->live, disks, targets, n, e);
 	if (!r)
 		r = x->o->memory ? memory_copy(&x->live, x->memory, x->o->rate, begin_disks, x, e) : begin_frozen(x, e);
-	if (!r)
-		r = live_wait(&x->live, e);
-	for (i = 0; i < n && !r && x->o->compress; i++)
-		r = convert(x, which[i], targets[i], "qcow2", x->disks[which[i]], e);
-	return r;
+	return r ? r : live_wait(&x->live, e);
 }
 
 /* Nobody starts the guest, or writes to them, meanwhile. */
@@ -582,7 +581,7 @@ static size_t undo(struct export *x)
 			e.msg, name);
 		left++;
 	}
-	left += made_undo(&x->before) + made_undo(&x->made);
+	left += made_undo(&x->made);
 	if (x->made_dir && rmdir(x->dir) && errno != ENOENT) {
 		fprintf(stderr, "vmferry: left behind: %s: %s\n", x->dir, strerror(errno));
 		left++;
@@ -596,9 +595,7 @@ static int finish(struct export *x, struct err *e)
 	size_t left;
 
 	if (!failed) {
-		left = made_undo(&x->before);
-		if (is_stream(x))
-			left += undo(x);
+		left = is_stream(x) ? undo(x) : 0;
 		fprintf(x->out, "exported: %s%s\n", is_stream(x) ? "sent" : x->dir,
 			x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
 		fflush(x->out);
@@ -622,7 +619,6 @@ static void fini(struct export *x)
 	export_plan_fini(&x->plan);
 	bundle_fini(&x->b);
 	made_fini(&x->made);
-	made_fini(&x->before);
 	guest_fini(&x->g);
 	free(x->img);
 	free(x->dir);
@@ -638,7 +634,6 @@ int export_run(const struct export_options *o)
 	x->o = o;
 	x->out = is_stream(x) ? stderr : stdout;
 	made_init(&x->made);
-	made_init(&x->before);
 	interrupts_catch();
 	r = look(x, &e);
 	if (r) {

@@ -95,12 +95,13 @@ static void show(void *ctx, const char *text, size_t n)
  * zstd takes a quarter of the time of qcow2's own zlib, and as much room. QEMU reads it since 5.1, where it was built with it. What qemu-img
  * cannot write, it refuses here, at once. Leaves an image of no meaning in target.
  */
-static bool has_zstd(const char *qemu_img, const char *target)
+const char *convert_codec(const char *qemu_img, const char *target)
 {
-	char *argv[] = {(char *)qemu_img, "create", "-q", "-f", "qcow2", "-o", "compression_type=zstd", "--", (char *)target, "64k", NULL};
+	static const char zstd[] = "compression_type=zstd";
+	char *argv[] = {(char *)qemu_img, "create", "-q", "-f", "qcow2", "-o", (char *)zstd, "--", (char *)target, "64k", NULL};
 	struct err ignored;
 
-	return !child_run(argv, NULL, NULL, &ignored);
+	return child_run(argv, NULL, NULL, &ignored) ? NULL : zstd;
 }
 
 int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
@@ -110,6 +111,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	char *argv[14] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
 	AUTO_CLOSE int fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct shown shown = {.target = fd};
+	const char *codec;
 	size_t n = 5;
 	int r;
 
@@ -117,12 +119,12 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", target);
-	if (how && how->compress) {
+	if (how && how->compress)
 		argv[n++] = "-c";
-		if (has_zstd(qemu_img, target)) {
-			argv[n++] = "-o";
-			argv[n++] = "compression_type=zstd";
-		}
+	codec = how && how->compress ? convert_codec(qemu_img, target) : NULL;
+	if (codec) {
+		argv[n++] = "-o";
+		argv[n++] = (char *)codec;
 	}
 	if (rate) {
 		argv[n++] = "-r";

@@ -22,4 +22,7 @@ struct convert_how {
 int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
 		  const char *what, struct err *e);
 
+/* The option by which qemu-img makes a qcow2 image in target, an empty file of ours, that is compressed by the best it can; NULL: its own default. */
+const char *convert_codec(const char *qemu_img, const char *target);
+
 #endif

@@ -104,3 +104,10 @@ says '\(paused\)' "$DIR/export.out"
 assert_eq "$(status_of "$DIR/src/$A.qmp")" paused "state after its export"
 imports "$DIR/paused" --name "$ID-new"
 same
+
+# compressed as it is copied, in one go
+rm -f "$VMS"/*
+export_guest "$A" "$DIR/packed-live" --compress --no-media
+"$QEMU_IMG" check "$DIR/packed-live/disk1.qcow2" | grep -q ' [1-9][0-9.]*% compressed' || fail "$("$QEMU_IMG" check "$DIR/packed-live/disk1.qcow2")"
+imports "$DIR/packed-live" --name "$ID-new"
+same
