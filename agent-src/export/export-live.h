@@ -17,7 +17,7 @@ struct live {
 	struct qmp *q;
 	const struct guest *g;
 	char tag[EXPORT_TAG_MAX];
-	bool began;  /* there is something in QEMU to be undone */
+	bool began; /* there is something in QEMU to be undone */
 	bool compress;
 	bool stands; /* the guest was stopped for a moment, and may not run on */
 	const struct guest_disk **disks;
