@@ -1,5 +1,5 @@
 #!/bin/bash
-# A destination agent that is suspended takes nothing, but TCP knows that it is there: it is waited for. Then nobody is told that connections
+# A destination agent that is suspended takes nothing, but TCP knows that it is there: it is waited for, and said so. Then nobody is told that connections
 # are gone: a firewall between the hosts has forgotten them, the source's address is another one; new ones get through. That is noticed, and
 # the move goes on where it was.
 . "$(dirname "$0")/../lib/over-ssh.sh"
@@ -18,6 +18,7 @@ begin=$SECONDS
 is_over() { [[ $((SECONDS - begin)) -ge $SUSPENDED_S ]]; }
 wait_for 30 is_over || fail "time stands still"
 assert_eq "$(outages)" 0 "outages while the agent is suspended"
+wait_event 'ev["event"] == "notice" and "has taken nothing for 15 s; it is waited for, and the guest runs on here" in ev["text"]' >/dev/null
 kill -CONT $agent
 
 mapfile -t ports < <(ports_of_move)
