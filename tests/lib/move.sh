@@ -238,5 +238,7 @@ end_what_is_left() {
 		tail -n 3 "$DIR/move.json" >&2
 	}
 	for pid in $(processes_of_this_test); do kill_at_exit "$pid"; done
+	end_processes
+	for pid in $(processes_of_this_test); do kill_at_exit "$pid"; done # which an agent began meanwhile
 }
 at_exit end_what_is_left
