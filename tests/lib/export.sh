@@ -102,7 +102,7 @@ find_imported() {
 }
 
 ready_again() { # the imported guest, with A's serial ports
-	wait_for 60 grep -aq 'witness ready' "$VMS/$A.console" || fail "the imported guest does not come up: $(tail -n 5 "$VMS/$A.console")"
+	wait_for 120 grep -aq 'witness ready' "$VMS/$A.console" || fail "the imported guest does not come up: $(tail -n 5 "$VMS/$A.console")"
 }
 
 everything() { # prints all files below a directory, with what they are
