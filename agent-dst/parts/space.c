@@ -11,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define STORES_TRIED 4 /* each takes a moment */
+
 /* What is to be written on one file system. */
 struct volume {
 	dev_t device;
@@ -100,7 +102,7 @@ double space_store_bps(const struct disks *d)
 	size_t n = 0, i;
 
 	if (!need_space_for_disks(v, &n, d, &ignored))
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < MIN(n, STORES_TRIED); i++) {
 			bps = v[i].need ? store_bps(v[i].dir) : 0;
 			all += (double)v[i].need;
 			longest_s = MAX(longest_s, bps > 0 ? (double)v[i].need / bps : 0);

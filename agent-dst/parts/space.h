@@ -6,8 +6,8 @@
 
 /* On each of the file systems, disks and files together. 0, -ENOSPC, -ENOENT, -EACCES. */
 int space_for_files(const struct disks *d, const struct files *f, struct err *e);
-/* How fast all disks together get onto stable storage, each file system beside the others, in bytes a second; 0: not known. Writes there for a moment
- * (store-cost.h). */
+/* How fast all disks together get onto stable storage, each file system (of four at most) beside the others, in bytes a second; 0: not known. Writes
+ * there for a moment (store-cost.h). */
 double space_store_bps(const struct disks *d);
 /* -ENOMEM */
 int space_in_memory(const struct target *t, struct err *e);

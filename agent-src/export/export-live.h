@@ -1,10 +1,10 @@
 /*
  * export-live.h: the disks of a guest that runs, or is paused, as they are at one moment, copied by its QEMU.
  *
- * Each disk's backup job writes into a quorum of two: our qcow2 file (above it, if that is wished, what compresses), and a null device that takes everything. So a write of the guest's that waits
- * for old contents to be saved cannot fail because ours does (a full disk): QEMU says that the file is bad (QUORUM_REPORT_BAD), and the
- * export fails in its place. The jobs need nobody: if we die they go on to their end, the guest runs on, and the nodes are found by
- * their names (export-undo.h).
+ * Each disk's backup job writes into a quorum of two: our qcow2 file (below a node that compresses, if that is wished), and a null device that takes
+ * everything. So a write of the guest's that waits for old contents to be saved cannot fail because ours does (a full disk): QEMU says that the file is
+ * bad (QUORUM_REPORT_BAD), and the export fails in its place. The jobs need nobody: if we die they go on to their end, the guest runs on, and the nodes
+ * are found by their names (export-undo.h).
  */
 #ifndef VMFERRY_EXPORT_LIVE_H
 #define VMFERRY_EXPORT_LIVE_H

@@ -175,7 +175,7 @@ int switchover_watch(struct transfer *t, struct err *e)
 		b->told = true;
 		report_notice(&t->report, "the destination has taken nothing for %d s; %s (vmferry cancel %s ends that)", TELL_MS / 1000,
 			      stands ? "the guest stands still, for a minute of that at most"
-				     : "it is waited for, and the guest runs on here",
+				     : "it is waited for, and the guest is here as before",
 			      t->src.guest.name);
 	}
 	return 0;

@@ -18,7 +18,7 @@ begin=$SECONDS
 is_over() { [[ $((SECONDS - begin)) -ge $SUSPENDED_S ]]; }
 wait_for 30 is_over || fail "time stands still"
 assert_eq "$(outages)" 0 "outages while the agent is suspended"
-wait_event 'ev["event"] == "notice" and "has taken nothing for 15 s; it is waited for, and the guest runs on here" in ev["text"]' >/dev/null
+wait_event 'ev["event"] == "notice" and "has taken nothing for 15 s; it is waited for, and the guest is here as before" in ev["text"]' >/dev/null
 kill -CONT $agent
 
 mapfile -t ports < <(ports_of_move)
