@@ -13,7 +13,7 @@ other() { # NAME [QEMU OPTION...]: a guest whose disk has the name of a's
 }
 
 begun() { # NAME: would its move to the place begin with what is there? prints its plan's word
-	"$BIN/vmferry" check "${GUEST_PID[$1]}" "$DEST" --disk-dir "$DIR/d1" --keep-partial 1h --json </dev/null 2>"$DIR/check.log" |
+	"$BIN/vmferry" migrate "${GUEST_PID[$1]}" "$DEST" --dry-run --disk-dir "$DIR/d1" --keep-partial 1h --json </dev/null 2>"$DIR/check.log" |
 		python3 -S -c 'import json, sys; print(next(ev for ev in map(json.loads, sys.stdin) if ev["event"] == "plan")["disks"][0]["begun"])'
 }
 

@@ -18,6 +18,7 @@ again_and_again() { # OPTION...
 		wait_for 20 has_outages "$n" || fail "no connection again after break $n: $(tail -n 5 "$DIR/move.log")"
 		[[ $n -ne 3 ]] || while_ram
 	done
+	vmferry set "${GUEST_PID[a]}" bwlimit=0
 	move_wait
 	assert_result 'r["verified"] and r["outages"]["count"] >= 5 and not r["outages"]["now"]'
 	assert_result 'r["outages"]["bytes_again"] <= 16 * 1048576 * r["outages"]["count"]' "what was sent again"

@@ -16,8 +16,8 @@ mapped() { # QCOW2-FILE: bytes of data that could be read if its QEMU died now
 		python3 -S -c 'import json, sys; print(sum(x["length"] for x in json.load(sys.stdin) if x["data"]))'
 }
 
-has_mapped() { # QCOW2-FILE MIB
-	[[ -e $1 && $(mapped "$1") -ge $(($2 << 20)) ]]
+has_mapped() { # QCOW2-FILE MIB; qemu-img is asked only when there is as much in the file
+	has_arrived "$@" && [[ $(mapped "$1") -ge $(($2 << 20)) ]]
 }
 
 guest_of_48() { # [QEMU OPTION...]
