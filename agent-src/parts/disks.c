@@ -99,8 +99,9 @@ static int prepare(struct part *p, struct err *e)
 		     json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
 	if (!r)
 		return own_names(ds, e);
-	/* it was not started by us: it must not be stopped by us */
-	attempt_disown(p->a, "nbd-server", json_pack("{s:s}", "path", ds->nbd_socket));
+	/* refused, it was not started by us: it must not be stopped by us. Without an answer it may have been */
+	if (r == -EREMOTEIO)
+		attempt_disown(p->a, "nbd-server", json_pack("{s:s}", "path", ds->nbd_socket));
 	return err_prefix(e, "the guest's NBD server (is it in use by someone else?)");
 }
 
