@@ -55,6 +55,15 @@ cell_begins() {
 	kill_at_exit "$WATCHER"
 }
 
+# The environment of a QEMU that does not answer that command as it should: SHIM (tests/lib/qmp-shim.c). It does while DIR/qmp-faults is there, and has
+# when DIR/qmp-seen is.
+qmp_shim() { # COMMAND[-N] WHAT
+	local command=$1 nth=1
+	[[ ! $command =~ ^(.*)-([0-9]+)$ ]] || command=${BASH_REMATCH[1]} nth=${BASH_REMATCH[2]}
+	[[ -e $BIN/shared/qmp.so ]] || fail "there is no $BIN/shared/qmp.so: make tests"
+	SHIM=("LD_PRELOAD=$BIN/shared/qmp.so" "QMP_FAULT=$command $nth $2" "QMP_SEEN=$DIR/qmp-seen" "QMP_WHILE=$DIR/qmp-faults")
+}
+
 # A destination agent again where the last one was: the source asks there.
 listen_again() {
 	kill_at_exit "$DST_PID"
@@ -287,7 +296,7 @@ says_where() { # CODE: of the last command
 	0 | 7) echo destination ;;
 	1 | 4) [[ $SOURCE_ENDED_LATER == 1 ]] && echo nowhere || echo source ;;
 	5) echo paused ;;
-	3 | nothing) if process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # as it was
+	3 | nothing) if [[ -n ${GUEST_PID[a]:-} ]] && process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # as it was
 	8) echo nowhere ;;
 	*) echo "unknown ($1)" ;;
 	esac
@@ -301,7 +310,7 @@ settings_of_moved() {
 take_what_is_listed() {
 	local file
 	for file in "$TO"/*; do
-		[[ -e $file ]] && grep -qsF -- "$file" "$DIR/recover.out" "$DIR/recover.log" "$DIR/dst.log" || continue
+		[[ -e $file ]] && grep -hsF -- "$file" "$DIR/recover.out" "$DIR/recover.log" "$DIR/dst.log" | grep -qE 'left|delete|remove' || continue
 		note "it names ${file##*/} as left"
 		rm "$file"
 	done

@@ -4,15 +4,10 @@
 . "$(dirname "$0")/cell.sh"
 COMMAND=$1 WHO=$2 WHAT=$3
 RECONNECT_S=6
-nth=1
-[[ ! $COMMAND =~ ^(.*)-([0-9]+)$ ]] || COMMAND=${BASH_REMATCH[1]} nth=${BASH_REMATCH[2]}
-
-shim=$BIN/shared/qmp.so
-[[ -e $shim ]] || fail "there is no $shim: make tests"
-with=(env "LD_PRELOAD=$shim" "QMP_FAULT=$COMMAND $nth $WHAT" "QMP_SEEN=$DIR/qmp-seen" "QMP_WHILE=$DIR/qmp-faults")
+qmp_shim "$COMMAND" "$WHAT"
 case $WHO in
-src-qemu) ON=("${with[@]}") ;;
-dst-qemu) DST_ON=("${with[@]}") ;;
+src-qemu) ON=(env "${SHIM[@]}") ;;
+dst-qemu) DST_ON=(env "${SHIM[@]}") ;;
 esac
 cell_begins
 ON=()
