@@ -243,7 +243,7 @@ check-long: ## The same and tests/long: fuzzing, sanitizers, mutants, other Debi
 	LONG=1 $(MAKE) check
 
 .PHONY: check-faults
-check-faults: ## The table of faults: what goes wrong in which moment, and where the guest is then; T=WORD: those cells (half an hour and more)
+check-faults: ## The table of faults: what goes wrong in which moment, and where the guest is then; T=WORD: those cells (hours)
 	scripts/install-deps
 	$(MAKE) $(JOBS) all tests
 	tests/guest/build-guest

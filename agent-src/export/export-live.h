@@ -24,7 +24,8 @@ struct live {
 	const char **targets; /* empty qcow2 images of the disks' sizes */
 	size_t count;
 	bool *done;
-	struct err bad; /* code: a job or a file failed */
+	struct err bad;	  /* code: a job or a file failed */
+	struct err unset; /* code: a setting of QEMU's is not as it was before */
 };
 
 /* Asks g's QEMU; *removed: what it still had of exporters that died. 0, or what stands in the way. live_close() in any case. */

@@ -5,6 +5,7 @@
 #include "json-text.h"
 #include "process.h"
 #include "progress.h"
+#include "qemu-migration.h"
 #include "util.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ struct memory_copy {
 	pid_t guard;	  /* 0: none */
 	int fd;
 	json_t *was; /* QEMU's settings before */
+	bool ours;   /* `migrate` was not refused: what is under way then is ours */
 };
 
 /* ---- settings ---- */
@@ -48,15 +50,20 @@ static int note_settings(struct qmp *q, json_t **out, struct err *e)
 	return qmp_call(q, "query-migrate-parameters", NULL, out, e);
 }
 
-/* As many as can be. */
-static void put_back(struct qmp *q, const json_t *was)
+/* As many as can be; the last error is returned. */
+static int put_back(struct qmp *q, const json_t *was, struct err *e)
 {
-	struct err ignored;
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(settings); i++)
-		if (json_is_integer(json_object_get(was, settings[i])))
-			set(q, settings[i], json_integer_value(json_object_get(was, settings[i])), &ignored);
+	for (i = 0; i < ARRAY_LEN(settings); i++) {
+		const json_t *before = json_object_get(was, settings[i]);
+
+		if (!json_is_integer(before) || !set(q, settings[i], json_integer_value(before), e))
+			continue;
+		r = err_prefix(e, "%s of the guest's QEMU is not set back to %lld", settings[i], (long long)json_integer_value(before));
+	}
+	return r;
 }
 
 /* ---- the guest's and the migration's state ---- */
@@ -131,7 +138,7 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 		if (!r)
 			r = wake_until(q, l, stopped_first, &e);
 		if (!r)
-			put_back(q, was);
+			r = put_back(q, was, &e);
 		qmp_close(q);
 		if (!r)
 			return;
@@ -264,9 +271,12 @@ static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct 
 
 	if (!r)
 		r = set(m->x->q, "downtime-limit", FIRST_MS, e);
-	if (!r)
-		return qmp_call(m->x->q, "migrate", json_pack("{s:[o]}", "channels", channel), NULL, e);
-	json_decref(channel);
+	if (r) {
+		json_decref(channel);
+		return r;
+	}
+	r = qmp_call(m->x->q, "migrate", json_pack("{s:[o]}", "channels", channel), NULL, e);
+	m->ours = r != -EREMOTEIO;
 	return r;
 }
 
@@ -358,9 +368,11 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		r = copy(&m, e);
 	if (!r)
 		r = while_it_stands(&m, at_rest, ctx, e);
-	woken = wake_until(x->q, x->l, m.stops_first, &why);
-	if (!woken)
-		put_back(x->q, m.was);
+	if (r && m.ours) /* or it would stop the guest at its end, when nobody is there */
+		woken = qemu_migration_cancel(x->q, x->l, now_ns() + WAKE_MS * 1000000ULL, &why);
+	woken = woken ? woken : wake_until(x->q, x->l, m.stops_first, &why);
+	if (!woken && put_back(x->q, m.was, &why))
+		x->unset = why;
 	guard_end(&m, !woken);
 	json_decref(m.was);
 	if (!woken)

@@ -589,19 +589,27 @@ static size_t undo(struct export *x)
 	return left;
 }
 
+static size_t say_unset(const struct export *x)
+{
+	if (!x->live.unset.code)
+		return 0;
+	fprintf(stderr, "vmferry: left behind, which later migrations of that QEMU go by: %s\n", x->live.unset.msg);
+	return 1;
+}
+
 static int finish(struct export *x, struct err *e)
 {
 	bool failed = make(x, e) != 0;
 	size_t left;
 
 	if (!failed) {
-		left = is_stream(x) ? undo(x) : 0;
+		left = (is_stream(x) ? undo(x) : 0) + say_unset(x);
 		fprintf(x->out, "exported: %s%s\n", is_stream(x) ? "sent" : x->dir,
 			x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
 		fflush(x->out);
 		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
 	}
-	left = undo(x);
+	left = undo(x) + say_unset(x);
 	fprintf(stderr, "vmferry: %s; %s\n", e->msg,
 		left ? "what is left is listed" : "nothing is left behind, and the guest is as before");
 	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;

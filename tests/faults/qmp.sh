@@ -1,9 +1,11 @@
 #!/bin/bash
 # tests/faults/qmp.sh COMMAND[-N] WHO WHAT: the guest's QEMU, or that at the destination, does not answer this command of an agent's as it should (error, event, late,
-# later: tests/lib/qmp-shim.c), the first (or Nth) time that it is asked in a move.
+# later: tests/lib/qmp-shim.c), the first (or Nth) time that it is asked in a move. HOW: as in process.sh. CANCELLED: when
+# the move is cancelled in the middle of the memory, from there on.
 . "$(dirname "$0")/cell.sh"
 COMMAND=$1 WHO=$2 WHAT=$3
-RECONNECT_S=6
+RECONNECT_S=6 MOVE_OPTIONS=(--how "${HOW:=live}")
+[[ $HOW != warm ]] || WITNESS_MORE="button=1"
 qmp_shim "$COMMAND" "$WHAT"
 case $WHO in
 src-qemu) ON=(env "${SHIM[@]}") ;;
@@ -11,8 +13,14 @@ dst-qemu) DST_ON=(env "${SHIM[@]}") ;;
 esac
 cell_begins
 ON=()
-: >"$DIR/qmp-faults"
-reach begun
+if [[ ${CANCELLED:-} ]]; then
+	reach memory
+	: >"$DIR/qmp-faults"
+	"$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null
+else
+	: >"$DIR/qmp-faults"
+	reach begun
+fi
 settle
 rm "$DIR/qmp-faults"
 DST_ON=()

@@ -104,7 +104,7 @@ static ssize_t look(struct monitor *m, const char *ahead, size_t n, size_t taken
 			continue;
 		name = text + i + HAD;
 		after = strstr(name, ID);
-		if (!after || (size_t)(after - name) != strspn(name, "abcdefghijklmnopqrstuvwxyz-") ||
+		if (!after || (size_t)(after - name) != strspn(name, "abcdefghijklmnopqrstuvwxyz-_") ||
 		    !strikes(name, (size_t)(after - name)))
 			continue;
 		if (!strcmp(what, "error"))
