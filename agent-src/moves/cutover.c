@@ -72,6 +72,26 @@ int cutover_open_monitor_again(struct source *s, struct err *e)
 	return 0;
 }
 
+/* One that did not answer is asked again: what hung for a while, or was busy, need not leave a guest of which nobody knows how it is. */
+static int ask_how_it_is(struct source *s, char state[32], uint64_t until, struct err *e)
+{
+	int r = source_run_state(s, state, until, e);
+
+	return r && qmp_alive(s->qmp) ? source_run_state(s, state, until, e) : r;
+}
+
+/* What counts is whether it runs then, not what was answered. */
+static int set_going(struct source *s, uint64_t until, struct err *e)
+{
+	struct err ignored;
+	char state[32];
+	int r = qmp_call(s->qmp, "cont", NULL, NULL, e);
+
+	if (!r || (qmp_alive(s->qmp) && !ask_how_it_is(s, state, until, &ignored) && !strcmp(state, "running")))
+		return 0;
+	return err_prefix(e, "the guest is paused at the source");
+}
+
 /*
  * A migration that fails or is cancelled sets the guest going again, and only one that was completed leaves that to us. Whatever
  * else keeps the guest from running is not our doing, and not ours to end.
@@ -89,7 +109,8 @@ int live_take_back(struct transfer *t, struct err *e)
 		r = ram_cancel(&t->ram, until, e);
 	ram_close_connections(&t->ram);
 	if (!r)
-		r = source_run_state(s, state, until, e);
+		r = ask_how_it_is(s, state, until, e);
+	t->end.silent = r != 0;
 	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))
 		return r;
 	if (!strcmp(state, "postmigrate") && !s->migrating) {
@@ -101,8 +122,7 @@ int live_take_back(struct transfer *t, struct err *e)
 		return 0;
 	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
-	r = qmp_call(s->qmp, "cont", NULL, NULL, e);
-	return r ? err_prefix(e, "the guest is paused at the source") : 0;
+	return set_going(s, until, e);
 }
 
 /*

@@ -87,6 +87,7 @@ struct ending {
 	bool user_cancelled, interrupted_once;
 	bool brought;	      /* its disks, and no more was asked */
 	bool unheard;	      /* the source QEMU could not be told to go on */
+	bool silent;	      /* it does not even say how it is */
 	bool stands_migrated; /* a paused guest, by our migration, after which it was taken back */
 	bool held;	      /* though it is not committed: it runs at the destination, too */
 	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */

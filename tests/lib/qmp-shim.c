@@ -2,6 +2,7 @@
  * qmp-shim.c: a QEMU whose monitor does not answer as it should, by LD_PRELOAD (build/VARIANT/shared). QMP_FAULT="COMMAND NTH WHAT" in the environment: when
  * an agent has given this COMMAND for the NTH time since the file named by QMP_WHILE is there, QEMU
  *   error    is asked for a command that there is not, so it does nothing and says so
+ *   never    the same, and from then on always
  *   event    does what it was asked for, and says that something happened, but not that it did
  *   late     answers 4 seconds later, in time
  *   later    answers 13 seconds later, when nobody waits for it any more
@@ -81,7 +82,9 @@ static bool strikes(const char *name, size_t n)
 		note(name, n, 0);
 		return false;
 	}
-	if (n != strlen(wanted) || memcmp(name, wanted, n) != 0 || ++count != nth || access(seen, F_OK) == 0)
+	if (n != strlen(wanted) || memcmp(name, wanted, n) != 0 || ++count < nth)
+		return false;
+	if (strcmp(what, "never") != 0 && (count != nth || access(seen, F_OK) == 0))
 		return false;
 	note(name, n, O_EXCL);
 	return true;
@@ -107,7 +110,7 @@ static ssize_t look(struct monitor *m, const char *ahead, size_t n, size_t taken
 		if (!after || (size_t)(after - name) != strspn(name, "abcdefghijklmnopqrstuvwxyz-_") ||
 		    !strikes(name, (size_t)(after - name)))
 			continue;
-		if (!strcmp(what, "error"))
+		if (!strcmp(what, "error") || !strcmp(what, "never"))
 			found = (ssize_t)i;
 		else
 			m->id = atoll(after + strlen(ID));
