@@ -218,9 +218,10 @@ somebody_acts() {
 
 # Whoever paused it has it go on, wherever it is now.
 somebody_resumes() {
-	local at
+	local at state
 	for at in "$DIR" "$REAL_TO"; do
-		[[ $(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null) == paused ]] || continue
+		state=$(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null || true)
+		[[ $state == paused || ($state == postmigrate && $CODE == 5 && $at == "$DIR") ]] || continue
 		note "paused at $([[ $at == "$DIR" ]] && echo the source || echo the destination)"
 		[[ $CODE != 5 || $at != "$DIR" ]] || CODE=1
 		qmp "$at/a.mon" '{"execute": "cont"}' >/dev/null

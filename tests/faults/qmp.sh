@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/faults/qmp.sh COMMAND[-N] WHO WHAT: the guest's QEMU, or that at the destination, does not answer this command of an agent's as it should (error, event, late,
-# later: tests/lib/qmp-shim.c), the first (or Nth) time that it is asked in a move. HOW: as in process.sh. CANCELLED: when
-# the move is cancelled in the middle of the memory, from there on.
+# later: tests/lib/qmp-shim.c), the first (or Nth) time that it is asked in a move. HOW: as in process.sh. CANCELLED: from
+# where the move is cancelled on, in the middle of the memory, or (killed) its agent dies, and its guard and recover take over.
 . "$(dirname "$0")/cell.sh"
 COMMAND=$1 WHO=$2 WHAT=$3
 RECONNECT_S=6 MOVE_OPTIONS=(--how "${HOW:=live}")
@@ -16,7 +16,7 @@ ON=()
 if [[ ${CANCELLED:-} ]]; then
 	reach memory
 	: >"$DIR/qmp-faults"
-	"$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null
+	if [[ $CANCELLED == killed ]]; then kill_it src-agent "$MOVE_PID"; else "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null; fi
 else
 	: >"$DIR/qmp-faults"
 	reach begun
@@ -25,4 +25,5 @@ settle
 rm "$DIR/qmp-faults"
 DST_ON=()
 [[ -s $DIR/qmp-seen ]] || absent "it is not asked that often in a move"
+[[ $CODE != 5 ]] || somebody_resumes
 verdict

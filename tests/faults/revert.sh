@@ -1,6 +1,7 @@
 #!/bin/bash
 # tests/faults/revert.sh WHEN WHO WHAT: a guest that runs at the destination is had back (--revert-within), and at that moment of it, or before
-# ("there"), one of the processes is killed, stopped for five seconds, or stopped for ever. It may stay there, too, but runs once.
+# ("there"), one of the processes is killed, stopped for five seconds, or stopped for ever. Or WHEN is a command of QMP, and the QEMU of WHO does not answer
+# it as it should (as in qmp.sh) from there on. The guest may stay there, too, but runs once.
 . "$(dirname "$0")/cell.sh"
 WHEN=$1 WHO=$2 WHAT=$3
 RECONNECT_S=8
@@ -24,13 +25,25 @@ assert_beats_once() {
 	[[ -z $(cat "${consoles[@]}" | tr -d '\r' | { grep -aE '^hb [0-9]+ [0-9]+$' || true; } | sort | uniq -d) ]] || fail "the guest ran twice"
 }
 
+ANSWER=
+case $WHAT in
+error | event | late | later | log)
+	ANSWER=$WHAT
+	qmp_shim "$WHEN" "$WHAT"
+	if [[ $WHO == src-qemu ]]; then ON=(env "${SHIM[@]}"); else DST_ON=(env "${SHIM[@]}"); fi
+	;;
+esac
 cell_begins
-[[ $WHEN == there ]] || fault "$WHEN" stop
+ON=()
+[[ $WHEN == there || $ANSWER ]] || fault "$WHEN" stop
 to_listener
 move_start a "$DEST" "${MOVE_OPTIONS[@]}"
 REAL_TO=$TO
 wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-if [[ $WHEN == there ]]; then
+if [[ $ANSWER ]]; then
+	: >"$DIR/qmp-faults"
+	want_it_back
+elif [[ $WHEN == there ]]; then
 	hit "$WHO" "$WHAT"
 	want_it_back
 else
@@ -40,4 +53,10 @@ else
 fi
 go_on
 settle
+if [[ $ANSWER ]]; then
+	rm "$DIR/qmp-faults"
+	[[ -s $DIR/qmp-seen ]] || absent "it is not asked that often"
+fi
+DST_ON=()
+[[ $CODE != 5 ]] || somebody_resumes
 verdict
