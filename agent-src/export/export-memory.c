@@ -25,6 +25,7 @@
 #define AT_LAST_MS   2000000	 /* the most that QEMU takes */
 #define FIRST_MS     300
 #define WAKE_MS	     60000
+#define AGAIN_MS     200 /* what was refused is tried again */
 #define GUARD_QMP_MS 2000
 
 struct memory_copy {
@@ -107,7 +108,7 @@ static int wake_until(struct qmp *q, struct loop *l, bool stopped_first, struct 
 	while ((r = wake(q, stopped_first, e)) <= 0) {
 		if (now_ns() > until || !qmp_alive(q))
 			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
-		if ((r = loop_step(l, CLOSE_MS, e)) < 0)
+		if ((r = loop_step(l, r ? AGAIN_MS : CLOSE_MS, e)) < 0)
 			return r;
 	}
 	return 0;
@@ -348,6 +349,14 @@ bool memory_stops_first(const struct guest *g)
 	return g->accel && !strcmp(g->accel, "tcg");
 }
 
+/* One that goes on would stop the guest at its end, when nobody is there. */
+static int call_off(struct live *x, struct err *e)
+{
+	if (!qmp_alive(x->q) || !qemu_migration_cancel(x->q, x->l, now_ns() + WAKE_MS * 1000000ULL, e))
+		return 0;
+	return err_set(e, ETIMEDOUT, "the guest's QEMU does not end the migration that copied its memory, which stops it when it is done");
+}
+
 int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(void *ctx, struct err *e), void *ctx, struct err *e)
 {
 	struct memory_copy m = {.x = x, .stops_first = memory_stops_first(x->g)};
@@ -368,8 +377,8 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		r = copy(&m, e);
 	if (!r)
 		r = while_it_stands(&m, at_rest, ctx, e);
-	if (r && m.ours) /* or it would stop the guest at its end, when nobody is there */
-		woken = qemu_migration_cancel(x->q, x->l, now_ns() + WAKE_MS * 1000000ULL, &why);
+	if (r && m.ours)
+		woken = call_off(x, &why);
 	woken = woken ? woken : wake_until(x->q, x->l, m.stops_first, &why);
 	if (!woken && put_back(x->q, m.was, &why))
 		x->unset = why;

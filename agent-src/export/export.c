@@ -610,6 +610,11 @@ static int finish(struct export *x, struct err *e)
 		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
 	}
 	left = undo(x) + say_unset(x);
+	if (x->live.stands) {
+		fprintf(stderr, "vmferry: %s; the guest may stand still (`cont` in its monitor lets it run); %s\n", e->msg,
+			left ? "what is left is listed" : "nothing else is left behind");
+		return EXIT_PAUSED;
+	}
 	fprintf(stderr, "vmferry: %s; %s\n", e->msg,
 		left ? "what is left is listed" : "nothing is left behind, and the guest is as before");
 	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
