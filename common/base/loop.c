@@ -20,7 +20,6 @@ struct loop {
 	int post_fd;
 	uint64_t post_count;
 	struct op post_op, cancel_op;
-	bool post_armed;
 	/* completions that had to make room before their time: loop_sqe() */
 	struct completion {
 		struct op *op;
@@ -63,7 +62,6 @@ static void post_arm(struct loop *l)
 
 	io_uring_prep_read(sqe, l->post_fd, &l->post_count, sizeof(l->post_count), 0);
 	loop_bind(sqe, &l->post_op);
-	l->post_armed = true;
 }
 
 static void post_done(struct op *op, int res, uint32_t flags)
@@ -71,7 +69,6 @@ static void post_done(struct op *op, int res, uint32_t flags)
 	struct loop *l = container_of(op, struct loop, post_op);
 
 	(void)res, (void)flags;
-	l->post_armed = false;
 	run_posts(l);
 	post_arm(l);
 }
