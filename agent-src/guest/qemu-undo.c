@@ -123,9 +123,10 @@ int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct 
 
 int qemu_undo_nbd_server(struct qmp *q, pid_t pid, const char *socket, struct err *e)
 {
-	/* when it answers this, it has done what it was asked before, if that was not answered */
+	/* when it answers this, whatever it says, it has done what it was asked before, if that was not answered */
 	int r = qmp_call(q, "query-status", NULL, NULL, e);
 
+	r = r == -EREMOTEIO ? 0 : r;
 	if (!r && process_may_have_socket(pid, socket)) {
 		r = qmp_call(q, "nbd-server-stop", NULL, NULL, e);
 		if (r == -EREMOTEIO && strstr(e->msg, "not running"))

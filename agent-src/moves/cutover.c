@@ -103,6 +103,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	char state[32];
 	int r;
 
+	t->end.silent = true; /* until it says something */
 	ram_read_away_when_set_up(&t->ram);
 	r = cutover_open_monitor_again(s, e);
 	if (!r)
