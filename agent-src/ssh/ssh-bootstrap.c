@@ -290,7 +290,7 @@ static int send_all(struct upload *u, const void *data, size_t n, struct err *e)
 }
 
 /* Noise of the login shell may come at any time, so the script goes whatever there is to be read. */
-static int send_script(struct upload *u, const char *text, struct err *e)
+static void send_script(struct upload *u, const char *text)
 {
 	size_t left = strlen(text);
 
@@ -298,20 +298,19 @@ static int send_script(struct upload *u, const char *text, struct err *e)
 		ssize_t r = send(u->fd, text, left, MSG_NOSIGNAL);
 
 		if (r < 0)
-			return no_answer(u, e);
+			return; /* it has ended already: what it said before is still to be read */
 		text += r;
 		left -= (size_t)r;
 	}
-	return 0;
 }
 
 static int converse(struct upload *u, const char *text, char **where, struct err *e)
 {
 	AUTO_FREE char *line = xmalloc(LINE_BYTES);
-	int r = send_script(u, text, e);
+	int r;
 
-	if (!r)
-		r = read_answer(u, line, e);
+	send_script(u, text);
+	r = read_answer(u, line, e);
 	if (!r && !strncmp(line, "send ", 5)) {
 		log_info("sending vmferry-dst, %zu bytes, to %s:%s", u->n, ssh_host_text(u->ssh), line + 5);
 		r = send_all(u, u->data, u->n, e);
