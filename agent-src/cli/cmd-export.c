@@ -1,6 +1,7 @@
 /* cmd-export.c: vmferry export: a guest as a bundle, which vmferry import makes a guest again. */
 #include "cmd.h"
 #include "export.h"
+#include "log.h"
 #include "util.h"
 #include "words.h"
 
@@ -106,6 +107,7 @@ int cmd_export(int argc, char **argv)
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words));
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words));
+	log_init("vmferry", LOG_LEVEL_ERROR, 2);
 	while ((c = getopt_long(ours, words, "", options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(usage, stdout);

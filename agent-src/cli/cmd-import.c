@@ -1,6 +1,7 @@
 /* cmd-import.c: vmferry import: a guest of this host out of another hypervisor's files. */
 #include "cmd.h"
 #include "import.h"
+#include "log.h"
 #include "util.h"
 #include "words.h"
 
@@ -206,6 +207,7 @@ int cmd_import(int argc, char **argv)
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words));
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words));
+	log_init("vmferry", LOG_LEVEL_ERROR, 2);
 	while ((c = getopt_long(ours, words, "", options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(usage, stdout);

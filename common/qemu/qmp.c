@@ -105,10 +105,12 @@ static void request_expired(struct timer *t)
 	struct request *r = container_of(t, struct request, timer);
 	struct err e;
 
-	if (r->q->dead)
+	if (r->q->dead) {
 		e = r->q->why;
-	else
+	} else {
 		err_set(&e, ETIMEDOUT, "QEMU did not answer %s within %u ms", r->command, r->deadline_ms);
+		log_info("QMP %s: %s", r->q->path, e.msg);
+	}
 	request_finish(r, NULL, &e);
 }
 
