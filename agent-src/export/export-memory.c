@@ -6,6 +6,7 @@
 #include "process.h"
 #include "progress.h"
 #include "qemu-migration.h"
+#include "qemu-settings.h"
 #include "util.h"
 
 #include <errno.h>
@@ -33,38 +34,15 @@ struct memory_copy {
 	bool stops_first; /* QEMU's TCG would lose what the guest writes meanwhile: it does not always note it */
 	pid_t guard;	  /* 0: none */
 	int fd;
-	json_t *was; /* QEMU's settings before */
+	json_t *was; /* QEMU's settings before, by settings_save */
 	bool ours;   /* `migrate` was not refused: what is under way then is ours */
 };
 
 /* ---- settings ---- */
 
-static const char *const settings[] = {"max-bandwidth", "downtime-limit"};
-
 static int set(struct qmp *q, const char *key, json_int_t value, struct err *e)
 {
 	return qmp_call(q, "migrate-set-parameters", json_pack("{s:I}", key, value), NULL, e);
-}
-
-static int note_settings(struct qmp *q, json_t **out, struct err *e)
-{
-	return qmp_call(q, "query-migrate-parameters", NULL, out, e);
-}
-
-/* As many as can be; the last error is returned. */
-static int put_back(struct qmp *q, const json_t *was, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < ARRAY_LEN(settings); i++) {
-		const json_t *before = json_object_get(was, settings[i]);
-
-		if (!json_is_integer(before) || !set(q, settings[i], json_integer_value(before), e))
-			continue;
-		r = err_prefix(e, "%s of the guest's QEMU is not set back to %lld", settings[i], (long long)json_integer_value(before));
-	}
-	return r;
 }
 
 /* ---- the guest's and the migration's state ---- */
@@ -139,7 +117,7 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 		if (!r)
 			r = wake_until(q, l, stopped_first, &e);
 		if (!r)
-			r = put_back(q, was, &e);
+			r = settings_restore(q, was, &e);
 		qmp_close(q);
 		if (!r)
 			return;
@@ -361,7 +339,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 {
 	struct memory_copy m = {.x = x, .stops_first = memory_stops_first(x->g)};
 	struct err why;
-	int r = note_settings(x->q, &m.was, e), woken = 0;
+	int r = settings_save(x->q, &m.was, e), woken = 0;
 
 	if (!r)
 		r = guard_start(&m, e);
@@ -380,7 +358,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	if (r && m.ours)
 		woken = call_off(x, &why);
 	woken = woken ? woken : wake_until(x->q, x->l, m.stops_first, &why);
-	if (!woken && put_back(x->q, m.was, &why))
+	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;
 	guard_end(&m, !woken);
 	json_decref(m.was);

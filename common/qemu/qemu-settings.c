@@ -146,7 +146,8 @@ static int restore_parameters(struct qmp *q, const json_t *saved, struct err *e)
 		json_object_set(set, name, value);
 		r = qmp_call(q, "migrate-set-parameters", set, NULL, &one);
 		if (r) {
-			log_info("cannot put %s back: %s", name, one.msg);
+			err_prefix(&one, "%s is not put back", name);
+			log_info("%s", one.msg);
 			if (!first) {
 				first = r;
 				*e = one;
