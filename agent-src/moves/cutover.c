@@ -80,6 +80,11 @@ static int ask_how_it_is(struct source *s, char state[32], uint64_t until, struc
 	return r && qmp_alive(s->qmp) ? source_run_state(s, state, until, e) : r;
 }
 
+static bool goes_on(const char *state)
+{
+	return !strcmp(state, "running") || !strcmp(state, "suspended");
+}
+
 /* What counts is whether it runs then, not what was answered. */
 static int set_going(struct source *s, uint64_t until, struct err *e)
 {
@@ -87,7 +92,7 @@ static int set_going(struct source *s, uint64_t until, struct err *e)
 	char state[32];
 	int r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 
-	if (!r || (qmp_alive(s->qmp) && !ask_how_it_is(s, state, until, &ignored) && !strcmp(state, "running")))
+	if (!r || (qmp_alive(s->qmp) && !ask_how_it_is(s, state, until, &ignored) && goes_on(state)))
 		return 0;
 	return err_prefix(e, "the guest is paused at the source");
 }
@@ -103,7 +108,6 @@ int live_take_back(struct transfer *t, struct err *e)
 	char state[32];
 	int r;
 
-	t->end.silent = true; /* until it says something */
 	ram_read_away_when_set_up(&t->ram);
 	r = cutover_open_monitor_again(s, e);
 	if (!r)
@@ -112,7 +116,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	if (!r)
 		r = ask_how_it_is(s, state, until, e);
 	t->end.silent = r != 0;
-	if (r || !strcmp(state, "running") || !strcmp(state, "suspended"))
+	if (r || goes_on(state))
 		return r;
 	if (!strcmp(state, "postmigrate") && !s->migrating) {
 		t->end.migrated_away = true;
