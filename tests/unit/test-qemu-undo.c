@@ -26,6 +26,8 @@ static struct {
 	json_t *exports;    /* ids */
 	json_t *lingering;  /* exports that stay for this many further questions */
 	const char *refuse; /* a command, or the name of what is not to be removed */
+	const char *starts; /* at this socket an NBD server, before it answers anything */
+	int fd;
 	unsigned stops;
 	bool nbd;
 } qemu;
@@ -72,8 +74,21 @@ static json_t *take(json_t *from, const char *name, const char *otherwise, json_
 	return error(otherwise);
 }
 
+static int bound(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(a.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
 static json_t *carry_out(const char *command, const json_t *args)
 {
+	if (qemu.starts)
+		qemu.fd = bound(qemu.starts);
+	qemu.starts = NULL;
 	if (qemu.refuse && !strcmp(qemu.refuse, command))
 		return error("no");
 	if (!strcmp(command, "query-named-block-nodes"))
@@ -172,16 +187,6 @@ static void what_qemu_does_not_say_does_not_count_as_gone(void **state)
 	q = NULL;
 }
 
-static int bound(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(a.sun_path, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	return fd;
-}
-
 static void somebody_elses_nbd_server_is_not_stopped(void **state)
 {
 	char path[64];
@@ -212,13 +217,26 @@ static void somebody_elses_nbd_server_is_not_stopped(void **state)
 	close(fd);
 }
 
+static void an_nbd_server_that_only_now_starts_is_stopped(void **state)
+{
+	char path[64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/vmferry-undo-%d.nbd", (int)getpid());
+	unlink(path);
+	qemu.starts = path;
+	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
+	assert_int_equal(qemu.stops, 1);
+	close(qemu.fd);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(only_what_has_the_attempts_prefix_is_removed),       T(a_busy_bitmap_is_an_error_and_the_others_go),
 		T(an_export_that_stays_is_an_error_and_the_others_go), T(what_qemu_does_not_say_does_not_count_as_gone),
-		T(somebody_elses_nbd_server_is_not_stopped),
+		T(somebody_elses_nbd_server_is_not_stopped),	       T(an_nbd_server_that_only_now_starts_is_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
