@@ -165,7 +165,7 @@ $(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
 $(FUZZERS:%=$(B)/%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz-%.o $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
-# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, error-shim.c, clock-shim.c, qmp-shim.c).
+# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, shim.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so $(B)/shared/clock.so $(B)/shared/qmp.so
 $(B)/shared/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	@mkdir -p $(@D)
@@ -175,7 +175,7 @@ $(B)/shared/vmferry: $(B)/vmferry
 	cp $< $@
 $(B)/shared/power.so: tests/lib/power.h
 # no sanitizer in them: QEMU loads them as well
-$(B)/shared/%.so: tests/lib/%-shim.c
+$(B)/shared/%.so: tests/lib/%-shim.c tests/lib/shim.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -shared -o $@ $<
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A move is cancelled, and the source's QEMU refuses to say whether its guest runs, each time: exit code 5, and no more is said than is known.
-. "$(dirname "$0")/../faults/cell.sh"
+. "$(dirname "$0")/../lib/aftermath.sh"
 
 qmp_shim query-status never
 ON=(env "${SHIM[@]}")
@@ -9,11 +9,11 @@ ON=()
 to_local
 move_start a local "${SLOW_RAM[@]}"
 while_ram
-: >"$DIR/qmp-faults"
+qmp_misanswers
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 5
 assert_result 'r["outcome"] == "rolled-back" and "does not say whether it runs" in r["guest_text"] and "paused" not in r["guest_text"]'
-rm "$DIR/qmp-faults"
+qmp_answers
 guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 guest_verify "$(orders a)" blocks

@@ -55,15 +55,6 @@ cell_begins() {
 	kill_at_exit "$WATCHER"
 }
 
-# The environment of a QEMU that does not answer that command as it should: SHIM (tests/lib/qmp-shim.c). It does while DIR/qmp-faults is there, and has
-# when DIR/qmp-seen is.
-qmp_shim() { # COMMAND[-N] WHAT
-	local command=$1 nth=1
-	[[ ! $command =~ ^(.*)-([0-9]+)$ ]] || command=${BASH_REMATCH[1]} nth=${BASH_REMATCH[2]}
-	[[ -e $BIN/shared/qmp.so ]] || fail "there is no $BIN/shared/qmp.so: make tests"
-	SHIM=("LD_PRELOAD=$BIN/shared/qmp.so" "QMP_FAULT=$command $nth $2" "QMP_SEEN=$DIR/qmp-seen" "QMP_WHILE=$DIR/qmp-faults")
-}
-
 # A destination agent again where the last one was: the source asks there.
 listen_again() {
 	kill_at_exit "$DST_PID"
@@ -275,6 +266,27 @@ settle() {
 	done
 }
 
+# Where no guest could run at two places, as it is shut down, or stays: what hangs is seen to, and what is unfinished recovered.
+settle_one_place() { # COMMAND: what says where it is
+	local i
+	if ! wait_for 100 move_is_over; then
+		note "it waits"
+		release_stopped
+		wait_for 100 move_is_over || fail "vmferry $1 does not end: $(tail -n 2 "$DIR/move.log")"
+	fi
+	release_stopped
+	CODE=0 SAID_BY=$1
+	wait "$MOVE_PID" || CODE=$?
+	[[ $CODE -ge 128 ]] || NOTHING=$CODE
+	guard_ends
+	[[ -z $DST_PID ]] || ! process_is_gone "$DST_PID" || listen_again
+	for i in 1 2 3; do
+		[[ -n $(unfinished_journals) ]] || break
+		ask_recover
+		wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true # the destination's, after its last word
+	done
+}
+
 # --- what must be true ----------------------------------------------------------------------
 
 runs_at() { # DIRECTORY
@@ -335,7 +347,9 @@ assert_never_two() {
 }
 
 evidence() { # WHERE
-	echo "green: $1, $SAID_BY says $CODE; it stood still for at most $(sed -n 's/^still //p' "$DIR/watched") ms$(
+	echo "green: $1, $SAID_BY says $CODE$(
+		[[ ! -s $DIR/watched ]] || sed -n 's/^still \(.*\)/; it stood still for at most \1 ms/p' "$DIR/watched"
+	)$(
 		[[ ! -s $DIR/notes ]] || sed 's/^note: /; /' "$DIR/notes" | tr -d '\n'
 	)"
 }

@@ -9,31 +9,12 @@ move_start() { # a DEST [OPTION...]: what `reach` starts
 	cold_start "$DIR/src" "${@:2}"
 }
 
-settle_cold() {
-	local i
-	if ! wait_for 100 move_is_over; then
-		note "it waits"
-		release_stopped
-		wait_for 100 move_is_over || fail "the move does not end: $(tail -n 2 "$DIR/move.log")"
-	fi
-	release_stopped
-	CODE=0 SAID_BY=migrate
-	wait "$MOVE_PID" || CODE=$?
-	[[ $CODE -ge 128 ]] || NOTHING=$CODE
-	! process_is_gone "$DST_PID" || listen_again
-	for i in 1 2 3; do
-		[[ -n $(unfinished_journals) ]] || break
-		ask_recover
-		wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true # of the destination, after its last word
-	done
-}
-
 guest_at_rest
 to_listener
 reach "$1"
 hit "$2" "$3"
 go_on
-settle_cold
+settle_one_place migrate
 
 case $(scripts) in
 ./src/a.sh) where=source at=$DIR/src ;;
@@ -53,4 +34,4 @@ to_local
 unset VMFERRY_FAULT
 cold "$at" local
 assert_lies_in "$TO"
-echo "green: $where, $SAID_BY says $CODE$([[ ! -s $DIR/notes ]] || sed 's/^note: /; /' "$DIR/notes" | tr -d '\n')"
+evidence "$where"

@@ -22,11 +22,11 @@ runs_on() {
 	guest_verify "$DIR/$A.orders" blocks >/dev/null
 }
 
-: >"$DIR/qmp-faults"
+qmp_misanswers
 export_start "${GUEST_PID[$A]}" "$DIR/bundle" "${OPTIONS[@]}"
 if [[ $WHAT == kill ]]; then
-	wait_for 60 eval '[[ -s $DIR/qmp-seen ]] || process_is_gone $EXPORT_PID' || fail "the export does not come to that"
-	[[ -s $DIR/qmp-seen ]] || absent "it is not asked that often"
+	wait_for 60 eval 'qmp_has_misanswered || process_is_gone $EXPORT_PID' || fail "the export does not come to that"
+	qmp_has_misanswered || absent "it is not asked that often"
 	kill -KILL "$EXPORT_PID" 2>/dev/null || true
 	SAID_BY=recover
 	wait "$EXPORT_PID" 2>/dev/null || true
@@ -35,8 +35,8 @@ else
 	CODE=0 SAID_BY=export
 	wait "$EXPORT_PID" || CODE=$?
 fi
-rm "$DIR/qmp-faults"
-[[ -s $DIR/qmp-seen ]] || absent "it is not asked that often"
+qmp_answers
+qmp_has_misanswered || absent "it is not asked that often"
 guard_ends
 runs_on
 if [[ $WHAT == kill || $CODE -gt 4 ]]; then
@@ -73,4 +73,4 @@ else
 	imports "$bundle"
 	[[ -x $VMS/$A.sh && -s $VMS/$A-1.raw && -s $VMS/$A-2.qcow2 ]] || fail "what was imported: $(ls "$VMS")"
 fi
-echo "green: $SAID_BY says $CODE$([[ ! -s $DIR/notes ]] || sed 's/^note: /; /' "$DIR/notes" | tr -d '\n')"
+evidence "$([[ -d $DIR/again ]] && echo "another bundle" || echo "the bundle")"

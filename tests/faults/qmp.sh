@@ -12,23 +12,23 @@ src-qemu) ON=(env "${SHIM[@]}") ;;
 dst-qemu) DST_ON=(env "${SHIM[@]}") ;;
 esac
 heal() { # somebody sees to that QEMU
-	rm -f "$DIR/qmp-faults"
+	qmp_answers
 }
 [[ $WHAT != never ]] || HEAL=heal
 cell_begins
 ON=()
 if [[ ${CANCELLED:-} ]]; then
 	reach memory
-	: >"$DIR/qmp-faults"
+	qmp_misanswers
 	if [[ $CANCELLED == killed ]]; then kill_it src-agent "$MOVE_PID"; else "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null; fi
 else
-	: >"$DIR/qmp-faults"
+	qmp_misanswers
 	reach begun
 fi
 settle
-rm -f "$DIR/qmp-faults"
+qmp_answers
 DST_ON=()
-[[ -s $DIR/qmp-seen ]] || absent "it is not asked that often in a move"
+qmp_has_misanswered || absent "it is not asked that often in a move"
 if [[ $CODE == 5 ]] && result 'r["guest_text"]' | grep -q 'does not say whether it runs' && runs_at "$DIR"; then
 	note "nobody could tell, and it runs"
 	CODE=1

@@ -61,7 +61,7 @@ misanswers() {
 WITNESS_MORE=button=2
 cell_begins
 ON=()
-: >"$DIR/qmp-faults"
+qmp_misanswers
 one_of "${POINTS[@]}"
 moment=$CHOSEN
 note "at $moment"
@@ -76,6 +76,6 @@ for ((i = RANDOM % 4; i >= 0; i--)); do
 done
 go_on
 settle
-rm "$DIR/qmp-faults"
+qmp_answers
 somebody_resumes
 verdict

@@ -41,7 +41,7 @@ move_start a "$DEST" "${MOVE_OPTIONS[@]}"
 REAL_TO=$TO
 wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
 if [[ $ANSWER ]]; then
-	: >"$DIR/qmp-faults"
+	qmp_misanswers
 	want_it_back
 elif [[ $WHEN == there ]]; then
 	hit "$WHO" "$WHAT"
@@ -54,8 +54,8 @@ fi
 go_on
 settle
 if [[ $ANSWER ]]; then
-	rm "$DIR/qmp-faults"
-	[[ -s $DIR/qmp-seen ]] || absent "it is not asked that often"
+	qmp_answers
+	qmp_has_misanswered || absent "it is not asked that often"
 fi
 DST_ON=()
 [[ $CODE != 5 ]] || somebody_resumes

@@ -1,64 +1,9 @@
 #!/bin/bash
-# tests/faults/storage.sh WHEN agent|qemu WHAT: at that moment of `vmferry storage` (a fault point, without src-) its agent or the guest's QEMU is killed, stopped
+# tests/faults/storage.sh WHEN src-agent|src-qemu WHAT: at that moment of `vmferry storage` (a fault point, without src-) its agent or the guest's QEMU is killed, stopped
 # for five seconds, or stopped for ever. Or WHEN is a command of QMP, with -N the Nth, and QEMU does not answer it as it should (as in qmp.sh).
 . "$(dirname "$0")/cell.sh"
 . "$(dirname "$0")/../lib/storage.sh"
 WHEN=$1 WHO=$2 WHAT=$3
-GONE=
-
-# Whether the script names the old images or the new ones; nothing else will do.
-images_now() {
-	local images
-	images=$(images_in_script)
-	[[ $images == "$OLD_IMAGES" || $images == "$NEW_IMAGES" ]] || fail "the script names $images"
-	echo "$images"
-}
-
-says_images() { # CODE
-	case $1 in
-	0) echo "$NEW_IMAGES" ;;
-	1) echo "$OLD_IMAGES" ;;
-	*) images_now ;; # it is as it was before it was asked
-	esac
-}
-
-hit_here() {
-	case $WHO in agent) pid=$MOVE_PID ;; qemu) pid=${GUEST_PID[a]} ;; esac
-	case $WHAT in
-	kill)
-		kill -KILL "$pid"
-		wait_for 10 process_is_gone "$pid" || fail "process $pid does not die"
-		[[ $WHO == agent ]] || GONE=yes
-		;;
-	stop5)
-		kill -STOP "$pid"
-		[[ $WHO == agent ]] || kill -CONT "$MOVE_PID"
-		wait_ms 5000
-		kill -CONT "$pid"
-		;;
-	stop)
-		kill -STOP "$pid"
-		STOPPED+=("$pid")
-		;;
-	esac
-	[[ $WHO == agent ]] || kill -CONT "$MOVE_PID" 2>/dev/null || true
-}
-
-settle_here() {
-	if ! wait_for 60 move_is_over; then # a person sees at last what hangs
-		note "it waits"
-		release_stopped
-		wait_for 60 move_is_over || fail "vmferry storage does not end: $(tail -n 2 "$DIR/move.log")"
-	fi
-	release_stopped
-	CODE=0 SAID_BY=storage
-	wait "$MOVE_PID" || CODE=$?
-	guard_ends
-	for i in 1 2 3; do
-		[[ -n $(unfinished_journals) ]] || break
-		ask_recover
-	done
-}
 
 case $WHAT in
 error | event | late | later | log)
@@ -66,7 +11,7 @@ error | event | late | later | log)
 	export "${SHIM[@]}"
 	storage_guest
 	unset "${SHIM[@]%%=*}"
-	: >"$DIR/qmp-faults"
+	qmp_misanswers
 	storage_start "${GUEST_PID[a]}" "${BOTH[@]}" --format qcow2
 	;;
 *)
@@ -74,17 +19,23 @@ error | event | late | later | log)
 	fault "src-$WHEN" stop
 	storage_start "${GUEST_PID[a]}" "${BOTH[@]}" --format qcow2
 	wait_at_fault "src-$WHEN"
-	AT_FAULT=
-	hit_here
+	hit "$WHO" "$WHAT"
+	go_on
 	;;
 esac
-settle_here
-[[ ! -e $DIR/qmp-faults || -s $DIR/qmp-seen ]] || absent "it is not asked that often"
-rm -f "$DIR/qmp-faults"
+settle_one_place storage
+if [[ -e $DIR/qmp-now ]]; then
+	qmp_answers
+	qmp_has_misanswered || absent "it is not asked that often"
+fi
 
-on=$(images_now)
-[[ $CODE != [01] ]] || assert_eq "$on" "$(says_images "$CODE")" "images that the script names, as $SAID_BY says $CODE"
-if [[ $GONE ]]; then
+on=$(images_in_script)
+case $CODE in
+0) assert_eq "$on" "$NEW_IMAGES" "images that the script names, as $SAID_BY says 0" ;;
+1) assert_eq "$on" "$OLD_IMAGES" "images that the script names, as $SAID_BY says 1" ;;
+*) [[ $on == "$OLD_IMAGES" || $on == "$NEW_IMAGES" ]] || fail "the script names $on" ;;
+esac
+if [[ $MAY_BE_NOWHERE == 1 ]]; then # its QEMU was killed
 	assert_on "$on" gone
 	guest_from_script
 elif [[ $on == "$OLD_IMAGES" ]]; then
@@ -105,6 +56,4 @@ else
 	storage "${GUEST_PID[a]}" --start-script "$DIR/src/a.sh" --disk "b.raw=$DIR/src/b.qcow2" --format qcow2 --old remove
 	assert_on "$OLD_IMAGES"
 fi
-echo "green: on the $([[ $on == "$OLD_IMAGES" ]] && echo old || echo new) images, $SAID_BY says $CODE$(
-	[[ ! -s $DIR/notes ]] || sed 's/^note: /; /' "$DIR/notes" | tr -d '\n'
-)"
+evidence "on the $([[ $on == "$OLD_IMAGES" ]] && echo old || echo new) images"

@@ -115,6 +115,40 @@ fault_continue() {
 	kill -CONT "$FAULT_PID"
 }
 
+# A QEMU that does not answer an agent's COMMAND, the Nth time (1), as it should (qmp-shim.c): what it is to find in its environment is SHIM. It does so
+# from qmp_misanswers on, until qmp_answers; when it has, DIR/qmp-seen is there.
+qmp_shim() { # COMMAND[-N] WHAT
+	local command=$1 nth=1
+	[[ ! $command =~ ^(.*)-([0-9]+)$ ]] || command=${BASH_REMATCH[1]} nth=${BASH_REMATCH[2]}
+	[[ -e $BIN/shared/qmp.so ]] || fail "there is no $BIN/shared/qmp.so: make tests"
+	mkfifo "$DIR/qmp-now"
+	SHIM=("LD_PRELOAD=$BIN/shared/qmp.so" "QMP_FAULT=$command $nth $2" "QMP_SEEN=$DIR/qmp-seen" "QMP_WHILE=$DIR/qmp-faults"
+		"QMP_NOW=$DIR/qmp-now")
+	export VMFERRY_LOG=${VMFERRY_LOG:-info} # which says at once that an answer is waited for no more
+}
+
+qmp_misanswers() {
+	: >"$DIR/qmp-faults"
+	[[ ${SHIM[1]:-} != *' later' ]] || qmp_answers_too_late &
+}
+
+qmp_answers_too_late() {
+	trap - EXIT
+	wait_for 60 nobody_waits && echo now 1<>"$DIR/qmp-now"
+}
+
+nobody_waits() {
+	[[ ! -e $DIR/qmp-faults ]] || grep -qsE "QMP .*: QEMU did not answer" "$DIR"/*.log "$DIR"/*.err
+}
+
+qmp_answers() {
+	rm -f "$DIR/qmp-faults"
+}
+
+qmp_has_misanswered() {
+	[[ -s $DIR/qmp-seen ]]
+}
+
 # --- ends ----------------------------------------------------------------------------------
 
 recover() { # STATUS [OPTION...]

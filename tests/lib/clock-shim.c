@@ -4,7 +4,8 @@
  * Other programs that they start go on as if it were not there; what the kernel gives files stays the true time, as if another host had
  * written them.
  */
-#include <dlfcn.h>
+#include "shim.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,12 +20,7 @@ static long long step_s;
 
 __attribute__((constructor)) static void begin(void)
 {
-	char exe[PATH_MAX] = "", *name;
-
-	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
-		return;
-	name = strrchr(exe, '/');
-	if (!name || strncmp(name, "/vmferry", strlen("/vmferry")) != 0 || !getenv("CLOCK_STEP"))
+	if (!getenv("CLOCK_STEP") || !shim_is_under("vmferry"))
 		return;
 	step_s = atoll(getenv("CLOCK_STEP"));
 	set = getenv("CLOCK_IS_SET");

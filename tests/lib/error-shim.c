@@ -6,7 +6,8 @@
  * appended to the file named by ERRORS_SEEN. Other programs that they start go on as if it were not there. It does not see io_uring, which is off.
  */
 #undef _FORTIFY_SOURCE /* with which these have bodies of libc's */
-#include <dlfcn.h>
+#include "shim.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,23 +26,13 @@ static const char *seen, *as_long_as;
 static int what;
 static unsigned nth, count;
 
-#define REAL(name, type, ...)                                                                                                              \
-	static type (*real)(__VA_ARGS__);                                                                                                  \
-	if (!real)                                                                                                                         \
-	*(void **)&real = dlsym(RTLD_NEXT, name)
-
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv("ERRORS");
-	char exe[PATH_MAX] = "", *name;
 
-	if (!text || readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
-		return;
-	name = strrchr(exe, '/');
 	seen = getenv("ERRORS_SEEN");
 	as_long_as = getenv("ERRORS_WHILE");
-	if (!name || strncmp(name, "/vmferry", strlen("/vmferry")) != 0 || !seen || !as_long_as ||
-	    sscanf(text, "%15s %u %d %63s", wanted, &nth, &what, part) != 4)
+	if (!text || !seen || !as_long_as || !shim_is_under("vmferry") || sscanf(text, "%15s %u %d %63s", wanted, &nth, &what, part) != 4)
 		wanted[0] = '\0';
 }
 

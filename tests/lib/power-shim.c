@@ -3,24 +3,13 @@
  * programs that they start go on as if it were not there.
  */
 #include "power.h"
-
-#include <dlfcn.h>
-
-static bool is_vmferry(void)
-{
-	char exe[PATH_MAX] = "", *name;
-
-	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
-		return false;
-	name = strrchr(exe, '/');
-	return name && !strncmp(name, "/vmferry", 8);
-}
+#include "shim.h"
 
 __attribute__((constructor)) static void begin(void)
 {
 	const char *root = getenv("POWER_ROOT"), *logs = getenv("POWER_LOGS");
 
-	if (root && logs && is_vmferry())
+	if (root && logs && shim_is_under("vmferry"))
 		power_begins(root, logs);
 }
 

@@ -4,24 +4,21 @@
  *   error    is asked for a command that there is not, so it does nothing and says so
  *   never    the same, and from then on always
  *   event    does what it was asked for, and says that something happened, but not that it did
- *   late     answers 4 seconds later, in time
- *   later    answers 13 seconds later, when nobody waits for it any more
+ *   late     hangs for a moment, and answers in time
+ *   later    hangs until somebody writes to the FIFO named by QMP_NOW, as soon as nobody waits for its answer any more
  * It happens once: the command is written to the file named by QMP_SEEN, and while that is there nothing happens. With COMMAND "*" all that agents ask is
  * written there instead. What others ask (without an id, as the tests do) is left alone. Only a QEMU has it; all others go on as if it were not there.
  */
-#include <dlfcn.h>
-#include <errno.h>
+#include "shim.h"
+
 #include <fcntl.h>
-#include <limits.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-enum { FDS = 1024, AHEAD = 4096, WORD = 64, LINE = 1 << 20, LATE_MS = 4000, LATER_MS = 13000 };
+enum { FDS = 1024, AHEAD = 4096, WORD = 64, LATE_MS = 1500, LATER_MS = 30000 };
 
 static const char EXECUTE[] = "{\"execute\":\"";
 static const char ID[] = "\",\"id\":";
@@ -35,25 +32,17 @@ struct monitor {
 
 static struct monitor monitors[FDS];
 static char wanted[WORD], what[WORD];
-static const char *seen, *as_long_as;
+static const char *seen, *as_long_as, *now;
 static unsigned nth, count;
-
-#define REAL(name, type, ...)                                                                                                              \
-	static type (*real)(__VA_ARGS__);                                                                                                  \
-	if (!real)                                                                                                                         \
-	*(void **)&real = dlsym(RTLD_NEXT, name)
 
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv("QMP_FAULT");
-	char exe[PATH_MAX] = "", *name;
 
-	if (!text || readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
-		return;
-	name = strrchr(exe, '/');
 	seen = getenv("QMP_SEEN");
 	as_long_as = getenv("QMP_WHILE");
-	if (!name || strncmp(name, "/qemu-system-", strlen("/qemu-system-")) != 0 || !seen || !as_long_as ||
+	now = getenv("QMP_NOW");
+	if (!text || !seen || !as_long_as || !now || !shim_is_under("qemu-system-") ||
 	    sscanf(text, "%63s %u %63s", wanted, &nth, what) != 3)
 		wanted[0] = '\0';
 }
@@ -160,6 +149,15 @@ static char *answer(char *text, size_t n, long long id, size_t *len)
 	return NULL;
 }
 
+/* Until it is told to go on, or so long. */
+static void hang(int ms)
+{
+	struct pollfd p = {.fd = open(now, O_RDONLY | O_NONBLOCK | O_CLOEXEC), .events = POLLIN};
+
+	poll(&p, 1, ms);
+	close(p.fd);
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	REAL("sendmsg", ssize_t, int, const struct msghdr *, int);
@@ -178,11 +176,11 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	line = m->id ? answer(iov->iov_base, iov->iov_len, m->id, &len) : NULL;
 	if (line) {
 		m->id = 0;
-		if (!strcmp(what, "late") || !strcmp(what, "later")) {
-			usleep((!strcmp(what, "late") ? LATE_MS : LATER_MS) * 1000U);
-		} else {
+		if (!strcmp(what, "event")) {
 			memset(line, ' ', len);
 			(void)!send(fd, event, sizeof(event) - 1, MSG_NOSIGNAL);
+		} else {
+			hang(!strcmp(what, "late") ? LATE_MS : LATER_MS);
 		}
 	}
 	return real(fd, msg, flags);
