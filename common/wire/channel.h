@@ -38,9 +38,8 @@ struct channel_handlers {
 
 struct channel_config {
 	uint32_t number;
-	size_t window_bytes;  /* memory for frames on their way */
-	size_t receive_bytes; /* receive buffer: at least one largest frame */
-	struct pacer *pacer;  /* NULL: none */
+	size_t window_bytes; /* memory for frames on their way */
+	struct pacer *pacer; /* NULL: none */
 	/* ms; atomic: when TCP has heard nothing for so long that should have been answered, the connection is lost. NULL, or 0: it is left
 	 * to the kernel, who has much patience */
 	const unsigned *silence_ms;
