@@ -92,11 +92,19 @@ const char *msg_name(uint16_t type)
 static void header_put(struct writer *w, const struct frame_header *h, uint64_t checksum)
 {
 	write_u16(w, h->type);
-	write_u16(w, h->flags);
+	write_u16(w, h->summed);
 	write_u32(w, h->channel);
 	write_u64(w, h->sequence);
 	write_u32(w, h->length);
 	write_u64(w, checksum);
+}
+
+/* What the checksum covers. Contents have digests of their own (END), so that they need none here. */
+static size_t summed(const struct frame_header *h)
+{
+	bool some = h->summed && h->summed < h->length && (h->type == MSG_DATA || h->type == MSG_DATA_ALSO);
+
+	return FRAME_HEADER_BYTES + (some ? (size_t)h->summed : h->length);
 }
 
 void frame_seal(uint8_t *buf, const struct frame_header *h)
@@ -105,7 +113,7 @@ void frame_seal(uint8_t *buf, const struct frame_header *h)
 
 	header_put(&w, h, 0);
 	w = writer_of(buf + CHECKSUM_AT, 8);
-	write_u64(&w, XXH3_64bits(buf, FRAME_HEADER_BYTES + (size_t)h->length));
+	write_u64(&w, XXH3_64bits(buf, summed(h)));
 }
 
 int frame_header_decode(struct frame_header *h, const uint8_t buf[FRAME_HEADER_BYTES])
@@ -113,7 +121,7 @@ int frame_header_decode(struct frame_header *h, const uint8_t buf[FRAME_HEADER_B
 	struct reader r = reader_of(buf, FRAME_HEADER_BYTES);
 
 	h->type = read_u16(&r);
-	h->flags = read_u16(&r);
+	h->summed = read_u16(&r);
 	h->channel = read_u32(&r);
 	h->sequence = read_u64(&r);
 	h->length = read_u32(&r);
@@ -126,7 +134,7 @@ bool frame_intact(uint8_t *buf, const struct frame_header *h)
 	uint64_t sum;
 
 	memset(buf + CHECKSUM_AT, 0, 8);
-	sum = XXH3_64bits(buf, FRAME_HEADER_BYTES + (size_t)h->length);
+	sum = XXH3_64bits(buf, summed(h));
 	struct writer w = writer_of(buf + CHECKSUM_AT, 8);
 	write_u64(&w, h->checksum);
 	return sum == h->checksum;

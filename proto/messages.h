@@ -42,7 +42,8 @@ enum msg_type {
 };
 
 struct frame_header {
-	uint16_t type, flags;
+	uint16_t type;
+	uint16_t summed; /* DATA, DATA_ALSO: not 0: so much of the payload, from its beginning, the checksum covers; else all */
 	uint32_t channel;
 	uint64_t sequence; /* 0: not sequenced (HELLO, RESUME, ACK, ERROR) */
 	uint32_t length;
@@ -78,7 +79,8 @@ struct frame_header {
 const char *msg_name(uint16_t type);
 struct slice slice_of(const char *s);
 
-/* Writes the header of a frame whose payload already stands at buf + FRAME_HEADER_BYTES; fills in the checksum. */
+/* Writes the header of a frame whose payload, or what is summed of it, already stands at buf + FRAME_HEADER_BYTES; fills in the
+ * checksum. */
 void frame_seal(uint8_t *buf, const struct frame_header *h);
 /* Decodes a header: 0, or -EPROTO when the length is over FRAME_PAYLOAD_MAX. */
 int frame_header_decode(struct frame_header *h, const uint8_t buf[FRAME_HEADER_BYTES]);

@@ -23,8 +23,9 @@
 struct frame {
 	struct frame *next;
 	uint64_t sequence;
-	size_t cap;   /* payload bytes that fit */
-	size_t bytes; /* header and payload */
+	size_t cap;		 /* payload bytes that fit */
+	size_t bytes;		 /* header and payload */
+	struct frame_tail *tail; /* the last of these; NULL: all are in buf */
 	uint8_t buf[];
 };
 
@@ -160,9 +161,22 @@ static void send_more(struct channel *c)
 		c->conn->ops->send(c->conn);
 }
 
+static size_t tail_bytes(const struct frame *f)
+{
+	return f->tail ? f->tail->bytes : 0;
+}
+
+static void drop_tail(struct frame *f)
+{
+	if (f->tail)
+		f->tail->release(f->tail);
+	f->tail = NULL;
+}
+
 static void frame_release(struct channel *c, struct frame *f)
 {
-	c->window.held_bytes -= f->cap + FRAME_OVERHEAD;
+	c->window.held_bytes -= f->cap + FRAME_OVERHEAD + tail_bytes(f);
+	drop_tail(f);
 	if (f->cap == POOL_CAP) {
 		f->next = c->window.pool;
 		c->window.pool = f;
@@ -186,16 +200,18 @@ static struct frame *frame_get(struct channel *c, size_t cap)
 	}
 	f = xmalloc(sizeof(*f) + FRAME_HEADER_BYTES + cap);
 	f->cap = cap;
+	f->tail = NULL;
 	c->window.held_bytes += cap + FRAME_OVERHEAD;
 	return f;
 }
 
-static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_t len)
+static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_t len, size_t summed)
 {
-	struct frame_header h = {.type = type, .channel = c->cfg.number, .length = (uint32_t)len};
+	struct frame_header h = {.type = type, .summed = (uint16_t)summed, .channel = c->cfg.number};
 
+	f->bytes = FRAME_HEADER_BYTES + len + tail_bytes(f);
+	h.length = (uint32_t)(f->bytes - FRAME_HEADER_BYTES);
 	h.sequence = f->sequence = type == MSG_ERROR ? 0 : ++c->out.next_sequence;
-	f->bytes = FRAME_HEADER_BYTES + len;
 	frame_seal(f->buf, &h);
 	__atomic_fetch_add(&c->bytes.unacked, f->bytes, __ATOMIC_RELAXED);
 	c->out.ready_bytes += f->bytes;
@@ -220,16 +236,36 @@ uint8_t *channel_begin(struct channel *c, size_t cap)
 	return c->out.begun->buf + FRAME_HEADER_BYTES;
 }
 
-void channel_commit(struct channel *c, uint16_t type, size_t len)
+/* What is not in it needs no room in it. */
+static struct frame *in_less_room(struct channel *c, struct frame *f, size_t len)
+{
+	struct frame *small = frame_get(c, len);
+
+	memcpy(small->buf + FRAME_HEADER_BYTES, f->buf + FRAME_HEADER_BYTES, len);
+	frame_release(c, f);
+	return small;
+}
+
+void channel_commit_data(struct channel *c, uint16_t type, size_t len, size_t summed, struct frame_tail *tail)
 {
 	struct frame *f = c->out.begun;
 
 	c->out.begun = NULL;
+	if (tail) {
+		f = in_less_room(c, f, len);
+		f->tail = tail;
+		c->window.held_bytes += tail->bytes;
+	}
 	if (!c->open) {
 		frame_release(c, f);
 		return;
 	}
-	frame_queue(c, f, type, len);
+	frame_queue(c, f, type, len, summed);
+}
+
+void channel_commit(struct channel *c, uint16_t type, size_t len)
+{
+	channel_commit_data(c, type, len, 0, NULL);
 }
 
 void channel_post(struct channel *c, uint16_t type, const void *payload, size_t len)
@@ -241,7 +277,7 @@ void channel_post(struct channel *c, uint16_t type, const void *payload, size_t 
 	f = frame_get(c, len);
 	if (len)
 		memcpy(f->buf + FRAME_HEADER_BYTES, payload, len);
-	frame_queue(c, f, type, len);
+	frame_queue(c, f, type, len, 0);
 }
 
 static void release_acked(struct channel *c)
@@ -269,11 +305,36 @@ static void seal_ack(struct channel *c)
 	c->ack.sent = c->ack.received;
 }
 
+/* What is left of these bytes once *skip of them are passed over: false, and *skip is less by them, if nothing is. */
+static bool is_left(struct iovec *piece, size_t *skip)
+{
+	size_t passed = MIN(*skip, piece->iov_len);
+
+	*skip -= passed;
+	piece->iov_base = (uint8_t *)piece->iov_base + passed;
+	piece->iov_len -= passed;
+	return piece->iov_len > 0;
+}
+
+/* The frame's pieces, but for its first `skip` bytes; returns how many of them found room. */
+static unsigned frame_pieces(struct frame *f, size_t skip, struct iovec *iov, unsigned max)
+{
+	unsigned n = 0, i;
+
+	iov[n] = (struct iovec){f->buf, f->bytes - tail_bytes(f)};
+	n += is_left(&iov[n], &skip);
+	for (i = 0; f->tail && i < f->tail->n && n < max; i++) {
+		iov[n] = f->tail->piece[i];
+		n += is_left(&iov[n], &skip);
+	}
+	return n;
+}
+
 unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes)
 {
 	struct frame *f = c->out.ready.head;
 	size_t skip = c->out.taken_of_head;
-	unsigned n = 0;
+	unsigned n = 0, end;
 
 	*bytes = 0;
 	/* a frame that has begun must end before an acknowledgement may go in between */
@@ -287,9 +348,8 @@ unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t 
 		*bytes += iov[n++].iov_len;
 	}
 	for (; f && n < max; f = f->next, skip = 0) {
-		iov[n].iov_base = f->buf + skip;
-		iov[n].iov_len = f->bytes - skip;
-		*bytes += iov[n++].iov_len;
+		for (end = n + frame_pieces(f, skip, iov + n, max - n); n < end; n++)
+			*bytes += iov[n].iov_len;
 		c->out.given = MAX(c->out.given, f->sequence);
 		if (c->cfg.pacer && *bytes >= PACE_BATCH)
 			break;
@@ -524,6 +584,7 @@ static void free_list(struct frame *f)
 
 	for (; f; f = next) {
 		next = f->next;
+		drop_tail(f);
 		free(f);
 	}
 }

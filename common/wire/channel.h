@@ -17,6 +17,8 @@
 #include "messages.h"
 #include "pacer.h"
 
+#include <sys/uio.h> /* struct iovec */
+
 struct channel;
 struct conn;
 
@@ -77,6 +79,17 @@ uint32_t channel_generation(const struct channel *c);
  * is called). Must be followed by channel_commit() before the next begin. */
 uint8_t *channel_begin(struct channel *c, size_t cap);
 void channel_commit(struct channel *c, uint16_t type, size_t len);
+/* The end of a payload that stays where it is: it is not touched until release() is called, once, from the channel's thread: when the
+ * peer has acknowledged the frame, or the channel is freed. */
+struct frame_tail {
+	void (*release)(struct frame_tail *t);
+	size_t bytes; /* of all pieces */
+	unsigned n;
+	struct iovec piece[];
+};
+/* The same of DATA or DATA_ALSO of whose payload len bytes stand in what channel_begin() gave, and the others in tail (NULL: there are
+ * none). The checksum covers the first `summed` bytes, ≤ len and ≤ UINT16_MAX; 0: everything, and there is no tail. */
+void channel_commit_data(struct channel *c, uint16_t type, size_t len, size_t summed, struct frame_tail *tail);
 /* Sends a small message whatever the window says: for control and marks. */
 void channel_post(struct channel *c, uint16_t type, const void *payload, size_t len);
 /* The same from a message struct, in a buffer on the stack of MSG_SMALL_MAX bytes. */

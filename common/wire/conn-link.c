@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define SEND_PIECES 17 /* an acknowledgement and frames */
+#define SEND_PIECES 33 /* an acknowledgement and frames, some in several */
 /* So soon a limit that was lifted is noticed. */
 #define PACE_MS_MAX 100
 /* So much is encrypted ahead of sending; with the frame that exceeds it less than PACER_BATCH_MAX. */

@@ -9,8 +9,6 @@
 
 #include "channel.h"
 
-#include <sys/uio.h> /* struct iovec */
-
 struct conn_ops {
 	/* The channel is set: bytes may be moved. Delivers nothing before the loop runs. */
 	void (*start)(struct conn *k);
@@ -34,7 +32,7 @@ struct conn {
 	struct channel *ch; /* set by channel_attach() */
 };
 
-/* What is to leave next, in up to max pieces (at least two) and *bytes in all; 0: nothing. A piece is a frame, or the rest of
+/* What is to leave next, in up to max pieces (at least two) and *bytes in all; 0: nothing. A piece is a frame, or a part of
  * one. They stay where they are until they are taken, whatever else is called. */
 unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes);
 /* The first n bytes of that: not to be given again on this connection. */

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "../lib/sockets.h"
+#include "../lib/tails.h"
 
 #define DEADLINE_MS 120000
 #define NUMBER	    7
@@ -73,7 +74,10 @@ static void fill(struct side *s)
 		for (i = 0; i < n; i++)
 			p[i] = byte_at(s->next, i);
 		s->next++;
-		channel_commit(s->ch, MSG_DATA, n);
+		if (s->next % 2 && n > 200)
+			channel_commit_data(s->ch, MSG_DATA, 100, 1 + s->next % 100, tail_of(p + 100, n - 100));
+		else
+			channel_commit(s->ch, MSG_DATA, n);
 	}
 }
 
@@ -809,7 +813,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	loop_free(loop);
-	return 0;
+	return tails; /* all are given back */
 }
 
 static int with_tls(void **state)

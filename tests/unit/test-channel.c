@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "../lib/sockets.h"
+#include "../lib/tails.h"
 
 #define DEADLINE_MS 120000 /* ends a hang; a loaded machine under tsan is slow */
 #define NUMBER	    7	   /* of the channel under test */
@@ -188,14 +189,18 @@ static void end_open(struct end *end, int fd, size_t window, struct pacer *pacer
 	end->ch = channel_over(loop, (struct link){.fd = fd, .tls = secured ? one_end() : NULL}, &cfg);
 }
 
-/* Sends one numbered frame of len bytes; false when the window is full. */
+/* Sends one numbered frame of len bytes, each second one with most of it elsewhere; false when the window is full. */
 static bool put(struct channel *c, uint32_t index, size_t len)
 {
 	uint8_t *p = channel_begin(c, len);
 
 	if (!p)
 		return false;
-	channel_commit(c, MSG_DATA, numbered(p, index, len));
+	numbered(p, index, len);
+	if (index % 2 && len > 200)
+		channel_commit_data(c, MSG_DATA, 100, 1 + index % 100, tail_of(p + 100, len - 100));
+	else
+		channel_commit(c, MSG_DATA, len);
 	return true;
 }
 
@@ -211,7 +216,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	loop_free(loop);
-	return 0;
+	return tails; /* all are given back */
 }
 
 /* ---- a peer made by hand ---- */

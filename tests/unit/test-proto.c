@@ -380,7 +380,7 @@ static void a_varint_of_more_than_64_bits_is_refused(void **state)
 static void a_sealed_frame_is_intact_and_carries_xxh3_over_all_of_it(void **state)
 {
 	uint8_t buf[FRAME_HEADER_BYTES + 100], copy[sizeof(buf)];
-	struct frame_header in = {.type = 0x8021, .flags = 0x0102, .channel = 7, .sequence = 0x1122334455667788, .length = 100};
+	struct frame_header in = {.type = 0x8021, .summed = 0x0102, .channel = 7, .sequence = 0x1122334455667788, .length = 100};
 	struct frame_header h;
 
 	(void)state;
@@ -389,7 +389,7 @@ static void a_sealed_frame_is_intact_and_carries_xxh3_over_all_of_it(void **stat
 	memcpy(copy, buf, sizeof(buf));
 	assert_int_equal(frame_header_decode(&h, buf), 0);
 	assert_int_equal(h.type, in.type);
-	assert_int_equal(h.flags, in.flags);
+	assert_int_equal(h.summed, in.summed);
 	assert_int_equal(h.channel, in.channel);
 	assert_true(h.sequence == in.sequence);
 	assert_int_equal(h.length, 100);
@@ -397,6 +397,39 @@ static void a_sealed_frame_is_intact_and_carries_xxh3_over_all_of_it(void **stat
 	assert_memory_equal(buf, copy, sizeof(buf));
 	memset(copy + FRAME_HEADER_BYTES - 8, 0, 8);
 	assert_true(h.checksum == XXH3_64bits(copy, sizeof(copy)));
+}
+
+static bool is_seen(uint8_t *buf, size_t at)
+{
+	struct frame_header h;
+	bool seen;
+
+	buf[at] ^= 0x10;
+	seen = frame_header_decode(&h, buf) || !frame_intact(buf, &h);
+	buf[at] ^= 0x10;
+	return seen;
+}
+
+/* Of DATA alone, and never less than its header; more than there is is everything. */
+static void a_checksum_covers_as_much_of_data_as_the_header_says(void **state)
+{
+	static const struct {
+		uint16_t type, summed;
+		size_t covered;
+	} cases[] = {{MSG_DATA, 1, 1},	     {MSG_DATA_ALSO, 99, 99}, {MSG_DATA, 100, 100}, {MSG_DATA, 101, 100},
+		     {MSG_DATA, 65535, 100}, {MSG_DATA, 0, 100},      {MSG_END, 7, 100},    {MSG_FILE_DATA, 7, 100}};
+	uint8_t buf[FRAME_HEADER_BYTES + 100];
+	size_t i, at;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct frame_header h = {.type = cases[i].type, .summed = cases[i].summed, .length = 100};
+
+		fill(buf, sizeof(buf));
+		frame_seal(buf, &h);
+		for (at = 0; at < sizeof(buf); at++)
+			assert_int_equal(is_seen(buf, at), at < FRAME_HEADER_BYTES + cases[i].covered);
+	}
 }
 
 static void every_single_changed_byte_of_a_frame_is_seen(void **state)
@@ -698,6 +731,7 @@ int main(void)
 		cmocka_unit_test(varints_of_all_widths_survive_a_round_trip),
 		cmocka_unit_test(a_varint_of_more_than_64_bits_is_refused),
 		cmocka_unit_test(a_sealed_frame_is_intact_and_carries_xxh3_over_all_of_it),
+		cmocka_unit_test(a_checksum_covers_as_much_of_data_as_the_header_says),
 		cmocka_unit_test(every_single_changed_byte_of_a_frame_is_seen),
 		cmocka_unit_test(a_header_with_an_absurd_length_is_refused),
 		cmocka_unit_test(runs_survive_a_round_trip),
