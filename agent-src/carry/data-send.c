@@ -11,6 +11,11 @@
 #include <string.h>
 
 #define RECHECK_PAGES 2048 /* some 2 ms: then the loop has its turn */
+/* Contents that are not compressed stay where they are while they are on their way, if that is in so few pieces and buffers, and so
+ * much of all channels at most: the others' buffers are for what is to come. */
+#define STAY_PIECES 8
+#define STAY_BUFS   2
+#define STAY_BYTES  (4 * MIB)
 
 struct sender {
 	struct send_shared *shared;
@@ -36,6 +41,7 @@ struct sender {
 	struct sums sums;
 	struct recheck_at rechecked;
 	uint64_t given_bytes; /* of content, to the channel */
+	size_t staying_bytes; /* in buffers of producers, and on their way */
 	bool window_was_full; /* since the last choice */
 	struct send_stats stats;
 };
@@ -187,23 +193,98 @@ static void drop_seeds(struct sender *s)
 	s->seed_count = 0;
 }
 
+/* ---- contents that stay where they are ---- */
+
+struct staying {
+	struct sender *sender;
+	struct shared_buf *buf[STAY_BUFS]; /* one reference each */
+	unsigned bufs;
+	struct frame_tail tail;
+};
+
+static void staying_release(struct frame_tail *t)
+{
+	struct staying *k = container_of(t, struct staying, tail);
+	unsigned i;
+
+	k->sender->staying_bytes -= t->bytes;
+	for (i = 0; i < k->bufs; i++)
+		shared_buf_unref(k->buf[i]);
+	free(k);
+}
+
+/* How many other buffers the batch's parts are in; more than STAY_BUFS where some are in none. */
+static unsigned count_bufs(const struct sender *s)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < s->batch.n; i++) {
+		if (!s->buf[i])
+			return STAY_BUFS + 1;
+		n += !i || s->buf[i] != s->buf[i - 1];
+	}
+	return n;
+}
+
+/* Contents have digests, by which the destination goes before it promises anything. A stream it has to read before. */
+static bool sums_head(const struct sender *s)
+{
+	return s->shared->sums_heads && !object_is_stream(s->batch.object);
+}
+
+static unsigned stay_pieces(const struct sender *s)
+{
+	bool may = sums_head(s) && s->batch.kind == SEND_DATA && count_bufs(s) <= STAY_BUFS &&
+		   s->staying_bytes + s->batch.bytes <= STAY_BYTES / s->shared->channels;
+
+	return may ? STAY_PIECES : 0;
+}
+
+/* Takes over the batch's buffers. */
+static struct frame_tail *stay(struct sender *s, const struct encoded *x)
+{
+	struct staying *k = xmalloc(sizeof(*k) + x->pieces * sizeof(struct iovec));
+	unsigned i;
+
+	k->sender = s;
+	k->bufs = 0;
+	k->tail.release = staying_release;
+	k->tail.bytes = x->body;
+	k->tail.n = x->pieces;
+	memcpy(k->tail.piece, x->piece, x->pieces * sizeof(struct iovec));
+	for (i = 0; i < s->batch.n; i++) {
+		if (i && s->buf[i] == k->buf[k->bufs - 1])
+			shared_buf_unref(s->buf[i]);
+		else
+			k->buf[k->bufs++] = s->buf[i];
+		s->buf[i] = NULL;
+	}
+	s->staying_bytes += x->body;
+	return &k->tail;
+}
+
+/* ---- a batch goes ---- */
+
 /* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
 static bool flush_batch(struct sender *s)
 {
 	struct batch *b = &s->batch;
+	struct encoded x;
 	uint8_t *p;
 	unsigned i;
-	size_t n, head;
+	size_t n, seeds;
 
 	if (!b->n)
 		return true;
 	p = channel_begin(s->ch, seeds_room(s) + batch_room(b));
 	if (!p)
 		return false;
-	head = put_seeds(s, p);
+	seeds = put_seeds(s, p);
 	if (b->kind == SEND_DATA)
 		choose_effort(s);
-	n = head + batch_encode(s->encode, b, p + head);
+	x = batch_encode(s->encode, b, stay_pieces(s), p + seeds);
+	x.head += seeds;
+	n = x.head + x.body;
 	s->given_bytes += n;
 	if (b->kind == SEND_KEPT)
 		add(&s->stats.kept_bytes[b->object], b->bytes);
@@ -211,7 +292,8 @@ static bool flush_batch(struct sender *s)
 		add(&s->stats.raw_bytes, b->bytes);
 	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
-	channel_commit(s->ch, head ? MSG_DATA_ALSO : MSG_DATA, n);
+	channel_commit_data(s->ch, seeds ? MSG_DATA_ALSO : MSG_DATA, x.pieces ? x.head : n, sums_head(s) ? x.head : 0,
+			    x.pieces ? stay(s, &x) : NULL);
 	drop_seeds(s);
 	for (i = 0; i < b->n; i++)
 		shared_buf_unref(s->buf[i]);

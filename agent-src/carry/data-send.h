@@ -53,6 +53,7 @@ struct send_shared {
 	void (*back)(void *ctx, unsigned channel);
 	void *ctx;
 	unsigned silence_ms; /* atomic; see channel_config */
+	bool sums_heads;     /* the destination takes frames whose checksum leaves out the contents; set before the first sender */
 };
 
 /* Before the first sender. */

@@ -20,6 +20,10 @@ struct encode {
 	enum codec_effort now;
 	bool sparing;	       /* what does not compress is not always tried */
 	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
+	/* of the batch at hand, once they are looked for; so many may stay where they are, and whether they do */
+	struct iovec piece[BATCH_PARTS];
+	unsigned pieces, stay_pieces;
+	bool stays;
 };
 
 struct encoder {
@@ -29,14 +33,41 @@ struct encoder {
 	size_t (*write)(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out);
 };
 
-static void gather(const struct batch *b, uint8_t *out)
+/* The stretches of memory that have the contents. */
+static void find_pieces(struct encode *en, const struct batch *b)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < b->n; i++) {
+		const struct send_part *part = &b->part[i];
+		struct iovec *last = &en->piece[n - !!n];
+
+		if (n && (const uint8_t *)last->iov_base + last->iov_len == part->data)
+			last->iov_len += part->bytes;
+		else
+			en->piece[n++] = (struct iovec){(void *)(uintptr_t)part->data, part->bytes};
+	}
+	en->pieces = n;
+}
+
+static void gather(const struct encode *en, uint8_t *out)
 {
 	unsigned i;
 
-	for (i = 0; i < b->n; i++) {
-		memcpy(out, b->part[i].data, b->part[i].bytes);
-		out += b->part[i].bytes;
+	for (i = 0; i < en->pieces; i++) {
+		memcpy(out, en->piece[i].iov_base, en->piece[i].iov_len);
+		out += en->piece[i].iov_len;
 	}
+}
+
+/* The contents in one piece. */
+static const uint8_t *in_one_piece(struct encode *en, const struct batch *b)
+{
+	find_pieces(en, b);
+	if (en->pieces == 1)
+		return en->piece[0].iov_base;
+	gather(en, en->scratch);
+	return en->scratch;
 }
 
 /* ---- each encoder ---- */
@@ -106,17 +137,19 @@ static size_t write_compressed(struct encode *en, enum data_codec codec, const s
 	if (codec_of_effort(en->now) != codec || b->bytes < TRY_BYTES || is_barren(en))
 		return NEXT;
 	cpu_stage_enter_for(CPU_COMPRESS, b->bytes);
-	gather(b, en->scratch);
-	n = codec_compress(en->codec, codec, en->scratch, b->bytes, out, b->bytes);
+	n = codec_compress(en->codec, codec, in_one_piece(en, b), b->bytes, out, b->bytes);
 	count_barren(en, n && n < b->bytes - b->bytes / BARREN_GAIN);
 	return n ? n : NEXT;
 }
 
 static size_t write_raw(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
 {
-	(void)en, (void)codec;
+	(void)codec;
 	cpu_stage_enter_for(CPU_SEND, b->bytes);
-	gather(b, out);
+	find_pieces(en, b);
+	en->stays = en->pieces <= en->stay_pieces;
+	if (!en->stays)
+		gather(en, out);
 	return b->bytes;
 }
 
@@ -198,13 +231,15 @@ static unsigned put_extents(struct writer *w, const struct batch *b)
 	return n;
 }
 
-size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out)
+struct encoded batch_encode(struct encode *en, const struct batch *b, unsigned stay_pieces, uint8_t *out)
 {
 	struct writer head = writer_of(out, HEAD_BYTES), extents = writer_of(out + HEAD_BYTES, b->n * EXTENT_BYTES);
 	const struct encoder *x = first_that_takes(encoders, b->kind, false);
 	unsigned count = put_extents(&extents, b);
 	size_t n;
 
+	en->stay_pieces = stay_pieces;
+	en->stays = false;
 	while ((n = x->write(en, x->codec, b, extents.p)) == NEXT)
 		x = first_that_takes(x + 1, b->kind, false);
 	write_u32(&head, b->object);
@@ -212,7 +247,10 @@ size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out)
 	write_u8(&head, 0);
 	write_u16(&head, (uint16_t)count);
 	write_u32(&head, (uint32_t)b->bytes);
-	return HEAD_BYTES + writer_len(&extents) + n;
+	return (struct encoded){.head = HEAD_BYTES + writer_len(&extents),
+				.body = n,
+				.piece = en->piece,
+				.pieces = en->stays ? en->pieces : 0};
 }
 
 /* ---- life ---- */

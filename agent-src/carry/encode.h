@@ -12,6 +12,8 @@
 #include "codec.h"
 #include "object.h"
 
+#include <sys/uio.h> /* struct iovec */
+
 #define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
 
 enum send_kind {
@@ -53,8 +55,15 @@ void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const stru
 void batch_clear(struct batch *b);
 /* The most bytes that its DATA message has. */
 size_t batch_room(const struct batch *b);
-/* Writes the DATA message of a batch that is not empty to out (batch_room() bytes), and returns its length. The thread stays in the
- * stage (cpu-stage.h) of what that took. */
-size_t batch_encode(struct encode *en, const struct batch *b, uint8_t *out);
+/* A DATA message: bytes before its contents, and bytes of these, as they are encoded. */
+struct encoded {
+	size_t head, body;
+	/* where the contents stay, as they are, and were not written; the encode's until the next batch. 0: they were */
+	const struct iovec *piece;
+	unsigned pieces;
+};
+/* Writes the DATA message of a batch that is not empty to out (batch_room() bytes). Contents that travel as they are and stand in
+ * up to stay_pieces stretches of memory stay there. The thread stays in the stage (cpu-stage.h) of what that took. */
+struct encoded batch_encode(struct encode *en, const struct batch *b, unsigned stay_pieces, uint8_t *out);
 
 #endif

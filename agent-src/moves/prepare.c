@@ -103,6 +103,7 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 	if ((unsigned)channels < t->data.streams + (t->data.streams && !t->disks.count ? 0 : 1))
 		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", (unsigned)channels);
 	t->data.channels = (unsigned)channels;
+	t->data.shared.sums_heads = json_is_true(json_object_get(ready, "sums_heads"));
 	r = data_plane_connect(&t->data, &t->dest, (unsigned)port, &t->blackout.round_trip_ms, e);
 	if (r)
 		return r;

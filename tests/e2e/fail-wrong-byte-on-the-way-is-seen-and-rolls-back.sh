@@ -1,5 +1,5 @@
 #!/bin/bash
-# One bit flipped on the way, in disk contents, in memory contents or in a message either way: never placed, rolled back.
+# One bit flipped on the way, in disk contents, in memory contents or in a message either way: the guest never runs from it, rolled back.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 spoilt() { # FAULT REASON [OPTION...]
@@ -12,9 +12,10 @@ spoilt() { # FAULT REASON [OPTION...]
 	assert_at_source
 }
 
+CONTENTS='damaged\|checksum\|the digest of .* does not match\|bytes of codec' # unpacked to something else, or not at all
 guest_a
-spoilt data:up:20:flip 'damaged\|checksum'
-spoilt data:up:250:flip 'damaged\|checksum'
+spoilt data:up:20:flip "$CONTENTS"
+spoilt data:up:250:flip "$CONTENTS"
 spoilt control:down:5:flip 'damaged\|checksum'
 spoilt control:up:5:flip 'damaged\|checksum'
 assert_next_move_succeeds

@@ -48,7 +48,7 @@ static struct {
 	int fd;
 	struct page_table table[BLOCKS];
 	uint64_t sequence;
-	sem_t lost;
+	sem_t lost, given_back;
 	unsigned lost_times; /* atomic */
 	int held;	     /* references to area that are not given back; atomic, the test's own included */
 } w;
@@ -289,6 +289,7 @@ static void give_back(struct shared_buf *b)
 {
 	__atomic_fetch_sub(&w.held, 1, __ATOMIC_RELEASE);
 	free(b);
+	sem_post(&w.given_back);
 }
 
 static void put(enum send_kind kind, uint32_t object, uint32_t number, const struct send_part *part, unsigned n)
@@ -390,19 +391,19 @@ static void lost(void *ctx, unsigned channel, const struct err *why)
 	sem_post(&w.lost);
 }
 
-static void wait_for_loss(void)
+static void wait_for(sem_t *sem)
 {
 	struct timespec until;
 	int r;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 60;
-	while ((r = sem_timedwait(&w.lost, &until)) && errno == EINTR)
+	while ((r = sem_timedwait(sem, &until)) && errno == EINTR)
 		;
 	assert_int_equal(r, 0);
 }
 
-static void begin(enum codec_mode mode)
+static void begin(enum codec_mode mode, bool sums_heads)
 {
 	struct timeval patience = {.tv_sec = 60};
 	struct err e;
@@ -418,10 +419,12 @@ static void begin(enum codec_mode mode)
 	for (i = 0; i < BLOCKS; i++)
 		w.table[i] = (struct page_table){BLOCK_PAGES, xcalloc(BLOCK_PAGES, sizeof(struct hash128))};
 	sem_init(&w.lost, 0, 0);
+	sem_init(&w.given_back, 0, 0);
 	w.shared.codec = m.mode = mode;
 	m.codec = codec_new();
 	w.shared.channels = 1;
 	w.shared.window_bytes = WINDOW;
+	w.shared.sums_heads = sums_heads;
 	w.shared.lost = lost;
 	w.shared.ram = w.table;
 	w.shared.ram_blocks = BLOCKS;
@@ -549,11 +552,11 @@ static void tiny_streams(void)
 	}
 }
 
-static void everything(enum codec_mode mode)
+static void everything(enum codec_mode mode, bool sums_heads)
 {
 	uint32_t i;
 
-	begin(mode);
+	begin(mode, sums_heads);
 	plug();
 	streams();
 	tiny_streams();
@@ -579,19 +582,82 @@ static void everything(enum codec_mode mode)
 static void what_is_sent_uncompressed_is_as_it_always_was(void **state)
 {
 	(void)state;
-	everything(CODEC_MODE_NONE);
+	everything(CODEC_MODE_NONE, false);
+	everything(CODEC_MODE_NONE, true);
 }
 
 static void what_is_sent_with_lz4_is_as_it_always_was(void **state)
 {
 	(void)state;
-	everything(CODEC_MODE_LZ4);
+	everything(CODEC_MODE_LZ4, false);
+	everything(CODEC_MODE_LZ4, true);
 }
 
 static void what_is_sent_with_zstd_is_as_it_always_was(void **state)
 {
 	(void)state;
-	everything(CODEC_MODE_ZSTD);
+	everything(CODEC_MODE_ZSTD, false);
+	everything(CODEC_MODE_ZSTD, true);
+}
+
+/* ---- contents that stay where they are ---- */
+
+/* How much of the next frame, which is DATA of so many bytes, its checksum covers. */
+static size_t summed_of_next(size_t bytes)
+{
+	uint8_t head[FRAME_HEADER_BYTES];
+	struct frame_header h;
+	uint8_t *payload;
+
+	take(head, sizeof(head));
+	assert_int_equal(frame_header_decode(&h, head), 0);
+	assert_int_equal(h.type, MSG_DATA);
+	assert_true(h.length > bytes && h.length < bytes + 4096);
+	payload = xmalloc(h.length);
+	take(payload, h.length);
+	free(payload);
+	w.sequence++;
+	return h.summed;
+}
+
+static void what_goes_as_it_is_is_held_until_it_is_acknowledged(void **state)
+{
+	struct send_part one = {0, area + NOISE * MIB, DATA_RAW_MAX};
+
+	(void)state;
+	begin(CODEC_MODE_NONE, true);
+	put(SEND_DATA, DISK, 0, &one, 1);
+	assert_int_equal(summed_of_next(DATA_RAW_MAX), 12 + 12); /* the head and one extent */
+	assert_int_equal(__atomic_load_n(&w.held, __ATOMIC_ACQUIRE), 1);
+	acknowledge();
+	wait_for(&w.given_back);
+	assert_int_equal(__atomic_load_n(&w.held, __ATOMIC_ACQUIRE), 0);
+	m.frames = 0;
+	end();
+}
+
+/* Nothing else tells QEMU's stream from another before it is read. */
+static void a_stream_is_covered_by_checksums_whole_and_not_held(void **state)
+{
+	(void)state;
+	begin(CODEC_MODE_NONE, true);
+	put(SEND_DATA, STREAM, 0, &(struct send_part){.data = area + NOISE * MIB, .bytes = 100000}, 1);
+	assert_int_equal(summed_of_next(100000), 0);
+	wait_for(&w.given_back);
+	m.frames = 0;
+	end();
+}
+
+static void what_is_held_is_given_back_when_the_channel_ends(void **state)
+{
+	struct send_part one = {0, area + NOISE * MIB, DATA_RAW_MAX};
+
+	(void)state;
+	begin(CODEC_MODE_NONE, true);
+	put(SEND_DATA, DISK, 0, &one, 1);
+	summed_of_next(DATA_RAW_MAX);
+	m.frames = 0;
+	end(); /* it counts */
 }
 
 /* ---- what QEMU left out ---- */
@@ -640,7 +706,7 @@ static void what_qemu_left_out_is_found_and_sent(void **state)
 	uint8_t *memory;
 
 	(void)state;
-	begin(CODEC_MODE_NONE);
+	begin(CODEC_MODE_NONE, true);
 	memory = guest_memory(false);
 	plug();
 	pages(RAM, 0, 1, 150, TEXT * MIB);
@@ -675,7 +741,7 @@ static void memory_that_is_quite_another_is_not_the_guest_s(void **state)
 	uint8_t *memory;
 
 	(void)state;
-	begin(CODEC_MODE_NONE);
+	begin(CODEC_MODE_NONE, true);
 	memory = guest_memory(true);
 	plug();
 	for (b = 0; b < BLOCKS; b++) {
@@ -688,7 +754,7 @@ static void memory_that_is_quite_another_is_not_the_guest_s(void **state)
 			model_missed(RAM + b, i, MEMORY_PIECE_PAGES, memory + ((size_t)b * BLOCK_PAGES + i) * PAGE_BYTES);
 	acknowledge();
 	take_all(1);
-	wait_for_loss();
+	wait_for(&w.lost);
 	sender_stop(w.s);
 	close(w.fd);
 	recheck_free(w.shared.recheck);
@@ -701,6 +767,9 @@ int main(void)
 		cmocka_unit_test(what_is_sent_uncompressed_is_as_it_always_was),
 		cmocka_unit_test(what_is_sent_with_lz4_is_as_it_always_was),
 		cmocka_unit_test(what_is_sent_with_zstd_is_as_it_always_was),
+		cmocka_unit_test(what_goes_as_it_is_is_held_until_it_is_acknowledged),
+		cmocka_unit_test(a_stream_is_covered_by_checksums_whole_and_not_held),
+		cmocka_unit_test(what_is_held_is_given_back_when_the_channel_ends),
 		cmocka_unit_test(what_qemu_left_out_is_found_and_sent),
 		cmocka_unit_test(memory_that_is_quite_another_is_not_the_guest_s),
 	};

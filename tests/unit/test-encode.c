@@ -31,12 +31,15 @@ static void paint(void)
 static enum data_codec goes_as(struct encode *en, enum send_kind kind, const uint8_t *data, uint32_t bytes)
 {
 	static struct batch b;
+	struct encoded x;
 	struct msg_data m;
 	size_t n, body;
 
 	batch_clear(&b);
 	batch_add(&b, kind, OBJECT_DISK_BASE, &(struct send_part){4096, data, bytes});
-	n = batch_encode(en, &b, out);
+	x = batch_encode(en, &b, 0, out);
+	assert_int_equal(x.pieces, 0);
+	n = x.head + x.body;
 	assert_true(n <= batch_room(&b));
 	assert_int_equal(msg_data_decode(&m, out, n), 0);
 	assert_int_equal(m.extents, 1);
@@ -133,6 +136,65 @@ static void what_does_not_compress_is_tried_less_and_less_if_the_codec_is_ours_t
 	encode_free(chosen);
 }
 
+/* Pages of a batch that lie like this in memory, in units of a page. */
+static struct encoded pages_at(struct encode *en, const uint8_t *memory, const unsigned *at, unsigned n, unsigned stay_pieces)
+{
+	static struct batch b;
+	unsigned i;
+
+	batch_clear(&b);
+	for (i = 0; i < n; i++)
+		batch_add(&b, SEND_DATA, OBJECT_RAM_BASE,
+			  &(struct send_part){(uint64_t)i * PAGE_BYTES, memory + (size_t)at[i] * PAGE_BYTES, PAGE_BYTES});
+	return batch_encode(en, &b, stay_pieces, out);
+}
+
+static void contents_that_go_as_they_are_stay_where_they_are_if_that_is_in_few_pieces(void **state)
+{
+	static const unsigned at[] = {2, 3, 4, 9, 5, 6}; /* three pieces */
+	struct encode *en = encode_new(CODEC_MODE_NONE);
+	struct encoded x = pages_at(en, noise, at, 6, 3);
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(x.pieces, 3);
+	assert_int_equal(x.body, 6 * PAGE_BYTES);
+	assert_ptr_equal(x.piece[0].iov_base, noise + 2 * PAGE_BYTES);
+	assert_int_equal(x.piece[0].iov_len, 3 * PAGE_BYTES);
+	assert_ptr_equal(x.piece[1].iov_base, noise + 9 * PAGE_BYTES);
+	assert_ptr_equal(x.piece[2].iov_base, noise + 5 * PAGE_BYTES);
+	memset(out, 0, sizeof(out));
+	x = pages_at(en, noise, at, 6, 2);
+	assert_int_equal(x.pieces, 0);
+	assert_int_equal(x.body, 6 * PAGE_BYTES);
+	for (i = 0; i < 6; i++)
+		assert_memory_equal(out + x.head + i * PAGE_BYTES, noise + at[i] * PAGE_BYTES, PAGE_BYTES);
+	encode_free(en);
+}
+
+static void what_is_compressed_is_written_wherever_it_lay(void **state)
+{
+	static const unsigned at[2][4] = {{0, 1, 2, 3}, {3, 0, 2, 1}};
+	struct encode *en = encode_new(CODEC_MODE_LZ4);
+	struct codec *codec = codec_new();
+	uint8_t back[4 * PAGE_BYTES];
+	struct encoded x;
+	struct err e;
+	unsigned i, j;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		x = pages_at(en, text, at[i], 4, 8);
+		assert_int_equal(x.pieces, 0);
+		assert_true(x.body && x.body < sizeof(back));
+		assert_int_equal(codec_decompress(codec, CODEC_LZ4, (struct slice){out + x.head, x.body}, back, sizeof(back), &e), 0);
+		for (j = 0; j < 4; j++)
+			assert_memory_equal(back + j * PAGE_BYTES, text + at[i][j] * PAGE_BYTES, PAGE_BYTES);
+	}
+	codec_free(codec);
+	encode_free(en);
+}
+
 static void a_batch_is_of_one_object_one_kind_and_what_one_data_takes(void **state)
 {
 	struct send_part page = {0, text, PAGE_BYTES}, none = {0, NULL, PAGE_BYTES}, most = {0, text, DATA_RAW_MAX};
@@ -168,6 +230,8 @@ int main(void)
 		cmocka_unit_test(what_is_as_it_was_is_not_sent),
 		cmocka_unit_test(contents_go_with_the_codec_of_the_mode_until_another_is_named),
 		cmocka_unit_test(what_does_not_compress_is_tried_less_and_less_if_the_codec_is_ours_to_choose),
+		cmocka_unit_test(contents_that_go_as_they_are_stay_where_they_are_if_that_is_in_few_pieces),
+		cmocka_unit_test(what_is_compressed_is_written_wherever_it_lay),
 		cmocka_unit_test(a_batch_is_of_one_object_one_kind_and_what_one_data_takes),
 	};
 
