@@ -16,6 +16,7 @@ int copy_enter(void *ctx, struct err *e)
 	json_object_set_new(ready, "channels", json_integer(t->data.channels));
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "sums_heads", json_true());
+	json_object_set_new(ready, "journal_ms", json_real(journal_write_ms(t->a.journal)));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }

@@ -5,7 +5,7 @@
 #define PASSES_WITHOUT_GAIN 6
 #define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
 #define GAIN		    0.95   /* less than this of the best so far counts as better */
-#define FIXED_MS	    25.0   /* stop, last disk round, device state, load, cont: measured 15 to 40 */
+#define FIXED_MS	    16.0   /* stop, last disk round, device state, load, cont: measured 12 to 40 */
 #define ROUND_TRIPS	    3	   /* measured as 3.0 at 50, 100 and 200 ms */
 #define LEFT_SHARE	    0.25   /* of the limit, that what is left may take where the rest takes nearly all of it, or more */
 #define LITTLE_MS	    4.0
@@ -16,9 +16,9 @@ void converge_init(struct converge *c, double max_downtime_ms)
 	*c = (struct converge){.max_downtime_ms = max_downtime_ms, .limit_ms = max_downtime_ms, .best_ms = -1};
 }
 
-double converge_fixed_ms(double round_trip_ms)
+double converge_fixed_ms(double round_trip_ms, double journals_ms)
 {
-	return FIXED_MS + ROUND_TRIPS * round_trip_ms;
+	return FIXED_MS + ROUND_TRIPS * round_trip_ms + journals_ms;
 }
 
 static double to_carry_ms(const struct converge_sample *s)
@@ -44,7 +44,7 @@ static bool worth_waiting(struct converge *c, const struct converge_sample *s, d
 
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
 {
-	double left_ms = to_carry_ms(s), fixed_ms = converge_fixed_ms(s->round_trip_ms);
+	double left_ms = to_carry_ms(s), fixed_ms = converge_fixed_ms(s->round_trip_ms, s->journals_ms);
 
 	c->predicted_ms = fixed_ms + left_ms;
 	c->limit_ms = MAX(c->max_downtime_ms, fixed_ms + LEFT_SHARE * c->max_downtime_ms); /* no waiting makes it shorter */

@@ -18,6 +18,7 @@ struct converge_sample {
 	double dirty_bps;	      /* what the guest writes to memory */
 	double now_ms;		      /* any clock */
 	double round_trip_ms;	      /* to the destination agent */
+	double journals_ms;	      /* what must come to stable storage, at either host, while the guest stands */
 };
 
 /* A guest that writes less than so much of what is carried is calm: what is left soon will be little. */
@@ -42,6 +43,6 @@ struct converge {
 void converge_init(struct converge *c, double max_downtime_ms);
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s);
 /* The part of a blackout that does not depend on how much is left. */
-double converge_fixed_ms(double round_trip_ms);
+double converge_fixed_ms(double round_trip_ms, double journals_ms);
 
 #endif

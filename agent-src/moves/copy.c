@@ -217,7 +217,8 @@ static int decide(struct transfer *t, struct err *e)
 				    .rate_bps = t->pace.best_rate,
 				    .dirty_bps = t->ram.dirty_per_s,
 				    .now_ms = (double)now_ns() / 1e6,
-				    .round_trip_ms = t->blackout.round_trip_ms};
+				    .round_trip_ms = t->blackout.round_trip_ms,
+				    .journals_ms = t->blackout.journals_ms};
 	enum converge_verdict verdict;
 
 	if (t->outage.missing) { /* now it would stand still for as long as that lasts */

@@ -315,7 +315,7 @@ static double live_downtime_ms(const struct transfer *t, const struct model_inpu
 {
 	double last_s = is_carried_faster(in, r) ? LAST_PASS_S : SAMPLE_S;
 
-	return converge_fixed_ms(round_trip_ms) + ram_recheck_ms(&t->ram) + in->dirty_bps * last_s / r->ram_bps * 1000;
+	return converge_fixed_ms(round_trip_ms, 0) + ram_recheck_ms(&t->ram) + in->dirty_bps * last_s / r->ram_bps * 1000;
 }
 
 static bool converges(const struct transfer *t, const struct model_input *in, const struct model_result *r, double downtime_ms)

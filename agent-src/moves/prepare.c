@@ -20,7 +20,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define MONITOR_MS 3000
+#define MONITOR_MS     3000
+#define JOURNAL_MS_MAX 1000.0 /* a peer that says more is not believed */
 
 /* ---- preparing ---- */
 
@@ -85,6 +86,14 @@ int prepare_enter(void *ctx, struct err *e)
 
 /* ---- COPY_READY ---- */
 
+/* COMMITTED here, PREPARED and START there, as records were written so far. */
+static double journals_ms(const struct transfer *t, const json_t *ready)
+{
+	double there = json_number_value(json_object_get(ready, "journal_ms"));
+
+	return journal_write_ms(t->a.journal) + (there > 0 && there < JOURNAL_MS_MAX ? 2 * there : 0);
+}
+
 static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 {
 	json_int_t port = json_integer_value(json_object_get(ready, "data_port"));
@@ -98,6 +107,7 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 	r = parts_ready(&t->parts, ready, e);
 	if (r)
 		return r;
+	t->blackout.journals_ms = journals_ms(t, ready);
 	t->peer.has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
 	t->peer.pid = pid > 0 && pid <= INT_MAX ? (int)pid : 0;
 	if ((unsigned)channels < t->data.streams + (t->data.streams && !t->disks.count ? 0 : 1))

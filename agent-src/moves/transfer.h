@@ -61,6 +61,7 @@ struct blackout {
 	uint64_t stop_ns, prepared_ns, started_ns;
 	uint64_t noted_ns; /* so long it waited for our journal */
 	double predicted_ms, round_trip_ms;
+	double journals_ms;	  /* what both journals must write meanwhile */
 	uint64_t moved, moved_ns; /* when it last got further (data_plane_moved) */
 	bool told;		  /* that it has not, for a while */
 };

@@ -65,8 +65,11 @@ int journal_file_read(int fd, const char *path, uint8_t **out, size_t *size, str
 
 static int write_at_end(struct journal_file *f, const uint8_t *buf, size_t len, struct err *e)
 {
+	uint64_t begun = now_ns();
 	int r = pwrite_all(f->fd, buf, len, f->end);
 
+	f->write_ns += now_ns() - begun;
+	f->writes++;
 	if (!r)
 		return 0;
 	f->broken = true;

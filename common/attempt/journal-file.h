@@ -20,10 +20,11 @@
 struct journal_file {
 	int fd;
 	char *path;
-	off_t end;	 /* where the next bytes go */
-	off_t allocated; /* bytes of the file */
-	bool broken;	 /* a write failed: what is on disk is not known */
-	bool refused;	 /* but of that write certainly nothing */
+	off_t end;		   /* where the next bytes go */
+	off_t allocated;	   /* bytes of the file */
+	bool broken;		   /* a write failed: what is on disk is not known */
+	bool refused;		   /* but of that write certainly nothing */
+	uint64_t writes, write_ns; /* at the end: how many, and how long they took together */
 };
 
 /* Under another name, until journal_file_publish. Whatever is returned, f is to be closed. */

@@ -387,6 +387,11 @@ enum handoff_state journal_last_state(const struct journal *j)
 	return j->state;
 }
 
+double journal_write_ms(const struct journal *j)
+{
+	return j->file.writes ? (double)j->file.write_ns / 1e6 / (double)j->file.writes : 0;
+}
+
 const uint8_t *journal_attempt_id(const struct journal *j)
 {
 	return j->attempt_id;

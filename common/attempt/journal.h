@@ -65,6 +65,8 @@ int journal_disown(struct journal *j, const char *kind, json_t *detail, struct e
 int journal_note(struct journal *j, const char *kind, json_t *detail, struct err *e);
 
 enum handoff_state journal_last_state(const struct journal *j);
+/* How long a record takes to come to stable storage, in ms, as those have that were written; 0: none was. */
+double journal_write_ms(const struct journal *j);
 const uint8_t *journal_attempt_id(const struct journal *j);
 const char *journal_path(const struct journal *j);
 const json_t *journal_begin(const struct journal *j); /* borrowed */

@@ -1,7 +1,7 @@
 /*
  * error-shim.c: a file system with faults under the agents, by LD_PRELOAD (build/VARIANT/shared). ERRORS="CALL NTH WHAT PART" in the environment: from the
  * NTH CALL (create, write, sync, rename, slow) on of a file whose path has PART in it, and as long as the file named by ERRORS_WHILE is there, WHAT happens: an
- * error by its number, or for a write 0, half of it (and then that of the rest, as a disk does that is nearly full: ENOSPC), or for slow a sync takes so
+ * error by its number, or for a write 0, half of it (and then that of the rest, as a disk does that is nearly full: ENOSPC), or for slow a sync, and a write that is one (O_DSYNC), takes so
  * many ms more. The first time the call is
  * appended to the file named by ERRORS_SEEN. Other programs that they start go on as if it were not there. It does not see io_uring, which is off.
  */
@@ -114,10 +114,18 @@ ssize_t write(int fd, const void *p, size_t n)
 	return strikes_fd("write", fd) && fails(n, &n) < 0 ? -1 : real(fd, p, n);
 }
 
+static void dawdle(int fd)
+{
+	if (strikes_fd("slow", fd))
+		usleep((useconds_t)what * 1000);
+}
+
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
 	REAL("pwrite", ssize_t, int, const void *, size_t, off_t);
 
+	if (wanted[0] && fcntl(fd, F_GETFL) & O_DSYNC)
+		dawdle(fd);
 	return strikes_fd("write", fd) && fails(n, &n) < 0 ? -1 : real(fd, p, n, at);
 }
 
@@ -140,12 +148,6 @@ ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t
 	REAL("copy_file_range", ssize_t, int, off64_t *, int, off64_t *, size_t, unsigned);
 
 	return strikes_fd("write", out) ? fails(0, NULL) : real(in, in_at, out, out_at, n, flags);
-}
-
-static void dawdle(int fd)
-{
-	if (strikes_fd("slow", fd))
-		usleep((useconds_t)what * 1000);
 }
 
 int fsync(int fd)

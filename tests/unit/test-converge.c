@@ -40,8 +40,9 @@ static void predicts_what_is_left_over_the_rate_plus_the_fixed_part(void **state
 	(void)state;
 	converge_init(&c, 300);
 	at(&c, 2, 10 * MB, 5 * MB);
-	assert_float_equal(c.predicted_ms, 150 + converge_fixed_ms(1), 0.001);
-	assert_true(converge_fixed_ms(10) > converge_fixed_ms(1));
+	assert_float_equal(c.predicted_ms, 150 + converge_fixed_ms(1, 0), 0.001);
+	assert_true(converge_fixed_ms(10, 0) > converge_fixed_ms(1, 0));
+	assert_float_equal(converge_fixed_ms(1, 30), converge_fixed_ms(1, 0) + 30, 0.001);
 }
 
 /* It has been read and packed, but has to get there. */
@@ -60,7 +61,7 @@ static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
 	(void)state;
 	converge_init(&c, 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	assert_float_equal(c.predicted_ms, 10 + 399 + converge_fixed_ms(1), 0.001);
+	assert_float_equal(c.predicted_ms, 10 + 399 + converge_fixed_ms(1, 0), 0.001);
 	s.wire_left = MB / 10;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 }
@@ -142,9 +143,9 @@ static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 
 	(void)state;
 	converge_init(&c, 300);
-	assert_true(converge_fixed_ms(s.round_trip_ms) > 300);
+	assert_true(converge_fixed_ms(s.round_trip_ms, 0) > 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	assert_float_equal(c.limit_ms, converge_fixed_ms(100) + 75, 0.001);
+	assert_float_equal(c.limit_ms, converge_fixed_ms(100, 0) + 75, 0.001);
 	s.ram_left = 7 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	s.wire_bps = 10.0 * MB; /* and what is always on its way over such a distance is not left */
@@ -152,7 +153,7 @@ static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	s.wire_left = 0;
 	s.round_trip_ms = 1; /* here what was said goes */
-	s.ram_left = 28 * MB;
+	s.ram_left = 29 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
 	assert_float_equal(c.limit_ms, 300, 0.001);
 }
