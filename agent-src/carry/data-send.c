@@ -17,6 +17,19 @@
 #define STAY_BUFS   2
 #define STAY_BYTES  (4 * MIB)
 
+/* What other threads, and itself, have it do. */
+struct sender_tasks {
+	struct task stop, outlive, cut, again;
+};
+
+/* For whom it waits, if it does. */
+struct sender_wait {
+	bool blocked; /* the window is full, */
+	uint64_t since_ns;
+	bool later;    /* or it goes on by itself: `again` */
+	bool was_full; /* the window, since the last choice of a codec */
+};
+
 struct sender {
 	struct send_shared *shared;
 	unsigned number;
@@ -25,7 +38,8 @@ struct sender {
 	pthread_t thread;
 	struct queue in;
 	struct queue links; /* struct next_link */
-	struct task stop, outlive, cut, again;
+	struct sender_tasks task;
+	struct sender_wait wait;
 	bool outlives; /* atomic */
 	struct err why_cut;
 	struct encode *encode;
@@ -35,14 +49,10 @@ struct sender {
 	unsigned seed_count;
 	struct send_item *cur; /* taken, not yet wholly encoded */
 	unsigned cur_at;
-	bool blocked; /* the window is full */
-	bool later;   /* it goes on by itself: `again` */
-	uint64_t blocked_at;
 	struct sums sums;
 	struct recheck_at rechecked;
 	uint64_t given_bytes; /* of content, to the channel */
 	size_t staying_bytes; /* in buffers of producers, and on their way */
-	bool window_was_full; /* since the last choice */
 	struct send_stats stats;
 };
 
@@ -111,12 +121,12 @@ static void choose_effort(struct sender *s)
 				       .given_bytes = s->given_bytes,
 				       .backlog_bytes = b.bytes,
 				       .window_bytes = s->shared->window_bytes,
-				       .window_was_full = s->window_was_full,
+				       .window_was_full = s->wait.was_full,
 				       .peer_is_slow = b.peer_is_slow,
 				       .network_is_idle = b.network_is_idle};
 	now = codec_choice_step(&s->shared->choice, &sample);
 	pthread_mutex_unlock(&s->shared->choosing);
-	s->window_was_full = false;
+	s->wait.was_full = false;
 	if (now != before)
 		use_effort(s, now);
 }
@@ -381,8 +391,8 @@ static bool recheck(struct sender *s)
 		if (!flush_batch(s))
 			return false;
 	}
-	s->later = true;
-	loop_post(s->loop, &s->again);
+	s->wait.later = true;
+	loop_post(s->loop, &s->task.again);
 	return false;
 }
 
@@ -526,13 +536,13 @@ static void pump(struct sender *s)
 {
 	enum cpu_stage before;
 
-	if (s->blocked || !channel_open(s->ch))
+	if (s->wait.blocked || !channel_open(s->ch))
 		return;
 	before = cpu_stage_enter(CPU_HASH);
-	s->later = false;
-	if (!take_all(s) && !s->later) {
-		s->blocked = true;
-		s->blocked_at = now_ns();
+	s->wait.later = false;
+	if (!take_all(s) && !s->wait.later) {
+		s->wait.blocked = true;
+		s->wait.since_ns = now_ns();
 	}
 	cpu_stage_enter(before);
 }
@@ -544,19 +554,19 @@ static void on_ready(struct queue *q)
 
 static void on_again(struct task *t)
 {
-	pump(container_of(t, struct sender, again));
+	pump(container_of(t, struct sender, task.again));
 }
 
 static void on_writable(void *ctx, struct channel *c)
 {
 	struct sender *s = ctx;
-	uint64_t ns = now_ns() - s->blocked_at;
+	uint64_t ns = now_ns() - s->wait.since_ns;
 
 	(void)c;
-	if (!s->blocked)
+	if (!s->wait.blocked)
 		return;
-	s->blocked = false;
-	s->window_was_full = true;
+	s->wait.blocked = false;
+	s->wait.was_full = true;
 	add(&s->stats.waited_ns, ns);
 	pump(s);
 }
@@ -584,12 +594,12 @@ static void on_lost(void *ctx, struct channel *c, const struct err *why)
 
 	(void)c;
 	s->why_cut = *why;
-	loop_post(s->loop, &s->cut);
+	loop_post(s->loop, &s->task.cut);
 }
 
 static void on_cut(struct task *t)
 {
-	struct sender *s = container_of(t, struct sender, cut);
+	struct sender *s = container_of(t, struct sender, task.cut);
 	uint64_t received;
 	struct err e;
 
@@ -621,7 +631,7 @@ void sender_resume(struct sender *s, struct link link, uint32_t generation, uint
 
 static void on_outlive(struct task *t)
 {
-	struct sender *s = container_of(t, struct sender, outlive);
+	struct sender *s = container_of(t, struct sender, task.outlive);
 
 	channel_outlive(s->ch, __atomic_load_n(&s->outlives, __ATOMIC_RELAXED));
 }
@@ -629,14 +639,14 @@ static void on_outlive(struct task *t)
 void sender_outlive(struct sender *s, bool yes)
 {
 	__atomic_store_n(&s->outlives, yes, __ATOMIC_RELAXED);
-	loop_post(s->loop, &s->outlive);
+	loop_post(s->loop, &s->task.outlive);
 }
 
 /* ---- life ---- */
 
 static void on_stop(struct task *t)
 {
-	loop_stop(container_of(t, struct sender, stop)->loop);
+	loop_stop(container_of(t, struct sender, task.stop)->loop);
 }
 
 static void *run(void *arg)
@@ -676,10 +686,10 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 	s->encode = encode_new(shared->codec);
 	use_effort(s, encode_uses(s->encode));
 	sums_init(&s->sums, &shared->key);
-	s->stop.run = on_stop;
-	s->cut.run = on_cut;
-	s->outlive.run = on_outlive;
-	s->again.run = on_again;
+	s->task.stop.run = on_stop;
+	s->task.cut.run = on_cut;
+	s->task.outlive.run = on_outlive;
+	s->task.again.run = on_again;
 	queue_init(&s->in, s->loop, on_ready);
 	queue_init(&s->links, s->loop, on_links);
 	s->ch = channel_over(s->loop, link, &cfg);
@@ -707,7 +717,7 @@ void sender_stop(struct sender *s)
 
 	if (!s)
 		return;
-	loop_post(s->loop, &s->stop);
+	loop_post(s->loop, &s->task.stop);
 	pthread_join(s->thread, NULL);
 	for (i = 0; i < s->batch.n; i++)
 		shared_buf_unref(s->buf[i]);
