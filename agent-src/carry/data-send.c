@@ -11,11 +11,12 @@
 #include <string.h>
 
 #define RECHECK_PAGES 2048 /* some 2 ms: then the loop has its turn */
-/* Contents that are not compressed stay where they are while they are on their way, if that is in so few pieces and buffers, and so
- * much of all channels at most: the others' buffers are for what is to come. */
-#define STAY_PIECES 8
-#define STAY_BUFS   2
-#define STAY_BYTES  (4 * MIB)
+/* Contents that are not compressed stay where they are while they are on their way, if they are worth it, and in so few pieces and
+ * buffers. Of all channels no more buffers than this: the others are for what is to come, or QEMU would wait for acknowledgements. */
+#define STAY_BYTES_MIN (32 * 1024)
+#define STAY_PIECES    8
+#define STAY_BUFS      2
+#define STAY_BUFS_ALL  8
 
 /* What other threads, and itself, have it do. */
 struct sender_tasks {
@@ -52,7 +53,6 @@ struct sender {
 	struct sums sums;
 	struct recheck_at rechecked;
 	uint64_t given_bytes; /* of content, to the channel */
-	size_t staying_bytes; /* in buffers of producers, and on their way */
 	struct send_stats stats;
 };
 
@@ -206,7 +206,7 @@ static void drop_seeds(struct sender *s)
 /* ---- contents that stay where they are ---- */
 
 struct staying {
-	struct sender *sender;
+	struct send_shared *shared;
 	struct shared_buf *buf[STAY_BUFS]; /* one reference each */
 	unsigned bufs;
 	struct frame_tail tail;
@@ -217,9 +217,11 @@ static void staying_release(struct frame_tail *t)
 	struct staying *k = container_of(t, struct staying, tail);
 	unsigned i;
 
-	k->sender->staying_bytes -= t->bytes;
-	for (i = 0; i < k->bufs; i++)
+	for (i = 0; i < k->bufs; i++) {
+		if (!__atomic_sub_fetch(&k->buf[i]->stays, 1, __ATOMIC_RELAXED))
+			__atomic_fetch_sub(&k->shared->staying, 1, __ATOMIC_RELAXED);
 		shared_buf_unref(k->buf[i]);
+	}
 	free(k);
 }
 
@@ -244,10 +246,12 @@ static bool sums_head(const struct sender *s)
 
 static unsigned stay_pieces(const struct sender *s)
 {
-	bool may = sums_head(s) && s->batch.kind == SEND_DATA && count_bufs(s) <= STAY_BUFS &&
-		   s->staying_bytes + s->batch.bytes <= STAY_BYTES / s->shared->channels;
+	unsigned bufs;
 
-	return may ? STAY_PIECES : 0;
+	if (!sums_head(s) || s->batch.kind != SEND_DATA || s->batch.bytes < STAY_BYTES_MIN)
+		return 0;
+	bufs = count_bufs(s);
+	return bufs <= STAY_BUFS && __atomic_load_n(&s->shared->staying, __ATOMIC_RELAXED) + bufs <= STAY_BUFS_ALL ? STAY_PIECES : 0;
 }
 
 /* Takes over the batch's buffers. */
@@ -256,7 +260,7 @@ static struct frame_tail *stay(struct sender *s, const struct encoded *x)
 	struct staying *k = xmalloc(sizeof(*k) + x->pieces * sizeof(struct iovec));
 	unsigned i;
 
-	k->sender = s;
+	k->shared = s->shared;
 	k->bufs = 0;
 	k->tail.release = staying_release;
 	k->tail.bytes = x->body;
@@ -269,7 +273,9 @@ static struct frame_tail *stay(struct sender *s, const struct encoded *x)
 			k->buf[k->bufs++] = s->buf[i];
 		s->buf[i] = NULL;
 	}
-	s->staying_bytes += x->body;
+	for (i = 0; i < k->bufs; i++)
+		if (!__atomic_fetch_add(&k->buf[i]->stays, 1, __ATOMIC_RELAXED))
+			__atomic_fetch_add(&k->shared->staying, 1, __ATOMIC_RELAXED);
 	return &k->tail;
 }
 

@@ -23,6 +23,7 @@
 /* A buffer of a producer's pool, pointed into by items on several channels. */
 struct shared_buf {
 	int refs;			       /* atomic */
+	int stays;			       /* so many frames on their way have contents in it; atomic, the senders' */
 	void (*release)(struct shared_buf *b); /* from any thread, when refs reaches 0 */
 };
 void shared_buf_ref(struct shared_buf *b);
@@ -53,6 +54,7 @@ struct send_shared {
 	void (*back)(void *ctx, unsigned channel);
 	void *ctx;
 	unsigned silence_ms; /* atomic; see channel_config */
+	unsigned staying;    /* buffers that frames on their way have contents in; atomic */
 	bool sums_heads;     /* the destination takes frames whose checksum leaves out the contents; set before the first sender */
 };
 

@@ -403,6 +403,8 @@ static void wait_for(sem_t *sem)
 	assert_int_equal(r, 0);
 }
 
+static size_t window = WINDOW;
+
 static void begin(enum codec_mode mode, bool sums_heads)
 {
 	struct timeval patience = {.tv_sec = 60};
@@ -423,7 +425,7 @@ static void begin(enum codec_mode mode, bool sums_heads)
 	w.shared.codec = m.mode = mode;
 	m.codec = codec_new();
 	w.shared.channels = 1;
-	w.shared.window_bytes = WINDOW;
+	w.shared.window_bytes = window;
 	w.shared.sums_heads = sums_heads;
 	w.shared.lost = lost;
 	w.shared.ram = w.table;
@@ -636,6 +638,38 @@ static void what_goes_as_it_is_is_held_until_it_is_acknowledged(void **state)
 	end();
 }
 
+/* Producers have buffers for what is to come, however long an acknowledgement takes. */
+static void only_so_many_buffers_are_held_and_none_for_little(void **state)
+{
+	uint64_t at = 0;
+	unsigned i;
+
+	(void)state;
+	window = 16 * MIB;
+	begin(CODEC_MODE_NONE, true);
+	window = WINDOW;
+	for (i = 0; i < 12; i++, at += DATA_RAW_MAX) {
+		put(SEND_DATA, DISK, 0, &(struct send_part){at, area + NOISE * MIB, DATA_RAW_MAX}, 1);
+		summed_of_next(DATA_RAW_MAX);
+	}
+	for (i = 0; i < 4; i++)
+		wait_for(&w.given_back);
+	assert_int_equal(__atomic_load_n(&w.held, __ATOMIC_ACQUIRE), 8);
+	acknowledge();
+	for (i = 0; i < 8; i++)
+		wait_for(&w.given_back);
+	for (i = 0; i < 9; i++, at += DATA_RAW_MAX) { /* there is room again, which these do not take */
+		put(SEND_DATA, DISK, 0, &(struct send_part){at, area + NOISE * MIB, 16384}, 1);
+		summed_of_next(16384);
+		wait_for(&w.given_back);
+	}
+	put(SEND_DATA, DISK, 0, &(struct send_part){at, area + NOISE * MIB, DATA_RAW_MAX}, 1);
+	summed_of_next(DATA_RAW_MAX);
+	assert_int_equal(__atomic_load_n(&w.held, __ATOMIC_ACQUIRE), 1);
+	m.frames = 0;
+	end();
+}
+
 /* Nothing else tells QEMU's stream from another before it is read. */
 static void a_stream_is_covered_by_checksums_whole_and_not_held(void **state)
 {
@@ -768,6 +802,7 @@ int main(void)
 		cmocka_unit_test(what_is_sent_with_lz4_is_as_it_always_was),
 		cmocka_unit_test(what_is_sent_with_zstd_is_as_it_always_was),
 		cmocka_unit_test(what_goes_as_it_is_is_held_until_it_is_acknowledged),
+		cmocka_unit_test(only_so_many_buffers_are_held_and_none_for_little),
 		cmocka_unit_test(a_stream_is_covered_by_checksums_whole_and_not_held),
 		cmocka_unit_test(what_is_held_is_given_back_when_the_channel_ends),
 		cmocka_unit_test(what_qemu_left_out_is_found_and_sent),
