@@ -405,7 +405,7 @@ static bool is_seen(uint8_t *buf, size_t at)
 	bool seen;
 
 	buf[at] ^= 0x10;
-	seen = frame_header_decode(&h, buf) || !frame_intact(buf, &h);
+	seen = frame_header_decode(&h, buf) || h.length > 100 || !frame_intact(buf, &h);
 	buf[at] ^= 0x10;
 	return seen;
 }
