@@ -2,36 +2,19 @@
 #include "channel.h"
 #include "conn.h"
 #include "cpu-stage.h"
+#include "frame.h"
 #include "peer-error.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Buffers of this payload capacity are pooled; smaller and larger ones come and go with their frame. */
-#define POOL_CAP (DATA_RAW_MAX + 64 * 1024)
-#define POOL_MIN (16 * 1024)
 /* So much is given out at once while paced, and the rest of a frame: less than PACER_BATCH_MAX. */
-#define PACE_BATCH POOL_CAP
-/* What a frame takes besides its payload: so many small ones may not outgrow the window. */
-#define FRAME_OVERHEAD (sizeof(struct frame) + FRAME_HEADER_BYTES + 16)
+#define PACE_BATCH FRAME_POOL_CAP
 
 /* So much is read beyond the end of a frame. */
 #define READ_AHEAD    (16 * 1024)
 #define RECEIVE_BYTES (FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX + READ_AHEAD)
-
-struct frame {
-	struct frame *next;
-	uint64_t sequence;
-	size_t cap;		 /* payload bytes that fit */
-	size_t bytes;		 /* header and payload */
-	struct frame_tail *tail; /* the last of these; NULL: all are in buf */
-	uint8_t buf[];
-};
-
-struct frame_list {
-	struct frame *head, **tail;
-};
 
 /* What we say: the frames that are not acknowledged, and where each is. */
 struct outgoing {
@@ -43,8 +26,7 @@ struct outgoing {
 
 /* The memory that they may take, and who waits for some. */
 struct window {
-	struct frame *pool;
-	size_t held_bytes; /* memory of all frames not yet acknowledged */
+	struct frame_memory memory; /* of those that are not acknowledged */
 	bool starved;
 	size_t wanted; /* the room that there was not */
 };
@@ -84,40 +66,6 @@ struct channel {
 	struct incoming in;
 	struct channel_bytes bytes;
 };
-
-static void list_init(struct frame_list *l)
-{
-	l->head = NULL;
-	l->tail = &l->head;
-}
-
-static void list_add(struct frame_list *l, struct frame *f)
-{
-	f->next = NULL;
-	*l->tail = f;
-	l->tail = &f->next;
-}
-
-/* Puts all of `first` in front, and empties it. */
-static void list_join(struct frame_list *l, struct frame_list *first)
-{
-	if (!first->head)
-		return;
-	*first->tail = l->head;
-	if (!l->head)
-		l->tail = first->tail;
-	l->head = first->head;
-	list_init(first);
-}
-
-static struct frame *list_take(struct frame_list *l)
-{
-	struct frame *f = l->head;
-
-	if (f && !(l->head = f->next))
-		l->tail = &l->head;
-	return f;
-}
 
 static void fail(struct channel *c, const struct err *e)
 {
@@ -161,68 +109,24 @@ static void send_more(struct channel *c)
 		c->conn->ops->send(c->conn);
 }
 
-static size_t tail_bytes(const struct frame *f)
-{
-	return f->tail ? f->tail->bytes : 0;
-}
-
-static void drop_tail(struct frame *f)
-{
-	if (f->tail)
-		f->tail->release(f->tail);
-	f->tail = NULL;
-}
-
-static void frame_release(struct channel *c, struct frame *f)
-{
-	c->window.held_bytes -= f->cap + FRAME_OVERHEAD + tail_bytes(f);
-	drop_tail(f);
-	if (f->cap == POOL_CAP) {
-		f->next = c->window.pool;
-		c->window.pool = f;
-	} else {
-		free(f);
-	}
-}
-
-static struct frame *frame_get(struct channel *c, size_t cap)
-{
-	struct frame *f;
-
-	if (cap > POOL_MIN && cap <= POOL_CAP) {
-		cap = POOL_CAP;
-		f = c->window.pool;
-		if (f) {
-			c->window.pool = f->next;
-			c->window.held_bytes += cap + FRAME_OVERHEAD;
-			return f;
-		}
-	}
-	f = xmalloc(sizeof(*f) + FRAME_HEADER_BYTES + cap);
-	f->cap = cap;
-	f->tail = NULL;
-	c->window.held_bytes += cap + FRAME_OVERHEAD;
-	return f;
-}
-
 static void frame_queue(struct channel *c, struct frame *f, uint16_t type, size_t len, size_t summed)
 {
 	struct frame_header h = {.type = type, .summed = (uint16_t)summed, .channel = c->cfg.number};
 
-	f->bytes = FRAME_HEADER_BYTES + len + tail_bytes(f);
+	f->bytes = FRAME_HEADER_BYTES + len + frame_tail_bytes(f);
 	h.length = (uint32_t)(f->bytes - FRAME_HEADER_BYTES);
 	h.sequence = f->sequence = type == MSG_ERROR ? 0 : ++c->out.next_sequence;
 	frame_seal(f->buf, &h);
 	__atomic_fetch_add(&c->bytes.unacked, f->bytes, __ATOMIC_RELAXED);
 	c->out.ready_bytes += f->bytes;
-	list_add(&c->out.ready, f);
+	frame_list_add(&c->out.ready, f);
 	send_more(c);
 }
 
 /* A frame larger than the window may go alone. */
 static bool has_room(const struct channel *c, size_t cap)
 {
-	return !c->window.held_bytes || c->window.held_bytes + cap <= c->cfg.window_bytes;
+	return !c->window.memory.held_bytes || c->window.memory.held_bytes + cap <= c->cfg.window_bytes;
 }
 
 uint8_t *channel_begin(struct channel *c, size_t cap)
@@ -232,18 +136,8 @@ uint8_t *channel_begin(struct channel *c, size_t cap)
 		c->window.wanted = cap;
 		return NULL;
 	}
-	c->out.begun = frame_get(c, cap);
+	c->out.begun = frame_get(&c->window.memory, cap);
 	return c->out.begun->buf + FRAME_HEADER_BYTES;
-}
-
-/* What is not in it needs no room in it. */
-static struct frame *in_less_room(struct channel *c, struct frame *f, size_t len)
-{
-	struct frame *small = frame_get(c, len);
-
-	memcpy(small->buf + FRAME_HEADER_BYTES, f->buf + FRAME_HEADER_BYTES, len);
-	frame_release(c, f);
-	return small;
 }
 
 void channel_commit_data(struct channel *c, uint16_t type, size_t len, size_t summed, struct frame_tail *tail)
@@ -251,13 +145,10 @@ void channel_commit_data(struct channel *c, uint16_t type, size_t len, size_t su
 	struct frame *f = c->out.begun;
 
 	c->out.begun = NULL;
-	if (tail) {
-		f = in_less_room(c, f, len);
-		f->tail = tail;
-		c->window.held_bytes += tail->bytes;
-	}
+	if (tail)
+		f = frame_with_tail(&c->window.memory, f, len, tail);
 	if (!c->open) {
-		frame_release(c, f);
+		frame_release(&c->window.memory, f);
 		return;
 	}
 	frame_queue(c, f, type, len, summed);
@@ -274,7 +165,7 @@ void channel_post(struct channel *c, uint16_t type, const void *payload, size_t 
 
 	if (!c->open)
 		return;
-	f = frame_get(c, len);
+	f = frame_get(&c->window.memory, len);
 	if (len)
 		memcpy(f->buf + FRAME_HEADER_BYTES, payload, len);
 	frame_queue(c, f, type, len, 0);
@@ -285,7 +176,7 @@ static void release_acked(struct channel *c)
 	while (c->out.sent.head && c->out.sent.head->sequence <= c->out.acked) {
 		__atomic_fetch_sub(&c->bytes.unacked, c->out.sent.head->bytes, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&c->bytes.acked, c->out.sent.head->bytes, __ATOMIC_RELAXED);
-		frame_release(c, list_take(&c->out.sent));
+		frame_release(&c->window.memory, frame_list_take(&c->out.sent));
 	}
 	if (c->window.starved && c->open && has_room(c, c->window.wanted)) {
 		c->window.starved = false;
@@ -303,31 +194,6 @@ static void seal_ack(struct channel *c)
 	write_u64(&w, c->ack.received);
 	frame_seal(c->ack.buf, &h);
 	c->ack.sent = c->ack.received;
-}
-
-/* What is left of these bytes once *skip of them are passed over: false, and *skip is less by them, if nothing is. */
-static bool is_left(struct iovec *piece, size_t *skip)
-{
-	size_t passed = MIN(*skip, piece->iov_len);
-
-	*skip -= passed;
-	piece->iov_base = (uint8_t *)piece->iov_base + passed;
-	piece->iov_len -= passed;
-	return piece->iov_len > 0;
-}
-
-/* The frame's pieces, but for its first `skip` bytes; returns how many of them found room. */
-static unsigned frame_pieces(struct frame *f, size_t skip, struct iovec *iov, unsigned max)
-{
-	unsigned n = 0, i;
-
-	iov[n] = (struct iovec){f->buf, f->bytes - tail_bytes(f)};
-	n += is_left(&iov[n], &skip);
-	for (i = 0; f->tail && i < f->tail->n && n < max; i++) {
-		iov[n] = f->tail->piece[i];
-		n += is_left(&iov[n], &skip);
-	}
-	return n;
 }
 
 unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes)
@@ -372,7 +238,7 @@ void channel_taken(struct channel *c, size_t n)
 		n -= part;
 		c->out.taken_of_head = 0;
 		c->out.ready_bytes -= c->out.ready.head->bytes;
-		list_add(&c->out.sent, list_take(&c->out.ready));
+		frame_list_add(&c->out.sent, frame_list_take(&c->out.ready));
 	}
 }
 
@@ -565,8 +431,8 @@ struct channel *channel_new(const struct channel_config *cfg)
 
 	c->cfg = *cfg;
 	c->open = true;
-	list_init(&c->out.ready);
-	list_init(&c->out.sent);
+	frame_list_init(&c->out.ready);
+	frame_list_init(&c->out.sent);
 	c->in.buf = xmalloc(RECEIVE_BYTES);
 	return c;
 }
@@ -578,17 +444,6 @@ static void drop_conn(struct channel *c)
 	c->conn = NULL;
 }
 
-static void free_list(struct frame *f)
-{
-	struct frame *next;
-
-	for (; f; f = next) {
-		next = f->next;
-		drop_tail(f);
-		free(f);
-	}
-}
-
 void channel_free(struct channel *c)
 {
 	if (!c)
@@ -596,9 +451,9 @@ void channel_free(struct channel *c)
 	c->open = false;
 	c->reported = true;
 	drop_conn(c);
-	free_list(c->out.ready.head);
-	free_list(c->out.sent.head);
-	free_list(c->window.pool);
+	frame_free_all(c->out.ready.head);
+	frame_free_all(c->out.sent.head);
+	frame_free_all(c->window.memory.pool);
 	free(c->out.begun);
 	free(c->in.buf);
 	free(c);
@@ -649,7 +504,7 @@ int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, ui
 	c->out.acked = peer_received;
 	release_acked(c);
 	__atomic_fetch_add(&c->bytes.again, c->bytes.unacked - c->out.ready_bytes, __ATOMIC_RELAXED);
-	list_join(&c->out.ready, &c->out.sent);
+	frame_list_join(&c->out.ready, &c->out.sent);
 	c->out.ready_bytes = c->bytes.unacked;
 	c->in.due = generation ? 0 : 1;
 	c->ack.sent = 0; /* so that it begins with an acknowledgement of all */
