@@ -25,6 +25,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 static char dir[] = "/tmp/vmferry-own-file-XXXXXX";
 static bool mounts; /* we may */
 static struct err e;
@@ -185,26 +187,16 @@ static void what_somebody_has_open_stays(void **state)
 	assert_goes(known, path);
 }
 
-static int bound(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(a.sun_path, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	return fd;
-}
-
 static void a_socket_is_known_too(void **state)
 {
 	const char *path = at("s");
-	int fd = bound(path);
+	int fd = unix_bound(path);
 	json_t *known = know(path);
 
 	(void)state;
 	close(fd);
 	assert_goes(json_incref(known), path);
-	fd = bound(path);
+	fd = unix_bound(path);
 	assert_stays(known, path, 0);
 	json_decref(known);
 	close(fd);

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #include "../lib/played-qemu.h"
 
 #define PREFIX "vmferry-deadbeef-"
@@ -74,20 +76,10 @@ static json_t *take(json_t *from, const char *name, const char *otherwise, json_
 	return error(otherwise);
 }
 
-static int bound(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(a.sun_path, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	return fd;
-}
-
 static json_t *carry_out(const char *command, const json_t *args)
 {
 	if (qemu.starts)
-		qemu.fd = bound(qemu.starts);
+		qemu.fd = unix_bound(qemu.starts);
 	qemu.starts = NULL;
 	if (qemu.refuse && !strcmp(qemu.refuse, command))
 		return error("no");
@@ -195,7 +187,7 @@ static void somebody_elses_nbd_server_is_not_stopped(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "/tmp/vmferry-undo-%d.nbd", (int)getpid());
 	unlink(path);
-	fd = bound(path);
+	fd = unix_bound(path);
 	qemu.refuse = "nbd-server-stop";
 	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), -EREMOTEIO);
 	assert_int_equal(access(path, F_OK), 0);
@@ -205,12 +197,12 @@ static void somebody_elses_nbd_server_is_not_stopped(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	close(fd);
 
-	close(bound(path)); /* nobody listens there any more, so that a server that runs is another */
+	close(unix_bound(path)); /* nobody listens there any more, so that a server that runs is another */
 	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
 	assert_int_equal(qemu.stops, 1);
 	assert_int_equal(access(path, F_OK), -1);
 
-	fd = bound(path);
+	fd = unix_bound(path);
 	qemu.nbd = false;
 	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
 	assert_int_equal(qemu.stops, 2);
