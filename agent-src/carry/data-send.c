@@ -3,6 +3,7 @@
 #include "conn-link.h"
 #include "log.h"
 #include "resume.h"
+#include "staying.h"
 #include "sums.h"
 #include "util.h"
 
@@ -11,12 +12,6 @@
 #include <string.h>
 
 #define RECHECK_PAGES 2048 /* some 2 ms: then the loop has its turn */
-/* Contents that are not compressed stay where they are while they are on their way, if they are worth it, and in so few pieces and
- * buffers. Of all channels no more buffers than this: the others are for what is to come, or QEMU would wait for acknowledgements. */
-#define STAY_BYTES_MIN (32 * 1024)
-#define STAY_PIECES    8
-#define STAY_BUFS      2
-#define STAY_BUFS_ALL  8
 
 /* What other threads, and itself, have it do. */
 struct sender_tasks {
@@ -57,40 +52,6 @@ struct sender {
 };
 
 static void pump(struct sender *s);
-
-void shared_buf_ref(struct shared_buf *b)
-{
-	__atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
-}
-
-void shared_buf_unref(struct shared_buf *b)
-{
-	if (b && __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		b->release(b);
-}
-
-struct send_item *send_item_new(enum send_kind kind, uint32_t object, unsigned parts)
-{
-	struct send_item *it = xmalloc(sizeof(*it) + parts * sizeof(struct send_part));
-
-	memset(it, 0, sizeof(*it));
-	it->kind = kind;
-	it->object = object;
-	return it;
-}
-
-struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n)
-{
-	struct send_item *it = xmalloc(sizeof(*it) + n);
-
-	memset(it, 0, sizeof(*it));
-	it->kind = SEND_MARK;
-	it->message = message;
-	it->n = (unsigned)n;
-	if (n)
-		memcpy(it->u.bytes, payload, n);
-	return it;
-}
 
 static void add(uint64_t *counter, uint64_t v)
 {
@@ -203,83 +164,17 @@ static void drop_seeds(struct sender *s)
 	s->seed_count = 0;
 }
 
-/* ---- contents that stay where they are ---- */
-
-struct staying {
-	struct send_shared *shared;
-	struct shared_buf *buf[STAY_BUFS]; /* one reference each */
-	unsigned bufs;
-	struct frame_tail tail;
-};
-
-static void staying_release(struct frame_tail *t)
-{
-	struct staying *k = container_of(t, struct staying, tail);
-	unsigned i;
-
-	for (i = 0; i < k->bufs; i++) {
-		if (!__atomic_sub_fetch(&k->buf[i]->stays, 1, __ATOMIC_RELAXED))
-			__atomic_fetch_sub(&k->shared->staying, 1, __ATOMIC_RELAXED);
-		shared_buf_unref(k->buf[i]);
-	}
-	free(k);
-}
-
-/* How many other buffers the batch's parts are in; more than STAY_BUFS where some are in none. */
-static unsigned count_bufs(const struct sender *s)
-{
-	unsigned n = 0, i;
-
-	for (i = 0; i < s->batch.n; i++) {
-		if (!s->buf[i])
-			return STAY_BUFS + 1;
-		n += !i || s->buf[i] != s->buf[i - 1];
-	}
-	return n;
-}
-
 /* Contents have digests, by which the destination goes before it promises anything. A stream it has to read before. */
 static bool sums_head(const struct sender *s)
 {
 	return s->shared->sums_heads && !object_is_stream(s->batch.object);
 }
 
-static unsigned stay_pieces(const struct sender *s)
+static bool may_stay(const struct sender *s)
 {
-	unsigned bufs;
-
-	if (!sums_head(s) || s->batch.kind != SEND_DATA || s->batch.bytes < STAY_BYTES_MIN)
-		return 0;
-	bufs = count_bufs(s);
-	return bufs <= STAY_BUFS && __atomic_load_n(&s->shared->staying, __ATOMIC_RELAXED) + bufs <= STAY_BUFS_ALL ? STAY_PIECES : 0;
+	return sums_head(s) && s->batch.kind == SEND_DATA && s->batch.bytes >= STAY_BYTES_MIN &&
+	       staying_may(s->buf, s->batch.n, &s->shared->staying);
 }
-
-/* Takes over the batch's buffers. */
-static struct frame_tail *stay(struct sender *s, const struct encoded *x)
-{
-	struct staying *k = xmalloc(sizeof(*k) + x->pieces * sizeof(struct iovec));
-	unsigned i;
-
-	k->shared = s->shared;
-	k->bufs = 0;
-	k->tail.release = staying_release;
-	k->tail.bytes = x->body;
-	k->tail.n = x->pieces;
-	memcpy(k->tail.piece, x->piece, x->pieces * sizeof(struct iovec));
-	for (i = 0; i < s->batch.n; i++) {
-		if (i && s->buf[i] == k->buf[k->bufs - 1])
-			shared_buf_unref(s->buf[i]);
-		else
-			k->buf[k->bufs++] = s->buf[i];
-		s->buf[i] = NULL;
-	}
-	for (i = 0; i < k->bufs; i++)
-		if (!__atomic_fetch_add(&k->buf[i]->stays, 1, __ATOMIC_RELAXED))
-			__atomic_fetch_add(&k->shared->staying, 1, __ATOMIC_RELAXED);
-	return &k->tail;
-}
-
-/* ---- a batch goes ---- */
 
 /* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
 static bool flush_batch(struct sender *s)
@@ -298,7 +193,7 @@ static bool flush_batch(struct sender *s)
 	seeds = put_seeds(s, p);
 	if (b->kind == SEND_DATA)
 		choose_effort(s);
-	x = batch_encode(s->encode, b, stay_pieces(s), p + seeds);
+	x = batch_encode(s->encode, b, may_stay(s) ? STAY_PIECES : 0, p + seeds);
 	x.head += seeds;
 	n = x.head + x.body;
 	s->given_bytes += n;
@@ -309,7 +204,7 @@ static bool flush_batch(struct sender *s)
 	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
 	channel_commit_data(s->ch, seeds ? MSG_DATA_ALSO : MSG_DATA, x.pieces ? x.head : n, sums_head(s) ? x.head : 0,
-			    x.pieces ? stay(s, &x) : NULL);
+			    x.pieces ? staying_new(s->buf, b->n, x.piece, x.pieces, &s->shared->staying) : NULL);
 	drop_seeds(s);
 	for (i = 0; i < b->n; i++)
 		shared_buf_unref(s->buf[i]);
@@ -494,14 +389,6 @@ static void do_mark(struct sender *s, const struct send_item *it)
 
 /* ---- the pump ---- */
 
-static void item_free(struct send_item *it)
-{
-	if (it->buf)
-		shared_buf_unref(it->buf);
-	free(it->seeds);
-	free(it);
-}
-
 /* One item as far as the window allows; true when it is done. */
 static bool take_item(struct sender *s, struct send_item *it)
 {
@@ -533,7 +420,7 @@ static bool take_all(struct sender *s)
 			return flush_batch(s);
 		if (!take_item(s, s->cur))
 			return false;
-		item_free(s->cur);
+		send_item_free(s->cur);
 		s->cur = NULL;
 	}
 }
@@ -728,9 +615,9 @@ void sender_stop(struct sender *s)
 	for (i = 0; i < s->batch.n; i++)
 		shared_buf_unref(s->buf[i]);
 	if (s->cur)
-		item_free(s->cur);
+		send_item_free(s->cur);
 	while ((n = queue_take(&s->in)))
-		item_free((struct send_item *)n);
+		send_item_free((struct send_item *)n);
 	next_link_drop_all(&s->links);
 	drop_seeds(s);
 	free(s->rechecked.buf);

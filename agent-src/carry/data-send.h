@@ -11,23 +11,12 @@
 #include "channel.h"
 #include "codec-choice.h"
 #include "cpu-stage.h"
-#include "encode.h"
 #include "link.h"
 #include "object.h"
-#include "queue.h"
 #include "recheck.h"
-#include "seeds.h"
+#include "send-item.h"
 
 #include <pthread.h>
-
-/* A buffer of a producer's pool, pointed into by items on several channels. */
-struct shared_buf {
-	int refs;			       /* atomic */
-	int stays;			       /* so many frames on their way have contents in it; atomic, the senders' */
-	void (*release)(struct shared_buf *b); /* from any thread, when refs reaches 0 */
-};
-void shared_buf_ref(struct shared_buf *b);
-void shared_buf_unref(struct shared_buf *b);
 
 /* What all senders of a move share; written before the threads start, except where atomic is said. */
 struct send_shared {
@@ -54,7 +43,7 @@ struct send_shared {
 	void (*back)(void *ctx, unsigned channel);
 	void *ctx;
 	unsigned silence_ms; /* atomic; see channel_config */
-	unsigned staying;    /* buffers that frames on their way have contents in; atomic */
+	unsigned staying;    /* buffers that do (staying.h); atomic */
 	bool sums_heads;     /* the destination takes frames whose checksum leaves out the contents; set before the first sender */
 };
 
@@ -70,28 +59,6 @@ struct send_stats {
 	uint64_t kept_bytes[OBJECT_DISK_MAX + 1]; /* of its contents that an old copy had */
 	uint64_t waited_ns;			  /* with the window full: the network or the peer is the bottleneck */
 };
-
-struct send_item {
-	struct qnode node;
-	enum send_kind kind;
-	uint32_t object;
-	struct shared_buf *buf; /* referenced; NULL for zero, hole and marks */
-	/* SEND_MARK: encodes messages; RAM rounds need the sender's own sums */
-	enum { MARK_MESSAGE, MARK_RECHECK, MARK_RAM_ROUND_END, MARK_DISK_ROUND_END, MARK_END } mark;
-	uint16_t message;
-	uint32_t number;
-	struct seed *seeds; /* of the one part; malloc'ed */
-	unsigned seed_count;
-	unsigned n; /* parts, or bytes of the message */
-	union {
-		struct send_part part[1];
-		uint8_t bytes[1];
-	} u;
-};
-
-/* An item with room for n parts, or for n message bytes. */
-struct send_item *send_item_new(enum send_kind kind, uint32_t object, unsigned parts);
-struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n);
 
 struct sender;
 /* Takes the connected socket. number: 1-based channel number. */

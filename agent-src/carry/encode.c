@@ -40,10 +40,9 @@ static void find_pieces(struct encode *en, const struct batch *b)
 
 	for (i = 0; i < b->n; i++) {
 		const struct send_part *part = &b->part[i];
-		struct iovec *last = &en->piece[n - !!n];
 
-		if (n && (const uint8_t *)last->iov_base + last->iov_len == part->data)
-			last->iov_len += part->bytes;
+		if (i && part->data == b->part[i - 1].data + b->part[i - 1].bytes)
+			en->piece[n - 1].iov_len += part->bytes;
 		else
 			en->piece[n++] = (struct iovec){(void *)(uintptr_t)part->data, part->bytes};
 	}

@@ -50,7 +50,9 @@ static struct {
 	uint64_t sequence;
 	sem_t lost, given_back;
 	unsigned lost_times; /* atomic */
-	int held;	     /* references to area that are not given back; atomic, the test's own included */
+	struct shared_buf *put_last, *watched;
+	bool watched_is_back; /* atomic */
+	int held;	      /* references to area that are not given back; atomic, the test's own included */
 } w;
 
 static struct {
@@ -287,6 +289,8 @@ static void model_ram_round_end(uint32_t number)
 
 static void give_back(struct shared_buf *b)
 {
+	if (b == w.watched)
+		__atomic_store_n(&w.watched_is_back, true, __ATOMIC_RELEASE);
 	__atomic_fetch_sub(&w.held, 1, __ATOMIC_RELEASE);
 	free(b);
 	sem_post(&w.given_back);
@@ -302,6 +306,7 @@ static void put(enum send_kind kind, uint32_t object, uint32_t number, const str
 	if (kind == SEND_DATA) {
 		it->buf = xmalloc(sizeof(*it->buf));
 		*it->buf = (struct shared_buf){.refs = 1, .release = give_back};
+		w.put_last = it->buf;
 		__atomic_fetch_add(&w.held, 1, __ATOMIC_RELAXED);
 	}
 	sender_put(w.s, it);
@@ -668,6 +673,47 @@ static void only_so_many_buffers_are_held_and_none_for_little(void **state)
 	end();
 }
 
+/* More out of the watched buffer, which the test knows to be held. */
+static void put_of_the_same(uint64_t at)
+{
+	struct send_item *it = send_item_new(SEND_DATA, DISK, 1);
+
+	it->buf = w.watched;
+	shared_buf_ref(it->buf);
+	it->n = 1;
+	it->u.part[0] = (struct send_part){at, area + NOISE * MIB, DATA_RAW_MAX};
+	sender_put(w.s, it);
+	summed_of_next(DATA_RAW_MAX);
+}
+
+static void a_buffer_that_is_held_may_be_so_for_another_frame(void **state)
+{
+	uint64_t at = 0;
+	unsigned i;
+
+	(void)state;
+	window = 16 * MIB;
+	begin(CODEC_MODE_NONE, true);
+	window = WINDOW;
+	for (i = 0; i < 8; i++, at += DATA_RAW_MAX) {
+		put(SEND_DATA, DISK, 0, &(struct send_part){at, area + NOISE * MIB, DATA_RAW_MAX}, 1);
+		summed_of_next(DATA_RAW_MAX);
+		if (!i)
+			w.watched = w.put_last;
+	}
+	put_of_the_same(at);
+	w.sequence--; /* all but that one: the first of them would come back first */
+	acknowledge();
+	for (i = 0; i < 7; i++)
+		wait_for(&w.given_back);
+	assert_false(__atomic_load_n(&w.watched_is_back, __ATOMIC_ACQUIRE));
+	w.sequence++;
+	acknowledge();
+	wait_for(&w.given_back);
+	assert_true(__atomic_load_n(&w.watched_is_back, __ATOMIC_ACQUIRE));
+	end();
+}
+
 /* Nothing else tells QEMU's stream from another before it is read. */
 static void a_stream_is_covered_by_checksums_whole_and_not_held(void **state)
 {
@@ -799,6 +845,7 @@ int main(void)
 		cmocka_unit_test(what_is_sent_with_zstd_is_as_it_always_was),
 		cmocka_unit_test(what_goes_as_it_is_is_held_until_it_is_acknowledged),
 		cmocka_unit_test(only_so_many_buffers_are_held_and_none_for_little),
+		cmocka_unit_test(a_buffer_that_is_held_may_be_so_for_another_frame),
 		cmocka_unit_test(a_stream_is_covered_by_checksums_whole_and_not_held),
 		cmocka_unit_test(what_is_held_is_given_back_when_the_channel_ends),
 		cmocka_unit_test(what_qemu_left_out_is_found_and_sent),
