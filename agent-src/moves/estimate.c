@@ -310,7 +310,8 @@ static bool is_carried_faster(const struct model_input *in, const struct model_r
 	return in->dirty_bps < 0.9 * r->ram_bps;
 }
 
-/* Where passes do not become shorter, the last one has at least what was written in the second that was sampled. */
+/* Where passes do not become shorter, the last one has at least what was written in the second that was sampled. Nothing is journaled yet by
+ * which it could be told what journals cost. */
 static double live_downtime_ms(const struct transfer *t, const struct model_input *in, const struct model_result *r, double round_trip_ms)
 {
 	double last_s = is_carried_faster(in, r) ? LAST_PASS_S : SAMPLE_S;
