@@ -1,4 +1,4 @@
-/* bench-content.c: what the guest's disks are filled with: the contents of real files, or noise. */
+/* bench-content.c: what the guest's disks are filled with: the contents of real files, noise, or zeros. */
 #include "bench.h"
 #include "util.h"
 
@@ -19,7 +19,8 @@ struct file {
 };
 
 struct content {
-	struct file *files; /* NULL: noise */
+	enum bench_content kind;
+	struct file *files;
 	size_t count, at;
 	int fd; /* of the file that is being read, or -1 */
 	uint64_t left;
@@ -122,16 +123,17 @@ static void read_noise(struct content *c, uint8_t *to, size_t bytes)
 	}
 }
 
-/* ---- both ---- */
+/* ---- all ---- */
 
-int content_open(struct content **out, const char *dir, struct err *e)
+int content_open(struct content **out, enum bench_content kind, const char *dir, struct err *e)
 {
 	struct content *c = xcalloc(1, sizeof(*c));
 	int r = 0;
 
+	c->kind = kind;
 	c->fd = -1;
 	c->noise = 88172645463325252U;
-	if (dir)
+	if (kind == CONTENT_LIVING)
 		r = content_list(c, dir, e);
 	if (r) {
 		content_close(c);
@@ -143,10 +145,17 @@ int content_open(struct content **out, const char *dir, struct err *e)
 
 void content_read(struct content *c, uint8_t *to, size_t bytes)
 {
-	if (c->files)
+	switch (c->kind) {
+	case CONTENT_LIVING:
 		read_files(c, to, bytes);
-	else
+		break;
+	case CONTENT_NOISE:
 		read_noise(c, to, bytes);
+		break;
+	case CONTENT_ZEROS:
+		memset(to, 0, bytes);
+		break;
+	}
 }
 
 void content_close(struct content *c)

@@ -127,7 +127,7 @@ static bool is_database(const struct bench_guest *g, unsigned disk)
 static int disks_fill(struct bench *b, const struct bench_guest *g, struct err *e)
 {
 	struct content *c = NULL;
-	int r = content_open(&c, b->plan.content == CONTENT_LIVING ? CONTENT_FROM : NULL, e);
+	int r = content_open(&c, b->plan.content, CONTENT_FROM, e);
 	unsigned i;
 
 	for (i = 0; i < g->disk_count && !r; i++) {
@@ -222,6 +222,14 @@ static char *witness_net(const struct bench *b)
 			 port, port);
 }
 
+/* What the witness is to fill its memory with. Of what lives it needs some on a disk. */
+static const char *content_word(const struct bench_plan *p)
+{
+	if (p->content == CONTENT_ZEROS)
+		return " witness.content=zeros";
+	return p->content == CONTENT_LIVING && p->disks && p->disk_data_mib ? " witness.content=living" : "";
+}
+
 /* malloc'ed */
 static char *kernel_line(const struct bench *b, const struct bench_guest *g)
 {
@@ -229,9 +237,7 @@ static char *kernel_line(const struct bench *b, const struct bench_guest *g)
 	unsigned ram_mib = bench_guest_heap_mib(&b->plan, g->workload, g->mem_mib);
 	AUTO_FREE char *load = xstrdup(g->workload->witness);
 	AUTO_FREE char *net = witness_net(b);
-	AUTO_FREE char *line =
-		xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check%s",
-			  b->plan.content == CONTENT_LIVING && b->plan.disks && b->plan.disk_data_mib ? " witness.content=living" : "");
+	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check%s", content_word(&b->plan));
 	char *rest = load, *word, *longer, disks[64] = "";
 	size_t at;
 	unsigned i;

@@ -260,7 +260,7 @@ int plan_loss(struct bench_plan *p, const char *word, struct err *e)
 	return 0;
 }
 
-static const char *const contents[] = {[CONTENT_LIVING] = "living", [CONTENT_NOISE] = "noise"};
+static const char *const contents[] = {[CONTENT_LIVING] = "living", [CONTENT_NOISE] = "noise", [CONTENT_ZEROS] = "zeros"};
 
 int plan_content(struct bench_plan *p, const char *word, struct err *e)
 {
@@ -272,7 +272,7 @@ int plan_content(struct bench_plan *p, const char *word, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, EINVAL, "there is no content '%s': living or noise", word);
+	return err_set(e, EINVAL, "there is no content '%s': living, noise or zeros", word);
 }
 
 void plan_fini(struct bench_plan *p)

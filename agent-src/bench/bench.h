@@ -61,7 +61,7 @@ struct workload {
 };
 
 /* What the guest's disks and memory hold. */
-enum bench_content { CONTENT_LIVING, CONTENT_NOISE };
+enum bench_content { CONTENT_LIVING, CONTENT_NOISE, CONTENT_ZEROS };
 
 enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VIRSH, TOOL_VMFERRY };
 
@@ -230,9 +230,9 @@ void libvirt_destroy(struct bench *b, const struct bench_guest *g);
 /* ---- bench-content ---- */
 
 struct content;
-/* Contents for disks: the regular files below dir, in an order that mixes their kinds, each from a page of its own on; NULL:
- * three of four blocks are noise, which does not compress. -ENOENT: there are none. */
-int content_open(struct content **out, const char *dir, struct err *e);
+/* Contents for disks. Living: the regular files below dir, in an order that mixes their kinds, each from a page of its own on;
+ * -ENOENT: there are none. Noise: three of four blocks, which do not compress. */
+int content_open(struct content **out, enum bench_content kind, const char *dir, struct err *e);
 /* The next bytes, a multiple of 4096; begins anew when there are no more files. */
 void content_read(struct content *c, uint8_t *to, size_t bytes);
 void content_close(struct content *c);

@@ -54,7 +54,8 @@ static const char help_text[] =
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
 	"  --disk-data SIZE      how much of it is allocated (default 768M)\n"
 	"  --content WORD        what disks and memory hold. living (default): the contents of this host's files in /usr, and\n"
-	"                        most of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice\n"
+	"                        most of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice;\n"
+	"                        zeros: nothing, but all of it was written\n"
 	"  --cached PERCENT      how much of a living guest's memory is page cache of its first disk (default 80, as on a\n"
 	"                        server with a database); less where that disk has less data\n"
 	"  --seed N              of the random order of the tools (default: of the clock)\n"
@@ -368,8 +369,8 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 		return usage("--resume goes on as the run was planned: no other plan can be given");
 	if (c->resume && b->opt.out)
 		return usage("--resume adds to the file that it names: there is no other output");
-	if (c->cached && b->plan.content == CONTENT_NOISE)
-		return usage("--cached is of a living guest, and not with --content noise");
+	if (c->cached && b->plan.content != CONTENT_LIVING)
+		return usage("--cached is of a living guest, and of no other --content");
 	r = c->lab ? check_lab(b, c) : check_host(b, c);
 	return r ? r : check_plan(b);
 }

@@ -26,9 +26,14 @@ static uint64_t *page_at(uint64_t page)
 	return ram.memory + page * PAGE_WORDS;
 }
 
+static bool is_zeros(uint32_t generation)
+{
+	return (ram.content == CONTENT_MIXED && generation % 4 == 3) || (ram.content == CONTENT_ZEROS && generation == 0);
+}
+
 static void page_fill(uint64_t *to, uint64_t page, uint32_t generation)
 {
-	if (ram.content == CONTENT_MIXED && generation % 4 == 3)
+	if (is_zeros(generation))
 		memset(to, 0, PAGE_BYTES);
 	else
 		tag_fill(to, 0, (uint32_t)page, generation, content_fill(ram.content, page % 8 != 0));

@@ -45,6 +45,7 @@ enum fill content_fill(enum content content, bool compressible)
 	case CONTENT_MIXED:
 		return compressible ? FILL_HALF : FILL_NOISE;
 	case CONTENT_COMPRESSIBLE:
+	case CONTENT_ZEROS:
 		return FILL_HALF;
 	case CONTENT_INCOMPRESSIBLE:
 		return FILL_NOISE;

@@ -202,7 +202,7 @@ bool parse_pattern(const char *text, enum pattern *to)
 
 static bool parse_content(const char *text, enum content *to)
 {
-	static const char *const words[] = {"mixed", "compressible", "incompressible", "living", NULL};
+	static const char *const words[] = {"mixed", "compressible", "incompressible", "living", "zeros", NULL};
 	int found = parse_word(text, words);
 
 	if (found >= 0)
@@ -259,7 +259,7 @@ static void option_set(struct options *options, const char *key, const char *val
 			give_up("pattern=%s: random, seq or hot is expected", value);
 	} else if (strcmp(key, "content") == 0) {
 		if (!parse_content(value, &options->content))
-			give_up("content=%s: mixed, compressible, incompressible or living is expected", value);
+			give_up("content=%s: mixed, compressible, incompressible, living or zeros is expected", value);
 	} else {
 		give_up("unknown option %s", key);
 	}

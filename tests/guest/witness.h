@@ -34,8 +34,8 @@ enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
 
 /* Of what is written. Compressible: half noise, half one word. Incompressible: noise. Mixed: mostly
  * compressible pages, some noise, some zeros, and blocks that are discarded. Living: what lies on the first disk, somewhat
- * changed. */
-enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE, CONTENT_LIVING };
+ * changed. Zeros: pages, until they are first overwritten; all else is as with compressible. */
+enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE, CONTENT_LIVING, CONTENT_ZEROS };
 /* Of one page. */
 enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
 
@@ -43,7 +43,7 @@ enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
  * Of the kernel's command line, each as witness.KEY=VALUE:
  *   ram_mb, pattern=random|seq|hot, hot_mb, rate (pages/s), check (before overwriting), bg_check (pages/s)
  *   disks=vda,vdb, disk_mb (that the load uses of each, in four windows; 0: all), disk_rate (operations/s), discard
- *   content=mixed|compressible|incompressible|living   of pages, blocks and rows
+ *   content=mixed|compressible|incompressible|living|zeros   of pages, blocks and rows
  *   cache_mb      of the first disk to be kept in the page cache; what no load writes, so disk_mb must leave as much
  *   cache_rate    of its pages to be read anew, in pages/s at random
  *   still_mb      of each disk, of what no load writes, that is to be verified, too

@@ -209,13 +209,13 @@ static void disks_are_filled_with_files(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	assert_int_equal(content_open(&c, dir, &e), -ENOENT);
+	assert_int_equal(content_open(&c, CONTENT_LIVING, dir, &e), -ENOENT);
 	write_file(dir, "a", 'a', 4096);
 	write_file(dir, "b", 'b', 2 * 4096 + 1);
 	write_file(dir, "small", 's', 4095);
 	write_file(dir, "c", 'c', 3 * 4096);
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(content_open(&c, dir, &e), 0);
+		assert_int_equal(content_open(&c, CONTENT_LIVING, dir, &e), 0);
 		content_read(c, i ? two : one, 4096);
 		content_read(c, (i ? two : one) + 4096, 15 * 4096);
 		content_close(c);
@@ -232,6 +232,32 @@ static void disks_are_filled_with_files(void **state)
 				assert_int_equal(one[i + j], 0);
 	snprintf(clear, sizeof(clear), "rm -r %s", dir);
 	assert_int_equal(system(clear), 0);
+}
+
+static bool is_zeros(const uint8_t *p, size_t n)
+{
+	return !p[0] && !memcmp(p, p + 1, n - 1);
+}
+
+/* No file is looked for. Three of four pages of noise are no two alike. */
+static void disks_are_filled_with_noise_or_zeros(void **state)
+{
+	uint8_t buf[8 * 4096];
+	struct content *c;
+	struct err e;
+	unsigned i, j;
+
+	(void)state;
+	assert_int_equal(content_open(&c, CONTENT_NOISE, "/nonexistent", &e), 0);
+	content_read(c, buf, sizeof(buf));
+	content_close(c);
+	for (i = 1; i < 8; i++)
+		for (j = 0; i % 4 && j < i; j++)
+			assert_memory_not_equal(buf + (size_t)i * 4096, buf + (size_t)j * 4096, 4096);
+	assert_int_equal(content_open(&c, CONTENT_ZEROS, "/nonexistent", &e), 0);
+	content_read(c, buf, sizeof(buf));
+	content_close(c);
+	assert_true(is_zeros(buf, sizeof(buf)));
 }
 
 static void a_plan_survives_its_file(void **state)
@@ -313,6 +339,7 @@ int main(void)
 		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
 		cmocka_unit_test(the_page_cache_is_of_what_the_disk_holds),
 		cmocka_unit_test(disks_are_filled_with_files),
+		cmocka_unit_test(disks_are_filled_with_noise_or_zeros),
 		cmocka_unit_test(a_plan_survives_its_file),
 		cmocka_unit_test(a_file_that_lacks_something_is_refused),
 	};
