@@ -30,6 +30,7 @@
 #define PARDON_MIN_NS (500 * MS)
 #define PARDON_MAX_NS (8000 * MS)
 #define SLACK	      0.9 /* a measurement may be wrong by so much */
+#define DOUBTS	      5	  /* stretches in a row */
 
 /* What is left with an effort of what the one below it leaves. */
 static const double part_of_less[CODEC_EFFORTS] = {[EFFORT_ZSTD] = 0.76, [EFFORT_ZSTD_HARD] = 0.93};
@@ -114,6 +115,11 @@ static void give_up(struct codec_choice *c, uint64_t now_ns)
 	use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
+static bool is_slow(const struct codec_choice *c)
+{
+	return c->takes_bps > 0 && c->takes_bps < ZSTD_BPS;
+}
+
 /* One step to what the network is worth, as far as that has not just been given up. */
 static void follow_network(struct codec_choice *c, uint64_t now_ns)
 {
@@ -133,12 +139,22 @@ static double end_stretch(struct codec_choice *c, uint64_t now_ns, double *idle,
 
 	*idle = (double)c->idle / c->looks;
 	*paused = c->ran_dry;
-	c->network_waits = c->idle >= WAITS_PART * c->looks && (c->takes_bps <= 0 || c->takes_bps >= ZSTD_BPS);
+	c->network_waits = c->idle >= WAITS_PART * c->looks && !is_slow(c);
 	c->since_ns = MAX(c->since_ns, now_ns);
 	c->since_left = c->left;
 	c->ran_dry = false;
 	c->looks = c->idle = 0;
 	return bps;
+}
+
+/* A slow network that is idle while there is more to send is no slow one: it had only begun, or others have left it. */
+static void doubt_slowness(struct codec_choice *c, double idle)
+{
+	c->doubts = c->now <= EFFORT_LZ4 && idle > IDLE_PART ? c->doubts + 1 : 0;
+	if (c->doubts < DOUBTS)
+		return;
+	c->doubts = 0;
+	c->takes_bps = 0;
 }
 
 /* How fast it leaves with the effort at hand: a stretch in which the network had all that it takes. */
@@ -153,6 +169,8 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 	if (s->now_ns >= c->since_ns && s->now_ns - c->since_ns < TRIAL_NS)
 		return;
 	bps = end_stretch(c, s->now_ns, &idle, &paused);
+	if (bps > 0 && !paused)
+		doubt_slowness(c, idle);
 	if (bps > 0 && c->now > EFFORT_LZ4 && idle > IDLE_PART) /* so much work on it is what is waited for */
 		give_up(c, s->now_ns);
 	else if (bps > 0 && c->now > EFFORT_LZ4 && paused)
@@ -185,17 +203,18 @@ static void judge_backlog(struct codec_choice *c, const struct codec_sample *s, 
 	double drain = c->channel[s->channel].drain_bps, window_s = (double)s->window_bytes / drain;
 	double up = MIN(UP_S, UP_PART * window_s), down = MIN(DOWN_S, DOWN_PART * window_s);
 	bool rises = waits >= c->waited_s, falls = waits <= c->waited_s, quick = waits < DRY_PART * down;
+	enum codec_effort least = is_slow(c) ? EFFORT_LZ4 : EFFORT_NONE;
 
 	if (c->now > EFFORT_LZ4 || (c->batches < STAY_BATCHES && !quick))
 		return;
 	if (c->network_waits)
-		c->now = EFFORT_NONE;
+		c->now = least;
 	c->batches = 0;
 	c->waited_s = waits;
 	if (!c->network_waits && rises && (waits > up || (s->window_was_full && waits > down)))
 		c->now = EFFORT_LZ4;
 	else if (waits < down && (falls || quick))
-		c->now = EFFORT_NONE;
+		c->now = least;
 }
 
 enum codec_effort codec_choice_step(struct codec_choice *c, const struct codec_sample *s)

@@ -9,7 +9,8 @@
  *
  * On a faster network it is LZ4 or nothing: nothing while it is idle most of the time, else by what waits: if the network takes longer
  * than UP_S over that, there is time for more work on each byte; if it would soon run dry, for less. So what is sent is a mixture of both
- * when the best lies between them.
+ * when the best lies between them. A network that is known to be slow gets LZ4 at least: what is sent without, as nothing waits at the moment,
+ * waits behind each other soon.
  */
 #ifndef VMFERRY_CODEC_CHOICE_H
 #define VMFERRY_CODEC_CHOICE_H
@@ -53,6 +54,7 @@ struct codec_choice {
 	bool network_waits;		  /* it was idle for most of the last stretch, and is not known to be slow */
 	double leaves_bps[CODEC_EFFORTS]; /* with each effort; 0: not known */
 	double takes_bps;		  /* the network, at best, fading; 0: not known */
+	unsigned doubts;		  /* that it is slow: stretches in a row in which it had far less than it takes */
 	uint64_t pardon_at_ns, pardon_ns; /* no more than `refused` until then; how long that is the last time */
 	enum codec_effort refused;	  /* too much */
 	uint64_t peer_slow_ns;		  /* since when it is; 0: it is not */

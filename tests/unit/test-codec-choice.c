@@ -220,6 +220,38 @@ static void a_slow_network_that_becomes_idle_is_compressed_for_less(void **state
 	assert_int_equal(c.now, EFFORT_ZSTD);
 }
 
+/* After a pause nothing waits, and the network is idle: as at the end of a copy, when all that the guest writes is sent at once. */
+static void a_slow_network_is_compressed_for_after_a_pause(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+	unsigned i;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	feed(&c, &s, 100, MB, 1);
+	assert_int_equal(c.now, EFFORT_ZSTD);
+	s.network_is_idle = true;
+	for (i = 0; i < 300; i++, s.now_ns += 10 * MS, s.given_bytes += MB / 10) {
+		s.backlog_bytes = i % 4 * (MB / 40);
+		assert_true(codec_choice_step(&c, &s) >= EFFORT_LZ4);
+	}
+}
+
+/* It was only beginning, or others were there, who have left: with LZ4 it is idle, though there is always more to send. */
+static void a_network_that_is_slow_no_more_is_found_out(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	feed(&c, &s, 100, MB, 1);
+	assert_int_equal(c.now, EFFORT_ZSTD);
+	feed(&c, &s, 100, MB, 9);
+	assert_int_equal(c.now, EFFORT_NONE);
+}
+
 /* Tried, found to be what is waited for, and tried again after longer and longer. */
 static void what_leaves_a_slow_network_idle_is_seldom_tried_again(void **state)
 {
@@ -263,6 +295,8 @@ int main(void)
 		cmocka_unit_test(what_the_network_takes_is_not_forgotten_in_a_pause),
 		cmocka_unit_test(an_idle_network_is_not_compressed_for_however_little_leaves),
 		cmocka_unit_test(a_slow_network_that_becomes_idle_is_compressed_for_less),
+		cmocka_unit_test(a_slow_network_is_compressed_for_after_a_pause),
+		cmocka_unit_test(a_network_that_is_slow_no_more_is_found_out),
 		cmocka_unit_test(what_leaves_a_slow_network_idle_is_seldom_tried_again),
 		cmocka_unit_test(a_network_that_is_idle_now_and_then_changes_nothing),
 	};
