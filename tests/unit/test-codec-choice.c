@@ -248,7 +248,9 @@ static void a_network_that_is_slow_no_more_is_found_out(void **state)
 	codec_choice_init(&c, s.now_ns);
 	feed(&c, &s, 100, MB, 1);
 	assert_int_equal(c.now, EFFORT_ZSTD);
-	feed(&c, &s, 100, MB, 9);
+	feed(&c, &s, 50, MB, 9);
+	assert_int_equal(c.now, EFFORT_LZ4); /* a moment of it is nothing */
+	feed(&c, &s, 50, MB, 9);
 	assert_int_equal(c.now, EFFORT_NONE);
 }
 
