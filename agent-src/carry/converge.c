@@ -21,15 +21,32 @@ double converge_fixed_ms(double round_trip_ms, double journals_ms)
 	return FIXED_MS + ROUND_TRIPS * round_trip_ms + journals_ms;
 }
 
-static double to_carry_ms(const struct converge_sample *s)
+static double carry_ms(const struct converge_sample *s, uint64_t bytes)
 {
-	double left = (double)s->ram_left + (double)s->disk_left;
+	return s->rate_bps > 0 ? (double)bytes / s->rate_bps * 1000 : 1e9;
+}
+
+static double queue_ms(const struct converge_sample *s)
+{
 	/* for a round trip everything is on its way, however little there is: that is in the fixed part */
 	double wire_ms = s->wire_bps > 0 ? (double)s->wire_left / s->wire_bps * 1000 - s->round_trip_ms : 0;
 
-	if (s->rate_bps <= 0)
-		return 1e9;
-	return left / s->rate_bps * 1000 + MAX(wire_ms, 0.0);
+	return carry_ms(s, s->queue_left) + MAX(wire_ms, 0.0);
+}
+
+bool converge_is_dry(const struct converge *c)
+{
+	return c->queue_ms <= LITTLE_MS;
+}
+
+static void predict(struct converge *c, const struct converge_sample *s, double left_ms)
+{
+	double fixed_ms = converge_fixed_ms(s->round_trip_ms, s->journals_ms);
+
+	c->queue_ms = queue_ms(s);
+	c->predicted_ms = fixed_ms + left_ms + c->queue_ms;
+	c->dry_ms = fixed_ms + left_ms + c->queue_ms * (s->rate_bps > 0 ? MIN(s->dirty_bps / s->rate_bps, 1.0) : 1.0);
+	c->limit_ms = MAX(c->max_downtime_ms, fixed_ms + LEFT_SHARE * c->max_downtime_ms); /* no waiting makes it shorter */
 }
 
 /* A guest that writes little is worth a moment more: what is left would only be carried while it stands still. */
@@ -44,16 +61,15 @@ static bool worth_waiting(struct converge *c, const struct converge_sample *s, d
 
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
 {
-	double left_ms = to_carry_ms(s), fixed_ms = converge_fixed_ms(s->round_trip_ms, s->journals_ms);
+	double left_ms = carry_ms(s, s->ram_left + s->disk_left);
 
-	c->predicted_ms = fixed_ms + left_ms;
-	c->limit_ms = MAX(c->max_downtime_ms, fixed_ms + LEFT_SHARE * c->max_downtime_ms); /* no waiting makes it shorter */
+	predict(c, s, left_ms);
 	if (s->pass < 2 || s->rate_bps <= 0)
 		return CONVERGE_GO_ON;
-	if (c->predicted_ms <= c->limit_ms)
+	if (c->dry_ms <= c->limit_ms)
 		return worth_waiting(c, s, left_ms) ? CONVERGE_GO_ON : CONVERGE_SWITCH;
-	if (c->best_ms < 0 || c->predicted_ms < c->best_ms * GAIN) {
-		c->best_ms = c->predicted_ms;
+	if (c->best_ms < 0 || c->dry_ms < c->best_ms * GAIN) {
+		c->best_ms = c->dry_ms;
 		c->best_pass = s->pass;
 		c->best_at_ms = s->now_ms;
 	}

@@ -1,7 +1,10 @@
 /*
  * converge.h: when to switch over. Pure: measurements in, a decision out.
  *
- * The blackout is predicted as what is left of RAM and disks over the measured rate, plus what any switchover costs.
+ * The blackout is predicted as what is left of RAM and disks over the measured rate, plus what any switchover costs. What is in our own hands
+ * already need not be part of it: before the guest stops, QEMU is not read for as long as that takes to arrive (the queue is dry then). Otherwise
+ * QEMU, which passes over memory again and again, would keep it full with the few pages that any guest writes all the time, and over a slow
+ * network nothing would ever fit.
  */
 #ifndef VMFERRY_CONVERGE_H
 #define VMFERRY_CONVERGE_H
@@ -12,6 +15,7 @@
 struct converge_sample {
 	uint64_t ram_left, disk_left; /* bytes the destination lacks right now */
 	uint64_t pass;		      /* QEMU's passes over RAM so far: at least one whole one is needed */
+	uint64_t queue_left;	      /* what QEMU has given, and is not packed yet */
 	uint64_t wire_left;	      /* bytes that were sent or are about to be, and have not arrived */
 	double rate_bps;	      /* bytes per second, of content, as measured while busy */
 	double wire_bps;	      /* the same of what travels, compressed */
@@ -32,8 +36,10 @@ enum converge_verdict {
 
 struct converge {
 	double max_downtime_ms;
-	double limit_ms; /* that goes for the last sample: where a switchover takes longer than that whatever is left, a little more */
-	double best_ms, predicted_ms; /* prediction of the last sample */
+	double limit_ms;     /* that goes for the last sample: where a switchover takes longer than that whatever is left, a little more */
+	double predicted_ms; /* of the last sample, if the guest stopped right then */
+	double queue_ms, dry_ms; /* how long the queue takes; what is predicted for when it is dry, with what is written until then */
+	double best_ms;		 /* of dry_ms */
 	uint64_t best_pass;
 	double best_at_ms;
 	bool within;	  /* the limit, once */
@@ -42,6 +48,8 @@ struct converge {
 
 void converge_init(struct converge *c, double max_downtime_ms);
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s);
+/* Is there nothing, or hardly anything, that is still to arrive of what we have? As of the last sample. */
+bool converge_is_dry(const struct converge *c);
 /* The part of a blackout that does not depend on how much is left. */
 double converge_fixed_ms(double round_trip_ms, double journals_ms);
 

@@ -43,6 +43,7 @@ struct sender {
 	struct shared_buf *buf[BATCH_PARTS]; /* of the batch's parts, one reference each */
 	struct seed *seeds;		     /* of the batch, which then is of one part */
 	unsigned seed_count;
+	uint64_t queued_bytes; /* of contents of the items that are not done; atomic */
 	struct send_item *cur; /* taken, not yet wholly encoded */
 	unsigned cur_at;
 	struct sums sums;
@@ -420,6 +421,7 @@ static bool take_all(struct sender *s)
 			return flush_batch(s);
 		if (!take_item(s, s->cur))
 			return false;
+		__atomic_sub_fetch(&s->queued_bytes, send_item_bytes(s->cur), __ATOMIC_RELAXED);
 		send_item_free(s->cur);
 		s->cur = NULL;
 	}
@@ -600,6 +602,7 @@ int sender_start(struct sender **out, struct link link, unsigned number, struct 
 
 void sender_put(struct sender *s, struct send_item *it)
 {
+	__atomic_add_fetch(&s->queued_bytes, send_item_bytes(it), __ATOMIC_RELAXED);
 	queue_put(&s->in, &it->node);
 }
 
@@ -662,6 +665,11 @@ uint64_t sender_rechecked_pages(const struct sender *s)
 uint64_t sender_bytes_again(const struct sender *s)
 {
 	return channel_bytes_again(s->ch);
+}
+
+uint64_t sender_queued_bytes(const struct sender *s)
+{
+	return __atomic_load_n(&s->queued_bytes, __ATOMIC_RELAXED);
 }
 
 uint64_t sender_unacked_bytes(const struct sender *s)

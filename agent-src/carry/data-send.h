@@ -74,6 +74,8 @@ void sender_stats(const struct sender *s, struct send_stats *sum /* added to */)
 /* Contents, before they were compressed. */
 uint64_t sender_contents(const struct sender *s);
 uint64_t sender_wire_bytes(const struct sender *s);
+/* Contents in its queue, which are not packed yet. */
+uint64_t sender_queued_bytes(const struct sender *s);
 /* Of what is on its way, or waits to be. */
 uint64_t sender_unacked_bytes(const struct sender *s);
 /* Of what has arrived. */

@@ -97,7 +97,7 @@ struct main_stream {
 
 /* What the conductor's thread asks of the capture thread: tasks, and flags that are atomic. */
 struct capture_asked {
-	struct task to_unstall, to_stop, to_end;
+	struct task to_stall, to_stop, to_end;
 	int stall, cut, drain; /* drain: 1 begin, 2 end */
 };
 
@@ -105,6 +105,7 @@ struct capture_asked {
 struct capture_seen {
 	int main_fd; /* where the return path begins; -1: not connected yet */
 	unsigned round;
+	uint64_t unread; /* 0 unless it is stalled */
 	enum qemu_runstate runstate;
 };
 

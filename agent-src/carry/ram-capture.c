@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -281,9 +282,27 @@ static int listen_unix(const char *path, struct err *e)
 
 /* ---- from the conductor ---- */
 
-static void on_unstall(struct task *t)
+static uint64_t unread(const struct capture *c)
 {
-	capture_arm_all(container_of(t, struct capture, asked.to_unstall));
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < c->qemu.count; i++) {
+		int n;
+
+		if (c->qemu.conn[i].state != CONN_CLOSED && !ioctl(c->qemu.conn[i].fd, FIONREAD, &n))
+			sum += (uint64_t)MAX(n, 0);
+	}
+	return sum;
+}
+
+static void on_stall(struct task *t)
+{
+	struct capture *c = container_of(t, struct capture, asked.to_stall);
+	bool stalled = __atomic_load_n(&c->asked.stall, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&c->seen.unread, stalled ? unread(c) : 0, __ATOMIC_RELAXED);
+	capture_arm_all(c);
 }
 
 static void on_end(struct task *t)
@@ -313,8 +332,7 @@ void capture_stall(struct capture *c, bool stall)
 	if (!c)
 		return;
 	__atomic_store_n(&c->asked.stall, stall, __ATOMIC_RELAXED);
-	if (!stall)
-		loop_post(c->loop, &c->asked.to_unstall);
+	loop_post(c->loop, &c->asked.to_stall);
 }
 
 void capture_cut_round(struct capture *c)
@@ -334,6 +352,11 @@ int capture_return_path(struct capture *c, const void *p, size_t n)
 	if (fd < 0 || send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
 		return -EPIPE;
 	return 0;
+}
+
+uint64_t capture_unread(const struct capture *c)
+{
+	return __atomic_load_n(&c->seen.unread, __ATOMIC_RELAXED);
 }
 
 unsigned capture_rounds(const struct capture *c)
@@ -428,7 +451,7 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 	}
 	c->walker = qemu_stream_new(&route_handlers, c);
 	c->qemu.accept_op.done = accepted;
-	c->asked.to_unstall.run = on_unstall;
+	c->asked.to_stall.run = on_stall;
 	c->asked.to_stop.run = on_stop;
 	c->asked.to_end.run = on_end;
 	keep_tell(c->cfg.keeper, KEEP_LISTENER, c->qemu.listen_fd);

@@ -46,7 +46,7 @@ void capture_drain(struct capture *c);
 void capture_free(struct capture *c);
 
 /* From the conductor's thread: */
-/* Stop or go on reading from QEMU: back-pressure. */
+/* Stop or go on reading from QEMU: back-pressure. To stop again is to look again what is unread. */
 void capture_stall(struct capture *c, bool stall);
 /* End the RAM round at the next sync point. */
 void capture_cut_round(struct capture *c);
@@ -54,6 +54,8 @@ void capture_cut_round(struct capture *c);
 void capture_end_streams(struct capture *c);
 /* Writes to QEMU's return path. -errno when the channel is gone. */
 int capture_return_path(struct capture *c, const void *p, size_t n);
+/* Bytes that QEMU had written, and that were not read, soon after the last capture_stall(c, true). */
+uint64_t capture_unread(const struct capture *c);
 unsigned capture_rounds(const struct capture *c);
 /* What QEMU found when it stopped the guest, once the destination QEMU has loaded all. */
 enum qemu_runstate capture_runstate(const struct capture *c);

@@ -39,6 +39,8 @@ struct send_item {
 /* An item with room for n parts, or for n message bytes. */
 struct send_item *send_item_new(enum send_kind kind, uint32_t object, unsigned parts);
 struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n);
+/* Of contents. */
+size_t send_item_bytes(const struct send_item *it);
 /* Its reference and its seeds, too. */
 void send_item_free(struct send_item *it);
 

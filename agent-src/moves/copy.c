@@ -146,7 +146,7 @@ static int stalled(struct transfer *t, struct err *e)
 			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
 			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
 			      format_bytes(left, t->ram.left + disks_left(&t->disks)), (unsigned long long)t->ram.pass.number,
-			      format_bytes(rate, (uint64_t)t->pace.best_rate), t->pace.converge.predicted_ms, t->opt->max_downtime_ms,
+			      format_bytes(rate, (uint64_t)t->pace.best_rate), t->pace.converge.dry_ms, t->opt->max_downtime_ms,
 			      doing[t->opt->on_stall]);
 	}
 	switch (t->opt->on_stall) {
@@ -166,7 +166,7 @@ static int stalled(struct transfer *t, struct err *e)
 /* A switchover may be longer than was said where it cannot be shorter: that is told once. -ECANCELED: it is not to be. */
 static int allow_for_distance(struct transfer *t, struct err *e)
 {
-	double ms = t->pace.converge.predicted_ms;
+	double ms = t->pace.converge.dry_ms;
 
 	if (ms <= t->opt->max_downtime_ms || t->pace.stop_wanted)
 		return 0;
@@ -184,7 +184,7 @@ static int allow_for_distance(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first. */
+/* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first, then what we have of memory. */
 static int go_to_switchover(struct transfer *t, struct err *e)
 {
 	int r = 0;
@@ -194,24 +194,36 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 		t->blackout.disks_ahead = true;
 		r = disks_next_round(&t->disks, DISK_PRE_ROUND, e);
 	}
-	if (!r && disks_idle(&t->disks) && (t->pace.stop_wanted || disks_written_back(&t->disks))) {
-		t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
-		conductor_goto(&t->a.con, ST_SWITCHOVER);
-	}
-	return r;
+	if (r || !disks_idle(&t->disks) || !(t->pace.stop_wanted || disks_written_back(&t->disks)))
+		return r;
+	t->blackout.draining = true;
+	ram_stall(&t->ram, true);
+	if (!converge_is_dry(&t->pace.converge))
+		return 0;
+	t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
+	conductor_goto(&t->a.con, ST_SWITCHOVER);
+	return 0;
+}
+
+static void stay_here(struct transfer *t)
+{
+	if (t->blackout.draining)
+		ram_stall(&t->ram, false);
+	t->blackout.stopping = t->blackout.disks_ahead = t->blackout.draining = false;
 }
 
 /* While a round of the disks was waited for, the guest may have written more than will do. */
 static bool still_fits(const struct transfer *t)
 {
-	return t->pace.stop_wanted || t->pace.converge.predicted_ms <= t->pace.converge.limit_ms * NO_LONGER_FITS;
+	return t->pace.stop_wanted || t->pace.converge.dry_ms <= t->pace.converge.limit_ms * NO_LONGER_FITS;
 }
 
 static int decide(struct transfer *t, struct err *e)
 {
-	struct converge_sample s = {.ram_left = t->ram.left,
+	struct converge_sample s = {.ram_left = t->ram.left + ram_unread(&t->ram),
 				    .disk_left = disks_left(&t->disks),
 				    .pass = t->ram.pass.number,
+				    .queue_left = data_plane_queued(&t->data),
 				    .wire_left = data_plane_unacked(&t->data),
 				    .wire_bps = t->pace.best_wire_rate,
 				    .rate_bps = t->pace.best_rate,
@@ -222,13 +234,13 @@ static int decide(struct transfer *t, struct err *e)
 	enum converge_verdict verdict;
 
 	if (t->outage.missing) { /* now it would stand still for as long as that lasts */
-		t->blackout.stopping = t->blackout.disks_ahead = false;
+		stay_here(t);
 		return 0;
 	}
 	verdict = converge_step(&t->pace.converge, &s);
 	if (t->blackout.stopping && still_fits(t))
 		return go_to_switchover(t, e);
-	t->blackout.stopping = t->blackout.disks_ahead = false;
+	stay_here(t);
 	if (t->pace.stop_wanted && t->ram.pass.number >= 2)
 		return go_to_switchover(t, e);
 	if (t->pace.held && verdict != CONVERGE_SWITCH)
@@ -262,7 +274,7 @@ static bool is_near_the_end(const struct transfer *t)
 {
 	if (t->pace.held || t->ram.pass.begun < 2)
 		return false;
-	return t->blackout.stopping || t->ram.pass.number < 2 || t->pace.converge.predicted_ms <= t->pace.converge.limit_ms;
+	return t->blackout.stopping || t->ram.pass.number < 2 || t->pace.converge.dry_ms <= t->pace.converge.limit_ms;
 }
 
 static int glance(struct transfer *t, struct err *e)

@@ -153,7 +153,7 @@ void tell_progress(struct transfer *t, bool second)
 	set_flag(ev, "second", second);
 	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	if (t->src.migrating && t->ram.pass.number > 1)
-		set_real(ev, "predicted_downtime_ms", t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram));
+		set_real(ev, "predicted_downtime_ms", t->pace.converge.dry_ms + ram_recheck_ms(&t->ram));
 	parts_tell(&t->parts, TELL_PROGRESS, ev);
 	set_outages(t, ev);
 	report_emit(&t->report, ev);

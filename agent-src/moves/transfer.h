@@ -54,6 +54,7 @@ struct pace {
 /* From the guest's stop here to its start there: blackout.c. */
 struct blackout {
 	bool stopping;	  /* we have decided to stop it */
+	bool draining;	  /* and what we have of memory is to arrive before: QEMU is not read */
 	bool stopped;	  /* QEMU has, asked or not */
 	bool completed;	  /* QEMU says so */
 	bool disks_ahead; /* they had a round of their own just before */

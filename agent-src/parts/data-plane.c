@@ -155,6 +155,11 @@ uint64_t data_plane_contents(const struct data_plane *d)
 	return sum(d, sender_contents);
 }
 
+uint64_t data_plane_queued(const struct data_plane *d)
+{
+	return sum(d, sender_queued_bytes);
+}
+
 uint64_t data_plane_unacked(const struct data_plane *d)
 {
 	return sum(d, sender_unacked_bytes);

@@ -50,6 +50,8 @@ uint64_t data_plane_acked(const struct data_plane *d);
 uint64_t data_plane_moved(const struct data_plane *d);
 /* Bytes that had to be sent again. */
 uint64_t data_plane_bytes_again(const struct data_plane *d);
+/* Contents that were given to the senders, and are not packed yet. */
+uint64_t data_plane_queued(const struct data_plane *d);
 /* Bytes that were sent, and those that are on their way, or wait to be. */
 uint64_t data_plane_wire_bytes(const struct data_plane *d);
 uint64_t data_plane_unacked(const struct data_plane *d);

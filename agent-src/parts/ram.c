@@ -400,6 +400,11 @@ void ram_stall(struct ram *r, bool stall)
 		capture_stall(r->capture, stall);
 }
 
+uint64_t ram_unread(const struct ram *r)
+{
+	return r->capture ? capture_unread(r->capture) : 0;
+}
+
 /* ---- how much is left ---- */
 
 /* What QEMU calls remaining is as of its last look at the dirty bitmap, at the beginning of the pass: what the guest has
@@ -487,8 +492,8 @@ int ram_ask_for_switchover(struct ram *r, struct err *e)
 
 	if (r->has_bandwidth)
 		json_object_set_new(p, "avail-switchover-bandwidth", json_integer(PLENTY_PER_S));
-	/* without acknowledgements (QEMU < 8.1) a stall is what keeps QEMU from switching until we let it */
-	capture_stall(r->capture, !r->src->acknowledges);
+	/* or it would pass over memory again; and without acknowledgements (QEMU < 8.1) this is what keeps it from switching until we let it */
+	capture_stall(r->capture, true);
 	code = qmp_call(r->src->qmp, "migrate-set-parameters", p, NULL, e);
 	capture_stall(r->capture, false);
 	fault_point("src-acknowledge");

@@ -80,6 +80,8 @@ int ram_let_qemu_go_on(struct ram *r, struct err *e);
 int ram_release_shut(struct ram *r);
 /* Stop or go on reading from QEMU. */
 void ram_stall(struct ram *r, bool stall);
+/* Bytes that wait at QEMU meanwhile, in its sockets. */
+uint64_t ram_unread(const struct ram *r);
 
 /*
  * Ends our migration, before until_ns. QEMU's sockets stay open, and are read, until it is over: closed under a thread of multifd's they

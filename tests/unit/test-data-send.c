@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -642,6 +643,35 @@ static void what_goes_as_it_is_is_held_until_it_is_acknowledged(void **state)
 	end();
 }
 
+static void await_queued(uint64_t bytes)
+{
+	uint64_t until = now_ns() + 60000000000ULL;
+
+	while (sender_queued_bytes(w.s) != bytes) {
+		assert_true(now_ns() < until);
+		sched_yield();
+	}
+}
+
+/* Of three, each as large as a frame may be, the first is on its way, the second is packed next, the third waits. */
+static void what_waits_to_be_packed_is_known(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	begin(CODEC_MODE_NONE, true);
+	for (i = 0; i < 3; i++)
+		put(SEND_DATA, DISK, 0, &(struct send_part){(uint64_t)i * DATA_RAW_MAX, area + NOISE * MIB, DATA_RAW_MAX}, 1);
+	summed_of_next(DATA_RAW_MAX);
+	await_queued(DATA_RAW_MAX);
+	acknowledge();
+	summed_of_next(DATA_RAW_MAX);
+	await_queued(0);
+	acknowledge();
+	summed_of_next(DATA_RAW_MAX);
+	end();
+}
+
 /* Producers have buffers for what is to come, however long an acknowledgement takes. */
 static void only_so_many_buffers_are_held_and_none_for_little(void **state)
 {
@@ -844,6 +874,7 @@ int main(void)
 		cmocka_unit_test(what_is_sent_with_lz4_is_as_it_always_was),
 		cmocka_unit_test(what_is_sent_with_zstd_is_as_it_always_was),
 		cmocka_unit_test(what_goes_as_it_is_is_held_until_it_is_acknowledged),
+		cmocka_unit_test(what_waits_to_be_packed_is_known),
 		cmocka_unit_test(only_so_many_buffers_are_held_and_none_for_little),
 		cmocka_unit_test(a_buffer_that_is_held_may_be_so_for_another_frame),
 		cmocka_unit_test(a_stream_is_covered_by_checksums_whole_and_not_held),

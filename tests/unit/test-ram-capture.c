@@ -421,6 +421,30 @@ static void more_memory_than_can_be_ends_it(void **state)
 	ram_bytes = RAM_PAGES * PAGE_BYTES;
 }
 
+/* The packet's head is read, or it is not, as that may have been waited for already. */
+static void what_a_stall_leaves_in_qemu_s_sockets_is_known(void **state)
+{
+	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL, left;
+
+	(void)state;
+	begin();
+	page(1, 0, 'a');
+	expect(" a");
+	assert_int_equal(capture_unread(t.capture), 0);
+	capture_stall(t.capture, true);
+	page(1, 1, 'b');
+	do {
+		assert_true(now_ns() < until);
+		capture_stall(t.capture, true);
+		poll(NULL, 0, 1);
+		left = capture_unread(t.capture);
+	} while (left != PAGE_BYTES && left != MULTIFD_PACKET_BYTES + PAGE_BYTES);
+	capture_stall(t.capture, false);
+	expect(" a b");
+	assert_int_equal(capture_unread(t.capture), 0);
+	end();
+}
+
 static void whatever_still_comes_is_read_until_the_connections_are_closed(void **state)
 {
 	unsigned i;
@@ -521,6 +545,7 @@ int main(void)
 		cmocka_unit_test(a_round_ends_at_a_sync_point_between_the_pages_around_it),
 		cmocka_unit_test(a_page_outside_its_block_ends_it),
 		cmocka_unit_test(more_memory_than_can_be_ends_it),
+		cmocka_unit_test(what_a_stall_leaves_in_qemu_s_sockets_is_known),
 		cmocka_unit_test(whatever_still_comes_is_read_until_the_connections_are_closed),
 		cmocka_unit_test(what_ends_here_ends_for_whoever_has_copies),
 	};
