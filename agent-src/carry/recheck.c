@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MANY_PAGES 4096
+#define SAMPLES	   64ULL
 
 struct checked_block {
 	uint64_t host, bytes; /* 0: not looked at */
@@ -60,6 +61,56 @@ void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64
 	for (k = 0; k < r->told_count; k++)
 		if (!strcmp(r->told[k].name, name) && (r->told[k].used_bytes == bytes || r->told[k].used_bytes == UINT64_MAX))
 			r->block[i] = (struct checked_block){r->told[k].host, bytes};
+}
+
+/* ---- what it will take ---- */
+
+/* -errno: it cannot be read. */
+static int sample_piece(const struct recheck *r, const struct digest_key *key, uint64_t host, uint8_t *buf)
+{
+	bool there[MEMORY_PIECE_PAGES];
+	struct err e;
+	unsigned i;
+	int code = qemu_memory_present(&r->memory, host, MEMORY_PIECE_PAGES, there, NULL, &e);
+
+	code = code ? code : qemu_memory_read(&r->memory, host, MEMORY_PIECE_PAGES, there, buf, &e);
+	for (i = 0; i < MEMORY_PIECE_PAGES && !code; i++) {
+		const uint8_t *page = buf + (size_t)i * PAGE_BYTES;
+
+		if (there[i] && !bytes_are_zero(page, PAGE_BYTES))
+			hash_content(key, page, PAGE_BYTES);
+	}
+	return code;
+}
+
+static const struct ram_block_place *largest(const struct recheck *r)
+{
+	const struct ram_block_place *found = NULL;
+	size_t i;
+
+	for (i = 0; i < r->told_count; i++)
+		if (r->told[i].used_bytes != UINT64_MAX && (!found || r->told[i].used_bytes > found->used_bytes))
+			found = &r->told[i];
+	return found;
+}
+
+double recheck_sample_ns(const struct recheck *r, const struct digest_key *key)
+{
+	const struct ram_block_place *b = largest(r);
+	uint64_t pieces = b ? b->used_bytes / (MEMORY_PIECE_PAGES * PAGE_BYTES) : 0, since = 0;
+	uint8_t *buf = xmalloc((size_t)MEMORY_PIECE_PAGES * PAGE_BYTES);
+	unsigned i;
+	int code = pieces ? 0 : -ENOENT;
+
+	for (i = 0; i <= SAMPLES && !code; i++) {
+		uint64_t piece = pieces * i / (SAMPLES + 1);
+
+		if (i == 1) /* the one before had the buffer brought in */
+			since = thread_cpu_ns();
+		code = sample_piece(r, key, b->host + piece * MEMORY_PIECE_PAGES * PAGE_BYTES, buf);
+	}
+	free(buf);
+	return code ? 0 : (double)(thread_cpu_ns() - since) / (double)(SAMPLES * MEMORY_PIECE_PAGES * PAGE_BYTES);
 }
 
 /* ---- what a channel looks at ---- */

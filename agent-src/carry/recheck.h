@@ -23,6 +23,10 @@ void recheck_free(struct recheck *r);
 /* That block of so many bytes is this object. Before any channel looks. One that was not told of, or of another size, is not looked at. */
 void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64_t bytes);
 
+/* What a byte of the guest's memory takes to be read and hashed, in ns of CPU time, what is not there included: by samples, which take a
+ * millisecond or two. 0: not known. */
+double recheck_sample_ns(const struct recheck *r, const struct digest_key *key);
+
 /* How far a channel (0-based, of so many) has come. */
 struct recheck_at {
 	unsigned channel, channels;

@@ -292,6 +292,7 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 	if (wants_seeds(t))
 		in->seeded = sampled_seeds(s, seeded_error);
 	in->read_ns = READ_SINGLY * sampled_read_ns(s);
+	t->ram.recheck_ns = sampled_read_ns(s) * in->ram.bytes / (double)MAX(t->src.guest.ram_bytes, 1U);
 	in->others = sampled_others(s);
 	destination(t, in);
 	sampler_free(s);

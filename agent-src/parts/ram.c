@@ -27,7 +27,7 @@
 #define PASS_MIN_MS	  100  /* shorter ones tell no rate */
 #define ROUND_MIN_MS	  50
 #define SETUP_MS	  2000
-#define RECHECK_NS	  0.19 /* to read and hash a byte */
+#define RECHECK_NS	  0.19 /* to read and hash a byte, where that was not measured */
 #define GENTLE_MS	  3000
 
 static struct ram *ram_of(struct part *p)
@@ -286,6 +286,8 @@ static int recheck_start(struct ram *r, struct err *e)
 		code = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
 	code = code ? code : try_to_read(r->src->guest.pid, e);
 	code = code ? code : recheck_new(&r->data->shared.recheck, r->src->guest.pid, told, n, e);
+	if (!code)
+		r->recheck_ns = recheck_sample_ns(r->data->shared.recheck, &r->data->shared.key);
 	free(told);
 	return code;
 }
@@ -325,7 +327,9 @@ double ram_recheck_ms(const struct ram *r)
 	unsigned threads = MIN(r->src->opt->carry.channels, own_processors());
 	bool will = r->capture ? r->data->shared.recheck != NULL : wants_recheck(r);
 
-	return will ? (double)r->src->guest.ram_bytes * RECHECK_NS / MAX(threads, 1U) / 1e6 : 0;
+	double ns = r->recheck_ns > 0 ? r->recheck_ns : RECHECK_NS;
+
+	return will ? (double)r->src->guest.ram_bytes * ns / MAX(threads, 1U) / 1e6 : 0;
 }
 
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)

@@ -37,6 +37,7 @@ struct ram {
 	bool query_pending;
 	uint64_t left, total;
 	double dirty_per_s; /* bytes that the guest writes */
+	double recheck_ns;  /* to read and hash a byte of the guest's; 0: not known */
 	uint64_t done_ns;   /* when every page was queued */
 	unsigned rounds;    /* once the capture has ended */
 	bool throttled;

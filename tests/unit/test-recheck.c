@@ -1,0 +1,80 @@
+/* test-recheck.c: what it will take to read the guest's memory once more. (What it finds: test-data-send.c.) */
+#include "recheck.h"
+#include "util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BYTES (64 * MIB)
+
+static const struct digest_key key;
+
+/* This process's own memory, in place of QEMU's. */
+static uint8_t *memory(void)
+{
+	uint8_t *at = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(at != MAP_FAILED);
+	madvise(at, BYTES, MADV_NOHUGEPAGE);
+	return at;
+}
+
+static double sample(const struct ram_block_place *told, size_t count)
+{
+	struct recheck *r;
+	struct err e;
+	double ns;
+
+	assert_int_equal(recheck_new(&r, getpid(), told, count, &e), 0);
+	ns = recheck_sample_ns(r, &key);
+	recheck_free(r);
+	return ns;
+}
+
+static void what_is_not_there_costs_less_than_what_is_hashed(void **state)
+{
+	uint8_t *at = memory();
+	struct ram_block_place told[] = {{.name = "small", .used_bytes = PAGE_BYTES, .host = 1},
+					 {.name = "large", .used_bytes = BYTES, .host = (uint64_t)(uintptr_t)at}};
+	double there, absent = sample(told, 2);
+
+	(void)state;
+	assert_true(absent > 0);
+	memset(at, 'x', BYTES);
+	there = sample(told, 2);
+	assert_true(there > 2 * absent && there < 1000);
+	munmap(at, BYTES);
+}
+
+/* A block of whose place QEMU does not tell, one that cannot be read, and none. */
+static void what_cannot_be_looked_at_is_not_known(void **state)
+{
+	uint8_t *at = memory();
+	struct ram_block_place guessed = {.name = "one", .used_bytes = UINT64_MAX, .host = (uint64_t)(uintptr_t)at},
+			       small = {.name = "one", .used_bytes = PAGE_BYTES, .host = (uint64_t)(uintptr_t)at};
+
+	(void)state;
+	memset(at, 'x', BYTES);
+	assert_true(sample(&guessed, 1) <= 0);
+	assert_true(sample(&small, 1) <= 0);
+	assert_true(sample(NULL, 0) <= 0);
+	munmap(at, BYTES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_there_costs_less_than_what_is_hashed),
+		cmocka_unit_test(what_cannot_be_looked_at_is_not_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
