@@ -14,6 +14,15 @@ struct writeback {
 	struct disk_req req;
 };
 
+/* Closing waits for a sync that the kernel is at, which then is done and closes, too. */
+static void close_once(struct writeback *w)
+{
+	struct disk_io *io = w->io;
+
+	w->io = NULL;
+	disk_io_close(io);
+}
+
 static void on_synced(struct disk_req *req, int res)
 {
 	struct writeback *w = container_of(req, struct writeback, req);
@@ -24,8 +33,7 @@ static void on_synced(struct disk_req *req, int res)
 	else
 		log_info("disk %s is on stable storage here", path);
 	w->ds->writebacks_left--;
-	disk_io_close(w->io);
-	w->io = NULL;
+	close_once(w);
 }
 
 static void begin(struct disks *ds)
@@ -63,7 +71,7 @@ void disks_end_writeback(struct disks *ds)
 	unsigned i;
 
 	for (i = 0; ds->writeback && i < ds->count; i++)
-		disk_io_close(ds->writeback[i].io);
+		close_once(&ds->writeback[i]);
 	free(ds->writeback);
 	ds->writeback = NULL;
 }
