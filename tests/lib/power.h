@@ -51,6 +51,9 @@ static size_t power_write_most;	  /* a write is no longer than this; 0: as long 
 static bool power_write_nothing;  /* each writes nothing */
 static int power_write_error;	  /* of pwrite */
 static bool power_no_holes;	  /* as on a file system that has none */
+static bool power_no_allocation;  /* as on one that allocates when it is written */
+static unsigned power_asked;	  /* how often something was to be allocated; */
+static off_t power_allocated;	  /* bytes of that */
 static int power_sync_error;	  /* of fsync and fdatasync */
 static bool power_ends_at_rename; /* the process does, before it */
 
@@ -289,6 +292,12 @@ int fallocate(int fd, int mode, off_t offset, off_t n)
 	}
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		POWER_CALL(power_note_content(fd, offset, (size_t)n), (int)syscall(SYS_fallocate, fd, mode, offset, n));
+	power_asked++;
+	if (power_no_allocation) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	power_allocated += n;
 	POWER_CALL(power_note_size(fd), (int)syscall(SYS_fallocate, fd, mode, offset, n));
 }
 

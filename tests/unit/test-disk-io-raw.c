@@ -8,9 +8,11 @@
 #include "log.h"
 #include "util.h"
 
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -24,6 +26,16 @@ static struct disk_io *disk;
 static struct err err;
 static int result;
 static unsigned left; /* requests under way */
+
+/* In place of libc's: on which file system everything is. */
+static long file_system = XFS_SUPER_MAGIC;
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	(void)fd;
+	*fs = (struct statfs){.f_type = file_system};
+	return 0;
+}
 
 static void done(struct disk_req *r, int res)
 {
@@ -165,6 +177,34 @@ static void what_a_short_write_left_is_written(void **state)
 	end();
 }
 
+/* So that ext4 does not keep room for more beside each. */
+static void small_writes_have_room_of_their_own_on_ext4(void **state)
+{
+	(void)state;
+	file_system = EXT4_SUPER_MAGIC;
+	begin();
+	power_asked = 0;
+	power_allocated = 0;
+	assert_int_equal(put(2 * MIB, 4096, 1), 0);
+	assert_int_equal(put(MIB + 512, 3 * 512, 2), 0);
+	assert_int_equal(put(0, 256 * KIB, 3), 0);
+	assert_int_equal(zero(0, 4096), 0);
+	assert_int_equal(power_allocated, 4096 + 3 * 512);
+	check(model);
+	power_no_allocation = true; /* ext3 */
+	assert_int_equal(put(3 * MIB, 4096, 4), 0);
+	assert_int_equal(put(3 * MIB + 8192, 4096, 5), 0);
+	power_no_allocation = false;
+	assert_int_equal(power_asked, 3);
+	check(model);
+	end();
+	file_system = XFS_SUPER_MAGIC;
+	begin();
+	assert_int_equal(put(2 * MIB, 4096, 1), 0);
+	assert_int_equal(power_asked, 3);
+	end();
+}
+
 static void a_write_of_nothing_and_a_sync_that_fails_are_errors(void **state)
 {
 	(void)state;
@@ -237,6 +277,7 @@ int main(void)
 		cmocka_unit_test(contents_and_zeros_are_where_they_belong),
 		cmocka_unit_test(zeros_are_written_where_a_file_system_has_no_holes),
 		cmocka_unit_test(what_a_short_write_left_is_written),
+		cmocka_unit_test(small_writes_have_room_of_their_own_on_ext4),
 		cmocka_unit_test(a_write_of_nothing_and_a_sync_that_fails_are_errors),
 		cmocka_unit_test(what_was_synced_is_there_after_a_power_failure),
 	};
