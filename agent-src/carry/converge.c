@@ -21,17 +21,23 @@ double converge_fixed_ms(double round_trip_ms, double journals_ms)
 	return FIXED_MS + ROUND_TRIPS * round_trip_ms + journals_ms;
 }
 
-static double carry_ms(const struct converge_sample *s, uint64_t bytes)
+/* Nothing where no rate is known. */
+static double ms_of(uint64_t bytes, double bps)
 {
-	return s->rate_bps > 0 ? (double)bytes / s->rate_bps * 1000 : 1e9;
+	return bps > 0 ? (double)bytes / bps * 1000 : 0;
+}
+
+static double left_ms(const struct converge_sample *s)
+{
+	return s->rate_bps > 0 ? ms_of(s->ram_left + s->disk_left, s->rate_bps) : 1e9;
 }
 
 static double queue_ms(const struct converge_sample *s)
 {
 	/* for a round trip everything is on its way, however little there is: that is in the fixed part */
-	double wire_ms = s->wire_bps > 0 ? (double)s->wire_left / s->wire_bps * 1000 - s->round_trip_ms : 0;
+	double wire_ms = ms_of(s->wire_left, s->wire_bps) - s->round_trip_ms;
 
-	return carry_ms(s, s->queue_left) + MAX(wire_ms, 0.0);
+	return ms_of(s->queue_left, s->rate_bps) + MAX(wire_ms, 0.0);
 }
 
 bool converge_is_dry(const struct converge *c)
@@ -39,35 +45,33 @@ bool converge_is_dry(const struct converge *c)
 	return c->queue_ms <= LITTLE_MS;
 }
 
-static void predict(struct converge *c, const struct converge_sample *s, double left_ms)
+static void predict(struct converge *c, const struct converge_sample *s)
 {
-	double fixed_ms = converge_fixed_ms(s->round_trip_ms, s->journals_ms);
+	double fixed_ms = converge_fixed_ms(s->round_trip_ms, s->journals_ms), left = left_ms(s);
 
 	c->queue_ms = queue_ms(s);
-	c->predicted_ms = fixed_ms + left_ms + c->queue_ms;
-	c->dry_ms = fixed_ms + left_ms + c->queue_ms * (s->rate_bps > 0 ? MIN(s->dirty_bps / s->rate_bps, 1.0) : 1.0);
+	c->predicted_ms = fixed_ms + left + c->queue_ms;
+	c->dry_ms = fixed_ms + left + c->queue_ms * (s->rate_bps > 0 ? MIN(s->dirty_bps / s->rate_bps, 1.0) : 1.0);
 	c->limit_ms = MAX(c->max_downtime_ms, fixed_ms + LEFT_SHARE * c->max_downtime_ms); /* no waiting makes it shorter */
 }
 
 /* A guest that writes little is worth a moment more: what is left would only be carried while it stands still. */
-static bool worth_waiting(struct converge *c, const struct converge_sample *s, double left_ms)
+static bool worth_waiting(struct converge *c, const struct converge_sample *s)
 {
 	if (!c->within)
 		c->within_ms = s->now_ms;
 	c->within = true;
-	return left_ms > LITTLE_MS && s->dirty_bps < s->rate_bps * CONVERGE_CALM &&
+	return left_ms(s) > LITTLE_MS && s->dirty_bps < s->rate_bps * CONVERGE_CALM &&
 	       s->now_ms - c->within_ms < 4 * c->max_downtime_ms + MOMENT_MS;
 }
 
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
 {
-	double left_ms = carry_ms(s, s->ram_left + s->disk_left);
-
-	predict(c, s, left_ms);
+	predict(c, s);
 	if (s->pass < 2 || s->rate_bps <= 0)
 		return CONVERGE_GO_ON;
 	if (c->dry_ms <= c->limit_ms)
-		return worth_waiting(c, s, left_ms) ? CONVERGE_GO_ON : CONVERGE_SWITCH;
+		return worth_waiting(c, s) ? CONVERGE_GO_ON : CONVERGE_SWITCH;
 	if (c->best_ms < 0 || c->dry_ms < c->best_ms * GAIN) {
 		c->best_ms = c->dry_ms;
 		c->best_pass = s->pass;

@@ -19,6 +19,7 @@
 #define DISK_WORTH_A_ROUND (8 * MIB)
 #define DISK_PRE_ROUND	   (256 * KIB)
 #define NEARLY_THERE_S	   0.1
+#define HURRY_MS	   500 /* so long at most what is on its way is waited for when the user says `switch` */
 #define NO_LONGER_FITS	   1.2 /* times the limit: what was decided is taken back */
 
 /* ---- beginning with RAM ---- */
@@ -184,6 +185,12 @@ static int allow_for_distance(struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* Who says `switch` means now, whatever is on its way. */
+static bool is_in_a_hurry(const struct transfer *t)
+{
+	return t->pace.stop_wanted && now_ns() - t->blackout.drain_ns > HURRY_MS * 1000000ULL;
+}
+
 /* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first, then what we have of memory. */
 static int go_to_switchover(struct transfer *t, struct err *e)
 {
@@ -196,9 +203,10 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 	}
 	if (r || !disks_idle(&t->disks) || !(t->pace.stop_wanted || disks_written_back(&t->disks)))
 		return r;
-	t->blackout.draining = true;
+	if (!t->blackout.drain_ns)
+		t->blackout.drain_ns = now_ns();
 	ram_stall(&t->ram, true);
-	if (!converge_is_dry(&t->pace.converge))
+	if (!converge_is_dry(&t->pace.converge) && !is_in_a_hurry(t))
 		return 0;
 	t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
 	conductor_goto(&t->a.con, ST_SWITCHOVER);
@@ -207,9 +215,10 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 
 static void stay_here(struct transfer *t)
 {
-	if (t->blackout.draining)
+	if (t->blackout.drain_ns)
 		ram_stall(&t->ram, false);
-	t->blackout.stopping = t->blackout.disks_ahead = t->blackout.draining = false;
+	t->blackout.drain_ns = 0;
+	t->blackout.stopping = t->blackout.disks_ahead = false;
 }
 
 /* While a round of the disks was waited for, the guest may have written more than will do. */

@@ -53,12 +53,12 @@ struct pace {
 
 /* From the guest's stop here to its start there: blackout.c. */
 struct blackout {
-	bool stopping;	  /* we have decided to stop it */
-	bool draining;	  /* and what we have of memory is to arrive before: QEMU is not read */
-	bool stopped;	  /* QEMU has, asked or not */
-	bool completed;	  /* QEMU says so */
-	bool disks_ahead; /* they had a round of their own just before */
-	uint32_t passed;  /* gates */
+	bool stopping;	   /* we have decided to stop it */
+	bool stopped;	   /* QEMU has, asked or not */
+	bool completed;	   /* QEMU says so */
+	bool disks_ahead;  /* they had a round of their own just before */
+	uint32_t passed;   /* gates */
+	uint64_t drain_ns; /* since when QEMU is not read, as what we have of memory is to arrive before; 0: it is */
 	uint64_t stop_ns, prepared_ns, started_ns;
 	uint64_t noted_ns; /* so long it waited for our journal */
 	double predicted_ms, round_trip_ms;

@@ -200,6 +200,9 @@ static void without_a_rate_it_does_not_switch(void **state)
 	(void)state;
 	converge_init(&c, 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	s.queue_left = s.wire_left = MB; /* and what cannot be told is not waited for */
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	assert_true(converge_is_dry(&c));
 }
 
 int main(void)

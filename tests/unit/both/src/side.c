@@ -130,7 +130,7 @@ enum converge_verdict __wrap_converge_step(struct converge *c, const struct conv
 	if (!both->wavers)
 		return __real_converge_step(c, s);
 	copying = copying == FITS ? FITS_NO_LONGER : copying == COPIES && is_copied(moving) ? FITS : copying;
-	c->predicted_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->max_downtime_ms : 1;
+	c->predicted_ms = c->dry_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->max_downtime_ms : 1;
 	return copying == FITS ? CONVERGE_SWITCH : CONVERGE_GO_ON;
 }
 
