@@ -26,6 +26,7 @@
 
 #define SETTLE_NS     (20 * MS)	 /* until what leaves is what the effort made */
 #define TRIAL_NS      (100 * MS) /* of it, to see how fast it leaves */
+#define TRIAL_BYTES   (4 * MIB)	 /* at least, to tell one effort from another */
 #define FADING	      0.95	 /* of what the network was seen to take, per trial */
 #define PARDON_MIN_NS (500 * MS)
 #define PARDON_MAX_NS (8000 * MS)
@@ -97,14 +98,22 @@ static void use(struct codec_choice *c, enum codec_effort effort, uint64_t now_n
 		return;
 	c->now = effort;
 	c->since_ns = now_ns + SETTLE_NS;
+	c->busy_left = c->busy_ns = 0;
 }
 
-/* Does this effort save more than it costs of what leaves? */
-static bool is_worth_it(const struct codec_choice *c)
+/* Does this effort save more than it costs of what leaves? That is told by many frames: of a slow network a stretch sees a few. */
+static bool is_worth_it(struct codec_choice *c, double bps)
 {
-	double before = c->leaves_bps[c->now - 1];
+	double *leaves = &c->leaves_bps[c->now], busy_bps;
 
-	return before <= 0 || c->leaves_bps[c->now] > before * part_of_less[c->now] * SLACK;
+	c->busy_left += (uint64_t)(bps * TRIAL_NS / 1e9);
+	c->busy_ns += TRIAL_NS;
+	if (c->busy_left < TRIAL_BYTES)
+		return true;
+	busy_bps = (double)c->busy_left / ((double)c->busy_ns / 1e9);
+	c->busy_left = c->busy_ns = 0;
+	*leaves = *leaves > 0 ? (*leaves + busy_bps) / 2 : busy_bps;
+	return c->now <= EFFORT_LZ4 || c->leaves_bps[c->now - 1] <= 0 || *leaves > c->leaves_bps[c->now - 1] * part_of_less[c->now] * SLACK;
 }
 
 static void give_up(struct codec_choice *c, uint64_t now_ns)
@@ -177,9 +186,8 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 		use(c, (enum codec_effort)(c->now - 1), s->now_ns);
 	if (bps <= 0 || paused || idle > BUSY_PART)
 		return;
-	c->leaves_bps[c->now] = c->leaves_bps[c->now] > 0 ? (c->leaves_bps[c->now] + bps) / 2 : bps;
 	c->takes_bps = MAX(c->takes_bps * FADING, bps);
-	if (c->now > EFFORT_LZ4 && !is_worth_it(c))
+	if (!is_worth_it(c, bps))
 		give_up(c, s->now_ns);
 	else if (!s->peer_is_slow)
 		follow_network(c, s->now_ns);

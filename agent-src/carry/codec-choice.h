@@ -50,8 +50,9 @@ struct codec_choice {
 	/* all channels together, since a moment in which the effort had settled */
 	uint64_t since_ns, since_left, left;
 	bool ran_dry;
-	unsigned looks, idle;		  /* samples since then; those that found the network idle */
-	bool network_waits;		  /* it was idle for most of the last stretch, and is not known to be slow */
+	unsigned looks, idle;	     /* samples since then; those that found the network idle */
+	bool network_waits;	     /* it was idle for most of the last stretch, and is not known to be slow */
+	uint64_t busy_left, busy_ns; /* in stretches with this effort in which the network had all that it takes, until they are judged */
 	double leaves_bps[CODEC_EFFORTS]; /* with each effort; 0: not known */
 	double takes_bps;		  /* the network, at best, fading; 0: not known */
 	unsigned doubts;		  /* that it is slow: stretches in a row in which it had far less than it takes */

@@ -238,6 +238,22 @@ static void a_slow_network_is_compressed_for_after_a_pause(void **state)
 	}
 }
 
+/* Over 100 Mb/s few frames leave in a tenth of a second: what leaves in one says little of the effort. */
+static void a_few_frames_do_not_tell_what_an_effort_is_worth(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+	unsigned i, hard = 0;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	for (i = 0; i < 4000; i++) { /* 40 s at 12 MB/s, which come in bursts */
+		feed(&c, &s, 1, i < 30 || i / 30 % 2 ? 180000 : 60000, 0);
+		hard += c.now == EFFORT_ZSTD_HARD;
+	}
+	assert_true(hard > 3900);
+}
+
 /* It was only beginning, or others were there, who have left: with LZ4 it is idle, though there is always more to send. */
 static void a_network_that_is_slow_no_more_is_found_out(void **state)
 {
@@ -298,6 +314,7 @@ int main(void)
 		cmocka_unit_test(an_idle_network_is_not_compressed_for_however_little_leaves),
 		cmocka_unit_test(a_slow_network_that_becomes_idle_is_compressed_for_less),
 		cmocka_unit_test(a_slow_network_is_compressed_for_after_a_pause),
+		cmocka_unit_test(a_few_frames_do_not_tell_what_an_effort_is_worth),
 		cmocka_unit_test(a_network_that_is_slow_no_more_is_found_out),
 		cmocka_unit_test(what_leaves_a_slow_network_idle_is_seldom_tried_again),
 		cmocka_unit_test(a_network_that_is_idle_now_and_then_changes_nothing),
