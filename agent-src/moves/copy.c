@@ -229,7 +229,8 @@ static bool still_fits(const struct transfer *t)
 
 static int decide(struct transfer *t, struct err *e)
 {
-	struct converge_sample s = {.ram_left = t->ram.left + ram_unread(&t->ram),
+	/* one that is held is stalled for most of the time, and what waits at QEMU then is read before it is told to switch */
+	struct converge_sample s = {.ram_left = t->ram.left + (t->blackout.drain_ns ? ram_unread(&t->ram) : 0),
 				    .disk_left = disks_left(&t->disks),
 				    .pass = t->ram.pass.number,
 				    .queue_left = data_plane_queued(&t->data),
