@@ -101,19 +101,27 @@ static void use(struct codec_choice *c, enum codec_effort effort, uint64_t now_n
 	c->busy_left = c->busy_ns = 0;
 }
 
-/* Does this effort save more than it costs of what leaves? That is told by many frames: of a slow network a stretch sees a few. */
-static bool is_worth_it(struct codec_choice *c, double bps)
+/* How fast it leaves is told by many frames: of a slow network a stretch sees a few. True when it was told. */
+static bool note_leaves(struct codec_choice *c, double bps)
 {
 	double *leaves = &c->leaves_bps[c->now], busy_bps;
 
 	c->busy_left += (uint64_t)(bps * TRIAL_NS / 1e9);
 	c->busy_ns += TRIAL_NS;
 	if (c->busy_left < TRIAL_BYTES)
-		return true;
+		return false;
 	busy_bps = (double)c->busy_left / ((double)c->busy_ns / 1e9);
 	c->busy_left = c->busy_ns = 0;
 	*leaves = *leaves > 0 ? (*leaves + busy_bps) / 2 : busy_bps;
-	return c->now <= EFFORT_LZ4 || c->leaves_bps[c->now - 1] <= 0 || *leaves > c->leaves_bps[c->now - 1] * part_of_less[c->now] * SLACK;
+	return true;
+}
+
+/* Does this effort save more than it costs of what leaves? */
+static bool is_worth_it(const struct codec_choice *c)
+{
+	double before = c->leaves_bps[c->now - 1];
+
+	return before <= 0 || c->leaves_bps[c->now] > before * part_of_less[c->now] * SLACK;
 }
 
 static void give_up(struct codec_choice *c, uint64_t now_ns)
@@ -187,7 +195,7 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 	if (bps <= 0 || paused || idle > BUSY_PART)
 		return;
 	c->takes_bps = MAX(c->takes_bps * FADING, bps);
-	if (!is_worth_it(c, bps))
+	if (note_leaves(c, bps) && c->now > EFFORT_LZ4 && !is_worth_it(c))
 		give_up(c, s->now_ns);
 	else if (!s->peer_is_slow)
 		follow_network(c, s->now_ns);
