@@ -182,6 +182,16 @@ static void raw_read(struct disk_io *d, struct disk_req *r)
 	transfer(of(d), r);
 }
 
+/* Gives or takes the room of its range. */
+static void room(struct raw *o, struct disk_req *r, int mode, void (*done)(struct op *op, int res, uint32_t flags))
+{
+	struct io_uring_sqe *sqe = loop_sqe(o->base.loop);
+
+	r->op.done = done;
+	io_uring_prep_fallocate(sqe, o->buffered_fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->bytes);
+	loop_bind(sqe, &r->op);
+}
+
 static void write_allocated(struct raw *o, struct disk_req *r)
 {
 	r->op.done = on_transferred;
@@ -205,18 +215,13 @@ static void on_allocated(struct op *op, int res, uint32_t flags)
 static void raw_write(struct disk_io *d, struct disk_req *r)
 {
 	struct raw *o = of(d);
-	struct io_uring_sqe *sqe;
 
 	if (begin(o, r, true, d->caps.max_request))
 		return;
-	if (!o->hoards || r->bytes >= HOARDED_FOR) {
+	if (!o->hoards || r->bytes >= HOARDED_FOR)
 		write_allocated(o, r);
-		return;
-	}
-	sqe = loop_sqe(d->loop);
-	r->op.done = on_allocated;
-	io_uring_prep_fallocate(sqe, o->buffered_fd, FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->bytes);
-	loop_bind(sqe, &r->op);
+	else
+		room(o, r, 0, on_allocated);
 }
 
 static void write_zeros(struct raw *o, struct disk_req *r)
@@ -246,18 +251,13 @@ static void on_punched(struct op *op, int res, uint32_t flags)
 static void raw_zero(struct disk_io *d, struct disk_req *r)
 {
 	struct raw *o = of(d);
-	struct io_uring_sqe *sqe;
 
 	if (begin(o, r, true, DISK_ZERO_MAX))
 		return;
-	if (!d->caps.can_punch) {
+	if (d->caps.can_punch)
+		room(o, r, FALLOC_FL_PUNCH_HOLE, on_punched);
+	else
 		write_zeros(o, r);
-		return;
-	}
-	sqe = loop_sqe(d->loop);
-	r->op.done = on_punched;
-	io_uring_prep_fallocate(sqe, o->buffered_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->bytes);
-	loop_bind(sqe, &r->op);
 }
 
 static void raw_sync(struct disk_io *d, struct disk_req *r)
