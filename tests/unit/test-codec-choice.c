@@ -192,6 +192,14 @@ static void feed(struct codec_choice *c, struct codec_sample *s, unsigned n, uin
 	}
 }
 
+/* A network that takes 100 MB/s, and is given as much. */
+static void find_slow(struct codec_choice *c, struct codec_sample *s)
+{
+	codec_choice_init(c, s->now_ns);
+	feed(c, s, 100, MB, 1);
+	assert_int_equal(c->now, EFFORT_ZSTD);
+}
+
 /* Little leaves, as processors are short: what waits does so in our own hands, while the network has taken all that it was given. */
 static void an_idle_network_is_not_compressed_for_however_little_leaves(void **state)
 {
@@ -211,9 +219,7 @@ static void a_slow_network_that_becomes_idle_is_compressed_for_less(void **state
 	struct codec_choice c;
 
 	(void)state;
-	codec_choice_init(&c, s.now_ns);
-	feed(&c, &s, 100, MB, 1);
-	assert_int_equal(c.now, EFFORT_ZSTD);
+	find_slow(&c, &s);
 	feed(&c, &s, 30, MB / 2, 9);
 	assert_int_equal(c.now, EFFORT_LZ4); /* and not none: it is known to be slow */
 	feed(&c, &s, 60, MB, 1);
@@ -228,9 +234,7 @@ static void a_slow_network_is_compressed_for_after_a_pause(void **state)
 	unsigned i;
 
 	(void)state;
-	codec_choice_init(&c, s.now_ns);
-	feed(&c, &s, 100, MB, 1);
-	assert_int_equal(c.now, EFFORT_ZSTD);
+	find_slow(&c, &s);
 	s.network_is_idle = true;
 	for (i = 0; i < 300; i++, s.now_ns += 10 * MS, s.given_bytes += MB / 10) {
 		s.backlog_bytes = i % 4 * (MB / 40);
@@ -261,9 +265,7 @@ static void a_network_that_is_slow_no_more_is_found_out(void **state)
 	struct codec_choice c;
 
 	(void)state;
-	codec_choice_init(&c, s.now_ns);
-	feed(&c, &s, 100, MB, 1);
-	assert_int_equal(c.now, EFFORT_ZSTD);
+	find_slow(&c, &s);
 	feed(&c, &s, 50, MB, 9);
 	assert_int_equal(c.now, EFFORT_LZ4); /* a moment of it is nothing */
 	feed(&c, &s, 50, MB, 9);

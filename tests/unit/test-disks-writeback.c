@@ -15,7 +15,7 @@
 #define DISKS 3
 
 struct world {
-	char path[32];
+	char path[40];
 	struct loop *loop;
 	struct attempt a;
 	struct guest_disk guest;
@@ -28,7 +28,7 @@ static void world_new(struct world *w)
 	unsigned i;
 	int fd;
 
-	*w = (struct world){.path = "/var/tmp/vmferry-disk-XXXXXX"};
+	*w = (struct world){.path = "/tmp/test-disks-writeback-XXXXXX"};
 	fd = mkstemp(w->path);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
