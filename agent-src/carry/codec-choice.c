@@ -31,6 +31,8 @@
 #define PARDON_MIN_NS (500 * MS)
 #define PARDON_MAX_NS (8000 * MS)
 #define SLACK	      0.9 /* a measurement may be wrong by so much */
+#define BALANCE_PART  0.8 /* of what the network takes, or of what leaves: they are equal */
+#define BALANCED_MAX  20  /* stretches of this, until less work is tried */
 #define DOUBTS	      5	  /* stretches in a row */
 
 /* What is left with an effort of what the one below it leaves. */
@@ -99,6 +101,7 @@ static void use(struct codec_choice *c, enum codec_effort effort, uint64_t now_n
 	c->now = effort;
 	c->since_ns = now_ns + SETTLE_NS;
 	c->busy_left = c->busy_ns = 0;
+	c->balanced = 0;
 }
 
 /* How fast it leaves is told by many frames: of a slow network a stretch sees a few. True when it was told. */
@@ -124,12 +127,30 @@ static bool is_worth_it(const struct codec_choice *c)
 	return before <= 0 || c->leaves_bps[c->now] > before * part_of_less[c->now] * SLACK;
 }
 
+/* Where the network and the processors are equally busy, which is best of all, neither is waited for, and the network looks idle: that as much
+ * leaves as it takes tells. So does a network that takes more than it did, which less work on it shows in time. */
+static bool has_balance(struct codec_choice *c, double bps)
+{
+	return bps > c->takes_bps * BALANCE_PART && bps * BALANCE_PART < c->takes_bps && ++c->balanced < BALANCED_MAX;
+}
+
 static void give_up(struct codec_choice *c, uint64_t now_ns)
 {
 	c->refused = c->now;
 	c->pardon_ns = MIN(MAX(2 * c->pardon_ns, PARDON_MIN_NS), PARDON_MAX_NS);
 	c->pardon_at_ns = now_ns + c->pardon_ns;
 	use(c, (enum codec_effort)(c->now - 1), now_ns);
+}
+
+/* It was the work that was waited for, or there was nothing to send. */
+static void do_less(struct codec_choice *c, uint64_t now_ns, double idle)
+{
+	if (c->balanced >= BALANCED_MAX) /* to see, for a moment */
+		c->pardon_ns = 0;
+	if (idle > IDLE_PART)
+		give_up(c, now_ns);
+	else
+		use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
 static bool is_slow(const struct codec_choice *c)
@@ -188,10 +209,8 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 	bps = end_stretch(c, s->now_ns, &idle, &paused);
 	if (bps > 0 && !paused)
 		doubt_slowness(c, idle);
-	if (bps > 0 && c->now > EFFORT_LZ4 && idle > IDLE_PART) /* so much work on it is what is waited for */
-		give_up(c, s->now_ns);
-	else if (bps > 0 && c->now > EFFORT_LZ4 && paused)
-		use(c, (enum codec_effort)(c->now - 1), s->now_ns);
+	if (c->now > EFFORT_LZ4 && bps > 0 && (paused || idle > IDLE_PART) && !has_balance(c, bps))
+		do_less(c, s->now_ns, idle);
 	if (bps <= 0 || paused || idle > BUSY_PART)
 		return;
 	c->takes_bps = MAX(c->takes_bps * FADING, bps);

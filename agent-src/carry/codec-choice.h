@@ -5,7 +5,8 @@
  * How fast bytes leave while some wait all along is how much the network takes. A slow one is worth zstd, a very slow one more of it. But
  * things also wait to leave when it is processors that are short, here or at the peer, and then more work makes it worse: a network that has
  * mostly taken all that it was given is not what is waited for. An effort that makes it so, or that costs more of how fast bytes leave than
- * it saves of them, is given up, and not tried again for a while.
+ * it saves of them, is given up, and not tried again for a while. If as much leaves as the network takes it is kept all the same: where
+ * network and processors are equally busy neither is waited for, and nothing could be better.
  *
  * On a faster network it is LZ4 or nothing: nothing while it is idle most of the time, else by what waits: if the network takes longer
  * than UP_S over that, there is time for more work on each byte; if it would soon run dry, for less. So what is sent is a mixture of both
@@ -55,6 +56,7 @@ struct codec_choice {
 	uint64_t busy_left, busy_ns; /* in stretches with this effort in which the network had all that it takes, until they are judged */
 	double leaves_bps[CODEC_EFFORTS]; /* with each effort; 0: not known */
 	double takes_bps;		  /* the network, at best, fading; 0: not known */
+	unsigned balanced;		  /* stretches with this effort in which the network seemed idle, and took all that it takes */
 	unsigned doubts;		  /* that it is slow: stretches in a row in which it had far less than it takes */
 	uint64_t pardon_at_ns, pardon_ns; /* no more than `refused` until then; how long that is the last time */
 	enum codec_effort refused;	  /* too much */

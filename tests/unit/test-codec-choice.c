@@ -267,8 +267,15 @@ static void a_network_that_is_slow_no_more_is_found_out(void **state)
 	(void)state;
 	find_slow(&c, &s);
 	feed(&c, &s, 50, MB, 9);
-	assert_int_equal(c.now, EFFORT_LZ4); /* a moment of it is nothing */
-	feed(&c, &s, 50, MB, 9);
+	assert_int_equal(c.now, EFFORT_ZSTD); /* a moment of it is nothing */
+	feed(&c, &s, 250, MB, 9);
+	assert_int_equal(c.now, EFFORT_NONE);
+
+	s = (struct codec_sample){.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	find_slow(&c, &s);
+	feed(&c, &s, 50, 2 * MB, 9); /* more than it ever took: no balance; but so little time is nothing either */
+	assert_int_equal(c.now, EFFORT_LZ4);
+	feed(&c, &s, 50, 2 * MB, 9);
 	assert_int_equal(c.now, EFFORT_NONE);
 }
 
@@ -282,10 +289,26 @@ static void what_leaves_a_slow_network_idle_is_seldom_tried_again(void **state)
 	(void)state;
 	codec_choice_init(&c, s.now_ns);
 	for (i = 0; i < 500; i++) {
-		feed(&c, &s, 1, MB, c.now > EFFORT_LZ4);
+		feed(&c, &s, 1, c.now > EFFORT_LZ4 ? MB / 2 : MB, c.now > EFFORT_LZ4);
 		hard += c.now > EFFORT_LZ4;
 	}
 	assert_true(hard > 0 && hard < 120);
+}
+
+/* It has all that it takes, but nothing waits: no better effort for it. */
+static void what_just_fills_a_slow_network_stays(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+	unsigned i, hard = 0;
+
+	(void)state;
+	find_slow(&c, &s);
+	for (i = 0; i < 2000; i++) {
+		feed(&c, &s, 1, c.now > EFFORT_LZ4 ? MB * 9 / 10 : MB, c.now > EFFORT_LZ4);
+		hard += c.now == EFFORT_ZSTD;
+	}
+	assert_in_range(hard, 1400, 1900); /* with less, now and then, to see */
 }
 
 /* With LZ4 it is neither idle nor has it all that it takes: nothing says that more work would help. And what was chosen stays. */
@@ -319,6 +342,7 @@ int main(void)
 		cmocka_unit_test(a_few_frames_do_not_tell_what_an_effort_is_worth),
 		cmocka_unit_test(a_network_that_is_slow_no_more_is_found_out),
 		cmocka_unit_test(what_leaves_a_slow_network_idle_is_seldom_tried_again),
+		cmocka_unit_test(what_just_fills_a_slow_network_stays),
 		cmocka_unit_test(a_network_that_is_idle_now_and_then_changes_nothing),
 	};
 
