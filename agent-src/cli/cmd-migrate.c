@@ -75,7 +75,7 @@ static const char usage[] =
 	"  --revert-within TIME  for so long (10m, 2h) after it has begun to run there it can be had back as it was when it was\n"
 	"                        handed over (vmferry revert VM), and is held here; what it does there meanwhile is lost then\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
-	"  --channels N          data connections (default: half as many as processors here, 2 to 8)\n"
+	"  --channels N          data connections (default: as many as processors here, 2 to 8)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
 	"  --dedup on|off        content that is in memory and on disk travels once (default on)\n"
 	"  --recheck auto|on|off read the stopped guest's memory once more, and send what QEMU left out: auto (default): where\n"

@@ -55,10 +55,11 @@ static inline unsigned place_channel(uint32_t object, uint64_t offset, unsigned 
 	return (unsigned)((h >> 32) % count);
 }
 
-/* How many data channels keep so many processors busy: each has a thread at either end, and so has what feeds it. */
+/* How many data channels keep so many processors busy. The thread that each has at either end does nearly all the work: it hashes and compresses,
+ * or unpacks and places. docs/bench.md has what more and fewer cost. */
 static inline unsigned channels_for(unsigned processors)
 {
-	return MIN(MAX(processors / 2, CHANNELS_LEAST), CHANNELS_USUAL_MAX);
+	return MIN(MAX(processors, CHANNELS_LEAST), CHANNELS_USUAL_MAX);
 }
 
 /* One RAM block's per-page hashes: 16 bytes a page, zero for a page never carried. */
