@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 static const char usage[] =
-	"usage: vmferry report FILE [-o OUTPUT]\n"
+	"usage: vmferry report FILE [-o OUTPUT] [--only-medians]\n"
 	"\n"
 	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it\n"
 	"loads nothing and runs nothing, so it can be sent as it is. FILE is one of\n"
@@ -29,6 +29,8 @@ static const char usage[] =
 	"and is told apart by what is in it; - is standard input. docs/bench.md and docs/report.md say what these files hold.\n"
 	"\n"
 	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending\n"
+	"      --only-medians    of a run, no timelines but of the move in the middle of each tool's, and of what did not go\n"
+	"                        well: a page of many moves is a fifth as large\n"
 	"\n"
 	"For example:\n"
 	"\n"
@@ -37,8 +39,11 @@ static const char usage[] =
 	"\n"
 	"Exit code: 0 the page was made; 1 it was not, and why; 2 wrong usage.\n";
 
+#define OPT_ONLY_MEDIANS 1000
+
 static const struct option options[] = {
 	{"output", required_argument, NULL, 'o'},
+	{"only-medians", no_argument, NULL, OPT_ONLY_MEDIANS},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -100,7 +105,7 @@ static int put_file(const char *path, const char *page, size_t n, struct err *e)
 /* ---- */
 
 /* page: malloc'ed, whatever is returned. */
-static int render(const char *path, char **page, size_t *n, struct err *e)
+static int render(const char *path, bool only_medians, char **page, size_t *n, struct err *e)
 {
 	const char *slash = strrchr(path, '/'), *name = !strcmp(path, "-") ? "standard input" : slash ? slash + 1 : path;
 	FILE *f = open_memstream(page, n);
@@ -112,7 +117,7 @@ static int render(const char *path, char **page, size_t *n, struct err *e)
 		return err_sys(e, errno, "no memory for the page");
 	r = input_read(&in, path, e);
 	if (!r) {
-		r = in.is_move ? html_move_page(f, in.root, in.is_cut, name, e) : html_bench_page(f, in.root, name, e);
+		r = in.is_move ? html_move_page(f, in.root, in.is_cut, name, e) : html_bench_page(f, in.root, only_medians, name, e);
 		if (r)
 			err_prefix(e, "%s", path);
 	}
@@ -123,7 +128,7 @@ static int render(const char *path, char **page, size_t *n, struct err *e)
 	return r;
 }
 
-static int make_report(const char *input, const char *output, struct err *e)
+static int make_report(const char *input, const char *output, bool only_medians, struct err *e)
 {
 	AUTO_FREE char *page = NULL;
 	size_t n;
@@ -131,7 +136,7 @@ static int make_report(const char *input, const char *output, struct err *e)
 
 	if (same_file(input, output))
 		return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", output);
-	r = render(input, &page, &n, e);
+	r = render(input, only_medians, &page, &n, e);
 	if (r)
 		return r;
 	return !strcmp(output, "-") || is_special(output) ? put_special(output, page, n, e) : put_file(output, page, n, e);
@@ -140,6 +145,7 @@ static int make_report(const char *input, const char *output, struct err *e)
 int cmd_report(int argc, char **argv)
 {
 	AUTO_FREE char *output = NULL;
+	bool only_medians = false;
 	struct err e;
 	int c;
 
@@ -148,6 +154,9 @@ int cmd_report(int argc, char **argv)
 		case 'o':
 			free(output);
 			output = xstrdup(optarg);
+			break;
+		case OPT_ONLY_MEDIANS:
+			only_medians = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -162,7 +171,7 @@ int cmd_report(int argc, char **argv)
 	}
 	if (!output)
 		output = default_output(argv[optind]);
-	if (make_report(argv[optind], output, &e)) {
+	if (make_report(argv[optind], output, only_medians, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_SOURCE;
 	}

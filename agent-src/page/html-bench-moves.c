@@ -178,16 +178,16 @@ static void other_timeline(FILE *f, const struct cell *c, const struct tool *t, 
 	page_details_end(f);
 }
 
-static void other_timelines(FILE *f, const struct cell *c, const struct tool *t, size_t *left)
+static void other_timelines(FILE *f, const struct cell *c, const struct tool *t, struct timelines *lines)
 {
 	size_t i;
 
-	for (i = 0; i < t->good_count && *left; i++)
+	for (i = 0; i < t->good_count && lines->left && !lines->only_medians; i++)
 		if (t->good[i] != tool_median_move(t)) {
 			other_timeline(f, c, t, t->good[i]);
-			--*left;
+			lines->left--;
 		}
-	for (i = 0; i < t->bad_count && *left; i++, --*left)
+	for (i = 0; i < t->bad_count && lines->left; i++, lines->left--)
 		other_timeline(f, c, t, t->bad[i]);
 }
 
@@ -250,25 +250,25 @@ static void all_around(FILE *f, const struct cell *c)
 	fputs("</div>\n", f);
 }
 
-void html_bench_moves(FILE *f, const struct cell *c, size_t *left)
+void html_bench_moves(FILE *f, const struct cell *c, struct timelines *lines)
 {
 	double end = 0;
 	size_t i;
 
-	if (has_around(c) && *left)
+	if (has_around(c) && lines->left)
 		all_around(f, c);
 	for (i = 0; i < c->tool_count; i++)
 		end = fmax(end, c->tools[i].good_count ? move_end(tool_median_move(&c->tools[i])) : 0);
-	fputs("<h3>How the moves went</h3>\n<p class=\"soft\">Each tool’s median move is shown, all on the same time axis; the others, each on "
-	      "its own, open with a click (and are not printed).</p>\n",
-	      f);
+	fprintf(f, "<h3>How the moves went</h3>\n<p class=\"soft\">Each tool’s median move is shown, all on the same time axis; %s</p>\n",
+		lines->only_medians ? "of the others only those that did not go well."
+				    : "the others, each on its own, open with a click (and are not printed).");
 	for (i = 0; i < c->tool_count; i++) {
-		if (c->tools[i].good_count && *left) {
+		if (c->tools[i].good_count && lines->left) {
 			median_timeline(f, c, &c->tools[i], end);
-			--*left;
+			lines->left--;
 		}
-		other_timelines(f, c, &c->tools[i], left);
+		other_timelines(f, c, &c->tools[i], lines);
 	}
-	if (!*left)
+	if (!lines->left)
 		fputs("<p class=\"soft\">There are more moves than this page shows timelines of.</p>\n", f);
 }

@@ -152,7 +152,7 @@ static void workload_words(FILE *f, const struct runs *r, const struct cell *c)
 	}
 }
 
-static void cell_section(FILE *f, const struct runs *r, const struct cell *c, size_t *left)
+static void cell_section(FILE *f, const struct runs *r, const struct cell *c, struct timelines *lines)
 {
 	fputs("<section>\n<h2>", f);
 	html_bench_cell_name(f, c);
@@ -169,7 +169,7 @@ static void cell_section(FILE *f, const struct runs *r, const struct cell *c, si
 	html_bench_downtime(f, c);
 	html_bench_cpu(f, c);
 	fputs("</div>\n", f);
-	html_bench_moves(f, c, left);
+	html_bench_moves(f, c, lines);
 	fputs("</section>\n", f);
 }
 
@@ -232,9 +232,10 @@ static void environment(FILE *f, const struct runs *r)
 	fputs("</section>\n", f);
 }
 
-int html_bench_page(FILE *f, const json_t *root, const char *input, struct err *e)
+int html_bench_page(FILE *f, const json_t *root, bool only_medians, const char *input, struct err *e)
 {
-	size_t i, left = TIMELINES_MAX;
+	struct timelines lines = {.only_medians = only_medians, .left = TIMELINES_MAX};
+	size_t i;
 	struct runs r;
 	int rc = runs_init(&r, root, e);
 
@@ -246,7 +247,7 @@ int html_bench_page(FILE *f, const json_t *root, const char *input, struct err *
 	ratios(f, &r);
 	html_bench_ratio_table(f, &r);
 	for (i = 0; i < r.cell_count; i++)
-		cell_section(f, &r, &r.cells[i], &left);
+		cell_section(f, &r, &r.cells[i], &lines);
 	how(f, &r);
 	environment(f, &r);
 	fputs("</main>\n", f);

@@ -9,8 +9,9 @@
 
 #include <stdio.h>
 
-/* The whole page; what is missing in the input is missing in it. input: the file's name. Refuses what is no such file. */
-int html_bench_page(FILE *f, const json_t *root, const char *input, struct err *e);
+/* The whole page; what is missing in the input is missing in it. only_medians: other moves that went well have no timeline. input: the file's
+ * name. Refuses what is no such file. */
+int html_bench_page(FILE *f, const json_t *root, bool only_medians, const char *input, struct err *e);
 
 /* ---- between these files ---- */
 
@@ -30,7 +31,13 @@ void html_bench_comparison(FILE *f, const struct cell *c);
 void html_bench_downtime(FILE *f, const struct cell *c);
 void html_bench_cpu(FILE *f, const struct cell *c);
 
-/* The guest around the switchover, and what happened when; at most *left timelines. */
-void html_bench_moves(FILE *f, const struct cell *c, size_t *left);
+/* Which moves have a timeline. */
+struct timelines {
+	bool only_medians; /* and what did not go well */
+	size_t left;	   /* so many more at most */
+};
+
+/* The guest around the switchover, and what happened when. */
+void html_bench_moves(FILE *f, const struct cell *c, struct timelines *lines);
 
 #endif

@@ -45,6 +45,9 @@ is_page "$DIR/elsewhere.html"
 report 0 run.json -o -
 [[ ! -s $DIR/err ]] || fail "$(<"$DIR/err")"
 is_page "$DIR/out"
+report 0 --only-medians run.json -o brief.html
+is_page "$DIR/brief.html"
+(($(stat -c %s "$DIR/brief.html") < $(stat -c %s "$DIR/run.html"))) || fail "it has as many timelines with --only-medians"
 report 0 - <"$move"
 is_page "$DIR/out"
 cp "$DIR/run.json" "$DIR/plain"

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (r)
 		return 0;
 	f = open_memstream(&page, &bytes);
-	r = in.is_move ? html_move_page(f, in.root, in.is_cut, "in.json", &e) : html_bench_page(f, in.root, "in.json", &e);
+	r = in.is_move ? html_move_page(f, in.root, in.is_cut, "in.json", &e) : html_bench_page(f, in.root, false, "in.json", &e);
 	fclose(f);
 	if (r)
 		require(r == -e.code && e.msg[0]);

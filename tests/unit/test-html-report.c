@@ -39,13 +39,15 @@ static void assert_clean(const char *page)
 
 /* ---- rendering ---- */
 
+static bool only_medians;
+
 /* The page, malloc'ed; NULL and the error when there is none. */
 static char *render_value(const json_t *root, bool is_move, struct err *e)
 {
 	char *page;
 	size_t n;
 	FILE *f = open_memstream(&page, &n);
-	int r = is_move ? html_move_page(f, root, false, "in.json", e) : html_bench_page(f, root, "in.json", e);
+	int r = is_move ? html_move_page(f, root, false, "in.json", e) : html_bench_page(f, root, only_medians, "in.json", e);
 
 	fclose(f);
 	if (!r)
@@ -644,6 +646,20 @@ static void a_series_of_a_million_steps_makes_a_small_page(void **state)
 	free(text);
 }
 
+static void what_did_not_go_well_has_a_timeline_beside_the_medians(void **state)
+{
+	char *page;
+
+	(void)state;
+	only_medians = true;
+	page = render_file(SAMPLE);
+	only_medians = false;
+	assert_clean(page);
+	assert_int_equal(occurrences(page, "<figure class=\"timeline\">"),
+			 6 + 2 + 6); /* each tool's median, and around it; failed, damaged */
+	free(page);
+}
+
 static void only_so_many_timelines_are_drawn(void **state)
 {
 	static const char begin[] = "{\"schema\":1,\"moves\":[",
@@ -769,6 +785,7 @@ int main(void)
 		cmocka_unit_test(what_is_neither_is_refused_with_what_is_expected),
 		cmocka_unit_test(absurd_sizes_are_refused_before_they_are_parsed),
 		cmocka_unit_test(a_series_of_a_million_steps_makes_a_small_page),
+		cmocka_unit_test(what_did_not_go_well_has_a_timeline_beside_the_medians),
 		cmocka_unit_test(only_so_many_timelines_are_drawn),
 		cmocka_unit_test(more_cells_or_tools_than_a_page_can_show_are_refused),
 		cmocka_unit_test(ticks_are_1_2_5_and_the_axis_holds_the_greatest),
