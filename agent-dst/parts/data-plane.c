@@ -148,6 +148,7 @@ void data_plane_count(struct data_plane *d, const struct receive_event *rev)
 	if (rev->kind == RECEIVE_APPLIED && ++c->applied == channels) {
 		c->applied = 0;
 		d->unsynced += object_is_disk(rev->group);
+		fault_point("dst-applied");
 		channel_send(d->a->control, APPLIED, applied, .group = rev->group, .number = rev->number);
 	} else if (rev->kind == RECEIVE_DURABLE && ++c->durable == channels) {
 		c->durable = 0;

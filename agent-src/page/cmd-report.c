@@ -30,7 +30,7 @@ static const char usage[] =
 	"\n"
 	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending\n"
 	"      --only-medians    of a run, no timelines but of the move in the middle of each tool's, and of what did not go\n"
-	"                        well: a page of many moves is a fifth as large\n"
+	"                        well: a page of many moves is far smaller\n"
 	"\n"
 	"For example:\n"
 	"\n"
