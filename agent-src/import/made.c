@@ -1,14 +1,20 @@
 /* made.c: see made.h. */
 #include "made.h"
 #include "durable-file.h"
+#include "fault.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define DRAFT_LOCK   (1LL << 43) /* behind every file, and before what image-mark.c may lock; QEMU's locks are at 100 */
+#define NUMBER_CHARS 8
 
 void made_init(struct made *m)
 {
@@ -17,27 +23,99 @@ void made_init(struct made *m)
 		abort();
 }
 
+/* ---- what was left ---- */
+
+static bool lock_draft(int fd)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = DRAFT_LOCK, .l_len = 1};
+
+	return !fcntl(fd, F_OFD_SETLK, &l);
+}
+
+/* A regular file of ours, of which nobody who makes it is alive. */
+static void remove_stale(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO_FREE char *shown = text_shown(path);
+	struct stat st, now;
+	char size[24];
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || !lock_draft(fd))
+		return;
+	if (!lstat(path, &now) && now.st_dev == st.st_dev && now.st_ino == st.st_ino && !unlink(path))
+		fprintf(stderr, "vmferry: removed %s (%s), which one that was killed had left\n", shown,
+			format_bytes(size, (uint64_t)st.st_blocks * 512));
+}
+
+static bool is_draft_of(const char *name, const char *base)
+{
+	static const char between[] = ".vmferry-";
+	size_t n = strlen(base);
+
+	return name[0] == '.' && !strncmp(name + 1, base, n) && !strncmp(name + 1 + n, between, strlen(between)) &&
+	       strspn(name + 1 + n + strlen(between), "0123456789abcdef") == NUMBER_CHARS &&
+	       name[1 + n + strlen(between) + NUMBER_CHARS] == '\0';
+}
+
+static void remove_stale_drafts(const char *dir, const char *base)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (is_draft_of(entry->d_name, base)) {
+			AUTO_FREE char *path = xasprintf("%s/%s", dir, entry->d_name);
+
+			remove_stale(path);
+		}
+	if (d)
+		closedir(d);
+}
+
+/* ---- what is made ---- */
+
+/* Where there are no locks nobody removes what others have left. */
+static int create(struct made_file *f, struct err *e)
+{
+	struct stat st;
+
+	f->fd = open(f->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (f->fd < 0)
+		return err_sys(e, errno, "cannot create %s", f->draft);
+	if ((!lock_draft(f->fd) && errno == EAGAIN) || fstat(f->fd, &st) || !st.st_nlink)
+		return err_set(e, EBUSY,
+			       "%s has been taken for one that was left behind, by another vmferry that has just begun: try again",
+			       f->draft);
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+	f->has_draft = true;
+	return 0;
+}
+
+static void file_fini(struct made_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->path);
+	free(f->draft);
+}
+
 int made_add(struct made *m, const char *path, const char **draft, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	struct made_file f = {.path = xstrdup(path)};
-	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	AUTO_FREE char *dir = xasprintf("%.*s", (int)(slash - path), path);
+	struct made_file f = {.path = xstrdup(path), .fd = -1};
 
-	f.draft = xasprintf("%.*s/.%s.vmferry-%08x", (int)(slash - path), path, slash + 1, m->number);
-	fd = open(f.draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st)) {
-		err_sys(e, errno, "cannot create %s", f.draft);
-		free(f.path);
-		free(f.draft);
+	remove_stale_drafts(*dir ? dir : "/", slash + 1);
+	f.draft = xasprintf("%s/.%s.vmferry-%0*x", dir, slash + 1, NUMBER_CHARS, m->number);
+	if (create(&f, e)) {
+		file_fini(&f);
 		return -e->code;
 	}
-	f.dev = st.st_dev;
-	f.ino = st.st_ino;
-	f.has_draft = true;
 	m->files = xrealloc(m->files, (m->n + 1) * sizeof(*m->files));
 	m->files[m->n++] = f;
 	*draft = f.draft;
+	fault_point("made-%zu", m->n);
 	return 0;
 }
 
@@ -54,6 +132,7 @@ int made_name(struct made *m, struct err *e)
 		if (unlink(f->draft))
 			return err_sys(e, errno, "cannot remove %s", f->draft);
 		f->has_draft = false;
+		fault_point("named-%zu", i + 1);
 	}
 	return m->n ? sync_parent_dir(m->files[0].path, e) : 0;
 }
@@ -90,9 +169,7 @@ size_t made_undo(struct made *m)
 
 void made_fini(struct made *m)
 {
-	while (m->n) {
-		free(m->files[--m->n].path);
-		free(m->files[m->n].draft);
-	}
+	while (m->n)
+		file_fini(&m->files[--m->n]);
 	free(m->files);
 }

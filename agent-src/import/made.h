@@ -1,4 +1,7 @@
-/* made.h: the files that an import has made so far: hidden until all are whole, and removed again unless it succeeds. */
+/*
+ * made.h: the files that an import has made so far: hidden until all are whole, and removed again unless it succeeds. A hidden one is locked for as
+ * long as its process lives: what one that was killed has left the next of the same name removes.
+ */
 #ifndef VMFERRY_IMPORT_MADE_H
 #define VMFERRY_IMPORT_MADE_H
 
@@ -14,6 +17,7 @@ struct made_file {
 	dev_t dev;
 	ino_t ino;
 	bool is_named, has_draft;
+	int fd; /* has the lock */
 };
 
 struct made {
@@ -23,7 +27,7 @@ struct made {
 };
 
 void made_init(struct made *m);
-/* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. */
+/* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. Prints what of others it has removed. */
 int made_add(struct made *m, const char *path, const char **draft, struct err *e);
 /* Gives all of them their names, in order, where nobody has them; durable when 0 is returned. -EEXIST. */
 int made_name(struct made *m, struct err *e);

@@ -187,6 +187,13 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
 	return wanted[0] && strikes("rename", to) ? (int)fails(0, NULL) : real(from_dir, from, to_dir, to, flags);
 }
 
+int link(const char *from, const char *to)
+{
+	REAL("link", int, const char *, const char *);
+
+	return wanted[0] && strikes("rename", to) ? (int)fails(0, NULL) : real(from, to);
+}
+
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
 	REAL("linkat", int, int, const char *, int, const char *, int);

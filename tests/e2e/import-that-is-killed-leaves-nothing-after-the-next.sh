@@ -1,0 +1,66 @@
+#!/bin/bash
+# An import that is killed leaves hidden files; the next one of that name removes them and says so, and not those of one that is still at it, nor
+# what only looks like them.
+. "$(dirname "$0")/../lib/export.sh"
+
+{ head -c 512 /dev/zero; head -c 8388096 /dev/urandom; } >"$DIR/disk.raw" # which looks like nothing else
+
+hidden() { # prints them
+	find "$VMS" -name '.*.vmferry-*' -printf '%f\n' | sort
+}
+
+killed_at() { # POINT: an import
+	local status=0
+	VMFERRY_FAULT=$1:kill try_import "$DIR/disk.raw" --name "$A" --no-start </dev/null || status=$?
+	assert_eq "$status" 137 "exit code of an import that is killed at $1"
+}
+
+imported() { # the whole guest, and nothing else of that name
+	"$QEMU_IMG" convert -O raw "$VMS/$A.qcow2" "$DIR/back.raw"
+	cmp "$DIR/disk.raw" "$DIR/back.raw" || fail "the disk is another"
+	[[ -x $VMS/$A.sh ]] || fail "there is no $A.sh"
+}
+
+for point in made-1 made-2; do
+	killed_at "$point"
+	assert_eq "$(hidden | wc -l)" "${point#made-}" "hidden files that are left at $point"
+	[[ ! -e $VMS/$A.qcow2 && ! -e $VMS/$A.sh ]] || fail "what is not whole has its name"
+	imports "$DIR/disk.raw" --name "$A" --no-start
+	says "removed $VMS/.$A.qcow2.vmferry-[0-9a-f]{8} \(.*\), which one that was killed had left" "$DIR/import.err"
+	assert_eq "$(hidden)" "" "hidden files after the next import"
+	imported
+	rm "$VMS/$A".*
+done
+
+# One that has given its disk its name: the next one refuses to write over it, and removes nothing of that.
+killed_at named-1
+status=0
+try_import "$DIR/disk.raw" --name "$A" --no-start </dev/null || status=$?
+assert_eq "$status" 3 "exit code where the disk is there"
+says "$A.qcow2" "$DIR/import.err"
+rm "$VMS/$A.qcow2"
+imports "$DIR/disk.raw" --name "$A" --no-start
+says "removed $VMS/.$A.sh.vmferry-" "$DIR/import.err"
+assert_eq "$(hidden)" "" "hidden files after the next import"
+imported
+rm "$VMS/$A".*
+
+# One that is at it, a file with a name of another length, a link, and one of another guest.
+VMFERRY_FAULT=made-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --no-start >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
+first=$!
+kill_at_exit "$first"
+wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
+touch "$VMS/.$A.qcow2.vmferry-0123456" "$VMS/.$A.qcow2.vmferry-012345678" "$VMS/.$A-b.qcow2.vmferry-01234567" "$VMS/$A.qcow2.vmferry-01234567"
+ln -s "$DIR/disk.raw" "$VMS/.$A.qcow2.vmferry-89abcdef"
+before=$(hidden)
+imports "$DIR/disk.raw" --name "$A" --no-start
+imported
+assert_eq "$(hidden)" "$before" "hidden files"
+[[ -e $DIR/disk.raw && ! -s $DIR/import.err ]] || fail "what it says: $(<"$DIR/import.err")"
+kill -CONT "$first"
+wait_for 30 process_is_gone "$first" || fail "the first does not end"
+status=0
+wait "$first" || status=$?
+assert_eq "$status" 1 "exit code of the one whose names are taken ($(<"$DIR/first.err"))"
+says 'nothing is left behind' "$DIR/first.err"
+imported
