@@ -17,6 +17,7 @@
 #include "made.h"
 #include "open-regular.h"
 #include "progress.h"
+#include "spool.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -44,6 +45,7 @@ struct export
 	char *img; /* qemu-img */
 	char *dir; /* where the bundle is made */
 	bool made_dir;
+	struct spool spool;					       /* a stream's */
 	struct made made;					       /* what is to be the bundle */
 	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
 	const char *memory;
@@ -150,11 +152,14 @@ static int choose_place(struct export *x, struct err *e)
 static int make_place(struct export *x, struct err *e)
 {
 	char *real;
+	int r = is_stream(x) ? spool_make(&x->spool, x->dir, e) : 0;
 
-	if (is_stream(x) ? !mkdtemp(x->dir) : mkdir(x->dir, 0700) && errno != EEXIST)
+	if (r)
+		return r;
+	if (!is_stream(x) && mkdir(x->dir, 0700) && errno != EEXIST)
 		return err_sys(e, errno, "cannot make %s", x->dir);
 	x->made_dir = is_stream(x) || errno != EEXIST;
-	real = realpath(x->dir, NULL);
+	real = realpath(is_stream(x) ? x->spool.path : x->dir, NULL);
 	if (!real)
 		return err_sys(e, errno, "%s", x->dir);
 	free(x->dir);
@@ -635,6 +640,7 @@ static void fini(struct export *x)
 	guest_fini(&x->g);
 	free(x->img);
 	free(x->dir);
+	spool_fini(&x->spool);
 	free(x);
 }
 

@@ -8,13 +8,15 @@
 #include "made.h"
 #include "progress.h"
 #include "qemu-args.h"
+#include "spool.h"
 
 struct bundling {
 	const struct import_options *o;
 	struct bundle b;
 	bool has_bundle;
 	int stream;	    /* it comes from there; -1: from is a directory */
-	char *from, *spool; /* where its files are; where a stream's are put */
+	char *from;	    /* where its files are */
+	struct spool spool; /* where a stream's are put */
 	struct host_qemu qemu;
 	struct args_result line;
 	struct made made;

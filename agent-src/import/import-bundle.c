@@ -277,45 +277,20 @@ static void say_line(const struct bundling *m)
 
 static int receive(struct bundling *m, struct err *e)
 {
+	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", m->dir);
 	const struct bundle_file *f;
 	size_t i;
-	int r;
+	int r = spool_make(&m->spool, template, e);
 
-	m->spool = xasprintf("%s/.vmferry-import-XXXXXX", m->dir);
-	if (!mkdtemp(m->spool)) {
-		free(m->spool);
-		m->spool = NULL;
-		return err_sys(e, errno, "cannot make a directory in %s", m->dir);
-	}
-	m->from = xstrdup(m->spool);
+	if (r)
+		return r;
+	m->from = xstrdup(m->spool.path);
 	for (i = 0; (f = bundle_next(&m->b, &i));)
 		m->total += f->bytes;
 	progress_begin(&m->p, "receiving");
-	r = bundle_receive_files(m->stream, &m->b, m->spool, on_progress, m, e);
+	r = bundle_receive_files(m->stream, &m->b, m->spool.path, on_progress, m, e);
 	progress_end(&m->p);
 	return r;
-}
-
-/* 1: something of it is left. */
-static size_t remove_spool(struct bundling *m)
-{
-	const struct bundle_file *f;
-	size_t i = 0;
-
-	if (!m->spool)
-		return 0;
-	while ((f = bundle_next(&m->b, &i))) {
-		AUTO_FREE char *path = xasprintf("%s/%s", m->spool, f->file);
-
-		unlink(path);
-	}
-	if (rmdir(m->spool)) {
-		fprintf(stderr, "vmferry: left behind: %s: %s\n", m->spool, strerror(errno));
-		return 1;
-	}
-	free(m->spool);
-	m->spool = NULL;
-	return 0;
 }
 
 static int make_disks(struct bundling *m, struct err *e)
@@ -481,11 +456,11 @@ static int finish(struct bundling *m, struct err *e)
 	size_t left;
 
 	if (!make(m, &pid, e)) {
-		left = remove_spool(m);
+		left = spool_remove(&m->spool);
 		say_result(m, pid);
 		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
 	}
-	left = made_undo(&m->made) + remove_spool(m);
+	left = made_undo(&m->made) + spool_remove(&m->spool);
 	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind");
 	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
 }
@@ -506,7 +481,7 @@ static void fini(struct bundling *m)
 	host_qemu_fini(&m->qemu);
 	made_fini(&m->made);
 	free(m->from);
-	free(m->spool);
+	spool_fini(&m->spool);
 	free(m->name);
 	free(m->plain);
 	free(m->dir);

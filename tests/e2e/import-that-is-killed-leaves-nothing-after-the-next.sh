@@ -64,3 +64,47 @@ wait "$first" || status=$?
 assert_eq "$status" 1 "exit code of the one whose names are taken ($(<"$DIR/first.err"))"
 says 'nothing is left behind' "$DIR/first.err"
 imported
+rm "$VMS"/.* "$VMS"/*
+
+# What came, or was to go, as a stream.
+vmferry export "$DIR/bundle" -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
+	-drive file="$DIR/disk.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" >"$DIR/export.out" 2>"$DIR/export.err" ||
+	fail "$(<"$DIR/export.err")"
+tar -C "$DIR/bundle" --format=ustar -cf "$DIR/stream" vmferry-bundle.json README disk0.qcow2
+
+spools() { # DIRECTORY NAME: prints them
+	find "$1" -maxdepth 1 -name "$2-??????" -printf '%f\n' | sort
+}
+
+status=0
+VMFERRY_FAULT=made-1:kill try_import "$DIR/stream" </dev/null || status=$?
+assert_eq "$status" 137 "exit code of an import that is killed"
+left=$(spools "$VMS" .vmferry-import)
+[[ -s $VMS/$left/disk0.qcow2 ]] || fail "nothing is left: $(ls -A "$VMS")"
+imports "$DIR/stream"
+says "removed $VMS/$left, which one that was killed had left" "$DIR/import.err"
+assert_eq "$(ls -A "$VMS")" "$(printf '%s\n' "$A.raw" "$A.sh")" "what is there after the next import"
+rm "$VMS"/*
+
+VMFERRY_FAULT=made-1:stop "$BIN/vmferry" import "$DIR/stream" --disk-dir "$VMS" >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
+first=$!
+kill_at_exit "$first"
+wait_for 30 grep -q '^State:.T' "/proc/$first/status" || fail "it does not come to that: $(<"$DIR/first.err")"
+left=$(spools "$VMS" .vmferry-import)
+imports "$DIR/stream"
+[[ -s $VMS/$left/disk0.qcow2 && ! -s $DIR/import.err ]] || fail "what one has that is at it is gone: $(<"$DIR/import.err")"
+kill -KILL "$first"
+
+to_stream() {
+	vmferry export - -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
+		-drive file="$DIR/disk.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" >"$DIR/stream" 2>"$DIR/export.err" </dev/null
+}
+
+status=0
+VMFERRY_FAULT=made-1:kill to_stream || status=$?
+assert_eq "$status" 137 "exit code of an export that is killed"
+left=$(spools "$TMPDIR" vmferry-export)
+[[ -n $left ]] || fail "nothing is left: $(ls -A "$TMPDIR")"
+to_stream || fail "$(<"$DIR/export.err")"
+says "removed $TMPDIR/$left, which one that was killed had left" "$DIR/export.err"
+assert_eq "$(ls -A "$TMPDIR")" "" "what is there after the next export"

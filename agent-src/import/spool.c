@@ -1,0 +1,115 @@
+/* spool.c: see spool.h. */
+#include "spool.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RANDOM_CHARS 6 /* of mkdtemp(3) */
+
+static int open_directory(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static DIR *list(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!d && copy >= 0)
+		close(copy);
+	return d;
+}
+
+/* There are no directories in it; one is left, and so is what it is in. */
+static int remove_whole(const char *path, int fd)
+{
+	DIR *d = list(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		unlinkat(fd, entry->d_name, 0);
+	if (d)
+		closedir(d);
+	return rmdir(path) ? -errno : 0;
+}
+
+/* One of ours, of which nobody who made it is alive. */
+static void remove_stale(const char *path)
+{
+	AUTO_CLOSE int fd = open_directory(path);
+	AUTO_FREE char *shown = text_shown(path);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB))
+		return;
+	if (!remove_whole(path, fd))
+		fprintf(stderr, "vmferry: removed %s, which one that was killed had left\n", shown);
+}
+
+static void remove_all_stale(const char *template)
+{
+	size_t dir_chars = (size_t)(strrchr(template, '/') - template), name_chars = strlen(template + dir_chars + 1);
+	AUTO_FREE char *above = xasprintf("%.*s/", (int)dir_chars, template);
+	DIR *d = opendir(above);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		AUTO_FREE char *path = NULL;
+
+		if (strlen(entry->d_name) != name_chars || strncmp(entry->d_name, template + dir_chars + 1, name_chars - RANDOM_CHARS) != 0)
+			continue;
+		path = xasprintf("%s%s", above, entry->d_name);
+		remove_stale(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Where directories cannot be locked nobody removes what others have left. */
+int spool_make(struct spool *s, const char *template, struct err *e)
+{
+	struct stat st;
+
+	remove_all_stale(template);
+	*s = (struct spool){.path = xstrdup(template), .fd = -1};
+	if (!mkdtemp(s->path)) {
+		err_sys(e, errno, "cannot make a directory %s", template);
+		spool_fini(s);
+		return -e->code;
+	}
+	s->fd = open_directory(s->path);
+	if (s->fd < 0 || (flock(s->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) || fstat(s->fd, &st) || !st.st_nlink) {
+		err_set(e, EBUSY, "%s has been taken for one that was left behind, by another vmferry that has just begun: try again",
+			s->path);
+		spool_fini(s);
+		return -e->code;
+	}
+	return 0;
+}
+
+size_t spool_remove(struct spool *s)
+{
+	int r = s->path ? remove_whole(s->path, s->fd) : 0;
+
+	if (r)
+		fprintf(stderr, "vmferry: left behind: %s: %s\n", s->path, strerror(-r));
+	spool_fini(s);
+	return r != 0;
+}
+
+void spool_fini(struct spool *s)
+{
+	if (s->path && s->fd >= 0)
+		close(s->fd);
+	free(s->path);
+	*s = (struct spool){.path = NULL};
+}

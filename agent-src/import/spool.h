@@ -1,0 +1,24 @@
+/*
+ * spool.h: a directory of one process's own, for what only passes through. It is locked for as long as that process lives: what one that was
+ * killed has left the next that makes one of that name removes.
+ */
+#ifndef VMFERRY_IMPORT_SPOOL_H
+#define VMFERRY_IMPORT_SPOOL_H
+
+#include "err.h"
+
+#include <stddef.h>
+
+struct spool {
+	char *path; /* NULL: there is none */
+	int fd;	    /* has the lock */
+};
+
+/* template: a path with a directory in it that ends in XXXXXX (mkdtemp(3)). Prints what of others it has removed. */
+int spool_make(struct spool *s, const char *template, struct err *e);
+/* With all files in it; there is none afterwards. Prints what cannot be removed; 1: something is left. */
+size_t spool_remove(struct spool *s);
+/* It stays, for the next to remove. A zeroed one: nothing happens. */
+void spool_fini(struct spool *s);
+
+#endif
