@@ -13,7 +13,7 @@ _vmferry_options() { # COMMAND: its options
 	list) echo --json ;;
 	check | migrate) echo "$_vmferry_migrate" ;;
 	status) echo --follow --json ;;
-	report) echo --output ;;
+	report) echo --output --only-medians ;;
 	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
 	storage) echo --disk --format --start-script --old --drop --bwlimit --dry-run --json --state-dir --runtime-dir --verbose ;;
 	import)
