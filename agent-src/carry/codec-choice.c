@@ -129,9 +129,9 @@ static bool is_worth_it(const struct codec_choice *c)
 
 /* Where the network and the processors are equally busy, which is best of all, neither is waited for, and the network looks idle: that as much
  * leaves as it takes tells. So does a network that takes more than it did, which less work on it shows in time. */
-static bool has_balance(struct codec_choice *c, double bps)
+static bool has_balance(const struct codec_choice *c, double bps)
 {
-	return bps > c->takes_bps * BALANCE_PART && bps * BALANCE_PART < c->takes_bps && ++c->balanced < BALANCED_MAX;
+	return bps > c->takes_bps * BALANCE_PART && bps * BALANCE_PART < c->takes_bps;
 }
 
 static void give_up(struct codec_choice *c, uint64_t now_ns)
@@ -142,11 +142,14 @@ static void give_up(struct codec_choice *c, uint64_t now_ns)
 	use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
-/* It was the work that was waited for, or there was nothing to send. */
-static void do_less(struct codec_choice *c, uint64_t now_ns, double idle)
+/* It was the work that was waited for, or there was nothing to send; or neither, and less is tried now and then to see. */
+static void do_less(struct codec_choice *c, double bps, double idle, uint64_t now_ns)
 {
-	if (c->balanced >= BALANCED_MAX) /* to see, for a moment */
+	if (has_balance(c, bps)) {
+		if (++c->balanced < BALANCED_MAX)
+			return;
 		c->pardon_ns = 0;
+	}
 	if (idle > IDLE_PART)
 		give_up(c, now_ns);
 	else
@@ -209,8 +212,8 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 	bps = end_stretch(c, s->now_ns, &idle, &paused);
 	if (bps > 0 && !paused)
 		doubt_slowness(c, idle);
-	if (c->now > EFFORT_LZ4 && bps > 0 && (paused || idle > IDLE_PART) && !has_balance(c, bps))
-		do_less(c, s->now_ns, idle);
+	if (c->now > EFFORT_LZ4 && bps > 0 && (paused || idle > IDLE_PART))
+		do_less(c, bps, idle, s->now_ns);
 	if (bps <= 0 || paused || idle > BUSY_PART)
 		return;
 	c->takes_bps = MAX(c->takes_bps * FADING, bps);
