@@ -49,7 +49,7 @@ static void remove_stale(const char *path)
 	AUTO_FREE char *shown = text_shown(path);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0 || fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & 077 || flock(fd, LOCK_EX | LOCK_NB))
 		return;
 	if (!remove_whole(path, fd))
 		fprintf(stderr, "vmferry: removed %s, which one that was killed had left\n", shown);
