@@ -27,8 +27,6 @@
 #define PASS_MIN_MS	  100  /* shorter ones tell no rate */
 #define ROUND_MIN_MS	  50
 #define SETUP_MS	  2000
-#define RECHECK_NS	  0.19 /* to read and hash a byte, where that was not measured */
-#define RECHECK_BESIDE	  1.15 /* threads that read beside each other share the way to memory: of 214 moves measured */
 #define GENTLE_MS	  3000
 
 static struct ram *ram_of(struct part *p)
@@ -327,9 +325,8 @@ double ram_recheck_ms(const struct ram *r)
 {
 	unsigned threads = MIN(r->src->opt->carry.channels, own_processors());
 	bool will = r->capture ? r->data->shared.recheck != NULL : wants_recheck(r);
-	double ns = (r->recheck_ns > 0 ? r->recheck_ns : RECHECK_NS) * (threads > 1 ? RECHECK_BESIDE : 1);
 
-	return will ? (double)r->src->guest.ram_bytes * ns / MAX(threads, 1U) / 1e6 : 0;
+	return will ? recheck_takes_ms(r->recheck_ns, r->src->guest.ram_bytes, threads) : 0;
 }
 
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)

@@ -54,6 +54,37 @@ static void what_is_not_there_costs_less_than_what_is_hashed(void **state)
 	munmap(at, BYTES);
 }
 
+/* What disturbs for a moment: each fourth piece that is looked at is there, and costs some ten times what the others do. */
+static void what_disturbs_now_and_then_is_not_what_all_takes(void **state)
+{
+	const uint64_t piece_bytes = MEMORY_PIECE_PAGES * PAGE_BYTES, pieces = BYTES / piece_bytes;
+	uint8_t *at = memory();
+	struct ram_block_place told = {.name = "one", .used_bytes = BYTES, .host = (uint64_t)(uintptr_t)at};
+	double there, absent = sample(&told, 1), disturbed;
+	unsigned i;
+
+	(void)state;
+	for (i = 1; i <= 64; i += 4)
+		memset(at + pieces * i / 65 * piece_bytes, 'x', piece_bytes);
+	disturbed = sample(&told, 1);
+	memset(at, 'x', BYTES);
+	there = sample(&told, 1);
+	assert_true(there > 4 * absent);
+	assert_true(disturbed < absent + (there - absent) / 8);
+	munmap(at, BYTES);
+}
+
+static void threads_share_the_bytes_and_the_way_to_memory(void **state)
+{
+	double one = recheck_takes_ms(0.2, GIB, 1), two = recheck_takes_ms(0.2, GIB, 2);
+
+	(void)state;
+	assert_true(one > 214 && one < 215);
+	assert_true(two > one / 2 * 1.1 && two < one / 2 * 1.2);
+	assert_true(recheck_takes_ms(0.2, GIB, 0) >= one && recheck_takes_ms(0.2, GIB, 8) < two / 3);
+	assert_true(recheck_takes_ms(0, GIB, 1) > one / 2 && recheck_takes_ms(0, GIB, 1) < one * 2); /* not known is not nothing */
+}
+
 /* A block of whose place QEMU does not tell, one that cannot be read, and none. */
 static void what_cannot_be_looked_at_is_not_known(void **state)
 {
@@ -73,6 +104,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_there_costs_less_than_what_is_hashed),
+		cmocka_unit_test(what_disturbs_now_and_then_is_not_what_all_takes),
+		cmocka_unit_test(threads_share_the_bytes_and_the_way_to_memory),
 		cmocka_unit_test(what_cannot_be_looked_at_is_not_known),
 	};
 
