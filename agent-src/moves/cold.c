@@ -98,6 +98,8 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 	fault_point("src-set-aside");
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
+	if (!r)
+		r = attempt_note(&t->a, "end", json_object(), e); /* from here on the destination may have all of it, and promise */
 	return r ? r : send_ends(t, e);
 }
 
@@ -190,6 +192,7 @@ bool cold_can_run(const struct transfer *t)
 
 int cold_take_up(struct transfer *t, struct err *e)
 {
+	t->a.handoff.asks = !cutover_same_boot(t) && journal_last_note(t->a.journal, "end");
 	if (t->a.handoff.state != HO_SRC_COMMITTED)
 		return 0;
 	t->end.ran_on = cutover_nobody_restarted_it(t, e) != 0;

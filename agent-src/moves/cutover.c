@@ -409,8 +409,9 @@ static int refuse_if_open_here(const struct transfer *t, struct err *e)
 static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 {
 	bool may_run_there = peer == HO_DST_PREPARED || peer == HO_DST_START || peer == HO_DST_STARTED || peer == HO_DST_DONE;
+	bool was_down = !t->a.handoff.qemu_alive || t->a.handoff.asks;
 
-	return t->a.handoff.restarted && t->a.handoff.state == HO_SRC_BEGUN && !t->a.handoff.qemu_alive && may_run_there &&
+	return t->a.handoff.restarted && t->a.handoff.state == HO_SRC_BEGUN && was_down && may_run_there &&
 	       refuse_if_open_here(t, &t->end.why);
 }
 
@@ -452,6 +453,14 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 }
 
 /* ---- an earlier life ---- */
+
+bool cutover_same_boot(const struct transfer *t)
+{
+	const char *then = json_text(journal_begin(t->a.journal), "boot_id");
+	AUTO_FREE char *boot = boot_id();
+
+	return boot && then && !strcmp(boot, then);
+}
 
 /* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
  * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */

@@ -282,6 +282,10 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+/* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
+int cutover_still_held(struct transfer *t, struct err *e);
+/* In a later life: this host was not down since. */
+bool cutover_same_boot(const struct transfer *t);
 
 /* revert.c: --revert-within. Can both sides do it? -ENOTSUP; */
 void revert_init(struct transfer *t);
@@ -312,8 +316,6 @@ void shared_disks_are_ours(struct transfer *t);
 /* May a person's word that the destination is dead let the guest go on here? Not if it may have written there to disks of which that cannot be
  * seen. */
 int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e);
-/* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
-int cutover_still_held(struct transfer *t, struct err *e);
 
 /* tell.c */
 void tell_plan(struct transfer *t);

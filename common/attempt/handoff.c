@@ -10,7 +10,9 @@
  *               back whatever the destination has said.       let through and QEMU completed: no COMMIT
  *               READY lets SHUT through; `completed` has      was ever sent). QEMU gone: it may have run
  *               it held, and held it is COMMITTED; so is      on alone, so never COMMITTED: a person
- *               a QEMU that died after END.                   decides.
+ *               a QEMU that died after END.                   decides. A guest that is shut down cannot: it is
+ *                                                             taken back, after a reboot once the destination
+ *                                                             has said that nobody had its copy started.
  *   COMMITTED   the destination. The source QEMU is held      say COMMITTED again until answered.
  *               and stays so, unless a durable NOVM comes
  *               back, or a person fences the destination.
@@ -64,6 +66,7 @@ enum {
 	SHUT = 16,     /* source: SHUT was let through in this life */
 	REVERTIBLE = 32,
 	THERE = 64, /* source: last heard STARTED */
+	ASKS = 128, /* source: it can be started here, but is the destination's if a person said so there */
 };
 
 struct rule {
@@ -99,19 +102,25 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_PREPARED), END | ALIVE, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_PREPARED), END, ALIVE, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_PREPARED), RESTARTED, ALIVE, S, DO(ACT_UNDECIDED)},
+	{S, EV_PEER, P(HO_DST_PREPARED), ASKS, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_BEGUN), RESTARTED, ALIVE, HO_SRC_ABORTED, DO(TAKE_BACK)},
+	{S, EV_PEER, P(HO_DST_BEGUN), ASKS, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_BEGUN), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_ABORTED) | P(HO_NONE), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	/* Its host was down, and a person there has had the copy started: what is here is old. */
 	{S, EV_PEER, P(HO_DST_START), 0, ALIVE, S, DO(ACT_UNDECIDED)}, /* or was about to */
+	{S, EV_PEER, P(HO_DST_START), ASKS, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_PEER, P(HO_DST_STARTED), 0, ALIVE, HO_SRC_RELEASED, DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
+	{S, EV_PEER, P(HO_DST_STARTED), ASKS, 0, HO_SRC_RELEASED, DO(RELEASE)},
 	{S, EV_PEER, P(HO_DST_DONE), 0, ALIVE, HO_SRC_RELEASED,
 	 DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE, ACT_FINISHED)},
+	{S, EV_PEER, P(HO_DST_DONE), ASKS, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
-	{S, EV_RECOVER, 0, ALIVE, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
+	{S, EV_RECOVER, 0, ALIVE, ASKS, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* the answer decides */
 	{S, EV_ABORT, 0, RESTARTED, ALIVE, S, NOTHING},	 /* so it does still */
+	{S, EV_ABORT, 0, ASKS, 0, S, NOTHING},
 	{S, EV_ABORT, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	{S, EV_QEMU_DEAD, 0, END | READY, 0, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
@@ -300,7 +309,7 @@ static unsigned facts(const struct handoff *h)
 {
 	return (h->qemu_alive ? ALIVE : 0) | (h->restarted ? RESTARTED : 0) | (h->end_sent ? END : 0) |
 	       (h->peer == HO_DST_PREPARED ? READY : 0) | (h->shut_released ? SHUT : 0) | (h->revertible ? REVERTIBLE : 0) |
-	       (h->peer == HO_DST_STARTED ? THERE : 0);
+	       (h->peer == HO_DST_STARTED ? THERE : 0) | (h->asks ? ASKS : 0);
 }
 
 static const struct rule *find_rule(const struct handoff *h, enum handoff_event ev, enum handoff_state peer)

@@ -22,7 +22,17 @@
  * destination never starts a copy that the source has run on from, nor the source end its QEMU before the destination
  * ran, 4 at rest the guest runs, both agents are done, and nothing that could not be undone is forgotten. MUTATE_x
  * seeds a mistake.
+ *
+ * KIND is how it moves. WARM: the guest is shut down at the source, and its QEMU, which stays for it, runs it on by nobody's word but one
+ * (system_reset, and cont), which anybody may say from then on. COLD: it is shut down, and "runs" is that it may be started: the source's
+ * copy is locked and set aside by the agent, who has no guard, and the destination's has no name yet that anybody starts.
  */
+#define LIVE 0
+#define WARM 1
+#define COLD 2
+#ifndef KIND
+#define KIND LIVE
+#endif
 #ifndef CHECK
 #define CHECK 1
 #endif
@@ -143,10 +153,17 @@ bool may_abort_s, may_abort_d, s_may_die, d_may_die, may_fail, may_refuse, may_s
 #define RESENDS true
 #endif
 
+#if KIND == LIVE
+#define LET_SHUT shut_out = true
+#else
+#define LET_SHUT if :: svm == STOP -> svm = COMP :: else fi; ev_comp = true /* nobody else says so */
+#endif
+
 proctype Source()
 {
 	byte st = SB;
 	bool stopped, end_sent, shut, rst, ready, alive = true;
+	bool asks, rebooted; /* cold: it could be started, but its host was down */
 
 loop:
 	do
@@ -157,7 +174,7 @@ loop:
 		S_(if :: svm == PRE -> end_sent = true; svm = STOP; end_out = true :: else fi)
 	:: st == SB && (to_s & bit(DP)) && end_sent && alive && !shut ->
 		ready = true;
-		S_(shut = true; shut_out = true)
+		S_(shut = true; LET_SHUT)
 	:: st == SB && (to_s & bit(DP)) && end_sent && !alive -> COMMIT
 	:: st == SB && (to_s & bit(DP)) && rst && !alive && !ready -> ready = true /* undecided, but for the next */
 #ifdef MUTATE_RESTARTED_SOURCE_COMMITS_WITHOUT_PROOF
@@ -166,15 +183,19 @@ loop:
 	:: st == SB && rst && !alive && ready && end_out && !ran_on -> COMMIT
 #endif
 	:: st == SB && (to_s & bit(DB)) && rst && !alive && !ready -> TAKE_BACK
+	:: st == SB && (to_s & (bit(DB) | bit(DP))) && asks -> asks = false; TAKE_BACK
 	:: st == SB && (to_s & (bit(DNOVM) | bit(DA) | bit(NONE))) -> TAKE_BACK
 #ifdef MUTATE_A_RESTARTED_SOURCE_ABORTS_UNHEARD
 	:: st == SB && may_abort_s -> TAKE_BACK
 #else
-	:: st == SB && may_abort_s && !(rst && !alive) -> TAKE_BACK
+	:: st == SB && may_abort_s && !(rst && !alive) && !asks -> TAKE_BACK
 #endif
 	:: st == SB && d_gone && !fenced -> TAKE_BACK
 #ifndef MUTATE_A_STARTED_COPY_IS_NOT_HEARD_OF
-	:: st == SB && (to_s & (bit(DRAN) | bit(DDONE))) && !alive ->
+	:: st == SB && (to_s & (bit(DRAN) | bit(DDONE))) && (!alive || asks) ->
+#if KIND == COLD
+		S_(END_OK; svm = DEAD);
+#endif
 		st = SR;
 		rst = false;
 		S_(sdisk = SR);
@@ -256,29 +277,43 @@ crashed:
 		stopped = false; end_sent = false; shut = false; ready = false; s_fin = false;
 		ev_comp = false; ev_fail = false; ev_res = false;
 	}
-#ifndef MUTATE_NO_GUARD
+#ifdef MUTATE_WHAT_IS_SHUT_DOWN_IS_ONLY_LOCKED
+	if :: svm != DEAD -> svm = RUN; NEVER_TWO :: else fi;
+#endif
+#if !defined(MUTATE_NO_GUARD) && KIND != COLD
 	if
 	:: sdisk == SB && svm != DEAD -> S_GUARD(sdisk = SA); S_GUARD(CONT_SOURCE); S_GUARD(UNDO)
 	:: sdisk == SA -> S_GUARD(CONT_SOURCE); S_GUARD(UNDO)
 	:: else
 	fi;
 #endif
+#if KIND == COLD
+	if
+	:: s_may_die -> s_may_die = false; s_down = true; rebooted = true
+	:: true
+	fi;
+	asks = false;
+#else
 	s_down = (svm == DEAD);
+#endif
 	if
 	:: s_never -> s_gone = true; goto over
 	:: true
 	fi;
 	d_step {
 		s_up = true;
+#if KIND == COLD && !defined(MUTATE_WHAT_IS_SHUT_DOWN_IS_TAKEN_BACK_UNHEARD)
+		asks = rebooted && sdisk == SB && end_out;
+#endif
 		s_down = false;
 		st = sdisk;
 		rst = true;
 		alive = (svm != DEAD);
 	}
 	if
-	:: st == SB && alive -> TAKE_BACK
+	:: st == SB && alive && !asks -> TAKE_BACK
 	:: st == SA -> S_(CONT_SOURCE); S_(UNDO); S_(S_SEND)
-	:: st == SC || st == SR || (st == SB && !alive) -> S_(S_SEND)
+	:: st == SC || st == SR || (st == SB && (!alive || asks)) -> S_(S_SEND)
 	:: st == SV -> /* nobody wants it back any more; nothing of an earlier session arrives in a new one */
 		d_step { to_d = to_d & ~bit(SV); to_s = to_s & ~bit(DRAN); st = SC };
 		S_(sdisk = SC);
@@ -408,19 +443,29 @@ over:
 }
 
 #define listening (s_up && !s_forgot)
+#if KIND == LIVE
+#define may_be_resumed (svm == COMP)
+#else
+#define may_be_resumed (svm == PRE || svm == STOP || svm == COMP)
+#endif
 
 proctype World()
 {
 	do
-	/* The source QEMU; on failure it runs on by itself. */
+	/* The source QEMU; on failure it runs on by itself. (Of one that is shut down the agent says so.) */
 	:: atomic { svm == STOP && shut_out -> svm = COMP; ev_comp = listening }
 	/* Somebody else. RESUME is told before the guest runs, and `completed` before that. */
-	:: atomic { may_cont && svm == COMP && !held -> may_cont = false; svm = RUN; ran_on = true; ev_res = listening; NEVER_TWO }
+	:: atomic { may_cont && may_be_resumed && !held ->
+		may_cont = false; svm = RUN; ran_on = ran_on || end_out; ev_res = listening; NEVER_TWO }
 #ifdef MUTATE_MONITORS_AT_THE_DESTINATION_TOO_EARLY
 	:: atomic { may_cont && dvm == STOP -> may_cont = false; dvm = RUN; d_ran = true; NEVER_TWO }
 #endif
+#if KIND == LIVE
 	:: atomic { svm == STOP && (may_fail || !s_up) -> svm = RUN; ran_on = true; ev_fail = listening; NEVER_TWO }
+#endif
+#if KIND != COLD
 	:: atomic { s_may_die && svm != DEAD -> s_may_die = false; svm = DEAD; held = false }
+#endif
 	/* The destination QEMU. */
 	:: atomic { d_may_die && dvm != DEAD -> d_may_die = false; dvm = DEAD }
 	:: atomic { may_stop && dvm == RUN -> may_stop = false; dvm = COMP }
@@ -441,7 +486,7 @@ proctype Judge()
 
 	undecided = undecided || (alone && (sdisk == SC || sdisk == SV)) || (sdisk == SV && svm == DEAD);
 	assert(undecided || alone || (s_fin && d_fin));
-	assert(undecided || svm == DEAD || svm == RUN || (d_ran && !reverting));
+	assert(undecided || (KIND == COLD && s_gone) || svm == DEAD || svm == RUN || (d_ran && !reverting));
 	assert(!s_forgot || !s_left);
 	assert(!d_forgot || !d_left);
 	/* The last good copy is not thrown away. */
@@ -463,18 +508,18 @@ init {
 		choose(losses, 0, LOSSES);
 		choose(may_abort_s, false, true);
 		choose(may_abort_d, false, true);
-		choose(s_may_die, false, true);
+		choose(s_may_die, false, true); /* COLD: its host reboots */
 		choose(d_may_die, false, true);
-		choose(may_fail, false, true);
-		choose(may_refuse, false, true);
+		choose(may_fail, false, KIND == LIVE);
+		choose(may_refuse, false, KIND != COLD);
 		choose(may_stop, false, true);
-		choose(may_cont, false, true);
+		choose(may_cont, false, KIND != COLD);
 		choose(may_leave, false, true);
 		choose(may_leave_d, false, true);
 		choose(s_never, false, true);
 		choose(d_never, false, true);
 		choose(may_fence, false, true);
-		choose(may_revert, false, true);
+		choose(may_revert, false, KIND != COLD);
 		choose(forget_s, false, true);
 		choose(forget_d, false, true);
 #if CHECK == 4

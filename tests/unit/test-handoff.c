@@ -35,19 +35,21 @@ struct side {
 	uint8_t todo[HO_ACTIONS_MAX], n_todo;	  /* action + 1, next one first */
 	uint8_t completed, failed, resumed, cont; /* events of QEMU that wait to be read */
 	uint8_t held;				  /* source: ACT_HOLD_QEMU is done, and what QEMU said is read next */
+	uint8_t asks;
 };
 struct world {
 	struct side s[2];
 	uint16_t sent[2]; /* by SRC, by DST: set of states */
 	uint8_t src_vm, dst_vm;
-	uint8_t end_out;  /* END left the source */
-	uint8_t shut_out; /* SHUT reached the source QEMU */
-	uint8_t ran_on;	  /* the source guest ran after END */
-	uint8_t held;	  /* the source QEMU, by SIGSTOP: nobody can resume it but we */
-	uint8_t dst_ran;  /* the destination guest ran */
-	uint8_t forced;	  /* a person decided: may give up a guest, may not make two */
-	uint8_t fenced;	  /* a person had the copy started while the source's host was down */
-	uint8_t reverted; /* a person wants the guest back as it was when it was handed over */
+	uint8_t end_out;	/* END left the source */
+	uint8_t shut_out;	/* SHUT reached the source QEMU */
+	uint8_t ran_on;		/* the source guest ran after END */
+	uint8_t held;		/* the source QEMU, by SIGSTOP: nobody can resume it but we */
+	uint8_t dst_ran;	/* the destination guest ran */
+	uint8_t forced;		/* a person decided: may give up a guest, may not make two */
+	uint8_t fenced;		/* a person had the copy started while the source's host was down */
+	uint8_t reverted;	/* a person wants the guest back as it was when it was handed over */
+	uint8_t down, rebooted; /* the source's host, since its agent ended; and since it all began */
 };
 
 static struct {
@@ -57,6 +59,7 @@ static struct {
 	uint32_t *table;
 	size_t n, cap, table_size;
 	bool persons; /* hosts are destroyed, persons fence and resume */
+	bool cold; /* it is shut down: S_RUN is that it may be started, S_STOPPED that it is set aside, which no end of an agent changes */
 	size_t cur;
 	unsigned seen[HO_STATE_COUNT][HO_STATE_COUNT];
 } x;
@@ -107,6 +110,7 @@ static void pack(struct side *s, const struct handoff *h)
 	s->shut_released = h->shut_released;
 	s->finished = h->finished;
 	s->revertible = h->revertible;
+	s->asks = h->asks;
 }
 
 static struct handoff unpack(const struct side *s, enum handoff_role role)
@@ -119,7 +123,8 @@ static struct handoff unpack(const struct side *s, enum handoff_role role)
 				.end_sent = s->end_sent,
 				.shut_released = s->shut_released,
 				.finished = s->finished,
-				.revertible = s->revertible};
+				.revertible = s->revertible,
+				.asks = s->asks};
 }
 
 /* -EPROTO leaves the world as it was. */
@@ -234,7 +239,7 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED || s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
 		break;
 	case ACT_UNDECIDED:
-		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) ||
+		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) || (w->fenced && s->asks) ||
 				(((s->disk == HO_SRC_BEGUN && s->restarted) || s->disk == HO_SRC_REVERTING) && w->src_vm == S_DEAD) ||
 				(s->disk == HO_SRC_ABORTED && w->reverted)); /* by a STARTED that overtook NOVM, as on no connection */
 		break;
@@ -262,6 +267,8 @@ static void restart(struct world *w, enum handoff_role role)
 		return;
 	}
 	assert_int_equal(handoff_restore(&h, role, s->disk, role == SRC ? w->src_vm != S_DEAD : w->dst_vm != D_DEAD), 0);
+	h.asks = role == SRC && w->rebooted && w->end_out;
+	w->down &= role != SRC;
 	s->up = 1;
 	pack(s, &h);
 	if (role == SRC && s->disk == HO_SRC_REVERTING) { /* a new session: what the old one said has arrived, or is lost */
@@ -444,20 +451,23 @@ static void explore_qemus(const struct world *w)
 	const struct side *src = &w->s[SRC], *dst = &w->s[DST];
 
 	/* Source. */
-	if (w->src_vm != S_DEAD)
+	if (x.cold && x.persons && !src->up && !src->forgot)
+		NEXT("src host reboots", n.down = n.rebooted = 1);
+	if (!x.cold && w->src_vm != S_DEAD)
 		NEXT("src QEMU dies", n.src_vm = S_DEAD);
-	if (w->src_vm == S_STOPPED) {
+	if (!x.cold && w->src_vm == S_STOPPED)
 		NEXT("src QEMU fails", {
 			src_resumes(&n);
 			n.s[SRC].failed = src->up && !src->forgot;
 		});
+	if (w->src_vm == S_STOPPED) {
 		if (w->shut_out && !w->held)
 			NEXT("src QEMU completes", {
 				n.src_vm = S_COMPLETED;
 				n.s[SRC].completed = src->up && !src->forgot;
 			});
 	}
-	if (w->src_vm == S_COMPLETED && !w->held) /* QEMU allows it */
+	if (!x.cold && w->src_vm == S_COMPLETED && !w->held) /* QEMU allows it */
 		NEXT("src somebody's cont", {
 			src_resumes(&n);
 			n.s[SRC].resumed = src->up && !src->forgot;
@@ -495,7 +505,8 @@ static bool is_down(const struct world *w)
 {
 	const struct side *s = &w->s[SRC];
 
-	return !s->up && !s->destroyed && !s->forgot && w->src_vm == S_DEAD && (s->disk == HO_SRC_BEGUN || s->disk == HO_SRC_COMMITTED);
+	return !s->up && !s->destroyed && !s->forgot && (x.cold ? w->down : w->src_vm == S_DEAD) &&
+	       (s->disk == HO_SRC_BEGUN || s->disk == HO_SRC_COMMITTED);
 }
 
 static void explore_persons(const struct world *w)
@@ -522,6 +533,7 @@ static void explore_persons(const struct world *w)
 				restart(&n, DST);
 				while (n.s[DST].n_todo)
 					act(&n, DST, false);
+				n.sent[DST] = 0; /* there is nobody to hear it */
 				step(&n, DST, EV_PEER_FENCED, HO_NONE);
 			});
 		if (role == DST && w->fenced && s->state == HO_DST_STARTED)
@@ -657,7 +669,7 @@ static void settle(const struct world *from, bool stale)
 	}
 }
 
-static void explore(bool persons, bool revertible, size_t cap)
+static void explore(bool persons, bool revertible, bool cold, size_t cap)
 {
 	static const char *const places[] = {[AT_SOURCE] = "source",
 					     [AT_SOURCE_PAUSED] = "source-paused",
@@ -668,6 +680,7 @@ static void explore(bool persons, bool revertible, size_t cap)
 
 	memset(&x, 0, sizeof(x));
 	x.persons = persons;
+	x.cold = cold;
 	x.cap = cap;
 	for (x.table_size = 1; x.table_size < 2 * cap; x.table_size *= 2)
 		;
@@ -707,19 +720,25 @@ static void explore(bool persons, bool revertible, size_t cap)
 static void guest_never_runs_twice_and_is_never_lost_whatever_fails(void **state)
 {
 	(void)state;
-	explore(false, false, 4000000);
+	explore(false, false, false, 4000000);
 }
 
 static void guest_never_runs_twice_when_persons_fence_dead_hosts(void **state)
 {
 	(void)state;
-	explore(true, false, 4000000);
+	explore(true, false, false, 4000000);
 }
 
 static void guest_is_had_back_at_a_persons_wish_and_never_runs_twice(void **state)
 {
 	(void)state;
-	explore(false, true, 8000000);
+	explore(false, true, false, 8000000);
+}
+
+static void guest_that_is_shut_down_may_never_be_started_on_both_hosts(void **state)
+{
+	(void)state;
+	explore(true, false, true, 4000000);
 }
 
 /* ---- single steps, as documentation
@@ -810,6 +829,33 @@ static void source_killed_before_committed_takes_the_guest_back(void **state)
 	(void)state;
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_BEGUN, true), 0);
 	expect(&s, EV_RECOVER, 0, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
+}
+
+/* Its host was down, and nobody can have run a guest that is shut down; but a person may have had its copy started. */
+static void source_that_was_down_asks_before_it_takes_a_guest_back_that_is_shut_down(void **state)
+{
+	static const struct {
+		enum handoff_state peer, to;
+		const char *actions;
+	} answers[] = {
+		{HO_DST_BEGUN, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE"},
+		{HO_DST_PREPARED, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE"},
+		{HO_DST_START, HO_SRC_BEGUN, "UNDECIDED"},
+		{HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE"},
+		{HO_DST_DONE, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED"},
+		{HO_DST_NOVM, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE"},
+		{HO_NONE, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE FINISHED"},
+	};
+	struct handoff s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_BEGUN, true), 0);
+		s.asks = true;
+		expect(&s, EV_RECOVER, 0, HO_SRC_BEGUN, "SEND_STATE");
+		expect(&s, EV_ABORT, 0, HO_SRC_BEGUN, "");
+		expect(&s, EV_PEER, answers[i].peer, answers[i].to, answers[i].actions);
+	}
 }
 
 static void source_qemu_dead_after_ready_is_committed(void **state)
@@ -965,6 +1011,7 @@ int main(void)
 		cmocka_unit_test(what_may_not_happen_changes_nothing),
 		cmocka_unit_test(a_source_that_gave_up_and_hears_that_the_guest_runs_there_is_undecided),
 		cmocka_unit_test(source_killed_before_committed_takes_the_guest_back),
+		cmocka_unit_test(source_that_was_down_asks_before_it_takes_a_guest_back_that_is_shut_down),
 		cmocka_unit_test(source_qemu_dead_after_ready_is_committed),
 		cmocka_unit_test(source_whose_guest_was_resumed_by_somebody_is_never_committed),
 		cmocka_unit_test(only_a_durable_novm_gives_a_committed_guest_back),
@@ -977,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(guest_never_runs_twice_and_is_never_lost_whatever_fails),
 		cmocka_unit_test(guest_never_runs_twice_when_persons_fence_dead_hosts),
 		cmocka_unit_test(guest_is_had_back_at_a_persons_wish_and_never_runs_twice),
+		cmocka_unit_test(guest_that_is_shut_down_may_never_be_started_on_both_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

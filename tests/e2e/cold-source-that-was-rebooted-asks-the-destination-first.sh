@@ -1,0 +1,57 @@
+#!/bin/bash
+# The source's host goes down when the destination has promised to have a guest that is shut down, and comes up again: a person may have had the
+# copy started meanwhile (--peer-is-fenced), so it is not given back here unheard. Where it was started there it is not started here; where it
+# was not it is given back; and where nobody answers nothing changes, but by a person's word.
+. "$(dirname "$0")/../lib/cold.sh"
+
+# vmferry on a host that was booted since.
+cat >"$DIR/rebooted" <<-END
+	#!/bin/sh
+	exec unshare $([[ $EUID -eq 0 ]] || echo --map-root-user) --mount sh -c 'mount --bind "$DIR/boot" /proc/sys/kernel/random/boot_id && exec "$BIN/vmferry" "\$@"' sh "\$@"
+END
+chmod 700 "$DIR/rebooted"
+cat /proc/sys/kernel/random/uuid >"$DIR/boot"
+
+recover_rebooted() { # STATUS [OPTION...]
+	local status=0
+	timeout 60 "$DIR/rebooted" recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
+}
+
+# It is promised, the source's agent is gone, and nobody listens there.
+promised_and_down() {
+	rm -rf "$DIR/src" "$DIR"/d[0-9]*
+	guest_at_rest
+	to_listener
+	fault src-ready
+	cold_start "$DIR/src" "$DEST"
+	fault_wait
+	wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+	end_agents_there
+}
+
+assert_set_aside() {
+	[[ ! -e $DIR/src/a.sh && -e $(echo "$DIR"/src/a.sh.moved-*) ]] || fail "something starts it here: $(ls "$DIR/src")"
+}
+
+promised_and_down
+recover_there 0 a --peer-is-fenced
+assert_eq "$(scripts)" "./${TO#"$DIR"/}/a.sh" "scripts that start it"
+recover_rebooted 6 # nobody answers
+assert_set_aside
+to_listener
+recover_rebooted 0 --dest "$DEST"
+assert_lies_in "$TO"
+assert_nothing_unfinished
+
+promised_and_down
+recover_rebooted 6
+assert_set_aside
+to_listener
+recover_rebooted 1 --dest "$DEST"
+assert_untouched
+
+promised_and_down # and that host is gone
+recover_rebooted 4 --peer-is-fenced # what is there stays there
+(cd "$DIR/src" && md5sum --quiet -c "$DIR/sums") || fail "its files are others now"
+[[ -x $DIR/src/a.sh ]] || fail "nothing starts it here"
