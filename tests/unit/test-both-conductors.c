@@ -8,8 +8,9 @@
  * time, and of an agent one thread. It gives its turn back where it would wait for anything (loop_step, loop_run, poll), and time is a
  * number, which grows when nobody has anything to do. A point is where an agent is about to do what others see, or to wait: there a fault
  * can strike. What must be true is looked at at every one; and at the end the guest runs at one place, and codes and journals say where.
+ * One that is shut down has no QEMU: there it is its script that has its name at one place.
  *
- * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs.
+ * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,COLD,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs.
  * VMFERRY_SEED begins the pairs of faults elsewhere; LONG tries more.
  */
 #include "both/both.h"
@@ -100,8 +101,14 @@ enum what {
 	DISK_CANNOT_BE_WRITTEN,
 	DISK_IS_FULL,
 	DISK_CANNOT_BE_SYNCED,
+	/* of one that is shut down */
+	SRC_HOST_REBOOTS,
+	SRC_HOST_REBOOTS_SLOWLY, /* and a person has the copy started meanwhile */
 	WHAT_COUNT
 };
+
+/* There is none where it is shut down. */
+#define OF_A_QEMU (1U << SRC_QEMU_DIES | 1U << DST_QEMU_DIES | 1U << CONT)
 
 static bool anywhere(const char *at);
 static bool where_it_is_held(const char *at);
@@ -112,6 +119,7 @@ static bool where_it_reads_the_disk(const char *at);
 static bool where_it_carries(const char *at);
 static bool where_it_writes_the_disk(const char *at);
 static bool where_it_syncs_the_disk(const char *at);
+static bool where_it_is_shut_down(const char *at);
 
 /* fits: may it strike where an agent is about to do that? Otherwise it does at the next such point. */
 static const struct {
@@ -148,6 +156,8 @@ static const struct {
 	[DISK_CANNOT_BE_WRITTEN] = {"disk-cannot-be-written", where_it_writes_the_disk},
 	[DISK_IS_FULL] = {"disk-is-full", where_it_writes_the_disk},
 	[DISK_CANNOT_BE_SYNCED] = {"disk-cannot-be-synced", where_it_syncs_the_disk},
+	[SRC_HOST_REBOOTS] = {"src-host-reboots", where_it_is_shut_down},
+	[SRC_HOST_REBOOTS_SLOWLY] = {"src-host-reboots-and-the-copy-is-started", where_it_is_shut_down},
 };
 
 /* How turns are given. */
@@ -181,6 +191,7 @@ static struct world {
 	bool killed[2];	     /* QEMUs, by a fault */
 	bool host_dead[2];
 	bool vouched;		    /* for the destination, by a person */
+	bool down;		    /* the source's host, which a person who is at the destination takes for dead */
 	bool full[2];		    /* journals */
 	enum what write;	    /* what becomes of the next one */
 	bool lazy;		    /* the destination's disk: a sync takes longer than all else that there is to be done */
@@ -238,6 +249,8 @@ static bool lives(unsigned side)
 
 static bool runs(unsigned side)
 {
+	if (both->cold)
+		return both->qemu[side].runs && !w->host_dead[side];
 	return both->qemu[side].runs && lives(side) && !both->qemu[side].held;
 }
 
@@ -246,11 +259,34 @@ static struct both_qemu *qemu_of(pid_t pid)
 	return pid == both->qemu[SOURCE].pid ? &both->qemu[SOURCE] : pid == both->qemu[DESTINATION].pid ? &both->qemu[DESTINATION] : NULL;
 }
 
+/* The scripts of one that is shut down. */
+static void look_at(unsigned side)
+{
+	enum handoff_state src = both->journal[SOURCE], dst = both->journal[DESTINATION];
+	struct both_qemu *q = &both->qemu[side];
+	bool was = q->runs;
+
+	q->runs = !access(both->script[side], F_OK);
+	if (!q->runs || was)
+		return;
+	if (side == SOURCE && src != HO_SRC_BEGUN && src != HO_SRC_ABORTED)
+		both_violation("it may be started at the source in %s", handoff_state_name(src));
+	if (side == DESTINATION && ((src != HO_SRC_COMMITTED && src != HO_SRC_RELEASED && !both->fenced) ||
+				    (dst != HO_DST_START && dst != HO_DST_STARTED && dst != HO_DST_DONE)))
+		both_violation("it may be started at the destination in %s, and the source is in %s", handoff_state_name(dst),
+			       handoff_state_name(src));
+	q->ran |= side == DESTINATION;
+}
+
 /* What others do is not ours to prevent where they have a QEMU's monitor and may send it signals; what a person vouches for is believed. */
 static void look(void)
 {
 	const struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
 
+	if (both->cold) {
+		look_at(SOURCE);
+		look_at(DESTINATION);
+	}
 	if (runs(SOURCE) && runs(DESTINATION) && !s->woken && !d->woken)
 		both_violation("the guest runs at both sides");
 	if (s->ran && d->ran && !s->woken && !both->fenced)
@@ -322,6 +358,11 @@ static bool where_it_writes_the_disk(const char *at)
 static bool where_it_syncs_the_disk(const char *at)
 {
 	return !strcmp(at, SYNCS_DISK);
+}
+
+static bool where_it_is_shut_down(const char *at)
+{
+	return both->cold && anywhere(at);
 }
 
 /* Not when it is about to be ended, and has been looked at. */
@@ -501,6 +542,17 @@ static void die_unguarded(bool mistaken)
 	kill_actors(true, false);
 }
 
+/* A person may vouch for what is down, and it comes up again. */
+static void reboot(bool slowly)
+{
+	if (w->host_dead[SOURCE] || w->host_dead[DESTINATION] || w->down)
+		return;
+	w->down = slowly;
+	both->fenced |= slowly;
+	both->boots++;
+	kill_actors(true, true);
+}
+
 static void strike_disk(enum what what)
 {
 	if (what == NBD_IS_CUT)
@@ -543,6 +595,10 @@ static void strike(enum what what)
 		return;
 	case DST_HOST_IS_NEW:
 		host_is_new();
+		return;
+	case SRC_HOST_REBOOTS:
+	case SRC_HOST_REBOOTS_SLOWLY:
+		reboot(what == SRC_HOST_REBOOTS_SLOWLY);
 		return;
 	case SRC_QEMU_DIES:
 	case DST_QEMU_DIES:
@@ -602,6 +658,8 @@ static void note_point(unsigned n, const char *name)
 	snprintf(w->trace[n], sizeof(w->trace[n]), "%s: %s", kind_names[me->kind], name);
 	for (what = 0; what < WHAT_COUNT; what++)
 		w->fit[n] |= whats[what].fits(name) ? 1U << what : 0;
+	if (both->cold)
+		w->fit[n] &= ~OF_A_QEMU;
 }
 
 /* Here a fault may strike. */
@@ -1109,7 +1167,7 @@ static int live(enum kind kind)
 	case DST_START:
 		return dst_start();
 	case DST_SETTLE:
-		return dst_settle(w->host_dead[SOURCE]);
+		return dst_settle(w->host_dead[SOURCE] || w->down);
 	case SRC_THREAD:
 	case DST_THREAD:
 		break;
@@ -1210,6 +1268,10 @@ static void spawn_qemu(unsigned side)
 	struct both_qemu *q = &both->qemu[side];
 	pid_t pid;
 
+	if (both->cold) {
+		q->dead = true;
+		return;
+	}
 	sem_init(&q->go, 1, 0);
 	sem_init(&q->back, 1, 0);
 	snprintf(q->path, sizeof(q->path), "%s/qemu-%u", dir, side);
@@ -1250,7 +1312,7 @@ static void spawn_who_is_needed(void)
 		w->full[DESTINATION] = false;
 	for (; w->sessions < w->connects && !w->host_dead[DESTINATION]; w->sessions++)
 		spawn(w->sessions ? DST_AGAIN : DST_FIRST);
-	if (w->src_died && !w->unguarded && !w->host_dead[SOURCE]) {
+	if (w->src_died && !w->unguarded && !w->host_dead[SOURCE] && !both->cold) {
 		w->src_died = false;
 		spawn(GUARD);
 	}
@@ -1437,6 +1499,17 @@ static void begin(void)
 	snprintf(both->disk.image, sizeof(both->disk.image), "%s/disk", both->state[DESTINATION]);
 }
 
+/* A script, which is what starts it. */
+static void begin_cold(void)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		snprintf(both->script[i], sizeof(both->script[i]), "%s/guest.sh", both->state[i]);
+	close(open(both->script[SOURCE], O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
+	look();
+}
+
 /* Nobody who waits there is left. */
 static void shut_out(const struct doorway *at)
 {
@@ -1456,8 +1529,9 @@ static void end(void)
 		waitpid(w->actors[i].pid, NULL, 0);
 	}
 	for (i = 0; i < 2; i++) {
-		if (both->qemu[i].pid > 0)
-			kill(both->qemu[i].pid, SIGKILL);
+		if (both->qemu[i].pid <= 0)
+			continue;
+		kill(both->qemu[i].pid, SIGKILL);
 		waitpid(both->qemu[i].pid, NULL, 0);
 	}
 	shut_out(&door);
@@ -1545,11 +1619,49 @@ static void judge_disk(void)
 		both_violation("the image is left under a name of the move's");
 }
 
+/* A name in that directory which begins so. */
+static bool is_left(unsigned side, const char *name)
+{
+	DIR *d = opendir(both->state[side]);
+	bool found = false;
+	struct dirent *x;
+
+	while (d && (x = readdir(d)))
+		found |= !strncmp(x->d_name, name, strlen(name));
+	closedir(d);
+	return found;
+}
+
+/* One script has its name, and nothing else is there that could be taken for one. */
+static void judge_cold(int code)
+{
+	bool there_is_gone = w->host_dead[DESTINATION] || struck_by(DST_HOST_IS_NEW);
+	enum handoff_state src = both->journal[SOURCE], dst = both->journal[DESTINATION];
+
+	look();
+	if ((has_journal(SOURCE) && !w->host_dead[SOURCE]) || (has_journal(DESTINATION) && !w->host_dead[DESTINATION]))
+		both_violation("a journal is left (%s)", states());
+	if (!runs(SOURCE) && !runs(DESTINATION) && !w->host_dead[SOURCE] && !(there_is_gone && src == HO_SRC_RELEASED))
+		both_violation("nothing starts it any more (%s)", states());
+	if (w->host_dead[SOURCE] && (dst == HO_DST_PREPARED || dst == HO_DST_START))
+		both_violation("a person's word changes nothing at the destination (%s)", states());
+	if (!w->host_dead[DESTINATION] && is_left(DESTINATION, ".guest.sh"))
+		both_violation("a draft of its script is left at the destination (%s)", states());
+	if (!w->host_dead[SOURCE] && is_left(SOURCE, "guest.sh.moved") != (src == HO_SRC_RELEASED))
+		both_violation("its script is set aside at the source, or is not (%s)", states());
+	if (!w->host_dead[SOURCE] && ((code == 0 && !runs(DESTINATION) && !there_is_gone) || ((code == 1 || code == 4) && !runs(SOURCE))))
+		both_violation("the exit code is %d (%s)", code, states());
+}
+
 /* All is over, and who recovers has been there. code: the source's last word; -1: it died when nothing was left to be done. */
 static void judge(int code)
 {
 	bool s = has(SOURCE) || paused_at_source(code), ran = both->qemu[DESTINATION].ran;
 
+	if (both->cold) {
+		judge_cold(code);
+		return;
+	}
 	if (w->host_dead[SOURCE])
 		code = -1; /* what it said before that */
 	if (w->killed[SOURCE] || w->killed[DESTINATION])
@@ -1592,6 +1704,11 @@ static void settle(enum order order, int *code)
 		spawn(DST_START);
 		run(order);
 	}
+	if (!both->violation[0] && w->down && has_journal(DESTINATION)) {
+		spawn(DST_SETTLE);
+		run(order);
+	}
+	w->down = false;
 	/* they may be struck, too */
 	for (i = 0; i < 3 && !both->violation[0] && has_journal(SOURCE) && !w->host_dead[SOURCE] && !walk.known; i++) {
 		w->gone = w->full[SOURCE] = w->full[DESTINATION] = false;
@@ -1636,6 +1753,7 @@ static bool decide(void)
 struct scene {
 	enum both_pause pause;
 	enum both_carried carried;
+	bool cold;
 };
 
 static bool wavers; /* as both->wavers */
@@ -1653,8 +1771,8 @@ static void print_run(enum order order, struct scene scene, int code, bool good)
 			      w->struck[1] == i + 1 ? "   <- and here" : "");
 	if (seed)
 		print_message("VMFERRY_SEED=%lu ", seed);
-	print_message("VMFERRY_BOTH=%u,%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, scene.pause, scene.carried, one->at,
-		      one->what, other->at, other->what, walk.from, choices, whats[one->what].name, whats[other->what].name,
+	print_message("VMFERRY_BOTH=%u,%u,%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, scene.pause, scene.carried, scene.cold,
+		      one->at, one->what, other->at, other->what, walk.from, choices, whats[one->what].name, whats[other->what].name,
 		      good ? "good" : both->violation, code);
 }
 
@@ -1672,9 +1790,12 @@ static bool try(enum order order, struct scene scene, struct fault one, struct f
 	both->pause = scene.pause;
 	both->carried = scene.carried;
 	both->wavers = wavers;
+	both->cold = scene.cold;
 	w->lazy = (order + seed + one.at) % 2;
 	if (scene.carried)
 		both_disk_begin();
+	if (scene.cold)
+		begin_cold();
 	w->faults[0] = one;
 	w->faults[1] = other;
 	spawn_qemu(SOURCE);
@@ -1702,7 +1823,7 @@ static bool try(enum order order, struct scene scene, struct fault one, struct f
 /* ---- the tests ---- */
 
 static const struct fault none;
-static const struct scene plain = {RAN_BEFORE, NO_DISK};
+static const struct scene plain = {RAN_BEFORE, NO_DISK, false}, cold = {RAN_BEFORE, NO_DISK, true};
 
 static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 {
@@ -1711,11 +1832,23 @@ static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 	(void)state;
 	for (order = 0; order < ORDER_COUNT; order++)
 		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++) {
-			assert_true(try(order, (struct scene){pause, NO_DISK}, none, none, &points));
+			assert_true(try(order, (struct scene){pause, NO_DISK, false}, none, none, &points));
 			assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
 			assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 			assert_int_equal(both->qemu[DESTINATION].runs, !pause);
 		}
+}
+
+static void a_guest_that_is_shut_down_is_handed_over_in_every_order(void **state)
+{
+	unsigned order, points;
+
+	(void)state;
+	for (order = 0; order < ORDER_COUNT; order++) {
+		assert_true(try(order, cold, none, none, &points));
+		assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
+		assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
+	}
 }
 
 /* And there was a round while the guest ran, and one after its stop; every other time it could not be stopped at once. */
@@ -1729,13 +1862,13 @@ static void a_disk_arrives_as_the_guest_left_it_in_every_order(void **state)
 			for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++) {
 				seed = i;
 				wavers = true;
-				assert_true(try(order, (struct scene){RAN_BEFORE, carried}, none, none, &points));
+				assert_true(try(order, (struct scene){RAN_BEFORE, carried, false}, none, none, &points));
 				wavers = false;
 				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
-				assert_true(try(order, (struct scene){RAN_BEFORE, carried}, none, none, &points));
+				assert_true(try(order, (struct scene){RAN_BEFORE, carried, false}, none, none, &points));
 				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 				assert_true(both->disk.rounds > 2);
-				assert_true(try(order, (struct scene){PAUSED_BEFORE, carried}, none, none, &points));
+				assert_true(try(order, (struct scene){PAUSED_BEFORE, carried, false}, none, none, &points));
 				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 			}
 	seed = 0;
@@ -1770,8 +1903,21 @@ static void one_fault_at_any_point_leaves_one_guest(void **state)
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
 		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++)
-			if (!try_each(order, (struct scene){pause, NO_DISK}, long_one ? ~0U : of[pause], 1, &tried, &bad))
+			if (!try_each(order, (struct scene){pause, NO_DISK, false}, long_one ? ~0U : of[pause], 1, &tried, &bad))
 				break;
+	print_message("%u runs\n", tried);
+	assert_int_equal(bad, 0);
+}
+
+static void one_fault_at_any_point_leaves_one_script_of_a_guest_that_is_shut_down(void **state)
+{
+	bool long_one = getenv("LONG");
+	unsigned order, tried = 0, bad = 0;
+
+	(void)state;
+	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
+		if (!try_each(order, cold, ~0U, 1, &tried, &bad))
+			break;
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
@@ -1785,9 +1931,9 @@ static void one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest(void *
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
 		for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++)
-			if (!try_each(order, (struct scene){RAN_BEFORE, carried}, at_the_disk, long_one ? 1 : 2, &tried, &bad) ||
-			    !try_each(order, (struct scene){RAN_BEFORE, carried}, ~at_the_disk, long_one ? DISK_STRIDE_LONG : DISK_STRIDE,
-				      &tried, &bad))
+			if (!try_each(order, (struct scene){RAN_BEFORE, carried, false}, at_the_disk, long_one ? 1 : 2, &tried, &bad) ||
+			    !try_each(order, (struct scene){RAN_BEFORE, carried, false}, ~at_the_disk,
+				      long_one ? DISK_STRIDE_LONG : DISK_STRIDE, &tried, &bad))
 				break;
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
@@ -1812,6 +1958,7 @@ static void up_to_two_faults_in_any_order_leave_one_guest(void **state)
 		order = draw(4), order = draw(ORDER_COUNT);
 		scene.pause = draw(2) ? RAN_BEFORE : draw(PAUSED_LATE + 1);
 		scene.carried = scene.pause != PAUSED_LATE && draw(4) == 0 ? draw(DISK_AND_OPAQUE + 1) : NO_DISK;
+		scene.cold = !scene.pause && !scene.carried && draw(3) == 0;
 		one = (struct fault){draw(scene.carried ? 6 * points : points), 1 + draw(WHAT_COUNT - 1)};
 		other = (struct fault){one.at + draw(60), draw(WHAT_COUNT)};
 		bad += !try(order, scene, one, other, &(unsigned){0});
@@ -1843,6 +1990,9 @@ static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
 	assert_true(try(IN_TURN, plain, none, none, &points));
 	for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
 		tried += walk_all(plain, none, from, long_one ? WALK_LONG : WALK, &bad);
+	assert_true(try(IN_TURN, cold, none, none, &points));
+	for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
+		tried += walk_all(cold, none, from, long_one ? WALK_LONG : WALK, &bad);
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
@@ -1850,7 +2000,7 @@ static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
 /* Its word is on its way then, and comes when the move is rolled back already. */
 static void a_source_qemu_may_die_as_a_round_becomes_durable(void **state)
 {
-	struct scene scene = {RAN_BEFORE, DISK};
+	struct scene scene = {RAN_BEFORE, DISK, false};
 	unsigned at[8], points, i, k, n = 0, bad = 0;
 
 	(void)state;
@@ -1868,7 +2018,7 @@ static void a_source_qemu_may_die_as_a_round_becomes_durable(void **state)
 static void every_order_of_turns_with_a_disk_leaves_one_guest(void **state)
 {
 	bool long_one = getenv("LONG");
-	struct scene scene = {RAN_BEFORE, NO_DISK};
+	struct scene scene = {RAN_BEFORE, NO_DISK, false};
 	unsigned points, from, tried = 0, bad = 0;
 
 	(void)state;
@@ -1901,13 +2051,15 @@ static void the_one_that_was_named(void **state)
 	unsigned order = 0, points;
 	struct scene scene = plain;
 	struct fault one = none, other = none;
+	unsigned is_cold = 0;
 	char choices[WALK_MAX + 1] = "";
 
 	(void)state;
 	alone = true;
 	seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : 0;
-	sscanf(getenv("VMFERRY_BOTH"), "%u,%u,%u,%u:%u,%u:%u,%u:%64s", &order, (unsigned *)&scene.pause, (unsigned *)&scene.carried,
-	       &one.at, (unsigned *)&one.what, &other.at, (unsigned *)&other.what, &walk.from, choices);
+	sscanf(getenv("VMFERRY_BOTH"), "%u,%u,%u,%u,%u:%u,%u:%u,%u:%64s", &order, (unsigned *)&scene.pause, (unsigned *)&scene.carried,
+	       &is_cold, &one.at, (unsigned *)&one.what, &other.at, (unsigned *)&other.what, &walk.from, choices);
+	scene.cold = is_cold;
 	for (walk.depth = 0; choices[walk.depth]; walk.depth++)
 		walk.node[walk.depth].choice = (unsigned)(choices[walk.depth] - '0');
 	assert_true(try(order, scene, one, other, &points));
@@ -1959,6 +2111,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hand_off_ends_at_the_destination_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest),
+		cmocka_unit_test(a_guest_that_is_shut_down_is_handed_over_in_every_order),
+		cmocka_unit_test(one_fault_at_any_point_leaves_one_script_of_a_guest_that_is_shut_down),
 		cmocka_unit_test(a_disk_arrives_as_the_guest_left_it_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest),
 		cmocka_unit_test(a_source_qemu_may_die_as_a_round_becomes_durable),

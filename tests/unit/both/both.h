@@ -77,6 +77,10 @@ struct both {
 	enum both_pause pause;
 	enum both_carried carried;
 	bool wavers; /* what fitted into the blackout fits no longer, while the disk is waited for */
+	/* It is shut down: there is no QEMU, and `runs` is that its script has its name, so that anybody may start it. */
+	bool cold;
+	char script[2][100];
+	unsigned boots; /* of the source's host */
 	struct both_disk disk;
 	bool guard_dismissed;
 	bool fenced;	/* a person's word counts against a host that is dead */

@@ -48,7 +48,7 @@ static void tick(void)
 	} else if (!complete_told && both->end_sent) {
 		complete_told = true;
 		tell(RECEIVE_COMPLETE);
-		both->qemu[DESTINATION].arrived = true;
+		both->qemu[DESTINATION].arrived = !both->cold;
 	}
 	if (!shut_told && both->qemu[DESTINATION].loaded) {
 		shut_told = true;
@@ -144,6 +144,34 @@ static int begin(struct transfer *t, struct err *e)
 	return r;
 }
 
+/* It has no files but its script, whose draft is there. */
+static int begin_cold(struct transfer *t, struct err *e)
+{
+	json_t *begin = json_pack("{s:s}", "how", "cold");
+	int r = recipe_choose(t, "cold", e);
+
+	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
+	t->target.name = xstrdup("guest");
+	t->target.exe = xstrdup("qemu-system-x86_64");
+	t->target.dir = xstrdup(both->state[DESTINATION]);
+	t->target.run_dir = xstrdup(both->runtime[DESTINATION]);
+	t->target.qmp_path = xasprintf("%s/qmp", both->runtime[DESTINATION]);
+	t->target.description = json_pack("{s:s}", "how", "cold");
+	t->target.args.argv = xcalloc(2, sizeof(char *));
+	t->target.args.argv[t->target.args.argc++] = xstrdup("qemu-system-x86_64");
+	target_describe_for_journal(&t->target, begin);
+	r = r ? r : attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
+	json_decref(begin);
+	r = r ? r : t->startup.part.ops->examine(&t->startup.part, e);
+	r = r ? r : t->recipe->receive(t, e);
+	t->data.channels = 1;
+	conductor_begin_at(&t->a.con, ST_COPY);
+	copying = t;
+	both_tick = tick;
+	both->begun++;
+	return r;
+}
+
 /* As move_run(). */
 int session(bool first)
 {
@@ -153,7 +181,7 @@ int session(bool first)
 	int r = transfer_new(&t, &cfg, &e);
 
 	if (!r && first)
-		r = begin(t, &e);
+		r = both->cold ? begin_cold(t, &e) : begin(t, &e);
 	if (r) {
 		both_violation("the destination does not begin: %s", e.msg);
 		return -1;

@@ -1,5 +1,6 @@
 /* side.c: the source agent from the end of the copy on, for test-both-conductors: nothing is carried, all else is its own code. */
 #include "transfer.h"
+#include "process.h"
 #include "qemu-rp.h"
 #include "util.h"
 
@@ -34,6 +35,7 @@ uint64_t __wrap_capture_bytes(const struct capture *c);
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c);
 enum converge_verdict __wrap_converge_step(struct converge *c, const struct converge_sample *s);
 enum converge_verdict __real_converge_step(struct converge *c, const struct converge_sample *s);
+char *__wrap_boot_id(void);
 uint64_t __real_data_plane_unacked(const struct data_plane *d);
 uint64_t __wrap_data_plane_unacked(const struct data_plane *d);
 
@@ -215,11 +217,18 @@ void __wrap_capture_cut_round(struct capture *c)
 	(void)c;
 }
 
+/* The destination's host stays as it is. */
+char *__wrap_boot_id(void)
+{
+	return xasprintf("boot %u", both->boots);
+}
+
 /* ---- its lives ---- */
 
 static struct move_options options(void)
 {
 	return (struct move_options){.vm = "guest",
+				     .how = both->cold ? HOW_COLD : HOW_LIVE,
 				     .max_downtime_ms = 300,
 				     .carry.channels = 1,
 				     .state_dir = both->state[SOURCE],
@@ -308,6 +317,29 @@ static int begin_copy(struct transfer *t, struct err *e)
 	return r;
 }
 
+/* Its files are there: all that is left is to hand it over. */
+static int begin_cold(struct transfer *t, struct err *e)
+{
+	json_t *begin = json_pack("{s:s}", "how", "cold");
+	struct link link;
+	int r;
+
+	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
+	t->src.guest.name = xstrdup("guest");
+	t->start_file.path = xstrdup(both->script[SOURCE]);
+	cold_describe_for_journal(t, begin);
+	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	json_decref(begin);
+	r = r ? r : reach_destination(t, &link, e);
+	if (r)
+		return r;
+	attempt_connect(&t->a, link, &t->data.shared.pacer);
+	conductor_begin_at(&t->a.con, ST_SWITCHOVER);
+	t->a.con.entered = false;
+	both->begun++;
+	return 0;
+}
+
 static int begin(struct transfer *t, struct err *e)
 {
 	struct link link;
@@ -346,7 +378,7 @@ int src_life(void)
 	struct err e;
 	int r;
 
-	if (transfer_new(&t, &opt, entry_for(&opt), &e) || begin(t, &e)) {
+	if (transfer_new(&t, &opt, entry_for(&opt), &e) || (both->cold ? begin_cold(t, &e) : begin(t, &e))) {
 		both_violation("the source does not begin: %s", e.msg);
 		return -1;
 	}
