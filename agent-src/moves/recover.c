@@ -40,9 +40,7 @@ static int restore(struct transfer *t, const char *journal_path, struct err *e)
 /* The guest comes first, where it is ours without a doubt: the destination may take its time to be reached, or be gone. */
 static bool take_back_first(const struct transfer *t)
 {
-	const struct handoff *h = &t->a.handoff;
-
-	return h->state == HO_SRC_ABORTED || (h->state == HO_SRC_BEGUN && h->qemu_alive && !h->asks);
+	return t->a.handoff.state == HO_SRC_ABORTED || (t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive);
 }
 
 /* ---- by a person ---- */

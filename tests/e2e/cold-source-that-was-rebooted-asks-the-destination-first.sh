@@ -18,16 +18,20 @@ recover_rebooted() { # STATUS [OPTION...]
 	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 
-# It is promised, the source's agent is gone, and nobody listens there.
-promised_and_down() {
+# The source's agent is gone, at that point, and nobody listens there.
+down_at() { # POINT
 	rm -rf "$DIR/src" "$DIR"/d[0-9]*
 	guest_at_rest
 	to_listener
-	fault src-ready
+	fault "$1"
 	cold_start "$DIR/src" "$DEST"
 	fault_wait
 	wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 	end_agents_there
+}
+
+promised_and_down() {
+	down_at src-ready
 }
 
 assert_set_aside() {
@@ -47,6 +51,13 @@ assert_nothing_unfinished
 promised_and_down
 recover_rebooted 6
 assert_set_aside
+to_listener
+recover_rebooted 1 --dest "$DEST"
+assert_untouched
+
+down_at src-set-aside # and all that the destination needs was not sent yet
+recover_rebooted 4 # what is there stays there
+[[ -x $DIR/src/a.sh ]] || fail "nothing starts it here"
 to_listener
 recover_rebooted 1 --dest "$DEST"
 assert_untouched
