@@ -136,9 +136,11 @@ static struct write_req *write_req_new(struct receiver *r, uint32_t object, cons
 
 /* ---- what an old copy has ---- */
 
-/* Content that is read from the old copy, to be written once it is certain that it is what the source has. */
+/* Content that is read from the old copy, to be written once it is certain that it is what the source has; or, where the disk shares it
+ * with the old copy, or was begun in it, read from the disk. */
 struct kept {
 	struct disk_req req;
+	bool in_place;
 	struct write_req *w;
 	struct hash128 content;
 	struct brought brought;
@@ -179,7 +181,7 @@ static void kept_read(struct disk_req *req, int res)
 		d->in_flight--;
 		batch_unref(r, batch); /* the write's */
 		free(w);
-	} else if (r->shared->disk[w->object].begun) { /* where it is to be */
+	} else if (k->in_place) {
 		write_done(&w->req, 0);
 	} else {
 		disk_io_write(d->io, &w->req, batch->buf, req->bytes, req->offset);
@@ -192,7 +194,8 @@ static void kept_read(struct disk_req *req, int res)
 static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 {
 	struct received_disk *disk = &r->disk[d->m.object];
-	struct disk_io *old = r->shared->disk[d->m.object].begun ? disk->io : disk->old;
+	bool begun = r->shared->disk[d->m.object].begun;
+	struct disk_io *old = begun ? disk->io : disk->old;
 	struct reader hash = reader_of(d->payload.p, d->payload.n);
 	struct write_batch *batch;
 	struct kept *k;
@@ -209,7 +212,8 @@ static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 	k->req.done = kept_read;
 	batch = batch_get(r);
 	k->w = write_req_new(r, d->m.object, &d->x[0], k->content, batch);
-	disk_io_read(old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
+	k->in_place = begun || !disk_io_share(disk->io, old, d->x[0].offset, d->m.raw_bytes);
+	disk_io_read(k->in_place ? disk->io : old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
 	cpu_stage_enter(CPU_DISK);
 	loop_submit(r->loop);
 	return 0;

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -271,6 +273,19 @@ static void raw_sync(struct disk_io *d, struct disk_req *r)
 	loop_bind(sqe, &r->op);
 }
 
+/* Whole blocks only: what is refused as EINVAL may be possible elsewhere. */
+static int raw_share(struct disk_io *d, struct disk_io *from, uint64_t offset, uint32_t bytes)
+{
+	struct file_clone_range range = {.src_fd = of(from)->buffered_fd, .src_offset = offset, .src_length = bytes, .dest_offset = offset};
+
+	if (of(from)->is_device)
+		return -EOPNOTSUPP;
+	if (!ioctl(of(d)->buffered_fd, FICLONERANGE, &range))
+		return 0;
+	d->caps.can_share = errno == EINVAL;
+	return -errno;
+}
+
 static const struct err *raw_error(const struct disk_io *d)
 {
 	(void)d;
@@ -311,6 +326,7 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 		.write = raw_write,
 		.zero = raw_zero,
 		.sync = raw_sync,
+		.share = raw_share,
 		.error = raw_error,
 		.close = raw_close,
 	};
@@ -338,7 +354,8 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 				    .max_request = DISK_REQUEST_MAX,
 				    .read_only = !at->writable,
 				    .can_punch = at->writable,
-				    .can_map = !o->is_device}};
+				    .can_map = !o->is_device,
+				    .can_share = at->writable && !o->is_device}};
 	*out = &o->base;
 	return 0;
 }

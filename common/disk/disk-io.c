@@ -76,6 +76,13 @@ void disk_io_zero(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32
 	d->ops->zero(d, r);
 }
 
+int disk_io_share(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes)
+{
+	if (!to->caps.can_share || to->ops != from->ops)
+		return -EOPNOTSUPP;
+	return to->ops->share(to, from, offset, bytes);
+}
+
 void disk_io_sync(struct disk_io *d, struct disk_req *r)
 {
 	fill(d, r, NULL, 0, 0);

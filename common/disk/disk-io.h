@@ -55,6 +55,7 @@ struct disk_caps {
 	bool can_punch; /* what is zeroed may become a hole; false as soon as that has been refused */
 	bool can_map;	/* a map shows holes; else it is one extent of data */
 	bool selects;	/* it was opened with `select`, and has it */
+	bool can_share; /* with others of its file system; false as soon as that has been refused */
 };
 
 enum disk_content {
@@ -100,6 +101,7 @@ struct disk_io_ops {
 	void (*write)(struct disk_io *d, struct disk_req *r);
 	void (*zero)(struct disk_io *d, struct disk_req *r);
 	void (*sync)(struct disk_io *d, struct disk_req *r);
+	int (*share)(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes); /* NULL: it cannot */
 	const struct err *(*error)(const struct disk_io *d);
 	void (*close)(struct disk_io *d);
 };
@@ -120,6 +122,9 @@ void disk_io_read(struct disk_io *d, struct disk_req *r, void *buf, uint32_t byt
 void disk_io_write(struct disk_io *d, struct disk_req *r, const void *buf, uint32_t bytes, uint64_t offset);
 /* Reads as zero afterwards, and is a hole where that can be. */
 void disk_io_zero(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes);
+/* The range has what it has in `from` in this moment, and where the file system can share its blocks between files, none is written (FICLONERANGE).
+ * At once, without a request. -errno: nothing was done, and it is to be written. */
+int disk_io_share(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes);
 /* What was written and zeroed, and done before this call, is on stable storage when done(0) comes. */
 void disk_io_sync(struct disk_io *d, struct disk_req *r);
 /* Why no request succeeds any more (the connection is lost); NULL while they may. */
