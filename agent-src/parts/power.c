@@ -212,6 +212,7 @@ static int settled_state(struct power *p, char state[32], struct err *e)
 int power_take_back(struct power *p, struct err *e)
 {
 	struct source *s = p->src;
+	struct err why;
 	char state[32];
 	int r = settled_state(p, state, e);
 
@@ -227,8 +228,8 @@ int power_take_back(struct power *p, struct err *e)
 	if (!r && (may_still(p, state) || s->stopped))
 		report_notice(s->report,
 			      "the guest was told to shut down, and runs on: if it still does so later, nothing starts it again");
-	if (!r && p->asked)
-		r = note(p, false, e);
+	if (!r && p->asked && note(p, false, &why)) /* it boots all the same */
+		log_error("%s", why.msg);
 	return r ? err_prefix(e, "the guest is shut down at the source, and cannot be started again (QMP system_reset, then cont)") : 0;
 }
 

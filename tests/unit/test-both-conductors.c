@@ -10,7 +10,7 @@
  * can strike. What must be true is looked at at every one; and at the end the guest runs at one place, and codes and journals say where.
  * One that is shut down has no QEMU: there it is its script that has its name at one place.
  *
- * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,COLD,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs.
+ * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,HOW,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs.
  * VMFERRY_SEED begins the pairs of faults elsewhere; LONG tries more.
  */
 #include "both/both.h"
@@ -20,7 +20,9 @@
 #include "log.h"
 #include "loop.h"
 #include "process.h"
+#include "program.h"
 #include "qmp.h"
+#include "systemd.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -244,12 +246,14 @@ void both_violation(const char *fmt, ...)
 
 static bool lives(unsigned side)
 {
-	return !both->qemu[side].dead;
+	const struct both_qemu *q = &both->qemu[side];
+
+	return !q->dead && (side == SOURCE || both->how != WARM || q->launched);
 }
 
 static bool runs(unsigned side)
 {
-	if (both->cold)
+	if (both->how == COLD)
 		return both->qemu[side].runs && !w->host_dead[side];
 	return both->qemu[side].runs && lives(side) && !both->qemu[side].held;
 }
@@ -283,7 +287,7 @@ static void look(void)
 {
 	const struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
 
-	if (both->cold) {
+	if (both->how == COLD) {
 		look_at(SOURCE);
 		look_at(DESTINATION);
 	}
@@ -362,7 +366,7 @@ static bool where_it_syncs_the_disk(const char *at)
 
 static bool where_it_is_shut_down(const char *at)
 {
-	return both->cold && anywhere(at);
+	return both->how == COLD && anywhere(at);
 }
 
 /* Not when it is about to be ended, and has been looked at. */
@@ -471,7 +475,7 @@ static void step_qemu(unsigned side)
 /* In a monitor of its own; one that is held hears it when it is let go. */
 static void send_cont(unsigned side)
 {
-	static const char words[] = "{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"cont\"}\n";
+	static const char words[] = "{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"system_reset\"}\n{\"execute\": \"cont\"}\n";
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -658,7 +662,7 @@ static void note_point(unsigned n, const char *name)
 	snprintf(w->trace[n], sizeof(w->trace[n]), "%s: %s", kind_names[me->kind], name);
 	for (what = 0; what < WHAT_COUNT; what++)
 		w->fit[n] |= whats[what].fits(name) ? 1U << what : 0;
-	if (both->cold)
+	if (both->how == COLD)
 		w->fit[n] &= ~OF_A_QEMU;
 }
 
@@ -745,6 +749,9 @@ int __wrap_process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, str
 int __wrap_kill(pid_t pid, int signal);
 int __real_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
+
+pid_t __wrap_program_start(const struct program *p);
+char **__wrap_systemd_scope(const char *unit, const char *description, struct err *e);
 
 uint64_t __wrap_now_ns(void)
 {
@@ -997,7 +1004,8 @@ bool __wrap_fault_point(const char *name, ...)
 	vsnprintf(text, sizeof(text), name, args);
 	va_end(args);
 	if (!strcmp(text, "no-io-uring"))
-		return true; /* no rings: thousands of agents begin and end */
+		return true;							/* no rings: thousands of agents begin and end */
+	both->qemu[DESTINATION].launched |= !strcmp(text, "dst-qemu-launched"); /* until the gate is open it ends with its agent */
 	point(text);
 	return false;
 }
@@ -1085,6 +1093,8 @@ int __wrap_kill(pid_t pid, int signal)
 
 	if (q && signal == SIGCONT)
 		q->held = false;
+	if (q && signal == SIGKILL) /* one that waits at its gate */
+		q->dead = true;
 	return __real_kill(pid, signal);
 }
 
@@ -1109,6 +1119,22 @@ int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, stru
 	if (q && !r)
 		q->dead = true;
 	return r;
+}
+
+/* The destination's QEMU, which is there, but nobody could know of it. Whoever starts one opens a gate for it, and is told by the end of a pipe
+ * that it has passed. */
+pid_t __wrap_program_start(const struct program *p)
+{
+	fcntl(p->gate, F_DUPFD_CLOEXEC, 3); /* somebody reads it */
+	point("launches its QEMU");
+	return both->qemu[DESTINATION].pid;
+}
+
+char **__wrap_systemd_scope(const char *unit, const char *description, struct err *e)
+{
+	(void)unit, (void)description;
+	e->code = 0;
+	return NULL;
 }
 
 static int knock(const struct doorway *at)
@@ -1268,7 +1294,7 @@ static void spawn_qemu(unsigned side)
 	struct both_qemu *q = &both->qemu[side];
 	pid_t pid;
 
-	if (both->cold) {
+	if (both->how == COLD) {
 		q->dead = true;
 		return;
 	}
@@ -1312,7 +1338,7 @@ static void spawn_who_is_needed(void)
 		w->full[DESTINATION] = false;
 	for (; w->sessions < w->connects && !w->host_dead[DESTINATION]; w->sessions++)
 		spawn(w->sessions ? DST_AGAIN : DST_FIRST);
-	if (w->src_died && !w->unguarded && !w->host_dead[SOURCE] && !both->cold) {
+	if (w->src_died && !w->unguarded && !w->host_dead[SOURCE] && both->how != COLD) {
 		w->src_died = false;
 		spawn(GUARD);
 	}
@@ -1473,7 +1499,8 @@ static void empty(const char *path)
 	struct dirent *x;
 
 	while (d && (x = readdir(d)))
-		unlinkat(dirfd(d), x->d_name, 0);
+		if (unlinkat(dirfd(d), x->d_name, 0))
+			unlinkat(dirfd(d), x->d_name, AT_REMOVEDIR);
 	closedir(d);
 }
 
@@ -1632,6 +1659,14 @@ static bool is_left(unsigned side, const char *name)
 	return found;
 }
 
+/* Of a QEMU that it starts. */
+static void judge_warm(void)
+{
+	if (!has_journal(DESTINATION) && !w->host_dead[DESTINATION] && !struck_by(DST_HOST_IS_NEW) &&
+	    (is_left(DESTINATION, ".guest.sh") || is_left(DESTINATION, ".vmferry-")))
+		both_violation("a draft of its script, or a hidden directory, is left at the destination (%s)", states());
+}
+
 /* One script has its name, and nothing else is there that could be taken for one. */
 static void judge_cold(int code)
 {
@@ -1658,7 +1693,7 @@ static void judge(int code)
 {
 	bool s = has(SOURCE) || paused_at_source(code), ran = both->qemu[DESTINATION].ran;
 
-	if (both->cold) {
+	if (both->how == COLD) {
 		judge_cold(code);
 		return;
 	}
@@ -1676,6 +1711,8 @@ static void judge(int code)
 		both_violation("the exit code is 8, and its QEMU lives");
 	if (both->carried)
 		judge_disk();
+	if (both->how == WARM)
+		judge_warm();
 	if (both->pause && !struck_by(CONT) && !struck_by(SIGCONT_AND_CONT) && !struck_by(CONT_DESTINATION) &&
 	    (both->qemu[SOURCE].runs || both->qemu[DESTINATION].runs))
 		both_violation("a guest that was paused runs");
@@ -1753,7 +1790,7 @@ static bool decide(void)
 struct scene {
 	enum both_pause pause;
 	enum both_carried carried;
-	bool cold;
+	enum both_how how;
 };
 
 static bool wavers; /* as both->wavers */
@@ -1771,7 +1808,7 @@ static void print_run(enum order order, struct scene scene, int code, bool good)
 			      w->struck[1] == i + 1 ? "   <- and here" : "");
 	if (seed)
 		print_message("VMFERRY_SEED=%lu ", seed);
-	print_message("VMFERRY_BOTH=%u,%u,%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, scene.pause, scene.carried, scene.cold,
+	print_message("VMFERRY_BOTH=%u,%u,%u,%u,%u:%u,%u:%u,%u:%s (%s, %s): %s; code %d\n", order, scene.pause, scene.carried, scene.how,
 		      one->at, one->what, other->at, other->what, walk.from, choices, whats[one->what].name, whats[other->what].name,
 		      good ? "good" : both->violation, code);
 }
@@ -1790,11 +1827,11 @@ static bool try(enum order order, struct scene scene, struct fault one, struct f
 	both->pause = scene.pause;
 	both->carried = scene.carried;
 	both->wavers = wavers;
-	both->cold = scene.cold;
+	both->how = scene.how;
 	w->lazy = (order + seed + one.at) % 2;
 	if (scene.carried)
 		both_disk_begin();
-	if (scene.cold)
+	if (scene.how == COLD)
 		begin_cold();
 	w->faults[0] = one;
 	w->faults[1] = other;
@@ -1823,7 +1860,7 @@ static bool try(enum order order, struct scene scene, struct fault one, struct f
 /* ---- the tests ---- */
 
 static const struct fault none;
-static const struct scene plain = {RAN_BEFORE, NO_DISK, false}, cold = {RAN_BEFORE, NO_DISK, true};
+static const struct scene plain = {RAN_BEFORE, NO_DISK, LIVE};
 
 static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 {
@@ -1832,7 +1869,7 @@ static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 	(void)state;
 	for (order = 0; order < ORDER_COUNT; order++)
 		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++) {
-			assert_true(try(order, (struct scene){pause, NO_DISK, false}, none, none, &points));
+			assert_true(try(order, (struct scene){pause, NO_DISK, LIVE}, none, none, &points));
 			assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
 			assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 			assert_int_equal(both->qemu[DESTINATION].runs, !pause);
@@ -1841,14 +1878,16 @@ static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 
 static void a_guest_that_is_shut_down_is_handed_over_in_every_order(void **state)
 {
-	unsigned order, points;
+	unsigned order, how, points;
 
 	(void)state;
-	for (order = 0; order < ORDER_COUNT; order++) {
-		assert_true(try(order, cold, none, none, &points));
-		assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
-		assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
-	}
+	for (order = 0; order < ORDER_COUNT; order++)
+		for (how = WARM; how <= COLD; how++) {
+			assert_true(try(order, (struct scene){RAN_BEFORE, NO_DISK, how}, none, none, &points));
+			assert_int_equal(both->journal[SOURCE], HO_SRC_RELEASED);
+			assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
+			assert_true(both->qemu[DESTINATION].runs);
+		}
 }
 
 /* And there was a round while the guest ran, and one after its stop; every other time it could not be stopped at once. */
@@ -1862,13 +1901,13 @@ static void a_disk_arrives_as_the_guest_left_it_in_every_order(void **state)
 			for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++) {
 				seed = i;
 				wavers = true;
-				assert_true(try(order, (struct scene){RAN_BEFORE, carried, false}, none, none, &points));
+				assert_true(try(order, (struct scene){RAN_BEFORE, carried, LIVE}, none, none, &points));
 				wavers = false;
 				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
-				assert_true(try(order, (struct scene){RAN_BEFORE, carried, false}, none, none, &points));
+				assert_true(try(order, (struct scene){RAN_BEFORE, carried, LIVE}, none, none, &points));
 				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 				assert_true(both->disk.rounds > 2);
-				assert_true(try(order, (struct scene){PAUSED_BEFORE, carried, false}, none, none, &points));
+				assert_true(try(order, (struct scene){PAUSED_BEFORE, carried, LIVE}, none, none, &points));
 				assert_int_equal(both->journal[DESTINATION], HO_DST_DONE);
 			}
 	seed = 0;
@@ -1903,21 +1942,30 @@ static void one_fault_at_any_point_leaves_one_guest(void **state)
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
 		for (pause = RAN_BEFORE; pause <= PAUSED_LATE; pause++)
-			if (!try_each(order, (struct scene){pause, NO_DISK, false}, long_one ? ~0U : of[pause], 1, &tried, &bad))
+			if (!try_each(order, (struct scene){pause, NO_DISK, LIVE}, long_one ? ~0U : of[pause], 1, &tried, &bad))
 				break;
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
 
-static void one_fault_at_any_point_leaves_one_script_of_a_guest_that_is_shut_down(void **state)
+static void one_fault_at_any_point_leaves_one_guest_that_is_shut_down(void **state)
 {
+	static const unsigned of_the_journal = 1U << JOURNAL_IS_FULL | 1U << JOURNAL_IS_TORN | 1U << JOURNAL_LIES;
 	bool long_one = getenv("LONG");
-	unsigned order, tried = 0, bad = 0;
+	unsigned order, how, tried = 0, bad = 0;
 
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
-		if (!try_each(order, cold, ~0U, 1, &tried, &bad))
-			break;
+		for (how = WARM; how <= COLD; how++) {
+			struct scene scene = {RAN_BEFORE, NO_DISK, how};
+
+			if (!try_each(order, scene, of_the_journal, 1, &tried, &bad) || !try_each(order, scene, ~of_the_journal,
+												  long_one	? 1
+												  : how == WARM ? 3
+														: 2,
+												  &tried, &bad))
+				break;
+		}
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
@@ -1931,8 +1979,8 @@ static void one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest(void *
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
 		for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++)
-			if (!try_each(order, (struct scene){RAN_BEFORE, carried, false}, at_the_disk, long_one ? 1 : 2, &tried, &bad) ||
-			    !try_each(order, (struct scene){RAN_BEFORE, carried, false}, ~at_the_disk,
+			if (!try_each(order, (struct scene){RAN_BEFORE, carried, LIVE}, at_the_disk, long_one ? 1 : 2, &tried, &bad) ||
+			    !try_each(order, (struct scene){RAN_BEFORE, carried, LIVE}, ~at_the_disk,
 				      long_one ? DISK_STRIDE_LONG : DISK_STRIDE, &tried, &bad))
 				break;
 	print_message("%u runs\n", tried);
@@ -1958,7 +2006,7 @@ static void up_to_two_faults_in_any_order_leave_one_guest(void **state)
 		order = draw(4), order = draw(ORDER_COUNT);
 		scene.pause = draw(2) ? RAN_BEFORE : draw(PAUSED_LATE + 1);
 		scene.carried = scene.pause != PAUSED_LATE && draw(4) == 0 ? draw(DISK_AND_OPAQUE + 1) : NO_DISK;
-		scene.cold = !scene.pause && !scene.carried && draw(3) == 0;
+		scene.how = scene.pause || scene.carried || draw(2) ? LIVE : draw(2) ? WARM : COLD;
 		one = (struct fault){draw(scene.carried ? 6 * points : points), 1 + draw(WHAT_COUNT - 1)};
 		other = (struct fault){one.at + draw(60), draw(WHAT_COUNT)};
 		bad += !try(order, scene, one, other, &(unsigned){0});
@@ -1984,15 +2032,16 @@ static unsigned walk_all(struct scene scene, struct fault fault, unsigned from, 
 static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
 {
 	bool long_one = getenv("LONG");
-	unsigned points, from, tried = 0, bad = 0;
+	unsigned points, from, how, tried = 0, bad = 0;
 
 	(void)state;
-	assert_true(try(IN_TURN, plain, none, none, &points));
-	for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
-		tried += walk_all(plain, none, from, long_one ? WALK_LONG : WALK, &bad);
-	assert_true(try(IN_TURN, cold, none, none, &points));
-	for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
-		tried += walk_all(cold, none, from, long_one ? WALK_LONG : WALK, &bad);
+	for (how = LIVE; how <= COLD; how++) {
+		struct scene scene = {RAN_BEFORE, NO_DISK, how};
+
+		assert_true(try(IN_TURN, scene, none, none, &points));
+		for (from = 0; from < points; from += long_one ? 1 : WALK_STEP)
+			tried += walk_all(scene, none, from, long_one ? WALK_LONG : WALK, &bad);
+	}
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
 }
@@ -2000,7 +2049,7 @@ static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
 /* Its word is on its way then, and comes when the move is rolled back already. */
 static void a_source_qemu_may_die_as_a_round_becomes_durable(void **state)
 {
-	struct scene scene = {RAN_BEFORE, DISK, false};
+	struct scene scene = {RAN_BEFORE, DISK, LIVE};
 	unsigned at[8], points, i, k, n = 0, bad = 0;
 
 	(void)state;
@@ -2018,7 +2067,7 @@ static void a_source_qemu_may_die_as_a_round_becomes_durable(void **state)
 static void every_order_of_turns_with_a_disk_leaves_one_guest(void **state)
 {
 	bool long_one = getenv("LONG");
-	struct scene scene = {RAN_BEFORE, NO_DISK, false};
+	struct scene scene = {RAN_BEFORE, NO_DISK, LIVE};
 	unsigned points, from, tried = 0, bad = 0;
 
 	(void)state;
@@ -2051,15 +2100,13 @@ static void the_one_that_was_named(void **state)
 	unsigned order = 0, points;
 	struct scene scene = plain;
 	struct fault one = none, other = none;
-	unsigned is_cold = 0;
 	char choices[WALK_MAX + 1] = "";
 
 	(void)state;
 	alone = true;
 	seed = getenv("VMFERRY_SEED") ? strtoul(getenv("VMFERRY_SEED"), NULL, 10) : 0;
 	sscanf(getenv("VMFERRY_BOTH"), "%u,%u,%u,%u,%u:%u,%u:%u,%u:%64s", &order, (unsigned *)&scene.pause, (unsigned *)&scene.carried,
-	       &is_cold, &one.at, (unsigned *)&one.what, &other.at, (unsigned *)&other.what, &walk.from, choices);
-	scene.cold = is_cold;
+	       (unsigned *)&scene.how, &one.at, (unsigned *)&one.what, &other.at, (unsigned *)&other.what, &walk.from, choices);
 	for (walk.depth = 0; choices[walk.depth]; walk.depth++)
 		walk.node[walk.depth].choice = (unsigned)(choices[walk.depth] - '0');
 	assert_true(try(order, scene, one, other, &points));
@@ -2112,7 +2159,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_hand_off_ends_at_the_destination_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest),
 		cmocka_unit_test(a_guest_that_is_shut_down_is_handed_over_in_every_order),
-		cmocka_unit_test(one_fault_at_any_point_leaves_one_script_of_a_guest_that_is_shut_down),
+		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest_that_is_shut_down),
 		cmocka_unit_test(a_disk_arrives_as_the_guest_left_it_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest),
 		cmocka_unit_test(a_source_qemu_may_die_as_a_round_becomes_durable),

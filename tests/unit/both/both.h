@@ -31,6 +31,12 @@ enum both_pause { RAN_BEFORE, PAUSED_BEFORE, PAUSED_LATE /* in the moment before
 /* What there is beside the guest's memory; and how that travels. With a disk all of the copy is played, without one what follows it. */
 enum both_carried { NO_DISK, DISK, DISK_AND_OPAQUE };
 
+enum both_how {
+	LIVE,
+	WARM, /* it was shut down for it, and boots at the destination; there is no disk in it */
+	COLD, /* it is shut down: there is no QEMU, and `runs` is that its script has its name, so that anybody may start it */
+};
+
 /* Two MiB and some more, so that it lies in two places; QEMU's bitmaps have a bit for each grain. */
 #define BOTH_DISK_BYTES	 (2 * 1024 * 1024 + 128 * 1024 + 3 * 512)
 #define BOTH_DISK_GRAIN	 65536
@@ -57,7 +63,8 @@ struct both_qemu {
 	bool unread;  /* source: nobody reads its migration any more */
 	bool arrived; /* destination: all of its stream */
 	bool held, dead;
-	bool let_go; /* source: by somebody's SIGCONT, after COMMITTED */
+	bool launched; /* destination, of a warm move */
+	bool let_go;   /* source: by somebody's SIGCONT, after COMMITTED */
 	enum both_cont cont;
 	bool cont_failed; /* one was not obeyed, or not answered */
 	/* what it says */
@@ -77,8 +84,7 @@ struct both {
 	enum both_pause pause;
 	enum both_carried carried;
 	bool wavers; /* what fitted into the blackout fits no longer, while the disk is waited for */
-	/* It is shut down: there is no QEMU, and `runs` is that its script has its name, so that anybody may start it. */
-	bool cold;
+	enum both_how how;
 	char script[2][100];
 	unsigned boots; /* of the source's host */
 	struct both_disk disk;

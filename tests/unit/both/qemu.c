@@ -130,6 +130,8 @@ static void cont(bool ours, const char **error)
 {
 	if (!strcmp(state, "inmigrate"))
 		autostart = true;
+	else if (!strcmp(state, "shutdown"))
+		*error = "Resetting the Virtual Machine is required";
 	else if (!strcmp(state, "finish-migrate"))
 		*error = "Migration is not finalized yet";
 	else if (!ours && side == SOURCE && both->carried && !both->qemu[SOURCE].asked) {
@@ -177,6 +179,10 @@ static json_t *carry_out(const char *command, const json_t *args, bool ours, con
 		fall_back("cancelled");
 	} else if (!strcmp(command, "cont")) {
 		cont(ours, error);
+	} else if (!strcmp(command, "system_reset")) {
+		tell("RESET", NULL);
+		if (!strcmp(state, "shutdown"))
+			state = "prelaunch";
 	}
 	return json_object();
 }
@@ -345,6 +351,10 @@ static void begin(void)
 {
 	state = side == SOURCE ? "finish-migrate" : "inmigrate";
 	migration = side == SOURCE ? "pre-switchover" : "active";
+	if (both->how == WARM) {
+		state = side == SOURCE ? "shutdown" : "prelaunch";
+		migration = "none";
+	}
 	if (side == SOURCE && both->carried) {
 		self->runs = !both->pause;
 		state = self->runs ? "running" : "paused";

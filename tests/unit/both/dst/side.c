@@ -48,7 +48,7 @@ static void tick(void)
 	} else if (!complete_told && both->end_sent) {
 		complete_told = true;
 		tell(RECEIVE_COMPLETE);
-		both->qemu[DESTINATION].arrived = !both->cold;
+		both->qemu[DESTINATION].arrived = both->how == LIVE;
 	}
 	if (!shut_told && both->qemu[DESTINATION].loaded) {
 		shut_told = true;
@@ -144,26 +144,27 @@ static int begin(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* It has no files but its script, whose draft is there. */
-static int begin_cold(struct transfer *t, struct err *e)
+/* It has no files but its script, whose draft is there; its QEMU, if it has one, is started when all is there. */
+static int begin_shut_down(struct transfer *t, const char *how, struct err *e)
 {
-	json_t *begin = json_pack("{s:s}", "how", "cold");
-	int r = recipe_choose(t, "cold", e);
+	json_t *begin = json_pack("{s:s}", "how", how);
+	int r = recipe_choose(t, how, e);
 
 	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
 	t->target.name = xstrdup("guest");
 	t->target.exe = xstrdup("qemu-system-x86_64");
 	t->target.dir = xstrdup(both->state[DESTINATION]);
 	t->target.run_dir = xstrdup(both->runtime[DESTINATION]);
-	t->target.qmp_path = xasprintf("%s/qmp", both->runtime[DESTINATION]);
-	t->target.description = json_pack("{s:s}", "how", "cold");
+	t->target.qmp_path = xstrdup(both->qemu[DESTINATION].path);
+	t->target.description = json_pack("{s:s}", "how", how);
 	t->target.args.argv = xcalloc(2, sizeof(char *));
 	t->target.args.argv[t->target.args.argc++] = xstrdup("qemu-system-x86_64");
 	target_describe_for_journal(&t->target, begin);
 	r = r ? r : attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
 	json_decref(begin);
 	r = r ? r : t->startup.part.ops->examine(&t->startup.part, e);
-	r = r ? r : t->recipe->receive(t, e);
+	r = r ? r : startup_draft(&t->startup, e);
+	t->a.handoff.qemu_alive = true;
 	t->data.channels = 1;
 	conductor_begin_at(&t->a.con, ST_COPY);
 	copying = t;
@@ -181,7 +182,7 @@ int session(bool first)
 	int r = transfer_new(&t, &cfg, &e);
 
 	if (!r && first)
-		r = both->cold ? begin_cold(t, &e) : begin(t, &e);
+		r = both->how == LIVE ? begin(t, &e) : begin_shut_down(t, both->how == COLD ? "cold" : "warm", &e);
 	if (r) {
 		both_violation("the destination does not begin: %s", e.msg);
 		return -1;

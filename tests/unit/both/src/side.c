@@ -228,7 +228,9 @@ char *__wrap_boot_id(void)
 static struct move_options options(void)
 {
 	return (struct move_options){.vm = "guest",
-				     .how = both->cold ? HOW_COLD : HOW_LIVE,
+				     .how = both->how == COLD	? HOW_COLD
+					    : both->how == WARM ? HOW_WARM
+								: HOW_LIVE,
 				     .max_downtime_ms = 300,
 				     .carry.channels = 1,
 				     .state_dir = both->state[SOURCE],
@@ -317,6 +319,41 @@ static int begin_copy(struct transfer *t, struct err *e)
 	return r;
 }
 
+#define TICK_MS 25
+
+/* It was told to shut down, and has: its QEMU stays as it is. */
+static int begin_warm(struct transfer *t, struct err *e)
+{
+	json_t *begin = json_pack("{s:s}", "how", "warm");
+	struct link link;
+	int r;
+
+	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
+	source_boots_there(&t->src);
+	begin_with_its_guest(&t->src);
+	r = source_open_monitor(&t->src, e);
+	if (!r)
+		r = guest_watch_begin(&t->src.watch, &t->src.guest, t->src.qmp, e);
+	warm_describe_for_journal(t, begin);
+	r = r ? r : attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	json_decref(begin);
+	r = r ? r : attempt_own(&t->a, "shutdown-action", json_pack("{s:s,s:s}", "shutdown", "poweroff", "reboot", "reset"), e);
+	r = r ? r : power_is_wanted(&t->power, e);
+	r = r ? r : reach_destination(t, &link, e);
+	if (r)
+		return r;
+	t->power.shuts_down = t->power.off = true;
+	t->power.off_ns = now_ns();
+	attempt_connect(&t->a, link, &t->data.shared.pacer);
+	moving = t;
+	t->blackout.stopped = true;
+	t->blackout.stop_ns = t->blackout.moved_ns = now_ns();
+	conductor_begin_at(&t->a.con, ST_SWITCHOVER);
+	conductor_tick(&t->a.con, TICK_MS);
+	both->begun++;
+	return 0;
+}
+
 /* Its files are there: all that is left is to hand it over. */
 static int begin_cold(struct transfer *t, struct err *e)
 {
@@ -371,6 +408,13 @@ static int begin(struct transfer *t, struct err *e)
 	return r;
 }
 
+static int begin_as(struct transfer *t, struct err *e)
+{
+	static int (*const ways[])(struct transfer * t, struct err * e) = {[LIVE] = begin, [WARM] = begin_warm, [COLD] = begin_cold};
+
+	return ways[both->how](t, e);
+}
+
 int src_life(void)
 {
 	struct move_options opt = options();
@@ -378,7 +422,7 @@ int src_life(void)
 	struct err e;
 	int r;
 
-	if (transfer_new(&t, &opt, entry_for(&opt), &e) || (both->cold ? begin_cold(t, &e) : begin(t, &e))) {
+	if (transfer_new(&t, &opt, entry_for(&opt), &e) || begin_as(t, &e)) {
 		both_violation("the source does not begin: %s", e.msg);
 		return -1;
 	}
