@@ -4,17 +4,9 @@
 # was not it is given back; and where nobody answers nothing changes, but by a person's word.
 . "$(dirname "$0")/../lib/cold.sh"
 
-# vmferry on a host that was booted since.
-cat >"$DIR/rebooted" <<-END
-	#!/bin/sh
-	exec unshare $([[ $EUID -eq 0 ]] || echo --map-root-user) --mount sh -c 'mount --bind "$DIR/boot" /proc/sys/kernel/random/boot_id && exec "$BIN/vmferry" "\$@"' sh "\$@"
-END
-chmod 700 "$DIR/rebooted"
-cat /proc/sys/kernel/random/uuid >"$DIR/boot"
-
 recover_rebooted() { # STATUS [OPTION...]
 	local status=0
-	timeout 60 "$DIR/rebooted" recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	timeout 60 "$REBOOTED/vmferry" recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
 	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 
