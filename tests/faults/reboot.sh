@@ -1,10 +1,11 @@
 #!/bin/bash
 # tests/faults/reboot.sh WHEN source|destination|both power: at that moment of a move a host ends: nothing that ran on it runs any more. Then an agent stands
 # at the destination again, and somebody starts vmferry recover at the source. What was written and not synced is there: that it may be gone is for the
-# tests with power-shim.c.
+# tests with power-shim.c. HOW: as in process.sh.
 . "$(dirname "$0")/cell.sh"
 WHEN=$1 WHO=$2
-RECONNECT_S=6
+RECONNECT_S=6 MOVE_OPTIONS=(--how "${HOW:=live}")
+[[ $HOW != warm ]] || WITNESS_MORE="button=1"
 
 host_ends() { # src|dst
 	local pid pids
