@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib/move.sh"
 [[ $EUID -eq 0 ]] || skip "loop devices need root"
 PATH=$PATH:/usr/sbin:/sbin
-command -v mkfs.xfs >/dev/null || fail "there is no mkfs.xfs: scripts/install-deps --check"
+command -v mkfs.xfs >/dev/null || fail "there is no mkfs.xfs: scripts/install-deps"
 truncate -s 512M "$DIR/xfs"
 mkfs.xfs -q "$DIR/xfs"
 mkdir "$DIR/there"
