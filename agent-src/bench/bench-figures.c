@@ -4,6 +4,7 @@
 #include "percentile.h"
 #include "util.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- rows ---- */
@@ -70,6 +71,19 @@ static void add_cpu(struct figures *f, const json_t *move)
 		add(f, all / gib);
 }
 
+static bool counts(const json_t *move)
+{
+	const char *outcome = json_text(move, "outcome");
+
+	return outcome && !strcmp(outcome, "ok") && !json_is_true(json_object_get(move, "warmup"));
+}
+
+static void sort(struct figures *f)
+{
+	if (f->count)
+		qsort(f->values, f->count, sizeof(*f->values), compare);
+}
+
 void row_figures(const json_t *moves, const struct row *row, struct figures of[FIGURES], unsigned *ok, unsigned *bad)
 {
 	const json_t *move;
@@ -98,8 +112,7 @@ void row_figures(const json_t *moves, const struct row *row, struct figures of[F
 		add_cpu(&of[FIGURE_CPU], move);
 	}
 	for (i = 0; i < FIGURES; i++)
-		if (of[i].count)
-			qsort(of[i].values, of[i].count, sizeof(*of[i].values), compare);
+		sort(&of[i]);
 }
 
 void figures_fini(struct figures of[FIGURES])
@@ -110,6 +123,55 @@ void figures_fini(struct figures of[FIGURES])
 		free(of[i].values);
 }
 
+/* ---- a machine that is not always the same ---- */
+
+/* NULL: there is none. */
+static const json_t *move_of_round(const json_t *moves, const struct row *row, json_int_t round)
+{
+	const json_t *move;
+	size_t i;
+
+	json_array_foreach((json_t *)moves, i, move) {
+		struct row r = row_of(move);
+
+		if (row_complete(&r) && row_same_cell(&r, row) && !strcmp(r.tool, row->tool) && counts(move) &&
+		    json_integer_value(json_object_get(move, "round")) == round)
+			return move;
+	}
+	return NULL;
+}
+
+double row_beside(const json_t *moves, const struct row *row, const struct row *other)
+{
+	struct figures ratios = {NULL, 0};
+	const json_t *a, *b;
+	json_int_t round;
+	double median;
+
+	for (round = 1; round <= (json_int_t)json_array_size(moves); round++) {
+		a = move_of_round(moves, row, round);
+		b = a ? move_of_round(moves, other, round) : NULL;
+		if (b && json_number_value(json_object_get(b, "total_ms")) > 0)
+			add(&ratios, json_number_value(json_object_get(a, "total_ms")) / json_number_value(json_object_get(b, "total_ms")));
+	}
+	sort(&ratios);
+	median = percentile(ratios.values, ratios.count, 50);
+	free(ratios.values);
+	return median;
+}
+
+void bench_yardsticks(const json_t *moves, struct figures *out)
+{
+	const json_t *move;
+	size_t i;
+
+	*out = (struct figures){NULL, 0};
+	json_array_foreach((json_t *)moves, i, move)
+		if (counts(move))
+			add_number(out, json_object_get(move, "yardstick_ms"));
+	sort(out);
+}
+
 /* ---- statistics ---- */
 
 static json_t *percentiles(const struct figures *f)
@@ -118,8 +180,19 @@ static json_t *percentiles(const struct figures *f)
 			 percentile(f->values, f->count, 99));
 }
 
+static void add_beside(json_t *o, const json_t *moves, const struct row *row, const char *tool)
+{
+	struct row other = *row;
+	double ratio;
+
+	other.tool = tool;
+	ratio = tool && strcmp(tool, row->tool) ? row_beside(moves, row, &other) : NAN;
+	if (!isnan(ratio))
+		json_object_set_new(o, "beside", json_pack("{s:s,s:f}", "tool", tool, "total", ratio));
+}
+
 /* first: the row's first move. */
-static json_t *row_statistics(const json_t *moves, const struct row *row, const json_t *first)
+static json_t *row_statistics(const json_t *moves, const struct row *row, const json_t *first, const char *tool)
 {
 	static const char *const also[] = {"delay_ms", "loss_percent", "cached_percent"};
 	static const struct {
@@ -141,11 +214,13 @@ static json_t *row_statistics(const json_t *moves, const struct row *row, const 
 	for (i = 0; i < ARRAY_LEN(names) && o; i++)
 		if (of[names[i].figure].count > 1)
 			json_object_set_new(o, names[i].name, percentiles(&of[names[i].figure]));
+	if (o)
+		add_beside(o, moves, row, tool);
 	figures_fini(of);
 	return o;
 }
 
-json_t *bench_statistics(const json_t *moves)
+json_t *bench_statistics(const json_t *moves, const char *tool)
 {
 	json_t *list = json_array(), *o;
 	const json_t *move;
@@ -156,7 +231,7 @@ json_t *bench_statistics(const json_t *moves)
 
 		if (!row_complete(&row) || !row_is_first(moves, i, &row, true))
 			continue;
-		o = row_statistics(moves, &row, move);
+		o = row_statistics(moves, &row, move, tool);
 		if (o)
 			json_array_append_new(list, o);
 	}

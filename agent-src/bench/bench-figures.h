@@ -32,7 +32,11 @@ bool row_is_first(const json_t *moves, size_t at, const struct row *r, bool tool
  * not. To be freed by figures_fini. */
 void row_figures(const json_t *moves, const struct row *r, struct figures of[FIGURES], unsigned *ok, unsigned *bad);
 void figures_fini(struct figures of[FIGURES]);
-/* The `statistics` of docs/bench.md: of each row that has more than one move. */
-json_t *bench_statistics(const json_t *moves);
+/* What the row's moves took of the time of the other's, in all: the median of each round's, in which a machine is what it is; NAN if no round has both. */
+double row_beside(const json_t *moves, const struct row *r, const struct row *other);
+/* The `statistics` of docs/bench.md: of each row that has more than one move. tool: which all are compared to; NULL: none. */
+json_t *bench_statistics(const json_t *moves, const char *tool);
+/* How long the fixed piece of work took before moves that count, in ms, ascending. */
+void bench_yardsticks(const json_t *moves, struct figures *out);
 
 #endif

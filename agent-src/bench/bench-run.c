@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "bench-figures.h"
 #include "bench-heartbeat.h"
+#include "digest.h"
 #include "json-text.h"
 #include "paths.h"
 #include "util.h"
@@ -157,6 +158,26 @@ static void even_out(const struct bench *b, unsigned mem_mib)
 	syncfs(fd);
 }
 
+/* How long a fixed piece of work takes, in one thread: what this machine is worth just now. A virtual one may be twice as fast a minute later. */
+static double yardstick_ms(void)
+{
+	const size_t bytes = 16 * MIB;
+	AUTO_FREE uint8_t *from = xcalloc(2, bytes);
+	static const struct digest_key key;
+	struct hash128 sum = {0, 0};
+	uint64_t since;
+	unsigned i;
+
+	memset(from, 1, 2 * bytes);
+	since = now_ns();
+	for (i = 0; i < 8; i++) {
+		memcpy(from + (i + 1) % 2 * bytes, from + i % 2 * bytes, bytes);
+		hash_add(&sum, hash_content(&key, from + i % 2 * bytes, bytes));
+		from[i] = (uint8_t)sum.lo;
+	}
+	return (double)(now_ns() - since) / 1e6;
+}
+
 static int wait_heard(struct bench *b, struct err *e)
 {
 	uint64_t until_ns = now_ns() + HEARD_MS * 1000000ULL;
@@ -226,6 +247,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	if (moved)
 		return moved;
 	quiet_ns = realtime_ns();
+	json_object_set_new(move, "yardstick_ms", json_real(yardstick_ms()));
 	even_out(b, c->mem_mib); /* at the last moment: a virtual machine may give memory that is free for seconds back to its host */
 	watch_begin(&w, b, g);
 	w.quiet_ns = quiet_ns;
@@ -299,7 +321,7 @@ static int one(struct bench *b, const struct cell *c, unsigned round, const stru
 	tell_move(b, p, move);
 	json_array_append_new(json_object_get(b->run, "moves"), move);
 	set_payload(b, c);
-	json_object_set_new(b->run, "statistics", bench_statistics(json_object_get(b->run, "moves")));
+	json_object_set_new(b->run, "statistics", bench_statistics(json_object_get(b->run, "moves"), b->plan.tools[0].text));
 	return bench_save(b, e);
 }
 

@@ -5,7 +5,12 @@
 #include "percentile.h"
 #include "util.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+#define UNSTEADY 1.3
+#define WIDE	 85
 
 /* 64 MiB and 16 bytes for each of the guest's pages. */
 #define AGENT_BYTES(mem_mib) ((double)(64 * MIB) + 16 * (mem_mib) * (double)MIB / 4096)
@@ -56,6 +61,50 @@ static void print_row(const json_t *moves, const struct row *row)
 	figures_fini(of);
 }
 
+/* What each tool took of the first one's time, round by round. */
+static void print_beside(const json_t *moves, const struct row *cell, const char *first)
+{
+	struct row other = *cell;
+	const json_t *move;
+	int width = 0;
+	size_t i;
+
+	other.tool = first;
+	json_array_foreach((json_t *)moves, i, move) {
+		struct row row = row_of(move);
+		double ratio;
+
+		if (!row_complete(&row) || !row_same_cell(&row, cell) || !row_is_first(moves, i, &row, true) || !strcmp(row.tool, first))
+			continue;
+		ratio = row_beside(moves, &row, &other);
+		if (isnan(ratio))
+			continue;
+		if (!width)
+			width = printf("  of the time of %s, round by round (median): ", first);
+		else
+			width += printf(", ");
+		if (width > WIDE)
+			width = printf("\n    ");
+		width += printf("%s %.2f", row.tool, ratio);
+	}
+	if (width)
+		putchar('\n');
+}
+
+/* It matters where tools were measured one after the other. */
+static void print_machine(const json_t *moves)
+{
+	struct figures f;
+
+	bench_yardsticks(moves, &f);
+	if (f.count > 1)
+		printf("the machine: a fixed piece of work took %.0f to %.0f ms before these moves%s\n", f.values[0], f.values[f.count - 1],
+		       f.values[f.count - 1] > UNSTEADY * f.values[0]
+			       ? ":\nits speed changes, so what was measured round by round says more than medians do"
+			       : "");
+	free(f.values);
+}
+
 /* The most memory of its own that either agent was seen to have, and what the design allows: it must not grow with the speed. */
 static void print_memory(const json_t *moves)
 {
@@ -91,6 +140,7 @@ static void print_if(const json_t *move, const char *key, const char *words)
 void bench_table(const json_t *run)
 {
 	const json_t *moves = json_object_get(run, "moves"), *a, *b;
+	const char *first = json_string_value(json_array_get(json_object_get(json_object_get(run, "plan"), "tools"), 0));
 	size_t i, k;
 
 	json_array_foreach((json_t *)moves, i, a) {
@@ -112,8 +162,11 @@ void bench_table(const json_t *run)
 			if (row_complete(&row) && row_same_cell(&row, &cell) && row_is_first(moves, k, &row, true))
 				print_row(moves, &row);
 		}
+		if (first)
+			print_beside(moves, &cell, first);
 	}
 	putchar('\n');
+	print_machine(moves);
 	print_memory(moves);
 	puts("median (least–most) of the moves that count; downtime: the longest gap in the guest's heartbeat at switchover; p90, p99:\n"
 	     "percentiles of it, linear between moves; CPU: per GiB of payload. The file and its page have more ranges and percentiles.");

@@ -32,6 +32,7 @@ assert_run 'all(m["verified"]["pages_wrong"] == m["verified"]["blocks_wrong"] ==
 assert_run 'all(0 < m["downtime_ms"]["events"] and 1 < m["downtime_ms"]["guest"] < 3000 for m in moves)'
 assert_run 'all(m["tcp"]["alive"] for m in moves)'
 assert_run 'all(m["copy_ms"] <= m["total_ms"] for m in moves)'
+assert_run 'all(1 < m["yardstick_ms"] < 5000 for m in moves)'
 assert_run 'all(m["bytes_wire"] > 30e6 for m in moves if m["tool"] in ("single", "multifd", "xbzrle", "multifd+channels=3+tls"))'
 assert_run 'all(m["cpu_s"]["source QEMU"] > 0 for m in moves)'
 assert_run 'all(len(m["series"]["beats"]) == len(m["series"]["wire_bps"]) == len(m["series"]["ram_left"]) for m in moves)'
@@ -51,6 +52,8 @@ grep -c handshake_complete "$DIR"/trace.* | sed 's/.*://' | sort >"$DIR/handshak
 	fail "connections that the QEMUs encrypted: $(tr '\n' ' ' <"$DIR/handshakes")"
 [[ $(grep -c '^  vmferry' "$DIR/table") -eq $(grep -o 'vmferry' <<<"$TOOLS" | wc -l) ]] || fail "the table lacks a tool"
 
+[[ $(sed -n '/^  of the time of/,/^the machine/p' "$DIR/table" | grep -oE '[a-z0-9=+-]+ [0-9]+\.[0-9][0-9]' | wc -l) -eq $((tools - 1)) ]] ||
+	fail "tools are not compared round by round"
 [[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # of which the longest tool's name has 10 more than its column
 
 # Without GnuTLS QEMU's own has no TLS, and it says so before it starts a guest.

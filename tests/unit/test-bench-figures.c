@@ -65,7 +65,7 @@ static void statistics_are_of_the_moves_that_count(void **state)
 	add(moves, "1gbit", "single", false, "ok", 1000, 10);
 	json_array_append_new(moves, json_pack("{s:s}", "tool", "single"));
 	json_object_set_new(json_array_get(moves, 0), "cached_percent", json_integer(80));
-	list = bench_statistics(moves);
+	list = bench_statistics(moves, NULL);
 	assert_int_equal(json_array_size(list), 1);
 	o = json_array_get(list, 0);
 	assert_string_equal(json_string_value(json_object_get(o, "tool")), "single");
@@ -106,12 +106,57 @@ static void a_row_counts_what_went_wrong_and_keeps_it_out_of_figures(void **stat
 	json_decref(moves);
 }
 
+static void add_round(json_t *moves, const char *tool, int round, double total, double yardstick)
+{
+	add(moves, "1gbit", tool, round == 0, "ok", total, 1);
+	json_object_set_new(json_array_get(moves, json_array_size(moves) - 1), "round", json_integer(round));
+	json_object_set_new(json_array_get(moves, json_array_size(moves) - 1), "yardstick_ms", json_real(yardstick));
+}
+
+/* The machine is half as fast in the second round, of which one tool has no move that counts. */
+static void moves_are_compared_within_their_round(void **state)
+{
+	json_t *moves = json_array(), *list, *o;
+	struct row a, b;
+	struct figures f;
+
+	(void)state;
+	add_round(moves, "multifd", 0, 1, 1);
+	add_round(moves, "vmferry", 0, 100, 1);
+	add_round(moves, "multifd", 1, 1000, 20);
+	add_round(moves, "vmferry", 1, 500, 21);
+	add_round(moves, "vmferry", 2, 1100, 41);
+	add_round(moves, "multifd", 2, 2000, 40);
+	add_round(moves, "vmferry", 3, 5, 20);
+	add(moves, "1gbit", "multifd", false, "failed", 1, 1);
+	add_round(moves, "multifd", 4, 1000, 20);
+	a = row_of(json_array_get(moves, 1)), b = row_of(json_array_get(moves, 0));
+	assert_float_equal(row_beside(moves, &a, &b), (0.5 + 0.55) / 2, NEAR);
+	assert_float_equal(row_beside(moves, &b, &a), (2 + 1 / 0.55) / 2, NEAR);
+	b.tool = "single";
+	assert_true(isnan(row_beside(moves, &a, &b)));
+	list = bench_statistics(moves, "multifd");
+	assert_int_equal(json_array_size(list), 2);
+	assert_null(json_object_get(json_array_get(list, 0), "beside"));
+	o = json_object_get(json_array_get(list, 1), "beside");
+	assert_string_equal(json_string_value(json_object_get(o, "tool")), "multifd");
+	assert_float_equal(json_number_value(json_object_get(o, "total")), 0.525, NEAR);
+	bench_yardsticks(moves, &f);
+	assert_int_equal(f.count, 6);
+	assert_float_equal(f.values[0], 20, 0);
+	assert_float_equal(f.values[5], 41, 0);
+	free(f.values);
+	json_decref(list);
+	json_decref(moves);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(percentiles_are_linear_between_values),
 		cmocka_unit_test(statistics_are_of_the_moves_that_count),
 		cmocka_unit_test(a_row_counts_what_went_wrong_and_keeps_it_out_of_figures),
+		cmocka_unit_test(moves_are_compared_within_their_round),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
