@@ -16,8 +16,6 @@
 #define DRAFT_LOCK   (1LL << 43) /* behind every file, and before what image-mark.c may lock; QEMU's locks are at 100 */
 #define NUMBER_CHARS 8
 
-static const char between[] = ".vmferry-"; /* in a draft: the file's name with a dot before it, this, and a number */
-
 void made_init(struct made *m)
 {
 	*m = (struct made){.n = 0};
@@ -34,75 +32,24 @@ static bool lock_draft(int fd)
 	return !fcntl(fd, F_OFD_SETLK, &l);
 }
 
-/* By who makes it, or by a QEMU: all that anybody locks but this descriptor. */
-static bool is_used(int fd)
+/* A regular file of ours, of which nobody who makes it is alive. */
+static void remove_stale(const char *path)
 {
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	return fcntl(fd, F_OFD_GETLK, &l) || l.l_type != F_UNLCK;
-}
-
-static bool is_at(const struct stat *st, const char *path)
-{
-	struct stat now;
-
-	return !lstat(path, &now) && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
-}
-
-/* Of all drafts with that number one has no other name yet: who made them was killed before they all had theirs. */
-static bool are_unfinished(const char *dir, const char *number)
-{
-	size_t n = strlen(between), k;
-	DIR *d = opendir(dir);
-	struct dirent *entry;
-	bool found = false;
-	struct stat st;
-
-	while (d && !found && (entry = readdir(d))) {
-		k = strlen(entry->d_name);
-		found = entry->d_name[0] == '.' && k > n + NUMBER_CHARS && !strcmp(entry->d_name + k - NUMBER_CHARS, number) &&
-			!strncmp(entry->d_name + k - NUMBER_CHARS - n, between, n) &&
-			!fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) && st.st_nlink == 1;
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-/* A draft that has its own name, too, though others of its kind have not. */
-static bool is_half_done(int fd, const char *dir, const char *draft, const char *path)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 2 && is_at(&st, path) && !is_used(fd) &&
-	       are_unfinished(dir, draft + strlen(draft) - NUMBER_CHARS);
-}
-
-static void remove_one(const char *path, const struct stat *st)
-{
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	AUTO_FREE char *shown = text_shown(path);
+	struct stat st, now;
 	char size[24];
-
-	if (is_at(st, path) && !unlink(path))
-		fprintf(stderr, "vmferry: removed %s (%s), which one that was killed had left\n", shown,
-			format_bytes(size, (uint64_t)st->st_blocks * 512));
-}
-
-/* A regular file of ours, of which nobody who makes it is alive. path: what it was to be called. */
-static void remove_stale(const char *dir, const char *draft, const char *path)
-{
-	AUTO_CLOSE int fd = open(draft, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || !lock_draft(fd))
 		return;
-	if (is_half_done(fd, dir, draft, path))
-		remove_one(path, &st);
-	remove_one(draft, &st);
+	if (!lstat(path, &now) && now.st_dev == st.st_dev && now.st_ino == st.st_ino && !unlink(path))
+		fprintf(stderr, "vmferry: removed %s (%s), which one that was killed had left\n", shown,
+			format_bytes(size, (uint64_t)st.st_blocks * 512));
 }
 
 static bool is_draft_of(const char *name, const char *base)
 {
+	static const char between[] = ".vmferry-";
 	size_t n = strlen(base);
 
 	return name[0] == '.' && !strncmp(name + 1, base, n) && !strncmp(name + 1 + n, between, strlen(between)) &&
@@ -110,48 +57,19 @@ static bool is_draft_of(const char *name, const char *base)
 	       name[1 + n + strlen(between) + NUMBER_CHARS] == '\0';
 }
 
-static char *dir_of(const char *path)
+static void remove_stale_drafts(const char *dir, const char *base)
 {
-	const char *slash = strrchr(path, '/');
-
-	return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
-}
-
-/* With every draft of that file, until one says true. */
-static bool each_draft(const char *path, bool (*one)(const char *dir, const char *draft, const char *path))
-{
-	AUTO_FREE char *dir = dir_of(path);
 	DIR *d = opendir(dir);
 	struct dirent *entry;
-	bool yes = false;
 
-	while (d && !yes && (entry = readdir(d)))
-		if (is_draft_of(entry->d_name, strrchr(path, '/') + 1)) {
-			AUTO_FREE char *draft = xasprintf("%s/%s", dir, entry->d_name);
+	while (d && (entry = readdir(d)))
+		if (is_draft_of(entry->d_name, base)) {
+			AUTO_FREE char *path = xasprintf("%s/%s", dir, entry->d_name);
 
-			yes = one(dir, draft, path);
+			remove_stale(path);
 		}
 	if (d)
 		closedir(d);
-	return yes;
-}
-
-static bool remove_if_stale(const char *dir, const char *draft, const char *path)
-{
-	remove_stale(dir, draft, path);
-	return false;
-}
-
-static bool is_left(const char *dir, const char *draft, const char *path)
-{
-	AUTO_CLOSE int fd = open(draft, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-	return fd >= 0 && is_half_done(fd, dir, draft, path);
-}
-
-bool made_is_half_done(const char *path)
-{
-	return each_draft(path, is_left);
 }
 
 /* ---- what is made ---- */
@@ -185,10 +103,11 @@ static void file_fini(struct made_file *f)
 int made_add(struct made *m, const char *path, const char **draft, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *dir = xasprintf("%.*s", (int)(slash - path), path);
 	struct made_file f = {.path = xstrdup(path), .fd = -1};
 
-	each_draft(path, remove_if_stale);
-	f.draft = xasprintf("%.*s/.%s%s%0*x", (int)(slash - path), path, slash + 1, between, NUMBER_CHARS, m->number);
+	remove_stale_drafts(*dir ? dir : "/", slash + 1);
+	f.draft = xasprintf("%s/.%s.vmferry-%0*x", dir, slash + 1, NUMBER_CHARS, m->number);
 	if (create(&f, e)) {
 		file_fini(&f);
 		return -e->code;
@@ -200,21 +119,20 @@ int made_add(struct made *m, const char *path, const char **draft, struct err *e
 	return 0;
 }
 
-/* Until all have theirs they have both, by which the next one knows what is to be removed. */
 int made_name(struct made *m, struct err *e)
 {
 	size_t i;
 
 	for (i = 0; i < m->n; i++) {
-		if (link(m->files[i].draft, m->files[i].path))
-			return err_sys(e, errno, "cannot give %s its name", m->files[i].path);
-		m->files[i].is_named = true;
+		struct made_file *f = &m->files[i];
+
+		if (link(f->draft, f->path))
+			return err_sys(e, errno, "cannot give %s its name", f->path);
+		f->is_named = true;
+		if (unlink(f->draft))
+			return err_sys(e, errno, "cannot remove %s", f->draft);
+		f->has_draft = false;
 		fault_point("named-%zu", i + 1);
-	}
-	for (i = 0; i < m->n; i++) {
-		if (unlink(m->files[i].draft))
-			return err_sys(e, errno, "cannot remove %s", m->files[i].draft);
-		m->files[i].has_draft = false;
 	}
 	return m->n ? sync_parent_dir(m->files[0].path, e) : 0;
 }

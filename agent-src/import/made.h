@@ -27,8 +27,6 @@ struct made {
 };
 
 void made_init(struct made *m);
-/* Does path belong to files that never all got their names, as who made them was killed, and is it used by nobody? Then made_add() removes it. */
-bool made_is_half_done(const char *path);
 /* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. Prints what of others it has removed. */
 int made_add(struct made *m, const char *path, const char **draft, struct err *e);
 /* Gives all of them their names, in order, where nobody has them; durable when 0 is returned. -EEXIST. */

@@ -1,7 +1,6 @@
 /* place.c: see place.h. */
 #include "place.h"
 #include "durable-file.h"
-#include "made.h"
 #include "qemu-discover.h"
 #include "unix-socket.h"
 #include "util.h"
@@ -48,9 +47,9 @@ int place_is_free(const char *path, struct err *e)
 {
 	struct stat st;
 
-	if (!lstat(path, &st) && !made_is_half_done(path))
+	if (!lstat(path, &st))
 		return err_set(e, EEXIST, "%s is there already, and nothing is written over: take another --name or --disk-dir", path);
-	return !lstat(path, &st) || errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
+	return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
 }
 
 int place_fits_socket(const char *path, struct err *e)
