@@ -139,7 +139,7 @@ BOTH_WRAPS := now_ns loop_step loop_run loop_stop loop_post poll send sendmsg sh
 	      process_end guard_dismiss dest_connect dest_disconnect dest_connect_data ram_let_qemu_go_on data_plane_end_of disks_say_done \
 	      capture_start capture_stall capture_cut_round capture_return_path capture_end_streams capture_runstate capture_drain \
 	      capture_stop capture_free capture_rounds capture_bytes converge_step \
-	      data_plane_unacked boot_id program_start systemd_scope
+	      data_plane_unacked program_start systemd_scope
 $(BOTH)/dst-side.o: $(BOTH)/dst/side.o $(filter-out %/main.o,$(DST_OBJ))
 	$(CC) -r -nostdlib -o $@.all $^
 	nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names

@@ -23,7 +23,8 @@ struct disk_target {
 	const char *name;   /* for messages */
 	struct disk_at old; /* an old copy of it; no path: there is none */
 	const char *old_name;
-	bool begun; /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
+	bool replaces; /* that goes when the guest runs here: its blocks may be shared with it */
+	bool begun;    /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
 };
 
 #define THIN_MAX (32 * MIB) /* of the thin stream, which is held until QEMU takes it */

@@ -212,7 +212,7 @@ static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 	k->req.done = kept_read;
 	batch = batch_get(r);
 	k->w = write_req_new(r, d->m.object, &d->x[0], k->content, batch);
-	k->in_place = begun || !disk_io_share(disk->io, old, d->x[0].offset, d->m.raw_bytes);
+	k->in_place = begun || (r->shared->disk[d->m.object].replaces && !disk_io_share(disk->io, old, d->x[0].offset, d->m.raw_bytes));
 	disk_io_read(k->in_place ? disk->io : old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
 	cpu_stage_enter(CPU_DISK);
 	loop_submit(r->loop);

@@ -292,19 +292,24 @@ static char *journal_path_of(const struct transfer *t)
 	return xasprintf("%s/%s-dst.journal", t->cfg->state_dir, attempt_id_format(t->a.id, id));
 }
 
-/* Finished, and kept for a while: the guest is here. Its source may have been down when a person had it started. */
-static bool has_come(const char *journal_path, enum handoff_state peer)
+/* Finished, and kept for a while: DONE, the guest is here. Its source may have been down when a person had it started; to one that asks what
+ * became of it, it is told that it never was, too. */
+static enum handoff_state what_was(const char *journal_path, enum handoff_state peer)
 {
+	enum handoff_state was;
 	struct journal *j;
 	struct err ignored;
-	bool done;
+	bool disks_kept;
 
 	if (journal_look_finished(&j, journal_path, &ignored))
-		return false;
-	/* NOVM that is finished: a person has had its disks kept here, to be started from */
-	done = journal_last_state(j) == HO_DST_DONE || (journal_last_state(j) == HO_DST_NOVM && peer == HO_SRC_BEGUN);
+		return HO_NONE;
+	was = journal_last_state(j);
+	/* a person has had its disks kept here, to be started from; but of one that is shut down it was they that were lost */
+	disks_kept = was == HO_DST_NOVM && peer == HO_SRC_BEGUN && strcmp(json_text(journal_begin(j), "how") ?: "live", "cold");
 	journal_close(j);
-	return done;
+	if (was == HO_DST_DONE || disks_kept)
+		return HO_DST_DONE;
+	return was == HO_DST_ABORTED && peer == HO_SRC_BEGUN ? HO_DST_ABORTED : HO_NONE;
 }
 
 /* Whoever goes on from what is here would be a second one. */
@@ -325,7 +330,7 @@ static int answer_without_journal(struct transfer *t, enum handoff_state peer)
 {
 	AUTO_FREE char *path = journal_path_of(t);
 
-	t->a.handoff.state = has_come(path, peer) ? HO_DST_DONE : HO_NONE;
+	t->a.handoff.state = what_was(path, peer);
 	tell_state(t, NULL, false);
 	conductor_finish(&t->a.con);
 	return 0;

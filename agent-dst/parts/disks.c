@@ -290,6 +290,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->begun = d->partial.known != NULL;
 	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at};
 	t->old_name = t->begun ? d->path : d->old.path;
+	t->replaces = d->old.replaced;
 	if (is_raw(d))
 		return 0;
 	r = ds->helper.qmp ? add_node(ds, d, e) : find_node(ds, d, e);

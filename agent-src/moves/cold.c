@@ -87,6 +87,15 @@ static int send_ends(struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* From here on the destination may have all of it, and promise. Who finds them written later knows that it was started from them. */
+static int note_disks(struct transfer *t, struct err *e)
+{
+	json_t *written = json_object();
+
+	shared_disks_note_written(written, t->src.disk_paths);
+	return attempt_note(&t->a, "disks-written", written, e);
+}
+
 /* From here on a reboot does not start the guest here, nor a person who knows its script. */
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
@@ -99,7 +108,7 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
 	if (!r)
-		r = attempt_note(&t->a, "end", json_object(), e); /* from here on the destination may have all of it, and promise */
+		r = note_disks(t, e);
 	return r ? r : send_ends(t, e);
 }
 
@@ -112,8 +121,6 @@ static int let_go(struct transfer *t, struct err *e)
 	fault_point("src-completed");
 	r = disks_unchanged(&t->disks, e);
 	r = r ? r : tpm_unchanged(&t->tpm, e);
-	if (!r)
-		cutover_note_disks(t); /* nobody waits for it, as a guest that stands still would */
 	return r ? r : attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
 }
 
@@ -192,7 +199,7 @@ bool cold_can_run(const struct transfer *t)
 
 int cold_take_up(struct transfer *t, struct err *e)
 {
-	t->a.handoff.asks = !cutover_same_boot(t) && journal_last_note(t->a.journal, "end");
+	t->a.handoff.asks = journal_last_note(t->a.journal, "disks-written") != NULL;
 	if (t->a.handoff.state != HO_SRC_COMMITTED)
 		return 0;
 	t->end.ran_on = cutover_nobody_restarted_it(t, e) != 0;

@@ -385,7 +385,9 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 /* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
 static bool vouched_for(struct transfer *t, unsigned peer)
 {
-	return t->end.fenced && handoff_is_given_up(&t->a.handoff) && peer == HO_NONE && !shared_disks_may_be_vouched_for(t, &t->end.why);
+	bool waits = handoff_is_given_up(&t->a.handoff) || t->a.handoff.asks;
+
+	return t->end.fenced && waits && peer == HO_NONE && !shared_disks_may_be_vouched_for(t, &t->end.why);
 }
 
 static int refuse_if_open_here(const struct transfer *t, struct err *e)
@@ -408,11 +410,13 @@ static int refuse_if_open_here(const struct transfer *t, struct err *e)
 /* While the host was down a person may have had the destination's copy started; what starts guests at boot here knew nothing of that. */
 static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 {
-	bool may_run_there = peer == HO_DST_PREPARED || peer == HO_DST_START || peer == HO_DST_STARTED || peer == HO_DST_DONE;
-	bool was_down = !t->a.handoff.qemu_alive || t->a.handoff.asks;
+	bool began_there = peer == HO_DST_START || peer == HO_DST_STARTED || peer == HO_DST_DONE;
 
-	return t->a.handoff.restarted && t->a.handoff.state == HO_SRC_BEGUN && was_down && may_run_there &&
-	       refuse_if_open_here(t, &t->end.why);
+	if (!t->a.handoff.restarted || t->a.handoff.state != HO_SRC_BEGUN)
+		return false;
+	if (t->a.handoff.asks)
+		return began_there && cutover_nobody_restarted_it(t, &t->end.why);
+	return !t->a.handoff.qemu_alive && (began_there || peer == HO_DST_PREPARED) && refuse_if_open_here(t, &t->end.why);
 }
 
 static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *detail, struct err *e)
@@ -453,14 +457,6 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 }
 
 /* ---- an earlier life ---- */
-
-bool cutover_same_boot(const struct transfer *t)
-{
-	const char *then = json_text(journal_begin(t->a.journal), "boot_id");
-	AUTO_FREE char *boot = boot_id();
-
-	return boot && then && !strcmp(boot, then);
-}
 
 /* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
  * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */

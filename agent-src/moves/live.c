@@ -45,7 +45,10 @@ void live_describe_for_journal(struct transfer *t, json_t *begin)
 
 bool live_can_run(const struct transfer *t)
 {
-	return cutover_same_boot(t) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
+	const char *then = json_string_value(json_object_get(journal_begin(t->a.journal), "boot_id"));
+	AUTO_FREE char *boot = boot_id();
+
+	return boot && then && !strcmp(boot, then) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
 }
 
 static int may_have_run(struct transfer *t, int r)

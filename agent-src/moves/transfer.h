@@ -284,8 +284,6 @@ void cutover_carried_out(struct attempt *a, bool has_entered);
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
 int cutover_still_held(struct transfer *t, struct err *e);
-/* In a later life: this host was not down since. */
-bool cutover_same_boot(const struct transfer *t);
 
 /* revert.c: --revert-within. Can both sides do it? -ENOTSUP; */
 void revert_init(struct transfer *t);

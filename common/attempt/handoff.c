@@ -11,8 +11,8 @@
  *               READY lets SHUT through; `completed` has      was ever sent). QEMU gone: it may have run
  *               it held, and held it is COMMITTED; so is      on alone, so never COMMITTED: a person
  *               a QEMU that died after END.                   decides. A guest that is shut down cannot: it is
- *                                                             taken back, after a reboot once the destination
- *                                                             has said that nobody had its copy started.
+ *                                                             taken back, after END once the destination has
+ *                                                             said that nobody had its copy started.
  *   COMMITTED   the destination. The source QEMU is held      say COMMITTED again until answered.
  *               and stays so, unless a durable NOVM comes
  *               back, or a person fences the destination.
@@ -107,6 +107,7 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_BEGUN), ASKS, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_BEGUN), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
+	{S, EV_PEER, P(HO_NONE), ASKS, 0, S, DO(ACT_UNDECIDED)}, /* of those that have finished only the newest are known */
 	{S, EV_PEER, P(HO_DST_ABORTED) | P(HO_NONE), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	/* Its host was down, and a person there has had the copy started: what is here is old. */
 	{S, EV_PEER, P(HO_DST_START), 0, ALIVE, S, DO(ACT_UNDECIDED)}, /* or was about to */

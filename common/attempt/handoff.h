@@ -111,9 +111,9 @@ struct handoff {
 	bool end_sent;	    /* source, this life */
 	bool shut_released; /* source, this life */
 	bool revertible;    /* source, this life: STARTED waits for EV_KEEP or EV_REVERT */
-	bool asks;	    /* source, restarted: its guest could be started, but its host was down, and a person may have had the copy
-			 started: the destination is heard first. Set between handoff_restore and EV_RECOVER */
-	bool finished;	    /* ACT_FINISHED was emitted */
+	bool asks;     /* source, restarted: its guest is shut down and could be started, but all was sent, and a person may have had the
+			 copy started: the destination is heard first. Set between handoff_restore and EV_RECOVER */
+	bool finished; /* ACT_FINISHED was emitted */
 };
 
 struct handoff_actions {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # tests/faults/cold.sh WHEN src-agent|dst-agent|source WHAT: at that moment of the move of a guest that is shut down an agent is killed, stopped for five seconds, or
-# stopped for ever; or the source's host ends (power), and while it is down a person may vouch for that at the destination (fenced). Afterwards it lies at one place, whole, with one script that starts it.
+# stopped for ever; or the source's host is down for a while, and a person vouches for that at the destination (fenced). Afterwards it lies at one place, whole, with one script that starts it.
 . "$(dirname "$0")/cell.sh"
 . "$(dirname "$0")/../lib/cold.sh"
 MOVE_OPTIONS=(--reconnect-timeout 6)
@@ -9,11 +9,9 @@ move_start() { # a DEST [OPTION...]: what `reach` starts
 	cold_start "$DIR/src" "${@:2}"
 }
 
-host_ends() { # power|fenced
+host_is_down() {
 	kill_now "$MOVE_PID"
 	[[ $AT_FAULT != "$MOVE_PID" ]] || AT_FAULT=
-	BIN=$REBOOTED
-	[[ $1 == fenced ]] || return 0
 	go_on
 	kill_now "$DST_PID"
 	while pgrep -f "^[^ ]*/vmferry-dst .*$DIR/" | while read -r agent; do kill_now "$agent"; echo more; done | grep -q more; do :; done
@@ -24,7 +22,7 @@ host_ends() { # power|fenced
 guest_at_rest
 to_listener
 reach "$1"
-if [[ $2 == source ]]; then host_ends "$3"; else hit "$2" "$3"; fi
+if [[ $2 == source ]]; then host_is_down; else hit "$2" "$3"; fi
 go_on
 settle_one_place migrate
 

@@ -4,7 +4,6 @@
 #
 #   cold_start SRC DEST [OPTION...]     SRC: the directory with a.sh; the move goes to $TO
 #   assert_lies_in DIRECTORY            all of it, and nowhere else anything that starts it
-#   $REBOOTED/vmferry                   on a host that was booted since, as it takes it
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
 
 QEMU_IO=${QEMU_IMG%/*}/qemu-io
@@ -51,16 +50,6 @@ make_script() { # DIRECTORY
 	END
 	chmod 700 "$1/a.sh"
 }
-
-REBOOTED=$DIR/rebooted
-mkdir -p "$REBOOTED"
-cat >"$REBOOTED/vmferry" <<-END
-	#!/bin/sh
-	exec unshare $([[ $EUID -eq 0 ]] || echo --map-root-user) --mount sh -c 'mount --bind "$DIR/boot" /proc/sys/kernel/random/boot_id && exec "$BIN/vmferry" "\$@"' sh "\$@"
-END
-chmod 700 "$REBOOTED/vmferry"
-ln -s "$BIN/vmferry-dst" "$REBOOTED/vmferry-dst"
-cat /proc/sys/kernel/random/uuid >"$DIR/boot"
 
 guest_at_rest() { # again, too
 	[[ -e $DIR/images ]] || make_images "$DIR/images"

@@ -163,7 +163,7 @@ proctype Source()
 {
 	byte st = SB;
 	bool stopped, end_sent, shut, rst, ready, alive = true;
-	bool asks, rebooted; /* cold: it could be started, but its host was down */
+	bool asks; /* cold: it could be started, but all was sent */
 
 loop:
 	do
@@ -184,7 +184,12 @@ loop:
 #endif
 	:: st == SB && (to_s & bit(DB)) && rst && !alive && !ready -> TAKE_BACK
 	:: st == SB && (to_s & (bit(DB) | bit(DP))) && asks -> asks = false; TAKE_BACK
+#if KIND == COLD && !defined(MUTATE_WHAT_IS_FORGOTTEN_IS_GIVEN_BACK)
+	:: st == SB && (to_s & (bit(DNOVM) | bit(DA))) -> TAKE_BACK
+	:: st == SB && (to_s & bit(NONE)) && !asks -> TAKE_BACK
+#else
 	:: st == SB && (to_s & (bit(DNOVM) | bit(DA) | bit(NONE))) -> TAKE_BACK
+#endif
 #ifdef MUTATE_A_RESTARTED_SOURCE_ABORTS_UNHEARD
 	:: st == SB && may_abort_s -> TAKE_BACK
 #else
@@ -289,7 +294,7 @@ crashed:
 #endif
 #if KIND == COLD
 	if
-	:: s_may_die -> s_may_die = false; s_down = true; rebooted = true
+	:: s_may_die -> s_may_die = false; s_down = true
 	:: true
 	fi;
 	asks = false;
@@ -303,7 +308,7 @@ crashed:
 	d_step {
 		s_up = true;
 #if KIND == COLD && !defined(MUTATE_WHAT_IS_SHUT_DOWN_IS_TAKEN_BACK_UNHEARD)
-		asks = rebooted && sdisk == SB && end_out;
+		asks = sdisk == SB && end_out;
 #endif
 		s_down = false;
 		st = sdisk;
@@ -434,7 +439,8 @@ forgotten:
 #ifdef MUTATE_WHAT_HAS_COME_IS_FORGOTTEN
 	:: to_d != 0 && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE)
 #else
-	:: to_d != 0 && !fenced && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE) /* of all only the newest are known */
+	:: to_d != 0 && (!fenced || KIND == COLD) && !(to_s & bit(NONE)) -> to_s = to_s | bit(NONE) /* of all only the newest are known */
+	:: (to_d & bit(SB)) && ddisk == DA && !(to_s & bit(DA)) -> to_s = to_s | bit(DA)
 	:: to_d != 0 && ddisk == DDONE && !(to_s & bit(DDONE)) -> to_s = to_s | bit(DDONE)
 #endif
 	od;
@@ -484,6 +490,7 @@ proctype Judge()
 	/* Past COMMITTED an agent that never comes back keeps a person waiting; before, only its own side's rubbish. */
 	bool alone = s_gone || d_gone;
 
+	undecided = undecided || (KIND == COLD && sdisk == SB && d_forgot); /* a person is asked whether it has come there */
 	undecided = undecided || (alone && (sdisk == SC || sdisk == SV)) || (sdisk == SV && svm == DEAD);
 	assert(undecided || alone || (s_fin && d_fin));
 	assert(undecided || (KIND == COLD && s_gone) || svm == DEAD || svm == RUN || (d_ran && !reverting));

@@ -104,8 +104,7 @@ enum what {
 	DISK_IS_FULL,
 	DISK_CANNOT_BE_SYNCED,
 	/* of one that is shut down */
-	SRC_HOST_REBOOTS,
-	SRC_HOST_REBOOTS_SLOWLY, /* and a person has the copy started meanwhile */
+	SRC_HOST_IS_DOWN, /* for a while, and a person has the copy started meanwhile */
 	WHAT_COUNT
 };
 
@@ -158,8 +157,7 @@ static const struct {
 	[DISK_CANNOT_BE_WRITTEN] = {"disk-cannot-be-written", where_it_writes_the_disk},
 	[DISK_IS_FULL] = {"disk-is-full", where_it_writes_the_disk},
 	[DISK_CANNOT_BE_SYNCED] = {"disk-cannot-be-synced", where_it_syncs_the_disk},
-	[SRC_HOST_REBOOTS] = {"src-host-reboots", where_it_is_shut_down},
-	[SRC_HOST_REBOOTS_SLOWLY] = {"src-host-reboots-and-the-copy-is-started", where_it_is_shut_down},
+	[SRC_HOST_IS_DOWN] = {"src-host-is-down-and-the-copy-is-started", where_it_is_shut_down},
 };
 
 /* How turns are given. */
@@ -547,13 +545,11 @@ static void die_unguarded(bool mistaken)
 }
 
 /* A person may vouch for what is down, and it comes up again. */
-static void reboot(bool slowly)
+static void host_is_down(void)
 {
 	if (w->host_dead[SOURCE] || w->host_dead[DESTINATION] || w->down)
 		return;
-	w->down = slowly;
-	both->fenced |= slowly;
-	both->boots++;
+	w->down = both->fenced = true;
 	kill_actors(true, true);
 }
 
@@ -600,9 +596,8 @@ static void strike(enum what what)
 	case DST_HOST_IS_NEW:
 		host_is_new();
 		return;
-	case SRC_HOST_REBOOTS:
-	case SRC_HOST_REBOOTS_SLOWLY:
-		reboot(what == SRC_HOST_REBOOTS_SLOWLY);
+	case SRC_HOST_IS_DOWN:
+		host_is_down();
 		return;
 	case SRC_QEMU_DIES:
 	case DST_QEMU_DIES:

@@ -41,15 +41,15 @@ struct world {
 	struct side s[2];
 	uint16_t sent[2]; /* by SRC, by DST: set of states */
 	uint8_t src_vm, dst_vm;
-	uint8_t end_out;	/* END left the source */
-	uint8_t shut_out;	/* SHUT reached the source QEMU */
-	uint8_t ran_on;		/* the source guest ran after END */
-	uint8_t held;		/* the source QEMU, by SIGSTOP: nobody can resume it but we */
-	uint8_t dst_ran;	/* the destination guest ran */
-	uint8_t forced;		/* a person decided: may give up a guest, may not make two */
-	uint8_t fenced;		/* a person had the copy started while the source's host was down */
-	uint8_t reverted;	/* a person wants the guest back as it was when it was handed over */
-	uint8_t down, rebooted; /* the source's host, since its agent ended; and since it all began */
+	uint8_t end_out;  /* END left the source */
+	uint8_t shut_out; /* SHUT reached the source QEMU */
+	uint8_t ran_on;	  /* the source guest ran after END */
+	uint8_t held;	  /* the source QEMU, by SIGSTOP: nobody can resume it but we */
+	uint8_t dst_ran;  /* the destination guest ran */
+	uint8_t forced;	  /* a person decided: may give up a guest, may not make two */
+	uint8_t fenced;	  /* a person had the copy started while the source's host was down */
+	uint8_t reverted; /* a person wants the guest back as it was when it was handed over */
+	uint8_t down;	  /* the source's host, since its agent ended */
 };
 
 static struct {
@@ -239,7 +239,8 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 		RULE(w, s->disk == HO_SRC_RELEASED || s->disk == HO_SRC_ABORTED || s->disk == HO_DST_DONE || s->disk == HO_DST_ABORTED);
 		break;
 	case ACT_UNDECIDED:
-		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) || (w->fenced && s->asks) ||
+		RULE(w, w->forced || (s->disk == HO_DST_START && (w->dst_vm == D_DEAD || s->restarted)) ||
+				(s->asks && (w->fenced || w->s[DST].forgot)) ||
 				(((s->disk == HO_SRC_BEGUN && s->restarted) || s->disk == HO_SRC_REVERTING) && w->src_vm == S_DEAD) ||
 				(s->disk == HO_SRC_ABORTED && w->reverted)); /* by a STARTED that overtook NOVM, as on no connection */
 		break;
@@ -267,7 +268,7 @@ static void restart(struct world *w, enum handoff_role role)
 		return;
 	}
 	assert_int_equal(handoff_restore(&h, role, s->disk, role == SRC ? w->src_vm != S_DEAD : w->dst_vm != D_DEAD), 0);
-	h.asks = role == SRC && w->rebooted && w->end_out;
+	h.asks = role == SRC && x.cold && w->end_out;
 	w->down &= role != SRC;
 	s->up = 1;
 	pack(s, &h);
@@ -284,7 +285,9 @@ static void deliver(struct world *w, enum handoff_role to, enum handoff_state st
 		/* the newest that have finished are kept, and what has come to be here is told */
 		if (w->s[to].disk == HO_DST_DONE)
 			w->sent[to] |= 1u << HO_DST_DONE;
-		if (w->s[to].disk != HO_DST_DONE || !w->fenced)
+		if (w->s[to].disk == HO_DST_ABORTED && st == HO_SRC_BEGUN)
+			w->sent[to] |= 1u << HO_DST_ABORTED;
+		if (w->s[to].disk != HO_DST_DONE || !w->fenced || x.cold)
 			w->sent[to] |= 1u << HO_NONE;
 		return;
 	}
@@ -452,7 +455,7 @@ static void explore_qemus(const struct world *w)
 
 	/* Source. */
 	if (x.cold && x.persons && !src->up && !src->forgot)
-		NEXT("src host reboots", n.down = n.rebooted = 1);
+		NEXT("src host reboots", n.down = 1);
 	if (!x.cold && w->src_vm != S_DEAD)
 		NEXT("src QEMU dies", n.src_vm = S_DEAD);
 	if (!x.cold && w->src_vm == S_STOPPED)
@@ -646,6 +649,8 @@ static void settle(const struct world *from, bool stale)
 		undecided = IN_START_UNKNOWN;
 	if (w.s[SRC].disk == HO_SRC_REVERTING && w.src_vm == S_DEAD)
 		undecided = IN_REVERTING_UNKNOWN;
+	if (w.s[SRC].disk == HO_SRC_BEGUN && w.s[SRC].asks && w.s[DST].forgot)
+		undecided = IN_BEGUN_UNKNOWN;
 	if (!undecided && !(at_rest(&w.s[SRC]) && at_rest(&w.s[DST]))) {
 		print_world(&w);
 		violated(from, "an agent never comes to rest");
@@ -831,8 +836,8 @@ static void source_killed_before_committed_takes_the_guest_back(void **state)
 	expect(&s, EV_RECOVER, 0, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
 }
 
-/* Its host was down, and nobody can have run a guest that is shut down; but a person may have had its copy started. */
-static void source_that_was_down_asks_before_it_takes_a_guest_back_that_is_shut_down(void **state)
+/* Nobody can have run a guest that is shut down; but a person may have had its copy started. */
+static void source_that_starts_anew_asks_before_it_takes_a_guest_back_that_is_shut_down(void **state)
 {
 	static const struct {
 		enum handoff_state peer, to;
@@ -844,7 +849,8 @@ static void source_that_was_down_asks_before_it_takes_a_guest_back_that_is_shut_
 		{HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE"},
 		{HO_DST_DONE, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED"},
 		{HO_DST_NOVM, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE"},
-		{HO_NONE, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE FINISHED"},
+		{HO_DST_ABORTED, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE FINISHED"},
+		{HO_NONE, HO_SRC_BEGUN, "UNDECIDED"},
 	};
 	struct handoff s;
 
@@ -1011,7 +1017,7 @@ int main(void)
 		cmocka_unit_test(what_may_not_happen_changes_nothing),
 		cmocka_unit_test(a_source_that_gave_up_and_hears_that_the_guest_runs_there_is_undecided),
 		cmocka_unit_test(source_killed_before_committed_takes_the_guest_back),
-		cmocka_unit_test(source_that_was_down_asks_before_it_takes_a_guest_back_that_is_shut_down),
+		cmocka_unit_test(source_that_starts_anew_asks_before_it_takes_a_guest_back_that_is_shut_down),
 		cmocka_unit_test(source_qemu_dead_after_ready_is_committed),
 		cmocka_unit_test(source_whose_guest_was_resumed_by_somebody_is_never_committed),
 		cmocka_unit_test(only_a_durable_novm_gives_a_committed_guest_back),

@@ -86,7 +86,6 @@ struct both {
 	bool wavers; /* what fitted into the blackout fits no longer, while the disk is waited for */
 	enum both_how how;
 	char script[2][100];
-	unsigned boots; /* of the source's host */
 	struct both_disk disk;
 	bool guard_dismissed;
 	bool fenced;	/* a person's word counts against a host that is dead */

@@ -1,6 +1,5 @@
 /* side.c: the source agent from the end of the copy on, for test-both-conductors: nothing is carried, all else is its own code. */
 #include "transfer.h"
-#include "process.h"
 #include "qemu-rp.h"
 #include "util.h"
 
@@ -35,7 +34,6 @@ uint64_t __wrap_capture_bytes(const struct capture *c);
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c);
 enum converge_verdict __wrap_converge_step(struct converge *c, const struct converge_sample *s);
 enum converge_verdict __real_converge_step(struct converge *c, const struct converge_sample *s);
-char *__wrap_boot_id(void);
 uint64_t __real_data_plane_unacked(const struct data_plane *d);
 uint64_t __wrap_data_plane_unacked(const struct data_plane *d);
 
@@ -215,12 +213,6 @@ void __wrap_capture_stall(struct capture *c, bool stall)
 void __wrap_capture_cut_round(struct capture *c)
 {
 	(void)c;
-}
-
-/* The destination's host stays as it is. */
-char *__wrap_boot_id(void)
-{
-	return xasprintf("boot %u", both->boots);
 }
 
 /* ---- its lives ---- */
