@@ -54,6 +54,26 @@ to_listener
 recover 1 --dest "$DEST"
 assert_untouched
 
+# It dies before it has promised, and says so when it begins again.
+fault before-DST_PREPARED stop
+to_listener
+rm -rf "$DIR/src" "$DIR"/d[0-9]*
+guest_at_rest
+cold_start "$DIR/src" "$DEST"
+fault_wait
+kill_now "$MOVE_PID"
+end_agents_there
+to_listener
+recover 1 --dest "$DEST"
+assert_untouched
+
+down_at src-ready # and that host is set up anew
+rm -f "$DIR"/dst-state/*.{journal,done}
+to_listener
+recover 6 --dest "$DEST"
+recover 1 --dest "$DEST" --peer-is-fenced
+[[ -x $DIR/src/a.sh ]] || fail "nothing starts it here"
+
 down_at src-ready # and that host is gone
 recover 4 --peer-is-fenced
 (cd "$DIR/src" && md5sum --quiet -c "$DIR/sums") || fail "its files are others now"
