@@ -433,6 +433,11 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 		return on_undecided(t, peer, e); /* and is not asked for it again */
 	if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, peer, &why))
 		log_error("hand-off: %s", why.msg); /* changes nothing */
+	if (t->a.undecided && peer == HO_NONE && !t->end.why.code)
+		err_set(&t->end.why, ENOENT,
+			"the destination knows nothing of this move any more. Look there whether the guest was started: if it was not, and "
+			"nobody will, vmferry recover %s --peer-is-fenced has it back",
+			t->src.guest.name);
 	revert_begin(t);
 	return json_is_true(json_object_get(detail, "undecided")) ? on_undecided(t, peer, e) : 0;
 }
