@@ -35,7 +35,8 @@ int recheck_new(struct recheck **out, pid_t pid, const struct ram_block_place *t
 		return code;
 	}
 	r->told = xmalloc((count + 1) * sizeof(*told));
-	memcpy(r->told, told, count * sizeof(*told));
+	if (count)
+		memcpy(r->told, told, count * sizeof(*told));
 	r->told_count = count;
 	*out = r;
 	return 0;
