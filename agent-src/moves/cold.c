@@ -87,15 +87,6 @@ static int send_ends(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* From here on the destination may have all of it, and promise. Who finds them written later knows that it was started from them. */
-static int note_disks(struct transfer *t, struct err *e)
-{
-	json_t *written = json_object();
-
-	shared_disks_note_written(written, t->src.disk_paths);
-	return attempt_note(&t->a, "disks-written", written, e);
-}
-
 /* From here on a reboot does not start the guest here, nor a person who knows its script. */
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
@@ -108,7 +99,7 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
 	if (!r)
-		r = note_disks(t, e);
+		r = cutover_note_disks(t, e); /* from here on the destination may have all of it, and promise */
 	return r ? r : send_ends(t, e);
 }
 

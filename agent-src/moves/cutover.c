@@ -179,15 +179,12 @@ static int end_source(struct attempt *a, struct err *e)
 /* ---- the disks that stay here ---- */
 
 /* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
-void cutover_note_disks(struct transfer *t)
+int cutover_note_disks(struct transfer *t, struct err *e)
 {
 	json_t *written = json_object();
-	struct err e;
 
 	shared_disks_note_written(written, t->src.disk_paths);
-	if (journal_note(t->a.journal, "disks-written", written, &e))
-		log_error("%s", e.msg);
-	json_decref(written);
+	return attempt_note(&t->a, "disks-written", written, e);
 }
 
 /* ---- the hand-off ---- */
@@ -274,8 +271,10 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 /* The destination was told first. */
 void cutover_carried_out(struct attempt *a, bool has_entered)
 {
-	if (has_entered && a->handoff.state == HO_SRC_COMMITTED)
-		cutover_note_disks(transfer_of(a));
+	struct err e;
+
+	if (has_entered && a->handoff.state == HO_SRC_COMMITTED && cutover_note_disks(transfer_of(a), &e))
+		log_error("%s", e.msg);
 }
 
 const struct attempt_ops live_cutover = {

@@ -269,7 +269,7 @@ bool switchover_let_qemu_go_on(const struct transfer *t);
 extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* When each disk was written last, into the journal: cutover_nobody_restarted_it() of a later life. */
-void cutover_note_disks(struct transfer *t);
+int cutover_note_disks(struct transfer *t, struct err *e);
 /* What has arrived of the disks is to be kept there, should this be the end. */
 bool cutover_keeps_partial(const struct transfer *t);
 int live_take_back(struct transfer *t, struct err *e);

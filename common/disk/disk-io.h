@@ -123,7 +123,7 @@ void disk_io_write(struct disk_io *d, struct disk_req *r, const void *buf, uint3
 /* Reads as zero afterwards, and is a hole where that can be. */
 void disk_io_zero(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes);
 /* The range has what it has in `from` in this moment, and where the file system can share its blocks between files, none is written (FICLONERANGE).
- * At once, without a request. -errno: nothing was done, and it is to be written. */
+ * At once, without a request. -errno: the range is to be written. */
 int disk_io_share(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes);
 /* What was written and zeroed, and done before this call, is on stable storage when done(0) comes. */
 void disk_io_sync(struct disk_io *d, struct disk_req *r);

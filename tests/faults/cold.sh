@@ -13,8 +13,7 @@ host_is_down() {
 	kill_now "$MOVE_PID"
 	[[ $AT_FAULT != "$MOVE_PID" ]] || AT_FAULT=
 	go_on
-	kill_now "$DST_PID"
-	while pgrep -f "^[^ ]*/vmferry-dst .*$DIR/" | while read -r agent; do kill_now "$agent"; echo more; done | grep -q more; do :; done
+	end_agents_there
 	timeout 60 "$BIN/vmferry-dst" recover a --peer-is-fenced --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v </dev/null \
 		>"$DIR/recover.out" 2>"$DIR/recover.log" || note "it is not started there ($?)"
 }
