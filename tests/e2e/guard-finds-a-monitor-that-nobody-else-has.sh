@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 occupy() { # SOCKET: a client that connects now, and keeps the monitor once it is its turn; sets CLIENT
+	rm -f "$DIR/client" # an earlier one's word is not this one's
 	"$TOP/tests/lib/occupy.py" "$1" >"$DIR/client" &
 	CLIENT=$!
 	kill_at_exit "$CLIENT"

@@ -11,6 +11,7 @@ in_words='witness.ram_mb='
 grep -aqF "$in_memory" "$TOP/build/guest/tiny.elf" || fail "the guest's memory has no such text"
 
 capture_start() {
+	rm -f "$DIR/capture"
 	(exec nsenter -t "$HOST_A" -n python3 -S "$TOP/tests/lib/capture.py" to-b "$DIR/wire") >"$DIR/capture" &
 	CAPTURE=$!
 	kill_at_exit "$CAPTURE"

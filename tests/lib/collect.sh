@@ -15,6 +15,7 @@ collector_start() { # [OPTION of collect-tool...]
 	local -a run=("$BIN/collect-tool" -a 127.0.0.1)
 	[[ -x $BIN/collect-tool ]] || skip "no $BIN/collect-tool: make tests"
 	[[ -z $COLLECTOR_IN ]] || run=(nsenter -t "$COLLECTOR_IN" -n "$BIN/collect-tool")
+	rm -f "$DIR/collector"
 	(exec "${run[@]}" "$@") >"$DIR/collector" &
 	COLLECTOR_PID=$!
 	kill_at_exit "$COLLECTOR_PID"
