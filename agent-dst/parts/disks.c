@@ -29,7 +29,7 @@ static bool is_raw(const struct arriving_disk *d)
 
 static int make_image(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
-	AUTO_FREE char *temp = made_temp_name(ds->part.a, d->path);
+	AUTO_FREE char *temp = attempt_id_name(ds->part.a->id, d->path);
 	struct image im = {temp,
 			   d->as_file ? "raw" : d->format,
 			   d->backing,

@@ -347,7 +347,7 @@ static int prepare(struct part *p, struct err *e)
 
 		if (c->transfer != CARRY_COPY)
 			continue;
-		c->temp = made_temp_name(p->a, c->to);
+		c->temp = attempt_id_name(p->a->id, c->to);
 		c->hash = XXH3_createState();
 		XXH3_128bits_reset(c->hash);
 		r = made_own(p->a, "file", c->temp, e);

@@ -99,7 +99,8 @@ static int rewrite(struct line *l, struct err *e)
 	const json_t *files = json_object_get(l->target->description, "files");
 	AUTO_FREE struct args_map *map =
 		xcalloc(2 * (l->disks->count + l->disks->stays + l->files->count) + json_array_size(files) + 2, sizeof(*map));
-	struct args_options o = {.socket_dir = l->target->dir,
+	struct args_options o = {.socket_dir = target_is_in_place(l->target) ? NULL : l->target->dir,
+				 .in_place = target_is_in_place(l->target),
 				 .disks = map,
 				 .private_qmp = l->target->qmp_path,
 				 .tpm = true,
@@ -288,7 +289,7 @@ static int check_surroundings(const struct line *l, struct err *e)
 			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
 				       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
 	}
-	for (i = 0; i < l->target->args.file_count; i++) {
+	for (i = 0; i < l->target->args.file_count && !target_is_in_place(l->target); i++) {
 		const struct args_file *f = &l->target->args.files[i];
 
 		if (args_role_is_made(f->role) && f->to && is_beside_a_disk_that_stays(l, f->to))

@@ -1,6 +1,7 @@
 /* made.c: see made.h. */
 #include "made.h"
 #include "durable-file.h"
+#include "in-place.h"
 #include "json-text.h"
 #include "log.h"
 #include "own-file.h"
@@ -16,13 +17,6 @@
 int made_own(struct attempt *a, const char *kind, const char *path, struct err *e)
 {
 	return attempt_own(a, kind, json_pack("{s:s}", "path", path), e);
-}
-
-char *made_temp_name(const struct attempt *a, const char *path)
-{
-	char id[2 * ATTEMPT_ID_LEN + 1];
-
-	return xasprintf("%s.vmferry-%.8s", path, attempt_id_format(a->id, id));
 }
 
 /*
@@ -149,5 +143,7 @@ int made_undo_file(struct target *t, const json_t *detail, struct err *e)
 
 int made_undo_unknown(struct target *t, const json_t *detail, struct err *e)
 {
-	return t->keep_guest ? 0 : remove_unknown(json_text(detail, "path"), e);
+	const char *path = json_text(detail, "path") ?: "";
+
+	return t->keep_guest || in_place_knows(t, path) ? 0 : remove_unknown(path, e); /* what was there before goes over it */
 }

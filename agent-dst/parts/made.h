@@ -9,8 +9,6 @@
 
 /* A name that only we can have made: of this attempt. */
 int made_own(struct attempt *a, const char *kind, const char *path, struct err *e);
-/* A temporary name beside path; malloc'ed. */
-char *made_temp_name(const struct attempt *a, const char *path);
 /* Gives it the name that it is to have, unless somebody else's file has that. */
 int made_publish(struct attempt *a, const char *temp, const char *path, struct err *e);
 /* What QEMU is about to make, by its line: sockets, logs and the like that do not exist yet. */

@@ -3,8 +3,8 @@
  *
  * Theory of operation. QEMU makes the guest's own monitors and consoles when it starts, and cannot be told to wait with that.
  * A `cont` there would start the guest beside the source's: at once, or as soon as it is loaded. So as soon as QEMU is up its
- * listening unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), and back
- * under their names once STARTED is durable. The sockets themselves do not change: QEMU and its command line know them by
+ * listening unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), beside their own, and back
+ * under their names once STARTED is durable (in place, over those of the QEMU that had the guest before: in-place.h). The sockets themselves do not change: QEMU and its command line know them by
  * their names. A monitor on a TCP port takes one client at a time: that is we, and where it wants a WebSocket handshake first we
  * make one, as QEMU does not say before whom it serves. What came in before is undone by `stop`, which takes back an early `cont`.
  * Every monitor must be one of these, or of a kind that leads to nobody but us and root (qemu-args-monitors.c, which also refuses
@@ -12,6 +12,8 @@
  * NOVM.
  */
 #include "monitors.h"
+#include "fault.h"
+#include "in-place.h"
 #include "json-text.h"
 #include "log.h"
 #include "net.h"
@@ -119,16 +121,17 @@ static int query(struct target *t, json_t **out, struct err *e)
 
 /* ---- unix sockets ---- */
 
-static char *hidden_dir(const struct target *t)
+/* Beside what is in that directory. */
+static char *hidden_dir(const struct target *t, const char *dir)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	return xasprintf("%s/" HIDDEN_DIR_PREFIX "%.8s", t->dir, attempt_id_format(t->part.a->id, id));
+	return xasprintf("%s/" HIDDEN_DIR_PREFIX "%.8s", dir, attempt_id_format(t->part.a->id, id));
 }
 
 static int make_hidden_dir(struct target *t, const char *dir, struct err *e)
 {
-	json_t *detail = json_pack("{s:s}", "path", dir);
+	json_t *detail = json_pack("{s:s,s:b}", "path", dir, "replaces", target_is_in_place(t));
 	int r = journal_own(t->part.a->journal, "hidden", detail, e);
 
 	json_decref(detail);
@@ -147,34 +150,56 @@ static bool is_socket(const char *path)
 /* NULL: this one is not in the guest's directory, but the agent's own, say. */
 static char *hidden_name(const struct target *t, const char *path)
 {
-	size_t n = strlen(t->dir);
 	const char *base = strrchr(path, '/');
-	AUTO_FREE char *dir = hidden_dir(t);
+	AUTO_FREE char *in = base ? xstrndup(path, (size_t)(base - path)) : NULL;
+	AUTO_FREE char *dir = in ? hidden_dir(t, in) : NULL;
+	bool ours = !in || (target_is_in_place(t) ? !strcmp(in, t->run_dir) : strcmp(in, t->dir) != 0);
 
-	return strncmp(path, t->dir, n) || base != path + n ? NULL : xasprintf("%s%s", dir, base);
+	return ours ? NULL : xasprintf("%s%s", dir, base);
 }
 
 static int hide_one(const struct target *t, const char *path, struct err *e)
 {
 	AUTO_FREE char *to = hidden_name(t, path);
 
-	if (!to || !is_socket(path))
-		return 0;
-	return rename(path, to) ? err_sys(e, errno, "cannot move %s away until the guest is here", path) : 0;
+	return to && rename(path, to) ? err_sys(e, errno, "cannot move %s away until the guest is here", path) : 0;
 }
 
 static int hide_sockets(struct target *t, const json_t *chardevs, struct err *e)
 {
-	AUTO_FREE char *dir = hidden_dir(t);
+	AUTO_FREE char *dir = hidden_dir(t, t->dir);
 	struct chardev_socket s;
 	json_t *one;
 	size_t i;
 	int r = make_hidden_dir(t, dir, e);
 
 	json_array_foreach((json_t *)chardevs, i, one)
-		if (!r && json_text(one, "filename") && monitors_parse(json_text(one, "filename"), &s) && s.is_unix)
+		if (!r && json_text(one, "filename") && monitors_parse(json_text(one, "filename"), &s) && s.is_unix && is_socket(s.address))
 			r = hide_one(t, s.address, e);
 	return r;
+}
+
+/* Each beside its own place: that of what was set aside for it. */
+static int hide_in_place(struct target *t, struct err *e)
+{
+	struct stat st;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < t->args.file_count && !r; i++) {
+		const struct args_file *f = &t->args.files[i];
+		AUTO_FREE char *in = in_place_is_taken(f) ? xstrndup(f->to, (size_t)(strrchr(f->to, '/') - f->to)) : NULL;
+		AUTO_FREE char *dir = in ? hidden_dir(t, in) : NULL;
+
+		if (!in || lstat(f->to, &st))
+			continue;
+		if (lstat(dir, &st))
+			r = make_hidden_dir(t, dir, e);
+		if (!r)
+			r = hide_one(t, f->to, e);
+	}
+	fault_point("dst-hidden-in-place");
+	return r ? r : in_place_put_back(t, e);
 }
 
 static bool are_one(const char *a, const char *b)
@@ -184,22 +209,36 @@ static bool are_one(const char *a, const char *b)
 	return !lstat(a, &sa) && !lstat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+static char *shown_name(const char *dir, const char *name)
+{
+	return xasprintf("%.*s/%s", (int)(strrchr(dir, '/') - dir), dir, name);
+}
+
 /* Not over somebody else's file: that came meanwhile. */
 static int show_one(const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);
-	AUTO_FREE char *to = xasprintf("%.*s/%s", (int)(strrchr(dir, '/') - dir), dir, name);
+	AUTO_FREE char *to = shown_name(dir, name);
 
 	if (link(from, to) && errno != ENOENT && !are_one(from, to)) /* an agent that died has done half of it */
 		return err_sys(e, errno, "the guest's socket %s cannot get its name back; it is at %s", to, from);
 	return unlink(from) ? err_sys(e, errno, "cannot remove %s", from) : 0;
 }
 
+/* Over that of the QEMU which had the guest. */
+static int show_instead(const char *dir, const char *name, struct err *e)
+{
+	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);
+	AUTO_FREE char *to = shown_name(dir, name);
+
+	return rename(from, to) ? err_sys(e, errno, "%s of the guest's QEMU cannot get its name; it is at %s", to, from) : 0;
+}
+
 static int remove_one(const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
 
-	return is_socket(path) && unlink(path) ? err_sys(e, errno, "cannot remove %s", path) : 0;
+	return unlink(path) && errno != EISDIR ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
 /* Every name in it, and then the directory. */
@@ -221,9 +260,9 @@ static int empty(const char *dir, int (*one)(const char *dir, const char *name, 
 	return !r && rmdir(dir) ? err_sys(e, errno, "cannot remove %s", dir) : r;
 }
 
-int monitors_show(const char *dir, struct err *e)
+int monitors_show(const json_t *detail, struct err *e)
 {
-	return empty(dir, show_one, e);
+	return empty(json_text(detail, "path") ?: "", json_is_true(json_object_get(detail, "replaces")) ? show_instead : show_one, e);
 }
 
 int monitors_remove(const char *dir, struct err *e)
@@ -374,7 +413,7 @@ int monitors_hide(struct target *t, struct err *e)
 
 	if (r)
 		return r;
-	r = hide_sockets(t, chardevs, e);
+	r = target_is_in_place(t) ? hide_in_place(t, e) : hide_sockets(t, chardevs, e);
 	if (!r)
 		r = occupy_ports(t, chardevs, e);
 	json_decref(chardevs);
@@ -397,7 +436,7 @@ void monitors_give_back(struct target *t)
 
 		if (strcmp(json_text(entry, "kind"), "hidden"))
 			continue;
-		if (monitors_show(json_text(detail, "path"), &e) || journal_disown(t->part.a->journal, "hidden", detail, &e))
+		if (monitors_show(detail, &e) || journal_disown(t->part.a->journal, "hidden", detail, &e))
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);

@@ -14,8 +14,8 @@ struct chardev_socket {
 /* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. -ENOTSUP: it has a monitor that cannot be kept from
  * others. */
 int monitors_hide(struct target *t, struct err *e);
-/* The sockets that were hidden in this directory get their names back. It may have been done already. */
-int monitors_show(const char *dir, struct err *e);
+/* detail: of "hidden" in the journal. The sockets that were hidden there get their names back. It may have been done already. */
+int monitors_show(const json_t *detail, struct err *e);
 /* They are of no use any more: QEMU has ended. */
 int monitors_remove(const char *dir, struct err *e);
 /* QEMU says of each that it is ours, now or in a moment. -EBUSY: one is not; -ENOTSUP: as above. */

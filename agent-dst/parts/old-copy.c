@@ -130,7 +130,7 @@ bool old_copy_is_qcow2(const struct old_copy *o)
 
 static char *aside_name(const struct attempt *a, const char *path)
 {
-	AUTO_FREE char *temp = made_temp_name(a, path);
+	AUTO_FREE char *temp = attempt_id_name(a->id, path);
 
 	return xasprintf("%s-old", temp);
 }

@@ -122,7 +122,7 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 {
 	struct attempt *a = t->part.a;
 	const char *place = json_text(file, "path");
-	AUTO_FREE char *temp = made_temp_name(a, place);
+	AUTO_FREE char *temp = attempt_id_name(a->id, place);
 	AUTO_FREE char *path = xasprintf("%s" PARTIAL_SUFFIX, temp);
 	json_t *known;
 	int r = sync_file(place, e); /* and with it the time when it was written last */

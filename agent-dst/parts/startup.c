@@ -26,6 +26,8 @@ static int examine(struct part *p, struct err *e)
 	const struct target *t = s->target;
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
+	if (target_is_in_place(t)) /* what started it starts it again */
+		return 0;
 	return afterwards_plan(&s->plan, t->name, t->dir, attempt_id_format(p->a->id, id),
 			       json_is_true(json_object_get(t->description, "install_unit")), e);
 }
@@ -41,9 +43,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	return 0;
 }
 
-int startup_draft(struct startup *s, struct err *e)
+static int draft(const struct startup *s, const struct target *t, struct err *e)
 {
-	const struct target *t = s->target;
 	char **env = target_environment(t);
 	time_t now = time(NULL);
 	struct tm tm;
@@ -59,6 +60,11 @@ int startup_draft(struct startup *s, struct err *e)
 	target_free_environment(env);
 	free_words(tpm);
 	return afterwards_prepare(s->part.a->journal, s->plan, script, e);
+}
+
+int startup_draft(struct startup *s, struct err *e)
+{
+	return s->plan ? draft(s, s->target, e) : 0;
 }
 
 void startup_settle(struct startup *s)

@@ -1,6 +1,7 @@
 /* target.c: see target.h. */
 #include "target.h"
 #include "fault.h"
+#include "in-place.h"
 #include "json-text.h"
 #include "log.h"
 #include "made.h"
@@ -61,6 +62,11 @@ bool target_is_revertible(const struct target *t)
 	return json_is_true(json_object_get(t->description, "revertible"));
 }
 
+bool target_is_in_place(const struct target *t)
+{
+	return json_is_true(json_object_get(t->description, "in_place"));
+}
+
 long target_keep_partial_s(const struct target *t)
 {
 	json_int_t s = json_integer_value(json_object_get(t->description, "keep_partial_s"));
@@ -99,6 +105,8 @@ static int examine(struct part *p, struct err *e)
 		return err_set(e, EPROTO, "the source's description of the guest is incomplete");
 	if (target_is_revertible(t) && !strcmp(json_text(d, "how") ?: "", "cold"))
 		return err_set(e, ENOTSUP, "a guest that is shut down is not given back: whoever starts it here runs it");
+	if (target_is_in_place(t) && !target_has_state(t))
+		return err_set(e, ENOTSUP, "a guest goes on in its place with its memory only");
 	t->name = xstrdup(json_text(d, "name"));
 	t->exe = find_qemu(json_text(d, "exe"));
 	if (!t->exe)
@@ -120,6 +128,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 		json_object_set_new(accept, "keep_partial_s", json_integer(target_keep_partial_s(target_of(p))));
 	if (target_is_revertible(target_of(p)))
 		json_object_set_new(accept, "revertible", json_true());
+	if (target_is_in_place(target_of(p)))
+		json_object_set_new(accept, "in_place", json_true());
 	return 0;
 }
 
@@ -209,7 +219,10 @@ static int start(struct target *t, char *const *env, struct err *e)
 int target_start_qemu(struct target *t, struct err *e)
 {
 	char **env = target_environment(t);
-	int r = start(t, env, e);
+	int r = target_is_in_place(t) ? in_place_set_aside(t, e) : 0;
+
+	if (!r)
+		r = start(t, env, e);
 
 	target_free_environment(env);
 	return r ? r : monitors_hide(t, e);
@@ -367,9 +380,12 @@ static int undo_unknown(struct part *p, const json_t *detail, struct err *e)
 
 static int undo_hidden(struct part *p, const json_t *detail, struct err *e)
 {
-	const char *path = json_text(detail, "path") ?: "";
+	return target_of(p)->keep_guest ? monitors_show(detail, e) : monitors_remove(json_text(detail, "path") ?: "", e);
+}
 
-	return target_of(p)->keep_guest ? monitors_show(path, e) : monitors_remove(path, e);
+static int undo_aside(struct part *p, const json_t *detail, struct err *e)
+{
+	return in_place_undo(target_of(p), detail, e);
 }
 
 /* It has ended, or is the guest's. */
@@ -455,6 +471,7 @@ static const struct part_undo undo[] = {
 	{"file", "a file", undo_file},
 	{"made-by-qemu", "a file of QEMU's", undo_unknown},
 	{"hidden", "sockets of its monitors", undo_hidden},
+	{"aside", "what the other QEMU had in its places", undo_aside},
 	{"qemu", "its QEMU", undo_qemu},
 	{NULL, NULL, NULL},
 };

@@ -48,6 +48,8 @@ const json_t *target_described_disk(const struct target *t, uint32_t object);
 bool target_is_to_start(const struct target *t);
 /* The source may want it back, as it was, after it has begun to run here. */
 bool target_is_revertible(const struct target *t);
+/* Of a guest of this very host: it goes on with the disks, sockets and names that it has (in-place.h). */
+bool target_is_in_place(const struct target *t);
 /* What has arrived of its disks is to be kept for so many seconds, if the move ends before its time; 0: it is not. */
 long target_keep_partial_s(const struct target *t);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */

@@ -31,7 +31,7 @@ static const char usage[] =
 	"then the script that starts it (NAME.sh), its unit, or in place of VM its command line stands behind --. DEST is\n"
 	"  [USER@]HOST   another host, reached by SSH; nothing of vmferry need be there (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
 	"  HOST:PORT     a vmferry-dst that stands there already\n"
-	"  local         this machine (needs --disk-dir)\n"
+	"  local         this machine (needs --disk-dir, or --in-place)\n"
 	"\n"
 	"  --how HOW             live (default): it runs on meanwhile; quick: it is stopped first, everything goes over once, it\n"
 	"                        goes on there; warm: its disks go over while it runs, then it is shut down, and boots there:\n"
@@ -49,6 +49,10 @@ static const char usage[] =
 	"  --reuse FILE          an old copy of its disk there (a backup, a base image): what is the same in it does not\n"
 	"                        travel; of several disks: DISK=FILE; auto: what an earlier move of the guest left at the\n"
 	"                        disk's place, which the disk then replaces\n"
+	"  --in-place            of DEST local: another QEMU of this machine goes on with the guest, in place of the one that has it:\n"
+	"                        with the same disks, sockets and pidfile; only its memory is copied. So a guest gets a QEMU that\n"
+	"                        was upgraded without being shut down\n"
+	"  --qemu FILE           the QEMU there that is to run it (default: the one that has the same name as here)\n"
 	"  --chain HOW           of backing files: copy (default): the same chain there; files that are there already are\n"
 	"                        used; top: they must be there; flatten: one image of all\n"
 	"  --drop WHAT,...       leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into\n"
@@ -107,6 +111,7 @@ static const char usage[] =
 	"examples:\n"
 	"  vmferry migrate vm1 root@host-b\n"
 	"  vmferry migrate vm1 local --disk-dir /srv/vm2\n"
+	"  vmferry migrate vm1 local --in-place\n"
 	"  vmferry migrate /run/vm1.qmp 127.0.0.1:7788 --disk-dir /srv/vm --max-downtime 100 --hold\n";
 
 #define SHUTDOWN_S	    60 /* unless it is said */
@@ -148,11 +153,15 @@ enum {
 	OPT_START,
 	OPT_SHUTDOWN,
 	OPT_FORCE,
+	OPT_IN_PLACE,
+	OPT_QEMU,
 	OPT_HELP
 };
 
 static const struct option options[] = {
 	{"start", no_argument, NULL, OPT_START},
+	{"in-place", no_argument, NULL, OPT_IN_PLACE},
+	{"qemu", required_argument, NULL, OPT_QEMU},
 	{"shutdown-timeout", required_argument, NULL, OPT_SHUTDOWN},
 	{"force", no_argument, NULL, OPT_FORCE},
 	{"how", required_argument, NULL, OPT_HOW},
@@ -237,11 +246,13 @@ static int take_drop(const char *list, unsigned *accept)
 
 static const struct option_row rows[] = {
 	{OPT_START, OPTION_FLAG, offsetof(struct move_options, cold.start)},
+	{OPT_IN_PLACE, OPTION_FLAG, offsetof(struct move_options, in_place)},
 	{OPT_FORCE, OPTION_FLAG, offsetof(struct move_options, warm.force)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
 	{'v', OPTION_FLAG, offsetof(struct move_options, dest.verbose)},
+	{OPT_QEMU, OPTION_TEXT, offsetof(struct move_options, qemu)},
 	{OPT_DISK_DIR, OPTION_TEXT, offsetof(struct move_options, disk_dir)},
 	{OPT_STATE, OPTION_TEXT, offsetof(struct move_options, state_dir)},
 	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct move_options, runtime_dir)},
@@ -459,6 +470,39 @@ static const char check_usage[] =
 	"  vmferry check vm1 root@host-b\n"
 	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
 
+/* With another path than that which was meant a guest would get another QEMU, and nobody would notice. */
+static int check_qemu(const char *qemu)
+{
+	return qemu && *qemu != '/' ? bad("--qemu", qemu, "an absolute path") : 0;
+}
+
+/* Nothing of the guest goes anywhere but its memory. */
+static int check_in_place(struct move_options *o, const char *command)
+{
+	const struct disk_options *d = &o->disks;
+
+	if (o->how != HOW_LIVE && o->how != HOW_QUICK) {
+		fprintf(stderr, "vmferry %s: --in-place is for a guest that runs, and runs on with its memory (--how live or quick)\n",
+			command);
+		return EXIT_USAGE;
+	}
+	if (dest_kind(o->dest.where) != DEST_LOCAL) {
+		fprintf(stderr, "vmferry %s: --in-place is for another QEMU of this machine: vmferry %s %s local --in-place\n", command,
+			command, o->vm);
+		return EXIT_USAGE;
+	}
+	if (o->disk_dir || d->map.count || d->reuse.count || d->reuse_all || d->chain != CHAIN_COPY || d->accept || d->keep.partial_s ||
+	    o->media != MEDIA_AUTO || o->install_unit || o->revert_within_s) {
+		fprintf(stderr,
+			"vmferry %s: with --in-place disks, files and what starts the guest stay as they are: --disk-dir, --disk, --reuse, --chain, "
+			"--drop, --media, --keep-partial, --install-unit and --revert-within have no place there\n",
+			command);
+		return EXIT_USAGE;
+	}
+	o->media = MEDIA_PATH;
+	return 0;
+}
+
 /* VM DEST, or DEST where the guest's command line stands behind --. name: malloc'ed, what that line calls it, or NULL. */
 static int take_guest(int n, char **words, struct move_options *o, char **name, const char *command)
 {
@@ -509,7 +553,7 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 	*name = o->cold.line ? qemu_args_name(o->cold.line, o->cold.words) : NULL;
 	o->vm = o->cold.line ? *name ?: o->cold.line[0] : words[0];
 	o->dest.where = words[n - 1];
-	return 0;
+	return check_qemu(o->qemu) ?: o->in_place ? check_in_place(o, command) : 0;
 }
 
 /* Of argc words those before "--", if what is behind it is a guest's command line: with --how cold. */
@@ -586,8 +630,11 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	r = dest_options_check(&o->dest);
 	if (r)
 		return r;
-	if (dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir) {
-		fprintf(stderr, "vmferry %s: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones\n", command);
+	if (dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir && !o->in_place) {
+		fprintf(stderr,
+			"vmferry %s: the guest cannot move onto its own disks: say --disk-dir DIR for its new ones, or --in-place to have another "
+			"QEMU go on with those that it has\n",
+			command);
 		return EXIT_USAGE;
 	}
 	o->disk_dir = disk_dir = absolute(o->disk_dir);

@@ -14,7 +14,7 @@ const char *qemu_prefix(char out[QEMU_PREFIX_MAX], const uint8_t attempt[ATTEMPT
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	snprintf(out, QEMU_PREFIX_MAX, "vmferry-%.8s-", attempt_id_format(attempt, id));
+	snprintf(out, QEMU_PREFIX_MAX, QEMU_PREFIX "%.8s-", attempt_id_format(attempt, id));
 	return out;
 }
 

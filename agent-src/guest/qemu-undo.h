@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "qmp.h"
 
+#define QEMU_PREFIX	"vmferry-" /* of every attempt */
 #define QEMU_PREFIX_MAX 24
 
 /* "vmferry-", 8 hex digits of the attempt, "-". Returns out. */

@@ -117,6 +117,8 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 		json_object_set_new(out, "keep_partial_s", json_integer(t->opt->disks.keep.partial_s));
 	if (t->opt->revert_within_s)
 		json_object_set_new(out, "revertible", json_true());
+	if (t->opt->in_place)
+		json_object_set_new(out, "in_place", json_true());
 	if (t->opt->estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
@@ -175,6 +177,22 @@ static int check_keeps(const struct transfer *t, struct err *e)
 		       : 0;
 }
 
+static int check_qemu(const struct transfer *t, struct err *e)
+{
+	const char *there = json_text(t->plan, "qemu") ?: "another one";
+
+	return t->opt->qemu && strcmp(t->opt->qemu, there)
+		       ? err_set(e, ENOENT, "there is no QEMU %s at the destination (--qemu): it would be %s", t->opt->qemu, there)
+		       : 0;
+}
+
+static int check_in_place(const struct transfer *t, struct err *e)
+{
+	return t->opt->in_place && !json_is_true(json_object_get(t->plan, "in_place"))
+		       ? err_set(e, ENOTSUP, "the vmferry-dst beside this vmferry is an older one, which does not know --in-place")
+		       : 0;
+}
+
 int preflight_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -191,6 +209,10 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		r = check_kind(t, e);
 	if (!r)
 		r = check_keeps(t, e);
+	if (!r)
+		r = check_qemu(t, e);
+	if (!r)
+		r = check_in_place(t, e);
 	if (r)
 		return r;
 	r = parts_agree(&t->parts, t->plan, e);

@@ -109,6 +109,18 @@ static void put_drops(unsigned accept)
 		put("--drop", list + 1);
 }
 
+/* Each disk stays, and each file. */
+static void put_places(const struct transfer *t)
+{
+	put_flag("--in-place", t->opt->in_place);
+	if (t->opt->in_place)
+		return;
+	put_disks(t);
+	put("--chain", chain_words[t->opt->disks.chain]);
+	put("--media", media_words[t->opt->media]);
+	put_drops(t->opt->disks.accept);
+}
+
 /* Of a guest that is named by it. */
 static void put_line(const struct move_options *o)
 {
@@ -134,15 +146,13 @@ int print_script(struct transfer *t, struct err *e)
 	if (o->cold.line) /* it may have relative paths */
 		printf("cd %s || exit\n", cwd);
 	printf("exec vmferry migrate%s%s %s", o->cold.line ? "" : " ", o->cold.line ? "" : vm, dest);
-	put_disks(t);
+	put_places(t);
+	put_text("--qemu", o->qemu);
 	put("--how", how_words[o->how]);
 	put_flag("--start", o->cold.start);
 	if (o->how == HOW_WARM)
 		put_number("--shutdown-timeout", o->warm.shutdown_timeout_s);
 	put_flag("--force", o->warm.force);
-	put("--chain", chain_words[o->disks.chain]);
-	put("--media", media_words[o->media]);
-	put_drops(o->disks.accept);
 	put_nics(t);
 	put_number("--max-downtime", o->max_downtime_ms);
 	put_number("--reconnect-timeout", o->reconnect_ms / 1000);

@@ -114,6 +114,8 @@ void tell_plan(struct transfer *t)
 	set_text(ev, "software", VMFERRY_VERSION);
 	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "destination", t->opt->dest.where);
+	if (t->opt->in_place)
+		set_flag(ev, "in_place", true);
 	parts_tell(&t->parts, TELL_PLAN, ev);
 	json_object_set_new(ev, "files", plan_files(t));
 	json_object_set_new(ev, "programs", plan_programs(t));

@@ -7,6 +7,7 @@
 #include "json-text.h"
 #include "paths.h"
 #include "process.h"
+#include "qemu-undo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static const char *said_of(const struct option_pairs *pairs, const struct guest_
 
 static bool is_to(const struct disks *ds, const struct guest_disk *d, const char *word)
 {
-	const char *said = said_of(&ds->src->opt->disks.map, d);
+	const char *said = ds->src->opt->in_place ? "shared" : said_of(&ds->src->opt->disks.map, d);
 
 	return said && !strcmp(said, word);
 }
@@ -182,6 +183,34 @@ static int check_jobs(struct disks *ds, struct err *e)
 	return r;
 }
 
+/* One that is in the image only once that is closed, or never. QEMU would take it along by its own migration of disks alone. */
+static void tell_of_bitmap(const struct disks *ds, const json_t *node, const json_t *bitmap)
+{
+	const struct move_options *o = ds->src->opt;
+	const char *name = json_text(bitmap, "name");
+	bool kept = json_is_true(json_object_get(bitmap, "persistent")) && (o->in_place || o->disks.accept & DISK_ACCEPT_BITMAPS);
+
+	if (name && !kept && strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)))
+		report_notice(
+			ds->src->report,
+			"block node %s has the dirty bitmap %s, a backup tool's, which does not go along: its next backup has to be a full one",
+			json_text(node, "node-name") ?: "?", name);
+}
+
+static void tell_of_bitmaps(const struct disks *ds)
+{
+	json_t *nodes, *node, *bitmap;
+	struct err ignored;
+	size_t i, k;
+
+	if (qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, &ignored))
+		return;
+	json_array_foreach(nodes, i, node)
+		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
+			tell_of_bitmap(ds, node, bitmap);
+	json_decref(nodes);
+}
+
 int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -192,7 +221,11 @@ int disks_examine(struct part *p, struct err *e)
 		r = examine_disk(ds, &ds->src->guest.disks[i], e);
 	if (!r)
 		r = disks_check_words(ds, e);
-	return r ? r : check_exports(ds, e);
+	if (!r)
+		r = check_exports(ds, e);
+	if (!r && ds->src->opt->how != HOW_DISKS)
+		tell_of_bitmaps(ds);
+	return r;
 }
 
 /* ---- what is told of them ---- */
@@ -225,7 +258,7 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 		return "it is no regular file, and no block device";
 	if (g->data_file)
 		return "its data is in another file";
-	if (g->no_flush)
+	if (g->no_flush && !ds->src->opt->in_place)
 		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
 	if ((g->network || g->block_device) && g->chain_count)
 		return "nobody can see whether its backing files are the same there";
@@ -260,7 +293,7 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 	const struct guest_disk *g = d->guest;
 	const char *why = what_keeps_it_from_staying(ds, g);
 
-	if (!why && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
+	if (!why && !ds->src->opt->in_place && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
 		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
 	if (why && is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
@@ -477,7 +510,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 	part_from_those_not_copied(ds);
 	if (!r && ds->lefts && !ds->count)
 		r = err_set(e, EINVAL, "all disks of the guest would be left behind (--disk %s=empty)", disk_name(ds->left[0]));
-	if (json_array_size(ds->src->disks_by_word))
+	if (json_array_size(ds->src->disks_by_word) && !ds->src->opt->in_place)
 		report_notice(
 			ds->src->report,
 			"nothing keeps two QEMUs from writing to %s at once: when the guest is at the destination, do not start it here again",

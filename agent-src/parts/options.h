@@ -81,6 +81,7 @@ struct move_options {
 	struct cold_options cold;
 	struct warm_options warm;
 	const char *vm, *disk_dir;
+	const char *qemu;	 /* which is to run it there; NULL: one that is called as here */
 	struct dest_config dest; /* where to, and how to get there */
 	struct carry_options carry;
 	unsigned max_downtime_ms;
@@ -92,6 +93,7 @@ struct move_options {
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
+	bool in_place;	       /* another QEMU of this host goes on with the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;
 	struct option_pairs map_net; /* NIC=WHAT */

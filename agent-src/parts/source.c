@@ -301,10 +301,12 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	(void)e;
 	for (i = 0; i < g->line.argc; i++)
 		json_array_append_new(argv, json_string(g->line.argv[i]));
-	set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
-	set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);
+	if (!s->opt->qemu) { /* of another QEMU they would be wrong */
+		set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
+		set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);
+	}
 	set_text(out, "name", g->name);
-	set_text(out, "exe", g->exe);
+	set_text(out, "exe", s->opt->qemu ?: g->exe);
 	set_text(out, "machine", s->boots_there ? NULL : g->machine);
 	set_text(out, "cwd", g->cwd);
 	set_text(out, "accel", s->accel);
@@ -347,13 +349,20 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 /* ---- an earlier life ---- */
 
-static json_t *monitors(const struct guest *g)
+/* In place each may be set aside for a moment, under a name of this attempt. */
+static json_t *monitors(const struct source *s)
 {
+	const struct guest *g = &s->guest;
 	json_t *out = json_array();
 	size_t i;
 
-	for (i = 0; i < g->qmp.count; i++)
+	for (i = 0; i < g->qmp.count; i++) {
+		AUTO_FREE char *aside = s->opt->in_place ? attempt_id_name(s->part.a->id, g->qmp.all[i]) : NULL;
+
 		json_array_append_new(out, json_string(g->qmp.all[i]));
+		if (aside)
+			json_array_append_new(out, json_string(aside));
+	}
 	return out;
 }
 
@@ -365,7 +374,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set_new(begin, "pid", json_integer(s->guest.pid));
 	json_object_set_new(begin, "start_time", json_integer((json_int_t)s->guest.start_time));
 	set_text(begin, "qmp", s->guest.qmp.path);
-	json_object_set_new(begin, "monitors", monitors(&s->guest));
+	json_object_set_new(begin, "monitors", monitors(s));
 	set_text(begin, "boot_id", boot);
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
 	json_object_set(begin, "disks", s->disk_paths);

@@ -8,11 +8,27 @@ static struct unit *unit_of(struct part *p)
 	return container_of(p, struct unit, part);
 }
 
+/* What starts the guest again stays as it is. But a unit that it runs in ends with its QEMU. */
+static int check_in_place(struct unit *u, struct err *e)
+{
+	int r = u->autostart.unit && u->autostart.active
+			? err_set(e, ENOTSUP,
+				  "the guest runs in the unit %s, which ends with its QEMU and would know nothing of the new one: --in-place is for "
+				  "guests that run in none. If nobody minds that the unit has ended: --unit keep",
+				  u->autostart.unit)
+			: 0;
+
+	autostart_fini(&u->autostart);
+	return r;
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct unit *u = unit_of(p);
+	const struct move_options *o = u->src->opt;
+	int r = autostart_examine(&u->autostart, &u->src->guest, o->keep_unit, e);
 
-	return autostart_examine(&u->autostart, &u->src->guest, u->src->opt->keep_unit, e);
+	return !r && o->in_place ? check_in_place(u, e) : r;
 }
 
 int unit_hold(struct unit *u, struct err *e)

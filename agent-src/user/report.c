@@ -84,6 +84,12 @@ static bool is_storage(const json_t *ev)
 	return !strncmp(str(ev, "how"), "storage", strlen("storage"));
 }
 
+/* To another QEMU of this host. */
+static bool is_in_place(const json_t *ev)
+{
+	return json_is_true(json_object_get(ev, "in_place"));
+}
+
 static bool is_without_memory(const json_t *ev)
 {
 	return is_cold(ev) || is_warm(ev) || is_of_disks_only(ev) || is_storage(ev);
@@ -143,7 +149,8 @@ static void print_plan(FILE *to, const json_t *ev)
 			(int)num(ev, "pid"), str(ev, "qemu_version"), str(ev, "destination"));
 	else
 		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
-			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"), str(ev, "destination"));
+			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
+			is_in_place(ev) ? "another QEMU, in its place" : str(ev, "destination"));
 	if (is_warm(ev))
 		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", to);
 	json_array_foreach(json_object_get(ev, "disks"), i, v)

@@ -10,6 +10,8 @@
 /* The destination has a swtpm of its own for it. */
 static int rewrite_tpm_socket(struct rewrite *w, struct item *it, struct kv *path)
 {
+	if (args_check_in_place(w, it, "the swtpm that is its TPM serves one QEMU"))
+		return -w->e->code;
 	if (args_file(w, it, ARGS_TPM, false, NULL, &path->value))
 		args_note(w, "its TPM is emulated by a swtpm, which is started on the destination, too; what it holds goes along");
 	return 0;
@@ -42,7 +44,7 @@ static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l,
 		}
 		return 0;
 	}
-	if (path && args_listen(w, it, what, &path->value) < 0)
+	if (path ? args_listen(w, it, what, &path->value) : args_check_in_place(w, it, "only one process can listen on a port"))
 		return -w->e->code;
 	/* a listener waits for its first client unless told not to, and QEMU does not start meanwhile */
 	if (kv_flag(l, "wait", true)) {
@@ -56,8 +58,11 @@ static void move_logfile(struct rewrite *w, struct item *it, struct kv_list *l)
 {
 	struct kv *p = kv_find(l, "logfile", NULL);
 
-	if (p)
-		args_file(w, it, ARGS_LOG, false, NULL, &p->value);
+	if (!p)
+		return;
+	args_file(w, it, ARGS_LOG, false, NULL, &p->value);
+	if (w->o->in_place)
+		kv_set_flag(l, "logappend", "on");
 }
 
 static void note_fifo(struct rewrite *w, const char *option, const char *path)
@@ -88,6 +93,8 @@ static int rewrite_backend(struct rewrite *w, struct item *it, const char *backe
 		args_note_stdio(w);
 	if (path && (!strcmp(backend, "file") || !strcmp(backend, "pty")))
 		args_file(w, it, ARGS_LOG, false, "-chardev file", &path->value);
+	if (w->o->in_place && !strcmp(backend, "file"))
+		kv_set_flag(&it->p.l, "append", "on");
 	if (path && !strcmp(backend, "pipe")) {
 		args_file(w, it, ARGS_FIFO, false, "-chardev pipe", &path->value);
 		note_fifo(w, it->name, path->value);
@@ -110,6 +117,28 @@ int args_on_chardev(struct rewrite *w, struct item *it)
 	return r;
 }
 
+/* What is in the file is not to be lost, which "file:PATH" cannot say. */
+static int append_to(struct rewrite *w, const struct item *it, const char *path)
+{
+	char *id = NULL, *value;
+	struct kv_list l = {.n = 0};
+
+	do
+		kv_replace(&id, xasprintf("vmferry-file-%zu", w->appended++));
+	while (args_find(w, "chardev", "id", id));
+	kv_append(&l, NULL, "file");
+	kv_append(&l, "id", id);
+	kv_append(&l, "path", path);
+	kv_append(&l, "append", "on");
+	args_emit_list(w, "chardev", &l);
+	value = xasprintf("chardev:%s", id);
+	args_emit(w, it->name, value);
+	kv_fini(&l);
+	free(value);
+	free(id);
+	return 0;
+}
+
 /* "file:PATH", "pipe:PATH", "/dev/ttyS0": the value up to the path, and the path. */
 static int on_compat_path(struct rewrite *w, struct item *it, enum args_role role, const char *from)
 {
@@ -119,6 +148,11 @@ static int on_compat_path(struct rewrite *w, struct item *it, enum args_role rol
 	args_file(w, it, role, false, role == ARGS_HOST_DEVICE ? NULL : what, &path);
 	if (role == ARGS_FIFO)
 		note_fifo(w, it->name, path);
+	if (role == ARGS_LOG && w->o->in_place && args_starts(it->value, "file:")) {
+		append_to(w, it, path);
+		free(path);
+		return 0;
+	}
 	value = xasprintf("%.*s%s", (int)(from - it->value), it->value, path);
 	args_emit(w, it->name, value);
 	free(value);

@@ -6,10 +6,14 @@
 
 static int vnc(struct rewrite *w, struct item *it, struct kv_list *l)
 {
+	const char *at = l->n && !l->v[0].key ? l->v[0].value : "none";
 	int r = 0;
 
 	w->has_display = true;
-	if (l->n && !l->v[0].key && args_starts(l->v[0].value, "unix:")) {
+	if (strcmp(at, "none") && !args_starts(at, "unix:") && !kv_flag(l, "reverse", false) &&
+	    args_check_in_place(w, it, "only one process can listen on a port (a unix socket can be had: -vnc unix:PATH)"))
+		return -w->e->code;
+	if (args_starts(at, "unix:")) {
 		char *path = xstrdup(l->v[0].value + 5);
 
 		r = args_listen(w, it, "-vnc socket", &path);
@@ -37,6 +41,8 @@ int args_on_spice(struct rewrite *w, struct item *it)
 	int r = 0;
 
 	w->has_display = true;
+	if ((kv_get(l, "port", NULL) || kv_get(l, "tls-port", NULL)) && !kv_flag(l, "unix", false))
+		r = args_check_in_place(w, it, "only one process can listen on a port");
 	for (i = 0; i < l->n && r == 0; i++) {
 		const char *key = l->v[i].key;
 

@@ -397,6 +397,34 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 	return 0;
 }
 
+static bool has_key(const struct kv_list *l, const char *pattern)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->v[i].key && args_among(l->v[i].key, &pattern, 1))
+			return true;
+	return false;
+}
+
+/* What it has of this host, two cannot have. */
+static int check_in_place(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *type)
+{
+	const struct kv_list *l = &it->p.l;
+	bool listens = (!strcmp(type, "socket") && has_key(l, "listen")) ||
+		       (!strcmp(type, "stream") && kv_flag(l, "server", false) && has_key(l, "addr.port"));
+	AUTO_FREE char *why =
+		!strcmp(type, "tap") && has_key(l, "ifname")
+			? xasprintf("only one QEMU can have that tap open (--map-net %s=bridge:BRIDGE gives the guest another)",
+				    nic_name(n))
+		: !strcmp(type, "user") && (has_key(l, "hostfwd") || has_key(l, "hostfwd.*"))
+			? xasprintf("only one process can listen on a port that is forwarded (--map-net %s=user goes without)", nic_name(n))
+		: listens ? xstrdup("only one process can listen on a port")
+			  : NULL;
+
+	return why ? args_check_in_place(w, it, why) : 0;
+}
+
 static int on_backend(struct rewrite *w, struct item *it, const char *type)
 {
 	struct args_nic *n = &w->r->nics[it->nic];
@@ -406,6 +434,8 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 	if (to)
 		return map_nic(w, to, it, n);
 	r = refuse_type(w, it, type);
+	if (r == 0)
+		r = check_in_place(w, it, n, type);
 	if (r == 0)
 		r = check_helper(w, it);
 	if (r == 0)

@@ -38,6 +38,7 @@ struct rewrite {
 	size_t ref_count;
 	json_t *said;	     /* of args_is_new() */
 	size_t slirps;	     /* names made for user networks that stay */
+	size_t appended;     /* names made for files that are gone on with */
 	struct moved *moved; /* what went to socket_dir, so that two files never get one name */
 	size_t moved_count;
 	bool machine_typed, has_display;
@@ -63,6 +64,8 @@ bool args_among(const char *name, const char *const *patterns, size_t count);
  * args_index()'s table. */
 struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);
+/* If it is in_place: "-OPTION VALUE: WHY", of what two QEMUs cannot have; else 0. */
+int args_check_in_place(struct rewrite *w, const struct item *it, const char *why);
 
 /* qemu-args-files.c */
 

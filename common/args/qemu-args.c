@@ -168,6 +168,14 @@ int args_refuse_descriptor(struct rewrite *w, const struct item *it)
 		       it->name, it->value ? it->value : "");
 }
 
+int args_check_in_place(struct rewrite *w, const struct item *it, const char *why)
+{
+	return w->o->in_place ? err_set(w->e, EINVAL,
+					"-%s %s: %s, and with --in-place the guest's old QEMU and its new one are there at the same time",
+					it->name, it->value ? it->value : "", why)
+			      : 0;
+}
+
 static int refuse_add_fd(struct rewrite *w, struct item *it)
 {
 	return args_refuse_descriptor(w, it);
@@ -383,6 +391,8 @@ static int apply_path(struct rewrite *w, const struct rule *rule, struct item *i
 	char *path = xstrdup(it->value);
 
 	args_file(w, it, rule->role, rule->meaning == PATH, rule->meaning == OUTPUT ? what : NULL, &path);
+	if (w->o->in_place && rule->role == ARGS_LOG)
+		args_note(w, "what is in the log %s is lost: the new QEMU begins it anew", path);
 	args_emit(w, it->name, path);
 	free(path);
 	return 0;

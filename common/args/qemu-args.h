@@ -81,6 +81,8 @@ struct args_options {
 	const char *cwd;     /* of the source QEMU: relative paths are made absolute against it */
 	const char *vmgenid; /* what "guid=auto" is now; NULL: leave */
 	bool tpm;	     /* what a swtpm holds goes along, which is then at the socket in the map */
+	bool in_place;	     /* on its own host, before the QEMU that has it ends: there is one of each port, tap and TPM, and a file that
+				* it writes goes on */
 	bool no_state;	     /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 };

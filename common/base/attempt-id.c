@@ -1,6 +1,7 @@
 /* attempt-id.c: see attempt-id.h. */
 #include "attempt-id.h"
 #include "hex.h"
+#include "util.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -18,6 +19,13 @@ int attempt_id_new(uint8_t id[ATTEMPT_ID_LEN], struct err *e)
 const char *attempt_id_format(const uint8_t id[ATTEMPT_ID_LEN], char buf[2 * ATTEMPT_ID_LEN + 1])
 {
 	return hex_format(id, ATTEMPT_ID_LEN, buf);
+}
+
+char *attempt_id_name(const uint8_t id[ATTEMPT_ID_LEN], const char *path)
+{
+	char buf[2 * ATTEMPT_ID_LEN + 1];
+
+	return xasprintf("%s.vmferry-%.8s", path, attempt_id_format(id, buf));
 }
 
 bool attempt_id_parse(const char *s, uint8_t id[ATTEMPT_ID_LEN])

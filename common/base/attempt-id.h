@@ -12,6 +12,8 @@
 int attempt_id_new(uint8_t id[ATTEMPT_ID_LEN], struct err *e);
 /* 32 hex digits and a zero. Returns buf. */
 const char *attempt_id_format(const uint8_t id[ATTEMPT_ID_LEN], char buf[2 * ATTEMPT_ID_LEN + 1]);
+/* A name beside path that only this attempt has; malloc'ed. */
+char *attempt_id_name(const uint8_t id[ATTEMPT_ID_LEN], const char *path);
 /* 32 hex digits, and nothing behind them. */
 bool attempt_id_parse(const char *s, uint8_t id[ATTEMPT_ID_LEN]);
 

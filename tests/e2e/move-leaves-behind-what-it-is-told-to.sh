@@ -1,6 +1,6 @@
 #!/bin/bash
-# Persistent bitmaps and an external data file are refused, and with --drop the bitmaps stay behind and the data comes into the image. A
-# disk behind USB is moved like others.
+# Persistent bitmaps and an external data file are refused, and with --drop the bitmaps stay behind and the data comes into the image. One that
+# QEMU has in memory only is told of. A disk behind USB is moved like others.
 . "$(dirname "$0")/../lib/move.sh"
 
 guest_disk "$DIR/a.qcow2" qcow2 24M
@@ -20,7 +20,9 @@ refused() { # WORDS OPTION...
 
 refused 'bitmap.*--drop\|--drop.*bitmap' --drop data-file
 refused 'data.file.*--drop\|--drop.*data.file' --drop bitmaps
+qmp "$DIR/a.qmp" '{"execute": "block-dirty-bitmap-add", "arguments": {"node": "d2", "name": "nightly"}}' >/dev/null
 move a local --drop bitmaps,data-file
+assert_result '[n.split()[7] for n in notices if "backup tool" in n] == ["nightly,"]' "bitmaps that are told of"
 guest_verify "$(orders a)" blocks
 cmp "$DIR/c.raw" "$TO/c.raw"
 "$QEMU_IMG" info -U --output=json "$TO/a.qcow2" | grep -q backup-1 && fail "the bitmap came along"

@@ -18,6 +18,7 @@ declare -A MOVED_FROM=() # NAME: pid of the QEMU that it was moved from last
 MOVES=0                 # how many were started
 TO=                     # the directory that the last one goes to
 MOVING=                 # NAME
+IN_PLACE=               # that one stays where it is
 MOVE_PID=
 DST_PID= DST_ADDRESS=   # of the vmferry-dst that listen_dst started last
 declare -a DST_ON=()    # what starts that, as ON does the source's; it listens at DST_AT (127.0.0.1)
@@ -61,16 +62,18 @@ vmferry() {
 	"$BIN/vmferry" "$@"
 }
 
-# The directory of the destination is $TO (DIR/d1 for the first move, and so on) unless the options say --disk-dir.
+# The directory of the destination is $TO (DIR/d1 for the first move, and so on) unless the options say --disk-dir, or --in-place.
 move_start() { # NAME DEST [OPTION...]
 	local name=$1 dest=$2
+	local -a where=()
 	shift 2
 	MOVES=$((MOVES + 1))
 	TO=$DIR/d$MOVES
-	MOVING=$name
+	MOVING=$name IN_PLACE=
 	mkdir -p "$TO"
 	rm -f "$DIR/move.json" "$DIR/move.log"
-	"${ON[@]}" "$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" --disk-dir "$TO" --json -v \
+	if [[ " $* " == *' --in-place '* ]]; then IN_PLACE=yes; else where=(--disk-dir "$TO"); fi
+	"${ON[@]}" "$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" "${where[@]}" --json -v \
 		${RECONNECT_S:+--reconnect-timeout "$RECONNECT_S"} "$@" </dev/null \
 		>"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!
@@ -91,7 +94,7 @@ move_wait() { # [STATUS (0)]
 		return 0
 	fi
 	MOVED_FROM[$MOVING]=${GUEST_PID[$MOVING]}
-	GUEST_AT[$MOVING]=$TO
+	[[ -n $IN_PLACE ]] || GUEST_AT[$MOVING]=$TO
 	guest_adopt "$MOVING" "$pid"
 	process_is_gone "${MOVED_FROM[$MOVING]}" || fail "the source QEMU is still there"
 }

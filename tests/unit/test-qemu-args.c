@@ -805,6 +805,94 @@ static void config_files_and_set_are_worked_into_the_line(void **state)
 	expect_not_expanded("-set nonsense", "", "cannot understand");
 }
 
+static void in_place(const char *from, const char *to, const char *why)
+{
+	struct args_options o = {.private_qmp = "/d/private.qmp", .cwd = "/srv", .in_place = true, .tpm = true};
+	AUTO_FREE char *with_machine = xasprintf("-M q35 %s", from);
+	AUTO_FREE char *want = xasprintf("-M q35 %s" PLAIN, to ? to : "");
+	AUTO_FREE char *got = NULL;
+	struct args_result r;
+	struct err e;
+	struct line l;
+
+	split(&l, with_machine);
+	if (!to) {
+		assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), -EINVAL);
+		if (!strstr(e.msg, why) || !strstr(e.msg, "--in-place"))
+			fail_msg("not '%s': %s", why, e.msg);
+	} else {
+		if (qemu_args_rewrite(&r, l.argv, l.argc, &o, &e))
+			fail_msg("%s: %s", from, e.msg);
+		got = join(r.argv, r.argc);
+		assert_string_equal(got, want);
+		args_result_fini(&r);
+	}
+	free(l.text);
+}
+
+static void in_its_place_a_guest_keeps_its_names(void **state)
+{
+	(void)state;
+	in_place("-qmp unix:a.qmp,server=on,wait=off -pidfile /run/a.pid", "-qmp unix:/srv/a.qmp,server=on,wait=off -pidfile /run/a.pid",
+		 NULL);
+	in_place("-serial unix:/run/a.con,server=on,wait=off", "-serial unix:/run/a.con,server=on,wait=off", NULL);
+	in_place("-netdev user,id=n -netdev bridge,id=b,br=br0", "-netdev user,id=n -netdev bridge,id=b,br=br0", NULL);
+	in_place("-netdev tap,id=n", "-netdev tap,id=n", NULL);
+	in_place("-chardev socket,id=c,path=/run/peer", "-chardev socket,id=c,path=/run/peer", NULL);
+}
+
+static void in_its_place_a_guest_s_logs_go_on(void **state)
+{
+	(void)state;
+	in_place("-serial file:a.log", "-chardev file,id=vmferry-file-0,path=/srv/a.log,append=on -serial chardev:vmferry-file-0", NULL);
+	in_place("-chardev file,id=vmferry-file-0,path=/srv/a.log,append=on -serial chardev:vmferry-file-0 -debugcon file:b,c.log",
+		 "-chardev file,id=vmferry-file-0,path=/srv/a.log,append=on -serial chardev:vmferry-file-0 "
+		 "-chardev file,id=vmferry-file-1,path=/srv/b,,c.log,append=on -debugcon chardev:vmferry-file-1",
+		 NULL);
+	in_place("-chardev file,id=f,path=/x", "-chardev file,id=f,path=/x,append=on", NULL);
+	in_place("-chardev file,id=f,path=/x,append=off", "-chardev file,id=f,path=/x,append=on", NULL);
+	in_place("-chardev null,id=f,logfile=/x", "-chardev null,id=f,logfile=/x,logappend=on", NULL);
+}
+
+static void in_its_place_a_guest_has_nothing_that_two_cannot_have(void **state)
+{
+	static const char port[] = "only one process can listen on a port";
+
+	(void)state;
+	in_place("-qmp tcp:127.0.0.1:4444,server=on,wait=off", NULL, port);
+	in_place("-chardev socket,id=c,host=::,port=1,server=on", NULL, port);
+	in_place("-spice port=5930", NULL, port);
+	in_place("-netdev socket,id=n,listen=:1234", NULL, port);
+	in_place("-netdev stream,id=n,server=on,addr.type=inet,addr.host=::,addr.port=1", NULL, port);
+	in_place("-netdev tap,id=n,ifname=tap0", NULL, "only one QEMU can have that tap");
+	in_place("-nic user,hostfwd=tcp::2222-:22", NULL, "a port that is forwarded");
+	in_place("-chardev socket,id=t,path=/run/swtpm -tpmdev emulator,id=d,chardev=t", NULL, "serves one QEMU");
+}
+
+static void in_its_place_a_display_is_on_no_port(void **state)
+{
+	struct args_options o = {.in_place = true};
+	struct args_result r;
+	struct err e;
+	struct line l;
+	size_t i;
+	static const char *const refused[] = {"-vnc :1", "-vnc 127.0.0.1:1,password=on", "-display vnc=:2"},
+				 *const taken[] = {"-vnc none", "-vnc unix:/run/vnc", "-vnc :1,reverse=on"};
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(refused); i++) {
+		split(&l, refused[i]);
+		assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), -EINVAL);
+		free(l.text);
+	}
+	for (i = 0; i < ARRAY_LEN(taken); i++) {
+		split(&l, taken[i]);
+		assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), 0);
+		args_result_fini(&r);
+		free(l.text);
+	}
+}
+
 /* Seconds of CPU time that it takes to rewrite a line with so many of these; %u is their number. */
 static double seconds_for(const char *option, const char *format, unsigned count, int expect)
 {
@@ -902,6 +990,10 @@ int main(void)
 		cmocka_unit_test(memory_processors_and_accelerator_are_read_in_every_form),
 		cmocka_unit_test(start_line_is_one_that_a_shell_reads_back),
 		cmocka_unit_test(config_files_and_set_are_worked_into_the_line),
+		cmocka_unit_test(in_its_place_a_guest_keeps_its_names),
+		cmocka_unit_test(in_its_place_a_guest_s_logs_go_on),
+		cmocka_unit_test(in_its_place_a_guest_has_nothing_that_two_cannot_have),
+		cmocka_unit_test(in_its_place_a_display_is_on_no_port),
 		cmocka_unit_test(a_line_of_thousands_of_options_is_rewritten_in_a_moment),
 	};
 

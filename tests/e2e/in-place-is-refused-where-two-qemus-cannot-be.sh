@@ -1,0 +1,32 @@
+#!/bin/bash
+# What two QEMUs of one host cannot have at once is refused before anything is touched, and the sentence says what to do; and so are options that
+# have no place where everything stays in its own.
+. "$(dirname "$0")/../lib/move.sh"
+. "$(dirname "$0")/../lib/tiny.sh"
+
+refused() { # STATUS WORDS OPTION...
+	local status=0
+	vmferry check "${GUEST_PID[a]}" "${@:3}" >"$DIR/out" 2>&1 || status=$?
+	assert_eq "$status" "$1" "exit code of check ${*:3} ($(<"$DIR/out"))"
+	grep -q "$2" "$DIR/out" || fail "not '$2': $(<"$DIR/out")"
+}
+
+guest() { # QEMU OPTION...
+	[[ -z ${GUEST_PID[a]:-} ]] || guest_stop a
+	WITNESS='ram_mb=4' tiny_start a "$@"
+}
+
+port=$(python3 -S -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+guest -vnc 127.0.0.1:0,to=99
+refused 3 'only one process can listen on a port (a unix socket can be had' local --in-place
+guest -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-net-pci,netdev=n0
+refused 3 'a port that is forwarded (--map-net n0=user goes without)' local --in-place
+refused 0 'nothing stands in the way' local --in-place --map-net n0=user
+guest -serial "tcp:127.0.0.1:$port,server=on,wait=off"
+refused 3 'only one process can listen on a port, and with --in-place' local --in-place
+refused 2 'is for another QEMU of this machine' 127.0.0.1:7788 --in-place
+refused 2 'a guest that runs, and runs on with its memory' local --in-place --how warm
+refused 2 'have no place there' local --in-place --disk-dir "$DIR"
+refused 2 'or --in-place' local
+refused 2 "is not an absolute path" local --in-place --qemu qemu-system-x86_64
+refused 3 "no QEMU .*at the destination.*/no/such/qemu-system-x86_64\|no QEMU /no/such" local --in-place --qemu /no/such/qemu-system-x86_64

@@ -1,0 +1,114 @@
+#!/bin/bash
+# A guest that is to go on in another QEMU of its host, and whatever fails then: it runs on in the one that it had, under the names that it had, and
+# nobody reaches the other one meanwhile. After the hand-over it is the other way round. The next attempt succeeds.
+. "$(dirname "$0")/../lib/aftermath.sh"
+
+listens() { # SOCKET: the pid
+	python3 -S -c 'import socket, struct, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+print(struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])' "$DIR/$1"
+}
+
+has_its_names() { # PID
+	local socket
+	for socket in a.qmp a.mon a.orders; do assert_eq "$(listens $socket)" "$1" "who listens at $socket"; done
+	assert_eq "$(<"$DIR/a.pid")" "$1" "the pidfile"
+}
+
+at_source() {
+	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	has_its_names "${GUEST_PID[a]}"
+	assert_eq "$(find "$DIR" -name '*.vmferry-*')" "" "what is left of the move"
+	assert_settled
+}
+
+in_place() { # [OPTION...]
+	move_start a local --in-place "$@"
+}
+
+goes_on() {
+	unset VMFERRY_FAULT
+	in_place
+	move_wait
+	has_its_names "${GUEST_PID[a]}"
+	assert_settled
+}
+
+guest_a -pidfile "$DIR/a.pid"
+to_local
+
+# called off, and meanwhile whoever calls a monitor speaks with the QEMU that has the guest
+in_place "${SLOW_RAM[@]}"
+while_ram
+has_its_names "${GUEST_PID[a]}"
+"$BIN/vmferry" cancel a >/dev/null
+move_wait 1
+at_source
+
+# the other QEMU dies, or ends as QEMUs do, which removes what has the names of its sockets
+the_other() {
+	local pid
+	for pid in $(ours); do
+		[[ $pid == "${GUEST_PID[a]}" || $(readlink "/proc/$pid/exe") != *qemu-system* ]] || echo "$pid"
+	done
+}
+for signal in KILL TERM; do
+	in_place "${SLOW_RAM[@]}"
+	while_ram
+	kill -$signal "$(the_other)"
+	move_wait 1
+	at_source
+done
+
+# the agent that had set the names aside, or hidden the others, dies: the next one gives them back
+for point in dst-set-aside dst-qemu-forked dst-qemu-noted dst-qemu-launched dst-hidden-in-place after-DST_PREPARED; do
+	fault $point
+	in_place
+	fault_wait
+	move_wait 1
+	at_source
+done
+
+# or cannot go on
+for point in dst-set-aside dst-hidden-in-place; do
+	fault $point exit
+	in_place
+	fault_wait
+	move_wait 1
+	at_source
+done
+
+# both do, and a person comes
+for point in dst-set-aside dst-qemu-launched dst-hidden-in-place; do
+	fault $point stop
+	in_place
+	fault_wait
+	kill_now "$MOVE_PID"
+	kill_now "$FAULT_PID"
+	guard_ends
+	recover 1
+	at_source
+done
+goes_on
+
+# the source agent dies when the guest is given up: it is the other QEMU's, and gets its names
+for point in after-SRC_COMMITTED before-SRC_RELEASED; do
+	fault $point
+	in_place
+	fault_wait
+	wait "$MOVE_PID" || true
+	recover 0
+	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+	guest_adopt a "$(ours)"
+	has_its_names "${GUEST_PID[a]}"
+	assert_settled
+done
+
+# its agent dies when it has begun to run it, and has not given it its names
+fault after-DST_STARTED
+in_place
+fault_wait
+move_wait
+has_its_names "${GUEST_PID[a]}"
+assert_settled
+guest_verify "$(orders a)" blocks
