@@ -361,6 +361,8 @@ void tell_result(struct transfer *t)
 	set_text(ev, "guest_text", o.text);
 	set_text(ev, "where", o.where);
 	set_text(ev, "how", t->recipe->how);
+	if (t->opt->in_place)
+		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
 	set_real(ev, "total_ms", ms(t->begin_ns, now_ns()));
 	set_flag(ev, "verified", t->blackout.prepared_ns != 0);

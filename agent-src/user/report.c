@@ -95,25 +95,27 @@ static bool is_without_memory(const json_t *ev)
 	return is_cold(ev) || is_warm(ev) || is_of_disks_only(ev) || is_storage(ev);
 }
 
-static void print_staying(FILE *to, const json_t *d)
+static void print_staying(FILE *to, const json_t *d, bool in_place)
 {
 	char a[24];
 
 	bool by_word = json_is_true(json_object_get(d, "by_word"));
 
 	fprintf(to, "  disk    %s (%s, %s) stays where it is%s", str(d, "from"), str(d, "format"), bytes(a, d, "virtual_size"),
-		by_word ? ", as you say that the destination sees the same one" : ": the destination sees the same file");
+		in_place  ? ""
+		: by_word ? ", as you say that the destination sees the same one"
+			  : ": the destination sees the same file");
 	if (strcmp(str(d, "from"), str(d, "to")))
 		fprintf(to, " as %s", str(d, "to"));
 	fputs("\n", to);
 }
 
-static void print_disk_plan(FILE *to, const json_t *d)
+static void print_disk_plan(FILE *to, const json_t *d, bool in_place)
 {
 	char a[24], b[24];
 
 	if (!strcmp(str(d, "transfer"), "shared")) {
-		print_staying(to, d);
+		print_staying(to, d, in_place);
 		return;
 	}
 	if (!strcmp(str(d, "transfer"), "empty")) {
@@ -148,13 +150,14 @@ static void print_plan(FILE *to, const json_t *ev)
 		fprintf(to, "copying the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n", str(ev, "guest"),
 			(int)num(ev, "pid"), str(ev, "qemu_version"), str(ev, "destination"));
 	else
-		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s\n", str(ev, "guest"), (int)num(ev, "pid"),
+		fprintf(to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s%s\n", str(ev, "guest"), (int)num(ev, "pid"),
 			str(ev, "machine"), bytes(a, ev, "ram_bytes"), str(ev, "qemu_version"),
-			is_in_place(ev) ? "another QEMU, in its place" : str(ev, "destination"));
+			is_in_place(ev) ? "another process, in its place, of QEMU " : str(ev, "destination"),
+			is_in_place(ev) ? str(ev, "destination_qemu_version") : "");
 	if (is_warm(ev))
 		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", to);
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		print_disk_plan(to, v);
+		print_disk_plan(to, v, is_in_place(ev));
 	if (is_of_disks_only(ev))
 		return;
 	if (!is_cold(ev) && !is_warm(ev))
@@ -521,7 +524,10 @@ static void print_result(FILE *to, const json_t *ev)
 		print_afterwards(to, ev);
 		return;
 	}
-	fprintf(to, "migrated: the guest %s at the destination (pid %d)\n", is_warm(ev) ? "boots" : "runs",
+	fprintf(to, "migrated: the guest %s (pid %d)\n",
+		is_in_place(ev) ? "runs on in another QEMU of this host"
+		: is_warm(ev)	? "boots at the destination"
+				: "runs at the destination",
 		(int)num(ev, "destination_pid"));
 	print_total(to, ev);
 	if (is_warm(ev))
