@@ -118,6 +118,8 @@ static int settled(const struct transfer *t, struct err *e)
 			t->a.handoff.state == HO_DST_STARTED && target_is_revertible(&t->target)
 				? "it ran here, and its QEMU has ended since; its source holds it, and may have it back: vmferry revert, or "
 				  "vmferry keep, there"
+			: target_is_in_place(&t->target)
+				? "it ran in its new QEMU, and that has ended since: what started it before starts it again"
 				: "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
 		return EXIT_UNDECIDED;
 	case HO_DST_ABORTED:

@@ -251,8 +251,9 @@ static int decide(struct files *fs, struct carried *c, const json_t *file, struc
 	}
 	if (access(path, F_OK))
 		return refuse(file,
-			      regular ? "does not exist at the destination (--media=copy brings it along)"
-				      : "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
+			      target_is_in_place(fs->target) ? "does not exist any more, and its new QEMU would read it"
+			      : regular			     ? "does not exist at the destination (--media=copy brings it along)"
+					: "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
 			      e);
 	c->other = regular && !is_here(path, file);
 	return 0;

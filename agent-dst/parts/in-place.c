@@ -2,7 +2,9 @@
 #include "in-place.h"
 #include "fault.h"
 #include "json-text.h"
+#include "log.h"
 #include "made.h"
+#include "process.h"
 #include "unix-socket.h"
 #include "util.h"
 
@@ -10,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,18 +20,67 @@ bool in_place_is_taken(const struct args_file *f)
 	return (f->role == ARGS_LISTEN || f->role == ARGS_PIDFILE) && f->to && *f->to == '/';
 }
 
-static int set_one_aside(struct target *t, const char *path, struct err *e)
+/* What the file says; 0: nothing. */
+static pid_t pid_in(const char *path)
 {
-	AUTO_FREE char *aside = attempt_id_name(t->part.a->id, path);
-	struct stat st;
-	int r;
+	FILE *f = fopen(path, "re");
+	int pid = 0;
 
-	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
-	if (!S_ISSOCK(st.st_mode) && !S_ISREG(st.st_mode))
-		return err_set(e, EEXIST, "%s, which the guest's QEMU would make, is neither a socket nor a file", path);
-	r = attempt_own(t->part.a, "aside", json_pack("{s:s,s:s}", "path", path, "aside", aside), e);
-	return !r && rename(path, aside) ? err_sys(e, errno, "cannot set %s aside", path) : r;
+	if (f && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+/* Of the guest's QEMU, and of nobody who has taken its name since. */
+static bool is_of(pid_t qemu, const struct args_file *f, const struct stat *st)
+{
+	return f->role == ARGS_PIDFILE ? S_ISREG(st->st_mode) && pid_in(f->to) == qemu
+				       : S_ISSOCK(st->st_mode) && process_has_socket(qemu, f->to);
+}
+
+/* 1: it is there, and may be set aside; 0: it is not there. */
+static int look_at(const struct target *t, const struct args_file *f, struct err *e)
+{
+	pid_t qemu = (pid_t)json_integer_value(json_object_get(json_object_get(t->description, "in_place"), "pid"));
+	struct stat st;
+
+	if (lstat(f->to, &st))
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", f->to);
+	return is_of(qemu, f, &st)
+		       ? 1
+		       : err_set(e, EEXIST,
+				 "%s (-%s) is not of the guest's QEMU (process %d), or of others, too, and would be taken away from "
+				 "whoever has it",
+				 f->to, f->option, (int)qemu);
+}
+
+int in_place_examine(const struct target *t, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < t->args.file_count && r >= 0; i++)
+		if (in_place_is_taken(&t->args.files[i]))
+			r = look_at(t, &t->args.files[i], e);
+	return MIN(r, 0);
+}
+
+static int set_one_aside(struct target *t, const struct args_file *f, struct err *e)
+{
+	const json_t *from = json_object_get(t->description, "in_place");
+	AUTO_FREE char *aside = attempt_id_name(t->part.a->id, f->to);
+	AUTO_FREE char *boot = boot_id();
+	int r = look_at(t, f, e);
+
+	if (r <= 0)
+		return r;
+	r = attempt_own(t->part.a, "aside",
+			json_pack("{s:s,s:s,s:O,s:O,s:s*}", "path", f->to, "aside", aside, "pid", json_object_get(from, "pid"),
+				  "start_time", json_object_get(from, "start_time"), "boot_id", boot),
+			e);
+	return !r && rename(f->to, aside) ? err_sys(e, errno, "cannot set %s aside", f->to) : r;
 }
 
 int in_place_set_aside(struct target *t, struct err *e)
@@ -40,18 +90,9 @@ int in_place_set_aside(struct target *t, struct err *e)
 
 	for (i = 0; i < t->args.file_count && !r; i++)
 		if (in_place_is_taken(&t->args.files[i]))
-			r = set_one_aside(t, t->args.files[i].to, e);
+			r = set_one_aside(t, &t->args.files[i], e);
 	fault_point("dst-set-aside");
 	return r;
-}
-
-static bool somebody_listens(const char *path)
-{
-	int fd = unix_connect(path, SOCK_NONBLOCK);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || fd == -EAGAIN;
 }
 
 static bool are_one(const char *a, const char *b)
@@ -61,6 +102,13 @@ static bool are_one(const char *a, const char *b)
 	return !lstat(a, &x) && !lstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+static bool is_in_use(const char *path, const struct stat *st)
+{
+	pid_t pid = S_ISREG(st->st_mode) ? pid_in(path) : 0;
+
+	return S_ISSOCK(st->st_mode) ? unix_is_bound(path) : pid > 0 && (!kill(pid, 0) || errno == EPERM);
+}
+
 /* What a QEMU of ours has left at the name goes; never what is in use. */
 static int clear_name(const char *path, const char *aside, struct err *e)
 {
@@ -68,33 +116,35 @@ static int clear_name(const char *path, const char *aside, struct err *e)
 
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
-	if (S_ISSOCK(st.st_mode) && somebody_listens(path))
+	if (is_in_use(path, &st))
 		return err_set(e, EEXIST, "%s is in use, and what the guest's QEMU had there is %s", path, aside);
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
+/* Where there are no second names it has to do with one. */
 static int give_name(const char *path, const char *aside, struct err *e)
 {
 	int r = are_one(path, aside) ? 0 : clear_name(path, aside, e);
 
-	if (!r && !are_one(path, aside) && link(aside, path))
+	if (!r && !are_one(path, aside) && link(aside, path) && rename(aside, path))
 		r = err_sys(e, errno, "cannot give %s its name back; it is %s", path, aside);
 	return r;
 }
 
-/* Whose it is has not ended meanwhile, and removed it rightly. */
-static bool is_in_use(const char *path, const struct stat *st)
+/* Whose it is, which may have ended meanwhile, and removed it rightly. */
+static bool has_owner(const json_t *detail)
 {
-	FILE *f = S_ISSOCK(st->st_mode) ? NULL : fopen(path, "re");
-	int pid = 0;
+	const char *then = json_text(detail, "boot_id");
+	AUTO_FREE char *now = boot_id();
 
-	if (S_ISSOCK(st->st_mode))
-		return somebody_listens(path);
-	if (f && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f)
-		fclose(f);
-	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
+	return then && now && !strcmp(then, now) &&
+	       qemu_is_alive((pid_t)json_integer_value(json_object_get(detail, "pid")),
+			     (uint64_t)json_integer_value(json_object_get(detail, "start_time")));
+}
+
+static bool stays_here(const struct target *t)
+{
+	return t->keep_guest && t->part.a->handoff.qemu_alive;
 }
 
 int in_place_undo(const struct target *t, const json_t *detail, struct err *e)
@@ -105,7 +155,7 @@ int in_place_undo(const struct target *t, const json_t *detail, struct err *e)
 
 	if (lstat(aside, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", aside);
-	r = t->keep_guest || !is_in_use(aside, &st) ? 0 : give_name(path, aside, e);
+	r = stays_here(t) || !has_owner(detail) ? 0 : give_name(path, aside, e);
 	return !r && unlink(aside) ? err_sys(e, errno, "cannot remove %s", aside) : r;
 }
 
@@ -132,16 +182,45 @@ int in_place_put_back(struct target *t, struct err *e)
 	return r;
 }
 
-bool in_place_knows(const struct target *t, const char *path)
+/* Whether the journal says that path was set aside; owned: of a QEMU that lives. */
+static bool was_set_aside(const struct target *t, const char *path, bool owned)
 {
-	json_t *owned, *entry;
+	json_t *list, *entry;
 	bool yes = false;
 	size_t i;
 
-	if (journal_owned(t->part.a->journal, &owned))
+	if (journal_owned(t->part.a->journal, &list))
 		return false;
-	json_array_foreach(owned, i, entry)
-		yes |= is_aside(entry) && !strcmp(json_text(json_object_get(entry, "detail"), "path") ?: "", path);
-	json_decref(owned);
+	json_array_foreach(list, i, entry) {
+		const json_t *detail = json_object_get(entry, "detail");
+
+		yes |= is_aside(entry) && !strcmp(json_text(detail, "path") ?: "", path) && (!owned || has_owner(detail));
+	}
+	json_decref(list);
 	return yes;
+}
+
+bool in_place_knows(const struct target *t, const char *path)
+{
+	return was_set_aside(t, path, true);
+}
+
+/* One that has no second name was given its only one back. */
+bool in_place_may_replace(const struct target *t, const char *path)
+{
+	AUTO_FREE char *aside = attempt_id_name(t->part.a->id, path);
+	struct stat st;
+
+	return lstat(path, &st) || are_one(path, aside) || (lstat(aside, &st) && was_set_aside(t, path, false));
+}
+
+void in_place_give_rights(const struct target *t, const char *path, const char *hidden)
+{
+	AUTO_FREE char *aside = attempt_id_name(t->part.a->id, path);
+	struct stat st;
+
+	if (lstat(aside, &st))
+		return;
+	if (lchown(hidden, st.st_uid, st.st_gid) || chmod(hidden, st.st_mode & 07777))
+		log_error("%s does not get the owner and the mode that it had: %s", path, strerror(errno));
 }

@@ -14,13 +14,19 @@
 
 /* Whether QEMU makes it, and takes away what has its name. */
 bool in_place_is_taken(const struct args_file *f);
+/* Nobody else has made something there meanwhile. */
+bool in_place_may_replace(const struct target *t, const char *path);
+/* hidden: of the new QEMU. It is to be used by those who may use what it takes the place of. */
+void in_place_give_rights(const struct target *t, const char *path, const char *hidden);
+/* What is there already is of the QEMU in whose place it is to be, and of nobody else: -EEXIST. */
+int in_place_examine(const struct target *t, struct err *e);
 /* Makes room for what QEMU is about to make. */
 int in_place_set_aside(struct target *t, struct err *e);
 /* What was set aside has its names again, too. -EEXIST: somebody else made something meanwhile. */
 int in_place_put_back(struct target *t, struct err *e);
-/* The journal says that path was set aside. */
+/* The journal says that path was set aside, of a QEMU that lives. */
 bool in_place_knows(const struct target *t, const char *path);
-/* As part_undo.undo: it has its one name again, or (keep_guest) what is there is the new QEMU's. */
+/* As part_undo.undo: it has its one name again, or what is there is the new QEMU's. */
 int in_place_undo(const struct target *t, const json_t *detail, struct err *e);
 
 #endif

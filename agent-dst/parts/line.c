@@ -1,5 +1,6 @@
 /* line.c: see line.h. */
 #include "line.h"
+#include "in-place.h"
 #include "json-text.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
@@ -300,6 +301,8 @@ static int check_surroundings(const struct line *l, struct err *e)
 				"say which disks stay: --disk DISK=shared",
 				f->to, f->option);
 	}
+	if (target_is_in_place(l->target) && in_place_examine(l->target, e))
+		return -e->code;
 	for (i = 0; i < l->target->args.nic_count; i++)
 		if (check_nic(&l->target->args.nics[i], e))
 			return -e->code;

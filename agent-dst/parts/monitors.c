@@ -197,6 +197,11 @@ static int hide_in_place(struct target *t, struct err *e)
 			r = make_hidden_dir(t, dir, e);
 		if (!r)
 			r = hide_one(t, f->to, e);
+		if (!r) {
+			AUTO_FREE char *hidden = hidden_name(t, f->to);
+
+			in_place_give_rights(t, f->to, hidden);
+		}
 	}
 	fault_point("dst-hidden-in-place");
 	return r ? r : in_place_put_back(t, e);
@@ -215,34 +220,40 @@ static char *shown_name(const char *dir, const char *name)
 }
 
 /* Not over somebody else's file: that came meanwhile. */
-static int show_one(const char *dir, const char *name, struct err *e)
+static int show_one(const struct target *t, const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);
 	AUTO_FREE char *to = shown_name(dir, name);
 
+	(void)t;
 	if (link(from, to) && errno != ENOENT && !are_one(from, to)) /* an agent that died has done half of it */
 		return err_sys(e, errno, "the guest's socket %s cannot get its name back; it is at %s", to, from);
 	return unlink(from) ? err_sys(e, errno, "cannot remove %s", from) : 0;
 }
 
-/* Over that of the QEMU which had the guest. */
-static int show_instead(const char *dir, const char *name, struct err *e)
+/* Over that of the QEMU which had the guest, and over nothing else. */
+static int show_instead(const struct target *t, const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);
 	AUTO_FREE char *to = shown_name(dir, name);
 
-	return rename(from, to) ? err_sys(e, errno, "%s of the guest's QEMU cannot get its name; it is at %s", to, from) : 0;
+	if (!in_place_may_replace(t, to))
+		return err_set(e, EEXIST, "%s was made by somebody else meanwhile; that of the guest's QEMU is %s", to, from);
+	return rename(from, to) ? err_sys(e, errno, "%s of the guest's QEMU cannot get its name; it is %s", to, from) : 0;
 }
 
-static int remove_one(const char *dir, const char *name, struct err *e)
+static int remove_one(const struct target *t, const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
 
+	(void)t;
 	return unlink(path) && errno != EISDIR ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
+typedef int name_fn(const struct target *t, const char *dir, const char *name, struct err *e);
+
 /* Every name in it, and then the directory. */
-static int empty(const char *dir, int (*one)(const char *dir, const char *name, struct err *e), struct err *e)
+static int empty(const struct target *t, const char *dir, name_fn *one, struct err *e)
 {
 	DIR *d = opendir(dir);
 	struct dirent *x;
@@ -252,7 +263,7 @@ static int empty(const char *dir, int (*one)(const char *dir, const char *name, 
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open %s", dir);
 	while ((x = readdir(d)))
-		if (strcmp(x->d_name, ".") && strcmp(x->d_name, "..") && one(dir, x->d_name, &why) && !r) {
+		if (strcmp(x->d_name, ".") && strcmp(x->d_name, "..") && one(t, dir, x->d_name, &why) && !r) {
 			*e = why;
 			r = -why.code;
 		}
@@ -260,14 +271,21 @@ static int empty(const char *dir, int (*one)(const char *dir, const char *name, 
 	return !r && rmdir(dir) ? err_sys(e, errno, "cannot remove %s", dir) : r;
 }
 
-int monitors_show(const json_t *detail, struct err *e)
+static bool replaces(const json_t *detail)
 {
-	return empty(json_text(detail, "path") ?: "", json_is_true(json_object_get(detail, "replaces")) ? show_instead : show_one, e);
+	return json_is_true(json_object_get(detail, "replaces"));
 }
 
-int monitors_remove(const char *dir, struct err *e)
+static int show(const struct target *t, const json_t *detail, struct err *e)
 {
-	return empty(dir, remove_one, e);
+	return empty(t, json_text(detail, "path") ?: "", replaces(detail) ? show_instead : show_one, e);
+}
+
+int monitors_undo(const struct target *t, const json_t *detail, struct err *e)
+{
+	bool stays = t->keep_guest && (!replaces(detail) || t->part.a->handoff.qemu_alive);
+
+	return stays ? show(t, detail, e) : empty(t, json_text(detail, "path") ?: "", remove_one, e);
 }
 
 /* ---- TCP ports ---- */
@@ -434,9 +452,9 @@ void monitors_give_back(struct target *t)
 	json_array_foreach(owned, i, entry) {
 		json_t *detail = json_object_get(entry, "detail");
 
-		if (strcmp(json_text(entry, "kind"), "hidden"))
+		if (strcmp(json_text(entry, "kind"), "hidden") || (replaces(detail) && !t->part.a->handoff.qemu_alive))
 			continue;
-		if (monitors_show(detail, &e) || journal_disown(t->part.a->journal, "hidden", detail, &e))
+		if (show(t, detail, &e) || journal_disown(t->part.a->journal, "hidden", detail, &e))
 			log_error("%s", e.msg);
 	}
 	json_decref(owned);

@@ -14,10 +14,9 @@ struct chardev_socket {
 /* From now on only this agent gives orders to its QEMU. -EBUSY: somebody was quicker. -ENOTSUP: it has a monitor that cannot be kept from
  * others. */
 int monitors_hide(struct target *t, struct err *e);
-/* detail: of "hidden" in the journal. The sockets that were hidden there get their names back. It may have been done already. */
-int monitors_show(const json_t *detail, struct err *e);
-/* They are of no use any more: QEMU has ended. */
-int monitors_remove(const char *dir, struct err *e);
+/* detail: of "hidden" in the journal. The sockets that were hidden there get their names back, if the guest is here (that may have been done
+ * already); else they are removed. */
+int monitors_undo(const struct target *t, const json_t *detail, struct err *e);
 /* QEMU says of each that it is ours, now or in a moment. -EBUSY: one is not; -ENOTSUP: as above. */
 int monitors_wait_until_alone(struct target *t, struct err *e);
 /* TCP ports are free for others. */

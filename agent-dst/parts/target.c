@@ -64,7 +64,7 @@ bool target_is_revertible(const struct target *t)
 
 bool target_is_in_place(const struct target *t)
 {
-	return json_is_true(json_object_get(t->description, "in_place"));
+	return json_is_object(json_object_get(t->description, "in_place"));
 }
 
 long target_keep_partial_s(const struct target *t)
@@ -107,6 +107,9 @@ static int examine(struct part *p, struct err *e)
 		return err_set(e, ENOTSUP, "a guest that is shut down is not given back: whoever starts it here runs it");
 	if (target_is_in_place(t) && !target_has_state(t))
 		return err_set(e, ENOTSUP, "a guest goes on in its place with its memory only");
+	if (target_is_in_place(t) && (!json_is_integer(json_object_get(json_object_get(d, "in_place"), "pid")) ||
+				      !json_is_integer(json_object_get(json_object_get(d, "in_place"), "start_time"))))
+		return err_set(e, EPROTO, "the source does not say in the place of which QEMU the guest is to be");
 	t->name = xstrdup(json_text(d, "name"));
 	t->exe = find_qemu(json_text(d, "exe"));
 	if (!t->exe)
@@ -380,7 +383,7 @@ static int undo_unknown(struct part *p, const json_t *detail, struct err *e)
 
 static int undo_hidden(struct part *p, const json_t *detail, struct err *e)
 {
-	return target_of(p)->keep_guest ? monitors_show(detail, e) : monitors_remove(json_text(detail, "path") ?: "", e);
+	return monitors_undo(target_of(p), detail, e);
 }
 
 static int undo_aside(struct part *p, const json_t *detail, struct err *e)
@@ -412,6 +415,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 		json_object_set_new(begin, "start", json_true());
 	if (target_is_revertible(t))
 		json_object_set_new(begin, "revertible", json_true());
+	if (target_is_in_place(t))
+		json_object_set(begin, "in_place", json_object_get(t->description, "in_place"));
 	if (target_keep_partial_s(t))
 		json_object_set_new(begin, "keep_partial_s", json_integer(target_keep_partial_s(t)));
 }
@@ -426,6 +431,8 @@ void target_restore(struct target *t)
 	t->description =
 		json_pack("{s:b,s:b,s:b}", "paused", json_is_true(json_object_get(note ? note : begin, "paused")), "start",
 			  json_is_true(json_object_get(begin, "start")), "revertible", json_is_true(json_object_get(begin, "revertible")));
+	if (json_is_object(json_object_get(begin, "in_place")))
+		json_object_set(t->description, "in_place", json_object_get(begin, "in_place"));
 	t->name = xstrdup(json_text(begin, "guest") ?: "?");
 }
 

@@ -159,7 +159,7 @@ static int end_qemu(struct transfer *t, struct err *e)
 	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
 		return err_set(e, EBUSY,
 			       "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
-			       "guest beside the destination. End whichever is not to live, then run vmferry recover",
+			       "guest beside the destination. End whichever is not to live (by SIGKILL), then run vmferry recover",
 			       (int)t->src.guest.pid);
 	autostart_end_wrappers(t->a.journal);
 	return process_end(t->src.guest.pid, t->src.guest.start_time, END_MS, e);

@@ -118,7 +118,9 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	if (t->opt->revert_within_s)
 		json_object_set_new(out, "revertible", json_true());
 	if (t->opt->in_place)
-		json_object_set_new(out, "in_place", json_true());
+		json_object_set_new(out, "in_place",
+				    json_pack("{s:i,s:I}", "pid", (int)t->src.guest.pid, "start_time",
+					      (json_int_t)t->src.guest.start_time));
 	if (t->opt->estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));

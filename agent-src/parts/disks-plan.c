@@ -183,12 +183,23 @@ static int check_jobs(struct disks *ds, struct err *e)
 	return r;
 }
 
+static bool node_stays(const struct disks *ds, const char *node)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		if (!strcmp(ds->list[i]->guest->node, node) && is_to(ds, ds->list[i]->guest, "shared"))
+			return true;
+	return false;
+}
+
 /* One that is in the image only once that is closed, or never. QEMU would take it along by its own migration of disks alone. */
 static void tell_of_bitmap(const struct disks *ds, const json_t *node, const json_t *bitmap)
 {
 	const struct move_options *o = ds->src->opt;
 	const char *name = json_text(bitmap, "name");
-	bool kept = json_is_true(json_object_get(bitmap, "persistent")) && (o->in_place || o->disks.accept & DISK_ACCEPT_BITMAPS);
+	bool stays = o->disks.accept & DISK_ACCEPT_BITMAPS || node_stays(ds, json_text(node, "node-name") ?: "");
+	bool kept = json_is_true(json_object_get(bitmap, "persistent")) && stays;
 
 	if (name && !kept && strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)))
 		report_notice(
@@ -258,7 +269,10 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 		return "it is no regular file, and no block device";
 	if (g->data_file)
 		return "its data is in another file";
-	if (g->no_flush && !ds->src->opt->in_place)
+	if (g->no_flush &&
+	    (g->network ||
+	     !ds->src->opt
+		      ->in_place)) /* in place what this host's memory has is seen; but a process has a cache of its own of what is behind a network */
 		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
 	if ((g->network || g->block_device) && g->chain_count)
 		return "nobody can see whether its backing files are the same there";
@@ -293,7 +307,7 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 	const struct guest_disk *g = d->guest;
 	const char *why = what_keeps_it_from_staying(ds, g);
 
-	if (!why && !ds->src->opt->in_place && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
+	if (!why && (g->network || !ds->src->opt->in_place) && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
 		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
 	if (why && is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
@@ -510,11 +524,11 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 	part_from_those_not_copied(ds);
 	if (!r && ds->lefts && !ds->count)
 		r = err_set(e, EINVAL, "all disks of the guest would be left behind (--disk %s=empty)", disk_name(ds->left[0]));
-	if (json_array_size(ds->src->disks_by_word) && !ds->src->opt->in_place)
-		report_notice(
-			ds->src->report,
-			"nothing keeps two QEMUs from writing to %s at once: when the guest is at the destination, do not start it here again",
-			json_string_value(json_array_get(ds->src->disks_by_word, 0)));
+	if (json_array_size(ds->src->disks_by_word))
+		report_notice(ds->src->report, "nothing keeps two QEMUs from writing to %s at once: when the guest is %s",
+			      json_string_value(json_array_get(ds->src->disks_by_word, 0)),
+			      ds->src->opt->in_place ? "in its new QEMU, nothing may start it again because its old one has ended"
+						     : "at the destination, do not start it here again");
 	disks_unmark(ds);
 	return r || ds->src->opt->how != HOW_DISKS ? r : check_kept(ds, e);
 }

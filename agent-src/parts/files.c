@@ -45,16 +45,17 @@ static void look_at_medium(const struct guest *g, json_t *entry)
 		json_object_set_new(entry, "ejected", json_true());
 }
 
-/* Of those that QEMU keeps open. By --media=path another one is as good. */
-static int check_replaced(const struct guest *g, const json_t *entry, struct err *e)
+/* Of those that QEMU keeps open. By --media=path another one is as good; in place nobody has said so, and firmware is loaded only when QEMU starts. */
+static int check_replaced(const struct files *fs, const json_t *entry, struct err *e)
 {
 	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
 	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
 	bool stays_open = is == ARGS_DISK || is == ARGS_MEDIA || is == ARGS_PFLASH_CODE;
+	bool other_will_do = fs->src->opt->in_place ? is == ARGS_PFLASH_CODE : !strcmp(json_text(entry, "wish") ?: "", "path");
 
 	return stays_open && path && *path == '/' && json_is_true(json_object_get(entry, "read_only")) &&
-			       !json_is_true(json_object_get(entry, "ejected")) && strcmp(json_text(entry, "wish") ?: "", "path")
-		       ? guest_reads_what_is_there(g, path, e)
+			       !json_is_true(json_object_get(entry, "ejected")) && !other_will_do
+		       ? guest_reads_what_is_there(&fs->src->guest, path, e)
 		       : 0;
 }
 
@@ -95,7 +96,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		host_file_look(fs->src->opt, json_array_get(fs->described, i));
 		look_at_medium(g, json_array_get(fs->described, i));
 		tell_what_changed(fs, json_array_get(fs->described, i));
-		code = code ? code : check_replaced(g, json_array_get(fs->described, i), e);
+		code = code ? code : check_replaced(fs, json_array_get(fs->described, i), e);
 	}
 	json_object_set_new(out, "nics", args_nics_json(&r));
 	args_result_fini(&r);

@@ -1,7 +1,12 @@
 /* unit.c: see unit.h. */
 #include "unit.h"
 #include "json-text.h"
+#include "systemd.h"
+#include "unit-text.h"
 #include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 static struct unit *unit_of(struct part *p)
 {
@@ -11,15 +16,17 @@ static struct unit *unit_of(struct part *p)
 /* What starts the guest again stays as it is. But a unit that it runs in ends with its QEMU. */
 static int check_in_place(struct unit *u, struct err *e)
 {
-	int r = u->autostart.unit && u->autostart.active
-			? err_set(e, ENOTSUP,
-				  "the guest runs in the unit %s, which ends with its QEMU and would know nothing of the new one: --in-place is for "
-				  "guests that run in none. If nobody minds that the unit has ended: --unit keep",
-				  u->autostart.unit)
-			: 0;
+	const char *unit = u->src->guest.unit.name;
 
-	autostart_fini(&u->autostart);
-	return r;
+	if (!u->src->opt->keep_unit && unit && !unit_is_generic(unit) && systemd_runs())
+		return err_set(
+			e, ENOTSUP,
+			"the guest runs in the unit %s, which ends with its QEMU and would know nothing of the new one: --in-place is for "
+			"guests that run in none. If nobody minds that the unit has ended: --unit keep",
+			unit);
+	free(u->autostart.unit); /* what is for the next boot only stays */
+	u->autostart.unit = NULL;
+	return 0;
 }
 
 static int examine(struct part *p, struct err *e)

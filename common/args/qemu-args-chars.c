@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define TWO_READ "what comes in there is read by one process, or by another"
+
 /* The destination has a swtpm of its own for it. */
 static int rewrite_tpm_socket(struct rewrite *w, struct item *it, struct kv *path)
 {
@@ -44,7 +46,7 @@ static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l,
 		}
 		return 0;
 	}
-	if (path ? args_listen(w, it, what, &path->value) : args_check_in_place(w, it, "only one process can listen on a port"))
+	if (path ? args_listen(w, it, what, &path->value) : args_check_in_place(w, it, ARGS_ONE_PORT))
 		return -w->e->code;
 	/* a listener waits for its first client unless told not to, and QEMU does not start meanwhile */
 	if (kv_flag(l, "wait", true)) {
@@ -80,6 +82,17 @@ void args_note_stdio(struct rewrite *w)
 	args_note(w, "nobody reads QEMU's standard output on the destination: what the guest writes there gets lost");
 }
 
+/* "localaddr", or "local" of the JSON form. */
+static bool has_local(const struct kv_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->v[i].key && args_starts(l->v[i].key, "local"))
+			return true;
+	return false;
+}
+
 static int rewrite_backend(struct rewrite *w, struct item *it, const char *backend)
 {
 	static const char *const host_devices[] = {"serial", "tty", "parallel", "parport"};
@@ -95,6 +108,11 @@ static int rewrite_backend(struct rewrite *w, struct item *it, const char *backe
 		args_file(w, it, ARGS_LOG, false, "-chardev file", &path->value);
 	if (w->o->in_place && !strcmp(backend, "file"))
 		kv_set_flag(&it->p.l, "append", "on");
+	if ((!strcmp(backend, "pipe") || args_among(backend, host_devices, ARRAY_LEN(host_devices))) &&
+	    args_check_in_place(w, it, TWO_READ))
+		return -w->e->code;
+	if (!strcmp(backend, "udp") && has_local(&it->p.l) && args_check_in_place(w, it, ARGS_ONE_PORT))
+		return -w->e->code;
 	if (path && !strcmp(backend, "pipe")) {
 		args_file(w, it, ARGS_FIFO, false, "-chardev pipe", &path->value);
 		note_fifo(w, it->name, path->value);
@@ -117,7 +135,7 @@ int args_on_chardev(struct rewrite *w, struct item *it)
 	return r;
 }
 
-/* What is in the file is not to be lost, which "file:PATH" cannot say. */
+/* What is in the file is not to be lost, which "file:PATH" cannot say. A monitor on it ("mon:") could hear nothing. */
 static int append_to(struct rewrite *w, const struct item *it, const char *path)
 {
 	char *id = NULL, *value;
@@ -148,7 +166,7 @@ static int on_compat_path(struct rewrite *w, struct item *it, enum args_role rol
 	args_file(w, it, role, false, role == ARGS_HOST_DEVICE ? NULL : what, &path);
 	if (role == ARGS_FIFO)
 		note_fifo(w, it->name, path);
-	if (role == ARGS_LOG && w->o->in_place && args_starts(it->value, "file:")) {
+	if (role == ARGS_LOG && w->o->in_place) {
 		append_to(w, it, path);
 		free(path);
 		return 0;
@@ -184,10 +202,15 @@ int args_on_chardev_compat(struct rewrite *w, struct item *it)
 {
 	static const char *const sockets[] = {"unix:", "tcp:", "telnet:", "tn3270:", "websocket:"};
 	const char *dev = it->value;
+	bool two_read;
 	size_t i;
 
 	if (args_starts(dev, "mon:"))
 		dev += 4;
+	two_read = args_starts(dev, "pipe:") || args_starts(dev, "/dev/");
+	if ((two_read || (args_starts(dev, "udp:") && strchr(dev, '@')) || (!strcmp(it->name, "gdb") && args_starts(dev, "tcp:"))) &&
+	    args_check_in_place(w, it, two_read ? TWO_READ : ARGS_ONE_PORT))
+		return -w->e->code;
 	if (args_starts(dev, "file:"))
 		return on_compat_path(w, it, ARGS_LOG, dev + 5);
 	if (args_starts(dev, "pipe:"))

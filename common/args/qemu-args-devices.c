@@ -157,6 +157,8 @@ int args_on_device(struct rewrite *w, struct item *it)
 
 	if (r < 0)
 		return r;
+	if (driver && args_starts(driver, "vhost-vsock") && args_check_in_place(w, it, "only one guest of a host has that vsock address"))
+		return -w->e->code;
 	if (driver && args_starts(driver, "vhost-vsock"))
 		args_note(w, "vsock address guest-cid=%s must be free on the destination; connections to the guest end",
 			  kv_get(&it->p.l, "guest-cid", NULL) ? kv_get(&it->p.l, "guest-cid", NULL) : "?");
@@ -185,6 +187,8 @@ int args_on_object(struct rewrite *w, struct item *it)
 
 	if (r < 0)
 		return r;
+	if (kind && !strcmp(kind, "filter-dump") && args_check_in_place(w, it, ARGS_EMPTIED))
+		return -w->e->code;
 	if (kind && args_starts(kind, "memory-backend-"))
 		note_memory(w, it, kind);
 	map_files(w, it, kind);

@@ -11,7 +11,7 @@ static int vnc(struct rewrite *w, struct item *it, struct kv_list *l)
 
 	w->has_display = true;
 	if (strcmp(at, "none") && !args_starts(at, "unix:") && !kv_flag(l, "reverse", false) &&
-	    args_check_in_place(w, it, "only one process can listen on a port (a unix socket can be had: -vnc unix:PATH)"))
+	    args_check_in_place(w, it, ARGS_ONE_PORT " (a unix socket can be had: -vnc unix:PATH)"))
 		return -w->e->code;
 	if (args_starts(at, "unix:")) {
 		char *path = xstrdup(l->v[0].value + 5);
@@ -42,7 +42,7 @@ int args_on_spice(struct rewrite *w, struct item *it)
 
 	w->has_display = true;
 	if ((kv_get(l, "port", NULL) || kv_get(l, "tls-port", NULL)) && !kv_flag(l, "unix", false))
-		r = args_check_in_place(w, it, "only one process can listen on a port");
+		r = args_check_in_place(w, it, ARGS_ONE_PORT);
 	for (i = 0; i < l->n && r == 0; i++) {
 		const char *key = l->v[i].key;
 
@@ -130,6 +130,8 @@ int args_on_audiodev(struct rewrite *w, struct item *it)
 
 	if (driver && args_among(driver->value, desktops, ARRAY_LEN(desktops)))
 		return args_on_audio(w, it);
+	if (path && driver && !strcmp(driver->value, "wav") && args_check_in_place(w, it, ARGS_EMPTIED))
+		return -w->e->code;
 	if (path && driver && !strcmp(driver->value, "wav"))
 		args_file(w, it, ARGS_LOG, false, "sound", &path->value);
 	args_emit_item(w, it);

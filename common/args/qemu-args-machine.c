@@ -197,6 +197,8 @@ int args_on_trace(struct rewrite *w, struct item *it)
 	struct kv *p;
 
 	p = kv_find(&it->p.l, "file", NULL);
+	if (p && args_check_in_place(w, it, ARGS_EMPTIED))
+		return -w->e->code;
 	if (p)
 		args_file(w, it, ARGS_LOG, false, "-trace file", &p->value);
 	p = kv_find(&it->p.l, "events", NULL);

@@ -411,15 +411,16 @@ static bool has_key(const struct kv_list *l, const char *pattern)
 static int check_in_place(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *type)
 {
 	const struct kv_list *l = &it->p.l;
-	bool listens = (!strcmp(type, "socket") && has_key(l, "listen")) ||
-		       (!strcmp(type, "stream") && kv_flag(l, "server", false) && has_key(l, "addr.port"));
+	bool listens = (!strcmp(type, "socket") && (has_key(l, "listen") || has_key(l, "udp"))) ||
+		       (!strcmp(type, "stream") && kv_flag(l, "server", false) && has_key(l, "addr.port")) ||
+		       (!strcmp(type, "dgram") && has_key(l, "local.port")) || !strcmp(type, "l2tpv3");
 	AUTO_FREE char *why =
 		!strcmp(type, "tap") && has_key(l, "ifname")
 			? xasprintf("only one QEMU can have that tap open (--map-net %s=bridge:BRIDGE gives the guest another)",
 				    nic_name(n))
 		: !strcmp(type, "user") && (has_key(l, "hostfwd") || has_key(l, "hostfwd.*"))
 			? xasprintf("only one process can listen on a port that is forwarded (--map-net %s=user goes without)", nic_name(n))
-		: listens ? xstrdup("only one process can listen on a port")
+		: listens ? xstrdup(ARGS_ONE_PORT)
 			  : NULL;
 
 	return why ? args_check_in_place(w, it, why) : 0;

@@ -64,6 +64,8 @@ bool args_among(const char *name, const char *const *patterns, size_t count);
  * args_index()'s table. */
 struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);
+#define ARGS_ONE_PORT "only one process can listen on a port"
+#define ARGS_EMPTIED  "a QEMU that starts empties that file"
 /* If it is in_place: "-OPTION VALUE: WHY", of what two QEMUs cannot have; else 0. */
 int args_check_in_place(struct rewrite *w, const struct item *it, const char *why);
 

@@ -430,6 +430,8 @@ static int apply_rule(struct rewrite *w, struct item *it)
 		return args_refuse_descriptor(w, it);
 	switch (rule->meaning) {
 	case NOTED:
+		if (args_check_in_place(w, it, ARGS_ONE_PORT)) /* -s */
+			return -w->e->code;
 		args_note(w, "-%s: %s", it->name, rule->why);
 		break;
 	case CARRIED:

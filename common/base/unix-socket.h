@@ -2,6 +2,8 @@
 #ifndef VMFERRY_UNIX_SOCKET_H
 #define VMFERRY_UNIX_SOCKET_H
 
+#include <stdbool.h>
+
 #define UNIX_SOCKET_PATH_MAX 107 /* bytes */
 
 /*
@@ -9,5 +11,8 @@
  * such address holds; with SOCK_NONBLOCK -EAGAIN means that somebody listens and has no time for more.
  */
 int unix_connect(const char *path, int flags);
+/* Whether a socket that lives is bound to it; true, too, if that cannot be told. Whoever has it notices nothing: it is asked with a type
+ * that it has not (unix(7): EPROTOTYPE), and one that has gone answers ECONNREFUSED. */
+bool unix_is_bound(const char *path);
 
 #endif

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -401,6 +402,69 @@ bool process_listens_at(pid_t pid, const char *path)
 		fclose(f);
 	free(line);
 	return yes;
+}
+
+static bool has_socket_of(pid_t pid, unsigned long inode)
+{
+	char dir[32], at[64], want[48], is[48];
+	struct dirent *x;
+	bool yes = false;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+	snprintf(want, sizeof(want), "socket:[%lu]", inode);
+	d = opendir(dir);
+	while (d && !yes && (x = readdir(d))) {
+		ssize_t n;
+
+		snprintf(at, sizeof(at), "%s/%.20s", dir, x->d_name);
+		n = readlink(at, is, sizeof(is) - 1);
+		yes = n > 0 && (size_t)n == strlen(want) && !memcmp(is, want, (size_t)n);
+	}
+	if (d)
+		closedir(d);
+	return yes;
+}
+
+static bool is_end_of(const char *name, const char *path)
+{
+	size_t n = strlen(name), k = strlen(path);
+
+	return *name && *name != '/' && *name != '@' && n < k && path[k - n - 1] == '/' && !strcmp(path + k - n, name);
+}
+
+bool process_has_socket(pid_t pid, const char *path)
+{
+	char at[32], *line = NULL;
+	bool yes = false, others = false;
+	unsigned flags, type;
+	unsigned long inode;
+	size_t cap = 0;
+	int end;
+	FILE *f;
+
+	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
+	f = fopen(at, "re");
+	while (f && getline(&line, &cap, f) >= 0) {
+		bool same;
+
+		end = 0;
+		line[strcspn(line, "\n")] = '\0';
+		if (sscanf(line, "%*x: %*x %*x %x %x %*x %lu %n", &flags, &type, &inode, &end) != 3 || !end)
+			continue;
+		same = !strcmp(line + end, path);
+		if ((!same && !is_end_of(line + end, path)) ||
+		    (type == SOCK_STREAM && !(flags & 0x10000))) /* of its connections, each has the name */
+			continue;
+		if (has_socket_of(pid, inode))
+			yes = true;
+		else
+			others |= same;
+	}
+	if (f)
+		fclose(f);
+	free(line);
+	return yes && !others;
 }
 
 unsigned own_processors(void)

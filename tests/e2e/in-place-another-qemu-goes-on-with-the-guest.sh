@@ -46,8 +46,12 @@ in_place() { # [OPTION...]
 "$QEMU_IMG" bitmap --add "$DIR/b.qcow2" since
 guest_a $(guest_drive d1 "$DIR/b.qcow2" qcow2) -pidfile "$DIR/a.pid" -vnc "unix:$DIR/sockets/vnc" -device virtio-serial \
 	-chardev "socket,id=agent,path=$DIR/sockets/agent,server=on,wait=off" -device virtserialport,chardev=agent
+chmod 660 "$DIR/a.mon"
+[[ $EUID -ne 0 ]] || chgrp 65534 "$DIR/a.mon"
+rights=$(stat -c '%a %u:%g' "$DIR/a.mon")
 upgrade
 in_place
+assert_eq "$(stat -c '%a %u:%g' "$DIR/a.mon")" "$rights" "who may use the monitor"
 mv "$PROGRAM" "$DIR/q/usr/bin/qemu-system-other"
 PROGRAM=$DIR/q/usr/bin/qemu-system-other
 in_place --how quick --qemu "$PROGRAM"

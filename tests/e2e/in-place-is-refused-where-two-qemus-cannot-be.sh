@@ -30,3 +30,22 @@ refused 2 'have no place there' local --in-place --disk-dir "$DIR"
 refused 2 'or --in-place' local
 refused 2 "is not an absolute path" local --in-place --qemu qemu-system-x86_64
 refused 3 "no QEMU .*at the destination.*/no/such/qemu-system-x86_64\|no QEMU /no/such" local --in-place --qemu /no/such/qemu-system-x86_64
+
+# what would be taken away from others
+guest -pidfile "$DIR/a.pid" -chardev "socket,id=s,path=$DIR/s,server=on,wait=off"
+echo 1 >"$DIR/a.pid"
+refused 3 "a.pid (-pidfile) is not of the guest's QEMU (process ${GUEST_PID[a]})" local --in-place
+echo "${GUEST_PID[a]}" >"$DIR/a.pid"
+rm "$DIR/s"
+python3 -S -c 'import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print("listening", flush=True); time.sleep(1000)' \
+	"$DIR/s" >"$DIR/other" &
+kill_at_exit $!
+wait_for 10 grep -qs listening "$DIR/other" || fail "nobody listens"
+refused 3 "$DIR/s (-chardev) is not of the guest's QEMU" local --in-place
+
+# another medium than the guest has
+head -c 1M /dev/urandom >"$DIR/cd.iso"
+guest -drive "file=$DIR/cd.iso,format=raw,if=ide,media=cdrom"
+cp "$DIR/cd.iso" "$DIR/new.iso"
+mv "$DIR/new.iso" "$DIR/cd.iso"
+refused 3 "$DIR/cd.iso" local --in-place

@@ -34,7 +34,8 @@ goes_on() {
 	assert_settled
 }
 
-guest_a -pidfile "$DIR/a.pid"
+# a debugger that connects stops the guest, so nobody is to try whether its socket is in use
+guest_a -pidfile "$DIR/a.pid" -gdb "unix:$DIR/a.gdb,server=on,wait=off"
 to_local
 
 # called off, and meanwhile whoever calls a monitor speaks with the QEMU that has the guest
@@ -90,6 +91,20 @@ for point in dst-set-aside dst-qemu-launched dst-hidden-in-place; do
 	at_source
 done
 goes_on
+
+# a person vouches for the wrong one: the new QEMU is dead, and the names stay where the guest is
+fault after-DST_PREPARED stop
+in_place
+fault_wait
+kill_now "$(the_other)"
+kill_now "$MOVE_PID"
+kill_now "$FAULT_PID"
+guard_ends
+"$BIN/vmferry-dst" recover a --peer-is-fenced --state-dir "$VMFERRY_STATE_DIR" --runtime-dir "$VMFERRY_RUNTIME_DIR" </dev/null \
+	>"$DIR/fenced" 2>&1 || true
+has_its_names "${GUEST_PID[a]}"
+recover 1
+at_source
 
 # the source agent dies when the guest is given up: it is the other QEMU's, and gets its names
 for point in after-SRC_COMMITTED before-SRC_RELEASED; do

@@ -849,6 +849,7 @@ static void in_its_place_a_guest_s_logs_go_on(void **state)
 		 "-chardev file,id=vmferry-file-0,path=/srv/a.log,append=on -serial chardev:vmferry-file-0 "
 		 "-chardev file,id=vmferry-file-1,path=/srv/b,,c.log,append=on -debugcon chardev:vmferry-file-1",
 		 NULL);
+	in_place("-serial mon:file:/x", "-chardev file,id=vmferry-file-0,path=/x,append=on -serial chardev:vmferry-file-0", NULL);
 	in_place("-chardev file,id=f,path=/x", "-chardev file,id=f,path=/x,append=on", NULL);
 	in_place("-chardev file,id=f,path=/x,append=off", "-chardev file,id=f,path=/x,append=on", NULL);
 	in_place("-chardev null,id=f,logfile=/x", "-chardev null,id=f,logfile=/x,logappend=on", NULL);
@@ -862,6 +863,20 @@ static void in_its_place_a_guest_has_nothing_that_two_cannot_have(void **state)
 	in_place("-qmp tcp:127.0.0.1:4444,server=on,wait=off", NULL, port);
 	in_place("-chardev socket,id=c,host=::,port=1,server=on", NULL, port);
 	in_place("-spice port=5930", NULL, port);
+	in_place("-gdb tcp::1234", NULL, port);
+	in_place("-s", NULL, port);
+	in_place("-serial udp::4000@:4001", NULL, port);
+	in_place("-chardev udp,id=u,port=1,localport=2", NULL, port);
+	in_place("-netdev dgram,id=n,local.type=inet,local.host=::,local.port=1", NULL, port);
+	in_place("-netdev socket,id=n,udp=1.2.3.4:5,localaddr=:6", NULL, port);
+	in_place("-serial pipe:/run/p", NULL, "is read by one process, or by another");
+	in_place("-serial /dev/ttyS0", NULL, "is read by one process, or by another");
+	in_place("-chardev pipe,id=p,path=/run/p", NULL, "is read by one process, or by another");
+	in_place("-chardev serial,id=p,path=/dev/ttyS0", NULL, "is read by one process, or by another");
+	in_place("-object filter-dump,id=d,netdev=n,file=/x", NULL, "empties that file");
+	in_place("-trace file=/x", NULL, "empties that file");
+	in_place("-audiodev wav,id=a,path=/x", NULL, "empties that file");
+	in_place("-device vhost-vsock-pci,guest-cid=3", NULL, "vsock address");
 	in_place("-netdev socket,id=n,listen=:1234", NULL, port);
 	in_place("-netdev stream,id=n,server=on,addr.type=inet,addr.host=::,addr.port=1", NULL, port);
 	in_place("-netdev tap,id=n,ifname=tap0", NULL, "only one QEMU can have that tap");
