@@ -9,7 +9,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -105,8 +104,10 @@ static bool are_one(const char *a, const char *b)
 static bool is_in_use(const char *path, const struct stat *st)
 {
 	pid_t pid = S_ISREG(st->st_mode) ? pid_in(path) : 0;
+	uint64_t start_time;
 
-	return S_ISSOCK(st->st_mode) ? unix_is_bound(path) : pid > 0 && (!kill(pid, 0) || errno == EPERM);
+	return S_ISSOCK(st->st_mode) ? unix_is_bound(path)
+				     : pid > 0 && !process_start_time(pid, &start_time) && qemu_is_alive(pid, start_time);
 }
 
 /* What a QEMU of ours has left at the name goes; never what is in use. */

@@ -283,9 +283,7 @@ static int show(const struct target *t, const json_t *detail, struct err *e)
 
 int monitors_undo(const struct target *t, const json_t *detail, struct err *e)
 {
-	bool stays = t->keep_guest && (!replaces(detail) || t->part.a->handoff.qemu_alive);
-
-	return stays ? show(t, detail, e) : empty(t, json_text(detail, "path") ?: "", remove_one, e);
+	return t->keep_guest ? show(t, detail, e) : empty(t, json_text(detail, "path") ?: "", remove_one, e);
 }
 
 /* ---- TCP ports ---- */
@@ -452,7 +450,7 @@ void monitors_give_back(struct target *t)
 	json_array_foreach(owned, i, entry) {
 		json_t *detail = json_object_get(entry, "detail");
 
-		if (strcmp(json_text(entry, "kind"), "hidden") || (replaces(detail) && !t->part.a->handoff.qemu_alive))
+		if (strcmp(json_text(entry, "kind"), "hidden"))
 			continue;
 		if (show(t, detail, &e) || journal_disown(t->part.a->journal, "hidden", detail, &e))
 			log_error("%s", e.msg);

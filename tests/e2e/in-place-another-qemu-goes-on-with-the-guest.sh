@@ -52,7 +52,7 @@ rights=$(stat -c '%a %u:%g' "$DIR/a.mon")
 upgrade
 in_place
 assert_eq "$(stat -c '%a %u:%g' "$DIR/a.mon")" "$rights" "who may use the monitor"
-mv "$PROGRAM" "$DIR/q/usr/bin/qemu-system-other"
+cp "$PROGRAM" "$DIR/q/usr/bin/qemu-system-other"
 PROGRAM=$DIR/q/usr/bin/qemu-system-other
 in_place --how quick --qemu "$PROGRAM"
 guest_verify "$(orders a)" blocks

@@ -19,6 +19,7 @@ at_source() {
 	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	has_its_names "${GUEST_PID[a]}"
 	assert_eq "$(find "$DIR" -name '*.vmferry-*')" "" "what is left of the move"
+	! grep 'delete it if nobody needs it' "$DIR/move.log" || fail "that is said of what the guest needs"
 	assert_settled
 }
 
@@ -69,6 +70,19 @@ for point in dst-set-aside dst-qemu-forked dst-qemu-noted dst-qemu-launched dst-
 	move_wait 1
 	at_source
 done
+
+# and the QEMU that it had started, which has made what it makes, and is not hidden yet
+it_has_its_pidfile() {
+	[[ -s $DIR/a.pid && $(<"$DIR/a.pid") == "$(the_other)" ]]
+}
+fault dst-qemu-launched stop
+in_place
+fault_wait
+wait_for 10 it_has_its_pidfile || fail "the other QEMU does not start"
+kill_now "$(the_other)"
+kill_now "$FAULT_PID"
+move_wait 1
+at_source
 
 # or cannot go on
 for point in dst-set-aside dst-hidden-in-place; do
