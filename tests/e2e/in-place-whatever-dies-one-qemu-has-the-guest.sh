@@ -13,7 +13,7 @@ qemus() {
 }
 
 the_other() {
-	qemus | grep -vx "${GUEST_PID[a]}"
+	qemus | grep -vx "${GUEST_PID[a]}" || true
 }
 
 listens() { # SOCKET: the pid
