@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 static const char usage[] =
-	"usage: vmferry report FILE [-o OUTPUT] [--only-medians]\n"
+	"usage: vmferry report FILE... [-o OUTPUT] [--only-medians]\n"
 	"\n"
 	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it\n"
 	"loads nothing and runs nothing, so it can be sent as it is. FILE is one of\n"
@@ -26,7 +26,7 @@ static const char usage[] =
 	"  what vmferry bench wrote: the page compares vmferry with QEMU's own migration; while the run goes on, too\n"
 	"  what vmferry migrate --json printed: the page is about that move; --json=fine makes a finer timeline\n"
 	"\n"
-	"and is told apart by what is in it; - is standard input. docs/bench.md and docs/report.md say what these files hold.\n"
+	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page. docs/bench.md and docs/report.md say what these files hold.\n"
 	"\n"
 	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending\n"
 	"      --only-medians    of a run, no timelines but of the move in the middle of each tool's, and of what did not go\n"
@@ -104,10 +104,48 @@ static int put_file(const char *path, const char *page, size_t n, struct err *e)
 
 /* ---- */
 
-/* page: malloc'ed, whatever is returned. */
-static int render(const char *path, bool only_medians, char **page, size_t *n, struct err *e)
+static const char *name_of(const char *path)
 {
-	const char *slash = strrchr(path, '/'), *name = !strcmp(path, "-") ? "standard input" : slash ? slash + 1 : path;
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(path, "-") ? "standard input" : slash ? slash + 1 : path;
+}
+
+/* "a.json, b.json"; malloc'ed. */
+static char *names_of(char *const *paths, size_t count)
+{
+	char *all = xstrdup(name_of(paths[0])), *longer;
+	size_t i;
+
+	for (i = 1; i < count; i++) {
+		longer = xasprintf("%s, %s", all, name_of(paths[i]));
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
+/* in: input_fini() in any case. */
+static int read_all_of(struct input *in, char *const *paths, size_t count, struct err *e)
+{
+	int r = input_read(in, paths[0], e);
+	size_t i;
+
+	for (i = 1; i < count && !r; i++) {
+		struct input more;
+
+		r = input_read(&more, paths[i], e);
+		if (!r && input_join(in, &more, e))
+			r = err_prefix(e, "%s", paths[i]);
+		input_fini(&more);
+	}
+	return r;
+}
+
+/* page: malloc'ed, whatever is returned. */
+static int render(char *const *paths, size_t count, bool only_medians, char **page, size_t *n, struct err *e)
+{
+	AUTO_FREE char *name = names_of(paths, count);
 	FILE *f = open_memstream(page, n);
 	struct input in;
 	bool failed;
@@ -115,11 +153,11 @@ static int render(const char *path, bool only_medians, char **page, size_t *n, s
 
 	if (!f)
 		return err_sys(e, errno, "no memory for the page");
-	r = input_read(&in, path, e);
+	r = read_all_of(&in, paths, count, e);
 	if (!r) {
 		r = in.is_move ? html_move_page(f, in.root, in.is_cut, name, e) : html_bench_page(f, in.root, only_medians, name, e);
 		if (r)
-			err_prefix(e, "%s", path);
+			err_prefix(e, "%s", name);
 	}
 	failed = ferror(f);
 	if ((fclose(f) || failed) && !r)
@@ -128,15 +166,16 @@ static int render(const char *path, bool only_medians, char **page, size_t *n, s
 	return r;
 }
 
-static int make_report(const char *input, const char *output, bool only_medians, struct err *e)
+static int make_report(char *const *inputs, size_t count, const char *output, bool only_medians, struct err *e)
 {
 	AUTO_FREE char *page = NULL;
-	size_t n;
+	size_t n, i;
 	int r;
 
-	if (same_file(input, output))
-		return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", output);
-	r = render(input, only_medians, &page, &n, e);
+	for (i = 0; i < count; i++)
+		if (same_file(inputs[i], output))
+			return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", output);
+	r = render(inputs, count, only_medians, &page, &n, e);
 	if (r)
 		return r;
 	return !strcmp(output, "-") || is_special(output) ? put_special(output, page, n, e) : put_file(output, page, n, e);
@@ -165,13 +204,14 @@ int cmd_report(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (argc - optind != 1 || (output && !*output)) {
-		fprintf(stderr, "vmferry: report takes one FILE, and -o where the page goes; vmferry report --help tells more\n");
+	if (argc - optind < 1 || (output && !*output)) {
+		fprintf(stderr,
+			"vmferry: report takes a FILE, or several of vmferry bench, and -o where the page goes; vmferry report --help tells more\n");
 		return EXIT_USAGE;
 	}
 	if (!output)
 		output = default_output(argv[optind]);
-	if (make_report(argv[optind], output, only_medians, &e)) {
+	if (make_report(argv + optind, (size_t)(argc - optind), output, only_medians, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_SOURCE;
 	}

@@ -22,6 +22,10 @@ void html_bench_cell_name(FILE *f, const struct cell *c)
 	html_text_n(f, c->workload, 40);
 	if (!isnan(c->cached_percent))
 		fprintf(f, ", %s %% cached", show_number(text, c->cached_percent));
+	if (c->content) {
+		fputs(", ", f);
+		html_text_n(f, c->content, 40);
+	}
 }
 
 /* ---- the summary ---- */
@@ -68,9 +72,10 @@ static void subject(FILE *f, const struct runs *r)
 		: !strcmp(where, "lab") ? "between two network namespaces of one machine"
 					: "between two hosts");
 	names(f, json_object_get(r->plan, "tools"));
-	fprintf(f, ", in %zu %s of link, memory and workload, %s counted %s of each in random order, on %s. ", r->cell_count,
-		plural(r->cell_count, "combination", "combinations"), show_number(number, value_of(r->plan, "repeat")),
-		value_of(r->plan, "repeat") == 1 ? "move" : "moves", show_date(date, value_of(r->root, "began_at")));
+	fprintf(f, ", in %zu %s of link, memory and workload, %s%s counted %s of each in random order, on %s. ", r->cell_count,
+		plural(r->cell_count, "combination", "combinations"), value_true(r->plan, "repeat_is_least") ? "at least " : "",
+		show_number(number, value_of(r->plan, "repeat")), value_of(r->plan, "repeat") == 1 ? "move" : "moves",
+		show_date(date, value_of(r->root, "began_at")));
 	counts(f, r);
 	if (isnan(value_of(r->root, "ended_at")))
 		fputs("<p class=\"bad\">The run is not complete: this is what there was so far.</p>\n", f);

@@ -163,3 +163,98 @@ void input_fini(struct input *in)
 	json_decref(in->root);
 	in->root = NULL;
 }
+
+/* ---- several runs ---- */
+
+static bool equal(const json_t *a, const json_t *b)
+{
+	return (!a && !b) || json_equal(a, b);
+}
+
+/* What makes figures of two runs ones that may stand beside each other. */
+static bool is_of_one_machine(const json_t *a, const json_t *b)
+{
+	static const char *const members[] = {"cpu", "cores", "memory_bytes", "kernel", "qemu", "accel", "where"};
+	const json_t *x = json_object_get(a, "environment"), *y = json_object_get(b, "environment");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(members); i++)
+		if (!equal(json_object_get(x, members[i]), json_object_get(y, members[i])))
+			return false;
+	return equal(json_object_get(a, "software"), json_object_get(b, "software"));
+}
+
+static bool has(const json_t *list, const json_t *value)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, v)
+		if (json_equal(v, value))
+			return true;
+	return false;
+}
+
+static void add_new(json_t *plan, const json_t *more, const char *name)
+{
+	json_t *list = json_object_get(plan, name), *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(more, name), i, v)
+		if (json_is_array(list) && !has(list, v))
+			json_array_append(list, v);
+}
+
+/* A file that does not say it has noise. */
+static void say_content(json_t *moves, const json_t *plan)
+{
+	const char *content = value_text(plan, "content");
+	json_t *m;
+	size_t i;
+
+	json_array_foreach(moves, i, m)
+		if (json_is_object(m) && !json_object_get(m, "content"))
+			json_object_set_new(m, "content", json_string(content ? content : "noise"));
+}
+
+static void join_plans(json_t *plan, const json_t *more)
+{
+	static const char *const lists[] = {"links", "mem_mib", "workloads", "tools"};
+	double a = value_of(plan, "repeat"), b = value_of(more, "repeat");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(lists); i++)
+		add_new(plan, more, lists[i]);
+	if (b < a)
+		json_object_set(plan, "repeat", json_object_get(more, "repeat"));
+	if (!(a == b))
+		json_object_set_new(plan, "repeat_is_least", json_true());
+	json_object_del(plan, "content"); /* each move has it */
+}
+
+int input_join(struct input *in, const struct input *more, struct err *e)
+{
+	json_t *moves = json_object_get(in->root, "moves"), *others = json_object_get(more->root, "moves"), *m;
+	size_t i;
+
+	if (in->is_move || more->is_move || !json_is_array(moves) || !json_is_array(others))
+		return err_set(e, EINVAL, "several files make one page only if each is of a run of `vmferry bench`");
+	if (!is_of_one_machine(in->root, more->root))
+		return err_set(e, ESTALE,
+			       "it is of another machine, kernel, QEMU or vmferry, and its figures cannot stand beside the others");
+	say_content(moves, json_object_get(in->root, "plan"));
+	say_content(others, json_object_get(more->root, "plan"));
+	json_array_foreach(others, i, m) {
+		if (json_is_object(m))
+			json_object_set_new(m, "number", json_integer((json_int_t)json_array_size(moves) + 1));
+		json_array_append(moves, m);
+	}
+	join_plans(json_object_get(in->root, "plan"), json_object_get(more->root, "plan"));
+	if (value_of(more->root, "began_at") < value_of(in->root, "began_at"))
+		json_object_set(in->root, "began_at", json_object_get(more->root, "began_at"));
+	if (!json_object_get(more->root, "ended_at"))
+		json_object_del(in->root, "ended_at");
+	else if (value_of(more->root, "ended_at") > value_of(in->root, "ended_at"))
+		json_object_set(in->root, "ended_at", json_object_get(more->root, "ended_at"));
+	return 0;
+}

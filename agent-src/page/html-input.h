@@ -22,6 +22,9 @@ struct input {
 int input_read(struct input *in, const char *path, struct err *e);
 /* The same of what is in memory already. */
 int input_parse(struct input *in, const char *text, size_t n, struct err *e);
+/* The moves of a run more, beside those of the first; each says then what its guest held (content). Takes nothing of it. -EINVAL: one is no run of bench;
+ * -ESTALE: it is of another machine, QEMU or vmferry. */
+int input_join(struct input *in, const struct input *more, struct err *e);
 void input_fini(struct input *in);
 
 #endif

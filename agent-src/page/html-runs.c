@@ -160,7 +160,7 @@ bool cell_has(const struct cell *c, const json_t *move)
 	return same(c->link, value_text(move, "link")) && same(c->workload, value_text(move, "workload")) &&
 	       same_number(c->mem_mib, value_of(move, "mem_mib")) && same_number(c->delay_ms, value_of(move, "delay_ms")) &&
 	       same_number(c->loss_percent, value_of(move, "loss_percent")) &&
-	       same_number(c->cached_percent, value_of(move, "cached_percent"));
+	       same_number(c->cached_percent, value_of(move, "cached_percent")) && same(c->content, value_text(move, "content"));
 }
 
 double cell_link_bytes_per_s(const struct cell *c)
@@ -190,6 +190,7 @@ static struct cell *cell_for(struct runs *r, const json_t *move, struct err *e)
 						.delay_ms = value_of(move, "delay_ms"),
 						.loss_percent = value_of(move, "loss_percent"),
 						.cached_percent = value_of(move, "cached_percent"),
+						.content = value_text(move, "content"),
 						.tools = xcalloc(RUNS_TOOLS_MAX, sizeof(struct tool))};
 	return &r->cells[r->cell_count++];
 }

@@ -48,6 +48,7 @@ struct cell {
 	double mem_mib;
 	double delay_ms, loss_percent; /* NAN: none */
 	double cached_percent;	       /* NAN: the file does not say */
+	const char *content;	       /* what the guest holds, where a page is of several runs; else NULL */
 	struct tool *tools;	       /* native ones first, each in the order of the plan */
 	size_t tool_count;
 };

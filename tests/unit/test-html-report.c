@@ -6,6 +6,7 @@
 #include "html-bench.h"
 #include "html-input.h"
 #include "html-move.h"
+#include "html-runs.h"
 #include "html-scale.h"
 #include "html-timeline.h"
 #include "util.h"
@@ -760,9 +761,53 @@ static void thinning_a_long_series_keeps_its_one_gap(void **state)
 	timeline_fini(&t);
 }
 
+static struct input parsed(const char *text)
+{
+	struct input in;
+	struct err e;
+
+	if (input_parse(&in, text, strlen(text), &e))
+		fail_msg("%s", e.msg);
+	return in;
+}
+
+#define RUN(environment, plan, moves) "{\"schema\":1,\"environment\":{" environment "},\"plan\":{" plan "},\"moves\":[" moves "]}"
+#define ONE_MOVE                                                                                                                           \
+	"{\"number\":1,\"link\":\"1gbit\",\"workload\":\"idle\",\"mem_mib\":64,\"tool\":\"vmferry\",\"outcome\":\"ok\",\"total_ms\":1.0}"
+
+static void several_runs_of_one_machine_make_one_page(void **state)
+{
+	struct input in = parsed(RUN("\"cpu\":\"x\"", "\"content\":\"living\",\"repeat\":7,\"tools\":[\"vmferry\"]", ONE_MOVE));
+	struct input more = parsed(RUN("\"cpu\":\"x\"", "\"repeat\":3,\"tools\":[\"vmferry\",\"multifd\"]", ONE_MOVE "," ONE_MOVE));
+	struct input other = parsed(RUN("\"cpu\":\"y\"", "", ONE_MOVE));
+	struct input move = parsed("{\"event\":\"plan\"}");
+	struct runs r;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(input_join(&in, &other, &e), -ESTALE);
+	assert_int_equal(input_join(&in, &move, &e), -EINVAL);
+	assert_int_equal(input_join(&move, &in, &e), -EINVAL);
+	assert_int_equal(input_join(&in, &more, &e), 0);
+	input_fini(&more);
+	input_fini(&other);
+	input_fini(&move);
+	assert_int_equal(runs_init(&r, in.root, &e), 0);
+	assert_int_equal(r.cell_count, 2); /* what they hold is not the same */
+	assert_string_equal(r.cells[0].content, "living");
+	assert_string_equal(r.cells[1].content, "noise");
+	assert_int_equal(r.cells[1].tools[0].good_count, 2);
+	assert_int_equal(json_array_size(json_object_get(r.plan, "tools")), 2);
+	assert_int_equal(json_integer_value(json_object_get(r.plan, "repeat")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(in.root, "moves"), 2), "number")), 3);
+	runs_fini(&r);
+	input_fini(&in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(several_runs_of_one_machine_make_one_page),
 		cmocka_unit_test(the_sample_s_page_is_well_formed_and_says_what_was_measured),
 		cmocka_unit_test(medians_are_of_the_moves_that_went_well_without_warm_ups),
 		cmocka_unit_test(a_warm_up_that_did_damage_is_no_secret),
