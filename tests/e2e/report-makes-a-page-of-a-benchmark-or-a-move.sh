@@ -98,9 +98,18 @@ report 1 page.html
 says "another place for the page"
 [[ -z $(find "$DIR" -name '*.html.??????') ]] || fail "something is left behind: $(ls "$DIR")"
 
+# Several runs of bench make one page, and nothing else does.
+cp "$sample" "$DIR/more.json"
+report 0 run.json more.json -o both.html
+is_page "$DIR/both.html"
+report 1 run.json "$move" -o both.html
+says 'move.json: several files make one page only if each is of a run of `vmferry bench`'
+sed 's/"cpu": *"/&Another /' "$sample" >"$DIR/more.json"
+report 1 run.json more.json -o both.html
+says 'more.json: it is of another machine'
+
 # Usage.
 report 2
-report 2 run.json run.json
 report 2 --frobnicate run.json
 report 0 --help
 grep -q '^usage: vmferry report' "$DIR/out" || fail "no help"
