@@ -157,7 +157,7 @@ int in_place_undo(const struct target *t, const json_t *detail, struct err *e)
 	if (lstat(aside, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", aside);
 	r = stays_here(t) || !has_owner(detail) ? 0 : give_name(path, aside, e);
-	return !r && unlink(aside) ? err_sys(e, errno, "cannot remove %s", aside) : r;
+	return !r && unlink(aside) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", aside) : r; /* its only name, given back */
 }
 
 static bool is_aside(const json_t *entry)

@@ -260,6 +260,12 @@ static char *acl_of(const char *path)
 	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
 }
 
+/* In place what this host's memory has is the other QEMU's, too; but of what is behind a network each process may have a cache of its own. */
+static bool is_seen_unflushed(const struct disks *ds, const struct guest_disk *g)
+{
+	return ds->src->opt->in_place && !g->network;
+}
+
 /* In words; NULL: nothing does. */
 static const char *what_keeps_it_from_staying(const struct disks *ds, const struct guest_disk *g)
 {
@@ -269,10 +275,7 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 		return "it is no regular file, and no block device";
 	if (g->data_file)
 		return "its data is in another file";
-	if (g->no_flush &&
-	    (g->network ||
-	     !ds->src->opt
-		      ->in_place)) /* in place what this host's memory has is seen; but a process has a cache of its own of what is behind a network */
+	if (g->no_flush && !is_seen_unflushed(ds, g))
 		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
 	if ((g->network || g->block_device) && g->chain_count)
 		return "nobody can see whether its backing files are the same there";
@@ -307,7 +310,7 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 	const struct guest_disk *g = d->guest;
 	const char *why = what_keeps_it_from_staying(ds, g);
 
-	if (!why && (g->network || !ds->src->opt->in_place) && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
+	if (!why && !is_seen_unflushed(ds, g) && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
 		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
 	if (why && is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);

@@ -40,7 +40,6 @@ wrong vmferry recover --peer-is-fenced
 wrong vmferry status a b
 wrong vmferry journal a b
 wrong vmferry report
-wrong vmferry report a b
 wrong vmferry report a -o ""
 wrong vmferry report a --frobnicate
 wrong vmferry-dst
