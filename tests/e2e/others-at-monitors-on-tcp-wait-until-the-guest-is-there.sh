@@ -22,7 +22,6 @@ free_ports() { # COUNT: prints the first of so many in a row
 }
 
 KINDS=(hmp hmp qmp websocket mux hmp gdb)
-FIRST=$(free_ports $((2 * ${#KINDS[@]})))
 
 at() { # INDEX: as QEMU wants it
 	echo "127.0.0.1:$((FIRST + 2 * $1)),to=$((FIRST + 2 * $1 + 1)),server=on,wait=off"
@@ -33,8 +32,21 @@ there() { # prints KIND:PORT of each at the destination
 	for i in "${!KINDS[@]}"; do echo "${KINDS[i]}:$((FIRST + 2 * i + 1))"; done
 }
 
-guest_a -monitor "tcp:$(at 0)" -monitor "telnet:$(at 1)" -qmp "tcp:$(at 2)" -monitor "websocket:$(at 3)" -serial "mon:tcp:$(at 4)" \
-	-chardev "socket,id=c5,host=127.0.0.1,port=$((FIRST + 10)),to=$((FIRST + 11)),server=on,wait=off" -monitor chardev:c5 -gdb "tcp:$(at 6)"
+# If somebody else has had one of them for a moment, the guest's own has the other, and whoever sits there sits at the source.
+has_the_first() {
+	local i said
+	said=$(qmp "$(free_monitor a)" '{"execute": "query-chardev"}')
+	for i in "${!KINDS[@]}"; do [[ $said == *"127.0.0.1:$((FIRST + 2 * i)),server"* ]] || return 1; done
+}
+
+for left in 2 1 0; do
+	FIRST=$(free_ports $((2 * ${#KINDS[@]})))
+	guest_a -monitor "tcp:$(at 0)" -monitor "telnet:$(at 1)" -qmp "tcp:$(at 2)" -monitor "websocket:$(at 3)" -serial "mon:tcp:$(at 4)" \
+		-chardev "socket,id=c5,host=127.0.0.1,port=$((FIRST + 10)),to=$((FIRST + 11)),server=on,wait=off" -monitor chardev:c5 -gdb "tcp:$(at 6)"
+	! has_the_first || break
+	((left)) || fail "its monitors are at other ports: $(qmp "$(free_monitor a)" '{"execute": "query-chardev"}')"
+	guest_stop a
+done
 
 to_local
 
