@@ -4,17 +4,22 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 # a QEMU of this test's own, which can be replaced
+root=$TOP/build/qemu
+[[ -e $root/usr/bin/qemu-system-x86_64 ]] || root= # the system's own
 mkdir -p "$DIR/q/usr/bin" "$DIR/q/bin" "$DIR/sockets"
-ln -s "$TOP/build/qemu/lib" "$DIR/q/lib"
-ln -s "$TOP/build/qemu/usr/lib" "$TOP/build/qemu/usr/share" "$DIR/q/usr"
-cp "$TOP/build/qemu/bin/qemu-system-x86_64" "$DIR/q/bin"
+ln -s "$root/lib" "$DIR/q/lib"
+ln -s "$root/usr/lib" "$root/usr/share" "$DIR/q/usr"
 upgrade() {
-	cp "$TOP/build/qemu/usr/bin/qemu-system-x86_64" "$DIR/q/new"
+	cp "$root/usr/bin/qemu-system-x86_64" "$DIR/q/new"
 	mv -f "$DIR/q/new" "$DIR/q/usr/bin/qemu-system-x86_64"
 }
 upgrade
 PROGRAM=$DIR/q/usr/bin/qemu-system-x86_64
-QEMU=$DIR/q/bin/qemu-system-x86_64
+QEMU=$PROGRAM
+if [[ -n $root ]]; then # with the script that says where its files are
+	cp "$root/bin/qemu-system-x86_64" "$DIR/q/bin"
+	QEMU=$DIR/q/bin/qemu-system-x86_64
+fi
 
 whose() { # SOCKET: prints the pid of who listens there
 	python3 -S -c 'import socket, struct, sys
