@@ -100,13 +100,6 @@ int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct
 
 /* ---- settling ---- */
 
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !lstat(a, &x) && !lstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* The first name that nobody has. A draft that has its name already got it from an agent that died here. */
 static int name_draft(const json_t *plan, char **path, struct err *e)
 {
@@ -116,7 +109,7 @@ static int name_draft(const json_t *plan, char **path, struct err *e)
 	for (n = 1; n <= NAMES_MAX; n++) {
 		char *try = script_path(dir, plain, n);
 
-		if (!link(draft, try) || (errno == EEXIST && is_same_file(draft, try))) {
+		if (!link(draft, try) || (errno == EEXIST && are_one_file(draft, try))) {
 			*path = try;
 			return sync_parent_dir(try, e);
 		}

@@ -1,5 +1,6 @@
 /* in-place.c: see in-place.h. */
 #include "in-place.h"
+#include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
@@ -94,13 +95,6 @@ int in_place_set_aside(struct target *t, struct err *e)
 	return r;
 }
 
-static bool are_one(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !lstat(a, &x) && !lstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static bool is_in_use(const char *path, const struct stat *st)
 {
 	pid_t pid = S_ISREG(st->st_mode) ? pid_in(path) : 0;
@@ -125,9 +119,9 @@ static int clear_name(const char *path, const char *aside, struct err *e)
 /* Where there are no second names it has to do with one. */
 static int give_name(const char *path, const char *aside, struct err *e)
 {
-	int r = are_one(path, aside) ? 0 : clear_name(path, aside, e);
+	int r = are_one_file(path, aside) ? 0 : clear_name(path, aside, e);
 
-	if (!r && !are_one(path, aside) && link(aside, path) && rename(aside, path))
+	if (!r && !are_one_file(path, aside) && link(aside, path) && rename(aside, path))
 		r = err_sys(e, errno, "cannot give %s its name back; it is %s", path, aside);
 	return r;
 }
@@ -212,7 +206,7 @@ bool in_place_may_replace(const struct target *t, const char *path)
 	AUTO_FREE char *aside = attempt_id_name(t->part.a->id, path);
 	struct stat st;
 
-	return lstat(path, &st) || are_one(path, aside) || (lstat(aside, &st) && was_set_aside(t, path, false));
+	return lstat(path, &st) || are_one_file(path, aside) || (lstat(aside, &st) && was_set_aside(t, path, false));
 }
 
 void in_place_give_rights(const struct target *t, const char *path, const char *hidden)

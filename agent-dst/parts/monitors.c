@@ -12,6 +12,7 @@
  * NOVM.
  */
 #include "monitors.h"
+#include "durable-file.h"
 #include "fault.h"
 #include "in-place.h"
 #include "json-text.h"
@@ -207,13 +208,6 @@ static int hide_in_place(struct target *t, struct err *e)
 	return r ? r : in_place_put_back(t, e);
 }
 
-static bool are_one(const char *a, const char *b)
-{
-	struct stat sa, sb;
-
-	return !lstat(a, &sa) && !lstat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
 static char *shown_name(const char *dir, const char *name)
 {
 	return xasprintf("%.*s/%s", (int)(strrchr(dir, '/') - dir), dir, name);
@@ -226,7 +220,7 @@ static int show_one(const struct target *t, const char *dir, const char *name, s
 	AUTO_FREE char *to = shown_name(dir, name);
 
 	(void)t;
-	if (link(from, to) && errno != ENOENT && !are_one(from, to)) /* an agent that died has done half of it */
+	if (link(from, to) && errno != ENOENT && !are_one_file(from, to)) /* an agent that died has done half of it */
 		return err_sys(e, errno, "the guest's socket %s cannot get its name back; it is at %s", to, from);
 	return unlink(from) ? err_sys(e, errno, "cannot remove %s", from) : 0;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 int pwrite_all(int fd, const void *p, size_t n, off_t at)
 {
@@ -98,4 +99,11 @@ int replace_file(const char *path, const void *p, size_t n, struct err *e)
 		return r;
 	}
 	return sync_parent_dir(path, e);
+}
+
+bool are_one_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !lstat(a, &x) && !lstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

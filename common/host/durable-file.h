@@ -4,6 +4,7 @@
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -19,5 +20,8 @@ int write_new_file(const char *path, unsigned mode, const char *text, struct err
 /* The n bytes at p are what path names from now on, durable when 0 is returned: at any moment there is the old file or the new one, whole.
  * Its mode is 0666 less the umask. */
 int replace_file(const char *path, const void *p, size_t n, struct err *e);
+
+/* Both names are there, and are of one file (hard links of it, or the same name): links are not followed. */
+bool are_one_file(const char *a, const char *b);
 
 #endif

@@ -21,12 +21,6 @@ if [[ -n $root ]]; then # with the script that says where its files are
 	QEMU=$DIR/q/bin/qemu-system-x86_64
 fi
 
-whose() { # SOCKET: prints the pid of who listens there
-	python3 -S -c 'import socket, struct, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-print(struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])' "$1"
-}
-
 in_place() { # [OPTION...]
 	local before=${GUEST_PID[a]} said inodes socket
 	said=$(<"$DIR/a.console")
@@ -41,7 +35,7 @@ in_place() { # [OPTION...]
 	assert_eq "$(stat -c %i "$DIR/a.raw" "$DIR/b.qcow2" "$DIR/a.console")" "$inodes" "the files"
 	[[ $(<"$DIR/a.console") == "$said"* ]] || fail "what the guest said before is lost: $(<"$DIR/a.console")"
 	for socket in a.qmp a.mon a.orders sockets/agent sockets/vnc; do
-		assert_eq "$(whose "$DIR/$socket")" "${GUEST_PID[a]}" "who listens at $socket"
+		assert_eq "$(who_listens "$DIR/$socket")" "${GUEST_PID[a]}" "who listens at $socket"
 	done
 	assert_settled
 }

@@ -3,15 +3,9 @@
 # nobody reaches the other one meanwhile. After the hand-over it is the other way round. The next attempt succeeds.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-listens() { # SOCKET: the pid
-	python3 -S -c 'import socket, struct, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-print(struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])' "$DIR/$1"
-}
-
 has_its_names() { # PID
 	local socket
-	for socket in a.qmp a.mon a.orders; do assert_eq "$(listens $socket)" "$1" "who listens at $socket"; done
+	for socket in a.qmp a.mon a.orders; do assert_eq "$(who_listens "$DIR/$socket")" "$1" "who listens at $socket"; done
 	assert_eq "$(<"$DIR/a.pid")" "$1" "the pidfile"
 }
 
@@ -48,16 +42,10 @@ move_wait 1
 at_source
 
 # the other QEMU dies, or ends as QEMUs do, which removes what has the names of its sockets
-the_other() {
-	local pid
-	for pid in $(ours); do
-		[[ $pid == "${GUEST_PID[a]}" || $(readlink "/proc/$pid/exe") != *qemu-system* ]] || echo "$pid"
-	done
-}
 for signal in KILL TERM; do
 	in_place "${SLOW_RAM[@]}"
 	while_ram
-	kill -$signal "$(the_other)"
+	kill -$signal "$(the_other_qemu)"
 	move_wait 1
 	at_source
 done
@@ -73,13 +61,13 @@ done
 
 # and the QEMU that it had started, which has made what it makes, and is not hidden yet
 it_has_its_pidfile() {
-	[[ -s $DIR/a.pid && $(<"$DIR/a.pid") == "$(the_other)" ]]
+	[[ -s $DIR/a.pid && $(<"$DIR/a.pid") == "$(the_other_qemu)" ]]
 }
 fault dst-qemu-launched stop
 in_place
 fault_wait
 wait_for 10 it_has_its_pidfile || fail "the other QEMU does not start"
-kill_now "$(the_other)"
+kill_now "$(the_other_qemu)"
 kill_now "$FAULT_PID"
 move_wait 1
 at_source
@@ -110,7 +98,7 @@ goes_on
 fault after-DST_PREPARED stop
 in_place
 fault_wait
-kill_now "$(the_other)"
+kill_now "$(the_other_qemu)"
 kill_now "$MOVE_PID"
 kill_now "$FAULT_PID"
 guard_ends

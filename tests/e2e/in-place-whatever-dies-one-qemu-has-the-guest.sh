@@ -5,28 +5,11 @@
 # timeout: 600
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-qemus() {
-	local pid
-	for pid in $(ours); do
-		[[ $(readlink "/proc/$pid/exe") != */qemu-system-* ]] || echo "$pid"
-	done
-}
-
-the_other() {
-	qemus | grep -vx "${GUEST_PID[a]}" || true
-}
-
-listens() { # SOCKET: the pid
-	python3 -S -c 'import socket, struct, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-print(struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])' "$DIR/$1"
-}
-
 victim() { # WHO
 	case $1 in
 	src-agent) echo "$MOVE_PID" ;;
 	dst-agent) agent_dst | head -n 1 ;;
-	dst-qemu) the_other ;;
+	dst-qemu) the_other_qemu ;;
 	esac
 }
 
@@ -78,7 +61,7 @@ settled() { # WHEN LOST: where is it?
 	*) fail "$1: the last word was $CODE: $(tail -n 2 "$DIR/recover.log")" ;;
 	esac
 	[[ $has == "${GUEST_PID[a]}" ]] || guest_adopt a "$has"
-	for socket in a.qmp a.mon a.orders; do assert_eq "$(listens $socket)" "$has" "$1: who listens at $socket"; done
+	for socket in a.qmp a.mon a.orders; do assert_eq "$(who_listens "$DIR/$socket")" "$has" "$1: who listens at $socket"; done
 	assert_eq "$(<"$DIR/a.pid")" "$has" "$1: the pidfile"
 	assert_eq "$(find "$DIR" -name '*.vmferry-*')" "" "$1: what is left of the move"
 	assert_settled >/dev/null

@@ -52,6 +52,23 @@ qemu_dst() { # prints the pid of the QEMU that waits at the destination
 	pgrep -f "^[^ ]*/qemu-system-[^ ]* .*$TO/"
 }
 
+qemus() { # prints the pids of all QEMUs of this test
+	local pid
+	for pid in $(ours); do
+		[[ $(readlink "/proc/$pid/exe") != */qemu-system-* ]] || echo "$pid"
+	done
+}
+
+the_other_qemu() { # prints the pid of the one that does not have the guest (yet)
+	qemus | grep -vx "${GUEST_PID[a]}" || true
+}
+
+who_listens() { # SOCKET: prints the pid
+	python3 -S -c 'import socket, struct, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+print(struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])' "$1"
+}
+
 ours() { # prints the pids of all QEMUs and agents of this test
 	pgrep -f "^[^ ]*/(qemu-system-[^ ]*|vmferry|vmferry-dst) .*$DIR/" | sort
 }
