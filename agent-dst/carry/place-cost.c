@@ -10,10 +10,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PLACED_BYTES (64 * MIB) /* what was lent to nobody for a while costs the most, and that is most of a guest's */
+#define PLACED_BYTES (192 * MIB)
 #define PLACED_NS    150000000ULL
 #define HUGE_BYTES   (2 * MIB)
 #define PIECE_BYTES  (256 * KIB) /* as one DATA has */
+#define PIECES	     (PLACED_BYTES / PIECE_BYTES)
 
 /* As ram-place.c does it with QEMU's, which is the same to the kernel. */
 static void place(const uint8_t *piece, uint8_t *to)
@@ -30,22 +31,42 @@ static void place(const uint8_t *piece, uint8_t *to)
 	(void)hash;
 }
 
-double place_cost_ns(void)
+/* Piece by piece until the time is up: what all up to each took. Returns how many. */
+static size_t place_pieces(uint8_t *to, size_t pieces, uint64_t took[PIECES])
 {
-	uint8_t *map = mmap(NULL, PLACED_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *new, *piece;
-	uint64_t until = now_ns() + PLACED_NS, since, at;
+	uint64_t until = now_ns() + PLACED_NS, since = thread_cpu_ns();
+	uint8_t *piece = xmalloc(PIECE_BYTES);
+	size_t n = 0;
+
+	memset(piece, 0x5a, PIECE_BYTES);
+	while (n < pieces && now_ns() < until) {
+		place(piece, to + n * PIECE_BYTES);
+		took[n++] = thread_cpu_ns() - since;
+	}
+	free(piece);
+	return n;
+}
+
+double place_cost_of(const uint64_t *took, size_t n, double all)
+{
+	size_t last = (n + 3) / 4;
+	double more = (double)(took[n - 1] - (n > last ? took[n - 1 - last] : 0)) / (double)last;
+
+	return ((double)took[n - 1] + (all - (double)n) * more) / all;
+}
+
+double place_cost_ns(uint64_t bytes)
+{
+	uint8_t *map = mmap(NULL, PLACED_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *new;
+	double pieces = MAX((double)bytes / PIECE_BYTES, 1);
+	uint64_t took[PIECES];
+	size_t n;
 
 	if (map == MAP_FAILED)
 		return 0;
 	new = map + (-(uintptr_t)map & (HUGE_BYTES - 1));
 	madvise(new, PLACED_BYTES, MADV_HUGEPAGE); /* as QEMU does, where that is allowed */
-	piece = xmalloc(PIECE_BYTES);
-	memset(piece, 0x5a, PIECE_BYTES);
-	since = thread_cpu_ns();
-	for (at = 0; at < PLACED_BYTES && now_ns() < until; at += PIECE_BYTES)
-		place(piece, new + at);
-	since = thread_cpu_ns() - since;
+	n = place_pieces(new, (size_t)MIN(pieces, (double)PIECES), took);
 	munmap(map, PLACED_BYTES + HUGE_BYTES);
-	free(piece);
-	return at ? (double)since / (double)at : 0;
+	return n ? place_cost_of(took, n, pieces) / PIECE_BYTES : 0;
 }

@@ -6,7 +6,15 @@
 #ifndef VMFERRY_PLACE_COST_H
 #define VMFERRY_PLACE_COST_H
 
-/* CPU time of a byte, in ns; 0: not known. For less than 0.2 s of this thread, and in 64 MiB at most. */
-double place_cost_ns(void);
+#include <stddef.h>
+#include <stdint.h>
+
+/* CPU time of a byte of so many, in ns; 0: not known. For less than 0.2 s of this thread, and in 192 MiB at most. */
+double place_cost_ns(uint64_t bytes);
+/*
+ * Of all pieces each, when the first n took so long, those up to each: memory that was lent to somebody a moment ago comes first, and costs little.
+ * What was lent to nobody for a while, which is most of a guest's, costs as much as the last quarter of the n. Pure.
+ */
+double place_cost_of(const uint64_t *took, size_t n, double all);
 
 #endif

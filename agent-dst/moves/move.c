@@ -43,13 +43,15 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 static void describe_machine(const struct transfer *t, json_t *accept)
 {
 	AUTO_FREE char *boot = boot_id();
+	json_int_t ram;
 
 	json_object_set_new(accept, "processors", json_integer(own_processors()));
 	if (boot)
 		json_object_set_new(accept, "boot_id", json_string(boot));
 	if (!json_is_true(json_object_get(t->target.description, "estimate")))
 		return;
-	json_object_set_new(accept, "place_ns", json_real(place_cost_ns()));
+	ram = json_integer_value(json_object_get(t->target.description, "ram_bytes"));
+	json_object_set_new(accept, "place_ns", json_real(place_cost_ns((uint64_t)MAX(ram, 0))));
 	json_object_set_new(accept, "store_bps", json_real(space_store_bps(&t->disks)));
 }
 

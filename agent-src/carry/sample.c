@@ -17,8 +17,10 @@
 #define RUNS	     4096U /* 256 MiB */
 #define PIECE_BYTES  DATA_RAW_MAX
 #define PIECE_PAGES  (PIECE_BYTES / PAGE_BYTES)
-#define PIECES	     512U /* 128 MiB */
-#define TRIES	     64U  /* pieces of either that are compressed */
+#define PIECES	     512U		   /* 128 MiB */
+#define TRIES	     64U		   /* pieces of either that are compressed */
+#define TRIES_FOUND  16U		   /* of memory's pages that are on a disk: how they differ from the others */
+#define KEPT_PAGES   (TRIES * PIECE_PAGES) /* of memory, to be compressed when it is known which are on a disk: 16 MiB */
 #define UNPACK_EVERY 4U
 #define TRIES_NS     300000000ULL /* a busy machine ends that sooner */
 #define EXTENTS_MAX  65536U
@@ -28,6 +30,7 @@
 #define CHAIN_MAX    64U
 #define PAGE_REST    ((uint64_t)PAGE_BYTES - 1)
 #define GOLDEN	     0.6180339887498949
+#define HIDDEN_MAX   0.9 /* of what was not found: then it says nothing of the rest */
 
 /* Pages of memory with one content. */
 struct content {
@@ -55,6 +58,9 @@ struct sampler {
 	uint64_t running, glances;
 	uint8_t *piece, *packed, *batch;
 	size_t batched;
+	uint8_t *kept;
+	uint64_t *kept_hash;
+	size_t kept_pages;
 };
 
 /* Who runs now: "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)), the threads before the '/', of which we are one. */
@@ -86,6 +92,8 @@ struct sampler *sampler_new(enum codec_effort most)
 		abort();
 	s->packed = xmalloc(PIECE_BYTES);
 	s->batch = xmalloc(PIECE_BYTES);
+	s->kept = xmalloc((size_t)KEPT_PAGES * PAGE_BYTES);
+	s->kept_hash = xcalloc(KEPT_PAGES, sizeof(*s->kept_hash));
 	s->index = xcalloc(SLOTS, sizeof(*s->index));
 	s->load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	if (getrandom(s->key.secret, sizeof(s->key.secret), 0) != (ssize_t)sizeof(s->key.secret))
@@ -103,6 +111,8 @@ void sampler_free(struct sampler *s)
 	free(s->piece);
 	free(s->packed);
 	free(s->batch);
+	free(s->kept);
+	free(s->kept_hash);
 	free(s->index);
 	free(s);
 }
@@ -130,13 +140,13 @@ static void try_effort(struct sampler *s, struct sample_of *of, enum codec_effor
 }
 
 /* Overwrites the piece. */
-static void try_to_compress(struct sampler *s, struct sample_of *of, const uint8_t *data, size_t n)
+static void try_to_compress(struct sampler *s, struct sample_of *of, unsigned tries, const uint8_t *data, size_t n)
 {
 	unsigned effort;
 
 	if (!of->tries)
 		of->tries_until_ns = now_ns() + TRIES_NS;
-	if (of->tries == TRIES || now_ns() > of->tries_until_ns)
+	if (of->tries == tries || now_ns() > of->tries_until_ns)
 		return;
 	glance_at_others(s);
 	of->tries++;
@@ -184,7 +194,7 @@ struct memory {
 	unsigned runs;
 };
 
-static void note_page(struct sampler *s, const uint8_t *page, bool compress)
+static void note_page(struct sampler *s, const uint8_t *page, bool keep)
 {
 	struct content *slot;
 	uint64_t hash;
@@ -201,13 +211,13 @@ static void note_page(struct sampler *s, const uint8_t *page, bool compress)
 		slot->hash = hash;
 		slot->pages++;
 	}
-	if (compress && s->batched < PIECE_BYTES) {
-		memcpy(s->batch + s->batched, page, PAGE_BYTES);
-		s->batched += PAGE_BYTES;
+	if (keep && s->kept_pages < KEPT_PAGES) {
+		memcpy(s->kept + s->kept_pages * PAGE_BYTES, page, PAGE_BYTES);
+		s->kept_hash[s->kept_pages++] = hash;
 	}
 }
 
-static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, bool compress, struct err *e)
+static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, bool keep, struct err *e)
 {
 	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES];
 	uint64_t since = thread_cpu_ns();
@@ -223,14 +233,10 @@ static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsig
 	for (i = 0; i < pages && !r; i++) {
 		if (!there[i])
 			continue;
-		note_page(s, s->piece + (size_t)i * PAGE_BYTES, compress);
+		note_page(s, s->piece + (size_t)i * PAGE_BYTES, keep);
 		s->read_bytes += PAGE_BYTES;
 	}
 	s->read_ns += thread_cpu_ns() - since;
-	if (s->batched > PIECE_BYTES - RUN_PAGES * PAGE_BYTES) {
-		try_to_compress(s, &s->memory, s->batch, s->batched);
-		s->batched = 0;
-	}
 	return r;
 }
 
@@ -264,12 +270,9 @@ int sample_memory(struct sampler *s, pid_t pid, const struct seed_block *blocks,
 	for (i = 0; i < count && !r; i++)
 		r = look_at_block(s, &m, &blocks[i], bytes / PAGE_BYTES / RUN_PAGES, e);
 	qemu_memory_close(&m.qemu);
-	if (s->batched && !r)
-		try_to_compress(s, &s->memory, s->batch, s->batched);
-	s->batched = 0;
 	if (r) {
 		s->memory = (struct sample_of){0};
-		s->indexed = 0;
+		s->indexed = s->kept_pages = 0;
 		memset(s->index, 0, SLOTS * sizeof(*s->index));
 		return r;
 	}
@@ -398,7 +401,7 @@ static void look_at_piece(struct sampler *s, const struct files *f, uint64_t at)
 	if (!s->read_bytes)
 		s->read_ns += thread_cpu_ns() - since;
 	memcpy(s->batch, s->piece, n);
-	try_to_compress(s, &s->disks, s->batch, n);
+	try_to_compress(s, &s->disks, TRIES, s->batch, n);
 }
 
 static void look_at_pieces(struct sampler *s, const struct files *f)
@@ -429,6 +432,66 @@ void sample_disks(struct sampler *s, const struct sample_file *files, unsigned c
 			close(f.fd[i]);
 	free(f.extent);
 	free(f.fd);
+}
+
+/* ---- what of memory travels ---- */
+
+static bool is_on_disk(const struct sampler *s, uint64_t hash)
+{
+	const struct content *slot = slot_of(s, hash);
+
+	return slot && slot->hash == hash && slot->found;
+}
+
+static void try_batch(struct sampler *s, struct sample_of *of, unsigned tries)
+{
+	if (s->batched)
+		try_to_compress(s, of, tries, s->batch, s->batched);
+	s->batched = 0;
+}
+
+/* Of the pages that were kept those that were found on a disk, or those that were not; or all. */
+static void try_kept(struct sampler *s, struct sample_of *of, unsigned tries, bool all, bool found)
+{
+	size_t i;
+
+	for (i = 0; i < s->kept_pages; i++) {
+		if (!all && is_on_disk(s, s->kept_hash[i]) != found)
+			continue;
+		memcpy(s->batch + s->batched, s->kept + i * PAGE_BYTES, PAGE_BYTES);
+		s->batched += PAGE_BYTES;
+		if (s->batched == PIECE_BYTES)
+			try_batch(s, of, tries);
+	}
+	try_batch(s, of, tries);
+}
+
+/* Some of those that were not found are on a disk, too, where nobody looked: what is left without them. */
+static void leave_out_hidden(struct sampler *s, const struct sample_of *found)
+{
+	double seen = s->found / (double)s->indexed, hidden = (sampled_seeds(s, &(double){0}) - seen) / MAX(1 - seen, 1e-9);
+	unsigned i;
+
+	if (hidden <= 0 || hidden > HIDDEN_MAX || !found->tried || !s->memory.tried)
+		return;
+	for (i = EFFORT_LZ4; i <= s->most; i++) {
+		double both = (double)s->memory.packed[i] / (double)s->memory.tried,
+		       theirs = (double)found->packed[i] / (double)found->tried;
+		double ours = (both - hidden * theirs) / (1 - hidden);
+
+		s->memory.packed[i] = (uint64_t)(MIN(MAX(ours, both / 2), 1) * (double)s->memory.tried);
+	}
+}
+
+void sample_what_travels(struct sampler *s, bool seeds)
+{
+	struct sample_of found = {0};
+
+	try_kept(s, &s->memory, TRIES, !seeds, false);
+	if (!seeds || s->found <= 0)
+		return;
+	try_kept(s, &found, TRIES_FOUND, false, true);
+	leave_out_hidden(s, &found);
 }
 
 /* ---- what comes of it ---- */

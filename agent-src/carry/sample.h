@@ -44,6 +44,9 @@ struct sample_file {
 /* Once, after memory. What cannot be read is left out. */
 void sample_disks(struct sampler *s, const struct sample_file *files, unsigned count);
 
+/* Once, after the disks: compresses some of memory; of a move with seeds (seeds.h) that which is not on a disk, and travels. */
+void sample_what_travels(struct sampler *s, bool seeds);
+
 const struct sample_of *sampled_memory(const struct sampler *s);
 const struct sample_of *sampled_disks(const struct sampler *s);
 /* The part of memory's pages that are no zeros whose content is on a disk, too: 0 to 1, and its standard error. */

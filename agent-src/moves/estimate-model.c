@@ -11,9 +11,10 @@
  * processors than is said here. */
 #define BUSY_PART  0.8
 #define TRIED_PART 0.5 /* of what is carried with an effort that is tried, given up and tried again */
+#define LESS_PART  0.3 /* of what is carried where processors are as busy with zstd as the link: LZ4 comes first, and now and then */
 
 #define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
-#define FIXED_S 0.5  /* QEMU starts there, the last round, and what is waited for: 0.3 to 0.6 */
+#define FIXED_S 0.35 /* QEMU starts there, the last round, and what is waited for: 0.2 to 0.6 */
 
 /* In measures (see above). */
 #define MEMORY_FROM_QEMU 2.5 /* QEMU sends it, the capture reads and hashes it */
@@ -22,7 +23,6 @@
 #define SEND		 1.5 /* of what travels */
 #define RECEIVE		 0.8
 #define PLACE		 4.0 /* written where it belongs, and hashed */
-#define COPY_THERE	 2.0 /* of a block into the file's memory, and hashed: without what new memory takes */
 #define ENCRYPT		 1.2 /* at either end */
 
 /* One after the other. */
@@ -50,11 +50,10 @@ static double measure(const struct model_input *in)
 	return in->read_ns > 0 ? in->read_ns : READ_NS;
 }
 
-/* Memory is new there, and so is that in which the kernel keeps a file's blocks. */
+/* Memory is new there. What the kernel keeps a file's blocks in is so, too, but single pages, which were not seen to be dear. */
 static double placing_ns(const struct model_input *in, const struct phase *p)
 {
-	double ns = measure(in), seen = MAX(in->place_ns, 0), page = seen > 0 ? seen : PLACE * ns,
-	       block = MAX(PLACE * ns, seen + COPY_THERE * ns);
+	double block = PLACE * measure(in), page = in->place_ns > 0 ? in->place_ns : block;
 
 	return p->carried * (p->of == &in->disks ? block : page) + p->also * page;
 }
@@ -161,8 +160,7 @@ static struct effort_mix choose(const struct model_input *in, const struct phase
 		return some_lz4(in, p);
 	if (is_worth(in, p, EFFORT_ZSTD_HARD, HARD_BPS, HARD_LEAVES))
 		return (struct effort_mix){EFFORT_ZSTD_HARD, TRIED_PART};
-	if (processors_s(in, p, zstd) > link_s(in, p, zstd))
-		zstd.part = TRIED_PART;
+	zstd.part = MAX(1 - LESS_PART * processors_s(in, p, zstd) / link_s(in, p, zstd), TRIED_PART);
 	return zstd;
 }
 

@@ -278,6 +278,7 @@ static void look(struct transfer *t, struct model_input *in, double *seeded_erro
 	uint64_t resident = process_resident_bytes(t->src.guest.pid);
 
 	look_at_disks(s, &t->disks);
+	sample_what_travels(s, wants_seeds(t));
 	contents_of(&in->ram, sampled_memory(s));
 	contents_of(&in->disks, sampled_disks(s));
 	if (!sampled_memory(s)->tried)

@@ -143,11 +143,10 @@ static void what_placing_costs_is_believed(void **state)
 	in.link_bps = 100 * GB;
 	in.channels = 8;
 	guessed = seconds();
-	in.place_ns = 40; /* 1 GB of memory by 8 processors, and 2 GB into a file's, which is new, too */
-	assert_float_equal(seconds(), 0.5 + 3 * 40 / 8.0, 1.5);
+	in.place_ns = 40; /* 1 GB of memory by 8 processors; 2 GB into a file's, which is single pages */
+	assert_float_equal(seconds(), 0.35 + 40 / 8.0, 1.5);
 	assert_true(r.seconds > 2 * guessed);
-	in.place_ns = 0.001; /* no file is written to as fast */
-	in.ram.bytes = 0;
+	in.ram.bytes = 0; /* so it says nothing of a file */
 	guessed = seconds();
 	in.place_ns = 0;
 	assert_float_equal(seconds(), guessed, 0.001);
@@ -193,8 +192,8 @@ static void the_slower_the_link_the_more_effort_is_chosen(void **state)
 	in.processors = in.processors_there = 64;
 	in.link_bps = 10 * MB;
 	assert_true(wire() >= 0.38 * 3 * GB && r.wire_bytes < 0.4 * 3 * GB);
-	in.link_bps = 100 * MB;
-	assert_float_equal(wire(), 0.4 * 3 * GB, 1);
+	in.link_bps = 100 * MB; /* all but a little, which comes first */
+	assert_true(wire() >= 0.4 * 3 * GB && r.wire_bytes < 0.42 * 3 * GB);
 	in.link_bps = 200 * MB;
 	assert_float_equal(wire(), 0.5 * 3 * GB, 1);
 }

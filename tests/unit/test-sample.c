@@ -147,6 +147,7 @@ static void what_compresses_is_told_from_what_does_not(void **state)
 	(void)state;
 	memory_with(2, 'a');
 	look_at_memory();
+	sample_what_travels(s, true);
 	of = sampled_memory(s);
 	assert_true(of->tried > 4 * MIB);
 	assert_int_equal(of->packed[EFFORT_NONE], of->tried);
@@ -192,6 +193,45 @@ static void of_large_ones_a_part_says_how_much_is_shared_and_how_wrong_that_may_
 	assert_true(sampled_memory(s)->looked_at < MANY * (uint64_t)PAGE_BYTES && sampled_disks(s)->looked_at < MANY_MIB * MIB);
 	assert_true(error > 0.0001 && error < 0.05);
 	assert_float_equal(seeds, 24576.0 / MANY, 4 * error);
+}
+
+/* Half of memory is noise, and on the disk; the rest is a kind of text, and is not. */
+static double packed_of_text_and_noise(bool seeds, unsigned disk_pages)
+{
+	const struct sample_of *of = sampled_memory(s);
+	size_t i;
+
+	memory_of(PAGES);
+	for (i = 0; i < PAGES; i++) {
+		fill(page_of(i), i);
+		if (i / 16 % 2)
+			memset(page_of(i), 'a', PAGE_BYTES * 3 / 4);
+	}
+	for (i = 0; i < disk_pages; i++)
+		put(i / 16 * 32 + i % 16);
+	look_at_memory();
+	look_at_disk((uint64_t)PAGES / 2 * PAGE_BYTES);
+	sample_what_travels(s, seeds);
+	return (double)of->packed[EFFORT_ZSTD] / (double)of->tried;
+}
+
+static void what_is_on_a_disk_is_not_compressed_where_that_travels_once(void **state)
+{
+	(void)state;
+	assert_float_equal(packed_of_text_and_noise(true, PAGES / 2), 0.25, 0.02);
+}
+
+static void without_seeds_all_of_memory_is_compressed(void **state)
+{
+	(void)state;
+	assert_float_equal(packed_of_text_and_noise(false, PAGES / 2), 0.625, 0.02);
+}
+
+/* Of half of the disk nobody knows what it has, but that it is as the other half: a third of what was not found is noise of it. */
+static void what_is_on_a_disk_where_nobody_looked_is_left_out_of_the_account(void **state)
+{
+	(void)state;
+	assert_float_equal(packed_of_text_and_noise(true, PAGES / 4), 0.25, 0.03);
 }
 
 static void a_disk_s_holes_are_not_looked_at_and_what_cannot_be_read_is_like_the_rest(void **state)
@@ -255,6 +295,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_compresses_is_told_from_what_does_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_of_small_ones_is_looked_at_and_the_shared_part_is_exact, setup, teardown),
 		cmocka_unit_test_setup_teardown(of_large_ones_a_part_says_how_much_is_shared_and_how_wrong_that_may_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_on_a_disk_is_not_compressed_where_that_travels_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_seeds_all_of_memory_is_compressed, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_on_a_disk_where_nobody_looked_is_left_out_of_the_account, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_disk_s_holes_are_not_looked_at_and_what_cannot_be_read_is_like_the_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_disk_in_many_small_extents_is_looked_at_across_its_holes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_that_is_not_there_leaves_nothing_behind, setup, teardown),
