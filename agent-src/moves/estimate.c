@@ -39,7 +39,7 @@
 #define SAMPLES_MIN    512
 #define SAMPLES_MAX    16384
 #define LAST_ROUND     (8.0 * MIB) /* of the disks, while a guest shuts down: as warm.c has it */
-#define QEMU_STARTS_MS 500
+#define QEMU_STARTS_MS 300
 #define LAST_PASS_S    0.05 /* so long does a pass over little memory take at least */
 
 static int wait_acknowledged(struct transfer *t, struct err *e)
