@@ -20,6 +20,8 @@ MAY_BE_NOWHERE=0 # 1: a QEMU was killed that had the guest, or may have had it; 
 MAY_END_THERE=0	 # 1: even after it had arrived at the destination
 AGENT_STARTS_AGAIN= # not empty: that at the destination, after the move
 SOURCE_ENDED_LATER=0 # the guest's QEMU was killed when the move had ended
+TO_DESTINATION=to_listener # to_local: vmferry starts the agent there itself
+WATCHED_BY=open	 # lock: a QEMU may have an image open that it does not write to
 FENCED=0	 # the destination's QEMU is known to be dead
 STOPPED=()	 # pids that nobody but this cell continues
 MOMENT=	 # of this cell
@@ -49,8 +51,8 @@ cell_begins() {
 	MEM=128 WITNESS="ram_mb=$ram_mb rate=500 disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=10 ${WITNESS_MORE:-}" \
 		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
 	SETTINGS=$(settings_of a)
-	to_listener "${DST_OPTIONS[@]}"
-	python3 -S "$TOP/tests/faults/watch.py" "$DIR" >"$DIR/watched" 2>&1 &
+	"$TO_DESTINATION" "${DST_OPTIONS[@]}"
+	python3 -S "$TOP/tests/faults/watch.py" "$DIR" "$WATCHED_BY" >"$DIR/watched" 2>&1 &
 	WATCHER=$!
 	kill_at_exit "$WATCHER"
 }
@@ -96,7 +98,7 @@ reach() { # WHEN [OPTION OF THE MOVE...]
 	*) fault "$when" stop ;;
 	esac
 	# what stands already at the destination is of another life: its fault is its own
-	[[ -z ${VMFERRY_FAULT:-} ]] || to_listener "${DST_OPTIONS[@]}"
+	[[ -z ${VMFERRY_FAULT:-} ]] || "$TO_DESTINATION" "${DST_OPTIONS[@]}"
 	move_start a "$DEST" "${MOVE_OPTIONS[@]}" "$@"
 	REAL_TO=$TO
 	case $when in
@@ -132,7 +134,7 @@ kill_it() { # WHO PID
 		;;
 	dst-qemu)
 		FENCED=1
-		[[ -z $(find "$DIR/dst-state" -name '*.journal*' -exec grep -l DST_START {} + 2>/dev/null) ]] || MAY_BE_NOWHERE=1 MAY_END_THERE=1
+		[[ -z $(find "$DIR/dst-state" "$VMFERRY_STATE_DIR" -name '*-dst.journal*' -exec grep -l DST_START {} + 2>/dev/null) ]] || MAY_BE_NOWHERE=1 MAY_END_THERE=1
 		;;
 	esac
 	[[ -n ${PID_BORN[$2]:-} ]] || kill_at_exit "$2"
@@ -250,7 +252,7 @@ settle() {
 	wait "$MOVE_PID" || CODE=$?
 	[[ $CODE -ge 128 ]] || NOTHING=$CODE
 	guard_ends
-	[[ -z $AGENT_STARTS_AGAIN ]] && ! process_is_gone "$DST_PID" || listen_again
+	[[ -z $DST_PID ]] || { [[ -z $AGENT_STARTS_AGAIN ]] && ! process_is_gone "$DST_PID"; } || listen_again
 	for i in 1 2 3; do
 		case $CODE in
 		0 | 1 | 5 | 8) [[ $SAID_BY != migrate || -n $(unfinished_journals) ]] || break ;;

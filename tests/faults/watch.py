@@ -1,6 +1,6 @@
-"""watch.py DIR: looks at the guest of that test all along, wherever it is, until it is told to end (SIGTERM).
+"""watch.py DIR open|lock: looks at the guest of that test all along, wherever it is, until it is told to end (SIGTERM).
 
-Prints "BAD ..." for two QEMUs that have one image open for writing, and in the end "still MS": the longest time in which the guest, of which each
+Prints "BAD ..." for two QEMUs that have one image open for writing (lock: that have QEMU's lock of those who write), and in the end "still MS": the longest time in which the guest, of which each
 console has a line every few hundredths of a second, wrote none.
 """
 import os
@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-at = Path(sys.argv[1])
+at, by_lock = Path(sys.argv[1]), sys.argv[2] == "lock"
+WRITES = 101  # the byte that a QEMU locks who may write (block/file-posix.c)
 PERIOD_S, OPEN_EVERY = 0.02, 10
 ended = False
 
@@ -30,6 +31,16 @@ def consoles():
     return total
 
 
+def is_open_for_writing(lines):
+    return any(line.startswith("flags:") and int(line.split()[1], 8) & os.O_ACCMODE for line in lines)
+
+
+def has_lock(lines):
+    """Of proc_pid_fdinfo(5), "lock: 1: OFDLCK  ADVISORY  READ -1 08:01:1234 100 101"."""
+    return any(int(line.split()[-2]) <= WRITES and (line.split()[-1] == "EOF" or int(line.split()[-1]) >= WRITES)
+               for line in lines if line.startswith("lock:"))
+
+
 def writers():
     """{image: QEMUs that have it open for writing}, of this test."""
     found = {}
@@ -44,8 +55,8 @@ def writers():
                 if not name.startswith(f"{at}/") or not name.endswith(".raw"):
                     continue
                 with open(f"/proc/{process}/fdinfo/{descriptor}") as info:
-                    flags = [line for line in info if line.startswith("flags:")]
-                if flags and int(flags[0].split()[1], 8) & os.O_ACCMODE:
+                    lines = info.read().splitlines()
+                if has_lock(lines) if by_lock else is_open_for_writing(lines):
                     found.setdefault(name, set()).add(process)
         except OSError:
             continue
