@@ -93,6 +93,7 @@ struct guest {
 	} env;
 	struct guest_unit unit;
 	char *owner_hint; /* "libvirt", "proxmox" or NULL */
+	size_t plugged;	  /* how many words at the end of its line are of what was plugged in while it ran */
 	struct swtpm tpm; /* of one that is shut down: what its script starts before it; socket NULL: nothing */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
@@ -147,9 +148,12 @@ int guest_read_line(const struct guest *g, bool no_state, struct args_result *ou
 int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
-/* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged in or out, media
- * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. (qemu-drift.c) */
-int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e);
+/* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged out, media
+ * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. Nor is what was plugged in, where enough of it can be told: it is
+ * on the line then. (qemu-drift.c) */
+int guest_check_drift(struct guest *g, struct qmp *q, struct err *e);
+/* For that. todo: id to type of devices that are not on the line, which loses them. 0; -ENOTSUP: one cannot be written down. (qemu-plugged.c) */
+int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e);
 /* The devices' part of that, from an answer to qom-list of /machine/peripheral. */
 int guest_check_devices(const struct guest *g, json_t *present, struct err *e);
 /* And those without an id, of /machine/peripheral-anon. */

@@ -1,6 +1,7 @@
 /*
  * qemu-drift.c: whether the guest's command line still says what the guest is. What was plugged in or inserted by QMP since
- * it started is not on it, and a destination started from it would refuse the guest's state, or show it another medium.
+ * it started is not on it, and a destination started from it would refuse the guest's state, or show it another medium. What can be told of
+ * devices that were plugged in is written into it (qemu-plugged.c).
  */
 #include "qemu-discover.h"
 #include "json-text.h"
@@ -38,9 +39,10 @@ static json_t *ids_on_line(const struct guest *g)
 	return ids;
 }
 
-static int check_plugged(json_t *present, json_t *ids, struct err *e)
+/* Id to type of those that are not on the line. */
+static json_t *plugged_in(json_t *present, json_t *ids)
 {
-	json_t *one;
+	json_t *found = json_object(), *one;
 	size_t i;
 
 	json_array_foreach(present, i, one) {
@@ -48,12 +50,35 @@ static int check_plugged(json_t *present, json_t *ids, struct err *e)
 		const char *type = json_string_value(json_object_get(one, "type"));
 
 		if (name && type && !strncmp(type, "child<", 6) && !json_object_get(ids, name))
-			return err_set(e, ENOTSUP,
-				       "device %s (%.*s) was plugged in while the guest ran: its command line, from which the "
-				       "destination starts, does not have it; unplug it (device_del) first",
-				       name, (int)strcspn(type + 6, ">"), type + 6);
+			json_object_set_new(found, name, json_stringn(type + 6, strcspn(type + 6, ">")));
 	}
-	return 0;
+	return found;
+}
+
+static int check_plugged(json_t *present, json_t *ids, struct err *e)
+{
+	json_t *found = plugged_in(present, ids), *type;
+	const char *id;
+	int r = 0;
+
+	json_object_foreach(found, id, type)
+		if (!r)
+			r = err_set(e, ENOTSUP,
+				    "device %s (%s) was plugged in while the guest ran: its command line, from which the "
+				    "destination starts, does not have it; unplug it (device_del) first",
+				    id, json_string_value(type));
+	json_decref(found);
+	return r;
+}
+
+static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, struct err *e)
+{
+	json_t *ids = ids_on_line(g), *found = plugged_in(present, ids);
+	int r = guest_write_in_plugged(g, q, found, e);
+
+	json_decref(found);
+	json_decref(ids);
+	return r;
 }
 
 static bool is_present(json_t *present, const char *id)
@@ -155,14 +180,15 @@ static int list(const struct guest *g, struct qmp *q, const char *path, json_t *
 	return qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-list", json_pack("{s:s}", "path", path), out, e);
 }
 
-static int check_devices(const struct guest *g, struct qmp *q, struct err *e)
+static int check_devices(struct guest *g, struct qmp *q, struct err *e)
 {
 	json_t *present;
 	int r = list(g, q, "/machine/peripheral", &present, e);
 
 	if (r < 0)
 		return r;
-	r = guest_check_devices(g, present, e);
+	r = write_in_plugged(g, q, present, e);
+	r = r ?: guest_check_devices(g, present, e);
 	json_decref(present);
 	if (r || list(g, q, "/machine/peripheral-anon", &present, e))
 		return r;
@@ -376,7 +402,7 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 				 path);
 }
 
-int guest_check_drift(const struct guest *g, struct qmp *q, struct err *e)
+int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 {
 	int r = check_devices(g, q, e);
 

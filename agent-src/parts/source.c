@@ -215,6 +215,17 @@ static int check_stays(const struct source *s, struct err *e)
 		       : err_set(e, EBUSY, "a migration of this guest is under way (QEMU says: %s)", qemu_migration_status(s->qmp, status));
 }
 
+static void tell_plugged(const struct source *s)
+{
+	const struct guest_line *l = &s->guest.line;
+	size_t i;
+
+	for (i = l->argc - s->guest.plugged; i + 1 < l->argc; i += 2)
+		if (!strcmp(l->argv[i], "-device"))
+			report_notice(s->report, "it was plugged in while the guest ran, and is on its command line at the destination: -device %s",
+				      l->argv[i + 1]);
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct source *s = source_of(p);
@@ -228,6 +239,8 @@ static int examine(struct part *p, struct err *e)
 		r = earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
 	if (!r)
 		r = guest_check_drift(&s->guest, s->qmp, e);
+	if (!r)
+		tell_plugged(s);
 	if (!r)
 		r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
 	if (!r && !s->boots_there)

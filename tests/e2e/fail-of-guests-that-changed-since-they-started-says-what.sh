@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the command line does not say any more: a device plugged in or out, a medium inserted. One that was taken out is no
+# What the command line does not say any more: a device of a kind that cannot be told plugged in, one plugged out, a medium inserted. One that was taken out is no
 # obstacle: its drive is empty at the destination, too, and its file is not needed any more.
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
@@ -18,10 +18,10 @@ guest_disk "$DIR/a.raw" raw 16M
 truncate -s 1M "$DIR/first.iso" "$DIR/second.iso"
 MEM=256 WITNESS="ram_mb=16" tiny_start a $(second_monitor a) $(guest_drive d0 "$DIR/a.raw" raw) \
 	-device virtio-scsi-pci,id=bus -drive "file=$DIR/first.iso,format=raw,if=none,id=cd0,media=cdrom" -device scsi-cd,drive=cd0,id=cd \
-	-device scsi-cd,id=spare,scsi-id=5,lun=0
+	-device scsi-cd,id=spare,scsi-id=5,lun=0 -device virtio-serial-pci,id=ser
 
-ask '{"execute": "device_add", "arguments": {"driver": "scsi-cd", "id": "late", "bus": "bus.0"}}'
-refused_because 'device late (scsi-cd) was plugged in while the guest ran'
+ask '{"execute": "device_add", "arguments": {"driver": "virtserialport", "id": "late", "bus": "ser.0", "name": "late"}}'
+refused_because 'device late (virtserialport) was plugged in while the guest ran'
 ask '{"execute": "device_del", "arguments": {"id": "late"}}' DEVICE_DELETED
 
 ask '{"execute": "device_del", "arguments": {"id": "spare"}}' DEVICE_DELETED
