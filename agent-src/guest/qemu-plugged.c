@@ -249,17 +249,6 @@ static bool network_of(const struct kv_list *said, const char *id, struct kv_lis
 	return true;
 }
 
-static int tell(const struct plugged *p, const char *command, char **out)
-{
-	json_t *text;
-	int r = ask(p, "human-monitor-command", json_pack("{s:s}", "command-line", command), &text);
-
-	*out = r < 0 ? NULL : xstrdup(json_string_value(text) ?: "");
-	if (r >= 0)
-		json_decref(text);
-	return r;
-}
-
 static int write_network(struct plugged *p, const char *id)
 {
 	AUTO_FREE char *all = NULL, *forwards = NULL, *about = NULL;
@@ -268,8 +257,8 @@ static int write_network(struct plugged *p, const char *id)
 
 	if (is_defined(p, "netdev", "id", id))
 		return 0;
-	r = tell(p, "info network", &all);
-	r = r < 0 ? r : tell(p, "info usernet", &forwards);
+	r = qmp_hmp(p->q, "info network", &all, p->e);
+	r = r < 0 ? r : qmp_hmp(p->q, "info usernet", &forwards, p->e);
 	if (r < 0)
 		return r;
 	about = about_network(all, id);

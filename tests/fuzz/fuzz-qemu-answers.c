@@ -117,12 +117,34 @@ static void expect(int r, const struct err *e)
 	require(!r || (r == -e->code && e->msg[0]));
 }
 
+#define WORDS_OF_LINE 5
+
+/* malloc'ed: it gets longer by what was plugged in. */
+static char **new_line(void)
+{
+	static const char *const words[WORDS_OF_LINE] = {"qemu", "-device", "virtio-blk-pci,id=d,drive=x", "-drive",
+							 "file=/a,id=x,if=none"};
+	char **line = xcalloc(WORDS_OF_LINE + 1, sizeof(*line));
+	size_t i;
+
+	for (i = 0; i < WORDS_OF_LINE; i++)
+		line[i] = xstrdup(words[i]);
+	return line;
+}
+
+static void check_line(struct guest *g)
+{
+	require(g->line.argc == g->line.expanded_count && g->line.argc == WORDS_OF_LINE + g->plugged && g->plugged % 2 == 0);
+	require(!g->line.argv[g->line.argc] && !g->line.expanded[g->line.argc]);
+	args_free_strings(g->line.argv, g->line.argc);
+	args_free_strings(g->line.expanded, g->line.expanded_count);
+}
+
 static void try_guest(void)
 {
-	static char *line[] = {"qemu", "-device", "virtio-blk-pci,id=d,drive=x", "-drive", "file=/a,id=x,if=none", NULL};
 	struct guest g = {.name = xstrdup("a"),
 			  .cwd = xstrdup("/nowhere"),
-			  .line = {.argv = line, .argc = 5, .expanded = line, .expanded_count = 5}};
+			  .line = {.argv = new_line(), .argc = WORDS_OF_LINE, .expanded = new_line(), .expanded_count = WORDS_OF_LINE}};
 	struct guest_watch w = {.guest = NULL};
 	struct err e = {.code = 0};
 	size_t i, k;
@@ -152,6 +174,7 @@ static void try_guest(void)
 	}
 	guest_watch_fini(&w);
 	guest_forget_query(&g);
+	check_line(&g);
 	free(g.name);
 	free(g.cwd);
 }
@@ -277,6 +300,19 @@ static const char guest[] =
 	"{\"enabled\":false}\n[{\"qom-path\":\"/machine/unattached/device[0]\"}]\n\"host-x86_64-cpu\"\n" BLOCK
 	"[{\"name\":\"type\",\"type\":\"string\"},{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"}]\n" BLOCK "[]\n" BLOCK
 	"[{\"device\":\"x\",\"type\":\"mirror\"}]\n[{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"}]\n[]\n";
+/* A disk, a card and memory, on a bus that was plugged in, too. */
+static const char plugged[] =
+	"\0{\"status\":\"running\"}\n{\"base-memory\":268435456,\"plugged-memory\":0}\n\"pc-q35-10.0-machine\"\n"
+	"{\"enabled\":false}\n[{\"qom-path\":\"/machine/unattached/device[0]\"}]\n\"host-x86_64-cpu\"\n" BLOCK
+	"[{\"name\":\"d\",\"type\":\"child<virtio-blk-pci>\"},{\"name\":\"p\",\"type\":\"child<virtio-blk-pci>\"},"
+	"{\"name\":\"c\",\"type\":\"child<virtio-scsi-pci>\"}]\n"
+	"\"/machine/peripheral/c/c.0\"\n\"/machine/q35/pcie.0\"\n[{\"name\":\"addr\",\"type\":\"str\",\"default-value\":-1}]\n16\n"
+	"\"/machine/peripheral/c/c.0\"\n[{\"name\":\"drive\",\"type\":\"str\"},{\"name\":\"netdev\",\"type\":\"str\"},"
+	"{\"name\":\"memdev\",\"type\":\"link<memory-backend>\"},{\"name\":\"bootindex\",\"type\":\"int32\"}]\n"
+	"\"n2\"\n[{\"node-name\":\"n2\",\"drv\":\"raw\",\"file\":\"/a,b\",\"cache\":{\"direct\":true},\"detect_zeroes\":\"unmap\",\"ro\":true}]\n"
+	"\"u\"\n\"x: index=0,type=nic\\r\\n \\\\ u: index=0,type=tap,ifname=t,script=no,downscript=no\\r\\n\"\n\"\"\n"
+	"\"/objects/m\"\n[{\"name\":\"m\",\"type\":\"child<memory-backend-ram>\"}]\n[{\"id\":\"m\",\"size\":4096,\"share\":true,\"merge\":false}]\n"
+	"3\n[]\n";
 static const char blocks[] =
 	"\1\"              Block Name    PSize              Offset               Used              Total                HVA  RO\\r\\n"
 	"                  pc.ram    4 KiB  0x0000000000000000 0x0000000010000000 0x0000000010000000 0x00007f0000000000  rw\\r\\n"
@@ -330,6 +366,7 @@ static void write_seeds(void)
 	write_chain();
 	write_long_name();
 	seed_write("guest", guest, sizeof(guest) - 1);
+	seed_write("plugged", plugged, sizeof(plugged) - 1);
 	seed_write("blocks", blocks, sizeof(blocks) - 1);
 	seed_write("old-blocks", old_blocks, sizeof(old_blocks) - 1);
 	seed_write("settings", settings, sizeof(settings) - 1);
