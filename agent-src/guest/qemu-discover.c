@@ -559,6 +559,7 @@ void guest_fini(struct guest *g)
 	free(g->line.configs);
 	args_free_strings(g->line.argv, g->line.argc);
 	args_free_strings(g->line.expanded, g->line.expanded_count);
+	args_free_strings(g->notes.text, g->notes.count);
 	args_free_strings(g->qmp.all, g->qmp.count);
 	free(g->name);
 	free(g->exe);

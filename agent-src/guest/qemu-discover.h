@@ -93,7 +93,10 @@ struct guest {
 	} env;
 	struct guest_unit unit;
 	char *owner_hint; /* "libvirt", "proxmox" or NULL */
-	size_t plugged;	  /* how many words at the end of its line are of what was plugged in while it ran */
+	struct {
+		char **text;
+		size_t count;
+	} notes; /* what was written into its line, as that did not say it any more: sentences for whoever moves it */
 	struct swtpm tpm; /* of one that is shut down: what its script starts before it; socket NULL: nothing */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
@@ -149,11 +152,21 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged out, media
- * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. Nor is what was plugged in, where enough of it can be told: it is
- * on the line then. (qemu-drift.c) */
+ * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. Nor are images that disks have instead, and what was plugged
+ * in, where enough of it can be told: they are on the line then. (qemu-drift.c) */
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e);
 /* For that. todo: id to type of devices that are not on the line, which loses them. 0; -ENOTSUP: one cannot be written down. (qemu-plugged.c) */
 int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e);
+/* And images that its disks have now. 0; -ENOTSUP: the line names one where it cannot be changed. (qemu-disks-now.c) */
+int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e);
+/* Is the -blockdev of that node, on the line, this disk's image? */
+bool guest_node_is_of(const struct guest *g, const char *node, const struct guest_disk *d);
+void guest_note(struct guest *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Has that device the disk, or a part of it? */
+bool guest_disk_is_in(const struct guest_disk *d, const char *id);
+/* The one that the device has, or the -drive is; NULL: none. */
+const struct guest_disk *guest_disk_of_device(const struct guest *g, const char *id);
+const struct guest_disk *guest_disk_of_drive(const struct guest *g, const char *id);
 /* The devices' part of that, from an answer to qom-list of /machine/peripheral. */
 int guest_check_devices(const struct guest *g, json_t *present, struct err *e);
 /* And those without an id, of /machine/peripheral-anon. */

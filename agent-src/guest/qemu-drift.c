@@ -12,8 +12,25 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+void guest_note(struct guest *g, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	g->notes.text = xrealloc(g->notes.text, (g->notes.count + 1) * sizeof(*g->notes.text));
+	g->notes.text[g->notes.count++] = text;
+}
+
+#define PERIPHERAL "/machine/peripheral/"
 
 /* ---- devices ---- */
 
@@ -237,26 +254,34 @@ static int check_property(const struct guest *g, struct qmp *q, const struct kv_
 	return r;
 }
 
-static const struct guest_disk *disk_of_device(const struct guest *g, const char *id)
+/* QEMU says by its id which device has a disk, or by its path where it is a part without one. */
+bool guest_disk_is_in(const struct guest_disk *d, const char *id)
 {
-	AUTO_FREE char *path = xasprintf("/machine/peripheral/%s", id);
-	size_t i, n = strlen(path);
+	size_t n = strlen(id);
 
-	for (i = 0; i < g->disk_count; i++) {
-		const char *qdev = g->disks[i].qdev;
+	if (!d->qdev || !strcmp(d->qdev, id))
+		return d->qdev;
+	return !strncmp(d->qdev, PERIPHERAL, sizeof(PERIPHERAL) - 1) && !strncmp(d->qdev + sizeof(PERIPHERAL) - 1, id, n) &&
+	       strchr("/", d->qdev[sizeof(PERIPHERAL) - 1 + n]);
+}
 
-		if (qdev && !strncmp(qdev, path, n) && strchr("/", qdev[n]))
+const struct guest_disk *guest_disk_of_device(const struct guest *g, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (guest_disk_is_in(&g->disks[i], id))
 			return &g->disks[i];
-	}
 	return NULL;
 }
 
 static int check_drive(const struct guest *g, const struct kv_list *device, struct err *e)
 {
 	const char *id = kv_get(device, "id", NULL), *drive = kv_get(device, "drive", NULL);
-	const struct guest_disk *d = id && drive ? disk_of_device(g, id) : NULL;
+	const struct guest_disk *d = id && drive ? guest_disk_of_device(g, id) : NULL;
 
-	if (!d || d->removable_empty || (d->drive_id && !strcmp(d->drive_id, drive)) || (d->node && !strcmp(d->node, drive)))
+	if (!d || d->removable_empty || (d->drive_id && !strcmp(d->drive_id, drive)) || (d->node && !strcmp(d->node, drive)) ||
+	    guest_node_is_of(g, drive, d))
 		return 0;
 	return err_set(
 		e, ENOTSUP,
@@ -323,7 +348,7 @@ static bool is_on_line(const struct args_result *line, const struct guest_disk *
 	return false;
 }
 
-static const struct guest_disk *disk_of_drive(const struct guest *g, const char *id)
+const struct guest_disk *guest_disk_of_drive(const struct guest *g, const char *id)
 {
 	size_t i;
 
@@ -337,7 +362,7 @@ static const struct guest_disk *disk_of_drive(const struct guest *g, const char 
 static int check_medium_of(const struct guest *g, const struct kv_list *drive, struct err *e)
 {
 	const char *id = kv_get(drive, "id", NULL), *file = kv_get(drive, "file", NULL);
-	const struct guest_disk *d = id && file ? disk_of_drive(g, id) : NULL;
+	const struct guest_disk *d = id && file ? guest_disk_of_drive(g, id) : NULL;
 	AUTO_FREE char *path = NULL, *real = NULL;
 
 	if (!d || !d->removable || strchr(file, ':') || !guest_is_inserted(g, file))
@@ -406,6 +431,7 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 {
 	int r = check_devices(g, q, e);
 
+	r = r < 0 ? r : guest_write_in_disks(g, q, e);
 	r = r < 0 ? r : check_devices_of_line(g, q, e);
 	r = r < 0 ? r : check_media_of_drives(g, e);
 	return r < 0 ? r : check_media(g, e);

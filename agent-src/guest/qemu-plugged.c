@@ -435,15 +435,15 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 }
 
 /* Of some devices a part has the disk, and they do not say which. */
-static int write_part_s_disk(struct plugged *p, struct kv_list *l, const char *path)
+static int write_part_s_disk(struct plugged *p, struct kv_list *l)
 {
-	size_t i, n = strlen(path);
+	size_t i;
 
 	for (i = 0; i < p->g->disk_count; i++) {
 		const struct guest_disk *d = &p->g->disks[i];
 		const char *name = d->drive_id ?: d->node;
 
-		if (!name || !d->qdev || strncmp(d->qdev, path, n) || !strchr("/", d->qdev[n]) || kv_get(l, "drive", NULL))
+		if (!name || !guest_disk_is_in(d, p->id) || kv_get(l, "drive", NULL))
 			continue;
 		if (*name == '#') /* QEMU's own */
 			return refuse(p, "its medium was inserted later");
@@ -474,7 +474,7 @@ static int write_device(struct plugged *p, const char *bus)
 		if (!r)
 			r = write_property(p, &l, path, one);
 	if (!r)
-		r = write_part_s_disk(p, &l, path);
+		r = write_part_s_disk(p, &l);
 	if (!r)
 		add_option(p, "-device", &l);
 	json_decref(properties);
@@ -548,6 +548,16 @@ static void append(char ***argv, size_t *argc, char *const *words, size_t count)
 	(*argv)[*argc] = NULL;
 }
 
+static void note_devices(struct guest *g, char *const *words, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < count; i += 2)
+		if (!strcmp(words[i], "-device"))
+			guest_note(g, "it was plugged in while the guest ran, and is on its command line at the destination: -device %s",
+				   words[i + 1]);
+}
+
 int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e)
 {
 	struct plugged p = {.g = g, .q = q, .e = e};
@@ -561,7 +571,7 @@ int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct 
 	if (!r) {
 		append(&g->line.argv, &g->line.argc, p.words, p.count);
 		append(&g->line.expanded, &g->line.expanded_count, p.words, p.count);
-		g->plugged += p.count;
+		note_devices(g, p.words, p.count);
 	}
 	args_free_strings(p.words, p.count);
 	return r;

@@ -215,15 +215,12 @@ static int check_stays(const struct source *s, struct err *e)
 		       : err_set(e, EBUSY, "a migration of this guest is under way (QEMU says: %s)", qemu_migration_status(s->qmp, status));
 }
 
-static void tell_plugged(const struct source *s)
+static void tell_what_was_written_in(const struct source *s)
 {
-	const struct guest_line *l = &s->guest.line;
 	size_t i;
 
-	for (i = l->argc - s->guest.plugged; i + 1 < l->argc; i += 2)
-		if (!strcmp(l->argv[i], "-device"))
-			report_notice(s->report, "it was plugged in while the guest ran, and is on its command line at the destination: -device %s",
-				      l->argv[i + 1]);
+	for (i = 0; i < s->guest.notes.count; i++)
+		report_notice(s->report, "%s", s->guest.notes.text[i]);
 }
 
 static int examine(struct part *p, struct err *e)
@@ -240,7 +237,7 @@ static int examine(struct part *p, struct err *e)
 	if (!r)
 		r = guest_check_drift(&s->guest, s->qmp, e);
 	if (!r)
-		tell_plugged(s);
+		tell_what_was_written_in(s);
 	if (!r)
 		r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
 	if (!r && !s->boots_there)

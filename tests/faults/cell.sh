@@ -317,8 +317,10 @@ says_where() { # CODE: of the last command
 	esac
 }
 
-settings_of_moved() {
-	"$ASK" settings "$REAL_TO/a.mon" "$DIR/nbd-probe"
+settings_may_stay() { # MONITOR: of the QEMU that has the guest now, if that was said
+	[[ $SAID_BY == migrate ]] && result 'r.get("leftovers", [])' | grep -q 'settings of migration' || return 0
+	note "it says that settings of migration stay as they are"
+	SETTINGS=$("$ASK" settings "$1" "$DIR/nbd-probe")
 }
 
 # What vmferry has named as left, and why, somebody removes.
@@ -377,10 +379,7 @@ verdict() {
 		assert_settled
 		;;
 	destination)
-		if [[ $SAID_BY == migrate ]] && result 'r.get("leftovers", [])' | grep -q 'settings of migration'; then
-			note "it says that settings of migration stay as they are"
-			SETTINGS=$(settings_of_moved)
-		fi
+		settings_may_stay "$REAL_TO/a.mon"
 		if [[ $(qemu_dst) != "${GUEST_PID[a]}" ]]; then
 			wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 			guest_adopt a "$(qemu_dst)"

@@ -25,7 +25,7 @@ somebody_acts() {
 }
 
 verdict() {
-	local has where=source
+	local has where=source settings=$SETTINGS
 	wait_for 20 eval '[[ $(qemus | wc -l) -le 1 ]]' || fail "$(qemus | wc -l) QEMUs, $SAID_BY says $CODE ($(tail -n 1 "$DIR/recover.log"))"
 	has=$(where_it_is)
 	[[ -n $has || $MAY_BE_NOWHERE == 1 ]] || fail "it is nowhere, and $SAID_BY says $CODE"
@@ -36,7 +36,7 @@ verdict() {
 	fi
 	[[ $where == nowhere && $CODE == 0 && $MAY_END_THERE == 1 ]] ||
 		assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"
-	[[ $where != destination ]] || guest_adopt a "$has"
+	[[ $where != destination ]] || { guest_adopt a "$has" && settings_may_stay "$DIR/a.mon"; }
 	wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true
 	assert_eq "$(find "$DIR" -name '*.vmferry-*')" "" "what is left of the move"
 	if [[ $where == nowhere ]]; then
@@ -48,6 +48,7 @@ verdict() {
 	fi
 	assert_beats_once
 	assert_never_two
+	SETTINGS=$settings
 	[[ $where == nowhere ]] || { to_local && move a local --in-place && names_lead_to "${GUEST_PID[a]}" && assert_settled; }
 	evidence "$where"
 }

@@ -134,10 +134,11 @@ static char **new_line(void)
 
 static void check_line(struct guest *g)
 {
-	require(g->line.argc == g->line.expanded_count && g->line.argc == WORDS_OF_LINE + g->plugged && g->plugged % 2 == 0);
+	require(g->line.argc == g->line.expanded_count && g->line.argc >= WORDS_OF_LINE && (g->line.argc - WORDS_OF_LINE) % 2 == 0);
 	require(!g->line.argv[g->line.argc] && !g->line.expanded[g->line.argc]);
 	args_free_strings(g->line.argv, g->line.argc);
 	args_free_strings(g->line.expanded, g->line.expanded_count);
+	args_free_strings(g->notes.text, g->notes.count);
 }
 
 static void try_guest(void)

@@ -4,8 +4,8 @@
  * Nothing else of the line changes. What is known of a disk's options is in a table: with one that is not, whether the line still
  * means the same with another image (another format, say) is not known either, and it is refused.
  */
-#ifndef VMFERRY_STORAGE_DISK_LINE_H
-#define VMFERRY_STORAGE_DISK_LINE_H
+#ifndef VMFERRY_GUEST_DISK_LINE_H
+#define VMFERRY_GUEST_DISK_LINE_H
 
 #include "err.h"
 

@@ -1,0 +1,257 @@
+/*
+ * qemu-disks-now.c: writes into the guest's command line which images its disks have now. While it ran they may have gone elsewhere (vmferry storage, a
+ * mirror and its pivot), or on top of what they had (an external snapshot); the line still names what they began with.
+ *
+ * A disk of the line is told by the id of its -drive, or by its device and the node that has; if exactly one is left that no drive has, and one of the
+ * guest's that is not on the line, these are one. A device that was plugged in anew is none of this: it may have other options, too.
+ */
+#include "qemu-discover.h"
+#include "disk-line.h"
+#include "json-text.h"
+#include "qemu-opts.h"
+#include "qemu-props.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct line_disk {
+	char *path;		      /* as the line has it */
+	const struct guest_disk *now; /* what its drive has; NULL: it is not known which that is */
+};
+
+struct line_disks {
+	struct line_disk *v;
+	size_t n;
+};
+
+static void add(struct line_disks *l, const char *path, const struct guest_disk *now)
+{
+	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+	l->v[l->n++] = (struct line_disk){xstrdup(path), now};
+}
+
+static void drop(struct line_disks *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		free(l->v[i].path);
+	free(l->v);
+}
+
+static bool is_image(const struct guest *g, const char *path, const struct guest_disk *d)
+{
+	AUTO_FREE char *whole = guest_path(g, path);
+	AUTO_FREE char *real = realpath(whole, NULL);
+
+	return (d->file && !strcmp(d->file, path)) || (real && d->real_path && !strcmp(real, d->real_path));
+}
+
+/* ---- what the line says ---- */
+
+/* Of the -blockdev of that node: its property, malloc'ed; NULL: there is none. */
+static char *of_node(const struct guest *g, const char *node, const char *key)
+{
+	struct qemu_opt opt;
+	char *value = NULL;
+	size_t i = 1;
+
+	while (!value && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct props p;
+		const char *name;
+
+		if (!opt.value || strcmp(opt.name, "blockdev"))
+			continue;
+		props_parse(&p, opt.value);
+		name = kv_get(&p.l, "node-name", NULL);
+		if (name && !strcmp(name, node) && kv_get(&p.l, key, NULL))
+			value = xstrdup(kv_get(&p.l, key, NULL));
+		props_fini(&p);
+	}
+	return value;
+}
+
+/* malloc'ed; NULL: no node of the line's, or one without a file. */
+static char *file_of_node(const struct guest *g, const char *node)
+{
+	char *path = of_node(g, node, "file.filename"), *below = path ? NULL : of_node(g, node, "file");
+
+	if (below)
+		path = of_node(g, below, "filename");
+	free(below);
+	return path;
+}
+
+static void note_drive(const struct guest *g, struct line_disks *l, const char *value)
+{
+	const char *path, *id;
+	struct kv_list kv;
+
+	kv_parse(&kv, value);
+	id = kv_get(&kv, "id", NULL);
+	path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
+	if (path && *path && !qemu_path_has_protocol(path))
+		add(l, path, id ? guest_disk_of_drive(g, id) : NULL);
+	kv_fini(&kv);
+}
+
+static void note_device(const struct guest *g, struct line_disks *l, const char *value)
+{
+	AUTO_FREE char *path = NULL;
+	struct props p;
+	const char *drive, *id;
+
+	props_parse(&p, value);
+	drive = kv_get(&p.l, "drive", NULL);
+	id = kv_get(&p.l, "id", NULL);
+	path = drive ? file_of_node(g, drive) : NULL;
+	if (path)
+		add(l, path, id ? guest_disk_of_device(g, id) : NULL);
+	props_fini(&p);
+}
+
+static void read_line(const struct guest *g, struct line_disks *l)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		if (opt.value && !strcmp(opt.name, "drive"))
+			note_drive(g, l, opt.value);
+		else if (opt.value && !strcmp(opt.name, "device"))
+			note_device(g, l, opt.value);
+	}
+}
+
+/* ---- what it has ---- */
+
+static bool is_disk(const struct guest_disk *d)
+{
+	return !d->removable && !d->removable_empty && d->real_path && d->file;
+}
+
+/* The only one of which nobody knows where it is on the line; NULL: none, or several. */
+static const struct guest_disk *only_one_left(const struct guest *g, const struct line_disks *l)
+{
+	const struct guest_disk *left = NULL;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < g->disk_count; i++) {
+		const struct guest_disk *d = &g->disks[i];
+
+		for (k = 0; k < l->n && l->v[k].now != d && !is_image(g, l->v[k].path, d); k++)
+			;
+		if (!is_disk(d) || k < l->n)
+			continue;
+		left = d;
+		n++;
+	}
+	return n == 1 ? left : NULL;
+}
+
+static void match_the_last(const struct guest *g, struct line_disks *l)
+{
+	struct line_disk *left = NULL;
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++) {
+		if (l->v[i].now || guest_is_inserted(g, l->v[i].path))
+			continue;
+		left = &l->v[i];
+		n++;
+	}
+	if (n == 1)
+		left->now = only_one_left(g, l);
+}
+
+/* ---- changing ---- */
+
+static bool is_it(void *ctx, const char *path)
+{
+	return !strcmp(ctx, path);
+}
+
+static int change_line(const struct disk_line_change *c, char ***argv, size_t *argc, struct err *e)
+{
+	char **out;
+	size_t count;
+	int r = disk_line_change(*argv, *argc, c, &out, &count, NULL, e);
+
+	if (r != 1)
+		return r;
+	args_free_strings(*argv, *argc);
+	*argv = out;
+	*argc = count;
+	return 1;
+}
+
+static int change(struct guest *g, const char *path, const struct guest_disk *d, struct err *e)
+{
+	AUTO_FREE char *old = xstrdup(path);
+	struct disk_line_change c = {.is_it = is_it,
+				     .ctx = old,
+				     .to = *d->file == '/' ? d->file : d->real_path,
+				     .format = d->format,
+				     .to_device = d->block_device};
+	int r = !d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2"))
+			? err_set(e, ENOTSUP, "it has a format that cannot be moved")
+			: 0;
+
+	r = r ?: change_line(&c, &g->line.argv, &g->line.argc, e);
+	r = r == 1 ? change_line(&c, &g->line.expanded, &g->line.expanded_count, e) : r;
+	if (!r)
+		r = err_set(e, ENOTSUP, "its command line does not name that where it could be changed");
+	if (r < 0)
+		return err_prefix(e, "a disk of the guest has %s now, and %s on its command line, from which the destination starts",
+				  d->real_path, path);
+	guest_note(g, "a disk that had %s has %s now, and has that on the guest's command line at the destination", path, c.to);
+	return 0;
+}
+
+/* Its device was plugged in while the guest ran. */
+static int is_plugged(const struct guest *g, struct qmp *q, const struct guest_disk *d, bool *yes, struct err *e)
+{
+	AUTO_FREE char *path = d->qdev && *d->qdev != '/' ? xasprintf("/machine/peripheral/%s", d->qdev) : xstrdup(d->qdev ?: "");
+	json_t *value;
+	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
+			    json_pack("{s:s,s:s}", "path", path, "property", "hotplugged"), &value, e);
+
+	*yes = !r && json_is_true(value);
+	if (!r)
+		json_decref(value);
+	return r == -EREMOTEIO ? 0 : r;
+}
+
+static int change_if_moved(struct guest *g, struct qmp *q, const struct line_disk *l, struct err *e)
+{
+	bool plugged;
+	int r;
+
+	if (!l->now || !is_disk(l->now) || is_image(g, l->path, l->now))
+		return 0;
+	r = is_plugged(g, q, l->now, &plugged, e);
+	return r || plugged ? r : change(g, l->path, l->now, e);
+}
+
+int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e)
+{
+	struct line_disks l = {.n = 0};
+	size_t i;
+	int r = 0;
+
+	read_line(g, &l);
+	match_the_last(g, &l);
+	for (i = 0; i < l.n && !r; i++)
+		r = change_if_moved(g, q, &l.v[i], e);
+	drop(&l);
+	return r;
+}
+
+bool guest_node_is_of(const struct guest *g, const char *node, const struct guest_disk *d)
+{
+	AUTO_FREE char *path = file_of_node(g, node);
+
+	return path && is_image(g, path, d);
+}
