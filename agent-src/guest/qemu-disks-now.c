@@ -1,6 +1,6 @@
 /*
- * qemu-disks-now.c: writes into the guest's command line which images its disks have now. While it ran they may have gone elsewhere (vmferry storage, a
- * mirror and its pivot), or on top of what they had (an external snapshot); the line still names what they began with.
+ * qemu-disks-now.c: writes into the guest's command line which images its drives have now. While it ran disks may have gone elsewhere (vmferry storage, a
+ * mirror and its pivot), or on top of what they had (an external snapshot), and media may have been changed; the line still names what they began with.
  *
  * A disk of the line is told by the id of its -drive, or by its device and the node that has; if exactly one is left that no drive has, and one of the
  * guest's that is not on the line, these are one. A device that was plugged in anew is none of this: it may have other options, too.
@@ -127,9 +127,9 @@ static void read_line(const struct guest *g, struct line_disks *l)
 
 /* ---- what it has ---- */
 
-static bool is_disk(const struct guest_disk *d)
+static bool has_image(const struct guest_disk *d)
 {
-	return !d->removable && !d->removable_empty && d->real_path && d->file;
+	return !d->removable_empty && d->real_path && d->file;
 }
 
 /* The only one of which nobody knows where it is on the line; NULL: none, or several. */
@@ -143,7 +143,7 @@ static const struct guest_disk *only_one_left(const struct guest *g, const struc
 
 		for (k = 0; k < l->n && l->v[k].now != d && !is_image(g, l->v[k].path, d); k++)
 			;
-		if (!is_disk(d) || k < l->n)
+		if (!has_image(d) || d->removable || k < l->n)
 			continue;
 		left = d;
 		n++;
@@ -204,9 +204,9 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 	if (!r)
 		r = err_set(e, ENOTSUP, "its command line does not name that where it could be changed");
 	if (r < 0)
-		return err_prefix(e, "a disk of the guest has %s now, and %s on its command line, from which the destination starts",
+		return err_prefix(e, "a drive of the guest has %s now, and %s on its command line, from which the destination starts",
 				  d->real_path, path);
-	guest_note(g, "a disk that had %s has %s now, and has that on the guest's command line at the destination", path, c.to);
+	guest_note(g, "a drive that had %s has %s now, and has that on the guest's command line at the destination", path, c.to);
 	return 0;
 }
 
@@ -229,7 +229,7 @@ static int change_if_moved(struct guest *g, struct qmp *q, const struct line_dis
 	bool plugged;
 	int r;
 
-	if (!l->now || !is_disk(l->now) || is_image(g, l->path, l->now))
+	if (!l->now || !has_image(l->now) || is_image(g, l->path, l->now))
 		return 0;
 	r = is_plugged(g, q, l->now, &plugged, e);
 	return r || plugged ? r : change(g, l->path, l->now, e);

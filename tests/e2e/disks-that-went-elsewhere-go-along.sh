@@ -30,7 +30,7 @@ guest_verify "$(orders a)" blocks
 
 move a local
 assert_result "sorted(d['from'] for d in r['disks']) == sorted('$DIR/new/' + n for n in ('a.qcow2', 'b.raw', 'c.raw', 'd.qcow2'))"
-assert_eq "$(grep -c '"text":"a disk that had ' "$DIR/move.json")" 4 "notices"
+assert_eq "$(grep -c '"text":"a drive that had ' "$DIR/move.json")" 4 "notices"
 guest_verify "$(orders a)" blocks
 for name in a.qcow2 b.raw c.raw d.qcow2; do grep -q "$TO/$name" "$TO/a.sh" || fail "what starts it again does not name $TO/$name"; done
 
@@ -44,7 +44,7 @@ done
 guest_verify "$(orders a)" blocks
 move a local
 assert_result "'$DIR/new/top-d1.qcow2' in [d['from'] for d in r['disks']] and '$DIR/new/top-n3.qcow2' in [d['from'] for d in r['disks']]"
-assert_eq "$(grep -c '"text":"a disk that had ' "$DIR/move.json")" 2 "notices"
+assert_eq "$(grep -c '"text":"a drive that had ' "$DIR/move.json")" 2 "notices"
 guest_verify "$(orders a)" blocks
 "$QEMU_IMG" info -U --backing-chain "$TO/top-d1.qcow2" >"$DIR/chain" || fail "the chain at the destination"
 assert_eq "$(grep -c '^image:' "$DIR/chain")" 2 "images of that chain"

@@ -1,11 +1,11 @@
 #!/bin/bash
-# What the command line does not say any more: a device of a kind that cannot be told plugged in, one plugged out, a medium inserted. One that was taken out is no
-# obstacle: its drive is empty at the destination, too, and its file is not needed any more.
+# What the command line does not say any more: a device of a kind that cannot be told plugged in, one plugged out, a medium in a drive that had none. One
+# in place of another goes along, and one that was taken out is no obstacle: its drive is empty at the destination, too, and its file is not needed any more.
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 
 ask() { # COMMAND-JSON [EVENT]
-	qmp "$DIR/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
+	qmp "${GUEST_AT[a]:-$DIR}/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
 }
 
 refused_because() { # TEXT
@@ -29,11 +29,20 @@ refused_because 'device spare was unplugged while the guest ran'
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-cd", "id": "spare", "bus": "bus.0", "scsi-id": 5, "lun": 0}}'
 
 ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename": "'"$DIR/second.iso"'", "format": "raw", "force": true}}'
-refused_because "medium $DIR/second.iso was inserted while the guest ran"
+move a local --media copy
+grep -q "\"text\":\"a drive that had $DIR/first.iso has $DIR/second.iso now" "$DIR/move.json" || fail "nobody is told of another medium"
+assert_eq "$(qmp "$TO/a.mon" '{"execute": "query-block"}' | grep -o "[^/\"]*\.iso" | sort -u)" second.iso "the medium at the destination"
 
-ask '{"execute": "blockdev-open-tray", "arguments": {"id": "cd", "force": true}}'
-ask '{"execute": "blockdev-remove-medium", "arguments": {"id": "cd"}}'
+take_out() { # DEVICE
+	ask '{"execute": "blockdev-open-tray", "arguments": {"id": "'"$1"'", "force": true}}'
+	ask '{"execute": "blockdev-remove-medium", "arguments": {"id": "'"$1"'"}}'
+}
+
+ask '{"execute": "blockdev-change-medium", "arguments": {"id": "spare", "filename": "'"$DIR/first.iso"'", "format": "raw", "force": true}}'
+refused_because "medium $DIR/first.iso was inserted while the guest ran"
+take_out spare
+take_out cd
 rm "$DIR/first.iso" "$DIR/second.iso"
 move a local
-assert_result 'any("first.iso is not taken along: its drive is empty" in n for n in plan["notes"])'
+assert_result 'any("second.iso is not taken along: its drive is empty" in n for n in plan["notes"])'
 guest_verify "$(orders a)"

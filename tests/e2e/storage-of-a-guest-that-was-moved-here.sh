@@ -11,7 +11,7 @@ said storage.log "$TO/a.sh starts the guest from its new images"
 guest_verify "$(orders a)" blocks
 move a local
 assert_result "r['disks'][0]['from'] == '$DIR/new/a.qcow2' and r['disks'][0]['format'] == 'qcow2'"
-grep -q '"text":"a disk that had .*/a.raw has .*/new/a.qcow2 now' "$DIR/move.json" || fail "nobody is told"
+grep -q '"text":"a drive that had .*/a.raw has .*/new/a.qcow2 now' "$DIR/move.json" || fail "nobody is told"
 guest_verify "$(orders a)" blocks
 first=$TO
 
