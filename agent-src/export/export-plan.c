@@ -144,7 +144,7 @@ static int add_disk(struct export_plan *p, struct bundle *b, const struct guest 
 		return err_sys(e, errno, "the disk %s of the guest", f->path);
 	if (b->disk_count == BUNDLE_DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", BUNDLE_DISKS_MAX);
-	if (!f->read_only && !d)
+	if (g->disk_count && !d)
 		return err_set(e, ENOTSUP, "the disk %s of the guest's command line is none that its QEMU has now", f->path);
 	r = f->read_only ? take_read_only(from, f, &st, e) : take_written(p, from, d, e);
 	if (r)
@@ -247,6 +247,29 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 	return 0;
 }
 
+/* No disk is missing in a bundle without a word. */
+static int check_all_are_named(const struct guest *g, const struct args_result *line, struct err *e)
+{
+	size_t i, k;
+
+	for (i = 0; i < g->disk_count; i++) {
+		const struct guest_disk *d = &g->disks[i];
+
+		for (k = 0; k < line->file_count; k++) {
+			AUTO_FREE char *real = realpath(line->files[k].path, NULL);
+
+			if ((d->file && !strcmp(d->file, line->files[k].path)) || (real && d->real_path && !strcmp(d->real_path, real)))
+				break;
+		}
+		if (d->real_path && !d->removable && k == line->file_count)
+			return err_set(
+				e, ENOTSUP,
+				"disk %s is not on the guest's command line: a device without an id was plugged in, or its image has changed",
+				d->real_path);
+	}
+	return 0;
+}
+
 int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, bool no_media, struct err *e)
 {
 	struct args_options o = {.cwd = g->cwd};
@@ -264,6 +287,7 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 		return r;
 	for (i = 0; i < line.file_count && !r; i++)
 		r = add(p, b, g, &line.files[i], no_media, e);
+	r = r ?: check_all_are_named(g, &line, e);
 	args_result_fini(&line);
 	return r;
 }

@@ -171,6 +171,12 @@ out:
 	return r;
 }
 
+/* Also where it is null, which the flat list does not have. */
+static int check_base(struct walk *w, const struct props *p)
+{
+	return w->c->may_have_base && p->tree && json_object_get(p->tree, "backing") ? refuse(w, "blockdev", "backing") : 0;
+}
+
 /* The node of the format above a node of a file. */
 static int on_node_above(struct walk *w, const char *node)
 {
@@ -190,6 +196,7 @@ static int on_node_above(struct walk *w, const char *node)
 			above++;
 			r = is_format(kv_get(&p.l, "driver", "driver")) ? check_keys(w, &p.l, "blockdev", false)
 									: refuse(w, "blockdev", kv_get(&p.l, "driver", "driver") ?: "?");
+			r = r ?: check_base(w, &p);
 			w->o.unmap |= unmaps(kv_get(&p.l, "discard", NULL));
 			if (!r && w->c->to) {
 				kv_replace(&kv_find(&p.l, "driver", "driver")->value, xstrdup(w->c->format));
@@ -212,6 +219,7 @@ static int on_blockdev(struct walk *w, char **value)
 	if (names_it(w, kv_get(&p.l, "file.filename", NULL))) { /* within the node of its format */
 		w->hits++;
 		r = is_format(driver) ? check_keys(w, &p.l, "blockdev", false) : refuse(w, "blockdev", driver ?: "?");
+		r = r ?: check_base(w, &p);
 		note_file_options(&w->o, &p.l, "file.");
 		w->o.unmap |= unmaps(kv_get(&p.l, "discard", NULL));
 		if (!r && w->c->to) {

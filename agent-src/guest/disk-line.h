@@ -28,6 +28,7 @@ struct disk_line_change {
 	const char *to;	    /* NULL: only look */
 	const char *format; /* of that: "raw" or "qcow2" */
 	bool to_device;	    /* it is a block device */
+	bool may_have_base; /* so the line must not say what it is based on, as {"backing": null} does */
 };
 
 /*

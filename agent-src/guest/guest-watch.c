@@ -172,6 +172,37 @@ void guest_watch_event(struct guest_watch *w, const char *name, const json_t *da
 		job_found(w, text(data, "id"), "");
 }
 
+static bool is_among(const struct guest *g, const char *node)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].node && !strcmp(g->disks[i].node, node))
+			return true;
+	return false;
+}
+
+/* What it was looked at before. */
+static int check_same(const struct guest *g, const json_t *blocks, struct err *e)
+{
+	const json_t *one;
+	size_t i, n = 0;
+	bool same = true;
+
+	json_array_foreach(blocks, i, one) {
+		const char *node = json_string_value(json_object_get(json_object_get(one, "inserted"), "node-name"));
+
+		same &= !node || is_among(g, node);
+		n += node != NULL;
+	}
+	for (i = 0; i < g->disk_count; i++)
+		n -= g->disks[i].node != NULL;
+	return same && !n
+		       ? 0
+		       : err_set(e, EBUSY,
+				 "somebody else changed a drive of the guest (a snapshot, a block job, another medium) while it was looked at: try again");
+}
+
 int guest_watch_begin(struct guest_watch *w, const struct guest *g, struct qmp *q, struct err *e)
 {
 	json_t *answer;
@@ -181,7 +212,10 @@ int guest_watch_begin(struct guest_watch *w, const struct guest *g, struct qmp *
 	if (r)
 		return r;
 	w->drives = drives_of(answer);
+	r = check_same(g, answer, e);
 	json_decref(answer);
+	if (r)
+		return r;
 	r = qmp_call(q, "qom-list", json_pack("{s:s}", "path", ANONYMOUS), &answer, e);
 	if (r)
 		return r;

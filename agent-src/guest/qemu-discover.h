@@ -43,6 +43,7 @@ struct guest_disk {
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;
 	bool no_flush;		     /* cache=unsafe: what the guest has flushed may be in this host's memory only */
+	bool named_by_json;	     /* QEMU says that file and format alone do not make it what it is */
 	bool begins_later;	     /* a raw disk that is not at the beginning of its file */
 	bool block_device;	     /* real_path is a block device, not a regular file */
 	struct guest_backing *chain; /* its backing files, nearest first */
@@ -60,7 +61,8 @@ struct guest_line {
 	size_t argc;
 	struct args_config *configs; /* files of -readconfig that are still as QEMU read them */
 	size_t config_count;
-	char **expanded; /* argv with those files and -set worked in, as far as they are known */
+	size_t written_in; /* so many words at the end of either are of what was plugged in since (qemu-plugged.c) */
+	char **expanded;   /* argv with those files and -set worked in, as far as they are known */
 	size_t expanded_count;
 };
 
@@ -96,7 +98,7 @@ struct guest {
 	struct {
 		char **text;
 		size_t count;
-	} notes; /* what was written into its line, as that did not say it any more: sentences for whoever moves it */
+	} notes;	  /* what was written into its line, as that did not say it any more: sentences for whoever moves it */
 	struct swtpm tpm; /* of one that is shut down: what its script starts before it; socket NULL: nothing */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */

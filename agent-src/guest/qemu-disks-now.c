@@ -2,8 +2,8 @@
  * qemu-disks-now.c: writes into the guest's command line which images its drives have now. While it ran disks may have gone elsewhere (vmferry storage, a
  * mirror and its pivot), or on top of what they had (an external snapshot), and media may have been changed; the line still names what they began with.
  *
- * A disk of the line is told by the id of its -drive, or by its device and the node that has; if exactly one is left that no drive has, and one of the
- * guest's that is not on the line, these are one. A device that was plugged in anew is none of this: it may have other options, too.
+ * A disk of the line is told by the id of its -drive, or by its device and the node that has. If that is known of all but one, this one is what is left of
+ * the guest's disks. A device that was plugged in anew is none of this: it may have other options, too.
  */
 #include "qemu-discover.h"
 #include "disk-line.h"
@@ -17,19 +17,21 @@
 #include <string.h>
 
 struct line_disk {
-	char *path;		      /* as the line has it */
+	char *path; /* as the line has it */
+	bool medium;
 	const struct guest_disk *now; /* what its drive has; NULL: it is not known which that is */
 };
 
 struct line_disks {
 	struct line_disk *v;
 	size_t n;
+	uint64_t virtio; /* which of the first 64 places of if=virtio are taken */
 };
 
-static void add(struct line_disks *l, const char *path, const struct guest_disk *now)
+static void add(struct line_disks *l, const char *path, bool medium, const struct guest_disk *now)
 {
 	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-	l->v[l->n++] = (struct line_disk){xstrdup(path), now};
+	l->v[l->n++] = (struct line_disk){xstrdup(path), medium, now};
 }
 
 static void drop(struct line_disks *l)
@@ -84,16 +86,38 @@ static char *file_of_node(const struct guest *g, const char *node)
 	return path;
 }
 
+/* The id that QEMU gives a -drive with if=virtio and none, malloc'ed: by its index, or the first that is free; NULL: it is no such. */
+static char *usual_id(struct line_disks *l, const struct kv_list *drive)
+{
+	const char *interface = kv_get(drive, "if", NULL), *index = kv_get(drive, "index", NULL) ?: kv_get(drive, "unit", NULL);
+	unsigned long at = index ? strtoul(index, NULL, 0) : 0;
+
+	if (!interface || strcmp(interface, "virtio"))
+		return NULL;
+	while (!index && at < 64 && l->virtio >> at & 1)
+		at++;
+	if (at >= 64)
+		return NULL;
+	l->virtio |= 1ULL << at;
+	return xasprintf("virtio%lu", at);
+}
+
 static void note_drive(const struct guest *g, struct line_disks *l, const char *value)
 {
-	const char *path, *id;
+	const char *path, *id, *media, *interface;
+	AUTO_FREE char *usual = NULL;
 	struct kv_list kv;
+	bool medium;
 
 	kv_parse(&kv, value);
-	id = kv_get(&kv, "id", NULL);
+	usual = usual_id(l, &kv);
+	id = kv_get(&kv, "id", NULL) ?: usual;
+	media = kv_get(&kv, "media", NULL);
+	interface = kv_get(&kv, "if", NULL);
+	medium = (media && !strcmp(media, "cdrom")) || (interface && !strcmp(interface, "floppy"));
 	path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
 	if (path && *path && !qemu_path_has_protocol(path))
-		add(l, path, id ? guest_disk_of_drive(g, id) : NULL);
+		add(l, path, medium, id ? guest_disk_of_drive(g, id) : NULL);
 	kv_fini(&kv);
 }
 
@@ -108,7 +132,7 @@ static void note_device(const struct guest *g, struct line_disks *l, const char 
 	id = kv_get(&p.l, "id", NULL);
 	path = drive ? file_of_node(g, drive) : NULL;
 	if (path)
-		add(l, path, id ? guest_disk_of_device(g, id) : NULL);
+		add(l, path, false, id ? guest_disk_of_device(g, id) : NULL);
 	props_fini(&p);
 }
 
@@ -132,7 +156,7 @@ static bool has_image(const struct guest_disk *d)
 	return !d->removable_empty && d->real_path && d->file;
 }
 
-/* The only one of which nobody knows where it is on the line; NULL: none, or several. */
+/* That of which no disk of the line is known to be it; NULL: there is not exactly one. */
 static const struct guest_disk *only_one_left(const struct guest *g, const struct line_disks *l)
 {
 	const struct guest_disk *left = NULL;
@@ -141,7 +165,7 @@ static const struct guest_disk *only_one_left(const struct guest *g, const struc
 	for (i = 0; i < g->disk_count; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
-		for (k = 0; k < l->n && l->v[k].now != d && !is_image(g, l->v[k].path, d); k++)
+		for (k = 0; k < l->n && l->v[k].now != d; k++)
 			;
 		if (!has_image(d) || d->removable || k < l->n)
 			continue;
@@ -151,13 +175,14 @@ static const struct guest_disk *only_one_left(const struct guest *g, const struc
 	return n == 1 ? left : NULL;
 }
 
+/* By what it is called now nothing is known of a disk: another one may have its name. */
 static void match_the_last(const struct guest *g, struct line_disks *l)
 {
 	struct line_disk *left = NULL;
 	size_t i, n = 0;
 
 	for (i = 0; i < l->n; i++) {
-		if (l->v[i].now || guest_is_inserted(g, l->v[i].path))
+		if (l->v[i].now || l->v[i].medium)
 			continue;
 		left = &l->v[i];
 		n++;
@@ -194,11 +219,14 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 				     .ctx = old,
 				     .to = *d->file == '/' ? d->file : d->real_path,
 				     .format = d->format,
-				     .to_device = d->block_device};
+				     .to_device = d->block_device,
+				     .may_have_base = true};
 	int r = !d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2"))
 			? err_set(e, ENOTSUP, "it has a format that cannot be moved")
 			: 0;
 
+	if (!r && d->named_by_json)
+		r = err_set(e, ENOTSUP, "QEMU has it with options that its name and format do not tell");
 	r = r ?: change_line(&c, &g->line.argv, &g->line.argc, e);
 	r = r == 1 ? change_line(&c, &g->line.expanded, &g->line.expanded_count, e) : r;
 	if (!r)
@@ -232,7 +260,13 @@ static int change_if_moved(struct guest *g, struct qmp *q, const struct line_dis
 	if (!l->now || !has_image(l->now) || is_image(g, l->path, l->now))
 		return 0;
 	r = is_plugged(g, q, l->now, &plugged, e);
-	return r || plugged ? r : change(g, l->path, l->now, e);
+	if (!r && plugged)
+		r = err_set(
+			e, ENOTSUP,
+			"a drive of the guest has %s now, and %s on its command line, from which the destination starts, and its device was "
+			"plugged in anew while the guest ran. Have it as it was first (device_del, device_add)",
+			l->now->real_path, l->path);
+	return r ?: change(g, l->path, l->now, e);
 }
 
 int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e)

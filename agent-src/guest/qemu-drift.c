@@ -155,7 +155,7 @@ static void count_nameless(struct nameless *n, const struct qemu_opt *opt)
 		n->most += !kv_get(&p.l, "id", NULL);
 		props_fini(&p);
 	} else if (opt->value && !strcmp(opt->name, "drive")) {
-		n->most += !strstr(opt->value, "if=none");
+		n->most += strstr(opt->value, "if=virtio") != NULL;
 	}
 	n->most += !*opt->name; /* a disk's name alone */
 	for (i = 0; i < ARRAY_LEN(in_short); i++)
@@ -290,14 +290,76 @@ static int check_drive(const struct guest *g, const struct kv_list *device, stru
 		id, d->drive_id ?: d->node, drive);
 }
 
+static int get(const struct guest *g, struct qmp *q, const char *id, const char *property, json_t **value, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", id);
+	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
+			    json_pack("{s:s,s:s}", "path", path, "property", property), value, e);
+
+	if (r < 0)
+		*value = NULL;
+	return r == -EREMOTEIO ? 0 : r; /* it has none such, or waits for its partner (failover) */
+}
+
+/* Text as text is, numbers and PCI's "5.1" as what they are. */
+static bool is_same_value(const json_t *has, const char *said)
+{
+	unsigned slot, function = 0;
+
+	if (json_is_string(has))
+		return is_same_text(json_string_value(has), said);
+	if (json_is_boolean(has))
+		return json_is_true(has) == (!strcmp(said, "on") || !strcmp(said, "true") || !strcmp(said, "yes"));
+	return json_is_integer(has) &&
+	       (strtoll(said, NULL, 0) == json_integer_value(has) ||
+		(sscanf(said, "%x.%x", &slot, &function) >= 1 && (json_int_t)(slot << 3 | function) == json_integer_value(has)));
+}
+
+static int refuse_anew(const char *id, const char *what, struct err *e)
+{
+	return err_set(
+		e, ENOTSUP,
+		"device %s was plugged in anew while the guest ran, and it cannot be told whether %s is as its command line says, from which the "
+		"destination starts: start the guest anew, or move it shut down (--how warm, --how cold)",
+		id, what);
+}
+
+/* What says where it is must be on the line: two may have changed places. */
+static int check_place(const struct guest *g, struct qmp *q, const struct kv_list *device, const char *id, struct err *e)
+{
+	static const char *const places[] = {"addr", "scsi-id", "lun", "port"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(places); i++) {
+		const char *said = kv_get(device, places[i], NULL);
+		json_t *has;
+		bool same;
+		int r = get(g, q, id, places[i], &has, e);
+
+		same = !has || (said && is_same_value(has, said));
+		json_decref(has);
+		if (r < 0 || !same)
+			return r < 0 ? r : refuse_anew(id, places[i], e);
+	}
+	return kv_get(device, "netdev", NULL) ? refuse_anew(id, "its network", e) : 0;
+}
+
 static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct kv_list *device, struct err *e)
 {
 	static const char *const names[] = {"mac", "netdev", "chardev", "serial", "port"};
+	const char *id = kv_get(device, "id", NULL);
 	int r = check_drive(g, device, e);
+	json_t *plugged = NULL;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names) && !r; i++)
 		r = check_property(g, q, device, names[i], e);
+	if (r || !id || kv_get(device, "failover_pair_id", NULL))
+		return r;
+	r = get(g, q, id, "hotplugged", &plugged, e);
+	if (!r && json_is_true(plugged))
+		r = check_place(g, q, device, id, e);
+	json_decref(plugged);
 	return r;
 }
 
@@ -307,7 +369,7 @@ static int check_devices_of_line(const struct guest *g, struct qmp *q, struct er
 	size_t i = 1;
 	int r = 0;
 
-	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count - g->line.written_in, &i, &opt)) {
 		struct props p;
 
 		if (!opt.value || strcmp(opt.name, "device"))

@@ -113,6 +113,8 @@ static void add_cache(struct kv_list *l, const json_t *node)
 	kv_append(l, "cache.direct", json_is_true(json_object_get(cache, "direct")) ? "on" : "off");
 	kv_append(l, "cache.no-flush", json_is_true(json_object_get(cache, "no-flush")) ? "on" : "off");
 	kv_append(l, "detect-zeroes", json_text(node, "detect_zeroes") ?: "off");
+	if (!strcmp(json_text(node, "detect_zeroes") ?: "", "unmap"))
+		kv_append(l, "discard", "unmap"); /* which that takes */
 	if (json_is_true(json_object_get(node, "ro")))
 		kv_append(l, "read-only", "on");
 }
@@ -148,18 +150,32 @@ static int write_node(struct plugged *p, const json_t *node)
 	return 0;
 }
 
+static bool is_limited(const json_t *drive)
+{
+	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(limits); i++)
+		if (json_integer_value(json_object_get(drive, limits[i])))
+			return true;
+	return false;
+}
+
 /* As the human monitor's drive_add made it. */
 static int write_drive(struct plugged *p, const char *id, const json_t *node)
 {
 	struct kv_list l = {.n = 0};
 	int r = check_image(p, node);
 
+	if (!r && is_limited(node))
+		r = refuse(p, "its drive is limited (bps, iops)");
 	if (r < 0)
 		return r;
 	kv_append(&l, "file", json_text(node, "file"));
 	kv_append(&l, "format", json_text(node, "drv"));
 	kv_append(&l, "if", "none");
 	kv_append(&l, "id", id);
+	kv_append(&l, "cache.writeback", json_is_false(json_object_get(json_object_get(node, "cache"), "writeback")) ? "off" : "on");
 	if (strstr(p->type, "-cd"))
 		kv_append(&l, "media", "cdrom");
 	add_cache(&l, node);
@@ -187,6 +203,8 @@ static int write_disk(struct plugged *p, const char *name)
 
 	if (is_defined(p, "drive", "id", name) || is_defined(p, "blockdev", "node-name", name))
 		return 0;
+	if (*name == '#') /* QEMU's own */
+		return refuse(p, "its image was put in later, by a snapshot, a mirror or as a medium");
 	r = ask(p, "query-named-block-nodes", NULL, &nodes);
 	if (r < 0)
 		return r;
@@ -290,6 +308,10 @@ static int write_memory(struct plugged *p, const char *id)
 	if (r < 0)
 		return r;
 	m = find(all, "id", id);
+	if (strcmp(json_text(m, "policy") ?: "default", "default")) {
+		json_decref(all);
+		return refuse(p, "its memory is bound to nodes of this host");
+	}
 	size = xasprintf("%lld", (long long)json_integer_value(json_object_get(m, "size")));
 	kv_append(&l, NULL, "memory-backend-ram");
 	kv_append(&l, "id", id);
@@ -392,8 +414,8 @@ static bool says_something(const char *name, const char *text)
 {
 	if (!strcmp(name, "bootindex"))
 		return *text != '-';
-	if (!strcmp(name, "romfile")) /* one of QEMU's own */
-		return strchr(text, '/') != NULL;
+	if (!strcmp(name, "romfile")) /* none, or one of QEMU's own */
+		return strchr(text, '/') || !*text;
 	return *text && strcmp(text, "0") && strcmp(text, "off") && strcmp(text, "-1");
 }
 
@@ -426,6 +448,8 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 	if (!strcmp(name, "addr") && !strcmp(type, "str") && json_is_integer(value)) /* of PCI: slot and function */
 		kv_replace(&text, xasprintf("%02llx.%llx", (unsigned long long)json_integer_value(value) >> 3 & 0x1f,
 					    (unsigned long long)json_integer_value(value) & 7));
+	if (!text && json_array_size(value))
+		r = refuse(p, "it has a property of several values, which are not known");
 	if (text && (usual ? !json_equal(value, usual) : says_something(name, text))) {
 		r = refers_to(p, name, type, text);
 		kv_append(l, name, !strncmp(type, "link<", 5) && strrchr(text, '/') ? strrchr(text, '/') + 1 : text);
@@ -445,8 +469,6 @@ static int write_part_s_disk(struct plugged *p, struct kv_list *l)
 
 		if (!name || !guest_disk_is_in(d, p->id) || kv_get(l, "drive", NULL))
 			continue;
-		if (*name == '#') /* QEMU's own */
-			return refuse(p, "its medium was inserted later");
 		kv_append(l, "drive", name);
 		return write_disk(p, name);
 	}
@@ -475,6 +497,8 @@ static int write_device(struct plugged *p, const char *bus)
 			r = write_property(p, &l, path, one);
 	if (!r)
 		r = write_part_s_disk(p, &l);
+	if (!r && !strncmp(p->type, "usb-", 4) && !kv_get(&l, "port", NULL))
+		r = refuse(p, "QEMU does not tell at which port it is (device_add with port= says)");
 	if (!r)
 		add_option(p, "-device", &l);
 	json_decref(properties);
@@ -571,6 +595,7 @@ int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct 
 	if (!r) {
 		append(&g->line.argv, &g->line.argc, p.words, p.count);
 		append(&g->line.expanded, &g->line.expanded_count, p.words, p.count);
+		g->line.written_in += p.count;
 		note_devices(g, p.words, p.count);
 	}
 	args_free_strings(p.words, p.count);

@@ -157,6 +157,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
 	d->file = plain_filename(file);
+	d->named_by_json = file && !strncmp(file, "json:", 5);
 	d->network = network_name(file);
 	d->begins_later = begins_later(file);
 	look_at_file(g, d);

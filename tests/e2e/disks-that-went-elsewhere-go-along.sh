@@ -59,7 +59,7 @@ GUEST_AT[a]=$DIR
 for id in u0 u1; do ask '{"execute": "device_del", "arguments": {"id": "'"$id"'"}}' DEVICE_DELETED; done
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u0", "drive": "B", "bus": "s.0"}}'
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u1", "drive": "A", "bus": "s.0"}}'
-refused_because 'device u0 has another disk (B) than its command line says (A)'
+refused_because "from which the destination starts, and its device was plugged in anew while the guest ran"
 guest_stop a
 
 # a line that does not say it where it could be changed

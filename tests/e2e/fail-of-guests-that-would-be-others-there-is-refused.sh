@@ -81,7 +81,7 @@ done
 wait_for 10 has_let_go
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u0", "drive": "B", "bus": "x.0", "port": "1"}}'
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u1", "drive": "A", "bus": "x.0", "port": "2"}}'
-refused_because "device u0 has another disk (B) than its command line says (A)"
+refused_because "from which the destination starts, and its device was plugged in anew while the guest ran"
 launch -device qemu-xhci,id=x -blockdev "driver=raw,node-name=A,file.driver=file,file.filename=$DIR/a.raw" \
 	-device usb-storage,id=u0,drive=A,bus=x.0,port=1,serial=ONE -netdev hubport,hubid=0,id=n0 -device usb-net,id=nic,netdev=n0,mac=52:54:00:AA-00-01
 ask '{"execute": "device_del", "arguments": {"id": "u0"}}' DEVICE_DELETED
