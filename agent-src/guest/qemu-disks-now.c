@@ -13,6 +13,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct line_disks {
 	struct line_disk *v;
 	size_t n;
 	uint64_t virtio; /* which of the first 64 places of if=virtio are taken */
+	size_t ide;	 /* how many of -drive with if=ide and no id there were */
 };
 
 static void add(struct line_disks *l, const char *path, bool medium, const struct guest_disk *now)
@@ -102,9 +104,75 @@ static char *usual_id(struct line_disks *l, const struct kv_list *drive)
 	return xasprintf("virtio%lu", at);
 }
 
+/* ---- without an id, on IDE: QEMU has them in their order ---- */
+
+static bool is_ide(const struct kv_list *drive)
+{
+	const char *interface = kv_get(drive, "if", NULL);
+
+	return (!interface || !strcmp(interface, "ide")) && !kv_get(drive, "id", NULL);
+}
+
+/* SIZE_MAX: there are other ways, too, by which some are there. */
+static size_t count_ide(const struct guest *g)
+{
+	static const char *const others[] = {"", "hda", "hdb", "hdc", "hdd", "cdrom"};
+	struct qemu_opt opt;
+	size_t i = 1, k, n = 0;
+
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct kv_list kv;
+
+		for (k = 0; k < ARRAY_LEN(others); k++)
+			if (!strcmp(opt.name, others[k]))
+				return SIZE_MAX;
+		if (!opt.value || strcmp(opt.name, "drive"))
+			continue;
+		kv_parse(&kv, opt.value);
+		n = is_ide(&kv) && (kv_get(&kv, "index", NULL) || kv_get(&kv, "bus", NULL) || kv_get(&kv, "unit", NULL)) ? SIZE_MAX
+															 : n + is_ide(&kv);
+		kv_fini(&kv);
+		if (n == SIZE_MAX)
+			return n;
+	}
+	return n;
+}
+
+/* "ide1-hd0", "ide2-cd0" */
+static bool ide_place(const struct guest_disk *d, unsigned *place)
+{
+	unsigned bus, unit;
+	char kind;
+	int end = 0;
+
+	if (!d->drive_id || sscanf(d->drive_id, "ide%u-%cd%u%n", &bus, &kind, &unit, &end) != 3 || d->drive_id[end])
+		return false;
+	*place = bus << 16 | (unit & 0xffff);
+	return true;
+}
+
+static const struct guest_disk *nth_ide(const struct guest *g, size_t n)
+{
+	const struct guest_disk *found = NULL;
+	unsigned place, other;
+	size_t i, k, all = 0, before;
+
+	for (i = 0; i < g->disk_count; i++) {
+		if (!ide_place(&g->disks[i], &place))
+			continue;
+		all++;
+		for (k = before = 0; k < g->disk_count; k++)
+			before += ide_place(&g->disks[k], &other) && other < place;
+		if (before == n)
+			found = &g->disks[i];
+	}
+	return all == count_ide(g) ? found : NULL;
+}
+
 static void note_drive(const struct guest *g, struct line_disks *l, const char *value)
 {
 	const char *path, *id, *media, *interface;
+	const struct guest_disk *now;
 	AUTO_FREE char *usual = NULL;
 	struct kv_list kv;
 	bool medium;
@@ -116,8 +184,9 @@ static void note_drive(const struct guest *g, struct line_disks *l, const char *
 	interface = kv_get(&kv, "if", NULL);
 	medium = (media && !strcmp(media, "cdrom")) || (interface && !strcmp(interface, "floppy"));
 	path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
+	now = is_ide(&kv) ? nth_ide(g, l->ide++) : id ? guest_disk_of_drive(g, id) : NULL;
 	if (path && *path && !qemu_path_has_protocol(path))
-		add(l, path, medium, id ? guest_disk_of_drive(g, id) : NULL);
+		add(l, path, medium, now);
 	kv_fini(&kv);
 }
 

@@ -62,7 +62,21 @@ ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u1", "d
 refused_because "from which the destination starts, and its device was plugged in anew while the guest ran"
 guest_stop a
 
+# on IDE, in order, beside a drive that is empty
+for name in a b; do guest_disk "$DIR/$name.raw" raw 1M; done
+WITNESS="ram_mb=8" tiny_start a $(second_monitor a) -drive "file=$DIR/a.raw,format=raw" -drive media=cdrom,if=ide -drive "file=$DIR/b.raw,format=raw,if=ide"
+GUEST_AT[a]=$DIR
+for disk in ide0-hd0 ide2-hd0; do
+	ask '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "'"$disk"'", "snapshot-file": "'"$DIR/new/top-$disk.qcow2"'", "format": "qcow2"}}'
+done
+move a local
+assert_result "[d['from'].split('/')[-1] for d in r['disks']] == ['top-ide0-hd0.qcow2', 'top-ide2-hd0.qcow2']"
+grep -o 'top-ide.-hd0\.qcow2' "$TO/a.sh" | xargs >"$DIR/order"
+assert_eq "$(<"$DIR/order")" "top-ide0-hd0.qcow2 top-ide2-hd0.qcow2" "the order on the line"
+guest_stop a
+
 # a line that does not say it where it could be changed
 WITNESS="ram_mb=8" tiny_start a $(second_monitor a) -hda "$DIR/a.raw"
+GUEST_AT[a]=$DIR
 ask '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "ide0-hd0", "snapshot-file": "'"$DIR/new/top-hda.qcow2"'", "format": "qcow2"}}'
 refused_because 'in a way that can be rewritten'

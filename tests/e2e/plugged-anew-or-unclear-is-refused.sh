@@ -28,10 +28,15 @@ mirror() { # DRIVE TARGET
 }
 
 # two disks without ids: one has the other's name now; each has the other's
-launch -drive "file=$DIR/a.raw,format=raw,if=ide" -drive "file=$DIR/b.raw,format=raw,if=ide"
+launch -drive "file=$DIR/a.raw,format=raw,if=ide,index=0" -drive "file=$DIR/b.raw,format=raw,if=ide,index=1"
 mirror ide0-hd0 "$DIR/c.raw"
 mirror ide1-hd0 "$DIR/a.raw"
 refused_because 'in a way that can be rewritten'
+launch -drive "file=$DIR/a.raw,format=raw,if=ide" -drive "file=$DIR/b.raw,format=raw,if=ide"
+mirror ide0-hd0 "$DIR/c.raw"
+mirror ide1-hd0 "$DIR/a.raw"
+mirror ide0-hd0 "$DIR/b.raw"
+refused_because 'names this disk more than once'
 launch -drive "file=$DIR/a.raw,format=raw,if=virtio" -drive "file=$DIR/b.raw,format=raw,if=virtio"
 mirror virtio0 "$DIR/c.raw"
 mirror virtio1 "$DIR/a.raw"
