@@ -2,8 +2,8 @@
  * qemu-disks-now.c: writes into the guest's command line which images its drives have now. While it ran disks may have gone elsewhere (vmferry storage, a
  * mirror and its pivot), or on top of what they had (an external snapshot), and media may have been changed; the line still names what they began with.
  *
- * A disk of the line is told by the id of its -drive, or by its device and the node that has. If that is known of all but one, this one is what is left of
- * the guest's disks. A device that was plugged in anew is none of this: it may have other options, too.
+ * A disk of the line is told by the id of its -drive, or that which QEMU gives one without, or by its device and the node that this has; never by the
+ * name that an image has now, which may have been another's. A device that was plugged in anew is none of this: it may have other options, too.
  */
 #include "qemu-discover.h"
 #include "disk-line.h"
@@ -18,8 +18,7 @@
 #include <string.h>
 
 struct line_disk {
-	char *path; /* as the line has it */
-	bool medium;
+	char *path;		      /* as the line has it */
 	const struct guest_disk *now; /* what its drive has; NULL: it is not known which that is */
 };
 
@@ -30,10 +29,10 @@ struct line_disks {
 	size_t ide;	 /* how many of -drive with if=ide and no id there were */
 };
 
-static void add(struct line_disks *l, const char *path, bool medium, const struct guest_disk *now)
+static void add(struct line_disks *l, const char *path, const struct guest_disk *now)
 {
 	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-	l->v[l->n++] = (struct line_disk){xstrdup(path), medium, now};
+	l->v[l->n++] = (struct line_disk){xstrdup(path), now};
 }
 
 static void drop(struct line_disks *l)
@@ -171,22 +170,18 @@ static const struct guest_disk *nth_ide(const struct guest *g, size_t n)
 
 static void note_drive(const struct guest *g, struct line_disks *l, const char *value)
 {
-	const char *path, *id, *media, *interface;
+	const char *path, *id;
 	const struct guest_disk *now;
 	AUTO_FREE char *usual = NULL;
 	struct kv_list kv;
-	bool medium;
 
 	kv_parse(&kv, value);
 	usual = usual_id(l, &kv);
 	id = kv_get(&kv, "id", NULL) ?: usual;
-	media = kv_get(&kv, "media", NULL);
-	interface = kv_get(&kv, "if", NULL);
-	medium = (media && !strcmp(media, "cdrom")) || (interface && !strcmp(interface, "floppy"));
 	path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
 	now = is_ide(&kv) ? nth_ide(g, l->ide++) : id ? guest_disk_of_drive(g, id) : NULL;
 	if (path && *path && !qemu_path_has_protocol(path))
-		add(l, path, medium, now);
+		add(l, path, now);
 	kv_fini(&kv);
 }
 
@@ -201,7 +196,7 @@ static void note_device(const struct guest *g, struct line_disks *l, const char 
 	id = kv_get(&p.l, "id", NULL);
 	path = drive ? file_of_node(g, drive) : NULL;
 	if (path)
-		add(l, path, false, id ? guest_disk_of_device(g, id) : NULL);
+		add(l, path, id ? guest_disk_of_device(g, id) : NULL);
 	props_fini(&p);
 }
 
@@ -223,41 +218,6 @@ static void read_line(const struct guest *g, struct line_disks *l)
 static bool has_image(const struct guest_disk *d)
 {
 	return !d->removable_empty && d->real_path && d->file;
-}
-
-/* That of which no disk of the line is known to be it; NULL: there is not exactly one. */
-static const struct guest_disk *only_one_left(const struct guest *g, const struct line_disks *l)
-{
-	const struct guest_disk *left = NULL;
-	size_t i, k, n = 0;
-
-	for (i = 0; i < g->disk_count; i++) {
-		const struct guest_disk *d = &g->disks[i];
-
-		for (k = 0; k < l->n && l->v[k].now != d; k++)
-			;
-		if (!has_image(d) || d->removable || k < l->n)
-			continue;
-		left = d;
-		n++;
-	}
-	return n == 1 ? left : NULL;
-}
-
-/* By what it is called now nothing is known of a disk: another one may have its name. */
-static void match_the_last(const struct guest *g, struct line_disks *l)
-{
-	struct line_disk *left = NULL;
-	size_t i, n = 0;
-
-	for (i = 0; i < l->n; i++) {
-		if (l->v[i].now || l->v[i].medium)
-			continue;
-		left = &l->v[i];
-		n++;
-	}
-	if (n == 1)
-		left->now = only_one_left(g, l);
 }
 
 /* ---- changing ---- */
@@ -345,7 +305,6 @@ int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e)
 	int r = 0;
 
 	read_line(g, &l);
-	match_the_last(g, &l);
 	for (i = 0; i < l.n && !r; i++)
 		r = change_if_moved(g, q, &l.v[i], e);
 	drop(&l);
