@@ -324,7 +324,7 @@ static int refuse_anew(const char *id, const char *what, struct err *e)
 		id, what);
 }
 
-/* What says where it is must be on the line: two may have changed places. */
+/* What says where a disk or a network card is must be on the line: two may have changed places. */
 static int check_place(const struct guest *g, struct qmp *q, const struct kv_list *device, const char *id, struct err *e)
 {
 	static const char *const places[] = {"addr", "scsi-id", "lun", "port"};
@@ -354,7 +354,7 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 
 	for (i = 0; i < ARRAY_LEN(names) && !r; i++)
 		r = check_property(g, q, device, names[i], e);
-	if (r || !id || kv_get(device, "failover_pair_id", NULL))
+	if (r || !id || kv_get(device, "failover_pair_id", NULL) || (!kv_get(device, "drive", NULL) && !kv_get(device, "netdev", NULL)))
 		return r;
 	r = get(g, q, id, "hotplugged", &plugged, e);
 	if (!r && json_is_true(plugged))

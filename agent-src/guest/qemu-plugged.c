@@ -7,7 +7,6 @@
  */
 #include "qemu-discover.h"
 #include "json-text.h"
-#include "log.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
@@ -419,6 +418,12 @@ static bool says_something(const char *name, const char *text)
 	return *text && strcmp(text, "0") && strcmp(text, "off") && strcmp(text, "-1");
 }
 
+/* By a name alone; those that QEMU has for its devices begin so. */
+static bool is_rom_of_the_user(const char *file)
+{
+	return *file && !strchr(file, '/') && strncmp(file, "efi-", 4) && strncmp(file, "pxe-", 4);
+}
+
 static int refers_to(struct plugged *p, const char *name, const char *type, const char *text)
 {
 	if (!strcmp(name, "drive"))
@@ -448,6 +453,8 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 	if (!strcmp(name, "addr") && !strcmp(type, "str") && json_is_integer(value)) /* of PCI: slot and function */
 		kv_replace(&text, xasprintf("%02llx.%llx", (unsigned long long)json_integer_value(value) >> 3 & 0x1f,
 					    (unsigned long long)json_integer_value(value) & 7));
+	if (!strcmp(name, "romfile") && text && is_rom_of_the_user(text))
+		r = refuse(p, "its ROM is a file that QEMU looks for in directories of its own");
 	if (!text && json_array_size(value))
 		r = refuse(p, "it has a property of several values, which are not known");
 	if (text && (usual ? !json_equal(value, usual) : says_something(name, text))) {
