@@ -182,21 +182,21 @@ static bool is_among(const struct guest *g, const char *node)
 	return false;
 }
 
-/* What it was looked at before. */
-static int check_same(const struct guest *g, const json_t *blocks, struct err *e)
+int guest_watch_check(const struct guest_watch *w, struct err *e)
 {
-	const json_t *one;
 	size_t i, n = 0;
+	const char *name;
 	bool same = true;
+	json_t *drive;
 
-	json_array_foreach(blocks, i, one) {
-		const char *node = json_string_value(json_object_get(json_object_get(one, "inserted"), "node-name"));
+	json_object_foreach(w->drives, name, drive) {
+		const char *node = text(drive, "node");
 
-		same &= !node || is_among(g, node);
-		n += node != NULL;
+		same &= !*node || is_among(w->guest, node);
+		n += *node != '\0';
 	}
-	for (i = 0; i < g->disk_count; i++)
-		n -= g->disks[i].node != NULL;
+	for (i = 0; i < w->guest->disk_count; i++)
+		n -= w->guest->disks[i].node != NULL;
 	return same && !n
 		       ? 0
 		       : err_set(e, EBUSY,
@@ -212,10 +212,7 @@ int guest_watch_begin(struct guest_watch *w, const struct guest *g, struct qmp *
 	if (r)
 		return r;
 	w->drives = drives_of(answer);
-	r = check_same(g, answer, e);
 	json_decref(answer);
-	if (r)
-		return r;
 	r = qmp_call(q, "qom-list", json_pack("{s:s}", "path", ANONYMOUS), &answer, e);
 	if (r)
 		return r;

@@ -23,6 +23,8 @@ struct guest_watch {
 
 /* After guest_query() and guest_check_drift(): takes note of what there is. */
 int guest_watch_begin(struct guest_watch *w, const struct guest *g, struct qmp *q, struct err *e);
+/* 0, or -EBUSY: between guest_query() and that somebody has put another image into a drive. */
+int guest_watch_check(const struct guest_watch *w, struct err *e);
 /* An answer to query-block. */
 void guest_watch_drives(struct guest_watch *w, const json_t *blocks);
 /* Asks QEMU about drives, block jobs and devices; the answers come while the loop runs. Once. */

@@ -240,6 +240,8 @@ static int examine(struct part *p, struct err *e)
 		tell_what_was_written_in(s);
 	if (!r)
 		r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
+	if (!r)
+		r = guest_watch_check(&s->watch, e);
 	if (!r && !s->boots_there)
 		r = examine_cpu(s, e);
 	if (!r)

@@ -169,6 +169,7 @@ static void try_guest(void)
 	r = guest_watch_begin(&w, &g, NULL, &e);
 	expect(r, &e);
 	if (!r) {
+		expect(guest_watch_check(&w, &e), &e);
 		guest_watch_ask(&w, NULL);
 		require(guest_watch_answered(&w));
 		expect(guest_watch_result(&w, &e), &e);
