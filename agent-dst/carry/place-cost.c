@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PLACED_BYTES (192 * MIB)
+#define PLACED_BYTES (512 * MIB)
 #define PLACED_NS    150000000ULL
 #define HUGE_BYTES   (2 * MIB)
 #define PIECE_BYTES  (256 * KIB) /* as one DATA has */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CPU time of a byte of so many, in ns; 0: not known. For less than 0.2 s of this thread, and in 192 MiB at most. */
+/* CPU time of a byte of so many, in ns; 0: not known. For less than 0.2 s of this thread, and in 512 MiB at most. */
 double place_cost_ns(uint64_t bytes);
 /*
  * Of all pieces each, when the first n took so long, those up to each: memory that was lent to somebody a moment ago comes first, and costs little.
