@@ -3,18 +3,7 @@
 # snapshot on top of them; disks of a -drive with an id and without, and of -blockdev, a device of its own for the file or within the format's. The
 # destination's line, and what starts the guest again there, name the new ones. What the line says in another way is refused, as is a device that was
 # plugged in anew.
-. "$(dirname "$0")/../lib/move.sh"
-. "$(dirname "$0")/../lib/tiny.sh"
-
-ask() { # COMMAND-JSON [EVENT]
-	qmp "${GUEST_AT[a]:-$DIR}/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
-}
-
-refused_because() { # TEXT
-	move_start a local
-	move_wait 3
-	assert_result "'$1' in r['reason']"
-}
+. "$(dirname "$0")/../lib/changed.sh"
 
 mkdir "$DIR/new"
 for name in a b; do guest_disk "$DIR/$name.raw" raw 16M; done

@@ -1,18 +1,7 @@
 #!/bin/bash
 # What the command line does not say any more: a device of a kind that cannot be told plugged in, one plugged out, a medium in a drive that had none. One
 # in place of another goes along, and one that was taken out is no obstacle: its drive is empty at the destination, too, and its file is not needed any more.
-. "$(dirname "$0")/../lib/move.sh"
-. "$(dirname "$0")/../lib/tiny.sh"
-
-ask() { # COMMAND-JSON [EVENT]
-	qmp "${GUEST_AT[a]:-$DIR}/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
-}
-
-refused_because() { # TEXT
-	move_start a local
-	move_wait 3
-	assert_result "'$1' in r['reason']"
-}
+. "$(dirname "$0")/../lib/changed.sh"
 
 guest_disk "$DIR/a.raw" raw 16M
 truncate -s 1M "$DIR/first.iso" "$DIR/second.iso"

@@ -1,24 +1,13 @@
 #!/bin/bash
 # What a destination started from the guest's command line would have otherwise, though its names are the same: files that were replaced since, what a
 # read-only image is based on, disks that QEMU has in no drive, devices and media that have changed places, memory in a file that somebody has.
-. "$(dirname "$0")/../lib/move.sh"
-. "$(dirname "$0")/../lib/tiny.sh"
-
-ask() { # COMMAND-JSON [EVENT]
-	qmp "$DIR/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
-}
+. "$(dirname "$0")/../lib/changed.sh"
 
 launch() { # QEMU OPTION...
 	[[ -z ${GUEST_PID[a]:-} ]] || guest_stop a
+	GUEST_AT[a]=$DIR
 	MEM=128 tiny_launch a $(second_monitor a) "$@"
 	wait_for 20 monitor_answers "$DIR/a.mon"
-}
-
-refused_because() { # TEXT [OPTION...]
-	move_start a local "${@:2}"
-	move_wait 3
-	assert_result "'$1' in r['reason']"
-	[[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"
 }
 
 is_gone() { # NAME PATH: of the devices there

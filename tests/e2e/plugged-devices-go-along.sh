@@ -2,45 +2,29 @@
 # What was plugged in while the guest ran is on its command line at the destination, as if it had been started with it: disks, as blockdev-add and drive_add
 # make them, at controllers that were plugged in as well, a network card, memory and a processor; it is where it was, and moves on from there. What QEMU
 # does not tell enough of is refused, and so is what was plugged out.
-. "$(dirname "$0")/../lib/move.sh"
-. "$(dirname "$0")/../lib/tiny.sh"
-
-ask() { # COMMAND-JSON [EVENT]: of the guest's free monitor, wherever it is
-	qmp "$AT/a.mon" "$@" >/dev/null || fail "QEMU refuses $1"
-}
-
-human() { # COMMAND: of the human monitor
-	qmp "$AT/a.mon" '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$1"'"}}'
-}
+. "$(dirname "$0")/../lib/changed.sh"
 
 plug() { # JSON MEMBERS
 	ask '{"execute": "device_add", "arguments": {'"$1"'}}'
-}
-
-refused_because() { # TEXT
-	move_start a local
-	move_wait 3
-	assert_result "'$1' in r['reason']"
 }
 
 # What the guest sees of each: where it is, and what it is.
 sees() { # DEVICE...
 	local device
 	for device in "$@"; do
-		qmp "$AT/a.mon" '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral/'$device'"}}' >/dev/null || fail "there is no $device"
+		qmp "${GUEST_AT[a]:-$DIR}/a.mon" '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral/'$device'"}}' >/dev/null || fail "there is no $device"
 	done
 	human 'info usb'
 	human 'info pci' | tr -d '\r' | sed 's/\\r\\n/\n/g' | grep -vE 'BAR|IRQ|range'
-	qmp "$AT/a.mon" '{"execute": "query-memory-devices"}' | sed 's/"hotplugged": *[a-z]*//'
-	qmp "$AT/a.mon" '{"execute": "query-memory-size-summary"}'
-	qmp "$AT/a.mon" '{"execute": "query-cpus-fast"}' | grep -o '"props": *{[^}]*}' | sort
+	qmp "${GUEST_AT[a]:-$DIR}/a.mon" '{"execute": "query-memory-devices"}' | sed 's/"hotplugged": *[a-z]*//'
+	qmp "${GUEST_AT[a]:-$DIR}/a.mon" '{"execute": "query-memory-size-summary"}'
+	qmp "${GUEST_AT[a]:-$DIR}/a.mon" '{"execute": "query-cpus-fast"}' | grep -o '"props": *{[^}]*}' | sort
 }
 
 guest_disk "$DIR/a.raw" raw 16M
 guest_disk "$DIR/more, with a comma.raw" raw 8M
 guest_disk "$DIR/scsi.qcow2" qcow2 8M
 guest_disk "$DIR/stick.raw" raw 4M
-AT=$DIR
 MEM=256,slots=2,maxmem=1G SMP=1,maxcpus=2 WITNESS="ram_mb=16 disks=vda disk_mb=8" tiny_start a $(second_monitor a) \
 	$(guest_drive d0 "$DIR/a.raw" raw) -device pcie-root-port,id=rp0,chassis=1 -device pcie-root-port,id=rp1,chassis=2 -device pcie-root-port,id=rp2,chassis=3 \
 	-device virtio-serial-pci,id=ser -device virtio-scsi-pci,id=ctl0 -device qemu-xhci,id=xhci
@@ -70,14 +54,12 @@ grep -q 'virtio-blk-pci.*serial=A1,,B2' "$DIR/bundle/vmferry-bundle.json" || fai
 move a local
 assert_eq "$(grep -c '"it was plugged in while the guest ran, and is on its command line at the destination: -device ' "$DIR/move.json")" 9 "notices"
 guest_verify "$(orders a)"
-AT=$TO
 assert_eq "$(sees "${devices[@]}")" "$before" "what the guest sees of what was plugged in"
-assert_eq "$(qmp "$AT/a.mon" '{"execute": "qom-get", "arguments": {"path": "/machine/peripheral/cd0", "property": "bootindex"}}')" 7 "its place among what it boots from"
+assert_eq "$(qmp "${GUEST_AT[a]:-$DIR}/a.mon" '{"execute": "qom-get", "arguments": {"path": "/machine/peripheral/cd0", "property": "bootindex"}}')" 7 "its place among what it boots from"
 cmp "$DIR/more, with a comma.raw" "$TO/more, with a comma.raw" || fail "the disk that was plugged in differs"
 grep -q 'virtio-blk-pci.*serial=A1,,B2' "$TO/a.sh" || fail "what starts it again has no disk that was plugged in"
 move a local
 guest_verify "$(orders a)"
-AT=$TO
 assert_eq "$(sees "${devices[@]}")" "$before" "what the guest sees of it at the third place"
 
 # what cannot be told
@@ -93,7 +75,7 @@ refused_because 'device cd0 was unplugged while the guest ran'
 guest_stop a
 
 # on a bus of the machine's own, at a place of its own, with what was there from the beginning; networks that cannot be told
-AT=$DIR
+GUEST_AT[a]=$DIR
 MACHINE=pc WITNESS="ram_mb=16" tiny_start a $(second_monitor a) $(guest_drive d0 "$DIR/a.raw" raw) -object iothread,id=io1
 ask '{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "n2", "file": {"driver": "file", "filename": "'"$DIR/more, with a comma.raw"'"}}}'
 plug '"driver": "virtio-blk-pci", "id": "vd2", "drive": "n2", "addr": "1d.1", "iothread": "io1"'
@@ -102,7 +84,6 @@ before=$(sees vd2 ctl2)
 [[ $before == *'device  29, function 1'* ]] || fail "where it is: $before"
 move a local
 guest_verify "$(orders a)"
-AT=$TO
 assert_eq "$(sees vd2 ctl2)" "$before" "what the guest sees of it on another machine"
 ask '{"execute": "netdev_add", "arguments": {"type": "hubport", "id": "u3", "hubid": 7}}'
 plug '"driver": "virtio-net-pci", "id": "nic3", "netdev": "u3"'
