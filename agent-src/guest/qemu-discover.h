@@ -163,6 +163,9 @@ int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct 
 int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e);
 /* Is the -blockdev of that node, on the line, this disk's image? */
 bool guest_node_is_of(const struct guest *g, const char *node, const struct guest_disk *d);
+/* A property of what is at that path of QEMU's. 0, and *value is NULL where it has none such, does not show it, or is not there (a device that waits for
+ * its partner: failover). */
+int guest_get(const struct guest *g, struct qmp *q, const char *path, const char *property, json_t **value, struct err *e);
 void guest_note(struct guest *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Has that device the disk, or a part of it? */
 bool guest_disk_is_in(const struct guest_disk *d, const char *id);

@@ -272,13 +272,11 @@ static int is_plugged(const struct guest *g, struct qmp *q, const struct guest_d
 {
 	AUTO_FREE char *path = d->qdev && *d->qdev != '/' ? xasprintf("/machine/peripheral/%s", d->qdev) : xstrdup(d->qdev ?: "");
 	json_t *value;
-	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
-			    json_pack("{s:s,s:s}", "path", path, "property", "hotplugged"), &value, e);
+	int r = guest_get(g, q, path, "hotplugged", &value, e);
 
-	*yes = !r && json_is_true(value);
-	if (!r)
-		json_decref(value);
-	return r == -EREMOTEIO ? 0 : r;
+	*yes = json_is_true(value);
+	json_decref(value);
+	return r;
 }
 
 static int change_if_moved(struct guest *g, struct qmp *q, const struct line_disk *l, struct err *e)

@@ -32,6 +32,16 @@ void guest_note(struct guest *g, const char *fmt, ...)
 
 #define PERIPHERAL "/machine/peripheral/"
 
+int guest_get(const struct guest *g, struct qmp *q, const char *path, const char *property, json_t **value, struct err *e)
+{
+	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
+			    json_pack("{s:s,s:s}", "path", path, "property", property), value, e);
+
+	if (r < 0)
+		*value = NULL;
+	return r == -EREMOTEIO ? 0 : r;
+}
+
 /* ---- devices ---- */
 
 /* Ids of the -device options, as a set; those that wait for their partner (failover) come and go by themselves. */
@@ -238,10 +248,7 @@ static int check_property(const struct guest *g, struct qmp *q, const struct kv_
 
 	if (!id || !said)
 		return 0;
-	r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
-			json_pack("{s:s,s:s}", "path", path, "property", name), &value, e);
-	if (r == -EREMOTEIO) /* of a device that waits for its partner (failover) */
-		return 0;
+	r = guest_get(g, q, path, name, &value, e);
 	if (r < 0)
 		return r;
 	has = json_string_value(value);
@@ -290,17 +297,6 @@ static int check_drive(const struct guest *g, const struct kv_list *device, stru
 		id, d->drive_id ?: d->node, drive);
 }
 
-static int get(const struct guest *g, struct qmp *q, const char *id, const char *property, json_t **value, struct err *e)
-{
-	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", id);
-	int r = qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-get",
-			    json_pack("{s:s,s:s}", "path", path, "property", property), value, e);
-
-	if (r < 0)
-		*value = NULL;
-	return r == -EREMOTEIO ? 0 : r; /* it has none such, or waits for its partner (failover) */
-}
-
 /* Text as text is, numbers and PCI's "5.1" as what they are. */
 static bool is_same_value(const json_t *has, const char *said)
 {
@@ -328,13 +324,14 @@ static int refuse_anew(const char *id, const char *what, struct err *e)
 static int check_place(const struct guest *g, struct qmp *q, const struct kv_list *device, const char *id, struct err *e)
 {
 	static const char *const places[] = {"addr", "scsi-id", "lun", "port"};
+	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", id);
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(places); i++) {
 		const char *said = kv_get(device, places[i], NULL);
 		json_t *has;
 		bool same;
-		int r = get(g, q, id, places[i], &has, e);
+		int r = guest_get(g, q, path, places[i], &has, e);
 
 		same = !has || (said && is_same_value(has, said));
 		json_decref(has);
@@ -349,6 +346,7 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 	static const char *const names[] = {"mac", "netdev", "chardev", "serial", "port"};
 	const char *id = kv_get(device, "id", NULL);
 	int r = check_drive(g, device, e);
+	AUTO_FREE char *path = NULL;
 	json_t *plugged = NULL;
 	size_t i;
 
@@ -356,7 +354,8 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 		r = check_property(g, q, device, names[i], e);
 	if (r || !id || kv_get(device, "failover_pair_id", NULL) || (!kv_get(device, "drive", NULL) && !kv_get(device, "netdev", NULL)))
 		return r;
-	r = get(g, q, id, "hotplugged", &plugged, e);
+	path = xasprintf(PERIPHERAL "%s", id);
+	r = guest_get(g, q, path, "hotplugged", &plugged, e);
 	if (!r && json_is_true(plugged))
 		r = check_place(g, q, device, id, e);
 	json_decref(plugged);

@@ -34,16 +34,6 @@ static int ask(const struct plugged *p, const char *command, json_t *args, json_
 	return qmp_call_ms(p->q, p->g->deadline_ms ? p->g->deadline_ms : QMP_DEADLINE_MS, command, args, out, p->e);
 }
 
-/* *out is NULL where it has no such property, or does not show it. */
-static int get(const struct plugged *p, const char *path, const char *property, json_t **out)
-{
-	int r = ask(p, "qom-get", json_pack("{s:s,s:s}", "path", path, "property", property), out);
-
-	if (r < 0)
-		*out = NULL;
-	return r == -EREMOTEIO ? 0 : r;
-}
-
 static int refuse(const struct plugged *p, const char *why)
 {
 	return err_set(
@@ -446,7 +436,7 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 
 	if (!is_asked_for(p, name) || !strncmp(type, "child<", 6))
 		return 0;
-	r = get(p, path, name, &value);
+	r = guest_get(p->g, p->q, path, name, &value, p->e);
 	if (r < 0 || !value)
 		return r;
 	text = text_of(value);
@@ -520,7 +510,7 @@ static int bus_of(const struct plugged *p, char **bus)
 {
 	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", p->id);
 	json_t *value;
-	int r = get(p, path, "parent_bus", &value);
+	int r = guest_get(p->g, p->q, path, "parent_bus", &value, p->e);
 
 	*bus = r < 0 ? NULL : xstrdup(json_string_value(value) ?: "");
 	json_decref(value);
