@@ -50,6 +50,13 @@ ask '{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "A"
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u0", "drive": "A", "bus": "s.0", "scsi-id": 0, "lun": 0}}'
 refused_because 'its device was plugged in anew while the guest ran'
 
+# another drive, of another name
+launch -device virtio-scsi-pci,id=s -drive "file=$DIR/a.raw,format=raw,if=none,id=d0" -device scsi-hd,id=u0,drive=d0,bus=s.0,scsi-id=0,lun=0
+ask '{"execute": "device_del", "arguments": {"id": "u0"}}' DEVICE_DELETED
+human "drive_add 0 file=$DIR/b.raw,format=raw,if=none,id=d1" >/dev/null
+ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u0", "drive": "d1", "bus": "s.0", "scsi-id": 0, "lun": 0}}'
+refused_because 'device u0 has another disk (d1) than its command line says (d0)'
+
 # a base that the line takes away
 "$QEMU_IMG" create -q -f qcow2 "$DIR/base.qcow2" 1M
 launch -device virtio-scsi-pci,id=s \
