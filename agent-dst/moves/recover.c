@@ -41,8 +41,8 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 		return r;
 	target_restore(&t->target);
 	disks_restore(&t->disks);
-	if (!t->a.over)
-		target_find_qemu_again(&t->target);
+	if (!t->a.over || journal_last_state(t->a.journal) == HO_DST_DONE)
+		target_find_qemu_again(&t->target, t->a.over);
 	r = handoff_restore(&t->a.handoff, HO_DESTINATION, journal_last_state(t->a.journal), t->recipe->can_run(t));
 	if (r)
 		return err_set(e, EBADMSG, "the journal %s is in no state of a destination", journal_path);

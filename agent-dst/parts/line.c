@@ -4,11 +4,13 @@
 #include "json-text.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
+#include "taps.h"
 #include "util.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,6 +104,7 @@ static int rewrite(struct line *l, struct err *e)
 		xcalloc(2 * (l->disks->count + l->disks->stays + l->files->count) + json_array_size(files) + 2, sizeof(*map));
 	struct args_options o = {.socket_dir = target_is_in_place(l->target) ? NULL : l->target->dir,
 				 .in_place = target_is_in_place(l->target),
+				 .tap_index = if_nametoindex,
 				 .disks = map,
 				 .private_qmp = l->target->qmp_path,
 				 .tpm = true,
@@ -301,7 +304,7 @@ static int check_surroundings(const struct line *l, struct err *e)
 				"say which disks stay: --disk DISK=shared",
 				f->to, f->option);
 	}
-	if (target_is_in_place(l->target) && in_place_examine(l->target, e))
+	if (target_is_in_place(l->target) && (in_place_examine(l->target, e) || taps_examine(l->target, e)))
 		return -e->code;
 	for (i = 0; i < l->target->args.nic_count; i++)
 		if (check_nic(&l->target->args.nics[i], e))

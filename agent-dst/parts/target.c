@@ -10,6 +10,7 @@
 #include "process.h"
 #include "qemu-settings.h"
 #include "systemd.h"
+#include "taps.h"
 #include "unit-text.h"
 #include "util.h"
 
@@ -222,7 +223,7 @@ static int start(struct target *t, char *const *env, struct err *e)
 int target_start_qemu(struct target *t, struct err *e)
 {
 	char **env = target_environment(t);
-	int r = target_is_in_place(t) ? in_place_set_aside(t, e) : 0;
+	int r = target_is_in_place(t) ? in_place_set_aside(t, e) ?: taps_hold(t, e) : 0;
 
 	if (!r)
 		r = start(t, env, e);
@@ -391,6 +392,11 @@ static int undo_aside(struct part *p, const json_t *detail, struct err *e)
 	return in_place_undo(target_of(p), detail, e);
 }
 
+static int undo_tap(struct part *p, const json_t *detail, struct err *e)
+{
+	return taps_undo(target_of(p), detail, e);
+}
+
 /* It has ended, or is the guest's. */
 static int undo_qemu(struct part *p, const json_t *detail, struct err *e)
 {
@@ -437,7 +443,7 @@ void target_restore(struct target *t)
 }
 
 /* There is none that the journal does not know of. */
-void target_find_qemu_again(struct target *t)
+void target_find_qemu_again(struct target *t, bool is_users)
 {
 	const json_t *note = journal_last_note(t->part.a->journal, "qemu");
 	const char *then = json_string_value(json_object_get(journal_begin(t->part.a->journal), "boot_id"));
@@ -449,7 +455,7 @@ void target_find_qemu_again(struct target *t)
 	if (!then || !now || strcmp(then, now) || !qemu_is_alive(pid, start))
 		return;
 	t->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
-	if (qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
+	if (!is_users && qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
 		t->qmp = NULL;
 		log_info("QEMU of an earlier life: %s", e.msg);
 	}
@@ -479,6 +485,7 @@ static const struct part_undo undo[] = {
 	{"made-by-qemu", "a file of QEMU's", undo_unknown},
 	{"hidden", "sockets of its monitors", undo_hidden},
 	{"aside", "what the other QEMU had in its places", undo_aside},
+	{"tap", "a tap that it is to have", undo_tap},
 	{"qemu", "its QEMU", undo_qemu},
 	{NULL, NULL, NULL},
 };

@@ -36,7 +36,8 @@ struct target {
 void target_init(struct target *t, struct attempt *a, const char *runtime_dir);
 /* What an earlier life knew of it, from its journal; its QEMU, if that lives. */
 void target_restore(struct target *t);
-void target_find_qemu_again(struct target *t);
+/* is_users: we have let go of it, and its monitors with it. */
+void target_find_qemu_again(struct target *t, bool is_users);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
 bool target_is_paused(const struct target *t);

@@ -1,6 +1,7 @@
 /* main.c: vmferry-dst, the destination agent. */
 #include "bench-host.h"
 #include "cmd-recover.h"
+#include "cmd-tap.h"
 #include "confine.h"
 #include "exit-code.h"
 #include "journal.h"
@@ -220,6 +221,8 @@ int main(int argc, char **argv)
 		return bench_host();
 	if (argc == 3 && !strcmp(argv[1], "--bench-reach"))
 		return bench_reach(argv[2]);
+	if (cmd_tap_is_meant(argc, argv))
+		return cmd_tap(argc, argv);
 	if (argc >= 2 && !strcmp(argv[1], "recover"))
 		return cmd_recover_here(argc - 1, argv + 1);
 	r = read_options(&o, argc, argv);

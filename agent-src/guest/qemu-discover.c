@@ -304,6 +304,7 @@ static void drop_argv(struct guest *g)
 /* What only our own process is believed: whoever is another user, or can be told what to say by one, may name any file. */
 static void believe(struct guest *g)
 {
+	guest_write_in_taps(g);
 	read_configs(g);
 	expand_line(&g->line);
 	find_monitors(g);

@@ -161,6 +161,8 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct err *e);
 int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e);
 /* And images that its disks have now. 0; -ENOTSUP: the line names one where it cannot be changed. (qemu-disks-now.c) */
 int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e);
+/* And taps that its QEMU has now; where that cannot be told it stays as it is. (qemu-taps-now.c) */
+void guest_write_in_taps(struct guest *g);
 /* Is the -blockdev of that node, on the line, this disk's image? */
 bool guest_node_is_of(const struct guest *g, const char *node, const struct guest_disk *d);
 /* A property of what is at that path of QEMU's. 0, and *value is NULL where it has none such, does not show it, or is not there (a device that waits for

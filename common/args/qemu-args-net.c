@@ -5,6 +5,7 @@
  * end's id, the device's id, or the MAC address. What the guest sees stays; only the back end changes.
  */
 #include "qemu-args-rules.h"
+#include "tap-name.h"
 #include "util.h"
 
 #include <errno.h>
@@ -200,6 +201,58 @@ static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic
 	}
 }
 
+/* ---- in its place ---- */
+
+/* As QEMU takes it; without one it runs its own. */
+static bool is_no_script(const char *said)
+{
+	return said && (!*said || !strcmp(said, "no"));
+}
+
+/* Why a tap cannot go from one QEMU to another, malloc'ed; NULL: it can. */
+static char *why_it_cannot_pass(const struct kv_list *l, const struct args_nic *n)
+{
+	const char *name = nic_name(n), *queues = kv_get(l, "queues", NULL);
+	const char *up = kv_get(l, "script", NULL), *down = kv_get(l, "downscript", NULL);
+
+	if (queues && strcmp(queues, "1"))
+		return xasprintf("a tap of several queues cannot go from one QEMU to another while the guest runs (--map-net "
+				 "%s=bridge:BRIDGE gives it another)",
+				 name);
+	if (kv_flag(l, "vhost", false) || kv_get(l, "vhostfd", NULL))
+		return xasprintf("the kernel serves that tap itself (vhost), and it cannot go from one QEMU to another then (--map-net "
+				 "%s=tap:%s,vhost=off goes on without)",
+				 name, n->attach);
+	return is_no_script(up) && is_no_script(down)
+		       ? NULL
+		       : xasprintf(
+				 "the scripts that set up that tap would be run for another (--map-net %s=tap:%s goes on without: script=no and "
+				 "downscript=no)",
+				 name, n->attach);
+}
+
+/* The tap that it has is the other QEMU's until that ends, so that it begins with one that stands in. l: of its back end there. */
+static int stand_in(struct rewrite *w, const struct item *it, struct kv_list *l, struct args_nic *n)
+{
+	struct kv *name = kv_find(l, "ifname", NULL);
+	bool has_it = name && n->attach && !strcmp(n->type, "tap") && !strcmp(name->value, n->attach);
+	AUTO_FREE char *why = w->o->in_place && has_it ? why_it_cannot_pass(l, n) : NULL;
+	unsigned index;
+
+	if (!w->o->in_place || !has_it)
+		return 0;
+	if (why)
+		return args_check_in_place(w, it, why);
+	index = w->o->tap_index ? w->o->tap_index(n->attach) : 0;
+	if (!index)
+		return err_set(w->e, ENODEV, "-%s: there is no tap %s in our network namespace", it->name, n->attach);
+	n->stand_in = xasprintf(TAP_STAND_IN "%u", index);
+	kv_replace(&name->value, xstrdup(n->stand_in));
+	args_note(w, "network %s goes over to the new QEMU with tap %s, once the one that has it has ended (until then: %s)", nic_name(n),
+		  n->attach, n->stand_in);
+	return 0;
+}
+
 /* The number of a hub that nobody is in: on this line, nor by another call of this. */
 static char *free_hub(const struct rewrite *w, const struct args_nic *n)
 {
@@ -291,9 +344,12 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 		r = check_offloads(w, it, n, n->to_type);
 	if (r == 0)
 		r = check_queues(w, it, n, n->to_type);
+	if (r == 0)
+		r = stand_in(w, it, &out, n);
 	if (r == 0) {
 		there = describe_end(n->to_type, n->to_attach);
-		args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
+		if (!n->stand_in)
+			args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
 		args_emit_list(w, it->name, &out);
 		if (!w->o->no_state && !strcmp(n->type, "user") && strcmp(n->to_type, "user"))
 			keep_slirp(w, it);
@@ -364,14 +420,15 @@ static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 static void note_nic(struct rewrite *w, const struct item *it, const struct args_nic *n)
 {
 	const char *script = kv_get(&it->p.l, "script", NULL);
-	bool none = script && (!strcmp(script, "no") || !*script);
 	bool helped = !strcmp(n->type, "bridge") || (kv_get(&it->p.l, "br", NULL) && !kv_get(&it->p.l, "ifname", NULL));
 
+	if (n->stand_in)
+		return;
 	if (helped && n->attach)
 		args_note(w, "network %s is attached to bridge %s of the destination, too", nic_name(n), n->attach);
 	else if (!strcmp(n->type, "tap") && n->attach)
 		args_note(w, "network %s is tap %s on the destination, too%s", nic_name(n), n->attach,
-			  none ? ": it must be there already, attached to its bridge" : "");
+			  is_no_script(script) ? ": it must be there already, attached to its bridge" : "");
 	else if (!strcmp(n->type, "tap"))
 		args_note(w, "network %s is a new tap device, which the destination's %s attaches", nic_name(n),
 			  script ? script : "/etc/qemu-ifup");
@@ -389,11 +446,16 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 		{"af-xdp", "it is bound to a network card of this host"},
 		{"netmap", "it is bound to a network card of this host"},
 	};
+	const char *tap = !strcmp(type, "tap") ? kv_get(&it->p.l, "ifname", NULL) : NULL;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(refused); i++)
 		if (!strcmp(type, refused[i].type))
 			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, type, refused[i].why);
+	if (tap && tap_stood_in_for(tap))
+		return err_set(w->e, EINVAL,
+			       "the guest's QEMU began with tap %s until it could have another (--in-place), and it is on neither now",
+			       tap);
 	return 0;
 }
 
@@ -415,10 +477,7 @@ static int check_in_place(struct rewrite *w, const struct item *it, const struct
 		       (!strcmp(type, "stream") && kv_flag(l, "server", false) && has_key(l, "addr.port")) ||
 		       (!strcmp(type, "dgram") && has_key(l, "local.port")) || !strcmp(type, "l2tpv3");
 	AUTO_FREE char *why =
-		!strcmp(type, "tap") && has_key(l, "ifname")
-			? xasprintf("only one QEMU can have that tap open (--map-net %s=bridge:BRIDGE gives the guest another)",
-				    nic_name(n))
-		: !strcmp(type, "user") && (has_key(l, "hostfwd") || has_key(l, "hostfwd.*"))
+		!strcmp(type, "user") && (has_key(l, "hostfwd") || has_key(l, "hostfwd.*"))
 			? xasprintf("only one process can listen on a port that is forwarded (--map-net %s=user goes without)", nic_name(n))
 		: listens ? xstrdup(ARGS_ONE_PORT)
 			  : NULL;
@@ -437,6 +496,8 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 	r = refuse_type(w, it, type);
 	if (r == 0)
 		r = check_in_place(w, it, n, type);
+	if (r == 0)
+		r = stand_in(w, it, &it->p.l, n);
 	if (r == 0)
 		r = check_helper(w, it);
 	if (r == 0)

@@ -576,6 +576,7 @@ static void free_nic(struct args_nic *n)
 	free(n->attach);
 	free(n->to_type);
 	free(n->to_attach);
+	free(n->stand_in);
 }
 
 void args_result_fini(struct args_result *r)

@@ -83,7 +83,8 @@ struct args_options {
 	bool tpm;	     /* what a swtpm holds goes along, which is then at the socket in the map */
 	bool in_place;	     /* on its own host, before the QEMU that has it ends: there is one of each port, tap and TPM, and a file that
 				* it writes goes on */
-	bool no_state;	     /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
+	unsigned (*tap_index)(const char *tap); /* in_place: as if_nametoindex(3); NULL: there are no taps */
+	bool no_state; /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 };
 
@@ -106,6 +107,7 @@ struct args_nic {
 	char *attach;  /* bridge, tap interface or socket */
 	char *to_type; /* the same at the destination */
 	char *to_attach;
+	char *stand_in; /* the tap that it has instead of that one until the other QEMU has ended (tap.h); NULL: none */
 };
 
 struct args_result {

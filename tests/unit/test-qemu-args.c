@@ -3,6 +3,7 @@
  * split them at spaces; the rewritten one is compared as text.
  */
 #include "qemu-args.h"
+#include "tap-name.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
@@ -805,9 +806,22 @@ static void config_files_and_set_are_worked_into_the_line(void **state)
 	expect_not_expanded("-set nonsense", "", "cannot understand");
 }
 
+static unsigned index_of_tap(const char *tap)
+{
+	return !strncmp(tap, "tap", 3) ? (unsigned)atoi(tap + 3) + 40 : 0;
+}
+
+static const struct args_net_map *in_place_map; /* --map-net; NULL: none */
+
 static void in_place(const char *from, const char *to, const char *why)
 {
-	struct args_options o = {.private_qmp = "/d/private.qmp", .cwd = "/srv", .in_place = true, .tpm = true};
+	struct args_options o = {.private_qmp = "/d/private.qmp",
+				 .cwd = "/srv",
+				 .in_place = true,
+				 .tap_index = index_of_tap,
+				 .nets = in_place_map,
+				 .net_count = in_place_map != NULL,
+				 .tpm = true};
 	AUTO_FREE char *with_machine = xasprintf("-M q35 %s", from);
 	AUTO_FREE char *want = xasprintf("-M q35 %s" PLAIN, to ? to : "");
 	AUTO_FREE char *got = NULL;
@@ -879,9 +893,61 @@ static void in_its_place_a_guest_has_nothing_that_two_cannot_have(void **state)
 	in_place("-device vhost-vsock-pci,guest-cid=3", NULL, "vsock address");
 	in_place("-netdev socket,id=n,listen=:1234", NULL, port);
 	in_place("-netdev stream,id=n,server=on,addr.type=inet,addr.host=::,addr.port=1", NULL, port);
-	in_place("-netdev tap,id=n,ifname=tap0", NULL, "only one QEMU can have that tap");
+	in_place("-netdev tap,id=n,ifname=tap0", NULL,
+		 "scripts that set up that tap would be run for another (--map-net n=tap:tap0 goes on without");
+	in_place("-netdev tap,id=n,ifname=tap0,script=no", NULL, "scripts that set up that tap");
+	in_place("-netdev tap,id=n,ifname=tap0,downscript=no,script=/up", NULL, "scripts that set up that tap");
+	in_place("-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhost=on", NULL, "the kernel serves that tap itself (vhost)");
+	in_place("-netdev tap,id=n,ifname=tap0,script=no,downscript=no,queues=2", NULL, "a tap of several queues");
 	in_place("-nic user,hostfwd=tcp::2222-:22", NULL, "a port that is forwarded");
 	in_place("-chardev socket,id=t,path=/run/swtpm -tpmdev emulator,id=d,chardev=t", NULL, "serves one QEMU");
+}
+
+static void in_its_place_a_guest_has_a_tap_that_stands_in(void **state)
+{
+	static const struct args_net_map same = {"n", "tap:tap0,vhost=off"}, other = {"n", "tap:tap1"};
+
+	(void)state;
+	in_place(
+		"-netdev tap,id=n,ifname=tap2,script=no,downscript=no -netdev tap,id=m,ifname=tap0,script=,downscript=,queues=1,vhost=off",
+		"-netdev tap,id=n,ifname=vmft42,script=no,downscript=no -netdev tap,id=m,ifname=vmft40,script=,downscript=,queues=1,vhost=off",
+		NULL);
+	in_place("-nic tap,id=n,model=virtio,ifname=tap2,script=no,downscript=no",
+		 "-nic tap,id=n,model=virtio,ifname=vmft42,script=no,downscript=no", NULL);
+	in_place("-net tap,name=n,ifname=tap2,script=no,downscript=no -net nic",
+		 "-net tap,name=n,ifname=vmft42,script=no,downscript=no -net nic", NULL);
+	in_place("-netdev {\"type\":\"tap\",\"id\":\"n\",\"ifname\":\"tap0\",\"script\":\"no\",\"downscript\":\"no\"}",
+		 "-netdev {\"type\":\"tap\",\"id\":\"n\",\"ifname\":\"vmft40\",\"script\":\"no\",\"downscript\":\"no\"}", NULL);
+	in_place_map = &same; /* so it goes without */
+	in_place("-netdev tap,id=n,ifname=tap0,script=/up,vhost=on",
+		 "-netdev tap,id=n,vhost=on,ifname=vmft40,script=no,downscript=no,vhost=off", NULL);
+	in_place_map = &other;
+	in_place("-netdev tap,id=n,ifname=tap0,script=/up", "-netdev tap,id=n,ifname=tap1,script=no,downscript=no", NULL);
+	in_place_map = NULL;
+}
+
+static void a_tap_that_stood_in_is_nobody_s(void **state)
+{
+	static const struct args_options o = {.in_place = true, .tap_index = index_of_tap}, plain = {.cwd = "/"};
+	struct args_result r;
+	struct err e;
+	struct line l;
+
+	(void)state;
+	split(&l, "-netdev tap,id=n,ifname=vmft40,script=no,downscript=no");
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "began with tap vmft40"));
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &plain, &e), -EINVAL);
+	free(l.text);
+	split(&l, "-netdev tap,id=n,ifname=eth0,script=no,downscript=no");
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), -ENODEV);
+	free(l.text);
+	assert_int_equal(tap_stood_in_for("vmft40"), 40);
+	assert_int_equal(tap_stood_in_for("vmft"), 0);
+	assert_int_equal(tap_stood_in_for("vmft4a"), 0);
+	assert_int_equal(tap_stood_in_for("vmft-4"), 0);
+	assert_int_equal(tap_stood_in_for("vmft99999999999"), 0);
+	assert_int_equal(tap_stood_in_for("tap40"), 0);
 }
 
 static void in_its_place_a_display_is_on_no_port(void **state)
@@ -1008,6 +1074,8 @@ int main(void)
 		cmocka_unit_test(in_its_place_a_guest_keeps_its_names),
 		cmocka_unit_test(in_its_place_a_guest_s_logs_go_on),
 		cmocka_unit_test(in_its_place_a_guest_has_nothing_that_two_cannot_have),
+		cmocka_unit_test(in_its_place_a_guest_has_a_tap_that_stands_in),
+		cmocka_unit_test(a_tap_that_stood_in_is_nobody_s),
 		cmocka_unit_test(in_its_place_a_display_is_on_no_port),
 		cmocka_unit_test(a_line_of_thousands_of_options_is_rewritten_in_a_moment),
 	};

@@ -1,0 +1,44 @@
+/* cmd-tap.c: see cmd-tap.h. */
+#include "cmd-tap.h"
+#include "process.h"
+#include "tap.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 6
+
+int cmd_tap_run(char *const *words, unsigned timeout_ms, struct err *e)
+{
+	char *argv[WORDS_MAX + 2] = {"/proc/self/exe"};
+	struct process_output out;
+	size_t i;
+	int r;
+
+	for (i = 0; words[i] && i < WORDS_MAX; i++)
+		argv[i + 1] = words[i];
+	r = process_run(argv, timeout_ms, &out, e);
+	out.text[strcspn(out.text, "\n")] = '\0';
+	return r || !out.status ? r : err_set(e, EIO, "%s", *out.text ? out.text : "vmferry-dst, which was to do that, says nothing");
+}
+
+bool cmd_tap_is_meant(int argc, char **argv)
+{
+	return (argc == 5 && !strcmp(argv[1], TAP_PERSIST)) || (argc == 6 && !strcmp(argv[1], TAP_TAKE));
+}
+
+int cmd_tap(int argc, char **argv)
+{
+	const char *tap = argv[2];
+	pid_t pid = atoi(argv[3]);
+	struct err e;
+	int r = argc == 5 ? tap_persist(tap, pid, !strcmp(argv[4], "on"), &e)
+			  : tap_take(tap, pid, atoi(argv[4]), strtoull(argv[5], NULL, 10), TAP_TAKE_MS, &e);
+
+	if (r)
+		fprintf(stderr, "%s\n", e.msg);
+	return r ? 1 : 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * taps.h: the guest's taps go over to the QEMU that takes the place of another on the same host (common/host/tap.h).
+ *
+ * Theory of operation. Until the other QEMU has ended its taps are its own, and the new one has others that stand in for them. What is owned here
+ * (kind "tap" of the journal) is the task to pass one on: undone for a guest that stays here it is carried out, by this life or a later one; for one
+ * that does not, the tap is as persistent as it was.
+ */
+#ifndef VMFERRY_TAPS_H
+#define VMFERRY_TAPS_H
+
+#include "target.h"
+
+/* Those of the new line can be passed on: -EPERM, -ENODEV, -EEXIST. */
+int taps_examine(const struct target *t, struct err *e);
+/* Before the new QEMU begins. */
+int taps_hold(struct target *t, struct err *e);
+/* As part_undo.undo. */
+int taps_undo(const struct target *t, const json_t *detail, struct err *e);
+
+#endif

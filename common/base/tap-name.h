@@ -1,0 +1,12 @@
+/*
+ * tap-name.h: what the tap is called that stands in for another until it is free (common/host/tap.h). Pure: no I/O.
+ */
+#ifndef VMFERRY_TAP_NAME_H
+#define VMFERRY_TAP_NAME_H
+
+#define TAP_STAND_IN "vmft" /* and the other's interface index, decimal */
+
+/* "vmft12" to 12; 0: it is no such name. */
+unsigned tap_stood_in_for(const char *name);
+
+#endif

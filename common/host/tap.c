@@ -1,0 +1,217 @@
+/* tap.c: see tap.h. */
+#include "tap.h"
+#include "fault.h"
+#include "process.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAUSE_MS 2
+#define BUSY_MS	 2000 /* a descriptor that was closed is a moment later */
+#define NO_TAP	 ""   /* of a descriptor whose tap was removed */
+
+/* ---- who has it ---- */
+
+/* "iff:\tNAME" in /proc/PID/fdinfo/FD; false: it is of no tap. */
+static bool is_on(pid_t pid, int fd, const char *name)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/fdinfo/%d", (int)pid, fd);
+	FILE *f = fopen(path, "re");
+	char line[128];
+	bool yes = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		yes |= !strncmp(line, "iff:", 4) && !strcmp(line + 4 + strspn(line + 4, "\t "), name);
+	}
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+/* How many of its descriptors are on that tap; *fd: one of them. */
+static unsigned find(pid_t pid, const char *name, int *fd)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/fdinfo", (int)pid);
+	DIR *d = opendir(path);
+	struct dirent *x;
+	unsigned n = 0;
+
+	while (d && (x = readdir(d))) {
+		if (!isdigit((unsigned char)*x->d_name) || !is_on(pid, atoi(x->d_name), name))
+			continue;
+		*fd = atoi(x->d_name);
+		n++;
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+bool tap_is_of(pid_t pid, const char *name)
+{
+	int fd;
+
+	return find(pid, name, &fd) > 0;
+}
+
+static int flags_of(const char *name, short *flags, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/tun_flags", name);
+	FILE *f = strchr(name, '/') ? NULL : fopen(path, "re");
+	unsigned read = 0;
+	bool ok = f && fscanf(f, "%x", &read) == 1 && (read & IFF_TAP);
+
+	if (f)
+		fclose(f);
+	*flags = (short)read;
+	return ok ? 0 : err_set(e, ENODEV, "there is no tap device %s on this host", name);
+}
+
+int tap_examine(const char *name, bool *persists, struct err *e)
+{
+	short flags;
+	int r = flags_of(name, &flags, e);
+
+	*persists = !r && (flags & IFF_PERSIST);
+	return r;
+}
+
+/* ---- its descriptors ---- */
+
+/* The same open file as the process's. */
+static int borrow(pid_t pid, int theirs, int *fd, struct err *e)
+{
+	AUTO_CLOSE int process = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	*fd = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, theirs, 0);
+	return *fd < 0 ? err_sys(e, errno, "cannot borrow the descriptor of a tap from process %d", (int)pid) : 0;
+}
+
+static int attach(int fd, const char *name, short flags)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(flags & ~IFF_PERSIST)};
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(fd, TUNSETIFF, &ifr) ? -errno : 0;
+}
+
+/* One that nobody has open. */
+static int open_tap(const char *name, short flags, int *fd, struct err *e)
+{
+	int r;
+
+	*fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (*fd < 0)
+		return err_sys(e, errno, "cannot open /dev/net/tun");
+	r = attach(*fd, name, flags);
+	return r ? err_sys(e, -r, "cannot open tap %s", name) : 0;
+}
+
+int tap_persist(const char *name, pid_t pid, bool on, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	short flags;
+	int theirs, r = flags_of(name, &flags, e);
+
+	if (r && !on) /* gone with who had it */
+		return 0;
+	if (r || !!(flags & IFF_PERSIST) == on)
+		return r;
+	r = find(pid, name, &theirs) ? borrow(pid, theirs, &fd, e) : open_tap(name, flags, &fd, e);
+	return !r && ioctl(fd, TUNSETPERSIST, on) ? err_sys(e, errno, "cannot let tap %s %s", name, on ? "stay" : "go with who has it open")
+						  : r;
+}
+
+/* ---- from one to another ---- */
+
+/* `ip link del`: by rtnetlink(7). */
+static int remove_link(const char *name, struct err *e)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg link;
+	} ask = {.h = {.nlmsg_len = sizeof(ask), .nlmsg_type = RTM_DELLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+		 .link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)if_nametoindex(name)}};
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr error;
+		char more[512];
+	} answer = {.h = {.nlmsg_len = 0}};
+	AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	ssize_t n;
+
+	if (!ask.link.ifi_index)
+		return 0;
+	if (fd < 0 || send(fd, &ask, sizeof(ask), 0) != (ssize_t)sizeof(ask))
+		return err_sys(e, errno, "cannot ask the kernel to remove tap %s", name);
+	n = recv(fd, &answer, sizeof(answer), 0);
+	if (n < (ssize_t)(sizeof(answer.h) + sizeof(answer.error)) || answer.h.nlmsg_type != NLMSG_ERROR)
+		return err_set(e, EPROTO, "the kernel does not say whether tap %s is removed", name);
+	return answer.error.error ? err_sys(e, -answer.error.error, "cannot remove tap %s", name) : 0;
+}
+
+static bool has_let_go(const char *name, pid_t before, uint64_t start_time)
+{
+	return !qemu_is_alive(before, start_time) || !tap_is_of(before, name);
+}
+
+static int wait_until_let_go(const char *name, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e)
+{
+	uint64_t until = now_ns() + timeout_ms * 1000000ULL;
+
+	while (!has_let_go(name, before, start_time)) {
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "process %d, which had the guest, has tap %s open still", (int)before, name);
+		poll(NULL, 0, PAUSE_MS);
+	}
+	return 0;
+}
+
+/* What QEMU sets of a tap (the size of its header, offloads) it has as the other QEMU left it, which had the same guest. */
+static int exchange(int fd, const char *name, const char *stand_in, short flags, struct err *e)
+{
+	uint64_t until = now_ns() + BUSY_MS * 1000000ULL;
+	int r;
+
+	while ((r = attach(fd, name, flags)) == -EBUSY && now_ns() < until)
+		poll(NULL, 0, PAUSE_MS);
+	if (r) /* QEMU would ask a descriptor that is on nothing, again and again */
+		attach(fd, stand_in, flags);
+	return r ? err_sys(e, -r, "cannot give tap %s to the guest's QEMU", name) : 0;
+}
+
+int tap_take(const char *name, pid_t pid, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e)
+{
+	AUTO_FREE char *stand_in = xasprintf(TAP_STAND_IN "%u", if_nametoindex(name));
+	AUTO_CLOSE int fd = -1;
+	short flags;
+	int theirs, r;
+
+	if (find(pid, name, &theirs))
+		return 0;
+	if (find(pid, stand_in, &theirs) != 1 && find(pid, NO_TAP, &theirs) != 1)
+		return err_set(e, ENODEV, "process %d does not have tap %s, which stands in for %s", (int)pid, stand_in, name);
+	r = flags_of(name, &flags, e);
+	if (!r)
+		r = wait_until_let_go(name, before, start_time, timeout_ms, e);
+	if (!r)
+		r = borrow(pid, theirs, &fd, e);
+	if (!r)
+		r = remove_link(stand_in, e);
+	fault_point("dst-tap-removed");
+	return r ? r : exchange(fd, name, stand_in, flags, e);
+}
