@@ -97,6 +97,7 @@ fault_continue
 move_wait
 assert_result 'any("without its network on tap tap0 (vmferry recover tries again): cannot give tap tap0 to the guest'"'"'s QEMU" in l for l in r["leftovers"])'
 guest_verify "$(orders a)" blocks
+assert_eq "$(on_tap "${GUEST_PID[a]}")" "vmft$(index_of tap0)" "the tap that it has meanwhile"
 end_process $thief
 recover 0
 settled "somebody had it"
