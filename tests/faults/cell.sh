@@ -336,6 +336,16 @@ take_what_is_listed() {
 	wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true
 }
 
+# It has said where the script is that could not have its name.
+name_script_that_is_listed() {
+	local draft
+	[[ $SAID_BY == migrate ]] || return 0
+	draft=$(result 'r.get("after_error", "")' | sed -n 's/.*its text is in \([^:]*\).*/\1/p')
+	[[ -n $draft && -e $draft ]] || return 0
+	note "it says where the script is that has no name yet"
+	mv "$draft" "$TO/a.sh"
+}
+
 # A beat is counted by the guest: none is there twice, in one console or in two, unless it booted in between.
 assert_beats_once() {
 	local beats=$DIR/beats
@@ -380,6 +390,7 @@ verdict() {
 		;;
 	destination)
 		settings_may_stay "$REAL_TO/a.mon"
+		name_script_that_is_listed
 		if [[ $(qemu_dst) != "${GUEST_PID[a]}" ]]; then
 			wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 			guest_adopt a "$(qemu_dst)"
