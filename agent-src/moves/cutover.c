@@ -19,10 +19,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CANCEL_MS 15000
-#define HOLD_MS	  5000
-#define END_MS	  10000
-#define CLEAN_MS  60000 /* for the destination to say that it is clean */
+#define CANCEL_MS      15000
+#define HOLD_MS	       5000
+#define END_MS	       10000
+#define END_MS_PER_GIB 500
+#define CLEAN_MS       60000 /* for the destination to say that it is clean */
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -162,7 +163,9 @@ static int end_qemu(struct transfer *t, struct err *e)
 			       "guest beside the destination. End whichever is not to live (by SIGKILL), then run vmferry recover",
 			       (int)t->src.guest.pid);
 	autostart_end_wrappers(t->a.journal);
-	return process_end(t->src.guest.pid, t->src.guest.start_time, END_MS, e);
+	/* it is gone only when the kernel has taken back all of its memory */
+	return process_end(t->src.guest.pid, t->src.guest.start_time,
+			   END_MS + (unsigned)(process_resident_bytes(t->src.guest.pid) / GIB) * END_MS_PER_GIB, e);
 }
 
 static int end_source(struct attempt *a, struct err *e)
