@@ -27,17 +27,21 @@ int cmd_tap_run(char *const *words, unsigned timeout_ms, struct err *e)
 
 bool cmd_tap_is_meant(int argc, char **argv)
 {
-	return (argc == 5 && !strcmp(argv[1], TAP_PERSIST)) || (argc == 6 && !strcmp(argv[1], TAP_TAKE));
+	return (argc == 4 && (!strcmp(argv[1], TAP_PERSIST) || !strcmp(argv[1], TAP_TRY))) || (argc == 7 && !strcmp(argv[1], TAP_TAKE));
 }
 
 int cmd_tap(int argc, char **argv)
 {
 	const char *tap = argv[2];
-	pid_t pid = atoi(argv[3]);
 	struct err e;
-	int r = argc == 5 ? tap_persist(tap, pid, !strcmp(argv[4], "on"), &e)
-			  : tap_take(tap, pid, atoi(argv[4]), strtoull(argv[5], NULL, 10), TAP_TAKE_MS, &e);
+	int r;
 
+	if (!strcmp(argv[1], TAP_TRY))
+		r = tap_try(tap, atoi(argv[3]), &e);
+	else if (argc == 4)
+		r = tap_persist(tap, !strcmp(argv[3], "on"), &e);
+	else
+		r = tap_take(tap, argv[3], atoi(argv[4]), atoi(argv[5]), strtoull(argv[6], NULL, 10), TAP_TAKE_MS, &e);
 	if (r)
 		fprintf(stderr, "%s\n", e.msg);
 	return r ? 1 : 0;

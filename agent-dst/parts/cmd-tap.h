@@ -8,8 +8,9 @@
 
 #include <stdbool.h>
 
-#define TAP_PERSIST "--tap-persist" /* TAP PID on|off */
-#define TAP_TAKE    "--tap-take"    /* TAP PID BEFORE START_TIME: as tap_take() */
+#define TAP_PERSIST "--tap-persist" /* TAP on|off */
+#define TAP_TRY	    "--tap-try"	    /* TAP PID */
+#define TAP_TAKE    "--tap-take"    /* TAP STAND-IN PID BEFORE START_TIME: as tap_take() */
 #define TAP_TAKE_MS 10000
 
 /* words: as above, and a NULL. Blocks; its error is in *e. */

@@ -348,7 +348,11 @@ static int examine(struct part *p, struct err *e)
 
 	if (!r)
 		r = check_surroundings(l, e);
-	return r ? r : ask_qemu(l, e);
+	if (!r)
+		r = ask_qemu(l, e);
+	if (!r)
+		taps_tell(l->target, l->findings);
+	return r;
 }
 
 int line_examine_again(struct line *l, const json_t *description, struct err *e)

@@ -32,7 +32,7 @@ static bool is_in_our_network(pid_t pid)
 
 static int examine(const struct target *t, const struct args_nic *n, struct err *e)
 {
-	pid_t other = other_qemu(t);
+	pid_t other = other_qemu(t), has;
 	bool persists;
 	int r = tap_examine(n->attach, &persists, e);
 
@@ -43,11 +43,15 @@ static int examine(const struct target *t, const struct args_nic *n, struct err 
 	if (!is_in_our_network(other) || !tap_is_of(other, n->attach))
 		return err_set(e, ENODEV, "the guest's QEMU (process %d) does not have tap %s in our network namespace: is it in another?",
 			       (int)other, n->attach);
-	return if_nametoindex(n->stand_in)
-		       ? err_set(e, EEXIST,
-				 "there is a network interface %s, which is to stand in for tap %s: remove it, if nobody needs it",
-				 n->stand_in, n->attach)
-		       : 0;
+	if (!if_nametoindex(n->stand_in))
+		return 0;
+	has = tap_owner(n->stand_in);
+	return has ? err_set(e, EEXIST,
+			     "the network interface %s, which is to stand in for tap %s, is that of process %d: if that is a guest's QEMU which waits for "
+			     "its tap, vmferry recover GUEST gives it that",
+			     n->stand_in, n->attach, (int)has)
+		   : err_set(e, EEXIST, "there is a network interface %s, which is to stand in for tap %s: remove it, if nobody needs it",
+			     n->stand_in, n->attach);
 }
 
 int taps_examine(const struct target *t, struct err *e)
@@ -61,37 +65,103 @@ int taps_examine(const struct target *t, struct err *e)
 	return r;
 }
 
-static int persist(const char *tap, pid_t pid, bool on, struct err *e)
+static long file_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long n = 0;
+
+	if (f && fscanf(f, "%ld", &n) != 1)
+		n = 0;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* A bridge with STP lets nothing through for so many seconds once a tap has a process again; 0: it does. */
+static double quiet_s(const char *tap)
+{
+	AUTO_FREE char *stp = xasprintf("/sys/class/net/%s/master/bridge/stp_state", tap);
+	AUTO_FREE char *delay = xasprintf("/sys/class/net/%s/master/bridge/forward_delay", tap);
+
+	return file_number(stp) > 0 ? 2.0 * (double)file_number(delay) / 100 : 0;
+}
+
+void taps_tell(const struct target *t, json_t *findings)
+{
+	size_t i;
+
+	for (i = 0; i < t->args.nic_count; i++) {
+		const struct args_nic *n = &t->args.nics[i];
+		double s = n->stand_in ? quiet_s(n->attach) : 0;
+
+		if (s > 0)
+			json_array_append_new(
+				findings,
+				json_sprintf("the bridge of tap %s has STP: for %.0f s after the guest goes on there nothing reaches it, "
+					     "and nothing from it goes out",
+					     n->attach, s));
+	}
+}
+
+static int persist(const char *tap, bool on, struct err *e)
+{
+	return cmd_tap_run((char *[]){TAP_PERSIST, (char *)tap, on ? "on" : "off", NULL}, PERSIST_MS, e);
+}
+
+/* Better now than when the guest has gone. */
+static int try(const char *tap, pid_t pid, struct err *e)
 {
 	AUTO_FREE char *number = xasprintf("%d", (int)pid);
+	int r = cmd_tap_run((char *[]){TAP_TRY, (char *)tap, number, NULL}, PERSIST_MS, e);
 
-	return cmd_tap_run((char *[]){TAP_PERSIST, (char *)tap, number, on ? "on" : "off", NULL}, PERSIST_MS, e);
+	return r ? err_prefix(e, "tap %s could not go from one QEMU to another", tap) : 0;
 }
 
-static int hold(struct target *t, const char *tap, struct err *e)
+static int hold(struct target *t, const struct args_nic *n, struct err *e)
 {
 	const json_t *from = json_object_get(t->description, "in_place");
+	AUTO_FREE char *boot = boot_id();
 	bool persists;
-	int r = tap_examine(tap, &persists, e);
+	int r = tap_examine(n->attach, &persists, e);
 
 	if (!r)
+		r = try(n->attach, other_qemu(t), e);
+	if (!r)
 		r = attempt_own(t->part.a, "tap",
-				json_pack("{s:s,s:b,s:O,s:O}", "path", tap, "persists", persists, "pid", json_object_get(from, "pid"),
-					  "start_time", json_object_get(from, "start_time")),
+				json_pack("{s:s,s:s,s:I,s:b,s:O,s:O,s:s*}", "path", n->attach, "stand_in", n->stand_in, "index",
+					  (json_int_t)if_nametoindex(n->attach), "persists", persists, "pid", json_object_get(from, "pid"),
+					  "start_time", json_object_get(from, "start_time"), "boot_id", boot),
 				e);
-	return r || persists ? r : persist(tap, other_qemu(t), true, e);
+	return r || persists ? r : persist(n->attach, true, e);
 }
 
-int taps_hold(struct target *t, struct err *e)
+static int each(struct target *t, int (*fn)(struct target *t, const struct args_nic *n, struct err *e), struct err *e)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < t->args.nic_count && !r; i++)
 		if (t->args.nics[i].stand_in)
-			r = hold(t, t->args.nics[i].attach, e);
+			r = fn(t, &t->args.nics[i], e);
+	return r;
+}
+
+int taps_hold(struct target *t, struct err *e)
+{
+	int r = each(t, hold, e);
+
 	fault_point("dst-taps-held");
 	return r;
+}
+
+static int try_stand_in(struct target *t, const struct args_nic *n, struct err *e)
+{
+	return try(n->stand_in, t->qemu.pid, e);
+}
+
+int taps_try(struct target *t, struct err *e)
+{
+	return each(t, try_stand_in, e);
 }
 
 static bool stays_here(const struct target *t)
@@ -113,22 +183,33 @@ static int take(const struct target *t, const char *tap, const json_t *detail, s
 	AUTO_FREE char *pid = xasprintf("%d", (int)t->qemu.pid);
 	AUTO_FREE char *before = xasprintf("%d", (int)json_integer_value(json_object_get(detail, "pid")));
 	AUTO_FREE char *start = xasprintf("%lld", (long long)json_integer_value(json_object_get(detail, "start_time")));
-	int r = cmd_tap_run((char *[]){TAP_TAKE, (char *)tap, pid, before, start, NULL}, TAP_TAKE_MS + PERSIST_MS, e);
+	char *words[] = {TAP_TAKE, (char *)tap, (char *)json_text(detail, "stand_in"), pid, before, start, NULL};
+	int r = cmd_tap_run(words, TAP_TAKE_MS + PERSIST_MS, e);
 
+	if (r) /* whoever has died in between has left QEMU with none, and it must not be left so */
+		r = cmd_tap_run(words, TAP_TAKE_MS + PERSIST_MS, e);
 	if (r)
-		return err_prefix(e,
-				  "the guest runs in its new QEMU (process %s) without its network on tap %s (vmferry recover tries again)",
-				  pid, tap);
+		return err_prefix(
+			e, "the guest runs in its new QEMU (process %s) without its network on tap %s (vmferry recover %s tries again)",
+			pid, tap, t->name);
 	fault_point("dst-tap-taken");
 	announce(t);
 	return 0;
 }
 
+/* Since the host was booted, or where it was removed, there is nothing to put back. */
+static bool is_that_tap(const json_t *detail, const char *tap)
+{
+	AUTO_FREE char *now = boot_id();
+	const char *then = json_text(detail, "boot_id");
+
+	return then && now && !strcmp(then, now) && (json_int_t)if_nametoindex(tap) == json_integer_value(json_object_get(detail, "index"));
+}
+
 int taps_undo(const struct target *t, const json_t *detail, struct err *e)
 {
 	const char *tap = json_text(detail, "path") ?: "";
-	pid_t has = stays_here(t) ? t->qemu.pid : (pid_t)json_integer_value(json_object_get(detail, "pid"));
-	int r = stays_here(t) ? take(t, tap, detail, e) : 0;
+	int r = stays_here(t) && json_text(detail, "stand_in") ? take(t, tap, detail, e) : 0;
 
-	return r || json_is_true(json_object_get(detail, "persists")) ? r : persist(tap, has, false, e);
+	return r || json_is_true(json_object_get(detail, "persists")) || !is_that_tap(detail, tap) ? r : persist(tap, false, e);
 }

@@ -14,6 +14,10 @@
 int taps_examine(const struct target *t, struct err *e);
 /* Before the new QEMU begins. */
 int taps_hold(struct target *t, struct err *e);
+/* And once that has begun: we may pass them on. */
+int taps_try(struct target *t, struct err *e);
+/* What its user is to know. */
+void taps_tell(const struct target *t, json_t *findings);
 /* As part_undo.undo. */
 int taps_undo(const struct target *t, const json_t *detail, struct err *e);
 

@@ -229,7 +229,9 @@ int target_start_qemu(struct target *t, struct err *e)
 		r = start(t, env, e);
 
 	target_free_environment(env);
-	return r ? r : monitors_hide(t, e);
+	if (!r)
+		r = monitors_hide(t, e);
+	return r || !target_is_in_place(t) ? r : taps_try(t, e);
 }
 
 int target_configure_qemu(struct target *t, unsigned multifd, struct err *e)

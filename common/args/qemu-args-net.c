@@ -219,7 +219,7 @@ static char *why_it_cannot_pass(const struct kv_list *l, const struct args_nic *
 		return xasprintf("a tap of several queues cannot go from one QEMU to another while the guest runs (--map-net "
 				 "%s=bridge:BRIDGE gives it another)",
 				 name);
-	if (kv_flag(l, "vhost", false) || kv_get(l, "vhostfd", NULL))
+	if (kv_flag(l, "vhost", !kv_get(l, "vhost", NULL) && kv_flag(l, "vhostforce", false)) || kv_get(l, "vhostfd", NULL))
 		return xasprintf("the kernel serves that tap itself (vhost), and it cannot go from one QEMU to another then (--map-net "
 				 "%s=tap:%s,vhost=off goes on without)",
 				 name, n->attach);
@@ -453,9 +453,11 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 		if (!strcmp(type, refused[i].type))
 			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, type, refused[i].why);
 	if (tap && tap_stood_in_for(tap))
-		return err_set(w->e, EINVAL,
-			       "the guest's QEMU began with tap %s until it could have another (--in-place), and it is on neither now",
-			       tap);
+		return err_set(
+			w->e, EINVAL,
+			"the guest's QEMU began with tap %s until it could have another (--in-place), and does not have that: vmferry recover "
+			"GUEST gives it its own, if that is there (--map-net %s=tap:NAME goes on with another)",
+			tap, kv_get(&it->p.l, "id", NULL) ?: "NIC");
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #define PAUSE_MS 2
 #define BUSY_MS	 2000 /* a descriptor that was closed is a moment later */
 #define NO_TAP	 ""   /* of a descriptor whose tap was removed */
+#define TRIES	 3    /* somebody may be quicker */
 
 /* ---- who has it ---- */
 
@@ -66,6 +67,20 @@ bool tap_is_of(pid_t pid, const char *name)
 	int fd;
 
 	return find(pid, name, &fd) > 0;
+}
+
+pid_t tap_owner(const char *name)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *x;
+	pid_t pid = 0;
+
+	while (d && !pid && (x = readdir(d)))
+		if (isdigit((unsigned char)*x->d_name) && tap_is_of(atoi(x->d_name), name))
+			pid = atoi(x->d_name);
+	if (d)
+		closedir(d);
+	return pid;
 }
 
 static int flags_of(const char *name, short *flags, struct err *e)
@@ -118,12 +133,17 @@ static int open_tap(const char *name, short flags, int *fd, struct err *e)
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open /dev/net/tun");
 	r = attach(*fd, name, flags);
+	if (r) {
+		close(*fd);
+		*fd = -1;
+	}
 	return r ? err_sys(e, -r, "cannot open tap %s", name) : 0;
 }
 
-int tap_persist(const char *name, pid_t pid, bool on, struct err *e)
+int tap_persist(const char *name, bool on, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
+	pid_t pid = tap_owner(name);
 	short flags;
 	int theirs, r = flags_of(name, &flags, e);
 
@@ -131,9 +151,21 @@ int tap_persist(const char *name, pid_t pid, bool on, struct err *e)
 		return 0;
 	if (r || !!(flags & IFF_PERSIST) == on)
 		return r;
-	r = find(pid, name, &theirs) ? borrow(pid, theirs, &fd, e) : open_tap(name, flags, &fd, e);
+	r = pid && find(pid, name, &theirs) ? borrow(pid, theirs, &fd, e) : open_tap(name, flags, &fd, e);
 	return !r && ioctl(fd, TUNSETPERSIST, on) ? err_sys(e, errno, "cannot let tap %s %s", name, on ? "stay" : "go with who has it open")
 						  : r;
+}
+
+int tap_try(const char *name, pid_t pid, struct err *e)
+{
+	AUTO_CLOSE int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	AUTO_CLOSE int fd = -1;
+	int theirs;
+
+	if (netlink < 0)
+		return err_sys(e, errno, "cannot ask the kernel to remove a tap");
+	return find(pid, name, &theirs) ? borrow(pid, theirs, &fd, e)
+					: err_set(e, ENODEV, "process %d does not have tap %s", (int)pid, name);
 }
 
 /* ---- from one to another ---- */
@@ -181,27 +213,75 @@ static int wait_until_let_go(const char *name, pid_t before, uint64_t start_time
 	return 0;
 }
 
-/* What QEMU sets of a tap (the size of its header, offloads) it has as the other QEMU left it, which had the same guest. */
-static int exchange(int fd, const char *name, const char *stand_in, short flags, struct err *e)
+/* What QEMU has said of the tap that it has, by its descriptor. */
+struct settings {
+	short flags;
+	int header; /* bytes before each packet; 0: not known, and as it is */
+};
+
+/* Of one that is on no tap they are as the real one has them, which is as the other QEMU has left it: it had the same guest. */
+static int settings_of(int fd, const char *name, struct settings *s, struct err *e)
+{
+	struct ifreq ifr;
+
+	*s = (struct settings){.header = 0};
+	if (ioctl(fd, TUNGETIFF, &ifr))
+		return flags_of(name, &s->flags, e);
+	s->flags = ifr.ifr_flags;
+	return ioctl(fd, TUNGETVNETHDRSZ, &s->header) ? err_sys(e, errno, "cannot ask what QEMU has set of its tap") : 0;
+}
+
+static int put_on(int fd, const char *name, const struct settings *s)
+{
+	int r = attach(fd, name, s->flags);
+
+	if (!r && s->header && ioctl(fd, TUNSETVNETHDRSZ, &s->header))
+		r = -errno;
+	return r;
+}
+
+/* Opens it: its last user's descriptor may not be closed quite yet, and to wait for that QEMU is not to be on none. */
+static int wait_until_free(const char *name, short flags, struct err *e)
 {
 	uint64_t until = now_ns() + BUSY_MS * 1000000ULL;
-	int r;
+	int fd, r;
 
-	while ((r = attach(fd, name, flags)) == -EBUSY && now_ns() < until)
-		poll(NULL, 0, PAUSE_MS);
-	if (r) /* QEMU would ask a descriptor that is on nothing, again and again */
-		attach(fd, stand_in, flags);
+	do {
+		r = open_tap(name, flags, &fd, e);
+		if (fd >= 0)
+			close(fd);
+		if (r == -EBUSY)
+			poll(NULL, 0, PAUSE_MS);
+	} while (r == -EBUSY && now_ns() < until);
+	return r == -EBUSY ? err_set(e, EBUSY, "tap %s is open in process %d", name, (int)tap_owner(name)) : r;
+}
+
+/*
+ * In between the descriptor is on no tap, and a guest that resets its NIC then ends QEMU (abort() in tap-linux.c, where a size cannot be
+ * set): so it is as short as can be, and whatever fails ends with the stand-in.
+ */
+static int exchange(int fd, const char *name, const char *stand_in, const struct settings *s, struct err *e)
+{
+	int r = remove_link(stand_in, e);
+
+	fault_point("dst-tap-removed");
+	if (r)
+		return r;
+	r = if_nametoindex(name) ? put_on(fd, name, s) : -ENODEV; /* it would be made anew */
+	if (r)
+		put_on(fd, stand_in, s);
 	return r ? err_sys(e, -r, "cannot give tap %s to the guest's QEMU", name) : 0;
 }
 
-int tap_take(const char *name, pid_t pid, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e)
+int tap_take(const char *name, const char *stand_in, pid_t pid, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e)
 {
-	AUTO_FREE char *stand_in = xasprintf(TAP_STAND_IN "%u", if_nametoindex(name));
 	AUTO_CLOSE int fd = -1;
+	struct settings s;
+	unsigned i;
 	short flags;
 	int theirs, r;
 
-	if (find(pid, name, &theirs))
+	if (tap_is_of(pid, name))
 		return 0;
 	if (find(pid, stand_in, &theirs) != 1 && find(pid, NO_TAP, &theirs) != 1)
 		return err_set(e, ENODEV, "process %d does not have tap %s, which stands in for %s", (int)pid, stand_in, name);
@@ -210,8 +290,12 @@ int tap_take(const char *name, pid_t pid, pid_t before, uint64_t start_time, uns
 		r = wait_until_let_go(name, before, start_time, timeout_ms, e);
 	if (!r)
 		r = borrow(pid, theirs, &fd, e);
-	if (!r)
-		r = remove_link(stand_in, e);
-	fault_point("dst-tap-removed");
-	return r ? r : exchange(fd, name, stand_in, flags, e);
+	for (i = 0; !r && i < TRIES && !tap_is_of(pid, name); i++) {
+		r = settings_of(fd, name, &s, e);
+		if (!r)
+			r = wait_until_free(name, s.flags, e);
+		if (!r && exchange(fd, name, stand_in, &s, e) && (e->code != EBUSY || i + 1 == TRIES))
+			r = -e->code;
+	}
+	return r && tap_is_of(pid, name) ? 0 : r; /* another of us has been quicker */
 }

@@ -24,15 +24,20 @@ bool tap_is_of(pid_t pid, const char *name);
 /* 0, -ENODEV: there is no tap of that name. *persists: it stays when nobody has it open. */
 int tap_examine(const char *name, bool *persists, struct err *e);
 
+/* Who has it open; 0: nobody whom we see. */
+pid_t tap_owner(const char *name);
+
 /*
  * What follows needs root, and pidfd_getfd(2), which a confined agent does not have: vmferry-dst runs itself for it (cmd-tap.h).
  */
-/* Whether the tap stays without a process. pid: who has it open; where nobody has, it is opened for it. */
-int tap_persist(const char *name, pid_t pid, bool on, struct err *e);
+/* Whether the tap stays without a process. Where nobody has it open it is opened for that. */
+int tap_persist(const char *name, bool on, struct err *e);
+/* Whether tap_take() would be allowed to us, of a process that has that tap. Changes nothing. */
+int tap_try(const char *name, pid_t pid, struct err *e);
 /*
  * The process that has the stand-in has the tap instead, once (before, start_time) has let go of it. Does nothing where it has it already.
  * Blocks for as long, at most timeout_ms. -ETIMEDOUT: the other process does not; -EBUSY: a third one has it; the stand-in is as before then.
  */
-int tap_take(const char *name, pid_t pid, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e);
+int tap_take(const char *name, const char *stand_in, pid_t pid, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e);
 
 #endif

@@ -29,6 +29,10 @@ to_local
 assert_network tap0
 in_place tap0
 in_place tap0 --how quick
+ip link set br0 type bridge stp_state 1 forward_delay 200
+vmferry check "${GUEST_PID[a]}" local --in-place >"$DIR/out" 2>&1 || fail "it could not be moved: $(<"$DIR/out")"
+grep -q 'the bridge of tap tap0 has STP: for 4 s after' "$DIR/out" || fail "of STP nothing is said: $(<"$DIR/out")"
+ip link set br0 type bridge stp_state 0
 mkdir "$DIR/other"
 vmferry check "${GUEST_PID[a]}" local --disk-dir "$DIR/other" --map-net n0=user >"$DIR/out" 2>&1 || true
 grep -q "n0=user: .*uses the offloads of a tap" "$DIR/out" || fail "its NIC is not on a tap: $(<"$DIR/out")"

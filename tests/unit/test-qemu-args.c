@@ -898,6 +898,7 @@ static void in_its_place_a_guest_has_nothing_that_two_cannot_have(void **state)
 	in_place("-netdev tap,id=n,ifname=tap0,script=no", NULL, "scripts that set up that tap");
 	in_place("-netdev tap,id=n,ifname=tap0,downscript=no,script=/up", NULL, "scripts that set up that tap");
 	in_place("-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhost=on", NULL, "the kernel serves that tap itself (vhost)");
+	in_place("-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhostforce=on", NULL, "the kernel serves that tap itself (vhost)");
 	in_place("-netdev tap,id=n,ifname=tap0,script=no,downscript=no,queues=2", NULL, "a tap of several queues");
 	in_place("-nic user,hostfwd=tcp::2222-:22", NULL, "a port that is forwarded");
 	in_place("-chardev socket,id=t,path=/run/swtpm -tpmdev emulator,id=d,chardev=t", NULL, "serves one QEMU");
