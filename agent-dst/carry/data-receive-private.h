@@ -173,6 +173,8 @@ bool receive_disks_ending(const struct receiver *r);
 int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m, struct err *e);
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e);
 int receive_disk_delta(struct receiver *r, const struct msg_delta *m, struct err *e);
+/* A dirty bitmap of the guest's. */
+int receive_disk_bitmap(struct receiver *r, const struct msg_bitmap *m, struct err *e);
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e);
 int receive_disk_end(struct receiver *r, const struct msg_end *m, struct err *e);
 

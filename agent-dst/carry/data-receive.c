@@ -279,6 +279,17 @@ static int on_delta(struct receiver *r, const uint8_t *p, size_t n, struct err *
 	return err_set(e, EPROTO, "DELTA for an unknown object (%u)", m.object);
 }
 
+static int on_bitmap(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_bitmap m;
+
+	if (msg_bitmap_decode(&m, p, n))
+		return malformed(MSG_BITMAP, n, e);
+	if (!object_is_disk(m.object) || m.index >= r->shared->disk[m.object].bitmaps || m.what > BITMAP_DROPPED)
+		return receive_refuse(r, "BITMAP", m.object, e, "bitmap %u was not described", m.index);
+	return receive_disk_bitmap(r, &m, e);
+}
+
 static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_round_end m;
@@ -356,6 +367,8 @@ static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *
 		return on_round_begin(r, p, n, e);
 	case MSG_DELTA:
 		return on_delta(r, p, n, e);
+	case MSG_BITMAP:
+		return on_bitmap(r, p, n, e);
 	case MSG_ROUND_END:
 		return on_round_end(r, p, n, e);
 	case MSG_END:

@@ -23,8 +23,9 @@ struct disk_target {
 	const char *name;   /* for messages */
 	struct disk_at old; /* an old copy of it; no path: there is none */
 	const char *old_name;
-	bool replaces; /* that goes when the guest runs here: its blocks may be shared with it */
-	bool begun;    /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
+	unsigned bitmaps; /* so many dirty bitmaps of the guest's come along, in which it is marked what is written meanwhile */
+	bool replaces;	  /* that goes when the guest runs here: its blocks may be shared with it */
+	bool begun;	  /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
 };
 
 #define THIN_MAX (32 * MIB) /* of the thin stream, which is held until QEMU takes it */
@@ -59,6 +60,8 @@ enum receive_kind {
 	RECEIVE_STREAM_OPEN, /* a stream was announced; object */
 	RECEIVE_RETURN_PATH, /* opaque: QEMU's answer */
 	RECEIVE_HAVE,	     /* group, offset, number (1: the last), data: HAVE, of old-read.h */
+	RECEIVE_BITMAP,	     /* group, number (which), offset (enum bitmap_what), data: BITMAP, its runs checked */
+	RECEIVE_DELTA,	     /* group, data: what of a disk that has bitmaps is written anew; the runs, checked */
 	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */
 	RECEIVE_CUT,	     /* its connection is gone, and it waits for another: err */
 	RECEIVE_BACK,	     /* which is there */

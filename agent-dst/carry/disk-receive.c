@@ -346,21 +346,55 @@ static uint64_t sectors_here(const struct receiver *r, uint32_t object)
 	return sum >> DISK_SHIFT;
 }
 
+/* 0, or -EPROTO: they are malformed, or not of the disk. *sum: so many sectors. */
+static int check_runs(const struct receiver *r, const char *message, uint32_t object, struct slice runs, uint64_t *sum, struct err *e)
+{
+	uint64_t at = 0, units = r->shared->disk[object].bytes >> DISK_SHIFT, start, len;
+	struct reader rd = reader_of(runs.p, runs.n);
+	int k;
+
+	for (*sum = 0; (k = runs_get(&rd, &at, units, &start, &len)) > 0; *sum += len)
+		;
+	return k ? receive_refuse(r, message, object, e, "malformed runs (%zu bytes), or not of its %llu sectors", runs.n,
+				  (unsigned long long)units)
+		 : 0;
+}
+
+static void tell_runs(struct receiver *r, enum receive_kind kind, uint32_t object, struct slice runs, uint32_t number, uint64_t what)
+{
+	struct receive_event *ev = receive_event_new(r, kind, runs.p, runs.n);
+
+	ev->group = object;
+	ev->number = number;
+	ev->offset = what;
+	receive_tell(r, ev);
+}
+
+int receive_disk_bitmap(struct receiver *r, const struct msg_bitmap *m, struct err *e)
+{
+	uint64_t sum;
+	int k = check_runs(r, "BITMAP", m->object, m->runs, &sum, e);
+
+	if (!k)
+		tell_runs(r, RECEIVE_BITMAP, m->object, m->runs, m->index, m->what);
+	return k;
+}
+
 int receive_disk_delta(struct receiver *r, const struct msg_delta *m, struct err *e)
 {
-	uint64_t at = 0, units = r->shared->disk[m->object].bytes >> DISK_SHIFT, start, len;
 	struct received_disk *d = &r->disk[m->object];
-	struct reader rd;
+	uint64_t sum;
 	int k;
 
 	if (!d->in_round || m->number != d->round)
 		return receive_refuse(r, "DELTA", m->object, e, "it is of round %u, and %u is the last that began", m->number, d->round);
-	rd = reader_of(m->runs.p, m->runs.n);
-	while ((k = runs_get(&rd, &at, units, &start, &len)) > 0)
-		d->delta_units += len;
-	return k ? receive_refuse(r, "DELTA", m->object, e, "malformed runs (%zu bytes), or not of its %llu sectors", m->runs.n,
-				  (unsigned long long)units)
-		 : 0;
+	k = check_runs(r, "DELTA", m->object, m->runs, &sum, e);
+	if (k)
+		return k;
+	d->delta_units += sum;
+	if (d->round && r->shared->disk[m->object].bitmaps)
+		tell_runs(r, RECEIVE_DELTA, m->object, m->runs, d->round, 0);
+	return 0;
 }
 
 int receive_disk_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)

@@ -79,6 +79,9 @@ static int on_receive(struct transfer *t, const struct receive_event *rev, struc
 		return 0;
 	case RECEIVE_HAVE:
 		return have(t, rev);
+	case RECEIVE_BITMAP:
+	case RECEIVE_DELTA:
+		return bitmaps_take(&t->disks, rev, e);
 	case RECEIVE_STREAM:
 	case RECEIVE_STREAM_MARK:
 	case RECEIVE_STREAM_OPEN:

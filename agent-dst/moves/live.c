@@ -67,6 +67,8 @@ int live_finish(struct transfer *t, struct err *e)
 	if (!t->disks.stays) /* of those that do the source's QEMU lets go only when it has heard our promise */
 		r = target_activate(&t->target, e);
 	if (!r)
+		r = bitmaps_make(&t->disks, e);
+	if (!r)
 		r = tpm_settle(&t->tpm, e);
 	if (!r)
 		r = target_stands(&t->target, e);

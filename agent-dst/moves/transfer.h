@@ -13,6 +13,7 @@
 #define VMFERRY_DST_TRANSFER_H
 
 #include "attempt.h"
+#include "bitmaps.h"
 #include "data-plane.h"
 #include "line.h"
 #include "move.h"

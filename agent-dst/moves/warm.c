@@ -48,6 +48,8 @@ int warm_finish(struct transfer *t, struct err *e)
 		r = target_start_qemu(&t->target, e);
 	disks_stop(&t->disks); /* its QEMU has them open by now */
 	if (!r)
+		r = bitmaps_make(&t->disks, e);
+	if (!r)
 		r = tpm_settle(&t->tpm, e);
 	if (!r)
 		r = target_stands(&t->target, e);

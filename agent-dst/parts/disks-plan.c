@@ -1,4 +1,5 @@
 /* disks-plan.c: may the disks come, where each goes, and what may be there already. */
+#include "bitmaps.h"
 #include "block-device.h"
 #include "disk-device.h"
 #include "disks-private.h"
@@ -138,6 +139,7 @@ void arriving_disk_fini(struct arriving_disk *d)
 	free(d->acl);
 	old_copy_fini(&d->old);
 	partial_fini(&d->partial);
+	bitmaps_fini(d);
 }
 
 static bool is_at_rest(const struct target *t)
@@ -283,6 +285,10 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	d->virtual_size = (uint64_t)json_integer_value(json_object_get(o, "virtual_size"));
 	d->allocated = (uint64_t)json_integer_value(json_object_get(o, "allocated"));
 	d->file_bytes = (uint64_t)json_integer_value(json_object_get(o, "file_bytes"));
+	if (bitmaps_plan(d, json_object_get(o, "bitmaps"), e)) {
+		arriving_disk_fini(d);
+		return -e->code;
+	}
 	if (d->as_file && disk_padded(d->file_bytes) != d->virtual_size) {
 		arriving_disk_fini(d);
 		return err_set(e, EPROTO, "the source describes a file of %llu bytes as a disk of %llu", (unsigned long long)d->file_bytes,
@@ -357,11 +363,12 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 
 	(void)e;
 	for (i = 0; i < ds->count; i++)
-		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b,s:b,s:s*}", "object", (int)ds->list[i].object, "path",
-						     ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
-						     partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
-						     ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL,
-						     "transfer", ds->list[i].empty ? "empty" : NULL));
+		json_array_append_new(out,
+				      json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
+						ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
+						partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
+						ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL, "transfer",
+						ds->list[i].empty ? "empty" : NULL, "bitmaps", ds->list[i].bitmap_count > 0));
 	for (i = 0; i < ds->stays; i++)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s}", "object", (int)ds->stay[i].object, "path", ds->stay[i].path,
 						     "format", ds->stay[i].format, "transfer", "shared"));

@@ -209,25 +209,26 @@ static int add_node(struct disks *ds, struct arriving_disk *d, struct err *e)
 	return r ? err_prefix(e, "opening the new disk %s", d->path) : 0;
 }
 
-static int find_node(struct disks *ds, struct arriving_disk *d, struct err *e)
+int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, bool *unsafe, struct err *e)
 {
-	json_t *nodes, *node;
+	json_t *nodes, *one;
 	size_t i;
-	int r = qmp_call(writer(ds), "query-named-block-nodes", NULL, &nodes, e);
+	int r = qmp_call(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
+	*node = NULL;
 	if (r)
 		return r;
-	json_array_foreach(nodes, i, node) {
-		const char *file = json_text(node, "file"), *drv = json_text(node, "drv");
+	json_array_foreach(nodes, i, one) {
+		const char *file = json_text(one, "file"), *drv = json_text(one, "drv");
 
-		if (file && drv && !strcmp(file, d->path) && !strcmp(drv, d->format)) {
-			d->node = xstrdup(json_text(node, "node-name"));
-			d->unsafe = json_is_true(json_object_get(json_object_get(node, "cache"), "no-flush"));
+		if (file && drv && !strcmp(file, d->path) && !strcmp(drv, d->format) && json_text(one, "node-name")) {
+			*node = xstrdup(json_text(one, "node-name"));
+			*unsafe = json_is_true(json_object_get(json_object_get(one, "cache"), "no-flush"));
 			break;
 		}
 	}
 	json_decref(nodes);
-	return d->node ? 0 : err_set(e, ENOENT, "the destination QEMU has no %s disk at %s", d->format, d->path);
+	return *node ? 0 : err_set(e, ENOENT, "the destination QEMU has no %s disk at %s", d->format, d->path);
 }
 
 static int start_nbd(struct disks *ds, struct err *e)
@@ -287,13 +288,14 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->bytes = d->virtual_size;
 	t->name = t->at.path = d->path;
 	t->at.writable = true;
+	t->bitmaps = d->bitmap_count;
 	t->begun = d->partial.known != NULL;
 	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
 	if (is_raw(d))
 		return 0;
-	r = ds->helper.qmp ? add_node(ds, d, e) : find_node(ds, d, e);
+	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->unsafe, e);
 	r = r ? r : add_export(ds, d, false, d->node, d->path, e);
 	t->at.path = ds->nbd_socket;
 	t->at.export_name = d->path;

@@ -8,6 +8,7 @@
 #include "partial.h"
 #include "qemu-helper.h"
 #include "target.h"
+#include "unit-set.h"
 
 struct arriving_disk {
 	uint32_t object;
@@ -29,7 +30,19 @@ struct arriving_disk {
 	char *acl; /* as the source sent it, or NULL */
 	struct old_copy old;
 	struct partial partial; /* that it begins with */
-	int held_fd;		/* of its image, until QEMU has that open; -1: not */
+	struct arriving_bitmap *bitmap;
+	unsigned bitmap_count, bitmap_shift;
+	struct unit_set written; /* since they were copied */
+	int held_fd;		 /* of its image, until QEMU has that open; -1: not */
+};
+
+/* A dirty bitmap of the guest's own (a backup tool's), which is made in its QEMU here: bitmaps.h. */
+struct arriving_bitmap {
+	char *name;
+	uint32_t granularity; /* bytes */
+	bool persistent, recording;
+	bool complete, dropped; /* all of it is here; it is not to be made */
+	struct unit_set bits;	/* of 1 << bitmap_shift bytes each */
 };
 
 /* It is the source's own: a file on storage that both hosts see, or whatever the source's user says that both see. */
@@ -87,6 +100,8 @@ int disks_trim(struct disks *d, struct err *e);
 bool disks_are_here(const struct disks *d);
 /* Some are written through our QEMU. */
 bool disks_have_exports(const struct disks *d);
+/* Its node in that QEMU, malloc'ed. *unsafe: QEMU does nothing for what is to be durable there. */
+int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, bool *unsafe, struct err *e);
 /* Before the device state is loaded: a writable export would fight with the guest's own device. */
 int disks_close_exports(struct disks *d, struct err *e);
 

@@ -206,6 +206,8 @@ int ram_take(struct ram *r, const struct receive_event *rev, struct err *e)
 	case RECEIVE_CUT:
 	case RECEIVE_BACK:
 	case RECEIVE_HAVE:
+	case RECEIVE_BITMAP:
+	case RECEIVE_DELTA:
 		break;
 	}
 	return 0;

@@ -36,7 +36,7 @@ static const char *said_of(const struct option_pairs *pairs, const struct guest_
 	return NULL;
 }
 
-static bool is_to(const struct disks *ds, const struct guest_disk *d, const char *word)
+bool disk_is_to(const struct disks *ds, const struct guest_disk *d, const char *word)
 {
 	const char *said = ds->src->opt->in_place ? "shared" : said_of(&ds->src->opt->disks.map, d);
 
@@ -45,7 +45,7 @@ static bool is_to(const struct disks *ds, const struct guest_disk *d, const char
 
 bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g)
 {
-	return is_to(ds, g, "empty");
+	return disk_is_to(ds, g, "empty");
 }
 
 int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e)
@@ -66,8 +66,9 @@ int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct 
 /* What is in it can be carried, if it is to be. */
 static int check_contents(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
-	unsigned accept = ds->src->opt->disks.accept | (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0);
-	int r = is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
+	unsigned accept = ds->src->opt->disks.accept | (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0) |
+			  (disks_carry_bitmaps(ds) ? DISK_ACCEPT_BITMAPS : 0);
+	int r = disk_is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
 
 	return r ? r : disks_check_left(ds, g, e);
 }
@@ -97,7 +98,7 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	d = disk_add(ds, g);
 	d->left_behind = disk_is_left_behind(ds, g);
-	d->by_word = is_to(ds, g, "shared") && (g->network || g->block_device);
+	d->by_word = disk_is_to(ds, g, "shared") && (g->network || g->block_device);
 	if (!d->by_word)
 		json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
 	return 0;
@@ -183,45 +184,6 @@ static int check_jobs(struct disks *ds, struct err *e)
 	return r;
 }
 
-static bool node_stays(const struct disks *ds, const char *node)
-{
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++)
-		if (!strcmp(ds->list[i]->guest->node, node) && is_to(ds, ds->list[i]->guest, "shared"))
-			return true;
-	return false;
-}
-
-/* One that is in the image only once that is closed, or never. QEMU would take it along by its own migration of disks alone. */
-static void tell_of_bitmap(const struct disks *ds, const json_t *node, const json_t *bitmap)
-{
-	const struct move_options *o = ds->src->opt;
-	const char *name = json_text(bitmap, "name");
-	bool stays = o->disks.accept & DISK_ACCEPT_BITMAPS || node_stays(ds, json_text(node, "node-name") ?: "");
-	bool kept = json_is_true(json_object_get(bitmap, "persistent")) && stays;
-
-	if (name && !kept && strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)))
-		report_notice(
-			ds->src->report,
-			"block node %s has the dirty bitmap %s, a backup tool's, which does not go along: its next backup has to be a full one",
-			json_text(node, "node-name") ?: "?", name);
-}
-
-static void tell_of_bitmaps(const struct disks *ds)
-{
-	json_t *nodes, *node, *bitmap;
-	struct err ignored;
-	size_t i, k;
-
-	if (qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, &ignored))
-		return;
-	json_array_foreach(nodes, i, node)
-		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-			tell_of_bitmap(ds, node, bitmap);
-	json_decref(nodes);
-}
-
 int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -234,9 +196,7 @@ int disks_examine(struct part *p, struct err *e)
 		r = disks_check_words(ds, e);
 	if (!r)
 		r = check_exports(ds, e);
-	if (!r && ds->src->opt->how != HOW_DISKS)
-		tell_of_bitmaps(ds);
-	return r;
+	return r ? r : disks_find_bitmaps(ds, e);
 }
 
 /* ---- what is told of them ---- */
@@ -310,11 +270,11 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 	const struct guest_disk *g = d->guest;
 	const char *why = what_keeps_it_from_staying(ds, g);
 
-	if (!why && !is_seen_unflushed(ds, g) && !is_to(ds, g, "copy") && some_node_never_flushes(ds))
+	if (!why && !is_seen_unflushed(ds, g) && !disk_is_to(ds, g, "copy") && some_node_never_flushes(ds))
 		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
-	if (why && is_to(ds, g, "shared"))
+	if (why && disk_is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
-	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !is_to(ds, g, "copy") && !d->left_behind)
+	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !disk_is_to(ds, g, "copy") && !d->left_behind)
 		d->mark_fd = image_mark(g->real_path, &d->mark);
 	return 0;
 }
@@ -374,13 +334,15 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
 	if (d->mark_fd >= 0)
 		json_object_set_new(out, "mark", json_integer(d->mark));
-	if (is_to(ds, g, "shared"))
+	if (disk_is_to(ds, g, "shared"))
 		json_object_set_new(out, "shared", json_true());
 	if (d->left_behind)
 		json_object_set_new(out, "empty", json_true());
 	else if (o->keep.partial_s &&
 		 (!g->chain_count || ds->rests)) /* what is told of a chain's holes is finer than an image's clusters */
 		json_object_set_new(out, "keep", json_true());
+	if (d->carried_count)
+		json_object_set_new(out, "bitmaps", disk_describe_bitmaps(d));
 	if (disk_keeps_chain(ds, g))
 		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
 	return out;
@@ -518,8 +480,10 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 		const json_t *said = answer_for(accept, d);
 
 		agree_on(ds, d, said);
-		if (!r && is_to(ds, d->guest, "shared") && !d->stays)
+		if (!r && disk_is_to(ds, d->guest, "shared") && !d->stays)
 			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", disk_name(d));
+		if (!r)
+			r = disk_agree_bitmaps(ds, d, said, e);
 		if (!r && d->left_behind && !is_to_be(said, "empty"))
 			r = err_set(e, ENOTSUP, "the vmferry at the destination is older, and would not leave disk %s behind",
 				    disk_name(d));
@@ -544,8 +508,8 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b}", "node", g->node, "from", disk_name(d), "to",
-			 d->to, "device", d->to_device, "format", g->format, "virtual_size",
+	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b,s:o*}", "node", g->node, "from", disk_name(d),
+			 "to", d->to, "device", d->to_device, "format", g->format, "virtual_size",
 			 (json_int_t)(d->left_behind && g->inner_size ? g->inner_size : g->virtual_size), "allocated",
 			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer",
 			 d->stays	  ? "shared"
@@ -553,5 +517,5 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 					  : "copy",
 			 "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
 			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "by_word",
-			 d->by_word);
+			 d->by_word, "bitmaps", disk_tell_bitmaps(d));
 }

@@ -16,6 +16,8 @@ static inline struct disks *disks_of(struct part *p)
 int disks_examine(struct part *p, struct err *e);
 /* Each that the user has named is one of them. */
 int disks_check_words(const struct disks *ds, struct err *e);
+/* The user says so: "shared", "copy", "empty". */
+bool disk_is_to(const struct disks *ds, const struct guest_disk *d, const char *word);
 /* The user says that an empty one is to take its place. */
 bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g);
 /* If so: can it be? */
@@ -38,6 +40,26 @@ bool disk_has_throttle(const json_t *inserted);
 void disk_bitmap_name(const struct disks *ds, char out[48], const struct disk *d, unsigned generation);
 /* What is in the bitmaps now. Nobody may have switched them off: what was written since would be left behind. */
 int disks_look_at_bitmaps(struct disks *ds, struct err *e);
+/* Dirty bitmaps of the guest's own (disks-bitmaps.c): those that go along, and a word of those that do not. -ENOTSUP: one that is in an image would
+ * be lost. */
+int disks_find_bitmaps(struct disks *ds, struct err *e);
+/* This kind of move takes them along. */
+bool disks_carry_bitmaps(const struct disks *ds);
+/* Of DESCRIBE; NULL: none. */
+json_t *disk_describe_bitmaps(const struct disk *d);
+/* said: what ACCEPT has of the disk. */
+int disk_agree_bitmaps(struct disks *ds, struct disk *d, const json_t *said, struct err *e);
+/* Their names, for a plan; NULL: none. */
+json_t *disk_tell_bitmaps(const struct disk *d);
+/* Into the transaction in which the copy begins: copies of what is in them in that moment. */
+void disks_copy_bitmaps(const struct disks *ds, json_t *actions);
+/* Then: what is in these goes to the destination. */
+int disks_send_bitmaps(struct disks *ds, struct err *e);
+/* Once the first round is over. */
+void disks_clean_bitmaps(struct disks *ds);
+/* The guest is stopped: those that somebody has changed are not made there. */
+int disks_check_bitmaps(struct disks *ds, struct err *e);
+void disk_forget_bitmaps(struct disk *d);
 /* Waits for what is under way still. */
 void disks_end_writeback(struct disks *ds);
 int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);

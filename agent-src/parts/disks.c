@@ -363,6 +363,8 @@ static void clean_rounds(struct disks *ds)
 {
 	unsigned i;
 
+	if (ds->count && !ds->list[0]->round)
+		disks_clean_bitmaps(ds);
 	for (i = 0; i < ds->count; i++)
 		clean_export(ds, ds->list[i]);
 	for (i = 0; i < ds->count; i++)
@@ -384,11 +386,14 @@ static int begin(struct part *p, struct err *e)
 		json_array_append_new(actions, action_add(d, name));
 		d->started = true;
 	}
+	disks_copy_bitmaps(ds, actions);
 	if (!ds->count) {
 		json_decref(actions);
 		return 0;
 	}
 	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+	if (!r)
+		r = disks_send_bitmaps(ds, e);
 	return r ? r : start_rounds(ds, e);
 }
 
@@ -578,6 +583,8 @@ int disks_final(struct disks *ds, struct err *e)
 		return 0;
 	ds->final = true;
 	r = disks_look_at_bitmaps(ds, e);
+	if (!r)
+		r = disks_check_bitmaps(ds, e);
 	for (i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
 		ds->list[i]->finished = ds->list[i]->looked_at && !ds->list[i]->dirty;
 		ds->list[i]->final = true;
@@ -640,6 +647,7 @@ void disks_fini(struct part *p)
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);
 		free(ds->at[i].old);
+		disk_forget_bitmaps(&ds->at[i]);
 		have_free(ds->at[i].have); /* its reader has ended */
 	}
 	json_decref(ds->described);

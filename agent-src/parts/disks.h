@@ -11,6 +11,14 @@
 #include "disk-read.h"
 #include "source.h"
 
+/* A dirty bitmap of the guest's own (a backup tool's), which goes along. */
+struct carried_bitmap {
+	char *name, *node;
+	unsigned granularity; /* bytes */
+	bool persistent, recording;
+	bool dropped; /* it is another by now */
+};
+
 struct disk {
 	const struct guest_disk *guest;
 	uint32_t object;
@@ -40,6 +48,8 @@ struct disk {
 	uint64_t dirty;	     /* of the recording bitmap, as last asked */
 	uint64_t last_dirty; /* that the last round covered */
 	uint64_t read_bytes;
+	struct carried_bitmap *carried;
+	unsigned carried_count;
 };
 
 struct held_image;

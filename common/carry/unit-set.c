@@ -62,6 +62,14 @@ static uint64_t seek(const struct unit_set *s, uint64_t from, bool in)
 	return s->units;
 }
 
+bool unit_set_next(const struct unit_set *s, uint64_t *at, uint64_t *first, uint64_t *n)
+{
+	*first = seek(s, *at, true);
+	*at = seek(s, *first, false);
+	*n = *at - *first;
+	return *n > 0;
+}
+
 bool unit_set_encode(const struct unit_set *s, struct writer *w, uint64_t *from)
 {
 	uint64_t at = 0, start, end;

@@ -19,6 +19,8 @@ void unit_set_init(struct unit_set *s, uint64_t units);
 void unit_set_fini(struct unit_set *s);
 void unit_set_clear(struct unit_set *s);
 void unit_set_add(struct unit_set *s, uint64_t first, uint64_t n);
+/* The next run of units in the set, from *at on, which is moved behind it; false: there is none. */
+bool unit_set_next(const struct unit_set *s, uint64_t *at, uint64_t *first, uint64_t *n);
 bool unit_set_has(const struct unit_set *s, uint64_t unit);
 /* Encodes as runs from *from on; *from is moved past what was written. True when everything is written. */
 bool unit_set_encode(const struct unit_set *s, struct writer *w, uint64_t *from);

@@ -137,6 +137,9 @@ static void on_event(struct receive_event *ev)
 	case RECEIVE_STREAM_END:
 		p.stream_ends++;
 		return;
+	case RECEIVE_BITMAP:
+	case RECEIVE_DELTA:
+		return;
 	case RECEIVE_CUT:
 	case RECEIVE_BACK:
 	case RECEIVE_RETURN_PATH:

@@ -1,0 +1,323 @@
+/* bitmaps.c: see bitmaps.h. */
+#include "bitmaps.h"
+#include "json-text.h"
+#include "log.h"
+#include "messages.h"
+#include "object.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define UNIT_SHIFT_MIN	16	     /* what is written is known by 64 KiB */
+#define UNITS_MAX	(1ULL << 26) /* of one bitmap: 8 MiB of memory; of a larger disk by larger pieces */
+#define GRANULARITY_MAX (2U << 30)
+#define IN_FLIGHT	64
+#define OPEN_MS		10000
+#define STEP_MS		1000
+
+/* ---- what they are ---- */
+
+static int plan_one(struct arriving_bitmap *b, const json_t *said, uint64_t units, struct err *e)
+{
+	const char *name = json_text(said, "name");
+	json_int_t granularity = json_integer_value(json_object_get(said, "granularity"));
+
+	if (!name || !*name || strlen(name) > 1023 || granularity < DISK_SECTOR || granularity > GRANULARITY_MAX ||
+	    granularity & (granularity - 1))
+		return err_set(e, EPROTO, "the source's description of a dirty bitmap is incomplete, or none of QEMU's");
+	*b = (struct arriving_bitmap){.name = xstrdup(name),
+				      .granularity = (uint32_t)granularity,
+				      .persistent = json_is_true(json_object_get(said, "persistent")),
+				      .recording = json_is_true(json_object_get(said, "recording"))};
+	unit_set_init(&b->bits, units);
+	return 0;
+}
+
+int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e)
+{
+	size_t n = json_array_size(described), i;
+	uint64_t units;
+	int r = 0;
+
+	if (!n)
+		return 0;
+	if (n > BITMAPS_MAX || d->as_file || d->empty)
+		return err_set(e, EPROTO, "the source describes %zu dirty bitmaps of disk %s", n, d->from);
+	for (d->bitmap_shift = UNIT_SHIFT_MIN; d->virtual_size >> d->bitmap_shift > UNITS_MAX; d->bitmap_shift++)
+		;
+	units = (d->virtual_size + (1ULL << d->bitmap_shift) - 1) >> d->bitmap_shift;
+	unit_set_init(&d->written, units);
+	d->bitmap = xcalloc(n, sizeof(*d->bitmap));
+	for (i = 0; i < n && !r; i++) {
+		r = plan_one(&d->bitmap[i], json_array_get(described, i), units, e);
+		d->bitmap_count += !r;
+	}
+	return r;
+}
+
+void bitmaps_fini(struct arriving_disk *d)
+{
+	unsigned i;
+
+	for (i = 0; i < d->bitmap_count; i++) {
+		free(d->bitmap[i].name);
+		unit_set_fini(&d->bitmap[i].bits);
+	}
+	unit_set_fini(&d->written);
+	free(d->bitmap);
+}
+
+/* ---- what is in them ---- */
+
+/* Runs of sectors, which the channel has checked. */
+static void add_runs(struct unit_set *to, unsigned shift, const uint8_t *runs, size_t n)
+{
+	struct reader rd = reader_of(runs, n);
+	uint64_t at = 0, start, length;
+
+	while (runs_get(&rd, &at, UINT64_MAX >> DISK_SHIFT, &start, &length) > 0) {
+		uint64_t first = start << DISK_SHIFT >> shift, last = ((start + length) << DISK_SHIFT) - 1;
+
+		unit_set_add(to, first, (last >> shift) - first + 1);
+	}
+}
+
+static struct arriving_disk *disk_of(struct disks *ds, uint32_t object)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count && ds->list[i].object != object; i++)
+		;
+	return i < ds->count ? &ds->list[i] : NULL;
+}
+
+int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *e)
+{
+	struct arriving_disk *d = disk_of(ds, rev->group);
+	struct arriving_bitmap *b = d && rev->kind == RECEIVE_BITMAP && rev->number < d->bitmap_count ? &d->bitmap[rev->number] : NULL;
+
+	if (d && rev->kind == RECEIVE_DELTA)
+		add_runs(&d->written, d->bitmap_shift, rev->data, rev->n);
+	else if (!b || b->dropped || (b->complete && rev->offset != BITMAP_DROPPED))
+		return err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its end", rev->group);
+	else
+		add_runs(&b->bits, d->bitmap_shift, rev->data, rev->n);
+	if (b) {
+		b->complete |= rev->offset == BITMAP_LAST;
+		b->dropped = rev->offset == BITMAP_DROPPED;
+	}
+	return 0;
+}
+
+/* ---- making them ---- */
+
+/* Writes zeros to a disk of no contents. */
+struct setter {
+	struct nbd *nbd;
+	struct slot {
+		struct nbd_req req;
+		struct setter *of;
+		bool busy;
+	} slot[IN_FLIGHT];
+	unsigned busy;
+	int res;
+};
+
+static void on_zeroed(struct nbd_req *req, int res)
+{
+	struct slot *slot = container_of(req, struct slot, req);
+
+	slot->busy = false;
+	slot->of->busy--;
+	slot->of->res = slot->of->res ?: res;
+}
+
+static int wait_for_room(struct setter *s, struct loop *l, unsigned busy_at_most, struct err *e)
+{
+	while (s->busy > busy_at_most && !s->res)
+		if (loop_step(l, STEP_MS, e))
+			return -e->code;
+	return s->res ? err_sys(e, -s->res, "QEMU does not take what is in a dirty bitmap") : 0;
+}
+
+static int zero(struct setter *s, struct loop *l, uint64_t offset, uint64_t bytes, struct err *e)
+{
+	uint32_t n;
+	unsigned i;
+
+	for (; bytes; offset += n, bytes -= n) {
+		n = (uint32_t)MIN(bytes, NBD_MAX_SPAN);
+		if (wait_for_room(s, l, IN_FLIGHT - 1, e))
+			return -e->code;
+		for (i = 0; s->slot[i].busy; i++)
+			;
+		s->slot[i].busy = true;
+		s->slot[i].req.done = on_zeroed;
+		s->busy++;
+		nbd_zero(s->nbd, &s->slot[i].req, offset, n);
+	}
+	return 0;
+}
+
+static int set_bits(struct disks *ds, const struct arriving_disk *d, const struct arriving_bitmap *b, const char *export, struct err *e)
+{
+	struct loop *l = ds->part.a->loop;
+	struct setter *s = xcalloc(1, sizeof(*s));
+	uint64_t at = 0, first, n;
+	unsigned i;
+	int r = nbd_open(&s->nbd, l, ds->nbd_socket, export, NULL, OPEN_MS, e);
+
+	for (i = 0; i < IN_FLIGHT; i++)
+		s->slot[i].of = s;
+	while (!r && unit_set_next(&b->bits, &at, &first, &n)) {
+		uint64_t from = first << d->bitmap_shift;
+
+		r = zero(s, l, from, MIN(n << d->bitmap_shift, d->virtual_size - from), e);
+	}
+	if (!r)
+		r = wait_for_room(s, l, 0, e);
+	nbd_close(s->nbd);
+	free(s);
+	return r;
+}
+
+/* "vmferry-3-bitmap-0": what is there for a moment. */
+static char *name_of(const struct arriving_disk *d, unsigned i)
+{
+	return xasprintf("vmferry-%u-bitmap-%u", d->object, i);
+}
+
+/* The disk of no contents, whose bitmap has its name. */
+static int fill(struct disks *ds, const struct arriving_disk *d, unsigned i, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, i);
+	struct qmp *q = ds->target->qmp;
+	int r = qmp_call(q, "blockdev-add",
+			 json_pack("{s:s,s:s,s:I,s:b}", "driver", "null-co", "node-name", name, "size", (json_int_t)d->virtual_size,
+				   "read-zeroes", 1),
+			 NULL, e);
+
+	if (!r)
+		r = qmp_call(q, "block-dirty-bitmap-add",
+			     json_pack("{s:s,s:s,s:I}", "node", name, "name", name, "granularity", (json_int_t)d->bitmap[i].granularity),
+			     NULL, e);
+	if (!r)
+		r = qmp_call(q, "block-export-add",
+			     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable", 1),
+			     NULL, e);
+	return r ? r : set_bits(ds, d, &d->bitmap[i], name, e);
+}
+
+static json_t *action(const char *type, json_t *data /* stolen */)
+{
+	return json_pack("{s:s,s:o}", "type", type, "data", data);
+}
+
+static void take_over(json_t *actions, const struct arriving_disk *d, unsigned i, const char *node)
+{
+	const struct arriving_bitmap *b = &d->bitmap[i];
+	AUTO_FREE char *from = name_of(d, i);
+
+	json_array_append_new(actions, action("block-dirty-bitmap-add",
+					      json_pack("{s:s,s:s,s:I,s:b,s:b}", "node", node, "name", b->name, "granularity",
+							(json_int_t)b->granularity, "persistent", b->persistent, "disabled", 1)));
+	json_array_append_new(actions, action("block-dirty-bitmap-merge", json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "node", node, "target",
+										    b->name, "bitmaps", "node", from, "name", from)));
+	if (b->recording)
+		json_array_append_new(actions, action("block-dirty-bitmap-enable", json_pack("{s:s,s:s}", "node", node, "name", b->name)));
+}
+
+/* Every bitmap that is to be made: its disk, and which of it. */
+typedef int each_fn(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e);
+
+static int each(struct disks *ds, each_fn *fn, struct err *e)
+{
+	unsigned i;
+	size_t k;
+	int r = 0;
+
+	for (k = 0; k < ds->count; k++)
+		for (i = 0; i < ds->list[k].bitmap_count && !r; i++)
+			if (!ds->list[k].bitmap[i].dropped)
+				r = fn(ds, &ds->list[k], i, e);
+	return r;
+}
+
+static int fill_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	struct arriving_bitmap *b = &d->bitmap[i];
+	uint64_t at = 0, first, n;
+
+	if (!b->complete)
+		return err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s", b->name, d->path);
+	while (unit_set_next(&d->written, &at, &first, &n))
+		unit_set_add(&b->bits, first, n);
+	return fill(ds, d, i, e);
+}
+
+static int delete_export(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, i);
+
+	return qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e);
+}
+
+static int delete_node(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, i);
+
+	return qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
+}
+
+static int make_all(struct disks *ds, struct err *e)
+{
+	json_t *actions = json_array();
+	size_t k;
+	unsigned i;
+	int r = 0;
+
+	for (k = 0; k < ds->count && !r; k++) {
+		const struct arriving_disk *d = &ds->list[k];
+		AUTO_FREE char *node = NULL;
+		bool ignored;
+
+		if (d->bitmap_count)
+			r = disks_find_node(d, ds->target->qmp, &node, &ignored, e);
+		for (i = d->bitmap_count; i-- > 0 && !r;) /* QEMU lists the newest first */
+			if (!d->bitmap[i].dropped)
+				take_over(actions, d, i, node);
+	}
+	if (!r && json_array_size(actions))
+		return qmp_call(ds->target->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+	json_decref(actions);
+	return r;
+}
+
+static int count_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	(void)ds, (void)d, (void)i, (void)e;
+	return 1;
+}
+
+int bitmaps_make(struct disks *ds, struct err *e)
+{
+	int r;
+
+	if (!each(ds, count_one, e))
+		return 0;
+	r = qmp_call(ds->target->qmp, "nbd-server-start",
+		     json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections", 0), NULL,
+		     e);
+	if (!r)
+		r = each(ds, fill_one, e);
+	if (!r)
+		r = each(ds, delete_export, e);
+	if (!r) /* nothing uses them any more, and no client comes or goes beside the transaction */
+		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
+	if (!r)
+		r = make_all(ds, e);
+	if (!r)
+		r = each(ds, delete_node, e);
+	return r ? err_prefix(e, "making the guest's dirty bitmaps at the destination (--drop=bitmaps leaves them behind)") : 0;
+}
