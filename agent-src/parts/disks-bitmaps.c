@@ -28,16 +28,12 @@ bool disks_carry_bitmaps(const struct disks *ds)
 
 static struct disk *disk_of_node(struct disks *ds, const json_t *node)
 {
-	const char *name = json_text(node, "node-name") ?: "", *file = json_text(node, "file") ?: "", *drv = json_text(node, "drv") ?: "";
+	const char *name = json_text(node, "node-name") ?: "";
 	unsigned i;
 
-	for (i = 0; i < ds->count; i++) {
-		const struct guest_disk *g = ds->list[i]->guest;
-
-		if (!strcmp(g->node, name) || (g->file && !strcmp(g->file, file) && !strcmp(g->format, drv)))
-			return ds->list[i];
-	}
-	return NULL;
+	for (i = 0; i < ds->count && strcmp(ds->list[i]->guest->node ?: "", name); i++)
+		;
+	return i < ds->count ? ds->list[i] : NULL;
 }
 
 static bool is_sound(const json_t *bitmap)
