@@ -83,33 +83,6 @@ static void add_runs(struct unit_set *to, unsigned shift, const uint8_t *runs, s
 	}
 }
 
-static struct arriving_disk *disk_of(struct disks *ds, uint32_t object)
-{
-	size_t i;
-
-	for (i = 0; i < ds->count && ds->list[i].object != object; i++)
-		;
-	return i < ds->count ? &ds->list[i] : NULL;
-}
-
-int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *e)
-{
-	struct arriving_disk *d = disk_of(ds, rev->group);
-	struct arriving_bitmap *b = d && rev->kind == RECEIVE_BITMAP && rev->number < d->bitmap_count ? &d->bitmap[rev->number] : NULL;
-
-	if (d && rev->kind == RECEIVE_DELTA)
-		add_runs(&d->written, d->bitmap_shift, rev->data, rev->n);
-	else if (!b || b->dropped || (b->complete && rev->offset != BITMAP_DROPPED))
-		return err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its end", rev->group);
-	else
-		add_runs(&b->bits, d->bitmap_shift, rev->data, rev->n);
-	if (b) {
-		b->complete |= rev->offset == BITMAP_LAST;
-		b->dropped = rev->offset == BITMAP_DROPPED;
-	}
-	return 0;
-}
-
 /* ---- making them ---- */
 
 /* Writes zeros to a disk of no contents. */
@@ -160,7 +133,7 @@ static int zero(struct setter *s, struct loop *l, uint64_t offset, uint64_t byte
 	return 0;
 }
 
-static int set_bits(struct disks *ds, const struct arriving_disk *d, const struct arriving_bitmap *b, const char *export, struct err *e)
+static int set_bits(struct disks *ds, const struct arriving_disk *d, const struct unit_set *which, const char *export, struct err *e)
 {
 	struct loop *l = ds->part.a->loop;
 	struct setter *s = xcalloc(1, sizeof(*s));
@@ -170,7 +143,7 @@ static int set_bits(struct disks *ds, const struct arriving_disk *d, const struc
 
 	for (i = 0; i < IN_FLIGHT; i++)
 		s->slot[i].of = s;
-	while (!r && unit_set_next(&b->bits, &at, &first, &n)) {
+	while (!r && unit_set_next(which, &at, &first, &n)) {
 		uint64_t from = first << d->bitmap_shift;
 
 		r = zero(s, l, from, MIN(n << d->bitmap_shift, d->virtual_size - from), e);
@@ -188,25 +161,63 @@ static char *name_of(const struct arriving_disk *d, unsigned i)
 	return xasprintf("vmferry-%u-bitmap-%u", d->object, i);
 }
 
-/* The disk of no contents, whose bitmap has its name. */
-static int fill(struct disks *ds, const struct arriving_disk *d, unsigned i, struct err *e)
+static int add_node(struct disks *ds, const struct arriving_disk *d, unsigned i, const char *name, struct err *e)
 {
-	AUTO_FREE char *name = name_of(d, i);
 	struct qmp *q = ds->target->qmp;
 	int r = qmp_call(q, "blockdev-add",
 			 json_pack("{s:s,s:s,s:I,s:b}", "driver", "null-co", "node-name", name, "size", (json_int_t)d->virtual_size,
 				   "read-zeroes", 1),
 			 NULL, e);
 
+	return r ? r
+		 : qmp_call(q, "block-dirty-bitmap-add",
+			    json_pack("{s:s,s:s,s:I}", "node", name, "name", name, "granularity", (json_int_t)d->bitmap[i].granularity),
+			    NULL, e);
+}
+
+/* In the disk of no contents, whose bitmap has its name. */
+static int fill(struct disks *ds, struct arriving_disk *d, unsigned i, const struct unit_set *which, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, i);
+	struct qmp *q = ds->target->qmp;
+	int r = d->bitmap[i].has_node ? 0 : add_node(ds, d, i, name, e);
+
+	d->bitmap[i].has_node |= !r;
+	if (r || !which->count)
+		return r;
+	r = qmp_call(q, "block-export-add",
+		     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable", 1), NULL,
+		     e);
 	if (!r)
-		r = qmp_call(q, "block-dirty-bitmap-add",
-			     json_pack("{s:s,s:s,s:I}", "node", name, "name", name, "granularity", (json_int_t)d->bitmap[i].granularity),
-			     NULL, e);
+		r = set_bits(ds, d, which, name, e);
+	return r ? r : qmp_call(q, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e);
+}
+
+static int start_server(struct disks *ds, struct err *e)
+{
+	return qmp_call(ds->target->qmp, "nbd-server-start",
+			json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections", 0),
+			NULL, e);
+}
+
+static int stop_server(struct disks *ds, struct err *e)
+{
+	return qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
+}
+
+/* What was in it, long before the guest stands still. */
+static int fill_early(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	bool runs = ds->nbd_running;
+	int r = runs ? 0 : start_server(ds, e);
+
 	if (!r)
-		r = qmp_call(q, "block-export-add",
-			     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable", 1),
-			     NULL, e);
-	return r ? r : set_bits(ds, d, &d->bitmap[i], name, e);
+		r = fill(ds, d, i, &d->bitmap[i].bits, e);
+	if (!r && !runs)
+		r = stop_server(ds, e);
+	return r ? err_prefix(e, "filling the guest's dirty bitmap %s at the destination (--drop=bitmaps leaves such behind)",
+			      d->bitmap[i].name)
+		 : 0;
 }
 
 static json_t *action(const char *type, json_t *data /* stolen */)
@@ -244,30 +255,48 @@ static int each(struct disks *ds, each_fn *fn, struct err *e)
 	return r;
 }
 
-static int fill_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+/* Its bits are then those that its disk of no contents does not have yet. */
+static int look_what_is_missing(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	struct arriving_bitmap *b = &d->bitmap[i];
-	uint64_t at = 0, first, n;
+	uint64_t at = 0, first, n, k;
+	struct unit_set missing;
 
+	(void)ds;
 	if (!b->complete)
 		return err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s", b->name, d->path);
-	while (unit_set_next(&d->written, &at, &first, &n))
-		unit_set_add(&b->bits, first, n);
-	return fill(ds, d, i, e);
+	unit_set_init(&missing, d->written.units);
+	while (!b->has_node && unit_set_next(&b->bits, &at, &first, &n))
+		unit_set_add(&missing, first, n);
+	for (at = 0; unit_set_next(&d->written, &at, &first, &n);)
+		for (k = first; k < first + n; k++)
+			if (!unit_set_has(&b->bits, k))
+				unit_set_add(&missing, k, 1);
+	unit_set_fini(&b->bits);
+	b->bits = missing;
+	return 0;
 }
 
-static int delete_export(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+static int fill_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
-	AUTO_FREE char *name = name_of(d, i);
-
-	return qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e);
+	return fill(ds, d, i, &d->bitmap[i].bits, e);
 }
 
-static int delete_node(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+/* Of those that were dropped, too. */
+static int delete_nodes(struct disks *ds, struct err *e)
 {
-	AUTO_FREE char *name = name_of(d, i);
+	unsigned i;
+	size_t k;
+	int r = 0;
 
-	return qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
+	for (k = 0; k < ds->count; k++)
+		for (i = 0; i < ds->list[k].bitmap_count && !r; i++) {
+			AUTO_FREE char *name = name_of(&ds->list[k], i);
+
+			if (ds->list[k].bitmap[i].has_node)
+				r = qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
+		}
+	return r;
 }
 
 static int make_all(struct disks *ds, struct err *e)
@@ -294,30 +323,59 @@ static int make_all(struct disks *ds, struct err *e)
 	return r;
 }
 
-static int count_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+static struct arriving_disk *disk_of(struct disks *ds, uint32_t object)
 {
-	(void)ds, (void)d, (void)i, (void)e;
-	return 1;
+	size_t i;
+
+	for (i = 0; i < ds->count && ds->list[i].object != object; i++)
+		;
+	return i < ds->count ? &ds->list[i] : NULL;
+}
+
+int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *e)
+{
+	struct arriving_disk *d = disk_of(ds, rev->group);
+	struct arriving_bitmap *b = d && rev->kind == RECEIVE_BITMAP && rev->number < d->bitmap_count ? &d->bitmap[rev->number] : NULL;
+
+	if (d && rev->kind == RECEIVE_DELTA)
+		add_runs(&d->written, d->bitmap_shift, rev->data, rev->n);
+	else if (!b || b->dropped || (b->complete && rev->offset != BITMAP_DROPPED))
+		return err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its end", rev->group);
+	else
+		add_runs(&b->bits, d->bitmap_shift, rev->data, rev->n);
+	if (b) {
+		b->complete |= rev->offset == BITMAP_LAST;
+		b->dropped = rev->offset == BITMAP_DROPPED;
+	}
+	return b && rev->offset == BITMAP_LAST && !ds->late ? fill_early(ds, d, rev->number, e) : 0;
+}
+
+static bool is_any_missing(const struct disks *ds)
+{
+	bool yes = false;
+	unsigned i;
+	size_t k;
+
+	for (k = 0; k < ds->count; k++)
+		for (i = 0; i < ds->list[k].bitmap_count; i++)
+			yes |= !ds->list[k].bitmap[i].dropped && (ds->list[k].bitmap[i].bits.count || !ds->list[k].bitmap[i].has_node);
+	return yes;
 }
 
 int bitmaps_make(struct disks *ds, struct err *e)
 {
-	int r;
+	int r = each(ds, look_what_is_missing, e);
+	bool missing = !r && is_any_missing(ds);
 
-	if (!each(ds, count_one, e))
-		return 0;
-	r = qmp_call(ds->target->qmp, "nbd-server-start",
-		     json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections", 0), NULL,
-		     e);
-	if (!r)
+	if (missing)
+		r = start_server(ds, e);
+	if (!r && missing)
 		r = each(ds, fill_one, e);
-	if (!r)
-		r = each(ds, delete_export, e);
-	if (!r) /* nothing uses them any more, and no client comes or goes beside the transaction */
-		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
+	if (!r && missing) /* nothing uses them any more, and no client comes or goes beside the transaction */
+		r = stop_server(ds, e);
 	if (!r)
 		r = make_all(ds, e);
 	if (!r)
-		r = each(ds, delete_node, e);
+		r = delete_nodes(ds, e);
 	return r ? err_prefix(e, "making the guest's dirty bitmaps at the destination (--drop=bitmaps leaves them behind)") : 0;
 }

@@ -4,7 +4,7 @@
  * Theory of operation. The source sends what was in a bitmap when the copy began (BITMAP); what is written from then on comes in rounds, whose
  * deltas say where (DELTA). Both together are at least what is in the source's bitmap in the end, and more than that harms no backup. QEMU has no
  * command that sets bits of a bitmap. So a disk of no contents is made in it, with a bitmap, zeros are written to it where the bits are to be, and
- * the bitmap that is to stay takes those bits over (block-dirty-bitmap-merge).
+ * the bitmap that is to stay takes those bits over (block-dirty-bitmap-merge). Most of that is done while the guest runs on at the source.
  */
 #ifndef VMFERRY_BITMAPS_H
 #define VMFERRY_BITMAPS_H

@@ -42,6 +42,7 @@ struct arriving_bitmap {
 	uint32_t granularity; /* bytes */
 	bool persistent, recording;
 	bool complete, dropped; /* all of it is here; it is not to be made */
+	bool has_node;		/* the disk of no contents is there (bitmaps.h) */
 	struct unit_set bits;	/* of 1 << bitmap_shift bytes each */
 };
 

@@ -42,11 +42,16 @@ check_backups() { # WHEN: the incremental ones make the full ones the disks
 
 backup_full "$image" "$DIR/image.backup" daily '"persistent": true, "granularity": 131072'
 SETTINGS=$(settings_of a)
+nothing_of_ours() { # WHEN
+	! ask query-named-block-nodes | grep -q '"vmferry-' || fail "$1: nodes of the move are left"
+}
+
 move a local "${SLOW_RAM[@]}"
 assert_result '[sorted(d.get("bitmaps", [])) for d in plan["disks"]] == [["in memory"], ["daily", "weekly"]]'
 assert_result 'notices == []'
 check_backups live
 assert_nothing_unfinished
+nothing_of_ours live
 assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 move a local --how quick
 check_backups quick
@@ -70,6 +75,7 @@ vmferry set a bwlimit=1G >/dev/null
 move_wait
 assert_result '[n.split("bitmap ")[1].split(" of disk")[0] for n in notices if "has changed, or removed" in n] == ["in memory", "weekly"]'
 assert_eq "$(bitmaps)" daily "what nobody has changed"
+nothing_of_ours "with bitmaps that somebody has changed"
 
 # and what is in the image stays in it
 image=${GUEST_AT[a]}/q.qcow2

@@ -8,6 +8,7 @@
  * nothing is called complete.
  */
 #include "data-receive-private.h"
+#include "../../agent-dst/parts/bitmaps.h"
 #include "script.h"
 #include "seed.h"
 /* its struct is private, and a QEMU to ask is not at hand */
@@ -35,6 +36,27 @@ static struct ram_place *place;
 static uint8_t *mapping; /* of the block, where it is mapped */
 static bool lost;
 
+/* Two dirty bitmaps that come along with the first disk. */
+static struct arriving_disk bitmapped = {.object = 1, .from = "d", .path = "d", .virtual_size = DISK_BYTES};
+static struct disks disks = {.list = &bitmapped, .count = 1};
+
+static void plan_bitmaps(void)
+{
+	json_t *two = json_pack("[{s:s,s:i},{s:s,s:i,s:b}]", "name", "daily", "granularity", 512, "name", "weekly", "granularity", 1 << 20,
+				"recording", 1);
+	struct err e;
+
+	require(!bitmaps_plan(&bitmapped, two, &e));
+	json_decref(two);
+}
+
+static void forget_bitmaps(void)
+{
+	bitmaps_fini(&bitmapped);
+	bitmapped.bitmap = NULL;
+	bitmapped.bitmap_count = 0;
+}
+
 static void on_events(struct queue *q)
 {
 	struct qnode *n;
@@ -47,6 +69,11 @@ static void on_events(struct queue *q)
 		if (ev->kind == RECEIVE_LOST) {
 			require(ev->err.code > 0 && ev->err.msg[0]);
 			lost = true;
+		}
+		if (ev->kind == RECEIVE_BITMAP || ev->kind == RECEIVE_DELTA) {
+			struct err e;
+
+			require(!bitmaps_take(&disks, ev, &e) || e.code == EPROTO);
 		}
 		free(ev);
 	}
@@ -264,6 +291,32 @@ static void write_opaque(void)
 	seed_write("opaque", script, writer_len(&w));
 }
 
+/* All of a bitmap, and what is written anew. */
+static void write_bitmap(void)
+{
+	static const uint8_t runs[] = {0, 8, 200, 8};
+	static uint8_t script[4096], one[256];
+	struct writer w = writer_of(script, sizeof(script)), m = writer_of(one, sizeof(one));
+	uint32_t round;
+
+	write_u8(&w, OBJECTS);
+	msg_bitmap_encode(&m, &(struct msg_bitmap){1, 0, BITMAP_LAST, {runs, sizeof(runs)}});
+	record(&w, MSG_BITMAP, &m);
+	for (round = 0; round < 2; round++) {
+		m = writer_of(one, sizeof(one));
+		msg_round_begin_encode(&m, &(struct msg_round_begin){.group = 1, .number = round});
+		record(&w, MSG_ROUND_BEGIN, &m);
+		m = writer_of(one, sizeof(one));
+		msg_delta_encode(&m, &(struct msg_delta){1, round, 1, {runs, 2}});
+		record(&w, MSG_DELTA, &m);
+		data_record(&w, 1, CODEC_HOLE, DISK_SHIFT, 8);
+		m = writer_of(one, sizeof(one));
+		msg_round_end_encode(&m, &(struct msg_round_end){1, round, 8});
+		record(&w, MSG_ROUND_END, &m);
+	}
+	seed_write("bitmap", script, writer_len(&w));
+}
+
 static void write_seeds(void)
 {
 	static const struct {
@@ -295,6 +348,7 @@ static void write_seeds(void)
 
 	write_lies();
 	write_opaque();
+	write_bitmap();
 	for (i = 0; i < ARRAY_LEN(mapped); i++) {
 		struct writer w = writer_of(script, sizeof(script));
 
@@ -358,6 +412,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	shared.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
 					      .at = {.path = by_fd, .writable = true},
 					      .name = "vda",
+					      .bitmaps = 2,
 					      .old = {.path = old_by_fd},
 					      .old_name = "old"};
 	shared.disk[2] =
@@ -409,6 +464,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	len = script_play(script, len + (n ? n - 1 : 0), 1, bytes, &good);
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
 	lost = false;
+	plan_bitmaps();
 	require(!receiver_start(&r, (struct link){.fd = fd[1]}, 1, &shared, &e));
 	while (at < len && !lost && !(opaque && stands(r))) {
 		ssize_t k = send(fd[0], bytes + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -430,6 +486,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	receiver_stop(r);
 	on_events(&events);
+	forget_bitmaps();
 	end_qemu();
 	close(fd[0]);
 	forget_targets();
