@@ -1526,8 +1526,11 @@ static void begin_cold(void)
 {
 	unsigned i;
 
-	for (i = 0; i < 2; i++)
-		snprintf(both->script[i], sizeof(both->script[i]), "%s/guest.sh", both->state[i]);
+	for (i = 0; i < 2; i++) {
+		AUTO_FREE char *path = xasprintf("%s/guest.sh", both->state[i]);
+
+		snprintf(both->script[i], sizeof(both->script[i]), "%s", path);
+	}
 	close(open(both->script[SOURCE], O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
 	look();
 }
