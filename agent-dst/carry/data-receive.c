@@ -285,8 +285,8 @@ static int on_bitmap(struct receiver *r, const uint8_t *p, size_t n, struct err 
 
 	if (msg_bitmap_decode(&m, p, n))
 		return malformed(MSG_BITMAP, n, e);
-	if (!object_is_disk(m.object) || m.index >= r->shared->disk[m.object].bitmaps || m.what > BITMAP_DROPPED)
-		return receive_refuse(r, "BITMAP", m.object, e, "bitmap %u was not described", m.index);
+	if (r->complete || !object_is_disk(m.object) || m.index >= r->shared->disk[m.object].bitmaps || m.what > BITMAP_DROPPED)
+		return receive_refuse(r, "BITMAP", m.object, e, "bitmap %u was not described, or it comes after the end", m.index);
 	return receive_disk_bitmap(r, &m, e);
 }
 

@@ -62,7 +62,7 @@ static int on_receive(struct transfer *t, const struct receive_event *rev, struc
 	case RECEIVE_APPLIED:
 		disks_compared(&t->disks, rev->group);
 		data_plane_count(&t->data, rev);
-		return 0;
+		return bitmaps_take(&t->disks, rev, e);
 	case RECEIVE_DURABLE:
 		data_plane_count(&t->data, rev);
 		return 0;

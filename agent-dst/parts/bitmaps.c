@@ -10,11 +10,13 @@
 #include <string.h>
 
 #define UNIT_SHIFT_MIN	16	     /* what is written is known by 64 KiB */
-#define UNITS_MAX	(1ULL << 26) /* of one bitmap: 8 MiB of memory; of a larger disk by larger pieces */
+#define UNITS_MAX	(1ULL << 24) /* of one bitmap: 2 MiB of memory; of a larger disk by larger pieces */
+#define RUNS_MAX	32768 /* that are written where a guest may stand still: of more some become one, with what is between them */
 #define GRANULARITY_MAX (2U << 30)
 #define IN_FLIGHT	64
 #define OPEN_MS		10000
 #define STEP_MS		1000
+#define SILENT_MS	20000
 
 /* ---- what they are ---- */
 
@@ -34,6 +36,16 @@ static int plan_one(struct arriving_bitmap *b, const json_t *said, uint64_t unit
 	return 0;
 }
 
+static bool has_name(const struct arriving_disk *d, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < d->bitmap_count; i++)
+		if (!strcmp(d->bitmap[i].name, name))
+			return true;
+	return false;
+}
+
 int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e)
 {
 	size_t n = json_array_size(described), i;
@@ -42,15 +54,18 @@ int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e
 
 	if (!n)
 		return 0;
-	if (n > BITMAPS_MAX || d->as_file || d->empty)
+	if (n > BITMAPS_MAX || d->as_file || d->empty || !d->virtual_size || d->virtual_size > INT64_MAX)
 		return err_set(e, EPROTO, "the source describes %zu dirty bitmaps of disk %s", n, d->from);
-	for (d->bitmap_shift = UNIT_SHIFT_MIN; d->virtual_size >> d->bitmap_shift > UNITS_MAX; d->bitmap_shift++)
+	for (d->bitmap_shift = UNIT_SHIFT_MIN; d->virtual_size >> d->bitmap_shift >= UNITS_MAX; d->bitmap_shift++)
 		;
-	units = (d->virtual_size + (1ULL << d->bitmap_shift) - 1) >> d->bitmap_shift;
+	units = (d->virtual_size >> d->bitmap_shift) + 1;
 	unit_set_init(&d->written, units);
 	d->bitmap = xcalloc(n, sizeof(*d->bitmap));
 	for (i = 0; i < n && !r; i++) {
-		r = plan_one(&d->bitmap[i], json_array_get(described, i), units, e);
+		const json_t *said = json_array_get(described, i);
+
+		r = has_name(d, json_text(said, "name") ?: "") ? err_set(e, EPROTO, "the source describes two dirty bitmaps of one name")
+							       : plan_one(&d->bitmap[i], said, units, e);
 		d->bitmap_count += !r;
 	}
 	return r;
@@ -66,6 +81,7 @@ void bitmaps_fini(struct arriving_disk *d)
 	}
 	unit_set_fini(&d->written);
 	free(d->bitmap);
+	free(d->bitmap_node);
 }
 
 /* ---- what is in them ---- */
@@ -108,9 +124,18 @@ static void on_zeroed(struct nbd_req *req, int res)
 
 static int wait_for_room(struct setter *s, struct loop *l, unsigned busy_at_most, struct err *e)
 {
-	while (s->busy > busy_at_most && !s->res)
+	uint64_t until = now_ns() + SILENT_MS * 1000000ULL;
+	unsigned busy = s->busy;
+
+	while (s->busy > busy_at_most && !s->res) {
 		if (loop_step(l, STEP_MS, e))
 			return -e->code;
+		if (s->busy != busy)
+			until = now_ns() + SILENT_MS * 1000000ULL;
+		busy = s->busy;
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "QEMU does not take what is in a dirty bitmap");
+	}
 	return s->res ? err_sys(e, -s->res, "QEMU does not take what is in a dirty bitmap") : 0;
 }
 
@@ -133,23 +158,49 @@ static int zero(struct setter *s, struct loop *l, uint64_t offset, uint64_t byte
 	return 0;
 }
 
-static int set_bits(struct disks *ds, const struct arriving_disk *d, const struct unit_set *which, const char *export, struct err *e)
+/* The next run, and those that begin within `gap` units behind one another. */
+static bool next_joined(const struct unit_set *which, uint64_t gap, uint64_t *at, uint64_t *first, uint64_t *n)
+{
+	uint64_t then, more, next;
+
+	if (!unit_set_next(which, at, first, n))
+		return false;
+	for (next = *at; unit_set_next(which, &next, &then, &more) && then - (*first + *n) < gap; *at = next)
+		*n = then + more - *first;
+	return true;
+}
+
+static uint64_t runs_with(const struct unit_set *which, uint64_t gap)
+{
+	uint64_t at = 0, first, n, runs = 0;
+
+	while (next_joined(which, gap, &at, &first, &n))
+		runs++;
+	return runs;
+}
+
+static int set_bits(struct disks *ds, const struct arriving_disk *d, const struct unit_set *which, uint64_t runs_max, const char *export,
+		    struct err *e)
 {
 	struct loop *l = ds->part.a->loop;
 	struct setter *s = xcalloc(1, sizeof(*s));
-	uint64_t at = 0, first, n;
+	uint64_t at = 0, first, n, gap = 1;
 	unsigned i;
 	int r = nbd_open(&s->nbd, l, ds->nbd_socket, export, NULL, OPEN_MS, e);
 
 	for (i = 0; i < IN_FLIGHT; i++)
 		s->slot[i].of = s;
-	while (!r && unit_set_next(which, &at, &first, &n)) {
+	while (runs_with(which, gap) > runs_max)
+		gap *= 2;
+	while (!r && next_joined(which, gap, &at, &first, &n)) {
 		uint64_t from = first << d->bitmap_shift;
 
 		r = zero(s, l, from, MIN(n << d->bitmap_shift, d->virtual_size - from), e);
 	}
 	if (!r)
 		r = wait_for_room(s, l, 0, e);
+	if (r && s->nbd)
+		nbd_drop(s->nbd);
 	nbd_close(s->nbd);
 	free(s);
 	return r;
@@ -175,49 +226,120 @@ static int add_node(struct disks *ds, const struct arriving_disk *d, unsigned i,
 			    NULL, e);
 }
 
-/* In the disk of no contents, whose bitmap has its name. */
-static int fill(struct disks *ds, struct arriving_disk *d, unsigned i, const struct unit_set *which, struct err *e)
+static int add_export(struct disks *ds, const char *name, struct err *e)
+{
+	return qmp_call(ds->target->qmp, "block-export-add",
+			json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable", 1), NULL,
+			e);
+}
+
+/* Every bitmap that is to be made: its disk, and which of it. */
+typedef int each_fn(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e);
+
+static int each(struct disks *ds, each_fn *fn, struct err *e)
+{
+	unsigned i;
+	size_t k;
+	int r = 0;
+
+	for (k = 0; k < ds->count; k++)
+		for (i = 0; i < ds->list[k].bitmap_count && !r; i++)
+			if (!ds->list[k].bitmap[i].dropped)
+				r = fn(ds, &ds->list[k], i, e);
+	return r;
+}
+
+static int find_place(struct disks *ds, struct arriving_disk *d, struct err *e)
+{
+	bool ignored;
+
+	return d->bitmap_node ? 0 : disks_find_node(d, ds->target->qmp, &d->bitmap_node, &ignored, e);
+}
+
+static int prepare_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, i);
-	struct qmp *q = ds->target->qmp;
-	int r = d->bitmap[i].has_node ? 0 : add_node(ds, d, i, name, e);
-
-	d->bitmap[i].has_node |= !r;
-	if (r || !which->count)
-		return r;
-	r = qmp_call(q, "block-export-add",
-		     json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable", 1), NULL,
-		     e);
-	if (!r)
-		r = set_bits(ds, d, which, name, e);
-	return r ? r : qmp_call(q, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e);
-}
-
-static int start_server(struct disks *ds, struct err *e)
-{
-	return qmp_call(ds->target->qmp, "nbd-server-start",
-			json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections", 0),
-			NULL, e);
-}
-
-static int stop_server(struct disks *ds, struct err *e)
-{
-	return qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
-}
-
-/* What was in it, long before the guest stands still. */
-static int fill_early(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
-{
-	bool runs = ds->nbd_running;
-	int r = runs ? 0 : start_server(ds, e);
+	int r = find_place(ds, d, e);
 
 	if (!r)
-		r = fill(ds, d, i, &d->bitmap[i].bits, e);
-	if (!r && !runs)
-		r = stop_server(ds, e);
-	return r ? err_prefix(e, "filling the guest's dirty bitmap %s at the destination (--drop=bitmaps leaves such behind)",
-			      d->bitmap[i].name)
-		 : 0;
+		r = add_node(ds, d, i, name, e);
+	d->bitmap[i].has_node = !r;
+	if (!r)
+		r = disks_start_nbd(ds, e);
+	return r ? r : add_export(ds, name, e);
+}
+
+int bitmaps_prepare(struct disks *ds, struct err *e)
+{
+	return each(ds, prepare_one, e) ? err_prefix(e, "making room for the guest's dirty bitmaps (--drop=bitmaps leaves them behind)")
+					: 0;
+}
+
+static int delete_export(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, i);
+
+	return d->bitmap[i].has_node
+		       ? qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e)
+		       : 0;
+}
+
+int bitmaps_delete_exports(struct disks *ds, struct err *e)
+{
+	return ds->late ? 0 : each(ds, delete_export, e);
+}
+
+/* What was written since, and is not in it. */
+static void look_what_is_missing(const struct arriving_disk *d, const struct arriving_bitmap *b, struct unit_set *missing)
+{
+	uint64_t at = 0, first, n, k;
+
+	unit_set_init(missing, d->written.units);
+	while (unit_set_next(&d->written, &at, &first, &n))
+		for (k = first; k < first + n; k++)
+			if (!unit_set_has(&b->bits, k))
+				unit_set_add(missing, k, 1);
+}
+
+static void add_all(struct unit_set *to, const struct unit_set *which)
+{
+	uint64_t at = 0, first, n;
+
+	while (unit_set_next(which, &at, &first, &n))
+		unit_set_add(to, first, n);
+}
+
+/* It has an export; what is written now need not be written while the guest stands still. */
+static int fill_missing(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, i);
+	struct arriving_bitmap *b = &d->bitmap[i];
+	struct unit_set missing;
+	int r = 0;
+
+	look_what_is_missing(d, b, &missing);
+	if (missing.count)
+		r = set_bits(ds, d, &missing, RUNS_MAX, name, e);
+	if (!r)
+		add_all(&b->bits, &missing);
+	unit_set_fini(&missing);
+	return r;
+}
+
+static int fill_early(struct disks *ds, struct arriving_disk *d, const struct receive_event *rev, struct err *e)
+{
+	AUTO_FREE char *name = name_of(d, rev->number);
+	unsigned i;
+	int r = 0;
+
+	if (ds->late || !ds->nbd_running)
+		return 0;
+	if (rev->kind == RECEIVE_BITMAP)
+		r = d->bitmap[rev->number].bits.count ? set_bits(ds, d, &d->bitmap[rev->number].bits, UINT64_MAX, name, e) : 0;
+	for (i = 0; i < d->bitmap_count && rev->kind == RECEIVE_APPLIED && !r; i++)
+		if (d->bitmap[i].complete && !d->bitmap[i].dropped)
+			r = fill_missing(ds, d, i, e);
+	return r ? err_prefix(e, "filling the guest's dirty bitmaps at the destination (--drop=bitmaps leaves such behind)") : 0;
 }
 
 static json_t *action(const char *type, json_t *data /* stolen */)
@@ -239,47 +361,39 @@ static void take_over(json_t *actions, const struct arriving_disk *d, unsigned i
 		json_array_append_new(actions, action("block-dirty-bitmap-enable", json_pack("{s:s,s:s}", "node", node, "name", b->name)));
 }
 
-/* Every bitmap that is to be made: its disk, and which of it. */
-typedef int each_fn(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e);
-
-static int each(struct disks *ds, each_fn *fn, struct err *e)
+static int start_server(struct disks *ds, struct err *e)
 {
-	unsigned i;
-	size_t k;
-	int r = 0;
-
-	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k].bitmap_count && !r; i++)
-			if (!ds->list[k].bitmap[i].dropped)
-				r = fn(ds, &ds->list[k], i, e);
-	return r;
+	return qmp_call(ds->target->qmp, "nbd-server-start",
+			json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections", 0),
+			NULL, e);
 }
 
-/* Its bits are then those that its disk of no contents does not have yet. */
-static int look_what_is_missing(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+static int check_complete(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
-	struct arriving_bitmap *b = &d->bitmap[i];
-	uint64_t at = 0, first, n, k;
-	struct unit_set missing;
-
 	(void)ds;
-	if (!b->complete)
-		return err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s", b->name, d->path);
-	unit_set_init(&missing, d->written.units);
-	while (!b->has_node && unit_set_next(&b->bits, &at, &first, &n))
-		unit_set_add(&missing, first, n);
-	for (at = 0; unit_set_next(&d->written, &at, &first, &n);)
-		for (k = first; k < first + n; k++)
-			if (!unit_set_has(&b->bits, k))
-				unit_set_add(&missing, k, 1);
-	unit_set_fini(&b->bits);
-	b->bits = missing;
-	return 0;
+	return d->bitmap[i].complete
+		       ? 0
+		       : err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s", d->bitmap[i].name, d->path);
 }
 
-static int fill_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
+/* In a QEMU that is not there any longer than this. */
+static int fill_late(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
-	return fill(ds, d, i, &d->bitmap[i].bits, e);
+	AUTO_FREE char *name = name_of(d, i);
+	struct arriving_bitmap *b = &d->bitmap[i];
+	struct unit_set missing;
+	int r = b->has_node ? 0 : add_node(ds, d, i, name, e);
+
+	look_what_is_missing(d, b, &missing);
+	if (!b->has_node)
+		add_all(&missing, &b->bits);
+	b->has_node |= !r;
+	if (!r)
+		r = add_export(ds, name, e);
+	if (!r)
+		r = set_bits(ds, d, &missing, RUNS_MAX, name, e);
+	unit_set_fini(&missing);
+	return r;
 }
 
 /* Of those that were dropped, too. */
@@ -307,15 +421,13 @@ static int make_all(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (k = 0; k < ds->count && !r; k++) {
-		const struct arriving_disk *d = &ds->list[k];
-		AUTO_FREE char *node = NULL;
-		bool ignored;
+		struct arriving_disk *d = &ds->list[k];
 
 		if (d->bitmap_count)
-			r = disks_find_node(d, ds->target->qmp, &node, &ignored, e);
+			r = find_place(ds, d, e);
 		for (i = d->bitmap_count; i-- > 0 && !r;) /* QEMU lists the newest first */
 			if (!d->bitmap[i].dropped)
-				take_over(actions, d, i, node);
+				take_over(actions, d, i, d->bitmap_node);
 	}
 	if (!r && json_array_size(actions))
 		return qmp_call(ds->target->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
@@ -337,6 +449,8 @@ int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *
 	struct arriving_disk *d = disk_of(ds, rev->group);
 	struct arriving_bitmap *b = d && rev->kind == RECEIVE_BITMAP && rev->number < d->bitmap_count ? &d->bitmap[rev->number] : NULL;
 
+	if (rev->kind == RECEIVE_APPLIED)
+		return d && d->bitmap_count && rev->number ? fill_early(ds, d, rev, e) : 0;
 	if (d && rev->kind == RECEIVE_DELTA)
 		add_runs(&d->written, d->bitmap_shift, rev->data, rev->n);
 	else if (!b || b->dropped || (b->complete && rev->offset != BITMAP_DROPPED))
@@ -347,32 +461,35 @@ int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *
 		b->complete |= rev->offset == BITMAP_LAST;
 		b->dropped = rev->offset == BITMAP_DROPPED;
 	}
-	return b && rev->offset == BITMAP_LAST && !ds->late ? fill_early(ds, d, rev->number, e) : 0;
+	return b && rev->offset == BITMAP_LAST ? fill_early(ds, d, rev, e) : 0;
 }
 
-static bool is_any_missing(const struct disks *ds)
+/* 1: something is to be written still. */
+static int is_missing(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
-	bool yes = false;
-	unsigned i;
-	size_t k;
+	struct unit_set missing;
+	bool yes;
 
-	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k].bitmap_count; i++)
-			yes |= !ds->list[k].bitmap[i].dropped && (ds->list[k].bitmap[i].bits.count || !ds->list[k].bitmap[i].has_node);
+	(void)ds, (void)e;
+	look_what_is_missing(d, &d->bitmap[i], &missing);
+	yes = missing.count || !d->bitmap[i].has_node;
+	unit_set_fini(&missing);
 	return yes;
 }
 
 int bitmaps_make(struct disks *ds, struct err *e)
 {
-	int r = each(ds, look_what_is_missing, e);
-	bool missing = !r && is_any_missing(ds);
+	int r = each(ds, check_complete, e);
+	bool late = !r && each(ds, is_missing, e);
 
-	if (missing)
+	if (late)
 		r = start_server(ds, e);
-	if (!r && missing)
-		r = each(ds, fill_one, e);
-	if (!r && missing) /* nothing uses them any more, and no client comes or goes beside the transaction */
-		r = stop_server(ds, e);
+	if (!r && late)
+		r = each(ds, fill_late, e);
+	if (!r && late)
+		r = each(ds, delete_export, e);
+	if (!r && late) /* nothing uses them any more, and no client comes or goes beside the transaction */
+		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
 	if (!r)
 		r = make_all(ds, e);
 	if (!r)

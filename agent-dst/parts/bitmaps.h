@@ -13,7 +13,10 @@
 
 /* described: of that disk in DESCRIBE; NULL: none. -EPROTO. */
 int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e);
-/* RECEIVE_BITMAP or RECEIVE_DELTA. */
+/* The guest's QEMU is there: what is to be made is exported before anybody connects. */
+int bitmaps_prepare(struct disks *ds, struct err *e);
+int bitmaps_delete_exports(struct disks *ds, struct err *e);
+/* RECEIVE_BITMAP, RECEIVE_DELTA or RECEIVE_APPLIED. */
 int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *e);
 /* Makes them in the guest's QEMU, which stands, and has the disks open. */
 int bitmaps_make(struct disks *ds, struct err *e);

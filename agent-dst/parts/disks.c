@@ -1,5 +1,6 @@
 /* disks.c: see disks.h. */
 #include "disks-private.h"
+#include "bitmaps.h"
 #include "disk-device.h"
 #include "fault.h"
 #include "image-create.h"
@@ -231,7 +232,7 @@ int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, b
 	return *node ? 0 : err_set(e, ENOENT, "the destination QEMU has no %s disk at %s", d->format, d->path);
 }
 
-static int start_nbd(struct disks *ds, struct err *e)
+int disks_start_nbd(struct disks *ds, struct err *e)
 {
 	int r = 0;
 
@@ -247,7 +248,7 @@ static int start_nbd(struct disks *ds, struct err *e)
 static int add_export(struct disks *ds, const struct arriving_disk *d, bool old, const char *node, const char *name, struct err *e)
 {
 	AUTO_FREE char *id = export_id(d, old);
-	int r = start_nbd(ds, e);
+	int r = disks_start_nbd(ds, e);
 
 	return r ? r
 		 : qmp_call(writer(ds), "block-export-add",
@@ -320,6 +321,8 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 	for (i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i].empty)
 			r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
+	if (!r && !ds->late)
+		r = bitmaps_prepare(ds, e);
 	shared->saves = target_keep_partial_s(ds->target) > 0;
 	if (!r && shared->saves) /* what they are like is known now */
 		r = note_kinds(ds, e);
@@ -432,7 +435,12 @@ void disks_stop(struct disks *ds)
 
 bool disks_have_exports(const struct disks *ds)
 {
-	return ds->nbd_running;
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i].node || ds->list[i].old.node)
+			return ds->nbd_running;
+	return false;
 }
 
 static int delete_exports(struct disks *ds, struct err *e)
@@ -476,6 +484,7 @@ int disks_close_exports(struct disks *ds, struct err *e)
 	if (!ds->nbd_running)
 		return 0;
 	r = delete_exports(ds, e);
+	r = r ? r : bitmaps_delete_exports(ds, e);
 	r = r ? r : qmp_call(writer(ds), "nbd-server-stop", NULL, NULL, e);
 	r = r ? r : delete_nodes(ds, e);
 	ds->nbd_running = r != 0;

@@ -32,6 +32,7 @@ struct arriving_disk {
 	struct partial partial; /* that it begins with */
 	struct arriving_bitmap *bitmap;
 	unsigned bitmap_count, bitmap_shift;
+	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */
 	struct unit_set written; /* since they were copied */
 	int held_fd;		 /* of its image, until QEMU has that open; -1: not */
 };
@@ -43,7 +44,8 @@ struct arriving_bitmap {
 	bool persistent, recording;
 	bool complete, dropped; /* all of it is here; it is not to be made */
 	bool has_node;		/* the disk of no contents is there (bitmaps.h) */
-	struct unit_set bits;	/* of 1 << bitmap_shift bytes each */
+	struct unit_set
+		bits; /* of 1 << bitmap_shift bytes each; once it is complete: those that the disk of no contents has, if there is one */
 };
 
 /* It is the source's own: a file on storage that both hosts see, or whatever the source's user says that both see. */
@@ -101,6 +103,8 @@ int disks_trim(struct disks *d, struct err *e);
 bool disks_are_here(const struct disks *d);
 /* Some are written through our QEMU. */
 bool disks_have_exports(const struct disks *d);
+/* The NBD server of the QEMU that writes them, until disks_close_exports(). */
+int disks_start_nbd(struct disks *d, struct err *e);
 /* Its node in that QEMU, malloc'ed. *unsafe: QEMU does nothing for what is to be durable there. */
 int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, bool *unsafe, struct err *e);
 /* Before the device state is loaded: a writable export would fight with the guest's own device. */

@@ -15,7 +15,8 @@
 #include <string.h>
 
 #define OPEN_MS	   10000
-#define RUNS_BYTES 4096 /* of one message */
+#define RUNS_BYTES 4096	 /* of one message */
+#define PIECE	   65536 /* bytes: finer than that nothing goes along */
 
 /* ---- which there are ---- */
 
@@ -70,7 +71,10 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 
 	if (!name || !strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)) || (persistent && (stays || dropped)))
 		return 0;
-	if (d && !stays && !dropped && disks_carry_bitmaps(ds) && is_sound(bitmap) && d->carried_count < BITMAPS_MAX) {
+	if (!d && persistent) /* of an image that is carried as a file, with all that is in it */
+		return 0;
+	if (d && !stays && !dropped && disks_carry_bitmaps(ds) && is_sound(bitmap) && !d->guest->named_by_json &&
+	    d->carried_count < BITMAPS_MAX) {
 		keep(d, node, bitmap);
 		return 0;
 	}
@@ -160,30 +164,58 @@ int disk_agree_bitmaps(struct disks *ds, struct disk *d, const json_t *said, str
 
 /* ---- what is in them ---- */
 
-/* Of its copy, and of the export through which that is read. */
-static void copy_name(const struct disks *ds, char out[48], const struct disk *d, unsigned i)
+/* 'c': of its copy, and of the export through which that is read; 's': of its shadow, which shows whether anybody adds to it but by the guest's writes. */
+static void name_for(const struct disks *ds, char out[48], char what, const struct disk *d, unsigned i)
 {
 	char prefix[QEMU_PREFIX_MAX];
 
-	snprintf(out, 48, "%s%u-c%u", qemu_prefix(prefix, ds->part.a->id), d->object, i);
+	snprintf(out, 48, "%s%u-%c%u", qemu_prefix(prefix, ds->part.a->id), d->object, what, i);
 }
 
-void disks_copy_bitmaps(const struct disks *ds, json_t *actions)
+static json_t *action(const char *type, json_t *data /* stolen */)
 {
-	char name[48];
+	return json_pack("{s:s,s:o}", "type", type, "data", data);
+}
+
+static json_t *action_add(const struct carried_bitmap *b, const char *name, bool records)
+{
+	return action("block-dirty-bitmap-add", json_pack("{s:s,s:s,s:I,s:b}", "node", b->node, "name", name, "granularity",
+							  (json_int_t)MAX(b->granularity, PIECE), "disabled", !records));
+}
+
+static json_t *action_merge(const struct carried_bitmap *b, const char *name)
+{
+	return action("block-dirty-bitmap-merge", json_pack("{s:s,s:s,s:[s]}", "node", b->node, "target", name, "bitmaps", b->name));
+}
+
+typedef int each_fn(struct disks *ds, struct disk *d, unsigned i, void *arg, struct err *e);
+
+/* Of every bitmap that goes along. */
+static int each(struct disks *ds, each_fn *fn, void *arg, struct err *e)
+{
 	unsigned i, k;
+	int r = 0;
 
 	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k]->carried_count; i++) {
-			const struct carried_bitmap *b = &ds->list[k]->carried[i];
+		for (i = 0; i < ds->list[k]->carried_count && !r; i++)
+			if (!ds->list[k]->carried[i].dropped)
+				r = fn(ds, ds->list[k], i, arg, e);
+	return r;
+}
 
-			copy_name(ds, name, ds->list[k], i);
-			json_array_append_new(actions,
-					      json_pack("{s:s,s:{s:s,s:s,s:I,s:b}}", "type", "block-dirty-bitmap-add", "data", "node",
-							b->node, "name", name, "granularity", (json_int_t)b->granularity, "disabled", 1));
-			json_array_append_new(actions, json_pack("{s:s,s:{s:s,s:s,s:[s]}}", "type", "block-dirty-bitmap-merge", "data",
-								 "node", b->node, "target", name, "bitmaps", b->name));
-		}
+static int copy_one(struct disks *ds, struct disk *d, unsigned i, void *actions, struct err *e)
+{
+	const struct carried_bitmap *b = &d->carried[i];
+	char name[48];
+
+	(void)e;
+	name_for(ds, name, 'c', d, i);
+	json_array_append_new(actions, action_add(b, name, false));
+	json_array_append_new(actions, action_merge(b, name));
+	name_for(ds, name, 's', d, i);
+	json_array_append_new(actions, action_add(b, name, true));
+	json_array_append_new(actions, action_merge(b, name));
+	return 0;
 }
 
 static void put(const struct disks *ds, const struct disk *d, unsigned i, enum bitmap_what what, struct slice runs)
@@ -216,7 +248,7 @@ static void send_extents(const struct disks *ds, const struct disk *d, unsigned 
 	put(ds, d, i, BITMAP_LAST, (struct slice){runs, writer_len(&w)});
 }
 
-static int send_one(struct disks *ds, const struct disk *d, unsigned i, struct err *e)
+static int send_one(struct disks *ds, struct disk *d, unsigned i, void *arg, struct err *e)
 {
 	char name[48], context[80];
 	const char *contexts[] = {context, NULL};
@@ -226,59 +258,50 @@ static int send_one(struct disks *ds, const struct disk *d, unsigned i, struct e
 	size_t count;
 	int r;
 
-	copy_name(ds, name, d, i);
+	(void)arg;
+	name_for(ds, name, 'c', d, i);
 	snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", name);
 	r = nbd_open(&nbd, l, ds->nbd_socket, name, contexts, OPEN_MS, e);
-	if (r)
-		return r;
-	r = nbd_info(nbd)->size == d->guest->virtual_size ? nbd_map(nbd, l, 0, 0, d->guest->virtual_size, &extents, &count, e)
-							  : err_set(e, ESTALE, "the disk's size has changed");
-	nbd_close(nbd);
+	if (!r) {
+		r = nbd_info(nbd)->size == d->guest->virtual_size ? nbd_map(nbd, l, 0, 0, d->guest->virtual_size, &extents, &count, e)
+								  : err_set(e, ESTALE, "the disk's size has changed");
+		nbd_close(nbd);
+	}
 	if (!r)
 		send_extents(ds, d, i, extents, count);
 	free(extents);
-	return r;
+	return r ? err_prefix(e, "the dirty bitmap %s of disk %s (--drop=bitmaps leaves such behind)", d->carried[i].name, disk_name(d))
+		 : 0;
 }
 
-static int export_one(struct disks *ds, const struct disk *d, unsigned i, struct err *e)
+int disks_send_bitmaps(struct disks *ds, struct err *e)
+{
+	return each(ds, send_one, NULL, e);
+}
+
+static int export_one(struct disks *ds, struct disk *d, unsigned i, void *arg, struct err *e)
 {
 	char name[48];
 
-	copy_name(ds, name, d, i);
+	(void)arg;
+	name_for(ds, name, 'c', d, i);
 	return qmp_call(ds->src->qmp, "block-export-add",
 			json_pack("{s:s,s:s,s:s,s:s,s:b,s:[s]}", "type", "nbd", "id", name, "node-name", d->carried[i].node, "name", name,
 				  "writable", 0, "bitmaps", name),
 			NULL, e);
 }
 
-/* Of every bitmap: all exports first, as no client may come or go beside a change of them (disks.c). */
-static int each(struct disks *ds, int (*fn)(struct disks *ds, const struct disk *d, unsigned i, struct err *e), struct err *e)
+int disks_export_bitmaps(struct disks *ds, struct err *e)
 {
-	unsigned i, k;
-	int r = 0;
-
-	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k]->carried_count && !r; i++) {
-			r = fn(ds, ds->list[k], i, e);
-			if (r)
-				r = err_prefix(e, "the dirty bitmap %s of disk %s (--drop=bitmaps leaves such behind)",
-					       ds->list[k]->carried[i].name, disk_name(ds->list[k]));
-		}
-	return r;
+	return each(ds, export_one, NULL, e);
 }
 
-int disks_send_bitmaps(struct disks *ds, struct err *e)
-{
-	int r = each(ds, export_one, e);
-
-	return r ? r : each(ds, send_one, e);
-}
-
-static int clean_one(struct disks *ds, const struct disk *d, unsigned i, struct err *e)
+static int clean_one(struct disks *ds, struct disk *d, unsigned i, void *arg, struct err *e)
 {
 	char name[48];
 
-	copy_name(ds, name, d, i);
+	(void)arg;
+	name_for(ds, name, 'c', d, i);
 	if (qmp_call(ds->src->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e) ||
 	    qmp_call(ds->src->qmp, "block-dirty-bitmap-remove", json_pack("{s:s,s:s}", "node", d->carried[i].node, "name", name), NULL, e))
 		log_debug("bitmap %s: %s (removed later)", name, e->msg);
@@ -289,20 +312,20 @@ void disks_clean_bitmaps(struct disks *ds)
 {
 	struct err ignored;
 
-	each(ds, clean_one, &ignored);
+	each(ds, clean_one, NULL, &ignored);
 }
 
 /* ---- what became of them ---- */
 
-static const json_t *find_now(const json_t *nodes, const struct carried_bitmap *b)
+static const json_t *find_now(const json_t *nodes, const char *at, const char *name)
 {
 	json_t *node, *bitmap;
 	size_t i, k;
 
 	json_array_foreach((json_t *)nodes, i, node)
-		if (!strcmp(json_text(node, "node-name") ?: "", b->node))
+		if (!strcmp(json_text(node, "node-name") ?: "", at))
 			json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-				if (!strcmp(json_text(bitmap, "name") ?: "", b->name))
+				if (!strcmp(json_text(bitmap, "name") ?: "", name))
 					return bitmap;
 	return NULL;
 }
@@ -315,33 +338,110 @@ static bool is_as_before(const json_t *now, const struct carried_bitmap *b)
 	       json_is_true(json_object_get(now, "persistent")) == b->persistent;
 }
 
-int disks_check_bitmaps(struct disks *ds, struct err *e)
+static int query_nodes(struct disks *ds, json_t **nodes, struct err *e)
+{
+	return qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), nodes, e);
+}
+
+static void drop(struct disks *ds, struct disk *d, unsigned i)
+{
+	d->carried[i].dropped = true;
+	put(ds, d, i, BITMAP_DROPPED, (struct slice){NULL, 0});
+	report_notice(
+		ds->src->report,
+		"somebody has changed, or removed, the dirty bitmap %s of disk %s meanwhile: it does not go along, and its next backup has to be a "
+		"full one",
+		d->carried[i].name, disk_name(d));
+}
+
+static int look_at_one(struct disks *ds, struct disk *d, unsigned i, void *nodes, struct err *e)
+{
+	const struct carried_bitmap *b = &d->carried[i];
+
+	(void)e;
+	if (!is_as_before(find_now(nodes, b->node, b->name), b))
+		drop(ds, d, i);
+	return 0;
+}
+
+static int count_one(struct disks *ds, struct disk *d, unsigned i, void *any, struct err *e)
+{
+	(void)ds, (void)d, (void)i, (void)e;
+	*(bool *)any = true;
+	return 0;
+}
+
+static bool goes_any(struct disks *ds)
+{
+	struct err ignored;
+	bool any = false;
+
+	each(ds, count_one, &any, &ignored);
+	return any;
+}
+
+int disks_copy_bitmaps(struct disks *ds, json_t *actions, struct err *e)
 {
 	json_t *nodes;
-	unsigned i, k;
-	int r;
+	int r = goes_any(ds) ? query_nodes(ds, &nodes, e) : 1;
 
-	for (k = 0; k < ds->count && !ds->list[k]->carried_count; k++)
-		;
-	if (k == ds->count)
-		return 0;
-	r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 	if (r)
-		return r;
-	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k]->carried_count; i++) {
-			struct carried_bitmap *b = &ds->list[k]->carried[i];
-
-			if (is_as_before(find_now(nodes, b), b))
-				continue;
-			b->dropped = true;
-			put(ds, ds->list[k], i, BITMAP_DROPPED, (struct slice){NULL, 0});
-			report_notice(
-				ds->src->report,
-				"somebody has changed, or removed, the dirty bitmap %s of disk %s meanwhile: it does not go along, and its next "
-				"backup has to be a full one",
-				b->name, disk_name(ds->list[k]));
-		}
+		return MIN(r, 0);
+	each(ds, look_at_one, nodes, e);
 	json_decref(nodes);
+	return each(ds, copy_one, actions, e);
+}
+
+static json_int_t shadow_count(const struct disks *ds, const struct disk *d, unsigned i, const json_t *nodes)
+{
+	char name[48];
+
+	name_for(ds, name, 's', d, i);
+	return json_integer_value(json_object_get(find_now(nodes, d->carried[i].node, name), "count"));
+}
+
+/* The shadow has what was in it and what the guest has written since: with what is in it now it has no more, or somebody has merged another into it. */
+static int merge_one(struct disks *ds, struct disk *d, unsigned i, void *actions, struct err *e)
+{
+	char name[48];
+
+	(void)e;
+	name_for(ds, name, 's', d, i);
+	json_array_append_new(actions, action_merge(&d->carried[i], name));
 	return 0;
+}
+
+struct before_after {
+	json_t *before, *after;
+};
+
+static int compare_one(struct disks *ds, struct disk *d, unsigned i, void *arg, struct err *e)
+{
+	const struct before_after *k = arg;
+
+	(void)e;
+	if (shadow_count(ds, d, i, k->before) != shadow_count(ds, d, i, k->after))
+		drop(ds, d, i);
+	return 0;
+}
+
+int disks_check_bitmaps(struct disks *ds, struct err *e)
+{
+	struct before_after k = {NULL, NULL};
+	json_t *actions;
+	int r = goes_any(ds) ? query_nodes(ds, &k.before, e) : 1;
+
+	if (r)
+		return MIN(r, 0);
+	each(ds, look_at_one, k.before, e);
+	actions = json_array();
+	each(ds, merge_one, actions, e);
+	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+	if (!r)
+		r = query_nodes(ds, &k.after, e);
+	if (!r)
+		each(ds, compare_one, &k, e);
+	json_decref(k.before);
+	json_decref(k.after);
+	return r;
 }

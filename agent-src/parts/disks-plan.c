@@ -67,7 +67,7 @@ int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct 
 static int check_contents(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	unsigned accept = ds->src->opt->disks.accept | (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0) |
-			  (disks_carry_bitmaps(ds) ? DISK_ACCEPT_BITMAPS : 0);
+			  (disks_carry_bitmaps(ds) || ds->src->opt->how == HOW_DISKS ? DISK_ACCEPT_BITMAPS : 0);
 	int r = disk_is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
 
 	return r ? r : disks_check_left(ds, g, e);

@@ -52,8 +52,9 @@ int disk_agree_bitmaps(struct disks *ds, struct disk *d, const json_t *said, str
 /* Their names, for a plan; NULL: none. */
 json_t *disk_tell_bitmaps(const struct disk *d);
 /* Into the transaction in which the copy begins: copies of what is in them in that moment. */
-void disks_copy_bitmaps(const struct disks *ds, json_t *actions);
-/* Then: what is in these goes to the destination. */
+int disks_copy_bitmaps(struct disks *ds, json_t *actions, struct err *e);
+/* Then: what is in these goes to the destination. All exports first, those of the first round, too: no client may come or go beside a change of them. */
+int disks_export_bitmaps(struct disks *ds, struct err *e);
 int disks_send_bitmaps(struct disks *ds, struct err *e);
 /* Once the first round is over. */
 void disks_clean_bitmaps(struct disks *ds);

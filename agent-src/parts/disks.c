@@ -322,7 +322,7 @@ static void read_round(struct disks *ds, struct disk *d)
  * change: a transaction drains all of QEMU's I/O, and a drain beside an NBD client that comes or goes was seen never to end
  * (QEMU 10.0, one in some hundred transactions).
  */
-static int start_rounds(struct disks *ds, struct err *e)
+static int add_exports(struct disks *ds, struct err *e)
 {
 	unsigned i;
 	int r = 0;
@@ -330,10 +330,16 @@ static int start_rounds(struct disks *ds, struct err *e)
 	for (i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i]->finished)
 			r = add_export(ds, ds->list[i], e);
-	for (i = 0; i < ds->count && !r; i++)
+	return r;
+}
+
+static void read_rounds(struct disks *ds)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
 		if (!ds->list[i]->finished)
 			read_round(ds, ds->list[i]);
-	return r;
 }
 
 static void clean_export(struct disks *ds, const struct disk *d)
@@ -386,15 +392,22 @@ static int begin(struct part *p, struct err *e)
 		json_array_append_new(actions, action_add(d, name));
 		d->started = true;
 	}
-	disks_copy_bitmaps(ds, actions);
-	if (!ds->count) {
+	r = disks_copy_bitmaps(ds, actions, e);
+	if (r || !ds->count) {
 		json_decref(actions);
-		return 0;
+		return r;
 	}
 	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
+	if (r)
+		return err_prefix(e, "dirty bitmaps of the disks");
+	r = disks_export_bitmaps(ds, e);
+	if (!r)
+		r = add_exports(ds, e);
 	if (!r)
 		r = disks_send_bitmaps(ds, e);
-	return r ? r : start_rounds(ds, e);
+	if (!r)
+		read_rounds(ds);
+	return r;
 }
 
 static int next_round(struct disks *ds, bool final, struct err *e)
@@ -414,7 +427,10 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 		d->round++;
 		d->dirty = 0;
 	}
-	return start_rounds(ds, e);
+	r = add_exports(ds, e);
+	if (!r)
+		read_rounds(ds);
+	return r;
 }
 
 /* May another round begin? */

@@ -14,11 +14,17 @@ MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda,vdb disk_mb=8 disk_rate=20" tiny_s
 	$(guest_drive d1 "$DIR/q.qcow2" qcow2) $(second_monitor a)
 to_local
 
+# What the guest does not write to, and sees no change of: what is there is written again, and what the full backup has is something else.
+write_outside() { # DRIVE MIB BACKUP
+	[[ $(ask human-monitor-command '{"command-line": "qemu-io '"$1"' \"write -P 0 '"$2"'M 64k\""}') == '""' ]] || fail "$1 cannot be written to"
+	[[ -z $3 ]] || printf 'something else' | dd of="$3" bs=1M seek="$2" conv=notrunc status=none
+}
+
 # of the one disk there is something in the bitmap that is not written again, of the other it is all written while it moves
 raw=$(node_of "$DIR/a.raw") image=$(node_of "$DIR/q.qcow2")
 bitmap_add "$image" weekly '"persistent": true, "disabled": true'
 backup_full "$raw" "$DIR/raw.backup" 'in memory'
-ask human-monitor-command '{"command-line": "qemu-io '"$raw"' \"write -P 9 48M 1M\""}' >/dev/null
+write_outside d0 48 "$DIR/raw.backup"
 
 check_backups() { # WHEN: the incremental ones make the full ones the disks
 	local file node
@@ -66,15 +72,20 @@ assert_eq "$(bitmaps)" "$before" "after a move that was called off"
 move a local --ram-mode opaque
 check_backups opaque
 
-# somebody changes them while it moves
+# somebody changes them while it moves, or merges another into one
+bitmap_add "$image" failed '"disabled": true'
+bitmap_add "$image" other
+write_outside d1 56 ""
+bitmap_add "$image" last '"persistent": true'
 move_start a local "${SLOW_RAM[@]}"
 while_ram
 ask block-dirty-bitmap-enable '{"node": "'"$image"'", "name": "weekly"}' >/dev/null
 ask block-dirty-bitmap-remove '{"node": "'"$raw"'", "name": "in memory"}' >/dev/null
+ask block-dirty-bitmap-merge '{"node": "'"$image"'", "target": "last", "bitmaps": ["other"]}' >/dev/null
 vmferry set a bwlimit=1G >/dev/null
 move_wait
-assert_result '[n.split("bitmap ")[1].split(" of disk")[0] for n in notices if "has changed, or removed" in n] == ["in memory", "weekly"]'
-assert_eq "$(bitmaps)" daily "what nobody has changed"
+assert_result 'sorted(n.split("bitmap ")[1].split(" of disk")[0] for n in notices if "has changed, or removed" in n) == ["in memory", "last", "weekly"]'
+assert_eq "$(bitmaps)" "daily failed other" "what nobody has changed"
 nothing_of_ours "with bitmaps that somebody has changed"
 
 # and what is in the image stays in it
