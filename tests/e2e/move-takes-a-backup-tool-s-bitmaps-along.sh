@@ -14,12 +14,6 @@ MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda,vdb disk_mb=8 disk_rate=20" tiny_s
 	$(guest_drive d1 "$DIR/q.qcow2" qcow2) $(second_monitor a)
 to_local
 
-# What the guest does not write to, and sees no change of: what is there is written again, and what the full backup has is something else.
-write_outside() { # DRIVE MIB BACKUP
-	[[ $(ask human-monitor-command '{"command-line": "qemu-io '"$1"' \"write -P 0 '"$2"'M 64k\""}') == '""' ]] || fail "$1 cannot be written to"
-	[[ -z $3 ]] || printf 'something else' | dd of="$3" bs=1M seek="$2" conv=notrunc status=none
-}
-
 # of the one disk there is something in the bitmap that is not written again, of the other it is all written while it moves
 raw=$(node_of "$DIR/a.raw") image=$(node_of "$DIR/q.qcow2")
 bitmap_add "$image" weekly '"persistent": true, "disabled": true'

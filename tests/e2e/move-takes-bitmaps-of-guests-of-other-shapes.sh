@@ -19,6 +19,7 @@ incremental_is_right() { # IMAGE BITMAP WHEN
 # warm
 warm_guest
 backup_full "$(node_of "$DIR/b.qcow2")" "$DIR/warm.full" warm '"persistent": true'
+write_outside d1 20 "$DIR/warm.full"
 SETTINGS=$(settings_of a)
 to_local
 warm
@@ -38,6 +39,7 @@ mkdir "$DIR/src"
 MEM=128 WITNESS="ram_mb=8 rate=100 disks=vda,vdb disk_mb=4 disk_rate=15" tiny_start a $(guest_drive d0 "$DIR/src/top.qcow2" qcow2) \
 	$(guest_drive d1 "$DIR/src/stays.qcow2" qcow2) $(second_monitor a)
 backup_full "$(node_of "$DIR/src/top.qcow2")" "$DIR/top.full" top '"persistent": true'
+write_outside d0 19 "$DIR/top.full"
 backup_full "$(node_of "$DIR/src/stays.qcow2")" "$DIR/stays.full" stays '"persistent": true'
 move_start a local --disk d1=shared
 move_wait

@@ -51,3 +51,9 @@ print(*[n["image"]["virtual-size"] for n in json.load(sys.stdin) if n["node-name
 		BLOCK_JOB_COMPLETED >/dev/null
 	ask blockdev-del '{"node-name": "backup-to"}' >/dev/null
 }
+
+# What the guest does not write to, and sees no change of: what is there is written again, and what the full backup has is something else.
+write_outside() { # DRIVE MIB BACKUP
+	[[ $(ask human-monitor-command '{"command-line": "qemu-io '"$1"' \"write -P 0 '"$2"'M 64k\""}') == '""' ]] || fail "$1 cannot be written to"
+	[[ -z $3 ]] || printf 'something else' | dd of="$3" bs=1M seek="$2" conv=notrunc status=none
+}
