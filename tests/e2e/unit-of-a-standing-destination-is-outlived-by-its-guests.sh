@@ -35,6 +35,7 @@ scope() { # prints the guest's
 first=$(scope)
 [[ -n $first ]] || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
 assert_eq "$(sed -n 's/^Seccomp:\t//p' "/proc/${GUEST_PID[a]}/status")" 2 "seccomp of the guest's QEMU"
+rm "$DIR/dst.out" # what it has said before is not said again
 systemctl restart vmferry-dst.service
 wait_for 20 standing || fail "it does not listen again"
 guest_verify "$(orders a)" blocks
