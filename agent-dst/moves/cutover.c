@@ -30,9 +30,11 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
+/* Of one whose journal is gone nothing is known of its QEMU. */
 static bool has_begun(const struct transfer *t)
 {
-	return t->recipe && strcmp(t->recipe->how, "cold") && (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE);
+	return t->recipe && t->a.journal && strcmp(t->recipe->how, "cold") &&
+	       (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE);
 }
 
 /* Of an earlier life none is known that does not live. One whose monitor has closed may take a moment. */
