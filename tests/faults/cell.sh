@@ -306,12 +306,17 @@ where_it_runs() {
 	echo "${where[*]:-nowhere}"
 }
 
+# The agent was killed when it had said its last word, and there is nothing to recover.
+has_said_migrated() {
+	grep -qs '"event":"result","outcome":"migrated"' "$DIR/move.json"
+}
+
 says_where() { # CODE: of the last command
 	case $1 in
 	0 | 7) echo destination ;;
 	1 | 4) [[ $SOURCE_ENDED_LATER == 1 ]] && echo nowhere || echo source ;;
 	5) echo paused ;;
-	3 | nothing) if [[ -n ${GUEST_PID[a]:-} ]] && process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # as it was
+	3 | nothing) if has_said_migrated; then echo destination; elif [[ -n ${GUEST_PID[a]:-} ]] && process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # as it was
 	8) echo nowhere ;;
 	*) echo "unknown ($1)" ;;
 	esac
@@ -381,6 +386,7 @@ verdict() {
 		assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"
 	assert_beats_once
 	TO=$REAL_TO
+	wait_for 5 eval '[[ -z $(ls -A "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run" 2>/dev/null | grep -v ":$" | xargs) ]]' || true # somebody may be about to
 	case $where in
 	source)
 		wait_for 10 is_alone || true
