@@ -332,6 +332,8 @@ static int fill_early(struct disks *ds, struct arriving_disk *d, const struct re
 	unsigned i;
 	int r = 0;
 
+	if (!ds->late && !ds->nbd_running && rev->kind == RECEIVE_BITMAP) /* it would not be in what is made */
+		return err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its disks' end", rev->group);
 	if (ds->late || !ds->nbd_running)
 		return 0;
 	if (rev->kind == RECEIVE_BITMAP)
@@ -359,13 +361,6 @@ static void take_over(json_t *actions, const struct arriving_disk *d, unsigned i
 										    b->name, "bitmaps", "node", from, "name", from)));
 	if (b->recording)
 		json_array_append_new(actions, action("block-dirty-bitmap-enable", json_pack("{s:s,s:s}", "node", node, "name", b->name)));
-}
-
-static int start_server(struct disks *ds, struct err *e)
-{
-	return qmp_call(ds->target->qmp, "nbd-server-start",
-			json_pack("{s:{s:s,s:{s:s}},s:i}", "addr", "type", "unix", "data", "path", ds->nbd_socket, "max-connections", 0),
-			NULL, e);
 }
 
 static int check_complete(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
@@ -483,13 +478,15 @@ int bitmaps_make(struct disks *ds, struct err *e)
 	bool late = !r && each(ds, is_missing, e);
 
 	if (late)
-		r = start_server(ds, e);
+		r = disks_start_nbd(ds, e);
 	if (!r && late)
 		r = each(ds, fill_late, e);
 	if (!r && late)
 		r = each(ds, delete_export, e);
 	if (!r && late) /* nothing uses them any more, and no client comes or goes beside the transaction */
 		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
+	if (!r && late)
+		ds->nbd_running = false;
 	if (!r)
 		r = make_all(ds, e);
 	if (!r)

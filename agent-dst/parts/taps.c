@@ -30,7 +30,7 @@ static bool is_in_our_network(pid_t pid)
 	       !strcmp(ours, theirs);
 }
 
-static int examine(const struct target *t, const struct args_nic *n, struct err *e)
+static int examine(struct target *t, const struct args_nic *n, struct err *e)
 {
 	pid_t other = other_qemu(t), has;
 	bool persists;
@@ -52,17 +52,6 @@ static int examine(const struct target *t, const struct args_nic *n, struct err 
 			     n->stand_in, n->attach, (int)has)
 		   : err_set(e, EEXIST, "there is a network interface %s, which is to stand in for tap %s: remove it, if nobody needs it",
 			     n->stand_in, n->attach);
-}
-
-int taps_examine(const struct target *t, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < t->args.nic_count && !r; i++)
-		if (t->args.nics[i].stand_in)
-			r = examine(t, &t->args.nics[i], e);
-	return r;
 }
 
 static long file_number(const char *path)
@@ -144,6 +133,11 @@ static int each(struct target *t, int (*fn)(struct target *t, const struct args_
 		if (t->args.nics[i].stand_in)
 			r = fn(t, &t->args.nics[i], e);
 	return r;
+}
+
+int taps_examine(struct target *t, struct err *e)
+{
+	return each(t, examine, e);
 }
 
 int taps_hold(struct target *t, struct err *e)

@@ -11,7 +11,7 @@
 #include "target.h"
 
 /* Those of the new line can be passed on: -EPERM, -ENODEV, -EEXIST. */
-int taps_examine(const struct target *t, struct err *e);
+int taps_examine(struct target *t, struct err *e);
 /* Before the new QEMU begins. */
 int taps_hold(struct target *t, struct err *e);
 /* And once that has begun: we may pass them on. */
