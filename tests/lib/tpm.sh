@@ -13,19 +13,24 @@ command -v swtpm >/dev/null || skip "there is no swtpm: run scripts/install-deps
 
 # Its directory and its socket are DIR/NAME-tpm.
 tpm_start() { # NAME [OPTION of swtpm...]: with none, --terminate
-	local name=$1 dir=$DIR/$1-tpm
+	local name=$1 dir=$DIR/$1-tpm before
+	before=$(tpm_listeners "$dir/sock")
 	shift
 	[[ $# -gt 0 ]] || set -- --terminate
 	mkdir -p "$dir"
 	swtpm socket --tpmstate "dir=$dir" --ctrl "type=unixio,path=$dir/sock" --tpm2 "$@" </dev/null >"$dir/log" 2>&1 &
 	TPM_PID=$!
 	kill_at_exit "$TPM_PID"
-	wait_for 10 tpm_listens "$dir/sock" || fail "the swtpm does not listen: $(<"$dir/log")"
+	wait_for 10 tpm_listens "$dir/sock" "$before" || fail "the swtpm does not listen: $(<"$dir/log")"
 	TPM="-chardev socket,id=chrtpm,path=$dir/sock -tpmdev emulator,id=tpm0,chardev=chrtpm -device ${TPM_DEVICE:-tpm-tis},tpmdev=tpm0"
 }
 
-tpm_listens() { # SOCKET
-	grep -q " 00010000 0001 01 *[0-9]* $1\$" /proc/net/unix
+tpm_listeners() { # SOCKET: prints how many listen there, those included whose file was renamed since
+	grep -c " 00010000 0001 01 *[0-9]* $1\$" /proc/net/unix || true
+}
+
+tpm_listens() { # SOCKET [COUNT]: more than COUNT do, 0 without
+	[[ $(tpm_listeners "$1") -gt ${2:-0} ]]
 }
 
 tpm_read() { # NAME: prints a PCR, and what is stored
