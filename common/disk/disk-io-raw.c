@@ -1,6 +1,7 @@
 /*
  * disk-io-raw.c: a disk that is a raw file or a block device: disk-io.h over io_uring. The device differs in that it has no map, and
- * in that its zeros may have to be written where a file's need not.
+ * in that its zeros may have to be written where a file's need not. What passes the page cache leaves it to others; but of a file that is only
+ * read, what lies in there already (most of a guest's image, if it ran without cache=none) need not come from the disk again.
  */
 #include "disk-io.h"
 #include "log.h"
@@ -13,14 +14,17 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 struct raw {
 	struct disk_io base;
 	int direct_fd;	 /* O_DIRECT; -1 where it is refused */
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
+	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
 	bool is_device, closing;
 	bool hoards; /* its file system keeps room behind each small write in a hole */
 	unsigned in_flight;
@@ -120,6 +124,23 @@ static int begin(struct raw *o, struct disk_req *r, bool changes, uint32_t most)
 	return r->res;
 }
 
+/* All of it. The answer is as old as the question. */
+static bool is_cached(const struct raw *o, uint64_t offset, uint32_t bytes)
+{
+	uint8_t there[DISK_REQUEST_MAX / DISK_ALIGN]; /* no page is smaller */
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), i, n;
+
+	if (!o->mapped || offset % page || bytes > DISK_REQUEST_MAX || bytes > o->end || offset > o->end - bytes)
+		return false;
+	n = (bytes + page - 1) / page;
+	if (mincore(o->mapped + offset, bytes, there))
+		return false;
+	for (i = 0; i < n; i++)
+		if (!(there[i] & 1))
+			return false;
+	return true;
+}
+
 static void transfer(struct raw *o, struct disk_req *r)
 {
 	uint8_t *p = r->buf == zeros ? r->buf : r->buf + r->moved;
@@ -131,7 +152,8 @@ static void transfer(struct raw *o, struct disk_req *r)
 
 	if (r->buf == zeros)
 		left = MIN(left, (uint32_t)sizeof(zeros));
-	direct = o->direct_fd >= 0 && at % DISK_ALIGN == 0 && left % DISK_ALIGN == 0 && (uintptr_t)p % DISK_ALIGN == 0;
+	direct = o->direct_fd >= 0 && at % DISK_ALIGN == 0 && left % DISK_ALIGN == 0 && (uintptr_t)p % DISK_ALIGN == 0 &&
+		 !(r->reads && is_cached(o, at, left));
 	fd = direct ? o->direct_fd : o->buffered_fd;
 	if (r->reads) {
 		r->iov = (struct iovec){p, left};
@@ -305,10 +327,19 @@ static void raw_close(struct disk_io *d)
 			log_error("disk: %s", e.msg);
 			return; /* the kernel may still use a request: better leaked than freed */
 		}
+	if (o->mapped)
+		munmap(o->mapped, o->end);
 	if (o->direct_fd >= 0)
 		close(o->direct_fd);
 	close(o->buffered_fd);
 	free(o);
+}
+
+static uint8_t *map_file(int fd, uint64_t bytes)
+{
+	void *p = bytes ? mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0) : MAP_FAILED;
+
+	return p == MAP_FAILED ? NULL : p;
 }
 
 static bool hoards(int fd)
@@ -347,6 +378,8 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->is_device = S_ISBLK(st.st_mode);
 	o->hoards = at->writable && !o->is_device && hoards(fd);
 	o->end = (uint64_t)size;
+	if (o->direct_fd >= 0 && !at->writable && !o->is_device)
+		o->mapped = map_file(fd, o->end);
 	o->base = (struct disk_io){&ops,
 				   l,
 				   {.size = at->pads && !at->writable ? disk_padded(o->end) : o->end,

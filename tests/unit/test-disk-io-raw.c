@@ -37,6 +37,26 @@ int fstatfs(int fd, struct statfs *fs)
 	return 0;
 }
 
+/* What of a file is in the page cache, and whether the last read passed that. */
+static bool first_is_cached, second_is_cached;
+static bool read_directly;
+
+int mincore(void *p, size_t bytes, unsigned char *there)
+{
+	size_t i;
+
+	(void)p;
+	for (i = 0; i < bytes / DISK_ALIGN; i++)
+		there[i] = (i ? second_is_cached : first_is_cached) | 0xfe; /* the other bits mean nothing */
+	return 0;
+}
+
+ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	read_directly = (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
+	return syscall(SYS_preadv, fd, iov, count, offset, 0L);
+}
+
 static void done(struct disk_req *r, int res)
 {
 	(void)r;
@@ -220,6 +240,33 @@ static void a_write_of_nothing_and_a_sync_that_fails_are_errors(void **state)
 }
 
 /* What it wrote before the sync is there after a power failure, and what came later is not: so the sync it was. */
+static void only_what_is_not_in_the_page_cache_comes_from_the_disk(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin();
+	assert_int_equal(put(0, 64 * KIB, 3), 0);
+	expect(0, 64 * KIB);
+	fd = open(file, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	assert_true(fd >= 0 || errno == EINVAL);
+	assert_true(read_directly == (fd >= 0)); /* it is written, too: nobody asks */
+	disk_io_close(disk);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true}, &err), 0);
+	first_is_cached = second_is_cached = true;
+	expect(0, 64 * KIB);
+	assert_false(read_directly);
+	expect(FILE_BYTES - 512, 512);
+	second_is_cached = false;
+	expect(0, 64 * KIB);
+	assert_true(read_directly == (fd >= 0));
+	expect(0, DISK_ALIGN);
+	assert_false(read_directly);
+	if (fd >= 0)
+		close(fd);
+	end();
+}
+
 static void what_was_synced_is_there_after_a_power_failure(void **state)
 {
 	uint8_t *want = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -279,6 +326,7 @@ int main(void)
 		cmocka_unit_test(what_a_short_write_left_is_written),
 		cmocka_unit_test(small_writes_have_room_of_their_own_on_ext4),
 		cmocka_unit_test(a_write_of_nothing_and_a_sync_that_fails_are_errors),
+		cmocka_unit_test(only_what_is_not_in_the_page_cache_comes_from_the_disk),
 		cmocka_unit_test(what_was_synced_is_there_after_a_power_failure),
 	};
 
