@@ -17,6 +17,7 @@
 #include "made.h"
 #include "open-regular.h"
 #include "progress.h"
+#include "qcow2-header.h"
 #include "spool.h"
 #include "util.h"
 
@@ -432,23 +433,20 @@ static int describe_file(struct bundle_file *f, const char *draft, struct err *e
 	return r ? r : s.error ? err_sys(e, s.error, "cannot write %s", draft) : 0;
 }
 
-static int virtual_size(struct export *x, size_t i, struct err *e)
-{
-	struct image_source s = {.path = (char *)x->disks[i], .driver = "qcow2"};
-	uint64_t ignored;
-
-	return convert_measure(x->img, &s, &x->b.disks[i].virtual_bytes, &ignored, e);
-}
-
 static int describe(struct export *x, struct err *e)
 {
+	struct qcow2_header h;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < x->b.disk_count && !r; i++) {
 		r = describe_file(&x->b.disks[i], x->disks[i], e);
 		if (!r)
-			r = virtual_size(x, i, e);
+			r = qcow2_header_read(x->disks[i], &h, e);
+		if (!r) {
+			x->b.disks[i].virtual_bytes = h.bytes;
+			qcow2_header_fini(&h);
+		}
 	}
 	if (!r && x->memory)
 		r = describe_file(&x->b.memory, x->memory, e);

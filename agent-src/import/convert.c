@@ -67,7 +67,7 @@ struct shown {
 	struct progress p;
 	char line[64];
 	size_t n;
-	int target;
+	int target; /* -1: written back when it is synced */
 };
 
 /* "    (12.34/100%)\r" */
@@ -87,7 +87,8 @@ static void show(void *ctx, const char *text, size_t n)
 		s->n = 0;
 		if (sscanf(s->line, " (%lf/", &percent) == 1)
 			progress_at(&s->p, percent);
-		sync_file_range(s->target, 0, 0, SYNC_FILE_RANGE_WRITE); /* so that the sync at its end is short */
+		if (s->target >= 0)
+			sync_file_range(s->target, 0, 0, SYNC_FILE_RANGE_WRITE); /* so that the sync at its end is short */
 	}
 }
 
@@ -110,7 +111,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	AUTO_FREE char *name = image_source_name(s), *rate = how && how->rate ? xasprintf("%llu", (unsigned long long)how->rate) : NULL;
 	char *argv[14] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
 	AUTO_CLOSE int fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct shown shown = {.target = fd};
+	struct shown shown = {.target = how && how->unsynced ? -1 : fd};
 	const char *codec;
 	size_t n = 5;
 	int r;
