@@ -110,6 +110,7 @@ storage_by_vmferry() {
 storage_by_mirror() {
 	truncate -s $((2 * SIZE_MB))M "$COPY"
 	"$TOP/tests/lib/native.py" pivot "$DIR/a.mon" disk "$COPY" >/dev/null || fail "blockdev-mirror"
+	on_stable_storage "$COPY"
 }
 
 # --- export -------------------------------------------------------------------------------------------------------------------
