@@ -1,6 +1,7 @@
 /* move.c: the destination's table of stages, its one failure path, and the life of a transfer. See move.h. */
 #include "transfer.h"
 #include "exit-code.h"
+#include "fault.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
@@ -29,6 +30,7 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 		conductor_finish(&t->a.con);
 		return 0;
 	}
+	fault_point("dst-described");
 	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, t->a.id, &t->target.description, e);
 	if (!r)
 		r = recipe_choose(t, json_text(t->target.description, "how"), e);

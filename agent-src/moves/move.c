@@ -3,6 +3,7 @@
 #include "accept.h"
 #include "confine.h"
 #include "exit-code.h"
+#include "fault.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
@@ -16,6 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+
+#define PLAN_MS	    60000 /* for the destination to say what it would do */
+#define PLAN_DUE_MS 200	  /* a test's */
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
@@ -100,6 +104,12 @@ int connect_enter(void *ctx, struct err *e)
 
 /* ---- preflight ---- */
 
+/* It looks at what is there, and asks its QEMU. An agent that is stopped keeps its connections, and nothing says so. */
+static void expect_plan(struct transfer *t)
+{
+	loop_timer_set(t->a.loop, &t->end.patience, fault_point("src-plan-is-due") ? PLAN_DUE_MS : PLAN_MS);
+}
+
 static void describe_ourselves(const struct transfer *t, json_t *out)
 {
 	char host[256] = "";
@@ -134,6 +144,7 @@ int preflight_enter(void *ctx, struct err *e)
 	t->description = json_pack("{s:s}", "how", t->recipe->how);
 	describe_ourselves(t, t->description);
 	r = parts_describe(&t->parts, t->description, e);
+	expect_plan(t);
 	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
@@ -156,6 +167,7 @@ static int describe_more(struct transfer *t, const struct event *ev, struct err 
 	if (r)
 		return r;
 	json_object_set(t->description, "cpu", t->src.cpu);
+	expect_plan(t);
 	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
@@ -204,6 +216,7 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		return describe_more(t, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return common_event(t, ev, e);
+	loop_timer_clear(t->a.loop, &t->end.patience);
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
 	if (!r)
 		r = accept_check(t->plan, e);

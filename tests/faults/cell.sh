@@ -200,8 +200,8 @@ ask_recover() { # [OPTION...]: sets CODE
 
 # A move that waits while its guest runs, or its QEMU hangs, may do so for as long as its user likes.
 somebody_acts() {
-	if runs_at "$DIR"; then
-		note "the guest runs, the move waits: it is cancelled"
+	if runs_at "$DIR" || [[ $(timeout 5 "$ASK" state "$DIR/a.mon" 2>/dev/null) == paused ]]; then
+		note "the guest is as it was, the move waits: it is cancelled"
 		timeout 20 "${ON[@]}" "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null 2>&1 || true
 	elif is_stopped "${GUEST_PID[a]}"; then
 		note "the move waits for the guest's QEMU, which goes on"
