@@ -43,7 +43,16 @@ static bool is_on(pid_t pid, int fd, const char *name)
 	return yes;
 }
 
-/* How many of its descriptors are on that tap; *fd: one of them. */
+static bool is_in_our_network(pid_t pid)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/ns/net", (int)pid);
+	char ours[64] = "", theirs[64] = "";
+
+	return readlink("/proc/self/ns/net", ours, sizeof(ours) - 1) > 0 && readlink(path, theirs, sizeof(theirs) - 1) > 0 &&
+	       !strcmp(ours, theirs);
+}
+
+/* How many of its descriptors are on that tap, and not on one of that name in another network namespace; *fd: one of them. */
 static unsigned find(pid_t pid, const char *name, int *fd)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/fdinfo", (int)pid);
@@ -59,7 +68,7 @@ static unsigned find(pid_t pid, const char *name, int *fd)
 	}
 	if (d)
 		closedir(d);
-	return n;
+	return n && is_in_our_network(pid) ? n : 0;
 }
 
 bool tap_is_of(pid_t pid, const char *name)

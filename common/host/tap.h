@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The process has that tap open. */
+/* The process has that tap open: that of our network namespace, in which it must be, too. */
 bool tap_is_of(pid_t pid, const char *name);
 /* 0, -ENODEV: there is no tap of that name. *persists: it stays when nobody has it open. */
 int tap_examine(const char *name, bool *persists, struct err *e);

@@ -23,6 +23,12 @@ into_bridge() { # TAP
 	ip link set "$1" master br0 up
 }
 
+a_stranger_has() { # TAP: another one of that name, in a network of its own
+	unshare --net "$TOP/tests/lib/tap-of-its-own.py" "$1" </dev/null >"$DIR/stranger.out" &
+	kill_at_exit $!
+	wait_for 10 test -s "$DIR/stranger.out" || fail "there is no second $1"
+}
+
 make_tap() { # TAP
 	ip tuntap add "$1" mode tap vnet_hdr
 	into_bridge "$1"
@@ -30,6 +36,7 @@ make_tap() { # TAP
 
 guest_on() { # TAP [OPTION OF ITS BACK END]... [-OPTION OF QEMU...]
 	local backend="tap,id=n0,ifname=$1"
+	a_stranger_has "$1" # before the guest, and so found first
 	shift
 	while [[ ${1:-} == [a-z]* ]]; do backend+=,$1 && shift; done
 	head -c 8M /dev/urandom >"$DIR/a.raw"
