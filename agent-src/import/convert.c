@@ -9,8 +9,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ANSWER_MAX 4096
+#define SYNC_STEP  (1LL << 30) /* of what is written back while others do something with it: less is fast enough, and disturbs */
 
 struct answer {
 	char text[ANSWER_MAX];
@@ -67,8 +69,19 @@ struct shown {
 	struct progress p;
 	char line[64];
 	size_t n;
-	int target; /* -1: written back when it is synced */
+	int target;
+	off_t step, next; /* bytes between what is begun to be written back, so that the sync at its end is short */
 };
+
+static void write_back(struct shown *s)
+{
+	struct stat st;
+
+	if (fstat(s->target, &st) || st.st_blocks * 512 < s->next)
+		return;
+	sync_file_range(s->target, 0, 0, SYNC_FILE_RANGE_WRITE);
+	s->next = st.st_blocks * 512 + s->step;
+}
 
 /* "    (12.34/100%)\r" */
 static void show(void *ctx, const char *text, size_t n)
@@ -87,8 +100,7 @@ static void show(void *ctx, const char *text, size_t n)
 		s->n = 0;
 		if (sscanf(s->line, " (%lf/", &percent) == 1)
 			progress_at(&s->p, percent);
-		if (s->target >= 0)
-			sync_file_range(s->target, 0, 0, SYNC_FILE_RANGE_WRITE); /* so that the sync at its end is short */
+		write_back(s);
 	}
 }
 
@@ -111,7 +123,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	AUTO_FREE char *name = image_source_name(s), *rate = how && how->rate ? xasprintf("%llu", (unsigned long long)how->rate) : NULL;
 	char *argv[14] = {(char *)qemu_img, "convert", "-p", "-O", (char *)format};
 	AUTO_CLOSE int fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct shown shown = {.target = how && how->unsynced ? -1 : fd};
+	struct shown shown = {.target = fd};
 	const char *codec;
 	size_t n = 5;
 	int r;
@@ -134,6 +146,8 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	argv[n++] = "--";
 	argv[n++] = name;
 	argv[n++] = (char *)target;
+	if (how && how->unsynced)
+		shown.step = shown.next = SYNC_STEP;
 	progress_begin(&shown.p, what);
 	r = child_run(argv, show, &shown, e);
 	progress_end(&shown.p);

@@ -247,6 +247,8 @@ static int on_order(struct transfer *t, uint16_t order, struct err *e)
 		t->pace.stop_wanted = true;
 		return 0;
 	}
+	if (order == ORDER_PLAN_IS_DUE)
+		return preflight_plan_is_due(t, e);
 	if (late)
 		return revert_order(t, (enum user_order)order, e);
 	if (order == ORDER_INTERRUPT && t->report.tty && !t->end.interrupted_once) {

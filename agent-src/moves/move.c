@@ -18,8 +18,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-#define PLAN_MS	    60000 /* for the destination to say what it would do */
-#define PLAN_DUE_MS 200	  /* a test's */
+#define PLAN_MS	     60000	/* for the destination to say what it would do */
+#define ESTIMATE_MS  120000	/* and to try its disks first */
+#define READS_PER_MS (16 * KIB) /* bytes that it reads, at the least */
+#define PLAN_DUE_MS  200	/* a test's */
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
@@ -104,12 +106,6 @@ int connect_enter(void *ctx, struct err *e)
 
 /* ---- preflight ---- */
 
-/* It looks at what is there, and asks its QEMU. An agent that is stopped keeps its connections, and nothing says so. */
-static void expect_plan(struct transfer *t)
-{
-	loop_timer_set(t->a.loop, &t->end.patience, fault_point("src-plan-is-due") ? PLAN_DUE_MS : PLAN_MS);
-}
-
 static void describe_ourselves(const struct transfer *t, json_t *out)
 {
 	char host[256] = "";
@@ -134,6 +130,45 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	if (t->opt->estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
+}
+
+/* It looks at what is there, and asks its QEMU. What it has of the guest's files already it reads. */
+static uint64_t plan_takes_ms(const struct transfer *t)
+{
+	uint64_t ms = PLAN_MS + (t->opt->estimate ? ESTIMATE_MS : 0);
+	json_t *file;
+	size_t i;
+
+	if (fault_point("src-plan-is-due"))
+		return PLAN_DUE_MS;
+	json_array_foreach(json_object_get(t->description, "files"), i, file)
+		if (json_object_get(file, "digest"))
+			ms += (uint64_t)json_integer_value(json_object_get(file, "size")) / READS_PER_MS;
+	return ms;
+}
+
+static void expect_plan(struct transfer *t)
+{
+	uint64_t ms = plan_takes_ms(t);
+
+	t->end.plan_due_ns = now_ns() + ms * 1000000;
+	loop_timer_set(t->a.loop, &t->end.plan, ms);
+}
+
+static void on_plan_is_due(struct timer *timer)
+{
+	struct transfer *t = container_of(timer, struct transfer, end.plan);
+
+	conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_PLAN_IS_DUE, NULL, 0));
+}
+
+/* An agent that is stopped keeps its connections: nothing but its silence tells. It may have answered while this waited to be heard. */
+int preflight_plan_is_due(struct transfer *t, struct err *e)
+{
+	if (t->plan || now_ns() < t->end.plan_due_ns)
+		return 0;
+	t->a.control_lost = true;
+	return err_set(e, ETIMEDOUT, "the destination does not answer");
 }
 
 int preflight_enter(void *ctx, struct err *e)
@@ -216,7 +251,7 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		return describe_more(t, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return common_event(t, ev, e);
-	loop_timer_clear(t->a.loop, &t->end.patience);
+	loop_timer_clear(t->a.loop, &t->end.plan);
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
 	if (!r)
 		r = accept_check(t->plan, e);
@@ -425,6 +460,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	}
 	t->opt = opt;
 	t->end.patience.fire = on_patience;
+	t->end.plan.fire = on_plan_is_due;
 	report_init(&t->report, opt->json, opt->json_fine);
 	t->report.quiet_plan = opt->script;
 	t->report.follow = on_follow;
@@ -458,6 +494,7 @@ void transfer_free(struct transfer *t)
 	if (t->end.held || (!t->a.dead && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
+	loop_timer_clear(t->a.loop, &t->end.plan);
 	revert_end(t);
 	control_close(t->ctl);
 	parts_fini(&t->parts);

@@ -37,7 +37,7 @@ enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER
 extern const char *const stage_names[];
 
 /* What the user may say while it runs: EVENT_USER types. */
-enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, ORDER_REVERT, ORDER_TIME };
+enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, ORDER_REVERT, ORDER_TIME, ORDER_PLAN_IS_DUE };
 
 /* Rates, and when to switch over: copy.c. */
 struct pace {
@@ -98,7 +98,8 @@ struct ending {
 	bool fenced; /* recover: a person vouches that the destination will never run the guest */
 	unsigned reconnects;
 	uint64_t first_lost_ns;
-	struct timer patience;
+	struct timer patience, plan;
+	uint64_t plan_due_ns; /* for its first answer */
 };
 
 /* It runs there, and may be had back: revert.c. */
@@ -195,6 +196,7 @@ int recipe_choose(struct transfer *t, const char *how, struct err *e);
 int connect_enter(void *ctx, struct err *e);
 int preflight_enter(void *ctx, struct err *e);
 int preflight_event(void *ctx, const struct event *ev, struct err *e);
+int preflight_plan_is_due(struct transfer *t, struct err *e);
 int commit_enter(void *ctx, struct err *e);
 
 /* live.c: a guest that runs, or is paused, with its memory */

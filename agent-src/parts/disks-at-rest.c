@@ -141,7 +141,7 @@ static int begin(struct part *p, struct err *e)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 		struct disk_round round = {.object = d->object,
-					   .at = {.path = d->guest->real_path, .pads = true},
+					   .at = {.path = d->guest->real_path, .pads = true, .cached = true},
 					   .name = d->guest->real_path,
 					   .size = d->guest->virtual_size,
 					   .have = d->have,

@@ -1,7 +1,7 @@
 /*
  * disk-io-raw.c: a disk that is a raw file or a block device: disk-io.h over io_uring. The device differs in that it has no map, and
- * in that its zeros may have to be written where a file's need not. What passes the page cache leaves it to others; but of a file that is only
- * read, what lies in there already (most of a guest's image, if it ran without cache=none) need not come from the disk again.
+ * in that its zeros may have to be written where a file's need not. What passes the page cache leaves it to others; but of a file that nobody writes
+ * to, what lies in there already (most of a guest's image, if it ran without cache=none) need not come from the disk again.
  */
 #include "disk-io.h"
 #include "log.h"
@@ -25,6 +25,7 @@ struct raw {
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
 	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
+	size_t mapped_bytes;
 	bool is_device, closing;
 	bool hoards; /* its file system keeps room behind each small write in a hole */
 	unsigned in_flight;
@@ -130,7 +131,7 @@ static bool is_cached(const struct raw *o, uint64_t offset, uint32_t bytes)
 	uint8_t there[DISK_REQUEST_MAX / DISK_ALIGN]; /* no page is smaller */
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), i, n;
 
-	if (!o->mapped || offset % page || bytes > DISK_REQUEST_MAX || bytes > o->end || offset > o->end - bytes)
+	if (!o->mapped || offset % page || bytes > DISK_REQUEST_MAX || bytes > o->mapped_bytes || offset > o->mapped_bytes - bytes)
 		return false;
 	n = (bytes + page - 1) / page;
 	if (mincore(o->mapped + offset, bytes, there))
@@ -328,17 +329,40 @@ static void raw_close(struct disk_io *d)
 			return; /* the kernel may still use a request: better leaked than freed */
 		}
 	if (o->mapped)
-		munmap(o->mapped, o->end);
+		munmap(o->mapped, o->mapped_bytes);
 	if (o->direct_fd >= 0)
 		close(o->direct_fd);
 	close(o->buffered_fd);
 	free(o);
 }
 
-static uint8_t *map_file(int fd, uint64_t bytes)
+/* Where nobody else could write to it behind the page cache's back. */
+static bool is_local(int fd)
 {
-	void *p = bytes ? mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0) : MAP_FAILED;
+	struct statfs fs;
 
+	if (fstatfs(fd, &fs))
+		return false;
+	switch ((uint32_t)fs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+/* mincore(2) tells the truth to those only who may write to the file. */
+static uint8_t *map_file(int fd, const struct stat *st, const char *path)
+{
+	size_t bytes = (size_t)st->st_size;
+	void *p;
+
+	if (!bytes || bytes > PTRDIFF_MAX / 2 || (geteuid() != st->st_uid && access(path, W_OK)) || !is_local(fd))
+		return NULL;
+	p = mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -378,8 +402,9 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->is_device = S_ISBLK(st.st_mode);
 	o->hoards = at->writable && !o->is_device && hoards(fd);
 	o->end = (uint64_t)size;
-	if (o->direct_fd >= 0 && !at->writable && !o->is_device)
-		o->mapped = map_file(fd, o->end);
+	if (at->cached && o->direct_fd >= 0 && !at->writable && !o->is_device)
+		o->mapped = map_file(fd, &st, at->path);
+	o->mapped_bytes = (size_t)st.st_size;
 	o->base = (struct disk_io){&ops,
 				   l,
 				   {.size = at->pads && !at->writable ? disk_padded(o->end) : o->end,

@@ -35,6 +35,7 @@ struct disk_at {
 	 * qemu:allocation-depth (this image, without those below); NULL: everything. */
 	const char *select;
 	bool writable; /* NBD: then it has no map */
+	bool cached;   /* a file, open for reading, that nobody writes to: what of it is in the page cache may come from there */
 	bool pads;     /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
 };
 
