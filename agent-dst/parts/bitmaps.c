@@ -332,10 +332,12 @@ static int fill_early(struct disks *ds, struct arriving_disk *d, const struct re
 	unsigned i;
 	int r = 0;
 
-	if (!ds->late && !ds->nbd_running && rev->kind == RECEIVE_BITMAP) /* it would not be in what is made */
-		return err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its disks' end", rev->group);
-	if (ds->late || !ds->nbd_running)
+	if (ds->late)
 		return 0;
+	if (!ds->nbd_running) /* a BITMAP would not be in what is made */
+		return rev->kind != RECEIVE_BITMAP
+			       ? 0
+			       : err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its disks' end", rev->group);
 	if (rev->kind == RECEIVE_BITMAP)
 		r = d->bitmap[rev->number].bits.count ? set_bits(ds, d, &d->bitmap[rev->number].bits, UINT64_MAX, name, e) : 0;
 	for (i = 0; i < d->bitmap_count && rev->kind == RECEIVE_APPLIED && !r; i++)

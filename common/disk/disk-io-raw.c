@@ -25,7 +25,6 @@ struct raw {
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
 	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
-	size_t mapped_bytes;
 	bool is_device, closing;
 	bool hoards; /* its file system keeps room behind each small write in a hole */
 	unsigned in_flight;
@@ -131,7 +130,7 @@ static bool is_cached(const struct raw *o, uint64_t offset, uint32_t bytes)
 	uint8_t there[DISK_REQUEST_MAX / DISK_ALIGN]; /* no page is smaller */
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), i, n;
 
-	if (!o->mapped || offset % page || bytes > DISK_REQUEST_MAX || bytes > o->mapped_bytes || offset > o->mapped_bytes - bytes)
+	if (!o->mapped || offset % page || bytes > DISK_REQUEST_MAX || bytes > o->end || offset > o->end - bytes)
 		return false;
 	n = (bytes + page - 1) / page;
 	if (mincore(o->mapped + offset, bytes, there))
@@ -329,21 +328,25 @@ static void raw_close(struct disk_io *d)
 			return; /* the kernel may still use a request: better leaked than freed */
 		}
 	if (o->mapped)
-		munmap(o->mapped, o->mapped_bytes);
+		munmap(o->mapped, o->end);
 	if (o->direct_fd >= 0)
 		close(o->direct_fd);
 	close(o->buffered_fd);
 	free(o);
 }
 
-/* Where nobody else could write to it behind the page cache's back. */
-static bool is_local(int fd)
+/* A magic number of statfs(2); 0: nobody knows. */
+static uint32_t file_system_of(int fd)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs))
-		return false;
-	switch ((uint32_t)fs.f_type) {
+	return fstatfs(fd, &fs) ? 0 : (uint32_t)fs.f_type;
+}
+
+/* Where nobody else could write to it behind the page cache's back. */
+static bool is_local(int fd)
+{
+	switch (file_system_of(fd)) {
 	case EXT4_SUPER_MAGIC:
 	case XFS_SUPER_MAGIC:
 	case BTRFS_SUPER_MAGIC:
@@ -355,22 +358,14 @@ static bool is_local(int fd)
 }
 
 /* mincore(2) tells the truth to those only who may write to the file. */
-static uint8_t *map_file(int fd, const struct stat *st, const char *path)
+static uint8_t *map_file(int fd, uint64_t bytes, uid_t owner, const char *path)
 {
-	size_t bytes = (size_t)st->st_size;
 	void *p;
 
-	if (!bytes || bytes > PTRDIFF_MAX / 2 || (geteuid() != st->st_uid && access(path, W_OK)) || !is_local(fd))
+	if (!bytes || bytes > PTRDIFF_MAX / 2 || (geteuid() != owner && access(path, W_OK)) || !is_local(fd))
 		return NULL;
-	p = mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_SHARED, fd, 0);
 	return p == MAP_FAILED ? NULL : p;
-}
-
-static bool hoards(int fd)
-{
-	struct statfs fs;
-
-	return !fstatfs(fd, &fs) && fs.f_type == EXT4_SUPER_MAGIC;
 }
 
 int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at *at, struct err *e)
@@ -400,11 +395,10 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->buffered_fd = fd;
 	o->direct_fd = open(at->path, flags | O_DIRECT);
 	o->is_device = S_ISBLK(st.st_mode);
-	o->hoards = at->writable && !o->is_device && hoards(fd);
+	o->hoards = at->writable && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
 	o->end = (uint64_t)size;
 	if (at->cached && o->direct_fd >= 0 && !at->writable && !o->is_device)
-		o->mapped = map_file(fd, &st, at->path);
-	o->mapped_bytes = (size_t)st.st_size;
+		o->mapped = map_file(fd, o->end, st.st_uid, at->path);
 	o->base = (struct disk_io){&ops,
 				   l,
 				   {.size = at->pads && !at->writable ? disk_padded(o->end) : o->end,
