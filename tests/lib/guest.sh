@@ -95,8 +95,15 @@ guest_launch() { # NAME [QEMU OPTION...]
 	guest_adopt "$name" $!
 }
 
+TCG_FAILED="iotlb_to_section: Assertion\|kthread timer wakeup didn't happen"
+
+guest_settled_or_stuck() { # NAME
+	guest_settled "$1" || grep -qas "$TCG_FAILED" "$DIR/$1.console"
+}
+
 # With several processors QEMU's TCG can end itself while firmware and kernel map the devices' BARs: a processor then looks
-# an address up in a map that another has just replaced. It happens before anything is tested, so the guest starts again.
+# an address up in a map that another has just replaced; or a processor's timer is lost, and its kernel stands still and
+# says so. Either happens before anything is tested, so the guest starts again.
 guest_start() { # NAME [QEMU OPTION...]
 	local left
 	if can_go_on_from_saved "${@:2}"; then
@@ -107,9 +114,9 @@ guest_start() { # NAME [QEMU OPTION...]
 	fi
 	for left in 2 1 0; do
 		guest_launch "$@"
-		wait_for "${READY_S:-60}" guest_settled "$1" || break
-		((left)) && grep -qs 'iotlb_to_section: Assertion' "$DIR/$1.stderr" || break
-		echo "note: QEMU's TCG ended itself while $1 started: starting it again" >&2
+		wait_for "${READY_S:-60}" guest_settled_or_stuck "$1" || break
+		((left)) && ! grep -qas 'witness ready' "$DIR/$1.console" && grep -qas "$TCG_FAILED" "$DIR/$1".{stderr,console} || break
+		echo "note: QEMU's TCG failed while $1 started: starting it again" >&2
 		guest_stop "$1"
 	done
 	guest_wait_ready "$1"
