@@ -352,14 +352,14 @@ static int begin(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* Of a guest that is stopped first: not before it may be. */
+/* Of a guest that is stopped first: not before it may be, nor while it would stand still for want of a network. */
 static int begin_in_time(struct transfer *t, struct err *e)
 {
 	char at[MOMENT_TEXT];
 
-	if (!t->recipe->stops_first || !is_too_early(t))
+	if (!t->recipe->stops_first || (!is_too_early(t) && !t->outage.missing))
 		return begin(t, e);
-	if (!t->pace.held)
+	if (!t->pace.held && is_too_early(t))
 		report_notice(&t->report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",
 			      moment_text(at, t->opt->at), t->src.guest.name);
 	t->pace.held = true;

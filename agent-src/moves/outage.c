@@ -63,7 +63,8 @@ static void over(struct transfer *t)
 
 	loop_timer_clear(t->a.loop, &o->look);
 	o->count++;
-	o->last_ns = now_ns() - o->since_ns;
+	o->over_ns = now_ns();
+	o->last_ns = o->over_ns - o->since_ns;
 	o->lost_ns += o->last_ns;
 }
 
@@ -95,7 +96,17 @@ static void look(struct timer *timer)
 	let_go(t, &e);
 }
 
-/* If nothing has arrived since the last one, patience with that goes on: connections that can be made, and carry nothing, are none. */
+/*
+ * If nothing has arrived since the last one, patience with that goes on: connections that can be made, and carry nothing, are none. Unless they stood for
+ * so long that one which carries nothing had been found out: then there was nothing to carry.
+ */
+static bool has_stood(const struct transfer *t)
+{
+	uint64_t ms = MAX(t->opt->reconnect_ms, 2 * SILENCE_MS);
+
+	return t->outage.since_ns - t->outage.over_ns > ms * 1000000;
+}
+
 static void begin(struct transfer *t, const struct err *why)
 {
 	struct outage *o = &t->outage;
@@ -104,7 +115,7 @@ static void begin(struct transfer *t, const struct err *why)
 	o->why = *why;
 	o->since_ns = now_ns();
 	o->told = false;
-	if (!o->count || acked != o->arrived)
+	if (!o->count || acked != o->arrived || has_stood(t))
 		o->waited_since_ns = o->since_ns;
 	o->arrived = acked;
 }

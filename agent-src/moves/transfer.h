@@ -43,7 +43,7 @@ enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, O
 struct pace {
 	struct converge converge;
 	bool begun; /* something is being copied: not yet if it is to be stopped first, at a time to come */
-	bool held, stall_told, limit_told;
+	bool held, stall_told, limit_told, off_told;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	unsigned ticks, glances;
 	/* bytes a second: of content, of it at best, and of what travels at best */
@@ -115,9 +115,9 @@ struct outage {
 	bool agreed; /* with the destination: channels outlive their connections */
 	struct reconnect *reconnect;
 	struct queue made;
-	uint32_t missing; /* a bit for each channel, by its number; 0: control */
-	uint64_t since_ns, waited_since_ns;
-	uint64_t arrived; /* bytes, when it began */
+	uint32_t missing;			     /* a bit for each channel, by its number; 0: control */
+	uint64_t since_ns, waited_since_ns, over_ns; /* this one, or the last */
+	uint64_t arrived;			     /* bytes, when it began */
 	bool told;
 	struct err why;
 	unsigned count;		   /* of those that are over */

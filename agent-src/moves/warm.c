@@ -63,6 +63,8 @@ bool warm_is_copied(const struct transfer *t)
 static int decide(struct transfer *t, struct err *e)
 {
 	if (t->pace.held || warm_is_copied(t)) {
+		if (t->outage.missing) /* it would be down for as long as that lasts */
+			return 0;
 		if (!is_to_wait(t)) {
 			t->pace.held = false;
 			conductor_goto(&t->a.con, ST_SWITCHOVER);
@@ -103,12 +105,25 @@ static int shut_down(struct transfer *t, struct err *e)
 	return r ? r : switchover_stopped(t, t->power.off_ns, e);
 }
 
-/* It has shut down by itself: nobody need wait for that any more. */
+/* It has shut down by itself: nobody need wait for that any more. Until its disks have been read somebody may start it again. */
 static int shut_down_early(struct transfer *t, struct err *e)
 {
-	report_notice(&t->report, "the guest has shut down by itself: what is left of its disks goes over now, and it is started at the "
-				  "destination");
-	return shut_down(t, e);
+	AUTO_FREE char *name = text_shown(t->src.guest.name);
+
+	if (!t->pace.off_told)
+		report_notice(&t->report,
+			      "the guest has shut down by itself: what is left of its disks goes over now, and it is started at the "
+			      "destination (vmferry cancel %s leaves it here, shut down)",
+			      name);
+	t->pace.off_told = true;
+	return disks_read(&t->disks) && disks_idle(&t->disks) ? shut_down(t, e) : 0;
+}
+
+static void tell_started_again(struct transfer *t)
+{
+	if (t->pace.off_told)
+		report_notice(&t->report, "somebody has started the guest again here: it is moved as one that runs");
+	t->pace.off_told = false;
 }
 
 static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
@@ -121,7 +136,8 @@ static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
 	if (r || t->a.con.stage != ST_COPY)
 		return r;
 	if (t->power.off)
-		return disks_read(&t->disks) && disks_idle(&t->disks) ? shut_down_early(t, e) : 0;
+		return shut_down_early(t, e);
+	tell_started_again(t);
 	return ev->kind == EVENT_TICK ? decide(t, e) : 0;
 }
 

@@ -127,6 +127,14 @@ static int on_stop(struct power *p, uint64_t at_ns)
 	return 0;
 }
 
+/* Somebody has started it again: it writes to its disks. */
+static int on_resume(struct power *p)
+{
+	if (!p->cut)
+		p->off = p->shuts_down = false;
+	return PART_NOT_MINE;
+}
+
 /* QEMU says SHUTDOWN, and then STOP. */
 static int event(struct part *part, const struct event *ev, struct err *e)
 {
@@ -138,6 +146,8 @@ static int event(struct part *part, const struct event *ev, struct err *e)
 		p->shuts_down = true;
 	else if (!strcmp(ev->name, "STOP"))
 		return on_stop(p, ev->at_ns);
+	else if (!strcmp(ev->name, "RESUME"))
+		return on_resume(p);
 	else if (!strcmp(ev->name, "RESET"))
 		p->rebooted |= p->asked;
 	else if (!strcmp(ev->name, "GUEST_PANICKED"))

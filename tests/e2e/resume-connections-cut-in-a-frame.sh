@@ -28,7 +28,7 @@ rolls_back() { # FAULT [OPTION...]
 head -c 2M /dev/urandom >"$DIR/a.iso"
 guest_a -drive "file=$DIR/a.iso,format=raw,media=cdrom,if=none,id=cd,readonly=on" -device ide-cd,drive=cd
 rolls_back data:up:20:cut --reconnect-timeout 0
-rolls_back control:down:5:cut --reconnect-timeout 0
+rolls_back control:down:1:cut:0x8028 --reconnect-timeout 0
 rolls_back control:up:1:cut:0x8012 --reconnect-timeout 1
 goes_on data:up:20:cut
 goes_on data:down:3:cut
