@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #define HELLO_MS  10000
+#define NS	  1000000000ULL /* in a second */
 #define LOOK_S	  3600
 #define AGAIN_S	  5 /* after the start, so many times, while agents live that were there before: they may be about to end */
 #define AGAIN	  12
@@ -177,16 +178,19 @@ static void reap(struct server *s)
 static _Noreturn void serve_many(struct server *s)
 {
 	struct pollfd p = {.fd = door_fd(s->door), .events = POLLIN};
-	const struct timespec often = {.tv_nsec = 100000000};
 	const bool looks_often = fault_point("dst-looks-often");
+	uint64_t looked_ns = now_ns();
 	sigset_t none;
 
 	sigemptyset(&none);
 	wait_for_children(true);
 	for (;;) {
-		const struct timespec look = {s->again ? AGAIN_S : LOOK_S, 0};
+		uint64_t due_ns = looked_ns + (looks_often ? NS / 10 : (s->again ? AGAIN_S : LOOK_S) * NS), now = now_ns();
+		uint64_t left_ns = due_ns > now ? due_ns - now : 0;
 
-		if (!ppoll(&p, 1, looks_often ? &often : &look, &none)) { /* the time of what is kept here may be over */
+		ppoll(&p, 1, &(struct timespec){(time_t)(left_ns / NS), (long)(left_ns % NS)}, &none);
+		if (now_ns() >= due_ns) { /* however many come meanwhile: the time of what is kept here may be over */
+			looked_ns = now_ns();
 			s->again -= s->again > 0;
 			settle(s);
 		}

@@ -378,7 +378,7 @@ static int openssh_exec(struct ssh *ssh, const char *command, int fd, int report
 	c->pid = start(&a, fd, fd, said[1], true);
 	close(said[1]);
 	close(fd);
-	r = c->pid < 0 ? err_sys(e, errno, "fork") : 0;
+	r = c->pid < 0 ? err_sys(e, -c->pid, "cannot start ssh") : 0;
 	if (!r) {
 		ssh_report_send(report, opened); /* before the thread can report the end */
 		r = watch_in_thread(c, e);

@@ -213,11 +213,8 @@ int journal_file_publish(struct journal_file *f, struct err *e)
 	return r;
 }
 
-int journal_file_open(struct journal_file *f, const char *path, struct err *e)
+static int open_locked(struct journal_file *f, const char *path, struct stat *st, struct err *e)
 {
-	struct stat st;
-
-	*f = (struct journal_file){.path = xstrdup(path)};
 	f->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
 	if (f->fd < 0 && errno == EROFS) { /* what it says counts all the same */
 		f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -228,8 +225,23 @@ int journal_file_open(struct journal_file *f, const char *path, struct err *e)
 	if (flock(f->fd, LOCK_EX | LOCK_NB))
 		return errno == EWOULDBLOCK ? err_set(e, EBUSY, "journal %s is in use by a running agent", path)
 					    : err_sys(e, errno, "cannot lock journal %s", path);
-	if (fstat(f->fd, &st) || !st.st_nlink) /* removed by the agent that held it until now */
-		return err_sys(e, ENOENT, "cannot open journal %s", path);
+	return fstat(f->fd, st) ? err_sys(e, errno, "cannot look at journal %s", path) : 0;
+}
+
+int journal_file_open(struct journal_file *f, const char *path, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	*f = (struct journal_file){.path = xstrdup(path)};
+	for (;;) {
+		r = open_locked(f, path, &st, e);
+		if (r)
+			return r;
+		if (st.st_nlink)
+			break;
+		close(f->fd); /* the agent that held it until now has removed it, or put another in its place */
+	}
 	f->allocated = st.st_size;
 	return 0;
 }

@@ -37,7 +37,7 @@ static const char *const let_through[] = {
 	"fchownat", "fcntl", "fcntl64", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat", "fstat64",
 	"fstatat64", "fstatfs", "fstatfs64", "fsync", "ftruncate", "ftruncate64", "futimesat", "getcwd", "getdents", "getdents64",
 	"getxattr", "ioctl", "lchown", "lchown32", "lgetxattr", "link", "linkat", "listxattr", "llistxattr", "_llseek", "lremovexattr",
-	"lseek", "lsetxattr", "lstat", "lstat64", "memfd_create", "mkdir", "mkdirat", "mknod", "mknodat",
+	"lseek", "lsetxattr", "lstat", "lstat64", "memfd_create", "mkdir", "mkdirat", "mknod", "mknodat", "name_to_handle_at",
 	"newfstatat", "open", "openat", "pipe", "pipe2", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "read",
 	"readahead", "readlink", "readlinkat", "readv", "removexattr", "rename", "renameat", "renameat2", "rmdir", "sendfile",
 	"sendfile64", "setxattr", "splice", "stat", "stat64", "statfs", "statfs64", "statx", "symlink", "symlinkat", "sync",

@@ -63,10 +63,12 @@ grep -q "removed $KEPT, which was kept of a move of guest a: its time is over" "
 recover 1
 assert_at_source
 
-# An agent that stands looks, too.
+# An agent that stands looks, too, however often strangers connect.
 is_cut_off
 end_process "$DST_PID"
 VMFERRY_FAULT=dst-looks-often:fail listen_dst --listen "$DEST"
+while [[ -e $KEPT ]]; do : <>"/dev/tcp/${DEST/://}" || true; done 2>/dev/null &
+kill_at_exit $!
 wait_for 40 eval '[[ ! -e $KEPT ]]' || fail "it stays: $(tail -n 3 "$DIR/dst.log")"
 recover 1
 assert_at_source
