@@ -67,7 +67,7 @@ assert_at_source
 is_cut_off
 end_process "$DST_PID"
 VMFERRY_FAULT=dst-looks-often:fail listen_dst --listen "$DEST"
-while [[ -e $KEPT ]]; do : <>"/dev/tcp/${DEST/://}" || true; done 2>/dev/null &
+while [[ -e $KEPT ]] && sleep 0.03; do : <>"/dev/tcp/${DEST/://}" || true; done 2>/dev/null &
 kill_at_exit $!
 wait_for 40 eval '[[ ! -e $KEPT ]]' || fail "it stays: $(tail -n 3 "$DIR/dst.log")"
 recover 1
