@@ -1,7 +1,7 @@
 /* export-plan.c: see export-plan.h. */
 #include "export-plan.h"
+#include "disk-line.h"
 #include "qemu-opts.h"
-#include "qemu-props.h"
 #include "unit-text.h"
 #include "util.h"
 
@@ -50,33 +50,6 @@ static int take_line(struct bundle *b, const struct guest *g, struct err *e)
 	b->name = xstrdup(g->name);
 	b->machine = g->machine ? xstrdup(g->machine) : NULL;
 	b->version = g->version.major ? xasprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro) : NULL;
-	return 0;
-}
-
-/* A bundle's images have no base, and a line that names one would put it below them. */
-static int check_bases(const struct bundle *b, struct err *e)
-{
-	struct qemu_opt opt;
-	size_t i = 1, k;
-	bool found = false;
-
-	while (qemu_opt_next(b->argv, b->argc, &i, &opt)) {
-		struct props p;
-
-		if (!opt.value || (strcmp(opt.name, "drive") && strcmp(opt.name, "blockdev")))
-			continue;
-		props_parse(&p, opt.value);
-		for (k = 0; k < p.l.n; k++) {
-			const char *key = p.l.v[k].key ?: "";
-
-			found |= !strcmp(key, "backing") || !strncmp(key, "backing.", 8) || strstr(key, ".backing");
-		}
-		props_fini(&p);
-		if (found)
-			return err_set(e, ENOTSUP,
-				       "-%s %s names what its image is based on, which a bundle, whose images are whole, cannot", opt.name,
-				       opt.value);
-	}
 	return 0;
 }
 
@@ -280,7 +253,7 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 	*p = (struct export_plan){.needed = 0};
 	r = take_line(b, g, e);
 	if (!r)
-		r = check_bases(b, e);
+		r = disk_line_check_bases(b->argv, b->argc, "which a bundle, whose images are whole, cannot", e);
 	if (!r)
 		r = qemu_args_rewrite(&line, b->argv, b->argc, &o, e);
 	if (r)

@@ -302,3 +302,27 @@ int disk_line_change(char *const *argv, size_t argc, const struct disk_line_chan
 	}
 	return r ? r : (int)w.hits;
 }
+
+int disk_line_check_bases(char *const *argv, size_t argc, const char *why, struct err *e)
+{
+	struct qemu_opt opt;
+	size_t i = 1, k;
+	bool found = false;
+
+	while (qemu_opt_next(argv, argc, &i, &opt)) {
+		struct props p;
+
+		if (!opt.value || (strcmp(opt.name, "drive") && strcmp(opt.name, "blockdev")))
+			continue;
+		props_parse(&p, opt.value);
+		for (k = 0; k < p.l.n; k++) {
+			const char *key = p.l.v[k].key ?: "";
+
+			found |= !strcmp(key, "backing") || !strncmp(key, "backing.", 8) || strstr(key, ".backing");
+		}
+		props_fini(&p);
+		if (found)
+			return err_set(e, ENOTSUP, "-%s %s names what its image is based on, %s", opt.name, opt.value, why);
+	}
+	return 0;
+}

@@ -38,4 +38,7 @@ struct disk_line_change {
 int disk_line_change(char *const *argv, size_t argc, const struct disk_line_change *c, char ***out, size_t *count,
 		     struct disk_line_options *options, struct err *e);
 
+/* Names no line what an image is based on? It would be put below one that is whole, and be read where that is empty. why: ends the sentence. 0, -ENOTSUP. */
+int disk_line_check_bases(char *const *argv, size_t argc, const char *why, struct err *e);
+
 #endif

@@ -1,6 +1,7 @@
 /* disks-plan.c: may the disks be moved, what is told of them, and where they go. */
 #include "disks-private.h"
 #include "block-device.h"
+#include "disk-line.h"
 #include "hex.h"
 #include "host-file.h"
 #include "image-mark.h"
@@ -184,6 +185,21 @@ static int check_jobs(struct disks *ds, struct err *e)
 	return r;
 }
 
+/* One image of both has no base. */
+static int check_flatten(const struct disks *ds, struct err *e)
+{
+	const struct guest *g = &ds->src->guest;
+	size_t i;
+
+	for (i = 0; i < g->disk_count && (!g->disks[i].chain_count || g->disks[i].read_only); i++)
+		;
+	if (i == g->disk_count || ds->src->opt->disks.chain != CHAIN_FLATTEN)
+		return 0;
+	return disk_line_check_bases(
+		g->line.expanded, g->line.expanded_count,
+		"which one that is made whole (--chain=flatten) has not: without that option its backing files go along", e);
+}
+
 int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -194,6 +210,8 @@ int disks_examine(struct part *p, struct err *e)
 		r = examine_disk(ds, &ds->src->guest.disks[i], e);
 	if (!r)
 		r = disks_check_words(ds, e);
+	if (!r)
+		r = check_flatten(ds, e);
 	if (!r)
 		r = check_exports(ds, e);
 	return r ? r : disks_find_bitmaps(ds, e);
