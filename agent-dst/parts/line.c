@@ -1,10 +1,13 @@
 /* line.c: see line.h. */
 #include "line.h"
+#include "image-lock.h"
 #include "in-place.h"
 #include "json-text.h"
+#include "open-regular.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
 #include "taps.h"
+#include "unix-socket.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -242,6 +245,20 @@ static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 	return false;
 }
 
+/* What QEMU makes it puts in the place of whatever has the name: another guest's monitor, say, or the log that it writes. */
+static int check_nobody_uses(const struct args_file *f, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(f->to);
+	struct stat st;
+	bool used = fd >= 0 ? image_is_written(fd) : !lstat(f->to, &st) && S_ISSOCK(st.st_mode) && unix_is_bound(f->to);
+
+	return used ? err_set(e, EEXIST,
+			      "%s, which the guest's QEMU would make at the destination (-%s), is in use there, by another guest perhaps: choose a "
+			      "directory of the guest's own: --disk-dir DIR",
+			      f->to, f->option)
+		    : 0;
+}
+
 /* Two guests would have one memory: at the latest when this one's is loaded. */
 static int check_memory(const struct args_file *f, const char *path, struct err *e)
 {
@@ -303,6 +320,8 @@ static int check_surroundings(const struct line *l, struct err *e)
 				"may be the one that the guest has now. Choose a directory of that host's own for such: --disk-dir DIR, and "
 				"say which disks stay: --disk DISK=shared",
 				f->to, f->option);
+		if (args_role_is_made(f->role) && !args_role_is_memory(f->role) && f->to && check_nobody_uses(f, e))
+			return -e->code;
 	}
 	if (target_is_in_place(l->target) && (in_place_examine(l->target, e) || taps_examine(l->target, e)))
 		return -e->code;

@@ -13,16 +13,19 @@ at_exit 'umount "$DIR/fs"'
 
 guest_of_48
 to_listener
-TO=$DIR/fs/live
-mkdir "$TO"
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+onto_it() { # [OPTION...]
+	move_start a "$DEST" --disk-dir "$DIR/fs/live" --bwlimit 8M "$@"
+	TO=$DIR/fs/live
+	wait_for 60 has_arrived "$TO/a.raw" 16 || fail "nothing arrives"
+}
+mkdir "$DIR/fs/live"
+onto_it
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_result '"leftovers" not in r'
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
-copy_begins
+onto_it "${KEEP[@]}"
 kill_now "$MOVE_PID"
 guard_ends
 wait_for 60 eval 'ls "$TO"/*-partial >/dev/null 2>&1' || fail "nothing is kept: $(ls -A "$TO")"
