@@ -187,6 +187,14 @@ static int check_read_only(const struct args_file *f, struct err *e)
 	return r;
 }
 
+/* A floppy, too, if it is there. */
+static bool is_written(const struct args_file *f)
+{
+	if (f->read_only || !f->path)
+		return false;
+	return f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || (f->role == ARGS_MEDIA && !access(f->path, F_OK));
+}
+
 /* What QEMU writes to, among the files of its line. */
 static int find_disks(struct guest *g, struct err *e)
 {
@@ -203,7 +211,7 @@ static int find_disks(struct guest *g, struct err *e)
 
 		r = check_memory(f, e);
 		r = r ? r : check_read_only(f, e);
-		if (!r && (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only && f->path)
+		if (!r && is_written(f))
 			r = add_disk(g, f, e);
 	}
 	args_result_fini(&line);

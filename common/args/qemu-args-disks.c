@@ -299,10 +299,11 @@ static void add_format(struct rewrite *w, struct kv_list *l, const struct args_m
 	args_note(w, "format=%s is made explicit for %s", m->format, m->to);
 }
 
-/* Leaves a drive without medium. */
+/* Leaves a drive without medium, and without what only a medium can have: with that QEMU does not start. */
 static void eject(struct kv_list *l)
 {
-	static const char *const keys[] = {"file", "file.*", "filename", "format", "driver"};
+	static const char *const keys[] = {"file",	   "file.*",	     "filename", "format",	   "driver",  "cache",
+					   "cache.direct", "cache.no-flush", "discard",	 "auto-read-only", "locking", "force-share"};
 	size_t i = 0;
 
 	while (i < l->n) {

@@ -41,14 +41,17 @@ cold_wait
 assert_lies_in "$DIR/src"
 assert_result 'sum(d["bytes_wire"] for d in r["disks"]) < 1000000' "bytes that travelled"
 
-# By its command line, and started there.
+# By its command line, and started there; with a floppy, which it can write to.
+head -c 1440K /dev/urandom >"$DIR/src/floppy.img"
 rm "$DIR/src/a.sh"
 MOVES=$((MOVES + 1)) TO=$DIR/d$MOVES
 mkdir "$TO"
 cd "$DIR/src"
-vmferry migrate local --how cold --start --disk-dir "$TO" --json -- "$QEMU" -accel tcg -machine q35 -m 64 -name a -display none -nodefaults \
+vmferry migrate local --how cold --start --disk-dir "$TO" --json -- "$QEMU" -accel tcg -machine pc -m 64 -name a -fda floppy.img -display none -nodefaults \
 	-no-user-config -drive file=a.raw,format=raw,if=virtio -drive "file=$DIR/src/b.qcow2,format=qcow2,if=virtio" -qmp unix:a.qmp,server=on,wait=off \
 	>"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
 kill_at_exit "$(result 'r["started_pid"]')"
 wait_for 30 eval '[[ $(status_of "$TO/a.qmp" 2>/dev/null) == running ]]' || fail "the guest was not started there"
 assert_eq "$(qmp "$TO/a.qmp" '{"execute": "query-block"}' | grep -o "$TO/[ab][.a-z0-9]*" | sort -u | xargs)" "$TO/a.raw $TO/b.qcow2 $TO/base.qcow2" "its disks"
+cmp "$DIR/src/floppy.img" "$TO/floppy.img" || fail "its floppy is another"
+qmp "$TO/a.qmp" '{"execute": "query-block"}' | grep -q "$TO/floppy.img" || fail "it has no floppy there"
