@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "json-text.h"
 #include "moving.h"
+#include "own-file.h"
 #include "paths.h"
 #include "process.h"
 #include "util.h"
@@ -146,16 +147,6 @@ static const json_t *noted(const struct storage *s, const struct moving_disk *d,
 	return journal_last_note(s->journal, kind);
 }
 
-/* When it was made; 0: that cannot be told. */
-static json_int_t born_ns(const char *path)
-{
-	struct statx x;
-
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &x) || !(x.stx_mask & STATX_BTIME)
-		       ? 0
-		       : (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
-}
-
 /* Who may use the one may use the other. Of a block device that is who we are. */
 static int give_rights(const struct moving_disk *d, int fd, struct err *e)
 {
@@ -180,7 +171,7 @@ static int give_rights(const struct moving_disk *d, int fd, struct err *e)
 int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	json_t *made;
 	int r;
 
 	if (d->to_device)
@@ -190,12 +181,10 @@ int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 	if (r)
 		return r;
 	fd = open(d->to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st))
+	if (fd < 0)
 		return err_sys(e, errno, "cannot create %s", d->to);
-	r = note(s, d, "made",
-		 json_pack("{s:s,s:I,s:I,s:I}", "path", d->to, "dev", (json_int_t)st.st_dev, "ino", (json_int_t)st.st_ino, "btime",
-			   born_ns(d->to)),
-		 e);
+	r = own_file_know(d->to, d->to, &made, e);
+	r = r ? r : note(s, d, "made", made, e);
 	if (!r && !s->rest && !strcmp(d->format, "raw") && ftruncate(fd, (off_t)d->bytes))
 		r = err_sys(e, errno, "cannot make %s %llu bytes long", d->to, (unsigned long long)d->bytes);
 	if (!r)
@@ -212,33 +201,33 @@ int storage_image_sync(const struct moving_disk *d, struct err *e)
 
 /* ---- removing ---- */
 
-/* Nobody but this attempt can have made it so. */
-static bool is_ours(const struct storage *s, const struct moving_disk *d, const struct stat *st)
+/* Another that has its name by now stays. */
+static int remove_known(const struct storage *s, const json_t *known, struct err *e)
 {
-	const json_t *made = noted(s, d, "made");
-	json_int_t born = json_integer_value(json_object_get(made, "btime"));
+	int r = own_file_remove(known, s->rebooted, e);
 
-	if (!made) /* it was about to be made */
-		return noted(s, d, "making") && S_ISREG(st->st_mode) && !st->st_size && !st->st_blocks;
-	return S_ISREG(st->st_mode) && (json_int_t)st->st_dev == json_integer_value(json_object_get(made, "dev")) &&
-	       (json_int_t)st->st_ino == json_integer_value(json_object_get(made, "ino")) && (!born || born == born_ns(d->to));
+	return r ? -e->code : sync_parent_dir(json_text(known, "path"), e);
+}
+
+/* It was about to be made, and nobody but this attempt can have left it so. */
+static int remove_unmade(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size || st.st_blocks)
+		return 0;
+	return unlink(path) ? err_sys(e, errno, "cannot remove %s", path) : sync_parent_dir(path, e);
 }
 
 int storage_image_remove(struct storage *s, const struct moving_disk *d, struct err *e)
 {
-	struct stat st;
-	pid_t pid;
+	const json_t *made = noted(s, d, "made");
 
 	if (d->to_device || !noted(s, d, "making"))
 		return 0;
-	if (lstat(d->to, &st))
-		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", d->to);
-	if (!is_ours(s, d, &st))
-		return 0; /* somebody else's by now */
-	pid = process_that_opened(d->to, 0);
-	if (pid)
-		return err_set(e, EBUSY, "%s is open in process %d", d->to, (int)pid);
-	return unlink(d->to) ? err_sys(e, errno, "cannot remove %s", d->to) : sync_parent_dir(d->to, e);
+	return made ? remove_known(s, made, e) : remove_unmade(d->to, e);
 }
 
 /* ---- the old image ---- */
@@ -252,9 +241,9 @@ int old_set_aside(struct storage *s, const struct moving_disk *d, struct err *e)
 	r = note(s, d, "aside", json_pack("{s:s,s:s}", "path", d->from, "aside", d->aside), e);
 	if (r)
 		return r;
+	if (!own_file_is_there(d->was, s->rebooted)) /* it has that name already, or somebody has put another in its place */
+		return 0;
 	r = rename_new(d->from, d->aside);
-	if (r == -ENOENT && !access(d->aside, F_OK))
-		r = 0;
 	return r ? err_sys(e, -r, "cannot give %s the name %s", d->from, d->aside) : sync_parent_dir(d->from, e);
 }
 
@@ -268,13 +257,15 @@ int old_put_back(const struct moving_disk *d, struct err *e)
 	return r ? err_sys(e, -r, "cannot give %s its name %s back", d->aside, d->from) : sync_parent_dir(d->from, e);
 }
 
-static int remove_old(const char *path, struct err *e)
+static int remove_old(const struct storage *s, const struct moving_disk *d, const char *path, struct err *e)
 {
-	pid_t pid = process_that_opened(path, 0);
+	json_t *known = json_copy(d->was);
+	int r;
 
-	if (pid)
-		return err_set(e, EBUSY, "it is open in process %d", (int)pid);
-	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "it cannot be removed") : sync_parent_dir(path, e);
+	json_object_set_new(known, "path", json_string(path));
+	r = remove_known(s, known, e);
+	json_decref(known);
+	return r;
 }
 
 void old_settle(struct storage *s, const struct moving_disk *d)
@@ -286,8 +277,8 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 		storage_tell_note(s, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
 				  d->from);
 	} else if (s->old == OLD_REMOVE) {
-		if (remove_old(now, &e))
-			storage_tell_leftover(s, "the old image %s: %s", now, e.msg);
+		if (remove_old(s, d, now, &e))
+			storage_tell_leftover(s, "the old image: %s", e.msg);
 	} else if (s->old == OLD_ASIDE && old_set_aside(s, d, &e)) {
 		storage_tell_leftover(s, "the old image %s: %s", d->from, e.msg);
 	} else {

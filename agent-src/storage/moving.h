@@ -32,6 +32,7 @@ struct moving_disk {
 	bool direct, no_flush; /* its cache */
 	char detect_zeroes[8];
 	char *aside; /* the old image's other name, if it is to have one */
+	json_t *was; /* what the old image is known by (own-file.h); NULL: a block device */
 	struct {
 		char file[NODE_MAX], format[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
 	} names; /* of what is ours in QEMU */
@@ -67,7 +68,8 @@ struct storage {
 	struct report report;
 	struct loop *loop;
 	struct guest guest;
-	bool rest; /* it is shut down */
+	bool rest;     /* it is shut down */
+	bool rebooted; /* since it was begun */
 	struct qmp *qmp;
 	bool qmp_lost, unreachable; /* its monitor, though QEMU lives */
 	struct control *ctl;
@@ -134,7 +136,7 @@ int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *
 enum mirror_state { MIRROR_COPYING, MIRROR_READY, MIRROR_PENDING, MIRROR_CONCLUDED };
 int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e);
 int mirrors_limit(struct storage *s, uint64_t bytes_per_s, struct err *e);
-/* Fills each d->switched by what QEMU's devices use. */
+/* Fills each d->switched by what QEMU's devices use. -ESTALE: one uses neither image; what is so is told all the same. */
 int mirrors_look_at_devices(struct storage *s, struct err *e);
 /* QEMU switches those that are pending, and the others end as they are. Whatever is returned, d->switched says what came of it. */
 int mirrors_finalize(struct storage *s, struct err *e);

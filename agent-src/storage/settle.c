@@ -123,6 +123,21 @@ static bool is_mixed(const struct storage *s)
 
 /* ---- with QEMU ---- */
 
+/*
+ * Somebody may have given the guest's device another drive since, or taken it away: that changes nothing of what is known. Before its point of no return
+ * no device was given the new image but by QEMU's own word.
+ */
+static int look_at_devices(struct storage *s, bool committed, struct err *e)
+{
+	enum handoff_state state = journal_last_state(s->journal);
+	int r;
+
+	if ((state == HO_SRC_RELEASED || state == HO_SRC_ABORTED) && take_noted_truth(s))
+		return 0;
+	r = mirrors_look_at_devices(s, e);
+	return r == -ESTALE && !committed ? 0 : r;
+}
+
 static int in_qemu(struct storage *s, struct err *e)
 {
 	struct err why;
@@ -138,7 +153,9 @@ static int in_qemu(struct storage *s, struct err *e)
 		r = r ? r : -why.code;
 	}
 	if (!r)
-		r = mirrors_look_at_devices(s, e);
+		r = look_at_devices(s, committed, e);
+	if (!r && note_truth(s, &why)) /* and again when all is settled */
+		storage_tell_note(s, "%s", why.msg);
 	if (!r && journal_last_note(s->journal, "switching") && starter_set(s, &why)) {
 		if (any_switched(s))
 			storage_tell_leftover(s, "%s: do not start the guest by it before it names its new images", why.msg);
@@ -187,6 +204,7 @@ static bool settle_files(struct storage *s)
 	struct err e;
 	unsigned i;
 
+	storage_rest_let_go(s); /* what anybody has open is not removed */
 	for (i = 0; i < s->count; i++) {
 		const struct moving_disk *d = &s->disks[i];
 

@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "moving.h"
 #include "output.h"
+#include "own-file.h"
 #include "process.h"
 #include "util.h"
 
@@ -98,6 +99,7 @@ static void storage_free(struct storage *s)
 		free(d->format);
 		free(d->aside);
 		json_decref(d->old_nodes);
+		json_decref(d->was);
 	}
 	free(s->disks);
 	free(s->starter.path);
@@ -115,9 +117,9 @@ static void storage_free(struct storage *s)
 
 static json_t *describe_disk(const struct moving_disk *d)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s*,s:I,s:O}", "device", d->device, "node", d->node, "from", d->from, "to",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s*,s:I,s:O,s:O*}", "device", d->device, "node", d->node, "from", d->from, "to",
 			 d->to, "from_format", d->from_format, "format", d->format, "from_device", d->from_device, "to_device",
-			 d->to_device, "aside", d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes);
+			 d->to_device, "aside", d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes, "was", d->was);
 }
 
 static json_t *monitors(const struct guest *g)
@@ -138,7 +140,14 @@ static int begin_journal(struct storage *s, struct err *e)
 	int r;
 
 	for (i = 0; i < s->count; i++) {
-		json_array_append_new(disks, describe_disk(&s->disks[i]));
+		struct moving_disk *d = &s->disks[i];
+
+		if (!d->from_device && own_file_know(d->from, d->from, &d->was, e)) {
+			json_decref(disks);
+			json_decref(paths);
+			return -e->code;
+		}
+		json_array_append_new(disks, describe_disk(d));
 		json_array_append_new(paths, json_string(s->disks[i].to));
 	}
 	for (i = 0; i < s->guest.disk_count; i++)
@@ -181,11 +190,12 @@ static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
 				  .from_device = json_is_true(json_object_get(o, "from_device")),
 				  .to_device = json_is_true(json_object_get(o, "to_device")),
 				  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),
+				  .was = json_incref(json_object_get(o, "was")),
 				  .old_nodes = json_array()};
 	json_array_foreach(nodes, i, node)
 		if (json_is_string(node))
 			json_array_append(d->old_nodes, node);
-	return d->device && d->node && d->from && d->to && d->from_format && d->format
+	return d->device && d->node && d->from && d->to && d->from_format && d->format && (d->was || d->from_device)
 		       ? 0
 		       : err_set(e, EBADMSG, "the journal does not say which disks were to be moved");
 }
@@ -209,7 +219,8 @@ static int restore(struct storage *s, const char *path, struct err *e)
 	g->name = xstrdup(json_text(begin, "guest") ?: "?");
 	g->pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
 	g->start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
-	if (boot && json_text(begin, "boot_id") && strcmp(boot, json_text(begin, "boot_id")))
+	s->rebooted = boot && json_text(begin, "boot_id") && strcmp(boot, json_text(begin, "boot_id"));
+	if (s->rebooted)
 		g->start_time = 0; /* whoever has that pid now is another */
 	g->qmp.path = text(begin, "qmp");
 	g->qmp.all = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp.all));
@@ -258,13 +269,16 @@ static bool is_over(const struct storage *s)
 	return !json_array_size(s->told.leftovers);
 }
 
-/* With leftovers it stays, so that recover tries again. */
+/* With leftovers it stays, so that recover tries again; it is in no other move's way. */
 static void end_journal(struct storage *s)
 {
 	struct err e;
 
-	if (!is_over(s))
+	if (!is_over(s)) {
+		if (journal_note(s->journal, "over", NULL, &e))
+			report_notice(&s->report, "%s", e.msg);
 		return;
+	}
 	if (journal_remove(s->journal, true, &e))
 		report_notice(&s->report, "%s", e.msg);
 	s->journal = NULL;

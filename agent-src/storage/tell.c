@@ -143,6 +143,8 @@ void storage_tell_result(struct storage *s, bool moved, const struct err *why, i
 
 	if (s->guest.name)
 		json_object_set_new(r, "guest", json_string(s->guest.name));
+	if (s->mixed)
+		json_object_set_new(r, "mixed", json_true());
 	if (!moved && why && why->code)
 		json_object_set_new(r, "reason", json_string(why->msg));
 	if (moved && s->starter.path)

@@ -79,7 +79,11 @@ void report_storage_result(FILE *to, const json_t *ev)
 
 	if (strcmp(str(ev, "outcome"), "moved")) {
 		fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
-		if (strcmp(str(ev, "outcome"), "refused"))
+		if (!strcmp(str(ev, "outcome"), "undecided"))
+			fprintf(to, "which disks the guest has is NOT known: %s; delete nothing\n", str(ev, "guest_text"));
+		else if (json_is_true(json_object_get(ev, "mixed")))
+			fprintf(to, "SOME of the guest's disks are at their new places, as is said below: %s\n", str(ev, "guest_text"));
+		else if (strcmp(str(ev, "outcome"), "refused"))
 			fprintf(to, "the guest keeps its disks: %s\n", str(ev, "guest_text"));
 		print_list(to, ev, "notes", "note      ");
 		print_list(to, ev, "leftovers", "left behind ");

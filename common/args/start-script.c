@@ -28,7 +28,8 @@ char *start_script_text(const struct start_script *s)
 		"#!/bin/sh\n"
 		"# Starts the guest %s again, as it was %s on %s by vmferry %s.\n"
 		"# QEMU stays in the foreground. Do not run this while the guest runs, here or anywhere else.\n"
-		"# It is yours: vmferry does not touch it again, unless you name it to move the guest while it is shut down.\n"
+		"# It is yours: vmferry does not touch it again, unless you name it to move the guest while it is shut\n"
+		"# down, or move its disks here (vmferry storage).\n"
 		"cd / || exit\n",
 		guest, came, s->date, VMFERRY_VERSION);
 	for (i = 0; s->env && s->env[i]; i++) {
