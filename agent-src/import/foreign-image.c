@@ -14,10 +14,11 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#define HEAD_BYTES     512u
-#define DESCRIPTOR_MAX (64u << 10)
-#define EXTENTS_MAX    1024u
-#define VMDK_TEXT      "# Disk DescriptorFile"
+#define HEAD_BYTES	    512u
+#define DESCRIPTOR_MAX	    (64u << 10)
+#define QEMU_DESCRIPTOR_MAX ((1u << 20) - 1)
+#define EXTENTS_MAX	    1024u
+#define VMDK_TEXT	    "# Disk DescriptorFile"
 
 static uint32_t le32(const uint8_t *p)
 {
@@ -84,8 +85,10 @@ static int check_line(const struct image_source *s, const char *line, size_t n, 
 	unsigned long long sectors;
 
 	fields = sscanf(text, " %15s %llu %15s \"%255[^\"\n]\"", access, &sectors, type, name);
-	if (fields < 3 || (strcmp(access, "RW") && strcmp(access, "RDONLY") && strcmp(access, "NOACCESS")))
+	if (fields < 1 || (strcmp(access, "RW") && strcmp(access, "RDONLY") && strcmp(access, "NOACCESS")))
 		return 0; /* not an extent's line */
+	if (fields < 3)	  /* QEMU would go on in the next one */
+		return err_set(e, EINVAL, "the line of one of its extents is cut off");
 	if (++*extents > EXTENTS_MAX)
 		return err_set(e, EINVAL, "it has more than %u extents", EXTENTS_MAX);
 	if (!strcmp(type, "ZERO") && fields == 3)
@@ -153,7 +156,8 @@ static int check_vmdk(const struct image_source *s, int fd, const uint8_t head[H
 		return r; /* one without words */
 	if (!at || !sectors || sectors > DESCRIPTOR_MAX / 512 || at > s->size / 512)
 		return err_set(e, EINVAL, "its descriptor is not where it says");
-	return check_embedded(s, fd, at * 512, sectors * 512, !capacity, e);
+	/* one with extents QEMU reads up to a zero, however long the header says that it is */
+	return check_embedded(s, fd, at * 512, capacity ? sectors * 512 : QEMU_DESCRIPTOR_MAX, !capacity, e);
 }
 
 /* ---- others ---- */
@@ -247,6 +251,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	}
 	if (is_vpc(fd, s, head, footer)) {
 		s->driver = "vpc";
+		s->by_size = memcmp(footer + 28, "vpc ", 4) && memcmp(footer + 28, "qemu", 4); /* who made it */
 		return check_vpc(footer, e);
 	}
 	return check_raw(s, e);
@@ -278,7 +283,7 @@ char *image_source_name(const struct image_source *s)
 				  "file", file);
 		file = slice;
 	}
-	all = json_pack("{s:s,s:o}", "driver", s->driver, "file", file);
+	all = json_pack("{s:s,s:o,s:s*}", "driver", s->driver, "file", file, "force_size_calc", s->by_size ? "current_size" : NULL);
 	text = json_text_dump(all, JSON_COMPACT);
 	json_decref(all);
 	if (!text)

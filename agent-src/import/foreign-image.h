@@ -18,6 +18,7 @@ struct image_source {
 	bool is_slice; /* a member of an OVA: so many bytes at that offset */
 	uint64_t offset, size;
 	const char *driver; /* QEMU's: "vmdk", "raw" … */
+	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 
 /*

@@ -292,7 +292,7 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 	const struct described_disk *k = &d->disks[i];
 	const struct bus *b = &buses[k->bus];
 	AUTO_FREE char *file = k->cdrom ? NULL : quoted(h->disks[i]), *bus = NULL;
-	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup("");
+	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup(""), *serial = NULL;
 	unsigned controller = 0, unit = 0;
 	int r = b->id ? place(y, d, k, &controller, &unit, e) : 0;
 
@@ -307,8 +307,9 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 		option(l, "drive", "if=none,id=drive%zu,media=cdrom,readonly=on", i);
 	else
 		option(l, "drive", "if=none,id=drive%zu,format=%s,discard=unmap,file=%s", i, h->format, file);
-	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus,
-	       k->bus == BUS_NVME ? ",serial=vmferry" : "", boots);
+	/* Linux refuses a second controller of the same serial number */
+	serial = k->bus == BUS_NVME ? xasprintf(",serial=vmferry%zu", i) : xstrdup("");
+	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus, serial, boots);
 	return 0;
 }
 

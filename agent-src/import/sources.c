@@ -277,7 +277,7 @@ static int in_ova(struct sources *s, struct image_source *to, const char *name, 
 		m = ova_find(&s->ova, decoded);
 	if (!m)
 		return err_set(e, EINVAL, "%s: the disk '%.200s' is not in it", s->description, name);
-	*to = (struct image_source){xstrdup(s->description), true, m->offset, m->size, NULL};
+	*to = (struct image_source){.path = xstrdup(s->description), .is_slice = true, .offset = m->offset, .size = m->size};
 	return 0;
 }
 
@@ -442,11 +442,23 @@ int sources_examine(struct sources *s, const struct guest_description *d, struct
 
 /* ---- digests ---- */
 
+/* The file that is imported under that name, wherever the user has it; NULL: none. */
+static const char *disk_called(const struct sources *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < GUEST_DISKS_MAX; i++)
+		if (s->disks[i].path && !s->disks[i].is_slice && !strcmp(described_base(s->disks[i].path), name))
+			return s->disks[i].path;
+	return NULL;
+}
+
 /* 0 and a descriptor in *fd, which is to be closed. */
 static int open_named(const struct sources *s, const char *name, int *fd, uint64_t *offset, uint64_t *size, struct err *e)
 {
 	int dir = (int)(strrchr(s->description, '/') - s->description);
-	AUTO_FREE char *path = s->is_ova ? xstrdup(s->description) : xasprintf("%.*s/%s", dir, s->description, name);
+	const char *used = s->is_ova ? s->description : disk_called(s, name);
+	AUTO_FREE char *path = used ? xstrdup(used) : xasprintf("%.*s/%s", dir, s->description, name);
 	const struct ova_member *m = s->is_ova ? ova_find(&s->ova, name) : NULL;
 	struct stat st;
 

@@ -36,6 +36,13 @@ cp "$DIR/good.ova" "$DIR/cut.ova"
 truncate -s 20000 "$DIR/cut.ova"
 refused 'it is cut off' "$DIR/cut.ova"
 to_ova "$ID" "$DIR/a.raw"
+mkdir "$DIR/other" # the disk that is named, wherever it lies, is the one that must be what the manifest says
+mv "$DIR/$ID.d/$ID-disk1.vmdk" "$DIR/other"
+vmferry import "$DIR/$ID.d/$ID.ovf" "$DIR/other/$ID-disk1.vmdk" --dry-run >"$DIR/import.out" 2>&1 || fail "$(<"$DIR/import.out")"
+cp "$DIR/other/$ID-disk1.vmdk" "$DIR/$ID.d"
+printf x | dd of="$DIR/other/$ID-disk1.vmdk" bs=1 seek=70000 conv=notrunc status=none
+refused "$ID-disk1.vmdk is damaged" "$DIR/$ID.d/$ID.ovf" "$DIR/other/$ID-disk1.vmdk"
+to_ova "$ID" "$DIR/a.raw"
 sed -i '/vmdk/d' "$DIR/$ID.d/$ID.mf"
 pack_ova "$ID"
 refused "$ID.mf says nothing of $ID-disk1.vmdk" "$DIR/$ID.ova"

@@ -278,6 +278,32 @@ static int examine(const char *name, const void *p, size_t n, const char *format
 	return r;
 }
 
+/* Virtual PC's own, and qemu-img's by default, have as many sectors as their geometry makes; all others as many as they say. */
+static void a_vhd_is_as_large_as_its_maker_means(void **state)
+{
+	static const struct {
+		const char *creator;
+		bool by_size;
+	} cases[] = {{"vpc ", false}, {"qemu", false}, {"vbox", true}, {"win ", true}, {"wa\0\0", true}, {"qem2", true}};
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		uint8_t bytes[1024] = "conectix";
+		struct image_source s = {.path = NULL};
+		AUTO_FREE char *name = NULL;
+
+		bytes[63] = 3; /* it grows */
+		memcpy(bytes + 28, cases[i].creator, 4);
+		s.path = write_file("v.vhd", bytes, sizeof(bytes));
+		assert_int_equal(image_examine(&s, NULL, &e), 0);
+		name = image_source_name(&s);
+		assert_int_equal(strstr(name, "\"force_size_calc\":\"current_size\"") != NULL, cases[i].by_size);
+		image_source_fini(&s);
+	}
+}
+
 static void formats_are_told_by_their_headers(void **state)
 {
 	static const struct {
@@ -360,6 +386,9 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"RW 1 FLAT flat 0\n", "no name of a file beside it"},
 		{"RW 1 SPARSE \"nested\"\n", "has extents of its own"},
 		{"RW 1 VMFSRDM \"flat\"\n", "a disk of the host"},
+		{"RW 1 ZERO\nRW\n2 FLAT \"/etc/passwd\" 0\n", "cut off"}, /* which QEMU reads as one */
+		{"RW 1 ZERO\nRW 2\nFLAT \"/etc/passwd\" 0\n", "cut off"},
+		{"RW 1 ZERO\n\n RW\t2 FLAT\n\"/etc/passwd\" 0\n", "no name of a file beside it"},
 		{"", "no extents"},
 		{"parentFileNameHint=\"/etc/passwd\"\nRW 1 FLAT \"flat\" 0\n", "names a parent"},
 		{"RW 1 FLAT \"flat\" 0\nRW 1 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
@@ -388,6 +417,11 @@ static void vmdk_extents_lie_beside_it(void **state)
 	}
 }
 
+#define TEN "#........."
+#define FILLED                                                                                                                             \
+	"RW 8 ZERO\n" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN  \
+		TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 /* What is within a sparse one counts, too, at both places where QEMU looks. */
 static void embedded_descriptors_are_read(void **state)
 {
@@ -399,6 +433,7 @@ static void embedded_descriptors_are_read(void **state)
 		{1, 8, 1, 2, VMDK "RW 8 SPARSE \"/elsewhere\"\n", NULL}, /* which QEMU does not follow then */
 		{1, 8, 0, 0, "", NULL},
 		{1, 0, 1, 2, VMDK "RW 8 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
+		{1, 0, 1, 1, VMDK FILLED "\nRW 8 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"}, /* behind its length */
 		{1, 0, 0, 0, VMDK, "not where it says"},
 		{1, 8, 1, 2, "parentCID=00000001\n", "a difference"},
 		{1, 8, 3, 1, "parentFileNameHint=\"/etc/passwd\"\n", "names a parent"},
@@ -494,11 +529,17 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(members_are_where_they_are),		cmocka_unit_test(archives_that_no_ova_is_are_refused),
-		cmocka_unit_test(damaged_archives_are_refused),		cmocka_unit_test(digests_are_compared),
-		cmocka_unit_test(manifests_that_are_none_are_refused),	cmocka_unit_test(formats_are_told_by_their_headers),
-		cmocka_unit_test(qcow2_that_names_files_is_refused),	cmocka_unit_test(vmdk_extents_lie_beside_it),
-		cmocka_unit_test(embedded_descriptors_are_read),	cmocka_unit_test(nothing_is_left_to_guess),
+		cmocka_unit_test(members_are_where_they_are),
+		cmocka_unit_test(archives_that_no_ova_is_are_refused),
+		cmocka_unit_test(damaged_archives_are_refused),
+		cmocka_unit_test(digests_are_compared),
+		cmocka_unit_test(manifests_that_are_none_are_refused),
+		cmocka_unit_test(formats_are_told_by_their_headers),
+		cmocka_unit_test(a_vhd_is_as_large_as_its_maker_means),
+		cmocka_unit_test(qcow2_that_names_files_is_refused),
+		cmocka_unit_test(vmdk_extents_lie_beside_it),
+		cmocka_unit_test(embedded_descriptors_are_read),
+		cmocka_unit_test(nothing_is_left_to_guess),
 		cmocka_unit_test(firmware_is_what_the_descriptors_say),
 	};
 
