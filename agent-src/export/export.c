@@ -535,7 +535,9 @@ static int look(struct export *x, struct err *e)
 	if (!r && x->o->freeze == FREEZE_REQUIRE) {
 		AUTO_FREE char *path = x->runs ? guest_agent_path(&x->g) : NULL;
 
-		if (x->runs && !path)
+		if (x->runs && strcmp(x->g.status, "running"))
+			r = err_set(e, ENOTSUP, "--freeze require: the guest is %s, and its agent cannot answer", x->g.status);
+		else if (x->runs && !path)
 			r = err_set(e, ENOTSUP, "--freeze require: the guest has no agent (no port org.qemu.guest_agent.0 on a socket)");
 	}
 	if (!r)

@@ -22,8 +22,10 @@ void description_fini(struct guest_description *d)
 	free(d->direct.kernel);
 	free(d->direct.initrd);
 	free(d->direct.append);
-	for (i = 0; i < d->disk_count; i++)
+	for (i = 0; i < d->disk_count; i++) {
 		free(d->disks[i].file);
+		free(d->disks[i].serial);
+	}
 	for (i = 0; i < d->nic_count; i++)
 		free(d->nics[i].model);
 	for (i = 0; i < d->note_count; i++)

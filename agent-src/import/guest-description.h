@@ -49,6 +49,8 @@ struct described_disk {
 	bool absolute;		   /* file may be an absolute path of this host */
 	uint64_t capacity;	   /* bytes; 0: not said */
 	unsigned boot_order;	   /* 1: first; 0: not said */
+	char *serial;		   /* letters, digits, ".", "_" and "-"; NULL: not said */
+	unsigned sector, physical; /* bytes, of virtio and SCSI; 0: not said */
 };
 
 struct described_nic {
@@ -70,9 +72,9 @@ struct guest_description {
 	enum guest_machine machine;
 	enum guest_firmware firmware;
 	bool secure_boot;
-	char *nvram; /* a file of this host: the variables of its UEFI */
-	bool windows, local_time;
-	char *video; /* QEMU's device; "none" */
+	char *nvram;		       /* a file of this host: the variables of its UEFI */
+	bool windows, local_time, utc; /* of the clock, where it is said */
+	char *video;		       /* QEMU's device; "none" */
 	bool xhci, rng, balloon;
 	struct {
 		char *kernel, *initrd, *append; /* files of this host */

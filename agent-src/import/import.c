@@ -261,6 +261,11 @@ static void say_plan(const struct import *m)
 		printf("  nic     %s, %02x:%02x:%02x:%02x:%02x:%02x -> %s\n", d->nics[i].model, a[0], a[1], a[2], a[3], a[4], a[5],
 		       net_words(m->o->net));
 	}
+	if (d->direct.kernel) {
+		AUTO_FREE char *kernel = text_shown(d->direct.kernel), *initrd = text_shown(d->direct.initrd);
+
+		printf("  kernel  %s%s%s, of this host\n", kernel, d->direct.initrd ? " with " : "", d->direct.initrd ? initrd : "");
+	}
 	printf("  uuid    %s%s\n", d->uuid, m->o->clone ? " (new)" : "");
 	for (i = 0; i < d->note_count; i++)
 		printf("  note    %s\n", d->notes[i]);

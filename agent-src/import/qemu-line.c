@@ -213,7 +213,7 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 		option(l, "smp", "cpus=%u", d->cpu.count);
 	if (d->uuid)
 		option(l, "uuid", "%s", d->uuid);
-	option(l, "rtc", "base=%s", d->windows || d->local_time ? "localtime" : "utc");
+	option(l, "rtc", "base=%s", d->local_time || (d->windows && !d->utc) ? "localtime" : "utc");
 	add(l, xstrdup("-nodefaults"));
 	add(l, xstrdup("-no-user-config"));
 	option(l, "display", "none");
@@ -292,7 +292,7 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 	const struct described_disk *k = &d->disks[i];
 	const struct bus *b = &buses[k->bus];
 	AUTO_FREE char *file = k->cdrom ? NULL : quoted(h->disks[i]), *bus = NULL;
-	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup(""), *serial = NULL;
+	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup(""), *serial = NULL, *sectors = NULL;
 	unsigned controller = 0, unit = 0;
 	int r = b->id ? place(y, d, k, &controller, &unit, e) : 0;
 
@@ -308,8 +308,10 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 	else
 		option(l, "drive", "if=none,id=drive%zu,format=%s,discard=unmap,file=%s", i, h->format, file);
 	/* Linux refuses a second controller of the same serial number */
-	serial = k->bus == BUS_NVME ? xasprintf(",serial=vmferry%zu", i) : xstrdup("");
-	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus, serial, boots);
+	serial = k->serial ? xasprintf(",serial=%s", k->serial) : k->bus == BUS_NVME ? xasprintf(",serial=vmferry%zu", i) : xstrdup("");
+	sectors = xasprintf("%s%.0u%s%.0u", k->sector ? ",logical_block_size=" : "", k->sector, k->physical ? ",physical_block_size=" : "",
+			    k->physical);
+	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus, serial, sectors, boots);
 	return 0;
 }
 

@@ -84,11 +84,20 @@ static bool has_controllers(const xmlNode *device)
 	return false;
 }
 
+static bool is_ide(const xmlNode *device)
+{
+	return !strncasecmp((const char *)device->name + 1, IDE_GUID, strlen(IDE_GUID));
+}
+
+/* What is on IDE comes first, as nothing else boots where there is IDE; the elements are in any order. */
 static void add_devices(struct guest_description *d, const xmlNode *root)
 {
 	unsigned others = 0;
 	const xmlNode *n;
 
+	for (n = xml_first(root); n; n = xml_after(n))
+		if (*n->name == '_' && is_ide(n) && has_controllers(n))
+			add_controllers(d, n, true);
 	for (n = xml_first(root); n; n = xml_after(n)) {
 		const char *name = (const char *)n->name;
 
@@ -98,8 +107,8 @@ static void add_devices(struct guest_description *d, const xmlNode *root)
 			add_nic(d, n);
 		else if (!has_controllers(n))
 			others++;
-		else
-			add_controllers(d, n, !strncasecmp(name + 1, IDE_GUID, strlen(IDE_GUID)));
+		else if (!is_ide(n))
+			add_controllers(d, n, false);
 	}
 	if (others)
 		description_note(d, "%u device(s) of Hyper-V's own (its integration services, display and the like) are not mapped",

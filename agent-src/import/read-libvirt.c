@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define SERIAL_MAX 36 /* bytes: what a SCSI disk of QEMU's takes */
+
 struct domain {
 	struct guest_description *d;
 	const xmlNode *root, *devices;
@@ -113,6 +115,51 @@ static int find_file(struct described_disk *disk, const xmlNode *node, const cha
 	return 0;
 }
 
+/* By it the guest may know a disk (/dev/disk/by-id). */
+static void take_serial(struct described_disk *disk, const xmlNode *node)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	AUTO_FREE char *text = xml_text_at(node, "serial");
+	size_t n = text ? strlen(text) : 0;
+
+	if (n && n <= SERIAL_MAX && strspn(text, letters) == n)
+		disk->serial = xstrdup(text);
+}
+
+static bool is_block_size(unsigned n)
+{
+	return !n || (n >= 512 && n <= 32768 && !(n & (n - 1)));
+}
+
+/* With sectors of another size the guest does not find its partitions. */
+static int take_sectors(struct described_disk *disk, const xmlNode *node, const char *target, struct err *e)
+{
+	const xmlNode *blockio = xml_child(node, "blockio");
+
+	if (small_number(&disk->sector, blockio, "logical_block_size", "a size of sectors", e) ||
+	    small_number(&disk->physical, blockio, "physical_block_size", "a size of sectors", e))
+		return -EINVAL;
+	if (!is_block_size(disk->sector) || !is_block_size(disk->physical) ||
+	    (disk->sector > 512 && (disk->bus == BUS_IDE || disk->bus == BUS_SATA)))
+		return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on that bus", target, disk->sector);
+	return 0;
+}
+
+static void note_disk(struct domain *x, const struct described_disk *disk, const xmlNode *node, const char *target)
+{
+	static const char *const known[] = {"driver", "source",	      "target",	    "address", "boot",
+					    "alias",  "backingStore", "encryption", "blockio"};
+	const xmlNode *n;
+	size_t i;
+
+	for (n = xml_first(node); n; n = xml_after(n)) {
+		for (i = 0; i < ARRAY_LEN(known) && !xml_is(n, known[i]); i++)
+			;
+		if (i == ARRAY_LEN(known) && !(xml_is(n, "serial") && disk->serial) && !(xml_is(n, "readonly") && disk->cdrom))
+			description_note(x->d, "<%.40s> of the disk %.40s is not mapped", (const char *)n->name, target);
+	}
+}
+
 static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
 {
 	AUTO_FREE char *kind = xml_attr(node, "device"), *bus = xml_attr_at(node, "target", "bus");
@@ -130,6 +177,10 @@ static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
 	disk->bus = bus_of(x, bus, index ? index : "0");
 	if (small_number(&disk->boot_order, xml_child(node, "boot"), "order", "a boot order", e) || place(disk, node, e))
 		return -EINVAL;
+	if (!disk->cdrom && take_sectors(disk, node, target ? target : "?", e))
+		return -EINVAL;
+	take_serial(disk, node);
+	note_disk(x, disk, node, target ? target : "?");
 	return disk->cdrom ? 0 : find_file(disk, node, target ? target : "?", e);
 }
 
@@ -177,7 +228,7 @@ static void add_video(struct domain *x, const xmlNode *node)
 /* What needs no word: it is there anyway, comes with something else, or is the host's side only. */
 static bool is_idle(const xmlNode *n)
 {
-	static const char *const names[] = {"emulator", "graphics", "serial", "console", "memballoon", "input"};
+	static const char *const names[] = {"emulator", "graphics", "console", "memballoon", "input"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names); i++)
@@ -198,6 +249,8 @@ static int add_device(struct domain *x, const xmlNode *n, struct err *e)
 		add_video(x, n);
 	} else if (xml_is(n, "controller")) {
 		x->d->xhci |= model && strstr(model, "xhci");
+	} else if (xml_is(n, "serial")) {
+		description_note(x->d, "its serial port is not mapped: a QEMU option behind -- gives it one (-- -serial pty, say)");
 	} else if (xml_is(n, "rng")) {
 		x->d->rng = true;
 	} else if (!is_idle(n)) {
@@ -374,6 +427,10 @@ static int read_domain(struct domain *x, struct err *e)
 	x->d->uuid = described_uuid(uuid);
 	x->d->windows = (os && strstr(os, "microsoft.com")) || xml_at(x->root, "features/hyperv");
 	x->d->local_time = xml_attr_is(xml_child(x->root, "clock"), "offset", "localtime");
+	x->d->utc = xml_attr_is(xml_child(x->root, "clock"), "offset", "utc");
+	if (xml_child(x->root, "clock") && !x->d->local_time && !x->d->utc)
+		description_note(x->d, "its clock, which is neither UTC nor local time there, is %s here",
+				 x->d->windows ? "local time" : "UTC");
 	if (machine_of(x, e) || memory_of(x, e) || cpus_of(x, e))
 		return -EINVAL;
 	cpu_model(x);

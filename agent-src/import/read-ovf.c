@@ -412,6 +412,7 @@ static void virtualbox_extras(struct ovf *o)
 	o->d->machine = chipset && !strcasecmp(chipset, "ICH9") ? MACHINE_Q35 : MACHINE_PC;
 	o->d->windows |= os && !strncasecmp(os, "windows", 7);
 	o->d->local_time |= clock && !strcmp(clock, "local");
+	o->d->utc |= clock && !strcmp(clock, "UTC");
 	o->d->uuid = described_uuid(uuid);
 	if (display && strcasecmp(display, "VBoxVGA"))
 		description_note(o->d, "its display adapter was %.40s: it becomes a standard VGA", display);

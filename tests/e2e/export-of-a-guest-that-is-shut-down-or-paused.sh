@@ -99,6 +99,10 @@ vmferry export "$DIR/src/a.sh" "$DIR/other" >/dev/null 2>"$DIR/export.err" || st
 assert_eq $status 3 "exit code of a guest at rest that runs"
 says 'in use' "$DIR/export.err"
 qmp "$DIR/src/$A.qmp" '{"execute": "stop"}' >/dev/null
+status=0
+vmferry export "$A" "$DIR/paused" --freeze require </dev/null >"$DIR/export.out" 2>"$DIR/export.err" || status=$?
+assert_eq $status 3 "exit code of a freeze of a guest that stands"
+says 'its agent cannot answer' "$DIR/export.err"
 export_guest "$A" "$DIR/paused"
 says '\(paused\)' "$DIR/export.out"
 assert_eq "$(status_of "$DIR/src/$A.qmp")" paused "state after its export"
