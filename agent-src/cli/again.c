@@ -81,7 +81,7 @@ int again_run(const json_t *move, const struct again_change *change)
 		argv[n++] = "--json";
 	if (change->verbose)
 		argv[n++] = "--verbose";
-	argv[n++] = json_string_value(json_object_get(move, "vm"));
+	argv[n++] = change->vm ?: json_string_value(json_object_get(move, "vm"));
 	argv[n++] = change->dest ?: json_string_value(json_object_get(move, "dest"));
 	optind = 0; /* getopt_long(3): from the beginning */
 	return cmd_migrate((int)n, (char **)(uintptr_t)argv);

@@ -21,6 +21,7 @@ json_t *again_end(json_t *move, const char *vm, const char *dest);
 /* What is to be different. */
 struct again_change {
 	const char *dest;  /* NULL: as it was */
+	const char *vm;	   /* the same */
 	const json_t *way; /* again_new(), with options that come last */
 	bool json, verbose;
 };

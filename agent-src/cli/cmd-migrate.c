@@ -379,7 +379,8 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_BWLIMIT:
 		return parse_bytes(optarg, &o->carry.bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
 	case OPT_AT:
-		o->at = moment_read(optarg, time(NULL));
+		/* by which a move that is begun again says when, if that has not come meanwhile */
+		o->at = *optarg == '@' ? (time_t)strtoll(optarg + 1, NULL, 10) : moment_read(optarg, time(NULL));
 		return o->at ? 0 : bad("--at", optarg, "a time to come (3:00, '2026-12-24 3:00:00', +90m)");
 	case OPT_KEEP:
 		o->disks.keep.partial_s = (unsigned)moment_span(optarg);
@@ -601,6 +602,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	AUTO_FREE char *name = NULL;
 	json_auto_t *move = again_new();
 	bool detach = false;
+	char at[32];
 	struct err e;
 	int c, r;
 
@@ -619,8 +621,10 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		r = take_option(c, o, &detach);
 		if (r)
 			return r;
+		if (c == OPT_AT)
+			snprintf(at, sizeof(at), "@%lld", (long long)o->at);
 		if (is_of_the_move(c))
-			again_option(move, options, c, optarg);
+			again_option(move, options, c, c == OPT_AT ? at : optarg);
 	}
 	r = take_guest(argc - optind, argv + optind, o, &name, command);
 	if (r)

@@ -5,9 +5,12 @@
 #include "dest-options.h"
 #include "export-undo.h"
 #include "journal.h"
+#include "json-text.h"
 #include "log.h"
 #include "move.h"
 #include "paths.h"
+#include "process.h"
+#include "qemu-discover.h"
 #include "recover-choice.h"
 #include "storage.h"
 #include "util.h"
@@ -210,14 +213,45 @@ static int settled_meanwhile(const struct attempt *a)
 	return state == HO_SRC_RELEASED ? EXIT_DESTINATION : EXIT_SOURCE;
 }
 
+/* The pid that was typed may be another guest's by now: of that one's only its name is left. */
+static const char *guest_to_move(const json_t *begin, const json_t *move)
+{
+	AUTO_FREE char *boot = boot_id();
+	const char *vm = json_text(move, "vm"), *then = json_text(begin, "boot_id");
+	uint64_t start;
+
+	if (!vm || strspn(vm, "0123456789") != strlen(vm))
+		return vm;
+	return boot && then && !strcmp(boot, then) && !process_start_time((pid_t)atoi(vm), &start) &&
+			       (json_int_t)start == json_integer_value(json_object_get(begin, "start_time"))
+		       ? vm
+		       : json_text(begin, "guest");
+}
+
+/* Its QEMU has ended, and somebody has started it again. */
+static bool runs_again(const char *vm)
+{
+	struct guest g;
+	struct err e;
+	int r = vm ? guest_find(&g, vm, &e) : -1;
+
+	if (!r)
+		guest_fini(&g);
+	return !r;
+}
+
 /* The move that begins so is begun again: its guest is here, and free to go. code: with which it was settled. */
 static int resume(const struct move_options *o, const json_t *begin, const struct asked *asked, int code)
 {
-	const struct again_change change = {asked->dest, asked->way, o->json, o->dest.verbose};
 	const json_t *move = json_object_get(begin, "move");
+	const struct again_change change = {asked->dest, guest_to_move(begin, move), asked->way, o->json, o->dest.verbose};
 
-	if (code != EXIT_SOURCE && code != EXIT_LEFTOVERS)
+	if (code != EXIT_SOURCE && code != EXIT_LEFTOVERS && code != EXIT_NOWHERE)
 		return code;
+	if (code == EXIT_NOWHERE && !runs_again(change.vm)) {
+		fprintf(stderr, "vmferry: no guest %s runs here: start it, then give this command again\n", o->vm);
+		return code;
+	}
 	if (move) {
 		fprintf(stderr, "vmferry: beginning the move of %s again\n", o->vm);
 		return again_run(move, &change);
@@ -225,6 +259,20 @@ static int resume(const struct move_options *o, const json_t *begin, const struc
 	fprintf(stderr, "vmferry: the command that began the move of %s is not in its journal: give it again, with --keep-partial\n",
 		o->vm);
 	return code;
+}
+
+/* The destination has not heard of it: it would refuse another. */
+static bool is_unsettled(const char *path)
+{
+	struct journal *j;
+	struct err e;
+	bool yes;
+
+	if (journal_look(&j, path, &e))
+		return false;
+	yes = !journal_last_note(j, "over");
+	journal_close(j);
+	return yes;
 }
 
 static int refuse_resuming(const struct attempt *a)
@@ -259,7 +307,14 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	o->dest.runtime_dir = o->runtime_dir;
 	dest_options_load(&o->dest, json_object_get(a->begin, "reach"));
 	r = move_recover(o, a->path, asked->fenced);
-	return resumes ? resume(o, a->begin, asked, r) : r;
+	if (!resumes)
+		return r;
+	if (r == EXIT_LEFTOVERS && is_unsettled(a->path)) {
+		fprintf(stderr,
+			"vmferry: the move is not begun again before the destination can be reached: then give this command once more\n");
+		return r;
+	}
+	return resume(o, a->begin, asked, r);
 }
 
 /* Whoever names a guest means one move. */

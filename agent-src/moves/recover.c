@@ -167,6 +167,12 @@ static bool guard_take_back(struct transfer *t, const char *journal_path, struct
 	return !r ? !t->end.unheard : r != -EBUSY && !t->a.handoff.qemu_alive;
 }
 
+/* Somebody else has the journal, or the host has no room just now. */
+static bool may_pass(int r)
+{
+	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
+}
+
 /* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
 static bool guard_try(const struct move_options *opt, const char *journal_path, struct keep *kept, struct err *words)
 {
@@ -180,7 +186,7 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 		return true; /* it has ended, or only the destination may run the guest */
 	}
 	if (r || transfer_new(&t, opt, &entry_recover, words))
-		return err_prefix(words, "the agent of a move has died") != -EBUSY;
+		return !may_pass(err_prefix(words, "the agent of a move has died"));
 	t->ram.kept = kept;
 	t->src.patient = true;
 	done = guard_take_back(t, journal_path, words);

@@ -45,6 +45,12 @@ static int check_journal(const struct guest *g, const struct journal *j, struct 
 {
 	if (!is_ours(g, journal_begin(j)))
 		return 0;
+	if (!journal_last_note(j, "over") && json_object_get(journal_begin(j), "keep_partial_s"))
+		return err_set(
+			e, EBUSY,
+			"an earlier move of this guest was cut off: `vmferry recover %s --resume` goes on with what has arrived of it; "
+			"`vmferry recover %s` settles it, and removes that",
+			g->name, g->name);
 	if (!journal_last_note(j, "over"))
 		return err_set(e, EBUSY, "an earlier move of this guest was cut off; settle it first: vmferry recover %s", g->name);
 	if (only_names_are_left(j))
