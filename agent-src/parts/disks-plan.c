@@ -95,6 +95,9 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 		return check_read_only(g, e);
 	if (check_contents(ds, g, e))
 		return -e->code;
+	/* owner, mode and room are the file's that has the name, and it is what may be deleted afterwards */
+	if (g->real_path && !g->network && !g->block_device && guest_reads_what_is_there(&ds->src->guest, g->real_path, e))
+		return -e->code;
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	d = disk_add(ds, g);

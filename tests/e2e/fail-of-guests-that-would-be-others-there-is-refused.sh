@@ -35,6 +35,10 @@ for file in b.raw one.iso; do
 	refused_because "$file was replaced, or removed, since the guest started"
 	mv "$DIR/old" "$DIR/$file"
 done
+mv "$DIR/a.raw" "$DIR/old"
+cp "$DIR/b.raw" "$DIR/a.raw"
+refused_because "a.raw was replaced, or removed, since the guest started"
+mv "$DIR/old" "$DIR/a.raw"
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/base.raw" -F raw "$DIR/top.qcow2"
 launch -drive "file=$DIR/top.qcow2,format=qcow2,if=none,id=d0" -device virtio-blk-pci,drive=d0,id=vd0
 cp "$DIR/base.raw" "$DIR/new"

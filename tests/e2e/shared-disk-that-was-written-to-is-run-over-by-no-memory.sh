@@ -50,7 +50,7 @@ mv "$DIR/a.raw" "$DIR/old.raw"
 cp "$DIR/old.raw" "$DIR/a.raw"
 move_start a "$DEST" --disk d0=shared
 move_wait 3
-assert_result '"has another file open" in r["reason"]' "why"
+assert_result '"was replaced, or removed" in r["reason"]' "why"
 guest_verify "$(orders a)" blocks
 guest_stop a
 
