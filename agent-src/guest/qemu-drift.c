@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void guest_note(struct guest *g, const char *fmt, ...)
 {
@@ -488,9 +489,48 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 				 path);
 }
 
+/* QEMU takes a name without a directory for one of its own files, but first for one where it was started. */
+static int check_own_file(const struct guest *g, const char *option, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = name && *name && !strchr(name, '/') ? guest_path(g, name) : NULL;
+
+	return path && !access(path, F_OK)
+		       ? err_set(e, ENOTSUP,
+				 "-%s %s is the file %s, as the guest's QEMU was started beside it; at the destination QEMU "
+				 "would take one of its own. Have the guest started with the whole path",
+				 option, name, path)
+		       : 0;
+}
+
+static int check_own_files(const struct guest *g, struct err *e)
+{
+	static const char *const keys[][2] = {{"machine", "firmware"}, {"M", "firmware"}, {"device", "romfile"}, {"option-rom", "romfile"}};
+	struct qemu_opt opt;
+	size_t i = 1, k;
+	int r = 0;
+
+	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct props p;
+
+		if (!opt.value)
+			continue;
+		if (!strcmp(opt.name, "bios"))
+			r = check_own_file(g, opt.name, opt.value, e);
+		props_parse(&p, opt.value);
+		for (k = 0; k < ARRAY_LEN(keys) && !r; k++)
+			if (!strcmp(opt.name, keys[k][0]))
+				r = check_own_file(g, opt.name, kv_get(&p.l, keys[k][1], strcmp(opt.name, "option-rom") ? NULL : "romfile"),
+						   e);
+		props_fini(&p);
+	}
+	return r;
+}
+
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 {
-	int r = check_devices(g, q, e);
+	int r = check_own_files(g, e);
+
+	r = r < 0 ? r : check_devices(g, q, e);
 
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);
 	r = r < 0 ? r : check_devices_of_line(g, q, e);

@@ -7,6 +7,12 @@
 
 /* The machine */
 
+/* A bare name is looked up in QEMU's own data directory. */
+static bool is_data_file(const char *value)
+{
+	return !strchr(value, '/');
+}
+
 int args_on_machine(struct rewrite *w, struct item *it)
 {
 	static const struct {
@@ -20,7 +26,7 @@ int args_on_machine(struct rewrite *w, struct item *it)
 		return err_set(w->e, EINVAL, "the guest's memory is encrypted (-%s %s): QEMU cannot migrate it", it->name, it->value);
 	for (i = 0; i < ARRAY_LEN(files); i++) {
 		p = kv_find(&it->p.l, files[i].key, NULL);
-		if (p && strchr(p->value, '/'))
+		if (p && *p->value && (files[i].role != ARGS_BIOS || !is_data_file(p->value)))
 			args_file(w, it, files[i].role, true, NULL, &p->value);
 	}
 	if (type) {
@@ -96,12 +102,6 @@ int args_on_run_with(struct rewrite *w, struct item *it)
 }
 
 /* Files */
-
-/* A bare name is looked up in QEMU's own data directory. */
-static bool is_data_file(const char *value)
-{
-	return !strchr(value, '/');
-}
 
 int args_on_data_file(struct rewrite *w, struct item *it)
 {

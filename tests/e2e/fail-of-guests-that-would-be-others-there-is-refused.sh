@@ -55,6 +55,14 @@ mkdir "$TO"
 assert_eq "$status" 3 "exit code of the cold move ($(tail -n 1 "$DIR/cold"))"
 grep -q 'which the guest only reads, is an image that needs' "$DIR/cold" || fail "$(<"$DIR/cold")"
 
+# a name that QEMU takes for one of its own files, unless there is one where it was started
+cp "$(readlink -f "$TOP"/build/qemu/usr/share/seabios/bios-256k.bin)" "$DIR/own.bin"
+here=$PWD
+cd "$DIR"
+launch "${disk[@]}" -bios own.bin
+cd "$here"
+refused_because "-bios own.bin is the file $DIR/own.bin"
+
 # a disk in no drive
 launch "${disk[@]}" -blockdev "driver=raw,node-name=spare,file.driver=file,file.filename=$DIR/b.raw"
 refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of its drives"
