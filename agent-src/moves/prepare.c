@@ -22,6 +22,8 @@
 
 #define MONITOR_MS     3000
 #define JOURNAL_MS_MAX 1000.0 /* a peer that says more is not believed */
+#define LOOK_MS	       1000
+#define TELL_MS	       15000
 
 /* ---- preparing ---- */
 
@@ -79,9 +81,24 @@ int prepare_enter(void *ctx, struct err *e)
 		r = outage_agree(t, e);
 	if (!r)
 		r = json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
+	conductor_tick(&t->a.con, LOOK_MS);
 	if (!r)
-		files_begin(&t->files);
+		files_begin(&t->files); /* which may have it tick faster */
 	return r;
+}
+
+/* How long it may take is not known: devices are zeroed, files come, a QEMU starts. */
+static void tell_patience(struct transfer *t)
+{
+	AUTO_FREE char *name = t->pace.prepare_told ? NULL : text_shown(t->src.guest.name);
+
+	if (name && now_ns() - t->begin_ns >= TELL_MS * 1000000ULL) {
+		report_notice(
+			&t->report,
+			"the destination has not been ready for %d s: it is waited for, and the guest is here as before (vmferry cancel %s ends that)",
+			TELL_MS / 1000, name);
+		t->pace.prepare_told = true;
+	}
 }
 
 /* ---- COPY_READY ---- */
@@ -140,6 +157,8 @@ int prepare_event(void *ctx, const struct event *ev, struct err *e)
 	json_t *ready = NULL;
 	int r;
 
+	if (ev->kind == EVENT_TICK)
+		tell_patience(t);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
 		return common_event(t, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &ready, e);

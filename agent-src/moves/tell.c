@@ -78,9 +78,10 @@ static json_t *plan_files(const struct transfer *t)
 		const json_t *f = json_array_get(described, (size_t)json_integer_value(json_object_get(c, "file")));
 		const char *to = json_string_value(json_object_get(c, "to"));
 
-		json_array_append_new(out, json_pack("{s:O*,s:O*,s:O*,s:s*,s:O*,s:O*}", "from", json_object_get(f, "path"), "role",
-						     json_object_get(f, "role"), "size", json_object_get(f, "size"), "to", to, "transfer",
-						     json_object_get(c, "transfer"), "other", json_object_get(c, "other")));
+		json_array_append_new(out, json_pack("{s:O*,s:O*,s:O*,s:O*,s:s*,s:O*,s:O*}", "from", json_object_get(f, "path"), "role",
+						     json_object_get(f, "role"), "kind", json_object_get(f, "kind"), "size",
+						     json_object_get(f, "size"), "to", to, "transfer", json_object_get(c, "transfer"),
+						     "other", json_object_get(c, "other")));
 	}
 	return out;
 }

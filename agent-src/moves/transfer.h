@@ -43,7 +43,7 @@ enum user_order { ORDER_SWITCH = 1, ORDER_CANCEL, ORDER_INTERRUPT, ORDER_KEEP, O
 struct pace {
 	struct converge converge;
 	bool begun; /* something is being copied: not yet if it is to be stopped first, at a time to come */
-	bool held, stall_told, limit_told, off_told;
+	bool held, stall_told, limit_told, off_told, prepare_told;
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	unsigned ticks, glances;
 	/* bytes a second: of content, of it at best, and of what travels at best */

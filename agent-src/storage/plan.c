@@ -344,6 +344,8 @@ static int examine_at_rest(struct storage *s, struct err *e)
 	unsigned i;
 	int r = earlier_moves_check(s->o->state_dir, &s->guest, &s->report, e);
 
+	if (!r && s->bwlimit)
+		r = err_set(e, ENOTSUP, "--bwlimit is for a guest that runs: the images of one that is shut down are copied at once");
 	if (!r)
 		r = take_disks(s, e);
 	for (i = 0; i < s->count && !r; i++)

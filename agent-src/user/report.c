@@ -39,6 +39,8 @@ static void print_file(FILE *to, const json_t *f)
 		fprintf(to, " -> %s\n", str(f, "to"));
 	else if (!strcmp(transfer, "eject"))
 		fputs(": not taken along, its drive is empty there\n", to);
+	else if (strcmp(str(f, "kind"), "file") && *str(f, "kind"))
+		fprintf(to, " is there; nobody has compared it, as it is a %s here\n", str(f, "kind"));
 	else
 		fputs(json_is_true(json_object_get(f, "other")) ? " is there, though with other content\n" : " is there already\n", to);
 }

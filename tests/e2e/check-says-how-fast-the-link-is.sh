@@ -7,6 +7,7 @@
 . "$(dirname "$0")/../lib/lab.sh"
 enter_lab 100mbit "$0" "$@"
 . "$(dirname "$0")/../lib/move.sh"
+mkdir "$DIR/there"
 
 TOLERANCE=0.15 OF_PROCESSORS=0.3 BURST=4m
 
@@ -29,7 +30,7 @@ check() { # RATE: sets SAID, what a move gets, in bytes per second. A machine th
 
 check_once() { # sets TOOK
 	local began=$EPOCHREALTIME
-	"${ON[@]}" timeout 30 "$BIN/vmferry" check "${GUEST_PID[a]}" "${AGENT[dst]}" --disk-dir "$DIR" --disk "d0=$DIR/there.raw" --json --codec none \
+	"${ON[@]}" timeout 30 "$BIN/vmferry" check "${GUEST_PID[a]}" "${AGENT[dst]}" --disk-dir "$DIR/there" --disk "d0=$DIR/there.raw" --json --codec none \
 		"${FERRY_OPTIONS[@]}" </dev/null >"$DIR/check.json" 2>"$DIR/check.err" || fail "check: $(<"$DIR/check.err")"
 	TOOK=$(since "$began")
 }

@@ -8,12 +8,13 @@
 enter_lab "${LINK:-100mbit}" "$0" "$@"
 MEM=${MEM:-256}
 . "$(dirname "$0")/../lib/move.sh"
+mkdir "$DIR/there"
 
 BYTES=0.2 TIME=0.3
 
 check() { # sets SAID_BYTES, SAID_S
 	local began=$EPOCHREALTIME
-	"${ON[@]}" timeout 30 "$BIN/vmferry" check "${GUEST_PID[a]}" "${AGENT[dst]}" --disk-dir "$DIR" --disk "d0=$DIR/there.raw" --json \
+	"${ON[@]}" timeout 30 "$BIN/vmferry" check "${GUEST_PID[a]}" "${AGENT[dst]}" --disk-dir "$DIR/there" --disk "d0=$DIR/there.raw" --json \
 		"${FERRY_OPTIONS[@]}" </dev/null >"$DIR/check.json" 2>"$DIR/check.err" || fail "check: $(<"$DIR/check.err")"
 	TOOK=$(since "$began")
 	read -r SAID_BYTES SAID_S < <(python3 -S - "$DIR/check.json" <<-'END'

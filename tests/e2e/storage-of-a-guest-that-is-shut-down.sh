@@ -17,6 +17,9 @@ assert_kept gone
 storage_start "$DIR/src/a.sh" --disk "a.raw=$DIR/new/a.raw" --format qcow2
 storage_wait 3
 assert_result '"another format while its guest runs" in r["reason"]'
+storage_start "$DIR/src/a.sh" --disk "a.raw=$DIR/new/a.raw" --bwlimit 1M
+storage_wait 3
+assert_result '"--bwlimit is for a guest that runs" in r["reason"]'
 
 fails() { # STATUS POINT ACTION COMMAND
 	fault "src-$2" "$3"

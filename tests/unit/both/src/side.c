@@ -282,6 +282,7 @@ static int begin_with_its_disk(struct transfer *t, struct err *e)
 	g->disks[0] = (struct guest_disk){.node = xstrdup("node"),
 					  .file = xstrdup("/disk"),
 					  .real_path = xstrdup("/disk"),
+					  .block_device = true, /* of which nobody asks whether QEMU has it open */
 					  .format = xstrdup("raw"),
 					  .virtual_size = BOTH_DISK_BYTES,
 					  .allocated = BOTH_DISK_GRAIN};
