@@ -367,6 +367,14 @@ static int take_reuse(struct disk_options *o)
 	return 0;
 }
 
+/* Ten digits last until 2286. 0: it is no such number. */
+static time_t since_1970(const char *text)
+{
+	size_t n = strspn(text, "0123456789");
+
+	return n && n <= 10 && !text[n] ? (time_t)strtoll(text, NULL, 10) : 0;
+}
+
 /* What is in none of the tables. */
 static int take_other(int c, struct move_options *o, bool *detach)
 {
@@ -380,7 +388,7 @@ static int take_other(int c, struct move_options *o, bool *detach)
 		return parse_bytes(optarg, &o->carry.bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
 	case OPT_AT:
 		/* by which a move that is begun again says when, if that has not come meanwhile */
-		o->at = *optarg == '@' ? (time_t)strtoll(optarg + 1, NULL, 10) : moment_read(optarg, time(NULL));
+		o->at = *optarg == '@' ? since_1970(optarg + 1) : moment_read(optarg, time(NULL));
 		return o->at ? 0 : bad("--at", optarg, "a time to come (3:00, '2026-12-24 3:00:00', +90m)");
 	case OPT_KEEP:
 		o->disks.keep.partial_s = (unsigned)moment_span(optarg);

@@ -309,7 +309,7 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	r = move_recover(o, a->path, asked->fenced);
 	if (!resumes)
 		return r;
-	if (r == EXIT_LEFTOVERS && is_unsettled(a->path)) {
+	if ((r == EXIT_LEFTOVERS || r == EXIT_NOWHERE) && is_unsettled(a->path)) {
 		fprintf(stderr,
 			"vmferry: the move is not begun again before the destination can be reached: then give this command once more\n");
 		return r;

@@ -241,8 +241,9 @@ int old_set_aside(struct storage *s, const struct moving_disk *d, struct err *e)
 	r = note(s, d, "aside", json_pack("{s:s,s:s}", "path", d->from, "aside", d->aside), e);
 	if (r)
 		return r;
-	if (!own_file_is_there(d->was, s->rebooted)) /* it has that name already, or somebody has put another in its place */
-		return 0;
+	r = own_file_look(d->was, s->rebooted, e);
+	if (r) /* 1: it has that name already, or somebody has put another in its place */
+		return MIN(r, 0);
 	r = rename_new(d->from, d->aside);
 	return r ? err_sys(e, -r, "cannot give %s the name %s", d->from, d->aside) : sync_parent_dir(d->from, e);
 }
@@ -273,7 +274,7 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 	const char *now = d->aside && !access(d->aside, F_OK) ? d->aside : d->from;
 	struct err e;
 
-	if (d->from_device) {
+	if (d->from_device || !d->was) {
 		storage_tell_note(s, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
 				  d->from);
 	} else if (s->old == OLD_REMOVE) {
@@ -281,6 +282,8 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 			storage_tell_leftover(s, "the old image: %s", e.msg);
 	} else if (s->old == OLD_ASIDE && old_set_aside(s, d, &e)) {
 		storage_tell_leftover(s, "the old image %s: %s", d->from, e.msg);
+	} else if (d->aside && access(d->aside, F_OK)) {
+		storage_tell_note(s, "the old image %s is not there any more", d->from);
 	} else {
 		storage_tell_note(s, "the old image is %s, as it was when the guest left it: it may be deleted",
 				  d->aside ? d->aside : d->from);

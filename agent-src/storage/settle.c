@@ -138,6 +138,13 @@ static int look_at_devices(struct storage *s, bool committed, struct err *e)
 	return r == -ESTALE && !committed ? 0 : r;
 }
 
+static int set_script(struct storage *s, struct err *e)
+{
+	int r = starter_set(s, e);
+
+	return r ? r : journal_note(s->journal, "script-set", NULL, e);
+}
+
 static int in_qemu(struct storage *s, struct err *e)
 {
 	struct err why;
@@ -156,7 +163,8 @@ static int in_qemu(struct storage *s, struct err *e)
 		r = look_at_devices(s, committed, e);
 	if (!r && note_truth(s, &why)) /* and again when all is settled */
 		storage_tell_note(s, "%s", why.msg);
-	if (!r && journal_last_note(s->journal, "switching") && starter_set(s, &why)) {
+	/* once: whatever it names later is by a later change of disks */
+	if (!r && journal_last_note(s->journal, "switching") && !journal_last_note(s->journal, "script-set") && set_script(s, &why)) {
 		if (any_switched(s))
 			storage_tell_leftover(s, "%s: do not start the guest by it before it names its new images", why.msg);
 		else

@@ -195,7 +195,7 @@ static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
 	json_array_foreach(nodes, i, node)
 		if (json_is_string(node))
 			json_array_append(d->old_nodes, node);
-	return d->device && d->node && d->from && d->to && d->from_format && d->format && (d->was || d->from_device)
+	return d->device && d->node && d->from && d->to && d->from_format && d->format
 		       ? 0
 		       : err_set(e, EBADMSG, "the journal does not say which disks were to be moved");
 }
@@ -275,7 +275,10 @@ static void end_journal(struct storage *s)
 	struct err e;
 
 	if (!is_over(s)) {
-		if (journal_note(s->journal, "over", NULL, &e))
+		/* one whose script is not as it is to be may be in the way of the next */
+		bool settled = s->rest || !journal_last_note(s->journal, "switching") || journal_last_note(s->journal, "script-set");
+
+		if (settled && journal_note(s->journal, "over", NULL, &e))
 			report_notice(&s->report, "%s", e.msg);
 		return;
 	}

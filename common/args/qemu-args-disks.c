@@ -27,6 +27,14 @@ static bool is_media_device(const struct item *device)
 	return driver && args_among(driver, drives, ARRAY_LEN(drives));
 }
 
+/* Which never writes, whatever its drive says. */
+static bool is_cd(const struct item *device)
+{
+	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
+
+	return driver && (!strcmp(driver, "ide-cd") || !strcmp(driver, "scsi-cd"));
+}
+
 static bool is_pflash(const struct rewrite *w, const char *node)
 {
 	return args_find(w, "machine", "pflash0", node) || args_find(w, "machine", "pflash1", node) || args_find(w, "M", "pflash0", node) ||
@@ -113,6 +121,7 @@ static void drive_place(const struct rewrite *w, const struct item *it, struct p
 	at->format = drive_format(&it->p.l);
 	at->read_only = cdrom || kv_flag(&it->p.l, "readonly", false) || kv_flag(&it->p.l, "read-only", false);
 	at->role = args_drive_role(w, kv_get(&it->p.l, "id", NULL), at->read_only);
+	at->read_only |= is_cd(args_find(w, "device", "drive", kv_get(&it->p.l, "id", NULL)));
 	if (cdrom || (bus && !strcmp(bus, "floppy")))
 		at->role = ARGS_MEDIA;
 	if (bus && !strcmp(bus, "pflash"))

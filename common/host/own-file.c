@@ -191,15 +191,22 @@ static int find(const json_t *known, bool rebooted, struct identity *id, struct 
 	case UNSURE:
 		break;
 	}
-	return err_set(e, EUCLEAN, "whether %s is still the file that this move made cannot be told: delete it if it is", path);
+	return err_set(e, EUCLEAN,
+		       "whether %s is still the file that was there then cannot be told: delete it if it is, and nobody needs it", path);
+}
+
+int own_file_look(const json_t *known, bool rebooted, struct err *e)
+{
+	struct identity id;
+
+	return find(known, rebooted, &id, e);
 }
 
 bool own_file_is_there(const json_t *known, bool rebooted)
 {
-	struct identity id;
 	struct err ignored;
 
-	return !find(known, rebooted, &id, &ignored);
+	return !own_file_look(known, rebooted, &ignored);
 }
 
 int own_file_remove(const json_t *known, bool rebooted, struct err *e)

@@ -14,7 +14,7 @@ resume() { # STATUS
 
 guest_of_48 -name "$NAME"
 to_listener
-copy_begins --at "$(date -d '+3 seconds' '+%F %T')"
+copy_begins --at "$(date -d '+8 seconds' '+%F %T')"
 kill_now "$MOVE_PID"
 guard_ends
 status=0

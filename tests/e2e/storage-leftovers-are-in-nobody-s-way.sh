@@ -23,8 +23,15 @@ assert_eq "$(<"$DIR/src/a.raw")" "somebody else's" "what has the old image's nam
 assert_nothing_unfinished
 rm "$DIR/src/a.raw"
 
-# The same with another name: what was put in its place gets none.
+# The guest has gone on to where it came from: its script stays so.
 storage "${GUEST_PID[a]}" --disk "$DIR/new/a.raw=$DIR/src/a.raw" --old remove
+leaves_the_old_one "$DIR/src/a.raw" "$DIR/new/a.raw"
+rm "$DIR/src/a.raw"
+storage "${GUEST_PID[a]}" --disk "$DIR/new/a.raw=$DIR/src/a.raw" --old remove
+exec {held}<&-
+recover 0
+grep -q "file=$DIR/src/a.raw" "$DIR/src/a.sh" || fail "its script names another image: $(grep -o 'file=[^,]*' "$DIR/src/a.sh")"
+[[ -e $DIR/src/a.raw ]] || fail "its image is gone"
 
 # A backup tool takes a snapshot meanwhile: the guest's device uses another node, and that is its own business.
 leaves_the_old_one "$DIR/src/a.raw" "$DIR/new/a.raw"

@@ -9,7 +9,7 @@ is_shut_down() {
 }
 
 shuts_down_while_it_is_copied() {
-	warm "${SLOW_DISKS[@]}"
+	warm "${SLOW_DISKS[@]}" --bwlimit 300K
 	while_disks
 	guest_order "$(orders a)" poweroff >/dev/null
 	wait_event 'ev["event"] == "notice" and "has shut down by itself" in ev["text"]' >/dev/null
