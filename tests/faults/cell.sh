@@ -200,7 +200,7 @@ ask_recover() { # [OPTION...]: sets CODE
 
 # A move that waits while its guest runs, or its QEMU hangs, may do so for as long as its user likes.
 somebody_acts() {
-	if runs_at "$DIR" || [[ $(timeout 5 "$ASK" state "$DIR/a.mon" 2>/dev/null) == paused ]]; then
+	if runs_at "$DIR" || [[ $(timeout 5 "$ASK" state "$DIR/a.mon" 2>/dev/null) =~ ^(paused|prelaunch)$ ]]; then
 		note "the guest is as it was, the move waits: it is cancelled"
 		timeout 20 "${ON[@]}" "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null 2>&1 || true
 	elif is_stopped "${GUEST_PID[a]}"; then
@@ -214,7 +214,8 @@ somebody_resumes() {
 	local at state
 	for at in "$DIR" "$REAL_TO"; do
 		state=$(timeout 5 "$ASK" state "$at/a.mon" 2>/dev/null || true)
-		[[ $state == paused || ($state == postmigrate && $CODE == 5 && $at == "$DIR") ]] || continue
+		# prelaunch: it was reset as well
+		[[ $state == paused || ($state == prelaunch && $at == "$DIR") || ($state == postmigrate && $CODE == 5 && $at == "$DIR") ]] || continue
 		note "paused at $([[ $at == "$DIR" ]] && echo the source || echo the destination)"
 		[[ $CODE != 5 || $at != "$DIR" ]] || CODE=1
 		qmp "$at/a.mon" '{"execute": "cont"}' >/dev/null
