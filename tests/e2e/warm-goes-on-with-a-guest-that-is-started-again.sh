@@ -20,9 +20,7 @@ warm_guest
 fault before-DST_START stop
 to_listener
 shuts_down_while_it_is_copied
-qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
-wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
-qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+somebody_starts_it_again
 wait_event 'ev["event"] == "notice" and "started the guest again here" in ev["text"]' >/dev/null
 wait_for 60 eval '[[ $(boots a) == 2 ]]' || fail "it does not boot again here"
 goes_on a

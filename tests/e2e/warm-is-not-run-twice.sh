@@ -10,9 +10,7 @@ to_local
 fault src-pre-switchover stop
 warm
 fault_wait
-qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
-wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
-qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+somebody_starts_it_again
 fault_continue
 move_wait 1
 assert_result '"resumed at the source by somebody else" in r["reason"]'
@@ -23,9 +21,7 @@ to_local
 fault src-completed stop
 warm
 fault_wait
-qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
-wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
-qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+somebody_starts_it_again
 fault_continue
 move_wait 1
 runs_at_source 3
@@ -80,8 +76,6 @@ guest_adopt a "$(qemu_dst)"
 GUEST_AT[a]=$TO
 assert_arrived
 committed_and_let_go_on
-qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
-wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
-qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+somebody_starts_it_again
 recover 6
 kill_now "${GUEST_PID[a]}"

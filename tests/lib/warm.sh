@@ -26,6 +26,12 @@ warm() { # [OPTION...]
 	move_start a "$DEST" --how warm "$@"
 }
 
+somebody_starts_it_again() { # here, when it has shut down and its QEMU is there still
+	qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
+	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
+	qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+}
+
 is_told() { # returns when the guest has been told to shut down
 	wait_event 'ev["event"] == "notice" and "told to shut down now" in ev["text"]' >/dev/null
 }
