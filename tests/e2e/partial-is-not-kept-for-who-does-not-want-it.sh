@@ -67,7 +67,16 @@ assert_at_source
 is_cut_off
 end_process "$DST_PID"
 VMFERRY_FAULT=dst-looks-often:fail listen_dst --listen "$DEST"
-while [[ -e $KEPT ]] && sleep 0.03; do : <>"/dev/tcp/${DEST/://}" || true; done 2>/dev/null &
+strangers() { # one after the other, each until the agent has shown it out
+	local stranger
+	while [[ -e $KEPT ]]; do
+		exec {stranger}<>"/dev/tcp/${DEST/://}" || continue
+		head -c 256 /dev/zero >&"$stranger" || true # which no agent says
+		cat <&"$stranger" >/dev/null || true
+		exec {stranger}>&-
+	done 2>/dev/null
+}
+strangers &
 kill_at_exit $!
 wait_for 40 eval '[[ ! -e $KEPT ]]' || fail "it stays: $(tail -n 3 "$DIR/dst.log")"
 recover 1
