@@ -10,21 +10,24 @@ ssh_guest
 ssh_guest b
 ON=(on_a)
 
-goes_away() {
+progress() { # MEMBER EXPRESSION: what the first progress says of which that is true; o: its outages
+	wait_event 'ev["event"] == "progress" and (o := {"count": 0, "now": False, "ms": 0, **ev.get("outages", {})}) and ('"$2)" |
+		python3 -S -c 'import json, sys; ev = json.load(sys.stdin); print(int({**ev, **ev.get("outages", {})}[sys.argv[1]]))' "$1"
+}
+
+goes_away() { # COUNT: and is away for three seconds
+	local ms
 	mapfile -t ports < <(ports_of_move)
 	[[ ${#ports[@]} -ge 1 ]] || fail "there is no connection"
 	on_b ip link set to-a down
 	reset_at on_a "${ports[@]}"
-	wait_event 'ev["event"] == "notice" and "no connection to the destination" in ev["text"]' >/dev/null
+	ms=$(progress ms "o['now'] and o['count'] >= $1")
+	vmferry "${@:2}" "${GUEST_PID[$MOVING]}"
+	progress ms "o['ms'] > $ms + 3000" >/dev/null
 }
 
-comes_back() { # COUNT
+comes_back() {
 	on_b ip link set to-a up
-	wait_for 40 has_outages "$1" || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
-}
-
-is_away() { # MS
-	wait_event 'ev["event"] == "progress" and ev.get("outages", {}).get("ms", 0) > '"$1" >/dev/null
 }
 
 runs_here() { # NAME
@@ -33,27 +36,23 @@ runs_here() { # NAME
 
 ssh_move_start a root@host-b --how quick --at +600 --json=fine
 wait_event 'ev["event"] == "notice" and "the guest is stopped at" in ev["text"]' >/dev/null
-goes_away
-vmferry switch "${GUEST_PID[a]}"
-is_away 3000
+goes_away 1 switch
 runs_here a || fail "the guest was stopped for a copy that cannot begin"
-comes_back 1
+comes_back
 move_wait
 assert_result 'r["verified"] and r["outages"]["count"] >= 1'
 assert_arrived a
 
 ssh_move_start b root@host-b --how warm --hold --json=fine --reconnect-timeout 20
 wait_event 'ev["event"] == "notice" and "until you say: vmferry switch" in ev["text"]' >/dev/null
-goes_away
-comes_back 1
-stood=$SECONDS
-wait_for 60 eval '((SECONDS - stood > 31))'
-goes_away
-vmferry switch "${GUEST_PID[b]}"
-is_away 6000
+goes_away 1 status
+comes_back
+stands=$(progress t_ms "not o['now'] and o['count'] >= 1")
+progress t_ms "ev['t_ms'] > $stands + 31000" >/dev/null # longer than one that carries nothing would
+goes_away 2 switch
 ! grep -q 'told to shut down now' "$DIR/move.json" || fail "the guest was told to shut down"
 runs_here b || fail "the guest does not run"
-comes_back 2
+comes_back
 wait_event 'ev["event"] == "notice" and "told to shut down now" in ev["text"]' >/dev/null
 move_wait
 assert_result 'r["outages"]["count"] >= 2'
