@@ -18,21 +18,19 @@ struct place {
 
 /* ---- what a file is ---- */
 
-/* A drive for media: by the device that uses it. */
-static bool is_media_device(const struct item *device)
+/* Which never writes, whatever its drive says. */
+static bool is_cd(const struct item *device)
 {
-	static const char *const drives[] = {"ide-cd", "scsi-cd", "floppy"};
+	static const char *const drives[] = {"ide-cd", "scsi-cd"};
 	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
 
 	return driver && args_among(driver, drives, ARRAY_LEN(drives));
 }
 
-/* Which never writes, whatever its drive says. */
-static bool is_cd(const struct item *device)
+/* A drive for media: by the device that uses it. */
+static bool is_media_device(const struct item *device)
 {
-	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
-
-	return driver && (!strcmp(driver, "ide-cd") || !strcmp(driver, "scsi-cd"));
+	return is_cd(device) || (device && !strcmp(kv_get(&device->p.l, "driver", "driver") ?: "", "floppy"));
 }
 
 static bool is_pflash(const struct rewrite *w, const char *node)

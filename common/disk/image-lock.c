@@ -1,9 +1,9 @@
 /* image-lock.c: see image-lock.h. */
 #include "image-lock.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -47,16 +47,9 @@ static int take(int fd, unsigned has, unsigned forbids)
 	return r;
 }
 
-/* The kernel grants a lease for reading only if nobody has the file open for writing. */
 bool image_is_written(int fd)
 {
-	bool written;
-
-	fcntl(fd, F_SETSIG, SIGURG); /* instead of SIGIO, which would end us if it were broken */
-	written = fcntl(fd, F_SETLEASE, F_RDLCK) && errno == EAGAIN;
-	if (!written)
-		fcntl(fd, F_SETLEASE, F_UNLCK);
-	return written;
+	return lease_try(fd, F_RDLCK) == -EAGAIN;
 }
 
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e)

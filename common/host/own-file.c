@@ -3,6 +3,7 @@
 #include "durable-file.h"
 #include "hex.h"
 #include "json-text.h"
+#include "lease.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -11,11 +12,9 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -131,30 +130,9 @@ static enum likeness compare(const json_t *known, const struct identity *id, boo
 
 /* ---- does anybody use it? ---- */
 
-/* NFS and SMB grant one only where their server has given them something like it: that it does not says nothing. */
-static bool lease_tells(int fd)
-{
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) ||
-	       ((uint32_t)fs.f_type != 0x6969 && (uint32_t)fs.f_type != 0xfe534d42 && (uint32_t)fs.f_type != 0xff534d42);
-}
-
-/* The kernel grants a lease for writing only if no other descriptor of the file is open, in whatever process, namespace or loop device. */
-static int ask_for_lease(int fd)
-{
-	int r;
-
-	fcntl(fd, F_SETSIG, SIGURG); /* instead of SIGIO, which would end us if it were broken */
-	r = fcntl(fd, F_SETLEASE, F_WRLCK) ? -errno : 0;
-	if (!r)
-		fcntl(fd, F_SETLEASE, F_UNLCK);
-	return r;
-}
-
 static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t *pid)
 {
-	int r = fd >= 0 && lease_tells(fd) ? ask_for_lease(fd) : -ENOTSUP;
+	int r = fd >= 0 ? lease_try(fd, F_WRLCK) : -ENOTSUP;
 
 	*pid = 0;
 	if (S_ISSOCK(id->mode))
