@@ -531,7 +531,6 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 	int r = check_own_files(g, e);
 
 	r = r < 0 ? r : check_devices(g, q, e);
-
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);
 	r = r < 0 ? r : check_devices_of_line(g, q, e);
 	r = r < 0 ? r : check_media_of_drives(g, e);

@@ -32,7 +32,7 @@ struct moving_disk {
 	bool direct, no_flush; /* its cache */
 	char detect_zeroes[8];
 	char *aside; /* the old image's other name, if it is to have one */
-	json_t *was; /* what the old image is known by (own-file.h); NULL: a block device */
+	json_t *was; /* what the old image is known by (own-file.h); NULL: a block device, or not known */
 	struct {
 		char file[NODE_MAX], format[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
 	} names; /* of what is ours in QEMU */
