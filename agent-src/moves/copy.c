@@ -243,7 +243,7 @@ static int decide(struct transfer *t, struct err *e)
 				    .journals_ms = t->blackout.journals_ms};
 	enum converge_verdict verdict;
 
-	if (t->outage.missing) { /* now it would stand still for as long as that lasts */
+	if (outage_is_away(t)) { /* now it would stand still for as long as that lasts */
 		stay_here(t);
 		return 0;
 	}
@@ -357,7 +357,7 @@ static int begin_in_time(struct transfer *t, struct err *e)
 {
 	char at[MOMENT_TEXT];
 
-	if (!t->recipe->stops_first || (!is_too_early(t) && !t->outage.missing))
+	if (!t->recipe->stops_first || (!is_too_early(t) && !outage_is_away(t)))
 		return begin(t, e);
 	if (!t->pace.held && is_too_early(t))
 		report_notice(&t->report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",

@@ -200,6 +200,12 @@ static void on_made(struct queue *q)
 	}
 }
 
+bool outage_is_away(const struct transfer *t)
+{
+	return t->outage.missing ||
+	       (t->outage.reconnect && !t->outage.agreed); /* given up: the channels' own word of it is about to come */
+}
+
 /* ---- life ---- */
 
 void outage_init(struct transfer *t)

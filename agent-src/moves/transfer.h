@@ -338,6 +338,8 @@ void outage_init(struct transfer *t);
 int outage_agree(struct transfer *t, struct err *e);
 /* and so do the data channels, now that they are connected. */
 void outage_take_data(struct transfer *t);
+/* There is no connection just now, or none is waited for any more: no guest is stopped for its move then. */
+bool outage_is_away(const struct transfer *t);
 void outage_control_cut(struct transfer *t, const struct err *why);
 /* WORD_CHANNEL_CUT, WORD_CHANNEL_BACK */
 void outage_channel_word(struct transfer *t, const struct event *ev);

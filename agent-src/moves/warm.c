@@ -63,7 +63,7 @@ bool warm_is_copied(const struct transfer *t)
 static int decide(struct transfer *t, struct err *e)
 {
 	if (t->pace.held || warm_is_copied(t)) {
-		if (t->outage.missing) /* it would be down for as long as that lasts */
+		if (outage_is_away(t)) /* it would be down for as long as that lasts */
 			return 0;
 		if (!is_to_wait(t)) {
 			t->pace.held = false;
