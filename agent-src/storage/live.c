@@ -195,6 +195,8 @@ static int commit(struct storage *s, struct err *e)
 	int r = check_alone(s, e);
 
 	if (!r)
+		r = bitmaps_copy(s, e);
+	if (!r)
 		r = sync_all(s, e); /* QEMU has synced them, unless by cache.no-flush */
 	fault_point("src-pending");
 	if (!r)

@@ -24,6 +24,7 @@ struct moving_disk {
 	char *from_format, *format;
 	bool from_device, to_device, to_is_larger;
 	json_t *old_nodes;	    /* of the old image, that have names of their own */
+	json_t *bitmaps;	    /* names of the dirty bitmaps that go along */
 	uint64_t bytes;		    /* of the disk */
 	uint64_t needed;	    /* about what the new image takes */
 	unsigned cluster;	    /* of a qcow2 image; 0: the format's default */
@@ -144,6 +145,13 @@ int mirrors_finalize(struct storage *s, struct err *e);
 int mirrors_cancel(struct storage *s, struct err *e);
 /* Removes the nodes of new images that are not used, and those of old ones that are not used any more. */
 int mirrors_remove_nodes(struct storage *s, struct err *e);
+
+/* ---- bitmaps.c ---- */
+
+/* Can the dirty bitmaps that there are go along? Fills each d->bitmaps. -ENOTSUP: one cannot. */
+int bitmaps_check(struct storage *s, struct err *e);
+/* The new images' nodes have them, while all copies are pending. */
+int bitmaps_copy(struct storage *s, struct err *e);
 
 /* ---- live.c, rest.c: until the disks are switched, or something fails ---- */
 

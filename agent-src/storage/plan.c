@@ -159,7 +159,7 @@ static int check_disk(const struct storage *s, const struct guest_disk *d, struc
 			       d->real_path ?: d->qdev ?: "?", d->read_only ? "read-only" : "a drive for removable media");
 	if (s->rest)
 		return 0;
-	if (guest_disk_movable(d, s->o->accept, e))
+	if (guest_disk_movable(d, s->o->accept | DISK_ACCEPT_BITMAPS, e))
 		return -e->code;
 	if (!d->qdev && !d->drive_id)
 		return err_set(e, ENOTSUP, "disk %s is used by no device that QEMU names", d->real_path);
@@ -167,14 +167,6 @@ static int check_disk(const struct storage *s, const struct guest_disk *d, struc
 		if (&s->guest.disks[i] != d && s->guest.disks[i].real_path && !strcmp(s->guest.disks[i].real_path, d->real_path))
 			return err_set(e, ENOTSUP, "two drives of the guest use %s", d->real_path);
 	return 0;
-}
-
-/* Bitmaps of the node stay with it, persistent or not. */
-static int check_bitmaps(const struct storage *s, const struct moving_disk *d, const json_t *in, struct err *e)
-{
-	return json_array_size(json_object_get(in, "dirty-bitmaps")) && !(s->o->accept & DISK_ACCEPT_BITMAPS)
-		       ? err_set(e, ENOTSUP, "disk %s has dirty bitmaps, which would be lost (--drop=bitmaps leaves them behind)", d->from)
-		       : 0;
 }
 
 /* What QEMU says of the node that is in use. */
@@ -189,7 +181,7 @@ static int ask_options(struct storage *s, struct err *e)
 		return r;
 	json_array_foreach(blocks, k, block) {
 		in = json_object_get(block, "inserted");
-		for (i = 0; i < s->count && !r; i++) {
+		for (i = 0; i < s->count; i++) {
 			struct moving_disk *d = &s->disks[i];
 			const json_t *cache = json_object_get(in, "cache");
 
@@ -198,11 +190,10 @@ static int ask_options(struct storage *s, struct err *e)
 			d->direct = json_is_true(json_object_get(cache, "direct"));
 			d->no_flush = json_is_true(json_object_get(cache, "no-flush"));
 			snprintf(d->detect_zeroes, sizeof(d->detect_zeroes), "%s", json_text(in, "detect_zeroes") ?: "off");
-			r = check_bitmaps(s, d, in, e);
 		}
 	}
 	json_decref(blocks);
-	return r;
+	return 0;
 }
 
 /* Nodes with names of their own (-blockdev) outlive their use. */
@@ -276,6 +267,7 @@ static void take_disk(struct storage *s, const struct guest_disk *g, const char 
 				  .format = xstrdup(s->o->format ?: g->format),
 				  .from_device = g->block_device,
 				  .old_nodes = json_array(),
+				  .bitmaps = json_array(),
 				  .bytes = g->virtual_size,
 				  .needed = s->rest ? g->allocated : needed(g)};
 	if (!strcmp(d->format, "qcow2") && !strcmp(d->from_format, "qcow2"))
@@ -318,7 +310,9 @@ static int examine_running(struct storage *s, struct err *e)
 		r = read_line(s, &s->disks[i], e);
 	if (!r)
 		r = list_old_nodes(s, e);
-	return r ? r : ask_options(s, e);
+	if (!r)
+		r = ask_options(s, e);
+	return r ? r : bitmaps_check(s, e);
 }
 
 /* The image is copied as the file that it is: what it names it names there, too. */

@@ -99,6 +99,7 @@ static void storage_free(struct storage *s)
 		free(d->format);
 		free(d->aside);
 		json_decref(d->old_nodes);
+		json_decref(d->bitmaps);
 		json_decref(d->was);
 	}
 	free(s->disks);

@@ -36,6 +36,17 @@ static void print_old(FILE *to, const json_t *ev)
 				str(d, "aside"));
 }
 
+void report_bitmaps(FILE *to, const json_t *d)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(d, "bitmaps"), i, name)
+		fprintf(to, "%s%s", i ? ", " : "          with its dirty bitmaps: ", json_string_value(name) ?: "?");
+	if (i)
+		fputs("\n", to);
+}
+
 void report_storage_plan(FILE *to, const json_t *ev)
 {
 	char a[24], b[24];
@@ -52,6 +63,7 @@ void report_storage_plan(FILE *to, const json_t *ev)
 			bytes(a, d, "virtual_size"), str(d, "to"), str(d, "format"), bytes(b, d, "needed"));
 		if (json_is_true(json_object_get(d, "flatten")))
 			fputs("          with the content of its backing files: the new image needs none\n", to);
+		report_bitmaps(to, d);
 		if (json_is_true(json_object_get(d, "to_device")))
 			fputs("          that is a block device, which is blank at its ends; what else is on it is overwritten\n", to);
 	}

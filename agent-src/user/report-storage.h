@@ -8,5 +8,7 @@
 /* What is in ev is printable. */
 void report_storage_plan(FILE *to, const json_t *ev);
 void report_storage_result(FILE *to, const json_t *ev);
+/* Of a disk in a plan, a move's too: the dirty bitmaps that go along. */
+void report_bitmaps(FILE *to, const json_t *d);
 
 #endif

@@ -113,17 +113,6 @@ static void print_staying(FILE *to, const json_t *d, bool in_place)
 }
 
 /* "          with its dirty bitmaps: daily, weekly" */
-static void print_bitmaps(FILE *to, const json_t *d)
-{
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(json_object_get(d, "bitmaps"), i, name)
-		fprintf(to, "%s%s", i ? ", " : "          with its dirty bitmaps: ", json_string_value(name) ?: "?");
-	if (i)
-		fputs("\n", to);
-}
-
 static void print_disk_plan(FILE *to, const json_t *d, bool in_place)
 {
 	char a[24], b[24];
@@ -144,7 +133,7 @@ static void print_disk_plan(FILE *to, const json_t *d, bool in_place)
 		fprintf(to, " onto that block device, which is cleared first\n");
 	else
 		fprintf(to, " as it is not there, mode %s, owner %s\n", str(d, "mode"), str(d, "owner"));
-	print_bitmaps(to, d);
+	report_bitmaps(to, d);
 	if (json_is_true(json_object_get(d, "begun")))
 		fprintf(to, "          goes on from what an earlier move has left of it: %s\n", str(d, "reuse"));
 	else if (json_is_true(json_object_get(d, "replaces")))

@@ -61,11 +61,10 @@ assert_eq "$(nodes 'n["drv"], n["detect_zeroes"]' "$loop")" "('host_device', 'of
 storage_start "${GUEST_PID[a]}" --disk "d1-dev=$DIR/new/b.qcow2"
 storage_wait 3
 assert_result '"internal snapshots" in r["reason"]'
-storage_start "${GUEST_PID[a]}" --disk "d1-dev=$DIR/new/b.qcow2" --drop snapshots
-storage_wait 3
-assert_result '"bitmaps" in r["reason"]'
+storage "${GUEST_PID[a]}" --disk "d1-dev=$DIR/new/b.qcow2" --drop snapshots --dry-run
+assert_result 'plan["disks"][0]["bitmaps"] == ["since"]'
 storage "${GUEST_PID[a]}" --disk "d1-dev=$DIR/new/b.qcow2" --drop snapshots,bitmaps --old keep
-assert_result 'plan["old"] == "keep" and bool(r["script_unknown"])'
+assert_result 'plan["old"] == "keep" and "bitmaps" not in plan["disks"][0] and bool(r["script_unknown"])'
 assert_eq "$(stat -c %u:%g:%a "$DIR/new/b.qcow2")" "$(stat -c %u:%g:%a b.qcow2)" "owner and mode"
 ! command -v getfacl >/dev/null || assert_eq "$(getfacl -cp "$DIR/new/b.qcow2")" "$(getfacl -cp b.qcow2)" "access control list"
 assert_eq "$(nodes_in_qemu)" "$(printf '%s\n' "$loop" "$DIR/new/b.qcow2" | LC_ALL=C sort | xargs)" "what QEMU has open"

@@ -60,9 +60,6 @@ rm "$DIR/src/a-2.sh"
 files=$(ls -A "$DIR/src" "$DIR/new")
 
 # What others do in its QEMU.
-qmp "$DIR/a.mon" '{"execute": "block-dirty-bitmap-add", "arguments": {"node": "d1", "name": "backup"}}' >/dev/null
-refused "dirty bitmaps" --disk "d1-dev=$new"
-qmp "$DIR/a.mon" '{"execute": "block-dirty-bitmap-remove", "arguments": {"node": "d1", "name": "backup"}}' >/dev/null
 qmp "$DIR/a.mon" '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "null", "size": 25165824}}' >/dev/null
 qmp "$DIR/a.mon" '{"execute": "blockdev-backup", "arguments": {"job-id": "theirs", "device": "d0", "target": "null", "sync": "full", "speed": 1}}' >/dev/null
 storage_start "${GUEST_PID[a]}" --disk "d0-dev=$new"

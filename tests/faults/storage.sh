@@ -3,6 +3,7 @@
 # for five seconds, or stopped for ever. Or WHEN is a command of QMP, with -N the Nth, and QEMU does not answer it as it should (as in qmp.sh).
 . "$(dirname "$0")/cell.sh"
 . "$(dirname "$0")/../lib/storage.sh"
+. "$(dirname "$0")/../lib/backup.sh"
 WHEN=$1 WHO=$2 WHAT=$3
 
 case $WHAT in
@@ -11,11 +12,13 @@ error | event | late | later | log)
 	export "${SHIM[@]}"
 	storage_guest
 	unset "${SHIM[@]%%=*}"
+	bitmap_add d1 daily
 	qmp_misanswers
 	storage_start "${GUEST_PID[a]}" "${BOTH[@]}" --format qcow2
 	;;
 *)
 	storage_guest
+	bitmap_add d1 daily
 	fault "src-$WHEN" stop
 	storage_start "${GUEST_PID[a]}" "${BOTH[@]}" --format qcow2
 	wait_at_fault "src-$WHEN"
@@ -42,6 +45,10 @@ elif [[ $on == "$OLD_IMAGES" ]]; then
 	assert_kept
 else
 	assert_on "$on"
+fi
+if [[ $MAY_BE_NOWHERE != 1 ]]; then # otherwise it was in the memory of a QEMU that has ended
+	read -r _ image <<<"$(images_in_use)"
+	[[ $(bitmap daily) == "$(node_of "$image") True False "* ]] || fail "the dirty bitmap: '$(bitmap daily)'"
 fi
 assert_eq "$(status_of "$DIR/a.mon")" running "QEMU's run state"
 wait_for 20 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not write any more"

@@ -1,0 +1,97 @@
+/*
+ * bitmaps.c: dirty bitmaps of the guest's own (a backup tool's) go along with its disks (storage.h). They are copied in the moment in which the old image
+ * and the new one are the same and no request of the guest's is under way, so there is as much in them as there was. An image that stays keeps its own.
+ */
+#include "json-text.h"
+#include "moving.h"
+#include "qemu-undo.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_set(const json_t *bitmap, const char *key)
+{
+	return json_is_true(json_object_get(bitmap, key));
+}
+
+static int check_one(struct storage *s, struct moving_disk *d, const json_t *bitmap, struct err *e)
+{
+	const char *why = is_set(bitmap, "inconsistent") ? "is not sound any more"
+			  : is_set(bitmap, "busy")	 ? "is in use by somebody"
+			  : is_set(bitmap, "persistent") && strcmp(d->format, "qcow2")
+				  ? "is to outlive its QEMU, and the new image is not qcow2 (--format)"
+				  : NULL;
+
+	(void)s;
+	if (why)
+		return err_set(e, ENOTSUP, "the dirty bitmap %s of disk %s %s (--drop=bitmaps leaves such behind)",
+			       json_text(bitmap, "name"), d->from, why);
+	return json_array_append_new(d->bitmaps, json_string(json_text(bitmap, "name")));
+}
+
+static int copy_one(struct storage *s, struct moving_disk *d, const json_t *bitmap, struct err *e)
+{
+	const char *name = json_text(bitmap, "name"), *new = d->names.format;
+	int r = check_one(s, d, bitmap, e);
+
+	if (!r)
+		r = qmp_call(s->qmp, "block-dirty-bitmap-add",
+			     json_pack("{s:s,s:s,s:O,s:b,s:b}", "node", new, "name", name, "granularity",
+				       json_object_get(bitmap, "granularity"), "persistent", is_set(bitmap, "persistent"), "disabled",
+				       !is_set(bitmap, "recording")),
+			     NULL, e);
+	if (!r)
+		r = qmp_call(s->qmp, "block-dirty-bitmap-merge",
+			     json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "node", new, "target", name, "bitmaps", "node", d->node, "name", name),
+			     NULL, e);
+	return r ? err_prefix(e, "the dirty bitmap %s of disk %s", name, d->from) : 0;
+}
+
+typedef int one_fn(struct storage *s, struct moving_disk *d, const json_t *bitmap, struct err *e);
+
+static int each_of(struct storage *s, struct moving_disk *d, const json_t *bitmaps, one_fn *fn, struct err *e)
+{
+	json_t *bitmap;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach((json_t *)bitmaps, i, bitmap) {
+		const char *name = json_text(bitmap, "name"); /* a job's has none */
+
+		if (!r && name && *name && strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)))
+			r = fn(s, d, bitmap, e);
+	}
+	return r;
+}
+
+/* Of every bitmap that there is now. */
+static int each(struct storage *s, one_fn *fn, struct err *e)
+{
+	json_t *nodes, *node;
+	unsigned i;
+	size_t k;
+	int r = s->o->accept & DISK_ACCEPT_BITMAPS ? 1
+						   : qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
+
+	if (r)
+		return MIN(r, 0);
+	for (i = 0; i < s->count; i++)
+		json_array_clear(s->disks[i].bitmaps);
+	json_array_foreach(nodes, k, node)
+		for (i = 0; i < s->count; i++)
+			if (!r && !strcmp(json_text(node, "node-name") ?: "", s->disks[i].node))
+				r = each_of(s, &s->disks[i], json_object_get(node, "dirty-bitmaps"), fn, e);
+	json_decref(nodes);
+	return r;
+}
+
+int bitmaps_check(struct storage *s, struct err *e)
+{
+	return each(s, check_one, e);
+}
+
+int bitmaps_copy(struct storage *s, struct err *e)
+{
+	return each(s, copy_one, e);
+}
