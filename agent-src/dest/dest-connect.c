@@ -239,7 +239,7 @@ static int meet(struct dest *d, const char *port, unsigned channel, struct dest_
 	int r;
 
 	if (d->kind == DEST_SSH)
-		r = dest_ssh_connect(d, again ? again->cfg : NULL, port, &link.fd, e);
+		r = dest_ssh_connect(d, again, port, &link.fd, e);
 	else
 		r = net_connect(d->host, port, d->plaintext || d->tls, again ? again->timeout_ms : CONNECT_MS, &link.fd, e);
 	if (r)

@@ -39,6 +39,7 @@ struct dest {
 	struct ssh_proc *agent_proc;
 	int agent_fd;
 	bool through_ssh;
+	unsigned silence_ms; /* of SSH's connection; atomic, see ssh_config */
 	char *ssh_host, *forward_host;
 };
 

@@ -19,12 +19,15 @@
 
 /* ---- the connection ---- */
 
-static int open_ssh(struct dest *d, const struct dest_config *cfg, struct err *e)
+/* connect_ms: 0: as usual. */
+static int open_ssh(struct dest *d, const struct dest_config *cfg, unsigned connect_ms, struct err *e)
 {
 	struct ssh_config sc = {.backend = cfg->openssh ? SSH_OPENSSH : SSH_LIBSSH2,
 				.identity = cfg->identity,
 				.accept_new = cfg->ssh_accept_new,
-				.batch = d->reconnecting};
+				.batch = d->reconnecting,
+				.connect_ms = connect_ms,
+				.silence_ms = &d->silence_ms};
 	int r = ssh_target_parse(cfg->where, &sc.target, e);
 
 	if (r)
@@ -133,7 +136,7 @@ int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *ag
 		}
 	}
 	if (!d->ssh) {
-		r = open_ssh(d, cfg, e);
+		r = open_ssh(d, cfg, 0, e);
 		if (!r)
 			r = run_agent(d, cfg, agent, e);
 	}
@@ -154,16 +157,16 @@ static int forward(struct dest *d, const char *port, int *fd, struct err *e)
 		      : err_set(e, ENOTCONN, "there is no SSH connection");
 }
 
-static int log_in_again(struct dest *d, const struct dest_config *cfg, struct err *e)
+static int log_in_again(struct dest *d, const struct dest_again *again, struct err *e)
 {
 	dest_ssh_forget_agent(d);
 	if (d->ssh)
 		ssh_close(d->ssh);
 	d->ssh = NULL;
-	return open_ssh(d, cfg, e);
+	return open_ssh(d, again->cfg, again->timeout_ms, e);
 }
 
-int dest_ssh_connect(struct dest *d, const struct dest_config *again, const char *port, int *fd, struct err *e)
+int dest_ssh_connect(struct dest *d, const struct dest_again *again, const char *port, int *fd, struct err *e)
 {
 	struct err tcp;
 

@@ -15,7 +15,7 @@
 int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *agent, struct err *e);
 /* A connection to the agent's port: by TCP, or once that has failed through SSH; d->note then says so. again: NULL, or it logs in anew
  * where SSH has to carry it and no longer does. */
-int dest_ssh_connect(struct dest *d, const struct dest_config *again, const char *port, int *fd, struct err *e);
+int dest_ssh_connect(struct dest *d, const struct dest_again *again, const char *port, int *fd, struct err *e);
 /* The agent has ended, or is no business of ours any more; the SSH connection stays. */
 void dest_ssh_forget_agent(struct dest *d);
 void dest_ssh_fini(struct dest *d);

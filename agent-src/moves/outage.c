@@ -241,6 +241,7 @@ void outage_watch_silence(struct transfer *t)
 
 	__atomic_store_n(&t->a.silence_ms, ms, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->data.shared.silence_ms, ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->dest.silence_ms, ms, __ATOMIC_RELAXED);
 }
 
 void outage_end(struct transfer *t)

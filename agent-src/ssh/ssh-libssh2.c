@@ -432,6 +432,7 @@ static struct ssh_session *session_new(const struct ssh_config *cfg, struct err 
 	s->base.ops = &libssh2_ops;
 	s->fd = -1;
 	s->connect_ms = cfg->connect_ms ? cfg->connect_ms : SSH_CONNECT_MS;
+	s->silence_ms = cfg->silence_ms;
 	s->user = xstrdup(pw ? pw->pw_name : cfg->target.user);
 	s->host = xstrdup(cfg->target.host);
 	s->port = cfg->target.port ? (unsigned)atoi(cfg->target.port) : 22;

@@ -192,7 +192,7 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 				 path,
 				 persist,
 				 "ControlMaster=yes",
-				 "ServerAliveInterval=15",
+				 "ServerAliveInterval=5", /* three are missed before it gives up */
 				 "ClearAllForwardings=yes",
 				 cfg->accept_new ? "StrictHostKeyChecking=accept-new" : NULL,
 				 cfg->batch ? "BatchMode=yes" : NULL,

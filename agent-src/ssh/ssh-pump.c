@@ -10,6 +10,7 @@
  * host (SSH's window, 2 MiB) or in the socket. A stream that nobody reads holds up no other.
  */
 #include "log.h"
+#include "net.h"
 #include "ssh-session.h"
 #include "util.h"
 
@@ -24,7 +25,8 @@
 #define BUFFER_BYTES (128 * KIB)
 #define OUT_MAX	     (512 * KIB) /* unsent bytes above which nothing new is encrypted */
 #define FAREWELL_MS  1000
-#define ALIVE_S	     15 /* the server is asked to say something; TCP's own limits do the rest */
+#define ALIVE_S	     15	 /* the server is asked to say something; TCP's own limits do the rest */
+#define LISTEN_MS    250 /* so often it is looked whether TCP hears anything */
 
 enum kind { ASK_EXEC, ASK_FORWARD, ASK_END };
 
@@ -61,6 +63,7 @@ struct pump {
 	struct stream *streams;
 	size_t count;
 	bool ending, broken;
+	uint64_t answered_ns; /* net_is_silent */
 	char why[256];
 	char scratch[BUFFER_BYTES];
 };
@@ -128,13 +131,27 @@ static void stream_free(struct pump *p, struct stream *st)
 	free(st);
 }
 
-static void broken(struct pump *p)
+static void broken_by(struct pump *p, const char *why)
 {
 	if (p->broken)
 		return;
 	p->broken = true;
-	snprintf(p->why, sizeof(p->why), "the SSH connection is lost: %s", session_why(p->s));
+	snprintf(p->why, sizeof(p->why), "the SSH connection is lost: %s", why);
 	log_info("ssh: %s", p->why);
+}
+
+static void broken(struct pump *p)
+{
+	broken_by(p, session_why(p->s));
+}
+
+/* The network may say nothing while it carries nothing. */
+static void listen_to(struct pump *p)
+{
+	unsigned limit_ms = p->s->silence_ms ? __atomic_load_n(p->s->silence_ms, __ATOMIC_RELAXED) : 0;
+
+	if (net_is_silent(p->s->fd, limit_ms, &p->answered_ns))
+		broken_by(p, "nothing was heard from the other host for too long");
 }
 
 /* Of what libssh2 returned: whether the session still stands. EAGAIN, and what is wrong with one channel, is no matter. */
@@ -506,7 +523,8 @@ static void *pump_main(void *arg)
 	while (!p->ending) {
 		if (p->broken)
 			end_streams(p, true);
-		wait_for_work(p, p->broken ? -1 : next_s * 1000);
+		wait_for_work(p, p->broken ? -1 : p->s->silence_ms ? LISTEN_MS : next_s * 1000);
+		listen_to(p);
 		if (p->broken)
 			continue;
 		carry_all(p);

@@ -24,6 +24,7 @@ struct ssh_session {
 	LIBSSH2_SESSION *lib;
 	int fd;
 	unsigned connect_ms;
+	const unsigned *silence_ms; /* ssh_config */
 	char *user, *host;
 	unsigned port;
 	/* what the server sent first: its KEXINIT says which host keys it has */

@@ -37,6 +37,9 @@ struct ssh_config {
 	bool batch;		 /* never ask at the terminal */
 	unsigned connect_ms;	 /* for TCP, and again for the key exchange; 0: SSH_CONNECT_MS */
 	const char *home;	 /* where .ssh is; NULL: $HOME. For libssh2 */
+	/* ms; atomic: when TCP has heard nothing for so long that should have been answered, the connection is lost. NULL, or 0: 15 s of what was sent;
+	 * OpenSSH: always that */
+	const unsigned *silence_ms;
 	const char *known_hosts; /* instead of HOME/.ssh/known_hosts and /etc/ssh/ssh_known_hosts; NULL: these */
 };
 

@@ -3,6 +3,7 @@
 #include "conn.h"
 #include "cpu-stage.h"
 #include "log.h"
+#include "net.h"
 #include "util.h"
 
 #include <errno.h>
@@ -23,7 +24,6 @@
 #define CALL_BYTES (512 * 1024)
 #define LOOK_NS	   10000000 /* so often the kernel is asked what the peer takes */
 #define LISTEN_MS  250	    /* and so often whether the peer is heard */
-#define PROBES_MIN 2	    /* so many questions without an answer: one may be on its way */
 
 struct conn_link {
 	struct conn conn;
@@ -223,21 +223,6 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 	b->network_is_idle = !unsent && !k->way_is_full;
 }
 
-/* Of what was sent, or asked, nothing has been answered for so long: a peer that only takes nothing answers. */
-static bool is_silent(struct conn_link *k, unsigned limit_ms)
-{
-	struct tcp_info info = {0};
-	socklen_t n = sizeof(info);
-	uint64_t now = now_ns();
-
-	if (getsockopt(k->link.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
-		return false;
-	if (!info.tcpi_unacked && !info.tcpi_probes)
-		k->answered_ns = now;
-	return limit_ms && (info.tcpi_retransmits || info.tcpi_probes >= PROBES_MIN) && info.tcpi_last_ack_recv > limit_ms &&
-	       now - k->answered_ns > limit_ms * 1000000ULL;
-}
-
 static void listen_fire(struct timer *t)
 {
 	struct conn_link *k = container_of(t, struct conn_link, listen);
@@ -245,7 +230,7 @@ static void listen_fire(struct timer *t)
 	struct err e;
 
 	loop_timer_set(k->loop, t, LISTEN_MS);
-	if (!is_silent(k, limit_ms))
+	if (!net_is_silent(k->link.fd, limit_ms, &k->answered_ns))
 		return;
 	err_set(&e, ETIMEDOUT, "nothing was heard from the peer for more than %.1f s", limit_ms / 1000.0);
 	lost(k, &e);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SILENCE_MS 15000
+#define PROBES_MIN 2 /* so many questions without an answer: one may be on its way */
 
 int net_parse(const char *text, char **host, char **port, struct err *e)
 {
@@ -204,4 +205,18 @@ void net_limit_silence(int fd)
 	unsigned silence = SILENCE_MS;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence, sizeof(silence));
+}
+
+bool net_is_silent(int fd, unsigned limit_ms, uint64_t *answered_ns)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof(info);
+	uint64_t now = now_ns();
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+		return false;
+	if ((!info.tcpi_unacked && !info.tcpi_probes) || !*answered_ns)
+		*answered_ns = now;
+	return limit_ms && (info.tcpi_retransmits || info.tcpi_probes >= PROBES_MIN) && info.tcpi_last_ack_recv > limit_ms &&
+	       now - *answered_ns > limit_ms * 1000000ULL;
 }

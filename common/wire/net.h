@@ -7,6 +7,7 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* A range of TCP ports; 0, 0: any free one. */
@@ -29,6 +30,9 @@ int net_connect(const char *host, const char *port, bool any, unsigned timeout_m
 void net_tune(int fd);
 /* Also notices a peer that is gone while something is on its way: for the control connection, which is always read. */
 void net_limit_silence(int fd);
+/* Of what was sent, or asked (keep-alive), TCP has heard nothing for limit_ms (0: no limit): a peer that only takes nothing answers. To be asked now and
+ * then; *answered_ns is its memory, 0 at first. Of what is no TCP: false. tcp(7), TCP_INFO. */
+bool net_is_silent(int fd, unsigned limit_ms, uint64_t *answered_ns);
 /* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
 char *net_local(int fd);
 char *net_peer(int fd);
