@@ -272,6 +272,17 @@ static int look(struct memory_copy *m, const json_t *all, bool *last, struct pro
 	return set(m->x->q, "downtime-limit", AT_LAST_MS, e);
 }
 
+/* One that runs while its memory is copied may be paused by somebody, and QEMU does not tell afterwards: it is not to go on then. */
+static int check_runs(struct memory_copy *m, struct err *e)
+{
+	char is[32];
+	int r = m->stops_first ? 0 : state_of(m->x->q, "query-status", is, NULL, e);
+
+	return r || m->stops_first || strcmp(is, "paused")
+		       ? r
+		       : err_set(e, EBUSY, "somebody has paused the guest while its memory was copied; it stays so");
+}
+
 /* Until QEMU calls it completed. */
 static int copy(struct memory_copy *m, struct err *e)
 {
@@ -292,6 +303,8 @@ static int copy(struct memory_copy *m, struct err *e)
 				      : err_set(e, EIO, "the guest's memory cannot be written: %s", json_text(all, "error-desc") ?: is);
 		if (!r)
 			r = look(m, all, &last, &p, e);
+		if (!r)
+			r = check_runs(m, e);
 		json_decref(all);
 		if (!strcmp(is, "completed"))
 			break;
