@@ -45,6 +45,7 @@ struct guest_disk {
 	bool no_flush;		     /* cache=unsafe: what the guest has flushed may be in this host's memory only */
 	bool named_by_json;	     /* QEMU says that file and format alone do not make it what it is */
 	bool begins_later;	     /* a raw disk that is not at the beginning of its file */
+	bool has_limits;	     /* of its I/O, by whomever */
 	bool block_device;	     /* real_path is a block device, not a regular file */
 	struct guest_backing *chain; /* its backing files, nearest first */
 	size_t chain_count;
@@ -98,7 +99,7 @@ struct guest {
 	struct {
 		char **text;
 		size_t count;
-	} notes;	  /* what was written into its line, as that did not say it any more: sentences for whoever moves it */
+	} notes;	  /* what its line does not say, and was written into it or cannot be: sentences for whoever moves it */
 	struct swtpm tpm; /* of one that is shut down: what its script starts before it; socket NULL: nothing */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
@@ -145,6 +146,8 @@ enum {
 /* 0, or -EPERM: its QEMU is another user's, which could not use our sockets, and whose word on what it is we must not take
  * with our rights. */
 int guest_check_user(const struct guest *g, struct err *e);
+/* Has somebody limited its I/O? inserted: of query-block. */
+bool guest_disk_has_limits(const json_t *inserted);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* What its line refers to, and can be carried: nothing of it goes elsewhere. no_state: it is to start anew. As qemu_args_rewrite(). */

@@ -526,6 +526,33 @@ static int check_own_files(const struct guest *g, struct err *e)
 	return r;
 }
 
+/* ---- limits ---- */
+
+static bool limits_on_line(const struct guest *g)
+{
+	static const char *const words[] = {"throttl", "bps", "iops"};
+	size_t i, k;
+
+	for (i = 1; i < g->line.expanded_count; i++)
+		for (k = 0; k < ARRAY_LEN(words); k++)
+			if (strstr(g->line.expanded[i], words[k]))
+				return true;
+	return false;
+}
+
+static void note_limits(struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count && !limits_on_line(g); i++)
+		if (g->disks[i].has_limits)
+			guest_note(
+				g,
+				"disk %s has I/O limits that its command line does not say (block_set_io_throttle): they do not go along, and "
+				"have to be set again",
+				g->disks[i].file ?: g->disks[i].node);
+}
+
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 {
 	int r = check_own_files(g, e);
@@ -534,5 +561,7 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);
 	r = r < 0 ? r : check_devices_of_line(g, q, e);
 	r = r < 0 ? r : check_media_of_drives(g, e);
-	return r < 0 ? r : check_media(g, e);
+	r = r < 0 ? r : check_media(g, e);
+	note_limits(g);
+	return r;
 }

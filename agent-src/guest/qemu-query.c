@@ -138,6 +138,17 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 	fill_chain(g, d, image);
 }
 
+bool guest_disk_has_limits(const json_t *inserted)
+{
+	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(limits); i++)
+		if (json_integer_value(json_object_get(inserted, limits[i])))
+			return true;
+	return false;
+}
+
 static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
 {
 	json_t *inserted = json_object_get(block, "inserted");
@@ -160,6 +171,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->named_by_json = file && !strncmp(file, "json:", 5);
 	d->network = network_name(file);
 	d->begins_later = begins_later(file);
+	d->has_limits = guest_disk_has_limits(inserted);
 	look_at_file(g, d);
 }
 

@@ -41,7 +41,7 @@ static void note_dirty(struct disks *ds, json_t *drives)
 			if (strcmp(d->guest->node, node))
 				continue;
 			if (!ds->throttled)
-				d->has_throttle = disk_has_throttle(inserted);
+				d->has_throttle = guest_disk_has_limits(inserted);
 			disk_bitmap_name(ds, name, d, d->bitmap);
 			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
 				const char *is = json_string_value(json_object_get(bitmap, "name"));

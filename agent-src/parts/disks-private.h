@@ -34,8 +34,6 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e);
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d);
 /* Is its backing chain to be the same there? Else it becomes one image. */
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d);
-/* Has somebody set a limit? inserted: of query-block. */
-bool disk_has_throttle(const json_t *inserted);
 /* Of its recording bitmap in that generation. */
 void disk_bitmap_name(const struct disks *ds, char out[48], const struct disk *d, unsigned generation);
 /* What is in the bitmaps now. Nobody may have switched them off: what was written since would be left behind. */

@@ -44,14 +44,3 @@ int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e)
 {
 	return MIN(source_undo(disks_of(p)->src, unthrottle, detail, e), 0);
 }
-
-bool disk_has_throttle(const json_t *inserted)
-{
-	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(limits); i++)
-		if (json_integer_value(json_object_get(inserted, limits[i])))
-			return true;
-	return false;
-}

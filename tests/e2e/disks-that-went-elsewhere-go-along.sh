@@ -2,7 +2,7 @@
 # The images that a guest has by now, and not those that its command line began with, go along: after `vmferry storage`, and after somebody's external
 # snapshot on top of them; disks of a -drive with an id and without, and of -blockdev, a device of its own for the file or within the format's. The
 # destination's line, and what starts the guest again there, name the new ones. What the line says in another way is refused, as is a device that was
-# plugged in anew.
+# plugged in anew. Limits of its I/O that are not on its line do not go along, and that is said.
 . "$(dirname "$0")/../lib/changed.sh"
 
 mkdir "$DIR/new"
@@ -17,7 +17,9 @@ vmferry storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/new/a.qcow2" --disk "d1=$DI
 	>"$DIR/storage.log" 2>&1 || fail "$(tail -n 2 "$DIR/storage.log")"
 guest_verify "$(orders a)" blocks
 
+ask '{"execute": "block_set_io_throttle", "arguments": {"device": "d1", "bps": 1000000000, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}}'
 move a local
+assert_result "[n for n in notices if 'has I/O limits' in n and '$DIR/new/b.raw' in n] and not any('I/O limits' in n and 'a.qcow2' in n for n in notices)"
 assert_result "sorted(d['from'] for d in r['disks']) == sorted('$DIR/new/' + n for n in ('a.qcow2', 'b.raw', 'c.raw', 'd.qcow2'))"
 assert_eq "$(grep -c '"text":"a drive that had ' "$DIR/move.json")" 4 "notices"
 guest_verify "$(orders a)" blocks
