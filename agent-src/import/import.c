@@ -35,6 +35,11 @@ struct import {
 	struct made made;
 	char *dir, *plain; /* the name as part of a file's */
 	char *machine, *script, *qmp, *vnc, *vars;
+	struct {
+		uint8_t *p; /* NULL: it has none */
+		size_t bytes;
+		bool are_own;
+	} nvram;			  /* variables of its UEFI, as they begin */
 	char *disks[GUEST_DISKS_MAX + 1]; /* where each goes; NULL for a drive */
 	uint64_t bytes[GUEST_DISKS_MAX];
 	bool kvm;
@@ -141,6 +146,57 @@ static int find_firmware(struct import *m, struct err *e)
 	return 0;
 }
 
+static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, fd < 0 ? -fd : errno, "cannot open %s", path);
+	if (st.st_size <= 0 || st.st_size > VARS_BYTES_MAX)
+		return err_set(e, EINVAL, "%s has %lld bytes", path, (long long)st.st_size);
+	*n = (size_t)st.st_size;
+	*out = xmalloc(*n);
+	if (pread(fd, *out, *n, 0) != st.st_size) {
+		free(*out);
+		*out = NULL;
+		return err_set(e, EIO, "cannot read %s", path);
+	}
+	return 0;
+}
+
+/* The guest's own variables where they fit this firmware, or new ones. */
+static int read_vars(struct import *m, struct err *e)
+{
+	uint8_t *own = NULL;
+	size_t own_bytes = 0;
+	struct err why;
+	int r = read_file(m->uefi.vars, &m->nvram.p, &m->nvram.bytes, e);
+
+	if (r || !m->d.nvram)
+		return r;
+	if (*m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && own_bytes == m->nvram.bytes) {
+		free(m->nvram.p);
+		m->nvram.p = own;
+		m->nvram.are_own = true;
+		return 0;
+	}
+	free(own);
+	return 0;
+}
+
+/* With sectors of another size the guest does not find its partitions. */
+static int check_sectors(const struct guest_description *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (d->disks[i].sector > 512 && (d->disks[i].bus == BUS_IDE || d->disks[i].bus == BUS_SATA))
+			return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on %s (--bus)",
+				       described_base(d->disks[i].file), d->disks[i].sector, disk_bus_name(d->disks[i].bus));
+	return 0;
+}
+
 static int decide(struct import *m, struct err *e)
 {
 	struct guest_description *d = &m->d;
@@ -158,6 +214,10 @@ static int decide(struct import *m, struct err *e)
 	if (!m->kvm && !m->o->accel)
 		description_note(d, "there is no KVM here for this user: the guest is emulated (TCG), which is slow");
 	r = d->firmware == FIRMWARE_UEFI ? find_firmware(m, e) : 0;
+	if (!r && d->firmware == FIRMWARE_UEFI)
+		r = read_vars(m, e);
+	if (!r)
+		r = check_sectors(d, e);
 	return r ? r : check_direct_boot(d, e);
 }
 
@@ -244,6 +304,16 @@ static void say_disks(const struct import *m)
 	}
 }
 
+static void say_vars(const struct import *m)
+{
+	AUTO_FREE char *shown = text_shown(m->d.nvram);
+
+	if (m->nvram.are_own)
+		printf("  uefi    its variables are those of %s\n", shown);
+	else
+		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n", shown);
+}
+
 static void say_plan(const struct import *m)
 {
 	const struct guest_description *d = &m->d;
@@ -266,6 +336,8 @@ static void say_plan(const struct import *m)
 
 		printf("  kernel  %s%s%s, of this host\n", kernel, d->direct.initrd ? " with " : "", d->direct.initrd ? initrd : "");
 	}
+	if (d->nvram)
+		say_vars(m);
 	printf("  uuid    %s%s\n", d->uuid, m->o->clone ? " (new)" : "");
 	for (i = 0; i < d->note_count; i++)
 		printf("  note    %s\n", d->notes[i]);
@@ -332,46 +404,12 @@ static int convert_disks(struct import *m, struct err *e)
 	return r;
 }
 
-static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
-{
-	AUTO_CLOSE int fd = open_regular(path);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, fd < 0 ? -fd : errno, "cannot open %s", path);
-	if (st.st_size <= 0 || st.st_size > VARS_BYTES_MAX)
-		return err_set(e, EINVAL, "%s has %lld bytes", path, (long long)st.st_size);
-	*n = (size_t)st.st_size;
-	*out = xmalloc(*n);
-	if (pread(fd, *out, *n, 0) != st.st_size) {
-		free(*out);
-		*out = NULL;
-		return err_set(e, EIO, "cannot read %s", path);
-	}
-	return 0;
-}
-
-/* The guest's own variables where they fit this firmware, or new ones. */
 static int make_vars(struct import *m, struct err *e)
 {
-	AUTO_FREE uint8_t *template = NULL, *own = NULL;
-	AUTO_FREE char *shown = text_shown(m->d.nvram);
 	const char *draft;
-	size_t n, own_bytes = 0;
-	struct err why;
-	int r;
+	int r = m->nvram.bytes ? made_add(&m->made, m->vars, &draft, e) : 0;
 
-	if (m->d.firmware != FIRMWARE_UEFI)
-		return 0;
-	r = read_file(m->uefi.vars, &template, &n, e);
-	if (r)
-		return r;
-	if (m->d.nvram && *m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && own_bytes == n)
-		printf("  uefi    its variables are those of %s\n", shown);
-	else if (m->d.nvram)
-		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n", shown);
-	r = made_add(&m->made, m->vars, &draft, e);
-	return r ? r : place_write(draft, own_bytes == n ? own : template, n, 0600, e);
+	return r || !m->nvram.bytes ? r : place_write(draft, m->nvram.p, m->nvram.bytes, 0600, e);
 }
 
 static int make_script(struct import *m, struct err *e)
@@ -514,6 +552,7 @@ int import_run(const struct import_options *o)
 	free(m->qmp);
 	free(m->vnc);
 	free(m->vars);
+	free(m->nvram.p);
 	line_fini(&m->line);
 	firmware_fini(&m->uefi);
 	host_qemu_fini(&m->qemu);

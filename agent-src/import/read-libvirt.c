@@ -131,7 +131,6 @@ static bool is_block_size(unsigned n)
 	return !n || (n >= 512 && n <= 32768 && !(n & (n - 1)));
 }
 
-/* With sectors of another size the guest does not find its partitions. */
 static int take_sectors(struct described_disk *disk, const xmlNode *node, const char *target, struct err *e)
 {
 	const xmlNode *blockio = xml_child(node, "blockio");
@@ -139,9 +138,8 @@ static int take_sectors(struct described_disk *disk, const xmlNode *node, const 
 	if (small_number(&disk->sector, blockio, "logical_block_size", "a size of sectors", e) ||
 	    small_number(&disk->physical, blockio, "physical_block_size", "a size of sectors", e))
 		return -EINVAL;
-	if (!is_block_size(disk->sector) || !is_block_size(disk->physical) ||
-	    (disk->sector > 512 && (disk->bus == BUS_IDE || disk->bus == BUS_SATA)))
-		return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on that bus", target, disk->sector);
+	if (!is_block_size(disk->sector) || !is_block_size(disk->physical))
+		return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not", target, disk->sector);
 	return 0;
 }
 

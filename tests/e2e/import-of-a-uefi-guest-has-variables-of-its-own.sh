@@ -32,9 +32,17 @@ cat >"$DIR/d.xml" <<END
  <nvram>$VM/$ID-uefi-vars.fd</nvram></os>
  <devices><disk type='file'><source file='$DIR/virt.raw'/><target dev='vda' bus='virtio'/></disk></devices></domain>
 END
+sed "s|$VM/$ID-uefi-vars.fd|$DIR/none.fd|" "$DIR/d.xml" >"$DIR/none.xml"
+vmferry import "$DIR/none.xml" --disk-dir "$VM" --dry-run >"$DIR/import.out" 2>&1 || fail "$(cat "$DIR/import.out")"
+grep -q "its variables ($DIR/none.fd) do not fit the firmware here, or cannot be read: it begins with new ones" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 imports "$DIR/d.xml"
 cmp "$VM/$ID-uefi-vars.fd" "$VM/$ID-virt-vars.fd" || fail "its variables did not come along"
 grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+
+# sectors of 4096 bytes, which some buses have not
+sed "s|<target|<blockio logical_block_size='4096'/>&|; s|$ID-virt|$ID-sectors|" "$DIR/d.xml" >"$DIR/sectors.xml"
+refuses 3 'virt.raw has sectors of 4096 bytes, which QEMU has not on' "$DIR/sectors.xml" --bus sata
+imports "$DIR/sectors.xml"
 
 # where there is no such firmware nothing is begun
 rm "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
