@@ -77,11 +77,14 @@ int qemu_migration_settle(struct qmp *q, struct loop *l, struct err *e)
 
 int qemu_migration_cancel(struct qmp *q, struct loop *l, uint64_t until_ns, struct err *e)
 {
-	if (!qemu_migration_is_over(q))
-		qmp_call(q, "migrate_cancel", NULL, NULL, e);
-	while (!qemu_migration_is_over(q))
+	int r = 1;
+
+	while (!qemu_migration_is_over(q)) {
+		if (r) /* refused once, it is asked again */
+			r = qmp_call(q, "migrate_cancel", NULL, NULL, e);
 		if (now_ns() > until_ns || !qmp_alive(q) || loop_step(l, PAUSE_MS, e))
 			return err_set(e, ETIMEDOUT, "the source QEMU does not end its migration");
+	}
 	return 0;
 }
 
