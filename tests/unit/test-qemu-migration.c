@@ -23,8 +23,9 @@ static struct {
 	unsigned lingers;    /* query-yank shows a migration for so many further questions */
 	unsigned cancelling; /* query-migrate says so for so many further questions */
 	unsigned cancels;
-	bool old;  /* has no query-yank */
-	bool mute; /* does not answer query-migrate */
+	unsigned refuses; /* so many of them */
+	bool old;	  /* has no query-yank */
+	bool mute;	  /* does not answer query-migrate */
 } qemu;
 
 /* ---- QEMU's side ---- */
@@ -61,7 +62,8 @@ static json_t *carry_out(const char *command, const json_t *args)
 	if (!strcmp(command, "migrate"))
 		return migrate();
 	if (!strcmp(command, "migrate_cancel")) {
-		qemu.cancels++;
+		if (qemu.cancels++ < qemu.refuses)
+			return error("not now");
 		if (is_under_way())
 			qemu.status = "cancelled";
 		return done(json_object());
@@ -139,6 +141,17 @@ static void what_a_refusal_leaves_in_setup_is_cancelled(void **state)
 	assert_int_equal(qemu.cancels, 1);
 }
 
+static void one_whose_end_is_refused_is_ended_again(void **state)
+{
+	(void)state;
+	qemu.status = "active";
+	qemu.refuses = 2;
+	qemu.cancelling = 3;
+	assert_int_equal(qemu_migration_cancel(q, loop, in_a_second(), &e), 0);
+	assert_string_equal(qemu.status, "cancelled");
+	assert_int_equal(qemu.cancels, 3); /* and not once more while it ends */
+}
+
 static void somebody_elses_is_not_cancelled(void **state)
 {
 	static const char *const under_way[] = {"setup", "active"};
@@ -192,6 +205,7 @@ int main(void)
 		T(one_that_is_never_cleaned_up_is_an_error),
 		T(a_qemu_that_cannot_tell_counts_as_clean),
 		T(what_a_refusal_leaves_in_setup_is_cancelled),
+		T(one_whose_end_is_refused_is_ended_again),
 		T(somebody_elses_is_not_cancelled),
 		T(one_that_is_over_is_not_cancelled),
 		T(one_that_does_not_end_is_an_error),
