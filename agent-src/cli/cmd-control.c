@@ -16,18 +16,21 @@ struct target {
 	pid_t pid;
 };
 
-/* Is the move of the guest with this pid the one that the user names? By name: in a move on one machine two QEMUs
- * have it, and only the source has a move. */
-static bool is_move_of(const char *runtime, pid_t pid, const char *vm)
+static bool is_pid(pid_t pid, const char *vm)
 {
 	AUTO_FREE char *number = xasprintf("%d", (int)pid);
+
+	return !strcmp(number, vm);
+}
+
+/* Is the move of the guest with this pid of one that is called so? In a move on one machine two QEMUs are, and only the source has a move. */
+static bool is_called(const char *runtime, pid_t pid, const char *vm)
+{
 	json_t *request, *status = NULL;
 	const char *name;
 	struct err e;
 	bool yes;
 
-	if (!strcmp(number, vm))
-		return true;
 	request = json_pack("{s:s}", "command", "status");
 	if (control_call(runtime, pid, request, &status, NULL, NULL, &e))
 		status = NULL;
@@ -38,22 +41,37 @@ static bool is_move_of(const char *runtime, pid_t pid, const char *vm)
 	return yes;
 }
 
+/* Whoever names a guest means one move. */
+static int find_move(struct target *t, const char *vm, struct err *e)
+{
+	pid_t *pids = NULL, other = 0;
+	size_t n = control_list(t->runtime, &pids), i;
+
+	for (i = 0; i < n && !t->pid; i++)
+		if (is_pid(pids[i], vm))
+			t->pid = pids[i];
+	for (i = t->pid ? n : 0; i < n; i++)
+		if (is_called(t->runtime, pids[i], vm)) {
+			other = t->pid;
+			t->pid = pids[i];
+			if (other)
+				break;
+		}
+	free(pids);
+	return other ? err_set(e, EEXIST, "two guests called %s are moved, processes %d and %d: say which by its pid", vm,
+			       (int)MIN(t->pid, other), (int)MAX(t->pid, other))
+		     : 0;
+}
+
 static int target_open(struct target *t, const char *vm, struct err *e)
 {
-	pid_t *pids = NULL;
-	size_t n, i;
 	struct guest g;
 	int r = runtime_dir_get(&t->runtime, NULL, e);
 
-	if (r)
+	if (!r)
+		r = find_move(t, vm, e);
+	if (r || t->pid)
 		return r;
-	n = control_list(t->runtime, &pids);
-	for (i = 0; i < n && !t->pid; i++)
-		if (is_move_of(t->runtime, pids[i], vm))
-			t->pid = pids[i];
-	free(pids);
-	if (t->pid)
-		return 0;
 	r = guest_find(&g, vm, e);
 	if (r == -ENXIO)
 		r = 0;

@@ -305,7 +305,7 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	o->dest.where = asked->dest ?: member(a, "dest");
 	o->dest.state_dir = o->state_dir;
 	o->dest.runtime_dir = o->runtime_dir;
-	dest_options_load(&o->dest, json_object_get(a->begin, "reach"));
+	dest_options_load(&o->dest, json_object_get(a->begin, "reach"), asked->dest != NULL);
 	r = move_recover(o, a->path, asked->fenced);
 	if (!resumes)
 		return r;

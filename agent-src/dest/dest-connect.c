@@ -19,7 +19,7 @@
 
 #define CONNECT_MS    10000
 #define HELLO_MS      10000
-#define START_MS      15000
+#define START_MS      60000
 #define END_MS	      10000
 #define MEET_TRIES    4
 #define MEET_PAUSE_MS 300
@@ -241,7 +241,7 @@ static int meet(struct dest *d, const char *port, unsigned channel, struct dest_
 	if (d->kind == DEST_SSH)
 		r = dest_ssh_connect(d, again, port, &link.fd, e);
 	else
-		r = net_connect(d->host, port, d->plaintext || d->tls, again ? again->timeout_ms : CONNECT_MS, &link.fd, e);
+		r = net_connect(d->address ?: d->host, port, d->plaintext || d->tls, again ? again->timeout_ms : CONNECT_MS, &link.fd, e);
 	if (r)
 		return r;
 	if (d->tls)
@@ -252,6 +252,8 @@ static int meet(struct dest *d, const char *port, unsigned channel, struct dest_
 		link_close(&link);
 		return r;
 	}
+	if (d->kind == DEST_STANDING && !d->address)
+		d->address = net_peer_address(link.fd);
 	d->met = true;
 	*out = link;
 	return 0;
@@ -355,5 +357,7 @@ void dest_fini(struct dest *d)
 {
 	dest_disconnect(d);
 	dest_ssh_fini(d);
+	free(d->address);
+	d->address = NULL;
 	explicit_bzero(&d->key, sizeof(d->key));
 }

@@ -25,6 +25,7 @@ enum dest_kind dest_kind(const char *where);
 struct dest {
 	enum dest_kind kind;
 	char *host, *port; /* where the agent is to be reached */
+	char *address;	   /* of a standing one that was reached, or of the SSH server: for later, as names may not be told then; or NULL */
 	bool plaintext, tls;
 	struct tls_key key;	     /* with tls */
 	char token[TOKEN_CHARS + 1]; /* in clear; "": not known */
@@ -55,6 +56,7 @@ struct dest_config {
 	/* SSH; NULL and false: as usual */
 	const char *identity, *ssh_port;
 	bool openssh, ssh_accept_new, keep_agent;
+	bool ssh_chosen; /* openssh was said, or denied */
 	const char *listen_address, *via, *data_ports; /* for data, there */
 };
 

@@ -2,6 +2,7 @@
 #include "dest-options.h"
 #include "exit-code.h"
 #include "net.h"
+#include "ssh.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -66,6 +67,7 @@ int dest_option(struct dest_config *cfg, int c, const char *arg)
 	if (c == DEST_OPT_KEEP)
 		cfg->keep_agent = true;
 	if (c == DEST_OPT_SSH) {
+		cfg->ssh_chosen = true;
 		cfg->openssh = !strcmp(arg, "openssh");
 		if (!cfg->openssh && strcmp(arg, "libssh2"))
 			return bad("--ssh", arg, "libssh2 or openssh");
@@ -89,9 +91,10 @@ int dest_options_check(const struct dest_config *cfg)
 		      : cfg->ssh_accept_new ? "--ssh-accept-new"
 		      : cfg->keep_agent	    ? "--keep-agent"
 		      : cfg->listen_address ? "--listen-address"
+		      : cfg->data_ports	    ? "--data-ports"
 					    : NULL;
-	else if (cfg->psk_file || cfg->token_file || cfg->plaintext)
-		odd = cfg->psk_file ? "--psk-file" : cfg->token_file ? "--token-file" : "--plaintext";
+	if (!odd && dest_kind(cfg->where) != DEST_STANDING)
+		odd = cfg->psk_file ? "--psk-file" : cfg->token_file ? "--token-file" : cfg->plaintext ? "--plaintext" : NULL;
 	if (!odd)
 		return 0;
 	fprintf(stderr, "vmferry: %s does not go with the destination %s, which is %s (--help tells more)\n", odd, cfg->where,
@@ -115,18 +118,40 @@ json_t *dest_options_save(const struct dest_config *cfg)
 	return o;
 }
 
-void dest_options_load(struct dest_config *cfg, const json_t *json)
+static bool says_port(const char *where)
 {
+	struct ssh_target t;
+	struct err e;
+	bool yes;
+
+	if (dest_kind(where) != DEST_SSH || ssh_target_parse(where, &t, &e))
+		return false;
+	yes = t.port != NULL;
+	ssh_target_fini(&t);
+	return yes;
+}
+
+/* Does what was given now speak of the same? */
+static bool is_answered(const struct dest_config *cfg, int option, bool elsewhere)
+{
+	return ((option == DEST_OPT_PSK || option == DEST_OPT_TOKEN) && (cfg->psk_file || cfg->token_file)) ||
+	       (elsewhere && ((option == 'p' && says_port(cfg->where)) || option == DEST_OPT_VIA));
+}
+
+void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhere)
+{
+	const struct dest_config given = *cfg;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(texts); i++) {
 		const char *s = json_string_value(json_object_get(json, texts[i].name));
 
-		if (s && !*text_of(cfg, &texts[i]))
+		if (s && !*text_of(cfg, &texts[i]) && !is_answered(&given, texts[i].option, elsewhere))
 			*text_of(cfg, &texts[i]) = s;
 	}
 	cfg->plaintext |= json_is_true(json_object_get(json, "plaintext"));
 	cfg->ssh_accept_new |= json_is_true(json_object_get(json, "accept_new"));
-	cfg->openssh |= json_is_true(json_object_get(json, "openssh"));
+	if (!cfg->ssh_chosen)
+		cfg->openssh = json_is_true(json_object_get(json, "openssh"));
 	cfg->keep_agent |= json_is_true(json_object_get(json, "keep_agent"));
 }

@@ -23,6 +23,7 @@
 static int open_ssh(struct dest *d, const struct dest_config *cfg, unsigned connect_ms, struct err *e)
 {
 	struct ssh_config sc = {.backend = cfg->openssh ? SSH_OPENSSH : SSH_LIBSSH2,
+				.address = d->address,
 				.identity = cfg->identity,
 				.accept_new = cfg->ssh_accept_new,
 				.batch = d->reconnecting,
@@ -40,6 +41,8 @@ static int open_ssh(struct dest *d, const struct dest_config *cfg, unsigned conn
 	d->ssh_host = xstrdup(sc.target.host);
 	r = ssh_open(&d->ssh, &sc, e);
 	ssh_target_fini(&sc.target);
+	if (!r && !d->address && ssh_peer_address(d->ssh))
+		d->address = xstrdup(ssh_peer_address(d->ssh));
 	return r;
 }
 

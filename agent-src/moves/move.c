@@ -384,19 +384,34 @@ static void on_signal(struct op *op, int res, uint32_t flags)
 		signals_read(s);
 }
 
-static void signals_open(struct signals *s, struct transfer *t)
+/* Those that are read. */
+static sigset_t orders(void)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	return set;
+}
+
+void signals_hold(void)
+{
+	sigset_t set = orders();
+
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGHUP, SIG_IGN); /* a move survives its terminal */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN); /* a guest may be waiting; `--detach` is for the background */
 	signal(SIGTTOU, SIG_IGN);
 	signal(SIGTTIN, SIG_IGN);
+}
+
+static void signals_open(struct signals *s, struct transfer *t)
+{
+	sigset_t set = orders();
+
+	signals_hold();
 	*s = (struct signals){.t = t, .op = {.done = on_signal}};
 	s->fd = signalfd(-1, &set, SFD_CLOEXEC);
 	signals_read(s);

@@ -107,6 +107,7 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 		return EXIT_UNDECIDED;
 	}
 	confine_here(false);
+	signals_hold(); /* the guest may stand still */
 	if (begin(t, journal_path, fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
 		code = t->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;

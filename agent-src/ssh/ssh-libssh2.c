@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +90,17 @@ static ssize_t take(struct ssh_session *s, const void *data, size_t n)
 	return (ssize_t)n;
 }
 
+/* A login that is made again asks an agent, too, which may ask somebody who is not there: libssh2 waits for that without an end. */
+static bool is_late(const struct ssh_session *s, int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	uint64_t now = now_ns();
+
+	if (!s->until_ns)
+		return false;
+	return poll(&p, 1, now < s->until_ns ? (int)((s->until_ns - now) / 1000000) + 1 : 0) == 0;
+}
+
 static LIBSSH2_SEND_FUNC(send_bytes)
 {
 	struct ssh_session *s = *abstract;
@@ -98,6 +109,8 @@ static LIBSSH2_SEND_FUNC(send_bytes)
 	(void)flags;
 	if (s->out)
 		return take(s, buffer, length);
+	if (is_late(s, socket, POLLOUT))
+		return -ETIMEDOUT;
 	r = send(socket, buffer, length, MSG_NOSIGNAL);
 	return r < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : r;
 }
@@ -105,10 +118,13 @@ static LIBSSH2_SEND_FUNC(send_bytes)
 static LIBSSH2_RECV_FUNC(receive_bytes)
 {
 	struct ssh_session *s = *abstract;
-	ssize_t r = recv(socket, buffer, length, 0);
 	size_t keep;
+	ssize_t r;
 
 	(void)flags;
+	if (!s->out && is_late(s, socket, POLLIN))
+		return -ETIMEDOUT;
+	r = recv(socket, buffer, length, 0);
 	if (r > 0 && s->first_n < sizeof(s->first)) {
 		keep = MIN((size_t)r, sizeof(s->first) - s->first_n);
 		memcpy(s->first + s->first_n, buffer, keep);
@@ -129,25 +145,13 @@ static void set_callbacks(struct ssh_session *s)
 #endif
 }
 
-static char *peer_of(int fd)
-{
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof(ss);
-	char host[NI_MAXHOST];
-
-	if (getpeername(fd, (struct sockaddr *)&ss, &n) ||
-	    getnameinfo((struct sockaddr *)&ss, n, host, sizeof(host), NULL, 0, NI_NUMERICHOST))
-		return NULL;
-	return xstrdup(host);
-}
-
-static int connect_socket(struct ssh_session *s, struct err *e)
+static int connect_socket(struct ssh_session *s, const char *address, struct err *e)
 {
 	char port[16];
 	int r;
 
 	snprintf(port, sizeof(port), "%u", s->port);
-	r = net_connect(s->host, port, true, s->connect_ms, &s->fd, e);
+	r = net_connect(address ?: s->host, port, true, s->connect_ms, &s->fd, e);
 	if (r == -EINVAL)
 		return err_set(e, EINVAL, "cannot resolve '%s'; if it is an alias of your ssh configuration, say --ssh=openssh", s->host);
 	if (r)
@@ -155,7 +159,7 @@ static int connect_socket(struct ssh_session *s, struct err *e)
 			       r == -ECONNREFUSED ? " (is an SSH server running there, at that port?)" : "");
 	net_tune(s->fd);
 	net_limit_silence(s->fd); /* an SSH server reads always: what it must not take yet is not sent */
-	s->base.address = peer_of(s->fd);
+	s->base.address = net_peer_address(s->fd);
 	return 0;
 }
 
@@ -448,13 +452,15 @@ int ssh_libssh2_open(struct ssh **out, const struct ssh_config *cfg, struct err 
 
 	if (!s)
 		return -e->code;
-	r = connect_socket(s, e);
+	r = connect_socket(s, cfg->address, e);
 	if (!r && (libssh2_init(0) || !(s->lib = libssh2_session_init_ex(NULL, NULL, NULL, s))))
 		r = err_set(e, ENOMEM, "libssh2 does not start");
 	if (!r) {
 		set_callbacks(s);
 		r = shake_hands(s, cfg, home ? home : "/", e);
 	}
+	if (cfg->batch)
+		s->until_ns = now_ns() + SSH_LOGIN_STEPS * s->connect_ms * 1000000ULL;
 	if (!r)
 		r = session_log_in(s, cfg, home ? home : "/", e);
 	if (!r)

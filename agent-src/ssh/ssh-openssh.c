@@ -184,6 +184,7 @@ static struct args control_args(const struct openssh *o, const char *const *word
 static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e)
 {
 	unsigned connect_ms = cfg->connect_ms ? cfg->connect_ms : SSH_CONNECT_MS;
+	unsigned login_ms;
 	AUTO_FREE char *timeout = xasprintf("ConnectTimeout=%u", (connect_ms + 999) / 1000);
 	AUTO_FREE char *path = xasprintf("ControlPath=%s", o->control);
 	AUTO_FREE char *persist = xasprintf("ControlPersist=%d", PERSIST_S);
@@ -192,7 +193,8 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 				 path,
 				 persist,
 				 "ControlMaster=yes",
-				 "ServerAliveInterval=5", /* three are missed before it gives up */
+				 "ServerAliveInterval=5",
+				 "ServerAliveCountMax=3",
 				 "ClearAllForwardings=yes",
 				 cfg->accept_new ? "StrictHostKeyChecking=accept-new" : NULL,
 				 cfg->batch ? "BatchMode=yes" : NULL,
@@ -218,7 +220,8 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 	}
 	add_target(&a, &cfg->target);
 	add(&a, "exit 0"); /* in any shell */
-	r = run(&a, false, cfg->batch ? (int)(connect_ms + BATCH_MS) : -1, tail);
+	login_ms = cfg->connect_ms ? SSH_LOGIN_STEPS * connect_ms : BATCH_MS;
+	r = run(&a, false, cfg->batch ? (int)(connect_ms + login_ms) : -1, tail);
 	text_of(tail, said);
 	if (r == -ETIMEDOUT)
 		return err_set(e, ETIMEDOUT, "%s: ssh does not get in: %s", o->base.text, *said ? said : "no answer");

@@ -449,7 +449,7 @@ static short wanted(const struct stream *st)
 /* Waits until something can be done, and leaves in each stream what poll said of it. */
 static void wait_for_work(struct pump *p, int timeout_ms)
 {
-	struct pollfd fds[SSH_STREAMS_MAX + 2] = {{.fd = p->s->fd}, {.fd = p->requests, .events = POLLIN}};
+	struct pollfd fds[SSH_STREAMS_MAX + 2] = {{.fd = p->broken ? -1 : p->s->fd}, {.fd = p->requests, .events = POLLIN}};
 	struct stream *st;
 	nfds_t n = 2;
 

@@ -25,6 +25,7 @@ struct ssh_session {
 	int fd;
 	unsigned connect_ms;
 	const unsigned *silence_ms; /* ssh_config */
+	uint64_t until_ns;	    /* for logging in; 0: as long as it takes */
 	char *user, *host;
 	unsigned port;
 	/* what the server sent first: its KEXINIT says which host keys it has */

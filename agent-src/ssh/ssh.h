@@ -18,6 +18,7 @@
 #define SSH_STREAMS_MAX 32   /* commands and forwarded streams of one connection at one time */
 #define SSH_STDERR_MAX	4096 /* bytes that are kept of what a command says on stderr: the last ones */
 #define SSH_CONNECT_MS	15000
+#define SSH_LOGIN_STEPS 4
 
 enum ssh_backend { SSH_LIBSSH2, SSH_OPENSSH };
 
@@ -32,11 +33,13 @@ void ssh_target_fini(struct ssh_target *t);
 struct ssh_config {
 	struct ssh_target target; /* copied */
 	enum ssh_backend backend;
-	const char *identity;	 /* a private key; NULL: the agent and the usual ones under HOME/.ssh */
-	bool accept_new;	 /* a host that is not in known_hosts is added to it; one that has changed is refused all the same */
-	bool batch;		 /* never ask at the terminal */
-	unsigned connect_ms;	 /* for TCP, and again for the key exchange; 0: SSH_CONNECT_MS */
-	const char *home;	 /* where .ssh is; NULL: $HOME. For libssh2 */
+	const char *address;  /* to be connected to in place of what the host's name is resolved to; NULL. For libssh2 */
+	const char *identity; /* a private key; NULL: the agent and the usual ones under HOME/.ssh */
+	bool accept_new;      /* a host that is not in known_hosts is added to it; one that has changed is refused all the same */
+	bool batch;	      /* never ask at the terminal */
+	/* for TCP, and again for the key exchange; with batch SSH_LOGIN_STEPS times that for logging in. 0: SSH_CONNECT_MS */
+	unsigned connect_ms;
+	const char *home; /* where .ssh is; NULL: $HOME. For libssh2 */
 	/* ms; atomic: when TCP has heard nothing for so long that should have been answered, the connection is lost. NULL, or 0: 15 s of what was sent;
 	 * OpenSSH: always that */
 	const unsigned *silence_ms;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -124,6 +125,18 @@ char *net_peer(int fd)
 	if (getpeername(fd, (struct sockaddr *)&ss, &len))
 		return xstrdup("?");
 	return name_of(&ss);
+}
+
+char *net_peer_address(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	char host[NI_MAXHOST];
+
+	return getpeername(fd, (struct sockaddr *)&ss, &n) ||
+			       getnameinfo((struct sockaddr *)&ss, n, host, sizeof(host), NULL, 0, NI_NUMERICHOST)
+		       ? NULL
+		       : xstrdup(host);
 }
 
 char *net_way(int fd, bool accepted)

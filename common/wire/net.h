@@ -36,6 +36,8 @@ bool net_is_silent(int fd, unsigned limit_ms, uint64_t *answered_ns);
 /* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
 char *net_local(int fd);
 char *net_peer(int fd);
+/* The peer's address alone, numeric, malloc'ed; NULL: it has none. */
+char *net_peer_address(int fd);
 /* Both ends of a connection, the one that connected first: the same text at both, if nothing stands between them. malloc'ed. */
 char *net_way(int fd, bool accepted);
 int net_local_port(int fd);
