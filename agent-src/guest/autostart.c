@@ -27,6 +27,9 @@ static const char drop_in[] =
 	"Restart=no\n"
 	"SuccessExitStatus=SIGKILL\n";
 
+/* Once it is the destination's: a command that shuts it down would reach it there. Before that it is how its host shuts it down. */
+static const char no_stop[] = "ExecStop=\n";
+
 /* ---- looking ---- */
 
 enum relation { MAIN, WRAPPED, APART };
@@ -118,7 +121,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 			return refuse(a, why.msg, e);
 		return leave(a, xasprintf("unit %s ends with the guest; nothing starts it by itself", a->unit));
 	}
-	if (relation == WRAPPED && another_guest_in(g))
+	if (a->active && another_guest_in(g))
 		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
 	a->wrapped = relation == WRAPPED;
 	a->guest_pid = g->pid;
@@ -168,6 +171,8 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	state = unit_property(shown, "UnitFileState");
 	pid = unit_property(shown, "MainPID");
 	a->main_pid = (pid_t)atoi(pid);
+	if (!a->active && a->main_pid)
+		return leave(a, xasprintf("unit %s runs another guest, and is left as it is", a->unit));
 	if (!a->active && (strcmp(load, "loaded") || !unit_is_wanted(state)))
 		return leave(a, NULL);
 	if (strcmp(load, "loaded") && !keep)
@@ -204,6 +209,7 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 	AUTO_FREE char *dir = xasprintf("%s/%s.d", base, a->unit);
 	AUTO_FREE char *file = xasprintf("%s/" DROP_IN, dir);
 	AUTO_FREE char *again = way_back(a, file);
+	AUTO_FREE char *text = xasprintf("%s%s", drop_in, runtime ? "" : no_stop);
 	struct stat st;
 	json_t *detail;
 	int r;
@@ -219,7 +225,7 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 	if (!r)
 		r = make_dirs(dir, e);
 	if (!r)
-		r = write_new_file(file, 0644, drop_in, e);
+		r = write_new_file(file, 0644, text, e);
 	return r ? r : sync_parent_dir(dir, e);
 }
 
@@ -302,8 +308,9 @@ int autostart_block_now(struct autostart *a, struct journal *j, struct err *e)
 
 /* ---- afterwards ---- */
 
-void autostart_end_wrappers(struct journal *j)
+void autostart_expect_end(struct journal *j)
 {
+	const char *reload[] = {"daemon-reload", NULL};
 	json_t *owned, *entry;
 	struct err e;
 	size_t i;
@@ -314,9 +321,13 @@ void autostart_end_wrappers(struct journal *j)
 		const json_t *detail = json_object_get(entry, "detail");
 		const char *unit = json_string_value(json_object_get(detail, "unit"));
 		const char *end[] = {"kill", "--signal=SIGKILL", "--", unit, NULL};
+		bool user = json_is_true(json_object_get(detail, "user"));
 
-		if (unit && json_is_true(json_object_get(detail, "wrapped")) &&
-		    systemctl(json_is_true(json_object_get(detail, "user")), end, NULL, &e))
+		if (!unit)
+			continue;
+		if (json_is_false(json_object_get(detail, "runtime")) && systemctl(user, reload, NULL, &e))
+			log_info("%s", e.msg);
+		if (json_is_true(json_object_get(detail, "wrapped")) && systemctl(user, end, NULL, &e))
 			log_info("%s", e.msg);
 	}
 	json_decref(owned);

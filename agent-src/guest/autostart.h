@@ -47,8 +47,9 @@ int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
 /* The same for a unit that does not run: from now on, and not only at the next boot, systemd knows. */
 int autostart_block_now(struct autostart *a, struct journal *j, struct err *e);
-/* Ends the other programs of wrapping units, so that they do not start the guest again when its QEMU is ended. */
-void autostart_end_wrappers(struct journal *j);
+/* The QEMU is about to be ended, as its guest is the destination's: systemd hears that nothing is to be done then (ExecStop), and the other programs of
+ * wrapping units end, so that they do not start it again. */
+void autostart_expect_end(struct journal *j);
 /* The processes from QEMU's parent up to the unit's main process; that one alone if QEMU does not descend from it (its parent may be
  * the user's systemd then, without which nothing of the user's goes on). How many. */
 #define AUTOSTART_WRAPPERS_MAX 64

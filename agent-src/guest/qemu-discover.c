@@ -354,6 +354,18 @@ static int describe(struct guest *g, pid_t pid)
 	return 0;
 }
 
+/* What QEMU leaves its memory to (-run-with async-teardown=on) looks like another one: it shares everything with it but its name. */
+static bool is_teardown_of_another(const struct guest *g)
+{
+	static const char name[] = "cleanup/";
+	AUTO_FREE char *parent = read_proc_link(process_parent(g->pid), "exe");
+	AUTO_FREE char *comm = NULL;
+	size_t n;
+
+	comm = read_proc(g->pid, "comm", 64, &n);
+	return comm && n > sizeof(name) && !memcmp(comm, name, sizeof(name) - 1) && parent && g->exe && !strcmp(parent, g->exe);
+}
+
 int guest_list(struct guest **out, size_t *count, struct err *e)
 {
 	DIR *proc = opendir("/proc");
@@ -366,6 +378,10 @@ int guest_list(struct guest **out, size_t *count, struct err *e)
 	while (n < GUESTS_MAX && (d = readdir(proc))) {
 		if (!isdigit((unsigned char)d->d_name[0]) || describe(&g, (pid_t)strtol(d->d_name, NULL, 10)) < 0)
 			continue;
+		if (is_teardown_of_another(&g)) {
+			guest_fini(&g);
+			continue;
+		}
 		list = xrealloc(list, (n + 1) * sizeof(*list));
 		list[n++] = g;
 	}

@@ -86,6 +86,7 @@ bool unit_is_generic(const char *unit)
 		"cron.service",
 		"crond.service",
 		"atd.service",
+		"rc-local.service",
 		"getty@*.service",
 		"serial-getty@*.service",
 		"console-getty.service",

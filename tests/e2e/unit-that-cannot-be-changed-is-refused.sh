@@ -21,6 +21,12 @@ chmod a-w "$UNITS" "$UNITS"/*.d 2>/dev/null || chmod a-w "$UNITS"
 refused 'vm-a\.service.*Restart=on-failure.*cannot be written'
 chmod u+w "$UNITS"
 
+# another guest runs in it
+unit_guest b vm-b.service Restart=no
+echo "${GUEST_PID[b]}" >"/sys/fs/cgroup/user@$SANDBOX_UID.service/app.slice/vm-a.service/cgroup.procs"
+refused 'vm-a\.service.*it runs other guests, too'
+kill_now "${GUEST_PID[b]}"
+
 # left alone on request, but not one that would restart it at once
 refused 'unit keep is not possible' --unit keep
 

@@ -1,19 +1,23 @@
 #!/bin/bash
-# A guest in a systemd unit that restarts it whenever it ends, and at every boot: once it was moved neither happens.
+# A guest in a systemd unit that restarts it whenever it ends, and at every boot: once it was moved neither happens. Nor is what shuts it down run, which
+# might reach it at the destination.
 # timeout: 120
 . "$(dirname "$0")/../lib/systemd.sh"
 
-unit_guest a vm-a.service Restart=always RestartSec=100ms
+unit_guest a vm-a.service Restart=always RestartSec=100ms "ExecStop=/bin/touch $DIR/told-to-stop"
 assert_eq "$(show MainPID vm-a.service)" "${GUEST_PID[a]}" "main process of the unit"
 
 move a local
 assert_eq "$(result 'r["disabled"][0]["unit"]')" vm-a.service
 guest_verify "$(orders a)" blocks
+[[ ! -e $DIR/told-to-stop ]] || fail "the unit has told the guest to shut down, which is the destination's"
 unit_is_down() { [[ $(show ActiveState vm-a.service) == inactive ]]; }
 wait_for 10 unit_is_down || fail "the unit is $(show ActiveState vm-a.service)"
 assert_eq "$(systemctl --user is-enabled vm-a.service || true)" disabled "the unit"
 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
 [[ ! -e $XDG_RUNTIME_DIR/systemd/user/vm-a.service.d ]] || fail "the runtime drop-in is still there"
+
+[[ ! -e $DIR/told-to-stop ]] || fail "the unit has told the guest to shut down, which is the destination's"
 
 # a reboot of the source, and somebody who starts it by hand
 reboot

@@ -242,6 +242,7 @@ static void what_may_start_a_unit_is_told_apart(void **state)
 	assert_true(unit_is_generic("ssh.service"));
 	assert_true(unit_is_generic("user@1000.service"));
 	assert_true(unit_is_generic("vmferry-dst.service"));
+	assert_true(unit_is_generic("rc-local.service"));
 	assert_false(unit_is_generic("vmferry-vm1.service"));
 	assert_false(unit_is_generic("sshd-guest.service"));
 }
