@@ -250,7 +250,7 @@ static int cont_source(struct attempt *a, struct err *e)
 	if (r && !source_has_ended(&t->src)) {
 		report_notice(&t->report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
-		t->end.unheard = r != -ECANCELED;
+		t->end.unheard = a->unfinished = r != -ECANCELED;
 	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
 		guard_tell(&t->guard, false);
 		revert_done(t);

@@ -101,7 +101,8 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 		return r;
 	desc = json_string_value(json_object_get(info, "error-desc"));
 	if (!strcmp(status, "cancelled"))
-		err_set(e, ECANCELED, "somebody else cancelled QEMU's migration (migrate_cancel)");
+		err_set(e, ECANCELED, "somebody else cancelled QEMU's migration (migrate_cancel), or it did so itself%s%s",
+			desc ? ": " : "", desc ?: "");
 	else
 		err_set(e, EREMOTEIO, "QEMU's migration failed%s%s", desc ? ": " : "", desc ? desc : "");
 	json_decref(info);

@@ -506,7 +506,8 @@ void transfer_free(struct transfer *t)
 	outage_end(t);
 	transfer_stop_data(t);
 	/* it has something to do if we could not */
-	if (t->end.held || (!t->a.dead && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
+	if (t->end.held ||
+	    (!t->a.dead && !t->end.unheard && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_clear(t->a.loop, &t->end.plan);

@@ -148,6 +148,16 @@ static void back(struct transfer *t, unsigned channel)
 			      (double)o->last_ns / 1e9);
 }
 
+/* From now on channels outlive their connections; those that were given up before say so themselves. */
+static void agree(struct transfer *t)
+{
+	t->outage.agreed = true;
+	if (t->a.control)
+		channel_outlive(t->a.control, true);
+	data_plane_outlive(&t->data, true);
+	outage_watch_silence(t);
+}
+
 /* ---- what happens ---- */
 
 void outage_control_cut(struct transfer *t, const struct err *why)
@@ -164,7 +174,9 @@ void outage_channel_word(struct transfer *t, const struct event *ev)
 	struct channel_word w;
 
 	memcpy(&w, ev->bytes, sizeof(w));
-	if (ev->type == WORD_CHANNEL_BACK)
+	if (ev->type == WORD_CHANNEL_BACK && t->outage.reconnect && !t->outage.agreed) /* it came in the moment in which it was given up */
+		agree(t);
+	else if (ev->type == WORD_CHANNEL_BACK)
 		back(t, w.channel);
 	else if (t->outage.agreed && t->a.handoff.state == HO_SRC_BEGUN) /* later nothing more is said there */
 		cut(t, w.channel, w.generation, w.received, &ev->err);
@@ -224,9 +236,7 @@ int outage_agree(struct transfer *t, struct err *e)
 	r = reconnect_start(&t->outage.reconnect, &t->dest, &t->opt->dest, (unsigned)port, &t->outage.made, e);
 	if (r)
 		return r;
-	t->outage.agreed = true;
-	channel_outlive(t->a.control, true);
-	outage_watch_silence(t);
+	agree(t);
 	return 0;
 }
 

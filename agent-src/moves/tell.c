@@ -229,9 +229,13 @@ static struct outcome outcome(const struct transfer *t)
 		return (struct outcome){"rolled-back", "source-paused", "shut down on the source (QMP system_reset, then cont, starts it)",
 					"source"};
 	if (t->a.exit_code == EXIT_PAUSED && t->end.silent)
-		return (struct outcome){"rolled-back", "source-paused",
-					"on the source, and its QEMU does not say whether it runs (if it does not, QMP cont resumes it)",
-					"source"};
+		return (struct outcome){
+			"rolled-back", "source-paused",
+			guard_is_alive(&t->guard)
+				? "on the source, and its QEMU does not say whether it runs: as soon as it answers, vmferry's guard sets it going"
+				: "on the source, and its QEMU does not say whether it runs: when it answers again, `vmferry recover` sets it "
+				  "going",
+			"source"};
 	if (t->a.exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	if (t->recipe->back)

@@ -85,7 +85,8 @@ static int examine(struct part *p, struct err *e)
 		if (!strcmp(status, under_way[i]))
 			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
 	json_decref(info);
-	if (!code && r->src->accel && !strcmp(r->src->accel, "tcg") && r->src->was_running && r->src->opt->how != HOW_QUICK)
+	/* one that is paused may be let go on by its owner meanwhile */
+	if (!code && r->src->accel && !strcmp(r->src->accel, "tcg") && (!r->src->was_running || r->src->opt->how != HOW_QUICK))
 		code = examine_blocks(r, e);
 	return code ? code : qemu_migration_settle(r->src->qmp, p->a->loop, e);
 }

@@ -180,6 +180,11 @@ void attempt_end_journal(struct attempt *a)
 
 	if (!a->journal)
 		return;
+	if (a->unfinished) {
+		journal_close(a->journal);
+		a->journal = NULL;
+		return;
+	}
 	if (a->undo_failed || json_array_size(a->kept)) {
 		r = journal_note(a->journal, "over", NULL, &e);
 		journal_close(a->journal);
