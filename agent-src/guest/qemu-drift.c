@@ -502,14 +502,16 @@ static int check_own_file(const struct guest *g, const char *option, const char 
 		       : 0;
 }
 
-static int check_own_files(const struct guest *g, struct err *e)
+int guest_check_own_files(const struct guest *g, struct err *e)
 {
+	char **line = g->line.expanded ?: g->line.argv;
+	size_t words = g->line.expanded ? g->line.expanded_count : g->line.argc;
 	static const char *const keys[][2] = {{"machine", "firmware"}, {"M", "firmware"}, {"device", "romfile"}, {"option-rom", "romfile"}};
 	struct qemu_opt opt;
 	size_t i = 1, k;
 	int r = 0;
 
-	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+	while (!r && qemu_opt_next(line, words, &i, &opt)) {
 		struct props p;
 
 		if (!opt.value)
@@ -555,7 +557,7 @@ static void note_limits(struct guest *g)
 
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 {
-	int r = check_own_files(g, e);
+	int r = guest_check_own_files(g, e);
 
 	r = r < 0 ? r : check_devices(g, q, e);
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);

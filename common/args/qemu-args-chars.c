@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define TWO_READ "what comes in there is read by one process, or by another"
+#define RUN_DIR_CHARS 12 /* of an attempt, in hexadecimal: the destination's runtime directory for it */
+#define TWO_READ      "what comes in there is read by one process, or by another"
 
 /* The destination has a swtpm of its own for it. */
 static int rewrite_tpm_socket(struct rewrite *w, struct item *it, struct kv *path)
@@ -231,6 +232,16 @@ int args_on_chardev_compat(struct rewrite *w, struct item *it)
 	return on_compat_socket(w, it, dev + strlen(sockets[i]), i == 0);
 }
 
+/* RUNTIME/ATTEMPT/vmferry.qmp: somebody else may have one of that name. */
+static bool is_in_run_dir(const char *path)
+{
+	const char *end = strrchr(path, '/'), *p = end;
+
+	while (p && p > path && p[-1] != '/')
+		p--;
+	return p && end - p == RUN_DIR_CHARS && strspn(p, "0123456789abcdef") == RUN_DIR_CHARS;
+}
+
 /* The monitor that an earlier move added is not carried along: the new one takes its place. */
 int args_on_qmp(struct rewrite *w, struct item *it)
 {
@@ -241,7 +252,7 @@ int args_on_qmp(struct rewrite *w, struct item *it)
 	if (args_starts(it->value, "unix:") && w->o->private_qmp) {
 		kv_parse(&l, it->value + 5);
 		path = kv_get(&l, "path", "path");
-		ours = path && !strcmp(args_base_name(path), args_base_name(w->o->private_qmp));
+		ours = path && !strcmp(args_base_name(path), args_base_name(w->o->private_qmp)) && is_in_run_dir(path);
 		kv_fini(&l);
 	}
 	return ours ? 0 : args_on_chardev_compat(w, it);

@@ -131,6 +131,9 @@ static bool is_taken(const struct rewrite *w, const char *path)
 	for (i = 0; i < w->moved_count; i++)
 		if (!strcmp(w->moved[i].to, path))
 			return true;
+	for (i = 0; i < w->o->disk_count; i++) /* a log, which is emptied, and a disk may be called alike */
+		if (w->o->disks[i].to && !strcmp(w->o->disks[i].to, path))
+			return true;
 	return false;
 }
 

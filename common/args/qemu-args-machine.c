@@ -92,6 +92,10 @@ int args_on_run_with(struct rewrite *w, struct item *it)
 			       "QEMU runs in a chroot (-%s %s), from where it reaches neither vmferry's sockets "
 			       "nor the files that it was started with",
 			       it->name, it->value);
+	if (kv_get(&it->p.l, "exit-with-parent", NULL) && strcmp(kv_get(&it->p.l, "exit-with-parent", NULL), "off"))
+		return err_set(w->e, EINVAL,
+			       "QEMU ends with what started it (-run-with %s), which is vmferry at the destination: start it without",
+			       it->value);
 	if (user)
 		return err_set(w->e, EINVAL,
 			       "QEMU gave up its rights after it had started (-%s %s), so that it cannot reach "

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define OURS  " -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on"
+#define OURS  " -incoming defer -S -qmp unix:/d/0123456789ab/private.qmp,server=on,wait=on"
 #define PLAIN " -display none" OURS
 
 static const struct args_map disks[] = {
@@ -37,7 +37,7 @@ static const struct args_options options = {
 	.disks = disks,
 	.disk_count = ARRAY_LEN(disks),
 	.machine = "pc-q35-10.0",
-	.private_qmp = "/d/private.qmp",
+	.private_qmp = "/d/0123456789ab/private.qmp",
 	.cwd = "/srv",
 	.tpm = true,
 };
@@ -335,7 +335,7 @@ static void two_files_of_one_name_stay_apart(void **state)
 	expect_plain("-monitor unix:/a/m,server=on,wait=off -serial unix:/b/m,server=on,wait=off -D /a/m",
 		     "-monitor unix:/d/m,server=on,wait=off -serial unix:/d/m-2,server=on,wait=off -D /d/m");
 	expect_plain("-serial unix:/dev/shm/m,server=on,wait=off -D /dev/stderr", "-serial unix:/d/m,server=on,wait=off -D /dev/stderr");
-	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off", "-serial unix:/d/private.qmp-2,server=on,wait=off");
+	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off", "-serial unix:/d/private.qmp,server=on,wait=off");
 }
 
 static void start_options_of_the_source_are_dropped(void **state)
@@ -505,7 +505,7 @@ static void a_guest_that_starts_anew_has_any_device(void **state)
 		assert_string_equal(
 			got,
 			"-M pc-q35-10.0 -device vfio-pci,host=01:00.0 -device nvme,serial=1 -tpmdev passthrough,id=t -display none -S -qmp "
-			"unix:/d/private.qmp,server=on,wait=on");
+			"unix:/d/0123456789ab/private.qmp,server=on,wait=on");
 	}
 	assert_int_equal(r.note_count, 2);
 	assert_non_null(strstr(r.notes[0], "vfio-pci is a device of the host"));
@@ -721,7 +721,7 @@ static void expect_start(const char *from, const char *to)
 	char *text;
 
 	split(&l, from);
-	text = qemu_args_start_line(l.argv, l.argc, NULL, "/d/private.qmp");
+	text = qemu_args_start_line(l.argv, l.argc, NULL, "/d/0123456789ab/private.qmp");
 	assert_string_equal(text, to);
 	free(text);
 	free(l.text);
@@ -735,7 +735,7 @@ static void start_line_is_one_that_a_shell_reads_back(void **state)
 	(void)state;
 	assert_string_equal(text, "/usr/bin/qemu \\\n    -name 'it'\\''s $HOME' \\\n    -append '' \\\n    'a b'");
 	free(text);
-	expect_start("-m 64 -incoming defer -S -qmp unix:/d/private.qmp,server=on,wait=on "
+	expect_start("-m 64 -incoming defer -S -qmp unix:/d/0123456789ab/private.qmp,server=on,wait=on "
 		     "-qmp unix:/d/own.qmp,server=on,wait=off",
 		     "qemu-system-x86_64 \\\n    -m 64 \\\n    -qmp unix:/d/own.qmp,server=on,wait=off");
 	expect_start("-name -S -append -incoming -S", "qemu-system-x86_64 \\\n    -name -S \\\n    -append -incoming");
@@ -815,7 +815,7 @@ static const struct args_net_map *in_place_map; /* --map-net; NULL: none */
 
 static void in_place(const char *from, const char *to, const char *why)
 {
-	struct args_options o = {.private_qmp = "/d/private.qmp",
+	struct args_options o = {.private_qmp = "/d/0123456789ab/private.qmp",
 				 .cwd = "/srv",
 				 .in_place = true,
 				 .tap_index = index_of_tap,
