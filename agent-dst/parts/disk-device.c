@@ -136,16 +136,34 @@ static int blank_ends(int fd, uint64_t bytes)
 	return fsync(fd) ? -errno : 0;
 }
 
+static bool is_blank(const char *path, uint64_t bytes)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct err e;
+
+	return fd >= 0 && !block_device_check_blank(fd, path, bytes, &e);
+}
+
+/* Only at once: later it may be somebody's who was told that it is to be cleared, and has done so. */
 int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
-	bool rebooted = made_is_rebooted(t);
+	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(detail, "bytes"));
+	bool rebooted = made_is_rebooted(t), later = rebooted || t->part.a->over;
 	struct err why;
 	int fd, r;
 
 	if (t->keep_guest || !path || !disk_device_is(path))
 		return 0;
-	if (rebooted || !disk_device_is_there(detail, rebooted))
+	if (later && is_blank(path, bytes))
+		return 0;
+	if (later && !rebooted)
+		return err_set(
+			e, EUCLEAN,
+			"block device %s was written to by a move that failed, and may be somebody's by now: clear it (blkdiscard -z %s) if "
+			"nobody needs what it holds",
+			path, path);
+	if (later || !disk_device_is_there(detail, rebooted))
 		return err_set(
 			e, EUCLEAN,
 			"whether block device %s is the one that was written to cannot be told since: clear it (blkdiscard -z %s) if nobody "
@@ -153,7 +171,7 @@ int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 			path, path);
 	if (block_device_open_alone(path, &fd, &why))
 		return err_set(e, EUCLEAN, "%s, and holds a part of the guest's disk", why.msg);
-	r = blank_ends(fd, (uint64_t)json_integer_value(json_object_get(detail, "bytes")));
+	r = blank_ends(fd, bytes);
 	close(fd);
 	return r ? err_sys(e, -r, "cannot clear block device %s", path) : 0;
 }

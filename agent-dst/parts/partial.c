@@ -316,7 +316,11 @@ static int make_whole(const char *path, uint64_t raw_bytes, struct err *e)
 		return err_sys(e, errno, "cannot open %s", path);
 	if (raw_bytes && ftruncate(fd, (off_t)raw_bytes))
 		return err_sys(e, errno, "cannot make %s %llu bytes long", path, (unsigned long long)raw_bytes);
-	return fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
+	if (fsync(fd))
+		return err_sys(e, errno, "cannot write %s to stable storage", path);
+	/* what could not be written before is in memory only, and no error any more: what is read of it from now on is what the disk has */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
 }
 
 /* By one rename(2), so that it has one name and one journal at any moment: ours says what it is called then, and who finds it there. */

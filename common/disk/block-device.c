@@ -5,15 +5,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#define LOOKED_AT_MS 2000
+#define PAUSE_MS     20
+
+/* udev looks at a device that somebody has closed; that takes some milliseconds. */
+static pid_t user_of(const char *path)
+{
+	uint64_t until = now_ns() + LOOKED_AT_MS * 1000000ULL;
+	pid_t user;
+
+	while ((user = process_that_opened(path, 0)) && now_ns() < until)
+		poll(NULL, 0, PAUSE_MS);
+	return user;
+}
+
 int block_device_open_alone(const char *path, int *fd, struct err *e)
 {
-	pid_t user = process_that_opened(path, 0);
+	pid_t user = user_of(path);
 
 	if (user)
 		return err_set(e, EBUSY, "block device %s is open in process %d: it must be left alone", path, (int)user);

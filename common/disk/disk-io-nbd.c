@@ -34,6 +34,30 @@ struct nbd_extents {
 	size_t count;
 };
 
+static bool is_data(const struct nbd_extent *x)
+{
+	return content_of(x->flags) == DISK_DATA;
+}
+
+/* A raw file may end within a sector, whose rest reads as zeros: QEMU tells of either apart, and a guest has whole ones. */
+static void align(struct nbd_extents *a)
+{
+	const uint64_t sector = DISK_SECTOR;
+	size_t i;
+
+	for (i = 1; i < a->count; i++) {
+		struct nbd_extent *left = &a->x[i - 1], *right = &a->x[i];
+		uint64_t end = right->offset + right->length, at = right->offset & ~(sector - 1);
+
+		if (at != right->offset && (is_data(left) || !is_data(right)))
+			at += sector;
+		at = MAX(at, left->offset);
+		left->length = at - left->offset;
+		right->length = end > at ? end - at : 0;
+		right->offset = at;
+	}
+}
+
 static int cross(struct disk_map *m, const struct nbd_extents *alloc, const struct nbd_extents *select, struct err *e)
 {
 	size_t i, k = 0;
@@ -66,6 +90,7 @@ static int map_both(struct disk_io *d, struct disk_map *m, struct err *e)
 	int r;
 
 	r = nbd_map(n, d->loop, CTX_ALLOCATION, 0, d->caps.size, &alloc.x, &alloc.count, e);
+	align(&alloc);
 	if (!r && d->caps.selects) {
 		select = (struct nbd_extents){NULL, 0};
 		r = nbd_map(n, d->loop, CTX_SELECT, 0, d->caps.size, &select.x, &select.count, e);
@@ -82,6 +107,7 @@ static int add_selected(struct disk_io *d, struct disk_map *m, const struct nbd_
 	struct nbd_extents alloc = {NULL, 0}, all = {(struct nbd_extent *)(uintptr_t)x, 1};
 	int r = nbd_map(of(d)->nbd, d->loop, CTX_ALLOCATION, x->offset, x->offset + x->length, &alloc.x, &alloc.count, e);
 
+	align(&alloc);
 	r = r ? r : cross(m, &alloc, &all, e);
 	free(alloc.x);
 	return r;

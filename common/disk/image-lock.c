@@ -59,7 +59,8 @@ int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
 	*fd = open(path, (use == IMAGE_OWN ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
-	if (use != IMAGE_SHARE && flock(*fd, LOCK_EX | LOCK_NB)) /* which no QEMU asks for: one agent at a time */
+	/* which no QEMU asks for: one agent at a time. NFS makes another lock of it, for which the file has to be open for writing */
+	if (use != IMAGE_SHARE && flock(*fd, LOCK_EX | LOCK_NB) && errno != EBADF)
 		r = -errno;
 	if (!r)
 		r = use == IMAGE_OWN ? take(*fd, READ | WRITE | RESIZE, ALL) : take(*fd, READ, WRITE | RESIZE);
