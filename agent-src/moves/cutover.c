@@ -119,7 +119,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	t->end.silent = r != 0;
 	if (r || goes_on(state))
 		return r;
-	if (!strcmp(state, "postmigrate") && !s->migrating) {
+	if (!strcmp(state, "postmigrate") && (!s->migrating || s->cannot_be_complete)) {
 		t->end.migrated_away = true;
 		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}
@@ -256,7 +256,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		revert_done(t);
 		shared_disks_are_ours(t);
 		if (t->src.migrating && !t->end.stands_migrated)
-			source_note_migration(&t->src, false, e);
+			source_note_migration(&t->src, false, false, e);
 		if (t->src.stopped)
 			source_note_stopped(&t->src, false, e);
 	}

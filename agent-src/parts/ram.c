@@ -360,13 +360,13 @@ int ram_start(struct ram *r, struct err *e)
 	if (!code)
 		code = capture_start(&r->capture, &cfg, e);
 	if (!code)
-		code = source_note_migration(r->src, true, e);
+		code = source_note_migration(r->src, true, r->mode == RAM_MODE_PAGES, e);
 	if (code)
 		return code;
 	fault_point("src-migrate");
 	code = qemu_migration_begin(r->src->qmp, r->part.a->loop, uri, e);
 	if (code == -EREMOTEIO) /* refused: if one is under way it is somebody else's */
-		source_note_migration(r->src, false, &why);
+		source_note_migration(r->src, false, false, &why);
 	return code;
 }
 

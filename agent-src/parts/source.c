@@ -124,9 +124,9 @@ int source_stop(struct source *s, struct err *e)
 	return r;
 }
 
-int source_note_migration(struct source *s, bool ours, struct err *e)
+int source_note_migration(struct source *s, bool ours, bool ends_noted, struct err *e)
 {
-	int r = attempt_note(s->part.a, "migration", json_pack("{s:b}", "ours", ours), e);
+	int r = attempt_note(s->part.a, "migration", json_pack("{s:b,s:b}", "ours", ours, "ends_noted", ends_noted), e);
 
 	s->migrating = ours;
 	return r;
@@ -419,7 +419,9 @@ void source_restore(struct source *s)
 	restore_monitors(&s->guest, begin);
 	s->paused = json_is_true(json_object_get(note ? note : begin, "paused"));
 	s->stopped = json_is_true(json_object_get(journal_last_note(j, "stopped"), "ours"));
-	s->migrating = json_is_true(json_object_get(journal_last_note(j, "migration"), "ours"));
+	note = journal_last_note(j, "migration");
+	s->migrating = json_is_true(json_object_get(note, "ours"));
+	s->cannot_be_complete = json_is_true(json_object_get(note, "ends_noted")) && !journal_last_note(j, "disks-written");
 	json_decref(s->disk_paths);
 	s->disk_paths = json_deep_copy(json_object_get(begin, "disks"));
 	json_decref(s->shared_paths);

@@ -24,17 +24,18 @@ struct source {
 	json_t *cpu;		  /* qemu_cpu() */
 	const char *accel;	  /* "kvm", "tcg" */
 	bool was_running;
-	bool paused;	   /* is to stay so at the destination */
-	bool stopped;	   /* by us, to go on at the destination, or here again; also in a later life */
-	bool suspended;	   /* by itself */
-	bool shut_down;	   /* by itself */
-	bool stays_shut;   /* and its QEMU did not end */
-	bool acknowledges; /* its QEMU waits for `switchover-ack` (8.1) */
-	bool migrating;	   /* the migration in QEMU is ours; also in a later life */
-	bool unreachable;  /* QEMU is alive and its monitor is not */
-	bool examined;	   /* and found good */
-	bool boots_there;  /* at the destination, instead of going on */
-	bool patient;	   /* we are the guard: what cannot be done now is tried again */
+	bool paused;		 /* is to stay so at the destination */
+	bool stopped;		 /* by us, to go on at the destination, or here again; also in a later life */
+	bool suspended;		 /* by itself */
+	bool shut_down;		 /* by itself */
+	bool stays_shut;	 /* and its QEMU did not end */
+	bool acknowledges;	 /* its QEMU waits for `switchover-ack` (8.1) */
+	bool migrating;		 /* the migration in QEMU is ours; also in a later life */
+	bool cannot_be_complete; /* of a later life: ours had not come so far */
+	bool unreachable;	 /* QEMU is alive and its monitor is not */
+	bool examined;		 /* and found good */
+	bool boots_there;	 /* at the destination, instead of going on */
+	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */
 	json_t *disks_by_word; /* names of those that both hosts see by the user's word */
@@ -71,7 +72,8 @@ int source_set_paused(struct source *s, bool paused, struct err *e);
 int source_stop(struct source *s, struct err *e);
 /* It goes on: what stops it from now on is not ours. */
 int source_note_stopped(struct source *s, bool stopped, struct err *e);
-/* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. */
-int source_note_migration(struct source *s, bool ours, struct err *e);
+/* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. ends_noted: it cannot be complete before a note says that
+ * all was sent (disks-written). */
+int source_note_migration(struct source *s, bool ours, bool ends_noted, struct err *e);
 
 #endif

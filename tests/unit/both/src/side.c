@@ -254,7 +254,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 	json_decref(begin);
 	if (!r)
 		r = attempt_own(&t->a, "settings", json_pack("{s:[],s:{}}", "capabilities", "parameters"), e);
-	return r || both->carried ? r : source_note_migration(&t->src, true, e);
+	return r || both->carried ? r : source_note_migration(&t->src, true, t->ram.mode == RAM_MODE_PAGES, e);
 }
 
 /* QEMU has stopped the guest, and waits to be told to go on. */
