@@ -201,10 +201,8 @@ static int find_disks(struct guest *g, struct err *e)
 	struct args_options o = {.cwd = g->cwd, .tpm = true, .no_state = true};
 	struct args_result line;
 	size_t i;
-	int r = guest_check_own_files(g, e);
+	int r = qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, e);
 
-	if (!r)
-		r = qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, e);
 	if (r)
 		return r;
 	g->disks = xcalloc(line.file_count + 1, sizeof(*g->disks));

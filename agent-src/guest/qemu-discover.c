@@ -312,6 +312,13 @@ static void believe(struct guest *g)
 	g->name = qemu_args_name(g->line.expanded, g->line.expanded_count);
 }
 
+/* By an upgrade of the package, say. */
+static void strip_deleted(char *exe)
+{
+	if (exe && ends_with(exe, " (deleted)"))
+		exe[strlen(exe) - strlen(" (deleted)")] = '\0';
+}
+
 /* Everything that /proc/PID tells. 0, -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty
  * then. */
 static int describe(struct guest *g, pid_t pid)
@@ -330,8 +337,7 @@ static int describe(struct guest *g, pid_t pid)
 		return -ESRCH;
 	}
 	split_argv(&g->line, cmdline, len);
-	if (g->exe && ends_with(g->exe, " (deleted)")) /* by an upgrade of the package, say */
-		g->exe[strlen(g->exe) - strlen(" (deleted)")] = '\0';
+	strip_deleted(g->exe);
 	/* who may not read the link may not look at it in other ways */
 	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->line.argv[0])))) {
 		r = !g->exe && is_qemu_name(g->line.argv[0]) ? -EACCES : -EINVAL;
@@ -362,6 +368,7 @@ static bool is_teardown_of_another(const struct guest *g)
 	AUTO_FREE char *comm = NULL;
 	size_t n;
 
+	strip_deleted(parent);
 	comm = read_proc(g->pid, "comm", 64, &n);
 	return comm && n > sizeof(name) && !memcmp(comm, name, sizeof(name) - 1) && parent && g->exe && !strcmp(parent, g->exe);
 }

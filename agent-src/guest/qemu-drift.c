@@ -530,14 +530,15 @@ int guest_check_own_files(const struct guest *g, struct err *e)
 
 /* ---- limits ---- */
 
-static bool limits_on_line(const struct guest *g)
+static bool limits_on_line(const struct guest *g, const struct guest_disk *d)
 {
 	static const char *const words[] = {"throttl", "bps", "iops"};
 	size_t i, k;
 
 	for (i = 1; i < g->line.expanded_count; i++)
 		for (k = 0; k < ARRAY_LEN(words); k++)
-			if (strstr(g->line.expanded[i], words[k]))
+			if (strstr(g->line.expanded[i], words[k]) && ((d->file && strstr(g->line.expanded[i], d->file)) ||
+								      (d->drive_id && strstr(g->line.expanded[i], d->drive_id))))
 				return true;
 	return false;
 }
@@ -546,8 +547,8 @@ static void note_limits(struct guest *g)
 {
 	size_t i;
 
-	for (i = 0; i < g->disk_count && !limits_on_line(g); i++)
-		if (g->disks[i].has_limits)
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].has_limits && !limits_on_line(g, &g->disks[i]))
 			guest_note(
 				g,
 				"disk %s has I/O limits that its command line does not say (block_set_io_throttle): they do not go along, and "

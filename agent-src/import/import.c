@@ -336,7 +336,7 @@ static void say_plan(const struct import *m)
 
 		printf("  kernel  %s%s%s, of this host\n", kernel, d->direct.initrd ? " with " : "", d->direct.initrd ? initrd : "");
 	}
-	if (d->nvram)
+	if (d->nvram && d->firmware == FIRMWARE_UEFI)
 		say_vars(m);
 	printf("  uuid    %s%s\n", d->uuid, m->o->clone ? " (new)" : "");
 	for (i = 0; i < d->note_count; i++)

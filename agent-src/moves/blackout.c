@@ -40,7 +40,6 @@ static int let_qemu_go_on(struct transfer *t, struct err *e)
 /* What is declared complete must be the guest as it stands now. */
 static int send_ends(struct transfer *t, struct err *e)
 {
-	struct err why;
 	unsigned i;
 	int r = guest_watch_result(&t->src.watch, e);
 
@@ -51,10 +50,8 @@ static int send_ends(struct transfer *t, struct err *e)
 	for (i = 0; i < t->disks.count; i++)
 		data_plane_end_of(&t->data, t->disks.list[i]->object);
 	data_plane_end_of(&t->data, GROUP_RAM);
-	/* QEMU has inactivated its disks, and while the destination loads nobody waits for this */
-	if (t->ram.mode == RAM_MODE_PAGES && cutover_note_disks(t, &why))
-		log_error("%s", why.msg);
-	return 0;
+	/* QEMU has inactivated its disks, and while the destination loads nobody waits for this. Without it nobody could tell later that ours is complete */
+	return t->ram.mode == RAM_MODE_PAGES ? cutover_note_disks(t, e) : 0;
 }
 
 static int say_disks_done(struct transfer *t, struct err *e)

@@ -250,8 +250,11 @@ static int cont_source(struct attempt *a, struct err *e)
 	if (r && !source_has_ended(&t->src)) {
 		report_notice(&t->report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
-		t->end.unheard = a->unfinished = r != -ECANCELED;
+		t->end.unheard = r != -ECANCELED;
+		a->unfinished = t->end.unheard && r != -EREMOTEIO; /* who refuses has heard: that is for a person */
 	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
+		t->end.unheard = a->unfinished = false;
+		a->exit_code = a->exit_code == EXIT_PAUSED ? 0 : a->exit_code;
 		guard_tell(&t->guard, false);
 		revert_done(t);
 		shared_disks_are_ours(t);

@@ -507,7 +507,7 @@ void transfer_free(struct transfer *t)
 	transfer_stop_data(t);
 	/* it has something to do if we could not */
 	if (t->end.held ||
-	    (!t->a.dead && !t->end.unheard && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
+	    (!t->a.dead && !t->a.unfinished && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_clear(t->a.loop, &t->end.plan);

@@ -45,6 +45,7 @@ static void let_go(struct transfer *t, const struct err *why)
 		return;
 	log_info("no connection is waited for any more: %s", why->msg);
 	o->agreed = false;
+	o->given_up = o->missing;
 	o->missing = 0;
 	o->lost_ns += now_ns() - o->since_ns;
 	if (t->a.control)
@@ -148,10 +149,11 @@ static void back(struct transfer *t, unsigned channel)
 			      (double)o->last_ns / 1e9);
 }
 
-/* From now on channels outlive their connections; those that were given up before say so themselves. */
+/* From now on channels outlive their connections. */
 static void agree(struct transfer *t)
 {
 	t->outage.agreed = true;
+	t->outage.given_up = 0;
 	if (t->a.control)
 		channel_outlive(t->a.control, true);
 	data_plane_outlive(&t->data, true);
@@ -174,7 +176,8 @@ void outage_channel_word(struct transfer *t, const struct event *ev)
 	struct channel_word w;
 
 	memcpy(&w, ev->bytes, sizeof(w));
-	if (ev->type == WORD_CHANNEL_BACK && t->outage.reconnect && !t->outage.agreed) /* it came in the moment in which it was given up */
+	/* it came in the moment in which it was given up, and no other was: others say themselves that they are lost */
+	if (ev->type == WORD_CHANNEL_BACK && t->outage.reconnect && !t->outage.agreed && t->outage.given_up == 1u << w.channel)
 		agree(t);
 	else if (ev->type == WORD_CHANNEL_BACK)
 		back(t, w.channel);

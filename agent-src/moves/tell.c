@@ -228,7 +228,7 @@ static struct outcome outcome(const struct transfer *t)
 	if (t->a.exit_code == EXIT_PAUSED && t->power.asked)
 		return (struct outcome){"rolled-back", "source-paused", "shut down on the source (QMP system_reset, then cont, starts it)",
 					"source"};
-	if (t->a.exit_code == EXIT_PAUSED && t->end.silent)
+	if (t->a.exit_code == EXIT_PAUSED && t->a.unfinished)
 		return (struct outcome){
 			"rolled-back", "source-paused",
 			guard_is_alive(&t->guard)
@@ -236,6 +236,10 @@ static struct outcome outcome(const struct transfer *t)
 				: "on the source, and its QEMU does not say whether it runs: when it answers again, `vmferry recover` sets it "
 				  "going",
 			"source"};
+	if (t->a.exit_code == EXIT_PAUSED && t->end.silent)
+		return (struct outcome){"rolled-back", "source-paused",
+					"on the source, and its QEMU does not say whether it runs (if it does not, QMP cont resumes it)",
+					"source"};
 	if (t->a.exit_code == EXIT_PAUSED)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	if (t->recipe->back)

@@ -116,6 +116,7 @@ struct outage {
 	struct reconnect *reconnect;
 	struct queue made;
 	uint32_t missing;			     /* a bit for each channel, by its number; 0: control */
+	uint32_t given_up;			     /* those that were missing then */
 	uint64_t since_ns, waited_since_ns, over_ns; /* this one, or the last */
 	uint64_t arrived;			     /* bytes, when it began */
 	bool told;

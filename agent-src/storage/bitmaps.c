@@ -15,7 +15,7 @@ static bool is_set(const json_t *bitmap, const char *key)
 	return json_is_true(json_object_get(bitmap, key));
 }
 
-static int check_one(struct storage *s, struct moving_disk *d, const json_t *bitmap, struct err *e)
+static int check_one(struct storage *s, struct moving_disk *d, const char *at, const json_t *bitmap, struct err *e)
 {
 	const char *why = is_set(bitmap, "inconsistent") ? "is not sound any more"
 			  : is_set(bitmap, "busy")	 ? "is in use by somebody"
@@ -24,16 +24,17 @@ static int check_one(struct storage *s, struct moving_disk *d, const json_t *bit
 				  : NULL;
 
 	(void)s;
+	(void)at;
 	if (why)
 		return err_set(e, ENOTSUP, "the dirty bitmap %s of disk %s %s (--drop=bitmaps leaves such behind)",
 			       json_text(bitmap, "name"), d->from, why);
 	return json_array_append_new(d->bitmaps, json_string(json_text(bitmap, "name")));
 }
 
-static int copy_one(struct storage *s, struct moving_disk *d, const json_t *bitmap, struct err *e)
+static int copy_one(struct storage *s, struct moving_disk *d, const char *at, const json_t *bitmap, struct err *e)
 {
 	const char *name = json_text(bitmap, "name"), *new = d->names.format;
-	int r = check_one(s, d, bitmap, e);
+	int r = check_one(s, d, at, bitmap, e);
 
 	if (!r)
 		r = qmp_call(s->qmp, "block-dirty-bitmap-add",
@@ -43,26 +44,32 @@ static int copy_one(struct storage *s, struct moving_disk *d, const json_t *bitm
 			     NULL, e);
 	if (!r)
 		r = qmp_call(s->qmp, "block-dirty-bitmap-merge",
-			     json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "node", new, "target", name, "bitmaps", "node", d->node, "name", name),
-			     NULL, e);
+			     json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "node", new, "target", name, "bitmaps", "node", at, "name", name), NULL,
+			     e);
 	return r ? err_prefix(e, "the dirty bitmap %s of disk %s", name, d->from) : 0;
 }
 
-typedef int one_fn(struct storage *s, struct moving_disk *d, const json_t *bitmap, struct err *e);
+typedef int one_fn(struct storage *s, struct moving_disk *d, const char *at, const json_t *bitmap, struct err *e);
 
-static int each_of(struct storage *s, struct moving_disk *d, const json_t *bitmaps, one_fn *fn, struct err *e)
+static int each_of(struct storage *s, struct moving_disk *d, const json_t *node, one_fn *fn, struct err *e)
 {
 	json_t *bitmap;
 	size_t i;
 	int r = 0;
 
-	json_array_foreach((json_t *)bitmaps, i, bitmap) {
+	json_array_foreach(json_object_get(node, "dirty-bitmaps"), i, bitmap) {
 		const char *name = json_text(bitmap, "name"); /* a job's has none */
 
 		if (!r && name && *name && strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)))
-			r = fn(s, d, bitmap, e);
+			r = fn(s, d, json_text(node, "node-name"), bitmap, e);
 	}
 	return r;
+}
+
+/* Its own node; whoever names a drive means the mirror's filter, which is above that meanwhile. */
+static bool is_of(const char *node, const struct moving_disk *d)
+{
+	return node && (!strcmp(node, d->node) || !strcmp(node, d->names.filter));
 }
 
 /* Of every bitmap that there is now. */
@@ -80,8 +87,8 @@ static int each(struct storage *s, one_fn *fn, struct err *e)
 		json_array_clear(s->disks[i].bitmaps);
 	json_array_foreach(nodes, k, node)
 		for (i = 0; i < s->count; i++)
-			if (!r && !strcmp(json_text(node, "node-name") ?: "", s->disks[i].node))
-				r = each_of(s, &s->disks[i], json_object_get(node, "dirty-bitmaps"), fn, e);
+			if (!r && is_of(json_text(node, "node-name"), &s->disks[i]))
+				r = each_of(s, &s->disks[i], node, fn, e);
 	json_decref(nodes);
 	return r;
 }

@@ -82,6 +82,11 @@ int args_on_icount(struct rewrite *w, struct item *it)
 	return 0;
 }
 
+static bool is_on(const char *value)
+{
+	return value && (!strcmp(value, "on") || !strcmp(value, "yes") || !strcmp(value, "true"));
+}
+
 /* -runas and -chroot until QEMU 9, -run-with since. */
 int args_on_run_with(struct rewrite *w, struct item *it)
 {
@@ -92,7 +97,7 @@ int args_on_run_with(struct rewrite *w, struct item *it)
 			       "QEMU runs in a chroot (-%s %s), from where it reaches neither vmferry's sockets "
 			       "nor the files that it was started with",
 			       it->name, it->value);
-	if (kv_get(&it->p.l, "exit-with-parent", NULL) && strcmp(kv_get(&it->p.l, "exit-with-parent", NULL), "off"))
+	if (w->o->private_qmp && is_on(kv_get(&it->p.l, "exit-with-parent", NULL)))
 		return err_set(w->e, EINVAL,
 			       "QEMU ends with what started it (-run-with %s), which is vmferry at the destination: start it without",
 			       it->value);

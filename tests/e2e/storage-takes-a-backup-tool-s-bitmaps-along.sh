@@ -67,11 +67,14 @@ rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 storage_start "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --format raw --bwlimit 1M
 wait_event 'ev["event"] == "progress"' >/dev/null
 bitmap_add "$raw" late
+bitmap_add d0 "by its drive"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 storage_wait
 raw=$(node_of "$DIR/src/a.raw")
-[[ $(bitmap late) == "$raw True False 65536 "* ]] || fail "one that is made meanwhile: '$(bitmap late)'"
-ask block-dirty-bitmap-remove '{"node": "'"$raw"'", "name": "late"}' >/dev/null
+for name in late "by its drive"; do
+	[[ $(bitmap "$name") == "$raw True False 65536 "* ]] || fail "one that is made meanwhile: '$(bitmap "$name")'"
+	ask block-dirty-bitmap-remove '{"node": "'"$raw"'", "name": "'"$name"'"}' >/dev/null
+done
 check_backups "$raw" "$image" "to a raw one" "*"
 
 # what is in the image stays in it, and is not taken for sound after a crash
