@@ -1,7 +1,7 @@
 #!/bin/bash
-# takes: 58
 # The guest stands still to be switched over, the destination dies, and the source's QEMU does not answer when it is told to go on: the move ends with
 # exit code 5, and its guard goes on trying. As soon as that QEMU hears, the guest runs.
+# takes: 58
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 qmp_shim migrate_cancel never
