@@ -56,7 +56,7 @@ struct dest_config {
 	/* SSH; NULL and false: as usual */
 	const char *identity, *ssh_port;
 	bool openssh, ssh_accept_new, keep_agent;
-	bool ssh_chosen; /* openssh was said, or denied */
+	bool ssh_chosen;			       /* openssh was said, or denied */
 	const char *listen_address, *via, *data_ports; /* for data, there */
 };
 

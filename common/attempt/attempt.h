@@ -52,7 +52,7 @@ struct attempt {
 	bool undecided;	      /* only a person can decide */
 	bool to_be_undecided; /* at the end of the step that is being carried out */
 	bool undo_failed;
-	bool unfinished; /* somebody else is to go on with it: its journal stays as it is */
+	bool unfinished;   /* somebody else is to go on with it: its journal stays as it is */
 	json_t *leftovers; /* sentences: what could not be undone here */
 	json_t *kept;	   /* and what is not to be, for now: the journal stays for it */
 	struct cpu_meter cpu_used;

@@ -79,24 +79,11 @@ bool unit_is_wanted(const char *state)
 bool unit_is_generic(const char *unit)
 {
 	static const char *const patterns[] = {
-		"ssh.service",
-		"ssh@*.service",
-		"sshd.service",
-		"sshd@*.service",
-		"cron.service",
-		"crond.service",
-		"atd.service",
-		"rc-local.service",
-		"getty@*.service",
-		"serial-getty@*.service",
-		"console-getty.service",
-		"container-getty@*.service",
-		"user@*.service",
-		"docker.service",
-		"containerd.service",
-		"lxc*.service",
-		"podman*.service",
-		"vmferry-dst*.service",
+		"ssh.service",	   "ssh@*.service",	     "sshd.service",	      "sshd@*.service",
+		"cron.service",	   "crond.service",	     "atd.service",	      "rc-local.service",
+		"getty@*.service", "serial-getty@*.service", "console-getty.service", "container-getty@*.service",
+		"user@*.service",  "docker.service",	     "containerd.service",    "lxc*.service",
+		"podman*.service", "vmferry-dst*.service",
 	};
 	size_t i;
 
