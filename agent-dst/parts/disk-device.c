@@ -149,25 +149,25 @@ int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
 	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(detail, "bytes"));
-	bool rebooted = made_is_rebooted(t), later = rebooted || t->part.a->over;
+	bool rebooted = made_is_rebooted(t);
 	struct err why;
 	int fd, r;
 
 	if (t->keep_guest || !path || !disk_device_is(path))
 		return 0;
-	if (later && is_blank(path, bytes))
+	if ((rebooted || t->part.a->over) && is_blank(path, bytes))
 		return 0;
-	if (later && !rebooted)
-		return err_set(
-			e, EUCLEAN,
-			"block device %s was written to by a move that failed, and may be somebody's by now: clear it (blkdiscard -z %s) if "
-			"nobody needs what it holds",
-			path, path);
-	if (later || !disk_device_is_there(detail, rebooted))
+	if (rebooted || !disk_device_is_there(detail, rebooted))
 		return err_set(
 			e, EUCLEAN,
 			"whether block device %s is the one that was written to cannot be told since: clear it (blkdiscard -z %s) if nobody "
 			"needs what it holds",
+			path, path);
+	if (t->part.a->over)
+		return err_set(
+			e, EUCLEAN,
+			"block device %s was written to by a move that failed, and may be somebody's by now: clear it (blkdiscard -z %s) if "
+			"nobody needs what it holds",
 			path, path);
 	if (block_device_open_alone(path, &fd, &why))
 		return err_set(e, EUCLEAN, "%s, and holds a part of the guest's disk", why.msg);

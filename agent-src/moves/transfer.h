@@ -331,9 +331,9 @@ bool has_leftovers(const struct transfer *t);
 int common_event(void *ctx, const struct event *ev, struct err *e);
 /* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
 int reach_destination(struct transfer *t, struct link *link, struct err *e);
+bool reach_destination_again(struct transfer *t);
 /* No signal of a terminal, and none but SIGKILL, ends this process from now on: SIGINT and SIGTERM wait for transfer_run(). */
 void signals_hold(void);
-bool reach_destination_again(struct transfer *t);
 
 /* outage.c */
 void outage_init(struct transfer *t);

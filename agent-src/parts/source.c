@@ -463,9 +463,10 @@ void source_boots_there(struct source *s)
 
 int source_find_at_rest(struct source *s, struct err *e)
 {
-	s->part.ops = &at_rest;
-	int r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
+	int r;
 
+	s->part.ops = &at_rest;
+	r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
 	return r ? r : guest_check_own_files(&s->guest, e);
 }
 
