@@ -81,6 +81,8 @@ int dest_option(struct dest_config *cfg, int c, const char *arg)
 
 int dest_options_check(const struct dest_config *cfg)
 {
+	static const char *const kinds[] =
+		{[DEST_LOCAL] = "this host itself", [DEST_STANDING] = "a vmferry-dst that stands already", [DEST_SSH] = "reached by SSH"};
 	const char *odd = NULL;
 
 	if (dest_kind(cfg->where) != DEST_SSH)
@@ -98,7 +100,7 @@ int dest_options_check(const struct dest_config *cfg)
 	if (!odd)
 		return 0;
 	fprintf(stderr, "vmferry: %s does not go with the destination %s, which is %s (--help tells more)\n", odd, cfg->where,
-		dest_kind(cfg->where) == DEST_SSH ? "reached by SSH" : "not reached by SSH");
+		kinds[dest_kind(cfg->where)]);
 	return EXIT_USAGE;
 }
 
