@@ -1,8 +1,11 @@
 /* autostart.c: see autostart.h. */
 #include "autostart.h"
+#include "disk-line.h"
 #include "durable-file.h"
+#include "guest-at-rest.h"
 #include "log.h"
 #include "process.h"
+#include "script-read.h"
 #include "shell-quote.h"
 #include "systemd.h"
 #include "unit-text.h"
@@ -43,6 +46,11 @@ static enum relation relation_to(const struct guest *g, pid_t main_pid)
 	return getsid(main_pid) == getsid(g->pid) ? WRAPPED : APART;
 }
 
+static bool same_file_name(const char *name, const char *full, const char *real)
+{
+	return name && (!strcmp(name, full) || (real && !strcmp(name, real)));
+}
+
 static bool another_guest_in(const struct guest *g)
 {
 	struct guest *list;
@@ -70,6 +78,55 @@ static char *unit_of_ours(const struct guest *g, bool user)
 	struct stat st;
 
 	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
+}
+
+struct images {
+	const struct guest *guest;
+	const struct args_result *line;
+};
+
+/* Is it one that the guest has now, or had when it was started? A script's paths are from the root on (cd /). */
+static bool is_image_of(void *ctx, const char *path)
+{
+	const struct images *its = ctx;
+	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);
+	AUTO_FREE char *real = realpath(full, NULL);
+	size_t i, k;
+
+	for (i = 0; i < its->line->file_count; i++)
+		if (its->line->files[i].role == ARGS_DISK && same_file_name(its->line->files[i].path, full, real))
+			return true;
+	for (i = 0; i < its->guest->disk_count; i++) {
+		const struct guest_disk *d = &its->guest->disks[i];
+
+		if (same_file_name(d->real_path, full, real))
+			return true;
+		for (k = 0; k < d->chain_count; k++)
+			if (same_file_name(d->chain[k].real_path, full, real))
+				return true;
+	}
+	return false;
+}
+
+/* That unit runs a script which names no disk of this guest's. What cannot be told is taken for the guest's. */
+static bool starts_another(const struct guest *g, const char *unit, bool user)
+{
+	struct args_result line;
+	struct images its = {g, &line};
+	struct disk_line_change look = {.is_it = is_image_of, .ctx = &its};
+	struct guest script = {.pid = 0};
+	AUTO_FREE char *path = NULL;
+	struct err e;
+	bool yes = false;
+
+	if (!g->disk_count || guest_read_line(g, false, &line, &e))
+		return false;
+	if (!unit_script(unit, user, &path, &e)) {
+		yes = !script_read(path, &script, &e) && !disk_line_change(script.line.argv, script.line.argc, &look, NULL, NULL, NULL, &e);
+		guest_fini(&script);
+	}
+	args_result_fini(&line);
+	return yes;
 }
 
 static bool may_change(const struct autostart *a, struct err *e)
@@ -175,6 +232,8 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 		return leave(a, xasprintf("unit %s runs another guest, and is left as it is", a->unit));
 	if (!a->active && (strcmp(load, "loaded") || !unit_is_wanted(state)))
 		return leave(a, NULL);
+	if (!a->active && starts_another(g, a->unit, a->user))
+		return leave(a, xasprintf("unit %s starts another guest, and is left as it is", a->unit));
 	if (strcmp(load, "loaded") && !keep)
 		return err_set(e, ENOTSUP,
 			       "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
