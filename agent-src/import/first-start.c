@@ -139,7 +139,7 @@ int first_start(const char *exe, char *const *argv, const char *qmp, const char 
 	struct qmp *q = NULL;
 	struct loop *l = NULL;
 	uint64_t born = 0;
-	struct err ignored;
+	struct err why;
 	int r;
 
 	if (log < 0)
@@ -168,7 +168,10 @@ int first_start(const char *exe, char *const *argv, const char *qmp, const char 
 		if (*said && r != -ECHILD)
 			err_prefix(e, "%s", said);
 	}
-	if (r && r != -ECHILD && *pid > 0)
-		process_end(*pid, born, END_MS, &ignored);
+	if (r && r != -ECHILD && *pid > 0 && process_end(*pid, born, END_MS, &why)) {
+		struct err first = *e;
+
+		err_set(e, first.code, "%s. Its QEMU, process %d, is still there: %s", first.msg, (int)*pid, why.msg);
+	}
 	return r;
 }
