@@ -273,6 +273,39 @@ int image_examine(struct image_source *s, const char *format, struct err *e)
 	return r ? err_prefix(e, "%s", s->path) : 0;
 }
 
+/* As QEMU guesses: comments and empty lines, then the version of a descriptor. */
+static bool is_vmdk_text(const char *text)
+{
+	const char *p = text;
+
+	for (p += strspn(p, " \r\n"); *p == '#'; p += strspn(p, " \r\n"))
+		p += strcspn(p, "\n");
+	return !strncmp(p, "version=", 8) && p[8] >= '1' && p[8] <= '3' && (p[9] == '\n' || p[9] == '\r');
+}
+
+int image_check_alone(const char *path, struct err *e)
+{
+	static const char *const magics[] = {"QFI\xfb", "QED", "KDMV", "COWD"};
+	AUTO_CLOSE int fd = open_regular(path);
+	struct image_source s = {.path = (char *)path};
+	char head[HEAD_BYTES + 1] = "";
+	bool may;
+	size_t i;
+
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot open %s", path);
+	if (pread(fd, head, HEAD_BYTES, 0) < 0)
+		return err_sys(e, errno, "cannot read %s", path);
+	may = is_vmdk_text(head);
+	for (i = 0; i < ARRAY_LEN(magics); i++)
+		may |= !memcmp(head, magics[i], strlen(magics[i]));
+	if (!may)
+		return 0;
+	if (image_examine(&s, NULL, e))
+		return -e->code;
+	return strcmp(s.driver, "qcow2") ? err_set(e, EINVAL, "%s begins as an image that may name other files", path) : 0;
+}
+
 char *image_source_name(const struct image_source *s)
 {
 	json_t *file = json_pack("{s:s,s:s}", "driver", "file", "filename", s->path), *slice, *all;

@@ -27,6 +27,8 @@ struct image_source {
  * for extents.
  */
 int image_examine(struct image_source *s, const char *format, struct err *e);
+/* Whatever a QEMU that guesses its format takes it for, it reads no other file through it. 0; -EINVAL: it might; -errno: it cannot be read. */
+int image_check_alone(const char *path, struct err *e);
 /* The image as qemu-img takes it, with nothing left to be guessed: "json:{…}"; malloc'ed. */
 char *image_source_name(const struct image_source *s);
 void image_source_fini(struct image_source *s);

@@ -116,19 +116,46 @@ static int check_file(const struct bundling *m, const struct args_file *f, struc
 	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
 }
 
+static size_t times_named(const struct args_result *line, const char *path)
+{
+	size_t n = 0, i;
+	const char *p;
+
+	for (i = 1; i < line->argc; i++)
+		for (p = line->argv[i]; (p = strstr(p, path)); p += strlen(path))
+			n++;
+	return n;
+}
+
+/* What the guest writes to a disk must not be read as something else: a raw one could become an image that names files of this host. */
+static int check_disk(const struct bundling *m, size_t i, struct err *e)
+{
+	const struct bundle_file *d = &m->b.disks[i];
+	const struct args_file *f;
+	size_t k;
+
+	for (k = 0; k < m->line.file_count && (!m->line.files[k].to || strcmp(m->line.files[k].to, m->disks[i])); k++)
+		;
+	if (k == m->line.file_count)
+		return err_set(e, EINVAL, "the disk %s is not in its command line", d->file);
+	f = &m->line.files[k];
+	if (f->format && strcmp(f->format, d->format))
+		return err_set(e, EINVAL, "its command line takes the disk %s for %s, and its manifest for %s", d->file, f->format,
+			       d->format);
+	if (times_named(&m->line, m->disks[i]) > 1)
+		return err_set(e, EINVAL, "its command line names the disk %s more than once", d->file);
+	return 0;
+}
+
 static int check_files(const struct bundling *m, struct err *e)
 {
-	size_t i, k;
+	size_t i;
 	int r = 0;
 
 	for (i = 0; i < m->line.file_count && !r; i++)
 		r = check_file(m, &m->line.files[i], e);
-	for (i = 0; i < m->b.disk_count && !r; i++) {
-		for (k = 0; k < m->line.file_count && (!m->line.files[k].to || strcmp(m->line.files[k].to, m->disks[i])); k++)
-			;
-		if (k == m->line.file_count)
-			r = err_set(e, EINVAL, "the disk %s is not in its command line", m->b.disks[i].file);
-	}
+	for (i = 0; i < m->b.disk_count && !r; i++)
+		r = check_disk(m, i, e);
 	return r;
 }
 

@@ -309,6 +309,8 @@ static int make_disks(struct bundling *m, struct err *e)
 			r = examine(m, i, &s, &ignored, e);
 		if (!r)
 			r = convert_image(m->qemu.img, &s, draft, m->b.disks[i].format, NULL, what, e);
+		if (!r)
+			r = image_check_alone(draft, e);
 		image_source_fini(&s);
 	}
 	return r;
@@ -339,6 +341,8 @@ static int make_files(struct bundling *m, struct err *e)
 		r = made_add(&m->made, m->files[i], &draft, e);
 		if (!r)
 			r = copy(from, draft, e);
+		if (!r)
+			r = image_check_alone(draft, e);
 	}
 	return r;
 }
