@@ -7,6 +7,7 @@
 #include "process.h"
 #include "script-read.h"
 #include "shell-quote.h"
+#include "started-by.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
@@ -203,14 +204,13 @@ static int show(const struct autostart *a, const char *properties, char **out, s
 	return systemctl(a->user, words, out, e);
 }
 
-int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
+static int examine_unit(struct autostart *a, const struct guest *g, bool keep, struct err *e)
 {
 	AUTO_FREE char *shown = NULL;
 	AUTO_FREE char *load = NULL;
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *pid = NULL;
 
-	*a = (struct autostart){.unit = NULL};
 	if (!systemd_runs()) /* then a unit is one of a container's host, and none of ours */
 		return 0;
 	find_unit_of(a, g);
@@ -242,8 +242,33 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }
 
+/* A loop, cron, a container's host: what ends with QEMU, or does not come back, cannot be told from them. */
+static void look_for_starter(struct autostart *a, const struct guest *g)
+{
+	AUTO_FREE char *words = NULL;
+	pid_t pid = g->pid && !(a->unit && a->active) ? started_by(g->pid, &words) : 0;
+
+	if (pid)
+		a->starter = xasprintf("process %d (%s) runs the guest's QEMU: see to it that it does not start the guest here again",
+				       (int)pid, words);
+	else if (g->unit.name && unit_starts_others(g->unit.name))
+		a->starter = xasprintf("%s has started the guest: see to it that it does not start it here again", g->unit.name);
+}
+
+int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
+{
+	int r;
+
+	*a = (struct autostart){.unit = NULL};
+	r = examine_unit(a, g, keep, e);
+	if (!r)
+		look_for_starter(a, g);
+	return r;
+}
+
 void autostart_fini(struct autostart *a)
 {
+	free(a->starter);
 	free(a->unit);
 	free(a->restart);
 	free(a->note);

@@ -36,6 +36,7 @@ struct autostart {
 	bool held;
 	char *restart; /* Restart= */
 	char *note;    /* a sentence for the plan, or NULL */
+	char *starter; /* the same: what else may start it again, which nobody keeps from it */
 };
 
 /*

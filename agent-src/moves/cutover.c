@@ -14,8 +14,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -23,6 +25,8 @@
 #define HOLD_MS	       5000
 #define END_MS	       10000
 #define END_MS_PER_GIB 500
+#define AGAIN_MS       250 /* a loop of a script's takes to start QEMU, and that to open its disks */
+#define AGAIN_LOOK_MS  10
 #define CLEAN_MS       60000 /* for the destination to say that it is clean */
 
 static struct transfer *transfer_of(struct attempt *a)
@@ -173,10 +177,48 @@ static int end_source(struct attempt *a, struct err *e)
 	struct transfer *t = transfer_of(a);
 	int r = end_qemu(t, e);
 
+	t->end.qemu_ended_ns = now_ns();
 	if (!r)
 		return 0;
 	t->end.why = *e;
 	return attempt_die(a, r);
+}
+
+static pid_t qemu_with_its_disks(const struct transfer *t)
+{
+	struct guest *list;
+	size_t n, i, k;
+	struct err e;
+	pid_t found = 0;
+	json_t *path;
+
+	if (guest_list(&list, &n, &e))
+		return 0;
+	for (i = 0; i < n; i++) {
+		json_array_foreach(t->src.disk_paths, k, path)
+			if (!found && process_has_open(list[i].pid, json_string_value(path)))
+				found = list[i].pid;
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return found;
+}
+
+void cutover_look_for_another(struct transfer *t)
+{
+	uint64_t until = t->end.qemu_ended_ns + AGAIN_MS * 1000000ULL;
+
+	if (!json_array_size(t->src.disk_paths))
+		return;
+	while (!(t->end.started_again = qemu_with_its_disks(t)) && t->unit.autostart.starter && now_ns() < until)
+		poll(NULL, 0, AGAIN_LOOK_MS);
+	if (!t->end.started_again)
+		return;
+	t->a.undecided = true;
+	err_set(&t->end.why, EBUSY,
+		"the guest was handed over, and its QEMU here ended; but QEMU %d has its old disks open here: something has started it again. "
+		"End that (by SIGKILL) and what starts it; the one at the destination is the one that goes on",
+		(int)t->end.started_again);
 }
 
 /* ---- the disks that stay here ---- */

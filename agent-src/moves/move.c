@@ -437,6 +437,7 @@ static void settle_exit_code(struct transfer *t)
 		return;
 	switch (t->a.handoff.state) {
 	case HO_SRC_RELEASED:
+		cutover_look_for_another(t);
 		t->a.exit_code = t->a.undecided ? EXIT_UNDECIDED : t->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
 		break;
 	case HO_SRC_ABORTED:

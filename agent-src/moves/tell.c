@@ -64,6 +64,8 @@ static json_t *plan_afterwards(const struct transfer *t)
 		json_array_append_new(list, json_string(t->unit.autostart.note));
 	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
 	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
+	if (t->unit.autostart.starter)
+		json_array_append_new(list, json_string(t->unit.autostart.starter));
 	return list;
 }
 
@@ -199,6 +201,10 @@ static struct outcome outcome(const struct transfer *t)
 			"run here since it was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, "
 			"the same here drops that one",
 			"undecided"};
+	if (t->end.started_again)
+		return (struct outcome){"undecided", "undecided",
+					"undecided: on the destination, where it was handed over to, and, as it seems, here a second time",
+					"undecided"};
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
 		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
 	if (s == HO_SRC_RELEASED)

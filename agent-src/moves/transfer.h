@@ -94,8 +94,10 @@ struct ending {
 	bool held;	      /* though it is not committed: it runs at the destination, too */
 	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */
 	bool undone;
-	bool ran_on; /* recover: COMMITTED, and the source QEMU does not stand as it was left */
-	bool fenced; /* recover: a person vouches that the destination will never run the guest */
+	bool ran_on;		/* recover: COMMITTED, and the source QEMU does not stand as it was left */
+	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
+	uint64_t qemu_ended_ns; /* the source QEMU, ended by us */
+	pid_t started_again;	/* a QEMU that has its disks here open after that */
 	unsigned reconnects;
 	uint64_t first_lost_ns;
 	struct timer patience, plan;
@@ -285,6 +287,8 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+/* RELEASED: if something else than us has started the guest here again, from its old disks, that is undecided (end.started_again). */
+void cutover_look_for_another(struct transfer *t);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
 int cutover_still_held(struct transfer *t, struct err *e);
 

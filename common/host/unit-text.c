@@ -76,19 +76,36 @@ bool unit_is_wanted(const char *state)
 	return true;
 }
 
-bool unit_is_generic(const char *unit)
+static bool fits_one(const char *unit, const char *const *patterns, size_t n)
 {
-	static const char *const patterns[] = {
-		"ssh.service",	   "ssh@*.service",	     "sshd.service",	      "sshd@*.service",
-		"cron.service",	   "crond.service",	     "atd.service",	      "rc-local.service",
-		"getty@*.service", "serial-getty@*.service", "console-getty.service", "container-getty@*.service",
-		"user@*.service",  "docker.service",	     "containerd.service",    "lxc*.service",
-		"podman*.service", "vmferry-dst*.service",
-	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(patterns); i++)
-		if (!fnmatch(patterns[i], unit, 0))
-			return true;
-	return false;
+	for (i = 0; i < n && fnmatch(patterns[i], unit, 0); i++)
+		;
+	return i < n;
+}
+
+bool unit_starts_others(const char *unit)
+{
+	static const char *const patterns[] = {"cron.service",	     "crond.service", "rc-local.service", "docker.service",
+					       "containerd.service", "lxc*.service",  "podman*.service"};
+
+	return fits_one(unit, patterns, ARRAY_LEN(patterns));
+}
+
+bool unit_is_generic(const char *unit)
+{
+	static const char *const patterns[] = {"ssh.service",
+					       "ssh@*.service",
+					       "sshd.service",
+					       "sshd@*.service",
+					       "atd.service",
+					       "getty@*.service",
+					       "serial-getty@*.service",
+					       "console-getty.service",
+					       "container-getty@*.service",
+					       "user@*.service",
+					       "vmferry-dst*.service"};
+
+	return unit_starts_others(unit) || fits_one(unit, patterns, ARRAY_LEN(patterns));
 }

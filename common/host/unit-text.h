@@ -18,5 +18,7 @@ bool unit_restarts(const char *restart);
 bool unit_is_wanted(const char *unit_file_state);
 /* A service in which people and other programs run whatever they like: a shell in it says nothing about the service. */
 bool unit_is_generic(const char *unit);
+/* Of those, one whose job is to start others, at boot or when they have ended. */
+bool unit_starts_others(const char *unit);
 
 #endif

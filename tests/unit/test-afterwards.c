@@ -242,6 +242,11 @@ static void what_may_start_a_unit_is_told_apart(void **state)
 	assert_true(unit_is_generic("ssh.service"));
 	assert_true(unit_is_generic("user@1000.service"));
 	assert_true(unit_is_generic("vmferry-dst.service"));
+	assert_true(unit_is_generic("cron.service"));
+	assert_true(unit_starts_others("cron.service"));
+	assert_true(unit_starts_others("podman-vm1.service"));
+	assert_false(unit_starts_others("ssh.service"));
+	assert_false(unit_starts_others("vm1.service"));
 	assert_true(unit_is_generic("rc-local.service"));
 	assert_false(unit_is_generic("vmferry-vm1.service"));
 	assert_false(unit_is_generic("sshd-guest.service"));

@@ -1,0 +1,96 @@
+/* started-by.c: see started-by.h. */
+#include "started-by.h"
+#include "process.h"
+#include "util.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORDS_MAX 4096
+#define SHOWN	  60
+#define DEPTH_MAX 16
+
+static size_t read_of(pid_t pid, const char *what, char out[WORDS_MAX])
+{
+	char path[48];
+	AUTO_CLOSE int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, what);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, out, WORDS_MAX - 1);
+	out[MAX(n, 0)] = '\0';
+	return (size_t)MAX(n, 0);
+}
+
+static bool is_among(const char *name, const char *const *list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && strcmp(name, list[i]) != 0; i++)
+		;
+	return i < n;
+}
+
+/* They end with what they run, and start nothing again. */
+static bool only_passes_on(const char *comm)
+{
+	static const char *const names[] = {"sudo", "doas", "su", "runuser", "timeout", "setpriv", "unshare", "nsenter", "numactl"};
+
+	return is_among(comm, names, ARRAY_LEN(names));
+}
+
+static bool starts_nothing_again(const char *comm)
+{
+	static const char *const names[] = {"systemd", "init", "tmux: server", "screen", "sshd", "login"};
+
+	return is_among(comm, names, ARRAY_LEN(names));
+}
+
+/* A shell without a script and without a command (-c). words: argv, each with a zero behind it. */
+static bool is_typed_into(char *words, size_t n)
+{
+	static const char *const shells[] = {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish"};
+	const char *name = words, *base = strrchr(words, '/');
+	const char *p;
+
+	name = base ? base + 1 : *words == '-' ? words + 1 : words;
+	if (!n || !is_among(name, shells, ARRAY_LEN(shells)))
+		return false;
+	for (p = words + strlen(words) + 1; p < words + n; p += strlen(p) + 1)
+		if (*p != '-' || (p[1] != '-' && strchr(p, 'c')))
+			return false;
+	return true;
+}
+
+pid_t started_by(pid_t qemu, char **words)
+{
+	pid_t pid = process_parent(qemu);
+	char text[WORDS_MAX];
+	unsigned depth;
+	size_t n, i;
+
+	*words = NULL;
+	for (depth = 0; pid > 1 && depth < DEPTH_MAX; depth++) {
+		read_of(pid, "comm", text);
+		text[strcspn(text, "\n")] = '\0';
+		if (starts_nothing_again(text))
+			return 0;
+		if (!only_passes_on(text))
+			break;
+		pid = process_parent(pid);
+	}
+	n = pid > 1 ? read_of(pid, "cmdline", text) : 0;
+	if (!n || is_typed_into(text, n))
+		return 0;
+	for (i = 0; i + 1 < n; i++)
+		text[i] = text[i] ? text[i] : ' ';
+	text_make_printable(text, false);
+	*words = strlen(text) > SHOWN ? xasprintf("%.*s…", SHOWN, text) : xstrdup(text);
+	text_make_utf8(*words);
+	return pid;
+}

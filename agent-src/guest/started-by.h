@@ -1,0 +1,13 @@
+/*
+ * started-by.h: the process that runs a guest's QEMU and may start it again when that ends: a loop of a script's, a supervisor. Not one that systemd runs, nor
+ * a shell that somebody types into.
+ */
+#ifndef VMFERRY_STARTED_BY_H
+#define VMFERRY_STARTED_BY_H
+
+#include <sys/types.h>
+
+/* *words: how it is called, printable, malloc'ed. 0: none that is known. */
+pid_t started_by(pid_t qemu, char **words);
+
+#endif
