@@ -192,11 +192,26 @@ int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 	return r ? r : sync_parent_dir(d->to, e);
 }
 
-int storage_image_sync(const struct moving_disk *d, struct err *e)
+/* Its name still stands for what was written: a restore, or a copy of another host's files, may have put another file in its place. */
+static int check_is_ours(const struct storage *s, const struct moving_disk *d, struct err *e)
+{
+	const json_t *made = noted(s, d, "made");
+	int r = made ? own_file_look(made, s->rebooted, e) : 0;
+
+	if (r < 0)
+		return r;
+	return r || (!s->rest && !process_has_open(s->guest.pid, d->to))
+		       ? err_set(e, ESTALE, "somebody has removed the new image %s, or put another in its place", d->to)
+		       : 0;
+}
+
+int storage_image_sync(const struct storage *s, const struct moving_disk *d, struct err *e)
 {
 	AUTO_CLOSE int fd = open(d->to, O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot sync %s", d->to) : 0;
+	if (fd < 0 || fsync(fd))
+		return err_sys(e, errno, "cannot sync %s", d->to);
+	return check_is_ours(s, d, e);
 }
 
 /* ---- removing ---- */

@@ -170,7 +170,7 @@ static int sync_all(const struct storage *s, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < s->count && !r; i++)
-		r = storage_image_sync(&s->disks[i], e);
+		r = storage_image_sync(s, &s->disks[i], e);
 	return r;
 }
 

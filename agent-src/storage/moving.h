@@ -102,8 +102,8 @@ int storage_examine(struct storage *s, struct err *e);
 int storage_images_check(const struct storage *s, struct err *e);
 /* Makes an empty image for d, with owner, mode and access control list of the old one; journaled before. */
 int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e);
-/* Its content is on stable storage. */
-int storage_image_sync(const struct moving_disk *d, struct err *e);
+/* Its content is on stable storage, under its name. -ESTALE: another file has that, or none. */
+int storage_image_sync(const struct storage *s, const struct moving_disk *d, struct err *e);
 /* Removes what storage_image_make made, if it is certainly that. */
 int storage_image_remove(struct storage *s, const struct moving_disk *d, struct err *e);
 /* Gives the old image its other name, or its own again; again, too. */

@@ -210,7 +210,7 @@ int storage_rest(struct storage *s, struct err *e)
 	if (!r)
 		r = starter_prepare(s, e);
 	for (i = 0; i < s->count && !r; i++)
-		r = unchanged(&s->disks[i], e);
+		r = unchanged(&s->disks[i], e) ?: storage_image_sync(s, &s->disks[i], e);
 	for (i = 0; i < s->count && !r && !s->starter.path; i++)
 		r = old_set_aside(s, &s->disks[i], e);
 	if (!r)

@@ -83,6 +83,16 @@ else
 	echo "skipped: no right to mount a tmpfs"
 fi
 
+# Another file is put in the new image's place, as a restore does: QEMU has written to one that has no name any more.
+at ready
+cp "$DIR/new/a.qcow2" "$DIR/other"
+mv "$DIR/other" "$DIR/new/a.qcow2"
+fault_continue
+storage_wait 1
+assert_result '"put another in its place" in r["reason"]'
+rm "$DIR/new/a.qcow2"
+assert_kept
+
 at pending
 kill -TERM "$MOVE_PID"
 fault_continue
