@@ -24,6 +24,7 @@
 #define BUSY_MS	       20000
 #define DYING_MS       1000
 #define DYING_PAUSE_MS 5
+#define GONE_ON	       "gone-on" /* in the journal */
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -314,16 +315,47 @@ static enum handoff_state what_was(const char *journal_path, enum handoff_state 
 	return was == HO_DST_ABORTED && peer == HO_SRC_BEGUN ? HO_DST_ABORTED : HO_NONE;
 }
 
+static bool has_gone_on(const struct transfer *t)
+{
+	return json_is_true(json_object_get(journal_last_note(t->a.journal, GONE_ON), "yes"));
+}
+
+/* It may be had back, and somebody migrates it away, or has it saved: should its QEMU end then, it may run elsewhere all the same. One that goes
+ * on here did not. */
+void cutover_goes_or_stands(struct transfer *t, bool goes)
+{
+	json_t *note;
+	struct err e;
+
+	if (t->a.handoff.state != HO_DST_STARTED || !target_is_revertible(&t->target) || has_gone_on(t) != goes ||
+	    (!goes && target_run_state(&t->target) != MIGRATED))
+		return;
+	note = json_pack("{s:b}", "yes", !goes);
+	if (journal_note(t->a.journal, GONE_ON, note, &e))
+		log_error("%s", e.msg);
+	json_decref(note);
+}
+
 /* Whoever goes on from what is here would be a second one. */
 static int may_not_revert(struct transfer *t, struct err *e)
 {
+	enum run_state state;
+	bool ended;
+
 	if (!target_is_revertible(&t->target))
 		return err_set(e, EPERM, "it was to stay here");
 	if (t->a.handoff.state != HO_DST_STARTED)
 		return 0;
-	if (target_has_gone_on(&t->target))
+	ended = has_ended(t);
+	state = ended ? UNKNOWN : target_run_state(&t->target);
+	if (state == MIGRATED || (ended && has_gone_on(t)))
 		return err_set(e, EBUSY, "the guest was migrated away from the destination by somebody else: it may run elsewhere");
-	if (has_ended(t) && disks_are_nobody_else_s(&t->disks, e))
+	if (!ended && state == UNKNOWN)
+		return err_set(e, EBUSY,
+			       "the guest's QEMU at the destination (process %d) does not say whether the guest was migrated away: if it "
+			       "hangs, end it (by SIGKILL), and try again",
+			       (int)t->target.qemu.pid);
+	if (ended && disks_are_nobody_else_s(&t->disks, e))
 		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");
 	return 0;
 }

@@ -297,30 +297,19 @@ int target_try_qemu(struct target *t, struct err *e)
 
 enum run_state target_run_state(struct target *t)
 {
-	json_t *status;
-	struct err e;
-	bool runs;
-
-	if (!t->qmp || qmp_call_ms(t->qmp, STATUS_MS, "query-status", NULL, &status, &e))
-		return UNKNOWN;
-	runs = json_is_true(json_object_get(status, "running"));
-	json_decref(status);
-	return runs ? RUNS : STANDS;
-}
-
-bool target_has_gone_on(struct target *t)
-{
+	enum run_state state;
 	json_t *status;
 	const char *s;
 	struct err e;
-	bool gone;
 
 	if (!t->qmp || qmp_call_ms(t->qmp, STATUS_MS, "query-status", NULL, &status, &e))
-		return false;
+		return UNKNOWN;
 	s = json_text(status, "status");
-	gone = s && (!strcmp(s, "postmigrate") || !strcmp(s, "finish-migrate"));
+	state = json_is_true(json_object_get(status, "running"))		   ? RUNS
+		: s && (!strcmp(s, "postmigrate") || !strcmp(s, "finish-migrate")) ? MIGRATED
+										   : STANDS;
 	json_decref(status);
-	return gone;
+	return state;
 }
 
 /* Takes the disks' locks now, so that `cont` cannot fail on them. QEMU < 10 took them at load. */

@@ -71,9 +71,7 @@ int target_end_qemu(struct target *t, struct err *e);
 int target_activate(struct target *t, struct err *e);
 /* 0: the guest is loaded and has not run; what may be promised. */
 int target_stands(struct target *t, struct err *e);
-/* It was migrated away from here, or is being: QEMU says so. */
-bool target_has_gone_on(struct target *t);
-enum run_state { RUNS, STANDS, UNKNOWN };
+enum run_state { RUNS, STANDS, MIGRATED, UNKNOWN }; /* MIGRATED: away from here, or it is being */
 enum run_state target_run_state(struct target *t);
 
 #endif

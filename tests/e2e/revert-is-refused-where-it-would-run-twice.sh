@@ -37,16 +37,34 @@ move_wait
 assert_moved
 
 # QEMU itself has migrated it on.
-moved_for_now
-qmp "$TO/a.mon" '{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "return-path", "state": false}]}}' >/dev/null
-qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
-wait_for 20 eval '[[ $(status_of "$TO/a.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$TO/a.mon")"
+migrated_on() {
+	moved_for_now
+	qmp "$TO/a.mon" '{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "return-path", "state": false}]}}' >/dev/null
+	qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
+	wait_for 20 eval '[[ $(status_of "$TO/a.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$TO/a.mon")"
+}
+
+migrated_on
 vmferry revert a
 move_wait 6
 assert_result '"migrated away" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 process_is_gone "$there" && fail "the destination's QEMU was ended"
 kill_now "$there" # a person ends what stands there, and knows that nothing came of it
+end_agents_there
+DST_PID=
+recover 4 --peer-is-fenced
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
+# And has ended then.
+migrated_on
+qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
+is_told 'its QEMU there has ended since'
+vmferry revert a
+move_wait 6
+assert_result '"migrated away" in r["reason"]'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 end_agents_there
 DST_PID=
 recover 4 --peer-is-fenced
