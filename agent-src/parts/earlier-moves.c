@@ -1,6 +1,7 @@
 /* earlier-moves.c: see earlier-moves.h. */
 #include "earlier-moves.h"
 #include "journal.h"
+#include "json-text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -101,23 +102,42 @@ static int check_in_hand(const struct guest *g, const char *path, struct err *e)
 		    : 0;
 }
 
+/* Is it what that move has brought? One that is shut down has no process: by its disks. */
+static bool has_brought(const struct journal *j, const struct guest *g)
+{
+	const json_t *qemu = journal_last_note(j, "qemu");
+	json_t *owned, *entry;
+	bool yes = false;
+	size_t i, k;
+
+	if (g->pid)
+		return json_integer_value(json_object_get(qemu, "pid")) == g->pid &&
+		       (uint64_t)json_integer_value(json_object_get(qemu, "start_time")) == g->start_time;
+	if (journal_owned(j, &owned))
+		return true;
+	json_array_foreach(owned, i, entry) {
+		const char *path = json_text(json_object_get(entry, "detail"), "path");
+
+		for (k = 0; k < g->disk_count && path; k++)
+			yes |= g->disks[k].real_path && !strcmp(g->disks[k].real_path, path);
+	}
+	json_decref(owned);
+	return yes;
+}
+
 /* It came here by a move, and its source may have it back: gone from here, it would run twice then. */
 static int check_stays_here(const struct guest *g, const char *path, struct err *e)
 {
 	enum handoff_state state;
 	struct journal *j;
 	struct err ignored;
-	const json_t *qemu;
 	bool may_go_back;
 
 	if (journal_look(&j, path, &ignored))
 		return 0;
 	state = journal_last_state(j);
-	qemu = journal_last_note(j, "qemu");
-	may_go_back = g->pid && (state == HO_DST_START || state == HO_DST_STARTED) &&
-		      json_is_true(json_object_get(journal_begin(j), "revertible")) &&
-		      json_integer_value(json_object_get(qemu, "pid")) == g->pid &&
-		      (uint64_t)json_integer_value(json_object_get(qemu, "start_time")) == g->start_time;
+	may_go_back = (state == HO_DST_START || state == HO_DST_STARTED) && json_is_true(json_object_get(journal_begin(j), "revertible")) &&
+		      has_brought(j, g);
 	journal_close(j);
 	return may_go_back
 		       ? err_set(e, EBUSY,

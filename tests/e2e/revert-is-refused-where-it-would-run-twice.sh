@@ -26,6 +26,18 @@ assert_eq "$status" 3 "exit code of a move onward"
 said onward.log 'may have it back.*vmferry keep a, there'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 
+# Nor when it is shut down.
+kill_now "$there"
+status=0
+VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate local --how cold --disk-dir "$DIR/onward" \
+	-- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio" 2>"$DIR/onward.log" || status=$?
+assert_eq "$status" 3 "exit code of a cold move onward"
+said onward.log 'may have it back.*vmferry keep a, there'
+vmferry revert a
+move_wait 1
+guest_verify "$(orders a)" blocks
+moved_for_now
+
 # Somebody writes to its disk here, which its QEMU has let go of.
 date >>"$DIR/a.raw"
 vmferry revert a
