@@ -12,6 +12,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define TICK_MS	      25
 #define MEASURE_TICKS 4
@@ -19,6 +20,7 @@
 #define SMALL_ENOUGH  (64 * MIB) /* for the last rounds, of which most go over while it shuts down */
 #define ROUNDS_ENOUGH 4		 /* more of them bring nothing */
 #define WORTH_A_ROUND (8 * MIB)
+#define SETTLES_MS    5000 /* a migration of somebody's that is about to end */
 
 int warm_find(struct transfer *t, struct err *e)
 {
@@ -97,6 +99,18 @@ int warm_copy_enter(void *ctx, struct err *e)
 	return parts_begin(&t->parts, e);
 }
 
+/* Somebody may have migrated it by QEMU itself, or had it saved: then it may run elsewhere, and is neither shut down nor let go on here. */
+static int check_is_here(struct transfer *t, struct err *e)
+{
+	char state[32];
+	int r = source_run_state(&t->src, state, now_ns() + SETTLES_MS * 1000000ULL, e);
+
+	if (r || strcmp(state, "postmigrate"))
+		return r;
+	t->end.migrated_away = true;
+	return err_set(e, ECANCELED, MIGRATED_AWAY);
+}
+
 /* Its TPM, too, does nothing more. */
 static int shut_down(struct transfer *t, struct err *e)
 {
@@ -146,8 +160,10 @@ static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
 static int switchover_warm_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = unit_hold(&t->unit, e);
+	int r = check_is_here(t, e);
 
+	if (!r)
+		r = unit_hold(&t->unit, e);
 	if (!r)
 		r = unit_block(&t->unit, e);
 	if (r)
@@ -174,7 +190,7 @@ static int does_not(struct transfer *t, struct err *e)
 			"if the plug was pulled (--force)",
 			s);
 	report_notice(&t->report, "the guest has not shut down within %u s: it is stopped now, as if the plug was pulled (--force)", s);
-	return power_cut(&t->power, e);
+	return check_is_here(t, e) ?: power_cut(&t->power, e);
 }
 
 /* Meanwhile its disks go on. */
@@ -225,5 +241,5 @@ const struct stage warm_stages[] = {
 
 int warm_take_back(struct transfer *t, struct err *e)
 {
-	return cutover_open_monitor_again(&t->src, e) ?: power_take_back(&t->power, e);
+	return cutover_open_monitor_again(&t->src, e) ?: check_is_here(t, e) ?: power_take_back(&t->power, e);
 }
