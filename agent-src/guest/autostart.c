@@ -39,12 +39,12 @@ static const char no_stop[] = "ExecStop=\n";
 enum relation { MAIN, WRAPPED, APART };
 
 /* MAIN: the service is this QEMU. WRAPPED: a script of the service's runs it. APART: it was started in a session of its own
- * by something that lives in the service. */
+ * by something that lives in the service, or beside other programs of a supervisor's. */
 static enum relation relation_to(const struct guest *g, pid_t main_pid)
 {
 	if (!main_pid || !g->pid || main_pid == g->pid)
 		return MAIN;
-	return getsid(main_pid) == getsid(g->pid) ? WRAPPED : APART;
+	return getsid(main_pid) == getsid(g->pid) && !started_beside_others(g->pid, main_pid) ? WRAPPED : APART;
 }
 
 static bool same_file_name(const char *name, const char *full, const char *real)

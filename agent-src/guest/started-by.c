@@ -3,10 +3,10 @@
 #include "process.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,15 +51,21 @@ static bool starts_nothing_again(const char *comm)
 	return is_among(comm, names, ARRAY_LEN(names));
 }
 
-/* A shell without a script and without a command (-c). words: argv, each with a zero behind it. */
-static bool is_typed_into(char *words, size_t n)
+/* words: argv, each with a zero behind it. */
+static bool is_shell(const char *words, size_t n)
 {
 	static const char *const shells[] = {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish"};
-	const char *name = words, *base = strrchr(words, '/');
+	const char *base = strrchr(words, '/');
+
+	return n && is_among(base ? base + 1 : *words == '-' ? words + 1 : words, shells, ARRAY_LEN(shells));
+}
+
+/* Without a script and without a command (-c). */
+static bool is_typed_into(const char *words, size_t n)
+{
 	const char *p;
 
-	name = base ? base + 1 : *words == '-' ? words + 1 : words;
-	if (!n || !is_among(name, shells, ARRAY_LEN(shells)))
+	if (!is_shell(words, n))
 		return false;
 	for (p = words + strlen(words) + 1; p < words + n; p += strlen(p) + 1)
 		if (*p != '-' || (p[1] != '-' && strchr(p, 'c')))
@@ -93,4 +99,35 @@ pid_t started_by(pid_t qemu, char **words)
 	*words = strlen(text) > SHOWN ? xasprintf("%.*s…", SHOWN, text) : xstrdup(text);
 	text_make_utf8(*words);
 	return pid;
+}
+
+static bool has_child_but(pid_t parent, pid_t but)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *x;
+	bool yes = false;
+
+	while (d && !yes && (x = readdir(d))) {
+		pid_t pid = (pid_t)atoi(x->d_name);
+
+		yes = pid > 0 && pid != but && process_parent(pid) == parent;
+	}
+	if (d)
+		closedir(d);
+	return yes;
+}
+
+bool started_beside_others(pid_t qemu, pid_t main_pid)
+{
+	pid_t child = qemu, pid = process_parent(qemu);
+	char text[WORDS_MAX];
+	unsigned depth;
+	bool others = false;
+
+	for (depth = 0; pid > 1 && child != main_pid && depth < DEPTH_MAX && !others; depth++) {
+		others = !is_shell(text, read_of(pid, "cmdline", text)) && has_child_but(pid, child);
+		child = pid;
+		pid = process_parent(pid);
+	}
+	return others;
 }

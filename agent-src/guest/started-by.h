@@ -5,9 +5,12 @@
 #ifndef VMFERRY_STARTED_BY_H
 #define VMFERRY_STARTED_BY_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* *words: how it is called, printable, malloc'ed. 0: none that is known. */
 pid_t started_by(pid_t qemu, char **words);
+/* Has a program between them, main_pid itself among these, other children: a supervisor's? What else a script starts belongs to what it starts. */
+bool started_beside_others(pid_t qemu, pid_t main_pid);
 
 #endif

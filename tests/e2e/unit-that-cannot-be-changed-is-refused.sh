@@ -27,6 +27,22 @@ echo "${GUEST_PID[b]}" >"/sys/fs/cgroup/user@$SANDBOX_UID.service/app.slice/vm-a
 refused 'vm-a\.service.*it runs other guests, too'
 kill_now "${GUEST_PID[b]}"
 
+# a supervisor in it runs another program beside the guest
+cat >"$DIR/supervisor" <<-'END'
+	#!/usr/bin/env python3
+	import os, subprocess, sys
+	subprocess.Popen(["sleep", "1000"], preexec_fn=os.setpgrp)
+	sys.exit(subprocess.Popen(sys.argv[1:], preexec_fn=os.setpgrp).wait())
+END
+chmod +x "$DIR/supervisor"
+START_WITH="exec $DIR/supervisor" unit_guest c vm-c.service Restart=always
+before=$(unit_as_it_is vm-c.service)
+move_start c local
+move_wait 3
+[[ $(result 'r["reason"]') == *'vm-c.service'*'runs other programs, too'* ]] || fail "the reason is: $(result 'r["reason"]')"
+assert_eq "$(unit_as_it_is vm-c.service)" "$before" "the unit of the supervisor"
+systemctl --user disable -q --now vm-c.service
+
 # left alone on request, but not one that would restart it at once
 refused 'unit keep is not possible' --unit keep
 

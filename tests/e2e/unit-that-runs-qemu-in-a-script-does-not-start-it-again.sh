@@ -1,10 +1,10 @@
 #!/bin/bash
-# The unit's script starts QEMU again and again by itself. It is stopped before the guest can be the destination's, and ended
+# The unit's script starts QEMU again and again by itself, and has started something beside it. It is stopped before the guest can be the destination's, and ended
 # before its QEMU, so that the guest does not come back; after a move that failed it goes on.
 # timeout: 150
 . "$(dirname "$0")/../lib/systemd.sh"
 
-LOOP='again() { "$0" again; }; [ "$1" = again ] || while :; do again; done; exec'
+LOOP='again() { "$0" again; }; [ "$1" = again ] || { sleep 1000 & while :; do again; done; }; exec'
 
 assert_not_restarted() {
 	wait_for 10 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
