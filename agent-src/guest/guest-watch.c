@@ -165,11 +165,22 @@ int guest_watch_result(const struct guest_watch *w, struct err *e)
 	return -w->wrong.code;
 }
 
+/* Another may have its id by the time of the look. */
+static void device_gone(struct guest_watch *w, const char *device)
+{
+	struct err e;
+
+	err_set(&e, EBUSY, "somebody else took the device %s out of the guest during the move", *device ? device : "without an id");
+	wrong(w, &e);
+}
+
 /* Every block job is a job; so is a snapshot with memory, which stops the guest. */
 void guest_watch_event(struct guest_watch *w, const char *name, const json_t *data)
 {
 	if (w->guest && !strcmp(name, "JOB_STATUS_CHANGE"))
 		job_found(w, text(data, "id"), "");
+	if (w->guest && !strcmp(name, "DEVICE_DELETED"))
+		device_gone(w, text(data, "device"));
 }
 
 static bool is_among(const struct guest *g, const char *node)

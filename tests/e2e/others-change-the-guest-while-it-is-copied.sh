@@ -99,6 +99,14 @@ vmferry set "${GUEST_PID[a]}" bwlimit=0
 rolled_back tablet
 ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}' # as it was
 
+begin while_disks
+ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED
+ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "3"}}' # the same name, and another place
+vmferry set "${GUEST_PID[a]}" bwlimit=0
+rolled_back "took the device tablet out"
+ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED
+ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}'
+
 # One without an id has no name but its place in QEMU.
 begin while_disks
 ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "port": "2"}}'
