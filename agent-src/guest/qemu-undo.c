@@ -1,5 +1,6 @@
 /* qemu-undo.c: see qemu-undo.h. */
 #include "qemu-undo.h"
+#include "json-text.h"
 #include "process.h"
 #include "util.h"
 
@@ -121,6 +122,25 @@ int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct 
 
 /* ---- the server ---- */
 
+/* A QEMU has one server: who found it running, and has exported something on it, is cut off when it stops. */
+static int check_unused(struct qmp *q, const char *socket, struct err *e)
+{
+	json_t *list, *x;
+	const char *id = NULL;
+	size_t i;
+	int r = query_exports(q, &list, e);
+
+	if (r)
+		return r;
+	json_array_foreach(list, i, x)
+		if (!strcmp(json_text(x, "type") ?: "", "nbd"))
+			id = json_text(x, "id");
+	if (id)
+		r = err_set(e, EBUSY, "somebody else exports a disk (%s) on the NBD server that the move has started (%s)", id, socket);
+	json_decref(list);
+	return r;
+}
+
 int qemu_undo_nbd_server(struct qmp *q, pid_t pid, const char *socket, struct err *e)
 {
 	/* when it answers this, whatever it says, it has done what it was asked before, if that was not answered */
@@ -128,6 +148,9 @@ int qemu_undo_nbd_server(struct qmp *q, pid_t pid, const char *socket, struct er
 
 	r = r == -EREMOTEIO ? 0 : r;
 	if (!r && process_may_have_socket(pid, socket)) {
+		r = check_unused(q, socket, e);
+		if (r)
+			return r;
 		r = qmp_call(q, "nbd-server-stop", NULL, NULL, e);
 		if (r == -EREMOTEIO && strstr(e->msg, "not running"))
 			r = 0;
