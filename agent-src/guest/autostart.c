@@ -460,6 +460,19 @@ int autostart_settle(const json_t *detail, bool released, json_t *disabled, stru
 	return disable(detail, unit, user, e);
 }
 
+/* Somebody has started it (systemctl restart) while our condition kept it from that: it met every condition when the guest was started. */
+static bool start_was_skipped(const struct autostart *a)
+{
+	AUTO_FREE char *shown = NULL;
+	AUTO_FREE char *met = NULL;
+	struct err e;
+
+	if (show(a, "ConditionResult", &shown, &e))
+		return false;
+	met = unit_property(shown, "ConditionResult");
+	return !strcmp(met, "no");
+}
+
 bool autostart_make_up(const struct autostart *a, bool shut_down)
 {
 	const char *start[] = {"start", "--no-block", "--", a->unit, NULL};
@@ -471,7 +484,7 @@ bool autostart_make_up(const struct autostart *a, bool shut_down)
 	would = !strcmp(a->restart, "always") ||
 		(shut_down ? !strcmp(a->restart, "on-success")
 			   : !strncmp(a->restart, "on-fail", 7) || !strcmp(a->restart, "on-abnormal") || !strcmp(a->restart, "on-abort"));
-	if (!would)
+	if (!would && !start_was_skipped(a))
 		return false;
 	if (!systemctl(a->user, start, NULL, &e))
 		return true;

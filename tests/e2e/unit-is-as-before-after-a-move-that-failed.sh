@@ -50,3 +50,17 @@ assert_result 'r["outcome"] == "rolled-back"'
 assert_result 'any("vm-a.service starts the guest again" in n for n in notices)' "notice"
 unit_guest_adopt a
 assert_eq "$(unit_as_it_is vm-a.service | grep -v MainPID)" "$(grep -v MainPID <<<"$BEFORE")" "the unit"
+
+# somebody restarts the unit meanwhile, which has no Restart=: what was kept from starting then starts afterwards
+guest_stop a
+systemctl --user stop vm-a.service
+rm -f "$DIR/a.console"
+unit_guest a vm-a.service Restart=no
+move_start a local "${SLOW_RAM[@]}"
+while_ram
+systemctl --user restart vm-a.service 2>/dev/null || true
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
+assert_result 'r["outcome"] == "rolled-back"'
+assert_result 'any("vm-a.service starts the guest again" in n for n in notices)' "notice"
+unit_guest_adopt a
+assert_eq "$(show ActiveState vm-a.service)" active "the unit"
