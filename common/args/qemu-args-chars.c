@@ -25,6 +25,13 @@ static bool is_of_a_tpm(const struct rewrite *w, const struct item *it)
 	return !strcmp(it->name, "chardev") && args_find(w, "tpmdev", "chardev", kv_get(&it->p.l, "id", NULL));
 }
 
+bool args_connects_again(const struct kv_list *l)
+{
+	const char *s = kv_get(l, "reconnect", NULL) ?: kv_get(l, "reconnect-ms", NULL);
+
+	return s && strcmp(s, "0");
+}
+
 /* The socket in l, its path being the part with key "path" or, with implied, the first. */
 static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l, bool implied)
 {
@@ -45,6 +52,9 @@ static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l,
 			args_note(w, "-%s connects to %s port %s from the destination, too", it->name, host,
 				  kv_get(l, "port", NULL) ? kv_get(l, "port", NULL) : "?");
 		}
+		if (w->o->in_place && !args_connects_again(l))
+			args_note(w, "-%s connects while the QEMU that has the guest still does, and not again (there is no reconnect-ms=)",
+				  it->name);
 		return 0;
 	}
 	if (path ? args_listen(w, it, what, &path->value) : args_check_in_place(w, it, ARGS_ONE_PORT))

@@ -302,6 +302,22 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	return 0;
 }
 
+static void drop_keys(struct item *it, const char *const *keys, size_t count)
+{
+	struct kv_list *l = &it->p.l;
+	size_t i;
+
+	json_object_del(it->p.tree, "hostfwd");
+	for (i = 0; i < l->n;) {
+		AUTO_FREE char *key = l->v[i].key ? xstrdup(l->v[i].key) : NULL;
+
+		if (key && args_among(key, keys, count))
+			kv_remove(l, key);
+		else
+			i++;
+	}
+}
+
 /*
  * A user network has state of its own in QEMU's stream ("slirp"), which the destination's QEMU must find a place for: so
  * one that leads nowhere stays beside what replaces it. Changes the item, which has been emitted as something else.
@@ -311,20 +327,11 @@ static void keep_slirp(struct rewrite *w, struct item *it)
 	static const char *const not_its[] = {"model", "mac", "macaddr", "addr", "vectors", "name", "hostfwd", "hostfwd.*"};
 	struct kv_list *l = &it->p.l;
 	char *id = NULL, *value;
-	size_t i;
 
 	do
 		kv_replace(&id, xasprintf("vmferry-user-%zu", w->slirps++));
 	while (args_find(w, "netdev", "id", id));
-	json_object_del(it->p.tree, "hostfwd");
-	for (i = 0; i < l->n;) {
-		AUTO_FREE char *key = l->v[i].key ? xstrdup(l->v[i].key) : NULL;
-
-		if (key && args_among(key, not_its, ARRAY_LEN(not_its)))
-			kv_remove(l, key);
-		else
-			i++;
-	}
+	drop_keys(it, not_its, ARRAY_LEN(not_its));
 	if (kv_find(l, "id", NULL))
 		kv_replace(&kv_find(l, "id", NULL)->value, id);
 	else
@@ -471,6 +478,16 @@ static bool has_key(const struct kv_list *l, const char *pattern)
 	return false;
 }
 
+static bool is_to_stay_as_it_is(const struct rewrite *w, const struct args_nic *n)
+{
+	size_t i;
+
+	for (i = 0; i < w->o->net_count; i++)
+		if (is_nic(n, w->o->nets[i].nic))
+			return true;
+	return false;
+}
+
 /* What it has of this host, two cannot have. */
 static int check_in_place(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *type)
 {
@@ -478,23 +495,34 @@ static int check_in_place(struct rewrite *w, const struct item *it, const struct
 	bool listens = (!strcmp(type, "socket") && (has_key(l, "listen") || has_key(l, "udp"))) ||
 		       (!strcmp(type, "stream") && kv_flag(l, "server", false) && has_key(l, "addr.port")) ||
 		       (!strcmp(type, "dgram") && has_key(l, "local.port")) || !strcmp(type, "l2tpv3");
+	bool connects_once = !strcmp(type, "stream") && !kv_flag(l, "server", false) && has_key(l, "addr.path") && !args_connects_again(l);
 	AUTO_FREE char *why =
 		!strcmp(type, "user") && (has_key(l, "hostfwd") || has_key(l, "hostfwd.*"))
 			? xasprintf("only one process can listen on a port that is forwarded (--map-net %s=user goes without)", nic_name(n))
 		: listens ? xstrdup(ARGS_ONE_PORT)
-			  : NULL;
+		: connects_once && !is_to_stay_as_it_is(w, n)
+			? xasprintf(
+				  "passt, and the like, has room for one, and the new QEMU would connect while the old one does, and not again: "
+				  "start the guest with reconnect-ms=1000 there (--map-net %s=as-is if two may connect)",
+				  nic_name(n))
+			: NULL;
 
 	return why ? args_check_in_place(w, it, why) : 0;
 }
 
 static int on_backend(struct rewrite *w, struct item *it, const char *type)
 {
+	static const char *const ports[] = {"hostfwd", "hostfwd.*"};
 	struct args_nic *n = &w->r->nics[it->nic];
 	const char *to = map_of(w, n);
 	int r;
 
-	if (to)
+	if (to && !strcmp(to, "user") && !strcmp(type, "user")) { /* its addresses, and what it keeps the guest from, stay */
+		drop_keys(it, ports, ARRAY_LEN(ports));
+		args_note(w, "network %s (user here) is user on the destination, without forwarded ports", nic_name(n));
+	} else if (to) {
 		return map_nic(w, to, it, n);
+	}
 	r = refuse_type(w, it, type);
 	if (r == 0)
 		r = check_in_place(w, it, n, type);

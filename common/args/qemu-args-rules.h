@@ -63,6 +63,8 @@ bool args_among(const char *name, const char *const *patterns, size_t count);
 /* The first option of that name whose key has that value on the line as it was read: NULL if there is none. Only the keys in
  * args_index()'s table. */
 struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value);
+/* A client's socket: reconnect= or reconnect-ms=. */
+bool args_connects_again(const struct kv_list *l);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);
 #define ARGS_ONE_PORT "only one process can listen on a port"
 #define ARGS_EMPTIED  "a QEMU that starts empties that file"

@@ -904,6 +904,49 @@ static void in_its_place_a_guest_has_nothing_that_two_cannot_have(void **state)
 	in_place("-chardev socket,id=t,path=/run/swtpm -tpmdev emulator,id=d,chardev=t", NULL, "serves one QEMU");
 }
 
+#define PASST "-netdev stream,id=n,addr.type=unix,addr.path=/run/passt"
+
+static void in_its_place_a_guest_connects_again_to_who_has_room_for_one(void **state)
+{
+	static const struct args_net_map as_is = {"n", "as-is"};
+
+	(void)state;
+	in_place(PASST, NULL, "start the guest with reconnect-ms=1000 there (--map-net n=as-is if two may connect)");
+	in_place(PASST ",server=off,reconnect=0", NULL, "has room for one");
+	in_place(PASST ",reconnect=1", PASST ",reconnect=1", NULL);
+	in_place(PASST ",reconnect-ms=100", PASST ",reconnect-ms=100", NULL);
+	in_place(PASST ",server=on", PASST ",server=on", NULL);
+	in_place_map = &as_is;
+	in_place(PASST, PASST, NULL);
+	in_place_map = NULL;
+}
+
+static void in_its_place_a_connection_that_is_not_made_again_is_told(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t notes;
+	} lines[] = {{"-chardev socket,id=c,path=/run/peer", 1}, {"-chardev socket,id=c,path=/run/peer,reconnect=1", 0}};
+	struct args_options o = {.private_qmp = "/d/0123456789ab/private.qmp", .in_place = true, .tpm = true};
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(lines); i++) {
+		struct args_result r;
+		size_t told = 0;
+		struct err e;
+		struct line l;
+
+		split(&l, lines[i].text);
+		assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), 0);
+		for (k = 0; k < r.note_count; k++)
+			told += strstr(r.notes[k], "and not again") != NULL;
+		assert_int_equal(told, lines[i].notes);
+		args_result_fini(&r);
+		free(l.text);
+	}
+}
+
 static void in_its_place_a_guest_has_a_tap_that_stands_in(void **state)
 {
 	static const struct args_net_map same = {"n", "tap:tap0,vhost=off"}, other = {"n", "tap:tap1"};
@@ -1075,6 +1118,8 @@ int main(void)
 		cmocka_unit_test(in_its_place_a_guest_keeps_its_names),
 		cmocka_unit_test(in_its_place_a_guest_s_logs_go_on),
 		cmocka_unit_test(in_its_place_a_guest_has_nothing_that_two_cannot_have),
+		cmocka_unit_test(in_its_place_a_guest_connects_again_to_who_has_room_for_one),
+		cmocka_unit_test(in_its_place_a_connection_that_is_not_made_again_is_told),
 		cmocka_unit_test(in_its_place_a_guest_has_a_tap_that_stands_in),
 		cmocka_unit_test(a_tap_that_stood_in_is_nobody_s),
 		cmocka_unit_test(in_its_place_a_display_is_on_no_port),
