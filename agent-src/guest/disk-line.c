@@ -261,6 +261,8 @@ static bool is_plain_disk(const char *name)
 
 static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 {
+	bool cdrom = w->c->to && !strcmp(opt->name, "cdrom"); /* who only looks asks for disks */
+
 	if (!opt->value)
 		return 0;
 	if (!strcmp(opt->name, "drive"))
@@ -268,10 +270,14 @@ static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 	if (!strcmp(opt->name, "blockdev"))
 		return on_blockdev(w, &w->argv[at]);
 	w->has_set |= !strcmp(opt->name, "set") && !strncmp(opt->value, "drive.", 6);
-	if (is_plain_disk(opt->name) && names_it(w, opt->value))
+	if (!(cdrom || is_plain_disk(opt->name)) || !names_it(w, opt->value))
+		return 0;
+	if (!cdrom || strcmp(w->c->format, "raw")) /* which is what QEMU finds a medium to be */
 		return err_set(w->e, ENOTSUP,
 			       "the guest's command line names this disk by %s%s, which has no place for its format: use -drive",
 			       *opt->name ? "-" : "its name alone", opt->name);
+	w->hits++;
+	kv_replace(&w->argv[at], xstrdup(w->c->to));
 	return 0;
 }
 

@@ -22,11 +22,18 @@ struct line_disk {
 	const struct guest_disk *now; /* what its drive has; NULL: it is not known which that is */
 };
 
+/* A bit for each of the first 64 places, as index= counts them. */
+struct ide {
+	uint64_t taken, unnamed; /* by whom; by drives without an id */
+	bool unclear;		 /* there are other ways, too, by which some are there */
+};
+
 struct line_disks {
 	struct line_disk *v;
 	size_t n;
-	uint64_t virtio; /* which of the first 64 places of if=virtio are taken */
-	size_t ide;	 /* how many of -drive with if=ide and no id there were */
+	uint64_t virtio;    /* which of the first 64 places of if=virtio are taken */
+	struct ide so_far;  /* of what was read of the line */
+	struct ide of_line; /* of all of it */
 };
 
 static void add(struct line_disks *l, const char *path, const struct guest_disk *now)
@@ -103,38 +110,46 @@ static char *usual_id(struct line_disks *l, const struct kv_list *drive)
 	return xasprintf("virtio%lu", at);
 }
 
-/* ---- without an id, on IDE: QEMU has them in their order ---- */
+/* ---- without an id, on IDE: QEMU names them by their places, which depends on the machine, but in that order ---- */
 
-static bool is_ide(const struct kv_list *drive)
+static int take_place(struct ide *ide, unsigned long at, bool has_id)
 {
-	const char *interface = kv_get(drive, "if", NULL);
-
-	return (!interface || !strcmp(interface, "ide")) && !kv_get(drive, "id", NULL);
+	ide->unclear |= at >= 64;
+	if (at >= 64)
+		return -1;
+	ide->taken |= 1ULL << at;
+	ide->unnamed |= has_id ? 0 : 1ULL << at;
+	return has_id ? -1 : (int)at;
 }
 
-/* SIZE_MAX: there are other ways, too, by which some are there. */
-static size_t count_ide(const struct guest *g)
+/* The place of the drive that this option makes; -1: none, or one that has a name of its own. */
+static int place_on_ide(struct ide *ide, const struct qemu_opt *opt)
 {
-	static const char *const others[] = {"", "hda", "hdb", "hdc", "hdd", "cdrom"};
-	struct qemu_opt opt;
-	size_t i = 1, k, n = 0;
+	static const struct {
+		const char *option;
+		unsigned place;
+	} plain[] = {{"", 0}, {"hda", 0}, {"hdb", 1}, {"hdc", 2}, {"hdd", 3}, {"cdrom", 2}};
+	const char *interface, *index;
+	unsigned long at;
+	struct kv_list kv;
+	bool is_ide, has_id;
+	size_t i;
 
-	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
-		struct kv_list kv;
-
-		for (k = 0; k < ARRAY_LEN(others); k++)
-			if (!strcmp(opt.name, others[k]))
-				return SIZE_MAX;
-		if (!opt.value || strcmp(opt.name, "drive"))
-			continue;
-		kv_parse(&kv, opt.value);
-		n = is_ide(&kv) && (kv_get(&kv, "index", NULL) || kv_get(&kv, "bus", NULL) || kv_get(&kv, "unit", NULL)) ? SIZE_MAX
-															 : n + is_ide(&kv);
-		kv_fini(&kv);
-		if (n == SIZE_MAX)
-			return n;
-	}
-	return n;
+	for (i = 0; i < ARRAY_LEN(plain); i++)
+		if (!strcmp(opt->name, plain[i].option))
+			return take_place(ide, plain[i].place, false);
+	if (!opt->value || strcmp(opt->name, "drive"))
+		return -1;
+	kv_parse(&kv, opt->value);
+	interface = kv_get(&kv, "if", NULL);
+	index = kv_get(&kv, "index", NULL);
+	has_id = kv_get(&kv, "id", NULL);
+	is_ide = !interface || !strcmp(interface, "ide");
+	ide->unclear |= is_ide && (kv_get(&kv, "bus", NULL) || kv_get(&kv, "unit", NULL));
+	for (at = index ? strtoul(index, NULL, 0) : 0; !index && at < 64 && ide->taken >> at & 1; at++)
+		;
+	kv_fini(&kv);
+	return is_ide ? take_place(ide, at, has_id) : -1;
 }
 
 /* "ide1-hd0", "ide2-cd0" */
@@ -150,36 +165,42 @@ static bool ide_place(const struct guest_disk *d, unsigned *place)
 	return true;
 }
 
-static const struct guest_disk *nth_ide(const struct guest *g, size_t n)
+/* Only where there are as many as the line makes. */
+static const struct guest_disk *disk_at_ide(const struct guest *g, struct ide ide, int at)
 {
 	const struct guest_disk *found = NULL;
-	unsigned place, other;
-	size_t i, k, all = 0, before;
+	unsigned place, other, all = 0, before, n;
+	size_t i, k;
 
+	for (i = 0; i < g->disk_count; i++)
+		all += ide_place(&g->disks[i], &other);
+	n = (unsigned)__builtin_popcountll(ide.unnamed & ((1ULL << at) - 1));
 	for (i = 0; i < g->disk_count; i++) {
 		if (!ide_place(&g->disks[i], &place))
 			continue;
-		all++;
 		for (k = before = 0; k < g->disk_count; k++)
 			before += ide_place(&g->disks[k], &other) && other < place;
 		if (before == n)
 			found = &g->disks[i];
 	}
-	return all == count_ide(g) ? found : NULL;
+	return !ide.unclear && all == (unsigned)__builtin_popcountll(ide.unnamed) ? found : NULL;
 }
 
-static void note_drive(const struct guest *g, struct line_disks *l, const char *value)
+static void note_drive(const struct guest *g, struct line_disks *l, const struct qemu_opt *opt)
 {
-	const char *path, *id;
+	int at = place_on_ide(&l->so_far, opt);
+	const char *path = opt->value, *id = NULL;
 	const struct guest_disk *now;
 	AUTO_FREE char *usual = NULL;
-	struct kv_list kv;
+	struct kv_list kv = {.n = 0};
 
-	kv_parse(&kv, value);
-	usual = usual_id(l, &kv);
-	id = kv_get(&kv, "id", NULL) ?: usual;
-	path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
-	now = is_ide(&kv) ? nth_ide(g, l->ide++) : id ? guest_disk_of_drive(g, id) : NULL;
+	if (!strcmp(opt->name, "drive")) {
+		kv_parse(&kv, opt->value);
+		usual = usual_id(l, &kv);
+		id = kv_get(&kv, "id", NULL) ?: usual;
+		path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
+	}
+	now = at >= 0 ? disk_at_ide(g, l->of_line, at) : id ? guest_disk_of_drive(g, id) : NULL;
 	if (path && *path && !qemu_path_has_protocol(path))
 		add(l, path, now);
 	kv_fini(&kv);
@@ -205,11 +226,14 @@ static void read_line(const struct guest *g, struct line_disks *l)
 	struct qemu_opt opt;
 	size_t i = 1;
 
-	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
-		if (opt.value && !strcmp(opt.name, "drive"))
-			note_drive(g, l, opt.value);
-		else if (opt.value && !strcmp(opt.name, "device"))
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt))
+		place_on_ide(&l->of_line, &opt);
+	for (i = 1; qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt);) {
+		if (opt.value && !strcmp(opt.name, "device"))
 			note_device(g, l, opt.value);
+		else if (opt.value &&
+			 (!strcmp(opt.name, "drive") || !strcmp(opt.name, "") || !strncmp(opt.name, "hd", 2) || !strcmp(opt.name, "cdrom")))
+			note_drive(g, l, &opt);
 	}
 }
 
@@ -284,6 +308,12 @@ static int change_if_moved(struct guest *g, struct qmp *q, const struct line_dis
 	bool plugged;
 	int r;
 
+	/* one that is in no drive any more is taken out there, too */
+	if (l->now && l->now->removable && l->now->removable_empty && guest_is_inserted(g, l->path))
+		return err_set(
+			e, ENOTSUP,
+			"medium %s is in another drive than its command line says (%s), from which the destination starts; put it back first",
+			l->path, l->now->drive_id ?: l->now->qdev ?: "which has no name");
 	if (!l->now || !has_image(l->now) || is_image(g, l->path, l->now))
 		return 0;
 	r = is_plugged(g, q, l->now, &plugged, e);

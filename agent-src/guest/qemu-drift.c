@@ -420,43 +420,6 @@ const struct guest_disk *guest_disk_of_drive(const struct guest *g, const char *
 	return NULL;
 }
 
-/* Media may have changed places. One that is in no drive any more is taken out there, too (guest_is_inserted). */
-static int check_medium_of(const struct guest *g, const struct kv_list *drive, struct err *e)
-{
-	const char *id = kv_get(drive, "id", NULL), *file = kv_get(drive, "file", NULL);
-	const struct guest_disk *d = id && file ? guest_disk_of_drive(g, id) : NULL;
-	AUTO_FREE char *path = NULL, *real = NULL;
-
-	if (!d || !d->removable || strchr(file, ':') || !guest_is_inserted(g, file))
-		return 0;
-	path = guest_path(g, file);
-	real = realpath(path, NULL);
-	if ((d->file && !strcmp(d->file, file)) || (real && d->real_path && !strcmp(d->real_path, real)))
-		return 0;
-	return err_set(
-		e, ENOTSUP,
-		"medium %s is in another drive than its command line says (%s), from which the destination starts; put it back first", file,
-		id);
-}
-
-static int check_media_of_drives(const struct guest *g, struct err *e)
-{
-	struct qemu_opt opt;
-	size_t i = 1;
-	int r = 0;
-
-	while (!r && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
-		struct kv_list l;
-
-		if (!opt.value || strcmp(opt.name, "drive"))
-			continue;
-		kv_parse(&l, opt.value);
-		r = check_medium_of(g, &l, e);
-		kv_fini(&l);
-	}
-	return r;
-}
-
 static int check_media(const struct guest *g, struct err *e)
 {
 	struct args_result line;
@@ -563,7 +526,6 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 	r = r < 0 ? r : check_devices(g, q, e);
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);
 	r = r < 0 ? r : check_devices_of_line(g, q, e);
-	r = r < 0 ? r : check_media_of_drives(g, e);
 	r = r < 0 ? r : check_media(g, e);
 	note_limits(g);
 	return r;

@@ -70,4 +70,15 @@ guest_stop a
 WITNESS="ram_mb=8" tiny_start a $(second_monitor a) -hda "$DIR/a.raw"
 GUEST_AT[a]=$DIR
 ask '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "ide0-hd0", "snapshot-file": "'"$DIR/new/top-hda.qcow2"'", "format": "qcow2"}}'
-refused_because 'in a way that can be rewritten'
+refused_because 'names this disk by -hda, which has no place for its format: use -drive'
+guest_stop a
+
+# a medium of -cdrom, which has a place, beside a disk that has one behind it
+for name in one two; do head -c 1M /dev/urandom >"$DIR/$name.iso"; done
+WITNESS="ram_mb=8" tiny_start a $(second_monitor a) -cdrom "$DIR/one.iso" -drive "file=$DIR/b.raw,format=raw,index=4"
+GUEST_AT[a]=$DIR
+ask '{"execute": "blockdev-change-medium", "arguments": {"device": "ide2-cd0", "filename": "'"$DIR/two.iso"'", "format": "raw", "force": true}}'
+ask '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "ide4-hd0", "snapshot-file": "'"$DIR/new/top-4.qcow2"'", "format": "qcow2"}}'
+move a local
+grep -q -- "-cdrom $DIR/two.iso" "$TO/a.sh" || fail "its medium: $(<"$TO/a.sh")"
+grep -q "file=$TO/top-4.qcow2" "$TO/a.sh" || fail "its disk: $(<"$TO/a.sh")"

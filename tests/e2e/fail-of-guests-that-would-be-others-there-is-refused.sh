@@ -73,6 +73,12 @@ launch "${disk[@]}" -drive "file=$DIR/one.iso,format=raw,if=none,id=c0,media=cdr
 ask '{"execute": "eject", "arguments": {"id": "cd1", "force": true}}'
 ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd0", "filename": "'"$DIR/two.iso"'", "format": "raw", "force": true}}'
 refused_because "medium $DIR/two.iso is in another drive than its command line says (c1)"
+launch "${disk[@]}" -cdrom "$DIR/one.iso" -drive "file=$DIR/two.iso,format=raw,index=3,media=cdrom" # without names of their own
+ask '{"execute": "eject", "arguments": {"device": "ide3-cd0", "force": true}}'
+ask '{"execute": "blockdev-change-medium", "arguments": {"device": "ide2-cd0", "filename": "'"$DIR/two.iso"'", "format": "raw", "force": true}}'
+refused_because "medium $DIR/two.iso is in another drive than its command line says (ide3-cd0)"
+ask '{"execute": "blockdev-change-medium", "arguments": {"device": "ide3-cd0", "filename": "'"$DIR/one.iso"'", "format": "raw", "force": true}}'
+refused_because "names this disk more than once"
 launch -device qemu-xhci,id=x -blockdev "driver=raw,node-name=A,file.driver=file,file.filename=$DIR/a.raw" \
 	-blockdev "driver=raw,node-name=B,file.driver=file,file.filename=$DIR/b.raw" \
 	-device usb-storage,id=u0,drive=A,bus=x.0,port=1 -device usb-storage,id=u1,drive=B,bus=x.0,port=2

@@ -104,6 +104,13 @@ static void a_drive_gets_another_image(void **state)
 		"q -drive if=none,file.driver=file,file.filename=/b/new,format=raw");
 }
 
+static void a_drive_of_cdrom_gets_another_medium(void **state)
+{
+	(void)state;
+	becomes("q -cdrom /a/old -hda /a/other", "/b/n,w", "raw", false, "q -cdrom /b/n,w -hda /a/other");
+	refused("q -cdrom /a/old", "-cdrom, which has no place for its format"); /* qcow2 */
+}
+
 static void nodes_get_another_image(void **state)
 {
 	(void)state;
@@ -178,8 +185,11 @@ static void how_it_is_used_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_drive_gets_another_image),	   cmocka_unit_test(nodes_get_another_image),
-		cmocka_unit_test(what_names_it_not_is_left_alone), cmocka_unit_test(what_another_image_would_change_is_refused),
+		cmocka_unit_test(a_drive_gets_another_image),
+		cmocka_unit_test(a_drive_of_cdrom_gets_another_medium),
+		cmocka_unit_test(nodes_get_another_image),
+		cmocka_unit_test(what_names_it_not_is_left_alone),
+		cmocka_unit_test(what_another_image_would_change_is_refused),
 		cmocka_unit_test(how_it_is_used_is_read),
 	};
 
