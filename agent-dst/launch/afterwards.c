@@ -11,12 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define NAMES_MAX     99
 #define UNIT_TEXT_MAX 16384
+#define MOUNTS_MAX    8192
 
 /* ---- the plan ---- */
 
@@ -80,6 +82,17 @@ int afterwards_plan(json_t **out, const char *guest, const char *dir, const char
 	else
 		*out = plan;
 	return r;
+}
+
+void afterwards_need(json_t *plan, const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	AUTO_FREE char *dir = unit_path(dirname(copy));
+	const char *before = json_text(plan, "mounts") ?: "";
+	AUTO_FREE char *all = dir ? xasprintf("%s %s", before, dir) : NULL;
+
+	if (json_text(plan, "unit") && all && !strstr(before, dir) && strlen(all) < MOUNTS_MAX)
+		json_object_set_new(plan, "mounts", json_string(all));
 }
 
 /* ---- prepare ---- */
@@ -149,12 +162,23 @@ static int settle_script(struct journal *j, const json_t *plan, struct err *e)
 	return r;
 }
 
-static char *unit_text(const json_t *plan, const char *script)
+/* A user's manager mounts nothing. */
+static char *unit_waits_for(const json_t *plan)
+{
+	const char *mounts = json_text(plan, "mounts");
+
+	return json_is_true(json_object_get(plan, "user"))
+		       ? xstrdup("")
+		       : xasprintf("Wants=network-online.target\nAfter=network-online.target local-fs.target remote-fs.target\n%s%s%s",
+				   mounts ? "RequiresMountsFor=" : "", mounts ? mounts + 1 : "", mounts ? "\n" : "");
+}
+
+char *afterwards_unit_text(const json_t *plan, const char *script)
 {
 	AUTO_FREE char *guest = shell_comment(json_text(plan, "guest"));
 	AUTO_FREE char *quoted = unit_quote(script);
 	AUTO_FREE char *plain = unit_plain_name(json_text(plan, "guest"));
-	bool user = json_is_true(json_object_get(plan, "user"));
+	AUTO_FREE char *waits = unit_waits_for(plan);
 
 	return xasprintf("# Made by vmferry, which moved the guest %s to this host and started it outside of this unit: it takes over at\n"
 			 "# the next boot. Do not start it while the guest runs.\n"
@@ -168,8 +192,7 @@ static char *unit_text(const json_t *plan, const char *script)
 			 "\n"
 			 "[Install]\n"
 			 "WantedBy=%s\n",
-			 guest, plain, user ? "" : "Wants=network-online.target\nAfter=network-online.target local-fs.target\n", quoted,
-			 user ? "default.target" : "multi-user.target");
+			 guest, plain, waits, quoted, json_is_true(json_object_get(plan, "user")) ? "default.target" : "multi-user.target");
 }
 
 /* What an agent that died here has written of it makes room for the whole. True: it is all there. */
@@ -191,7 +214,7 @@ static int settle_unit(const json_t *plan, const char *script, struct err *e)
 	const char *file = json_text(plan, "unit_file"), *unit = json_text(plan, "unit");
 	const char *reload[] = {"daemon-reload", NULL}, *enable[] = {"enable", "--", unit, NULL};
 	bool user = json_is_true(json_object_get(plan, "user"));
-	AUTO_FREE char *text = unit_text(plan, script);
+	AUTO_FREE char *text = afterwards_unit_text(plan, script);
 	AUTO_FREE char *dir = systemd_unit_dir(user, false);
 	int r = make_dirs(dir, e);
 

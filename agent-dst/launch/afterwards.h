@@ -22,6 +22,8 @@
  * -EEXIST, -ENOTSUP, -EPERM: such a unit exists, there is no systemd, or no right.
  */
 int afterwards_plan(json_t **out, const char *guest, const char *dir, const char *attempt, bool install_unit, struct err *e);
+/* With a unit: it waits for the mount that path lies on, too. */
+void afterwards_need(json_t *plan, const char *path);
 /* Notes the plan in the journal and writes the draft. */
 int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e);
 /*
@@ -29,5 +31,7 @@ int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct
  * (what could not be done), each if there is one. NULL if nothing was planned.
  */
 json_t *afterwards_settle(struct journal *j);
+/* The unit that runs the script; malloc'ed. For tests. */
+char *afterwards_unit_text(const json_t *plan, const char *script);
 
 #endif

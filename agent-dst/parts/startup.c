@@ -43,6 +43,20 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	return 0;
 }
 
+/* Without them QEMU would not start. */
+static void need_mounts(const struct startup *s, const struct target *t)
+{
+	size_t i;
+
+	afterwards_need(s->plan, json_text(s->plan, "script"));
+	for (i = 0; i < t->args.file_count; i++) {
+		const struct args_file *f = &t->args.files[i];
+
+		if (args_role_is_content(f->role) && f->to && *f->to == '/')
+			afterwards_need(s->plan, f->to);
+	}
+}
+
 static int draft(const struct startup *s, const struct target *t, struct err *e)
 {
 	char **env = target_environment(t);
@@ -59,6 +73,7 @@ static int draft(const struct startup *s, const struct target *t, struct err *e)
 	script = start_script_text(&text);
 	target_free_environment(env);
 	free_words(tpm);
+	need_mounts(s, t);
 	return afterwards_prepare(s->part.a->journal, s->plan, script, e);
 }
 

@@ -44,6 +44,26 @@ char *unit_quote(const char *argument)
 	return out;
 }
 
+char *unit_path(const char *path)
+{
+	char *out = xmalloc(2 * strlen(path) + 3), *p = out;
+
+	*p++ = '"';
+	for (; *path; path++) {
+		unsigned char c = (unsigned char)*path;
+
+		if (c < ' ' || c == 0x7f || c == '"' || c == '\\') {
+			free(out);
+			return NULL;
+		}
+		if (c == '%')
+			*p++ = (char)c;
+		*p++ = (char)c;
+	}
+	strcpy(p, "\"");
+	return out;
+}
+
 char *unit_property(const char *shown, const char *key)
 {
 	size_t n = strlen(key);

@@ -9,6 +9,8 @@
 char *unit_plain_name(const char *guest);
 /* One argument of ExecStart=: in double quotes, with nothing that systemd expands (systemd.service(5), "Command lines"). */
 char *unit_quote(const char *argument);
+/* One path of RequiresMountsFor= (systemd.unit(5)); NULL: one with quotes, backslashes or control characters, which not every systemd reads. */
+char *unit_path(const char *path);
 /* The value of a property in the output of `systemctl show -p …`; "" when it is not there. */
 char *unit_property(const char *shown, const char *key);
 

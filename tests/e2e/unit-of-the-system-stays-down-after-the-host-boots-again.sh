@@ -14,6 +14,7 @@ if [[ $BOOT == 1 ]]; then
 	wait_for 10 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
 	assert_eq "$(show UnitFileState vm-a.service)" disabled "the unit"
 	assert_eq "$(show UnitFileState vmferry-a.service) $(show ActiveState vmferry-a.service)" "enabled inactive" "the new unit"
+	assert_eq "$(show RequiresMountsFor vmferry-a.service)" "$TO $TOP/build/guest" "what the new unit waits for"
 	guest_verify "$(orders a)" blocks
 	trap - EXIT # the power fails
 	rm "$TO/a.console"

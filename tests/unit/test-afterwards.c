@@ -206,6 +206,32 @@ static void arguments_of_units_hold_nothing_that_systemd_expands(void **state)
 	assert_string_equal(q, "\"/a \\\"b\\\"/%%h/$$HOME\\\\x\\x0a.sh\"");
 }
 
+static void units_wait_for_what_their_script_and_disks_lie_on(void **state)
+{
+	json_t *plan = json_pack("{s:s,s:s,s:b}", "guest", "vm1", "unit", "vmferry-vm1.service", "user", 0);
+	AUTO_FREE char *of_system = NULL;
+	AUTO_FREE char *of_user = NULL;
+
+	(void)state;
+	afterwards_need(plan, "/srv/vm/vm1.sh");
+	afterwards_need(plan, "/srv/vm/a.raw");
+	afterwards_need(plan, "/srv/vm 2/100%/$b.raw");
+	afterwards_need(plan, "/srv/\"x/b.raw"); /* not every systemd has a way to say it */
+	afterwards_need(plan, "/srv/x\\/b.raw");
+	afterwards_need(plan, "/srv/x\n/b.raw");
+	of_system = afterwards_unit_text(plan, "/srv/vm/vm1.sh");
+	assert_non_null(strstr(of_system, "\nAfter=network-online.target local-fs.target remote-fs.target\n"
+					  "RequiresMountsFor=\"/srv/vm\" \"/srv/vm 2/100%%\"\n\n[Service]\n"));
+	json_object_set_new(plan, "user", json_true());
+	of_user = afterwards_unit_text(plan, "/srv/vm/vm1.sh");
+	assert_null(strstr(of_user, "RequiresMountsFor"));
+	json_decref(plan);
+	plan = json_pack("{s:s}", "guest", "vm1"); /* without a unit */
+	afterwards_need(plan, "/srv/vm/vm1.sh");
+	assert_null(json_object_get(plan, "mounts"));
+	json_decref(plan);
+}
+
 static void properties_are_found_in_what_systemctl_shows(void **state)
 {
 	static const char shown[] =
@@ -313,6 +339,7 @@ int main(void)
 		cmocka_unit_test(the_draft_of_the_script_is_never_readable_by_others),
 		cmocka_unit_test(names_of_files_and_units_are_tame),
 		cmocka_unit_test(arguments_of_units_hold_nothing_that_systemd_expands),
+		cmocka_unit_test(units_wait_for_what_their_script_and_disks_lie_on),
 		cmocka_unit_test(properties_are_found_in_what_systemctl_shows),
 		cmocka_unit_test(what_may_start_a_unit_is_told_apart),
 		cmocka_unit_test(a_program_is_run_with_its_output_and_status),
