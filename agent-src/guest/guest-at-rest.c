@@ -195,6 +195,17 @@ static bool is_written(const struct args_file *f)
 	return f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || (f->role == ARGS_MEDIA && !access(f->path, F_OK));
 }
 
+/* Sockets and logs are made anew beside its disks, whatever directory they were in. */
+static int check_name(const struct args_file *f, struct err *e)
+{
+	return !f->path || *f->path == '/' || (args_role_is_made(f->role) && !args_role_is_memory(f->role))
+		       ? 0
+		       : err_set(e, ENOTSUP,
+				 "-%s %s is a name without a directory, and what starts the guest does not say in which it runs (\"cd / || exit\"): "
+				 "write whole paths there",
+				 f->option, f->path);
+}
+
 /* What QEMU writes to, among the files of its line. */
 static int find_disks(struct guest *g, struct err *e)
 {
@@ -209,7 +220,8 @@ static int find_disks(struct guest *g, struct err *e)
 	for (i = 0; i < line.file_count && !r; i++) {
 		const struct args_file *f = &line.files[i];
 
-		r = check_memory(f, e);
+		r = check_name(f, e);
+		r = r ? r : check_memory(f, e);
 		r = r ? r : check_read_only(f, e);
 		if (!r && is_written(f))
 			r = add_disk(g, f, e);
@@ -330,10 +342,8 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			"line, behind --: … -- qemu-system-x86_64 …",
 			vm, vm);
 	g->name = name_of(g, *script); /* until its line has been read */
-	if (!r && *script) {
+	if (!r && *script)
 		r = script_read(*script, g, e);
-		g->cwd = xstrdup("/");
-	}
 	if (r)
 		return r;
 	if (!is_qemu(g->line.argv[0]))
@@ -343,7 +353,9 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	g->name = name_of(g, *script);
 	if (!g->name)
 		return err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
-	return find_disks(g, e);
+	r = find_disks(g, e);
+	g->cwd = g->cwd ?: xstrdup("/"); /* it has whole paths only */
+	return r;
 }
 
 pid_t guest_at_rest_known_as(const char *first_disk)

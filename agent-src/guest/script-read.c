@@ -146,6 +146,8 @@ static int parse(const char *text, struct guest *g, size_t *exec_at, struct err 
 	while (*p && !r && !g->line.argc) {
 		if (starts_with(p, cd)) {
 			p += strlen(cd);
+			free(g->cwd);
+			g->cwd = xstrdup("/");
 		} else if (*p == '\n') {
 			p++;
 		} else if (*p == '#') {

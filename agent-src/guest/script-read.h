@@ -5,7 +5,7 @@
 #include "err.h"
 #include "qemu-discover.h"
 
-/* Fills g's line and env. -ENOTSUP: it does more than such a script: its command line must be given by itself; -errno. */
+/* Fills g's line and env, and cwd if it says that. -ENOTSUP: it does more than such a script: its command line must be given by itself; -errno. */
 int script_read(const char *path, struct guest *g, struct err *e);
 /* The same; *text, malloc'ed, is all of it; the line that runs QEMU begins at *exec_at of it, and is the last one. */
 int script_read_text(const char *path, struct guest *g, char **text, size_t *exec_at, struct err *e);

@@ -61,6 +61,10 @@ static void a_script_is_read_as_sh_would(void **state)
 	assert_string_equal(g.line.argv[7], "a#b");
 	assert_string_equal(g.env.ld_library_path, "/a b");
 	assert_string_equal(g.env.module_dir, "/m");
+	assert_string_equal(g.cwd, "/");
+	guest_fini(&g);
+	parse(&g, "exec qemu\n");
+	assert_null(g.cwd);
 	guest_fini(&g);
 }
 
