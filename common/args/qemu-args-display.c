@@ -58,12 +58,30 @@ int args_on_spice(struct rewrite *w, struct item *it)
 	return r;
 }
 
+/* Its device needs one that renders. */
+static bool renders_on_host(const struct rewrite *w)
+{
+	static const char *const drivers[] = {"virtio-vga-gl", "virtio-gpu-gl*"};
+	size_t i;
+
+	for (i = 0; i < w->item_count; i++) {
+		const char *driver = kv_get(&w->items[i].p.l, "driver", "driver");
+
+		if (!strcmp(w->items[i].name, "device") && driver && args_among(driver, drivers, ARRAY_LEN(drivers)))
+			return true;
+	}
+	return false;
+}
+
 int args_on_window(struct rewrite *w, struct item *it)
 {
+	const char *gl = kv_get(&it->p.l, "gl", NULL);
+	const char *instead = !renders_on_host(w) ? "none" : gl && !strcmp(gl, "es") ? "egl-headless,gl=es" : "egl-headless";
+
 	w->has_display = true;
-	args_emit(w, "display", "none");
-	args_note(w, "-%s%s%s is a window on the source's desktop: the destination runs with -display none", it->name, it->value ? " " : "",
-		  it->value ? it->value : "");
+	args_emit(w, "display", instead);
+	args_note(w, "-%s%s%s is a window on the source's desktop: the destination runs with -display %s", it->name, it->value ? " " : "",
+		  it->value ? it->value : "", instead);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * A file has sections, "== SECTION" on a line of its own; what is before the first says what it is.
  *
  *   line      the source's command line, as a shell takes it
- *   options   a line each: map FROM TO [FORMAT] · eject FROM · net NIC=WHAT · machine TYPE · cwd DIR
+ *   options   a line each: map FROM TO [FORMAT] · eject FROM · net NIC=WHAT · machine TYPE · cwd DIR · cold
  *   config F  the contents of -readconfig F
  *   expect    the destination's line, but for -incoming, -S and the agent's monitor, or
  *   refused   why there is none
@@ -167,6 +167,8 @@ static void read_option(struct settings *s, char *const *w, size_t n)
 		s->o.machine = w[1];
 	else if (!strcmp(w[0], "cwd") && n == 2)
 		s->o.cwd = w[1];
+	else if (!strcmp(w[0], "cold") && n == 1)
+		s->o.no_state = true;
 	else
 		fail_msg("option %s?", w[0]);
 }
@@ -298,7 +300,8 @@ static void check_result(struct file *f, const char *path, struct args_result *r
 	AUTO_FREE char *start_line = xasprintf("%s\n", start);
 
 	assert_true(r->argc > 5);
-	assert_string_equal(r->argv[r->argc - 5], "-incoming");
+	if (!get(f, "options") || strcmp(get(f, "options"), "cold\n"))
+		assert_string_equal(r->argv[r->argc - 5], "-incoming");
 	assert_string_equal(r->argv[r->argc - 3], "-S");
 	assert_string_equal(r->argv[r->argc - 1], "unix:" QMP ",server=on,wait=on");
 	assert_null(strstr(start, QMP));
