@@ -180,7 +180,7 @@ void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc)
 	}
 	/* a program of that name tries KVM first (system/vl.c) */
 	if (!named && argc && strlen(argv[0]) >= 3 && !strcmp(argv[0] + strlen(argv[0]) - 3, "kvm"))
-		b.kvm = true;
+		b.kvm = b.kvm_by_name = true;
 	*out = b;
 }
 

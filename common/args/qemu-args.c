@@ -515,6 +515,19 @@ static void finish(struct rewrite *w)
 	free(w->moved);
 }
 
+/* The program may have another name there, and in what starts it again. */
+static void write_in_accelerator(struct rewrite *w, char *const *argv, size_t argc)
+{
+	struct args_basics b;
+
+	qemu_args_basics(&b, argv, argc);
+	if (!b.kvm_by_name)
+		return;
+	args_emit(w, "accel", "kvm");
+	args_emit(w, "accel", "tcg");
+	args_note(w, "QEMU tries KVM first, as the source's program is called %s: -accel kvm -accel tcg", args_base_name(argv[0]));
+}
+
 static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 {
 	size_t i;
@@ -524,6 +537,7 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	args_index(w);
 	args_mark_ejected(w);
 	emit(w, argv[0]);
+	write_in_accelerator(w, argv, argc);
 	r = args_check_monitors(w);
 	if (r == 0)
 		r = args_list_nics(w);

@@ -161,7 +161,8 @@ bool qemu_args_has(char *const *argv, size_t argc, const char *option);
 struct args_basics {
 	uint64_t ram_bytes;
 	unsigned vcpus;
-	bool kvm; /* not TCG, Xen … */
+	bool kvm;	  /* not TCG, Xen … */
+	bool kvm_by_name; /* as QEMU's program is called so, and no option says it */
 };
 void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc);
 /* The paths of -readconfig as they stand in argv; as qemu_args_qmp_paths(). */
