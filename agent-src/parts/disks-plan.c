@@ -92,7 +92,7 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 	if (g->removable_empty)
 		return 0;
 	if (g->read_only) /* stays as it is in the command line */
-		return check_read_only(g, e);
+		return ds->src->opt->in_place ? 0 : check_read_only(g, e);
 	if (check_contents(ds, g, e))
 		return -e->code;
 	/* owner, mode and room are the file's that has the name, and it is what may be deleted afterwards */

@@ -31,6 +31,12 @@ refused 2 'or --in-place' local
 refused 2 "is not an absolute path" local --in-place --qemu qemu-system-x86_64
 refused 3 "no QEMU .*at the destination.*/no/such/qemu-system-x86_64\|no QEMU /no/such" local --in-place --qemu /no/such/qemu-system-x86_64
 
+# what the guest only reads is carried nowhere
+truncate -s 1M "$DIR/base.raw"
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/base.raw" -F raw "$DIR/top.qcow2"
+guest -drive "file=$DIR/top.qcow2,format=qcow2,if=virtio,readonly=on"
+refused 0 'nothing stands in the way' local --in-place
+
 # what would be taken away from others
 guest -pidfile "$DIR/a.pid" -chardev "socket,id=s,path=$DIR/s,server=on,wait=off"
 echo 1 >"$DIR/a.pid"
