@@ -12,8 +12,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <libgen.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -235,6 +237,41 @@ static int check_nic(const struct args_nic *n, struct err *e)
 	return 0;
 }
 
+static bool has_address(const char *interface)
+{
+	struct ifaddrs *all = NULL, *a;
+	bool has = false;
+
+	if (getifaddrs(&all))
+		return true; /* nobody knows */
+	for (a = all; a; a = a->ifa_next)
+		has |= a->ifa_addr && !strcmp(a->ifa_name, interface) &&
+		       (a->ifa_addr->sa_family == AF_INET ||
+			(a->ifa_addr->sa_family == AF_INET6 &&
+			 !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr))); /* which each has that is up */
+	freeifaddrs(all);
+	return has;
+}
+
+/* A tap by its name, which QEMU makes where there is none, and attaches to nothing. */
+static void tell_of_nic(const struct line *l, const struct args_nic *n)
+{
+	const char *name = n->netdev ? n->netdev : n->mac ? n->mac : "?";
+	AUTO_FREE char *path = NULL;
+	bool there;
+
+	if (strcmp(n->to_type, "tap") || !n->to_attach || !n->unscripted || n->stand_in)
+		return;
+	path = xasprintf("/sys/class/net/%s/master", n->to_attach);
+	there = if_nametoindex(n->to_attach);
+	if (there && (!access(path, F_OK) || has_address(n->to_attach)))
+		return;
+	json_array_append_new(l->findings,
+			      json_sprintf("NIC %s: %s tap %s %s: the guest may have no network there", name, there ? "its" : "there is no",
+					   n->to_attach,
+					   there ? "is in no bridge, and has no address" : "and QEMU makes one that is in no bridge"));
+}
+
 /* Where a disk stays its directory may be the source's own, too: QEMU would put its socket, or log, in the place of the guest's. */
 static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 {
@@ -425,6 +462,7 @@ static int ask_qemu(struct line *l, struct err *e)
 static int examine(struct part *p, struct err *e)
 {
 	struct line *l = line_of(p);
+	size_t i;
 	int r = rewrite(l, e);
 
 	if (!r)
@@ -434,6 +472,8 @@ static int examine(struct part *p, struct err *e)
 	if (r)
 		return r;
 	tell_of_logs(l);
+	for (i = 0; i < l->target->args.nic_count; i++)
+		tell_of_nic(l, &l->target->args.nics[i]);
 	taps_tell(l->target, l->findings);
 	return 0;
 }

@@ -107,7 +107,8 @@ struct args_nic {
 	char *attach;  /* bridge, tap interface or socket */
 	char *to_type; /* the same at the destination */
 	char *to_attach;
-	char *stand_in; /* the tap that it has instead of that one until the other QEMU has ended (tap.h); NULL: none */
+	bool unscripted; /* there: a tap that QEMU attaches to nothing */
+	char *stand_in;	 /* the tap that it has instead of that one until the other QEMU has ended (tap.h); NULL: none */
 };
 
 struct args_result {
