@@ -25,6 +25,8 @@ struct guest_backing {
 	uint64_t allocated;
 };
 
+#define GUEST_LIMITS 6
+
 /* One entry of query-block. Strings may be NULL where QEMU does not say. */
 struct guest_disk {
 	char *node;	 /* name of the root node that the device is attached to (the format layer or a
@@ -42,12 +44,12 @@ struct guest_disk {
 	bool read_only;
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;
-	bool no_flush;		     /* cache=unsafe: what the guest has flushed may be in this host's memory only */
-	bool named_by_json;	     /* QEMU says that file and format alone do not make it what it is */
-	bool begins_later;	     /* a raw disk that is not at the beginning of its file */
-	bool has_limits;	     /* of its I/O, by whomever */
-	bool block_device;	     /* real_path is a block device, not a regular file */
-	struct guest_backing *chain; /* its backing files, nearest first */
+	bool no_flush;		      /* cache=unsafe: what the guest has flushed may be in this host's memory only */
+	bool named_by_json;	      /* QEMU says that file and format alone do not make it what it is */
+	bool begins_later;	      /* a raw disk that is not at the beginning of its file */
+	int64_t limits[GUEST_LIMITS]; /* of its I/O, by whomever: bps, bps_rd, bps_wr, iops, iops_rd, iops_wr; 0: none */
+	bool block_device;	      /* real_path is a block device, not a regular file */
+	struct guest_backing *chain;  /* its backing files, nearest first */
 	size_t chain_count;
 	/* what a plain copy of the contents would lose */
 	unsigned snapshot_count; /* internal snapshots */

@@ -493,30 +493,56 @@ int guest_check_own_files(const struct guest *g, struct err *e)
 
 /* ---- limits ---- */
 
-static bool limits_on_line(const struct guest *g, const struct guest_disk *d)
+/* What its -drive says; the others have none at their start. False: it shares them with others, any of which may have set them. */
+static bool limits_on_line(const struct guest *g, const struct guest_disk *d, int64_t *limits)
 {
-	static const char *const words[] = {"throttl", "bps", "iops"};
-	size_t i, k;
+	static const char *const keys[GUEST_LIMITS][2] = {{"bps", "throttling.bps-total"},     {"bps_rd", "throttling.bps-read"},
+							  {"bps_wr", "throttling.bps-write"},  {"iops", "throttling.iops-total"},
+							  {"iops_rd", "throttling.iops-read"}, {"iops_wr", "throttling.iops-write"}};
+	struct qemu_opt opt;
+	bool alone = true;
+	size_t i = 1, k;
 
-	for (i = 1; i < g->line.expanded_count; i++)
-		for (k = 0; k < ARRAY_LEN(words); k++)
-			if (strstr(g->line.expanded[i], words[k]) && ((d->file && strstr(g->line.expanded[i], d->file)) ||
-								      (d->drive_id && strstr(g->line.expanded[i], d->drive_id))))
-				return true;
-	return false;
+	memset(limits, 0, GUEST_LIMITS * sizeof(*limits));
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		const char *id, *file;
+		struct kv_list l;
+
+		if (!opt.value || strcmp(opt.name, "drive"))
+			continue;
+		kv_parse(&l, opt.value);
+		id = kv_get(&l, "id", NULL);
+		file = kv_get(&l, "file.filename", NULL) ?: kv_get(&l, "file", NULL);
+		if (id ? d->drive_id && !strcmp(d->drive_id, id) : file && d->file && !strcmp(d->file, file)) {
+			for (k = 0; k < GUEST_LIMITS; k++)
+				limits[k] = strtoll(kv_get(&l, keys[k][0], NULL) ?: kv_get(&l, keys[k][1], NULL) ?: "0", NULL, 0);
+			alone = !kv_get(&l, "group", NULL) && !kv_get(&l, "throttling.group", NULL);
+		}
+		kv_fini(&l);
+	}
+	return alone;
 }
 
 static void note_limits(struct guest *g)
 {
+	static const int64_t none[GUEST_LIMITS];
+	int64_t said[GUEST_LIMITS];
 	size_t i;
 
-	for (i = 0; i < g->disk_count; i++)
-		if (g->disks[i].has_limits && !limits_on_line(g, &g->disks[i]))
-			guest_note(
-				g,
-				"disk %s has I/O limits that its command line does not say (block_set_io_throttle): they do not go along, and "
-				"have to be set again",
-				g->disks[i].file ?: g->disks[i].node);
+	for (i = 0; i < g->disk_count; i++) {
+		const struct guest_disk *d = &g->disks[i];
+
+		if (!limits_on_line(g, d, said) || d->removable_empty || !memcmp(said, d->limits, sizeof(said)))
+			continue;
+		guest_note(
+			g,
+			memcmp(said, none, sizeof(said))
+				? "disk %s has other I/O limits than its command line says (block_set_io_throttle): at the destination it has "
+				  "those of the command line, until they are set again"
+				: "disk %s has I/O limits that its command line does not say (block_set_io_throttle): they do not go along, and "
+				  "have to be set again",
+			d->file ?: d->node);
+	}
 }
 
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)

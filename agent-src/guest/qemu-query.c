@@ -138,15 +138,24 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 	fill_chain(g, d, image);
 }
 
-bool guest_disk_has_limits(const json_t *inserted)
+static bool read_limits(const json_t *inserted, int64_t *limits)
 {
-	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+	static const char *const names[GUEST_LIMITS] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+	bool any = false;
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(limits); i++)
-		if (json_integer_value(json_object_get(inserted, limits[i])))
-			return true;
-	return false;
+	for (i = 0; i < GUEST_LIMITS; i++) {
+		limits[i] = json_integer_value(json_object_get(inserted, names[i]));
+		any |= limits[i] != 0;
+	}
+	return any;
+}
+
+bool guest_disk_has_limits(const json_t *inserted)
+{
+	int64_t limits[GUEST_LIMITS];
+
+	return read_limits(inserted, limits);
 }
 
 static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
@@ -171,7 +180,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->named_by_json = file && !strncmp(file, "json:", 5);
 	d->network = network_name(file);
 	d->begins_later = begins_later(file);
-	d->has_limits = guest_disk_has_limits(inserted);
+	read_limits(inserted, d->limits);
 	look_at_file(g, d);
 }
 

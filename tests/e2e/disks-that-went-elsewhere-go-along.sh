@@ -2,14 +2,14 @@
 # The images that a guest has by now, and not those that its command line began with, go along: after `vmferry storage`, and after somebody's external
 # snapshot on top of them; disks of a -drive with an id and without, and of -blockdev, a device of its own for the file or within the format's. The
 # destination's line, and what starts the guest again there, name the new ones. What the line says in another way is refused, as is a device that was
-# plugged in anew. Limits of its I/O that are not on its line do not go along, and that is said.
+# plugged in anew. Limits of its I/O that are not on its line do not go along, those that are there come again, and either is said.
 . "$(dirname "$0")/../lib/changed.sh"
 
 mkdir "$DIR/new"
 for name in a b; do guest_disk "$DIR/$name.raw" raw 16M; done
 for name in c d; do guest_disk "$DIR/$name.qcow2" qcow2 16M; done
 WITNESS="ram_mb=8 disks=vda,vdb,vdc,vdd disk_mb=4 disk_rate=20 rate=100" tiny_start a $(second_monitor a) \
-	-drive "file=$DIR/a.raw,format=raw,if=virtio,discard=unmap" $(guest_drive d1 "$DIR/b.raw" raw) \
+	-drive "file=$DIR/a.raw,format=raw,if=virtio,discard=unmap,bps_wr=1000000000,throttling.iops-total=900000" $(guest_drive d1 "$DIR/b.raw" raw) \
 	-blockdev "driver=qcow2,node-name=n2,file.driver=file,file.filename=$DIR/c.qcow2" -device virtio-blk-pci,drive=n2,id=vd2 \
 	-blockdev "{\"driver\":\"file\",\"node-name\":\"p3\",\"filename\":\"$DIR/d.qcow2\"}" -blockdev driver=qcow2,file=p3,node-name=n3 \
 	-device virtio-blk-pci,drive=n3,id=vd3
@@ -25,6 +25,8 @@ assert_eq "$(grep -c '"text":"a drive that had ' "$DIR/move.json")" 4 "notices"
 guest_verify "$(orders a)" blocks
 for name in a.qcow2 b.raw c.raw d.qcow2; do grep -q "$TO/$name" "$TO/a.sh" || fail "what starts it again does not name $TO/$name"; done
 
+ask '{"execute": "block_set_io_throttle", "arguments": {"device": "virtio0", "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}}'
+
 # somebody's snapshots, of one disk by its drive and of one by its node
 first=$TO
 for disk in "device\": \"d1" "node-name\": \"n3"; do
@@ -36,6 +38,7 @@ guest_verify "$(orders a)" blocks
 move a local
 assert_result "'$DIR/new/top-d1.qcow2' in [d['from'] for d in r['disks']] and '$DIR/new/top-n3.qcow2' in [d['from'] for d in r['disks']]"
 assert_eq "$(grep -c '"text":"a drive that had ' "$DIR/move.json")" 2 "notices"
+assert_result "len([n for n in notices if 'I/O limits' in n]) == 1 and any('other I/O limits than' in n and 'a.qcow2' in n for n in notices)"
 guest_verify "$(orders a)" blocks
 "$QEMU_IMG" info -U --backing-chain "$TO/top-d1.qcow2" >"$DIR/chain" || fail "the chain at the destination"
 assert_eq "$(grep -c '^image:' "$DIR/chain")" 2 "images of that chain"
