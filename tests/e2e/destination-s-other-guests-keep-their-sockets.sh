@@ -49,7 +49,7 @@ image_is_kept "$THERE/a.mon" 'is no socket'
 image_is_kept "$THERE/a.pid" 'is no pidfile'
 image_is_kept "$THERE/console.log" 'is an image'
 rm "$DIR/other.img"
-qemu-img create -q -f qcow2 "$DIR/other.img" 1M
+"$QEMU_IMG" create -q -f qcow2 "$DIR/other.img" 1M
 image_is_kept "$THERE/console.log" 'is an image'
 echo 4194305 >"$THERE/a.pid"
 vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$THERE" >"$DIR/check.out" 2>&1 || fail "check: $(<"$DIR/check.out")"
