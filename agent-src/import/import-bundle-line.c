@@ -49,12 +49,13 @@ static void map_file(struct args_options *o, struct args_map *map, const struct 
 		map[o->disk_count++] = (struct args_map){.from = f->real_path, .to = to, .format = format};
 }
 
-static int rewrite(struct bundling *m, struct err *e)
+static int rewrite(struct bundling *m, const char *prefix, struct err *e)
 {
 	AUTO_FREE struct args_map *map = xcalloc(2 * (m->b.disk_count + m->b.file_count) + 1, sizeof(*map));
 	struct args_options o = {.cwd = m->b.cwd,
 				 .disks = map,
 				 .socket_dir = m->dir,
+				 .socket_prefix = prefix,
 				 .machine = m->b.machine,
 				 .no_state = !bundling_has_memory(m)};
 	AUTO_FREE struct args_net_map *nets = NULL;
@@ -92,17 +93,56 @@ bool bundling_is_made_here(enum args_role role)
 	return role == ARGS_LISTEN || role == ARGS_LOG || role == ARGS_PIDFILE;
 }
 
-/* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
-static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
+bool bundling_makes(const struct bundling *m, const struct args_file *f)
+{
+	return bundling_is_made_here(f->role) && f->to && !strncmp(f->to, m->dir, strlen(m->dir));
+}
+
+int bundling_check_free(const struct bundling *m, struct err *e)
+{
+	size_t i;
+	int r = place_is_free(m->qmp, e);
+
+	for (i = 0; i < m->line.file_count && !r; i++)
+		r = bundling_makes(m, &m->line.files[i]) ? place_is_free(m->line.files[i].to, e) : 0;
+	return r;
+}
+
+/* Another guest of that directory has such a name, or will when it is started. */
+static bool has_names_of_others(const struct bundling *m)
+{
+	struct err ignored;
+	size_t i;
+
+	for (i = 0; i < m->line.file_count; i++) {
+		const struct args_file *f = &m->line.files[i];
+
+		if (bundling_makes(m, f) && (place_is_free(f->to, &ignored) || place_is_named(m->dir, f->to)))
+			return true;
+	}
+	return false;
+}
+
+/* Two guests that write to one file as their memory overwrite each other's. */
+static int check_memory(const struct bundling *m, const struct args_file *f, struct err *e)
 {
 	struct stat st;
-	pid_t pid = args_role_is_memory(f->role) && !f->read_only && !stat(f->path, &st) && S_ISREG(st.st_mode)
-			    ? process_that_opened(f->path, 0)
-			    : 0;
+	bool shared = !f->read_only && (stat(f->path, &st) || S_ISREG(st.st_mode));
+	pid_t pid = shared ? process_that_opened(f->path, 0) : 0;
 
 	if (pid)
 		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,
 			       (int)pid);
+	if (f->role == ARGS_PMEM)
+		return err_set(e, ENOTSUP, "it has memory that it keeps (nvdimm), in %s, which is not in the bundle", f->path);
+	return shared && m->o->clone ? err_set(e, EINVAL, "--clone: its memory is to be in the file %s, as its original's is", f->path) : 0;
+}
+
+/* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
+static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
+{
+	if (args_role_is_memory(f->role) && check_memory(m, f, e))
+		return -e->code;
 	if (args_role_is_content(f->role))
 		return is_ours(m, f) ? 0
 				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,
@@ -202,7 +242,7 @@ static int find_monitor(struct bundling *m, struct err *e)
 		free(paths[i]);
 	free(paths);
 	if (n)
-		return 0;
+		return place_fits_socket(m->qmp, e);
 	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
 	r = place_fits_socket(m->qmp, e);
 	option = xasprintf("unix:%s,server=on,wait=off", m->qmp);
@@ -213,9 +253,14 @@ static int find_monitor(struct bundling *m, struct err *e)
 
 int bundling_make_line(struct bundling *m, struct err *e)
 {
+	AUTO_FREE char *prefix = xasprintf("%s-", m->plain);
 	size_t i;
-	int r = rewrite(m, e);
+	int r = rewrite(m, NULL, e);
 
+	if (!r && has_names_of_others(m)) {
+		args_result_fini(&m->line);
+		r = rewrite(m, prefix, e);
+	}
 	if (!r)
 		r = check_files(m, e);
 	if (r)

@@ -32,7 +32,10 @@ bool bundling_has_memory(const struct bundling *m);
 
 /* m->line and m->qmp. -EINVAL, -ENOENT, -EBUSY: it names what is not in the bundle, is not here, or is another guest's memory. */
 int bundling_make_line(struct bundling *m, struct err *e);
-/* QEMU makes such a file when it starts, and an import that fails removes it. */
+/* QEMU makes such a file when it starts. */
 bool bundling_is_made_here(enum args_role role);
+/* Of those the ones in the guest's directory, which an import that fails removes: that none is there. */
+bool bundling_makes(const struct bundling *m, const struct args_file *f);
+int bundling_check_free(const struct bundling *m, struct err *e);
 
 #endif

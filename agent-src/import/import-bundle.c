@@ -363,7 +363,7 @@ static int make_script(struct bundling *m, struct err *e)
 	return r ? r : place_write(draft, text, strlen(text), 0700, e);
 }
 
-/* What a QEMU that was ended again has made: none of it was there before. */
+/* What a QEMU that was ended again has made: none of it was there when it was started. */
 static void remove_made_by_qemu(const struct bundling *m)
 {
 	size_t i;
@@ -372,7 +372,9 @@ static void remove_made_by_qemu(const struct bundling *m)
 	for (i = 0; i < m->line.file_count; i++) {
 		const struct args_file *f = &m->line.files[i];
 
-		if (bundling_is_made_here(f->role) && f->to && !strncmp(f->to, m->dir, strlen(m->dir)))
+		if (bundling_makes(m, f) && f->role == ARGS_LISTEN)
+			place_remove_socket(f->to);
+		else if (bundling_makes(m, f))
 			unlink(f->to);
 	}
 }
@@ -384,6 +386,9 @@ static int start(struct bundling *m, pid_t *pid, struct err *e)
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
+	r = bundling_check_free(m, e); /* it was looked at before the disks were made */
+	if (r)
+		return r;
 	r = first_start(m->qemu.exe, m->line.argv, m->qmp, memory, m->o->start == IMPORT_PAUSED, pid, e);
 	if (r)
 		remove_made_by_qemu(m);

@@ -434,6 +434,8 @@ static int start(struct import *m, pid_t *pid, struct err *e)
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
+	if (place_is_free(m->qmp, e) || place_is_free(m->vnc, e)) /* looked at before the disks were made */
+		return -e->code;
 	r = first_start(m->qemu.exe, m->line.argv, m->qmp, NULL, m->o->start == IMPORT_PAUSED, pid, e);
 	if (r) {
 		place_remove_socket(m->qmp);

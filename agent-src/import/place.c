@@ -1,15 +1,19 @@
 /* place.c: see place.h. */
 #include "place.h"
 #include "durable-file.h"
+#include "open-regular.h"
 #include "qemu-discover.h"
 #include "unix-socket.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+
+#define SCRIPT_MAX (1u << 20) /* bytes */
 
 int place_name(char **out, const char *wish, const char *was, struct err *e)
 {
@@ -59,6 +63,31 @@ int place_fits_socket(const char *path, struct err *e)
 	return err_set(e, ENAMETOOLONG, "%s is too long for a socket: take a shorter --disk-dir or --name", path);
 }
 
+static bool script_names(const char *script, const char *path)
+{
+	AUTO_CLOSE int fd = open_regular(script);
+	AUTO_FREE char *text = xcalloc(1, SCRIPT_MAX + 1);
+
+	return fd >= 0 && pread(fd, text, SCRIPT_MAX, 0) > 0 && strstr(text, path);
+}
+
+bool place_is_named(const char *dir, const char *path)
+{
+	DIR *d = opendir(dir);
+	struct dirent *x;
+	bool found = false;
+
+	while (d && !found && (x = readdir(d))) {
+		const char *dot = strrchr(x->d_name, '.');
+		AUTO_FREE char *script = xasprintf("%s/%s", dir, x->d_name);
+
+		found = dot && !strcmp(dot, ".sh") && script_names(script, path);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
 int place_has_no_guest(const char *name, struct err *e)
 {
 	struct guest *list;
@@ -104,6 +133,6 @@ void place_remove_socket(const char *path)
 {
 	struct stat st;
 
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) && !unix_is_bound(path))
 		unlink(path);
 }

@@ -4,6 +4,7 @@
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,13 +19,15 @@ int place_dir(char **out, const char *dir, struct err *e);
 int place_is_free(const char *path, struct err *e);
 /* The same, and it fits a socket's address. */
 int place_fits_socket(const char *path, struct err *e);
+/* Whether a script there (NAME.sh), of another guest, names it. */
+bool place_is_named(const char *dir, const char *path);
 /* 0: no guest of that name runs here. */
 int place_has_no_guest(const char *name, struct err *e);
 /* 0: so much more fits into dir. */
 int place_has_room(const char *dir, uint64_t needed, struct err *e);
 /* Into an empty file that made_add() has made; durable when 0 is returned. */
 int place_write(const char *draft, const void *p, size_t n, mode_t mode, struct err *e);
-/* A socket of that name that a QEMU has left. */
+/* A socket of that name that a QEMU has left; not that of one that lives. */
 void place_remove_socket(const char *path);
 
 #endif

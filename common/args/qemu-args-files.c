@@ -141,7 +141,7 @@ static bool is_taken(const struct rewrite *w, const char *path)
 static char *move_path(struct rewrite *w, const char *from)
 {
 	bool device = args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/");
-	const char *base = args_base_name(from);
+	const char *base = args_base_name(from), *prefix = w->o->socket_prefix ?: "";
 	char *to;
 	size_t i;
 
@@ -150,10 +150,10 @@ static char *move_path(struct rewrite *w, const char *from)
 	for (i = 0; i < w->moved_count; i++)
 		if (!strcmp(w->moved[i].from, from))
 			return xstrdup(w->moved[i].to);
-	to = xasprintf("%s/%s", w->o->socket_dir, base);
+	to = xasprintf("%s/%s%s", w->o->socket_dir, prefix, base);
 	for (i = 2; is_taken(w, to); i++) {
 		free(to);
-		to = xasprintf("%s/%s-%zu", w->o->socket_dir, base, i);
+		to = xasprintf("%s/%s%s-%zu", w->o->socket_dir, prefix, base, i);
 	}
 	w->moved = xrealloc(w->moved, (w->moved_count + 1) * sizeof(*w->moved));
 	w->moved[w->moved_count++] = (struct moved){.from = xstrdup(from), .to = xstrdup(to)};

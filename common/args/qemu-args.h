@@ -67,6 +67,7 @@ struct args_config {
 
 struct args_options {
 	const char *socket_dir;	      /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
+	const char *socket_prefix;    /* before each of these basenames; NULL: nothing */
 	const struct args_map *disks; /* files of every role */
 	size_t disk_count;
 	const struct args_net_map *nets;

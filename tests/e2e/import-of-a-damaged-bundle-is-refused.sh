@@ -99,18 +99,52 @@ for device in 'm["argv"] += []' 'm["argv"] += ["-machine", "nvdimm=on", "-device
 	edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv']; $device"
 	refuses 3 "memory is to be in the file $DIR/nv, which process $HOLDER has open: its original, perhaps" "$DIR/bad"
 done
+cp "$DIR/nv" "$DIR/nv2" # which nobody has open
+edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv2']; $device"
+refuses 3 "memory that it keeps \(nvdimm\), in $DIR/nv2, which is not in the bundle" "$DIR/bad"
+edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv2']"
+refuses 3 "--clone: its memory is to be in the file $DIR/nv2, as its original's is" "$DIR/bad" --clone
+imports "$DIR/bad"
+rm "$VMS"/*
 
-# an image that names another file
+# an image that names another file: as a disk, in a disk that is raw, and as a medium
+redigest() { # FILE of the bundle
+	python3 -S - "$DIR/bad" "$1" <<-'END'
+		import hashlib, json, os, sys
+		path, manifest = os.path.join(*sys.argv[1:]), os.path.join(sys.argv[1], "vmferry-bundle.json")
+		m = json.load(open(manifest))
+		(f,) = [f for f in m["disks"] + m["files"] if f["file"] == sys.argv[2]]
+		f.update(sha256=hashlib.sha256(open(path, "rb").read()).hexdigest(), bytes=os.path.getsize(path))
+		json.dump(m, open(manifest, "w"))
+	END
+}
+
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/a.raw" -F raw "$DIR/based.qcow2" 1M
 damaged
-"$QEMU_IMG" create -q -f qcow2 -b "$DIR/a.raw" -F raw "$DIR/bad/disk0.qcow2" 1M
-sum=$(sha256sum "$DIR/bad/disk0.qcow2" | cut -d' ' -f1)
-python3 -S - "$DIR/bad/$MANIFEST" "$sum" "$(stat -c %s "$DIR/bad/disk0.qcow2")" <<-'END'
-	import json, sys
-	m = json.load(open(sys.argv[1]))
-	m["disks"][0].update(sha256=sys.argv[2], bytes=int(sys.argv[3]))
-	json.dump(m, open(sys.argv[1], "w"))
-END
+cp "$DIR/based.qcow2" "$DIR/bad/disk0.qcow2"
+redigest disk0.qcow2
 refuses 3 'backing|based on|another' "$DIR/bad"
+cp "$DIR/based.qcow2" "$DIR/inner.raw"
+truncate -s 1M "$DIR/inner.raw"
+"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/inner.raw" "$DIR/bad/disk0.qcow2"
+redigest disk0.qcow2
+refuses 1 'it has a backing file.*nothing is left' "$DIR/bad"
+edit 'm["argv"] = [word.replace("format=raw", "format=qcow2") for word in m["argv"]]'
+refuses 3 'takes the disk disk0.qcow2 for qcow2, and its manifest for raw' "$DIR/bad"
+edit "m['argv'] += ['-drive', 'file=$DIR/a.raw,format=raw,if=virtio']"
+refuses 3 'names the disk disk0.qcow2 more than once' "$DIR/bad"
+for from in "$DIR/rom" "$DIR/based.qcow2"; do
+	edit 'm["files"].append(dict(m["files"][0], file="file1-cd", role="media", path="/cd.iso", real_path="/cd.iso"))
+m["argv"] += ["-cdrom", "/cd.iso"]'
+	cp "$from" "$DIR/bad/file1-cd"
+	redigest file1-cd
+	if [[ $from == *rom ]]; then
+		imports "$DIR/bad"
+		rm "$VMS"/*
+	else
+		refuses 1 'it has a backing file.*nothing is left' "$DIR/bad"
+	fi
+done
 
 # streams
 stream "$DIR/bundle" README $MANIFEST disk0.qcow2 file0-rom
