@@ -1,6 +1,8 @@
 /* export-plan.c: see export-plan.h. */
 #include "export-plan.h"
 #include "disk-line.h"
+#include "foreign-image.h"
+#include "qcow2-header.h"
 #include "qemu-opts.h"
 #include "unit-text.h"
 #include "util.h"
@@ -78,30 +80,56 @@ static uint64_t allocated(const struct guest_disk *d)
 	return MIN(sum, MAX(d->virtual_size, d->allocated));
 }
 
-static int take_written(struct export_plan *p, struct export_disk *from, const struct guest_disk *d, struct err *e)
+/* Of an image that nobody writes to, its header tells. */
+static int note_what_stays(struct export_plan *p, const char *path, const char *format, const struct guest_disk *d, struct err *e)
+{
+	size_t snapshots = d ? d->snapshot_count : 0, bitmaps = d ? d->bitmap_count : 0;
+	struct qcow2_header h;
+
+	if (!d && !strcmp(format, "qcow2")) {
+		if (qcow2_header_read(path, &h, e))
+			return -e->code;
+		snapshots = h.snapshots;
+		bitmaps = h.bitmaps;
+		qcow2_header_fini(&h);
+	}
+	if (snapshots)
+		note(p, "the snapshots inside %s are not in the bundle", path);
+	if (bitmaps)
+		note(p, "the dirty bitmaps inside %s are not in the bundle", path);
+	return 0;
+}
+
+static int take_written(struct export_plan *p, struct export_disk *from, const struct guest *g, const struct guest_disk *d, struct err *e)
 {
 	int r = guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE, e);
 
+	if (!r)
+		r = note_what_stays(p, d->real_path, d->format, g->pid ? d : NULL, e);
 	if (r)
 		return r;
-	if (d->snapshot_count)
-		note(p, "the snapshots inside %s are not in the bundle", d->real_path);
-	if (d->bitmap_count)
-		note(p, "the dirty bitmaps inside %s are not in the bundle", d->real_path);
 	from->live = d;
 	from->format = d->format;
 	from->allocated = allocated(d);
 	return 0;
 }
 
-/* Nobody writes to it. */
-static int take_read_only(struct export_disk *from, const struct args_file *f, const struct stat *st, struct err *e)
+/* Nobody writes to it, and it is read by its name. */
+static int take_read_only(struct export_plan *p, struct export_disk *from, const struct guest *g, const struct guest_disk *d,
+			  const struct args_file *f, const char *real, const struct stat *st, struct err *e)
 {
+	size_t i;
+	int r = guest_reads_what_is_there(g, real, e);
+
+	for (i = 0; d && i < d->chain_count && !r; i++)
+		r = d->chain[i].real_path ? guest_reads_what_is_there(g, d->chain[i].real_path, e) : 0;
+	if (r)
+		return r;
 	from->format = f->format && !strcmp(f->format, "qcow2") ? "qcow2" : "raw";
 	if (!f->format || (strcmp(f->format, "raw") && strcmp(f->format, "qcow2")))
 		return err_set(e, ENOTSUP, "the guest's command line does not say that %s is raw or qcow2 (format=…)", f->path);
 	from->allocated = (uint64_t)st->st_blocks * 512;
-	return 0;
+	return note_what_stays(p, real, from->format, NULL, e);
 }
 
 static int add_disk(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, struct err *e)
@@ -119,7 +147,7 @@ static int add_disk(struct export_plan *p, struct bundle *b, const struct guest 
 		return err_set(e, ENOTSUP, "more than %d disks", BUNDLE_DISKS_MAX);
 	if (g->disk_count && !d)
 		return err_set(e, ENOTSUP, "the disk %s of the guest's command line is none that its QEMU has now", f->path);
-	r = f->read_only ? take_read_only(from, f, &st, e) : take_written(p, from, d, e);
+	r = f->read_only ? take_read_only(p, from, g, d, f, real, &st, e) : take_written(p, from, g, d, e);
 	if (r)
 		return r;
 	p->needed += from->allocated;
@@ -161,6 +189,22 @@ static const char *left_out(const struct guest *g, const struct args_file *f, bo
 							  : NULL;
 }
 
+/* It is copied by its name, as the one file that it is. */
+static int take_file(struct export_plan *p, const struct guest *g, const struct args_file *f, const char *real, struct err *e)
+{
+	bool stays_open = f->role == ARGS_MEDIA || f->role == ARGS_PFLASH_CODE;
+	int r = image_check_alone(real, e);
+
+	if (r)
+		return err_prefix(e, "the %s of the guest", args_role_name(f->role));
+	if (stays_open)
+		return guest_reads_what_is_there(g, real, e);
+	if (guest_has_read_before(g, real))
+		note(p, "%s (the guest's %s) was changed since its QEMU read it: what is in it now is in the bundle", f->path,
+		     args_role_name(f->role));
+	return 0;
+}
+
 static int add_file(struct export_plan *p, struct bundle *b, const struct guest *g, const struct args_file *f, bool no_media, struct err *e)
 {
 	struct bundle_file *to = &b->files[b->file_count];
@@ -176,6 +220,8 @@ static int add_file(struct export_plan *p, struct bundle *b, const struct guest 
 	if (!why && !S_ISREG(st.st_mode))
 		return err_set(e, real ? ENOTSUP : ENOENT, "the %s %s of the guest %s", args_role_name(f->role), f->path,
 			       real ? "is no regular file" : "is not there any more");
+	if (!why && take_file(p, g, f, real, e))
+		return -e->code;
 	*to = (struct bundle_file){.role = f->role, .path = xstrdup(f->path)};
 	to->real_path = real && text_is_utf8(real) ? xstrdup(real) : NULL;
 	if (why) {
@@ -210,6 +256,8 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 		return 0;
 	if (!text_is_utf8(f->path))
 		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", f->path);
+	if (f->role == ARGS_PMEM)
+		return err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), in %s, which a bundle does not have", f->path);
 	if (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || (!no_media && is_written_medium(g, f)))
 		return add_disk(p, b, g, f, e);
 	if (args_role_is_content(f->role))

@@ -156,6 +156,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
 /* 0, or -ENOTSUP: its QEMU has another file open than what has that name now, which we would read. */
 int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);
+/* Whether this file, which QEMU has read when it started, was changed since. */
+bool guest_has_read_before(const struct guest *g, const char *path);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged out, media

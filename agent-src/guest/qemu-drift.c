@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void guest_note(struct guest *g, const char *fmt, ...)
@@ -32,6 +33,7 @@ void guest_note(struct guest *g, const char *fmt, ...)
 }
 
 #define PERIPHERAL "/machine/peripheral/"
+#define CLOCKS_S   2 /* between that of files and that of processes */
 
 int guest_get(const struct guest *g, struct qmp *q, const char *path, const char *property, json_t **value, struct err *e)
 {
@@ -450,6 +452,13 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 				 "%s was replaced, or removed, since the guest started: its QEMU reads another file, which had that name then, and "
 				 "which cannot be carried. Put that back, or have the guest started again",
 				 path);
+}
+
+bool guest_has_read_before(const struct guest *g, const char *path)
+{
+	struct stat st;
+
+	return g->pid && !stat(path, &st) && st.st_ctim.tv_sec > process_started_at(g->start_time) + CLOCKS_S;
 }
 
 /* QEMU takes a name without a directory for one of its own files, but first for one where it was started. */

@@ -3,7 +3,6 @@
 #include "host-file.h"
 #include "json-text.h"
 #include "open-regular.h"
-#include "process.h"
 #include "qemu-args-json.h"
 #include "util.h"
 #include "xxh.h"
@@ -14,10 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK	 (256 * KIB)
-#define CLOCKS_S 2 /* between that of files and that of processes */
-#define TICK_MS	 5
-#define SECOND	 (1000 / TICK_MS)
+#define CHUNK	(256 * KIB)
+#define TICK_MS 5
+#define SECOND	(1000 / TICK_MS)
 
 struct file_out {
 	uint32_t file; /* index in DESCRIBE's files */
@@ -64,11 +62,9 @@ static void tell_what_changed(const struct files *fs, const json_t *entry)
 {
 	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
 	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
-	struct stat st;
 
 	if (!fs->src->qmp || fs->src->boots_there || !args_role_is_content(is) || is == ARGS_DISK || is == ARGS_MEDIA ||
-	    is == ARGS_PFLASH_CODE || is == ARGS_PFLASH_VARS || !path || *path != '/' || stat(path, &st) ||
-	    st.st_ctim.tv_sec <= process_started_at(fs->src->guest.start_time) + CLOCKS_S)
+	    is == ARGS_PFLASH_CODE || is == ARGS_PFLASH_VARS || !path || *path != '/' || !guest_has_read_before(&fs->src->guest, path))
 		return;
 	report_notice(fs->src->report,
 		      "%s (the guest's %s) was changed since its QEMU read it: at the destination it finds what is in it now", path, role);

@@ -16,6 +16,7 @@
 #define EXT_END		   0
 #define EXT_BACKING_FORMAT 0xe2792acaU
 #define EXT_DATA_FILE_NAME 0x44415441U
+#define EXT_BITMAPS	   0x23852875U
 
 static char *text(const uint8_t *p, size_t n)
 {
@@ -55,6 +56,8 @@ static int read_extensions(const char *path, struct qcow2_header *h, const uint8
 			return malformed(path, "a name in its header", e);
 		if (out)
 			*out = text(p + at, len);
+		if (type == EXT_BITMAPS && len >= 4)
+			h->bitmaps = be32(p + at);
 		at += MIN(((size_t)len + 7) & ~(size_t)7, n - at);
 	}
 	return 0;
@@ -75,6 +78,7 @@ static int parse(const char *path, struct qcow2_header *h, const uint8_t *p, siz
 	name_bytes = be32(p + 16);
 	h->bytes = be64(p + 24);
 	h->encrypted = be32(p + 32) != 0;
+	h->snapshots = be32(p + 60);
 	if (version >= 3) {
 		if (n < V3_BYTES)
 			return malformed(path, "it is too short", e);

@@ -15,6 +15,7 @@ struct qcow2_header {
 	bool encrypted;			/* with whatever */
 	char *backing, *backing_format; /* as it names them, malloc'ed; NULL: none, not said */
 	char *data_file;		/* its external data file; NULL: none */
+	uint32_t snapshots, bitmaps;	/* inside it */
 };
 
 /* 0; -EBADMSG: it begins as a qcow2 image does, and goes on as none; -errno. qcow2_header_fini() after 0. */

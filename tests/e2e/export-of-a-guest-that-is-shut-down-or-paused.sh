@@ -9,6 +9,8 @@ mkdir "$DIR/src"
 pair_disks "$A"
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/$A.b" -F qcow2 "$DIR/src/top.qcow2"
 "${QEMU_IMG%/*}/qemu-io" -f qcow2 -c 'write -P 0x77 2M 1M' "$DIR/src/top.qcow2" >/dev/null
+"$QEMU_IMG" snapshot -c before "$DIR/src/top.qcow2"
+"$QEMU_IMG" bitmap --add "$DIR/src/top.qcow2" backup
 mv "$DIR/$A.a" "$DIR/src/a.raw"
 LINE=(-accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults -drive file="$DIR/src/a.raw,format=raw,if=virtio"
 	-drive file="$DIR/src/top.qcow2,format=qcow2,if=virtio" -drive file="$ISO,media=cdrom" -qmp "unix:$DIR/src/$A.qmp,server=on,wait=off")
@@ -28,7 +30,14 @@ same() { # of what was imported as $ID-new
 	[[ ! -e $VMS/$ID-new-file0-medium.iso ]] || cmp "$ISO" "$VMS/$ID-new-file0-medium.iso" || fail "the medium is another"
 }
 
+says_what_stays() {
+	says "the snapshots inside $DIR/src/top.qcow2 are not in the bundle" "$DIR/export.out"
+	says "the dirty bitmaps inside $DIR/src/top.qcow2 are not in the bundle" "$DIR/export.out"
+	! grep -q 'inside.*a.raw' "$DIR/export.out" || fail "of a disk without any: $(<"$DIR/export.out")"
+}
+
 export_guest "$DIR/src/a.sh" "$DIR/bundle"
+says_what_stays
 export_guest "$DIR/src/a.sh" "$DIR/packed" --compress --no-media
 says 'medium.iso is not in the bundle' "$DIR/export.out"
 [[ $(stat -c %s "$DIR/packed/disk1.qcow2") -lt $(stat -c %s "$DIR/bundle/disk1.qcow2") ]] || fail "--compress does nothing"
@@ -104,6 +113,7 @@ vmferry export "$A" "$DIR/paused" --freeze require </dev/null >"$DIR/export.out"
 assert_eq $status 3 "exit code of a freeze of a guest that stands"
 says 'its agent cannot answer' "$DIR/export.err"
 export_guest "$A" "$DIR/paused"
+says_what_stays
 says '\(paused\)' "$DIR/export.out"
 assert_eq "$(status_of "$DIR/src/$A.qmp")" paused "state after its export"
 imports "$DIR/paused" --name "$ID-new"
