@@ -47,6 +47,10 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 			err_set(&x->bad, EIO, "disk %s cannot be copied: %s", x->disks[i]->real_path ?: x->disks[i]->node,
 				why ? why : "its job was cancelled");
 		x->done[i] = true;
+	} else if (!strcmp(name, "STOP")) {
+		x->stopped = true;
+	} else if (!strcmp(name, "RESUME")) {
+		x->resumed = true;
 	}
 }
 

@@ -19,7 +19,8 @@ struct live {
 	char tag[EXPORT_TAG_MAX];
 	bool began; /* there is something in QEMU to be undone */
 	bool compress;
-	bool stands; /* the guest was stopped for a moment, and may not run on */
+	bool stands;	       /* the guest was stopped for a moment, and may not run on */
+	bool stopped, resumed; /* QEMU has told so, since whoever asks set it to false */
 	const struct guest_disk **disks;
 	const char **targets; /* empty qcow2 images of the disks' sizes */
 	size_t count;

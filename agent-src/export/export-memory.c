@@ -32,10 +32,12 @@
 struct memory_copy {
 	struct live *x;
 	bool stops_first; /* QEMU's TCG would lose what the guest writes meanwhile: it does not always note it */
+	bool stopped;	  /* so we have */
 	pid_t guard;	  /* 0: none */
 	int fd;
 	json_t *was; /* QEMU's settings before, by settings_save */
 	bool ours;   /* `migrate` was not refused: what is under way then is ours */
+	bool last;   /* QEMU has been told to write the rest, and does not answer until it has */
 };
 
 /* ---- settings ---- */
@@ -62,28 +64,28 @@ static int state_of(struct qmp *q, const char *command, char out[32], json_t **a
 	return 0;
 }
 
-/* Lets a guest run that QEMU has stopped at the end of its migration, or we before it, and no other. 1: it runs, or somebody else has stopped
- * it. */
-static int wake(struct qmp *q, bool stopped_first, struct err *e)
+/* Lets a guest run that QEMU has stopped at the end of its migration, or we before it (stopped), and no other. 1: it runs, or somebody else
+ * has stopped it. */
+static int wake(struct qmp *q, bool stopped, struct err *e)
 {
 	char is[32];
 	int r = state_of(q, "query-status", is, NULL, e);
 
 	if (r)
 		return r;
-	if (!strcmp(is, "postmigrate") || (stopped_first && !strcmp(is, "paused")))
+	if (!strcmp(is, "postmigrate") || (stopped && !strcmp(is, "paused")))
 		r = qmp_call(q, "cont", NULL, NULL, e);
 	else if (strcmp(is, "finish-migrate"))
 		return 1;
 	return r;
 }
 
-static int wake_until(struct qmp *q, struct loop *l, bool stopped_first, struct err *e)
+static int wake_until(struct qmp *q, struct loop *l, bool stopped, struct err *e)
 {
 	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
 	int r;
 
-	while ((r = wake(q, stopped_first, e)) <= 0) {
+	while ((r = wake(q, stopped, e)) <= 0) {
 		if (now_ns() > until || !qmp_alive(q))
 			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
 		if ((r = loop_step(l, r ? AGAIN_MS : CLOSE_MS, e)) < 0)
@@ -94,14 +96,14 @@ static int wake_until(struct qmp *q, struct loop *l, bool stopped_first, struct 
 
 /* ---- the guard ---- */
 
-/* In its own process, when we are dead: by a connection of its own, as ours has ended with us. */
+/* In its own process, when we are dead: by a connection of its own, as ours has ended with us. A QEMU that writes the rest of a guest's memory
+ * does not answer until it has. */
 static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 {
-	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
 	struct loop *l = NULL;
 	struct err e;
 
-	while (qemu_is_alive(g->pid, g->start_time) && now_ns() < until) {
+	while (qemu_is_alive(g->pid, g->start_time)) {
 		struct qmp *q = NULL;
 		char is[32] = "";
 		int r = 0;
@@ -121,7 +123,7 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 		qmp_close(q);
 		if (!r)
 			return;
-		poll(NULL, 0, LOOK_MS);
+		poll(NULL, 0, AGAIN_MS);
 	}
 }
 
@@ -260,33 +262,48 @@ static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct 
 }
 
 /* What its memory's copying has come to: a guest that writes faster than it is written down stands for the rest. */
-static int look(struct memory_copy *m, const json_t *all, bool *last, struct progress *p, struct err *e)
+static int look(struct memory_copy *m, const json_t *all, struct progress *p, struct err *e)
 {
 	const json_t *ram = json_object_get(all, "ram");
 	double total = json_number_value(json_object_get(ram, "total")), left = json_number_value(json_object_get(ram, "remaining"));
 
 	progress_at(p, total > 0 ? 100.0 * (total - left) / total : 0);
-	if (*last || json_integer_value(json_object_get(ram, "dirty-sync-count")) <= PASSES)
+	if (m->last || json_integer_value(json_object_get(ram, "dirty-sync-count")) <= PASSES)
 		return 0;
-	*last = true;
+	m->last = true;
 	return set(m->x->q, "downtime-limit", AT_LAST_MS, e);
 }
 
-/* One that runs while its memory is copied may be paused by somebody, and QEMU does not tell afterwards: it is not to go on then. */
-static int check_runs(struct memory_copy *m, struct err *e)
+static int somebody_let_it_run(struct err *e)
+{
+	return err_set(e, EBUSY,
+		       "somebody has let the guest run while it was to stand, so that its memory and its disks would be of two moments");
+}
+
+/* One that runs while its memory is copied may be paused by somebody, and QEMU does not tell afterwards: it is not to go on then. One that is
+ * to stand does not run meanwhile. */
+static int check_state(struct memory_copy *m, struct err *e)
 {
 	char is[32];
-	int r = m->stops_first ? 0 : state_of(m->x->q, "query-status", is, NULL, e);
+	int r = state_of(m->x->q, "query-status", is, NULL, e);
 
-	return r || m->stops_first || strcmp(is, "paused")
-		       ? r
-		       : err_set(e, EBUSY, "somebody has paused the guest while its memory was copied; it stays so");
+	if (r)
+		return r;
+	if (m->stops_first)
+		return m->x->resumed ? somebody_let_it_run(e) : 0;
+	return strcmp(is, "paused") ? 0 : err_set(e, EBUSY, "somebody has paused the guest while its memory was copied; it stays so");
+}
+
+/* No answer, as QEMU writes the rest: that may take as long as it will. */
+static bool is_at_last(const struct memory_copy *m, int r)
+{
+	return r == -ETIMEDOUT && m->last && qmp_alive(m->x->q);
 }
 
 /* Until QEMU calls it completed. */
 static int copy(struct memory_copy *m, struct err *e)
 {
-	bool last = false, cancelled = false;
+	bool cancelled = false;
 	struct progress p;
 	int r = 0;
 
@@ -296,23 +313,29 @@ static int copy(struct memory_copy *m, struct err *e)
 		char is[32];
 
 		r = state_of(m->x->q, "query-migrate", is, &all, e);
+		if (is_at_last(m, r)) {
+			r = 0;
+			continue;
+		}
 		if (r)
 			break;
 		if (!strcmp(is, "failed") || !strcmp(is, "cancelled"))
 			r = cancelled ? err_set(e, ECANCELED, "interrupted")
 				      : err_set(e, EIO, "the guest's memory cannot be written: %s", json_text(all, "error-desc") ?: is);
 		if (!r)
-			r = look(m, all, &last, &p, e);
+			r = look(m, all, &p, e);
 		if (!r)
-			r = check_runs(m, e);
+			r = check_state(m, e);
+		r = is_at_last(m, r) ? 0 : r;
 		json_decref(all);
 		if (!strcmp(is, "completed"))
 			break;
 		if (!r && interrupted() && !cancelled) {
 			cancelled = true;
 			r = qmp_call(m->x->q, "migrate_cancel", NULL, NULL, e);
+			r = is_at_last(m, r) ? 0 : r;
 		}
-		if (!r && (r = loop_step(m->x->l, last ? CLOSE_MS : LOOK_MS, e)) > 0)
+		if (!r && (r = loop_step(m->x->l, m->last ? CLOSE_MS : LOOK_MS, e)) > 0)
 			r = 0;
 	}
 	progress_end(&p);
@@ -323,8 +346,10 @@ static int copy(struct memory_copy *m, struct err *e)
 static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, struct err *e), void *ctx, struct err *e)
 {
 	char is[32];
-	int r = state_of(m->x->q, "query-status", is, NULL, e);
+	int r;
 
+	m->x->resumed &= m->stops_first; /* since it stands */
+	r = state_of(m->x->q, "query-status", is, NULL, e);
 	fault_point("export-stopped");
 	if (r)
 		return r;
@@ -332,7 +357,30 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 		return err_set(e, EBUSY,
 			       "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
 	r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
-	return r ? r : at_rest(ctx, e);
+	if (!r)
+		r = at_rest(ctx, e);
+	if (!r)
+		r = m->x->resumed ? somebody_let_it_run(e) : 0;
+	return r;
+}
+
+static int check_running(struct memory_copy *m, struct err *e)
+{
+	char is[32];
+	int r = state_of(m->x->q, "query-status", is, NULL, e);
+
+	return r || !strcmp(is, "running") ? r : err_set(e, EBUSY, "somebody has stopped the guest: it is '%s', and stays so", is);
+}
+
+/* One that was stopped by somebody just before does not tell so once more: it is not for us to let it run then. */
+static int stop_first(struct memory_copy *m, struct err *e)
+{
+	int r;
+
+	m->x->stopped = m->x->resumed = false;
+	r = qmp_call(m->x->q, "stop", NULL, NULL, e);
+	m->stopped = r ? r != -EREMOTEIO : m->x->stopped;
+	return r || m->stopped ? r : err_set(e, EBUSY, "somebody has paused the guest; it stays so");
 }
 
 bool memory_stops_first(const struct guest *g)
@@ -341,9 +389,12 @@ bool memory_stops_first(const struct guest *g)
 }
 
 /* One that goes on would stop the guest at its end, when nobody is there. */
-static int call_off(struct live *x, struct err *e)
+static int call_off(struct memory_copy *m, struct err *e)
 {
-	if (!qmp_alive(x->q) || !qemu_migration_cancel(x->q, x->l, now_ns() + WAKE_MS * 1000000ULL, e))
+	struct live *x = m->x;
+	uint64_t until = m->last ? UINT64_MAX : now_ns() + WAKE_MS * 1000000ULL;
+
+	if (!qmp_alive(x->q) || !qemu_migration_cancel(x->q, x->l, until, e))
 		return 0;
 	return err_set(e, ETIMEDOUT, "the guest's QEMU does not end the migration that copied its memory, which stops it when it is done");
 }
@@ -354,6 +405,8 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	struct err why;
 	int r = settings_save(x->q, &m.was, e), woken = 0;
 
+	fault_point("export-memory");
+	r = r ? r : check_running(&m, e);
 	if (!r)
 		r = guard_start(&m, e);
 	if (r) {
@@ -361,7 +414,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		return r;
 	}
 	if (m.stops_first)
-		r = qmp_call(x->q, "stop", NULL, NULL, e);
+		r = stop_first(&m, e);
 	fault_point("export-stops-first");
 	r = r ? r : begin(&m, file, rate, e);
 	if (!r)
@@ -369,8 +422,8 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	if (!r)
 		r = while_it_stands(&m, at_rest, ctx, e);
 	if (r && m.ours)
-		woken = call_off(x, &why);
-	woken = woken ? woken : wake_until(x->q, x->l, m.stops_first, &why);
+		woken = call_off(&m, &why);
+	woken = woken ? woken : wake_until(x->q, x->l, m.stopped && !x->resumed, &why);
 	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;
 	guard_end(&m, !woken);
