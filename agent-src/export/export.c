@@ -53,6 +53,7 @@ struct export
 	int *locks;
 	struct stat *locked; /* as they were then */
 	size_t lock_count;
+	struct err frozen; /* code: nothing says that the guest's file systems are thawed */
 };
 
 static bool is_stream(const struct export *x)
@@ -236,21 +237,24 @@ static int begin_frozen(struct export *x, struct err *e)
 	AUTO_FREE char *path = x->o->freeze == FREEZE_OFF ? NULL : guest_agent_path(&x->g);
 	struct freeze f = {.child = 0};
 	struct err why;
-	int r = 0;
+	int r = 0, thawed;
 
 	if (path && !strcmp(x->g.status, "running")) {
 		r = freeze_begin(&f, path, &why);
 		x->b.frozen = !r;
-		if (r && x->o->freeze == FREEZE_AUTO) {
-			fprintf(x->out, "  note    its file systems are not frozen: %s\n", why.msg);
-			r = 0;
-		} else if (r) {
+		if (r == -EIO)
+			x->frozen = why;
+		if (r && (r == -EIO || x->o->freeze != FREEZE_AUTO))
 			return err_set(e, EIO, "its file systems cannot be frozen: %s", why.msg);
-		}
+		if (r)
+			fprintf(x->out, "  note    its file systems are not frozen: %s\n", why.msg);
 		fault_point("export-frozen");
 	}
 	r = begin_disks(x, e);
-	if (freeze_end(&f, &why) && !r) {
+	thawed = freeze_end(&f, &why);
+	if (thawed == -EIO)
+		x->frozen = why;
+	if (thawed && !r) {
 		*e = why;
 		r = -e->code;
 	}
@@ -595,12 +599,16 @@ static size_t undo(struct export *x)
 	return left;
 }
 
-static size_t say_unset(const struct export *x)
+static size_t say_what_is_not_as_before(const struct export *x)
 {
-	if (!x->live.unset.code)
-		return 0;
-	fprintf(stderr, "vmferry: left behind, which later migrations of that QEMU go by: %s\n", x->live.unset.msg);
-	return 1;
+	if (x->live.unset.code)
+		fprintf(stderr, "vmferry: left behind, which later migrations of that QEMU go by: %s\n", x->live.unset.msg);
+	if (x->frozen.code)
+		fprintf(stderr,
+			"vmferry: left behind: the guest's file systems may be frozen, and what writes to them stands then (%s); "
+			"guest-fsfreeze-thaw, sent to its agent, thaws them\n",
+			x->frozen.msg);
+	return !!x->live.unset.code + !!x->frozen.code;
 }
 
 static int finish(struct export *x, struct err *e)
@@ -609,13 +617,13 @@ static int finish(struct export *x, struct err *e)
 	size_t left;
 
 	if (!failed) {
-		left = (is_stream(x) ? undo(x) : 0) + say_unset(x);
+		left = (is_stream(x) ? undo(x) : 0) + say_what_is_not_as_before(x);
 		fprintf(x->out, "exported: %s%s\n", is_stream(x) ? "sent" : x->dir,
 			x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
 		fflush(x->out);
 		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
 	}
-	left = undo(x) + say_unset(x);
+	left = undo(x) + say_what_is_not_as_before(x);
 	if (x->live.stands) {
 		fprintf(stderr, "vmferry: %s; the guest may stand still (`cont` in its monitor lets it run); %s\n", e->msg,
 			left ? "what is left is listed" : "nothing else is left behind");

@@ -208,7 +208,8 @@ static int thaw(struct agent *a, struct err *e)
 
 /* ---- the process that freezes ---- */
 
-enum word { WORD_FROZEN = 'F', WORD_THAWED = 'T', WORD_LATE = 'L', WORD_FAILED = 'E' };
+/* STUCK: nothing says that they are not frozen. */
+enum word { WORD_FROZEN = 'F', WORD_THAWED = 'T', WORD_LATE = 'L', WORD_FAILED = 'E', WORD_STUCK = 'S' };
 
 static void tell(int fd, char word, const struct err *e)
 {
@@ -234,7 +235,7 @@ static void freeze_and_thaw(const char *path, int parent)
 	struct agent *a = xcalloc(1, sizeof(*a));
 	json_t *count = NULL;
 	struct err e, why;
-	bool in_time;
+	bool in_time, refused;
 	int r;
 
 	a->fd = unix_connect(path, SOCK_NONBLOCK);
@@ -250,8 +251,9 @@ static void freeze_and_thaw(const char *path, int parent)
 	if (!r)
 		tell(parent, WORD_FROZEN, NULL);
 	in_time = r || wait_for_end(parent);
-	if (thaw(a, &why)) /* whatever became of the freeze */
-		tell(parent, WORD_FAILED, r ? &e : &why);
+	refused = r == -EREMOTEIO;     /* then the agent itself thaws what it has frozen */
+	if (thaw(a, &why) && !refused) /* whatever became of the freeze */
+		tell(parent, WORD_STUCK, &why);
 	else if (r)
 		tell(parent, WORD_FAILED, &e);
 	else
@@ -289,7 +291,7 @@ static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 		err_set(e, EIO, "what was to freeze the guest's file systems for a moment does not answer");
 		return 0;
 	}
-	if (*text == WORD_FAILED)
+	if (*text == WORD_FAILED || *text == WORD_STUCK)
 		err_set(e, EIO, "%s", text + 1);
 	return *text;
 }
@@ -305,6 +307,7 @@ static void leave(struct freeze *f)
 int freeze_begin(struct freeze *f, const char *path, struct err *e)
 {
 	int pair[2];
+	char word;
 
 	*f = (struct freeze){.child = 0};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
@@ -322,10 +325,11 @@ int freeze_begin(struct freeze *f, const char *path, struct err *e)
 		f->child = 0;
 		return err_sys(e, errno, "cannot fork");
 	}
-	if (listen_to(f, 3 * SYNC_MS + FREEZE_MS + THAW_MS, e) == WORD_FROZEN)
+	word = listen_to(f, 3 * SYNC_MS + FREEZE_MS + THAW_MS, e);
+	if (word == WORD_FROZEN)
 		return 0;
 	leave(f);
-	return -EIO;
+	return word == WORD_FAILED ? -EREMOTEIO : -EIO;
 }
 
 int freeze_end(struct freeze *f, struct err *e)
@@ -340,5 +344,5 @@ int freeze_end(struct freeze *f, struct err *e)
 	return word == WORD_THAWED ? 0
 	       : word == WORD_LATE
 		       ? err_set(e, ETIMEDOUT, "the guest's file systems were thawed before the disks' moment, which took too long")
-		       : err_prefix(e, "nothing says that the guest's file systems are thawed (guest-fsfreeze-thaw does it)");
+		       : err_prefix(e, "nothing says that the guest's file systems are thawed");
 }

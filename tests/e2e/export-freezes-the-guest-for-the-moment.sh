@@ -66,6 +66,67 @@ says 'frozen already, by somebody else' "$DIR/export.err"
 assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "what somebody else has frozen"
 guest_stop "$A"
 
+# an agent whose answers to freeze and thaw are said here, in the place of the guest's: what may be frozen still is said on a line of its own
+plays() { # FREEZE THAW: ok, refuses or closes
+	[[ -z ${PLAYER:-} ]] || end_process "$PLAYER"
+	rm -f "$DIR/qga3"
+	python3 -S - "$DIR/qga3" "$@" <<-'END' &
+		import json, socket, sys
+		says = {"guest-fsfreeze-freeze": sys.argv[2], "guest-fsfreeze-thaw": sys.argv[3]}
+		s = socket.socket(socket.AF_UNIX)
+		s.bind(sys.argv[1])
+		s.listen()
+		while True:
+		    c, _ = s.accept()
+		    for line in c.makefile("rb"):
+		        q = json.loads(line.strip(b"\xff \n"))
+		        name = q["execute"]
+		        how = says.get(name, "ok")
+		        if how == "closes":
+		            break
+		        answer = {"return": q["arguments"]["id"] if "sync" in name else "thawed" if "status" in name else 1}
+		        if how == "refuses":
+		            answer = {"error": {"class": "GenericError", "desc": "as played"}}
+		        c.sendall((b"\xff" if "sync" in name else b"") + json.dumps(answer).encode() + b"\n")
+		    c.shutdown(socket.SHUT_RDWR)
+	END
+	PLAYER=$!
+	kill_at_exit $PLAYER
+	wait_for 10 test -S "$DIR/qga3" || fail "nobody plays the agent"
+}
+
+may_be_frozen() { # TEXT: the export says so, leaves nothing else, and says that
+	says "^vmferry: left behind: the guest's file systems may be frozen.*guest-fsfreeze-thaw" "$DIR/export.err"
+	says "^vmferry: .*$1.*; what is left is listed" "$DIR/export.err"
+	[[ ! -e $DIR/played ]] || fail "something of it is left"
+	assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
+}
+
+pair_start "$A" $(agent_port qga3)
+plays ok refuses
+export_start "$A" "$DIR/played"
+export_wait 4
+may_be_frozen 'its agent refuses guest-fsfreeze-thaw'
+plays closes refuses
+export_start "$A" "$DIR/played" # --freeze auto
+export_wait 4
+may_be_frozen 'its file systems cannot be frozen'
+plays refuses refuses
+export_guest "$A" "$DIR/refused"
+says 'not frozen: its agent refuses' "$DIR/export.out"
+# the disks' moment fails, too
+plays ok closes
+VMFERRY_FAULT="export-frozen:stop:$DIR/busy" "$BIN/vmferry" export "$A" "$DIR/played" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
+EXPORT_PID=$!
+kill_at_exit $EXPORT_PID
+wait_for 20 test -s "$DIR/busy" || fail "the export does not come to its moment"
+target=$(of_ours "$DIR/$A.mon" | grep -m 1 -- '-q0"')
+qmp "$DIR/$A.mon" "{\"execute\": \"blockdev-del\", \"arguments\": {\"node-name\": $target}}" >/dev/null
+kill -CONT $EXPORT_PID
+export_wait 4
+may_be_frozen 'QEMU refused transaction'
+guest_stop "$A"
+
 # a port, and nobody in the guest who answers; none
 pair_start "$A" $(agent_port qga2)
 export_guest "$A" "$DIR/sixth"
