@@ -77,7 +77,7 @@ static int check_extent(const char *path, const char *name, struct err *e)
 }
 
 /* RW 4192256 SPARSE "disk-s001.vmdk" [OFFSET] */
-static int check_line(const struct image_source *s, const char *line, size_t n, unsigned *extents, struct err *e)
+static int check_line(struct image_source *s, const char *line, size_t n, unsigned *extents, struct err *e)
 {
 	AUTO_FREE char *text = xasprintf("%.*s", (int)n, line), *path = NULL;
 	char access[16], type[16], name[256];
@@ -100,10 +100,12 @@ static int check_line(const struct image_source *s, const char *line, size_t n, 
 	if (s->is_slice)
 		return err_set(e, EINVAL, "its extents are not in it");
 	path = xasprintf("%.*s/%s", dir, s->path, name);
+	s->extents = xrealloc(s->extents, (s->extent_count + 1) * sizeof(*s->extents));
+	s->extents[s->extent_count++] = xstrdup(name);
 	return check_extent(path, name, e);
 }
 
-static int check_descriptor(const struct image_source *s, const char *text, bool extents, struct err *e)
+static int check_descriptor(struct image_source *s, const char *text, bool extents, struct err *e)
 {
 	const char *parent = descriptor_value(text, "parentCID="), *line;
 	unsigned n = 0;
@@ -120,7 +122,7 @@ static int check_descriptor(const struct image_source *s, const char *text, bool
 	return r;
 }
 
-static int check_vmdk_text(const struct image_source *s, int fd, struct err *e)
+static int check_vmdk_text(struct image_source *s, int fd, struct err *e)
 {
 	AUTO_FREE char *text = NULL;
 	int r;
@@ -133,7 +135,7 @@ static int check_vmdk_text(const struct image_source *s, int fd, struct err *e)
 }
 
 /* The descriptor at that place, as far as there are so many bytes of it. */
-static int check_embedded(const struct image_source *s, int fd, uint64_t at, uint64_t bytes, bool extents, struct err *e)
+static int check_embedded(struct image_source *s, int fd, uint64_t at, uint64_t bytes, bool extents, struct err *e)
 {
 	AUTO_FREE char *text = NULL;
 	size_t n;
@@ -147,7 +149,7 @@ static int check_embedded(const struct image_source *s, int fd, uint64_t at, uin
 	return r ? r : check_descriptor(s, text, extents, e);
 }
 
-static int check_vmdk(const struct image_source *s, int fd, const uint8_t head[HEAD_BYTES], struct err *e)
+static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BYTES], struct err *e)
 {
 	uint64_t capacity = le64(head + 12), at = le64(head + 28), sectors = le64(head + 36);
 	int r = check_embedded(s, fd, 512, DESCRIPTOR_MAX, false, e); /* where QEMU looks for a parent, whatever the header says */
@@ -157,7 +159,11 @@ static int check_vmdk(const struct image_source *s, int fd, const uint8_t head[H
 	if (!at || !sectors || sectors > DESCRIPTOR_MAX / 512 || at > s->size / 512)
 		return err_set(e, EINVAL, "its descriptor is not where it says");
 	/* one with extents QEMU reads up to a zero, however long the header says that it is */
-	return check_embedded(s, fd, at * 512, capacity ? sectors * 512 : QEMU_DESCRIPTOR_MAX, !capacity, e);
+	r = check_embedded(s, fd, at * 512, capacity ? sectors * 512 : QEMU_DESCRIPTOR_MAX, !capacity, e);
+	if (!r && !capacity) /* which a guest could have written to a disk that is raw */
+		r = err_set(e, EINVAL,
+			    "it begins as an image, and consists of other files: give one that is whole, or a description of it as text");
+	return r;
 }
 
 /* ---- others ---- */
@@ -287,10 +293,11 @@ int image_check_alone(const char *path, struct err *e)
 {
 	static const char *const magics[] = {"QFI\xfb", "QED", "KDMV", "COWD"};
 	AUTO_CLOSE int fd = open_regular(path);
-	struct image_source s = {.path = (char *)path};
+	struct image_source s = {.path = NULL};
 	char head[HEAD_BYTES + 1] = "";
 	bool may;
 	size_t i;
+	int r;
 
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open %s", path);
@@ -301,9 +308,12 @@ int image_check_alone(const char *path, struct err *e)
 		may |= !memcmp(head, magics[i], strlen(magics[i]));
 	if (!may)
 		return 0;
-	if (image_examine(&s, NULL, e))
-		return -e->code;
-	return strcmp(s.driver, "qcow2") ? err_set(e, EINVAL, "%s begins as an image that may name other files", path) : 0;
+	s.path = xstrdup(path);
+	r = image_examine(&s, NULL, e);
+	if (!r && strcmp(s.driver, "qcow2"))
+		r = err_set(e, EINVAL, "%s begins as an image that may name other files", path);
+	image_source_fini(&s);
+	return r;
 }
 
 char *image_source_name(const struct image_source *s)
@@ -328,6 +338,13 @@ char *image_source_name(const struct image_source *s)
 
 void image_source_fini(struct image_source *s)
 {
+	size_t i;
+
+	for (i = 0; i < s->extent_count; i++)
+		free(s->extents[i]);
+	free(s->extents);
+	s->extents = NULL;
+	s->extent_count = 0;
 	free(s->path);
 	s->path = NULL;
 }

@@ -11,12 +11,15 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct image_source {
 	char *path;    /* absolute */
 	bool is_slice; /* a member of an OVA: so many bytes at that offset */
 	uint64_t offset, size;
+	char **extents; /* names of files beside it that it consists of */
+	size_t extent_count;
 	const char *driver; /* QEMU's: "vmdk", "raw" … */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };

@@ -425,21 +425,6 @@ int sources_open(struct sources *s, struct guest_description *d, char *const *fi
 	return r ? r : find_disks(s, d, e);
 }
 
-int sources_examine(struct sources *s, const struct guest_description *d, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < d->disk_count; i++) {
-		if (!s->disks[i].path)
-			continue;
-		r = image_examine(&s->disks[i], d->disks[i].format, e);
-		if (r && s->is_ova)
-			err_prefix(e, "disk %s", d->disks[i].file);
-	}
-	return r;
-}
-
 /* ---- digests ---- */
 
 /* The file that is imported under that name, wherever the user has it; NULL: none. */
@@ -502,6 +487,41 @@ static int all_listed(const struct sources *s, struct err *e)
 		for (k = 0; !r && d->is_slice && k < s->ova.n; k++)
 			if (s->ova.members[k].offset == d->offset && s->ova.members[k].size == d->size)
 				r = is_listed(s, s->ova.members[k].name, e);
+	}
+	return r;
+}
+
+/* The files that a disk consists of lie beside it; only of what lies beside the description a manifest's digest was compared. */
+static int extents_listed(const struct sources *s, const struct image_source *d, struct err *e)
+{
+	size_t i, dir = (size_t)(described_base(s->description) - s->description);
+	bool is_beside = !strncmp(d->path, s->description, dir) && described_base(d->path) == d->path + dir;
+	int r = 0;
+
+	for (i = 0; i < d->extent_count && !r; i++) {
+		r = is_listed(s, d->extents[i], e);
+		if (!r && (!is_beside || disk_called(s, d->extents[i])))
+			r = err_set(
+				e, EINVAL,
+				"%s consists of other files, of which %s does not say whether they are whole: have all of them beside %s",
+				d->path, s->manifest_name, s->description);
+	}
+	return r;
+}
+
+int sources_examine(struct sources *s, const struct guest_description *d, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < d->disk_count; i++) {
+		if (!s->disks[i].path)
+			continue;
+		r = image_examine(&s->disks[i], d->disks[i].format, e);
+		if (r && s->is_ova)
+			err_prefix(e, "disk %s", d->disks[i].file);
+		if (!r && s->manifest_name)
+			r = extents_listed(s, &s->disks[i], e);
 	}
 	return r;
 }

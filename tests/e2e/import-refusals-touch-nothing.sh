@@ -48,6 +48,34 @@ pack_ova "$ID"
 refused "$ID.mf says nothing of $ID-disk1.vmdk" "$DIR/$ID.ova"
 refused "$ID.mf says nothing of $ID-disk1.vmdk" "$DIR/$ID.d/$ID.ovf"
 
+# a disk of several files: the manifest must say what each is
+cd "$DIR/$ID.d"
+head -c 1M /dev/urandom >"$ID-flat.vmdk"
+cat >"$ID-disk1.vmdk" <<-END
+	# Disk DescriptorFile
+	version=1
+	CID=12345678
+	parentCID=ffffffff
+	createType="monolithicFlat"
+	RW 2048 FLAT "$ID-flat.vmdk" 0
+END
+manifest() { # FILE...
+	for file in "$@"; do echo "SHA256($file)= $(sha256sum "$file" | cut -d' ' -f1)"; done >"$ID.mf"
+}
+manifest "$ID.ovf" "$ID-disk1.vmdk"
+refused "$ID.mf says nothing of $ID-flat.vmdk" "$DIR/$ID.d/$ID.ovf"
+manifest "$ID.ovf" "$ID-disk1.vmdk" "$ID-flat.vmdk"
+import "$DIR/$ID.d/$ID.ovf" --dry-run || fail "$(<"$DIR/import.err")"
+mkdir "$DIR/apart"
+mv "$ID-disk1.vmdk" "$DIR/apart"
+cp "$ID-flat.vmdk" "$DIR/apart"
+printf x | dd of="$DIR/apart/$ID-flat.vmdk" bs=1 seek=70000 conv=notrunc status=none
+refused "does not say whether they are whole" "$DIR/$ID.d/$ID.ovf" "$DIR/apart/$ID-disk1.vmdk"
+mv "$DIR/apart/$ID-disk1.vmdk" "$DIR/apart/$ID-flat.vmdk" .
+refused "$ID-flat.vmdk is damaged" "$DIR/$ID.d/$ID.ovf"
+rm "$ID-flat.vmdk"
+cd "$TOP"
+
 # --- a tar that an OVA would not be -------------------------------------------------------------
 to_ova "$ID" "$DIR/a.raw"
 pack_ova "$ID" --transform="s|$ID-disk1|../$ID-disk1|"

@@ -434,6 +434,7 @@ static void embedded_descriptors_are_read(void **state)
 		{1, 8, 0, 0, "", NULL},
 		{1, 0, 1, 2, VMDK "RW 8 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
 		{1, 0, 1, 1, VMDK FILLED "\nRW 8 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"}, /* behind its length */
+		{1, 0, 1, 2, VMDK "RW 8 FLAT \"whole\" 0\n", "consists of other files"},
 		{1, 0, 0, 0, VMDK, "not where it says"},
 		{1, 8, 1, 2, "parentCID=00000001\n", "a difference"},
 		{1, 8, 3, 1, "parentFileNameHint=\"/etc/passwd\"\n", "names a parent"},
@@ -445,6 +446,7 @@ static void embedded_descriptors_are_read(void **state)
 	size_t i;
 
 	(void)state;
+	free(write_file("whole", "x", 1));
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
 		uint8_t bytes[4096] = "KDMV";
 		int r;
