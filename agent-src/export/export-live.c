@@ -145,13 +145,14 @@ static char *node_name(const struct live *x, char letter, size_t i)
 	return xasprintf("%s%c%zu", x->tag, letter, i);
 }
 
-/* Our file; what is written to it is compressed, if that is wished: by a node above it, as a quorum does not hand on that wish. */
+/* Our file, which is brought onto stable storage by us, later, and not by QEMU when it is closed: its main loop would wait for that, and the guest with it.
+ * What is written to it is compressed, if that is wished: by a node above it, as a quorum does not hand on that wish. */
 static int add_image(struct live *x, size_t i, struct err *e)
 {
 	AUTO_FREE char *top = node_name(x, 't', i), *image = node_name(x, 'i', i);
 	int r = qmp_call(x->q, "blockdev-add",
-			 json_pack("{s:s,s:s,s:{s:s,s:s}}", "driver", "qcow2", "node-name", x->compress ? image : top, "file", "driver",
-				   "file", "filename", x->targets[i]),
+			 json_pack("{s:s,s:{s:b},s:s,s:{s:s,s:s}}", "driver", "qcow2", "cache", "no-flush", 1, "node-name",
+				   x->compress ? image : top, "file", "driver", "file", "filename", x->targets[i]),
 			 NULL, e);
 
 	if (!r && x->compress)

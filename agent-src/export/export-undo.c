@@ -12,6 +12,7 @@
 #define PREFIX	      "vmfx-"
 #define GONE_MS	      30000 /* a job ends when what it has under way is written */
 #define GONE_PAUSE_MS 10
+#define CLOSE_MS      600000 /* of a node whose file is on storage that is slow */
 #define OPEN_MS	      5000
 
 const char *export_tag(char out[EXPORT_TAG_MAX])
@@ -90,7 +91,7 @@ static int remove_nodes(struct qmp *q, const char *tag, unsigned *left, unsigned
 		if (!begins_with(name, tag))
 			continue;
 		(*left)++;
-		*gone += !qmp_call(q, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
+		*gone += !qmp_call_ms(q, CLOSE_MS, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
 	}
 	json_decref(nodes);
 	return 0;

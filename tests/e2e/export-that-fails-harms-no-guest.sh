@@ -45,8 +45,15 @@ else
 	echo "skipped: no right to mount a tmpfs"
 fi
 
+is_not_synced() { # no node of the bundle's disks is by QEMU, whose main loop would wait for that
+	qmp "$DIR/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | python3 -S -c 'import json, sys
+ours = [n for n in json.load(sys.stdin) if sys.argv[1] in n.get("file", "") and n["drv"] in ("file", "qcow2")]
+assert len(ours) == 6 and all(n["cache"]["no-flush"] for n in ours), ours' "$DIR/one/"
+}
+
 # a signal
 begins "$DIR/one"
+is_not_synced || fail "QEMU syncs a disk of the bundle"
 kill -TERM "$EXPORT_PID"
 export_wait 1
 says 'interrupted; nothing is left' "$DIR/export.err"
