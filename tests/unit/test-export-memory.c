@@ -1,0 +1,141 @@
+/*
+ * test-export-memory.c: how a guest's memory is copied for an export, against a QEMU that is played here: one under KVM, which writes more than can be
+ * copied beside it, and one that somebody else has stopped.
+ */
+#include "export-memory.h"
+#include "process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../lib/played-qemu.h"
+
+static struct {
+	bool told_to_end; /* by a downtime limit that is long */
+	bool has_been_silent;
+	const char *migration, *status;
+	unsigned conts;
+} qemu;
+
+static struct guest guest;
+static unsigned moments;
+
+/* ---- QEMU's side ---- */
+
+/* It answers nothing until whoever asks asks once more. */
+static void be_silent(void)
+{
+	struct pollfd p = {.fd = played.fd, .events = POLLIN};
+
+	poll(&p, 1, 60000);
+	qemu.has_been_silent = true;
+	qemu.migration = "completed";
+	qemu.status = "postmigrate";
+}
+
+static json_t *query_migrate(void)
+{
+	const char *was = qemu.migration;
+
+	if (qemu.told_to_end && !qemu.has_been_silent)
+		be_silent();
+	return done(json_pack("{s:s,s:{s:i,s:i,s:i}}", "status", was, "ram", "total", 100, "remaining", 50, "dirty-sync-count", 5));
+}
+
+static json_t *answer(const char *command, const json_t *args)
+{
+	if (!strcmp(command, "query-migrate-capabilities"))
+		return done(json_array());
+	if (!strcmp(command, "query-migrate-parameters"))
+		return done(json_pack("{s:i,s:i}", "max-bandwidth", 1, "downtime-limit", 300));
+	if (!strcmp(command, "migrate-set-parameters"))
+		qemu.told_to_end |= json_integer_value(json_object_get(args, "downtime-limit")) > 300;
+	if (!strcmp(command, "migrate"))
+		qemu.migration = "active";
+	if (!strcmp(command, "query-migrate"))
+		return query_migrate();
+	if (!strcmp(command, "query-status"))
+		return done(json_pack("{s:s}", "status", qemu.status));
+	if (!strcmp(command, "stop")) /* and no event, as it was before */
+		qemu.status = "paused";
+	if (!strcmp(command, "cont")) {
+		qemu.status = "running";
+		qemu.conts++;
+	}
+	return strcmp(command, "migrate_cancel") ? done(json_object()) : error("there is nothing to be cancelled");
+}
+
+/* ---- ---- */
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&qemu, 0, sizeof(qemu));
+	qemu.migration = "none";
+	qemu.status = "running";
+	moments = 0;
+	guest = (struct guest){.pid = getpid(), .accel = (char *)"kvm"};
+	process_start_time(guest.pid, &guest.start_time);
+	return played_begin(answer);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	played_end();
+	return 0;
+}
+
+static int on_moment(void *ctx, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	moments++;
+	return 0;
+}
+
+static int copy(void)
+{
+	struct live x = {.q = q, .l = loop, .g = &guest};
+
+	return memory_copy(&x, "/memory", 0, on_moment, NULL, &e);
+}
+
+/* QEMU's main loop does not run while it writes the rest. */
+static void a_qemu_that_writes_the_rest_is_waited_for(void **state)
+{
+	(void)state;
+	if (copy())
+		fail_msg("%s", e.msg);
+	assert_true(qemu.has_been_silent);
+	assert_int_equal(moments, 1);
+	assert_string_equal(qemu.status, "running");
+}
+
+static void who_is_stopped_by_somebody_else_stays_so(void **state)
+{
+	(void)state;
+	guest.accel = (char *)"tcg";
+	assert_int_equal(copy(), -EBUSY);
+	assert_int_equal(moments, 0);
+	assert_int_equal(qemu.conts, 0);
+	assert_string_equal(qemu.status, "paused");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_qemu_that_writes_the_rest_is_waited_for),
+		T(who_is_stopped_by_somebody_else_stays_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
