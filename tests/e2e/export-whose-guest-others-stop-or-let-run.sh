@@ -4,14 +4,14 @@
 # timeout: 240
 . "$(dirname "$0")/../lib/export.sh"
 
-fails() { # FAULT BEFORE DO AFTER TEXT: at that point, where it is BEFORE, somebody does that; it stays AFTER
+fails() { # FAULT BEFORE DO AFTER TEXT: at that point, where it is BEFORE, somebody does that; it is AFTER then
 	rm -f "$DIR/stopped"
 	VMFERRY_FAULT="$1:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/bundle" --with-memory </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
 	EXPORT_PID=$!
 	kill_at_exit $EXPORT_PID
 	wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to $1: $(<"$DIR/export.err")"
 	assert_eq "$(status_of "$DIR/$A.mon")" "$2" "state at $1"
-	qmp "$DIR/$A.mon" "{\"execute\": \"$3\"}" >/dev/null
+	for what in $3; do qmp "$DIR/$A.mon" "{\"execute\": \"$what\"}" >/dev/null; done
 	kill -CONT $EXPORT_PID
 	export_wait 1
 	says "$5.*; nothing is left behind" "$DIR/export.err"
@@ -24,6 +24,8 @@ fails() { # FAULT BEFORE DO AFTER TEXT: at that point, where it is BEFORE, someb
 pair_start "$A"
 settings=$(qmp "$DIR/$A.mon" '{"execute": "query-migrate-parameters"}')
 fails export-stops-first paused cont running 'somebody has let the guest run'
+fails export-stops-first paused "cont stop" paused 'somebody has let the guest run'
+goes_on "$A"
 fails export-stopped postmigrate cont running 'somebody has let the guest run'
 fails export-memory running stop paused "somebody has stopped the guest: it is 'paused'"
 goes_on "$A"
