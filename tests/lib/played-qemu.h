@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <sys/socket.h>
 
 #define PLAYED_GREETING                                                                                                                    \
@@ -42,6 +43,7 @@ static void *play(void *arg)
 
 	(void)arg;
 	setvbuf(f, NULL, _IONBF, 0);
+	__fsetlocking(f, FSETLOCKING_BYCALLER); /* or the fflush(NULL) before a fork waits for the next command */
 	fputs(PLAYED_GREETING, f);
 	while (fgets(line, sizeof(line), f)) {
 		json_t *o = json_loads(line, 0, NULL);
