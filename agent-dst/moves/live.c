@@ -73,6 +73,8 @@ int live_finish(struct transfer *t, struct err *e)
 	if (!r)
 		r = target_stands(&t->target, e);
 	if (!r)
+		r = disks_let_go(&t->disks, e);
+	if (!r)
 		r = disks_note_shared(&t->disks, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

@@ -46,6 +46,8 @@ int warm_finish(struct transfer *t, struct err *e)
 		r = tpm_start(&t->tpm, e);
 	if (!r)
 		r = target_start_qemu(&t->target, e);
+	if (!r)
+		r = disks_let_go(&t->disks, e);
 	disks_stop(&t->disks); /* its QEMU has them open by now */
 	if (!r)
 		r = bitmaps_make(&t->disks, e);

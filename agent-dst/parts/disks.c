@@ -326,8 +326,6 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 	shared->saves = target_keep_partial_s(ds->target) > 0;
 	if (!r && shared->saves) /* what they are like is known now */
 		r = note_kinds(ds, e);
-	if (!ds->late)
-		let_images_go(ds);
 	return r;
 }
 
@@ -345,6 +343,33 @@ void disks_compared(struct disks *ds, uint32_t object)
 {
 	if (ds->old_reader)
 		old_reader_enough(ds->old_reader, object);
+}
+
+/* Some write to a file that they opened, and some to what has its name: a file that took its place meanwhile would have a part of the disk, or none. */
+static bool is_in_place(const struct arriving_disk *d)
+{
+	int fd = d->device ? d->lock_fd : d->held_fd;
+	struct stat made, now;
+
+	if (fd < 0)
+		return true;
+	return !fstat(fd, &made) && !stat(d->path, &now) &&
+	       (d->device ? S_ISBLK(now.st_mode) && made.st_rdev == now.st_rdev : made.st_dev == now.st_dev && made.st_ino == now.st_ino);
+}
+
+int disks_let_go(struct disks *ds, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (!is_in_place(&ds->list[i]))
+			return err_set(
+				e, ESTALE,
+				"somebody has replaced %s at the destination while the disk arrived there: a copy or a backup that writes there, "
+				"say. End that, and move the guest again",
+				ds->list[i].path);
+	let_images_go(ds);
+	return 0;
 }
 
 int disks_trim(struct disks *ds, struct err *e)

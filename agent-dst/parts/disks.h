@@ -34,7 +34,7 @@ struct arriving_disk {
 	unsigned bitmap_count, bitmap_shift;
 	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */
 	struct unit_set written; /* since they were copied */
-	int held_fd;		 /* of its image, until QEMU has that open; -1: not */
+	int held_fd;		 /* of its image, until that was seen to have its name still; -1: not */
 };
 
 /* A dirty bitmap of the guest's own (a backup tool's), which is made in its QEMU here: bitmaps.h. */
@@ -99,6 +99,8 @@ void disks_stop(struct disks *d);
 void disks_compared(struct disks *d, uint32_t object);
 /* as_file: gives them the size that they are to have, durably. */
 int disks_trim(struct disks *d, struct err *e);
+/* Its QEMU has them open by their names, which are of what was written to; they are its own from then on. -ESTALE: somebody has replaced one. */
+int disks_let_go(struct disks *d, struct err *e);
 /* In any life: every file that this attempt has made is still the one that it was. */
 bool disks_are_here(const struct disks *d);
 /* Some are written through our QEMU. */
