@@ -144,7 +144,7 @@ static bool is_blank(const char *path, uint64_t bytes)
 	return fd >= 0 && !block_device_check_blank(fd, path, bytes, &e);
 }
 
-/* Only at once: later it may be somebody's who was told that it is to be cleared, and has done so. */
+/* Only by the agent that took it, and at once: what is on it later may be somebody's, who found it unused. */
 int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
@@ -155,7 +155,7 @@ int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 
 	if (t->keep_guest || !path || !disk_device_is(path))
 		return 0;
-	if ((rebooted || t->part.a->over) && is_blank(path, bytes))
+	if (t->part.a->taken_up && is_blank(path, bytes))
 		return 0;
 	if (rebooted || !disk_device_is_there(detail, rebooted))
 		return err_set(
@@ -163,7 +163,7 @@ int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 			"whether block device %s is the one that was written to cannot be told since: clear it (blkdiscard -z %s) if nobody "
 			"needs what it holds",
 			path, path);
-	if (t->part.a->over)
+	if (t->part.a->taken_up)
 		return err_set(
 			e, EUCLEAN,
 			"block device %s was written to by a move that failed, and may be somebody's by now: clear it (blkdiscard -z %s) if "

@@ -15,7 +15,7 @@ int disk_device_check(const char *path, uint64_t bytes, struct err *e);
 int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *fd, struct err *e);
 /* Still the one that was taken, as far as can be told. detail: the journal's. */
 bool disk_device_is_there(const json_t *detail, bool rebooted);
-/* Blank again. -EUCLEAN: it cannot be told, or is in use, and stays as it is. */
+/* Blank again. -EUCLEAN: it stays as it is, as somebody uses it, or may have used it since the agent that took it ended. */
 int disk_device_undo(struct target *t, const json_t *detail, struct err *e);
 
 #endif

@@ -92,7 +92,7 @@ int attempt_open(struct attempt *a, const char *journal_path, struct err *e)
 		return r;
 	memcpy(a->id, journal_attempt_id(a->journal), sizeof(a->id));
 	a->over = journal_last_note(a->journal, "over") != NULL;
-	a->handing_off = true;
+	a->handing_off = a->taken_up = true;
 	return 0;
 }
 

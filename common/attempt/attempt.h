@@ -48,6 +48,7 @@ struct attempt {
 	uint64_t noted_ns;    /* how long the last state took to come to stable storage */
 	bool handing_off;     /* there was a journal: the hand-off machine decides */
 	bool dead;	      /* the journal failed us: from here on as if we had crashed */
+	bool taken_up;	      /* the journal is of an earlier life */
 	bool over;	      /* the journal says so: nothing is left of it but what could not be undone */
 	bool undecided;	      /* only a person can decide */
 	bool to_be_undecided; /* at the end of the step that is being carried out */
