@@ -260,6 +260,16 @@ static int sync_file(const char *path, struct err *e)
 	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write what the guest's TPM holds, %s", path) : 0;
 }
 
+/* Not all file systems say what a name is when they list it. */
+static int sync_if_file(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return err_sys(e, errno, "cannot look at what the guest's TPM holds, %s", path);
+	return S_ISREG(st.st_mode) ? sync_file(path, e) : 0;
+}
+
 int tpm_settle(struct tpm *t, struct err *e)
 {
 	struct dirent *x;
@@ -276,7 +286,7 @@ int tpm_settle(struct tpm *t, struct err *e)
 	while (!r && (x = readdir(d))) {
 		AUTO_FREE char *path = xasprintf("%s/%s", t->swtpm.state, x->d_name);
 
-		r = x->d_type == DT_REG ? sync_file(path, e) : 0;
+		r = sync_if_file(path, e);
 	}
 	closedir(d);
 	r = r ? r : sync_parent_dir(t->swtpm.socket, e);

@@ -19,14 +19,26 @@ assert_at_source
 tpm_assert a
 
 # what it keeps does not come to stable storage there: nothing is promised
-fault dst-tpm-not-durable fail
-move_start a local
-move_wait 1
-unset VMFERRY_FAULT
-assert_result '"TPM" in r["reason"] and r["guest"] == "source"'
-assert_at_source
-assert_tpms 1
-tpm_assert a
+not_durable() { # [OPTION...]
+	fault dst-tpm-not-durable fail
+	move_start a local "$@"
+	move_wait 1
+	unset VMFERRY_FAULT
+	assert_result '"TPM" in r["reason"] and r["guest"] == "source"'
+	assert_at_source
+	assert_tpms 1
+	tpm_assert a
+}
+not_durable
+truncate -s 64M "$DIR/ext4"
+mkdir "$DIR/untyped"
+if mkfs.ext4 -q -O ^filetype "$DIR/ext4" && mount -o loop "$DIR/ext4" "$DIR/untyped" 2>/dev/null; then # which does not say what is a file
+	at_exit 'umount "$DIR/untyped"'
+	not_durable --disk-dir "$DIR/untyped"
+	assert_eq "$(ls "$DIR/untyped")" lost+found "files at the destination"
+else
+	echo "skipped: no file system can be mounted here"
+fi
 
 fault src-ready stop
 move_start a local
