@@ -83,6 +83,7 @@ const struct attempt_ops cold_cutover = {
 		[ACT_END_DESTINATION_QEMU] = nothing,
 		[ACT_REMOVE_SCAFFOLDING] = remove_scaffolding},
 	.entered = cutover_entered,
+	.not_noted = cutover_not_noted,
 	.carried_out = carried_out,
 	.undo = transfer_undo_one,
 	.left_behind = transfer_left_behind,

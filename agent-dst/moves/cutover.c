@@ -153,6 +153,12 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 	if (keep && !t->a.over)
 		startup_settle(&t->startup);
 	transfer_undo(t, keep);
+	if (a->handoff.state == HO_DST_ABORTED && journal_last_state(a->journal) == HO_DST_BEGUN && /* there may be room for it now */
+	    journal_state(a->journal, HO_DST_ABORTED, &e))
+		attempt_add_leftover(a,
+				     xasprintf("at the destination: the journal of this move: %s; vmferry-dst settles it when it is next "
+					       "started there and can write to it",
+					       e.msg));
 	if (settings_stay)
 		attempt_add_leftover(
 			a, xasprintf("at the destination: settings of migration in the guest's QEMU (process %d), which goes on with "
@@ -193,6 +199,22 @@ static int cont_destination(struct attempt *a, struct err *e)
 	return attempt_die(a, r);
 }
 
+/*
+ * The journal does not take a state (its file system is full, perhaps by the disks that arrived, or was made read-only). BEGUN is what it holds,
+ * and of that every life makes ABORTED: what is here is undone without. PREPARED, of which nothing can be there, has not happened.
+ */
+int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e)
+{
+	if (before != HO_DST_BEGUN)
+		return -e->code;
+	if (a->handoff.state == HO_DST_ABORTED)
+		return 0;
+	if (!journal_refused(a->journal))
+		return -e->code;
+	handoff_not_noted(&a->handoff, before);
+	return 1;
+}
+
 void cutover_entered(struct attempt *a)
 {
 	if (a->handoff.state == HO_DST_PREPARED)
@@ -225,6 +247,7 @@ const struct attempt_ops live_cutover = {
 		[ACT_END_DESTINATION_QEMU] = end_qemu,
 		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
 	.entered = cutover_entered,
+	.not_noted = cutover_not_noted,
 	.carried_out = cutover_carried_out,
 	.undo = transfer_undo_one,
 	.left_behind = transfer_left_behind,
@@ -312,7 +335,9 @@ static enum handoff_state what_was(const char *journal_path, enum handoff_state 
 	journal_close(j);
 	if (was == HO_DST_DONE || disks_kept)
 		return HO_DST_DONE;
-	return was == HO_DST_ABORTED && peer == HO_SRC_BEGUN ? HO_DST_ABORTED : HO_NONE;
+	if (peer != HO_SRC_BEGUN || (was != HO_DST_ABORTED && was != HO_DST_BEGUN)) /* BEGUN: it took nothing more (cutover_not_noted) */
+		return HO_NONE;
+	return HO_DST_ABORTED;
 }
 
 static bool has_gone_on(const struct transfer *t)

@@ -112,6 +112,7 @@ extern const struct attempt_ops live_cutover;
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);
 void cutover_entered(struct attempt *a);
+int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int cutover_abort(struct transfer *t, const char *why, struct err *e);

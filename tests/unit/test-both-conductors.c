@@ -1045,12 +1045,13 @@ int __wrap_pwrite_all(int fd, const void *p, size_t n, off_t at)
 	return what ? -EIO : r;
 }
 
-/* Only what is durable is said; but that the guest has been taken back may be. */
+/* Only what is durable is said; but that the guest has been taken back may be, and that what was made of it there has gone. */
 static void check_said(enum handoff_state said)
 {
 	enum handoff_state durable = both->journal[my_side()];
+	bool aborted = (said == HO_SRC_ABORTED && durable == HO_SRC_BEGUN) || (said == HO_DST_ABORTED && durable == HO_DST_BEGUN);
 
-	if (said != durable && said != HO_NONE && !(said == HO_SRC_ABORTED && durable == HO_SRC_BEGUN))
+	if (said != durable && said != HO_NONE && !aborted)
 		both_violation("%s is said, and in the journal is %s", handoff_state_name(said), handoff_state_name(durable));
 }
 
