@@ -242,7 +242,10 @@ static int load_permits(void)
 
 int confine_prepare(bool as_ours, struct err *e)
 {
-	return is_said("off") ? 0 : launcher_begin(as_ours, e);
+	int r = is_said("off") ? 0 : launcher_begin(as_ours, e);
+
+	program_take_files();
+	return r;
 }
 
 void confine_here(bool writes_memory)

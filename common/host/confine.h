@@ -17,7 +17,7 @@
 #define CONFINE_ENV "VMFERRY_SANDBOX" /* off: not at all; log: what would fail with ENOSYS is only logged by the kernel */
 
 /*
- * launcher_begin(), if it is not switched off. Before anything secret is read.
+ * launcher_begin(), if it is not switched off, and program_take_files(). Before anything secret is read.
  */
 int confine_prepare(bool as_ours, struct err *e);
 /*

@@ -87,13 +87,22 @@ bool process_is_stopped(pid_t pid)
 	return !read_stat(pid, &state, &parent, &start_time) && state == 'T';
 }
 
-bool qemu_is_alive(pid_t pid, uint64_t start_time)
+/* 1; 0: it does not; -errno: that cannot be told, as no descriptor is left, say. */
+static int lives(pid_t pid, uint64_t start_time)
 {
 	uint64_t found;
 	pid_t parent;
 	char state;
+	int r = read_stat(pid, &state, &parent, &found);
 
-	return read_stat(pid, &state, &parent, &found) == 0 && found == start_time && state != 'Z' && state != 'X';
+	if (r)
+		return r == -ESRCH ? 0 : r;
+	return found == start_time && state != 'Z' && state != 'X';
+}
+
+bool qemu_is_alive(pid_t pid, uint64_t start_time)
+{
+	return lives(pid, start_time) != 0;
 }
 
 /* The pidfd becomes readable when the process has ended, whether it was reaped or not. */
@@ -122,7 +131,10 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 	if (pidfd < 0)
 		return errno == ESRCH ? 0 : err_sys(e, errno, "cannot watch process %d", (int)pid);
 	/* the pidfd holds whoever has the pid now: look at the start time only after */
-	if (process_start_time(pid, &found) < 0 || found != start_time)
+	r = process_start_time(pid, &found);
+	if (r && r != -ESRCH)
+		return err_sys(e, -r, "cannot tell whether process %d is the one to be ended", (int)pid);
+	if (r || found != start_time)
 		return 0;
 	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return err_sys(e, errno, "cannot end process %d", (int)pid);
@@ -137,10 +149,11 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 
 bool process_is_held(pid_t pid, uint64_t start_time)
 {
-	bool all = qemu_is_alive(pid, start_time);
+	bool all = lives(pid, start_time) == 1;
 	char path[32];
 	struct dirent *x;
 	DIR *d;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	d = opendir(path);
@@ -150,8 +163,9 @@ bool process_is_held(pid_t pid, uint64_t start_time)
 		pid_t parent;
 		char state;
 
-		if (x->d_name[0] != '.' && !read_stat((pid_t)atoi(x->d_name), &state, &parent, &born))
-			all = strchr("TtZX", state);
+		r = x->d_name[0] == '.' ? -ESRCH : read_stat((pid_t)atoi(x->d_name), &state, &parent, &born);
+		if (r != -ESRCH)
+			all = !r && strchr("TtZX", state);
 	}
 	if (d)
 		closedir(d);
@@ -164,8 +178,11 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 {
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 	const struct timespec pause = {.tv_nsec = HOLD_PAUSE_NS};
+	int r = lives(pid, start_time);
 
-	if (!qemu_is_alive(pid, start_time))
+	if (r < 0)
+		return err_sys(e, -r, "cannot tell whether process %d is the one to be stopped", (int)pid);
+	if (!r)
 		return 0;
 	if (kill(pid, SIGSTOP) && errno != ESRCH)
 		return err_sys(e, errno, "cannot stop process %d", (int)pid);

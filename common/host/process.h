@@ -22,11 +22,11 @@ time_t process_started_at(uint64_t start_time);
 pid_t process_parent(pid_t pid);
 /* It stands, by SIGSTOP or its like: state T of proc_pid_stat(5). One that a debugger has is in another. */
 bool process_is_stopped(pid_t pid);
-/* Same pid, same start time, and not a zombie. */
+/* Same pid, same start time, and not a zombie; true, too, if that cannot be told. */
 bool qemu_is_alive(pid_t pid, uint64_t start_time);
 /*
  * SIGKILL, by pidfd, if pid still is the process of that start time; waits at most timeout_ms until
- * it is gone and reaps it when it is our child. 0 also when it was gone before; -ETIMEDOUT, -EPERM.
+ * it is gone and reaps it when it is our child. 0 also when it was gone before; -ETIMEDOUT, -EPERM, or what keeps it from being told.
  * Blocks the calling thread.
  */
 int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
@@ -36,7 +36,7 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
  * it is gone; -ETIMEDOUT, -EPERM. Blocks the calling thread.
  */
 int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
-/* Every thread of it stands, as SIGSTOP leaves them. */
+/* Every thread of it stands, as SIGSTOP leaves them; false, too, if that cannot be told. */
 bool process_is_held(pid_t pid, uint64_t start_time);
 
 /* What a program that was run to its end printed, on either stream, cut to what fits; status as of exit(3), 128 + N after

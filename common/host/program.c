@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -28,7 +29,8 @@
 /* Our launcher's socket, which is ours for good as standard error is; -1: there is none. */
 static int launcher = -1;
 static pid_t launcher_pid;
-static bool starts_ours; /* what it starts are children of ours */
+static bool starts_ours;	  /* what it starts are children of ours */
+static struct rlimit users_files; /* as we were started with; both 0: that is what we have */
 
 /* ---- in the new process ---- */
 
@@ -101,6 +103,8 @@ static void take_descriptors(struct program *p)
 static _Noreturn void become(struct program *p)
 {
 	take_descriptors(p);
+	if (users_files.rlim_max && setrlimit(RLIMIT_NOFILE, &users_files) < 0)
+		die(p, "setrlimit");
 	if (p->gate >= 0)
 		wait_at(p->gate);
 	default_signals();
@@ -375,6 +379,16 @@ int launcher_begin(bool as_ours, struct err *e)
 	launcher_pid = pid;
 	starts_ours = as_ours;
 	return 0;
+}
+
+void program_take_files(void)
+{
+	struct rlimit all;
+
+	if (users_files.rlim_max || getrlimit(RLIMIT_NOFILE, &users_files))
+		return;
+	all = (struct rlimit){.rlim_cur = users_files.rlim_max, .rlim_max = users_files.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &all);
 }
 
 bool launcher_is(pid_t pid)

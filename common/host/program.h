@@ -54,6 +54,8 @@ pid_t program_wait_end(pid_t pid, int *status);
  * children nevertheless; not for an agent that forks others. A second call does nothing.
  */
 int launcher_begin(bool as_ours, struct err *e);
+/* As many open files as the hard limit allows for, of which a guest with many disks needs some thousand. What we start has the limit that we began with. */
+void program_take_files(void);
 /* That process is (or was) the launcher that we began. */
 bool launcher_is(pid_t pid);
 /* In a process that was forked from one with a launcher, and is to have one of its own, which ends with it. */

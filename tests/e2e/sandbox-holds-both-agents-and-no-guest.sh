@@ -10,6 +10,10 @@ is() { # PID SECCOMP NO_NEW_PRIVS: in all threads
 	assert_eq "$said" "NoNewPrivs:$3 Seccomp:$2" "process $1 ($(tr '\0' ' ' <"/proc/$1/cmdline"))"
 }
 
+may_open() { # PID FILES
+	assert_eq "$(awk '/^Max open files/ { print $4 }' "/proc/$1/limits")" "$2" "open files that process $1 may have"
+}
+
 launchers() { # prints the pids of ours
 	local pid
 	for pid in "$MOVE_PID" $DST_PID $(agent_dst); do
@@ -18,6 +22,8 @@ launchers() { # prints the pids of ours
 }
 
 guest_a
+hard=$(ulimit -Hn)
+ulimit -Sn 1000 # as whoever comes by SSH has
 for to in to_listener to_local; do
 	$to
 	[[ -z $DST_PID ]] || is "$DST_PID" 2 1
@@ -30,8 +36,10 @@ for to in to_listener to_local; do
 	is "$(agent_dst)" 2 1
 	is "$(qemu_dst)" 0 0
 	is "$(pgrep -f "^vmferry --guard $DIR/")" 0 0
+	may_open "$MOVE_PID" "$hard"
+	may_open "$(agent_dst)" "$hard"
 	[[ -n $(launchers) ]] || fail "there is no launcher"
-	for pid in $(launchers); do is "$pid" 0 0; done
+	for pid in $(launchers); do is "$pid" 0 0 && may_open "$pid" 1000; done # what it starts has that (some QEMUs take more themselves)
 	grep -q 'sandbox: what is refused is refused' "$DIR/move.log" || fail "nothing was refused to the source: $(<"$DIR/move.log")"
 	fault_continue
 	move_wait

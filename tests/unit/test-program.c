@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -363,6 +364,24 @@ static void confined_in_each_thread(void)
 	require(process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == -1 && errno == EPERM);
 }
 
+/* All that there are, where who started us has 100 and may have 200. */
+static void many_files(void)
+{
+	struct rlimit few = {.rlim_cur = 100, .rlim_max = 200}, ours;
+	struct err e;
+
+	require(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	require(confine_prepare(false, &e) == 0);
+	require(getrlimit(RLIMIT_NOFILE, &ours) == 0 && ours.rlim_cur == 200 && ours.rlim_max == 200);
+	says("ulimit -Sn; ulimit -Hn", NULL, 0, "100\n200\n", 0);
+}
+
+static void many_files_without_a_launcher(void)
+{
+	setenv(CONFINE_ENV, "off", 1);
+	many_files();
+}
+
 static void switched_off(void)
 {
 	struct err e;
@@ -403,6 +422,13 @@ static void every_thread_is_confined(void **state)
 	in_a_process(confined_in_each_thread);
 }
 
+static void an_agent_may_open_many_files_and_its_programs_what_its_user_may(void **state)
+{
+	(void)state;
+	in_a_process(many_files);
+	in_a_process(many_files_without_a_launcher);
+}
+
 static void it_can_be_switched_off(void **state)
 {
 	(void)state;
@@ -427,6 +453,7 @@ int main(void)
 		cmocka_unit_test(a_process_of_the_agents_has_a_launcher_of_its_own),
 		cmocka_unit_test(a_confined_agent_starts_nothing_itself),
 		cmocka_unit_test(every_thread_is_confined),
+		cmocka_unit_test(an_agent_may_open_many_files_and_its_programs_what_its_user_may),
 		cmocka_unit_test(it_can_be_switched_off),
 		cmocka_unit_test(what_is_not_known_fails_as_on_an_older_kernel),
 	};

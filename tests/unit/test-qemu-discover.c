@@ -10,6 +10,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -562,6 +564,39 @@ static void only_the_process_of_that_start_time_is_ended(void **state)
 	qemu_end(&p);
 }
 
+static void a_process_of_which_nothing_can_be_told_is_not_taken_for_gone(void **state)
+{
+	char *argv[] = {"sleep", "1000", NULL};
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct err e = {.code = 0};
+	struct rlimit was, none;
+	int pidfd;
+
+	(void)state;
+	assert_int_equal(qemu_launch(&p, "/bin/sleep", argv, NULL, NULL, NULL, NULL, &e), 0);
+	assert_int_equal(process_hold(p.pid, p.start_time, 1000, &e), 0);
+	assert_true(process_is_held(p.pid, p.start_time));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_true(qemu_is_alive(p.pid, p.start_time));
+	assert_false(process_is_held(p.pid, p.start_time));
+	assert_int_equal(process_hold(p.pid, p.start_time, 1000, &e), -EMFILE);
+	assert_int_equal(process_end(p.pid, p.start_time, 1000, &e), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	/* one is left: for the pidfd, and not for the look at its start time */
+	pidfd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(pidfd >= 0);
+	close(pidfd);
+	none.rlim_cur = (rlim_t)pidfd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(process_end(p.pid, p.start_time, 1000, &e), -EMFILE);
+	assert_false(process_is_held(p.pid, p.start_time)); /* nor for those of its threads */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_true(process_is_held(p.pid, p.start_time));
+	qemu_end(&p);
+}
+
 /* Around them */
 
 static bool find_qemu(void)
@@ -615,6 +650,7 @@ int main(void)
 		TEST(child_has_its_own_session_and_nothing_of_ours),
 		TEST(what_it_says_is_kept_but_not_without_end),
 		TEST(only_the_process_of_that_start_time_is_ended),
+		TEST(a_process_of_which_nothing_can_be_told_is_not_taken_for_gone),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
