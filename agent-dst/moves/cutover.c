@@ -405,6 +405,8 @@ static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], st
 	path = journal_path_of(t);
 	/* the session that holds it may not have noticed yet that its source is gone */
 	r = transfer_restore_from_others(t, path, BUSY_MS, e);
+	if (!r)
+		outage_watch(&t->outage);
 	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
 	return r == -ENOENT && !t->a.handing_off && !access(t->cfg->state_dir, R_OK | X_OK) ? 0 : r;
 }

@@ -46,6 +46,8 @@ static int begin_journal(struct transfer *t, struct err *e)
 	json_decref(begin);
 	if (!r)
 		t->a.handoff.qemu_alive = false;
+	if (!r)
+		outage_watch(&t->outage);
 	return r;
 }
 

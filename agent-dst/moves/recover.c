@@ -13,7 +13,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-#define SETTLE_MS     2000  /* a live agent that does not let go of its journal is at work */
+#define SETTLE_MS     8000  /* a live agent that does not let go of its journal has a source (outage.c) */
 #define BUSY_PAUSE_MS 200   /* longer than whoever waits takes to look (outage.c) */
 #define STOPPED_MS    10000 /* an agent that is stopped for so long is as good as dead to its guest */
 #define LOOK_MS	      2500

@@ -1,10 +1,15 @@
 /* outage.c: see outage.h. */
 #include "outage.h"
+#include "conn.h"
 #include "log.h"
 #include "resume.h"
 #include "util.h"
 
+#include <errno.h>
+
 #define LOOK_MS	   100
+#define WATCH_MS   500
+#define ANSWER_MS  3000
 #define DECIDED_MS 5000 /* once the guest is here the journals decide, with whoever comes */
 
 /* They wait no more: what is told then is what was told when there was no waiting. */
@@ -45,9 +50,44 @@ static void look(struct timer *t)
 		loop_timer_set(o->data->a->loop, t, LOOK_MS);
 }
 
+/*
+ * Through SSH our connection ends on this very host, and is as it was when the source's is gone. Who wants the journal may know that, and is not kept
+ * waiting by a source that is not there to acknowledge anything.
+ */
+static void watch(struct timer *t)
+{
+	struct outage *o = container_of(t, struct outage, watch);
+	struct attempt *a = o->data->a;
+	struct err e;
+
+	if (!a->journal)
+		return;
+	loop_timer_set(a->loop, t, WATCH_MS);
+	if (!a->control || !channel_open(a->control) || o->missing & 1)
+		return;
+	if (channel_bytes_acked(a->control) != o->acked)
+		o->asked_ns = 0;
+	if (!journal_wanted(a->journal))
+		return;
+	if (!o->asked_ns) {
+		o->asked_ns = now_ns();
+		o->acked = channel_bytes_acked(a->control);
+		channel_post(a->control, MSG_PROBE, "", 0);
+	} else if (now_ns() - o->asked_ns > ANSWER_MS * 1000000ULL) {
+		err_set(&e, ETIMEDOUT, "it does not answer, and somebody wants to go on without it");
+		channel_outlive(a->control, false);
+		channel_lost(a->control, &e);
+	}
+}
+
 void outage_init(struct outage *o, struct data_plane *data)
 {
-	*o = (struct outage){.data = data, .look = {.fire = look}};
+	*o = (struct outage){.data = data, .look = {.fire = look}, .watch = {.fire = watch}};
+}
+
+void outage_watch(struct outage *o)
+{
+	loop_timer_set(o->data->a->loop, &o->watch, WATCH_MS);
 }
 
 void outage_agree(struct outage *o, unsigned patience_ms)
@@ -77,5 +117,6 @@ void outage_back(struct outage *o, unsigned channel)
 
 void outage_fini(struct outage *o)
 {
+	loop_timer_clear(o->data->a->loop, &o->watch);
 	loop_timer_clear(o->data->a->loop, &o->look);
 }

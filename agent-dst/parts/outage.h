@@ -16,6 +16,9 @@ struct outage {
 	uint32_t missing;     /* a bit for each channel, by its number */
 	uint64_t since_ns;
 	struct timer look;
+	struct timer watch;
+	uint64_t asked_ns,
+		acked; /* the source, whether it is there: when, and what it had acknowledged then; 0: it was not, or has answered */
 };
 
 void outage_init(struct outage *o, struct data_plane *data);
@@ -24,6 +27,8 @@ void outage_agree(struct outage *o, unsigned patience_ms);
 /* The connection of this channel is gone; is there again. 0: control. */
 void outage_cut(struct outage *o, unsigned channel, const struct err *why);
 void outage_back(struct outage *o, unsigned channel);
+/* There is a journal: from now on a source that does not answer is given up for whoever wants it. */
+void outage_watch(struct outage *o);
 void outage_fini(struct outage *o);
 
 #endif
