@@ -130,6 +130,21 @@ int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, stru
 	return 0;
 }
 
+/* What a move of ours, or an export, sets. Of another one somebody else has set it meanwhile, for a migration of theirs. */
+static bool is_set_by_us(const char *name)
+{
+	static const char *const names[] = {"tls-creds",	   "multifd-compression",
+					    "multifd-channels",	   "max-bandwidth",
+					    "downtime-limit",	   "avail-switchover-bandwidth",
+					    "zero-page-detection", "throttle-trigger-threshold"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
 static int restore_parameters(struct qmp *q, const json_t *saved, struct err *e)
 {
 	json_t *now, *value, *set;
@@ -140,7 +155,7 @@ static int restore_parameters(struct qmp *q, const json_t *saved, struct err *e)
 	if (r)
 		return r;
 	json_object_foreach(json_object_get(saved, "parameters"), name, value) {
-		if (json_equal(json_object_get(now, name), value))
+		if (!is_set_by_us(name) || json_equal(json_object_get(now, name), value))
 			continue;
 		set = json_object();
 		json_object_set(set, name, value);

@@ -16,7 +16,7 @@ int settings_capabilities(struct qmp *q, const json_t *saved, const char *const 
 int settings_check(struct qmp *q, const json_t *saved, const char *const *on, struct err *e);
 /* Sets those parameters that this QEMU has; params is stolen. */
 int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, struct err *e);
-/* Puts back whatever differs from saved. Tries everything; the first error is returned. */
+/* Puts back the capabilities that differ from saved, and the parameters that we set. Tries everything; the first error is returned. */
 int settings_restore(struct qmp *q, const json_t *saved, struct err *e);
 bool settings_has_capability(const json_t *saved, const char *name);
 bool settings_has_parameter(const json_t *saved, const char *name);
