@@ -48,10 +48,11 @@ struct moving_disk {
 
 /* What starts the guest. */
 struct starter {
-	char *path;  /* its script; NULL: not known */
-	char *draft; /* the same with the new images, until it has its name */
-	char *text;  /* as it was when it was read */
-	char *why;   /* of NULL: a sentence */
+	char *path;	 /* its script; NULL: not known */
+	char *draft;	 /* the same with the new images, until it has its name */
+	char *text;	 /* as it was when it was read */
+	char *why;	 /* of NULL: a sentence */
+	bool other_line; /* it lies beside the guest's files, and the guest was started otherwise */
 };
 
 /* What is said of it, and will be. */

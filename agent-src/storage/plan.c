@@ -354,7 +354,13 @@ static int decide_old(struct storage *s, struct err *e)
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	unsigned i;
 
-	s->old = s->o->old != OLD_AUTO ? s->o->old : s->starter.path ? OLD_KEEP : OLD_ASIDE;
+	s->old = s->o->old != OLD_AUTO ? s->o->old : s->starter.path && !s->starter.other_line ? OLD_KEEP : OLD_ASIDE;
+	if (s->starter.other_line)
+		report_notice(
+			&s->report,
+			"the guest was not started by %s as that is now: its command line is another. What else starts it has to name the new "
+			"images, too%s",
+			s->starter.path, s->old == OLD_ASIDE ? "; the old ones get other names, so that it does not start from them" : "");
 	attempt_id_format(s->id, id);
 	for (i = 0; i < s->count && s->old != OLD_KEEP; i++) {
 		struct moving_disk *d = &s->disks[i];

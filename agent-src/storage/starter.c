@@ -392,6 +392,46 @@ static char *unit_of(const struct guest *g, bool *user)
 	return unit;
 }
 
+/* An option that is on one of two lines of a guest: its disks, which may have been moved since, and what only the agent that brought it needed. */
+static bool is_of_one(const struct qemu_opt *o)
+{
+	static const char *const names[] = {"drive", "blockdev", "hda", "hdb", "hdc", "hdd", "", "incoming", "S", "daemonize", "L"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(o->name, names[i]))
+			return true;
+	return !strcmp(o->name, "qmp") && o->value && strstr(o->value, "/vmferry.qmp,");
+}
+
+static bool next_of_both(const struct guest_line *l, size_t *i, struct qemu_opt *o)
+{
+	bool more;
+
+	while ((more = qemu_opt_next(l->argv, l->argc, i, o)) && is_of_one(o))
+		;
+	return more;
+}
+
+/* Its QEMU's command line is the script's. */
+static bool has_started(const char *path, const struct guest *g)
+{
+	struct guest script = {.pid = 0};
+	struct qemu_opt a, b;
+	size_t i = 1, k = 1;
+	struct err ignored;
+	bool more = true, same = !script_read(path, &script, &ignored);
+
+	while (same && more) {
+		more = next_of_both(&script.line, &i, &a);
+		same = more == next_of_both(&g->line, &k, &b);
+		if (same && more)
+			same = !strcmp(a.name, b.name) && !strcmp(a.value ?: "", b.value ?: "");
+	}
+	guest_fini(&script);
+	return same;
+}
+
 int starter_find(struct storage *s, struct err *e)
 {
 	AUTO_FREE char *found = NULL;
@@ -419,8 +459,10 @@ int starter_find(struct storage *s, struct err *e)
 		}
 		return take(s, of_unit, e);
 	}
-	if (found)
+	if (found) {
+		s->starter.other_line = !has_started(found, &s->guest);
 		return take(s, found, e);
+	}
 	s->starter.why = xstrdup("no script as vmferry leaves one lies beside its files");
 	return 0;
 }
