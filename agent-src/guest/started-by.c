@@ -46,7 +46,7 @@ static bool only_passes_on(const char *comm)
 
 static bool starts_nothing_again(const char *comm)
 {
-	static const char *const names[] = {"systemd", "init", "tmux: server", "screen", "sshd", "login"};
+	static const char *const names[] = {"systemd", "init", "tmux: server", "screen", "sshd", "login", "vmferry"};
 
 	return is_among(comm, names, ARRAY_LEN(names));
 }
