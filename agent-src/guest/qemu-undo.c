@@ -133,7 +133,7 @@ static int check_unused(struct qmp *q, const char *socket, struct err *e)
 	if (r)
 		return r;
 	json_array_foreach(list, i, x)
-		if (!strcmp(json_text(x, "type") ?: "", "nbd"))
+		if (!strcmp(json_text(x, "type") ?: "", "nbd") && !begins_with(json_object_get(x, "id"), QEMU_PREFIX))
 			id = json_text(x, "id");
 	if (id)
 		r = err_set(e, EBUSY, "somebody else exports a disk (%s) on the NBD server that the move has started (%s)", id, socket);

@@ -124,10 +124,10 @@ bool started_beside_others(pid_t qemu, pid_t main_pid)
 	unsigned depth;
 	bool others = false;
 
-	for (depth = 0; pid > 1 && child != main_pid && depth < DEPTH_MAX && !others; depth++) {
-		others = !is_shell(text, read_of(pid, "cmdline", text)) && has_child_but(pid, child);
+	for (depth = 0; pid > 1 && child != main_pid && depth < DEPTH_MAX; depth++) {
+		others |= !is_shell(text, read_of(pid, "cmdline", text)) && has_child_but(pid, child);
 		child = pid;
 		pid = process_parent(pid);
 	}
-	return others;
+	return others && child == main_pid;
 }

@@ -10,7 +10,8 @@
 
 /* *words: how it is called, printable, malloc'ed. 0: none that is known. */
 pid_t started_by(pid_t qemu, char **words);
-/* Has a program between them, main_pid itself among these, other children: a supervisor's? What else a script starts belongs to what it starts. */
+/* Has a program between them, main_pid itself among these, other children: a supervisor's? What else a script starts belongs to what it starts. False, too,
+ * if the one does not descend from the other. */
 bool started_beside_others(pid_t qemu, pid_t main_pid);
 
 #endif
