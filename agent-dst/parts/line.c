@@ -260,7 +260,7 @@ static void tell_of_nic(const struct line *l, const struct args_nic *n)
 	AUTO_FREE char *path = NULL;
 	bool there;
 
-	if (strcmp(n->to_type, "tap") || !n->to_attach || !n->unscripted || n->stand_in)
+	if (!n->to_type || strcmp(n->to_type, "tap") || !n->to_attach || !n->unscripted || n->stand_in)
 		return;
 	path = xasprintf("/sys/class/net/%s/master", n->to_attach);
 	there = if_nametoindex(n->to_attach);
