@@ -177,9 +177,10 @@ static int end_source(struct attempt *a, struct err *e)
 	struct transfer *t = transfer_of(a);
 	int r = end_qemu(t, e);
 
-	t->end.qemu_ended_ns = now_ns();
-	if (!r)
+	if (!r) {
+		t->end.qemu_ended_ns = now_ns();
 		return 0;
+	}
 	t->end.why = *e;
 	return attempt_die(a, r);
 }
@@ -196,7 +197,7 @@ static pid_t qemu_with_its_disks(const struct transfer *t)
 		return 0;
 	for (i = 0; i < n; i++) {
 		json_array_foreach(t->src.disk_paths, k, path)
-			if (!found && process_has_open(list[i].pid, json_string_value(path)))
+			if (!found && list[i].pid != t->src.guest.pid && process_has_open(list[i].pid, json_string_value(path)))
 				found = list[i].pid;
 		guest_fini(&list[i]);
 	}
