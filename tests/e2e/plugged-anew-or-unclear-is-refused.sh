@@ -17,11 +17,19 @@ mirror() { # DRIVE TARGET
 	ask '{"execute": "block-job-complete", "arguments": {"device": "m"}}' BLOCK_JOB_COMPLETED
 }
 
-# two disks without ids: one has the other's name now; each has the other's
-launch -drive "file=$DIR/a.raw,format=raw,if=ide,index=0" -drive "file=$DIR/b.raw,format=raw,if=ide,index=1"
+# two disks without ids: one has the other's name now, which is clear where their places are; each has the other's
+launch -drive "file=$DIR/a.raw,format=raw,if=ide,bus=0,unit=0" -drive "file=$DIR/b.raw,format=raw,if=ide,bus=1,unit=0"
 mirror ide0-hd0 "$DIR/c.raw"
 mirror ide1-hd0 "$DIR/a.raw"
 refused_because 'in a way that can be rewritten'
+launch -drive "file=$DIR/a.raw,format=raw,if=ide,index=0" -drive "file=$DIR/b.raw,format=raw,if=ide,index=1"
+mirror ide0-hd0 "$DIR/c.raw"
+mirror ide1-hd0 "$DIR/a.raw"
+move a local
+assert_eq "$(qmp "$TO/a.mon" '{"execute": "query-block"}' | python3 -S -c '
+import json, sys
+print(*[b["device"] + ":" + b["inserted"]["file"] for b in json.load(sys.stdin) if "inserted" in b])')" "ide0-hd0:$TO/c.raw ide1-hd0:$TO/a.raw" "the drives there"
+GUEST_AT[a]=$TO
 launch -drive "file=$DIR/a.raw,format=raw,if=ide" -drive "file=$DIR/b.raw,format=raw,if=ide"
 mirror ide0-hd0 "$DIR/c.raw"
 mirror ide1-hd0 "$DIR/a.raw"
