@@ -2,6 +2,7 @@
 #include "started-by.h"
 #include "process.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,37 +28,28 @@ static size_t read_of(pid_t pid, const char *what, char out[WORDS_MAX])
 	return (size_t)MAX(n, 0);
 }
 
-static bool is_among(const char *name, const char *const *list, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n && strcmp(name, list[i]) != 0; i++)
-		;
-	return i < n;
-}
-
 /* They end with what they run, and start nothing again. */
 static bool only_passes_on(const char *comm)
 {
-	static const char *const names[] = {"sudo", "doas", "su", "runuser", "timeout", "setpriv", "unshare", "nsenter", "numactl"};
+	static const char *const names[] = {"sudo", "doas", "su", "runuser", "timeout", "setpriv", "unshare", "nsenter", "numactl", NULL};
 
-	return is_among(comm, names, ARRAY_LEN(names));
+	return word_index(names, comm) >= 0;
 }
 
 static bool starts_nothing_again(const char *comm)
 {
-	static const char *const names[] = {"systemd", "init", "tmux: server", "screen", "sshd", "login", "vmferry"};
+	static const char *const names[] = {"systemd", "init", "tmux: server", "screen", "sshd", "login", "vmferry", NULL};
 
-	return is_among(comm, names, ARRAY_LEN(names));
+	return word_index(names, comm) >= 0;
 }
 
 /* words: argv, each with a zero behind it. */
 static bool is_shell(const char *words, size_t n)
 {
-	static const char *const shells[] = {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish"};
+	static const char *const shells[] = {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", NULL};
 	const char *base = strrchr(words, '/');
 
-	return n && is_among(base ? base + 1 : *words == '-' ? words + 1 : words, shells, ARRAY_LEN(shells));
+	return n && word_index(shells, base ? base + 1 : *words == '-' ? words + 1 : words) >= 0;
 }
 
 /* Without a script and without a command (-c). */

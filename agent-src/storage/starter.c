@@ -10,6 +10,7 @@
 #include "script-read.h"
 #include "shell-quote.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -395,13 +396,9 @@ static char *unit_of(const struct guest *g, bool *user)
 /* An option that is on one of two lines of a guest: its disks, which may have been moved since, and what only the agent that brought it needed. */
 static bool is_of_one(const struct qemu_opt *o)
 {
-	static const char *const names[] = {"drive", "blockdev", "hda", "hdb", "hdc", "hdd", "", "incoming", "S", "daemonize", "L"};
-	size_t i;
+	static const char *const names[] = {"drive", "blockdev", "hda", "hdb", "hdc", "hdd", "", "incoming", "S", "daemonize", "L", NULL};
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
-		if (!strcmp(o->name, names[i]))
-			return true;
-	return !strcmp(o->name, "qmp") && o->value && strstr(o->value, "/vmferry.qmp,");
+	return word_index(names, o->name) >= 0 || (!strcmp(o->name, "qmp") && o->value && strstr(o->value, "/vmferry.qmp,"));
 }
 
 static bool next_of_both(const struct guest_line *l, size_t *i, struct qemu_opt *o)

@@ -2,6 +2,7 @@
 #include "qemu-settings.h"
 #include "log.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -131,19 +132,15 @@ int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, stru
 }
 
 /* What a move of ours, or an export, sets. Of another one somebody else has set it meanwhile, for a migration of theirs. */
-static bool is_set_by_us(const char *name)
-{
-	static const char *const names[] = {"tls-creds",	   "multifd-compression",
-					    "multifd-channels",	   "max-bandwidth",
-					    "downtime-limit",	   "avail-switchover-bandwidth",
-					    "zero-page-detection", "throttle-trigger-threshold"};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(names); i++)
-		if (!strcmp(names[i], name))
-			return true;
-	return false;
-}
+static const char *const set_by_us[] = {"tls-creds",
+					"multifd-compression",
+					"multifd-channels",
+					"max-bandwidth",
+					"downtime-limit",
+					"avail-switchover-bandwidth",
+					"zero-page-detection",
+					"throttle-trigger-threshold",
+					NULL};
 
 static int restore_parameters(struct qmp *q, const json_t *saved, struct err *e)
 {
@@ -155,7 +152,7 @@ static int restore_parameters(struct qmp *q, const json_t *saved, struct err *e)
 	if (r)
 		return r;
 	json_object_foreach(json_object_get(saved, "parameters"), name, value) {
-		if (!is_set_by_us(name) || json_equal(json_object_get(now, name), value))
+		if (word_index(set_by_us, name) < 0 || json_equal(json_object_get(now, name), value))
 			continue;
 		set = json_object();
 		json_object_set(set, name, value);

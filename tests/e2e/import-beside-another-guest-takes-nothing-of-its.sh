@@ -38,8 +38,8 @@ kill_at_exit $importer
 exec 8>"$DIR/slow"
 head -c 20000 "$DIR/bundle.tar" >&8
 wait_for 30 grep -q 'importing guest' "$DIR/import.out" || fail "it does not begin: $(<"$DIR/import.err")"
-python3 -S -c 'import socket, sys, time
-s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)' "$VMS/$A.qmp" 8>&- &
+python3 -S -c 'import signal, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); signal.pause()' "$VMS/$A.qmp" 8>&- &
 kill_at_exit $!
 wait_for 10 test -S "$VMS/$A.qmp" || fail "there is no other"
 echo theirs >"$VMS/$A.log"

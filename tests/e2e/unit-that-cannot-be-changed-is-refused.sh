@@ -31,7 +31,7 @@ kill_now "${GUEST_PID[b]}"
 cat >"$DIR/supervisor" <<-'END'
 	#!/usr/bin/env python3
 	import os, subprocess, sys
-	subprocess.Popen(["sleep", "1000"], preexec_fn=os.setpgrp)
+	subprocess.Popen(["tail", "-f", "/dev/null"], preexec_fn=os.setpgrp)
 	sys.exit(subprocess.Popen(sys.argv[1:], preexec_fn=os.setpgrp).wait())
 END
 chmod +x "$DIR/supervisor"

@@ -4,7 +4,7 @@
 # timeout: 150
 . "$(dirname "$0")/../lib/systemd.sh"
 
-LOOP='again() { "$0" again; }; [ "$1" = again ] || { sleep 1000 & while :; do again; done; }; exec'
+LOOP='again() { "$0" again; }; [ "$1" = again ] || { tail -f /dev/null & while :; do again; done; }; exec'
 
 assert_not_restarted() {
 	wait_for 10 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
