@@ -209,7 +209,8 @@ void cutover_look_for_another(struct transfer *t)
 {
 	uint64_t until = t->end.qemu_ended_ns + AGAIN_MS * 1000000ULL;
 
-	if (!json_array_size(t->src.disk_paths))
+	/* of a move that was over in an earlier life they may be another's by now */
+	if (!json_array_size(t->src.disk_paths) || (t->a.taken_up && !t->end.qemu_ended_ns))
 		return;
 	while (!(t->end.started_again = qemu_with_its_disks(t)) && t->unit.autostart.starter && now_ns() < until)
 		poll(NULL, 0, AGAIN_LOOK_MS);
