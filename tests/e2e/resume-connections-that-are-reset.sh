@@ -5,15 +5,15 @@
 [[ $EUID -eq 0 ]] || skip "only root can reset a connection (ss -K)"
 
 again_and_again() { # OPTION...
-	local n=0 ports
+	local n=0
 	move_start a "$DEST" --channels 3 "$@"
 	while_disks
 	for n in 1 2 3 4 5; do
-		mapfile -t ports < <(ports_of_move)
+		wait_for 20 has_connections 4 || fail "connections: ${PORTS[*]}"
 		case $n in
-		2) reset_at env "${ports[0]}" ;;
-		3) reset_at env "${ports[1]}" ;;
-		*) reset_at env "${ports[@]}" ;;
+		2) reset_at env "${PORTS[0]}" ;;
+		3) reset_at env "${PORTS[1]}" ;;
+		*) reset_at env "${PORTS[@]}" ;;
 		esac
 		wait_for 20 has_outages "$n" || fail "no connection again after break $n: $(tail -n 5 "$DIR/move.log")"
 		[[ $n -ne 3 ]] || while_ram

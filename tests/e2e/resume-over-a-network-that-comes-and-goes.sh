@@ -14,10 +14,9 @@ network() { # up|down
 }
 
 outage() { # HOST THAT FORGETS, COUNT
-	mapfile -t ports < <(ports_of_move)
-	[[ ${#ports[@]} -ge 3 ]] || fail "connections: ${ports[*]}"
+	wait_for 20 has_connections 3 || fail "connections: ${PORTS[*]}"
 	network down
-	reset_at "$1" "${ports[@]}"
+	reset_at "$1" "${PORTS[@]}"
 	network up
 	wait_for 40 has_outages "$2" || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 }

@@ -21,9 +21,8 @@ assert_eq "$(outages)" 0 "outages while the agent is suspended"
 wait_event 'ev["event"] == "notice" and "has taken nothing for 15 s; it is waited for, and the guest is here as before" in ev["text"]' >/dev/null
 kill -CONT $agent
 
-mapfile -t ports < <(ports_of_move)
-[[ ${#ports[@]} -ge 3 ]] || fail "connections: ${ports[*]}"
-forgotten=$(IFS=,; echo "${ports[*]}")
+wait_for 20 has_connections 3 || fail "connections: ${PORTS[*]}"
+forgotten=$(IFS=,; echo "${PORTS[*]}")
 on_b nft -f - <<-END
 	table inet test {
 		chain in { type filter hook input priority 0; tcp sport { $forgotten } drop; }

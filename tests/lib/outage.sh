@@ -10,6 +10,11 @@ ports_of_move() {
 		sed -nE "s/.* [^ ]*:([0-9]+) +[^ ]*:[0-9]+ +users:.*pid=$MOVE_PID,fd=([0-9]+).*/\2 \1/p" | sort -n | cut -d' ' -f2
 }
 
+has_connections() { # AT-LEAST: PORTS are theirs at the source
+	mapfile -t PORTS < <(ports_of_move)
+	[[ ${#PORTS[@]} -ge $1 ]]
+}
+
 # One end of each of these connections is gone; the other hears of it, if the network lets it.
 reset_at() { # on_a|on_b|env PORT AT THE SOURCE...
 	local host=$1 port
