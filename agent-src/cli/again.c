@@ -1,6 +1,7 @@
 /* again.c: see again.h. */
 #include "again.h"
 #include "cmd.h"
+#include "dest-options.h"
 #include "journal.h"
 #include "recover-choice.h"
 #include "util.h"
@@ -52,13 +53,18 @@ json_t *again_end(json_t *move, const char *vm, const char *dest)
 
 /* ---- given again ---- */
 
-static size_t put_words(const char **argv, size_t n, const json_t *words)
+/* Without what is for another kind of destination than dest. */
+static size_t put_words(const char **argv, size_t n, const json_t *words, const char *dest)
 {
 	json_t *word;
 	size_t i;
 
-	json_array_foreach(words, i, word)
-		argv[n++] = json_string_value(word);
+	json_array_foreach(words, i, word) {
+		const char *text = json_string_value(word);
+
+		if (text && (!dest || !dest_option_is_odd(text, dest_kind(dest))))
+			argv[n++] = text;
+	}
 	return n;
 }
 
@@ -75,8 +81,8 @@ int again_run(const json_t *move, const struct again_change *change)
 		return EXIT_REFUSED;
 	}
 	argv[n++] = "migrate";
-	n = put_words(argv, n, words);
-	n = put_words(argv, n, way);
+	n = put_words(argv, n, words, change->dest);
+	n = put_words(argv, n, way, NULL);
 	if (change->json)
 		argv[n++] = "--json";
 	if (change->verbose)

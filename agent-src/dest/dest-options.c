@@ -5,6 +5,7 @@
 #include "ssh.h"
 #include "util.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,18 @@ int dest_option(struct dest_config *cfg, int c, const char *arg)
 	if (c == 'p' && (net_parse_ports(arg, &ports, &e) || !ports.first || ports.last != ports.first))
 		return bad("--port", arg, "a TCP port");
 	return 0;
+}
+
+bool dest_option_is_odd(const char *word, enum dest_kind kind)
+{
+	static const struct option table[] = {DEST_OPTIONS, {NULL, 0, NULL, 0}};
+	AUTO_FREE char *name = xstrndup(word, strcspn(word, "="));
+	const struct option *o;
+
+	for (o = table; o->name; o++)
+		if (!strncmp(name, "--", 2) && !strcmp(name + 2, o->name))
+			return kind != (o->val == DEST_OPT_PSK || o->val == DEST_OPT_TOKEN || o->val == DEST_OPT_PLAIN ? DEST_STANDING : DEST_SSH);
+	return false;
 }
 
 int dest_options_check(const struct dest_config *cfg)

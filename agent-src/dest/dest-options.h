@@ -60,6 +60,8 @@ int dest_option(struct dest_config *cfg, int c, const char *arg);
 bool dest_is_option(int c);
 /* Its value is a name that depends on where we are. */
 bool dest_option_is_file(int c);
+/* The option of that name, a word of a command line as getopt_long() takes it, is one of another kind of destination. */
+bool dest_option_is_odd(const char *word, enum dest_kind kind);
 /* Options that do not fit the destination: 0, or the exit code, having said why. */
 int dest_options_check(const struct dest_config *cfg);
 
