@@ -1,6 +1,5 @@
 /* autostart.c: see autostart.h. */
 #include "autostart.h"
-#include "disk-line.h"
 #include "durable-file.h"
 #include "guest-at-rest.h"
 #include "log.h"
@@ -81,24 +80,23 @@ static char *unit_of_ours(const struct guest *g, bool user)
 	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
 }
 
-struct images {
-	const struct guest *guest;
-	const struct args_result *line;
-};
-
-/* Is it one that the guest has now, or had when it was started? A script's paths are from the root on (cd /). */
-static bool is_image_of(void *ctx, const char *path)
+static bool is_written_disk(const struct args_file *f)
 {
-	const struct images *its = ctx;
+	return (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || f->role == ARGS_PMEM) && !f->read_only && f->path;
+}
+
+/* Is it one that the guest has now, or a base of one, or one that it had when it was started? A script's paths are from the root on (cd /). */
+static bool is_image_of(const struct guest *g, const struct args_result *line, const char *path)
+{
 	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);
 	AUTO_FREE char *real = realpath(full, NULL);
 	size_t i, k;
 
-	for (i = 0; i < its->line->file_count; i++)
-		if (its->line->files[i].role == ARGS_DISK && same_file_name(its->line->files[i].path, full, real))
+	for (i = 0; i < line->file_count; i++)
+		if (is_written_disk(&line->files[i]) && same_file_name(line->files[i].path, full, real))
 			return true;
-	for (i = 0; i < its->guest->disk_count; i++) {
-		const struct guest_disk *d = &its->guest->disks[i];
+	for (i = 0; i < g->disk_count; i++) {
+		const struct guest_disk *d = &g->disks[i];
 
 		if (same_file_name(d->real_path, full, real))
 			return true;
@@ -109,21 +107,39 @@ static bool is_image_of(void *ctx, const char *path)
 	return false;
 }
 
-/* That unit runs a script which names no disk of this guest's. What cannot be told is taken for the guest's. */
+/* That line, of a script, has a disk to write to, and none of those is the guest's. One behind a network is refused as it is read. */
+static bool has_disks_of_its_own(const struct guest *script, const struct guest *g, const struct args_result *line)
+{
+	struct args_result its;
+	struct err e;
+	bool any = false, shared = false;
+	size_t i;
+
+	if (guest_read_line(script, true, &its, &e))
+		return false;
+	for (i = 0; i < its.file_count; i++) {
+		if (!is_written_disk(&its.files[i]))
+			continue;
+		any = true;
+		shared |= is_image_of(g, line, its.files[i].path);
+	}
+	args_result_fini(&its);
+	return any && !shared;
+}
+
+/* That unit runs a script which starts a guest from other disks. What cannot be told is taken for the guest's. */
 static bool starts_another(const struct guest *g, const char *unit, bool user)
 {
 	struct args_result line;
-	struct images its = {g, &line};
-	struct disk_line_change look = {.is_it = is_image_of, .ctx = &its};
 	struct guest script = {.pid = 0};
 	AUTO_FREE char *path = NULL;
 	struct err e;
 	bool yes = false;
 
-	if (!g->disk_count || guest_read_line(g, false, &line, &e))
+	if (guest_read_line(g, true, &line, &e))
 		return false;
-	if (!unit_script(unit, user, &path, &e)) {
-		yes = !script_read(path, &script, &e) && !disk_line_change(script.line.argv, script.line.argc, &look, NULL, NULL, NULL, &e);
+	if (!unit_script(unit, user, &path, &e) && !script_read(path, &script, &e)) {
+		yes = has_disks_of_its_own(&script, g, &line);
 		guest_fini(&script);
 	}
 	args_result_fini(&line);
