@@ -12,6 +12,7 @@
 #include "process.h"
 #include "qemu-settings.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -345,27 +346,43 @@ static bool has_gone_on(const struct transfer *t)
 	return json_is_true(json_object_get(journal_last_note(t->a.journal, GONE_ON), "yes"));
 }
 
-/* It may be had back, and somebody migrates it away, or has it saved: should its QEMU end then, it may run elsewhere all the same. One that goes
- * on here did not. */
-void cutover_goes_or_stands(struct transfer *t, bool goes)
+static void note_gone_on(struct transfer *t, bool goes)
 {
 	json_t *note;
 	struct err e;
 
-	if (t->a.handoff.state != HO_DST_STARTED || !target_is_revertible(&t->target) || has_gone_on(t) != goes ||
-	    (!goes && target_run_state(&t->target) != MIGRATED))
+	if (t->a.handoff.state != HO_DST_STARTED || !target_is_revertible(&t->target) || has_gone_on(t) == goes)
 		return;
-	note = json_pack("{s:b}", "yes", !goes);
+	note = json_pack("{s:b}", "yes", goes);
 	if (journal_note(t->a.journal, GONE_ON, note, &e))
 		log_error("%s", e.msg);
 	json_decref(note);
 }
 
-/* Whoever goes on from what is here would be a second one. */
+/* It may be had back, and somebody migrates it away, or has it saved: should its QEMU end then, it may run elsewhere all the same. One that goes
+ * on here did not, nor does one whose migration has failed. */
+void cutover_on_qemu(struct transfer *t, const struct event *ev)
+{
+	static const char *const stays[] = {"failed", "cancelling", "cancelled", NULL};
+	const char *status = !strcmp(ev->name, "MIGRATION") ? json_text(ev->json, "status") : NULL;
+	enum run_state state;
+
+	if (status) {
+		note_gone_on(t, word_index(stays, status) < 0);
+	} else if (!strcmp(ev->name, "RESUME")) {
+		note_gone_on(t, false);
+	} else if (!strcmp(ev->name, "STOP") && t->a.handoff.state == HO_DST_STARTED) {
+		state = target_run_state(&t->target);
+		if (state == MIGRATED || state == UNKNOWN)
+			note_gone_on(t, true);
+	}
+}
+
+/* Whoever goes on from what is here would be a second one. A QEMU that hangs did not begin to migrate, if all that it had to say was heard. */
 static int may_not_revert(struct transfer *t, struct err *e)
 {
 	enum run_state state;
-	bool ended;
+	bool ended, heard = t->target.qmp && !t->a.handoff.restarted;
 
 	if (!target_is_revertible(&t->target))
 		return err_set(e, EPERM, "it was to stay here");
@@ -373,12 +390,12 @@ static int may_not_revert(struct transfer *t, struct err *e)
 		return 0;
 	ended = has_ended(t);
 	state = ended ? UNKNOWN : target_run_state(&t->target);
-	if (state == MIGRATED || (ended && has_gone_on(t)))
+	if (state == MIGRATED || (state == UNKNOWN && has_gone_on(t)))
 		return err_set(e, EBUSY, "the guest was migrated away from the destination by somebody else: it may run elsewhere");
-	if (!ended && state == UNKNOWN)
+	if (!ended && state == UNKNOWN && !heard)
 		return err_set(e, EBUSY,
-			       "the guest's QEMU at the destination (process %d) does not say whether the guest was migrated away: if it "
-			       "hangs, end it (by SIGKILL), and try again",
+			       "the guest's QEMU at the destination (process %d) does not say whether the guest was migrated away. If it was "
+			       "not, end it (by SIGKILL), and have the guest back by vmferry recover --peer-is-fenced",
 			       (int)t->target.qemu.pid);
 	if (ended && disks_are_nobody_else_s(&t->disks, e))
 		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");

@@ -73,8 +73,7 @@ int common_event(void *ctx, const struct event *ev, struct err *e)
 	case EVENT_WORKER: /* data channels close as the source lets go: no matter then */
 		return 0;
 	case EVENT_QMP:
-		if (!strcmp(ev->name, "RESUME") || !strcmp(ev->name, "STOP"))
-			cutover_goes_or_stands(t, *ev->name == 'R');
+		cutover_on_qemu(t, ev);
 		return !strcmp(ev->name, "RESUME") ? resumed(t, e) : 0;
 	case EVENT_USER:
 	case EVENT_TICK:

@@ -117,7 +117,7 @@ void cutover_carried_out(struct attempt *a, bool has_entered);
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int cutover_abort(struct transfer *t, const char *why, struct err *e);
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);
-void cutover_goes_or_stands(struct transfer *t, bool goes);
+void cutover_on_qemu(struct transfer *t, const struct event *ev);
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
 void cutover_keep_disks(struct transfer *t);

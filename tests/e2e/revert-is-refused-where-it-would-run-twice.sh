@@ -49,8 +49,9 @@ move_wait
 assert_moved
 
 # QEMU itself has migrated it on.
-migrated_on() {
+migrated_on() { # [COMMAND BEFORE]
 	moved_for_now
+	[[ $# -eq 0 ]] || qmp "$TO/a.mon" "{\"execute\": \"$1\"}" >/dev/null
 	qmp "$TO/a.mon" '{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "return-path", "state": false}]}}' >/dev/null
 	qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
 	wait_for 20 eval '[[ $(status_of "$TO/a.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$TO/a.mon")"
@@ -69,8 +70,8 @@ recover 4 --peer-is-fenced
 guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
-# And has ended then.
-migrated_on
+# And has ended then; it had been stopped first.
+migrated_on stop
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
 is_told 'its QEMU there has ended since'
 vmferry revert a
@@ -81,6 +82,19 @@ end_agents_there
 DST_PID=
 recover 4 --peer-is-fenced
 guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
+# A QEMU that hangs there, and did not migrate it before, is ended; a migration that came to nothing is none.
+moved_for_now
+qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:exit 1"}}' >/dev/null
+wait_for 20 eval '[[ $(status_of "$TO/a.mon") == running ]]' || fail "it does not go on: $(status_of "$TO/a.mon")"
+kill -STOP "$there"
+vmferry revert a
+move_wait 1
+process_is_gone "$there" || fail "the destination's QEMU is still there"
+guest_verify "$(orders a)" blocks
+end_agents_there
+DST_PID=
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
 # Nobody knows the guest there any more: what is held here stays.
