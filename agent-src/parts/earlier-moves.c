@@ -102,7 +102,7 @@ static int check_in_hand(const struct guest *g, const char *path, struct err *e)
 		    : 0;
 }
 
-/* Is it what that move has brought? One that is shut down has no process: by its disks. */
+/* Is it what that move has brought? One that is shut down has no process, and one that was started again another: by its disks. */
 static bool has_brought(const struct journal *j, const struct guest *g)
 {
 	const json_t *qemu = journal_last_note(j, "qemu");
@@ -110,9 +110,9 @@ static bool has_brought(const struct journal *j, const struct guest *g)
 	bool yes = false;
 	size_t i, k;
 
-	if (g->pid)
-		return json_integer_value(json_object_get(qemu, "pid")) == g->pid &&
-		       (uint64_t)json_integer_value(json_object_get(qemu, "start_time")) == g->start_time;
+	if (g->pid && json_integer_value(json_object_get(qemu, "pid")) == g->pid &&
+	    (uint64_t)json_integer_value(json_object_get(qemu, "start_time")) == g->start_time)
+		return true;
 	if (journal_owned(j, &owned))
 		return true;
 	json_array_foreach(owned, i, entry) {

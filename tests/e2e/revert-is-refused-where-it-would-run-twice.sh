@@ -33,6 +33,19 @@ VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate local --how cold --disk-dir "$D
 	-- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio" 2>"$DIR/onward.log" || status=$?
 assert_eq "$status" 3 "exit code of a cold move onward"
 said onward.log 'may have it back.*vmferry keep a, there'
+
+# Nor when somebody has started it again.
+"$QEMU" -accel tcg -machine q35 -m 64 -name a -display none -nodefaults -drive "file=$TO/a.raw,format=raw,if=virtio" \
+	-qmp "unix:$DIR/again.qmp,server=on,wait=off" </dev/null &>"$DIR/again.log" &
+again=$!
+kill_at_exit "$again"
+wait_for 20 eval '[[ $(status_of "$DIR/again.qmp") == running ]]' || fail "it does not start again: $(<"$DIR/again.log")"
+status=0
+VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate "$again" local --disk-dir "$DIR/onward" 2>"$DIR/onward.log" || status=$?
+assert_eq "$status" 3 "exit code of a move onward of what was started again"
+said onward.log 'may have it back.*vmferry keep a, there'
+end_process "$again"
+
 vmferry revert a
 move_wait 1
 guest_verify "$(orders a)" blocks
