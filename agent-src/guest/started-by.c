@@ -93,6 +93,18 @@ pid_t started_by(pid_t qemu, char **words)
 	return pid;
 }
 
+/* Something of its own, and no part of a guest; what has ended and is not waited for has no words. */
+static bool is_a_program(pid_t pid)
+{
+	static const char *const parts[] = {"swtpm", "virtiofsd", "passt", "passt.avx2", "slirp4netns", NULL};
+	char text[WORDS_MAX];
+
+	if (!read_of(pid, "cmdline", text) || !read_of(pid, "comm", text))
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	return word_index(parts, text) < 0;
+}
+
 static bool has_child_but(pid_t parent, pid_t but)
 {
 	DIR *d = opendir("/proc");
@@ -102,7 +114,7 @@ static bool has_child_but(pid_t parent, pid_t but)
 	while (d && !yes && (x = readdir(d))) {
 		pid_t pid = (pid_t)atoi(x->d_name);
 
-		yes = pid > 0 && pid != but && process_parent(pid) == parent;
+		yes = pid > 0 && pid != but && process_parent(pid) == parent && is_a_program(pid);
 	}
 	if (d)
 		closedir(d);

@@ -43,6 +43,15 @@ move_wait 3
 assert_eq "$(unit_as_it_is vm-c.service)" "$before" "the unit of the supervisor"
 systemctl --user disable -q --now vm-c.service
 
+# what has ended, and what is a part of the guest, are no other programs
+cp "$(command -v tail)" "$DIR/virtiofsd"
+sed -i "s|\"tail\", \"-f\"|\"$DIR/virtiofsd\", \"-f\"|; s|^import.*|&\nended = subprocess.Popen([\"true\"])|" "$DIR/supervisor"
+START_WITH="exec $DIR/supervisor" unit_guest c vm-c.service Restart=always
+move_start c local --dry-run
+wait_for 20 process_is_gone "$MOVE_PID"
+assert_result '"unit vm-c.service will be stopped and disabled here" in plan["afterwards"]'
+systemctl --user disable -q --now vm-c.service
+
 # left alone on request, but not one that would restart it at once
 refused 'unit keep is not possible' --unit keep
 
