@@ -63,10 +63,10 @@ static void watch(struct timer *t)
 	if (!a->journal)
 		return;
 	loop_timer_set(a->loop, t, WATCH_MS);
+	if (!a->control || !channel_open(a->control) || o->missing & 1 || channel_bytes_acked(a->control) != o->acked)
+		o->asked_ns = 0;
 	if (!a->control || !channel_open(a->control) || o->missing & 1)
 		return;
-	if (channel_bytes_acked(a->control) != o->acked)
-		o->asked_ns = 0;
 	if (!journal_wanted(a->journal))
 		return;
 	if (!o->asked_ns) {

@@ -10,6 +10,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 #define AT_LAST_MS   2000000	 /* the most that QEMU takes */
 #define FIRST_MS     300
 #define WAKE_MS	     60000
+#define SLOWEST	     (8 << 20) /* bytes a second, at which the rest of its memory is written while QEMU answers nobody */
 #define AGAIN_MS     200 /* what was refused is tried again */
 #define GUARD_QMP_MS 2000
 
@@ -97,13 +99,14 @@ static int wake_until(struct qmp *q, struct loop *l, bool stopped, struct err *e
 /* ---- the guard ---- */
 
 /* In its own process, when we are dead: by a connection of its own, as ours has ended with us. A QEMU that writes the rest of a guest's memory
- * does not answer until it has. */
+ * does not answer until it has. After more than that may take what stands there is not our doing any more. */
 static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 {
+	uint64_t until = now_ns() + (WAKE_MS + g->ram_bytes / SLOWEST * 1000) * 1000000ULL;
 	struct loop *l = NULL;
 	struct err e;
 
-	while (qemu_is_alive(g->pid, g->start_time)) {
+	while (now_ns() < until && qemu_is_alive(g->pid, g->start_time)) {
 		struct qmp *q = NULL;
 		char is[32] = "";
 		int r = 0;
@@ -130,6 +133,7 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	ssize_t n;
 	char word;
 	size_t i;
@@ -138,7 +142,8 @@ static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd
 	for (i = 0; i < ARRAY_LEN(numbers); i++)
 		signal(numbers[i], SIG_IGN);
 	prctl(PR_SET_NAME, "vmferry-wake");
-	if (dup2(fd, 3) < 0)
+	/* nor is what we read and write: a pipe that it holds does not end */
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(fd, 3) < 0)
 		_exit(1);
 	close_range(4, ~0U, 0); /* the monitor, above all, which QEMU gives to nobody else while it is open */
 	while ((n = recv(3, &word, 1, 0)) < 0 && errno == EINTR)
@@ -314,7 +319,7 @@ static int copy(struct memory_copy *m, struct err *e)
 
 		r = state_of(m->x->q, "query-migrate", is, &all, e);
 		if (is_at_last(m, r)) {
-			r = 0;
+			r = interrupted() ? err_set(e, ECANCELED, "interrupted") : 0;
 			continue;
 		}
 		if (r)
@@ -392,7 +397,7 @@ bool memory_stops_first(const struct guest *g)
 static int call_off(struct memory_copy *m, struct err *e)
 {
 	struct live *x = m->x;
-	uint64_t until = m->last ? UINT64_MAX : now_ns() + WAKE_MS * 1000000ULL;
+	uint64_t until = m->last && !interrupted() ? UINT64_MAX : now_ns() + WAKE_MS * 1000000ULL;
 
 	if (!qmp_alive(x->q) || !qemu_migration_cancel(x->q, x->l, until, e))
 		return 0;

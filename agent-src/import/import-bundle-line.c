@@ -6,6 +6,7 @@
 #include "qemu-opts.h"
 #include "util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,14 +157,15 @@ static int check_file(const struct bundling *m, const struct args_file *f, struc
 	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
 }
 
+/* Another file's name may begin like that: its log's, say. */
 static size_t times_named(const struct args_result *line, const char *path)
 {
 	size_t n = 0, i;
 	const char *p;
 
 	for (i = 1; i < line->argc; i++)
-		for (p = line->argv[i]; (p = strstr(p, path)); p += strlen(path))
-			n++;
+		for (p = line->argv[i]; (p = strstr(p, path)); n += !isalnum((unsigned char)*p) && !(*p && strchr("._-", *p)))
+			p += strlen(path);
 	return n;
 }
 

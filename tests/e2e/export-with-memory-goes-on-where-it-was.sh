@@ -79,16 +79,23 @@ rm "$VMS"/*
 runs_on
 
 # killed while the guest stands (without KVM from the beginning), with all its group
+mkfifo "$DIR/pipe"
 for moment in export-stops-first:paused export-stopped:postmigrate; do
 	rm -f "$DIR/stopped"
+	cat "$DIR/pipe" >"$DIR/export.out" &
+	reader=$!
+	kill_at_exit $reader
 	set -m
-	VMFERRY_FAULT="${moment%:*}:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/other" --with-memory </dev/null >"$DIR/export.out" 2>&1 &
+	VMFERRY_FAULT="${moment%:*}:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/other" --with-memory </dev/null >"$DIR/pipe" 2>&1 &
 	exporter=$!
 	set +m
 	kill_at_exit $exporter
 	wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
 	assert_eq "$(status_of "$DIR/$A.mon")" "${moment#*:}" "state at that moment"
+	kill -STOP "${GUEST_PID[$A]}" # the guard waits for it, and keeps nobody else waiting
 	kill -KILL -- -$exporter
+	wait_for 20 process_is_gone "$reader" || fail "who reads what the exporter writes is kept waiting"
+	kill -CONT "${GUEST_PID[$A]}"
 	runs_on
 	wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
 	rm -rf "$DIR/other"

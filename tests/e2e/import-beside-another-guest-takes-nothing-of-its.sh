@@ -3,9 +3,10 @@
 # name while the disks are made is somebody else's, and stays: the import fails.
 . "$(dirname "$0")/../lib/export.sh"
 
+LOG=$ID-one.raw.log # as if it were the disk's
 head -c 1M /dev/urandom >"$DIR/a.raw"
 vmferry export "$DIR/bundle" -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
-	-drive file="$DIR/a.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" -pidfile "$DIR/$A.pid" -D "$DIR/$A.log" \
+	-drive file="$DIR/a.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" -pidfile "$DIR/$A.pid" -D "$DIR/$LOG" \
 	>"$DIR/export.out" 2>"$DIR/export.err" || fail "$(<"$DIR/export.err")"
 
 name_of() { # SOCKET
@@ -42,12 +43,12 @@ python3 -S -c 'import signal, socket, sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); signal.pause()' "$VMS/$A.qmp" 8>&- &
 kill_at_exit $!
 wait_for 10 test -S "$VMS/$A.qmp" || fail "there is no other"
-echo theirs >"$VMS/$A.log"
+echo theirs >"$VMS/$LOG"
 tail -c +20001 "$DIR/bundle.tar" >&8
 exec 8>&-
 status=0
 wait $importer || status=$?
 assert_eq $status 1 "exit code where somebody else has taken a name ($(<"$DIR/import.err"))"
 says "$A.* is there already.*; nothing is left behind" "$DIR/import.err"
-assert_eq "$(ls -A "$VMS" | xargs)" "$A.log $A.qmp" "what is left"
-assert_eq "$(<"$VMS/$A.log")" theirs "the log of somebody else"
+assert_eq "$(ls -A "$VMS" | xargs)" "$A.qmp $LOG" "what is left"
+assert_eq "$(<"$VMS/$LOG")" theirs "the log of somebody else"
