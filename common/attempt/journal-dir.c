@@ -94,14 +94,16 @@ static int newest_first(const void *a, const void *b)
 	return (x.tv_nsec < y.tv_nsec) - (x.tv_nsec > y.tv_nsec);
 }
 
-/* Finished journals beyond the newest DONE_KEPT go; that one may not is no reason to fail. */
+/* Finished journals of its role beyond the newest DONE_KEPT go: however many guests came, one that left can be had back by what its
+ * source noted. That one may not be deleted is no reason to fail. */
 void journal_prune_done(const char *path)
 {
 	AUTO_FREE char *dir = xstrdup(path);
+	const char *tail = journal_path_is(path, true) ? "-src" DONE_SUFFIX : "-dst" DONE_SUFFIX;
 	char *slash = strrchr(dir, '/');
 	struct err ignored;
 	char **paths;
-	size_t n;
+	size_t n, i, kept = 0;
 
 	if (!slash)
 		return;
@@ -110,7 +112,8 @@ void journal_prune_done(const char *path)
 		return;
 	if (n)
 		qsort(paths, n, sizeof(*paths), newest_first);
-	for (size_t i = DONE_KEPT; i < n; i++)
-		unlink(paths[i]);
+	for (i = 0; i < n; i++)
+		if (!strcmp(paths[i] + strlen(paths[i]) - strlen(tail), tail) && ++kept > DONE_KEPT)
+			unlink(paths[i]);
 	journal_list_free(paths, n);
 }

@@ -5,7 +5,7 @@
 #define SUFFIX	    ".journal"
 #define DONE_SUFFIX ".journal.done"
 
-/* Beside this finished journal, deletes all but the newest ones. */
+/* Of that directory, when this journal has been finished (its name is that of before), deletes all but the newest ones of its role. */
 void journal_prune_done(const char *path);
 
 #endif

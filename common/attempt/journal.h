@@ -44,7 +44,7 @@ bool journal_wanted(const struct journal *j);
 void journal_close(struct journal *j);
 /*
  * The attempt has ended (ACT_FINISHED): closes and frees j. keep: renames the file to .done,
- * keeping the last 20 of these; otherwise deletes it. Frees j in any case.
+ * keeping the last 20 of each role; otherwise deletes it. Frees j in any case.
  */
 int journal_remove(struct journal *j, bool keep, struct err *e);
 

@@ -539,34 +539,37 @@ static void whatever_was_recorded_is_there_after_a_power_failure(void **state)
 	}
 }
 
-static void list_names_unfinished_attempts_only_and_twenty_done_are_kept(void **state)
+static void list_names_unfinished_attempts_only_and_twenty_done_of_each_role_are_kept(void **state)
 {
 	struct journal *j;
 	char **paths;
 	size_t n;
-	AUTO_FREE char *count = xasprintf("test $(ls %s | grep -c 'journal.done$') = 20", (char *)*state);
-	AUTO_FREE char *other = xasprintf("touch %s/notes.journal %s/%s-src.journal.new", (char *)*state, (char *)*state, ID_TEXT);
+	AUTO_FREE char *dir = xasprintf("%s/kept", (char *)*state);
+	AUTO_FREE char *count =
+		xasprintf("test $(ls %s/*-dst.journal.done | wc -l) = 20 -a $(ls %s/*-src.journal.done | wc -l) = 2", dir, dir);
+	AUTO_FREE char *other = xasprintf("touch %s/notes.journal %s/%s-src.journal.new", dir, dir, ID_TEXT);
 
-	for (int i = 0; i < 25; i++) {
+	assert_int_equal(mkdir(dir, 0700), 0);
+	for (int i = 0; i < 27; i++) { /* those that left come first, so are the oldest */
 		uint8_t id[ATTEMPT_ID_LEN];
 		json_t *begin = json_object();
 
 		assert_int_equal(attempt_id_new(id, &e), 0);
-		assert_int_equal(journal_create(&j, *state, id, i & 1, begin, &e), 0);
+		assert_int_equal(journal_create(&j, dir, id, i < 2, begin, &e), 0);
 		json_decref(begin);
 		assert_int_equal(journal_remove(j, true, &e), 0);
 	}
 	assert_int_equal(system(count), 0);
 	assert_int_equal(system(other), 0);
-	journal_close(create(*state, true));
-	j = create(*state, false);
-	assert_int_equal(journal_list(*state, &paths, &n, &e), 0);
+	journal_close(create(dir, true));
+	j = create(dir, false);
+	assert_int_equal(journal_list(dir, &paths, &n, &e), 0);
 	assert_int_equal(n, 2);
 	assert_non_null(strstr(paths[0], ID_TEXT "-dst.journal"));
 	assert_non_null(strstr(paths[1], ID_TEXT "-src.journal"));
 	journal_list_free(paths, n);
 	assert_int_equal(journal_remove(j, false, &e), 0);
-	assert_int_equal(journal_list(*state, &paths, &n, &e), 0);
+	assert_int_equal(journal_list(dir, &paths, &n, &e), 0);
 	assert_int_equal(n, 1);
 	journal_list_free(paths, n);
 	assert_int_equal(journal_list("/nonexistent", &paths, &n, &e), -ENOENT);
@@ -726,7 +729,7 @@ int main(void)
 		T(of_a_write_that_failed_halfway_nothing_is_certain),
 		T(a_journal_that_is_full_has_room_for_states),
 		T(whatever_was_recorded_is_there_after_a_power_failure),
-		T(list_names_unfinished_attempts_only_and_twenty_done_are_kept),
+		T(list_names_unfinished_attempts_only_and_twenty_done_of_each_role_are_kept),
 		T(what_it_begins_with_can_be_read_while_an_agent_holds_it),
 		T(one_who_holds_it_can_be_asked_for_it_by_whoever_waits),
 		T(path_tells_by_its_end_alone_whose_it_is),
