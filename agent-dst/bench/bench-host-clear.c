@@ -1,10 +1,6 @@
 /* bench-host-clear.c: see bench-host-clear.h. */
 #include "bench-host-clear.h"
-#include "attempt-id.h"
-#include "journal.h"
-#include "paths.h"
 #include "process.h"
-#include "journal-dir.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -20,7 +16,6 @@
 #define PATIENT_LOOKS 200 /* before agents are ended, too */
 #define LOOKS_MAX     300
 #define TEXT_BYTES    (256 * KIB)
-#define RUN_ID_CHARS  12 /* of an attempt's name in the runtime directory */
 
 /* ---- processes ---- */
 
@@ -36,18 +31,12 @@ static size_t file_read(const char *path, char *text, size_t room)
 	return n;
 }
 
-static bool holds(const char *path, const char *folder)
-{
-	AUTO_FREE char *inside = xasprintf("%s/", folder), *text = xmalloc(TEXT_BYTES);
-
-	return memmem(text, file_read(path, text, TEXT_BYTES), inside, strlen(inside));
-}
-
 static bool names(pid_t pid, const char *folder)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/cmdline", (int)pid);
+	AUTO_FREE char *inside = xasprintf("%s/", folder), *text = xmalloc(TEXT_BYTES);
 
-	return holds(path, folder);
+	return memmem(text, file_read(path, text, TEXT_BYTES), inside, strlen(inside));
 }
 
 static bool has_open(pid_t pid, const char *folder)
@@ -128,53 +117,8 @@ void folder_remove(const char *folder)
 	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* What an attempt has in the runtime directory, if its agent was ended. */
-static void runtime_remove(const char *journal)
-{
-	AUTO_FREE char *run = NULL;
-	AUTO_FREE char *path = NULL;
-	struct err e;
-
-	if (runtime_dir_get(&run, NULL, &e))
-		return;
-	path = xasprintf("%s/%.*s", run, RUN_ID_CHARS, journal);
-	folder_remove(path);
-}
-
-static bool is_journal(const char *name)
-{
-	char digits[2 * ATTEMPT_ID_LEN + 1];
-	uint8_t id[ATTEMPT_ID_LEN];
-
-	snprintf(digits, sizeof(digits), "%.*s", 2 * ATTEMPT_ID_LEN, name);
-	return attempt_id_parse(digits, id) && !strncmp(name + strlen(digits), "-dst" SUFFIX, strlen("-dst" SUFFIX));
-}
-
-static void journals_remove(const char *dir)
-{
-	AUTO_FREE char *state = NULL;
-	struct dirent *x;
-	struct err e;
-	DIR *d;
-
-	if (state_dir_get(&state, NULL, &e))
-		return;
-	d = opendir(state);
-	while (d && (x = readdir(d))) {
-		AUTO_FREE char *path = xasprintf("%s/%s", state, x->d_name);
-
-		if (!is_journal(x->d_name) || !holds(path, dir))
-			continue;
-		runtime_remove(x->d_name);
-		unlink(path);
-	}
-	if (d)
-		closedir(d);
-}
-
 void clear_all(const char *dir)
 {
 	all_end(dir);
-	journals_remove(dir);
 	folder_remove(dir);
 }

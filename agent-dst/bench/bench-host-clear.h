@@ -5,7 +5,7 @@
 /* Ends all processes that have a path within folder on their command line. */
 void processes_end(const char *folder);
 void folder_remove(const char *folder);
-/* These two, agents that work there, and the journals of moves into it. May take some seconds. */
+/* These two, and agents that work there. May take some seconds. */
 void clear_all(const char *dir);
 
 #endif

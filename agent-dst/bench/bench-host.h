@@ -21,8 +21,8 @@
  * {error: TEXT} is an answer to any of them. An empty line is no order, but says that somebody is still there.
  *
  * When input ends, or nothing has come for SILENCE_S seconds, everything goes: processes that name the directory on their command
- * line, agents that have files there open once they had time to take back what they did, the directory, and the journals of
- * moves into it.
+ * line (agents of the bench among them, whose journals and sockets are there), others that have files there open once they had
+ * time to take back what they did, and the directory.
  */
 #ifndef VMFERRY_BENCH_HOST_H
 #define VMFERRY_BENCH_HOST_H

@@ -462,6 +462,7 @@ static int check_collector(struct there *t, struct err *e)
 
 static void make_sides(struct bench *b, struct there *t)
 {
+	setenv("VMFERRY_DST_DIR", t->dir, 1); /* for each vmferry that we start: that host keeps the journals of its own moves */
 	b->sides[0] = (struct side){.ops = &side_here,
 				    .interface = t->interface,
 				    .work = b->work,

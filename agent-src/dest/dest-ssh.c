@@ -15,7 +15,7 @@
 #define LISTEN_MS 60000 /* for the agent to say where it listens: first it settles what earlier moves have left there */
 #define LAST_MS	  2000
 #define KEY_NAME  "vmferry"
-#define ARGS_MAX  12
+#define ARGS_MAX  16
 
 /* ---- the connection ---- */
 
@@ -54,11 +54,19 @@ static int run_agent(struct dest *d, const struct dest_config *cfg, const char *
 					   cfg->listen_address ? cfg->listen_address : "*");
 	const char *args[ARGS_MAX] = {"--listen", listen, "--once", "--psk-stdin"};
 	struct bootstrap_config bc = {.binary = agent, .args = args, .keep = cfg->keep_agent};
+	const char *own = getenv("VMFERRY_DST_DIR");
+	AUTO_FREE char *state = xasprintf("%s/state", own ? own : ""), *run = xasprintf("%s/run", own ? own : "");
 	unsigned n = 4;
 
 	if (cfg->data_ports) {
 		args[n++] = "--data-ports";
 		args[n++] = cfg->data_ports;
+	}
+	if (own && *own) {
+		args[n++] = "--state-dir";
+		args[n++] = state;
+		args[n++] = "--runtime-dir";
+		args[n++] = run;
 	}
 	if (cfg->verbose)
 		args[n++] = "--verbose";

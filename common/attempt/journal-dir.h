@@ -1,4 +1,4 @@
-/* journal-dir.h: what of journal-dir.c only journal.c and who clears up after it need; the rest is declared in journal.h. */
+/* journal-dir.h: what of journal-dir.c only journal.c needs; the rest is declared in journal.h. */
 #ifndef VMFERRY_JOURNAL_DIR_H
 #define VMFERRY_JOURNAL_DIR_H
 
