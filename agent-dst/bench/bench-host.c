@@ -2,6 +2,7 @@
 #include "bench-host.h"
 #include "json-text.h"
 #include "process.h"
+#include "room.h"
 #include "util.h"
 
 #include "bench-host-clear.h"
@@ -164,6 +165,18 @@ static json_t *order_remove(struct host *h, const json_t *order, const char *pat
 	return json_object();
 }
 
+static json_t *order_room(struct host *h, const json_t *order, const char *path)
+{
+	struct room room;
+	int r = room_get(h->dir, &room);
+
+	(void)order, (void)path;
+	errno = -r;
+	return r ? failed(h->dir)
+		 : json_pack("{s:I,s:I,s:b}", "memory", (json_int_t)room.memory, "disk", (json_int_t)room.disk, "disk_is_memory",
+			     room.disk_is_memory);
+}
+
 /* ---- programs and the network ---- */
 
 static json_t *order_port(struct host *h, const json_t *order, const char *path)
@@ -269,7 +282,7 @@ static const struct {
 } orders[] = {
 	{"folder", order_folder, true}, {"file", order_file, true},	{"image", order_image, true}, {"allocated", order_allocated, true},
 	{"tail", order_tail, true},	{"remove", order_remove, true}, {"port", order_port, false},  {"qemu", order_qemu, false},
-	{"spawn", order_spawn, false},	{"beat", order_beat, false},
+	{"spawn", order_spawn, false},	{"beat", order_beat, false},	{"room", order_room, false},
 };
 
 static json_t *obey(struct host *h, const json_t *order)

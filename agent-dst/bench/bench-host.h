@@ -12,6 +12,8 @@
  *     {order: "image", path, bytes}           {direct}        an empty one; whether O_DIRECT works there
  *     {order: "allocated", path}              {bytes}
  *     {order: "tail", path}                   {text}          the end of a file
+ *     {order: "room"}                         {memory, disk, disk_is_memory}   bytes that are available, on the file system of the
+ *                                                             directory; whether that is a tmpfs
  *     {order: "port", first, last}            {port}          a free one of these (0, 0: of any)
  *     {order: "qemu", names}                  {path, version, netdevs}   of the first that can be run: what it prints about these
  *     {order: "spawn", argv, log}             {pid}

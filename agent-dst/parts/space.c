@@ -1,4 +1,5 @@
 /* space.c: see space.h. */
+#include "room.h"
 #include "space.h"
 #include "store-cost.h"
 #include "util.h"
@@ -113,17 +114,11 @@ double space_store_bps(const struct disks *d)
 
 int space_in_memory(const struct target *t, struct err *e)
 {
-	uint64_t ram = (uint64_t)json_integer_value(json_object_get(t->description, "ram_bytes")), kib = 0;
-	char line[128], a[24], b[24];
-	FILE *in = fopen("/proc/meminfo", "re");
+	uint64_t ram = (uint64_t)json_integer_value(json_object_get(t->description, "ram_bytes")), available = memory_available();
+	char a[24], b[24];
 
-	while (in && fgets(line, sizeof(line), in))
-		if (sscanf(line, "MemAvailable: %llu", (unsigned long long *)&kib) == 1)
-			break;
-	if (in)
-		fclose(in);
-	if (kib && ram > kib * 1024)
+	if (available && ram > available)
 		return err_set(e, ENOMEM, "the guest has %s of memory but only %s is available at the destination", format_bytes(a, ram),
-			       format_bytes(b, kib * 1024));
+			       format_bytes(b, available));
 	return 0;
 }

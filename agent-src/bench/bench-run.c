@@ -8,6 +8,7 @@
 #include "digest.h"
 #include "json-text.h"
 #include "paths.h"
+#include "room.h"
 #include "util.h"
 
 #include <errno.h>
@@ -141,12 +142,13 @@ static void tell_move(const struct bench *b, const struct progress *p, const jso
 
 /*
  * Host memory is touched and given back: its first touch is several times slower than any tool where this machine is a virtual
- * one itself, and it would be charged to whoever comes first. And what was written to files goes to the disk.
+ * one itself, and it would be charged to whoever comes first. Never all that there is: others may be about to need it. And what was
+ * written to files goes to the disk.
  */
 static void even_out(const struct bench *b, unsigned mem_mib)
 {
 	AUTO_CLOSE int fd = open(b->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t bytes = mem_mib * MIB, at;
+	size_t bytes = MIN(mem_mib * MIB, memory_available() / 2), at;
 	uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory != MAP_FAILED) {

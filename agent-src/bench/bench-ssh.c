@@ -12,6 +12,7 @@
 #include "json-text.h"
 #include "net.h"
 #include "process.h"
+#include "room.h"
 #include "shell-quote.h"
 #include "ssh-bootstrap.h"
 #include "util.h"
@@ -382,6 +383,21 @@ static int find_qemu(struct there *t, struct err *e)
 	return r;
 }
 
+static int check_room(struct there *t, struct err *e)
+{
+	struct room there;
+	json_t *answer;
+	int r = order(t, json_pack("{s:s}", "order", "room"), &answer, e);
+
+	if (r)
+		return err_prefix(e, "asking for the room there");
+	there = (struct room){.memory = (uint64_t)json_integer_value(json_object_get(answer, "memory")),
+			      .disk = (uint64_t)json_integer_value(json_object_get(answer, "disk")),
+			      .disk_is_memory = json_is_true(json_object_get(answer, "disk_is_memory"))};
+	json_decref(answer);
+	return plan_fits(&t->b->plan, 1, &there, t->b->host, e);
+}
+
 /* The address that we have on the way to that one. */
 static int own_address(const char *to, struct sockaddr_storage *own, struct err *e)
 {
@@ -492,6 +508,7 @@ int there_open(struct bench *b, struct err *e)
 	t->last_port = ports.last;
 	r = r ? r : log_in(t, dest, e);
 	r = r ? r : start_helper(t, dest, e);
+	r = r ? r : check_room(t, e);
 	r = r ? r : find_qemu(t, e);
 	r = r ? r : find_interface(t, e);
 	r = r ? r : check_collector(t, e);

@@ -4,6 +4,7 @@
  *
  * cmd-bench     options
  * bench-plan    what is to be measured, in which order (pure)
+ * bench-room    whether it fits into a host (pure)
  * bench-lab     two hosts out of namespaces
  * bench-side    what is done on a host that is this machine; what ends with us
  * bench-ssh     what is done on another one
@@ -112,6 +113,12 @@ json_t *plan_json(const struct bench_plan *p);
 int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e);
 /* The tools of one round of a cell in their order there. */
 void plan_order(const struct bench_plan *p, unsigned cell, unsigned round, unsigned order[BENCH_LIST_MAX]);
+
+/* ---- bench-room ---- */
+
+struct room;
+/* Whether so many guests at once, with their images, leave enough of what that host has to others. -ENOMEM, -ENOSPC. */
+int plan_fits(const struct bench_plan *p, unsigned guests, const struct room *has, const char *where, struct err *e);
 
 /* ---- the two sides ---- */
 

@@ -4,11 +4,13 @@
 #include "dest-options.h"
 #include "option-table.h"
 #include "process.h"
+#include "room.h"
 #include "util.h"
 #include "version.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +66,8 @@ static const char help_text[] =
 	"                        results that are there are not overwritten. vmferry report FILE makes a page of them\n"
 	"  --resume FILE         go on with a run that was interrupted, as it was planned, on the same machine\n"
 	"  --timeout S           for one move (default 300); longer is a failure\n"
-	"  --dir DIR             for images and sockets (default /var/tmp); removed in any case\n"
+	"  --dir DIR             for images and sockets (default /var/tmp); removed in any case. Guests and images must leave 1 GiB\n"
+	"                        of memory, and of that file system, to others\n"
 	"  --qemu PROGRAM, --accel kvm|tcg, --guest DIR   which QEMU; how (default: KVM where it works); kernel and\n"
 	"                        initrd of the test guest\n"
 	"  -v, --verbose         the agents' logs, in the directory of each move\n"
@@ -469,6 +472,18 @@ static int find_all(struct bench *b, struct err *e)
 	return r;
 }
 
+/* The lab has a /run of its own, and what is written there ends with it. */
+static int check_not_in_run(const char *option, const char *path, bool is_dir, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(path), *real = realpath(is_dir ? path : dirname(copy), NULL);
+	size_t n = strlen("/run");
+
+	if (!real || strncmp(real, "/run", n) || (real[n] && real[n] != '/'))
+		return 0;
+	return err_set(e, EINVAL, "%s %s: what is below /run is not seen in the lab, which has another one: choose another place", option,
+		       path);
+}
+
 static int make_work(struct bench *b, struct err *e)
 {
 	b->work = xasprintf("%s/vmferry-bench.XXXXXX", b->opt.dir);
@@ -482,6 +497,14 @@ static int make_work(struct bench *b, struct err *e)
 	return remove_when_we_end(b->work, e);
 }
 
+static int check_room(const struct bench *b, struct err *e)
+{
+	struct room here;
+	int r = room_get(b->opt.dir, &here);
+
+	return r ? err_sys(e, -r, "cannot use %s", b->opt.dir) : plan_fits(&b->plan, b->host ? 1 : 2, &here, "this host", e);
+}
+
 /* ---- the run ---- */
 
 static int prepare(struct bench *b, struct choice *c, struct err *e)
@@ -493,6 +516,11 @@ static int prepare(struct bench *b, struct choice *c, struct err *e)
 	r = c->resume ? bench_load(b, c->resume, e) : bench_check_output(b->opt.out, e);
 	if (!r && check_plan(b))
 		r = err_set(e, EINVAL, "the plan of %s cannot be carried out", b->opt.out);
+	if (!r && !b->host)
+		r = check_not_in_run("--dir", b->opt.dir, true, e);
+	if (!r && !b->host)
+		r = check_not_in_run(c->resume ? "--resume" : "--output", b->opt.out, false, e);
+	r = r ? r : check_room(b, e);
 	r = r ? r : find_all(b, e);
 	return r ? r : make_work(b, e);
 }

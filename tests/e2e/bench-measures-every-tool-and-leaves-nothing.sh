@@ -67,3 +67,16 @@ assert_eq "$status" 1 "exit status without GnuTLS"
 grep -q "xbzrle+tls needs TLS.*requires GNUTLS" "$DIR/out" || fail "it does not say what is missing: $(<"$DIR/out")"
 [[ ! -e $DIR/none.json ]] || fail "it has begun: $(<"$DIR/out")"
 wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+
+# Nor what would take all of this host's memory or disk, nor results where the lab hides them.
+refused() { # WORDS OPTION...
+	status=0
+	small_bench --workloads idle --tools vmferry "${@:2}" >"$DIR/out" 2>&1 || status=$?
+	assert_eq "$status" 1 "exit status with ${*:2}"
+	grep -qE -- "$1" "$DIR/out" || fail "it does not say why: $(<"$DIR/out")"
+	[[ ! -e $DIR/none.json ]] || fail "it has begun: $(<"$DIR/out")"
+}
+refused "guests would take 2.0 TiB of memory.* available" --mem 1024G -o "$DIR/none.json"
+refused "images may grow to 2.0 PiB.* free" --mem 256M --disk 1024T --disk-data 1024T -o "$DIR/none.json"
+refused "output .*/run" "${SMALL[@]}" -o /run/none.json
+refused "dir .*/run" "${SMALL[@]}" --dir /run -o "$DIR/none.json"

@@ -1,5 +1,6 @@
 /* test-bench-plan.c: what a bench measures, in which order. */
 #include "bench.h"
+#include "room.h"
 #include "util.h"
 
 #include <errno.h>
@@ -199,6 +200,31 @@ static void write_file(const char *dir, const char *name, char fill, size_t byte
 }
 
 /* Each file from a page of its own on, all of them, in the same order each time, and again when there are no more. */
+static void a_plan_must_leave_room_to_others(void **state)
+{
+	struct bench_plan p = {.mem_mib = {1024, 512}, .mem_count = 2, .disks = 2, .disk_mib = 1024, .disk_data_mib = 192};
+	struct room has = {.memory = 3 * GIB, .disk = GIB + 1024 * MIB};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(plan_fits(&p, 2, &has, "here", &e), 0);
+	has.memory -= 1;
+	assert_int_equal(plan_fits(&p, 2, &has, "here", &e), -ENOMEM);
+	assert_non_null(strstr(e.msg, "2.0 GiB"));
+	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), 0);
+	has.disk_is_memory = true;
+	has.memory = 2 * GIB + 512 * MIB - 1;
+	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), -ENOMEM);
+	has = (struct room){.memory = 3 * GIB, .disk = GIB + 1024 * MIB - 1};
+	assert_int_equal(plan_fits(&p, 2, &has, "here", &e), -ENOSPC);
+	has.disk = GIB + 512 * MIB;
+	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), 0);
+	assert_int_equal(plan_workloads(&p, "database", &e), 0);
+	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), -ENOSPC); /* one more disk, which may become full */
+	has.disk += GIB;
+	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), 0);
+}
+
 static void disks_are_filled_with_files(void **state)
 {
 	char dir[] = "/tmp/vmferry-test.XXXXXX", clear[64];
@@ -338,6 +364,7 @@ int main(void)
 		cmocka_unit_test(a_link_carries_what_tcp_leaves_of_its_rate),
 		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
 		cmocka_unit_test(the_page_cache_is_of_what_the_disk_holds),
+		cmocka_unit_test(a_plan_must_leave_room_to_others),
 		cmocka_unit_test(disks_are_filled_with_files),
 		cmocka_unit_test(disks_are_filled_with_noise_or_zeros),
 		cmocka_unit_test(a_plan_survives_its_file),

@@ -1,0 +1,18 @@
+/* room.h: how much memory and disk this host has to give. */
+#ifndef VMFERRY_ROOM_H
+#define VMFERRY_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct room {
+	uint64_t memory, disk; /* bytes that may still be taken; memory 0: not known */
+	bool disk_is_memory;   /* a tmpfs: what is written there takes both */
+};
+
+/* MemAvailable of /proc/meminfo in bytes; 0: not known. */
+uint64_t memory_available(void);
+/* On the file system of dir. 0, or -errno. */
+int room_get(const char *dir, struct room *out);
+
+#endif
