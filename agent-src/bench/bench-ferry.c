@@ -335,15 +335,15 @@ static json_t *breakdown(const json_t *downtime)
 	return list;
 }
 
-/* 0: in opaque mode nobody counts pages. */
-static uint64_t carried(const json_t *result)
+uint64_t ferry_carried(const json_t *result)
 {
-	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(json_object_get(result, "ram"), "pages")) * 4096;
-	const json_t *d;
+	const json_t *ram = json_object_get(result, "ram"), *d;
+	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(ram, "pages")) * 4096;
 	size_t i;
 
 	if (!bytes)
 		return 0;
+	bytes += (uint64_t)json_integer_value(json_object_get(ram, "seed_pages")) * 4096;
 	json_array_foreach(json_object_get(result, "disks"), i, d)
 		bytes += (uint64_t)json_integer_value(json_object_get(d, "bytes_read"));
 	return bytes;
@@ -377,7 +377,7 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 	o->predicted_ms = json_number_value(json_object_get(downtime, "predicted"));
 	o->breakdown = breakdown(downtime);
 	o->stages = json_incref(json_object_get(f->result, "cpu_s"));
-	o->carried_bytes = carried(f->result);
+	o->carried_bytes = ferry_carried(f->result);
 	return 0;
 }
 

@@ -123,6 +123,43 @@ void figures_fini(struct figures of[FIGURES])
 		free(of[i].values);
 }
 
+/* ---- payload ---- */
+
+/* The least that a move of the cell carried, by QEMU's own migration or by vmferry; 0: not known. */
+static json_int_t least_carried(const json_t *moves, const struct row *cell, bool native)
+{
+	json_int_t least = 0, n;
+	const json_t *move;
+	size_t i;
+
+	json_array_foreach((json_t *)moves, i, move) {
+		const char *outcome = json_text(move, "outcome");
+		struct row r = row_of(move);
+
+		n = json_integer_value(json_object_get(move, "carried_bytes"));
+		if (row_complete(&r) && row_same_cell(&r, cell) && outcome && !strcmp(outcome, "ok") && n > 0 && (!least || n < least) &&
+		    native == (strncmp(r.tool, "vmferry", 7) != 0))
+			least = n;
+	}
+	return least;
+}
+
+void bench_set_payload(json_t *moves, const json_t *of)
+{
+	struct row cell = row_of(of);
+	json_int_t least = least_carried(moves, &cell, true); /* whoever knows no contents twice carries just what there is */
+	json_t *move;
+	size_t i;
+
+	least = least ? least : least_carried(moves, &cell, false);
+	json_array_foreach(moves, i, move) {
+		struct row r = row_of(move);
+
+		if (least && row_complete(&r) && row_same_cell(&r, &cell))
+			json_object_set_new(move, "payload_bytes", json_integer(least));
+	}
+}
+
 /* ---- a machine that is not always the same ---- */
 
 /* NULL: there is none. */

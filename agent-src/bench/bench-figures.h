@@ -36,6 +36,8 @@ void figures_fini(struct figures of[FIGURES]);
 double row_beside(const json_t *moves, const struct row *r, const struct row *other);
 /* The `statistics` of docs/bench.md: of each row that has more than one move. tool: which all are compared to; NULL: none. */
 json_t *bench_statistics(const json_t *moves, const char *tool);
+/* Sets the `payload_bytes` of docs/bench.md in all moves of that one's cell. */
+void bench_set_payload(json_t *moves, const json_t *of);
 /* How long the fixed piece of work took before moves that count, in ms, ascending. */
 void bench_yardsticks(const json_t *moves, struct figures *out);
 

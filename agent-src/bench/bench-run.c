@@ -90,30 +90,6 @@ static bool is_done(const struct bench *b, const struct cell *c, unsigned round,
 	return false;
 }
 
-static bool went_well(const json_t *move)
-{
-	const char *outcome = json_text(move, "outcome");
-
-	return outcome && !strcmp(outcome, "ok");
-}
-
-/* What every tool has to carry at least, which is the same for all of a cell: the least that any carried. */
-static void set_payload(struct bench *b, const struct cell *c)
-{
-	json_int_t least = 0, n;
-	json_t *move;
-	size_t i;
-
-	json_array_foreach(json_object_get(b->run, "moves"), i, move) {
-		n = json_integer_value(json_object_get(move, "carried_bytes"));
-		if (is_of(move, c) && went_well(move) && n > 0 && (!least || n < least))
-			least = n;
-	}
-	json_array_foreach(json_object_get(b->run, "moves"), i, move)
-		if (is_of(move, c) && least)
-			json_object_set_new(move, "payload_bytes", json_integer(least));
-}
-
 /* ---- telling ---- */
 
 static void tell_move(const struct bench *b, const struct progress *p, const json_t *move)
@@ -322,7 +298,7 @@ static int one(struct bench *b, const struct cell *c, unsigned round, const stru
 	p->done++;
 	tell_move(b, p, move);
 	json_array_append_new(json_object_get(b->run, "moves"), move);
-	set_payload(b, c);
+	bench_set_payload(json_object_get(b->run, "moves"), move);
 	json_object_set_new(b->run, "statistics", bench_statistics(json_object_get(b->run, "moves"), b->plan.tools[0].text));
 	return bench_save(b, e);
 }

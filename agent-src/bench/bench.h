@@ -377,6 +377,10 @@ int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, st
 int move_virsh(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
 int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e);
 
+/* What of memory and disks arrived by a move with this result, pages that travelled as a disk's contents included. 0: in opaque mode
+ * nobody counts pages. */
+uint64_t ferry_carried(const json_t *result);
+
 /* ---- bench-result ---- */
 
 /* Adds what was seen to the JSON of a move. -EBADMSG: the guest's connection broke. */

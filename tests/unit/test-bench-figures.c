@@ -1,4 +1,5 @@
 /* test-bench-figures.c: what the moves of a cell and tool add up to. */
+#include "bench.h"
 #include "bench-figures.h"
 #include "percentile.h"
 #include "util.h"
@@ -150,6 +151,44 @@ static void moves_are_compared_within_their_round(void **state)
 	json_decref(moves);
 }
 
+static void add_carried(json_t *moves, const char *link, const char *tool, const char *outcome, int carried)
+{
+	add(moves, link, tool, true, outcome, 1, 1);
+	json_object_set_new(json_array_get(moves, json_array_size(moves) - 1), "carried_bytes", json_integer(carried));
+}
+
+static json_int_t payload(const json_t *moves, size_t i)
+{
+	return json_integer_value(json_object_get(json_array_get(moves, i), "payload_bytes"));
+}
+
+/* vmferry's own count may leave out what it need not carry: it is taken only where nobody else has moved the guest. */
+static void the_payload_is_what_a_tool_without_tricks_carries(void **state)
+{
+	json_t *moves = json_array(), *result;
+
+	(void)state;
+	add_carried(moves, "1gbit", "vmferry+tls", "ok", 500);
+	bench_set_payload(moves, json_array_get(moves, 0));
+	assert_int_equal(payload(moves, 0), 500);
+	add_carried(moves, "1gbit", "multifd", "ok", 900);
+	add_carried(moves, "1gbit", "single", "ok", 800);
+	add_carried(moves, "1gbit", "single", "failed", 10);
+	add_carried(moves, "10gbit", "single", "ok", 7);
+	bench_set_payload(moves, json_array_get(moves, 3));
+	assert_int_equal(payload(moves, 0), 800);
+	assert_int_equal(payload(moves, 1), 800);
+	assert_int_equal(payload(moves, 2), 800);
+	assert_int_equal(payload(moves, 4), 0);
+	json_decref(moves);
+	result = json_pack("{s:{s:i,s:i,s:i,s:i},s:[{s:i},{s:i}]}", "ram", "pages", 10, "seed_pages", 5, "same_pages", 6, "zero_pages", 100,
+			   "disks", "bytes_read", 4096, "bytes_read", 100);
+	assert_int_equal(ferry_carried(result), 16 * 4096 + 100);
+	json_object_set_new(json_object_get(result, "ram"), "pages", json_integer(0));
+	assert_int_equal(ferry_carried(result), 0);
+	json_decref(result);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +196,7 @@ int main(void)
 		cmocka_unit_test(statistics_are_of_the_moves_that_count),
 		cmocka_unit_test(a_row_counts_what_went_wrong_and_keeps_it_out_of_figures),
 		cmocka_unit_test(moves_are_compared_within_their_round),
+		cmocka_unit_test(the_payload_is_what_a_tool_without_tricks_carries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
