@@ -184,6 +184,30 @@ static bool is_of_one_machine(const json_t *a, const json_t *b)
 	return equal(json_object_get(a, "software"), json_object_get(b, "software"));
 }
 
+/* What else changes the figures and is not told apart by cells: NULL, or what of it differs. */
+static const char *different(const json_t *a, const json_t *b)
+{
+	static const struct {
+		const char *part, *member;
+	} all[] = {{"plan", "disks"},
+		   {"plan", "disk_mib"},
+		   {"plan", "disk_data_mib"},
+		   {"plan", "max_downtime_ms"},
+		   {"environment", "tcp_congestion"},
+		   {"environment", "qemu_there"},
+		   {"environment", "libvirt"}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(all); i++) {
+		const json_t *x = json_object_get(json_object_get(a, all[i].part), all[i].member);
+		const json_t *y = json_object_get(json_object_get(b, all[i].part), all[i].member);
+
+		if (x && y && !json_equal(x, y))
+			return all[i].member;
+	}
+	return NULL;
+}
+
 static bool has(const json_t *list, const json_t *value)
 {
 	json_t *v;
@@ -242,6 +266,10 @@ int input_join(struct input *in, const struct input *more, struct err *e)
 	if (!is_of_one_machine(in->root, more->root))
 		return err_set(e, ESTALE,
 			       "it is of another machine, kernel, QEMU or vmferry, and its figures cannot stand beside the others");
+	if (different(in->root, more->root))
+		return err_set(e, ESTALE,
+			       "its %s is not that of the others, and its figures cannot stand beside theirs: make a page of its own",
+			       different(in->root, more->root));
 	say_content(moves, json_object_get(in->root, "plan"));
 	say_content(others, json_object_get(more->root, "plan"));
 	json_array_foreach(others, i, m) {

@@ -107,6 +107,19 @@ says 'move.json: several files make one page only if each is of a run of `vmferr
 sed 's/"cpu": *"/&Another /' "$sample" >"$DIR/more.json"
 report 1 run.json more.json -o both.html
 says 'more.json: it is of another machine'
+for member in disks disk_mib disk_data_mib max_downtime_ms tcp_congestion; do
+	python3 -S - "$sample" "$member" "$DIR" <<-'END'
+		import json, sys
+		a, b = json.load(open(sys.argv[1])), json.load(open(sys.argv[1]))
+		for r, value in (a, 123), (b, 456):
+		    r["environment" if sys.argv[2] == "tcp_congestion" else "plan"][sys.argv[2]] = value
+		json.dump(a, open(sys.argv[3] + "/run.json", "w"))
+		json.dump(b, open(sys.argv[3] + "/more.json", "w"))
+	END
+	report 1 run.json more.json -o both.html
+	says "more.json: its $member is not that of the others"
+done
+report 0 run.json run.json -o both.html
 
 # Usage.
 report 2
