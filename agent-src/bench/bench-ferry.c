@@ -189,11 +189,11 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 	AUTO_FREE char *state = xasprintf("%s/state-source", f->folder), *run = xasprintf("%s/run-source", f->folder);
 	AUTO_FREE char *channels = xasprintf("%u", f->tool->channels), *token = xasprintf("%s/state-target/token", f->folder);
 	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry", f->tool->from) : xstrdup(f->b->vmferry);
-	char *argv[ARGS_MAX] = {program,      "migrate",	 qmp,		address,
-				"--disk-dir", f->target->folder, "--json=fine", "--max-downtime",
-				limit,	      "--state-dir",	 state,		"--runtime-dir",
-				run};
-	size_t n = 13;
+	/* whatever unit we may run in ourselves is none of the guest's */
+	char *argv[ARGS_MAX] = {program,       "migrate",	 qmp,	address,       "--disk-dir", f->target->folder,
+				"--json=fine", "--max-downtime", limit, "--state-dir", state,	     "--runtime-dir",
+				run,	       "--unit",	 "keep"};
+	size_t n = 15;
 
 	if (f->tool->channels)
 		argv[n++] = "--channels", argv[n++] = channels;

@@ -51,6 +51,10 @@ bench_pid() { # not the process that waits to remove its directory
 	pgrep -o -f "^$BIN/vmferry bench root@host-b"
 }
 
+leaves_units_alone() { # the move under way
+	[[ -n $(pgrep -f "^$BIN/vmferry migrate .*--unit keep") ]]
+}
+
 guest_on_b_runs() {
 	[[ -n $(find_on_b 'qemu-system-.*/var/tmp/vmferry-bench\.') ]]
 }
@@ -92,6 +96,7 @@ for tool in vmferry multifd; do
 	host_bench "${HOST_SMALL[@]}" --tools "$tool" -o "$RUN" >"$DIR/out" 2>&1 &
 	BENCH=$!
 	kill_at_exit "$BENCH"
+	[[ $tool != vmferry ]] || wait_for 120 leaves_units_alone || fail "it may disable a unit: $(pgrep -af "^$BIN/vmferry migrate")"
 	wait_for 120 guest_on_b_runs || fail "no guest comes to host-b: $(<"$DIR/out")"
 	kill -KILL "$(bench_pid)"
 	assert_nothing_left
