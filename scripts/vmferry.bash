@@ -21,7 +21,7 @@ _vmferry_options() { # COMMAND: its options
 		;;
 	bench)
 		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \
-			--timeout --dir --qemu --accel --guest --verbose --collector --identity --port --ssh --ssh-accept-new --via \
+			--timeout --dir --qemu --accel --guest --collector --identity --port --ssh --ssh-accept-new --via \
 			--data-ports --listen-address --keep-agent
 		;;
 	recover) echo "--resume --peer-is-fenced --dest --json --verbose $_vmferry_reach" ;;

@@ -104,21 +104,11 @@ static int start_agent(struct ferry *f, const char *key, struct err *e)
 	AUTO_FREE char *listen = xasprintf("%s:0", f->b->sides[f->target->side].address);
 	AUTO_FREE char *state = xasprintf("%s/state-target", f->target->folder), *run = xasprintf("%s/run-target", f->target->folder);
 	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry-dst", f->tool->from) : xstrdup(f->b->agent);
-	char *argv[] = {program,
-			"--listen",
-			listen,
-			"--once",
-			"--state-dir",
-			state,
-			"--runtime-dir",
-			run,
-			key ? "--psk-file" : "--plaintext",
-			(char *)key,
-			f->b->opt.verbose ? "-v" : NULL,
-			NULL};
+	char *argv[] = {program,	 "--listen",	listen,
+			"--once",	 "--state-dir", state,
+			"--runtime-dir", run,		key ? "--psk-file" : "--plaintext",
+			(char *)key,	 NULL};
 
-	if (!key)
-		argv[9] = argv[10], argv[10] = NULL;
 	return spawn(f, f->target->side, argv, "vmferry-dst.log", &f->agent_out, &f->agent, e);
 }
 
@@ -201,8 +191,6 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 		argv[n++] = "--codec", argv[n++] = (char *)f->tool->codec;
 	if (f->tool->no_recheck)
 		argv[n++] = "--recheck", argv[n++] = "off";
-	if (f->b->opt.verbose)
-		argv[n++] = "-v";
 	if (f->there)
 		add_ssh(&f->b->dest, argv, n);
 	else

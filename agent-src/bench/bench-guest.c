@@ -222,12 +222,13 @@ static char *witness_net(const struct bench *b)
 			 port, port);
 }
 
-/* What the witness is to fill its memory with. Of what lives it needs some on a disk. */
+/* What the witness is to fill its memory with. */
 static const char *content_word(const struct bench_plan *p)
 {
-	if (p->content == CONTENT_ZEROS)
-		return " witness.content=zeros";
-	return p->content == CONTENT_LIVING && p->disks && p->disk_data_mib ? " witness.content=living" : "";
+	static const char *const words[] =
+		{[CONTENT_LIVING] = " witness.content=living", [CONTENT_NOISE] = "", [CONTENT_ZEROS] = " witness.content=zeros"};
+
+	return words[plan_really(p)];
 }
 
 /* malloc'ed */

@@ -73,9 +73,9 @@ static double rate_bits(const char *text)
 	return 0;
 }
 
-double link_bytes_per_s(const char *link)
+double link_bytes_per_s(const char *link, bool whole)
 {
-	return rate_bits(link) / 8 * 1448 / 1514;
+	return rate_bits(link) / 8 * (whole ? 1 : 1448.0 / 1514);
 }
 
 static int take_link(struct bench_plan *p, const char *word, struct err *e)
@@ -299,6 +299,11 @@ bool plan_has(const struct bench_plan *p, enum tool_kind kind)
 
 /* ---- as JSON ---- */
 
+enum bench_content plan_really(const struct bench_plan *p)
+{
+	return p->content == CONTENT_LIVING && !(p->disks && p->disk_data_mib) ? CONTENT_NOISE : p->content;
+}
+
 json_t *plan_json(const struct bench_plan *p)
 {
 	json_t *links = json_array(), *mems = json_array(), *works = json_array(), *tools = json_array(), *o = json_object();
@@ -324,7 +329,7 @@ json_t *plan_json(const struct bench_plan *p)
 	json_object_set_new(o, "disks", json_integer(p->disks));
 	json_object_set_new(o, "disk_mib", json_integer(p->disk_mib));
 	json_object_set_new(o, "disk_data_mib", json_integer(p->disk_data_mib));
-	json_object_set_new(o, "content", json_string(contents[p->content]));
+	json_object_set_new(o, "content", json_string(contents[plan_really(p)]));
 	json_object_set_new(o, "cached_percent", json_integer(p->cached_percent));
 	return o;
 }

@@ -237,7 +237,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 	else if (!moved)
 		harmed = wait_going_on(b, &w, e);
 	if (!moved && !harmed && !(harmed = pause_ms(b, AFTER_MS, e)))
-		harmed = result_fill(move, &w, &o, link_bytes_per_s(c->link), e);
+		harmed = result_fill(move, &w, &o, link_bytes_per_s(c->link, b->plan.loss_percent > 0), e);
 	watch_close(&w);
 	bench_guest_end(b, g);
 	*g = o.target;

@@ -106,8 +106,11 @@ void plan_fini(struct bench_plan *p);
 bool plan_has(const struct bench_plan *p, enum tool_kind kind);
 /* All workloads there are, for --help. */
 const struct workload *plan_workload(unsigned index);
-/* Bytes per second of TCP's payload that a link carries (1448 of each 1514 on the wire); 0: not shaped, or not known. */
-double link_bytes_per_s(const char *link);
+/* Bytes per second, as its interface counts them, that a link carries; 0: not shaped, or not known. Whole: each packet is counted with its headers;
+ * otherwise large ones are counted before they are cut up: 1448 of each 1514 bytes. */
+double link_bytes_per_s(const char *link, bool whole);
+/* What it really is: nothing lives where no disk holds anything. */
+enum bench_content plan_really(const struct bench_plan *p);
 json_t *plan_json(const struct bench_plan *p);
 /* The other way, for a run that goes on. */
 int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e);
@@ -166,7 +169,6 @@ struct bench_options {
 	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
 	const char *collector; /* our address as the other host sees it */
 	unsigned timeout_s;    /* of one move */
-	bool verbose;
 };
 
 struct bench {

@@ -56,7 +56,8 @@ static const char help_text[] =
 	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
 	"  --disk-data SIZE      how much of it is allocated (default 768M)\n"
 	"  --content WORD        what disks and memory hold. living (default): the contents of this host's files in /usr, and\n"
-	"                        most of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice;\n"
+	"                        most of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice\n"
+	"                        (as living is, too, where no disk holds data);\n"
 	"                        zeros: nothing, but all of it was written\n"
 	"  --cached PERCENT      how much of a living guest's memory is page cache of its first disk (default 80, as on a\n"
 	"                        server with a database); less where that disk has less data\n"
@@ -70,7 +71,6 @@ static const char help_text[] =
 	"                        of memory, and of that file system, to others\n"
 	"  --qemu PROGRAM, --accel kvm|tcg, --guest DIR   which QEMU; how (default: KVM where it works); kernel and\n"
 	"                        initrd of the test guest\n"
-	"  -v, --verbose         the agents' logs, in the directory of each move\n"
 	"\n"
 	"With HOST:\n"
 	"  --collector ADDRESS   IPv4 address of this host for the guest's heartbeat, by UDP (default: where SSH comes from, as\n"
@@ -134,7 +134,6 @@ static const struct option options[] = {
 	{"qemu", required_argument, NULL, OPT_QEMU},
 	{"accel", required_argument, NULL, OPT_ACCEL},
 	{"guest", required_argument, NULL, OPT_GUEST},
-	{"verbose", no_argument, NULL, 'v'},
 	{"collector", required_argument, NULL, OPT_COLLECTOR},
 	{"help", no_argument, NULL, OPT_HELP},
 	DEST_OPTIONS,
@@ -247,7 +246,6 @@ static const struct option_row rows[] = {
 	{'o', OPTION_TEXT, offsetof(struct bench, opt.out)},	     {OPT_COLLECTOR, OPTION_TEXT, offsetof(struct bench, opt.collector)},
 	{OPT_DIR, OPTION_TEXT, offsetof(struct bench, opt.dir)},     {OPT_QEMU, OPTION_TEXT, offsetof(struct bench, opt.qemu)},
 	{OPT_ACCEL, OPTION_TEXT, offsetof(struct bench, opt.accel)}, {OPT_GUEST, OPTION_TEXT, offsetof(struct bench, opt.guest_dir)},
-	{'v', OPTION_FLAG, offsetof(struct bench, opt.verbose)},
 };
 
 static const struct option_row choice_rows[] = {
@@ -348,7 +346,7 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 	bool planned = false;
 	int option, r;
 
-	while ((option = getopt_long(argc, argv, "o:v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "o:" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		if (option == OPT_HELP) {
 			print_help();
 			return -1;
@@ -372,8 +370,8 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 		return usage("--resume goes on as the run was planned: no other plan can be given");
 	if (c->resume && b->opt.out)
 		return usage("--resume adds to the file that it names: there is no other output");
-	if (c->cached && b->plan.content != CONTENT_LIVING)
-		return usage("--cached is of a living guest, and of no other --content");
+	if (c->cached && plan_really(&b->plan) != CONTENT_LIVING)
+		return usage("--cached is of a living guest with data on a disk, and of no other --content");
 	r = c->lab ? check_lab(b, c) : check_host(b, c);
 	return r ? r : check_plan(b);
 }

@@ -131,8 +131,9 @@ static void a_workload_may_have_another_rate(void **state)
 static void a_link_carries_what_tcp_leaves_of_its_rate(void **state)
 {
 	(void)state;
-	assert_float_equal(link_bytes_per_s("1gbit"), 125e6 * 1448 / 1514, 1);
-	assert_float_equal(link_bytes_per_s("unshaped"), 0, 0);
+	assert_float_equal(link_bytes_per_s("1gbit", false), 125e6 * 1448 / 1514, 1);
+	assert_float_equal(link_bytes_per_s("1gbit", true), 125e6, 1); /* with loss each packet is counted with its headers */
+	assert_float_equal(link_bytes_per_s("unshaped", false), 0, 0);
 }
 
 /* Each tool once in a round; another order in another round; the same for the same seed. */
@@ -223,6 +224,24 @@ static void a_plan_must_leave_room_to_others(void **state)
 	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), -ENOSPC); /* one more disk, which may become full */
 	has.disk += GIB;
 	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), 0);
+}
+
+static void nothing_lives_without_data_on_a_disk(void **state)
+{
+	struct bench_plan p = {.disks = 1, .disk_mib = 64, .disk_data_mib = 8, .content = CONTENT_LIVING};
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(plan_really(&p), CONTENT_LIVING);
+	p.disks = 0;
+	assert_int_equal(plan_really(&p), CONTENT_NOISE);
+	p.disks = 1, p.disk_data_mib = 0;
+	assert_int_equal(plan_really(&p), CONTENT_NOISE);
+	o = plan_json(&p);
+	assert_string_equal(json_string_value(json_object_get(o, "content")), "noise");
+	json_decref(o);
+	p.content = CONTENT_ZEROS;
+	assert_int_equal(plan_really(&p), CONTENT_ZEROS);
 }
 
 static void disks_are_filled_with_files(void **state)
@@ -365,6 +384,7 @@ int main(void)
 		cmocka_unit_test(the_order_is_random_and_can_be_had_again),
 		cmocka_unit_test(the_page_cache_is_of_what_the_disk_holds),
 		cmocka_unit_test(a_plan_must_leave_room_to_others),
+		cmocka_unit_test(nothing_lives_without_data_on_a_disk),
 		cmocka_unit_test(disks_are_filled_with_files),
 		cmocka_unit_test(disks_are_filled_with_noise_or_zeros),
 		cmocka_unit_test(a_plan_survives_its_file),
