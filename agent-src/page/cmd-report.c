@@ -24,7 +24,7 @@ static const char usage[] =
 	"loads nothing and runs nothing, so it can be sent as it is. FILE is one of\n"
 	"\n"
 	"  what vmferry bench wrote: the page compares vmferry with QEMU's own migration; while the run goes on, too\n"
-	"  what vmferry migrate --json printed: the page is about that move; --json=fine makes a finer timeline\n"
+	"  what vmferry migrate --json printed, or storage --json: the page is about that move; --json=fine makes a finer timeline\n"
 	"\n"
 	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page. docs/bench.md and docs/report.md say what these files hold.\n"
 	"\n"

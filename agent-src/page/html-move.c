@@ -1,6 +1,7 @@
 /* html-move.c: see html-move.h. */
 #include "html-move.h"
 #include "html-chart.h"
+#include "html-outcome.h"
 #include "html-page.h"
 #include "html-timeline.h"
 #include "html-value.h"
@@ -17,8 +18,8 @@ struct story {
 	const json_t *events, *plan, *estimate, *result;
 	const json_t *notices[NOTICES_MAX];
 	double notice_at[NOTICES_MAX]; /* ms: when the progress before was */
-	size_t notice_count, progress_count;
-	bool cut;
+	size_t notice_count, progress_count, result_count;
+	bool began, cut;
 };
 
 static bool is(const json_t *event, const char *kind)
@@ -50,7 +51,8 @@ static void read_story(struct story *s)
 		else if (is(ev, "estimate"))
 			s->estimate = ev;
 		else if (is(ev, "result"))
-			s->result = ev;
+			s->result = ev, s->result_count++;
+		s->began |= is(ev, "progress") || is(ev, "stage");
 		if (is(ev, "progress")) {
 			at = time_of(ev, at);
 			s->progress_count++;
@@ -62,111 +64,10 @@ static void read_story(struct story *s)
 	}
 }
 
-/* ---- in words ---- */
-
-static void strong(FILE *f, const char *text)
-{
-	fprintf(f, "<strong>%s</strong>", text);
-}
-
-static void name_guest(FILE *f, const struct story *s)
-{
-	char mem[SHOW_MAX];
-	size_t disks = json_array_size(json_object_get(s->plan, "disks"));
-
-	fputs("Guest ", f);
-	html_text_n(f, value_text(s->plan, "guest"), 80);
-	if (s->plan)
-		fprintf(f, " (%s of memory, %zu %s)", show_bytes(mem, value_of(s->plan, "ram_bytes")), disks,
-			disks == 1 ? "disk" : "disks");
-}
-
-static void destination(FILE *f, const struct story *s)
-{
-	fputs(" to ", f);
-	html_text_n(f, value_text(s->plan, "destination"), 120);
-}
-
-static void migrated(FILE *f, const struct story *s)
-{
-	const json_t *down = json_object_get(s->result, "downtime_ms");
-	double total = value_of(s->result, "total_ms"), wire = value_of(s->result, "bytes_wire");
-	char text[SHOW_MAX];
-
-	fputs(" was moved", f);
-	destination(f, s);
-	fputs(" in ", f);
-	strong(f, show_ms(text, total));
-	if (json_object_get(s->result, "shutdown_ms")) { /* it was shut down for that */
-		fputs(", was shut down in ", f);
-		strong(f, show_ms(text, value_of(s->result, "shutdown_ms")));
-		fputs(", and began to boot there after ", f);
-	} else {
-		fputs(" and stood still for ", f);
-	}
-	strong(f, show_ms(text, value_of(down, "total")));
-	if (value_of(down, "predicted") > 0)
-		fprintf(f, " (%s were expected)", show_ms(text, value_of(down, "predicted")));
-	fputs(". ", f);
-	strong(f, show_bytes(text, wire));
-	fputs(" went over the wire", f);
-	if (total > 0 && !isnan(wire))
-		fprintf(f, ", %s/s on average", show_bytes(text, wire / total * 1000));
-	fputs(value_true(s->result, "verified") ? ". The destination found every digest equal before the guest was started."
-						: ". <span class=\"bad\">The result does not say that it was verified.</span>",
-	      f);
-}
-
-static void not_migrated(FILE *f, const struct story *s)
-{
-	fputs(" was <strong class=\"bad\">not moved</strong>", f);
-	destination(f, s);
-	fputs(": ", f);
-	html_text(f, value_text(s->result, "outcome"));
-	fputs(". The reason: ", f);
-	html_text(f, value_text(s->result, "reason"));
-	fputs(". The guest is: ", f);
-	html_text(f, value_text(s->result, "guest_text"));
-	fputs(".", f);
-}
-
-static bool has_brought(const struct story *s)
-{
-	const char *outcome = value_text(s->result, "outcome");
-
-	return outcome && !strcmp(outcome, "disks-copied");
-}
-
-static void brought(FILE *f, const struct story *s)
-{
-	fputs(" stays: its disks were copied", f);
-	destination(f, s);
-	fputs(", where they are kept for a move to come. It is ", f);
-	html_text(f, value_text(s->result, "guest_text"));
-	fputs(".", f);
-}
-
 static void summary(FILE *f, const struct story *s)
 {
-	const char *outcome = value_text(s->result, "outcome");
-
 	fputs("<p class=\"lead\">", f);
-	name_guest(f, s);
-	if (outcome && !strcmp(outcome, "migrated")) {
-		migrated(f, s);
-	} else if (has_brought(s)) {
-		brought(f, s);
-	} else if (s->result) {
-		not_migrated(f, s);
-	} else if (s->progress_count) {
-		fputs(" is being moved", f);
-		destination(f, s);
-		fputs(", or its move was cut off: these events have no result.", f);
-	} else {
-		fputs(": this is what a move", f);
-		destination(f, s);
-		fputs(" would do; nothing was moved.", f);
-	}
+	html_outcome(f, s->plan, s->result, s->began);
 	if (s->cut)
 		fputs(" <span class=\"bad\">The last line of the file is cut off and was left out.</span>", f);
 	fputs("</p>\n", f);
@@ -187,8 +88,11 @@ static void downtime(FILE *f, const struct story *s)
 	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), check = value_of(d, "recheck"), load = value_of(d, "device_state"),
 	       noted = value_of(d, "journal"), begin;
 	struct chart_row rows[8];
+	bool warm = json_object_get(s->result, "shutdown_ms");
 	size_t n = 0;
 
+	if (!(value_of(d, "total") > 0)) /* it did not start there */
+		return;
 	add_row(rows, &n, "total", "ours-bar", 0, value_of(d, "total"));
 	add_row(rows, &n, "predicted", "native-bar", 0, value_of(d, "predicted"));
 	add_row(rows, &n, "disk", "c1", 0, disk);
@@ -200,11 +104,11 @@ static void downtime(FILE *f, const struct story *s)
 	add_row(rows, &n, "journals", "c2", isnan(begin) ? 0 : begin, noted);
 	begin = fmax(begin + noted, begin);
 	add_row(rows, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));
-	if (!n)
-		return;
-	fputs("<section><h2>Downtime</h2>\n<p class=\"soft\">From QEMU’s STOP to the guest’s start at the destination, by the "
-	      "source’s clock. Disk and memory travel side by side and count from the stop; device state is drawn behind the longer of them, "
-	      "what both wrote to their journals and the start behind that. The guest’s peers see a gap that is some 10 to 40 ms longer.</p>\n<div class=\"charts\">\n",
+	fputs(warm ? "<section><h2>Downtime</h2>\n<p class=\"soft\">From when the guest had shut down until it began to boot at the "
+		     "destination, by the source’s clock.</p>\n<div class=\"charts\">\n"
+		   : "<section><h2>Downtime</h2>\n<p class=\"soft\">From QEMU’s STOP to the guest’s start at the destination, by the "
+		     "source’s clock. Disk and memory travel side by side and count from the stop; device state is drawn behind the longer of them, "
+		     "what both wrote to their journals and the start behind that. The guest’s peers see a gap that is some 10 to 40 ms longer.</p>\n<div class=\"charts\">\n",
 	      f);
 	chart_rows(f, "What the guest stood still for", Q_MS, "time since the guest stopped", rows, n);
 	fputs("</div></section>\n", f);
@@ -222,7 +126,7 @@ static void add_progress(struct panels *p, const json_t *ev, double t)
 
 	series_add(p->rate, t, value_of(ev, "rate_bps"));
 	series_add(p->ram, t, value_of(ev, "ram_left"));
-	series_add(p->disk, t, value_of(ev, "disk_left"));
+	series_add(p->disk, t, value_of(ev, json_object_get(ev, "disk_left") ? "disk_left" : "left"));
 	series_add(p->dirty, t, value_of(ev, "dirty_bps"));
 	series_add(p->predicted, t, value_of(ev, "predicted_downtime_ms"));
 	if (value_text(ev, "codec"))
@@ -325,18 +229,26 @@ static void memory_row(FILE *f, const struct story *s)
 	fputs("</tr>\n", f);
 }
 
+static void disk_format(FILE *f, const json_t *d, const char *key)
+{
+	fputs("<small>", f);
+	html_text_n(f, value_text(d, key), 20);
+	fputs("</small>", f);
+}
+
 static void disk_row(FILE *f, const json_t *d)
 {
 	char rounds[SHOW_MAX];
 
 	fputs("<tr><th scope=\"row\">disk ", f);
-	html_text_n(f, value_text(d, "node"), 60);
+	html_text_n(f, value_text(d, "node") ? value_text(d, "node") : "", 60);
 	fputs("</th><td>", f);
 	html_text_n(f, value_text(d, "from"), 200);
-	fputs("<small>", f);
-	html_text_n(f, value_text(d, "format"), 20);
-	fputs("</small></td><td>", f);
+	disk_format(f, d, value_text(d, "from_format") ? "from_format" : "format");
+	fputs("</td><td>", f);
 	html_text_n(f, value_text(d, "to"), 200);
+	if (value_text(d, "from_format"))
+		disk_format(f, d, "format");
 	fprintf(f, "</td><td class=\"n\">%s</td>", show_number(rounds, value_of(d, "rounds")));
 	bytes_cell(f, d, "bytes_read");
 	bytes_cell(f, d, "bytes_wire");
@@ -390,9 +302,11 @@ static void members(FILE *f, const char *title, const json_t *event)
 
 static void details(FILE *f, const struct story *s)
 {
+	const char *outcome = value_text(s->result, "outcome");
+
 	fputs("<section><h2>Details</h2>\n", f);
 	members(f, "Result", s->result);
-	list(f, has_brought(s) ? "Kept" : "Left behind", json_object_get(s->result, "leftovers"));
+	list(f, outcome && !strcmp(outcome, "disks-copied") ? "Kept" : "Left behind", json_object_get(s->result, "leftovers"));
 	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
 	members(f, "Estimate", s->estimate);
 	members(f, "Plan", s->plan);
@@ -401,6 +315,7 @@ static void details(FILE *f, const struct story *s)
 	list(f, "Networks", json_object_get(s->plan, "nics"));
 	list(f, "Compared at the destination and found good", json_object_get(s->plan, "findings"));
 	list(f, "What differs in the destination’s command line", json_object_get(s->plan, "notes"));
+	list(f, "Notes", json_object_get(s->result, "notes"));
 	list(f, "What else is changed once the guest runs there", json_object_get(s->plan, "afterwards"));
 	if (json_array_size(json_object_get(s->plan, "command_line"))) {
 		page_details_begin(f, "The destination’s command line");
@@ -414,13 +329,19 @@ int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, s
 {
 	struct story s = {.events = events, .cut = cut};
 	AUTO_FREE char *title = NULL;
+	const char *guest;
 
 	read_story(&s);
 	if (!s.plan && !s.result && !s.progress_count)
 		return err_set(e, EINVAL,
 			       "it has events, but neither a plan nor progress nor a result: give all lines that "
-			       "`vmferry migrate --json` printed");
-	title = xasprintf("Move of guest %s", value_text(s.plan, "guest") ? value_text(s.plan, "guest") : "(unnamed)");
+			       "`vmferry migrate --json`, or `vmferry storage --json`, printed");
+	if (s.result_count > 1)
+		return err_set(e, EINVAL, "it has the results of %zu moves, and a page is about one: settle, or take, one at a time",
+			       s.result_count);
+	guest = outcome_guest(s.plan, s.result);
+	title = xasprintf("%s %s", outcome_is_storage(s.plan, s.result) ? "New disks of guest" : "Move of guest",
+			  guest ? guest : "(unnamed)");
 	page_begin(f, title);
 	fputs("<header><h1>", f);
 	html_text_n(f, title, 120);

@@ -1,6 +1,6 @@
 /*
- * html-move.h: the page about one move: the events that `vmferry migrate --json` prints (docs/report.md), or `check`, or
- * `status --follow`.
+ * html-move.h: the page about one move: the events that `vmferry migrate --json` prints (docs/report.md), or `check`, `recover`,
+ * `storage`, or `status --follow`.
  */
 #ifndef VMFERRY_HTML_MOVE_H
 #define VMFERRY_HTML_MOVE_H

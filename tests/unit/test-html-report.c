@@ -312,6 +312,94 @@ static void disks_that_were_brought_are_no_failure(void **state)
 	free(page);
 }
 
+#define PLAN		     "{\"event\":\"plan\",\"how\":\"%s\",\"guest\":\"vm1\",\"destination\":\"root@b\",\"ram_bytes\":%u,\"disks\":[{}]}\n"
+#define RESULT(how, members) "{\"event\":\"result\",\"how\":\"" how "\"," members "}\n"
+#define CARRIED		     "\"total_ms\":5000,\"bytes_wire\":1048576,\"transport\":\"in clear\",\"verified\":true"
+
+/* No kind of move, and no end of one, is told as if it were another. */
+static void each_outcome_is_told_as_what_it_is(void **state)
+{
+	static const struct {
+		const char *plan, *result, *says, *says_not; /* plan: how; NULL: none, as with recover */
+	} cases[] = {
+		{"live",
+		 RESULT("live",
+			"\"outcome\":\"undecided\",\"guest_text\":\"undecided: it may run at the destination\",\"reason\":\"lost\""),
+		 "Guest vm1 (256 MiB of memory, 1 disk) was to be moved to root@b, and <strong class=\"bad\">it is not known where it is</strong>",
+		 "not moved"},
+		{"cold", RESULT("cold", "\"outcome\":\"migrated\",\"downtime_ms\":{\"total\":0}," CARRIED),
+		 "Guest vm1 (1 disk) was moved to root@b in <strong>5 s</strong>, where it is shut down, as it was", "stood still"},
+		{"cold", RESULT("cold", "\"outcome\":\"migrated\",\"started_pid\":77," CARRIED),
+		 "while it was shut down, and was started there (pid 77). <strong>1", "stood still"},
+		{"cold", RESULT("cold", "\"outcome\":\"migrated\"," CARRIED), "found every digest equal before the guest was given up here",
+		 "started"},
+		{"warm",
+		 RESULT("warm",
+			"\"outcome\":\"migrated\",\"destination_pid\":7,\"shutdown_ms\":2000,\"downtime_ms\":{\"total\":50}," CARRIED),
+		 "was shut down in <strong>2 s</strong>, and began to boot there after <strong>50 ms</strong>", "QEMU’s STOP"},
+		{"warm",
+		 RESULT("warm", "\"outcome\":\"migrated\",\"destination_pid\":7,\"shutdown_ms\":0,\"forced\":true,"
+				"\"downtime_ms\":{\"total\":50}," CARRIED),
+		 "was stopped as if the plug was pulled (--force), and began to boot there", "shut down in"},
+		{"quick", RESULT("quick", "\"outcome\":\"migrated\",\"destination_pid\":7,\"downtime_ms\":{\"total\":900}," CARRIED),
+		 "was moved to root@b in <strong>5 s</strong> and stood still for <strong>900 ms</strong>", "not moved"},
+		{NULL, RESULT("live", "\"outcome\":\"migrated\",\"destination_pid\":0,\"total_ms\":0,\"bytes_wire\":0,\"verified\":false"),
+		 "The guest runs at the destination. That was settled afterwards (vmferry recover)", "over the wire"},
+		{NULL, RESULT("cold", "\"outcome\":\"migrated\",\"total_ms\":0,\"bytes_wire\":0,\"verified\":false"),
+		 "The guest was moved to the destination, where it is shut down, as it was. That was settled afterwards", "verified.<"},
+		{NULL, RESULT("live", "\"outcome\":\"rolled-back\",\"guest_text\":\"running on the source\""),
+		 "The guest was <strong class=\"bad\">not moved</strong> to the destination: rolled-back. The guest is: running on the source.",
+		 "reason"},
+		{"disks", RESULT("disks", "\"outcome\":\"rolled-back\",\"guest_text\":\"running on the source\",\"reason\":\"full\""),
+		 "its disks were <strong class=\"bad\">not copied</strong> to root@b: rolled-back. The reason: full.", "not moved"},
+		{"storage",
+		 RESULT("storage", "\"outcome\":\"moved\",\"guest_text\":\"the guest runs as before\",\"total_ms\":3000,\"held_ms\":40,"
+				   "\"verified\":false,\"script\":\"/srv/vm1.sh\""),
+		 "has its new disks after <strong>3 s</strong>: the guest runs as before. Requests to these disks waited for <strong>40 ms</strong>",
+		 "was moved"},
+		{"storage-cold", RESULT("storage-cold", "\"outcome\":\"moved\",\"verified\":true,\"script_unknown\":\"no unit\""),
+		 "is the old one, bit for bit. <strong class=\"bad\">What starts the guest again is not known</strong>", "QEMU’s word"},
+		{NULL, RESULT("storage", "\"outcome\":\"failed\",\"guest\":\"vm2\",\"guest_text\":\"x\",\"reason\":\"full\""),
+		 "Guest vm2 <strong class=\"bad\">keeps its disks</strong> where they were: failed. The reason: full.", "not moved"},
+		{"storage", RESULT("storage", "\"outcome\":\"undecided\",\"guest_text\":\"undecided\""),
+		 "it is not known which disks it has</strong>", "keeps its disks"},
+		{"storage", RESULT("storage", "\"outcome\":\"failed\",\"mixed\":true"),
+		 "some of its disks</strong> are at their new places", "keeps its disks"},
+		{"storage", "", "this is what copying its disks would do", "being"},
+		{"storage", "{\"event\":\"stage\",\"stage\":\"prepare\"}\n", "its disks are being copied, or that was cut off", "would do"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		bool runs = cases[i].plan && strcmp(cases[i].plan, "cold") && strncmp(cases[i].plan, "storage", 7);
+		AUTO_FREE char *plan = cases[i].plan ? xasprintf(PLAN, cases[i].plan, runs ? 256u << 20 : 0u) : xstrdup("");
+		AUTO_FREE char *text = xasprintf("%s%s", plan, cases[i].result);
+		struct err e;
+		AUTO_FREE char *page = render_text(text, strlen(text), &e);
+		char *end;
+
+		assert_non_null(page);
+		assert_clean(page);
+		assert_says(page, cases[i].says);
+		end = strstr(page, "<h2>Details</h2>");
+		assert_non_null(end);
+		*end = '\0';
+		if (strstr(page, cases[i].says_not))
+			fail_msg("case %zu says: %s", i, cases[i].says_not);
+	}
+}
+
+static void results_of_several_moves_are_no_page(void **state)
+{
+	static const char text[] = RESULT("live", "\"outcome\":\"migrated\"") RESULT("live", "\"outcome\":\"rolled-back\"");
+	struct err e;
+
+	(void)state;
+	assert_null(render_text(text, strlen(text), &e));
+	assert_non_null(strstr(e.msg, "results of 2 moves"));
+}
+
 static void events_of_an_older_version_have_times_all_the_same(void **state)
 {
 	static const char text[] = "{\"event\":\"progress\",\"rate_bps\":1e6,\"second\":true}\n"
@@ -819,6 +907,8 @@ int main(void)
 		cmocka_unit_test(the_events_of_a_move_make_its_page),
 		cmocka_unit_test(a_move_that_failed_says_why_and_where_the_guest_is),
 		cmocka_unit_test(disks_that_were_brought_are_no_failure),
+		cmocka_unit_test(each_outcome_is_told_as_what_it_is),
+		cmocka_unit_test(results_of_several_moves_are_no_page),
 		cmocka_unit_test(events_of_an_older_version_have_times_all_the_same),
 		cmocka_unit_test(what_follow_prints_is_a_move_too),
 		cmocka_unit_test(strings_from_the_file_are_text_and_nothing_else),

@@ -1,0 +1,309 @@
+/* html-outcome.c: see html-outcome.h. The same cases as in print_result() and report_storage_result(). */
+#include "html-outcome.h"
+#include "html-value.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool has(const json_t *event, const char *key, const char *value)
+{
+	const char *s = value_text(event, key);
+
+	return s && !strcmp(s, value);
+}
+
+static bool is_of_storage(const json_t *event)
+{
+	const char *how = value_text(event, "how");
+
+	return how && !strncmp(how, "storage", strlen("storage"));
+}
+
+bool outcome_is_storage(const json_t *plan, const json_t *result)
+{
+	return is_of_storage(plan) || is_of_storage(result);
+}
+
+const char *outcome_guest(const json_t *plan, const json_t *result)
+{
+	if (value_text(plan, "guest"))
+		return value_text(plan, "guest");
+	return is_of_storage(result) ? value_text(result, "guest") : NULL; /* of a move it is where the guest is */
+}
+
+static void strong(FILE *f, const char *text)
+{
+	fprintf(f, "<strong>%s</strong>", text);
+}
+
+/* The guest's name, and how large it is as far as that is told. */
+static void name_guest(FILE *f, const json_t *plan, const json_t *result)
+{
+	size_t disks = json_array_size(json_object_get(plan, "disks"));
+	double memory = value_of(plan, "ram_bytes");
+	char text[SHOW_MAX];
+
+	if (!outcome_guest(plan, result)) {
+		fputs("The guest", f);
+		return;
+	}
+	fputs("Guest ", f);
+	html_text_n(f, outcome_guest(plan, result), 80);
+	if (!plan)
+		return;
+	fputs(" (", f);
+	if (memory > 0)
+		fprintf(f, "%s of memory, ", show_bytes(text, memory));
+	fprintf(f, "%zu %s)", disks, disks == 1 ? "disk" : "disks");
+}
+
+static void destination(FILE *f, const json_t *plan)
+{
+	if (value_true(plan, "in_place")) {
+		fputs(" to another QEMU of its host", f);
+	} else if (value_text(plan, "destination")) {
+		fputs(" to ", f);
+		html_text_n(f, value_text(plan, "destination"), 120);
+	} else {
+		fputs(" to the destination", f);
+	}
+}
+
+/* ---- it is at the destination ---- */
+
+static void wire(FILE *f, const json_t *result)
+{
+	double total = value_of(result, "total_ms"), bytes = value_of(result, "bytes_wire");
+	char text[SHOW_MAX];
+
+	fputs(". ", f);
+	strong(f, show_bytes(text, bytes));
+	fputs(" went over the wire", f);
+	if (total > 0 && !isnan(bytes))
+		fprintf(f, ", %s/s on average", show_bytes(text, bytes / total * 1000));
+}
+
+static void verified(FILE *f, const json_t *result, const char *before)
+{
+	if (value_true(result, "verified"))
+		fprintf(f, ". The destination found every digest equal before the guest was %s.", before);
+	else
+		fputs(". <span class=\"bad\">The result does not say that it was verified.</span>", f);
+}
+
+/* It was settled by recover. */
+static void unmeasured(FILE *f)
+{
+	fputs(". That was settled afterwards (vmferry recover); what was measured was lost with the agent that began the move.", f);
+}
+
+static void moved_in(FILE *f, const json_t *plan, const json_t *result)
+{
+	char text[SHOW_MAX];
+
+	fputs(" was moved", f);
+	destination(f, plan);
+	fputs(" in ", f);
+	strong(f, show_ms(text, value_of(result, "total_ms")));
+}
+
+static void cold(FILE *f, const json_t *plan, const json_t *result)
+{
+	double pid = value_of(result, "started_pid");
+	bool measured = value_text(result, "transport");
+	char text[SHOW_MAX];
+
+	if (measured) {
+		moved_in(f, plan, result);
+	} else {
+		fputs(" was moved", f);
+		destination(f, plan);
+	}
+	if (pid > 0)
+		fprintf(f, " while it was shut down, and was started there (pid %s)", show_number(text, pid));
+	else
+		fputs(", where it is shut down, as it was", f);
+	if (!measured) {
+		unmeasured(f);
+		return;
+	}
+	wire(f, result);
+	verified(f, result, "given up here");
+}
+
+static void how_it_went_down(FILE *f, const json_t *result)
+{
+	char text[SHOW_MAX];
+
+	if (value_true(result, "forced")) {
+		fputs(", was stopped as if the plug was pulled (--force)", f);
+	} else if (value_of(result, "shutdown_ms") > 0) {
+		fputs(", was shut down in ", f);
+		strong(f, show_ms(text, value_of(result, "shutdown_ms")));
+	} else {
+		fputs(", shut down by itself before it was told to", f);
+	}
+}
+
+static void migrated(FILE *f, const json_t *plan, const json_t *result)
+{
+	const json_t *down = json_object_get(result, "downtime_ms");
+	char text[SHOW_MAX];
+
+	if (has(result, "how", "cold")) {
+		cold(f, plan, result);
+		return;
+	}
+	if (!(value_of(result, "destination_pid") > 0)) {
+		fputs(" runs", f);
+		fputs(value_true(result, "in_place") ? " in another QEMU of its host" : " at the destination", f);
+		unmeasured(f);
+		return;
+	}
+	moved_in(f, plan, result);
+	if (json_object_get(result, "shutdown_ms")) {
+		how_it_went_down(f, result);
+		fputs(", and began to boot there after ", f);
+	} else {
+		fputs(" and stood still for ", f);
+	}
+	strong(f, show_ms(text, value_of(down, "total")));
+	if (value_of(down, "predicted") > 0)
+		fprintf(f, " (%s were expected)", show_ms(text, value_of(down, "predicted")));
+	wire(f, result);
+	verified(f, result, "started");
+}
+
+/* ---- it is not, or nobody knows ---- */
+
+static void reason(FILE *f, const json_t *result)
+{
+	if (!value_text(result, "reason"))
+		return;
+	fputs(" The reason: ", f);
+	html_text(f, value_text(result, "reason"));
+	fputs(".", f);
+}
+
+static void where_it_is(FILE *f, const json_t *result)
+{
+	fputs(" The guest is: ", f);
+	html_text(f, value_text(result, "guest_text"));
+	fputs(".", f);
+}
+
+static void not_migrated(FILE *f, const json_t *plan, const json_t *result)
+{
+	fputs(has(result, "how", "disks") ? " stays, and its disks were <strong class=\"bad\">not copied</strong>"
+					  : " was <strong class=\"bad\">not moved</strong>",
+	      f);
+	destination(f, plan);
+	fputs(": ", f);
+	html_text(f, value_text(result, "outcome"));
+	fputs(".", f);
+	reason(f, result);
+	where_it_is(f, result);
+}
+
+static void undecided(FILE *f, const json_t *plan, const json_t *result)
+{
+	fputs(" was to be moved", f);
+	destination(f, plan);
+	fputs(", and <strong class=\"bad\">it is not known where it is</strong>. Until that is settled start no copy of it by hand, and delete "
+	      "nothing.",
+	      f);
+	where_it_is(f, result);
+	reason(f, result);
+}
+
+static void brought(FILE *f, const json_t *plan, const json_t *result)
+{
+	fputs(" stays: its disks were copied", f);
+	destination(f, plan);
+	fputs(", where they are kept for a move to come. It is ", f);
+	html_text(f, value_text(result, "guest_text"));
+	fputs(".", f);
+}
+
+/* ---- disks alone ---- */
+
+static void has_new_disks(FILE *f, const json_t *result)
+{
+	double held = value_of(result, "held_ms");
+	char text[SHOW_MAX];
+
+	fputs(" has its new disks after ", f);
+	strong(f, show_ms(text, value_of(result, "total_ms")));
+	fputs(": ", f);
+	html_text(f, value_text(result, "guest_text"));
+	if (held > 0)
+		fprintf(f, ". Requests to these disks waited for <strong>%s</strong>", show_ms(text, held));
+	fputs(value_true(result, "verified") ? ". Each new image was compared, and is the old one, bit for bit."
+					     : ". That the images are the same is QEMU’s word.",
+	      f);
+	if (value_text(result, "script")) {
+		fputs(" It is started from them by ", f);
+		html_text_n(f, value_text(result, "script"), 200);
+		fputs(".", f);
+	} else {
+		fputs(" <strong class=\"bad\">What starts the guest again is not known</strong>, and has to be told of the new images: ", f);
+		html_text(f, value_text(result, "script_unknown"));
+		fputs(".", f);
+	}
+}
+
+static void has_old_disks(FILE *f, const json_t *result)
+{
+	if (has(result, "outcome", "undecided")) {
+		fputs(": <strong class=\"bad\">it is not known which disks it has</strong>. Delete nothing.", f);
+	} else if (value_true(result, "mixed")) {
+		fputs(": <strong class=\"bad\">some of its disks</strong> are at their new places, and others are not.", f);
+	} else {
+		fputs(" <strong class=\"bad\">keeps its disks</strong> where they were: ", f);
+		html_text(f, value_text(result, "outcome"));
+		fputs(".", f);
+	}
+	reason(f, result);
+	where_it_is(f, result);
+}
+
+/* ---- all ---- */
+
+static void said(FILE *f, const json_t *plan, const json_t *result)
+{
+	if (outcome_is_storage(plan, result))
+		(has(result, "outcome", "moved") ? has_new_disks : has_old_disks)(f, result);
+	else if (has(result, "outcome", "migrated"))
+		migrated(f, plan, result);
+	else if (has(result, "outcome", "disks-copied"))
+		brought(f, plan, result);
+	else if (has(result, "outcome", "undecided"))
+		undecided(f, plan, result);
+	else
+		not_migrated(f, plan, result);
+}
+
+static void unsaid(FILE *f, const json_t *plan, bool began)
+{
+	bool disks = is_of_storage(plan) || has(plan, "how", "disks");
+
+	if (began)
+		fputs(disks ? ": its disks are being copied" : " is being moved", f);
+	else
+		fputs(disks ? ": this is what copying its disks" : ": this is what a move", f);
+	if (!is_of_storage(plan))
+		destination(f, plan);
+	fputs(!began  ? " would do; nothing was done."
+	      : disks ? ", or that was cut off: these events have no result."
+		      : ", or its move was cut off: these events have no result.",
+	      f);
+}
+
+void html_outcome(FILE *f, const json_t *plan, const json_t *result, bool began)
+{
+	name_guest(f, plan, result);
+	if (result)
+		said(f, plan, result);
+	else
+		unsaid(f, plan, began);
+}
