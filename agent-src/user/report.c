@@ -1,12 +1,15 @@
 /* report.c: see report.h. A dead terminal must not end a move, nor one that nobody reads delay it: output.h. */
 #include "output.h"
 #include "report.h"
+#include "report-progress.h"
 #include "report-storage.h"
 #include "json-text.h"
+#include "log.h"
 #include "util.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -249,71 +252,6 @@ static void print_estimate(FILE *to, const json_t *ev)
 	else
 		fprintf(to, ", and %.0f ms of downtime%s\n", num(ev, "downtime_ms"),
 			is_over_its_limit(ev) ? ", more than is allowed (--max-downtime): no waiting makes it shorter" : "");
-}
-
-/* ---- progress: on a terminal a block of lines that is rewritten, elsewhere one line a second ---- */
-
-static void whole_line(const json_t *ev, char *out, size_t n)
-{
-	char left[24], rate[24];
-	double predicted = num(ev, "predicted_downtime_ms");
-	int k = snprintf(out, n, "%-10s %s left, %s/s", str(ev, "stage"), bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
-
-	if (num(ev, "eta_s") > 0)
-		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
-	if (predicted > 0 && predicted < 1e6)
-		k += snprintf(out + k, n - (size_t)k, ", downtime if switched now %.0f ms", predicted);
-	if (json_object_get(ev, "scanned_percent"))
-		k += snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
-	if (json_is_true(json_object_get(ev, "held")))
-		snprintf(out + k, n - (size_t)k, ", held");
-}
-
-static void disk_line(const json_t *d, char *out, size_t n)
-{
-	char left[24];
-
-	int k = snprintf(out, n, "  disk     %-28.28s ", str(d, "name"));
-
-	if (json_object_get(d, "round"))
-		k += snprintf(out + k, n - (size_t)k, "round %d, ", (int)num(d, "round"));
-	snprintf(out + k, n - (size_t)k, "%3.0f%%, %s left", num(d, "percent"), bytes(left, d, "left"));
-}
-
-static void ram_line(const json_t *ev, char *out, size_t n)
-{
-	char left[24], rate[24];
-
-	if (json_object_get(ev, "scanned_percent"))
-		snprintf(out, n, "  memory   %3.0f%% looked through, for what is on disks as well", num(ev, "scanned_percent"));
-	else if (!json_object_get(ev, "ram_left"))
-		snprintf(out, n, "  memory   after the disks");
-	else
-		snprintf(out, n, "  memory   round %d, %s left, the guest writes %s/s", (int)num(ev, "ram_round"),
-			 bytes(left, ev, "ram_left"), bytes(rate, ev, "dirty_bps"));
-}
-
-static void print_block(FILE *to, const json_t *ev, int *lines)
-{
-	char line[256];
-	json_t *d;
-	size_t i;
-
-	if (*lines)
-		fprintf(to, "\033[%dF", *lines);
-	*lines = 1;
-	json_array_foreach(json_object_get(ev, "disks"), i, d) {
-		disk_line(d, line, sizeof(line));
-		fprintf(to, "%s\033[K\n", line);
-		++*lines;
-	}
-	if (!is_without_memory(ev)) {
-		ram_line(ev, line, sizeof(line));
-		fprintf(to, "%s\033[K\n", line);
-		++*lines;
-	}
-	whole_line(ev, line, sizeof(line));
-	fprintf(to, "%s\033[K\n", line);
 }
 
 static void print_leftovers(FILE *to, const json_t *ev)
@@ -568,25 +506,24 @@ static void clean(json_t *v)
 
 static void show_progress(struct report *r, const json_t *ev)
 {
-	char line[256], *text;
+	char *text;
 	size_t n;
 	FILE *to;
-	int lines = r->lines;
+	unsigned logged = log_lines();
+	int lines = logged == r->logged ? r->lines : 0;
 
-	if (!r->tty && !json_is_true(json_object_get(ev, "second")))
+	if (!r->block && !json_is_true(json_object_get(ev, "second")))
 		return;
 	to = open_memstream(&text, &n);
 	if (!to)
 		return;
-	if (r->tty) {
-		print_block(to, ev, &lines);
-	} else {
-		whole_line(ev, line, sizeof(line));
-		fprintf(to, "%s\n", line);
-	}
+	if (r->block)
+		report_progress_block(to, ev, !is_without_memory(ev), &lines);
+	else
+		report_progress_line(to, ev);
 	fclose(to);
 	if (output_put(2, OUTPUT_PASSING, text, n))
-		r->lines = lines;
+		r->lines = lines, r->logged = logged;
 	free(text);
 }
 
@@ -638,8 +575,11 @@ static void put_json(struct report *r, const json_t *event, const char *line)
 
 void report_init(struct report *r, bool json, bool fine)
 {
+	const char *term = getenv("TERM");
+
 	*r = (struct report){.json = json, .tty = !json && isatty(2)};
-	r->often = r->tty || fine;
+	r->block = r->tty && term && strcmp(term, "dumb") && !log_shows(LOG_LEVEL_INFO);
+	r->often = r->block || fine;
 }
 
 void report_emit(struct report *r, json_t *event)
@@ -661,6 +601,11 @@ void report_emit(struct report *r, json_t *event)
 	}
 	free(line);
 	json_decref(event);
+}
+
+double report_eta_s(uint64_t left, double rate_bps)
+{
+	return rate_bps >= 1024 ? (double)left / rate_bps : 0;
 }
 
 void report_notice(struct report *r, const char *fmt, ...)

@@ -7,22 +7,27 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct report {
 	bool json;				     /* NDJSON on standard output */
-	bool tty;				     /* progress is a block of lines that is rewritten */
+	bool tty;				     /* it is for a terminal */
+	bool block;				     /* progress is a block of lines there that is rewritten */
 	bool often;				     /* progress is wanted ten times a second */
 	bool quiet;				     /* the terminal is gone or was never ours */
 	bool quiet_plan;			     /* somebody else shows it */
 	int lines;				     /* of that block, as it stands */
+	unsigned logged;			     /* log_lines() when it was written */
 	unsigned lost;				     /* events that standard output had no room for, since the last that it had */
 	void (*follow)(void *ctx, const char *line); /* each event as one line without newline; may be NULL */
 	void *ctx;
 };
 
 void report_init(struct report *r, bool json, bool fine);
-/* Takes the reference. "event" names its kind: plan, stage, progress, notice, result. */
+/* Takes the reference. "event" names its kind: plan, estimate, stage, progress, notice, result. */
 void report_emit(struct report *r, json_t *event);
+/* How long `left` bytes take at rate_bps, in seconds; 0: there is no rate worth the name (1 KiB/s). */
+double report_eta_s(uint64_t left, double rate_bps);
 /* A sentence for the user. */
 void report_notice(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -7,10 +7,15 @@
 #ifndef VMFERRY_LOG_H
 #define VMFERRY_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* Once, at start: who speaks ("src", "dst") and how much. fd is where lines go. */
 void log_init(const char *who, enum log_level level, int fd);
+bool log_shows(enum log_level level);
+/* How many lines there were so far: whoever writes over its own text must know. */
+unsigned log_lines(void);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

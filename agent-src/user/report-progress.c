@@ -1,0 +1,149 @@
+/* report-progress.c: see report-progress.h. */
+#include "report-progress.h"
+#include "json-text.h"
+#include "util.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define LINE_MAX_BYTES 256
+
+static double num(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+static const char *bytes(char buf[24], const json_t *o, const char *key)
+{
+	return format_bytes(buf, (uint64_t)num(o, key));
+}
+
+/* ---- the lines ---- */
+
+/* How much of a text, in bytes, has room in so many columns. What may be wide (East Asian letters, symbols) counts as two. */
+static size_t fitting(const char *s, size_t columns)
+{
+	size_t i = 0, next, width;
+
+	for (; s[i]; i = next) {
+		width = (unsigned char)s[i] > 0xe1 ? 2 : 1; /* from U+2000 */
+		if (width > columns)
+			break;
+		columns -= width;
+		for (next = i + 1; ((unsigned char)s[next] & 0xc0) == 0x80;)
+			next++;
+	}
+	return i;
+}
+
+static void whole_line(const json_t *ev, char *out, size_t n)
+{
+	char left[24], rate[24];
+	double predicted = num(ev, "predicted_downtime_ms");
+	int k = snprintf(out, n, "%-10s %s left, %s/s", json_text(ev, "stage") ?: "", bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
+
+	if (num(ev, "eta_s") > 0)
+		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
+	if (json_is_true(json_object_get(ev, "held")))
+		k += snprintf(out + k, n - (size_t)k, ", held");
+	if (predicted > 0 && predicted < 1e6)
+		k += snprintf(out + k, n - (size_t)k, ", downtime if switched now %.0f ms", predicted);
+	if (json_object_get(ev, "scanned_percent"))
+		snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
+}
+
+#define NAME_COLUMNS 28
+
+static void disk_line(const json_t *d, char *out, size_t n)
+{
+	const char *name = json_text(d, "name") ?: "";
+	char left[24];
+	int k = snprintf(out, n, "  disk     %.*s ", (int)fitting(name, NAME_COLUMNS), name);
+
+	while (k < (int)strlen("  disk      ") + NAME_COLUMNS)
+		out[k++] = ' ';
+	out[k] = '\0';
+	if (json_object_get(d, "round"))
+		k += snprintf(out + k, n - (size_t)k, "round %d, ", (int)num(d, "round"));
+	snprintf(out + k, n - (size_t)k, "%3.0f%%, %s left", num(d, "percent"), bytes(left, d, "left"));
+}
+
+static void memory_line(const json_t *ev, char *out, size_t n)
+{
+	char left[24], rate[24];
+
+	if (json_object_get(ev, "scanned_percent"))
+		snprintf(out, n, "  memory   %3.0f%% looked through, for what is on disks as well", num(ev, "scanned_percent"));
+	else if (!json_object_get(ev, "ram_left"))
+		snprintf(out, n, "  memory   after the disks");
+	else
+		snprintf(out, n, "  memory   round %d, %s left, the guest writes %s/s", (int)num(ev, "ram_round"),
+			 bytes(left, ev, "ram_left"), bytes(rate, ev, "dirty_bps"));
+}
+
+void report_progress_line(FILE *to, const json_t *ev)
+{
+	char line[LINE_MAX_BYTES];
+
+	whole_line(ev, line, sizeof(line));
+	fprintf(to, "%s\n", line);
+}
+
+/* ---- the block ---- */
+
+struct block {
+	FILE *to;
+	size_t columns, rows; /* that are left */
+	int lines;
+};
+
+static void put(struct block *b, const char *line)
+{
+	fprintf(b->to, "%.*s\033[K\n", (int)fitting(line, b->columns), line);
+	b->lines++;
+}
+
+/* The last column stays free, as what is cleared from there may be its letter; and the last row, where the cursor stands. */
+static void measure(struct block *b)
+{
+	struct winsize w;
+	bool known = !ioctl(2, TIOCGWINSZ, &w);
+
+	b->columns = known && w.ws_col > 1 ? w.ws_col - 1u : 79;
+	b->rows = known && w.ws_row > 1 ? w.ws_row - 1u : 23;
+}
+
+static void put_disks(struct block *b, const json_t *disks, size_t rows)
+{
+	size_t count = json_array_size(disks), shown = count <= rows ? count : rows ? rows - 1 : 0, i;
+	char line[LINE_MAX_BYTES];
+
+	for (i = 0; i < shown; i++) {
+		disk_line(json_array_get(disks, i), line, sizeof(line));
+		put(b, line);
+	}
+	if (shown == count || !rows)
+		return;
+	snprintf(line, sizeof(line), "           and %zu more disks", count - shown);
+	put(b, line);
+}
+
+void report_progress_block(FILE *to, const json_t *ev, bool memory, int *lines)
+{
+	struct block b = {.to = to};
+	char line[LINE_MAX_BYTES];
+
+	measure(&b);
+	memory = memory && b.rows > 1;
+	if (*lines)
+		fprintf(to, "\033[%dF", *lines);
+	put_disks(&b, json_object_get(ev, "disks"), b.rows - 1 - memory);
+	if (memory) {
+		memory_line(ev, line, sizeof(line));
+		put(&b, line);
+	}
+	whole_line(ev, line, sizeof(line));
+	put(&b, line);
+	fputs("\033[J", to); /* the one before may have been longer */
+	*lines = b.lines;
+}

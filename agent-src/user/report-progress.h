@@ -1,0 +1,20 @@
+/*
+ * report-progress.h: a progress event for people: a block of lines on a terminal, rewritten by the next, or one line. For report.c
+ * only.
+ */
+#ifndef VMFERRY_REPORT_PROGRESS_H
+#define VMFERRY_REPORT_PROGRESS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+void report_progress_line(FILE *to, const json_t *ev);
+/*
+ * Over the block of *lines lines that stands there (0: none), and says how many it has now. It is cut to the terminal at standard
+ * error as that is now: a line that went on in the next row, or a block of more lines than rows, could not be written over.
+ * memory: the guest's travels, too.
+ */
+void report_progress_block(FILE *to, const json_t *ev, bool memory, int *lines);
+
+#endif
