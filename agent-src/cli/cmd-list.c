@@ -9,6 +9,7 @@
 #include "json-text.h"
 #include "paths.h"
 #include "qemu-discover.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <errno.h>
@@ -354,6 +355,7 @@ static void print_entry(const struct entry *n)
 	const struct guest *g = &n->g;
 	AUTO_FREE char *machine = text_shown(g->machine);
 	AUTO_FREE char *status = text_shown(g->status);
+	AUTO_FREE char *quoted = shell_quote_shown(g->name);
 	char ram[24];
 	size_t i;
 
@@ -367,7 +369,7 @@ static void print_entry(const struct entry *n)
 	print_owner(g);
 	print_disks(n);
 	if (!n->reason_count)
-		printf("  movable  vmferry migrate %s HOST\n", g->name);
+		printf("  movable  vmferry migrate %s HOST\n", quoted);
 	for (i = 0; i < n->reason_count; i++) {
 		AUTO_FREE char *why = text_shown(n->reasons[i].why);
 		AUTO_FREE char *advice = text_shown(n->reasons[i].advice);

@@ -49,11 +49,12 @@ launch mute -M q35 -smp cores=2,threads=2 -m 96 -monitor "unix:$DIR/mute.hmp,ser
 launch busy -M q35 $(monitor_of busy)
 guest_disk "$DIR/nvme.raw" raw 16M
 launch disk -M q35 $(monitor_of disk) $(guest_drive d0 "$DIR/nvme.raw" raw nvme)
+launch "win 10" $(monitor_of win)
 launch config -readconfig "$DIR/config.cfg"
 mkdir -p "$DIR/libvirt/qemu/lib/domain-1" "$DIR/run/qemu-server"
 launch virt -M q35 $(monitor_of virt) -D "$DIR/libvirt/qemu/lib/domain-1/log"
 launch pve -M q35 $(monitor_of pve) -pidfile "$DIR/run/qemu-server/100.pid"
-for name in plain busy disk config virt pve; do
+for name in plain busy disk config win virt pve; do
 	wait_for 20 monitor_answers "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
 done
 wait_for 20 test -S "$DIR/mute.hmp" || fail "mute does not start"
@@ -73,7 +74,7 @@ list --json >"$DIR/list.json"
 took_ms=$((($(date +%s%N) - before) / 1000000))
 [[ $took_ms -lt 5000 ]] || fail "it took $took_ms ms"
 
-listed 'len(g) == 7'
+listed 'len(g) == 8'
 listed 'g["plain"]["movable"] and g["plain"]["reasons"] == []'
 listed 'g["plain"]["vcpus"] == 2 and g["plain"]["ram_bytes"] == 64 << 20 and g["plain"]["accel"] == "tcg"'
 listed 'g["plain"]["machine"].startswith("pc-q35-") and g["plain"]["qemu_version"][0].isdigit()'
@@ -93,6 +94,7 @@ listed 'not g["virt"]["movable"] and not g["pve"]["movable"]'
 list >"$DIR/list.txt"
 cat "$DIR/list.txt"
 grep -q "vmferry migrate plain HOST" "$DIR/list.txt" || fail "the text does not say how to move it"
+grep -qF "vmferry migrate 'win 10' HOST" "$DIR/list.txt" || fail "a name of two words is not one in the command that moves it"
 status=0
 vmferry list no-such-guest-here 2>"$DIR/stderr" || status=$?
 assert_eq "$status" 1 "exit code for a guest that is not there"
