@@ -51,17 +51,18 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--bus) echo ide sata virtio nvme lsilogic lsisas pvscsi virtio-scsi megasas usb ;;
 	--net) echo user none bridge= ;;
 	--freeze) echo auto require off ;;
-	--content) echo living noise ;;
+	--content) echo living noise zeros ;;
 	--dedup) echo on off ;;
 	--recheck) echo auto on off ;;
 	--links) echo unshaped 100mbit 1gbit 10gbit ;;
 	--workloads) echo idle writer hot disk cache churn compressible incompressible database ;;
 	--tools) echo single multifd multifd+zstd xbzrle virsh vmferry ;;
+	--reuse) echo auto ;; # or a file there
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest | --spool) echo @dir ;;
 	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --qemu) echo @file ;;
 	--resume) [[ ${COMP_WORDS[1]} == recover ]] || echo @file ;; # of bench
 	--dest) echo @host ;;
-	--name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --revert-within | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--at | --name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --revert-within | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }
@@ -145,7 +146,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		mapfile -t COMPREPLY < <(compgen -W bwlimit= -- "$cur")
 		;;
 	export:1) _vmferry_complete_value @dir "$cur" ;;
-	journal:0 | report:0 | import:*) _vmferry_complete_value @file "$cur" ;;
+	journal:0 | report:* | import:*) _vmferry_complete_value @file "$cur" ;;
 	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | revert:0 | keep:0 | recover:0)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;

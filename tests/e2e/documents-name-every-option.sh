@@ -82,7 +82,13 @@ for command in "${commands[@]}" vmferry-dst; do
 		case $command in switch | set | cancel | journal) continue ;; esac
 		[[ $command != list ]] || set -- no-such-guest # leaves the guests of this host in peace
 		[[ $command != bench ]] || set -- one host too-many # which ends it
-		! run "$command" "$option" "$@" | grep -qE 'unrecognized|invalid option' || wrong "$command does not know $option"
+		run "$command" "$@" "$option" >"$DIR/said"
+		! grep -qE 'unrecognized|invalid option' "$DIR/said" || wrong "$command does not know $option"
+		takes=$(grep -q 'requires an argument' "$DIR/said" && echo yes || true)
+		COMP_WORDS=("$command") # of vmferry-dst
+		[[ $command == vmferry-dst ]] || COMP_WORDS=(vmferry "$command")
+		offers=$(_vmferry_values "$option")
+		[[ ${takes:+yes} == "${offers:+yes}" ]] || wrong "$command $option ${takes:+takes a value}${offers:+has none}, unlike completion says"
 		set --
 	done < <(grep -vx -e --once -e --plaintext "$DIR/help" | sort -u)
 	[[ $command == vmferry-dst ]] || run "$command" --help | grep -q '^usage: vmferry' || wrong "vmferry $command has no --help"
@@ -119,6 +125,9 @@ cd "$DIR"
 [[ $(complete_words vmferry migrate vm1 lo) == local ]] || wrong "destinations"
 [[ $(complete_words vmferry migrate --codec = lz4 vm1 lo) == local ]] || wrong "destinations behind --codec=lz4"
 [[ $(complete_words vmferry set vm1 b) == bwlimit= ]] || wrong "what is set"
+[[ $(complete_words vmferry migrate --reuse auto vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests behind --reuse"
+: >bench1.json
+[[ $(complete_words vmferry report bench0.json ben) == bench1.json ]] || wrong "more files of report"
 complete_words vmferry migrate '$' >/dev/null
 [[ ! -e expanded ]] || wrong "a guest's name was expanded"
 
