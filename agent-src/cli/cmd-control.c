@@ -188,7 +188,7 @@ static void print_status(const json_t *s, bool json)
 		json_text_print(s);
 		return;
 	}
-	if (!strcmp(json_text(s, "how") ?: "", "storage")) { /* disks alone */
+	if (!strncmp(json_text(s, "how") ?: "", "storage", strlen("storage"))) { /* disks alone */
 		printf("%s -> %s: %s, %s of disks left, %s/s\n", name, to, stage,
 		       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
 		       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));

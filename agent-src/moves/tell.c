@@ -153,7 +153,7 @@ void tell_progress(struct transfer *t, bool second)
 	set_number(ev, "left", left);
 	set_real(ev, "rate_bps", t->pace.rate);
 	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
-	set_real(ev, "eta_s", t->pace.rate > 1e5 ? (double)left / t->pace.rate : 0);
+	set_real(ev, "eta_s", report_eta_s(left, t->pace.rate));
 	set_flag(ev, "held", t->pace.held);
 	set_flag(ev, "second", second);
 	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));

@@ -216,12 +216,13 @@ static void show(struct files *fs)
 
 	for (i = 0; i < fs->count; i++)
 		left -= fs->list[i].at;
-	ev = json_pack("{s:s,s:s,s:s,s:[]}", "event", "progress", "stage", "prepare", "file", fs->list[fs->now].path, "disks");
+	ev = json_pack("{s:s,s:s*,s:s,s:s,s:[]}", "event", "progress", "how", fs->src->how, "stage", "prepare", "file",
+		       fs->list[fs->now].path, "disks");
 	json_object_set_new(ev, "t_ms", json_real((double)(now_ns() - fs->begin_ns) / 1e6));
 	json_object_set_new(ev, "left", json_integer((json_int_t)left));
 	json_object_set_new(ev, "disk_left", json_integer((json_int_t)left));
 	json_object_set_new(ev, "rate_bps", json_real(rate));
-	json_object_set_new(ev, "eta_s", json_real(rate > 1e5 ? (double)left / rate : 0));
+	json_object_set_new(ev, "eta_s", json_real(report_eta_s(left, rate)));
 	json_object_set_new(ev, "second", json_true());
 	report_emit(fs->src->report, ev);
 }

@@ -18,6 +18,7 @@ struct source {
 	struct part part;
 	const struct move_options *opt;
 	struct report *report;
+	const char *how; /* it moves: as in `plan` */
 	struct guest guest;
 	struct guest_watch watch; /* what others do to it */
 	struct qmp *qmp;	  /* NULL: no monitor, or none any more */

@@ -59,6 +59,7 @@ struct starter {
 struct telling {
 	const char *stage;
 	uint64_t begin_ns, at_ns, done; /* when progress was told last, and what had been done */
+	uint64_t second_ns;		/* and that of each second */
 	double rate_bps;
 	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
 	json_t *leftovers;

@@ -26,18 +26,22 @@ static json_t *tell_disks(const struct storage *s)
 	return out;
 }
 
+static const char *how(const struct storage *s)
+{
+	return s->rest ? "storage-cold" : "storage";
+}
+
 void storage_tell_plan(struct storage *s)
 {
-	report_emit(&s->report,
-		    json_pack("{s:s,s:s,s:s,s:i,s:o,s:s*,s:s*,s:s}", "event", "plan", "how", s->rest ? "storage-cold" : "storage", "guest",
-			      s->guest.name, "pid", (int)s->guest.pid, "disks", tell_disks(s), "script", s->starter.path, "script_unknown",
-			      s->starter.path ? NULL : s->starter.why, "old", old_words[s->old]));
+	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:i,s:o,s:s*,s:s*,s:s}", "event", "plan", "how", how(s), "guest", s->guest.name,
+					  "pid", (int)s->guest.pid, "disks", tell_disks(s), "script", s->starter.path, "script_unknown",
+					  s->starter.path ? NULL : s->starter.why, "old", old_words[s->old]));
 }
 
 void storage_tell_stage(struct storage *s, const char *stage)
 {
 	s->told.stage = stage;
-	report_emit(&s->report, json_pack("{s:s,s:s,s:s}", "event", "stage", "how", "storage", "stage", stage));
+	report_emit(&s->report, json_pack("{s:s,s:s,s:s}", "event", "stage", "how", how(s), "stage", stage));
 }
 
 static uint64_t done_of(const struct storage *s, uint64_t *total)
@@ -74,13 +78,18 @@ void storage_tell_progress(struct storage *s)
 {
 	uint64_t now = now_ns(), total, done = done_of(s, &total), every = s->report.often ? 100000000ULL : 1000000000ULL;
 	double seconds = (double)(now - s->told.at_ns) / 1e9, rate;
+	bool second;
 
 	if (now - s->told.at_ns < every)
 		return;
+	second = now - s->told.second_ns >= 1000000000ULL;
 	rate = s->told.at_ns && done > s->told.done ? (double)(done - s->told.done) / seconds : 0;
-	report_emit(&s->report, json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", "storage", "stage",
-					  s->told.stage, "left", (json_int_t)(total - done), "rate_bps", rate, "eta_s",
-					  rate > 0 ? (double)(total - done) / rate : 0.0, "second", 1, "disks", tell_each(s)));
+	report_emit(&s->report,
+		    json_pack("{s:s,s:s,s:s,s:f,s:I,s:f,s:f,s:b,s:o}", "event", "progress", "how", how(s), "stage", s->told.stage, "t_ms",
+			      (double)(now - s->told.begin_ns) / 1e6, "left", (json_int_t)(total - done), "rate_bps", rate, "eta_s",
+			      report_eta_s(total - done, rate), "second", second, "disks", tell_each(s)));
+	if (second)
+		s->told.second_ns = now;
 	s->told.at_ns = now;
 	s->told.done = done;
 	s->told.rate_bps = rate;
@@ -91,7 +100,7 @@ json_t *storage_tell_status(const struct storage *s)
 	uint64_t total, done = done_of(s, &total);
 
 	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:I,s:f}", "guest", s->guest.name, "pid", (int)s->guest.pid, "destination",
-			 s->count ? s->disks[0].to : "?", "how", "storage", "stage", s->told.stage ?: "connect", "disk_left",
+			 s->count ? s->disks[0].to : "?", "how", how(s), "stage", s->told.stage ?: "connect", "disk_left",
 			 (json_int_t)(total - done), "rate_bps", s->told.rate_bps);
 }
 
@@ -132,8 +141,7 @@ static const char *guest_words(const struct storage *s, int code)
 
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
 {
-	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", s->rest ? "storage-cold" : "storage",
-			      "outcome",
+	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", how(s), "outcome",
 			      moved	  ? "moved"
 			      : code == 3 ? "refused"
 			      : code == 6 ? "undecided"

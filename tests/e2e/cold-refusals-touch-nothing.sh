@@ -70,9 +70,9 @@ mv "$DIR/base.qcow2" "$DIR/src/"
 refused 'needs a guest that runs' --chain flatten
 
 # Two at once: one has it.
-cold_start "$DIR/src" local --bwlimit 100K --reconnect-timeout 0
+cold_start "$DIR/src" local --bwlimit 64K --reconnect-timeout 0
 first=$MOVE_PID
-wait_event 'ev["event"] == "progress" and ev["stage"] == "prepare"' >/dev/null
+wait_event 'ev["event"] == "progress" and ev["stage"] == "prepare" and ev["how"] == "cold" and ev["eta_s"] > 0' >/dev/null
 status=0
 vmferry migrate "$DIR/src/a.sh" local --how cold --disk-dir "$DIR/base" --json >"$DIR/second.json" 2>/dev/null || status=$?
 assert_eq "$status" 3 "exit code of the second"

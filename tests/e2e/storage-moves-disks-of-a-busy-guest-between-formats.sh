@@ -23,7 +23,8 @@ assert_eq "$(md5sum "$DIR/src/a.raw" "$DIR/src/b.qcow2")" "$before" "the old ima
 # Both at once, at a limit that is changed on the way, to where they were; the old ones go.
 rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 storage_start "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --disk "b.raw=$DIR/src/b.raw" --format raw --bwlimit 1M --old remove
-wait_event 'ev["event"] == "progress" and ev["left"] > 0 and len(ev["disks"]) == 2' >/dev/null
+wait_event 'ev["event"] == "progress" and ev["left"] > 0 and len(ev["disks"]) == 2 and ev["second"]' >/dev/null
+wait_event 'ev["event"] == "progress" and not ev["second"] and ev["t_ms"] > 0' >/dev/null
 vmferry status "${GUEST_PID[a]}" | grep -q copy || fail "status: $(vmferry status "${GUEST_PID[a]}")"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null || fail "set"
 storage_wait

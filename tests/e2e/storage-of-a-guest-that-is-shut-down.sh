@@ -57,7 +57,7 @@ for point in script-named committed settling; do
 done
 
 storage "$DIR/src/a.sh" "${IMAGES[@]}" --old remove
-assert_result 'r["verified"] and r["outcome"] == "moved"'
+assert_result 'r["verified"] and r["outcome"] == "moved" and all(e.get("how", "storage-cold") == "storage-cold" for e in events)'
 assert_on "$MOVED" gone
 assert_eq "$(cd "$DIR/new" && md5sum a.raw b.qcow2)" "$sums" "images there"
 assert_eq "$(ls "$DIR/src")" a.sh "what is where they were"
