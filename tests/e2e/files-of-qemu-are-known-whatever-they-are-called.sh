@@ -2,7 +2,6 @@
 # What QEMU makes at the destination (sockets, a console's file, a pidfile) has a space, a quote, a comma, or worse in its name or in that of
 # its directory. A move that is rolled back leaves none of it there, and removes nothing of others; a whole one puts everything at its
 # place. The guest goes on from each such directory to the next.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 FILES='a "log", b|a pid|a.console|a.mon|a.orders|a.qmp|a.raw|a.sh|b.raw' # at the destination, in the order of LC_ALL=C

@@ -1,6 +1,5 @@
 #!/bin/bash
 # A move that is held for long makes round after round of its disks: its journal does not grow, and all that the rounds made is gone at the end.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 records() { # of the source's journal

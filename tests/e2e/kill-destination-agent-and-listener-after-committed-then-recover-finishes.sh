@@ -1,7 +1,6 @@
 #!/bin/bash
 # The whole destination side dies after COMMITTED: undecided while nobody is there, the guest runs nowhere; with a
 # listener again, recover finishes the move.
-# timeout: 60
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

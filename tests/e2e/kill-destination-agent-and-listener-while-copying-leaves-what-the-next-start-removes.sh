@@ -1,7 +1,6 @@
 #!/bin/bash
 # The whole destination side dies while copying: the guest runs on at the source, the leftovers are told, and the next
 # start of vmferry-dst there removes them, even if the journal is let go of only after that.
-# timeout: 60
 # takes: 17
 . "$(dirname "$0")/../lib/aftermath.sh"
 

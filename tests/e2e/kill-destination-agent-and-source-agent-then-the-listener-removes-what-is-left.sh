@@ -1,7 +1,6 @@
 #!/bin/bash
 # Both agents of a move die, and the second time the QEMU at the destination, too; a standing vmferry-dst lives on. It removes by itself what its
 # session has left there, before it is started again or anybody asks.
-# timeout: 60
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 nothing_there() {

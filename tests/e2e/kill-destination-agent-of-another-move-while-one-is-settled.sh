@@ -1,7 +1,6 @@
 #!/bin/bash
 # A standing vmferry-dst settles what a session that was killed has left, and meanwhile the session of another guest's move is killed, too: what
 # that has left is settled next.
-# timeout: 60
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 journals() {

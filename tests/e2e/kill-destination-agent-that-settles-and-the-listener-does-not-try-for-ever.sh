@@ -1,7 +1,6 @@
 #!/bin/bash
 # A standing vmferry-dst settles what a session of its own has left that was killed. Whatever does that is killed, too: for each session it
 # tries once, and the next one that is started there removes all of it.
-# timeout: 60
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 tries() {

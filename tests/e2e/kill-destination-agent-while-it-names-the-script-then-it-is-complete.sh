@@ -1,6 +1,5 @@
 #!/bin/bash
 # The destination side dies when the guest runs there, before and while its script gets its name: recover completes it.
-# timeout: 120
 # takes: 27
 . "$(dirname "$0")/../lib/aftermath.sh"
 

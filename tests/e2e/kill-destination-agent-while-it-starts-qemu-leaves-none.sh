@@ -1,7 +1,6 @@
 #!/bin/bash
 # The destination agent dies while it starts QEMU: when there is a process that is none yet, when the journal knows of that, and when QEMU has
 # begun and does not answer yet. In no case is there one left that nobody knows of, nor a file.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,7 +1,6 @@
 #!/bin/bash
 # After every move the destination has NAME.sh, which starts the guest again with its disk; a file of that name that is
 # somebody else's stays what it is. The report says so, and which files of the source may be deleted.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

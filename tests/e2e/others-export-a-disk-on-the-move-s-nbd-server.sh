@@ -1,7 +1,6 @@
 #!/bin/bash
 # A backup tool finds QEMU's NBD server running, which the move has started, and exports something on it. When the move is cancelled the server is not
 # stopped under it: it is listed, and `vmferry recover` stops it when the tool is done.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 ask() { # COMMAND-JSON

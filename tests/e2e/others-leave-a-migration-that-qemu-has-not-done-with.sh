@@ -2,7 +2,6 @@
 # QEMU has cancelled somebody's migration, but not done with it, as its socket still connects. It refuses ours so late that its status would
 # be `setup` for good: the move takes that back, and leaves QEMU's settings alone, as changing them now may end QEMU. `vmferry recover`
 # puts them back once QEMU has done, and until then another move is refused before it begins.
-# timeout: 120
 # takes: 20
 . "$(dirname "$0")/../lib/aftermath.sh"
 

@@ -1,7 +1,6 @@
 #!/bin/bash
 # A script of somebody's runs the guest's QEMU again and again, in no unit. The plan names it. When the guest is the destination's, and its QEMU here
 # was ended, the script starts it once more from its old disk: exit code 6 says so, and which process it is; no file is called deletable.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_disk "$DIR/a.raw" raw 16M

@@ -1,6 +1,7 @@
 #!/bin/bash
 # --revert-within of a guest that was shut down for its move, and boots at the destination: had back it boots here again, from the disks
 # that it left. And where it cannot be had.
+# timeout: 400
 . "$(dirname "$0")/../lib/warm.sh"
 
 refused() { # EXIT-CODE WORDS OPTION...

@@ -1,5 +1,6 @@
 #!/bin/bash
 # A guest that can be had back (--revert-within), and agents and QEMUs that die meanwhile: it runs once, where recover says.
+# timeout: 400
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 moved_for_now() {

@@ -20,8 +20,8 @@ cmp "$ovmf/OVMF_CODE_4M.fd" "$(there "$ovmf/OVMF_CODE_4M.fd")"
 
 # it starts again there from what has arrived
 guest_order "$(orders a)" poweroff >/dev/null || true
-wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
 rm -f "$TO/a.console"
 start_on_b "$VM/a.sh" >"$DIR/again" 2>&1
 ready_again() { grep -aqs 'witness ready' "$TO/a.console"; }
-wait_for 60 ready_again || fail "the guest does not start again: $(tail -n 3 "$DIR/again" "$TO/a.console")"
+wait_for 180 ready_again || fail "the guest does not start again: $(tail -n 3 "$DIR/again" "$TO/a.console")"

@@ -1,7 +1,6 @@
 #!/bin/bash
 # The old images of a guest keep their names where the script beside them is what has started it. Where somebody starts it by a command of his own, the
 # script is changed, as ever, and the old images get other names, so that nothing starts the guest from them.
-# timeout: 120
 . "$(dirname "$0")/../lib/storage.sh"
 
 storage_guest

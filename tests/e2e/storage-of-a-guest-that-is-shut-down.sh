@@ -2,6 +2,7 @@
 # The images of a guest that is shut down go to another directory as they are, with snapshots and holes; its script starts it from there. They
 # are compared; who writes to them meanwhile, what does not match, and a running guest end it, and nothing is left. An agent that dies is
 # followed by `vmferry recover`. By its command line alone the old images get another name.
+# timeout: 400
 . "$(dirname "$0")/../lib/storage.sh"
 
 make_guest_files "$DIR/src"

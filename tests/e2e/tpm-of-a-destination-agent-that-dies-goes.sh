@@ -1,7 +1,6 @@
 #!/bin/bash
 # The destination agent dies when it has begun to start a swtpm: in no case is there one left that nobody knows of, nor its directory; not
 # either when that whole side has died, and is started again.
-# timeout: 120
 . "$(dirname "$0")/../lib/aftermath.sh"
 . "$(dirname "$0")/../lib/tpm.sh"
 

@@ -1,7 +1,6 @@
 #!/bin/bash
 # docs/vmferry-dst.service on a host with systemd: a guest moves to it, into a scope of its own, goes on when the unit is restarted
 # and when it is stopped, and moves on from there to the next one. A scope starts nothing again, and nothing is left of it.
-# timeout: 120
 WHOLE_HOST=1
 . "$(dirname "$0")/../lib/systemd.sh"
 

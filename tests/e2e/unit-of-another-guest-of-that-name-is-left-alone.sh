@@ -1,7 +1,6 @@
 #!/bin/bash
 # The unit that --install-unit once made for a guest runs that guest; another of the same name, which was started by hand, is moved: the unit, and the guest
 # that it runs, are left as they are.
-# timeout: 120
 . "$(dirname "$0")/../lib/systemd.sh"
 
 GUEST_NAME=b unit_guest a vmferry-b.service Restart=on-failure

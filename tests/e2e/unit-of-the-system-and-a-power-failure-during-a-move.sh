@@ -1,7 +1,6 @@
 #!/bin/bash
 # The power fails while memory is copied: at the next boot the unit starts the guest as ever. It fails after COMMITTED: then
 # the unit does not, as the guest is the destination's; that is for recover, and a person, to settle.
-# timeout: 170
 WHOLE_HOST=3
 . "$(dirname "$0")/../lib/systemd.sh"
 

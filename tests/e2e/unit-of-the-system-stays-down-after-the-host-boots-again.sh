@@ -1,7 +1,6 @@
 #!/bin/bash
 # The same with the systemd of a whole host, as root: its power fails right after the move. When it boots again the old unit
 # does not start the guest, and the one installed for its new place does.
-# timeout: 150
 WHOLE_HOST=2
 . "$(dirname "$0")/../lib/systemd.sh"
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # A unit that might start the guest again, and cannot be kept from it: refused in preflight, and nothing is touched.
-# timeout: 120
 . "$(dirname "$0")/../lib/systemd.sh"
 
 refused() { # PATTERN [OPTION...]

@@ -2,7 +2,6 @@
 # Units that --install-unit once made are down and enabled. The one's script starts another guest of the name of the guest that is moved, from a
 # disk of its own, beside a medium that both read: it is left as it is. Another's starts the guest that is moved, or may do so, as its disk is
 # behind a network: it is disabled.
-# timeout: 120
 . "$(dirname "$0")/../lib/systemd.sh"
 
 start_by_hand() { # NAME

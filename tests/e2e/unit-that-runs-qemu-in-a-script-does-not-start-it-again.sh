@@ -1,7 +1,6 @@
 #!/bin/bash
 # The unit's script starts QEMU again and again by itself, and has started something beside it. It is stopped before the guest can be the destination's, and ended
 # before its QEMU, so that the guest does not come back; after a move that failed it goes on.
-# timeout: 150
 . "$(dirname "$0")/../lib/systemd.sh"
 
 LOOP='again() { "$0" again; }; [ "$1" = again ] || { tail -f /dev/null & while :; do again; done; }; exec'

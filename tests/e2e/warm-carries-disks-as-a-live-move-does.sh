@@ -1,6 +1,5 @@
 #!/bin/bash
 # A guest that is moved warm takes its backing files along, or has them flattened; back again little of its disks travels.
-# timeout: 120
 . "$(dirname "$0")/../lib/warm.sh"
 
 mkdir "$DIR/src"

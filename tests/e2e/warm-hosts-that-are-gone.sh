@@ -1,6 +1,5 @@
 #!/bin/bash
 # A host is gone for good while the guest is shut down between the two: a person's word boots it at the other one, and nothing else does.
-# timeout: 120
 . "$(dirname "$0")/../lib/warm.sh"
 
 # The destination, once the guest was handed over.

@@ -23,7 +23,7 @@ guest_a() { # [QEMU OPTION...]
 }
 
 # progress ten times a second: a stage that is looked for may last but one
-SLOW_DISKS=(--bwlimit 2M --json=fine) SLOW_RAM=(--bwlimit 12M --codec none --dedup off --json=fine)
+SLOW_DISKS=(--bwlimit 2M --json=fine) SLOW_RAM=(--bwlimit 6M --codec none --dedup off --json=fine)
 [[ $ACCEL != kvm ]] || SLOW_RAM=(--bwlimit 2500K --codec none --dedup off --json=fine)
 
 while_disks() { # returns when disks are being copied, and memory is not yet

@@ -9,7 +9,7 @@
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
 #   APPEND     more words of the kernel's command line
-#   READY_S    how long a guest may take until the witness is ready (60)
+#   READY_S    how long a guest may take until the witness is ready (180)
 #   GUEST_IS_BUILT   not empty: tests/guest/build-guest need not look whether it is
 #   ON         an array: what starts QEMU, and vmferry migrate in move.sh: (ip netns exec src), say, in that namespace
 set -euo pipefail
@@ -114,7 +114,7 @@ guest_start() { # NAME [QEMU OPTION...]
 	fi
 	for left in 2 1 0; do
 		guest_launch "$@"
-		wait_for "${READY_S:-60}" guest_settled_or_stuck "$1" || break
+		wait_for "${READY_S:-180}" guest_settled_or_stuck "$1" || break
 		((left)) && ! grep -qas 'witness ready' "$DIR/$1.console" && grep -qas "$TCG_FAILED" "$DIR/$1".{stderr,console} || break
 		echo "note: QEMU's TCG failed while $1 started: starting it again" >&2
 		guest_stop "$1"
@@ -135,7 +135,7 @@ guest_settled() { # NAME: ready, or beyond hope
 }
 
 guest_wait_ready() { # NAME
-	wait_for "${READY_S:-60}" guest_settled "$1" || fail "guest $1 is not ready after ${READY_S:-60} s"
+	wait_for "${READY_S:-180}" guest_settled "$1" || fail "guest $1 is not ready after ${READY_S:-180} s"
 	grep -aq 'witness ready' "$DIR/$1.console" ||
 		fail "guest $1 did not come up: $(grep -ah '^witness failed' "$DIR/$1.console" || tail -n 1 "$DIR/$1.stderr")"
 	guest_order "$DIR/$1.orders" ping >/dev/null

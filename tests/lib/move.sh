@@ -83,7 +83,7 @@ move_start() { # NAME DEST [OPTION...]
 # Waits for the end of the move, or of bringing disks alone, of which the guest stays. A destination QEMU that it leaves is ended with the test in any case.
 move_wait() { # [STATUS (0)]
 	local status=0 pid
-	wait_for "${MOVE_S:-90}" process_is_gone "$MOVE_PID" || fail "the move does not end"
+	wait_for "${MOVE_S:-180}" process_is_gone "$MOVE_PID" || fail "the move does not end"
 	wait "$MOVE_PID" || status=$?
 	[[ $status -eq ${1:-0} ]] ||
 		assert_eq "$status" "${1:-0}" "exit code of vmferry migrate ($(result 'r.get("reason", r["outcome"])' 2>/dev/null || tail -n 1 "$DIR/move.log"))"

@@ -28,11 +28,11 @@ tiny_start() { # NAME [QEMU OPTION...]
 	[[ $ACCEL != kvm || (-r /dev/kvm && -w /dev/kvm) ]] || skip "there is no /dev/kvm for this user"
 	tiny_launch "$@"
 	if [[ $ACCEL == kvm && -z ${KVM_RUNS:-} ]]; then
-		wait_for "${READY_S:-60}" tiny_settled "$1" || true
+		wait_for "${READY_S:-180}" tiny_settled "$1" || true
 		if [[ -z ${CPU:-} ]] && grep -q 'failed to set MSR 0x10a' "$DIR/$1.stderr"; then
 			CPU=host,-arch-capabilities # a KVM that lists this MSR and does not have it
 			tiny_launch "$@"
-			wait_for "${READY_S:-60}" tiny_settled "$1" || true
+			wait_for "${READY_S:-180}" tiny_settled "$1" || true
 		fi
 		grep -asq '^witness ' "$DIR/$1.console" || skip "/dev/kvm does not run the tiny guest: $(head -n 1 "$DIR/$1.stderr")"
 		KVM_RUNS=yes
