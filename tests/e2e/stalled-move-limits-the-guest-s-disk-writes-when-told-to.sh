@@ -13,9 +13,9 @@ is_limited() {
 }
 
 guest_disk "$DIR/a.raw" raw 40M
-MEM=256 WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=32 disk_rate=6000" tiny_start a \
+MEM=256 WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=8 disk_rate=6000" tiny_start a \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
-move_start a local --bwlimit 12M --codec none --max-downtime 10 --on-stall throttle
+move_start a local --bwlimit 2M --codec none --max-downtime 10 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
 wait_for 20 is_limited || fail "the guest's writes are not limited"
 vmferry cancel "${GUEST_PID[a]}"

@@ -4,8 +4,8 @@
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 
-MEM=256 WITNESS="ram_mb=64 rate=50000" tiny_start a $(second_monitor a)
-move_start a local --bwlimit 50M --codec none --max-downtime 10
+MEM=256 WITNESS="ram_mb=8 rate=50000" tiny_start a $(second_monitor a)
+move_start a local --bwlimit 4M --codec none --max-downtime 10
 wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
 is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
 assert_eq "$(status_of "$DIR/a.mon")" running "run state while it waits"
