@@ -83,27 +83,30 @@ recover 1
 assert_untouched
 
 # Somebody changes it on the way: rolled back, with its new contents.
-cold_start "$DIR/src" local --bwlimit 3M --json=fine
+cold_start "$DIR/src" local --bwlimit 1M --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 ! "$QEMU_IO" -f raw -c "read 0 512" "$TO/a.raw" &>/dev/null || fail "others may have its files at the destination already"
 printf y | dd of="$DIR/src/a.raw" bs=1 seek=3 conv=notrunc status=none
+vmferry set a bwlimit=0 >/dev/null
 cold_wait 1
 result 'r["reason"]' | grep -q 'a.raw was written to, or replaced, while it was copied' || fail "$(result 'r["reason"]')"
 (cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums"
 assert_untouched
 
 # Somebody who asks for no lock writes to it on the way, or has it open, and leaves no other trace.
-cold_start "$DIR/src" local --bwlimit 3M --json=fine
+cold_start "$DIR/src" local --bwlimit 1M --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 then=$(stat -c %y "$DIR/src/a.raw")
 printf y | dd of="$DIR/src/a.raw" bs=1 seek=4 conv=notrunc status=none
 touch -d "$then" "$DIR/src/a.raw"
+vmferry set a bwlimit=0 >/dev/null
 cold_wait 1
 (cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums"
 assert_untouched
-cold_start "$DIR/src" local --bwlimit 3M --json=fine
+cold_start "$DIR/src" local --bwlimit 1M --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 exec {writer}<>"$DIR/src/a.raw"
+vmferry set a bwlimit=0 >/dev/null
 cold_wait 1
 result 'r["reason"]' | grep -q 'a.raw was opened for writing while it was copied' || fail "$(result 'r["reason"]')"
 exec {writer}>&-

@@ -15,10 +15,11 @@ second() { # STATUS
 }
 
 to_listener
-cold_start "$DIR/src" "$DEST" --bwlimit 2M
+cold_start "$DIR/src" "$DEST" --bwlimit 400K --json=fine
 wait_event 'ev["event"] == "progress" and ev["stage"] in ("copy", "switchover")' >/dev/null
 second 3
 grep -q 'base.qcow2 at the destination was brought there by another move that is not over' "$DIR/second.json" || fail "$(tail -n 1 "$DIR/second.json")"
+vmferry set a bwlimit=0 >/dev/null
 cold_wait
 second 0
 cmp "$DIR/other/z.qcow2" "$TO/z.qcow2"

@@ -5,9 +5,10 @@
 
 guest_disk "$DIR/a.raw" raw 32M
 MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
-move_start a local --bwlimit 40M --codec none
+move_start a local --bwlimit 8M --codec none
 wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 qmp "$DIR/a.mon" '{"execute": "stop"}'
+vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait
 assert_eq "$(status_of "$(monitor a)")" paused "run state after the move"
 qmp "$(monitor a)" '{"execute": "cont"}'

@@ -5,9 +5,10 @@
 
 guest_disk "$DIR/a.raw" raw 32M
 MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
-move_start a local --bwlimit 60M --codec none --dedup off
+move_start a local --bwlimit 8M --codec none --dedup off
 wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 kill -HUP "$MOVE_PID"
+vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait
 guest_verify "$(orders a)" blocks
 

@@ -44,10 +44,11 @@ assert_result '"resumed at the destination by somebody else" in r["reason"]'
 assert_at_source
 
 # Not loaded yet: QEMU would start it by itself later.
-move_start a local "${SLOW_RAM[@]}"
+move_start a local "${SLOW_RAM[@]}" --hold
 while_ram
 resume_there
 vmferry set "${GUEST_PID[a]}" bwlimit=0
+vmferry switch "${GUEST_PID[a]}" >/dev/null || true # it may have been noticed by then
 move_wait 1
 assert_result '"resumed at the destination by somebody else" in r["reason"]'
 assert_at_source

@@ -5,8 +5,8 @@
 
 guest_at_rest
 to_listener
-cold_start "$DIR/src" "$DEST" --keep-partial 1h --bwlimit 4M
-wait_for 60 eval '[[ -e $TO/a.raw && $(allocated "$TO/a.raw") -ge $((3 << 20)) ]]' || fail "nothing arrives"
+cold_start "$DIR/src" "$DEST" --keep-partial 1h --bwlimit 600K
+wait_for 60 eval '[[ -e $TO/a.raw && $(allocated "$TO/a.raw") -ge $((2 << 20)) ]]' || fail "nothing arrives"
 wait_for 60 eval '[[ $(allocated "$TO/base.qcow2") -ge $((1 << 20)) ]]' || fail "nothing arrives"
 kill_now "$MOVE_PID"
 
