@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest that is to go on in another QEMU of its host, and whatever fails then: it runs on in the one that it had, under the names that it had, and
 # nobody reaches the other one meanwhile. After the hand-over it is the other way round. The next attempt succeeds.
+# timeout: 400
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 has_its_names() { # PID
@@ -66,7 +67,7 @@ it_has_its_pidfile() {
 fault dst-qemu-launched stop
 in_place
 fault_wait
-wait_for 10 it_has_its_pidfile || fail "the other QEMU does not start"
+wait_for 30 it_has_its_pidfile || fail "the other QEMU does not start"
 kill_now "$(the_other_qemu)"
 kill_now "$FAULT_PID"
 move_wait 1
@@ -116,7 +117,7 @@ for point in after-SRC_COMMITTED before-SRC_RELEASED; do
 	wait "$MOVE_PID" || true
 	recover 0
 	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
-	guest_adopt a "$(ours)"
+	guest_adopt a "$(qemus)"
 	has_its_names "${GUEST_PID[a]}"
 	assert_settled
 done

@@ -2,6 +2,7 @@
 # Whatever fails while a guest's tap goes over to another QEMU of its host, or before: afterwards, and after `vmferry recover` where that is needed, the
 # QEMU that has the guest has the tap, in its bridge, and it is as persistent as it was. Somebody who takes the tap meanwhile keeps it, and it is said
 # that the guest is without.
+# timeout: 400
 . "$(dirname "$0")/../lib/tap.sh"
 
 in_place() { # [OPTION...]
@@ -68,7 +69,7 @@ for point in after-SRC_COMMITTED before-SRC_RELEASED; do
 	fault_wait
 	wait "$MOVE_PID" || true
 	recover 0
-	guest_adopt a "$(ours)"
+	guest_adopt a "$(the_other_qemu)"
 	settled "$point"
 done
 

@@ -126,7 +126,7 @@ assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 guest_verify "$(orders a)" blocks
 
 # It has ended there, and the time is over: that is for a person to decide.
-moved_for_now 1s
+moved_for_now 10s
 kill_now "$there"
 is_told 'held here until you say'
 ! wait_for 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
