@@ -14,11 +14,11 @@ thawed_and_writing() {
 }
 
 WITNESS="agent=1" pair_start "$A" $(agent_port qga)
-wait_for 20 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
+wait_for 60 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
 export_guest "$A" "$DIR/bundle" --freeze require
 says "file systems were frozen" "$DIR/export.out"
 at=$(pair_written "$DIR/$A.orders")
-wait_for 20 thawed_and_writing || fail "the guest is still frozen"
+wait_for 60 thawed_and_writing || fail "the guest is still frozen"
 rests "$A"
 imports "$DIR/bundle" --name "$ID-new" --start -- -no-reboot
 says 'its file systems frozen' "$DIR/import.out"
@@ -35,11 +35,11 @@ VMFERRY_FAULT="export-frozen:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR
 exporter=$!
 set +m
 kill_at_exit $exporter
-wait_for 20 test -s "$DIR/stopped" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
+wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
 assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "frozen"
 at=$(pair_written "$DIR/$A.orders")
 kill -KILL -- -$exporter
-wait_for 5 thawed_and_writing || fail "the guest stays frozen when its exporter is killed"
+wait_for 30 thawed_and_writing || fail "the guest stays frozen when its exporter is killed"
 export_guest "$A" "$DIR/third"
 says "file systems were frozen" "$DIR/export.out"
 
@@ -47,9 +47,9 @@ says "file systems were frozen" "$DIR/export.out"
 VMFERRY_FAULT="export-frozen:stop:$DIR/again" "$BIN/vmferry" export "$A" "$DIR/fourth" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
 EXPORT_PID=$!
 kill_at_exit $EXPORT_PID
-wait_for 20 test -s "$DIR/again" || fail "the export does not come to its moment"
+wait_for 60 test -s "$DIR/again" || fail "the export does not come to its moment"
 at=$(pair_written "$DIR/$A.orders")
-wait_for 15 thawed_and_writing || fail "the guest is frozen for ever"
+wait_for 40 thawed_and_writing || fail "the guest is frozen for ever"
 kill -CONT $EXPORT_PID
 export_wait 1
 says 'thawed before the disks. moment' "$DIR/export.err"
@@ -119,7 +119,7 @@ plays ok closes
 VMFERRY_FAULT="export-frozen:stop:$DIR/busy" "$BIN/vmferry" export "$A" "$DIR/played" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
 EXPORT_PID=$!
 kill_at_exit $EXPORT_PID
-wait_for 20 test -s "$DIR/busy" || fail "the export does not come to its moment"
+wait_for 60 test -s "$DIR/busy" || fail "the export does not come to its moment"
 target=$(of_ours "$DIR/$A.mon" | grep -m 1 -- '-q0"')
 qmp "$DIR/$A.mon" "{\"execute\": \"blockdev-del\", \"arguments\": {\"node-name\": $target}}" >/dev/null
 kill -CONT $EXPORT_PID

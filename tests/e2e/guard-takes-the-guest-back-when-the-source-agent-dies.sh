@@ -18,7 +18,7 @@ cut_off() { # POINT
 	move_start a "$DEST"
 	fault_wait
 	assert_eq "$FAULT_PID" "$MOVE_PID"
-	wait_for 5 runs || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
+	wait_for 30 runs || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
 	guest_verify "$(orders a)" blocks >/dev/null
 	recover 1
 	assert_at_source
@@ -35,7 +35,7 @@ to_local
 fault before-SRC_COMMITTED
 move_start a "$DEST"
 fault_wait
-wait_for 10 eval '! guard >/dev/null' || fail "the guard does not end"
+wait_for 30 eval '! guard >/dev/null' || fail "the guard does not end"
 assert_eq "$(status_of "$(free_monitor a)")" postmigrate "a guest that was paused"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 recover 1

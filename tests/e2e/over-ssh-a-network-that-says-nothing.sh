@@ -44,7 +44,7 @@ fault_continue
 wait_for 30 runs_here || fail "the guest stands still"
 stood=$((${EPOCHREALTIME/./} - ${begin/./}))
 echo "it stood still for $stood us"
-[[ $stood -lt 6000000 ]] || fail "the guest stood still for $stood us"
+[[ $stood -lt 12000000 ]] || fail "the guest stood still for $stood us"
 on_b nft delete table inet test
 move_wait 1
 assert_result 'r["guest_text"] == "running on the source" and "lost the destination" in r["reason"] and not r.get("leftovers")'
