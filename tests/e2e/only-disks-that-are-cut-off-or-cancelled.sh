@@ -15,6 +15,11 @@ bandwidth() { # BYTES-A-SECOND
 	qmp "$DIR/a.mon" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": '"$1"'}}' >/dev/null
 }
 
+copy_crawls() { # so that its end does not come first
+	copy_begins --only-disks
+	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null
+}
+
 it_stays() {
 	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 	assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
@@ -22,14 +27,14 @@ it_stays() {
 
 guest_of_48
 to_listener
-copy_begins --only-disks
+copy_crawls
 VMFERRY_RUNTIME_DIR=$DIR/run vmferry cancel "${GUEST_PID[a]}"
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and r["where"] == "source"'
 assert_kept
 it_stays
 
-copy_begins --only-disks
+copy_crawls
 kill_now "$MOVE_PID"
 guard_ends
 resume 0 -v
@@ -42,7 +47,7 @@ assert_eq "$status" 0 "exit code of recover, when there is nothing to be settled
 
 # a snapshot, by which what the guest writes now passes us by
 rm "$KEPT"
-copy_begins --only-disks
+copy_crawls
 qmp "$DIR/a.mon" '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "d0", "snapshot-file": "'"$DIR/snapshot.qcow2"'", "format": "qcow2"}}' >/dev/null
 move_wait 4
 assert_result '"somebody else changed drive" in r["reason"] and r["outcome"] == "rolled-back"'
@@ -73,7 +78,7 @@ assert_result '"a migration of this guest is under way" in r["reason"]'
 qmp "$DIR/a.mon" '{"execute": "migrate_cancel"}' >/dev/null
 wait_for 20 migration_is cancelled
 bandwidth 1073741824
-copy_begins --only-disks
+copy_crawls
 migrated_by_hand
 wait_for 30 migration_is completed
 move_wait 5
@@ -82,7 +87,7 @@ guest_stop a
 guest_of_48
 rm "$TO"/*-partial
 
-copy_begins --only-disks
+copy_crawls
 guest_order "$(orders a)" poweroff >/dev/null
 move_wait 8
 assert_result 'r["outcome"] == "rolled-back" and r["guest"] == "shut-down" and r["where"] == "nowhere"'

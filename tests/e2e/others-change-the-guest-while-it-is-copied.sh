@@ -19,9 +19,9 @@ rolled_back() { # TEXT
 	guest_verify "$(orders a)" blocks >/dev/null
 }
 
-begin() { # while_disks|while_ram
+begin() { # while_disks|while_ram [OPTION...]
 	to_local
-	if [[ $1 == while_disks ]]; then move_start a local "${SLOW_DISKS[@]}"; else move_start a local "${SLOW_RAM[@]}"; fi
+	if [[ $1 == while_disks ]]; then move_start a local "${SLOW_DISKS[@]}" "${@:2}"; else move_start a local "${SLOW_RAM[@]}" "${@:2}"; fi
 	"$1"
 }
 
@@ -76,9 +76,10 @@ rolled_back "somebody else changed drive"
 ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename": "'"$DIR/first.iso"'", "format": "raw", "force": true}}'
 
 # While a disk is exported QEMU refuses: between two rounds it does not.
-begin while_ram
+begin while_ram --hold
 resize='{"execute": "block_resize", "arguments": {"device": "d0", "size": 33554432}}'
 if wait_for 10 eval 'qmp "$(free_monitor a)" "$resize" >/dev/null 2>&1'; then
+	vmferry switch "${GUEST_PID[a]}" >/dev/null 2>&1 || true # it may have been noticed by then
 	rolled_back "33554432 bytes"
 	ask "${resize/33554432/16777216}"
 else

@@ -19,6 +19,7 @@ again_and_again() { # OPTION...
 		[[ $n -ne 3 ]] || while_ram
 	done
 	vmferry set "${GUEST_PID[a]}" bwlimit=0
+	vmferry switch "${GUEST_PID[a]}" >/dev/null
 	move_wait
 	assert_result 'r["verified"] and r["outages"]["count"] >= 5 and not r["outages"]["now"]'
 	assert_result 'r["outages"]["bytes_again"] <= 16 * 1048576 * r["outages"]["count"]' "what was sent again"
@@ -28,8 +29,8 @@ again_and_again() { # OPTION...
 guest_a
 FROM=$DIR
 to_local
-again_and_again "${SLOW_RAM[@]}" --bwlimit 8M
+again_and_again "${SLOW_RAM[@]}" --bwlimit 3M --hold
 FROM=${GUEST_AT[a]}
 to_listener
-again_and_again "${SLOW_RAM[@]}" --bwlimit 8M --ram-mode opaque
+again_and_again "${SLOW_RAM[@]}" --bwlimit 3M --hold --ram-mode opaque
 assert_next_move_succeeds
