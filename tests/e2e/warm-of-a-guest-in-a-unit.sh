@@ -22,6 +22,7 @@ assert_at_source
 move_start a local --how warm "${SLOW_DISKS[@]}"
 while_disks
 guest_order "$(orders a)" poweroff >/dev/null
+wait_event 'ev["event"] == "notice" and "has shut down by itself" in ev["text"]' >/dev/null
 kill -TERM "$MOVE_PID"
 move_wait 8
 unit_guest_adopt a

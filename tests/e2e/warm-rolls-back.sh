@@ -81,6 +81,7 @@ to_local
 warm "${SLOW_DISKS[@]}"
 while_disks
 guest_order "$(orders a)" poweroff >/dev/null
+wait_event 'ev["event"] == "notice" and "has shut down by itself" in ev["text"]' >/dev/null
 kill -TERM "$MOVE_PID"
 move_wait 8
 assert_result 'r["guest"] == "shut-down" and "leftovers" not in r'
