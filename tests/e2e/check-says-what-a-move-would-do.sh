@@ -55,9 +55,9 @@ python3 -S - "$DIR/check.out" <<-'END'
 	assert estimate["limited_by"] in ("link", "processors", "storage") and estimate["store_bps"] > 0 and "memory_not_sampled" not in estimate
 END
 
-# Storage that takes 0.2 s more for each sync; nothing of what was written to it for that is left.
+# Storage that takes a second more for each sync; nothing of what was written to it for that is left.
 : >"$DIR/errors-on"
-DST_ON=(env LD_PRELOAD="$BIN/shared/error.so" ERRORS="slow 1 200 /to" ERRORS_SEEN="$DIR/errors-seen" ERRORS_WHILE="$DIR/errors-on")
+DST_ON=(env LD_PRELOAD="$BIN/shared/error.so" ERRORS="slow 1 1000 /to" ERRORS_SEEN="$DIR/errors-seen" ERRORS_WHILE="$DIR/errors-on")
 BIN=$BIN/shared listen_dst
 DST_ON=()
 AT=$DST_ADDRESS check 0
@@ -96,9 +96,13 @@ says check.err "directory $DIR/nowhere does not exist"
 assert_at_source
 
 mkdir "$DIR/elsewhere"
-since=$EPOCHREALTIME
-check 0 --script --disk "d0-dev=$DIR/elsewhere/it's new.raw" --media copy
-python3 -S -c 'import sys; sys.exit(float(sys.argv[1]) - float(sys.argv[2]) > 8)' "$EPOCHREALTIME" "$since" || fail "the agents wait for each other to end"
+for n in 1 2 3; do # the best of a few: those that wait for each other always take 10 s more
+	since=$EPOCHREALTIME
+	check 0 --script --disk "d0-dev=$DIR/elsewhere/it's new.raw" --media copy
+	took=$((${EPOCHREALTIME/./} - ${since/./}))
+	((took > 8000000)) || break
+	((n < 3)) || fail "the agents wait for each other to end: $took us"
+done
 ! grep -v 'was changed since' "$DIR/check.err" | grep -q . || fail "more than the script: $(<"$DIR/check.err")"
 assert_at_source
 PATH=$BIN:$PATH sh "$DIR/check.out" >"$DIR/move.json" 2>"$DIR/move.log" </dev/null || fail "the script: $(<"$DIR/move.log")"

@@ -47,8 +47,12 @@ refused 3 'no such bridge at the destination \(there are: br-lan\)' root@host-b 
 ssh_move a root@host-b --map-net "n0=tap:tap-b,script=$VM/up"
 [[ $(on_b ip -o link show tap-b) == *"master br-lan"* ]] || fail "the guest is not on br-lan"
 [[ -z $(on_a ip -o link show tap-a 2>/dev/null) ]] || fail "its tap is still here"
-assert_arrived
+is_heard_there() {
+	(($(on_b cat /sys/class/net/tap-b/statistics/rx_packets) > 100))
+}
+wait_for 30 is_heard_there || fail "the guest says nothing at the other host"
 collector_stop
+assert_arrived
 end_process "$CAPTURE"
 cat "$DIR/heard.json" "$DIR/capture"
 result 'r["downtime_ms"]["total"]'
