@@ -17,7 +17,10 @@ QEMU=$TOP/build/qemu72/bin/qemu-system-x86_64
 sed -i "s|\"/[^\"]*/qemu-system-x86_64\"|\"$QEMU\"|" "$DIR/qemu-on-a"
 ssh_guest a
 assert_eq "$(qmp "$VM/a.mon" '{"execute": "query-version"}' | grep -o '"major": [0-9]*')" '"major": 7' "QEMU here"
-ssh_move a root@host-b --bwlimit 40M # so that there are passes enough for some of it to be lost
+ssh_move_start a root@host-b --bwlimit 40M --hold
+wait_for 60 is_moving_with a 's["ram_round"] >= 6' || fail "there are not passes enough for some of it to be lost"
+vmferry switch "${GUEST_PID[a]}" >/dev/null
+move_wait
 assert_arrived
 assert_result 'r["ram"]["missed_pages"] > 0' "QEMU 7.2 has left out some of the guest's memory"
 assert_eq "$(qmp "$(free_monitor a)" '{"execute": "query-version"}' | grep -o '"major": [0-9]*')" '"major": 10' "QEMU there"
