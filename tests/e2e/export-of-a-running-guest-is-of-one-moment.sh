@@ -16,12 +16,12 @@ finds() { # NAME AT-LEAST AT-MOST: what the guest in VMS found at its start
 }
 
 WITNESS="pair_rate=400" pair_start "$A" # so fast that the moments of two disks would not be one by chance
-wait_for 20 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
+wait_for 60 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
 before=$(pair_written "$DIR/$A.orders")
 export_start "$A" "$DIR/bundle" --bwlimit 3M
-wait_for 20 is_copying "$A" || fail "nothing is copied: $(cat "$DIR/export.err")"
+wait_for 60 is_copying "$A" || fail "nothing is copied: $(cat "$DIR/export.err")"
 during=$(($(pair_written "$DIR/$A.orders") + 1))
-wait_for 20 pair_has_written "$DIR/$A.orders" $((during + 100)) || fail "the guest stands while it is exported"
+wait_for 60 pair_has_written "$DIR/$A.orders" $((during + 100)) || fail "the guest stands while it is exported"
 export_wait
 says '^exported: ' "$DIR/export.out"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"

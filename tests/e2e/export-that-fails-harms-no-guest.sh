@@ -8,14 +8,14 @@
 runs_on() {
 	local at
 	at=$(pair_written "$DIR/$A.orders")
-	wait_for 20 pair_has_written "$DIR/$A.orders" $((at + 50)) || fail "the guest does not write any more"
+	wait_for 60 pair_has_written "$DIR/$A.orders" $((at + 50)) || fail "the guest does not write any more"
 	assert_eq "$(status_of "$DIR/$A.mon")" running "state"
 	guest_verify "$DIR/$A.orders" blocks >/dev/null
 }
 
 begins() { # TO [OPTION...]
 	export_start "$A" "$@" --bwlimit 1M
-	wait_for 20 is_copying "$A" || fail "nothing is copied: $(cat "$DIR/export.err")"
+	wait_for 60 is_copying "$A" || fail "nothing is copied: $(cat "$DIR/export.err")"
 }
 
 # one more disk, that is written everywhere: a write of what was not copied yet waits for the bundle's file

@@ -12,9 +12,9 @@ settings() {
 
 runs_on() {
 	local at
-	wait_for 20 eval '[[ $(status_of "$DIR/$A.mon") == running ]]' || fail "the guest stands: $(status_of "$DIR/$A.mon")"
+	wait_for 60 eval '[[ $(status_of "$DIR/$A.mon") == running ]]' || fail "the guest stands: $(status_of "$DIR/$A.mon")"
 	at=$(pair_written "$DIR/$A.orders")
-	wait_for 20 pair_has_written "$DIR/$A.orders" $((at + 20)) || fail "the guest does not write any more"
+	wait_for 60 pair_has_written "$DIR/$A.orders" $((at + 20)) || fail "the guest does not write any more"
 	guest_verify "$DIR/$A.orders" blocks >/dev/null
 }
 
@@ -28,7 +28,7 @@ went_on() { # WRITTEN-BEFORE: the imported guest, whose memory knows what it has
 guest_disk "$DIR/$A.c" qcow2 32M
 WITNESS="rate=1000 disks=vdc disk_mb=16 disk_rate=60" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" qcow2) \
 	-netdev user,id=n0 -device virtio-net-pci,netdev=n0
-wait_for 20 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
+wait_for 60 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
 before=$(settings)
 found=$(pair_says "$DIR/$A.orders" found)
 written=$(pair_written "$DIR/$A.orders")
@@ -106,7 +106,7 @@ assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 # killed, and told to end, while memory is copied
 for signal in KILL TERM; do
 	export_start "$A" "$DIR/$signal" --with-memory --bwlimit 4M
-	wait_for 20 eval '[[ $(qmp "$DIR/$A.mon" "{\"execute\": \"query-migrate\"}") == *\"active\"* ]]' || fail "no memory is copied: $(<"$DIR/export.err")"
+	wait_for 60 eval '[[ $(qmp "$DIR/$A.mon" "{\"execute\": \"query-migrate\"}") == *\"active\"* ]]' || fail "no memory is copied: $(<"$DIR/export.err")"
 	kill -$signal "$EXPORT_PID"
 	if [[ $signal == TERM ]]; then
 		export_wait 1
@@ -114,7 +114,7 @@ for signal in KILL TERM; do
 		[[ ! -e $DIR/TERM ]] || fail "something of it is left"
 	else
 		wait "$EXPORT_PID" || true
-		wait_for 20 eval '[[ $(qmp "$DIR/$A.mon" "{\"execute\": \"query-migrate\"}") == *\"cancelled\"* ]]' || fail "its copying goes on"
+		wait_for 60 eval '[[ $(qmp "$DIR/$A.mon" "{\"execute\": \"query-migrate\"}") == *\"cancelled\"* ]]' || fail "its copying goes on"
 	fi
 	runs_on
 	wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now"

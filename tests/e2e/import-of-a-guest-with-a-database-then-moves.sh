@@ -24,13 +24,13 @@ adopt() { # NAME: the guest that was imported last
 	guest_adopt "$1" "$IMPORTED"
 	GUEST_AT[$1]=$VM
 	ready() { grep -aqs '^witness ready' "$VM/$1.console"; }
-	wait_for 60 ready "$1" || fail "$1 is not ready: $(tail -n 3 "$VM/$1.console")"
+	wait_for 180 ready "$1" || fail "$1 is not ready: $(tail -n 3 "$VM/$1.console")"
 }
 
 WITNESS="ram_mb=8 rate=0 db=vda db_rate=0"
 guest_ext4 "$DIR/a.raw" raw 64M
 MEM=256 guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
-wait_for 60 has_committed 300 || fail "the database takes no transactions"
+wait_for 180 has_committed 300 || fail "the database takes no transactions"
 before=$(rows a)
 guest_order "$DIR/a.orders" poweroff >/dev/null || true
 wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"

@@ -22,9 +22,9 @@ guest_ext4 "$DIR/src/a.raw" raw 64M
 } >"$DIR/src/a.sh"
 chmod 700 "$DIR/src/a.sh"
 guest_from_script
-wait_for 60 has_disk_ops a 200 || fail "the database takes no transactions"
+wait_for 180 has_disk_ops a 200 || fail "the database takes no transactions"
 storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/new/a.qcow2" --format qcow2
-wait_for 60 has_disk_ops a $(($(disk_ops a) + 200)) || fail "the database takes no transactions any more"
+wait_for 180 has_disk_ops a $(($(disk_ops a) + 200)) || fail "the database takes no transactions any more"
 before=$(rows)
 kill_now "${GUEST_PID[a]}"
 guest_from_script

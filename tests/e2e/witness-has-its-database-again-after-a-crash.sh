@@ -18,7 +18,7 @@ start() {
 
 guest_ext4 "$DIR/a.raw" raw 64M
 start
-wait_for 60 has_committed 300 || fail "the database takes no transactions"
+wait_for 180 has_committed 300 || fail "the database takes no transactions"
 before=$(rows)
 kill -KILL "${GUEST_PID[a]}"
 wait_for 10 process_is_gone "${GUEST_PID[a]}"
