@@ -9,7 +9,7 @@ assert_moved "$DIR/a.raw"
 move a local --bwlimit 16M --codec none --dedup off --json=fine
 assert_result 'len([e for e in events if e["event"] == "progress" and not e["second"]]) > 4 * len([e for e in events if e["event"] == "progress" and e["second"]]) > 4'
 assert_moved "$DIR/d1/a.raw"
-# Ten of them take nine tenths of a second, of which a tick that came late may take one away.
+# However late each came.
 result '[e["t_ms"] for e in events if e["event"] == "progress"]' >"$DIR/times"
-python3 -S -c 'import json, sys; t = json.load(sys.stdin); sys.exit(not all(b - a > 780 for a, b in zip(t, t[9:-1])))' <"$DIR/times" ||
+python3 -S -c 'import json, sys; t = json.load(sys.stdin); sys.exit(not 1 < len(t) - 1 <= (t[-2] - t[0]) / 100 + 3)' <"$DIR/times" ||
 	fail "too often: $(<"$DIR/times")"
