@@ -34,7 +34,7 @@ wait_for 10 eval '[[ $(migration) == cancelled ]]' || fail "somebody's migration
 recover 1
 assert_at_source
 
-move_start a local "${SLOW_DISKS[@]}"
+move_start a local --bwlimit 500K --json=fine
 while_disks
 off multifd pause-before-switchover switchover-ack return-path
 ask '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'

@@ -46,14 +46,14 @@ recover_there 1 --peer-is-fenced
 recover 1
 assert_at_source
 
-KEEP_S=10 # longer than a loaded machine takes to have agents killed and begin another
+KEEP_S=20 # longer than a loaded machine takes to have agents killed and begin another
 KEEP=(--keep-partial ${KEEP_S}s)
 is_cut_off
 hold_open "$KEPT"
 is_over() { # the clock that says when it was to be kept until
 	[[ $(date +%s) -gt $(($(stat -c %Z "$KEPT") + KEEP_S)) ]]
 }
-wait_for 40 is_over
+wait_for 60 is_over
 recover_there 4
 grep -q "$KEPT is open in process $HOLDER" "$DIR/recover.out" || fail "who has it open: $(<"$DIR/recover.out")"
 end_process "$HOLDER"

@@ -5,9 +5,10 @@
 
 warm_guest
 to_listener
-warm --keep-partial 1h --bwlimit 6M
+warm --keep-partial 1h --bwlimit 2M
 wait_for 60 eval '[[ -e $TO/a.raw && $(allocated "$TO/a.raw") -ge $((6 << 20)) ]]' || fail "nothing arrives"
 kill_now "$MOVE_PID"
+guest_order "$(orders a)" quiesce >/dev/null # what it writes meanwhile travels
 guard_ends
 status=0
 timeout 90 "$BIN/vmferry" recover a --resume --json </dev/null >"$DIR/move.json" 2>"$DIR/recover.log" || status=$?
