@@ -60,7 +60,7 @@ within() { # NAME RATE MS: of a move that is cancelled after so long
 	local moved n
 	for n in 1 2 3; do
 		check "$2"
-		move_start a "${AGENT[dst]}" --codec none --json=fine "${FERRY_OPTIONS[@]}"
+		move_start a "${AGENT[dst]}" --codec none --hold --json=fine "${FERRY_OPTIONS[@]}"
 		wait_event "ev['event'] == 'progress' and ev['t_ms'] > $3" >/dev/null
 		VMFERRY_RUNTIME_DIR=$DIR/src/run vmferry cancel "${GUEST_PID[a]}" >/dev/null
 		move_wait 1

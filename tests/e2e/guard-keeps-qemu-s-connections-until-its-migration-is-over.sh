@@ -40,7 +40,7 @@ cut_off() { # CONNECTIONS OPTION...: sets GUARD, which stands still
 }
 
 assert_let_go() {
-	wait_for 10 eval '! guard >/dev/null' || fail "the guard does not end"
+	wait_for 30 eval '! guard >/dev/null' || fail "the guard does not end"
 	is_over || fail "the migration is $(migration), or not cleaned up"
 	assert_eq "$(connections)" 0 "QEMU's connections in the end"
 }
@@ -59,9 +59,9 @@ cut_off 5 --multifd 4 --channels 4
 timeout 60 "$BIN/vmferry" recover a -v </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" &
 RECOVER=$!
 kill_at_exit "$RECOVER"
-wait_for 10 eval '[[ $(migration) != active ]]' || fail "recover does not cancel: $(<"$DIR/recover.log")"
+wait_for 30 eval '[[ $(migration) != active ]]' || fail "recover does not cancel: $(<"$DIR/recover.log")"
 kill -CONT "$GUARD"
-wait_for 10 is_over || fail "the migration is $(migration)"
+wait_for 30 is_over || fail "the migration is $(migration)"
 status=0
 wait "$RECOVER" || status=$?
 assert_eq "$status" 1 "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"

@@ -7,7 +7,7 @@ records() { # of the source's journal
 }
 
 made_rounds() { # COUNT
-	wait_event 'ev["event"] == "progress" and min(d["round"] for d in ev["disks"]) >= '"$1" >/dev/null
+	wait_event 'ev["event"] == "progress" and min(d["round"] for d in ev["disks"]) >= '"$1" 150 >/dev/null
 }
 
 head -c 4M /dev/urandom >"$DIR/b.raw"

@@ -66,7 +66,7 @@ refused_for() { # REASON COMMAND...
 	fault dst-qemu-launched stop
 	move_start a local
 	fault_wait
-	wait_for 10 test -S "$TO/a.mon" || fail "QEMU at the destination has no monitor"
+	wait_for 30 test -S "$TO/a.mon" || fail "QEMU at the destination has no monitor"
 	"${@:2}"
 	fault_continue
 	move_wait 1

@@ -12,7 +12,7 @@ to_local
 move_start a "$DEST" "${SLOW_RAM[@]}"
 while_ram
 kill_now "$MOVE_PID"
-wait_for 10 eval '! pgrep -f "^vmferry --guard $DIR/" >/dev/null' || fail "the guard does not end"
+guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest that the guard took back"
 ask '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
 wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated"

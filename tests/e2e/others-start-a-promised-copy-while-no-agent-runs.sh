@@ -11,7 +11,7 @@ fault_wait
 there=$(qemu_dst)
 end_agents_there
 kill_now "$MOVE_PID"
-wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guard does not take the guest back"
+wait_for 30 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guard does not take the guest back"
 qmp "$(echo "$DIR"/dst-run/*/vmferry.qmp)" '{"execute": "cont"}' >/dev/null
 kill_at_exit "$there"
 

@@ -13,7 +13,7 @@ remember
 refused 3 'not.*(write|be written)|Permission denied' ferry@host-b
 DISK_DIR=$VM/disks
 ssh_move_start a ferry@host-b --disk-dir "$VM/disks" --hold
-wait_for 30 is_moving_with a 's["held"]' || fail "the move is not held"
+wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 assert_eq "$(ls "$(there "$HOME_FERRY/.local/state/vmferry")" | grep -c 'journal$')" 1 "journals of ferry"
 [[ ! -e $(there /var/lib/vmferry) && ! -e $(there /run/vmferry) ]] || fail "something is root's"
 

@@ -15,7 +15,7 @@ peers() { # ports of host-b that vmferry is connected to
 # the ssh program, with its configuration: host-b under another name
 printf 'Host the-other\n  HostName %s\n  HostKeyAlias host-b\n  User root\n' "$B_ADDRESS" >"$(at_a "$HOME_A/.ssh/config")"
 ssh_move_start a the-other --ssh=openssh --data-ports 47000-47001 --listen-address "$B_ADDRESS" --keep-agent --hold --reconnect-timeout 0
-wait_for 30 is_moving_with a 's["held"]' || fail "the move is not held"
+wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 assert_eq "$(listens)" "" "what the agent still listens on"
 assert_eq "$(peers)" "22 47000" "where vmferry is connected to"
 vmferry switch "${GUEST_PID[a]}"

@@ -23,7 +23,7 @@ fault before-SRC_COMMITTED stop
 move_start a "$DEST"
 fault_wait
 kill_now "$MOVE_PID"
-wait_for 10 eval '[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]' || fail "the guard does not take the guest back"
+wait_for 30 eval '[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]' || fail "the guard does not take the guest back"
 
 recover 3 --peer-is-fenced
 said recover.log 'Of which other host do you vouch'

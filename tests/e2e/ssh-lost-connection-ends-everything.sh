@@ -47,7 +47,7 @@ tool 99 -t 1500 root@10.231.0.77 exec true
 said 'timed out'
 tool 99 -o -b -t 1500 root@10.231.0.77 exec true
 said 'timed out'
-[[ $((SECONDS - begin)) -lt 10 ]] || fail "an unreachable host took $((SECONDS - begin)) s"
+[[ $((SECONDS - begin)) -lt 40 ]] || fail "an unreachable host took $((SECONDS - begin)) s"
 
 on_b python3 -S -c 'import socket, time; s = socket.create_server(("10.231.0.2", 22)); k = [s.accept() for i in (1, 2)]; time.sleep(99)' &
 silent() { on_a bash -c ': <>/dev/tcp/10.231.0.2/22' 2>/dev/null; }

@@ -35,7 +35,7 @@ ports() { # of the agent that has this move
 
 held() { # OPTION...
 	move_start a "$DST_ADDRESS" --psk-file "$DIR/psk" --hold "$@"
-	wait_for 30 is_moving_with a 's["held"]' || fail "the move is not held"
+	wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 }
 
 goes_on() { # OLD DISK

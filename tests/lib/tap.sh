@@ -58,10 +58,14 @@ is_persistent() { # TAP
 	(($(<"/sys/class/net/$1/tun_flags") & 0x800))
 }
 
+is_heard() {
+	[[ $(python3 -S "$TOP/tests/lib/heartbeat.py" udp:10.79.0.1:7777 0.3) =~ beats=[1-9] ]]
+}
+
 assert_network() { # TAP [WHEN]
 	assert_eq "$(on_tap "${GUEST_PID[a]}")" "$1" "${2:+$2: }the guest's tap"
 	[[ -e /sys/class/net/br0/lower_$1 ]] || fail "${2:+$2: }$1 is not in the bridge any more"
 	python3 -S "$TOP/tests/lib/echo.py" "$GUEST_ADDRESS" || fail "${2:+$2: }the guest cannot be reached"
-	[[ $(python3 -S "$TOP/tests/lib/heartbeat.py" udp:10.79.0.1:7777 0.3) =~ beats=[1-9] ]] || fail "${2:+$2: }nothing comes from the guest"
+	wait_for 10 is_heard || fail "${2:+$2: }nothing comes from the guest"
 	[[ -z $(ls /sys/class/net | grep '^vmft') ]] || fail "${2:+$2: }a tap that stood in is left: $(ls /sys/class/net)"
 }
