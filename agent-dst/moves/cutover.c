@@ -393,10 +393,11 @@ static int may_not_revert(struct transfer *t, struct err *e)
 	if (state == MIGRATED || (state == UNKNOWN && has_gone_on(t)))
 		return err_set(e, EBUSY, "the guest was migrated away from the destination by somebody else: it may run elsewhere");
 	if (!ended && state == UNKNOWN && !heard)
-		return err_set(e, EBUSY,
-			       "the guest's QEMU at the destination (process %d) does not say whether the guest was migrated away. If it was "
-			       "not, end it (by SIGKILL), and have the guest back by vmferry recover --peer-is-fenced",
-			       (int)t->target.qemu.pid);
+		return err_set(
+			e, EBUSY,
+			"the guest's QEMU at the destination (process %d) does not say whether the guest was migrated away. If it was "
+			"not, end it (by SIGKILL), and have the guest back by vmferry recover --peer-is-fenced",
+			(int)t->target.qemu.pid);
 	if (ended && disks_are_nobody_else_s(&t->disks, e))
 		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");
 	return 0;

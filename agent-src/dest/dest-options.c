@@ -88,7 +88,8 @@ bool dest_option_is_odd(const char *word, enum dest_kind kind)
 
 	for (o = table; o->name; o++)
 		if (!strncmp(name, "--", 2) && !strcmp(name + 2, o->name))
-			return kind != (o->val == DEST_OPT_PSK || o->val == DEST_OPT_TOKEN || o->val == DEST_OPT_PLAIN ? DEST_STANDING : DEST_SSH);
+			return kind !=
+			       (o->val == DEST_OPT_PSK || o->val == DEST_OPT_TOKEN || o->val == DEST_OPT_PLAIN ? DEST_STANDING : DEST_SSH);
 	return false;
 }
 

@@ -28,7 +28,7 @@
 #define FIRST_MS     300
 #define WAKE_MS	     60000
 #define SLOWEST	     (8 << 20) /* bytes a second, at which the rest of its memory is written while QEMU answers nobody */
-#define AGAIN_MS     200 /* what was refused is tried again */
+#define AGAIN_MS     200       /* what was refused is tried again */
 #define GUARD_QMP_MS 2000
 
 struct memory_copy {

@@ -246,7 +246,8 @@ static void has_new_disks(FILE *f, const json_t *result)
 		html_text_n(f, value_text(result, "script"), 200);
 		fputs(".", f);
 	} else {
-		fputs(" <strong class=\"bad\">What starts the guest again is not known</strong>, and has to be told of the new images: ", f);
+		fputs(" <strong class=\"bad\">What starts the guest again is not known</strong>, and has to be told of the new images: ",
+		      f);
 		html_text(f, value_text(result, "script_unknown"));
 		fputs(".", f);
 	}

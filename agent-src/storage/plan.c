@@ -370,7 +370,8 @@ static int decide_old(struct storage *s, struct err *e)
 				e, ENOTSUP,
 				"what starts this guest again is not known (%s), and the block device %s cannot get another name: what starts "
 				"it would start it from its old disk. Say what it is (--start-script), or that you see to it (--old keep)",
-				s->starter.path ? "its command line is another than that of the script beside its disks" : s->starter.why, d->from);
+				s->starter.path ? "its command line is another than that of the script beside its disks" : s->starter.why,
+				d->from);
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
 			d->aside = xasprintf("%s.moved-%.8s", d->from, id);
 	}

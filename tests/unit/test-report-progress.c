@@ -129,8 +129,9 @@ static json_t *progress(unsigned disks, const char *name)
 
 static void no_row_of_the_block_before_stays(void **state)
 {
-	static const char *const names[] = {"vm1.qcow2", "a-disk-with-a-name-that-is-longer-than-its-place.qcow2",
-					    "\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8"};
+	static const char *const names[] =
+		{"vm1.qcow2", "a-disk-with-a-name-that-is-longer-than-its-place.qcow2",
+		 "\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8\u78c1\u76d8"};
 	static const unsigned disks[] = {0, 1, 3, 64};
 	static const int sizes[][2] = {{80, 24}, {200, 50}, {40, 24}, {80, 67}, {80, 66}, {80, 5}, {20, 3}, {80, 2}, {3, 2}};
 	struct screen *s = xmalloc(sizeof(*s));
