@@ -25,7 +25,7 @@ move_wait 1
 assert_result '"leftovers" not in r'
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
-onto_it "${KEEP[@]}"
+onto_it "${KEEPING[@]}"
 kill_now "$MOVE_PID"
 guard_ends
 wait_for 60 eval 'ls "$TO"/*-partial >/dev/null 2>&1' || fail "nothing is kept: $(ls -A "$TO")"

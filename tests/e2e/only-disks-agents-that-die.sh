@@ -70,7 +70,7 @@ for point in dst-prepare dst-helper-noted before-DST_ABORTED dst-partial-kept af
 	up_to_date
 done
 
-move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}"
+move_start a "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}"
 TO=$DIR/there
 move_wait
 assert_result "all(d['bytes_kept'] > (7 << 20) for d in r['disks'])"

@@ -61,15 +61,15 @@ qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 # the move itself: who has forgotten how is told; cancelled, and then not
 vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/elsewhere" </dev/null >"$DIR/out" 2>&1
 grep -q "may be kept there still, and would not be used: say --keep-partial" "$DIR/out" || fail "$(<"$DIR/out")"
-vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}" </dev/null >"$DIR/out" 2>&1
+vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}" </dev/null >"$DIR/out" 2>&1
 ! grep -q "may be kept there still" "$DIR/out" || fail "$(<"$DIR/out")"
-move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}" --bwlimit 2M
+move_start a "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}" --bwlimit 2M
 TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and len([s for s in r["leftovers"] if "is kept until" in s]) >= 2'
-move_start a "$DEST" --disk-dir "$DIR/there" "${KEEP[@]}"
+move_start a "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}"
 TO=$DIR/there
 move_wait
 assert_rest_came

@@ -8,7 +8,7 @@ mkdir "$DIR/d1"
 head -c 8M "$DIR/a.raw" >"$DIR/d1/a.raw"
 old=$(sha256sum <"$DIR/d1/a.raw")
 to_listener
-move_start a "$DEST" "${KEEP[@]}" --bwlimit 8M --reuse "$DIR/d1/a.raw"
+move_start a "$DEST" "${KEEPING[@]}" --bwlimit 8M --reuse "$DIR/d1/a.raw"
 wait_for 60 eval 'has_arrived "$TO/a.raw" 20' || fail "nothing arrives"
 kill_now "$(qemu_dst)"
 move_wait 4

@@ -23,7 +23,7 @@ goes_back() { # the guest is here, and what is kept is listed
 }
 
 there_again() { # [OPTION...]: to the same place
-	move_start a "$DEST" --disk-dir "$DIR/d1" "${KEEP[@]}" "$@"
+	move_start a "$DEST" --disk-dir "$DIR/d1" "${KEEPING[@]}" "$@"
 	TO=$DIR/d1
 }
 

@@ -21,7 +21,7 @@ other a $(second_monitor a)
 other b
 other twin -name a
 to_listener
-move_start a "$DEST" "${KEEP[@]}" --bwlimit 2M
+move_start a "$DEST" "${KEEPING[@]}" --bwlimit 2M
 wait_for 60 has_mapped "$TO/b.qcow2" 6 || fail "nothing arrives"
 kill_now "$MOVE_PID"
 guard_ends
@@ -39,7 +39,7 @@ status=0
 vmferry migrate "${GUEST_PID[b]}" "$DEST" --disk-dir "$DIR/d1" --reuse "$KEPT" </dev/null >"$DIR/b.out" 2>&1 || status=$?
 assert_eq "$status" 3 "exit code of a move that would take from it"
 said b.out 'is kept for the move that it is of'
-move_start b "$DEST" --disk-dir "$DIR/d1" --reuse auto "${KEEP[@]}"
+move_start b "$DEST" --disk-dir "$DIR/d1" --reuse auto "${KEEPING[@]}"
 TO=$DIR/d1
 move_wait
 guest_verify "$(orders b)" blocks

@@ -47,7 +47,7 @@ recover 1
 assert_at_source
 
 KEEP_S=20 # longer than a loaded machine takes to have agents killed and begin another
-KEEP=(--keep-partial ${KEEP_S}s)
+KEEPING=(--keep-partial ${KEEP_S}s)
 is_cut_off
 hold_open "$KEPT"
 is_over() { # the clock that says when it was to be kept until

@@ -8,7 +8,7 @@ mkdir "$DIR/small" "$DIR/elsewhere"
 mount -t tmpfs -o size=$((DISK_MB + 8))M none "$DIR/small" || skip "no right to mount a tmpfs"
 at_exit "umount -l $DIR/small" # what runs from there ends after that
 to_listener
-move_start a "$DEST" "${KEEP[@]}" --bwlimit 8M --disk-dir "$DIR/small"
+move_start a "$DEST" "${KEEPING[@]}" --bwlimit 8M --disk-dir "$DIR/small"
 TO=$DIR/small
 wait_for 60 has_arrived "$TO/a.raw" $((DISK_MB / 2)) || fail "nothing arrives"
 kill_now "$(qemu_dst)"

@@ -21,7 +21,7 @@ kept() { # prints the names of what is kept
 }
 
 to_listener
-move_start a "$DEST" "${KEEP[@]}" --bwlimit 4M
+move_start a "$DEST" "${KEEPING[@]}" --bwlimit 4M
 wait_for 60 has_arrived "$TO/a.raw" 8 || fail "nothing arrives"
 wait_for 60 has_mapped "$TO/b.qcow2" 6 || fail "nothing arrives"
 kill_now "$MOVE_PID"

@@ -18,7 +18,7 @@ assert_resumed $((${kept%.*} << 20))
 
 fault after-SRC_COMMITTED
 to_listener
-move_start a "$DEST" "${KEEP[@]}"
+move_start a "$DEST" "${KEEPING[@]}"
 fault_wait
 resume 0
 assert_at_destination

@@ -9,7 +9,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
 
 DISK_MB=48
-KEEP=(--keep-partial 1h)
+KEEPING=(--keep-partial 1h)
 
 mapped() { # QCOW2-FILE: bytes of data that could be read if its QEMU died now
 	"$QEMU_IMG" map -U -f qcow2 --output=json "$1" 2>/dev/null |
@@ -32,7 +32,7 @@ has_arrived() { # FILE MIB
 }
 
 copy_begins() { # [OPTION...]
-	move_start a "$DEST" "${KEEP[@]}" --bwlimit 8M "$@"
+	move_start a "$DEST" "${KEEPING[@]}" --bwlimit 8M "$@"
 	wait_for 60 has_arrived "$TO/a.raw" $((DISK_MB / 3)) || fail "nothing arrives"
 }
 
