@@ -3,7 +3,7 @@
 # whatever name they ask for it. Archives are directories here; apt reads them, and nothing is installed.
 # timeout: 600
 . "$(dirname "$0")/../lib/base.sh"
-command -v apt-get >/dev/null && command -v dpkg-scanpackages >/dev/null || skip "no apt-get and dpkg-scanpackages here"
+command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || skip "this is no Debian"
 test_begins
 . "$TOP/scripts/install-deps"
 codename=bookworm
@@ -13,7 +13,10 @@ archive() { # ROOT SUITE COMPONENT PACKAGE
 	mkdir -p "$dir/$3/binary-amd64" "$DIR/package/DEBIAN" "$1/pool"
 	printf 'Package: %s\nVersion: 1\nArchitecture: amd64\nMaintainer: a\nDescription: a\n' "$4" >"$DIR/package/DEBIAN/control"
 	dpkg-deb -b "$DIR/package" "$1/pool/$2-$4.deb" >/dev/null
-	(cd "$1" && dpkg-scanpackages -m pool 2>/dev/null | awk -v RS= -v ORS='\n\n' "/\nFilename: pool\/$2-$4.deb/" >"dists/$2/$3/binary-amd64/Packages")
+	{
+		cat "$DIR/package/DEBIAN/control"
+		printf 'Filename: pool/%s\nSize: %s\nSHA256: %s\n' "$2-$4.deb" "$(stat -c %s "$1/pool/$2-$4.deb")" "$(sha256sum <"$1/pool/$2-$4.deb" | cut -d' ' -f1)"
+	} >"$dir/$3/binary-amd64/Packages"
 	{
 		printf 'Suite: %s\nCodename: %s\nComponents: %s\nArchitectures: amd64\nDate: %s\nSHA256:\n' "$2" "$2" "$3" "$(date -Ru)"
 		(cd "$dir" && printf ' %s %s %s\n' "$(sha256sum "$3/binary-amd64/Packages" | cut -d' ' -f1)" \
