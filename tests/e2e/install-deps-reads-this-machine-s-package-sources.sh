@@ -77,6 +77,10 @@ END_OF_LIST
 takes "a mirror of another name, in one line each"
 ! grep -q "could not be read" "$DIR/said" || fail "others were asked for backports: $(cat "$DIR/apt/log")"
 
+mv "$DIR/srv/mirror" "$DIR/srv/packages"
+machine a.list <<<"deb [trusted=yes] file:$DIR/srv/packages bookworm main"
+takes "a mirror by whose name nothing can be told"
+
 # One that is gone is none of our business.
 machine a.list <<-END_OF_LIST
 	deb [trusted=yes] file:$debian bookworm main
