@@ -144,6 +144,7 @@ void report_progress_block(FILE *to, const json_t *ev, bool memory, int *lines)
 	}
 	whole_line(ev, line, sizeof(line));
 	put(&b, line);
-	fputs("\033[J", to); /* the one before may have been longer */
+	if (*lines > b.lines)
+		fputs("\033[J", to);
 	*lines = b.lines;
 }
