@@ -3,6 +3,7 @@
  * journals, against QEMUs that are played: in many orders of what happens, with a fault at every point. And with a disk from the beginning
  * of the copy on, over data channels: a bulk round, one of what the guest writes meanwhile, and the last one after its stop, read from an NBD
  * server that is played (both/disk.c) and written to an image.
+ * timeout: 400
  *
  * Agents and QEMUs are processes, so that their deaths, SIGSTOP, locks and connections are the kernel's; but only one of them goes on at a
  * time, and of an agent one thread. It gives its turn back where it would wait for anything (loop_step, loop_run, poll), and time is a
