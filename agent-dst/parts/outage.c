@@ -59,15 +59,15 @@ static void watch(struct timer *t)
 	struct outage *o = container_of(t, struct outage, watch);
 	struct attempt *a = o->data->a;
 	struct err e;
+	bool gone;
 
 	if (!a->journal)
 		return;
 	loop_timer_set(a->loop, t, WATCH_MS);
-	if (!a->control || !channel_open(a->control) || o->missing & 1 || channel_bytes_acked(a->control) != o->acked)
+	gone = !a->control || !channel_open(a->control) || o->missing & 1;
+	if (gone || channel_bytes_acked(a->control) != o->acked)
 		o->asked_ns = 0;
-	if (!a->control || !channel_open(a->control) || o->missing & 1)
-		return;
-	if (!journal_wanted(a->journal))
+	if (gone || !journal_wanted(a->journal))
 		return;
 	if (!o->asked_ns) {
 		o->asked_ns = now_ns();

@@ -235,11 +235,6 @@ static unsigned vcpus_of(const struct entry *n)
 	return answered(n) ? n->g.vcpus : n->basics.vcpus;
 }
 
-static bool is_disk(const struct args_file *f)
-{
-	return (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only;
-}
-
 /* "libvirt", "proxmox", "systemd" or "plain". */
 static const char *owner_of(const struct guest *g)
 {
@@ -263,7 +258,7 @@ static json_t *disks_json(const struct entry *n)
 							"allocated", (json_int_t)d->allocated, "read_only", d->read_only));
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
-		if (is_disk(&n->line.files[i]))
+		if (args_file_is_disk(&n->line.files[i]))
 			json_array_append_new(out, json_pack("{s:s}", "path", n->line.files[i].path));
 	return out;
 }
@@ -333,7 +328,7 @@ static void print_disks(const struct entry *n)
 			       d->read_only ? ", read-only" : "");
 	}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
-		if (is_disk(&n->line.files[i])) {
+		if (args_file_is_disk(&n->line.files[i])) {
 			AUTO_FREE char *path = text_shown(n->line.files[i].path);
 
 			printf("  disk     %s\n", path);

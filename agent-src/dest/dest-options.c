@@ -80,41 +80,51 @@ int dest_option(struct dest_config *cfg, int c, const char *arg)
 	return 0;
 }
 
+static const struct option rows[] = {DEST_OPTIONS, {NULL, 0, NULL, 0}};
+
+/* Of which kind of destination it tells how that is reached. */
+static enum dest_kind kind_of(int option)
+{
+	return option == DEST_OPT_PSK || option == DEST_OPT_TOKEN || option == DEST_OPT_PLAIN ? DEST_STANDING : DEST_SSH;
+}
+
 bool dest_option_is_odd(const char *word, enum dest_kind kind)
 {
-	static const struct option table[] = {DEST_OPTIONS, {NULL, 0, NULL, 0}};
 	AUTO_FREE char *name = xstrndup(word, strcspn(word, "="));
 	const struct option *o;
 
-	for (o = table; o->name; o++)
+	for (o = rows; o->name; o++)
 		if (!strncmp(name, "--", 2) && !strcmp(name + 2, o->name))
-			return kind !=
-			       (o->val == DEST_OPT_PSK || o->val == DEST_OPT_TOKEN || o->val == DEST_OPT_PLAIN ? DEST_STANDING : DEST_SSH);
+			return kind_of(o->val) != kind;
 	return false;
+}
+
+static bool is_given(const struct dest_config *cfg, int option)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i].option == option)
+			return *text_of((struct dest_config *)cfg, &texts[i]);
+	return option == DEST_OPT_PLAIN	       ? cfg->plaintext
+	       : option == DEST_OPT_SSH	       ? cfg->openssh
+	       : option == DEST_OPT_ACCEPT_NEW ? cfg->ssh_accept_new
+					       : cfg->keep_agent;
 }
 
 int dest_options_check(const struct dest_config *cfg)
 {
 	static const char *const kinds[] =
 		{[DEST_LOCAL] = "this host itself", [DEST_STANDING] = "a vmferry-dst that stands already", [DEST_SSH] = "reached by SSH"};
-	const char *odd = NULL;
+	enum dest_kind kind = dest_kind(cfg->where);
+	const struct option *o;
 
-	if (dest_kind(cfg->where) != DEST_SSH)
-		odd = cfg->identity	    ? "--identity"
-		      : cfg->ssh_port	    ? "--port"
-		      : cfg->via	    ? "--via"
-		      : cfg->openssh	    ? "--ssh"
-		      : cfg->ssh_accept_new ? "--ssh-accept-new"
-		      : cfg->keep_agent	    ? "--keep-agent"
-		      : cfg->listen_address ? "--listen-address"
-		      : cfg->data_ports	    ? "--data-ports"
-					    : NULL;
-	if (!odd && dest_kind(cfg->where) != DEST_STANDING)
-		odd = cfg->psk_file ? "--psk-file" : cfg->token_file ? "--token-file" : cfg->plaintext ? "--plaintext" : NULL;
-	if (!odd)
+	for (o = rows; o->name && (kind_of(o->val) == kind || !is_given(cfg, o->val)); o++)
+		;
+	if (!o->name)
 		return 0;
-	fprintf(stderr, "vmferry: %s does not go with the destination %s, which is %s (--help tells more)\n", odd, cfg->where,
-		kinds[dest_kind(cfg->where)]);
+	fprintf(stderr, "vmferry: --%s does not go with the destination %s, which is %s (--help tells more)\n", o->name, cfg->where,
+		kinds[kind]);
 	return EXIT_USAGE;
 }
 

@@ -80,11 +80,6 @@ static char *unit_of_ours(const struct guest *g, bool user)
 	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
 }
 
-static bool is_written_disk(const struct args_file *f)
-{
-	return (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || f->role == ARGS_PMEM) && !f->read_only && f->path;
-}
-
 /* Is it one that the guest has now, or a base of one, or one that it had when it was started? A script's paths are from the root on (cd /). */
 static bool is_image_of(const struct guest *g, const struct args_result *line, const char *path)
 {
@@ -93,7 +88,7 @@ static bool is_image_of(const struct guest *g, const struct args_result *line, c
 	size_t i, k;
 
 	for (i = 0; i < line->file_count; i++)
-		if (is_written_disk(&line->files[i]) && same_file_name(line->files[i].path, full, real))
+		if (args_file_is_disk(&line->files[i]) && same_file_name(line->files[i].path, full, real))
 			return true;
 	for (i = 0; i < g->disk_count; i++) {
 		const struct guest_disk *d = &g->disks[i];
@@ -118,7 +113,7 @@ static bool has_disks_of_its_own(const struct guest *script, const struct guest 
 	if (guest_read_line(script, true, &its, &e))
 		return false;
 	for (i = 0; i < its.file_count; i++) {
-		if (!is_written_disk(&its.files[i]))
+		if (!args_file_is_disk(&its.files[i]))
 			continue;
 		any = true;
 		shared |= is_image_of(g, line, its.files[i].path);

@@ -190,9 +190,7 @@ static int check_read_only(const struct args_file *f, struct err *e)
 /* A floppy, too, if it is there. */
 static bool is_written(const struct args_file *f)
 {
-	if (f->read_only || !f->path)
-		return false;
-	return f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS || (f->role == ARGS_MEDIA && !access(f->path, F_OK));
+	return args_file_is_disk(f) || (f->role == ARGS_MEDIA && !f->read_only && f->path && !access(f->path, F_OK));
 }
 
 /* Sockets and logs are made anew beside its disks, whatever directory they were in. */

@@ -68,6 +68,11 @@ bool args_role_is_content(enum args_role role)
 	return role < ARGS_ROLES && roles[role].policy == CONTENT;
 }
 
+bool args_file_is_disk(const struct args_file *f)
+{
+	return (f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS) && !f->read_only && f->path;
+}
+
 bool args_role_is_memory(enum args_role role)
 {
 	return role == ARGS_MEMORY || role == ARGS_PMEM;

@@ -143,6 +143,8 @@ const char *args_role_name(enum args_role role);
 enum args_role args_role_of(const char *name);
 /* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */
 bool args_role_is_content(enum args_role role);
+/* A disk that QEMU writes to, or its firmware's variables, in a file of known name. */
+bool args_file_is_disk(const struct args_file *f);
 /* Whether it is behind the guest's memory. */
 bool args_role_is_memory(enum args_role role);
 /* Whether QEMU makes such a file, where there is none, when it starts. */
