@@ -205,6 +205,8 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 	bool paused;
 
 	c->ran_dry |= waits <= 0 && s->backlog_bytes < DRY_BYTES;
+	if (s->limit_bps)
+		c->takes_bps = MIN(c->takes_bps, (double)s->limit_bps);
 	c->looks++;
 	c->idle += s->network_is_idle;
 	if (s->now_ns >= c->since_ns && s->now_ns - c->since_ns < TRIAL_NS)

@@ -32,6 +32,7 @@ struct codec_sample {
 	bool window_was_full;	/* since the last sample */
 	bool peer_is_slow;
 	bool network_is_idle; /* it has taken all that it was given */
+	uint64_t limit_bps;   /* bytes a second that may leave, by --bwlimit: a network that takes no more; 0: as many as it takes */
 };
 
 struct codec_channel {

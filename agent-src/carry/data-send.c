@@ -85,7 +85,8 @@ static void choose_effort(struct sender *s)
 				       .window_bytes = s->shared->window_bytes,
 				       .window_was_full = s->wait.was_full,
 				       .peer_is_slow = b.peer_is_slow,
-				       .network_is_idle = b.network_is_idle};
+				       .network_is_idle = b.network_is_idle,
+				       .limit_bps = __atomic_load_n(&s->shared->pacer.bytes_per_s, __ATOMIC_RELAXED)};
 	now = codec_choice_step(&s->shared->choice, &sample);
 	pthread_mutex_unlock(&s->shared->choosing);
 	s->wait.was_full = false;

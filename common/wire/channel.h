@@ -123,7 +123,7 @@ uint64_t channel_bytes_again(const struct channel *c);
 struct channel_backlog {
 	uint64_t bytes;
 	bool peer_is_slow;
-	bool network_is_idle; /* it has taken all that it was given */
+	bool network_is_idle; /* it has taken all that it was given, and nothing waits for the pacer */
 };
 struct channel_backlog channel_backlog(struct channel *c);
 /* Of frames that the peer has not acknowledged, whether they have left or not; readable from any thread. */

@@ -220,7 +220,7 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 	b->bytes -= k->sending ? MIN(k->calling, b->bytes) : 0;
 	b->bytes += (uint64_t)unsent;
 	b->peer_is_slow = k->peer_is_slow;
-	b->network_is_idle = !unsent && !k->way_is_full;
+	b->network_is_idle = !unsent && !k->way_is_full && !k->pace.at_ns;
 }
 
 static void listen_fire(struct timer *t)

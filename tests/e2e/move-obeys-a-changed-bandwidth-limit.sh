@@ -1,5 +1,5 @@
 #!/bin/bash
-# --bwlimit is kept, and `vmferry set VM bwlimit=` takes effect while the move runs.
+# --bwlimit is kept, and `vmferry set VM bwlimit=` takes effect while the move runs. By itself it compresses as over a network of that rate.
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 
@@ -34,4 +34,10 @@ python3 -S -c 'import sys; sys.exit(not float(sys.argv[2]) - float(sys.argv[1]) 
 left=$(ram_left)
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 MOVE_S=$((left / (4 << 20))) move_wait # so long the rest would take at 4 MiB/s
+guest_verify "$(orders a)"
+
+move_start a local --bwlimit 4M
+wait_event 'ev["event"] == "progress" and ev["codec"] == "zstd"' 120 >/dev/null
+vmferry set "${GUEST_PID[a]}" bwlimit=0
+move_wait
 guest_verify "$(orders a)"

@@ -1148,9 +1148,11 @@ static void change_limit(uint64_t to)
 	end_open(&b, fd[1], MIB, NULL);
 	flow_on(&a);
 	pump_until(b.frames >= 1);
-	assert_true(b.frames < 400); /* 25 MiB would take a day, the next frame minutes */
+	assert_true(b.frames < 400);			    /* 25 MiB would take a day, the next frame minutes */
+	pump_until(!channel_backlog(a.ch).network_is_idle); /* all that left has arrived: what waits does so for the limit alone */
 	__atomic_store_n(&pacer.bytes_per_s, to, __ATOMIC_RELAXED);
 	pump_until(b.frames == 400);
+	assert_true(channel_backlog(a.ch).network_is_idle);
 	channel_free(a.ch);
 	channel_free(b.ch);
 }

@@ -331,6 +331,21 @@ static void a_network_that_is_idle_now_and_then_changes_nothing(void **state)
 	assert_int_equal(c.now, EFFORT_ZSTD);
 }
 
+/* A limit that is set in the middle of a move. */
+static void a_limit_counts_at_once_as_what_the_network_takes(void **state)
+{
+	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
+	struct codec_choice c;
+
+	(void)state;
+	codec_choice_init(&c, s.now_ns);
+	feed(&c, &s, 100, 10 * MB, 1);
+	assert_true(c.now <= EFFORT_LZ4);
+	s.limit_bps = 20 * MB;
+	feed(&c, &s, 100, MB / 5, 0);
+	assert_int_equal(c.now, EFFORT_ZSTD_HARD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +363,7 @@ int main(void)
 		cmocka_unit_test(what_leaves_a_slow_network_idle_is_seldom_tried_again),
 		cmocka_unit_test(what_just_fills_a_slow_network_stays),
 		cmocka_unit_test(a_network_that_is_idle_now_and_then_changes_nothing),
+		cmocka_unit_test(a_limit_counts_at_once_as_what_the_network_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
