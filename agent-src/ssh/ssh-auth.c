@@ -189,27 +189,30 @@ static enum outcome try_encrypted(struct auth *a, const char *path)
 static void type_from_pub(const char *path, char type[64])
 {
 	AUTO_FREE char *pub = xasprintf("%s.pub", path);
-	AUTO_FREE char *text = session_read_file(pub, KEY_FILE_MAX);
+	AUTO_FREE char *text = NULL;
+	size_t bytes;
 
-	if (text)
+	if (!session_read_file(pub, KEY_FILE_MAX, &text, &bytes))
 		snprintf(type, 64, "%.*s", (int)MIN(strcspn(text, " \n"), 63), text);
 }
 
 static enum outcome try_file(struct auth *a, const char *path, bool named)
 {
 	AUTO_FREE struct private_key *key = xcalloc(1, sizeof(*key));
-	char *text = session_read_file(path, KEY_FILE_MAX);
 	enum outcome o = LEFT_OUT;
 	const char *why;
 	bool is_key;
+	size_t bytes;
+	char *text;
+	int r = session_read_file(path, KEY_FILE_MAX, &text, &bytes);
 
-	if (!text) {
-		if (named || errno != ENOENT)
-			note(a, "%s: %s", path, strerror(errno));
+	if (r) {
+		if (named || r != -ENOENT)
+			note(a, "%s: %s", path, strerror(-r));
 		return LEFT_OUT;
 	}
 	is_key = private_key_look(text, key);
-	prompt_wipe(text, strlen(text));
+	prompt_wipe(text, bytes);
 	free(text);
 	if (!is_key) {
 		note(a, "%s: not a private key", path);

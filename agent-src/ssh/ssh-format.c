@@ -275,16 +275,16 @@ static void look_at_line(const char *line, const char *end, unsigned number, con
 		judge(out, same ? KNOWN_SAME : KNOWN_CHANGED, number);
 }
 
-void known_hosts_look(const char *text, const char *host, unsigned port, const uint8_t *key, size_t n, struct known_hosts *out)
+void known_hosts_look(const char *text, size_t bytes, const char *host, unsigned port, const uint8_t *key, size_t n,
+		      struct known_hosts *out)
 {
 	AUTO_FREE char *name = known_hosts_name(host, port);
+	const char *end = text + bytes, *line, *next;
 	unsigned number = 0;
 
-	while (*text) {
-		size_t length = strcspn(text, "\n");
-
-		look_at_line(text, text + length, ++number, name, key, n, out);
-		text += length + (text[length] == '\n');
+	for (line = text; line < end; line = next + 1) {
+		next = memchr(line, '\n', (size_t)(end - line)) ?: end;
+		look_at_line(line, line + strnlen(line, (size_t)(next - line)), ++number, name, key, n, out);
 	}
 }
 

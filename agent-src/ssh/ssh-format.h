@@ -32,9 +32,11 @@ struct known_hosts {
 /*
  * Looks for the host in the text of one file. key is what the server shows; NULL: only collects the types. A key that is
  * not there counts as changed when any other key of this host is. Lines that cannot be read, and those of certificate
- * authorities, count for nothing; @revoked counts more than anything. types and verdict go on from what is in *out.
+ * authorities, count for nothing; @revoked counts more than anything. A byte of zero ends its line, as it does for ssh(1), and not the text.
+ * types and verdict go on from what is in *out.
  */
-void known_hosts_look(const char *text, const char *host, unsigned port, const uint8_t *key, size_t n, struct known_hosts *out);
+void known_hosts_look(const char *text, size_t bytes, const char *host, unsigned port, const uint8_t *key, size_t n,
+		      struct known_hosts *out);
 /* "HOST" or "[HOST]:PORT", in lower case, as known_hosts has it. malloc'ed. */
 char *known_hosts_name(const char *host, unsigned port);
 /* A line for known_hosts, with its newline. malloc'ed. */

@@ -47,28 +47,33 @@ bool session_has_rsa_sha2(void)
 	return libssh2_version(0x010b00) != NULL;
 }
 
-char *session_read_file(const char *path, size_t max)
+int session_read_file(const char *path, size_t max, char **text, size_t *bytes)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t have = 0, room = 4096;
-	char *text;
+	struct stat st;
 	ssize_t r;
+	char *p;
 
-	if (fd < 0)
-		return NULL;
-	text = xmalloc(room);
-	while ((r = read(fd, text + have, room - have - 1)) > 0) {
-		have += (size_t)r;
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) /* a FIFO without a writer looks like an empty file */
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	p = xmalloc(room);
+	while (have <= max && ((r = read(fd, p + have, room - have - 1)) > 0 || (r < 0 && errno == EINTR))) {
+		have += r > 0 ? (size_t)r : 0;
 		if (have == room - 1)
-			text = xrealloc(text, room *= 2);
-		if (have > max) {
-			free(text);
-			errno = EFBIG;
-			return NULL;
-		}
+			p = xrealloc(p, room *= 2);
 	}
-	text[have] = '\0';
-	return text;
+	r = have > max ? -EFBIG : r < 0 ? -errno : 0;
+	if (r) {
+		free(p);
+		return (int)r;
+	}
+	p[have] = '\0';
+	*text = p;
+	*bytes = have;
+	return 0;
 }
 
 /* ---- the socket ---- */
@@ -168,19 +173,32 @@ static int connect_socket(struct ssh_session *s, const char *address, struct err
 struct host_key {
 	char *files[2]; /* the first is where a new one is added */
 	const char *shown[2];
-	char *texts[2];
+	char *texts[2]; /* NULL: there is no such file */
+	size_t bytes[2];
 	char types[SSH_TYPES_MAX];
 };
 
-static void host_key_load(struct host_key *k, const struct ssh_config *cfg, const char *home)
+/* A file that is there and cannot be read whole is an error: its keys would count as unknown, its revoked ones as good. */
+static int host_key_load(struct host_key *k, const struct ssh_config *cfg, const char *home, struct err *e)
 {
 	size_t i;
+	int r = 0;
 
 	memset(k, 0, sizeof(*k));
 	k->files[0] = cfg->known_hosts ? xstrdup(cfg->known_hosts) : xasprintf("%s/.ssh/known_hosts", home);
 	k->files[1] = cfg->known_hosts ? NULL : xstrdup("/etc/ssh/ssh_known_hosts");
-	for (i = 0; i < ARRAY_LEN(k->files); i++)
-		k->texts[i] = k->files[i] ? session_read_file(k->files[i], KNOWN_HOSTS_MAX) : NULL;
+	for (i = 0; i < ARRAY_LEN(k->files) && !r; i++) {
+		r = k->files[i] ? session_read_file(k->files[i], KNOWN_HOSTS_MAX, &k->texts[i], &k->bytes[i]) : 0;
+		if (r == -ENOENT)
+			r = 0;
+		else if (r == -EFBIG)
+			err_set(e, EFBIG,
+				"%s is longer than %llu MiB, so the key of %s cannot be looked up there; shorten it, or say --ssh=openssh",
+				k->files[i], KNOWN_HOSTS_MAX / MIB, cfg->target.host);
+		else if (r)
+			err_sys(e, -r, "cannot read %s, so the key of %s cannot be looked up there", k->files[i], cfg->target.host);
+	}
+	return r;
 }
 
 static void host_key_fini(struct host_key *k)
@@ -203,7 +221,7 @@ static struct known_hosts look(const struct host_key *k, const struct ssh_sessio
 	for (i = 0; i < ARRAY_LEN(k->files); i++) {
 		before = all.verdict;
 		if (k->texts[i])
-			known_hosts_look(k->texts[i], s->host, s->port, key, n, &all);
+			known_hosts_look(k->texts[i], k->bytes[i], s->host, s->port, key, n, &all);
 		if (all.verdict != before)
 			*file = k->files[i];
 	}
@@ -322,9 +340,9 @@ static int make_parent(const char *path)
 /* One write at the end of the file, after a newline if somebody left the last line without. */
 static int add_key(const struct host_key *k, const struct ssh_session *s, const void *key, size_t n, struct err *e)
 {
-	const char *before = k->texts[0] && *k->texts[0] ? k->texts[0] : "\n";
+	bool in_line = k->bytes[0] && k->texts[0][k->bytes[0] - 1] != '\n';
 	AUTO_FREE char *line = known_hosts_line(s->host, s->port, key, n);
-	AUTO_FREE char *text = xasprintf("%s%s", before[strlen(before) - 1] == '\n' ? "" : "\n", line);
+	AUTO_FREE char *text = xasprintf("%s%s", in_line ? "\n" : "", line);
 	int r = make_parent(k->files[0]);
 	AUTO_CLOSE int fd = r ? -1 : open(k->files[0], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
@@ -383,13 +401,14 @@ static int shake_hands(struct ssh_session *s, const struct ssh_config *cfg, cons
 	size_t i;
 	int r;
 
-	host_key_load(&k, cfg, home);
+	r = host_key_load(&k, cfg, home, e);
 	for (i = 0; i < ARRAY_LEN(preferred); i++)
 		if (prefer(s, preferred[i].method, preferred[i].algorithms))
 			log_info("ssh: this libssh2 has none of %s", preferred[i].algorithms);
 	libssh2_session_set_blocking(s->lib, 1);
 	libssh2_session_set_timeout(s->lib, s->connect_ms);
-	r = prefer_known_types(s, &k, e);
+	if (!r)
+		r = prefer_known_types(s, &k, e);
 	if (!r && libssh2_session_handshake(s->lib, s->fd))
 		r = handshake_failed(s, &k, e);
 	if (!r)

@@ -49,8 +49,8 @@ bool session_has_rsa_sha2(void);
 
 /* ssh-auth.c: tries every way that is there. */
 int session_log_in(struct ssh_session *s, const struct ssh_config *cfg, const char *home, struct err *e);
-/* A file's text, at most max bytes, NUL-terminated, malloc'ed; NULL: errno. */
-char *session_read_file(const char *path, size_t max);
+/* A file's text to its end, at most max bytes, which a NUL follows; *text is malloc'ed. 0 or -errno: -ENOENT means only that there is no such file. */
+int session_read_file(const char *path, size_t max, char **text, size_t *bytes);
 
 /* ssh-pump.c: starts the thread; asks it, from another. */
 int pump_start(struct ssh_session *s, struct err *e);

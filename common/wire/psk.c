@@ -5,6 +5,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -27,23 +28,44 @@ int psk_parse(const char *line, struct tls_key *key, struct err *e)
 	return 0;
 }
 
+/* The next line without its end: 1; 0: there are no more. A comment may be of any length. */
+static int next_line(FILE *f, char line[LINE_MAX_CHARS], const char *path, unsigned number, struct err *e)
+{
+	bool too_long = false, has_zero = false;
+	size_t n = 0;
+	int c;
+
+	while ((c = getc(f)) != EOF && c != '\n') {
+		has_zero |= !c;
+		too_long |= n == LINE_MAX_CHARS - 1;
+		if (!too_long)
+			line[n++] = (char)c;
+	}
+	line[n] = '\0';
+	if (ferror(f))
+		return err_sys(e, errno, "cannot read the keys in %s", path);
+	if (*line != '#' && (too_long || has_zero))
+		return err_set(e, EINVAL, "%s, line %u: it %s", path, number, has_zero ? "has a byte of zero" : "is too long for a key");
+	line[strcspn(line, "\r")] = '\0';
+	return n || c == '\n';
+}
+
 static int read_lines(FILE *f, const char *path, struct tls_key *keys, size_t *count, struct err *e)
 {
 	char line[LINE_MAX_CHARS];
 	unsigned number = 0;
 	size_t n = 0;
-	int r = 0;
+	int r;
 
-	while (!r && fgets(line, sizeof(line), f)) {
-		number++;
-		line[strcspn(line, "\r\n")] = '\0';
+	while ((r = next_line(f, line, path, ++number, e)) > 0) {
 		if (!*line || *line == '#')
 			continue;
 		if (n == PSK_KEYS_MAX)
-			return err_set(e, E2BIG, "%s has more than %d keys", path, PSK_KEYS_MAX);
-		r = psk_parse(line, &keys[n++], e);
-		if (r)
+			r = err_set(e, E2BIG, "%s has more than %d keys", path, PSK_KEYS_MAX);
+		else if ((r = psk_parse(line, &keys[n++], e)))
 			err_prefix(e, "%s, line %u", path, number);
+		if (r)
+			break;
 	}
 	explicit_bzero(line, sizeof(line));
 	*count = n;

@@ -146,16 +146,16 @@ static void try_target(const char *text)
 	ssh_target_fini(&t);
 }
 
-static void try_known_hosts(const char *text)
+static void try_known_hosts(const char *text, size_t bytes)
 {
 	static const uint8_t key[] = "\0\0\0\x0bssh-ed25519\0\0\0\2ab";
 	struct known_hosts found = {.verdict = KNOWN_NOT};
 	unsigned lines = 1;
-	const char *p;
+	size_t i;
 
-	for (p = text; *p; p++)
-		lines += *p == '\n';
-	known_hosts_look(text, "Host-B", 2222, key, sizeof(key) - 1, &found);
+	for (i = 0; i < bytes; i++)
+		lines += text[i] == '\n';
+	known_hosts_look(text, bytes, "Host-B", 2222, key, sizeof(key) - 1, &found);
 	require(found.line <= lines && !found.line == (found.verdict == KNOWN_NOT) && strlen(found.types) < SSH_TYPES_MAX);
 	expect_printable(found.types);
 }
@@ -172,7 +172,7 @@ static void try_known_host(const uint8_t *p, size_t n)
 	ssh_fingerprint(p, n, print);
 	expect_printable(print);
 	require(strchr(line, '\n') == line + strlen(line) - 1);
-	known_hosts_look(line, "host-b", 22, p, n, &found);
+	known_hosts_look(line, strlen(line), "host-b", 22, p, n, &found);
 	require(found.verdict == (ssh_key_type(p, n, type) ? KNOWN_SAME : KNOWN_NOT));
 }
 
@@ -276,7 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		try_target(text);
 		break;
 	case KNOWN_HOSTS:
-		try_known_hosts(text);
+		try_known_hosts(text, n - 1);
 		break;
 	case KNOWN_HOST:
 		try_known_host((uint8_t *)text, n - 1);

@@ -282,6 +282,24 @@ static void keys_are_read_from_a_file(void **state)
 	assert_int_equal(strlen(text), 2 + 2 * TLS_SECRET_BYTES);
 }
 
+/* A key that was taken back by a '#' before it. */
+static void a_comment_is_one_however_long_it_is(void **state)
+{
+	AUTO_FREE char *text = xasprintf("#%*s:" HEX "\na:" HEX "\n", 254, "b");
+	struct tls_key *k;
+	struct err e;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(from_file(text, 0600, &k, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(k[0].name, "a");
+	free(k);
+	text[0] = 'c';
+	assert_int_equal(from_file(text, 0600, &k, &n, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "line 1: it is too long"));
+}
+
 static void a_key_file_that_is_wrong_says_where(void **state)
 {
 	static const struct {
@@ -354,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_peer_in_clear_and_a_peer_that_is_silent_are_told_apart),
 		cmocka_unit_test(a_handshake_in_single_bytes_waits_for_nobody),
 		cmocka_unit_test(keys_are_read_from_a_file),
+		cmocka_unit_test(a_comment_is_one_however_long_it_is),
 		cmocka_unit_test(a_key_file_that_is_wrong_says_where),
 		cmocka_unit_test(the_round_trip_is_the_network_s_and_not_the_peer_s),
 	};

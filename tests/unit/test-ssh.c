@@ -108,7 +108,7 @@ static struct known_hosts look(const char *text, const char *host, unsigned port
 	uint8_t bytes[256];
 	size_t n = key ? key_of(key, bytes) : 0;
 
-	known_hosts_look(text, host, port, key ? bytes : NULL, n, &k);
+	known_hosts_look(text, strlen(text), host, port, key ? bytes : NULL, n, &k);
 	return k;
 }
 
@@ -154,6 +154,27 @@ static void known_hosts_says_whose_key_it_is(void **state)
 
 		if (k.verdict != cases[i].verdict || k.line != cases[i].line)
 			fail_msg("%s for %s: %d in line %u", cases[i].text, cases[i].host, (int)k.verdict, k.line);
+	}
+}
+
+/* As ssh(1) reads it: that byte ends its line, and not the file. */
+static void a_byte_of_zero_in_known_hosts_hides_no_line(void **state)
+{
+	static const char texts[][200] = {
+		"# c\0\nh ssh-ed25519 " ED_B "\n",
+		"\0\nh ssh-ed25519 " ED_B "\n",
+		"# c\nh ssh-ed25519 " ED_B "\0 \n",
+	};
+	struct known_hosts k;
+	uint8_t key[256];
+	size_t n = key_of(ED_A, key), i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(texts); i++) {
+		k = (struct known_hosts){.verdict = KNOWN_NOT};
+		known_hosts_look(texts[i], sizeof(texts[i]), "h", 22, key, n, &k);
+		assert_int_equal(k.verdict, KNOWN_CHANGED);
+		assert_int_equal(k.line, 2);
 	}
 }
 
@@ -348,6 +369,7 @@ int main(void)
 		cmocka_unit_test(targets_are_split_into_user_host_and_port),
 		cmocka_unit_test(what_is_no_target_is_refused_and_leaves_the_result_alone),
 		cmocka_unit_test(known_hosts_says_whose_key_it_is),
+		cmocka_unit_test(a_byte_of_zero_in_known_hosts_hides_no_line),
 		cmocka_unit_test(the_types_of_known_keys_are_listed_once),
 		cmocka_unit_test(a_line_that_was_written_is_read_again),
 		cmocka_unit_test(a_private_key_shows_its_type_and_whether_it_is_locked),
