@@ -102,6 +102,40 @@ for suite in stable oldstable; do
 	takes "$suite"
 done
 
+# Another release is taken from the same archive, and this machine's release is then not.
+takes_foreign() { # WORDS CODENAME SUITE
+	(set -euo pipefail; prepare_foreign_apt "$DIR/apt" "$2" "$3") >"$DIR/said" 2>&1 || fail "$1: $(cat "$DIR/said" "$DIR"/apt/sources.d/*)"
+	assert_eq "$(private_apt "$DIR/apt" apt-get indextargets --format '$(RELEASE)' "Identifier: Packages" | sort -u | paste -sd' ')" "$(printf "%s\n" "${@:2}" | sort -u | paste -sd" ")" "$1: suites read"
+	! grep -q "$others" "$DIR"/apt/sources.d/* || fail "$1: others are asked for it: $(cat "$DIR"/apt/sources.d/*)"
+}
+archive "$debian" trixie main libc6
+archive "$debian" trixie-backports main qemu-system-x86
+machine a.sources <<-END_OF_SOURCES
+	Types: deb
+	URIs: file:$others
+	Suites: bookworm
+	Components: main
+	Trusted: yes
+
+	Types: deb
+	URIs: file:$debian
+	Suites: bookworm bookworm-updates
+	Components: main
+	Trusted: yes
+END_OF_SOURCES
+takes_foreign "another release, deb822" trixie trixie-backports
+machine a.list <<-END_OF_LIST
+	deb [trusted=yes] file:$others bookworm main
+	deb [trusted=yes] file:$debian bookworm main
+	deb [trusted=yes] file:$debian bookworm-updates main
+END_OF_LIST
+takes_foreign "another release" trixie trixie-backports
+codename=trixie
+machine a.list <<<"deb [trusted=yes] file:$debian trixie main"
+archive "$debian" bookworm main qemu-system-x86
+takes_foreign "an older release" bookworm bookworm
+codename=bookworm
+
 # Without the backports it says what is missing; without anything, too.
 machine a.list <<<"deb [trusted=yes] file:$others bookworm main"
 ! (prepare_apt "$DIR/apt" bookworm-backports) >"$DIR/said" 2>&1 || fail "there are no backports"
