@@ -4,6 +4,7 @@
 
 [[ $EUID -eq 0 ]] || skip "only root can look"
 [[ ${VARIANT:-release} != [at]san ]] || skip "a sanitizer needs to trace its process"
+let_others_come
 chmod 711 "$DIR"
 mkdir -m 755 "$DIR/bin"
 install -m 755 "$BIN/vmferry-dst" "$BIN/vmferry" "$DIR/bin"

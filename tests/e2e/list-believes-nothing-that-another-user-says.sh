@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 [[ $EUID -eq 0 ]] || skip "only root can start a process as another user"
+let_others_come
 chmod 711 "$DIR"
 mkdir -m 755 "$DIR/bin"
 mkdir -m 777 "$DIR/theirs"

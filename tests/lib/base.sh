@@ -51,15 +51,28 @@ hide() { # DIRECTORY [MODE (755)]
 	mount -n --move /mnt "$1" # -n, as the table is in /run
 }
 
-# Likewise, where the checkout lies below a directory that other users may not enter: now they may.
-open_the_way() {
+closed_directory() { # prints the uppermost directory above this checkout that other users may not enter, if there is one
 	local at closed=
 	at=$(dirname "$(realpath "$TOP")")
 	while [[ $at != / ]]; do
 		[[ $(stat -c %A "$at") == *[xt] ]] || closed=$at
 		at=$(dirname "$at")
 	done
+	echo "$closed"
+}
+
+# Likewise, where the checkout lies below a directory that other users may not enter: now they may.
+open_the_way() {
+	local closed
+	closed=$(closed_directory)
 	[[ -z $closed ]] || hide "$closed"
+}
+
+# For a test whose other users come to DIR or to this checkout: where they may not, it begins again in a mount namespace in which they may.
+let_others_come() {
+	[[ -n $(closed_directory) ]] || return 0
+	[[ -n ${OTHERS_COME:-} ]] || OTHERS_COME=yes DIR=$DIR exec unshare --mount --propagation private "$(realpath "$0")"
+	open_the_way
 }
 
 # What a test does at each of many steps in turn: with LONG, as in make check-long, or ALL_STEPS at all of them; else at each third, and the last.

@@ -113,7 +113,7 @@ write_users() {
 # Its own writable directories and files of /etc.
 host_furnish() { # PID
 	mkdir -p "$HOSTS/ssh"
-	nsenter -t "$1" -m env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide open_the_way)"'
+	nsenter -t "$1" -m env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide closed_directory open_the_way)"'
 		for at in /run /var/lib /var/cache; do hide "$at"; done
 		open_the_way
 		mkdir -p -m 755 /run/sshd /var/lib/host
