@@ -8,6 +8,7 @@
 #include "qemu-migration.h"
 #include "qemu-settings.h"
 #include "util.h"
+#include "watched-agent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,12 +131,28 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 	}
 }
 
+/* Until sock tells the exporter's end. True: it has died, or was stopped for so long that it was killed; false: its export is over. */
+static bool exporter_died(int sock)
+{
+	struct pollfd p = {.fd = sock, .events = POLLIN};
+	struct watched_agent w;
+	ssize_t n;
+	char word;
+	int r;
+
+	watched_agent_init(&w, sock);
+	while ((r = poll(&p, 1, w.pidfd < 0 ? -1 : AGENT_LOOK_MS)) == 0 || (r < 0 && errno == EINTR))
+		if (!r && watched_agent_look(&w, GUARD_STOPPED_S))
+			watched_agent_kill(&w);
+	while ((n = recv(sock, &word, 1, 0)) < 0 && errno == EINTR)
+		;
+	return n == 0;
+}
+
 static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	ssize_t n;
-	char word;
 	size_t i;
 
 	setsid(); /* a signal to the exporter's group is not for it */
@@ -145,18 +162,28 @@ static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd
 	/* nor is what we read and write: a pipe that it holds does not end */
 	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(fd, 3) < 0)
 		_exit(1);
-	close_range(4, ~0U, 0); /* the monitor, above all, which QEMU gives to nobody else while it is open */
-	while ((n = recv(3, &word, 1, 0)) < 0 && errno == EINTR)
-		;
-	if (n == 0) /* we have died; else all is over */
+	close_range(4, ~0U, 0);	      /* the monitor, above all, which QEMU gives to nobody else while it is open */
+	send(3, "", 1, MSG_NOSIGNAL); /* ready, out of the reach of a signal to the exporter's group */
+	if (exporter_died(3))
 		rescue(g, was, stopped_first);
 	_exit(0);
+}
+
+/* A terminal's ^Z would leave the guest standing until the guard has killed us. */
+static void heed_terminal(bool heed)
+{
+	static const int numbers[] = {SIGTSTP, SIGTTOU, SIGTTIN};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(numbers); i++)
+		signal(numbers[i], heed ? SIG_DFL : SIG_IGN);
 }
 
 static int guard_start(struct memory_copy *m, struct err *e)
 {
 	struct guest g = *m->x->g; /* the guard may forget a monitor that does not answer */
 	int pair[2];
+	char word;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return err_sys(e, errno, "cannot create a pair of sockets");
@@ -166,11 +193,17 @@ static int guard_start(struct memory_copy *m, struct err *e)
 		guard(&g, m->was, m->stops_first, pair[1]);
 	close(pair[1]);
 	m->fd = pair[0];
-	if (m->guard > 0)
+	if (m->guard > 0 && recv(m->fd, &word, 1, 0) == 1) {
+		heed_terminal(false);
 		return 0;
+	}
 	close(m->fd);
+	if (m->guard < 0)
+		err_sys(e, errno, "cannot fork");
+	else
+		err_set(e, ECHILD, "the guard, which wakes the guest should this exporter die, has ended");
 	m->guard = 0;
-	return err_sys(e, errno, "cannot fork");
+	return -e->code;
 }
 
 /* over: there is nothing to be done by it; otherwise it does what it can, and ends then. */
@@ -184,6 +217,7 @@ static void guard_end(struct memory_copy *m, bool over)
 	if (over)
 		waitpid(m->guard, NULL, 0);
 	m->guard = 0;
+	heed_terminal(true);
 }
 
 /* ---- may it be? ---- */

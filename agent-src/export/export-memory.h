@@ -5,7 +5,8 @@
  * A guest without KVM stands all the time: QEMU's TCG does not always note what is written meanwhile, and would leave it out.
  *
  * A process of its own (the guard) wakes the guest if we die in that moment, and puts back what was changed of QEMU's settings; it does
- * nothing to a guest that somebody else has stopped.
+ * nothing to a guest that somebody else has stopped. From the first change to the last an exporter that is stopped (SIGSTOP) for
+ * GUARD_STOPPED_S is killed by it: QEMU stops the guest by itself as soon as its memory is written.
  */
 #ifndef VMFERRY_EXPORT_MEMORY_H
 #define VMFERRY_EXPORT_MEMORY_H

@@ -3,9 +3,9 @@
 #include "journal.h"
 #include "keep.h"
 #include "log.h"
-#include "process.h"
 #include "program.h"
 #include "util.h"
+#include "watched-agent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -94,34 +93,12 @@ void guard_tell(const struct guard *g, bool stands)
 
 /* ---- the guard itself ---- */
 
-#define LOOK_MS 1000
-
-/* The agent, as its guard sees it. */
-struct watched {
-	pid_t pid;
-	int pidfd; /* -1: it is gone, or cannot be watched */
-	unsigned stopped_looks;
+/* The agent, and for how long it may be stopped. */
+struct watch {
+	struct watched_agent agent;
 	unsigned patience_s; /* as guard_start() has it */
 	const char *journal;
 };
-
-/* Who made the pair of sockets, and still has the other end when the pidfd is there: so that is no later process of its pid. */
-static int agent_pidfd(int sock, pid_t *pid)
-{
-	struct pollfd p = {.fd = sock};
-	struct ucred who;
-	socklen_t n = sizeof(who);
-	int fd;
-
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &n))
-		return -1;
-	*pid = who.pid;
-	fd = pidfd_open(who.pid, 0);
-	if (fd < 0 || (poll(&p, 1, 0) == 0))
-		return fd;
-	close(fd);
-	return -1;
-}
 
 /* What cannot be read does not say so. */
 static bool is_ours(const char *journal)
@@ -141,26 +118,23 @@ static bool is_ours(const char *journal)
 
 static void look(void *ctx, bool stands)
 {
-	struct watched *w = ctx;
+	struct watch *w = ctx;
 	unsigned limit_s = stands ? GUARD_STOPPED_S : w->patience_s;
+	bool too_long = watched_agent_look(&w->agent, limit_s);
 
-	w->stopped_looks = process_is_stopped(w->pid) ? w->stopped_looks + 1 : 0;
-	if (!limit_s || w->stopped_looks <= limit_s * 1000 / LOOK_MS || !is_ours(w->journal))
-		return;
-	if (!pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0)) /* its end is what is waited for */
-		log_error("the agent (process %d) was stopped (SIGSTOP) for %u s while the guest %s, and is ended", (int)w->pid, limit_s,
-			  stands ? "stands still" : "runs");
+	if (limit_s && too_long && is_ours(w->journal) && watched_agent_kill(&w->agent)) /* its end is what is waited for */
+		log_error("the agent (process %d) was stopped (SIGSTOP) for %u s while the guest %s, and is ended", (int)w->agent.pid,
+			  limit_s, stands ? "stands still" : "runs");
 }
 
 struct keep *guard_wait(const char *journal, unsigned patience_s)
 {
-	struct watched w = {.journal = journal, .patience_s = patience_s};
+	struct watch w = {.journal = journal, .patience_s = patience_s};
 	struct keep *k;
 
-	w.pidfd = agent_pidfd(0, &w.pid);
-	k = keep_wait(0, w.pidfd < 0 ? NULL : look, LOOK_MS, &w);
-	if (w.pidfd >= 0)
-		close(w.pidfd);
+	watched_agent_init(&w.agent, 0);
+	k = keep_wait(0, w.agent.pidfd < 0 ? NULL : look, AGENT_LOOK_MS, &w);
+	watched_agent_fini(&w.agent);
 	return k;
 }
 

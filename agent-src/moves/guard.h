@@ -8,7 +8,7 @@
  * that one's connections open (keep.h).
  *
  * An agent that is stopped (SIGSTOP) while the guest stands still by its doing is as good as dead to the guest: after GUARD_STOPPED_S of
- * that its guard kills it, which it may at any instruction. Not one that has COMMITTED, as then the guest is the destination's. While the
+ * that its guard kills it (watched-agent.h), which it may at any instruction. Not one that has COMMITTED, as then the guest is the destination's. While the
  * guest runs such an agent is killed after patience_s: QEMU hangs, and the guest with it, as soon as somebody's `stop` or snapshot makes it drain
  * its disks, for want of a reader of the blocks that the agent has asked for.
  */
@@ -20,8 +20,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define GUARD_WORD	"--guard"
-#define GUARD_STOPPED_S 10
+#define GUARD_WORD "--guard"
 
 struct guard {
 	pid_t pid; /* 0: none */

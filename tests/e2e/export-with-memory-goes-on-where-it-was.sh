@@ -1,7 +1,7 @@
 #!/bin/bash
 # A busy guest is exported with its memory while it runs, and imported it goes on where it was: every page and every block is what its memory says that
 # it last wrote, so memory and disks are of one moment. The original runs on, with its QEMU's settings as they were; also if the exporter is
-# killed at the moment in which it stands, or told to end before.
+# killed at the moment in which it stands, or told to end before, or is stopped (SIGSTOP) then and nobody lets it go on.
 # timeout: 300
 . "$(dirname "$0")/../lib/export.sh"
 
@@ -100,6 +100,17 @@ for moment in export-stops-first:paused export-stopped:postmigrate; do
 	wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
 	rm -rf "$DIR/other"
 done
+# stopped for ever while the guest stands: its guard kills it
+rm -f "$DIR/stopped"
+VMFERRY_FAULT="export-stops-first:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/other" --with-memory </dev/null >"$DIR/export.out" 2>&1 &
+exporter=$!
+kill_at_exit $exporter
+wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
+assert_eq "$(status_of "$DIR/$A.mon")" paused "state while its exporter is stopped"
+wait_for 60 process_is_gone $exporter || fail "an exporter that is stopped keeps its guest standing"
+runs_on
+wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
+rm -rf "$DIR/other"
 vmferry recover "$A" 2>"$DIR/recover.err" || fail "$(<"$DIR/recover.err")"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 
