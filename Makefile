@@ -221,11 +221,16 @@ demo: ## Move a busy guest live on this machine and let it say whether anything 
 	VARIANT=$(VARIANT) scripts/demo
 
 .PHONY: check
-check: ## Unit and end-to-end tests; T=WORD: those whose name contains it; J=N: so many at a time
+check: check-prepared ## The gate: unit tests, and of end-to-end tests what nothing cheaper covers; T=WORD: whichever have it in their names
+	TIER=$(if $(T)$(LONG),,gate) GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/run $(T)
+
+.PHONY: check-all check-prepared
+check-all: check-prepared ## Every end-to-end test on every QEMU (hours); T=WORD; C='COLUMN...' (tests/lib/check-all --list); goes on where it was cut off
+	GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/check-all $(C)
+check-prepared:
 	scripts/install-deps --cross
 	$(MAKE) $(JOBS) all tests
 	tests/guest/build-guest
-	GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/run $(T)
 
 # Every version of clang-format lays some lines out in its own way: Debian 12's is the one.
 SOURCES = $(shell git ls-files '*.c' '*.h')

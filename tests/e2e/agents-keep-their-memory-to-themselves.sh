@@ -1,5 +1,6 @@
 #!/bin/bash
 # Neither agent of a user's is dumpable, so that nobody else of that user reads its memory; and the text of its key is not left there.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 [[ $EUID -eq 0 ]] || skip "only root can look"

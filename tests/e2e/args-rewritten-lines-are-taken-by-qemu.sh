@@ -1,6 +1,7 @@
 #!/bin/bash
 # QEMU itself takes what the rewriter makes of real-life lines (tests/data/args), and each of its options is in the
 # rewriter's table. Not those cases that need what is not here: other modules of QEMU, huge pages, devices of the host.
+# tier: gate
 . "$(dirname "$0")/../lib/guest.sh"
 
 unknown=

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk with two backing files: the same chain at the destination, files that are there already used; the top alone; and
 # all of it in one image. What the guest reads is the same each time.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

@@ -2,6 +2,7 @@
 # vmferry check: the plan and what it would cost, exit code 0, and nothing touched on either side; what stands in the way, with
 # exit code 3. The script that --script prints moves the guest as it says.
 # takes: 24
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 check() { # STATUS [OPTION...]: in DIR/check.out and DIR/check.err

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The source agent dies right after COMMITTED, and somebody starts the guest here all the same: recover changes nothing and says so, until a
 # person says which is to live. Ended again without having written, it is handed over; after it has written it is undecided.
+# tier: gate
 . "$(dirname "$0")/../lib/cold.sh"
 
 guest_at_rest

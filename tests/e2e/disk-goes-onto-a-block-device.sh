@@ -2,6 +2,7 @@
 # A disk goes onto a block device that is there already, when the user names it: of the same size, blank and nobody's; whatever it held between
 # its ends is gone. A move that fails leaves it blank again, at once or not at all.
 # takes: 16
+# tier: gate
 . "$(dirname "$0")/../lib/cold.sh"
 [[ $EUID -eq 0 ]] || skip "loop devices need root"
 

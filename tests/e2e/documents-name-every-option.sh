@@ -1,6 +1,7 @@
 #!/bin/bash
 # The man pages and the bash completion name the options that --help names, no others, and the programs know them all; the values
 # that completion offers are taken. The man pages can be built where scdoc is.
+# tier: gate
 set -euo pipefail
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 BIN=$TOP/build/${VARIANT:-release}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # --dry-run shows the plan and changes nothing: no file, no process, no setting, bitmap, export
 # or NBD server of the source QEMU.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest that is shut down is exported by its script, or its command line; one that is paused, by its name, and stays so. Disks come out equal, raw
 # with its holes; what is compressed is smaller; nothing of theirs is touched. Not while it runs, nor while somebody writes to them.
+# tier: gate
 . "$(dirname "$0")/../lib/export.sh"
 
 ISO=$DIR/medium.iso

@@ -1,5 +1,6 @@
 #!/bin/bash
 # After COMMITTED neither `vmferry cancel` nor a signal stops a move; both are told so.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,5 +1,6 @@
 #!/bin/bash
 # `vmferry cancel` rolls a move back while it prepares, copies disks, copies memory, and is held.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 cancel() {

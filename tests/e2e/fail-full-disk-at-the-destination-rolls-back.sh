@@ -1,5 +1,6 @@
 #!/bin/bash
 # The destination's file system fills up during the copy: rolled back, saying what is full.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The destination's QEMU gives a CPU with less than the guest has, or of another vendor: refused, with the names.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # What the destination cannot take it refuses before anything is touched there or here, with the reason.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 refused() { # REASON DEST [OPTION...]

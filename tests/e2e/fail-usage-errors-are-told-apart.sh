@@ -1,5 +1,6 @@
 #!/bin/bash
 # Usage errors: exit code 2, one line or two on stderr, nothing on stdout, nothing touched.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 wrong() { # ARGUMENT...

@@ -1,5 +1,6 @@
 #!/bin/bash
 # One bit flipped on the way, in disk contents, in memory contents or in a message either way: the guest never runs from it, rolled back.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 spoilt() { # FAULT REASON [OPTION...]

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A few cells of the table of faults (tests/faults/run), one of each family, and a run of random ones.
 # timeout: 300
+# tier: gate
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [[ $EUID -eq 0 ]] || { echo "skip: two hosts with an sshd need root, for namespaces"; exit 77; }

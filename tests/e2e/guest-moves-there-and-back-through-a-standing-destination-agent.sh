@@ -1,6 +1,7 @@
 #!/bin/bash
 # The same guest is moved three times, by a vmferry-dst that listens for everyone: there, back to
 # where its images were, and there again.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 guest_disk "$DIR/a.raw" raw 32M

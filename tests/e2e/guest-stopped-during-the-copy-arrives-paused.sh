@@ -1,5 +1,6 @@
 #!/bin/bash
 # Someone's QMP stop in the middle of the copy: QEMU then switches over by itself; the guest arrives, paused.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

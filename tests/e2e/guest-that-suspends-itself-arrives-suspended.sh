@@ -1,6 +1,7 @@
 #!/bin/bash
 # The guest suspends itself (S3) while it is copied: at the destination it is suspended, neither paused nor running, and can be
 # woken there; after a move that is rolled back it is suspended here. One that is suspended already is refused.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 suspended_while_copied() {

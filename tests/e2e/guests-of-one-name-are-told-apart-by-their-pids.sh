@@ -1,5 +1,6 @@
 #!/bin/bash
 # Two guests of one name are moved at the same time: an order by that name is for neither, and one by a pid is for that one.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

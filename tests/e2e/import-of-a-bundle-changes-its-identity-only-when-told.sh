@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest out of a bundle has the UUID, the addresses and the network of the original, and with --clone a new UUID, new addresses, and a new
 # generation; --name changes its name alone, --net what its network cards are attached to. What would make it another machine is refused.
+# tier: gate
 . "$(dirname "$0")/../lib/export.sh"
 
 UUID=11111111-2222-3333-4444-555555555555

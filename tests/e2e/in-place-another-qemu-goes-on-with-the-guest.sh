@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest whose QEMU is upgraded while it runs: another process goes on with it, of the program that has the old one's name now, with the same disks
 # (snapshots and all), sockets, log and pidfile; again, and then to another place as ever.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 # a QEMU of this test's own, which can be replaced

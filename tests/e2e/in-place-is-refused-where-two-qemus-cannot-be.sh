@@ -1,6 +1,7 @@
 #!/bin/bash
 # What two QEMUs of one host cannot have at once is refused before anything is touched, and the sentence says what to do; and so are options that
 # have no place where everything stays in its own.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

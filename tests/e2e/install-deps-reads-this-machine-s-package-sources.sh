@@ -2,6 +2,7 @@
 # scripts/install-deps takes what it unpacks from Debian's own archive, whatever else this machine's package sources name, and by
 # whatever name they ask for it. Archives are directories here; apt reads them, and nothing is installed.
 # timeout: 600
+# tier: gate
 . "$(dirname "$0")/../lib/base.sh"
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || skip "this is no Debian"
 test_begins

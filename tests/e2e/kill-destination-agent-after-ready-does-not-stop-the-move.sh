@@ -1,6 +1,7 @@
 #!/bin/bash
 # The destination agent dies when it has promised: the source commits, reaches another agent there, and that one starts
 # the guest from the dead one's journal.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 cut_off() {

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The destination agent dies while memory is copied: rolled back, and what it had created is removed by another.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 cut_off() {

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The source agent dies after COMMITTED: the source QEMU stays held, and recover has the destination start the guest.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 cut_off() { # POINT

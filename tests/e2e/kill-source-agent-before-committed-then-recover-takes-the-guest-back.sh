@@ -1,6 +1,7 @@
 #!/bin/bash
 # The source agent dies when the destination has promised and nothing is committed, QEMU's migration completed or not:
 # recover takes the guest back. The destination does not start it, however long that takes.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 cut_off() { # POINT

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The source QEMU dies between READY and COMMITTED: nobody else can run the guest any more, so the destination does.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 cut_off() {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # `vmferry list` as root beside processes of another user that call themselves QEMU, with lines that name devices, files and sockets,
 # and beside a monitor that answers nonsense: no file is opened, nobody is talked to, no line is forged, and it does not crash.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 [[ $EUID -eq 0 ]] || skip "only root can start a process as another user"

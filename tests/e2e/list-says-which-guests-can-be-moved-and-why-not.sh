@@ -1,6 +1,7 @@
 #!/bin/bash
 # `vmferry list` with real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with an NVMe disk,
 # one that began with -readconfig, and two that look like libvirt's and Proxmox's. It is quick, and changes nothing.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 launch() { # NAME [QEMU OPTION...]: no guest in it: it need not boot

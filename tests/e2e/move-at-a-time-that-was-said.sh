@@ -2,6 +2,7 @@
 # --at: a guest that has converged is held, running, until then; with --how quick it is not stopped before. `vmferry switch` and cancel
 # work meanwhile.
 # takes: 19
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 stopped_at() { # prints when QEMU said that it stopped, as seconds since 1970

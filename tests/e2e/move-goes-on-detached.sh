@@ -1,5 +1,6 @@
 #!/bin/bash
 # --detach returns once nothing stands in the way, and holds nobody's standard error; the move goes on, and status --follow sees its end.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

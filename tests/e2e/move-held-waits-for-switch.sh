@@ -1,5 +1,6 @@
 #!/bin/bash
 # --hold keeps a converged guest running here, and says so in its status, until someone says switch.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # A guest that dirties its RAM and writes two disks, raw and qcow2, from before the move to after it.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 guest_disk "$DIR/a.raw" raw 96M

@@ -1,5 +1,6 @@
 #!/bin/bash
 # A disk behind virtio-scsi, and one that was given with -blockdev, its format and file as nodes of their own.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 guest_disk "$DIR/a.raw" raw 64M

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Six vmferry begin to move one guest at the same time, where one that was killed has left its socket: exactly one goes on, the others
 # are refused, and it keeps its socket: status and switch reach it.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The result of --json has the members that docs/report.md names and no others, with plausible values.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # After every move the destination has NAME.sh, which starts the guest again with its disk; a file of that name that is
 # somebody else's stays what it is. The report says so, and which files of the source may be deleted.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The destination has everything, and its QEMU has loaded the guest's state, but nothing tells it that what it wrote to the disk is on
 # stable storage: it does not promise to have the guest, and the move can still be cancelled.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # --only-disks: the disks of a guest that runs, of both formats, are copied and kept there, and it stays. The same command again carries what it has
 # written since, whether it runs or is paused; so does the move. What would not be kept, or is for a move alone, is refused with a sentence.
+# tier: gate
 . "$(dirname "$0")/../lib/partial.sh"
 
 brought() { # [OPTION...]: to the same place

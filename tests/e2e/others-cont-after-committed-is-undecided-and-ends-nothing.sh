@@ -1,6 +1,7 @@
 #!/bin/bash
 # The source agent dies after COMMITTED, and somebody lets its QEMU go on and resumes the guest: recover ends neither copy,
 # and says what to do. With the destination's gone and a person's word for it, the guest here is the one.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

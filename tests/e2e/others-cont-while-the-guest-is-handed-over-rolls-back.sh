@@ -1,6 +1,7 @@
 #!/bin/bash
 # Somebody resumes the guest at the source (QMP cont) after QEMU has handed it over and before the agent holds that QEMU:
 # it runs on here, and the destination never starts it.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # While its disks are copied somebody migrates the guest away by QEMU itself: the move ends, the copy that stands still here is not set
 # going again, and nobody is told that it is merely paused. One that is still under way when the move is rolled back goes on.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 ask() { # COMMAND-JSON

@@ -1,6 +1,7 @@
 #!/bin/bash
 # After COMMITTED both the source agent and its QEMU are gone, as after a reboot, and somebody has started the guest from its disk here and
 # shut it down again: recover sees that the disk was written, and decides nothing. With the disk moved away it is the destination's.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest works, is shut down, and moves by SSH to a host that has nothing of ours: its disk and what it boots from are there, bit for bit; its
 # script starts it there and no more here; the other host is left as one would wish.
+# tier: gate
 . "$(dirname "$0")/../lib/over-ssh.sh"
 hosts_start
 ssh_guest

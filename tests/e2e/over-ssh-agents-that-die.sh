@@ -1,6 +1,7 @@
 #!/bin/bash
 # The destination agent dies during the copy: rolled back. vmferry dies before and after COMMITTED: `vmferry recover` knows
 # from its journal how host-b is reached, wherever it is called.
+# tier: gate
 . "$(dirname "$0")/../lib/over-ssh.sh"
 hosts_start
 on_b umount "$TOP/build/guest"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # `vmferry migrate VM root@host-b` and no more: that host has QEMU and sshd, and neither vmferry nor the guest's kernel. The
 # agent goes there and away again, data flows through TLS, and the disk is at the same path there as it was here.
+# tier: gate
 . "$(dirname "$0")/../lib/over-ssh.sh"
 GUEST_START=guest_start
 hosts_start

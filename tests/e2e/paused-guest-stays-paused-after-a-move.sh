@@ -1,5 +1,6 @@
 #!/bin/bash
 # A guest that was paused when the move began does not run at the destination until someone says cont.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

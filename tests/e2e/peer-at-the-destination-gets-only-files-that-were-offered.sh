@@ -1,6 +1,7 @@
 #!/bin/bash
 # A destination that asks for a file of the guest that is not for copying, a key, does not get it; its plan, printed as text, does not
 # drive the terminal.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 echo -n secret >"$DIR/key"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Garbage, a torn or damaged HELLO, an absurd length, other versions and a wrong token: each answered or closed, one
 # sentence each in the log; the listener serves the next.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

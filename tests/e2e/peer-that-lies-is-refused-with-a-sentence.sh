@@ -3,6 +3,7 @@
 # refused with a sentence, or harmless; the guest runs in one place and verifies, nothing is left, no agent dies or takes much memory.
 # All of them: tests/long/lies-on-*.sh.
 # timeout: 240
+# tier: gate
 . "$(dirname "$0")/../lib/lies.sh"
 
 lies '^data up: ROUND_BEGIN:\w+\.number = \+1$' '^data up: OBJECT:disk\.size = 1152921504606846976' '^data up: DATA:ram\.extent\.offset = 1152921504606846976' \

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The programs that users run are built with what the compiler has against bugs of ours: position-independent, relocations read-only, no page both
 # writable and executable; and each of our objects with checks of the stack and of libc's copies, and with branch targets (CET).
+# tier: gate
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

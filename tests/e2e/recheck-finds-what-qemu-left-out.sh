@@ -1,6 +1,7 @@
 #!/bin/bash
 # QEMU's TCG does not note all that a guest writes to the second of two blocks of memory (recheck.h): its own migration loses it.
 # We read the memory of the guest that has stopped once more, and send what was left out.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

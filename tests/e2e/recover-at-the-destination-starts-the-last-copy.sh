@@ -2,6 +2,7 @@
 # The source is gone for good when the destination has promised: the only copy of the guest waits there. A person who says so
 # has it started; without that word it waits, whoever asks. The source's host comes up again after all, and with it the guest: it is told that
 # there are two, and once this one is ended that the guest is there.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The power fails at the source while memory is copied, and what starts guests at boot starts this one again. Nobody else may run it:
 # recover removes what the move left, here and there, and leaves the guest alone.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # This host has two unfinished moves of guests of one name, one from here and one to here. A person's word that "the peer" is gone could be
 # about either other host: it counts for none until the attempt is named.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_a

@@ -1,6 +1,7 @@
 #!/bin/bash
 # `vmferry report`: where its page goes, that an XML parser takes it, what it says about files that it cannot use, and its exit
 # codes. tests/unit/test-html-report.c looks at what is in the page.
+# tier: gate
 . "$(dirname "$0")/../lib/base.sh"
 test_begins
 sample=$TOP/tests/data/bench/sample.json

@@ -1,6 +1,7 @@
 #!/bin/bash
 # All connections, control, and one data channel are reset again and again while disks and memory are copied: the move goes on where it was,
 # and sends no more again than what was on its way.
+# tier: gate
 . "$(dirname "$0")/../lib/outage.sh"
 [[ $EUID -eq 0 ]] || skip "only root can reset a connection (ss -K)"
 

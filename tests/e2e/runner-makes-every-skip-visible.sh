@@ -1,6 +1,8 @@
 #!/bin/bash
 # What tests/lib/run makes of tests that are skipped, in part or as a whole, with CI and without; of those that nobody built, made
-# executable or removed; of time limits; of tests that nothing may run beside; and of their order.
+# executable or removed; of time limits; of tests that nothing may run beside; of their order and their tiers; of a run that was cut off;
+# and of a place where no test can pass.
+# tier: gate
 . "$(dirname "$0")/../lib/base.sh"
 set -euo pipefail
 test_begins
@@ -24,7 +26,7 @@ e2e() { # NAME, its script on stdin
 run() { # STATUS [NAME=VALUE...] WORD...: what it says is in DIR/out
 	local status=0 expected=$1
 	shift
-	env -u CI -u LONG -u J -u TIMEOUT_S VARIANT=release "${@:1:$#-1}" "$tree/tests/lib/run" "${@: -1}" >"$DIR/out" 2>&1 || status=$?
+	env -u CI -u LONG -u J -u TIMEOUT_S -u TIER -u STATE -u AMONG VARIANT=release "${@:1:$#-1}" "$tree/tests/lib/run" "${@: -1}" >"$DIR/out" 2>&1 || status=$?
 	assert_eq "$status" "$expected" "status of run $* ($(<"$DIR/out"))"
 }
 
@@ -106,3 +108,30 @@ for text in '' '{' '[1]' '{"e2e/in-order-f": "x"}'; do
 	echo "$text" >"$seconds"
 	begin "d e"
 done
+
+# The gate is what says so; without a tier all run.
+e2e tier-one <<<'# tier: gate'
+e2e tier-two <<<''
+run 0 TIER=gate tier-
+said '^1 passed, 0 failed, 0 skipped'
+said '^ok +e2e/tier-one'
+run 0 TIER= tier-
+said '^2 passed, 0 failed, 0 skipped'
+
+# What has passed once in a run that can be gone on with does not run again, and counts; what has failed does.
+e2e again-one <<<"echo one >>'$DIR/again'"
+e2e again-two <<<"echo two >>'$DIR/again'; [[ -e '$DIR/mended' ]]"
+run 1 STATE="$DIR/state" again-
+said '^1 passed, 1 failed, 0 skipped'
+touch "$DIR/mended"
+run 0 STATE="$DIR/state" again-
+said '^2 passed, 0 failed, 0 skipped'
+assert_eq "$(sort "$DIR/again" | xargs)" "one two two" "what ran"
+run 0 STATE="$DIR/state" again-
+said '^2 passed, 0 failed, 0 skipped'
+
+cp -r "$tree" "$DIR/a,b"
+tree=$DIR/a,b
+run 1 TIER= tier-
+said '^FAIL the path of this checkout.* has `,`'
+said '^0 passed, 1 failed, 0 skipped'

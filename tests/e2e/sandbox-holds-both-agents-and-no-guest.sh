@@ -2,6 +2,7 @@
 # Both agents, in each of their threads, are under a seccomp filter without new privileges before they hear their first peer; the QEMU that the
 # destination starts, and the launcher that starts it, are not. What is refused to the agents is refused, and the move goes on;
 # VMFERRY_SANDBOX=off switches it off.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 is() { # PID SECCOMP NO_NEW_PRIVS: in all threads

@@ -2,6 +2,7 @@
 # What both hosts see is recognised by a lock that the other end sees, by whatever name; and nothing else is taken for it: not another file
 # of the same name, nor one that is to be copied, or whose host may have written less than the guest believes.
 # alone: mount namespaces of its own
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 [[ $EUID -eq 0 ]] || skip "root is needed to mount"

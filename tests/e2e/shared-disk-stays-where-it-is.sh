@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk that both hosts see stays where it is: nothing of it travels, one QEMU at a time has it open for writing, and the guest goes on
 # there and back. Beside it one that is copied.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 "$QEMU_IMG" create -q -f qcow2 "$DIR/b.qcow2" 8M

@@ -1,5 +1,6 @@
 #!/bin/bash
 # A command at the other host: its stdin, stdout, exit status and the last of its stderr; with both back ends.
+# tier: gate
 . "$(dirname "$0")/../lib/ssh-host.sh"
 ssh_hosts_start
 

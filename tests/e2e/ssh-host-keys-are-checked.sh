@@ -1,5 +1,6 @@
 #!/bin/bash
 # Known, hashed, unknown, changed, revoked host keys; accept-new; a host or a known_hosts with RSA only.
+# tier: gate
 . "$(dirname "$0")/../lib/ssh-host.sh"
 ssh_hosts_start
 known=$HOME_A/.ssh/known_hosts

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The guest dirties RAM faster than it can be copied, --on-stall=wait: vmferry says so, with numbers,
 # and goes on until someone says switch.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

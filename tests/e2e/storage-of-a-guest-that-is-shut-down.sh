@@ -3,6 +3,7 @@
 # are compared; who writes to them meanwhile, what does not match, and a running guest end it, and nothing is left. An agent that dies is
 # followed by `vmferry recover`. By its command line alone the old images get another name.
 # timeout: 400
+# tier: gate
 . "$(dirname "$0")/../lib/storage.sh"
 
 make_guest_files "$DIR/src"

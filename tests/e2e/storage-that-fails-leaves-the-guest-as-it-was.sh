@@ -2,6 +2,7 @@
 # Before the switch a user cancels, by word or signal; the new place becomes full; somebody else ends or completes the copy, changes the
 # script, or begins a migration: the guest keeps its disks, nothing is left. Its QEMU ends: nothing is left, either. After the switch it is too late.
 # timeout: 300
+# tier: gate
 . "$(dirname "$0")/../lib/storage.sh"
 
 storage_guest

@@ -1,5 +1,6 @@
 #!/bin/bash
 # At a terminal Ctrl-C asks, and the move goes on when it is not pressed again; pressed twice it rolls the move back.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 at_terminal() { # STATUS PRESSES: vmferry migrate at a terminal of its own, held; the key is pressed so often, then `vmferry switch` is said

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The tiny witness verifies while it is intact; a page or a block spoilt, by itself or from outside, is seen and is counted once; a guest
 # that was reset has no word to say.
+# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 

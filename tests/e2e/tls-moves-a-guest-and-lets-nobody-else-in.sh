@@ -1,6 +1,7 @@
 #!/bin/bash
 # A standing destination agent with keys: whoever has one may move guests there, through TLS; a wrong key, a stranger's name,
 # a source that speaks in clear and a source that has a key for an agent without any are refused, and nothing is touched.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 new_key() { # NAME: prints a line of a key file

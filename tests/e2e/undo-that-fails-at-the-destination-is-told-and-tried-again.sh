@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a rollback cannot remove at the destination (an immutable file; a directory that somebody has put a file in) is told with exit code 4,
 # stays in the journal there, is in no other move's way, and goes when an agent next starts there and can remove it.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 touch "$DIR/probe"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a rollback cannot remove from the source QEMU, as somebody's job holds a dirty bitmap of the move: it is told with exit code 4, is in the
 # way of no other move, and `vmferry recover` removes it once it can, without doing anything else to the guest.
+# tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 mon() { # COMMAND-JSON

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest in a systemd unit that restarts it whenever it ends, and at every boot: once it was moved neither happens. Nor is what shuts it down run, which
 # might reach it at the destination.
+# tier: gate
 . "$(dirname "$0")/../lib/systemd.sh"
 
 unit_guest a vm-a.service Restart=always RestartSec=100ms "ExecStop=/bin/touch $DIR/told-to-stop"

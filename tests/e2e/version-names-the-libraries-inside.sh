@@ -1,5 +1,6 @@
 #!/bin/bash
 # --version: the program's on the first line, and on the second those of the libraries that are inside or that it uses.
+# tier: gate
 . "$(dirname "$0")/../lib/base.sh"
 
 for program in vmferry vmferry-dst; do

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Others have monitors, and QEMUs end: between its shutdown here and its boot there the guest runs nowhere but where the exit code says.
 # timeout: 300
+# tier: gate
 . "$(dirname "$0")/../lib/warm.sh"
 
 warm_guest

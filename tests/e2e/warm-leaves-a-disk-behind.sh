@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk of a guest that is moved warm is left behind: there it finds an empty one of the same size and format, here nothing of it is touched, and
 # no later move takes it for an old copy that may go. A move that fails leaves no empty one.
+# tier: gate
 . "$(dirname "$0")/../lib/warm.sh"
 
 mkdir "$DIR/src"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest with a device that QEMU cannot migrate: a live move refuses it, and names --how warm. That copies its disks while it runs and writes, has
 # it shut down, and it boots at the other end: with all that it wrote before, on raw and on qcow2.
+# tier: gate
 . "$(dirname "$0")/../lib/warm.sh"
 
 warm_guest

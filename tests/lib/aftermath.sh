@@ -42,6 +42,20 @@ settings_of() { # NAME: prints everything that a move changes in a QEMU
 	"$ASK" settings "$(free_monitor "$1")" "$DIR/nbd-probe"
 }
 
+# A guest that has gone to another QEMU has the settings with which that begins, and one raw disk, as guest_a has.
+settings_become_those_there() {
+	local pid
+	[[ -n ${QEMU_THERE:-} && $QEMU_THERE != "$QEMU" ]] || return 0
+	truncate -s 1M "$DIR/fresh.raw"
+	"$QEMU_THERE" -S -machine "$(result 'plan["machine"]')" -display none -nodefaults -drive "file=$DIR/fresh.raw,format=raw,if=none" -qmp "unix:$DIR/fresh.mon,server=on,wait=off" </dev/null >"$DIR/fresh.stderr" 2>&1 &
+	pid=$!
+	kill_at_exit "$pid"
+	wait_for 20 monitor_answers "$DIR/fresh.mon" || fail "QEMU there does not start: $(<"$DIR/fresh.stderr")"
+	SETTINGS=$("$ASK" settings "$DIR/fresh.mon" "$DIR/nbd-probe")
+	end_process "$pid"
+	rm -f "$DIR"/fresh.*
+}
+
 # --- processes of a move -------------------------------------------------------------------
 
 agent_dst() { # prints the pid of the destination agent that has this move
@@ -217,6 +231,7 @@ is_alone() {
 }
 
 assert_moved() { # after a move to its end, by this vmferry or by recover
+	settings_become_those_there
 	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(cd "$TO" && ls -aU | sort | xargs)" ". .. a.console a.mon a.orders a.qmp a.raw a.sh" "files at the destination"
 	"$QEMU_IMG" info "${1:-$DIR/a.raw}" >/dev/null || fail "the source's image is locked"

@@ -3,11 +3,13 @@
 # them (tests/guest), gives orders to it, and cleans up at exit: the directory, and those
 # processes that were recorded here, by pid. DIR and KEEP are base.sh's.
 #
-#   QEMU       the QEMU binary                  (build/qemu/bin/qemu-system-x86_64)
+#   QEMU       the QEMU binary, or one of the three that scripts/install-deps provides: 7.2, 10.0, 11.1   (10.0)
+#   QEMU_THERE the same, of moves' destinations, where it is another   (the one of the same path)
 #   KERNEL     vmlinux, which starts sooner, or the smaller vmlinuz (vmlinux)
-#   MACHINE    machine type and its properties  (q35)
+#   MACHINE    machine type and its properties, or `old`: the newest that all three QEMUs have   (q35)
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
+#   QUIET      not empty: whatever WITNESS says, the guest writes nothing to its memory (with QEMU=7.2)
 #   APPEND     more words of the kernel's command line
 #   READY_S    how long a guest may take until the witness is ready (180)
 #   GUEST_IS_BUILT   not empty: tests/guest/build-guest need not look whether it is
@@ -16,7 +18,20 @@ set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/saved.sh"
-QEMU=${QEMU:-$TOP/build/qemu/bin/qemu-system-x86_64}
+
+qemu_called() { # VERSION|FILE: prints the file
+	case $1 in
+	7.2) echo "$TOP/build/qemu72/bin/qemu-system-x86_64" ;;
+	10.0) echo "$TOP/build/qemu/bin/qemu-system-x86_64" ;;
+	11.1) echo "$TOP/build/qemu111/bin/qemu-system-x86_64" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+[[ ${QEMU:-} != 7.2 ]] || export QUIET=yes # its TCG loses what a guest writes to its memory while that is migrated
+QEMU=$(qemu_called "${QEMU:-10.0}")
+[[ -z ${QEMU_THERE:-} ]] || QEMU_THERE=$(qemu_called "$QEMU_THERE")
+[[ ${MACHINE:-} != old ]] || MACHINE=pc-q35-7.2
 QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}
 ASK=$TOP/build/${VARIANT:-release}/ask-tool
 declare -a ON=()
@@ -74,10 +89,17 @@ end_processes() {
 
 # --- guests --------------------------------------------------------------------------------
 
+witness_words() {
+	local word
+	for word in ${WITNESS:-}; do
+		[[ -n ${QUIET:-} && $word == rate=* ]] || printf ' witness.%s' "$word"
+	done
+	[[ -z ${QUIET:-} ]] || printf ' witness.rate=0'
+}
+
 guest_cmdline() {
-	local word line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # which fails on a busy host
-	for word in ${WITNESS:-}; do line+=" witness.$word"; done
-	echo "$line${APPEND:+ $APPEND}"
+	local line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # which fails on a busy host
+	echo "$line$(witness_words)${APPEND:+ $APPEND}"
 }
 
 # Starts a QEMU and does not wait for the guest: for one with -incoming, say.

@@ -72,6 +72,7 @@ move_start() { # NAME DEST [OPTION...]
 	MOVING=$name IN_PLACE=
 	mkdir -p "$TO"
 	rm -f "$DIR/move.json" "$DIR/move.log"
+	[[ -z ${QEMU_THERE:-} || " $* " == *' --qemu '* ]] || set -- --qemu "$QEMU_THERE" "$@"
 	if [[ " $* " == *' --in-place '* ]]; then IN_PLACE=yes; else where=(--disk-dir "$TO"); fi
 	"${ON[@]}" "$BIN/vmferry" migrate "${GUEST_PID[$name]}" "$dest" "${where[@]}" --json -v \
 		${RECONNECT_S:+--reconnect-timeout "$RECONNECT_S"} "$@" </dev/null \

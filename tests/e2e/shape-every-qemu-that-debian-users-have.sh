@@ -1,0 +1,34 @@
+#!/bin/bash
+# A guest of each QEMU that users of Debian have moves to the same one and to each newer one, with the machine type that is new there and
+# with an old one; a move that is cancelled leaves it where it is. It runs the witness, which is asked at the end. (Every test does so with
+# each of them in `make check-all`.)
+# tier: gate
+# timeout: 400
+. "$(dirname "$0")/../lib/aftermath.sh"
+[[ -x $(qemu_called 7.2) && -x $(qemu_called 11.1) ]] || skip "not all QEMUs are here: run scripts/install-deps --cross"
+
+goes() { # FROM TO [MACHINE]
+	local QEMU QEMU_THERE MACHINE=${3:-q35} QUIET=
+	[[ $1 != 7.2 ]] || QUIET=yes
+	QEMU=$(qemu_called "$1") QEMU_THERE=$(qemu_called "$2")
+	GUEST_AT=()
+	guest_a
+	to_local
+	move_start a local "${SLOW_DISKS[@]}"
+	while_disks
+	kill -TERM "$MOVE_PID"
+	move_wait 1
+	assert_at_source
+	move a local
+	assert_moved
+	[[ $(result 'plan["qemu_version"] + " " + plan["destination_qemu_version"]') == "$1."*" $2."* ]] || fail "$1 to $2: $(result plan)"
+	guest_stop a
+	rm -f "$DIR"/a.*
+}
+
+goes 7.2 7.2
+goes 7.2 10.0
+goes 7.2 11.1
+goes 10.0 11.1
+goes 11.1 11.1
+goes 11.1 11.1 pc-q35-10.0
