@@ -3,7 +3,6 @@
 # So it is with shared memory. Without the right to read QEMU's memory, in opaque mode, and when it is told so, it travels twice, and
 # nothing else changes.
 # takes: 23
-# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 mkdir "$DIR/src"
