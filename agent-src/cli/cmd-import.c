@@ -40,6 +40,8 @@ static const char usage[] =
 	"  --net WHAT           what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
 	"                       bridge=BRIDGE; none\n"
 	"  --clone              a copy beside the original: a new UUID, and new addresses of network cards\n"
+	"  --trust-line         of a bundle: let its command line name what vmferry does not know to be harmless: files, programs\n"
+	"                       and devices of this host, monitors that a network reaches. The plan says which\n"
 	"  --no-memory          leave out what a bundle has of its memory: it starts from its disks\n"
 	"  --accel WHICH        kvm or tcg (default: kvm where it can be used)\n"
 	"  --qemu BINARY        (default: $QEMU, or qemu-system-x86_64); qemu-img is taken from beside it\n"
@@ -68,6 +70,7 @@ enum {
 	OPT_BUS,
 	OPT_NET,
 	OPT_CLONE,
+	OPT_TRUST,
 	OPT_NO_MEMORY,
 	OPT_ACCEL,
 	OPT_QEMU,
@@ -79,15 +82,25 @@ enum {
 };
 
 static const struct option options[] = {
-	{"name", required_argument, NULL, OPT_NAME},	 {"disk-dir", required_argument, NULL, OPT_DIR},
-	{"format", required_argument, NULL, OPT_FORMAT}, {"memory", required_argument, NULL, OPT_MEMORY},
-	{"cpus", required_argument, NULL, OPT_CPUS},	 {"firmware", required_argument, NULL, OPT_FIRMWARE},
-	{"bus", required_argument, NULL, OPT_BUS},	 {"net", required_argument, NULL, OPT_NET},
-	{"clone", no_argument, NULL, OPT_CLONE},	 {"no-memory", no_argument, NULL, OPT_NO_MEMORY},
-	{"accel", required_argument, NULL, OPT_ACCEL},	 {"qemu", required_argument, NULL, OPT_QEMU},
-	{"start", no_argument, NULL, OPT_START},	 {"paused", no_argument, NULL, OPT_PAUSED},
-	{"no-start", no_argument, NULL, OPT_NO_START},	 {"dry-run", no_argument, NULL, OPT_DRY},
-	{"help", no_argument, NULL, OPT_HELP},		 {NULL, 0, NULL, 0},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"disk-dir", required_argument, NULL, OPT_DIR},
+	{"format", required_argument, NULL, OPT_FORMAT},
+	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"cpus", required_argument, NULL, OPT_CPUS},
+	{"firmware", required_argument, NULL, OPT_FIRMWARE},
+	{"bus", required_argument, NULL, OPT_BUS},
+	{"net", required_argument, NULL, OPT_NET},
+	{"clone", no_argument, NULL, OPT_CLONE},
+	{"no-memory", no_argument, NULL, OPT_NO_MEMORY},
+	{"trust-line", no_argument, NULL, OPT_TRUST},
+	{"accel", required_argument, NULL, OPT_ACCEL},
+	{"qemu", required_argument, NULL, OPT_QEMU},
+	{"start", no_argument, NULL, OPT_START},
+	{"paused", no_argument, NULL, OPT_PAUSED},
+	{"no-start", no_argument, NULL, OPT_NO_START},
+	{"dry-run", no_argument, NULL, OPT_DRY},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -159,6 +172,9 @@ static int take(struct import_options *o, int c)
 		return line_net_known(optarg) ? 0 : bad("--net", optarg, "user, bridge=BRIDGE or none");
 	case OPT_CLONE:
 		o->clone = true;
+		return 0;
+	case OPT_TRUST:
+		o->trust_line = true;
 		return 0;
 	case OPT_NO_MEMORY:
 		o->no_memory = true;

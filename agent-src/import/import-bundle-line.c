@@ -139,6 +139,17 @@ static int check_memory(const struct bundling *m, const struct args_file *f, str
 	return shared && m->o->clone ? err_set(e, EINVAL, "--clone: its memory is to be in the file %s, as its original's is", f->path) : 0;
 }
 
+/* A device that a log may go to: all others that are below /dev, or are named as if they were, are not for a stranger to write to. */
+static bool is_sink(const char *path)
+{
+	static const char *const sinks[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(sinks) && strcmp(path, sinks[i]); i++)
+		;
+	return i < ARRAY_LEN(sinks);
+}
+
 /* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */
 static int check_file(const struct bundling *m, const struct args_file *f, struct err *e)
 {
@@ -148,10 +159,13 @@ static int check_file(const struct bundling *m, const struct args_file *f, struc
 		return is_ours(m, f) ? 0
 				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,
 					       args_role_name(f->role), f->path);
+	if (bundling_is_made_here(f->role) && f->to && !bundling_makes(m, f))
+		return is_sink(f->to) || m->o->trust_line
+			       ? 0
+			       : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which it would write to", f->option,
+					 args_role_name(f->role), f->to);
 	if (bundling_is_made_here(f->role))
-		return !f->to || !strncmp(f->to, "/dev/", 5) ? 0
-		       : f->role == ARGS_LISTEN		     ? place_fits_socket(f->to, e)
-							     : place_is_free(f->to, e);
+		return !f->to ? 0 : f->role == ARGS_LISTEN ? place_fits_socket(f->to, e) : place_is_free(f->to, e);
 	if (!strcmp(f->option, "L") || f->role == ARGS_FIFO || !access(f->path, F_OK))
 		return 0;
 	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
@@ -218,16 +232,18 @@ static void append(struct args_result *line, const char *word)
 	line->argv[line->argc] = NULL;
 }
 
-/* Nothing comes in: it starts with its disks. */
-static void drop_incoming(struct args_result *line)
+/* The first of that name and value, wherever it begins; value: NULL is any. */
+static bool drop_option(struct args_result *line, const char *name, const char *value)
 {
-	size_t i;
+	struct qemu_opt opt;
+	size_t i = 1, at = 1;
 
-	for (i = 1; i + 1 < line->argc; i++)
-		if (!strcmp(line->argv[i], "-incoming") && !strcmp(line->argv[i + 1], "defer")) {
-			drop(line, i, 2);
-			return;
+	for (; qemu_opt_next(line->argv, line->argc, &i, &opt); at = i)
+		if (!strcmp(opt.name, name) && (!value || (opt.value && !strcmp(opt.value, value)))) {
+			drop(line, at, i - at);
+			return true;
 		}
+	return false;
 }
 
 /* Its own, or one more, as vmferry needs it. */
@@ -267,8 +283,13 @@ int bundling_make_line(struct bundling *m, struct err *e)
 		r = check_files(m, e);
 	if (r)
 		return r;
-	if (!bundling_has_memory(m))
-		drop_incoming(&m->line);
+	while (drop_option(&m->line, "L", NULL)) /* the files that QEMU has of its own are this host's */
+		m->has_other_files = true;
+	r = line_judge(&m->words, &m->line, m->o->trust_line, e);
+	if (r)
+		return r;
+	if (!bundling_has_memory(m)) /* nothing comes in: it starts with its disks */
+		drop_option(&m->line, "incoming", "defer");
 	if (m->o->name)
 		identity_set_name(&m->line, m->name);
 	if (m->o->clone)

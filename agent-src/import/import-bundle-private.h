@@ -5,6 +5,7 @@
 #include "bundle.h"
 #include "host-qemu.h"
 #include "import-bundle.h"
+#include "line-trust.h"
 #include "made.h"
 #include "progress.h"
 #include "qemu-args.h"
@@ -19,6 +20,8 @@ struct bundling {
 	struct spool spool; /* where a stream's are put */
 	struct host_qemu qemu;
 	struct args_result line;
+	struct line_words words; /* of the line */
+	bool has_other_files;	 /* the line had a directory of files of QEMU's own (-L), which is left out */
 	struct made made;
 	char *name, *plain, *dir, *script, *qmp;
 	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */

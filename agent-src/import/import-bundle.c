@@ -223,6 +223,17 @@ static int choose_files(struct bundling *m, struct err *e)
 
 /* ---- the plan in words ---- */
 
+static void say_words(const char *what, char *const *words, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		AUTO_FREE char *shown = text_shown(words[i]);
+
+		printf("  %-7s %s\n", what, shown);
+	}
+}
+
 static void say_plan(const struct bundling *m)
 {
 	AUTO_FREE char *name = text_shown(m->name), *was = text_shown(m->b.name), *made = text_shown(m->b.made),
@@ -251,6 +262,7 @@ static void say_plan(const struct bundling *m)
 
 		printf("  nic     %s: %s%s%s\n", nic, type, n->to_attach ? " " : "", n->to_attach ? at : "");
 	}
+	say_words("port", m->words.ports, m->words.port_count);
 	for (i = 0; i < m->line.file_count; i++) {
 		const struct args_file *f = &m->line.files[i];
 		AUTO_FREE char *path = text_shown(f->path), *option = text_shown(f->option);
@@ -258,6 +270,9 @@ static void say_plan(const struct bundling *m)
 		if (!args_role_is_content(f->role) && !bundling_is_made_here(f->role) && strcmp(f->option, "L"))
 			printf("  host    -%s: the %s %s of this host\n", option, args_role_name(f->role), path);
 	}
+	say_words("host", m->words.host, m->words.host_count);
+	if (m->has_other_files)
+		puts("  note    -L is left out: firmware and other files that QEMU has of its own are those of this host");
 	if (m->b.memory.file)
 		puts(bundling_has_memory(m) ? "  memory  it goes on where it was" : "  memory  left out: it starts from its disks");
 	if (m->o->clone)
@@ -487,6 +502,7 @@ static void fini(struct bundling *m)
 	if (m->has_bundle)
 		bundle_fini(&m->b);
 	args_result_fini(&m->line);
+	line_words_fini(&m->words);
 	host_qemu_fini(&m->qemu);
 	made_fini(&m->made);
 	free(m->from);

@@ -26,6 +26,7 @@ struct import_options {
 	struct line_wishes wishes;
 	enum import_start start;
 	bool clone, dry_run, no_memory;
+	bool trust_line;   /* of a bundle: whatever its line names */
 	char *const *more; /* options of QEMU's */
 	size_t more_count;
 };

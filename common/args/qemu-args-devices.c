@@ -108,26 +108,60 @@ static bool is_kept(const struct rewrite *w, const struct item *object)
 	return driver && !strcmp(driver, "nvdimm");
 }
 
+/* NULL: it names no file, or one of QEMU's own. */
+static const struct file_key *file_key_of(const char *option, const char *kind, const char *key, const char *value)
+{
+	size_t k;
+
+	for (k = 0; key && *value && k < ARRAY_LEN(file_keys); k++) {
+		const struct file_key *f = &file_keys[k];
+
+		if (!strcmp(f->option, option) && !strcmp(f->key, key) && args_among(kind, &f->kind, 1))
+			/* a bare name is one of QEMU's own ROMs */
+			return f->role != ARGS_ROM || strchr(value, '/') ? f : NULL;
+	}
+	return NULL;
+}
+
 static void map_files(struct rewrite *w, struct item *it, const char *kind)
 {
 	bool shared = kv_flag(&it->p.l, "share", false), kept = is_kept(w, it);
-	size_t i, k;
+	size_t i;
 
 	for (i = 0; kind && i < it->p.l.n; i++) {
 		struct kv *p = &it->p.l.v[i];
+		const struct file_key *f = file_key_of(it->name, kind, p->key, p->value);
 
-		for (k = 0; p->key && k < ARRAY_LEN(file_keys); k++) {
-			const struct file_key *f = &file_keys[k];
-
-			if (strcmp(f->option, it->name) || strcmp(f->key, p->key) || !args_among(kind, &f->kind, 1) || !*p->value)
-				continue;
-			/* a bare name is one of QEMU's own ROMs */
-			if (f->role != ARGS_ROM || strchr(p->value, '/'))
-				args_file(w, it, kept ? ARGS_PMEM : f->role, f->read_only || (f->role == ARGS_MEMORY && !shared), NULL,
-					  &p->value);
-			break;
-		}
+		if (f)
+			args_file(w, it, kept ? ARGS_PMEM : f->role, f->read_only || (f->role == ARGS_MEMORY && !shared), NULL, &p->value);
 	}
+}
+
+/* A property of every device of a kind, DRIVER.PROPERTY=VALUE or driver=,property=,value=: what is a file of the device's own option is one here. */
+int args_on_global(struct rewrite *w, struct item *it)
+{
+	size_t n = strcspn(it->value, ".="), equals = strcspn(it->value, "=");
+	bool dotted = it->value[n] == '.' && it->value[equals];
+	AUTO_FREE char *driver = dotted ? xstrndup(it->value, n) : xstrdup(kv_get(&it->p.l, "driver", NULL) ?: "");
+	AUTO_FREE char *key = dotted ? xstrndup(it->value + n + 1, equals - n - 1) : xstrdup(kv_get(&it->p.l, "property", NULL) ?: "");
+	struct kv *given = dotted ? NULL : kv_find(&it->p.l, "value", NULL);
+	char *value = xstrdup(dotted ? it->value + equals + 1 : given ? given->value : "");
+	const struct file_key *f = file_key_of("device", driver, key, value);
+
+	if (f)
+		args_file(w, it, f->role, f->read_only, NULL, &value);
+	if (f && dotted) {
+		AUTO_FREE char *text = xasprintf("%s.%s=%s", driver, key, value);
+
+		args_emit(w, it->name, text);
+	} else if (f) {
+		kv_replace(&given->value, xstrdup(value));
+		args_emit_item(w, it);
+	} else {
+		args_emit(w, it->name, it->value);
+	}
+	free(value);
+	return 0;
 }
 
 /* A device whose medium stays behind keeps no drive. */

@@ -18,7 +18,7 @@ int args_on_machine(struct rewrite *w, struct item *it)
 	static const struct {
 		const char *key;
 		enum args_role role;
-	} files[] = {{"kernel", ARGS_KERNEL}, {"initrd", ARGS_INITRD}, {"dtb", ARGS_DTB}, {"firmware", ARGS_BIOS}};
+	} files[] = {{"kernel", ARGS_KERNEL}, {"initrd", ARGS_INITRD}, {"dtb", ARGS_DTB}, {"shim", ARGS_SHIM}, {"firmware", ARGS_BIOS}};
 	struct kv *type = kv_find(&it->p.l, "type", "type"), *p;
 	size_t i;
 

@@ -96,6 +96,7 @@ rule_fn args_on_vnc, args_on_spice, args_on_display, args_on_window, args_on_nog
 rule_fn args_on_audiodev, args_on_audio;						  /* qemu-args-display.c */
 rule_fn args_on_network;								  /* qemu-args-net.c */
 rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_usbdevice; /* qemu-args-devices.c */
+rule_fn args_on_global;									  /* qemu-args-devices.c */
 
 /* Before the walk. */
 void args_mark_ejected(struct rewrite *w);	  /* qemu-args-disks.c */

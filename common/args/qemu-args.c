@@ -239,7 +239,7 @@ static const struct rule {
 	{"mem-prealloc", CARRIED, .bare = true},
 	{"uuid", .meaning = CARRIED},
 	{"name", .meaning = CARRIED},
-	{"global", .meaning = CARRIED},
+	{"global", RULE, .apply = args_on_global},
 	{"compat", .meaning = CARRIED},
 	{"rtc", .meaning = CARRIED},
 	{"icount", RULE, .apply = args_on_icount},

@@ -94,6 +94,25 @@ refuses 3 '/etc/passwd, which is not in the bundle' "$DIR/bad"
 edit 'm["argv"] += ["-netdev", "tap,id=n0,script=/no/such/script"]'
 refuses 3 'needs the script /no/such/script' "$DIR/bad"
 
+# whatever may lead out of the bundle needs a word of the user's (unit/test-line-trust has the spellings)
+for more in '"-global", "e1000.romfile=/etc/passwd"' '"-device", "usb-mtp,rootdir=/etc"' '"-plugin", "/etc/passwd"' \
+	'"-device", "{\"driver\": \"u2f-emulated\", \"dir\": \"/etc\"}"' '"-serial", "file:/dev/../etc/x"' '"-L", "/etc", "-bios", "/etc/passwd"' \
+	'"-qmp", "tcp:0.0.0.0:4444,server=on,wait=off"'; do
+	edit "m['argv'] += [$more]"
+	refuses 3 'names|trust-line' "$DIR/bad" --dry-run
+done
+edit 'm["argv"] += ["-qmp", "tcp:0.0.0.0:4444,server=on,wait=off", "-device", "usb-mtp,rootdir=/etc"]'
+try_import "$DIR/bad" --dry-run --trust-line </dev/null || fail "$(<"$DIR/import.err")"
+says '^  port    -qmp tcp:0.0.0.0:4444.*a monitor' "$DIR/import.out"
+says '^  host    -device usb-mtp,rootdir=/etc: ' "$DIR/import.out"
+edit 'm["argv"] += ["-L", "/etc", "-bios", "bios-256k.bin", "-netdev", "user,id=n0,hostfwd=tcp::2222-:22,guestfwd=tcp:10.0.2.9:1-cmd:/bin/sh", "-tpmdev", "passthrough,id=t"]'
+try_import "$DIR/bad" --dry-run </dev/null || fail "$(<"$DIR/import.err")"
+says '^  port    -netdev user,hostfwd=tcp::2222-:22: ' "$DIR/import.out"
+says '^  host    -netdev user,guestfwd=.*/bin/sh' "$DIR/import.out"
+says '^  host    -tpmdev passthrough' "$DIR/import.out"
+says '^  note    -L is left out' "$DIR/import.out"
+! grep -qe '^ *-L' "$DIR/import.out" || fail "its -L is on the line: $(<"$DIR/import.out")"
+
 truncate -s 16M "$DIR/nv"
 hold_open "$DIR/nv"
 for device in 'm["argv"] += []' 'm["argv"] += ["-machine", "nvdimm=on", "-device", "nvdimm,id=nv,memdev=kept"]'; do

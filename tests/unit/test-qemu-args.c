@@ -366,6 +366,11 @@ static void relative_files_become_absolute(void **state)
 		     "-device virtio-net,romfile=efi.rom -device virtio-blk,drive=d");
 	expect_plain("-device ipmi-bmc-sim,id=b,frudatafile=fru,sdrfile=s/sdr",
 		     "-device ipmi-bmc-sim,id=b,frudatafile=/srv/fru,sdrfile=/srv/s/sdr");
+	expect_plain(
+		"-global e1000.romfile=./efi.rom -global driver=ipmi-bmc-sim,property=sdrfile,value=sdr -global e1000.romfile=efi.rom",
+		"-global e1000.romfile=/srv/efi.rom -global driver=ipmi-bmc-sim,property=sdrfile,value=/srv/sdr -global e1000.romfile=efi.rom");
+	expect_plain("-global kvm-pit.lost_tick_policy=delay -global driver=cfi.pflash01,property=secure,value=on",
+		     "-global kvm-pit.lost_tick_policy=delay -global driver=cfi.pflash01,property=secure,value=on");
 }
 
 static void programs_of_networks_are_named_whole_and_told(void **state)

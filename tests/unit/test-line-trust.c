@@ -1,0 +1,358 @@
+/* test-line-trust.c: what a stranger's command line may name of this host, in whichever of QEMU's spellings. */
+#include "line-trust.h"
+#include "util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char here[] = "/srv/vm/a.qcow2";
+
+static int judge(struct line_words *w, const char *const *words, size_t count, bool trusted, struct err *e)
+{
+	const struct args_map map = {.from = "/there/a.raw", .to = here, .format = "raw"};
+	const struct args_options o = {.cwd = "/there", .disks = &map, .disk_count = 1, .socket_dir = "/srv/vm", .no_state = true};
+	struct args_result line;
+	size_t i;
+	int r = qemu_args_rewrite(&line, (char *const *)(uintptr_t)words, count, &o, e);
+
+	*w = (struct line_words){.ports = NULL};
+	if (r)
+		return r;
+	/* what is content, and not the bundle's, its importer refuses */
+	for (i = 0; i < line.file_count && !r; i++)
+		if (args_role_is_content(line.files[i].role) && (!line.files[i].to || strcmp(line.files[i].to, here)))
+			r = err_set(e, 1, "it names %s", line.files[i].path);
+	if (!r)
+		r = line_judge(w, &line, trusted, e);
+	args_result_fini(&line);
+	return r;
+}
+
+/* Of a line with one option. */
+static int judge_one(struct line_words *w, const char *option, const char *value, bool trusted, struct err *e)
+{
+	const char *const words[] = {"qemu-system-x86_64", option, value};
+
+	return judge(w, words, value ? 3 : 2, trusted, e);
+}
+
+static const struct option {
+	const char *option, *value;
+} leading_out[] = {
+	{"-global", "e1000.romfile=/etc/passwd"},
+	{"-global", "driver=e1000,property=romfile,value=/etc/passwd"},
+	{"-global", "property=romfile,value=/etc/passwd,driver=e1000"},
+	{"-global", "ipmi-bmc-sim.frudatafile=/etc/passwd"},
+	{"-global", "usb-mtp.rootdir=/etc"},
+	{"-global", "usb-mtp.rootdir=etc"},
+	{"-global", "driver=usb-mtp,property=rootdir,value=etc"},
+	{"-device", "e1000,romfile=/etc/passwd"},
+	{"-device", "e1000,romfile=etc"},
+	{"-device", "romfile=/etc/passwd,driver=e1000"},
+	{"-device", "{\"driver\":\"e1000\",\"romfile\":\"/etc/passwd\"}"},
+	{"-device", "usb-mtp,rootdir=/etc"},
+	{"-device", "usb-mtp,rootdir=etc"},
+	{"-device", "usb-mtp,rootdir=."},
+	{"-device", "{\"driver\":\"usb-mtp\",\"rootdir\":\"/etc\"}"},
+	{"-device", "{'driver':'usb-mtp','rootdir':'/etc'}"},
+	{"-device", "u2f-emulated,dir=/etc"},
+	{"-device", "canokey,file=/etc/passwd"},
+	{"-device", "not-yet-known,whatever=/etc/passwd"},
+	{"-device", "not-yet-known,a.b.0=/etc/passwd"},
+	{"-device", "loader,file=/etc/passwd"},
+	{"-bios", "/etc/passwd"},
+	{"-bios", "etc"},
+	{"-option-rom", "etc"},
+	{"-option-rom", "romfile=etc"},
+	{"-k", "/etc/passwd"},
+	{"-k", "etc"},
+	{"-machine", "shim=/etc/passwd"},
+	{"-machine", "q35,firmware=etc"},
+	{"-machine", "virt,dumpdtb=/etc/x"},
+	{"-M", "q35,shim=/etc/passwd"},
+	{"-shim", "/etc/passwd"},
+	{"-plugin", "/etc/passwd"},
+	{"-plugin", "file=/etc/passwd"},
+	{"-plugin", "etc"},
+	{"-semihosting", NULL},
+	{"-semihosting-config", "enable=on,target=native"},
+	{"-an-option-of-next-year", "x"},
+	{"-object", "not-yet-known,id=a,filename=/etc/passwd"},
+	{"-object", "{\"qom-type\":\"not-yet-known\",\"id\":\"a\",\"f\":\"/etc/passwd\"}"},
+	{"-blockdev", "driver=blkdebug,node-name=b,config=/etc/passwd,image=x"},
+	{"-blockdev", "{\"driver\":\"blkdebug\",\"node-name\":\"b\",\"config\":\"/etc/passwd\",\"image\":\"x\"}"},
+	{"-blockdev", "{\"driver\":\"raw\",\"node-name\":\"b\",\"file\":{\"driver\":\"blkdebug\",\"config\":\"/etc/x\"}}"},
+	{"-blockdev", "driver=vvfat,node-name=v,dir=/etc"},
+	{"-blockdev", "driver=file,node-name=f,filename=/etc/passwd"},
+	{"-blockdev", "driver=raw,node-name=r,file.driver=file,file.filename=/etc/passwd"},
+	{"-blockdev", "driver=nbd,node-name=n,server.type=inet,server.host=10.0.0.1,server.port=1"},
+	{"-drive", "file=/etc/passwd,format=raw"},
+	{"-drive", "file=fat:etc,format=raw"},
+	{"-drive", "file=json:{\"driver\":\"raw\"\\,\"file\":{\"driver\":\"file\"\\,\"filename\":\"/etc/passwd\"}}"},
+	{"-drive",
+	 "file=json:{\"driver\":\"blkdebug\",,\"config\":\"etc\",,\"image\":{\"driver\":\"file\",,\"filename\":\"/there/a.raw\"}}"},
+	{"-drive", "file.driver=blkdebug,file.config=/etc/passwd,file.image.filename=/there/a.raw"},
+	{"-drive", "driver=raw,file.driver=vvfat,file.dir=etc"},
+	{"-drive", "file=blkdebug:/etc/passwd:/there/a.raw"},
+	{"-drive", "file=http://10.0.0.1/x,media=cdrom"},
+	{"-cdrom", "fat:etc"},
+	{"-cdrom", "http://10.0.0.1/x"},
+	{"-hda", "fat:etc"},
+	{"-hda", "nbd:10.0.0.1:10809"},
+	{"-chardev", "not-yet-known,id=c,file=/etc/passwd"},
+	{"-chardev", "file,id=c,path=/srv/x,input-path=/etc/passwd"},
+	{"-serial", "what:/etc/passwd"},
+	{"-netdev", "user,id=n,other=/etc"},
+	{"-fsdev", "local,id=f,path=/srv,other=/etc"},
+	{"-smbios", "type=11,path=/etc/passwd"},
+	{"-smbios", "file=/etc/passwd"},
+	{"-fw_cfg", "name=opt/x,file=/etc/passwd"},
+	{"-fw_cfg", "opt/x,file=/etc/passwd"},
+	{"-acpitable", "data=/there/a.raw:/etc/passwd"},
+	{"-initrd", "/there/a.raw a,/etc/passwd b"},
+	{"-boot", "splash=/etc/passwd"},
+	{"-trace", "events=/etc/passwd"},
+	{"-audiodev", "none,id=a,in.dev=/etc/passwd"},
+	{"-spice", "port=1,not-yet-known=/etc"},
+	{"-vnc", ":1,not-yet-known=/etc"},
+	{"-accel", "kvm,device=/etc/passwd"},
+	/* monitors on a network */
+	{"-qmp", "tcp:0.0.0.0:4444,server=on,wait=off"},
+	{"-qmp", "tcp::4444,server,nowait"},
+	{"-monitor", "telnet:192.0.2.1:4444,server=on,wait=off"},
+	{"-monitor", "tcp:127.example.org:4444,server=on,wait=off"},
+	{"-qmp-pretty", "websocket:[::]:4444,server=on,wait=off"},
+	{"-serial", "mon:tcp::4444,server=on,wait=off"},
+	{"-gdb", "tcp:0.0.0.0:4444"},
+	{"-gdb", "tcp::1234"},
+	{"-s", NULL},
+	{"-chardev", "socket,id=m,host=0.0.0.0,port=4444,server=on,wait=off,mux=on"},
+};
+
+static void what_may_lead_out_of_the_bundle_is_refused_or_said_when_trusted(void **state)
+{
+	struct line_words w;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(leading_out); i++) {
+		const struct option *o = &leading_out[i];
+
+		if (!judge_one(&w, o->option, o->value, false, &e))
+			fail_msg("%s %s is taken", o->option, o->value ?: "");
+		if (!judge_one(&w, o->option, o->value, true, &e)) /* its rewriting may refuse it, too */
+			assert_true(w.host_count + w.port_count > 0);
+		line_words_fini(&w);
+	}
+}
+
+static void a_chardev_is_a_monitor_if_any_option_says_so(void **state)
+{
+	static const char *const users[][2] = {{"-mon", "chardev=m,mode=control"},
+					       {"-mon", "m"},
+					       {"-qmp", "chardev:m"},
+					       {"-monitor", "chardev:m"},
+					       {"-gdb", "chardev:m"}};
+	struct line_words w;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(users); i++) {
+		const char *words[] = {"qemu-system-x86_64", "-chardev", "socket,id=m,host=0.0.0.0,port=4444,server=on,wait=off",
+				       users[i][0], users[i][1]};
+
+		assert_int_not_equal(judge(&w, words, ARRAY_LEN(words), false, &e), 0);
+		assert_non_null(strstr(e.msg, "rights of QEMU's user"));
+		words[2] = "socket,id=m,host=127.0.0.1,port=4444,server=on,wait=off";
+		assert_int_equal(judge(&w, words, ARRAY_LEN(words), false, &e), 0);
+		assert_int_equal(w.port_count, 1);
+		line_words_fini(&w);
+	}
+}
+
+static void what_is_open_to_a_network_or_of_the_host_is_said(void **state)
+{
+	static const struct {
+		struct option o;
+		bool port;
+		const char *says;
+	} cases[] = {
+		{{"-qmp", "tcp:127.0.0.1:4444,server=on,wait=off"}, true, "a monitor"},
+		{{"-serial", "tcp::4444,server=on,wait=off"}, true, "4444"},
+		{{"-serial", "udp::4444@:4445"}, true, "4445"},
+		{{"-chardev", "socket,id=c,port=4444,host=0.0.0.0,server=on"}, true, "0.0.0.0"},
+		{{"-netdev", "user,id=n,hostfwd=tcp::2222-:22,hostfwd=tcp::80-:80"}, true, "hostfwd=tcp::80-:80"},
+		{{"-netdev", "{\"type\":\"user\",\"id\":\"n\",\"hostfwd\":[{\"str\":\"tcp::2222-:22\"}]}"}, true, "2222"},
+		{{"-nic", "user,hostfwd=tcp::2222-:22"}, true, "2222"},
+		{{"-netdev", "user,id=n,guestfwd=tcp:10.0.2.9:1-cmd:/bin/sh"}, false, "/bin/sh"},
+		{{"-netdev", "socket,id=n,listen=:1234"}, true, "1234"},
+		{{"-netdev", "stream,id=n,server=on,addr.type=inet,addr.host=0.0.0.0,addr.port=1234"}, true, "1234"},
+		{{"-vnc", ":1"}, true, ":1"},
+		{{"-display", "vnc=0.0.0.0:1"}, true, "0.0.0.0"},
+		{{"-spice", "port=5900,disable-ticketing=on"}, true, "5900"},
+		{{"-tpmdev", "passthrough,id=t"}, false, "passthrough"},
+		{{"-tpmdev", "passthrough,id=t,path=/dev/tpm1"}, false, "/dev/tpm1"},
+		{{"-device", "vfio-pci,sysfsdev=/sys/bus/x"}, false, "/sys/bus/x"},
+		{{"-device", "usb-host,hostbus=1"}, false, "usb-host"},
+		{{"-object", "input-linux,id=i,evdev=/dev/input/event0"}, false, "event0"},
+	};
+	struct line_words w;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		if (judge_one(&w, cases[i].o.option, cases[i].o.value, false, &e))
+			fail_msg("%s", e.msg);
+		if (cases[i].port ? !w.port_count : !w.host_count)
+			fail_msg("%s %s is not said", cases[i].o.option, cases[i].o.value);
+		assert_non_null(strstr(cases[i].port ? w.ports[w.port_count - 1] : w.host[0], cases[i].says));
+		line_words_fini(&w);
+	}
+}
+
+static void monitors_are_said_first(void **state)
+{
+	static const char *const words[] = {"qemu-system-x86_64", "-vnc", ":1", "-qmp", "tcp:127.0.0.1:1,server=on,wait=off"};
+	struct line_words w;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(judge(&w, words, ARRAY_LEN(words), false, &e), 0);
+	assert_int_equal(w.port_count, 2);
+	assert_non_null(strstr(w.ports[0], "-qmp"));
+	line_words_fini(&w);
+}
+
+static void what_every_guest_has_needs_no_word(void **state)
+{
+	static const char *const words[] =
+		{"qemu-system-x86_64",
+		 "-name",
+		 "guest=a/b,debug-threads=on",
+		 "-machine",
+		 "q35,accel=kvm,usb=off,pflash0=data,hpet=off",
+		 "-accel",
+		 "kvm",
+		 "-cpu",
+		 "host,model-id=a/b",
+		 "-m",
+		 "size=64,slots=1,maxmem=1G",
+		 "-smp",
+		 "2,sockets=2",
+		 "-nodefaults",
+		 "-no-user-config",
+		 "-uuid",
+		 "11111111-2222-3333-4444-555555555555",
+		 "-rtc",
+		 "base=utc,driftfix=slew",
+		 "-boot",
+		 "order=cd,menu=on",
+		 "-object",
+		 "iothread,id=root",
+		 "-object",
+		 "rng-random,id=rng0,filename=/dev/urandom",
+		 "-object",
+		 "secret,id=masterKey0,format=raw,data=ab/c=",
+		 "-object",
+		 "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864}",
+		 "-smbios",
+		 "type=1,manufacturer=a/b,serial=/c",
+		 "-fw_cfg",
+		 "name=opt/org.example/x,string=/etc/passwd",
+		 "-append",
+		 "root=/dev/sda console=ttyS0",
+		 "-global",
+		 "kvm-pit.lost_tick_policy=delay",
+		 "-global",
+		 "driver=cfi.pflash01,property=secure,value=on",
+		 "-blockdev",
+		 "{\"driver\":\"file\",\"filename\":\"/there/a.raw\",\"node-name\":\"data\",\"auto-read-only\":true}",
+		 "-blockdev",
+		 "node-name=home,driver=raw,file=data,cache.direct=on",
+		 "-device",
+		 "{\"driver\":\"virtio-blk-pci\",\"bus\":\"pci.1\",\"addr\":\"0x0\",\"drive\":\"home\",\"serial\":\"a/b\",\"id\":\"boot\"}",
+		 "-drive",
+		 "if=none,id=cd,media=cdrom",
+		 "-device",
+		 "ide-cd,drive=cd,bus=ide.0",
+		 "-chardev",
+		 "socket,id=charmonitor,path=/there/m,server=on,wait=off",
+		 "-mon",
+		 "chardev=charmonitor,id=monitor,mode=control",
+		 "-qmp",
+		 "unix:/there/q,server,nowait",
+		 "-serial",
+		 "file:/there/serial.log",
+		 "-serial",
+		 "null",
+		 "-parallel",
+		 "none",
+		 "-monitor",
+		 "none",
+		 "-chardev",
+		 "pty,id=charserial0",
+		 "-device",
+		 "isa-serial,chardev=charserial0",
+		 "-netdev",
+		 "user,id=n,net=10.0.2.0/24",
+		 "-device",
+		 "virtio-net-pci,netdev=n,mac=52:54:00:01:02:03,romfile=",
+		 "-device",
+		 "e1000,romfile=efi-e1000.rom",
+		 "-device",
+		 "virtserialport,bus=virtio-serial0.0,nr=1,chardev=charserial0,name=org.qemu.guest_agent.0",
+		 "-vga",
+		 "std",
+		 "-vnc",
+		 "unix:/there/vnc",
+		 "-audiodev",
+		 "id=audio1,driver=none",
+		 "-k",
+		 "en-us",
+		 "-usb",
+		 "-device",
+		 "usb-tablet",
+		 "-bios",
+		 "bios-256k.bin",
+		 "-pidfile",
+		 "/there/pid",
+		 "-D",
+		 "/there/log",
+		 "-d",
+		 "guest_errors",
+		 "-sandbox",
+		 "on,obsolete=deny",
+		 "-msg",
+		 "timestamp=on",
+		 "-S"};
+	struct line_words w;
+	struct err e;
+
+	(void)state;
+	if (judge(&w, words, ARRAY_LEN(words), false, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(w.port_count, 0);
+	assert_int_equal(w.host_count, 0);
+	line_words_fini(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_may_lead_out_of_the_bundle_is_refused_or_said_when_trusted),
+		cmocka_unit_test(a_chardev_is_a_monitor_if_any_option_says_so),
+		cmocka_unit_test(what_is_open_to_a_network_or_of_the_host_is_said),
+		cmocka_unit_test(monitors_are_said_first),
+		cmocka_unit_test(what_every_guest_has_needs_no_word),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
