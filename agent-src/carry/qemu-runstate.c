@@ -2,6 +2,7 @@
 #include "qemu-runstate.h"
 #include "be.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -22,6 +23,8 @@
 static const char name[] = "\x0bglobalstate\0\0\0\0\0\0\0\1"; /* and instance 0, version 1 */
 #define NAME_BYTES 12 /* that are searched for: one that ends in zeroes is found slowly among zeroes */
 
+static const char *const by_error[] = {"io-error", "guest-panicked", "watchdog", "internal-error", NULL};
+
 static enum qemu_runstate state_of(const uint8_t *p)
 {
 	const char *state = (const char *)p + STATE_AT;
@@ -30,6 +33,8 @@ static enum qemu_runstate state_of(const uint8_t *p)
 	if (p[0] != TYPE_FULL || memcmp(p + NAME_AT, name, sizeof(name) - 1) || n == STATE_BYTES || be32(p + LENGTH_AT) != n + 1 ||
 	    p[FOOTER_AT] != TYPE_FOOTER || memcmp(p + FOOTER_AT + 1, p + ID_AT, 4) || p[EOF_AT] != TYPE_EOF || p[VMDESC_AT] != TYPE_VMDESC)
 		return RUNSTATE_UNKNOWN;
+	if (word_index(by_error, state) >= 0)
+		return RUNSTATE_STOPPED_BY_ERROR;
 	return strcmp(state, "running") && strcmp(state, "suspended") ? RUNSTATE_STOPPED : RUNSTATE_LIVE;
 }
 

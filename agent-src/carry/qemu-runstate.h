@@ -22,7 +22,8 @@
 enum qemu_runstate {
 	RUNSTATE_UNKNOWN, /* QEMU did not send it (-global migration.store-global-state=off), or not so */
 	RUNSTATE_LIVE,	  /* it ran, or slept (suspended) */
-	RUNSTATE_STOPPED, /* it was paused, or stopped for an error */
+	RUNSTATE_STOPPED, /* it was paused */
+	RUNSTATE_STOPPED_BY_ERROR,
 };
 
 /* All zero at first. */

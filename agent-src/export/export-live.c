@@ -1,6 +1,7 @@
 /* export-live.c: see export-live.h. */
 #include "export-live.h"
 #include "child.h"
+#include "error-stop.h"
 #include "json-text.h"
 #include "process.h"
 #include "progress.h"
@@ -28,6 +29,14 @@ static size_t index_of(const struct live *x, const char *name, char letter)
 	return *end || i >= x->count ? x->count : i;
 }
 
+static void note_error(struct live *x, const char *broken)
+{
+	if (!broken || x->broken)
+		return;
+	x->broken = broken;
+	fprintf(stderr, "vmferry: the guest was stopped by %s (run state %s)\n", error_stop_cause(broken), broken);
+}
+
 static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 {
 	struct live *x = ctx;
@@ -35,6 +44,7 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 	size_t i;
 
 	(void)at_ns;
+	note_error(x, error_stop_announced(name, data));
 	if (!strcmp(name, "QUORUM_REPORT_BAD")) {
 		i = index_of(x, json_text(data, "node-name"), 't');
 		if (i < x->count && !x->bad.code)
@@ -51,6 +61,7 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 		x->stopped = true;
 	} else if (!strcmp(name, "RESUME")) {
 		x->resumed = true;
+		x->broken = NULL;
 	}
 }
 

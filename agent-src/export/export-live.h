@@ -21,6 +21,7 @@ struct live {
 	bool compress;
 	bool stands;	       /* the guest was stopped for a moment, and may not run on */
 	bool stopped, resumed; /* QEMU has told so, since whoever asks set it to false */
+	const char *broken;    /* the run state in which an error has stopped the guest since; NULL: none has */
 	const struct guest_disk **disks;
 	const char **targets; /* empty qcow2 images of the disks' sizes */
 	size_t count;

@@ -1,6 +1,7 @@
 /* export-memory.c: see export-memory.h. QEMU's run states: qapi/run-state.json; a migration's: qapi/migration.json. */
 #include "export-memory.h"
 #include "child.h"
+#include "error-stop.h"
 #include "fault.h"
 #include "json-text.h"
 #include "process.h"
@@ -319,15 +320,24 @@ static int somebody_let_it_run(struct err *e)
 		       "somebody has let the guest run while it was to stand, so that its memory and its disks would be of two moments");
 }
 
+static int stopped_by_error(const char *state, struct err *e)
+{
+	return err_set(e, EBUSY, "the guest was stopped by %s while its memory was copied; it stays so (QEMU says: %s)",
+		       error_stop_cause(state), state);
+}
+
 /* One that runs while its memory is copied may be paused by somebody, and QEMU does not tell afterwards: it is not to go on then. One that is
  * to stand does not run meanwhile. */
 static int check_state(struct memory_copy *m, struct err *e)
 {
 	char is[32];
 	int r = state_of(m->x->q, "query-status", is, NULL, e);
+	const char *broken = r ? NULL : error_stop_state(is) ?: m->x->broken;
 
 	if (r)
 		return r;
+	if (broken)
+		return stopped_by_error(broken, e);
 	if (m->stops_first)
 		return m->x->resumed ? somebody_let_it_run(e) : 0;
 	return strcmp(is, "paused") ? 0 : err_set(e, EBUSY, "somebody has paused the guest while its memory was copied; it stays so");
@@ -392,6 +402,8 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 	fault_point("export-stopped");
 	if (r)
 		return r;
+	if (m->x->broken)
+		return stopped_by_error(m->x->broken, e);
 	if (strcmp(is, "postmigrate"))
 		return err_set(e, EBUSY,
 			       "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
@@ -418,7 +430,9 @@ static int stop_first(struct memory_copy *m, struct err *e)
 
 	m->x->stopped = m->x->resumed = false;
 	r = qmp_call(m->x->q, "stop", NULL, NULL, e);
-	m->stopped = r ? r != -EREMOTEIO : m->x->stopped;
+	m->stopped = r ? r != -EREMOTEIO : m->x->stopped && !m->x->broken;
+	if (!r && m->x->broken)
+		return stopped_by_error(m->x->broken, e);
 	return r || m->stopped ? r : err_set(e, EBUSY, "somebody has paused the guest; it stays so");
 }
 
@@ -462,6 +476,8 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		r = while_it_stands(&m, at_rest, ctx, e);
 	if (r && m.ours)
 		woken = call_off(&m, &why);
+	if (!woken && x->broken)
+		woken = stopped_by_error(x->broken, &why);
 	woken = woken ? woken : wake_until(x->q, x->l, m.stopped && !x->resumed, &why);
 	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;

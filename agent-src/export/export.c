@@ -4,6 +4,7 @@
 #include "child.h"
 #include "convert.h"
 #include "durable-file.h"
+#include "error-stop.h"
 #include "exit-code.h"
 #include "export-live.h"
 #include "export-memory.h"
@@ -620,6 +621,9 @@ static int finish(struct export *x, struct err *e)
 		left = (is_stream(x) ? undo(x) : 0) + say_what_is_not_as_before(x);
 		fprintf(x->out, "exported: %s%s\n", is_stream(x) ? "sent" : x->dir,
 			x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
+		if (x->live.broken)
+			fprintf(x->out, "the guest stands: it was stopped by %s meanwhile (QEMU says: %s)\n",
+				error_stop_cause(x->live.broken), x->live.broken);
 		fflush(x->out);
 		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
 	}
@@ -629,8 +633,10 @@ static int finish(struct export *x, struct err *e)
 			left ? "what is left is listed" : "nothing else is left behind");
 		return EXIT_PAUSED;
 	}
-	fprintf(stderr, "vmferry: %s; %s\n", e->msg,
-		left ? "what is left is listed" : "nothing is left behind, and the guest is as before");
+	fprintf(stderr, "vmferry: %s; %s%s\n", e->msg, left ? "what is left is listed" : "nothing is left behind",
+		left		 ? ""
+		: x->live.broken ? ", and an error has stopped the guest"
+				 : ", and the guest is as before");
 	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
 }
 

@@ -2,6 +2,7 @@
  * events.c: events that mean the same in every stage of a move, and how the destination is reached again.
  */
 #include "transfer.h"
+#include "error-stop.h"
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
@@ -109,22 +110,51 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 	return -e->code;
 }
 
-/* The guest stopped, and not by our will: somebody's `stop`, an I/O error, or a QEMU that does not ask before it switches: an old one,
+/* An error has stopped the guest. Such a guest is refused before a move, and for the same reason stays when it happens during one: the cause
+ * may lie here, and here a person looks for it. Copying its disks alone goes on. */
+static int stopped_by_error(struct transfer *t, const char *state, struct err *e)
+{
+	int r = source_set_paused(&t->src, true, e);
+
+	t->src.broken = state;
+	report_notice(&t->report, "the guest was stopped by %s (run state %s)", error_stop_cause(state), state);
+	if (r || t->opt->how == HOW_DISKS)
+		return r;
+	return err_set(e, EBUSY,
+		       "during the move the guest was stopped by %s: it stays at the source as it is (QEMU says: %s). See to the cause and "
+		       "let it run (QMP cont), then move it again",
+		       error_stop_cause(state), state);
+}
+
+static int stopped_by_somebody(struct transfer *t, const char *state, struct err *e)
+{
+	if (!t->src.paused && !t->src.shut_down && !strcmp(state, "paused"))
+		report_notice(&t->report, "another client has stopped the guest (QMP stop): it stays so, wherever it is");
+	return source_set_paused(&t->src, true, e);
+}
+
+/* The guest stopped, and not by our will: an error, somebody's `stop`, or a QEMU that does not ask before it switches: an old one,
  * and any with a guest that has suspended itself (S3), which is not paused: it goes on to sleep at the destination. */
 static int note_stop(struct transfer *t, struct err *e)
 {
+	bool asks_first = t->src.acknowledges && !t->src.suspended;
+	const char *broken;
 	json_t *status;
-	const char *s;
 	struct err ignored;
+	char is[32];
 	int r;
 
-	if (t->src.acknowledges && !t->src.suspended)
-		return source_set_paused(&t->src, true, e);
 	if (qmp_call(t->src.qmp, "query-status", NULL, &status, &ignored))
-		return 0;
-	s = json_string_value(json_object_get(status, "status"));
-	r = source_set_paused(&t->src, s && strcmp(s, "finish-migrate"), e);
+		return asks_first ? source_set_paused(&t->src, true, e) : 0;
+	snprintf(is, sizeof(is), "%s", json_text(status, "status") ?: "?");
 	json_decref(status);
+	broken = error_stop_state(is) ?: t->src.broken;
+	if (broken)
+		r = stopped_by_error(t, broken, e);
+	else if (asks_first || strcmp(is, "finish-migrate"))
+		r = stopped_by_somebody(t, is, e);
+	else
+		r = source_set_paused(&t->src, false, e);
 	return r;
 }
 
@@ -134,6 +164,8 @@ static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
 
+	if (found == RUNSTATE_STOPPED_BY_ERROR)
+		return stopped_by_error(t, t->src.broken ?: "internal-error", e);
 	if (t->src.stopped) /* by us, whatever else was done to it */
 		return 0;
 	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == t->src.paused)
@@ -155,13 +187,22 @@ static int loaded(struct transfer *t, struct err *e)
 	return r;
 }
 
+/* Nothing is decided yet, and no stop of ours came first. */
+static bool may_still_stay(const struct transfer *t)
+{
+	return (!t->a.handing_off || t->a.handoff.state == HO_SRC_BEGUN) && !t->blackout.stopped;
+}
+
 static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 {
 	const char *status = json_text(ev->json, "status");
 
 	guest_watch_event(&t->src.watch, ev->name, ev->json);
-	if (!strcmp(ev->name, "RESUME")) /* somebody may have started it again */
+	t->src.broken = error_stop_announced(ev->name, ev->json) ?: t->src.broken;
+	if (!strcmp(ev->name, "RESUME")) { /* somebody may have started it again */
 		t->src.shut_down = t->src.stays_shut = false;
+		t->src.broken = NULL;
+	}
 	if (!strcmp(ev->name, "MIGRATION") && status)
 		return on_migration(t, status, ev->at_ns, e);
 	if (!strcmp(ev->name, "MIGRATION_PASS")) {
@@ -169,6 +210,8 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	} else if (!strcmp(ev->name, "STOP")) {
 		t->blackout.stop_ns = ev->at_ns;
 		t->src.stays_shut = t->src.shut_down; /* a QEMU that is about to end does not say so */
+		if (t->src.broken && may_still_stay(t))
+			return stopped_by_error(t, t->src.broken, e);
 		if (t->a.con.stage < ST_SWITCHOVER && !t->src.stopped)
 			return note_stop(t, e);
 	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {

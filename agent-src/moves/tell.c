@@ -208,7 +208,8 @@ static struct outcome outcome(const struct transfer *t)
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
 		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
 	if (s == HO_SRC_RELEASED)
-		return (struct outcome){"migrated", "destination", "on the destination", "destination"};
+		return (struct outcome){"migrated", "destination", t->src.paused ? "on the destination, paused" : "on the destination",
+					"destination"};
 	if (t->a.over && t->a.handoff.qemu_alive)
 		return (struct outcome){"rolled-back", "source", "on the source, where that move left it", "source"};
 	if (t->a.over)
@@ -250,6 +251,10 @@ static struct outcome outcome(const struct transfer *t)
 		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
 	if (t->recipe->back)
 		return (struct outcome){"rolled-back", "source", t->recipe->back, "source"};
+	if (t->src.broken && t->src.paused)
+		return (struct outcome){ahead_has_brought(t) ? "disks-copied" : "rolled-back", "source",
+					"on the source, where an error has stopped it (QMP cont resumes it once the cause is gone)",
+					"source"};
 	return (struct outcome){ahead_has_brought(t) ? "disks-copied" : "rolled-back", "source",
 				t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
 }
@@ -376,6 +381,8 @@ void tell_result(struct transfer *t)
 	set_text(ev, "guest_text", o.text);
 	set_text(ev, "where", o.where);
 	set_text(ev, "how", t->recipe->how);
+	if (t->src.broken && t->src.paused)
+		set_text(ev, "stopped_by", t->src.broken);
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);

@@ -1,5 +1,6 @@
 /* power.c: see power.h. */
 #include "power.h"
+#include "error-stop.h"
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
@@ -150,7 +151,7 @@ static int event(struct part *part, const struct event *ev, struct err *e)
 		return on_resume(p);
 	else if (!strcmp(ev->name, "RESET"))
 		p->rebooted |= p->asked;
-	else if (!strcmp(ev->name, "GUEST_PANICKED"))
+	else if (!strcmp(ev->name, "GUEST_PANICKED") && !error_stop_announced(ev->name, ev->json))
 		return err_set(e, ECANCELED, "the guest panicked");
 	else
 		return PART_NOT_MINE;
@@ -235,9 +236,9 @@ int power_take_back(struct power *p, struct err *e)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	else if (!is_running(state) && !s->paused)
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
-	if (!r && (may_still(p, state) || s->stopped))
+	if (!r && (may_still(p, state) || s->stopped || (p->asked && s->broken)))
 		report_notice(s->report,
-			      "the guest was told to shut down, and runs on: if it still does so later, nothing starts it again");
+			      "the guest was told to shut down, and has not: if it still does so later, nothing starts it again");
 	if (!r && p->asked && note(p, false, &why)) /* it boots all the same */
 		log_error("%s", why.msg);
 	return r ? err_prefix(e, "the guest is shut down at the source, and cannot be started again (QMP system_reset, then cont)") : 0;

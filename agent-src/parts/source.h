@@ -27,6 +27,7 @@ struct source {
 	bool was_running;
 	bool paused;		 /* is to stay so at the destination */
 	bool stopped;		 /* by us, to go on at the destination, or here again; also in a later life */
+	const char *broken;	 /* the run state in which an error has stopped it during the move, or is about to; NULL: none has */
 	bool suspended;		 /* by itself */
 	bool shut_down;		 /* by itself */
 	bool stays_shut;	 /* and its QEMU did not end */

@@ -106,7 +106,7 @@ static int note_stopped(struct storage *s, bool ours, struct err *e)
 	return r;
 }
 
-static int run_state(struct storage *s, char out[32], struct err *e)
+int storage_run_state(struct storage *s, char out[32], struct err *e)
 {
 	json_t *status;
 	int r = qmp_call(s->qmp, "query-status", NULL, &status, e);
@@ -122,7 +122,7 @@ static int run_state(struct storage *s, char out[32], struct err *e)
 static int stop(struct storage *s, struct err *e)
 {
 	char state[32];
-	int r = run_state(s, state, e);
+	int r = storage_run_state(s, state, e);
 
 	if (r || strcmp(state, "running"))
 		return r;
@@ -141,7 +141,7 @@ int storage_let_go_on(struct storage *s, struct err *e)
 
 	if (!json_is_true(json_object_get(journal_last_note(s->journal, "stopped"), "ours")))
 		return 0;
-	r = run_state(s, state, e);
+	r = storage_run_state(s, state, e);
 	if (!r && !strcmp(state, "paused"))
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	if (!r)

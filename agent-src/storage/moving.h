@@ -75,6 +75,7 @@ struct storage {
 	bool rebooted; /* since it was begun */
 	struct qmp *qmp;
 	bool qmp_lost, unreachable; /* its monitor, though QEMU lives */
+	const char *broken;	    /* the run state in which an error has stopped the guest since; NULL: none has */
 	struct control *ctl;
 	pid_t known_as; /* by its control socket */
 	struct guard guard;
@@ -97,6 +98,8 @@ struct storage {
 int storage_find(struct storage *s, struct err *e);
 /* May it be done, and how? Changes nothing. */
 int storage_examine(struct storage *s, struct err *e);
+/* QEMU's run state. */
+int storage_run_state(struct storage *s, char out[32], struct err *e);
 
 /* ---- images.c ---- */
 

@@ -1,4 +1,5 @@
 /* plan.c: may these disks be moved, and how (moving.h). Changes nothing. */
+#include "error-stop.h"
 #include "earlier-moves.h"
 #include "guest-at-rest.h"
 #include "image-lock.h"
@@ -59,9 +60,24 @@ static void on_closed(void *ctx, const struct err *why)
 	((struct storage *)ctx)->qmp_lost = true;
 }
 
+/* Its disks can be moved all the same: those that it has now may be the reason. */
+static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
+{
+	const char *broken = error_stop_announced(name, data);
+	struct storage *s = ctx;
+
+	(void)at_ns;
+	if (!strcmp(name, "RESUME"))
+		s->broken = NULL;
+	if (!broken || s->broken)
+		return;
+	s->broken = broken;
+	report_notice(&s->report, "the guest was stopped by %s (run state %s)", error_stop_cause(broken), broken);
+}
+
 static int ask_qemu(struct storage *s, struct err *e)
 {
-	static const struct qmp_handlers on = {.closed = on_closed};
+	static const struct qmp_handlers on = {.event = on_event, .closed = on_closed};
 	int r = guest_open_qmp(&s->guest, &s->qmp, s->loop, QMP_OPEN_MS, &on, s, e);
 
 	return r ? r : guest_query(&s->guest, s->qmp, e);

@@ -1,4 +1,5 @@
 /* tell.c: what the user is told (docs/report.md has the events). */
+#include "error-stop.h"
 #include "json-text.h"
 #include "moving.h"
 #include "util.h"
@@ -131,24 +132,39 @@ void storage_tell_leftover(struct storage *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-static const char *guest_words(const struct storage *s, int code)
+/* malloc'ed. */
+static char *words_for(const char *run_state)
 {
-	return s->rest	   ? "the guest is shut down, as it was"
-	       : code == 8 ? "its QEMU has ended"
-	       : code == 6 ? "undecided"
-			   : "the guest runs as before";
+	const char *broken = error_stop_state(run_state);
+
+	if (broken)
+		return xasprintf("the guest stands, stopped by %s (QEMU says: %s)", error_stop_cause(broken), broken);
+	return strcmp(run_state, "paused") ? xstrdup("the guest runs as before") : xstrdup("the guest is paused");
+}
+
+static char *guest_words(struct storage *s, int code)
+{
+	char state[32] = "";
+	struct err ignored;
+
+	if (s->rest || code == 8 || code == 6)
+		return xstrdup(s->rest ? "the guest is shut down, as it was" : code == 8 ? "its QEMU has ended" : "undecided");
+	if (!s->qmp || s->qmp_lost || storage_run_state(s, state, &ignored))
+		*state = '\0';
+	return words_for(state);
 }
 
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
 {
-	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", how(s), "outcome",
-			      moved	  ? "moved"
-			      : code == 3 ? "refused"
-			      : code == 6 ? "undecided"
-					  : "failed",
-			      "exit_code", code, "guest_text", guest_words(s, code), "disks", tell_disks(s), "leftovers", s->told.leftovers,
-			      "notes", s->told.notes, "total_ms", (json_int_t)((now_ns() - s->told.begin_ns) / 1000000), "verified",
-			      s->rest && moved);
+	AUTO_FREE char *words = guest_words(s, code);
+	json_t *r =
+		json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", how(s), "outcome",
+			  moved	      ? "moved"
+			  : code == 3 ? "refused"
+			  : code == 6 ? "undecided"
+				      : "failed",
+			  "exit_code", code, "guest_text", words, "disks", tell_disks(s), "leftovers", s->told.leftovers, "notes",
+			  s->told.notes, "total_ms", (json_int_t)((now_ns() - s->told.begin_ns) / 1000000), "verified", s->rest && moved);
 
 	if (s->guest.name)
 		json_object_set_new(r, "guest", json_string(s->guest.name));

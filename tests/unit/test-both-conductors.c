@@ -1876,6 +1876,20 @@ static void a_hand_off_ends_at_the_destination_in_every_order(void **state)
 		}
 }
 
+/* QEMU's state, which comes with its device state, is the first to tell so. */
+static void a_guest_that_an_error_stopped_stays_at_the_source(void **state)
+{
+	unsigned order, points;
+
+	(void)state;
+	for (order = 0; order < ORDER_COUNT; order++) {
+		assert_true(try(order, (struct scene){BROKEN_LATE, NO_DISK, LIVE}, none, none, &points));
+		assert_int_equal(both->journal[SOURCE], HO_SRC_ABORTED);
+		assert_false(both->qemu[DESTINATION].ran);
+		assert_false(both->qemu[SOURCE].runs);
+	}
+}
+
 static void a_guest_that_is_shut_down_is_handed_over_in_every_order(void **state)
 {
 	unsigned order, how, points;
@@ -2157,6 +2171,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest named[] = {cmocka_unit_test(the_one_that_was_named)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hand_off_ends_at_the_destination_in_every_order),
+		cmocka_unit_test(a_guest_that_an_error_stopped_stays_at_the_source),
 		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest),
 		cmocka_unit_test(a_guest_that_is_shut_down_is_handed_over_in_every_order),
 		cmocka_unit_test(one_fault_at_any_point_leaves_one_guest_that_is_shut_down),

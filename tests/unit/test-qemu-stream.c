@@ -1181,8 +1181,13 @@ static void run_state_is_found_at_any_cut(void **state)
 		const char *name;
 		enum qemu_runstate found;
 	} states[] = {
-		{"running", RUNSTATE_LIVE},	{"suspended", RUNSTATE_LIVE},	{"paused", RUNSTATE_STOPPED},
-		{"io-error", RUNSTATE_STOPPED}, {"watchdog", RUNSTATE_STOPPED}, {"guest-panicked", RUNSTATE_STOPPED},
+		{"running", RUNSTATE_LIVE},
+		{"suspended", RUNSTATE_LIVE},
+		{"paused", RUNSTATE_STOPPED},
+		{"io-error", RUNSTATE_STOPPED_BY_ERROR},
+		{"watchdog", RUNSTATE_STOPPED_BY_ERROR},
+		{"guest-panicked", RUNSTATE_STOPPED_BY_ERROR},
+		{"internal-error", RUNSTATE_STOPPED_BY_ERROR},
 		{"runn", RUNSTATE_STOPPED},
 	};
 

@@ -26,7 +26,12 @@ enum both_cont {
 };
 
 /* The guest. */
-enum both_pause { RAN_BEFORE, PAUSED_BEFORE, PAUSED_LATE /* in the moment before its QEMU stopped it */ };
+enum both_pause {
+	RAN_BEFORE,
+	PAUSED_BEFORE,
+	PAUSED_LATE /* in the moment before its QEMU stopped it */,
+	BROKEN_LATE /* then, by an error */
+};
 
 /* What there is beside the guest's memory; and how that travels. With a disk all of the copy is played, without one what follows it. */
 enum both_carried { NO_DISK, DISK, DISK_AND_OPAQUE };

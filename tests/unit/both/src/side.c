@@ -165,7 +165,7 @@ void __wrap_capture_end_streams(struct capture *c)
 enum qemu_runstate __wrap_capture_runstate(const struct capture *c)
 {
 	(void)c;
-	return both->pause ? RUNSTATE_STOPPED : RUNSTATE_LIVE;
+	return both->pause == BROKEN_LATE ? RUNSTATE_STOPPED_BY_ERROR : both->pause ? RUNSTATE_STOPPED : RUNSTATE_LIVE;
 }
 
 void __wrap_capture_drain(struct capture *c)

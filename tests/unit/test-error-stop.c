@@ -1,0 +1,59 @@
+/* test-error-stop.c: which events and run states say that an error has stopped the guest. */
+#include "error-stop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const char *announced(const char *event, const char *action)
+{
+	json_t *data = action ? json_pack("{s:s}", "action", action) : json_object();
+	const char *state = error_stop_announced(event, data);
+
+	json_decref(data);
+	return state;
+}
+
+static void an_event_announces_the_run_state_of_its_stop(void **state)
+{
+	(void)state;
+	assert_string_equal(announced("BLOCK_IO_ERROR", "stop"), "io-error");
+	assert_string_equal(announced("GUEST_PANICKED", "pause"), "guest-panicked");
+	assert_string_equal(announced("WATCHDOG", "pause"), "watchdog");
+}
+
+static void an_error_that_stops_nothing_announces_nothing(void **state)
+{
+	(void)state;
+	assert_null(announced("BLOCK_IO_ERROR", "report"));
+	assert_null(announced("GUEST_PANICKED", "run"));
+	assert_null(announced("WATCHDOG", "reset"));
+	assert_null(announced("STOP", NULL));
+	assert_null(error_stop_announced("STOP", NULL));
+}
+
+static void run_states_of_errors_are_told_from_others(void **state)
+{
+	static const char *const errors[] = {"io-error", "guest-panicked", "watchdog", "internal-error"};
+	static const char *const others[] = {"running", "paused", "shutdown", "suspended", "finish-migrate", "postmigrate", ""};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_string_equal(error_stop_state(errors[i]), errors[i]);
+	for (size_t i = 0; i < 7; i++)
+		assert_null(error_stop_state(others[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_event_announces_the_run_state_of_its_stop),
+		cmocka_unit_test(an_error_that_stops_nothing_announces_nothing),
+		cmocka_unit_test(run_states_of_errors_are_told_from_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
