@@ -431,7 +431,8 @@ static int list_guests(struct listing *l, bool json, struct err *e)
 	struct guest *guests;
 	struct entry *entries;
 	size_t all, count = 0, i;
-	int r = guest_list(&guests, &all, e);
+	bool cut_off;
+	int r = guest_list(&guests, &all, &cut_off, e);
 
 	if (r < 0)
 		return r;
@@ -449,6 +450,9 @@ static int list_guests(struct listing *l, bool json, struct err *e)
 	r = all_found(l, entries, count, e);
 	if (count || !r)
 		(json ? print_json : print_text)(entries, count);
+	if (cut_off)
+		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all of those are shown\n",
+			GUESTS_FOREIGN_MAX);
 	for (i = 0; i < count; i++)
 		entry_fini(&entries[i]);
 	free(entries);

@@ -193,15 +193,16 @@ static const char *left_out(const struct guest *g, const struct args_file *f, bo
 static int take_file(struct export_plan *p, const struct guest *g, const struct args_file *f, const char *real, struct err *e)
 {
 	bool stays_open = f->role == ARGS_MEDIA || f->role == ARGS_PFLASH_CODE;
+	const char *how;
 	int r = image_check_alone(real, e);
 
 	if (r)
 		return err_prefix(e, "the %s of the guest", args_role_name(f->role));
 	if (stays_open)
 		return guest_reads_what_is_there(g, real, e);
-	if (guest_has_read_before(g, real))
-		note(p, "%s (the guest's %s) was changed since its QEMU read it: what is in it now is in the bundle", f->path,
-		     args_role_name(f->role));
+	how = guest_read_another(g, real);
+	if (how)
+		note(p, "%s (the guest's %s) %s: what is in it now is in the bundle", f->path, args_role_name(f->role), how);
 	return 0;
 }
 

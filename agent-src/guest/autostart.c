@@ -51,22 +51,29 @@ static bool same_file_name(const char *name, const char *full, const char *real)
 	return name && (!strcmp(name, full) || (real && !strcmp(name, real)));
 }
 
-static bool another_guest_in(const struct guest *g)
+static bool is_in_its_unit(pid_t pid, const void *ctx)
+{
+	const struct guest *g = ctx;
+	struct guest_unit u;
+	bool yes;
+
+	guest_unit_of(&u, pid);
+	yes = pid != g->pid && u.name && !strcmp(u.name, g->unit.name) && u.is_user == g->unit.is_user && u.uid == g->unit.uid;
+	free(u.name);
+	return yes;
+}
+
+/* 1: another guest, whoever's, runs in the unit of this one; 0: none; -errno: that cannot be told. */
+static int another_guest_in(const struct guest *g, struct err *e)
 {
 	struct guest *list;
 	size_t n, i;
-	struct err e;
-	bool yes = false;
+	int r = guest_list_of(&list, &n, is_in_its_unit, g, e);
 
-	if (guest_list(&list, &n, &e))
-		return false;
-	for (i = 0; i < n; i++) {
-		yes |= list[i].pid != g->pid && list[i].unit.name && !strcmp(list[i].unit.name, g->unit.name) &&
-		       list[i].unit.is_user == g->unit.is_user && list[i].unit.uid == g->unit.uid;
+	for (i = 0; i < n; i++)
 		guest_fini(&list[i]);
-	}
 	free(list);
-	return yes;
+	return r ? r : n > 0;
 }
 
 /* The one that --install-unit made, when the guest was moved to this host. */
@@ -176,6 +183,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 {
 	bool restarts = unit_restarts(a->restart), may = restarts || unit_is_wanted(state);
 	struct err why;
+	int r;
 
 	if (keep && relation != APART && a->active && restarts)
 		return refuse(a, "it would do so as soon as its QEMU ends: --unit keep is not possible", e);
@@ -190,7 +198,10 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 			return refuse(a, why.msg, e);
 		return leave(a, xasprintf("unit %s ends with the guest; nothing starts it by itself", a->unit));
 	}
-	if (a->active && another_guest_in(g))
+	r = a->active ? another_guest_in(g, e) : 0;
+	if (r < 0)
+		return err_prefix(e, "cannot tell whether the unit %s runs other guests, too", a->unit);
+	if (r)
 		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
 	a->wrapped = relation == WRAPPED;
 	a->guest_pid = g->pid;

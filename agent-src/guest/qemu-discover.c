@@ -26,7 +26,6 @@
 /* /proc/PID/cmdline and environ: ARG_MAX is 2 MiB by default, and this is a bound, not an
  * allocation. */
 #define PROC_FILE_MAX (16U << 20)
-#define GUESTS_MAX    4096
 /* So much of the command line of another user's process is looked at, for its name. */
 #define FOREIGN_MAX 65536
 
@@ -138,46 +137,6 @@ static bool ends_with(const char *s, const char *suffix)
 	return n > k && !strcmp(s + n - k, suffix);
 }
 
-/* The path of cgroup v2 ("0::/…") or of systemd's own v1 hierarchy; NULL if there is neither. */
-static char *own_cgroup(const char *text)
-{
-	const char *line, *path;
-
-	for (line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-		path = NULL;
-		if (!strncmp(line, "0::", 3))
-			path = line + 3;
-		else if (strstr(line, ":name=systemd:") && strstr(line, ":name=systemd:") < line + strcspn(line, "\n"))
-			path = strstr(line, ":name=systemd:") + strlen(":name=systemd:");
-		if (path && strncmp(path, "/\n", 2)) {
-			char *out = xstrdup(path);
-
-			out[strcspn(out, "\n")] = '\0';
-			return out;
-		}
-	}
-	return NULL;
-}
-
-/* The innermost *.service of the cgroup's path; user@UID.service is the user's manager, not the
- * guest's unit. */
-static void find_unit(struct guest_unit *u, const char *cgroup)
-{
-	AUTO_FREE char *path = xstrdup(cgroup);
-	char *part, *save = NULL;
-
-	for (part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
-		if (!strncmp(part, "user@", 5)) {
-			u->is_user = true;
-			u->uid = (unsigned)strtoul(part + 5, NULL, 10);
-		} else if (ends_with(part, ".service")) {
-			free(u->name);
-			u->name = xstrdup(part);
-		}
-	}
-	u->is_user = u->is_user && u->name;
-}
-
 static bool argv_mentions(const struct guest *g, const char *text)
 {
 	size_t i;
@@ -190,12 +149,9 @@ static bool argv_mentions(const struct guest *g, const char *text)
 
 static void find_owner(struct guest *g)
 {
-	size_t len = 0;
-	AUTO_FREE char *text = read_proc(g->pid, "cgroup", PROC_FILE_MAX, &len);
-	AUTO_FREE char *cgroup = text ? own_cgroup(text) : NULL;
+	AUTO_FREE char *cgroup = guest_cgroup(g->pid);
 
-	if (cgroup)
-		find_unit(&g->unit, cgroup);
+	guest_unit_of(&g->unit, g->pid);
 	if ((cgroup && strstr(cgroup, "machine-qemu")) || argv_mentions(g, "/var/lib/libvirt/qemu/domain-") ||
 	    argv_mentions(g, "/libvirt/qemu/lib/domain-"))
 		g->owner_hint = xstrdup("libvirt");
@@ -222,7 +178,7 @@ static time_t process_began(uint64_t start_time)
 	return now.tv_sec - boot.tv_sec + (time_t)(start_time / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* The text, or NULL: not a file that can be read, too long, or changed after QEMU had read it. */
+/* The text, or NULL: not a file that can be read, too long, changed after QEMU had read it, or not the one that QEMU sees. */
 static char *read_config(const struct guest *g, const char *name)
 {
 	AUTO_FREE char *path = guest_path(g, name);
@@ -231,7 +187,8 @@ static char *read_config(const struct guest *g, const char *name)
 	char *text;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX || st.st_mtime > process_began(g->start_time) + 1)
+	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX || st.st_mtime > process_began(g->start_time) + 1 ||
+	    !process_sees(g->pid, path))
 		return NULL;
 	text = xmalloc((size_t)st.st_size + 1);
 	n = pread(fd, text, (size_t)st.st_size, 0);
@@ -289,9 +246,8 @@ static void find_monitors(struct guest *g)
 static bool is_ours(const struct guest *g)
 {
 	uint64_t start;
-	uid_t user;
 
-	return !process_user(g->pid, &user) && user == geteuid() && !process_start_time(g->pid, &start) && start == g->start_time;
+	return process_is_ours(g->pid) > 0 && !process_start_time(g->pid, &start) && start == g->start_time;
 }
 
 static void drop_argv(struct guest *g)
@@ -333,8 +289,9 @@ static int describe(struct guest *g, pid_t pid)
 	g->exe = read_proc_link(pid, "exe");
 	cmdline = read_proc(pid, "cmdline", g->foreign ? FOREIGN_MAX : PROC_FILE_MAX, &len);
 	if (r || !cmdline || !len) {
+		r = r ? r : !cmdline ? -errno : -ESRCH;
 		guest_fini(g);
-		return -ESRCH;
+		return r;
 	}
 	split_argv(&g->line, cmdline, len);
 	strip_deleted(g->exe);
@@ -373,29 +330,101 @@ static bool is_teardown_of_another(const struct guest *g)
 	return comm && n > sizeof(name) && !memcmp(comm, name, sizeof(name) - 1) && parent && g->exe && !strcmp(parent, g->exe);
 }
 
-int guest_list(struct guest **out, size_t *count, struct err *e)
+/* By who owns its directory: nothing of it is read. */
+static bool is_another_users(DIR *proc, const char *pid)
+{
+	struct stat st;
+
+	return fstatat(dirfd(proc), pid, &st, 0) || st.st_uid != geteuid();
+}
+
+struct listing {
+	bool (*wanted)(pid_t pid, const void *ctx);
+	const void *ctx;
+	struct guest *list;
+	size_t count, foreign;
+	bool cut_off;
+};
+
+/* 0, or -EMFILE and the like: this one cannot be looked at, nor can the next. One that is gone, or is not a QEMU, is none of the list. */
+static int look_at(struct listing *l, pid_t pid)
+{
+	struct guest g;
+	int r = describe(&g, pid);
+
+	if (r)
+		return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+	if (is_teardown_of_another(&g) || (g.foreign && l->foreign == GUESTS_FOREIGN_MAX)) {
+		l->cut_off |= g.foreign;
+		guest_fini(&g);
+		return 0;
+	}
+	l->foreign += g.foreign;
+	l->list = xrealloc(l->list, (l->count + 1) * sizeof(*l->list));
+	l->list[l->count++] = g;
+	return 0;
+}
+
+static void free_list(struct guest *list, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		guest_fini(&list[i]);
+	free(list);
+}
+
+/* Only others' processes are bounded, so that none of them keeps one of ours from being found. */
+static int list_guests(struct listing *l, struct err *e)
 {
 	DIR *proc = opendir("/proc");
-	struct guest *list = NULL, g;
 	struct dirent *d;
-	size_t n = 0;
+	int r = proc ? 0 : -errno;
 
-	if (!proc)
-		return err_sys(e, errno, "cannot read /proc");
-	while (n < GUESTS_MAX && (d = readdir(proc))) {
-		if (!isdigit((unsigned char)d->d_name[0]) || describe(&g, (pid_t)strtol(d->d_name, NULL, 10)) < 0)
+	while (!r && (errno = 0, d = readdir(proc))) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+
+		if (!isdigit((unsigned char)d->d_name[0]) || (l->wanted && !l->wanted(pid, l->ctx)))
 			continue;
-		if (is_teardown_of_another(&g)) {
-			guest_fini(&g);
-			continue;
-		}
-		list = xrealloc(list, (n + 1) * sizeof(*list));
-		list[n++] = g;
+		if (l->foreign == GUESTS_FOREIGN_MAX && is_another_users(proc, d->d_name))
+			l->cut_off = true;
+		else
+			r = look_at(l, pid);
 	}
-	closedir(proc);
-	*out = list;
-	*count = n;
-	return 0;
+	if (!r && errno)
+		r = -errno;
+	if (proc)
+		closedir(proc);
+	if (!r)
+		return 0;
+	free_list(l->list, l->count);
+	return err_sys(e, -r, "cannot look at all processes of this host, to find its guests");
+}
+
+int guest_list(struct guest **out, size_t *count, bool *cut_off, struct err *e)
+{
+	struct listing l = {.wanted = NULL};
+	int r = list_guests(&l, e);
+
+	*out = r ? NULL : l.list;
+	*count = r ? 0 : l.count;
+	*cut_off = l.cut_off;
+	return r;
+}
+
+int guest_list_of(struct guest **out, size_t *count, bool (*wanted)(pid_t pid, const void *ctx), const void *ctx, struct err *e)
+{
+	struct listing l = {.wanted = wanted, .ctx = ctx};
+	int r = list_guests(&l, e);
+
+	if (!r && l.cut_off) {
+		free_list(l.list, l.count);
+		r = err_set(e, E2BIG, "more than %d processes of other users call themselves QEMU: not all can be looked at",
+			    GUESTS_FOREIGN_MAX);
+	}
+	*out = r ? NULL : l.list;
+	*count = r ? 0 : l.count;
+	return r;
 }
 
 /* Choosing one */
@@ -407,18 +436,21 @@ static bool is_path(const char *vm)
 	return strchr(vm, '/') || (stat(vm, &st) == 0 && S_ISSOCK(st.st_mode));
 }
 
-/* "vm1 (pid 12), vm2 (pid 34)" */
+/* "vm1 (pid 12), vm2 (pid 34)": ours before others', and no more than a message takes. */
 static char *name_all(const struct guest *list, size_t count)
 {
-	char *text = xstrdup(""), *longer;
-	size_t i;
+	char *text = xcalloc(1, ERR_MAX);
+	size_t i, n = 0;
+	bool foreign;
 
-	for (i = 0; i < count; i++) {
-		longer = xasprintf("%s%s%s (pid %d)", text, i ? ", " : "", list[i].name, (int)list[i].pid);
-		free(text);
-		text = longer;
+	for (foreign = false;; foreign = true) {
+		for (i = 0; i < count && n < ERR_MAX; i++)
+			if (list[i].foreign == foreign)
+				n += (size_t)snprintf(text + n, ERR_MAX - n, "%s%s (pid %d)", n ? ", " : "", list[i].name,
+						      (int)list[i].pid);
+		if (foreign)
+			return text;
 	}
-	return text;
 }
 
 static bool matches(const struct guest *g, const char *vm, bool foreign)
@@ -459,15 +491,16 @@ static int choose(struct guest *g, struct guest *list, size_t count, const char 
 static int find_by_name(struct guest *g, const char *vm, struct err *e)
 {
 	struct guest *list;
-	size_t count, i;
-	int r = guest_list(&list, &count, e);
+	size_t count;
+	bool cut_off;
+	int r = guest_list(&list, &count, &cut_off, e);
 
 	if (r < 0)
 		return r;
 	r = choose(g, list, count, vm, e);
-	for (i = 0; i < count; i++)
-		guest_fini(&list[i]);
-	free(list);
+	if (r == -ENOENT && cut_off)
+		r = err_prefix(e, "not all processes that call themselves QEMU were looked at, as those of other users are too many");
+	free_list(list, count);
 	if (r == 0)
 		r = guest_check_user(g, e);
 	if (r == 0 && !g->qmp.path)
@@ -540,6 +573,11 @@ int guest_check_user(const struct guest *g, struct err *e)
 		return err_sys(e, -r, "cannot tell whose process %d is", (int)g->pid);
 	if (user == geteuid() && !g->foreign)
 		return 0;
+	if (user == geteuid())
+		return err_set(
+			e, EPERM,
+			"its QEMU runs in a container (another pid or user namespace), where names of files and processes mean others: run "
+			"vmferry in there");
 	pw = getpwuid(user);
 	return err_set(e, EPERM, "its QEMU runs as another user (%s%suid %u): run vmferry as that user", pw ? pw->pw_name : "",
 		       pw ? ", " : "", (unsigned)user);

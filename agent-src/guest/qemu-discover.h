@@ -8,6 +8,7 @@
 #define VMFERRY_QEMU_DISCOVER_H
 
 #include "err.h"
+#include "guest-unit.h"
 #include "qemu-args.h"
 #include "qmp.h"
 #include "swtpm-args.h"
@@ -75,16 +76,9 @@ struct guest_monitors {
 	size_t count;
 };
 
-/* The systemd service that it runs in. */
-struct guest_unit {
-	char *name;   /* NULL: none */
-	bool is_user; /* a unit of a user's own systemd */
-	unsigned uid; /* of which user, then */
-};
-
 struct guest {
-	bool foreign; /* another user's, who may call anything QEMU and say anything: only name, pid, start_time, exe, and what the
-		       * kernel says of its cgroup are filled */
+	bool foreign; /* another user's, who may call anything QEMU and say anything, or a container's, whose paths mean other files
+		       * (process_is_ours()): only name, pid, start_time, exe, and what the kernel says of its cgroup are filled */
 	char *name;   /* -name; "qemu-PID" without one */
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
@@ -128,9 +122,14 @@ struct guest {
  * but the monitor is filled: guest_fini() always.
  */
 int guest_find(struct guest *g, const char *vm, struct err *e);
-/* Every QEMU on this host, with a monitor or without. *out is malloc'ed: guest_fini() each,
- * free(*out). */
-int guest_list(struct guest **out, size_t *count, struct err *e);
+/*
+ * Every QEMU of ours on this host, with a monitor or without, and at most GUESTS_FOREIGN_MAX others'; *cut_off: there may be more of those, which
+ * whoever asks about others must not take for none. *out is malloc'ed: guest_fini() each, free(*out).
+ */
+#define GUESTS_FOREIGN_MAX 1024
+int guest_list(struct guest **out, size_t *count, bool *cut_off, struct err *e);
+/* Those, whoever's, that wanted says yes to, before anything else is read of them. -E2BIG: too many are others'. */
+int guest_list_of(struct guest **out, size_t *count, bool (*wanted)(pid_t pid, const void *ctx), const void *ctx, struct err *e);
 /* qmp_open() on the guest's monitors one after the other until one answers; checks that the peer is
  * the guest's pid. */
 int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
@@ -145,8 +144,8 @@ enum {
 	DISK_ACCEPT_BITMAPS = 2,
 	DISK_ACCEPT_DATA_FILE = 4, /* contents come into the image itself */
 };
-/* 0, or -EPERM: its QEMU is another user's, which could not use our sockets, and whose word on what it is we must not take
- * with our rights. */
+/* 0, or -EPERM: its QEMU is another user's, or a container's, which could not use our sockets, and whose word on what it is we must not
+ * take with our rights. */
 int guest_check_user(const struct guest *g, struct err *e);
 /* Has somebody limited its I/O? inserted: of query-block. */
 bool guest_disk_has_limits(const json_t *inserted);
@@ -156,8 +155,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
 /* 0, or -ENOTSUP: its QEMU has another file open than what has that name now, which we would read. */
 int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);
-/* Whether this file, which QEMU has read when it started, was changed since. */
-bool guest_has_read_before(const struct guest *g, const char *path);
+/* A file that QEMU has read when it started: in what way it is not what was read, in words behind its name; NULL: it is that. */
+const char *guest_read_another(const struct guest *g, const char *path);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged out, media

@@ -454,11 +454,15 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 				 path);
 }
 
-bool guest_has_read_before(const struct guest *g, const char *path)
+const char *guest_read_another(const struct guest *g, const char *path)
 {
 	struct stat st;
 
-	return g->pid && !stat(path, &st) && st.st_ctim.tv_sec > process_started_at(g->start_time) + CLOCKS_S;
+	if (!g->pid || stat(path, &st))
+		return NULL;
+	if (!process_sees(g->pid, path))
+		return "is another file to its QEMU, which has a root or mounts of its own";
+	return st.st_ctim.tv_sec > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it" : NULL;
 }
 
 /* QEMU takes a name without a directory for one of its own files, but first for one where it was started. */

@@ -20,9 +20,8 @@ static bool is_swtpm(pid_t pid)
 	AUTO_FREE char *link = xasprintf("/proc/%d/exe", (int)pid);
 	char exe[PATH_MAX], *deleted;
 	ssize_t n = readlink(link, exe, sizeof(exe) - 1);
-	uid_t user;
 
-	if (n < 0 || process_user(pid, &user) || user != geteuid())
+	if (n < 0 || process_is_ours(pid) <= 0)
 		return false;
 	exe[n] = '\0';
 	deleted = strstr(exe, " (deleted)"); /* by an upgrade of its package */
@@ -49,10 +48,10 @@ static char **line_of(pid_t pid, size_t *argc)
 	return argv;
 }
 
-/* A path of its line, against its directory; malloc'ed. */
+/* A path of its line, against its root or its directory; malloc'ed. */
 static char *path_of(pid_t pid, const char *path)
 {
-	return *path == '/' ? xstrdup(path) : xasprintf("/proc/%d/cwd/%s", (int)pid, path);
+	return xasprintf("/proc/%d/%s/%s", (int)pid, *path == '/' ? "root" : "cwd", path);
 }
 
 static bool has_socket(pid_t pid, char *const *argv, size_t argc, const struct stat *socket)
@@ -89,13 +88,17 @@ static unsigned look(const struct stat *socket, pid_t *pid, char ***argv, size_t
 	return found;
 }
 
-/* One that went to / since (--daemon) may have been told of a directory that cannot be found by its line. */
+/* One that went to / since (--daemon) may have been told of a directory that cannot be found by its line; in a mount namespace of its own it may be
+ * another than ours of that name. */
 static void resolve_state(struct swtpm *s, pid_t pid)
 {
 	AUTO_FREE char *path = path_of(pid, s->state);
+	AUTO_FREE char *real = realpath(path, NULL);
+	struct stat its, ours;
+	bool same = real && !stat(path, &its) && !stat(real, &ours) && its.st_dev == ours.st_dev && its.st_ino == ours.st_ino;
 
 	free(s->state);
-	s->state = realpath(path, NULL);
+	s->state = same ? xstrdup(real) : NULL;
 }
 
 int swtpm_find(struct swtpm *out, pid_t *pid, const char *socket, struct err *e)

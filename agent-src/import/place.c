@@ -93,12 +93,13 @@ int place_has_no_guest(const char *name, struct err *e)
 	struct guest *list;
 	size_t n, i;
 	pid_t pid = 0;
-	int r = guest_list(&list, &n, e);
+	bool cut_off; /* of others', which take no name away */
+	int r = guest_list(&list, &n, &cut_off, e);
 
 	if (r < 0)
 		return r;
 	for (i = 0; i < n; i++) {
-		if (!strcmp(list[i].name, name))
+		if (!list[i].foreign && !strcmp(list[i].name, name))
 			pid = list[i].pid;
 		guest_fini(&list[i]);
 	}

@@ -185,38 +185,54 @@ static int end_source(struct attempt *a, struct err *e)
 	return attempt_die(a, r);
 }
 
-static pid_t qemu_with_its_disks(const struct transfer *t)
+static bool may_run_its_disks(pid_t pid, const void *ctx)
+{
+	const struct transfer *t = ctx;
+	json_t *path;
+	bool yes = false;
+	size_t i;
+
+	json_array_foreach(t->src.disk_paths, i, path)
+		yes = yes || (pid != t->src.guest.pid && process_may_run_from(pid, json_string_value(path)));
+	return yes;
+}
+
+/* *pid: 0: none. -errno: that cannot be told. */
+static int qemu_with_its_disks(const struct transfer *t, pid_t *pid, struct err *e)
 {
 	struct guest *list;
-	size_t n, i, k;
-	struct err e;
-	pid_t found = 0;
-	json_t *path;
+	size_t n, i;
+	int r = guest_list_of(&list, &n, may_run_its_disks, t, e);
 
-	if (guest_list(&list, &n, &e))
-		return 0;
-	for (i = 0; i < n; i++) {
-		json_array_foreach(t->src.disk_paths, k, path)
-			if (!found && list[i].pid != t->src.guest.pid && process_has_open(list[i].pid, json_string_value(path)))
-				found = list[i].pid;
+	*pid = n ? list[0].pid : 0;
+	for (i = 0; i < n; i++)
 		guest_fini(&list[i]);
-	}
 	free(list);
-	return found;
+	return r;
 }
 
 void cutover_look_for_another(struct transfer *t)
 {
 	uint64_t until = t->end.qemu_ended_ns + AGAIN_MS * 1000000ULL;
+	struct err why;
+	int r;
 
 	/* of a move that was over in an earlier life they may be another's by now */
 	if (!json_array_size(t->src.disk_paths) || (t->a.taken_up && !t->end.qemu_ended_ns))
 		return;
-	while (!(t->end.started_again = qemu_with_its_disks(t)) && t->unit.autostart.starter && now_ns() < until)
+	while (!(r = qemu_with_its_disks(t, &t->end.started_again, &why)) && !t->end.started_again && t->unit.autostart.starter &&
+	       now_ns() < until)
 		poll(NULL, 0, AGAIN_LOOK_MS);
-	if (!t->end.started_again)
+	if (!r && !t->end.started_again)
 		return;
 	t->a.undecided = true;
+	if (r) {
+		err_set(&t->end.why, EBUSY,
+			"the guest was handed over, and its QEMU here ended; but whether something has started it here again cannot be told: %s. "
+			"Look for a QEMU that has its old disks open (fuser), and end it; the one at the destination is the one that goes on",
+			why.msg);
+		return;
+	}
 	err_set(&t->end.why, EBUSY,
 		"the guest was handed over, and its QEMU here ended; but QEMU %d has its old disks open here: something has started it again. "
 		"End that (by SIGKILL) and what starts it; the one at the destination is the one that goes on",
@@ -446,7 +462,7 @@ static int refuse_if_open_here(const struct transfer *t, struct err *e)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		pid = process_that_opened(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
+		pid = process_that_may_run_from(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
 		if (pid)
 			return err_set(e, EBUSY,
 				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "

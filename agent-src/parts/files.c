@@ -62,12 +62,14 @@ static void tell_what_changed(const struct files *fs, const json_t *entry)
 {
 	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
 	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
+	const char *how;
 
 	if (!fs->src->qmp || fs->src->boots_there || !args_role_is_content(is) || is == ARGS_DISK || is == ARGS_MEDIA ||
-	    is == ARGS_PFLASH_CODE || is == ARGS_PFLASH_VARS || !path || *path != '/' || !guest_has_read_before(&fs->src->guest, path))
+	    is == ARGS_PFLASH_CODE || is == ARGS_PFLASH_VARS || !path || *path != '/')
 		return;
-	report_notice(fs->src->report,
-		      "%s (the guest's %s) was changed since its QEMU read it: at the destination it finds what is in it now", path, role);
+	how = guest_read_another(&fs->src->guest, path);
+	if (how)
+		report_notice(fs->src->report, "%s (the guest's %s) %s: at the destination it finds what is in it now", path, role, how);
 }
 
 static int describe(struct part *p, json_t *out, struct err *e)

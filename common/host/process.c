@@ -321,15 +321,69 @@ int process_user(pid_t pid, uid_t *out)
 	return r;
 }
 
-static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)
+/* 1: it is in our namespace of that kind; 0: in another; -errno: cannot be told. */
+static int shares_namespace(pid_t pid, const char *kind)
 {
-	DIR *d = opendir(fd_dir);
+	struct stat ours, its;
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	if (stat(path, &ours))
+		return errno == ENOENT ? 1 : -errno; /* this kernel has none of that kind */
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
+	if (stat(path, &its))
+		return -errno;
+	return ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
+int process_is_ours(pid_t pid)
+{
+	uid_t user;
+	int r = process_user(pid, &user);
+
+	if (r || user != geteuid())
+		return MIN(r, 0);
+	r = shares_namespace(pid, "pid");
+	return r > 0 ? shares_namespace(pid, "user") : r;
+}
+
+bool process_sees(pid_t pid, const char *path)
+{
+	AUTO_FREE char *real = realpath(path, NULL); /* a link's target would be looked up from our root */
+	AUTO_FREE char *inside = xasprintf("/proc/%d/root%s", (int)pid, real ?: path);
+	struct stat ours, its;
+
+	return !stat(path, &ours) && !stat(inside, &its) && ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
+/* "flags:\t0100002", octal, in /proc/PID/fdinfo/FD; true, too, if that cannot be told. */
+static bool is_for_writing(pid_t pid, const char *fd)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/fdinfo/%s", (int)pid, fd);
+	FILE *f = fopen(path, "re");
+	unsigned flags = O_RDWR;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "flags: %o", &flags) != 1)
+		;
+	if (f)
+		fclose(f);
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static bool has_open(pid_t pid, const struct stat *file, bool for_writing)
+{
 	struct dirent *x;
 	struct stat st;
 	bool yes = false;
+	char dir[32];
+	DIR *d;
 
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+	d = opendir(dir);
 	while (d && !yes && (x = readdir(d)))
-		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == dev && st.st_ino == ino;
+		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == file->st_dev && st.st_ino == file->st_ino &&
+		      (!for_writing || is_for_writing(pid, x->d_name));
 	if (d)
 		closedir(d);
 	return yes;
@@ -338,10 +392,20 @@ static bool has_open(const char *fd_dir, dev_t dev, ino_t ino)
 bool process_has_open(pid_t pid, const char *path)
 {
 	struct stat st;
-	char dir[64];
 
-	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
-	return !stat(path, &st) && has_open(dir, st.st_dev, st.st_ino);
+	return !stat(path, &st) && has_open(pid, &st, false);
+}
+
+static bool may_run_from(pid_t pid, const struct stat *file)
+{
+	return has_open(pid, file, false) && (process_is_ours(pid) > 0 || has_open(pid, file, true));
+}
+
+bool process_may_run_from(pid_t pid, const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && may_run_from(pid, &st);
 }
 
 bool process_shows_files(pid_t pid)
@@ -352,24 +416,37 @@ bool process_shows_files(pid_t pid)
 	return !access(dir, R_OK | X_OK);
 }
 
-pid_t process_that_opened(const char *path, pid_t but)
+static bool opened(pid_t pid, const struct stat *file)
+{
+	return has_open(pid, file, false);
+}
+
+static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *path, pid_t but)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *x;
 	struct stat st;
-	char dir[64];
 	pid_t found = 0;
 
 	while (d && !found && !stat(path, &st) && (x = readdir(d))) {
 		pid_t pid = (pid_t)atoi(x->d_name);
 
-		snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
-		if (pid > 0 && pid != getpid() && pid != but && has_open(dir, st.st_dev, st.st_ino))
+		if (pid > 0 && pid != getpid() && pid != but && is(pid, &st))
 			found = pid;
 	}
 	if (d)
 		closedir(d);
 	return found;
+}
+
+pid_t process_that_opened(const char *path, pid_t but)
+{
+	return find(opened, path, but);
+}
+
+pid_t process_that_may_run_from(const char *path, pid_t but)
+{
+	return find(may_run_from, path, but);
 }
 
 bool process_may_have_socket(pid_t pid, const char *path)

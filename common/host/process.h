@@ -53,6 +53,13 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 /* A process (not ourselves, and not but) that has this file open; 0: none that we may see. */
 pid_t process_that_opened(const char *path, pid_t but);
 bool process_has_open(pid_t pid, const char *path);
+/*
+ * Whether a process may run a guest from this image: it is ours and has the file open in whatever way (QEMU opens an image for writing only when
+ * a device wants to), or it is another's and has it open for writing. Whoever reads a file that everybody may read does no such thing.
+ */
+bool process_may_run_from(pid_t pid, const char *path);
+/* Such a process (not ourselves, and not but); 0: none that we may see. */
+pid_t process_that_may_run_from(const char *path, pid_t but);
 /* Whether it can be told what it has open. */
 bool process_shows_files(pid_t pid);
 /* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
@@ -70,6 +77,14 @@ void process_keep_to_itself(void);
 /* Whose process it is: ours, or of its real, effective, saved and file system users the first who is not us (a setuid program
  * is also its caller's, who chose its arguments). 0, or -errno. */
 int process_user(pid_t pid, uid_t *out);
+/*
+ * Whether it is our user's, and in our pid and user namespaces: uid 0 of a container is not root of this host, and what it calls process 12 or /dev/sda
+ * is another. A mount namespace of its own (a unit with PrivateTmp, `ip netns exec`) does not make it another's: see process_sees(). 1, 0, or -errno:
+ * that cannot be told.
+ */
+int process_is_ours(pid_t pid);
+/* Whether the file that has this (absolute) name is the same one to the process as to us; false, too, if that cannot be told. */
+bool process_sees(pid_t pid, const char *path);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);
 

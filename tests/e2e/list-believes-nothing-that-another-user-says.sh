@@ -1,6 +1,7 @@
 #!/bin/bash
 # `vmferry list` as root beside processes of another user that call themselves QEMU, with lines that name devices, files and sockets,
-# and beside a monitor that answers nonsense: no file is opened, nobody is talked to, no line is forged, and it does not crash.
+# and beside a monitor that answers nonsense: no file is opened, nobody is talked to, no line is forged, and it does not crash. Nor is root of a
+# container believed, and however many they are, a guest of root's is found.
 # tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
@@ -95,3 +96,55 @@ liars=()
 liar "$DIR/empty" "$LIAR" "$DIR/bin/liar.py" empty "$DIR/empty" "$DIR/empty.sock" -name empty -qmp "unix:$DIR/empty.sock,server=on,wait=off"
 list >"$DIR/list" 2>&1 || fail "list fails with status $?: $(<"$DIR/list")"
 grep -q "QEMU does not tell its state" "$DIR/list" || fail "list says: $(<"$DIR/list")"
+
+# root of a container: another pid namespace, in which a name means another file
+inside() { # READY COMMAND...: liar(), whose process is the only child of what makes the namespaces
+	liar "$@"
+	container=$(pgrep -P "${liars[-1]}") || fail "nothing runs in the container"
+}
+if unshare --pid --fork true 2>/dev/null; then
+	inside "$DIR/theirs/pid" unshare --pid --fork --kill-child "$LIAR" "$DIR/bin/liar.py" idle "$DIR/theirs/pid" -name own -readconfig "$DIR/config"
+	opened=$(python3 -S "$TOP/tests/lib/opened.py" "$DIR/config" -- "$BIN/vmferry" list "$container" 2>"$DIR/list") || fail "list fails: $(<"$DIR/list")"
+	assert_eq "$opened" "" "files that were opened for a container"
+	grep -q "cannot be moved: its QEMU runs in a container" "$DIR/list" || fail "list says: $(<"$DIR/list")"
+	vmferry status own >"$DIR/out" 2>&1 && fail "there is no move"
+	! grep -q "more than one guest" "$DIR/out" || fail "status says: $(<"$DIR/out")"
+else
+	echo "skipped: a pid namespace cannot be made here"
+fi
+if unshare --user --map-root-user true 2>/dev/null; then
+	inside "$DIR/theirs/user" bash -c '"$@" & wait' - unshare --user --map-root-user "$LIAR" "$DIR/bin/liar.py" idle "$DIR/theirs/user" -name own
+	vmferry list "$container" >"$DIR/list" || fail "list fails"
+	grep -q "cannot be moved: its QEMU runs in a container" "$DIR/list" || fail "list says: $(<"$DIR/list")"
+else
+	echo "skipped: a user namespace cannot be made here"
+fi
+
+# one that has mounts of its own is ours, but a file that it names is only read where it is the same one to it
+if unshare --mount true 2>/dev/null; then
+	printf '[name]\nguest = "of-ours"\n' >"$DIR/named.cfg"
+	printf '[name]\nguest = "of-its-own"\n' >"$DIR/other.cfg"
+	mounts=(unshare --mount --propagation private bash -c 'mount --bind "$0/other.cfg" "$0/named.cfg" && exec "$@"' "$DIR" "$LIAR" "$DIR/bin/liar.py" idle)
+	liar "$DIR/theirs/mount" "${mounts[@]}" "$DIR/theirs/mount" -readconfig "$DIR/named.cfg"
+	vmferry list "${liars[-1]}" >"$DIR/list"
+	grep -q "^qemu-${liars[-1]} (pid ${liars[-1]}): " "$DIR/list" || fail "list says: $(<"$DIR/list")"
+	liar "$DIR/theirs/same-mount" unshare --mount "$LIAR" "$DIR/bin/liar.py" idle "$DIR/theirs/same-mount" -readconfig "$DIR/named.cfg"
+	vmferry list "${liars[-1]}" >"$DIR/list"
+	grep -q "^of-ours (pid ${liars[-1]}): " "$DIR/list" || fail "list says: $(<"$DIR/list")"
+else
+	echo "skipped: a mount namespace cannot be made here"
+fi
+
+# more of them than are looked at, with pids below that of root's guest
+liar "$DIR/theirs/crowd" "${as_nobody[@]}" "$LIAR" "$DIR/bin/liar.py" crowd "$DIR/theirs/crowd" 1100 -name crowd
+crowd=${liars[-1]}
+NAME=${DIR##*/}-late
+liar "$DIR/theirs/late" "$LIAR" "$DIR/bin/liar.py" idle "$DIR/theirs/late" -name "$NAME"
+vmferry list "$NAME" >"$DIR/list" 2>"$DIR/err" || fail "list fails: $(<"$DIR/err")"
+grep -q "^$NAME (pid ${liars[-1]}): " "$DIR/list" || fail "list says: $(<"$DIR/list")"
+grep -q "not all of those are shown" "$DIR/err" || fail "list says nothing of those that it leaves out: $(<"$DIR/err")"
+truncate -s 1M "$DIR/other.raw"
+vmferry import "$DIR/other.raw" --name "$NAME" --qemu "$QEMU" --dry-run >"$DIR/out" 2>&1 && fail "another guest of that name may be made"
+grep -q "a guest $NAME runs here already (pid ${liars[-1]})" "$DIR/out" || fail "import says: $(<"$DIR/out")"
+kill "$crowd"
+wait_for 60 eval '[[ -z $(pgrep -f "^$LIAR .* crowd ") ]]' || fail "the crowd does not end"

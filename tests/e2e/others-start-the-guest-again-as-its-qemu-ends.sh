@@ -1,6 +1,7 @@
 #!/bin/bash
 # A script of somebody's runs the guest's QEMU again and again, in no unit. The plan names it. When the guest is the destination's, and its QEMU here
-# was ended, the script starts it once more from its old disk: exit code 6 says so, and which process it is; no file is called deletable.
+# was ended, the script starts it once more from its old disk: exit code 6 says so, and which process it is; no file is called deletable. Another user
+# who calls something QEMU and reads that disk has started nothing.
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 guest_disk "$DIR/a.raw" raw 16M
@@ -36,3 +37,18 @@ move_wait 6
 assert_result "any('process $LOOP (' in x and 'does not start the guest here again' in x for x in plan['afterwards'])"
 AGAIN=$(tail -n 1 "$DIR/loop.pids")
 assert_result "r['where'] == 'undecided' and 'QEMU $AGAIN has its old disks open here' in r['reason'] and 'deletable' not in r"
+
+if [[ $EUID -ne 0 ]]; then
+	echo "skipped: only root can start a process as another user"
+	exit
+fi
+kill "$LOOP" "$AGAIN"
+chmod 711 "$DIR"
+cp "$(readlink -f "$(command -v sleep)")" "$DIR/qemu-system-x86_64"
+guest_a
+chmod 644 "$DIR/a.raw"
+setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/qemu-system-x86_64" 1000 <"$DIR/a.raw" &
+kill_at_exit $!
+wait_for 20 test "$DIR/qemu-system-x86_64" -ef "/proc/$!/exe"
+move a local
+assert_result "r['where'] == 'destination' and len(r['deletable']) == 1"

@@ -4,6 +4,7 @@
 idle READY …: says nothing at all.
 empty READY SOCKET …: serves a QMP monitor that greets and answers every command with {}.
 ear READY SOCKET …: listens there and writes what it hears to READY.heard.
+crowd READY COUNT …: so many more of it, which end with it.
 The file READY is made once that is so."""
 import json
 import os
@@ -43,8 +44,20 @@ def ear(path):
                 heard.write(data)
 
 
+def crowd(count):
+    """Each reads from a pipe whose other end only the first one has."""
+    read, write = os.pipe()
+    for _ in range(int(count)):
+        if os.fork() == 0:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+    open(sys.argv[2], "w").close()
+    signal.pause()
+
+
 if sys.argv[1] == "idle":
     open(sys.argv[2], "w").close()
     signal.pause()
 else:
-    {"empty": empty, "ear": ear}[sys.argv[1]](sys.argv[3])
+    {"empty": empty, "ear": ear, "crowd": crowd}[sys.argv[1]](sys.argv[3])

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -597,6 +598,62 @@ static void a_process_of_which_nothing_can_be_told_is_not_taken_for_gone(void **
 	qemu_end(&p);
 }
 
+/* ---- whose process it is ---- */
+
+/* A child that opens the file, and then is that user's (0: still ours), in a pid namespace of its own or not; it lasts until it is killed. */
+static pid_t opener(const char *path, int flags, uid_t user, bool in_container)
+{
+	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), fds[2];
+	char ready;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	if (in_container)
+		assert_int_equal(unshare(CLONE_NEWPID), 0);
+	pid = fork();
+	if (!pid) {
+		if (open(path, flags) < 0 || (user && setresuid(user, user, user)) || write(fds[1], "!", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (in_container)
+		assert_int_equal(setns(own, CLONE_NEWPID), 0);
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &ready, 1), 1);
+	close(fds[0]);
+	close(own);
+	return pid;
+}
+
+static void must_tell(const char *path, int flags, uid_t user, bool in_container, bool ours, bool may_run)
+{
+	pid_t pid = opener(path, flags, user, in_container);
+
+	assert_int_equal(process_is_ours(pid) > 0, ours);
+	assert_true(process_has_open(pid, path));
+	assert_int_equal(process_may_run_from(pid, path), may_run);
+	assert_int_equal(process_that_may_run_from(path, 0), may_run ? pid : 0);
+	assert_int_equal(process_that_may_run_from(path, pid), 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void who_only_reads_an_image_of_ours_runs_no_guest_from_it(void **state)
+{
+	(void)state;
+	shell("truncate -s 1M image");
+	must_tell(in_dir("image"), O_RDONLY, 0, false, true, true);
+	if (geteuid()) {
+		puts("skipped: only root can start processes of others");
+		return;
+	}
+	must_tell(in_dir("image"), O_RDONLY, 65534, false, false, false);
+	must_tell(in_dir("image"), O_RDWR, 65534, false, false, true);
+	must_tell(in_dir("image"), O_RDONLY, 0, true, false, false);
+	must_tell(in_dir("image"), O_WRONLY, 0, true, false, true);
+}
+
 /* Around them */
 
 static bool find_qemu(void)
@@ -651,6 +708,7 @@ int main(void)
 		TEST(what_it_says_is_kept_but_not_without_end),
 		TEST(only_the_process_of_that_start_time_is_ended),
 		TEST(a_process_of_which_nothing_can_be_told_is_not_taken_for_gone),
+		TEST(who_only_reads_an_image_of_ours_runs_no_guest_from_it),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
