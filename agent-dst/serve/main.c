@@ -217,6 +217,8 @@ int main(int argc, char **argv)
 	struct err e;
 	int r;
 
+	if (process_open_standard())
+		return EXIT_REFUSED;
 	if (argc == 2 && !strcmp(argv[1], "--bench-host"))
 		return bench_host();
 	if (argc == 3 && !strcmp(argv[1], "--bench-reach"))

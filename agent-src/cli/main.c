@@ -58,6 +58,8 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	if (process_open_standard())
+		return EXIT_REFUSED;
 	process_keep_to_itself();		     /* keys, passwords, and the guest's memory pass through */
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
 	if (argc < 2) {

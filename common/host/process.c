@@ -293,6 +293,17 @@ uint64_t process_resident_bytes(pid_t pid)
 	return status_bytes(path, "VmRSS: %llu");
 }
 
+int process_open_standard(void)
+{
+	static const int modes[] = {O_RDONLY, O_RDONLY, O_RDWR};
+	int fd, r = 0;
+
+	for (fd = 0; fd < 3 && r >= 0; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			r = open("/dev/null", modes[fd]) == fd ? 0 : -errno; /* the lowest number that is free */
+	return r;
+}
+
 void process_keep_to_itself(void)
 {
 #ifndef __SANITIZE_ADDRESS__ /* whose search for leaks is a ptrace */

@@ -72,6 +72,12 @@ bool process_listens_at(pid_t pid, const char *path);
 bool process_has_socket(pid_t pid, const char *path);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */
 uint64_t process_resident_bytes(pid_t pid);
+/*
+ * Opens /dev/null onto each of descriptors 0, 1 and 2 that is closed, for us and for every program that we start; first of all in main(), as whatever is
+ * opened next would get that number, and be read or written as if it were a terminal. Of what was closed standard output still cannot be written to
+ * (EBADF), so that nothing that goes there counts as written. 0 or -errno.
+ */
+int process_open_standard(void);
 /* Nobody but root reads our memory, by ptrace or from a core dump, from now on. Programs that we start are as they were. */
 void process_keep_to_itself(void);
 /* Whose process it is: ours, or of its real, effective, saved and file system users the first who is not us (a setuid program

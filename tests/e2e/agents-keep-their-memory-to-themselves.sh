@@ -1,5 +1,6 @@
 #!/bin/bash
-# Neither agent of a user's is dumpable, so that nobody else of that user reads its memory; and the text of its key is not left there.
+# Neither agent of a user's is dumpable, so that nobody else of that user reads its memory; and the text of its key is not left there. Where one is
+# started without standard input, output or error nothing of its own gets their numbers.
 # tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
@@ -59,3 +60,23 @@ source=$!
 kill_at_exit "$source"
 wait_for 20 waits_for_its_reader || fail "vmferry does not wait: $(<"$DIR/log")"
 assert_eq "$(stat -c %u "/proc/$source/environ")" 0 "who owns the source agent's /proc"
+
+# without 0, 1 and 2
+leads_nowhere() { # PID
+	local fd
+	for fd in 0 1 2; do
+		assert_eq "$(readlink "/proc/$1/fd/$fd")" /dev/null "descriptor $fd of $(tr '\0' ' ' <"/proc/$1/cmdline")"
+	done
+}
+has_launched() {
+	[[ -n $(pgrep -P "$agent" -x vmferry-launch) && -s $DIR/closed/token ]]
+}
+"$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/closed" --runtime-dir "$DIR/closed-run" <&- >&- 2>&- &
+agent=$!
+kill_at_exit "$agent"
+wait_for 20 has_launched || fail "the agent has not started its launcher"
+leads_nowhere "$agent"
+leads_nowhere "$(pgrep -P "$agent" -x vmferry-launch)"
+status=0
+"$BIN/vmferry" list nobody-is-called-so </dev/null >&- 2>&- || status=$?
+assert_eq "$status" 1 "exit code of list without outputs"

@@ -1,5 +1,6 @@
 /* test-program.c: programs, started by ourselves and by a launcher; and what is left to a process that is confined. */
 #include "confine.h"
+#include "process.h"
 #include "program.h"
 #include "util.h"
 
@@ -46,6 +47,59 @@ static void in_a_process(void (*what)(void))
 			_exit(1);                                                                                                          \
 		}                                                                                                                          \
 	} while (0)
+
+/* Of the three those that are closed: one bit each. */
+static void fills(unsigned closed)
+{
+	struct stat null, is, was[3];
+	int fd;
+
+	require(!stat("/dev/null", &null));
+	for (fd = 0; fd < 3; fd++)
+		require(!fstat(fd, &was[fd]));
+	for (fd = 0; fd < 3; fd++)
+		if (closed & 1u << fd)
+			close(fd);
+	if (process_open_standard())
+		_exit(1);
+	for (fd = 0; fd < 3; fd++)
+		if (fstat(fd, &is) || is.st_rdev != (closed & 1u << fd ? null : was[fd]).st_rdev ||
+		    is.st_ino != (closed & 1u << fd ? null : was[fd]).st_ino || fcntl(fd, F_GETFD) & FD_CLOEXEC)
+			_exit(2);
+	if (closed & 2 && write(1, "x", 1) != -1)
+		_exit(3);
+	if (closed & 4 && write(2, "x", 1) != 1)
+		_exit(4);
+}
+
+static void none_closed(void)
+{
+	fills(0);
+}
+
+static void input_closed(void)
+{
+	fills(1);
+}
+
+static void both_outputs_closed(void)
+{
+	fills(6);
+}
+
+static void all_closed(void)
+{
+	fills(7);
+}
+
+static void standard_descriptors_that_are_closed_lead_to_nobody(void **state)
+{
+	(void)state;
+	in_a_process(none_closed);
+	in_a_process(input_closed);
+	in_a_process(both_outputs_closed);
+	in_a_process(all_closed);
+}
 
 static void with_launcher(bool as_ours)
 {
@@ -444,6 +498,7 @@ static void what_is_not_known_fails_as_on_an_older_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(standard_descriptors_that_are_closed_lead_to_nobody),
 		cmocka_unit_test(programs_have_what_they_are_given),
 		cmocka_unit_test(a_launcher_starts_them_as_our_children),
 		cmocka_unit_test(a_launcher_starts_them_as_its_own),
