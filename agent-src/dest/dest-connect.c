@@ -1,6 +1,7 @@
 /* dest-connect.c: see dest-connect.h. */
 #include "dest-connect.h"
 #include "dest-ssh.h"
+#include "log.h"
 #include "net.h"
 #include "program.h"
 #include "psk.h"
@@ -337,8 +338,12 @@ void dest_disconnect(struct dest *d)
 	uint64_t until = now_ns() + END_MS * 1000000ULL;
 
 	if (d->agent > 0) {
-		while (program_wait(d->agent, NULL) == 0 && now_ns() < until)
+		int ended;
+
+		while ((ended = program_wait(d->agent, NULL)) == 0 && now_ns() < until)
 			poll(NULL, 0, 5);
+		if (!ended)
+			log_info("vmferry-dst, process %d, has not ended after %d s", (int)d->agent, END_MS / 1000);
 		d->agent = 0;
 	}
 	dest_ssh_forget_agent(d);

@@ -97,13 +97,9 @@ says check.err "directory $DIR/nowhere does not exist"
 assert_at_source
 
 mkdir "$DIR/elsewhere"
-for n in 1 2 3; do # the best of a few: those that wait for each other always take 10 s more
-	since=$EPOCHREALTIME
-	check 0 --script --disk "d0-dev=$DIR/elsewhere/it's new.raw" --media copy
-	took=$((${EPOCHREALTIME/./} - ${since/./}))
-	((took > 8000000)) || break
-	((n < 3)) || fail "the agents wait for each other to end: $took us"
-done
+check 0 -v
+! grep 'vmferry-dst.* has not ended' "$DIR/check.err" || fail "the agents wait for each other to end"
+check 0 --script --disk "d0-dev=$DIR/elsewhere/it's new.raw" --media copy
 ! grep -v 'was changed since' "$DIR/check.err" | grep -q . || fail "more than the script: $(<"$DIR/check.err")"
 assert_at_source
 PATH=$BIN:$PATH sh "$DIR/check.out" >"$DIR/move.json" 2>"$DIR/move.log" </dev/null || fail "the script: $(<"$DIR/move.log")"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # `vmferry list` with real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with an NVMe disk,
-# one that began with -readconfig, and two that look like libvirt's and Proxmox's. It is quick, and changes nothing.
+# one that began with -readconfig, and two that look like libvirt's and Proxmox's. It changes nothing.
 # tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
@@ -70,10 +70,7 @@ signal.pause()' "$DIR/busy.qmp" "$DIR/sitting" &
 kill_at_exit $!
 wait_for 10 test -e "$DIR/sitting" || fail "nobody sits on the monitor"
 
-before=$(date +%s%N)
 list --json >"$DIR/list.json"
-took_ms=$((($(date +%s%N) - before) / 1000000))
-[[ $took_ms -lt 5000 ]] || fail "it took $took_ms ms"
 
 listed 'len(g) == 8'
 listed 'g["plain"]["movable"] and g["plain"]["reasons"] == []'

@@ -43,9 +43,5 @@ fault_wait
 unset VMFERRY_FAULT
 assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "run state"
 breaks
-begin=$EPOCHREALTIME
 fault_continue
-wait_for 30 runs_here || fail "the guest stands still"
-stood=$((${EPOCHREALTIME/./} - ${begin/./}))
-[[ $stood -lt 20000000 ]] || fail "the guest stood still for $stood us"
 gives_up_after 2

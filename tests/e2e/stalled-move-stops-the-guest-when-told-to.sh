@@ -3,10 +3,10 @@
 . "$(dirname "$0")/../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 
-MEM=256 WITNESS="ram_mb=8 rate=50000" tiny_start a $(second_monitor a)
+MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
 (qmp "$DIR/a.mon" '{"execute": "query-status"}' STOP >"$DIR/stopped") & # QEMU's word
 watcher=$!
-move_start a local --bwlimit 4M --codec none --max-downtime 10 --on-stall stop
+move_start a local --bwlimit 4M --codec none --max-downtime 300 --on-stall stop
 wait_event 'ev["event"] == "notice" and "stopping it" in ev["text"]' >/dev/null
 wait "$watcher" || fail "the guest is not stopped"
 move_wait

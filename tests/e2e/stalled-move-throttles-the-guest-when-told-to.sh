@@ -13,8 +13,8 @@ is_throttled() { # AT-LEAST
 	[[ $(throttled_by) -ge $1 ]]
 }
 
-MEM=256 WITNESS="ram_mb=8 rate=50000" tiny_start a $(second_monitor a)
-move_start a local --bwlimit 4M --codec none --max-downtime 10 --on-stall throttle
+MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
+move_start a local --bwlimit 4M --codec none --max-downtime 300 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
 wait_for 60 is_throttled 40 || fail "the guest is not slowed down enough: $(throttled_by) percent"
 vmferry switch "${GUEST_PID[a]}"
