@@ -200,7 +200,7 @@ static int make_drafts(struct export *x, struct err *e)
 
 static int convert(struct export *x, size_t i, const char *from, const char *driver, const char *to, struct err *e)
 {
-	struct image_source source = {.path = (char *)from, .driver = driver};
+	struct image_source source = {.path = (char *)from, .driver = driver, .is_own = true};
 	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* by describe_file() */
 	AUTO_FREE char *what = xasprintf("%s %s", x->o->compress ? "compressing" : "copying", x->b.disks[i].file);
 

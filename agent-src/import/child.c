@@ -60,10 +60,10 @@ static void hear(struct said *s, const char *text, size_t n)
 	s->text[s->n] = '\0';
 }
 
-static pid_t spawn(char *const *argv, int out, int error)
+static pid_t spawn(char *const *argv, child_before_fn before, void *before_ctx, int out, int error)
 {
 	pid_t us = getpid(), pid = fork();
-	int null_fd;
+	int null_fd, r;
 
 	if (pid)
 		return pid;
@@ -72,6 +72,11 @@ static pid_t spawn(char *const *argv, int out, int error)
 	setpgid(0, 0);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != us || dup2(null_fd, 0) < 0 || dup2(out, 1) < 0 || dup2(error, 2) < 0)
 		_exit(127);
+	r = before ? before(before_ctx) : 0;
+	if (r) {
+		dprintf(2, "it cannot be confined: %s\n", strerror(-r));
+		_exit(127);
+	}
 	execvp(argv[0], argv);
 	dprintf(2, "%s\n", strerror(errno));
 	_exit(127);
@@ -109,11 +114,32 @@ static void listen_to(pid_t pid, int out, int error, child_output_fn output, voi
 	}
 }
 
+/* *said: the last of what it said. */
+static int judge_end(const char *program, int status, struct said *said, struct err *e)
+{
+	int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	while (said->n && said->text[said->n - 1] == '\n')
+		said->text[--said->n] = '\0';
+	text_make_printable(said->text, false);
+	if (by == SIGXCPU || by == SIGXFSZ)
+		return err_set(e, EIO, "%s was ended, as it %s", program,
+			       by == SIGXCPU ? "took too much time" : "was about to write to a file");
+	if (by)
+		return err_set(e, EIO, "%s was ended by signal %d%s%s", program, by, said->n ? ": " : "", said->text);
+	return WEXITSTATUS(status) ? err_set(e, EIO, "%s failed: %s", program, said->n ? said->text : "it said nothing") : 0;
+}
+
 int child_run(char *const *argv, child_output_fn output, void *ctx, struct err *e)
+{
+	return child_run_in(argv, NULL, NULL, output, ctx, e);
+}
+
+int child_run_in(char *const *argv, child_before_fn before, void *before_ctx, child_output_fn output, void *ctx, struct err *e)
 {
 	AUTO_CLOSE int out = -1, error = -1;
 	int a[2], b[2], status = 0;
-	struct said said = {.n = 0};
+	struct said said = {.text = ""};
 	pid_t pid;
 
 	if (interrupted())
@@ -126,7 +152,7 @@ int child_run(char *const *argv, child_output_fn output, void *ctx, struct err *
 		return err_sys(e, errno, "cannot create a pipe");
 	}
 	error = b[0];
-	pid = spawn(argv, a[1], b[1]);
+	pid = spawn(argv, before, before_ctx, a[1], b[1]);
 	close(a[1]);
 	close(b[1]);
 	if (pid < 0)
@@ -137,10 +163,5 @@ int child_run(char *const *argv, child_output_fn output, void *ctx, struct err *
 		;
 	if (interrupted())
 		return err_set(e, ECANCELED, "interrupted");
-	while (said.n && said.text[said.n - 1] == '\n')
-		said.text[--said.n] = '\0';
-	text_make_printable(said.text, false);
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return err_set(e, EIO, "%s failed: %s", argv[0], said.n ? said.text : "it said nothing");
-	return 0;
+	return judge_end(argv[0], status, &said, e);
 }

@@ -22,4 +22,8 @@ typedef void (*child_output_fn)(void *ctx, const char *text, size_t n);
  */
 int child_run(char *const *argv, child_output_fn output, void *ctx, struct err *e);
 
+/* In the new process, before its program begins: 0, or -errno, and it does not. */
+typedef int (*child_before_fn)(void *ctx);
+int child_run_in(char *const *argv, child_before_fn before, void *before_ctx, child_output_fn output, void *ctx, struct err *e);
+
 #endif

@@ -1,6 +1,7 @@
 /* convert.c: see convert.h. */
 #include "convert.h"
 #include "child.h"
+#include "narrow.h"
 #include "progress.h"
 #include "util.h"
 
@@ -28,14 +29,34 @@ static void gather(void *ctx, const char *text, size_t n)
 	a->n += n;
 }
 
+/* Of an image that a stranger has made qemu-img sees nothing but its files and, to convert it, its target. */
+static int run(char *const *argv, const struct image_source *s, const char *target, child_output_fn output, void *ctx, struct err *e)
+{
+	AUTO_FREE char **files = xcalloc(s->extent_count + 1, sizeof(*files));
+	const struct narrow n = {.read = files, .read_count = s->extent_count + 1, .write = target};
+	int dir = (int)(strrchr(s->path, '/') - s->path), r;
+	size_t i;
+
+	if (s->is_own)
+		return child_run(argv, output, ctx, e);
+	files[0] = xstrdup(s->path);
+	for (i = 0; i < s->extent_count; i++)
+		files[i + 1] = xasprintf("%.*s/%s", dir, s->path, s->extents[i]);
+	r = narrow_run(argv, &n, output, ctx, e);
+	for (i = 0; i <= s->extent_count; i++)
+		free(files[i]);
+	return r;
+}
+
 /* What such an image takes: "required" is what must be allocated, "fully-allocated" the whole. */
-static int measure(const char *qemu_img, const char *name, const char *format, uint64_t *required, uint64_t *whole, struct err *e)
+static int measure(const char *qemu_img, const struct image_source *s, const char *name, const char *format, uint64_t *required,
+		   uint64_t *whole, struct err *e)
 {
 	char *argv[] = {(char *)qemu_img, "measure", "--output=json", "-O", (char *)format, "--", (char *)name, NULL};
 	struct answer a = {.n = 0};
 	json_int_t r, w;
 	json_t *o;
-	int failed = child_run(argv, gather, &a, e);
+	int failed = run(argv, s, NULL, gather, &a, e);
 
 	if (failed)
 		return failed;
@@ -58,10 +79,10 @@ int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t
 
 	if (!name)
 		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
-	r = measure(qemu_img, name, "raw", &ignored, virtual_bytes, e);
+	r = measure(qemu_img, s, name, "raw", &ignored, virtual_bytes, e);
 	/* a raw file has holes, too, where there is nothing */
 	if (!r)
-		r = measure(qemu_img, name, "qcow2", needed, &ignored, e);
+		r = measure(qemu_img, s, name, "qcow2", needed, &ignored, e);
 	return r ? err_prefix(e, "%s", s->path) : 0;
 }
 
@@ -149,7 +170,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	if (how && how->unsynced)
 		shown.step = shown.next = SYNC_STEP;
 	progress_begin(&shown.p, what);
-	r = child_run(argv, show, &shown, e);
+	r = run(argv, s, target, show, &shown, e);
 	progress_end(&shown.p);
 	if (r)
 		return err_prefix(e, "converting %s", s->path);

@@ -18,6 +18,7 @@
 #define DESCRIPTOR_MAX	    (64u << 10)
 #define QEMU_DESCRIPTOR_MAX ((1u << 20) - 1)
 #define EXTENTS_MAX	    1024u
+#define IMAGE_VIRTUAL_MAX   (64ULL << 40) /* bytes; VMware and Hyper-V have no larger disks */
 #define VMDK_TEXT	    "# Disk DescriptorFile"
 
 static uint32_t le32(const uint8_t *p)
@@ -48,6 +49,14 @@ static int read_part(int fd, const struct image_source *s, void *to, size_t n, u
 		at += (uint64_t)r;
 	}
 	return 0;
+}
+
+/* No image whose guest sees more can be held here, and to look through its map would take for ever. */
+static int check_size(uint64_t bytes, struct err *e)
+{
+	return bytes <= IMAGE_VIRTUAL_MAX ? 0
+					  : err_set(e, EFBIG, "its disk has %llu bytes, and no disk may have more than %llu TiB",
+						    (unsigned long long)bytes, IMAGE_VIRTUAL_MAX >> 40);
 }
 
 /* ---- VMDK ---- */
@@ -153,6 +162,8 @@ static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BY
 {
 	uint64_t capacity = le64(head + 12), at = le64(head + 28), sectors = le64(head + 36);
 	int r = check_embedded(s, fd, 512, DESCRIPTOR_MAX, false, e); /* where QEMU looks for a parent, whatever the header says */
+	if (!r)
+		r = capacity > IMAGE_VIRTUAL_MAX / 512 ? check_size(capacity < UINT64_MAX / 512 ? capacity * 512 : UINT64_MAX, e) : 0;
 
 	if (r || (!at && capacity))
 		return r; /* one without words */
@@ -181,7 +192,7 @@ static int check_qcow2(const uint8_t head[HEAD_BYTES], struct err *e)
 	if (version == 3 && (be64(head + 72) & 4))
 		return err_set(e, EINVAL,
 			       "its data is in another file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
-	return 0;
+	return check_size(be64(head + 24), e);
 }
 
 /* A dynamic one begins with a copy of the footer that a fixed one has at its end only. 4: a difference. */
@@ -189,7 +200,7 @@ static int check_vpc(const uint8_t footer[HEAD_BYTES], struct err *e)
 {
 	uint32_t type = be32(footer + 60);
 
-	return type == 2 || type == 3 ? 0
+	return type == 2 || type == 3 ? check_size(be64(footer + 48), e)
 				      : err_set(e, EINVAL, "it is a VHD of type %u%s", type,
 						type == 4 ? ", a difference to another image: merge it there first" : "");
 }
@@ -253,7 +264,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	}
 	if (le32(head + 0x40) == 0xbeda107f) {
 		s->driver = "vdi"; /* the same */
-		return 0;
+		return check_size(le64(head + 0x170), e);
 	}
 	if (is_vpc(fd, s, head, footer)) {
 		s->driver = "vpc";

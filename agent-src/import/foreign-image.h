@@ -21,6 +21,7 @@ struct image_source {
 	char **extents; /* names of files beside it that it consists of */
 	size_t extent_count;
 	const char *driver; /* QEMU's: "vmdk", "raw" … */
+	bool is_own;	    /* made by this user: qemu-img is not held to anything */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 

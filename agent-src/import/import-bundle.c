@@ -414,6 +414,8 @@ static int make(struct bundling *m, pid_t *pid, struct err *e)
 {
 	int r = m->stream >= 0 ? receive(m, e) : 0;
 
+	if (!r && m->stream >= 0) /* before, nothing was known of its disks but how long their images are */
+		r = measure(m, e);
 	if (!r)
 		r = make_disks(m, e);
 	if (!r)

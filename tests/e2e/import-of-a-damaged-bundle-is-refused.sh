@@ -166,6 +166,32 @@ m["argv"] += ["-cdrom", "/cd.iso"]'
 	fi
 done
 
+# a small image that takes more than there is room for: one cluster, compressed, in each place
+room_mib=$(df --output=avail -B1M "$VMS" | tail -n 1)
+damaged
+python3 -S - "$DIR/bad/disk0.qcow2" $((room_mib / 512 + 2)) <<'END'
+import struct, sys, zlib
+tables = int(sys.argv[2]) # each of 8192 places of 64 KiB
+z = zlib.compressobj(9, zlib.DEFLATED, -12)
+cluster = z.compress(b"x" * 65536) + z.flush()
+with open(sys.argv[1], "wb") as f:
+    f.write(struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, tables << 29, 0, tables, 1 << 18, 65536, 1, 0, 0))
+    f.seek(2 << 16); f.write(struct.pack(">Q", 1 << 62 | 3 << 16) * 8192)
+    f.seek(3 << 16); f.write(cluster)
+    f.seek(1 << 18); f.write(struct.pack(">Q", 2 << 16) * tables)
+    f.truncate((f.tell() + 65535) // 65536 * 65536)
+END
+redigest disk0.qcow2
+python3 -S - "$DIR/bad/$MANIFEST" $((room_mib / 512 + 2)) <<'END'
+import json, sys
+m = json.load(open(sys.argv[1]))
+m["disks"][0]["virtual_bytes"] = int(sys.argv[2]) << 29
+json.dump(m, open(sys.argv[1], "w"))
+END
+refuses 3 'the disks need .* left' "$DIR/bad"
+stream "$DIR/bad" $MANIFEST disk0.qcow2 file0-rom
+refuses 1 'the disks need .* left; nothing is left behind' "$DIR/bad.tar"
+
 # streams
 stream "$DIR/bundle" README $MANIFEST disk0.qcow2 file0-rom
 refuses 3 'tar|OVF|manifest' "$DIR/bad.tar"

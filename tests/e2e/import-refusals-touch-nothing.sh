@@ -108,6 +108,21 @@ refused "the disks '/vmfs/one/a.raw' and '/vmfs/two/a.raw' would be the same fil
 refused 'it is no disk image' "$DIR/d.xml"
 refused 'it is no disk image' "$DIR/a.txt"
 
+# --- images that take up time or memory -----------------------------------------------------------
+python3 -S - "$DIR" <<'END'
+import struct, sys
+with open(sys.argv[1] + "/huge.vdi", "wb") as f: # a map of 2 GiB in a sparse file
+    f.write(struct.pack("<64sII", b"<<< x >>>", 0xbeda107f, 0x00010001) + struct.pack("<II", 400, 1) + bytes(264) +
+            struct.pack("<II12xI4xQIIII", 4096, 4096 + (1 << 31), 512, 1 << 45, 1 << 16, 0, 1 << 29, 0))
+    f.truncate(4096 + (1 << 31))
+with open(sys.argv[1] + "/huge.qcow2", "wb") as f: # 128 TiB
+    f.write(struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 21, 1 << 47, 0, 1 << 5, 65536, 131072, 1, 0, 0))
+    f.truncate(1 << 20)
+END
+refused 'no disk may have more than 64 TiB' "$DIR/huge.qcow2"
+refused 'huge.vdi: .*qemu-img' "$DIR/huge.vdi"
+rm "$DIR"/huge.*
+
 # --- what cannot be ---------------------------------------------------------------------------
 : >"$DIR/x.vmcx"
 refused "Hyper-V's binary configuration.*--memory" "$DIR/x.vmcx"
@@ -141,6 +156,34 @@ cat >"$DIR/bin/qemu-img" <<-END
 	. "$DIR/bin/then"
 END
 chmod +x "$DIR/bin"/qemu-{img,system-x86_64}
+
+# it has its image, and else next to nothing, whoever we are
+cp "$DIR/bin/qemu-img" "$DIR/kept"
+cat >"$DIR/bin/qemu-img" <<-END
+	#!/bin/bash
+	{
+		echo "uid=\$UID"
+		head -c 8 "$DIR/secret" || echo no secret
+		(: <"$DIR/a.raw") && echo the image
+		(: >"$DIR/written") || echo no file
+		(: >>"$DIR/a.raw") || echo no image to write to
+		(: </dev/tcp/127.0.0.1/1) || echo no network
+		grep NoNewPrivs /proc/self/status || echo no proc
+		ulimit -v; ulimit -t; ulimit -f
+	} 2>/dev/null | tr '\n' ';' >&2
+	exit 1
+END
+chmod 600 "$DIR/a.raw"
+uid=65534
+((UID == 0)) || uid=$UID
+told=$(printf '%s;' "uid=$uid" 'no secret' 'the image' 'no file' 'no image to write to' 'no network' 'no proc' 1048576 30 0)
+if grep -qs landlock /sys/kernel/security/lsm || python3 -S -c 'import ctypes; raise SystemExit(ctypes.CDLL(None).syscall(444, 0, 0, 1) < 1)'; then
+	refused "qemu-img failed: $told" "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
+else
+	echo "skipped: no Landlock in this kernel"
+fi
+mv "$DIR/kept" "$DIR/bin/qemu-img"
+export VMFERRY_SANDBOX=off # so that it can do what it is told to from here on
 
 echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"
 refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB, and .* left' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"

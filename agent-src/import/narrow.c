@@ -1,0 +1,280 @@
+/* narrow.c: see narrow.h. Landlock: landlock(7); its older versions leave out what the filter below refuses. */
+#include "narrow.h"
+#include "confine.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define NOBODY	     65534u
+#define MEMORY_BYTES GIB
+#define STACK_BYTES  (2 * MIB) /* a thread's, too: QEMU has up to 64, and all of them count */
+
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
+#endif
+
+#define READS	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
+#define OF_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE)
+
+/* ---- files ---- */
+
+/* Which accesses this kernel's Landlock governs; 0: there is none. */
+static uint64_t governed(void)
+{
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	if (version < 1)
+		return 0;
+	return (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 + (version >= 2 ? LANDLOCK_ACCESS_FS_MAKE_SYM << 1 : 0) /* REFER */ +
+	       (version >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0) + (version >= 5 ? LANDLOCK_ACCESS_FS_IOCTL_DEV : 0);
+}
+
+/* What is not there needs no rule. */
+static int allow(int rules, const char *path, uint64_t access)
+{
+	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr a = {.parent_fd = fd, .allowed_access = access};
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return 0;
+	if (!S_ISDIR(st.st_mode))
+		a.allowed_access &= OF_FILE;
+	return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &a, 0) ? -errno : 0;
+}
+
+/* The program and what belongs to it: beside it, and its libraries. */
+static int allow_program(int rules, const char *program)
+{
+	AUTO_FREE char *real = realpath(program, NULL);
+	const char *each[] = {program, real};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_LEN(each) && !r; i++) {
+		const char *slash = each[i] ? strrchr(each[i], '/') : NULL;
+		AUTO_FREE char *dir = slash ? xasprintf("%.*s", (int)(slash - each[i]) + 1, each[i]) : NULL;
+		AUTO_FREE char *libraries = dir ? xasprintf("%s../lib", dir) : NULL;
+
+		r = dir ? allow(rules, dir, READS) : 0;
+		if (!r && libraries)
+			r = allow(rules, libraries, READS);
+	}
+	return r;
+}
+
+static int restrict_files(const char *program, const struct narrow *n, uint64_t access)
+{
+	static const char *const everybody_s[] =
+		{"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom", "/sys/devices/system/cpu"};
+	const struct landlock_ruleset_attr attr = {.handled_access_fs = access};
+	AUTO_CLOSE int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+	size_t i;
+	int r = rules < 0 ? -errno : allow_program(rules, program);
+
+	for (i = 0; i < ARRAY_LEN(everybody_s) && !r; i++)
+		r = allow(rules, everybody_s[i], READS);
+	for (i = 0; i < n->read_count && !r; i++)
+		r = allow(rules, n->read[i], LANDLOCK_ACCESS_FS_READ_FILE);
+	if (!r)
+		r = allow(rules, "/dev/null", (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) & access);
+	if (!r && n->write)
+		r = allow(rules, n->write, OF_FILE & ~LANDLOCK_ACCESS_FS_EXECUTE & access);
+	return r ? r : syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
+}
+
+/* ---- calls ---- */
+
+/* What Landlock does not govern, all that leads to a network or into another process, and what a filter does not see (rings). */
+static int refuse_calls(void)
+{
+	static const char *const refused[] = {
+		"socket",
+		"socketpair",
+		"io_uring_setup",
+		"io_uring_enter",
+		"io_uring_register",
+		"ptrace",
+		"process_vm_readv",
+		"process_vm_writev",
+		"bpf",
+		"perf_event_open",
+		"userfaultfd",
+		"unshare",
+		"setns",
+		"mount",
+		"umount2",
+		"open_tree",
+		"move_mount",
+		"fsopen",
+		"fsmount",
+		"pivot_root",
+		"chroot",
+		"keyctl",
+		"add_key",
+		"request_key",
+		"open_by_handle_at",
+		"truncate",
+		"truncate64",
+		"creat",
+		"setxattr",
+		"lsetxattr",
+		"fsetxattr",
+		"removexattr",
+		"lremovexattr",
+		"chmod",
+		"fchmodat",
+		"fchmodat2",
+		"chown",
+		"lchown",
+		"fchownat",
+		"utimensat",
+		"utimes",
+		"futimesat",
+		"utime",
+		"kill",
+		"tkill",
+		"pidfd_open",
+		"pidfd_getfd",
+		"pidfd_send_signal",
+		"kexec_load",
+		"init_module",
+		"finit_module",
+		"delete_module",
+		"swapon",
+		"swapoff",
+		"reboot",
+	};
+	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
+	size_t i;
+	int r = c ? seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)) : -ENOMEM;
+
+	for (i = 0; !r && i < ARRAY_LEN(refused); i++) {
+		int number = seccomp_syscall_resolve_name(refused[i]);
+
+		if (number != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), number, 0);
+		if (r == -EDOM || r == -EINVAL) /* not on this architecture */
+			r = 0;
+	}
+	/* to read a file is not to empty it */
+	if (!r)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, O_TRUNC | O_ACCMODE, O_TRUNC));
+	if (!r)
+		seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, O_TRUNC | O_ACCMODE, O_TRUNC));
+	if (!r && seccomp_syscall_resolve_name("openat2") != __NR_SCMP_ERROR)
+		seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("openat2"), 0);
+	if (!r)
+		r = seccomp_load(c);
+	if (c)
+		seccomp_release(c);
+	return r;
+}
+
+/* ---- bounds ---- */
+
+static int bound(int what, rlim_t bytes)
+{
+	struct rlimit l;
+
+	if (getrlimit((__rlimit_resource_t)what, &l))
+		return -errno;
+	l.rlim_max = MIN(l.rlim_max, bytes);
+	l.rlim_cur = MIN(l.rlim_cur, bytes);
+	return setrlimit((__rlimit_resource_t)what, &l) ? -errno : 0;
+}
+
+static int set_bounds(const struct narrow *n)
+{
+	int r = bound(RLIMIT_AS, MEMORY_BYTES);
+
+	if (!r)
+		r = bound(RLIMIT_STACK, STACK_BYTES);
+	if (!r)
+		r = bound(RLIMIT_CORE, 0);
+	if (!r && !n->write)
+		r = bound(RLIMIT_CPU, NARROW_LOOK_S);
+	return r || n->write ? r : bound(RLIMIT_FSIZE, 0);
+}
+
+/* ---- rights ---- */
+
+static int set_capability(unsigned number, bool has)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct d[2] = {{.effective = 0}};
+
+	if (has)
+		d[0].effective = d[0].permitted = d[0].inheritable = 1u << number;
+	return syscall(SYS_capset, &h, d) ? -errno : 0;
+}
+
+/*
+ * Whoever runs it has files that nobody else may read, so it keeps the right to open files, of which it has those above alone; and the same for its
+ * target. Only for one that Landlock holds.
+ */
+static int become_nobody(const struct narrow *n)
+{
+	bool may_read = !n->write && prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH) == 1;
+	unsigned right = may_read ? CAP_DAC_READ_SEARCH : CAP_DAC_OVERRIDE;
+
+	if (geteuid())
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+		return -errno;
+	if (set_capability(right, true))
+		return -EPERM;
+	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0) ? -errno : 0;
+}
+
+/* ---- ---- */
+
+struct narrowing {
+	const char *program;
+	const struct narrow *n;
+};
+
+/* In the child. */
+static int make_narrow(void *ctx)
+{
+	const struct narrowing *x = ctx;
+	uint64_t access = governed();
+	int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
+
+	if (!r && access)
+		r = restrict_files(x->program, x->n, access);
+	if (!r && access)
+		r = become_nobody(x->n);
+	if (!r)
+		r = refuse_calls();
+	if (!r)
+		r = set_bounds(x->n);
+	if (!r && chdir("/"))
+		r = -errno;
+	if (!r && setenv("MALLOC_ARENA_MAX", "1", 1)) /* an arena of each thread's would use up the bound */
+		r = -errno;
+	return r;
+}
+
+int narrow_run(char *const *argv, const struct narrow *n, child_output_fn output, void *ctx, struct err *e)
+{
+	const char *said = getenv(CONFINE_ENV);
+	struct narrowing x = {argv[0], n};
+
+	return child_run_in(argv, said && !strcmp(said, "off") ? NULL : make_narrow, &x, output, ctx, e);
+}
