@@ -1,6 +1,8 @@
 /* copy.c: what arrives, until every digest is equal; then the recipe finishes it, until all that a guest needs is here. */
 #include "transfer.h"
+#include "host-load.h"
 #include "json-message.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,6 +19,7 @@ int copy_enter(void *ctx, struct err *e)
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "sums_heads", json_true());
 	json_object_set_new(ready, "journal_ms", json_real(journal_write_ms(t->a.journal)));
+	json_object_set_new(ready, "busy", json_real(host_load_average() / own_processors()));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }

@@ -5,9 +5,10 @@
 #define PASSES_WITHOUT_GAIN 6
 #define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
 #define GAIN		    0.95   /* less than this of the best so far counts as better */
-#define FIXED_MS	    16.0   /* stop, last disk round, device state, load, cont: measured 12 to 40 */
-#define ROUND_TRIPS	    3	   /* measured as 3.0 at 50, 100 and 200 ms */
-#define LEFT_SHARE	    0.25   /* of the limit, that what is left may take where the rest takes nearly all of it, or more */
+#define FIXED_MS	    20.0   /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
+#define BUSY_MS		    10.0 /* more of it, for each thread of others that waits for a processor: measured 9 to 11 with 3 to 30 beside 2 */
+#define ROUND_TRIPS	    3	 /* measured as 3.0 at 50, 100 and 200 ms */
+#define LEFT_SHARE	    0.25 /* of the limit, that what is left may take where the rest takes nearly all of it, or more */
 #define LITTLE_MS	    4.0
 #define MOMENT_MS	    200
 
@@ -16,9 +17,22 @@ void converge_init(struct converge *c, double max_downtime_ms)
 	*c = (struct converge){.max_downtime_ms = max_downtime_ms, .limit_ms = max_downtime_ms, .best_ms = -1};
 }
 
-double converge_fixed_ms(double round_trip_ms, double journals_ms)
+static double processors(const struct converge_fixed *f)
 {
-	return FIXED_MS + ROUND_TRIPS * round_trip_ms + journals_ms;
+	return MAX(f->processors, 1U);
+}
+
+/* Its threads and those of others have the same right to the processors. */
+double converge_recheck_ms(const struct converge_fixed *f)
+{
+	return f->recheck_ms * MAX(1.0, (f->others + f->recheck_threads) / processors(f));
+}
+
+double converge_fixed_ms(const struct converge_fixed *f)
+{
+	double busy = MAX(f->others / processors(f), f->busy_there);
+
+	return FIXED_MS + BUSY_MS * busy + ROUND_TRIPS * f->round_trip_ms + f->journals_ms + converge_recheck_ms(f);
 }
 
 /* Nothing where no rate is known. */
@@ -35,7 +49,7 @@ static double left_ms(const struct converge_sample *s)
 static double queue_ms(const struct converge_sample *s)
 {
 	/* for a round trip everything is on its way, however little there is: that is in the fixed part */
-	double wire_ms = ms_of(s->wire_left, s->wire_bps) - s->round_trip_ms;
+	double wire_ms = ms_of(s->wire_left, s->wire_bps) - s->fixed.round_trip_ms;
 
 	return ms_of(s->queue_left, s->rate_bps) + MAX(wire_ms, 0.0);
 }
@@ -47,8 +61,9 @@ bool converge_is_dry(const struct converge *c)
 
 static void predict(struct converge *c, const struct converge_sample *s)
 {
-	double fixed_ms = converge_fixed_ms(s->round_trip_ms, s->journals_ms), left = left_ms(s);
+	double fixed_ms = converge_fixed_ms(&s->fixed), left = left_ms(s);
 
+	c->fixed = s->fixed;
 	c->queue_ms = queue_ms(s);
 	c->predicted_ms = fixed_ms + left + c->queue_ms;
 	c->dry_ms = fixed_ms + left + c->queue_ms * (s->rate_bps > 0 ? MIN(s->dirty_bps / s->rate_bps, 1.0) : 1.0);

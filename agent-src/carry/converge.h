@@ -1,7 +1,8 @@
 /*
  * converge.h: when to switch over. Pure: measurements in, a decision out.
  *
- * The blackout is predicted as what is left of RAM and disks over the measured rate, plus what any switchover costs. What is in our own hands
+ * The blackout is predicted as what is left of RAM and disks over the measured rate, plus what any switchover costs: everything that is
+ * known of that is in what is decided by. What is in our own hands
  * already need not be part of it: before the guest stops, QEMU is not read for as long as that takes to arrive (the queue is dry then). Otherwise
  * QEMU, which passes over memory again and again, would keep it full with the few pages that any guest writes all the time, and over a slow
  * network nothing would ever fit.
@@ -12,6 +13,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What costs a switchover its time however little is left. */
+struct converge_fixed {
+	double round_trip_ms;	  /* to the destination agent */
+	double journals_ms;	  /* what must come to stable storage, at either host, while the guest stands */
+	double recheck_ms;	  /* of CPU time, which so many threads take each */
+	unsigned recheck_threads; /* (recheck.h) */
+	double others;		  /* threads of others that want this host's processors: */
+	unsigned processors;	  /* 0 is one */
+	double busy_there;	  /* the same there, for each of its processors */
+};
+
 struct converge_sample {
 	uint64_t ram_left, disk_left; /* bytes the destination lacks right now */
 	uint64_t pass;		      /* QEMU's passes over RAM so far: at least one whole one is needed */
@@ -21,8 +33,7 @@ struct converge_sample {
 	double wire_bps;	      /* the same of what travels, compressed */
 	double dirty_bps;	      /* what the guest writes to memory */
 	double now_ms;		      /* any clock */
-	double round_trip_ms;	      /* to the destination agent */
-	double journals_ms;	      /* what must come to stable storage, at either host, while the guest stands */
+	struct converge_fixed fixed;
 };
 
 /* A guest that writes less than so much of what is carried is calm: what is left soon will be little. */
@@ -42,15 +53,17 @@ struct converge {
 	double best_ms;		 /* of dry_ms */
 	uint64_t best_pass;
 	double best_at_ms;
-	bool within;	  /* the limit, once */
-	double within_ms; /* since when */
+	struct converge_fixed fixed; /* of the last sample */
+	bool within;		     /* the limit, once */
+	double within_ms;	     /* since when */
 };
 
 void converge_init(struct converge *c, double max_downtime_ms);
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s);
 /* Is there nothing, or hardly anything, that is still to arrive of what we have? As of the last sample. */
 bool converge_is_dry(const struct converge *c);
-/* The part of a blackout that does not depend on how much is left. */
-double converge_fixed_ms(double round_trip_ms, double journals_ms);
+/* The part of a blackout that does not depend on how much is left; and of that the recheck, among all others who are busy. */
+double converge_fixed_ms(const struct converge_fixed *f);
+double converge_recheck_ms(const struct converge_fixed *f);
 
 #endif

@@ -1,5 +1,6 @@
 /* sample.c: see sample.h. */
 #include "sample.h"
+#include "host-load.h"
 #include "open-regular.h"
 #include "qemu-memory.h"
 #include "util.h"
@@ -54,30 +55,13 @@ struct sampler {
 	double found, found_squared; /* of these in each piece of the disks, and its square: sums */
 	double pieces, pieces_in_all;
 	uint64_t read_ns, read_bytes;
-	int load_fd; /* -1: none */
-	uint64_t running, glances;
+	struct host_load load;
 	uint8_t *piece, *packed, *batch;
 	size_t batched;
 	uint8_t *kept;
 	uint64_t *kept_hash;
 	size_t kept_pages;
 };
-
-/* Who runs now: "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)), the threads before the '/', of which we are one. */
-static void glance_at_others(struct sampler *s)
-{
-	char text[128];
-	ssize_t n = s->load_fd < 0 ? -1 : pread(s->load_fd, text, sizeof(text) - 1, 0);
-	unsigned running;
-
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	if (sscanf(text, "%*s %*s %*s %u/", &running) != 1)
-		return;
-	s->running += running > 1 ? running - 1 : 0;
-	s->glances++;
-}
 
 /* ---- life ---- */
 
@@ -95,7 +79,7 @@ struct sampler *sampler_new(enum codec_effort most)
 	s->kept = xmalloc((size_t)KEPT_PAGES * PAGE_BYTES);
 	s->kept_hash = xcalloc(KEPT_PAGES, sizeof(*s->kept_hash));
 	s->index = xcalloc(SLOTS, sizeof(*s->index));
-	s->load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	host_load_open(&s->load);
 	if (getrandom(s->key.secret, sizeof(s->key.secret), 0) != (ssize_t)sizeof(s->key.secret))
 		abort();
 	return s;
@@ -105,8 +89,7 @@ void sampler_free(struct sampler *s)
 {
 	if (!s)
 		return;
-	if (s->load_fd >= 0)
-		close(s->load_fd);
+	host_load_close(&s->load);
 	codec_free(s->codec);
 	free(s->piece);
 	free(s->packed);
@@ -148,7 +131,7 @@ static void try_to_compress(struct sampler *s, struct sample_of *of, unsigned tr
 		of->tries_until_ns = now_ns() + TRIES_NS;
 	if (of->tries == tries || now_ns() > of->tries_until_ns)
 		return;
-	glance_at_others(s);
+	host_load_glance(&s->load, 1);
 	of->tries++;
 	of->tried += n;
 	of->packed[EFFORT_NONE] += n;
@@ -529,5 +512,5 @@ double sampled_read_ns(const struct sampler *s)
 
 double sampled_others(const struct sampler *s)
 {
-	return s->glances ? (double)s->running / (double)s->glances : 0;
+	return host_load_others(&s->load);
 }

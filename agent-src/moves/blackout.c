@@ -11,9 +11,11 @@
 #include "fault.h"
 #include "log.h"
 #include "milestone.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #define BLACKOUT_MS 60000 /* patience with a destination that nothing more gets to, while the guest stands still */
 #define SHORT_MS    5000  /* of tests */
@@ -119,6 +121,38 @@ bool switchover_let_qemu_go_on(const struct transfer *t)
 	return t->blackout.passed & P_GO_ON;
 }
 
+/* ---- how long it will take ---- */
+
+void switchover_look_at_host(struct transfer *t)
+{
+	host_load_glance(&t->blackout.load, process_runnable_threads(getpid()) + process_runnable_threads(t->src.guest.pid));
+}
+
+struct converge_fixed switchover_takes(const struct transfer *t)
+{
+	const struct blackout *b = &t->blackout;
+
+	return (struct converge_fixed){.round_trip_ms = b->round_trip_ms,
+				       .journals_ms = b->journals_ms,
+				       .recheck_ms = ram_recheck_ms(&t->ram),
+				       .recheck_threads = ram_recheck_threads(&t->ram),
+				       .others = host_load_others(&b->load),
+				       .processors = own_processors(),
+				       .busy_there = b->busy_there};
+}
+
+void switchover_predict(struct transfer *t)
+{
+	const struct converge_fixed *f = &t->pace.converge.fixed;
+	double stood_ms = t->src.stopped && t->blackout.stop_ns ? (double)(now_ns() - t->blackout.stop_ns) / 1e6 : 0;
+
+	t->blackout.predicted_ms = stood_ms + t->pace.converge.predicted_ms;
+	log_info(
+		"the guest is expected to stand still for %.0f ms: %.0f of them have passed; recheck %.0f; %.1f threads of others beside %u "
+		"processors, %.1f beside each there",
+		t->blackout.predicted_ms, stood_ms, converge_recheck_ms(f), f->others, f->processors, f->busy_there);
+}
+
 /* ---- the stage ---- */
 
 int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
@@ -134,7 +168,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
-		t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
+		switchover_predict(t);
 		ram_stall(&t->ram, false);
 		conductor_goto(&t->a.con, ST_SWITCHOVER);
 		return 0;

@@ -8,6 +8,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define TICK_MS		   25
 #define GLANCE_MS	   5 /* towards the end it is noticed so soon that what is left fits */
@@ -20,6 +21,7 @@
 #define DISK_PRE_ROUND	   (256 * KIB)
 #define NEARLY_THERE_S	   0.1
 #define HURRY_MS	   500 /* so long at most what is on its way is waited for when the user says `switch` */
+#define CROWDED		   1   /* threads of others for each processor */
 #define NO_LONGER_FITS	   1.2 /* times the limit: what was decided is taken back */
 
 /* ---- beginning with RAM ---- */
@@ -164,24 +166,39 @@ static int stalled(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* A switchover may be longer than was said where it cannot be shorter: that is told once. -ECANCELED: it is not to be. */
-static int allow_for_distance(struct transfer *t, struct err *e)
+/* Why it takes so long whatever is left, as far as there is a reason to name: " (40 of them …; …)". */
+static char *reasons(const struct transfer *t)
 {
-	double ms = t->pace.converge.dry_ms;
+	const struct converge_fixed *f = &t->pace.converge.fixed;
+	double recheck_ms = converge_recheck_ms(f), busy = MAX(f->others / MAX(f->processors, 1U), f->busy_there);
+	AUTO_FREE char *recheck = recheck_ms >= 1 ? xasprintf("%.0f of them a check of memory%s, ", recheck_ms,
+							      !strcmp(t->src.accel, "tcg") ? " that only TCG needs" : "")
+						  : xstrdup("");
 
-	if (ms <= t->opt->max_downtime_ms || t->pace.stop_wanted)
+	return xasprintf("%sround trip %.1f ms%s", recheck, f->round_trip_ms,
+			 busy > CROWDED ? ", while others keep the processors busy" : "");
+}
+
+/* A switchover may be longer than was said where it cannot be shorter: that is told once. -ECANCELED: it is not to be. */
+static int allow_for_longer(struct transfer *t, double ms, struct err *e)
+{
+	AUTO_FREE char *why = NULL;
+	const char *cure = ram_recheck_ms(&t->ram) >= 1 ? "--recheck off, or a larger --max-downtime" : "a larger --max-downtime";
+
+	if (ms <= t->opt->max_downtime_ms || t->pace.stop_wanted || (t->pace.limit_told && t->opt->on_stall != ON_STALL_CANCEL))
 		return 0;
+	why = reasons(t);
 	if (t->opt->on_stall == ON_STALL_CANCEL)
-		return err_set(e, ECANCELED,
-			       "a switchover takes about %.0f ms here, however little is left (round trip %.1f ms), and %u are allowed "
-			       "(--max-downtime, with --on-stall=cancel)",
-			       ms, t->blackout.round_trip_ms, t->opt->max_downtime_ms);
-	if (!t->pace.limit_told)
-		report_notice(&t->report,
-			      "a switchover takes about %.0f ms here, however little is left (round trip %.1f ms), and %u are allowed: "
-			      "it is made when hardly anything is left",
-			      ms, t->blackout.round_trip_ms, t->opt->max_downtime_ms);
+		return err_set(
+			e, ECANCELED,
+			"the guest would stand still for about %.0f ms, however little is left (%s), more than the %u allowed: %s allows "
+			"it (--on-stall=cancel)",
+			ms, why, t->opt->max_downtime_ms, cure);
 	t->pace.limit_told = true;
+	report_notice(&t->report,
+		      "the guest will stand still for about %.0f ms, however little is left (%s), more than the %u allowed: it is switched "
+		      "over when hardly anything is left. %s allows it",
+		      ms, why, t->opt->max_downtime_ms, cure);
 	return 0;
 }
 
@@ -208,7 +225,9 @@ static int go_to_switchover(struct transfer *t, struct err *e)
 	ram_stall(&t->ram, true);
 	if (!converge_is_dry(&t->pace.converge) && !is_in_a_hurry(t))
 		return 0;
-	t->blackout.predicted_ms = t->pace.converge.predicted_ms + ram_recheck_ms(&t->ram);
+	if (allow_for_longer(t, t->pace.converge.predicted_ms, e))
+		return -e->code;
+	switchover_predict(t);
 	conductor_goto(&t->a.con, ST_SWITCHOVER);
 	return 0;
 }
@@ -239,8 +258,7 @@ static int decide(struct transfer *t, struct err *e)
 				    .rate_bps = t->pace.best_rate,
 				    .dirty_bps = t->ram.dirty_per_s,
 				    .now_ms = (double)now_ns() / 1e6,
-				    .round_trip_ms = t->blackout.round_trip_ms,
-				    .journals_ms = t->blackout.journals_ms};
+				    .fixed = switchover_takes(t)};
 	enum converge_verdict verdict;
 
 	if (outage_is_away(t)) { /* now it would stand still for as long as that lasts */
@@ -259,7 +277,7 @@ static int decide(struct transfer *t, struct err *e)
 	case CONVERGE_GO_ON:
 		return 0;
 	case CONVERGE_SWITCH:
-		if (allow_for_distance(t, e))
+		if (allow_for_longer(t, t->pace.converge.dry_ms, e))
 			return -e->code;
 		if (!t->opt->hold && !is_too_early(t))
 			return go_to_switchover(t, e);
@@ -306,8 +324,12 @@ static int tick(struct transfer *t, struct err *e)
 		copy_measure(t);
 		disks_query_dirty(&t->disks);
 	}
-	if (t->src.migrating)
+	if (t->src.migrating) {
 		ram_query(&t->ram);
+		switchover_look_at_host(t);
+	}
+	if (t->src.migrating && t->pace.ticks % SECOND_TICKS == 0)
+		ram_measure_recheck(&t->ram);
 	if (t->src.migrating && whole && !t->blackout.stopping)
 		ram_arm(&t->ram, t->pace.best_rate);
 	if (time_for_ram(t))

@@ -317,13 +317,16 @@ static bool is_carried_faster(const struct model_input *in, const struct model_r
 static double live_downtime_ms(const struct transfer *t, const struct model_input *in, const struct model_result *r, double round_trip_ms)
 {
 	double last_s = is_carried_faster(in, r) ? LAST_PASS_S : SAMPLE_S;
+	struct converge_fixed fixed = switchover_takes(t);
 
-	return converge_fixed_ms(round_trip_ms, 0) + ram_recheck_ms(&t->ram) + in->dirty_bps * last_s / r->ram_bps * 1000;
+	fixed.round_trip_ms = round_trip_ms;
+	fixed.others = in->others;
+	return converge_fixed_ms(&fixed) + in->dirty_bps * last_s / r->ram_bps * 1000;
 }
 
 static bool converges(const struct transfer *t, const struct model_input *in, const struct model_result *r, double downtime_ms)
 {
-	return is_carried_faster(in, r) || downtime_ms - ram_recheck_ms(&t->ram) <= t->opt->max_downtime_ms;
+	return is_carried_faster(in, r) || downtime_ms <= t->opt->max_downtime_ms;
 }
 
 /* Beside its shutdown and boot: what it writes at the end, and a QEMU that starts. */

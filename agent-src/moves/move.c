@@ -484,6 +484,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	converge_init(&t->pace.converge, opt->max_downtime_ms);
 	data_plane_init(&t->data, &t->a, opt);
 	outage_init(t);
+	host_load_open(&t->blackout.load);
 	revert_init(t);
 	source_init(&t->src, &t->a, opt, &t->report);
 	files_init(&t->files, &t->src, &t->data);
@@ -515,6 +516,7 @@ void transfer_free(struct transfer *t)
 	revert_end(t);
 	control_close(t->ctl);
 	parts_fini(&t->parts);
+	host_load_close(&t->blackout.load);
 	attempt_disconnect(&t->a);
 	queue_fini(&t->outage.made);
 	dest_fini(&t->dest);

@@ -12,6 +12,7 @@
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
+#include "process.h"
 #include "resume.h"
 #include "util.h"
 
@@ -22,6 +23,7 @@
 
 #define MONITOR_MS     3000
 #define JOURNAL_MS_MAX 1000.0 /* a peer that says more is not believed */
+#define BUSY_MAX       1000.0
 #define LOOK_MS	       1000
 #define TELL_MS	       15000
 
@@ -111,6 +113,18 @@ static double journals_ms(const struct transfer *t, const json_t *ready)
 	return journal_write_ms(t->a.journal) + (there > 0 && there < JOURNAL_MS_MAX ? 2 * there : 0);
 }
 
+/* Of this host itself it is looked at. */
+static double busy_there(const struct transfer *t, const json_t *ready)
+{
+	double busy = json_number_value(json_object_get(ready, "busy"));
+	const char *boot_there = json_text(t->plan, "boot_id");
+	AUTO_FREE char *boot = boot_id();
+
+	if (boot && boot_there && !strcmp(boot, boot_there))
+		return 0;
+	return busy > 0 && busy < BUSY_MAX ? busy : 0;
+}
+
 static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 {
 	json_int_t port = json_integer_value(json_object_get(ready, "data_port"));
@@ -125,6 +139,7 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 	if (r)
 		return r;
 	t->blackout.journals_ms = journals_ms(t, ready);
+	t->blackout.busy_there = busy_there(t, ready);
 	t->peer.has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
 	t->peer.pid = pid > 0 && pid <= INT_MAX ? (int)pid : 0;
 	if ((unsigned)channels < t->data.streams + (t->data.streams && !t->disks.count ? 0 : 1))

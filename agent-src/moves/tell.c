@@ -139,6 +139,16 @@ static void set_outages(const struct transfer *t, json_t *ev)
 		json_object_set_new(ev, "outages", outages);
 }
 
+/* One that is stopped first stands still until all of it is there. */
+static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
+{
+	struct converge_fixed fixed = switchover_takes(t);
+	double eta_s = report_eta_s(left, t->pace.rate);
+
+	if (t->src.stopped && t->blackout.stop_ns && (eta_s > 0 || !left))
+		set_real(ev, "predicted_downtime_ms", ms(t->blackout.stop_ns, now_ns()) + eta_s * 1000 + converge_fixed_ms(&fixed));
+}
+
 void tell_progress(struct transfer *t, bool second)
 {
 	uint64_t left = disks_left(&t->disks) + (t->src.boots_there ? 0 : t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
@@ -157,8 +167,10 @@ void tell_progress(struct transfer *t, bool second)
 	set_flag(ev, "held", t->pace.held);
 	set_flag(ev, "second", second);
 	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
-	if (t->src.migrating && t->ram.pass.number > 1)
-		set_real(ev, "predicted_downtime_ms", t->pace.converge.dry_ms + ram_recheck_ms(&t->ram));
+	if (t->recipe->stops_first)
+		predict_stopped(t, left, ev);
+	else if (t->src.migrating && t->ram.pass.number > 1)
+		set_real(ev, "predicted_downtime_ms", t->pace.converge.dry_ms);
 	parts_tell(&t->parts, TELL_PROGRESS, ev);
 	set_outages(t, ev);
 	report_emit(&t->report, ev);
@@ -272,6 +284,8 @@ static json_t *downtime(const struct transfer *t)
 	set_real(d, "journal", (double)b->noted_ns / 1e6 + t->peer.noted_ms);
 	set_real(d, "start", t->peer.start_ms);
 	set_real(d, "predicted", b->predicted_ms > 1e8 ? 0 : b->predicted_ms);
+	if (!t->src.boots_there && !t->recipe->stops_first)
+		set_number(d, "allowed", t->opt->max_downtime_ms);
 	return d;
 }
 

@@ -19,6 +19,7 @@
 #include "disks.h"
 #include "files.h"
 #include "guard.h"
+#include "host-load.h"
 #include "move.h"
 #include "power.h"
 #include "ram.h"
@@ -63,6 +64,8 @@ struct blackout {
 	uint64_t noted_ns; /* so long it waited for our journal */
 	double predicted_ms, round_trip_ms;
 	double journals_ms;	  /* what both journals must write meanwhile */
+	struct host_load load;	  /* of this host, as far as it was looked at */
+	double busy_there;	  /* threads that want each processor of the destination's, when the copy began */
 	uint64_t moved, moved_ns; /* when it last got further (data_plane_moved) */
 	bool told;		  /* that it has not, for a while */
 };
@@ -269,6 +272,11 @@ int switchover_watch(struct transfer *t, struct err *e);
 /* QEMU has stopped the guest, asked or not. */
 int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e);
 bool switchover_let_qemu_go_on(const struct transfer *t);
+/* What it takes however little is left, as far as is known; and looks once more at who else is busy here. */
+struct converge_fixed switchover_takes(const struct transfer *t);
+void switchover_look_at_host(struct transfer *t);
+/* It is decided: so long the guest will stand still, or has. */
+void switchover_predict(struct transfer *t);
 
 /* cutover.c: who has the guest, and when that changes */
 extern const struct attempt_ops live_cutover;

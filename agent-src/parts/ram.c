@@ -322,12 +322,25 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 	return 0;
 }
 
+unsigned ram_recheck_threads(const struct ram *r)
+{
+	return MIN(r->src->opt->carry.channels, own_processors());
+}
+
 double ram_recheck_ms(const struct ram *r)
 {
-	unsigned threads = MIN(r->src->opt->carry.channels, own_processors());
 	bool will = r->capture ? r->data->shared.recheck != NULL : wants_recheck(r);
 
-	return will ? recheck_takes_ms(r->recheck_ns, r->src->guest.ram_bytes, threads) : 0;
+	return will ? recheck_takes_ms(r->recheck_ns, r->src->guest.ram_bytes, ram_recheck_threads(r)) : 0;
+}
+
+void ram_measure_recheck(struct ram *r)
+{
+	const struct send_shared *s = &r->data->shared;
+	double ns = s->recheck ? recheck_sample_ns(s->recheck, &s->key) : 0;
+
+	if (ns > 0)
+		r->recheck_ns = r->recheck_ns > 0 ? MIN(r->recheck_ns, ns) : ns;
 }
 
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)

@@ -58,8 +58,11 @@ int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_M
 int ram_seed(struct ram *r, char **notice, struct err *e);
 /* Before ram_start(): where QEMU's word of what its guest has written is not enough (recheck.h). *notice as above. */
 int ram_recheck(struct ram *r, char **notice, struct err *e);
-/* So much longer the guest stands still for it, about. */
+/* How long each of its threads reads then, of CPU time, about; 0: nothing is read once more. */
 double ram_recheck_ms(const struct ram *r);
+unsigned ram_recheck_threads(const struct ram *r);
+/* Measures that once more: what disturbed once need not do so again. Takes some milliseconds. */
+void ram_measure_recheck(struct ram *r);
 /* QEMU begins to migrate, towards us. What was found of seeds has arrived. */
 int ram_start(struct ram *r, struct err *e);
 /* Asks QEMU how much is left; the answer comes while the loop runs. */

@@ -572,6 +572,35 @@ bool process_has_socket(pid_t pid, const char *path)
 	return yes && !others;
 }
 
+/* "7 (a name) R 1 …" (proc_pid_stat(5)); the name may have anything in it. */
+static bool is_runnable(int tasks, const char *tid)
+{
+	AUTO_FREE char *path = xasprintf("%s/stat", tid);
+	AUTO_CLOSE int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	char text[128], *end;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' && end[2] == 'R';
+}
+
+unsigned process_runnable_threads(pid_t pid)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
+	DIR *d = opendir(path);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while (d && (entry = readdir(d)))
+		n += *entry->d_name != '.' && is_runnable(dirfd(d), entry->d_name);
+	if (d)
+		closedir(d);
+	return n;
+}
+
 unsigned own_processors(void)
 {
 	cpu_set_t set;

@@ -96,6 +96,8 @@ uint64_t own_rss_anon(void);
 
 /* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
 char *boot_id(void);
+/* Threads of a process that run, or wait for a processor alone; 0 if it cannot be told. */
+unsigned process_runnable_threads(pid_t pid);
 /* Those that we may run on; 1 if it cannot be told. */
 unsigned own_processors(void);
 

@@ -9,6 +9,12 @@
 
 #define MB 1000000ULL
 
+/* However little is left. */
+static double takes(double round_trip_ms, double journals_ms)
+{
+	return converge_fixed_ms(&(struct converge_fixed){.round_trip_ms = round_trip_ms, .journals_ms = journals_ms});
+}
+
 static enum converge_verdict at(struct converge *c, uint64_t pass, uint64_t ram, uint64_t disk)
 {
 	struct converge_sample s = {.ram_left = ram,
@@ -16,7 +22,7 @@ static enum converge_verdict at(struct converge *c, uint64_t pass, uint64_t ram,
 				    .pass = pass,
 				    .rate_bps = 100.0 * MB,
 				    .dirty_bps = 100.0 * MB,
-				    .round_trip_ms = 1,
+				    .fixed.round_trip_ms = 1,
 				    .now_ms = (double)pass * 500};
 
 	return converge_step(c, &s);
@@ -40,9 +46,9 @@ static void predicts_what_is_left_over_the_rate_plus_the_fixed_part(void **state
 	(void)state;
 	converge_init(&c, 300);
 	at(&c, 2, 10 * MB, 5 * MB);
-	assert_float_equal(c.predicted_ms, 150 + converge_fixed_ms(1, 0), 0.001);
-	assert_true(converge_fixed_ms(10, 0) > converge_fixed_ms(1, 0));
-	assert_float_equal(converge_fixed_ms(1, 30), converge_fixed_ms(1, 0) + 30, 0.001);
+	assert_float_equal(c.predicted_ms, 150 + takes(1, 0), 0.001);
+	assert_true(takes(10, 0) > takes(1, 0));
+	assert_float_equal(takes(1, 30), takes(1, 0) + 30, 0.001);
 }
 
 /* It has been read and packed, but has to get there. */
@@ -52,7 +58,7 @@ static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
 				    .pass = 5,
 				    .rate_bps = 100.0 * MB,
 				    .dirty_bps = 100.0 * MB,
-				    .round_trip_ms = 1,
+				    .fixed.round_trip_ms = 1,
 				    .wire_left = 4 * MB,
 				    .wire_bps = 10.0 * MB,
 				    .now_ms = 1000};
@@ -61,7 +67,7 @@ static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
 	(void)state;
 	converge_init(&c, 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	assert_float_equal(c.predicted_ms, 10 + 399 + converge_fixed_ms(1, 0), 0.001);
+	assert_float_equal(c.predicted_ms, 10 + 399 + takes(1, 0), 0.001);
 	s.wire_left = MB / 10;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 }
@@ -73,7 +79,7 @@ static void what_a_calm_guest_has_on_the_wire_goes_first(void **state)
 				    .pass = 5,
 				    .rate_bps = 100.0 * MB,
 				    .dirty_bps = 1.0 * MB,
-				    .round_trip_ms = 1,
+				    .fixed.round_trip_ms = 1,
 				    .queue_left = 10 * MB,
 				    .wire_left = 4 * MB,
 				    .wire_bps = 10.0 * MB,
@@ -83,8 +89,8 @@ static void what_a_calm_guest_has_on_the_wire_goes_first(void **state)
 	(void)state;
 	converge_init(&c, 30);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
-	assert_float_equal(c.dry_ms, 1 + (399 + 100) / 100.0 + converge_fixed_ms(1, 0), 0.001);
-	assert_float_equal(c.predicted_ms, 1 + 399 + 100 + converge_fixed_ms(1, 0), 0.001);
+	assert_float_equal(c.dry_ms, 1 + (399 + 100) / 100.0 + takes(1, 0), 0.001);
+	assert_float_equal(c.predicted_ms, 1 + 399 + 100 + takes(1, 0), 0.001);
 	assert_false(converge_is_dry(&c));
 	s.queue_left = 0;
 	converge_step(&c, &s);
@@ -171,30 +177,63 @@ static void many_passes_in_a_moment_are_no_stall(void **state)
 /* Far away a switchover alone takes longer than is allowed. Waiting would bring nothing, and QEMU would pass over nothing a thousand times a second. */
 static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 {
-	struct converge_sample s =
-		{.ram_left = 20 * MB, .pass = 2, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .round_trip_ms = 100, .now_ms = 1000};
+	struct converge_sample s = {.ram_left = 20 * MB,
+				    .pass = 2,
+				    .rate_bps = 100.0 * MB,
+				    .dirty_bps = 100.0 * MB,
+				    .fixed.round_trip_ms = 100,
+				    .now_ms = 1000};
 	struct converge c;
 
 	(void)state;
 	converge_init(&c, 300);
-	assert_true(converge_fixed_ms(s.round_trip_ms, 0) > 300);
+	assert_true(converge_fixed_ms(&s.fixed) > 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	assert_float_equal(c.limit_ms, converge_fixed_ms(100, 0) + 75, 0.001);
+	assert_float_equal(c.limit_ms, takes(100, 0) + 75, 0.001);
 	s.ram_left = 7 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	s.wire_bps = 10.0 * MB; /* and what is always on its way over such a distance is not left */
 	s.wire_left = MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	s.wire_left = 0;
-	s.round_trip_ms = 1; /* here what was said goes */
+	s.fixed.round_trip_ms = 1; /* here what was said goes */
 	s.ram_left = 29 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
 	assert_float_equal(c.limit_ms, 300, 0.001);
 }
 
+/* Memory is read once more while the guest stands still, by threads that share the processors with whoever else wants them. */
+static void everything_that_is_known_is_in_what_is_decided_by(void **state)
+{
+	struct converge_sample s = {.ram_left = 3 * MB,
+				    .pass = 5,
+				    .rate_bps = 100.0 * MB,
+				    .dirty_bps = 100.0 * MB,
+				    .fixed = {.recheck_ms = 40, .recheck_threads = 2, .processors = 2},
+				    .now_ms = 1000};
+	struct converge c;
+
+	(void)state;
+	converge_init(&c, 100);
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
+	assert_float_equal(c.dry_ms, 30 + takes(0, 0) + 40, 0.001);
+	s.fixed.others = 2;
+	assert_float_equal(converge_recheck_ms(&s.fixed), 80, 0.001);
+	assert_true(converge_fixed_ms(&s.fixed) > takes(0, 0) + 80);
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	s.fixed.others = 0;
+	s.fixed.busy_there = 5; /* the destination has to load what comes */
+	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
+	s.fixed.busy_there = 0;
+	s.fixed.processors = 8; /* no thread is in two places */
+	assert_float_equal(converge_recheck_ms(&s.fixed), 40, 0.001);
+	s.fixed.processors = 0; /* not known */
+	assert_float_equal(converge_recheck_ms(&s.fixed), 80, 0.001);
+}
+
 static void without_a_rate_it_does_not_switch(void **state)
 {
-	struct converge_sample s = {.pass = 5, .round_trip_ms = 1};
+	struct converge_sample s = {.pass = 5, .fixed.round_trip_ms = 1};
 	struct converge c;
 
 	(void)state;
@@ -218,6 +257,7 @@ int main(void)
 		cmocka_unit_test(says_so_when_several_passes_brought_nothing),
 		cmocka_unit_test(many_passes_in_a_moment_are_no_stall),
 		cmocka_unit_test(what_no_waiting_makes_shorter_is_not_waited_for),
+		cmocka_unit_test(everything_that_is_known_is_in_what_is_decided_by),
 		cmocka_unit_test(without_a_rate_it_does_not_switch),
 	};
 

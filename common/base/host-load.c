@@ -1,0 +1,60 @@
+/* host-load.c: see host-load.h. */
+#include "host-load.h"
+#include "util.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void host_load_open(struct host_load *h)
+{
+	*h = (struct host_load){.fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC)};
+}
+
+void host_load_close(struct host_load *h)
+{
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+}
+
+/* "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)): runnable threads stand before the '/'. */
+void host_load_glance(struct host_load *h, unsigned ours)
+{
+	char text[128];
+	ssize_t n = h->fd < 0 ? -1 : pread(h->fd, text, sizeof(text) - 1, 0);
+	unsigned runnable;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	if (sscanf(text, "%*s %*s %*s %u/", &runnable) != 1)
+		return;
+	h->others[h->seen++ % HOST_LOAD_GLANCES] = (uint16_t)MIN(runnable > ours ? runnable - ours : 0, UINT16_MAX);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+}
+
+double host_load_others(const struct host_load *h)
+{
+	unsigned n = MIN(h->seen, HOST_LOAD_GLANCES);
+	uint16_t sorted[HOST_LOAD_GLANCES];
+
+	if (!n)
+		return 0;
+	memcpy(sorted, h->others, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
+}
+
+double host_load_average(void)
+{
+	double load;
+
+	return getloadavg(&load, 1) == 1 && load > 0 ? load : 0;
+}
