@@ -4,13 +4,16 @@
 #include "json-text.h"
 #include "fault.h"
 #include "log.h"
+#include "open-regular.h"
 #include "shell-quote.h"
+#include "start-script.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <dirent.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +22,118 @@
 #define NAMES_MAX     99
 #define UNIT_TEXT_MAX 16384
 #define MOUNTS_MAX    8192
+#define SCRIPT_MAX    MIB
 
 /* ---- the plan ---- */
 
 static char *script_path(const char *dir, const char *plain, unsigned n)
 {
 	return n == 1 ? xasprintf("%s/%s.sh", dir, plain) : xasprintf("%s/%s-%u.sh", dir, plain, n);
+}
+
+/* ---- the script that a move before this one has left ---- */
+
+static bool ends_a_path(char c)
+{
+	return !c || strchr(" ,'\"\\\n", c);
+}
+
+static bool names_path(const char *text, const char *path)
+{
+	const char *p = text;
+	size_t n = strlen(path);
+
+	while (n && (p = strstr(p, path)) && !ends_a_path(p[n]))
+		p++;
+	return n && p;
+}
+
+static bool names_a_disk(const char *text, const json_t *disks)
+{
+	json_t *path;
+	size_t i;
+
+	json_array_foreach((json_t *)disks, i, path)
+		if (json_is_string(path) && names_path(text, json_string_value(path)))
+			return true;
+	return false;
+}
+
+/* A script that vmferry wrote, of nobody's who could not write there anyhow, not edited, of a guest on one of these disks. */
+static bool is_former(const char *path, const json_t *disks)
+{
+	AUTO_CLOSE int fd = disks ? open_regular(path) : -1;
+	AUTO_FREE char *text = NULL;
+	struct stat st, name;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) || lstat(path, &name) || !S_ISREG(name.st_mode) || st.st_size > (off_t)SCRIPT_MAX)
+		return false;
+	if (st.st_uid && st.st_uid != geteuid())
+		return false;
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	return n == st.st_size && !memchr(text, 0, (size_t)n) && start_script_origin(text) == SCRIPT_OURS && names_a_disk(text, disks);
+}
+
+void afterwards_replace(json_t *plan, json_t *disks)
+{
+	unsigned n;
+
+	json_object_set(plan, "disks", disks);
+	for (n = 1; n <= NAMES_MAX; n++) {
+		AUTO_FREE char *script = script_path(json_text(plan, "dir"), json_text(plan, "plain"), n);
+		struct stat st;
+
+		if (lstat(script, &st) && errno == ENOENT)
+			return;
+		if (!is_former(script, disks))
+			continue;
+		json_object_set_new(plan, "script", json_string(script));
+		return;
+	}
+}
+
+/* It names none that is there; at every moment there is the old script or the new one. */
+static int take_its_place(const char *draft, const char *path, struct err *e)
+{
+	AUTO_FREE char *second = xasprintf("%s.new", draft);
+
+	if (unlink(second) && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove %s", second);
+	if (link(draft, second) || rename(second, path))
+		return err_sys(e, errno, "cannot replace %s; its text is in %s", path, draft);
+	return 0;
+}
+
+/* NAME.sh.moved-ID, NAME-2.sh.moved-ID */
+static bool is_former_name(const char *name, const char *plain)
+{
+	static const char end[] = ".sh.moved-";
+	const char *p = name + strlen(plain);
+
+	if (strncmp(name, plain, strlen(plain)))
+		return false;
+	if (*p == '-')
+		p += 1 + strspn(p + 1, "0123456789");
+	return !strncmp(p, end, strlen(end)) && strlen(p + strlen(end)) == 8 && strspn(p + strlen(end), "0123456789abcdef") == 8;
+}
+
+/* Those that lost their names when the guest left. */
+static void remove_former(const json_t *plan)
+{
+	const char *dir = json_text(plan, "dir"), *plain = json_text(plan, "plain");
+	DIR *list = json_object_get(plan, "disks") ? opendir(dir) : NULL;
+	struct dirent *x;
+
+	while (list && (x = readdir(list))) {
+		AUTO_FREE char *path = is_former_name(x->d_name, plain) ? xasprintf("%s/%s", dir, x->d_name) : NULL;
+
+		if (path && is_former(path, json_object_get(plan, "disks")) && unlink(path))
+			log_info("cannot remove %s", path);
+	}
+	if (list)
+		closedir(list);
 }
 
 static int plan_unit(json_t *plan, const char *plain, struct err *e)
@@ -122,7 +231,8 @@ static int name_draft(const json_t *plan, char **path, struct err *e)
 	for (n = 1; n <= NAMES_MAX; n++) {
 		char *try = script_path(dir, plain, n);
 
-		if (!link(draft, try) || (errno == EEXIST && are_one_file(draft, try))) {
+		if (!link(draft, try) || (errno == EEXIST && are_one_file(draft, try)) ||
+		    (errno == EEXIST && is_former(try, json_object_get(plan, "disks")) && !take_its_place(draft, try, e))) {
 			*path = try;
 			return sync_parent_dir(try, e);
 		}
@@ -157,6 +267,8 @@ static int settle_script(struct journal *j, const json_t *plan, struct err *e)
 	r = journal_note(j, "start-script", note, e);
 	if (!r && !unlink(draft))
 		journal_disown(j, "file", detail, &ignored);
+	if (!r)
+		remove_former(plan);
 	json_decref(note);
 	json_decref(detail);
 	return r;

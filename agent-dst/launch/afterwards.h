@@ -5,7 +5,8 @@
  * writes the script as a hidden draft that nobody can execute, owned by the journal like a disk: a rollback removes it.
  * Once STARTED is durable the guest can only be this host's: afterwards_settle gives the draft its name, writes the unit and
  * enables it. It needs nothing but the journal and may be repeated, so that a later life finishes what a dead agent began;
- * before STARTED nothing here can start the guest, not even at a reboot.
+ * before STARTED nothing here can start the guest, not even at a reboot. A file of that name stays what it is, and the script is
+ * NAME-2.sh, but for one of vmferry's own (afterwards_replace).
  */
 #ifndef VMFERRY_AFTERWARDS_H
 #define VMFERRY_AFTERWARDS_H
@@ -22,6 +23,11 @@
  * -EEXIST, -ENOTSUP, -EPERM: such a unit exists, there is no systemd, or no right.
  */
 int afterwards_plan(json_t **out, const char *guest, const char *dir, const char *attempt, bool install_unit, struct err *e);
+/*
+ * The guest's disks here (paths), of those that it brings: a script that vmferry wrote before and nobody has edited, and that starts a guest from one
+ * of them, is of this guest, as it was here before. The new script takes its place, and those that were renamed as the guest left are removed.
+ */
+void afterwards_replace(json_t *plan, json_t *disks);
 /* With a unit: it waits for the mount that path lies on, too. */
 void afterwards_need(json_t *plan, const char *path);
 /* Notes the plan in the journal and writes the draft. */

@@ -177,7 +177,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	disks_init(&t->disks, &t->target, cfg->state_dir);
 	files_init(&t->files, &t->target, &t->disks);
 	tpm_init(&t->tpm, &t->target);
-	startup_init(&t->startup, &t->target, &t->tpm);
+	startup_init(&t->startup, &t->target, &t->disks, &t->tpm);
 	line_init(&t->line, &t->target, &t->disks, &t->files, &t->tpm);
 	recipe_choose(t, NULL, e); /* until it is told */
 	*out = t;

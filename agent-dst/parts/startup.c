@@ -20,16 +20,35 @@ static struct startup *startup_of(struct part *p)
 	return container_of(p, struct startup, part);
 }
 
+static json_t *list_disks(const struct disks *ds)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		json_array_append_new(out, json_string(ds->list[i].path));
+	return out;
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct startup *s = startup_of(p);
 	const struct target *t = s->target;
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
+	json_t *disks;
+	int r;
+
 	if (target_is_in_place(t)) /* what started it starts it again */
 		return 0;
-	return afterwards_plan(&s->plan, t->name, t->dir, attempt_id_format(p->a->id, id),
-			       json_is_true(json_object_get(t->description, "install_unit")), e);
+	r = afterwards_plan(&s->plan, t->name, t->dir, attempt_id_format(p->a->id, id),
+			    json_is_true(json_object_get(t->description, "install_unit")), e);
+	if (r)
+		return r;
+	disks = list_disks(s->disks);
+	afterwards_replace(s->plan, disks);
+	json_decref(disks);
+	return 0;
 }
 
 static int describe(struct part *p, json_t *accept, struct err *e)
@@ -147,7 +166,7 @@ static void fini(struct part *p)
 
 static const struct part_ops ops = {.name = "startup", .examine = examine, .describe = describe, .tell = tell, .fini = fini};
 
-void startup_init(struct startup *s, struct target *target, const struct tpm *tpm)
+void startup_init(struct startup *s, struct target *target, const struct disks *disks, const struct tpm *tpm)
 {
-	*s = (struct startup){.part = {&ops, target->part.a}, .target = target, .tpm = tpm};
+	*s = (struct startup){.part = {&ops, target->part.a}, .target = target, .disks = disks, .tpm = tpm};
 }

@@ -2,18 +2,19 @@
 #ifndef VMFERRY_STARTUP_H
 #define VMFERRY_STARTUP_H
 
-#include "target.h"
+#include "disks.h"
 #include "tpm.h"
 
 struct startup {
 	struct part part;
 	struct target *target;
+	const struct disks *disks;
 	const struct tpm *tpm;
 	json_t *plan, *settled; /* and what came of it; NULL: not yet */
 	bool run;		/* once a life, too */
 };
 
-void startup_init(struct startup *s, struct target *target, const struct tpm *tpm);
+void startup_init(struct startup *s, struct target *target, const struct disks *disks, const struct tpm *tpm);
 /* Once the line is known. */
 int startup_draft(struct startup *s, struct err *e);
 /* The guest can only be ours from here on. Once a life. */

@@ -2,6 +2,7 @@
 #ifndef VMFERRY_START_SCRIPT_H
 #define VMFERRY_START_SCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct start_script {
@@ -14,7 +15,20 @@ struct start_script {
 	char *const *tpm;	 /* the words that start its TPM, which returns when that can be reached, and a NULL; may be NULL */
 };
 
-/* The caller frees it. */
+/* The caller frees it. It is sealed. */
 char *start_script_text(const struct start_script *s);
+
+/*
+ * Every script has a line, its seal, with a hash of all its other text: who finds the script later can tell whether anybody has edited it.
+ * Scripts that versions before 0.2 have written have none.
+ */
+enum script_origin {
+	SCRIPT_FOREIGN,	 /* not vmferry's, or edited since */
+	SCRIPT_UNSEALED, /* vmferry's, by its head, without a seal: whether it was edited cannot be told */
+	SCRIPT_OURS,
+};
+enum script_origin start_script_origin(const char *text);
+/* Makes the seal fit the text, which has one: after vmferry itself has changed a script of its own. */
+void start_script_seal(char *text);
 
 #endif

@@ -3,6 +3,7 @@
  * what systemctl says of units. A real sh judges the quoting.
  */
 #include "afterwards.h"
+#include "durable-file.h"
 #include "process.h"
 #include "shell-quote.h"
 #include "start-script.h"
@@ -136,6 +137,87 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 	check = xasprintf("unset LD_LIBRARY_PATH; sh -c %s", quoted);
 	run_sh(check, &out);
 	assert_string_equal(out.text, "[it's \"a\"\n$guest][-drive][file=/a b,if=none][-append][-S][-qmp][unix:/mine,server=on]");
+}
+
+static char *script_for(const char *disk)
+{
+	AUTO_FREE char *drive = xasprintf("file=%s,format=raw,if=virtio", disk);
+	char *argv[] = {"qemu-system-x86_64", "-name", "vm1", "-drive", drive};
+	struct start_script s = {"vm1", "moved here from host-a", "2026-01-02", "/usr/bin/qemu-system-x86_64",
+				 argv,	ARRAY_LEN(argv),	  NULL,		NULL,
+				 NULL};
+
+	return start_script_text(&s);
+}
+
+static char *edited(const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+
+	assert_non_null(at);
+	return xasprintf("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
+static void whether_a_script_was_edited_can_be_told(void **state)
+{
+	AUTO_FREE char *text = script_for("/srv/vm/a.raw");
+	AUTO_FREE char *more = edited(text, "-drive", "-m 2G -drive");
+	AUTO_FREE char *comment = edited(text, "cd /", "# mine\ncd /");
+	AUTO_FREE char *longer = xasprintf("%s\n", text);
+	AUTO_FREE char *cut = edited(text, "# Not edited since vmferry wrote it: ", "# ");
+	AUTO_FREE char *broken = edited(text, "vmferry wrote it: ", "vmferry wrote it: x");
+
+	(void)state;
+	assert_int_equal(start_script_origin(text), SCRIPT_OURS);
+	assert_int_equal(start_script_origin(more), SCRIPT_FOREIGN);
+	assert_int_equal(start_script_origin(comment), SCRIPT_FOREIGN);
+	assert_int_equal(start_script_origin(longer), SCRIPT_FOREIGN);
+	assert_int_equal(start_script_origin(broken), SCRIPT_FOREIGN);
+	assert_int_equal(start_script_origin(cut), SCRIPT_UNSEALED); /* as an older vmferry has written it */
+	assert_int_equal(start_script_origin("#!/bin/sh\nexec qemu-system-x86_64\n"), SCRIPT_FOREIGN);
+	start_script_seal(more); /* by vmferry */
+	assert_int_equal(start_script_origin(more), SCRIPT_OURS);
+}
+
+/* What the plan calls the script of a guest with the disk DIR/a.raw, beside this one. */
+static void expect_script(const char *dir, const char *text, const char *want)
+{
+	AUTO_FREE char *path = xasprintf("%s/vm1.sh", dir);
+	AUTO_FREE char *full = xasprintf("%s/%s", dir, want);
+	AUTO_FREE char *disk = xasprintf("%s/a.raw", dir);
+	json_t *plan, *disks = json_pack("[s]", disk);
+	struct err e;
+
+	assert_int_equal(write_new_file(path, 0700, text, &e), 0);
+	assert_int_equal(afterwards_plan(&plan, "vm1", dir, "0100000000000000", false, &e), 0);
+	afterwards_replace(plan, disks);
+	assert_string_equal(json_string_value(json_object_get(plan, "script")), full);
+	json_decref(plan);
+	json_decref(disks);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void only_a_script_of_the_same_guest_that_nobody_has_edited_is_replaced(void **state)
+{
+	char dir[] = "/tmp/test-afterwards-XXXXXX";
+	AUTO_FREE char *disk = NULL;
+	AUTO_FREE char *other_disk = NULL;
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *of_other = NULL;
+	AUTO_FREE char *more = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	disk = xasprintf("%s/a.raw", dir);
+	other_disk = xasprintf("%s/a.raw2", dir);
+	text = script_for(disk);
+	of_other = script_for(other_disk);
+	more = edited(text, "-drive", "-m 2G -drive");
+	expect_script(dir, text, "vm1.sh");
+	expect_script(dir, of_other, "vm1-2.sh");
+	expect_script(dir, more, "vm1-2.sh");
+	expect_script(dir, "somebody's", "vm1-2.sh");
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void the_draft_of_the_script_is_never_readable_by_others(void **state)
@@ -336,6 +418,8 @@ int main(void)
 		cmocka_unit_test(a_shell_reads_awkward_words_back_as_they_were),
 		cmocka_unit_test(plain_words_stay_readable),
 		cmocka_unit_test(the_script_runs_the_line_without_what_concerns_the_move),
+		cmocka_unit_test(whether_a_script_was_edited_can_be_told),
+		cmocka_unit_test(only_a_script_of_the_same_guest_that_nobody_has_edited_is_replaced),
 		cmocka_unit_test(the_draft_of_the_script_is_never_readable_by_others),
 		cmocka_unit_test(names_of_files_and_units_are_tame),
 		cmocka_unit_test(arguments_of_units_hold_nothing_that_systemd_expands),
