@@ -259,8 +259,7 @@ int old_set_aside(struct storage *s, const struct moving_disk *d, struct err *e)
 	if (r &&
 	    r != -EUCLEAN) /* 1: it has that name already, or somebody has put another in its place; a name can be given back, so doubt is no reason */
 		return MIN(r, 0);
-	r = rename_new(d->from, d->aside);
-	return r ? err_sys(e, -r, "cannot give %s the name %s", d->from, d->aside) : sync_parent_dir(d->from, e);
+	return own_file_set_aside(d->from, d->aside, e);
 }
 
 int old_put_back(const struct moving_disk *d, struct err *e)

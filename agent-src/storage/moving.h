@@ -53,6 +53,7 @@ struct starter {
 	char *text;	 /* as it was when it was read */
 	char *why;	 /* of NULL: a sentence */
 	bool other_line; /* it lies beside the guest's files, and the guest was started otherwise */
+	char *other;	 /* something else that would start the guest, from its old images; NULL: nothing that is known */
 };
 
 /* What is said of it, and will be. */

@@ -7,11 +7,15 @@
 #include "moving.h"
 #include "options.h"
 #include "process.h"
+#include "qcow2-header.h"
 #include "qemu-migration.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <libgen.h>
 #include <string.h>
+#include <unistd.h>
 
 #define QMP_OPEN_MS 5000
 
@@ -365,12 +369,80 @@ static int examine_at_rest(struct storage *s, struct err *e)
 
 /* ---- what becomes of what was there ---- */
 
+/* Something may start the guest that will not name its new images. */
+static bool has_other_starter(const struct storage *s)
+{
+	return !s->starter.path || s->starter.other_line || s->starter.other;
+}
+
+static void tell_other_starter(struct storage *s)
+{
+	if (s->starter.other && s->old != OLD_REMOVE)
+		report_notice(&s->report, "%s, too, would start the guest, from its old images%s", s->starter.other,
+			      s->old == OLD_ASIDE ? ": they get other names, so that it does not" : ": see to it that nobody runs it");
+}
+
+/* The image at path has that one as its backing file. */
+static bool is_based_on(const char *path, const char *base)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	AUTO_FREE char *full = NULL;
+	AUTO_FREE char *real = NULL;
+	struct qcow2_header h;
+	struct err ignored;
+	const char *name;
+
+	if (!strcmp(path, base) || qcow2_header_read(path, &h, &ignored))
+		return false;
+	name = h.backing && !strncmp(h.backing, "file:", 5) ? h.backing + 5 : h.backing;
+	full = !name ? NULL : *name == '/' ? xstrdup(name) : xasprintf("%s/%s", dirname(copy), name);
+	real = full ? realpath(full, NULL) : NULL;
+	qcow2_header_fini(&h);
+	return real && !strcmp(real, base);
+}
+
+/* Beside it lies an image that would be of no use without it. */
+static int check_base_of(const char *image, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(image);
+	const char *dir = dirname(copy);
+	DIR *list = opendir(dir);
+	struct dirent *x;
+	int r = 0;
+
+	while (list && !r && (x = readdir(list))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, x->d_name);
+
+		if (is_based_on(path, image))
+			r = err_set(
+				e, EBUSY,
+				"%s has the image %s as its backing file, and would be of no use without it: --old keep leaves that there",
+				path, image);
+	}
+	if (list)
+		closedir(list);
+	return r;
+}
+
+static int check_removable(const struct storage *s, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && !r && s->old == OLD_REMOVE; i++)
+		r = s->disks[i].from_device ? 0 : check_base_of(s->disks[i].from, e);
+	return r;
+}
+
 static int decide_old(struct storage *s, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	unsigned i;
 
-	s->old = s->o->old != OLD_AUTO ? s->o->old : s->starter.path && !s->starter.other_line ? OLD_KEEP : OLD_ASIDE;
+	s->old = s->o->old != OLD_AUTO ? s->o->old : has_other_starter(s) ? OLD_ASIDE : OLD_KEEP;
+	if (check_removable(s, e))
+		return -e->code;
+	tell_other_starter(s);
 	if (s->starter.other_line)
 		report_notice(
 			&s->report,
@@ -381,12 +453,14 @@ static int decide_old(struct storage *s, struct err *e)
 	for (i = 0; i < s->count && s->old != OLD_KEEP; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		if (d->from_device && (!s->starter.path || (s->starter.other_line && s->o->old == OLD_AUTO)))
+		if (d->from_device && (!s->starter.path || (has_other_starter(s) && s->o->old == OLD_AUTO)))
 			return err_set(
 				e, ENOTSUP,
 				"what starts this guest again is not known (%s), and the block device %s cannot get another name: what starts "
 				"it would start it from its old disk. Say what it is (--start-script), or that you see to it (--old keep)",
-				s->starter.path ? "its command line is another than that of the script beside its disks" : s->starter.why,
+				!s->starter.path	? s->starter.why
+				: s->starter.other_line ? "its command line is another than that of the script beside its disks"
+							: "it is more than one script",
 				d->from);
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
 			d->aside = xasprintf("%s.moved-%.8s", d->from, id);

@@ -3,16 +3,17 @@
 #include "durable-file.h"
 #include "fault.h"
 #include "guest-at-rest.h"
+#include "guest-scripts.h"
 #include "moving.h"
 #include "paths.h"
 #include "qemu-args.h"
 #include "qemu-opts.h"
 #include "script-read.h"
 #include "shell-quote.h"
+#include "start-script.h"
 #include "util.h"
 #include "words.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -23,34 +24,14 @@
 
 /* ---- what a line names ---- */
 
-struct wanted {
-	const char *image;
-};
-
-/* Also while nothing has that name. A script's paths are from the root on (cd /). */
-static bool is_image(void *ctx, const char *path)
-{
-	const struct wanted *w = ctx;
-	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);
-	AUTO_FREE char *real = realpath(full, NULL);
-
-	return !strcmp(full, w->image) || (real && !strcmp(real, w->image));
-}
-
-/* As disk_line_change(): only looks. */
-static int names(const struct guest *script, const char *image, struct disk_line_options *o, struct err *e)
-{
-	struct wanted w = {image};
-	struct disk_line_change look = {.is_it = is_image, .ctx = &w};
-
-	return disk_line_change(script->line.argv, script->line.argc, &look, NULL, NULL, o, e);
-}
-
 /* One image takes the other's place in the words of that script. */
 static int change(struct guest *script, const char *from, const char *to, const char *format, bool to_device, struct err *e)
 {
-	struct wanted w = {from};
-	struct disk_line_change c = {.is_it = is_image, .ctx = &w, .to = to, .format = format, .to_device = to_device};
+	struct disk_line_change c = {.is_it = guest_script_is_image,
+				     .ctx = (void *)(uintptr_t)from,
+				     .to = to,
+				     .format = format,
+				     .to_device = to_device};
 	char **words;
 	size_t count;
 	int r = disk_line_change(script->line.argv, script->line.argc, &c, &words, &count, NULL, e);
@@ -65,7 +46,7 @@ static int change(struct guest *script, const char *from, const char *to, const 
 
 /* ---- its text ---- */
 
-/* Everything before its last line, and that line with other words. */
+/* Everything before its last line, and that line with other words. If nobody has edited the script that can be told of what is made of it, too. */
 static char *text_with(const char *text, size_t exec_at, const struct guest *script)
 {
 	struct qemu_opt opt;
@@ -88,6 +69,8 @@ static char *text_with(const char *text, size_t exec_at, const struct guest *scr
 	fputc('\n', f);
 	if (fclose(f))
 		abort();
+	if (start_script_origin(text) == SCRIPT_OURS)
+		start_script_seal(out);
 	return out;
 }
 
@@ -137,7 +120,7 @@ static int text_wanted(const struct storage *s, bool all_new, char **text, char 
 	for (i = 0; i < s->count && !r; i++) {
 		const struct moving_disk *d = &s->disks[i];
 		bool is_new = all_new || d->switched;
-		int has = names(&script, is_new ? d->to : d->from, NULL, e);
+		int has = guest_script_names(&script, is_new ? d->to : d->from, NULL, e);
 
 		if (has)
 			r = has < 0 ? has : 0;
@@ -228,8 +211,8 @@ int starter_names_new(struct storage *s, struct err *e)
 	int r = script_read(s->starter.path, &script, e);
 
 	for (i = 0; i < s->count && !r; i++) {
-		int is_new = names(&script, s->disks[i].to, NULL, e),
-		    is_old = is_new < 0 ? is_new : names(&script, s->disks[i].from, NULL, e);
+		int is_new = guest_script_names(&script, s->disks[i].to, NULL, e),
+		    is_old = is_new < 0 ? is_new : guest_script_names(&script, s->disks[i].from, NULL, e);
 
 		if (is_new < 0 || is_old < 0)
 			r = -e->code;
@@ -273,7 +256,7 @@ static int uses_our_images(struct storage *s, const char *path, struct err *e)
 		struct moving_disk *d = &s->disks[i];
 		struct disk_line_options o;
 
-		r = names(&script, d->from, &o, e);
+		r = guest_script_names(&script, d->from, &o, e);
 		n += r > 0;
 		if (r > 0 && !d->options_known) {
 			d->o = o;
@@ -314,68 +297,41 @@ static int take(struct storage *s, const char *path, struct err *e)
 	return 0;
 }
 
-static bool is_script_name(const char *name)
+/* Of those beside the guest's files the one that its disks can be changed in. */
+static int choose(struct storage *s, const struct guest_scripts *all, const char **found, struct err *e)
 {
-	size_t n = strlen(name);
-
-	return n > 3 && *name != '.' && !strcmp(name + n - 3, ".sh");
-}
-
-/* Another user might want us to believe that it is what starts the guest. */
-static bool is_trusted(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && (!st.st_uid || st.st_uid == geteuid());
-}
-
-/* In the directory of a file of the guest's, where a move or an import leaves one. */
-static int look_beside(struct storage *s, const char *file, char **found, struct err *e)
-{
-	AUTO_FREE char *copy = xstrdup(file);
-	const char *dir = dirname(copy);
-	DIR *list = opendir(dir);
-	struct dirent *x;
-	int r = 0;
-
-	while (list && r >= 0 && (x = readdir(list))) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, x->d_name);
-		AUTO_FREE char *real = is_script_name(x->d_name) ? realpath(path, NULL) : NULL;
-
-		if (!real || (*found && !strcmp(*found, real)) || !is_trusted(real))
-			continue;
-		r = uses_our_images(s, real, e);
-		if (r > 0 && *found)
-			r = err_set(e, EINVAL, "%s and %s both start a guest from these disks: say which is the right one (--start-script)",
-				    *found, real);
-		else if (r > 0)
-			*found = xstrdup(real);
-	}
-	if (list)
-		closedir(list);
-	return MIN(r, 0);
-}
-
-/* Beside its disks as they are, beside the files that its QEMU was started with, of which some may have been moved since, and beside its
- * monitor. */
-static int look_around(struct storage *s, char **found, struct err *e)
-{
-	const struct guest *g = &s->guest;
-	struct args_result line;
-	struct err why;
 	size_t i;
-	int r = look_beside(s, g->qmp.path, found, e);
 
-	for (i = 0; i < g->disk_count && !r; i++)
-		if (g->disks[i].real_path && !g->disks[i].read_only)
-			r = look_beside(s, g->disks[i].real_path, found, e);
-	if (r || guest_read_line(g, false, &line, &why))
-		return r;
-	for (i = 0; i < line.file_count && !r; i++)
-		if (line.files[i].role == ARGS_DISK && line.files[i].path)
-			r = look_beside(s, line.files[i].path, found, e);
-	args_result_fini(&line);
-	return r;
+	for (i = 0; i < all->count; i++) {
+		const char *path = all->list[i].path;
+		int r = all->list[i].plain ? uses_our_images(s, path, e) : 0;
+
+		if (r < 0)
+			return r;
+		if (r && *found)
+			return err_set(e, EINVAL,
+				       "%s and %s both start a guest from these disks: say which is the right one (--start-script)", *found,
+				       path);
+		if (r)
+			*found = path;
+	}
+	return 0;
+}
+
+/* What else would start the guest, from its old images. */
+static void note_others(struct storage *s, const struct guest_scripts *all)
+{
+	size_t i;
+
+	for (i = 0; i < all->count && !s->starter.other; i++) {
+		const struct guest_script *x = &all->list[i];
+		bool same = s->starter.path && !strcmp(x->path, s->starter.path);
+
+		if (same && x->linked)
+			s->starter.other = xasprintf("another name (a hard link) of %s", x->path);
+		else if (!same)
+			s->starter.other = xstrdup(x->path);
+	}
 }
 
 /* The unit that might start it, as a move would find it (whether that may be changed is no matter here); malloc'ed, or NULL. */
@@ -429,10 +385,10 @@ static bool has_started(const char *path, const struct guest *g)
 	return same;
 }
 
-int starter_find(struct storage *s, struct err *e)
+static int find(struct storage *s, const struct guest_scripts *all, struct err *e)
 {
-	AUTO_FREE char *found = NULL;
 	AUTO_FREE char *unit = NULL;
+	const char *found = NULL;
 	struct err why;
 	bool user;
 	int r;
@@ -443,7 +399,7 @@ int starter_find(struct storage *s, struct err *e)
 		s->starter.why = xstrdup("the guest was named by its command line alone");
 		return 0;
 	}
-	r = look_around(s, &found, e);
+	r = choose(s, all, &found, e);
 	if (r)
 		return r;
 	unit = unit_of(&s->guest, &user);
@@ -462,4 +418,22 @@ int starter_find(struct storage *s, struct err *e)
 	}
 	s->starter.why = xstrdup("no script as vmferry leaves one lies beside its files");
 	return 0;
+}
+
+int starter_find(struct storage *s, struct err *e)
+{
+	const char **images = xcalloc(s->count, sizeof(*images));
+	struct guest_scripts all;
+	unsigned i;
+	int r;
+
+	for (i = 0; i < s->count; i++)
+		images[i] = s->disks[i].from;
+	guest_scripts_find(&all, &s->guest, images, s->count);
+	free(images);
+	r = find(s, &all, e);
+	if (!r)
+		note_others(s, &all);
+	guest_scripts_fini(&all);
+	return r;
 }

@@ -107,6 +107,7 @@ static void storage_free(struct storage *s)
 	free(s->starter.draft);
 	free(s->starter.text);
 	free(s->starter.why);
+	free(s->starter.other);
 	guest_fini(&s->guest);
 	json_decref(s->told.leftovers);
 	json_decref(s->told.notes);
