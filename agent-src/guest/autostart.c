@@ -261,6 +261,8 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 			       "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
 			       "again; repair it (systemctl daemon-reload), or say --unit keep",
 			       a->unit, load);
+	if (!strncmp(state, "enabled", strlen("enabled")))
+		a->at_boot = xstrdup(a->unit);
 	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }
 
@@ -291,6 +293,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 void autostart_fini(struct autostart *a)
 {
 	free(a->starter);
+	free(a->at_boot);
 	free(a->unit);
 	free(a->restart);
 	free(a->note);

@@ -36,7 +36,8 @@ struct autostart {
 	bool held;
 	char *restart; /* Restart= */
 	char *note;    /* a sentence for the plan, or NULL */
-	char *starter; /* the same: what else may start it again, which nobody keeps from it */
+	char *starter; /* the beginning of one: what else has started it, may start it again, and cannot be kept from it; or NULL */
+	char *at_boot; /* the unit that starts it when this host boots; NULL: none that is known */
 };
 
 /*

@@ -73,6 +73,19 @@ void unit_make_up(struct unit *u)
 		report_notice(u->src->report, "unit %s starts the guest again, as it would have without the move", u->autostart.unit);
 }
 
+/* Of one that stays down as its host boots nobody would think. */
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	const struct unit *u = container_of(p, const struct unit, part);
+	bool told = tale == TELL_PLAN || (tale == TELL_RESULT && p->a->handoff.state == HO_SRC_RELEASED);
+
+	if (told && u->autostart.at_boot && !u->src->opt->install_unit && !u->src->opt->in_place)
+		report_warning(out,
+			       "the guest was started here whenever this host booted (unit %s); at the destination nothing starts it when "
+			       "that host boots: --install-unit has it started there",
+			       u->autostart.at_boot);
+}
+
 static void fini(struct part *p)
 {
 	json_decref(unit_of(p)->disabled);
@@ -81,7 +94,7 @@ static void fini(struct part *p)
 
 static const struct part_undo undo[] = {{"unit", "its systemd unit", undo_unit}, {NULL, NULL, NULL}};
 
-static const struct part_ops ops = {.name = "unit", .examine = examine, .undo = undo, .fini = fini};
+static const struct part_ops ops = {.name = "unit", .examine = examine, .undo = undo, .tell = tell, .fini = fini};
 
 void unit_init(struct unit *u, struct source *src)
 {

@@ -181,6 +181,8 @@ static void print_plan(FILE *to, const json_t *ev)
 		fprintf(to, "  change  %s\n", json_string_value(v));
 	json_array_foreach(json_object_get(ev, "afterwards"), i, v)
 		fprintf(to, "  after   %s\n", json_string_value(v));
+	json_array_foreach(json_object_get(ev, "warnings"), i, v)
+		fprintf(to, "  warning %s\n", json_string_value(v));
 }
 
 /* How long the guest is not to be had. */
@@ -286,6 +288,8 @@ static void print_afterwards(FILE *to, const json_t *ev)
 			(int)num(json_object_get(ev, "tpm_left"), "pid"));
 	json_array_foreach(json_object_get(ev, "deletable"), i, v)
 		fprintf(to, "  here      %s (%s) may be deleted\n", str(v, "path"), bytes(a, v, "bytes"));
+	json_array_foreach(json_object_get(ev, "warnings"), i, v)
+		fprintf(to, "  warning   %s\n", json_string_value(v));
 	print_leftovers(to, ev);
 }
 
@@ -642,4 +646,18 @@ void report_notice(struct report *r, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	report_emit(r, json_pack("{s:s,s:s}", "event", "notice", "text", text));
+}
+
+void report_warning(json_t *event, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	text_make_utf8(text);
+	if (!json_object_get(event, "warnings"))
+		json_object_set_new(event, "warnings", json_array());
+	json_array_append_new(json_object_get(event, "warnings"), json_string(text));
 }

@@ -31,4 +31,7 @@ double report_eta_s(uint64_t left, double rate_bps);
 /* A sentence for the user. */
 void report_notice(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same among the warnings of an event. */
+void report_warning(json_t *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -9,6 +9,7 @@ assert_eq "$(show MainPID vm-a.service)" "${GUEST_PID[a]}" "main process of the 
 
 move a local
 assert_eq "$(result 'r["disabled"][0]["unit"]')" vm-a.service
+assert_result "all(any('unit vm-a.service' in x and '--install-unit' in x for x in e['warnings']) for e in (plan, r))"
 guest_verify "$(orders a)" blocks
 [[ ! -e $DIR/told-to-stop ]] || fail "the unit has told the guest to shut down, which is the destination's"
 unit_is_down() { [[ $(show ActiveState vm-a.service) == inactive ]]; }
