@@ -5,7 +5,7 @@
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file
 	--token-file --plaintext'
 _vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --in-place --qemu --chain --drop --media --map-net --max-downtime --reconnect-timeout --keep-partial --only-disks --hold --at --on-stall --revert-within --bwlimit --channels
-	--codec --dedup --recheck --reuse --ram-mode --multifd --install-unit --unit --dry-run --script --detach --json --state-dir --runtime-dir
+	--codec --dedup --recheck --reuse --ram-mode --multifd --install-unit --unit --starter-stopped --dry-run --script --detach --json --state-dir --runtime-dir
 	--verbose $_vmferry_reach"
 
 _vmferry_options() { # COMMAND: its options

@@ -89,6 +89,8 @@ static const char usage[] =
 	"  --multifd N           channels QEMU uses towards us; 0: its single stream (default: as --channels)\n"
 	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
 	"  --unit disable|keep   the unit that the guest runs in here: stop and disable it (default), or leave it alone\n"
+	"  --starter-stopped     whatever else has started the guest here (a loop in a script, a supervisor) does not do so again: the\n"
+	"                        disks here keep their names\n"
 	"  --dry-run             show the plan; touch nothing (vmferry check also measures what it would cost)\n"
 	"  --script              print this command with every choice made explicit; touch nothing\n"
 	"  --detach              go on in the background once nothing stands in the way\n"
@@ -149,6 +151,7 @@ enum {
 	OPT_DROP,
 	OPT_INSTALL_UNIT,
 	OPT_UNIT,
+	OPT_STARTER,
 	OPT_SCRIPT,
 	OPT_HOW,
 	OPT_START,
@@ -197,6 +200,7 @@ static const struct option options[] = {
 	{"script", no_argument, NULL, OPT_SCRIPT},
 	{"install-unit", no_argument, NULL, OPT_INSTALL_UNIT},
 	{"unit", required_argument, NULL, OPT_UNIT},
+	{"starter-stopped", no_argument, NULL, OPT_STARTER},
 	DEST_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
@@ -251,6 +255,7 @@ static const struct option_row rows[] = {
 	{OPT_FORCE, OPTION_FLAG, offsetof(struct move_options, warm.force)},
 	{OPT_HOLD, OPTION_FLAG, offsetof(struct move_options, hold)},
 	{OPT_INSTALL_UNIT, OPTION_FLAG, offsetof(struct move_options, install_unit)},
+	{OPT_STARTER, OPTION_FLAG, offsetof(struct move_options, starter_stopped)},
 	{OPT_DRY, OPTION_FLAG, offsetof(struct move_options, dry_run)},
 	{'v', OPTION_FLAG, offsetof(struct move_options, dest.verbose)},
 	{OPT_QEMU, OPTION_TEXT, offsetof(struct move_options, qemu)},

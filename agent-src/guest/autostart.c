@@ -273,10 +273,9 @@ static void look_for_starter(struct autostart *a, const struct guest *g)
 	pid_t pid = g->pid && !(a->unit && a->active) ? started_by(g->pid, &words) : 0;
 
 	if (pid)
-		a->starter = xasprintf("process %d (%s) runs the guest's QEMU: see to it that it does not start the guest here again",
-				       (int)pid, words);
+		a->starter = xasprintf("process %d (%s) runs the guest's QEMU", (int)pid, words);
 	else if (g->unit.name && unit_starts_others(g->unit.name))
-		a->starter = xasprintf("%s has started the guest: see to it that it does not start it here again", g->unit.name);
+		a->starter = xasprintf("%s has started the guest", g->unit.name);
 }
 
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)

@@ -65,12 +65,37 @@ static bool is_typed_into(const char *words, size_t n)
 	return true;
 }
 
+/* A command line, for people; malloc'ed. */
+static char *shown(char text[WORDS_MAX], size_t n)
+{
+	char *out;
+	size_t i;
+
+	for (i = 0; i + 1 < n; i++)
+		text[i] = text[i] ? text[i] : ' ';
+	text_make_printable(text, false);
+	out = strlen(text) > SHOWN ? xasprintf("%.*s…", SHOWN, text) : xstrdup(text);
+	text_make_utf8(out);
+	return out;
+}
+
+/* A script that has started the guest, and now runs vmferry to move it, does not wait for the guest's end. */
+static bool is_above_us(pid_t pid)
+{
+	pid_t p = getpid();
+	unsigned depth;
+
+	for (depth = 0; p > 1 && p != pid && depth < DEPTH_MAX; depth++)
+		p = process_parent(p);
+	return p == pid;
+}
+
 pid_t started_by(pid_t qemu, char **words)
 {
 	pid_t pid = process_parent(qemu);
 	char text[WORDS_MAX];
 	unsigned depth;
-	size_t n, i;
+	size_t n;
 
 	*words = NULL;
 	for (depth = 0; pid > 1 && depth < DEPTH_MAX; depth++) {
@@ -83,14 +108,90 @@ pid_t started_by(pid_t qemu, char **words)
 		pid = process_parent(pid);
 	}
 	n = pid > 1 ? read_of(pid, "cmdline", text) : 0;
-	if (!n || is_typed_into(text, n))
+	if (!n || is_typed_into(text, n) || (is_shell(text, n) && is_above_us(pid)))
 		return 0;
-	for (i = 0; i + 1 < n; i++)
-		text[i] = text[i] ? text[i] : ' ';
-	text_make_printable(text, false);
-	*words = strlen(text) > SHOWN ? xasprintf("%.*s…", SHOWN, text) : xstrdup(text);
-	text_make_utf8(*words);
+	*words = shown(text, n);
 	return pid;
+}
+
+/* ---- who runs a script ---- */
+
+/* The real path of a word of the process's; malloc'ed, or NULL. */
+static char *path_of_word(pid_t pid, const char *word)
+{
+	AUTO_FREE char *full = *word == '/' ? xstrdup(word) : xasprintf("/proc/%d/cwd/%s", (int)pid, word);
+
+	return *word && *word != '-' ? realpath(full, NULL) : NULL;
+}
+
+static bool is_one_of(const struct guest_scripts *scripts, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < scripts->count; i++)
+		if (!strcmp(scripts->list[i].path, path))
+			return true;
+	return false;
+}
+
+static bool runs_one(pid_t pid, const char *words, size_t n, const struct guest_scripts *scripts)
+{
+	const char *p;
+
+	if (!is_shell(words, n))
+		return false;
+	for (p = words + strlen(words) + 1; p < words + n; p += strlen(p) + 1) {
+		AUTO_FREE char *path = path_of_word(pid, p);
+
+		if (path && is_one_of(scripts, path))
+			return true;
+	}
+	return false;
+}
+
+static bool names_one(const char *words, size_t n, const char *const *images, size_t count)
+{
+	const char *p;
+	size_t i;
+
+	for (p = words; p < words + n; p += strlen(p) + 1)
+		for (i = 0; i < count; i++)
+			if (text_has_name(p, images[i]))
+				return true;
+	return false;
+}
+
+static bool may_start(pid_t pid, const struct guest_scripts *scripts, const char *const *images, size_t count, char text[WORDS_MAX],
+		      size_t *n)
+{
+	char comm[WORDS_MAX];
+
+	if (pid <= 1 || is_above_us(pid) || !read_of(pid, "comm", comm))
+		return false;
+	comm[strcspn(comm, "\n")] = '\0';
+	if (!strncmp(comm, "vmferry", strlen("vmferry")) || !strncmp(comm, "qemu-", strlen("qemu-")) || only_passes_on(comm))
+		return false;
+	*n = read_of(pid, "cmdline", text);
+	return *n && (runs_one(pid, text, *n, scripts) || names_one(text, *n, images, count));
+}
+
+pid_t started_by_script(const struct guest_scripts *scripts, const char *const *images, size_t count, char **words)
+{
+	DIR *d = opendir("/proc");
+	char text[WORDS_MAX];
+	struct dirent *x;
+	pid_t found = 0;
+	size_t n;
+
+	*words = NULL;
+	while (d && !found && (x = readdir(d)))
+		if (may_start((pid_t)atoi(x->d_name), scripts, images, count, text, &n)) {
+			found = (pid_t)atoi(x->d_name);
+			*words = shown(text, n);
+		}
+	if (d)
+		closedir(d);
+	return found;
 }
 
 /* Something of its own, and no part of a guest; what has ended and is not waited for has no words. */

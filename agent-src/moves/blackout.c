@@ -181,6 +181,7 @@ int switchover_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = unit_block(&t->unit, e);
 
+	r = r ? r : aside_scripts(&t->aside, e);
 	if (r)
 		return r;
 	guard_tell(&t->guard, true);

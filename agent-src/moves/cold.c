@@ -21,7 +21,7 @@ int cold_find(struct transfer *t, struct err *e)
 
 	disks_rest(&t->disks);
 	if (t->src.script)
-		t->start_file.path = xstrdup(t->src.script);
+		t->aside.script = xstrdup(t->src.script);
 	return r ? r : open_control_socket(t, e);
 }
 
@@ -44,7 +44,7 @@ static int copy_cold_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = tpm_send(&t->tpm, e);
 
-	if (!t->start_file.path && !t->unit.autostart.unit)
+	if (!t->aside.script && !t->unit.autostart.unit && !t->aside.starter)
 		report_notice(&t->report, "what starts this guest here is not known: see to it that nothing does once it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
 	return r ? r : parts_begin(&t->parts, e);
@@ -94,8 +94,7 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 	int r = unit_block_now(&t->unit, e);
 
 	if (!r)
-		r = start_file_set_aside(&t->start_file, e);
-	fault_point("src-set-aside");
+		r = aside_scripts(&t->aside, e);
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
 	if (!r)
@@ -161,9 +160,23 @@ static int nothing(struct attempt *a, struct err *e)
 	return 0;
 }
 
+/* The destination was told first; and again before it is said that the guest has gone. */
 static void carried_out(struct attempt *a, bool has_entered)
 {
-	(void)a, (void)has_entered;
+	(void)has_entered;
+	cutover_set_images_aside(container_of(a, struct transfer, a));
+}
+
+/* Nothing here is to be ended, but what starts the guest must not find its disks. */
+static int end_source(struct attempt *a, struct err *e)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	int r = aside_images(&t->aside, e);
+
+	if (!r)
+		return 0;
+	t->end.why = *e;
+	return attempt_die(a, r);
 }
 
 const struct attempt_ops cold_cutover = {
@@ -171,7 +184,7 @@ const struct attempt_ops cold_cutover = {
 		[ACT_RELEASE_SHUT] = release_shut,
 		[ACT_HOLD_QEMU] = hold,
 		[ACT_CONT_SOURCE] = nothing,
-		[ACT_END_SOURCE_QEMU] = nothing,
+		[ACT_END_SOURCE_QEMU] = end_source,
 		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
 	.entered = cutover_entered,
 	.not_noted = cutover_not_noted,

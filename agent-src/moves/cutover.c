@@ -25,8 +25,6 @@
 #define HOLD_MS	       5000
 #define END_MS	       10000
 #define END_MS_PER_GIB 500
-#define AGAIN_MS       250 /* a loop of a script's takes to start QEMU, and that to open its disks */
-#define AGAIN_LOOK_MS  10
 #define CLEAN_MS       60000 /* for the destination to say that it is clean */
 
 static struct transfer *transfer_of(struct attempt *a)
@@ -172,10 +170,19 @@ static int end_qemu(struct transfer *t, struct err *e)
 			   END_MS + (unsigned)(process_resident_bytes(t->src.guest.pid) / GIB) * END_MS_PER_GIB, e);
 }
 
+/* Its end is what a starter waits for, which must not find the disks then. */
 static int end_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = end_qemu(t, e);
+	int r = aside_images(&t->aside, e);
+
+	if (r)
+		err_prefix(
+			e,
+			"the guest runs at the destination; its QEMU here (process %d) is held, as what has started it may start it again when it "
+			"ends, and",
+			(int)t->src.guest.pid);
+	r = r ? r : end_qemu(t, e);
 
 	if (!r) {
 		t->end.qemu_ended_ns = now_ns();
@@ -192,8 +199,11 @@ static bool may_run_its_disks(pid_t pid, const void *ctx)
 	bool yes = false;
 	size_t i;
 
-	json_array_foreach(t->src.disk_paths, i, path)
-		yes = yes || (pid != t->src.guest.pid && process_may_run_from(pid, json_string_value(path)));
+	json_array_foreach(t->src.disk_paths, i, path) {
+		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+
+		yes = yes || (pid != t->src.guest.pid && process_may_run_from(pid, now));
+	}
 	return yes;
 }
 
@@ -213,16 +223,13 @@ static int qemu_with_its_disks(const struct transfer *t, pid_t *pid, struct err 
 
 void cutover_look_for_another(struct transfer *t)
 {
-	uint64_t until = t->end.qemu_ended_ns + AGAIN_MS * 1000000ULL;
 	struct err why;
 	int r;
 
 	/* of a move that was over in an earlier life they may be another's by now */
 	if (!json_array_size(t->src.disk_paths) || (t->a.taken_up && !t->end.qemu_ended_ns))
 		return;
-	while (!(r = qemu_with_its_disks(t, &t->end.started_again, &why)) && !t->end.started_again && t->unit.autostart.starter &&
-	       now_ns() < until)
-		poll(NULL, 0, AGAIN_LOOK_MS);
+	r = qemu_with_its_disks(t, &t->end.started_again, &why);
 	if (!r && !t->end.started_again)
 		return;
 	t->a.undecided = true;
@@ -244,9 +251,14 @@ void cutover_look_for_another(struct transfer *t)
 /* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
 int cutover_note_disks(struct transfer *t, struct err *e)
 {
-	json_t *written = json_object();
+	json_t *written = json_object(), *path;
+	size_t i;
 
-	shared_disks_note_written(written, t->src.disk_paths);
+	json_array_foreach(t->src.disk_paths, i, path) {
+		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+
+		json_object_set_new(written, json_string_value(path), json_integer(file_written_ns(now)));
+	}
 	return attempt_note(&t->a, "disks-written", written, e);
 }
 
@@ -297,7 +309,7 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = shared_disks_unwritten(t, e) ?: revert_fits(t, e);
+	int r = shared_disks_unwritten(t, e) ?: revert_fits(t, e) ?: aside_give_back(&t->aside, e);
 
 	if (r) {
 		t->end.why = *e;
@@ -334,6 +346,15 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 	return 0;
 }
 
+/* If it fails here it is tried again, and must not, before the source QEMU ends. */
+void cutover_set_images_aside(struct transfer *t)
+{
+	struct err e;
+
+	if (handoff_is_given_up(&t->a.handoff) && aside_images(&t->aside, &e))
+		log_error("%s", e.msg);
+}
+
 /* The destination was told first. */
 void cutover_carried_out(struct attempt *a, bool has_entered)
 {
@@ -341,6 +362,7 @@ void cutover_carried_out(struct attempt *a, bool has_entered)
 
 	if (has_entered && a->handoff.state == HO_SRC_COMMITTED && cutover_note_disks(transfer_of(a), &e))
 		log_error("%s", e.msg);
+	cutover_set_images_aside(transfer_of(a));
 }
 
 const struct attempt_ops live_cutover = {
@@ -462,7 +484,9 @@ static int refuse_if_open_here(const struct transfer *t, struct err *e)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		pid = process_that_may_run_from(json_string_value(path), t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
+		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+
+		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
 		if (pid)
 			return err_set(e, EBUSY,
 				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
@@ -540,8 +564,10 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 	if (refuse_if_open_here(t, e))
 		return -e->code;
 	json_array_foreach(t->src.disk_paths, i, path) {
+		AUTO_FREE char *at = aside_path(&t->aside, json_string_value(path));
+
 		then = json_integer_value(json_object_get(written, json_string_value(path)));
-		now = file_written_ns(json_string_value(path));
+		now = file_written_ns(at);
 		if (then && now > then) /* older: a power failure took the time of the last write with it */
 			return err_set(
 				e, EBUSY,

@@ -492,7 +492,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	ram_init(&t->ram, &t->src, &t->data);
 	disks_init(&t->disks, &t->src, &t->data);
 	unit_init(&t->unit, &t->src);
-	start_file_init(&t->start_file, &t->a);
+	aside_init(&t->aside, &t->src, &t->unit);
 	tpm_init(&t->tpm, &t->src);
 	recipe_choose(t, how_words[opt->how], e);
 	t->entry = entry;

@@ -13,15 +13,15 @@
 
 #define LIVE                                                                                                                               \
 	RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                     \
-	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit)}, .stages = live_stages, .find = live_find,  \
-	      .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
+	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit), PART(aside)}, .stages = live_stages,        \
+	      .find = live_find, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
 
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
 	{.how = "quick", LIVE, .stops_first = true},
 	{.how = "warm",
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",
-	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit)},
+	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside)},
 	 .stages = warm_stages,
 	 RUNS,
 	 .find = warm_find,
@@ -37,7 +37,7 @@ static const struct recipe recipes[] = {
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = ahead_take_back},
 	{.how = "cold",
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(start_file)},
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside)},
 	 .stages = cold_stages,
 	 .cutover = &cold_cutover,
 	 .find = cold_find,

@@ -180,6 +180,7 @@ int print_script(struct transfer *t, struct err *e)
 		put("--at", moment_text(at, o->at));
 	put_flag("--install-unit", o->install_unit);
 	put("--unit", unit_words[o->keep_unit]);
+	put_flag("--starter-stopped", o->starter_stopped);
 	put_way(&o->dest);
 	put_line(o);
 	printf("\n\n# QEMU at the destination:\n#");

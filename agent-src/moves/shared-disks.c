@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-void shared_disks_note_written(json_t *out, const json_t *paths)
+static void note_written(json_t *out, const json_t *paths)
 {
 	json_t *path;
 	size_t i;
@@ -20,7 +20,7 @@ int shared_disks_note_held(struct transfer *t, struct err *e)
 {
 	json_t *written = json_object();
 
-	shared_disks_note_written(written, t->src.shared_paths);
+	note_written(written, t->src.shared_paths);
 	return json_array_size(t->src.shared_paths) ? attempt_note(&t->a, "held", written, e) : (json_decref(written), 0);
 }
 

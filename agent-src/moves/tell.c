@@ -48,6 +48,29 @@ static void append_sentence(json_t *list, const char *fmt, const json_t *what)
 		json_array_append_new(list, json_string(s));
 }
 
+static void append_new(json_t *list, char *sentence /* stolen */)
+{
+	json_array_append_new(list, json_string(sentence));
+	free(sentence);
+}
+
+/* What might start the guest here again, and what is done about that. */
+static void plan_starters(const struct transfer *t, json_t *list)
+{
+	const struct aside *a = &t->aside;
+	size_t i;
+
+	if (a->starter && a->images)
+		append_new(list, xasprintf("%s: so that it does not start the guest here again, the guest's disks get other names here",
+					   a->starter));
+	else if (a->starter)
+		append_new(list, xasprintf("%s: as you say, it does not start the guest here again", a->starter));
+	for (i = 0; i < a->scripts.count; i++)
+		if (a->scripts.list[i].ours)
+			append_new(list,
+				   xasprintf("%s gets another name here, so that nobody starts the guest by it", a->scripts.list[i].path));
+}
+
 /* What will be changed outside of both QEMUs once the guest runs there. */
 static json_t *plan_afterwards(const struct transfer *t)
 {
@@ -64,8 +87,7 @@ static json_t *plan_afterwards(const struct transfer *t)
 		json_array_append_new(list, json_string(t->unit.autostart.note));
 	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
 	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
-	if (t->unit.autostart.starter)
-		json_array_append_new(list, json_string(t->unit.autostart.starter));
+	plan_starters(t, list);
 	return list;
 }
 
@@ -303,9 +325,12 @@ static json_t *deletable(const struct transfer *t)
 	struct stat st;
 	size_t i;
 
-	json_array_foreach(t->src.disk_paths, i, path)
-		if (!stat(json_string_value(path), &st) && S_ISREG(st.st_mode))
-			json_array_append_new(out, json_pack("{s:O,s:I}", "path", path, "bytes", (json_int_t)st.st_blocks * 512));
+	json_array_foreach(t->src.disk_paths, i, path) {
+		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+
+		if (!stat(now, &st) && S_ISREG(st.st_mode))
+			json_array_append_new(out, json_pack("{s:s,s:I}", "path", now, "bytes", (json_int_t)st.st_blocks * 512));
+	}
 	return out;
 }
 

@@ -13,6 +13,7 @@
 #ifndef VMFERRY_SRC_TRANSFER_H
 #define VMFERRY_SRC_TRANSFER_H
 
+#include "aside.h"
 #include "attempt.h"
 #include "control.h"
 #include "converge.h"
@@ -24,7 +25,6 @@
 #include "power.h"
 #include "ram.h"
 #include "reconnect.h"
-#include "start-file.h"
 #include "tpm.h"
 #include "unit.h"
 
@@ -145,7 +145,7 @@ struct transfer {
 	struct parts parts; /* those of these that the recipe has */
 	struct source src;
 	struct unit unit;
-	struct start_file start_file;
+	struct aside aside;
 	struct tpm tpm;
 	struct power power;
 	struct ram ram;
@@ -290,6 +290,8 @@ int cutover_open_monitor_again(struct source *s, struct err *e);
 /* What is the same in all recipes: as in attempt.h. */
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);
+/* The guest is given up: what might start it again does not find its disks. */
+void cutover_set_images_aside(struct transfer *t);
 int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e);
 void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
@@ -318,9 +320,7 @@ int revert_order(struct transfer *t, enum user_order order, struct err *e);
 int revert_fits(struct transfer *t, struct err *e);
 void revert_done(struct transfer *t);
 
-/* shared-disks.c: disks that both hosts see. When each of paths was written last, into out; */
-void shared_disks_note_written(json_t *out, const json_t *paths);
-/* when each of ours was, into the journal, once QEMU is held; */
+/* shared-disks.c: disks that both hosts see. When each of ours was written last, into the journal, once QEMU is held; */
 int shared_disks_note_held(struct transfer *t, struct err *e);
 /* and whether nobody has written to them since, as it is to go on: -EBUSY, and it stays held. */
 int shared_disks_unwritten(const struct transfer *t, struct err *e);

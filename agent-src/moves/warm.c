@@ -166,6 +166,8 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 		r = unit_hold(&t->unit, e);
 	if (!r)
 		r = unit_block(&t->unit, e);
+	if (!r)
+		r = aside_scripts(&t->aside, e);
 	if (r)
 		return r;
 	if (t->blackout.stopped)

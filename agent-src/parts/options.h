@@ -93,6 +93,7 @@ struct move_options {
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
+	bool starter_stopped;  /* here: whatever else has started the guest does not do so again */
 	bool in_place;	       /* another QEMU of this host goes on with the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;

@@ -24,6 +24,12 @@ static int check_in_place(struct unit *u, struct err *e)
 			"the guest runs in the unit %s, which ends with its QEMU and would know nothing of the new one: --in-place is for "
 			"guests that run in none. If nobody minds that the unit has ended: --unit keep",
 			unit);
+	if (u->autostart.starter && !u->src->opt->starter_stopped)
+		return err_set(
+			e, ENOTSUP,
+			"%s, and may start it again when that ends: its sockets would be taken from the guest in its new QEMU. --in-place is for "
+			"guests that nothing starts again. If that is stopped: --starter-stopped",
+			u->autostart.starter);
 	free(u->autostart.unit); /* what is for the next boot only stays */
 	u->autostart.unit = NULL;
 	return 0;

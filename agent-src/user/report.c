@@ -265,6 +265,12 @@ static void print_leftovers(FILE *to, const json_t *ev)
 		fprintf(to, "  left behind %s\n", json_string_value(v));
 }
 
+static void print_set_aside(FILE *to, const json_t *one)
+{
+	if (one)
+		fprintf(to, "  here      %s is called %s now, so that nothing starts the guest here\n", str(one, "from"), str(one, "to"));
+}
+
 static void print_afterwards(FILE *to, const json_t *ev)
 {
 	char a[24];
@@ -277,9 +283,9 @@ static void print_afterwards(FILE *to, const json_t *ev)
 		fprintf(to, "  there     could not be done: %s\n", str(ev, "after_error"));
 	json_array_foreach(json_object_get(ev, "disabled"), i, v)
 		fprintf(to, "  here      unit %s was stopped and disabled; to have it back: %s\n", str(v, "unit"), str(v, "again"));
-	if (json_object_get(ev, "set_aside"))
-		fprintf(to, "  here      %s is called %s now, so that nobody starts the guest here\n",
-			str(json_object_get(ev, "set_aside"), "from"), str(json_object_get(ev, "set_aside"), "to"));
+	print_set_aside(to, json_object_get(ev, "set_aside"));
+	json_array_foreach(json_object_get(json_object_get(ev, "set_aside"), "also"), i, v)
+		print_set_aside(to, v);
 	if (*str(json_object_get(ev, "tpm_left"), "dir"))
 		fprintf(to, "  here      %s has what the guest's TPM held, and may be deleted\n",
 			str(json_object_get(ev, "tpm_left"), "dir"));

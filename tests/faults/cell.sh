@@ -49,12 +49,49 @@ cell_begins() {
 	local disk_mb=8 ram_mb=16
 	head -c ${disk_mb}M /dev/urandom >"$DIR/a.raw"
 	MEM=128 WITNESS="ram_mb=$ram_mb rate=500 disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=10 ${WITNESS_MORE:-}" \
-		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
+		"${STARTER:+starter_}tiny_start" a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
 	SETTINGS=$(settings_of a)
 	"$TO_DESTINATION" "${DST_OPTIONS[@]}"
 	python3 -S "$TOP/tests/faults/watch.py" "$DIR" "$WATCHED_BY" >"$DIR/watched" 2>&1 &
 	WATCHER=$!
 	kill_at_exit "$WATCHER"
+}
+
+# As tiny_start, by a process that has started it in no unit, and may do so again for all that vmferry knows. Beside its disk lies a script of vmferry's.
+starter_tiny_start() { # NAME [QEMU OPTION...]
+	(
+		tiny_launch "$@"
+		echo "${GUEST_PID[$1]}" >"$DIR/started"
+		wait
+	) &
+	STARTER=$!
+	kill_at_exit "$STARTER"
+	wait_for 30 eval '[[ -s $DIR/started ]]' || fail "the guest is not started"
+	guest_adopt "$1" "$(<"$DIR/started")"
+	guest_wait_ready "$1"
+	cat >"$DIR/a.sh" <<-END
+		#!/bin/sh
+		# Starts the guest a again, as it was before.
+		# QEMU stays in the foreground. Do not run this while the guest runs, here or anywhere else.
+		cd / || exit
+		exec $QEMU -name a -drive file=$DIR/a.raw,format=raw,if=virtio
+	END
+}
+
+# Under such a process: what would start the old copy has its name only if the guest is here.
+assert_names() { # source|destination
+	local names
+	[[ ${STARTER:-} ]] || return 0
+	names=$(cd "$DIR" && echo a.raw* a.sh*)
+	if [[ $1 == source ]]; then
+		assert_eq "$names" 'a.raw a.sh' "disk and script of a guest that is here"
+	else
+		[[ $names =~ ^a.raw.moved-[0-9a-f]{8}\ a.sh.moved-[0-9a-f]{8}$ ]] || fail "what would start the old copy: $names"
+	fi
+}
+
+old_disk() {
+	if [[ ${STARTER:-} ]]; then echo "$DIR"/a.raw.moved-*; else echo "$DIR/a.raw"; fi
 }
 
 # A destination agent again where the last one was: the source asks there.
@@ -394,6 +431,7 @@ verdict() {
 		take_what_is_listed
 		assert_nothing_left $DST_PID
 		assert_settled
+		assert_names source
 		;;
 	destination)
 		settings_may_stay "$REAL_TO/a.mon"
@@ -403,7 +441,8 @@ verdict() {
 			guest_adopt a "$(qemu_dst)"
 			GUEST_AT[a]=$TO
 		fi
-		assert_moved
+		assert_names destination
+		assert_moved "$(old_disk)"
 		;;
 	nowhere)
 		take_what_is_listed
@@ -415,6 +454,7 @@ verdict() {
 	esac
 	assert_never_two
 	SETTINGS=$settings
+	[[ ! ${STARTER:-} ]] || end_process "$STARTER"
 	[[ $where == nowhere ]] || assert_next_move_succeeds
 	evidence "$where"
 }

@@ -356,7 +356,7 @@ static int begin_cold(struct transfer *t, struct err *e)
 
 	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
 	t->src.guest.name = xstrdup("guest");
-	t->start_file.path = xstrdup(both->script[SOURCE]);
+	t->aside.script = xstrdup(both->script[SOURCE]);
 	cold_describe_for_journal(t, begin);
 	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
 	json_decref(begin);
