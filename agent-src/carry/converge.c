@@ -41,9 +41,15 @@ static double ms_of(uint64_t bytes, double bps)
 	return bps > 0 ? (double)bytes / bps * 1000 : 0;
 }
 
+/* A rate shows only while there is something to carry: a guest that writes nothing at all has none, and needs none. */
+static bool lacks_rate(const struct converge_sample *s)
+{
+	return s->rate_bps <= 0 && s->ram_left + s->disk_left + s->queue_left > 0;
+}
+
 static double left_ms(const struct converge_sample *s)
 {
-	return s->rate_bps > 0 ? ms_of(s->ram_left + s->disk_left, s->rate_bps) : 1e9;
+	return lacks_rate(s) ? 1e9 : ms_of(s->ram_left + s->disk_left, s->rate_bps);
 }
 
 static double queue_ms(const struct converge_sample *s)
@@ -83,7 +89,7 @@ static bool worth_waiting(struct converge *c, const struct converge_sample *s)
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s)
 {
 	predict(c, s);
-	if (s->pass < 2 || s->rate_bps <= 0)
+	if (s->pass < 2 || lacks_rate(s))
 		return CONVERGE_GO_ON;
 	if (c->dry_ms <= c->limit_ms)
 		return worth_waiting(c, s) ? CONVERGE_GO_ON : CONVERGE_SWITCH;

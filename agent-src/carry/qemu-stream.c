@@ -40,7 +40,7 @@ enum section_type {
 	TYPE_COMMAND = 0x08,
 };
 
-enum command { CMD_OPEN_RETURN_PATH = 1, CMD_PING = 2, CMD_SWITCHOVER_START = 11 };
+enum command { CMD_OPEN_RETURN_PATH = 1, CMD_PING = 2, CMD_POSTCOPY_ADVISE = 3, CMD_SWITCHOVER_START = 11 };
 
 enum ram_flag {
 	RAM_ZERO = 0x02,
@@ -49,6 +49,17 @@ enum ram_flag {
 	RAM_EOS = 0x10,
 	RAM_CONTINUE = 0x20,
 	RAM_FLUSH = 0x200,
+};
+
+/* Of a chunk of a dirty bitmap (QEMU migration/block-dirty-bitmap.c). */
+enum bitmap_flag {
+	BITMAP_EOS = 0x01,
+	BITMAP_ZEROES = 0x02,
+	BITMAP_NAME = 0x04,
+	BITMAP_NODE = 0x08,
+	BITMAP_START = 0x10,
+	BITMAP_BITS = 0x40,
+	BITMAP_MORE_FLAGS = 0x80,
 };
 
 typedef int step_fn(struct qemu_stream *s, const uint8_t *p, struct err *e);
@@ -69,6 +80,13 @@ struct record {
 	unsigned kind; /* RAM_PAGE or RAM_ZERO */
 };
 
+/* The section of the dirty bitmap that holds QEMU (ram-hold.h). Nothing of it is part of the thin stream. */
+struct hold_section {
+	bool begun, ended, reading; /* reading: the section at hand is this one */
+	uint32_t id;
+	unsigned flags; /* of the chunk being read */
+};
+
 struct qemu_stream {
 	struct qemu_stream_handlers on;
 	void *ctx;
@@ -87,8 +105,10 @@ struct qemu_stream {
 	bool in_configuration; /* subsections of CONFIGURATION may follow */
 	uint16_t command;
 	enum ram_section section;
-	bool has_ram; /* SECTION_START was seen */
+	uint8_t section_head[6]; /* kept back until the section is known: type, id, length of the name */
+	bool has_ram, ram_ended; /* SECTION_START, SECTION_END were seen */
 	uint32_t ram_id;
+	struct hold_section bitmap;
 	bool has_flush;
 	struct block_list list;
 	struct record record;
@@ -291,6 +311,8 @@ static int step_command(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	int ret;
 
 	s->command = be16(p);
+	if (s->command == CMD_POSTCOPY_ADVISE && !n) /* of the dirty bitmap alone: no RAM will follow late */
+		return expect(s, 1, step_type);
 	if (s->command == CMD_PING)
 		want = 4;
 	else if (s->command == CMD_OPEN_RETURN_PATH || s->command == CMD_SWITCHOVER_START)
@@ -299,28 +321,104 @@ static int step_command(struct qemu_stream *s, const uint8_t *p, struct err *e)
 		return refuse(s, e, ENOTSUP, "command %u (postcopy, COLO or unknown)", s->command);
 	if (n != want)
 		return refuse(s, e, EPROTO, "command %u with %u bytes of data", s->command, n);
-	ret = keep(s, p, 4);
+	ret = keep(s, s->section_head, 1);
+	if (ret >= 0)
+		ret = keep(s, p, 4);
 	if (ret < 0)
 		return ret;
 	return want ? expect(s, want, step_command_data) : tell_command(s, NULL);
+}
+
+/* --- the dirty bitmap that holds QEMU --- */
+
+static step_fn step_bitmap_flags, step_bitmap_skipped, step_footer;
+
+/* The chunk has no more names: what its flags say follows. Its bits are all zero, as nobody writes to its node. */
+static int expect_bitmap_content(struct qemu_stream *s, struct err *e)
+{
+	unsigned flags = s->bitmap.flags;
+
+	if (flags & BITMAP_START)
+		return expect(s, 5, step_bitmap_skipped); /* be32 granularity, u8 flags */
+	if (flags & BITMAP_BITS)
+		return flags & BITMAP_ZEROES ? expect(s, 12, step_bitmap_skipped) /* be64 sector, be32 sectors */
+					     : refuse(s, e, ENOTSUP, "a dirty bitmap that is not empty");
+	return step_bitmap_skipped(s, NULL, e);
+}
+
+static int step_bitmap_skipped(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	(void)p;
+	(void)e;
+	return s->bitmap.flags & BITMAP_EOS ? expect(s, 5, step_footer) : expect(s, 1, step_bitmap_flags);
+}
+
+static int step_bitmap_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	(void)p;
+	s->bitmap.flags &= ~BITMAP_NAME;
+	return expect_bitmap_content(s, e);
+}
+
+static int step_bitmap_name_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	return p[0] ? expect(s, p[0], step_bitmap_name) : refuse(s, e, EPROTO, "a dirty bitmap without a name");
+}
+
+static int expect_bitmap_name(struct qemu_stream *s, struct err *e)
+{
+	return s->bitmap.flags & BITMAP_NAME ? expect(s, 1, step_bitmap_name_length) : expect_bitmap_content(s, e);
+}
+
+static int step_bitmap_node(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	static const char ours[] = HOLD_PREFIX;
+
+	if (s->need < sizeof(ours) - 1 || memcmp(p, ours, sizeof(ours) - 1))
+		return refuse(s, e, ENOTSUP, "a dirty bitmap that the move did not make");
+	return expect_bitmap_name(s, e);
+}
+
+static int step_bitmap_node_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	return p[0] ? expect(s, p[0], step_bitmap_node) : refuse(s, e, EPROTO, "a dirty bitmap of a node without a name");
+}
+
+static int step_bitmap_flags(struct qemu_stream *s, const uint8_t *p, struct err *e)
+{
+	if (p[0] & BITMAP_MORE_FLAGS)
+		return refuse(s, e, ENOTSUP, "dirty bitmap flags 0x%02x", p[0]);
+	s->bitmap.flags = p[0];
+	return p[0] & BITMAP_NODE ? expect(s, 1, step_bitmap_node_length) : expect_bitmap_name(s, e);
+}
+
+static int bitmap_section(struct qemu_stream *s)
+{
+	s->bitmap.reading = true;
+	return expect(s, 1, step_bitmap_flags);
 }
 
 /* --- RAM sections --- */
 
 static int step_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
+	uint32_t id = s->bitmap.reading ? s->bitmap.id : s->ram_id;
 	int ret = 0;
 
 	if (p[0] != FOOTER_MAGIC)
 		return refuse(s, e, ENOTSUP, "no section footer (byte 0x%02x)", p[0]);
-	if (be32(p + 1) != s->ram_id)
-		return refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32, be32(p + 1), s->ram_id);
-	if (s->section == RAM_COMPLETE)
+	if (be32(p + 1) != id)
+		return refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32, be32(p + 1), id);
+	if (!s->bitmap.reading) {
+		s->ram_ended = s->section == RAM_COMPLETE;
+		if (s->section != RAM_PART)
+			ret = keep(s, p, 5);
+	}
+	s->bitmap.reading = false;
+	if (s->ram_ended && s->bitmap.begun == s->bitmap.ended)
 		s->step = NULL;
 	else
 		expect(s, 1, step_type);
-	if (s->section != RAM_PART)
-		ret = keep(s, p, 5);
 	return ret;
 }
 
@@ -471,13 +569,28 @@ static int step_section_id(struct qemu_stream *s, const uint8_t *p, struct err *
 {
 	int ret;
 
-	if (be32(p) != s->ram_id)
+	if (s->bitmap.begun && be32(p) == s->bitmap.id) {
+		s->bitmap.ended = s->section == RAM_COMPLETE;
+		return bitmap_section(s);
+	}
+	if (!s->has_ram || s->ram_ended || be32(p) != s->ram_id)
 		return refuse(s, e, ENOTSUP, "section %" PRIu32 " while RAM is section %" PRIu32, be32(p), s->ram_id);
 	expect(s, 8, step_record);
 	if (s->section == RAM_PART)
 		return 0;
-	ret = keep(s, p, 4);
+	ret = keep(s, s->section_head, 1);
+	if (ret >= 0)
+		ret = keep(s, p, 4);
 	return ret < 0 ? ret : told(s, s->on.records_mark(s->ctx));
+}
+
+static int start_bitmap(struct qemu_stream *s, uint32_t version, struct err *e)
+{
+	if (version != 1 || s->bitmap.begun)
+		return refuse(s, e, ENOTSUP, "section 'dirty-bitmap' version %" PRIu32 ", or twice", version);
+	s->bitmap.begun = true;
+	s->bitmap.id = be32(s->section_head + 1);
+	return bitmap_section(s);
 }
 
 /* name, be32 instance, be32 version */
@@ -486,9 +599,12 @@ static int step_start_name(struct qemu_stream *s, const uint8_t *p, struct err *
 	size_t n = s->need, len = n - 8;
 	uint32_t instance = be32(p + len), version = be32(p + len + 4);
 	char name[256];
+	int ret;
 
 	if (copy_name(name, p, len) < 0)
 		return refuse(s, e, EPROTO, "a section name with a NUL");
+	if (strcmp(name, "dirty-bitmap") == 0)
+		return start_bitmap(s, version, e);
 	if (strcmp(name, "ram") != 0)
 		return refuse(s, e, ENOTSUP, "the iterable section '%s'", shown(name));
 	if (instance != 0 || version != RAM_VERSION)
@@ -496,8 +612,10 @@ static int step_start_name(struct qemu_stream *s, const uint8_t *p, struct err *
 	if (s->has_ram)
 		return refuse(s, e, ENOTSUP, "a second section 'ram'");
 	s->has_ram = true;
+	s->ram_id = be32(s->section_head + 1);
 	expect(s, 8, step_record);
-	return keep(s, p, n);
+	ret = keep(s, s->section_head, sizeof(s->section_head));
+	return ret < 0 ? ret : keep(s, p, n);
 }
 
 /* be32 section id, u8 length of the name */
@@ -505,10 +623,8 @@ static int step_start(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (p[4] == 0)
 		return refuse(s, e, EPROTO, "a section without a name");
-	if (!s->has_ram)
-		s->ram_id = be32(p);
-	expect(s, p[4] + 8u, step_start_name);
-	return keep(s, p, 5);
+	memcpy(s->section_head + 1, p, 5);
+	return expect(s, p[4] + 8u, step_start_name);
 }
 
 static int step_type(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -516,6 +632,8 @@ static int step_type(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	bool was_in_configuration = s->in_configuration && p[0] == TYPE_SUBSECTION;
 
 	s->in_configuration = was_in_configuration;
+	if (s->ram_ended && p[0] != TYPE_END)
+		return refuse(s, e, ENOTSUP, "section type 0x%02x before the end of a dirty bitmap", p[0]);
 	switch (p[0]) {
 	case TYPE_SUBSECTION:
 		if (!was_in_configuration)
@@ -529,21 +647,19 @@ static int step_type(struct qemu_stream *s, const uint8_t *p, struct err *e)
 		expect(s, 4, step_config_length);
 		break;
 	case TYPE_COMMAND:
-		expect(s, 4, step_command);
-		break;
+		s->section_head[0] = p[0];
+		return expect(s, 4, step_command);
 	case TYPE_START:
+		s->section_head[0] = p[0];
 		s->section = RAM_SETUP;
-		expect(s, 5, step_start);
-		break;
+		return expect(s, 5, step_start);
 	case TYPE_PART:
 	case TYPE_END:
-		if (!s->has_ram)
+		if (!s->has_ram && !s->bitmap.begun)
 			return refuse(s, e, EPROTO, "section type 0x%02x before its start", p[0]);
+		s->section_head[0] = p[0];
 		s->section = p[0] == TYPE_PART ? RAM_PART : RAM_COMPLETE;
-		expect(s, 4, step_section_id);
-		if (s->section == RAM_PART)
-			return 0;
-		break;
+		return expect(s, 4, step_section_id);
 	case TYPE_EOF:
 		return refuse(s, e, EPROTO, "its end, before RAM was complete,");
 	case TYPE_FULL:

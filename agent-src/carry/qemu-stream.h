@@ -4,9 +4,10 @@
  * Main channel: `struct qemu_stream` takes bytes in any pieces and tells what they are through
  * handlers. It takes the RAM records out and hands on what is left, the *thin stream*: header,
  * CONFIGURATION, COMMANDs, RAM SECTION_START with its block list, the emptied SECTION_END, device
- * state, EOF, VMDESC. Multifd channels: qemu-multifd.h.
+ * state, EOF, VMDESC. Multifd channels: qemu-multifd.h. The section of the dirty bitmap that holds QEMU (ram-hold.h) is
+ * dropped: the destination QEMU has no such node.
  *
- * Layouts: QEMU 7.2 and 10.0, every machine type, single stream and multifd, x86 (4 KiB target
+ * Layouts: QEMU 7.2, 10.0 and 11.1, every machine type, single stream and multifd, x86 (4 KiB target
  * pages). Anything else is -ENOTSUP with a sentence naming what was seen and at which offset;
  * lengths and values that contradict each other are -EPROTO.
  */
@@ -20,6 +21,7 @@
 #include "err.h"
 
 #define QEMU_PAGE_BYTES 4096
+#define HOLD_PREFIX	"vmferry-"   /* of the node whose dirty bitmap holds QEMU; any other bitmap is refused */
 #define QEMU_BLOCKS_MAX 4096	     /* RAM blocks in one guest */
 #define QEMU_RAM_MAX	(1ULL << 46) /* bytes of all of them: 46 bits of physical addresses */
 

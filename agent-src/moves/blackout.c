@@ -1,5 +1,5 @@
 /*
- * blackout.c: the switchover. Decided by us: QEMU waits for the acknowledgement that only we give. Or unasked: a
+ * blackout.c: the switchover. Decided by us: QEMU is held until we ask (ram-hold.h). Or unasked: a
  * guest that is paused or stops by itself makes QEMU switch at once, in whatever stage we are.
  *
  * Disks come first: once QEMU goes on it inactivates its block nodes before it sends the rest of RAM, and an inactive
@@ -168,6 +168,11 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
+		if (copy_was_to_hold(t) && !t->src.paused && !t->src.stopped && !t->src.suspended)
+			return err_set(e, EBUSY,
+				       "QEMU %d.%d.%d has stopped the guest for its switchover though it was held; it does not wait as "
+				       "the versions do that vmferry knows (move it without --hold and --at)",
+				       t->src.guest.version.major, t->src.guest.version.minor, t->src.guest.version.micro);
 		switchover_predict(t);
 		ram_stall(&t->ram, false);
 		conductor_goto(&t->a.con, ST_SWITCHOVER);

@@ -34,14 +34,14 @@ static int start_ram(struct transfer *t, struct err *e)
 	r = r ? r : ram_recheck(&t->ram, &notice, e);
 	if (notice)
 		report_notice(&t->report, "%s", notice);
-	if (!t->src.acknowledges) /* QEMU stops the guest when it likes */
+	if (!t->src.is_held) /* QEMU stops the guest when it likes */
 		guard_tell(&t->guard, true);
 	t->pace.at_ns = 0;
 	return r ? r : ram_start(&t->ram, e);
 }
 
-/* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. But a QEMU that does not
- * wait for our acknowledgement may stop the guest whenever it likes, and that would wait for the disks then. */
+/* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. But a QEMU that is not
+ * held may stop the guest whenever it likes, and that would wait for the disks then. */
 static bool time_for_ram(const struct transfer *t)
 {
 	uint64_t small = MAX(DISK_SMALL, t->src.guest.ram_bytes / 16);
@@ -50,7 +50,7 @@ static bool time_for_ram(const struct transfer *t)
 		return false;
 	if (t->data.shared.seeds && !disks_arrived(&t->disks)) /* QEMU's pages come on other channels, and must come after them */
 		return false;
-	if (t->src.migrating || !(t->src.acknowledges ? disks_read(&t->disks) : disks_idle(&t->disks)) ||
+	if (t->src.migrating || !(t->src.is_held ? disks_read(&t->disks) : disks_idle(&t->disks)) ||
 	    (double)data_plane_unacked(&t->data) > t->pace.best_wire_rate * NEARLY_THERE_S)
 		return false;
 	return disks_left(&t->disks) < small || disks_rounds(&t->disks) >= DISK_ROUNDS_ALONE;
@@ -101,6 +101,11 @@ static void release_hold(struct transfer *t, enum converge_verdict verdict)
 static bool is_too_early(const struct transfer *t)
 {
 	return t->opt->at && !t->pace.stop_wanted && time(NULL) < t->opt->at;
+}
+
+bool copy_was_to_hold(const struct transfer *t)
+{
+	return !t->pace.stop_wanted && (t->opt->hold || is_too_early(t));
 }
 
 static void tell_held(struct transfer *t)
@@ -279,7 +284,7 @@ static int decide(struct transfer *t, struct err *e)
 	case CONVERGE_SWITCH:
 		if (allow_for_longer(t, t->pace.converge.dry_ms, e))
 			return -e->code;
-		if (!t->opt->hold && !is_too_early(t))
+		if (!copy_was_to_hold(t))
 			return go_to_switchover(t, e);
 		hold(t);
 		return 0;

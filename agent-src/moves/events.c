@@ -133,11 +133,10 @@ static int stopped_by_somebody(struct transfer *t, const char *state, struct err
 	return source_set_paused(&t->src, true, e);
 }
 
-/* The guest stopped, and not by our will: an error, somebody's `stop`, or a QEMU that does not ask before it switches: an old one,
- * and any with a guest that has suspended itself (S3), which is not paused: it goes on to sleep at the destination. */
+/* The guest stopped, and not by our will: an error, somebody's `stop`, or a QEMU that switches over unasked. In the last case the guest
+ * is not paused: it goes on at the destination, or here if the move fails. */
 static int note_stop(struct transfer *t, struct err *e)
 {
-	bool asks_first = t->src.acknowledges && !t->src.suspended;
 	const char *broken;
 	json_t *status;
 	struct err ignored;
@@ -145,13 +144,13 @@ static int note_stop(struct transfer *t, struct err *e)
 	int r;
 
 	if (qmp_call(t->src.qmp, "query-status", NULL, &status, &ignored))
-		return asks_first ? source_set_paused(&t->src, true, e) : 0;
+		return 0;
 	snprintf(is, sizeof(is), "%s", json_text(status, "status") ?: "?");
 	json_decref(status);
 	broken = error_stop_state(is) ?: t->src.broken;
 	if (broken)
 		r = stopped_by_error(t, broken, e);
-	else if (asks_first || strcmp(is, "finish-migrate"))
+	else if (strcmp(is, "finish-migrate"))
 		r = stopped_by_somebody(t, is, e);
 	else
 		r = source_set_paused(&t->src, false, e);

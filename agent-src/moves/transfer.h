@@ -263,6 +263,8 @@ int copy_enter(void *ctx, struct err *e);
 int copy_event(void *ctx, const struct event *ev, struct err *e);
 /* Rates, since it was last called. */
 void copy_measure(struct transfer *t);
+/* The guest is to run on here, however little is left, until the user or the clock says so (--hold, --at). */
+bool copy_was_to_hold(const struct transfer *t);
 
 /* blackout.c */
 int switchover_enter(void *ctx, struct err *e);

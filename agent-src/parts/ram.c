@@ -121,10 +121,12 @@ void ram_restore(struct ram *r)
 
 static void capabilities(const struct ram *r, const char *on[8])
 {
-	static const char *const always[] = {"events", "return-path", "pause-before-switchover", "switchover-ack"};
+	static const char *const always[] = {"events", "return-path", "pause-before-switchover"};
 	unsigned n = ARRAY_LEN(always);
 
 	memcpy(on, always, sizeof(always));
+	if (hold_capability(&r->hold))
+		on[n++] = hold_capability(&r->hold);
 	if (r->multifd)
 		on[n++] = "multifd";
 	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
@@ -144,7 +146,7 @@ static int set_parameters(struct ram *r, struct err *e)
 {
 	json_t *p = json_pack("{s:s,s:s,s:I,s:i,s:s,s:I}", "tls-creds", "", "multifd-compression", "none", "max-bandwidth",
 			      (json_int_t)UNLIMITED_PER_S, "downtime-limit", 1, "zero-page-detection", r->multifd ? "multifd" : "legacy",
-			      "avail-switchover-bandwidth", (json_int_t)0);
+			      "avail-switchover-bandwidth", (json_int_t)r->hold.limit_bytes_per_s);
 
 	if (r->multifd)
 		json_object_set_new(p, "multifd-channels", json_integer(r->multifd));
@@ -162,13 +164,22 @@ static int prepare(struct part *p, struct err *e)
 
 	if (!code)
 		code = attempt_own(p->a, "settings", json_incref(r->settings), e);
+	/* a guest that is stopped first is to be switched over as soon as all of it is there */
+	if (!code && r->src->opt->how != HOW_QUICK)
+		code = hold_choose(&r->hold, r->src, r->settings, e);
 	if (code)
 		return code;
-	r->src->acknowledges = settings_has_capability(r->settings, "switchover-ack");
+	r->src->is_held = r->hold.way != HOLD_NONE || r->src->opt->how == HOW_QUICK;
 	r->has_bandwidth = settings_has_parameter(r->settings, "avail-switchover-bandwidth");
 	capabilities(r, on);
 	code = settings_capabilities(r->src->qmp, r->settings, on, e);
-	return code ? code : set_parameters(r, e);
+	code = code ? code : set_parameters(r, e);
+	return code ? code : hold_begin(&r->hold, r->src, r->settings, e);
+}
+
+static int undo_hold(struct part *p, const json_t *detail, struct err *e)
+{
+	return MIN(source_undo(ram_of(p)->src, hold_undo, detail, e), 0);
 }
 
 static int restore_settings(struct source *s, const json_t *detail, struct err *e)
@@ -488,7 +499,7 @@ void ram_arm(struct ram *r, double rate_per_s)
 	bool busy = r->pass.number >= 2 && r->dirty_per_s > rate_per_s * CONVERGE_CALM;
 	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
 
-	if (!r->src->acknowledges || !r->has_bandwidth || rate_per_s <= 0)
+	if (r->hold.way != HOLD_ACKNOWLEDGEMENT || !r->has_bandwidth || rate_per_s <= 0)
 		return;
 	if (limit_ms == r->armed_ms && per_s < r->armed_per_s * ARM_AGAIN && per_s > r->armed_per_s / ARM_AGAIN)
 		return;
@@ -505,14 +516,14 @@ int ram_ask_for_switchover(struct ram *r, struct err *e)
 	json_t *p = json_pack("{s:i}", "downtime-limit", DOWNTIME_LIMIT_MS);
 	int code;
 
+	fault_point("src-acknowledge");
 	if (r->has_bandwidth)
 		json_object_set_new(p, "avail-switchover-bandwidth", json_integer(PLENTY_PER_S));
-	/* or it would pass over memory again; and without acknowledgements (QEMU < 8.1) this is what keeps it from switching until we let it */
+	/* or it would pass over memory again before it looks at its new limits */
 	capture_stall(r->capture, true);
 	code = qmp_call(r->src->qmp, "migrate-set-parameters", p, NULL, e);
 	capture_stall(r->capture, false);
-	fault_point("src-acknowledge");
-	if (!code && r->src->acknowledges)
+	if (!code && r->hold.way == HOLD_ACKNOWLEDGEMENT)
 		capture_return_path(r->capture, ack, rp_encode_switchover_ack(ack));
 	return code;
 }
@@ -642,7 +653,11 @@ static void fini(struct part *p)
 	free(r->socket);
 }
 
-static const struct part_undo undo[] = {{"settings", "the migration settings of its QEMU", undo_settings}, {NULL, NULL, NULL}};
+static const struct part_undo undo[] = {
+	{"settings", "the migration settings of its QEMU", undo_settings},
+	{"hold", "a node that holds back its QEMU's switchover", undo_hold},
+	{NULL, NULL, NULL},
+};
 
 static const struct part_ops ops = {.name = "ram",
 				    .examine = examine,

@@ -8,6 +8,7 @@
 #include "data-plane.h"
 #include "keep.h"
 #include "ram-capture.h"
+#include "ram-hold.h"
 #include "source.h"
 
 /* QEMU's passes over memory, as far as it tells. */
@@ -30,6 +31,7 @@ struct ram {
 	char *socket;
 	json_t *settings; /* of QEMU, to be put back */
 	bool has_bandwidth;
+	struct ram_hold hold;
 	int keeper;		 /* has copies of QEMU's connections (keep.h) */
 	struct capture *capture; /* NULL: not yet, or no more */
 	struct keep *kept;	 /* we are the keeper, and the agent has died */
@@ -73,8 +75,9 @@ void ram_on_pass(struct ram *r, const struct event *ev);
 void ram_throttle(struct ram *r);
 
 /*
- * QEMU looks every 100 ms from how little on it may switch. It is told so in time, of what we shall decide by: then it stops as
- * soon as we acknowledge, and until then does not go round and round over nothing, which the guest would feel.
+ * QEMU looks every 100 ms from how little on it may switch. One that waits for our acknowledgement is told so in time, of what we shall
+ * decide by: then it stops as soon as we acknowledge, and until then does not go round and round over nothing, which the guest would
+ * feel. Any other QEMU would switch.
  */
 void ram_arm(struct ram *r, double rate_per_s);
 /* Now, whatever is left: at the latest when QEMU next looks. */

@@ -31,7 +31,7 @@ struct source {
 	bool suspended;		 /* by itself */
 	bool shut_down;		 /* by itself */
 	bool stays_shut;	 /* and its QEMU did not end */
-	bool acknowledges;	 /* its QEMU waits for `switchover-ack` (8.1) */
+	bool is_held;		 /* its QEMU does not switch over before it is asked to (ram-hold.h) */
 	bool migrating;		 /* the migration in QEMU is ours; also in a later life */
 	bool cannot_be_complete; /* of a later life: ours had not come so far */
 	bool unreachable;	 /* QEMU is alive and its monitor is not */

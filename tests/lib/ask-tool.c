@@ -276,6 +276,8 @@ static void ask_settings(const char *path, const char *probe)
 		printf("%s %d\n", json_string_value(json_object_get(value, "capability")), json_is_true(json_object_get(value, "state")));
 	list = qmp_ask("{\"execute\": \"query-migrate-parameters\"}");
 	json_object_foreach(list, key, value) {
+		if (!strcmp(key, "block-bitmap-mapping") && !json_array_size(value))
+			continue; /* QEMU cannot unset it: as good as it gets */
 		printf("%s ", key);
 		value_print(value, "\n");
 	}

@@ -231,9 +231,9 @@ static void everything_that_is_known_is_in_what_is_decided_by(void **state)
 	assert_float_equal(converge_recheck_ms(&s.fixed), 80, 0.001);
 }
 
-static void without_a_rate_it_does_not_switch(void **state)
+static void without_a_rate_it_switches_only_if_nothing_is_left(void **state)
 {
-	struct converge_sample s = {.pass = 5, .fixed.round_trip_ms = 1};
+	struct converge_sample s = {.pass = 5, .fixed.round_trip_ms = 1, .ram_left = MB};
 	struct converge c;
 
 	(void)state;
@@ -242,6 +242,8 @@ static void without_a_rate_it_does_not_switch(void **state)
 	s.queue_left = s.wire_left = MB; /* and what cannot be told is not waited for */
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
 	assert_true(converge_is_dry(&c));
+	s.ram_left = s.queue_left = s.wire_left = 0; /* a guest that writes nothing at all */
+	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 }
 
 int main(void)
@@ -258,7 +260,7 @@ int main(void)
 		cmocka_unit_test(many_passes_in_a_moment_are_no_stall),
 		cmocka_unit_test(what_no_waiting_makes_shorter_is_not_waited_for),
 		cmocka_unit_test(everything_that_is_known_is_in_what_is_decided_by),
-		cmocka_unit_test(without_a_rate_it_does_not_switch),
+		cmocka_unit_test(without_a_rate_it_switches_only_if_nothing_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

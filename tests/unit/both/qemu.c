@@ -177,6 +177,9 @@ static json_t *carry_out(const char *command, const json_t *args, bool ours, con
 		migrates("device");
 	} else if (!strcmp(command, "migrate_cancel") && is_under_way()) {
 		fall_back("cancelled");
+	} else if (!strcmp(command, "migrate-set-parameters") && side == SOURCE && both->carried == DISK_AND_OPAQUE) {
+		/* held by what is pending: from a limit on that is larger it switches over */
+		self->asked |= json_integer_value(json_object_get(args, "downtime-limit")) > 1000;
 	} else if (!strcmp(command, "cont")) {
 		cont(ours, error);
 	} else if (!strcmp(command, "system_reset")) {

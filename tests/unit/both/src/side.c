@@ -127,8 +127,10 @@ enum converge_verdict __wrap_converge_step(struct converge *c, const struct conv
 	if (s->wire_left != data_plane_unacked(&moving->data))
 		both_violation("%llu bytes are said to be on the wire, where %llu are", (unsigned long long)s->wire_left,
 			       (unsigned long long)data_plane_unacked(&moving->data));
-	if (!both->wavers)
-		return __real_converge_step(c, s);
+	if (!both->wavers) { /* stop_soon() decides */
+		__real_converge_step(c, s);
+		return CONVERGE_GO_ON;
+	}
 	copying = copying == FITS ? FITS_NO_LONGER : copying == COPIES && is_copied(moving) ? FITS : copying;
 	c->predicted_ms = c->dry_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->max_downtime_ms : 1;
 	return copying == FITS ? CONVERGE_SWITCH : CONVERGE_GO_ON;
@@ -240,7 +242,7 @@ static void begin_with_its_guest(struct source *s)
 	s->guest.start_time = q->start_time;
 	s->paused = both->pause == PAUSED_BEFORE;
 	s->was_running = !s->paused;
-	s->acknowledges = true;
+	s->is_held = true;
 }
 
 static int begin_journal(struct transfer *t, struct err *e)
@@ -300,6 +302,7 @@ static int begin_copy(struct transfer *t, struct err *e)
 	int r;
 
 	t->ram.mode = opaque ? RAM_MODE_OPAQUE : RAM_MODE_PAGES;
+	t->ram.hold.way = opaque ? HOLD_BITMAP : HOLD_ACKNOWLEDGEMENT;
 	t->ram.settings = json_pack("{s:{},s:{}}", "capabilities", "parameters");
 	t->data.streams = opaque;
 	t->data.channels = 1 + t->data.streams;

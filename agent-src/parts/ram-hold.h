@@ -1,0 +1,39 @@
+/*
+ * ram-hold.h: keeps QEMU from stopping the guest for the switchover before the move asks for it.
+ *
+ * QEMU switches over by itself as soon as what is left fits its downtime limit; of an idle guest nothing is left after the first pass. Two
+ * things keep it from that, and QEMU is asked which of them it knows:
+ *
+ *   acknowledgement  QEMU 8.1 to 11.0 waits for a message on its return path (capability switchover-ack). From 11.1 on only devices can
+ *                    make it wait, and a message that none of them has asked for ends the migration.
+ *   pending bitmap   Any other QEMU: an empty dirty bitmap of a node that holds nothing (null-co) is migrated, too. QEMU sends it only once
+ *                    the guest stands, so until then its size counts as left. As long as the downtime limit is smaller QEMU does not
+ *                    switch over, and the walker drops the bitmap from the stream. (QEMU 8.1 to 11.0 would not look for what the guest
+ *                    has written while the bitmap is larger than the limit.)
+ */
+#ifndef VMFERRY_RAM_HOLD_H
+#define VMFERRY_RAM_HOLD_H
+
+#include "source.h"
+
+enum hold_way {
+	HOLD_NONE, /* QEMU stops the guest when it likes */
+	HOLD_ACKNOWLEDGEMENT,
+	HOLD_BITMAP,
+};
+
+struct ram_hold {
+	enum hold_way way;
+	uint64_t limit_bytes_per_s; /* avail-switchover-bandwidth, with a downtime limit of 1 ms, until the switchover is asked for */
+};
+
+/* Asks QEMU, whose settings were saved, which way it knows. */
+int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
+/* The capability that this way needs, or NULL. */
+const char *hold_capability(const struct ram_hold *h);
+/* HOLD_BITMAP: makes the node and its bitmap, and names it as the only one that is migrated. Journaled. */
+int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
+/* As the undo of a part, of the record "hold". */
+int hold_undo(struct source *s, const json_t *detail, struct err *e);
+
+#endif
