@@ -222,7 +222,7 @@ demo: ## Move a busy guest live on this machine and let it say whether anything 
 
 .PHONY: check
 check: check-prepared ## The gate: unit tests, and of end-to-end tests what nothing cheaper covers; T=WORD: whichever have it in their names
-	TIER=$(if $(T)$(LONG),,gate) GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/run $(T)
+	TIER=$(if $(T),,gate) GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/run $(T)
 
 .PHONY: check-all check-prepared
 check-all: check-prepared ## Every end-to-end test on every QEMU (hours); T=WORD; C='COLUMN...' (tests/lib/check-all --list); goes on where it was cut off
@@ -243,9 +243,9 @@ format-check: ## Say what is not laid out so
 	else echo "layout is not looked at: this is clang-format $$version, and 14 is meant"; fi
 
 .PHONY: check-long
-check-long: ## The same and tests/long: fuzzing, sanitizers, mutants, other Debian releases
-	scripts/install-deps --check --model
-	LONG=1 $(MAKE) check
+check-long: check-prepared ## The campaigns that are not green at this commit: faults, mutants, fuzzing, sanitizers, other releases (days); P=PART: those
+	scripts/install-deps --check --model --cross
+	VARIANT=$(VARIANT) tests/long/run $(P)
 
 .PHONY: check-faults
 check-faults: ## The table of faults: what goes wrong in which moment, and where the guest is then; T=WORD: those cells (hours)

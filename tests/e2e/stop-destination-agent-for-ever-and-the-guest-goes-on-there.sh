@@ -4,7 +4,7 @@
 # tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-stop_there() { # POINT: the agent there is stopped for ever; returns how many seconds the move then took
+stop_there() { # POINT: the agent there is stopped for ever
 	local begin
 	fault "$1" stop
 	to_listener

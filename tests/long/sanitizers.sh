@@ -2,6 +2,7 @@
 # Under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer nothing is found: by the unit tests, nor in the agents while they are
 # used. What an agent's sanitizer has to say is in a file, as few look at a destination agent's exit code.
 # timeout: 7200
+#   tests/long/sanitizers.sh [asan|tsan]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -14,7 +15,8 @@ export TIMEOUT_S=1200   # they are slow
 # bench: its figures are not of interest, and unit/sandbox have agents without a right to write that file
 ASAN_E2E=(e2e/{args,chain,check,cold,disk,dry,export,fail,guard,guest,import,journal,kill,list,media,move,old,others,partial,paused,peer,quick,recheck,recover,resume,settings,shape,shared,stalled,stop,storage,tls,tpm,undo,warm})
 TSAN_E2E=(e2e/{cold,export,import,move,partial,quick,recheck,resume,shared,storage,tls,warm})
-for variant in asan tsan; do
+[[ $# -gt 0 ]] || set -- asan tsan
+for variant; do
 	echo "== $variant"
 	make -s --no-print-directory -j"$(nproc)" unit VARIANT=$variant || failed=1
 	make -s --no-print-directory -j"$(nproc)" all tests VARIANT=$variant
