@@ -5,7 +5,6 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 
 stop_there() { # POINT: the agent there is stopped for ever
-	local begin
 	fault "$1" stop
 	to_listener
 	move_start a "$DEST"
