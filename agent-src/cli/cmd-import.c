@@ -20,7 +20,7 @@ static const char usage[] =
 	"  .ova           what VMware, VirtualBox and others export; digests in its manifest are verified\n"
 	"  .ovf           the same, unpacked: its disks lie beside it\n"
 	"  .vmx           a guest of VMware's: its disks lie beside it\n"
-	"  .xml           a domain of libvirt's (virsh dumpxml --inactive), or an exported configuration of Hyper-V's\n"
+	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported configuration of Hyper-V's\n"
 	"  disk images    VHDX, VHD, VMDK, VDI, qcow2 or raw: those that a description names and that are elsewhere; or\n"
 	"                 alone, in their order, for a guest that is described by the options below\n"
 	"and is told apart by what is in it. The guest must be shut down there.\n"

@@ -593,7 +593,9 @@ static size_t undo(struct export *x)
 		left++;
 	}
 	left += made_undo(&x->made);
-	if (x->made_dir && rmdir(x->dir) && errno != ENOENT) {
+	if (x->spool.path)
+		left += spool_remove(&x->spool);
+	else if (x->made_dir && rmdir(x->dir) && errno != ENOENT) {
 		fprintf(stderr, "vmferry: left behind: %s: %s\n", x->dir, strerror(errno));
 		left++;
 	}

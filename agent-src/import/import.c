@@ -285,6 +285,15 @@ static const char *net_words(const char *net)
 				      : net;
 }
 
+/* Its whole path, unless it lies beside its description. */
+static const char *source_name(const struct import *m, size_t i)
+{
+	const char *path = m->s.disks[i].path, *of = m->s.description;
+	size_t dir = of ? (size_t)(described_base(of) - of) : 0;
+
+	return !of || m->s.is_ova || (!strncmp(path, of, dir) && !strchr(path + dir, '/')) ? described_base(m->d.disks[i].file) : path;
+}
+
 static void say_disks(const struct import *m)
 {
 	const struct guest_description *d = &m->d;
@@ -293,7 +302,7 @@ static void say_disks(const struct import *m)
 
 	for (i = 0; i < d->disk_count; i++) {
 		const struct described_disk *k = &d->disks[i];
-		AUTO_FREE char *from = k->cdrom ? NULL : text_shown(described_base(k->file));
+		AUTO_FREE char *from = k->cdrom ? NULL : text_shown(source_name(m, i));
 		AUTO_FREE char *to = k->cdrom ? NULL : text_shown(m->disks[i]);
 
 		if (k->cdrom)

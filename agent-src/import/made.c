@@ -11,10 +11,13 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-#define DRAFT_LOCK   (1LL << 43) /* behind every file, and before what image-mark.c may lock; QEMU's locks are at 100 */
-#define NUMBER_CHARS 8
+#define DRAFT_LOCK    (1LL << 43) /* behind every file, and before what image-mark.c may lock; QEMU's locks are at 100 */
+#define NUMBER_CHARS  8
+#define DRAFT_BETWEEN ".vmferry-draft-"	   /* what a destination, or storage, calls its own has an attempt's id there */
+#define DRAFT_MARK    "user.vmferry.draft" /* an extended attribute of a draft's: a name can be anybody's */
 
 void made_init(struct made *m)
 {
@@ -32,7 +35,7 @@ static bool lock_draft(int fd)
 	return !fcntl(fd, F_OFD_SETLK, &l);
 }
 
-/* A regular file of ours, of which nobody who makes it is alive. */
+/* A regular file that one of us has made and not finished, of which nobody who makes it is alive. */
 static void remove_stale(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -42,6 +45,8 @@ static void remove_stale(const char *path)
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || !lock_draft(fd))
 		return;
+	if (fgetxattr(fd, DRAFT_MARK, NULL, 0) < 0)
+		return;
 	if (!lstat(path, &now) && now.st_dev == st.st_dev && now.st_ino == st.st_ino && !unlink(path))
 		fprintf(stderr, "vmferry: removed %s (%s), which one that was killed had left\n", shown,
 			format_bytes(size, (uint64_t)st.st_blocks * 512));
@@ -49,7 +54,7 @@ static void remove_stale(const char *path)
 
 static bool is_draft_of(const char *name, const char *base)
 {
-	static const char between[] = ".vmferry-";
+	static const char between[] = DRAFT_BETWEEN;
 	size_t n = strlen(base);
 
 	return name[0] == '.' && !strncmp(name + 1, base, n) && !strncmp(name + 1 + n, between, strlen(between)) &&
@@ -74,7 +79,7 @@ static void remove_stale_drafts(const char *dir, const char *base)
 
 /* ---- what is made ---- */
 
-/* Where there are no locks nobody removes what others have left. */
+/* Where there are no locks, or no extended attributes, nobody removes what others have left. */
 static int create(struct made_file *f, struct err *e)
 {
 	struct stat st;
@@ -86,6 +91,7 @@ static int create(struct made_file *f, struct err *e)
 		return err_set(e, EBUSY,
 			       "%s has been taken for one that was left behind, by another vmferry that has just begun: try again",
 			       f->draft);
+	fsetxattr(f->fd, DRAFT_MARK, "", 0, 0);
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	f->has_draft = true;
@@ -107,7 +113,7 @@ int made_add(struct made *m, const char *path, const char **draft, struct err *e
 	struct made_file f = {.path = xstrdup(path), .fd = -1};
 
 	remove_stale_drafts(*dir ? dir : "/", slash + 1);
-	f.draft = xasprintf("%s/.%s.vmferry-%0*x", dir, slash + 1, NUMBER_CHARS, m->number);
+	f.draft = xasprintf("%s/.%s" DRAFT_BETWEEN "%0*x", dir, slash + 1, NUMBER_CHARS, m->number);
 	if (create(&f, e)) {
 		file_fini(&f);
 		return -e->code;
@@ -132,6 +138,7 @@ int made_name(struct made *m, struct err *e)
 		if (unlink(f->draft))
 			return err_sys(e, errno, "cannot remove %s", f->draft);
 		f->has_draft = false;
+		fremovexattr(f->fd, DRAFT_MARK);
 		fault_point("named-%zu", i + 1);
 	}
 	return m->n ? sync_parent_dir(m->files[0].path, e) : 0;

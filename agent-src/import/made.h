@@ -1,6 +1,6 @@
 /*
  * made.h: the files that an import has made so far: hidden until all are whole, and removed again unless it succeeds. A hidden one is locked for as
- * long as its process lives: what one that was killed has left the next of the same name removes.
+ * long as its process lives, and marked (an extended attribute): what one that was killed has left the next of the same name removes.
  */
 #ifndef VMFERRY_IMPORT_MADE_H
 #define VMFERRY_IMPORT_MADE_H

@@ -311,18 +311,22 @@ static bool beside(struct sources *s, struct image_source *to, const char *name)
 	return true;
 }
 
+/* Of a description that is of this host itself: it means that file, which is not one that is called alike. */
+static bool is_elsewhere(const struct sources *s, const struct described_disk *k)
+{
+	size_t dir = (size_t)(described_base(s->description) - s->description), n = (size_t)(described_base(k->file) - k->file);
+
+	return k->absolute && *k->file == '/' && (n != dir || memcmp(k->file, s->description, dir) != 0);
+}
+
 static int in_directory(struct sources *s, struct image_source *to, const struct described_disk *k, struct err *e)
 {
 	AUTO_FREE char *decoded = percent_decoded(k->file);
 
 	if (among_images(s, to, k->file) || beside(s, to, k->file) || beside(s, to, decoded))
 		return 0;
-	if (k->absolute && *k->file == '/') {
-		to->path = realpath(k->file, NULL);
-		return to->path ? 0 : err_sys(e, errno, "%s: the disk %s", s->description, k->file);
-	}
 	/* the directory is one of the host that it comes from */
-	if (strpbrk(k->file, "/\\") && beside(s, to, described_base(k->file)))
+	if (!is_elsewhere(s, k) && strpbrk(k->file, "/\\") && beside(s, to, described_base(k->file)))
 		return 0;
 	return err_set(e, ENOENT, "%s: the disk '%.200s' is not beside it: name that file, too (vmferry import %s FILE…)", s->description,
 		       k->file, described_base(s->description));

@@ -1,7 +1,7 @@
 /*
  * sources.h: the files of the user's that a guest is imported from: which of them describes it, with which reader, and which image each
- * of its disks is. A description names files only beside itself, or those that the user has named; but for libvirt's, which are of this
- * host anyway.
+ * of its disks is. A description names files only beside itself, or those that the user has named, as
+ * anything else may be the disk of another guest of this host.
  */
 #ifndef VMFERRY_IMPORT_SOURCES_H
 #define VMFERRY_IMPORT_SOURCES_H

@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RANDOM_CHARS 6 /* of mkdtemp(3) */
+#define RANDOM_CHARS 6		      /* of mkdtemp(3) */
+#define MARK	     ".vmferry-spool" /* a file in it: what has none is not one of ours, whatever it is called */
 
 static int open_directory(const char *path)
 {
@@ -47,9 +48,10 @@ static void remove_stale(const char *path)
 {
 	AUTO_CLOSE int fd = open_directory(path);
 	AUTO_FREE char *shown = text_shown(path);
-	struct stat st;
+	struct stat st, mark;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & 077 || flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0 || fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & 077 || fstatat(fd, MARK, &mark, AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISREG(mark.st_mode) || flock(fd, LOCK_EX | LOCK_NB))
 		return;
 	if (!remove_whole(path, fd))
 		fprintf(stderr, "vmferry: removed %s, which one that was killed had left\n", shown);
@@ -78,6 +80,7 @@ static void remove_all_stale(const char *template)
 int spool_make(struct spool *s, const char *template, struct err *e)
 {
 	struct stat st;
+	int mark;
 
 	remove_all_stale(template);
 	*s = (struct spool){.path = xstrdup(template), .fd = -1};
@@ -93,6 +96,13 @@ int spool_make(struct spool *s, const char *template, struct err *e)
 		spool_fini(s);
 		return -e->code;
 	}
+	mark = openat(s->fd, MARK, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (mark < 0) {
+		err_sys(e, errno, "cannot create a file in %s", s->path);
+		spool_remove(s);
+		return -e->code;
+	}
+	close(mark);
 	return 0;
 }
 

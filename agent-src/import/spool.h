@@ -1,6 +1,6 @@
 /*
  * spool.h: a directory of one process's own, for what only passes through. It is locked for as long as that process lives: what one that was
- * killed has left the next that makes one of that name removes.
+ * killed has left the next that makes one of that name removes, if it has the mark of one in it: a bundle that a user calls so has none.
  */
 #ifndef VMFERRY_IMPORT_SPOOL_H
 #define VMFERRY_IMPORT_SPOOL_H

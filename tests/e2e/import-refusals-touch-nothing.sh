@@ -102,6 +102,15 @@ done
 printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=87654321\ncreateType="monolithicFlat"\nRW 1 FLAT "secret" 0\n' >"$DIR/evil.vmdk"
 refused 'a difference to another image' "$DIR/evil.vmdk"
 echo '<domain type="kvm"><name>'"$ID"'</name><memory>262144</memory><os><type>hvm</type></os><devices><disk type="file"><driver type="qcow2"/><source file="'"$DIR"'/a.txt"/><target dev="vda"/></disk></devices></domain>' >"$DIR/d.xml"
+mkdir "$DIR/another" # guest's disk, which whoever wrote the description would like to have
+cp "$DIR/a.raw" "$DIR/another/b.raw"
+sed "s|$DIR/a.txt|$DIR/another/b.raw|; s|qcow2|raw|" "$DIR/d.xml" >"$DIR/greedy.xml"
+refused "the disk '$DIR/another/b.raw' is not beside it: name that file, too" "$DIR/greedy.xml"
+cp "$DIR/a.raw" "$DIR/b.raw" # another that is called so
+refused "the disk '$DIR/another/b.raw' is not beside it" "$DIR/greedy.xml"
+import "$DIR/greedy.xml" "$DIR/another/b.raw" --dry-run || fail "$(<"$DIR/import.err")"
+says "$DIR/import.out" "disk    $DIR/another/b.raw (raw" || fail "$(<"$DIR/import.out")"
+rm -r "$DIR/another" "$DIR"/{b.raw,greedy.xml}
 echo 'no disk' >"$DIR/a.txt"
 printf 'config.version = "8"\nide0:0.present = "TRUE"\nide0:0.fileName = "/vmfs/one/a.raw"\nide0:1.present = "TRUE"\nide0:1.fileName = "/vmfs/two/a.raw"\n' >"$DIR/same.vmx"
 refused "the disks '/vmfs/one/a.raw' and '/vmfs/two/a.raw' would be the same file" "$DIR/same.vmx"
@@ -196,7 +205,7 @@ echo 'echo another >"${!#}.new"; mv "${!#}.new" "${!#}"; exit 1' >"$DIR/bin/then
 status=0
 import "$DIR/a.raw" --name "$ID-left" --qemu "$DIR/bin/qemu-system-x86_64" || status=$?
 assert_eq "$status" 4 "exit code when something is left"
-grep -q "left behind: .*/vm/.$ID-left.qcow2.vmferry-.*: it is another file by now" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
+grep -q "left behind: .*/vm/.$ID-left.qcow2.vmferry-draft-.*: it is another file by now" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 rm "$VM"/.$ID-left*
 
 # what takes longer than a second says how far it is

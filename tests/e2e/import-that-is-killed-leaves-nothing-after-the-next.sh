@@ -6,7 +6,7 @@
 { head -c 512 /dev/zero; head -c 8388096 /dev/urandom; } >"$DIR/disk.raw" # which looks like nothing else
 
 hidden() { # prints them
-	find "$VMS" -name '.*.vmferry-*' -printf '%f\n' | sort
+	find "$VMS" -name '.*.vmferry-draft-*' -printf '%f\n' | sort
 }
 
 killed_at() { # POINT: an import
@@ -26,7 +26,7 @@ for point in made-1 made-2; do
 	assert_eq "$(hidden | wc -l)" "${point#made-}" "hidden files that are left at $point"
 	[[ ! -e $VMS/$A.qcow2 && ! -e $VMS/$A.sh ]] || fail "what is not whole has its name"
 	imports "$DIR/disk.raw" --name "$A" --no-start
-	says "removed $VMS/.$A.qcow2.vmferry-[0-9a-f]{8} \(.*\), which one that was killed had left" "$DIR/import.err"
+	says "removed $VMS/.$A.qcow2.vmferry-draft-[0-9a-f]{8} \(.*\), which one that was killed had left" "$DIR/import.err"
 	assert_eq "$(hidden)" "" "hidden files after the next import"
 	imported
 	rm "$VMS/$A".*
@@ -40,7 +40,7 @@ assert_eq "$status" 3 "exit code where the disk is there"
 says "$A.qcow2" "$DIR/import.err"
 rm "$VMS/$A.qcow2"
 imports "$DIR/disk.raw" --name "$A" --no-start
-says "removed $VMS/.$A.sh.vmferry-" "$DIR/import.err"
+says "removed $VMS/.$A.sh.vmferry-draft-" "$DIR/import.err"
 assert_eq "$(hidden)" "" "hidden files after the next import"
 imported
 rm "$VMS/$A".*
@@ -50,12 +50,14 @@ VMFERRY_FAULT=made-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS
 first=$!
 kill_at_exit "$first"
 wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
-touch "$VMS/.$A.qcow2.vmferry-0123456" "$VMS/.$A.qcow2.vmferry-012345678" "$VMS/.$A-b.qcow2.vmferry-01234567" "$VMS/$A.qcow2.vmferry-01234567"
-ln -s "$DIR/disk.raw" "$VMS/.$A.qcow2.vmferry-89abcdef"
+touch "$VMS/.$A.qcow2.vmferry-draft-"{0123456,012345678,01234567} "$VMS/.$A-b.qcow2.vmferry-draft-01234567" "$VMS/$A.qcow2.vmferry-draft-01234567"
+ln -s "$DIR/disk.raw" "$VMS/.$A.qcow2.vmferry-draft-89abcdef"
+echo theirs >"$VMS/.$A.sh.vmferry-01234567" # as a move that ends here calls its own
 before=$(hidden)
 imports "$DIR/disk.raw" --name "$A" --no-start
 imported
 assert_eq "$(hidden)" "$before" "hidden files"
+assert_eq "$(<"$VMS/.$A.sh.vmferry-01234567")" theirs "the draft of another"
 [[ -e $DIR/disk.raw && ! -s $DIR/import.err ]] || fail "what it says: $(<"$DIR/import.err")"
 kill -CONT "$first"
 wait_for 30 process_is_gone "$first" || fail "the first does not end"
@@ -100,11 +102,15 @@ to_stream() {
 		-drive file="$DIR/disk.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" >"$DIR/stream" 2>"$DIR/export.err" </dev/null
 }
 
+# A bundle that somebody calls as a stream's directory is called.
+cp -r "$DIR/bundle" "$TMPDIR/vmferry-export-friday"
+chmod 700 "$TMPDIR/vmferry-export-friday"
 status=0
 VMFERRY_FAULT=made-1:kill to_stream || status=$?
 assert_eq "$status" 137 "exit code of an export that is killed"
-left=$(spools "$TMPDIR" vmferry-export)
+left=$(spools "$TMPDIR" vmferry-export | grep -v friday)
 [[ -n $left ]] || fail "nothing is left: $(ls -A "$TMPDIR")"
 to_stream || fail "$(<"$DIR/export.err")"
 says "removed $TMPDIR/$left, which one that was killed had left" "$DIR/export.err"
-assert_eq "$(ls -A "$TMPDIR")" "" "what is there after the next export"
+diff -r "$DIR/bundle" "$TMPDIR/vmferry-export-friday" || fail "somebody's bundle is gone"
+assert_eq "$(ls -A "$TMPDIR")" vmferry-export-friday "what is there after the next export"
