@@ -2,7 +2,6 @@
 # timeout: 300
 # Every tool moves the guest to and fro, what it did is measured and verified, and nothing of the lab is left. TOOLS: which (one of QEMU's and
 # ours; tests/long has them all).
-# tier: gate
 . "$(dirname "$0")/../lib/bench.sh"
 
 TOOLS=${TOOLS:-multifd+channels=3+tls,vmferry+codec=zstd+channels=1+tls}

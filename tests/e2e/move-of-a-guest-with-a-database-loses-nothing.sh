@@ -1,7 +1,6 @@
 #!/bin/bash
 # A database takes transactions as fast as it can, from before the move to after it; it is whole in the guest's memory and on the
 # disk at the destination, and so is the file system that it lies on.
-# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 guest_ext4 "$DIR/a.qcow2" qcow2 128M

@@ -2,7 +2,6 @@
 # A guest with a raw and a qcow2 disk moves away and back: what its disks left behind still have does not travel again, and they
 # are replaced; but have their places back when the move is rolled back. Without --reuse they are in the way. A backup somewhere else is
 # taken from, too, and is left alone; so is one that has nothing in common with the disk, or is shorter.
-# tier: gate
 . "$(dirname "$0")/../lib/move.sh"
 
 mkdir "$DIR/src" "$DIR/backup"

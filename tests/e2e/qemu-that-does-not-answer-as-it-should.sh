@@ -1,7 +1,6 @@
 #!/bin/bash
 # A QEMU does what it was asked and does not say so, or refuses: a few cells of the table of faults (tests/faults/qmp.sh). The guest is where it is
 # said to be, and nothing that QEMU made without saying so is left.
-# tier: gate
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(mktemp -d)

@@ -3,10 +3,9 @@
 # machine type, and all of its memory (recheck.h). The other way a machine type that 7.2 does not have is refused, and one that both have
 # is moved, with a note.
 # timeout: 400
-# tier: gate
 . "$(dirname "$0")/../lib/over-ssh.sh"
 GUEST_START=guest_start
-[[ -x $TOP/build/qemu72/bin/qemu-system-x86_64 ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross (Debian 12)"
+[[ -x $TOP/build/qemu72/bin/qemu-system-x86_64 ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross"
 [[ -d $TOP/build/qemu/usr ]] || skip "QEMU 10 is the system's here"
 hosts_start
 there_is() { # QEMU-DIRECTORY-HERE QEMU-DIRECTORY-THERE: under the same name

@@ -1,7 +1,6 @@
 #!/bin/bash
 # Memory in three pieces: a private one, a file and a memfd, on two NUMA nodes with a processor each; first paused, then not.
 # At the other host the file behind memory is not there yet.
-# tier: gate
 . "$(dirname "$0")/../lib/over-ssh.sh"
 GUEST_START=guest_start
 hosts_start

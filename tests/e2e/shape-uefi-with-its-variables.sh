@@ -1,7 +1,6 @@
 #!/bin/bash
 # A UEFI guest (OVMF) goes to another host: its firmware, which is not there, and its variables, with what they hold.
 # takes: 18
-# tier: gate
 . "$(dirname "$0")/../lib/over-ssh.sh"
 GUEST_START=guest_start
 ovmf=$TOP/build/ovmf

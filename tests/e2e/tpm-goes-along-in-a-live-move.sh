@@ -44,6 +44,6 @@ rm -f "$TO/a.console"
 "$script" </dev/null >"$DIR/again.log" 2>&1 &
 guest_adopt a $!
 ready() { grep -aqs '^witness ready' "$TO/a.console"; }
-wait_for 60 ready || fail "the script does not start the guest: $(cat "$DIR/again.log")"
+wait_for "${READY_S:-180}" ready || fail "the script does not start the guest: $(cat "$DIR/again.log")"
 tpm_adopt
 [[ $(tpm_read a) == *" stored=third" ]] || fail "what it keeps: $(tpm_read a)"

@@ -1,7 +1,6 @@
 #!/bin/bash
 # An intact guest verifies; a page spoilt in its RAM, by itself or from outside, is seen,
 # and is counted once.
-# tier: gate
 . "$(dirname "$0")/../lib/guest.sh"
 
 pages_wrong() {
