@@ -174,6 +174,22 @@ static bool may_pass(int r)
 	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
 }
 
+/* The guest is given up: what might start it here again must not find its disks, should its QEMU end before anybody recovers the move. */
+static void guard_set_aside(const struct move_options *opt, const char *journal_path)
+{
+	struct transfer *t;
+	struct err e;
+
+	if (transfer_new(&t, opt, &entry_recover, &e)) {
+		log_error("%s", e.msg);
+		return;
+	}
+	if (attempt_open(&t->a, journal_path, &e) || aside_images(&t->aside, &e))
+		log_error("%s", e.msg);
+	t->a.unfinished = true; /* recover has the rest to do */
+	transfer_free(t);
+}
+
 /* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
 static bool guard_try(const struct move_options *opt, const char *journal_path, struct keep *kept, struct err *words)
 {
@@ -182,6 +198,8 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 	bool done;
 	int r = last_state_of_the_dead(journal_path, kept, &state, words);
 
+	if (!r && (state == HO_SRC_COMMITTED || state == HO_SRC_REVERTING))
+		guard_set_aside(opt, journal_path);
 	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
 		words->code = 0, words->msg[0] = '\0';
 		return true; /* it has ended, or only the destination may run the guest */

@@ -46,6 +46,23 @@ assert_result "any('process $LOOP (' in x for x in plan['afterwards']) and r['se
 ! started_by_hand || fail "the old copy has started"
 end_process "$LOOP"
 
+# an agent that dies as the guest is given up: its guard sees to the names, before anybody recovers the move
+to_listener
+loop_start 1
+fault after-SRC_COMMITTED
+move_start a "$DEST"
+fault_wait
+guard_ends
+[[ ! -e $DIR/a.raw ]] || fail "the disk of a guest that was given up has its name, and nobody looks after it"
+kill_now "${GUEST_PID[a]}"
+wait_for 60 was_tried_again || fail "the script has not tried again: this test tests nothing"
+recover 0
+guest_adopt a "$(qemu_dst)"
+GUEST_AT[a]=$TO
+guest_verify "$(orders a)" blocks
+loop_end
+to_local
+
 # it is had back with its disk under its name, which QEMU opens once more
 loop_start 1
 move_start a local --revert-within 5m
