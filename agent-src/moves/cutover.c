@@ -13,6 +13,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -257,7 +258,7 @@ int cutover_note_disks(struct transfer *t, struct err *e)
 	json_array_foreach(t->src.disk_paths, i, path) {
 		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
 
-		json_object_set_new(written, json_string_value(path), json_integer(file_written_ns(now)));
+		json_object_set_new(written, json_string_value(path), json_integer(image_write_stamp(now)));
 	}
 	return attempt_note(&t->a, "disks-written", written, e);
 }
@@ -552,31 +553,65 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 /* ---- an earlier life ---- */
 
+enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_UNKNOWN };
+
+/* Nobody may be asked of a mounted file system who writes to it. */
+static bool is_claimed(const char *path)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = !stat(path, &st) && S_ISBLK(st.st_mode) ? open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK) : -1;
+
+	return fd < 0 && S_ISBLK(st.st_mode) && errno == EBUSY;
+}
+
+/* Of a regular file an older time is no sign: a power failure took that of the last write with it. */
+static enum disk_since disk_since(const struct transfer *t, const char *path)
+{
+	AUTO_FREE char *at = aside_path(&t->aside, path);
+	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
+	json_int_t now = is_claimed(at) ? 0 : image_write_stamp(at);
+
+	if (!then || !now)
+		return DISK_UNKNOWN;
+	return now > then ? DISK_WRITTEN : now < then ? DISK_UNKNOWN : DISK_AS_LEFT;
+}
+
 /* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
  * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 {
-	const json_t *written = journal_last_note(t->a.journal, "disks-written");
-	json_int_t then, now;
 	json_t *path;
 	size_t i;
 
 	if (refuse_if_open_here(t, e))
 		return -e->code;
-	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *at = aside_path(&t->aside, json_string_value(path));
-
-		then = json_integer_value(json_object_get(written, json_string_value(path)));
-		now = file_written_ns(at);
-		if (then && now > then) /* older: a power failure took the time of the last write with it */
+	json_array_foreach(t->src.disk_paths, i, path)
+		if (disk_since(t, json_string_value(path)) == DISK_WRITTEN)
 			return err_set(
 				e, EBUSY,
 				"its disk %s has been written here since the guest was handed over: it may have been started again. "
 				"Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
 				"destination's; otherwise move this disk away first",
 				json_string_value(path));
-	}
 	return 0;
+}
+
+int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
+{
+	json_t *path;
+	size_t i;
+	int r = cutover_nobody_restarted_it(t, e);
+
+	if (!journal_last_note(t->a.journal, "disks-written") && !t->revert.asked) /* the agent died before: a person's word has to do */
+		return r;
+	json_array_foreach(t->src.disk_paths, i, path)
+		if (!r && disk_since(t, json_string_value(path)) != DISK_AS_LEFT)
+			r = err_set(
+				e, EBUSY,
+				"nobody can tell whether its disk %s is as the guest left it here: it is in use (mounted, say), has another "
+				"name, or does not tell when it was written. The guest's memory of then does not go on over another disk",
+				json_string_value(path));
+	return r;
 }
 
 /* COMMITTED, and its QEMU lives. One that stands as it was left, or has done nothing since, is held again; one that has gone on

@@ -3,6 +3,7 @@
  * and its disks are as they were. What it does there meanwhile is lost then, which only a person may want.
  */
 #include "transfer.h"
+#include "image-mark.h"
 #include "log.h"
 #include "moment.h"
 #include "util.h"
@@ -28,6 +29,8 @@ void revert_end(struct transfer *t)
 
 int revert_agreed(const struct transfer *t, struct err *e)
 {
+	size_t i;
+
 	if (!t->opt->revert_within_s)
 		return 0;
 	if (!json_is_true(json_object_get(t->plan, "revertible")))
@@ -35,6 +38,16 @@ int revert_agreed(const struct transfer *t, struct err *e)
 			e, ENOTSUP,
 			"the destination's vmferry is an older one, which gives no guest back: move without --revert-within, or install "
 			"the same version there");
+	for (i = 0; i < json_array_size(t->src.disk_paths); i++) {
+		const char *path = json_string_value(json_array_get(t->src.disk_paths, i));
+
+		if (!image_write_stamp(path))
+			return err_set(
+				e, ENOTSUP,
+				"nobody could tell whether %s is written to here meanwhile, and the guest's memory does not go on over "
+				"another disk: move without --revert-within",
+				path);
+	}
 	if (t->disks.stays)
 		return err_set(e, ENOTSUP,
 			       "both hosts use %s, and what the guest writes to it at the destination cannot be undone: move without "
@@ -138,7 +151,7 @@ static void want_back(struct transfer *t)
 		 "the destination cannot be reached, and it may run there. Should that host be gone for good: Ctrl-C "
 		 "here, then vmferry recover %s --peer-is-fenced",
 		 t->src.guest.name);
-	r = cutover_nobody_restarted_it(t, &why);
+	r = cutover_memory_fits_disks(t, &why);
 	if (!r && reach(t)) {
 		t->revert.asked = t->end.user_cancelled = true;
 		r = t->src.boots_there ? power_is_wanted(&t->power, &why) : 0;
@@ -198,7 +211,7 @@ json_t *revert_request(struct transfer *t, bool back)
 
 int revert_fits(struct transfer *t, struct err *e)
 {
-	return t->revert.asked ? cutover_nobody_restarted_it(t, e) : 0;
+	return t->revert.asked || t->end.fenced ? cutover_memory_fits_disks(t, e) : 0;
 }
 
 /* The network has learned meanwhile that it is elsewhere. */

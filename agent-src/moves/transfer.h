@@ -299,6 +299,8 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+/* And the disks here are as the guest left them, so that its memory of then can go on: what cannot be told is an error, too. */
+int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
 /* RELEASED: if something else than us has started the guest here again, from its old disks, that is undecided (end.started_again). */
 void cutover_look_for_another(struct transfer *t);
 /* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */

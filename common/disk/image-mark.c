@@ -1,9 +1,15 @@
 /* image-mark.c: see image-mark.h. */
 #include "image-mark.h"
 
+#include "util.h"
+
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* No file is so long, and no lock of anybody's begins there. */
@@ -40,6 +46,47 @@ int64_t file_written_ns(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return told ? (int64_t)x.stx_mtime.tv_sec * 1000000000 + x.stx_mtime.tv_nsec : 0;
+}
+
+/* One line of a file of sysfs about a block device; false: there is none. */
+static bool read_device_line(dev_t device, const char *name, char *line, size_t size)
+{
+	AUTO_FREE char *path = xasprintf("/sys/dev/block/%u:%u/%s", major(device), minor(device), name);
+	FILE *f = fopen(path, "re");
+	bool got = f && fgets(line, (int)size, f);
+
+	if (f)
+		fclose(f);
+	if (got)
+		line[strcspn(line, "\n")] = '\0';
+	return got;
+}
+
+/* A loop device is as old as the file behind it, which others may write to as well. Of any other device the kernel counts the sectors that
+ * were written and discarded since the host was started (Documentation/block/stat.rst). */
+static int64_t device_write_stamp(int fd, dev_t device)
+{
+	unsigned long long written, discarded = 0;
+	char line[4096];
+
+	if (fsync(fd) && errno != EINVAL) /* what waits to be written counts, too */
+		return 0;
+	if (read_device_line(device, "loop/backing_file", line, sizeof(line)))
+		return file_written_ns(line);
+	if (!read_device_line(device, "stat", line, sizeof(line)) ||
+	    sscanf(line, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written, &discarded) < 1)
+		return 0;
+	return (int64_t)((written + discarded) & INT64_MAX >> 1) + 1;
+}
+
+int64_t image_write_stamp(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return 0;
+	return S_ISBLK(st.st_mode) ? device_write_stamp(fd, st.st_rdev) : file_written_ns(path);
 }
 
 const char *file_written_since(const json_t *then, const char **why)

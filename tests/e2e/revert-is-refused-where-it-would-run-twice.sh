@@ -63,6 +63,16 @@ vmferry keep a
 move_wait
 assert_moved
 
+# Nobody can tell, as the disk has another name.
+moved_for_now
+mv "$DIR/a.raw" "$DIR/elsewhere.raw"
+vmferry revert a
+is_told 'nobody can tell whether its disk'
+mv "$DIR/elsewhere.raw" "$DIR/a.raw"
+vmferry keep a
+move_wait
+assert_moved
+
 # QEMU itself has migrated it on.
 migrated_on() { # [COMMAND BEFORE]
 	moved_for_now
