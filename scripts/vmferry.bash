@@ -17,7 +17,7 @@ _vmferry_options() { # COMMAND: its options
 	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
 	storage) echo --disk --format --start-script --old --drop --bwlimit --dry-run --json --state-dir --runtime-dir --verbose ;;
 	import)
-		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --clone --trust-line --no-memory --accel --qemu --start --paused --no-start --dry-run
+		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --raw --clone --trust-line --no-memory --accel --qemu --start --paused --no-start --dry-run
 		;;
 	bench)
 		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \
@@ -59,7 +59,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--tools) echo single multifd multifd+zstd xbzrle virsh vmferry ;;
 	--reuse) echo auto ;; # or a file there
 	--disk-dir | --state-dir | --runtime-dir | --dir | --guest | --spool) echo @dir ;;
-	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --qemu) echo @file ;;
+	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --qemu | --raw) echo @file ;;
 	--resume) [[ ${COMP_WORDS[1]} == recover ]] || echo @file ;; # of bench
 	--dest) echo @host ;;
 	--at | --name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --revert-within | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \

@@ -39,6 +39,7 @@ static const char usage[] =
 	"                       (default: as described; of images alone sata, which every guest knows)\n"
 	"  --net WHAT           what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
 	"                       bridge=BRIDGE; none\n"
+	"  --raw FILE           FILE, one of those, is a raw disk whatever is in it: also if it looks like something else, or cut off\n"
 	"  --clone              a copy beside the original: a new UUID, and new addresses of network cards\n"
 	"  --trust-line         of a bundle: let its command line name what vmferry does not know to be harmless: files, programs\n"
 	"                       and devices of this host, monitors that a network reaches. The plan says which\n"
@@ -69,6 +70,7 @@ enum {
 	OPT_FIRMWARE,
 	OPT_BUS,
 	OPT_NET,
+	OPT_RAW,
 	OPT_CLONE,
 	OPT_TRUST,
 	OPT_NO_MEMORY,
@@ -82,25 +84,16 @@ enum {
 };
 
 static const struct option options[] = {
-	{"name", required_argument, NULL, OPT_NAME},
-	{"disk-dir", required_argument, NULL, OPT_DIR},
-	{"format", required_argument, NULL, OPT_FORMAT},
-	{"memory", required_argument, NULL, OPT_MEMORY},
-	{"cpus", required_argument, NULL, OPT_CPUS},
-	{"firmware", required_argument, NULL, OPT_FIRMWARE},
-	{"bus", required_argument, NULL, OPT_BUS},
-	{"net", required_argument, NULL, OPT_NET},
-	{"clone", no_argument, NULL, OPT_CLONE},
-	{"no-memory", no_argument, NULL, OPT_NO_MEMORY},
-	{"trust-line", no_argument, NULL, OPT_TRUST},
-	{"accel", required_argument, NULL, OPT_ACCEL},
-	{"qemu", required_argument, NULL, OPT_QEMU},
-	{"start", no_argument, NULL, OPT_START},
-	{"paused", no_argument, NULL, OPT_PAUSED},
-	{"no-start", no_argument, NULL, OPT_NO_START},
-	{"dry-run", no_argument, NULL, OPT_DRY},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
+	{"name", required_argument, NULL, OPT_NAME},	 {"disk-dir", required_argument, NULL, OPT_DIR},
+	{"format", required_argument, NULL, OPT_FORMAT}, {"memory", required_argument, NULL, OPT_MEMORY},
+	{"cpus", required_argument, NULL, OPT_CPUS},	 {"firmware", required_argument, NULL, OPT_FIRMWARE},
+	{"bus", required_argument, NULL, OPT_BUS},	 {"net", required_argument, NULL, OPT_NET},
+	{"clone", no_argument, NULL, OPT_CLONE},	 {"no-memory", no_argument, NULL, OPT_NO_MEMORY},
+	{"trust-line", no_argument, NULL, OPT_TRUST},	 {"accel", required_argument, NULL, OPT_ACCEL},
+	{"qemu", required_argument, NULL, OPT_QEMU},	 {"start", no_argument, NULL, OPT_START},
+	{"paused", no_argument, NULL, OPT_PAUSED},	 {"no-start", no_argument, NULL, OPT_NO_START},
+	{"dry-run", no_argument, NULL, OPT_DRY},	 {"help", no_argument, NULL, OPT_HELP},
+	{"raw", required_argument, NULL, OPT_RAW},	 {NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -170,6 +163,9 @@ static int take(struct import_options *o, int c)
 	case OPT_NET:
 		o->net = optarg;
 		return line_net_known(optarg) ? 0 : bad("--net", optarg, "user, bridge=BRIDGE or none");
+	case OPT_RAW:
+		o->named.raw[o->named.raw_count++] = optarg;
+		return 0;
 	case OPT_CLONE:
 		o->clone = true;
 		return 0;
@@ -220,9 +216,10 @@ int cmd_import(int argc, char **argv)
 {
 	struct import_options o = {.name = NULL};
 	int ours = split(&o, argc, argv), c, r;
-	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words));
+	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words)), **raw = xcalloc((size_t)ours + 1, sizeof(*raw));
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words));
+	o.named.raw = raw;
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);
 	while ((c = getopt_long(ours, words, "", options, NULL)) != -1) {
 		if (c == OPT_HELP) {
@@ -233,9 +230,9 @@ int cmd_import(int argc, char **argv)
 		if (r)
 			return r;
 	}
-	o.files = words + optind;
-	o.file_count = (size_t)(ours - optind);
-	if (!o.file_count) {
+	o.named.files = words + optind;
+	o.named.file_count = (size_t)(ours - optind);
+	if (!o.named.file_count) {
 		fprintf(stderr, "vmferry: import needs a FILE; vmferry import --help tells more\n");
 		return EXIT_USAGE;
 	}

@@ -29,11 +29,15 @@ static void gather(void *ctx, const char *text, size_t n)
 	a->n += n;
 }
 
-/* Of an image that a stranger has made qemu-img sees nothing but its files and, to convert it, its target. */
-static int run(char *const *argv, const struct image_source *s, const char *target, child_output_fn output, void *ctx, struct err *e)
+int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, child_output_fn output,
+		void *ctx, struct err *e)
 {
 	AUTO_FREE char **files = xcalloc(s->extent_count + 1, sizeof(*files));
-	const struct narrow n = {.read = files, .read_count = s->extent_count + 1, .write = target};
+	const struct narrow n = {.read = files,
+				 .read_count = s->extent_count + 1,
+				 .write = target,
+				 .write_bytes = write_bytes,
+				 .more_s = (unsigned)MIN(s->size >> 30, 100000u)};
 	int dir = (int)(strrchr(s->path, '/') - s->path), r;
 	size_t i;
 
@@ -56,7 +60,7 @@ static int measure(const char *qemu_img, const struct image_source *s, const cha
 	struct answer a = {.n = 0};
 	json_int_t r, w;
 	json_t *o;
-	int failed = run(argv, s, NULL, gather, &a, e);
+	int failed = convert_run(argv, s, NULL, 0, gather, &a, e);
 
 	if (failed)
 		return failed;
@@ -170,7 +174,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	if (how && how->unsynced)
 		shown.step = shown.next = SYNC_STEP;
 	progress_begin(&shown.p, what);
-	r = run(argv, s, target, show, &shown, e);
+	r = convert_run(argv, s, target, 0, show, &shown, e);
 	progress_end(&shown.p);
 	if (r)
 		return err_prefix(e, "converting %s", s->path);

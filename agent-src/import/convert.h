@@ -2,11 +2,18 @@
 #ifndef VMFERRY_CONVERT_H
 #define VMFERRY_CONVERT_H
 
+#include "child.h"
 #include "err.h"
 #include "foreign-image.h"
 
 #include <stdint.h>
 
+/*
+ * Runs qemu-img on an image. If a stranger has made it qemu-img sees nothing but its files and target (NULL: it only looks), and can write
+ * write_bytes to what it was given open. As child_run().
+ */
+int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, child_output_fn output,
+		void *ctx, struct err *e);
 /* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
 int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
 struct convert_how {

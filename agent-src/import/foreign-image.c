@@ -1,6 +1,7 @@
 /* foreign-image.c: see foreign-image.h. The formats: docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}.c of QEMU. */
 #include "foreign-image.h"
 #include "be.h"
+#include "disk-content.h"
 #include "json-text.h"
 #include "open-regular.h"
 #include "ova.h"
@@ -69,8 +70,8 @@ static const char *descriptor_value(const char *text, const char *key)
 	return p ? p + strlen(key) : NULL;
 }
 
-/* A sparse extent with no capacity has a list of extents of its own, which QEMU follows. */
-static int check_extent(const char *path, const char *name, struct err *e)
+/* A sparse extent with no capacity has a list of extents of its own, which QEMU follows. end: bytes that a flat one must have. */
+static int check_extent(const char *path, const char *name, uint64_t end, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	uint8_t head[20];
@@ -80,6 +81,9 @@ static int check_extent(const char *path, const char *name, struct err *e)
 		return err_sys(e, errno, "cannot open its extent %s", name);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "its extent %s is no regular file", name);
+	if ((uint64_t)st.st_size < end)
+		return err_set(e, EINVAL, "its extent %s is cut off: it has %lld bytes of %llu", name, (long long)st.st_size,
+			       (unsigned long long)end);
 	if (pread(fd, head, sizeof(head), 0) == sizeof(head) && !memcmp(head, "KDMV", 4) && !le64(head + 12))
 		return err_set(e, EINVAL, "its extent %s has extents of its own", name);
 	return 0;
@@ -91,9 +95,10 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 	AUTO_FREE char *text = xasprintf("%.*s", (int)n, line), *path = NULL;
 	char access[16], type[16], name[256];
 	int dir = (int)(strrchr(s->path, '/') - s->path), fields;
-	unsigned long long sectors;
+	unsigned long long sectors, from = 0;
+	bool is_flat;
 
-	fields = sscanf(text, " %15s %llu %15s \"%255[^\"\n]\"", access, &sectors, type, name);
+	fields = sscanf(text, " %15s %llu %15s \"%255[^\"\n]\" %llu", access, &sectors, type, name, &from);
 	if (fields < 1 || (strcmp(access, "RW") && strcmp(access, "RDONLY") && strcmp(access, "NOACCESS")))
 		return 0; /* not an extent's line */
 	if (fields < 3)	  /* QEMU would go on in the next one */
@@ -104,14 +109,17 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 		return 0;
 	if (!strcmp(type, "VMFSRDM") || !strcmp(type, "VMFSRAW"))
 		return err_set(e, EINVAL, "it stands for a disk of the host that it comes from (%s): make an image of it there", type);
-	if (fields != 4 || !plain_file_name(name))
-		return err_set(e, EINVAL, "its extent '%.100s' is no name of a file beside it", fields == 4 ? name : "?");
+	if (fields < 4 || !plain_file_name(name))
+		return err_set(e, EINVAL, "its extent '%.100s' is no name of a file beside it", fields >= 4 ? name : "?");
 	if (s->is_slice)
 		return err_set(e, EINVAL, "its extents are not in it");
 	path = xasprintf("%.*s/%s", dir, s->path, name);
 	s->extents = xrealloc(s->extents, (s->extent_count + 1) * sizeof(*s->extents));
 	s->extents[s->extent_count++] = xstrdup(name);
-	return check_extent(path, name, e);
+	is_flat = !strcmp(type, "FLAT") || !strcmp(type, "VMFS");
+	if (sectors > UINT64_MAX / 1024 || from > UINT64_MAX / 1024)
+		return err_set(e, EINVAL, "its extent %s is longer than can be", name);
+	return check_extent(path, name, is_flat ? (sectors + from) * 512 : 0, e);
 }
 
 static int check_descriptor(struct image_source *s, const char *text, bool extents, struct err *e)
@@ -216,12 +224,31 @@ static bool is_vpc(int fd, const struct image_source *s, const uint8_t head[HEAD
 	       !memcmp(footer, "conectix", 8) && be32(footer + 60) == 2;
 }
 
-static int check_raw(struct image_source *s, struct err *e)
+/* Whether it is a disk at all: image-whole.h. */
+static int check_raw(struct image_source *s, int fd, struct err *e)
 {
-	if (!s->size || s->size % 512)
-		return err_set(e, EINVAL, "it is no disk image: it has no header that is known, and is no multiple of 512 bytes long");
+	AUTO_FREE uint8_t *head = NULL;
+	struct disk_content c;
+	size_t n = (size_t)MIN(s->size, DISK_CONTENT_BYTES);
+	int r;
+
 	s->driver = "raw";
-	return 0;
+	if (s->size && s->size % 512 == 0)
+		return 0;
+	if (!s->size)
+		return err_set(e, EINVAL, "it is no disk image: it is empty");
+	head = xmalloc(n);
+	r = read_part(fd, s, head, n, 0, e);
+	if (r)
+		return r;
+	disk_content_read(&c, head, n);
+	if (c.other)
+		return err_set(e, EINVAL, "it is no disk image: it is %s", c.other);
+	return c.is_disk
+		       ? err_set(e, EINVAL, "it is cut off: its %llu bytes end within a sector; copy it again", (unsigned long long)s->size)
+		       : err_set(e, EINVAL,
+				 "it is no disk image, or is cut off: it has no header that is known, and its %llu bytes end within a sector",
+				 (unsigned long long)s->size);
 }
 
 static int examine(struct image_source *s, int fd, const char *format, struct err *e)
@@ -240,8 +267,8 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	size_t i;
 	int r;
 
-	if (format && !strcmp(format, "raw"))
-		return check_raw(s, e);
+	if (s->is_raw || (format && !strcmp(format, "raw")))
+		return check_raw(s, fd, e);
 	r = read_part(fd, s, head, MIN(s->size, HEAD_BYTES), 0, e);
 	if (r)
 		return r;
@@ -271,7 +298,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		s->by_size = memcmp(footer + 28, "vpc ", 4) && memcmp(footer + 28, "qemu", 4); /* who made it */
 		return check_vpc(footer, e);
 	}
-	return check_raw(s, e);
+	return check_raw(s, fd, e);
 }
 
 int image_examine(struct image_source *s, const char *format, struct err *e)

@@ -22,6 +22,7 @@ struct image_source {
 	size_t extent_count;
 	const char *driver; /* QEMU's: "vmdk", "raw" … */
 	bool is_own;	    /* made by this user: qemu-img is not held to anything */
+	bool is_raw;	    /* the user says so, whatever it looks like */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 

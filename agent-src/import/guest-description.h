@@ -7,6 +7,7 @@
 #ifndef VMFERRY_GUEST_DESCRIPTION_H
 #define VMFERRY_GUEST_DESCRIPTION_H
 
+#include "disk-content.h"
 #include "err.h"
 
 #include <stdbool.h>
@@ -43,14 +44,15 @@ enum disk_bus {
 struct described_disk {
 	bool cdrom; /* a drive; its medium is never taken along */
 	enum disk_bus bus;
-	unsigned controller, unit; /* which one of that kind, and where on it, as the guest sees it */
-	char *file;		   /* as the description names it */
-	const char *format;	   /* of a file without a header of its own: "raw"; NULL: it says itself */
-	bool absolute;		   /* file may be an absolute path of this host */
-	uint64_t capacity;	   /* bytes; 0: not said */
-	unsigned boot_order;	   /* 1: first; 0: not said */
-	char *serial;		   /* letters, digits, ".", "_" and "-"; NULL: not said */
-	unsigned sector, physical; /* bytes, of virtio and SCSI; 0: not said */
+	unsigned controller, unit;   /* which one of that kind, and where on it, as the guest sees it */
+	char *file;		     /* as the description names it */
+	const char *format;	     /* of a file without a header of its own: "raw"; NULL: it says itself */
+	bool absolute;		     /* file may be an absolute path of this host */
+	uint64_t capacity;	     /* bytes; 0: not said */
+	unsigned boot_order;	     /* 1: first; 0: not said */
+	char *serial;		     /* letters, digits, ".", "_" and "-"; NULL: not said */
+	unsigned sector, physical;   /* bytes, of virtio and SCSI; 0: not said */
+	struct disk_content content; /* not of the description: as its image begins */
 };
 
 struct described_nic {

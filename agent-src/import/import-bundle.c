@@ -74,7 +74,7 @@ static int read_manifest(struct bundling *m, struct err *e)
 
 static int open_bundle(struct bundling *m, struct err *e)
 {
-	const char *file = m->o->files[0];
+	const char *file = m->o->named.files[0];
 	struct stat st;
 	int r;
 

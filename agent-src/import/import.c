@@ -85,8 +85,6 @@ static int choose_files(struct import *m, struct err *e)
 		r = place_fits_socket(m->qmp, e);
 	if (!r)
 		r = place_fits_socket(m->vnc, e);
-	if (!r && m->d.firmware == FIRMWARE_UEFI)
-		r = place_is_free(m->vars, e);
 	return r;
 }
 
@@ -213,7 +211,9 @@ static int decide(struct import *m, struct err *e)
 	m->kvm = m->o->accel ? !strcmp(m->o->accel, "kvm") : m->qemu.kvm;
 	if (!m->kvm && !m->o->accel)
 		description_note(d, "there is no KVM here for this user: the guest is emulated (TCG), which is slow");
-	r = d->firmware == FIRMWARE_UEFI ? find_firmware(m, e) : 0;
+	r = d->firmware == FIRMWARE_UEFI ? place_is_free(m->vars, e) : 0;
+	if (!r && d->firmware == FIRMWARE_UEFI)
+		r = find_firmware(m, e);
 	if (!r && d->firmware == FIRMWARE_UEFI)
 		r = read_vars(m, e);
 	if (!r)
@@ -426,7 +426,7 @@ static int make_script(struct import *m, struct err *e)
 	time_t now = time(NULL);
 	struct tm tm;
 	char date[32];
-	AUTO_FREE char *came = xasprintf("imported from %s", m->o->files[0]), *text = NULL;
+	AUTO_FREE char *came = xasprintf("imported from %s", m->o->named.files[0]), *text = NULL;
 	struct start_script s =
 		{.guest = m->d.name, .came = came, .date = date, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
 	const char *draft;
@@ -472,7 +472,7 @@ static int make(struct import *m, pid_t *pid, struct err *e)
 
 static int look(struct import *m, struct err *e)
 {
-	int r = sources_open(&m->s, &m->d, m->o->files, m->o->file_count, e);
+	int r = sources_open(&m->s, &m->d, &m->o->named, e);
 
 	if (!r)
 		r = host_qemu_find(&m->qemu, m->o->qemu, e);
@@ -481,23 +481,21 @@ static int look(struct import *m, struct err *e)
 	if (!r)
 		r = place_dir(&m->dir, m->o->dir, e);
 	if (!r)
-		r = decide(m, e);
-	if (r)
-		return r;
-	give_identity(m);
-	r = choose_files(m, e);
-	if (!r)
 		r = place_has_no_guest(m->d.name, e);
+	if (!r)
+		r = choose_files(m, e);
 	/* what is damaged is said to be, before anything else is made of it */
 	if (!r)
 		r = verify(m, e);
 	if (!r)
-		r = sources_examine(&m->s, &m->d, e);
+		r = sources_examine(&m->s, &m->d, m->qemu.img, e);
 	if (!r)
-		r = measure(m, e);
-	if (!r)
-		r = make_line(m, e);
-	return r;
+		r = decide(m, e);
+	if (r)
+		return r;
+	give_identity(m);
+	r = measure(m, e);
+	return r ? r : make_line(m, e);
 }
 
 static void say_result(const struct import *m, pid_t pid)
@@ -535,7 +533,7 @@ int import_run(const struct import_options *o)
 	size_t i;
 	int r;
 
-	if (import_is_bundle(o->files, o->file_count))
+	if (import_is_bundle(o->named.files, o->named.file_count))
 		return import_bundle(o);
 	whole.format = o->format ?: "qcow2";
 	whole.net = o->net ?: "user";

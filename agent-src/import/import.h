@@ -11,12 +11,12 @@
 #define VMFERRY_IMPORT_H
 
 #include "qemu-line.h"
+#include "sources.h"
 
 enum import_start { IMPORT_NO_START, IMPORT_START, IMPORT_PAUSED };
 
 struct import_options {
-	char *const *files;
-	size_t file_count;
+	struct sources_named named;
 	const char *name;   /* NULL: as described */
 	const char *dir;    /* NULL: the current one */
 	const char *format; /* "qcow2" or "raw"; NULL: qcow2 */

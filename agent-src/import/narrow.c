@@ -208,8 +208,8 @@ static int set_bounds(const struct narrow *n)
 	if (!r)
 		r = bound(RLIMIT_CORE, 0);
 	if (!r && !n->write)
-		r = bound(RLIMIT_CPU, NARROW_LOOK_S);
-	return r || n->write ? r : bound(RLIMIT_FSIZE, 0);
+		r = bound(RLIMIT_CPU, NARROW_LOOK_S + n->more_s);
+	return r || n->write ? r : bound(RLIMIT_FSIZE, n->write_bytes);
 }
 
 /* ---- rights ---- */

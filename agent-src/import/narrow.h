@@ -7,12 +7,16 @@
 
 #include "child.h"
 
+#include <stdint.h>
+
 #define NARROW_LOOK_S 30u /* of CPU time, for one that only looks */
 
 struct narrow {
 	char *const *read; /* the stranger's files */
 	size_t read_count;
-	const char *write; /* NULL: it only looks: it writes nothing, and for no longer than NARROW_LOOK_S */
+	const char *write;    /* NULL: it only looks: it writes nothing, and for no longer than NARROW_LOOK_S */
+	uint64_t write_bytes; /* of one that looks: how far it may write to files that it was given open */
+	unsigned more_s;      /* of CPU time, for one that looks through large tables */
 };
 
 /*

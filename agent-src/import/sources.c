@@ -1,5 +1,6 @@
 /* sources.c: see sources.h. */
 #include "sources.h"
+#include "image-whole.h"
 #include "open-regular.h"
 #include "readers.h"
 #include "util.h"
@@ -387,20 +388,50 @@ static int describe_images(struct sources *s, struct guest_description *d, struc
 	return 0;
 }
 
-static int sort_files(struct sources *s, enum file_kind *kind, char *const *files, size_t count, struct err *e)
+/* Whether the user calls that file raw. */
+static bool is_said_raw(const struct sources_named *n, const char *path)
 {
 	size_t i;
 
-	s->images = xcalloc(count, sizeof(*s->images));
-	s->image_used = xcalloc(count, sizeof(*s->image_used));
-	for (i = 0; i < count; i++) {
-		AUTO_FREE char *path = realpath(files[i], NULL);
-		enum file_kind this;
+	for (i = 0; i < n->raw_count; i++) {
+		AUTO_FREE char *raw = realpath(n->raw[i], NULL);
+
+		if (raw && !strcmp(raw, path))
+			return true;
+	}
+	return false;
+}
+
+/* By its path, or by the name of a disk in the description. */
+static int take_raw(struct sources *s, const struct guest_description *d, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = realpath(name, NULL);
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++) {
+		struct image_source *k = &s->disks[i];
+
+		if (k->path && ((path && !k->is_slice && !strcmp(k->path, path)) || !strcmp(described_base(d->disks[i].file), name)))
+			found = k->is_raw = true;
+	}
+	return found ? 0 : err_set(e, EINVAL, "--raw %s: that is not a disk of this guest", name);
+}
+
+static int sort_files(struct sources *s, enum file_kind *kind, const struct sources_named *n, struct err *e)
+{
+	size_t i;
+
+	s->images = xcalloc(n->file_count, sizeof(*s->images));
+	s->image_used = xcalloc(n->file_count, sizeof(*s->image_used));
+	for (i = 0; i < n->file_count; i++) {
+		AUTO_FREE char *path = realpath(n->files[i], NULL);
+		enum file_kind this = KIND_IMAGE;
 		int r;
 
 		if (!path)
-			return err_sys(e, errno, "cannot open %s", files[i]);
-		r = kind_of(&this, path, e);
+			return err_sys(e, errno, "cannot open %s", n->files[i]);
+		r = is_said_raw(n, path) ? 0 : kind_of(&this, path, e);
 		if (r)
 			return r;
 		if (this != KIND_IMAGE && s->description)
@@ -413,20 +444,27 @@ static int sort_files(struct sources *s, enum file_kind *kind, char *const *file
 	return 0;
 }
 
-int sources_open(struct sources *s, struct guest_description *d, char *const *files, size_t count, struct err *e)
+int sources_open(struct sources *s, struct guest_description *d, const struct sources_named *n, struct err *e)
 {
 	enum file_kind kind = KIND_IMAGE;
+	size_t i;
 	int r;
 
 	*s = (struct sources){.text = NULL};
 	*d = (struct guest_description){.name = NULL};
-	r = sort_files(s, &kind, files, count, e);
+	r = sort_files(s, &kind, n, e);
 	if (r)
 		return r;
-	if (!s->description)
-		return describe_images(s, d, e);
-	r = read_description(s, d, kind, e);
-	return r ? r : find_disks(s, d, e);
+	if (s->description) {
+		r = read_description(s, d, kind, e);
+		if (!r)
+			r = find_disks(s, d, e);
+	} else {
+		r = describe_images(s, d, e);
+	}
+	for (i = 0; !r && i < n->raw_count; i++)
+		r = take_raw(s, d, n->raw[i], e);
+	return r;
 }
 
 /* ---- digests ---- */
@@ -513,7 +551,7 @@ static int extents_listed(const struct sources *s, const struct image_source *d,
 	return r;
 }
 
-int sources_examine(struct sources *s, const struct guest_description *d, struct err *e)
+int sources_examine(struct sources *s, struct guest_description *d, const char *qemu_img, struct err *e)
 {
 	size_t i;
 	int r = 0;
@@ -522,10 +560,12 @@ int sources_examine(struct sources *s, const struct guest_description *d, struct
 		if (!s->disks[i].path)
 			continue;
 		r = image_examine(&s->disks[i], d->disks[i].format, e);
-		if (r && s->is_ova)
-			err_prefix(e, "disk %s", d->disks[i].file);
 		if (!r && s->manifest_name)
 			r = extents_listed(s, &s->disks[i], e);
+		if (!r)
+			r = image_check_whole(qemu_img, &s->disks[i], d->disks[i].format != NULL, &d->disks[i].content, e);
+		if (r && s->is_ova)
+			err_prefix(e, "disk %s", d->disks[i].file);
 	}
 	return r;
 }

@@ -25,16 +25,24 @@ struct sources {
 	struct image_source disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive */
 };
 
+/* What the user names. */
+struct sources_named {
+	char *const *files;
+	size_t file_count;
+	char **raw; /* those of them, or of the description's disks, that are raw, whatever they look like */
+	size_t raw_count;
+};
+
 /*
  * Reads the description, fills d, and finds the files of its disks. 0; -EINVAL: they cannot be imported; -errno: one cannot be read.
  * sources_fini() and description_fini() whatever is returned.
  */
-int sources_open(struct sources *s, struct guest_description *d, char *const *files, size_t count, struct err *e);
+int sources_open(struct sources *s, struct guest_description *d, const struct sources_named *n, struct err *e);
 /* Compares all that is named in the manifest. 0; -EBADMSG; -ECANCELED. total: its bytes, for progress. */
 int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e);
 uint64_t sources_verify_bytes(const struct sources *s);
-/* Looks at the images (foreign-image.h). */
-int sources_examine(struct sources *s, const struct guest_description *d, struct err *e);
+/* Looks at the images (foreign-image.h, image-whole.h), and sets what each disk of d begins with. 0, or -EINVAL and others. */
+int sources_examine(struct sources *s, struct guest_description *d, const char *qemu_img, struct err *e);
 void sources_fini(struct sources *s);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What is damaged, names files that are none of its own, or would write over something is refused: exit code 3, why, and every file is
 # as before. What fails later leaves nothing behind: exit code 1; and what cannot be removed is listed: 4.
-# timeout: 300
+# timeout: 600
 # tier: gate
 . "$(dirname "$0")/../lib/import.sh"
 
@@ -131,6 +131,75 @@ END
 refused 'no disk may have more than 64 TiB' "$DIR/huge.qcow2"
 refused 'huge.vdi: .*qemu-img' "$DIR/huge.vdi"
 rm "$DIR"/huge.*
+# --- images that are cut off --------------------------------------------------------------------
+bootable_disk "$DIR/boot.raw"
+noise() { # FILE: with data from its beginning to its middle, so that what is cut off is missed
+	head -c 8M /dev/urandom | dd of="$1" bs=1M seek=2 conv=notrunc status=none
+}
+noise "$DIR/boot.raw"
+for format in qcow2 vmdk vdi vhdx vpc; do
+	"$QEMU_IMG" convert -f raw -O "$format" "$DIR/boot.raw" "$DIR/whole.$format"
+	import "$DIR/whole.$format" --name "$ID-whole" --dry-run || fail "$format: $(<"$DIR/import.err")"
+	size=$(stat -c %s "$DIR/whole.$format")
+	for cut in $((size / 2)) 1024; do
+		head -c $((size - cut)) "$DIR/whole.$format" >"$DIR/cut-off.$format"
+		refused 'cut-off\..*(it is cut off|truncated)' "$DIR/cut-off.$format"
+	done
+	rm "$DIR/whole.$format" "$DIR/cut-off.$format"
+done
+printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 32768 FLAT "boot-flat.vmdk" 0\n' >"$DIR/boot.vmdk"
+head -c 15M "$DIR/boot.raw" >"$DIR/boot-flat.vmdk"
+refused 'its extent boot-flat.vmdk is cut off: it has 15728640 bytes of 16777216' "$DIR/boot.vmdk"
+head -c 1000000 "$DIR/boot.raw" >"$DIR/cut.img"
+refused 'cut.img: it is cut off: its 1000000 bytes end within a sector' "$DIR/cut.img"
+# a partition of 8 MiB behind its first one, in a file of 4
+python3 -S - "$DIR/cut.img" <<'END'
+import struct, sys
+with open(sys.argv[1], "wb") as f:
+    f.write(b"\xfa" + bytes(445) + struct.pack("<BBBBBBBBII", 0x80, 0, 0, 0, 0x83, 0, 0, 0, 2048, 16384) + bytes(48) + b"\x55\xaa")
+    f.truncate(4 << 20)
+END
+refused 'it is cut off: its partitions reach to byte 9437184, and it has 4194304' "$DIR/cut.img"
+sed "s|qcow2|raw|; s|a.txt|cut.img|" "$DIR/d.xml" >"$DIR/raw.xml"
+refused 'it is cut off: its partitions reach' "$DIR/raw.xml"
+import "$DIR/cut.img" --raw "$DIR/cut.img" --name "$ID-cut" --dry-run || fail "$(<"$DIR/import.err")"
+import "$DIR/raw.xml" --raw cut.img --dry-run || fail "$(<"$DIR/import.err")"
+
+# --- files that are not disks --------------------------------------------------------------------
+sectors() { # FILE: filled up to whole sectors
+	truncate -s %512 "$1"
+}
+printf 'name: web\nmemory: 2048\nscsi0: local-lvm:vm-100-disk-0,size=32G\n' >"$DIR/settings.conf"
+printf '%%PDF-1.7\n1 0 obj' >"$DIR/a.pdf"
+cp "$BIN/vmferry" "$DIR/a.elf"
+printf 'PK\3\4' >"$DIR/a.zip"
+truncate -s 400K "$DIR/install.iso"
+printf '\001CD001\001' | dd of="$DIR/install.iso" bs=1 seek=32768 conv=notrunc status=none
+cp "$DIR/install.iso" "$DIR/hybrid.iso" # which a BIOS starts from a disk, too
+dd if="$DIR/boot.raw" of="$DIR/hybrid.iso" bs=512 count=1 conv=notrunc status=none
+head -c 1M /dev/urandom >"$DIR/random.img"
+for file in settings.conf a.pdf a.elf a.zip install.iso; do sectors "$DIR/$file"; done
+gzip -c "$DIR/boot.raw" >"$DIR/a.gz"
+tar -C "$DIR" -cf "$DIR/a.tar" settings.conf
+while read -r file what; do
+	refused "$what" "$DIR/$file"
+done <<-END
+	settings.conf it is not a disk: it is a text .--raw FILE takes it
+	a.pdf it is not a disk: it is a PDF document
+	a.elf it is not a disk: it is a program
+	a.zip it is a zip archive
+	install.iso it is not a disk: it is an ISO image
+	hybrid.iso it is not a disk: it is an ISO image
+	random.img nothing in it says that it is a disk
+	a.gz it is compressed .gzip.
+	a.tar it is a tar archive without an OVF
+END
+refused 'settings.conf: it is not a disk' "$DIR/boot.raw" "$DIR/settings.conf"
+refused 'raw .*a.pdf: that is not a disk of this guest' "$DIR/boot.raw" --raw "$DIR/a.pdf"
+for file in random.img hybrid.iso a.zip; do
+	import "$DIR/$file" --raw "$DIR/$file" --name "$ID-said" --dry-run || fail "$file: $(<"$DIR/import.err")"
+	grep -q "$file (raw" "$DIR/import.out" || fail "$(<"$DIR/import.out")"
+done
 
 # --- what cannot be ---------------------------------------------------------------------------
 : >"$DIR/x.vmcx"

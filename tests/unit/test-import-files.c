@@ -342,8 +342,25 @@ static void formats_are_told_by_their_headers(void **state)
 		assert_int_equal(examine("image", bytes, sizeof(bytes), "raw", &driver, &e), 0);
 		assert_string_equal(driver, "raw");
 	}
-	assert_int_equal(examine("image", "x", 1, NULL, &driver, &e), -EINVAL);
 	assert_int_equal(examine("image", "", 0, NULL, &driver, &e), -EINVAL);
+}
+
+/* What has no header has whole sectors. */
+static void a_raw_image_that_ends_within_a_sector_is_refused(void **state)
+{
+	uint8_t bytes[1025] = {[510] = 0x55, [511] = 0xaa, [512] = 1};
+	const char *driver;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(examine("image", bytes, 1024, NULL, &driver, &e), 0);
+	assert_int_equal(examine("image", bytes, 1025, NULL, &driver, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "it is cut off: its 1025 bytes end within a sector"));
+	assert_int_equal(examine("image", bytes, 1025, "raw", &driver, &e), -EINVAL);
+	assert_int_equal(examine("image", "x", 1, NULL, &driver, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "it is a text"));
+	assert_int_equal(examine("image", "\1", 1, NULL, &driver, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "no disk image, or is cut off"));
 }
 
 static void qcow2_that_names_files_is_refused(void **state)
@@ -377,6 +394,10 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"RW 1 FLAT \"flat\" 0\n", NULL},
 		{"RW 1 FLAT \"flat\" 0\nRW 8 ZERO\nRW 1 SPARSE \"sparse\"\n", NULL},
 		{"  RW 1 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
+		{"RW 2 FLAT \"flat\" 0\n", "is cut off: it has 512 bytes of 1024"},
+		{"RW 1 FLAT \"flat\" 1\n", "is cut off: it has 512 bytes of 1024"},
+		{"RW 2 VMFS \"flat\"\n", "is cut off"},
+		{"RW 36028797018963968 FLAT \"flat\" 0\n", "is longer than can be"}, /* 2^64 bytes */
 		{"RW 1 FLAT \"../flat\" 0\n", "no name of a file beside it"},
 		{"RW 1 FLAT \"nbd:localhost:1\" 0\n", "no name of a file beside it"},
 		{"RW 1 FLAT \"linked\" 0\n", "cannot open its extent"},
@@ -394,13 +415,14 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"RW 1 FLAT \"flat\" 0\nRW 1 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
 	};
 	AUTO_FREE char *linked = path_of("linked"), *pipe_path = path_of("pipe"), *sparse = NULL, *nested = NULL;
+	static const uint8_t blank[512];
 	uint8_t head[512] = "KDMV";
 	const char *driver;
 	struct err e;
 	size_t i;
 
 	(void)state;
-	free(write_file("flat", "x", 1));
+	free(write_file("flat", blank, sizeof(blank)));
 	nested = write_file("nested", head, sizeof(head)); /* its capacity is 0 */
 	head[12] = 8;
 	sparse = write_file("sparse", head, sizeof(head));
@@ -441,12 +463,13 @@ static void embedded_descriptors_are_read(void **state)
 		{3, 8, 3, 1, "parentFileNameHint=\"/etc/passwd\"\n", "names a parent"},
 		{1, 8, 200, 1, "", "not where it says"},
 	};
+	static const uint8_t blank[8 * 512];
 	const char *driver;
 	struct err e;
 	size_t i;
 
 	(void)state;
-	free(write_file("whole", "x", 1));
+	free(write_file("whole", blank, sizeof(blank)));
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
 		uint8_t bytes[4096] = "KDMV";
 		int r;
@@ -537,6 +560,7 @@ int main(void)
 		cmocka_unit_test(digests_are_compared),
 		cmocka_unit_test(manifests_that_are_none_are_refused),
 		cmocka_unit_test(formats_are_told_by_their_headers),
+		cmocka_unit_test(a_raw_image_that_ends_within_a_sector_is_refused),
 		cmocka_unit_test(a_vhd_is_as_large_as_its_maker_means),
 		cmocka_unit_test(qcow2_that_names_files_is_refused),
 		cmocka_unit_test(vmdk_extents_lie_beside_it),
