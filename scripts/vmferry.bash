@@ -17,7 +17,7 @@ _vmferry_options() { # COMMAND: its options
 	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
 	storage) echo --disk --format --start-script --old --drop --bwlimit --dry-run --json --state-dir --runtime-dir --verbose ;;
 	import)
-		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --raw --clone --trust-line --no-memory --accel --qemu --start --paused --no-start --dry-run
+		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --raw --no-disk --clone --trust-line --no-memory --accel --qemu --start --paused --no-start --dry-run
 		;;
 	bench)
 		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \

@@ -34,12 +34,14 @@ static const char usage[] =
 	"  --format FORMAT      of its disks: qcow2 (default) or raw\n"
 	"  --memory SIZE        such as 4G (default: as described; of images alone 2G)\n"
 	"  --cpus N             (default: as described; of images alone 2)\n"
-	"  --firmware WHICH     bios or uefi (default: as described; of images alone bios)\n"
+	"  --firmware WHICH     bios or uefi (default: as described; else uefi if nothing but that boots from the disk)\n"
 	"  --bus BUS            of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb\n"
-	"                       (default: as described; of images alone sata, which every guest knows)\n"
+	"                       (default: as described, where firmware and guest have a driver; else sata, or ide for Windows\n"
+	"                       before Vista; of images alone sata)\n"
 	"  --net WHAT           what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
 	"                       bridge=BRIDGE; none\n"
 	"  --raw FILE           FILE, one of those, is a raw disk whatever is in it: also if it looks like something else, or cut off\n"
+	"  --no-disk            the guest has none, and is meant so; else such a description is refused\n"
 	"  --clone              a copy beside the original: a new UUID, and new addresses of network cards\n"
 	"  --trust-line         of a bundle: let its command line name what vmferry does not know to be harmless: files, programs\n"
 	"                       and devices of this host, monitors that a network reaches. The plan says which\n"
@@ -71,6 +73,7 @@ enum {
 	OPT_BUS,
 	OPT_NET,
 	OPT_RAW,
+	OPT_NO_DISK,
 	OPT_CLONE,
 	OPT_TRUST,
 	OPT_NO_MEMORY,
@@ -84,16 +87,27 @@ enum {
 };
 
 static const struct option options[] = {
-	{"name", required_argument, NULL, OPT_NAME},	 {"disk-dir", required_argument, NULL, OPT_DIR},
-	{"format", required_argument, NULL, OPT_FORMAT}, {"memory", required_argument, NULL, OPT_MEMORY},
-	{"cpus", required_argument, NULL, OPT_CPUS},	 {"firmware", required_argument, NULL, OPT_FIRMWARE},
-	{"bus", required_argument, NULL, OPT_BUS},	 {"net", required_argument, NULL, OPT_NET},
-	{"clone", no_argument, NULL, OPT_CLONE},	 {"no-memory", no_argument, NULL, OPT_NO_MEMORY},
-	{"trust-line", no_argument, NULL, OPT_TRUST},	 {"accel", required_argument, NULL, OPT_ACCEL},
-	{"qemu", required_argument, NULL, OPT_QEMU},	 {"start", no_argument, NULL, OPT_START},
-	{"paused", no_argument, NULL, OPT_PAUSED},	 {"no-start", no_argument, NULL, OPT_NO_START},
-	{"dry-run", no_argument, NULL, OPT_DRY},	 {"help", no_argument, NULL, OPT_HELP},
-	{"raw", required_argument, NULL, OPT_RAW},	 {NULL, 0, NULL, 0},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"disk-dir", required_argument, NULL, OPT_DIR},
+	{"format", required_argument, NULL, OPT_FORMAT},
+	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"cpus", required_argument, NULL, OPT_CPUS},
+	{"firmware", required_argument, NULL, OPT_FIRMWARE},
+	{"bus", required_argument, NULL, OPT_BUS},
+	{"net", required_argument, NULL, OPT_NET},
+	{"clone", no_argument, NULL, OPT_CLONE},
+	{"no-memory", no_argument, NULL, OPT_NO_MEMORY},
+	{"trust-line", no_argument, NULL, OPT_TRUST},
+	{"accel", required_argument, NULL, OPT_ACCEL},
+	{"qemu", required_argument, NULL, OPT_QEMU},
+	{"start", no_argument, NULL, OPT_START},
+	{"paused", no_argument, NULL, OPT_PAUSED},
+	{"no-start", no_argument, NULL, OPT_NO_START},
+	{"dry-run", no_argument, NULL, OPT_DRY},
+	{"help", no_argument, NULL, OPT_HELP},
+	{"raw", required_argument, NULL, OPT_RAW},
+	{"no-disk", no_argument, NULL, OPT_NO_DISK},
+	{NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -165,6 +179,9 @@ static int take(struct import_options *o, int c)
 		return line_net_known(optarg) ? 0 : bad("--net", optarg, "user, bridge=BRIDGE or none");
 	case OPT_RAW:
 		o->named.raw[o->named.raw_count++] = optarg;
+		return 0;
+	case OPT_NO_DISK:
+		o->no_disk = true;
 		return 0;
 	case OPT_CLONE:
 		o->clone = true;

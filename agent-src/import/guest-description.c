@@ -171,18 +171,77 @@ static const char *const nic_models[][2] = {
 	{"tulip", "tulip"},
 };
 
-void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text)
+const char *described_word(const char **p, size_t *n)
+{
+	static const char between[] = " \t\r\n,;";
+	const char *word = *p + strspn(*p, between);
+
+	*n = strcspn(word, between);
+	*p = word + *n;
+	return *n ? word : NULL;
+}
+
+static const char *nic_device(const char *word, size_t n)
 {
 	size_t i;
 
-	for (i = 0; text && i < ARRAY_LEN(nic_models); i++)
-		if (!strcasecmp(text, nic_models[i][0])) {
-			free(n->model);
-			n->model = xstrdup(nic_models[i][1]);
-			return;
-		}
-	if (text)
+	for (i = 0; i < ARRAY_LEN(nic_models); i++)
+		if (strlen(nic_models[i][0]) == n && !strncasecmp(word, nic_models[i][0], n))
+			return nic_models[i][1];
+	return NULL;
+}
+
+void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text)
+{
+	const char *p = text ? text : "", *word;
+	char *models = NULL;
+	size_t len;
+
+	while ((word = described_word(&p, &len))) {
+		const char *device = nic_device(word, len);
+		char *longer = device ? xasprintf("%s%s%s", models ? models : "", models ? " " : "", device) : NULL;
+
+		if (!longer)
+			continue;
+		free(models);
+		models = longer;
+	}
+	if (!models && text)
 		description_note(d, "the network card '%.60s' is none that QEMU has: it becomes an e1000", text);
+	if (models) {
+		free(n->model);
+		n->model = models;
+	}
+}
+
+static bool any_in(const char *text, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcasestr(text, *words))
+			return true;
+	return false;
+}
+
+int described_system(struct guest_description *d, const char *text, struct err *e)
+{
+	/* of VMware ("winNetEnterprise" is Server 2003), VirtualBox, libosinfo, and in words */
+	static const char *const windows[] = {"windows", "microsoft.com", NULL};
+	static const char *const old[] = {"winxp",	  "windowsxp",	 "windows xp", "winnet",     "win2000", "windows2000",
+					  "windows 2000", "winnt",	 "windowsnt",  "windows nt", "win2003", "windows2003",
+					  "windows 2003", "server 2003", "windowsme",  "windows me", "win95",	"windows95",
+					  "windows 95",	  "win98",	 "windows98",  "windows 98", "/win/xp", "/win/2k3",
+					  "/win/me",	  "/win/9",	 "/winnt/",    NULL};
+	static const char *const arm[] = {"arm64", "arm32", "aarch64", "(arm", "armv7", "armv8", NULL};
+	const char *two_thousand;
+
+	if (!text)
+		return 0;
+	if (any_in(text, arm) || !strncasecmp(text, "arm-", 4) || !strncasecmp(text, "arm_", 4))
+		return err_set(e, EINVAL, "its processor is ARM ('%.60s'); only guests of x86 can be imported", text);
+	two_thousand = strcasestr(text, "/win/2k");
+	d->windows |= !strncasecmp(text, "win", 3) || any_in(text, windows);
+	d->old_windows |= d->windows && (any_in(text, old) || (two_thousand && !two_thousand[7]));
+	return 0;
 }
 
 const char *described_base(const char *path)

@@ -17,6 +17,7 @@
 #define GUEST_DISKS_MAX	 64
 #define GUEST_NICS_MAX	 32
 #define GUEST_NOTES_MAX	 200
+#define BUS_CHOICES_MAX	 3
 #define GUEST_CPUS_MAX	 4096
 #define GUEST_MEMORY_MIN (1ULL << 20)
 #define GUEST_MEMORY_MAX (64ULL << 40)
@@ -44,19 +45,20 @@ enum disk_bus {
 struct described_disk {
 	bool cdrom; /* a drive; its medium is never taken along */
 	enum disk_bus bus;
-	unsigned controller, unit;   /* which one of that kind, and where on it, as the guest sees it */
-	char *file;		     /* as the description names it */
-	const char *format;	     /* of a file without a header of its own: "raw"; NULL: it says itself */
-	bool absolute;		     /* file may be an absolute path of this host */
-	uint64_t capacity;	     /* bytes; 0: not said */
-	unsigned boot_order;	     /* 1: first; 0: not said */
-	char *serial;		     /* letters, digits, ".", "_" and "-"; NULL: not said */
-	unsigned sector, physical;   /* bytes, of virtio and SCSI; 0: not said */
-	struct disk_content content; /* not of the description: as its image begins */
+	enum disk_bus others[BUS_CHOICES_MAX]; /* further ones that the description allows, in its order; BUS_UNSAID: no more */
+	unsigned controller, unit;	       /* which one of that kind, and where on it, as the guest sees it */
+	char *file;			       /* as the description names it */
+	const char *format;		       /* of a file without a header of its own: "raw"; NULL: it says itself */
+	bool absolute;			       /* file may be an absolute path of this host */
+	uint64_t capacity;		       /* bytes; 0: not said */
+	unsigned boot_order;		       /* 1: first; 0: not said */
+	char *serial;			       /* letters, digits, ".", "_" and "-"; NULL: not said */
+	unsigned sector, physical;	       /* bytes, of virtio and SCSI; 0: not said */
+	struct disk_content content;	       /* not of the description: as its image begins */
 };
 
 struct described_nic {
-	char *model; /* QEMU's device; NULL: not said, or not known */
+	char *model; /* QEMU's device, or several, with blanks between, of which the first is to be taken that is there; NULL: not known */
 	uint8_t mac[6];
 	bool has_mac;
 	unsigned boot_order;
@@ -74,9 +76,12 @@ struct guest_description {
 	enum guest_machine machine;
 	enum guest_firmware firmware;
 	bool secure_boot;
-	char *nvram;		       /* a file of this host: the variables of its UEFI */
-	bool windows, local_time, utc; /* of the clock, where it is said */
-	char *video;		       /* QEMU's device; "none" */
+	char *nvram; /* a file of this host: the variables of its UEFI */
+	bool windows;
+	bool old_windows;     /* one that has no driver for SATA: before Vista */
+	bool of_qemu;	      /* it ran in a QEMU: its devices were the same */
+	bool local_time, utc; /* of the clock, where it is said */
+	char *video;	      /* QEMU's device; "none" */
 	bool xhci, rng, balloon;
 	struct {
 		char *kernel, *initrd, *append; /* files of this host */
@@ -106,10 +111,14 @@ int described_memory(uint64_t *out, const char *text, uint64_t unit, struct err 
 bool described_mac(struct described_nic *n, const char *text);
 /* Braces, capitals, blanks or a dash anywhere: only the 32 digits count. NULL: it is none; malloc'ed. */
 char *described_uuid(const char *text);
-/* Sets model to QEMU's name of what the source calls text, or notes that it is not known. */
+/* What the source calls the guest's system: sets windows and old_windows. -EINVAL: it is one of another processor. text may be NULL. */
+int described_system(struct guest_description *d, const char *text, struct err *e);
+/* Sets model to QEMU's name of what the source calls text, or notes that it is not known. In a list the first words are preferred. */
 void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text);
 /* The last part of a path of any system; in path. */
 const char *described_base(const char *path);
+/* The next word of a list, with blanks, commas or semicolons between, and its length; *p moves behind it. NULL: there are no more. */
+const char *described_word(const char **p, size_t *n);
 /* The bytes of a unit: "byte * 2^20", "MegaBytes", "KiB", …; 0: it is none. */
 uint64_t described_unit(const char *text);
 

@@ -470,10 +470,25 @@ static int make(struct import *m, pid_t *pid, struct err *e)
 
 /* ---- */
 
+/* A description that has lost its disks makes a guest that cannot start. */
+static int has_disk(const struct import *m, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < m->d.disk_count; i++)
+		if (!m->d.disks[i].cdrom)
+			return 0;
+	if (m->d.direct.kernel || m->o->no_disk)
+		return 0;
+	return err_set(e, EINVAL, "%s describes a guest without a disk: if that is meant, say --no-disk", m->s.description);
+}
+
 static int look(struct import *m, struct err *e)
 {
 	int r = sources_open(&m->s, &m->d, &m->o->named, e);
 
+	if (!r)
+		r = has_disk(m, e);
 	if (!r)
 		r = host_qemu_find(&m->qemu, m->o->qemu, e);
 	if (!r)

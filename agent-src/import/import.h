@@ -25,7 +25,7 @@ struct import_options {
 	const char *accel;  /* "kvm" or "tcg"; NULL: kvm where it can be used */
 	struct line_wishes wishes;
 	enum import_start start;
-	bool clone, dry_run, no_memory;
+	bool clone, dry_run, no_memory, no_disk;
 	bool trust_line;   /* of a bundle: whatever its line names */
 	char *const *more; /* options of QEMU's */
 	size_t more_count;

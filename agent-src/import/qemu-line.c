@@ -1,5 +1,5 @@
-/* qemu-line.c: see qemu-line.h. */
-#include "qemu-line.h"
+/* qemu-line.c: see qemu-line.h: the line of what line-decide.c decided. */
+#include "qemu-line-private.h"
 #include "qemu-opts.h"
 #include "util.h"
 #include "words.h"
@@ -11,28 +11,18 @@
 
 #define CONTROLLERS_MAX 16
 
-/*
- * How a disk is on a bus. With a controller of its own kind (units of it each) its bus is "IDn.0", or "IDn.UNIT" where each unit is a bus;
- * without one a disk is a device by itself. cdrom NULL: a drive goes to SATA.
- */
-static const struct bus {
-	const char *name; /* for people */
-	const char *controller, *id;
-	unsigned units;
-	const char *disk, *cdrom;
-	const char *unit; /* the property that has the unit; NULL: the unit is the bus */
-} buses[BUS_COUNT] = {
-	[BUS_UNSAID] = {"?", NULL, NULL, 0, NULL, NULL, NULL},
-	[BUS_IDE] = {"IDE", NULL, "ide", 2, "ide-hd", "ide-cd", "unit"},
-	[BUS_SATA] = {"SATA", "ich9-ahci", "ahci", 6, "ide-hd", "ide-cd", NULL},
-	[BUS_VIRTIO] = {"virtio", NULL, NULL, 1, "virtio-blk-pci", NULL, NULL},
-	[BUS_NVME] = {"NVMe", NULL, NULL, 1, "nvme", NULL, NULL},
-	[BUS_LSILOGIC] = {"lsi53c895a", "lsi53c895a", "lsi", 7, "scsi-hd", "scsi-cd", "scsi-id"},
-	[BUS_LSISAS] = {"mptsas1068", "mptsas1068", "sas", 8, "scsi-hd", "scsi-cd", "scsi-id"},
-	[BUS_PVSCSI] = {"pvscsi", "pvscsi", "pvscsi", 64, "scsi-hd", "scsi-cd", "scsi-id"},
-	[BUS_VIRTIO_SCSI] = {"virtio-scsi", "virtio-scsi-pci", "scsi", 256, "scsi-hd", "scsi-cd", "scsi-id"},
-	[BUS_MEGASAS] = {"megasas", "megasas", "megasas", 16, "scsi-hd", "scsi-cd", "scsi-id"},
-	[BUS_USB] = {"USB", NULL, NULL, 1, "usb-storage", NULL, NULL},
+const struct line_bus line_buses[BUS_COUNT] = {
+	[BUS_UNSAID] = {.name = "?"},
+	[BUS_IDE] = {"IDE", NULL, "ide", 2, "ide-hd", "ide-cd", "unit", false},
+	[BUS_SATA] = {"SATA", "ich9-ahci", "ahci", 6, "ide-hd", "ide-cd", NULL, false},
+	[BUS_VIRTIO] = {"virtio", NULL, NULL, 1, "virtio-blk-pci", NULL, NULL, false},
+	[BUS_NVME] = {"NVMe", NULL, NULL, 1, "nvme", NULL, NULL, false},
+	[BUS_LSILOGIC] = {"lsi53c895a", "lsi53c895a", "lsi", 7, "scsi-hd", "scsi-cd", "scsi-id", true},
+	[BUS_LSISAS] = {"mptsas1068", "mptsas1068", "sas", 8, "scsi-hd", "scsi-cd", "scsi-id", true},
+	[BUS_PVSCSI] = {"pvscsi", "pvscsi", "pvscsi", 64, "scsi-hd", "scsi-cd", "scsi-id", true},
+	[BUS_VIRTIO_SCSI] = {"virtio-scsi", "virtio-scsi-pci", "scsi", 256, "scsi-hd", "scsi-cd", "scsi-id", false},
+	[BUS_MEGASAS] = {"megasas", "megasas", "megasas", 16, "scsi-hd", "scsi-cd", "scsi-id", true},
+	[BUS_USB] = {"USB", NULL, NULL, 1, "usb-storage", NULL, NULL, false},
 };
 
 const char *const disk_bus_words[] = {"ide",	"sata",	       "virtio",  "nvme", "lsilogic", "lsisas",
@@ -45,7 +35,7 @@ enum disk_bus disk_bus_of(const char *word)
 
 const char *disk_bus_name(enum disk_bus bus)
 {
-	return buses[bus].name;
+	return line_buses[bus].name;
 }
 
 bool line_net_known(const char *net)
@@ -53,109 +43,6 @@ bool line_net_known(const char *net)
 	const char *br = !strncmp(net, "bridge=", 7) ? net + 7 : NULL;
 
 	return !strcmp(net, "user") || !strcmp(net, "none") || (br && *br && strlen(br) < 16 && !strpbrk(br, "/,= \t\n"));
-}
-
-/* ---- decisions ---- */
-
-static bool any_disk_on(const struct guest_description *d, enum disk_bus bus)
-{
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
-		if (!d->disks[i].cdrom && d->disks[i].bus == bus)
-			return true;
-	return false;
-}
-
-static bool all_there(const struct bus *b, line_has_fn has, const void *ctx)
-{
-	return (!b->controller || has(ctx, b->controller)) && has(ctx, b->disk);
-}
-
-static void decide_bus(struct guest_description *d, struct described_disk *k, line_has_fn has, const void *ctx)
-{
-	const struct bus *b = &buses[k->bus];
-
-	if (k->cdrom && (k->bus == BUS_UNSAID || !b->cdrom))
-		k->bus = d->machine == MACHINE_PC ? BUS_IDE : BUS_SATA;
-	else if (k->bus == BUS_UNSAID)
-		k->bus = BUS_SATA;
-	else if (!all_there(b, has, ctx)) {
-		description_note(d, "this QEMU has no %s: a disk that was on it is on SATA", b->controller ? b->controller : b->disk);
-		k->bus = BUS_SATA;
-	}
-	if (k->bus == BUS_IDE && d->machine == MACHINE_Q35) {
-		k->unit += 2 * k->controller;
-		k->controller = 0;
-		k->bus = BUS_SATA; /* q35 has no other */
-	}
-}
-
-static void decide_nics(struct guest_description *d, line_has_fn has, const void *ctx)
-{
-	size_t i;
-
-	for (i = 0; i < d->nic_count; i++) {
-		struct described_nic *n = &d->nics[i];
-
-		if (n->model && !has(ctx, n->model)) {
-			description_note(d, "this QEMU has no network card %s: it becomes an e1000", n->model);
-			free(n->model);
-			n->model = NULL;
-		}
-		if (!n->model)
-			n->model = xstrdup("e1000");
-	}
-}
-
-void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx)
-{
-	bool lsi;
-	size_t i;
-
-	if (w->memory_bytes || !d->memory_bytes)
-		d->memory_bytes = w->memory_bytes ? w->memory_bytes : LINE_MEMORY;
-	if (w->cpus) {
-		d->cpu.sockets = d->cpu.cores = d->cpu.threads = 0;
-		d->cpu.count = w->cpus;
-	}
-	if (!d->cpu.count)
-		d->cpu.count = LINE_CPUS;
-	if (w->firmware != FIRMWARE_UNSAID || d->firmware == FIRMWARE_UNSAID)
-		d->firmware = w->firmware != FIRMWARE_UNSAID ? w->firmware : FIRMWARE_BIOS;
-	if (d->firmware == FIRMWARE_BIOS)
-		d->secure_boot = false;
-	else if (!d->nvram)
-		description_note(
-			d,
-			"its UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");
-	for (i = 0; i < d->disk_count; i++)
-		if (w->bus != BUS_UNSAID && !d->disks[i].cdrom) {
-			d->disks[i].bus = w->bus;
-			d->disks[i].controller = d->disks[i].unit = 0;
-		}
-	/* one that boots from IDE may know no AHCI */
-	if (d->machine == MACHINE_UNSAID || (w->bus == BUS_IDE && d->machine == MACHINE_Q35))
-		d->machine = any_disk_on(d, BUS_IDE) ? MACHINE_PC : MACHINE_Q35;
-	if (d->secure_boot && d->machine == MACHINE_PC) {
-		description_note(d, "secure boot needs q35: the machine is one");
-		d->machine = MACHINE_Q35;
-	}
-	for (i = 0; i < d->disk_count; i++)
-		decide_bus(d, &d->disks[i], has, ctx);
-	lsi = any_disk_on(d, BUS_LSILOGIC);
-	if (lsi)
-		description_note(d,
-				 "QEMU's lsi53c895a is an older chip of that family: if the guest does not find its disk, import it with "
-				 "--bus sata");
-	decide_nics(d, has, ctx);
-	if (d->video && strcmp(d->video, "none") && !has(ctx, d->video)) {
-		description_note(d, "this QEMU has no display adapter %s: it becomes a standard VGA", d->video);
-		free(d->video);
-		d->video = NULL;
-	}
-	if (!d->video)
-		d->video = xstrdup("VGA");
 }
 
 /* ---- the line ---- */
@@ -242,7 +129,7 @@ struct layout {
 static int place(struct layout *y, const struct guest_description *d, const struct described_disk *k, unsigned *controller, unsigned *unit,
 		 struct err *e)
 {
-	const struct bus *b = &buses[k->bus];
+	const struct line_bus *b = &line_buses[k->bus];
 	unsigned controllers = k->bus == BUS_IDE ? 2 : CONTROLLERS_MAX;
 
 	*controller = k->controller;
@@ -271,7 +158,7 @@ static bool is_built_in(const struct guest_description *d, enum disk_bus bus, un
 
 static char *bus_property(const struct guest_description *d, enum disk_bus bus, unsigned controller, unsigned unit)
 {
-	const struct bus *b = &buses[bus];
+	const struct line_bus *b = &line_buses[bus];
 
 	if (bus == BUS_USB)
 		return xstrdup(",bus=usb.0");
@@ -290,7 +177,7 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 		    struct err *e)
 {
 	const struct described_disk *k = &d->disks[i];
-	const struct bus *b = &buses[k->bus];
+	const struct line_bus *b = &line_buses[k->bus];
 	AUTO_FREE char *file = k->cdrom ? NULL : quoted(h->disks[i]), *bus = NULL;
 	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup(""), *serial = NULL, *sectors = NULL;
 	unsigned controller = 0, unit = 0;
@@ -389,7 +276,12 @@ static void add_nics(struct line *l, const struct guest_description *d, const st
 
 static bool needs_usb2(const struct guest_description *d)
 {
-	return d->xhci || any_disk_on(d, BUS_USB);
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (!d->disks[i].cdrom && d->disks[i].bus == BUS_USB)
+			return true;
+	return d->xhci;
 }
 
 static void add_rest(struct line *l, const struct guest_description *d, const struct line_host *h)

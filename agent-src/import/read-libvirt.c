@@ -15,6 +15,7 @@
 struct domain {
 	struct guest_description *d;
 	const xmlNode *root, *devices;
+	bool is_xen;
 };
 
 /* ---- disks ---- */
@@ -50,6 +51,23 @@ static enum disk_bus scsi_bus(struct domain *x, const char *index)
 		return model && strcmp(model, "auto") ? BUS_UNSAID : BUS_LSILOGIC; /* libvirt's own default on x86 */
 	}
 	return BUS_LSILOGIC;
+}
+
+/* hvmloader starts from the first four disks, which are on IDE; all of them are on Xen's own bus as well, which QEMU has not. */
+static bool place_of_xen(struct domain *x, struct described_disk *disk, const char *target)
+{
+	size_t n = target ? strlen(target) : 0;
+	unsigned i = n ? (unsigned)(target[n - 1] - 'a') : 0;
+
+	if (!x->is_xen)
+		return false;
+	disk->bus = n == 3 + (*target == 'x') && i < 4 ? BUS_IDE : BUS_SATA;
+	disk->controller = disk->bus == BUS_IDE ? i / 2 : 0;
+	disk->unit = disk->bus == BUS_IDE ? i % 2 : 0;
+	if (!disk->cdrom)
+		description_note(x->d, "the disk %.40s was on Xen's bus, which QEMU has not: it is on %s", target ? target : "?",
+				 disk->bus == BUS_IDE ? "IDE, from which Xen's firmware starts" : "SATA");
+	return true;
 }
 
 static enum disk_bus bus_of(struct domain *x, const char *bus, const char *controller)
@@ -173,7 +191,8 @@ static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
 		return 0;
 	disk->cdrom = kind && !strcmp(kind, "cdrom");
 	disk->bus = bus_of(x, bus, index ? index : "0");
-	if (small_number(&disk->boot_order, xml_child(node, "boot"), "order", "a boot order", e) || place(disk, node, e))
+	if (small_number(&disk->boot_order, xml_child(node, "boot"), "order", "a boot order", e) ||
+	    (!place_of_xen(x, disk, target) && place(disk, node, e)))
 		return -EINVAL;
 	if (!disk->cdrom && take_sectors(disk, node, target ? target : "?", e))
 		return -EINVAL;
@@ -350,7 +369,7 @@ static int machine_of(struct domain *x, struct err *e)
 		return err_set(e, EINVAL, "its processor is %.40s; only x86_64 and i686 can be imported", arch);
 	if (machine && strstr(machine, "q35"))
 		x->d->machine = MACHINE_Q35;
-	else if (!machine || !strcmp(machine, "pc") || !strncmp(machine, "pc-", 3) || strstr(machine, "i440fx"))
+	else if (!machine || !strcmp(machine, "pc") || !strncmp(machine, "pc-", 3) || strstr(machine, "i440fx") || x->is_xen)
 		x->d->machine = MACHINE_PC;
 	else
 		description_note(x->d, "the machine '%.60s' is not known", machine);
@@ -416,20 +435,22 @@ static void say_the_rest(struct domain *x)
 
 static int read_domain(struct domain *x, struct err *e)
 {
-	AUTO_FREE char *uuid = xml_text_at(x->root, "uuid"), *os = NULL;
+	AUTO_FREE char *uuid = xml_text_at(x->root, "uuid"), *os = NULL, *type = xml_attr(x->root, "type");
 	const xmlNode *n, *info = xml_below(xml_child(x->root, "metadata"), "os");
 
 	os = xml_attr(info, "id");
 	x->d->origin = xstrdup("libvirt domain");
 	x->d->name = xml_text_at(x->root, "name");
 	x->d->uuid = described_uuid(uuid);
-	x->d->windows = (os && strstr(os, "microsoft.com")) || xml_at(x->root, "features/hyperv");
+	x->is_xen = xml_attr_is(x->root, "type", "xen");
+	x->d->of_qemu = !type || !strcmp(type, "kvm") || !strcmp(type, "qemu") || !strcmp(type, "hvf");
+	x->d->windows = xml_at(x->root, "features/hyperv") != NULL;
 	x->d->local_time = xml_attr_is(xml_child(x->root, "clock"), "offset", "localtime");
 	x->d->utc = xml_attr_is(xml_child(x->root, "clock"), "offset", "utc");
 	if (xml_child(x->root, "clock") && !x->d->local_time && !x->d->utc)
 		description_note(x->d, "its clock, which is neither UTC nor local time there, is %s here",
 				 x->d->windows ? "local time" : "UTC");
-	if (machine_of(x, e) || memory_of(x, e) || cpus_of(x, e))
+	if (described_system(x->d, os, e) || machine_of(x, e) || memory_of(x, e) || cpus_of(x, e))
 		return -EINVAL;
 	cpu_model(x);
 	for (n = xml_first(x->devices); n; n = xml_after(n))

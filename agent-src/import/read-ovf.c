@@ -48,23 +48,25 @@ struct ovf {
 
 static const struct {
 	unsigned type;
-	const char *sub; /* beginning, in any case; "": anything else */
+	const char *sub; /* the beginning of a word, in any case */
 	enum disk_bus bus;
 } controllers[] = {
-	{RES_IDE, "", BUS_IDE},
 	{RES_SCSI, "lsilogicsas", BUS_LSISAS},
 	{RES_SCSI, "lsilogic", BUS_LSILOGIC},
 	{RES_SCSI, "virtualscsi", BUS_PVSCSI},
 	{RES_SCSI, "pvscsi", BUS_PVSCSI},
-	{RES_SCSI, "virtioscsi", BUS_VIRTIO_SCSI},
-	{RES_SCSI, "virtio-scsi", BUS_VIRTIO_SCSI},
+	{RES_SCSI, "virtio", BUS_VIRTIO_SCSI},
 	{RES_STORAGE, "ahci", BUS_SATA},
 	{RES_STORAGE, "vmware.sata", BUS_SATA},
 	{RES_STORAGE, "vmware.nvme", BUS_NVME},
 	{RES_STORAGE, "nvme", BUS_NVME},
 	{RES_STORAGE, "lsilogicsas", BUS_LSISAS},
-	{RES_STORAGE, "virtioscsi", BUS_VIRTIO_SCSI},
-	{RES_STORAGE, "virtio-scsi", BUS_VIRTIO_SCSI},
+	{RES_STORAGE, "virtualscsi", BUS_PVSCSI},
+	{RES_STORAGE, "pvscsi", BUS_PVSCSI},
+	{RES_STORAGE, "virtio-blk", BUS_VIRTIO},
+	{RES_STORAGE, "virtioblk", BUS_VIRTIO},
+	{RES_STORAGE, "virtio", BUS_VIRTIO_SCSI},
+	{RES_STORAGE, "sata", BUS_SATA},
 	{RES_STORAGE, "usb", BUS_USB},
 };
 
@@ -73,14 +75,39 @@ static bool is_controller(const struct item *it)
 	return it->type == RES_IDE || it->type == RES_SCSI || it->type == RES_STORAGE;
 }
 
-static enum disk_bus bus_of(const struct item *it)
+static enum disk_bus bus_called(unsigned type, const char *word, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(controllers); i++)
-		if (controllers[i].type == it->type && !strncasecmp(it->sub ? it->sub : "", controllers[i].sub, strlen(controllers[i].sub)))
+		if (controllers[i].type == type && strlen(controllers[i].sub) <= n &&
+		    !strncasecmp(word, controllers[i].sub, strlen(controllers[i].sub)))
 			return controllers[i].bus;
 	return BUS_UNSAID;
+}
+
+/* Its ResourceSubType can be a list, of which the consumer takes the first that it has (DSP0243): how many are known. */
+static size_t buses_of(const struct item *it, enum disk_bus *out, size_t max)
+{
+	const char *p = it->sub ? it->sub : "", *word;
+	size_t n = 0, len;
+
+	if (it->type == RES_IDE) {
+		out[0] = BUS_IDE;
+		return 1;
+	}
+	while (n < max && (word = described_word(&p, &len))) {
+		out[n] = bus_called(it->type, word, len);
+		n += out[n] != BUS_UNSAID;
+	}
+	return n;
+}
+
+static enum disk_bus bus_of(const struct item *it)
+{
+	enum disk_bus bus = BUS_UNSAID;
+
+	return buses_of(it, &bus, 1) ? bus : BUS_UNSAID;
 }
 
 /* ---- items ---- */
@@ -267,7 +294,11 @@ static int add_drive(struct ovf *o, const struct item *it, struct err *e)
 		return -EINVAL;
 	disk->unit = (unsigned)unit;
 	if (on && is_controller(on)) {
-		disk->bus = bus_of(on);
+		enum disk_bus all[1 + BUS_CHOICES_MAX] = {BUS_UNSAID};
+
+		buses_of(on, all, ARRAY_LEN(all));
+		disk->bus = all[0];
+		memcpy(disk->others, all + 1, sizeof(disk->others));
 		disk->controller = controller_number(o, on);
 	}
 	if (disk->bus == BUS_UNSAID && !disk->cdrom)
@@ -308,14 +339,14 @@ static int add_cpus(struct ovf *o, const struct item *it, struct err *e)
 	return 0;
 }
 
-/* VirtualBox keeps the addresses to itself: its n-th adapter that is on. */
-static char *vbox_mac(const struct ovf *o, size_t number)
+/* VirtualBox keeps addresses and models to itself: its n-th adapter that is on. */
+static const xmlNode *vbox_adapter(const struct ovf *o, size_t number)
 {
 	const xmlNode *a = xml_child(xml_at(o->vbox, "Hardware/Network"), "Adapter");
 
 	for (; a; a = xml_next(a, "Adapter"))
 		if (xml_attr_is(a, "enabled", "true") && !number--)
-			return xml_attr(a, "MACAddress");
+			return a;
 	return NULL;
 }
 
@@ -323,12 +354,16 @@ static void add_nic(struct ovf *o, const struct item *it)
 {
 	AUTO_FREE char *mac = xml_text_at(it->node, "Address"), *network = xml_text_at(it->node, "Connection");
 	struct described_nic *nic = description_add_nic(o->d);
+	AUTO_FREE char *model = NULL;
+	const xmlNode *adapter;
 
 	if (!nic)
 		return;
+	adapter = vbox_adapter(o, o->d->nic_count - 1);
 	if (!mac)
-		mac = vbox_mac(o, o->d->nic_count - 1);
-	described_nic_model(o->d, nic, it->sub);
+		mac = xml_attr(adapter, "MACAddress");
+	model = xml_attr(adapter, "type");
+	described_nic_model(o->d, nic, model ? model : it->sub);
 	if (mac && !described_mac(nic, mac))
 		description_note(o->d, "'%.40s' is no address of a network card: it gets a new one", mac);
 	if (network)
@@ -398,19 +433,25 @@ static void vmware_extras(struct ovf *o)
 }
 
 /* Like VirtualBox itself, which then ignores the standard's sections. */
-static void virtualbox_extras(struct ovf *o)
+static int virtualbox_extras(struct ovf *o, struct err *e)
 {
-	const xmlNode *hw = xml_child(o->vbox, "Hardware");
+	const xmlNode *hw = xml_child(o->vbox, "Hardware"), *platform = xml_child(o->vbox, "Platform"); /* since 7.1 */
+	const xmlNode *board = platform ? platform : hw;
 	AUTO_FREE char *firmware = xml_attr_at(hw, "Firmware", "type"), *uuid = xml_attr(o->vbox, "uuid");
-	AUTO_FREE char *os = xml_attr(o->vbox, "OSType"), *chipset = xml_attr_at(hw, "Chipset", "type");
+	AUTO_FREE char *os = xml_attr(o->vbox, "OSType"), *chipset = xml_attr_at(board, "Chipset", "type");
 	AUTO_FREE char *display = xml_attr_at(hw, "Display", "controller");
-	AUTO_FREE char *clock = xml_attr_at(hw, "RTC", "localOrUTC"), *tpm = xml_attr_at(hw, "TrustedPlatformModule", "type");
+	AUTO_FREE char *clock = xml_attr_at(board, "RTC", "localOrUTC"), *tpm = xml_attr_at(hw, "TrustedPlatformModule", "type");
+
+	AUTO_FREE char *processor = xml_attr(platform, "architecture");
 
 	if (!o->vbox)
-		return;
+		return 0;
+	if (processor && strcasecmp(processor, "x86"))
+		return err_set(e, EINVAL, "its processor is %.40s; only guests of x86 can be imported", processor);
+	if (described_system(o->d, os, e))
+		return -EINVAL;
 	o->d->firmware = firmware && !strncasecmp(firmware, "EFI", 3) ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	o->d->machine = chipset && !strcasecmp(chipset, "ICH9") ? MACHINE_Q35 : MACHINE_PC;
-	o->d->windows |= os && !strncasecmp(os, "windows", 7);
 	o->d->local_time |= clock && !strcmp(clock, "local");
 	o->d->utc |= clock && !strcmp(clock, "UTC");
 	o->d->uuid = described_uuid(uuid);
@@ -422,12 +463,28 @@ static void virtualbox_extras(struct ovf *o)
 		description_note(o->d, "its snapshots are not taken along: the disks are as they are in the file");
 	if (xml_at(hw, "SharedFolders/SharedFolder"))
 		description_note(o->d, "its shared folders are not mapped");
+	return 0;
 }
 
-static void name_and_system(struct ovf *o)
+/* CIM_OperatingSystem.OSType */
+static void system_by_number(struct ovf *o, const char *id)
+{
+	static const unsigned old[] = {15, 16, 17, 18, 58, 63, 67, 69, 70, 71, 72}, windows[] = {73, 74, 76, 77, 103, 105};
+	unsigned n = id ? (unsigned)atoi(id) : 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(old); i++)
+		o->d->old_windows |= n == old[i];
+	for (i = 0; i < ARRAY_LEN(windows); i++)
+		o->d->windows |= n == windows[i];
+	o->d->windows |= o->d->old_windows;
+}
+
+static int name_and_system(struct ovf *o, struct err *e)
 {
 	const xmlNode *os = xml_child(o->system, "OperatingSystemSection");
-	AUTO_FREE char *type = xml_attr(os, "osType"), *words = xml_text_at(os, "Description");
+	AUTO_FREE char *type = xml_attr(os, "osType"), *words = xml_text_at(os, "Description"), *id = xml_attr(os, "id");
+	AUTO_FREE char *vbox_type = xml_text_at(os, "OSType");
 	AUTO_FREE char *virtual = xml_text_at(o->system, "VirtualHardwareSection/System/VirtualSystemType");
 
 	o->d->name = xml_text_at(o->system, "Name");
@@ -435,10 +492,14 @@ static void name_and_system(struct ovf *o)
 		o->d->name = xml_text_at(o->system, "VirtualHardwareSection/System/VirtualSystemIdentifier");
 	if (!o->d->name)
 		o->d->name = xml_attr(o->system, "id");
-	o->d->windows = (type && !strncasecmp(type, "win", 3)) || (words && strcasestr(words, "windows"));
+	o->d->origin = virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
+	if (described_system(o->d, type, e) || described_system(o->d, vbox_type, e) || described_system(o->d, words, e))
+		return -EINVAL;
+	if (!type && !vbox_type)
+		system_by_number(o, id);
 	if (virtual && !strncmp(virtual, "vmx-", 4) && atoi(virtual + 4) < 8) /* before PCI Express */
 		o->d->machine = MACHINE_PC;
-	o->d->origin = virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
+	return 0;
 }
 
 static void say_sections(struct ovf *o)
@@ -461,16 +522,17 @@ static int read_system(struct ovf *o, struct err *e)
 	size_t i;
 	int r;
 
-	name_and_system(o);
-	r = collect_items(o, e);
+	r = name_and_system(o, e);
+	if (!r)
+		r = collect_items(o, e);
 	for (i = 0; !r && i < o->n; i++)
 		r = add_item(o, &o->items[i], e);
 	if (r)
 		return r;
 	vmware_extras(o);
-	virtualbox_extras(o);
+	r = virtualbox_extras(o, e);
 	say_sections(o);
-	return 0;
+	return r;
 }
 
 int read_ovf(struct guest_description *d, const char *text, size_t n, struct err *e)

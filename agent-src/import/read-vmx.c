@@ -255,7 +255,7 @@ static int add_cpus(struct vmx *v, struct err *e)
 	return 0;
 }
 
-static void add_system(struct vmx *v)
+static int add_system(struct vmx *v, struct err *e)
 {
 	const char *version = get(v, "virtualHW.version");
 	const char *os = get(v, "guestOS"), *name = get(v, "displayName"), *firmware = get(v, "firmware");
@@ -264,12 +264,14 @@ static void add_system(struct vmx *v)
 	if (version && atoi(version) < 8) /* before PCI Express */
 		v->d->machine = MACHINE_PC;
 	v->d->name = name ? xstrdup(name) : NULL;
-	v->d->windows = os && !strncasecmp(os, "win", 3);
+	if (described_system(v->d, os, e))
+		return -EINVAL;
 	v->d->firmware = firmware && !strcasecmp(firmware, "efi") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	v->d->secure_boot = is_true(get(v, "uefi.secureBoot.enabled"));
 	v->d->uuid = described_uuid(get(v, "uuid.bios"));
 	v->d->xhci = is_true(get(v, "usb_xhci.present"));
 	get(v, "nvram"); /* told of with the firmware */
+	return 0;
 }
 
 static const char *const idle_prefixes[] = {
@@ -386,7 +388,8 @@ static int read_guest(struct vmx *v, struct err *e)
 		return err_set(e, EINVAL, "it is no VMX: it has no config.version");
 	if (get(v, "encryption.keySafe") || get(v, "encryption.data"))
 		return err_set(e, EINVAL, "the guest is encrypted: decrypt it there first");
-	add_system(v);
+	if (add_system(v, e))
+		return -EINVAL;
 	if (memory && described_memory(&v->d->memory_bytes, memory, MIB, e))
 		return -EINVAL;
 	if (add_cpus(v, e) || add_drives(v, e))

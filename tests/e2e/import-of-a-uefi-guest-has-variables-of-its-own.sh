@@ -1,6 +1,7 @@
 #!/bin/bash
-# A guest that boots by UEFI, as a VHDX: the firmware that the distribution describes finds what is on its disk, and writes to variables
-# of the guest's own. A description of libvirt's brings such variables along.
+# A guest of VMware's that boots by UEFI from pvscsi, for which the firmware here has no driver: it finds what is on the disk nevertheless,
+# and writes to variables of the guest's own. A description of libvirt's brings such variables along. An image alone says by what is on it
+# that it boots by UEFI.
 # timeout: 300
 . "$(dirname "$0")/../lib/import.sh"
 ovmf=$TOP/build/ovmf
@@ -17,9 +18,19 @@ END
 word=$(od -An -tx8 -N8 /dev/urandom | tr -d ' ')
 printf '@echo -off\r\nfs0:\r\ntype word.txt\r\n' >"$DIR/files/startup.nsh"
 echo "on the disk is $word" >"$DIR/files/word.txt"
-"$QEMU_IMG" convert -f vvfat -O vhdx "fat:$DIR/files" "$DIR/uefi.vhdx"
+"$QEMU_IMG" convert -f vvfat -O vmdk "fat:$DIR/files" "$DIR/uefi.vmdk"
+cat >"$DIR/uefi.vmx" <<END
+config.version = "8"
+firmware = "efi"
+memSize = "256"
+scsi0.present = "TRUE"
+scsi0.virtualDev = "pvscsi"
+scsi0:0.present = "TRUE"
+scsi0:0.fileName = "uefi.vmdk"
+END
 
-imports "$DIR/uefi.vhdx" --name "$ID-uefi" --firmware uefi --memory 256M --cpus 1 --start -- -serial "file:$VM/$ID-uefi.serial"
+imports "$DIR/uefi.vmx" --name "$ID-uefi" --start -- -serial "file:$VM/$ID-uefi.serial"
+grep -q 'note    the disk uefi.vmdk is on SATA: UEFI firmware has no driver for pvscsi' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 grep -q 'UEFI' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 wait_for 120 says "$VM/$ID-uefi.serial" "$word" || fail "UEFI does not find its disk: $(tail -c 500 "$VM/$ID-uefi.serial")"
 end_process "$IMPORTED"
@@ -44,6 +55,28 @@ sed "s|<target|<blockio logical_block_size='4096'/>&|; s|$ID-virt|$ID-sectors|" 
 refuses 3 'virt.raw has sectors of 4096 bytes, which QEMU has not on' "$DIR/sectors.xml" --bus sata
 imports "$DIR/sectors.xml"
 
+import "$DIR/uefi.vmx" --name "$ID-wish" --bus pvscsi --dry-run || fail "$(cat "$DIR/import.err")"
+grep -q -- '-device pvscsi' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+
+# GPT with an EFI system partition, and nothing in its boot sector
+python3 -S - "$DIR/esp.raw" <<'END'
+import struct, sys, uuid
+sectors = 64 << 11
+entry = struct.pack("<16s16sQQQ72s", uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b").bytes_le, uuid.uuid4().bytes_le, 2048, sectors - 2048, 0, b"")
+with open(sys.argv[1], "wb") as f:
+    f.truncate(sectors << 9)
+    f.write(bytes(446) + struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 0xee, 255, 255, 255, 1, sectors - 1) + bytes(48) + b"\x55\xaa")
+    f.write(struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, 1, sectors - 1, 34, sectors - 34, uuid.uuid4().bytes_le, 2, 128, 128, 0).ljust(512, b"\0") + entry)
+END
+"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/esp.raw" "$DIR/esp.qcow2"
+for image in esp.raw esp.qcow2; do
+	import "$DIR/$image" --name "$ID-esp" --dry-run || fail "$(cat "$DIR/import.err")"
+	grep -q "the disk $image has an EFI system partition, .*: the firmware is UEFI" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+	grep -q 'if=pflash' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+done
+import "$DIR/esp.raw" --name "$ID-esp" --firmware bios --dry-run || fail "$(cat "$DIR/import.err")"
+! grep -q 'if=pflash' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+
 # where there is no such firmware nothing is begun
 rm "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
-[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*apt install ovmf' "$DIR/uefi.vhdx" --name "$ID-none" --firmware uefi
+[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*apt install ovmf' "$DIR/uefi.vmx" --name "$ID-none"

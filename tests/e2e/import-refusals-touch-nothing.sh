@@ -208,6 +208,12 @@ refused 'cannot open .*/none.vhdx' "$DIR/none.vhdx"
 refused 'describe a guest: one at a time' "$DIR/good.ova" "$DIR/d.xml"
 refused 'is no disk of the guest' "$DIR/good.ova" "$DIR/a.raw"
 refused 'it is no bundle' "$DIR"
+printf 'config.version = "8"\nmemsize = "64"\nide1:0.present = "TRUE"\nide1:0.deviceType = "cdrom-image"\nide1:0.fileName = "a.iso"\n' >"$DIR/diskless.vmx"
+refused 'diskless.vmx describes a guest without a disk: if that is meant, say --no-disk' "$DIR/diskless.vmx"
+import "$DIR/diskless.vmx" --no-disk --dry-run || fail "$(<"$DIR/import.err")"
+cp "$TOP/tests/data/import/virtualbox-arm.ovf" "$DIR/arm.ovf"
+cp "$DIR/boot.raw" "$DIR/disk.vmdk"
+refused 'arm.ovf: its processor is ARM' "$DIR/arm.ovf"
 refuses 2 'is not qcow2 or raw' "$DIR/a.raw" --format vmdk
 refuses 2 'is not user, bridge=BRIDGE or none' "$DIR/a.raw" --net bridge=a,script=b
 refuses 2 'needs a FILE'

@@ -1,0 +1,250 @@
+/* line-decide.c: see qemu-line.h: which machine, firmware, bus and network card a description becomes. */
+#include "qemu-line-private.h"
+#include "util.h"
+
+#include <string.h>
+
+/* ---- firmware ---- */
+
+/* The disk that the guest starts from, as far as one begins with something that a firmware starts; NULL. */
+static const struct described_disk *boot_disk(const struct guest_description *d)
+{
+	const struct described_disk *best = NULL;
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++) {
+		const struct described_disk *k = &d->disks[i];
+
+		if (k->cdrom || (!k->content.bios_boots && !k->content.uefi_boots))
+			continue;
+		if (!best || (k->boot_order && (!best->boot_order || k->boot_order < best->boot_order)))
+			best = k;
+	}
+	return best;
+}
+
+static const char *disk_name(const struct described_disk *k)
+{
+	return k->file ? described_base(k->file) : "?";
+}
+
+static void decide_firmware(struct guest_description *d, enum guest_firmware wish)
+{
+	const struct described_disk *k = boot_disk(d);
+	bool uefi_alone = k && k->content.uefi_boots && !k->content.bios_boots;
+	bool bios_alone = k && k->content.bios_boots && !k->content.uefi_could_boot;
+
+	if (wish != FIRMWARE_UNSAID) {
+		d->firmware = wish;
+	} else if (d->firmware == FIRMWARE_UNSAID) {
+		d->firmware = uefi_alone ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+		if (uefi_alone)
+			description_note(
+				d,
+				"the disk %.100s has an EFI system partition, and nothing that a BIOS starts: the firmware is UEFI "
+				"(--firmware bios says otherwise)",
+				disk_name(k));
+	} else if (!d->direct.kernel && d->firmware == FIRMWARE_BIOS && uefi_alone) {
+		description_note(d,
+				 "it is described with a BIOS, but the disk %.100s has an EFI system partition, and nothing that a BIOS "
+				 "starts: if it does not boot, import it with --firmware uefi",
+				 disk_name(k));
+	} else if (!d->direct.kernel && d->firmware == FIRMWARE_UEFI && bios_alone) {
+		description_note(
+			d,
+			"it is described with UEFI, but the disk %.100s has no EFI system partition: if it does not boot, import it "
+			"with --firmware bios",
+			disk_name(k));
+	}
+	if (d->firmware == FIRMWARE_BIOS)
+		d->secure_boot = false;
+	else if (!d->nvram)
+		description_note(
+			d,
+			"its UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");
+}
+
+/* ---- disks ---- */
+
+static bool any_disk_on(const struct guest_description *d, enum disk_bus bus)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (!d->disks[i].cdrom && d->disks[i].bus == bus)
+			return true;
+	return false;
+}
+
+static void wish_bus(struct described_disk *k, enum disk_bus bus)
+{
+	k->bus = bus;
+	k->controller = k->unit = 0;
+	memset(k->others, 0, sizeof(k->others));
+}
+
+/* VMware's and VirtualBox's LSI Logic is a 53c1030, and QEMU's a 53c895a, whose driver such a Windows does not start. */
+static void decide_windows_bus(struct guest_description *d, struct described_disk *k)
+{
+	if (k->cdrom || d->of_qemu || !d->windows)
+		return;
+	if (d->old_windows && (k->bus == BUS_LSILOGIC || k->bus == BUS_UNSAID)) {
+		wish_bus(k, BUS_IDE);
+		description_note(
+			d,
+			"the disk %.100s is on IDE, for which this Windows has a driver: QEMU's lsilogic is another chip, and SATA is "
+			"newer (--bus says otherwise)",
+			disk_name(k));
+	} else if (k->bus == BUS_LSILOGIC) {
+		k->bus = BUS_SATA;
+		description_note(d,
+				 "the disk %.100s is on SATA, for which Windows has a driver: QEMU's lsilogic is another chip (--bus says "
+				 "otherwise)",
+				 disk_name(k));
+	}
+}
+
+static bool all_there(const struct line_bus *b, line_has_fn has, const void *ctx)
+{
+	return (!b->controller || has(ctx, b->controller)) && has(ctx, b->disk);
+}
+
+static bool firmware_knows(const struct guest_description *d, enum disk_bus bus)
+{
+	return d->firmware != FIRMWARE_UEFI || !line_buses[bus].without_uefi_driver;
+}
+
+/* The first of those that the description allows that QEMU and the firmware have. */
+static void choose_bus(struct guest_description *d, struct described_disk *k, line_has_fn has, const void *ctx)
+{
+	enum disk_bus was = k->bus;
+	size_t i;
+
+	for (i = 0; i <= BUS_CHOICES_MAX; i++) {
+		enum disk_bus bus = i ? k->others[i - 1] : was;
+
+		if (bus != BUS_UNSAID && all_there(&line_buses[bus], has, ctx) && firmware_knows(d, bus)) {
+			k->bus = bus;
+			return;
+		}
+	}
+	k->bus = BUS_SATA;
+	if (k->cdrom || was == BUS_UNSAID)
+		return;
+	if (all_there(&line_buses[was], has, ctx))
+		description_note(d,
+				 "the disk %.100s is on SATA: UEFI firmware has no driver for %s, on which it was, and would not find it "
+				 "(--bus says otherwise)",
+				 disk_name(k), line_buses[was].name);
+	else
+		description_note(d, "this QEMU has no %s: a disk that was on it is on SATA",
+				 line_buses[was].controller ? line_buses[was].controller : line_buses[was].disk);
+}
+
+static void decide_bus(struct guest_description *d, struct described_disk *k, bool is_wish, line_has_fn has, const void *ctx)
+{
+	if (k->cdrom && (k->bus == BUS_UNSAID || !line_buses[k->bus].cdrom))
+		k->bus = d->machine == MACHINE_PC ? BUS_IDE : BUS_SATA;
+	else if (!is_wish || k->cdrom || !all_there(&line_buses[k->bus], has, ctx))
+		choose_bus(d, k, has, ctx);
+	if (k->bus == BUS_IDE && d->machine == MACHINE_Q35) {
+		k->unit += 2 * k->controller;
+		k->controller = 0;
+		k->bus = BUS_SATA; /* q35 has no other */
+	}
+}
+
+/* With sectors of another size the guest does not find its partitions. */
+static void decide_sectors(struct guest_description *d, struct described_disk *k)
+{
+	if (k->content.sector <= 512 || k->sector)
+		return;
+	k->sector = k->physical = k->content.sector;
+	description_note(d, "the GPT of the disk %.100s counts in sectors of %u bytes: it has such ones", disk_name(k), k->sector);
+}
+
+static void decide_disks(struct guest_description *d, enum disk_bus wish, line_has_fn has, const void *ctx)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++) {
+		if (wish != BUS_UNSAID && !d->disks[i].cdrom)
+			wish_bus(&d->disks[i], wish);
+		else
+			decide_windows_bus(d, &d->disks[i]);
+		decide_sectors(d, &d->disks[i]);
+	}
+	/* one that boots from IDE may know no AHCI */
+	if (d->machine == MACHINE_UNSAID || ((wish == BUS_IDE || d->old_windows) && d->machine == MACHINE_Q35))
+		d->machine = any_disk_on(d, BUS_IDE) ? MACHINE_PC : MACHINE_Q35;
+	if (d->secure_boot && d->machine == MACHINE_PC) {
+		description_note(d, "secure boot needs q35: the machine is one");
+		d->machine = MACHINE_Q35;
+	}
+	for (i = 0; i < d->disk_count; i++)
+		decide_bus(d, &d->disks[i], wish != BUS_UNSAID, has, ctx);
+	if (any_disk_on(d, BUS_LSILOGIC) && !d->of_qemu)
+		description_note(d,
+				 "QEMU's lsi53c895a is an older chip of that family: if the guest does not find its disk, import it with "
+				 "--bus sata");
+}
+
+/* ---- other devices ---- */
+
+/* Of several models the first that is there. */
+static char *nic_model(const char *models, line_has_fn has, const void *ctx)
+{
+	const char *p = models, *word;
+	size_t n;
+
+	while ((word = described_word(&p, &n))) {
+		char *model = xasprintf("%.*s", (int)n, word);
+
+		if (has(ctx, model))
+			return model;
+		free(model);
+	}
+	return NULL;
+}
+
+static void decide_nics(struct guest_description *d, line_has_fn has, const void *ctx)
+{
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++) {
+		struct described_nic *n = &d->nics[i];
+		char *model = n->model ? nic_model(n->model, has, ctx) : NULL;
+
+		if (n->model && !model)
+			description_note(d, "this QEMU has no network card %s: it becomes an e1000", n->model);
+		free(n->model);
+		n->model = model ? model : xstrdup("e1000");
+	}
+}
+
+static void decide_video(struct guest_description *d, line_has_fn has, const void *ctx)
+{
+	if (d->video && strcmp(d->video, "none") && !has(ctx, d->video)) {
+		description_note(d, "this QEMU has no display adapter %s: it becomes a standard VGA", d->video);
+		free(d->video);
+		d->video = NULL;
+	}
+	if (!d->video)
+		d->video = xstrdup("VGA");
+}
+
+void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx)
+{
+	if (w->memory_bytes || !d->memory_bytes)
+		d->memory_bytes = w->memory_bytes ? w->memory_bytes : LINE_MEMORY;
+	if (w->cpus) {
+		d->cpu.sockets = d->cpu.cores = d->cpu.threads = 0;
+		d->cpu.count = w->cpus;
+	}
+	if (!d->cpu.count)
+		d->cpu.count = LINE_CPUS;
+	decide_firmware(d, w->firmware);
+	decide_disks(d, w->bus, has, ctx);
+	decide_nics(d, has, ctx);
+	decide_video(d, has, ctx);
+}

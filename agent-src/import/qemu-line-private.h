@@ -1,0 +1,21 @@
+/* qemu-line-private.h: what line-decide.c and qemu-line.c share: what a disk is on each bus. */
+#ifndef VMFERRY_QEMU_LINE_PRIVATE_H
+#define VMFERRY_QEMU_LINE_PRIVATE_H
+
+#include "qemu-line.h"
+
+/*
+ * How a disk is on a bus. With a controller of its own kind (units of it each) its bus is "IDn.0", or "IDn.UNIT" where each unit is a bus;
+ * without one a disk is a device by itself. cdrom NULL: a drive goes to SATA.
+ */
+struct line_bus {
+	const char *name; /* for people */
+	const char *controller, *id;
+	unsigned units;
+	const char *disk, *cdrom;
+	const char *unit;	  /* the property that has the unit; NULL: the unit is the bus */
+	bool without_uefi_driver; /* edk2 has one only if asked when it is built, and distributions do not ask */
+};
+extern const struct line_bus line_buses[BUS_COUNT];
+
+#endif
