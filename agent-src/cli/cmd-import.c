@@ -38,8 +38,9 @@ static const char usage[] =
 	"  --bus BUS            of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb\n"
 	"                       (default: as described, where firmware and guest have a driver; else sata, or ide for Windows\n"
 	"                       before Vista; of images alone sata)\n"
-	"  --net WHAT           what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
-	"                       bridge=BRIDGE; none\n"
+	"  --net [CARD=]WHAT    what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
+	"                       bridge=BRIDGE; none. CARD is a card's network there, its address, or its number ('#1'): of\n"
+	"                       that card alone (not of a bundle); --net again says it of others, and without CARD of the rest\n"
 	"  --raw FILE           FILE, one of those, is a raw disk whatever is in it: also if it looks like something else, or cut off\n"
 	"  --no-disk            the guest has none, and is meant so; else such a description is refused\n"
 	"  --clone              a copy beside the original: a new UUID, and new addresses of network cards\n"
@@ -61,6 +62,7 @@ static const char usage[] =
 	"examples:\n"
 	"  vmferry import appliance.ova --disk-dir /srv/vm --start\n"
 	"  vmferry import vm1.vmx --net bridge=br0 --dry-run\n"
+	"  vmferry import firewall.ovf --net Outside=bridge=br0 --net Inside=bridge=br1\n"
 	"  vmferry import server.vhdx --firmware uefi --memory 8G --cpus 4 --name server\n";
 
 enum {
@@ -175,8 +177,9 @@ static int take(struct import_options *o, int c)
 		o->wishes.bus = disk_bus_of(optarg);
 		return one_of("--bus", optarg, disk_bus_words) < 0 ? EXIT_USAGE : 0;
 	case OPT_NET:
-		o->net = optarg;
-		return line_net_known(optarg) ? 0 : bad("--net", optarg, "user, bridge=BRIDGE or none");
+		return network_wish_parse(&o->nets[o->net_count++], optarg)
+			       ? 0
+			       : bad("--net", optarg, "user, bridge=BRIDGE or none, or one of these behind CARD=");
 	case OPT_RAW:
 		o->named.raw[o->named.raw_count++] = optarg;
 		return 0;
@@ -234,9 +237,11 @@ int cmd_import(int argc, char **argv)
 	struct import_options o = {.name = NULL};
 	int ours = split(&o, argc, argv), c, r;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words)), **raw = xcalloc((size_t)ours + 1, sizeof(*raw));
+	AUTO_FREE struct network_wish *nets = xcalloc((size_t)ours + 1, sizeof(*nets));
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words));
 	o.named.raw = raw;
+	o.nets = nets;
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);
 	while ((c = getopt_long(ours, words, "", options, NULL)) != -1) {
 		if (c == OPT_HELP) {

@@ -33,7 +33,7 @@ struct signature {
 		at, bytes, sizeof(bytes) - 1, what                                                                                         \
 	}
 
-/* Long enough that no boot sector has them by chance. */
+/* Signatures of other files that are long enough not to be in a boot sector by chance. */
 static const struct signature others[] = {
 	SIGNATURE(32769, "CD001", "an ISO image of a CD or DVD, such as an installation medium"),
 	SIGNATURE(34817, "BEA01", "an image of a DVD (UDF)"),
@@ -84,7 +84,7 @@ static const struct signature others[] = {
 	SIGNATURE(0, "\x3a\xff\x26\xed", "a sparse image of Android's: make another of it (simg2img)"),
 };
 
-/* Short ones, which count only where nothing says that it is a disk. */
+/* Short signatures count only where nothing says that the file is a disk. */
 static const struct signature maybe_others[] = {
 	SIGNATURE(0, "\x1f\x8b", "compressed (gzip)"),
 	SIGNATURE(0, "MZ", "a program of Windows or UEFI"),
@@ -165,7 +165,7 @@ static bool is_text(const uint8_t *p, size_t n)
 static const uint8_t esp_guid[] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
 static const uint8_t bios_boot_guid[] = {0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e, 0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
 
-/* What Windows writes to each disk: it starts the partition that is active, and nothing where none is. */
+/* Windows writes this code to every disk. It starts the active partition, and nothing where no partition is active. */
 static const uint8_t windows_code[] = {0x33, 0xc0, 0x8e, 0xd0, 0xbc, 0x00, 0x7c};
 
 /* A file system without partitions: the first bytes are a jump, and the geometry of the file system follows. */
@@ -186,7 +186,7 @@ struct mbr {
 	bool active, protective, fat;
 };
 
-/* False: what is where partitions would be is none. */
+/* Reads the four partitions. False: the boot sector has something else in their place. */
 static bool read_mbr(struct disk_content *c, struct mbr *m, const uint8_t *p)
 {
 	const uint8_t *entry;
@@ -212,7 +212,7 @@ static bool read_mbr(struct disk_content *c, struct mbr *m, const uint8_t *p)
 	return true;
 }
 
-/* True: it has a partition, or a flag, for boot loaders of a BIOS. */
+/* Reads the GPT. True: a partition, or the flag of one, is meant for boot loaders of a BIOS. */
 static bool read_gpt(struct disk_content *c, const uint8_t *p, size_t n)
 {
 	const uint8_t *header = p + c->sector;

@@ -224,7 +224,7 @@ static bool is_vpc(int fd, const struct image_source *s, const uint8_t head[HEAD
 	       !memcmp(footer, "conectix", 8) && be32(footer + 60) == 2;
 }
 
-/* Whether it is a disk at all: image-whole.h. */
+/* The size alone: image-whole.h decides whether the content is that of a disk. */
 static int check_raw(struct image_source *s, int fd, struct err *e)
 {
 	AUTO_FREE uint8_t *head = NULL;

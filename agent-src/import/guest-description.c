@@ -26,8 +26,12 @@ void description_fini(struct guest_description *d)
 		free(d->disks[i].file);
 		free(d->disks[i].serial);
 	}
-	for (i = 0; i < d->nic_count; i++)
+	for (i = 0; i < d->nic_count; i++) {
 		free(d->nics[i].model);
+		free(d->nics[i].network);
+		free(d->nics[i].kind);
+		free(d->nics[i].name_there);
+	}
 	for (i = 0; i < d->note_count; i++)
 		free(d->notes[i]);
 	*d = (struct guest_description){.origin = NULL};

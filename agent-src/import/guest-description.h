@@ -17,6 +17,7 @@
 #define GUEST_DISKS_MAX	 64
 #define GUEST_NICS_MAX	 32
 #define GUEST_NOTES_MAX	 200
+#define GUEST_PORTS_MAX	 32
 #define BUS_CHOICES_MAX	 3
 #define GUEST_CPUS_MAX	 4096
 #define GUEST_MEMORY_MIN (1ULL << 20)
@@ -57,11 +58,28 @@ struct described_disk {
 	struct disk_content content;	       /* not of the description: as its image begins */
 };
 
+struct described_pci {
+	unsigned domain, bus, slot, function;
+};
+
 struct described_nic {
 	char *model; /* QEMU's device, or several, with blanks between, of which the first is to be taken that is there; NULL: not known */
 	uint8_t mac[6];
 	bool has_mac;
 	unsigned boot_order;
+	char *network, *kind; /* where it was attached: the name there ("Outside", "br0"), and what that is ("bridge"); NULL: not said */
+	char *name_there;     /* as a Linux guest calls it there: "ens160"; NULL: not known */
+	bool unplugged;	      /* its cable was not plugged in */
+	bool has_pci, keeps_pci;
+	struct described_pci pci; /* if has_pci: where the guest has it */
+};
+
+/* A port of q35's that has a PCI bus of its own. */
+struct described_port {
+	unsigned bus;		/* behind it */
+	unsigned chassis, port; /* its number, and that of its slot */
+	bool multifunction;
+	struct described_pci pci;
 };
 
 struct guest_description {
@@ -90,6 +108,9 @@ struct guest_description {
 	size_t disk_count;
 	struct described_nic nics[GUEST_NICS_MAX];
 	size_t nic_count;
+	struct described_port ports[GUEST_PORTS_MAX];
+	size_t port_count;
+	unsigned odd_bus;		  /* the lowest bus behind something that is no such port; 0: there is none */
 	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
 	size_t note_count;
 };

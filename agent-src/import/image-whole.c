@@ -45,7 +45,7 @@ static int read_at(const struct image_source *s, void *to, size_t n, uint64_t at
 
 /* ---- what qemu-img finds ---- */
 
-/* Texts of qemu-img that are read a line at a time. */
+/* Output of qemu-img is read a line at a time. */
 struct lines {
 	char line[LINE_BYTES];
 	size_t n;

@@ -24,11 +24,13 @@ static int map_nets(const struct bundling *m, struct args_options *o, struct arg
 {
 	struct args_options plain = {.cwd = m->b.cwd};
 	struct args_result r;
+	const char *net;
 	size_t i;
 
 	*out = NULL;
-	if (!m->o->net)
+	if (!m->o->net_count)
 		return 0;
+	net = m->o->nets[m->o->net_count - 1].net;
 	if (qemu_args_rewrite(&r, m->b.argv, m->b.argc, &plain, e))
 		return -e->code;
 	*out = xcalloc(r.nic_count + 1, sizeof(**out));
@@ -36,7 +38,7 @@ static int map_nets(const struct bundling *m, struct args_options *o, struct arg
 		const char *name = r.nics[i].netdev ?: r.nics[i].device ?: r.nics[i].mac;
 
 		if (name)
-			(*out)[o->net_count++] = (struct args_net_map){xstrdup(name), net_map(m->o->net, to)};
+			(*out)[o->net_count++] = (struct args_net_map){xstrdup(name), net_map(net, to)};
 	}
 	o->nets = *out;
 	args_result_fini(&r);

@@ -102,8 +102,14 @@ static int check_options(const struct import_options *o, struct err *e)
 			     : o->wishes.bus != BUS_UNSAID	     ? "--bus"
 			     : o->format			     ? "--format"
 			     : o->accel				     ? "--accel"
+			     : o->named.raw_count		     ? "--raw"
+			     : o->no_disk			     ? "--no-disk"
 								     : NULL;
+	size_t i;
 
+	for (i = 0; i < o->net_count; i++)
+		if (o->nets[i].card)
+			return err_set(e, EINVAL, "--net %s: of a bundle all network cards go to one network", o->nets[i].card);
 	return option ? err_set(e, EINVAL, "%s: a bundle says what machine it is, and the guest stays that", option) : 0;
 }
 
@@ -116,7 +122,7 @@ static int check_memory(const struct bundling *m, struct err *e)
 		return err_set(e, EINVAL,
 			       "the bundle has the guest's memory, with which it goes on where it was: --start, or --paused; or "
 			       "--no-memory, and it starts from its disks");
-	if (m->o->clone || m->o->net)
+	if (m->o->clone || m->o->net_count)
 		return err_set(e, EINVAL,
 			       "%s: the guest goes on with what it has in memory, and is who it was, where it was; or --no-memory",
 			       m->o->clone ? "--clone" : "--net");

@@ -42,6 +42,7 @@ struct import {
 	} nvram;			  /* variables of its UEFI, as they begin */
 	char *disks[GUEST_DISKS_MAX + 1]; /* where each goes; NULL for a drive */
 	uint64_t bytes[GUEST_DISKS_MAX];
+	const char *nets[GUEST_NICS_MAX];
 	bool kvm;
 };
 
@@ -108,6 +109,26 @@ static void give_identity(struct import *m)
 			continue;
 		identity_mac(n->mac);
 		n->has_mac = true;
+	}
+}
+
+/* ---- networks ---- */
+
+/* A bridge of the same name may be another one: it is offered, and not taken. */
+static void offer_bridges(struct import *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->d.nic_count; i++) {
+		const struct described_nic *n = &m->d.nics[i];
+		AUTO_FREE char *net = n->network ? xasprintf("bridge=%s", n->network) : NULL, *path = NULL;
+
+		if (!net || !line_net_known(net) || !n->kind || strcmp(n->kind, "bridge") || !strcmp(m->nets[i], net))
+			continue;
+		path = xasprintf("/sys/class/net/%s/bridge", n->network);
+		if (!access(path, F_OK))
+			description_note(&m->d, "network card #%zu was on the bridge %s, and one of that name is here: --net %s=bridge=%s",
+					 i + 1, n->network, n->network, n->network);
 	}
 }
 
@@ -242,7 +263,7 @@ static int make_line(struct import *m, struct err *e)
 			      .vars = m->vars,
 			      .format = m->o->format,
 			      .disks = m->disks,
-			      .net = m->o->net,
+			      .nets = m->nets,
 			      .qmp = m->qmp,
 			      .vnc = m->vnc,
 			      .more = m->o->more,
@@ -313,6 +334,20 @@ static void say_disks(const struct import *m)
 	}
 }
 
+static void say_nics(const struct import *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->d.nic_count; i++) {
+		const struct described_nic *n = &m->d.nics[i];
+		AUTO_FREE char *there = network_there(n), *shown = there ? text_shown(there) : NULL;
+		const uint8_t *a = n->mac;
+
+		printf("  nic     #%zu %s, %02x:%02x:%02x:%02x:%02x:%02x%s%s -> %s\n", i + 1, n->model, a[0], a[1], a[2], a[3], a[4], a[5],
+		       shown ? ", there on " : "", shown ? shown : "", net_words(m->nets[i]));
+	}
+}
+
 static void say_vars(const struct import *m)
 {
 	AUTO_FREE char *shown = text_shown(m->d.nvram);
@@ -334,12 +369,7 @@ static void say_plan(const struct import *m)
 	       d->cpu.count, d->cpu.count == 1 ? "" : "s", d->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS",
 	       d->secure_boot ? " with secure boot" : "", m->machine, m->kvm ? "KVM" : "TCG");
 	say_disks(m);
-	for (i = 0; i < d->nic_count; i++) {
-		const uint8_t *a = d->nics[i].mac;
-
-		printf("  nic     %s, %02x:%02x:%02x:%02x:%02x:%02x -> %s\n", d->nics[i].model, a[0], a[1], a[2], a[3], a[4], a[5],
-		       net_words(m->o->net));
-	}
+	say_nics(m);
 	if (d->direct.kernel) {
 		AUTO_FREE char *kernel = text_shown(d->direct.kernel), *initrd = text_shown(d->direct.initrd);
 
@@ -508,6 +538,10 @@ static int look(struct import *m, struct err *e)
 		r = decide(m, e);
 	if (r)
 		return r;
+	r = networks_choose(m->nets, &m->d, m->o->nets, m->o->net_count, e);
+	if (r)
+		return r;
+	offer_bridges(m);
 	give_identity(m);
 	r = measure(m, e);
 	return r ? r : make_line(m, e);
@@ -551,7 +585,6 @@ int import_run(const struct import_options *o)
 	if (import_is_bundle(o->named.files, o->named.file_count))
 		return import_bundle(o);
 	whole.format = o->format ?: "qcow2";
-	whole.net = o->net ?: "user";
 	m = xcalloc(1, sizeof(*m));
 	m->o = &whole;
 	made_init(&m->made);

@@ -10,6 +10,7 @@
 #ifndef VMFERRY_IMPORT_H
 #define VMFERRY_IMPORT_H
 
+#include "networks.h"
 #include "qemu-line.h"
 #include "sources.h"
 
@@ -17,12 +18,13 @@ enum import_start { IMPORT_NO_START, IMPORT_START, IMPORT_PAUSED };
 
 struct import_options {
 	struct sources_named named;
-	const char *name;   /* NULL: as described */
-	const char *dir;    /* NULL: the current one */
-	const char *format; /* "qcow2" or "raw"; NULL: qcow2 */
-	const char *net;    /* see line_host; NULL: user, of a bundle as it was */
-	const char *qemu;   /* NULL: see host-qemu.h */
-	const char *accel;  /* "kvm" or "tcg"; NULL: kvm where it can be used */
+	const char *name;	   /* NULL: as described */
+	const char *dir;	   /* NULL: the current one */
+	const char *format;	   /* "qcow2" or "raw"; NULL: qcow2 */
+	struct network_wish *nets; /* of several for the same the last counts; none: user, of a bundle as it was */
+	size_t net_count;
+	const char *qemu;  /* NULL: see host-qemu.h */
+	const char *accel; /* "kvm" or "tcg"; NULL: kvm where it can be used */
 	struct line_wishes wishes;
 	enum import_start start;
 	bool clone, dry_run, no_memory, no_disk;

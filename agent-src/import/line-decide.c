@@ -191,7 +191,7 @@ static void decide_disks(struct guest_description *d, enum disk_bus wish, line_h
 
 /* ---- other devices ---- */
 
-/* Of several models the first that is there. */
+/* The first of several models that this QEMU has; NULL: none. */
 static char *nic_model(const char *models, line_has_fn has, const void *ctx)
 {
 	const char *p = models, *word;
@@ -222,6 +222,110 @@ static void decide_nics(struct guest_description *d, line_has_fn has, const void
 	}
 }
 
+/* ---- addresses of network cards ---- */
+
+static bool same_place(const struct described_pci *a, const struct described_pci *b)
+{
+	return a->bus == b->bus && a->slot == b->slot && a->function == b->function;
+}
+
+/* Whether all ports can be made anew where they were: the number of a bus is by how many are found before it. */
+static bool ports_fit(const struct guest_description *d)
+{
+	size_t i, k;
+
+	for (i = 0; i < d->port_count; i++) {
+		const struct described_port *p = &d->ports[i];
+		bool has_first = !p->pci.function;
+
+		if (p->pci.slot == 0 || p->pci.slot >= 0x1f || !p->chassis)
+			return false;
+		for (k = 0; k < d->port_count; k++) {
+			const struct described_port *q = &d->ports[k];
+
+			if (k != i && (q->bus == p->bus || q->chassis == p->chassis || same_place(&q->pci, &p->pci)))
+				return false;
+			has_first |= q->pci.slot == p->pci.slot && !q->pci.function && q->multifunction;
+		}
+		if (!has_first)
+			return false;
+	}
+	return true;
+}
+
+static bool is_port(const struct guest_description *d, unsigned bus)
+{
+	size_t i;
+
+	for (i = 0; i < d->port_count && d->ports[i].bus != bus; i++)
+		;
+	return i < d->port_count;
+}
+
+static bool is_taken(const struct guest_description *d, size_t nic)
+{
+	size_t i;
+
+	for (i = 0; i < nic; i++)
+		if (d->nics[i].keeps_pci && same_place(&d->nics[i].pci, &d->nics[nic].pci))
+			return true;
+	for (i = 0; i < d->port_count; i++)
+		if (!d->nics[nic].pci.bus && d->ports[i].pci.slot == d->nics[nic].pci.slot)
+			return true;
+	return false;
+}
+
+static bool keeps_pci(const struct guest_description *d, size_t i)
+{
+	const struct described_pci *a = &d->nics[i].pci;
+
+	if (!d->of_qemu || !d->nics[i].has_pci || a->domain || a->function || is_taken(d, i))
+		return false;
+	if (!a->bus) /* behind what the machine has itself, and before ICH9 */
+		return a->slot > 1 && a->slot < (d->machine == MACHINE_Q35 ? 0x1d : 0x20);
+	return d->machine == MACHINE_Q35 && !a->slot && is_port(d, a->bus) && ports_fit(d) && (!d->odd_bus || a->bus < d->odd_bus);
+}
+
+/* Linux names a card by its PCI address (enp1s0), and Windows keeps a card's settings by it. */
+static void decide_addresses(struct guest_description *d)
+{
+	char *cards = xstrdup("");
+	size_t i, count = 0;
+
+	for (i = 0; i < d->nic_count; i++) {
+		struct described_nic *n = &d->nics[i];
+		const struct described_pci *a = &n->pci;
+		AUTO_FREE char *there = n->name_there ? xasprintf(": %s there", n->name_there)
+					: n->has_pci  ? xasprintf(": %02x:%02x.%u there", a->bus, a->slot, a->function)
+						      : xstrdup("");
+		char *longer;
+
+		n->keeps_pci = keeps_pci(d, i);
+		if (n->keeps_pci || (!n->has_pci && (d->of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
+			continue;
+		longer = xasprintf("%s%s#%zu%s", cards, count++ ? ", " : "", i + 1, there);
+		free(cards);
+		cards = longer;
+	}
+	if (count)
+		description_note(
+			d,
+			"its network cards are at other PCI addresses here (%s): a guest that configures them by name (ens160, enp1s0) does not find them",
+			cards);
+	free(cards);
+}
+
+static void note_unplugged(struct guest_description *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++)
+		if (d->nics[i].unplugged)
+			description_note(
+				d, "network card #%zu was not plugged in there (link down), and is here: --net '#%zu=none' leaves it so",
+				i + 1, i + 1);
+}
+
 static void decide_video(struct guest_description *d, line_has_fn has, const void *ctx)
 {
 	if (d->video && strcmp(d->video, "none") && !has(ctx, d->video)) {
@@ -245,6 +349,8 @@ void line_decide(struct guest_description *d, const struct line_wishes *w, line_
 		d->cpu.count = LINE_CPUS;
 	decide_firmware(d, w->firmware);
 	decide_disks(d, w->bus, has, ctx);
+	decide_addresses(d);
 	decide_nics(d, has, ctx);
+	note_unplugged(d);
 	decide_video(d, has, ctx);
 }

@@ -252,25 +252,49 @@ static int add_disks(struct line *l, const struct guest_description *d, const st
 	return r;
 }
 
-static void add_nics(struct line *l, const struct guest_description *d, const struct line_host *h)
+static void add_nic(struct line *l, const struct guest_description *d, const struct line_host *h, size_t i)
+{
+	const struct described_nic *n = &d->nics[i];
+	const char *net = h->nets[i];
+	const uint8_t *m = n->mac;
+	AUTO_FREE char *boots =
+		n->boot_order && !order_is_used(d, d->disk_count, n->boot_order) ? xasprintf(",bootindex=%u", n->boot_order) : xstrdup("");
+	AUTO_FREE char *at = !n->keeps_pci ? xstrdup("")
+			     : n->pci.bus  ? xasprintf(",bus=pci.%u,addr=0x0", n->pci.bus)
+					   : xasprintf(",bus=%s,addr=0x%x", d->machine == MACHINE_Q35 ? "pcie.0" : "pci.0", n->pci.slot);
+
+	if (!strncmp(net, "bridge=", 7))
+		option(l, "netdev", "bridge,id=net%zu,br=%s", i, net + 7);
+	else if (!strcmp(net, "none"))
+		option(l, "netdev", "hubport,id=net%zu,hubid=%zu", i, i);
+	else
+		option(l, "netdev", "user,id=net%zu", i);
+	option(l, "device", "%s,id=nic%zu,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x%s%s", n->model, i, i, m[0], m[1], m[2], m[3],
+	       m[4], m[5], at, boots);
+}
+
+static void add_nics(struct line *l, const struct guest_description *d, const struct line_host *h, bool at_their_address)
 {
 	size_t i;
 
-	for (i = 0; i < d->nic_count; i++) {
-		const struct described_nic *n = &d->nics[i];
-		const uint8_t *m = n->mac;
-		AUTO_FREE char *boots = n->boot_order && !order_is_used(d, d->disk_count, n->boot_order)
-						? xasprintf(",bootindex=%u", n->boot_order)
-						: xstrdup("");
+	for (i = 0; i < d->nic_count; i++)
+		if (d->nics[i].keeps_pci == at_their_address)
+			add_nic(l, d, h, i);
+}
 
-		if (!strncmp(h->net, "bridge=", 7))
-			option(l, "netdev", "bridge,id=net%zu,br=%s", i, h->net + 7);
-		else if (!strcmp(h->net, "none"))
-			option(l, "netdev", "hubport,id=net%zu,hubid=%zu", i, i);
-		else
-			option(l, "netdev", "user,id=net%zu", i);
-		option(l, "device", "%s,id=nic%zu,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x%s", n->model, i, i, m[0], m[1], m[2],
-		       m[3], m[4], m[5], boots);
+/* Ports are made all or none, as the number of a bus depends on those before it. */
+static void add_ports(struct line *l, const struct guest_description *d)
+{
+	bool used = false;
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++)
+		used |= d->nics[i].keeps_pci && d->nics[i].pci.bus;
+	for (i = 0; used && i < d->port_count; i++) {
+		const struct described_port *p = &d->ports[i];
+
+		option(l, "device", "pcie-root-port,id=pci.%u,bus=pcie.0,addr=0x%x.0x%x%s,chassis=%u,port=0x%x", p->bus, p->pci.slot,
+		       p->pci.function, p->multifunction ? ",multifunction=on" : "", p->chassis, p->port);
 	}
 }
 
@@ -319,12 +343,15 @@ int line_make(struct line *out, struct guest_description *d, const struct line_h
 	add(out, xstrdup("-S"));
 	add_machine(out, d, h);
 	add_firmware(out, d, h);
+	/* what has an address comes before what takes the next free one */
+	add_ports(out, d);
+	add_nics(out, d, h, true);
 	/* before the disks, which may be on it */
 	option(out, "device", "%s,id=usb", needs_usb2(d) ? "qemu-xhci" : "piix3-usb-uhci");
 	r = add_disks(out, d, h, e);
 	if (r)
 		return r;
-	add_nics(out, d, h);
+	add_nics(out, d, h, false);
 	add_rest(out, d, h);
 	return 0;
 }

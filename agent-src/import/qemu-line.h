@@ -33,7 +33,7 @@ struct line_host {
 	const char *vars;	     /* the guest's copy of its variables */
 	const char *format;	     /* of all disks */
 	char *const *disks;	     /* the file of each disk of the description; NULL for a drive */
-	const char *net;	     /* "user", "none" or "bridge=BR" */
+	const char *const *nets;     /* of each network card: "user", "none" or "bridge=BR" */
 	const char *qmp, *vnc;	     /* sockets */
 	char *const *more;	     /* further options, as they are */
 	size_t more_count;

@@ -53,7 +53,7 @@ static enum disk_bus scsi_bus(struct domain *x, const char *index)
 	return BUS_LSILOGIC;
 }
 
-/* hvmloader starts from the first four disks, which are on IDE; all of them are on Xen's own bus as well, which QEMU has not. */
+/* Xen's firmware boots from the first four disks, which it finds on IDE; QEMU does not have Xen's own bus. */
 static bool place_of_xen(struct domain *x, struct described_disk *disk, const char *target)
 {
 	size_t n = target ? strlen(target) : 0;
@@ -176,6 +176,23 @@ static void note_disk(struct domain *x, const struct described_disk *disk, const
 	}
 }
 
+/* Attributes of the disk's driver that are not QEMU's defaults. */
+static void note_cache(struct domain *x, const xmlNode *node, const char *target)
+{
+	static const char *const names[] = {"cache", "io", "discard", "detect_zeroes", "error_policy", "iothread", "queues"};
+	static const char *const usual[] = {"default", "writeback", "unmap", "threads", "report", NULL};
+	const xmlNode *driver = xml_child(node, "driver");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *value = xml_attr(driver, names[i]);
+
+		if (value && word_index(usual, value) < 0)
+			description_note(x->d, "the disk %.40s had %s=%.40s there: here it is as QEMU has it by default", target, names[i],
+					 value);
+	}
+}
+
 static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
 {
 	AUTO_FREE char *kind = xml_attr(node, "device"), *bus = xml_attr_at(node, "target", "bus");
@@ -198,10 +215,66 @@ static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
 		return -EINVAL;
 	take_serial(disk, node);
 	note_disk(x, disk, node, target ? target : "?");
+	if (!disk->cdrom)
+		note_cache(x, node, target ? target : "?");
 	return disk->cdrom ? 0 : find_file(disk, node, target ? target : "?", e);
 }
 
 /* ---- NICs ---- */
+
+static bool hex_number(unsigned *out, const xmlNode *node, const char *attr, unsigned max)
+{
+	AUTO_FREE char *text = xml_attr(node, attr);
+	char *end;
+	unsigned long n;
+
+	*out = 0;
+	if (!text)
+		return true;
+	n = strtoul(text, &end, 0);
+	*out = (unsigned)n;
+	return isdigit((unsigned char)*text) && !*end && n <= max;
+}
+
+/* <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/> */
+static bool read_pci(struct described_pci *to, const xmlNode *address)
+{
+	return xml_attr_is(address, "type", "pci") && hex_number(&to->domain, address, "domain", 0xffff) &&
+	       hex_number(&to->bus, address, "bus", 0xff) && hex_number(&to->slot, address, "slot", 0x1f) &&
+	       hex_number(&to->function, address, "function", 7);
+}
+
+/* Controllers with a PCI bus behind them. Firmware numbers buses in the order in which it finds them. */
+static void add_pci_controller(struct domain *x, const xmlNode *node)
+{
+	const xmlNode *address = xml_child(node, "address"), *target = xml_child(node, "target");
+	struct described_port port = {.multifunction = xml_attr_is(address, "multifunction", "on")};
+
+	if (!xml_attr_is(node, "type", "pci") || xml_attr_is(node, "model", "pcie-root") || xml_attr_is(node, "model", "pci-root") ||
+	    !hex_number(&port.bus, node, "index", 0xff) || !port.bus)
+		return;
+	if (xml_attr_is(node, "model", "pcie-root-port") && read_pci(&port.pci, address) && !port.pci.domain && !port.pci.bus &&
+	    hex_number(&port.chassis, target, "chassis", 0xff) && hex_number(&port.port, target, "port", 0xff) &&
+	    x->d->port_count < GUEST_PORTS_MAX)
+		x->d->ports[x->d->port_count++] = port;
+	else if (!x->d->odd_bus || port.bus < x->d->odd_bus)
+		x->d->odd_bus = port.bus;
+}
+
+/* Elements of a card that are not mapped; the known ones are mapped, or are the host's side of it. */
+static void note_nic(struct domain *x, const xmlNode *node)
+{
+	static const char *const known[] = {"mac", "source", "model", "address", "alias", "boot", "target", "link", NULL};
+	AUTO_FREE char *tag = xml_attr_at(node, "vlan/tag", "id");
+	const xmlNode *n;
+
+	for (n = xml_first(node); n; n = xml_after(n))
+		if (xml_is(n, "vlan"))
+			description_note(x->d, "network card #%zu was in VLAN %.20s there: here it is in that of its bridge",
+					 x->d->nic_count, tag ? tag : "?");
+		else if (word_index(known, (const char *)n->name) < 0)
+			description_note(x->d, "<%.40s> of network card #%zu is not mapped", (const char *)n->name, x->d->nic_count);
+}
 
 static int add_nic(struct domain *x, const xmlNode *node, struct err *e)
 {
@@ -220,7 +293,12 @@ static int add_nic(struct domain *x, const xmlNode *node, struct err *e)
 	described_nic_model(x->d, nic, model ? model : "rtl8139"); /* libvirt's own default */
 	if (mac && !described_mac(nic, mac))
 		description_note(x->d, "'%.40s' is no address of a network card: it gets a new one", mac);
-	description_note(x->d, "its network there was %.20s%s%.60s", type ? type : "not said", network ? " " : "", network ? network : "");
+	nic->network = network;
+	nic->kind = type;
+	network = type = NULL;
+	nic->unplugged = xml_attr_is(xml_child(node, "link"), "state", "down");
+	nic->has_pci = read_pci(&nic->pci, xml_child(node, "address"));
+	note_nic(x, node);
 	return small_number(&nic->boot_order, xml_child(node, "boot"), "order", "a boot order", e);
 }
 
@@ -266,6 +344,7 @@ static int add_device(struct domain *x, const xmlNode *n, struct err *e)
 		add_video(x, n);
 	} else if (xml_is(n, "controller")) {
 		x->d->xhci |= model && strstr(model, "xhci");
+		add_pci_controller(x, n);
 	} else if (xml_is(n, "serial")) {
 		description_note(x->d, "its serial port is not mapped: a QEMU option behind -- gives it one (-- -serial pty, say)");
 	} else if (xml_is(n, "rng")) {
@@ -298,7 +377,8 @@ static int memory_of(struct domain *x, struct err *e)
 static int cpus_of(struct domain *x, struct err *e)
 {
 	static const char *const names[] = {"sockets", "cores", "threads"};
-	AUTO_FREE char *text = xml_text_at(x->root, "vcpu"), *dies = xml_attr_at(x->root, "cpu/topology", "dies");
+	AUTO_FREE char *text = xml_text_at(x->root, "vcpu"), *current = xml_attr_at(x->root, "vcpu", "current"),
+		       *dies = xml_attr_at(x->root, "cpu/topology", "dies");
 	const xmlNode *topology = xml_at(x->root, "cpu/topology");
 	unsigned *to[] = {&x->d->cpu.sockets, &x->d->cpu.cores, &x->d->cpu.threads};
 	uint64_t n = 1, each[3], product = 1;
@@ -307,6 +387,8 @@ static int cpus_of(struct domain *x, struct err *e)
 	if (text && described_number(&n, text, 1, GUEST_CPUS_MAX, "the number of processors", e))
 		return -EINVAL;
 	x->d->cpu.count = (unsigned)n;
+	if (current && strcmp(current, text ? text : "1") != 0)
+		description_note(x->d, "%.20s of its %u processors were in use there: here all are (--cpus)", current, (unsigned)n);
 	for (i = 0; topology && i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *value = xml_attr(topology, names[i]);
 
@@ -373,6 +455,8 @@ static int machine_of(struct domain *x, struct err *e)
 		x->d->machine = MACHINE_PC;
 	else
 		description_note(x->d, "the machine '%.60s' is not known", machine);
+	if (machine && x->d->of_qemu && strcmp(machine, "pc") && strcmp(machine, "q35") != 0)
+		description_note(x->d, "its machine was %.60s: here it is of the newest version that this QEMU has", machine);
 	x->d->firmware = (firmware && !strcmp(firmware, "efi")) || xml_attr_is(loader, "type", "pflash") ||
 					 (path && (strcasestr(path, "OVMF") || strcasestr(path, "edk2")))
 				 ? FIRMWARE_UEFI

@@ -86,7 +86,7 @@ static enum disk_bus bus_called(unsigned type, const char *word, size_t n)
 	return BUS_UNSAID;
 }
 
-/* Its ResourceSubType can be a list, of which the consumer takes the first that it has (DSP0243): how many are known. */
+/* A ResourceSubType can be a list, of which the consumer takes the first that it has (DSP0243). Returns how many are known. */
 static size_t buses_of(const struct item *it, enum disk_bus *out, size_t max)
 {
 	const char *p = it->sub ? it->sub : "", *word;
@@ -350,9 +350,37 @@ static const xmlNode *vbox_adapter(const struct ovf *o, size_t number)
 	return NULL;
 }
 
+/* The name of the adapter's network; the item has only its kind. */
+static char *vbox_network(const xmlNode *adapter)
+{
+	static const char *const kinds[] = {"InternalNetwork", "BridgedInterface", "HostOnlyInterface", "HostOnlyNetwork", "NATNetwork"};
+	char *name = NULL;
+	size_t i;
+
+	for (i = 0; !name && i < ARRAY_LEN(kinds); i++)
+		name = xml_attr_at(adapter, kinds[i], "name");
+	return name;
+}
+
+/* <vmw:Config vmw:key="slotInfo.pciSlotNumber" vmw:value="160"/> */
+static char *vmware_name(const xmlNode *item)
+{
+	const xmlNode *c;
+
+	for (c = xml_child(item, "Config"); c; c = xml_next(c, "Config")) {
+		AUTO_FREE char *value = xml_attr_is(c, "key", "slotInfo.pciSlotNumber") ? xml_attr(c, "value") : NULL;
+		struct err ignored;
+		uint64_t n;
+
+		if (value && !described_number(&n, value, 1, 65535, "a slot", &ignored))
+			return xasprintf("ens%u", (unsigned)n);
+	}
+	return NULL;
+}
+
 static void add_nic(struct ovf *o, const struct item *it)
 {
-	AUTO_FREE char *mac = xml_text_at(it->node, "Address"), *network = xml_text_at(it->node, "Connection");
+	AUTO_FREE char *mac = xml_text_at(it->node, "Address"), *automatic = xml_text_at(it->node, "AutomaticAllocation");
 	struct described_nic *nic = description_add_nic(o->d);
 	AUTO_FREE char *model = NULL;
 	const xmlNode *adapter;
@@ -366,8 +394,14 @@ static void add_nic(struct ovf *o, const struct item *it)
 	described_nic_model(o->d, nic, model ? model : it->sub);
 	if (mac && !described_mac(nic, mac))
 		description_note(o->d, "'%.40s' is no address of a network card: it gets a new one", mac);
-	if (network)
-		description_note(o->d, "its network there was '%.60s'", network);
+	nic->kind = xml_text_at(it->node, "Connection");
+	nic->network = vbox_network(adapter);
+	if (!nic->network) {
+		nic->network = nic->kind;
+		nic->kind = NULL;
+	}
+	nic->unplugged = (automatic && !strcasecmp(automatic, "false")) || xml_attr_is(adapter, "cable", "false");
+	nic->name_there = vmware_name(it->node);
 }
 
 static void add_video(struct ovf *o)

@@ -208,12 +208,29 @@ static int add_drives(struct vmx *v, struct err *e)
 
 /* ---- the rest ---- */
 
+static void add_network(struct vmx *v, struct described_nic *nic, unsigned i)
+{
+	const char *network = get(v, "ethernet%u.networkName", i), *kind = get(v, "ethernet%u.connectionType", i);
+	const char *vnet = get(v, "ethernet%u.vnet", i), *slot = get(v, "ethernet%u.pciSlotNumber", i);
+	const char *connected = get(v, "ethernet%u.startConnected", i);
+	struct err ignored;
+	uint64_t n;
+
+	if (!network)
+		network = vnet ? described_base(vnet) : NULL;
+	nic->network = network ? xstrdup(network) : NULL;
+	nic->kind = kind ? xstrdup(kind) : NULL;
+	nic->unplugged = connected && !is_true(connected);
+	if (slot && !described_number(&n, slot, 1, 65535, "a slot", &ignored))
+		nic->name_there = xasprintf("ens%u", (unsigned)n);
+}
+
 static void add_nics(struct vmx *v)
 {
 	unsigned i;
 
 	for (i = 0; i < 10; i++) {
-		const char *model, *mac, *network, *kind;
+		const char *model, *mac;
 		struct described_nic *nic;
 
 		if (!is_true(get(v, "ethernet%u.present", i)))
@@ -228,10 +245,7 @@ static void add_nics(struct vmx *v)
 			mac = get(v, "ethernet%u.generatedAddress", i);
 		if (mac && !described_mac(nic, mac))
 			description_note(v->d, "ethernet%u: '%.40s' is no address of a network card: it gets a new one", i, mac);
-		network = get(v, "ethernet%u.networkName", i);
-		kind = get(v, "ethernet%u.connectionType", i);
-		if (network || kind)
-			description_note(v->d, "its network there was '%.60s'", network ? network : kind);
+		add_network(v, nic, i);
 	}
 }
 

@@ -402,7 +402,7 @@ static bool is_said_raw(const struct sources_named *n, const char *path)
 	return false;
 }
 
-/* By its path, or by the name of a disk in the description. */
+/* Marks a disk, which name gives by its path or as the description names it. */
 static int take_raw(struct sources *s, const struct guest_description *d, const char *name, struct err *e)
 {
 	AUTO_FREE char *path = realpath(name, NULL);

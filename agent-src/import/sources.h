@@ -25,7 +25,7 @@ struct sources {
 	struct image_source disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive */
 };
 
-/* What the user names. */
+/* Files on the command line. */
 struct sources_named {
 	char *const *files;
 	size_t file_count;

@@ -42,7 +42,7 @@ for expect in "$TOP"/tests/data/import/*.expect; do
 	cp "$description" "$DIR/given/"
 	provide_disks "$expect"
 	# memory and processors of this machine are fewer
-	imports "$DIR/given"/* --name "$name" --paused --memory 128M --cpus 2
+	imports "$DIR/given"/* --name "$name" --paused --memory 128M --cpus 2 --no-disk # which some do not have
 	tr '\0' '\n' <"/proc/$IMPORTED/cmdline" >"$DIR/cmdline"
 	grep -qx -e -S "$DIR/cmdline" || fail "$name: its QEMU has no -S"
 	assert_eq "$(status_of "$VM/$name.qmp")" prelaunch "$name: state"
@@ -78,6 +78,28 @@ import "$DIR/given/esxi.vmx" --name "$ID-clone" --clone --net none --dry-run || 
 ! grep -qE '421a0011-2233|00:50:56:9a:b0:01' "$DIR/import.out" || fail "--clone keeps UUID or MAC address"
 grep -q 'hubport' "$DIR/import.out" || fail "--net none has a network"
 [[ ! -e $VM/$ID-same.sh && ! -e $VM/$ID-clone.sh ]] || fail "--dry-run makes something"
+
+# each network card goes to a network of its own
+cp "$TOP/tests/data/import/three-networks.ovf" "$DIR/given/"
+"$QEMU_IMG" create -q -f vmdk "$DIR/given/disk.vmdk" 8M
+import "$DIR/given/three-networks.ovf" --name "$ID-nets" --net Outside=bridge=br0 --net '#2=bridge=br1' --dry-run || fail "$(cat "$DIR/import.err")"
+for line in "nic     #1 vmxnet3, .*, there on 'Outside' -> bridge=br0" "nic     #2 vmxnet3, .*, there on 'Inside' -> bridge=br1" \
+	"note    --net does not say where network card #3, there on 'DMZ' goes: it is on user" "bridge,id=net0,br=br0" "bridge,id=net1,br=br1"; do
+	grep -q -- "$line" "$DIR/import.out" || fail "'$line' is not said: $(cat "$DIR/import.out")"
+done
+refuses 3 "--net WAN: the guest has no such network card or network; it has #1 on 'Outside', #2 on 'Inside', #3 on 'DMZ'" "$DIR/given/three-networks.ovf" --net WAN=none
+refuses 2 "'Outside=br0' is not user, bridge=BRIDGE or none, or one of these behind CARD=" "$DIR/given/three-networks.ovf" --net Outside=br0
+
+# a bridge of libvirt's that is here, too, is offered
+if unshare --net --mount true 2>/dev/null; then
+	sed "s|/vm/disk.raw|$DIR/given/disk.raw|" "$TOP/tests/data/import/two-bridges.libvirt.xml" >"$DIR/given/two-bridges.xml"
+	"$QEMU_IMG" create -q -f raw "$DIR/given/disk.raw" 8M
+	unshare --net --mount sh -c 'mount -t sysfs none /sys && ip link add br-lan type bridge && exec "$@"' - \
+		"$BIN/vmferry" import "$DIR/given/two-bridges.xml" --name "$ID-bridges" --disk-dir "$VM" --dry-run >"$DIR/import.out" 2>&1 || fail "$(cat "$DIR/import.out")"
+	grep -q 'network card #2 was on the bridge br-lan, and one of that name is here: --net br-lan=bridge=br-lan' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+	! grep -q 'bridge br-wan, and' "$DIR/import.out" || fail "a bridge is offered that is not here"
+	! grep -q 'br=br-lan' "$DIR/import.out" || fail "a bridge is taken that was not asked for"
+fi
 
 # a terminal obeys nothing that a description says
 printf 'config.version = "8"\ndisplayName = "%s|1B]0;title|07"\nmemsize = "64"\nethernet0.present = "TRUE"\nethernet0.networkName = "|C2|9B31m"\nodd.|1Bkey = "|1B[2J"\n' "$ID" >"$DIR/odd.vmx"

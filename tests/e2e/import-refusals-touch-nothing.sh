@@ -215,7 +215,7 @@ cp "$TOP/tests/data/import/virtualbox-arm.ovf" "$DIR/arm.ovf"
 cp "$DIR/boot.raw" "$DIR/disk.vmdk"
 refused 'arm.ovf: its processor is ARM' "$DIR/arm.ovf"
 refuses 2 'is not qcow2 or raw' "$DIR/a.raw" --format vmdk
-refuses 2 'is not user, bridge=BRIDGE or none' "$DIR/a.raw" --net bridge=a,script=b
+refuses 2 'is not user, bridge=BRIDGE or none, or one of these behind CARD=' "$DIR/a.raw" --net bridge=a,script=b
 refuses 2 'needs a FILE'
 echo mine >"$VM/$ID-taken.sh"
 refused "$ID-taken.sh is there already, and nothing is written over" "$DIR/a.raw" --name "$ID-taken"

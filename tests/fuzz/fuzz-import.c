@@ -3,7 +3,9 @@
  *
  * The first byte says which it is. What a reader takes becomes a command line, with a QEMU that has some devices and not others.
  */
+#include "disk-content.h"
 #include "foreign-image.h"
+#include "networks.h"
 #include "ova.h"
 #include "qemu-line.h"
 #include "readers.h"
@@ -54,9 +56,11 @@ static bool has(const void *ctx, const char *device)
 static void describe(unsigned reader, const char *text, size_t n)
 {
 	static char *disks[GUEST_DISKS_MAX];
+	static const struct network_wish wish = {.net = "user"};
+	const char *nets[GUEST_NICS_MAX];
 	static const struct firmware uefi = {.code = (char *)"/c", .vars = (char *)"/v"};
 	const struct line_wishes w = {.memory_bytes = 0};
-	struct line_host h = {.machine = "m", .uefi = &uefi, .vars = "/v", .format = "raw", .net = "user", .qmp = "/q", .vnc = "/n"};
+	struct line_host h = {.machine = "m", .uefi = &uefi, .vars = "/v", .format = "raw", .nets = nets, .qmp = "/q", .vnc = "/n"};
 	struct guest_description d = {.name = NULL};
 	struct line line;
 	struct err e;
@@ -69,6 +73,7 @@ static void describe(unsigned reader, const char *text, size_t n)
 		if (!d.name)
 			d.name = xstrdup("x");
 		line_decide(&d, &w, has, NULL);
+		require(!networks_choose(nets, &d, &wish, 1, &e));
 		if (!line_make(&line, &d, &h, &e))
 			require(line.argc > 2 && !strcmp(line.argv[1], "-S"));
 		line_fini(&line);
@@ -99,13 +104,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	/* what is beyond the end of it is another's */
 	AUTO_FREE char *text = NULL;
+	struct disk_content content;
 	struct manifest m;
 	struct err e;
 	unsigned kind;
 
 	if (!n)
 		return 0;
-	kind = *p++ % 7;
+	kind = *p++ % 8;
 	n--;
 	text = xmalloc(n + 1);
 	memcpy(text, p, n);
@@ -115,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	} else if (kind == 4) {
 		manifest_parse(&m, text, n, &e);
 		manifest_fini(&m);
+	} else if (kind == 7) {
+		disk_content_read(&content, (const uint8_t *)text, n);
 	} else {
 		look(kind == 5, p, n);
 	}

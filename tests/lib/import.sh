@@ -48,7 +48,7 @@ refuses() { # STATUS PATTERN ARGUMENT...: it says why, and leaves nothing
 	import "$@" || status=$?
 	after=$(everything)
 	assert_eq "$status" "$want" "exit code of import $* ($(cat "$DIR/import.err"))"
-	grep -qE "$pattern" "$DIR/import.err" || fail "import $* does not say '$pattern': $(cat "$DIR/import.err")"
+	grep -qE -- "$pattern" "$DIR/import.err" || fail "import $* does not say '$pattern': $(cat "$DIR/import.err")"
 	[[ $before == "$after" ]] || fail "import $* left something: $(diff <(echo "$before") <(echo "$after"))"
 }
 

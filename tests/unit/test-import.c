@@ -5,6 +5,7 @@
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
  */
+#include "networks.h"
 #include "qemu-line.h"
 #include "readers.h"
 #include "util.h"
@@ -51,6 +52,18 @@ static char *read_file(const char *path, size_t *n)
 	return text;
 }
 
+static const char *nets[GUEST_NICS_MAX];
+
+static int all_on_nat(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < GUEST_NICS_MAX; i++)
+		nets[i] = "user";
+	return 0;
+}
+
 /* A QEMU of a distribution that leaves some out. */
 static bool has(const void *ctx, const char *device)
 {
@@ -67,6 +80,11 @@ static void print_description(FILE *f, const struct guest_description *d)
 		const struct described_disk *k = &d->disks[i];
 
 		fprintf(f, "disk %zu: %s, %llu bytes\n", i, k->cdrom ? "a drive" : k->file, (unsigned long long)k->capacity);
+	}
+	for (i = 0; i < d->nic_count; i++) {
+		AUTO_FREE char *there = network_there(&d->nics[i]);
+
+		fprintf(f, "nic %zu: on %s\n", i, there ? there : "-");
 	}
 	if (d->nvram)
 		fprintf(f, "nvram: %s\n", d->nvram);
@@ -93,7 +111,7 @@ static char *become(const char *name, size_t reader)
 			      .vars = "/vm/it,-vars.fd",
 			      .format = "qcow2",
 			      .disks = disks,
-			      .net = "user",
+			      .nets = nets,
 			      .qmp = "/vm/it.qmp",
 			      .vnc = "/vm/it.vnc"};
 	struct err e;
@@ -213,7 +231,7 @@ static void texts_cannot_leave_their_option(void **state)
 	for (t = 0; t < 2; t++) {
 		struct guest_description d = {.name = NULL};
 		const struct line_wishes w = {.memory_bytes = 0};
-		struct line_host h = {.machine = "pc", .format = "raw", .net = "none", .qmp = "/q", .vnc = "/v"};
+		struct line_host h = {.machine = "pc", .format = "raw", .nets = nets, .qmp = "/q", .vnc = "/v"};
 		struct line l;
 
 		assert_int_equal(readers[t ? 2 : 1].read(&d, texts[t], strlen(texts[t]), &e), 0);
@@ -252,7 +270,7 @@ static int place_disks(const char *bus, unsigned count, struct line *l, size_t *
 	static char *files[GUEST_DISKS_MAX];
 	struct guest_description d = {.name = NULL};
 	const struct line_wishes w = {.memory_bytes = 0};
-	struct line_host h = {.machine = "pc", .format = "raw", .net = "none", .qmp = "/q", .vnc = "/v", .disks = files};
+	struct line_host h = {.machine = "pc", .format = "raw", .nets = nets, .qmp = "/q", .vnc = "/v", .disks = files};
 	size_t i;
 	int r;
 
@@ -539,7 +557,7 @@ int main(void)
 		fprintf(stderr, "no descriptions in " DIRECTORY "\n");
 		return 1;
 	}
-	failed = _cmocka_run_group_tests("import", tests, n, NULL, NULL);
+	failed = _cmocka_run_group_tests("import", tests, n, all_on_nat, NULL);
 	for (i = fixed; i < n; i++)
 		free((char *)tests[i].name);
 	return failed;
