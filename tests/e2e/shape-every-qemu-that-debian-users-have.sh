@@ -1,14 +1,14 @@
 #!/bin/bash
 # A guest of each QEMU that users of Debian have moves to the same one and to each newer one, with the machine type that is new there and
-# with an old one; a move that is cancelled leaves it where it is. It runs the witness, which is asked at the end. (Every test does so with
-# each of them in `make check-all`.)
+# with an old one. A move that is cancelled leaves it where it is, one that is held waits. It runs the witness, which is asked at the
+# end. (`make check-all` runs every test with each of them.)
 # tier: gate
-# timeout: 400
+# timeout: 600
 . "$(dirname "$0")/../lib/aftermath.sh"
 [[ -x $(qemu_called 7.2) && -x $(qemu_called 11.1) ]] || skip "not all QEMUs are here: run scripts/install-deps --cross"
 
 goes() { # FROM TO [MACHINE]
-	local QEMU QEMU_THERE MACHINE=${3:-q35} QUIET=
+	local QEMU QEMU_THERE MACHINE=${3:-q35} QUIET= written
 	[[ $1 != 7.2 ]] || QUIET=yes
 	QEMU=$(qemu_called "$1") QEMU_THERE=$(qemu_called "$2")
 	GUEST_AT=()
@@ -19,7 +19,13 @@ goes() { # FROM TO [MACHINE]
 	kill -TERM "$MOVE_PID"
 	move_wait 1
 	assert_at_source
-	move a local
+	move_start a local --hold
+	wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]' >/dev/null
+	written=$(disk_ops a)
+	wait_for 60 has_disk_ops a $((written + 20)) || fail "$1 to $2: the guest does not run on while it is held"
+	is_moving_with a 's["held"] and s["stage"] == "copy"' || fail "$1 to $2: the guest is not held: $(vmferry status --json)"
+	vmferry switch "${GUEST_PID[a]}"
+	move_wait
 	assert_moved
 	[[ $(result 'plan["qemu_version"] + " " + plan["destination_qemu_version"]') == "$1."*" $2."* ]] || fail "$1 to $2: $(result plan)"
 	guest_stop a
