@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "control.h"
 #include "json-text.h"
+#include "moment.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "util.h"
@@ -179,7 +180,8 @@ int cmd_set(int argc, char **argv)
 
 static void print_status(const json_t *s, bool json)
 {
-	char ram[24], disk[24], rate[24];
+	char ram[24], disk[24], rate[24], round[24] = "", at[MOMENT_TEXT];
+	bool held = json_is_true(json_object_get(s, "held"));
 	AUTO_FREE char *name = text_shown(json_string_value(json_object_get(s, "guest")));
 	AUTO_FREE char *to = text_shown(json_string_value(json_object_get(s, "destination")));
 	AUTO_FREE char *stage = text_shown(json_string_value(json_object_get(s, "stage")));
@@ -200,9 +202,16 @@ static void print_status(const json_t *s, bool json)
 		       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
 		return;
 	}
-	printf("%s (pid %d) -> %s: %s%s, round %d, %s of memory and %s of disks left, %s/s\n", name,
-	       (int)json_integer_value(json_object_get(s, "pid")), to, stage, json_is_true(json_object_get(s, "held")) ? ", held" : "",
-	       (int)json_integer_value(json_object_get(s, "ram_round")),
+	if (json_object_get(s, "revert_until")) {
+		printf("%s runs at %s, and can be had back until %s: vmferry revert %s\n", name, to,
+		       moment_text(at, (time_t)json_integer_value(json_object_get(s, "revert_until"))), name);
+		return;
+	}
+	/* while it is held QEMU passes over memory for nothing, a hundred times a second */
+	if (!held && json_integer_value(json_object_get(s, "ram_round")))
+		snprintf(round, sizeof(round), ", round %d", (int)json_integer_value(json_object_get(s, "ram_round")));
+	printf("%s (pid %d) -> %s: %s%s, %s of memory and %s of disks left, %s/s\n", name,
+	       (int)json_integer_value(json_object_get(s, "pid")), to, stage, held ? ", held" : round,
 	       format_bytes(ram, (uint64_t)json_integer_value(json_object_get(s, "ram_left"))),
 	       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
 	       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));

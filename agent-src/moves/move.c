@@ -36,6 +36,49 @@ static void on_patience(struct timer *timer)
 	conductor_put(&t->a.con, ev);
 }
 
+/* Nothing is copied any more, or not for long enough to be told otherwise; NULL: it is. */
+static const char *too_late(const struct transfer *t)
+{
+	if (t->a.handing_off && t->a.handoff.state == HO_SRC_ABORTED)
+		return "too late: the move is being rolled back, and the guest stays here";
+	if (t->a.handing_off && handoff_point_of_no_return(&t->a.handoff))
+		return t->revert.open ? "too late: the guest has been switched over, and runs at the destination"
+				      : "too late: the guest is the destination's";
+	return t->blackout.stopped ? "too late: the guest is being switched over" : NULL;
+}
+
+static const char *will_switch(const struct transfer *t)
+{
+	if (t->entry->last == ST_COPY)
+		return t->pace.held ? "ending now" : "ending as soon as its disks have been copied once";
+	if (t->src.boots_there)
+		return t->pace.held ? "shutting the guest down now" : "shutting the guest down as soon as its disks have been copied once";
+	if (t->recipe->stops_first)
+		return t->pace.begun ? "the guest is stopped already, and goes on at the destination as soon as all of it is there"
+				     : "stopping the guest now";
+	return t->src.migrating && t->ram.pass.number >= 2 ? "switching over now" : "switching over as soon as memory has been copied once";
+}
+
+static json_t *switch_request(struct transfer *t)
+{
+	const char *late = too_late(t);
+
+	if (late)
+		return json_pack("{s:s}", "error", late);
+	conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
+	return json_pack("{s:s}", "ok", will_switch(t));
+}
+
+static json_t *limit_request(struct transfer *t, uint64_t bytes_per_s)
+{
+	const char *late = too_late(t);
+
+	if (late)
+		return json_pack("{s:s}", "error", late);
+	data_plane_limit(&t->data, bytes_per_s);
+	return json_pack("{s:s}", "ok", bytes_per_s ? "bandwidth limit set" : "bandwidth limit lifted");
+}
+
 static json_t *on_request(void *ctx, const char *command, const json_t *args)
 {
 	struct transfer *t = ctx;
@@ -43,13 +86,8 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 
 	if (!strcmp(command, "status"))
 		return tell_status(t);
-	if (!strcmp(command, "switch")) {
-		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
-		return json_pack("{s:s}", "ok",
-				 t->entry->last == ST_COPY ? "ending as soon as its disks have been copied once"
-				 : t->src.boots_there	   ? "shutting the guest down as soon as its disks have been copied once"
-							   : "switching over as soon as memory has been copied once");
-	}
+	if (!strcmp(command, "switch"))
+		return switch_request(t);
 	if (!strcmp(command, "revert") || !strcmp(command, "keep"))
 		return revert_request(t, *command == 'r');
 	if (!strcmp(command, "cancel")) {
@@ -62,10 +100,8 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
 		return json_pack("{s:s}", "ok", "rolling back");
 	}
-	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0) {
-		data_plane_limit(&t->data, (uint64_t)json_integer_value(limit));
-		return json_pack("{s:s}", "ok", "bandwidth limit set");
-	}
+	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0)
+		return limit_request(t, (uint64_t)json_integer_value(limit));
 	return json_pack("{s:s}", "error", "unknown request");
 }
 

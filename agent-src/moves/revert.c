@@ -24,6 +24,8 @@ void revert_init(struct transfer *t)
 void revert_end(struct transfer *t)
 {
 	loop_timer_clear(t->a.loop, &t->revert.time);
+	if (t->revert.open)
+		t->revert.lasted_ns += now_ns() - t->revert.since_ns;
 	t->revert.open = false;
 }
 
@@ -76,6 +78,7 @@ void revert_begin(struct transfer *t)
 	if (v->open || t->a.handoff.state != HO_SRC_COMMITTED || !t->a.handoff.revertible || t->a.handoff.peer != HO_DST_STARTED)
 		return;
 	v->open = true;
+	v->since_ns = now_ns();
 	v->until = time(NULL) + (time_t)t->opt->revert_within_s;
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_set(t->a.loop, &v->time, (uint64_t)t->opt->revert_within_s * 1000);
@@ -91,6 +94,7 @@ bool revert_stays_open(struct transfer *t)
 		return false;
 	t->revert.time_is_over = false;
 	t->revert.open = t->a.handoff.revertible = true;
+	t->revert.since_ns = now_ns();
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	tell_ended(t);
 	return true;

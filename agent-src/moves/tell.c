@@ -173,7 +173,7 @@ static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 
 void tell_progress(struct transfer *t, bool second)
 {
-	uint64_t left = disks_left(&t->disks) + (t->src.boots_there ? 0 : t->src.migrating ? t->ram.left : t->src.guest.ram_bytes);
+	uint64_t left = disks_left(&t->disks) + ram_left_to_come(&t->ram);
 	json_t *ev = event_named("progress");
 
 	if (t->recipe->back) /* all has been read soon, and may be on its way for long */
@@ -185,9 +185,11 @@ void tell_progress(struct transfer *t, bool second)
 	set_number(ev, "left", left);
 	set_real(ev, "rate_bps", t->pace.rate);
 	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
-	set_real(ev, "eta_s", report_eta_s(left, t->pace.rate));
+	set_real(ev, "eta_s", t->pace.held ? 0 : report_eta_s(left, t->pace.rate));
 	set_flag(ev, "held", t->pace.held);
 	set_flag(ev, "second", second);
+	if (t->a.con.stage == ST_SWITCHOVER && t->power.asked && !t->power.off)
+		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->power.until_ns) / 1000));
 	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	if (t->recipe->stops_first)
 		predict_stopped(t, left, ev);
@@ -410,6 +412,17 @@ static void tell_transport(const struct transfer *t, json_t *ev)
 			    json_pack("{s:b,s:b}", "source", loop_has_io_uring(t->a.loop), "destination", t->peer.has_io_uring));
 }
 
+/* Nothing has gone wrong in this life: what the earlier one left is undone. */
+static const char *what_recover_did(const struct transfer *t)
+{
+	if (has_leftovers(t))
+		return "its move had been cut off, and is undone now, but for what is listed";
+	if (!t->peer.aborted)
+		return "its move had been cut off, and is undone here now";
+	return t->peer.forgotten ? "its move had been cut off, and is undone here now; the destination knows nothing of it any more"
+				 : "its move had been cut off: what it had made here and at the destination is removed now";
+}
+
 void tell_result(struct transfer *t)
 {
 	struct outcome o = outcome(t);
@@ -425,7 +438,7 @@ void tell_result(struct transfer *t)
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
-	set_real(ev, "total_ms", ms(t->begin_ns, now_ns()));
+	set_real(ev, "total_ms", ms(t->begin_ns, now_ns() - t->revert.lasted_ns));
 	set_flag(ev, "verified", t->blackout.prepared_ns != 0);
 	set_number(ev, "destination_pid", (uint64_t)t->peer.pid);
 	json_object_set_new(ev, "downtime_ms", downtime(t));
@@ -433,6 +446,8 @@ void tell_result(struct transfer *t)
 	tell_transport(t, ev);
 	if (t->end.why.code && !ahead_has_brought(t))
 		set_text(ev, "reason", t->end.why.msg);
+	else if (t->entry == &entry_recover && t->a.handoff.state == HO_SRC_ABORTED)
+		set_text(ev, "reason", what_recover_did(t));
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);
 	if (json_array_size(left))

@@ -113,6 +113,7 @@ struct revert {
 	bool time_is_over; /* and so the destination is asked whether it has the guest */
 	time_t until;
 	struct timer time;
+	uint64_t since_ns, lasted_ns; /* that it is open; and how long it was, which is no part of the move */
 };
 
 /* Connections that are gone and may come back: outage.c. */

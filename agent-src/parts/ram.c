@@ -604,6 +604,11 @@ static uint32_t reached(const struct part *p)
 	return container_of(p, const struct ram, part)->done_ns ? M_RAM_QUEUED : 0;
 }
 
+uint64_t ram_left_to_come(const struct ram *r)
+{
+	return r->done_ns || r->src->boots_there ? 0 : r->capture && r->total ? r->left : r->src->guest.ram_bytes;
+}
+
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct ram *r = container_of(p, const struct ram, part);
@@ -624,11 +629,11 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 				json_object_set_new(out, "scanned_percent", json_real(100 * seeds_scanned(r->data->shared.seeds)));
 			return;
 		}
-		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));
+		json_object_set_new(out, "ram_left", json_integer((json_int_t)ram_left_to_come(r)));
 		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
 		return;
 	case TELL_STATUS:
-		json_object_set_new(out, "ram_left", json_integer((json_int_t)r->left));
+		json_object_set_new(out, "ram_left", json_integer((json_int_t)ram_left_to_come(r)));
 		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
 		json_object_set_new(out, "mode", json_string(mode_name(r)));
 		return;

@@ -65,6 +65,8 @@ double ram_recheck_ms(const struct ram *r);
 unsigned ram_recheck_threads(const struct ram *r);
 /* Measures that once more: what disturbed once need not do so again. Takes some milliseconds. */
 void ram_measure_recheck(struct ram *r);
+/* For people: all of it until QEMU has said for the first time how much is left, nothing when it has sent its last page. */
+uint64_t ram_left_to_come(const struct ram *r);
 /* QEMU begins to migrate, towards us. What was found of seeds has arrived. */
 int ram_start(struct ram *r, struct err *e);
 /* Asks QEMU how much is left; the answer comes while the loop runs. */

@@ -4,6 +4,8 @@
 #include "moving.h"
 #include "util.h"
 
+#include <errno.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,10 +161,11 @@ void storage_tell_result(struct storage *s, bool moved, const struct err *why, i
 	AUTO_FREE char *words = guest_words(s, code);
 	json_t *r =
 		json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:O,s:O,s:I,s:b}", "event", "result", "how", how(s), "outcome",
-			  moved	      ? "moved"
-			  : code == 3 ? "refused"
-			  : code == 6 ? "undecided"
-				      : "failed",
+			  moved				  ? "moved"
+			  : code == 3			  ? "refused"
+			  : code == 6			  ? "undecided"
+			  : why && why->code == ECANCELED ? "rolled-back"
+							  : "failed",
 			  "exit_code", code, "guest_text", words, "disks", tell_disks(s), "leftovers", s->told.leftovers, "notes",
 			  s->told.notes, "total_ms", (json_int_t)((now_ns() - s->told.begin_ns) / 1000000), "verified", s->rest && moved);
 

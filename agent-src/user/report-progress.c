@@ -40,7 +40,14 @@ static void whole_line(const json_t *ev, char *out, size_t n)
 {
 	char left[24], rate[24];
 	double predicted = num(ev, "predicted_downtime_ms");
-	int k = snprintf(out, n, "%-10s %s left, %s/s", json_text(ev, "stage") ?: "", bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
+	int k;
+
+	if (json_object_get(ev, "shutdown_left_s")) {
+		snprintf(out, n, "%-10s waiting for the guest to shut down, %.0f s left", json_text(ev, "stage") ?: "",
+			 num(ev, "shutdown_left_s"));
+		return;
+	}
+	k = snprintf(out, n, "%-10s %s left, %s/s", json_text(ev, "stage") ?: "", bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
 
 	if (num(ev, "eta_s") > 0)
 		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));

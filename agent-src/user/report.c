@@ -379,17 +379,25 @@ static void print_total(FILE *to, const json_t *ev)
 {
 	char a[24], b[24];
 
-	fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
-		format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
-		str(ev, "transport"));
+	if (is_in_place(ev))
+		fprintf(to, "  total     %.1f s, %s carried from one process of this host to another\n", num(ev, "total_ms") / 1000,
+			bytes(a, ev, "bytes_wire"));
+	else
+		fprintf(to, "  total     %.1f s, %s on the wire (%s/s), %s\n", num(ev, "total_ms") / 1000, bytes(a, ev, "bytes_wire"),
+			format_bytes(b, num(ev, "total_ms") > 0 ? (uint64_t)(num(ev, "bytes_wire") / num(ev, "total_ms") * 1000) : 0),
+			str(ev, "transport"));
 	print_outages(to, ev);
 }
 
 static void print_verified(FILE *to, const json_t *ev, const char *before)
 {
-	fprintf(to, "  verified  %s%s\n",
-		json_is_true(json_object_get(ev, "verified")) ? "all digests matched at the destination before it " : "no",
-		json_is_true(json_object_get(ev, "verified")) ? before : "");
+	bool verified = json_is_true(json_object_get(ev, "verified"));
+
+	fprintf(to, "  verified  %s%s%s%s\n", verified ? "all digests matched " : "no",
+		!verified	  ? ""
+		: is_in_place(ev) ? "in the other QEMU "
+				  : "at the destination ",
+		verified ? "before it " : "", verified ? before : "");
 }
 
 static void print_cold_result(FILE *to, const json_t *ev)
@@ -441,8 +449,9 @@ static void print_blackout(FILE *to, const json_t *ev)
 		num(d, "total"), num(d, "predicted"), num(d, "disk"), num(d, "ram"), checked, num(d, "device_state"), num(d, "journal"),
 		num(d, "start"));
 	print_too_long(to, d);
-	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s on the wire\n", str(ram, "mode"),
-		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"));
+	fprintf(to, "  memory    mode %s, %d rounds, %.0f pages, %.0f zero pages, %.0f with the disks, %s %s\n", str(ram, "mode"),
+		(int)num(ram, "rounds"), num(ram, "pages"), num(ram, "zero_pages"), num(ram, "seed_pages"), bytes(a, ram, "bytes_wire"),
+		is_in_place(ev) ? "carried" : "on the wire");
 	if (num(ram, "missed_pages") > 0)
 		fprintf(to,
 			"  memory    QEMU had left out %.0f pages that the guest has written: found in its memory when it stood, and sent\n",

@@ -28,7 +28,7 @@ char *json_text_dump(const json_t *v, size_t flags)
 
 void json_text_print(const json_t *v)
 {
-	AUTO_FREE char *text = json_text_dump(v, JSON_COMPACT);
+	AUTO_FREE char *text = json_text_dump(v, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
 	puts(text ? text : "null");
 }

@@ -14,6 +14,8 @@ guest_a
 to_local
 cut_off
 recover 1
+grep -q '^rolled-back: its move had been cut off.* undone here now\|^rolled-back: its move had been cut off: .* removed now$' "$DIR/recover.log" ||
+	fail "recover does not say what it did: $(grep -v '^[0-9]' "$DIR/recover.log")"
 assert_at_source
 
 to_listener

@@ -14,7 +14,8 @@ vmferry status | tee /dev/stderr | grep -q held || fail "status does not say tha
 written=$(disk_ops a)
 wait_for 30 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
 is_moving_with a 's["held"]' || fail "the move is no more held"
-vmferry switch "${GUEST_PID[a]}"
+! vmferry status | grep -q round || fail "status tells of rounds that QEMU makes for nothing: $(vmferry status)"
+assert_eq "$(vmferry switch "${GUEST_PID[a]}")" 'switching over now' "the answer"
 move_wait
 guest_verify "$(orders a)" blocks
 vmferry status | grep -qx 'no move is under way here' || fail "status after the end: $(vmferry status)"

@@ -33,6 +33,11 @@ unset "GUEST_AT[a]"
 is_moving_with a 's["stage"] == "commit" and s["revert_until"] > '"$EPOCHSECONDS" || fail "status: $(vmferry status --json)"
 vmferry cancel a 2>"$DIR/cancel.log" && fail "cancel has not been refused"
 said cancel.log 'too late.*vmferry revert'
+vmferry switch a 2>"$DIR/switch.log" && fail "switch has not been refused"
+said switch.log 'too late: the guest has been switched over'
+vmferry set a bwlimit=1M 2>"$DIR/set.log" && fail "set has not been refused"
+said set.log 'too late: the guest has been switched over'
+vmferry status a | grep -q 'runs at .*, and can be had back until [0-9].*: vmferry revert' || fail "status: $(vmferry status a)"
 kill_at_exit "$there"
 assert_eq "$(sha256sum <"$DIR/a.raw")" "$held" "the source's disk"
 vmferry revert a

@@ -20,7 +20,7 @@ id_of_job() { # NUMBER
 copying
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 storage_wait 1
-assert_result '"cancelled" in r["reason"]'
+assert_result '"cancelled" in r["reason"] and r["outcome"] == "rolled-back"'
 assert_kept
 
 for signal in INT TERM; do

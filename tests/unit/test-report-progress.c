@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -237,9 +238,25 @@ static int as_before(void **state)
 	return 0;
 }
 
+static void a_guest_that_is_waited_for_is_not_said_to_be_copied(void **state)
+{
+	json_t *ev = json_pack("{s:s,s:i,s:f,s:i}", "stage", "switchover", "left", 0, "rate_bps", 25.0, "shutdown_left_s", 52);
+	char *text;
+	size_t n;
+	FILE *to = open_memstream(&text, &n);
+
+	(void)state;
+	report_progress_line(to, ev);
+	fclose(to);
+	assert_string_equal(text, "switchover waiting for the guest to shut down, 52 s left\n");
+	free(text);
+	json_decref(ev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_that_is_waited_for_is_not_said_to_be_copied),
 		cmocka_unit_test(no_row_of_the_block_before_stays),
 		cmocka_unit_test(disks_that_have_no_row_are_counted),
 		cmocka_unit_test(a_shorter_block_leaves_nothing_of_a_longer_one),
