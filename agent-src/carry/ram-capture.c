@@ -225,6 +225,19 @@ static void accept_more(struct capture *c)
 	c->qemu.accepting = true;
 }
 
+/* Tried again only where that may help: without a descriptor for it (EMFILE) QEMU would wait in vain, and we with it. */
+static void not_accepted(struct capture *c, int code)
+{
+	struct err e;
+
+	if (code == EAGAIN || code == EINTR || code == ECONNABORTED) {
+		accept_more(c);
+	} else if (code != ECANCELED && !c->stopping) {
+		err_sys(&e, code, "cannot accept a connection of the source QEMU's");
+		capture_give_up(c, &e);
+	}
+}
+
 static void accepted(struct op *op, int res, uint32_t flags)
 {
 	struct capture *c = container_of(op, struct capture, qemu.accept_op);
@@ -233,8 +246,7 @@ static void accepted(struct op *op, int res, uint32_t flags)
 	(void)flags;
 	c->qemu.accepting = false;
 	if (res < 0) {
-		if (res != -ECANCELED)
-			accept_more(c);
+		not_accepted(c, -res);
 		return;
 	}
 	keep_tell(c->cfg.keeper, KEEP_CONNECTION, res);

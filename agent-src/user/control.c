@@ -15,9 +15,10 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#define REQUEST_MAX 4096
-#define DYING_MS    1000
-#define ANSWER_S    30 /* an agent that reaches for its destination takes half of it */
+#define REQUEST_MAX	4096
+#define ACCEPT_LATER_MS 500
+#define DYING_MS	1000
+#define ANSWER_S	30 /* an agent that reaches for its destination takes half of it */
 
 struct client {
 	struct client *next;
@@ -32,6 +33,7 @@ struct client {
 struct control {
 	struct loop *loop;
 	struct op accept_op;
+	struct timer accept_later; /* no descriptor is free for who waits there */
 	bool accepting, closing;
 	int fd;
 	char *dir, *path;
@@ -146,7 +148,15 @@ static void accepted(struct op *op, int res, uint32_t flags)
 		c->clients = k;
 		read_more(k);
 	}
-	accept_more(c);
+	if (res >= 0 || res == -EAGAIN || res == -EINTR || res == -ECONNABORTED)
+		accept_more(c);
+	else
+		loop_timer_set(c->loop, &c->accept_later, ACCEPT_LATER_MS);
+}
+
+static void accept_later(struct timer *t)
+{
+	accept_more(container_of(t, struct control, accept_later));
 }
 
 static void accept_more(struct control *c)
@@ -259,6 +269,7 @@ int control_open(struct control **out, struct loop *l, const char *runtime_dir, 
 	c->request = request;
 	c->ctx = ctx;
 	c->accept_op.done = accepted;
+	c->accept_later.fire = accept_later;
 	accept_more(c);
 	*out = c;
 	return 0;
@@ -295,6 +306,7 @@ void control_close(struct control *c)
 		return;
 	c->closing = true;
 	remove_socket(c);
+	loop_timer_clear(c->loop, &c->accept_later);
 	loop_cancel(c->loop, &c->accept_op);
 	for (k = c->clients; k; k = k->next)
 		shutdown(k->fd, SHUT_RDWR);
