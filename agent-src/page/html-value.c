@@ -1,5 +1,6 @@
 /* html-value.c: see html-value.h. */
 #include "html-value.h"
+#include "text-code.h"
 #include "util.h"
 
 #include <math.h>
@@ -97,16 +98,13 @@ const char *show_date(char buf[SHOW_MAX], double at)
 /* ---- */
 
 /* XML has no control characters but three; those that turn the direction of text could make it look like another. */
-static bool is_unfit(const unsigned char *s, size_t n)
+static bool is_unfit(const char *s)
 {
-	if (n == 1)
-		return (*s < ' ' && *s != '\t' && *s != '\n') || *s == 0x7f;
-	if (n == 2)
-		return s[0] == 0xc2 && s[1] < 0xa0;
-	if (n != 3)
-		return false;
-	return !memcmp(s, "\xef\xbf\xbe", 3) || !memcmp(s, "\xef\xbf\xbf", 3) ||
-	       (!memcmp(s, "\xe2\x80", 2) && s[2] >= 0xaa && s[2] <= 0xae) || (!memcmp(s, "\xe2\x81", 2) && s[2] >= 0xa6 && s[2] <= 0xa9);
+	uint32_t code;
+
+	if (!text_utf8_take(s, &code))
+		return true;
+	return (text_code_is_hidden(code) && code != '\t' && code != '\n') || code == 0xfffe || code == 0xffff;
 }
 
 static void put_character(FILE *f, const char *s, size_t n)
@@ -128,7 +126,7 @@ static void put_character(FILE *f, const char *s, size_t n)
 		fputs("&#39;", f);
 		return;
 	}
-	if (!n || is_unfit((const unsigned char *)s, n))
+	if (is_unfit(s))
 		fputs("�", f);
 	else
 		fwrite(s, 1, n, f);

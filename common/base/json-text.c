@@ -1,5 +1,6 @@
 /* json-text.c: see json-text.h. */
 #include "json-text.h"
+#include "text-code.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -8,19 +9,22 @@
 char *json_text_dump(const json_t *v, size_t flags)
 {
 	AUTO_FREE char *raw = json_dumps(v, flags);
-	const unsigned char *u = (const unsigned char *)raw;
+	const char *u = raw;
 	char *out, *p;
+	uint32_t code;
+	size_t n;
 
 	if (!raw)
 		return NULL;
 	out = p = xmalloc(6 * strlen(raw) + 1);
-	for (; *u; u++) { /* outside of strings there is only ASCII */
-		if (*u == 0x7f)
-			p += sprintf(p, "\\u007f");
-		else if (u[0] == 0xc2 && u[1] < 0xa0)
-			p += sprintf(p, "\\u%04x", *++u);
+	for (; *u; u += n) { /* outside of strings there is only ASCII, and that newlines may lay out */
+		n = MAX(text_utf8_take(u, &code), 1U);
+		if (code < ' ' || !text_code_is_hidden(code))
+			p = mempcpy(p, u, n);
+		else if (code < 0x10000)
+			p += sprintf(p, "\\u%04x", code);
 		else
-			*p++ = (char)*u;
+			p += sprintf(p, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
 	}
 	*p = '\0';
 	return out;

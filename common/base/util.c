@@ -1,5 +1,6 @@
 /* util.c: see util.h. */
 #include "util.h"
+#include "text-code.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -141,23 +142,9 @@ const char *format_bytes(char buf[24], uint64_t bytes)
 
 size_t text_utf8_length(const char *s)
 {
-	const unsigned char *u = (const unsigned char *)s;
 	uint32_t code;
-	size_t n, i;
 
-	if (u[0] < 0x80)
-		return 1;
-	n = u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
-	if (!n)
-		return 0;
-	code = u[0] & (0x7fu >> n);
-	for (i = 1; i < n; i++) {
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (u[i] & 0x3f);
-	}
-	/* too long a form, half of a surrogate pair, beyond the last */
-	return (n == 3 && code < 0x800) || (code >= 0xd800 && code < 0xe000) || (n == 4 && (code < 0x10000 || code > 0x10ffff)) ? 0 : n;
+	return text_utf8_take(s, &code);
 }
 
 bool text_is_utf8(const char *s)
@@ -179,14 +166,15 @@ void text_make_utf8(char *s)
 
 void text_make_printable(char *s, bool lines)
 {
-	unsigned char *u = (unsigned char *)s;
+	uint32_t code;
 
-	text_make_utf8(s);
-	for (; *u; u++)
-		if ((*u < ' ' && !(lines && (*u == '\n' || *u == '\t'))) || *u == 0x7f)
-			*u = '?';
-		else if (u[0] == 0xc2 && u[1] < 0xa0) /* U+0080 to U+009F */
-			u[0] = u[1] = '?';
+	for (size_t n; *s; s += n) {
+		n = text_utf8_take(s, &code);
+		if (!n)
+			*s = '?', n = 1;
+		else if (text_code_is_hidden(code) && !(lines && (code == '\n' || code == '\t')))
+			memset(s, '?', n);
+	}
 }
 
 char *text_shown(const char *s)

@@ -263,6 +263,55 @@ static void what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_questio
 	assert_string_equal(none, "?");
 }
 
+/* By Unicode's Bidi_Control, Default_Ignorable_Code_Point, and general categories Zl and Zp. */
+static void what_no_reader_sees_is_shown_as_question_marks(void **state)
+{
+	static const char *const hidden[] = {
+		"\xc2\x85",	"\xc2\xad",	"\xd8\x9c",	"\xe2\x80\x8b", "\xe2\x80\x8f",	    "\xe2\x80\xa8",	"\xe2\x80\xa9",
+		"\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa0", "\xe2\x81\xa6", "\xe2\x81\xa9",	    "\xef\xbb\xbf",	"\xe3\x85\xa4",
+		"\xef\xb8\x8f", "\xe1\xa0\x8e", "\xef\xbf\xb9", "\xcd\x8f",	"\xf3\xa0\x80\x81", "\xf3\xa0\x81\xbf", "\xf3\xa0\x84\x80",
+	};
+	static const char *const seen[] = {"a",
+					   "~",
+					   "\xc2\xa0",
+					   "\xc2\xae",
+					   "\xd7\x90",
+					   "\xd8\xa7",
+					   "\xe2\x80\x90",
+					   "\xe2\x80\xa7",
+					   "\xe2\x80\xaf",
+					   "\xe2\x82\xac",
+					   "\xe4\xb8\xad",
+					   "\xf0\x9f\x98\x80"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(hidden); i++) {
+		AUTO_FREE char *name = xasprintf("file %s-> B", hidden[i]);
+		AUTO_FREE char *want = xasprintf("file %.*s-> B", (int)strlen(hidden[i]), "????");
+		AUTO_FREE char *shown = text_shown(name);
+		AUTO_FREE char *quoted = shell_quote_shown(name);
+		json_t *v = json_string(name), *again;
+		AUTO_FREE char *json = json_text_dump(v, JSON_ENCODE_ANY);
+		struct err e;
+
+		assert_string_equal(shown, want);
+		err_set(&e, EINVAL, "%s", name);
+		assert_string_equal(e.msg, want);
+		assert_null(strstr(json, hidden[i]));
+		assert_null(strstr(quoted, hidden[i]));
+		again = json_loads(json, JSON_DECODE_ANY, NULL);
+		assert_true(json_equal(v, again));
+		json_decref(v);
+		json_decref(again);
+	}
+	for (i = 0; i < ARRAY_LEN(seen); i++) {
+		AUTO_FREE char *shown = text_shown(seen[i]);
+
+		assert_string_equal(shown, seen[i]);
+	}
+}
+
 static void a_log_line_is_one_line_whatever_is_in_it(void **state)
 {
 	char text[4096], long_one[2000];
@@ -379,6 +428,7 @@ int main(void)
 		cmocka_unit_test(utf8_is_told_from_what_is_not),
 		cmocka_unit_test(a_line_has_no_newline_once_it_is_printable),
 		cmocka_unit_test(what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_question_mark),
+		cmocka_unit_test(what_no_reader_sees_is_shown_as_question_marks),
 		cmocka_unit_test(a_log_line_is_one_line_whatever_is_in_it),
 		cmocka_unit_test(json_for_a_terminal_has_no_control_characters_and_says_the_same),
 		cmocka_unit_test(digits_of_either_case_are_bytes_and_nothing_else_is),
