@@ -9,6 +9,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 struct line {
 	char **v;
 	size_t n;
+	json_t *ids; /* "OPTION\nID": the word that is the value of the first one with that id */
 	struct err *e;
 };
 
@@ -27,6 +29,21 @@ static void add(struct line *l, const char *arg)
 	l->v[l->n] = NULL;
 }
 
+/* Its value is the last word so far. */
+static void note_id(struct line *l, const char *name, const char *value)
+{
+	AUTO_FREE char *key = NULL;
+	struct kv_list props;
+
+	if (*value == '{' || !strstr(value, "id="))
+		return;
+	kv_parse(&props, value);
+	key = xasprintf("%s\n%s", name, kv_get(&props, "id", NULL) ?: "");
+	if (!json_object_get(l->ids, key))
+		json_object_set_new_nocheck(l->ids, key, json_integer((json_int_t)l->n - 1));
+	kv_fini(&props);
+}
+
 static void add_option(struct line *l, const char *name, const char *value)
 {
 	AUTO_FREE char *dashed = xasprintf("-%s", name);
@@ -35,6 +52,8 @@ static void add_option(struct line *l, const char *name, const char *value)
 		add(l, dashed);
 	if (value)
 		add(l, value);
+	if (*name && value)
+		note_id(l, name, value);
 }
 
 /* ---- -readconfig ---- */
@@ -133,33 +152,13 @@ static int read_config(struct line *l, const char *path, const struct args_confi
 
 /* ---- -set ---- */
 
-static bool has_id(const char *value, const char *id)
-{
-	struct kv_list l;
-	const char *found;
-	bool yes;
-
-	if (!strstr(value, id)) /* which most have not, and parsing each for each -set takes long */
-		return false;
-	kv_parse(&l, *value == '{' ? "" : value);
-	found = kv_get(&l, "id", NULL);
-	yes = found && !strcmp(found, id);
-	kv_fini(&l);
-	return yes;
-}
-
 /* The value of the option GROUP with that id, among those so far. */
 static char **find_option(struct line *l, const char *group, const char *id)
 {
-	size_t i;
+	AUTO_FREE char *key = xasprintf("%s\n%s", option_of(group), id);
+	const json_t *at = json_object_get(l->ids, key);
 
-	for (i = 1; i + 1 < l->n; i++) {
-		const char *name = l->v[i];
-
-		if (*name == '-' && !strcmp(name + (name[1] == '-' ? 2 : 1), option_of(group)) && has_id(l->v[i + 1], id))
-			return &l->v[i + 1];
-	}
-	return NULL;
+	return at ? &l->v[json_integer_value(at)] : NULL;
 }
 
 static int apply_set(struct line *l, const char *text)
@@ -169,7 +168,7 @@ static int apply_set(struct line *l, const char *text)
 	char **value;
 	int used = 0;
 
-	if (sscanf(text, "%63[^.].%63[^.].%63[^=]%n", group, id, key, &used) < 3 || text[used] != '=')
+	if (sscanf(text, "%63[^.].%63[^.].%63[^=]%n", group, id, key, &used) < 3 || text[used] != '=' || !strcmp(key, "id"))
 		return err_set(l->e, EINVAL, "cannot understand -set %s of the guest's command line", text);
 	value = find_option(l, group, id);
 	if (!value)
@@ -194,6 +193,7 @@ int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc,
 
 	if (argc > ARGS_MAX)
 		return err_set(e, EINVAL, "the guest's command line has more than %d words", ARGS_MAX);
+	l.ids = json_object();
 	if (argc)
 		add(&l, argv[0]);
 	while (r == 0 && qemu_opt_next(argv, argc, &i, &opt)) {
@@ -206,6 +206,7 @@ int qemu_args_expand(char ***out, size_t *count, char *const *argv, size_t argc,
 		else
 			add_option(&l, opt.name, opt.value);
 	}
+	json_decref(l.ids);
 	if (r < 0) {
 		args_free_strings(l.v, l.n);
 		return r;

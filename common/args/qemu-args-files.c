@@ -131,37 +131,48 @@ static bool is_taken(const struct rewrite *w, const char *path)
 {
 	size_t i;
 
-	if (w->o->private_qmp && !strcmp(w->o->private_qmp, path))
+	if (json_object_get(w->taken, path) || (w->o->private_qmp && !strcmp(w->o->private_qmp, path)))
 		return true;
-	for (i = 0; i < w->moved_count; i++)
-		if (!strcmp(w->moved[i].to, path))
-			return true;
 	for (i = 0; i < w->o->disk_count; i++) /* a log, which is emptied, and a disk may be called alike */
 		if (w->o->disks[i].to && !strcmp(w->o->disks[i].to, path))
 			return true;
 	return false;
 }
 
+/* The name, or the first of NAME-2, NAME-3, … that nothing has. No number is tried twice for one name: lines may have thousands of names alike. */
+static char *free_name(struct rewrite *w, const char *name)
+{
+	json_int_t next = MAX(json_integer_value(json_object_get(w->taken, name)), 2);
+	char *to = xstrdup(name);
+
+	while (is_taken(w, to)) {
+		free(to);
+		to = xasprintf("%s-%lld", name, (long long)next++);
+	}
+	json_object_set_new_nocheck(w->taken, to, json_integer(2));
+	json_object_set_new_nocheck(w->taken, name, json_integer(next));
+	return to;
+}
+
 /* SOCKET_DIR/BASENAME for a file that the source writes or listens on; the same file always goes to the same name. */
 static char *move_path(struct rewrite *w, const char *from)
 {
 	bool device = args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/");
-	const char *base = args_base_name(from), *prefix = w->o->socket_prefix ?: "";
+	const char *before = json_string_value(json_object_get(w->moved, from));
+	AUTO_FREE char *name = NULL;
 	char *to;
-	size_t i;
 
 	if (!w->o->socket_dir || device)
 		return xstrdup(from);
-	for (i = 0; i < w->moved_count; i++)
-		if (!strcmp(w->moved[i].from, from))
-			return xstrdup(w->moved[i].to);
-	to = xasprintf("%s/%s%s", w->o->socket_dir, prefix, base);
-	for (i = 2; is_taken(w, to); i++) {
-		free(to);
-		to = xasprintf("%s/%s%s-%zu", w->o->socket_dir, prefix, base, i);
+	if (before)
+		return xstrdup(before);
+	if (!w->moved) {
+		w->moved = json_object();
+		w->taken = json_object();
 	}
-	w->moved = xrealloc(w->moved, (w->moved_count + 1) * sizeof(*w->moved));
-	w->moved[w->moved_count++] = (struct moved){.from = xstrdup(from), .to = xstrdup(to)};
+	name = xasprintf("%s/%s%s", w->o->socket_dir, w->o->socket_prefix ?: "", args_base_name(from));
+	to = free_name(w, name);
+	json_object_set_new_nocheck(w->moved, from, json_string_nocheck(to));
 	return to;
 }
 

@@ -17,10 +17,6 @@ struct item {
 	size_t nic;   /* a network's back end: its index in the result */
 };
 
-struct moved {
-	char *from, *to;
-};
-
 /* An item by what it is called, or refers to. */
 struct args_ref {
 	const char *name, *key;
@@ -36,11 +32,11 @@ struct rewrite {
 	size_t item_count;
 	struct args_ref *refs; /* sorted: lines may have thousands of options */
 	size_t ref_count;
-	json_t *said;	     /* of args_is_new() */
-	size_t slirps;	     /* names made for user networks that stay */
-	size_t appended;     /* names made for files that are gone on with */
-	struct moved *moved; /* what went to socket_dir, so that two files never get one name */
-	size_t moved_count;
+	json_t *said;	 /* of args_is_new() */
+	size_t slirps;	 /* names made for user networks that stay */
+	size_t appended; /* names made for files that are gone on with */
+	json_t *moved;	 /* what went to socket_dir: to which name */
+	json_t *taken;	 /* names there, so that two files never get one: the number with which the next like it is tried */
 	bool machine_typed, has_display;
 };
 

@@ -503,16 +503,13 @@ static void finish(struct rewrite *w)
 
 	for (i = 0; i < w->item_count; i++)
 		props_fini(&w->items[i].p);
-	for (i = 0; i < w->moved_count; i++) {
-		free(w->moved[i].from);
-		free(w->moved[i].to);
-	}
 	for (i = 0; i < w->ref_count; i++)
 		free(w->refs[i].value);
 	free(w->refs);
 	json_decref(w->said);
 	free(w->items);
-	free(w->moved);
+	json_decref(w->moved);
+	json_decref(w->taken);
 }
 
 /* The program may have another name there, and in what starts it again. */

@@ -809,6 +809,35 @@ static void config_files_and_set_are_worked_into_the_line(void **state)
 	expect_not_expanded("-readconfig f", long_text, "longer than");
 	expect_not_expanded("-set device.d.mac=x", "", "no -device before it has that id");
 	expect_not_expanded("-set nonsense", "", "cannot understand");
+	expect_not_expanded("-device e1000,id=d -set device.d.id=x", "", "cannot understand");
+}
+
+/* As many as a line may have, in a directory each: with a look at every other name for each number that is tried this would take many minutes. */
+static void thousands_of_names_that_are_alike_are_told_apart(void **state)
+{
+	enum { COUNT = 7900 };
+	char **argv = xcalloc(2 * COUNT + 1, sizeof(*argv));
+	struct args_result r;
+	struct err e = {.code = 0};
+	size_t i;
+
+	(void)state;
+	argv[0] = xstrdup("qemu-system-x86_64");
+	for (i = 0; i < COUNT; i++) {
+		argv[1 + 2 * i] = xstrdup("-serial");
+		argv[2 + 2 * i] = xasprintf("file:/%zu/%s", i, i == 1 ? "l-3" : i == 3 ? "l-2" : "l");
+	}
+	if (qemu_args_rewrite(&r, argv, 2 * COUNT + 1, &options, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(r.file_count, COUNT);
+	assert_string_equal(r.files[0].to, "/d/l");
+	assert_string_equal(r.files[1].to, "/d/l-3");
+	assert_string_equal(r.files[2].to, "/d/l-2");
+	assert_string_equal(r.files[3].to, "/d/l-2-2");
+	assert_string_equal(r.files[4].to, "/d/l-4");
+	assert_string_equal(r.files[COUNT - 1].to, "/d/l-7899");
+	args_result_fini(&r);
+	args_free_strings(argv, 2 * COUNT + 1);
 }
 
 static unsigned index_of_tap(const char *tap)
@@ -1086,6 +1115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(machine_type_is_pinned_wherever_it_stands),
+		cmocka_unit_test(thousands_of_names_that_are_alike_are_told_apart),
 		cmocka_unit_test(drives_are_mapped_and_their_format_made_explicit),
 		cmocka_unit_test(relative_and_untidy_names_find_their_disk),
 		cmocka_unit_test(doubled_commas_survive),
