@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include <cmocka.h>
 
@@ -399,6 +401,30 @@ static void *try_in_thread(void *arg)
 	return NULL;
 }
 
+/* As root, where it may look into processes with more rights than it has. */
+static void without_file_capabilities(void)
+{
+	const struct vfs_cap_data cap = {.magic_etc = VFS_CAP_REVISION_2};
+	char path[] = "/tmp/vmferry-confined-XXXXXX";
+	int fd = mkstemp(path);
+	struct err e;
+
+	require(fd >= 0 && !unlink(path));
+	if (fsetxattr(fd, "security.capability", &cap, sizeof(cap), 0)) {
+		puts("skipped: no file capabilities can be set here");
+		return;
+	}
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	require(fsetxattr(fd, "security.capability", &cap, sizeof(cap), 0) == -1 && errno == EPERM);
+}
+
+static void a_confined_agent_gives_no_file_capabilities(void **state)
+{
+	(void)state;
+	in_a_process(without_file_capabilities);
+}
+
 static void confined_in_each_thread(void)
 {
 	char from = 1, to = 0;
@@ -507,6 +533,7 @@ int main(void)
 		cmocka_unit_test(what_dies_with_us_does_and_the_rest_lives_on),
 		cmocka_unit_test(a_process_of_the_agents_has_a_launcher_of_its_own),
 		cmocka_unit_test(a_confined_agent_starts_nothing_itself),
+		cmocka_unit_test(a_confined_agent_gives_no_file_capabilities),
 		cmocka_unit_test(every_thread_is_confined),
 		cmocka_unit_test(an_agent_may_open_many_files_and_its_programs_what_its_user_may),
 		cmocka_unit_test(it_can_be_switched_off),
