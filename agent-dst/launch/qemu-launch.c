@@ -18,6 +18,7 @@
 #define LOG_TAIL_LINES 6
 #define RETRY_MS       5
 #define END_TIMEOUT_MS 30000
+#define QEMU_ENV_NAMES "VMFERRY_QEMU_ENV" /* in the environment: names of further variables that QEMU gets, a blank between two */
 
 extern char **environ;
 
@@ -28,9 +29,32 @@ static bool same_key(const char *a, const char *b)
 	return n == strcspn(b, "=") && !strncmp(a, b, n);
 }
 
-/* Our environment with extra's variables in place of its own. The array is malloc'ed, the strings
- * are not. */
-static char **merge_environment(char *const *extra)
+/* Whether that variable of ours is one that any program is given: agents' sockets, tokens and the like are none of QEMU's business. */
+static bool is_passed_on(const char *variable, bool scope)
+{
+	static const char *const names[] = {"HOME=", "PATH=", "LANG=", "LANGUAGE=", "LC_"},
+				 *const for_scope[] = {"XDG_RUNTIME_DIR=", "DBUS_SESSION_BUS_ADDRESS="};
+	const char *more = getenv(QEMU_ENV_NAMES), *p;
+	size_t i, n = strcspn(variable, "=");
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (!strncmp(variable, names[i], strlen(names[i])))
+			return true;
+	for (i = 0; scope && i < ARRAY_LEN(for_scope); i++) /* by which systemd-run finds the user's manager */
+		if (!strncmp(variable, for_scope[i], strlen(for_scope[i])))
+			return true;
+	for (p = more; p && *p; p += strspn(p, " ")) {
+		size_t length = strcspn(p, " ");
+
+		if (length == n && !strncmp(p, variable, n))
+			return true;
+		p += length;
+	}
+	return false;
+}
+
+/* What is passed on of our environment, with extra's variables in place of that. The array is malloc'ed, the strings are not. */
+static char **make_environment(char *const *extra, bool scope)
 {
 	size_t ours = 0, added = 0, n = 0, i, k;
 	char **env;
@@ -43,7 +67,7 @@ static char **merge_environment(char *const *extra)
 	for (i = 0; i < ours; i++) {
 		for (k = 0; k < added && !same_key(environ[i], extra[k]); k++)
 			;
-		if (k == added)
+		if (k == added && is_passed_on(environ[i], scope))
 			env[n++] = environ[i];
 	}
 	for (k = 0; k < added; k++)
@@ -146,7 +170,7 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 {
 	struct qemu_proc q = QEMU_PROC_NONE;
 	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1, gate_r = -1, gate_w = -1;
-	AUTO_FREE char **full_env = merge_environment(env), **words = with_scope(scope, exe, argv);
+	AUTO_FREE char **full_env = make_environment(env, scope && *scope), **words = with_scope(scope, exe, argv);
 	int pipe_fd[2], gate_fd[2], r;
 
 	log_fd = new_log(e);

@@ -54,6 +54,15 @@ static int ask(const struct host_qemu *q, const char *option, char **answer, str
 	return r;
 }
 
+/* Whether it was built with seccomp: otherwise it ends at that word, before it says what machines it has. */
+static bool has_sandbox(const struct host_qemu *q)
+{
+	char *argv[] = {q->exe, "-sandbox", "on", "-machine", "help", NULL};
+	struct err ignored;
+
+	return !child_run(argv, NULL, NULL, &ignored);
+}
+
 int host_qemu_find_img(char **out, const char *exe, struct err *e)
 {
 	const char *slash = strrchr(exe, '/');
@@ -76,6 +85,7 @@ int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e)
 		r = ask(q, "-device", &q->devices, e);
 	if (!r)
 		r = ask(q, "-machine", &q->machines, e);
+	q->sandbox = !r && has_sandbox(q);
 	return r;
 }
 

@@ -11,6 +11,7 @@ struct host_qemu {
 	char *devices;	 /* what "-device help" says */
 	char *machines;	 /* what "-machine help" says */
 	bool kvm;	 /* /dev/kvm can be used by this user */
+	bool sandbox;	 /* it has -sandbox */
 };
 
 /* binary: a path or a name in PATH; NULL: $QEMU, or qemu-system-x86_64. 0, or -ENOENT and others, with what to do about it. */

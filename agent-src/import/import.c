@@ -266,6 +266,7 @@ static int make_line(struct import *m, struct err *e)
 			      .nets = m->nets,
 			      .qmp = m->qmp,
 			      .vnc = m->vnc,
+			      .sandbox = m->qemu.sandbox,
 			      .more = m->o->more,
 			      .more_count = m->o->more_count};
 	int r = line_make(&m->line, &m->d, &h, e);

@@ -76,6 +76,22 @@ static char *quoted(const char *text)
 	return kv_print(&l);
 }
 
+/* A bridge is attached by a helper, and what the user adds may need a program, too. */
+static bool needs_programs(const struct line_host *h, const struct guest_description *d)
+{
+	static const char *const options[] = {"-netdev", "-nic", "-net", "-sandbox"};
+	size_t i, k;
+
+	for (i = 0; i < h->more_count; i++)
+		for (k = 0; k < ARRAY_LEN(options); k++)
+			if (!strcmp(h->more[i], options[k]))
+				return true;
+	for (i = 0; i < d->nic_count; i++)
+		if (strcmp(h->nets[i], "user") && strcmp(h->nets[i], "none"))
+			return true;
+	return false;
+}
+
 static void add_machine(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	bool smm = d->firmware == FIRMWARE_UEFI && h->uefi->smm;
@@ -103,6 +119,8 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 	option(l, "rtc", "base=%s", d->local_time || (d->windows && !d->utc) ? "localtime" : "utc");
 	add(l, xstrdup("-nodefaults"));
 	add(l, xstrdup("-no-user-config"));
+	if (h->sandbox && !needs_programs(h, d)) /* as libvirt has it */
+		option(l, "sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	option(l, "display", "none");
 }
 

@@ -35,6 +35,7 @@ struct line_host {
 	char *const *disks;	     /* the file of each disk of the description; NULL for a drive */
 	const char *const *nets;     /* of each network card: "user", "none" or "bridge=BR" */
 	const char *qmp, *vnc;	     /* sockets */
+	bool sandbox;		     /* QEMU is to be kept from what no guest needs, if its network lets it */
 	char *const *more;	     /* further options, as they are */
 	size_t more_count;
 	line_has_fn has;

@@ -154,7 +154,7 @@ qmp_shim() { # COMMAND[-N] WHAT
 	[[ -e $BIN/shared/qmp.so ]] || fail "there is no $BIN/shared/qmp.so: make tests"
 	mkfifo "$DIR/qmp-now"
 	SHIM=("LD_PRELOAD=$BIN/shared/qmp.so" "QMP_FAULT=$command $nth $2" "QMP_SEEN=$DIR/qmp-seen" "QMP_WHILE=$DIR/qmp-faults"
-		"QMP_NOW=$DIR/qmp-now")
+		"QMP_NOW=$DIR/qmp-now" "VMFERRY_QEMU_ENV=LD_PRELOAD QMP_FAULT QMP_SEEN QMP_WHILE QMP_NOW")
 	export VMFERRY_LOG=${VMFERRY_LOG:-info} # which says at once that an answer is waited for no more
 }
 

@@ -8,6 +8,7 @@
 #include "networks.h"
 #include "qemu-line.h"
 #include "readers.h"
+#include "qemu-args.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -522,6 +523,44 @@ static void a_disk_has_the_sectors_that_its_partitions_count_in(void **state)
 	description_fini(&d);
 }
 
+static void a_machine_that_needs_no_programs_is_kept_from_them(void **state)
+{
+	static char *const more[] = {"-netdev", "tap,id=n"};
+	static const struct {
+		const char *net;
+		size_t more;
+		bool sandbox, has;
+	} cases[] = {{"user", 0, true, true},
+		     {"none", 0, true, true},
+		     {"bridge=br0", 0, true, false},
+		     {"user", 2, true, false},
+		     {"user", 0, false, false}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct line_wishes w = {.memory_bytes = 0};
+		struct guest_description d = {.name = xstrdup("x"), .memory_bytes = MIB, .cpu.count = 1};
+		struct line_host h = {.machine = "pc",
+				      .format = "raw",
+				      .nets = &cases[i].net,
+				      .qmp = "/q",
+				      .vnc = "/v",
+				      .sandbox = cases[i].sandbox,
+				      .more = more,
+				      .more_count = cases[i].more};
+		struct line l;
+		struct err e;
+
+		description_add_nic(&d);
+		line_decide(&d, &w, has, NULL);
+		assert_int_equal(line_make(&l, &d, &h, &e), 0);
+		assert_int_equal(qemu_args_has(l.argv, l.argc, "sandbox"), cases[i].has);
+		line_fini(&l);
+		description_fini(&d);
+	}
+}
+
 int main(void)
 {
 	static struct CMUnitTest tests[CASES_MAX] = {
@@ -538,8 +577,10 @@ int main(void)
 		 NULL},
 		{"a_disk_has_the_sectors_that_its_partitions_count_in", a_disk_has_the_sectors_that_its_partitions_count_in, NULL, NULL,
 		 NULL},
+		{"a_machine_that_needs_no_programs_is_kept_from_them", a_machine_that_needs_no_programs_is_kept_from_them, NULL, NULL,
+		 NULL},
 	};
-	size_t n = 11, fixed = n, i;
+	size_t n = 12, fixed = n, i;
 	DIR *dir = opendir(DIRECTORY);
 	struct dirent *x;
 	int failed;

@@ -497,7 +497,7 @@ static void missing_binary_fails_at_once(void **state)
 static void child_has_its_own_session_and_nothing_of_ours(void **state)
 {
 	char *argv[] = {"sh", "-c",
-			"ls /proc/$$/fd; echo cwd $PWD $A $B; "
+			"ls /proc/$$/fd; echo cwd $PWD $A $B $SSH_AUTH_SOCK; "
 			"cut -d' ' -f5,6 /proc/$$/stat; echo pid $$; kill -HUP $$",
 			NULL};
 	char *env[] = {"A=one", "B=two", NULL};
@@ -509,6 +509,7 @@ static void child_has_its_own_session_and_nothing_of_ours(void **state)
 
 	(void)state;
 	setenv("B", "old", 1);
+	setenv("SSH_AUTH_SOCK", "ours", 1);
 	signal(SIGHUP, SIG_IGN);
 	assert_int_equal(qemu_launch(&p, "/bin/sh", argv, env, NULL, NULL, NULL, &e), 0);
 	want = xasprintf("0 / 1 / 2 / cwd / one two / %d %d / pid %d", p.pid, p.pid, p.pid);
