@@ -4,23 +4,30 @@
 
 #define START_MS 20000
 
-int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
-		      const struct qmp_handlers *on, void *ctx, struct err *e)
+static size_t length(const char *const *words)
 {
-	static const char *const first[] = {"-nodefaults", "-no-user-config", "-display", "none", "-S", "-qmp"};
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	return n;
+}
+
+/* first: before its monitor; options: behind it. Both end with NULL. */
+static int start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, const char *const *first,
+		 char *const *options, const struct qmp_handlers *on, void *ctx, struct err *e)
+{
+	size_t before = length(first), count = length((const char *const *)options), n = 0, i;
+	AUTO_FREE char **argv = xcalloc(before + count + 4, sizeof(*argv));
 	AUTO_FREE char *monitor = NULL;
-	AUTO_FREE char **argv = NULL;
-	size_t count = 0, n = 0, i;
 	int r;
 
 	*h = (struct qemu_helper){.proc = QEMU_PROC_NONE, .socket = xasprintf("%s/helper.qmp", work_dir)};
 	monitor = xasprintf("unix:%s,server=on,wait=on", h->socket);
-	while (options[count])
-		count++;
-	argv = xcalloc(count + ARRAY_LEN(first) + 3, sizeof(*argv));
 	argv[n++] = (char *)exe;
-	for (i = 0; i < ARRAY_LEN(first); i++)
+	for (i = 0; i < before; i++)
 		argv[n++] = (char *)first[i];
+	argv[n++] = (char *)"-qmp";
 	argv[n++] = monitor;
 	for (i = 0; i < count; i++)
 		argv[n++] = options[i];
@@ -30,6 +37,22 @@ int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, ch
 	if (r)
 		qemu_helper_end(h);
 	return r;
+}
+
+int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
+		      const struct qmp_handlers *on, void *ctx, struct err *e)
+{
+	static const char *const first[] = {"-nodefaults", "-no-user-config", "-display", "none", "-S", NULL};
+
+	return start(h, l, exe, env, work_dir, first, options, on, ctx, e);
+}
+
+int qemu_helper_try(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *line,
+		    const struct qmp_handlers *on, void *ctx, struct err *e)
+{
+	static const char *const first[] = {"-S", NULL};
+
+	return start(h, l, exe, env, work_dir, first, line, on, ctx, e);
 }
 
 void qemu_helper_end(struct qemu_helper *h)

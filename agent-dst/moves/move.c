@@ -57,6 +57,15 @@ static void describe_machine(const struct transfer *t, json_t *accept)
 	json_object_set_new(accept, "store_bps", json_real(space_store_bps(&t->disks)));
 }
 
+/* To a source that can hear of more than one. It ends the session. */
+static int tell_obstacles(struct transfer *t, struct err *e)
+{
+	const struct obstacles *o = &t->target.obstacles;
+
+	return json_message_send(t->a.control, MSG_ACCEPT, t->a.id,
+				 json_pack("{s:s,s:i,s:O}", "how", t->recipe->how, "code", o->code, "obstacles", o->list), e);
+}
+
 /* r: of the plan. More is asked for once. */
 static int accept_or_ask(struct transfer *t, int r, struct err *e)
 {
@@ -67,7 +76,10 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 		return json_message_send(t->a.control, MSG_ASK, t->a.id, json_pack("{s:b}", "cpu_features", true), e);
 	}
 	if (r)
-		return r;
+		target_obstacle(&t->target, e);
+	r = obstacles_err(&t->target.obstacles, e);
+	if (r)
+		return json_is_true(json_object_get(t->target.description, "obstacles")) ? tell_obstacles(t, e) : r;
 	r = data_plane_listen(&t->data, e);
 	if (r)
 		return r;

@@ -6,6 +6,7 @@
 #include "image-create.h"
 #include "image-mark.h"
 #include "json-text.h"
+#include "shell-quote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -275,10 +276,8 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));
 	d->held_fd = d->lock_fd = -1;
-	if (plan_place(ds, d, o, e)) {
-		arriving_disk_fini(d);
-		return -e->code;
-	}
+	if (plan_place(ds, d, o, e)) /* it keeps its place in the plan, so that the rest of that can be made */
+		target_obstacle(ds->target, e);
 	d->object = (uint32_t)object;
 	d->from = xstrdup(json_text(o, "file"));
 	d->format = xstrdup(json_text(o, "format"));
@@ -321,6 +320,24 @@ static const char *first_file(const struct disks *ds)
 	return NULL;
 }
 
+static bool has_parent(const char *dir)
+{
+	AUTO_FREE char *copy = xstrdup(dir);
+	struct stat st;
+
+	return !stat(dirname(copy), &st) && S_ISDIR(st.st_mode);
+}
+
+int disks_refuse_dir(const struct disks *ds, const char *dir, struct err *e)
+{
+	AUTO_FREE char *q = shell_quote(dir);
+
+	err_set(e, ENOENT,
+		"the directory %s does not exist at the destination: make it there (mkdir -p %s), or choose another with --disk-dir", dir,
+		q);
+	return target_obstacle(ds->target, e);
+}
+
 /* Beside the first disk that is a file, unless the user says otherwise. */
 static int choose_dir(struct disks *ds, struct err *e)
 {
@@ -331,8 +348,9 @@ static int choose_dir(struct disks *ds, struct err *e)
 
 	ds->target->dir = xstrdup(json_text(d, "disk_dir") ?: dir);
 	dir = ds->target->dir;
-	if (dir[0] != '/' || stat(dir, &st) || !S_ISDIR(st.st_mode))
-		return err_set(e, ENOENT, "the directory %s does not exist at the destination; create it first", dir);
+	ds->target->makes_dir = dir[0] == '/' && lstat(dir, &st) && errno == ENOENT && has_parent(dir);
+	if (!ds->target->makes_dir && (dir[0] != '/' || stat(dir, &st) || !S_ISDIR(st.st_mode)))
+		disks_refuse_dir(ds, dir, e);
 	ds->nbd_socket = xasprintf("%s/nbd", ds->target->run_dir);
 	return 0;
 }

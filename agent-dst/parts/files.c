@@ -274,6 +274,7 @@ static int plan(struct files *fs, struct err *e)
 	const json_t *files = json_object_get(fs->target->description, "files");
 	json_t *file;
 	size_t i;
+	int r;
 
 	if (json_array_size(files) > FILES_MAX)
 		return err_set(e, EPROTO, "the source describes more than %d files", FILES_MAX);
@@ -284,10 +285,13 @@ static int plan(struct files *fs, struct err *e)
 		if (!is_ours(fs, file))
 			continue;
 		*c = (struct carried){.file = (unsigned)i, .fd = -1, .description = file};
-		if (is_backing(file) ? decide_backing(fs, c, file, e) : decide(fs, c, file, e)) {
+		r = is_backing(file) ? decide_backing(fs, c, file, e) : decide(fs, c, file, e);
+		if (r == -EPROTO || (r && !c->to)) {
 			free(c->to);
-			return -e->code;
+			return r;
 		}
+		if (r)
+			target_obstacle(fs->target, e);
 		fs->count++;
 	}
 	return 0;
@@ -298,7 +302,9 @@ static int examine(struct part *p, struct err *e)
 	struct files *fs = files_of(p);
 	int r = plan(fs, e);
 
-	return r ? r : space_for_files(fs->disks, fs, e);
+	if (!r)
+		space_for_files(fs->disks, fs);
+	return r;
 }
 
 size_t files_map(const struct files *fs, struct args_map *map)

@@ -7,6 +7,7 @@
 #include "preflight.h"
 #include "qemu-args-json.h"
 #include "taps.h"
+#include "trial.h"
 #include "unix-socket.h"
 #include "util.h"
 
@@ -174,6 +175,11 @@ static int rewrite(struct line *l, struct err *e)
 }
 
 /* ---- what must be here ---- */
+
+static bool is_to_be_made(const struct line *l, const char *path)
+{
+	return l->target->makes_dir && !strcmp(path, l->target->dir);
+}
 
 /* The file that it needs, or the directory that it needs to make one in (a file behind memory); NULL: none. Malloc'ed. */
 static char *needs(enum args_role role, const char *path)
@@ -391,46 +397,74 @@ static int check_kept_memory(const struct args_file *f, const char *path, struct
 		       : 0;
 }
 
-/* Files, directories and bridges that the new command line needs and nobody brings. */
-static int check_surroundings(const struct line *l, struct err *e)
+static int check_there(const struct line *l, const struct args_file *f, struct err *e)
 {
-	size_t i;
+	const char *named = f->to ? f->to : f->path;
+	/* QEMU looks for its own files elsewhere, too, if a directory of -L is missing */
+	bool asked = named && named[0] == '/' && strcmp(f->option, "L");
+	AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
-	for (i = 0; i < l->target->args.file_count; i++) {
-		const struct args_file *f = &l->target->args.files[i];
-		const char *named = f->to ? f->to : f->path;
-		/* QEMU looks for its own files elsewhere, too, if a directory of -L is missing */
-		bool asked = named && named[0] == '/' && strcmp(f->option, "L");
-		AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
-
-		if (check_tpm(l, f, e) || (named && (check_memory(f, named, e) || check_kept_memory(f, named, e))))
-			return -e->code;
-		if (path && access(path, F_OK))
-			return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
-				       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
-	}
-	for (i = 0; i < l->target->args.file_count && !target_is_in_place(l->target); i++) {
-		const struct args_file *f = &l->target->args.files[i];
-
-		if (args_role_is_made(f->role) && f->to && is_beside_a_disk_that_stays(l, f->to))
-			return err_set(
-				e, EEXIST,
-				"%s, which the guest's QEMU makes (-%s), exists at the destination, on storage that both hosts see: it "
-				"may be the one that the guest has now. Choose a directory of that host's own for such: --disk-dir DIR, and "
-				"say which disks stay: --disk DISK=shared",
-				f->to, f->option);
-		if (args_role_is_made(f->role) && !args_role_is_memory(f->role) && f->to && check_nobody_uses(f, e))
-			return -e->code;
-	}
-	if (target_is_in_place(l->target) && (in_place_examine(l->target, e) || taps_examine(l->target, e)))
+	if (check_tpm(l, f, e) || (named && (check_memory(f, named, e) || check_kept_memory(f, named, e))))
 		return -e->code;
-	for (i = 0; i < l->target->args.nic_count; i++)
-		if (check_nic(&l->target->args.nics[i], e))
-			return -e->code;
+	if (path && access(path, F_OK) && !is_to_be_made(l, path))
+		return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
+			       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
 	return 0;
 }
 
+static int check_made(const struct line *l, const struct args_file *f, struct err *e)
+{
+	if (!args_role_is_made(f->role) || !f->to || target_is_in_place(l->target))
+		return 0;
+	if (is_beside_a_disk_that_stays(l, f->to))
+		return err_set(e, EEXIST,
+			       "%s, which the guest's QEMU makes (-%s), exists at the destination, on storage that both hosts see: it "
+			       "may be the one that the guest has now. Choose a directory of that host's own for such: --disk-dir DIR, and "
+			       "say which disks stay: --disk DISK=shared",
+			       f->to, f->option);
+	return args_role_is_memory(f->role) ? 0 : check_nobody_uses(f, e);
+}
+
+/* Files, directories, bridges and taps that the new command line needs and nobody brings: each that is missing. */
+static void check_surroundings(const struct line *l)
+{
+	const struct args_result *args = &l->target->args;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < args->file_count; i++) {
+		if (check_there(l, &args->files[i], &e))
+			target_obstacle(l->target, &e);
+		if (check_made(l, &args->files[i], &e))
+			target_obstacle(l->target, &e);
+	}
+	if (target_is_in_place(l->target) && (in_place_examine(l->target, &e) || taps_examine(l->target, &e)))
+		target_obstacle(l->target, &e);
+	for (i = 0; i < args->nic_count; i++)
+		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e))
+			target_obstacle(l->target, &e);
+}
+
 /* ---- QEMU's opinion ---- */
+
+/* In place the ports and sockets are the other QEMU's still, and what two cannot have is refused by the line. */
+static void try_line(struct line *l, char *const *env)
+{
+	const struct trial trial = {.exe = l->target->exe,
+				    .env = env,
+				    .argv = l->target->args.argv,
+				    .argc = l->target->args.argc,
+				    .work_dir = l->target->run_dir};
+	json_t *reasons = target_is_in_place(l->target) ? NULL : trial_reasons(&trial, l->part.a->loop), *one;
+	struct err e;
+	size_t i;
+
+	json_array_foreach(reasons, i, one) {
+		err_set(&e, EINVAL, "%s", json_string_value(one));
+		target_obstacle(l->target, &e);
+	}
+	json_decref(reasons);
+}
 
 /* Its directory is for this moment only. */
 static int ask_qemu(struct line *l, struct err *e)
@@ -449,6 +483,8 @@ static int ask_qemu(struct line *l, struct err *e)
 	if (!r)
 		r = preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
 	l->wants_names = p.wants_names;
+	if (!r)
+		try_line(l, env);
 	rmdir(l->target->run_dir);
 	target_free_environment(env);
 	if (!r && geteuid()) {
@@ -465,12 +501,14 @@ static int examine(struct part *p, struct err *e)
 	size_t i;
 	int r = rewrite(l, e);
 
-	if (!r)
-		r = check_surroundings(l, e);
-	if (!r)
-		r = ask_qemu(l, e);
 	if (r)
 		return r;
+	check_surroundings(l);
+	r = l->target->exe ? ask_qemu(l, e) : 0;
+	if (r || !l->findings)
+		return r;
+	if (l->target->makes_dir)
+		json_array_append_new(l->findings, json_sprintf("the directory %s is not there, and is made", l->target->dir));
 	tell_of_logs(l);
 	for (i = 0; i < l->target->args.nic_count; i++)
 		tell_of_nic(l, &l->target->args.nics[i]);

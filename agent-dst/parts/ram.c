@@ -31,7 +31,7 @@ static int examine(struct part *p, struct err *e)
 	r->multifd = (unsigned)multifd;
 	r->opaque = mode && !strcmp(mode, "opaque");
 	r->incoming = xasprintf("%s/incoming", r->target->run_dir);
-	return space_in_memory(r->target, e);
+	return space_in_memory(r->target, e) ? target_obstacle(r->target, e) : 0;
 }
 
 /* ---- the mode ---- */

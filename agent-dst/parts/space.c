@@ -21,16 +21,28 @@ struct volume {
 	uint64_t need;
 };
 
-/* Adds to the volumes what goes to path's directory. */
-static int need_space(struct volume *v, size_t *n, const char *path, uint64_t bytes, struct err *e)
+/* The directory of path, or where that is to be made; malloc'ed. */
+static char *dir_of(const struct disks *d, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	const char *dir = dirname(copy);
+
+	if (!d->target->makes_dir || strcmp(dir, d->target->dir))
+		return xstrdup(dir);
+	AUTO_FREE char *parent = xstrdup(dir);
+
+	return xstrdup(dirname(parent));
+}
+
+/* Adds to the volumes what goes to path's directory. */
+static int need_space(struct volume *v, size_t *n, const struct disks *d, const char *path, uint64_t bytes, struct err *e)
+{
+	AUTO_FREE char *dir = dir_of(d, path);
 	struct stat st;
 	size_t i;
 
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
-		return err_set(e, ENOENT, "the directory %s does not exist at the destination; create it first", dir);
+		return disks_refuse_dir(d, dir, e);
 	if (access(dir, W_OK))
 		return err_sys(e, errno, "%s at the destination cannot be written", dir);
 	for (i = 0; i < *n && v[i].device != st.st_dev; i++)
@@ -63,7 +75,7 @@ static int need_space_for_disks(struct volume *v, size_t *n, const struct disks 
 
 	for (i = 0; i < d->count && !r; i++)
 		if (!d->list[i].device)
-			r = need_space(v, n, d->list[i].path,
+			r = need_space(v, n, d, d->list[i].path,
 				       d->list[i].allocated - MIN(d->list[i].allocated, partial_bytes(&d->list[i].partial)), e);
 	return r;
 }
@@ -77,22 +89,25 @@ static void volumes_free(struct volume *v, size_t n)
 	free(v);
 }
 
-int space_for_files(const struct disks *d, const struct files *f, struct err *e)
+void space_for_files(const struct disks *d, const struct files *f)
 {
 	struct volume *v = xcalloc(d->count + f->count + 1, sizeof(*v));
 	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
+	struct err e;
 	size_t n = 0, i;
-	int r = need_space(v, &n, here, 0, e);
+	int r = need_space(v, &n, d, here, 0, &e);
 
 	if (!r)
-		r = need_space_for_disks(v, &n, d, e);
+		r = need_space_for_disks(v, &n, d, &e);
 	for (i = 0; i < f->count && !r; i++)
 		if (f->list[i].transfer == CARRY_COPY)
-			r = need_space(v, &n, f->list[i].to, f->list[i].size, e);
-	for (i = 0; i < n && !r; i++)
-		r = check_volume(&v[i], e);
+			r = need_space(v, &n, d, f->list[i].to, f->list[i].size, &e);
+	if (r)
+		target_obstacle(d->target, &e);
+	for (i = 0; i < n; i++)
+		if (check_volume(&v[i], &e))
+			target_obstacle(d->target, &e);
 	volumes_free(v, n);
-	return r;
 }
 
 double space_store_bps(const struct disks *d)

@@ -4,8 +4,8 @@
 
 #include "files.h"
 
-/* On each of the file systems, disks and files together. 0, -ENOSPC, -ENOENT, -EACCES. */
-int space_for_files(const struct disks *d, const struct files *f, struct err *e);
+/* On each of the file systems, disks and files together; what is missing goes to the obstacles of the plan. */
+void space_for_files(const struct disks *d, const struct files *f);
 /* How fast all disks together get onto stable storage, each file system (of four at most) beside the others, in bytes a second; 0: not known. Writes
  * there for a moment (store-cost.h). */
 double space_store_bps(const struct disks *d);

@@ -131,6 +131,24 @@ int taps_examine(struct target *t, struct err *e)
 	return each(t, examine, e);
 }
 
+/* QEMU is not tried with it: whoever has it would lose packets. */
+int taps_check_free(const struct args_nic *n, struct err *e)
+{
+	bool named = n->to_type && !strcmp(n->to_type, "tap") && n->to_attach && !n->stand_in;
+	pid_t has = named && !tap_has_queues(n->to_attach) ? tap_owner(n->to_attach) : 0;
+
+	if (has)
+		return err_set(e, EBUSY,
+			       "process %d has tap %s open at the destination, which NIC %s is to have: give it another with --map-net %s=tap:NAME or "
+			       "=bridge:BRIDGE",
+			       (int)has, n->to_attach, n->netdev ?: n->mac ?: "?", n->netdev ?: n->mac ?: "NIC");
+	if (named && access("/dev/net/tun", R_OK | W_OK))
+		return err_sys(e, errno,
+			       "QEMU cannot have tap %s at the destination (modprobe tun, and run vmferry-dst there as root): /dev/net/tun",
+			       n->to_attach);
+	return 0;
+}
+
 int taps_hold(struct target *t, struct err *e)
 {
 	int r = each(t, hold, e);

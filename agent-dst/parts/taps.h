@@ -12,6 +12,8 @@
 
 /* Those of the new line can be passed on: -EPERM, -ENODEV, -EEXIST. */
 int taps_examine(struct target *t, struct err *e);
+/* Of a QEMU that is not in the place of another: nobody has the tap open (-EBUSY), and it can be made or opened here. */
+int taps_check_free(const struct args_nic *n, struct err *e);
 /* Before the new QEMU begins. */
 int taps_hold(struct target *t, struct err *e);
 /* And once that has begun: we may pass them on. */

@@ -1,5 +1,6 @@
 /* target.c: see target.h. */
 #include "target.h"
+#include "durable-file.h"
 #include "fault.h"
 #include "in-place.h"
 #include "json-text.h"
@@ -21,12 +22,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define START_MS  30000
-#define STATUS_MS 5000
+#define START_MS   30000
+#define STATUS_MS  5000
+#define GUESTS_DIR "guests-dir" /* in the journal */
 
 static struct target *target_of(struct part *p)
 {
 	return container_of(p, struct target, part);
+}
+
+int target_obstacle(struct target *t, const struct err *e)
+{
+	obstacles_add(&t->obstacles, e);
+	return 0;
 }
 
 bool target_is_paused(const struct target *t)
@@ -113,10 +121,12 @@ static int examine(struct part *p, struct err *e)
 		return err_set(e, EPROTO, "the source does not say in the place of which QEMU the guest is to be");
 	t->name = xstrdup(json_text(d, "name"));
 	t->exe = find_qemu(json_text(d, "exe"));
-	if (!t->exe)
-		return err_set(e, ENOENT,
-			       "no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
-			       json_text(d, "exe"));
+	if (!t->exe) {
+		err_set(e, ENOENT,
+			"no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
+			json_text(d, "exe"));
+		target_obstacle(t, e);
+	}
 	if (!text_is_utf8(t->runtime_dir))
 		return err_set(e, EILSEQ, "the name of the runtime directory there, %s, is not UTF-8 text", t->runtime_dir);
 	t->run_dir = xasprintf("%s/%.12s", t->runtime_dir, attempt_id_format(p->a->id, id));
@@ -161,12 +171,27 @@ void target_free_environment(char **env)
 
 /* ---- its QEMU ---- */
 
+/* The guest's: whoever has made it since the plan was made keeps it. */
+static int make_dir(struct target *t, struct err *e)
+{
+	int r = made_own(t->part.a, GUESTS_DIR, t->dir, e);
+
+	if (!r && mkdir(t->dir, 0755)) {
+		r = errno == EEXIST ? 0 : err_sys(e, errno, "cannot create %s", t->dir);
+		attempt_disown(t->part.a, GUESTS_DIR, json_pack("{s:s}", "path", t->dir));
+	}
+	fault_point("dst-dir-made");
+	return r ? r : sync_parent_dir(t->dir, e);
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	struct target *t = target_of(p);
 	int r = made_own(p->a, "dir", t->run_dir, e);
 
-	return !r && mkdir(t->run_dir, 0700) ? err_sys(e, errno, "cannot create %s", t->run_dir) : r;
+	if (!r && mkdir(t->run_dir, 0700))
+		r = err_sys(e, errno, "cannot create %s", t->run_dir);
+	return r || !t->makes_dir ? r : make_dir(t, e);
 }
 
 /* The guest outlives us, and what we are allowed to use is not meant for it. */
@@ -362,6 +387,16 @@ static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 	return remove_dir(json_text(detail, "path") ?: "", e);
 }
 
+/* What others have put into it since, or what is kept of the disks, is not ours to take away. */
+static int undo_guests_dir(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path") ?: "";
+
+	if (target_of(p)->keep_guest || !rmdir(path) || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST)
+		return 0;
+	return err_sys(e, errno, "cannot remove %s", path);
+}
+
 static int undo_file(struct part *p, const json_t *detail, struct err *e)
 {
 	return partial_is_to_be_kept(target_of(p), detail) ? partial_keep(target_of(p), detail, e)
@@ -461,6 +496,7 @@ static void fini(struct part *p)
 	monitors_let_go(t);
 	qmp_close(t->qmp);
 	args_result_fini(&t->args);
+	obstacles_fini(&t->obstacles);
 	json_decref(t->description);
 	json_decref(t->settings);
 	free(t->name);
@@ -472,6 +508,7 @@ static void fini(struct part *p)
 
 static const struct part_undo undo[] = {
 	{"dir", "its directory", undo_dir},
+	{GUESTS_DIR, "the directory of its disks", undo_guests_dir},
 	{"file", "a file", undo_file},
 	{"made-by-qemu", "a file of QEMU's", undo_unknown},
 	{"hidden", "sockets of its monitors", undo_hidden},

@@ -6,6 +6,7 @@
 #define VMFERRY_TARGET_H
 
 #include "attempt.h"
+#include "obstacles.h"
 #include "part.h"
 #include "qemu-args.h"
 #include "qemu-launch.h"
@@ -25,8 +26,10 @@ struct target {
 	struct qemu_proc qemu;
 	struct qmp *qmp;
 	json_t *settings;	    /* of its QEMU, to be put back */
+	struct obstacles obstacles; /* that the plan has found: they do not end it */
 	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
 	unsigned occupied_count;
+	bool makes_dir;	   /* dir: the last part of its name is not there yet */
 	bool disks_stay;   /* some of its disks, which the source's QEMU has open still */
 	bool tried;	   /* its QEMU is, only */
 	bool keep_guest;   /* it runs here: what is undone is our scaffolding only */
@@ -40,6 +43,8 @@ void target_restore(struct target *t);
 void target_find_qemu_again(struct target *t, bool is_users);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
+/* What is in *e stands in the way, and the plan goes on, so that all that does is found. 0. */
+int target_obstacle(struct target *t, const struct err *e);
 bool target_is_paused(const struct target *t);
 /* It goes on here, instead of booting. */
 bool target_has_state(const struct target *t);

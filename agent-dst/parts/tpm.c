@@ -88,11 +88,12 @@ static int examine(struct part *p, struct err *e)
 	if (r)
 		return r;
 	t->exe = fault_point("dst-no-swtpm") ? NULL : find_swtpm();
-	if (!t->exe)
-		return err_set(
-			e, ENOENT,
+	if (!t->exe) {
+		err_set(e, ENOENT,
 			"the guest has a TPM, and there is no swtpm at the destination that could be it there: install it (on Debian: apt "
 			"install swtpm)");
+		target_obstacle(t->target, e);
+	}
 	t->awaited = !target_has_state(t->target);
 	return place(t, e);
 }
@@ -370,7 +371,7 @@ static const struct part_undo undo[] = {{"tpm-dir", "what its TPM holds", undo_d
 static const struct part_ops ops =
 	{.name = "tpm", .examine = examine, .describe = describe, .prepare = prepare, .event = event, .undo = undo, .fini = fini};
 
-void tpm_init(struct tpm *t, const struct target *target)
+void tpm_init(struct tpm *t, struct target *target)
 {
 	*t = (struct tpm){.part = {&ops, target->part.a}, .target = target, .proc = QEMU_PROC_NONE};
 }

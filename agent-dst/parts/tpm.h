@@ -11,7 +11,7 @@
 
 struct tpm {
 	struct part part;
-	const struct target *target;
+	struct target *target;
 	const char *from; /* its socket at the source; NULL: the guest has no such TPM */
 	char *exe;
 	struct swtpm swtpm; /* as it is to be here: in a directory that only this attempt can have made */
@@ -21,7 +21,7 @@ struct tpm {
 	size_t kept_bytes;
 };
 
-void tpm_init(struct tpm *t, const struct target *target);
+void tpm_init(struct tpm *t, struct target *target);
 /* It listens, and nobody has spoken to it. */
 int tpm_start(struct tpm *t, struct err *e);
 /* Ended again, and as if it had never been started. */

@@ -43,7 +43,7 @@ struct entry {
 	struct args_result line; /* empty if it cannot be rewritten */
 	struct args_basics basics;
 	enum monitor monitor;
-	bool moving;
+	bool moving, arriving;
 	struct reason reasons[REASONS_MAX]; /* why it cannot be moved */
 	size_t reason_count;
 };
@@ -157,6 +157,12 @@ static void ask(struct entry *n, struct loop *loop)
 	}
 	n->monitor = MONITOR_SILENT;
 	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
+	n->arriving = r && guest_is_arriving(&n->g);
+	if (n->arriving) { /* its monitors are the agent's until it is here */
+		n->monitor = MONITOR_BUSY;
+		because(n, xstrdup("it is arriving: vmferry moves it here"), xstrdup("once it is here it can be moved on"));
+		return;
+	}
 	if (r == -EBUSY) {
 		n->monitor = MONITOR_BUSY;
 		because(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs", n->g.qmp.path),
@@ -279,6 +285,8 @@ static json_t *entry_json(const struct entry *n)
 	json_t *o = json_pack("{s:s,s:i,s:b,s:s,s:s,s:o}", "name", g->name, "pid", (int)g->pid, "movable", !n->reason_count, "owner",
 			      owner_of(g), "monitor", monitor_names[n->monitor], "disks", disks_json(n));
 
+	if (n->arriving)
+		json_object_set_new(o, "arriving", json_true());
 	if (!g->foreign) {
 		json_object_set_new(o, "ram_bytes", json_integer((json_int_t)ram_of(n)));
 		json_object_set_new(o, "vcpus", json_integer((json_int_t)vcpus_of(n)));

@@ -27,7 +27,8 @@
  * allocation. */
 #define PROC_FILE_MAX (16U << 20)
 /* So much of the command line of another user's process is looked at, for its name. */
-#define FOREIGN_MAX 65536
+#define FOREIGN_MAX   65536
+#define RUN_DIR_CHARS 12 /* of an attempt, in hexadecimal: its directory under the runtime directory */
 
 /* /proc */
 
@@ -330,6 +331,36 @@ static bool is_teardown_of_another(const struct guest *g)
 	return comm && n > sizeof(name) && !memcmp(comm, name, sizeof(name) - 1) && parent && g->exe && !strcmp(parent, g->exe);
 }
 
+/* One of its monitors has that name, in a directory of an attempt's. */
+static bool has_monitor_of_ours(const struct guest *g, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < g->qmp.count; i++) {
+		const char *base = strrchr(g->qmp.all[i], '/'), *dir = base;
+
+		while (dir && dir > g->qmp.all[i] && dir[-1] != '/')
+			dir--;
+		if (base && !strcmp(base + 1, name) && base - dir == RUN_DIR_CHARS && strspn(dir, "0123456789abcdef") == RUN_DIR_CHARS)
+			return true;
+	}
+	return false;
+}
+
+bool guest_is_arriving(const struct guest *g)
+{
+	AUTO_FREE char *parent = read_proc_link(process_parent(g->pid), "exe");
+
+	strip_deleted(parent);
+	return has_monitor_of_ours(g, "vmferry.qmp") && parent && strstr(parent, "/vmferry-dst");
+}
+
+/* A QEMU that answers an agent's questions, or writes disks for it, has no guest. */
+static bool is_helper(const struct guest *g)
+{
+	return has_monitor_of_ours(g, "helper.qmp");
+}
+
 /* By who owns its directory: nothing of it is read. */
 static bool is_another_users(DIR *proc, const char *pid)
 {
@@ -354,7 +385,7 @@ static int look_at(struct listing *l, pid_t pid)
 
 	if (r)
 		return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
-	if (is_teardown_of_another(&g) || (g.foreign && l->foreign == GUESTS_FOREIGN_MAX)) {
+	if (is_teardown_of_another(&g) || is_helper(&g) || (g.foreign && l->foreign == GUESTS_FOREIGN_MAX)) {
 		l->cut_off |= g.foreign;
 		guest_fini(&g);
 		return 0;

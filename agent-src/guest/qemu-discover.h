@@ -147,6 +147,8 @@ enum {
 /* 0, or -EPERM: its QEMU is another user's, or a container's, which could not use our sockets, and whose word on what it is we must not
  * take with our rights. */
 int guest_check_user(const struct guest *g, struct err *e);
+/* An agent of this host has started its QEMU: as long as no monitor answers it has not come yet. */
+bool guest_is_arriving(const struct guest *g);
 /* Has somebody limited its I/O? inserted: of query-block. */
 bool guest_disk_has_limits(const json_t *inserted);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */

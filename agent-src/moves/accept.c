@@ -25,7 +25,7 @@ int accept_check(const json_t *accept, struct err *e)
 		const char *name;
 		json_type of;
 	} lists[] = {{"argv", JSON_STRING},  {"notes", JSON_STRING}, {"findings", JSON_STRING}, {"disks", JSON_OBJECT},
-		     {"files", JSON_OBJECT}, {"nics", JSON_OBJECT},  {"carry", JSON_OBJECT}};
+		     {"files", JSON_OBJECT}, {"nics", JSON_OBJECT},  {"carry", JSON_OBJECT},	{"obstacles", JSON_STRING}};
 	size_t i;
 
 	if (!json_is_object(accept))

@@ -120,14 +120,23 @@ static void on_follow(void *ctx, const char *line)
 
 /* ---- connect ---- */
 
+/* Another's guest is asked nothing more. */
+static bool found(void *ctx, const struct err *e)
+{
+	struct source *s = &((struct transfer *)ctx)->src;
+
+	obstacles_add(&s->obstacles, e);
+	return !s->guest.owner_hint && !s->guest.foreign && (!s->qmp || qmp_alive(s->qmp));
+}
+
 int connect_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 	struct link link;
 	int r = t->recipe->find(t, e);
 
-	if (!r)
-		r = parts_examine(&t->parts, e);
+	if (!r && parts_look(&t->parts, found, t) > 1) /* the destination could not be told of it as it is */
+		r = obstacles_err(&t->src.obstacles, e);
 	if (!r)
 		r = reach_destination(t, &link, e);
 	if (r)
@@ -148,6 +157,7 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 
 	gethostname(host, sizeof(host) - 1);
 	json_object_set_new(out, "software", json_string(VMFERRY_VERSION));
+	json_object_set_new(out, "obstacles", json_true());
 	if (text_is_utf8(host))
 		json_object_set_new(out, "host", json_string(host));
 	if (t->opt->disk_dir)
@@ -278,6 +288,21 @@ static int check_in_place(const struct transfer *t, struct err *e)
 		       : 0;
 }
 
+/* What stands in the way there, in place of a plan. */
+static int take_obstacles(struct transfer *t, struct err *e)
+{
+	json_int_t code = json_integer_value(json_object_get(t->plan, "code"));
+	struct err why;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(t->plan, "obstacles"), i, one) {
+		err_set(&why, code > 0 && code < 4096 ? (int)code : EPROTO, "%s", json_string_value(one));
+		obstacles_add(&t->src.obstacles, &why);
+	}
+	return obstacles_err(&t->src.obstacles, e);
+}
+
 int preflight_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -291,6 +316,8 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
 	if (!r)
 		r = accept_check(t->plan, e);
+	if (!r)
+		r = take_obstacles(t, e);
 	if (!r)
 		r = check_kind(t, e);
 	if (!r)
@@ -358,6 +385,18 @@ static void tell_other_ways(struct transfer *t)
 		      "(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
 }
 
+/* Beside what was found before; not if it is that itself. */
+static void add_obstacle(struct transfer *t, const struct err *why)
+{
+	struct obstacles *o = &t->src.obstacles;
+	struct err known;
+
+	if (!obstacles_err(o, &known) || !strcmp(known.msg, why->msg))
+		return;
+	obstacles_add(o, why);
+	obstacles_err(o, &t->end.why);
+}
+
 /* The one failure path. */
 static void fail(void *ctx, const struct err *why)
 {
@@ -367,13 +406,15 @@ static void fail(void *ctx, const struct err *why)
 	log_info("%s failed: %s", stage_names[t->a.con.stage], why->msg);
 	if (!t->end.why.code) {
 		t->end.why = *why;
+		if (!t->a.handing_off && !t->end.user_cancelled)
+			add_obstacle(t, why);
 		t->end.why_is_vague =
 			!t->end.user_cancelled && t->src.qmp && (!qmp_alive(t->src.qmp) || why->code == ECONNRESET || why->code == EPIPE);
 	}
 	if (t->a.dead)
 		return;
 	if (!t->a.handing_off) {
-		if (why->code == ENOTSUP && t->opt->how != HOW_DISKS && t->recipe->has_guard && !t->src.guest.owner_hint)
+		if (t->end.why.code == ENOTSUP && t->opt->how != HOW_DISKS && t->recipe->has_guard && !t->src.guest.owner_hint)
 			tell_other_ways(t);
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);

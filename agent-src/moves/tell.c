@@ -448,6 +448,8 @@ void tell_result(struct transfer *t)
 		set_text(ev, "reason", t->end.why.msg);
 	else if (t->entry == &entry_recover && t->a.handoff.state == HO_SRC_ABORTED)
 		set_text(ev, "reason", what_recover_did(t));
+	if (obstacles_count(&t->src.obstacles) && !t->a.handing_off)
+		json_object_set(ev, "obstacles", t->src.obstacles.list);
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);
 	if (json_array_size(left))

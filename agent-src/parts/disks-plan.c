@@ -207,10 +207,16 @@ int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	size_t i;
-	int r = check_jobs(ds, e);
+	bool busy = check_jobs(ds, e); /* whose filters are above its disks */
+	int r = busy ? -e->code : 0;
 
-	for (i = 0; !r && i < ds->src->guest.disk_count; i++)
-		r = examine_disk(ds, &ds->src->guest.disks[i], e);
+	for (i = 0; i < ds->src->guest.disk_count && !busy; i++) {
+		int one = examine_disk(ds, &ds->src->guest.disks[i], e);
+
+		if (one)
+			obstacles_add(&ds->src->obstacles, e); /* each is told */
+		r = r ? r : one;
+	}
 	if (!r)
 		r = disks_check_words(ds, e);
 	if (!r)

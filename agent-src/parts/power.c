@@ -305,7 +305,8 @@ void power_restore(struct power *p)
 static const struct part_undo undo[] = {{"shutdown-action", "what its QEMU does when the guest shuts down", undo_actions},
 					{NULL, NULL, NULL}};
 
-static const struct part_ops ops = {.name = "power", .examine = examine, .prepare = prepare, .event = event, .undo = undo, .tell = tell};
+static const struct part_ops ops =
+	{.name = "power", .apart = true, .examine = examine, .prepare = prepare, .event = event, .undo = undo, .tell = tell};
 
 void power_init(struct power *p, struct source *src)
 {

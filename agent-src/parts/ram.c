@@ -665,6 +665,7 @@ static const struct part_undo undo[] = {
 };
 
 static const struct part_ops ops = {.name = "ram",
+				    .apart = true,
 				    .examine = examine,
 				    .describe = describe,
 				    .prepare = prepare,

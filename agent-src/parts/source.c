@@ -445,6 +445,7 @@ static void fini(struct part *p)
 	guest_watch_fini(&s->watch);
 	guest_fini(&s->guest);
 	json_decref(s->cpu);
+	obstacles_fini(&s->obstacles);
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);
 	json_decref(s->disks_by_word);

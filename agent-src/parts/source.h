@@ -8,6 +8,7 @@
 #define VMFERRY_SOURCE_H
 
 #include "attempt.h"
+#include "obstacles.h"
 #include "guest-watch.h"
 #include "options.h"
 #include "part.h"
@@ -16,6 +17,7 @@
 
 struct source {
 	struct part part;
+	struct obstacles obstacles; /* of either end, before anything was touched */
 	const struct move_options *opt;
 	struct report *report;
 	const char *how; /* it moves: as in `plan` */

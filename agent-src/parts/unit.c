@@ -100,7 +100,7 @@ static void fini(struct part *p)
 
 static const struct part_undo undo[] = {{"unit", "its systemd unit", undo_unit}, {NULL, NULL, NULL}};
 
-static const struct part_ops ops = {.name = "unit", .examine = examine, .undo = undo, .tell = tell, .fini = fini};
+static const struct part_ops ops = {.name = "unit", .apart = true, .examine = examine, .undo = undo, .tell = tell, .fini = fini};
 
 void unit_init(struct unit *u, struct source *src)
 {

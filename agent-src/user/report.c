@@ -486,6 +486,17 @@ static void print_brought(FILE *to, const json_t *ev)
 	      to);
 }
 
+static void print_obstacles(FILE *to, const json_t *ev)
+{
+	const json_t *list = json_object_get(ev, "obstacles");
+	json_t *one;
+	size_t i;
+
+	fprintf(to, "%s: %zu things stand in the way\n", str(ev, "outcome"), json_array_size(list));
+	json_array_foreach((json_t *)list, i, one)
+		fprintf(to, "  %zu  %s\n", i + 1, json_string_value(one));
+}
+
 static void print_result(FILE *to, const json_t *ev)
 {
 	char a[24], b[24];
@@ -495,7 +506,10 @@ static void print_result(FILE *to, const json_t *ev)
 		return;
 	}
 	if (strcmp(str(ev, "outcome"), "migrated")) {
-		fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
+		if (json_array_size(json_object_get(ev, "obstacles")) > 1)
+			print_obstacles(to, ev);
+		else
+			fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
 		if (strcmp(str(ev, "guest_text"), "not found"))
 			fprintf(to, "the guest is now: %s\n", str(ev, "guest_text"));
 		print_leftovers(to, ev);

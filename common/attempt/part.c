@@ -1,6 +1,7 @@
 /* part.c: see part.h. */
 #include "part.h"
 #include "log.h"
+#include "util.h"
 
 #include <assert.h>
 #include <string.h>
@@ -30,6 +31,24 @@ void parts_add(struct parts *ps, struct part *p)
 int parts_examine(const struct parts *ps, struct err *e)
 {
 	EACH(ps, examine, e);
+}
+
+int parts_look(const struct parts *ps, bool (*found)(void *ctx, const struct err *e), void *ctx)
+{
+	struct err e;
+	unsigned i;
+	int worst = 0;
+
+	for (i = 0; i < ps->count; i++) {
+		const struct part_ops *ops = ps->at[i]->ops;
+
+		if (!ops->examine || !ops->examine(ps->at[i], &e))
+			continue;
+		worst = MAX(worst, ops->apart ? 1 : 2);
+		if (!found(ctx, &e))
+			break;
+	}
+	return worst;
 }
 
 int parts_describe(const struct parts *ps, json_t *out, struct err *e)

@@ -28,6 +28,7 @@ struct part_undo {
 
 struct part_ops {
 	const char *name;
+	bool apart; /* whatever stands in its way, the rest can be described */
 	/* May it be moved? Changes nothing. */
 	int (*examine)(struct part *p, struct err *e);
 	/* Adds to what the other side is told. */
@@ -65,6 +66,9 @@ void parts_add(struct parts *ps, struct part *p);
 
 /* Each part in turn, to the first error. */
 int parts_examine(const struct parts *ps, struct err *e);
+/* All of them, whatever one says: each error goes to found, which says whether to go on. 0; 1: one was found that the other side need not hear of; 2: one by which the whole
+ * cannot be described. */
+int parts_look(const struct parts *ps, bool (*found)(void *ctx, const struct err *e), void *ctx);
 int parts_describe(const struct parts *ps, json_t *out, struct err *e);
 /* All of them hear it, whatever one says; the first error. */
 int parts_agree(const struct parts *ps, const json_t *said, struct err *e);

@@ -105,6 +105,14 @@ static int flags_of(const char *name, short *flags, struct err *e)
 	return ok ? 0 : err_set(e, ENODEV, "there is no tap device %s on this host", name);
 }
 
+bool tap_has_queues(const char *name)
+{
+	struct err ignored;
+	short flags;
+
+	return !flags_of(name, &flags, &ignored) && (flags & IFF_MULTI_QUEUE);
+}
+
 int tap_examine(const char *name, bool *persists, struct err *e)
 {
 	short flags;

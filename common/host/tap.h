@@ -24,6 +24,8 @@ bool tap_is_of(pid_t pid, const char *name);
 /* 0, -ENODEV: there is no tap of that name. *persists: it stays when nobody has it open. */
 int tap_examine(const char *name, bool *persists, struct err *e);
 
+/* Several processes may have it open, a queue each. */
+bool tap_has_queues(const char *name);
 /* Who has it open; 0: nobody whom we see. */
 pid_t tap_owner(const char *name);
 

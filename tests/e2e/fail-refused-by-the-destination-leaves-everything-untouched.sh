@@ -24,7 +24,7 @@ at_exit "umount $DIR/small"
 
 to_local
 refused "$DIR/taken/a.raw exists already at the destination" local --disk-dir "$DIR/taken"
-refused "$DIR/nowhere does not exist at the destination" local --disk-dir "$DIR/nowhere"
+refused "$DIR/nowhere/there does not exist at the destination" local --disk-dir "$DIR/nowhere/there"
 refused 'the disks need 1.*MiB but .* has only 8' local --disk-dir "$DIR/small"
 refused 'cannot connect to 127.0.0.1:1: Connection refused' 127.0.0.1:1
 assert_settled

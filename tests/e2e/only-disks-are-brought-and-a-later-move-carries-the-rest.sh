@@ -59,6 +59,16 @@ brought
 assert_result 'r["guest_text"] == "on the source, paused as it was"'
 qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 
+# the QEMU that writes them at the destination is no guest, and one that arrives is called that
+move_start a "$DEST" --disk-dir "$DIR/elsewhere" --only-disks --bwlimit 2M
+wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
+helper=$(pgrep -f "qemu-system.*$DIR/.*/helper.qmp") || fail "no QEMU helps to write the qcow2 disk"
+vmferry list >"$DIR/out"
+! grep -F "(pid $helper)" "$DIR/out" || fail "list takes vmferry's own QEMU for a guest: $(<"$DIR/out")"
+vmferry cancel "${GUEST_PID[a]}" >/dev/null
+move_wait 4
+rm -f "$DIR/elsewhere/"*
+
 # the move itself: who has forgotten how is told; cancelled, and then not
 vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/elsewhere" </dev/null >"$DIR/out" 2>&1
 grep -q "may be kept there still, and would not be used: say --keep-partial" "$DIR/out" || fail "$(<"$DIR/out")"
@@ -67,6 +77,8 @@ vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}" 
 move_start a "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}" --bwlimit 2M
 TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
+vmferry list >"$DIR/out"
+grep -q 'cannot be moved: it is arriving: vmferry moves it here' "$DIR/out" || fail "list: $(<"$DIR/out")"
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and len([s for s in r["leftovers"] if "is kept until" in s]) >= 2'

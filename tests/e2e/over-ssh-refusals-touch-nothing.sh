@@ -44,7 +44,7 @@ refused 3 'does not take this guest.*unsupported machine type' root@host-b
 on_b umount "$qemu"
 
 # where it goes
-refused 3 "the directory $VM/none does not exist at the destination" root@host-b --disk-dir "$VM/none"
+refused 3 "the directory $VM/none/there does not exist at the destination" root@host-b --disk-dir "$VM/none/there"
 mkdir "$(there "$VM/tiny")"
 on_b mount -t tmpfs -o size=8m tiny "$VM/tiny"
 remember

@@ -1,0 +1,30 @@
+/*
+ * trial.h: does the destination's QEMU start with the guest's command line? It is started for a moment, with all that the line has but what is the
+ * guest's own or another process's (qemu-args-trial.h), so that whatever this host lacks is found before anything of the guest is touched.
+ */
+#ifndef VMFERRY_TRIAL_H
+#define VMFERRY_TRIAL_H
+
+#include "err.h"
+#include "loop.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct trial {
+	const char *exe;
+	char *const *env;
+	char *const *argv; /* the destination's command line */
+	size_t argc;
+	const char *work_dir; /* an empty directory */
+};
+
+/*
+ * A new reference to an array of sentences, each a reason why it does not start, with what to do; empty if it does. A QEMU that neither starts nor ends
+ * in time counts as one that starts: the machine is busy.
+ */
+json_t *trial_reasons(const struct trial *t, struct loop *l);
+/* The sentence for what QEMU said when it ended: with the remedy, if there is a known one. Malloc'ed. For tests. */
+char *trial_reason(const char *said);
+
+#endif
