@@ -9,6 +9,7 @@
 #include "json-text.h"
 #include "paths.h"
 #include "qemu-discover.h"
+#include "qmp-advice.h"
 #include "shell-quote.h"
 #include "util.h"
 
@@ -151,8 +152,9 @@ static void ask(struct entry *n, struct loop *loop)
 	int r;
 
 	if (!n->g.qmp.path) {
-		because(n, xstrdup("it has no QMP monitor on a unix socket"),
-			xasprintf("start it with: -qmp unix:/run/%s.qmp,server=on,wait=off", n->g.name));
+		AUTO_FREE char *options = qmp_advice(n->g.name, n->g.line.expanded, n->g.line.expanded_count);
+
+		because(n, xstrdup("it has no QMP monitor on a unix socket"), xasprintf("start it with: %s", options));
 		return;
 	}
 	n->monitor = MONITOR_SILENT;

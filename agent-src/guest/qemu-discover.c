@@ -7,6 +7,7 @@
 #include "qemu-discover.h"
 #include "open-regular.h"
 #include "process.h"
+#include "qmp-advice.h"
 #include "qemu-args.h"
 #include "unix-socket.h"
 #include "util.h"
@@ -534,11 +535,12 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	free_list(list, count);
 	if (r == 0)
 		r = guest_check_user(g, e);
-	if (r == 0 && !g->qmp.path)
-		r = err_set(e, ENXIO,
-			    "guest %s (pid %d) has no QMP monitor on a unix socket; start it with: "
-			    "-qmp unix:/run/%s.qmp,server=on,wait=off",
-			    g->name, (int)g->pid, g->name);
+	if (r == 0 && !g->qmp.path) {
+		AUTO_FREE char *options = qmp_advice(g->name, g->line.expanded, g->line.expanded_count);
+
+		r = err_set(e, ENXIO, "guest %s (pid %d) has no QMP monitor on a unix socket; start it with: %s", g->name, (int)g->pid,
+			    options);
+	}
 	return r;
 }
 

@@ -399,14 +399,16 @@ bool guest_is_inserted(const struct guest *g, const char *path)
 	return false;
 }
 
-static bool is_on_line(const struct args_result *line, const struct guest_disk *d)
+/* By its name, too, as its file may have been deleted since. */
+static bool is_on_line(const struct guest *g, const struct args_result *line, const struct guest_disk *d)
 {
+	AUTO_FREE char *named = d->file ? guest_path(g, d->file) : NULL;
 	size_t i;
 
 	for (i = 0; i < line->file_count; i++) {
 		AUTO_FREE char *real = realpath(line->files[i].path, NULL);
 
-		if ((d->file && !strcmp(d->file, line->files[i].path)) || (real && d->real_path && !strcmp(d->real_path, real)))
+		if ((named && !strcmp(named, line->files[i].path)) || (real && d->real_path && !strcmp(d->real_path, real)))
 			return true;
 	}
 	return false;
@@ -434,7 +436,7 @@ static int check_media(const struct guest *g, struct err *e)
 	for (i = 0; i < g->disk_count && r == 0; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
-		if (d->removable && !d->removable_empty && d->file && !is_on_line(&line, d))
+		if (d->removable && !d->removable_empty && d->file && !is_on_line(g, &line, d))
 			r = err_set(e, ENOTSUP,
 				    "medium %s was inserted while the guest ran: its command line, from which the "
 				    "destination starts, does not have it; eject it first",

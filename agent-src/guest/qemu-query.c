@@ -337,6 +337,17 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e)
 	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;
 }
 
+static bool among_filters(const char *driver)
+{
+	static const char *const filters[] = {"throttle",     "copy-on-read", "blkdebug", "blkverify",
+					      "blklogwrites", "preallocate",  "compress"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(filters) && strcmp(filters[i], driver); i++)
+		;
+	return i < ARRAY_LEN(filters);
+}
+
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e)
 {
 	const char *why = NULL;
@@ -350,6 +361,12 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 			       d->network, d->drive_id ?: d->node);
 	if (!d->real_path)
 		why = "is not a local file: only files and block devices can be copied";
+	else if (d->format && among_filters(d->format))
+		return err_set(
+			e, ENOTSUP,
+			"disk %s is seen through the filter '%s', which vmferry does not make again at the destination: give the guest its disk "
+			"without it (limits can be said as throttling.iops-total= and the like of -drive, and go along)",
+			d->real_path, d->format);
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
 	else if (d->begins_later)

@@ -8,7 +8,9 @@
 #include "json-text.h"
 #include "paths.h"
 #include "process.h"
+#include "qemu-opts.h"
 #include "qemu-undo.h"
+#include "shell-quote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -85,6 +87,28 @@ static int check_read_only(const struct guest_disk *g, struct err *e)
 	return why ? err_set(e, ENOTSUP, "the read-only disk %s %s, which is not carried", g->real_path ?: g->node, why) : 0;
 }
 
+/* At the switchover QEMU opens a file once more, by the name that it was given (raw_reconfigure_getfd() of 10.0): from its directory, which is / since it
+ * put itself into the background. */
+static int check_reopens(const struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	const struct guest *guest = &ds->src->guest;
+	bool relative = g->file && *g->file != '/' && !qemu_path_has_protocol(g->file);
+	AUTO_FREE char *seen = relative && !ds->src->boots_there ? xasprintf("/proc/%d/cwd/%s", (int)guest->pid, g->file) : NULL;
+	const char *base = seen && g->real_path ? strrchr(g->real_path, '/') : NULL;
+	AUTO_FREE char *where = NULL;
+	struct stat there, is;
+
+	if (!base || (!stat(seen, &there) && !stat(g->real_path, &is) && there.st_dev == is.st_dev && there.st_ino == is.st_ino))
+		return 0;
+	where = shell_quote(g->real_path);
+	return err_set(
+		e, ENOTSUP,
+		"QEMU cannot hand over disk %s: it was given the name %s, which leads nowhere from its directory now (-daemonize), and QEMU "
+		"opens it by that once more when it lets go of it. Give it a whole name while the guest runs (vmferry storage %s --disk "
+		"%s=/NEW/PLACE), and move it then; or start the guest with whole names",
+		g->real_path, g->file, guest->name, where);
+}
+
 static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	struct disk *d;
@@ -93,7 +117,7 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 		return 0;
 	if (g->read_only) /* stays as it is in the command line */
 		return ds->src->opt->in_place ? 0 : check_read_only(g, e);
-	if (check_contents(ds, g, e))
+	if (check_reopens(ds, g, e) || check_contents(ds, g, e))
 		return -e->code;
 	/* owner, mode and room are the file's that has the name, and it is what may be deleted afterwards */
 	if (g->real_path && !g->network && !g->block_device && guest_reads_what_is_there(&ds->src->guest, g->real_path, e))
