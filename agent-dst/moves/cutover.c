@@ -369,6 +369,8 @@ void cutover_on_qemu(struct transfer *t, const struct event *ev)
 
 	if (status) {
 		note_gone_on(t, word_index(stays, status) < 0);
+	} else if (!strcmp(ev->name, "SHUTDOWN")) { /* from then on its images may be taken anywhere */
+		note_gone_on(t, true);
 	} else if (!strcmp(ev->name, "RESUME")) {
 		note_gone_on(t, false);
 	} else if (!strcmp(ev->name, "STOP") && t->a.handoff.state == HO_DST_STARTED) {
@@ -391,7 +393,10 @@ static int may_not_revert(struct transfer *t, struct err *e)
 	ended = has_ended(t);
 	state = ended ? UNKNOWN : target_run_state(&t->target);
 	if (state == MIGRATED || (state == UNKNOWN && has_gone_on(t)))
-		return err_set(e, EBUSY, "the guest was migrated away from the destination by somebody else: it may run elsewhere");
+		return err_set(
+			e, EBUSY,
+			"the guest was migrated away from the destination by somebody else, or shut down there: it may run elsewhere. If "
+			"it does not, end its QEMU there, and have it back by vmferry recover --peer-is-fenced");
 	if (!ended && state == UNKNOWN && !heard)
 		return err_set(
 			e, EBUSY,
@@ -400,6 +405,10 @@ static int may_not_revert(struct transfer *t, struct err *e)
 			(int)t->target.qemu.pid);
 	if (ended && disks_are_nobody_else_s(&t->disks, e))
 		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");
+	if (ended && !disks_are_here(&t->disks))
+		return err_set(e, EBUSY,
+			       "the guest's QEMU at the destination has ended, and its images there have other names: somebody may have "
+			       "started it again");
 	return 0;
 }
 

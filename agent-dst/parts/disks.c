@@ -4,6 +4,7 @@
 #include "disk-device.h"
 #include "fault.h"
 #include "image-create.h"
+#include "image-held.h"
 #include "image-lock.h"
 #include "image-mark.h"
 #include "json-text.h"
@@ -112,6 +113,9 @@ static void let_images_go(struct disks *ds)
 	size_t i;
 
 	for (i = 0; i < ds->count; i++) {
+		if (ds->list[i].held_device_fd > 0)
+			close(ds->list[i].held_device_fd);
+		ds->list[i].held_device_fd = 0;
 		if (ds->list[i].held_fd >= 0)
 			close(ds->list[i].held_fd);
 		ds->list[i].held_fd = -1;
@@ -129,6 +133,37 @@ static void unlock_images(struct disks *ds)
 	}
 }
 
+/* Before the guest can run here. */
+static int hold_images(struct disks *ds, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ds->count && !r; i++) {
+		struct arriving_disk *d = &ds->list[i];
+		AUTO_FREE char *mark = image_held_path(d->path);
+
+		if (d->device) {
+			d->held_device_fd = image_hold_device(d->path, e);
+			r = MIN(d->held_device_fd, 0);
+			continue;
+		}
+		r = attempt_own(ds->part.a, "held", json_pack("{s:s}", "path", mark), e);
+		r = r ? r : image_hold(mark, e);
+		if (r == -EEXIST)
+			attempt_disown(ds->part.a, "held", json_pack("{s:s}", "path", mark));
+	}
+	return r;
+}
+
+static int undo_held(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *mark = json_text(detail, "path");
+
+	(void)p;
+	return unlink(mark) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", mark) : 0;
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -138,7 +173,7 @@ static int prepare(struct part *p, struct err *e)
 	r = r ? r : make_disks(ds, env, e);
 	target_free_environment(env);
 	partials_close(&ds->partials);
-	return r;
+	return r || !target_is_revertible(ds->target) ? r : hold_images(ds, e);
 }
 
 /* ---- writing ---- */
@@ -556,6 +591,7 @@ static const struct part_undo undo[] = {
 	{"device", "a block device that a disk was written to", undo_device},
 	{"partial", "what has arrived of a disk", undo_partial},
 	{"old-copy", "an old copy that was in the way of a disk", undo_old_copy},
+	{"held", "the mark of an image whose guest may be taken back", undo_held},
 	{NULL, NULL, NULL},
 };
 

@@ -34,6 +34,7 @@ struct arriving_disk {
 	unsigned bitmap_count, bitmap_shift;
 	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */
 	struct unit_set written; /* since they were copied */
+	int held_device_fd;	 /* a block device whose guest may be taken back (image-held.h); 0: not */
 	int held_fd;		 /* of its image, until that was seen to have its name still; -1: not */
 };
 

@@ -168,7 +168,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
-		if (copy_was_to_hold(t) && !t->src.paused && !t->src.stopped && !t->src.suspended)
+		if (copy_was_to_hold(t) && !t->src.boots_there && !t->src.paused && !t->src.stopped && !t->src.suspended)
 			return err_set(e, EBUSY,
 				       "QEMU %d.%d.%d has stopped the guest for its switchover though it was held; it does not wait as "
 				       "the versions do that vmferry knows (move it without --hold and --at)",

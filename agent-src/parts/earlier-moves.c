@@ -1,7 +1,9 @@
 /* earlier-moves.c: see earlier-moves.h. */
 #include "earlier-moves.h"
+#include "image-held.h"
 #include "journal.h"
 #include "json-text.h"
+#include "util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -147,6 +149,24 @@ static int check_stays_here(const struct guest *g, const char *path, struct err 
 		       : 0;
 }
 
+/* The same, whichever state directory the agent that brought it has. */
+static int check_images(const struct guest *g, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].real_path && image_is_held(g->disks[i].real_path)) {
+			AUTO_FREE char *mark = image_held_path(g->disks[i].real_path);
+
+			return err_set(
+				e, EBUSY,
+				"the host that this guest came from holds it, and may have it back (--revert-within; %s says so): let it "
+				"stay here first: vmferry keep %s, there",
+				mark, g->name);
+		}
+	return 0;
+}
+
 int earlier_moves_check(const char *state_dir, const struct guest *g, struct report *report, struct err *e)
 {
 	struct journal *j;
@@ -175,5 +195,5 @@ int earlier_moves_check(const char *state_dir, const struct guest *g, struct rep
 		}
 	}
 	journal_list_free(paths, n);
-	return r;
+	return r ? r : check_images(g, e);
 }

@@ -28,8 +28,19 @@ assert_eq "$status" 3 "exit code of a move onward"
 said onward.log 'may have it back.*vmferry keep a, there'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 
+# Nor by a vmferry that knows nothing of its move, in whatever way.
+refused_elsewhere() { # OPTION...
+	status=0
+	VMFERRY_STATE_DIR=$DIR/other-state vmferry migrate --disk-dir "$DIR/onward" "$@" 2>"$DIR/onward.log" || status=$?
+	assert_eq "$status" 3 "exit code with another state directory"
+	said onward.log 'may have it back.*vmferry keep a, there'
+}
+refused_elsewhere "$there" local
+refused_elsewhere "$there" local --how warm
+
 # Nor when it is shut down.
 kill_now "$there"
+refused_elsewhere local --how cold -- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio"
 status=0
 VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate local --how cold --disk-dir "$DIR/onward" \
 	-- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio" 2>"$DIR/onward.log" || status=$?
@@ -53,22 +64,18 @@ move_wait 1
 guest_verify "$(orders a)" blocks
 moved_for_now
 
+# Its disk here has another name: nobody can tell.
+mv "$DIR/a.raw" "$DIR/elsewhere.raw"
+vmferry revert a
+is_told 'nobody can tell whether its disk'
+mv "$DIR/elsewhere.raw" "$DIR/a.raw"
+
 # Somebody writes to its disk here, which its QEMU has let go of.
 date >>"$DIR/a.raw"
 vmferry revert a
 is_told 'has been written here'
 process_is_gone "$there" && fail "the destination's QEMU was ended"
 truncate -s 16M "$DIR/a.raw"
-vmferry keep a
-move_wait
-assert_moved
-
-# Nobody can tell, as the disk has another name.
-moved_for_now
-mv "$DIR/a.raw" "$DIR/elsewhere.raw"
-vmferry revert a
-is_told 'nobody can tell whether its disk'
-mv "$DIR/elsewhere.raw" "$DIR/a.raw"
 vmferry keep a
 move_wait
 assert_moved

@@ -1,0 +1,24 @@
+/*
+ * image-held.h: a mark beside an image: the host that its guest came from holds that guest, and may take it back (--revert-within). Whoever would
+ * take the guest elsewhere meanwhile, or start its images under another name, would have it run twice.
+ *
+ * The mark lies where the image lies, so every vmferry of this host finds it, whichever state directory or user it has. It outlives its
+ * agent and a reboot, as the right of the other host does. A block device has no place beside it: there a lock stands for the mark as long as
+ * the agent lives.
+ */
+#ifndef VMFERRY_IMAGE_HELD_H
+#define VMFERRY_IMAGE_HELD_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+/* The mark's own path, malloc'ed. */
+char *image_held_path(const char *image);
+/* Makes it, durably. -EEXIST: another move has. */
+int image_hold(const char *mark, struct err *e);
+/* Of a block device: a descriptor, which holds it until it is closed; or -errno. */
+int image_hold_device(const char *device, struct err *e);
+bool image_is_held(const char *image);
+
+#endif

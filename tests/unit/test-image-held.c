@@ -1,0 +1,77 @@
+/* test-image-held.c: the mark beside an image whose guest may be taken back. */
+#include "image-held.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/image-held.XXXXXX";
+
+static void an_image_is_held_as_long_as_its_mark_is_there(void **state)
+{
+	AUTO_FREE char *image = xasprintf("%s/a.raw", dir), *other = xasprintf("%s/b.raw", dir), *mark = image_held_path(image);
+	struct err e;
+
+	(void)state;
+	close(open(image, O_WRONLY | O_CREAT, 0600));
+	assert_false(image_is_held(image));
+	assert_int_equal(image_hold(mark, &e), 0);
+	assert_true(image_is_held(image));
+	assert_false(image_is_held(other));
+	assert_int_equal(image_hold(mark, &e), -EEXIST);
+	assert_non_null(strstr(e.msg, mark));
+	unlink(mark);
+	assert_false(image_is_held(image));
+	unlink(image);
+}
+
+static void a_mark_lies_beside_its_image(void **state)
+{
+	AUTO_FREE char *mark = image_held_path("/srv/vm/web1/disk.qcow2"), *here = image_held_path("disk.raw");
+
+	(void)state;
+	assert_string_equal(mark, "/srv/vm/web1/.disk.qcow2.vmferry-held");
+	assert_string_equal(here, ".disk.raw.vmferry-held");
+}
+
+static void what_cannot_be_locked_or_made_says_so(void **state)
+{
+	AUTO_FREE char *mark = xasprintf("%s/none/.a.vmferry-held", dir);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(image_hold(mark, &e), -ENOENT);
+	assert_true(image_hold_device("/nowhere/at/all", &e) < 0);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_image_is_held_as_long_as_its_mark_is_there),
+		cmocka_unit_test(a_mark_lies_beside_its_image),
+		cmocka_unit_test(what_cannot_be_locked_or_made_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
