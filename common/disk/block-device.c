@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -26,6 +28,14 @@ static pid_t user_of(const char *path)
 	return user;
 }
 
+/* Linux opens many such devices for writing all the same, and fails the writes. */
+static bool is_read_only(int fd)
+{
+	int yes = 0;
+
+	return !ioctl(fd, BLKROGET, &yes) && yes;
+}
+
 int block_device_open_alone(const char *path, int *fd, struct err *e)
 {
 	pid_t user = user_of(path);
@@ -35,7 +45,12 @@ int block_device_open_alone(const char *path, int *fd, struct err *e)
 	*fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (*fd < 0 && errno == EBUSY)
 		return err_set(e, EBUSY, "block device %s is in use: it is mounted, or a part of another device", path);
-	return *fd < 0 ? err_sys(e, errno, "cannot open block device %s", path) : 0;
+	if (*fd < 0)
+		return err_sys(e, errno, "cannot open block device %s", path);
+	if (!is_read_only(*fd))
+		return 0;
+	close(*fd);
+	return err_set(e, EROFS, "block device %s is read-only (blockdev --getro): nothing can be written to it", path);
 }
 
 int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e)

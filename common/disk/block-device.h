@@ -9,7 +9,8 @@
 
 #define BLOCK_DEVICE_ENDS (1U << 20) /* bytes at either end that are looked at */
 
-/* Until *fd is closed nobody can mount it, or make it a part of another. -EBUSY: somebody has done so, or has it open. */
+/* Until *fd is closed nobody can mount it, or make it a part of another. -EBUSY: somebody has done so, or has it open.
+ * -EROFS: it is read-only. */
 int block_device_open_alone(const char *path, int *fd, struct err *e);
 int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e);
 /* What any host calls the same device by: its World Wide Name, the UUID of a volume. malloc'ed; NULL: it has none. */
