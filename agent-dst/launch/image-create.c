@@ -4,6 +4,7 @@
 #include "hex.h"
 #include "log.h"
 #include "paths.h"
+#include "qcow2-options.h"
 #include "qemu-helper.h"
 #include "util.h"
 
@@ -88,6 +89,8 @@ static int format_image(struct loop *l, struct qmp *q, const struct image *im, s
 		json_object_set_new(opt, "backing-fmt", json_string(im->backing_format));
 	if (im->cluster_size)
 		json_object_set_new(opt, "cluster-size", json_integer(im->cluster_size));
+	if (!strcmp(im->format, "qcow2"))
+		qcow2_options_add(opt, im->qcow2);
 	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path), NULL, e);
 	if (r) {
 		json_decref(opt);

@@ -5,6 +5,7 @@
 #include "err.h"
 #include "loop.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct image {
 	const char *backing, *backing_format; /* NULL: none */
 	uint64_t bytes;
 	unsigned cluster_size; /* 0: the format's default */
+	const json_t *qcow2;   /* qcow2_options_add(); NULL: all as QEMU has it */
 	unsigned mode;
 	long uid, gid;	 /* -1: leave */
 	const char *acl; /* in hex; NULL: none */

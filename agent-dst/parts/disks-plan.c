@@ -138,6 +138,7 @@ void arriving_disk_fini(struct arriving_disk *d)
 	free(d->backing);
 	free(d->backing_format);
 	free(d->acl);
+	json_decref(d->qcow2);
 	old_copy_fini(&d->old);
 	partial_fini(&d->partial);
 	bitmaps_fini(d);
@@ -294,6 +295,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 			       (unsigned long long)d->virtual_size);
 	}
 	d->cluster_size = (unsigned)json_integer_value(json_object_get(o, "cluster_size"));
+	d->qcow2 = json_incref(json_object_get(o, "qcow2"));
 	d->mode = (unsigned)json_integer_value(json_object_get(o, "mode"));
 	d->uid = (long)json_integer_value(json_object_get(o, "uid"));
 	d->gid = (long)json_integer_value(json_object_get(o, "gid"));

@@ -38,6 +38,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 			   d->backing_format,
 			   d->virtual_size,
 			   d->cluster_size,
+			   d->qcow2,
 			   d->mode,
 			   d->uid,
 			   d->gid,

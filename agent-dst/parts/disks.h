@@ -25,6 +25,7 @@ struct arriving_disk {
 	uint64_t file_bytes; /* as_file: its size, up to the last byte */
 	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */
 	unsigned cluster_size;
+	json_t *qcow2; /* as the source sent it (qcow2_options_add()), or NULL */
 	unsigned mode;
 	long uid, gid;
 	char *acl; /* as the source sent it, or NULL */

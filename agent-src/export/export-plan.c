@@ -80,17 +80,22 @@ static uint64_t allocated(const struct guest_disk *d)
 	return MIN(sum, MAX(d->virtual_size, d->allocated));
 }
 
-/* Of an image that nobody writes to, its header tells. */
+/* Snapshots and bitmaps of an image that nobody writes to are in its header. */
 static int note_what_stays(struct export_plan *p, const char *path, const char *format, const struct guest_disk *d, struct err *e)
 {
 	size_t snapshots = d ? d->snapshot_count : 0, bitmaps = d ? d->bitmap_count : 0;
 	struct qcow2_header h;
 
-	if (!d && !strcmp(format, "qcow2")) {
+	if (!strcmp(format, "qcow2") && !(d && d->block_device)) {
 		if (qcow2_header_read(path, &h, e))
 			return -e->code;
-		snapshots = h.snapshots;
-		bitmaps = h.bitmaps;
+		snapshots = d ? snapshots : h.snapshots;
+		bitmaps = d ? bitmaps : h.bitmaps;
+		if (h.is_qcow2 && !h.is_ordinary)
+			note(p,
+			     "%s has clusters or features of its own (qemu-img info shows them); its image in the bundle is as QEMU makes one "
+			     "by default",
+			     path);
 		qcow2_header_fini(&h);
 	}
 	if (snapshots)

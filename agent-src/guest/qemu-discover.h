@@ -42,6 +42,7 @@ struct guest_disk {
 	uint64_t inner_size; /* of a guest that is shut down: as it sees the disk, whose file is what virtual_size is of; 0: it runs */
 	uint64_t allocated;  /* bytes of the file that occupy disk space */
 	unsigned cluster_size;
+	json_t *qcow2; /* qcow2_options_of(); NULL: another format, or it runs nowhere */
 	bool read_only;
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;

@@ -1,5 +1,6 @@
 /* qemu-query.c: what QEMU itself says about a guest: guest_query() of qemu-discover.h. Nothing is changed. */
 #include "qemu-discover.h"
+#include "qcow2-options.h"
 #include "qemu-opts.h"
 #include "util.h"
 
@@ -134,6 +135,8 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
 	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
 	d->data_file = dup_member(specific, "data-file");
+	if (d->format && !strcmp(d->format, "qcow2"))
+		d->qcow2 = qcow2_options_of(specific);
 	d->encrypted = json_is_true(json_object_get(image, "encrypted"));
 	fill_chain(g, d, image);
 }
@@ -305,6 +308,7 @@ static void free_disks(struct guest *g)
 		free(d->drive_id);
 		free_chain(d);
 		free(d->data_file);
+		json_decref(d->qcow2);
 	}
 	free(g->disks);
 	g->disks = NULL;

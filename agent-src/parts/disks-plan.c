@@ -383,6 +383,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 			acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
 	if (st.st_ino && born_ns(g->real_path))
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
+	if (json_object_size(g->qcow2))
+		json_object_set(out, "qcow2", g->qcow2);
 	if (d->mark_fd >= 0)
 		json_object_set_new(out, "mark", json_integer(d->mark));
 	if (disk_is_to(ds, g, "shared"))

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "moving.h"
 #include "process.h"
+#include "qcow2-options.h"
 #include "util.h"
 
 #include <errno.h>
@@ -97,6 +98,8 @@ static int create_format(struct storage *s, struct moving_disk *d, struct err *e
 
 	if (d->cluster)
 		json_object_set_new(o, "cluster-size", json_integer(d->cluster));
+	if (!strcmp(d->format, "qcow2"))
+		qcow2_options_add(o, d->qcow2);
 	r = qmp_call(s->qmp, "blockdev-create", json_pack("{s:s,s:o}", "job-id", d->names.job, "options", o), NULL, e);
 	return r ? r : conclude(s, d->names.job, CREATE_MS, e);
 }

@@ -28,6 +28,7 @@ struct moving_disk {
 	uint64_t bytes;		    /* of the disk */
 	uint64_t needed;	    /* about what the new image takes */
 	unsigned cluster;	    /* of a qcow2 image; 0: the format's default */
+	const json_t *qcow2;	    /* the guest's; NULL: as QEMU makes one */
 	struct disk_line_options o; /* how QEMU uses the old one */
 	bool options_known;
 	bool direct, no_flush; /* its cache */

@@ -291,7 +291,7 @@ static void take_disk(struct storage *s, const struct guest_disk *g, const char 
 				  .bytes = g->virtual_size,
 				  .needed = s->rest ? g->allocated : needed(g)};
 	if (!strcmp(d->format, "qcow2") && !strcmp(d->from_format, "qcow2"))
-		d->cluster = g->cluster_size;
+		d->cluster = g->cluster_size, d->qcow2 = g->qcow2;
 	s->count++;
 }
 

@@ -13,6 +13,9 @@
 #define V3_BYTES	   104
 #define NAME_MAX_BYTES	   1023
 #define USES_DATA_FILE	   (1u << 2)
+#define OTHER_COMPRESSION  (1u << 3)
+#define EXTENDED_L2	   (1u << 4)
+#define LAZY_REFCOUNTS	   1u /* of the compatible ones */
 #define EXT_END		   0
 #define EXT_BACKING_FORMAT 0xe2792acaU
 #define EXT_DATA_FILE_NAME 0x44415441U
@@ -92,6 +95,8 @@ static int parse(const char *path, struct qcow2_header *h, const uint8_t *p, siz
 	if (name_at)
 		h->backing = text(p + name_at, name_bytes);
 	has_data_file = features & USES_DATA_FILE;
+	h->is_ordinary = version == 3 && be32(p + 20) == 16 && be32(p + 96) == 4 && !(features & (OTHER_COMPRESSION | EXTENDED_L2)) &&
+			 !(be64(p + 80) & LAZY_REFCOUNTS);
 	r = read_extensions(path, h, p, name_at ? (size_t)MAX(name_at, header_bytes) : n, header_bytes, has_data_file, e);
 	if (!r && has_data_file && !h->data_file)
 		r = malformed(path, "it has an external data file, and does not say which", e);

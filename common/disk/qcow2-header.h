@@ -12,6 +12,7 @@
 struct qcow2_header {
 	bool is_qcow2;			/* else all the rest is empty */
 	uint64_t bytes;			/* of the disk in it */
+	bool is_ordinary;		/* version, clusters, refcounts, compression: as QEMU makes one when it is told nothing */
 	bool encrypted;			/* with whatever */
 	char *backing, *backing_format; /* as it names them, malloc'ed; NULL: none, not said */
 	char *data_file;		/* its external data file; NULL: none */
