@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string.h>
 
+#define ANSWER_WITHIN_S	   8
 #define RECONNECT_MS	   12000
 #define RECONNECT_PAUSE_MS 200
 #define RECONNECTS_MS	   100000 /* all of them together */
@@ -201,6 +202,7 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	if (!strcmp(ev->name, "RESUME")) { /* somebody may have started it again */
 		t->src.shut_down = t->src.stays_shut = false;
 		t->src.broken = NULL;
+		t->src.ran = true;
 	}
 	if (!strcmp(ev->name, "MIGRATION") && status)
 		return on_migration(t, status, ev->at_ns, e);
@@ -282,6 +284,33 @@ static int on_frame(struct transfer *t, const struct event *ev, struct err *e)
 	return err_set(e, EPROTO, "unexpected %s from the destination in stage %s", msg_name(ev->type), stage_names[t->a.con.stage]);
 }
 
+void question_is_over(struct timer *timer)
+{
+	struct transfer *t = container_of(timer, struct transfer, end.question);
+
+	report_notice(&t->report, t->revert.open ? "Ctrl-C was not pressed again: the guest can still be had back."
+						 : "Ctrl-C was not pressed again: the move goes on.");
+}
+
+/* At a terminal one Ctrl-C is a question, and another within a few seconds the answer to it. */
+static bool is_a_question(struct transfer *t, bool late)
+{
+	if (!t->report.tty || (late && !t->revert.open))
+		return false;
+	if (t->end.question.at_ns) {
+		loop_timer_clear(t->a.loop, &t->end.question);
+		return false;
+	}
+	loop_timer_set(t->a.loop, &t->end.question, ANSWER_WITHIN_S * 1000);
+	report_notice(&t->report,
+		      late ? "Let the guest stay at the destination for good? Press Ctrl-C again within %d s for that; wait, and it "
+			     "can still be had back."
+			   : "Roll back and keep the guest here? Press Ctrl-C again within %d s to roll back; wait, and the move "
+			     "goes on.",
+		      ANSWER_WITHIN_S);
+	return true;
+}
+
 static int on_order(struct transfer *t, uint16_t order, struct err *e)
 {
 	bool late = t->a.handing_off && handoff_point_of_no_return(&t->a.handoff);
@@ -292,14 +321,10 @@ static int on_order(struct transfer *t, uint16_t order, struct err *e)
 	}
 	if (order == ORDER_PLAN_IS_DUE)
 		return preflight_plan_is_due(t, e);
+	if (order == ORDER_INTERRUPT && is_a_question(t, late))
+		return 0;
 	if (late)
 		return revert_order(t, (enum user_order)order, e);
-	if (order == ORDER_INTERRUPT && t->report.tty && !t->end.interrupted_once) {
-		t->end.interrupted_once = true;
-		report_notice(&t->report, "Roll back and keep the guest here? Press Ctrl-C again to roll back; wait, and the move "
-					  "goes on.");
-		return 0;
-	}
 	t->end.user_cancelled = true;
 	return err_set(e, ECANCELED, "cancelled by the user");
 }

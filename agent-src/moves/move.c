@@ -553,6 +553,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	}
 	t->opt = opt;
 	t->end.patience.fire = on_patience;
+	t->end.question.fire = question_is_over;
 	t->end.plan.fire = on_plan_is_due;
 	report_init(&t->report, opt->json, opt->json_fine);
 	t->report.quiet_plan = opt->script;
@@ -590,6 +591,7 @@ void transfer_free(struct transfer *t)
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_clear(t->a.loop, &t->end.plan);
+	loop_timer_clear(t->a.loop, &t->end.question);
 	revert_end(t);
 	control_close(t->ctl);
 	parts_fini(&t->parts);

@@ -439,7 +439,12 @@ void tell_result(struct transfer *t)
 		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
 	set_real(ev, "total_ms", ms(t->begin_ns, now_ns() - t->revert.lasted_ns));
-	set_flag(ev, "verified", t->blackout.prepared_ns != 0);
+	set_flag(ev, "verified", t->blackout.prepared_ns != 0 && ram_is_known_whole(&t->ram));
+	if (t->blackout.prepared_ns && !ram_is_known_whole(&t->ram))
+		set_text(
+			ev, "unverified",
+			"all digests matched, but what a guest without KVM has written to its memory is QEMU's word alone, and that now and "
+			"then leaves out a page");
 	set_number(ev, "destination_pid", (uint64_t)t->peer.pid);
 	json_object_set_new(ev, "downtime_ms", downtime(t));
 	parts_tell(&t->parts, TELL_RESULT, ev);

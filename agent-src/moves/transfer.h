@@ -89,13 +89,14 @@ struct ending {
 	struct err why;
 	bool why_is_vague; /* a command, or a connection, failed as the monitor closed, or before: the event that is on its way tells more */
 	bool channel_lost; /* then the other side may know better why */
-	bool user_cancelled, interrupted_once;
-	bool brought;	      /* its disks, and no more was asked */
-	bool unheard;	      /* the source QEMU could not be told to go on */
-	bool silent;	      /* it does not even say how it is */
-	bool stands_migrated; /* a paused guest, by our migration, after which it was taken back */
-	bool held;	      /* though it is not committed: it runs at the destination, too */
-	bool migrated_away;   /* by somebody else: a copy of the guest is not ours to resume */
+	bool user_cancelled;
+	struct timer question; /* set while a second Ctrl-C is waited for (events.c) */
+	bool brought;	       /* its disks, and no more was asked */
+	bool unheard;	       /* the source QEMU could not be told to go on */
+	bool silent;	       /* it does not even say how it is */
+	bool stands_migrated;  /* a paused guest, by our migration, after which it was taken back */
+	bool held;	       /* though it is not committed: it runs at the destination, too */
+	bool migrated_away;    /* by somebody else: a copy of the guest is not ours to resume */
 	bool undone;
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
@@ -258,6 +259,9 @@ void transfer_stop_data(struct transfer *t);
 int estimate(struct transfer *t, struct err *e);
 /* script.c: to standard output */
 int print_script(struct transfer *t, struct err *e);
+
+/* events.c: nobody has pressed Ctrl-C again */
+void question_is_over(struct timer *timer);
 
 /* copy.c */
 int copy_enter(void *ctx, struct err *e);

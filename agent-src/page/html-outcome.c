@@ -83,10 +83,19 @@ static void wire(FILE *f, const json_t *result)
 		fprintf(f, ", %s/s on average", show_bytes(text, bytes / total * 1000));
 }
 
+static void show_unverified(FILE *f, const json_t *result)
+{
+	fputs(". <span class=\"bad\">Not verified: ", f);
+	html_text(f, value_text(result, "unverified"));
+	fputs(".</span>", f);
+}
+
 static void verified(FILE *f, const json_t *result, const char *before)
 {
 	if (value_true(result, "verified"))
 		fprintf(f, ". The destination found every digest equal before the guest was %s.", before);
+	else if (json_object_get(result, "unverified"))
+		show_unverified(f, result);
 	else
 		fputs(". <span class=\"bad\">The result does not say that it was verified.</span>", f);
 }

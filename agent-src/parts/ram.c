@@ -10,6 +10,7 @@
 #include "qemu-rp.h"
 #include "process.h"
 #include "qemu-settings.h"
+#include "ram-mode.h"
 #include "ram-blocks.h"
 #include "util.h"
 
@@ -85,9 +86,10 @@ static int examine(struct part *p, struct err *e)
 		if (!strcmp(status, under_way[i]))
 			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
 	json_decref(info);
-	/* one that is paused may be let go on by its owner meanwhile */
-	if (!code && r->src->accel && !strcmp(r->src->accel, "tcg") && (!r->src->was_running || r->src->opt->how != HOW_QUICK))
+	if (!code && ram_mode_runs_without_kvm(r))
 		code = examine_blocks(r, e);
+	if (!code)
+		code = ram_mode_examine(r, e);
 	return code ? code : qemu_migration_settle(r->src->qmp, p->a->loop, e);
 }
 
@@ -96,7 +98,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct ram *r = ram_of(p);
 
 	(void)e;
-	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[r->src->opt->carry.ram_mode]));
+	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[ram_mode_wish(r)]));
 	json_object_set_new(out, "multifd", json_integer(r->multifd));
 	return 0;
 }
@@ -204,7 +206,9 @@ static int ready(struct part *p, const json_t *said, struct err *e)
 	if (!mode)
 		return err_set(e, EPROTO, "the destination's COPY_READY names no way for memory (ram_mode)");
 	r->mode = strcmp(mode, "opaque") ? RAM_MODE_PAGES : RAM_MODE_OPAQUE;
-	r->mode_why = why ? xstrdup(why) : NULL;
+	r->mode_why = r->early_state ? xstrdup("the guest has virtio-mem") : why ? xstrdup(why) : NULL;
+	if (r->mode == RAM_MODE_OPAQUE && r->loses_writes)
+		return ram_mode_refuse(e);
 	r->data->streams = r->mode == RAM_MODE_OPAQUE ? 1 + r->multifd : 0;
 	r->seeds_taken = r->mode == RAM_MODE_PAGES && json_is_true(json_object_get(said, "seeds"));
 	return 0;
@@ -320,17 +324,29 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 	int code = r->mode == RAM_MODE_PAGES ? 0 : -ENOTSUP;
 
 	*notice = NULL;
-	if (!wants_recheck(r))
+	if (!wants_recheck(r)) {
+		r->unchecked = r->src->accel && !strcmp(r->src->accel, "tcg") && !r->src->boots_there && !r->src->stopped;
 		return 0;
+	}
 	code = code ? code : recheck_start(r, &why);
+	r->unchecked = code && !strcmp(r->src->accel, "tcg");
 	if (code && !qmp_alive(r->src->qmp)) {
 		*e = why;
 		return code;
+	}
+	if (code && r->loses_writes) {
+		ram_mode_refuse(e);
+		return err_prefix(e, "%s", why.msg);
 	}
 	if (code)
 		*notice = xasprintf("%s: what QEMU leaves out of what the guest has written is not found%s", why.msg,
 				    strcmp(r->src->accel, "tcg") ? "" : ", and without KVM it now and then leaves out a page");
 	return 0;
+}
+
+bool ram_is_known_whole(const struct ram *r)
+{
+	return !r->unchecked || (r->src->paused && !r->src->ran);
 }
 
 unsigned ram_recheck_threads(const struct ram *r)
@@ -612,7 +628,7 @@ uint64_t ram_left_to_come(const struct ram *r)
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct ram *r = container_of(p, const struct ram, part);
-	enum ram_wish asked = r->src->opt->carry.ram_mode;
+	enum ram_wish asked = ram_mode_wish(r);
 	const struct send_stats *sent = &r->data->sent;
 	json_t *ram;
 

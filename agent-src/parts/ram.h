@@ -39,6 +39,9 @@ struct ram {
 	bool query_pending;
 	uint64_t left, total;
 	double dirty_per_s; /* bytes that the guest writes */
+	bool early_state;   /* a device of the guest has state before memory in QEMU's stream, which cannot be taken apart then */
+	bool loses_writes;  /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
+	bool unchecked;	    /* QEMU's word for what a guest without KVM has written is all that there is */
 	double recheck_ns;  /* to read and hash a byte of the guest's; 0: not known */
 	uint64_t done_ns;   /* when every page was queued */
 	unsigned rounds;    /* once the capture has ended */
@@ -60,6 +63,8 @@ int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_M
 int ram_seed(struct ram *r, char **notice, struct err *e);
 /* Before ram_start(): where QEMU's word of what its guest has written is not enough (recheck.h). *notice as above. */
 int ram_recheck(struct ram *r, char **notice, struct err *e);
+/* Whether what arrived is known to be what the guest had, if all that was sent has arrived. */
+bool ram_is_known_whole(const struct ram *r);
 /* How long each of its threads reads then, of CPU time, about; 0: nothing is read once more. */
 double ram_recheck_ms(const struct ram *r);
 unsigned ram_recheck_threads(const struct ram *r);

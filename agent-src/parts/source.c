@@ -181,6 +181,7 @@ static int check_state(struct source *s, struct err *e)
 	if (!s->was_running && strcmp(s->guest.status, "paused"))
 		return err_set(e, EBUSY, "the guest is in state '%s'; only a running or paused one can be moved", s->guest.status);
 	s->paused = !s->was_running;
+	s->ran = s->was_running;
 	return 0;
 }
 

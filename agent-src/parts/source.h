@@ -27,6 +27,7 @@ struct source {
 	json_t *cpu;		  /* qemu_cpu() */
 	const char *accel;	  /* "kvm", "tcg" */
 	bool was_running;
+	bool ran;		 /* at any time since then */
 	bool paused;		 /* is to stay so at the destination */
 	bool stopped;		 /* by us, to go on at the destination, or here again; also in a later life */
 	const char *broken;	 /* the run state in which an error has stopped it during the move, or is about to; NULL: none has */

@@ -391,13 +391,11 @@ static void print_total(FILE *to, const json_t *ev)
 
 static void print_verified(FILE *to, const json_t *ev, const char *before)
 {
-	bool verified = json_is_true(json_object_get(ev, "verified"));
-
-	fprintf(to, "  verified  %s%s%s%s\n", verified ? "all digests matched " : "no",
-		!verified	  ? ""
-		: is_in_place(ev) ? "in the other QEMU "
-				  : "at the destination ",
-		verified ? "before it " : "", verified ? before : "");
+	if (json_is_true(json_object_get(ev, "verified")))
+		fprintf(to, "  verified  all digests matched %s before it %s\n",
+			is_in_place(ev) ? "in the other QEMU" : "at the destination", before);
+	else
+		fprintf(to, "  verified  no%s%s\n", *str(ev, "unverified") ? ": " : "", str(ev, "unverified"));
 }
 
 static void print_cold_result(FILE *to, const json_t *ev)

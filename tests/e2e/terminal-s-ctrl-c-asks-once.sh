@@ -1,12 +1,15 @@
 #!/bin/bash
-# At a terminal Ctrl-C asks, and the move goes on when it is not pressed again; pressed twice it rolls the move back.
+# At a terminal Ctrl-C asks, and the move goes on when it is not pressed again, and says so; pressed later it asks anew; pressed twice it rolls the
+# move back. While the guest may be had back it asks, too, before it gives that away.
 # tier: gate
 . "$(dirname "$0")/../lib/aftermath.sh"
 
-at_terminal() { # STATUS PRESSES: vmferry migrate at a terminal of its own, held; the key is pressed so often, then `vmferry switch` is said
-	TO=$DIR/t$2
+TERMINALS=0
+
+at_terminal() { # STATUS PRESSES [OPTION...]: vmferry migrate at a terminal of its own, held; the key is pressed so often, then `vmferry switch` is said
+	TO=$DIR/t$((++TERMINALS))
 	mkdir "$TO"
-	python3 -S - "$2" "$DIR/typed" "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$TO" --hold >"$DIR/screen" <<-'END_OF_PROGRAM' &
+	python3 -S - "$2" "$DIR/typed" "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$TO" --hold "${@:3}" >"$DIR/screen" <<-'END_OF_PROGRAM' &
 		import os, pty, select, sys, time
 		presses, typed, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 		pid, terminal = pty.fork()
@@ -31,14 +34,30 @@ at_terminal() { # STATUS PRESSES: vmferry migrate at a terminal of its own, held
 		        asked = 2
 		        if presses == 2:
 		            press()
-		        open(typed, "w").close()
+		        else:
+		            open(typed, "w").close()
+		    if asked == 2 and presses == 1 and b"the move goes on." in said.split(b"goes on.", 1)[-1]:
+		        open(typed + ".over", "w").close()
+		        press() # asks anew
+		        asked = 3
+		    if asked == 3 and said.count(b"Press Ctrl-C again") == 2:
+		        open(typed + ".anew", "w").close()
+		        asked = 4
+		    if asked == 4 and b"the guest runs at the destination. Until" in said:
+		        press()
+		        asked = 5
+		    if asked == 5 and b"stay at the destination for good" in said:
+		        press()
+		        asked = 6
 		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	END_OF_PROGRAM
 	MOVE_PID=$!
 	kill_at_exit "$MOVE_PID"
-	rm -f "$DIR/typed"
-	wait_for 60 test -e "$DIR/typed" || fail "it does not ask: $(tail -c 500 "$DIR/screen")"
+	rm -f "$DIR"/typed*
 	if [[ $2 -eq 1 ]]; then
+		wait_for 60 test -e "$DIR/typed" || fail "it does not ask: $(tail -c 500 "$DIR/screen")"
+		wait_for 60 test -e "$DIR/typed.over" || fail "its question is never over: $(tail -c 500 "$DIR/screen")"
+		wait_for 60 test -e "$DIR/typed.anew" || fail "it does not ask anew: $(tail -c 500 "$DIR/screen")"
 		is_moving_with a 's["held"]' || fail "the move does not go on"
 		vmferry switch "${GUEST_PID[a]}"
 	fi
@@ -54,4 +73,7 @@ at_terminal 1 2
 grep -q "cancelled by the user" "$DIR/screen" || fail "it does not say why: $(tail -c 500 "$DIR/screen")"
 assert_at_source
 at_terminal 0 1
+assert_at_destination
+at_terminal 0 1 --revert-within 300s
+grep -q "the guest stays at the destination; finishing" "$DIR/screen" || fail "it does not say so: $(tail -c 500 "$DIR/screen")"
 assert_at_destination
