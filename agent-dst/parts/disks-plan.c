@@ -144,11 +144,6 @@ void arriving_disk_fini(struct arriving_disk *d)
 	bitmaps_fini(d);
 }
 
-static bool is_at_rest(const struct target *t)
-{
-	return !strcmp(json_text(t->description, "how") ?: "", "cold");
-}
-
 static bool has_number(const struct disks *ds, uint32_t object)
 {
 	size_t i;
@@ -270,7 +265,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
 	if (d->empty && (d->as_file || backing || target_has_state(ds->target)))
 		return err_set(e, EPROTO, "the source describes disk %s as an empty one, and as one with something in it", real);
-	if (!d->empty && d->as_file != is_at_rest(ds->target))
+	if (!d->empty && d->as_file != target_is_at_rest(ds->target))
 		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
 			       d->as_file ? "is shut down, and the guest runs" : "runs, and the guest is shut down");
 	if (!d->as_file && !image_format_known(json_text(o, "format")))

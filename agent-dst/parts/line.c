@@ -118,7 +118,8 @@ static int rewrite(struct line *l, struct err *e)
 				 .disks = map,
 				 .private_qmp = l->target->qmp_path,
 				 .tpm = true,
-				 .no_state = !target_has_state(l->target)};
+				 .no_state = !target_has_state(l->target),
+				 .at_rest = target_is_at_rest(l->target)};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE const char **network = xcalloc(2 * l->disks->stays + 1, sizeof(*network));

@@ -42,6 +42,11 @@ bool target_is_paused(const struct target *t)
 	return json_is_true(json_object_get(t->description, "paused"));
 }
 
+bool target_is_at_rest(const struct target *t)
+{
+	return !strcmp(json_text(t->description, "how") ?: "", "cold");
+}
+
 bool target_has_state(const struct target *t)
 {
 	const char *how = json_text(t->description, "how") ?: "live";

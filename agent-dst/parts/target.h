@@ -48,6 +48,8 @@ int target_obstacle(struct target *t, const struct err *e);
 bool target_is_paused(const struct target *t);
 /* It goes on here, instead of booting. */
 bool target_has_state(const struct target *t);
+/* Is the guest shut down, so that nothing runs it here either? */
+bool target_is_at_rest(const struct target *t);
 /* As the source describes it; NULL: it does not. */
 const json_t *target_described_disk(const struct target *t, uint32_t object);
 /* Of one that is shut down: it is to be started here at the end. */

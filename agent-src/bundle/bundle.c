@@ -364,7 +364,7 @@ void bundle_fini(struct bundle *b)
 static char *line_by_hand(const struct bundle *b)
 {
 	AUTO_FREE struct args_map *map = xcalloc(2 * (b->disk_count + b->file_count) + 1, sizeof(*map));
-	struct args_options o = {.cwd = b->cwd, .disks = map, .machine = b->machine, .socket_dir = "HERE"};
+	struct args_options o = {.cwd = b->cwd, .disks = map, .machine = b->machine, .socket_dir = "HERE", .at_rest = true};
 	char *made[BUNDLE_DISKS_MAX + BUNDLE_FILES_MAX];
 	struct args_result line;
 	char *text = NULL;

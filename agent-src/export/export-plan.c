@@ -299,7 +299,7 @@ static int check_all_are_named(const struct guest *g, const struct args_result *
 
 int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, bool no_media, struct err *e)
 {
-	struct args_options o = {.cwd = g->cwd};
+	struct args_options o = {.cwd = g->cwd, .at_rest = !g->pid};
 	struct args_result line;
 	size_t i;
 	int r;

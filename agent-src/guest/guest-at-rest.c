@@ -204,13 +204,27 @@ static int check_name(const struct args_file *f, struct err *e)
 				 f->option, f->path);
 }
 
+static int check_configs(const struct guest *g, struct err *e)
+{
+	char **paths;
+	size_t n = qemu_args_config_paths(g->line.argv, g->line.argc, &paths), i;
+	int r = 0;
+
+	for (i = 0; i < n && !r; i++) {
+		struct args_file f = {.role = ARGS_DATA, .option = (char *)"readconfig", .path = paths[i]};
+
+		r = g->cwd ? 0 : check_name(&f, e);
+	}
+	args_free_strings(paths, n);
+	return r;
+}
+
 /* What QEMU writes to, among the files of its line. */
 static int find_disks(struct guest *g, struct err *e)
 {
-	struct args_options o = {.cwd = g->cwd, .tpm = true, .no_state = true};
 	struct args_result line;
 	size_t i;
-	int r = qemu_args_rewrite(&line, g->line.argv, g->line.argc, &o, e);
+	int r = guest_read_line(g, true, &line, e);
 
 	if (r)
 		return r;
@@ -307,7 +321,7 @@ static bool is_unit(const char *vm)
 /* "vm1", of /srv/vm/vm1.sh */
 static char *name_of(const struct guest *g, const char *script)
 {
-	char *name = qemu_args_name(g->line.argv, g->line.argc);
+	char *name = qemu_args_name(g->line.expanded, g->line.expanded_count);
 	AUTO_FREE char *copy = script ? xstrdup(script) : NULL;
 	char *base = copy ? basename(copy) : NULL, *dot = base ? strrchr(base, '.') : NULL;
 
@@ -347,13 +361,15 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	if (!is_qemu(g->line.argv[0]))
 		return err_set(e, ENOTSUP, "%s runs %s, which is no QEMU", *script, g->line.argv[0]);
 	g->exe = xstrdup(g->line.argv[0]);
+	r = check_configs(g, e);
+	if (r)
+		return r;
+	guest_expand_line(g);
 	free(g->name);
 	g->name = name_of(g, *script);
-	if (!g->name)
-		return err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
 	r = find_disks(g, e);
 	g->cwd = g->cwd ?: xstrdup("/"); /* it has whole paths only */
-	return r;
+	return r || g->name ? r : err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
 }
 
 pid_t guest_at_rest_known_as(const char *first_disk)

@@ -180,7 +180,8 @@ static time_t process_began(uint64_t start_time)
 	return now.tv_sec - boot.tv_sec + (time_t)(start_time / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* The text, or NULL: not a file that can be read, too long, changed after QEMU had read it, or not the one that QEMU sees. */
+/* The text, or NULL: not a file that can be read, or too long. A QEMU that runs has read it: then also NULL if it was changed since, or is not the
+ * file that QEMU sees. */
 static char *read_config(const struct guest *g, const char *name)
 {
 	AUTO_FREE char *path = guest_path(g, name);
@@ -189,8 +190,8 @@ static char *read_config(const struct guest *g, const char *name)
 	char *text;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX || st.st_mtime > process_began(g->start_time) + 1 ||
-	    !process_sees(g->pid, path))
+	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX ||
+	    (g->pid && (st.st_mtime > process_began(g->start_time) + 1 || !process_sees(g->pid, path))))
 		return NULL;
 	text = xmalloc((size_t)st.st_size + 1);
 	n = pread(fd, text, (size_t)st.st_size, 0);
@@ -230,6 +231,12 @@ static void expand_line(struct guest_line *l)
 		l->expanded[l->expanded_count] = xstrdup(l->argv[l->expanded_count]);
 }
 
+void guest_expand_line(struct guest *g)
+{
+	read_configs(g);
+	expand_line(&g->line);
+}
+
 static void find_monitors(struct guest *g)
 {
 	char **paths;
@@ -263,8 +270,7 @@ static void drop_argv(struct guest *g)
 static void believe(struct guest *g)
 {
 	guest_write_in_taps(g);
-	read_configs(g);
-	expand_line(&g->line);
+	guest_expand_line(g);
 	find_monitors(g);
 	free(g->name);
 	g->name = qemu_args_name(g->line.expanded, g->line.expanded_count);
@@ -691,7 +697,8 @@ int guest_read_line(const struct guest *g, bool no_state, struct args_result *ou
 				 .configs = g->line.configs,
 				 .config_count = g->line.config_count,
 				 .tpm = true,
-				 .no_state = no_state};
+				 .no_state = no_state,
+				 .at_rest = !g->pid};
 	AUTO_FREE const char **network = network_disks(g, &o.network_count);
 
 	o.network = network;

@@ -154,6 +154,8 @@ bool guest_is_arriving(const struct guest *g);
 bool guest_disk_has_limits(const json_t *inserted);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
+/* Reads the files that its line names by -readconfig, and fills line.configs and line.expanded. */
+void guest_expand_line(struct guest *g);
 /* What its line refers to, and can be carried: nothing of it goes elsewhere. no_state: it is to start anew. As qemu_args_rewrite(). */
 int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
 /* 0, or -ENOTSUP: its QEMU has another file open than what has that name now, which we would read. */

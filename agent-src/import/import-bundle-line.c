@@ -60,7 +60,8 @@ static int rewrite(struct bundling *m, const char *prefix, struct err *e)
 				 .socket_dir = m->dir,
 				 .socket_prefix = prefix,
 				 .machine = m->b.machine,
-				 .no_state = !bundling_has_memory(m)};
+				 .no_state = !bundling_has_memory(m),
+				 .at_rest = !bundling_has_memory(m)};
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char *bridge = NULL;
 	size_t i;

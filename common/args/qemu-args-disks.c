@@ -326,6 +326,18 @@ static void eject(struct kv_list *l)
 	}
 }
 
+#define IN_TEMPORARY_FILES                                                                                                                         \
+	"what the guest wrote is in a temporary file that only the running QEMU can read, and that goes when it ends. Shut the guest down, which " \
+	"discards it, and move it with --how cold"
+
+int args_on_snapshot(struct rewrite *w, struct item *it)
+{
+	if (!w->o->at_rest)
+		return err_set(w->e, EINVAL, "the guest runs with -snapshot: " IN_TEMPORARY_FILES);
+	args_emit(w, it->name, NULL);
+	return 0;
+}
+
 int args_on_drive(struct rewrite *w, struct item *it)
 {
 	const struct args_map *m = NULL;
@@ -333,11 +345,8 @@ int args_on_drive(struct rewrite *w, struct item *it)
 	struct place at;
 	int r;
 
-	if (kv_flag(l, "snapshot", false))
-		return err_set(w->e, EINVAL,
-			       "-drive %s has snapshot=on: what the guest wrote is in a temporary file that only the running "
-			       "QEMU can read, so this disk cannot be moved",
-			       it->value);
+	if (kv_flag(l, "snapshot", false) && !w->o->at_rest)
+		return err_set(w->e, EINVAL, "-drive %s has snapshot=on: " IN_TEMPORARY_FILES, it->value);
 	drive_place(w, it, &at);
 	r = check_drivers(w, l, &at);
 	if (r == 0)

@@ -83,16 +83,16 @@ const struct args_map *args_file(struct rewrite *w, const struct item *it, enum 
 int args_listen(struct rewrite *w, const struct item *it, const char *what, char **path);
 
 /* Rules: 0 or -errno. */
-rule_fn args_on_machine, args_on_accel, args_on_cpu, args_on_mem_path, args_on_icount;	  /* qemu-args-machine.c */
-rule_fn args_on_run_with, args_on_trace, args_on_old_word;				  /* qemu-args-machine.c */
-rule_fn args_on_data_file, args_on_option_rom, args_on_initrd, args_on_file_keys;	  /* qemu-args-machine.c */
-rule_fn args_on_drive, args_on_blockdev, args_on_disk_file, args_on_media;		  /* qemu-args-disks.c */
-rule_fn args_on_chardev, args_on_chardev_compat, args_on_qmp;				  /* qemu-args-chars.c */
-rule_fn args_on_vnc, args_on_spice, args_on_display, args_on_window, args_on_nographic;	  /* qemu-args-display.c */
-rule_fn args_on_audiodev, args_on_audio;						  /* qemu-args-display.c */
-rule_fn args_on_network;								  /* qemu-args-net.c */
-rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_usbdevice; /* qemu-args-devices.c */
-rule_fn args_on_global;									  /* qemu-args-devices.c */
+rule_fn args_on_machine, args_on_accel, args_on_cpu, args_on_mem_path, args_on_icount;	     /* qemu-args-machine.c */
+rule_fn args_on_run_with, args_on_trace, args_on_old_word;				     /* qemu-args-machine.c */
+rule_fn args_on_data_file, args_on_option_rom, args_on_initrd, args_on_file_keys;	     /* qemu-args-machine.c */
+rule_fn args_on_drive, args_on_blockdev, args_on_disk_file, args_on_media, args_on_snapshot; /* qemu-args-disks.c */
+rule_fn args_on_chardev, args_on_chardev_compat, args_on_qmp;				     /* qemu-args-chars.c */
+rule_fn args_on_vnc, args_on_spice, args_on_display, args_on_window, args_on_nographic;	     /* qemu-args-display.c */
+rule_fn args_on_audiodev, args_on_audio;						     /* qemu-args-display.c */
+rule_fn args_on_network;								     /* qemu-args-net.c */
+rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_usbdevice;    /* qemu-args-devices.c */
+rule_fn args_on_global;									     /* qemu-args-devices.c */
 
 /* Before the walk. */
 void args_mark_ejected(struct rewrite *w);	  /* qemu-args-disks.c */

@@ -221,10 +221,7 @@ static const struct rule {
 	{"fda", RULE, .apply = args_on_media},
 	{"fdb", RULE, .apply = args_on_media},
 	{"iscsi", .meaning = CARRIED},
-	{"snapshot", REFUSED,
-	 "what it wrote is in temporary files that only the running QEMU can read, so its disks cannot "
-	 "be moved",
-	 .bare = true},
+	{"snapshot", RULE, .apply = args_on_snapshot, .bare = true},
 
 	/* the machine */
 	{"machine", RULE, .apply = args_on_machine},
@@ -535,7 +532,7 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	args_mark_ejected(w);
 	emit(w, argv[0]);
 	write_in_accelerator(w, argv, argc);
-	r = args_check_monitors(w);
+	r = w->o->at_rest ? 0 : args_check_monitors(w);
 	if (r == 0)
 		r = args_list_nics(w);
 	for (i = 0; i < w->item_count && r == 0; i++)

@@ -87,6 +87,7 @@ struct args_options {
 	unsigned (*tap_index)(const char *tap); /* in_place: as if_nametoindex(3); NULL: there are no taps */
 	bool no_state; /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
+	bool at_rest;  /* no QEMU runs it at either host: temporary files are gone, and monitors are nobody's way to start it too early */
 };
 
 struct args_file {

@@ -1,5 +1,6 @@
 /* test-at-rest.c: a guest that is shut down, as it is known by its files: the script that starts it, headers of images, and their locks. */
 #include "disk-io.h"
+#include "guest-at-rest.h"
 #include "image-lock.h"
 #include "qcow2-header.h"
 #include "script-read.h"
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -83,6 +85,57 @@ static void a_script_that_does_more_is_refused(void **state)
 	refuse("#!/bin/sh\n", "no line that begins with exec");
 	refuse("exec\n", "it runs more than QEMU (exec)");
 	refuse("export\nexec q", "it runs more than QEMU (export)");
+}
+
+/* ---- -readconfig ---- */
+
+static void put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static int find_at_rest(const char *script, struct guest *g)
+{
+	char *words[] = {"qemu-system-x86_64", "-readconfig", "vm.cfg"}, *path = NULL;
+	int r = guest_at_rest(g, script, script ? NULL : words, ARRAY_LEN(words), &path, &e);
+
+	free(path);
+	return r;
+}
+
+static void a_config_file_is_read_as_it_is(void **state)
+{
+	AUTO_FREE char *script = xasprintf("%s/other.sh", dir);
+	AUTO_FREE char *text = xasprintf("[name]\n  guest = \"cfg\"\n[drive \"d\"]\n  file = \"%s\"\n  format = \"raw\"\n", file);
+	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct guest g;
+
+	(void)state;
+	assert_int_equal(chdir(dir), 0);
+	put("x", 1);
+	put_text("vm.cfg", text);
+	assert_int_equal(find_at_rest(NULL, &g), 0);
+	assert_string_equal(g.name, "cfg");
+	assert_int_equal(g.disk_count, 1);
+	assert_string_equal(g.disks[0].file, file);
+	assert_int_equal(g.line.config_count, 1);
+	assert_string_equal(g.line.configs[0].text, text);
+	guest_fini(&g);
+
+	put_text(script, "exec qemu-system-x86_64 -readconfig vm.cfg\n"); /* in whatever directory it is started */
+	assert_int_equal(find_at_rest(script, &g), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "-readconfig vm.cfg is a name without a directory"));
+	guest_fini(&g);
+
+	unlink("vm.cfg");
+	assert_int_equal(find_at_rest(NULL, &g), -EINVAL);
+	assert_non_null(strstr(e.msg, "-readconfig vm.cfg, whose contents are not known"));
+	guest_fini(&g);
+	unlink(script);
+	assert_int_equal(fchdir(here), 0);
 }
 
 /* ---- headers of images ---- */
@@ -280,9 +333,13 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_script_is_read_as_sh_would),	       cmocka_unit_test(a_script_that_does_more_is_refused),
-		cmocka_unit_test(a_header_tells_what_the_image_needs), cmocka_unit_test(a_header_that_lies_is_refused),
-		cmocka_unit_test(an_image_in_use_is_not_ours),	       cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
+		cmocka_unit_test(a_script_is_read_as_sh_would),
+		cmocka_unit_test(a_script_that_does_more_is_refused),
+		cmocka_unit_test(a_header_tells_what_the_image_needs),
+		cmocka_unit_test(a_header_that_lies_is_refused),
+		cmocka_unit_test(a_config_file_is_read_as_it_is),
+		cmocka_unit_test(an_image_in_use_is_not_ours),
+		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -401,7 +401,7 @@ static void windows_of_a_desktop_are_not_opened(void **state)
 static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 {
 	(void)state;
-	expect_refused("-snapshot", "temporary files");
+	expect_refused("-snapshot", "temporary file");
 	expect_refused("-drive file=/srv/vm.raw,snapshot=on", "temporary file");
 	expect_refused("-readconfig vm.cfg", "-readconfig vm.cfg");
 	expect_refused("-chardev socket,id=c,fd=3,server=on", "file descriptor");
