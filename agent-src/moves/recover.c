@@ -34,6 +34,7 @@ static int restore(struct transfer *t, const char *journal_path, struct err *e)
 	ram_restore(&t->ram);
 	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), t->recipe->can_run(t)))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
+	t->end.was_given_up = handoff_is_given_up(&t->a.handoff);
 	return t->a.over ? 0 : t->recipe->take_up(t, e);
 }
 

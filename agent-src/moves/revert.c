@@ -215,7 +215,7 @@ json_t *revert_request(struct transfer *t, bool back)
 
 int revert_fits(struct transfer *t, struct err *e)
 {
-	return t->revert.asked || t->end.fenced ? cutover_memory_fits_disks(t, e) : 0;
+	return t->revert.asked || (t->end.fenced && t->end.was_given_up) ? cutover_memory_fits_disks(t, e) : 0;
 }
 
 /* The network has learned meanwhile that it is elsewhere. */

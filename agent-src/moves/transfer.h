@@ -100,6 +100,7 @@ struct ending {
 	bool undone;
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
+	bool was_given_up;	/* recover: by the life before, so that others may have written to the disks here */
 	uint64_t qemu_ended_ns; /* the source QEMU, ended by us */
 	pid_t started_again;	/* a QEMU that has its disks here open after that */
 	unsigned reconnects;
