@@ -168,8 +168,9 @@ bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n
  * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. Nor are images that disks have instead, and what was plugged
  * in, where enough of it can be told: they are on the line then. (qemu-drift.c) */
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e);
-/* -ENOTSUP: a file without a directory in its name, which QEMU has among its own, too, lies where the guest was started: it is that. */
-int guest_check_own_files(const struct guest *g, struct err *e);
+/* QEMU takes a file without a directory in its name from where it was started before it takes one of its own. Gives such a file of -bios its whole
+ * path on the line. -ENOTSUP: another option names one, or it was changed since QEMU read it. */
+int guest_write_in_own_files(struct guest *g, struct err *e);
 /* For that. todo: id to type of devices that are not on the line, which loses them. 0; -ENOTSUP: one cannot be written down. (qemu-plugged.c) */
 int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e);
 /* And images that its disks have now. 0; -ENOTSUP: the line names one where it cannot be changed. (qemu-disks-now.c) */

@@ -480,22 +480,48 @@ static int check_own_file(const struct guest *g, const char *option, const char 
 		       : 0;
 }
 
-int guest_check_own_files(const struct guest *g, struct err *e)
+/* A running QEMU has read that file only if it was there by then. */
+static int write_in_bios(const struct guest *g, char **words, size_t count, struct err *e)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	while (qemu_opt_next(words, count, &i, &opt)) {
+		struct err beside;
+		AUTO_FREE char *path = NULL;
+		const char *how;
+
+		if (!opt.value || strcmp(opt.name, "bios") || !check_own_file(g, opt.name, opt.value, &beside))
+			continue;
+		path = guest_path(g, opt.value);
+		how = guest_read_another(g, path);
+		if (how)
+			return err_set(
+				e, ENOTSUP,
+				"the guest's firmware (-bios %s) may be the file %s, which %s, or one of QEMU's own: have the guest started "
+				"with the whole path",
+				opt.value, path, how);
+		free(words[i - 1]);
+		words[i - 1] = xstrdup(path);
+	}
+	return 0;
+}
+
+int guest_write_in_own_files(struct guest *g, struct err *e)
 {
 	char **line = g->line.expanded ?: g->line.argv;
 	size_t words = g->line.expanded ? g->line.expanded_count : g->line.argc;
 	static const char *const keys[][2] = {{"machine", "firmware"}, {"M", "firmware"}, {"device", "romfile"}, {"option-rom", "romfile"}};
 	struct qemu_opt opt;
 	size_t i = 1, k;
-	int r = 0;
+	int r = write_in_bios(g, g->line.argv, g->line.argc, e);
 
+	r = r || !g->line.expanded ? r : write_in_bios(g, g->line.expanded, g->line.expanded_count, e);
 	while (!r && qemu_opt_next(line, words, &i, &opt)) {
 		struct props p;
 
 		if (!opt.value)
 			continue;
-		if (!strcmp(opt.name, "bios"))
-			r = check_own_file(g, opt.name, opt.value, e);
 		props_parse(&p, opt.value);
 		for (k = 0; k < ARRAY_LEN(keys) && !r; k++)
 			if (!strcmp(opt.name, keys[k][0]))
@@ -562,7 +588,7 @@ static void note_limits(struct guest *g)
 
 int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
 {
-	int r = guest_check_own_files(g, e);
+	int r = guest_write_in_own_files(g, e);
 
 	r = r < 0 ? r : check_devices(g, q, e);
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);

@@ -469,7 +469,7 @@ int source_find_at_rest(struct source *s, struct err *e)
 
 	s->part.ops = &at_rest;
 	r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
-	return r ? r : guest_check_own_files(&s->guest, e);
+	return r ? r : guest_write_in_own_files(&s->guest, e);
 }
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)

@@ -60,9 +60,12 @@ grep -q 'which the guest only reads, is an image that needs' "$DIR/cold" || fail
 cp "$(readlink -f "$TOP"/build/qemu/usr/share/seabios/bios-256k.bin)" "$DIR/own.bin"
 here=$PWD
 cd "$DIR"
+launch "${disk[@]}" -device virtio-net-pci,romfile=own.bin
+refused_because "-device own.bin is the file $DIR/own.bin"
 launch "${disk[@]}" -bios own.bin
 cd "$here"
-refused_because "-bios own.bin is the file $DIR/own.bin"
+move a local
+tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- "-bios $DIR/own.bin " || fail "its firmware is not where it was"
 
 # a disk in no drive
 launch "${disk[@]}" -blockdev "driver=raw,node-name=spare,file.driver=file,file.filename=$DIR/b.raw"

@@ -138,6 +138,33 @@ static void a_config_file_is_read_as_it_is(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
+/* ---- -bios ---- */
+
+static void firmware_beside_qemu_gets_its_whole_path(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/fw.bin", dir);
+	char *words[] = {"qemu-system-x86_64", "-name", "x", "-bios", "fw.bin", "-bios", "own.bin"}, *script = NULL;
+	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct guest g;
+
+	(void)state;
+	assert_int_equal(chdir(dir), 0);
+	put_text("fw.bin", "x");
+	assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
+	g.pid = getpid(); /* and started long ago: the file came later, so that QEMU has read one of its own */
+	assert_int_equal(guest_write_in_own_files(&g, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "which was changed since its QEMU read it, or one of QEMU's own"));
+	assert_string_equal(g.line.argv[4], "fw.bin");
+	g.pid = 0;
+	assert_int_equal(guest_write_in_own_files(&g, &e), 0);
+	assert_string_equal(g.line.argv[4], path);
+	assert_string_equal(g.line.expanded[4], path);
+	assert_string_equal(g.line.argv[6], "own.bin");
+	guest_fini(&g);
+	unlink("fw.bin");
+	assert_int_equal(fchdir(here), 0);
+}
+
 /* ---- headers of images ---- */
 
 struct header {
@@ -333,13 +360,10 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_script_is_read_as_sh_would),
-		cmocka_unit_test(a_script_that_does_more_is_refused),
-		cmocka_unit_test(a_header_tells_what_the_image_needs),
-		cmocka_unit_test(a_header_that_lies_is_refused),
-		cmocka_unit_test(a_config_file_is_read_as_it_is),
-		cmocka_unit_test(an_image_in_use_is_not_ours),
-		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
+		cmocka_unit_test(a_script_is_read_as_sh_would),	       cmocka_unit_test(a_script_that_does_more_is_refused),
+		cmocka_unit_test(a_header_tells_what_the_image_needs), cmocka_unit_test(a_header_that_lies_is_refused),
+		cmocka_unit_test(a_config_file_is_read_as_it_is),      cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
+		cmocka_unit_test(an_image_in_use_is_not_ours),	       cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
