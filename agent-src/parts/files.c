@@ -51,10 +51,16 @@ static int check_replaced(const struct files *fs, const json_t *entry, struct er
 	bool stays_open = is == ARGS_DISK || is == ARGS_MEDIA || is == ARGS_PFLASH_CODE;
 	bool other_will_do = fs->src->opt->in_place ? is == ARGS_PFLASH_CODE : !strcmp(json_text(entry, "wish") ?: "", "path");
 
-	return stays_open && path && *path == '/' && json_is_true(json_object_get(entry, "read_only")) &&
-			       !json_is_true(json_object_get(entry, "ejected")) && !other_will_do
-		       ? guest_reads_what_is_there(&fs->src->guest, path, e)
-		       : 0;
+	int r = stays_open && path && *path == '/' && json_is_true(json_object_get(entry, "read_only")) &&
+				!json_is_true(json_object_get(entry, "ejected")) && !other_will_do
+			? guest_reads_what_is_there(&fs->src->guest, path, e)
+			: 0;
+
+	if (!r || is != ARGS_PFLASH_CODE || !fs->src->boots_there || access(path, F_OK))
+		return r;
+	report_notice(fs->src->report, "%s (the guest's firmware) was replaced since the guest started: it boots there from the new one",
+		      path);
+	return 0;
 }
 
 /* Those that QEMU has read when it started, and reads again only when it is started again: there that is at the move. */

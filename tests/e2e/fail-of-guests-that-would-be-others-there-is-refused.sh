@@ -67,6 +67,16 @@ cd "$here"
 move a local
 tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- "-bios $DIR/own.bin " || fail "its firmware is not where it was"
 
+# firmware in flash: live it would be another one there, and a guest that boots there boots from the new one
+truncate -s 1M "$DIR/code.fd"
+launch "${disk[@]}" -drive "file=$DIR/code.fd,format=raw,if=pflash,readonly=on"
+cp "$DIR/code.fd" "$DIR/new"
+mv "$DIR/new" "$DIR/code.fd"
+refused_because "code.fd was replaced, or removed, since the guest started"
+mkdir "$DIR/warm"
+"$BIN/vmferry" check "${GUEST_PID[a]}" local --how warm --disk-dir "$DIR/warm" </dev/null >"$DIR/warm.out" 2>&1 || fail "$(<"$DIR/warm.out")"
+grep -q "code.fd (the guest's firmware) was replaced since the guest started: it boots there from the new one" "$DIR/warm.out" || fail "$(<"$DIR/warm.out")"
+
 # a disk in no drive
 launch "${disk[@]}" -blockdev "driver=raw,node-name=spare,file.driver=file,file.filename=$DIR/b.raw"
 refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of its drives"
