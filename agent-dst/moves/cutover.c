@@ -405,7 +405,7 @@ static int may_not_revert(struct transfer *t, struct err *e)
 			(int)t->target.qemu.pid);
 	if (ended && disks_are_nobody_else_s(&t->disks, e))
 		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");
-	if (ended && !disks_are_here(&t->disks))
+	if (ended && !disks_have_their_names(&t->disks))
 		return err_set(e, EBUSY,
 			       "the guest's QEMU at the destination has ended, and its images there have other names: somebody may have "
 			       "started it again");

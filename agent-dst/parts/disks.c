@@ -114,9 +114,6 @@ static void let_images_go(struct disks *ds)
 	size_t i;
 
 	for (i = 0; i < ds->count; i++) {
-		if (ds->list[i].held_device_fd > 0)
-			close(ds->list[i].held_device_fd);
-		ds->list[i].held_device_fd = 0;
 		if (ds->list[i].held_fd >= 0)
 			close(ds->list[i].held_fd);
 		ds->list[i].held_fd = -1;
@@ -134,6 +131,16 @@ static void unlock_images(struct disks *ds)
 	}
 }
 
+/* Until this agent ends: the guest may be taken back for long after it has the device. */
+static int hold_device(struct disks *ds, const char *path, struct err *e)
+{
+	int fd = ds->held_device_count < HELD_DEVICES_MAX ? image_hold_device(path, e) : err_set(e, E2BIG, "too many block devices");
+
+	if (fd >= 0)
+		ds->held_devices[ds->held_device_count++] = fd;
+	return MIN(fd, 0);
+}
+
 /* Before the guest can run here. */
 static int hold_images(struct disks *ds, struct err *e)
 {
@@ -145,14 +152,13 @@ static int hold_images(struct disks *ds, struct err *e)
 		AUTO_FREE char *mark = image_held_path(d->path);
 
 		if (d->device) {
-			d->held_device_fd = image_hold_device(d->path, e);
-			r = MIN(d->held_device_fd, 0);
+			r = hold_device(ds, d->path, e);
 			continue;
 		}
-		r = attempt_own(ds->part.a, "held", json_pack("{s:s}", "path", mark), e);
+		if (image_is_held(d->path))
+			return image_hold(mark, e); /* another move's, which stays */
+		r = attempt_own(ds->part.a, "held", json_pack("{s:s,s:s}", "path", mark, "image", d->path), e);
 		r = r ? r : image_hold(mark, e);
-		if (r == -EEXIST)
-			attempt_disown(ds->part.a, "held", json_pack("{s:s}", "path", mark));
 	}
 	return r;
 }
@@ -216,6 +222,25 @@ static void end_helper(struct disks *ds)
 		qemu_helper_end(&ds->helper);
 }
 
+static int hold_device(struct disks *ds, const char *path, struct err *e);
+
+static void hold_devices_again(struct disks *ds)
+{
+	json_t *owned, *entry;
+	struct err e;
+	size_t i;
+
+	if (!target_is_revertible(ds->target) || journal_owned(ds->part.a->journal, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		const char *path = json_text(json_object_get(entry, "detail"), "path");
+
+		if (!strcmp(json_text(entry, "kind") ?: "", "device") && path && hold_device(ds, path, &e))
+			log_error("%s", e.msg);
+	}
+	json_decref(owned);
+}
+
 void disks_restore(struct disks *ds)
 {
 	const json_t *note = journal_last_note(ds->part.a->journal, "helper");
@@ -225,6 +250,7 @@ void disks_restore(struct disks *ds)
 	    process_end((pid_t)json_integer_value(json_object_get(note, "pid")),
 			(uint64_t)json_integer_value(json_object_get(note, "start_time")), HELPER_END_MS, &e))
 		log_error("%s", e.msg);
+	hold_devices_again(ds);
 }
 
 /* "vmferry-3", or of its old copy "vmferry-3-old" */
@@ -442,6 +468,39 @@ int disks_are_nobody_else_s(const struct disks *ds, struct err *e)
 	return r;
 }
 
+static bool is_at_its_place(const struct disks *ds, const json_t *owned, const char *image)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)owned, i, entry) {
+		const json_t *known = json_object_get(entry, "detail");
+
+		if (!strcmp(json_text(entry, "kind") ?: "", "file") && json_object_get(known, "inode") &&
+		    !strcmp(json_text(known, "path") ?: "", image))
+			return own_file_is_there(known, made_is_rebooted(ds->target));
+	}
+	return false;
+}
+
+bool disks_have_their_names(const struct disks *ds)
+{
+	json_t *owned, *entry;
+	bool yes = true;
+	size_t i;
+
+	if (!ds->part.a->journal || journal_owned(ds->part.a->journal, &owned))
+		return false;
+	json_array_foreach(owned, i, entry) {
+		const char *image = json_text(json_object_get(entry, "detail"), "image");
+
+		if (!strcmp(json_text(entry, "kind") ?: "", "held") && image)
+			yes = yes && is_at_its_place(ds, owned, image);
+	}
+	json_decref(owned);
+	return yes;
+}
+
 bool disks_are_here(const struct disks *ds)
 {
 	json_t *owned, *entry;
@@ -563,6 +622,8 @@ static void fini(struct part *p)
 
 	end_helper(ds);
 	unlock_images(ds);
+	for (i = 0; i < ds->held_device_count; i++)
+		close(ds->held_devices[i]);
 	for (i = 0; i < ds->count; i++)
 		arriving_disk_fini(&ds->list[i]);
 	for (i = 0; i < ds->stays; i++)

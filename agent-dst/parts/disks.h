@@ -35,7 +35,6 @@ struct arriving_disk {
 	unsigned bitmap_count, bitmap_shift;
 	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */
 	struct unit_set written; /* since they were copied */
-	int held_device_fd;	 /* a block device whose guest may be taken back (image-held.h); 0: not */
 	int held_fd;		 /* of its image, until that was seen to have its name still; -1: not */
 };
 
@@ -59,6 +58,8 @@ struct staying_disk {
 	char *format;
 };
 
+#define HELD_DEVICES_MAX 64 /* a guest has no more disks (args) */
+
 struct disks {
 	struct part part;
 	struct target *target;
@@ -70,9 +71,11 @@ struct disks {
 	struct partials partials; /* that there are of this guest */
 	char *nbd_socket;
 	bool nbd_running;
-	bool late;		       /* the guest's own QEMU is not there yet */
-	struct qemu_helper helper;     /* writes them where the guest's own QEMU is not there yet; qmp NULL: there is none */
-	struct old_reader *old_reader; /* NULL: not yet, or no more */
+	bool late;			    /* the guest's own QEMU is not there yet */
+	struct qemu_helper helper;	    /* writes them where the guest's own QEMU is not there yet; qmp NULL: there is none */
+	struct old_reader *old_reader;	    /* NULL: not yet, or no more */
+	int held_devices[HELD_DEVICES_MAX]; /* locks on those whose guest may be taken back (image-held.h) */
+	size_t held_device_count;
 };
 
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
@@ -105,6 +108,8 @@ void disks_compared(struct disks *d, uint32_t object);
 int disks_trim(struct disks *d, struct err *e);
 /* Its QEMU has them open by their names, which are of what was written to; they are its own from then on. -ESTALE: somebody has replaced one. */
 int disks_let_go(struct disks *d, struct err *e);
+/* In any life: the images that are held for another host (image-held.h) have their names still. */
+bool disks_have_their_names(const struct disks *d);
 /* In any life: every file that this attempt has made is still the one that it was. */
 bool disks_are_here(const struct disks *d);
 /* Some are written through our QEMU. */

@@ -263,6 +263,31 @@ int cutover_note_disks(struct transfer *t, struct err *e)
 	return attempt_note(&t->a, "disks-written", written, e);
 }
 
+#define GIVEN_UP "given-up" /* in the journal: whether the guest goes on here since */
+
+/* Once: when the source commits again after a revert that was refused, others may have written to the disks. */
+int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
+{
+	int r;
+
+	if (journal_last_note(t->a.journal, GIVEN_UP))
+		return 0;
+	r = with_disks ? cutover_note_disks(t, e) : 0;
+	return r ? r : attempt_note(&t->a, GIVEN_UP, json_pack("{s:b}", "goes_on", 0), e);
+}
+
+/* In any life: a guest that was given up goes on here only over the disks that it left; once it does, they are its own again. */
+static int goes_on_over_its_disks(struct transfer *t, struct err *e)
+{
+	const json_t *given_up = journal_last_note(t->a.journal, GIVEN_UP);
+	int r;
+
+	if (!given_up || json_is_true(json_object_get(given_up, "goes_on")))
+		return 0;
+	r = cutover_memory_fits_disks(t, e);
+	return r ? r : attempt_note(&t->a, GIVEN_UP, json_pack("{s:b}", "goes_on", 1), e);
+}
+
 /* ---- the hand-off ---- */
 
 /*
@@ -310,7 +335,7 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = shared_disks_unwritten(t, e) ?: revert_fits(t, e) ?: aside_give_back(&t->aside, e);
+	int r = shared_disks_unwritten(t, e) ?: goes_on_over_its_disks(t, e) ?: aside_give_back(&t->aside, e);
 
 	if (r) {
 		t->end.why = *e;
@@ -361,7 +386,7 @@ void cutover_carried_out(struct attempt *a, bool has_entered)
 {
 	struct err e;
 
-	if (has_entered && a->handoff.state == HO_SRC_COMMITTED && cutover_note_disks(transfer_of(a), &e))
+	if (has_entered && a->handoff.state == HO_SRC_COMMITTED && cutover_note_given_up(transfer_of(a), true, &e))
 		log_error("%s", e.msg);
 	cutover_set_images_aside(transfer_of(a));
 }
@@ -448,6 +473,12 @@ static void hold_for_a_person(struct transfer *t)
 		log_error("the guest is taken back though it runs at the destination, too: %s", e.msg);
 }
 
+/* A QEMU that is held, and disks over which it must not go on: end.why says so. */
+static bool what_is_held_does_not_fit(struct transfer *t)
+{
+	return t->a.handoff.qemu_alive && cutover_memory_fits_disks(t, &t->end.why);
+}
+
 /* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
  * same answer. For one that was committed a person's word counts as its NOVM. */
 static int on_undecided(struct transfer *t, enum handoff_state peer, struct err *e)
@@ -456,7 +487,7 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 
 	if (!handoff_is_given_up(&t->a.handoff) && peer != HO_DST_PREPARED && !(begun && peer == HO_DST_START))
 		return 0;
-	if (t->end.fenced && handoff_is_given_up(&t->a.handoff))
+	if (t->end.fenced && handoff_is_given_up(&t->a.handoff) && !what_is_held_does_not_fit(t))
 		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
 	if (peer == HO_DST_PREPARED || t->a.handoff.state == HO_SRC_REVERTING)
 		err_set(&t->end.why, EREMOTEIO, "%s",
@@ -475,7 +506,11 @@ static bool vouched_for(struct transfer *t, unsigned peer)
 {
 	bool waits = handoff_is_given_up(&t->a.handoff) || t->a.handoff.asks;
 
-	return t->end.fenced && waits && peer == HO_NONE && !shared_disks_may_be_vouched_for(t, &t->end.why);
+	/* its QEMU there has ended since: whether the guest was taken on from there is what the person knows */
+	bool ended = handoff_is_given_up(&t->a.handoff) && peer == HO_DST_STARTED && t->peer.ended;
+
+	return t->end.fenced && waits && (peer == HO_NONE || ended) && !shared_disks_may_be_vouched_for(t, &t->end.why) &&
+	       !(handoff_is_given_up(&t->a.handoff) && what_is_held_does_not_fit(t));
 }
 
 static int refuse_if_open_here(const struct transfer *t, struct err *e)
@@ -512,6 +547,7 @@ static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *detail, struct err *e)
 {
 	struct err why;
+	bool vouched;
 
 	if (may_run_twice(t, peer)) {
 		leave_undecided(t);
@@ -521,7 +557,13 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 		return 0;
 	if (t->a.handoff.state == HO_SRC_REVERTING && json_is_true(json_object_get(detail, "undecided")))
 		return on_undecided(t, peer, e); /* and is not asked for it again */
-	if (attempt_step(&t->a, vouched_for(t, peer) ? EV_PEER_FENCED : EV_PEER, peer, &why))
+	vouched = vouched_for(t, peer);
+	if (t->end.fenced && t->peer.ended && peer == HO_DST_STARTED &&
+	    !vouched) { /* not even finished: what is held may be all that is left */
+		leave_undecided(t);
+		return 0;
+	}
+	if (attempt_step(&t->a, vouched ? EV_PEER_FENCED : EV_PEER, vouched ? HO_NONE : peer, &why))
 		log_error("hand-off: %s", why.msg); /* changes nothing */
 	if (t->a.undecided && peer == HO_NONE && !t->end.why.code)
 		err_set(&t->end.why, ENOENT,
@@ -553,7 +595,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 /* ---- an earlier life ---- */
 
-enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_UNKNOWN };
+enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_UNKNOWN, DISK_NEVER_TOLD /* when it was handed over, either */ };
 
 /* Nobody may be asked of a mounted file system who writes to it. */
 static bool is_claimed(const char *path)
@@ -571,7 +613,9 @@ static enum disk_since disk_since(const struct transfer *t, const char *path)
 	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
 	json_int_t now = is_claimed(at) ? 0 : image_write_stamp(at);
 
-	if (!then || !now)
+	if (!then)
+		return DISK_NEVER_TOLD;
+	if (!now)
 		return DISK_UNKNOWN;
 	return now > then ? DISK_WRITTEN : now < then ? DISK_UNKNOWN : DISK_AS_LEFT;
 }
@@ -602,15 +646,18 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 	size_t i;
 	int r = cutover_nobody_restarted_it(t, e);
 
-	if (!journal_last_note(t->a.journal, "disks-written") && !t->revert.asked) /* the agent died before: a person's word has to do */
-		return r;
-	json_array_foreach(t->src.disk_paths, i, path)
-		if (!r && disk_since(t, json_string_value(path)) != DISK_AS_LEFT)
+	json_array_foreach(t->src.disk_paths, i, path) {
+		enum disk_since since = disk_since(t, json_string_value(path));
+
+		/* without --revert-within the plan does not ask whether a disk can tell */
+		if (!r && since != DISK_AS_LEFT && (since != DISK_NEVER_TOLD || t->revert.asked))
 			r = err_set(
 				e, EBUSY,
 				"nobody can tell whether its disk %s is as the guest left it here: it is in use (mounted, say), has another "
-				"name, or does not tell when it was written. The guest's memory of then does not go on over another disk",
-				json_string_value(path));
+				"name, or does not tell when it was written. The guest's memory of then, in a QEMU that is held (process %d), does "
+				"not go on over another disk. If the guest runs nowhere and is to start anew from that disk, end that QEMU",
+				json_string_value(path), (int)t->src.guest.pid);
+	}
 	return r;
 }
 

@@ -23,6 +23,7 @@
 
 static int restore(struct transfer *t, const char *journal_path, struct err *e)
 {
+	struct err ignored;
 	int r = attempt_open(&t->a, journal_path, e);
 
 	if (!r)
@@ -34,7 +35,8 @@ static int restore(struct transfer *t, const char *journal_path, struct err *e)
 	ram_restore(&t->ram);
 	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), t->recipe->can_run(t)))
 		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
-	t->end.was_given_up = handoff_is_given_up(&t->a.handoff);
+	if (!t->a.over && handoff_is_given_up(&t->a.handoff) && cutover_note_given_up(t, false, &ignored))
+		log_error("%s", ignored.msg);
 	return t->a.over ? 0 : t->recipe->take_up(t, e);
 }
 
@@ -54,6 +56,8 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 
 	if (reach_destination(t, &link, &why)) {
 		if (t->end.fenced && shared_disks_may_be_vouched_for(t, e))
+			return -e->code;
+		if (t->end.fenced && handoff_is_given_up(&t->a.handoff) && t->a.handoff.qemu_alive && cutover_memory_fits_disks(t, e))
 			return -e->code;
 		if (t->end.fenced)
 			return attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
@@ -175,6 +179,11 @@ static bool may_pass(int r)
 	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
 }
 
+static bool is_given_up(enum handoff_state state)
+{
+	return state == HO_SRC_COMMITTED || state == HO_SRC_REVERTING;
+}
+
 /* The guest is given up: what might start it here again must not find its disks, should its QEMU end before anybody recovers the move. */
 static void guard_set_aside(const struct move_options *opt, const char *journal_path)
 {
@@ -185,7 +194,7 @@ static void guard_set_aside(const struct move_options *opt, const char *journal_
 		log_error("%s", e.msg);
 		return;
 	}
-	if (attempt_open(&t->a, journal_path, &e) || aside_images(&t->aside, &e))
+	if (attempt_open(&t->a, journal_path, &e) || (is_given_up(journal_last_state(t->a.journal)) && aside_images(&t->aside, &e)))
 		log_error("%s", e.msg);
 	t->a.unfinished = true; /* recover has the rest to do */
 	transfer_free(t);
@@ -199,7 +208,7 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 	bool done;
 	int r = last_state_of_the_dead(journal_path, kept, &state, words);
 
-	if (!r && (state == HO_SRC_COMMITTED || state == HO_SRC_REVERTING))
+	if (!r && is_given_up(state))
 		guard_set_aside(opt, journal_path);
 	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
 		words->code = 0, words->msg[0] = '\0';

@@ -213,11 +213,6 @@ json_t *revert_request(struct transfer *t, bool back)
 
 /* ---- as it is taken back ---- */
 
-int revert_fits(struct transfer *t, struct err *e)
-{
-	return t->revert.asked || (t->end.fenced && t->end.was_given_up) ? cutover_memory_fits_disks(t, e) : 0;
-}
-
 /* The network has learned meanwhile that it is elsewhere. */
 void revert_done(struct transfer *t)
 {

@@ -100,7 +100,6 @@ struct ending {
 	bool undone;
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
-	bool was_given_up;	/* recover: by the life before, so that others may have written to the disks here */
 	uint64_t qemu_ended_ns; /* the source QEMU, ended by us */
 	pid_t started_again;	/* a QEMU that has its disks here open after that */
 	unsigned reconnects;
@@ -291,6 +290,8 @@ extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* When each disk was written last, into the journal: cutover_nobody_restarted_it() of a later life. */
 int cutover_note_disks(struct transfer *t, struct err *e);
+/* That the guest was given up: a later life knows so that others may have written to the disks here. with_disks: they are as it left them. */
+int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e);
 /* What has arrived of the disks is to be kept there, should this be the end. */
 bool cutover_keeps_partial(const struct transfer *t);
 int live_take_back(struct transfer *t, struct err *e);
@@ -326,8 +327,6 @@ int revert_qemu_gone(struct transfer *t, struct err *e);
 /* and what a person wants: in the socket's answer, and then done. */
 json_t *revert_request(struct transfer *t, bool back);
 int revert_order(struct transfer *t, enum user_order order, struct err *e);
-/* As it is taken back: are its disks as they were when it was handed over, and -EBUSY; and when it is. Of any other move: 0, and nothing. */
-int revert_fits(struct transfer *t, struct err *e);
 void revert_done(struct transfer *t);
 
 /* shared-disks.c: disks that both hosts see. When each of ours was written last, into the journal, once QEMU is held; */

@@ -271,7 +271,7 @@ static int set_script_aside(struct aside *a, const char *path, struct err *e)
 	if (r)
 		return r;
 	r = own_file_set_aside(path, to, e);
-	return r ? err_prefix(e, "the guest is to be started by it no more") : 0;
+	return r && r != -ENOENT ? err_prefix(e, "the guest is to be started by it no more") : 0;
 }
 
 int aside_scripts(struct aside *a, struct err *e)
@@ -307,6 +307,16 @@ static int undo_script(struct part *p, const json_t *detail, struct err *e)
 
 /* ---- images ---- */
 
+/* It has its new name already: its old one may be left where a file cannot get another at once (link, then unlink), or not be gone durably. */
+static int end_rename(const char *path, const char *to, const struct stat *it, struct err *e)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && st.st_dev == it->st_dev && st.st_ino == it->st_ino && unlink(path))
+		return err_sys(e, errno, "cannot remove the name %s of what is %s now", path, to);
+	return sync_parent_dir(to, e);
+}
+
 /* One that has another name by now stays, and so does another file that has its name. */
 static int set_image_aside(const json_t *file, bool rebooted, struct err *e)
 {
@@ -317,7 +327,7 @@ static int set_image_aside(const json_t *file, bool rebooted, struct err *e)
 	if (!path || !to)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	if (!lstat(to, &st))
-		return 0;
+		return end_rename(path, to, &st, e);
 	r = own_file_look(file, rebooted, e);
 	if (r && r != -EUCLEAN) /* a name can be given back, so doubt is no reason to leave it */
 		return MIN(r, 0);

@@ -73,10 +73,15 @@ static int64_t device_write_stamp(int fd, dev_t device)
 		return 0;
 	if (read_device_line(device, "loop/backing_file", line, sizeof(line)))
 		return file_written_ns(line);
+	/* some devices do not count, or were told not to */
+	if (!(read_device_line(device, "queue/iostats", line, sizeof(line)) ||
+	      read_device_line(device, "../queue/iostats", line, sizeof(line))) ||
+	    strcmp(line, "1"))
+		return 0;
 	if (!read_device_line(device, "stat", line, sizeof(line)) ||
 	    sscanf(line, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written, &discarded) < 1)
 		return 0;
-	return (int64_t)((written + discarded) & INT64_MAX >> 1) + 1;
+	return (int64_t)((written + discarded) & INT64_MAX >> 1);
 }
 
 int64_t image_write_stamp(const char *path)
