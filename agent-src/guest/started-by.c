@@ -166,8 +166,11 @@ static bool may_start(pid_t pid, const struct guest_scripts *scripts, const char
 		      size_t *n)
 {
 	char comm[WORDS_MAX];
+	uid_t user;
 
 	if (pid <= 1 || is_above_us(pid) || !read_of(pid, "comm", comm))
+		return false;
+	if (process_user(pid, &user) || (user && user != geteuid())) /* anybody may call a process what he likes */
 		return false;
 	comm[strcspn(comm, "\n")] = '\0';
 	if (!strncmp(comm, "vmferry", strlen("vmferry")) || !strncmp(comm, "qemu-", strlen("qemu-")) || only_passes_on(comm))

@@ -161,8 +161,9 @@ static int check_images(const struct guest *g, struct err *e)
 			return err_set(
 				e, EBUSY,
 				"the host that this guest came from holds it, and may have it back (--revert-within; %s says so): let it "
-				"stay here first: vmferry keep %s, there",
-				mark, g->name);
+				"stay here first: vmferry keep %s, there. If that host is gone for good: vmferry-dst recover %s "
+				"--peer-is-fenced, here",
+				mark, g->name, g->name);
 		}
 	return 0;
 }
