@@ -67,6 +67,7 @@ vmferry list >"$DIR/out"
 ! grep -F "(pid $helper)" "$DIR/out" || fail "list takes vmferry's own QEMU for a guest: $(<"$DIR/out")"
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 4
+grep -laF "$DIR/elsewhere/" "$DIR"/dst-state/*-dst.journal | xargs rm # of what is kept there: a person removes it
 rm -f "$DIR/elsewhere/"*
 
 # the move itself: who has forgotten how is told; cancelled, and then not
