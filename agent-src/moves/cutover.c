@@ -263,7 +263,7 @@ int cutover_note_disks(struct transfer *t, struct err *e)
 	return attempt_note(&t->a, "disks-written", written, e);
 }
 
-#define GIVEN_UP "given-up" /* in the journal: whether the guest goes on here since */
+#define GIVEN_UP "given-up" /* in the journal */
 
 /* Once: when the source commits again after a revert that was refused, others may have written to the disks. */
 int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
@@ -273,19 +273,16 @@ int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
 	if (journal_last_note(t->a.journal, GIVEN_UP))
 		return 0;
 	r = with_disks ? cutover_note_disks(t, e) : 0;
-	return r ? r : attempt_note(&t->a, GIVEN_UP, json_pack("{s:b}", "goes_on", 0), e);
+	return r ? r : attempt_note(&t->a, GIVEN_UP, json_object(), e);
 }
 
-/* In any life: a guest that was given up goes on here only over the disks that it left; once it does, they are its own again. */
-static int goes_on_over_its_disks(struct transfer *t, struct err *e)
+/* What is not held any more, somebody has let go on: it writes to its disks itself. */
+int cutover_held_fits_disks(const struct transfer *t, struct err *e)
 {
-	const json_t *given_up = journal_last_note(t->a.journal, GIVEN_UP);
-	int r;
+	const struct guest *g = &t->src.guest;
+	bool held = t->a.handoff.qemu_alive && process_is_held(g->pid, g->start_time);
 
-	if (!given_up || json_is_true(json_object_get(given_up, "goes_on")))
-		return 0;
-	r = cutover_memory_fits_disks(t, e);
-	return r ? r : attempt_note(&t->a, GIVEN_UP, json_pack("{s:b}", "goes_on", 1), e);
+	return held && journal_last_note(t->a.journal, GIVEN_UP) ? cutover_memory_fits_disks(t, e) : 0;
 }
 
 /* ---- the hand-off ---- */
@@ -335,7 +332,7 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = shared_disks_unwritten(t, e) ?: goes_on_over_its_disks(t, e) ?: aside_give_back(&t->aside, e);
+	int r = shared_disks_unwritten(t, e) ?: cutover_held_fits_disks(t, e) ?: aside_give_back(&t->aside, e);
 
 	if (r) {
 		t->end.why = *e;
@@ -473,12 +470,6 @@ static void hold_for_a_person(struct transfer *t)
 		log_error("the guest is taken back though it runs at the destination, too: %s", e.msg);
 }
 
-/* A QEMU that is held, and disks over which it must not go on: end.why says so. */
-static bool what_is_held_does_not_fit(struct transfer *t)
-{
-	return t->a.handoff.qemu_alive && cutover_memory_fits_disks(t, &t->end.why);
-}
-
 /* The destination cannot tell whether the guest ran there, or which of two copies is to live, and asking again would bring the
  * same answer. For one that was committed a person's word counts as its NOVM. */
 static int on_undecided(struct transfer *t, enum handoff_state peer, struct err *e)
@@ -487,7 +478,7 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 
 	if (!handoff_is_given_up(&t->a.handoff) && peer != HO_DST_PREPARED && !(begun && peer == HO_DST_START))
 		return 0;
-	if (t->end.fenced && handoff_is_given_up(&t->a.handoff) && !what_is_held_does_not_fit(t))
+	if (t->end.fenced && handoff_is_given_up(&t->a.handoff) && !cutover_held_fits_disks(t, &t->end.why))
 		return attempt_step(&t->a, EV_PEER, HO_DST_NOVM, e);
 	if (peer == HO_DST_PREPARED || t->a.handoff.state == HO_SRC_REVERTING)
 		err_set(&t->end.why, EREMOTEIO, "%s",
@@ -510,7 +501,7 @@ static bool vouched_for(struct transfer *t, unsigned peer)
 	bool ended = handoff_is_given_up(&t->a.handoff) && peer == HO_DST_STARTED && t->peer.ended;
 
 	return t->end.fenced && waits && (peer == HO_NONE || ended) && !shared_disks_may_be_vouched_for(t, &t->end.why) &&
-	       !(handoff_is_given_up(&t->a.handoff) && what_is_held_does_not_fit(t));
+	       !(handoff_is_given_up(&t->a.handoff) && cutover_held_fits_disks(t, &t->end.why));
 }
 
 static int refuse_if_open_here(const struct transfer *t, struct err *e)

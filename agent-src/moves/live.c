@@ -71,7 +71,7 @@ int live_take_up(struct transfer *t, struct err *e)
 		return alive ? cutover_still_held(t, e) ?: beside_it(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
 	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
 		return 0;
-	if (shared_disks_unwritten(t, e))
+	if (shared_disks_unwritten(t, e) || cutover_held_fits_disks(t, e))
 		return -e->code;
 	kill(t->src.guest.pid, SIGCONT);
 	return source_open_monitor(&t->src, e);

@@ -57,7 +57,7 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 	if (reach_destination(t, &link, &why)) {
 		if (t->end.fenced && shared_disks_may_be_vouched_for(t, e))
 			return -e->code;
-		if (t->end.fenced && handoff_is_given_up(&t->a.handoff) && t->a.handoff.qemu_alive && cutover_memory_fits_disks(t, e))
+		if (t->end.fenced && handoff_is_given_up(&t->a.handoff) && cutover_held_fits_disks(t, e))
 			return -e->code;
 		if (t->end.fenced)
 			return attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);

@@ -292,6 +292,8 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 int cutover_note_disks(struct transfer *t, struct err *e);
 /* That the guest was given up: a later life knows so that others may have written to the disks here. with_disks: they are as it left them. */
 int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e);
+/* In any life, before a QEMU goes on that is held since its guest was given up: are the disks as it left them? */
+int cutover_held_fits_disks(const struct transfer *t, struct err *e);
 /* What has arrived of the disks is to be kept there, should this be the end. */
 bool cutover_keeps_partial(const struct transfer *t);
 int live_take_back(struct transfer *t, struct err *e);
