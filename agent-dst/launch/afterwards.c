@@ -94,7 +94,7 @@ void afterwards_replace(json_t *plan, json_t *disks)
 	}
 }
 
-/* It names none that is there; at every moment there is the old script or the new one. */
+/* The draft takes the place of the script at path. At every moment the old script or the new one is there. */
 static int take_its_place(const char *draft, const char *path, struct err *e)
 {
 	AUTO_FREE char *second = xasprintf("%s.new", draft);
@@ -119,7 +119,7 @@ static bool is_former_name(const char *name, const char *plain)
 	return !strncmp(p, end, strlen(end)) && strlen(p + strlen(end)) == 8 && strspn(p + strlen(end), "0123456789abcdef") == 8;
 }
 
-/* Those that lost their names when the guest left. */
+/* Scripts that lost their names when the guest left this host earlier are removed. */
 static void remove_former(const json_t *plan)
 {
 	const char *dir = json_text(plan, "dir"), *plain = json_text(plan, "plain");

@@ -53,7 +53,7 @@ static bool is_passed_on(const char *variable, bool scope)
 	return false;
 }
 
-/* What is passed on of our environment, with extra's variables in place of that. The array is malloc'ed, the strings are not. */
+/* QEMU's environment: a part of the agent's, with extra's variables in place of those. The array is malloc'ed, the strings are not. */
 static char **make_environment(char *const *extra, bool scope)
 {
 	size_t ours = 0, added = 0, n = 0, i, k;

@@ -81,7 +81,7 @@ struct disks {
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
 /* Something is there, or will be. */
 bool disks_path_taken(const struct disks *d, const char *path);
-/* It is not there, and that is in the plan. 0. */
+/* The directory of a disk is missing: adds that to the plan's obstacles. 0. */
 int disks_refuse_dir(const struct disks *d, const char *dir, struct err *e);
 /* No process but its QEMU has any of its files open: -EBUSY. */
 int disks_are_nobody_else_s(const struct disks *d, struct err *e);

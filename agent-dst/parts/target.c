@@ -392,7 +392,7 @@ static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 	return remove_dir(json_text(detail, "path") ?: "", e);
 }
 
-/* What others have put into it since, or what is kept of the disks, is not ours to take away. */
+/* The directory stays if others have put files into it since, or if parts of the disks are kept there. */
 static int undo_guests_dir(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path") ?: "";

@@ -43,7 +43,7 @@ void target_restore(struct target *t);
 void target_find_qemu_again(struct target *t, bool is_users);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
-/* What is in *e stands in the way, and the plan goes on, so that all that does is found. 0. */
+/* Adds *e to the plan's obstacles. The plan goes on, so that all of them are found. 0. */
 int target_obstacle(struct target *t, const struct err *e);
 bool target_is_paused(const struct target *t);
 /* It goes on here, instead of booting. */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What costs a switchover its time however little is left. */
+/* The parts of a blackout that do not depend on how much is left. */
 struct converge_fixed {
 	double round_trip_ms;	  /* to the destination agent */
 	double journals_ms;	  /* what must come to stable storage, at either host, while the guest stands */

@@ -51,7 +51,7 @@ enum ram_flag {
 	RAM_FLUSH = 0x200,
 };
 
-/* Of a chunk of a dirty bitmap (QEMU migration/block-dirty-bitmap.c). */
+/* Flags of a chunk of a dirty bitmap (QEMU migration/block-dirty-bitmap.c). */
 enum bitmap_flag {
 	BITMAP_EOS = 0x01,
 	BITMAP_ZEROES = 0x02,

@@ -146,7 +146,8 @@ void switchover_predict(struct transfer *t)
 	const struct converge_fixed *f = &t->pace.converge.fixed;
 	double stood_ms = t->src.stopped && t->blackout.stop_ns ? (double)(now_ns() - t->blackout.stop_ns) / 1e6 : 0;
 
-	t->blackout.predicted_ms = stood_ms + t->pace.converge.predicted_ms;
+	/* a move that is over so soon that no rate was measured has next to nothing left */
+	t->blackout.predicted_ms = stood_ms + (t->pace.best_rate > 0 ? t->pace.converge.predicted_ms : converge_fixed_ms(f));
 	log_info(
 		"the guest is expected to stand still for %.0f ms: %.0f of them have passed; recheck %.0f; %.1f threads of others beside %u "
 		"processors, %.1f beside each there",
