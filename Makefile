@@ -125,12 +125,15 @@ $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# A unit test links everything but the two mains; each agent's modules are in an archive of their own.
-$(B)/libagents.a: $(filter-out %/main.o,$(SRC_OBJ) $(DST_OBJ))
+# A unit test links everything but the two mains; each agent's modules are in an archive of their own. Names that both have are the source's.
+AGENTS := $(B)/libsource.a $(B)/libdestination.a
+$(B)/libsource.a: $(filter-out %/main.o,$(SRC_OBJ))
 	rm -f $@ && ar rcs $@ $^
-$(B)/tests/%: $(B)/tests/unit/%.o $(B)/libagents.a $(B)/libvmferry.a
+$(B)/libdestination.a: $(filter-out %/main.o,$(DST_OBJ))
+	rm -f $@ && ar rcs $@ $^
+$(B)/tests/%: $(B)/tests/unit/%.o $(AGENTS) $(B)/libvmferry.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(B)/libagents.a $(B)/libvmferry.a $(LDLIBS) -lcmocka
+	$(CC) $(LDFLAGS) -o $@ $< $(AGENTS) $(B)/libvmferry.a $(LDLIBS) -lcmocka
 
 # One test has both agents, whose names clash: in it the destination's begin with dst_. What is named here its own functions stand in for.
 BOTH := $(B)/tests/unit/both
@@ -183,7 +186,7 @@ $(B)/shared/%.so: tests/lib/%-shim.c tests/lib/shim.h
 # It is called so often that it has no library but the one it needs; the demo calls it, too.
 $(B)/ask-tool: $(B)/tests/lib/ask-tool.o
 	$(CC) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs jansson)
-$(B)/%-tool: $(B)/tests/lib/%-tool.o $(B)/libagents.a $(B)/libvmferry.a
+$(B)/%-tool: $(B)/tests/lib/%-tool.o $(AGENTS) $(B)/libvmferry.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 .PHONY: man
