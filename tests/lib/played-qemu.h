@@ -26,7 +26,7 @@ static struct loop *loop;
 static struct qmp *q;
 static struct err e;
 
-static json_t *error(const char *desc)
+__attribute__((unused)) static json_t *error(const char *desc)
 {
 	return json_pack("{s:{s:s,s:s}}", "error", "class", "GenericError", "desc", desc);
 }
