@@ -1,0 +1,295 @@
+/*
+ * test-partial.c: what is kept of a move that ended before its time, in the order in which it becomes durable, and by whom it is gone on with. The
+ * destination agent's.
+ */
+#include "../lib/power.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "../../agent-dst/parts/partial.h"
+#include "process.h"
+#include "util.h"
+
+#define BYTES (2 * MIB)
+
+static char dir[64], logs[80], state_dir[80], disks[80], place[96];
+static struct attempt attempt;
+static struct target target;
+static struct partials ps;
+static struct partial p;
+static struct err e;
+
+static int setup(void **state)
+{
+	AUTO_FREE char *boot = boot_id();
+	json_t *begin = json_pack("{s:s,s:i,s:s*}", "guest", "vm1", "keep_partial_s", 3600, "boot_id", boot);
+	int r;
+
+	(void)state;
+	strcpy(dir, "/tmp/test-partial-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(logs, sizeof(logs), "%s/logs", dir);
+	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
+	snprintf(disks, sizeof(disks), "%s/disks", dir);
+	snprintf(place, sizeof(place), "%s/a.raw", disks);
+	if (mkdir(logs, 0700) || mkdir(disks, 0700) || mkdir(state_dir, 0700))
+		return -1;
+	memset(&attempt, 0, sizeof(attempt));
+	memset(&ps, 0, sizeof(ps));
+	memset(&p, 0, sizeof(p));
+	e.code = 0;
+	attempt.id[0] = 1;
+	attempt.kept = json_array();
+	target = (struct target){.part = {.a = &attempt}, .name = (char *)(uintptr_t) "vm1"};
+	r = attempt_begin(&attempt, state_dir, HO_DESTINATION, begin, &e);
+	json_decref(begin);
+	return r;
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *rm = xasprintf("rm -rf '%s'", dir);
+
+	(void)state;
+	partial_fini(&p);
+	partials_close(&ps);
+	journal_close(attempt.journal);
+	json_decref(attempt.kept);
+	return system(rm);
+}
+
+/* Its name is durable, and as long as it is to be. */
+static void make(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_int_equal(ftruncate(fd, BYTES), 0);
+	close(fd);
+}
+
+static void fill(const char *path, char with)
+{
+	static char bytes[BYTES];
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	memset(bytes, with, sizeof(bytes));
+	assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 0), BYTES);
+	close(fd);
+}
+
+/* The first and the last of its bytes; "": there is no such file, or it is shorter. */
+static const char *ends_of(const char *path)
+{
+	static char ends[3];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	memset(ends, 0, sizeof(ends));
+	if (pread(fd, ends, 1, 0) != 1 || pread(fd, ends + 1, 1, BYTES - 1) != 1)
+		ends[0] = '\0';
+	close(fd);
+	return ends;
+}
+
+/* On a host whose power fails when it is over. */
+static void with_power(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		power_begins(disks, logs);
+		if (!act())
+			_exit(0);
+		fprintf(stderr, "%s\n", e.msg);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	power_fails(logs);
+}
+
+static json_t *kind(bool as_file)
+{
+	json_t *disk = json_pack("{s:b,s:s,s:s}", "keep", 1, "real_path", "/srv/a.raw", "format", "raw");
+	json_t *description = json_pack("{s:s}", "name", "vm1"), *out;
+
+	json_object_set_new(disk, as_file ? "file_bytes" : "virtual_size", json_integer(BYTES));
+	out = partial_kind(description, disk);
+	json_decref(disk);
+	json_decref(description);
+	return out;
+}
+
+static char *kept_name(void)
+{
+	return xasprintf("%s.vmferry-01000000" PARTIAL_SUFFIX, place);
+}
+
+/* What an attempt keeps when it is undone. */
+static int keep(void)
+{
+	json_t *of = json_object(), *file = json_pack("{s:s}", "path", place);
+	int r;
+
+	json_object_set_new(of, place, kind(false));
+	r = partial_note(&attempt, of, &e);
+	r = r ? r : partial_keep(&target, file, &e);
+	json_decref(file);
+	return r;
+}
+
+static int fill_and_keep(void)
+{
+	fill(place, 'x');
+	return keep();
+}
+
+/* Only what was written with O_DSYNC is on stable storage by itself, and of what arrives nothing is. */
+static void what_the_journal_says_is_kept_survives_the_power(void **state)
+{
+	AUTO_FREE char *path = kept_name();
+
+	(void)state;
+	make(place);
+	with_power(fill_and_keep);
+	assert_string_equal(ends_of(path), "xx");
+	assert_string_equal(ends_of(place), "");
+}
+
+/* ---- whose is it? ---- */
+
+static void only_what_can_be_told_from_its_base_is_kept(void **state)
+{
+	json_t *description = json_pack("{s:s}", "name", "vm1"),
+	       *disk = json_pack("{s:b,s:I,s:{}}", "keep", 1, "virtual_size", 4096, "backing");
+
+	(void)state;
+	assert_null(partial_kind(description, disk));
+	json_object_del(disk, "backing");
+	json_decref(partial_kind(description, disk));
+	json_object_set_new(disk, "keep", json_false()); /* the source does not want it */
+	assert_null(partial_kind(description, disk));
+	json_decref(disk);
+	json_decref(description);
+}
+
+/* That attempt is over, and another one looks for what it has left. */
+static void find(bool over)
+{
+	json_t *want = kind(false);
+
+	if (over)
+		assert_int_equal(attempt_note(&attempt, "over", json_object(), &e), 0);
+	journal_close(attempt.journal);
+	attempt.journal = NULL;
+	partials_open(&ps, state_dir, "vm1");
+	partial_find(&p, &ps, place, want, true);
+	json_decref(want);
+}
+
+static void nothing_is_taken_of_a_move_that_is_not_over(void **state)
+{
+	(void)state;
+	make(place);
+	fill(place, 'x');
+	assert_int_equal(keep(), 0);
+	find(false);
+	assert_null(partial_path(&p));
+	assert_int_equal(ps.count, 0);
+}
+
+/* ---- and gone on with ---- */
+
+/* Another attempt, whose file it becomes at `at`. */
+static int take(const char *at)
+{
+	json_t *begin = json_pack("{s:s}", "guest", "vm1");
+	int r;
+
+	attempt.id[0] = 2;
+	r = attempt_begin(&attempt, state_dir, HO_DESTINATION, begin, &e);
+	json_decref(begin);
+	assert_int_equal(r, 0);
+	return partial_take(&attempt, &p, at, BYTES, &e);
+}
+
+static int fill_and_take(void)
+{
+	AUTO_FREE char *at = xasprintf("%s.vmferry-02000000", place);
+
+	fill(partial_path(&p), 'y'); /* not synced by whoever did it */
+	return take(at);
+}
+
+static void what_is_taken_is_on_stable_storage_whoever_wrote_it(void **state)
+{
+	AUTO_FREE char *path = kept_name(), *at = xasprintf("%s.vmferry-02000000", place);
+
+	(void)state;
+	make(place);
+	fill(place, 'x');
+	assert_int_equal(keep(), 0);
+	find(true);
+	assert_string_equal(partial_path(&p), path);
+	with_power(fill_and_take);
+	assert_string_equal(ends_of(at), "yy");
+	assert_string_equal(ends_of(path), "");
+}
+
+static void what_has_its_name_by_now_is_not_taken(void **state)
+{
+	AUTO_FREE char *path = kept_name(), *at = xasprintf("%s.vmferry-02000000", place), *other = xasprintf("%s/other", disks);
+
+	(void)state;
+	make(place);
+	fill(place, 'x');
+	assert_int_equal(keep(), 0);
+	find(true);
+	assert_string_equal(partial_path(&p), path);
+	make(other);
+	fill(other, 'o');
+	assert_int_equal(rename(other, path), 0);
+	assert_int_equal(take(at), -ESTALE);
+	assert_string_equal(ends_of(path), "oo");
+	assert_string_equal(ends_of(at), "");
+}
+
+static void what_somebody_has_opened_since_is_not_taken(void **state)
+{
+	AUTO_FREE char *path = kept_name(), *at = xasprintf("%s.vmferry-02000000", place);
+	int fd;
+
+	(void)state;
+	make(place);
+	fill(place, 'x');
+	assert_int_equal(keep(), 0);
+	find(true);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(take(at), -EBUSY);
+	assert_string_equal(ends_of(path), "xx");
+	close(fd);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_the_journal_says_is_kept_survives_the_power),
+		T(only_what_can_be_told_from_its_base_is_kept),
+		T(nothing_is_taken_of_a_move_that_is_not_over),
+		T(what_is_taken_is_on_stable_storage_whoever_wrote_it),
+		T(what_has_its_name_by_now_is_not_taken),
+		T(what_somebody_has_opened_since_is_not_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
