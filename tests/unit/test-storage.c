@@ -1,0 +1,320 @@
+/*
+ * test-storage.c: a guest's disk goes to another image, as QEMU is told to, what starts the guest is, and the file system; against a QEMU that is played
+ * here, on a host whose power fails.
+ */
+#include "../lib/power.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "moving.h"
+#include "own-file.h"
+
+#include "../lib/played-qemu.h"
+
+#define BYTES MIB
+#define LAST  (BYTES - 4096) /* what the guest writes when all else is there, and synced */
+
+static struct {
+	const char *migration; /* under way in it; NULL: none */
+	const char *job, *uses;
+	int fd;		    /* of the new image */
+	unsigned finalized; /* jobs */
+
+} qemu;
+
+static char dir[64], disks[80], new[96], logs[80], old_image[112], new_image[112], script[112];
+static struct storage_options options;
+static struct storage s;
+static struct moving_disk disk;
+
+/* ---- QEMU's side ---- */
+
+static json_t *jobs(void)
+{
+	return qemu.job ? json_pack("[{s:s,s:s,s:i,s:i}]", "id", disk.names.job, "status", qemu.job, "current-progress", 1,
+				    "total-progress", 1)
+			: json_array();
+}
+
+static void write_last(void)
+{
+	static char bytes[4096];
+
+	memset(bytes, 'x', sizeof(bytes));
+	if (qemu.fd >= 0 && pwrite(qemu.fd, bytes, sizeof(bytes), LAST) != sizeof(bytes))
+		abort();
+}
+
+static json_t *answer(const char *command, const json_t *args)
+{
+	const char *file = json_string_value(json_object_get(args, "filename"));
+
+	if (!strcmp(command, "blockdev-add") && file) {
+		qemu.fd = open(file, O_RDWR | O_CLOEXEC);
+	} else if (!strcmp(command, "blockdev-mirror")) {
+		qemu.job = "ready";
+	} else if (!strcmp(command, "job-complete")) {
+		write_last();
+		qemu.job = "pending";
+	} else if (!strcmp(command, "job-finalize")) {
+		qemu.job = NULL;
+		qemu.finalized++;
+		qemu.uses = disk.names.format;
+	} else if (!strcmp(command, "job-cancel")) {
+		qemu.job = NULL;
+	} else if (!strcmp(command, "query-jobs")) {
+		return done(jobs());
+	} else if (!strcmp(command, "query-migrate")) {
+		return done(qemu.migration ? json_pack("{s:s}", "status", qemu.migration) : json_object());
+	} else if (!strcmp(command, "query-status")) {
+		return done(json_pack("{s:s}", "status", "running"));
+	} else if (!strcmp(command, "query-block")) {
+		return done(json_pack("[{s:s,s:s,s:{s:s}}]", "device", "", "qdev", disk.device, "inserted", "node-name", qemu.uses));
+	} else if (!strcmp(command, "query-named-block-nodes")) {
+		return done(json_array());
+	}
+	return done(json_object());
+}
+
+/* ---- ours ---- */
+
+static void put(const char *path, const char *text, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* Up to a zero, from there on; "": nothing is there. */
+static const char *get(const char *path, off_t at)
+{
+	static char text[1024];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = pread(fd, text, sizeof(text) - 1, at);
+
+	text[MAX(n, 0)] = '\0';
+	close(fd);
+	return text;
+}
+
+static int begin_journal(void)
+{
+	json_t *begin = json_pack("{s:s}", "guest", "vm1");
+	int r = journal_create(&s.journal, dir, s.id, true, begin, &e);
+
+	json_decref(begin);
+	return r;
+}
+
+static void describe(void)
+{
+	disk = (struct moving_disk){.device = xstrdup("/machine/peripheral/vda"),
+				    .node = xstrdup("n0"),
+				    .from = xstrdup(old_image),
+				    .to = xstrdup(new_image),
+				    .from_format = xstrdup("raw"),
+				    .format = xstrdup("raw"),
+				    .old_nodes = json_array(),
+				    .bitmaps = json_array(),
+				    .o = {.unmap = true, .file_unmap = true},
+				    .bytes = BYTES};
+	strcpy(disk.detect_zeroes, "off");
+	strcpy(disk.names.file, "vmferry-01000000-f0");
+	strcpy(disk.names.format, "vmferry-01000000-d0");
+	strcpy(disk.names.filter, "vmferry-01000000-m0");
+	strcpy(disk.names.job, "vmferry-01000000-j0");
+	options = (struct storage_options){.state_dir = dir};
+	s = (struct storage){.o = &options,
+			     .guest = {.name = xstrdup("vm1")},
+			     .id = {1},
+			     .disks = &disk,
+			     .count = 1,
+			     .starter = {.path = xstrdup(script), .draft = xasprintf("%s.draft", script)},
+			     .old = OLD_KEEP,
+			     .told = {.leftovers = json_array(), .notes = json_array()}};
+	strcpy(s.prefix, "vmferry-01000000-");
+	s.report.quiet = true;
+}
+
+static int setup(void **state)
+{
+	AUTO_FREE char *text = NULL;
+
+	(void)state;
+	strcpy(dir, "/tmp/test-storage-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(logs, sizeof(logs), "%s/logs", dir);
+	snprintf(disks, sizeof(disks), "%s/disks", dir);
+	snprintf(new, sizeof(new), "%s/new", disks);
+	if (mkdir(logs, 0700) || mkdir(disks, 0700) || mkdir(new, 0700))
+		return -1;
+	snprintf(old_image, sizeof(old_image), "%s/a.raw", disks);
+	snprintf(new_image, sizeof(new_image), "%s/a.raw", new);
+	snprintf(script, sizeof(script), "%s/vm1.sh", disks);
+	text = xasprintf("#!/bin/sh\nexec qemu-system-x86_64 -drive file=%s,format=raw,if=virtio\n", old_image);
+	put(old_image, "old", 0600);
+	put(script, text, 0700);
+	memset(&qemu, 0, sizeof(qemu));
+	qemu.uses = "n0";
+	qemu.fd = -1;
+	describe();
+	return begin_journal();
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *rm = xasprintf("rm -rf '%s'", dir);
+
+	(void)state;
+	journal_close(s.journal);
+	json_decref(s.told.leftovers);
+	json_decref(s.told.notes);
+	json_decref(disk.old_nodes);
+	json_decref(disk.bitmaps);
+	json_decref(disk.was);
+	free(disk.device);
+	free(disk.node);
+	free(disk.from);
+	free(disk.to);
+	free(disk.from_format);
+	free(disk.format);
+	free(disk.aside);
+	free(s.starter.path);
+	free(s.starter.draft);
+	free(s.starter.text);
+	free(s.guest.name);
+	return system(rm);
+}
+
+/* All of it, with a process in place of the guard. */
+static int live(void)
+{
+	pid_t guard = fork();
+	int r;
+
+	if (!guard) {
+		for (;;)
+			pause();
+	}
+	s.guard = (struct guard){.pid = guard, .fd = -1};
+	s.guest.pid = getpid(); /* which plays QEMU */
+	if (played_begin(answer))
+		return -1;
+	s.loop = loop;
+	s.qmp = q;
+	r = storage_live(&s, &e);
+	kill(guard, SIGKILL);
+	waitpid(guard, NULL, 0);
+	return r;
+}
+
+/* In a process of its own, on a host whose power fails when it is over. */
+static void with_power(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		power_begins(disks, logs);
+		if (!act())
+			_exit(0);
+		fprintf(stderr, "%s\n", e.msg);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	power_fails(logs);
+}
+
+static bool names(const char *image)
+{
+	AUTO_FREE char *word = xasprintf("file=%s,", image);
+
+	return strstr(get(script, 0), word) != NULL;
+}
+
+/* ---- a guest that runs ---- */
+
+/* What it names, with all that the guest has written to it; the script itself; and the names of both. */
+static void what_the_script_names_is_on_stable_storage(void **state)
+{
+	(void)state;
+	with_power(live);
+	assert_true(names(new_image));
+	assert_string_equal(get(new_image, BYTES - 1), "x");
+}
+
+static void nothing_is_switched_while_somebody_migrates_the_guest(void **state)
+{
+	(void)state;
+	qemu.migration = "active";
+	assert_int_equal(live(), -EBUSY);
+	assert_int_equal(qemu.finalized, 0);
+	assert_true(names(old_image));
+	assert_int_equal(journal_last_state(s.journal), HO_SRC_BEGUN);
+	played_end();
+	close(qemu.fd);
+}
+
+static void what_somebody_has_put_there_is_not_written_over(void **state)
+{
+	(void)state;
+	put(new_image, "another's", 0600);
+	assert_int_equal(storage_image_make(&s, &disk, &e), -EEXIST);
+	assert_string_equal(get(new_image, 0), "another's");
+}
+
+/* ---- how it ends without QEMU ---- */
+
+static void settle_without_qemu(enum handoff_state state)
+{
+	s.rest = true;
+	s.old = OLD_REMOVE;
+	assert_int_equal(own_file_know(old_image, old_image, &disk.was, &e), 0);
+	assert_int_equal(journal_state(s.journal, state, &e), 0);
+}
+
+/* What starts the guest is not known, so that the journal alone says which image it has. */
+static void the_old_image_stays_where_the_new_one_is_gone(void **state)
+{
+	(void)state;
+	free(s.starter.path);
+	s.starter.path = NULL;
+	settle_without_qemu(HO_SRC_COMMITTED);
+	assert_int_equal(storage_settle(&s, &e), -ENOENT);
+	assert_string_equal(get(old_image, 0), "old");
+}
+
+static void the_old_image_goes_where_the_new_one_is_there(void **state)
+{
+	(void)state;
+	free(s.starter.path);
+	s.starter.path = NULL;
+	put(new_image, "new", 0600);
+	settle_without_qemu(HO_SRC_COMMITTED);
+	assert_int_equal(storage_settle(&s, &e), 1);
+	assert_string_equal(get(old_image, 0), "");
+	assert_string_equal(get(new_image, 0), "new");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_the_script_names_is_on_stable_storage),	    T(nothing_is_switched_while_somebody_migrates_the_guest),
+		T(what_somebody_has_put_there_is_not_written_over), T(the_old_image_stays_where_the_new_one_is_gone),
+		T(the_old_image_goes_where_the_new_one_is_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
