@@ -1,0 +1,164 @@
+/* test-export-undo.c: what an export leaves in a QEMU is removed, and nothing of anybody else's; against a QEMU that is played here. */
+#include "export-undo.h"
+#include "process.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../lib/played-qemu.h"
+
+#define DEAD  "vmfx-1-ffffffffff-" /* process 1 was not born then */
+#define OTHER "vmfx-1-fffffffffe-"
+
+static struct {
+	json_t *jobs, *nodes; /* names; of nodes those that come first are above the others */
+	bool stuck;	      /* one of the export's nodes cannot go */
+} qemu;
+
+static json_t *list(const json_t *names, const char *key)
+{
+	json_t *out = json_array(), *name;
+	size_t i;
+
+	json_array_foreach((json_t *)names, i, name)
+		json_array_append_new(out, json_pack("{s:O,s:s}", key, name, "status", "running"));
+	return done(out);
+}
+
+static json_t *take(json_t *names, const char *name)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(names, i, one)
+		if (!strcmp(json_string_value(one), name)) {
+			json_array_remove(names, i);
+			return done(json_object());
+		}
+	return error("there is none");
+}
+
+/* A quorum's children go after it. */
+static bool is_below(const char *node)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(qemu.nodes, i, one)
+		if (!strncmp(json_string_value(one), node, strlen(node) - 2) && json_string_value(one)[strlen(node) - 2] == 'q')
+			return node[strlen(node) - 2] != 'q';
+	return false;
+}
+
+static json_t *answer(const char *command, const json_t *args)
+{
+	const char *id = json_string_value(json_object_get(args, "id")), *node = json_string_value(json_object_get(args, "node-name"));
+
+	if (!strcmp(command, "query-jobs"))
+		return list(qemu.jobs, "id");
+	if (!strcmp(command, "query-named-block-nodes"))
+		return list(qemu.nodes, "node-name");
+	if (!strcmp(command, "job-cancel") || !strcmp(command, "job-dismiss"))
+		return take(qemu.jobs, id);
+	if (!strcmp(command, "blockdev-del"))
+		return is_below(node) || (qemu.stuck && strstr(node, "vmfx-")) ? error("it is in use") : take(qemu.nodes, node);
+	return done(json_object());
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	qemu.stuck = false;
+	qemu.jobs = json_pack("[s,s,s]", "backup-of-the-night", DEAD "j0", DEAD "j1");
+	qemu.nodes = json_pack("[s,s,s,s,s]", "spare", DEAD "t0", DEAD "n0", DEAD "q0", "disk0");
+	return played_begin(answer);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	played_end();
+	json_decref(qemu.jobs);
+	json_decref(qemu.nodes);
+	return 0;
+}
+
+static void assert_names(json_t *names, const char *want)
+{
+	char got[256] = "";
+	json_t *x;
+	size_t i;
+
+	json_array_foreach(names, i, x)
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "", json_string_value(x));
+	assert_string_equal(got, want);
+}
+
+static void what_is_the_exports_goes_from_the_top_down(void **state)
+{
+	(void)state;
+	if (export_undo(q, loop, DEAD, &e))
+		fail_msg("%s", e.msg);
+	assert_names(qemu.jobs, "backup-of-the-night");
+	assert_names(qemu.nodes, "spare disk0");
+}
+
+static void what_another_export_has_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(export_undo(q, loop, OTHER, &e), 0);
+	assert_names(qemu.jobs, "backup-of-the-night " DEAD "j0 " DEAD "j1");
+	assert_names(qemu.nodes, "spare " DEAD "t0 " DEAD "n0 " DEAD "q0 disk0");
+}
+
+static void what_cannot_go_is_an_error(void **state)
+{
+	(void)state;
+	qemu.stuck = true;
+	assert_int_equal(export_undo(q, loop, DEAD, &e), -EREMOTEIO);
+	assert_names(qemu.jobs, "backup-of-the-night");
+	assert_names(qemu.nodes, "spare " DEAD "t0 " DEAD "n0 " DEAD "q0 disk0");
+}
+
+static void what_dead_exporters_have_left_goes(void **state)
+{
+	unsigned removed;
+
+	(void)state;
+	json_array_append_new(qemu.nodes, json_string(OTHER "t0"));
+	assert_int_equal(export_undo_dead(q, loop, &removed, &e), 0);
+	assert_true(removed > 0);
+	assert_names(qemu.jobs, "backup-of-the-night");
+	assert_names(qemu.nodes, "spare disk0");
+}
+
+static void what_a_living_exporter_has_stays(void **state)
+{
+	char tag[EXPORT_TAG_MAX], name[EXPORT_TAG_MAX + 2];
+	unsigned removed;
+
+	(void)state;
+	snprintf(name, sizeof(name), "%st0", export_tag(tag));
+	json_array_clear(qemu.jobs);
+	json_array_clear(qemu.nodes);
+	json_array_append_new(qemu.nodes, json_string(name));
+	assert_int_equal(export_undo_dead(q, loop, &removed, &e), -EBUSY);
+	assert_names(qemu.nodes, name);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_is_the_exports_goes_from_the_top_down), T(what_another_export_has_stays),    T(what_cannot_go_is_an_error),
+		T(what_dead_exporters_have_left_goes),	       T(what_a_living_exporter_has_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
