@@ -329,21 +329,26 @@ int unlink(const char *path)
 }
 
 /* As a link and an unlink of the old name: not at once, but neither is promised before the directory is synced. */
-int rename(const char *from, const char *to)
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
-	char real[512] = "";
+	char real[512] = "", left[512] = "";
 	long r;
 
-	if (power_ends_at_rename)
-		_exit(0);
 	pthread_mutex_lock(&power_lock);
-	if (power_path_of_name(from, real))
-		power_note_name(POWER_OLD_NAME, real);
-	r = syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+	if (power_path_of_name(from, left) && (!(flags & RENAME_NOREPLACE) || access(to, F_OK)))
+		power_note_name(POWER_OLD_NAME, left);
+	r = syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
 	if (!r && power_path_of_name(to, real))
 		power_note_name(POWER_NEW_NAME, real);
 	pthread_mutex_unlock(&power_lock);
 	return (int)r;
+}
+
+int rename(const char *from, const char *to)
+{
+	if (power_ends_at_rename)
+		_exit(0);
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 /* ---- the failure ---- */

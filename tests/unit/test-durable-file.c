@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "durable-file.h"
+#include "own-file.h"
 #include "util.h"
 
 static const char OLD[] = "as it was", NEW[] = "what it is to be";
@@ -128,6 +129,41 @@ static void a_file_whose_replacement_was_cut_off_is_the_old_one(void **state)
 	assert_holds(((struct place *)*state)->path, OLD);
 }
 
+static int set_aside(const struct place *p)
+{
+	AUTO_FREE char *aside = xasprintf("%s.aside", p->path);
+	struct err e;
+
+	return own_file_set_aside(p->path, aside, &e);
+}
+
+static int put_back(const struct place *p)
+{
+	AUTO_FREE char *aside = xasprintf("%s.aside", p->path);
+	struct err e;
+	json_t *known;
+	int r = own_file_know(aside, aside, &known, &e);
+
+	r = r ? r : own_file_put_back(known, p->path, &e);
+	json_decref(known);
+	return r;
+}
+
+/* What starts a guest again goes by it. */
+static void a_name_that_was_given_stays(void **state)
+{
+	const struct place *p = *state;
+	AUTO_FREE char *aside = xasprintf("%s.aside", p->path);
+
+	with_power(p, make);
+	with_power(p, set_aside);
+	assert_holds(aside, OLD);
+	assert_int_equal(access(p->path, F_OK), -1);
+	with_power(p, put_back);
+	assert_holds(p->path, OLD);
+	assert_int_equal(access(aside, F_OK), -1);
+}
+
 static void what_cannot_be_synced_replaces_nothing(void **state)
 {
 	const struct place *p = *state;
@@ -149,6 +185,7 @@ int main(void)
 		T(a_new_file_survives_and_nobodys_is_written_over),
 		T(a_file_that_was_replaced_is_the_new_one_whole),
 		T(a_file_whose_replacement_was_cut_off_is_the_old_one),
+		T(a_name_that_was_given_stays),
 		T(what_cannot_be_synced_replaces_nothing),
 	};
 
