@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
@@ -490,6 +491,52 @@ static void unknown_calls(void)
 	require(rmdir(dir) == 0);
 }
 
+/* Calls that agents do make, with what they never ask for. Each fails in another way where it is not refused. */
+static void refused_by_argument(void)
+{
+	static const unsigned long spaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,    CLONE_NEWUSER,
+					       CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP, 0x80 /* CLONE_NEWTIME */};
+	static const unsigned rights[] = {S_ISUID, S_ISGID}, devices[] = {S_IFCHR, S_IFBLK};
+	const char *no = "/nonexistent/file";
+	struct err e;
+	size_t i;
+
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+#define REFUSED(...) require(syscall(__VA_ARGS__) == -1 && errno == EPERM)
+	REFUSED(SYS_ioctl, -1, TIOCSTI, "x");
+	REFUSED(SYS_ioctl, -1, 0x541c /* TIOCLINUX */, "x");
+	for (i = 0; i < ARRAY_LEN(spaces); i++)
+		REFUSED(SYS_clone, spaces[i] | CLONE_SIGHAND, 0, 0, 0, 0); /* which there is not without CLONE_VM */
+	for (i = 0; i < ARRAY_LEN(devices); i++) {
+#ifdef SYS_mknod
+		REFUSED(SYS_mknod, no, devices[i], 0);
+#endif
+		REFUSED(SYS_mknodat, AT_FDCWD, no, devices[i], 0);
+	}
+	for (i = 0; i < ARRAY_LEN(rights); i++) {
+#ifdef SYS_open
+		REFUSED(SYS_open, no, O_WRONLY | O_CREAT, rights[i] | 0700);
+		REFUSED(SYS_creat, no, rights[i] | 0700);
+		REFUSED(SYS_mknod, no, S_IFREG | rights[i], 0);
+		REFUSED(SYS_chmod, no, rights[i] | 0700);
+#endif
+		REFUSED(SYS_openat, AT_FDCWD, no, O_WRONLY | O_CREAT, rights[i] | 0700);
+		REFUSED(SYS_mknodat, AT_FDCWD, no, S_IFREG | rights[i], 0);
+		REFUSED(SYS_fchmod, -1, rights[i] | 0700);
+		REFUSED(SYS_fchmodat, AT_FDCWD, no, rights[i] | 0700);
+	}
+	REFUSED(SYS_socket, AF_PACKET, SOCK_RAW, 0);
+	REFUSED(SYS_socket, AF_VSOCK, SOCK_STREAM, 0);
+#undef REFUSED
+}
+
+static void what_an_agent_never_asks_for_is_refused(void **state)
+{
+	(void)state;
+	in_a_process(refused_by_argument);
+}
+
 static void a_confined_agent_starts_nothing_itself(void **state)
 {
 	(void)state;
@@ -534,6 +581,7 @@ int main(void)
 		cmocka_unit_test(a_process_of_the_agents_has_a_launcher_of_its_own),
 		cmocka_unit_test(a_confined_agent_starts_nothing_itself),
 		cmocka_unit_test(a_confined_agent_gives_no_file_capabilities),
+		cmocka_unit_test(what_an_agent_never_asks_for_is_refused),
 		cmocka_unit_test(every_thread_is_confined),
 		cmocka_unit_test(an_agent_may_open_many_files_and_its_programs_what_its_user_may),
 		cmocka_unit_test(it_can_be_switched_off),
