@@ -160,6 +160,22 @@ unset 'GUEST_AT[a]'
 rm -f "$DIR"/a.*
 guest_a
 
+# It has ended there, and its image has another name there: somebody may have started it from that.
+moved_for_now
+kill_now "$there"
+is_told 'its QEMU there has ended since'
+mv "$TO/a.raw" "$TO/elsewhere.raw"
+vmferry revert a
+move_wait 6
+assert_result '"have other names" in r["reason"]'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+rm "$TO/elsewhere.raw"
+end_agents_there
+DST_PID=
+recover 4 --peer-is-fenced
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
 # It has ended there, and somebody has its disk.
 moved_for_now
 kill_now "$there"
