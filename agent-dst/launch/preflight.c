@@ -206,6 +206,7 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 		e->code = ENOTSUP;
 		return -ENOTSUP;
 	}
+	p->started = true;
 	note_version(p, h.qmp, notes, &found);
 	r = check_accelerator(p, h.qmp, notes, e);
 	if (!r)

@@ -19,6 +19,7 @@ struct preflight {
 	size_t argc;
 	const char *work_dir;	   /* an empty directory */
 	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
+	bool started;		   /* out: its machine and processor can be had here, whatever else is in the way */
 	bool wants_names;	   /* out: it is refused for its CPU, and the names of that one's features would say why */
 };
 

@@ -268,7 +268,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (!d->empty && d->as_file != target_is_at_rest(ds->target))
 		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
 			       d->as_file ? "is shut down, and the guest runs" : "runs, and the guest is shut down");
-	if (!d->as_file && !image_format_known(json_text(o, "format")))
+	if (!d->as_file && !image_format_known(json_text(o, "format")) && !target_is_refused(ds->target)) /* then that is said already */
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));
 	d->held_fd = d->lock_fd = -1;
@@ -365,8 +365,14 @@ int disks_examine(struct part *p, struct err *e)
 	ds->stay = xcalloc(json_array_size(disks) + 1, sizeof(*ds->stay));
 	if (target_keep_partial_s(ds->target))
 		partials_open(&ds->partials, ds->state_dir, ds->target->name);
-	for (i = 0; i < json_array_size(disks) && !r; i++)
+	for (i = 0; i < json_array_size(disks) && !r; i++) {
 		r = plan_disk(ds, json_array_get(disks, i), e);
+		if (!r || r == -EPROTO)
+			continue;
+		ds->list[ds->count] = (struct arriving_disk){.object = 0};
+		ds->refused = true;
+		r = target_obstacle(ds->target, e);
+	}
 	return r ? r : choose_dir(ds, e);
 }
 

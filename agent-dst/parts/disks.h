@@ -66,6 +66,7 @@ struct disks {
 	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;
+	bool refused; /* some is not in the list, as it cannot be had here */
 	struct staying_disk *stay;
 	size_t stays;
 	struct partials partials; /* that there are of this guest */

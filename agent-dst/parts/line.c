@@ -107,6 +107,37 @@ static const char *generation(const struct line *l)
 	return guid && strlen(guid) == 36 && strspn(guid, "0123456789abcdefABCDEF-") == 36 ? guid : NULL;
 }
 
+static void refused(void *ctx, const struct err *why)
+{
+	struct line *l = ctx;
+
+	l->is_part = true;
+	target_obstacle(l->target, why);
+}
+
+/* Disks that the line has otherwise than QEMU says. */
+static void check_disks(const struct line *l)
+{
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < l->disks->count; i++)
+		if (!is_named(l, l->disks->list[i].path)) {
+			err_set(&e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
+				l->disks->list[i].from);
+			target_obstacle(l->target, &e);
+		}
+	for (i = 0; i < l->disks->stays; i++)
+		if (!l->disks->stay[i].by_word && !is_named(l, l->disks->stay[i].path)) {
+			err_set(&e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
+				l->disks->stay[i].from);
+			target_obstacle(l->target, &e);
+		}
+	for (i = 0; i < l->target->args.file_count; i++)
+		if (check_is_carried(l, &l->target->args.files[i], &e))
+			target_obstacle(l->target, &e);
+}
+
 static int rewrite(struct line *l, struct err *e)
 {
 	const json_t *files = json_object_get(l->target->description, "files");
@@ -119,7 +150,9 @@ static int rewrite(struct line *l, struct err *e)
 				 .private_qmp = l->target->qmp_path,
 				 .tpm = true,
 				 .no_state = !target_has_state(l->target),
-				 .at_rest = target_is_at_rest(l->target)};
+				 .at_rest = target_is_at_rest(l->target),
+				 .refused = refused,
+				 .ctx = l};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE const char **network = xcalloc(2 * l->disks->stays + 1, sizeof(*network));
@@ -162,16 +195,8 @@ static int rewrite(struct line *l, struct err *e)
 	if (argc < 1)
 		return err_set(e, EPROTO, "the source sent no command line");
 	r = qemu_args_rewrite(&l->target->args, argv, argc, &o, e);
-	for (i = 0; !r && i < l->disks->count; i++)
-		if (!is_named(l, l->disks->list[i].path))
-			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
-				    l->disks->list[i].from);
-	for (i = 0; !r && i < l->disks->stays; i++)
-		if (!l->disks->stay[i].by_word && !is_named(l, l->disks->stay[i].path))
-			r = err_set(e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
-				    l->disks->stay[i].from);
-	for (i = 0; !r && i < l->target->args.file_count; i++)
-		r = check_is_carried(l, &l->target->args.files[i], e);
+	if (!r && !l->is_part && !l->disks->refused && !target_is_refused(l->target))
+		check_disks(l);
 	return r;
 }
 
@@ -484,7 +509,8 @@ static int ask_qemu(struct line *l, struct err *e)
 	if (!r)
 		r = preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
 	l->wants_names = p.wants_names;
-	if (!r)
+	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there */
+	if (p.started && !l->is_part && (!l->wants_names || l->asked))
 		try_line(l, env);
 	rmdir(l->target->run_dir);
 	target_free_environment(env);

@@ -16,6 +16,7 @@ struct line {
 	const struct tpm *tpm;
 	json_t *findings; /* of preflight, in words; NULL: not asked yet */
 	char *qemu_version;
+	bool is_part;	  /* some of it cannot be carried, and is left out: it is looked at, and not tried */
 	bool wants_names; /* of the CPU's features: its numbers do not fit */
 	bool asked;	  /* the source, for them */
 };

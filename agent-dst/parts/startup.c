@@ -33,7 +33,7 @@ static json_t *list_disks(const struct disks *ds)
 static int examine(struct part *p, struct err *e)
 {
 	struct startup *s = startup_of(p);
-	const struct target *t = s->target;
+	struct target *t = s->target;
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
 	json_t *disks;
@@ -44,7 +44,7 @@ static int examine(struct part *p, struct err *e)
 	r = afterwards_plan(&s->plan, t->name, t->dir, attempt_id_format(p->a->id, id),
 			    json_is_true(json_object_get(t->description, "install_unit")), e);
 	if (r)
-		return r;
+		return target_obstacle(t, e);
 	disks = list_disks(s->disks);
 	afterwards_replace(s->plan, disks);
 	json_decref(disks);

@@ -37,6 +37,11 @@ int target_obstacle(struct target *t, const struct err *e)
 	return 0;
 }
 
+bool target_is_refused(const struct target *t)
+{
+	return json_is_true(json_object_get(t->description, "refused"));
+}
+
 bool target_is_paused(const struct target *t)
 {
 	return json_is_true(json_object_get(t->description, "paused"));

@@ -43,6 +43,8 @@ void target_restore(struct target *t);
 void target_find_qemu_again(struct target *t, bool is_users);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
+/* The source has found something in its guest's way already: what it describes may be less than its command line has. */
+bool target_is_refused(const struct target *t);
 /* Adds *e to the plan's obstacles. The plan goes on, so that all of them are found. 0. */
 int target_obstacle(struct target *t, const struct err *e);
 bool target_is_paused(const struct target *t);

@@ -95,7 +95,7 @@ static int examine(struct part *p, struct err *e)
 		target_obstacle(t->target, e);
 	}
 	t->awaited = !target_has_state(t->target);
-	return place(t, e);
+	return place(t, e) ? target_obstacle(t->target, e) : 0;
 }
 
 static int describe(struct part *p, json_t *accept, struct err *e)

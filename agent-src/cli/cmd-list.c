@@ -141,7 +141,7 @@ static void check_answers(struct entry *n, struct qmp *q)
 	for (i = 0; i < n->g.disk_count; i++)
 		if (guest_disk_movable(&n->g.disks[i], 0, &e))
 			because(n, xstrdup(e.msg), NULL);
-	if (guest_check_drift(&n->g, q, &e) == -ENOTSUP)
+	if (guest_check_drift(&n->g, q, NULL, &e) == -ENOTSUP)
 		because(n, xstrdup(e.msg), NULL);
 }
 

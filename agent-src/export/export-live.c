@@ -141,7 +141,7 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 	if (!r)
 		r = check_state(g, e);
 	if (!r)
-		r = guest_check_drift(g, x->q, e);
+		r = guest_check_drift(g, x->q, NULL, e);
 	if (!r)
 		r = check_moves(x, e);
 	if (!r)

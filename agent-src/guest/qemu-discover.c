@@ -691,16 +691,34 @@ static const char **network_disks(const struct guest *g, size_t *count)
 	return out;
 }
 
-int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e)
+static int read_line(const struct guest *g, bool no_state, void (*refused)(void *, const struct err *), struct args_result *out,
+		     struct err *e)
 {
 	struct args_options o = {.cwd = g->cwd,
 				 .configs = g->line.configs,
 				 .config_count = g->line.config_count,
 				 .tpm = true,
 				 .no_state = no_state,
-				 .at_rest = !g->pid};
+				 .at_rest = !g->pid,
+				 .refused = refused};
 	AUTO_FREE const char **network = network_disks(g, &o.network_count);
 
 	o.network = network;
 	return qemu_args_rewrite(out, g->line.argv, g->line.argc, &o, e);
+}
+
+int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e)
+{
+	return read_line(g, no_state, NULL, out, e);
+}
+
+/* The destination says which, and why. */
+static void pass_over(void *ctx, const struct err *why)
+{
+	(void)ctx, (void)why;
+}
+
+int guest_look_at_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e)
+{
+	return read_line(g, no_state, pass_over, out, e);
 }

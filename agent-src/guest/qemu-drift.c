@@ -5,6 +5,7 @@
  */
 #include "qemu-discover.h"
 #include "json-text.h"
+#include "obstacles.h"
 #include "process.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
@@ -431,7 +432,7 @@ static int check_media(const struct guest *g, struct err *e)
 	size_t i;
 	int r = 0;
 
-	if (guest_read_line(g, false, &line, &why) < 0)
+	if (guest_look_at_line(g, false, &line, &why) < 0)
 		return 0; /* said elsewhere */
 	for (i = 0; i < g->disk_count && r == 0; i++) {
 		const struct guest_disk *d = &g->disks[i];
@@ -586,14 +587,43 @@ static void note_limits(struct guest *g)
 	}
 }
 
-int guest_check_drift(struct guest *g, struct qmp *q, struct err *e)
+static int check_own_files(struct guest *g, struct qmp *q, struct err *e)
 {
-	int r = guest_write_in_own_files(g, e);
+	(void)q;
+	return guest_write_in_own_files(g, e);
+}
 
-	r = r < 0 ? r : check_devices(g, q, e);
+/* Each goes by what the one before has written into the line. */
+static int check_all_devices(struct guest *g, struct qmp *q, struct err *e)
+{
+	int r = check_devices(g, q, e);
+
 	r = r < 0 ? r : guest_write_in_disks(g, q, e);
-	r = r < 0 ? r : check_devices_of_line(g, q, e);
-	r = r < 0 ? r : check_media(g, e);
+	return r < 0 ? r : check_devices_of_line(g, q, e);
+}
+
+static int check_all_media(struct guest *g, struct qmp *q, struct err *e)
+{
+	(void)q;
+	return check_media(g, e);
+}
+
+int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
+{
+	static int (*const checks[])(struct guest *, struct qmp *, struct err *) = {check_own_files, check_all_devices, check_all_media};
+	struct err one;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_LEN(checks) && (!r || (o && qmp_alive(q))); i++) {
+		if (!checks[i](g, q, &one))
+			continue;
+		if (o)
+			obstacles_add(o, &one);
+		if (!r)
+			*e = one;
+		r = r ? r : -one.code;
+	}
 	note_limits(g);
 	return r;
 }

@@ -225,6 +225,8 @@ int preflight_enter(void *ctx, struct err *e)
 	t->description = json_pack("{s:s}", "how", t->recipe->how);
 	describe_ourselves(t, t->description);
 	r = parts_describe(&t->parts, t->description, e);
+	if (obstacles_count(&t->src.obstacles)) /* what the destination says then is for the list of them */
+		json_object_set_new(t->description, "refused", json_true());
 	expect_plan(t);
 	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
@@ -289,7 +291,7 @@ static int check_in_place(const struct transfer *t, struct err *e)
 }
 
 /* What stands in the way there, in place of a plan. */
-static int take_obstacles(struct transfer *t, struct err *e)
+static void take_obstacles(struct transfer *t)
 {
 	json_int_t code = json_integer_value(json_object_get(t->plan, "code"));
 	struct err why;
@@ -300,6 +302,23 @@ static int take_obstacles(struct transfer *t, struct err *e)
 		err_set(&why, code > 0 && code < 4096 ? (int)code : EPROTO, "%s", json_string_value(one));
 		obstacles_add(&t->src.obstacles, &why);
 	}
+}
+
+static bool is_plan(const struct transfer *t)
+{
+	return !json_object_get(t->plan, "obstacles");
+}
+
+/* Do we agree? Whatever is asked for and not in the plan is in the way, each. */
+static int check_plan(struct transfer *t, struct err *e)
+{
+	static int (*const checks[])(const struct transfer *, struct err *) = {check_kind, check_keeps, check_qemu, check_in_place};
+	size_t i;
+
+	take_obstacles(t);
+	for (i = 0; i < ARRAY_LEN(checks) && is_plan(t); i++)
+		if (checks[i](t, e))
+			obstacles_add(&t->src.obstacles, e);
 	return obstacles_err(&t->src.obstacles, e);
 }
 
@@ -317,15 +336,7 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (!r)
 		r = accept_check(t->plan, e);
 	if (!r)
-		r = take_obstacles(t, e);
-	if (!r)
-		r = check_kind(t, e);
-	if (!r)
-		r = check_keeps(t, e);
-	if (!r)
-		r = check_qemu(t, e);
-	if (!r)
-		r = check_in_place(t, e);
+		r = check_plan(t, e);
 	if (r)
 		return r;
 	r = parts_agree(&t->parts, t->plan, e);

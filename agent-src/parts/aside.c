@@ -566,7 +566,7 @@ static const struct part_undo undo[] = {{SCRIPT, "the name of the script that st
 					{NULL, NULL, NULL}};
 
 static const struct part_ops ops =
-	{.name = "aside", .examine = examine, .agree = agree, .prepare = prepare, .undo = undo, .tell = tell, .fini = fini};
+	{.name = "aside", .apart = true, .examine = examine, .agree = agree, .prepare = prepare, .undo = undo, .tell = tell, .fini = fini};
 
 void aside_init(struct aside *a, struct source *src, const struct unit *unit)
 {

@@ -100,20 +100,36 @@ static int examine(struct part *p, struct err *e)
 
 	if (g->disk_count > DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
-	if (ds->src->opt->disks.chain == CHAIN_FLATTEN)
-		return err_set(e, EINVAL,
-			       "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
+	if (ds->src->opt->disks.chain == CHAIN_FLATTEN) {
+		err_set(e, EINVAL, "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
+		r = source_obstacle(ds->src, e);
+	}
 	for (i = 0; i < g->disk_count && !r; i++) {
 		struct disk *d = disk_add(ds, &g->disks[i]);
 
 		d->left_behind = disk_is_left_behind(ds, d->guest);
 		json_array_append_new(ds->src->disk_paths, json_string(d->guest->real_path));
-		r = disks_check_left(ds, d->guest, e);
-		r = r ? r : hold(ds, d->guest->real_path, IMAGE_READ, e);
+		if (disks_check_left(ds, d->guest, e))
+			r = source_obstacle(ds->src, e);
+		if (!r && hold(ds, d->guest->real_path, IMAGE_READ, e))
+			r = source_obstacle(ds->src, e);
 	}
 	for (i = 0; i < g->disk_count && !r; i++) /* behind the disks, as describe() counts on */
-		r = hold_chain(ds, &g->disks[i], e);
+		if (hold_chain(ds, &g->disks[i], e))
+			r = source_obstacle(ds->src, e);
 	return r ? r : disks_check_words(ds, e);
+}
+
+/* As it was when it was locked; of one that could not be, as it is. */
+static json_int_t size_of(const struct disks *ds, const struct guest_disk *g)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ds->held_count; i++)
+		if (!strcmp(ds->held[i].path, g->real_path))
+			return (json_int_t)ds->held[i].st.st_size;
+	return (json_int_t)(stat(g->real_path, &st) ? (off_t)g->virtual_size : st.st_size);
 }
 
 static int describe(struct part *p, json_t *out, struct err *e)
@@ -122,10 +138,9 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	int r = disks_describe(p, out, e);
 	unsigned i;
 
-	for (i = 0; i < ds->count && !r; i++) /* held[i] is the same disk's */
+	for (i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i]->left_behind)
-			json_object_set_new(json_array_get(ds->described, i), "file_bytes",
-					    json_integer((json_int_t)ds->held[i].st.st_size));
+			json_object_set_new(json_array_get(ds->described, i), "file_bytes", json_integer(size_of(ds, ds->list[i]->guest)));
 	return r;
 }
 

@@ -109,24 +109,39 @@ static int check_reopens(const struct disks *ds, const struct guest_disk *g, str
 		g->real_path, g->file, guest->name, where);
 }
 
+/* Owner, mode and room are the file's that has the name, and it is what may be deleted afterwards. */
+static int check_is_that(const struct disks *ds, const struct guest_disk *g, struct err *e)
+{
+	return g->real_path && !g->network && !g->block_device ? guest_reads_what_is_there(&ds->src->guest, g->real_path, e) : 0;
+}
+
+/* One that cannot be moved is told of, too: where it would go there may be something in the way. */
 static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
+	static int (*const checks[])(const struct disks *, const struct guest_disk *, struct err *) = {check_reopens, check_contents,
+												       check_is_that};
+	bool refused = false;
 	struct disk *d;
+	size_t i;
 
 	if (g->removable_empty)
 		return 0;
 	if (g->read_only) /* stays as it is in the command line */
-		return ds->src->opt->in_place ? 0 : check_read_only(g, e);
-	if (check_reopens(ds, g, e) || check_contents(ds, g, e))
-		return -e->code;
-	/* owner, mode and room are the file's that has the name, and it is what may be deleted afterwards */
-	if (g->real_path && !g->network && !g->block_device && guest_reads_what_is_there(&ds->src->guest, g->real_path, e))
-		return -e->code;
+		return ds->src->opt->in_place || !check_read_only(g, e) ? 0 : source_obstacle(ds->src, e);
+	for (i = 0; i < ARRAY_LEN(checks); i++) {
+		if (!checks[i](ds, g, e))
+			continue;
+		if (source_obstacle(ds->src, e))
+			return -e->code;
+		refused = true;
+	}
+	if (refused && !g->network && (!g->real_path || !g->file))
+		return 0;
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	d = disk_add(ds, g);
 	d->left_behind = disk_is_left_behind(ds, g);
-	d->by_word = disk_is_to(ds, g, "shared") && (g->network || g->block_device);
+	d->by_word = g->network || (disk_is_to(ds, g, "shared") && g->block_device);
 	if (!d->by_word)
 		json_array_append_new(ds->src->disk_paths, json_string(g->real_path));
 	return 0;
@@ -148,21 +163,24 @@ const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
 static int check_pairs(const struct disks *ds, const struct option_pairs *pairs, const char *option, struct err *e)
 {
 	unsigned i, k, hits;
+	int r = 0;
 
-	for (i = 0; i < pairs->count; i++) {
+	for (i = 0; i < pairs->count && !r; i++) {
 		const char *pair = pairs->at[i];
 		size_t n = (size_t)(option_pair_value(pair) - 1 - pair);
 
 		for (hits = 0, k = 0; k < ds->count; k++)
 			hits += guest_disk_is_called(ds->list[k]->guest, pair, n);
-		if (hits != 1)
-			return err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
-				       option, pair, hits ? "more than one" : "no", (int)n, pair);
+		if (hits == 1)
+			continue;
+		err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", option, pair,
+			hits ? "more than one" : "no", (int)n, pair);
+		r = source_obstacle(ds->src, e);
 	}
-	return 0;
+	return r;
 }
 
-int disks_check_words(const struct disks *ds, struct err *e)
+int disks_check_words(struct disks *ds, struct err *e)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
 	int r = check_pairs(ds, &o->map, "--disk", e);
@@ -170,9 +188,11 @@ int disks_check_words(const struct disks *ds, struct err *e)
 
 	r = r ? r : check_pairs(ds, &o->reuse, "--reuse", e);
 	for (i = 0; i < ds->count && !r; i++)
-		if (ds->list[i]->left_behind && said_of(&o->reuse, ds->list[i]->guest))
-			r = err_set(e, EINVAL, "--reuse: disk %s is left behind, and an old copy of it would serve nothing",
-				    disk_name(ds->list[i]));
+		if (ds->list[i]->left_behind && said_of(&o->reuse, ds->list[i]->guest)) {
+			err_set(e, EINVAL, "--reuse: disk %s is left behind, and an old copy of it would serve nothing",
+				disk_name(ds->list[i]));
+			r = source_obstacle(ds->src, e);
+		}
 	if (!r && ds->count != 1 && o->reuse_all && strcmp(o->reuse_all, "auto"))
 		r = err_set(e, EINVAL, "--reuse %s: this guest has %u disks; say of which it is an old copy: --reuse DISK=%s", o->reuse_all,
 			    ds->count, o->reuse_all);
@@ -213,7 +233,7 @@ static int check_jobs(struct disks *ds, struct err *e)
 }
 
 /* One image of both has no base. */
-static int check_flatten(const struct disks *ds, struct err *e)
+static int check_flatten(struct disks *ds, struct err *e)
 {
 	const struct guest *g = &ds->src->guest;
 	size_t i;
@@ -229,25 +249,17 @@ static int check_flatten(const struct disks *ds, struct err *e)
 
 int disks_examine(struct part *p, struct err *e)
 {
+	static int (*const checks[])(struct disks *, struct err *) = {disks_check_words, check_flatten, check_exports, disks_find_bitmaps};
 	struct disks *ds = disks_of(p);
 	size_t i;
-	bool busy = check_jobs(ds, e); /* whose filters are above its disks */
-	int r = busy ? -e->code : 0;
+	int r = check_jobs(ds, e); /* whose filters are above its disks: they cannot be told of */
 
-	for (i = 0; i < ds->src->guest.disk_count && !busy; i++) {
-		int one = examine_disk(ds, &ds->src->guest.disks[i], e);
-
-		if (one)
-			obstacles_add(&ds->src->obstacles, e); /* each is told */
-		r = r ? r : one;
-	}
-	if (!r)
-		r = disks_check_words(ds, e);
-	if (!r)
-		r = check_flatten(ds, e);
-	if (!r)
-		r = check_exports(ds, e);
-	return r ? r : disks_find_bitmaps(ds, e);
+	for (i = 0; i < ds->src->guest.disk_count && !r; i++)
+		r = examine_disk(ds, &ds->src->guest.disks[i], e);
+	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+		if (checks[i](ds, e))
+			r = source_obstacle(ds->src, e);
+	return r;
 }
 
 /* ---- what is told of them ---- */
@@ -438,11 +450,13 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < ds->count && !r; i++) {
-		r = mark(ds, ds->list[i], e);
-		json_array_append_new(ds->described, ds->list[i]->by_word ? describe_by_word(ds->list[i]) : describe_disk(ds, ds->list[i]));
-		if (ds->list[i]->by_word)
-			continue;
-		r = r ? r : describe_chain(ds, ds->list[i], json_object_get(out, "files"), e);
+		struct disk *d = ds->list[i];
+
+		if (mark(ds, d, e))
+			r = source_obstacle(ds->src, e);
+		json_array_append_new(ds->described, d->by_word ? describe_by_word(d) : describe_disk(ds, d));
+		if (!r && !d->by_word && describe_chain(ds, d, json_object_get(out, "files"), e))
+			r = source_obstacle(ds->src, e);
 	}
 	json_object_set(out, "disks", ds->described);
 	return r;

@@ -15,7 +15,7 @@ static inline struct disks *disks_of(struct part *p)
 
 int disks_examine(struct part *p, struct err *e);
 /* Each that the user has named is one of them. */
-int disks_check_words(const struct disks *ds, struct err *e);
+int disks_check_words(struct disks *ds, struct err *e);
 /* The user says so: "shared", "copy", "empty". */
 bool disk_is_to(const struct disks *ds, const struct guest_disk *d, const char *word);
 /* The user says that an empty one is to take its place. */

@@ -89,7 +89,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 
 	fs->described = json_array();
 	json_object_set(out, "files", fs->described);
-	if (guest_read_line(g, !fs->src->qmp || fs->src->boots_there, &r, e))
+	if (guest_look_at_line(g, !fs->src->qmp || fs->src->boots_there, &r, e))
 		return 0; /* the destination comes to the same result, and says it */
 	files = args_files_json(&r);
 	json_array_extend(fs->described, files);
@@ -100,7 +100,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		host_file_look(fs->src->opt, json_array_get(fs->described, i));
 		look_at_medium(g, json_array_get(fs->described, i));
 		tell_what_changed(fs, json_array_get(fs->described, i));
-		code = code ? code : check_replaced(fs, json_array_get(fs->described, i), e);
+		if (!code && check_replaced(fs, json_array_get(fs->described, i), e))
+			code = source_obstacle(fs->src, e);
 	}
 	json_object_set_new(out, "nics", args_nics_json(&r));
 	args_result_fini(&r);

@@ -67,29 +67,38 @@ static int examine_blocks(struct ram *r, struct err *e)
 	return code;
 }
 
-static int examine(struct part *p, struct err *e)
+/* Each of QEMU's own reasons; and nobody else's migration is under way. */
+static int examine_migration(struct ram *r, struct err *e)
 {
 	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling"};
-	struct ram *r = ram_of(p);
-	json_t *info, *reasons;
+	json_t *info, *reason;
 	const char *status;
 	size_t i;
 	int code = qmp_call(r->src->qmp, "query-migrate", NULL, &info, e);
 
 	if (code)
 		return code;
-	reasons = json_object_get(info, "blocked-reasons");
 	status = json_text(info, "status");
-	if (json_array_size(reasons))
-		code = err_set(e, ENOTSUP, "QEMU cannot migrate this guest: %s", json_string_value(json_array_get(reasons, 0)) ?: "?");
+	json_array_foreach(json_object_get(info, "blocked-reasons"), i, reason) {
+		err_set(e, ENOTSUP, "QEMU cannot migrate this guest: %s", json_string_value(reason) ?: "?");
+		code = source_obstacle(r->src, e);
+	}
 	for (i = 0; i < ARRAY_LEN(under_way) && status && !code; i++)
 		if (!strcmp(status, under_way[i]))
 			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
 	json_decref(info);
-	if (!code && ram_mode_runs_without_kvm(r))
-		code = examine_blocks(r, e);
-	if (!code)
-		code = ram_mode_examine(r, e);
+	return code;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct ram *r = ram_of(p);
+	int code = examine_migration(r, e);
+
+	if (!code && ram_mode_runs_without_kvm(r) && examine_blocks(r, e))
+		code = source_obstacle(r->src, e);
+	if (!code && ram_mode_examine(r, e))
+		code = source_obstacle(r->src, e);
 	return code ? code : qemu_migration_settle(r->src->qmp, p->a->loop, e);
 }
 

@@ -26,6 +26,12 @@ static struct source *source_of(struct part *p)
 	return container_of(p, struct source, part);
 }
 
+int source_obstacle(struct source *s, const struct err *e)
+{
+	obstacles_add(&s->obstacles, e);
+	return s->qmp && (!qmp_alive(s->qmp) || e->code == ETIMEDOUT) ? -e->code : 0;
+}
+
 /* ---- its monitor ---- */
 
 int source_find(struct source *s, struct err *e)
@@ -224,43 +230,67 @@ static void tell_what_was_written_in(const struct source *s)
 		report_notice(s->report, "%s", s->guest.notes.text[i]);
 }
 
-static int examine(struct part *p, struct err *e)
+/* Without these it cannot be told of, or is not ours to tell of. */
+static int check_can_be_told(const struct source *s, struct err *e)
 {
-	struct source *s = source_of(p);
-	int r = check_owner(&s->guest, e);
+	int r = s->guest.pid ? check_owner(&s->guest, e) : 0;
 
 	if (!r)
 		r = check_text(&s->guest, e);
 	if (!r && !text_is_utf8(s->opt->runtime_dir))
 		r = err_set(e, EILSEQ, "the name of the runtime directory %s is not UTF-8 text", s->opt->runtime_dir);
-	if (!r)
-		r = earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
-	if (!r)
-		r = guest_check_drift(&s->guest, s->qmp, e);
+	return r;
+}
+
+static int check_earlier_moves(struct source *s, struct err *e)
+{
+	return earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
+}
+
+static int check_drift(struct source *s, struct err *e)
+{
+	int r = guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
+
 	if (!r)
 		tell_what_was_written_in(s);
-	if (!r)
-		r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
-	if (!r)
-		r = guest_watch_check(&s->watch, e);
-	if (!r && !s->boots_there)
-		r = examine_cpu(s, e);
-	if (!r)
-		r = check_state(s, e);
-	if (!r && s->opt->how == HOW_DISKS)
-		r = check_stays(s, e);
-	else if (!r && s->boots_there)
-		r = check_boots(s, e);
-	s->examined = !r;
+	return r;
+}
+
+static int watch(struct source *s, struct err *e)
+{
+	int r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
+
+	return r ? r : guest_watch_check(&s->watch, e);
+}
+
+static int check_kind(struct source *s, struct err *e)
+{
+	if (s->opt->how == HOW_DISKS)
+		return check_stays(s, e);
+	return s->boots_there ? check_boots(s, e) : examine_cpu(s, e);
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	static int (*const checks[])(struct source * s, struct err * e) = {check_earlier_moves, check_drift, watch, check_state,
+									   check_kind};
+	struct source *s = source_of(p);
+	size_t i, before = obstacles_count(&s->obstacles);
+	int r = check_can_be_told(s, e);
+
+	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+		if (checks[i](s, e))
+			r = source_obstacle(s, e);
+	s->examined = !r && obstacles_count(&s->obstacles) == before;
 	return r;
 }
 
 static int examine_at_rest(struct part *p, struct err *e)
 {
 	struct source *s = source_of(p);
-	int r = check_text(&s->guest, e);
+	int r = check_can_be_told(s, e);
 
-	return r ? r : earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
+	return r || !check_earlier_moves(s, e) ? r : source_obstacle(s, e);
 }
 
 /* ---- what is told of it ---- */
@@ -469,7 +499,7 @@ int source_find_at_rest(struct source *s, struct err *e)
 
 	s->part.ops = &at_rest;
 	r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
-	return r ? r : guest_write_in_own_files(&s->guest, e);
+	return r || !guest_write_in_own_files(&s->guest, e) ? r : source_obstacle(s, e);
 }
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)

@@ -49,6 +49,10 @@ struct source {
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report);
 
+/* Adds *e to what stands in the way. 0: the guest can be described all the same, so that the destination says what it finds, too; -errno: its QEMU
+ * answers nothing more. */
+int source_obstacle(struct source *s, const struct err *e);
+
 /* Finds the guest, and asks QEMU about it. */
 int source_find(struct source *s, struct err *e);
 int source_query(struct source *s, struct err *e);

@@ -17,7 +17,7 @@ static struct tpm *tpm_of(struct part *p)
 	return container_of(p, struct tpm, part);
 }
 
-/* Malloc'ed, or NULL: it has none, or its line is refused by the destination. */
+/* Malloc'ed, or NULL: it has none, or its line cannot be read. */
 static char *find_socket(const struct guest *g)
 {
 	struct args_result r;
@@ -25,7 +25,7 @@ static char *find_socket(const struct guest *g)
 	char *socket = NULL;
 	size_t i;
 
-	if (guest_read_line(g, true, &r, &ignored))
+	if (guest_look_at_line(g, true, &r, &ignored))
 		return NULL;
 	for (i = 0; i < r.file_count && !socket; i++)
 		socket = r.files[i].role == ARGS_TPM ? xstrdup(r.files[i].path) : NULL;
@@ -201,7 +201,8 @@ static void fini(struct part *p)
 	swtpm_fini(&tpm_of(p)->swtpm);
 }
 
-static const struct part_ops ops = {.name = "tpm", .examine = examine, .describe = describe, .agree = agree, .tell = tell, .fini = fini};
+static const struct part_ops ops =
+	{.name = "tpm", .apart = true, .examine = examine, .describe = describe, .agree = agree, .tell = tell, .fini = fini};
 
 void tpm_init(struct tpm *t, struct source *src)
 {

@@ -522,6 +522,15 @@ static void write_in_accelerator(struct rewrite *w, char *const *argv, size_t ar
 	args_note(w, "QEMU tries KVM first, as the source's program is called %s: -accel kvm -accel tcg", args_base_name(argv[0]));
 }
 
+/* What cannot be carried does not end the walk for who wants to hear of all of it. */
+static int go_on(const struct rewrite *w, int r)
+{
+	if (!r || !w->o->refused)
+		return r;
+	w->o->refused(w->o->ctx, w->e);
+	return 0;
+}
+
 static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 {
 	size_t i;
@@ -532,11 +541,11 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	args_mark_ejected(w);
 	emit(w, argv[0]);
 	write_in_accelerator(w, argv, argc);
-	r = w->o->at_rest ? 0 : args_check_monitors(w);
+	r = w->o->at_rest ? 0 : go_on(w, args_check_monitors(w));
 	if (r == 0)
-		r = args_list_nics(w);
+		r = go_on(w, args_list_nics(w));
 	for (i = 0; i < w->item_count && r == 0; i++)
-		r = apply_rule(w, &w->items[i]);
+		r = go_on(w, apply_rule(w, &w->items[i]));
 	if (r == 0)
 		append_ours(w);
 	finish(w);

@@ -88,6 +88,10 @@ struct args_options {
 	bool no_state; /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 	bool at_rest;  /* no QEMU runs it at either host: temporary files are gone, and monitors are nobody's way to start it too early */
+	/* Hears of each option that cannot be carried, and the walk goes on: the result has the others, and is good for looking at only. NULL: the
+	 * first one ends the walk. */
+	void (*refused)(void *ctx, const struct err *why);
+	void *ctx;
 };
 
 struct args_file {
@@ -126,7 +130,7 @@ struct args_result {
 
 /*
  * 0; -EINVAL when the line has something that cannot be carried (-snapshot, inherited descriptors, devices of the host,
- * …), with the reason. Nothing is left in *out on failure. qemu-args.c has the table of options.
+ * …), with the reason, unless o->refused hears of that. Nothing is left in *out on failure. qemu-args.c has the table of options.
  */
 int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, const struct args_options *o, struct err *e);
 void args_result_fini(struct args_result *r);

@@ -58,6 +58,7 @@ for node in A B; do ask '{"execute": "blockdev-del", "arguments": {"node-name": 
 ask '{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "A", "file": {"driver": "file", "filename": "'"$DIR/b.raw"'"}}}'
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u0", "drive": "A", "bus": "s.0", "scsi-id": 0, "lun": 0}}'
 refused_because 'its device was plugged in anew while the guest ran'
+assert_result 'len(r["obstacles"]) == 1' 'the destination finds no more of it, with a line that has another disk'
 
 # another drive, of another name
 launch -device virtio-scsi-pci,id=s -drive "file=$DIR/a.raw,format=raw,if=none,id=d0" -device scsi-hd,id=u0,drive=d0,bus=s.0,scsi-id=0,lun=0

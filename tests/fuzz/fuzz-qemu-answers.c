@@ -163,7 +163,7 @@ static void try_guest(void)
 			expect(guest_disk_movable(d, 0, &e), &e);
 	}
 	if (!r) {
-		expect(guest_check_drift(&g, NULL, &e), &e);
+		expect(guest_check_drift(&g, NULL, NULL, &e), &e);
 		guest_is_inserted(&g, "/a");
 	}
 	r = guest_watch_begin(&w, &g, NULL, &e);
