@@ -51,6 +51,12 @@ static char *take_word(const char **p, struct err *e)
 			if (!*s)
 				goto refused;
 			s++;
+		} else if (*s == '"') {
+			for (s++; *s && !strchr("\"$`\\", *s); s++)
+				put(&w, *s);
+			if (*s != '"')
+				goto refused;
+			s++;
 		} else if (*s == '\\' && s[1] == '\n') {
 			s += 2;
 		} else if (*s == '\\' && s[1]) {
@@ -128,6 +134,8 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 		swtpm_fini(&g->tpm);
 		return swtpm_read(&g->tpm, words, count, e);
 	}
+	if (!strcmp(words[0], "set") && count == 2 && words[1][0] == '-' && strspn(words[1] + 1, "eux") == strlen(words[1] + 1))
+		return 0;
 	if (strcmp(words[0], "export") || count < 2)
 		return err_set(e, ENOTSUP, "it runs more than QEMU (%s)", words[0]);
 	for (i = 1; i < count && !r; i++)
@@ -135,19 +143,83 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 	return r;
 }
 
-static int parse(const char *text, struct guest *g, size_t *exec_at, struct err *e)
+static bool take_literal(const char **p, const char *text)
 {
-	static const char cd[] = "cd / || exit\n";
+	if (!starts_with(*p, text))
+		return false;
+	*p += strlen(text);
+	return true;
+}
+
+static bool is_cd(const char *p)
+{
+	return starts_with(p, "cd") && is_blank(p[2]);
+}
+
+/* "$(dirname "$0")" and what means the same: where the script is. Malloc'ed; NULL: it says something else. */
+static char *take_own_dir(const char **p, const char *path)
+{
+	static const char *const ways[] = {"\"$(dirname \"$0\")\"", "\"$(dirname -- \"$0\")\"", "$(dirname $0)", "\"${0%/*}\""};
+	const char *slash = strrchr(path, '/');
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ways); i++)
+		if (slash && take_literal(p, ways[i]))
+			return slash == path ? xstrdup("/") : xasprintf("%.*s", (int)(slash - path), path);
+	return NULL;
+}
+
+/* "cd DIR", and what then follows in its line: "|| exit", or the next command behind "&&". */
+static int take_cd(const char **p, const char *path, struct guest *g, struct err *e)
+{
+	bool or_not_at_all = true, does_more = false;
+	char *dir;
+
+	*p += 2;
+	skip_blanks(p);
+	if (take_literal(p, "-- "))
+		skip_blanks(p);
+	dir = take_own_dir(p, path) ?: take_word(p, e);
+	if (!dir)
+		return -e->code;
+	if (*dir != '/' && *dir && g->cwd) {
+		char *whole = xasprintf("%s/%s", strcmp(g->cwd, "/") ? g->cwd : "", dir);
+
+		free(dir);
+		dir = whole;
+	}
+	skip_blanks(p);
+	if (take_literal(p, "||")) {
+		skip_blanks(p);
+		does_more = !take_literal(p, "exit");
+		*p += strspn(*p, " \t0123456789");
+	} else if (!take_literal(p, "&&")) {
+		or_not_at_all = false;
+	}
+	skip_blanks(p);
+	if (does_more || (**p && **p != '\n' && !starts_with(*p, "exec ")))
+		err_set(e, ENOTSUP, "it does more than to change its directory to %s", dir);
+	else if (*dir != '/')
+		err_set(e, ENOTSUP, "it changes its directory to %s, and does not say where that is", dir);
+	else if (!or_not_at_all && access(dir, X_OK))
+		err_set(e, ENOTSUP, "it goes on even if there is no directory %s, which there is not", dir);
+	else
+		e->code = 0;
+	free(g->cwd);
+	g->cwd = dir;
+	return -e->code;
+}
+
+static int parse(const char *path, const char *text, struct guest *g, size_t *exec_at, struct err *e)
+{
 	const char *p = text;
 	char **words;
 	size_t count;
 	int r = 0;
 
 	while (*p && !r && !g->line.argc) {
-		if (starts_with(p, cd)) {
-			p += strlen(cd);
-			free(g->cwd);
-			g->cwd = xstrdup("/");
+		if (is_cd(p)) {
+			r = take_cd(&p, path, g, e);
 		} else if (*p == '\n') {
 			p++;
 		} else if (*p == '#') {
@@ -172,7 +244,7 @@ static int parse_of(const char *path, const char *text, struct guest *g, size_t 
 {
 	struct err why;
 
-	return parse(text, g, exec_at, &why)
+	return parse(path, text, g, exec_at, &why)
 		       ? err_set(e, ENOTSUP,
 				 "%s is not a script as vmferry leaves one to start a guest: %s. Give the guest's command line "
 				 "instead, behind --: … -- qemu-system-x86_64 …",

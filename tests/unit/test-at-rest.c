@@ -68,12 +68,49 @@ static void a_script_is_read_as_sh_would(void **state)
 	parse(&g, "exec qemu\n");
 	assert_null(g.cwd);
 	guest_fini(&g);
+	parse(&g, "set -e\nexec qemu -name \"a b\"'c'\n");
+	assert_string_equal(g.line.argv[2], "a bc");
+	guest_fini(&g);
+}
+
+static void a_script_says_in_which_directory_it_runs(void **state)
+{
+	static const struct {
+		const char *text, *cwd;
+	} are[] = {{"cd /srv/vm || exit\nexec q", "/srv/vm"},
+		   {"cd '/a b' || exit 1\nexec q", "/a b"},
+		   {"cd \"/srv/vm\" && exec q", "/srv/vm"},
+		   {"cd /tmp\nexec q", "/tmp"},
+		   {"cd / || exit\ncd tmp || exit\nexec q", "/tmp"},
+		   {"cd -- /srv || exit\nexec q", "/srv"},
+		   {"cd \"$(dirname \"$0\")\" || exit\nexec q", "/of"},
+		   {"cd \"${0%/*}\" || exit\ncd x || exit\nexec q", "/of/x"}};
+	struct guest g;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(are); i++) {
+		g = (struct guest){.pid = 0};
+		if (script_parse("/of/x.sh", are[i].text, &g, &e))
+			fail_msg("%s: %s", are[i].text, e.msg);
+		assert_string_equal(g.cwd, are[i].cwd);
+		assert_string_equal(g.line.argv[0], "q");
+		guest_fini(&g);
+	}
+	refuse("cd vm || exit\nexec q", "its directory to vm, and does not say where that is");
+	refuse("cd /nowhere/at/all\nexec q", "goes on even if there is no directory /nowhere/at/all");
+	refuse("cd /srv || echo\nexec q", "does more than to change its directory to /srv");
+	refuse("cd /srv; rm x\nexec q", "more than plain words");
+	refuse("cd /srv x\nexec q", "does more than to change its directory to /srv");
+	refuse("cd \"$HOME\" || exit\nexec q", "more than plain words");
+	refuse("cd || exit\nexec q", "more than plain words"); /* home */
 }
 
 static void a_script_that_does_more_is_refused(void **state)
 {
-	static const char *const expanded[] = {"exec q $x", "exec q `x`", "exec q \"x\"", "exec q a;b",	   "exec q a|b", "exec q a&",
-					       "exec q >x", "exec q *",	  "exec q ~",	  "exec q a#b #c", "exec q 'x",	 "exec q \\"};
+	static const char *const expanded[] = {"exec q $x",  "exec q `x`",    "exec q \"$x\"", "exec q \"x", "exec q \"a\\b\"",
+					       "exec q a;b", "exec q a|b",    "exec q a&",     "exec q >x",  "exec q *",
+					       "exec q ~",   "exec q a#b #c", "exec q 'x",     "exec q \\"};
 	size_t i;
 
 	(void)state;
@@ -360,10 +397,15 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_script_is_read_as_sh_would),	       cmocka_unit_test(a_script_that_does_more_is_refused),
-		cmocka_unit_test(a_header_tells_what_the_image_needs), cmocka_unit_test(a_header_that_lies_is_refused),
-		cmocka_unit_test(a_config_file_is_read_as_it_is),      cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
-		cmocka_unit_test(an_image_in_use_is_not_ours),	       cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
+		cmocka_unit_test(a_script_is_read_as_sh_would),
+		cmocka_unit_test(a_script_that_does_more_is_refused),
+		cmocka_unit_test(a_script_says_in_which_directory_it_runs),
+		cmocka_unit_test(a_header_tells_what_the_image_needs),
+		cmocka_unit_test(a_header_that_lies_is_refused),
+		cmocka_unit_test(a_config_file_is_read_as_it_is),
+		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
+		cmocka_unit_test(an_image_in_use_is_not_ours),
+		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
