@@ -435,7 +435,7 @@ static int describe_chain(const struct disks *ds, const struct disk *d, json_t *
 				  "name", b->name, "object", (int)d->object, "parent", parent);
 		if (b->allocated > LONG_READ)
 			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
-		host_file_look(ds->src->opt, entry);
+		host_file_look(ds->src->opt, entry, NULL);
 		parent = (json_int_t)json_array_size(files);
 		json_array_append_new(files, entry);
 	}

@@ -3,6 +3,7 @@
 #include "host-file.h"
 #include "json-text.h"
 #include "open-regular.h"
+#include "process.h"
 #include "qemu-args-json.h"
 #include "util.h"
 #include "xxh.h"
@@ -43,23 +44,31 @@ static void look_at_medium(const struct guest *g, json_t *entry)
 		json_object_set_new(entry, "ejected", json_true());
 }
 
-/* Of those that QEMU keeps open. By --media=path another one is as good; in place nobody has said so, and firmware is loaded only when QEMU starts. */
-static int check_replaced(const struct files *fs, const json_t *entry, struct err *e)
+/* Of those that QEMU keeps open. By --media=path another one is as good; in place nobody has said so, and firmware is loaded only when QEMU starts. What
+ * QEMU has open and nothing is called any more, as the package that it is of was upgraded, goes to the destination as it is. */
+static int check_replaced(struct files *fs, size_t i, struct err *e)
 {
+	json_t *entry = json_array_get(fs->described, i);
 	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
 	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
 	bool stays_open = is == ARGS_DISK || is == ARGS_MEDIA || is == ARGS_PFLASH_CODE;
 	bool other_will_do = fs->src->opt->in_place ? is == ARGS_PFLASH_CODE : !strcmp(json_text(entry, "wish") ?: "", "path");
 
-	int r = stays_open && path && *path == '/' && json_is_true(json_object_get(entry, "read_only")) &&
-				!json_is_true(json_object_get(entry, "ejected")) && !other_will_do
-			? guest_reads_what_is_there(&fs->src->guest, path, e)
-			: 0;
-
-	if (!r || is != ARGS_PFLASH_CODE || !fs->src->boots_there || access(path, F_OK))
-		return r;
-	report_notice(fs->src->report, "%s (the guest's firmware) was replaced since the guest started: it boots there from the new one",
-		      path);
+	if (!stays_open || !path || *path != '/' || !json_is_true(json_object_get(entry, "read_only")) ||
+	    json_is_true(json_object_get(entry, "ejected")) || other_will_do || !guest_reads_what_is_there(&fs->src->guest, path, e))
+		return 0;
+	if (is == ARGS_PFLASH_CODE && fs->src->boots_there && !access(path, F_OK)) {
+		report_notice(fs->src->report,
+			      "%s (the guest's firmware) was replaced since the guest started: it boots there from the new one", path);
+		return 0;
+	}
+	fs->held[i] = fs->src->opt->in_place ? NULL : process_holds_deleted(fs->src->guest.pid, path);
+	if (!fs->held[i])
+		return -e->code;
+	host_file_look(fs->src->opt, entry, fs->held[i]);
+	report_notice(fs->src->report,
+		      "%s (the guest's %s) was replaced, or removed, since the guest started: what its QEMU has open goes along", path,
+		      args_role_noun(is));
 	return 0;
 }
 
@@ -96,11 +105,12 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_decref(files);
 	while (json_array_size(fs->described) > HOST_FILES_MAX)
 		json_array_remove(fs->described, HOST_FILES_MAX);
+	fs->held = xcalloc(HOST_FILES_MAX, sizeof(*fs->held));
 	for (i = 0; i < json_array_size(fs->described); i++) {
-		host_file_look(fs->src->opt, json_array_get(fs->described, i));
+		host_file_look(fs->src->opt, json_array_get(fs->described, i), NULL);
 		look_at_medium(g, json_array_get(fs->described, i));
 		tell_what_changed(fs, json_array_get(fs->described, i));
-		if (!code && check_replaced(fs, json_array_get(fs->described, i), e))
+		if (!code && check_replaced(fs, i, e))
 			code = source_obstacle(fs->src, e);
 	}
 	json_object_set_new(out, "nics", args_nics_json(&r));
@@ -119,7 +129,9 @@ static int open_file(struct files *fs, json_int_t file, struct err *e)
 
 	if (!path || !json_object_get(entry, "wish"))
 		return err_set(e, EPROTO, "the destination wants file %lld, which it was not offered", (long long)file);
-	*f = (struct file_out){.file = (uint32_t)file, .path = path, .fd = open_regular(path)};
+	*f = (struct file_out){.file = (uint32_t)file,
+			       .path = path,
+			       .fd = open_regular(file < HOST_FILES_MAX && fs->held[file] ? fs->held[file] : path)};
 	if (f->fd < 0)
 		return err_sys(e, -f->fd, "cannot read %s, which the guest needs at the destination", path);
 	fs->count++;
@@ -292,6 +304,9 @@ static void fini(struct part *p)
 		close(fs->list[i].fd);
 		XXH3_freeState(fs->list[i].hash);
 	}
+	for (i = 0; fs->held && i < HOST_FILES_MAX; i++)
+		free(fs->held[i]);
+	free(fs->held);
 	free(fs->list);
 	json_decref(fs->described);
 }

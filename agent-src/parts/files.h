@@ -15,6 +15,7 @@ struct files {
 	struct source *src;
 	struct data_plane *data; /* for its bandwidth limit */
 	json_t *described;
+	char **held; /* beside described: where one can be read that has not its name any more, as the guest's QEMU has it open; NULL: under that */
 	struct file_out *list; /* to be sent */
 	size_t count, now;
 	uint64_t left, sent, begin_ns;

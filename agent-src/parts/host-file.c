@@ -31,13 +31,13 @@ static const char *wish_for(const struct move_options *o, const char *role)
 	return media_words[medium || o->media != MEDIA_EJECT ? o->media : MEDIA_AUTO];
 }
 
-void host_file_look(const struct move_options *o, json_t *entry)
+void host_file_look(const struct move_options *o, json_t *entry, const char *at)
 {
 	const char *role = json_string_value(json_object_get(entry, "role"));
 	char digest[FILE_DIGEST_CHARS + 1];
 	struct err e;
 	uint64_t size;
-	const char *path = json_string_value(json_object_get(entry, "path"));
+	const char *path = at ?: json_string_value(json_object_get(entry, "path"));
 	AUTO_FREE char *real = NULL;
 	struct stat st;
 
@@ -46,7 +46,7 @@ void host_file_look(const struct move_options *o, json_t *entry)
 		json_object_set_new(entry, "kind", json_string("missing"));
 		return;
 	}
-	real = realpath(path, NULL);
+	real = at ? NULL : realpath(path, NULL);
 	json_object_set_new(entry, "kind", json_string(kind_of(&st)));
 	json_object_set_new(entry, "size", json_integer((json_int_t)st.st_size));
 	json_object_set_new(entry, "mode", json_integer((json_int_t)(st.st_mode & 07777)));

@@ -9,7 +9,7 @@
 #define HOST_FILES_MAX 256
 
 /* Onto an entry of DESCRIBE's `files`: what the file system says of its path ("missing" if that is nothing), its digest, and what the user
- * wants to become of it. */
-void host_file_look(const struct move_options *o, json_t *entry);
+ * wants to become of it. at: where it can be read, if it has not its name any more. */
+void host_file_look(const struct move_options *o, json_t *entry, const char *at);
 
 #endif

@@ -54,6 +54,11 @@ const char *args_role_name(enum args_role role)
 	return role < ARGS_ROLES ? roles[role].name : "unknown";
 }
 
+const char *args_role_noun(enum args_role role)
+{
+	return role < ARGS_ROLES ? roles[role].noun : "file";
+}
+
 enum args_role args_role_of(const char *name)
 {
 	size_t i;

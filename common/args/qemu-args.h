@@ -144,6 +144,8 @@ char *qemu_args_start_line(char *const *argv, size_t argc, const char *exe, cons
 
 /* "disk", "pflash-code", …: stable words for JSON. */
 const char *args_role_name(enum args_role role);
+/* "disk", "firmware", …: for people. */
+const char *args_role_noun(enum args_role role);
 /* The role of that name, or ARGS_ROLES. */
 enum args_role args_role_of(const char *name);
 /* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */

@@ -67,16 +67,16 @@ cd "$here"
 move a local
 tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- "-bios $DIR/own.bin " || fail "its firmware is not where it was"
 
-# firmware in flash: live it would be another one there, and a guest that boots there boots from the new one
+# firmware in flash: the old one goes along, as QEMU has it open, and a guest that boots there boots from the new one
 truncate -s 1M "$DIR/code.fd"
 launch "${disk[@]}" -drive "file=$DIR/code.fd,format=raw,if=pflash,readonly=on"
-cp "$DIR/code.fd" "$DIR/new"
+cp "$DIR/b.raw" "$DIR/new"
 mv "$DIR/new" "$DIR/code.fd"
-refused_because "code.fd was replaced, or removed, since the guest started"
 mkdir "$DIR/warm"
 "$BIN/vmferry" check "${GUEST_PID[a]}" local --how warm --disk-dir "$DIR/warm" </dev/null >"$DIR/warm.out" 2>&1 || fail "$(<"$DIR/warm.out")"
 grep -q "code.fd (the guest's firmware) was replaced since the guest started: it boots there from the new one" "$DIR/warm.out" || fail "$(<"$DIR/warm.out")"
 
+cp "$DIR/code.fd" "$DIR/was.fd"
 # a disk in no drive
 launch "${disk[@]}" -blockdev "driver=raw,node-name=spare,file.driver=file,file.filename=$DIR/b.raw"
 refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of its drives"
@@ -84,6 +84,10 @@ refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of 
 # places
 launch "${disk[@]}" -drive "file=$DIR/one.iso,format=raw,if=none,id=c0,media=cdrom" -device ide-cd,drive=c0,id=cd0 \
 	-drive "file=$DIR/two.iso,format=raw,if=none,id=c1,media=cdrom" -device ide-cd,drive=c1,id=cd1,bus=ide.1
+move a local
+grep -q "code.fd (the guest's firmware) was replaced, or removed, since the guest started: what its QEMU has open goes along" "$DIR/move.json" || fail "$(<"$DIR/move.json")"
+arrived=$(tr '\0' '\n' <"/proc/${GUEST_PID[a]}/cmdline" | sed -n 's/^file=\([^,]*code.fd\),.*/\1/p')
+cmp "$arrived" "$DIR/was.fd" || fail "its firmware is not what it was"
 ask '{"execute": "eject", "arguments": {"id": "cd1", "force": true}}'
 ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd0", "filename": "'"$DIR/two.iso"'", "format": "raw", "force": true}}'
 refused_because "medium $DIR/two.iso is in another drive than its command line says (c1)"
