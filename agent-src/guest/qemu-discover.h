@@ -170,10 +170,11 @@ const char *guest_read_another(const struct guest *g, const char *path);
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged out, media
  * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. Nor are images that disks have instead, and what was plugged
- * in, where enough of it can be told: they are on the line then. (qemu-drift.c) */
-int guest_check_drift(struct guest *g, struct qmp *q, struct err *e);
-/* QEMU takes a file without a directory in its name from where it was started before it takes one of its own. Gives such a file of -bios its whole
- * path on the line. -ENOTSUP: another option names one, or it was changed since QEMU read it. */
+ * in, where enough of it can be told: they are on the line then. What is found goes to *o, too, and looking goes on; NULL: the first ends it.
+ * (qemu-drift.c) */
+int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e);
+/* QEMU takes firmware, or a ROM, without a directory in its name from where it was started before it takes one of its own. Gives such a file its whole
+ * path on the line. -ENOTSUP: it was changed since QEMU read it. */
 int guest_write_in_own_files(struct guest *g, struct err *e);
 /* For that. todo: id to type of devices that are not on the line, which loses them. 0; -ENOTSUP: one cannot be written down. (qemu-plugged.c) */
 int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e);

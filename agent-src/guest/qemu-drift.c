@@ -468,69 +468,83 @@ const char *guest_read_another(const struct guest *g, const char *path)
 	return st.st_ctim.tv_sec > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it" : NULL;
 }
 
-/* QEMU takes a name without a directory for one of its own files, but first for one where it was started. */
-static int check_own_file(const struct guest *g, const char *option, const char *name, struct err *e)
-{
-	AUTO_FREE char *path = name && *name && !strchr(name, '/') ? guest_path(g, name) : NULL;
+/* What QEMU takes for one of its own files if it has no directory in its name, but first for one where it was started. */
+static const struct own_file {
+	const char *option, *key, *implied_key; /* key NULL: the whole value. "*.KEY": of whatever driver */
+} own_files[] = {{"bios", NULL, NULL},	      {"machine", "firmware", NULL}, {"M", "firmware", NULL},
+		 {"device", "romfile", NULL}, {"global", "*.romfile", NULL}, {"option-rom", "romfile", "romfile"}};
 
-	return path && !access(path, F_OK)
-		       ? err_set(e, ENOTSUP,
-				 "-%s %s is the file %s, as the guest's QEMU was started beside it; at the destination QEMU "
-				 "would take one of its own. Have the guest started with the whole path",
-				 option, name, path)
-		       : 0;
+static char **own_file_value(const struct own_file *f, struct kv_list *l)
+{
+	size_t i;
+
+	if (*f->key != '*') {
+		struct kv *found = kv_find(l, f->key, f->implied_key);
+
+		return found ? &found->value : NULL;
+	}
+	for (i = 0; i < l->n; i++) {
+		const char *dot = l->v[i].key ? strrchr(l->v[i].key, '.') : NULL;
+
+		if (dot && !strcmp(dot, f->key + 1))
+			return &l->v[i].value;
+	}
+	return NULL;
 }
 
-/* A running QEMU has read that file only if it was there by then. */
-static int write_in_bios(const struct guest *g, char **words, size_t count, struct err *e)
+/* Gives the file beside QEMU its whole path. 1: it is one; 0: it is QEMU's own, or has a directory in its name. A running QEMU has read that file only
+ * if it was there by then. */
+static int write_in_path(const struct guest *g, const char *option, char **name, struct err *e)
+{
+	AUTO_FREE char *path = **name && !strchr(*name, '/') ? guest_path(g, *name) : NULL;
+	const char *how;
+
+	if (!path || access(path, F_OK))
+		return 0;
+	how = guest_read_another(g, path);
+	if (how)
+		return err_set(e, ENOTSUP,
+			       "%s (-%s) may be the file %s, which %s, or one of QEMU's own: have the guest started with the whole path",
+			       *name, option, path, how);
+	kv_replace(name, xstrdup(path));
+	return 1;
+}
+
+static int write_in_value(const struct guest *g, const struct own_file *f, char **word, struct err *e)
+{
+	struct props p;
+	char **name;
+	int r;
+
+	if (!f->key)
+		return write_in_path(g, f->option, word, e);
+	props_parse(&p, *word);
+	name = own_file_value(f, &p.l);
+	r = name ? write_in_path(g, f->option, name, e) : 0;
+	if (r > 0)
+		kv_replace(word, props_print(&p));
+	props_fini(&p);
+	return r;
+}
+
+static int write_in_files(const struct guest *g, char **words, size_t count, struct err *e)
 {
 	struct qemu_opt opt;
-	size_t i = 1;
+	size_t i = 1, k;
+	int r = 0;
 
-	while (qemu_opt_next(words, count, &i, &opt)) {
-		struct err beside;
-		AUTO_FREE char *path = NULL;
-		const char *how;
-
-		if (!opt.value || strcmp(opt.name, "bios") || !check_own_file(g, opt.name, opt.value, &beside))
-			continue;
-		path = guest_path(g, opt.value);
-		how = guest_read_another(g, path);
-		if (how)
-			return err_set(
-				e, ENOTSUP,
-				"the guest's firmware (-bios %s) may be the file %s, which %s, or one of QEMU's own: have the guest started "
-				"with the whole path",
-				opt.value, path, how);
-		free(words[i - 1]);
-		words[i - 1] = xstrdup(path);
-	}
-	return 0;
+	while (r >= 0 && qemu_opt_next(words, count, &i, &opt))
+		for (k = 0; k < ARRAY_LEN(own_files) && opt.value && r >= 0; k++)
+			if (!strcmp(opt.name, own_files[k].option))
+				r = write_in_value(g, &own_files[k], &words[i - 1], e);
+	return MIN(r, 0);
 }
 
 int guest_write_in_own_files(struct guest *g, struct err *e)
 {
-	char **line = g->line.expanded ?: g->line.argv;
-	size_t words = g->line.expanded ? g->line.expanded_count : g->line.argc;
-	static const char *const keys[][2] = {{"machine", "firmware"}, {"M", "firmware"}, {"device", "romfile"}, {"option-rom", "romfile"}};
-	struct qemu_opt opt;
-	size_t i = 1, k;
-	int r = write_in_bios(g, g->line.argv, g->line.argc, e);
+	int r = write_in_files(g, g->line.argv, g->line.argc, e);
 
-	r = r || !g->line.expanded ? r : write_in_bios(g, g->line.expanded, g->line.expanded_count, e);
-	while (!r && qemu_opt_next(line, words, &i, &opt)) {
-		struct props p;
-
-		if (!opt.value)
-			continue;
-		props_parse(&p, opt.value);
-		for (k = 0; k < ARRAY_LEN(keys) && !r; k++)
-			if (!strcmp(opt.name, keys[k][0]))
-				r = check_own_file(g, opt.name, kv_get(&p.l, keys[k][1], strcmp(opt.name, "option-rom") ? NULL : "romfile"),
-						   e);
-		props_fini(&p);
-	}
-	return r;
+	return r || !g->line.expanded ? r : write_in_files(g, g->line.expanded, g->line.expanded_count, e);
 }
 
 /* ---- limits ---- */

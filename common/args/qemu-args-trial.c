@@ -167,6 +167,14 @@ static void on_data_file(struct trial *t, const struct qemu_opt *opt, struct pro
 		emit(t, opt->name, opt->value);
 }
 
+/* A device's ROM, which is perhaps not there yet. */
+static void on_global(struct trial *t, const struct qemu_opt *opt, struct props *p)
+{
+	(void)p;
+	if (!strstr(opt->value, "romfile") || !is_path(opt->value))
+		emit(t, opt->name, opt->value);
+}
+
 static void on_boot(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
 	kv_remove(&p->l, "splash");
@@ -405,6 +413,7 @@ static const struct rule {
 	{"plugin", gone},
 	{"object", on_object},
 	{"device", on_device},
+	{"global", on_global},
 	{"tpmdev", gone},
 	{"audiodev", on_audiodev},
 	{"netdev", on_network},

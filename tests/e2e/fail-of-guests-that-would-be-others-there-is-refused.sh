@@ -60,23 +60,35 @@ grep -q 'which the guest only reads, is an image that needs' "$DIR/cold" || fail
 cp "$(readlink -f "$TOP"/build/qemu/usr/share/seabios/bios-256k.bin)" "$DIR/own.bin"
 here=$PWD
 cd "$DIR"
-launch "${disk[@]}" -device virtio-net-pci,romfile=own.bin
-refused_because "-device own.bin is the file $DIR/own.bin"
-launch "${disk[@]}" -bios own.bin
+cp own.bin rom.bin
+launch "${disk[@]}" -bios own.bin -device virtio-net-pci,romfile=rom.bin -option-rom rom.bin
 cd "$here"
 move a local
-tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- "-bios $DIR/own.bin " || fail "its firmware is not where it was"
+tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" >"$DIR/cmdline"
+for word in "-bios $DIR/own.bin " ",romfile=$DIR/rom.bin " "-option-rom $DIR/rom.bin "; do
+	grep -q -- "$word" "$DIR/cmdline" || fail "its line does not have $word: $(<"$DIR/cmdline")"
+done
+cd "$DIR"
+launch "${disk[@]}" -M q35,firmware=own.bin -global virtio-net-pci.romfile=rom.bin -device virtio-net-pci
+cd "$here"
+move a local
+tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" >"$DIR/cmdline"
+grep -q -- ",firmware=$DIR/own.bin .*-global virtio-net-pci.romfile=$DIR/rom.bin " "$DIR/cmdline" || fail "its line: $(<"$DIR/cmdline")"
 
 # firmware in flash: the old one goes along, as QEMU has it open, and a guest that boots there boots from the new one
 truncate -s 1M "$DIR/code.fd"
+cp "$DIR/code.fd" "$DIR/was.fd"
 launch "${disk[@]}" -drive "file=$DIR/code.fd,format=raw,if=pflash,readonly=on"
 cp "$DIR/b.raw" "$DIR/new"
 mv "$DIR/new" "$DIR/code.fd"
 mkdir "$DIR/warm"
 "$BIN/vmferry" check "${GUEST_PID[a]}" local --how warm --disk-dir "$DIR/warm" </dev/null >"$DIR/warm.out" 2>&1 || fail "$(<"$DIR/warm.out")"
 grep -q "code.fd (the guest's firmware) was replaced since the guest started: it boots there from the new one" "$DIR/warm.out" || fail "$(<"$DIR/warm.out")"
+move a local
+grep -q "code.fd (the guest's firmware) was replaced, or removed, since the guest started: what its QEMU has open goes along" "$DIR/move.json" || fail "$(<"$DIR/move.json")"
+arrived=$(tr '\0' '\n' <"/proc/${GUEST_PID[a]}/cmdline" | sed -n 's/^file=\([^,]*code.fd\),.*/\1/p')
+cmp "$arrived" "$DIR/was.fd" || fail "its firmware is not what it was"
 
-cp "$DIR/code.fd" "$DIR/was.fd"
 # a disk in no drive
 launch "${disk[@]}" -blockdev "driver=raw,node-name=spare,file.driver=file,file.filename=$DIR/b.raw"
 refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of its drives"
@@ -84,10 +96,6 @@ refused_because "the disk $DIR/b.raw (-blockdev), which its QEMU has in none of 
 # places
 launch "${disk[@]}" -drive "file=$DIR/one.iso,format=raw,if=none,id=c0,media=cdrom" -device ide-cd,drive=c0,id=cd0 \
 	-drive "file=$DIR/two.iso,format=raw,if=none,id=c1,media=cdrom" -device ide-cd,drive=c1,id=cd1,bus=ide.1
-move a local
-grep -q "code.fd (the guest's firmware) was replaced, or removed, since the guest started: what its QEMU has open goes along" "$DIR/move.json" || fail "$(<"$DIR/move.json")"
-arrived=$(tr '\0' '\n' <"/proc/${GUEST_PID[a]}/cmdline" | sed -n 's/^file=\([^,]*code.fd\),.*/\1/p')
-cmp "$arrived" "$DIR/was.fd" || fail "its firmware is not what it was"
 ask '{"execute": "eject", "arguments": {"id": "cd1", "force": true}}'
 ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd0", "filename": "'"$DIR/two.iso"'", "format": "raw", "force": true}}'
 refused_because "medium $DIR/two.iso is in another drive than its command line says (c1)"

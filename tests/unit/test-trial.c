@@ -77,6 +77,7 @@ static void disks_are_made_up_and_their_devices_stay(void **state)
 	assert_trial("-drive if=pflash,format=raw,file=/d/VARS.fd", "");
 	assert_trial("-blockdev {\"driver\":\"qcow2\",\"node-name\":\"q\",\"file\":\"f\"} -device virtio-blk-pci,drive=q",
 		     "-blockdev node-name=q," MADE_UP " -device virtio-blk-pci,drive=q");
+	assert_trial("-global virtio-net-pci.romfile=/d/x.rom -global e1000.romfile=own.rom", "-global e1000.romfile=own.rom");
 	assert_trial("-hdb /d/b.raw -cdrom /d/x.iso", "-drive index=1," MADE_UP);
 	assert_trial("-machine q35,pflash0=code,accel=tcg", "-machine q35,accel=tcg");
 }
