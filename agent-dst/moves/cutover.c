@@ -154,6 +154,8 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 	if (keep && !t->a.over)
 		startup_settle(&t->startup);
 	transfer_undo(t, keep);
+	if (keep)
+		partials_remove(&t->target, t->disks.state_dir);
 	if (a->handoff.state == HO_DST_ABORTED && journal_last_state(a->journal) == HO_DST_BEGUN && /* there may be room for it now */
 	    journal_state(a->journal, HO_DST_ABORTED, &e))
 		attempt_add_leftover(a,

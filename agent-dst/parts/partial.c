@@ -107,11 +107,9 @@ static void tell_kept(struct target *t, const json_t *partial)
 {
 	const char *path = json_text(partial, "path");
 	char bytes[24], until[MOMENT_TEXT];
-	AUTO_FREE char *sentence = xasprintf(
-		"%s (%s of %s) is kept until %s, as asked (--keep-partial): `vmferry recover %s --resume` at its source, or the same "
-		"vmferry migrate again, goes on with it",
-		path, format_bytes(bytes, allocated(path)), json_text(partial, "place"),
-		moment_text(until, (time_t)json_integer_value(json_object_get(partial, "until"))), t->name);
+	AUTO_FREE char *sentence =
+		xasprintf("%s (%s of %s) is kept until %s", path, format_bytes(bytes, allocated(path)), json_text(partial, "place"),
+			  moment_text(until, (time_t)json_integer_value(json_object_get(partial, "until"))));
 
 	log_info("%s", sentence);
 	json_array_append_new(t->part.a->kept, json_string(sentence));
@@ -242,6 +240,67 @@ void partials_close(struct partials *ps)
 	}
 	free(ps->at);
 	*ps = (struct partials){NULL, 0};
+}
+
+/* By what tells a disk of the guest, whatever place it was to go to. */
+static bool is_disk_of(const json_t *description, const json_t *kind)
+{
+	static const char *const same[] = {"real_path", "inode", "btime"};
+	json_t *disk;
+	size_t i, k;
+
+	if (!json_equal(json_object_get(kind, "host"), json_object_get(description, "host")))
+		return false;
+	json_array_foreach(json_object_get(description, "disks"), i, disk) {
+		for (k = 0; k < ARRAY_LEN(same) && json_equal(json_object_get(kind, same[k]), json_object_get(disk, same[k])); k++)
+			;
+		if (k == ARRAY_LEN(same) && json_text(disk, "real_path"))
+			return true;
+	}
+	return false;
+}
+
+static void remove_from(struct target *t, struct journal *j)
+{
+	json_t *owned, *entry;
+	struct err e;
+	size_t i;
+
+	if (journal_owned(j, &owned))
+		return;
+	json_array_foreach(owned, i, entry) {
+		json_t *known = json_object_get(entry, "detail");
+
+		if (strcmp(json_text(entry, "kind") ?: "", "partial") || !is_disk_of(t->description, json_object_get(known, "kind")))
+			continue;
+		if (partial_undo(t, known, &e) < 0 || journal_disown(j, "partial", known, &e))
+			log_error("%s", e.msg);
+	}
+	json_decref(owned);
+}
+
+void partials_remove(struct target *t, const char *state_dir)
+{
+	const char *own = journal_path(t->part.a->journal);
+	struct partials ps = {NULL, 0};
+	char **paths;
+	size_t n, i;
+	struct err e;
+
+	if (!json_object_get(t->description, "disks") || journal_list(state_dir, &paths, &n, &e))
+		return;
+	t->drop_partial = true;
+	ps.at = xcalloc(n + 1, sizeof(*ps.at));
+	for (i = 0; i < n; i++) {
+		if (!strcmp(paths[i], own) || !is_of(paths[i], t->name) || journal_open(&ps.at[ps.count], paths[i], &e))
+			continue;
+		if (journal_last_note(ps.at[ps.count], "over"))
+			remove_from(t, ps.at[ps.count++]);
+		else
+			journal_close(ps.at[ps.count]);
+	}
+	journal_list_free(paths, n);
+	partials_close(&ps);
 }
 
 /* An image has more in it than blocks: whoever has written to it may have made one of which no hash tells what it will do. */

@@ -41,6 +41,8 @@ int partial_undo(struct target *t, const json_t *detail, struct err *e);
 void partials_open(struct partials *ps, const char *state_dir, const char *guest);
 /* What has nothing left is settled. */
 void partials_close(struct partials *ps);
+/* The guest of the description is here: what is kept of its disks, wherever they were to go, is nobody's. */
+void partials_remove(struct target *t, const char *state_dir);
 /* For the disk that goes to place, if nobody has it open. is_raw: it may have been written to: that is seen. */
 void partial_find(struct partial *p, const struct partials *ps, const char *place, const json_t *kind, bool is_raw);
 /* Bytes of the file system that it takes; 0: there is none. */

@@ -117,9 +117,10 @@ static bool is_of(const struct journal *j, const char *vm)
 			     attempt_id_format(journal_attempt_id(j), id));
 }
 
-int again_find(json_t **begin, const char *state_dir, const char *vm, struct err *e)
+int again_find(json_t **begin, char **path, const char *state_dir, const char *vm, struct err *e)
 {
 	struct timespec last = {0, 0};
+	AUTO_FREE char *last_path = NULL;
 	json_t *found = NULL;
 	char **paths;
 	size_t n, i;
@@ -135,6 +136,8 @@ int again_find(json_t **begin, const char *state_dir, const char *vm, struct err
 			json_decref(found);
 			found = journal_last_state(j) == HO_SRC_ABORTED ? json_deep_copy(journal_begin(j)) : NULL;
 			last = written(paths[i]);
+			free(last_path);
+			last_path = xstrdup(paths[i]);
 		}
 		journal_close(j);
 	}
@@ -143,9 +146,14 @@ int again_find(json_t **begin, const char *state_dir, const char *vm, struct err
 	if (!r && !json_object_get(found, "keep_partial_s"))
 		r = err_set(e, ENOENT,
 			    "no move of %s from here was cut off or rolled back of which anything was to be kept (--keep-partial)", vm);
-	if (r)
+	if (r) {
 		json_decref(found);
-	else
-		*begin = found;
-	return r;
+		return r;
+	}
+	*begin = found;
+	if (path) {
+		*path = last_path;
+		last_path = NULL;
+	}
+	return 0;
 }

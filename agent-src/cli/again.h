@@ -29,8 +29,8 @@ struct again_change {
 /* Gives it. Returns the exit code. */
 int again_run(const json_t *move, const struct again_change *change);
 
-/* Of moves of vm that are finished, where the last was rolled back and was one of which something was to be kept: what its journal begins with.
- * -ENOENT: it was not. */
-int again_find(json_t **begin, const char *state_dir, const char *vm, struct err *e);
+/* Of moves of vm that are finished, where the last was rolled back and was one of which something was to be kept: what its journal begins with,
+ * and its path (malloc'ed; NULL: is not wanted). -ENOENT: it was not. */
+int again_find(json_t **begin, char **path, const char *state_dir, const char *vm, struct err *e);
 
 #endif

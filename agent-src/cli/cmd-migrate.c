@@ -72,11 +72,11 @@ static const char usage[] =
 	"  --reconnect-timeout S connections that break are made again, and the move goes on where it was, for so many seconds\n"
 	"                        (default 60; 0: it is rolled back at once); while the guest stands still, for two\n"
 	"  --keep-partial TIME   if the move ends before its time, whatever the reason but a cancel, what has arrived of its disks\n"
-	"                        is kept there for so long (90m, 12h, 3d): vmferry recover VM --resume goes on with it, or the\n"
-	"                        same command again\n"
+	"                        is kept there for so long (90m, 12h, 3d): vmferry recover VM --resume goes on with it, or any\n"
+	"                        move of it from here to there; no: such a move does not\n"
 	"  --only-disks          copy its disks, as they are written to, and no more: the guest stays here. They are kept there for\n"
-	"                        seven days, or as --keep-partial says; a move with --keep-partial then carries what has changed\n"
-	"                        since, and the same command again brings them up to date\n"
+	"                        seven days, or as --keep-partial says; its move then carries what has changed since, and the\n"
+	"                        same command again brings them up to date; vmferry recover VM removes them\n"
 	"  --revert-within TIME  for so long (10m, 2h) after it has begun to run there it can be had back as it was when it was\n"
 	"                        handed over (vmferry revert VM), and is held here; what it does there meanwhile is lost then\n"
 	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
@@ -396,8 +396,12 @@ static int take_other(int c, struct move_options *o, bool *detach)
 		o->at = *optarg == '@' ? since_1970(optarg + 1) : moment_read(optarg, time(NULL));
 		return o->at ? 0 : bad("--at", optarg, "a time to come (3:00, '2026-12-24 3:00:00', +90m)");
 	case OPT_KEEP:
-		o->disks.keep.partial_s = (unsigned)moment_span(optarg);
-		return o->disks.keep.partial_s ? 0 : bad("--keep-partial", optarg, "a time such as 90m, 12h or 3d, of at most 366 days");
+		o->disks.keep.none = !strcmp(optarg, "no");
+		o->disks.keep.partial_s = o->disks.keep.none ? 0 : (unsigned)moment_span(optarg);
+		if (o->disks.keep.none)
+			return 0;
+		return o->disks.keep.partial_s ? 0
+					       : bad("--keep-partial", optarg, "a time such as 90m, 12h or 3d, of at most 366 days, or no");
 	case OPT_REVERT:
 		o->revert_within_s = (unsigned)moment_span(optarg);
 		return o->revert_within_s && o->revert_within_s <= REVERT_WITHIN_S_MAX
@@ -587,19 +591,23 @@ static int cut_line(int argc, char **argv, struct move_options *o)
 	return i;
 }
 
-/* What was brought there ahead, or is left of a move, is taken by who asks for that. */
-static void tell_of_kept(const struct move_options *o, const char *command)
+/* What was brought there ahead, or is left of a move, is the guest's own: it is gone on with as long as it is there, and kept should this one end
+ * before its time, too. */
+static void go_on_with_kept(struct move_options *o, const char *command)
 {
 	struct err ignored;
 	json_t *begin;
 
-	if (o->disks.keep.partial_s || again_find(&begin, o->state_dir, o->vm, &ignored))
+	if (o->disks.keep.partial_s || o->disks.keep.none || !o->reconnect_ms || o->in_place ||
+	    again_find(&begin, NULL, o->state_dir, o->vm, &ignored))
 		return;
-	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where))
+	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where)) {
+		o->disks.keep.partial_s = (unsigned)json_integer_value(json_object_get(begin, "keep_partial_s"));
 		fprintf(stderr,
-			"vmferry %s: what came to %s of the guest's disks before may be kept there still, and would not be used: say "
-			"--keep-partial, too\n",
+			"vmferry %s: what is kept at %s of the guest's disks is used, if they go to the same places (--keep-partial no: it is "
+			"not)\n",
 			command, o->dest.where);
+	}
 	json_decref(begin);
 }
 
@@ -680,7 +688,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.background = detach;
-	tell_of_kept(o, command);
+	go_on_with_kept(o, command);
 	return detach && !o->dry_run ? detach_run(o) : move_run(o);
 }
 

@@ -30,7 +30,8 @@ static const char usage[] =
 	"them, and what the move had created is removed. VM is the guest's name, its pid when it was moved, or the\n"
 	"first 8 digits, or more, of the attempt that `vmferry journal` lists. Without VM: every such move from this\n"
 	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`. Of one whose export was cut off:\n"
-	"what that has left in its QEMU is removed.\n"
+	"what that has left in its QEMU is removed. Of one whose last move was rolled back, or whose disks were copied\n"
+	"(migrate --only-disks): what the destination has kept of them is removed.\n"
 	"\n"
 	"  --resume           then the move is begun again, as it was, and goes on with what the destination has kept of its disks\n"
 	"                     (migrate --keep-partial); memory starts anew. Without it nothing is kept any more. Needs VM\n"
@@ -283,6 +284,16 @@ static int refuse_resuming(const struct attempt *a)
 	return EXIT_REFUSED;
 }
 
+/* As it was reached, but for what the command line says. */
+static void take_way_of(struct move_options *o, const json_t *begin, const struct asked *asked)
+{
+	o->dest = asked->given;
+	o->dest.where = asked->dest ?: json_string_value(json_object_get(begin, "dest"));
+	o->dest.state_dir = o->state_dir;
+	o->dest.runtime_dir = o->runtime_dir;
+	dest_options_load(&o->dest, json_object_get(begin, "reach"), asked->dest != NULL);
+}
+
 static int settle(struct move_options *o, const struct attempt *a, const struct asked *asked)
 {
 	bool resumes = o->disks.keep.resumes;
@@ -301,11 +312,7 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 	if (storage_has_begun(a->begin))
 		return storage_recover(&(struct storage_options){.json = o->json, .state_dir = o->state_dir, .runtime_dir = o->runtime_dir},
 				       a->path);
-	o->dest = asked->given;
-	o->dest.where = asked->dest ?: member(a, "dest");
-	o->dest.state_dir = o->state_dir;
-	o->dest.runtime_dir = o->runtime_dir;
-	dest_options_load(&o->dest, json_object_get(a->begin, "reach"), asked->dest != NULL);
+	take_way_of(o, a->begin, asked);
 	r = move_recover(o, a->path, asked->fenced);
 	if (!resumes)
 		return r;
@@ -331,11 +338,33 @@ static int refuse_several(const struct attempts *all, const char *vm)
 	return EXIT_REFUSED;
 }
 
-/* There is no move of it: an export that was cut off has no journal, and is known in the guest's QEMU. */
-static int settle_export(const char *vm)
+/* Of a move that has ended, or of disks that were copied ahead of one. 1: there is none. */
+static int drop_kept(struct move_options *o, const struct asked *asked)
 {
+	AUTO_FREE char *path = NULL;
+	json_t *begin;
+	struct err e;
+	int r;
+
+	if (again_find(&begin, &path, o->state_dir, o->vm, &e))
+		return 1;
+	take_way_of(o, begin, asked);
+	r = move_drop_kept(o, path, &e);
+	if (r)
+		fprintf(stderr, "vmferry: what is kept at %s of the disks of %s cannot be removed: %s\n", o->dest.where, o->vm, e.msg);
+	else
+		fprintf(stderr, "nothing is kept at %s of the disks of %s any more\n", o->dest.where, o->vm);
+	json_decref(begin);
+	return r;
+}
+
+/* There is no move of it to settle: an export that was cut off has no journal, and is known in the guest's QEMU. */
+static int settle_others(struct move_options *o, const struct asked *asked)
+{
+	const char *vm = o->vm;
 	unsigned removed;
 	struct err e;
+	int kept;
 
 	if (vm && export_recover(vm, &removed, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
@@ -343,9 +372,10 @@ static int settle_export(const char *vm)
 	}
 	if (vm && removed)
 		fprintf(stderr, "removed from the QEMU of %s what an export that was cut off had left there\n", vm);
-	else
+	kept = vm ? drop_kept(o, asked) : 1;
+	if (kept == 1 && !(vm && removed))
 		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
-	return 0;
+	return kept < 0 ? EXIT_LEFTOVERS : 0;
 }
 
 /* Of a move that was rolled back by its own agent nothing is to be settled. */
@@ -353,7 +383,7 @@ static int resume_finished(const struct move_options *o, const struct asked *ask
 {
 	json_t *begin;
 	struct err e;
-	int r = again_find(&begin, o->state_dir, o->vm, &e);
+	int r = again_find(&begin, NULL, o->state_dir, o->vm, &e);
 
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
@@ -396,7 +426,7 @@ static int settle_all(struct move_options *o, const struct asked *asked)
 		if (unread && !(o->vm && all.n)) /* one of these may have been meant */
 			worst = EXIT_UNDECIDED;
 		else if (!all.n)
-			worst = fenced ? EXIT_REFUSED : settle_export(o->vm);
+			worst = fenced ? EXIT_REFUSED : settle_others(o, asked);
 		if (!all.n && !unread && fenced)
 			fprintf(stderr, "nothing to recover for %s\n", o->vm);
 	}

@@ -13,5 +13,7 @@ int move_run(const struct move_options *opt);
 int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept);
 /* Settles an attempt of an earlier life. fenced: a person vouches that the peer will never act again. */
 int move_recover(const struct move_options *opt, const char *journal_path, bool fenced);
+/* What the destination has kept of one that was rolled back is wanted no more; finished: its journal, which goes then. */
+int move_drop_kept(const struct move_options *opt, const char *finished, struct err *e);
 
 #endif

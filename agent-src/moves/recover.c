@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DYING_MS       2000
 #define DYING_PAUSE_MS 5
@@ -124,6 +125,51 @@ int move_recover(const struct move_options *opt, const char *journal_path, bool 
 		conductor_finish(&t->a.con);
 	}
 	return transfer_run(t);
+}
+
+/* ---- what is kept of it ---- */
+
+static int ask_to_drop(struct transfer *t, struct err *e)
+{
+	struct link link;
+	int r = reach_destination(t, &link, e);
+
+	if (r)
+		return r;
+	attempt_connect(&t->a, link, &t->data.shared.pacer);
+	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
+	r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
+	r = r ? r : conductor_run(&t->a.con, e);
+	if (r || t->peer.aborted)
+		return r;
+	return t->end.why.code ? *e = t->end.why, -e->code : err_set(e, ETIMEDOUT, "the destination does not answer");
+}
+
+int move_drop_kept(const struct move_options *opt, const char *finished, struct err *e)
+{
+	struct transfer *t;
+	struct journal *j;
+	int r = confine_prepare(true, e);
+
+	r = r ? r : journal_look(&j, finished, e);
+	if (r)
+		return r;
+	r = transfer_new(&t, opt, &entry_recover, e);
+	if (!r)
+		memcpy(t->a.id, journal_attempt_id(j), sizeof(t->a.id));
+	journal_close(j);
+	if (r)
+		return r;
+	confine_here(false);
+	handoff_restore(&t->a.handoff, HO_SOURCE, HO_SRC_ABORTED, true);
+	t->a.handing_off = t->a.over = true; /* and has no journal: nothing is to be undone here */
+	r = ask_to_drop(t, e);
+	if (!r && json_array_size(t->peer.leftovers))
+		r = err_set(e, EBUSY, "%s", json_string_value(json_array_get(t->peer.leftovers, 0)));
+	if (!r && unlink(finished) && errno != ENOENT)
+		r = err_sys(e, errno, "cannot remove %s", finished);
+	transfer_free(t);
+	return r;
 }
 
 /* ---- by the guard ---- */

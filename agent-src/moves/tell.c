@@ -388,8 +388,8 @@ static json_t *leftovers(const struct transfer *t)
 		json_array_extend(all, t->peer.leftovers);
 	if (t->a.handing_off && t->a.handoff.state == HO_SRC_ABORTED && !t->peer.aborted && cutover_keeps_partial(t))
 		json_array_append_new(all, json_string("at the destination: its agent could not be reached; what has arrived there of the "
-						       "disks is kept, as asked (--keep-partial): vmferry recover, with --resume, goes on "
-						       "with it, and without removes it"));
+						       "disks is kept: vmferry recover, with --resume, goes on with it, and without "
+						       "removes it"));
 	else if (t->a.handing_off && t->a.handoff.state == HO_SRC_ABORTED && !t->peer.aborted)
 		json_array_append_new(all, json_string("at the destination: its agent could not be reached to clean up: its disks and a "
 						       "waiting QEMU may be there; vmferry recover, or the next start of "
@@ -459,6 +459,8 @@ void tell_result(struct transfer *t)
 		add_afterwards(t, ev);
 	if (json_array_size(left))
 		json_object_set(ev, "leftovers", left);
+	if (t->peer.kept)
+		set_number(ev, "kept", t->peer.kept);
 	json_decref(left);
 	report_emit(&t->report, ev);
 }

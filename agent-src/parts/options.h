@@ -39,6 +39,7 @@ enum how { HOW_LIVE, HOW_QUICK, HOW_WARM, HOW_COLD, HOW_DISKS /* it stays: they 
 /* Of a move that ends before its time, what has arrived of its disks. */
 struct keep_options {
 	unsigned partial_s;	   /* is kept there for so long; 0: not */
+	bool none;		   /* nor is what was kept before taken */
 	bool resumes;		   /* recover: it is to be kept, as the move is begun again */
 	const struct json_t *move; /* the command that began it, for that; NULL: it cannot be given again */
 };

@@ -263,6 +263,10 @@ static void print_leftovers(FILE *to, const json_t *ev)
 
 	json_array_foreach(json_object_get(ev, "leftovers"), i, v)
 		fprintf(to, "  left behind %s\n", json_string_value(v));
+	if (json_object_get(ev, "kept"))
+		fputs("  then      vmferry recover VM --resume, or the same vmferry migrate again, goes on with what is kept; vmferry recover VM "
+		      "removes it\n",
+		      to);
 }
 
 static void print_set_aside(FILE *to, const json_t *one)
@@ -479,8 +483,8 @@ static void print_brought(FILE *to, const json_t *ev)
 	print_disks(to, ev);
 	json_array_foreach(json_object_get(ev, "leftovers"), i, v)
 		fprintf(to, "  kept      %s\n", json_string_value(v));
-	fputs("  then      the same vmferry migrate with --keep-partial, and without --only-disks, moves the guest, and carries what has "
-	      "changed since\n",
+	fputs("  then      vmferry migrate, without --only-disks, moves the guest, and carries what has changed since; vmferry recover VM removes "
+	      "them\n",
 	      to);
 }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # --only-disks: the disks of a guest that runs, of both formats, are copied and kept there, and it stays. The same command again carries what it has
-# written since, whether it runs or is paused; so does the move. What would not be kept, or is for a move alone, is refused with a sentence.
+# written since, whether it runs or is paused; so does a plain move, after which nothing is kept, wherever it was; so it is after a recover. What would
+# not be kept, or is for a move alone, is refused with a sentence.
 # tier: gate
 . "$(dirname "$0")/../lib/partial.sh"
 
@@ -59,23 +60,35 @@ brought
 assert_result 'r["guest_text"] == "on the source, paused as it was"'
 qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 
+is_cut_off_elsewhere() { # and a part of a disk is kept there
+	vmferry cancel "${GUEST_PID[a]}" >/dev/null
+	move_wait 4
+	assert_result 'r["kept"] == len(r["leftovers"]) > 0'
+	[[ -n $(ls -A "$DIR/elsewhere") ]] || fail "nothing is kept elsewhere"
+}
+
+begins_elsewhere() {
+	move_start a "$DEST" --disk-dir "$DIR/elsewhere" --only-disks --bwlimit 2M
+	wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
+}
+
 # the QEMU that writes them at the destination is no guest, and one that arrives is called that
-move_start a "$DEST" --disk-dir "$DIR/elsewhere" --only-disks --bwlimit 2M
-wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
+begins_elsewhere
 helper=$(pgrep -f "qemu-system.*$DIR/.*/helper.qmp") || fail "no QEMU helps to write the qcow2 disk"
 vmferry list >"$DIR/out"
 ! grep -F "(pid $helper)" "$DIR/out" || fail "list takes vmferry's own QEMU for a guest: $(<"$DIR/out")"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
-move_wait 4
-grep -laF "$DIR/elsewhere/" "$DIR"/dst-state/*-dst.journal | xargs rm # of what is kept there: a person removes it
-rm -f "$DIR/elsewhere/"*
+is_cut_off_elsewhere
+recover 0
+said recover.log "nothing is kept at $DEST of the disks of a any more"
+assert_eq "$(ls -A "$DIR/elsewhere")" "" "what is kept elsewhere after a recover"
+assert_eq "$(ls -A "$DIR/there" | wc -l)" 3 "how much is kept of the others"
 
-# the move itself: who has forgotten how is told; cancelled, and then not
-vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/elsewhere" </dev/null >"$DIR/out" 2>&1
-grep -q "may be kept there still, and would not be used: say --keep-partial" "$DIR/out" || fail "$(<"$DIR/out")"
-vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}" </dev/null >"$DIR/out" 2>&1
-! grep -q "may be kept there still" "$DIR/out" || fail "$(<"$DIR/out")"
-move_start a "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}" --bwlimit 2M
+# the move itself, as anybody says it: cancelled, and then not
+vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" --keep-partial no </dev/null >"$DIR/out" 2>&1
+! grep -q "is kept at\|goes on from" "$DIR/out" || fail "$(<"$DIR/out")"
+vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" </dev/null >"$DIR/out" 2>&1
+grep -q "what is kept at $DEST of the guest's disks is used" "$DIR/out" && grep -q "goes on from what an earlier move has left" "$DIR/out" || fail "$(<"$DIR/out")"
+move_start a "$DEST" --disk-dir "$DIR/there" --bwlimit 2M
 TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
 vmferry list >"$DIR/out"
@@ -83,10 +96,13 @@ grep -q 'cannot be moved: it is arriving: vmferry moves it here' "$DIR/out" || f
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and len([s for s in r["leftovers"] if "is kept until" in s]) >= 2'
-move_start a "$DEST" --disk-dir "$DIR/there" "${KEEPING[@]}"
+begins_elsewhere
+is_cut_off_elsewhere
+move_start a "$DEST" --disk-dir "$DIR/there"
 TO=$DIR/there
 move_wait
 assert_rest_came
+[[ -z $(ls -A "$DIR/elsewhere") && -z $(find "$TO" -name '*-partial') ]] || fail "still kept: $(ls -A "$DIR/elsewhere" "$TO")"
 guest_verify "$(orders a)" blocks
 assert_nothing_unfinished
 
