@@ -68,28 +68,28 @@ static int state_of(struct qmp *q, const char *command, char out[32], json_t **a
 	return 0;
 }
 
-/* Lets a guest run that QEMU has stopped at the end of its migration, or we before it (stopped), and no other. 1: it runs, or somebody else
- * has stopped it. */
-static int wake(struct qmp *q, bool stopped, struct err *e)
+/* Lets a guest run that QEMU has stopped at the end of our migration (ours), or we before it (stopped), and no other: after somebody else's it may run
+ * elsewhere. 1: it runs, or somebody else has stopped it. */
+static int wake(struct qmp *q, bool ours, bool stopped, struct err *e)
 {
 	char is[32];
 	int r = state_of(q, "query-status", is, NULL, e);
 
 	if (r)
 		return r;
-	if (!strcmp(is, "postmigrate") || (stopped && !strcmp(is, "paused")))
+	if ((ours && !strcmp(is, "postmigrate")) || (stopped && !strcmp(is, "paused")))
 		r = qmp_call(q, "cont", NULL, NULL, e);
 	else if (strcmp(is, "finish-migrate"))
 		return 1;
 	return r;
 }
 
-static int wake_until(struct qmp *q, struct loop *l, bool stopped, struct err *e)
+static int wake_until(struct qmp *q, struct loop *l, bool ours, bool stopped, struct err *e)
 {
 	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
 	int r;
 
-	while ((r = wake(q, stopped, e)) <= 0) {
+	while ((r = wake(q, ours, stopped, e)) <= 0) {
 		if (now_ns() > until || !qmp_alive(q))
 			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
 		if ((r = loop_step(l, r ? AGAIN_MS : CLOSE_MS, e)) < 0)
@@ -102,7 +102,7 @@ static int wake_until(struct qmp *q, struct loop *l, bool stopped, struct err *e
 
 /* In its own process, when we are dead: by a connection of its own, as ours has ended with us. A QEMU that writes the rest of a guest's memory
  * does not answer until it has. After more than that may take what stands there is not our doing any more. */
-static void rescue(struct guest *g, const json_t *was, bool stopped_first)
+static void rescue(struct guest *g, const json_t *was, bool ours, bool stopped_first)
 {
 	uint64_t until = now_ns() + (WAKE_MS + g->ram_bytes / SLOWEST * 1000) * 1000000ULL;
 	struct loop *l = NULL;
@@ -119,10 +119,10 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 			r = guest_open_qmp(g, &q, l, GUARD_QMP_MS, NULL, NULL, &e);
 		if (!r)
 			r = state_of(q, "query-migrate", is, NULL, &e);
-		if (!r && (!strcmp(is, "setup") || !strcmp(is, "active")))
+		if (!r && ours && (!strcmp(is, "setup") || !strcmp(is, "active")))
 			r = qmp_call(q, "migrate_cancel", NULL, NULL, &e);
 		if (!r)
-			r = wake_until(q, l, stopped_first, &e);
+			r = wake_until(q, l, ours, stopped_first, &e);
 		if (!r)
 			r = settings_restore(q, was, &e);
 		qmp_close(q);
@@ -132,28 +132,49 @@ static void rescue(struct guest *g, const json_t *was, bool stopped_first)
 	}
 }
 
-/* Until sock tells the exporter's end. True: it has died, or was stopped for so long that it was killed; false: its export is over. */
-static bool exporter_died(int sock)
+/* What the exporter tells its guard. BEGINS: the next migration is ours; REFUSED: it was not. */
+enum word { WORD_BEGINS = 'B', WORD_REFUSED = 'R', WORD_OVER = 'O' };
+
+static void tell_guard(const struct memory_copy *m, char word)
+{
+	if (m->guard)
+		send(m->fd, &word, 1, MSG_NOSIGNAL);
+}
+
+/* The exporter's next word; 0: it has died, or was stopped for so long that it was killed. */
+static char listen_to(int sock, struct watched_agent *w)
 {
 	struct pollfd p = {.fd = sock, .events = POLLIN};
-	struct watched_agent w;
 	ssize_t n;
 	char word;
 	int r;
 
-	watched_agent_init(&w, sock);
-	while ((r = poll(&p, 1, w.pidfd < 0 ? -1 : AGENT_LOOK_MS)) == 0 || (r < 0 && errno == EINTR))
-		if (!r && watched_agent_look(&w, GUARD_STOPPED_S))
-			watched_agent_kill(&w);
+	while ((r = poll(&p, 1, w->pidfd < 0 ? -1 : AGENT_LOOK_MS)) == 0 || (r < 0 && errno == EINTR))
+		if (!r && watched_agent_look(w, GUARD_STOPPED_S))
+			watched_agent_kill(w);
 	while ((n = recv(sock, &word, 1, 0)) < 0 && errno == EINTR)
 		;
-	return n == 0;
+	return n == 1 ? word : n < 0 ? WORD_OVER : 0;
+}
+
+/* Until sock tells the exporter's end. True: it has died; false: its export is over. *ours: what migration there may be is. */
+static bool exporter_died(int sock, bool *ours)
+{
+	struct watched_agent w;
+	char word;
+
+	*ours = false;
+	watched_agent_init(&w, sock);
+	while ((word = listen_to(sock, &w)) && word != WORD_OVER)
+		*ours = word == WORD_BEGINS;
+	return !word;
 }
 
 static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool ours;
 	size_t i;
 
 	setsid(); /* a signal to the exporter's group is not for it */
@@ -165,8 +186,8 @@ static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd
 		_exit(1);
 	close_range(4, ~0U, 0);	      /* the monitor, above all, which QEMU gives to nobody else while it is open */
 	send(3, "", 1, MSG_NOSIGNAL); /* ready, out of the reach of a signal to the exporter's group */
-	if (exporter_died(3))
-		rescue(g, was, stopped_first);
+	if (exporter_died(3, &ours))
+		rescue(g, was, ours, stopped_first);
 	_exit(0);
 }
 
@@ -213,7 +234,7 @@ static void guard_end(struct memory_copy *m, bool over)
 	if (!m->guard)
 		return;
 	if (over)
-		send(m->fd, "", 1, MSG_NOSIGNAL);
+		tell_guard(m, WORD_OVER);
 	close(m->fd);
 	if (over)
 		waitpid(m->guard, NULL, 0);
@@ -296,8 +317,11 @@ static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct 
 		json_decref(channel);
 		return r;
 	}
+	tell_guard(m, WORD_BEGINS);
 	r = qmp_call(m->x->q, "migrate", json_pack("{s:[o]}", "channels", channel), NULL, e);
 	m->ours = r != -EREMOTEIO;
+	if (!m->ours)
+		tell_guard(m, WORD_REFUSED);
 	return r;
 }
 
@@ -478,7 +502,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		woken = call_off(&m, &why);
 	if (!woken && x->broken)
 		woken = stopped_by_error(x->broken, &why);
-	woken = woken ? woken : wake_until(x->q, x->l, m.stopped && !x->resumed, &why);
+	woken = woken ? woken : wake_until(x->q, x->l, m.ours, m.stopped && !x->resumed, &why);
 	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;
 	guard_end(&m, !woken);

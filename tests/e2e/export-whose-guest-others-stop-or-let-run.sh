@@ -31,3 +31,16 @@ fails export-memory running stop paused "somebody has stopped the guest: it is '
 goes_on "$A"
 export_guest "$A" "$DIR/bundle" --with-memory
 guest_verify "$DIR/$A.orders" >/dev/null
+
+# Somebody migrates it away while it stands for the export, whose agent dies then: that migration is not the export's to end, nor is the guest let run after
+# it.
+rm -rf "$DIR/stopped" "$DIR/bundle"
+VMFERRY_FAULT="export-stops-first:stop:$DIR/stopped" "$BIN/vmferry" export "$A" "$DIR/bundle" --with-memory </dev/null &>"$DIR/export.out" &
+EXPORT_PID=$!
+kill_at_exit $EXPORT_PID
+wait_for 60 test -s "$DIR/stopped" || fail "the export does not stop the guest: $(<"$DIR/export.out")"
+qmp "$DIR/$A.mon" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 100000}}' >/dev/null # until the guard puts that back
+qmp "$DIR/$A.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
+kill -KILL $EXPORT_PID
+wait_for 60 eval '[[ $(status_of "$DIR/$A.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$DIR/$A.mon")"
+assert_eq "$(status_of "$DIR/$A.mon")" postmigrate "the guest that is elsewhere"

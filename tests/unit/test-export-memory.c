@@ -21,6 +21,7 @@ static struct {
 	bool told_to_end; /* by a downtime limit that is long */
 	bool has_been_silent;
 	const char *migration, *status;
+	const char *other; /* run state to which somebody else's migration brings it next, as ours is refused; NULL: there is none */
 	unsigned conts;
 } qemu;
 
@@ -49,6 +50,15 @@ static json_t *query_migrate(void)
 	return done(json_pack("{s:s,s:{s:i,s:i,s:i}}", "status", was, "ram", "total", 100, "remaining", 50, "dirty-sync-count", 5));
 }
 
+static json_t *query_status(void)
+{
+	const char *was = qemu.status;
+
+	if (qemu.other && !strcmp(was, "finish-migrate"))
+		qemu.status = qemu.other;
+	return done(json_pack("{s:s}", "status", was));
+}
+
 static json_t *answer(const char *command, const json_t *args)
 {
 	if (!strcmp(command, "query-migrate-capabilities"))
@@ -57,12 +67,16 @@ static json_t *answer(const char *command, const json_t *args)
 		return done(json_pack("{s:i,s:i}", "max-bandwidth", 1, "downtime-limit", 300));
 	if (!strcmp(command, "migrate-set-parameters"))
 		qemu.told_to_end |= json_integer_value(json_object_get(args, "downtime-limit")) > 300;
+	if (!strcmp(command, "migrate") && qemu.other) {
+		qemu.status = "finish-migrate";
+		return error("There's a migration process in progress");
+	}
 	if (!strcmp(command, "migrate"))
 		qemu.migration = "active";
 	if (!strcmp(command, "query-migrate"))
 		return query_migrate();
 	if (!strcmp(command, "query-status"))
-		return done(json_pack("{s:s}", "status", qemu.status));
+		return query_status();
 	if (!strcmp(command, "stop")) /* and no event, as it was before */
 		qemu.status = "paused";
 	if (!strcmp(command, "cont")) {
@@ -129,12 +143,32 @@ static void who_is_stopped_by_somebody_else_stays_so(void **state)
 	assert_string_equal(qemu.status, "paused");
 }
 
+/* It may run elsewhere by then. */
+static void whom_somebody_migrates_away_meanwhile_is_not_woken(void **state)
+{
+	(void)state;
+	qemu.other = "postmigrate";
+	assert_int_equal(copy(), -EREMOTEIO);
+	assert_int_equal(qemu.conts, 0);
+	assert_string_equal(qemu.status, "postmigrate");
+}
+
+static void whose_migration_by_somebody_comes_to_nothing_goes_on(void **state)
+{
+	(void)state;
+	qemu.other = "running";
+	assert_int_equal(copy(), -EREMOTEIO);
+	assert_int_equal(qemu.conts, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_qemu_that_writes_the_rest_is_waited_for),
 		T(who_is_stopped_by_somebody_else_stays_so),
+		T(whom_somebody_migrates_away_meanwhile_is_not_woken),
+		T(whose_migration_by_somebody_comes_to_nothing_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
