@@ -1,5 +1,6 @@
 /* bench-host.c: takes the orders of a bench on another host, and leaves nothing there. See bench-host.h. */
 #include "bench-host.h"
+#include "hex.h"
 #include "json-text.h"
 #include "process.h"
 #include "room.h"
@@ -27,7 +28,8 @@
 #define PORTS_TRIED    1000
 #define ARGS_MAX       128
 #define BEATS	       20
-#define BEAT_BYTES     32
+#define BEAT_BYTES     48
+#define TOKEN_BYTES    16u /* of these, the last */
 #define FILE_MAX_BYTES (1024 * MIB)
 
 struct host {
@@ -259,13 +261,15 @@ static json_t *order_beat(struct host *h, const json_t *order, const char *path)
 {
 	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number(order, "port"))};
-	static const char beat[BEAT_BYTES];
-	const char *address = json_text(order, "address");
+	uint8_t beat[BEAT_BYTES] = {0};
+	const char *address = json_text(order, "address"), *token = json_text(order, "token");
 	int i, sent = 0;
 
 	(void)h, (void)path;
 	if (fd < 0 || !address || inet_pton(AF_INET, address, &to.sin_addr) != 1)
 		return wrong("no address");
+	if (!token || !hex_parse(token, beat + BEAT_BYTES - TOKEN_BYTES, TOKEN_BYTES))
+		return wrong("no token");
 	for (i = 0; i < BEATS; i++) {
 		sent += sendto(fd, beat, sizeof(beat), 0, (struct sockaddr *)&to, sizeof(to)) > 0;
 		poll(NULL, 0, 1);

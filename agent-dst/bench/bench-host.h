@@ -17,7 +17,7 @@
  *     {order: "port", first, last}            {port}          a free one of these (0, 0: of any)
  *     {order: "qemu", names}                  {path, version, netdevs}   of the first that can be run: what it prints about these
  *     {order: "spawn", argv, log}             {pid}
- *     {order: "beat", address, port}          {}              some datagrams like those of the guest's heartbeat
+ *     {order: "beat", address, port, token}   {}              some datagrams like those of the guest's heartbeat
  *     {order: "remove", path}                 {}              the folder, and all processes that have it on their command line
  *
  * {error: TEXT} is an answer to any of them. An empty line is no order, but says that somebody is still there.

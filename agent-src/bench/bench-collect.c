@@ -1,6 +1,7 @@
 /* bench-collect.c: see bench-collect.h. */
 #include "bench-collect.h"
 
+#include "hex.h"
 #include "util.h"
 
 #include <arpa/inet.h>
@@ -9,15 +10,18 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 
-#define BEAT_BYTES	32 /* as the witness sends it: four little-endian numbers */
-#define RECORD_BYTES	32
+#define SAID_BYTES	32 /* as the witness sends it: four little-endian numbers, and behind them the token */
+#define BEAT_BYTES	(SAID_BYTES + TOKEN_BYTES)
+#define RECORD_BYTES	(SAID_BYTES + TOKEN_BYTES)
 #define BATCH		64
 #define CONNECTIONS	8	  /* the guest has one; those that it has given up may still be open here */
 #define RECEIVE_BYTES	(8 * MIB) /* of datagrams that wait for the thread: some seconds, however busy the machine is */
@@ -33,6 +37,7 @@ struct connection {
 	size_t echo_begin, echo_end;
 	uint8_t record[RECORD_BYTES];
 	size_t record_bytes;
+	bool is_guest; /* it has shown the token */
 };
 
 struct collector {
@@ -40,6 +45,8 @@ struct collector {
 	bool started;
 	int stop, udp, tcp;
 	unsigned port;
+	uint8_t token[TOKEN_BYTES];
+	char token_hex[2 * TOKEN_BYTES + 1];
 	struct connection connections[CONNECTIONS]; /* the thread's */
 	unsigned next;				    /* is given up when one more comes */
 
@@ -66,6 +73,12 @@ static uint64_t number_at(const uint8_t *data, unsigned index)
 
 	memcpy(&v, data + index * sizeof(v), sizeof(v));
 	return le64toh(v);
+}
+
+/* Anybody can send here; the guest alone has been told the token. */
+static bool is_from_guest(const struct collector *c, const uint8_t *data)
+{
+	return !CRYPTO_memcmp(data + SAID_BYTES, c->token, TOKEN_BYTES);
 }
 
 /* ---- heartbeat ---- */
@@ -119,7 +132,7 @@ static void receive_beats(struct collector *c)
 	for (i = 0; i < n; i++) {
 		uint64_t at_ns = kernel_time(&messages[i].msg_hdr);
 
-		if (messages[i].msg_len == BEAT_BYTES)
+		if (messages[i].msg_len == BEAT_BYTES && is_from_guest(c, data[i]))
 			keep_beat(c, data[i], at_ns ? at_ns : realtime_ns());
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -168,7 +181,8 @@ static void connection_close(struct collector *c, struct connection *k)
 		return;
 	close(k->fd);
 	k->fd = -1;
-	count_connected(c, -1u);
+	if (k->is_guest)
+		count_connected(c, -1u);
 }
 
 static bool is_wait(ssize_t result)
@@ -198,6 +212,11 @@ static void take_records(struct collector *c, struct connection *k, uint64_t now
 		if (k->record_bytes < RECORD_BYTES)
 			continue;
 		k->record_bytes = 0;
+		if (!is_from_guest(c, k->record))
+			continue;
+		if (!k->is_guest)
+			count_connected(c, 1);
+		k->is_guest = true;
 		keep_record(c, k->record, now);
 	}
 }
@@ -220,23 +239,33 @@ static void connection_serve(struct collector *c, struct connection *k)
 		connection_close(c, k);
 }
 
+/* One that is free, or is given up: of strangers', if there are any. */
+static struct connection *connection_place(struct collector *c)
+{
+	struct connection *k, *stranger = NULL, *next = &c->connections[c->next++ % CONNECTIONS];
+
+	for (k = c->connections; k < c->connections + CONNECTIONS; k++) {
+		if (k->fd < 0)
+			return k;
+		if (!k->is_guest && (!stranger || next == k))
+			stranger = k;
+	}
+	k = stranger ? stranger : next;
+	connection_close(c, k);
+	return k;
+}
+
 static void connection_accept(struct collector *c)
 {
-	struct connection *k = &c->connections[0];
+	struct connection *k;
 	int fd = accept4(c->tcp, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
 
 	if (fd < 0)
 		return;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	while (k < c->connections + CONNECTIONS && k->fd >= 0)
-		k++;
-	if (k == c->connections + CONNECTIONS) {
-		k = &c->connections[c->next++ % CONNECTIONS];
-		connection_close(c, k);
-	}
+	k = connection_place(c);
 	memset(k, 0, sizeof(*k));
 	k->fd = fd;
-	count_connected(c, 1);
 }
 
 /* ---- the thread ---- */
@@ -341,6 +370,9 @@ static int start(struct collector *c, const char *address, unsigned port, struct
 
 	if (port > UINT16_MAX || (address && inet_pton(AF_INET, address, &at.sin_addr) != 1))
 		return err_set(e, EINVAL, "%s:%u is no IPv4 address with a port", address ? address : "*", port);
+	if (getrandom(c->token, sizeof(c->token), 0) != sizeof(c->token))
+		return err_sys(e, errno, "random numbers");
+	hex_format(c->token, sizeof(c->token), c->token_hex);
 	c->stop = eventfd(0, EFD_CLOEXEC);
 	if (c->stop < 0)
 		return err_sys(e, errno, "eventfd");
@@ -396,6 +428,11 @@ void collector_free(struct collector *c)
 unsigned collector_port(const struct collector *c)
 {
 	return c->port;
+}
+
+const char *collector_token(const struct collector *c)
+{
+	return c->token_hex;
 }
 
 void collector_clear(struct collector *c)

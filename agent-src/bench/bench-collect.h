@@ -4,6 +4,8 @@
  * The peer is the witness in the test guest (tests/guest/witness-net.c, witness-probe.c). One thread of its own does nothing
  * but listen; times are the kernel's (SO_TIMESTAMPNS) for datagrams, so that a busy machine does not make gaps. Every function
  * may be called from any thread but collector_free, which is the last. IPv4, as the witness is.
+ *
+ * Whoever reaches the port can send to it: what counts is what has the token, which each collector draws, and which the guest alone is told.
  */
 #ifndef VMFERRY_BENCH_COLLECT_H
 #define VMFERRY_BENCH_COLLECT_H
@@ -15,6 +17,8 @@
 
 /* Beats that are kept, 40 bytes each: nearly three hours. Later ones are counted only. */
 #define COLLECTOR_BEATS_MAX 10000000
+
+#define TOKEN_BYTES 16u
 
 struct collector;
 
@@ -36,6 +40,8 @@ struct probe {
  * kernel, see collector_port(). */
 int collector_new(struct collector **out, const char *address, unsigned port, struct err *e);
 unsigned collector_port(const struct collector *c);
+/* What each beat and each record ends with, as hexadecimal digits. */
+const char *collector_token(const struct collector *c);
 /* NULL ok. */
 void collector_free(struct collector *c);
 

@@ -458,7 +458,9 @@ static int check_collector(struct there *t, struct err *e)
 		return err_set(e, EINVAL, "the guest's heartbeat needs an IPv4 address of this host, and '%s' is none: --collector ADDRESS",
 			       b->opt.collector);
 	collector_clear(b->collector);
-	r = order(t, json_pack("{s:s,s:s,s:i}", "order", "beat", "address", b->opt.collector, "port", (int)collector_port(b->collector)),
+	r = order(t,
+		  json_pack("{s:s,s:s,s:i,s:s}", "order", "beat", "address", b->opt.collector, "port", (int)collector_port(b->collector),
+			    "token", collector_token(b->collector)),
 		  NULL, e);
 	until_ns = now_ns() + HEAR_MS * 1000000ULL;
 	while (!r && !collector_heard(b->collector))

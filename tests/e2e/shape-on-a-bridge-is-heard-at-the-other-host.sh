@@ -41,6 +41,7 @@ are_up() { # the kernel says so up to a second later
 	[[ $(on_a ip -o link show br0) == *"state UP"* && $(on_b ip -o link show br-lan) == *"state UP"* ]]
 }
 wait_for 10 are_up || fail "the bridges are not up"
+collector_greet "$(orders a)"
 collector_clear
 remember
 refused 3 'no such bridge at the destination \(there are: br-lan\)' root@host-b --map-net n0=bridge:br0

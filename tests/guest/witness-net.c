@@ -1,7 +1,8 @@
 /* The network card, and the UDP heartbeat: each millisecond one datagram {sequence number, guest's
- * monotonic ns, pages written, disk operations done}, all little-endian 64 bit. A receiver with a
- * clock of its own sees gaps and losses from it, and how fast the load goes. A broadcast address
- * needs nobody to answer ARP. */
+ * monotonic ns, pages written, disk operations done}, all little-endian 64 bit, and the token that
+ * an order has given it (zeros until then), which tells a receiver that it is this guest. A receiver
+ * with a clock of its own sees gaps and losses from it, and how fast the load goes. A broadcast
+ * address needs nobody to answer ARP. */
 #include "witness.h"
 
 #include <arpa/inet.h>
@@ -19,6 +20,7 @@
 enum { PERIOD_NS = 1000000 };
 
 static struct sockaddr_in target;
+_Atomic uint64_t net_token[TOKEN_WORDS];
 
 static struct in_addr parse_address(const char *text)
 {
@@ -101,7 +103,7 @@ static void *heartbeat_run(void *argument)
 {
 	int fd = (int)(intptr_t)argument;
 	struct sched_param priority = {.sched_priority = 10};
-	uint64_t beat[4] = {0}, next_ns = monotonic_ns();
+	uint64_t beat[4 + TOKEN_WORDS] = {0}, next_ns = monotonic_ns();
 
 	pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
 	for (;;) {
@@ -109,6 +111,8 @@ static void *heartbeat_run(void *argument)
 		beat[1] = monotonic_ns();
 		beat[2] = done.ram_ops;
 		beat[3] = done.disk_ops;
+		for (unsigned i = 0; i < TOKEN_WORDS; i++)
+			beat[4 + i] = net_token[i];
 		sendto(fd, beat, sizeof beat, MSG_DONTWAIT, (struct sockaddr *)&target, sizeof target);
 		next_ns += PERIOD_NS;
 		if (next_ns < beat[1])

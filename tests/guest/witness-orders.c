@@ -295,6 +295,25 @@ static void order_panic(const char *unused)
 		answer("err %s", strerror(errno));
 }
 
+/* 32 hexadecimal digits. */
+static void order_token(const char *text)
+{
+	uint64_t words[TOKEN_WORDS];
+	unsigned char *bytes = (unsigned char *)words;
+	size_t digits = strlen(text);
+
+	for (size_t i = 0; digits == 2 * sizeof words && i < sizeof words; i++)
+		if (sscanf(text + 2 * i, "%2hhx", &bytes[i]) != 1)
+			digits = 0;
+	if (digits != 2 * sizeof words) {
+		answer("err %zu hexadecimal digits are expected", 2 * sizeof words);
+		return;
+	}
+	for (unsigned i = 0; i < TOKEN_WORDS; i++)
+		net_token[i] = words[i];
+	answer("ok");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *argument);
@@ -305,6 +324,7 @@ static const struct {
 	{"poweroff", order_poweroff}, {"panic", order_panic},		{"sum", order_sum},
 	{"load", order_load},	      {"cache", order_cache},		{"pair", order_pair},
 	{"tpm", order_tpm},	      {"tpm-extend", order_tpm_extend}, {"tpm-store", order_tpm_store},
+	{"token", order_token},
 };
 
 static void order_run(char *line)

@@ -1,7 +1,7 @@
 /* TCP probe: one connection that lives as long as it can. Each 10 ms it carries a record {number of
  * the connection, sequence number, guest's monotonic ns, sequence number of the last record that
- * came back}, all little-endian 64 bit; the peer sends everything back. The number counts
- * connections from 1: it says whether the connection is still the same one. */
+ * came back}, all little-endian 64 bit, and the token (witness-net.c); the peer sends everything back.
+ * The number counts connections from 1: it says whether the connection is still the same one. */
 #include "witness.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 enum { PERIOD_NS = 10000000, CONNECT_MS = 1000 };
 
 struct record {
-	uint64_t connection, sequence, monotonic_ns, echoed;
+	uint64_t connection, sequence, monotonic_ns, echoed, token[TOKEN_WORDS];
 };
 
 /* Half-sent and half-received records are kept here until the rest goes or comes. */
@@ -84,6 +84,8 @@ static bool probe_send(void)
 		probe.next.sequence++;
 		probe.next.monotonic_ns = monotonic_ns();
 		probe.next.echoed = probe.echoed;
+		for (unsigned i = 0; i < TOKEN_WORDS; i++)
+			probe.next.token[i] = net_token[i];
 		probe.unsent = sizeof probe.next;
 	}
 	put = send(probe.fd, (char *)&probe.next + sizeof probe.next - probe.unsent, probe.unsent, MSG_NOSIGNAL);

@@ -199,6 +199,10 @@ void button_start(const struct options *options);
 
 /* --- witness-net.c --- */
 
+enum { TOKEN_WORDS = 2 };
+/* What heartbeat and probe end with, in the order of its bytes. */
+extern _Atomic uint64_t net_token[TOKEN_WORDS];
+
 /* "ADDRESS:PORT" of an option; gives up when it is none. */
 struct sockaddr_in net_target(const char *option, const char *text);
 void net_start(const struct options *options);

@@ -3,7 +3,7 @@
  *
  *   collect-tool [-a ADDRESS] [-p PORT] [-g GAPS] [SECONDS]
  *
- * Prints "listening PORT". After SECONDS, or with SIGTERM or SIGINT, prints what was heard as one line of JSON and ends: the
+ * Prints "listening PORT TOKEN". After SECONDS, or with SIGTERM or SIGINT, prints what was heard as one line of JSON and ends: the
  * GAPS (10) longest silences are in it, `at` in seconds since 1970, and `ram_ops` and `disk_ops` as the last datagram has them.
  * With SIGUSR1 it forgets what it has heard, prints "cleared", and begins anew.
  */
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "collect-tool: %s\n", e.msg);
 		return 1;
 	}
-	printf("listening %u\n", collector_port(c));
+	printf("listening %u %s\n", collector_port(c), collector_token(c));
 	fflush(stdout);
 	limit = (struct timespec){.tv_sec = argc > optind ? atoi(argv[optind]) : 0};
 	while (sigtimedwait(&told, NULL, limit.tv_sec ? &limit : NULL) == SIGUSR1) {

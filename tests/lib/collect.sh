@@ -2,6 +2,7 @@
 # For end-to-end tests with the benchmark's collector; to be sourced after guest.sh.
 #
 #   collector_start; WITNESS="$(collector_witness)" guest_start a $(collector_net)
+#   collector_greet SOCKET                    the guest is told the token, without which nothing of it is heard
 #   collector_clear; ...; collector_stop      what it heard in between is in DIR/heard.json
 #
 # The guest then has a user network of QEMU's, which needs no rights: the collector is 10.0.2.2 there. With COLLECTOR_IN, a
@@ -10,6 +11,7 @@
 COLLECTOR_IN=''
 COLLECTOR_PID=''
 COLLECTOR_PORT=''
+COLLECTOR_TOKEN=''
 
 collector_start() { # [OPTION of collect-tool...]
 	local -a run=("$BIN/collect-tool" -a 127.0.0.1)
@@ -20,7 +22,11 @@ collector_start() { # [OPTION of collect-tool...]
 	COLLECTOR_PID=$!
 	kill_at_exit "$COLLECTOR_PID"
 	wait_for 10 grep -q '^listening' "$DIR/collector" || fail "the collector does not listen"
-	COLLECTOR_PORT=$(sed -n 's/^listening //p' "$DIR/collector")
+	read -r _ COLLECTOR_PORT COLLECTOR_TOKEN <"$DIR/collector"
+}
+
+collector_greet() { # SOCKET of its orders
+	guest_order "$1" "token $COLLECTOR_TOKEN" || fail "the guest takes no token"
 }
 
 collector_net() { # prints QEMU options

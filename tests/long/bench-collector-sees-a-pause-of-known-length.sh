@@ -27,6 +27,7 @@ check_gaps() { # ERROR-MS that is added to each pause
 collector_start -g 1000
 MEM=256 WITNESS="ram_mb=8 rate=0 bg_check=0 hb_ms=1000 $(collector_witness)" guest_start a $(collector_net)
 chrt -a -f -p 10 "${GUEST_PID[a]}" 2>/dev/null || echo "QEMU is not preferred to other processes"
+collector_greet "$DIR/a.orders"
 collector_clear
 python3 "$TOP/tests/lib/pauses.py" "$DIR/a.qmp" 9 20 50 100 200 400 >"$DIR/pauses.json"
 collector_stop

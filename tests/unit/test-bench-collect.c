@@ -1,5 +1,6 @@
 /* test-bench-collect.c: the collector hears datagrams and a probe's connection, and nothing that is neither. */
 #include "bench-collect.h"
+#include "hex.h"
 #include "util.h"
 
 #include <arpa/inet.h>
@@ -15,12 +16,19 @@
 
 #define DEADLINE_MS 10000
 
+#define BEAT_BYTES 48u
+#define TOKEN_WORD 4 /* of a beat and of a record: the first of its token */
+
+static uint64_t token[2]; /* of the last collector */
+
 static struct collector *new_collector(void)
 {
 	struct collector *c;
 	struct err e;
 
 	assert_int_equal(collector_new(&c, "127.0.0.1", 0, &e), 0);
+	assert_int_equal(strlen(collector_token(c)), 2 * sizeof(token));
+	assert_true(hex_parse(collector_token(c), token, sizeof(token)));
 	return c;
 }
 
@@ -60,14 +68,14 @@ static struct probe wait_probe(struct collector *c, uint64_t records, bool conne
 
 static void send_beat(int fd, uint64_t sequence, size_t bytes)
 {
-	uint64_t data[8] = {htole64(sequence), htole64(1), htole64(2), htole64(3)};
+	uint64_t data[10] = {htole64(sequence), htole64(1), htole64(2), htole64(3), token[0], token[1]};
 
 	assert_int_equal(send(fd, data, bytes, 0), bytes);
 }
 
 static void send_record(int fd, uint64_t connection, uint64_t sequence, uint64_t echoed)
 {
-	uint64_t data[4] = {htole64(connection), htole64(sequence), htole64(1), htole64(echoed)}, back[4];
+	uint64_t data[6] = {htole64(connection), htole64(sequence), htole64(1), htole64(echoed), token[0], token[1]}, back[6];
 
 	assert_int_equal(send(fd, data, sizeof(data), MSG_NOSIGNAL), sizeof(data));
 	assert_int_equal(recv(fd, back, sizeof(back), MSG_WAITALL), sizeof(back));
@@ -84,7 +92,7 @@ static void beats_are_kept_as_they_came_with_the_time(void **state)
 
 	(void)state;
 	for (i = 0; i < 5000; i++) {
-		send_beat(fd, i ^ 1, 32);
+		send_beat(fd, i ^ 1, BEAT_BYTES);
 		if (i % 100 == 99)
 			wait_heard(c, i + 1);
 	}
@@ -108,11 +116,11 @@ static void datagrams_of_another_length_are_no_beats(void **state)
 
 	(void)state;
 	send_beat(fd, 1, 0);
-	send_beat(fd, 2, 16);
-	send_beat(fd, 3, 31);
-	send_beat(fd, 4, 33);
-	send_beat(fd, 5, 64);
-	send_beat(fd, 6, 32);
+	send_beat(fd, 2, 32);
+	send_beat(fd, 3, 47);
+	send_beat(fd, 4, 49);
+	send_beat(fd, 5, 80);
+	send_beat(fd, 6, BEAT_BYTES);
 	wait_heard(c, 1);
 	assert_int_equal(collector_beats(c, &beats), 1);
 	assert_int_equal(beats[0].sequence, 6);
@@ -126,13 +134,13 @@ static void after_clear_nothing_was_heard(void **state)
 	struct beat *beats;
 
 	(void)state;
-	send_beat(fd, 1, 32);
+	send_beat(fd, 1, BEAT_BYTES);
 	wait_heard(c, 1);
 	collector_clear(c);
 	assert_int_equal(collector_heard(c), 0);
 	assert_int_equal(collector_beats(c, &beats), 0);
 	free(beats);
-	send_beat(fd, 2, 32);
+	send_beat(fd, 2, BEAT_BYTES);
 	wait_heard(c, 1);
 	assert_int_equal(collector_beats(c, &beats), 1);
 	assert_int_equal(beats[0].sequence, 2);
@@ -160,7 +168,7 @@ static void record_may_come_in_pieces(void **state)
 {
 	struct collector *c = new_collector();
 	AUTO_CLOSE int fd = connect_to(c, SOCK_STREAM);
-	uint64_t data[4] = {htole64(1), htole64(77), htole64(1), htole64(70)};
+	uint64_t data[6] = {htole64(1), htole64(77), htole64(1), htole64(70), token[0], token[1]};
 	char back[sizeof(data)];
 	size_t i;
 
@@ -256,6 +264,67 @@ static void more_connections_than_it_keeps_do_not_keep_the_guest_out(void **stat
 	collector_free(c);
 }
 
+/* Whatever it says, by UDP, of a guest that beats no more. */
+static void beats_of_a_stranger_are_not_heard(void **state)
+{
+	struct collector *c = new_collector();
+	AUTO_CLOSE int guest = connect_to(c, SOCK_DGRAM), stranger = connect_to(c, SOCK_DGRAM);
+	uint64_t forged[6] = {htole64(2), htole64(2), htole64(3), htole64(4)};
+	struct beat *beats;
+	size_t i;
+
+	(void)state;
+	send_beat(guest, 1, BEAT_BYTES);
+	wait_heard(c, 1);
+	assert_int_equal(send(stranger, forged, sizeof(forged), 0), sizeof(forged)); /* as a guest that has been told no token */
+	assert_int_equal(send(stranger, forged, 32, 0), 32);
+	for (i = 0; i < sizeof(token); i++) {
+		memcpy(forged + TOKEN_WORD, token, sizeof(token));
+		((uint8_t *)(forged + TOKEN_WORD))[i] ^= 1;
+		assert_int_equal(send(stranger, forged, sizeof(forged), 0), sizeof(forged));
+	}
+	send_beat(guest, 3, BEAT_BYTES); /* what came before has been looked at when this is heard */
+	wait_heard(c, 2);
+	assert_int_equal(collector_beats(c, &beats), 2);
+	assert_int_equal(beats[1].sequence, 3);
+	free(beats);
+	collector_free(c);
+}
+
+/* Each collector has a token of its own. */
+static void records_of_a_stranger_are_not_kept(void **state)
+{
+	struct collector *other = new_collector(), *c;
+	uint64_t theirs[2] = {token[0], token[1]}, ours[2];
+	int fds[20];
+	size_t i;
+
+	(void)state;
+	c = new_collector();
+	memcpy(ours, token, sizeof(ours));
+	assert_true(memcmp(ours, theirs, sizeof(ours)) != 0);
+	AUTO_CLOSE int guest = connect_to(c, SOCK_STREAM);
+
+	send_record(guest, 7, 1, 0);
+	wait_probe(c, 1, true);
+	for (i = 0; i < ARRAY_LEN(fds); i++) { /* more than it keeps, and of them none is the guest */
+		fds[i] = connect_to(c, SOCK_STREAM);
+		memcpy(token, theirs, sizeof(token));
+		send_record(fds[i], 99, 1000, 1);
+	}
+	memcpy(token, ours, sizeof(token));
+	assert_int_equal(wait_probe(c, 1, true).connection_last, 7);
+	send_record(guest, 7, 2, 1);
+	assert_int_equal(wait_probe(c, 2, true).connection_last, 7);
+	assert_int_equal(wait_probe(c, 2, true).unechoed, 1);
+	shutdown(guest, SHUT_RDWR);
+	wait_probe(c, 2, false); /* though strangers are connected */
+	for (i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	collector_free(c);
+	collector_free(other);
+}
+
 static void address_that_is_none_and_port_in_use_are_refused(void **state)
 {
 	struct collector *c = new_collector(), *other = NULL;
@@ -282,6 +351,8 @@ int main(void)
 		cmocka_unit_test(silence_of_the_probe_is_measured_also_while_it_lasts),
 		cmocka_unit_test(peer_that_does_not_read_holds_up_nobody),
 		cmocka_unit_test(more_connections_than_it_keeps_do_not_keep_the_guest_out),
+		cmocka_unit_test(beats_of_a_stranger_are_not_heard),
+		cmocka_unit_test(records_of_a_stranger_are_not_kept),
 		cmocka_unit_test(address_that_is_none_and_port_in_use_are_refused),
 	};
 
