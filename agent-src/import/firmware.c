@@ -11,10 +11,13 @@
 #include <string.h>
 
 #define DESCRIPTOR_BYTES_MAX (256u << 10)
-#define DESCRIPTORS_MAX	     256
+
+struct descriptor {
+	char *name, *path;
+};
 
 struct descriptors {
-	char *name[DESCRIPTORS_MAX], *path[DESCRIPTORS_MAX];
+	struct descriptor *of;
 	size_t n;
 };
 
@@ -24,33 +27,23 @@ static void add_directory(struct descriptors *l, const char *dir)
 	struct dirent *x;
 	size_t i;
 
-	while (d && l->n < DESCRIPTORS_MAX && (x = readdir(d))) {
+	while (d && (x = readdir(d))) {
 		const char *dot = strrchr(x->d_name, '.');
 
-		for (i = 0; i < l->n && strcmp(l->name[i], x->d_name); i++)
+		for (i = 0; i < l->n && strcmp(l->of[i].name, x->d_name); i++)
 			;
 		if (i < l->n || !dot || strcmp(dot, ".json"))
 			continue;
-		l->name[l->n] = xstrdup(x->d_name);
-		l->path[l->n++] = xasprintf("%s/%s", dir, x->d_name);
+		l->of = xrealloc(l->of, (l->n + 1) * sizeof(*l->of));
+		l->of[l->n++] = (struct descriptor){xstrdup(x->d_name), xasprintf("%s/%s", dir, x->d_name)};
 	}
 	if (d)
 		closedir(d);
 }
 
-static void sort(struct descriptors *l)
+static int by_name(const void *a, const void *b)
 {
-	size_t i, k;
-
-	for (i = 1; i < l->n; i++)
-		for (k = i; k && strcmp(l->name[k - 1], l->name[k]) > 0; k--) {
-			char *name = l->name[k], *path = l->path[k];
-
-			l->name[k] = l->name[k - 1];
-			l->path[k] = l->path[k - 1];
-			l->name[k - 1] = name;
-			l->path[k - 1] = path;
-		}
+	return strcmp(((const struct descriptor *)a)->name, ((const struct descriptor *)b)->name);
 }
 
 static void collect(struct descriptors *l)
@@ -64,7 +57,8 @@ static void collect(struct descriptors *l)
 		add_directory(l, own);
 	add_directory(l, "/etc/qemu/firmware");
 	add_directory(l, "/usr/share/qemu/firmware");
-	sort(l);
+	if (l->n)
+		qsort(l->of, l->n, sizeof(*l->of), by_name);
 }
 
 static json_t *load(const char *path)
@@ -150,13 +144,14 @@ int firmware_find(struct firmware *out, const char *machine, bool secure_boot, s
 	*out = (struct firmware){.code = NULL};
 	collect(&l);
 	for (i = 0; i < l.n; i++) {
-		json_t *o = found ? NULL : load(l.path[i]);
+		json_t *o = found ? NULL : load(l.of[i].path);
 
 		found = found || take(out, o, machine, secure_boot);
 		json_decref(o);
-		free(l.name[i]);
-		free(l.path[i]);
+		free(l.of[i].name);
+		free(l.of[i].path);
 	}
+	free(l.of);
 	if (!found)
 		return err_set(e, ENOENT,
 			       "no UEFI firmware%s for %s is described in /usr/share/qemu/firmware or /etc/qemu/firmware: apt install ovmf",

@@ -537,6 +537,30 @@ static void firmware_is_what_the_descriptors_say(void **state)
 	assert_int_equal(firmware_find(&f, "some-machine-1", false, &e), -ENOENT);
 }
 
+/* In whatever order the directory has them. */
+static void however_many_descriptors_there_are_all_count(void **state)
+{
+	AUTO_FREE char *one = write_file("one.fd", "x", 1);
+	struct firmware f;
+	struct err e;
+	unsigned i;
+
+	(void)state;
+	setenv("XDG_CONFIG_HOME", dir, 1);
+	for (i = 0; i < 270; i++) {
+		AUTO_FREE char *name = xasprintf("many-%03u.json", i), *machine = xasprintf("machine-%u", i);
+
+		describe(name, "", machine, one);
+	}
+	for (i = 0; i < 270; i++) {
+		AUTO_FREE char *machine = xasprintf("machine-%u", i);
+
+		if (firmware_find(&f, machine, false, &e))
+			fail_msg("%s: %s", machine, e.msg);
+		firmware_fini(&f);
+	}
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -567,6 +591,7 @@ int main(void)
 		cmocka_unit_test(embedded_descriptors_are_read),
 		cmocka_unit_test(nothing_is_left_to_guess),
 		cmocka_unit_test(firmware_is_what_the_descriptors_say),
+		cmocka_unit_test(however_many_descriptors_there_are_all_count),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
