@@ -160,7 +160,7 @@ static int wait_until_it_listens(const struct tpm *t, struct err *e)
 	uint64_t until = now_ns() + LISTEN_MS * 1000000ULL;
 	int r = 0;
 
-	while (!r && !process_listens_at(t->proc.pid, t->swtpm.socket)) {
+	while (!r && !process_has_socket(t->proc.pid, t->swtpm.socket)) {
 		if (!qemu_is_alive(t->proc.pid, t->proc.start_time))
 			return ended(t, e);
 		if (now_ns() > until)

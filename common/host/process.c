@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 /* proc_pid_stat(5): the command in parentheses may itself hold spaces and parentheses; state is
@@ -508,7 +509,7 @@ bool process_may_have_socket(pid_t pid, const char *path)
 	FILE *f;
 
 	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
-	f = fopen(at, "re");
+	f = strchr(path, '\n') ? NULL : fopen(at, "re"); /* with it the name is in two lines */
 	if (!f)
 		return true;
 	while (!yes && (len = getline(&line, &cap, f)) >= 0)
@@ -519,32 +520,69 @@ bool process_may_have_socket(pid_t pid, const char *path)
 	return yes;
 }
 
-/* A line of /proc/net/unix: "Num: RefCount Protocol Flags Type St Inode Path", the flag being the kernel's __SO_ACCEPTCON. */
-static bool is_listener(const char *line, const char *path)
-{
-	unsigned flags;
-	int at = 0;
+/* A line of /proc/PID/net/unix: "Num: RefCount Protocol Flags Type St Inode Path", with the kernel's __SO_ACCEPTCON among the flags. */
+struct unix_line {
+	unsigned flags, type;
+	unsigned long inode;
+	const char *path;
+};
 
-	return sscanf(line, "%*x: %*x %*x %x %*x %*x %*u %n", &flags, &at) == 1 && at && (flags & 0x10000) && !strcmp(line + at, path);
+/* The next line of the text that is one; false: there is none. The lines of the text are cut up by it. */
+static bool next_unix_line(char **text, struct unix_line *l)
+{
+	char *line;
+	int at;
+
+	while ((line = strsep(text, "\n"))) {
+		at = 0;
+		if (sscanf(line, "%*x: %*x %*x %x %x %*x %lu %n", &l->flags, &l->type, &l->inode, &at) != 3 || !at)
+			continue;
+		l->path = line + at;
+		return true;
+	}
+	return false;
 }
 
-bool process_listens_at(pid_t pid, const char *path)
+/* All of it; NULL: it cannot be read. */
+static char *unix_lines(pid_t pid)
 {
-	char at[32], *line = NULL;
+	char at[32], *text = NULL;
 	size_t cap = 0;
-	bool yes = false;
 	FILE *f;
 
 	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
 	f = fopen(at, "re");
-	while (f && !yes && getline(&line, &cap, f) >= 0) {
-		line[strcspn(line, "\n")] = '\0';
-		yes = is_listener(line, path);
+	if (f && getdelim(&text, &cap, '\0', f) < 0) {
+		free(text);
+		text = NULL;
 	}
 	if (f)
 		fclose(f);
-	free(line);
-	return yes;
+	return text;
+}
+
+/*
+ * A name may have newlines in it, and then its maker has chosen what looks like the next line. That can only be a second one about a socket which has
+ * a line of its own: one that is spoken of twice is nobody's.
+ */
+static bool is_told_once(const char *lines, unsigned long inode)
+{
+	AUTO_FREE char *text = xstrdup(lines);
+	struct unix_line l;
+	char *next = text;
+	unsigned n = 0;
+
+	while (next_unix_line(&next, &l))
+		n += l.inode == inode;
+	return n == 1;
+}
+
+/* Numbers of sockets are those of all families, and others than unix sockets have no line there. True, too, where the kernel does not say. */
+static bool is_unix_socket(const char *fd)
+{
+	char protocol[32] = "";
+
+	return getxattr(fd, "system.sockprotoname", protocol, sizeof(protocol) - 1) < 0 || !strncmp(protocol, "UNIX", 4);
 }
 
 static bool has_socket_of(pid_t pid, unsigned long inode)
@@ -562,7 +600,7 @@ static bool has_socket_of(pid_t pid, unsigned long inode)
 
 		snprintf(at, sizeof(at), "%s/%.20s", dir, x->d_name);
 		n = readlink(at, is, sizeof(is) - 1);
-		yes = n > 0 && (size_t)n == strlen(want) && !memcmp(is, want, (size_t)n);
+		yes = n > 0 && (size_t)n == strlen(want) && !memcmp(is, want, (size_t)n) && is_unix_socket(at);
 	}
 	if (d)
 		closedir(d);
@@ -578,35 +616,22 @@ static bool is_end_of(const char *name, const char *path)
 
 bool process_has_socket(pid_t pid, const char *path)
 {
-	char at[32], *line = NULL;
+	AUTO_FREE char *all = unix_lines(pid), *text = all ? xstrdup(all) : NULL;
 	bool yes = false, others = false;
-	unsigned flags, type;
-	unsigned long inode;
-	size_t cap = 0;
-	int end;
-	FILE *f;
+	struct unix_line l;
+	char *next = text;
 
-	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
-	f = fopen(at, "re");
-	while (f && getline(&line, &cap, f) >= 0) {
-		bool same;
+	while (next_unix_line(&next, &l)) {
+		bool same = !strcmp(l.path, path);
 
-		end = 0;
-		line[strcspn(line, "\n")] = '\0';
-		if (sscanf(line, "%*x: %*x %*x %x %x %*x %lu %n", &flags, &type, &inode, &end) != 3 || !end)
+		if ((!same && !is_end_of(l.path, path)) ||
+		    (l.type == SOCK_STREAM && !(l.flags & 0x10000))) /* of its connections, each has the name */
 			continue;
-		same = !strcmp(line + end, path);
-		if ((!same && !is_end_of(line + end, path)) ||
-		    (type == SOCK_STREAM && !(flags & 0x10000))) /* of its connections, each has the name */
-			continue;
-		if (has_socket_of(pid, inode))
-			yes = true;
+		if (has_socket_of(pid, l.inode))
+			yes |= is_told_once(all, l.inode);
 		else
 			others |= same;
 	}
-	if (f)
-		fclose(f);
-	free(line);
 	return yes && !others;
 }
 

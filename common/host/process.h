@@ -67,10 +67,9 @@ bool process_shows_files(pid_t pid);
 /* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
  * be told. */
 bool process_may_have_socket(pid_t pid, const char *path);
-/* Whether somebody listens at a unix socket that is bound to that path, in the network namespace of the process. */
-bool process_listens_at(pid_t pid, const char *path);
-/* Whether the process has the socket that is bound to that path, and nobody else has another (who came later has taken its name). One that was
- * bound to a relative path counts if the end is the same. */
+/* Whether the process has the socket that is bound to that path, and listens there if it is a stream's, and nobody else has another (who came later has
+ * taken its name). One that was bound to a relative path counts if the end is the same. What somebody's socket says by a name with newlines in it makes
+ * no yes, but may make a no. */
 bool process_has_socket(pid_t pid, const char *path);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */
 uint64_t process_resident_bytes(pid_t pid);

@@ -209,6 +209,55 @@ static void whose_socket_it_is_can_be_told(void **state)
 	assert_false(unix_is_bound(aside));
 }
 
+/* Somebody else's, whose name ends with a line about that socket. */
+static int forger(ino_t number, const char *at)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), n;
+
+	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "x\n%016x: 00000002 00000000 00010000 0001 01 %lu %s", 0,
+		     (unsigned long)number, at);
+	assert_true(n > 0 && n < (int)sizeof(name.sun_path) - 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+static bool seems_to_have(pid_t pid, ino_t number)
+{
+	int fd = forger(number, path);
+	bool yes = process_has_socket(pid, path);
+
+	close(fd);
+	return yes;
+}
+
+static void a_name_with_lines_in_it_is_not_believed(void **state)
+{
+	int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), its = listener(aside), fd;
+
+	(void)state;
+	assert_true(tcp >= 0);
+	assert_false(seems_to_have(getpid(), inode_of(tcp))); /* which has no line of its own */
+	assert_false(seems_to_have(getpid(), inode_of(its)));
+	assert_true(process_has_socket(getpid(), aside));
+	/* by nobody's socket it may seem to be another's, and is never thought gone */
+	fd = forger(1, aside);
+	assert_true(process_may_have_socket(getpid(), aside));
+	assert_true(process_may_have_socket(getpid(), "/tmp/a\nb"));
+	close(fd);
+	close(its);
+	close(tcp);
+}
+
 static void a_guest_that_has_gone_on_keeps_the_new_names(void **state)
 {
 	int fd = listener(aside), other = listener(path);
@@ -233,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup(who_has_ended_has_no_name, begin),
 		cmocka_unit_test_setup(a_pidfile_is_not_taken_from_who_lives, begin),
 		cmocka_unit_test_setup(whose_socket_it_is_can_be_told, begin),
+		cmocka_unit_test_setup(a_name_with_lines_in_it_is_not_believed, begin),
 		cmocka_unit_test_setup(a_guest_that_has_gone_on_keeps_the_new_names, begin),
 	};
 	int r;
