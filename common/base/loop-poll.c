@@ -179,7 +179,7 @@ static int perform(const struct io_uring_sqe *s)
 	case IORING_OP_FALLOCATE:
 		return do_file(s);
 	default:
-		return -EINVAL;
+		return -EACCES; /* as a ring of ours */
 	}
 }
 

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct loop {
 	struct io_uring ring;
@@ -73,6 +75,67 @@ static void post_done(struct op *op, int res, uint32_t flags)
 	post_arm(l);
 }
 
+/* ---- the ring ---- */
+
+/* All that a ring of ours carries out, as loop-poll.c does; TIMEOUT is liburing's, to wait on kernels before 5.11. */
+static const uint8_t operations[] = {
+	IORING_OP_NOP,		IORING_OP_READV,     IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_SENDMSG,
+	IORING_OP_RECVMSG,	IORING_OP_TIMEOUT,   IORING_OP_READ,  IORING_OP_WRITE,	  IORING_OP_ACCEPT,
+	IORING_OP_ASYNC_CANCEL, IORING_OP_FALLOCATE, IORING_OP_SEND,  IORING_OP_RECV,
+};
+
+static void permit_operations(struct io_uring_restriction *r)
+{
+	size_t i;
+
+	memset(r, 0, ARRAY_LEN(operations) * sizeof(*r));
+	for (i = 0; i < ARRAY_LEN(operations); i++) {
+		r[i].opcode = IORING_RESTRICTION_SQE_OP;
+		r[i].sqe_op = operations[i];
+	}
+}
+
+/* Not liburing's functions, which its shared library does not have in all versions. */
+static int ring_register(int ring, unsigned what, const void *p, size_t n)
+{
+	return syscall(SYS_io_uring_register, ring, what, p, n) < 0 ? -errno : 0;
+}
+
+int loop_restrict_thread(void)
+{
+	struct { /* io_uring_task_restriction of Linux 7.0 */
+		uint16_t flags, count;
+		uint32_t reserved[3];
+		struct io_uring_restriction r[ARRAY_LEN(operations) + 2];
+	} all = {.count = ARRAY_LEN(operations) + 2};
+	struct io_uring_restriction *more = all.r + ARRAY_LEN(operations);
+
+	permit_operations(all.r);
+	more[0].opcode = more[1].opcode = IORING_RESTRICTION_REGISTER_OP; /* for ring_new() */
+	more[0].register_op = IORING_REGISTER_RESTRICTIONS;
+	more[1].register_op = IORING_REGISTER_ENABLE_RINGS;
+	return ring_register(-1, IORING_REGISTER_RESTRICTIONS, &all, 1);
+}
+
+/* One that carries out nothing else, whoever has come by it: flags of no entry, no registered files or buffers. */
+static int ring_restricted(struct io_uring *ring, unsigned entries, struct io_uring_params p)
+{
+	struct io_uring_restriction r[ARRAY_LEN(operations)];
+	int x;
+
+	p.flags |= IORING_SETUP_R_DISABLED;
+	x = io_uring_queue_init_params(entries, ring, &p);
+	if (x)
+		return x;
+	permit_operations(r);
+	/* which is refused where all of this thread's are restricted already */
+	ring_register(ring->ring_fd, IORING_REGISTER_RESTRICTIONS, r, ARRAY_LEN(r));
+	x = ring_register(ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (x)
+		io_uring_queue_exit(ring);
+	return x;
+}
+
 static int ring_new(struct io_uring *ring, unsigned entries)
 {
 	struct io_uring_params p = {.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE, .cq_entries = entries * 4};
@@ -80,11 +143,13 @@ static int ring_new(struct io_uring *ring, unsigned entries)
 
 	if (fault_point("no-io-uring"))
 		return -EPERM;
-	r = io_uring_queue_init_params(entries, ring, &p);
+	r = ring_restricted(ring, entries, p);
 	if (r == -EINVAL) { /* a kernel before 5.19 */
 		memset(&p, 0, sizeof(p));
-		r = io_uring_queue_init_params(entries, ring, &p);
+		r = ring_restricted(ring, entries, p);
 	}
+	if (r == -EINVAL) /* before 5.10 */
+		r = io_uring_queue_init_params(entries, ring, &p);
 	return r;
 }
 

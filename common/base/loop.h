@@ -49,6 +49,11 @@ void loop_submit(struct loop *l);
 /* Asks for op's cancellation; op->done still comes, with -ECANCELED or its result. */
 void loop_cancel(struct loop *l, struct op *op);
 bool loop_has_io_uring(const struct loop *l);
+/*
+ * Rings carry out what loops ask for, and end all else with -EACCES. This holds any ring to that which the calling thread, or one that it starts, makes
+ * from now on, in whatever way; no new privileges must be set. 0, or -errno: the kernel cannot (before 7.0).
+ */
+int loop_restrict_thread(void);
 
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t after_ms);
 void loop_timer_clear(struct loop *l, struct timer *t);

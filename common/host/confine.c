@@ -7,6 +7,7 @@
  */
 #include "confine.h"
 #include "log.h"
+#include "loop.h"
 #include "program.h"
 #include "util.h"
 
@@ -178,6 +179,17 @@ static int refuse_sockets(scmp_filter_ctx c)
 	return r;
 }
 
+/* What a ring is restricted by, once (loop.c); what else can be registered with one is not used. */
+static int refuse_registering(scmp_filter_ctx c)
+{
+	int r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_register), 1,
+				 SCMP_A1(SCMP_CMP_LT, IORING_REGISTER_RESTRICTIONS, 0));
+
+	return r ? r
+		 : seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_register), 1,
+				    SCMP_A1(SCMP_CMP_GT, IORING_REGISTER_ENABLE_RINGS, 0));
+}
+
 /* ---- the filters ---- */
 
 static bool is_said(const char *word)
@@ -215,6 +227,8 @@ static int load_refusals(bool writes_memory)
 	if (!r)
 		r = refuse_sockets(c);
 	if (!r)
+		r = refuse_registering(c);
+	if (!r)
 		r = load(c, true);
 	if (c)
 		seccomp_release(c);
@@ -244,20 +258,26 @@ static int load_permits(void)
 }
 
 /*
- * No filter sees which attribute fsetxattr() sets, and access control lists are set with it. File capabilities (security.capability) take this right of
- * root's. What gives it up has fewer than its QEMU, so only CAP_SYS_PTRACE lets it look into that: without it both are kept.
+ * No filter sees which attribute fsetxattr() sets, and access control lists are set with it. These rights of root's set what others trust: file capabilities
+ * (security.capability) the one, all other labels and signatures (security.*, trusted.*) the other. What gives them up has fewer than its QEMU, so only
+ * CAP_SYS_PTRACE lets it look into that: without it both are kept.
  */
-static void give_up_file_capabilities(void)
+static void give_up_trusted_attributes(void)
 {
+	static const unsigned rights[] = {CAP_SETFCAP, CAP_SYS_ADMIN};
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	struct __user_cap_data_struct *word = &data[CAP_TO_INDEX(CAP_SETFCAP)];
+	size_t i;
 
 	if (syscall(SYS_capget, &head, data) || !(data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE)))
 		return;
-	word->effective &= ~CAP_TO_MASK(CAP_SETFCAP);
-	word->permitted &= ~CAP_TO_MASK(CAP_SETFCAP);
-	word->inheritable &= ~CAP_TO_MASK(CAP_SETFCAP);
+	for (i = 0; i < ARRAY_LEN(rights); i++) {
+		struct __user_cap_data_struct *word = &data[CAP_TO_INDEX(rights[i])];
+
+		word->effective &= ~CAP_TO_MASK(rights[i]);
+		word->permitted &= ~CAP_TO_MASK(rights[i]);
+		word->inheritable &= ~CAP_TO_MASK(rights[i]);
+	}
 	syscall(SYS_capset, &head, data);
 }
 
@@ -266,7 +286,7 @@ int confine_prepare(bool as_ours, struct err *e)
 	int r = is_said("off") ? 0 : launcher_begin(as_ours, e);
 
 	if (!r && !is_said("off"))
-		give_up_file_capabilities(); /* while there is one thread; the launcher keeps them */
+		give_up_trusted_attributes(); /* while there is one thread; the launcher keeps them */
 	program_take_files();
 	return r;
 }
@@ -287,7 +307,8 @@ void confine_here(bool writes_memory)
 	if (r)
 		log_info("sandbox: none, as this kernel or host does not allow for it: %s", strerror(-r));
 	else
-		log_info("sandbox: seccomp, no new privileges; programs are started by the launcher");
+		log_info("sandbox: seccomp, no new privileges%s; programs are started by the launcher",
+			 loop_restrict_thread() ? "" : ", restricted rings");
 }
 
 /* ---- for tests, and for --version ---- */

@@ -2,7 +2,8 @@
  * confine.h: an agent that reads what a peer says has no more rights than it needs (seccomp(2), no new privileges).
  *
  * What the filter lets through is what the agents do to files, sockets, memory and processes; not let through, in any thread and for good,
- * are starting programs, tracing, whatever changes the system or the kernel, and new kinds of sockets, devices and setuid files. A refused
+ * are starting programs, tracing, whatever changes the system or the kernel, and new kinds of sockets, devices and setuid files. What a ring
+ * does no filter sees: loop.h holds ours to what they are for, and the kernel, from 7.0 on, all. A refused
  * call fails: EPERM for what is listed as refused, which the kernel logs, ENOSYS for what we do not know, so that a libc that is newer than
  * the list falls back on older calls. Nobody is killed for a call, as a guest may hang on it. Programs are started by the launcher
  * (program.h), which is to be there before. SECURITY.md says what this is worth.

@@ -1,5 +1,6 @@
 /* test-program.c: programs, started by ourselves and by a launcher; and what is left to a process that is confined. */
 #include "confine.h"
+#include "loop.h"
 #include "process.h"
 #include "program.h"
 #include "util.h"
@@ -426,6 +427,61 @@ static void a_confined_agent_gives_no_file_capabilities(void **state)
 	in_a_process(without_file_capabilities);
 }
 
+/* As root, too: labels and signatures that others trust. */
+static void without_trusted_attributes(void)
+{
+	static const char *const names[] = {"security.vmferry-test", "trusted.vmferry-test"};
+	char path[] = "/var/tmp/vmferry-confined-XXXXXX";
+	bool could[ARRAY_LEN(names)];
+	int fd = mkstemp(path);
+	struct err e;
+	size_t i;
+
+	require(fd >= 0 && !unlink(path));
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		could[i] = !fsetxattr(fd, names[i], "x", 1, 0);
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		if (!could[i])
+			printf("skipped: no attribute %s can be set here\n", names[i]);
+		else
+			require(fsetxattr(fd, names[i], "y", 1, 0) == -1 && errno == EPERM);
+	}
+}
+
+static void a_confined_agent_sets_no_attributes_that_others_trust(void **state)
+{
+	(void)state;
+	in_a_process(without_trusted_attributes);
+}
+
+/* Loops have their rings all the same. */
+static void with_rings(void)
+{
+	uint64_t any = 0;
+	struct loop *l;
+	struct err e;
+	int fd;
+
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	require(loop_new(&l, 8, &e) == 0);
+	if (!loop_has_io_uring(l))
+		puts("skipped: there is no io_uring here");
+	fd = (int)syscall(SYS_io_uring_register, -1, IORING_REGISTER_PERSONALITY, NULL, 0);
+	require(fd == -1 && errno == EPERM);
+	require(syscall(SYS_io_uring_register, -1, IORING_REGISTER_BUFFERS, &any, 1) == -1 && errno == EPERM);
+	require(loop_step(l, 0, &e) == 0);
+	loop_free(l);
+}
+
+static void a_confined_agent_has_rings_and_registers_nothing(void **state)
+{
+	(void)state;
+	in_a_process(with_rings);
+}
+
 static void confined_in_each_thread(void)
 {
 	char from = 1, to = 0;
@@ -582,6 +638,8 @@ int main(void)
 		cmocka_unit_test(a_confined_agent_starts_nothing_itself),
 		cmocka_unit_test(a_confined_agent_gives_no_file_capabilities),
 		cmocka_unit_test(what_an_agent_never_asks_for_is_refused),
+		cmocka_unit_test(a_confined_agent_sets_no_attributes_that_others_trust),
+		cmocka_unit_test(a_confined_agent_has_rings_and_registers_nothing),
 		cmocka_unit_test(every_thread_is_confined),
 		cmocka_unit_test(an_agent_may_open_many_files_and_its_programs_what_its_user_may),
 		cmocka_unit_test(it_can_be_switched_off),
