@@ -124,7 +124,7 @@ static int judge_end(const char *program, int status, struct said *said, struct 
 	text_make_printable(said->text, false);
 	if (by == SIGXCPU || by == SIGXFSZ)
 		return err_set(e, EIO, "%s was ended, as it %s", program,
-			       by == SIGXCPU ? "took too much time" : "was about to write to a file");
+			       by == SIGXCPU ? "took too much time" : "was about to write more than such an image can take");
 	if (by)
 		return err_set(e, EIO, "%s was ended by signal %d%s%s", program, by, said->n ? ": " : "", said->text);
 	return WEXITSTATUS(status) ? err_set(e, EIO, "%s failed: %s", program, said->n ? said->text : "it said nothing") : 0;

@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 
 #define ANSWER_MAX 4096
-#define SYNC_STEP  (1LL << 30) /* of what is written back while others do something with it: less is fast enough, and disturbs */
+#define WRITES_S   (4ULL << 20) /* bytes: so many at least are unpacked in a second of CPU time */
+#define SYNC_STEP  (1LL << 30)	/* of what is written back while others do something with it: less is fast enough, and disturbs */
 
 struct answer {
 	char text[ANSWER_MAX];
@@ -37,7 +38,7 @@ int convert_run(char *const *argv, const struct image_source *s, const char *tar
 				 .read_count = s->extent_count + 1,
 				 .write = target,
 				 .write_bytes = write_bytes,
-				 .more_s = (unsigned)MIN(s->size >> 30, 100000u)};
+				 .more_s = (unsigned)MIN((s->size >> 30) + (target ? s->needed_bytes / WRITES_S : 0), 100000000u)};
 	int dir = (int)(strrchr(s->path, '/') - s->path), r;
 	size_t i;
 
@@ -75,7 +76,13 @@ static int measure(const char *qemu_img, const struct image_source *s, const cha
 	return 0;
 }
 
-int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e)
+/* The longest that an image of that disk can become: qcow2's tables are a few thousandths of its data. */
+static uint64_t target_max(const struct image_source *s)
+{
+	return s->virtual_bytes + s->virtual_bytes / 256 + 64 * MIB;
+}
+
+int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e)
 {
 	AUTO_FREE char *name = image_source_name(s);
 	uint64_t ignored;
@@ -87,7 +94,11 @@ int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t
 	/* a raw file has holes, too, where there is nothing */
 	if (!r)
 		r = measure(qemu_img, s, name, "qcow2", needed, &ignored, e);
-	return r ? err_prefix(e, "%s", s->path) : 0;
+	if (r)
+		return err_prefix(e, "%s", s->path);
+	s->virtual_bytes = *virtual_bytes;
+	s->needed_bytes = *needed;
+	return 0;
 }
 
 struct shown {
@@ -174,7 +185,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	if (how && how->unsynced)
 		shown.step = shown.next = SYNC_STEP;
 	progress_begin(&shown.p, what);
-	r = convert_run(argv, s, target, 0, show, &shown, e);
+	r = convert_run(argv, s, target, target_max(s), show, &shown, e);
 	progress_end(&shown.p);
 	if (r)
 		return err_prefix(e, "converting %s", s->path);

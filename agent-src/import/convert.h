@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 /*
- * Runs qemu-img on an image. If a stranger has made it qemu-img sees nothing but its files and target (NULL: it only looks), and can write
- * write_bytes to what it was given open. As child_run().
+ * Runs qemu-img on an image. If a stranger has made it qemu-img sees nothing but its files and target (NULL: it only looks), makes no file that it may
+ * write to longer than write_bytes, and ends when it has taken more CPU time than such an image can need. As child_run().
  */
 int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, child_output_fn output,
 		void *ctx, struct err *e);
 /* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
-int convert_measure(const char *qemu_img, const struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
+int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
 struct convert_how {
 	bool compress; /* qcow2 only */
 	uint64_t rate; /* bytes a second; 0: no limit */
@@ -23,8 +23,8 @@ struct convert_how {
 };
 
 /*
- * Writes target, an empty file that is ours already, and syncs it; what is zero stays a hole. how: NULL: as fast as can be. what: for the
- * progress. 0; -EIO, -ECANCELED: it is no image then.
+ * Writes target, an empty file that is ours already, and syncs it; what is zero stays a hole. A stranger's image has been measured before: that bounds what
+ * is written. how: NULL: as fast as can be. what: for the progress. 0; -EIO, -ECANCELED: it is no image then.
  */
 int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
 		  const char *what, struct err *e);

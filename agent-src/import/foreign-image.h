@@ -20,9 +20,10 @@ struct image_source {
 	uint64_t offset, size;
 	char **extents; /* names of files beside it that it consists of */
 	size_t extent_count;
-	const char *driver; /* QEMU's: "vmdk", "raw" … */
-	bool is_own;	    /* made by this user: qemu-img is not held to anything */
-	bool is_raw;	    /* the user says so, whatever it looks like */
+	const char *driver;		      /* QEMU's: "vmdk", "raw" … */
+	bool is_own;			      /* made by this user: qemu-img is not held to anything */
+	bool is_raw;			      /* the user says so, whatever it looks like */
+	uint64_t virtual_bytes, needed_bytes; /* what its guest sees, and what about that takes; convert_measure() sets them */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 

@@ -1,6 +1,8 @@
 /* narrow.c: see narrow.h. Landlock: landlock(7); its older versions leave out what the filter below refuses. */
 #include "narrow.h"
 #include "confine.h"
+#include "fault.h"
+#include "narrow-mounts.h"
 #include "util.h"
 
 #include <errno.h>
@@ -30,6 +32,10 @@
 #define READS	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
 #define OF_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE)
 
+/* What every program needs. */
+static const char *const everybody_s[] =
+	{"/usr", "/lib", "/lib64", "/bin", "/sys/devices/system/cpu", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom"};
+
 /* ---- files ---- */
 
 /* Which accesses this kernel's Landlock governs; 0: there is none. */
@@ -37,7 +43,7 @@ static uint64_t governed(void)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
-	if (version < 1)
+	if (version < 1 || fault_point("no-landlock"))
 		return 0;
 	return (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 + (version >= 2 ? LANDLOCK_ACCESS_FS_MAKE_SYM << 1 : 0) /* REFER */ +
 	       (version >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0) + (version >= 5 ? LANDLOCK_ACCESS_FS_IOCTL_DEV : 0);
@@ -79,8 +85,6 @@ static int allow_program(int rules, const char *program)
 
 static int restrict_files(const char *program, const struct narrow *n, uint64_t access)
 {
-	static const char *const everybody_s[] =
-		{"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom", "/sys/devices/system/cpu"};
 	const struct landlock_ruleset_attr attr = {.handled_access_fs = access};
 	AUTO_CLOSE int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	size_t i;
@@ -95,6 +99,36 @@ static int restrict_files(const char *program, const struct narrow *n, uint64_t 
 	if (!r && n->write)
 		r = allow(rules, n->write, OF_FILE & ~LANDLOCK_ACCESS_FS_EXECUTE & access);
 	return r ? r : syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
+}
+
+/* The same without Landlock, for root. Where there may be no mount namespace either, all files are left. */
+static int hide_files(const char *program, const struct narrow *n)
+{
+	AUTO_FREE char *real = realpath(program, NULL), *libraries = NULL, *dir = NULL, *real_dir = NULL, *beside = NULL;
+	AUTO_FREE struct left *l = xcalloc(ARRAY_LEN(everybody_s) + n->read_count + 6, sizeof(*l));
+	size_t count = 0, i;
+	int r;
+
+	for (i = 0; i < ARRAY_LEN(everybody_s); i++)
+		l[count++].path = everybody_s[i];
+	l[count++].path = "/dev/fd";
+	if (*program == '/' && real) {
+		dir = xasprintf("%.*s", (int)(strrchr(program, '/') - program), program);
+		real_dir = xasprintf("%.*s", (int)(strrchr(real, '/') - real), real);
+		beside = xasprintf("%s/../lib", real_dir);
+		libraries = realpath(beside, NULL);
+		l[count++].path = dir;
+		l[count++].path = real_dir;
+		if (libraries)
+			l[count++].path = libraries;
+	}
+	l[count++] = (struct left){"/dev/null", true};
+	for (i = 0; i < n->read_count; i++)
+		l[count++].path = n->read[i];
+	if (n->write)
+		l[count++] = (struct left){n->write, true};
+	r = narrow_mounts(l, count);
+	return r == -ENOTSUP ? 0 : r;
 }
 
 /* ---- calls ---- */
@@ -207,9 +241,9 @@ static int set_bounds(const struct narrow *n)
 		r = bound(RLIMIT_STACK, STACK_BYTES);
 	if (!r)
 		r = bound(RLIMIT_CORE, 0);
-	if (!r && !n->write)
+	if (!r)
 		r = bound(RLIMIT_CPU, NARROW_LOOK_S + n->more_s);
-	return r || n->write ? r : bound(RLIMIT_FSIZE, n->write_bytes);
+	return r ? r : bound(RLIMIT_FSIZE, n->write_bytes);
 }
 
 /* ---- rights ---- */
@@ -226,7 +260,7 @@ static int set_capability(unsigned number, bool has)
 
 /*
  * Whoever runs it has files that nobody else may read, so it keeps the right to open files, of which it has those above alone; and the same for its
- * target. Only for one that Landlock holds.
+ * target.
  */
 static int become_nobody(const struct narrow *n)
 {
@@ -258,7 +292,9 @@ static int make_narrow(void *ctx)
 
 	if (!r && access)
 		r = restrict_files(x->program, x->n, access);
-	if (!r && access)
+	else if (!r && !geteuid())
+		r = hide_files(x->program, x->n);
+	if (!r)
 		r = become_nobody(x->n);
 	if (!r)
 		r = refuse_calls();

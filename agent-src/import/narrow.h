@@ -9,18 +9,19 @@
 
 #include <stdint.h>
 
-#define NARROW_LOOK_S 30u /* of CPU time, for one that only looks */
+#define NARROW_LOOK_S 30u /* of CPU time */
 
 struct narrow {
 	char *const *read; /* the stranger's files */
 	size_t read_count;
-	const char *write;    /* NULL: it only looks: it writes nothing, and for no longer than NARROW_LOOK_S */
-	uint64_t write_bytes; /* of one that looks: how far it may write to files that it was given open */
-	unsigned more_s;      /* of CPU time, for one that looks through large tables */
+	const char *write;    /* its target; NULL: it only looks */
+	uint64_t write_bytes; /* how long a file may become by it: the target, or what it was given open */
+	unsigned more_s;      /* of CPU time, besides NARROW_LOOK_S: for large tables, and for what is written */
 };
 
 /*
- * As child_run(). Where the kernel has no Landlock it is held to the bounds alone, as our own user; and with VMFERRY_SANDBOX=off in the environment to nothing.
+ * As child_run(). Without Landlock in the kernel it is held by mounts of its own if we are root, and otherwise to the bounds alone; with
+ * VMFERRY_SANDBOX=off in the environment to nothing.
  */
 int narrow_run(char *const *argv, const struct narrow *n, child_output_fn output, void *ctx, struct err *e);
 

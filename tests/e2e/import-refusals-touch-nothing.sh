@@ -266,7 +266,19 @@ if grep -qs landlock /sys/kernel/security/lsm || python3 -S -c 'import ctypes; r
 else
 	echo "skipped: no Landlock in this kernel"
 fi
+((UID)) || VMFERRY_FAULT=no-landlock:fail refused "qemu-img failed: $told" "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
+# so it is while it converts, and its image becomes no longer than one of that size can
+echo '{"required": 419430400, "fully-allocated": 1073741824}' >"$DIR/bin/measured"
+cat >"$DIR/bin/qemu-img" <<-END
+	#!/bin/bash
+	[[ \$1 == convert ]] || exec cat "$DIR/bin/measured"
+	echo "\$(ulimit -f);\$(ulimit -t);\$(ulimit -v);\$UID" >&2
+	exit 1
+END
+refuses 1 "qemu-img failed: $((1024 * 1024 + 4096 + 65536));130;1048576;$uid; nothing is left behind" "$DIR/a.raw" --name "$ID-full" \
+	--qemu "$DIR/bin/qemu-system-x86_64"
 mv "$DIR/kept" "$DIR/bin/qemu-img"
+: >"$DIR/bin/measured"
 export VMFERRY_SANDBOX=off # so that it can do what it is told to from here on
 
 echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"

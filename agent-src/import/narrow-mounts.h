@@ -1,0 +1,19 @@
+/* narrow-mounts.h: a process that sees a few files and nothing else, by a mount namespace: where root has no Landlock. For narrow.c alone. */
+#ifndef VMFERRY_NARROW_MOUNTS_H
+#define VMFERRY_NARROW_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct left {
+	const char *path; /* absolute */
+	bool writable;
+};
+
+/*
+ * What is in directories of the list must come behind these. For a process of one thread, for good. 0; -ENOTSUP: this process may have no namespace of
+ * its own, and sees what it saw; -errno: it must not go on.
+ */
+int narrow_mounts(const struct left *l, size_t count);
+
+#endif
