@@ -3,6 +3,7 @@
 #include "be.h"
 #include "convert.h"
 #include "open-regular.h"
+#include "qcow2-end.h"
 #include "util.h"
 
 #include <errno.h>
@@ -123,6 +124,21 @@ static int check_tables(const char *qemu_img, const struct image_source *s, stru
 	return err_prefix(e, "it is cut off or damaged");
 }
 
+static int read_for_tables(void *ctx, void *to, size_t n, uint64_t at, struct err *e)
+{
+	return read_at(ctx, to, n, at, e);
+}
+
+/* Of compressed clusters neither check nor map says how far they reach. */
+static int check_compressed(const struct image_source *s, struct err *e)
+{
+	struct image_source copy = *s;
+	uint64_t end;
+	int r = qcow2_compressed_end(read_for_tables, &copy, s->size, &end, e);
+
+	return r || !end || end < s->size ? r : cut_off(e, "its last compressed cluster is not whole");
+}
+
 /* Data of the disk that would lie behind the end of the file. */
 static int check_map(const char *qemu_img, const struct image_source *s, struct err *e)
 {
@@ -213,6 +229,8 @@ static int check_container(const char *qemu_img, const struct image_source *s, s
 {
 	int r = strcmp(s->driver, "vpc") ? check_tables(qemu_img, s, e) : check_vhd_end(s, e); /* which qemu-img cannot check */
 
+	if (!r && !strcmp(s->driver, "qcow2"))
+		r = check_compressed(s, e);
 	if (!r && s->size % SECTOR && !strcmp(s->driver, "vmdk") && !s->extent_count)
 		r = cut_off(e, "it ends within a sector");
 	return r || s->extent_count ? r : check_map(qemu_img, s, e);

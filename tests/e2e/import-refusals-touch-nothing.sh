@@ -136,6 +136,11 @@ bootable_disk "$DIR/boot.raw"
 noise() { # FILE: with data from its beginning to its middle, so that what is cut off is missed
 	head -c 8M /dev/urandom | dd of="$1" bs=1M seek=2 conv=notrunc status=none
 }
+python3 -S - "$DIR/small.raw" <<'END' # compresses to a half or so, and ends with that
+import random, sys
+with open(sys.argv[1], "wb") as f:
+    f.write(b"\xfa" + bytes(509) + b"\x55\xaa" + bytes(65536 - 512) + bytes(random.choices(b"01", k=8 * 65536)))
+END
 noise "$DIR/boot.raw"
 for format in qcow2 vmdk vdi vhdx vpc; do
 	"$QEMU_IMG" convert -f raw -O "$format" "$DIR/boot.raw" "$DIR/whole.$format"
@@ -146,6 +151,16 @@ for format in qcow2 vmdk vdi vhdx vpc; do
 		refused 'cut-off\..*(it is cut off|truncated)' "$DIR/cut-off.$format"
 	done
 	rm "$DIR/whole.$format" "$DIR/cut-off.$format"
+done
+# within the last cluster that is compressed, which no table of the image tells
+for compression in zlib zstd; do
+	"$QEMU_IMG" convert -c -f raw -O qcow2 -o compression_type=$compression "$DIR/small.raw" "$DIR/whole.qcow2" 2>"$DIR/convert" || continue
+	import "$DIR/whole.qcow2" --name "$ID-whole" --dry-run || fail "$compression: $(<"$DIR/import.err")"
+	for cut in 512 5000; do
+		head -c $(($(stat -c %s "$DIR/whole.qcow2") - cut)) "$DIR/whole.qcow2" >"$DIR/cut-off.qcow2"
+		refused 'cut-off.qcow2: it is cut off: its last compressed cluster is not whole' "$DIR/cut-off.qcow2"
+	done
+	rm "$DIR/whole.qcow2" "$DIR/cut-off.qcow2"
 done
 printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 32768 FLAT "boot-flat.vmdk" 0\n' >"$DIR/boot.vmdk"
 head -c 15M "$DIR/boot.raw" >"$DIR/boot-flat.vmdk"

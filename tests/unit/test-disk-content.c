@@ -10,14 +10,24 @@
 
 #include <cmocka.h>
 
+#include "guarded.h"
+
 static uint8_t disk[DISK_CONTENT_BYTES];
+
+/* Its first n bytes, and nothing behind them. */
+static struct disk_content read_part(size_t n)
+{
+	struct guarded g = guarded_copy(disk, n);
+	struct disk_content c;
+
+	disk_content_read(&c, g.p, n);
+	guarded_free(&g);
+	return c;
+}
 
 static struct disk_content read_disk(void)
 {
-	struct disk_content c;
-
-	disk_content_read(&c, disk, sizeof(disk));
-	return c;
+	return read_part(sizeof(disk));
 }
 
 static void put(size_t at, const char *bytes, size_t n)
@@ -252,7 +262,7 @@ static void nonsense_is_survived(void **state)
 		uint32_t value;
 	} cases[] = {{72, 0xffffffff}, {76, 0xffffffff}, {80, 0xffffffff}, {84, 0},
 		     {84, 0xffffffff}, {84, 4096},	 {32, 0xffffffff}, {36, 0xffffffff}};
-	size_t i, n;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
@@ -261,15 +271,40 @@ static void nonsense_is_survived(void **state)
 		put_le32(512 + cases[i].at, cases[i].value);
 		read_disk();
 	}
-	for (n = 0; n < 2048; n += 64) {
-		uint8_t *part = xmalloc(n + 1);
-		struct disk_content c;
+}
 
+/* However few bytes there are, also where what they say lies behind them. */
+static void nothing_is_read_behind_the_end(void **state)
+{
+	static const struct {
+		size_t at;
+		const char *bytes;
+		size_t n;
+	} beginnings[] = {{0, "\xeb\x63\x90GRUB", 7}, {1080, "\x53\xef", 2}, {0, "XFSB", 4}, {0, "text\n", 5}, {4096, "EFI PART", 8}};
+	size_t i, n;
+
+	(void)state;
+	for (n = 0; n <= 2048; n++) {
 		blank();
 		gpt(512, 100, ESP, 0);
-		memcpy(part, disk, n);
-		disk_content_read(&c, part, n);
-		free(part);
+		read_part(n);
+		put_le32(512 + 72, 3); /* its entries begin where the bytes end, or one before */
+		put_le32(512 + 84, 1024);
+		read_part(n);
+		for (i = 0; i < ARRAY_LEN(beginnings); i++) {
+			blank();
+			put(beginnings[i].at, beginnings[i].bytes, beginnings[i].n);
+			put(510, "\x55\xaa", 2);
+			read_part(n);
+			noise();
+			put(beginnings[i].at, beginnings[i].bytes, beginnings[i].n);
+			read_part(n);
+		}
+	}
+	for (n = 8192; n <= 16384; n += 128) {
+		blank();
+		gpt(4096, 100, ESP, 0);
+		read_part(n);
 	}
 }
 
@@ -281,6 +316,7 @@ int main(void)
 		cmocka_unit_test(what_firmware_boots_from_it_is_told),
 		cmocka_unit_test(how_large_the_disk_was_is_told),
 		cmocka_unit_test(nonsense_is_survived),
+		cmocka_unit_test(nothing_is_read_behind_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,12 @@
 
 #include <cmocka.h>
 
+#include "be.h"
+#include "bundle-tar.h"
+#include "guarded.h"
+#include "qcow2-end.h"
+#include "qcow2-header.h"
+
 static char dir[] = "/tmp/test-import-files-XXXXXX";
 
 static char *path_of(const char *name)
@@ -496,6 +502,163 @@ static void nothing_is_left_to_guess(void **state)
 				   "{\"driver\":\"file\",\"filename\":\"/x.ova\"}}}");
 }
 
+/* ---- where compressed clusters end ---- */
+
+#define CLUSTER 65536u
+
+/* An image of clusters of 64 KiB: header, L1 table of two entries, two L2 tables. */
+struct qcow2 {
+	uint8_t bytes[5 * CLUSTER];
+	size_t n;
+	unsigned reads;
+};
+
+static int read_image(void *ctx, void *to, size_t n, uint64_t at, struct err *e)
+{
+	struct qcow2 *q = ctx;
+
+	(void)e;
+	q->reads++;
+	assert_true(at <= q->n && n <= q->n - at);
+	memcpy(to, q->bytes + at, n);
+	return 0;
+}
+
+static uint64_t end_of(struct qcow2 *q)
+{
+	uint64_t end = 1;
+	struct err e;
+
+	q->reads = 0;
+	assert_int_equal(qcow2_compressed_end(read_image, q, q->n, &end, &e), 0);
+	return end;
+}
+
+static uint64_t compressed(uint64_t at, unsigned more_sectors)
+{
+	return 1ULL << 62 | (uint64_t)more_sectors << (62 - 8) | at;
+}
+
+static void compressed_clusters_reach_as_far_as_the_last_does(void **state)
+{
+	static struct qcow2 q = {.n = sizeof(q.bytes)};
+	unsigned i;
+
+	(void)state;
+	memcpy(q.bytes, "QFI\xfb\0\0\0\3", 8);
+	put32(q.bytes + 20, 16);
+	put32(q.bytes + 36, 2);
+	put64(q.bytes + 40, CLUSTER);
+	put64(q.bytes + CLUSTER, 1ULL << 63 | 2 * CLUSTER);
+	put64(q.bytes + CLUSTER + 8, 1ULL << 63 | 3 * CLUSTER);
+	assert_int_equal(end_of(&q), 0);
+	put64(q.bytes + 2 * CLUSTER, 1ULL << 63 | 4 * CLUSTER); /* one that is not compressed */
+	assert_int_equal(end_of(&q), 0);
+	put64(q.bytes + 2 * CLUSTER + 8, compressed(4 * CLUSTER + 100, 0));
+	assert_int_equal(end_of(&q), 4 * CLUSTER);
+	put64(q.bytes + 4 * CLUSTER - 8, compressed(5 * CLUSTER - 600, 1)); /* the last of all; of its two sectors the second begins so */
+	assert_int_equal(end_of(&q), 5 * CLUSTER - 512);
+	put64(q.bytes + 2 * CLUSTER + 16, compressed(4 * CLUSTER, 3)); /* which ends before */
+	assert_int_equal(end_of(&q), 5 * CLUSTER - 512);
+	/* entries of 16 bytes, whose second half says something else */
+	put64(q.bytes + 72, 16);
+	put64(q.bytes + 3 * CLUSTER + 8, UINT64_MAX);
+	put64(q.bytes + 4 * CLUSTER - 8, 0);
+	put64(q.bytes + 4 * CLUSTER - 16, compressed(5 * CLUSTER - 600, 0));
+	assert_int_equal(end_of(&q), 5 * CLUSTER - 1024);
+	put64(q.bytes + 72, 0);
+	/* tables behind the end, and the same one again and again */
+	put64(q.bytes + CLUSTER + 8, 1ULL << 63 | 5 * CLUSTER);
+	assert_int_equal(end_of(&q), 4 * CLUSTER + 3 * 512);
+	put32(q.bytes + 36, CLUSTER / 8);
+	for (i = 0; i < CLUSTER / 8; i++)
+		put64(q.bytes + CLUSTER + 8 * i, 2 * CLUSTER);
+	end_of(&q);
+	assert_true(q.reads < 20);
+	/* no numbers of a stranger's lead anywhere */
+	for (i = 0; i < 104; i++) {
+		uint8_t was = q.bytes[i];
+
+		q.bytes[i] = 0xff;
+		end_of(&q);
+		q.bytes[i] = was;
+	}
+	for (q.n = 0; q.n < 2 * CLUSTER; q.n += 101)
+		end_of(&q);
+}
+
+/* ---- bytes ---- */
+
+static void read_manifest(const uint8_t *p, size_t n)
+{
+	struct manifest m;
+	struct err e;
+
+	manifest_parse(&m, (const char *)p, n, &e);
+	manifest_fini(&m);
+}
+
+static void read_qcow2(const uint8_t *p, size_t n)
+{
+	struct qcow2_header h;
+	struct err e;
+
+	if (!qcow2_header_parse("x", p, n, &h, &e))
+		qcow2_header_fini(&h);
+}
+
+static void read_number(const uint8_t *p, size_t n)
+{
+	uint64_t v;
+
+	if (n)
+		tar_number(p, n, &v);
+}
+
+static void read_member(const uint8_t *p, size_t n)
+{
+	struct tar_member m;
+	struct err e;
+
+	if (n == TAR_BLOCK)
+		tar_header_parse(p, &m, &e);
+}
+
+static void nothing_is_read_behind_the_end(void **state)
+{
+	static const char manifest[] = "SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\nSHA256(c)= ";
+	static uint8_t image[120] = "QFI\xfb\0\0\0\3", name[120] = "QFI\xfb\0\0\0\3", member[TAR_BLOCK];
+	static const struct {
+		void (*read)(const uint8_t *p, size_t n);
+		const void *p;
+		size_t n;
+	} cases[] = {{read_manifest, manifest, sizeof(manifest) - 1},
+		     {read_qcow2, image, sizeof(image)},
+		     {read_qcow2, name, sizeof(name)},
+		     {read_number, "00000001750 ", 12},
+		     {read_number, "77777777777", 11},
+		     {read_number, "            ", 12},
+		     {read_member, member, sizeof(member)}};
+	size_t i, n;
+
+	(void)state;
+	image[103] = 104; /* then an extension of 8 bytes, which is the last */
+	memcpy(image + 104, "\xe2\x79\x2a\xca\0\0\0\x08qcow2...", 16);
+	name[103] = 104;
+	name[15] = 110; /* a backing file's name of 10 bytes */
+	name[19] = 10;
+	memset(name + 104, 'n', 16);
+	memset(member, '7', sizeof(member));
+	memcpy(member + 257, "ustar", 5);
+	for (i = 0; i < ARRAY_LEN(cases); i++)
+		for (n = 0; n <= cases[i].n; n++) {
+			struct guarded g = guarded_copy(cases[i].p, n);
+
+			cases[i].read(g.p, n);
+			guarded_free(&g);
+		}
+}
+
 /* ---- firmware ---- */
 
 static void describe(const char *name, const char *features, const char *machines, const char *code)
@@ -590,6 +753,8 @@ int main(void)
 		cmocka_unit_test(vmdk_extents_lie_beside_it),
 		cmocka_unit_test(embedded_descriptors_are_read),
 		cmocka_unit_test(nothing_is_left_to_guess),
+		cmocka_unit_test(compressed_clusters_reach_as_far_as_the_last_does),
+		cmocka_unit_test(nothing_is_read_behind_the_end),
 		cmocka_unit_test(firmware_is_what_the_descriptors_say),
 		cmocka_unit_test(however_many_descriptors_there_are_all_count),
 	};
