@@ -52,6 +52,16 @@ ours = [n for n in json.load(sys.stdin) if sys.argv[1] in n.get("file", "") and 
 assert len(ours) == 6 and all(n["cache"]["no-flush"] for n in ours), ours' "$DIR/one/"
 }
 
+# somebody ends a job: what it has copied is no disk
+begins "$DIR/one"
+job=$(qmp "$DIR/$A.mon" '{"execute": "query-jobs"}' | grep -o 'vmfx-[^"]*-j1')
+qmp "$DIR/$A.mon" "{\"execute\": \"job-cancel\", \"arguments\": {\"id\": \"$job\"}}" >/dev/null
+export_wait 1
+says 'cannot be copied: its job was cancelled' "$DIR/export.err"
+[[ ! -e $DIR/one ]] || fail "left there: $(ls -A "$DIR/one")"
+assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
+runs_on
+
 # a signal
 begins "$DIR/one"
 is_not_synced || fail "QEMU syncs a disk of the bundle"

@@ -587,10 +587,34 @@ static void refused_by_argument(void)
 #undef REFUSED
 }
 
+#ifdef __x86_64__
+static void ends_well(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
+/* By its numbers, which mean other calls, all of them could be had. A kernel that has none of it ends the process. */
+static void of_another_architecture(void)
+{
+	struct err e;
+	long r;
+
+	signal(SIGSEGV, ends_well);
+	require(confine_prepare(false, &e) == 0);
+	confine_here(true);
+	__asm__ volatile("int $0x80" : "=a"(r) : "a"(20L /* getpid */) : "memory", "cc", "r8", "r9", "r10", "r11");
+	require((int)r == -ENOSYS);
+}
+#endif
+
 static void what_an_agent_never_asks_for_is_refused(void **state)
 {
 	(void)state;
 	in_a_process(refused_by_argument);
+#ifdef __x86_64__
+	in_a_process(of_another_architecture);
+#endif
 }
 
 static void a_confined_agent_starts_nothing_itself(void **state)

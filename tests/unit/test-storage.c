@@ -15,6 +15,7 @@
 
 #include "moving.h"
 #include "own-file.h"
+#include "process.h"
 
 #include "../lib/played-qemu.h"
 
@@ -26,6 +27,7 @@ static struct {
 	const char *job, *uses;
 	int fd;		    /* of the new image */
 	unsigned finalized; /* jobs */
+	bool backs_up;	    /* a job of somebody else's is there */
 
 } qemu;
 
@@ -38,9 +40,14 @@ static struct moving_disk disk;
 
 static json_t *jobs(void)
 {
-	return qemu.job ? json_pack("[{s:s,s:s,s:i,s:i}]", "id", disk.names.job, "status", qemu.job, "current-progress", 1,
-				    "total-progress", 1)
-			: json_array();
+	json_t *list = json_array();
+
+	if (qemu.backs_up)
+		json_array_append_new(list, json_pack("{s:s,s:s}", "id", "of-the-night", "status", "running"));
+	if (qemu.job)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:i,s:i}", "id", disk.names.job, "status", qemu.job, "current-progress", 1,
+						      "total-progress", 1));
+	return list;
 }
 
 static void write_last(void)
@@ -68,7 +75,10 @@ static json_t *answer(const char *command, const json_t *args)
 		qemu.finalized++;
 		qemu.uses = disk.names.format;
 	} else if (!strcmp(command, "job-cancel")) {
-		qemu.job = NULL;
+		if (strcmp(json_string_value(json_object_get(args, "id")), disk.names.job))
+			qemu.backs_up = false;
+		else
+			qemu.job = NULL;
 	} else if (!strcmp(command, "query-jobs")) {
 		return done(jobs());
 	} else if (!strcmp(command, "query-migrate")) {
@@ -274,7 +284,73 @@ static void what_somebody_has_put_there_is_not_written_over(void **state)
 	assert_string_equal(get(new_image, 0), "another's");
 }
 
-/* ---- how it ends without QEMU ---- */
+/* ---- one that is shut down ---- */
+
+/* With what it had, and the times that it had, as rsync makes it: it may have been written to since it was copied. */
+static void replace_old_image(void *ctx, const char *line)
+{
+	AUTO_FREE char *other = xasprintf("%s.other", old_image);
+	struct timespec times[2];
+	struct stat st;
+
+	(void)ctx;
+	if (!strstr(line, "switchover") || stat(old_image, &st))
+		return;
+	put(other, "OLD", 0600);
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	utimensat(AT_FDCWD, other, times, 0);
+	syscall(SYS_renameat, AT_FDCWD, other, AT_FDCWD, old_image);
+}
+
+static int rest(void)
+{
+	int r = loop_new(&s.loop, 16, &e);
+
+	s.rest = true;
+	r = r ? r : storage_rest_hold(&s, &e);
+	r = r ? r : storage_rest(&s, &e);
+	storage_rest_let_go(&s);
+	loop_free(s.loop);
+	return r;
+}
+
+static void what_the_script_of_one_that_is_shut_down_names_is_there_too(void **state)
+{
+	(void)state;
+	with_power(rest);
+	assert_true(names(new_image));
+	assert_string_equal(get(new_image, 0), "old");
+}
+
+static void an_image_that_was_replaced_since_it_was_copied_is_noticed(void **state)
+{
+	(void)state;
+	s.report.follow = replace_old_image;
+	assert_int_equal(rest(), -ESTALE);
+	assert_true(names(old_image));
+}
+
+/* ---- how it ends ---- */
+
+static void the_jobs_of_others_go_on(void **state)
+{
+	(void)state;
+	qemu.job = "running";
+	qemu.backs_up = true;
+	assert_int_equal(played_begin(answer), 0);
+	s.loop = loop;
+	s.qmp = q;
+	s.guest.pid = getpid();
+	assert_int_equal(process_start_time(s.guest.pid, &s.guest.start_time), 0);
+	assert_int_equal(storage_settle(&s, &e), 0);
+	played_end();
+	assert_null(qemu.job);
+	assert_true(qemu.backs_up);
+	assert_true(names(old_image));
+}
+
+/* ---- and without QEMU ---- */
 
 static void settle_without_qemu(enum handoff_state state)
 {
@@ -311,8 +387,13 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(what_the_script_names_is_on_stable_storage),	    T(nothing_is_switched_while_somebody_migrates_the_guest),
-		T(what_somebody_has_put_there_is_not_written_over), T(the_old_image_stays_where_the_new_one_is_gone),
+		T(what_the_script_names_is_on_stable_storage),
+		T(nothing_is_switched_while_somebody_migrates_the_guest),
+		T(what_somebody_has_put_there_is_not_written_over),
+		T(the_old_image_stays_where_the_new_one_is_gone),
+		T(what_the_script_of_one_that_is_shut_down_names_is_there_too),
+		T(an_image_that_was_replaced_since_it_was_copied_is_noticed),
+		T(the_jobs_of_others_go_on),
 		T(the_old_image_goes_where_the_new_one_is_there),
 	};
 
