@@ -5,11 +5,13 @@
 #include "open-regular.h"
 #include "process.h"
 #include "qemu-args-json.h"
+#include "ram-blocks.h"
 #include "util.h"
 #include "xxh.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,6 +89,29 @@ static void tell_what_changed(const struct files *fs, const json_t *entry)
 		report_notice(fs->src->report, "%s (the guest's %s) %s: at the destination it finds what is in it now", path, role, how);
 }
 
+/* QEMU makes a block of memory of -bios, as large as the file, and takes no other from its source. */
+static int check_bios(const struct files *fs, const json_t *entry, struct err *e)
+{
+	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
+	json_int_t size = json_integer_value(json_object_get(entry, "size"));
+	struct ram_block_place *told;
+	struct err ignored;
+	bool differs = false;
+	size_t n, i;
+
+	if (!fs->src->qmp || fs->src->boots_there || !role || args_role_of(role) != ARGS_BIOS || !size ||
+	    ram_blocks_ask(fs->src->qmp, &told, &n, &ignored))
+		return 0;
+	for (i = 0; i < n; i++)
+		differs |= !strcmp(told[i].name, "pc.bios") && told[i].used_bytes != UINT64_MAX && told[i].used_bytes != (uint64_t)size;
+	free(told);
+	return differs ? err_set(e, ENOTSUP,
+				 "%s (the guest's firmware) has another size than when its QEMU read it, and QEMU takes no memory of such a guest: put "
+				 "the old file back, or let the guest boot there (--how warm)",
+				 path)
+		       : 0;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
@@ -111,6 +136,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		look_at_medium(g, json_array_get(fs->described, i));
 		tell_what_changed(fs, json_array_get(fs->described, i));
 		if (!code && check_replaced(fs, i, e))
+			code = source_obstacle(fs->src, e);
+		if (!code && check_bios(fs, json_array_get(fs->described, i), e))
 			code = source_obstacle(fs->src, e);
 	}
 	json_object_set_new(out, "nics", args_nics_json(&r));

@@ -75,6 +75,11 @@ move a local
 tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" >"$DIR/cmdline"
 grep -q -- ",firmware=$DIR/own.bin .*-global virtio-net-pci.romfile=$DIR/rom.bin " "$DIR/cmdline" || fail "its line: $(<"$DIR/cmdline")"
 
+# firmware that QEMU has read, and has another size since: its block of memory would
+launch "${disk[@]}" -bios "$DIR/own.bin"
+head -c 64K /dev/zero >>"$DIR/own.bin"
+refused_because "own.bin (the guest's firmware) has another size than when its QEMU read it"
+
 # firmware in flash: the old one goes along, as QEMU has it open, and a guest that boots there boots from the new one
 truncate -s 1M "$DIR/code.fd"
 cp "$DIR/code.fd" "$DIR/was.fd"
