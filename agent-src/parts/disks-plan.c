@@ -140,6 +140,7 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 	if (ds->count == DISKS_MAX)
 		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
 	d = disk_add(ds, g);
+	d->refused = refused;
 	d->left_behind = disk_is_left_behind(ds, g);
 	d->by_word = g->network || (disk_is_to(ds, g, "shared") && g->block_device);
 	if (!d->by_word)
@@ -452,10 +453,10 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 	for (i = 0; i < ds->count && !r; i++) {
 		struct disk *d = ds->list[i];
 
-		if (mark(ds, d, e))
+		if (!d->refused && mark(ds, d, e))
 			r = source_obstacle(ds->src, e);
 		json_array_append_new(ds->described, d->by_word ? describe_by_word(d) : describe_disk(ds, d));
-		if (!r && !d->by_word && describe_chain(ds, d, json_object_get(out, "files"), e))
+		if (!r && !d->by_word && !d->refused && describe_chain(ds, d, json_object_get(out, "files"), e))
 			r = source_obstacle(ds->src, e);
 	}
 	json_object_set(out, "disks", ds->described);

@@ -29,6 +29,7 @@ struct disk {
 	struct have *have;
 	bool stays;   /* both hosts see it: nothing of it is copied */
 	bool by_word; /* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
+	bool refused; /* it cannot be moved, and only its place is told */
 	bool left_behind; /* an empty one takes its place there */
 	bool to_device;	  /* to is a block device, which is there already */
 	bool replaces;	  /* the disk takes its place */
