@@ -73,7 +73,25 @@ static const struct remedy {
 	{"could not read keymap", "the destination's QEMU does not have that keymap: install qemu-system-data there"},
 };
 
-/* Without the program's name, and what it only warns of (our own stand-ins, too); malloc'ed. */
+/* "2026-11-28T03:02:05.540819Z ", of -msg timestamp=on. */
+static const char *behind_time(const char *p)
+{
+	size_t n = strspn(p, "0123456789-T:.");
+
+	return n > 10 && p[4] == '-' && p[10] == 'T' && p[n] == 'Z' && p[n + 1] == ' ' ? p + n + 2 : p;
+}
+
+static bool is_news(const char *p)
+{
+	static const char *const other[] = {"warning: ", "char device redirected to "};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(other) && strncmp(p, other[i], strlen(other[i])); i++)
+		;
+	return i == ARRAY_LEN(other);
+}
+
+/* Without the time and the program's name, and what it only warns of (our own stand-ins, too) or tells of its terminals; malloc'ed. */
 static char *without_warnings(const char *said)
 {
 	static const char starting[] = " while starting: ", between[] = " / ", program[] = "qemu-system-";
@@ -82,10 +100,11 @@ static char *without_warnings(const char *said)
 
 	for (; *p; p = *end ? end + strlen(between) : end) {
 		end = strstr(p, between) ?: p + strlen(p);
+		p = behind_time(p);
 		colon = strncmp(p, program, strlen(program)) ? NULL : strstr(p, ": ");
 		if (colon && colon < end)
 			p = colon + 2;
-		if (!strncmp(p, "warning: ", strlen("warning: ")))
+		if (!is_news(p))
 			continue;
 		longer = xasprintf("%s%s%.*s", all, *all ? between : "", (int)(end - p), p);
 		free(all);

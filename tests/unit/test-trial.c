@@ -149,6 +149,11 @@ static void the_remedy_comes_first_and_warnings_are_left_out(void **state)
 {
 	(void)state;
 	assert_reason(
+		"QEMU ended with status 1 while starting: char device redirected to /dev/pts/1 (label charserial0) / "
+		"2026-11-28T03:02:05.540819Z qemu-system-x86_64: -vnc :0: Failed to find an available port: Address already in use",
+		"another process has that port at the destination: end it (ss -lntup there names it), or give the guest another port (QEMU, "
+		"tried there: -vnc :0: Failed");
+	assert_reason(
 		"QEMU ended with status 1 while starting: failed to parse default acl file `/etc/qemu/bridge.conf' / qemu-system-x86_64: "
 		"-netdev bridge,id=lan,br=lan0: bridge helper failed",
 		"QEMU may not use lan0 at the destination: put \"allow lan0\" into /etc/qemu/bridge.conf there (");
