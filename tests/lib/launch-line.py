@@ -1,21 +1,92 @@
 #!/usr/bin/env python3
-"""tests/lib/launch-line.py SEED DIR QEMU_IMG: a launch line of a guest as administrators write them, by a seed.
+"""tests/lib/launch-line.py SEED DIR QEMU_IMG: a launch line of a guest as administrators write them, by a seed; or, by a name, that of tests/data/args.
 
-Makes its disks in DIR, in which it is to be started, and prints its words, a line each, without the program. QMP is at DIR/q.
+Makes its disks in DIR, in which it is to be started, and prints its words, a line each, without the program. QMP is at DIR/q. What is done to it
+while it runs, if anything is, is a script, DIR/meanwhile.
 """
+import importlib.machinery
+import importlib.util
 import random
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+SEABIOS, OVMF = TOP / "build/qemu/usr/share/seabios/bios-256k.bin", TOP / "build/ovmf"
+REPLACED = 'cp "$1" new && printf x >>new && truncate -r "$1" new && mv new "$1"' # as a package upgrade does
+
+
+def from_real_life(name, directory, qemu_img):
+    """What becomes of the line elsewhere is as good a line, and has its files under DIR."""
+    loader = importlib.machinery.SourceFileLoader("accepts", str(TOP / "tests/lib/accepts.py"))
+    accepts = importlib.util.module_from_spec(importlib.util.spec_from_loader("accepts", loader))
+    loader.exec_module(accepts)
+    line = accepts.Line(name, qemu_img, Path(directory))
+    line.make_files()
+    words = line.argv("qemu", f"{directory}/q")[1:]
+    at = words.index("-S")
+    return words[:at] + words[at + 3:] # -S -incoming defer
+
+
+def meanwhile(words):
+    with open(f"{directory}/meanwhile", "a") as script:
+        script.write(words + "\n")
+
+
+def firmware():
+    """None of its own, in which case it is QEMU's; or one of the ways in which it has one."""
+    shutil.copy(SEABIOS, f"{directory}/fw.bin")
+    way = some("none", "none", "beside", "whole", "property", "flash", "flash-nodes")
+    if way.startswith("flash") and not OVMF.exists():
+        way = "none"
+    if way.startswith("flash"):
+        for part in ("CODE", "VARS"):
+            shutil.copy(OVMF / f"OVMF_{part}_4M.fd", f"{directory}/{part}.fd")
+        if some(False, True):
+            meanwhile("set -- CODE.fd; " + REPLACED)
+    return {"none": ([], ""), "beside": (["-bios", "fw.bin"], ""), "whole": (["-bios", f"{directory}/fw.bin"], ""), "property": ([], ",firmware=fw.bin"),
+            "flash": (["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=CODE.fd", "-drive", f"if=pflash,format=raw,unit=1,file={directory}/VARS.fd"], ""),
+            "flash-nodes": (["-blockdev", f'{{"driver":"file","node-name":"cf","filename":"{directory}/CODE.fd","read-only":true}}',
+                             "-blockdev", '{"driver":"raw","node-name":"code","file":"cf","read-only":true}',
+                             "-blockdev", f"driver=file,node-name=vf,filename={directory}/VARS.fd", "-blockdev", "driver=raw,node-name=vars,file=vf"],
+                            ",pflash0=code,pflash1=vars")}[way]
+
+
+def microvm():
+    """The machine that is not a PC: no PCI, another firmware."""
+    options = some("", ",rtc=on", ",x-option-roms=off", ",pit=off,pic=off,rtc=off,isa-serial=off,x-option-roms=off")
+    words = ["-machine", f"microvm{options}", "-nodefaults", "-display", "none", "-kernel", f"{TOP}/build/guest/tiny.elf"]
+    for i in range(some(1, 2)):
+        subprocess.run([qemu_img, "create", "-q", "-f", "raw", f"{directory}/d{i}.img", "8M"], check=True)
+        words += ["-drive", f"id=v{i},format=raw,file=d{i}.img,if=none", "-device", f"virtio-blk-device,drive=v{i}"]
+    return words + some([], ["-netdev", "user,id=n0", "-device", "virtio-net-device,netdev=n0"]) + some([], ["-serial", "null"])
+
 
 seed, directory, qemu_img = sys.argv[1:]
+if not seed.isdigit():
+    print("\n".join(from_real_life(seed, directory, qemu_img)))
+    sys.exit(0)
 pick = random.Random(int(seed))
 some = lambda *of: pick.choice(of)
-words = ["-name", f"line{seed}", "-accel", "tcg", "-m", "64", "-qmp", f"unix:{directory}/q,server=on,wait=off"]
-words += ["-machine", some("q35", "pc", "q35,smm=off", "pc,hpet=off")]
-words += some(["-display", "none"], ["-display", "none", "-vga", "none"], ["-vnc", "none"])
+name = some(f"line{seed}", f"Line {seed}")
+words = ["-name", name, "-accel", "tcg", "-m", "64", "-qmp", f"unix:{directory}/q,server=on,wait=off"]
+if pick.random() < 0.1:
+    print("\n".join(words + microvm()))
+    sys.exit(0)
+own, property_of_machine = firmware()
+words += ["-machine", some("q35", "pc", "q35,smm=off", "pc,hpet=off") + property_of_machine] + own
+words += some(["-display", "none"], ["-display", "none", "-vga", "none"], ["-vnc", "none"], ["-nographic"])
 words += some(["-nic", "none"], ["-nic", "user,model=virtio"], ["-netdev", "user,id=n0", "-device", "e1000,netdev=n0"],
+              ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=own.rom"],
               ["-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{20000 + int(seed) % 20000}-:22", "-device", "virtio-net-pci,netdev=n0"])
+shutil.copy(SEABIOS.parents[1] / "qemu/linuxboot.bin", f"{directory}/own.rom")
 words += some([], ["-monitor", "none"], ["-monitor", f"unix:{directory}/m,server=on,wait=off"], ["-serial", "mon:unix:s,server=on,wait=off"])
+if pick.random() < 0.3:
+    Path(f"{directory}/x.iso").write_bytes(b"iso" * 4096)
+    words += some(["-cdrom", "x.iso"], ["-drive", f"file={directory}/x.iso,media=cdrom,format=raw"])
+    if some(False, True):
+        meanwhile(some("rm x.iso", "set -- x.iso; " + REPLACED))
 words += some([], ["-sandbox", "on"], ["-rtc", "base=utc"], ["-boot", "menu=on"])
 iothread = some(False, True)
 if iothread:
@@ -39,5 +110,5 @@ for i in range(some(1, 1, 2)):
         if bus == "filtered":
             words += ["-object", f"throttle-group,id=g{i},x-iops-total=500", "-blockdev", f"driver=throttle,node-name=t{i},throttle-group=g{i},file=v{i}"]
         words += ["-device", f"virtio-blk-pci,drive={'t' if bus == 'filtered' else 'v'}{i}"]
-words += some([], ["-daemonize"], ["-daemonize", "-pidfile", f"{directory}/pid"], ["-pidfile", "pid"])
+words += some([], [], ["-pidfile", "pid"], *([] if "-nographic" in words else [["-daemonize"], ["-daemonize", "-pidfile", f"{directory}/pid"]]))
 print("\n".join(words))
