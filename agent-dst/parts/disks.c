@@ -144,6 +144,7 @@ static int hold_device(struct disks *ds, const char *path, struct err *e)
 /* Before the guest can run here. */
 static int hold_images(struct disks *ds, struct err *e)
 {
+	char id[2 * ATTEMPT_ID_LEN + 1];
 	size_t i;
 	int r = 0;
 
@@ -151,14 +152,11 @@ static int hold_images(struct disks *ds, struct err *e)
 		struct arriving_disk *d = &ds->list[i];
 		AUTO_FREE char *mark = image_held_path(d->path);
 
-		if (d->device) {
-			r = hold_device(ds, d->path, e);
-			continue;
-		}
-		if (image_is_held(d->path))
-			return image_hold(mark, e); /* another move's, which stays */
-		r = attempt_own(ds->part.a, "held", json_pack("{s:s,s:s}", "path", mark, "image", d->path), e);
-		r = r ? r : image_hold(mark, e);
+		r = d->device ? hold_device(ds, d->path, e) : 0;
+		r = r ? r : attempt_own(ds->part.a, "held", json_pack("{s:s,s:s}", "path", mark, "image", d->path), e);
+		r = r ? r : image_hold(mark, attempt_id_format(ds->part.a->id, id), e);
+		if (d->device && (r == -EACCES || r == -EPERM || r == -EROFS)) /* it has its lock */
+			r = 0;
 	}
 	return r;
 }
@@ -166,9 +164,9 @@ static int hold_images(struct disks *ds, struct err *e)
 static int undo_held(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *mark = json_text(detail, "path");
+	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	(void)p;
-	return unlink(mark) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", mark) : 0;
+	return mark ? image_let_go(mark, attempt_id_format(p->a->id, id), e) : err_set(e, EBADMSG, "the journal does not say which");
 }
 
 static int prepare(struct part *p, struct err *e)

@@ -146,11 +146,14 @@ static int release_shut(struct attempt *a, struct err *e)
 	return 0;
 }
 
-/* Locked, set aside and unchanged: that was seen to before. In a later life, by take_up(). */
+/* Locked and unchanged: that was seen to before; in a later life, by take_up(). Our locks end with us, so what starts the guest must find its disks
+ * no more before the destination may start it. */
 static int hold(struct attempt *a, struct err *e)
 {
+	int r = a->handoff.state == HO_SRC_BEGUN ? aside_images(&container_of(a, struct transfer, a)->aside, e) : 0;
+
 	fault_point("src-held");
-	return a->handoff.state == HO_SRC_BEGUN ? attempt_step(a, EV_QEMU_HELD, HO_NONE, e) : 0;
+	return r || a->handoff.state != HO_SRC_BEGUN ? r : attempt_step(a, EV_QEMU_HELD, HO_NONE, e);
 }
 
 /* There is no process here that runs it, to be let go on or to be ended. */

@@ -588,21 +588,12 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_UNKNOWN, DISK_NEVER_TOLD /* when it was handed over, either */ };
 
-/* Nobody may be asked of a mounted file system who writes to it. */
-static bool is_claimed(const char *path)
-{
-	struct stat st;
-	AUTO_CLOSE int fd = !stat(path, &st) && S_ISBLK(st.st_mode) ? open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK) : -1;
-
-	return fd < 0 && S_ISBLK(st.st_mode) && errno == EBUSY;
-}
-
 /* Of a regular file an older time is no sign: a power failure took that of the last write with it. */
 static enum disk_since disk_since(const struct transfer *t, const char *path)
 {
 	AUTO_FREE char *at = aside_path(&t->aside, path);
 	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
-	json_int_t now = is_claimed(at) ? 0 : image_write_stamp(at);
+	json_int_t now = image_write_stamp(at);
 
 	if (!then)
 		return DISK_NEVER_TOLD;

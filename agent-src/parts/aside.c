@@ -286,6 +286,12 @@ int aside_scripts(struct aside *a, struct err *e)
 	return r;
 }
 
+/* It has its new name already: its old one may be left where a file cannot get another at once (rename_new), or not be gone durably. */
+static int end_rename(const char *path, const char *to, struct err *e)
+{
+	return are_one_file(path, to) ? own_file_set_aside(path, to, e) : sync_parent_dir(to, e);
+}
+
 /* Whoever has its place meanwhile keeps it. */
 static int undo_script(struct part *p, const json_t *detail, struct err *e)
 {
@@ -299,23 +305,13 @@ static int undo_script(struct part *p, const json_t *detail, struct err *e)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", to);
 	if (has_gone(p)) {
 		note_renamed(aside_of(p), path, to);
-		return 0;
+		return end_rename(path, to, e);
 	}
 	r = rename_new(to, path);
 	return r ? err_sys(e, -r, "cannot give %s its name %s back", to, path) : sync_parent_dir(path, e);
 }
 
 /* ---- images ---- */
-
-/* It has its new name already: its old one may be left where a file cannot get another at once (link, then unlink), or not be gone durably. */
-static int end_rename(const char *path, const char *to, const struct stat *it, struct err *e)
-{
-	struct stat st;
-
-	if (!lstat(path, &st) && st.st_dev == it->st_dev && st.st_ino == it->st_ino && unlink(path))
-		return err_sys(e, errno, "cannot remove the name %s of what is %s now", path, to);
-	return sync_parent_dir(to, e);
-}
 
 /* One that has another name by now stays, and so does another file that has its name. */
 static int set_image_aside(const json_t *file, bool rebooted, struct err *e)
@@ -327,7 +323,7 @@ static int set_image_aside(const json_t *file, bool rebooted, struct err *e)
 	if (!path || !to)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	if (!lstat(to, &st))
-		return end_rename(path, to, &st, e);
+		return end_rename(path, to, e);
 	r = own_file_look(file, rebooted, e);
 	if (r && r != -EUCLEAN) /* a name can be given back, so doubt is no reason to leave it */
 		return MIN(r, 0);

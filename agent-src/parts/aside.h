@@ -7,6 +7,7 @@
  *   images    where a starter is known that nobody can keep from starting the guest again (started-by.h). They are renamed once COMMITTED is
  *             durable, and at the latest before the source QEMU ends, which is when a starter wakes. They are not renamed earlier, as a QEMU
  *             that goes on opens its images by name once more. For the same reason they have their names again before the guest goes on here.
+ *             Of a guest that is shut down they are renamed before COMMITTED: nothing is held here but by an agent, which may die.
  *   sockets   and the pidfile, which QEMU removes when it ends by itself, and not when it is ended. They are removed once it was.
  *
  * Each is journaled before it is done, settled in any later life, and undone unless the guest has gone (RELEASED). In place nothing loses its name: what

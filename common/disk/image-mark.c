@@ -84,6 +84,14 @@ static int64_t device_write_stamp(int fd, dev_t device)
 	return (int64_t)((written + discarded) & INT64_MAX >> 1);
 }
 
+/* A file system that is mounted from it, or a volume group that is active on it: the kernel writes then when it likes. */
+static bool is_claimed(const char *device)
+{
+	AUTO_CLOSE int fd = open(device, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 && errno == EBUSY;
+}
+
 int64_t image_write_stamp(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -91,7 +99,9 @@ int64_t image_write_stamp(const char *path)
 
 	if (fd < 0 || fstat(fd, &st))
 		return 0;
-	return S_ISBLK(st.st_mode) ? device_write_stamp(fd, st.st_rdev) : file_written_ns(path);
+	if (!S_ISBLK(st.st_mode))
+		return file_written_ns(path);
+	return is_claimed(path) ? 0 : device_write_stamp(fd, st.st_rdev);
 }
 
 const char *file_written_since(const json_t *then, const char **why)

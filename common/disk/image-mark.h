@@ -19,7 +19,7 @@ bool image_has_locks(const char *path);
 /* When a regular file was written last, on whichever host (ns since 1970); 0: that cannot be told. */
 int64_t file_written_ns(const char *path);
 /* A number that changes when an image is written to on this host: of a regular file as above, of a block device what the kernel counts. 0: that
- * cannot be told, which is no sign that it was not. */
+ * cannot be told (it is mounted, say), which is no sign that it was not. */
 int64_t image_write_stamp(const char *path);
 /* The first of these files, {path: file_written_ns() of then}, that has been written since; *why: that it "was written", or that it cannot be told.
  * Borrowed; NULL: none has. */

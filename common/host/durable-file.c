@@ -28,13 +28,25 @@ int pwrite_all(int fd, const void *p, size_t n, off_t at)
 }
 
 /* renameat2(2) with RENAME_NOREPLACE, also where a file system does not have that: then a file has both names for a moment. */
+/* Both names of one file are there, as link() leaves them. */
+static bool is_half_renamed(const char *from, const char *to)
+{
+	struct stat x, y;
+
+	return !lstat(from, &x) && !lstat(to, &y) && x.st_nlink > 1 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int rename_new(const char *from, const char *to)
 {
-	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+	int r = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) ? errno : 0;
+
+	if (!r)
 		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	return link(from, to) || unlink(from) ? -errno : 0;
+	if (r == EINVAL || r == ENOSYS)
+		r = link(from, to) ? errno : 0;
+	if (r == EEXIST && is_half_renamed(from, to))
+		r = 0;
+	return r ? -r : unlink(from) ? -errno : 0;
 }
 
 int sync_parent_dir(const char *path, struct err *e)

@@ -10,7 +10,8 @@
 
 /* All n bytes at that offset of fd; they are durable after a sync. 0 or -errno. */
 int pwrite_all(int fd, const void *p, size_t n, off_t at);
-/* Gives a file another name, unless that is taken (-EEXIST). 0 or -errno. */
+/* Gives a file another name, which is not the same with other words, unless that is taken (-EEXIST). Where a file system cannot do that at once
+ * the file has both names for a moment: if that is how it was left the old one goes now. 0 or -errno. */
 int rename_new(const char *from, const char *to);
 /* Makes a file's name durable: fsync of the directory that holds it. */
 int sync_parent_dir(const char *path, struct err *e);

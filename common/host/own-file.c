@@ -230,16 +230,13 @@ int own_file_put_back(const json_t *known, const char *place, struct err *e)
 	const char *aside = json_text(known, "path");
 	struct stat st, there;
 	bool taken = !lstat(place, &there), gone = lstat(aside, &st) != 0;
-	int r = 0;
+	int r;
 
 	if (gone && taken && (json_int_t)there.st_ino == json_integer_value(json_object_get(known, "inode")))
 		return 0; /* it never left, or is back */
 	if (gone || !S_ISREG(st.st_mode))
 		return err_set(e, ENOENT, "the old copy %s is not at %s, where it was put: is its file system mounted?", place, aside);
-	if (taken && there.st_ino == st.st_ino && there.st_dev == st.st_dev)
-		r = unlink(aside) ? -errno : 0;
-	else
-		r = rename_new(aside, place);
+	r = rename_new(aside, place);
 	return r ? err_sys(e, -r, "cannot give %s its name %s back", aside, place) : sync_parent_dir(place, e);
 }
 

@@ -35,9 +35,12 @@ assert_has_gone
 loop_end
 
 # shut down, while the script waits to start it again, whatever it was named by
-loop_start 300
-kill_now "${GUEST_PID[a]}"
-wait_for 60 eval '[[ -z $(find /proc/[0-9]*/fd -lname "$DIR/a.raw" 2>/dev/null) ]]' || fail "the disk is in use"
+shut_down_for_long() {
+	loop_start 300
+	kill_now "${GUEST_PID[a]}"
+	wait_for 60 eval '[[ -z $(find /proc/[0-9]*/fd -lname "$DIR/a.raw" 2>/dev/null) ]]' || fail "the disk is in use"
+}
+shut_down_for_long
 MOVES=$((MOVES + 1)) TO=$DIR/d$MOVES
 mkdir "$TO"
 "$BIN/vmferry" migrate local --how cold --disk-dir "$TO" --json -- "${LOOPED[@]}" >"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
@@ -45,6 +48,20 @@ mkdir "$TO"
 assert_result "any('process $LOOP (' in x for x in plan['afterwards']) and r['set_aside']['from'] == '$DIR/a.raw'"
 ! started_by_hand || fail "the old copy has started"
 end_process "$LOOP"
+
+# its agent dies as it is given up, and what locked the disk here with it
+shut_down_for_long
+to_listener
+MOVES=$((MOVES + 1)) TO=$DIR/d$MOVES
+mkdir "$TO"
+fault after-SRC_COMMITTED
+"$BIN/vmferry" migrate "$DEST" --how cold --disk-dir "$TO" --json -- "${LOOPED[@]}" >"$DIR/move.json" 2>"$DIR/move.log" &
+kill_at_exit $!
+fault_wait
+! started_by_hand || fail "the old copy has started"
+recover 0
+end_process "$LOOP"
+to_local
 
 # an agent that dies as the guest is given up: its guard sees to the names, before anybody recovers the move
 to_listener

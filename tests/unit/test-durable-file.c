@@ -115,6 +115,26 @@ static void a_new_file_survives_and_nobodys_is_written_over(void **state)
 	assert_holds(p->path, OLD);
 }
 
+static void a_rename_that_was_half_done_is_finished(void **state)
+{
+	const struct place *p = *state;
+	AUTO_FREE char *to = xasprintf("%s.aside", p->path), *other = xasprintf("%s.other", p->path);
+	struct err e;
+
+	assert_int_equal(write_new_file(p->path, 0600, OLD, &e), 0);
+	assert_int_equal(write_new_file(other, 0600, NEW, &e), 0);
+	assert_int_equal(rename_new(p->path, other), -EEXIST);
+	assert_int_equal(link(p->path, to), 0);
+	assert_int_equal(rename_new(p->path, to), 0);
+	assert_int_equal(access(p->path, F_OK), -1);
+	assert_holds(to, OLD);
+	assert_int_equal(rename_new(to, to), -EEXIST); /* never its last name */
+	assert_int_equal(rename_new(to, p->path), 0);
+	assert_holds(other, NEW);
+	unlink(p->path);
+	unlink(other);
+}
+
 static void a_file_that_was_replaced_is_the_new_one_whole(void **state)
 {
 	with_power(*state, make);
@@ -186,6 +206,7 @@ int main(void)
 		T(a_file_that_was_replaced_is_the_new_one_whole),
 		T(a_file_whose_replacement_was_cut_off_is_the_old_one),
 		T(a_name_that_was_given_stays),
+		T(a_rename_that_was_half_done_is_finished),
 		T(what_cannot_be_synced_replaces_nothing),
 	};
 

@@ -11,6 +11,9 @@
 #include "image-held.h"
 #include "util.h"
 
+#define OURS   "0123456789abcdef0123456789abcdef"
+#define THEIRS "fedcba9876543210fedcba9876543210"
+
 static char dir[] = "/tmp/image-held.XXXXXX";
 
 static void an_image_is_held_as_long_as_its_mark_is_there(void **state)
@@ -21,12 +24,12 @@ static void an_image_is_held_as_long_as_its_mark_is_there(void **state)
 	(void)state;
 	close(open(image, O_WRONLY | O_CREAT, 0600));
 	assert_false(image_is_held(image));
-	assert_int_equal(image_hold(mark, &e), 0);
+	assert_int_equal(image_hold(mark, OURS, &e), 0);
 	assert_true(image_is_held(image));
 	assert_false(image_is_held(other));
-	assert_int_equal(image_hold(mark, &e), -EEXIST);
+	assert_int_equal(image_hold(mark, THEIRS, &e), -EEXIST);
 	assert_non_null(strstr(e.msg, mark));
-	unlink(mark);
+	assert_int_equal(image_let_go(mark, OURS, &e), 0);
 	assert_false(image_is_held(image));
 	unlink(image);
 }
@@ -45,7 +48,7 @@ static void a_mark_survives_the_power(void **state)
 	pid = fork();
 	if (!pid) {
 		power_begins(dir, logs);
-		_exit(image_hold(mark, &e) ? 1 : 0);
+		_exit(image_hold(mark, OURS, &e) ? 1 : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -53,6 +56,22 @@ static void a_mark_survives_the_power(void **state)
 	assert_true(image_is_held(image));
 	unlink(mark);
 	assert_int_equal(system(rm), 0);
+}
+
+static void a_mark_is_removed_only_by_its_owner(void **state)
+{
+	AUTO_FREE char *mark = xasprintf("%s/.c.vmferry-held", dir), *unfinished = xasprintf("%s.%.8s", mark, OURS);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(image_hold(mark, THEIRS, &e), 0);
+	close(open(unfinished, O_WRONLY | O_CREAT, 0600)); /* we died while ours was made */
+	assert_int_equal(image_let_go(mark, OURS, &e), 0);
+	assert_int_equal(access(mark, F_OK), 0);
+	assert_int_equal(access(unfinished, F_OK), -1);
+	assert_int_equal(image_let_go(mark, THEIRS, &e), 0);
+	assert_int_equal(access(mark, F_OK), -1);
+	assert_int_equal(image_let_go(mark, THEIRS, &e), 0);
 }
 
 static void a_mark_lies_beside_its_image(void **state)
@@ -70,7 +89,7 @@ static void what_cannot_be_locked_or_made_says_so(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(image_hold(mark, &e), -ENOENT);
+	assert_int_equal(image_hold(mark, OURS, &e), -ENOENT);
 	assert_true(image_hold_device("/nowhere/at/all", &e) < 0);
 }
 
@@ -91,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_is_held_as_long_as_its_mark_is_there),
 		cmocka_unit_test(a_mark_survives_the_power),
+		cmocka_unit_test(a_mark_is_removed_only_by_its_owner),
 		cmocka_unit_test(a_mark_lies_beside_its_image),
 		cmocka_unit_test(what_cannot_be_locked_or_made_says_so),
 	};
