@@ -1,6 +1,7 @@
 /* disk-read.c: see disk-read.h. */
 #include "disk-read.h"
 #include "codec.h"
+#include "fault.h"
 #include "log.h"
 #include "util.h"
 
@@ -11,6 +12,7 @@
 #define CHUNK_BYTES  DATA_RAW_MAX
 #define CHUNKS	     32
 #define PER_DISK_MAX 16
+#define PATIENCE_MS  1000 /* with an old copy, before content is sent that may be in it */
 
 struct chunk {
 	struct shared_buf shared;
@@ -20,6 +22,7 @@ struct chunk {
 	struct disk_round *round;
 	uint64_t offset;
 	uint32_t bytes;
+	bool uncompared; /* with the old copy, which there is */
 	uint8_t *data;
 };
 
@@ -32,6 +35,7 @@ struct disk_reader {
 	struct queue *results;
 	struct queue rounds_in, returned;
 	struct task task_stop, task_go_on;
+	struct timer patience;
 	struct disk_round *rounds; /* under way */
 	struct chunk chunk[CHUNKS];
 	struct chunk *free_chunk[CHUNKS];
@@ -196,6 +200,20 @@ static void seek_data(struct disk_round *d)
 	d->offset = 0;
 }
 
+/* Likewise, from the end on: extents before d->back are left, and of the last of these so many bytes. */
+static void seek_data_back(struct disk_round *d)
+{
+	while (d->back > d->extent && !is_read(d, &d->map.extent[d->back - 1]))
+		d->back--;
+	d->back_bytes = d->back ? d->map.extent[d->back - 1].length : 0;
+}
+
+/* Nothing of the round is left that nobody has begun to read. */
+static bool is_all_begun(const struct disk_round *d)
+{
+	return d->extent >= d->back || (d->extent + 1 == d->back && d->offset >= d->back_bytes);
+}
+
 /* Says what the round covers, of it first what need not be read. */
 static void plan_round(struct disk_round *d)
 {
@@ -213,6 +231,11 @@ static void plan_round(struct disk_round *d)
 	}
 	__atomic_fetch_add(&d->reader->left[d->object], left, __ATOMIC_RELAXED);
 	seek_data(d);
+	d->back = d->map.count;
+	seek_data_back(d);
+	d->began_ns = now_ns();
+	if (d->have)
+		loop_timer_set(d->reader->loop, &d->reader->patience, PATIENCE_MS);
 }
 
 static int begin_round(struct disk_round *d, struct err *e)
@@ -336,7 +359,7 @@ static void chunk_send(struct chunk *c)
 
 	if (d->detect_zeros && bytes_are_zero(c->data, c->bytes))
 		part_send(c, SEND_ZERO, 0, c->bytes);
-	else if (d->have)
+	else if (d->have && !c->uncompared)
 		compare_and_send(c);
 	else
 		part_send(c, SEND_DATA, 0, c->bytes);
@@ -365,28 +388,29 @@ static void read_done(struct disk_req *req, int res)
 	pump_all(d->reader);
 }
 
-/* Starts one read of the round; false when it has none left to start or none may be started now. */
-static bool start_read(struct disk_round *d)
+static struct chunk *take_chunk(struct disk_round *d, uint64_t at, uint64_t bytes)
 {
-	struct disk_reader *r = d->reader;
-	const struct disk_extent *x;
-	struct chunk *c;
-	uint32_t bytes;
-	uint64_t at;
+	struct chunk *c = d->reader->free_chunk[--d->reader->free_count];
 
-	if (d->err.code || d->extent == d->map.count || d->in_flight == PER_DISK_MAX || !r->free_count)
-		return false;
-	x = &d->map.extent[d->extent];
-	at = x->offset + d->offset;
-	bytes = (uint32_t)MIN(x->length - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
-	if (d->have && !have_covers(d->have, at + bytes))
-		return false;
-	c = r->free_chunk[--r->free_count];
 	c->shared.refs = 1;
 	c->round = d;
 	c->offset = at;
-	c->bytes = bytes;
-	d->offset += c->bytes;
+	c->bytes = (uint32_t)bytes;
+	c->uncompared = false;
+	return c;
+}
+
+static bool read_front(struct disk_round *d)
+{
+	const struct disk_extent *x = &d->map.extent[d->extent];
+	uint64_t end = d->extent + 1 == d->back ? d->back_bytes : x->length, at = x->offset + d->offset;
+	uint64_t bytes = MIN(end - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
+	struct chunk *c;
+
+	if (d->have && !have_covers(d->have, at + bytes))
+		return false;
+	c = take_chunk(d, at, bytes);
+	d->offset += bytes;
 	if (d->offset == x->length) {
 		d->extent++;
 		seek_data(d);
@@ -394,6 +418,42 @@ static bool start_read(struct disk_round *d)
 	d->in_flight++;
 	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
 	return true;
+}
+
+/* What the old copy has there may not be known for long. Where the network has nothing else to do meanwhile, sending is never later than waiting. */
+static bool may_read_back(const struct disk_round *d)
+{
+	return d->reader->free_count >= CHUNKS / 2 && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
+	       !fault_point("src-compares-all");
+}
+
+static bool read_back(struct disk_round *d)
+{
+	const struct disk_extent *x = &d->map.extent[d->back - 1];
+	uint64_t from = d->extent + 1 == d->back ? d->offset : 0, end = x->offset + d->back_bytes;
+	uint64_t at = MAX(x->offset + from, (end - 1) / CHUNK_BYTES * CHUNK_BYTES);
+	struct chunk *c;
+
+	if (!may_read_back(d))
+		return false;
+	c = take_chunk(d, at, end - at);
+	c->uncompared = true;
+	d->back_bytes -= c->bytes;
+	if (!d->back_bytes) {
+		d->back--;
+		seek_data_back(d);
+	}
+	d->in_flight++;
+	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
+	return true;
+}
+
+/* Starts one read of the round; false when it has none left to start or none may be started now. */
+static bool start_read(struct disk_round *d)
+{
+	if (d->err.code || is_all_begun(d) || d->in_flight == PER_DISK_MAX || !d->reader->free_count)
+		return false;
+	return read_front(d) || read_back(d);
 }
 
 static void pump_all(struct disk_reader *r)
@@ -408,7 +468,7 @@ static void pump_all(struct disk_reader *r)
 			more |= start_read(d);
 	for (d = r->rounds; d; d = next) {
 		next = d->next;
-		if (!d->in_flight && (d->err.code || d->extent == d->map.count)) {
+		if (!d->in_flight && (d->err.code || is_all_begun(d))) {
 			round_end(d);
 			next = r->rounds;
 		}
@@ -487,6 +547,11 @@ static void on_go_on(struct task *t)
 	pump_all(container_of(t, struct disk_reader, task_go_on));
 }
 
+static void on_patience(struct timer *t)
+{
+	pump_all(container_of(t, struct disk_reader, patience));
+}
+
 static void on_stop(struct task *t)
 {
 	struct disk_reader *r = container_of(t, struct disk_reader, task_stop);
@@ -533,6 +598,7 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 	queue_init(&r->rounds_in, r->loop, on_rounds);
 	queue_init(&r->returned, r->loop, on_returned);
 	r->task_stop.run = on_stop;
+	r->patience.fire = on_patience;
 	r->task_go_on.run = on_go_on;
 	for (i = 0; i < CHUNKS; i++) {
 		r->chunk[i].reader = r;

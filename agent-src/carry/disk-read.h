@@ -23,7 +23,9 @@ struct disk_round {
 	/* Bulk: what this goes into is no new image. What is no data is told, too, if it is whole units of so many bytes, and read if not: beside
 	 * zeros within one, as above. 0: it is new. */
 	uint32_t fills;
-	const struct have *have; /* bulk: what an old copy has, which is waited for; NULL: there is none */
+	/* Bulk: what an old copy has, NULL: there is none. It is told from the disk's beginning on; where that takes long the disk is sent from its end
+	 * meanwhile, and they meet. */
+	const struct have *have;
 
 	/* the result */
 	struct qnode node;
@@ -36,8 +38,11 @@ struct disk_round {
 	struct disk_round *next;
 	struct disk_io *io;
 	struct disk_map map;
-	size_t extent;	 /* of the map: being read */
-	uint64_t offset; /* within it */
+	size_t extent;	     /* of the map: being read */
+	uint64_t offset;     /* within it */
+	size_t back;	     /* extents from here on were read, from the end on */
+	uint64_t back_bytes; /* of the one before, that are left */
+	uint64_t began_ns;
 	unsigned in_flight;
 };
 

@@ -21,7 +21,8 @@
 
 struct raw {
 	struct disk_io base;
-	int direct_fd;	 /* O_DIRECT; -1 where it is refused */
+	int direct_fd; /* O_DIRECT; -1 where it is refused, or not wanted */
+	bool again;
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
 	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
@@ -331,6 +332,8 @@ static void raw_close(struct disk_io *d)
 		munmap(o->mapped, o->end);
 	if (o->direct_fd >= 0)
 		close(o->direct_fd);
+	if (o->again)
+		posix_fadvise(o->buffered_fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(o->buffered_fd);
 	free(o);
 }
@@ -393,8 +396,9 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	}
 	o = xcalloc(1, sizeof(*o));
 	o->buffered_fd = fd;
-	o->direct_fd = open(at->path, flags | O_DIRECT);
 	o->is_device = S_ISBLK(st.st_mode);
+	o->again = at->again && !at->writable && !o->is_device;
+	o->direct_fd = o->again ? -1 : open(at->path, flags | O_DIRECT);
 	o->hoards = at->writable && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
 	o->end = (uint64_t)size;
 	if (at->cached && o->direct_fd >= 0 && !at->writable && !o->is_device)

@@ -36,6 +36,7 @@ struct disk_at {
 	const char *select;
 	bool writable; /* NBD: then it has no map */
 	bool cached;   /* a file, open for reading, that nobody writes to: what of it is in the page cache may come from there */
+	bool again;    /* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
 	bool pads;     /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
 };
 

@@ -70,6 +70,11 @@ guest_verify "$(orders a)" blocks
 assert_result 'all(d["bytes_kept"] > 30 << 20 for d in r["disks"])'
 assert_eq "$(sha256sum "$DIR/backup/one")" "$sum" "the backup is left alone"
 
+unset VMFERRY_FAULT_BEFORE # some may be sent uncompared
+move a local --reuse d0="$DIR/backup/one" --codec none
+guest_verify "$(orders a)" blocks
+export VMFERRY_FAULT_BEFORE=src-compares-all:fail
+
 move a local --reuse d0="$DIR/backup/short" --reuse d1="$DIR/backup/one"
 guest_verify "$(orders a)" blocks
 assert_result "r['disks'][0]['bytes_kept'] > 15 << 20 and r['disks'][1]['bytes_kept'] > 30 << 20"

@@ -7,6 +7,8 @@
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=${BIN:-$TOP/build/${VARIANT:-release}}
+# Disks are compared with what is there of them, all of it: how much is sent uncompared is a matter of who is faster.
+export VMFERRY_FAULT_BEFORE=${VMFERRY_FAULT_BEFORE:-src-compares-all:fail}
 [[ -v EXIT_COMMANDS ]] || EXIT_COMMANDS=() # of a library that was sourced before
 
 fail() { # MESSAGE

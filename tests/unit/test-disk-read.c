@@ -203,9 +203,9 @@ static void read_round(bool has_end)
 	}
 }
 
-static void run_round_of(uint32_t number, const struct disk_at *at)
+static void run_round_of(uint32_t number, const struct disk_at *at, const struct have *have)
 {
-	struct disk_round round = {.object = 1, .number = number, .at = *at, .name = "drive0", .size = DISK_BYTES};
+	struct disk_round round = {.object = 1, .number = number, .at = *at, .name = "drive0", .size = DISK_BYTES, .have = have};
 	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL;
 
 	free(t.result);
@@ -220,7 +220,7 @@ static void run_round_of(uint32_t number, const struct disk_at *at)
 
 static void run_round(uint32_t number, const char *select)
 {
-	run_round_of(number, &(struct disk_at){.path = socket_path, .export_name = "disk", .select = select});
+	run_round_of(number, &(struct disk_at){.path = socket_path, .export_name = "disk", .select = select}, NULL);
 }
 
 /* Reads end in any order. */
@@ -280,12 +280,61 @@ static void a_file_is_read_as_an_export_is(void **state)
 	shell("truncate -s 8M d.raw && printf '%65536s' '' | tr ' ' a | dd of=d.raw bs=64K seek=1 conv=notrunc && "
 	      "printf '%131072s' '' | tr ' ' b | dd of=d.raw bs=64K seek=126 conv=notrunc");
 	begin(NULL);
-	run_round_of(0, &(struct disk_at){.path = path});
+	run_round_of(0, &(struct disk_at){.path = path}, NULL);
 	assert_int_equal(t.result->err.code, 0);
 	assert_left("< D384", (const char *const[]){" a@64+64", " b@8064+128"}, 2);
 	assert_int_equal(t.result->dirty_bytes, 192 * KIB);
 	assert_int_equal(t.result->read_bytes, 192 * KIB);
 	end();
+}
+
+/* Each KiB of the file's data has left once. */
+static void assert_sent_once(unsigned from_kib, unsigned kib)
+{
+	uint8_t times[DISK_BYTES / KIB] = {0};
+	unsigned at, n, i;
+	const char *p;
+
+	for (p = strchr(t.log, '@'); p; p = strchr(p + 1, '@')) {
+		assert_int_equal(sscanf(p, "@%u+%u", &at, &n), 2);
+		for (i = at; i < at + n; i++)
+			times[i]++;
+	}
+	for (i = 0; i < DISK_BYTES / KIB; i++)
+		assert_int_equal(times[i], i >= from_kib && i < from_kib + kib);
+}
+
+/* 2500 KiB from 100 on. The old copy has the first of these, and is not told of behind told_kib. */
+static void run_round_with_old_copy(unsigned told_kib)
+{
+	AUTO_FREE char *path = xasprintf("%s/e.raw", dir);
+	struct have *have = have_new(DISK_BYTES);
+	uint8_t hashes[8 * 256] = {0}, block[64 * KIB];
+	struct writer w = writer_of(hashes + 8 * 2, 8);
+	struct msg_have told = {.object = 1, .hashes = {hashes, 8 * told_kib / 64}};
+
+	shell("truncate -s 8M e.raw && head -c 2560000 /dev/zero | tr '\\0' a | dd of=e.raw bs=1K seek=100 conv=notrunc");
+	begin(NULL);
+	memset(block, 'a', sizeof(block));
+	write_u64(&w, hash_content(&t.shared.key, block, sizeof(block)).lo);
+	assert_int_equal(told_kib ? have_take(have, &told, &err) : 0, 0);
+	run_round_of(0, &(struct disk_at){.path = path}, have);
+	assert_int_equal(t.result->err.code, 0);
+	assert_int_equal(t.result->read_bytes, 2500 * KIB);
+	assert_sent_once(100, 2500);
+	end();
+	have_free(have);
+}
+
+static void a_disk_is_sent_from_its_end_while_an_old_copy_is_read(void **state)
+{
+	(void)state;
+	run_round_with_old_copy(0);
+	assert_null(strchr(t.log, 'h'));
+	run_round_with_old_copy(1024); /* they meet in the middle */
+	assert_non_null(strstr(t.log, " h@128+64"));
+	run_round_with_old_copy(4096); /* known at once: all of it is compared */
+	assert_non_null(strstr(t.log, " h@128+64"));
 }
 
 static void a_disk_of_another_size_is_refused(void **state)
@@ -324,6 +373,7 @@ int main(void)
 		cmocka_unit_test(rounds_send_what_is_there_and_then_what_changed),
 		cmocka_unit_test(what_cannot_be_read_is_not_sent_and_ends_the_round_with_the_reason),
 		cmocka_unit_test(a_file_is_read_as_an_export_is),
+		cmocka_unit_test(a_disk_is_sent_from_its_end_while_an_old_copy_is_read),
 		cmocka_unit_test(a_disk_of_another_size_is_refused),
 	};
 
