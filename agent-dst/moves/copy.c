@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 int copy_enter(void *ctx, struct err *e)
 {
@@ -20,6 +21,7 @@ int copy_enter(void *ctx, struct err *e)
 	json_object_set_new(ready, "sums_heads", json_true());
 	json_object_set_new(ready, "journal_ms", json_real(journal_write_ms(t->a.journal)));
 	json_object_set_new(ready, "busy", json_real(host_load_average() / own_processors()));
+	json_object_set_new(ready, "agent_pid", json_integer(getpid()));
 	json_object_set_new(ready, "io_uring", json_boolean(loop_has_io_uring(t->a.loop)));
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }

@@ -5,8 +5,8 @@
 #define PASSES_WITHOUT_GAIN 6
 #define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
 #define GAIN		    0.95   /* less than this of the best so far counts as better */
-#define FIXED_MS	    20.0   /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
-#define BUSY_MS		    10.0 /* more of it, for each thread of others that waits for a processor: measured 9 to 11 with 3 to 30 beside 2 */
+#define FIXED_MS	    25.0   /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
+#define BUSY_MS		    15.0 /* more of it, for each thread of others that waits for a processor: measured 12 to 18 with 3 to 10 beside 2 */
 #define ROUND_TRIPS	    3	 /* measured as 3.0 at 50, 100 and 200 ms */
 #define LEFT_SHARE	    0.25 /* of the limit, that what is left may take where the rest takes nearly all of it, or more */
 #define LITTLE_MS	    4.0

@@ -125,7 +125,12 @@ bool switchover_let_qemu_go_on(const struct transfer *t)
 
 void switchover_look_at_host(struct transfer *t)
 {
-	host_load_glance(&t->blackout.load, process_runnable_threads(getpid()) + process_runnable_threads(t->src.guest.pid));
+	const pid_t there[] = {t->peer.agent_pid, t->peer.pid};
+	unsigned ours = process_runnable_threads(getpid()) + process_runnable_threads(t->src.guest.pid), i;
+
+	for (i = 0; t->peer.is_here && i < ARRAY_LEN(there); i++)
+		ours += there[i] ? process_runnable_threads(there[i]) : 0;
+	host_load_glance(&t->blackout.load, ours);
 }
 
 struct converge_fixed switchover_takes(const struct transfer *t)

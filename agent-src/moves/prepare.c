@@ -113,23 +113,33 @@ static double journals_ms(const struct transfer *t, const json_t *ready)
 	return journal_write_ms(t->a.journal) + (there > 0 && there < JOURNAL_MS_MAX ? 2 * there : 0);
 }
 
+static bool is_here(const struct transfer *t)
+{
+	const char *boot_there = json_text(t->plan, "boot_id");
+	AUTO_FREE char *boot = boot_id();
+
+	return boot && boot_there && !strcmp(boot, boot_there);
+}
+
+static int pid_of(const json_t *ready, const char *key)
+{
+	json_int_t pid = json_integer_value(json_object_get(ready, key));
+
+	return pid > 0 && pid <= INT_MAX ? (int)pid : 0;
+}
+
 /* Of this host itself it is looked at. */
 static double busy_there(const struct transfer *t, const json_t *ready)
 {
 	double busy = json_number_value(json_object_get(ready, "busy"));
-	const char *boot_there = json_text(t->plan, "boot_id");
-	AUTO_FREE char *boot = boot_id();
 
-	if (boot && boot_there && !strcmp(boot, boot_there))
-		return 0;
-	return busy > 0 && busy < BUSY_MAX ? busy : 0;
+	return !t->peer.is_here && busy > 0 && busy < BUSY_MAX ? busy : 0;
 }
 
 static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 {
 	json_int_t port = json_integer_value(json_object_get(ready, "data_port"));
 	json_int_t channels = json_integer_value(json_object_get(ready, "channels"));
-	json_int_t pid = json_integer_value(json_object_get(ready, "pid"));
 	int r;
 
 	if (port < 1 || port > 65535 || channels < 1 || channels > CHANNELS_MAX)
@@ -139,9 +149,11 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 	if (r)
 		return r;
 	t->blackout.journals_ms = journals_ms(t, ready);
+	t->peer.is_here = is_here(t);
 	t->blackout.busy_there = busy_there(t, ready);
+	t->peer.agent_pid = t->peer.is_here ? pid_of(ready, "agent_pid") : 0;
 	t->peer.has_io_uring = !json_is_false(json_object_get(ready, "io_uring"));
-	t->peer.pid = pid > 0 && pid <= INT_MAX ? (int)pid : 0;
+	t->peer.pid = pid_of(ready, "pid");
 	if ((unsigned)channels < t->data.streams + (t->data.streams && !t->disks.count ? 0 : 1))
 		return err_set(e, EPROTO, "the destination offers %u channels, which are too few", (unsigned)channels);
 	t->data.channels = (unsigned)channels;

@@ -73,6 +73,8 @@ struct blackout {
 /* What the destination has said of itself. */
 struct peer_word {
 	int pid;			       /* of its QEMU */
+	bool is_here;			       /* on this very host, as far as a boot id tells */
+	int agent_pid;			       /* then, its own */
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move, any more */
 	bool ended;			       /* its QEMU, after the guest had begun to run in it */
 	char error[ERR_MAX];

@@ -311,7 +311,7 @@ static int recheck_start(struct ram *r, struct err *e)
 	code = code ? code : try_to_read(r->src->guest.pid, e);
 	code = code ? code : recheck_new(&r->data->shared.recheck, r->src->guest.pid, told, n, e);
 	if (!code)
-		r->recheck_ns = recheck_sample_ns(r->data->shared.recheck, &r->data->shared.key);
+		ram_measure_recheck(r);
 	free(told);
 	return code;
 }
@@ -373,10 +373,9 @@ double ram_recheck_ms(const struct ram *r)
 void ram_measure_recheck(struct ram *r)
 {
 	const struct send_shared *s = &r->data->shared;
-	double ns = s->recheck ? recheck_sample_ns(s->recheck, &s->key) : 0;
 
-	if (ns > 0)
-		r->recheck_ns = r->recheck_ns > 0 ? MIN(r->recheck_ns, ns) : ns;
+	if (s->recheck)
+		r->recheck_ns = recheck_sample_ns(s->recheck, &s->key);
 }
 
 static void capture_told(void *ctx, enum capture_event what, const struct err *why)

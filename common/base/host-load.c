@@ -32,24 +32,24 @@ void host_load_glance(struct host_load *h, unsigned ours)
 	text[n] = '\0';
 	if (sscanf(text, "%*s %*s %*s %u/", &runnable) != 1)
 		return;
-	h->others[h->seen++ % HOST_LOAD_GLANCES] = (uint16_t)MIN(runnable > ours ? runnable - ours : 0, UINT16_MAX);
+	h->others[h->seen++ % HOST_LOAD_GLANCES] = (int16_t)((int)MIN(runnable, (unsigned)INT16_MAX) - (int)MIN(ours, (unsigned)INT16_MAX));
 }
 
 static int compare(const void *a, const void *b)
 {
-	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+	return *(const int16_t *)a - *(const int16_t *)b;
 }
 
 double host_load_others(const struct host_load *h)
 {
 	unsigned n = MIN(h->seen, HOST_LOAD_GLANCES);
-	uint16_t sorted[HOST_LOAD_GLANCES];
+	int16_t sorted[HOST_LOAD_GLANCES];
 
 	if (!n)
 		return 0;
 	memcpy(sorted, h->others, n * sizeof(*sorted));
 	qsort(sorted, n, sizeof(*sorted), compare);
-	return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
+	return MAX((sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0, 0.0);
 }
 
 double host_load_average(void)

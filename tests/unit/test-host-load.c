@@ -41,7 +41,9 @@ static void what_is_ours_is_taken_off(void **state)
 	say(&h, 7);
 	host_load_glance(&h, 3);
 	assert_float_equal(host_load_others(&h), 4, 0.001);
-	host_load_glance(&h, 9); /* they are counted one after the other, and threads end */
+	host_load_glance(&h, 5); /* they are counted one after the other, and threads come */
+	assert_float_equal(host_load_others(&h), 3, 0.001);
+	host_load_glance(&h, 9); /* or end */
 	assert_float_equal(host_load_others(&h), 2, 0.001);
 	host_load_close(&h);
 	host_load_glance(&h, 1); /* not to be told: nothing changes */
@@ -63,6 +65,18 @@ static void a_moment_that_was_different_does_not_count_and_what_was_long_ago_nei
 	for (say(&h, 6), i = 0; i < HOST_LOAD_GLANCES; i++)
 		host_load_glance(&h, 1);
 	assert_float_equal(host_load_others(&h), 5, 0.001);
+	host_load_close(&h);
+}
+
+static void more_of_ours_than_of_all_are_none_of_others(void **state)
+{
+	struct host_load h;
+
+	(void)state;
+	kernel(&h);
+	say(&h, 2);
+	host_load_glance(&h, 5);
+	assert_float_equal(host_load_others(&h), 0, 0.001);
 	host_load_close(&h);
 }
 
@@ -92,6 +106,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_ours_is_taken_off),
 		cmocka_unit_test(a_moment_that_was_different_does_not_count_and_what_was_long_ago_neither),
+		cmocka_unit_test(more_of_ours_than_of_all_are_none_of_others),
 		cmocka_unit_test(runnable_threads_are_counted),
 	};
 
