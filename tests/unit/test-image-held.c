@@ -108,10 +108,8 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_image_is_held_as_long_as_its_mark_is_there),
-		cmocka_unit_test(a_mark_survives_the_power),
-		cmocka_unit_test(a_mark_is_removed_only_by_its_owner),
-		cmocka_unit_test(a_mark_lies_beside_its_image),
+		cmocka_unit_test(an_image_is_held_as_long_as_its_mark_is_there), cmocka_unit_test(a_mark_survives_the_power),
+		cmocka_unit_test(a_mark_is_removed_only_by_its_owner),		 cmocka_unit_test(a_mark_lies_beside_its_image),
 		cmocka_unit_test(what_cannot_be_locked_or_made_says_so),
 	};
 
