@@ -118,7 +118,10 @@ int storage_run_state(struct storage *s, char out[32], struct err *e)
 	return 0;
 }
 
-/* It writes faster than its new disks take it. Whoever takes this up lets it go on. */
+/*
+ * It writes faster than its new disks take it. Whoever takes this up lets it go on. A guest that somebody has stopped since it was looked at, or does so
+ * just before us (then QEMU does not say so once more), is not ours to let go on.
+ */
 static int stop(struct storage *s, struct err *e)
 {
 	char state[32];
@@ -128,10 +131,12 @@ static int stop(struct storage *s, struct err *e)
 		return r;
 	r = note_stopped(s, true, e);
 	fault_point("src-stop-noted");
-	if (!r)
+	r = r ? r : storage_run_state(s, state, e); /* the journal took a while */
+	s->stop_heard = false;
+	if (!r && !strcmp(state, "running"))
 		r = qmp_call(s->qmp, "stop", NULL, NULL, e);
 	fault_point("src-stopped");
-	return r;
+	return r || s->stop_heard ? r : note_stopped(s, false, e);
 }
 
 int storage_let_go_on(struct storage *s, struct err *e)

@@ -77,6 +77,7 @@ struct storage {
 	bool rebooted; /* since it was begun */
 	struct qmp *qmp;
 	bool qmp_lost, unreachable; /* its monitor, though QEMU lives */
+	bool stop_heard;	    /* QEMU has said that it stopped the guest */
 	const char *broken;	    /* the run state in which an error has stopped the guest since; NULL: none has */
 	struct control *ctl;
 	pid_t known_as; /* by its control socket */

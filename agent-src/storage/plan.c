@@ -71,6 +71,8 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 	struct storage *s = ctx;
 
 	(void)at_ns;
+	if (!strcmp(name, "STOP"))
+		s->stop_heard = true;
 	if (!strcmp(name, "RESUME"))
 		s->broken = NULL;
 	if (!broken || s->broken)

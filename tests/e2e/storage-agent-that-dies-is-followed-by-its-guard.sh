@@ -44,6 +44,15 @@ export VMFERRY_FAULT_BEFORE=src-stall:fail
 storage "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.qcow2" --disk "d1-dev=$DIR/new/b.raw" --format qcow2
 assert_result 'any("was stopped for a moment" in n for n in r["notes"])'
 running
+settled "$NEW_IMAGES"
+
+# Who is stopped by somebody in that very moment stays so.
+both_formats src-stop-noted stop
+qmp "$DIR/a.mon" '{"execute": "stop"}' STOP >/dev/null
+fault_continue
+storage_wait 0
+assert_eq "$(status_of "$DIR/a.mon")" paused "QEMU's run state"
+qmp "$DIR/a.mon" '{"execute": "cont"}' RESUME >/dev/null
 unset VMFERRY_FAULT_BEFORE
 settled "$NEW_IMAGES"
 for point in $(some_of stop-noted stopped pending committed); do
