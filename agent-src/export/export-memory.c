@@ -482,15 +482,15 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	struct err why;
 	int r = settings_save(x->q, &m.was, e), woken = 0;
 
-	fault_point("export-memory");
-	r = r ? r : check_running(&m, e);
 	if (!r)
 		r = guard_start(&m, e);
 	if (r) {
 		json_decref(m.was);
 		return r;
 	}
-	if (m.stops_first)
+	fault_point("export-memory");
+	r = check_running(&m, e); /* now that the guard is there, which took a while */
+	if (!r && m.stops_first)
 		r = stop_first(&m, e);
 	fault_point("export-stops-first");
 	r = r ? r : begin(&m, file, rate, e);
