@@ -2,7 +2,7 @@
 #ifndef VMFERRY_BENCH_HOST_CLEAR_H
 #define VMFERRY_BENCH_HOST_CLEAR_H
 
-/* Ends all processes that have a path within folder on their command line. */
+/* Ends what the bench has started, here or by an agent of its own, with a path within folder on its command line. */
 void processes_end(const char *folder);
 void folder_remove(const char *folder);
 /* These two, and agents that work there. May take some seconds. */

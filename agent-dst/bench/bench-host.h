@@ -18,13 +18,13 @@
  *     {order: "qemu", names}                  {path, version, netdevs}   of the first that can be run: what it prints about these
  *     {order: "spawn", argv, log}             {pid}
  *     {order: "beat", address, port, token}   {}              some datagrams like those of the guest's heartbeat
- *     {order: "remove", path}                 {}              the folder, and all processes that have it on their command line
+ *     {order: "remove", path}                 {}              the folder, and all of the bench's processes that have it on their command line
  *
  * {error: TEXT} is an answer to any of them. An empty line is no order, but says that somebody is still there.
  *
- * When input ends, or nothing has come for SILENCE_S seconds, everything goes: processes that name the directory on their command
- * line (agents of the bench among them, whose journals and sockets are there), others that have files there open once they had
- * time to take back what they did, and the directory.
+ * When input ends, or nothing has come for SILENCE_S seconds, everything goes: processes of the bench that name the directory on their
+ * command line (its children, agents whose journals and sockets are there, the QEMUs of these), others that write to files there once
+ * they had time to take back what they did, and the directory. Who only looks there is left alone, as is whoever is in a container.
  */
 #ifndef VMFERRY_BENCH_HOST_H
 #define VMFERRY_BENCH_HOST_H
