@@ -7,6 +7,7 @@
 #include "foreign-image.h"
 #include "networks.h"
 #include "ova.h"
+#include "qcow2-end.h"
 #include "qemu-line.h"
 #include "readers.h"
 #include "seed.h"
@@ -23,6 +24,9 @@ static void write_seeds(void)
 	/* with paths that are those of the tree, from where this runs */
 	static const char *const files[] = {"virtualbox.ovf", "esxi.vmx", "virt-manager.libvirt.xml", "generation1.hyperv.xml"};
 	static const char manifest[] = "\4SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\n";
+	/* clusters of 512 bytes: the list of tables in the first, one table in the second */
+	static const char qcow2[1 + 3 * 512] =
+		{8, 'Q', 'F', 'I', '\xfb', [8] = 3, [24] = 9, [40] = 1, [47] = 2, [1 + 518] = 4, [1 + 1024] = 0x40};
 	static const char vmdk[] = "\6# Disk DescriptorFile\nparentCID=ffffffff\nRW 1 FLAT \"a\" 0\n";
 	char text[16384];
 	size_t i;
@@ -38,6 +42,7 @@ static void write_seeds(void)
 	}
 	seed_write("manifest", manifest, strlen(manifest));
 	seed_write("vmdk", vmdk, strlen(vmdk));
+	seed_write("qcow2", qcow2, sizeof(qcow2));
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -100,6 +105,32 @@ static void look(bool archive, const uint8_t *p, size_t n)
 	close(fd);
 }
 
+struct image {
+	const uint8_t *p;
+	size_t n, left;
+};
+
+static int read_image(void *ctx, void *to, size_t n, uint64_t at, struct err *e)
+{
+	struct image *i = ctx;
+
+	(void)e;
+	require(at <= i->n && n <= i->n - at);
+	require(n <= i->left); /* it reads no more than there is, but for the tables' list and what is read of the header */
+	i->left -= n;
+	memcpy(to, i->p + at, n);
+	return 0;
+}
+
+static void find_end(const uint8_t *p, size_t n)
+{
+	struct image i = {p, n, 3 * n};
+	uint64_t end;
+	struct err e;
+
+	require(!qcow2_compressed_end(read_image, &i, n, &end, &e));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	/* what is beyond the end of it is another's */
@@ -111,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	if (!n)
 		return 0;
-	kind = *p++ % 8;
+	kind = *p++ % 9;
 	n--;
 	text = xmalloc(n + 1);
 	memcpy(text, p, n);
@@ -123,6 +154,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		manifest_fini(&m);
 	} else if (kind == 7) {
 		disk_content_read(&content, (const uint8_t *)text, n);
+	} else if (kind == 8) {
+		find_end(p, n);
 	} else {
 		look(kind == 5, p, n);
 	}
