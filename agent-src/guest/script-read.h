@@ -9,7 +9,7 @@
 int script_read(const char *path, struct guest *g, struct err *e);
 /* The same; *text, malloc'ed, is all of it; the line that runs QEMU begins at *exec_at of it, and is the last one. */
 int script_read_text(const char *path, struct guest *g, char **text, size_t *exec_at, struct err *e);
-/* The same of its text. Pure; path is for messages. */
+/* The same of its text, which is that of path. Looks at nothing but whether a directory is there that it changes to. */
 int script_parse(const char *path, const char *text, struct guest *g, struct err *e);
 
 #endif
