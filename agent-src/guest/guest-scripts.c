@@ -22,19 +22,21 @@
 
 /* ---- one script ---- */
 
-/* A script's paths are from the root on (cd /). */
+/* A name without a directory is one in that which the script changes to; by itself it says of none. */
 bool guest_script_is_image(void *ctx, const char *path)
 {
-	const char *image = ctx;
-	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);
+	const struct script_image *image = ctx;
+	const char *cwd = image->script->cwd ?: "/";
+	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", strcmp(cwd, "/") ? cwd : "", path);
 	AUTO_FREE char *real = realpath(full, NULL);
 
-	return !strcmp(full, image) || (real && !strcmp(real, image));
+	return !strcmp(full, image->path) || (real && !strcmp(real, image->path));
 }
 
 int guest_script_names(const struct guest *script, const char *image, struct disk_line_options *o, struct err *e)
 {
-	struct disk_line_change look = {.is_it = guest_script_is_image, .ctx = (void *)(uintptr_t)image};
+	struct script_image is = {script, image};
+	struct disk_line_change look = {.is_it = guest_script_is_image, .ctx = &is};
 
 	return disk_line_change(script->line.argv, script->line.argc, &look, NULL, NULL, o, e);
 }
@@ -103,7 +105,8 @@ static bool look_at(struct guest_script *s, const char *path, const char *const 
 		return false;
 	s->plain = !script_parse(path, text, &script, &ignored);
 	for (i = 0; i < count && !named; i++)
-		named = s->plain ? guest_script_names(&script, images[i], NULL, &ignored) != 0 : mentions(text, path, images[i]);
+		named = (s->plain && guest_script_names(&script, images[i], NULL, &ignored)) ||
+			((!s->plain || !script.cwd) && mentions(text, path, images[i]));
 	guest_fini(&script);
 	s->ours = s->plain && start_script_origin(text) != SCRIPT_FOREIGN;
 	s->linked = st.st_nlink > 1;

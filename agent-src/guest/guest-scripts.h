@@ -32,7 +32,11 @@ size_t guest_images(const struct guest *g, char ***out);
 int guest_script_names(const struct guest *script, const char *image, struct disk_line_options *o, struct err *e);
 /* Is it there as a whole, and not as a part of another name? */
 bool text_has_name(const char *text, const char *name);
-/* For disk_line_change() of a script's line; ctx: the image's path. */
+/* For disk_line_change() of a script's line; ctx: a script_image. */
+struct script_image {
+	const struct guest *script;
+	const char *path; /* of the image */
+};
 bool guest_script_is_image(void *ctx, const char *path);
 
 #endif

@@ -27,11 +27,8 @@
 /* One image takes the other's place in the words of that script. */
 static int change(struct guest *script, const char *from, const char *to, const char *format, bool to_device, struct err *e)
 {
-	struct disk_line_change c = {.is_it = guest_script_is_image,
-				     .ctx = (void *)(uintptr_t)from,
-				     .to = to,
-				     .format = format,
-				     .to_device = to_device};
+	struct script_image is = {script, from};
+	struct disk_line_change c = {.is_it = guest_script_is_image, .ctx = &is, .to = to, .format = format, .to_device = to_device};
 	char **words;
 	size_t count;
 	int r = disk_line_change(script->line.argv, script->line.argc, &c, &words, &count, NULL, e);

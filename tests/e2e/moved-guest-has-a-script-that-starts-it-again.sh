@@ -31,6 +31,7 @@ guest_verify "$(orders a)" blocks
 GUEST_AT[a]=$DIR/d1
 HERE=$DIR/d1
 printf '#!/bin/sh\nqemu-system-x86_64 -drive file=%s\n' "$HERE/a.raw" >"$HERE/start-a.sh"
+printf '#!/bin/sh\ncd "$(dirname "$0")" || exit\nexec qemu-system-x86_64 -drive "file=./a.raw"\n' >"$HERE/beside.sh"
 echo 1 >"$HERE/a.pid"
 move_start a local --how live --bwlimit 2M
 while_disks
@@ -46,9 +47,11 @@ go d2 live
 WENT=$(echo "$HERE"/a-2.sh.moved-*)
 [[ ! -e $HERE/a-2.sh && -e $WENT ]] || fail "the script has its name: $(ls "$HERE")"
 assert_result "{'from': '$HERE/a-2.sh', 'to': '$WENT'}.items() <= r['set_aside'].items()"
-assert_result "all(any('$HERE/start-a.sh, which vmferry did not write' in x for x in e['warnings']) for e in (plan, r))"
-assert_eq "$(cd "$HERE" && ls | xargs)" "a-2.sh.moved-${WENT##*-} a.console a.pid a.raw a.sh start-a.sh" "what is left there"
-rm "$HERE/a.raw" "$HERE/start-a.sh"
+for name in start-a beside; do
+	assert_result "all(any('$HERE/$name.sh, which vmferry did not write' in x for x in e['warnings']) for e in (plan, r))"
+done
+assert_eq "$(cd "$HERE" && ls | xargs)" "a-2.sh.moved-${WENT##*-} a.console a.pid a.raw a.sh beside.sh start-a.sh" "what is left there"
+rm "$HERE/a.raw" "$HERE/start-a.sh" "$HERE/beside.sh"
 
 go d1 quick
 assert_eq "$(result 'r["start_script"]')" "$HERE/a-2.sh"
