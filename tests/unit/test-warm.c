@@ -83,7 +83,9 @@ static int teardown(void **state)
 	(void)state;
 	guest_scripts_fini(&t.aside.scripts);
 	journal_close(t.a.journal);
-	t.src.qmp = NULL;
+	json_decref(t.src.disk_paths);
+	json_decref(t.src.shared_paths);
+	json_decref(t.src.disks_by_word);
 	played_end();
 	free(t.src.guest.name);
 	return system(rm);
