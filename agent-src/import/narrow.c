@@ -105,12 +105,13 @@ static int restrict_files(const char *program, const struct narrow *n, uint64_t 
 static int hide_files(const char *program, const struct narrow *n)
 {
 	AUTO_FREE char *real = realpath(program, NULL), *libraries = NULL, *dir = NULL, *real_dir = NULL, *beside = NULL;
-	AUTO_FREE struct left *l = xcalloc(ARRAY_LEN(everybody_s) + n->read_count + 6, sizeof(*l));
+	AUTO_FREE struct left *l = xcalloc(ARRAY_LEN(everybody_s) + n->read_count + 7, sizeof(*l));
 	size_t count = 0, i;
 	int r;
 
 	for (i = 0; i < ARRAY_LEN(everybody_s); i++)
 		l[count++].path = everybody_s[i];
+	l[count++].path = "/proc/self"; /* its own; libraries that lie beside a program are found by it */
 	l[count++].path = "/dev/fd";
 	if (*program == '/' && real) {
 		dir = xasprintf("%.*s", (int)(strrchr(program, '/') - program), program);

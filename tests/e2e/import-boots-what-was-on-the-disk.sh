@@ -32,6 +32,7 @@ for format in vhdx vdi vmdk qcow2 vpc; do
 	"$QEMU_IMG" convert -f raw -O "$format" $([[ $format != vpc ]] || echo -o force_size=on) "$DIR/disk.raw" "$DIR/$ID-$format.$format"
 	boot_once "$ID-$format" "$DIR/$ID-$format.$format" --memory 128M --cpus 1
 done
+VMFERRY_FAULT=no-landlock:fail boot_once "$ID-mounts" "$DIR/$ID-vmdk.vmdk" --memory 128M --cpus 1 # root has mounts for it
 "$QEMU_IMG" convert -f raw -O vmdk -o subformat=twoGbMaxExtentFlat "$DIR/disk.raw" "$DIR/$ID-flat.vmdk"
 boot_once "$ID-flat" "$DIR/$ID-flat.vmdk" --bus virtio --format raw
 assert_same_content "$DIR/disk.raw" raw "$VM/$ID-flat.raw" raw

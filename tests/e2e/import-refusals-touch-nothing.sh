@@ -281,7 +281,7 @@ if grep -qs landlock /sys/kernel/security/lsm || python3 -S -c 'import ctypes; r
 else
 	echo "skipped: no Landlock in this kernel"
 fi
-((UID)) || VMFERRY_FAULT=no-landlock:fail refused "qemu-img failed: $told" "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
+((UID)) || VMFERRY_FAULT=no-landlock:fail refused "qemu-img failed: ${told/no proc/NoNewPrivs:.1}" "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
 # so it is while it converts, and its image becomes no longer than one of that size can
 echo '{"required": 419430400, "fully-allocated": 1073741824}' >"$DIR/bin/measured"
 cat >"$DIR/bin/qemu-img" <<-END

@@ -80,7 +80,7 @@ static bool is_held(bool landlock)
 static void has_its_files(bool landlock)
 {
 	static const char script[] =
-		"cat \"$1\"; cat \"$2\" 2>/dev/null || echo no secret; (: >\"$4\") 2>/dev/null || echo no file; "
+		"test -e /proc/self/exe || echo no way to its libraries; cat \"$1\"; cat \"$2\" 2>/dev/null || echo no secret; (: >\"$4\") 2>/dev/null || echo no file; "
 		"(: >>\"$1\") 2>/dev/null || echo not to write to; (echo x >\"$3\") 2>/dev/null && echo a target; true";
 	struct narrow n = looks(), w = writes(MIB);
 
