@@ -15,6 +15,9 @@
  */
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e);
 
+/* 0; -EINVAL: its line has an option that cannot be carried, which is passed over until somebody asks. */
+int guest_at_rest_is_whole(const struct guest *g, struct err *e);
+
 /* The script that this unit runs, as a unit of vmferry's does (ExecStart=/bin/sh SCRIPT), malloc'ed; -ENOTSUP: it runs something else. */
 int unit_script(const char *unit, bool user, char **script, struct err *e);
 /* In place of a pid, for its control socket: a number that no process can have, the same as long as this file is its first disk. NULL: none. */

@@ -7,7 +7,7 @@ PORT=$((20000 + $$ % 20000)) # has the guest itself
 
 try() { # COMMAND [OPTION...]
 	local status=0
-	vmferry "$1" "${GUEST_PID[a]}" local "${@:2}" >"$DIR/said" 2>&1 </dev/null || status=$?
+	vmferry "$1" ${GUEST_PID[a]:+"${GUEST_PID[a]}"} local "${@:2}" >"$DIR/said" 2>&1 </dev/null || status=$?
 	assert_eq "$status" "${STATUS:-3}" "exit code of $* ($(<"$DIR/said"))"
 }
 
@@ -54,3 +54,15 @@ guest_stop a
 rm "$DIR"/there/*
 launch
 STATUS=0 try check --disk-dir "$DIR/there" --drop snapshots
+guest_stop a
+
+# Of one that is shut down likewise.
+exec 9<"$DIR/a.raw"
+touch "$DIR/there/d1.qcow2"
+GUEST_PID[a]=
+try check --how cold --disk-dir "$DIR/there" --chain flatten -- "$QEMU" -name a -device vhost-user-fs-pci -fsdev proxy,id=f \
+	-drive "file=$DIR/a.raw,format=raw" -drive "file=$DIR/d1.qcow2,format=qcow2"
+lists '--chain flatten needs a guest that runs' "a.raw is open in process" '-device vhost-user-fs-pci' '-fsdev proxy' 'there/d1.qcow2 exists already'
+exec 9<&-
+rm "$DIR"/there/*
+STATUS=0 try check --how cold --disk-dir "$DIR/there" -- "$QEMU" -name a -drive "file=$DIR/a.raw,format=raw" -drive "file=$DIR/d1.qcow2,format=qcow2"

@@ -56,6 +56,8 @@ export_guest "$DIR/old/a.sh" "$DIR/packed-by-old" --compress
 "$QEMU_IMG" compare -q -f qcow2 -F qcow2 "$DIR/src/top.qcow2" "$DIR/packed-by-old/disk1.qcow2" || fail "the disk that an older qemu-img packed is another"
 mkdir "$DIR/line"
 vmferry export "$DIR/line" -- "$QEMU" "${LINE[@]}" >"$DIR/export.out" 2>"$DIR/export.err" || fail "by its line: $(<"$DIR/export.err")"
+! vmferry export "$DIR/none" -- "$QEMU" "${LINE[@]}" -device vhost-user-fs-pci >"$DIR/export.out" 2>"$DIR/export.err" || fail "with a device that is another process's"
+says 'the guest has -device vhost-user-fs-pci: another process' "$DIR/export.err"
 assert_eq "$(everything "$DIR/src")" "$before" "its files"
 vmferry export "$DIR/src/a.sh" - --compress </dev/null 2>/dev/null >"$DIR/stream.tar" || fail "as a stream"
 assert_eq "$(tar tf "$DIR/stream.tar" | head -n 2 | xargs)" "vmferry-bundle.json README" "what a stream begins with"
