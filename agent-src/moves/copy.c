@@ -355,7 +355,7 @@ static int stop_first(struct transfer *t, struct err *e)
 	int r;
 
 	guard_tell(&t->guard, true);
-	r = source_stop(&t->src, e);
+	r = source_stop(&t->src, false, e);
 	if (!r && t->src.stopped)
 		report_notice(&t->report, "the guest is stopped now, and goes on at the destination when all of it is there");
 	return r;

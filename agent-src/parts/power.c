@@ -110,7 +110,7 @@ int power_press(struct power *p, unsigned patience_s, struct err *e)
 
 int power_cut(struct power *p, struct err *e)
 {
-	int r = source_stop(p->src, e);
+	int r = source_stop(p->src, true, e);
 
 	if (r)
 		return r;

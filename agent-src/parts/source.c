@@ -117,14 +117,18 @@ int source_note_stopped(struct source *s, bool stopped, struct err *e)
 	return r;
 }
 
-int source_stop(struct source *s, struct err *e)
+int source_stop(struct source *s, bool whoever, struct err *e)
 {
+	char state[32] = "";
 	int r;
 
 	if (s->paused)
 		return 0;
 	r = source_note_stopped(s, true, e);
 	fault_point("src-stop-noted");
+	r = r || whoever ? r : source_run_state(s, state, 0, e); /* the journal took a while */
+	if (!r && !strcmp(state, "paused"))
+		return source_set_paused(s, true, e) ?: source_note_stopped(s, false, e);
 	r = r ? r : qmp_call(s->qmp, "stop", NULL, NULL, e);
 	fault_point("src-stopped");
 	return r;

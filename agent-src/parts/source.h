@@ -77,8 +77,9 @@ int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *de
 int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e);
 /* Noted for `recover`, too: -errno if that failed. */
 int source_set_paused(struct source *s, bool paused, struct err *e);
-/* Stops it, unless it is paused; it is noted before, so that whoever takes it back lets it go on. */
-int source_stop(struct source *s, struct err *e);
+/* Stops it, unless it is paused; it is noted before, so that whoever takes it back lets it go on. whoever: it counts as ours, too, if somebody has stopped
+ * it meanwhile; otherwise it stays paused. */
+int source_stop(struct source *s, bool whoever, struct err *e);
 /* It goes on: what stops it from now on is not ours. */
 int source_note_stopped(struct source *s, bool stopped, struct err *e);
 /* Whether a migration in QEMU is ours, to cancel and to take back from; for a later life, too. ends_noted: it cannot be complete before a note says that

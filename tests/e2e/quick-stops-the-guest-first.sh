@@ -79,3 +79,13 @@ qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
 quick
 move_wait
 assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state"
+
+# So does one that somebody stops in the moment before the move does.
+qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
+fault src-stop-noted stop
+quick
+fault_wait
+qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null
+fault_continue
+move_wait
+assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state of one that somebody has stopped"

@@ -187,6 +187,40 @@ static void nor_is_it_after_an_earlier_one(void **state)
 	assert_false(t.power.off);
 }
 
+/* ---- stopped ---- */
+
+static bool is_stopped_by_us(void)
+{
+	return t.src.stopped && json_is_true(json_object_get(journal_last_note(t.a.journal, "stopped"), "ours"));
+}
+
+static void whom_somebody_has_paused_meanwhile_we_have_not_stopped(void **state)
+{
+	(void)state;
+	qemu.status = "paused";
+	assert_int_equal(source_stop(&t.src, false, &e), 0);
+	assert_true(t.src.paused);
+	assert_false(is_stopped_by_us());
+}
+
+/* Its plug is pulled, and it boots elsewhere: it is all the same who was first. */
+static void unless_it_is_all_the_same(void **state)
+{
+	(void)state;
+	qemu.status = "paused";
+	assert_int_equal(source_stop(&t.src, true, &e), 0);
+	assert_false(t.src.paused);
+	assert_true(is_stopped_by_us());
+}
+
+static void whom_nobody_has_paused_we_have(void **state)
+{
+	(void)state;
+	assert_int_equal(source_stop(&t.src, false, &e), 0);
+	assert_false(t.src.paused);
+	assert_true(is_stopped_by_us());
+}
+
 /* ---- taken back ---- */
 
 static void whom_somebody_has_paused_stays_so_when_it_is_taken_back(void **state)
@@ -242,6 +276,9 @@ int main(void)
 		T(it_is_off_when_its_shutdown_stops_it),
 		T(somebody_elses_stop_is_no_shutdown),
 		T(nor_is_it_after_an_earlier_one),
+		T(whom_somebody_has_paused_meanwhile_we_have_not_stopped),
+		T(unless_it_is_all_the_same),
+		T(whom_nobody_has_paused_we_have),
 		T(whom_somebody_has_paused_stays_so_when_it_is_taken_back),
 		T(whom_we_have_stopped_goes_on),
 		T(who_was_told_to_shut_down_boots_again),
