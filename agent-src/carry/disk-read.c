@@ -430,8 +430,8 @@ static bool may_read_back(const struct disk_round *d)
 static bool read_back(struct disk_round *d)
 {
 	const struct disk_extent *x = &d->map.extent[d->back - 1];
-	uint64_t from = d->extent + 1 == d->back ? d->offset : 0, end = x->offset + d->back_bytes;
-	uint64_t at = MAX(x->offset + from, (end - 1) / CHUNK_BYTES * CHUNK_BYTES);
+	uint64_t end = x->offset + d->back_bytes;
+	uint64_t at = MAX(x->offset, (end - 1) / CHUNK_BYTES * CHUNK_BYTES); /* where reads from the front end, too */
 	struct chunk *c;
 
 	if (!may_read_back(d))

@@ -19,14 +19,16 @@ is_told() { # TEXT
 
 guest_a
 
-# It does not go on from there.
+# It does not go on from there, whatever became of the mark beside its disk.
 moved_for_now
 mkdir "$DIR/onward"
 status=0
+mv "$TO/.a.raw.vmferry-held" "$DIR/mark"
 VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate "$there" local --disk-dir "$DIR/onward" 2>"$DIR/onward.log" || status=$?
 assert_eq "$status" 3 "exit code of a move onward"
 said onward.log 'may have it back.*vmferry keep a, there'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+mv "$DIR/mark" "$TO/.a.raw.vmferry-held"
 
 # Nor by a vmferry that knows nothing of its move, in whatever way.
 refused_elsewhere() { # OPTION...
@@ -42,10 +44,12 @@ refused_elsewhere "$there" local --how warm
 kill_now "$there"
 refused_elsewhere local --how cold -- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio"
 status=0
+mv "$TO/.a.raw.vmferry-held" "$DIR/mark"
 VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate local --how cold --disk-dir "$DIR/onward" \
 	-- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio" 2>"$DIR/onward.log" || status=$?
 assert_eq "$status" 3 "exit code of a cold move onward"
 said onward.log 'may have it back.*vmferry keep a, there'
+mv "$DIR/mark" "$TO/.a.raw.vmferry-held"
 
 # Nor when somebody has started it again.
 "$QEMU" -accel tcg -machine q35 -m 64 -name a -display none -nodefaults -drive "file=$TO/a.raw,format=raw,if=virtio" \
