@@ -372,16 +372,6 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	return r || g->name ? r : err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
 }
 
-int guest_at_rest_is_whole(const struct guest *g, struct err *e)
-{
-	struct args_result line;
-	int r = guest_read_line(g, true, &line, e);
-
-	if (!r)
-		args_result_fini(&line);
-	return r;
-}
-
 pid_t guest_at_rest_known_as(const char *first_disk)
 {
 	struct stat st;

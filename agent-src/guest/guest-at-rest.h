@@ -11,12 +11,9 @@
  * vm: the script that starts it (script-read.h), or a systemd unit that runs one; or argv, which is not NULL then: its command line. Changes
  * nothing. guest_fini() in any case. *script: the script's path, malloc'ed, or NULL.
  *
- * -ENOENT, -EINVAL, -ENOTSUP with what stands in the way.
+ * -ENOENT, -EINVAL, -ENOTSUP with what stands in the way. An option that cannot be carried is passed over: who carries it says so.
  */
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e);
-
-/* 0; -EINVAL: its line has an option that cannot be carried, which is passed over until somebody asks. */
-int guest_at_rest_is_whole(const struct guest *g, struct err *e);
 
 /* The script that this unit runs, as a unit of vmferry's does (ExecStart=/bin/sh SCRIPT), malloc'ed; -ENOTSUP: it runs something else. */
 int unit_script(const char *unit, bool user, char **script, struct err *e);
