@@ -3,6 +3,8 @@
 #include "cmd.h"
 #include "dest-options.h"
 #include "journal.h"
+#include "json-text.h"
+#include "options.h"
 #include "recover-choice.h"
 #include "util.h"
 
@@ -156,4 +158,22 @@ int again_find(json_t **begin, char **path, const char *state_dir, const char *v
 		last_path = NULL;
 	}
 	return 0;
+}
+
+void again_with_kept(struct move_options *o, const char *command)
+{
+	struct err ignored;
+	json_t *begin;
+
+	if (o->disks.keep.partial_s || o->disks.keep.none || !o->reconnect_ms || o->in_place ||
+	    again_find(&begin, NULL, o->state_dir, o->vm, &ignored))
+		return;
+	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where)) {
+		o->disks.keep.partial_s = (unsigned)json_integer_value(json_object_get(begin, "keep_partial_s"));
+		fprintf(stderr,
+			"vmferry %s: what is kept at %s of the guest's disks is used, if they go to the same places (--keep-partial no: it is "
+			"not)\n",
+			command, o->dest.where);
+	}
+	json_decref(begin);
 }

@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct move_options;
+
 /* Of a command that is being read; json_decref(). */
 json_t *again_new(void);
 /* An option of the table, by its value there, as it was given. */
@@ -32,5 +34,8 @@ int again_run(const json_t *move, const struct again_change *change);
 /* Of moves of vm that are finished, where the last was rolled back and was one of which something was to be kept: what its journal begins with,
  * and its path (malloc'ed; NULL: is not wanted). -ENOENT: it was not. */
 int again_find(json_t **begin, char **path, const char *state_dir, const char *vm, struct err *e);
+/* What was brought there ahead, or is left of a move, is the guest's own: it is gone on with as long as it is there, and kept should this one end
+ * before its time, too. Says so. command: "migrate" or "check". */
+void again_with_kept(struct move_options *o, const char *command);
 
 #endif

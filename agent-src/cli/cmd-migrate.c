@@ -591,26 +591,6 @@ static int cut_line(int argc, char **argv, struct move_options *o)
 	return i;
 }
 
-/* What was brought there ahead, or is left of a move, is the guest's own: it is gone on with as long as it is there, and kept should this one end
- * before its time, too. */
-static void go_on_with_kept(struct move_options *o, const char *command)
-{
-	struct err ignored;
-	json_t *begin;
-
-	if (o->disks.keep.partial_s || o->disks.keep.none || !o->reconnect_ms || o->in_place ||
-	    again_find(&begin, NULL, o->state_dir, o->vm, &ignored))
-		return;
-	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where)) {
-		o->disks.keep.partial_s = (unsigned)json_integer_value(json_object_get(begin, "keep_partial_s"));
-		fprintf(stderr,
-			"vmferry %s: what is kept at %s of the guest's disks is used, if they go to the same places (--keep-partial no: it is "
-			"not)\n",
-			command, o->dest.where);
-	}
-	json_decref(begin);
-}
-
 /* command: "migrate" or "check". */
 static int run(int argc, char **argv, struct move_options *o, const char *command, const char *help)
 {
@@ -688,7 +668,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.background = detach;
-	go_on_with_kept(o, command);
+	again_with_kept(o, command);
 	return detach && !o->dry_run ? detach_run(o) : move_run(o);
 }
 
