@@ -5,7 +5,6 @@
 #include "dest-options.h"
 #include "detach.h"
 #include "journal.h"
-#include "json-text.h"
 #include "log.h"
 #include "moment.h"
 #include "move.h"
