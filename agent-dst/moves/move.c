@@ -129,7 +129,8 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DESCRIBE && t->line.asked && !t->accepted)
 		return take_more(t, ev, e);
-	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->accepted)
+	/* a source that has refused its guest was looked at less closely */
+	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->accepted || target_is_refused(&t->target))
 		return common_event(t, ev, e);
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->decisions, e);
 	if (!r)

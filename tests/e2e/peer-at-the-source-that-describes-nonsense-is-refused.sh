@@ -28,6 +28,14 @@ for odd in '"files": [{"role": "backing", "path": 1, "name": "/base"}]' '"files"
 done
 describe '"argv": ["q", "-machine", "none", "-netdev", "bridge,id=n,helper='"$DIR"'/none"]'
 grep -q "needs script $DIR/none, which does not exist at the destination" "$DIR/answer" || fail "it answers: $(<"$DIR/answer")"
+# One that says that it refuses its guest is told what is in the way here, and less is looked at: it has no guest to bring.
+truncate -s 1M "$DIR/others.raw"
+line='"name": "x", "exe": "'$QEMU'", "argv": ["q", "-machine", "none", "-drive", "if=none,format=raw,file='$DIR/others.raw'"], "channels": 1'
+prepare="0x8012 $attempt {\"secret\": \"$(printf '%0384d' 0)\"}"
+tell "0x8010 $attempt {$line}" "$prepare"
+grep -q "the destination's QEMU would open what has its name there" "$DIR/answer" || fail "it answers: $(<"$DIR/answer")"
+tell "0x8010 $attempt {$line, \"refused\": true}" "$prepare"
+grep -q "unexpected PREPARE" "$DIR/answer" || fail "it answers: $(<"$DIR/answer")"
 tell "0x8010 $attempt []"
 grep -q '^error: ' "$DIR/answer" || fail "an array: $(<"$DIR/answer")"
 
