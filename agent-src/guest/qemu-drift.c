@@ -474,8 +474,11 @@ static const struct own_file {
 } own_files[] = {{"bios", NULL, NULL},	      {"machine", "firmware", NULL}, {"M", "firmware", NULL},
 		 {"device", "romfile", NULL}, {"global", "*.romfile", NULL}, {"option-rom", "romfile", "romfile"}};
 
+/* DRIVER.KEY=VALUE, or driver=,property=,value= in any order. */
 static char **own_file_value(const struct own_file *f, struct kv_list *l)
 {
+	const char *property = kv_get(l, "property", NULL);
+	struct kv *value = kv_find(l, "value", NULL);
 	size_t i;
 
 	if (*f->key != '*') {
@@ -489,7 +492,7 @@ static char **own_file_value(const struct own_file *f, struct kv_list *l)
 		if (dot && !strcmp(dot, f->key + 1))
 			return &l->v[i].value;
 	}
-	return NULL;
+	return property && value && !strcmp(property, f->key + 2) ? &value->value : NULL;
 }
 
 /* Gives the file beside QEMU its whole path. 1: it is one; 0: it is QEMU's own, or has a directory in its name. A running QEMU has read that file only

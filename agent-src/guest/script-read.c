@@ -169,10 +169,20 @@ static char *take_own_dir(const char **p, const char *path)
 	return NULL;
 }
 
+/* Not what sh alone knows: ".." takes off the name before it, be that a symbolic link or not, and "-" is the directory before. */
+static bool is_plain_dir(const char *dir)
+{
+	const char *p = dir;
+
+	while ((p = strstr(p, "..")) && ((p > dir && p[-1] != '/') || (p[2] && p[2] != '/')))
+		p++;
+	return !p && *dir != '-';
+}
+
 /* "cd DIR", and what then follows in its line: "|| exit", or the next command behind "&&". */
 static int take_cd(const char **p, const char *path, struct guest *g, struct err *e)
 {
-	bool or_not_at_all = true, does_more = false;
+	bool or_not_at_all = true, does_more = false, plain;
 	char *dir;
 
 	*p += 2;
@@ -182,7 +192,8 @@ static int take_cd(const char **p, const char *path, struct guest *g, struct err
 	dir = take_own_dir(p, path) ?: take_word(p, e);
 	if (!dir)
 		return -e->code;
-	if (*dir != '/' && *dir && g->cwd) {
+	plain = is_plain_dir(dir);
+	if (plain && *dir != '/' && *dir && g->cwd) {
 		char *whole = xasprintf("%s/%s", strcmp(g->cwd, "/") ? g->cwd : "", dir);
 
 		free(dir);
@@ -199,7 +210,7 @@ static int take_cd(const char **p, const char *path, struct guest *g, struct err
 	skip_blanks(p);
 	if (does_more || (**p && **p != '\n' && !starts_with(*p, "exec ")))
 		err_set(e, ENOTSUP, "it does more than to change its directory to %s", dir);
-	else if (*dir != '/')
+	else if (*dir != '/' || !plain)
 		err_set(e, ENOTSUP, "it changes its directory to %s, and does not say where that is", dir);
 	else if (!or_not_at_all && access(dir, X_OK))
 		err_set(e, ENOTSUP, "it goes on even if there is no directory %s, which there is not", dir);

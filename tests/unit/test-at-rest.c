@@ -102,6 +102,10 @@ static void a_script_says_in_which_directory_it_runs(void **state)
 	refuse("cd /srv || echo\nexec q", "does more than to change its directory to /srv");
 	refuse("cd /srv; rm x\nexec q", "more than plain words");
 	refuse("cd /srv x\nexec q", "does more than to change its directory to /srv");
+	refuse("cd /srv/vm/.. || exit\nexec q",
+	       "its directory to /srv/vm/.., and does not say where that is"); /* vm may be a link: sh cuts it off */
+	refuse("cd /srv || exit\ncd .. || exit\nexec q", "its directory to .., and does not say where that is");
+	refuse("cd /srv || exit\ncd - || exit\nexec q", "its directory to -, and does not say where that is");
 	refuse("cd \"$HOME\" || exit\nexec q", "more than plain words");
 	refuse("cd || exit\nexec q", "more than plain words"); /* home */
 }
@@ -180,7 +184,19 @@ static void a_config_file_is_read_as_it_is(void **state)
 static void firmware_beside_qemu_gets_its_whole_path(void **state)
 {
 	AUTO_FREE char *path = xasprintf("%s/fw.bin", dir);
-	char *words[] = {"qemu-system-x86_64", "-name", "x", "-bios", "fw.bin", "-bios", "own.bin"}, *script = NULL;
+	AUTO_FREE char *global = xasprintf("property=romfile,driver=e1000,value=%s", path);
+	char *words[] = {"qemu-system-x86_64",
+			 "-name",
+			 "x",
+			 "-bios",
+			 "fw.bin",
+			 "-bios",
+			 "own.bin",
+			 "-global",
+			 "property=romfile,driver=e1000,value=fw.bin",
+			 "-global",
+			 "driver=isa-fdc,property=fallback,value=fw.bin"};
+	char *script = NULL;
 	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct guest g;
 
@@ -197,6 +213,8 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	assert_string_equal(g.line.argv[4], path);
 	assert_string_equal(g.line.expanded[4], path);
 	assert_string_equal(g.line.argv[6], "own.bin");
+	assert_string_equal(g.line.argv[8], global);
+	assert_string_equal(g.line.argv[10], words[10]);
 	guest_fini(&g);
 	unlink("fw.bin");
 	assert_int_equal(fchdir(here), 0);
