@@ -2,6 +2,7 @@
 #include "error-stop.h"
 #include "earlier-moves.h"
 #include "guest-at-rest.h"
+#include "guest-scripts.h"
 #include "image-lock.h"
 #include "json-text.h"
 #include "moving.h"
@@ -384,27 +385,37 @@ static void tell_other_starter(struct storage *s)
 			      s->old == OLD_ASIDE ? ": they get other names, so that it does not" : ": see to it that nobody runs it");
 }
 
-/* The image at path has that one as its backing file. */
-static bool is_based_on(const char *path, const char *base)
+/* That name, in the header of the image at path, is the other image, or may be: what is no plain name is looked through for that one's. */
+static bool is_name_of(const char *name, const char *path, const char *other)
 {
-	AUTO_FREE char *copy = xstrdup(path);
-	AUTO_FREE char *full = NULL;
-	AUTO_FREE char *real = NULL;
+	AUTO_FREE char *copy = xstrdup(path), *full = NULL, *real = NULL;
+
+	if (!name)
+		return false;
+	if (!strncmp(name, "json:", 5))
+		return text_has_name(name, strrchr(other, '/') + 1);
+	name += strncmp(name, "file:", 5) ? 0 : 5;
+	full = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", dirname(copy), name);
+	real = realpath(full, NULL);
+	return real && !strcmp(real, other);
+}
+
+/* The image at path has the other one as its backing or data file. */
+static bool needs(const char *path, const char *other)
+{
 	struct qcow2_header h;
 	struct err ignored;
-	const char *name;
+	bool yes;
 
-	if (!strcmp(path, base) || qcow2_header_read(path, &h, &ignored))
+	if (!strcmp(path, other) || qcow2_header_read(path, &h, &ignored))
 		return false;
-	name = h.backing && !strncmp(h.backing, "file:", 5) ? h.backing + 5 : h.backing;
-	full = !name ? NULL : *name == '/' ? xstrdup(name) : xasprintf("%s/%s", dirname(copy), name);
-	real = full ? realpath(full, NULL) : NULL;
+	yes = is_name_of(h.backing, path, other) || is_name_of(h.data_file, path, other);
 	qcow2_header_fini(&h);
-	return real && !strcmp(real, base);
+	return yes;
 }
 
 /* Beside it lies an image that would be of no use without it. */
-static int check_base_of(const char *image, struct err *e)
+static int check_nobody_needs(const char *image, struct err *e)
 {
 	AUTO_FREE char *copy = xstrdup(image);
 	const char *dir = dirname(copy);
@@ -415,10 +426,10 @@ static int check_base_of(const char *image, struct err *e)
 	while (list && !r && (x = readdir(list))) {
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, x->d_name);
 
-		if (is_based_on(path, image))
+		if (needs(path, image))
 			r = err_set(
 				e, EBUSY,
-				"%s has the image %s as its backing file, and would be of no use without it: --old keep leaves that there",
+				"%s has the image %s as its backing or data file, and would be of no use without it: --old keep leaves that there",
 				path, image);
 	}
 	if (list)
@@ -432,7 +443,7 @@ static int check_removable(const struct storage *s, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < s->count && !r && s->old == OLD_REMOVE; i++)
-		r = s->disks[i].from_device ? 0 : check_base_of(s->disks[i].from, e);
+		r = s->disks[i].from_device ? 0 : check_nobody_needs(s->disks[i].from, e);
 	return r;
 }
 

@@ -51,11 +51,15 @@ second_script 'rm -f "$DIR/elsewhere"'
 storage "$DIR/src/a.sh" "${REST[@]}"
 assert_result "plan['old'] == 'keep' and not notices"
 
-# An image that another one beside it is based on is not removed.
-second_script '"$QEMU_IMG" create -q -f qcow2 -b a.raw -F raw other.qcow2'
-storage_start "$DIR/src/a.sh" "${REST[@]}" --old remove
-storage_wait 3
-assert_result "'$DIR/src/other.qcow2' in r['reason'] and 'backing file' in r['reason']"
-rm "$DIR/src/other.qcow2"
+# An image that another one beside it needs is not removed, however that names it.
+base="json:{\"driver\": \"raw\", \"file\": {\"driver\": \"file\", \"filename\": \"$DIR/src/a.raw\"}}"
+with_data='"$QEMU_IMG" create -q -f qcow2 -o data_file=b.raw other.qcow2 1M; "$QEMU_IMG" amend -f qcow2 -o data_file=a.raw other.qcow2; rm b.raw'
+for needed in '"$QEMU_IMG" create -q -f qcow2 -b a.raw -F raw other.qcow2' '"$QEMU_IMG" create -q -f qcow2 -b "$base" -F raw other.qcow2' "$with_data"; do
+	second_script "$needed"
+	storage_start "$DIR/src/a.sh" "${REST[@]}" --old remove
+	storage_wait 3
+	assert_result "'$DIR/src/other.qcow2' in r['reason'] and 'would be of no use without it' in r['reason']"
+	rm "$DIR/src/other.qcow2"
+done
 storage "$DIR/src/a.sh" "${REST[@]}" --old remove
 [[ ! -e $DIR/src/a.raw ]] || fail "the old image is still there"
