@@ -207,6 +207,8 @@ REFUSED = [
     (r"data up: END:last twice", "complete twice"),
     (r"FILE_(DATA|END)\.(file|size|offset|digest) =", "file|more of .* than it has|is not what the source sent"),
     (r"control down: DURABLE:disk\.(group|number) =|control down: DURABLE:disk twice", "round"),
+    (r"DESCRIBE refused = added", "unexpected PREPARE"),
+    (r"ACCEPT obstacles = added", "malformed: obstacles"),
     (r"header of .* = (sequence|another channel|length|unknown critical)", "frame|channel|message 0x8fff|peer closed|unexpected"),
 ]
 MAY_WAIT = r"left out|unknown type|ACK|HAVE:disk.last|resume_ms|comes |ACCEPT (carry|body)|RETURN_PATH|HANDOFF|STREAM_MARK" # while it runs, until somebody cancels; while it stands still, for 60 s
@@ -267,12 +269,18 @@ def rows_of_bodies(at, key, kind, payload):
                 yield Row(f"{at}: {key}.seed.{word} = {n}", Lie(at, key, seed_lie(index, n)))
 
 
+ADDED = {"DESCRIBE": ("refused", True), "ACCEPT": ("obstacles", [])} # members that an honest agent sends only where the move ends
+
+
 def rows_of_json(at, key, kind, payload):
     body = json.loads(wire.decode(kind, payload)["json"])
     for path, value in leaves(body):
         for name, said in instead_of(value):
             dotted = ".".join(str(step) for step in path)
             yield Row(f"{at}: {key} {dotted} = {name}", Lie(at, key, json_lie(json_at(path, said))))
+    member, said = ADDED.get(wire.NAMES[kind], (None, None))
+    if member:
+        yield Row(f"{at}: {key} {member} = added", Lie(at, key, json_lie(json_at((member,), said))))
     for name, text in (("nothing", b""), ("no JSON", b"{"), ("a list", b"[]"), ("null", b"null"), ("deep", b"[" * 100000),
                        ("not UTF-8", b'{"a": "\xff\xfe"}'), ("as long as may be", b'{"a": "' + b"x" * (PAYLOAD_MAX - 64) + b'"}')):
         yield Row(f"{at}: {key} body = {name}", Lie(at, key, lambda _, k, p, t=text: [(k, wire.encode(k, {**wire.decode(k, p), "json": t}))]))
