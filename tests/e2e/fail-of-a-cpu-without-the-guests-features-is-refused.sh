@@ -6,17 +6,19 @@
 
 real=$(readlink -f "$QEMU")
 # What QEMU is started as at the destination is what /proc/PID/exe is: a copy that can be replaced.
-copy=$DIR/bin/qemu-system-x86_64
-mkdir "$DIR/bin"
+copy=$DIR/tree/usr/bin/qemu-system-x86_64
 root=
 [[ $real == /usr/* ]] || root=${real%/bin/*}
+mkdir -p "$DIR/tree/usr/bin" # it finds its libraries from where it lies
+ln -s "$root/usr/lib" "$DIR/tree/usr/lib"
+ln -s "$root/lib" "$DIR/tree/lib"
 cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$copy.real"
 cp --reflink=auto "$copy.real" "$copy"
 lib=$root/usr/lib/x86_64-linux-gnu
 start() { # [OPTION...]: the line of a QEMU that is started from the copy
 	cat >"$DIR/run-qemu" <<-END
 		#!/bin/sh
-		export LD_LIBRARY_PATH=$lib:$root/lib/x86_64-linux-gnu QEMU_MODULE_DIR=$lib/qemu
+		export QEMU_MODULE_DIR=$lib/qemu
 		exec "$copy" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "\$@"
 	END
 	chmod +x "$DIR/run-qemu"
