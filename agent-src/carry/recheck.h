@@ -24,7 +24,7 @@ void recheck_free(struct recheck *r);
 void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64_t bytes);
 
 /* What a byte of the guest's memory takes to be read and hashed, in ns of CPU time, what is not there included: by samples, which take a
- * millisecond or two, of other pages each time: the median of the last calls. 0: not known. */
+ * millisecond or two, of other pages each time: the least of the last calls. 0: not known. */
 double recheck_sample_ns(struct recheck *r, const struct digest_key *key);
 /* How long it takes, in ms, if a byte takes so many ns (0: not known) and so many threads (0 is 1) look at so many bytes between them. */
 double recheck_takes_ms(double ns, uint64_t bytes, unsigned threads);

@@ -333,7 +333,7 @@ static int tick(struct transfer *t, struct err *e)
 		ram_query(&t->ram);
 		switchover_look_at_host(t);
 	}
-	if (t->src.migrating && t->pace.ticks % SECOND_TICKS == 0)
+	if (t->src.migrating && whole)
 		ram_measure_recheck(&t->ram);
 	if (t->src.migrating && whole && !t->blackout.stopping)
 		ram_arm(&t->ram, t->pace.best_rate);

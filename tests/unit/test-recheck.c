@@ -74,6 +74,27 @@ static void what_disturbs_now_and_then_is_not_what_all_takes(void **state)
 	munmap(at, BYTES);
 }
 
+static void the_least_of_the_last_samples_counts(void **state)
+{
+	uint8_t *at = memory();
+	struct ram_block_place told = {.name = "one", .used_bytes = BYTES, .host = (uint64_t)(uintptr_t)at};
+	struct recheck *r;
+	struct err e;
+	double first, later;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(recheck_new(&r, getpid(), &told, 1, &e), 0);
+	first = recheck_sample_ns(r, &key);
+	memset(at, 'x', BYTES); /* which makes it longer */
+	assert_true(recheck_sample_ns(r, &key) <= first);
+	for (i = 0; i < 8; i++)
+		later = recheck_sample_ns(r, &key);
+	assert_true(later > 2 * first); /* but it does not count for ever */
+	recheck_free(r);
+	munmap(at, BYTES);
+}
+
 static void threads_share_the_bytes_and_the_way_to_memory(void **state)
 {
 	double one = recheck_takes_ms(0.2, GIB, 1), two = recheck_takes_ms(0.2, GIB, 2);
@@ -105,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_there_costs_less_than_what_is_hashed),
 		cmocka_unit_test(what_disturbs_now_and_then_is_not_what_all_takes),
+		cmocka_unit_test(the_least_of_the_last_samples_counts),
 		cmocka_unit_test(threads_share_the_bytes_and_the_way_to_memory),
 		cmocka_unit_test(what_cannot_be_looked_at_is_not_known),
 	};
