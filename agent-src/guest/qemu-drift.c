@@ -496,15 +496,15 @@ static char **own_file_value(const struct own_file *f, struct kv_list *l)
 }
 
 /* Gives the file beside QEMU its whole path. 1: it is one; 0: it is QEMU's own, or has a directory in its name. A running QEMU has read that file only
- * if it was there by then. */
-static int write_in_path(const struct guest *g, const char *option, char **name, struct err *e)
+ * if it was there by then. why_not: what stands against that; NULL: nothing. */
+static int write_in_path(const struct guest *g, const char *option, char **name, const char *why_not, struct err *e)
 {
 	AUTO_FREE char *path = **name && !strchr(*name, '/') ? guest_path(g, *name) : NULL;
 	const char *how;
 
 	if (!path || access(path, F_OK))
 		return 0;
-	how = guest_read_another(g, path);
+	how = why_not ?: guest_read_another(g, path);
 	if (how)
 		return err_set(e, ENOTSUP,
 			       "%s (-%s) may be the file %s, which %s, or one of QEMU's own: have the guest started with the whole path",
@@ -513,24 +513,24 @@ static int write_in_path(const struct guest *g, const char *option, char **name,
 	return 1;
 }
 
-static int write_in_value(const struct guest *g, const struct own_file *f, char **word, struct err *e)
+static int write_in_value(const struct guest *g, const struct own_file *f, char **word, const char *why_not, struct err *e)
 {
 	struct props p;
 	char **name;
 	int r;
 
 	if (!f->key)
-		return write_in_path(g, f->option, word, e);
+		return write_in_path(g, f->option, word, why_not, e);
 	props_parse(&p, *word);
 	name = own_file_value(f, &p.l);
-	r = name ? write_in_path(g, f->option, name, e) : 0;
+	r = name ? write_in_path(g, f->option, name, why_not, e) : 0;
 	if (r > 0)
 		kv_replace(word, props_print(&p));
 	props_fini(&p);
 	return r;
 }
 
-static int write_in_files(const struct guest *g, char **words, size_t count, struct err *e)
+static int write_in_files(const struct guest *g, char **words, size_t count, const char *why_not, struct err *e)
 {
 	struct qemu_opt opt;
 	size_t i = 1, k;
@@ -539,15 +539,31 @@ static int write_in_files(const struct guest *g, char **words, size_t count, str
 	while (r >= 0 && qemu_opt_next(words, count, &i, &opt))
 		for (k = 0; k < ARRAY_LEN(own_files) && opt.value && r >= 0; k++)
 			if (!strcmp(opt.name, own_files[k].option))
-				r = write_in_value(g, &own_files[k], &words[i - 1], e);
+				r = write_in_value(g, &own_files[k], &words[i - 1], why_not, e);
 	return MIN(r, 0);
+}
+
+/* The destination gets the words as they are, and files of -readconfig likewise: what is still without a path there cannot be given one. */
+static int check_configs(const struct guest *g, struct err *e)
+{
+	struct err ignored;
+	char **words;
+	size_t count;
+	int r;
+
+	if (qemu_args_expand(&words, &count, g->line.argv, g->line.argc, g->line.configs, g->line.config_count, &ignored))
+		return 0; /* said elsewhere */
+	r = write_in_files(g, words, count, "is named by -readconfig or -set", e);
+	args_free_strings(words, count);
+	return r;
 }
 
 int guest_write_in_own_files(struct guest *g, struct err *e)
 {
-	int r = write_in_files(g, g->line.argv, g->line.argc, e);
+	int r = write_in_files(g, g->line.argv, g->line.argc, NULL, e);
 
-	return r || !g->line.expanded ? r : write_in_files(g, g->line.expanded, g->line.expanded_count, e);
+	r = r ? r : check_configs(g, e);
+	return r || !g->line.expanded ? r : write_in_files(g, g->line.expanded, g->line.expanded_count, NULL, e);
 }
 
 /* ---- limits ---- */

@@ -220,6 +220,37 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
+/* What the destination gets is the line and its -readconfig as they are: what these name cannot be given a whole path. */
+static void a_rom_that_a_config_file_names_is_refused(void **state)
+{
+	static const char *const said[] = {"[device \"n\"]\n  driver = \"e1000\"\n  romfile = \"fw.bin\"\n",
+					   "[machine]\n  firmware = \"fw.bin\"\n",
+					   "[global]\n  driver = \"e1000\"\n  property = \"romfile\"\n  value = \"fw.bin\"\n", ""};
+	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t i;
+
+	(void)state;
+	assert_int_equal(chdir(dir), 0);
+	put_text("fw.bin", "x");
+	for (i = 0; i < ARRAY_LEN(said); i++) {
+		char *words[] = {"qemu-system-x86_64", "-name", "x",
+				 "-readconfig",	       "c.cfg", "-device",
+				 "e1000,id=m",	       "-set",	*said[i] ? "device.m.mac=52:54:00:01:02:03" : "device.m.romfile=fw.bin"};
+		char *script = NULL;
+		struct guest g;
+
+		put_text("c.cfg", said[i]);
+		assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
+		if (guest_write_in_own_files(&g, &e) != -ENOTSUP)
+			fail_msg("it is carried: %s", *said[i] ? said[i] : words[8]);
+		assert_non_null(strstr(e.msg, "-readconfig or -set"));
+		guest_fini(&g);
+	}
+	unlink("fw.bin");
+	unlink("c.cfg");
+	assert_int_equal(fchdir(here), 0);
+}
+
 /* ---- headers of images ---- */
 
 struct header {
@@ -422,6 +453,7 @@ int main(void)
 		cmocka_unit_test(a_header_that_lies_is_refused),
 		cmocka_unit_test(a_config_file_is_read_as_it_is),
 		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
+		cmocka_unit_test(a_rom_that_a_config_file_names_is_refused),
 		cmocka_unit_test(an_image_in_use_is_not_ours),
 		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
 	};
