@@ -178,43 +178,67 @@ int cmd_set(int argc, char **argv)
 
 /* ---- status ---- */
 
+static uint64_t bytes_in(const json_t *s, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(s, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* "1.0 GiB of disks", "1.0 GiB of disks and all of memory (512 MiB)", malloc'ed. */
+static char *what_is_left(const json_t *s)
+{
+	char disk[24], ram[24];
+
+	format_bytes(disk, bytes_in(s, "disk_left"));
+	if (!bytes_in(s, "ram_bytes"))
+		return xasprintf("%s of disks", disk);
+	if (!json_object_get(s, "ram_left"))
+		return xasprintf("%s of disks and all of memory (%s)", disk, format_bytes(ram, bytes_in(s, "ram_bytes")));
+	return xasprintf("%s of disks and %s of memory", disk, format_bytes(ram, bytes_in(s, "ram_left")));
+}
+
+static void print_copy(const json_t *s, const char *who, const char *to, const char *stage)
+{
+	bool held = json_is_true(json_object_get(s, "held")), cut = json_is_true(json_object_get(json_object_get(s, "outages"), "now"));
+	double eta_s = json_number_value(json_object_get(s, "eta_s")), t_ms = json_number_value(json_object_get(s, "t_ms"));
+	AUTO_FREE char *left = what_is_left(s);
+	char rate[24];
+
+	printf("%s -> %s: %s%s", who, to, stage, held ? ", held" : "");
+	if (t_ms >= 1000)
+		printf(" (%.0f s since it began)", t_ms / 1000);
+	printf(", %s left", left);
+	if (cut)
+		puts(", no connection: it is tried again");
+	else if (eta_s > 0 && !held)
+		printf(", %s/s, ETA %.0f s\n", format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))), eta_s);
+	else
+		printf(", %s/s\n", format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
+}
+
 static void print_status(const json_t *s, bool json)
 {
-	char ram[24], disk[24], rate[24], round[24] = "", at[MOMENT_TEXT];
-	bool held = json_is_true(json_object_get(s, "held"));
 	AUTO_FREE char *name = text_shown(json_string_value(json_object_get(s, "guest")));
 	AUTO_FREE char *to = text_shown(json_string_value(json_object_get(s, "destination")));
 	AUTO_FREE char *stage = text_shown(json_string_value(json_object_get(s, "stage")));
+	AUTO_FREE char *who = NULL;
+	char at[MOMENT_TEXT];
 
 	if (json) {
 		json_text_print(s);
 		return;
 	}
-	if (!strncmp(json_text(s, "how") ?: "", "storage", strlen("storage"))) { /* disks alone */
-		printf("%s -> %s: %s, %s of disks left, %s/s\n", name, to, stage,
-		       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
-		       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
-		return;
-	}
-	if (!json_integer_value(json_object_get(s, "pid"))) { /* it has no memory, and nobody to hold */
-		printf("%s (shut down) -> %s: %s, %s of disks left to read, %s/s\n", name, to, stage,
-		       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
-		       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
-		return;
-	}
 	if (json_object_get(s, "revert_until")) {
 		printf("%s runs at %s, and can be had back until %s: vmferry revert %s\n", name, to,
-		       moment_text(at, (time_t)json_integer_value(json_object_get(s, "revert_until"))), name);
+		       moment_text(at, (time_t)bytes_in(s, "revert_until")), name);
 		return;
 	}
-	/* while it is held QEMU passes over memory for nothing, a hundred times a second */
-	if (!held && json_integer_value(json_object_get(s, "ram_round")))
-		snprintf(round, sizeof(round), ", round %d", (int)json_integer_value(json_object_get(s, "ram_round")));
-	printf("%s (pid %d) -> %s: %s%s, %s of memory and %s of disks left, %s/s\n", name,
-	       (int)json_integer_value(json_object_get(s, "pid")), to, stage, held ? ", held" : round,
-	       format_bytes(ram, (uint64_t)json_integer_value(json_object_get(s, "ram_left"))),
-	       format_bytes(disk, (uint64_t)json_integer_value(json_object_get(s, "disk_left"))),
-	       format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
+	if (!strncmp(json_text(s, "how") ?: "", "storage", strlen("storage"))) /* its disks alone */
+		who = xstrdup(name);
+	else
+		who = bytes_in(s, "pid") ? xasprintf("%s (pid %d)", name, (int)bytes_in(s, "pid")) : xasprintf("%s (shut down)", name);
+	print_copy(s, who, to, stage);
 }
 
 static bool print_event(void *ctx, const json_t *event)
@@ -231,7 +255,7 @@ static int show(const char *runtime, pid_t pid, bool follow, bool json, struct e
 	int r = control_call(runtime, pid, request, &answer, NULL, NULL, e);
 
 	if (!r)
-		print_status(answer, json);
+		print_status(answer, json || follow);
 	json_decref(answer);
 	answer = NULL;
 	if (!r && follow) {
@@ -245,7 +269,8 @@ static int show(const char *runtime, pid_t pid, bool follow, bool json, struct e
 
 int cmd_status(int argc, char **argv)
 {
-	static const char text[] = "vmferry status [VM] [--follow] [--json]      moves under way here; --follow: every event as it comes";
+	static const char text[] =
+		"vmferry status [VM] [--follow] [--json]      moves under way here; --follow: every event as it comes, as JSON";
 	static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
 						{"json", no_argument, NULL, 'j'},
 						{"help", no_argument, NULL, 'h'},

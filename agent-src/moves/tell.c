@@ -171,14 +171,13 @@ static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 		set_real(ev, "predicted_downtime_ms", ms(t->blackout.stop_ns, now_ns()) + eta_s * 1000 + converge_fixed_ms(&fixed));
 }
 
-void tell_progress(struct transfer *t, bool second)
+/* What progress and status have in common. */
+static void set_pace(struct transfer *t, json_t *ev)
 {
 	uint64_t left = disks_left(&t->disks) + ram_left_to_come(&t->ram);
-	json_t *ev = event_named("progress");
 
 	if (t->recipe->back) /* all has been read soon, and may be on its way for long */
 		left += data_plane_unacked(&t->data);
-
 	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
 	set_real(ev, "t_ms", (double)(now_ns() - t->begin_ns) / 1e6);
@@ -187,14 +186,21 @@ void tell_progress(struct transfer *t, bool second)
 	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
 	set_real(ev, "eta_s", t->pace.held ? 0 : report_eta_s(left, t->pace.rate));
 	set_flag(ev, "held", t->pace.held);
-	set_flag(ev, "second", second);
-	if (t->a.con.stage == ST_SWITCHOVER && t->power.asked && !t->power.off)
-		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->power.until_ns) / 1000));
-	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	if (t->recipe->stops_first)
 		predict_stopped(t, left, ev);
 	else if (t->src.migrating && t->ram.pass.number > 1)
 		set_real(ev, "predicted_downtime_ms", t->pace.converge.dry_ms);
+}
+
+void tell_progress(struct transfer *t, bool second)
+{
+	json_t *ev = event_named("progress");
+
+	set_pace(t, ev);
+	set_flag(ev, "second", second);
+	if (t->a.con.stage == ST_SWITCHOVER && t->power.asked && !t->power.off)
+		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->power.until_ns) / 1000));
+	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	parts_tell(&t->parts, TELL_PROGRESS, ev);
 	set_outages(t, ev);
 	report_emit(&t->report, ev);
@@ -205,10 +211,7 @@ json_t *tell_status(struct transfer *t)
 	json_t *status = json_object();
 
 	set_text(status, "destination", t->opt->dest.where);
-	set_text(status, "how", t->recipe->how);
-	set_text(status, "stage", stage_names[t->a.con.stage]);
-	set_real(status, "rate_bps", t->pace.rate);
-	set_flag(status, "held", t->pace.held);
+	set_pace(t, status);
 	if (t->revert.open)
 		set_number(status, "revert_until", (uint64_t)t->revert.until);
 	parts_tell(&t->parts, TELL_STATUS, status);

@@ -57,7 +57,7 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 	unsigned i;
 
 	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
-		json_object_set_new(out, "disk_left", json_integer((json_int_t)(ds->reader ? disks_left(ds) : 0)));
+		json_object_set_new(out, "disk_left", json_integer((json_int_t)disks_left(ds)));
 	if (!of_one[tale])
 		return;
 	list = json_array();
@@ -561,7 +561,7 @@ uint64_t disks_left(const struct disks *ds)
 	uint64_t sum = 0, done, left;
 	unsigned i;
 
-	for (i = 0; i < ds->count; i++) {
+	for (i = 0; ds->reader && i < ds->count; i++) {
 		disk_reader_progress(ds->reader, ds->list[i]->object, &done, &left);
 		sum += left + ds->list[i]->dirty;
 	}

@@ -657,9 +657,12 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
 		return;
 	case TELL_STATUS:
+		json_object_set_new(out, "mode", json_string(mode_name(r)));
+		json_object_set_new(out, "ram_bytes", json_integer((json_int_t)r->src->guest.ram_bytes));
+		if (!r->src->migrating)
+			return;
 		json_object_set_new(out, "ram_left", json_integer((json_int_t)ram_left_to_come(r)));
 		json_object_set_new(out, "ram_round", json_integer((json_int_t)r->pass.number));
-		json_object_set_new(out, "mode", json_string(mode_name(r)));
 		return;
 	case TELL_RESULT:
 		ram = json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "rounds", (int)r->rounds, "pages", (json_int_t)sent->pages,

@@ -9,7 +9,7 @@ MEM=256 WITNESS="ram_mb=64 rate=1000 disks=vda disk_mb=8" tiny_start a $(guest_d
 mkdir "$DIR/there"
 said=$(vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/there" --detach --hold 2>&1) # as who reads all that it says
 [[ $said == *"goes on in the background"* ]] || fail "it said: $said"
-vmferry status "${GUEST_PID[a]}" --follow --json >"$DIR/move.json" &
+vmferry status "${GUEST_PID[a]}" --follow >"$DIR/move.json" &
 MOVE_PID=$!
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 vmferry switch "${GUEST_PID[a]}"
