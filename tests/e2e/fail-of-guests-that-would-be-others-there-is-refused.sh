@@ -130,6 +130,7 @@ ask '{"execute": "device_del", "arguments": {"id": "u0"}}' DEVICE_DELETED
 wait_for 10 has_let_go
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u0", "drive": "A", "bus": "x.0", "port": "1", "serial": "ONE"}}'
 refused_because "usb-net"
+assert_result "'has mac=' not in r['reason']" "a MAC is the same however it is written"
 ask '{"execute": "device_del", "arguments": {"id": "nic"}}' DEVICE_DELETED
 wait_for 10 is_gone nic /machine/peripheral
 ask '{"execute": "device_add", "arguments": {"driver": "usb-net", "id": "nic", "netdev": "n0", "mac": "52:54:00:aa:00:02"}}'
