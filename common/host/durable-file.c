@@ -27,7 +27,6 @@ int pwrite_all(int fd, const void *p, size_t n, off_t at)
 	return 0;
 }
 
-/* renameat2(2) with RENAME_NOREPLACE, also where a file system does not have that: then a file has both names for a moment. */
 /* Both names of one file are there, as link() leaves them. */
 static bool is_half_renamed(const char *from, const char *to)
 {
@@ -36,6 +35,7 @@ static bool is_half_renamed(const char *from, const char *to)
 	return !lstat(from, &x) && !lstat(to, &y) && x.st_nlink > 1 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* renameat2(2) with RENAME_NOREPLACE, also where a file system does not have that: then a file has both names for a moment. */
 int rename_new(const char *from, const char *to)
 {
 	int r = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) ? errno : 0;
