@@ -154,8 +154,10 @@ static int hold_images(struct disks *ds, struct err *e)
 
 		r = d->device ? hold_device(ds, d->path, e) : 0;
 		r = r ? r : attempt_own(ds->part.a, "held", json_pack("{s:s,s:s}", "path", mark, "image", d->path), e);
-		r = r ? r : image_hold(mark, attempt_id_format(ds->part.a->id, id), e);
-		if (d->device && (r == -EACCES || r == -EPERM || r == -EROFS)) /* it has its lock */
+		if (r)
+			return r;
+		r = image_hold(mark, attempt_id_format(ds->part.a->id, id), e);
+		if (d->device && (r == -EACCES || r == -EPERM || r == -EROFS)) /* who may not make it has the lock alone */
 			r = 0;
 	}
 	return r;

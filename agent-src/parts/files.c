@@ -158,7 +158,7 @@ static int open_file(struct files *fs, json_int_t file, struct err *e)
 		return err_set(e, EPROTO, "the destination wants file %lld, which it was not offered", (long long)file);
 	*f = (struct file_out){.file = (uint32_t)file,
 			       .path = path,
-			       .fd = open_regular(file < HOST_FILES_MAX && fs->held[file] ? fs->held[file] : path)};
+			       .fd = open_regular(fs->held && file < HOST_FILES_MAX && fs->held[file] ? fs->held[file] : path)};
 	if (f->fd < 0)
 		return err_sys(e, -f->fd, "cannot read %s, which the guest needs at the destination", path);
 	fs->count++;

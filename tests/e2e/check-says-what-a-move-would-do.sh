@@ -50,9 +50,9 @@ python3 -S - "$DIR/check.out" <<-'END'
 	assert estimate["bytes_wire_least"] <= estimate["bytes_wire"] <= estimate["bytes_wire_most"]
 	kinds = {k["how"]: k for k in estimate["kinds"]}
 	assert list(kinds) == ["live", "quick", "warm", "cold"] and all(k["why"] and k["total_s"] > 0 for k in kinds.values()), kinds
-	assert kinds["live"]["proposed"] and abs(kinds["live"]["away_ms"] - estimate["downtime_ms"]) < 0.001 and estimate["downtime_ms"] < kinds["cold"]["away_ms"], kinds
+	assert kinds["live"]["proposed"] and abs(kinds["live"]["away_ms"] - estimate["downtime_ms"]) < 0.001, kinds
 	assert abs(kinds["quick"]["away_ms"] - 1000 * kinds["quick"]["total_s"]) < 1 and kinds["cold"]["bytes_wire"] < kinds["quick"]["bytes_wire"]
-	assert kinds["warm"]["bytes_wire"] == kinds["cold"]["bytes_wire"] and kinds["warm"]["away_ms"] < kinds["quick"]["away_ms"], kinds
+	assert kinds["warm"]["bytes_wire"] == kinds["cold"]["bytes_wire"], kinds
 	assert estimate["limited_by"] in ("link", "processors", "storage") and estimate["store_bps"] > 0 and "memory_not_sampled" not in estimate
 END
 
