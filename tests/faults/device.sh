@@ -10,15 +10,18 @@ HEAL=heal
 real=$(readlink -f "$QEMU")
 root=
 [[ $real == /usr/* ]] || root=${real%/bin/*}
-libraries=$root/usr/lib/x86_64-linux-gnu
-cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$DIR/qemu-system-here"
-cp --reflink=auto "$DIR/qemu-system-here" "$DIR/qemu-system-real"
-printf '#!/bin/sh\nexport LD_LIBRARY_PATH=%s QEMU_MODULE_DIR=%s\nexec "%s" -L "%s" -L "%s" "$@"\n' "$libraries:$root/lib/x86_64-linux-gnu" \
-	"$libraries/qemu" "$DIR/qemu-system-here" "$root/usr/share/qemu" "$root/usr/share/seabios" >"$DIR/run-qemu"
+tree=$DIR/tree/usr/bin # it finds its libraries from where it lies
+mkdir -p "$tree"
+ln -s "$root/usr/lib" "$DIR/tree/usr/lib"
+ln -s "$root/lib" "$DIR/tree/lib"
+cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$tree/qemu-system-here"
+cp --reflink=auto "$tree/qemu-system-here" "$tree/qemu-system-real"
+printf '#!/bin/sh\nexport QEMU_MODULE_DIR=%s\nexec "%s" -L "%s" -L "%s" "$@"\n' "$root/usr/lib/x86_64-linux-gnu/qemu" \
+	"$tree/qemu-system-here" "$root/usr/share/qemu" "$root/usr/share/seabios" >"$DIR/run-qemu"
 chmod +x "$DIR/run-qemu"
 
 heal() {
-	cp --remove-destination --reflink=auto "$DIR/qemu-system-real" "$DIR/qemu-system-here"
+	cp --remove-destination --reflink=auto "$tree/qemu-system-real" "$tree/qemu-system-here"
 }
 
 QEMU=$DIR/run-qemu cell_begins
@@ -29,15 +32,15 @@ differs) does='for a; do shift; case $a in virtio-blk-pci,*) a=$a,disable-legacy
 slow) does='case " $* " in *" -incoming "*) read -rt 4 nothing <>"$fifo" ;; esac' ;;
 *) fail "what is $WHAT?" ;;
 esac
-mkfifo "$DIR/qemu-system-real.fifo"
-rm "$DIR/qemu-system-here"
-cat >"$DIR/qemu-system-here" <<END
+mkfifo "$tree/qemu-system-real.fifo"
+rm "$tree/qemu-system-here"
+cat >"$tree/qemu-system-here" <<END
 #!/bin/bash
-fifo=$DIR/qemu-system-real.fifo
+fifo=$tree/qemu-system-real.fifo
 $does
-exec "$DIR/qemu-system-real" "\$@"
+exec "$tree/qemu-system-real" "\$@"
 END
-chmod +x "$DIR/qemu-system-here"
+chmod +x "$tree/qemu-system-here"
 reach begun --ram-mode "$MODE"
 settle
 assert_eq "$SAID_BY says $CODE" "migrate says $([[ $WHAT == slow ]] && echo 0 || echo 1)" "with a QEMU there that $WHAT"
