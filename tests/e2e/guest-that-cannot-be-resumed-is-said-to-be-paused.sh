@@ -12,7 +12,8 @@ kill_now "$(qemu_dst)"
 "$TOP/build/qemu/bin/qemu-nbd" --persistent --format=raw --socket="$DIR/other" "$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
 OTHER=$!
 kill_at_exit "$OTHER"
-wait_for 20 test -S "$DIR/other" || fail "the image cannot be locked: $(<"$DIR/other.log")"
+# it listens before it has the image
+wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be locked: $(<"$DIR/other.log")"
 fault_continue
 move_wait 5
 assert_result 'r["outcome"] == "rolled-back" and r["guest"] == "source-paused"'
