@@ -7,6 +7,12 @@
 . "$(dirname "$0")/../lib/aftermath.sh"
 [[ -x $(qemu_called 7.2) && -x $(qemu_called 11.1) ]] || skip "not all QEMUs are here: run scripts/install-deps --cross"
 
+# QEMU 10.0.13 (Debian 13) makes each ring of virtio as large as can be, whatever it was told; 11.1 takes no ring that is larger than its own.
+has_rings_of_1024() {
+	[[ $(qmp "$(free_monitor a)" '{"execute": "x-query-virtio-queue-status", "arguments": {"path": "/machine/peripheral/d0-dev/virtio-backend", "queue": 0}}') \
+		== *'"vring-num-default": 1024'* ]]
+}
+
 goes() { # FROM TO [MACHINE]
 	local QEMU QEMU_THERE MACHINE=${3:-q35} QUIET= written
 	[[ $1 != 7.2 ]] || QUIET=yes
@@ -19,6 +25,15 @@ goes() { # FROM TO [MACHINE]
 	kill -TERM "$MOVE_PID"
 	move_wait 1
 	assert_at_source
+	if [[ $2 == 11.1 ]] && has_rings_of_1024; then
+		move_start a local
+		move_wait 1
+		assert_result '"exceeds allocated max" in r["reason"]'
+		assert_at_source
+		guest_stop a
+		rm -f "$DIR"/a.*
+		return
+	fi
 	move_start a local --hold
 	wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]' >/dev/null
 	written=$(disk_ops a)
