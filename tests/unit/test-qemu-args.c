@@ -402,6 +402,8 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 {
 	(void)state;
 	expect_refused("-snapshot", "temporary file");
+	expect_refused("-chardev socket,id=c,path=/q,server=on,wait=off -object monitor-qmp,id=m,chardev=c", "by a monitor of this kind");
+	expect_refused("-object {\"qom-type\":\"monitor-hmp\",\"id\":\"m\",\"chardev\":\"c\"}", "by a monitor of this kind");
 	expect_refused("-drive file=/srv/vm.raw,snapshot=on", "temporary file");
 	expect_refused("-readconfig vm.cfg", "-readconfig vm.cfg");
 	expect_refused("-chardev socket,id=c,fd=3,server=on", "file descriptor");
